@@ -1,0 +1,59 @@
+import { equalDigests } from './digest.ts'
+import { sameContent } from './entry.ts'
+import type { Entry } from './entry.ts'
+import { readListing } from './listing.ts'
+import { compareNames } from './name.ts'
+
+/** How one name differs between the listing that is committed and the one that the client has now. */
+export type Difference =
+  /** New, or another kind of thing than before, or of other content. For a directory: its digest differs. */
+  | { readonly how: 'changed', readonly index: number, readonly entry: Entry, readonly committed: Entry | undefined }
+  /** Same content, other mode, mtime or identity. */
+  | { readonly how: 'touched', readonly index: number, readonly entry: Entry, readonly committed: Entry }
+  | { readonly how: 'gone', readonly committed: Entry }
+
+/**
+ * Walks two listings of one directory side by side and tells what differs, in name order. What is equal is not told.
+ *
+ * @param committed the listing as stored; undefined where the directory is new
+ * @param listed the listing as the client has it; `index` counts its entries
+ */
+export function * compareListings (committed: Uint8Array | undefined, listed: Uint8Array): Generator<Difference, void, undefined> {
+  const old = committed === undefined ? undefined : readListing(committed)
+  let before = take(old)
+  let index = 0
+  for (const entry of readListing(listed)) {
+    while (before !== undefined && compareNames(before.name, entry.name) < 0) {
+      yield { how: 'gone', committed: before }
+      before = take(old)
+    }
+    const match = before?.name === entry.name ? before : undefined
+    if (match !== undefined) before = take(old)
+    const difference = compareEntries(match, entry, index)
+    if (difference !== undefined) yield difference
+    index++
+  }
+  for (; before !== undefined; before = take(old)) yield { how: 'gone', committed: before }
+}
+
+function take (entries: Generator<Entry, void, undefined> | undefined): Entry | undefined {
+  const step = entries?.next()
+  return step === undefined || step.done === true ? undefined : step.value
+}
+
+function compareEntries (committed: Entry | undefined, entry: Entry, index: number): Difference | undefined {
+  if (committed === undefined || !sameContent(committed, entry) || digestDiffers(committed, entry)) {
+    return { how: 'changed', index, entry, committed }
+  }
+  return metadataDiffers(committed, entry) ? { how: 'touched', index, entry, committed } : undefined
+}
+
+function digestDiffers (committed: Entry, entry: Entry): boolean {
+  return committed.kind === 'directory' && entry.kind === 'directory' && !equalDigests(committed.digest, entry.digest)
+}
+
+function metadataDiffers (committed: Entry, entry: Entry): boolean {
+  if (committed.mtimeNs !== entry.mtimeNs) return true
+  if (committed.kind !== 'symlink' && entry.kind !== 'symlink' && committed.mode !== entry.mode) return true
+  return committed.kind === 'file' && entry.kind === 'file' && committed.identity !== entry.identity
+}

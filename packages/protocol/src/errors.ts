@@ -1,0 +1,121 @@
+/** What the process that ends with an error exits with; the table is part of the command line contract. */
+export type ExitCode = 1 | 2 | 3 | 4 | 6 | 75
+
+/** What is known of every error of one code. */
+export interface ErrorKind {
+  readonly exitCode: ExitCode
+  /** Whether trying again later, without a person, can succeed. */
+  readonly retryable: boolean
+  /** Whether the code may be told to the peer in CLOSE. Local matters stay local. */
+  readonly wire: boolean
+  readonly meaning: string
+}
+
+/** The codes of the catalogue. Compare errors by these. */
+export type ErrorCode =
+  | 'FRAME_TOO_LARGE' | 'FRAME_MALFORMED' | 'ENCODING_MALFORMED' | 'ENCODING_FORBIDDEN' | 'ENCODING_TOO_DEEP'
+  | 'MESSAGE_INVALID' | 'MESSAGE_UNEXPECTED' | 'DATAGRAM_INVALID' | 'VERSION_UNSUPPORTED' | 'LIMIT_EXCEEDED'
+  | 'NAME_INVALID' | 'LISTING_INVALID' | 'LISTING_MISMATCH' | 'TASK_INVALID' | 'DATA_UNEXPECTED' | 'DATA_MISMATCH'
+  | 'PEER_GONE' | 'PEER_TIMEOUT' | 'PEER_TOO_SLOW' | 'SESSION_REPLACED' | 'SESSION_YIELDED' | 'SERVER_BUSY'
+  | 'SERVER_STOPPING' | 'SERVER_NOT_FOUND' | 'SERVER_UNREACHABLE' | 'NOT_PAIRED' | 'PAIRING_REFUSED'
+  | 'PAIRING_UNPROVEN' | 'IDENTITY_CHANGED' | 'PEER_UNPROVEN' | 'KEY_INVALID' | 'KEY_EXPOSED' | 'STATE_INVALID'
+  | 'STATE_IN_USE' | 'DISCOVERY_UNAVAILABLE' | 'PORT_UNAVAILABLE' | 'SOURCE_UNAVAILABLE' | 'SOURCE_SUSPECT'
+  | 'ARCHIVE_UNAVAILABLE' | 'ARCHIVE_FULL' | 'ARCHIVE_ESCAPE' | 'HALTED' | 'USAGE' | 'ABORTED' | 'INTERNAL'
+
+const wireFault = (meaning: string): ErrorKind => ({ exitCode: 1, retryable: false, wire: true, meaning })
+const localFault = (exitCode: ExitCode, meaning: string): ErrorKind => ({ exitCode, retryable: false, wire: false, meaning })
+const passing = (exitCode: ExitCode, meaning: string): ErrorKind => ({ exitCode, retryable: true, wire: true, meaning })
+
+/**
+ * Every way a session or a command can fail. An error ends what it is raised in; trouble with a single path is a
+ * {@link Problem} instead. docs/protocol.md holds the same table, and a test compares the two.
+ */
+export const ERRORS: Readonly<Record<ErrorCode, ErrorKind>> = {
+  FRAME_TOO_LARGE: wireFault('a frame is longer than its type allows'),
+  FRAME_MALFORMED: wireFault('a frame header or a raw payload does not have its form'),
+  ENCODING_MALFORMED: wireFault('bytes that are not one complete MessagePack value'),
+  ENCODING_FORBIDDEN: wireFault('a MessagePack type that the protocol does not use'),
+  ENCODING_TOO_DEEP: wireFault('MessagePack containers nested deeper than allowed'),
+  MESSAGE_INVALID: wireFault('a message whose fields do not fit its schema'),
+  MESSAGE_UNEXPECTED: wireFault('a message or frame that has no place at this point of the session'),
+  DATAGRAM_INVALID: localFault(1, 'a discovery datagram that does not fit its schema'),
+  VERSION_UNSUPPORTED: wireFault('no protocol version that both ends speak'),
+  LIMIT_EXCEEDED: wireFault('a count or size beyond the limits of docs/protocol.md'),
+  NAME_INVALID: wireFault('a name in a listing that the rules for names refuse'),
+  LISTING_INVALID: wireFault('a listing that is not in canonical form'),
+  LISTING_MISMATCH: wireFault('a listing whose digest is not the announced one'),
+  TASK_INVALID: wireFault('a task for an entry that was not listed, or listed as something else'),
+  DATA_UNEXPECTED: wireFault('file data that was not asked for, or more or less of it than announced'),
+  DATA_MISMATCH: passing(1, 'file data whose digest is not the announced one'),
+  PEER_GONE: passing(75, 'the connection ended before the session did'),
+  PEER_TIMEOUT: passing(75, 'the peer was silent, or did not take data, for too long'),
+  PEER_TOO_SLOW: passing(75, 'the peer did not make the least progress that holding a session asks for'),
+  SESSION_REPLACED: passing(75, 'the same identity opened a newer session'),
+  SESSION_YIELDED: passing(75, 'the session ran long and yields to those waiting'),
+  SERVER_BUSY: passing(75, 'the server takes no more connections now'),
+  SERVER_STOPPING: passing(75, 'the server is stopping'),
+  SERVER_NOT_FOUND: passing(75, 'no server answered on the local network'),
+  SERVER_UNREACHABLE: passing(75, 'the server could not be reached at its address'),
+  NOT_PAIRED: { exitCode: 3, retryable: false, wire: true, meaning: 'the server does not know this client, or revoked it' },
+  PAIRING_REFUSED: { exitCode: 3, retryable: false, wire: true, meaning: 'the pairing code or enrolment token was not accepted' },
+  PAIRING_UNPROVEN: localFault(3, 'the other end does not know the pairing code'),
+  IDENTITY_CHANGED: localFault(4, 'the server answers with another identity than the one it was paired with'),
+  PEER_UNPROVEN: { exitCode: 1, retryable: false, wire: true, meaning: 'the peer did not prove an identity as the protocol requires' },
+  KEY_INVALID: localFault(1, 'the key or certificate of this machine is missing its other half, damaged, or not for this use'),
+  KEY_EXPOSED: localFault(1, 'the private key can be read by other users'),
+  STATE_INVALID: localFault(1, 'a file in the state directory is damaged'),
+  STATE_IN_USE: localFault(1, 'another process uses the state directory or the archive'),
+  DISCOVERY_UNAVAILABLE: localFault(1, 'discovery cannot listen or send on this machine'),
+  PORT_UNAVAILABLE: localFault(1, 'the port cannot be listened on'),
+  SOURCE_UNAVAILABLE: localFault(1, 'the directory to push is missing, is not a directory, or cannot be read'),
+  SOURCE_SUSPECT: localFault(1, 'the directory to push is not the one it was, or is empty though it was not'),
+  ARCHIVE_UNAVAILABLE: { exitCode: 1, retryable: true, wire: true, meaning: 'the archive cannot be used at the moment' },
+  ARCHIVE_FULL: { exitCode: 1, retryable: true, wire: true, meaning: 'the archive has no room, or the quota is used up' },
+  ARCHIVE_ESCAPE: { exitCode: 1, retryable: false, wire: true, meaning: 'a path inside the archive leads out of it' },
+  HALTED: { exitCode: 6, retryable: false, wire: true, meaning: 'the mass-change brake stopped the sync' },
+  USAGE: localFault(2, 'the command line or the configuration is wrong'),
+  ABORTED: localFault(1, 'stopped on request'),
+  INTERNAL: { exitCode: 1, retryable: true, wire: true, meaning: 'a fault in the program itself' },
+}
+
+export interface ErrorDetail {
+  /** The error that this one explains. */
+  readonly cause?: unknown
+  /** The path the error is about, relative to the tree. */
+  readonly path?: string
+}
+
+/**
+ * The one error class of the project. Compare by `code`, never by `instanceof`: two installed copies of this package
+ * have two classes.
+ */
+export class FileSyncError extends Error {
+  override readonly name = 'FileSyncError'
+  readonly code: ErrorCode
+  readonly path: string | undefined
+
+  /** @param message what happened, why, and what to do about it, for a person */
+  constructor (code: ErrorCode, message: string, detail: ErrorDetail = {}) {
+    super(message, 'cause' in detail ? { cause: detail.cause } : undefined)
+    this.code = code
+    this.path = detail.path
+  }
+}
+
+/** Whether a string is a code of this catalogue (a newer peer may know more). */
+export function isErrorCode (code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code)
+}
+
+/** Whether a caught value is a {@link FileSyncError}, of any copy of this package. */
+export function isFileSyncError (error: unknown): error is FileSyncError {
+  return error instanceof Error && error.name === 'FileSyncError' && 'code' in error &&
+    typeof error.code === 'string' && isErrorCode(error.code)
+}
+
+/** The error itself where it already is one of ours, otherwise wrapped under `code` with its cause kept. */
+export function asFileSyncError (error: unknown, code: ErrorCode = 'INTERNAL'): FileSyncError {
+  if (isFileSyncError(error)) return error
+  const message = error instanceof Error ? error.message : String(error)
+  return new FileSyncError(code, message, { cause: error })
+}

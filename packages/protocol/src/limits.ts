@@ -1,0 +1,55 @@
+/**
+ * Every bound of the protocol, each with its reason. A peer's wish can only lower them. docs/protocol.md holds the same
+ * table, and a test compares the two.
+ */
+export const LIMITS = {
+  /** A message frame: the largest message, a page of tasks, stays far below; the whole is decoded at once. */
+  messageFrameBytes: 1_048_576,
+  /** A raw frame: one read of a large file or one pack of small ones; beyond 1 MiB throughput no longer grows. */
+  rawFrameBytes: 1_114_112,
+  /** A listing: a directory of 1,000,000 files with long names fits; it is the unit that a digest covers. */
+  listingBytes: 134_217_728,
+  /** Entries of one directory: what a listing of the size above can hold with ordinary names. */
+  listingEntries: 2_000_000,
+  /** Directories asked for at once, so that neither side queues an unbounded number. */
+  listingsPerPage: 1024,
+  /** Tasks in one page: a page of the longest tasks fits a message frame. */
+  tasksPerPage: 8192,
+  /** Nesting of a message: the deepest message has 4 levels. */
+  messageDepth: 8,
+  /** A name: what Linux, macOS and Windows file systems can store. */
+  nameBytes: 255,
+  /** A path: leaves room for the archive's own root below the 4096 of Linux. */
+  pathBytes: 1024,
+  /** Levels of directories: bounds recursion and held directory handles. */
+  pathDepth: 64,
+  /** The target of a symbolic link, as Linux allows at most. */
+  symlinkTargetBytes: 4095,
+  /** Files of one tree. */
+  treeEntries: 8_000_000,
+  /** One file: 1 PiB stays exact in a double with room for sums. */
+  fileBytes: 1_125_899_906_842_624,
+  /** Text for people in a message (error texts, names of machines, software versions). */
+  textBytes: 4096,
+  /** Problems told in one message; the count of all is told beside them. */
+  problemsPerMessage: 1000,
+  /** A file up to this size travels in a pack with others; larger ones are streamed. */
+  packedFileBytes: 262_144,
+  /** A discovery datagram: fits one Ethernet frame, so it is never fragmented. */
+  datagramBytes: 1400,
+  /** A DISCOVER of version 2 is padded to this, so that no answer is larger than its question. */
+  discoverBytes: 256,
+  /** From the open connection to the peer's HELLO; a TLS handshake alone proves no intent. */
+  helloTimeoutMs: 5_000,
+  /** Silence after which a peer is taken for dead; three heartbeats may be lost. */
+  idleTimeoutMs: 15_000,
+  /** Something is sent at least this often, so that the other end can tell silence from death. */
+  heartbeatMs: 4_000,
+  /** How long a peer may refuse to take what is sent to it. */
+  stallTimeoutMs: 60_000,
+  /** NEXT_SYNC is clamped by the client to this range. */
+  nextSyncMinMs: 1_000,
+  nextSyncMaxMs: 86_400_000,
+  /** Received bytes that wait for the session to take them; reading stops beyond, and TCP slows the sender. */
+  inboxBytes: 8_388_608,
+} as const

@@ -1,0 +1,148 @@
+import { DIGEST_BYTES, toDigest } from './digest.ts'
+import type { Entry } from './entry.ts'
+import { FileSyncError } from './errors.ts'
+import { LIMITS } from './limits.ts'
+import { MsgpackReader } from './msgpack-reader.ts'
+import { MsgpackWriter } from './msgpack-writer.ts'
+import { checkName, compareNames, utf8Length } from './name.ts'
+import type { Name } from './name.ts'
+
+const FILE = 0
+const DIRECTORY = 1
+const SYMLINK = 2
+const INT64_MIN = -(2n ** 63n)
+const INT64_MAX = 2n ** 63n - 1n
+const MAX_MODE = 0o777
+/** The shortest entry: array header, one-letter name, kind, and two numbers. */
+const MIN_ENTRY_BYTES = 6
+
+const writer = new MsgpackWriter()
+
+/**
+ * The entries of one directory in the canonical encoding that digests cover: a MessagePack array of entries in name
+ * order, each an array `[name, kind, mtimeNs, …]`:
+ *
+ * - file: `[name, 0, mtimeNs, mode, sizeBytes, identity]`
+ * - directory: `[name, 1, mtimeNs, mode, digest]`
+ * - symbolic link: `[name, 2, mtimeNs, target]`
+ *
+ * Numbers and lengths take the fewest bytes. Throws LISTING_INVALID when names are not in strictly rising order.
+ */
+export function encodeListing (entries: readonly Entry[]): Uint8Array {
+  writer.reset()
+  writer.array(entries.length)
+  let previous: Name | undefined
+  for (const entry of entries) {
+    if (previous !== undefined && compareNames(previous, entry.name) >= 0) throw outOfOrder(entry.name)
+    previous = entry.name
+    writeEntry(entry)
+  }
+  return writer.take()
+}
+
+function writeEntry (entry: Entry): void {
+  writer.array(entry.kind === 'file' ? 6 : entry.kind === 'directory' ? 5 : 4)
+  writer.str(entry.name)
+  switch (entry.kind) {
+    case 'file':
+      writer.uint(FILE)
+      writer.int64(entry.mtimeNs)
+      writer.uint(entry.mode)
+      writer.uint(entry.sizeBytes)
+      writer.int64(entry.identity)
+      break
+    case 'directory':
+      writer.uint(DIRECTORY)
+      writer.int64(entry.mtimeNs)
+      writer.uint(entry.mode)
+      writer.bin(entry.digest)
+      break
+    case 'symlink':
+      writer.uint(SYMLINK)
+      writer.int64(entry.mtimeNs)
+      writer.str(entry.target)
+      break
+  }
+}
+
+/** The entries of a listing in order. Throws LISTING_INVALID or NAME_INVALID for anything not in canonical form. */
+export function decodeListing (bytes: Uint8Array): Entry[] {
+  const entries: Entry[] = []
+  for (const entry of readListing(bytes)) entries.push(entry)
+  return entries
+}
+
+/** As {@link decodeListing}, one entry at a time, so that a large directory is never decoded as a whole. */
+export function * readListing (bytes: Uint8Array): Generator<Entry, void, undefined> {
+  const reader = new MsgpackReader(bytes)
+  const count = reader.array()
+  if (count > LIMITS.listingEntries || count * MIN_ENTRY_BYTES > reader.remainingBytes) {
+    throw new FileSyncError('LISTING_INVALID', `A listing claims ${String(count)} entries, more than it can hold.`)
+  }
+  let previous: Name | undefined
+  for (let i = 0; i < count; i++) {
+    const entry = readEntry(reader)
+    if (previous !== undefined && compareNames(previous, entry.name) >= 0) throw outOfOrder(entry.name)
+    previous = entry.name
+    yield entry
+  }
+  if (reader.remainingBytes > 0) throw new FileSyncError('LISTING_INVALID', 'A listing has bytes behind its last entry.')
+}
+
+/** Number of entries that a listing claims to have; what follows is not looked at. */
+export function countListing (bytes: Uint8Array): number {
+  return new MsgpackReader(bytes).array()
+}
+
+function readEntry (reader: MsgpackReader): Entry {
+  const fields = reader.array()
+  const name = readName(reader)
+  const kind = reader.uint()
+  const mtimeNs = reader.int64()
+  if (mtimeNs < INT64_MIN || mtimeNs > INT64_MAX) throw misshapen(name)
+  if (kind === FILE && fields === 6) {
+    const mode = readMode(reader, name)
+    const sizeBytes = reader.uint()
+    const identity = reader.int64()
+    if (sizeBytes > LIMITS.fileBytes || identity < 0n) throw misshapen(name)
+    return { kind: 'file', name, mtimeNs, mode, sizeBytes, identity }
+  }
+  if (kind === DIRECTORY && fields === 5) {
+    const mode = readMode(reader, name)
+    const digest = toDigest(reader.bin(DIGEST_BYTES))
+    if (digest === undefined) throw misshapen(name)
+    return { kind: 'directory', name, mtimeNs, mode, digest }
+  }
+  if (kind === SYMLINK && fields === 4) {
+    const target = reader.str()
+    if (!isSymlinkTarget(target)) throw misshapen(name)
+    return { kind: 'symlink', name, mtimeNs, target }
+  }
+  throw misshapen(name)
+}
+
+/** Whether a text can be what a symbolic link holds: not empty, without NUL, and no longer than Linux allows. */
+export function isSymlinkTarget (target: string): boolean {
+  return target !== '' && !target.includes('\0') && target.isWellFormed() && utf8Length(target) <= LIMITS.symlinkTargetBytes
+}
+
+function readName (reader: MsgpackReader): Name {
+  const name = reader.str()
+  const fault = checkName(name)
+  if (fault !== undefined) throw new FileSyncError('NAME_INVALID', `A listing holds a name that is refused (${fault}).`)
+  return name as Name
+}
+
+function readMode (reader: MsgpackReader, name: Name): number {
+  const mode = reader.uint()
+  if (mode > MAX_MODE) throw misshapen(name)
+  return mode
+}
+
+function misshapen (name: Name): FileSyncError {
+  return new FileSyncError('LISTING_INVALID', `The entry ${JSON.stringify(name)} of a listing does not have the form of an entry.`)
+}
+
+function outOfOrder (name: Name): FileSyncError {
+  return new FileSyncError('LISTING_INVALID', `The entry ${JSON.stringify(name)} of a listing is out of order or stands twice.`)
+}

@@ -1,0 +1,191 @@
+import * as v from 'valibot'
+import { decodeValue, encodeValue } from './codec.ts'
+import { DIGEST_BYTES } from './digest.ts'
+import type { Digest } from './digest.ts'
+import { FileSyncError } from './errors.ts'
+import { LIMITS } from './limits.ts'
+import type * as m from './messages.ts'
+import { PROBLEMS } from './problem.ts'
+import type { Problem, ProblemCode } from './problem.ts'
+
+const MAC_BYTES = 32
+const TOKEN_ID_BYTES = 8
+const MAX_UINT32 = 0xffff_ffff
+
+type Schema<T> = v.GenericSchema<unknown, T>
+
+const integer = (max: number): Schema<number> => v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(max))
+const count = integer(Number.MAX_SAFE_INTEGER)
+const uint32 = integer(MAX_UINT32)
+const size = integer(LIMITS.fileBytes)
+// The length of a string is a lower bound of its bytes, and the frame bounds those.
+const text: Schema<string> = v.pipe(v.string(), v.maxLength(LIMITS.textBytes))
+const label: Schema<string> = v.pipe(v.string(), v.minLength(1), v.maxLength(64))
+const bytes = (length: number): Schema<Uint8Array> => v.pipe(
+  v.custom<Uint8Array>(value => value instanceof Uint8Array && value.length === length),
+  // The decoder returns Buffers, whose slice() shares memory; what leaves this module is what its type says.
+  v.transform(value => new Uint8Array(value)),
+)
+const digest: Schema<Digest> = v.pipe(bytes(DIGEST_BYTES), v.transform(value => value as Digest))
+
+const PROBLEM_CODES = Object.keys(PROBLEMS) as ProblemCode[]
+const problem: Schema<Problem> = v.object({ path: text, code: v.picklist(PROBLEM_CODES), message: text })
+const problems = v.pipe(v.array(problem), v.maxLength(LIMITS.problemsPerMessage))
+
+const hello: Schema<m.Hello> = v.object({
+  type: v.literal('HELLO'),
+  versions: v.pipe(v.array(integer(0xffff)), v.minLength(1), v.maxLength(16)),
+  features: v.pipe(v.array(label), v.maxLength(64)),
+  software: text,
+})
+
+const policy: Schema<m.Policy> = v.object({ mode: v.picklist(['mirror', 'archive']), maxFileBytes: size })
+
+const serverStatus: Schema<m.ServerStatus> = v.variant('status', [
+  v.object({
+    type: v.literal('SERVER_STATUS'),
+    status: v.literal('BUSY'),
+    position: v.pipe(uint32, v.minValue(1)),
+    estimateMs: v.exactOptional(count),
+  }),
+  v.object({
+    type: v.literal('SERVER_STATUS'),
+    status: v.literal('READY'),
+    session: label,
+    serverName: text,
+    area: text,
+    policy,
+  }),
+])
+
+const clientFilesInfo: Schema<m.ClientFilesInfo> = v.object({
+  type: v.literal('CLIENT_FILES_INFO'),
+  rootDigest: digest,
+  files: integer(LIMITS.treeEntries),
+  directories: integer(LIMITS.treeEntries),
+  bytes: count,
+  complete: v.boolean(),
+  problems,
+  problemCount: count,
+})
+
+const reference: Schema<m.EntryReference> = v.tuple([uint32, uint32])
+
+const listingsWanted: Schema<m.ListingsWanted> = v.object({
+  type: v.literal('LISTINGS_WANTED'),
+  directories: v.pipe(v.array(reference), v.maxLength(LIMITS.listingsPerPage)),
+})
+
+// Pages hold thousands of tasks and most are the shortest form, so one check by hand replaces a union of tuples.
+const task: Schema<m.Task> = v.custom<m.Task>(isTask)
+
+const tasks: Schema<m.Tasks> = v.object({
+  type: v.literal('TASKS'),
+  first: uint32,
+  tasks: v.pipe(v.array(task), v.maxLength(LIMITS.tasksPerPage)),
+  last: v.boolean(),
+})
+
+const fileHeader: Schema<m.FileHeader> = v.pipe(
+  v.object({
+    type: v.literal('FILE_HEADER'),
+    task: uint32,
+    sizeBytes: size,
+    offset: size,
+    content: v.picklist(['DATA', 'DELTA', 'NONE']),
+  }),
+  v.check(header => header.offset <= header.sizeBytes),
+)
+
+const fileEnd: Schema<m.FileEnd> = v.object({ type: v.literal('FILE_END'), task: uint32, digest })
+
+const fileProblem: Schema<m.FileProblem> = v.object({
+  type: v.literal('FILE_PROBLEM'),
+  task: uint32,
+  code: v.picklist(PROBLEM_CODES),
+  message: text,
+})
+
+const stored: Schema<m.Stored> = v.object({ type: v.literal('STORED'), files: count, bytes: count })
+
+const nextSync: Schema<m.NextSync> = v.object({
+  type: v.literal('NEXT_SYNC'),
+  inMs: count,
+  result: v.picklist(['OK', 'PROBLEMS', 'HALTED']),
+  stored: v.object({ files: count, bytes: count, deleted: count, renamed: count }),
+  problems,
+  problemCount: count,
+  message: v.exactOptional(text),
+})
+
+const close: Schema<m.Close> = v.object({ type: v.literal('CLOSE'), code: label, message: text })
+
+const pairProof: Schema<m.PairProof> = v.object({
+  type: v.literal('PAIR_PROOF'),
+  name: text,
+  tokenId: v.exactOptional(bytes(TOKEN_ID_BYTES)),
+  mac: bytes(MAC_BYTES),
+})
+
+const pairOk: Schema<m.PairOk> = v.object({ type: v.literal('PAIR_OK'), serverName: text, area: text, mac: bytes(MAC_BYTES) })
+
+const pairDone: Schema<m.PairDone> = v.object({ type: v.literal('PAIR_DONE') })
+
+const SCHEMAS: { readonly [T in m.MessageType]: Schema<m.MessageOf<T>> } = {
+  HELLO: hello,
+  SERVER_STATUS: serverStatus,
+  CLIENT_FILES_INFO: clientFilesInfo,
+  LISTINGS_WANTED: listingsWanted,
+  TASKS: tasks,
+  FILE_HEADER: fileHeader,
+  FILE_END: fileEnd,
+  FILE_PROBLEM: fileProblem,
+  STORED: stored,
+  NEXT_SYNC: nextSync,
+  CLOSE: close,
+  PAIR_PROOF: pairProof,
+  PAIR_OK: pairOk,
+  PAIR_DONE: pairDone,
+}
+
+/** The names of all messages. */
+export const MESSAGE_TYPES: readonly m.MessageType[] = Object.keys(SCHEMAS) as m.MessageType[]
+
+/** A message as the payload of a MESSAGE frame. */
+export function encodeMessage (message: m.Message): Uint8Array<ArrayBuffer> {
+  return encodeValue(message)
+}
+
+/**
+ * The message in the payload of a MESSAGE frame, or undefined for a type that this version does not know, which is
+ * skipped. Fields that this version does not know are dropped. Throws MESSAGE_INVALID or an ENCODING code.
+ */
+export function decodeMessage (payload: Uint8Array): m.Message | undefined {
+  return parseMessage(decodeValue(payload))
+}
+
+/** As {@link decodeMessage}, from the decoded value. */
+export function parseMessage (value: unknown): m.Message | undefined {
+  const type = typeof value === 'object' && value !== null && 'type' in value ? value.type : undefined
+  if (typeof type !== 'string') throw new FileSyncError('MESSAGE_INVALID', 'A message has no type.')
+  if (!Object.hasOwn(SCHEMAS, type)) return undefined
+  const known = type as m.MessageType
+  const result = v.safeParse(SCHEMAS[known], value)
+  if (result.success) return result.output
+  const field = v.getDotPath(result.issues[0]) ?? 'a field'
+  throw new FileSyncError('MESSAGE_INVALID', `${known} does not have its form: ${field} is not what it has to be.`)
+}
+
+function isTask (value: unknown): boolean {
+  if (!Array.isArray(value)) return false
+  const [listing, entry, how, argument] = value as unknown[]
+  if (!isUint32(listing) || !isUint32(entry)) return false
+  if (value.length === 2) return true
+  if (how === 'DIGEST') return value.length === 3
+  if (value.length !== 4 || typeof argument !== 'number' || !Number.isSafeInteger(argument) || argument < 0) return false
+  return how === 'RESUME' ? argument <= LIMITS.fileBytes : how === 'DELTA' && argument <= MAX_UINT32
+}
+
+function isUint32 (value: unknown): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_UINT32
+}

@@ -1,0 +1,131 @@
+const encoder = new TextEncoder()
+const INITIAL_BYTES = 4096
+
+/**
+ * Writes MessagePack in its one canonical form: every integer and length in the fewest bytes. Listings are compared by
+ * the digest of their bytes, so unlike messages they may not depend on the habits of an encoder.
+ */
+export class MsgpackWriter {
+  #bytes = new Uint8Array(INITIAL_BYTES)
+  #view = new DataView(this.#bytes.buffer)
+  #at = 0
+
+  /** Forgets what was written; the buffer is kept for the next value. */
+  reset (): void {
+    this.#at = 0
+  }
+
+  /** A copy of what was written. */
+  take (): Uint8Array {
+    return this.#bytes.slice(0, this.#at)
+  }
+
+  array (count: number): void {
+    this.#reserve(5)
+    if (count < 16) this.#byte(0x90 | count)
+    else if (count < 0x10000) this.#tagged16(0xdc, count)
+    else this.#tagged32(0xdd, count)
+  }
+
+  /** @param value an integer from 0 to 2^53 - 1 */
+  uint (value: number): void {
+    this.#reserve(9)
+    if (value < 0x80) this.#byte(value)
+    else if (value < 0x100) { this.#byte(0xcc); this.#byte(value) }
+    else if (value < 0x10000) this.#tagged16(0xcd, value)
+    else if (value < 0x1_0000_0000) this.#tagged32(0xce, value)
+    else {
+      this.#tagged32(0xcf, Math.floor(value / 0x1_0000_0000))
+      this.#view.setUint32(this.#at, value >>> 0)
+      this.#at += 4
+    }
+  }
+
+  /** @param value an integer from -2^63 to 2^64 - 1 */
+  int64 (value: bigint): void {
+    if (value >= 0n) {
+      if (value <= 0xffff_ffffn) { this.uint(Number(value)); return }
+      this.#reserve(9)
+      this.#byte(0xcf)
+      this.#view.setBigUint64(this.#at, value)
+      this.#at += 8
+      return
+    }
+    this.#negative(value)
+  }
+
+  str (text: string): void {
+    // At most three bytes a UTF-16 unit, and five for the header.
+    this.#reserve(5 + text.length * 3)
+    const start = this.#at
+    const headerBytes = text.length < 32 ? 1 : text.length < 256 ? 2 : 3
+    let length = this.#text(text, start + headerBytes)
+    const needed = length < 32 ? 1 : length < 0x100 ? 2 : 3
+    if (needed !== headerBytes) length = this.#text(text, start + needed)
+    if (needed === 1) this.#byte(0xa0 | length)
+    else if (needed === 2) { this.#byte(0xd9); this.#byte(length) }
+    else this.#tagged16(0xda, length)
+    this.#at = start + needed + length
+  }
+
+  /** @param value at most 255 bytes */
+  bin (value: Uint8Array): void {
+    this.#reserve(2 + value.length)
+    this.#byte(0xc4)
+    this.#byte(value.length)
+    this.#bytes.set(value, this.#at)
+    this.#at += value.length
+  }
+
+  #negative (value: bigint): void {
+    this.#reserve(9)
+    if (value >= -32n) this.#byte(Number(value) & 0xff)
+    else if (value >= -0x80n) { this.#byte(0xd0); this.#byte(Number(value) & 0xff) }
+    else if (value >= -0x8000n) this.#tagged16(0xd1, Number(value) & 0xffff)
+    else if (value >= -0x8000_0000n) this.#tagged32(0xd2, Number(value) >>> 0)
+    else {
+      this.#byte(0xd3)
+      this.#view.setBigInt64(this.#at, value)
+      this.#at += 8
+    }
+  }
+
+  #text (text: string, at: number): number {
+    // A loop is faster than the encoder for the short plain names that almost all names are.
+    if (text.length <= 48) {
+      let i = 0
+      for (; i < text.length; i++) {
+        const unit = text.charCodeAt(i)
+        if (unit >= 0x80) break
+        this.#bytes[at + i] = unit
+      }
+      if (i === text.length) return i
+    }
+    return encoder.encodeInto(text, this.#bytes.subarray(at)).written
+  }
+
+  #byte (value: number): void {
+    this.#bytes[this.#at++] = value
+  }
+
+  #tagged16 (tag: number, value: number): void {
+    this.#byte(tag)
+    this.#view.setUint16(this.#at, value)
+    this.#at += 2
+  }
+
+  #tagged32 (tag: number, value: number): void {
+    this.#byte(tag)
+    this.#view.setUint32(this.#at, value)
+    this.#at += 4
+  }
+
+  #reserve (bytes: number): void {
+    const needed = this.#at + bytes
+    if (needed <= this.#bytes.length) return
+    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2))
+    grown.set(this.#bytes.subarray(0, this.#at))
+    this.#bytes = grown
+    this.#view = new DataView(grown.buffer)
+  }
+}

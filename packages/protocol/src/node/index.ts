@@ -1,0 +1,3 @@
+export { createHasher, hashBytes } from './blake3.ts'
+export { socketStream } from './socket-stream.ts'
+export { systemClock } from './system-clock.ts'

@@ -1,0 +1,44 @@
+/**
+ * Everything that can be wrong with a single path. A problem never ends a session: it is collected, reported, and tried
+ * again at the next sync. docs/protocol.md holds the same table, and a test compares the two.
+ */
+export const PROBLEMS = {
+  NAME_NOT_UNICODE: 'the name is not valid UTF-8, so it cannot be stored under the same name everywhere',
+  NAME_CONTROL: 'the name has control or text-direction characters',
+  NAME_TOO_LONG: 'the name is longer than 255 bytes',
+  NAME_RESERVED: 'the name is reserved for FileSync',
+  NAME_WINDOWS: 'the archive is on a file system that cannot store this name',
+  NAME_COLLIDES: 'the archive cannot tell this name from another one beside it',
+  PATH_TOO_LONG: 'the path is longer than 1024 bytes',
+  PATH_TOO_DEEP: 'the path has more than 64 levels',
+  UNREADABLE: 'it cannot be read',
+  VANISHED: 'it vanished while the sync was running',
+  CHANGED_DURING_READ: 'it was being changed while it was read',
+  UNSETTLED: 'it was changed a moment ago and is left until it is quiet',
+  SPECIAL_FILE: 'it is a device, a socket or a named pipe',
+  DIRECTORY_LOOP: 'the directory contains itself',
+  SYMLINK_OUTSIDE: 'the symbolic link leads out of the directory',
+  TOO_LARGE: 'it is larger than the server accepts',
+  STORE_FAILED: 'the server could not store it',
+  DIGEST_MISMATCH: 'what arrived is not what was read',
+} as const
+
+export type ProblemCode = keyof typeof PROBLEMS
+
+/** One path's trouble. */
+export interface Problem {
+  /** Relative to the tree, `/` between names; bytes that are not UTF-8 are shown as U+FFFD. */
+  readonly path: string
+  readonly code: ProblemCode
+  /** For a person: what happened and what to do. */
+  readonly message: string
+}
+
+export function isProblemCode (code: string): code is ProblemCode {
+  return Object.hasOwn(PROBLEMS, code)
+}
+
+/** A problem with the catalogue's own words, and what is particular to this case behind them. */
+export function problem (path: string, code: ProblemCode, detail?: string): Problem {
+  return { path, code, message: detail === undefined ? PROBLEMS[code] : `${PROBLEMS[code]}: ${detail}` }
+}

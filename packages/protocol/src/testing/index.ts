@@ -1,0 +1,7 @@
+export { byteStreamConformance } from './byte-stream-conformance.ts'
+export type { ConformanceCase } from './conformance-case.ts'
+export { ManualClock } from './manual-clock.ts'
+export { memoryStreamPair } from './memory-stream.ts'
+export type { MemoryStreamInit } from './memory-stream.ts'
+export { memoryTree } from './memory-tree.ts'
+export type { TreeLiteral } from './memory-tree.ts'

@@ -1,0 +1,45 @@
+import type { Digest, HashBytes } from '../digest.ts'
+import type { Entry } from '../entry.ts'
+import { encodeListing } from '../listing.ts'
+import { compareNames } from '../name.ts'
+import type { Name } from '../name.ts'
+import { joinPath, ROOT_PATH } from '../relative-path.ts'
+import type { RelativePath } from '../relative-path.ts'
+import type { Tree } from '../tree.ts'
+
+/** A file, as text or bytes, or a directory of such, or a link `{ symlink: target }`, by name. */
+export interface TreeLiteral {
+  readonly [name: string]: string | Uint8Array | TreeLiteral | { readonly symlink: string }
+}
+
+/** A tree from a literal, with made-up times, modes and identities that depend on nothing but the literal. */
+export function memoryTree (literal: TreeLiteral, hash: HashBytes): Tree & { content (path: RelativePath): Uint8Array | undefined } {
+  const listings = new Map<string, Uint8Array>()
+  const contents = new Map<string, Uint8Array>()
+  const totals = { files: 0, directories: 0, bytes: 0 }
+
+  function build (directory: RelativePath, children: TreeLiteral): Digest {
+    const names = Object.keys(children).sort(compareNames)
+    const entries = names.map(name => describe(joinPath(directory, name as Name), name as Name, children[name] ?? ''))
+    const listing = encodeListing(entries)
+    listings.set(directory, listing)
+    return hash(listing)
+  }
+
+  function describe (path: RelativePath, name: Name, child: TreeLiteral[string]): Entry {
+    const mtimeNs = 1_700_000_000_000_000_000n
+    if (typeof child === 'string' || child instanceof Uint8Array) {
+      const content = typeof child === 'string' ? new TextEncoder().encode(child) : child
+      contents.set(path, content)
+      totals.files++
+      totals.bytes += content.length
+      return { kind: 'file', name, sizeBytes: content.length, mtimeNs, mode: 0o644, identity: BigInt(contents.size) }
+    }
+    if (typeof child.symlink === 'string') return { kind: 'symlink', name, mtimeNs, target: child.symlink }
+    totals.directories++
+    return { kind: 'directory', name, mtimeNs, mode: 0o755, digest: build(path, child) }
+  }
+
+  const rootDigest = build(ROOT_PATH, literal)
+  return { rootDigest, ...totals, listing: path => listings.get(path), content: path => contents.get(path) }
+}
