@@ -1,0 +1,10 @@
+/**
+ * What the two FileSync programs share: settings from flags, environment and file, exit codes, printing that a hostile
+ * file name cannot turn against the terminal, and the socket by which commands talk to a running program.
+ *
+ * @packageDocumentation
+ */
+export { createEventLog } from './event-log.ts'
+export type { EventLog, EventLogInit, LogEvent } from './event-log.ts'
+export { printable } from './printable.ts'
+export { formatDuration, formatSize, parseDuration, parseSize } from './units.ts'

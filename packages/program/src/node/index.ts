@@ -1,0 +1,7 @@
+export { askControl, serveControl } from './control-socket.ts'
+export type { ControlRoutes, ControlServer } from './control-socket.ts'
+export { loadSettingsFile } from './settings-file.ts'
+export { createProgram, runProgram, setting } from './program.ts'
+export type { ProgramInit, Terminal } from './program.ts'
+export { canPrompt, prompt, promptSecretLine } from './prompt.ts'
+export { checkStateDir, defaultStateDir } from './state-dir.ts'
