@@ -31,8 +31,8 @@ export const LIMITS = {
   fileBytes: 1_125_899_906_842_624,
   /** Text for people in a message (error texts, names of machines, software versions). */
   textBytes: 4096,
-  /** Problems told in one message; the count of all is told beside them. */
-  problemsPerMessage: 1000,
+  /** Problems told in one message: with texts of 1024 letters of three bytes each they fit a message frame. */
+  problemsPerMessage: 150,
   /** A file up to this size travels in a pack with others; larger ones are streamed. */
   packedFileBytes: 262_144,
   /** A discovery datagram: fits one Ethernet frame, so it is never fragmented. */

@@ -41,6 +41,11 @@ export class ListingQuestions {
     return this.#waiting.length === 0 && this.#expected.size === 0
   }
 
+  /** Whether a page was asked for and has not wholly arrived. */
+  get isWaiting (): boolean {
+    return this.#expected.size > 0
+  }
+
   /** Number of listings that have arrived. */
   get arrived (): number {
     return this.#arrived

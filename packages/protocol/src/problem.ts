@@ -1,3 +1,5 @@
+import { LIMITS } from './limits.ts'
+
 /**
  * Everything that can be wrong with a single path. A problem never ends a session: it is collected, reported, and tried
  * again at the next sync. docs/protocol.md holds the same table, and a test compares the two.
@@ -41,4 +43,16 @@ export function isProblemCode (code: string): code is ProblemCode {
 /** A problem with the catalogue's own words, and what is particular to this case behind them. */
 export function problem (path: string, code: ProblemCode, detail?: string): Problem {
   return { path, code, message: detail === undefined ? PROBLEMS[code] : `${PROBLEMS[code]}: ${detail}` }
+}
+
+/** Longest text of a problem in a message, in UTF-16 units; a page of problems with longer ones would not fit a frame. */
+const MAX_TEXT_LENGTH = 1024
+
+/** As many problems, from the first, as one message may hold, with texts that are too long cut short. */
+export function fitProblems (problems: readonly Problem[]): Problem[] {
+  return problems.slice(0, LIMITS.problemsPerMessage).map(({ path, code, message }) => ({ path: cut(path), code, message: cut(message) }))
+}
+
+function cut (text: string): string {
+  return text.length <= MAX_TEXT_LENGTH ? text : `${text.slice(0, MAX_TEXT_LENGTH - 1).toWellFormed()}…`
 }
