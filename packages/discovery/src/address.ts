@@ -1,0 +1,79 @@
+import type { Link } from './link.ts'
+
+/** The bytes of an IPv4 or IPv6 address, most significant first; undefined where the text is none. A zone is ignored. */
+export function parseAddress (text: string): Uint8Array | undefined {
+  const [address = '', ...rest] = text.split('%')
+  if (rest.length > 1) return undefined
+  return address.includes(':') ? parseIpv6(address) : rest.length === 0 ? parseIpv4(address) : undefined
+}
+
+function parseIpv4 (text: string): Uint8Array | undefined {
+  const parts = text.split('.')
+  if (parts.length !== 4 || !parts.every(part => /^(0|[1-9]\d{0,2})$/u.test(part) && Number(part) <= 255)) return undefined
+  return Uint8Array.from(parts, Number)
+}
+
+/** RFC 4291 2.2: eight groups, one run of zero groups may be `::`, the last two may be written as IPv4. */
+function parseIpv6 (text: string): Uint8Array | undefined {
+  const halves = text.split('::')
+  if (halves.length > 2) return undefined
+  const [head, tail] = halves.map(parseGroups)
+  if (head === undefined || (halves.length === 2 && tail === undefined)) return undefined
+  const bytes = new Uint8Array(16)
+  if (tail === undefined) {
+    if (head.length !== 16) return undefined
+  } else if (head.length + tail.length > 14) {
+    return undefined
+  }
+  bytes.set(head)
+  if (tail !== undefined) bytes.set(tail, 16 - tail.length)
+  return bytes
+}
+
+function parseGroups (text: string): number[] | undefined {
+  if (text === '') return []
+  const groups = text.split(':')
+  const bytes: number[] = []
+  for (const [index, group] of groups.entries()) {
+    const embedded = index === groups.length - 1 && group.includes('.') ? parseIpv4(group) : undefined
+    if (embedded !== undefined) {
+      bytes.push(...embedded)
+    } else if (/^[0-9a-f]{1,4}$/iu.test(group)) {
+      const value = Number.parseInt(group, 16)
+      bytes.push(value >> 8, value & 0xff)
+    } else {
+      return undefined
+    }
+  }
+  return bytes
+}
+
+/** Whether two texts are the same address, however written. Zones are ignored. */
+export function sameAddress (left: string, right: string): boolean {
+  const [a, b] = [parseAddress(left), parseAddress(right)]
+  return a !== undefined && b !== undefined && a.length === b.length && sharesPrefix(a, b, a.length * 8)
+}
+
+export function isLoopback (text: string): boolean {
+  const bytes = parseAddress(text)
+  if (bytes === undefined) return false
+  return bytes.length === 4 ? bytes[0] === 127 : sameAddress(text, '::1')
+}
+
+/** Whether an address is in the subnet of a link, and for IPv6 heard on its interface, so that no router lies between. */
+export function isOnLink (address: string, link: Link): boolean {
+  const [theirs, ours] = [parseAddress(address), parseAddress(link.address)]
+  if (theirs === undefined || ours === undefined || theirs.length !== ours.length) return false
+  const zone = address.split('%')[1]
+  if (zone !== undefined && zone !== link.zone) return false
+  return sharesPrefix(theirs, ours, link.prefixLength)
+}
+
+function sharesPrefix (left: Uint8Array, right: Uint8Array, bits: number): boolean {
+  for (let index = 0; index < left.length; index++) {
+    const kept = Math.min(8, Math.max(0, bits - index * 8))
+    const mask = (0xff << (8 - kept)) & 0xff
+    if (((left[index] ?? 0) & mask) !== ((right[index] ?? 0) & mask)) return false
+  }
+  return true
+}

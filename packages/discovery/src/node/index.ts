@@ -1,0 +1,6 @@
+export { announceServer } from './announce-server.ts'
+export type { Announcer, AnnounceServerInit } from './announce-server.ts'
+export { findServers } from './find-servers.ts'
+export type { FindServersInit } from './find-servers.ts'
+export { openMulticastBus } from './multicast-bus.ts'
+export type { MulticastBusInit } from './multicast-bus.ts'

@@ -1,0 +1,167 @@
+import type { Socket } from 'node:dgram'
+import { FileSyncError } from '@filesync/protocol'
+import type { Clock } from '@filesync/protocol'
+import { isOnLink } from '../address.ts'
+import type { BusEvent, DatagramBus, Endpoint } from '../datagram-bus.ts'
+import { EventQueue } from '../event-queue.ts'
+import { chooseLinks, linkKey } from '../link.ts'
+import type { Link, LinkChoice } from '../link.ts'
+import { groupAddress, openLinkSocket } from './link-socket.ts'
+import type { Group } from './link-socket.ts'
+import { networkLinks } from './network-links.ts'
+import { errorCode, socketFault } from './socket-fault.ts'
+
+/** How often the interfaces are looked at. The system tells of no change by itself. */
+const FOLLOW_MS = 2_000
+/** Datagrams that may wait to be judged; a flood beyond that is dropped unread. */
+const WAITING_DATAGRAMS = 512
+
+export interface MulticastBusInit {
+  readonly group: Group
+  /** `listen`: hears the group, on its port. `ask`: hears only what is sent to it, on ports of its own. */
+  readonly role: 'listen' | 'ask'
+  readonly choice: LinkChoice
+  readonly clock: Clock
+  /** The addresses of this machine; asks the system unless told. */
+  readonly listLinks?: () => readonly Link[]
+}
+
+/**
+ * A bus over the real interfaces of this machine: one socket for each address, opened and closed as interfaces come and
+ * go. Resolves when each link that is there now was tried; those that failed are told as faults and tried again.
+ */
+export async function openMulticastBus (init: MulticastBusInit): Promise<DatagramBus> {
+  const bus = new MulticastBus(init)
+  await bus.follow()
+  return bus
+}
+
+class MulticastBus implements DatagramBus {
+  readonly #init: MulticastBusInit
+  readonly #events = new EventQueue<BusEvent>(WAITING_DATAGRAMS)
+  readonly #open = new Map<string, { readonly link: Link, readonly socket: Socket }>()
+  /** What was told of what does not work, by link or interface. */
+  readonly #told = new Map<string, string>()
+  #following: Promise<void> | undefined
+  #cancelFollow: () => void = () => { /* nothing is scheduled yet */ }
+
+  constructor (init: MulticastBusInit) {
+    this.#init = init
+  }
+
+  get links (): readonly Link[] {
+    return [...this.#open.values()].map(({ link }) => link)
+  }
+
+  async next (): Promise<BusEvent | undefined> {
+    return await this.#events.next()
+  }
+
+  async send (bytes: Uint8Array, link: Link, to?: Endpoint): Promise<void> {
+    const socket = this.#open.get(linkKey(link))?.socket
+    if (socket === undefined) throw socketFault('send over', link, new Error('the link is down'))
+    const { group } = this.#init
+    const target = to ?? { address: groupAddress(group, link), port: group.port }
+    await new Promise<void>((resolve, reject) => {
+      socket.send(bytes, target.port, target.address, error => {
+        if (error === null) resolve()
+        else reject(socketFault('send over', link, error))
+      })
+    })
+  }
+
+  async close (): Promise<void> {
+    this.#events.close()
+    this.#cancelFollow()
+    await this.#following
+    await Promise.all([...this.#open.values()].map(({ link }) => this.#drop(link)))
+  }
+
+  /** Opens what is new, closes what is gone, and comes again. */
+  async follow (): Promise<void> {
+    this.#following = this.#followOnce()
+    await this.#following
+    if (this.#events.closed) return
+    this.#cancelFollow = this.#init.clock.schedule(FOLLOW_MS, () => { void this.follow() })
+  }
+
+  async #followOnce (): Promise<void> {
+    const wanted = this.#wanted()
+    const keys = new Set(wanted.map(linkKey))
+    for (const { link } of this.#open.values()) {
+      if (!keys.has(linkKey(link))) await this.#drop(link)
+    }
+    this.#checkNames(wanted)
+    for (const key of this.#told.keys()) {
+      if (key.includes('/') && !keys.has(key)) this.#told.delete(key)
+    }
+    await Promise.all(wanted.filter(link => !this.#open.has(linkKey(link))).map(link => this.#use(link)))
+  }
+
+  #wanted (): Link[] {
+    const { choice, listLinks = networkLinks } = this.#init
+    try {
+      return chooseLinks(listLinks(), choice)
+    } catch (cause) {
+      const message = 'Discovery cannot see the network interfaces of this machine; name the server by its address.'
+      this.#tell('interfaces', 'unlistable', new FileSyncError('DISCOVERY_UNAVAILABLE', message, { cause }))
+      return []
+    }
+  }
+
+  #checkNames (wanted: readonly Link[]): void {
+    const { interfaces, bind } = this.#init.choice
+    const missing = interfaces?.filter(name => !wanted.some(link => link.interfaceName === name)) ?? []
+    const none = interfaces === undefined && wanted.length === 0
+    const where = bind === undefined ? '' : ` with the address ${bind}`
+    const faults = new Map(missing.map(name => [name, `Discovery cannot use the interface ${name}: it is not there, is down, or has no address. It is used as soon as it is up.`]))
+    if (none) faults.set('any', `Discovery cannot be used: no interface${where} is up. It starts as soon as one is.`)
+    for (const name of ['any', ...interfaces ?? []]) {
+      const message = faults.get(name)
+      if (message === undefined) this.#told.delete(name)
+      else this.#tell(name, 'missing', new FileSyncError('DISCOVERY_UNAVAILABLE', message))
+    }
+  }
+
+  async #use (link: Link): Promise<void> {
+    const { group, role } = this.#init
+    const key = linkKey(link)
+    try {
+      const socket = await openLinkSocket({
+        group,
+        role,
+        link,
+        onMessage: (bytes, { address, port }) => {
+          // A socket hears the group on every interface that any socket of this machine joined it on.
+          if (isOnLink(address, link)) this.#events.offer({ kind: 'datagram', bytes, link, source: { address, port } })
+        },
+      })
+      socket.on('error', error => { this.#fail(link, error) })
+      this.#open.set(key, { link, socket })
+      this.#told.delete(key)
+      this.#events.push({ kind: 'up', link })
+    } catch (cause) {
+      this.#tell(key, errorCode(cause), socketFault(role === 'listen' ? 'listen on' : 'ask over', link, cause))
+    }
+  }
+
+  #fail (link: Link, error: Error): void {
+    this.#tell(linkKey(link), errorCode(error), socketFault('go on over', link, error))
+    void this.#drop(link)
+  }
+
+  async #drop (link: Link): Promise<void> {
+    const key = linkKey(link)
+    const found = this.#open.get(key)
+    if (found === undefined) return
+    this.#open.delete(key)
+    this.#events.push({ kind: 'down', link })
+    await new Promise<void>(resolve => { found.socket.close(resolve) })
+  }
+
+  #tell (key: string, what: string, error: FileSyncError): void {
+    if (this.#told.get(key) === what) return
+    this.#told.set(key, what)
+    this.#events.push({ kind: 'fault', error })
+  }
+}

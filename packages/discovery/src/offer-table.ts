@@ -1,0 +1,112 @@
+import { decodeOffer, isFileSyncError } from '@filesync/protocol'
+import type { Offer } from '@filesync/protocol'
+import { isOnLink } from './address.ts'
+import type { Heard } from './reply-policy.ts'
+
+/** A server that answered. Nothing of this is proven: the TLS connection to it proves who it is. */
+export interface FoundServer {
+  /** Where to connect to; a link-local IPv6 address carries its zone. */
+  readonly address: string
+  /** TCP port of the TLS protocol. */
+  readonly port: number
+  /** First 16 symbols of the device id that it claims. */
+  readonly idPrefix: string
+  /** Whether it says that it pairs at the moment. */
+  readonly pairing: boolean
+  /** The interface of this machine that the answer was heard on. */
+  readonly interfaceName: string
+}
+
+/** New servers that one round of asking may bring. A forger can make its listener dial this many, and no more. */
+export const CANDIDATES_PER_ROUND = 8
+/** Of these, what one address may claim to be. */
+const CANDIDATES_PER_SOURCE = 4
+/** Of these, what is kept for servers that the asker knows, where it knows any. */
+const RESERVED_FOR_PINNED = 4
+/** An answer may come this many rounds late; a server that is silent for as long is taken for gone. */
+const ROUNDS_REMEMBERED = 3
+/** Privileged ports are never dialled: a forged answer shall not lead anybody to a mail or file server. */
+const PORT_MIN = 1024
+
+interface Known {
+  readonly server: FoundServer
+  round: number
+}
+
+/** The answers so far, and which of them are news. */
+export class OfferTable {
+  readonly #pinned: ReadonlySet<string>
+  readonly #known = new Map<string, Known>()
+  readonly #nonces: string[] = []
+  #round = 0
+  #candidates = 0
+  #bySource = new Map<string, number>()
+
+  /** @param pinned id prefixes of the servers that the asker is paired with */
+  constructor (pinned: readonly string[] = []) {
+    this.#pinned = new Set(pinned)
+  }
+
+  /** A new question was asked. */
+  startRound (nonce: string): void {
+    this.#nonces.push(nonce)
+    if (this.#nonces.length > ROUNDS_REMEMBERED) this.#nonces.shift()
+    this.#round++
+    this.#candidates = 0
+    this.#bySource = new Map()
+    for (const [key, known] of this.#known) {
+      if (this.#round - known.round > ROUNDS_REMEMBERED) this.#known.delete(key)
+    }
+  }
+
+  /** The server in a datagram, where it answers one of the last questions and is news. */
+  hear (heard: Heard): FoundServer | undefined {
+    if (!isOnLink(heard.source.address, heard.link)) return undefined
+    const offer = read(heard.bytes)
+    if (offer?.tlsPort === undefined || offer.idPrefix === undefined || offer.nonce === undefined) return undefined
+    if (!this.#nonces.includes(offer.nonce)) return undefined
+    return this.admit({
+      address: heard.source.address,
+      port: offer.tlsPort,
+      idPrefix: offer.idPrefix,
+      pairing: offer.pairing === true,
+      interfaceName: heard.link.interfaceName,
+    })
+  }
+
+  /** The server itself where it is news: never heard of, silent for some rounds, or changed. */
+  admit (server: FoundServer): FoundServer | undefined {
+    if (server.port < PORT_MIN) return undefined
+    const key = `${server.idPrefix} ${server.address} ${server.port}`
+    const known = this.#known.get(key)
+    if (known !== undefined && known.server.pairing === server.pairing) {
+      known.round = this.#round
+      return undefined
+    }
+    if (!this.#hasRoom(server)) return undefined
+    this.#candidates++
+    this.#bySource.set(server.address, (this.#bySource.get(server.address) ?? 0) + 1)
+    this.#known.set(key, { server, round: this.#round })
+    return server
+  }
+
+  /** A server said goodbye: when it comes back, it is news. */
+  forget (server: Pick<FoundServer, 'address' | 'port' | 'idPrefix'>): void {
+    this.#known.delete(`${server.idPrefix} ${server.address} ${server.port}`)
+  }
+
+  #hasRoom (server: FoundServer): boolean {
+    if ((this.#bySource.get(server.address) ?? 0) >= CANDIDATES_PER_SOURCE) return false
+    const reserved = this.#pinned.size > 0 && !this.#pinned.has(server.idPrefix) ? RESERVED_FOR_PINNED : 0
+    return this.#candidates < CANDIDATES_PER_ROUND - reserved
+  }
+}
+
+function read (bytes: Uint8Array): Offer | undefined {
+  try {
+    return decodeOffer(bytes)
+  } catch (error) {
+    if (isFileSyncError(error)) return undefined
+    throw error
+  }
+}
