@@ -1,4 +1,11 @@
+import { fileURLToPath } from 'node:url'
 import type { ViteUserConfig } from 'vitest/config'
+
+// No test sends anything off this machine. By way of the environment, so that what a test starts is bound by it too; by
+// --require, because a worker thread may run its first line before what --import names.
+const guard = `--require=${JSON.stringify(fileURLToPath(new URL('./scripts/loopback-only.js', import.meta.url)))}`
+const options = process.env.NODE_OPTIONS ?? ''
+if (!options.includes(guard)) process.env.NODE_OPTIONS = `${options} ${guard}`.trim()
 
 const source = '@filesync/source'
 const conditions = [source, 'module', 'node', 'development|production']
