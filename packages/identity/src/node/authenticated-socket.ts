@@ -1,0 +1,93 @@
+import type { TLSSocket } from 'node:tls'
+import { FileSyncError, openConnection } from '@filesync/protocol'
+import type { ALPN_PAIR, ALPN_SYNC, Clock, Connection } from '@filesync/protocol'
+import { socketStream } from '@filesync/protocol/node'
+import type { DeviceId } from '../device-id.ts'
+import type { PairingChannel } from '../pairing.ts'
+import { keyId } from './identity.ts'
+import type { Identity } from './identity.ts'
+
+declare const proven: unique symbol
+
+/** What a connection is for. */
+export type Purpose = typeof ALPN_SYNC | typeof ALPN_PAIR
+
+/** A socket whose other end has proven a key. Only {@link authenticatePeer} makes one, and only of one is a connection made. */
+export interface AuthenticatedSocket {
+  readonly [proven]: true
+  readonly socket: TLSSocket
+  readonly peerId: DeviceId
+  readonly purpose: Purpose
+}
+
+/** A connection whose other end has proven who it is. Whether it is welcome is another question. */
+export interface Channel extends PairingChannel {
+  readonly connection: Connection
+  readonly peerId: DeviceId
+  readonly purpose: Purpose
+  readonly remoteAddress: string
+  readonly remotePort: number
+}
+
+export interface ChannelInit {
+  readonly identity: Identity
+  readonly end: 'client' | 'server'
+  readonly clock: Clock
+  readonly signal?: AbortSignal
+  readonly idleTimeoutMs?: number | undefined
+}
+
+/**
+ * TLS 1.3 and nothing below; no authority, because each end pins the other's key. `rejectUnauthorized` is off, since the
+ * certificates are self-signed, and {@link authenticatePeer} takes its place: the key's proof itself is OpenSSL's in any case.
+ */
+export const TLS_PROFILE = {
+  minVersion: 'TLSv1.3',
+  maxVersion: 'TLSv1.3',
+  rejectUnauthorized: false,
+  ciphers: 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256',
+  highWaterMark: 262_144,
+  // Each side ends on its own, as a byte stream does.
+  allowHalfOpen: true,
+} as const
+
+const EXPORTER_LABEL = 'EXPORTER-filesync-pair-v1'
+const EXPORTER_BYTES = 32
+
+/**
+ * The first thing that is done with a socket whose handshake is over. Refuses an older TLS, a peer that did not say what
+ * it wants (which TLS itself lets through), and one without a certificate. Throws PEER_UNPROVEN.
+ */
+export function authenticatePeer (socket: TLSSocket, purposes: readonly Purpose[]): AuthenticatedSocket {
+  if (socket.getProtocol() !== 'TLSv1.3') throw unproven('it does not speak TLS 1.3')
+  const purpose = purposes.find(candidate => candidate === socket.alpnProtocol)
+  if (purpose === undefined) throw unproven('it did not name the protocol')
+  const certificate = socket.getPeerX509Certificate()
+  if (certificate === undefined) throw unproven('it has no certificate')
+  if (certificate.publicKey.asymmetricKeyType !== 'ed25519') throw unproven('its key is not an Ed25519 key')
+  return { socket, peerId: keyId(certificate.publicKey), purpose } as AuthenticatedSocket
+}
+
+/** A connection over a proven socket, which it takes over. */
+export function openChannel (authenticated: AuthenticatedSocket, init: ChannelInit): Channel {
+  const { socket, peerId, purpose } = authenticated
+  const isClient = init.end === 'client'
+  const { remoteAddress = '', remotePort = 0 } = socket
+  const exporter = socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0))
+  socket.setNoDelay(true)
+  const connection = openConnection({
+    stream: socketStream(socket),
+    clock: init.clock,
+    ...(init.signal !== undefined && { signal: init.signal }),
+    ...(init.idleTimeoutMs !== undefined && { idleTimeoutMs: init.idleTimeoutMs }),
+  })
+  return {
+    connection, peerId, purpose, remoteAddress, remotePort, exporter,
+    clientId: isClient ? init.identity.id : peerId,
+    serverId: isClient ? peerId : init.identity.id,
+  }
+}
+
+function unproven (why: string): FileSyncError {
+  return new FileSyncError('PEER_UNPROVEN', `The other end did not prove who it is: ${why}.`)
+}

@@ -1,0 +1,61 @@
+import { join } from 'node:path'
+import type { Clock } from '@filesync/protocol'
+import { systemClock } from '@filesync/protocol/node'
+import * as v from 'valibot'
+import { isDeviceId } from '../device-id.ts'
+import type { DeviceId } from '../device-id.ts'
+import { PeerBook } from '../peer-book.ts'
+import type { Peer } from '../peer-book.ts'
+import { ServerBook } from '../server-book.ts'
+import type { PinnedServer } from '../server-book.ts'
+import { TokenBook } from '../token-book.ts'
+import type { TokenRecord } from '../token-book.ts'
+import { isTame } from '../area.ts'
+import { nodeCrypto } from './node-crypto.ts'
+import { ensureStateDir } from './private-file.ts'
+import { recordFile } from './record-file.ts'
+
+const id: v.GenericSchema<unknown, DeviceId> = v.custom<DeviceId>(isDeviceId)
+// The file can be edited by hand, and an area becomes a path.
+const area: v.GenericSchema<unknown, string> = v.pipe(v.string(), v.check(isTame))
+const timeMs: v.GenericSchema<unknown, number> = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+const via = v.picklist(['code', 'token', 'manual'])
+const minProtocol = v.pipe(v.number(), v.safeInteger(), v.minValue(2))
+
+const peer: v.GenericSchema<unknown, Peer> = v.object({
+  id, area, addedAtMs: timeMs, via, minProtocol,
+  lastSeenAtMs: v.optional(timeMs), lastAddress: v.optional(v.string()), revokedAtMs: v.optional(timeMs),
+})
+
+const server: v.GenericSchema<unknown, PinnedServer> = v.object({
+  id, name: area, area: v.optional(area), pinnedAtMs: timeMs, via, minProtocol,
+  lastAddress: v.optional(v.string()),
+  lastPort: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))),
+})
+
+const token: v.GenericSchema<unknown, TokenRecord> = v.object({
+  tokenId: v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/u)),
+  key: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/u)),
+  uses: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+  usedBy: v.array(id),
+  createdAtMs: timeMs,
+  expiresAtMs: timeMs,
+})
+
+/** The clients that the server of this state directory knows: `peers.json`. */
+export async function openPeers (stateDir: string, clock: Clock = systemClock): Promise<PeerBook> {
+  await ensureStateDir(stateDir)
+  return new PeerBook(recordFile({ path: join(stateDir, 'peers.json'), listName: 'peers', schema: peer }), clock)
+}
+
+/** The enrolment tokens of the server of this state directory: `tokens.json`. */
+export async function openTokens (stateDir: string, clock: Clock = systemClock): Promise<TokenBook> {
+  await ensureStateDir(stateDir)
+  return new TokenBook(recordFile({ path: join(stateDir, 'tokens.json'), listName: 'tokens', schema: token }), { crypto: nodeCrypto, clock })
+}
+
+/** The servers that the client of this state directory trusts: `servers.json`. */
+export async function openServers (stateDir: string, clock: Clock = systemClock): Promise<ServerBook> {
+  await ensureStateDir(stateDir)
+  return new ServerBook(recordFile({ path: join(stateDir, 'servers.json'), listName: 'servers', schema: server }), clock)
+}

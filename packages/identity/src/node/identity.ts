@@ -1,0 +1,102 @@
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { readFile, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { FileSyncError } from '@filesync/protocol'
+import { toDeviceId } from '../device-id.ts'
+import type { DeviceId } from '../device-id.ts'
+import { issueCertificate } from './certificate.ts'
+import { createPrivateFile, ensureStateDir, isNodeError, readPrivateFile } from './private-file.ts'
+
+/** This machine: its key, and the certificate that carries it. */
+export interface Identity {
+  readonly id: DeviceId
+  /** PKCS 8, PEM. Goes into TLS and nowhere else. */
+  readonly privateKey: string
+  /** X.509, PEM. */
+  readonly certificate: string
+}
+
+/**
+ * The identity in `<stateDir>/identity`, made at the first run. Throws KEY_EXPOSED where other users can read the key,
+ * and KEY_INVALID where key and certificate are not two halves of one.
+ */
+export async function loadOrCreateIdentity (stateDir: string): Promise<Identity> {
+  await ensureStateDir(stateDir)
+  const directory = join(stateDir, 'identity')
+  await mkdir(directory, { mode: 0o700, recursive: true })
+  await ensureStateDir(directory)
+  const keyPath = join(directory, 'key.pem')
+  const certificatePath = join(directory, 'cert.pem')
+  const key = await readPrivateFile(keyPath) ?? await createKey(keyPath, certificatePath)
+  const privateKey = parseKey(keyPath, key)
+  const publicKey = createPublicKey(privateKey)
+  const certificate = await readText(certificatePath) ?? await createCertificate(certificatePath, privateKey, publicKey)
+  checkCertificate(certificatePath, certificate, publicKey)
+  return { id: keyId(publicKey), privateKey: key, certificate }
+}
+
+/** The device id of a public key. */
+export function keyId (publicKey: KeyObject): DeviceId {
+  return toDeviceId(createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' })).digest())
+}
+
+async function createKey (keyPath: string, certificatePath: string): Promise<string> {
+  // A new key would be a new identity, which nobody knows. That is for a person to decide.
+  if (await readText(certificatePath) !== undefined) {
+    throw new FileSyncError('KEY_INVALID', `${keyPath} is missing, though its certificate is there. Restore it from a backup, ` +
+      `or remove ${certificatePath} to become a new device and pair again.`)
+  }
+  const { privateKey } = generateKeyPairSync('ed25519')
+  await createPrivateFile(keyPath, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
+  return required(keyPath, await readPrivateFile(keyPath))
+}
+
+async function createCertificate (path: string, privateKey: KeyObject, publicKey: KeyObject): Promise<string> {
+  await createPrivateFile(path, issueCertificate(privateKey, publicKey))
+  return required(path, await readText(path))
+}
+
+function required (path: string, text: string | undefined): string {
+  if (text === undefined) throw new FileSyncError('STATE_INVALID', `${path} was removed while it was used.`)
+  return text
+}
+
+async function readText (path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (isNodeError(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+function parseKey (path: string, pem: string): KeyObject {
+  try {
+    const key = createPrivateKey(pem)
+    if (key.asymmetricKeyType === 'ed25519') return key
+  } catch (cause) {
+    throw invalidKey(path, cause)
+  }
+  throw invalidKey(path, undefined)
+}
+
+function invalidKey (path: string, cause: unknown): FileSyncError {
+  return new FileSyncError('KEY_INVALID', `${path} does not hold an Ed25519 key. Restore it from a backup, ` +
+    'or remove the folder it is in to become a new device and pair again.', { cause })
+}
+
+function checkCertificate (path: string, pem: string, publicKey: KeyObject): void {
+  try {
+    const certificate = new X509Certificate(pem)
+    if (certificate.publicKey.equals(publicKey) && certificate.verify(publicKey)) return
+  } catch (cause) {
+    throw invalidCertificate(path, cause)
+  }
+  throw invalidCertificate(path, undefined)
+}
+
+function invalidCertificate (path: string, cause: unknown): FileSyncError {
+  return new FileSyncError('KEY_INVALID', `${path} does not belong to the key beside it. Remove it and a new one is made; ` +
+    'pairings stay as they are, because they name the key.', { cause })
+}

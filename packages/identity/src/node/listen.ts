@@ -1,0 +1,243 @@
+import { createServer } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
+import { ALPN_PAIR, ALPN_SYNC, asFileSyncError, FileSyncError } from '@filesync/protocol'
+import type { Clock } from '@filesync/protocol'
+import type { DeviceId } from '../device-id.ts'
+import type { Peer } from '../peer-book.ts'
+import { WaitingRoom } from '../waiting-room.ts'
+import { authenticatePeer, openChannel, TLS_PROFILE } from './authenticated-socket.ts'
+import type { AuthenticatedSocket, Channel } from './authenticated-socket.ts'
+import type { Identity } from './identity.ts'
+
+export interface ListenLimits {
+  /** From the first packet until the peer is known to be paired, or has named pairing as its purpose. */
+  readonly handshakeTimeoutMs: number
+  /** A whole pairing. */
+  readonly pairingTimeoutMs: number
+  /** Connections of one address that are not known to belong to a paired peer; the oldest goes for a new one. */
+  readonly strangersPerAddress: number
+  /** The same, in all. */
+  readonly strangers: number
+  /** Silence after which a connection is over; the protocol's own limit unless told. */
+  readonly idleTimeoutMs?: number | undefined
+}
+
+export const LISTEN_LIMITS: ListenLimits = {
+  handshakeTimeoutMs: 5_000,
+  pairingTimeoutMs: 30_000,
+  strangersPerAddress: 16,
+  strangers: 128,
+}
+
+/** A connection that came to nothing. */
+export interface Refusal {
+  readonly remoteAddress: string
+  readonly error: FileSyncError
+  /** Where it got as far as proving a key. */
+  readonly peerId?: DeviceId | undefined
+}
+
+export interface ListenInit {
+  readonly identity: Identity
+  /** 0 lets the system choose. */
+  readonly port: number
+  /** The address to listen on; all unless told. */
+  readonly bind?: string | undefined
+  readonly clock: Clock
+  /** Stops listening and ends all connections. */
+  readonly signal: AbortSignal
+  readonly limits?: Partial<ListenLimits>
+  /** The peer of a proven identity; rejects with NOT_PAIRED where there is none. PeerBook is one. */
+  readonly peers: { judge (id: DeviceId): Promise<Peer> }
+  /** Serves one session of a paired peer. What it rejects with is told to the peer as far as that concerns it. */
+  readonly onSync: (channel: Channel, peer: Peer) => Promise<void>
+  /** Serves one pairing. */
+  readonly onPair: (channel: Channel) => Promise<void>
+  /** Called for every connection that is turned away. */
+  readonly onRefused: (refusal: Refusal) => void
+}
+
+export interface Listener {
+  readonly port: number
+  /** Ends every session of a peer, with the error as the reason that it hears. For a revocation. */
+  endSessions (peer: DeviceId, error: FileSyncError): Promise<void>
+  /** TCP connections that are open, whatever their state. */
+  connectionCount (): Promise<number>
+  /** Stops listening, says goodbye to all peers, and resolves when every connection is over. */
+  close (): Promise<void>
+}
+
+/** Listens for peers. Each connection is proven and judged before a handler sees it. Throws PORT_UNAVAILABLE. */
+export async function listenTls (init: ListenInit): Promise<Listener> {
+  const listener = new TlsListener(init)
+  await listener.start()
+  return listener
+}
+
+class TlsListener implements Listener {
+  readonly #init: ListenInit
+  readonly #limits: ListenLimits
+  readonly #server: Server
+  readonly #strangers: WaitingRoom<Socket>
+  readonly #sockets = new Map<string, Socket>()
+  readonly #channels = new Set<Channel>()
+  readonly #ended = new Set<Promise<void>>()
+  readonly #stop = (): void => { void this.close() }
+
+  constructor (init: ListenInit) {
+    this.#init = init
+    this.#limits = { ...LISTEN_LIMITS, ...init.limits }
+    this.#strangers = new WaitingRoom({ perAddress: this.#limits.strangersPerAddress, total: this.#limits.strangers })
+    const secure = createTlsServer({
+      ...TLS_PROFILE,
+      key: init.identity.privateKey,
+      cert: init.identity.certificate,
+      requestCert: true,
+      honorCipherOrder: false,
+      ALPNProtocols: [ALPN_SYNC, ALPN_PAIR],
+      handshakeTimeout: this.#limits.handshakeTimeoutMs,
+    })
+    // Node leaves the TCP connection open after a handshake that failed or timed out.
+    secure.on('tlsClientError', (_error, socket) => { socket.destroy() })
+    secure.on('secureConnection', socket => { this.#track(this.#serve(socket)) })
+    this.#server = createServer({ allowHalfOpen: TLS_PROFILE.allowHalfOpen, highWaterMark: TLS_PROFILE.highWaterMark }, socket => {
+      this.#receive(socket)
+      if (!socket.destroyed) secure.emit('connection', socket)
+    })
+  }
+
+  get port (): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  async start (): Promise<void> {
+    const { signal, port, bind } = this.#init
+    signal.throwIfAborted()
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', error => { reject(portUnavailable(port, error)) })
+      this.#server.listen({ port, ...(bind !== undefined && { host: bind }) }, resolve)
+    })
+    signal.addEventListener('abort', this.#stop, { once: true })
+  }
+
+  async endSessions (peer: DeviceId, error: FileSyncError): Promise<void> {
+    await Promise.all([...this.#channels].filter(channel => channel.peerId === peer).map(async channel => { await channel.connection.close(error) }))
+  }
+
+  async connectionCount (): Promise<number> {
+    return await new Promise((resolve, reject) => {
+      this.#server.getConnections((error, count) => { if (error === null) resolve(count); else reject(error) })
+    })
+  }
+
+  async close (): Promise<void> {
+    this.#init.signal.removeEventListener('abort', this.#stop)
+    const closed = new Promise<void>(resolve => { this.#server.close(() => { resolve() }) })
+    const stopping = new FileSyncError('SERVER_STOPPING', 'The server is stopping. Try again later.')
+    await Promise.all([...this.#channels].map(async ({ connection }) => { await connection.close(stopping) }))
+    for (const socket of this.#sockets.values()) socket.destroy()
+    await Promise.all(this.#ended)
+    await closed
+  }
+
+  /** A TCP connection: counted, and bound to a deadline until it is known whose it is. */
+  #receive (socket: Socket): void {
+    const { remoteAddress, remotePort } = socket
+    // Every socket needs this, and a TCP connection that is reset at once still comes here, without an address.
+    socket.on('error', () => { /* 'close' follows */ })
+    if (remoteAddress === undefined || remotePort === undefined) {
+      socket.destroy()
+      return
+    }
+    for (const oldest of this.#strangers.enter(socket, remoteAddress)) oldest.destroy()
+    const place = placeOf(remoteAddress, remotePort)
+    this.#sockets.set(place, socket)
+    const cancel = this.#init.clock.schedule(this.#limits.handshakeTimeoutMs, () => { socket.destroy() })
+    this.#deadlines.set(socket, cancel)
+    socket.once('close', () => {
+      this.#acquit(socket)
+      this.#sockets.delete(place)
+    })
+  }
+
+  readonly #deadlines = new WeakMap<Socket, () => void>()
+
+  #acquit (socket: Socket | undefined): void {
+    if (socket === undefined) return
+    this.#strangers.leave(socket)
+    this.#deadlines.get(socket)?.()
+  }
+
+  async #serve (socket: TLSSocket): Promise<void> {
+    socket.on('error', () => { /* told by the stream, or nobody is left to be told */ })
+    const remoteAddress = socket.remoteAddress ?? ''
+    let authenticated: AuthenticatedSocket
+    try {
+      authenticated = authenticatePeer(socket, [ALPN_SYNC, ALPN_PAIR])
+    } catch (error) {
+      socket.destroy()
+      this.#init.onRefused({ remoteAddress, error: asFileSyncError(error) })
+      return
+    }
+    const { identity, clock } = this.#init
+    const channel = openChannel(authenticated, { identity, end: 'server', clock, idleTimeoutMs: this.#limits.idleTimeoutMs })
+    this.#channels.add(channel)
+    try {
+      await this.#hand(channel)
+      await channel.connection.close()
+    } catch (error) {
+      await channel.connection.close(error)
+    } finally {
+      this.#channels.delete(channel)
+    }
+  }
+
+  async #hand (channel: Channel): Promise<void> {
+    const socket = this.#sockets.get(placeOf(channel.remoteAddress, channel.remotePort))
+    if (channel.purpose === ALPN_PAIR) {
+      await this.#pair(channel, socket)
+      return
+    }
+    const peer = await this.#judge(channel)
+    this.#acquit(socket)
+    await this.#init.onSync(channel, peer)
+  }
+
+  async #judge (channel: Channel): Promise<Peer> {
+    try {
+      return await this.#init.peers.judge(channel.peerId)
+    } catch (error) {
+      this.#init.onRefused({ remoteAddress: channel.remoteAddress, error: asFileSyncError(error), peerId: channel.peerId })
+      throw error
+    }
+  }
+
+  // It stays a stranger, so a newcomer can push it out, but it gets more time: a small machine computes for a while.
+  async #pair (channel: Channel, socket: Socket | undefined): Promise<void> {
+    if (socket !== undefined) this.#deadlines.get(socket)?.()
+    const cancel = this.#init.clock.schedule(this.#limits.pairingTimeoutMs, () => {
+      channel.connection.destroy(new FileSyncError('PEER_TIMEOUT', 'The pairing took too long.'))
+    })
+    try {
+      await this.#init.onPair(channel)
+    } finally {
+      cancel()
+    }
+  }
+
+  #track (work: Promise<void>): void {
+    this.#ended.add(work)
+    void work.finally(() => { this.#ended.delete(work) })
+  }
+}
+
+function placeOf (address: string, port: number): string {
+  return `${address} ${String(port)}`
+}
+
+function portUnavailable (port: number, cause: Error): FileSyncError {
+  return new FileSyncError('PORT_UNAVAILABLE', `Port ${String(port)} cannot be listened on: ${cause.message}. ` +
+    'Choose another one with --port, or 0 for any that is free.', { cause })
+}

@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { link, mkdir, open, readdir, chmod, rename, stat, unlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { FileSyncError } from '@filesync/protocol'
+
+/** Bits of the mode that other users must not have. */
+const OTHERS_ANY = 0o077
+const OTHERS_WRITE = 0o022
+
+/** Windows keeps a profile's files private by its own lists, and tells nothing of them in the mode. */
+const HAS_MODES = process.platform !== 'win32'
+
+/** Makes the directory for state, 0700 with its parents as they come. Throws KEY_EXPOSED where others can change it. */
+export async function ensureStateDir (path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 })
+  const { mode } = await stat(path)
+  if (!HAS_MODES || (mode & OTHERS_ANY) === 0) return
+  if ((await readdir(path)).length === 0) await chmod(path, 0o700)
+  else if ((mode & OTHERS_WRITE) !== 0) throw exposed(path, mode)
+}
+
+/** The text of a private file, or undefined where there is none. Throws KEY_EXPOSED where other users can read or change it. */
+export async function readPrivateFile (path: string): Promise<string | undefined> {
+  let file
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+  } catch (error) {
+    if (isNodeError(error, 'ENOENT')) return undefined
+    throw new FileSyncError('STATE_INVALID', `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
+  try {
+    // Of the open file, so that it cannot be exchanged between the look and the read.
+    const { mode } = await file.stat()
+    if (HAS_MODES && (mode & OTHERS_ANY) !== 0) throw exposed(path, mode)
+    return await file.readFile('utf8')
+  } finally {
+    await file.close()
+  }
+}
+
+/** Puts a file of mode 0600 in the place of an old one, wholly or not at all; on stable storage when it resolves. */
+export async function writePrivateFile (path: string, text: string): Promise<void> {
+  const temporary = await writeBeside(path, text)
+  try {
+    await rename(temporary, path)
+  } catch (error) {
+    await unlink(temporary)
+    throw error
+  }
+  await syncDirectory(dirname(path))
+}
+
+/** As {@link writePrivateFile}, but leaves a file that is there and returns false. */
+export async function createPrivateFile (path: string, text: string): Promise<boolean> {
+  const temporary = await writeBeside(path, text)
+  try {
+    await link(temporary, path)
+  } catch (error) {
+    if (isNodeError(error, 'EEXIST')) return false
+    throw error
+  } finally {
+    await unlink(temporary)
+  }
+  await syncDirectory(dirname(path))
+  return true
+}
+
+/** Whether a caught value is a Node error of this code. */
+export function isNodeError (error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
+}
+
+async function writeBeside (path: string, text: string): Promise<string> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`)
+  const file = await open(temporary, 'wx', 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  return temporary
+}
+
+async function syncDirectory (path: string): Promise<void> {
+  // Windows has no handle of a directory to sync; NTFS keeps renames in its own journal.
+  if (!HAS_MODES) return
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+function exposed (path: string, mode: number): FileSyncError {
+  const octal = (mode & 0o777).toString(8).padStart(4, '0')
+  return new FileSyncError('KEY_EXPOSED', `Other users of this machine can read or change ${path} (its mode is ${octal}), so it is not used. ` +
+    `If nobody did, run: chmod go-rwx "${path}". If somebody may have, remove it and pair again.`)
+}

@@ -1,0 +1,121 @@
+import { isFileSyncError, wait } from '@filesync/protocol'
+import type { Clock } from '@filesync/protocol'
+import type { Audit } from './audit.ts'
+import type { PairingCrypto } from './crypto-port.ts'
+import type { DeviceId } from './device-id.ts'
+import { makePairingCode } from './pairing-code.ts'
+import type { PairingCode } from './pairing-code.ts'
+import { judgePairing } from './pairing.ts'
+import type { PairingChannel, PairingClaim, PairingJudge } from './pairing.ts'
+import { PairingWindow } from './pairing-window.ts'
+import type { Introduction, Peer, PeerBook } from './peer-book.ts'
+import { codeKey } from './proof.ts'
+import { refuseClient } from './refusal.ts'
+import type { TokenBook } from './token-book.ts'
+
+export interface PairingDeskInit {
+  readonly serverId: DeviceId
+  readonly serverName: string
+  readonly peers: PeerBook
+  readonly tokens: TokenBook
+  readonly audit: Audit
+  readonly crypto: PairingCrypto
+  readonly clock: Clock
+  /** Folders in the archive's root that no new client may be given; none unless told. */
+  readonly takenAreas?: () => Promise<readonly string[]>
+  /** How long a refused client waits for the answer; 1 s unless told. With the bound on connections it limits guessing. */
+  readonly refusalDelayMs?: number
+}
+
+/** Where a request comes from, for the log. */
+export interface PairingVisit extends PairingChannel {
+  readonly remoteAddress: string
+}
+
+const CODE_TTL_MS = 600_000
+const REFUSAL_DELAY_MS = 1_000
+
+/** The server's end of pairing: the window that may be open, the tokens, and the clients they admit. */
+export class PairingDesk {
+  readonly #init: PairingDeskInit
+  #window: PairingWindow | undefined
+
+  constructor (init: PairingDeskInit) {
+    this.#init = init
+  }
+
+  /** Whether a new client could pair with a code at the moment; what an OFFER tells. */
+  get isOpen (): boolean {
+    return this.#window?.isOpen(this.#init.clock.monotonicMs()) === true
+  }
+
+  /** Opens a window for one client, in the place of one that may be open. The code is told this once and kept nowhere. */
+  async openWindow ({ ttlMs = CODE_TTL_MS }: { readonly ttlMs?: number } = {}): Promise<PairingCode> {
+    const { crypto, clock, serverId } = this.#init
+    const code = makePairingCode(crypto)
+    const key = await codeKey(crypto, code, serverId)
+    this.#window = new PairingWindow(key, clock.monotonicMs() + ttlMs)
+    return code
+  }
+
+  /** Closes the window, where one is open. */
+  closeWindow (): void {
+    this.#window = undefined
+  }
+
+  /** Serves one client that wants to pair. Throws PAIRING_REFUSED, and whatever ends its connection. */
+  async receive (visit: PairingVisit): Promise<Peer> {
+    const { crypto, clock, audit, serverName } = this.#init
+    const judge: PairingJudge = { serverName, claim: async request => await this.#claim(request, visit) }
+    try {
+      return await judgePairing(visit, { crypto, judge })
+    } catch (error) {
+      if (!isFileSyncError(error) || error.code !== 'PAIRING_REFUSED') throw error
+      const reason = error.cause instanceof Error ? error.cause.message : error.message
+      await audit.record({ event: 'refuse', reason, address: visit.remoteAddress, id: visit.clientId })
+      await wait(clock, this.#init.refusalDelayMs ?? REFUSAL_DELAY_MS, visit.connection.signal)
+      throw error
+    }
+  }
+
+  async #claim (request: Parameters<PairingJudge['claim']>[0], visit: PairingVisit): Promise<PairingClaim | undefined> {
+    const admit = async (via: Introduction): Promise<Peer> => await this.#admit({ id: request.clientId, wish: request.wish, via }, visit)
+    return request.tokenId === undefined ? this.#claimWindow(request.clientId, admit) : await this.#claimToken(request.tokenId, request.clientId, admit)
+  }
+
+  #claimWindow (clientId: DeviceId, admit: (via: Introduction) => Promise<Peer>): PairingClaim | undefined {
+    const { clock } = this.#init
+    const window = this.#window
+    if (window?.admits(clientId, clock.monotonicMs()) !== true) return undefined
+    return {
+      key: window.key,
+      async admit () {
+        if (!window.admits(clientId, clock.monotonicMs())) throw refuseClient('another client used the code just now')
+        window.bind(clientId)
+        return await admit('code')
+      },
+      refuse () { window.noteWrongProof() },
+    }
+  }
+
+  async #claimToken (id: Uint8Array, clientId: DeviceId, admit: (via: Introduction) => Promise<Peer>): Promise<PairingClaim | undefined> {
+    const { tokens } = this.#init
+    const token = await tokens.find(id, clientId)
+    if (token === undefined) return undefined
+    return {
+      key: Uint8Array.from(token.key.match(/../gu) ?? [], digits => Number.parseInt(digits, 16)),
+      async admit () {
+        await tokens.spend(token.tokenId, clientId)
+        return await admit('token')
+      },
+      refuse () { /* 130 bits need no count of the tries */ },
+    }
+  }
+
+  async #admit (who: { readonly id: DeviceId, readonly wish: string, readonly via: Introduction }, visit: PairingVisit): Promise<Peer> {
+    const takenAreas = await this.#init.takenAreas?.() ?? []
+    const peer = await this.#init.peers.admit({ ...who, takenAreas })
+    await this.#init.audit.record({ event: 'pair', id: peer.id, area: peer.area, via: who.via, address: visit.remoteAddress })
+    return peer
+  }
+}

@@ -1,0 +1,116 @@
+import { FileSyncError, foldKey } from '@filesync/protocol'
+import type { Clock } from '@filesync/protocol'
+import { chooseArea } from './area.ts'
+import { formatDeviceId, readDeviceId } from './device-id.ts'
+import type { DeviceId } from './device-id.ts'
+import { refuseClient } from './refusal.ts'
+import type { RecordStore } from './record-store.ts'
+
+/** How a peer came to be trusted. */
+export type Introduction = 'code' | 'token' | 'manual'
+
+/** A client that a server knows. */
+export interface Peer {
+  readonly id: DeviceId
+  /** Its folder in the archive and its name, unique among all peers. Chosen when it was paired, and by nothing it says later. */
+  readonly area: string
+  readonly addedAtMs: number
+  readonly via: Introduction
+  /** The least protocol version it is spoken to in; never lowered. */
+  readonly minProtocol: number
+  readonly lastSeenAtMs?: number | undefined
+  readonly lastAddress?: string | undefined
+  /** Set when it was revoked. The record stays, so that its area is not given to another. */
+  readonly revokedAtMs?: number | undefined
+}
+
+export interface Admission {
+  readonly id: DeviceId
+  /** The name that it or the operator wishes for it. */
+  readonly wish: string
+  readonly via: Introduction
+  /** Folders in the archive's root that no new client may be given. */
+  readonly takenAreas?: readonly string[]
+}
+
+export const MIN_PROTOCOL = 2
+
+/** The clients that a server knows, over any store. Every question reads the store, so a revocation counts at once. */
+export class PeerBook {
+  readonly #store: RecordStore<Peer>
+  readonly #clock: Clock
+
+  constructor (store: RecordStore<Peer>, clock: Clock) {
+    this.#store = store
+    this.#clock = clock
+  }
+
+  /** All peers, revoked ones too. */
+  async list (): Promise<readonly Peer[]> {
+    return await this.#store.read()
+  }
+
+  /** The peer of an identity that was proven. Throws NOT_PAIRED where it is unknown or revoked. */
+  async judge (id: DeviceId): Promise<Peer> {
+    const peer = (await this.#store.read()).find(candidate => candidate.id === id)
+    if (peer === undefined) throw notPaired('The server does not know this client.')
+    if (peer.revokedAtMs !== undefined) throw notPaired('The server has revoked this client.')
+    return peer
+  }
+
+  /**
+   * Makes a client known and gives it an area; durable when it resolves. One that is known keeps its area. A revoked one
+   * is let back in by a code or by hand, which are meant for it, but not by a token, which it may have kept.
+   * Throws PAIRING_REFUSED.
+   */
+  async admit (admission: Admission): Promise<Peer> {
+    const nowMs = this.#clock.nowMs()
+    return await this.#store.change(peers => {
+      const known = peers.find(peer => peer.id === admission.id)
+      if (known !== undefined && known.revokedAtMs === undefined) return { records: peers, result: known }
+      if (known !== undefined && admission.via === 'token') {
+        throw refuseClient('it was revoked, and a token does not let it back in')
+      }
+      const peer = known === undefined ? newPeer(peers, admission, nowMs) : { ...known, via: admission.via, revokedAtMs: undefined }
+      return { records: [...peers.filter(other => other !== known), peer], result: peer }
+    })
+  }
+
+  /** Makes a client unknown again, by area or full id; what it stored stays. Throws USAGE where there is no such peer. */
+  async revoke (areaOrId: string): Promise<Peer> {
+    const nowMs = this.#clock.nowMs()
+    return await this.#store.change(peers => {
+      const peer = findPeer(peers, areaOrId)
+      if (peer.revokedAtMs !== undefined) return { records: peers, result: peer }
+      const revoked = { ...peer, revokedAtMs: nowMs }
+      return { records: peers.map(other => other === peer ? revoked : other), result: revoked }
+    })
+  }
+
+  /** Notes when and from where a peer came last. A peer that is not in the book stays out of it. */
+  async noteSeen (id: DeviceId, address: string): Promise<void> {
+    const lastSeenAtMs = this.#clock.nowMs()
+    await this.#store.change(peers => ({
+      records: peers.map(peer => peer.id === id ? { ...peer, lastSeenAtMs, lastAddress: address } : peer),
+      result: undefined,
+    }))
+  }
+}
+
+function newPeer (peers: readonly Peer[], admission: Admission, nowMs: number): Peer {
+  const taken = [...peers.map(peer => peer.area), ...admission.takenAreas ?? []]
+  return { id: admission.id, area: chooseArea(admission.wish, taken), addedAtMs: nowMs, via: admission.via, minProtocol: MIN_PROTOCOL }
+}
+
+function findPeer (peers: readonly Peer[], areaOrId: string): Peer {
+  const id = readDeviceId(areaOrId)
+  const found = peers.find(peer => peer.id === id || foldKey(peer.area) === foldKey(areaOrId))
+  if (found !== undefined) return found
+  const names = peers.map(peer => peer.area).join(', ')
+  throw new FileSyncError('USAGE', `No paired client is called "${id === undefined ? areaOrId : formatDeviceId(id)}". ` +
+    (names === '' ? 'None is paired.' : `The paired clients are: ${names}.`))
+}
+
+function notPaired (what: string): FileSyncError {
+  return new FileSyncError('NOT_PAIRED', `${what} On the server run "filesync-server pair", then on the client "filesync-client pair".`)
+}

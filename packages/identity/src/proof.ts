@@ -1,0 +1,67 @@
+import type { PairingCrypto } from './crypto-port.ts'
+import { deviceIdBytes } from './device-id.ts'
+import type { DeviceId } from './device-id.ts'
+import type { PairingCode } from './pairing-code.ts'
+
+/** What ties a proof to one TLS connection, so that it is worth nothing on any other. */
+export interface PairingTranscript {
+  /**
+   * 32 bytes that only the two ends of this connection know (RFC 8446, 7.5; RFC 5705). Someone in the middle has two
+   * connections and so two of them.
+   */
+  readonly exporter: Uint8Array
+  /** Not in the exporter, which covers the handshake only up to the server's Finished. */
+  readonly clientId: DeviceId
+  readonly serverId: DeviceId
+}
+
+const TOKEN_ID_BYTES = 8
+const encoder = new TextEncoder()
+
+/** The key that a pairing code stands for at one server. Slow on purpose: a code is short. */
+export async function codeKey (crypto: PairingCrypto, code: PairingCode, serverId: DeviceId): Promise<Uint8Array> {
+  const salt = join([encoder.encode('filesync-pair-v1'), deviceIdBytes(serverId)])
+  return await crypto.scrypt(encoder.encode(code), salt)
+}
+
+/** The key of an enrolment token's secret. */
+export function tokenKey (crypto: PairingCrypto, secret: Uint8Array): Uint8Array {
+  return crypto.sha256(join([encoder.encode('filesync-enroll-v1'), secret]))
+}
+
+/** What a client calls a token by without giving it away: 8 bytes. */
+export function tokenId (crypto: PairingCrypto, secret: Uint8Array): Uint8Array {
+  return crypto.sha256(secret).slice(0, TOKEN_ID_BYTES)
+}
+
+/** What the client's MAC in PAIR_PROOF covers. */
+export function clientProof (transcript: PairingTranscript, name: string): Uint8Array {
+  return fields(['client', transcript.exporter, deviceIdBytes(transcript.clientId), deviceIdBytes(transcript.serverId), name])
+}
+
+/** What the server's MAC in PAIR_OK covers. Its first field differs, so a proof sent back is not an answer. */
+export function serverProof (transcript: PairingTranscript, granted: { readonly serverName: string, readonly area: string }): Uint8Array {
+  return fields([
+    'server', transcript.exporter, deviceIdBytes(transcript.clientId), deviceIdBytes(transcript.serverId), granted.serverName, granted.area,
+  ])
+}
+
+// Each field behind its length as u32 big-endian, so that no two lists of fields are the same bytes.
+function fields (values: readonly (string | Uint8Array)[]): Uint8Array {
+  return join(values.flatMap(value => {
+    const bytes = typeof value === 'string' ? encoder.encode(value) : value
+    const length = new Uint8Array(4)
+    new DataView(length.buffer).setUint32(0, bytes.length)
+    return [length, bytes]
+  }))
+}
+
+function join (pieces: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    all.set(piece, at)
+    at += piece.length
+  }
+  return all
+}

@@ -1,0 +1,95 @@
+import { FileSyncError, toHex } from '@filesync/protocol'
+import type { Clock } from '@filesync/protocol'
+import type { PairingCrypto } from './crypto-port.ts'
+import type { DeviceId } from './device-id.ts'
+import { formatEnrolmentToken, makeEnrolmentToken } from './enrolment-token.ts'
+import { tokenId, tokenKey } from './proof.ts'
+import { refuseClient } from './refusal.ts'
+import type { RecordStore } from './record-store.ts'
+
+/** An enrolment token as the server keeps it. The secret itself is nowhere but in the token. */
+export interface TokenRecord {
+  /** 16 hexadecimal digits. */
+  readonly tokenId: string
+  /** What proofs are made with: 64 hexadecimal digits. */
+  readonly key: string
+  /** How many clients it may admit in all. */
+  readonly uses: number
+  /** Whom it has admitted; one client takes one use, however often it has to ask. */
+  readonly usedBy: readonly DeviceId[]
+  readonly createdAtMs: number
+  readonly expiresAtMs: number
+}
+
+export interface TokenTerms {
+  readonly uses: number
+  readonly ttlMs: number
+}
+
+/** The enrolment tokens of a server, over any store. */
+export class TokenBook {
+  readonly #store: RecordStore<TokenRecord>
+  readonly #crypto: PairingCrypto
+  readonly #clock: Clock
+
+  constructor (store: RecordStore<TokenRecord>, { crypto, clock }: { readonly crypto: PairingCrypto, readonly clock: Clock }) {
+    this.#store = store
+    this.#crypto = crypto
+    this.#clock = clock
+  }
+
+  async list (): Promise<readonly TokenRecord[]> {
+    return await this.#store.read()
+  }
+
+  /** Makes a token. Its text is told this once and kept nowhere. Expired tokens leave the book. Throws USAGE. */
+  async create (serverId: DeviceId, terms: TokenTerms): Promise<{ readonly token: string, readonly record: TokenRecord }> {
+    if (!Number.isSafeInteger(terms.uses) || terms.uses < 1) throw new FileSyncError('USAGE', 'A token needs at least one use.')
+    if (!Number.isSafeInteger(terms.ttlMs) || terms.ttlMs < 1) throw new FileSyncError('USAGE', 'A token needs a time to live.')
+    const nowMs = this.#clock.nowMs()
+    const token = makeEnrolmentToken(this.#crypto, serverId)
+    const record: TokenRecord = {
+      tokenId: toHex(tokenId(this.#crypto, token.secret)), key: toHex(tokenKey(this.#crypto, token.secret)),
+      uses: terms.uses, usedBy: [], createdAtMs: nowMs, expiresAtMs: nowMs + terms.ttlMs,
+    }
+    await this.#store.change(tokens => ({
+      records: [...tokens.filter(other => other.expiresAtMs > nowMs), record],
+      result: undefined,
+    }))
+    return { token: formatEnrolmentToken(token), record }
+  }
+
+  /** Makes a token worthless. Whom it admitted stays paired. Throws USAGE where there is no such token. */
+  async revoke (id: string): Promise<TokenRecord> {
+    return await this.#store.change(tokens => {
+      const token = tokens.find(candidate => candidate.tokenId === id.toLowerCase())
+      if (token === undefined) throw new FileSyncError('USAGE', `There is no token ${id}. "filesync-server token list" shows those there are.`)
+      return { records: tokens.filter(other => other !== token), result: token }
+    })
+  }
+
+  /** The token of an id that would admit this client now, or undefined. */
+  async find (id: Uint8Array, client: DeviceId): Promise<TokenRecord | undefined> {
+    const nowMs = this.#clock.nowMs()
+    const token = (await this.#store.read()).find(candidate => candidate.tokenId === toHex(id))
+    return token !== undefined && admits(token, client, nowMs) ? token : undefined
+  }
+
+  /** Takes one use for a client, durable when it resolves; a client that has taken one takes no second. Throws PAIRING_REFUSED. */
+  async spend (id: string, client: DeviceId): Promise<void> {
+    const nowMs = this.#clock.nowMs()
+    await this.#store.change(tokens => {
+      const token = tokens.find(candidate => candidate.tokenId === id)
+      if (token === undefined || !admits(token, client, nowMs)) {
+        throw refuseClient('the token is used up, expired or revoked')
+      }
+      if (token.usedBy.includes(client)) return { records: tokens, result: undefined }
+      const spent = { ...token, usedBy: [...token.usedBy, client] }
+      return { records: tokens.map(other => other === token ? spent : other), result: undefined }
+    })
+  }
+}
+
+function admits (token: TokenRecord, client: DeviceId, nowMs: number): boolean {
+  return nowMs < token.expiresAtMs && (token.usedBy.length < token.uses || token.usedBy.includes(client))
+}
