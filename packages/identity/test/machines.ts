@@ -41,8 +41,8 @@ export async function startServer (setup: ServerSetup = {}): Promise<ServerMachi
   const stateDir = await temporaryDir()
   const clock = setup.clock ?? systemClock
   const identity = await loadOrCreateIdentity(stateDir)
-  const peers = await openPeers(stateDir, clock)
-  const tokens = await openTokens(stateDir, clock)
+  const peers = openPeers(stateDir, clock)
+  const tokens = openTokens(stateDir, clock)
   const events: AuditEvent[] = []
   const refusals: Refusal[] = []
   const audit = { async record (event: AuditEvent) { events.push(event) } }
@@ -71,7 +71,7 @@ export interface ClientMachine {
 export async function makeClient (): Promise<ClientMachine> {
   const stateDir = await temporaryDir()
   const identity = await loadOrCreateIdentity(stateDir)
-  const servers = await openServers(stateDir)
+  const servers = openServers(stateDir)
   return {
     stateDir, identity, servers,
     async connect (port, how) {

@@ -10,14 +10,14 @@ import { ensureStateDir } from './private-file.ts'
  * `<stateDir>/audit.log`: one JSON object a line, appended only, mode 0600. Pairings and revocations are on stable storage
  * before they take effect; of many refusals some are kept, and the next kept one counts the rest.
  */
-export async function openAuditLog (stateDir: string, clock: Clock = systemClock): Promise<Audit> {
-  await ensureStateDir(stateDir)
+export function openAuditLog (stateDir: string, clock: Clock = systemClock): Audit {
   const path = join(stateDir, 'audit.log')
   const limit = new RefusalLimit(clock.monotonicMs())
   return {
     async record (event) {
       const dropped = event.event === 'refuse' ? limit.take(clock.monotonicMs()) : 0
       if (dropped === undefined) return
+      await ensureStateDir(stateDir)
       const time = new Date(clock.nowMs()).toISOString()
       const file = await open(path, 'a', 0o600)
       try {

@@ -12,7 +12,6 @@ import { TokenBook } from '../token-book.ts'
 import type { TokenRecord } from '../token-book.ts'
 import { isTame } from '../area.ts'
 import { nodeCrypto } from './node-crypto.ts'
-import { ensureStateDir } from './private-file.ts'
 import { recordFile } from './record-file.ts'
 
 const id: v.GenericSchema<unknown, DeviceId> = v.custom<DeviceId>(isDeviceId)
@@ -43,19 +42,16 @@ const token: v.GenericSchema<unknown, TokenRecord> = v.object({
 })
 
 /** The clients that the server of this state directory knows: `peers.json`. */
-export async function openPeers (stateDir: string, clock: Clock = systemClock): Promise<PeerBook> {
-  await ensureStateDir(stateDir)
+export function openPeers (stateDir: string, clock: Clock = systemClock): PeerBook {
   return new PeerBook(recordFile({ path: join(stateDir, 'peers.json'), listName: 'peers', schema: peer }), clock)
 }
 
 /** The enrolment tokens of the server of this state directory: `tokens.json`. */
-export async function openTokens (stateDir: string, clock: Clock = systemClock): Promise<TokenBook> {
-  await ensureStateDir(stateDir)
+export function openTokens (stateDir: string, clock: Clock = systemClock): TokenBook {
   return new TokenBook(recordFile({ path: join(stateDir, 'tokens.json'), listName: 'tokens', schema: token }), { crypto: nodeCrypto, clock })
 }
 
 /** The servers that the client of this state directory trusts: `servers.json`. */
-export async function openServers (stateDir: string, clock: Clock = systemClock): Promise<ServerBook> {
-  await ensureStateDir(stateDir)
+export function openServers (stateDir: string, clock: Clock = systemClock): ServerBook {
   return new ServerBook(recordFile({ path: join(stateDir, 'servers.json'), listName: 'servers', schema: server }), clock)
 }

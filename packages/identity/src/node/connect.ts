@@ -41,7 +41,7 @@ export async function connectTls (init: ConnectInit): Promise<Channel> {
 }
 
 async function shakeHands (init: ConnectInit): Promise<AuthenticatedSocket> {
-  init.signal.throwIfAborted()
+  if (init.signal.aborted) throw asFileSyncError(init.signal.reason, 'ABORTED')
   const socket = connectSocket({
     ...TLS_PROFILE,
     host: init.address,

@@ -82,6 +82,7 @@ class TlsListener implements Listener {
   readonly #server: Server
   readonly #strangers: WaitingRoom<Socket>
   readonly #sockets = new Map<string, Socket>()
+  readonly #deadlines = new WeakMap<Socket, () => void>()
   readonly #channels = new Set<Channel>()
   readonly #ended = new Set<Promise<void>>()
   readonly #stop = (): void => { void this.close() }
@@ -97,10 +98,9 @@ class TlsListener implements Listener {
       requestCert: true,
       honorCipherOrder: false,
       ALPNProtocols: [ALPN_SYNC, ALPN_PAIR],
-      handshakeTimeout: this.#limits.handshakeTimeoutMs,
     })
-    // Node leaves the TCP connection open after a handshake that failed or timed out.
-    secure.on('tlsClientError', (_error, socket) => { socket.destroy() })
+    // Node leaves the TCP connection open after a handshake that failed.
+    secure.on('tlsClientError', (cause, socket) => { this.#refuseHandshake(cause, socket) })
     secure.on('secureConnection', socket => { this.#track(this.#serve(socket)) })
     this.#server = createServer({ allowHalfOpen: TLS_PROFILE.allowHalfOpen, highWaterMark: TLS_PROFILE.highWaterMark }, socket => {
       this.#receive(socket)
@@ -162,12 +162,16 @@ class TlsListener implements Listener {
     })
   }
 
-  readonly #deadlines = new WeakMap<Socket, () => void>()
-
   #acquit (socket: Socket | undefined): void {
     if (socket === undefined) return
     this.#strangers.leave(socket)
     this.#deadlines.get(socket)?.()
+  }
+
+  #refuseHandshake (cause: Error, socket: TLSSocket): void {
+    const { remoteAddress = '' } = socket
+    socket.destroy()
+    this.#init.onRefused({ remoteAddress, error: new FileSyncError('PEER_UNPROVEN', `The TLS handshake failed (${cause.message}).`, { cause }) })
   }
 
   async #serve (socket: TLSSocket): Promise<void> {

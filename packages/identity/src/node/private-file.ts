@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { link, mkdir, open, readdir, chmod, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { FileSyncError } from '@filesync/protocol'
+import { FileSyncError, isFileSyncError } from '@filesync/protocol'
 
 /** Bits of the mode that other users must not have. */
 const OTHERS_ANY = 0o077
@@ -11,13 +11,23 @@ const OTHERS_WRITE = 0o022
 /** Windows keeps a profile's files private by its own lists, and tells nothing of them in the mode. */
 const HAS_MODES = process.platform !== 'win32'
 
-/** Makes the directory for state, 0700 with its parents as they come. Throws KEY_EXPOSED where others can change it. */
+/**
+ * Makes the directory for state, 0700. Throws KEY_EXPOSED where other users can change it, and STATE_INVALID where it
+ * cannot be used.
+ */
 export async function ensureStateDir (path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 })
-  const { mode } = await stat(path)
-  if (!HAS_MODES || (mode & OTHERS_ANY) === 0) return
-  if ((await readdir(path)).length === 0) await chmod(path, 0o700)
-  else if ((mode & OTHERS_WRITE) !== 0) throw exposed(path, mode)
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 })
+    const { mode } = await stat(path)
+    if (!HAS_MODES || (mode & OTHERS_ANY) === 0) return
+    if ((await readdir(path)).length === 0) await chmod(path, 0o700)
+    else if ((mode & OTHERS_WRITE) !== 0) throw exposed(path, mode)
+  } catch (error) {
+    if (isFileSyncError(error)) throw error
+    const why = error instanceof Error ? error.message : String(error)
+    throw new FileSyncError('STATE_INVALID', `The directory ${path} cannot be used for keys and pairings: ${why}. ` +
+      'Choose another one with --state-dir.', { cause: error })
+  }
 }
 
 /** The text of a private file, or undefined where there is none. Throws KEY_EXPOSED where other users can read or change it. */
@@ -77,10 +87,13 @@ async function writeBeside (path: string, text: string): Promise<string> {
   try {
     await file.writeFile(text)
     await file.sync()
+    return temporary
+  } catch (error) {
+    await unlink(temporary)
+    throw error
   } finally {
     await file.close()
   }
-  return temporary
 }
 
 async function syncDirectory (path: string): Promise<void> {

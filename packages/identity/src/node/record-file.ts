@@ -1,8 +1,9 @@
+import { dirname } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
 import * as v from 'valibot'
 import type { RecordStore } from '../record-store.ts'
 import { withFileLock } from './file-lock.ts'
-import { readPrivateFile, writePrivateFile } from './private-file.ts'
+import { ensureStateDir, readPrivateFile, writePrivateFile } from './private-file.ts'
 
 const VERSION = 1
 
@@ -29,6 +30,7 @@ export function recordFile <T>(init: RecordFileInit<T>): RecordStore<T> {
   return {
     read,
     async change (decide) {
+      await ensureStateDir(dirname(path))
       return await withFileLock(`${path}.lock`, async () => {
         const before = await read()
         const { records, result } = decide(before)

@@ -1,1 +1,3 @@
-export {}
+export { memoryRecords } from './memory-records.ts'
+export { recordStoreConformance } from './record-store-conformance.ts'
+export type { StorePair } from './record-store-conformance.ts'
