@@ -1,4 +1,5 @@
 export { byteStreamConformance } from './byte-stream-conformance.ts'
+export { ensure } from './conformance-case.ts'
 export type { ConformanceCase } from './conformance-case.ts'
 export { ManualClock } from './manual-clock.ts'
 export { memoryStreamPair } from './memory-stream.ts'
