@@ -6,7 +6,7 @@ import type { RecordStore } from '../record-store.ts'
 export interface StorePair<T> {
   readonly stores: readonly [RecordStore<T>, RecordStore<T>]
   /** The n-th of any number of different records. */
-  make (n: number): T
+  readonly make: (n: number) => T
 }
 
 /** What every {@link RecordStore} has to do. Each case gets a fresh pair. */
