@@ -12,7 +12,8 @@ export type BusEvent =
   /** A datagram was heard on a link. */
   | { readonly kind: 'datagram', readonly bytes: Uint8Array, readonly link: Link, readonly source: Endpoint }
   /** A link is in use from now on, or no more. */
-  | { readonly kind: 'up' | 'down', readonly link: Link }
+  | { readonly kind: 'up', readonly link: Link }
+  | { readonly kind: 'down', readonly link: Link }
   /** A link cannot be used; told once, until its state changes. */
   | { readonly kind: 'fault', readonly error: FileSyncError }
 

@@ -6,6 +6,7 @@ import { readService, SERVICE_QUESTION } from './dns-sd.ts'
 import type { DnsCodec } from './dns-sd.ts'
 import { EventQueue } from './event-queue.ts'
 import { FaultReport } from './fault-report.ts'
+import { freshNonce } from './nonce.ts'
 import { OfferTable } from './offer-table.ts'
 import type { FoundServer } from './offer-table.ts'
 import { readBus } from './read-bus.ts'
@@ -14,7 +15,6 @@ import { readBus } from './read-bus.ts'
 export const FIRST_DELAY_MS = 250
 /** A client that has looked for long asks this seldom; DNS-SD announcements still reach it at once. */
 export const LONGEST_DELAY_MS = 8_000
-const NONCE_BYTES = 12
 
 /** The second way to be found. */
 export interface DnsSdInit {
@@ -90,7 +90,7 @@ class Search {
 
   #ask (): void {
     const { bus, dnsSd, want, randomBytes } = this.#init
-    const nonce = toBase64Url(randomBytes(NONCE_BYTES))
+    const nonce = freshNonce(randomBytes)
     this.#table.startRound(nonce)
     const question = encodeDiscover({ v: 2, nonce, want })
     for (const link of bus.links) this.#faults.watch(link, bus.send(question, link))
@@ -131,16 +131,4 @@ class Search {
   #yield (server: FoundServer | undefined): void {
     if (server !== undefined) this.found.offer(server)
   }
-}
-
-const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
-
-/** RFC 4648 section 5, for a multiple of three bytes. */
-function toBase64Url (bytes: Uint8Array): string {
-  let text = ''
-  for (let at = 0; at < bytes.length; at += 3) {
-    const group = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0)
-    for (let shift = 18; shift >= 0; shift -= 6) text += ALPHABET.charAt((group >> shift) & 63)
-  }
-  return text
 }

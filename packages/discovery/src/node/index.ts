@@ -1,5 +1,8 @@
 export { announceServer } from './announce-server.ts'
 export type { Announcer, AnnounceServerInit } from './announce-server.ts'
+export { diagnose } from './diagnose.ts'
+export type { DiagnoseServersInit } from './diagnose.ts'
+export { dnsCodec } from './dns-codec.ts'
 export { findServers } from './find-servers.ts'
 export type { FindServersInit } from './find-servers.ts'
 export { openMulticastBus } from './multicast-bus.ts'

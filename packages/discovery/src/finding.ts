@@ -1,0 +1,99 @@
+import { isOnLink, parseAddress } from './address.ts'
+import { describeLink, isLoopbackLink } from './link.ts'
+import type { Link, LinkChoice } from './link.ts'
+
+/** What one check of {@link diagnose} found. */
+export interface Finding {
+  readonly check: 'interface' | 'container' | 'group' | 'discover' | 'offer' | 'dns-sd' | 'subnet' | 'reach'
+  readonly level: 'ok' | 'warning' | 'fault'
+  /** What was seen, in a sentence. */
+  readonly what: string
+  /** What to do about it, in one line; there unless all is well. */
+  readonly fix?: string
+}
+
+/** A way round every trouble with multicast. */
+export const NAME_THE_SERVER = 'name the server: --server HOST:PORT'
+
+/** Bridges that Docker, Podman, libvirt, LXC and Kubernetes make; behind them are containers of this machine only. */
+const BRIDGE = /^(docker|br-[0-9a-f]{12}$|podman|cni|virbr|lxcbr|lxdbr|veth|flannel|cali)/u
+/** What Docker and Podman hand out unless told. */
+const CONTAINER_SUBNETS = ['172.16.0.0/12', '10.88.0.0/16']
+
+export interface Surroundings {
+  /** Every address of this machine. */
+  readonly all: readonly Link[]
+  /** Those that discovery uses. */
+  readonly used: readonly Link[]
+  readonly choice: LinkChoice
+  /** Whether this process runs in a container. */
+  readonly inContainer: boolean
+}
+
+/** What can be told of the interfaces by looking at them. */
+export function inspectLinks (surroundings: Surroundings): Finding[] {
+  const { used, choice } = surroundings
+  const outer = used.filter(link => !isLoopbackLink(link))
+  const findings = used.map(describeUse)
+  for (const name of choice.interfaces ?? []) {
+    if (used.some(link => link.interfaceName === name)) continue
+    findings.push({ check: 'interface', level: 'fault', what: `The interface ${name} is not there, is down, or has no address.`, fix: `ip link set ${name} up, or another --interface (${namesOf(surroundings.all)})` })
+  }
+  if (outer.length === 0 && choice.interfaces === undefined) {
+    findings.push({ check: 'interface', level: 'fault', what: 'No interface to a network is up: other machines cannot be found.', fix: 'connect this machine to the network' })
+  }
+  return [...findings, ...inspectContainers(surroundings, outer), ...inspectTwins(outer)]
+}
+
+function describeUse (link: Link): Finding {
+  const whom = isLoopbackLink(link) ? 'programs of this machine' : BRIDGE.test(link.interfaceName) ? 'containers of this machine' : 'machines of its subnet'
+  return { check: 'interface', level: 'ok', what: `${describeLink(link)}/${link.prefixLength} is used, to find ${whom}.` }
+}
+
+function inspectContainers ({ inContainer }: Surroundings, outer: readonly Link[]): Finding[] {
+  const ipv4 = outer.filter(link => link.family === 'IPv4')
+  if (ipv4.length === 0) return []
+  if (ipv4.every(link => BRIDGE.test(link.interfaceName))) {
+    return [{ check: 'container', level: 'warning', what: `All interfaces (${namesOf(ipv4)}) are container bridges: only containers of this machine can be found.`, fix: 'connect this machine to the network' }]
+  }
+  if (!inContainer || !ipv4.every(link => CONTAINER_SUBNETS.some(subnet => isInSubnet(link.address, subnet)))) return []
+  return [{ check: 'container', level: 'fault', what: 'This program runs in a container behind a bridge, which keeps multicast out.', fix: `run the container with --network host, or ${NAME_THE_SERVER}` }]
+}
+
+function inspectTwins (outer: readonly Link[]): Finding[] {
+  const twin = outer.flatMap((link, index) => outer.slice(index + 1)
+    .filter(other => link.family === 'IPv4' && other.interfaceName !== link.interfaceName && isOnLink(other.address, link))
+    .map(other => [link, other] as const))[0]
+  if (twin === undefined) return []
+  const [left, right] = twin
+  return [{ check: 'interface', level: 'warning', what: `${describeLink(left)} and ${describeLink(right)} are in one subnet, so answers may come in over the wrong one.`, fix: `disconnect one of them, or use --interface ${left.interfaceName}` }]
+}
+
+function isInSubnet (address: string, subnet: string): boolean {
+  const [network = '', prefix] = subnet.split('/')
+  return isOnLink(address, { interfaceName: '', family: 'IPv4', address: network, prefixLength: Number(prefix), zone: '' })
+}
+
+function namesOf (links: readonly Link[]): string {
+  return [...new Set(links.map(link => link.interfaceName))].join(', ')
+}
+
+/** Where a server is expected, from the configuration or from an earlier run. */
+export interface ExpectedServer {
+  /** An address, not a name. */
+  readonly address: string
+  readonly port: number
+}
+
+/** Whether multicast can get from an expected server to this machine at all; undefined where it can. */
+export function inspectSubnet (expected: ExpectedServer, used: readonly Link[]): Finding | undefined {
+  const { address, port } = expected
+  if (parseAddress(address) === undefined || used.some(link => isOnLink(address, link))) return undefined
+  const ours = used.filter(link => !isLoopbackLink(link)).map(link => `${link.address}/${link.prefixLength}`).join(', ')
+  return {
+    check: 'subnet',
+    level: 'fault',
+    what: `The server's address ${address} is in no subnet of this machine (${ours === '' ? 'which has none' : ours}), and multicast crosses no router.`,
+    fix: `name the server: --server ${address.includes(':') ? `[${address}]` : address}:${port}, or connect both to one subnet`,
+  }
+}
