@@ -1,9 +1,10 @@
 import type { ByteStream } from './byte-stream.ts'
 import type { Clock } from './clock.ts'
-import { asFileSyncError, ERRORS, FileSyncError, isErrorCode } from './errors.ts'
-import type { ErrorCode } from './errors.ts'
+import { asFileSyncError, FileSyncError } from './errors.ts'
+import { closeIn, farewell, lastWords } from './farewell.ts'
 import { encodeFrame, FrameDecoder } from './frame.ts'
 import type { Frame, RawFrameType } from './frame.ts'
+import { Inbox } from './inbox.ts'
 import { LIMITS } from './limits.ts'
 import { decodeMessage, encodeMessage } from './message-schema.ts'
 import type { Message, MessageOf, MessageType } from './messages.ts'
@@ -16,8 +17,9 @@ export type Incoming =
 export interface ConnectionInit {
   readonly stream: ByteStream
   readonly clock: Clock
-  /** Ends the connection with ABORTED, or with the reason where that is a FileSyncError. */
+  /** Ends the connection with ABORTED, or with the reason where that is a FileSyncError; the peer is told as by `close`. */
   readonly signal?: AbortSignal
+  /** These three are as in LIMITS unless told. */
   readonly heartbeatMs?: number
   readonly idleTimeoutMs?: number
   readonly stallTimeoutMs?: number
@@ -27,9 +29,12 @@ export interface ConnectionInit {
  * Typed messages and raw frames over a byte stream. Reads ahead up to a bound, so that a dead or closing peer is noticed
  * while the session is busy elsewhere; beyond the bound it stops reading, and the sender is slowed. Heartbeats are sent
  * and taken by the connection itself.
+ *
+ * A peer that is silent for `idleTimeoutMs`, or that takes longer than `stallTimeoutMs` to take one frame or to finish
+ * one, ends the connection with PEER_TIMEOUT or PEER_TOO_SLOW.
  */
 export interface Connection {
-  /** Aborted when the connection is over, with the FileSyncError that ended it as the reason. */
+  /** Aborted when the connection is of no more use, with the FileSyncError that ended it as the reason. */
   readonly signal: AbortSignal
   /** What crossed the stream so far, frame headers included. */
   readonly bytesSent: number
@@ -42,12 +47,17 @@ export interface Connection {
   sendFrame (frame: Uint8Array): Promise<void>
   /**
    * The next message, which has to be of one of these types; anything else ends the connection with MESSAGE_UNEXPECTED.
-   * With `withinMs`, ends it with PEER_TIMEOUT when nothing comes in that time.
+   * With `withinMs`, ends it with PEER_TIMEOUT when nothing comes in that time. The peer is told either.
    */
   receive <T extends MessageType>(types: readonly T[], withinMs?: number): Promise<MessageOf<T>>
-  /** The next message or raw frame. */
+  /**
+   * The next message or raw frame. What arrived before the peer's CLOSE, or before the stream broke, is still handed out.
+   */
   next (): Promise<Incoming>
-  /** Says CLOSE with DONE, or with the error as far as a peer may know it, and ends. Never rejects. */
+  /**
+   * Says CLOSE with DONE, or with the error as far as a peer may know it, and ends; waits until the peer has ended too, or
+   * for 2 s. Where the connection is closing already, waits for that. Never rejects.
+   */
   close (error?: unknown): Promise<void>
   /** Ends at once and says nothing. */
   destroy (error: FileSyncError): void
@@ -59,7 +69,7 @@ const CLOSE_TIMEOUT_MS = 2_000
 /** Starts a connection. It reads from now on. */
 export function openConnection (init: ConnectionInit): Connection {
   const connection = new StreamConnection(init)
-  connection.start()
+  connection.start(init.signal)
   return connection
 }
 
@@ -70,14 +80,15 @@ class StreamConnection implements Connection {
   readonly #idleTimeoutMs: number
   readonly #stallTimeoutMs: number
   readonly #over = new AbortController()
-  readonly #outerSignal: AbortSignal | undefined
-  readonly #inbox: Incoming[] = []
-  #inboxBytes = 0
-  #wakeReceiver: (() => void) | undefined
+  readonly #decoder = new FrameDecoder()
+  readonly #inbox = new Inbox(LIMITS.inboxBytes)
+  #wakeReceivers: (() => void)[] = []
   #wakeReader: (() => void) | undefined
+  #reading: Promise<void> | undefined
+  #goodbye: Promise<void> | undefined
   #lastSentMs = 0
+  #frameSinceMs = 0
   #pendingWrites = 0
-  #sayingGoodbye = false
   #cancelBeat: () => void = () => { /* nothing is scheduled yet */ }
   bytesSent = 0
   bytesReceived = 0
@@ -85,7 +96,6 @@ class StreamConnection implements Connection {
   constructor (init: ConnectionInit) {
     this.#stream = init.stream
     this.#clock = init.clock
-    this.#outerSignal = init.signal
     this.#heartbeatMs = init.heartbeatMs ?? LIMITS.heartbeatMs
     this.#idleTimeoutMs = init.idleTimeoutMs ?? LIMITS.idleTimeoutMs
     this.#stallTimeoutMs = init.stallTimeoutMs ?? LIMITS.stallTimeoutMs
@@ -95,19 +105,11 @@ class StreamConnection implements Connection {
     return this.#over.signal
   }
 
-  start (): void {
+  start (outer: AbortSignal | undefined): void {
     this.#lastSentMs = this.#clock.monotonicMs()
-    const outer = this.#outerSignal
-    if (outer !== undefined) {
-      const stop = (): void => { this.#fail(asFileSyncError(outer.reason, 'ABORTED')) }
-      if (outer.aborted) stop()
-      else {
-        outer.addEventListener('abort', stop, { once: true })
-        this.signal.addEventListener('abort', () => { outer.removeEventListener('abort', stop) }, { once: true })
-      }
-    }
+    if (outer !== undefined) this.#follow(outer)
     this.#beat()
-    void this.#pump()
+    this.#reading = this.#pump()
   }
 
   async send (message: Message): Promise<void> {
@@ -124,12 +126,12 @@ class StreamConnection implements Connection {
     this.#lastSentMs = this.#clock.monotonicMs()
     this.#pendingWrites++
     const cancel = this.#clock.schedule(this.#stallTimeoutMs, () => {
-      this.#fail(new FileSyncError('PEER_TIMEOUT', 'The other end did not take what was sent to it for too long.'))
+      this.destroy(new FileSyncError('PEER_TIMEOUT', 'The other end did not take what was sent to it for too long.'))
     })
     try {
       await this.#stream.write(frame)
     } catch (error) {
-      this.#fail(gone(error))
+      this.destroy(gone(error))
     } finally {
       cancel()
       this.#pendingWrites--
@@ -139,7 +141,7 @@ class StreamConnection implements Connection {
 
   async receive <T extends MessageType>(types: readonly T[], withinMs?: number): Promise<MessageOf<T>> {
     const cancel = withinMs === undefined ? undefined : this.#clock.schedule(withinMs, () => {
-      this.#fail(new FileSyncError('PEER_TIMEOUT', `The other end did not send ${types.join(' or ')} in time.`))
+      void this.close(new FileSyncError('PEER_TIMEOUT', `The other end did not send ${types.join(' or ')} in time.`))
     })
     try {
       const incoming = await this.next()
@@ -147,7 +149,7 @@ class StreamConnection implements Connection {
         return incoming.message as MessageOf<T>
       }
       const got = incoming.kind === 'message' ? incoming.message.type : `a ${incoming.type} frame`
-      throw this.#fail(new FileSyncError('MESSAGE_UNEXPECTED', `The other end sent ${got} where ${types.join(' or ')} was due.`))
+      throw this.#refuse(new FileSyncError('MESSAGE_UNEXPECTED', `The other end sent ${got} where ${types.join(' or ')} was due.`))
     } finally {
       cancel?.()
     }
@@ -155,67 +157,82 @@ class StreamConnection implements Connection {
 
   async next (): Promise<Incoming> {
     for (;;) {
-      const incoming = this.#inbox.shift()
-      if (incoming !== undefined) {
-        this.#inboxBytes -= weigh(incoming)
-        if (this.#inboxBytes < LIMITS.inboxBytes) this.#wakeReader?.()
-        return incoming
+      const frame = this.#inbox.shift()
+      if (frame !== undefined) {
+        if (!this.#inbox.isFull) this.#wakeReader?.()
+        const incoming = this.#open(frame)
+        if (incoming !== undefined) return incoming
+        continue
       }
       this.#throwIfOver()
-      await new Promise<void>(resolve => { this.#wakeReceiver = resolve })
+      await new Promise<void>(resolve => { this.#wakeReceivers.push(resolve) })
     }
   }
 
   async close (error?: unknown): Promise<void> {
-    if (this.signal.aborted) return
-    this.#sayingGoodbye = true
+    if (!this.signal.aborted) {
+      // Before the abort: who hears it and calls close again waits for the same goodbye.
+      this.#goodbye = Promise.resolve().then(() => this.#sayGoodbye(error))
+      this.#inbox.clear()
+      this.#abort(error === undefined ? closed() : asFileSyncError(error))
+    }
+    await this.#goodbye
+  }
+
+  destroy (error: FileSyncError): void {
+    this.#abort(error)
+    this.#stream.destroy(error)
+  }
+
+  async #sayGoodbye (error: unknown): Promise<void> {
     const cancel = this.#clock.schedule(CLOSE_TIMEOUT_MS, () => { this.#stream.destroy(closed()) })
     try {
       await this.#stream.write(encodeFrame('MESSAGE', [encodeMessage(lastWords(error))]))
       await this.#stream.end()
+      // A socket that is destroyed with unread bytes resets the connection, and the peer would lose the last words.
+      await this.#reading
     } catch {
       // The peer is gone already, and there is nobody to tell.
     } finally {
       cancel()
-      this.#fail(error === undefined ? closed() : asFileSyncError(error))
+      this.#stream.destroy(closed())
     }
   }
 
-  destroy (error: FileSyncError): void {
-    this.#fail(error)
+  #follow (outer: AbortSignal): void {
+    const stop = (): void => {
+      const error = asFileSyncError(outer.reason, 'ABORTED')
+      // Words would wait behind what the peer does not take, and the one who aborts wants to be gone.
+      if (this.#pendingWrites > 0) this.destroy(error)
+      else void this.close(error)
+    }
+    if (outer.aborted) {
+      stop()
+      return
+    }
+    outer.addEventListener('abort', stop, { once: true })
+    this.signal.addEventListener('abort', () => { outer.removeEventListener('abort', stop) }, { once: true })
   }
 
   async #pump (): Promise<void> {
-    const decoder = new FrameDecoder()
     try {
-      while (!this.signal.aborted) {
-        await this.#waitForRoom()
+      for (;;) {
         const chunks = await this.#readInTime()
         if (chunks === undefined) throw new FileSyncError('PEER_GONE', 'The other end ended the connection.')
         for (const chunk of chunks) {
           this.bytesReceived += chunk.length
-          for (const frame of decoder.push(chunk)) {
-            if (this.signal.aborted) return
-            this.#accept(frame)
-          }
+          await this.#takeIn(chunk)
         }
       }
     } catch (error) {
-      // A peer that breaks the protocol is told so; everything else is an end without words.
-      if (!this.signal.aborted && asFileSyncError(error, 'PEER_GONE').code !== 'PEER_GONE') await this.close(error)
-      else this.#fail(gone(error))
-    }
-  }
-
-  async #waitForRoom (): Promise<void> {
-    while (this.#inboxBytes >= LIMITS.inboxBytes && !this.signal.aborted) {
-      await new Promise<void>(resolve => { this.#wakeReader = resolve })
+      // An end that says goodbye still writes, and destroys the stream by itself.
+      if (!this.signal.aborted) this.destroy(gone(error))
     }
   }
 
   async #readInTime (): Promise<readonly Uint8Array[] | undefined> {
     const cancel = this.#clock.schedule(this.#idleTimeoutMs, () => {
-      this.#fail(new FileSyncError('PEER_TIMEOUT', 'The other end was silent for too long.'))
+      if (!this.signal.aborted) this.destroy(new FileSyncError('PEER_TIMEOUT', 'The other end was silent for too long.'))
     })
     try {
       return await this.#stream.read()
@@ -224,55 +241,90 @@ class StreamConnection implements Connection {
     }
   }
 
-  #accept (frame: Frame): void {
-    if (frame.type === 'HEARTBEAT') return
-    if (frame.type !== 'MESSAGE') {
-      this.#deliver({ kind: 'raw', type: frame.type, flags: frame.flags, payload: frame.payload })
-      return
+  async #takeIn (chunk: Uint8Array): Promise<void> {
+    if (this.signal.aborted) return
+    try {
+      if (this.#decoder.isBetweenFrames) this.#frameSinceMs = this.#clock.monotonicMs()
+      for (const frame of this.#decoder.push(chunk)) {
+        this.#accept(frame)
+        if (this.#inbox.isFull) await this.#waitForRoom()
+        if (this.signal.aborted) return
+        this.#frameSinceMs = this.#clock.monotonicMs()
+      }
+      if (!this.#decoder.isBetweenFrames && this.#clock.monotonicMs() - this.#frameSinceMs > this.#stallTimeoutMs) {
+        throw new FileSyncError('PEER_TOO_SLOW', 'The other end took too long to send one frame.')
+      }
+    } catch (error) {
+      this.#refuse(asFileSyncError(error))
     }
-    const message = decodeMessage(frame.payload)
-    if (message === undefined) return
-    if (message.type === 'CLOSE') {
-      this.#fail(farewell(message.code, message.message))
-      return
-    }
-    this.#deliver({ kind: 'message', message })
   }
 
-  #deliver (incoming: Incoming): void {
-    this.#inbox.push(incoming)
-    this.#inboxBytes += weigh(incoming)
-    this.#wakeReceiver?.()
+  async #waitForRoom (): Promise<void> {
+    while (this.#inbox.isFull && !this.signal.aborted) {
+      await new Promise<void>(resolve => { this.#wakeReader = resolve })
+    }
+  }
+
+  #accept (frame: Frame): void {
+    if (frame.type === 'HEARTBEAT') return
+    const close = closeIn(frame)
+    if (close !== undefined) {
+      this.destroy(farewell(close))
+      return
+    }
+    this.#inbox.push(frame)
+    this.#wakeAllReceivers()
+  }
+
+  /** What a frame holds; undefined for a message that this version does not know. */
+  #open (frame: Frame): Incoming | undefined {
+    if (frame.type === 'HEARTBEAT') return undefined
+    if (frame.type !== 'MESSAGE') return { kind: 'raw', type: frame.type, flags: frame.flags, payload: frame.payload }
+    try {
+      const message = decodeMessage(frame.payload)
+      if (message?.type !== 'CLOSE') return message === undefined ? undefined : { kind: 'message', message }
+      this.destroy(farewell(message))
+    } catch (error) {
+      throw this.#refuse(asFileSyncError(error))
+    }
+    return undefined
   }
 
   #beat (): void {
-    const silentMs = this.#clock.monotonicMs() - this.#lastSentMs
     if (this.signal.aborted) return
-    if (silentMs >= this.#heartbeatMs && this.#pendingWrites === 0 && !this.#sayingGoodbye) {
-      this.sendFrame(encodeFrame('HEARTBEAT', [])).catch(() => { /* the connection is over, and says so elsewhere */ })
+    let dueMs = this.#lastSentMs + this.#heartbeatMs - this.#clock.monotonicMs()
+    if (dueMs <= 0) {
+      dueMs = this.#heartbeatMs
+      if (this.#pendingWrites === 0) {
+        this.sendFrame(encodeFrame('HEARTBEAT', [])).catch(() => { /* the connection is over, and says so elsewhere */ })
+      }
     }
-    this.#cancelBeat = this.#clock.schedule(Math.max(1, this.#heartbeatMs - silentMs), () => { this.#beat() })
+    this.#cancelBeat = this.#clock.schedule(dueMs, () => { this.#beat() })
   }
 
-  #fail (error: FileSyncError): FileSyncError {
-    if (!this.signal.aborted) {
-      this.#over.abort(error)
-      this.#cancelBeat()
-      this.#stream.destroy(error)
-    }
-    this.#wakeReceiver?.()
-    this.#wakeReader?.()
+  /** Ends the connection because of what the peer did, and tells it. */
+  #refuse (error: FileSyncError): FileSyncError {
+    void this.close(error)
     return error
+  }
+
+  #abort (error: FileSyncError): void {
+    if (this.signal.aborted) return
+    this.#over.abort(error)
+    this.#cancelBeat()
+    this.#wakeAllReceivers()
+    this.#wakeReader?.()
+  }
+
+  #wakeAllReceivers (): void {
+    const receivers = this.#wakeReceivers
+    this.#wakeReceivers = []
+    for (const wake of receivers) wake()
   }
 
   #throwIfOver (): void {
     if (this.signal.aborted) throw this.signal.reason as FileSyncError
   }
-}
-
-function weigh (incoming: Incoming): number {
-  // A decoded message takes more than its bytes did; a flat guess keeps many tiny ones from slipping past the bound.
-  return incoming.kind === 'raw' ? incoming.payload.length : 4096
 }
 
 function closed (): FileSyncError {
@@ -281,20 +333,4 @@ function closed (): FileSyncError {
 
 function gone (error: unknown): FileSyncError {
   return asFileSyncError(error, 'PEER_GONE')
-}
-
-function lastWords (error: unknown): Message {
-  if (error === undefined) return { type: 'CLOSE', code: 'DONE', message: '' }
-  const { code, message } = asFileSyncError(error)
-  // A peer learns what concerns it. The words of a fault in this program could hold paths, so they stay here.
-  if (!ERRORS[code].wire) return { type: 'CLOSE', code: 'PEER_GONE', message: 'The other end stopped.' }
-  const words = code === 'INTERNAL' ? ERRORS.INTERNAL.meaning : message
-  return { type: 'CLOSE', code, message: words.slice(0, LIMITS.textBytes) }
-}
-
-/** What a CLOSE means to the end that receives it. A code that is not for the wire cannot be forced on this end. */
-function farewell (code: string, message: string): FileSyncError {
-  if (code === 'DONE') return new FileSyncError('PEER_GONE', 'The other end closed the connection.')
-  const known: ErrorCode = isErrorCode(code) && ERRORS[code].wire ? code : 'PEER_GONE'
-  return new FileSyncError(known, message === '' ? ERRORS[known].meaning : message)
 }

@@ -44,7 +44,7 @@ const port = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65535))
 
 const discoverSchema = v.union([
   v.object({ type: v.literal('DISCOVER'), v: v.literal(2), n: v.pipe(v.string(), v.regex(NONCE)), want: v.picklist(['sync', 'pair']) }),
-  v.pipe(v.object({ type: v.literal('DISCOVER'), v: v.optional(v.undefined()) })),
+  v.object({ type: v.literal('DISCOVER'), v: v.optional(v.undefined()) }),
 ])
 
 const offerSchema = v.union([
@@ -83,16 +83,17 @@ export function encodeOffer (offer: Offer): Uint8Array {
   return encoder.encode(JSON.stringify(message))
 }
 
-/** The question in a datagram. Throws DATAGRAM_INVALID. */
+/** The question in a datagram. Throws DATAGRAM_INVALID, also where version 2 is not padded. */
 export function decodeDiscover (datagram: Uint8Array): DiscoverV1 | DiscoverV2 {
-  const result = v.safeParse(discoverSchema, decodeJson(datagram))
+  const result = v.safeParse(discoverSchema, decodeJson(datagram), { abortEarly: true })
   if (!result.success) throw invalid('it is not a DISCOVER')
+  if (result.output.v === 2 && datagram.length < LIMITS.discoverBytes) throw invalid('a DISCOVER of version 2 is shorter than its answer may be')
   return result.output.v === 2 ? { v: 2, nonce: result.output.n, want: result.output.want } : { v: 1 }
 }
 
 /** The answer in a datagram. Throws DATAGRAM_INVALID. */
 export function decodeOffer (datagram: Uint8Array): Offer {
-  const result = v.safeParse(offerSchema, decodeJson(datagram))
+  const result = v.safeParse(offerSchema, decodeJson(datagram), { abortEarly: true })
   if (!result.success) throw invalid('it is not an OFFER')
   const offer = result.output
   if (offer.v !== 2) return { v: 1, legacyPort: offer.port }

@@ -16,6 +16,7 @@ export {
 } from './datagram.ts'
 export type { DiscoverPurpose, DiscoverV1, DiscoverV2, Offer } from './datagram.ts'
 export { DIGEST_BYTES, equalDigests, toDigest, toHex } from './digest.ts'
+export { digestOffsets } from './digest-offsets.ts'
 export type { Digest, HashBytes, Hasher } from './digest.ts'
 export { sameContent } from './entry.ts'
 export type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from './entry.ts'

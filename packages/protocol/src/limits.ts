@@ -13,6 +13,8 @@ export const LIMITS = {
   listingEntries: 2_000_000,
   /** Directories asked for at once, so that neither side queues an unbounded number. */
   listingsPerPage: 1024,
+  /** Directories that wait to be asked for: a directory may have this many below it; each takes some 300 bytes at the server. */
+  listingsWaiting: 1_000_000,
   /** Tasks in one page: a page of the longest tasks fits a message frame. */
   tasksPerPage: 8192,
   /** Nesting of a message: the deepest message has 4 levels. */

@@ -3,7 +3,7 @@ import type { Digest, HashBytes } from './digest.ts'
 import type { DirectoryEntry, Entry } from './entry.ts'
 import { FileSyncError } from './errors.ts'
 import { LIMITS } from './limits.ts'
-import { decodeListing } from './listing.ts'
+import { ListingIndex } from './listing-index.ts'
 import type { EntryReference } from './messages.ts'
 import type { Whole } from './parts.ts'
 import { checkJoin, joinPath, ROOT_PATH } from './relative-path.ts'
@@ -54,15 +54,23 @@ export class ListingQuestions {
   /** The next page to ask for, for LISTINGS_WANTED, or undefined while nothing is left or a page is still on its way. */
   nextPage (): EntryReference[] | undefined {
     if (this.#expected.size > 0 || this.#waiting.length === 0) return undefined
-    const page = this.#waiting.splice(0, LIMITS.listingsPerPage)
+    // From the end: asking for the youngest first holds the siblings along one path, not a whole level of the tree.
+    const page = this.#waiting.splice(-LIMITS.listingsPerPage)
     for (const { expected } of page) this.#expected.set(this.#asked++, expected)
     return page.flatMap(({ reference }) => reference === undefined ? [] : [reference])
   }
 
-  /** Plans to ask for the listing of a directory that stands at `index` in an arrived listing. */
+  /**
+   * Plans to ask for the listing of a directory that stands at `index` in an arrived listing. Throws LIMIT_EXCEEDED where
+   * the path is too long or too deep, or the tree has too many directories: a few listings that name each other can
+   * claim any number.
+   */
   want (parent: ArrivedListing, index: number, entry: DirectoryEntry): void {
     const fault = checkJoin(parent.directory, entry.name)
     if (fault !== undefined) throw new FileSyncError('LIMIT_EXCEEDED', `A directory is listed below ${JSON.stringify(parent.directory)} where none may be (${fault}).`)
+    if (this.#waiting.length >= LIMITS.listingsWaiting || this.#asked + this.#waiting.length >= LIMITS.treeEntries) {
+      throw new FileSyncError('LIMIT_EXCEEDED', 'The client lists more directories than one tree may have.')
+    }
     const expected = { directory: joinPath(parent.directory, entry.name), digest: entry.digest }
     this.#waiting.push({ reference: [parent.number, index], expected })
   }
@@ -83,8 +91,8 @@ export class ListingQuestions {
 /** The answering side: finds the listings that are asked for, and remembers what their numbers mean. */
 export class ListingAnswers {
   readonly #tree: Tree
-  readonly #directories: RelativePath[] = []
-  #decoded: { readonly number: number, readonly entries: readonly Entry[] } | undefined
+  readonly #given: { readonly directory: RelativePath, index?: ListingIndex }[] = []
+  #open: { readonly number: number, readonly bytes: Uint8Array } | undefined
 
   constructor (tree: Tree) {
     this.#tree = tree
@@ -93,7 +101,7 @@ export class ListingAnswers {
   /** The listings that a LISTINGS_WANTED asks for, in its order. Throws TASK_INVALID for what was not listed. */
   * answer (directories: readonly EntryReference[]): Generator<Whole, void, undefined> {
     if (directories.length === 0) {
-      if (this.#directories.length > 0) throw new FileSyncError('TASK_INVALID', 'The server asked for the root twice.')
+      if (this.#given.length > 0) throw new FileSyncError('TASK_INVALID', 'The server asked for the root twice.')
       yield this.#give(ROOT_PATH)
       return
     }
@@ -106,21 +114,22 @@ export class ListingAnswers {
 
   /** The entry that a task or a question names. Throws TASK_INVALID where there is none. */
   entry (listing: number, index: number): { readonly directory: RelativePath, readonly entry: Entry } {
-    const directory = this.#directories[listing]
-    const entry = directory === undefined ? undefined : this.#entries(listing, directory)[index]
-    if (directory === undefined || entry === undefined) throw new FileSyncError('TASK_INVALID', 'The server named an entry that was not listed to it.')
-    return { directory, entry }
+    const given = this.#given[listing]
+    if (given !== undefined) {
+      // Tasks come listing by listing, so the bytes of the last one are enough; the offsets into the others are kept.
+      if (this.#open?.number !== listing) this.#open = { number: listing, bytes: this.#listing(given.directory) }
+      given.index ??= new ListingIndex(this.#open.bytes)
+      const entry = given.index.entry(this.#open.bytes, index)
+      if (entry !== undefined) return { directory: given.directory, entry }
+    }
+    throw new FileSyncError('TASK_INVALID', 'The server named an entry that was not listed to it.')
   }
 
   #give (directory: RelativePath): Whole {
-    const number = this.#directories.push(directory) - 1
+    // Each directory is asked for once; a server that asks on and on must not make this list grow for ever.
+    if (this.#given.length > this.#tree.directories + 1) throw new FileSyncError('TASK_INVALID', 'The server asked for more listings than there are.')
+    const number = this.#given.push({ directory }) - 1
     return { number, bytes: this.#listing(directory) }
-  }
-
-  // References come listing by listing, so keeping the last one decoded is enough.
-  #entries (number: number, directory: RelativePath): readonly Entry[] {
-    if (this.#decoded?.number !== number) this.#decoded = { number, entries: decodeListing(this.#listing(directory)) }
-    return this.#decoded.entries
   }
 
   #listing (directory: RelativePath): Uint8Array {

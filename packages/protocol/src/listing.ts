@@ -10,8 +10,6 @@ import type { Name } from './name.ts'
 const FILE = 0
 const DIRECTORY = 1
 const SYMLINK = 2
-const INT64_MIN = -(2n ** 63n)
-const INT64_MAX = 2n ** 63n - 1n
 const MAX_MODE = 0o777
 /** The shortest entry: array header, one-letter name, kind, and two numbers. */
 const MIN_ENTRY_BYTES = 6
@@ -94,17 +92,17 @@ export function countListing (bytes: Uint8Array): number {
   return new MsgpackReader(bytes).array()
 }
 
-function readEntry (reader: MsgpackReader): Entry {
+/** The entry that stands next. Throws LISTING_INVALID or NAME_INVALID. */
+export function readEntry (reader: MsgpackReader): Entry {
   const fields = reader.array()
   const name = readName(reader)
   const kind = reader.uint()
   const mtimeNs = reader.int64()
-  if (mtimeNs < INT64_MIN || mtimeNs > INT64_MAX) throw misshapen(name)
   if (kind === FILE && fields === 6) {
     const mode = readMode(reader, name)
     const sizeBytes = reader.uint()
-    const identity = reader.int64()
-    if (sizeBytes > LIMITS.fileBytes || identity < 0n) throw misshapen(name)
+    const identity = reader.uint64()
+    if (sizeBytes > LIMITS.fileBytes) throw misshapen(name)
     return { kind: 'file', name, mtimeNs, mode, sizeBytes, identity }
   }
   if (kind === DIRECTORY && fields === 5) {

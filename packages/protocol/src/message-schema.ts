@@ -69,7 +69,7 @@ const clientFilesInfo: Schema<m.ClientFilesInfo> = v.object({
   problemCount: count,
 })
 
-const reference: Schema<m.EntryReference> = v.tuple([uint32, uint32])
+const reference: Schema<m.EntryReference> = v.strictTuple([uint32, uint32])
 
 const listingsWanted: Schema<m.ListingsWanted> = v.object({
   type: v.literal('LISTINGS_WANTED'),
@@ -170,7 +170,8 @@ export function parseMessage (value: unknown): m.Message | undefined {
   if (typeof type !== 'string') throw new FileSyncError('MESSAGE_INVALID', 'A message has no type.')
   if (!Object.hasOwn(SCHEMAS, type)) return undefined
   const known = type as m.MessageType
-  const result = v.safeParse(SCHEMAS[known], value)
+  // One issue is enough: a list of a million wrong elements must not become a million issues.
+  const result = v.safeParse(SCHEMAS[known], value, { abortEarly: true })
   if (result.success) return result.output
   const field = v.getDotPath(result.issues[0]) ?? 'a field'
   throw new FileSyncError('MESSAGE_INVALID', `${known} does not have its form: ${field} is not what it has to be.`)

@@ -12,11 +12,13 @@ export type NameFault = ProblemCode | 'NAME_EMPTY' | 'NAME_DOTS' | 'NAME_SEPARAT
 // C0, DEL and C1 reach terminals and logs as commands; the bidirectional controls make a name look like another one.
 // eslint-disable-next-line no-control-regex -- control characters are what it looks for
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u
-const PLAIN = /^[\u0020-\u002d\u0030-\u007e]+$/u
+const PLAIN = /^[\u0020-\u002e\u0030-\u007e]+$/u
 const WINDOWS_CHARACTERS = /[\\:*?"<>|]/u
 const WINDOWS_DEVICE = /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])[ ]*(?:\.|$)/iu
 const WINDOWS_SHORT = /~[0-9]/u
 const RESERVED = '.FILESYNC'
+// HFS+ drops these from names, so there `.file\u200csync` is the reserved name.
+const IGNORED = /\p{Default_Ignorable_Code_Point}/gu
 
 const encoder = new TextEncoder()
 
@@ -40,16 +42,16 @@ export function checkName (name: unknown): NameFault | undefined {
   if (typeof name !== 'string') return 'NAME_NOT_TEXT'
   if (name === '') return 'NAME_EMPTY'
   if (name === '.' || name === '..') return 'NAME_DOTS'
+  // Units are never more than bytes; before anything that costs more than looking at the length.
+  if (name.length > LIMITS.nameBytes) return 'NAME_TOO_LONG'
   if (PLAIN.test(name)) {
-    if (name.length > LIMITS.nameBytes) return 'NAME_TOO_LONG'
     return name.length === RESERVED.length && foldKey(name) === RESERVED ? 'NAME_RESERVED' : undefined
   }
   if (name.includes('/')) return 'NAME_SEPARATOR'
   if (!name.isWellFormed() || name.includes('\ufffd')) return 'NAME_NOT_UNICODE'
   if (CONTROL.test(name)) return 'NAME_CONTROL'
   if (utf8Length(name) > LIMITS.nameBytes) return 'NAME_TOO_LONG'
-  if (foldKey(name) === RESERVED) return 'NAME_RESERVED'
-  return undefined
+  return foldKey(name.replace(IGNORED, '')) === RESERVED ? 'NAME_RESERVED' : undefined
 }
 
 /**

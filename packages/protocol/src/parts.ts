@@ -9,8 +9,13 @@ export interface Whole {
   readonly bytes: Uint8Array
 }
 
-/** Fills frames of at most `payloadBytes` with wholes: several in one where they are small, one over several where large. */
+/**
+ * Fills frames of at most `payloadBytes` with wholes: several in one where they are small, one over several where large.
+ *
+ * @param payloadBytes more than PART_HEADER_BYTES, or nothing would ever fit
+ */
 export function * encodeParts (wholes: Iterable<Whole>, payloadBytes: number): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
+  if (payloadBytes <= PART_HEADER_BYTES) throw new RangeError(`Parts do not fit into frames of ${String(payloadBytes)} bytes.`)
   let payload = new Uint8Array(payloadBytes)
   let at = 0
   for (const { number, bytes } of wholes) {
@@ -37,13 +42,13 @@ export function * encodeParts (wholes: Iterable<Whole>, payloadBytes: number): G
 
 /**
  * Puts wholes together again. Parts of one whole come one behind the other; what a whole claims to be long is bounded
- * before memory is taken, and grows only with what arrives.
+ * before memory is taken, and the memory taken is at most twice what has arrived, however small the parts are.
  */
 export class PartsDecoder {
   readonly #maxBytes: number
   #number = 0
   #totalBytes = 0
-  #pieces: Uint8Array[] | undefined
+  #whole: Uint8Array<ArrayBuffer> | undefined
   #filled = 0
 
   /** @param maxBytes limit of one whole */
@@ -53,7 +58,7 @@ export class PartsDecoder {
 
   /** Whether the last whole has all its parts. */
   get isComplete (): boolean {
-    return this.#pieces === undefined
+    return this.#whole === undefined
   }
 
   /** The wholes that this payload completes. Throws FRAME_MALFORMED or LIMIT_EXCEEDED. */
@@ -67,8 +72,7 @@ export class PartsDecoder {
       at += PART_HEADER_BYTES
       if (length > payload.length - at || length > this.#totalBytes - this.#filled) throw malformed('a part is longer than its whole')
       if (length === 0 && this.#totalBytes > 0) throw malformed('a part is empty')
-      this.#pieces?.push(payload.subarray(at, at + length))
-      this.#filled += length
+      this.#append(payload.subarray(at, at + length))
       at += length
       if (this.#filled === this.#totalBytes) yield this.#finish()
     }
@@ -78,13 +82,13 @@ export class PartsDecoder {
     const number = view.getUint32(0)
     const totalBytes = view.getUint32(4)
     const offset = view.getUint32(8)
-    if (this.#pieces === undefined) {
+    if (this.#whole === undefined) {
       if (totalBytes > this.#maxBytes) {
         throw new FileSyncError('LIMIT_EXCEEDED', `A whole of ${String(totalBytes)} bytes is beyond the limit of ${String(this.#maxBytes)}.`)
       }
       this.#number = number
       this.#totalBytes = totalBytes
-      this.#pieces = []
+      this.#whole = NO_BYTES
       this.#filled = 0
     }
     if (number !== this.#number || totalBytes !== this.#totalBytes || offset !== this.#filled) {
@@ -92,17 +96,28 @@ export class PartsDecoder {
     }
   }
 
-  #finish (): Whole {
-    const bytes = new Uint8Array(this.#totalBytes)
-    let at = 0
-    for (const piece of this.#pieces ?? []) {
-      bytes.set(piece, at)
-      at += piece.length
+  #append (part: Uint8Array): void {
+    const needed = this.#filled + part.length
+    let whole = this.#whole ?? NO_BYTES
+    if (whole.length < needed) {
+      const grown = new Uint8Array(Math.min(this.#totalBytes, Math.max(needed, whole.length * 2)))
+      grown.set(whole.subarray(0, this.#filled))
+      whole = grown
     }
-    this.#pieces = undefined
+    whole.set(part, this.#filled)
+    this.#whole = whole
+    this.#filled = needed
+  }
+
+  #finish (): Whole {
+    const bytes = this.#whole ?? NO_BYTES
+    this.#whole = undefined
+    // The buffer never grows beyond the whole, so by now it has exactly its length.
     return { number: this.#number, bytes }
   }
 }
+
+const NO_BYTES = new Uint8Array(0)
 
 function malformed (why: string): FileSyncError {
   return new FileSyncError('FRAME_MALFORMED', `The parts in a frame do not fit together: ${why}.`)

@@ -24,6 +24,9 @@ class SocketStream implements ByteStream {
 
   constructor (socket: Duplex) {
     this.#socket = socket
+    // A socket that is over already will not say so again.
+    if (socket.destroyed) this.#break(lost(socket.errored ?? undefined))
+    this.#ended = socket.readableEnded
     socket.on('error', error => { this.#break(lost(error)) })
     socket.on('close', () => { this.#break(lost(undefined)) })
     socket.on('end', () => {
@@ -63,6 +66,8 @@ class SocketStream implements ByteStream {
   }
 
   destroy (reason: Error): void {
+    this.#chunks = []
+    this.#ended = false
     this.#break(reason)
     this.#socket.destroy()
   }

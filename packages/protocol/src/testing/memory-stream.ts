@@ -1,4 +1,5 @@
 import type { ByteStream } from '../byte-stream.ts'
+import type { Clock } from '../clock.ts'
 import { FileSyncError } from '../errors.ts'
 
 export interface MemoryStreamInit {
@@ -8,6 +9,8 @@ export interface MemoryStreamInit {
   readonly chunkBytes?: number
   /** Breaks both directions after this many bytes were written by the first end, or by the second. */
   readonly cutAfterBytes?: readonly [first: number | undefined, second: number | undefined]
+  /** What is written can be read, and its end seen, so much later on the clock. */
+  readonly delay?: { readonly clock: Clock, readonly delayMs: number }
 }
 
 /** Two byte streams joined in memory: what one end writes, the other reads. The twin of a socket pair. */
@@ -30,9 +33,11 @@ function severed (): FileSyncError {
 class Lane {
   readonly #capacityBytes: number
   readonly #chunkBytes: number
+  readonly #delay: MemoryStreamInit['delay']
   #leftBeforeCut: number
   #chunks: Uint8Array[] = []
   #waitingBytes = 0
+  #closed = false
   #ended = false
   #broken: Error | undefined
   #wakeReader: (() => void) | undefined
@@ -42,6 +47,7 @@ class Lane {
   constructor (init: MemoryStreamInit, cutAfterBytes: number | undefined) {
     this.#capacityBytes = init.capacityBytes ?? 256 << 10
     this.#chunkBytes = init.chunkBytes ?? Infinity
+    this.#delay = init.delay
     this.#leftBeforeCut = cutAfterBytes ?? Infinity
   }
 
@@ -56,12 +62,13 @@ class Lane {
 
   async write (bytes: Uint8Array): Promise<void> {
     this.#throwIfBroken()
-    if (this.#ended) throw severed()
+    if (this.#closed) throw severed()
     const passed = bytes.slice(0, Math.min(bytes.length, this.#leftBeforeCut))
     this.#leftBeforeCut -= passed.length
-    for (let at = 0; at < passed.length; at += this.#chunkBytes) this.#chunks.push(passed.subarray(at, at + this.#chunkBytes))
     this.#waitingBytes += passed.length
-    this.#wakeReader?.()
+    this.#later(() => {
+      for (let at = 0; at < passed.length; at += this.#chunkBytes) this.#chunks.push(passed.subarray(at, at + this.#chunkBytes))
+    })
     if (passed.length < bytes.length || this.#leftBeforeCut === 0) this.onCut()
     while (this.#waitingBytes > this.#capacityBytes && this.#broken === undefined) {
       await new Promise<void>(resolve => { this.#wakeWriters.push(resolve) })
@@ -70,14 +77,29 @@ class Lane {
   }
 
   end (): void {
-    this.#ended = true
-    this.#wakeReader?.()
+    this.#closed = true
+    this.#later(() => { this.#ended = true })
+  }
+
+  /** Forgets what was not read. */
+  drop (): void {
+    this.#chunks = []
+    this.#ended = false
   }
 
   break (reason: Error): void {
     this.#broken ??= reason
     this.#wakeReader?.()
     this.#wakeAllWriters()
+  }
+
+  #later (arrive: () => void): void {
+    const deliver = (): void => {
+      arrive()
+      this.#wakeReader?.()
+    }
+    if (this.#delay === undefined) deliver()
+    else this.#delay.clock.schedule(this.#delay.delayMs, deliver)
   }
 
   // A method of its own: `break` sets the field while `write` waits, which the narrowing of a plain check does not see.
@@ -88,7 +110,7 @@ class Lane {
   #take (): readonly Uint8Array[] {
     const chunks = this.#chunks
     this.#chunks = []
-    this.#waitingBytes = 0
+    for (const chunk of chunks) this.#waitingBytes -= chunk.length
     this.#wakeAllWriters()
     return chunks
   }
@@ -103,6 +125,7 @@ class Lane {
 class MemoryStream implements ByteStream {
   readonly #incoming: Lane
   readonly #outgoing: Lane
+  #destroyed: Error | undefined
 
   constructor (incoming: Lane, outgoing: Lane) {
     this.#incoming = incoming
@@ -114,15 +137,21 @@ class MemoryStream implements ByteStream {
   }
 
   async write (bytes: Uint8Array): Promise<void> {
-    await this.#outgoing.write(bytes)
+    try {
+      await this.#outgoing.write(bytes)
+    } catch (error) {
+      throw this.#destroyed ?? error
+    }
   }
 
-  end (): Promise<void> {
+  async end (): Promise<void> {
+    if (this.#destroyed !== undefined) throw this.#destroyed
     this.#outgoing.end()
-    return Promise.resolve()
   }
 
   destroy (reason: Error): void {
+    this.#destroyed ??= reason
+    this.#incoming.drop()
     this.#incoming.break(reason)
     this.#outgoing.break(severed())
   }

@@ -1,0 +1,35 @@
+import type { Frame } from './frame.ts'
+
+/** What a frame takes beside its bytes: the objects that hold it. Keeps many tiny frames from slipping past the bound. */
+const FRAME_OVERHEAD_BYTES = 512
+
+/** Frames that wait for the session, as bytes: decoded they would take many times the memory that their length tells. */
+export class Inbox {
+  readonly #maxBytes: number
+  #frames: Frame[] = []
+  #bytes = 0
+
+  constructor (maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  get isFull (): boolean {
+    return this.#bytes >= this.#maxBytes
+  }
+
+  push (frame: Frame): void {
+    this.#frames.push(frame)
+    this.#bytes += frame.payload.length + FRAME_OVERHEAD_BYTES
+  }
+
+  shift (): Frame | undefined {
+    const frame = this.#frames.shift()
+    if (frame !== undefined) this.#bytes -= frame.payload.length + FRAME_OVERHEAD_BYTES
+    return frame
+  }
+
+  clear (): void {
+    this.#frames = []
+    this.#bytes = 0
+  }
+}

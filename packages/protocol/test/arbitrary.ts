@@ -1,0 +1,95 @@
+import fc from 'fast-check'
+import { compareNames, isName, LIMITS, MESSAGE_TYPES, PROBLEMS, toDigest } from '../src/index.ts'
+import type { Digest, Entry, Message, Name, ProblemCode } from '../src/index.ts'
+
+/** Names with everything that file systems allow and peers send: accents, astral letters, dots, blanks. */
+export const anyName: fc.Arbitrary<Name> = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }).filter(isName)
+
+const INT64 = { min: -(2n ** 63n), max: 2n ** 63n - 1n }
+const mtimeNs = fc.oneof(fc.bigInt(INT64), fc.bigInt({ min: -70_000n, max: 5_000_000_000n }))
+const mode = fc.integer({ min: 0, max: 0o777 })
+const sizeBytes = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 0, max: LIMITS.fileBytes }))
+
+function bytes (length: number): fc.Arbitrary<Uint8Array> {
+  return fc.uint8Array({ minLength: length, maxLength: length })
+}
+
+export const anyDigest: fc.Arbitrary<Digest> = bytes(32).map(value => toDigest(value) as Digest)
+
+export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
+  fc.record({ kind: fc.constant('file' as const), name: anyName, mtimeNs, mode, sizeBytes, identity: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }) }),
+  fc.record({ kind: fc.constant('directory' as const), name: anyName, mtimeNs, mode, digest: anyDigest }),
+  fc.record({
+    kind: fc.constant('symlink' as const), name: anyName, mtimeNs,
+    target: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 60 }).filter(target => !target.includes('\0') && target.isWellFormed()),
+  }),
+)
+
+/** The entries of one directory: sorted, each name once. */
+export const anyEntries: fc.Arbitrary<Entry[]> = fc.uniqueArray(anyEntry, { maxLength: 40, selector: entry => entry.name })
+  .map(entries => entries.sort((left, right) => compareNames(left.name, right.name)))
+
+const uint32 = fc.nat({ max: 0xffff_ffff })
+const count = fc.oneof(fc.nat(), fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }))
+const text = fc.string({ unit: 'grapheme', maxLength: 80 })
+const label = fc.string({ minLength: 1, maxLength: 64 })
+const problemCode = fc.constantFrom(...Object.keys(PROBLEMS) as ProblemCode[])
+const problems = fc.array(fc.record({ path: text, code: problemCode, message: text }), { maxLength: 5 })
+const reference = fc.tuple(uint32, uint32)
+const task = fc.oneof(
+  reference,
+  fc.tuple(uint32, uint32, fc.constant('RESUME' as const), fc.integer({ min: 0, max: LIMITS.fileBytes })),
+  fc.tuple(uint32, uint32, fc.constant('DELTA' as const), uint32),
+  fc.tuple(uint32, uint32, fc.constant('DIGEST' as const)),
+)
+
+const typed = <T extends Message['type'], R> (type: T, fields: { [K in keyof R]: fc.Arbitrary<R[K]> }): fc.Arbitrary<{ type: T } & R> =>
+  fc.record({ type: fc.constant(type), ...fields }) as unknown as fc.Arbitrary<{ type: T } & R>
+
+/** One arbitrary for each message, by its type. */
+export const messagesByType: { readonly [T in Message['type']]: fc.Arbitrary<Message> } = {
+  HELLO: typed('HELLO', { versions: fc.array(fc.nat({ max: 0xffff }), { minLength: 1, maxLength: 16 }), features: fc.array(label, { maxLength: 8 }), software: text }),
+  SERVER_STATUS: fc.oneof(
+    fc.record({ type: fc.constant('SERVER_STATUS' as const), status: fc.constant('BUSY' as const), position: fc.integer({ min: 1, max: 99 }), estimateMs: count }, { requiredKeys: ['type', 'status', 'position'] }),
+    fc.record({
+      type: fc.constant('SERVER_STATUS' as const), status: fc.constant('READY' as const), session: label, serverName: text, area: text,
+      policy: fc.record({ mode: fc.constantFrom('mirror' as const, 'archive' as const), maxFileBytes: sizeBytes }),
+    }),
+  ) as fc.Arbitrary<Message>,
+  CLIENT_FILES_INFO: typed('CLIENT_FILES_INFO', {
+    rootDigest: anyDigest, files: fc.nat({ max: LIMITS.treeEntries }), directories: fc.nat({ max: LIMITS.treeEntries }), bytes: count,
+    complete: fc.boolean(), problems, problemCount: count,
+  }),
+  LISTINGS_WANTED: typed('LISTINGS_WANTED', { directories: fc.array(reference, { maxLength: 20 }) }),
+  TASKS: typed('TASKS', { first: uint32, tasks: fc.array(task, { maxLength: 20 }), last: fc.boolean() }),
+  FILE_HEADER: fc.record({ type: fc.constant('FILE_HEADER' as const), task: uint32, sizeBytes, offset: sizeBytes, content: fc.constantFrom('DATA' as const, 'DELTA' as const, 'NONE' as const) })
+    .filter(header => header.offset <= header.sizeBytes),
+  FILE_END: typed('FILE_END', { task: uint32, digest: anyDigest }),
+  FILE_PROBLEM: typed('FILE_PROBLEM', { task: uint32, code: problemCode, message: text }),
+  STORED: typed('STORED', { files: count, bytes: count }),
+  NEXT_SYNC: typed('NEXT_SYNC', {
+    inMs: count, result: fc.constantFrom('OK' as const, 'PROBLEMS' as const, 'HALTED' as const),
+    stored: fc.record({ files: count, bytes: count, deleted: count, renamed: count }), problems, problemCount: count, message: text,
+  }),
+  CLOSE: typed('CLOSE', { code: label, message: text }),
+  PAIR_PROOF: fc.record({ type: fc.constant('PAIR_PROOF' as const), name: text, tokenId: bytes(8), mac: bytes(32) }, { requiredKeys: ['type', 'name', 'mac'] }) as fc.Arbitrary<Message>,
+  PAIR_OK: typed('PAIR_OK', { serverName: text, area: text, mac: bytes(32) }),
+  PAIR_DONE: fc.constant({ type: 'PAIR_DONE' }),
+}
+
+export const anyMessage: fc.Arbitrary<Message> = fc.oneof(...MESSAGE_TYPES.map(type => messagesByType[type]))
+
+/** The same bytes in pieces, cut anywhere. */
+export function pieces (whole: Uint8Array): fc.Arbitrary<Uint8Array[]> {
+  return fc.array(fc.integer({ min: 1, max: Math.max(1, whole.length) }), { maxLength: 30 }).map(lengths => {
+    const cut: Uint8Array[] = []
+    let at = 0
+    for (const length of lengths) {
+      if (at >= whole.length) break
+      cut.push(whole.subarray(at, at + length))
+      at += length
+    }
+    if (at < whole.length) cut.push(whole.subarray(at))
+    return cut
+  })
+}

@@ -1,0 +1,56 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { compareListings, compareNames, encodeListing, equalDigests, sameContent } from '../src/index.ts'
+import type { Difference, Entry } from '../src/index.ts'
+import { anyEntries } from './arbitrary.ts'
+
+/** The same by looking every name up in both, without walking side by side. */
+function naive (committed: readonly Entry[], listed: readonly Entry[]): Difference[] {
+  const names = [...new Set([...committed, ...listed].map(entry => entry.name))].sort(compareNames)
+  return names.flatMap((name): Difference[] => {
+    const old = committed.find(entry => entry.name === name)
+    const index = listed.findIndex(entry => entry.name === name)
+    const entry = listed[index]
+    if (entry === undefined) return old === undefined ? [] : [{ how: 'gone', committed: old }]
+    if (old === undefined || !sameContent(old, entry) || !equalDigests(digestOf(old), digestOf(entry))) return [{ how: 'changed', index, entry, committed: old }]
+    return describeEntry(old) === describeEntry(entry) ? [] : [{ how: 'touched', index, entry, committed: old }]
+  })
+}
+
+function digestOf (entry: Entry): Uint8Array {
+  return entry.kind === 'directory' ? entry.digest : new Uint8Array(0)
+}
+
+function describeEntry (entry: Entry): string {
+  return JSON.stringify(entry, (_, value: unknown) => typeof value === 'bigint' ? value.toString() : value)
+}
+
+/** Two listings that share most of what they have. */
+const anyPair = fc.tuple(anyEntries, anyEntries, fc.infiniteStream(fc.nat({ max: 5 }))).map(([left, right, picks]) => {
+  const names = new Set(right.map(entry => entry.name))
+  const changed = left.filter(entry => !names.has(entry.name)).flatMap((entry): Entry[] => {
+    switch (picks.next().value) {
+      case 0: return []
+      case 1: return [{ ...entry, mtimeNs: entry.mtimeNs === 0n ? 1n : 0n }]
+      case 2: return entry.kind === 'symlink' ? [{ ...entry, target: 'elsewhere' }] : [{ ...entry, mode: entry.mode ^ 1 }]
+      default: return [entry]
+    }
+  })
+  return [left, [...right, ...changed].sort((a, b) => compareNames(a.name, b.name))] as const
+})
+
+describe('compareListings', () => {
+  it('tells what a naive comparison tells', () => {
+    fc.assert(fc.property(anyPair, ([committed, listed]) => {
+      expect([...compareListings(encodeListing(committed), encodeListing(listed))]).toEqual(naive(committed, listed))
+    }), { numRuns: 300 })
+  })
+
+  it('tells nothing of equal listings and everything of a new one', () => {
+    fc.assert(fc.property(anyEntries, entries => {
+      const bytes = encodeListing(entries)
+      expect([...compareListings(bytes, bytes)]).toEqual([])
+      expect([...compareListings(undefined, bytes)]).toEqual(entries.map((entry, index) => ({ how: 'changed', index, entry, committed: undefined })))
+    }))
+  })
+})
