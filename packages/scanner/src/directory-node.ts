@@ -1,0 +1,88 @@
+import type { Name, Problem } from '@filesync/protocol'
+import type { Unsettled } from './directory-reading.ts'
+import type { RuleSet } from './rule-set.ts'
+import { findName } from './sort-names.ts'
+
+/** What one directory holds by itself, without what lies below. */
+export interface OwnFacts {
+  readonly files: number
+  readonly bytes: number
+  readonly ignored: number
+  readonly problems: readonly Problem[]
+  readonly problemCount: number
+  readonly complete: boolean
+  readonly unsettled: readonly Unsettled[]
+  /** The rules for its entries. */
+  readonly rules: RuleSet
+}
+
+/** Sums over a directory and everything below it. */
+export interface Totals {
+  files: number
+  directories: number
+  bytes: number
+  ignored: number
+  problemCount: number
+  unsettledCount: number
+  incomplete: number
+}
+
+/** An encoded listing within a larger block, so that a tree of many directories is not as many small buffers. */
+export interface ListingSlice {
+  readonly block: Uint8Array
+  readonly start: number
+  readonly end: number
+  readonly digestOffsets: readonly number[]
+}
+
+/** One directory of a finished tree. Never changes: a new tree shares the nodes of the old one that are still true. */
+export class DirectoryNode {
+  readonly name: Name
+  readonly identity: bigint
+  readonly own: OwnFacts
+  readonly totals: Totals
+  readonly children: readonly DirectoryNode[]
+  readonly slice: ListingSlice
+
+  constructor (init: { readonly name: Name, readonly identity: bigint, readonly own: OwnFacts, readonly slice: ListingSlice, readonly children: readonly DirectoryNode[] }) {
+    this.name = init.name
+    this.identity = init.identity
+    this.own = init.own
+    this.slice = init.slice
+    this.children = init.children
+    this.totals = sum(init.own, init.children)
+  }
+
+  /** The encoded listing. A view, not a copy. */
+  get listing (): Uint8Array {
+    return this.slice.block.subarray(this.slice.start, this.slice.end)
+  }
+
+  /** Where a subdirectory stands among the children, or -1. */
+  indexOf (name: Name): number {
+    return findName(this.children.length, index => this.children[index]?.name ?? '', name)
+  }
+
+  /** The digest of a child's listing. A view, not a copy. */
+  childDigest (index: number): Uint8Array {
+    const at = this.slice.start + (this.slice.digestOffsets[index] ?? 0)
+    return this.slice.block.subarray(at, at + 32)
+  }
+}
+
+function sum (own: OwnFacts, children: readonly DirectoryNode[]): Totals {
+  const totals: Totals = {
+    files: own.files, directories: children.length, bytes: own.bytes, ignored: own.ignored,
+    problemCount: own.problemCount, unsettledCount: own.unsettled.length, incomplete: own.complete ? 0 : 1,
+  }
+  for (const child of children) {
+    totals.files += child.totals.files
+    totals.directories += child.totals.directories
+    totals.bytes += child.totals.bytes
+    totals.ignored += child.totals.ignored
+    totals.problemCount += child.totals.problemCount
+    totals.unsettledCount += child.totals.unsettledCount
+    totals.incomplete += child.totals.incomplete
+  }
+  return totals
+}

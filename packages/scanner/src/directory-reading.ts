@@ -1,0 +1,62 @@
+import type { Name, Problem, RelativePath } from '@filesync/protocol'
+import type { RuleSet } from './rule-set.ts'
+
+/** A file that was changed a moment ago. */
+export interface Unsettled {
+  readonly name: Name
+  /** How long it still has to stay as it is. */
+  readonly settlesInMs: number
+}
+
+/** What is to be read. */
+export interface ReadRequest {
+  readonly directory: RelativePath
+  /** The rules that apply to the directory itself; those in it come on top. */
+  readonly rules: RuleSet
+  readonly settleMs: number
+  readonly nowMs: number
+}
+
+/** What one directory holds. */
+export interface DirectoryContents {
+  readonly status: 'read'
+  /** The encoded listing is `block` from `start` to `end`; the digests of subdirectories in it are zero. */
+  readonly block: Uint8Array
+  readonly start: number
+  readonly end: number
+  /** Where the digests of the subdirectories go, counted from `start`; beside it their names and identities. */
+  readonly digestOffsets: readonly number[]
+  readonly childNames: readonly Name[]
+  readonly childIdentities: readonly bigint[]
+  readonly files: number
+  readonly bytes: number
+  readonly ignored: number
+  /** At most {@link MAX_PROBLEMS_PER_DIRECTORY}; `problemCount` is exact. */
+  readonly problems: readonly Problem[]
+  readonly problemCount: number
+  /** Whether the listing has every entry that the rules want in it. */
+  readonly complete: boolean
+  readonly unsettled: readonly Unsettled[]
+  /** The text of an ignore file in it. */
+  readonly ruleText: string | undefined
+}
+
+/** Gone, or no directory any more. */
+export interface DirectoryGone { readonly status: 'gone' }
+/** There, but it does not let itself be read. */
+export interface DirectoryUnreadable { readonly status: 'unreadable', readonly why: string }
+
+export type DirectoryReading = DirectoryContents | DirectoryGone | DirectoryUnreadable
+
+/** Reads directories; the port between the walk and the threads that touch the disk. */
+export interface DirectoryReader {
+  /** How many batches at once keep it busy. */
+  readonly parallel: number
+  /** Readings in the order of the requests. Rejects only when reading as such is impossible. */
+  read (batch: readonly ReadRequest[]): Promise<readonly DirectoryReading[]>
+  /** Lets go of everything that is held open, until the next read: a held directory keeps its disk from being unmounted. */
+  rest (): void
+}
+
+/** Problems of one directory that are told one by one. */
+export const MAX_PROBLEMS_PER_DIRECTORY = 1000

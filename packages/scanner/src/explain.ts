@@ -1,0 +1,57 @@
+import { joinPath, pathNames, readListing, ROOT_PATH } from '@filesync/protocol'
+import type { Entry, Name, Problem, RelativePath } from '@filesync/protocol'
+import type { DirectoryNode } from './directory-node.ts'
+import { IgnoreRules } from './ignore-rules.ts'
+import { ruleFiles } from './rule-set.ts'
+import type { Explanation } from './scanner.ts'
+import type { NodeSnapshot } from './snapshot.ts'
+import type { SourceRoot } from './source-root.ts'
+
+/** The state of one path in a picture and the reason for it: that of the first thing on the way that decides. */
+export function explain (snapshot: NodeSnapshot | undefined, path: RelativePath, root: SourceRoot): Explanation {
+  let node: DirectoryNode | undefined = snapshot?.root
+  let directory = ROOT_PATH
+  for (const name of pathNames(path)) {
+    if (node === undefined) return { state: 'absent' }
+    const at = joinPath(directory, name)
+    const child: DirectoryNode | undefined = node.children[node.indexOf(name)]
+    if (at === path || child === undefined) return explainEntry(node, directory, { name, path: at, target: path, root })
+    node = child
+    directory = at
+  }
+  return { state: 'absent' }
+}
+
+interface Question {
+  readonly name: Name
+  readonly path: RelativePath
+  /** The path that was asked for; the entry may be a directory on the way to it. */
+  readonly target: RelativePath
+  readonly root: SourceRoot
+}
+
+function explainEntry (node: DirectoryNode, directory: RelativePath, { name, path, target, root }: Question): Explanation {
+  const problem = node.own.problems.find(candidate => candidate.path === path) ?? troubleBelow(node, name)
+  const entry = findEntry(node, name)
+  if (entry !== undefined && path === target) {
+    if (problem === undefined) return { state: 'listed', entry }
+    return problem.code === 'UNSETTLED' ? { state: 'unsettled', entry, problem } : { state: 'problem', problem }
+  }
+  if (problem !== undefined) return { state: 'problem', problem }
+  const isDirectory = path !== target || root.isDirectory(path) === true
+  const rule = new IgnoreRules(ruleFiles(node.own.rules)).explain(path, isDirectory)
+  if (rule !== undefined) return { state: 'ignored', rule }
+  const own = node.own.problems.find(candidate => candidate.path === directory)
+  return own === undefined ? { state: 'absent' } : { state: 'problem', problem: own }
+}
+
+/** What is wrong with a subdirectory as such, which stands with the subdirectory. */
+function troubleBelow (node: DirectoryNode, name: Name): Problem | undefined {
+  const child = node.children[node.indexOf(name)]
+  return child?.own.problems.find(candidate => candidate.code === 'UNREADABLE' || candidate.code === 'VANISHED')
+}
+
+function findEntry (node: DirectoryNode, name: Name): Entry | undefined {
+  for (const entry of readListing(node.listing)) if (entry.name === name) return entry
+  return undefined
+}

@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs'
+import { sep } from 'node:path'
+import type { RelativePath } from '@filesync/protocol'
+import type { TreeWatcher, WatchListener } from '../tree-watcher.ts'
+
+/** What inotify(7) keeps for a reader that is late, unless the system says otherwise. */
+const INOTIFY_QUEUE_EVENTS = 16_384
+
+/** Watches a directory of this machine with the means of its operating system. */
+export class ParcelTreeWatcher implements TreeWatcher {
+  readonly capacity: number = inotifyCapacity()
+  readonly #root: string
+
+  /** @param root an absolute path without symbolic links */
+  constructor (root: string) {
+    this.#root = root
+  }
+
+  async subscribe (listener: WatchListener): Promise<() => Promise<void>> {
+    // Loaded when it is needed: it is native, and a machine that has no build of it can still walk.
+    const { subscribe } = await import('@parcel/watcher')
+    const subscription = await subscribe(this.#root, (error, events) => {
+      if (error !== null) {
+        listener.lost(`The operating system stopped the watch: ${error.message}.`)
+        return
+      }
+      if (events.some(event => event.path === this.#root && event.type === 'delete')) {
+        listener.lost('The directory that was watched is gone.')
+        return
+      }
+      listener.changed(events.map(event => this.#relative(event.path)))
+    })
+    return async () => { await subscription.unsubscribe() }
+  }
+
+  #relative (path: string): RelativePath {
+    const below = path.slice(this.#root.length).split(sep).join('/')
+    return (below.startsWith('/') ? below.slice(1) : below) as RelativePath
+  }
+}
+
+function inotifyCapacity (): number {
+  if (process.platform !== 'linux') return INOTIFY_QUEUE_EVENTS
+  const events = Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8'))
+  return events > 0 ? events : INOTIFY_QUEUE_EVENTS
+}

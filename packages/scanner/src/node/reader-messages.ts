@@ -1,0 +1,34 @@
+import type { RelativePath } from '@filesync/protocol'
+import type { DirectoryContents, DirectoryGone, DirectoryUnreadable } from '../directory-reading.ts'
+import type { RuleFile } from '../ignore-rules.ts'
+
+export interface ReaderData {
+  readonly root: string
+  readonly byDescriptor: boolean
+}
+
+/** Makes a chain of rules known under its number. */
+export interface RuleDefinition {
+  readonly id: number
+  readonly parentId: number | undefined
+  readonly file: RuleFile | undefined
+}
+
+export type ToReader =
+  | {
+    readonly type: 'read'
+    readonly id: number
+    readonly rules: readonly RuleDefinition[]
+    readonly directories: readonly RelativePath[]
+    readonly rulesIds: readonly number[]
+    readonly nowMs: number
+    readonly settleMs: number
+  }
+  | { readonly type: 'rest' }
+
+export type PackedReading = Omit<DirectoryContents, 'block'> | DirectoryGone | DirectoryUnreadable
+
+export type FromReader =
+  /** All listings lie in the one block, which is transferred rather than copied. */
+  | { readonly id: number, readonly block: Uint8Array, readonly readings: readonly PackedReading[] }
+  | { readonly id: number, readonly error: unknown }

@@ -1,0 +1,193 @@
+import { ROOT_PATH, wait } from '@filesync/protocol'
+import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
+import { BUILT_IN_RULES } from './built-in-rules.ts'
+import { ChangeWatch } from './change-watch.ts'
+import type { DirectoryReader } from './directory-reading.ts'
+import { DirtyDirectories } from './dirty-directories.ts'
+import { explain } from './explain.ts'
+import { BUILT_IN_SOURCE } from './ignore-rules.ts'
+import { longestRestMs, markRestless, unsettledPaths } from './restless.ts'
+import { RuleSets } from './rule-set.ts'
+import type { RuleSet } from './rule-set.ts'
+import type { ChangeBatch, Explanation, Scanner, ScanOptions, WatchStatus } from './scanner.ts'
+import { NodeSnapshot } from './snapshot.ts'
+import type { Snapshot } from './snapshot.ts'
+import { ensureNotEmptied, ensureSameRoot, isSameRoot, vanishedRoot } from './source-root.ts'
+import type { RootMark, ScanMemory, SourceRoot } from './source-root.ts'
+import type { TreeWatcher } from './tree-watcher.ts'
+import { walk } from './walk.ts'
+
+/** How often the surroundings of directories that vanish under way are read again within one scan. */
+const MAX_ROUNDS = 5
+/** The shortest wait for a file to come to rest. */
+const MIN_WAIT_MS = 10
+
+export interface ScannerPorts {
+  readonly root: SourceRoot
+  readonly reader: DirectoryReader & { close (): Promise<void> }
+  readonly watcher: TreeWatcher
+  readonly hash: HashBytes
+  readonly clock: Clock
+}
+
+export interface ScannerSettings {
+  readonly settleMs: number
+  readonly settleWaitMs: number
+  readonly builtInRules: boolean
+  readonly fullWalkMs: number
+  readonly fallbackWalkMs: number
+  readonly memory: ScanMemory | undefined
+}
+
+/** The scanner over its ports. */
+export class TreeScanner implements Scanner {
+  readonly #ports: ScannerPorts
+  readonly #settings: ScannerSettings
+  readonly #changes: ChangeWatch
+  readonly #ruleSets = new RuleSets()
+  #rules: RuleSet | undefined
+  #dirty = new DirtyDirectories()
+  #latest: NodeSnapshot | undefined
+  #memory: ScanMemory | undefined
+  #busy: Promise<void> = Promise.resolve()
+
+  constructor (ports: ScannerPorts, settings: ScannerSettings) {
+    this.#ports = ports
+    this.#settings = settings
+    this.#memory = settings.memory
+    this.#dirty.markEverything()
+    const { settleMs, fullWalkMs, fallbackWalkMs } = settings
+    this.#changes = new ChangeWatch({ watcher: ports.watcher, clock: ports.clock, settleMs, fullWalkMs, fallbackWalkMs, dirty: () => this.#dirty })
+  }
+
+  get status (): WatchStatus {
+    return this.#changes.status
+  }
+
+  get memory (): ScanMemory | undefined {
+    return this.#memory
+  }
+
+  async scan (options: ScanOptions): Promise<Snapshot> {
+    const before = this.#busy
+    const turn = Promise.withResolvers<void>()
+    this.#busy = turn.promise
+    try {
+      await before
+      options.signal.throwIfAborted()
+      return await this.#scanNow(options)
+    } finally {
+      turn.resolve()
+    }
+  }
+
+  watch (options: { readonly signal: AbortSignal }): AsyncIterable<ChangeBatch> {
+    return this.#changes.run(options.signal)
+  }
+
+  why (path: RelativePath): Explanation {
+    return explain(this.#latest, path, this.#ports.root)
+  }
+
+  async close (): Promise<void> {
+    await this.#ports.reader.close()
+  }
+
+  async #scanNow (options: ScanOptions): Promise<Snapshot> {
+    const mark = this.#markRoot()
+    ensureSameRoot(this.#memory, mark)
+    this.#compareWatched(mark)
+    const dirty = this.#takeDirty()
+    try {
+      let snapshot = await this.#walkToRest(dirty, options)
+      if (options.waitForSettled === true) snapshot = await this.#waitForSettled(snapshot, options)
+      // What was read is only worth something if it was the same directory all the time.
+      ensureSameRoot({ root: mark, files: 0 }, this.#markRoot())
+      ensureNotEmptied(this.#memory, snapshot.files)
+      this.#memory = { root: mark, files: snapshot.files }
+      this.#latest = snapshot
+      this.#changes.expect(unsettledPaths(snapshot.root))
+      return snapshot
+    } catch (error) {
+      this.#dirty.add(dirty)
+      throw error
+    }
+  }
+
+  #markRoot (): RootMark {
+    try {
+      return this.#ports.root.mark()
+    } catch (error) {
+      throw this.#memory === undefined ? error : vanishedRoot(error)
+    }
+  }
+
+  // A directory that was put in the place of the watched one is not watched.
+  #compareWatched (mark: RootMark): void {
+    const watched = this.#memory?.root
+    if (watched === undefined || (isSameRoot(watched, mark) && watched.inode === mark.inode)) return
+    this.#dirty.markEverything()
+    this.#changes.lose('The directory was replaced by another one of the same name.')
+  }
+
+  #takeDirty (): DirtyDirectories {
+    const dirty = this.#dirty
+    this.#dirty = new DirtyDirectories()
+    this.#changes.scanBegins()
+    const rules = this.#baseRules()
+    if (this.status.mode !== 'watching' || this.#latest === undefined || rules !== this.#rules) dirty.markEverything()
+    else markRestless(this.#latest.root, dirty)
+    this.#rules = rules
+    return dirty
+  }
+
+  #baseRules (): RuleSet {
+    const sets = this.#ruleSets
+    const extra = this.#ports.root.extraRules()
+    const base = this.#settings.builtInRules ? sets.extend(sets.none, { source: BUILT_IN_SOURCE, directory: ROOT_PATH, text: BUILT_IN_RULES }) : sets.none
+    return extra === undefined ? base : sets.extend(base, { ...extra, directory: ROOT_PATH })
+  }
+
+  async #walkToRest (dirty: DirtyDirectories, { signal, onProgress }: ScanOptions): Promise<NodeSnapshot> {
+    const { reader, hash, clock } = this.#ports
+    const seen = { files: 0, directories: 0, bytes: 0 }
+    let snapshot = this.#latest
+    let todo = dirty
+    for (let round = 0; round < MAX_ROUNDS && (snapshot === undefined || !todo.isEmpty); round++) {
+      const { root, rootDigest, gone } = await walk({
+        reader, hash, ruleSets: this.#ruleSets, rules: this.#rules ?? this.#ruleSets.none,
+        settleMs: this.#settings.settleMs, previous: snapshot?.root, dirty: todo,
+      }, {
+        signal,
+        nowMs: () => clock.nowMs(),
+        onDirectory: ({ files, bytes }) => {
+          seen.files += files
+          seen.directories++
+          seen.bytes += bytes
+          onProgress?.({ ...seen })
+        },
+      })
+      snapshot = new NodeSnapshot(root, rootDigest)
+      todo = new DirtyDirectories()
+      for (const path of gone) todo.markEvent(path)
+    }
+    if (snapshot === undefined) throw new Error('a scan ended without a picture')
+    return snapshot
+  }
+
+  async #waitForSettled (first: NodeSnapshot, options: ScanOptions): Promise<NodeSnapshot> {
+    const { clock } = this.#ports
+    const deadlineMs = clock.monotonicMs() + this.#settings.settleWaitMs
+    let snapshot = first
+    while (snapshot.unsettledCount > 0) {
+      const leftMs = deadlineMs - clock.monotonicMs()
+      if (leftMs <= 0) break
+      await wait(clock, Math.min(Math.max(longestRestMs(snapshot.root), MIN_WAIT_MS), leftMs), options.signal)
+      this.#latest = snapshot
+      const dirty = new DirtyDirectories()
+      markRestless(snapshot.root, dirty)
+      snapshot = await this.#walkToRest(dirty, options)
+    }
+    return snapshot
+  }
+}

@@ -1,0 +1,245 @@
+import { encodeListing, equalDigests, FileSyncError, joinPath, problem, ROOT_PATH } from '@filesync/protocol'
+import type { Digest, HashBytes, Name, RelativePath } from '@filesync/protocol'
+import { DirectoryNode } from './directory-node.ts'
+import type { ListingSlice, OwnFacts } from './directory-node.ts'
+import type { DirectoryContents, DirectoryReader, DirectoryReading } from './directory-reading.ts'
+import type { DirtyDirectories } from './dirty-directories.ts'
+import { IGNORE_FILE_NAME } from './ignore-rules.ts'
+import type { RuleSet, RuleSets } from './rule-set.ts'
+
+/** Directories in one request: enough to make messages between threads cheap, few enough to share the work out. */
+const MAX_BATCH = 64
+/** Batches that wait at a thread, so that it never waits for the next. */
+const QUEUED_PER_THREAD = 2
+
+export interface WalkInit {
+  readonly reader: DirectoryReader
+  readonly hash: HashBytes
+  readonly ruleSets: RuleSets
+  /** The rules that apply to the root. */
+  readonly rules: RuleSet
+  readonly settleMs: number
+  /** The tree as it was; what is not dirty is taken from it. */
+  readonly previous: DirectoryNode | undefined
+  readonly dirty: DirtyDirectories
+}
+
+export interface WalkOptions {
+  readonly signal: AbortSignal
+  readonly nowMs: () => number
+  readonly onDirectory: (contents: DirectoryContents) => void
+}
+
+export interface Walked {
+  readonly root: DirectoryNode
+  readonly rootDigest: Digest
+  /** Directories that were listed, but gone when their turn came: what they lie in has changed meanwhile. */
+  readonly gone: readonly RelativePath[]
+  /** Number of directories that were read. */
+  readonly read: number
+}
+
+/** A directory on its way to becoming a node. */
+interface Visit {
+  readonly path: RelativePath
+  readonly name: Name
+  readonly identity: bigint
+  readonly parent: Visit | undefined
+  /** Its place among the children of the parent. */
+  readonly index: number
+  readonly old: DirectoryNode | undefined
+  /** The rules of the parent. */
+  readonly rules: RuleSet
+  own: OwnFacts | undefined
+  slice: ListingSlice | undefined
+  /** Whether `slice` is this visit's own, to write into; otherwise it is that of `old`. */
+  isFresh: boolean
+  children: (DirectoryNode | undefined)[]
+  pending: number
+}
+
+/**
+ * Reads a tree, or what is dirty of it, several batches at a time, and puts digests together from the leaves up while
+ * readings come in.
+ */
+export async function walk (init: WalkInit, options: WalkOptions): Promise<Walked> {
+  return await new Walk(init, options).run()
+}
+
+class Walk {
+  readonly #init: WalkInit
+  readonly #options: WalkOptions
+  readonly #queue: Visit[] = []
+  readonly #gone: RelativePath[] = []
+  /** Queued or being read. */
+  #unread = 0
+  #read = 0
+  #more: PromiseWithResolvers<void> = Promise.withResolvers()
+  #result: Pick<Walked, 'root' | 'rootDigest'> | undefined
+
+  constructor (init: WalkInit, options: WalkOptions) {
+    this.#init = init
+    this.#options = options
+  }
+
+  async run (): Promise<Walked> {
+    const { previous, rules, reader } = this.#init
+    this.#enter({ path: ROOT_PATH, name: '' as Name, identity: 0n, parent: undefined, index: 0, old: previous, rules, ...UNREAD })
+    const lanes = Array.from({ length: reader.parallel * QUEUED_PER_THREAD }, async () => { await this.#readOn() })
+    const ends = await Promise.allSettled(lanes)
+    reader.rest()
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
+    this.#options.signal.throwIfAborted()
+    if (this.#result === undefined) throw new Error('a walk ended without a root')
+    return { ...this.#result, gone: this.#gone, read: this.#read }
+  }
+
+  async #readOn (): Promise<void> {
+    try {
+      while (this.#unread > 0 && !this.#options.signal.aborted) {
+        const batch = this.#takeBatch()
+        if (batch.length === 0) await this.#more.promise
+        else await this.#readBatch(batch)
+      }
+    } catch (error) {
+      this.#unread = 0
+      throw error
+    } finally {
+      this.#wake()
+    }
+  }
+
+  // From the end: neighbours lie together there, and the queue stays short.
+  #takeBatch (): Visit[] {
+    const share = Math.ceil(this.#queue.length / (this.#init.reader.parallel * QUEUED_PER_THREAD))
+    return this.#queue.splice(this.#queue.length - Math.min(share, MAX_BATCH))
+  }
+
+  async #readBatch (batch: readonly Visit[]): Promise<void> {
+    const { reader, settleMs } = this.#init
+    const nowMs = this.#options.nowMs()
+    const readings = await reader.read(batch.map(({ path, rules }) => ({ directory: path, rules, settleMs, nowMs })))
+    batch.forEach((visit, at) => {
+      const reading = readings[at]
+      if (reading === undefined) throw new Error('a reader gave too few readings')
+      this.#absorb(visit, reading)
+    })
+    this.#read += batch.length
+    this.#unread -= batch.length
+    this.#wake()
+  }
+
+  #wake (): void {
+    this.#more.resolve()
+    this.#more = Promise.withResolvers()
+  }
+
+  /** Decides what of a directory has to be read. */
+  #enter (visit: Visit): void {
+    const { dirty } = this.#init
+    if (visit.old !== undefined && !dirty.has(visit.path)) {
+      visit.slice = visit.old.slice
+      visit.own = visit.old.own
+      this.#descend(visit, visit.old.children)
+    } else {
+      this.#unread++
+      this.#queue.push(visit)
+    }
+  }
+
+  #absorb (visit: Visit, reading: DirectoryReading): void {
+    if (reading.status !== 'read') {
+      this.#absorbNothing(visit, reading)
+      return
+    }
+    const { path, rules } = visit
+    const source = joinPath(path, IGNORE_FILE_NAME as Name)
+    const inside = reading.ruleText === undefined ? rules : this.#init.ruleSets.extend(rules, { source, directory: path, text: reading.ruleText })
+    const { files, bytes, ignored, problems, problemCount, complete, unsettled } = reading
+    visit.own = { files, bytes, ignored, problems, problemCount, complete, unsettled, rules: inside }
+    visit.slice = { block: reading.block, start: reading.start, end: reading.end, digestOffsets: reading.digestOffsets }
+    visit.isFresh = true
+    this.#options.onDirectory(reading)
+    this.#descend(visit, reading.childNames.map((name, at) => ({ name, identity: reading.childIdentities[at] ?? 0n })))
+  }
+
+  #absorbNothing (visit: Visit, reading: Exclude<DirectoryReading, DirectoryContents>): void {
+    if (visit.parent === undefined) throw rootTrouble(reading)
+    if (reading.status === 'gone') this.#gone.push(visit.path)
+    const block = encodeListing([])
+    const trouble = reading.status === 'gone' ? problem(visit.path, 'VANISHED') : problem(visit.path, 'UNREADABLE', reading.why)
+    visit.own = { files: 0, bytes: 0, ignored: 0, problems: [trouble], problemCount: 1, complete: false, unsettled: [], rules: visit.rules }
+    visit.slice = { block, start: 0, end: block.length, digestOffsets: [] }
+    visit.isFresh = true
+    this.#descend(visit, [])
+  }
+
+  #descend (visit: Visit, children: readonly { readonly name: Name, readonly identity: bigint }[]): void {
+    const rules = visit.own?.rules ?? visit.rules
+    visit.children = new Array<DirectoryNode | undefined>(children.length)
+    visit.pending = 1
+    children.forEach(({ name, identity }, index) => {
+      const path = joinPath(visit.path, name)
+      const at = visit.old === undefined || visit.old.own.rules !== rules ? -1 : visit.old.indexOf(name)
+      const candidate = visit.old?.children[at]
+      // Another directory under the same name shares nothing with the old one.
+      const old = candidate?.identity === identity ? candidate : undefined
+      if (old !== undefined && !this.#init.dirty.has(path) && !this.#init.dirty.hasBelow(path)) {
+        visit.children[index] = old
+        if (visit.isFresh && visit.old !== undefined) this.#writeDigest(visit, index, visit.old.childDigest(at))
+        return
+      }
+      visit.pending++
+      this.#enter({ path, name, identity, parent: visit, index, old, rules, ...UNREAD })
+    })
+    this.#settle(visit)
+  }
+
+  /** Counts down, and finishes every directory upwards that has nothing pending any more. */
+  #settle (visit: Visit): void {
+    for (let at: Visit | undefined = visit; at !== undefined && --at.pending === 0; at = at.parent) {
+      const node = finish(at)
+      const digest = this.#init.hash(node.listing)
+      if (at.parent === undefined) {
+        this.#result = { root: node, rootDigest: digest }
+      } else {
+        at.parent.children[at.index] = node
+        this.#writeDigest(at.parent, at.index, digest)
+      }
+    }
+  }
+
+  #writeDigest (visit: Visit, index: number, digest: Uint8Array): void {
+    const slice = visit.slice
+    const offset = slice?.digestOffsets[index]
+    if (slice === undefined || offset === undefined) throw new Error('a listing has no place for a digest')
+    const at = slice.start + offset
+    if (equalDigests(slice.block.subarray(at, at + digest.length), digest)) return
+    if (visit.isFresh) {
+      slice.block.set(digest, at)
+      return
+    }
+    const block = slice.block.slice(slice.start, slice.end)
+    block.set(digest, offset)
+    visit.slice = { block, start: 0, end: block.length, digestOffsets: slice.digestOffsets }
+    visit.isFresh = true
+  }
+}
+
+const UNREAD = { own: undefined, slice: undefined, isFresh: false, children: [], pending: 0 }
+
+/** The node of a directory; the old one where nothing about it changed. */
+function finish (visit: Visit): DirectoryNode {
+  const { name, identity, old, own, slice } = visit
+  if (own === undefined || slice === undefined) throw new Error('a directory was finished before it was read')
+  const children = visit.children.filter(child => child !== undefined)
+  const bytes = slice.block.subarray(slice.start, slice.end)
+  const isSame = old !== undefined && equalDigests(old.listing, bytes)
+  if (isSame && own === old.own && children.every((child, at) => child === old.children[at])) return old
+  return new DirectoryNode({ name, identity, own, children, slice: isSame ? old.slice : slice })
+}
+
+function rootTrouble (reading: Exclude<DirectoryReading, DirectoryContents>): FileSyncError {
+  if (reading.status === 'gone') return new FileSyncError('SOURCE_SUSPECT', 'The directory to push vanished while it was read. Nothing was changed on the server. Check that its disk is still there.')
+  return new FileSyncError('SOURCE_UNAVAILABLE', `The directory to push cannot be read (${reading.why}). Check its permissions.`)
+}
