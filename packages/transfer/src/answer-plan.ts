@@ -1,0 +1,86 @@
+import { FileSyncError, LIMITS, PACK_RECORD_BYTES } from '@filesync/protocol'
+import type { ListingAnswers } from '@filesync/protocol'
+import type { StreamRequest, WantedFile } from './file-source.ts'
+import type { NumberedTask, TaskIntake } from './task-intake.ts'
+
+/** One read at the source: a batch of small files, or a large one. */
+export type PlannedRead =
+  | { readonly kind: 'PACK', readonly files: readonly WantedFile[], readonly bytes: number }
+  | { readonly kind: 'STREAM', readonly request: StreamRequest, readonly bytes: number }
+
+/** A pack below this stays open for the next small file. */
+const PACK_BYTES = 1 << 20
+/** Files of one batch, so that a tree of tiny files still spreads over all readers. */
+const PACK_FILES = 1024
+
+/**
+ * Turns tasks into reads, in order. A batch ends where the next file does not fit, is large, or is not asked for yet: a
+ * client that waits for tasks has sent all that it knows of.
+ */
+export class AnswerPlan {
+  readonly #intake: TaskIntake
+  readonly #answers: ListingAnswers
+  readonly #pieceBytes: number
+  readonly #onWanted: (file: WantedFile) => void
+  #waiting: NumberedTask | undefined
+
+  constructor (init: { readonly intake: TaskIntake, readonly answers: ListingAnswers, readonly pieceBytes: number, readonly onWanted: (file: WantedFile) => void }) {
+    this.#intake = init.intake
+    this.#answers = init.answers
+    this.#pieceBytes = init.pieceBytes
+    this.#onWanted = init.onWanted
+  }
+
+  /** The next read, or undefined behind the last task. Rejects with TASK_INVALID for what was not listed as a file. */
+  async next (): Promise<PlannedRead | undefined> {
+    const first = this.#waiting ?? await this.#intake.tasks.take()
+    this.#waiting = undefined
+    if (first === undefined) return undefined
+    const file = this.#find(first)
+    if (!isPacked(first, file)) return await this.#stream(first, file)
+    return this.#pack(file)
+  }
+
+  #pack (first: WantedFile): PlannedRead {
+    const files = [first]
+    let bytes = packedBytes(first)
+    for (let next = this.#intake.tasks.takeNow(); next !== undefined; next = this.#intake.tasks.takeNow()) {
+      const file = this.#find(next)
+      if (files.length === PACK_FILES || !isPacked(next, file) || bytes + packedBytes(file) > Math.min(PACK_BYTES, this.#pieceBytes)) {
+        this.#waiting = next
+        break
+      }
+      files.push(file)
+      bytes += packedBytes(file)
+    }
+    for (const file of files) this.#onWanted(file)
+    return { kind: 'PACK', files, bytes }
+  }
+
+  async #stream (numbered: NumberedTask, file: WantedFile): Promise<PlannedRead> {
+    const [, , how, argument] = numbered.task
+    const sizeBytes = file.entry.sizeBytes
+    const offset = how === 'RESUME' ? argument : 0
+    if (offset > sizeBytes) throw new FileSyncError('TASK_INVALID', 'The server asked to resume a file beyond its end.')
+    const content = how === 'DIGEST' ? 'NONE' : how === 'DELTA' ? 'DELTA' : 'DATA'
+    const request: StreamRequest = { file, content, offset, pieceBytes: this.#pieceBytes }
+    this.#onWanted(file)
+    const bytes = Math.min(sizeBytes, 4 * this.#pieceBytes)
+    if (content !== 'DELTA') return { kind: 'STREAM', request, bytes }
+    return { kind: 'STREAM', request: { ...request, signature: await this.#intake.takeSignature() }, bytes }
+  }
+
+  #find ({ number, task }: NumberedTask): WantedFile {
+    const { directory, entry } = this.#answers.entry(task[0], task[1])
+    if (entry.kind !== 'file') throw new FileSyncError('TASK_INVALID', 'The server asked for the content of something that was not listed as a file.')
+    return { task: number, directory, entry }
+  }
+}
+
+function isPacked ({ task }: NumberedTask, file: WantedFile): boolean {
+  return task.length === 2 && file.entry.sizeBytes <= LIMITS.packedFileBytes
+}
+
+function packedBytes (file: WantedFile): number {
+  return PACK_RECORD_BYTES + file.entry.sizeBytes
+}

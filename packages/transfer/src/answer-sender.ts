@@ -1,0 +1,176 @@
+import { joinPath, problem, wait } from '@filesync/protocol'
+import type { Clock, Connection, Message } from '@filesync/protocol'
+import type { PlannedRead } from './answer-plan.ts'
+import { CompressionChoice } from './compression-choice.ts'
+import type { Compression } from './compression-choice.ts'
+import type { FileFault, FileSource, PackRead, SourceStream, StreamRequest, StreamStep } from './file-source.ts'
+import type { ProgressMeter } from './progress.ts'
+import { TokenBucket } from './token-bucket.ts'
+
+interface PendingPack {
+  readonly kind: 'PACK'
+  readonly tasks: number
+  readonly bytes: number
+  readonly read: Promise<PackRead>
+  drop (): void
+}
+
+interface PendingStream {
+  readonly kind: 'STREAM'
+  readonly tasks: 1
+  readonly bytes: number
+  readonly request: StreamRequest
+  readonly steps: StepsAhead
+  drop (): void
+}
+
+/** An answer that is being read, and that `bytes` of memory are set aside for. `drop` gives it up. */
+export type PendingAnswer = PendingPack | PendingStream
+
+export interface AnswerSenderInit {
+  readonly connection: Connection
+  readonly clock: Clock
+  readonly meter: ProgressMeter
+  readonly burstBytes: number
+  readonly limitBytesPerSecond?: number
+  readonly compression?: Compression
+}
+
+/** Starts reads, and sends what they give: at the rate that is allowed, compressed where that pays. */
+export class AnswerSender {
+  readonly #connection: Connection
+  readonly #clock: Clock
+  readonly #meter: ProgressMeter
+  readonly #choice: CompressionChoice
+  readonly #bucket: TokenBucket | undefined
+  readonly #stopped = new AbortController()
+  #current: PendingAnswer | undefined
+
+  constructor (init: AnswerSenderInit) {
+    const nowMs = init.clock.monotonicMs()
+    this.#connection = init.connection
+    this.#clock = init.clock
+    this.#meter = init.meter
+    this.#choice = new CompressionChoice(init.compression ?? 'never', nowMs)
+    this.#bucket = init.limitBytesPerSecond === undefined
+      ? undefined
+      : new TokenBucket({ bytesPerSecond: init.limitBytesPerSecond, burstBytes: init.burstBytes, nowMs })
+  }
+
+  start (read: PlannedRead, source: FileSource): PendingAnswer {
+    if (read.kind === 'PACK') {
+      const packRead = source.readPack(read.files, this.#choice.isOn)
+      // Its failure is seen when its turn comes; until then it is not unhandled.
+      packRead.catch(() => { /* seen in send */ })
+      return { kind: 'PACK', tasks: read.files.length, bytes: read.bytes, read: packRead, drop: () => { /* it ends by itself */ } }
+    }
+    const stream = source.openStream(read.request)
+    const steps = new StepsAhead(stream, read.request)
+    steps.fill(this.#choice.isOn)
+    return { kind: 'STREAM', tasks: 1, bytes: read.bytes, request: read.request, steps, drop: () => { stream.close() } }
+  }
+
+  async send (answer: PendingAnswer): Promise<void> {
+    this.#current = answer
+    try {
+      if (answer.kind === 'PACK') await this.#sendPack(await answer.read)
+      else await this.#sendStream(answer)
+    } finally {
+      answer.drop()
+      this.#current = undefined
+    }
+  }
+
+  stop (reason: unknown): void {
+    this.#current?.drop()
+    this.#stopped.abort(reason)
+  }
+
+  async #sendPack (read: PackRead): Promise<void> {
+    if (read.frame !== undefined) await this.#sendFrame(read.frame)
+    for (const fault of read.faults) await this.#sendFault(fault.task, fault)
+    this.#count(read.files + read.faults.length, read.bytes)
+  }
+
+  async #sendStream ({ request: { file, offset, content }, steps }: PendingStream): Promise<void> {
+    const { task, entry: { sizeBytes } } = file
+    this.#meter.path = joinPath(file.directory, file.entry.name)
+    let isHeaderDue = true
+    for (;;) {
+      const step = await steps.take(this.#choice.isOn)
+      if (step.kind === 'FAULT') {
+        await this.#sendFault(task, step.fault)
+        break
+      }
+      if (step.kind === 'READ') {
+        this.#count(0, step.fileBytes)
+        continue
+      }
+      if (isHeaderDue) await this.#say({ type: 'FILE_HEADER', task, sizeBytes, offset, content })
+      isHeaderDue = false
+      if (step.kind === 'END') {
+        await this.#say({ type: 'FILE_END', task, digest: step.digest })
+        break
+      }
+      await this.#sendFrame(step.frame)
+      this.#count(0, step.fileBytes)
+    }
+    this.#count(1, 0)
+  }
+
+  async #sendFault (task: number, fault: FileFault): Promise<void> {
+    const { code, message } = problem('', fault.code, fault.detail)
+    await this.#say({ type: 'FILE_PROBLEM', task, code, message })
+  }
+
+  async #say (message: Message): Promise<void> {
+    this.#stopped.signal.throwIfAborted()
+    await this.#connection.send(message)
+  }
+
+  async #sendFrame (frame: Uint8Array): Promise<void> {
+    this.#stopped.signal.throwIfAborted()
+    const startMs = this.#clock.monotonicMs()
+    const delayMs = this.#bucket?.take(frame.length, startMs) ?? 0
+    if (delayMs > 0) await wait(this.#clock, delayMs, this.#stopped.signal)
+    await this.#connection.sendFrame(frame)
+    const nowMs = this.#clock.monotonicMs()
+    this.#choice.sent({ bytes: frame.length, waitedMs: nowMs - startMs, nowMs })
+    this.#meter.isCompressing = this.#choice.isOn
+  }
+
+  #count (files: number, bytes: number): void {
+    this.#meter.files += files
+    this.#meter.bytes += bytes
+    this.#meter.update(this.#clock.monotonicMs())
+  }
+}
+
+/** Steps of one file that are asked for before they are needed, so that reading goes on while sending waits. */
+const STEPS_AHEAD = 4
+
+class StepsAhead {
+  readonly #stream: SourceStream
+  readonly #pending: Promise<StreamStep>[] = []
+  /** Steps that the file has for certain; beyond, one is asked for at a time. */
+  #certain: number
+
+  constructor (stream: SourceStream, request: StreamRequest) {
+    this.#stream = stream
+    this.#certain = Math.ceil(request.file.entry.sizeBytes / request.pieceBytes) + 1
+  }
+
+  fill (compress: boolean): void {
+    while (this.#pending.length === 0 || (this.#certain > 0 && this.#pending.length < STEPS_AHEAD)) {
+      const step = this.#stream.next(compress)
+      step.catch(() => { /* seen when it is taken */ })
+      this.#pending.push(step)
+      this.#certain--
+    }
+  }
+
+  async take (compress: boolean): Promise<StreamStep> {
+    this.fill(compress)
+    return await (this.#pending.shift() as Promise<StreamStep>)
+  }
+}

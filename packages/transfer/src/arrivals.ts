@@ -1,0 +1,177 @@
+import { FileSyncError, FLAG_ZSTD, LIMITS, problem, readPack } from '@filesync/protocol'
+import type { FileEnd, FileHeader, FileProblem, Incoming, Problem, RawFrameType } from '@filesync/protocol'
+import { ArrivingFile } from './arriving-file.ts'
+import { expandPayload } from './compressed-frame.ts'
+import { readData } from './data-frame.ts'
+import { readDelta } from './delta-frame.ts'
+import type { OutstandingTasks } from './outstanding-tasks.ts'
+import type { ReceivedFiles, ReceiveFilesInit } from './receive-files.ts'
+import type { StageOutcome } from './staging-area.ts'
+
+/** Packs and ends of files that are being staged while more arrives. */
+const STAGING_MAX = 8
+
+/** Takes the client's answers, checks that each is one that was asked for, and hands them to the staging area. */
+export class Arrivals {
+  readonly #init: ReceiveFilesInit
+  readonly #outstanding: OutstandingTasks
+  readonly #staging = new Set<Promise<void>>()
+  readonly #problems: Problem[] = []
+  #problemCount = 0
+  #files = 0
+  #bytes = 0
+  #open: ArrivingFile | undefined
+  #failure: { readonly error: unknown } | undefined
+  /** Told the first failure of what is staged in the background. */
+  onFailure: (error: unknown) => void = () => { /* set by the session */ }
+
+  constructor (init: ReceiveFilesInit, outstanding: OutstandingTasks) {
+    this.#init = init
+    this.#outstanding = outstanding
+  }
+
+  async accept (incoming: Incoming): Promise<void> {
+    this.#throwIfFailed()
+    if (incoming.kind === 'raw') {
+      const isCompressed = (incoming.flags & FLAG_ZSTD) !== 0
+      const payload = isCompressed ? await expandPayload(incoming.payload, this.#init.decompress) : incoming.payload
+      this.#throwIfFailed()
+      await this.#acceptRaw(incoming.type, payload)
+      return
+    }
+    const message = incoming.message
+    if (message.type === 'FILE_HEADER') await this.#begin(message)
+    else if (message.type === 'FILE_END') await this.#end(message)
+    else if (message.type === 'FILE_PROBLEM') await this.#acceptProblem(message)
+    else throw new FileSyncError('MESSAGE_UNEXPECTED', `The client sent ${message.type} where it was to send files.`)
+  }
+
+  /** Waits for what is being staged. */
+  async finish (): Promise<ReceivedFiles> {
+    await Promise.all(this.#staging)
+    this.#throwIfFailed()
+    this.#report()
+    return { files: this.#files, bytes: this.#bytes, problems: this.#problems, problemCount: this.#problemCount }
+  }
+
+  /** The session failed: leaves the open file for a resume, and waits until nothing is written any more. */
+  async abandon (): Promise<void> {
+    this.#failure ??= { error: new FileSyncError('ABORTED', 'The transfer is over.') }
+    const open = this.#open
+    this.#open = undefined
+    await Promise.allSettled([...this.#staging, open?.abandon()])
+  }
+
+  async #acceptRaw (type: RawFrameType, payload: Uint8Array<ArrayBuffer>): Promise<void> {
+    if (type === 'PACK') await this.#acceptPack(payload)
+    else if (type === 'DATA') {
+      const { task, content } = readData(payload)
+      await this.#opened(task).write(content)
+    } else if (type === 'DELTA') {
+      const { task, operations } = readDelta(payload)
+      await this.#opened(task).apply(operations)
+    } else throw new FileSyncError('MESSAGE_UNEXPECTED', `The client sent a ${type} frame where it was to send files.`)
+    this.#report()
+  }
+
+  async #acceptPack (pack: Uint8Array<ArrayBuffer>): Promise<void> {
+    if (this.#open !== undefined) throw unexpected('a pack in the middle of another file')
+    const due = new Set<number>()
+    for (const file of readPack(pack)) {
+      const { task, expected } = this.#outstanding.answer(file.task)
+      if (task.length !== 2) throw unexpected('a whole file where a part of it was asked for')
+      if (file.content.length !== expected.sizeBytes) throw unexpected('more or less of a file than it listed')
+      due.add(file.task)
+    }
+    await this.#stage(async () => {
+      for (const outcome of await this.#init.staging.stagePack(pack)) {
+        if (!due.delete(outcome.task)) throw new FileSyncError('INTERNAL', 'The staging area tells of a file that it was not given.')
+        this.#settle(outcome)
+      }
+      if (due.size > 0) throw new FileSyncError('INTERNAL', 'The staging area does not tell what became of a file.')
+    })
+  }
+
+  async #begin (header: FileHeader): Promise<void> {
+    if (this.#open !== undefined) throw unexpected('a file in the middle of another one')
+    const { task, expected } = this.#outstanding.peek(header.task)
+    const file = new ArrivingFile(header, task, expected)
+    await this.#room()
+    this.#throwIfFailed()
+    file.start(this.#init.staging)
+    this.#open = file
+  }
+
+  async #end (end: FileEnd): Promise<void> {
+    const file = this.#opened(end.task)
+    file.checkComplete()
+    this.#outstanding.answer(end.task)
+    this.#open = undefined
+    await this.#stage(async () => { this.#settle(await file.finish(end.digest)) })
+  }
+
+  async #acceptProblem (report: FileProblem): Promise<void> {
+    const { expected } = this.#outstanding.answer(report.task)
+    if (this.#open !== undefined) {
+      const open = this.#opened(report.task)
+      this.#open = undefined
+      await this.#stage(async () => { await open.abandon() })
+    }
+    this.#add(problem(expected.path, report.code, detailOf(report)))
+    this.#report()
+  }
+
+  #opened (task: number): ArrivingFile {
+    if (this.#open?.task !== task) throw unexpected('data of a file that it did not begin')
+    return this.#open
+  }
+
+  // In the background, so that the next frame is taken meanwhile; waits only for room.
+  async #stage (work: () => Promise<void>): Promise<void> {
+    await this.#room()
+    this.#throwIfFailed()
+    const staged = work().catch((error: unknown) => {
+      this.#failure ??= { error }
+      this.onFailure(error)
+    }).finally(() => { this.#staging.delete(staged) })
+    this.#staging.add(staged)
+  }
+
+  async #room (): Promise<void> {
+    while (this.#staging.size >= STAGING_MAX) await Promise.race(this.#staging)
+  }
+
+  #settle (outcome: StageOutcome): void {
+    if (outcome.problem !== undefined) this.#add(outcome.problem)
+    else {
+      this.#files++
+      this.#bytes += outcome.bytes
+    }
+    this.#report()
+  }
+
+  #add (found: Problem): void {
+    this.#problemCount++
+    if (this.#problems.length < LIMITS.problemsPerMessage) this.#problems.push(found)
+  }
+
+  #report (): void {
+    this.#init.onProgress?.({
+      files: this.#files, bytes: this.#bytes + (this.#open?.arrivedBytes ?? 0), filesWanted: this.#outstanding.asked,
+    })
+  }
+
+  #throwIfFailed (): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+}
+
+// The catalogue's words are ours; what stands behind them is the client's to say.
+function detailOf (report: FileProblem): string | undefined {
+  const words = problem('', report.code).message
+  return report.message.startsWith(`${words}: `) ? report.message.slice(words.length + 2) : undefined
+}
+
+function unexpected (what: string): FileSyncError {
+  return new FileSyncError('DATA_UNEXPECTED', `The client sent ${what}.`)
+}

@@ -1,0 +1,47 @@
+/** `auto` compresses while the link is slower than compressing. */
+export type Compression = 'auto' | 'always' | 'never'
+
+/** The choice is made anew after so much time of sending. */
+const WINDOW_MS = 250
+/** Above this, compressing at both ends costs more time than it saves: zstd at level 1 takes about 500 MB a second of one core. */
+const FAST_LINK_BYTES_PER_SECOND = 150_000_000
+/** Share of the time that sending waits for the link, above which the link is the limit. */
+const LINK_IS_LIMIT = 0.5
+
+/**
+ * Decides whether frames are worth compressing. In `auto` it watches how fast the link takes bytes and how much of the
+ * time sending waits for it; whether content shrinks is looked at frame by frame where it is read.
+ */
+export class CompressionChoice {
+  readonly #compression: Compression
+  #isOn: boolean
+  #startMs: number
+  #waitedMs = 0
+  #bytes = 0
+
+  constructor (compression: Compression, nowMs: number) {
+    this.#compression = compression
+    this.#isOn = compression === 'always'
+    this.#startMs = nowMs
+  }
+
+  /** Whether the next frame is to be compressed. */
+  get isOn (): boolean {
+    return this.#isOn
+  }
+
+  /** A frame was sent. `waitedMs`: how long the link took to have room for more. */
+  sent (frame: { readonly bytes: number, readonly waitedMs: number, readonly nowMs: number }): void {
+    if (this.#compression !== 'auto') return
+    this.#bytes += frame.bytes
+    this.#waitedMs += frame.waitedMs
+    const passedMs = frame.nowMs - this.#startMs
+    if (passedMs < WINDOW_MS) return
+    const isLimit = this.#waitedMs >= passedMs * LINK_IS_LIMIT
+    const isSlow = this.#bytes * 1000 / Math.max(1, this.#waitedMs) < FAST_LINK_BYTES_PER_SECOND
+    this.#isOn = isLimit ? isSlow : this.#isOn && isSlow
+    this.#startMs = frame.nowMs
+    this.#waitedMs = 0
+    this.#bytes = 0
+  }
+}

@@ -1,0 +1,20 @@
+import { FileSyncError, FRAME_HEADER_BYTES, writeFrameHeader } from '@filesync/protocol'
+
+/** The payload of a DATA frame begins with the number of its task (u32, big-endian); the bytes of the file follow. */
+export const DATA_HEADER_BYTES = 4
+
+/** Where the bytes of the file begin in a DATA frame that is built whole. */
+export const DATA_CONTENT_AT: number = FRAME_HEADER_BYTES + DATA_HEADER_BYTES
+
+/** Fills in the headers of a DATA frame whose content stands behind them already; `frame` is the whole of it. */
+export function writeDataHeader (frame: Uint8Array, task: number): void {
+  writeFrameHeader(frame, { type: 'DATA', flags: 0, payloadBytes: frame.length - FRAME_HEADER_BYTES })
+  new DataView(frame.buffer, frame.byteOffset + FRAME_HEADER_BYTES, DATA_HEADER_BYTES).setUint32(0, task)
+}
+
+/** The task and the bytes of a DATA payload; the bytes are a view. Throws FRAME_MALFORMED. */
+export function readData (payload: Uint8Array<ArrayBuffer>): { readonly task: number, readonly content: Uint8Array<ArrayBuffer> } {
+  if (payload.length <= DATA_HEADER_BYTES) throw new FileSyncError('FRAME_MALFORMED', 'A DATA frame carries no data.')
+  const task = new DataView(payload.buffer, payload.byteOffset, DATA_HEADER_BYTES).getUint32(0)
+  return { task, content: payload.subarray(DATA_HEADER_BYTES) }
+}

@@ -1,0 +1,99 @@
+import type { Hasher } from '@filesync/protocol'
+import { compressFrame } from './compressed-frame.ts'
+import { DATA_CONTENT_AT, writeDataHeader } from './data-frame.ts'
+import { DeltaEncoder } from './delta-encoder.ts'
+import type { FileFault, StreamRequest, StreamStep } from './file-source.ts'
+import { Signature } from './signature.ts'
+import { CHANGED } from './source-reader.ts'
+import type { OpenFile, SourceReader } from './source-reader.ts'
+
+/**
+ * Reads a large file step by step, each step bounded: a prefix that the server has already is only hashed, the rest
+ * becomes DATA or DELTA frames, and the digest covers the whole.
+ */
+export class FileReading {
+  readonly #request: StreamRequest
+  readonly #reader: SourceReader
+  readonly #hasher: Hasher
+  readonly #delta: DeltaEncoder | undefined
+  #opened: OpenFile | undefined
+  #position = 0
+  #isReadWhole = false
+  #last: StreamStep | undefined
+
+  /** Throws FRAME_MALFORMED where the signature is not one. */
+  constructor (request: StreamRequest, reader: SourceReader) {
+    this.#request = request
+    this.#reader = reader
+    this.#hasher = reader.createHasher()
+    this.#delta = createDelta(request, reader)
+    const opened = reader.open(request.file)
+    if ('code' in opened) this.#last = { kind: 'FAULT', fault: opened }
+    else this.#opened = opened
+  }
+
+  step (compress: boolean): StreamStep {
+    if (this.#last !== undefined) return this.#last
+    const frame = this.#delta?.take()
+    if (frame !== undefined) return { kind: 'FRAME', frame: this.#compressed(frame, compress), fileBytes: 0 }
+    if (this.#position < this.#request.file.entry.sizeBytes) return this.#read(compress)
+    return this.#finish(compress)
+  }
+
+  close (): void {
+    this.#opened?.close()
+    this.#opened = undefined
+    this.#last ??= { kind: 'FAULT', fault: CHANGED }
+  }
+
+  #read (compress: boolean): StreamStep {
+    const { file: { entry, task }, content, offset, pieceBytes } = this.#request
+    const isHashedOnly = content === 'DATA' && this.#position < offset
+    const length = Math.min(pieceBytes, (isHashedOnly ? offset : entry.sizeBytes) - this.#position)
+    const isSent = content === 'DATA' && !isHashedOnly
+    const buffer = this.#reader.allocate(isSent ? DATA_CONTENT_AT + length : length)
+    const piece = isSent ? buffer.subarray(DATA_CONTENT_AT) : buffer
+    const got = this.#opened?.read(piece, this.#position) ?? 0
+    if (typeof got !== 'number') return this.#fail(got)
+    if (got !== length) return this.#fail(CHANGED)
+    this.#hasher.update(piece)
+    this.#position += length
+    if (!isSent) {
+      this.#delta?.push(piece)
+      return { kind: 'READ', fileBytes: length }
+    }
+    writeDataHeader(buffer, task)
+    return { kind: 'FRAME', frame: this.#compressed(buffer, compress), fileBytes: length }
+  }
+
+  #compressed (frame: Uint8Array<ArrayBuffer>, compress: boolean): Uint8Array<ArrayBuffer> {
+    if (!compress || this.#reader.compress === undefined) return frame
+    return compressFrame(frame, this.#delta === undefined ? 'DATA' : 'DELTA', this.#reader.compress)
+  }
+
+  #finish (compress: boolean): StreamStep {
+    if (!this.#isReadWhole) {
+      this.#isReadWhole = true
+      const fault = this.#opened?.check()
+      if (fault !== undefined) return this.#fail(fault)
+      this.#delta?.finish()
+      return this.step(compress)
+    }
+    this.#last = { kind: 'END', digest: this.#hasher.digest() }
+    this.close()
+    return this.#last
+  }
+
+  #fail (fault: FileFault): StreamStep {
+    this.#last = { kind: 'FAULT', fault }
+    this.close()
+    return this.#last
+  }
+}
+
+function createDelta (request: StreamRequest, reader: SourceReader): DeltaEncoder | undefined {
+  if (request.content !== 'DELTA' || request.signature === undefined) return undefined
+  const signature = new Signature(request.signature)
+  const cuts = reader.createCutFinder(signature.averageBits)
+  return new DeltaEncoder({ task: request.file.task, signature, cuts, hash: reader.hash })
+}

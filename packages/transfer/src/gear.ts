@@ -1,0 +1,93 @@
+/**
+ * Where chunks end: the gear rolling hash with normalised chunking and minimum skip of FastCDC (W. Xia et al., "FastCDC:
+ * a Fast and Efficient Content-Defined Chunking Approach for Data Deduplication", USENIX ATC 2016; "The Design of Fast
+ * Content-Defined Chunking for Data Deduplication Based Storage Systems", IEEE TPDS 31(9), 2020). The hash has 32 bits
+ * instead of 64, so that plain JavaScript computes the same; its masks take the highest bits, which see the most bytes.
+ */
+export interface CutFinder {
+  /**
+   * Positions in these bytes right behind the last byte of each chunk that ends in them, in order. What was seen before
+   * counts: bytes give the same chunks in whatever pieces they come.
+   */
+  push (bytes: Uint8Array): readonly number[]
+}
+
+/** Chunks are about `1 << averageBits` bytes, at least a quarter and at most four times of that. */
+export interface ChunkSizes {
+  readonly minBytes: number
+  readonly averageBytes: number
+  readonly maxBytes: number
+  /** A chunk ends where the hash has no bit of the mask: the strict one below the average, the loose one above. */
+  readonly strictMask: number
+  readonly looseMask: number
+}
+
+/** Bits by which the masks differ from the average: level 2 of the 2020 paper. */
+const NORMALISATION = 2
+
+export function chunkSizes (averageBits: number): ChunkSizes {
+  return {
+    minBytes: 2 ** (averageBits - 2),
+    averageBytes: 2 ** averageBits,
+    maxBytes: 2 ** (averageBits + 2),
+    strictMask: -1 << (32 - averageBits - NORMALISATION),
+    looseMask: -1 << (32 - averageBits + NORMALISATION),
+  }
+}
+
+/**
+ * 256 random numbers, one for each byte, that both ends have to share: the first outputs of SplitMix32 from the seed
+ * 0x66737963. (G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014, with the
+ * 32-bit finaliser of MurmurHash3.)
+ */
+export const GEAR: Int32Array<ArrayBuffer> = gearTable()
+
+function gearTable (): Int32Array<ArrayBuffer> {
+  const table = new Int32Array(256)
+  let state = 0x66737963
+  for (let i = 0; i < 256; i++) {
+    state = (state + 0x9e3779b9) | 0
+    let mixed = state
+    mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b)
+    mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
+    table[i] = mixed ^ (mixed >>> 16)
+  }
+  return table
+}
+
+/** In plain JavaScript; the WebAssembly of assembly/gear.ts finds the same cuts, faster. */
+export function plainCutFinder (averageBits: number): CutFinder {
+  const { minBytes, averageBytes, maxBytes, strictMask, looseMask } = chunkSizes(averageBits)
+  let length = 0
+  let hash = 0
+  return {
+    push (bytes) {
+      const cuts: number[] = []
+      let at = 0
+      while (at < bytes.length) {
+        if (length < minBytes) {
+          const skipped = Math.min(minBytes - length, bytes.length - at)
+          at += skipped
+          length += skipped
+          continue
+        }
+        const isStrict = length < averageBytes
+        const mask = isStrict ? strictMask : looseMask
+        const start = at
+        const end = Math.min(bytes.length, at + (isStrict ? averageBytes : maxBytes) - length)
+        let isCut = false
+        while (at < end && !isCut) {
+          hash = ((hash << 1) + (GEAR[bytes[at++] ?? 0] ?? 0)) | 0
+          isCut = (hash & mask) === 0
+        }
+        length += at - start
+        if (isCut || length === maxBytes) {
+          cuts.push(at)
+          length = 0
+          hash = 0
+        }
+      }
+      return cuts
+    },
+  }
+}

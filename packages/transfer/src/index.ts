@@ -1,0 +1,16 @@
+/**
+ * Moves the bytes of a sync: the client's side answers tasks with packed, streamed or differing files, the server's side
+ * checks what arrives and hands it to a staging area.
+ *
+ * @packageDocumentation
+ */
+export type { Compress, Decompress } from './compressed-frame.ts'
+export type { Compression } from './compression-choice.ts'
+export type { FileFault, FileSource, PackRead, SourceStream, StreamRequest, StreamStep, WantedFile } from './file-source.ts'
+export type { TransferProgress } from './progress.ts'
+export { receiveFiles } from './receive-files.ts'
+export type { ExpectedFile, ReceivedFiles, ReceiveFilesInit, ReceiveProgress } from './receive-files.ts'
+export { sendFiles } from './send-files.ts'
+export type { SendFilesInit } from './send-files.ts'
+export { averageBitsFor, Signature, SIGNATURE_BYTES_MAX, SignatureBuilder } from './signature.ts'
+export type { StagedFile, StageOutcome, StagingArea } from './staging-area.ts'

@@ -1,0 +1,127 @@
+import { closeSync, constants, openSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { FileSyncError } from '@filesync/protocol'
+import type { FileSource, PackRead, SourceStream, StreamRequest, StreamStep, WantedFile } from '../file-source.ts'
+import type { SourceAnswer, SourceQuestion, SourceWorkerData } from './worker-protocol.ts'
+
+export interface FileSourceInit {
+  /** The directory whose files are read. */
+  readonly root: string
+  /** Threads that read; as many as there are processors unless told, four at most. */
+  readonly workers?: number
+}
+
+const WORKERS_MAX = 4
+
+/**
+ * Reads the files of a directory in worker threads with synchronous calls, which costs a fourth to a fifth of what the
+ * asynchronous ones do. Throws SOURCE_UNAVAILABLE where the directory cannot be opened.
+ */
+export function openFileSource (init: FileSourceInit): FileSource {
+  const root = resolve(init.root)
+  try {
+    closeSync(openSync(root, constants.O_RDONLY | constants.O_DIRECTORY))
+  } catch (error) {
+    throw new FileSyncError('SOURCE_UNAVAILABLE', `The directory ${root} cannot be read. Check that it is there and that you may read it.`, { cause: error })
+  }
+  const count = init.workers ?? Math.min(WORKERS_MAX, availableParallelism())
+  return new WorkerSource(Array.from({ length: count }, () => new SourceThread(root)))
+}
+
+class WorkerSource implements FileSource {
+  readonly #threads: readonly SourceThread[]
+
+  constructor (threads: readonly SourceThread[]) {
+    this.#threads = threads
+  }
+
+  get parallelism (): number {
+    return this.#threads.length
+  }
+
+  async readPack (files: readonly WantedFile[], compress: boolean): Promise<PackRead> {
+    return await this.#leastBusy().call<PackRead>(call => ({ kind: 'PACK', call, files, compress }))
+  }
+
+  openStream (request: StreamRequest): SourceStream {
+    return this.#leastBusy().openStream(request)
+  }
+
+  async close (): Promise<void> {
+    await Promise.all(this.#threads.map(async thread => { await thread.close() }))
+  }
+
+  #leastBusy (): SourceThread {
+    const thread = this.#threads.reduce((least, candidate) => candidate.load < least.load ? candidate : least)
+    return thread
+  }
+}
+
+class SourceThread {
+  readonly #worker: Worker
+  readonly #calls = new Map<number, { resolve: (result: PackRead | StreamStep) => void, reject: (error: unknown) => void }>()
+  #numbers = 0
+  #streams = 0
+  #failure: FileSyncError | undefined
+
+  constructor (root: string) {
+    this.#worker = new Worker(new URL('./source-worker.ts', import.meta.url), { workerData: { root } satisfies SourceWorkerData })
+    // A source that nobody closes does not keep the program alive; a call under way does.
+    this.#worker.unref()
+    this.#worker.on('message', (answer: SourceAnswer) => { this.#settle(answer) })
+    this.#worker.on('error', error => { this.#fail(new FileSyncError('INTERNAL', 'A thread that reads files failed.', { cause: error })) })
+    this.#worker.on('exit', () => { this.#fail(new FileSyncError('ABORTED', 'The source is closed.')) })
+  }
+
+  /** What it has to do; a stream counts, because it will ask for more. */
+  get load (): number {
+    return this.#calls.size + this.#streams
+  }
+
+  async call<T extends PackRead | StreamStep> (question: (call: number) => SourceQuestion): Promise<T> {
+    if (this.#failure !== undefined) throw this.#failure
+    const call = this.#numbers++
+    return await new Promise<T>((resolve, reject) => {
+      this.#calls.set(call, { resolve: resolve as (result: PackRead | StreamStep) => void, reject })
+      if (this.#calls.size === 1) this.#worker.ref()
+      this.#worker.postMessage(question(call))
+    })
+  }
+
+  openStream (request: StreamRequest): SourceStream {
+    const stream = this.#numbers++
+    let isOpen = true
+    this.#streams++
+    this.#worker.postMessage({ kind: 'OPEN', stream, request } satisfies SourceQuestion)
+    return {
+      next: async compress => await this.call<StreamStep>(call => ({ kind: 'NEXT', call, stream, compress })),
+      close: () => {
+        if (!isOpen) return
+        isOpen = false
+        this.#streams--
+        this.#worker.postMessage({ kind: 'CLOSE', stream } satisfies SourceQuestion)
+      },
+    }
+  }
+
+  async close (): Promise<void> {
+    this.#fail(new FileSyncError('ABORTED', 'The source is closed.'))
+    await this.#worker.terminate()
+  }
+
+  #settle (answer: SourceAnswer): void {
+    const call = this.#calls.get(answer.call)
+    this.#calls.delete(answer.call)
+    if (this.#calls.size === 0) this.#worker.unref()
+    if ('result' in answer) call?.resolve(answer.result)
+    else call?.reject(new FileSyncError(answer.error.code, answer.error.message))
+  }
+
+  #fail (error: FileSyncError): void {
+    this.#failure ??= error
+    for (const call of this.#calls.values()) call.reject(this.#failure)
+    this.#calls.clear()
+  }
+}

@@ -1,0 +1,3 @@
+export { openFileSource } from './file-source.ts'
+export type { FileSourceInit } from './file-source.ts'
+export { zstdCompress, zstdDecompress } from './zstd.ts'

@@ -1,0 +1,74 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { asFileSyncError, FileSyncError } from '@filesync/protocol'
+import { createHasher, hashBytes } from '@filesync/protocol/node'
+import { FileReading } from '../file-reading.ts'
+import type { PackRead, StreamStep } from '../file-source.ts'
+import { buildPack } from '../source-reader.ts'
+import type { SourceReader } from '../source-reader.ts'
+import { createCutFinder } from './cut-finder.ts'
+import { openWanted } from './open-file.ts'
+import { sourceDirectories } from './source-directories.ts'
+import type { SourceAnswer, SourceQuestion, SourceWorkerData } from './worker-protocol.ts'
+import { zstdCompress } from './zstd.ts'
+
+/** Handles are let go after this time without work. */
+const IDLE_MS = 1_000
+
+const port = parentPort
+if (port === null) throw new FileSyncError('INTERNAL', 'This module runs in a worker thread.')
+const directories = sourceDirectories((workerData as SourceWorkerData).root)
+const reader: SourceReader = {
+  open: file => openWanted(file, directories),
+  // Not from Node's pool, so that the buffer can be transferred; and not filled with zeros, because it is overwritten.
+  allocate: sizeBytes => new Uint8Array(Buffer.allocUnsafeSlow(sizeBytes).buffer),
+  hash: hashBytes,
+  createHasher,
+  createCutFinder,
+  compress: zstdCompress,
+}
+/** Files being read, or why reading could not begin. */
+const readings = new Map<number, FileReading | { readonly failure: unknown }>()
+let idle: NodeJS.Timeout | undefined
+
+port.on('message', (question: SourceQuestion) => {
+  clearTimeout(idle)
+  idle = setTimeout(() => { directories.release() }, IDLE_MS)
+  switch (question.kind) {
+    case 'PACK': return answer(question.call, () => buildPack(question.files, reader, question.compress))
+    case 'NEXT': return answer(question.call, () => nextStep(question.stream, question.compress))
+    case 'OPEN': return open(question)
+    case 'CLOSE': return close(question.stream)
+  }
+})
+
+function open ({ stream, request }: Extract<SourceQuestion, { kind: 'OPEN' }>): void {
+  try {
+    readings.set(stream, new FileReading(request, reader))
+  } catch (failure) {
+    readings.set(stream, { failure })
+  }
+}
+
+function nextStep (stream: number, compress: boolean): StreamStep {
+  const reading = readings.get(stream)
+  if (reading === undefined) throw new FileSyncError('ABORTED', 'The file was closed while it was read.')
+  if (!(reading instanceof FileReading)) throw reading.failure
+  return reading.step(compress)
+}
+
+function close (stream: number): void {
+  const reading = readings.get(stream)
+  if (reading instanceof FileReading) reading.close()
+  readings.delete(stream)
+}
+
+function answer (call: number, work: () => PackRead | StreamStep): void {
+  try {
+    const result = work()
+    const frame = 'frame' in result ? result.frame : undefined
+    port?.postMessage({ call, result } satisfies SourceAnswer, frame === undefined ? [] : [frame.buffer])
+  } catch (error) {
+    const { code, message } = asFileSyncError(error)
+    port?.postMessage({ call, error: { code, message } } satisfies SourceAnswer)
+  }
+}

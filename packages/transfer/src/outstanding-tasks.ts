@@ -1,0 +1,80 @@
+import { FileSyncError } from '@filesync/protocol'
+import type { Task } from '@filesync/protocol'
+import type { ExpectedFile } from './receive-files.ts'
+import { UNANSWERED_TASKS_MAX } from './window.ts'
+
+/** A task that was answered, and what it asked for. */
+export interface AnsweredTask {
+  readonly task: Task
+  readonly expected: ExpectedFile
+}
+
+/** What the client was asked for and has not answered. */
+export class OutstandingTasks {
+  readonly #describe: (task: number) => ExpectedFile
+  readonly #tasks = new Map<number, Task>()
+  #asked = 0
+  #isLast = false
+  #failure: { readonly error: unknown } | undefined
+  #wakeAsker: (() => void) | undefined
+  #wakeTaker: (() => void) | undefined
+
+  constructor (describe: (task: number) => ExpectedFile) {
+    this.#describe = describe
+  }
+
+  /** How many tasks the client was asked for so far. */
+  get asked (): number {
+    return this.#asked
+  }
+
+  /** Waits until the client has answered enough, and gives the number of the first of these tasks. */
+  async add (tasks: readonly Task[], isLast: boolean): Promise<number> {
+    while (this.#tasks.size > 0 && this.#tasks.size + tasks.length > UNANSWERED_TASKS_MAX) {
+      this.#throwIfFailed()
+      await new Promise<void>(resolve => { this.#wakeAsker = resolve })
+    }
+    this.#throwIfFailed()
+    const first = this.#asked
+    for (const task of tasks) this.#tasks.set(this.#asked++, task)
+    this.#isLast = isLast
+    this.#wakeTaker?.()
+    return first
+  }
+
+  /** Whether an answer is still to come; waits while all is answered and more may be asked. */
+  async isAnswerDue (): Promise<boolean> {
+    for (;;) {
+      this.#throwIfFailed()
+      if (this.#tasks.size > 0) return true
+      if (this.#isLast) return false
+      await new Promise<void>(resolve => { this.#wakeTaker = resolve })
+    }
+  }
+
+  /** What a task asked for, which stays outstanding. Throws DATA_UNEXPECTED where it is not. */
+  peek (number: number): AnsweredTask {
+    const task = this.#tasks.get(number)
+    if (task === undefined) throw new FileSyncError('DATA_UNEXPECTED', 'The client sent a file that it was not asked for, or sent it twice.')
+    return { task, expected: this.#describe(number) }
+  }
+
+  /** Takes a task as answered. Throws DATA_UNEXPECTED where it is not outstanding. */
+  answer (number: number): AnsweredTask {
+    const answered = this.peek(number)
+    this.#tasks.delete(number)
+    this.#wakeAsker?.()
+    return answered
+  }
+
+  /** Ends every wait with the error. */
+  fail (error: unknown): void {
+    this.#failure ??= { error }
+    this.#wakeAsker?.()
+    this.#wakeTaker?.()
+  }
+
+  #throwIfFailed (): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+}

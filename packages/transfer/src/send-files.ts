@@ -1,0 +1,155 @@
+import { asFileSyncError } from '@filesync/protocol'
+import type { Clock, Connection, ListingAnswers, NextSync, Tasks } from '@filesync/protocol'
+import { AnswerPlan } from './answer-plan.ts'
+import { AnswerSender } from './answer-sender.ts'
+import type { PendingAnswer } from './answer-sender.ts'
+import { Budget } from './budget.ts'
+import type { Compression } from './compression-choice.ts'
+import type { FileSource } from './file-source.ts'
+import { ProgressMeter } from './progress.ts'
+import type { TransferProgress } from './progress.ts'
+import { Queue } from './queue.ts'
+import { TaskIntake } from './task-intake.ts'
+
+export interface SendFilesInit {
+  readonly connection: Connection
+  /** What the server knows of the tree; tasks name its entries. */
+  readonly answers: ListingAnswers
+  readonly source: FileSource
+  readonly clock: Clock
+  readonly signal?: AbortSignal
+  /** The first page of tasks, where it was received already. */
+  readonly firstPage?: Tasks
+  readonly onProgress?: (progress: TransferProgress) => void
+  /** Bytes a second on the wire; no limit unless told. */
+  readonly limitBytesPerSecond?: number
+  /** `never` unless told. Anything else only where HELLO agreed on zstd. */
+  readonly compression?: Compression
+}
+
+/** Read but not yet sent: enough that reading, hashing and sending overlap. */
+const AHEAD_BYTES = 8 << 20
+const PIECE_BYTES = 1 << 20
+const PIECE_BYTES_MIN = 64 << 10
+
+/**
+ * The client's part of a session from TASKS to NEXT_SYNC: answers every task with the file or with a problem, in order,
+ * as long as the server asks, and resolves with what the server has stored. Rejects with the FileSyncError that ended
+ * it; the connection is the caller's to close.
+ */
+export async function sendFiles (init: SendFilesInit): Promise<NextSync> {
+  const transfer = new Transfer(init)
+  return await transfer.run()
+}
+
+class Transfer {
+  readonly #init: SendFilesInit
+  readonly #meter: ProgressMeter
+  readonly #intake: TaskIntake
+  readonly #pieceBytes: number
+  readonly #ahead = new Budget(AHEAD_BYTES)
+  readonly #answers = new Queue<PendingAnswer>()
+  readonly #sender: AnswerSender
+  #isOver = false
+
+  constructor (init: SendFilesInit) {
+    this.#init = init
+    this.#meter = new ProgressMeter(init.onProgress, init.clock.monotonicMs())
+    this.#intake = new TaskIntake(stored => {
+      this.#meter.filesStored = stored.files
+      this.#meter.bytesStored = stored.bytes
+      this.#meter.update(init.clock.monotonicMs())
+    })
+    // At a low limit a whole mebibyte would be a burst of seconds.
+    const perBurst = Math.floor((init.limitBytesPerSecond ?? Infinity) / 8)
+    this.#pieceBytes = Math.max(PIECE_BYTES_MIN, Math.min(PIECE_BYTES, perBurst))
+    this.#sender = new AnswerSender({ ...init, meter: this.#meter, burstBytes: this.#pieceBytes })
+  }
+
+  async run (): Promise<NextSync> {
+    const { signal, firstPage, clock } = this.#init
+    signal?.throwIfAborted()
+    const stop = (): void => { this.#fail(asFileSyncError(signal?.reason, 'ABORTED')) }
+    signal?.addEventListener('abort', stop, { once: true })
+    try {
+      if (firstPage !== undefined) this.#takePage(() => { this.#intake.acceptPage(firstPage) })
+      const work = [this.#plan(), this.#send()]
+      const nextSync = await this.#orFail(Promise.all([this.#listen(), ...work]))
+      this.#meter.finish(clock.monotonicMs())
+      return nextSync[0]
+    } catch (error) {
+      this.#fail(error)
+      throw error
+    } finally {
+      signal?.removeEventListener('abort', stop)
+    }
+  }
+
+  #failed: (error: unknown) => void = () => { /* set by orFail */ }
+
+  // Whatever the loops wait for, a failure ends the wait for them.
+  async #orFail<T> (work: Promise<T>): Promise<T> {
+    return await new Promise<T>((resolve, reject) => {
+      this.#failed = reject
+      work.then(resolve, reject)
+    })
+  }
+
+  #fail (error: unknown): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#intake.fail(error)
+    this.#ahead.fail(error)
+    this.#answers.fail(error)
+    this.#failed(error)
+    for (let answer = this.#answers.takeNow(); answer !== undefined; answer = this.#answers.takeNow()) answer.drop()
+    this.#sender.stop(error)
+  }
+
+  async #listen (): Promise<NextSync> {
+    for (;;) {
+      const incoming = await this.#init.connection.next()
+      const nextSync = this.#takePage(() => this.#intake.accept(incoming))
+      if (nextSync !== undefined) return this.#over(nextSync)
+    }
+  }
+
+  // NEXT_SYNC without any page means that nothing was to be sent.
+  #over (nextSync: NextSync): NextSync {
+    this.#intake.tasks.end()
+    return nextSync
+  }
+
+  #takePage<T> (accept: () => T): T {
+    const result = accept()
+    this.#meter.isTotalKnown = this.#intake.isComplete && this.#intake.tasks.length === 0
+    return result
+  }
+
+  async #plan (): Promise<void> {
+    const { answers, source } = this.#init
+    const plan = new AnswerPlan({
+      intake: this.#intake,
+      answers,
+      pieceBytes: this.#pieceBytes,
+      onWanted: file => {
+        this.#meter.filesWanted++
+        this.#meter.bytesWanted += file.entry.sizeBytes
+      },
+    })
+    for (let read = await plan.next(); read !== undefined; read = await plan.next()) {
+      await this.#ahead.acquire(read.bytes)
+      this.#answers.push(this.#sender.start(read, source))
+      this.#meter.isTotalKnown = this.#intake.isComplete && this.#intake.tasks.length === 0
+    }
+    this.#answers.end()
+  }
+
+  async #send (): Promise<void> {
+    for (let answer = await this.#answers.take(); answer !== undefined; answer = await this.#answers.take()) {
+      this.#intake.answered(answer.tasks)
+      await this.#sender.send(answer)
+      this.#ahead.release(answer.bytes)
+    }
+  }
+}

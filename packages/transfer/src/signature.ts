@@ -1,0 +1,150 @@
+import { FileSyncError } from '@filesync/protocol'
+import type { HashBytes } from '@filesync/protocol'
+import { Chunker } from './chunker.ts'
+import { chunkSizes } from './gear.ts'
+import type { CutFinder } from './gear.ts'
+
+/** Version (u8), average bits (u8), zero (u16), size of the file (u64); big-endian. */
+const HEADER_BYTES = 12
+/** Length of the chunk (u32), the first bytes of its BLAKE3. */
+const RECORD_BYTES = 20
+const VERSION = 1
+
+/**
+ * Bytes of a chunk's digest. 16 are enough: two chunks that differ and share them take 2^64 tries to make, the digest of
+ * the whole file catches even that, and a signature is nearly half as long as with 32.
+ */
+export const CHUNK_DIGEST_BYTES = 16
+
+/** A signature beyond this is not made: the file, then near a tebibyte, is sent whole. */
+export const SIGNATURE_BYTES_MAX: number = 64 << 20
+
+/** Chunks of 64 KiB on average, larger ones for files whose signature would become too long. */
+const AVERAGE_BITS_MIN = 16
+const AVERAGE_BITS_MAX = 18
+
+/** The chunk size for a file, or undefined where it is too large to have a signature. */
+export function averageBitsFor (fileBytes: number): number | undefined {
+  for (let bits = AVERAGE_BITS_MIN; bits <= AVERAGE_BITS_MAX; bits++) {
+    // Chunks cannot be shorter than a quarter of the average, but random content comes close to the average.
+    if (HEADER_BYTES + Math.ceil(fileBytes / 2 ** bits) * RECORD_BYTES * 1.25 <= SIGNATURE_BYTES_MAX) return bits
+  }
+  return undefined
+}
+
+/** Describes a file chunk by chunk, so that another end can tell what of its own file is the same. */
+export class SignatureBuilder {
+  readonly #averageBits: number
+  readonly #hash: HashBytes
+  readonly #chunker: Chunker
+  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(4096)
+  #filled = HEADER_BYTES
+  #fileBytes = 0
+
+  constructor (init: { readonly averageBits: number, readonly cuts: CutFinder, readonly hash: HashBytes }) {
+    this.#averageBits = init.averageBits
+    this.#chunker = new Chunker(init.cuts)
+    this.#hash = init.hash
+  }
+
+  push (bytes: Uint8Array): void {
+    this.#fileBytes += bytes.length
+    for (const chunk of this.#chunker.push(bytes)) this.#add(chunk)
+  }
+
+  /** The signature of what was pushed. */
+  finish (): Uint8Array<ArrayBuffer> {
+    const rest = this.#chunker.finish()
+    if (rest !== undefined) this.#add(rest)
+    const view = new DataView(this.#bytes.buffer)
+    view.setUint8(0, VERSION)
+    view.setUint8(1, this.#averageBits)
+    view.setBigUint64(4, BigInt(this.#fileBytes))
+    return this.#bytes.slice(0, this.#filled)
+  }
+
+  #add (chunk: Uint8Array): void {
+    if (this.#filled + RECORD_BYTES > this.#bytes.length) {
+      const larger = new Uint8Array(this.#bytes.length * 2)
+      larger.set(this.#bytes)
+      this.#bytes = larger
+    }
+    new DataView(this.#bytes.buffer).setUint32(this.#filled, chunk.length)
+    this.#bytes.set(this.#hash(chunk).subarray(0, CHUNK_DIGEST_BYTES), this.#filled + 4)
+    this.#filled += RECORD_BYTES
+  }
+}
+
+/** Chunks whose digests begin alike are looked through up to this; a signature made to collide costs no more. */
+const CANDIDATES_MAX = 32
+
+/** A signature, ready to look chunks up. */
+export class Signature {
+  readonly averageBits: number
+  readonly fileBytes: number
+  readonly chunks: number
+  readonly #view: DataView
+  readonly #offsets: Float64Array
+  /** Place of a chunk plus one, by the first bits of its digest; 0 is free. */
+  readonly #slots: Uint32Array
+
+  /** Throws FRAME_MALFORMED where the bytes are not a signature. */
+  constructor (bytes: Uint8Array) {
+    if (bytes.length < HEADER_BYTES || (bytes.length - HEADER_BYTES) % RECORD_BYTES !== 0) throw malformed('it is cut')
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    this.averageBits = this.#view.getUint8(1)
+    this.chunks = (bytes.length - HEADER_BYTES) / RECORD_BYTES
+    this.fileBytes = Number(this.#view.getBigUint64(4))
+    if (this.#view.getUint8(0) !== VERSION || this.#view.getUint16(2) !== 0) throw malformed('its version is not known')
+    if (this.averageBits < AVERAGE_BITS_MIN || this.averageBits > AVERAGE_BITS_MAX) throw malformed('its chunk size is not allowed')
+    this.#offsets = new Float64Array(this.chunks)
+    this.#slots = new Uint32Array(2 ** Math.ceil(Math.log2(this.chunks * 2 + 2)))
+    this.#index(chunkSizes(this.averageBits).maxBytes)
+  }
+
+  /** Where the described file has a chunk of this length and digest. */
+  find (digest: Uint8Array, lengthBytes: number): number | undefined {
+    const head = new DataView(digest.buffer, digest.byteOffset).getUint32(0)
+    for (let tries = 0; tries < CANDIDATES_MAX; tries++) {
+      const slot = this.#slots[(head + tries) % this.#slots.length] ?? 0
+      if (slot === 0) return undefined
+      if (this.#matches(slot - 1, digest, lengthBytes)) return this.#offsets[slot - 1]
+    }
+    return undefined
+  }
+
+  #matches (chunk: number, digest: Uint8Array, lengthBytes: number): boolean {
+    const at = HEADER_BYTES + chunk * RECORD_BYTES
+    if (this.#view.getUint32(at) !== lengthBytes) return false
+    for (let i = 0; i < CHUNK_DIGEST_BYTES; i++) if (this.#view.getUint8(at + 4 + i) !== digest[i]) return false
+    return true
+  }
+
+  #index (maxChunkBytes: number): void {
+    let offset = 0
+    for (let chunk = 0; chunk < this.chunks; chunk++) {
+      const at = HEADER_BYTES + chunk * RECORD_BYTES
+      const length = this.#view.getUint32(at)
+      if (length === 0 || length > maxChunkBytes) throw malformed('a chunk has a length that it cannot have')
+      this.#offsets[chunk] = offset
+      this.#insert(chunk, this.#view.getUint32(at + 4))
+      offset += length
+    }
+    if (offset !== this.fileBytes) throw malformed('its chunks do not add up to its file')
+  }
+
+  // Repeats of a chunk fill their candidates and are dropped then: any one of them serves.
+  #insert (chunk: number, head: number): void {
+    for (let tries = 0; tries < CANDIDATES_MAX; tries++) {
+      const slot = (head + tries) % this.#slots.length
+      if (this.#slots[slot] === 0) {
+        this.#slots[slot] = chunk + 1
+        return
+      }
+    }
+  }
+}
+
+function malformed (why: string): FileSyncError {
+  return new FileSyncError('FRAME_MALFORMED', `A signature does not have its form: ${why}.`)
+}

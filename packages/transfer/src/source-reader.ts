@@ -1,0 +1,72 @@
+import { FRAME_HEADER_BYTES, PACK_RECORD_BYTES, writeFrameHeader, writePackRecord } from '@filesync/protocol'
+import type { HashBytes, Hasher } from '@filesync/protocol'
+import { compressFrame } from './compressed-frame.ts'
+import type { Compress } from './compressed-frame.ts'
+import type { CutFinder } from './gear.ts'
+import type { FileFault, PackRead, WantedFile } from './file-source.ts'
+
+/** One open file of the source. Synchronous, because it lives in a thread that does nothing else. */
+export interface OpenFile {
+  /** Fills `into` from `position` on, as far as the file goes, and says how many bytes it got. */
+  read (into: Uint8Array, position: number): number | FileFault
+  /** Whether the file is still what it was when it was opened; asked after the last read. */
+  check (): FileFault | undefined
+  close (): void
+}
+
+/** What reading needs from the machine. */
+export interface SourceReader {
+  /** Opens a file that is as listed: a regular file of that size and mtime. */
+  open (file: WantedFile): OpenFile | FileFault
+  /** A buffer of its own, whose bytes may be anything. */
+  allocate (sizeBytes: number): Uint8Array<ArrayBuffer>
+  readonly hash: HashBytes
+  createHasher (): Hasher
+  createCutFinder (averageBits: number): CutFinder
+  /** Absent where frames are never compressed. */
+  readonly compress?: Compress
+}
+
+export const CHANGED: FileFault = { code: 'CHANGED_DURING_READ' }
+
+/** Reads small files into one PACK frame. Files that cannot be read leave no trace in it. */
+export function buildPack (files: readonly WantedFile[], reader: SourceReader, compress: boolean): PackRead {
+  let capacity = FRAME_HEADER_BYTES
+  for (const { entry } of files) capacity += PACK_RECORD_BYTES + entry.sizeBytes
+  const buffer = reader.allocate(capacity)
+  const faults: (FileFault & { task: number })[] = []
+  let at = FRAME_HEADER_BYTES
+  let bytes = 0
+  for (const file of files) {
+    const sizeBytes = file.entry.sizeBytes
+    const start = at + PACK_RECORD_BYTES
+    const content = buffer.subarray(start, start + sizeBytes)
+    const fault = readWhole(file, content, reader)
+    if (fault !== undefined) {
+      faults.push({ ...fault, task: file.task })
+      continue
+    }
+    writePackRecord(buffer, at, { task: file.task, sizeBytes, digest: reader.hash(content) })
+    at = start + sizeBytes
+    bytes += sizeBytes
+  }
+  return { frame: finishPack(buffer.subarray(0, at), reader, compress), files: files.length - faults.length, bytes, faults }
+}
+
+function finishPack (frame: Uint8Array<ArrayBuffer>, reader: SourceReader, compress: boolean): Uint8Array<ArrayBuffer> | undefined {
+  if (frame.length === FRAME_HEADER_BYTES) return undefined
+  writeFrameHeader(frame, { type: 'PACK', flags: 0, payloadBytes: frame.length - FRAME_HEADER_BYTES })
+  return compress && reader.compress !== undefined ? compressFrame(frame, 'PACK', reader.compress) : frame
+}
+
+function readWhole (file: WantedFile, into: Uint8Array, reader: SourceReader): FileFault | undefined {
+  const opened = reader.open(file)
+  if ('code' in opened) return opened
+  try {
+    const got = into.length === 0 ? 0 : opened.read(into, 0)
+    if (typeof got !== 'number') return got
+    return got === into.length ? opened.check() : CHANGED
+  } finally {
+    opened.close()
+  }
+}

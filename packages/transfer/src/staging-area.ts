@@ -1,0 +1,37 @@
+import type { Digest, Problem } from '@filesync/protocol'
+
+/** What became of one task at the staging side. */
+export interface StageOutcome {
+  readonly task: number
+  /** Bytes of the file that are staged; 0 with a problem. */
+  readonly bytes: number
+  /** Present where the file is not staged. */
+  readonly problem?: Problem
+}
+
+/** A large file that is being staged. Calls are made one behind the other. */
+export interface StagedFile {
+  /** Appends bytes, which are given away. Resolves when there is room for more. */
+  write (bytes: Uint8Array<ArrayBuffer>): Promise<void>
+  /** Appends bytes from the server's present copy of the file. Rejects with DATA_UNEXPECTED beyond its end. */
+  copy (offset: number, lengthBytes: number): Promise<void>
+  /**
+   * All bytes are there: checks them against the digest of the whole file. Another digest is a problem of this file
+   * (DIGEST_MISMATCH), and nothing of it is kept.
+   */
+  finish (digest: Digest): Promise<StageOutcome>
+  /** Gives the file up; what was written may be kept for a resume. */
+  abandon (): Promise<void>
+}
+
+/**
+ * Where received files wait for their commit, as a port. The number of a task is all it gets to know, so it was made for
+ * the tasks of one session. It rejects only for what ends the session (no room, archive gone); the trouble of one file is
+ * a problem in its outcome.
+ */
+export interface StagingArea {
+  /** Stages the files of a pack, which is given away. Checks the digest of each. One outcome a file. */
+  stagePack (pack: Uint8Array<ArrayBuffer>): Promise<readonly StageOutcome[]>
+  /** Starts a large file at `offset`: everything before is staged already, from an earlier session. */
+  beginFile (task: number, offset: number): Promise<StagedFile>
+}

@@ -1,0 +1,129 @@
+import { equalDigests, FileSyncError, problem, readPack } from '@filesync/protocol'
+import type { Digest, RelativePath } from '@filesync/protocol'
+import type { StagedFile, StageOutcome, StagingArea } from '../staging-area.ts'
+import type { Hashing } from './memory-source.ts'
+
+/** What outlives a session: the committed files and the files that are staged in part. */
+export class MemoryStore {
+  readonly files: Map<RelativePath, Uint8Array> = new Map<RelativePath, Uint8Array>()
+  readonly partial: Map<RelativePath, Uint8Array> = new Map<RelativePath, Uint8Array>()
+}
+
+export interface MemoryStagingInit extends Hashing {
+  readonly store: MemoryStore
+  readonly pathOf: (task: number) => RelativePath
+}
+
+/** A staging area in memory, for one session. Whole files can be committed, broken off ones resumed. */
+export class MemoryStaging implements StagingArea {
+  readonly #init: MemoryStagingInit
+  /** Files that are staged whole. */
+  readonly staged: Map<RelativePath, Uint8Array> = new Map<RelativePath, Uint8Array>()
+
+  constructor (init: MemoryStagingInit) {
+    this.#init = init
+  }
+
+  /** Moves what is staged whole to the files. */
+  commit (): void {
+    for (const [path, bytes] of this.staged) {
+      this.#init.store.files.set(path, bytes)
+      this.#init.store.partial.delete(path)
+    }
+    this.staged.clear()
+  }
+
+  async stagePack (pack: Uint8Array<ArrayBuffer>): Promise<readonly StageOutcome[]> {
+    const outcomes: StageOutcome[] = []
+    for (const { task, digest, content } of readPack(pack)) outcomes.push(this.stage(task, content.slice(), digest))
+    // The real one transfers the buffer to its thread, so nobody may rely on it afterwards.
+    structuredClone(pack.buffer, { transfer: [pack.buffer] })
+    return outcomes
+  }
+
+  async beginFile (task: number, offset: number): Promise<StagedFile> {
+    const { store, pathOf } = this.#init
+    const path = pathOf(task)
+    const prefix = offset === 0 ? new Uint8Array(0) : store.partial.get(path)?.slice(0, offset)
+    if (prefix?.length !== offset) throw new FileSyncError('INTERNAL', 'There is nothing to resume at this offset.')
+    return new MemoryStagedFile({ area: this, store, path, task, prefix })
+  }
+
+  stage (task: number, content: Uint8Array, digest: Uint8Array): StageOutcome {
+    const path = this.#init.pathOf(task)
+    if (!equalDigests(this.#init.hashBytes(content), digest)) return { task, bytes: 0, problem: problem(path, 'DIGEST_MISMATCH') }
+    this.staged.set(path, content)
+    return { task, bytes: content.length }
+  }
+}
+
+interface MemoryStagedFileInit {
+  readonly area: MemoryStaging
+  readonly store: MemoryStore
+  readonly path: RelativePath
+  readonly task: number
+  readonly prefix: Uint8Array
+}
+
+class MemoryStagedFile implements StagedFile {
+  readonly #init: MemoryStagedFileInit
+  #pieces: Uint8Array[]
+  #isBusy = false
+  #isOver = false
+
+  constructor (init: MemoryStagedFileInit) {
+    this.#init = init
+    this.#pieces = [init.prefix]
+  }
+
+  async write (bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    await this.#alone(() => {
+      this.#pieces.push(bytes.slice())
+      structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
+    })
+  }
+
+  async copy (offset: number, lengthBytes: number): Promise<void> {
+    await this.#alone(() => {
+      const present = this.#init.store.files.get(this.#init.path) ?? new Uint8Array(0)
+      if (offset + lengthBytes > present.length) throw new FileSyncError('DATA_UNEXPECTED', 'The client copies from beyond the end of the present file.')
+      this.#pieces.push(present.slice(offset, offset + lengthBytes))
+    })
+  }
+
+  async finish (digest: Digest): Promise<StageOutcome> {
+    return await this.#alone(() => {
+      this.#isOver = true
+      const { area, store, path, task } = this.#init
+      const outcome = area.stage(task, join(this.#pieces), digest)
+      if (outcome.problem !== undefined) store.partial.delete(path)
+      return outcome
+    })
+  }
+
+  async abandon (): Promise<void> {
+    await this.#alone(() => {
+      this.#isOver = true
+      this.#init.store.partial.set(this.#init.path, join(this.#pieces))
+    })
+  }
+
+  // Tells a caller that does not wait for its last call.
+  async #alone<T> (work: () => T): Promise<T> {
+    if (this.#isBusy || this.#isOver) throw new FileSyncError('INTERNAL', 'A staged file was used twice at a time, or after its end.')
+    this.#isBusy = true
+    await Promise.resolve()
+    this.#isBusy = false
+    return work()
+  }
+}
+
+function join (pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
+}
