@@ -1,1 +1,125 @@
-export {}
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { mkdtemp, realpath, writeFile } from 'node:fs/promises'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { makeSampleTree } from './sample-tree.ts'
+
+const SERVER = fileURLToPath(new URL('../../apps/server/dist/main.js', import.meta.url))
+const CLIENT = fileURLToPath(new URL('../../apps/client/dist/main.js', import.meta.url))
+const USAGE = `usage: pnpm demo [DIR] [--once]
+
+Starts a server and a client as two processes on this machine, pairs them with a one-time token, and pushes DIR (a sample
+tree unless given). Nothing leaves the loopback interface.
+
+  --once   end after the first sync instead of keeping DIR in sync until Ctrl-C
+`
+
+/** What Ctrl-C, or the end of the demo, has to stop. */
+const running = new Set<ChildProcess>()
+
+function say (text: string): void {
+  process.stdout.write(`demo: ${text}\n`)
+}
+
+function loopbackInterface (): string {
+  for (const [name, addresses] of Object.entries(networkInterfaces())) {
+    if (addresses?.some(({ internal, family }) => internal && family === 'IPv4') === true) return name
+  }
+  throw new Error('This machine has no loopback interface with an IPv4 address, which the demo needs.')
+}
+
+function start (program: string, args: readonly string[], capture: boolean): ChildProcess {
+  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', capture ? 'pipe' : 'inherit', 'inherit'] })
+  running.add(child)
+  child.once('exit', () => { running.delete(child) })
+  return child
+}
+
+async function exitCode (child: ChildProcess): Promise<number> {
+  if (child.exitCode !== null) return child.exitCode
+  return await new Promise((done, fail) => {
+    child.once('error', fail)
+    child.once('exit', (code, signal) => { done(code ?? (signal === 'SIGINT' || signal === 'SIGTERM' ? 0 : 1)) })
+  })
+}
+
+async function output (program: string, args: readonly string[]): Promise<string> {
+  const child = start(program, args, true)
+  let text = ''
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => { text += chunk })
+  const code = await exitCode(child)
+  if (code !== 0) throw new Error(`${args.join(' ')} ended with exit code ${code}.`)
+  return text
+}
+
+async function startServer (args: readonly string[]): Promise<ChildProcess> {
+  const server = start(SERVER, args, true)
+  const { stdout } = server
+  if (stdout === null) throw new Error('The server has no output.')
+  const lines = createInterface({ input: stdout })
+  await new Promise<void>((ready, fail) => {
+    lines.once('line', () => { ready() })
+    server.once('exit', code => { fail(new Error(`The server ended with exit code ${String(code)} before it was ready.`)) })
+  })
+  lines.on('line', line => { process.stdout.write(`server: ${line}\n`) })
+  return server
+}
+
+async function stop (child: ChildProcess): Promise<void> {
+  child.kill('SIGTERM')
+  await exitCode(child)
+}
+
+async function demo (directory: string | undefined, once: boolean): Promise<number> {
+  const home = await realpath(await mkdtemp(join(tmpdir(), 'filesync-demo-')))
+  const source = directory === undefined ? join(home, 'sample') : resolve(directory)
+  const network = ['--interface', loopbackInterface()]
+  const serverState = ['--state-dir', join(home, 'server')]
+  const clientArgs = [...network, '--state-dir', join(home, 'client')]
+  if (directory === undefined) await makeSampleTree(source)
+
+  say(`state and archive are in ${home}`)
+  const archive = join(home, 'archive')
+  const server = await startServer(['start', '--archive', archive, '--interval', '10', '--bind', '127.0.0.1', '--name', 'demo server', ...network, ...serverState])
+  say('the server runs; making a token and pairing the client with it')
+  const token = join(home, 'enroll.token')
+  await writeFile(token, await output(SERVER, ['token', 'create', ...serverState]), { mode: 0o600 })
+  const paired = await exitCode(start(CLIENT, ['enroll', '--token-file', token, '--id', 'demo', ...clientArgs], false))
+  if (paired !== 0) return paired
+
+  say(`pushing ${source}`)
+  const pushed = await exitCode(start(CLIENT, ['push', source, ...clientArgs], false))
+  say(`the archive of this client is ${join(archive, 'demo')}`)
+  if (!once && (pushed === 0 || pushed === 5)) {
+    say(`keeping ${source} in sync; change something in it and see it arrive. Ctrl-C ends the demo.`)
+    await exitCode(start(CLIENT, ['start', source, ...clientArgs], false))
+  }
+  await stop(server)
+  return pushed
+}
+
+async function main (): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { once: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } },
+  })
+  if (values.help || positionals.length > 1) {
+    process.stdout.write(USAGE)
+    return values.help ? 0 : 2
+  }
+  // Each child is in this process group and hears Ctrl-C itself; this process only has to outlive them.
+  process.on('SIGINT', () => { say('stopping') })
+  process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
+  return await demo(positionals[0], values.once)
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+}

@@ -1,0 +1,94 @@
+import { FileSyncError } from '@filesync/protocol'
+import { systemClock } from '@filesync/protocol/node'
+import { formatDuration, printable } from '@filesync/program'
+import type { Terminal } from '@filesync/program/node'
+import { createProgressLine, describeProgress } from '../progress-line.ts'
+import type { ProgressLine } from '../progress-line.ts'
+import { canRetry } from '../push-once.ts'
+import type { PushRun, RunWatcher } from '../push-once.ts'
+import { describeResult, exitCodeOf } from '../push-result.ts'
+import { Pusher } from '../pusher.ts'
+import { completePushSettings } from '../settings.ts'
+import type { CommonFlags, PushFlags } from '../settings.ts'
+import { keepSyncing } from '../sync-loop.ts'
+
+export interface StartFlags extends PushFlags {
+  readonly once?: boolean
+  readonly watch: boolean
+}
+
+/** Where a command runs. */
+export interface CommandContext {
+  readonly terminal: Terminal
+  readonly signal: AbortSignal
+}
+
+/** `filesync-client push`: one run; its outcome is the exit code and, with `--json`, the last line. */
+export async function push (directory: string | undefined, flags: PushFlags, { terminal, signal }: CommandContext): Promise<number> {
+  const pusher = await Pusher.open(await completePushSettings(directory, flags, terminal), systemClock)
+  const line = createProgressLine(terminal.stderr, flags.quiet === true)
+  try {
+    const { result, error } = await pusher.run(watcher(line), { waitForSettled: true, signal })
+    line.clear()
+    if (flags.json === true) terminal.stdout.write(`${JSON.stringify(result)}\n`)
+    if (error !== undefined) throw error
+    if (flags.json !== true && flags.quiet !== true) terminal.stdout.write(`${describeResult(result)}\n`)
+    return exitCodeOf(result)
+  } finally {
+    await pusher.close()
+  }
+}
+
+/** `filesync-client start`: pushes now, and again whenever the server says or the tree changes, until it is stopped. */
+export async function start (directory: string | undefined, flags: StartFlags, context: CommandContext): Promise<number> {
+  if (flags.once === true) return await push(directory, flags, context)
+  const { terminal, signal } = context
+  const pusher = await Pusher.open(await completePushSettings(directory, flags, terminal), systemClock)
+  const line = createProgressLine(terminal.stderr, flags.quiet === true)
+  try {
+    throw await keepSyncing({
+      run: async () => {
+        const run = await pusher.run(watcher(line), { waitForSettled: false, signal })
+        signal.throwIfAborted()
+        line.clear()
+        tellRun(run, flags, terminal)
+        return run.error === undefined
+          ? { kind: 'done', nextInMs: run.nextInMs }
+          : { kind: 'failed', error: run.error, canRetry: canRetry(run.error) }
+      },
+      nextChange: async over => { await (flags.watch ? pusher.nextChange(over) : never(over)) },
+      onWait: (delayMs, failure) => { line.show(`${failure === undefined ? 'next sync' : 'trying again'} in ${formatDuration(delayMs)}`) },
+      random: Math.random,
+      clock: systemClock,
+      signal,
+    })
+  } catch (error) {
+    if (signal.aborted) return 0
+    throw error
+  } finally {
+    line.clear()
+    await pusher.close()
+  }
+}
+
+function watcher (line: ProgressLine): RunWatcher {
+  return {
+    onBusy: (position, estimateMs) => {
+      line.show(`waiting for the server: place ${position} in the queue${estimateMs === undefined ? '' : `, about ${formatDuration(estimateMs)}`}`)
+    },
+    onReady: status => { line.show(`connected to ${printable(status.serverName)}; comparing`) },
+    onProgress: progress => { line.show(describeProgress(progress)) },
+  }
+}
+
+function tellRun ({ result, error }: PushRun, flags: CommonFlags, terminal: Terminal): void {
+  if (flags.json === true) terminal.stdout.write(`${JSON.stringify(result)}\n`)
+  else if (error !== undefined) terminal.stderr.write(`filesync-client: ${printable(error.message)}\n`)
+  else if (flags.quiet !== true) terminal.stdout.write(`${describeResult(result)}\n`)
+}
+
+async function never (signal: AbortSignal): Promise<void> {
+  await new Promise<void>((_resolve, reject) => {
+    signal.addEventListener('abort', () => { reject(new FileSyncError('ABORTED', 'Nobody waits any more.')) }, { once: true })
+  })
+}

@@ -1,0 +1,98 @@
+import { findServers } from '@filesync/discovery/node'
+import { formatDeviceId, idPrefix } from '@filesync/identity'
+import type { DeviceId, PinnedServer, ServerBook } from '@filesync/identity'
+import { connectTls } from '@filesync/identity/node'
+import type { Identity } from '@filesync/identity/node'
+import { ALPN_SYNC, FileSyncError } from '@filesync/protocol'
+import type { Clock, DiscoverPurpose } from '@filesync/protocol'
+import { reachServer } from './reach-server.ts'
+import type { Candidate, Reached } from './reach-server.ts'
+import type { HostPort } from './settings.ts'
+
+export interface FindServerInit {
+  readonly identity: Identity
+  readonly servers: ServerBook
+  /** Where the server is, instead of looking for it. */
+  readonly server: HostPort | undefined
+  readonly interfaces: readonly string[] | undefined
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+/** How long one run looks for the server; its first question and answer take milliseconds. */
+const FIND_TIMEOUT_MS = 10_000
+
+/**
+ * Connects to a server that this client is paired with: at the given address, or else at the one where it was last and
+ * wherever offers lead. Throws NOT_PAIRED, SERVER_NOT_FOUND, SERVER_UNREACHABLE, or IDENTITY_CHANGED.
+ */
+export async function findServer (init: FindServerInit): Promise<Reached> {
+  const { servers, server, clock, signal } = init
+  const pinned = await servers.list()
+  if (pinned.length === 0) {
+    throw new FileSyncError('NOT_PAIRED', 'This client is not paired with a server. On the server run "filesync-server pair", then here "filesync-client pair".')
+  }
+  const known = server === undefined ? remembered(pinned) : [{ address: server.host, port: server.port, origin: 'given' as const }]
+  const reached = await reachServer({
+    known,
+    offers: server === undefined ? over => pinnedOffers(init, pinned, over) : noOffers,
+    dial: async (candidate, over) => await dial(init, candidate, { pinned, signal: over }),
+    clock,
+    signal,
+    withinMs: FIND_TIMEOUT_MS,
+  })
+  await servers.noteReached(reached.serverId, reached.address, reached.port)
+  return reached
+}
+
+/** Offers of servers on the local network, as candidates. */
+export async function * offersOf (
+  init: Pick<FindServerInit, 'interfaces' | 'clock'>, want: DiscoverPurpose, { signal, pinned }: { signal: AbortSignal, pinned?: readonly string[] },
+): AsyncGenerator<Candidate & { readonly idPrefix: string, readonly pairing: boolean }, void, undefined> {
+  const { interfaces, clock } = init
+  for await (const found of findServers({ want, clock, signal, ...(pinned !== undefined && { pinned }), ...(interfaces !== undefined && { interfaces }) })) {
+    yield { address: found.address, port: found.port, origin: 'offered', idPrefix: found.idPrefix, pairing: found.pairing }
+  }
+}
+
+async function * pinnedOffers (init: FindServerInit, pinned: readonly PinnedServer[], signal: AbortSignal): AsyncGenerator<Candidate, void, undefined> {
+  const prefixes = pinned.map(({ id }) => idPrefix(id))
+  for await (const candidate of offersOf(init, 'sync', { signal, pinned: prefixes })) {
+    // Another server's offer is normal on a network with several; dialling it would only fail.
+    if (prefixes.includes(candidate.idPrefix)) yield candidate
+  }
+}
+
+// eslint-disable-next-line require-yield -- with a given address there is nothing to listen for
+async function * noOffers (): AsyncGenerator<Candidate, void, undefined> {
+  // Ends at once.
+}
+
+function remembered (pinned: readonly PinnedServer[]): Candidate[] {
+  return pinned.flatMap(({ lastAddress, lastPort }) =>
+    lastAddress === undefined || lastPort === undefined ? [] : [{ address: lastAddress, port: lastPort, origin: 'remembered' as const }])
+}
+
+async function dial (init: FindServerInit, candidate: Candidate, { pinned, signal }: { pinned: readonly PinnedServer[], signal: AbortSignal }): Promise<Reached> {
+  const { identity, clock } = init
+  const { address, port } = candidate
+  // The round ends an attempt that is under way; a connection that stands outlives it, and ends with the run.
+  const attempt = new AbortController()
+  const stop = (): void => { attempt.abort(init.signal.aborted ? init.signal.reason : signal.reason) }
+  signal.addEventListener('abort', stop, { once: true })
+  init.signal.addEventListener('abort', stop, { once: true })
+  const { connection, peerId } = await connectTls({ identity, address, port, alpn: ALPN_SYNC, clock, signal: attempt.signal })
+  signal.removeEventListener('abort', stop)
+  connection.signal.addEventListener('abort', () => { init.signal.removeEventListener('abort', stop) }, { once: true })
+  if (pinned.some(({ id }) => id === peerId)) return { connection, serverId: peerId, address, port }
+  const error = identityChanged(candidate, pinned, peerId)
+  connection.destroy(error)
+  throw error
+}
+
+function identityChanged ({ address, port }: Candidate, pinned: readonly PinnedServer[], got: DeviceId): FileSyncError {
+  return new FileSyncError('IDENTITY_CHANGED', `SERVER IDENTITY CHANGED at ${address}:${port}. Nothing was sent. ` +
+    `Expected ${pinned.map(({ name, id }) => `${name} (${formatDeviceId(id)})`).join(' or ')}, got ${formatDeviceId(got)}. ` +
+    'Another machine answers in the place of the server, or the server was set up anew. If you know that it was, ' +
+    'run "filesync-client forget" with its name, and pair again.')
+}

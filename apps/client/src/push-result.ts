@@ -1,0 +1,101 @@
+import { ERRORS } from '@filesync/protocol'
+import type { FileSyncError, Problem } from '@filesync/protocol'
+import { formatDuration, formatSize, printable } from '@filesync/program'
+import type { Pushed } from './push-session.ts'
+
+/** The last line of `push --json`; scripts rely on its fields. */
+export interface PushResult {
+  readonly result: 'ok' | 'problems' | 'halted' | 'failed'
+  readonly filesSent: number
+  readonly filesDeleted: number
+  readonly filesRenamed: number
+  readonly filesTotal: number
+  readonly bytesTotal: number
+  /** What crossed the socket. */
+  readonly bytesSent: number
+  readonly bytesReceived: number
+  readonly durationMs: number
+  /** ISO 8601; null where the run failed. */
+  readonly nextSyncAt: string | null
+  readonly problems: readonly Problem[]
+  /** How many problems there are in all; `problems` holds the first. */
+  readonly problemCount: number
+  /** Why the run failed or halted. */
+  readonly code?: string
+  readonly message?: string
+}
+
+/** What a run cost, whatever became of it. */
+export interface RunCost {
+  readonly bytesSent: number
+  readonly bytesReceived: number
+  readonly durationMs: number
+}
+
+/** What a session that came to its end means for the person or script that asked for it. */
+export function pushResult (pushed: Pushed, cost: RunCost, nextSyncAt: string): PushResult {
+  const { tree, next } = pushed
+  // A file that is held back is a problem of the scan, and of the server that asked for it.
+  const told = new Set(tree.problems.map(({ path, code }) => `${code} ${path}`))
+  const more = next.problems.filter(({ path, code }) => !told.has(`${code} ${path}`))
+  const problemCount = tree.problemCount + next.problemCount - (next.problems.length - more.length)
+  return {
+    result: next.result === 'HALTED' ? 'halted' : problemCount > 0 ? 'problems' : 'ok',
+    filesSent: next.stored.files,
+    filesDeleted: next.stored.deleted,
+    filesRenamed: next.stored.renamed,
+    filesTotal: tree.files,
+    bytesTotal: tree.bytes,
+    ...cost,
+    nextSyncAt,
+    problems: [...tree.problems, ...more],
+    problemCount,
+    ...(next.message !== undefined && { code: 'HALTED', message: next.message }),
+  }
+}
+
+/** As {@link pushResult}, for a run that an error ended. */
+export function failedResult (error: FileSyncError, cost: RunCost): PushResult {
+  return {
+    result: error.code === 'HALTED' ? 'halted' : 'failed',
+    filesSent: 0,
+    filesDeleted: 0,
+    filesRenamed: 0,
+    filesTotal: 0,
+    bytesTotal: 0,
+    ...cost,
+    nextSyncAt: null,
+    problems: [],
+    problemCount: 0,
+    code: error.code,
+    message: error.message,
+  }
+}
+
+/** The exit code of a run that came to its end. */
+export function exitCodeOf (result: PushResult): number {
+  if (result.result === 'ok') return 0
+  return result.result === 'problems' ? 5 : ERRORS.HALTED.exitCode
+}
+
+/** How many problems are listed to a person; the rest is counted. */
+const SHOWN_PROBLEMS = 20
+
+/** The same for a person, over several lines. */
+export function describeResult (result: PushResult): string {
+  const lines = result.problems.slice(0, SHOWN_PROBLEMS).map(({ path, message }) => `  ${printable(path)}: ${printable(message)}`)
+  const more = result.problemCount - lines.length
+  if (more > 0) lines.push(`  and ${more} more`)
+  if (lines.length > 0) lines.unshift(`${result.problemCount} ${result.problemCount === 1 ? 'entry was' : 'entries were'} not stored:`)
+  if (result.result === 'halted') lines.unshift(printable(result.message ?? ERRORS.HALTED.meaning))
+  return [...lines, headline(result)].join('\n')
+}
+
+function headline (result: PushResult): string {
+  const parts = [`${result.filesSent} sent`]
+  if (result.filesRenamed > 0) parts.push(`${result.filesRenamed} renamed`)
+  if (result.filesDeleted > 0) parts.push(`${result.filesDeleted} moved to versions`)
+  const state = result.result === 'ok' ? 'Everything is stored' : result.result === 'problems' ? 'Finished with problems' : 'Halted'
+  return `${state}: ${result.filesTotal} files, ${formatSize(result.bytesTotal)} (${parts.join(', ')}; ` +
+    `${formatSize(result.bytesSent)} over the network in ${formatDuration(result.durationMs)}).`
+}

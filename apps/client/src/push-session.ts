@@ -1,0 +1,75 @@
+import { encodeParts, FEATURES, fitProblems, LIMITS, ListingAnswers } from '@filesync/protocol'
+import type { Clock, Connection, NextSync, Problem, RelativePath, ServerStatusReady, Tasks, Tree } from '@filesync/protocol'
+import { sendFiles } from '@filesync/transfer'
+import type { Compression, FileSource, TransferProgress } from '@filesync/transfer'
+import { greetServer } from './greet.ts'
+import { settledSource } from './settled-source.ts'
+
+/** What the client has to say about its tree. */
+export interface PushableTree extends Tree {
+  /** False when a directory could not be read. */
+  readonly complete: boolean
+  readonly problems: readonly Problem[]
+  readonly problemCount: number
+  /** Whether a file is still being written; its content is held back. */
+  isUnsettled (path: RelativePath): boolean
+}
+
+export interface PushDependencies {
+  readonly scan: () => Promise<PushableTree>
+  readonly source: FileSource
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  readonly software: string
+  readonly limitBytesPerSecond: number | undefined
+  readonly compression: Compression
+  readonly onBusy: (position: number, estimateMs: number | undefined) => void
+  readonly onReady: (status: ServerStatusReady) => void
+  readonly onProgress: (progress: TransferProgress) => void
+}
+
+export interface Pushed {
+  readonly tree: PushableTree
+  readonly next: NextSync
+}
+
+/** One session from HELLO to NEXT_SYNC, as docs/protocol.md has it under "Session". */
+export async function pushSession (connection: Connection, deps: PushDependencies): Promise<Pushed> {
+  const { features } = await greetServer(connection, deps.software)
+  deps.onReady(await waitForTurn(connection, deps.onBusy))
+  const tree = await deps.scan()
+  await announceTree(connection, tree)
+  const answers = new ListingAnswers(tree)
+  const reply = await answerListings(connection, answers)
+  const next = reply.type === 'NEXT_SYNC' ? reply : await sendFiles({
+    connection, answers, firstPage: reply, source: settledSource(deps.source, path => tree.isUnsettled(path)), clock: deps.clock, signal: deps.signal, onProgress: deps.onProgress,
+    compression: features.has(FEATURES.ZSTD) ? deps.compression : 'never',
+    ...(deps.limitBytesPerSecond !== undefined && { limitBytesPerSecond: deps.limitBytesPerSecond }),
+  })
+  return { tree, next }
+}
+
+async function waitForTurn (connection: Connection, onBusy: PushDependencies['onBusy']): Promise<ServerStatusReady> {
+  for (;;) {
+    const status = await connection.receive(['SERVER_STATUS'])
+    if (status.status === 'READY') return status
+    onBusy(status.position, status.estimateMs)
+  }
+}
+
+async function announceTree (connection: Connection, tree: PushableTree): Promise<void> {
+  const { rootDigest, files, directories, bytes, complete, problemCount } = tree
+  const problems = fitProblems(tree.problems)
+  await connection.send({ type: 'CLIENT_FILES_INFO', rootDigest, files, directories, bytes, complete, problems, problemCount })
+}
+
+/** Sends the listings that the server asks for, until it has what it needs to know. */
+async function answerListings (connection: Connection, answers: ListingAnswers): Promise<Tasks | NextSync> {
+  for (;;) {
+    const message = await connection.receive(['LISTINGS_WANTED', 'TASKS', 'NEXT_SYNC'])
+    if (message.type !== 'LISTINGS_WANTED') return message
+    for (const payload of encodeParts(answers.answer(message.directories), LIMITS.rawFrameBytes)) {
+      await connection.sendRaw('LISTINGS', [payload])
+    }
+  }
+}

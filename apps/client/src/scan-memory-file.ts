@@ -1,0 +1,45 @@
+import { open, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { FileSyncError } from '@filesync/protocol'
+import type { ScanMemory } from '@filesync/scanner'
+
+/** What the client remembers of the directories that it pushed, by path. */
+type Memories = Readonly<Record<string, ScanMemory>>
+
+const FILE_NAME = 'sources.json'
+
+/** What was last known of a directory, so that an unmounted disk is not taken for a directory whose files were deleted. */
+export async function recallScan (stateDir: string, root: string): Promise<ScanMemory | undefined> {
+  return (await load(stateDir))[root]
+}
+
+/** Keeps what is known of a directory now. */
+export async function rememberScan (stateDir: string, root: string, memory: ScanMemory): Promise<void> {
+  const text = JSON.stringify({ ...await load(stateDir), [root]: memory })
+  const path = join(stateDir, FILE_NAME)
+  const fresh = `${path}.new`
+  const file = await open(fresh, 'w', 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(fresh, path)
+}
+
+async function load (stateDir: string): Promise<Memories> {
+  const path = join(stateDir, FILE_NAME)
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {}
+    throw error
+  }
+  try {
+    return JSON.parse(text) as Memories
+  } catch (cause) {
+    throw new FileSyncError('STATE_INVALID', `${path} is damaged. Remove it; the next run accepts the directory as it is then.`, { cause })
+  }
+}

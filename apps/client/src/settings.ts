@@ -1,0 +1,150 @@
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { FileSyncError } from '@filesync/protocol'
+import { parseDuration, parseSize } from '@filesync/program'
+import { canPrompt, checkStateDir, defaultStateDir, prompt, setting } from '@filesync/program/node'
+import type { Terminal } from '@filesync/program/node'
+import type { Compression } from '@filesync/transfer'
+import type { Command } from 'commander'
+
+/** What every command of the client takes, as the command line gives it. */
+export interface CommonFlags {
+  readonly stateDir?: string
+  readonly profile?: string
+  readonly json?: boolean
+  readonly quiet?: boolean
+}
+
+/** What every command takes that speaks to a server. */
+export interface ServerFlags extends CommonFlags {
+  readonly server?: HostPort
+  readonly interface?: readonly string[]
+}
+
+/** What the commands take that push a directory. */
+export interface PushFlags extends ServerFlags {
+  readonly directory?: string
+  readonly ignoreFile?: string
+  readonly defaultIgnores: boolean
+  readonly limit?: number
+  readonly compress: Compression
+  readonly settle: number
+  readonly acceptSource?: boolean
+}
+
+export interface HostPort {
+  readonly host: string
+  readonly port: number
+}
+
+/** What pushing runs with, complete and checked. */
+export interface PushSettings {
+  readonly root: string
+  readonly stateDir: string
+  readonly server: HostPort | undefined
+  readonly interfaces: readonly string[] | undefined
+  readonly ignoreFile: string | undefined
+  readonly builtInIgnores: boolean
+  readonly limitBytesPerSecond: number | undefined
+  readonly compression: Compression
+  readonly settleMs: number
+  /** Whether the directory is taken as it is, even where it is empty or on another disk than last time. */
+  readonly acceptSource: boolean
+}
+
+const DEFAULT_SETTLE = '2s'
+
+/** Adds the settings that all commands share. */
+export function withCommonSettings (command: Command): Command {
+  return command
+    .addOption(setting('--state-dir <dir>', 'where keys, pins and records are kept'))
+    .addOption(setting('--profile <name>', 'a state of its own, for several clients of one user', parseProfile))
+    .addOption(setting('--config <file>', 'a file with settings, one "name: value" a line'))
+    .addOption(setting('--json', 'print data as JSON'))
+    .addOption(setting('--quiet', 'print nothing but errors'))
+}
+
+/** Adds the settings of the commands that speak to a server. */
+export function withServerSettings (command: Command): Command {
+  return withCommonSettings(command)
+    .addOption(setting('--server <host:port>', 'where the server is, instead of looking for it', parseHostPort))
+    .addOption(setting<string[]>('--interface <name>', 'look for the server on this network interface only; may be given more than once', collect))
+}
+
+/** Adds the settings of the commands that push. */
+export function withPushSettings (command: Command): Command {
+  return withServerSettings(command)
+    .addOption(setting('--directory <dir>', 'the directory to push, where it does not stand as an argument'))
+    .addOption(setting('--ignore-file <file>', 'a file with more rules of what to leave out, in the syntax of .gitignore'))
+    .addOption(setting('--no-default-ignores', 'push temporary files of common programs too'))
+    .addOption(setting('--limit <rate>', 'bytes a second at most, such as 20M or 500k', parseSize))
+    .addOption(setting('--compress <when>', 'auto: where the network is the limit and the content shrinks').choices(['auto', 'always', 'never']).default('auto'))
+    .addOption(setting('--accept-source', 'push although the directory is empty, or on another disk, unlike last time'))
+    .addOption(setting('--settle <duration>', 'how long a file has to be quiet before it is taken', parseDuration).default(parseDuration(DEFAULT_SETTLE), DEFAULT_SETTLE))
+}
+
+/** The name that the client wishes for itself when it is paired. */
+export function withId (command: Command): Command {
+  return command.addOption(setting('--id <id>', 'the name of this client in the archive (default: the name of this machine)'))
+}
+
+/** The name a client has unless told. */
+export function defaultId (): string {
+  return hostname()
+}
+
+/** The state directory of a command. */
+export function stateDirOf (flags: CommonFlags, terminal: Terminal): string {
+  if (flags.stateDir !== undefined) return resolve(flags.stateDir)
+  const base = defaultStateDir('client', terminal.env)
+  return resolve(flags.profile === undefined ? base : `${base}-${flags.profile}`)
+}
+
+/** Fills in what was not given: asks for it in a terminal. Throws USAGE. */
+export async function completePushSettings (directory: string | undefined, flags: PushFlags, terminal: Terminal): Promise<PushSettings> {
+  const asking = canPrompt(terminal) && flags.quiet !== true && flags.json !== true
+  const given = directory ?? flags.directory ?? (asking ? await prompt(terminal, 'Directory to push:', parseText) : undefined)
+  if (given === undefined) throw new FileSyncError('USAGE', 'Say which directory to push, such as: filesync-client push /home/me/photos')
+  const root = resolve(given)
+  const stateDir = stateDirOf(flags, terminal)
+  await checkStateDir(stateDir, root, 'the directory to push,')
+  return {
+    root,
+    stateDir,
+    server: flags.server,
+    interfaces: flags.interface,
+    ignoreFile: flags.ignoreFile === undefined ? undefined : resolve(flags.ignoreFile),
+    builtInIgnores: flags.defaultIgnores,
+    limitBytesPerSecond: flags.limit,
+    compression: flags.compress,
+    settleMs: flags.settle,
+    acceptSource: flags.acceptSource === true,
+  }
+}
+
+/** `HOST:PORT`, with an IPv6 address in brackets. Throws USAGE. */
+export function parseHostPort (text: string): HostPort {
+  const match = /^(?:\[([0-9a-fA-F:.%\w-]+)\]|([^:[\]\s/]+)):(\d{1,5})$/u.exec(text.trim())
+  const port = Number(match?.[3])
+  const host = match?.[1] ?? match?.[2]
+  if (host === undefined || !(port >= 1 && port <= 65_535)) {
+    throw new FileSyncError('USAGE', `"${text}" is not HOST:PORT. Write for example nas.local:4242, 192.168.1.5:4242 or [fe80::1%eth0]:4242.`)
+  }
+  return { host, port }
+}
+
+function parseProfile (text: string): string {
+  if (!/^[A-Za-z0-9._-]{1,64}$/u.test(text) || text.startsWith('.')) {
+    throw new FileSyncError('USAGE', 'The name of a profile has letters, digits, dots, hyphens and underscores.')
+  }
+  return text
+}
+
+function parseText (text: string): string {
+  if (text === '') throw new FileSyncError('USAGE', 'Please type a directory.')
+  return text
+}
+
+function collect (text: string, previous: string[] | undefined): string[] {
+  return [...previous ?? [], text]
+}

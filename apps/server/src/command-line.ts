@@ -1,0 +1,55 @@
+import { parseDuration } from '@filesync/program'
+import { createProgram, setting } from '@filesync/program/node'
+import type { Command } from 'commander'
+import { createToken, listPeers, listTokens, pair, revoke, revokeToken, showId, trust } from './commands/admit.ts'
+import type { PairFlags, TokenFlags } from './commands/admit.ts'
+import { start } from './commands/start.ts'
+import type { CommandContext } from './commands/start.ts'
+import { showStatus } from './commands/status.ts'
+import { parseInteger, withCommonSettings, withStartSettings } from './settings.ts'
+import type { CommonFlags, StartFlags } from './settings.ts'
+import { VERSION } from './software.ts'
+
+const MAX_USES = 100_000
+
+/** The command line of the server: which command takes what, and what it runs. */
+export function createServerProgram (context: CommandContext): Command {
+  const program = createProgram({
+    name: 'filesync-server',
+    version: VERSION,
+    description: 'Keeps the archive that FileSync clients on the local network push their files to.',
+  })
+  withStartSettings(program.command('start', { isDefault: true })).description('serve until stopped')
+    .action(async (flags: StartFlags) => { await start(flags, context) })
+  withCommonSettings(program.command('status')).description('what the running server is doing')
+    .action(async (flags: CommonFlags) => { await showStatus(flags, context) })
+  withCommonSettings(program.command('id')).description('print the full id of this server')
+    .action(async (flags: CommonFlags) => { await showId(flags, context) })
+  addAdmission(program, context)
+  addTokens(program.command('token').description('make, list and revoke enrolment tokens'), context)
+  return program
+}
+
+function addAdmission (program: Command, context: CommandContext): void {
+  withCommonSettings(program.command('pair')).description('show a one-time code for one client')
+    .addOption(setting('--ttl <duration>', 'how long the code works', parseDuration).default(parseDuration('10m'), '10m'))
+    .action(async (flags: PairFlags) => { await pair(flags, context) })
+  withCommonSettings(program.command('peers')).description('list the clients')
+    .action(async (flags: CommonFlags) => { await listPeers(flags, context) })
+  withCommonSettings(program.command('revoke <client>')).description('trust a client no more, by its name or full id')
+    .action(async (client: string, flags: CommonFlags) => { await revoke(client, flags, context) })
+  withCommonSettings(program.command('trust <full-id>')).description('trust a client by the id that "filesync-client id" prints there')
+    .requiredOption('--name <name>', 'what to call it; the name of its folder in the archive')
+    .action(async (id: string, flags: CommonFlags & { name: string }) => { await trust(id, flags, context) })
+}
+
+function addTokens (token: Command, context: CommandContext): void {
+  withCommonSettings(token.command('create')).description('print a token that lets clients pair without a code')
+    .addOption(setting('--uses <n>', 'how many clients it admits', text => parseInteger(text, [1, MAX_USES])).default(1))
+    .addOption(setting('--expires <duration>', 'how long it works', parseDuration).default(parseDuration('24h'), '24h'))
+    .action(async (flags: TokenFlags) => { await createToken(flags, context) })
+  withCommonSettings(token.command('list')).description('list the tokens and how often each was used')
+    .action(async (flags: CommonFlags) => { await listTokens(flags, context) })
+  withCommonSettings(token.command('revoke <id>')).description('make a token worthless')
+    .action(async (id: string, flags: CommonFlags) => { await revokeToken(id, flags, context) })
+}

@@ -1,0 +1,38 @@
+import { createEventLog } from '@filesync/program'
+import { checkStateDir } from '@filesync/program/node'
+import type { Terminal } from '@filesync/program/node'
+import { startServer } from '../server.ts'
+import { completeSettings } from '../settings.ts'
+import type { StartFlags } from '../settings.ts'
+
+/** Where a command runs. */
+export interface CommandContext {
+  readonly terminal: Terminal
+  readonly signal: AbortSignal
+}
+
+/** `filesync-server start`: serves until it is stopped. */
+export async function start (flags: StartFlags, { terminal, signal }: CommandContext): Promise<void> {
+  const settings = await completeSettings(flags, terminal)
+  await checkStateDir(settings.stateDir, settings.archiveRoot, 'the archive')
+  const write = (line: string): void => { if (!settings.quiet || settings.jsonLogs) terminal.stdout.write(line) }
+  const log = createEventLog({ write, json: settings.jsonLogs, now: () => new Date().toISOString() })
+  const server = await startServer(settings, log)
+  try {
+    log(
+      { event: 'listening', port: server.port, discovery: server.discovery, id: server.id },
+      `"${settings.name}" is ready on port ${server.port}${server.discovery ? '' : ', not discoverable'}; the archive is ${settings.archiveRoot}`,
+    )
+    if (settings.discovery && !server.discovery) {
+      log({ event: 'not-discoverable' }, 'no network interface can be used for discovery; clients need --server HOST:PORT until one can')
+    }
+    await untilAborted(signal)
+  } finally {
+    await server.close()
+  }
+}
+
+async function untilAborted (signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise<void>(resolve => { signal.addEventListener('abort', () => { resolve() }, { once: true }) })
+}

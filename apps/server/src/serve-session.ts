@@ -1,0 +1,120 @@
+import type { Area, Sync, SyncOutcome } from '@filesync/archive'
+import { asFileSyncError, equalDigests, FEATURES, fitProblems } from '@filesync/protocol'
+import type { ClientFilesInfo, Clock, Connection, HashBytes, NextSync, Policy } from '@filesync/protocol'
+import { receiveFiles } from '@filesync/transfer'
+import type { Decompress, ReceivedFiles } from '@filesync/transfer'
+import { greetClient } from './greet.ts'
+import { receiveListings } from './receive-listings.ts'
+import type { SessionQueue } from './session-queue.ts'
+
+/** The client at the other end, as the server knows it; nothing of this comes from a message. */
+export interface Peer {
+  readonly identity: string
+  readonly area: string
+}
+
+export interface ServeDependencies {
+  readonly queue: SessionQueue
+  readonly openArea: (name: string) => Promise<Area>
+  readonly hash: HashBytes
+  readonly decompress: Decompress
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  readonly software: string
+  readonly serverName: string
+  readonly policy: Policy
+  readonly newSessionName: () => string
+  readonly nextSyncInMs: () => number
+}
+
+/** One session from HELLO to NEXT_SYNC, as docs/protocol.md has it under "Session". */
+export async function serveSession (connection: Connection, peer: Peer, deps: ServeDependencies): Promise<NextSync> {
+  const { features } = await greetClient(connection, deps.software)
+  const leave = await deps.queue.enter({
+    identity: peer.identity,
+    signal: connection.signal,
+    onPosition: (position, estimateMs) => { void tellPosition(connection, position, estimateMs) },
+    onReplaced: error => { void connection.close(error) },
+  })
+  try {
+    await connection.send({
+      type: 'SERVER_STATUS', status: 'READY', session: deps.newSessionName(), serverName: deps.serverName, area: peer.area, policy: deps.policy,
+    })
+    return await receiveTree(connection, await deps.openArea(peer.area), { ...deps, features })
+  } finally {
+    leave()
+  }
+}
+
+/** What the two ends agreed on is known only in the session. */
+interface SessionDependencies extends ServeDependencies {
+  readonly features: ReadonlySet<string>
+}
+
+async function tellPosition (connection: Connection, position: number, estimateMs: number | undefined): Promise<void> {
+  try {
+    await connection.send({ type: 'SERVER_STATUS', status: 'BUSY', position, ...(estimateMs !== undefined && { estimateMs }) })
+  } catch (error) {
+    // The connection is over; whoever waits for its turn learns that from its signal.
+    connection.destroy(asFileSyncError(error, 'PEER_GONE'))
+  }
+}
+
+async function receiveTree (connection: Connection, area: Area, deps: SessionDependencies): Promise<NextSync> {
+  const info = await connection.receive(['CLIENT_FILES_INFO'])
+  const sync = await area.beginSync()
+  try {
+    const received = equalDigests(info.rootDigest, sync.rootDigest) ? NOTHING_RECEIVED : await receiveChanges(connection, { info, sync, deps })
+    const next = summarise(await sync.finish(), received, deps.nextSyncInMs())
+    await connection.send(next)
+    return next
+  } catch (error) {
+    await sync.abandon()
+    // The brake is no fault of the session: the client is told when to come again, like after any other.
+    const known = asFileSyncError(error)
+    if (known.code !== 'HALTED') throw error
+    const next = haltedSync(known.message, deps.nextSyncInMs())
+    await connection.send(next)
+    return next
+  }
+}
+
+async function receiveChanges (
+  connection: Connection, { info, sync, deps }: { info: ClientFilesInfo, sync: Sync, deps: SessionDependencies },
+): Promise<ReceivedFiles> {
+  await receiveListings({ connection, rootDigest: info.rootDigest, hash: deps.hash, compare: listing => sync.compare(listing) })
+  const plan = sync.plan({ complete: info.complete, resume: deps.features.has(FEATURES.RESUME) })
+  sync.onStored = stored => { void connection.send({ type: 'STORED', ...stored }).catch(() => { /* the receiver notices */ }) }
+  return await receiveFiles({
+    connection,
+    tasks: plan.tasks,
+    staging: sync,
+    describe: task => sync.describe(task),
+    clock: deps.clock,
+    signal: deps.signal,
+    ...(deps.features.has(FEATURES.ZSTD) && { decompress: deps.decompress }),
+  })
+}
+
+const NOTHING_RECEIVED: ReceivedFiles = { files: 0, bytes: 0, problems: [], problemCount: 0 }
+
+function summarise (outcome: SyncOutcome, received: ReceivedFiles, inMs: number): NextSync {
+  // What could not be staged stands in both accounts.
+  const told = new Set(received.problems.map(({ path, code }) => `${code} ${path}`))
+  const more = outcome.problems.filter(({ path, code }) => !told.has(`${code} ${path}`))
+  const problemCount = received.problemCount + more.length
+  const { files, bytes, deleted, renamed } = outcome
+  return {
+    type: 'NEXT_SYNC',
+    inMs,
+    result: problemCount > 0 ? 'PROBLEMS' : 'OK',
+    stored: { files, bytes, deleted, renamed },
+    problems: fitProblems([...received.problems, ...more]),
+    problemCount,
+  }
+}
+
+function haltedSync (message: string, inMs: number): NextSync {
+  const nothing = { files: 0, bytes: 0, deleted: 0, renamed: 0 }
+  return { type: 'NEXT_SYNC', inMs, result: 'HALTED', stored: nothing, problems: [], problemCount: 0, message }
+}

@@ -1,0 +1,191 @@
+import { randomBytes } from 'node:crypto'
+import type { Archive } from '@filesync/archive'
+import { openArchive } from '@filesync/archive/node'
+import { announceServer } from '@filesync/discovery/node'
+import type { Announcer } from '@filesync/discovery/node'
+import { formatDeviceId, idPrefix, PairingDesk } from '@filesync/identity'
+import type { Peer, PeerBook } from '@filesync/identity'
+import { listenTls, loadOrCreateIdentity, nodeCrypto, openAuditLog, openPeers, openTokens } from '@filesync/identity/node'
+import type { Channel, Identity, Listener } from '@filesync/identity/node'
+import type { EventLog } from '@filesync/program'
+import { serveControl } from '@filesync/program/node'
+import type { ControlServer } from '@filesync/program/node'
+import { asFileSyncError, LIMITS } from '@filesync/protocol'
+import { hashBytes, systemClock } from '@filesync/protocol/node'
+import { zstdDecompress } from '@filesync/transfer/node'
+import { controlRoutes } from './control-routes.ts'
+import { nextSyncInMs } from './schedule.ts'
+import { serveSession } from './serve-session.ts'
+import type { ServeDependencies } from './serve-session.ts'
+import { SessionQueue } from './session-queue.ts'
+import type { ServerSettings } from './settings.ts'
+import { SOFTWARE } from './software.ts'
+
+/** How many clients may wait; each holds one idle connection. */
+const MAX_WAITING = 1000
+const SESSION_NAME_BYTES = 6
+
+/** A server that is up. */
+export interface RunningServer {
+  readonly port: number
+  readonly id: string
+  readonly discovery: boolean
+  /** Tells the clients, commits what is under way, and resolves when everything is closed. */
+  close (): Promise<void>
+}
+
+/** Puts a server together and starts it. Throws what keeps it from running: STATE_IN_USE, PORT_UNAVAILABLE and the like. */
+export async function startServer (settings: ServerSettings, log: EventLog): Promise<RunningServer> {
+  const server = new Server(settings, log)
+  try {
+    await server.start()
+    return server
+  } catch (error) {
+    await server.close()
+    throw error
+  }
+}
+
+class Server implements RunningServer {
+  readonly #settings: ServerSettings
+  readonly #log: EventLog
+  readonly #stop = new AbortController()
+  readonly #queue: SessionQueue
+  /** Closed in the reverse order of their opening. */
+  readonly #open: { close (): Promise<void> }[] = []
+  #listener: Listener | undefined
+  #announcer: Announcer | undefined
+  #identity: Identity | undefined
+
+  constructor (settings: ServerSettings, log: EventLog) {
+    this.#settings = settings
+    this.#log = log
+    this.#queue = new SessionQueue({ maxActive: settings.maxSessions, maxWaiting: MAX_WAITING, clock: systemClock })
+  }
+
+  get port (): number {
+    return this.#listener?.port ?? 0
+  }
+
+  get id (): string {
+    return this.#identity === undefined ? '' : formatDeviceId(this.#identity.id)
+  }
+
+  get discovery (): boolean {
+    return this.#announcer?.listening === true
+  }
+
+  async start (): Promise<void> {
+    const { stateDir, archiveRoot, keepMs, mode } = this.#settings
+    const clock = systemClock
+    const signal = this.#stop.signal
+    const identity = await loadOrCreateIdentity(stateDir)
+    this.#identity = identity
+    const peers = await openPeers(stateDir, clock)
+    const desk = new PairingDesk({
+      serverId: identity.id,
+      serverName: this.#settings.name,
+      peers,
+      tokens: await openTokens(stateDir, clock),
+      audit: await openAuditLog(stateDir, clock),
+      crypto: nodeCrypto,
+      clock,
+      takenAreas: async () => await archive.areas(),
+    })
+    const archive = this.#keep(await openArchive({ root: archiveRoot, keepMs, mode, clock, signal }))
+    this.#keep(await this.#openControl(desk, peers))
+    this.#listener = this.#keep(await this.#listen({ identity, peers, desk, archive }))
+    if (this.#settings.discovery) this.#announcer = this.#keep(await this.#announce(identity, desk))
+  }
+
+  async close (): Promise<void> {
+    for (let part = this.#open.pop(); part !== undefined; part = this.#open.pop()) await part.close()
+    this.#stop.abort()
+  }
+
+  #keep <T extends { close (): Promise<void> }>(part: T): T {
+    this.#open.push(part)
+    return part
+  }
+
+  async #openControl (desk: PairingDesk, peers: PeerBook): Promise<ControlServer> {
+    return await serveControl(this.#settings.stateDir, controlRoutes({
+      desk,
+      peers,
+      queue: this.#queue,
+      endSessions: async (peer, error) => { await this.#listener?.endSessions(peer, error) },
+      describe: () => ({ id: this.id, name: this.#settings.name, port: this.port, discovery: this.discovery, archive: this.#settings.archiveRoot }),
+    }))
+  }
+
+  async #listen ({ identity, peers, desk, archive }: { identity: Identity, peers: PeerBook, desk: PairingDesk, archive: Archive }): Promise<Listener> {
+    const deps = this.#sessionDependencies(archive)
+    return await listenTls({
+      identity,
+      port: this.#settings.port,
+      bind: this.#settings.bind,
+      clock: systemClock,
+      signal: this.#stop.signal,
+      peers,
+      onSync: async (channel, peer) => {
+        await peers.noteSeen(peer.id, channel.remoteAddress)
+        await this.#serve(channel, peer, deps)
+      },
+      onPair: async channel => {
+        const peer = await desk.receive(channel)
+        this.#log({ event: 'paired', area: peer.area, id: formatDeviceId(peer.id), address: channel.remoteAddress }, `paired with ${peer.area} at ${channel.remoteAddress}`)
+      },
+      onRefused: ({ remoteAddress, error }) => {
+        this.#log({ event: 'refused', address: remoteAddress, code: error.code }, `refused ${remoteAddress}: ${error.message}`)
+      },
+    })
+  }
+
+  #sessionDependencies (archive: Archive): ServeDependencies {
+    const { intervalMs, mode, name } = this.#settings
+    return {
+      queue: this.#queue,
+      openArea: async area => await archive.area(area),
+      hash: hashBytes,
+      decompress: zstdDecompress,
+      clock: systemClock,
+      signal: this.#stop.signal,
+      software: SOFTWARE,
+      serverName: name,
+      policy: { mode, maxFileBytes: LIMITS.fileBytes },
+      newSessionName: () => randomBytes(SESSION_NAME_BYTES).toString('hex'),
+      nextSyncInMs: () => nextSyncInMs(intervalMs, Math.random()),
+    }
+  }
+
+  async #serve ({ connection, remoteAddress }: Channel, peer: Peer, deps: ServeDependencies): Promise<void> {
+    const { area } = peer
+    const startedMs = systemClock.monotonicMs()
+    try {
+      const { stored, result, problemCount } = await serveSession(connection, { identity: peer.id, area }, deps)
+      const durationMs = Math.round(systemClock.monotonicMs() - startedMs)
+      this.#log(
+        { event: 'synced', area, address: remoteAddress, result, ...stored, problems: problemCount, durationMs },
+        `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${stored.files} files sent, ${stored.renamed} renamed, ${stored.deleted} moved to versions, ${problemCount} problems`,
+      )
+    } catch (error) {
+      const { code, message } = asFileSyncError(error)
+      this.#log({ event: 'session-failed', area, address: remoteAddress, code, message }, `${area}: the session ended early: ${message}`)
+      throw error
+    }
+  }
+
+  async #announce (identity: Identity, desk: PairingDesk): Promise<Announcer> {
+    const { interfaces, bind } = this.#settings
+    return await announceServer({
+      tlsPort: this.port,
+      idPrefix: idPrefix(identity.id),
+      isPairing: () => desk.isOpen,
+      clock: systemClock,
+      signal: this.#stop.signal,
+      onProblem: error => { this.#log({ event: 'discovery-problem', message: error.message }, error.message) },
+      ...(interfaces !== undefined && { interfaces }),
+      ...(bind !== undefined && { bind }),
+    })
+  }
+}

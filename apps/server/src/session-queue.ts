@@ -1,0 +1,143 @@
+import { FileSyncError } from '@filesync/protocol'
+import type { Clock } from '@filesync/protocol'
+
+/** Somebody who wants the server's attention. */
+export interface Arrival {
+  /** The proven identity. Each has one place at most. */
+  readonly identity: string
+  /** Aborted when the peer is gone; its place is given up then. */
+  readonly signal: AbortSignal
+  /** Told at first, and whenever it changes; 1 is next. */
+  readonly onPosition: (position: number, estimateMs: number | undefined) => void
+  /** Told when the same identity arrives anew; this arrival has to leave. */
+  readonly onReplaced: (error: FileSyncError) => void
+}
+
+export interface SessionQueueInit {
+  /** How many are served at once. */
+  readonly maxActive: number
+  /** How many may wait; beyond, an arrival is turned away with SERVER_BUSY. */
+  readonly maxWaiting: number
+  readonly clock: Clock
+}
+
+interface Waiting {
+  readonly arrival: Arrival
+  readonly admit: () => void
+  readonly refuse: (error: unknown) => void
+  told: number
+}
+
+/** How many past sessions the estimate is made of. */
+const REMEMBERED_SESSIONS = 16
+
+/**
+ * First come, first served. A place belongs to an identity: who comes back after a lost connection keeps it, and the
+ * older arrival is told to leave.
+ */
+export class SessionQueue {
+  readonly #init: SessionQueueInit
+  readonly #active = new Map<string, { readonly arrival: Arrival, readonly sinceMs: number }>()
+  #waiting: Waiting[] = []
+  readonly #durationsMs: number[] = []
+
+  constructor (init: SessionQueueInit) {
+    this.#init = init
+  }
+
+  get activeCount (): number {
+    return this.#active.size
+  }
+
+  get waitingCount (): number {
+    return this.#waiting.length
+  }
+
+  /** Identities in the order they are served, those being served first. */
+  get identities (): string[] {
+    return [...this.#active.keys(), ...this.#waiting.map(({ arrival }) => arrival.identity)]
+  }
+
+  /**
+   * Waits for its turn, and resolves with the function that gives the place up. Rejects with the signal's reason, with
+   * SESSION_REPLACED, or with SERVER_BUSY.
+   */
+  async enter (arrival: Arrival): Promise<() => void> {
+    arrival.signal.throwIfAborted()
+    await new Promise<void>((admit, refuse) => {
+      this.#place({ arrival, admit, refuse, told: 0 })
+      arrival.signal.addEventListener('abort', () => { this.#withdraw(arrival) }, { once: true })
+      this.#advance()
+    })
+    let left = false
+    return () => {
+      if (left) return
+      left = true
+      this.#leave(arrival)
+    }
+  }
+
+  #place (newcomer: Waiting): void {
+    const { identity } = newcomer.arrival
+    const replaced = new FileSyncError('SESSION_REPLACED', 'This client connected anew; the older connection ends.')
+    const at = this.#waiting.findIndex(({ arrival }) => arrival.identity === identity)
+    if (at >= 0) {
+      const [older] = this.#waiting.splice(at, 1, newcomer)
+      older?.arrival.onReplaced(replaced)
+      older?.refuse(replaced)
+      return
+    }
+    const active = this.#active.get(identity)
+    if (active !== undefined) {
+      // It was its turn already, so it stays so as soon as the older session has let go.
+      this.#waiting.unshift(newcomer)
+      active.arrival.onReplaced(replaced)
+      return
+    }
+    if (this.#waiting.length >= this.#init.maxWaiting) {
+      newcomer.refuse(new FileSyncError('SERVER_BUSY', 'Too many clients are waiting for this server. Try again later.'))
+      return
+    }
+    this.#waiting.push(newcomer)
+  }
+
+  #withdraw (arrival: Arrival): void {
+    const at = this.#waiting.findIndex(waiting => waiting.arrival === arrival)
+    if (at < 0) return
+    const [gone] = this.#waiting.splice(at, 1)
+    gone?.refuse(arrival.signal.reason)
+    this.#advance()
+  }
+
+  #leave (arrival: Arrival): void {
+    const active = this.#active.get(arrival.identity)
+    if (active?.arrival !== arrival) return
+    this.#active.delete(arrival.identity)
+    this.#durationsMs.push(this.#init.clock.monotonicMs() - active.sinceMs)
+    if (this.#durationsMs.length > REMEMBERED_SESSIONS) this.#durationsMs.shift()
+    this.#advance()
+  }
+
+  #advance (): void {
+    while (this.#active.size < this.#init.maxActive) {
+      // An identity whose older session is still letting go has to wait for that, but holds up nobody else.
+      const at = this.#waiting.findIndex(({ arrival }) => !this.#active.has(arrival.identity))
+      if (at < 0) break
+      const [next] = this.#waiting.splice(at, 1)
+      if (next === undefined) break
+      this.#active.set(next.arrival.identity, { arrival: next.arrival, sinceMs: this.#init.clock.monotonicMs() })
+      next.admit()
+    }
+    for (const [index, waiting] of this.#waiting.entries()) {
+      if (waiting.told === index + 1) continue
+      waiting.told = index + 1
+      waiting.arrival.onPosition(index + 1, this.#estimateMs(index + 1))
+    }
+  }
+
+  #estimateMs (position: number): number | undefined {
+    if (this.#durationsMs.length === 0) return undefined
+    const meanMs = this.#durationsMs.reduce((sum, durationMs) => sum + durationMs, 0) / this.#durationsMs.length
+    return Math.round(meanMs * Math.ceil(position / this.#init.maxActive))
+  }
+}

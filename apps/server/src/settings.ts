@@ -1,0 +1,133 @@
+import { homedir, hostname } from 'node:os'
+import { parse as parsePath, resolve } from 'node:path'
+import { FileSyncError } from '@filesync/protocol'
+import { parseDuration } from '@filesync/program'
+import { canPrompt, defaultStateDir, prompt, setting } from '@filesync/program/node'
+import type { Terminal } from '@filesync/program/node'
+import type { Command } from 'commander'
+
+/** What every command of the server takes, as the command line gives it. */
+export interface CommonFlags {
+  readonly stateDir?: string
+  readonly json?: boolean
+  readonly quiet?: boolean
+}
+
+/** What `start` takes, as the command line gives it. */
+export interface StartFlags extends CommonFlags {
+  readonly archive?: string
+  readonly port?: number
+  readonly interval?: number
+  readonly name?: string
+  readonly bind?: string
+  readonly interface?: readonly string[]
+  readonly discovery: boolean
+  readonly maxSessions: number
+  readonly keep: number
+  readonly mode: 'mirror' | 'archive'
+  readonly jsonLogs?: boolean
+}
+
+/** What a server runs with, complete and checked. */
+export interface ServerSettings {
+  readonly archiveRoot: string
+  /** 0: any free port. */
+  readonly port: number
+  readonly intervalMs: number
+  readonly name: string
+  readonly stateDir: string
+  readonly bind: string | undefined
+  readonly interfaces: readonly string[] | undefined
+  readonly discovery: boolean
+  readonly maxSessions: number
+  readonly keepMs: number
+  readonly mode: 'mirror' | 'archive'
+  readonly jsonLogs: boolean
+  readonly quiet: boolean
+}
+
+const DEFAULT_INTERVAL_SECONDS = 300
+const MAX_INTERVAL_SECONDS = 24 * 3600
+const DEFAULT_KEEP = '30d'
+
+/** Adds the settings that all commands share. */
+export function withCommonSettings (command: Command): Command {
+  return command
+    .addOption(setting('--state-dir <dir>', 'where keys, pins and records are kept'))
+    .addOption(setting('--config <file>', 'a file with settings, one "name: value" a line'))
+    .addOption(setting('--json', 'print data as JSON'))
+    .addOption(setting('--quiet', 'print nothing but errors'))
+}
+
+/** Adds the settings of `start`. */
+export function withStartSettings (command: Command): Command {
+  return withCommonSettings(command)
+    .addOption(setting('--archive <dir>', 'where the files of all clients are kept'))
+    .addOption(setting('--port <n>', 'TCP port; 0 is any free one', text => parseInteger(text, [0, 65_535])))
+    .addOption(setting('--interval <seconds>', 'how often clients come', text => parseInteger(text, [1, MAX_INTERVAL_SECONDS])))
+    .addOption(setting('--name <name>', 'what the server calls itself (default: the name of this machine)'))
+    .addOption(setting('--bind <address>', 'listen on this address only'))
+    .addOption(setting<string[]>('--interface <name>', 'announce on this network interface only; may be given more than once', collect))
+    .addOption(setting('--no-discovery', 'do not answer clients that look for a server'))
+    .addOption(setting('--max-sessions <n>', 'how many clients are served at once', text => parseInteger(text, [1, 64])).default(1))
+    .addOption(setting('--keep <duration>', 'how long replaced and deleted files are kept', parseDuration).default(parseDuration(DEFAULT_KEEP), DEFAULT_KEEP))
+    .addOption(setting('--mode <mode>', 'mirror: deleted files move to versions; archive: nothing ever leaves').choices(['mirror', 'archive']).default('mirror'))
+    .addOption(setting('--json-logs', 'log JSON objects, one a line'))
+}
+
+/** The state directory of a command. */
+export function stateDirOf (flags: CommonFlags, terminal: Terminal): string {
+  return resolve(flags.stateDir ?? defaultStateDir('server', terminal.env))
+}
+
+/** Fills in what was not given: asks for it in a terminal, otherwise takes the default. Throws USAGE. */
+export async function completeSettings (flags: StartFlags, terminal: Terminal): Promise<ServerSettings> {
+  const asking = canPrompt(terminal) && flags.quiet !== true
+  const archive = flags.archive ?? (asking ? await prompt(terminal, 'Directory for the archive:', parseText) : undefined)
+  if (archive === undefined) throw new FileSyncError('USAGE', 'Say where the archive is to be kept: --archive DIR.')
+  const port = flags.port ?? (asking ? await prompt(terminal, 'TCP port (Enter for any free one):', text => parseInteger(text === '' ? '0' : text, [0, 65_535])) : 0)
+  const interval = flags.interval ?? (asking
+    ? await prompt(terminal, `Seconds between two syncs (Enter for ${DEFAULT_INTERVAL_SECONDS}):`, text => parseInteger(text === '' ? String(DEFAULT_INTERVAL_SECONDS) : text, [1, MAX_INTERVAL_SECONDS]))
+    : DEFAULT_INTERVAL_SECONDS)
+  return {
+    archiveRoot: checkArchiveRoot(resolve(archive)),
+    port,
+    intervalMs: interval * 1000,
+    name: flags.name ?? hostname(),
+    stateDir: stateDirOf(flags, terminal),
+    bind: flags.bind,
+    interfaces: flags.interface,
+    discovery: flags.discovery,
+    maxSessions: flags.maxSessions,
+    keepMs: flags.keep,
+    mode: flags.mode,
+    jsonLogs: flags.jsonLogs === true,
+    quiet: flags.quiet === true,
+  }
+}
+
+// Clients create folders and files of any name right below the root, so it has to be a place of its own.
+function checkArchiveRoot (root: string): string {
+  if (root === parsePath(root).root || root === resolve(homedir())) {
+    throw new FileSyncError('USAGE', `The archive may not be ${root} itself, because clients create folders in it. Choose a directory of its own, such as ${resolve(root, 'archive')}.`)
+  }
+  return root
+}
+
+function parseText (text: string): string {
+  if (text === '') throw new FileSyncError('USAGE', 'Please type a value.')
+  return text
+}
+
+/** A whole number within bounds. Throws USAGE. */
+export function parseInteger (text: string, [least, most]: readonly [number, number]): number {
+  const value = Number(text)
+  if (!/^\d+$/u.test(text.trim()) || value < least || value > most) {
+    throw new FileSyncError('USAGE', `"${text}" is not a whole number from ${least} to ${most}.`)
+  }
+  return value
+}
+
+function collect (text: string, previous: string[] | undefined): string[] {
+  return [...previous ?? [], text]
+}

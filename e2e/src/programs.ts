@@ -1,0 +1,135 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcessByStdio } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { tmpdir } from 'node:os'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+
+export const SERVER_PROGRAM: string = fileURLToPath(new URL('../../apps/server/dist/main.js', import.meta.url))
+export const CLIENT_PROGRAM: string = fileURLToPath(new URL('../../apps/client/dist/main.js', import.meta.url))
+
+export interface Finished {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+type Child = ChildProcessByStdio<null, Readable, Readable>
+
+/** A directory of its own for one test, with the two programs to run in it. Everything stops and vanishes with `dispose`. */
+export class Stage {
+  readonly root: string
+  readonly #children = new Set<Child>()
+
+  private constructor (root: string) {
+    this.root = root
+  }
+
+  static async open (): Promise<Stage> {
+    return new Stage(await mkdtemp(join(tmpdir(), 'filesync-e2e-')))
+  }
+
+  path (...names: string[]): string {
+    return join(this.root, ...names)
+  }
+
+  /** Runs a program to its end. */
+  async run (program: string, args: readonly string[]): Promise<Finished> {
+    const child = this.#spawn(program, args)
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+    const code = await ended(child)
+    return { code, stdout, stderr }
+  }
+
+  /** Starts a server on the loopback interface and waits until it is ready. */
+  async startServer (name = 'server', args: readonly string[] = []): Promise<RunningServer> {
+    const child = this.#spawn(SERVER_PROGRAM, [
+      'start', '--archive', this.path(`${name}-archive`), '--state-dir', this.path(name), '--bind', '127.0.0.1', '--interface', 'lo', '--json-logs', ...args,
+    ])
+    let stderr = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+    const first = await new Promise<string>((resolve, reject) => {
+      createInterface({ input: child.stdout }).once('line', resolve).resume()
+      child.once('exit', code => { reject(new Error(`The server ended with ${String(code)}: ${stderr}`)) })
+    })
+    const listening = JSON.parse(first) as RunningServer['listening']
+    return { child, listening, archive: this.path(`${name}-archive`), stateDir: this.path(name) }
+  }
+
+  /** Ends a child as `kill` does, and waits for it. */
+  async stop (child: Child, signal: NodeJS.Signals = 'SIGTERM'): Promise<number> {
+    child.kill(signal)
+    return await ended(child)
+  }
+
+  /** Pairs a client with a server by an enrolment token. */
+  async pair (server: RunningServer, client: string, id = client): Promise<void> {
+    const token = await this.run(SERVER_PROGRAM, ['token', 'create', '--state-dir', server.stateDir])
+    if (token.code !== 0) throw new Error(token.stderr)
+    const file = this.path(`${client}.token`)
+    await writeFile(file, token.stdout, { mode: 0o600 })
+    const enrolled = await this.run(CLIENT_PROGRAM, ['enroll', '--token-file', file, '--id', id, ...this.clientArgs(client)])
+    if (enrolled.code !== 0) throw new Error(enrolled.stderr)
+  }
+
+  /** Pushes a directory once. The last line of the output is the result. */
+  async push (client: string, directory: string, args: readonly string[] = []): Promise<Finished & { result: PushLine }> {
+    const finished = await this.run(CLIENT_PROGRAM, ['push', directory, '--json', ...this.clientArgs(client), ...args])
+    const last = finished.stdout.trimEnd().split('\n').at(-1) ?? ''
+    return { ...finished, result: (last === '' ? {} : JSON.parse(last)) as PushLine }
+  }
+
+  clientArgs (client: string): string[] {
+    return ['--state-dir', this.path(client), '--interface', 'lo']
+  }
+
+  /** Starts a program that goes on. */
+  start (program: string, args: readonly string[]): Child {
+    return this.#spawn(program, args)
+  }
+
+  async dispose (): Promise<void> {
+    await Promise.all([...this.#children].map(async child => await this.stop(child, 'SIGKILL')))
+    await rm(this.root, { recursive: true, force: true })
+  }
+
+  #spawn (program: string, args: readonly string[]): Child {
+    const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#children.add(child)
+    child.once('exit', () => { this.#children.delete(child) })
+    return child
+  }
+}
+
+export interface RunningServer {
+  readonly child: Child
+  readonly listening: { readonly event: string, readonly port: number, readonly discovery: boolean, readonly id: string }
+  readonly archive: string
+  readonly stateDir: string
+}
+
+/** The last line of `push --json`. */
+export interface PushLine {
+  readonly result: string
+  readonly filesSent: number
+  readonly filesDeleted: number
+  readonly filesRenamed: number
+  readonly filesTotal: number
+  readonly bytesTotal: number
+  readonly bytesSent: number
+  readonly bytesReceived: number
+  readonly durationMs: number
+  readonly nextSyncAt: string | null
+  readonly problems: readonly { readonly path: string, readonly code: string, readonly message: string }[]
+}
+
+async function ended (child: Child): Promise<number> {
+  if (child.exitCode !== null) return child.exitCode
+  if (child.signalCode !== null) return -1
+  return await new Promise(resolve => { child.once('exit', code => { resolve(code ?? -1) }) })
+}

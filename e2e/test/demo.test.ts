@@ -1,0 +1,23 @@
+import { spawn } from 'node:child_process'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, expect, test } from 'vitest'
+import { describeTree } from '../src/trees.ts'
+
+const DEMO = fileURLToPath(new URL('../../demo/src/main.ts', import.meta.url))
+let home: string | undefined
+
+afterEach(async () => { if (home !== undefined) await rm(home, { recursive: true, force: true }) })
+
+test('the demo pushes its sample tree into an archive that is equal to it', { timeout: 60_000 }, async () => {
+  const child = spawn(process.execPath, [DEMO, '--once'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => { output += text })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => { output += text })
+  const code = await new Promise(resolve => { child.once('exit', resolve) })
+  home = /state and archive are in (.+)/u.exec(output)?.[1]
+  expect(code, output).toBe(0)
+  expect(home).toBeDefined()
+  expect(await describeTree(join(home ?? '', 'archive', 'demo'))).toEqual(await describeTree(join(home ?? '', 'sample')))
+})
