@@ -73,7 +73,8 @@ export class PairingDesk {
       if (!isFileSyncError(error) || error.code !== 'PAIRING_REFUSED') throw error
       const reason = error.cause instanceof Error ? error.cause.message : error.message
       await audit.record({ event: 'refuse', reason, address: visit.remoteAddress, id: visit.clientId })
-      await wait(clock, this.#init.refusalDelayMs ?? REFUSAL_DELAY_MS, visit.connection.signal)
+      const { refusalDelayMs = REFUSAL_DELAY_MS } = this.#init
+      if (refusalDelayMs > 0) await wait(clock, refusalDelayMs, visit.connection.signal)
       throw error
     }
   }

@@ -47,8 +47,6 @@ export const TLS_PROFILE = {
   rejectUnauthorized: false,
   ciphers: 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256',
   highWaterMark: 262_144,
-  // Each side ends on its own, as a byte stream does.
-  allowHalfOpen: true,
 } as const
 
 const EXPORTER_LABEL = 'EXPORTER-filesync-pair-v1'
@@ -64,7 +62,6 @@ export function authenticatePeer (socket: TLSSocket, purposes: readonly Purpose[
   if (purpose === undefined) throw unproven('it did not name the protocol')
   const certificate = socket.getPeerX509Certificate()
   if (certificate === undefined) throw unproven('it has no certificate')
-  if (certificate.publicKey.asymmetricKeyType !== 'ed25519') throw unproven('its key is not an Ed25519 key')
   return { socket, peerId: keyId(certificate.publicKey), purpose } as AuthenticatedSocket
 }
 
@@ -76,7 +73,7 @@ export function openChannel (authenticated: AuthenticatedSocket, init: ChannelIn
   const exporter = socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0))
   socket.setNoDelay(true)
   const connection = openConnection({
-    stream: socketStream(socket),
+    stream: socketStream(allowHalfClose(socket)),
     clock: init.clock,
     ...(init.signal !== undefined && { signal: init.signal }),
     ...(init.idleTimeoutMs !== undefined && { idleTimeoutMs: init.idleTimeoutMs }),
@@ -86,6 +83,12 @@ export function openChannel (authenticated: AuthenticatedSocket, init: ChannelIn
     clientId: isClient ? init.identity.id : peerId,
     serverId: isClient ? peerId : init.identity.id,
   }
+}
+
+/** From now on each side ends on its own, as a byte stream does. Before, an end in the middle of the handshake ends both. */
+export function allowHalfClose (socket: TLSSocket): TLSSocket {
+  socket.allowHalfOpen = true
+  return socket
 }
 
 function unproven (why: string): FileSyncError {

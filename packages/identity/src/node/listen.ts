@@ -102,7 +102,7 @@ class TlsListener implements Listener {
     // Node leaves the TCP connection open after a handshake that failed.
     secure.on('tlsClientError', (cause, socket) => { this.#refuseHandshake(cause, socket) })
     secure.on('secureConnection', socket => { this.#track(this.#serve(socket)) })
-    this.#server = createServer({ allowHalfOpen: TLS_PROFILE.allowHalfOpen, highWaterMark: TLS_PROFILE.highWaterMark }, socket => {
+    this.#server = createServer({ highWaterMark: TLS_PROFILE.highWaterMark }, socket => {
       this.#receive(socket)
       if (!socket.destroyed) secure.emit('connection', socket)
     })

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
 import { link, mkdir, open, readdir, chmod, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { FileSyncError, isFileSyncError } from '@filesync/protocol'
@@ -34,7 +33,7 @@ export async function ensureStateDir (path: string): Promise<void> {
 export async function readPrivateFile (path: string): Promise<string | undefined> {
   let file
   try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+    file = await open(path, 'r')
   } catch (error) {
     if (isNodeError(error, 'ENOENT')) return undefined
     throw new FileSyncError('STATE_INVALID', `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, { cause: error })

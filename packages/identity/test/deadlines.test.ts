@@ -1,0 +1,125 @@
+import { connect as connectTcp } from 'node:net'
+import type { Socket } from 'node:net'
+import { connect as connectSocket } from 'node:tls'
+import { ALPN_PAIR, ALPN_SYNC, LIMITS } from '@filesync/protocol'
+import { ManualClock } from '@filesync/protocol/testing'
+import { expect, onTestFinished, test } from 'vitest'
+import { LISTEN_LIMITS } from '../src/node/index.ts'
+import { HOST, makeClient, openSession, startServer, until } from './machines.ts'
+import type { ClientMachine, ServerMachine } from './machines.ts'
+
+// The first record of a ClientHello, cut off in the middle.
+const HALF_A_HELLO = Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3])
+
+interface Scene {
+  readonly clock: ManualClock
+  readonly server: ServerMachine
+  readonly friend: ClientMachine
+}
+
+async function setScene (): Promise<Scene> {
+  const clock = new ManualClock()
+  const server = await startServer({ clock })
+  const friend = await makeClient()
+  await server.peers.admit({ id: friend.identity.id, wish: 'friend', via: 'manual' })
+  return { clock, server, friend }
+}
+
+/** Opens a TCP connection from one of the many addresses of the loopback network. */
+async function dial ({ server }: Scene, from: string = HOST): Promise<Socket> {
+  const socket = connectTcp({ port: server.listener.port, host: HOST, localAddress: from })
+  socket.on('error', () => { /* a reset is as good as an end */ })
+  onTestFinished(() => { socket.destroy() })
+  await new Promise(resolve => { socket.once('connect', resolve) })
+  return socket
+}
+
+async function untilClosed (socket: Socket): Promise<void> {
+  if (!socket.destroyed) await new Promise(resolve => { socket.once('close', resolve).resume() })
+}
+
+test('a hundred that stay idle or stop half-way are gone at their deadline, and a friend is served meanwhile', async () => {
+  const scene = await setScene()
+  const { clock, server, friend } = scene
+  const sockets = await Promise.all(Array.from({ length: 100 }, async (_, n) => {
+    // On Linux the whole of 127.0.0.0/8 is this machine; elsewhere all come from one address.
+    const socket = await dial(scene, process.platform === 'linux' ? `127.0.0.${String(2 + n % 10)}` : HOST)
+    if (n % 2 === 1) socket.write(HALF_A_HELLO)
+    return socket
+  }))
+  if (process.platform === 'linux') await until(async () => await server.listener.connectionCount() === 100)
+  const session = await openSession(friend, server)
+  clock.advance(LISTEN_LIMITS.handshakeTimeoutMs - 1)
+  expect(session.connection.signal.aborted).toBe(false)
+  clock.advance(1)
+  await Promise.all(sockets.map(untilClosed))
+  await until(async () => await server.listener.connectionCount() === 1)
+  expect(session.connection.signal.aborted).toBe(false)
+  await session.connection.close()
+  await until(async () => await server.listener.connectionCount() === 0)
+})
+
+test('who comes from a crowded address pushes out the oldest of it, and no one else', async () => {
+  const scene = await setScene()
+  const elsewhere = await dial(scene, process.platform === 'linux' ? '127.0.0.2' : HOST)
+  const crowd: Socket[] = []
+  for (let n = 0; n < LISTEN_LIMITS.strangersPerAddress; n++) crowd.push(await dial(scene))
+  const session = await openSession(scene.friend, scene.server)
+  const [oldest, next] = crowd
+  if (oldest === undefined || next === undefined) throw new Error('no crowd')
+  await untilClosed(oldest)
+  expect([next.destroyed, elsewhere.destroyed, session.connection.signal.aborted]).toEqual([false, process.platform !== 'linux', false])
+})
+
+test('there is an end to strangers in all', async () => {
+  const clock = new ManualClock()
+  const server = await startServer({ clock, listen: { limits: { strangers: 8, strangersPerAddress: 1000 } } })
+  const friend = await makeClient()
+  await server.peers.admit({ id: friend.identity.id, wish: 'friend', via: 'manual' })
+  const sockets: Socket[] = []
+  for (let n = 0; n < 20; n++) sockets.push(await dial({ clock, server, friend }))
+  await openSession(friend, server)
+  await Promise.all(sockets.slice(0, 12).map(untilClosed))
+  expect(sockets.slice(13).filter(socket => socket.destroyed)).toEqual([])
+})
+
+test('one that comes to pair and says nothing is gone in time', async () => {
+  const { clock, server } = await setScene()
+  const stranger = await makeClient()
+  const channel = await stranger.connect(server.listener.port, { alpn: ALPN_PAIR })
+  await until(async () => await server.listener.connectionCount() === 1)
+  const gone = new Promise(resolve => { channel.connection.signal.addEventListener('abort', resolve) })
+  // Its heartbeats keep the connection alive, and do not buy it time.
+  while (!channel.connection.signal.aborted && clock.monotonicMs() <= LISTEN_LIMITS.pairingTimeoutMs) {
+    clock.advance(1_000)
+    await new Promise(resolve => { setImmediate(resolve) })
+  }
+  await gone
+  await until(async () => await server.listener.connectionCount() === 0)
+})
+
+test('a friend that falls silent after the handshake is gone in time', async () => {
+  const { clock, server, friend } = await setScene()
+  const socket = connectSocket({
+    host: HOST, port: server.listener.port, rejectUnauthorized: false, ALPNProtocols: [ALPN_SYNC], key: friend.identity.privateKey, cert: friend.identity.certificate,
+  })
+  socket.on('error', () => { /* a reset is as good as an end */ })
+  await new Promise(resolve => { socket.once('data', resolve) })
+  clock.advance(LIMITS.idleTimeoutMs)
+  await untilClosed(socket)
+  await until(async () => await server.listener.connectionCount() === 0)
+})
+
+test('a stranger that reads nothing does not keep its connection', async () => {
+  const { clock, server } = await setScene()
+  const stranger = await makeClient()
+  const socket = connectSocket({
+    host: HOST, port: server.listener.port, rejectUnauthorized: false, ALPNProtocols: [ALPN_SYNC],
+    key: stranger.identity.privateKey, cert: stranger.identity.certificate,
+  })
+  socket.on('error', () => { /* a reset is as good as an end */ })
+  onTestFinished(() => { socket.destroy() })
+  await until(() => server.refusals.length === 1)
+  clock.advance(LISTEN_LIMITS.handshakeTimeoutMs)
+  await until(async () => await server.listener.connectionCount() === 0)
+})

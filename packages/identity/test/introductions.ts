@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto'
+import { openConnection } from '@filesync/protocol'
+import type { Clock } from '@filesync/protocol'
+import { systemClock } from '@filesync/protocol/node'
+import { memoryStreamPair } from '@filesync/protocol/testing'
+import { PairingDesk, parseEnrolmentToken, PeerBook, provePairing, toDeviceId, TokenBook } from '../src/index.ts'
+import type { AuditEvent, DeviceId, Granted, PairingChannel, PairingCode, PairingCrypto, PairingSecret, PairingVisit } from '../src/index.ts'
+import { nodeCrypto } from '../src/node/index.ts'
+import { memoryRecords } from '../src/testing/index.ts'
+
+/** As Node's, but with a quick hash in the place of scrypt, so that a hundred wrong codes take no seconds. */
+export const quickCrypto: PairingCrypto = {
+  ...nodeCrypto,
+  scrypt: async (password, salt) => nodeCrypto.sha256(Buffer.concat([password, salt])),
+}
+
+export function someId (): DeviceId {
+  return toDeviceId(randomBytes(32))
+}
+
+export interface Ends {
+  readonly client: PairingChannel
+  readonly server: PairingVisit
+}
+
+/** Both ends of one connection in memory, as TLS would hand them over. */
+export function join (clientId: DeviceId, serverId: DeviceId, clock: Clock = systemClock): Ends {
+  const [left, right] = memoryStreamPair()
+  const exporter = randomBytes(32)
+  const transcript = { exporter, clientId, serverId }
+  return {
+    client: { ...transcript, connection: openConnection({ stream: left, clock }) },
+    server: { ...transcript, connection: openConnection({ stream: right, clock }), remoteAddress: '192.0.2.7' },
+  }
+}
+
+/** A server's end of pairing with everything in memory. */
+export class Office {
+  readonly id: DeviceId = someId()
+  readonly events: AuditEvent[] = []
+  readonly clock: Clock
+  readonly peers: PeerBook
+  readonly tokens: TokenBook
+  readonly desk: PairingDesk
+
+  constructor (clock: Clock = systemClock, refusalDelayMs = 0) {
+    this.clock = clock
+    this.peers = new PeerBook(memoryRecords(), clock)
+    this.tokens = new TokenBook(memoryRecords(), { crypto: quickCrypto, clock })
+    this.desk = new PairingDesk({
+      serverId: this.id, serverName: 'nas', peers: this.peers, tokens: this.tokens, crypto: quickCrypto, clock, refusalDelayMs,
+      audit: { record: async event => { this.events.push(event) } },
+    })
+  }
+
+  /** Serves one visit as a listener does: the end of the work is the end of the connection. */
+  async serve (visit: PairingVisit): Promise<void> {
+    try {
+      await this.desk.receive(visit)
+      await visit.connection.close()
+    } catch (error) {
+      await visit.connection.close(error)
+    }
+  }
+
+  /** A client comes with a secret. Resolves with what it was granted; rejects with what it was told. */
+  async visit (secret: PairingSecret | PairingCode, { clientId = someId(), name = 'laptop' }: { clientId?: DeviceId, name?: string } = {}): Promise<Granted> {
+    const { client, server } = join(clientId, this.id, this.clock)
+    const serving = this.serve(server)
+    try {
+      return await provePairing(client, {
+        crypto: quickCrypto, secret: typeof secret === 'string' ? { kind: 'code', code: secret } : secret, name, remember: async () => { /* not asked here */ },
+      })
+    } finally {
+      await serving
+      await client.connection.close()
+    }
+  }
+
+  /** A new token, as a client reads it from its file. */
+  async issue (uses: number, ttlMs = 60_000): Promise<PairingSecret> {
+    const { token } = await this.tokens.create(this.id, { uses, ttlMs })
+    return { kind: 'token', token: parseEnrolmentToken(token) }
+  }
+}

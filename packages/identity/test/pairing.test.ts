@@ -1,0 +1,285 @@
+import type { ErrorCode, PairProof } from '@filesync/protocol'
+import { ManualClock } from '@filesync/protocol/testing'
+import { describe, expect, test } from 'vitest'
+import { formatPairingCode, judgePairing, parsePairingCode, provePairing } from '../src/index.ts'
+import type { Granted, PairingSecret } from '../src/index.ts'
+import { join, Office, quickCrypto, someId } from './introductions.ts'
+import { codeOf, until } from './machines.ts'
+
+const OTHER_CODE = parsePairingCode('0000-0000-0000')
+
+async function rejection (work: Promise<unknown>): Promise<{ code: ErrorCode, message: string }> {
+  return await work.then(() => { throw new Error('it was accepted') }, (error: unknown) => error as { code: ErrorCode, message: string })
+}
+
+describe('a pairing code', () => {
+  test('admits the client that knows it, and names its area', async () => {
+    const office = new Office()
+    const clientId = someId()
+    const code = await office.desk.openWindow()
+    expect(office.desk.isOpen).toBe(true)
+    expect(await office.visit(code, { clientId, name: '../CON' })).toEqual({ serverId: office.id, serverName: 'nas', area: 'client-CON' })
+    expect(office.desk.isOpen).toBe(false)
+    expect(await office.peers.judge(clientId)).toMatchObject({ area: 'client-CON', via: 'code', minProtocol: 2 })
+    expect(office.events).toEqual([{ event: 'pair', id: clientId, area: 'client-CON', via: 'code', address: '192.0.2.7' }])
+  })
+
+  test('is one client’s: it may come again, another may not', async () => {
+    const office = new Office()
+    const clientId = someId()
+    const code = await office.desk.openWindow()
+    const first = await office.visit(code, { clientId })
+    expect(await office.visit(code, { clientId })).toEqual(first)
+    expect(await codeOf(office.visit(code))).toBe('PAIRING_REFUSED')
+    expect(await office.peers.list()).toHaveLength(1)
+  })
+
+  test('is used once even when two come at the same moment', async () => {
+    const office = new Office()
+    const code = await office.desk.openWindow()
+    const outcomes = await Promise.all(Array.from({ length: 8 }, async () => await codeOf(office.visit(code))))
+    expect(outcomes.filter(outcome => outcome === 'NOTHING')).toHaveLength(1)
+    expect(outcomes.filter(outcome => outcome === 'PAIRING_REFUSED')).toHaveLength(7)
+    expect(await office.peers.list()).toHaveLength(1)
+  })
+
+  test('is worthless after its time, to the millisecond', async () => {
+    const clock = new ManualClock()
+    const office = new Office(clock)
+    const code = await office.desk.openWindow({ ttlMs: 600_000 })
+    clock.advance(599_999)
+    expect(office.desk.isOpen).toBe(true)
+    clock.jump(86_400_000)
+    expect(office.desk.isOpen).toBe(true)
+    clock.advance(1)
+    expect(office.desk.isOpen).toBe(false)
+    expect(await codeOf(office.visit(code))).toBe('PAIRING_REFUSED')
+    expect(await office.peers.list()).toEqual([])
+  })
+
+  test('survives a hundred wrong ones, less one, and no more', async () => {
+    const office = new Office()
+    const code = await office.desk.openWindow()
+    for (let attempt = 0; attempt < 99; attempt++) expect(await codeOf(office.visit(OTHER_CODE))).toBe('PAIRING_REFUSED')
+    expect(office.desk.isOpen).toBe(true)
+    expect(await codeOf(office.visit(OTHER_CODE))).toBe('PAIRING_REFUSED')
+    expect(office.desk.isOpen).toBe(false)
+    expect(await codeOf(office.visit(OTHER_CODE))).toBe('PAIRING_REFUSED')
+    expect(await codeOf(office.visit(code))).toBe('PAIRING_REFUSED')
+    expect(await office.peers.list()).toEqual([])
+    expect(office.events.filter(({ event }) => event === 'refuse')).toHaveLength(102)
+  })
+
+  test('is refused in the same words whatever is wrong', async () => {
+    const office = new Office()
+    const token = await office.issue(1)
+    const closed = await rejection(office.visit(OTHER_CODE))
+    await office.desk.openWindow()
+    const wrong = await rejection(office.visit(OTHER_CODE))
+    await office.visit(token)
+    const usedUp = await rejection(office.visit(token))
+    expect(new Set([closed, wrong, usedUp].map(({ message }) => message)).size).toBe(1)
+    expect(office.events.flatMap(event => event.event === 'refuse' ? [event.reason] : [])).toEqual([
+      'nothing admits it: no open window, or no such token', 'wrong proof', 'nothing admits it: no open window, or no such token',
+    ])
+  })
+
+  test('keeps a wrong guess waiting', async () => {
+    const clock = new ManualClock()
+    const office = new Office(clock, 1_000)
+    await office.desk.openWindow()
+    let outcome = 'waiting'
+    const visiting = codeOf(office.visit(OTHER_CODE)).then(code => { outcome = code })
+    await until(() => office.events.length === 1)
+    clock.advance(999)
+    await new Promise(resolve => { setImmediate(resolve) })
+    expect(outcome).toBe('waiting')
+    clock.advance(1)
+    await visiting
+    expect(outcome).toBe('PAIRING_REFUSED')
+  })
+
+  test('lets a revoked client back into its own area', async () => {
+    const office = new Office()
+    const clientId = someId()
+    const { area } = await office.visit(await office.desk.openWindow(), { clientId })
+    await office.peers.revoke(area)
+    expect(await codeOf(office.peers.judge(clientId))).toBe('NOT_PAIRED')
+    expect((await office.visit(await office.desk.openWindow(), { clientId, name: 'other' })).area).toBe(area)
+    expect((await office.peers.judge(clientId)).revokedAtMs).toBeUndefined()
+  })
+
+  test('closes an older window when it opens another', async () => {
+    const office = new Office()
+    const old = await office.desk.openWindow()
+    const code = await office.desk.openWindow()
+    expect(formatPairingCode(old)).not.toBe(formatPairingCode(code))
+    expect(await codeOf(office.visit(old))).toBe('PAIRING_REFUSED')
+    office.desk.closeWindow()
+    expect(await codeOf(office.visit(code))).toBe('PAIRING_REFUSED')
+  })
+})
+
+describe('an enrolment token', () => {
+  test('admits as many as it says, each once however often it asks', async () => {
+    const office = new Office()
+    const secret = await office.issue(2)
+    const [first, second] = [someId(), someId()]
+    expect((await office.visit(secret, { clientId: first })).area).toBe('laptop')
+    expect((await office.visit(secret, { clientId: first })).area).toBe('laptop')
+    expect((await office.visit(secret, { clientId: second })).area).toBe('laptop-2')
+    expect(await codeOf(office.visit(secret))).toBe('PAIRING_REFUSED')
+    expect((await office.visit(secret, { clientId: second })).area).toBe('laptop-2')
+    expect((await office.tokens.list())[0]?.usedBy).toEqual([first, second])
+  })
+
+  test('gives its last use to one of many', async () => {
+    const office = new Office()
+    const secret = await office.issue(3)
+    const outcomes = await Promise.all(Array.from({ length: 12 }, async () => await codeOf(office.visit(secret))))
+    expect(outcomes.filter(outcome => outcome === 'NOTHING')).toHaveLength(3)
+    expect(await office.peers.list()).toHaveLength(3)
+  })
+
+  test('expires, and can be revoked', async () => {
+    const clock = new ManualClock()
+    const office = new Office(clock)
+    const secret = await office.issue(5, 1_000)
+    clock.advance(1_000)
+    expect(await codeOf(office.visit(secret))).toBe('PAIRING_REFUSED')
+    const other = await office.issue(5)
+    expect(await office.tokens.list()).toHaveLength(1)
+    await office.tokens.revoke((await office.tokens.list())[0]?.tokenId ?? '')
+    expect(await codeOf(office.visit(other))).toBe('PAIRING_REFUSED')
+    expect(await codeOf(office.tokens.revoke('0123456789abcdef'))).toBe('USAGE')
+  })
+
+  test('does not let a revoked client back in', async () => {
+    const office = new Office()
+    const secret = await office.issue(5)
+    const clientId = someId()
+    const { area } = await office.visit(secret, { clientId })
+    await office.peers.revoke(area)
+    expect(await codeOf(office.visit(secret, { clientId }))).toBe('PAIRING_REFUSED')
+    expect(await codeOf(office.peers.judge(clientId))).toBe('NOT_PAIRED')
+  })
+
+  test('with a known id and a wrong secret is refused and takes no use', async () => {
+    const office = new Office()
+    const secret = await office.issue(1)
+    if (secret.kind !== 'token') throw new Error('not a token')
+    const { client, server } = join(someId(), office.id)
+    const serving = office.serve(server)
+    const [record] = await office.tokens.list()
+    await client.connection.send({ type: 'PAIR_PROOF', name: 'x', tokenId: Buffer.from(record?.tokenId ?? '', 'hex'), mac: new Uint8Array(32) })
+    expect(await codeOf(client.connection.receive(['PAIR_OK']))).toBe('PAIRING_REFUSED')
+    await serving
+    expect((await office.tokens.list())[0]?.usedBy).toEqual([])
+  })
+
+  test('for another server is not shown to this one: not a byte is sent', async () => {
+    const office = new Office()
+    const secret = await new Office().issue(1)
+    const { client, server } = join(someId(), office.id)
+    const error = await rejection(provePairing(client, { crypto: quickCrypto, secret, name: 'x', remember: neverCalled }))
+    expect(error.code).toBe('PAIRING_UNPROVEN')
+    expect(client.connection.bytesSent).toBe(0)
+    expect(await codeOf(server.connection.next())).toBe('PEER_GONE')
+    expect(server.connection.bytesReceived).toBe(0)
+  })
+
+  test.each([{ uses: 0, ttlMs: 1 }, { uses: 1.5, ttlMs: 1 }, { uses: 1, ttlMs: 0 }, { uses: Number.NaN, ttlMs: 1 }])('is not made on the terms %j', async terms => {
+    const office = new Office()
+    expect(await codeOf(office.tokens.create(office.id, terms))).toBe('USAGE')
+  })
+})
+
+describe('an end that does not know the secret', () => {
+  const secret: PairingSecret = { kind: 'code', code: parsePairingCode('K7QF-2M9X-40R1') }
+
+  test('cannot answer with the client’s own proof', async () => {
+    const { client, server } = join(someId(), someId())
+    const proving = rejection(provePairing(client, { crypto: quickCrypto, secret, name: 'laptop', remember: neverCalled }))
+    const { mac } = await server.connection.receive(['PAIR_PROOF'])
+    await server.connection.send({ type: 'PAIR_OK', serverName: 'laptop', area: '', mac })
+    expect((await proving).code).toBe('PAIRING_UNPROVEN')
+  })
+
+  test('cannot answer with an answer of another connection', async () => {
+    const office = new Office()
+    const code = await office.desk.openWindow()
+    const clientId = someId()
+    const first = join(clientId, office.id)
+    const serving = office.serve(first.server)
+    const proof = await proofFor(first.client, { kind: 'code', code })
+    await first.client.connection.send(proof)
+    const answer = await first.client.connection.receive(['PAIR_OK'])
+    first.client.connection.destroy(new Error('enough') as never)
+    await serving
+    const second = join(clientId, office.id)
+    const proving = rejection(provePairing(second.client, { crypto: quickCrypto, secret: { kind: 'code', code }, name: 'laptop', remember: neverCalled }))
+    await second.server.connection.receive(['PAIR_PROOF'])
+    await second.server.connection.send(answer)
+    expect((await proving).code).toBe('PAIRING_UNPROVEN')
+  })
+
+  test('cannot use a client’s proof on its own connection', async () => {
+    const office = new Office()
+    const code = await office.desk.openWindow()
+    const clientId = someId()
+    const proof = await proofFor(join(clientId, office.id).client, { kind: 'code', code })
+    for (const thief of [clientId, someId()]) {
+      const { client, server } = join(thief, office.id)
+      const serving = office.serve(server)
+      await client.connection.send(proof)
+      expect(await codeOf(client.connection.receive(['PAIR_OK']))).toBe('PAIRING_REFUSED')
+      await serving
+    }
+    expect(await office.peers.list()).toEqual([])
+  })
+
+  test('cannot change a field of what the other one said', async () => {
+    const office = new Office()
+    const code = await office.desk.openWindow()
+    const { client, server } = join(someId(), office.id)
+    const serving = office.serve(server)
+    await client.connection.send({ ...await proofFor(client, { kind: 'code', code }), name: 'other' })
+    expect(await codeOf(client.connection.receive(['PAIR_OK']))).toBe('PAIRING_REFUSED')
+    await serving
+  })
+
+  test('is told to go, and nothing is remembered, when no window is open', async () => {
+    const { client, server } = join(someId(), someId())
+    const judging = rejection(judgePairing(server, { crypto: quickCrypto, judge: { serverName: 'nas', claim: async () => undefined } }))
+    const proving = rejection(provePairing(client, { crypto: quickCrypto, secret, name: 'laptop', remember: neverCalled }))
+    await server.connection.close(await judging)
+    expect((await proving).code).toBe('PAIRING_REFUSED')
+  })
+})
+
+test('a client that cannot store the server does not say that it has', async () => {
+  const office = new Office()
+  const code = await office.desk.openWindow()
+  const { client, server } = join(someId(), office.id)
+  const judging = rejection(office.desk.receive(server))
+  const full = new Error('no room on the disk')
+  await expect(provePairing(client, {
+    crypto: quickCrypto, secret: { kind: 'code', code }, name: 'laptop', remember: async () => { throw full },
+  })).rejects.toBe(full)
+  await client.connection.close()
+  expect((await judging).code).toBe('PEER_GONE')
+})
+
+async function neverCalled (granted: Granted): Promise<void> {
+  throw new Error(`${granted.serverName} was remembered`)
+}
+
+/** The PAIR_PROOF that a client would send on this connection. */
+async function proofFor (channel: Parameters<typeof provePairing>[0], secret: PairingSecret): Promise<PairProof> {
+  const sent: PairProof[] = []
+  const connection = { ...channel.connection, send: async (message: PairProof) => { sent.push(message) }, receive: async () => await Promise.reject(new Error('only the proof')) }
+  await provePairing({ ...channel, connection: connection as never }, { crypto: quickCrypto, secret, name: 'laptop', remember: neverCalled }).catch(() => { /* as told above */ })
+  const [proof] = sent
+  if (proof === undefined) throw new Error('no proof was sent')
+  return proof
+}
