@@ -1,6 +1,47 @@
-import { plainCutFinder } from '../gear.ts'
+import { chunkSizes, GEAR } from '../gear.ts'
 import type { CutFinder } from '../gear.ts'
+import { GEAR_WASM } from './gear-wasm.ts'
 
+// The types of Node do not have WebAssembly, and those of browsers would bring everything else a browser has.
+interface WebAssemblyModule { readonly kind?: 'module' }
+interface WebAssemblyHost {
+  readonly Module: new (binary: Uint8Array) => WebAssemblyModule
+  readonly Instance: new (module: WebAssemblyModule) => { readonly exports: GearExports }
+}
+const { WebAssembly } = globalThis as unknown as { readonly WebAssembly: WebAssemblyHost }
+
+interface GearExports {
+  readonly memory: { readonly buffer: ArrayBuffer }
+  configure (averageBits: number, strictMask: number, looseMask: number): void
+  push (count: number, cuts: number): number
+}
+
+/** As assembly/gear.ts lays its memory out. */
+const BYTES_AT = 1024
+const PIECE_BYTES = 1 << 20
+const CUTS_AT = BYTES_AT + PIECE_BYTES
+
+let compiled: WebAssemblyModule | undefined
+
+/** Finds the cuts that `plainCutFinder` finds, several times as fast, in WebAssembly with 1 MiB of memory of its own. */
 export function createCutFinder (averageBits: number): CutFinder {
-  return plainCutFinder(averageBits)
+  compiled ??= new WebAssembly.Module(Buffer.from(GEAR_WASM, 'base64'))
+  const { memory, configure, push } = new WebAssembly.Instance(compiled).exports
+  const { strictMask, looseMask } = chunkSizes(averageBits)
+  new Int32Array(memory.buffer, 0, GEAR.length).set(GEAR)
+  const room = new Uint8Array(memory.buffer, BYTES_AT, PIECE_BYTES)
+  const found = new Uint32Array(memory.buffer, CUTS_AT)
+  configure(averageBits, strictMask, looseMask)
+  return {
+    push (bytes) {
+      const cuts: number[] = []
+      for (let from = 0; from < bytes.length; from += PIECE_BYTES) {
+        const piece = bytes.subarray(from, from + PIECE_BYTES)
+        room.set(piece)
+        const count = push(piece.length, CUTS_AT)
+        for (let i = 0; i < count; i++) cuts.push(from + (found[i] ?? 0))
+      }
+      return cuts
+    },
+  }
 }

@@ -1,3 +1,5 @@
 export { openFileSource } from './file-source.ts'
 export type { FileSourceInit } from './file-source.ts'
+export { openSigner } from './signer.ts'
+export type { Signer } from './signer.ts'
 export { zstdCompress, zstdDecompress } from './zstd.ts'

@@ -1,0 +1,266 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync, lstatSync, openSync, writeSync, closeSync } from 'node:fs'
+import { createServer, connect } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { once } from 'node:events'
+import { performance } from 'node:perf_hooks'
+import { encodeListing, ListingAnswers, openConnection } from '@filesync/protocol'
+import type { Connection, FileEntry, Name, RelativePath, Task, Tree } from '@filesync/protocol'
+import { hashBytes, socketStream, systemClock } from '@filesync/protocol/node'
+import { receiveFiles, sendFiles } from '@filesync/transfer'
+import type { StagingArea, WantedFile } from '@filesync/transfer'
+import { openFileSource, openSigner } from '@filesync/transfer/node'
+
+/** What one case took. */
+export interface TransferFigure {
+  readonly work: string
+  readonly files: number
+  readonly bytes: number
+  readonly durationMs: number
+  /** User and system time of the whole process, which a busy machine changes less than the duration. */
+  readonly cpuMs: number
+  readonly filesPerSecond: number
+  readonly bytesPerSecond: number
+}
+
+export interface BenchTransferInit {
+  /** Where the data sets are made and removed again; a memory file system tells the most. */
+  readonly directory?: string
+  readonly files?: number
+  readonly largeBytes?: number
+  readonly workers?: number
+}
+
+interface DataSet {
+  readonly root: string
+  readonly tree: Tree
+  readonly tasks: readonly Task[]
+  readonly sizes: readonly number[]
+}
+
+/**
+ * Reading, packing, hashing and sending over a plain socket on the loopback interface, with an end that takes the bytes
+ * and throws them away: what this package alone can do.
+ */
+export async function benchTransfer (init: BenchTransferInit = {}): Promise<readonly TransferFigure[]> {
+  const directory = mkdtempSync(join(init.directory ?? tmpdir(), 'filesync-bench-'))
+  const workers = init.workers ?? 2
+  try {
+    const small = makeSmallFiles(join(directory, 'small'), init.files ?? 100_000)
+    const large = makeLargeFile(join(directory, 'large'), init.largeBytes ?? 2 ** 31)
+    return [
+      await readOnly('small files, read and packed', small, workers),
+      await push('small files, sent', small, workers),
+      await readLarge('one large file, read and hashed', large),
+      await push('one large file, sent', large, workers),
+      await sign('one large file, signed', large),
+    ]
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+async function readOnly (work: string, set: DataSet, workers: number): Promise<TransferFigure> {
+  const source = openFileSource({ root: set.root, workers })
+  const answers = new ListingAnswers(set.tree)
+  listEverything(answers)
+  const wanted = set.tasks.map(([listing, index], task) => {
+    const { directory, entry } = answers.entry(listing, index)
+    return { task, directory, entry: entry as FileEntry }
+  })
+  await source.readPack(wanted.slice(0, 1), false)
+  const stop = measure(work, set)
+  const under = new Set<Promise<unknown>>()
+  for (const batch of batches(wanted)) {
+    const read = source.readPack(batch, false).finally(() => { under.delete(read) })
+    under.add(read)
+    if (under.size >= 6) await Promise.race(under)
+  }
+  await Promise.all(under)
+  const result = stop()
+  await source.close()
+  return result
+}
+
+async function readLarge (work: string, set: DataSet): Promise<TransferFigure> {
+  const source = openFileSource({ root: set.root, workers: 1 })
+  const answers = new ListingAnswers(set.tree)
+  listEverything(answers)
+  const { directory, entry } = answers.entry(0, 0)
+  const file = { task: 0, directory, entry: entry as FileEntry }
+  await source.readPack([], false)
+  const stop = measure(work, set)
+  const stream = source.openStream({ file, content: 'DATA', offset: 0, pieceBytes: 2 ** 20 })
+  const steps = Array.from({ length: 4 }, async () => await stream.next(false))
+  for (let step = await steps.shift(); step !== undefined && step.kind !== 'END'; step = await steps.shift()) {
+    if (step.kind === 'FAULT') throw new Error(`${work}: ${step.fault.code}`)
+    steps.push(stream.next(false))
+  }
+  const result = stop()
+  stream.close()
+  await Promise.all(steps)
+  await source.close()
+  return result
+}
+
+function * batches (wanted: readonly WantedFile[]): Generator<WantedFile[], void, undefined> {
+  let batch: WantedFile[] = []
+  let bytes = 0
+  for (const file of wanted) {
+    if (bytes + file.entry.sizeBytes + 40 > 2 ** 20) {
+      yield batch
+      batch = []
+      bytes = 0
+    }
+    batch.push(file)
+    bytes += file.entry.sizeBytes + 40
+  }
+  yield batch
+}
+
+async function push (work: string, set: DataSet, workers: number): Promise<TransferFigure> {
+  const [client, server] = await connectedPair()
+  const source = openFileSource({ root: set.root, workers })
+  const answers = new ListingAnswers(set.tree)
+  listEverything(answers)
+  const stop = measure(work, set)
+  const receive = async (): Promise<void> => {
+    const { files, bytes } = await receiveFiles({
+      connection: server, tasks: set.tasks, staging: new Drain(set.sizes), clock: systemClock,
+      describe: task => ({ path: 'file' as RelativePath, sizeBytes: set.sizes[task] ?? 0 }),
+    })
+    await server.send({ type: 'NEXT_SYNC', inMs: 1000, result: 'OK', stored: { files, bytes, deleted: 0, renamed: 0 }, problems: [], problemCount: 0 })
+  }
+  const [next] = await Promise.all([sendFiles({ connection: client, answers, source, clock: systemClock }), receive()])
+  const result = stop()
+  if (next.stored.files !== set.tasks.length) throw new Error(`${work}: only ${next.stored.files} of ${set.tasks.length} files arrived.`)
+  await Promise.all([client.close(), server.close(), source.close()])
+  return result
+}
+
+async function sign (work: string, set: DataSet): Promise<TransferFigure> {
+  const signer = openSigner()
+  const fd = openSync(join(set.root, 'large'), 'r')
+  const stop = measure(work, set)
+  await signer.sign(fd, set.tree.bytes)
+  const result = stop()
+  closeSync(fd)
+  await signer.close()
+  return result
+}
+
+/** Takes what comes, checks nothing and keeps nothing. */
+class Drain implements StagingArea {
+  readonly #sizes: readonly number[]
+
+  constructor (sizes: readonly number[]) {
+    this.#sizes = sizes
+  }
+
+  async stagePack (pack: Uint8Array<ArrayBuffer>): Promise<{ task: number, bytes: number }[]> {
+    const view = new DataView(pack.buffer, pack.byteOffset, pack.length)
+    const outcomes = []
+    for (let at = 0; at < pack.length;) {
+      const bytes = view.getUint32(at + 4)
+      outcomes.push({ task: view.getUint32(at), bytes })
+      at += 40 + bytes
+    }
+    return outcomes
+  }
+
+  async beginFile (task: number): ReturnType<StagingArea['beginFile']> {
+    return {
+      write: async () => { /* dropped */ },
+      copy: async () => { /* dropped */ },
+      finish: async () => ({ task, bytes: this.#sizes[task] ?? 0 }),
+      abandon: async () => { /* nothing was kept */ },
+    }
+  }
+}
+
+async function connectedPair (): Promise<[Connection, Connection]> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const accepted = once(server, 'connection') as Promise<[Socket]>
+  const client = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', noDelay: true })
+  const [other] = await accepted
+  server.close()
+  return [
+    openConnection({ stream: socketStream(client), clock: systemClock }),
+    openConnection({ stream: socketStream(other), clock: systemClock }),
+  ]
+}
+
+function listEverything (answers: ListingAnswers): void {
+  for (const root of answers.answer([])) {
+    if (root.number !== 0) throw new Error('The root is not the first listing.')
+  }
+}
+
+/** Sizes as people have them: log-normal with median 4 KiB, one directory. */
+function makeSmallFiles (root: string, count: number): DataSet {
+  mkdirSync(root)
+  let state = 0x2545f491
+  const random = (): number => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) / 2 ** 32
+  }
+  const noise = Buffer.alloc(262_144, 'the quick brown fox jumps over the lazy dog; ')
+  const names = Array.from({ length: count }, (_, i) => `file-${i.toString().padStart(7, '0')}`)
+  for (const name of names) {
+    const gauss = Math.sqrt(-2 * Math.log(random() || 1e-9)) * Math.cos(2 * Math.PI * random())
+    writeFileSync(join(root, name), noise.subarray(0, Math.min(262_144, Math.floor(4096 * Math.exp(1.2 * gauss)))))
+  }
+  return describe(root, names)
+}
+
+function makeLargeFile (root: string, bytes: number): DataSet {
+  mkdirSync(root)
+  const fd = openSync(join(root, 'large'), 'w')
+  const words = new Uint32Array(262_144)
+  let state = 0x9e3779b9
+  for (let at = 0; at < bytes; at += words.byteLength) {
+    for (let i = 0; i < words.length; i++) {
+      state ^= state << 13
+      state ^= state >>> 17
+      state ^= state << 5
+      words[i] = state
+    }
+    writeSync(fd, words)
+  }
+  closeSync(fd)
+  return describe(root, ['large'])
+}
+
+function describe (root: string, names: readonly string[]): DataSet {
+  const entries = names.map((name): FileEntry => {
+    const { size, mtimeNs } = lstatSync(join(root, name), { bigint: true })
+    return { kind: 'file', name: name as Name, sizeBytes: Number(size), mtimeNs, mode: 0o644, identity: 0n }
+  })
+  const listing = encodeListing(entries)
+  const bytes = entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  return {
+    root,
+    tree: { rootDigest: hashBytes(listing), files: entries.length, directories: 0, bytes, listing: directory => directory === '' ? listing : undefined },
+    tasks: entries.map((_, i) => [0, i] as const),
+    sizes: entries.map(({ sizeBytes }) => sizeBytes),
+  }
+}
+
+/** Starts the clock; what it returns stops it. */
+function measure (work: string, set: DataSet): () => TransferFigure {
+  const startMs = performance.now()
+  const cpu = process.cpuUsage()
+  return () => {
+    const { user, system } = process.cpuUsage(cpu)
+    return figure(work, set, { durationMs: performance.now() - startMs, cpuMs: (user + system) / 1000 })
+  }
+}
+
+function figure (work: string, set: DataSet, { durationMs, cpuMs }: { durationMs: number, cpuMs: number }): TransferFigure {
+  const bytes = set.tree.bytes
+  return { work, files: set.tasks.length, bytes, durationMs, cpuMs, filesPerSecond: set.tasks.length * 1000 / durationMs, bytesPerSecond: bytes * 1000 / durationMs }
+}
