@@ -17,7 +17,7 @@ function parseIpv4 (text: string): Uint8Array | undefined {
 function parseIpv6 (text: string): Uint8Array | undefined {
   const halves = text.split('::')
   if (halves.length > 2) return undefined
-  const [head, tail] = halves.map(parseGroups)
+  const [head, tail] = halves.map((half, index) => parseGroups(half, index === halves.length - 1))
   if (head === undefined || (halves.length === 2 && tail === undefined)) return undefined
   const bytes = new Uint8Array(16)
   if (tail === undefined) {
@@ -30,12 +30,12 @@ function parseIpv6 (text: string): Uint8Array | undefined {
   return bytes
 }
 
-function parseGroups (text: string): number[] | undefined {
+function parseGroups (text: string, endsAddress: boolean): number[] | undefined {
   if (text === '') return []
   const groups = text.split(':')
   const bytes: number[] = []
   for (const [index, group] of groups.entries()) {
-    const embedded = index === groups.length - 1 && group.includes('.') ? parseIpv4(group) : undefined
+    const embedded = endsAddress && index === groups.length - 1 && group.includes('.') ? parseIpv4(group) : undefined
     if (embedded !== undefined) {
       bytes.push(...embedded)
     } else if (/^[0-9a-f]{1,4}$/iu.test(group)) {

@@ -6,7 +6,7 @@ export class EventQueue<T> {
   #wake: (() => void) | undefined
 
   /** @param capacity how many items may wait before `offer` refuses */
-  constructor (capacity = Infinity) {
+  constructor (capacity: number = Infinity) {
     this.#capacity = capacity
   }
 

@@ -115,6 +115,7 @@ class Search {
   #take (event: BusEvent): void {
     this.#faults.note(event)
     if (event.kind === 'up') this.#askAnew()
+    if (event.kind === 'down') this.#table.forgetInterface(event.link.interfaceName)
     if (event.kind === 'datagram') this.#yield(this.#table.hear(event))
   }
 

@@ -47,7 +47,7 @@ export function inspectLinks (surroundings: Surroundings): Finding[] {
 
 function describeUse (link: Link): Finding {
   const whom = isLoopbackLink(link) ? 'programs of this machine' : BRIDGE.test(link.interfaceName) ? 'containers of this machine' : 'machines of its subnet'
-  return { check: 'interface', level: 'ok', what: `${describeLink(link)}/${link.prefixLength} is used, to find ${whom}.` }
+  return { check: 'interface', level: 'ok', what: `${describeLink(link)} is used, to find ${whom}.` }
 }
 
 function inspectContainers ({ inContainer }: Surroundings, outer: readonly Link[]): Finding[] {

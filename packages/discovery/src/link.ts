@@ -40,9 +40,9 @@ export function chooseLinks (links: readonly Link[], choice: LinkChoice): Link[]
   })
 }
 
-/** For a person: `eth0 (192.168.1.5)`. */
+/** For a person: `eth0 (192.168.1.5/24)`. */
 export function describeLink (link: Link): string {
-  return `${link.interfaceName} (${link.address})`
+  return `${link.interfaceName} (${link.address}/${link.prefixLength})`
 }
 
 export function isLoopbackLink (link: Link): boolean {

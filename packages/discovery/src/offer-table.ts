@@ -23,8 +23,10 @@ export const CANDIDATES_PER_ROUND = 8
 const CANDIDATES_PER_SOURCE = 4
 /** Of these, what is kept for servers that the asker knows, where it knows any. */
 const RESERVED_FOR_PINNED = 4
-/** An answer may come this many rounds late; a server that is silent for as long is taken for gone. */
-const ROUNDS_REMEMBERED = 3
+/** Questions that may still be answered. */
+const NONCES_REMEMBERED = 3
+/** A server that is silent for more rounds is taken for gone. The first ones fall into one second, where DNS-SD speaks once. */
+const SILENT_ROUNDS = 5
 /** Privileged ports are never dialled: a forged answer shall not lead anybody to a mail or file server. */
 const PORT_MIN = 1024
 
@@ -50,12 +52,12 @@ export class OfferTable {
   /** A new question was asked. */
   startRound (nonce: string): void {
     this.#nonces.push(nonce)
-    if (this.#nonces.length > ROUNDS_REMEMBERED) this.#nonces.shift()
+    if (this.#nonces.length > NONCES_REMEMBERED) this.#nonces.shift()
     this.#round++
     this.#candidates = 0
     this.#bySource = new Map()
     for (const [key, known] of this.#known) {
-      if (this.#round - known.round > ROUNDS_REMEMBERED) this.#known.delete(key)
+      if (this.#round - known.round > SILENT_ROUNDS) this.#known.delete(key)
     }
   }
 
@@ -93,6 +95,13 @@ export class OfferTable {
   /** A server said goodbye: when it comes back, it is news. */
   forget (server: Pick<FoundServer, 'address' | 'port' | 'idPrefix'>): void {
     this.#known.delete(`${server.idPrefix} ${server.address} ${server.port}`)
+  }
+
+  /** An interface went down: what is heard on it when it is up again is news. */
+  forgetInterface (interfaceName: string): void {
+    for (const [key, { server }] of this.#known) {
+      if (server.interfaceName === interfaceName) this.#known.delete(key)
+    }
   }
 
   #hasRoom (server: FoundServer): boolean {

@@ -27,9 +27,9 @@ export class Probe {
   readonly faults: FileSyncError[] = []
   /** Links that DISCOVER cannot leave over; the errors, and the keys. */
   readonly sendFaults: FileSyncError[] = []
-  readonly failing = new Set<string>()
+  readonly failing: Set<string> = new Set<string>()
   /** Keys of the links that a question of ours was heard on. */
-  readonly heardOn = new Set<string>()
+  readonly heardOn: Set<string> = new Set<string>()
   readonly offers: FoundServer[] = []
 
   constructor (init: ProbeInit) {

@@ -12,9 +12,7 @@ export const REPLIES_OVERALL = 50
 /** Of these, what only sources may have that were not answered lately: a flood of few sources leaves it to the others. */
 const RESERVED_FOR_NEW_SOURCES = 25
 /** How long a source that was answered counts as known. */
-const SOURCE_MEMORY_MS = 10_000
-/** A question of version 2 is padded beyond this, so that no answer is larger. */
-const QUESTION_MIN_BYTES = 200
+const SOURCE_MEMORY_MS = 60_000
 const WINDOW_MS = 1_000
 
 /** Why a datagram is not answered. */
@@ -60,7 +58,6 @@ export class ReplyPolicy {
     const question = read(bytes)
     if (question === undefined) return refuse('not a question')
     if (question.v === 1 && !this.#legacy) return refuse('legacy')
-    if (question.v === 2 && bytes.length < QUESTION_MIN_BYTES) return refuse('size')
     return this.#admit(question, source.address, nowMs)
   }
 
