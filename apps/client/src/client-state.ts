@@ -11,5 +11,5 @@ export interface ClientState {
 
 /** Opens the state directory of a client; makes it, and a key, where there is none. */
 export async function openClientState (stateDir: string): Promise<ClientState> {
-  return { identity: await loadOrCreateIdentity(stateDir), servers: await openServers(stateDir, systemClock) }
+  return { identity: await loadOrCreateIdentity(stateDir), servers: openServers(stateDir, systemClock) }
 }

@@ -1,6 +1,7 @@
 import { createProgram, setting } from '@filesync/program/node'
 import { Option } from 'commander'
 import type { Command } from 'commander'
+import { showStatus, why } from './commands/inspect.ts'
 import { enroll, pair } from './commands/pair.ts'
 import type { EnrollFlags, PairFlags } from './commands/pair.ts'
 import { push, start } from './commands/push.ts'
@@ -21,6 +22,7 @@ export function createClientProgram (context: CommandContext): Command {
   addPushing(program, context)
   addPairing(program, context)
   addTrust(program, context)
+  addInspection(program, context)
   return program
 }
 
@@ -57,4 +59,11 @@ function addTrust (program: Command, { terminal }: CommandContext): void {
     .action(async (id: string, flags: TrustFlags) => { await trustServer(id, flags, terminal) })
   withCommonSettings(program.command('id')).description('print the full id of this client')
     .action(async (flags: CommonFlags) => { await showId(flags, terminal) })
+}
+
+function addInspection (program: Command, context: CommandContext): void {
+  withCommonSettings(program.command('status')).description('what the running client is doing')
+    .action(async (flags: CommonFlags) => { await showStatus(flags, context) })
+  withPushSettings(program.command('why <path>')).description('the state of one path and the reason for it')
+    .action(async (path: string, flags: PushFlags) => { await why(path, flags, context) })
 }

@@ -63,7 +63,6 @@ async function * pinnedOffers (init: FindServerInit, pinned: readonly PinnedServ
   }
 }
 
-// eslint-disable-next-line require-yield -- with a given address there is nothing to listen for
 async function * noOffers (): AsyncGenerator<Candidate, void, undefined> {
   // Ends at once.
 }

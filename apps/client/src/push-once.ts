@@ -1,7 +1,7 @@
 import type { Identity } from '@filesync/identity/node'
 import type { ServerBook } from '@filesync/identity'
 import { asFileSyncError, ERRORS } from '@filesync/protocol'
-import type { Clock, Connection, FileSyncError } from '@filesync/protocol'
+import type { Clock, Connection, FileSyncError, Tree } from '@filesync/protocol'
 import type { Compression, FileSource } from '@filesync/transfer'
 import { findServer } from './find-server.ts'
 import { failedResult, pushResult } from './push-result.ts'
@@ -29,7 +29,7 @@ export interface PushOnceInit extends RunWatcher {
 
 /** How a run ended: with what the server said, or with the error that ended it. */
 export type PushRun =
-  | { readonly result: PushResult, readonly error: undefined, readonly nextInMs: number }
+  | { readonly result: PushResult, readonly error: undefined, readonly nextInMs: number, readonly tree: Tree }
   | { readonly result: PushResult, readonly error: FileSyncError }
 
 /** One run from finding the server to NEXT_SYNC. Whatever ends it stands in what it resolves with. */
@@ -50,7 +50,7 @@ export async function pushOnce (init: PushOnceInit): Promise<PushRun> {
     const pushed = await pushSession(connection, { ...init, scan: async () => await scanning })
     await connection.close()
     const nextAtMs = init.clock.nowMs() + pushed.next.inMs
-    return { result: pushResult(pushed, cost(connection), new Date(nextAtMs).toISOString()), error: undefined, nextInMs: pushed.next.inMs }
+    return { result: pushResult(pushed, cost(connection), new Date(nextAtMs).toISOString()), error: undefined, nextInMs: pushed.next.inMs, tree: pushed.tree }
   } catch (caught) {
     const error = asFileSyncError(caught)
     over.abort(error)

@@ -1,34 +1,42 @@
 import { serveControl } from '@filesync/program/node'
 import type { ControlServer } from '@filesync/program/node'
-import type { Clock } from '@filesync/protocol'
+import { checkRelativePath, FileSyncError } from '@filesync/protocol'
+import type { Clock, RelativePath } from '@filesync/protocol'
 import type { Scanner } from '@filesync/scanner'
 import { openScanner } from '@filesync/scanner/node'
 import type { FileSource } from '@filesync/transfer'
 import { openFileSource } from '@filesync/transfer/node'
+import { ChangeSignal } from './change-signal.ts'
 import { openClientState } from './client-state.ts'
 import type { ClientState } from './client-state.ts'
+import { explainPath } from './explain-path.ts'
+import type { PathState } from './explain-path.ts'
 import { pushOnce } from './push-once.ts'
 import type { PushRun, RunWatcher } from './push-once.ts'
+import { RunRecord } from './run-record.ts'
 import { recallScan, rememberScan } from './scan-memory-file.ts'
 import type { PushSettings } from './settings.ts'
 import { SOFTWARE } from './software.ts'
 
+interface PusherParts {
+  readonly state: ClientState
+  readonly scanner: Scanner
+  readonly source: FileSource
+  readonly clock: Clock
+}
+
 /** What one client needs to push one directory, open from its first run to its last. */
 export class Pusher {
+  /** What it does and how its runs ended; answers `status` and `why`. */
+  readonly record: RunRecord = new RunRecord()
   readonly #settings: PushSettings
-  readonly #state: ClientState
-  readonly #scanner: Scanner
-  readonly #source: FileSource
-  readonly #control: ControlServer
-  readonly #clock: Clock
+  readonly #parts: PusherParts
+  readonly #changes = new ChangeSignal()
+  #control: ControlServer | undefined
 
-  private constructor (settings: PushSettings, parts: { state: ClientState, scanner: Scanner, source: FileSource, control: ControlServer, clock: Clock }) {
+  private constructor (settings: PushSettings, parts: PusherParts) {
     this.#settings = settings
-    this.#state = parts.state
-    this.#scanner = parts.scanner
-    this.#source = parts.source
-    this.#control = parts.control
-    this.#clock = parts.clock
+    this.#parts = parts
   }
 
   /** Opens the directory and the state. Throws SOURCE_UNAVAILABLE, STATE_IN_USE, KEY_EXPOSED and the like. */
@@ -37,44 +45,89 @@ export class Pusher {
     const memory = settings.acceptSource ? undefined : await recallScan(stateDir, root)
     const ignore = { builtIn: builtInIgnores, ...(ignoreFile !== undefined && { file: ignoreFile }) }
     const scanner = await openScanner({ root, settleMs, clock, ignore, ...(memory !== undefined && { memory }) })
+    const source = openFileSource({ root })
+    const close = async (): Promise<void> => { await Promise.all([scanner.close(), source.close()]) }
     try {
-      const state = await openClientState(stateDir)
-      // Two runs with one identity would push each other out of the queue.
-      const control = await serveControl(stateDir, { 'GET /status': () => ({ directory: root }) })
-      return new Pusher(settings, { state, scanner, source: openFileSource({ root }), control, clock })
+      const pusher = new Pusher(settings, { state: await openClientState(stateDir), scanner, source, clock })
+      await pusher.#openControl()
+      return pusher
     } catch (error) {
-      await scanner.close()
+      await close()
       throw error
     }
   }
 
   /** One run. `waitForSettled` waits for files that are being written instead of leaving them for the next run. */
   async run (watcher: RunWatcher, { waitForSettled, signal }: { waitForSettled: boolean, signal: AbortSignal }): Promise<PushRun> {
-    const { server, interfaces, limitBytesPerSecond, compression, stateDir, root } = this.#settings
+    const { state, scanner, source, clock } = this.#parts
+    this.#changes.clear()
+    this.record.activity = { doing: 'connecting' }
     const run = await pushOnce({
-      ...this.#state,
-      ...watcher,
-      server,
-      interfaces,
-      limitBytesPerSecond,
-      compression,
-      scan: async over => await this.#scanner.scan({ waitForSettled, signal: over }),
-      source: this.#source,
+      ...state,
+      ...this.#settings,
+      ...this.#recording(watcher),
+      scan: async over => await scanner.scan({ waitForSettled, signal: over }),
+      source,
       software: SOFTWARE,
-      clock: this.#clock,
+      clock,
       signal,
     })
-    const { memory } = this.#scanner
-    if (run.error === undefined && memory !== undefined) await rememberScan(stateDir, root, memory)
+    this.record.activity = { doing: 'idle' }
+    this.record.note(run.result, clock.nowMs(), run.error === undefined ? run.tree : undefined)
+    if (run.error === undefined && scanner.memory !== undefined) await rememberScan(this.#settings.stateDir, this.#settings.root, scanner.memory)
     return run
   }
 
-  /** Resolves when the tree has changed and become quiet. */
+  /** Watches the tree until the signal is aborted, so that {@link nextChange} resolves. */
+  async watch (signal: AbortSignal): Promise<void> {
+    for await (const { reason } of this.#parts.scanner.watch({ signal })) if (reason !== 'start') this.#changes.note()
+  }
+
+  /** Resolves when the tree has changed since the last run began, and become quiet. */
   async nextChange (signal: AbortSignal): Promise<void> {
-    for await (const _change of this.#scanner.watch({ signal })) return
+    await this.#changes.next(signal)
+  }
+
+  /** The state of one path, absolute or relative to the directory, as of the last scan. Throws USAGE. */
+  why (path: RelativePath): PathState {
+    return explainPath(path, this.#parts.scanner.why(path), this.record)
   }
 
   async close (): Promise<void> {
-    await Promise.all([this.#control.close(), this.#source.close(), this.#scanner.close()])
+    await Promise.all([this.#control?.close(), this.#parts.source.close(), this.#parts.scanner.close()])
+  }
+
+  /** Two runs with one identity would push each other out of the queue, so the socket is the lock of the state directory too. */
+  async #openControl (): Promise<void> {
+    this.#control = await serveControl(this.#settings.stateDir, {
+      'GET /status': () => {
+        const { activity, last } = this.record
+        return { directory: this.#settings.root, activity, watch: this.#parts.scanner.status, last }
+      },
+      'POST /why': body => {
+        const { path } = body as { path: unknown }
+        const fault = checkRelativePath(path)
+        if (fault !== undefined) throw new FileSyncError('USAGE', `This cannot be a path in the directory (${fault}).`)
+        return this.why(path as RelativePath)
+      },
+    })
+  }
+
+  #recording (watcher: RunWatcher): RunWatcher {
+    return {
+      onBusy: (position, estimateMs) => {
+        this.record.activity = { doing: 'queued', position, estimateMs }
+        watcher.onBusy(position, estimateMs)
+      },
+      onReady: status => {
+        this.record.activity = { doing: 'comparing' }
+        watcher.onReady(status)
+      },
+      onProgress: progress => {
+        const { files, filesWanted, bytesPerSecond, isCompressing } = progress
+        this.record.activity = { doing: 'sending', files, filesWanted, bytesPerSecond, isCompressing }
+        watcher.onProgress(progress)
+      },
+    }
   }
 }

@@ -1,4 +1,3 @@
-import { FileSyncError } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { formatDuration, printable } from '@filesync/program'
 import type { Terminal } from '@filesync/program/node'
@@ -45,6 +44,9 @@ export async function start (directory: string | undefined, flags: StartFlags, c
   const { terminal, signal } = context
   const pusher = await Pusher.open(await completePushSettings(directory, flags, terminal), systemClock)
   const line = createProgressLine(terminal.stderr, flags.quiet === true)
+  const watching = flags.watch ? pusher.watch(signal) : undefined
+  // Ends with the signal; a tree that cannot be watched is walked at an interval, and status says so.
+  watching?.catch(() => { /* told by the signal */ })
   try {
     throw await keepSyncing({
       run: async () => {
@@ -56,8 +58,11 @@ export async function start (directory: string | undefined, flags: StartFlags, c
           ? { kind: 'done', nextInMs: run.nextInMs }
           : { kind: 'failed', error: run.error, canRetry: canRetry(run.error) }
       },
-      nextChange: async over => { await (flags.watch ? pusher.nextChange(over) : never(over)) },
-      onWait: (delayMs, failure) => { line.show(`${failure === undefined ? 'next sync' : 'trying again'} in ${formatDuration(delayMs)}`) },
+      nextChange: async over => { await pusher.nextChange(over) },
+      onWait: (delayMs, failure) => {
+        pusher.record.activity = { doing: 'waiting', untilMs: systemClock.nowMs() + delayMs }
+        line.show(`${failure === undefined ? 'next sync' : 'trying again'} in ${formatDuration(delayMs)}`)
+      },
       random: Math.random,
       clock: systemClock,
       signal,
@@ -85,10 +90,4 @@ function tellRun ({ result, error }: PushRun, flags: CommonFlags, terminal: Term
   if (flags.json === true) terminal.stdout.write(`${JSON.stringify(result)}\n`)
   else if (error !== undefined) terminal.stderr.write(`filesync-client: ${printable(error.message)}\n`)
   else if (flags.quiet !== true) terminal.stdout.write(`${describeResult(result)}\n`)
-}
-
-async function never (signal: AbortSignal): Promise<void> {
-  await new Promise<void>((_resolve, reject) => {
-    signal.addEventListener('abort', () => { reject(new FileSyncError('ABORTED', 'Nobody waits any more.')) }, { once: true })
-  })
 }

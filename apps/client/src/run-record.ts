@@ -1,0 +1,42 @@
+import { readListing, sameContent, splitPath } from '@filesync/protocol'
+import type { Entry, Problem, RelativePath, Tree } from '@filesync/protocol'
+import type { PushResult } from './push-result.ts'
+
+/** What the client is doing, for people. */
+export type Activity =
+  | { readonly doing: 'idle' | 'connecting' | 'comparing' }
+  | { readonly doing: 'queued', readonly position: number, readonly estimateMs: number | undefined }
+  | { readonly doing: 'sending', readonly files: number, readonly filesWanted: number, readonly bytesPerSecond: number, readonly isCompressing: boolean }
+  | { readonly doing: 'waiting', readonly untilMs: number }
+
+/** What the running client knows of itself: what it does now, and how its last runs ended. */
+export class RunRecord {
+  activity: Activity = { doing: 'idle' }
+  /** The last run, however it ended. */
+  last: { readonly atMs: number, readonly result: PushResult } | undefined
+  #stored: { readonly atMs: number, readonly tree: Tree } | undefined
+  #problems = new Map<string, Problem>()
+
+  /** A run has ended. */
+  note (result: PushResult, atMs: number, tree: Tree | undefined): void {
+    this.last = { atMs, result }
+    if (tree === undefined || result.result === 'halted') return
+    this.#stored = { atMs, tree }
+    this.#problems = new Map(result.problems.map(problem => [problem.path, problem]))
+  }
+
+  /** What kept a path from being stored in the last run that came to its end. */
+  problemOf (path: string): Problem | undefined {
+    return this.#problems.get(path)
+  }
+
+  /** Since when, at the latest, the server holds exactly this entry; undefined where it does not as far as is known. */
+  storedSinceMs (path: RelativePath, entry: Entry): number | undefined {
+    if (this.#stored === undefined || this.#problems.has(path)) return undefined
+    const { directory, name } = splitPath(path)
+    const listing = this.#stored.tree.listing(directory)
+    if (listing === undefined) return undefined
+    for (const stored of readListing(listing)) if (stored.name === name) return sameContent(stored, entry) ? this.#stored.atMs : undefined
+    return undefined
+  }
+}
