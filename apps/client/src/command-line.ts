@@ -1,6 +1,7 @@
 import { createProgram, setting } from '@filesync/program/node'
 import { Option } from 'commander'
 import type { Command } from 'commander'
+import { doctor } from './commands/doctor.ts'
 import { showStatus, why } from './commands/inspect.ts'
 import { enroll, pair } from './commands/pair.ts'
 import type { EnrollFlags, PairFlags } from './commands/pair.ts'
@@ -9,7 +10,7 @@ import type { CommandContext, StartFlags } from './commands/push.ts'
 import { forget, listServers, showId, trustServer } from './commands/trust.ts'
 import type { TrustFlags } from './commands/trust.ts'
 import { withCommonSettings, withId, withPushSettings, withServerSettings } from './settings.ts'
-import type { CommonFlags, PushFlags } from './settings.ts'
+import type { CommonFlags, PushFlags, ServerFlags } from './settings.ts'
 import { VERSION } from './software.ts'
 
 /** The command line of the client: which command takes what, and what it runs. */
@@ -66,4 +67,6 @@ function addInspection (program: Command, context: CommandContext): void {
     .action(async (flags: CommonFlags) => { await showStatus(flags, context) })
   withPushSettings(program.command('why <path>')).description('the state of one path and the reason for it')
     .action(async (path: string, flags: PushFlags) => { await why(path, flags, context) })
+  withServerSettings(program.command('doctor')).description('what keeps this client from its server, with the fix')
+    .action(async (flags: ServerFlags) => { process.exitCode = await doctor(flags, context) })
 }

@@ -3,10 +3,12 @@ import { createProgram, setting } from '@filesync/program/node'
 import type { Command } from 'commander'
 import { createToken, listPeers, listTokens, pair, revoke, revokeToken, showId, trust } from './commands/admit.ts'
 import type { PairFlags, TokenFlags } from './commands/admit.ts'
+import { doctor } from './commands/doctor.ts'
+import type { DoctorFlags } from './commands/doctor.ts'
 import { start } from './commands/start.ts'
 import type { CommandContext } from './commands/start.ts'
 import { showStatus } from './commands/status.ts'
-import { parseInteger, withCommonSettings, withStartSettings } from './settings.ts'
+import { parseInteger, withCommonSettings, withNetworkSettings, withStartSettings } from './settings.ts'
 import type { CommonFlags, StartFlags } from './settings.ts'
 import { VERSION } from './software.ts'
 
@@ -23,6 +25,8 @@ export function createServerProgram (context: CommandContext): Command {
     .action(async (flags: StartFlags) => { await start(flags, context) })
   withCommonSettings(program.command('status')).description('what the running server is doing')
     .action(async (flags: CommonFlags) => { await showStatus(flags, context) })
+  withNetworkSettings(withCommonSettings(program.command('doctor'))).description('what keeps clients from finding this server, with the fix')
+    .action(async (flags: DoctorFlags) => { process.exitCode = await doctor(flags, context) })
   withCommonSettings(program.command('id')).description('print the full id of this server')
     .action(async (flags: CommonFlags) => { await showId(flags, context) })
   addAdmission(program, context)

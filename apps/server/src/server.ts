@@ -81,13 +81,13 @@ class Server implements RunningServer {
     const signal = this.#stop.signal
     const identity = await loadOrCreateIdentity(stateDir)
     this.#identity = identity
-    const peers = await openPeers(stateDir, clock)
+    const peers = openPeers(stateDir, clock)
     const desk = new PairingDesk({
       serverId: identity.id,
       serverName: this.#settings.name,
       peers,
-      tokens: await openTokens(stateDir, clock),
-      audit: await openAuditLog(stateDir, clock),
+      tokens: openTokens(stateDir, clock),
+      audit: openAuditLog(stateDir, clock),
       crypto: nodeCrypto,
       clock,
       takenAreas: async () => await archive.areas(),

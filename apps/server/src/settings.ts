@@ -59,15 +59,20 @@ export function withCommonSettings (command: Command): Command {
     .addOption(setting('--quiet', 'print nothing but errors'))
 }
 
+/** Adds the settings of which network to use. */
+export function withNetworkSettings (command: Command): Command {
+  return command
+    .addOption(setting('--bind <address>', 'listen on this address only'))
+    .addOption(setting<string[]>('--interface <name>', 'announce on this network interface only; may be given more than once', collect))
+}
+
 /** Adds the settings of `start`. */
 export function withStartSettings (command: Command): Command {
-  return withCommonSettings(command)
+  return withNetworkSettings(withCommonSettings(command))
     .addOption(setting('--archive <dir>', 'where the files of all clients are kept'))
     .addOption(setting('--port <n>', 'TCP port; 0 is any free one', text => parseInteger(text, [0, 65_535])))
     .addOption(setting('--interval <seconds>', 'how often clients come', text => parseInteger(text, [1, MAX_INTERVAL_SECONDS])))
     .addOption(setting('--name <name>', 'what the server calls itself (default: the name of this machine)'))
-    .addOption(setting('--bind <address>', 'listen on this address only'))
-    .addOption(setting<string[]>('--interface <name>', 'announce on this network interface only; may be given more than once', collect))
     .addOption(setting('--no-discovery', 'do not answer clients that look for a server'))
     .addOption(setting('--max-sessions <n>', 'how many clients are served at once', text => parseInteger(text, [1, 64])).default(1))
     .addOption(setting('--keep <duration>', 'how long replaced and deleted files are kept', parseDuration).default(parseDuration(DEFAULT_KEEP), DEFAULT_KEEP))

@@ -1,4 +1,4 @@
-import { printable } from './printable.ts'
+import { jsonLine, printable } from './printable.ts'
 
 /** What happened, in facts. Text in it may come from peers. */
 export interface LogEvent {
@@ -19,11 +19,11 @@ export interface EventLogInit {
 
 /**
  * A log of one line an event. As JSON the event comes first, as the command line contract words it, and the time last;
- * as text, everything that a terminal would obey is escaped.
+ * everything that a terminal would obey is escaped.
  */
 export function createEventLog (init: EventLogInit): EventLog {
   return (event, text) => {
     const time = init.now()
-    init.write(init.json ? JSON.stringify({ ...event, time }) + '\n' : `${time.slice(0, 19).replace('T', ' ')} ${printable(text)}\n`)
+    init.write(init.json ? jsonLine({ ...event, time }) : `${time.slice(0, 19).replace('T', ' ')} ${printable(text)}\n`)
   }
 }

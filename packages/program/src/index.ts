@@ -6,5 +6,7 @@
  */
 export { createEventLog } from './event-log.ts'
 export type { EventLog, EventLogInit, LogEvent } from './event-log.ts'
-export { printable } from './printable.ts'
+export { jsonLine, printable } from './printable.ts'
 export { formatDuration, formatSize, parseDuration, parseSize } from './units.ts'
+export { describeFinding } from './findings.ts'
+export type { DoctorFinding } from './findings.ts'

@@ -5,10 +5,18 @@ const SIZE_UNITS: Readonly<Record<string, number>> = {
   '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12, ki: 2 ** 10, mi: 2 ** 20, gi: 2 ** 30, ti: 2 ** 40,
 }
 
-/** `30d`, `10m`, `1h30m`, `500ms`, or plain seconds, in milliseconds. Throws USAGE. */
+/** Longer ones are typing errors, and added to today's date they would leave the calendar. */
+const MAX_DURATION_MS = 100 * 365 * 86_400_000
+
+/** `30d`, `10m`, `1h30m`, `500ms`, or plain seconds, in milliseconds, up to 100 years. Throws USAGE. */
 export function parseDuration (text: string): number {
   const trimmed = text.trim().toLowerCase()
-  if (/^\d+(?:\.\d+)?$/u.test(trimmed)) return Number(trimmed) * 1000
+  const totalMs = /^\d+(?:\.\d+)?$/u.test(trimmed) ? Number(trimmed) * 1000 : sumDuration(trimmed, text)
+  if (totalMs > MAX_DURATION_MS) throw new FileSyncError('USAGE', `"${text}" is too long. At most 36500d, which is 100 years, can be given.`)
+  return Math.round(totalMs)
+}
+
+function sumDuration (trimmed: string, text: string): number {
   if (!/^(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+$/u.test(trimmed)) {
     throw new FileSyncError('USAGE', `"${text}" is not a duration. Write for example 30d, 12h, 10m, 45s or 1h30m.`)
   }
@@ -26,7 +34,9 @@ export function parseSize (text: string): number {
   if (match === null || factor === undefined) {
     throw new FileSyncError('USAGE', `"${text}" is not a size. Write for example 500k, 20M, 1.5GiB or 1000.`)
   }
-  return Math.round(Number(match[1]) * factor)
+  const bytes = Math.round(Number(match[1]) * factor)
+  if (!Number.isSafeInteger(bytes)) throw new FileSyncError('USAGE', `"${text}" is too large. At most 9000T can be given.`)
+  return bytes
 }
 
 /** Bytes for people, to three digits: `1.23 GB`. */

@@ -34,13 +34,13 @@ export interface TokenFlags extends CommonFlags {
 export async function createToken (flags: TokenFlags, { terminal }: CommandContext): Promise<void> {
   const stateDir = stateDirOf(flags, terminal)
   const { id } = await loadOrCreateIdentity(stateDir)
-  const { token, record } = await (await openTokens(stateDir)).create(id, { uses: flags.uses, ttlMs: flags.expires })
+  const { token, record } = await openTokens(stateDir).create(id, { uses: flags.uses, ttlMs: flags.expires })
   terminal.stdout.write(flags.json === true ? `${JSON.stringify({ token, tokenId: record.tokenId, uses: record.uses, expiresAt: isoTime(record.expiresAtMs) })}\n` : `${token}\n`)
 }
 
 /** `filesync-server token list`: never shows the tokens themselves, which the server does not know. */
 export async function listTokens (flags: CommonFlags, { terminal }: CommandContext): Promise<void> {
-  const tokens = await (await openTokens(stateDirOf(flags, terminal))).list()
+  const tokens = await openTokens(stateDirOf(flags, terminal)).list()
   const rows = tokens.map(({ tokenId, uses, usedBy, expiresAtMs }) => ({ tokenId, uses, used: usedBy.length, expiresAt: isoTime(expiresAtMs) }))
   if (flags.json === true) terminal.stdout.write(`${JSON.stringify(rows)}\n`)
   else if (rows.length === 0) terminal.stdout.write('There are no tokens.\n')
@@ -49,13 +49,13 @@ export async function listTokens (flags: CommonFlags, { terminal }: CommandConte
 
 /** `filesync-server token revoke`. */
 export async function revokeToken (tokenId: string, flags: CommonFlags, { terminal }: CommandContext): Promise<void> {
-  await (await openTokens(stateDirOf(flags, terminal))).revoke(tokenId)
+  await openTokens(stateDirOf(flags, terminal)).revoke(tokenId)
   if (flags.quiet !== true) terminal.stdout.write('The token admits nobody any more. Clients that used it stay paired.\n')
 }
 
 /** `filesync-server peers`: the clients that are paired, and those that were. */
 export async function listPeers (flags: CommonFlags, { terminal }: CommandContext): Promise<void> {
-  const peers = await (await openPeers(stateDirOf(flags, terminal))).list()
+  const peers = await openPeers(stateDirOf(flags, terminal)).list()
   if (flags.json === true) {
     terminal.stdout.write(`${JSON.stringify(peers.map(peer => ({ ...peer, id: formatDeviceId(peer.id) })))}\n`)
     return
@@ -76,16 +76,16 @@ export async function revoke (nameOrId: string, flags: CommonFlags, { terminal }
 }
 
 async function revokeInFiles (stateDir: string, nameOrId: string): Promise<string> {
-  const peer = await (await openPeers(stateDir)).revoke(nameOrId)
-  await (await openAuditLog(stateDir)).record({ event: 'revoke', id: peer.id, area: peer.area })
+  const peer = await openPeers(stateDir).revoke(nameOrId)
+  await openAuditLog(stateDir).record({ event: 'revoke', id: peer.id, area: peer.area })
   return peer.area
 }
 
 /** `filesync-server trust`: admits a client by its full id, without a code. */
 export async function trust (fullId: string, flags: CommonFlags & { readonly name: string }, { terminal }: CommandContext): Promise<void> {
   const stateDir = stateDirOf(flags, terminal)
-  const peer = await (await openPeers(stateDir)).admit({ id: parseDeviceId(fullId), wish: flags.name, via: 'manual' })
-  await (await openAuditLog(stateDir)).record({ event: 'pair', id: peer.id, area: peer.area, via: 'manual', address: '' })
+  const peer = await openPeers(stateDir).admit({ id: parseDeviceId(fullId), wish: flags.name, via: 'manual' })
+  await openAuditLog(stateDir).record({ event: 'pair', id: peer.id, area: peer.area, via: 'manual', address: '' })
   if (flags.quiet !== true) terminal.stdout.write(`${peer.area} is trusted. It has to trust this server too: "filesync-client trust-server" there, with what "filesync-server id" prints here.\n`)
 }
 

@@ -5,7 +5,8 @@ import { stateDirOf } from '../settings.ts'
 import type { CommonFlags } from '../settings.ts'
 import type { CommandContext } from './start.ts'
 
-interface Status {
+/** What the running server says of itself. */
+export interface Status {
   readonly name: string
   readonly port: number
   readonly discovery: boolean

@@ -1,0 +1,104 @@
+import { FileSyncError } from '@filesync/protocol'
+import type { Command } from 'commander'
+import { loadSettingsFile, loadSettingsFileIfAny } from './settings-file.ts'
+import type { FileSettings } from './settings-file.ts'
+import { parseBoolean, Setting, variableOf } from './setting.ts'
+import { defaultSettingsFile } from './state-dir.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** A setting that goes by a name; `--no-discovery` also goes by `discovery`, with the opposite meaning. */
+interface Named {
+  readonly setting: Setting
+  readonly isOpposite: boolean
+}
+
+/** Fills in what the flags did not give: from the environment, then from the configuration file. Throws USAGE. */
+export async function applySources (command: Command, env: Environment): Promise<void> {
+  applyEnvironment(command, env)
+  const named = command.opts<{ config?: string }>().config
+  const file = named ?? defaultSettingsFile(rootOf(command).name(), env)
+  const settings = named === undefined ? await loadSettingsFileIfAny(file) : await loadSettingsFile(file)
+  if (settings !== undefined) applyFile(command, settings, file)
+  for (const setting of settingsOf(command)) {
+    if (!setting.isNeeded || command.getOptionValue(setting.attributeName()) !== undefined) continue
+    throw new FileSyncError('USAGE', `Something is missing: give ${setting.flags}, or ${setting.variable} in the environment.`)
+  }
+}
+
+function applyEnvironment (command: Command, env: Environment): void {
+  const fill = filler(command, 'env')
+  for (const setting of settingsOf(command)) {
+    const names = setting.negate ? [setting.name(), setting.attributeName()] : [setting.name()]
+    for (const name of names) {
+      const variable = variableOf(name)
+      const text = env[variable]
+      // Unit files and containers pass variables on that are set to nothing.
+      if (text === undefined || (text === '' && setting.takesValue)) continue
+      fill({ setting, isOpposite: name !== setting.name() }, [text], `the environment variable ${variable}`)
+    }
+  }
+}
+
+/** Unknown names are refused: a typing error must not be silent. */
+function applyFile (command: Command, settings: FileSettings, file: string): void {
+  const fill = filler(command, 'config')
+  for (const [name, texts] of settings) {
+    const found = name === 'config' ? undefined : find(command, name)
+    if (found !== undefined) fill(found, texts, `"${name}" in the configuration file ${file}`)
+    // One file serves all commands of a program, and not every command takes every setting.
+    else if (name === 'config' || !withSubcommands(rootOf(command)).some(other => find(other, name) !== undefined)) {
+      throw new FileSyncError('USAGE', `The configuration file ${file} has the unknown setting "${name}". See --help for the names.`)
+    }
+  }
+}
+
+/** Sets values of one source. `where` says for errors what the texts come from. */
+function filler (command: Command, source: 'env' | 'config'): (named: Named, texts: readonly string[], where: string) => void {
+  const seen = new Map<string, string>()
+  return ({ setting, isOpposite }, texts, where) => {
+    const attribute = setting.attributeName()
+    const earlier = seen.get(attribute)
+    if (earlier !== undefined) throw new FileSyncError('USAGE', `Give only one of ${earlier} and ${where}; they say the same thing.`)
+    seen.set(attribute, where)
+    // Read even where a flag goes first: what is wrong today should not wait for the day the flag is left out.
+    const value = convert(setting, texts, where)
+    const stronger = command.getOptionValueSource(attribute)
+    if (stronger !== undefined && stronger !== 'default') return
+    command.setOptionValueWithSource(attribute, typeof value === 'boolean' ? value !== (setting.negate !== isOpposite) : value, source)
+  }
+}
+
+function convert (setting: Setting, texts: readonly string[], where: string): unknown {
+  try {
+    if (texts.length > 1 && !setting.isList) throw new Error('It has several values, and takes one.')
+    const [text = ''] = texts
+    if (!setting.takesValue) return parseBoolean(text)
+    let value: unknown
+    for (const each of texts) value = setting.parseArg === undefined ? each : setting.parseArg(each, value)
+    return value
+  } catch (cause) {
+    throw new FileSyncError('USAGE', `What ${where} says cannot be used: ${(cause as Error).message}`, { cause })
+  }
+}
+
+function find (command: Command, name: string): Named | undefined {
+  const settings = settingsOf(command)
+  const setting = settings.find(candidate => candidate.name() === name)
+  if (setting !== undefined) return { setting, isOpposite: false }
+  const opposite = settings.find(candidate => candidate.negate && candidate.attributeName() === name)
+  return opposite === undefined ? undefined : { setting: opposite, isOpposite: true }
+}
+
+function settingsOf (command: Command): Setting[] {
+  return command.options.filter(option => option instanceof Setting)
+}
+
+function rootOf (command: Command): Command {
+  return command.parent === null ? command : rootOf(command.parent)
+}
+
+/** A command and all that are below it. */
+export function withSubcommands (command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)]
+}
