@@ -34,7 +34,7 @@ async function tlsPair (): Promise<[ByteStream, ByteStream]> {
 }
 
 describe('a TLS connection as a byte stream', () => {
-  test.each(byteStreamConformance)('$name', async ({ run }) => {
-    await run(await tlsPair())
+  test.each(byteStreamConformance)('$name', async one => {
+    await one.run(await tlsPair())
   })
 })

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { link, open, readFile, stat, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { FileSyncError, wait } from '@filesync/protocol'
+import { setTimeout as delay } from 'node:timers/promises'
+import { FileSyncError } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { isNodeError } from './private-file.ts'
 
@@ -23,7 +24,8 @@ export async function withFileLock <R>(path: string, work: () => Promise<R>): Pr
   while (!await take(path, owner)) {
     if (await breakIfStale(path)) continue
     if (systemClock.monotonicMs() >= deadlineMs) throw inUse(path)
-    await wait(systemClock, RETRY_MS)
+    // Not on the clock, whose timers let a command end while it still waits.
+    await delay(RETRY_MS)
   }
   try {
     return await work()

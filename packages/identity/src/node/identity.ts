@@ -42,8 +42,11 @@ export function keyId (publicKey: KeyObject): DeviceId {
 }
 
 async function createKey (keyPath: string, certificatePath: string): Promise<string> {
-  // A new key would be a new identity, which nobody knows. That is for a person to decide.
   if (await readText(certificatePath) !== undefined) {
+    // The key is always there before its certificate, so another process made both since the last look, or it is lost.
+    const key = await readPrivateFile(keyPath)
+    if (key !== undefined) return key
+    // A new key would be a new identity, which nobody knows. That is for a person to decide.
     throw new FileSyncError('KEY_INVALID', `${keyPath} is missing, though its certificate is there. Restore it from a backup, ` +
       `or remove ${certificatePath} to become a new device and pair again.`)
   }

@@ -85,6 +85,7 @@ class TlsListener implements Listener {
   readonly #deadlines = new WeakMap<Socket, () => void>()
   readonly #channels = new Set<Channel>()
   readonly #ended = new Set<Promise<void>>()
+  port = 0
   readonly #stop = (): void => { void this.close() }
 
   constructor (init: ListenInit) {
@@ -108,10 +109,6 @@ class TlsListener implements Listener {
     })
   }
 
-  get port (): number {
-    return (this.#server.address() as AddressInfo).port
-  }
-
   async start (): Promise<void> {
     const { signal, port, bind } = this.#init
     signal.throwIfAborted()
@@ -119,6 +116,7 @@ class TlsListener implements Listener {
       this.#server.once('error', error => { reject(portUnavailable(port, error)) })
       this.#server.listen({ port, ...(bind !== undefined && { host: bind }) }, resolve)
     })
+    this.port = (this.#server.address() as AddressInfo).port
     signal.addEventListener('abort', this.#stop, { once: true })
   }
 

@@ -1,0 +1,215 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { foldKey } from '@filesync/protocol'
+import { ManualClock } from '@filesync/protocol/testing'
+import * as v from 'valibot'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { formatDeviceId, idPrefix, PeerBook, refuseDowngrade, ServerBook, serversWithPrefix } from '../src/index.ts'
+import { openPeers, openServers, openTokens } from '../src/node/index.ts'
+import { recordFile } from '../src/node/record-file.ts'
+import { memoryRecords, recordStoreConformance } from '../src/testing/index.ts'
+import { someId } from './introductions.ts'
+import { codeOf, temporaryDir } from './machines.ts'
+
+const make = (n: number): { n: number } => ({ n })
+
+describe('records in memory', () => {
+  test.each(recordStoreConformance)('$name', async one => {
+    const store = memoryRecords<unknown>()
+    await one.run({ stores: [store, store], make })
+  })
+})
+
+describe('records in a file', () => {
+  test.each(recordStoreConformance)('$name', async one => {
+    const init = { path: join(await temporaryDir(), 'numbers.json'), listName: 'numbers', schema: v.object({ n: v.number() }) }
+    await one.run({ stores: [recordFile<unknown>(init), recordFile<unknown>(init)], make })
+  })
+})
+
+/** Runs one of the programs beside this test. */
+function start (program: string, ...rest: readonly string[]): ChildProcess {
+  const path = fileURLToPath(new URL(program, import.meta.url))
+  const child = spawn(process.execPath, ['--conditions=@filesync/source', path, ...rest], { stdio: ['ignore', 'pipe', 'inherit'] })
+  onTestFinished(() => { child.kill('SIGKILL') })
+  return child
+}
+
+async function exitOf (child: ChildProcess): Promise<unknown> {
+  const [code] = await once(child, 'exit') as [unknown]
+  return code
+}
+
+describe('a book in a state directory', () => {
+  test('loses nothing when several processes change it at once', async () => {
+    const stateDir = await temporaryDir()
+    const here = openPeers(stateDir)
+    const children = [start('record-adder.ts', stateDir, '20'), start('record-adder.ts', stateDir, '20')]
+    const exits = Promise.all(children.map(exitOf))
+    for (let n = 0; n < 20; n++) await here.admit({ id: someId(), wish: 'machine', via: 'manual' })
+    expect(await exits).toEqual([0, 0])
+    const peers = await here.list()
+    expect(peers).toHaveLength(60)
+    expect(new Set(peers.map(({ area }) => foldKey(area))).size).toBe(60)
+    expect(await readdir(stateDir)).toEqual(['peers.json'])
+  })
+
+  test('is free again when the process that changes it is killed', async () => {
+    const stateDir = await temporaryDir()
+    const lock = join(stateDir, 'peers.json.lock')
+    const holder = start('lock-holder.ts', lock)
+    await once(holder.stdout ?? holder, 'data')
+    const died = exitOf(holder)
+    const waiting = Array.from({ length: 5 }, async () => await openPeers(stateDir).admit({ id: someId(), wish: 'machine', via: 'manual' }))
+    expect((await stat(lock)).isFile()).toBe(true)
+    holder.kill('SIGKILL')
+    await died
+    await Promise.all(waiting)
+    expect(await openPeers(stateDir).list()).toHaveLength(5)
+    expect(await readdir(stateDir)).toEqual(['peers.json'])
+  })
+
+  test.each([
+    ['the number of this process from before a restart', `${String(process.pid)} ${hostname()} aa\n`],
+    ['another machine, long ago', '1 elsewhere aa\n'],
+  ])('is not held up by a lock with %s', async (_whose, owner) => {
+    const stateDir = await temporaryDir()
+    const lock = join(stateDir, 'servers.json.lock')
+    await writeFile(lock, owner)
+    await utimes(lock, 1_000_000_000, 1_000_000_000)
+    await openServers(stateDir).pin({ id: someId(), name: 'nas', via: 'manual' })
+    expect(await openServers(stateDir).list()).toHaveLength(1)
+  })
+
+  test('is private, and in a private directory', async () => {
+    const stateDir = join(await temporaryDir(), 'new', 'state')
+    await openPeers(stateDir).admit({ id: someId(), wish: 'x', via: 'manual' })
+    await openTokens(stateDir).create(someId(), { uses: 1, ttlMs: 1000 })
+    await openServers(stateDir).pin({ id: someId(), name: 'x', via: 'manual' })
+    expect((await stat(stateDir)).mode & 0o777).toBe(0o700)
+    for (const name of ['peers.json', 'tokens.json', 'servers.json']) expect((await stat(join(stateDir, name))).mode & 0o777, name).toBe(0o600)
+  })
+
+  test('is refused when others can read it, or change what is beside it', async () => {
+    const stateDir = await temporaryDir()
+    const peers = openPeers(stateDir)
+    await peers.admit({ id: someId(), wish: 'x', via: 'manual' })
+    await chmod(join(stateDir, 'peers.json'), 0o640)
+    expect(await codeOf(peers.list())).toBe('KEY_EXPOSED')
+    await chmod(join(stateDir, 'peers.json'), 0o600)
+    await chmod(stateDir, 0o777)
+    expect(await codeOf(peers.admit({ id: someId(), wish: 'y', via: 'manual' }))).toBe('KEY_EXPOSED')
+  })
+
+  test.each([
+    ['cut off', text => text.slice(0, -9)],
+    ['of a later version', text => text.replace('"version": 1', '"version": 2')],
+    ['with an area that leads elsewhere', text => text.replace('"machine"', '"../machine"')],
+    ['with an area of another spelling', text => text.replace('"machine"', '"machine."')],
+    ['with a damaged id', text => text.replace(/"id": "./u, '"id": "U')],
+    ['empty', () => ''],
+  ] satisfies [string, (text: string) => string][])('is not used when it is %s', async (_how, damage) => {
+    const stateDir = await temporaryDir()
+    const path = join(stateDir, 'peers.json')
+    const peers = openPeers(stateDir)
+    await peers.admit({ id: someId(), wish: 'machine', via: 'manual' })
+    const damaged = damage(await readFile(path, 'utf8'))
+    await writeFile(path, damaged)
+    expect(await codeOf(peers.list())).toBe('STATE_INVALID')
+    expect(await codeOf(peers.admit({ id: someId(), wish: 'other', via: 'manual' }))).toBe('STATE_INVALID')
+    expect(await readFile(path, 'utf8')).toBe(damaged)
+  })
+
+  test('says what to do when the directory cannot be one', async () => {
+    const file = join(await temporaryDir(), 'file')
+    await writeFile(file, '')
+    expect(await codeOf(openPeers(file).admit({ id: someId(), wish: 'x', via: 'manual' }))).toBe('STATE_INVALID')
+  })
+
+  test('in an empty directory that others could read makes it private', async () => {
+    const stateDir = join(await temporaryDir(), 'made-by-hand')
+    await mkdir(stateDir)
+    await chmod(stateDir, 0o775)
+    await openServers(stateDir).pin({ id: someId(), name: 'x', via: 'manual' })
+    expect((await stat(stateDir)).mode & 0o777).toBe(0o700)
+  })
+})
+
+describe('the book of clients', () => {
+  test('finds one to revoke by its area, in any case, or by its full id', async () => {
+    const clock = new ManualClock()
+    const peers = new PeerBook(memoryRecords(), clock)
+    const [first, second] = [someId(), someId()]
+    await peers.admit({ id: first, wish: 'Laptop', via: 'code' })
+    await peers.admit({ id: second, wish: 'laptop', via: 'code' })
+    expect(await peers.revoke('lapTOP')).toMatchObject({ id: first, revokedAtMs: clock.nowMs() })
+    clock.advance(5)
+    expect(await peers.revoke('laptop')).toMatchObject({ revokedAtMs: clock.nowMs() - 5 })
+    expect((await peers.revoke(formatDeviceId(second))).area).toBe('laptop-2')
+    await expect(peers.revoke('tower')).rejects.toThrow('No paired client is called "tower". The paired clients are: Laptop, laptop-2.')
+    expect(await codeOf(peers.judge(first))).toBe('NOT_PAIRED')
+  })
+
+  test('never gives an area away again, nor one that the archive holds already', async () => {
+    const peers = new PeerBook(memoryRecords(), new ManualClock())
+    await peers.admit({ id: someId(), wish: 'a', via: 'code' })
+    await peers.revoke('a')
+    expect((await peers.admit({ id: someId(), wish: 'A', via: 'code' })).area).toBe('A-2')
+    expect((await peers.admit({ id: someId(), wish: 'old', via: 'code', takenAreas: ['OLD', 'old-2'] })).area).toBe('old-3')
+  })
+
+  test('notes who was there, and nobody that it does not know', async () => {
+    const clock = new ManualClock()
+    const peers = new PeerBook(memoryRecords(), clock)
+    const id = someId()
+    await peers.admit({ id, wish: 'a', via: 'code' })
+    await peers.noteSeen(id, '192.0.2.1')
+    await peers.noteSeen(someId(), '192.0.2.2')
+    expect(await peers.list()).toMatchObject([{ id, lastSeenAtMs: clock.nowMs(), lastAddress: '192.0.2.1' }])
+  })
+})
+
+describe('the book of servers', () => {
+  test('knows a server again by the prefix of an offer, and by address', async () => {
+    const servers = new ServerBook(memoryRecords(), new ManualClock())
+    const id = someId()
+    await servers.pin({ id, name: 'n\u001b[2Jas', via: 'code', address: '192.0.2.1', port: 4000 })
+    await servers.noteReached(id, '192.0.2.9', 4001)
+    await servers.pin({ id: someId(), name: 'other', via: 'token' })
+    const all = await servers.list()
+    expect(serversWithPrefix(all, idPrefix(id))).toEqual([expect.objectContaining({ id, name: 'n-[2Jas', lastAddress: '192.0.2.9', lastPort: 4001 })])
+    expect(serversWithPrefix(all, idPrefix(someId()))).toEqual([])
+  })
+
+  test('does not speak the original protocol where a paired server was', async () => {
+    const servers = new ServerBook(memoryRecords(), new ManualClock())
+    await servers.pin({ id: someId(), name: 'nas', via: 'code', address: '192.0.2.1', port: 4000 })
+    const all = await servers.list()
+    expect(() => { refuseDowngrade(all, '192.0.2.1') }).toThrow(/never spoken to without encryption/u)
+    refuseDowngrade(all, '192.0.2.2')
+  })
+
+  test('forgets a server by its name or full id, but does not guess', async () => {
+    const servers = new ServerBook(memoryRecords(), new ManualClock())
+    const [first, second] = [someId(), someId()]
+    await servers.pin({ id: first, name: 'nas', via: 'code' })
+    await servers.pin({ id: second, name: 'NAS', via: 'code' })
+    expect(await codeOf(servers.forget('nas'))).toBe('USAGE')
+    expect((await servers.forget(formatDeviceId(first))).id).toBe(first)
+    expect((await servers.forget('nas')).id).toBe(second)
+    expect(await codeOf(servers.forget('nas'))).toBe('USAGE')
+  })
+
+  test('keeps area and address of a server that is paired again', async () => {
+    const servers = new ServerBook(memoryRecords(), new ManualClock())
+    const id = someId()
+    await servers.pin({ id, name: 'nas', area: 'laptop', via: 'code', address: '192.0.2.1', port: 4000 })
+    await servers.pin({ id, name: 'nas2', via: 'manual' })
+    expect(await servers.list()).toEqual([expect.objectContaining({ id, name: 'nas2', area: 'laptop', lastAddress: '192.0.2.1', lastPort: 4000 })])
+  })
+})

@@ -1,0 +1,151 @@
+import { once } from 'node:events'
+import { createServer as createTcpServer } from 'node:net'
+import type { Server, Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
+import type { TlsOptions, TLSSocket } from 'node:tls'
+import { ALPN_SYNC, FileSyncError } from '@filesync/protocol'
+import { ManualClock } from '@filesync/protocol/testing'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { formatDeviceId } from '../src/index.ts'
+import { listenTls } from '../src/node/index.ts'
+import { codeOf, HOST, makeClient, openSession, startServer, until } from './machines.ts'
+
+/** Some other program that listens, and what it got. */
+async function listenAs (server: Server): Promise<{ port: number, sockets: Socket[] }> {
+  const sockets: Socket[] = []
+  server.on('connection', socket => {
+    sockets.push(socket)
+    socket.on('error', () => { /* a reset is as good as an end */ })
+  })
+  server.on('tlsClientError', (_error, socket: TLSSocket) => { socket.destroy() })
+  server.listen(0, HOST)
+  await once(server, 'listening')
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return { port: address.port, sockets }
+}
+
+async function tlsOptions (): Promise<TlsOptions> {
+  const { identity } = await makeClient()
+  return { key: identity.privateKey, cert: identity.certificate, requestCert: true, rejectUnauthorized: false, ALPNProtocols: [ALPN_SYNC] }
+}
+
+async function rejection (work: Promise<unknown>): Promise<FileSyncError> {
+  return await work.then(() => { throw new Error('it was accepted') }, (error: unknown) => error as FileSyncError)
+}
+
+describe('a client', () => {
+  test('does not speak to a server whose identity changed', async () => {
+    const server = await startServer({ listen: { peers: { judge: async () => await Promise.reject(new Error('nobody may come this far')) } } })
+    const [client, expected] = [await makeClient(), await makeClient()]
+    const error = await rejection(client.connect(server.listener.port, { alpn: ALPN_SYNC, expect: expected.identity.id }))
+    expect(error.code).toBe('IDENTITY_CHANGED')
+    expect(error.message).toContain(formatDeviceId(expected.identity.id))
+    expect(error.message).toContain(formatDeviceId(server.identity.id))
+    await until(async () => await server.listener.connectionCount() === 0)
+  })
+
+  test('says so when nothing listens', async () => {
+    const { port } = await listenAs(createTcpServer())
+    const server = createTcpServer()
+    server.listen(0, HOST)
+    await once(server, 'listening')
+    const address = server.address()
+    server.close()
+    await once(server, 'close')
+    if (address === null || typeof address === 'string' || address.port === port) throw new Error('no port')
+    const error = await rejection((await makeClient()).connect(address.port, { alpn: ALPN_SYNC }))
+    expect(error.code).toBe('SERVER_UNREACHABLE')
+    expect(error.message).toContain(`${HOST}:${String(address.port)}`)
+  })
+
+  test.each([
+    ['a web server', 'HTTP/1.1 400 Bad Request\r\n\r\n'],
+    ['the original server', '{"type":"SERVER_STATUS_MESSAGE","status":"READY"}'],
+  ])('does not take %s for one of ours', async (_what, greeting) => {
+    const { port } = await listenAs(createTcpServer(socket => { socket.end(greeting) }))
+    expect(await codeOf((await makeClient()).connect(port, { alpn: ALPN_SYNC }))).toBe('PEER_UNPROVEN')
+  })
+
+  test.each([
+    ['TLS 1.2 only', { maxVersion: 'TLSv1.2' }],
+    ['another protocol', { ALPNProtocols: ['h2'] }],
+    ['no protocol', { ALPNProtocols: [] }],
+  ] satisfies [string, TlsOptions][])('does not take a server that speaks %s', async (_what, options) => {
+    const { port } = await listenAs(createTlsServer({ ...await tlsOptions(), ...options }))
+    expect(await codeOf((await makeClient()).connect(port, { alpn: ALPN_SYNC }))).toBe('PEER_UNPROVEN')
+  })
+
+  test('tells nobody in the clear where it wants to go', async () => {
+    const names: unknown[] = []
+    const listener = createTlsServer(await tlsOptions(), socket => { names.push('servername' in socket ? socket.servername : undefined) })
+    const { port } = await listenAs(listener)
+    await (await makeClient()).connect(port, { alpn: ALPN_SYNC, address: 'localhost' })
+    await until(() => names.length === 1)
+    expect(names).toEqual([false])
+  })
+
+  test('gives up on a server that does not answer, and leaves no connection behind', async () => {
+    const clock = new ManualClock()
+    const { port, sockets } = await listenAs(createTcpServer())
+    const connecting = rejection((await makeClient()).connect(port, { alpn: ALPN_SYNC, clock }))
+    await until(() => sockets.length === 1)
+    clock.advance(10_000)
+    expect((await connecting).code).toBe('SERVER_UNREACHABLE')
+    await Promise.all(sockets.map(async socket => await once(socket.resume(), 'close')))
+    expect(clock.scheduled).toBe(0)
+  })
+
+  test('stops when it is told to, before and while it connects', async () => {
+    const client = await makeClient()
+    const { port, sockets } = await listenAs(createTcpServer())
+    expect(await codeOf(client.connect(port, { alpn: ALPN_SYNC, signal: AbortSignal.abort() }))).toBe('ABORTED')
+    const controller = new AbortController()
+    const connecting = codeOf(client.connect(port, { alpn: ALPN_SYNC, signal: controller.signal }))
+    await until(() => sockets.length === 1)
+    controller.abort(new FileSyncError('SESSION_YIELDED', 'enough'))
+    expect(await connecting).toBe('SESSION_YIELDED')
+  })
+})
+
+describe('a listener', () => {
+  test('says which port is taken', async () => {
+    const server = await startServer()
+    const { identity } = await makeClient()
+    const { port } = server.listener
+    const error = await rejection(listenTls({
+      identity, port, bind: HOST, clock: new ManualClock(), signal: new AbortController().signal, peers: server.peers,
+      onSync: async () => { /* nobody comes */ }, onPair: async () => { /* nobody comes */ }, onRefused: () => { /* nobody comes */ },
+    }))
+    expect(error.code).toBe('PORT_UNAVAILABLE')
+    expect(error.message).toContain(String(port))
+  })
+
+  test('says goodbye to those who are there when it stops', async () => {
+    const controller = new AbortController()
+    const server = await startServer({ listen: { signal: controller.signal } })
+    const client = await makeClient()
+    await server.peers.admit({ id: client.identity.id, wish: 'friend', via: 'manual' })
+    const { connection } = await openSession(client, server)
+    const ending = codeOf(connection.receive(['NEXT_SYNC']))
+    controller.abort()
+    expect(await ending).toBe('SERVER_STOPPING')
+    await server.listener.close()
+    expect(await codeOf(client.connect(server.listener.port, { alpn: ALPN_SYNC }))).toBe('SERVER_UNREACHABLE')
+  })
+
+  test('tells the peer why its session failed, but not what concerns this machine only', async () => {
+    const faults = [new FileSyncError('ARCHIVE_FULL', 'no room'), new Error('/srv/secret/path'), new FileSyncError('STATE_INVALID', '/srv/secret/path')]
+    const server = await startServer({ listen: { onSync: async () => await Promise.reject(faults.shift() ?? new Error('too many')) } })
+    const client = await makeClient()
+    await server.peers.admit({ id: client.identity.id, wish: 'friend', via: 'manual' })
+    const heard = []
+    for (let n = 0; n < 3; n++) heard.push(await rejection(openSession(client, server)))
+    expect(heard.map(({ code }) => code)).toEqual(['ARCHIVE_FULL', 'INTERNAL', 'PEER_GONE'])
+    expect(heard.map(({ message }) => message).join()).not.toContain('secret')
+  })
+})
