@@ -83,11 +83,10 @@ export function encodeOffer (offer: Offer): Uint8Array {
   return encoder.encode(JSON.stringify(message))
 }
 
-/** The question in a datagram. Throws DATAGRAM_INVALID, also where version 2 is not padded. */
+/** The question in a datagram. Throws DATAGRAM_INVALID. Who answers looks at its length first. */
 export function decodeDiscover (datagram: Uint8Array): DiscoverV1 | DiscoverV2 {
   const result = v.safeParse(discoverSchema, decodeJson(datagram), { abortEarly: true })
   if (!result.success) throw invalid('it is not a DISCOVER')
-  if (result.output.v === 2 && datagram.length < LIMITS.discoverBytes) throw invalid('a DISCOVER of version 2 is shorter than its answer may be')
   return result.output.v === 2 ? { v: 2, nonce: result.output.n, want: result.output.want } : { v: 1 }
 }
 

@@ -6,7 +6,8 @@ const FRAME_OVERHEAD_BYTES = 512
 /** Frames that wait for the session, as bytes: decoded they would take many times the memory that their length tells. */
 export class Inbox {
   readonly #maxBytes: number
-  #frames: Frame[] = []
+  #frames: (Frame | undefined)[] = []
+  #first = 0
   #bytes = 0
 
   constructor (maxBytes: number) {
@@ -23,13 +24,21 @@ export class Inbox {
   }
 
   shift (): Frame | undefined {
-    const frame = this.#frames.shift()
-    if (frame !== undefined) this.#bytes -= frame.payload.length + FRAME_OVERHEAD_BYTES
+    const frame = this.#frames[this.#first]
+    if (frame === undefined) return undefined
+    this.#bytes -= frame.payload.length + FRAME_OVERHEAD_BYTES
+    // Taking from the front of a long array moves all the others, each time.
+    this.#frames[this.#first++] = undefined
+    if (this.#first * 2 >= this.#frames.length) {
+      this.#frames = this.#frames.slice(this.#first)
+      this.#first = 0
+    }
     return frame
   }
 
   clear (): void {
     this.#frames = []
+    this.#first = 0
     this.#bytes = 0
   }
 }

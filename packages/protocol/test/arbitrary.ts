@@ -55,7 +55,7 @@ export const messagesByType: { readonly [T in Message['type']]: fc.Arbitrary<Mes
       type: fc.constant('SERVER_STATUS' as const), status: fc.constant('READY' as const), session: label, serverName: text, area: text,
       policy: fc.record({ mode: fc.constantFrom('mirror' as const, 'archive' as const), maxFileBytes: sizeBytes }),
     }),
-  ) as fc.Arbitrary<Message>,
+  ),
   CLIENT_FILES_INFO: typed('CLIENT_FILES_INFO', {
     rootDigest: anyDigest, files: fc.nat({ max: LIMITS.treeEntries }), directories: fc.nat({ max: LIMITS.treeEntries }), bytes: count,
     complete: fc.boolean(), problems, problemCount: count,
@@ -72,7 +72,7 @@ export const messagesByType: { readonly [T in Message['type']]: fc.Arbitrary<Mes
     stored: fc.record({ files: count, bytes: count, deleted: count, renamed: count }), problems, problemCount: count, message: text,
   }),
   CLOSE: typed('CLOSE', { code: label, message: text }),
-  PAIR_PROOF: fc.record({ type: fc.constant('PAIR_PROOF' as const), name: text, tokenId: bytes(8), mac: bytes(32) }, { requiredKeys: ['type', 'name', 'mac'] }) as fc.Arbitrary<Message>,
+  PAIR_PROOF: fc.record({ type: fc.constant('PAIR_PROOF' as const), name: text, tokenId: bytes(8), mac: bytes(32) }, { requiredKeys: ['type', 'name', 'mac'] }),
   PAIR_OK: typed('PAIR_OK', { serverName: text, area: text, mac: bytes(32) }),
   PAIR_DONE: fc.constant({ type: 'PAIR_DONE' }),
 }

@@ -29,7 +29,7 @@ describe('messages', () => {
       const fields = Object.keys(message).filter(field => field !== 'type')
       const field = fields[pick % Math.max(1, fields.length)]
       fc.pre(field !== undefined && !['estimateMs', 'message', 'tokenId'].includes(field) && !(Array.isArray(wrong) && isList(field)))
-      expect(refusal(() => parseMessage({ ...message, [field as string]: wrong }))).toBe('MESSAGE_INVALID')
+      expect(refusal(() => parseMessage({ ...message, [field]: wrong }))).toBe('MESSAGE_INVALID')
     }))
   })
 
@@ -62,7 +62,7 @@ describe('messages', () => {
   })
 
   it('refuse lists that are longer than their limits', () => {
-    const listings = new Array(LIMITS.listingsPerPage).fill([0, 0]), tasks = new Array(LIMITS.tasksPerPage).fill([0, 0])
+    const listings = new Array<number[]>(LIMITS.listingsPerPage).fill([0, 0]), tasks = new Array<number[]>(LIMITS.tasksPerPage).fill([0, 0])
     expect(refusal(() => parseMessage({ type: 'LISTINGS_WANTED', directories: listings }))).toBe('accepted')
     expect(refusal(() => parseMessage({ type: 'LISTINGS_WANTED', directories: [...listings, [0, 0]] }))).toBe('MESSAGE_INVALID')
     expect(refusal(() => parseMessage({ type: 'TASKS', first: 0, last: false, tasks }))).toBe('accepted')

@@ -1,0 +1,136 @@
+import { encodeListing, encodeParts, LIMITS, ListingAnswers, ListingQuestions, PartsDecoder, readListing, ROOT_PATH, toDigest } from '@filesync/protocol'
+import type { ArrivedListing, Digest, DirectoryEntry, Entry, Name, RelativePath, Tree } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
+import { memoryTree } from '@filesync/protocol/testing'
+import type { TreeLiteral } from '@filesync/protocol/testing'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { anyName } from './arbitrary.ts'
+import { refusal } from './refusal.ts'
+
+const anyTree = fc.letrec<{ directory: TreeLiteral }>(tie => ({
+  directory: fc.dictionary(anyName, fc.oneof({ maxDepth: 4, depthSize: 'small' }, fc.string(), fc.constant({ symlink: 'x' }), tie('directory')), { maxKeys: 5 })
+    .filter(literal => typeof literal.symlink !== 'string'),
+})).directory
+
+/** The whole exchange, as both sessions would do it; every directory is wanted. */
+function exchange (tree: Tree, payloadBytes: number): Map<string, Uint8Array> {
+  const questions = new ListingQuestions(tree.rootDigest, hashBytes)
+  const answers = new ListingAnswers(tree)
+  const arrived = new Map<string, Uint8Array>()
+  for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
+    expect(questions.isWaiting).toBe(true)
+    const parts = new PartsDecoder(LIMITS.listingBytes)
+    for (const payload of encodeParts(answers.answer(page), payloadBytes)) {
+      for (const whole of parts.push(payload)) takeIn(questions.accept(whole))
+    }
+  }
+  expect(questions.isComplete).toBe(true)
+  expect(questions.arrived).toBe(arrived.size)
+  return arrived
+
+  function takeIn (listing: ArrivedListing): void {
+    arrived.set(listing.directory, listing.bytes)
+    let index = 0
+    for (const entry of readListing(listing.bytes)) {
+      if (entry.kind === 'directory') questions.want(listing, index, entry)
+      expect(answers.entry(listing.number, index)).toEqual({ directory: listing.directory, entry })
+      index++
+    }
+  }
+}
+
+describe('the exchange of listings', () => {
+  it('brings every listing of a tree to the other side', () => {
+    fc.assert(fc.property(anyTree, fc.integer({ min: 17, max: 400 }), (literal, payloadBytes) => {
+      const tree = memoryTree(literal, hashBytes)
+      const arrived = exchange(tree, payloadBytes)
+      expect(arrived.size).toBe(tree.directories + 1)
+      for (const [directory, bytes] of arrived) expect(bytes).toEqual(tree.listing(directory as RelativePath))
+    }))
+  })
+
+  it('asks in pages', () => {
+    const many = Object.fromEntries(Array.from({ length: LIMITS.listingsPerPage * 2 + 5 }, (_, i) => [`d${String(i)}`, {}]))
+    const tree = memoryTree(many, hashBytes)
+    expect(exchange(tree, 1000).size).toBe(LIMITS.listingsPerPage * 2 + 6)
+    const questions = new ListingQuestions(tree.rootDigest, hashBytes)
+    expect(questions.nextPage()).toEqual([])
+    expect(questions.nextPage()).toBeUndefined()
+  })
+})
+
+describe('ListingQuestions', () => {
+  const root = encodeListing([])
+  const rootOf = (bytes: Uint8Array): ListingQuestions => {
+    const questions = new ListingQuestions(hashBytes(bytes), hashBytes)
+    questions.nextPage()
+    return questions
+  }
+  const entry = (name: string, digest: Digest = hashBytes(root)): DirectoryEntry => ({ kind: 'directory', name: name as Name, mtimeNs: 0n, mode: 0, digest })
+
+  it('refuses what was not asked for, and the same twice', () => {
+    const questions = rootOf(root)
+    expect(refusal(() => questions.accept({ number: 1, bytes: root }))).toBe('MESSAGE_UNEXPECTED')
+    expect(refusal(() => questions.accept({ number: 0, bytes: root }))).toBe('accepted')
+    expect(refusal(() => questions.accept({ number: 0, bytes: root }))).toBe('MESSAGE_UNEXPECTED')
+    expect(refusal(() => new ListingQuestions(hashBytes(root), hashBytes).accept({ number: 0, bytes: root }))).toBe('MESSAGE_UNEXPECTED')
+  })
+
+  it('refuses another listing than the one announced', () => {
+    expect(refusal(() => rootOf(root).accept({ number: 0, bytes: encodeListing([entry('a')]) }))).toBe('LISTING_MISMATCH')
+  })
+
+  it('refuses directories that are too deep or too long', () => {
+    const parent = (directory: string): ArrivedListing => ({ number: 0, directory: directory as RelativePath, bytes: root })
+    expect(refusal(() => { rootOf(root).want(parent(new Array(64).fill('a').join('/')), 0, entry('b')) })).toBe('LIMIT_EXCEEDED')
+    expect(refusal(() => { rootOf(root).want(parent(new Array(4).fill('x'.repeat(254)).join('/')), 0, entry('abcde')) })).toBe('LIMIT_EXCEEDED')
+  })
+
+  it('refuses a tree that claims to be endless', () => {
+    // Directories whose listings are the same cost the client nothing to claim.
+    const questions = rootOf(root)
+    const parent: ArrivedListing = { number: 0, directory: ROOT_PATH, bytes: root }
+    const child = entry('a')
+    expect(refusal(() => { for (let i = 0; i <= LIMITS.listingsWaiting; i++) questions.want(parent, i, child) })).toBe('LIMIT_EXCEEDED')
+  })
+})
+
+describe('ListingAnswers', () => {
+  const tree = memoryTree({ a: { 'x.txt': 'x' }, b: 'b', c: { symlink: 'b' } }, hashBytes)
+  const asked = (): ListingAnswers => {
+    const answers = new ListingAnswers(tree)
+    for (const _ of answers.answer([]));
+    return answers
+  }
+
+  it('knows entries only of listings that were given', () => {
+    const answers = new ListingAnswers(tree)
+    expect(refusal(() => answers.entry(0, 0))).toBe('TASK_INVALID')
+    for (const _ of answers.answer([]));
+    expect(answers.entry(0, 1)).toMatchObject({ directory: '', entry: { name: 'b' } })
+    expect(refusal(() => answers.entry(0, 3))).toBe('TASK_INVALID')
+    expect(refusal(() => answers.entry(1, 0))).toBe('TASK_INVALID')
+    expect(refusal(() => answers.entry(0xffff_ffff, 0xffff_ffff))).toBe('TASK_INVALID')
+  })
+
+  it.each([
+    ['the root twice', []], ['a file', [[0, 1]]], ['a link', [[0, 2]]], ['an entry that is not there', [[0, 3]]], ['a listing that was not given', [[7, 0]]],
+  ] as const)('refuses to be asked for %s', (_, page) => { expect(refusal(() => asked().answer(page))).toBe('TASK_INVALID') })
+
+  it('refuses to be asked on and on for the same', () => {
+    const answers = asked()
+    expect(refusal(() => answers.answer(new Array<readonly [number, number]>(10).fill([0, 0])))).toBe('TASK_INVALID')
+  })
+
+  it('finds the last entries of a million without holding them', () => {
+    const entries = Array.from({ length: 200_000 }, (_, i): Entry => ({ kind: 'file', name: `f${String(i).padStart(7, '0')}` as Name, mtimeNs: 0n, mode: 0, sizeBytes: 0, identity: 0n }))
+    const bytes = encodeListing(entries)
+    const answers = new ListingAnswers({ rootDigest: toDigest(new Uint8Array(32)) as Digest, files: entries.length, directories: 0, bytes: 0, listing: () => bytes })
+    for (const _ of answers.answer([]));
+    entries.length = 0
+    const before = process.memoryUsage().heapUsed
+    for (const place of [199_999, 0, 199_999, 100_000, 1]) expect(answers.entry(0, place).entry.name).toBe(`f${String(place).padStart(7, '0')}`)
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(24 << 20)
+  })
+})

@@ -1,0 +1,43 @@
+import {
+  decodeDiscover, decodeListing, decodeMessage, decodeOffer, encodeDiscover, encodeDiscoverV1, encodeFrame, encodeListing, encodeMessage, encodeOffer,
+  encodeParts, FrameDecoder, PACK_RECORD_BYTES, PartsDecoder, readPack, writePackRecord,
+} from '../../src/index.ts'
+import type { DiscoverV2, Entry, Frame, Message, Offer, PackedFile, Whole } from '../../src/index.ts'
+import { join } from '../refusal.ts'
+
+/** How the values of one file of vectors become bytes and come back. */
+export interface Format {
+  encode (value: unknown): Uint8Array
+  decode (bytes: Uint8Array): unknown
+}
+
+const PART_LIMIT_BYTES = 1_000
+const PART_PAYLOAD_BYTES = 64
+
+/** The formats by the names of the files. */
+export const FORMATS: Readonly<Record<string, Format>> = {
+  frames: {
+    encode: value => join((value as Frame[]).map(frame => encodeFrame(frame.type, [frame.payload], frame.flags))),
+    decode: bytes => [...new FrameDecoder().push(bytes)],
+  },
+  messages: { encode: value => encodeMessage(value as Message), decode: decodeMessage },
+  listings: { encode: value => encodeListing(value as Entry[]), decode: decodeListing },
+  discovers: {
+    encode: value => (value as { v: number }).v === 1 ? encodeDiscoverV1() : encodeDiscover(value as DiscoverV2),
+    decode: decodeDiscover,
+  },
+  offers: { encode: value => encodeOffer(value as Offer), decode: decodeOffer },
+  parts: {
+    encode: value => join([...encodeParts(value as Whole[], PART_PAYLOAD_BYTES)]),
+    decode: bytes => [...new PartsDecoder(PART_LIMIT_BYTES).push(bytes)],
+  },
+  packs: { encode: value => encodePack(value as PackedFile[]), decode: bytes => [...readPack(bytes)] },
+}
+
+function encodePack (files: readonly PackedFile[]): Uint8Array {
+  return join(files.flatMap(({ task, digest, content }) => {
+    const record = new Uint8Array(PACK_RECORD_BYTES)
+    writePackRecord(record, 0, { task, sizeBytes: content.length, digest })
+    return [record, content]
+  }))
+}
