@@ -44,7 +44,7 @@ export class Running {
   readonly lines: Line[] = []
   readonly #child: ChildProcessByStdio<Writable, Readable, null>
   readonly #exited: Promise<unknown>
-  #wake: () => void = () => { /* nobody waits yet */ }
+  #waiting: (() => void)[] = []
   #ended = false
 
   constructor (child: ChildProcessByStdio<Writable, Readable, null>) {
@@ -52,10 +52,10 @@ export class Running {
     this.#exited = once(child, 'exit')
     createInterface({ input: child.stdout }).on('line', line => {
       this.lines.push(JSON.parse(line) as Line)
-      this.#wake()
+      this.#wakeAll()
     }).on('close', () => {
       this.#ended = true
-      this.#wake()
+      this.#wakeAll()
     })
   }
 
@@ -65,8 +65,12 @@ export class Running {
       const found = this.lines.find(fits)
       if (found !== undefined) return found
       if (this.#ended) throw new Error(`the program ended after ${JSON.stringify(this.lines)}`)
-      await new Promise<void>(resolve => { this.#wake = resolve })
+      await new Promise<void>(resolve => { this.#waiting.push(resolve) })
     }
+  }
+
+  #wakeAll (): void {
+    for (const wake of this.#waiting.splice(0)) wake()
   }
 
   /** Waits until it has ended by itself. */
