@@ -17,6 +17,8 @@ export class FileReading {
   readonly #hasher: Hasher
   readonly #delta: DeltaEncoder | undefined
   #opened: OpenFile | undefined
+  /** Taken again for every piece that is only hashed. */
+  #scratch: Uint8Array<ArrayBuffer> | undefined
   #position = 0
   #isReadWhole = false
   #last: StreamStep | undefined
@@ -51,7 +53,7 @@ export class FileReading {
     const isHashedOnly = content === 'DATA' && this.#position < offset
     const length = Math.min(pieceBytes, (isHashedOnly ? offset : entry.sizeBytes) - this.#position)
     const isSent = content === 'DATA' && !isHashedOnly
-    const buffer = this.#reader.allocate(isSent ? DATA_CONTENT_AT + length : length)
+    const buffer = this.#buffer(isSent, length)
     const piece = isSent ? buffer.subarray(DATA_CONTENT_AT) : buffer
     const got = this.#opened?.read(piece, this.#position) ?? 0
     if (typeof got !== 'number') return this.#fail(got)
@@ -64,6 +66,13 @@ export class FileReading {
     }
     writeDataHeader(buffer, task)
     return { kind: 'FRAME', frame: this.#compressed(buffer, compress), fileBytes: length }
+  }
+
+  // What is sent is given away, and a difference holds on to unfinished chunks.
+  #buffer (isSent: boolean, length: number): Uint8Array<ArrayBuffer> {
+    if (isSent || this.#delta !== undefined) return this.#reader.allocate(isSent ? DATA_CONTENT_AT + length : length)
+    this.#scratch ??= this.#reader.allocate(this.#request.pieceBytes)
+    return this.#scratch.subarray(0, length)
   }
 
   #compressed (frame: Uint8Array<ArrayBuffer>, compress: boolean): Uint8Array<ArrayBuffer> {

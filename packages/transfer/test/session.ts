@@ -1,14 +1,12 @@
-import { compareListings, FileSyncError, joinPath, ListingAnswers, openConnection, ROOT_PATH } from '@filesync/protocol'
+import { decodeListing, joinPath, ListingAnswers, openConnection, ROOT_PATH } from '@filesync/protocol'
 import type { ByteStream, Clock, Connection, FileEntry, Name, NextSync, RelativePath, Task, Tree } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { ManualClock, memoryStreamPair } from '@filesync/protocol/testing'
 import { plainCutFinder } from '../src/gear.ts'
 import { receiveFiles, sendFiles, SignatureBuilder } from '../src/index.ts'
 import type { FileSource, ReceivedFiles, ReceiveFilesInit, SendFilesInit } from '../src/index.ts'
-import { MemoryStaging, MemoryStore } from '../src/testing/index.ts'
-
-export { compareListings, FileSyncError, joinPath }
-export type { Clock, Connection, FileEntry, Name, NextSync, ReceivedFiles, Task }
+import { MemoryStaging } from '../src/testing/index.ts'
+import type { MemoryStore } from '../src/testing/index.ts'
 
 /** Bytes that look random and depend on the seed alone (Marsaglia's xorshift32). */
 export function randomBytes (length: number, seed: number): Uint8Array<ArrayBuffer> {
@@ -43,8 +41,7 @@ export interface WantedEntry {
 }
 
 /** Has the client list its whole tree, and gives every file with the place that tasks name it by. */
-export async function listAll (tree: Tree): Promise<{ answers: ListingAnswers, files: WantedEntry[] }> {
-  const { decodeListing } = await import('@filesync/protocol')
+export function listAll (tree: Tree): { answers: ListingAnswers, files: WantedEntry[] } {
   const answers = new ListingAnswers(tree)
   const files: WantedEntry[] = []
   let count = 0
@@ -97,7 +94,7 @@ function wholeOrRest ({ path, at }: WantedEntry, store: MemoryStore): Task {
 
 /** One sync of everything, both real sides over a memory pair. What was staged whole is committed, also after a failure. */
 export async function sync (init: SyncInit): Promise<SyncResult> {
-  const { answers, files } = await listAll(init.tree)
+  const { answers, files } = listAll(init.tree)
   const clock = init.clock ?? new ManualClock()
   const [left, right] = init.streams ?? memoryStreamPair()
   const clientConnection = openConnection({ stream: left, clock })
