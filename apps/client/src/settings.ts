@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
 import { parseDuration, parseSize } from '@filesync/program'
-import { canPrompt, checkStateDir, defaultStateDir, prompt, setting } from '@filesync/program/node'
+import { canPrompt, checkStateDir, defaultStateDir, listSetting, prompt, setting } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
 import type { Compression } from '@filesync/transfer'
 import type { Command } from 'commander'
@@ -68,7 +68,7 @@ export function withCommonSettings (command: Command): Command {
 export function withServerSettings (command: Command): Command {
   return withCommonSettings(command)
     .addOption(setting('--server <host:port>', 'where the server is, instead of looking for it', parseHostPort))
-    .addOption(setting<string[]>('--interface <name>', 'look for the server on this network interface only; may be given more than once', collect))
+    .addOption(listSetting('--interface <name>', 'look for the server on this network interface only; may be given more than once'))
 }
 
 /** Adds the settings of the commands that push. */
@@ -143,8 +143,4 @@ function parseProfile (text: string): string {
 function parseText (text: string): string {
   if (text === '') throw new FileSyncError('USAGE', 'Please type a directory.')
   return text
-}
-
-function collect (text: string, previous: string[] | undefined): string[] {
-  return [...previous ?? [], text]
 }

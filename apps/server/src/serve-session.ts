@@ -89,7 +89,7 @@ async function receiveChanges (
     connection,
     tasks: plan.tasks,
     staging: sync,
-    describe: task => sync.describe(task),
+    describe: task => plan.describe(task),
     clock: deps.clock,
     signal: deps.signal,
     ...(deps.features.has(FEATURES.ZSTD) && { decompress: deps.decompress }),

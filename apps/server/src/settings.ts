@@ -2,7 +2,7 @@ import { homedir, hostname } from 'node:os'
 import { parse as parsePath, resolve } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
 import { parseDuration } from '@filesync/program'
-import { canPrompt, defaultStateDir, prompt, setting } from '@filesync/program/node'
+import { canPrompt, defaultStateDir, listSetting, prompt, setting } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
 import type { Command } from 'commander'
 
@@ -63,7 +63,7 @@ export function withCommonSettings (command: Command): Command {
 export function withNetworkSettings (command: Command): Command {
   return command
     .addOption(setting('--bind <address>', 'listen on this address only'))
-    .addOption(setting<string[]>('--interface <name>', 'announce on this network interface only; may be given more than once', collect))
+    .addOption(listSetting('--interface <name>', 'announce on this network interface only; may be given more than once'))
 }
 
 /** Adds the settings of `start`. */
@@ -131,8 +131,4 @@ export function parseInteger (text: string, [least, most]: readonly [number, num
     throw new FileSyncError('USAGE', `"${text}" is not a whole number from ${least} to ${most}.`)
   }
   return value
-}
-
-function collect (text: string, previous: string[] | undefined): string[] {
-  return [...previous ?? [], text]
 }

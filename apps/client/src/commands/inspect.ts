@@ -1,5 +1,5 @@
 import { isAbsolute, relative, resolve } from 'node:path'
-import { formatDuration, printable } from '@filesync/program'
+import { formatDuration, jsonLine, printable } from '@filesync/program'
 import { askControl } from '@filesync/program/node'
 import { checkRelativePath, FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
@@ -29,7 +29,7 @@ export async function showStatus (flags: CommonFlags, { terminal }: CommandConte
     throw new FileSyncError('USAGE', `No client runs with the state directory ${stateDir}. Start one with "filesync-client start DIR", or name its directory with --state-dir.`)
   }
   if (flags.json === true) {
-    terminal.stdout.write(`${JSON.stringify(status)}\n`)
+    terminal.stdout.write(jsonLine(status))
     return
   }
   const { directory, activity, watch, last } = status
@@ -64,7 +64,7 @@ export async function why (path: string, flags: PushFlags, context: CommandConte
   const state = status === undefined
     ? await whyAtRest(path, flags, context)
     : await askControl(stateDirOf(flags, terminal), 'POST /why', { path: pathWithin(status.directory, path) }) as PathState
-  terminal.stdout.write(flags.json === true ? `${JSON.stringify(state)}\n` : `${printable(state.path)}: ${printable(state.reason)}\n`)
+  terminal.stdout.write(flags.json === true ? jsonLine(state) : `${printable(state.path)}: ${printable(state.reason)}\n`)
 }
 
 async function whyAtRest (path: string, flags: PushFlags, { terminal, signal }: CommandContext): Promise<PathState> {

@@ -5,7 +5,7 @@ import { connectTls, nodeCrypto } from '@filesync/identity/node'
 import { ALPN_PAIR, asFileSyncError, FileSyncError } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
-import { printable } from '@filesync/program'
+import { jsonLine, printable } from '@filesync/program'
 import { canPrompt, prompt, readSecretLine } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
 import { openClientState } from '../client-state.ts'
@@ -70,7 +70,7 @@ async function introduce ({ secret, flags, terminal, signal }: Introduction): Pr
   const name = flags.id ?? defaultId()
   const granted = await firstThatPairs(candidates(secret, flags, signal), async candidate => await introduceTo(candidate, { state, secret, name, signal }))
   if (flags.json === true) {
-    terminal.stdout.write(`${JSON.stringify({ server: granted.serverName, serverId: granted.serverId, area: granted.area })}\n`)
+    terminal.stdout.write(jsonLine({ server: granted.serverName, serverId: granted.serverId, area: granted.area }))
   } else if (flags.quiet !== true) {
     terminal.stdout.write(`Paired with ${printable(granted.serverName)}. The files of this machine will be in the folder "${printable(granted.area)}" of its archive.\n`)
   }

@@ -1,5 +1,5 @@
 import { systemClock } from '@filesync/protocol/node'
-import { formatDuration, printable } from '@filesync/program'
+import { formatDuration, jsonLine, printable } from '@filesync/program'
 import type { Terminal } from '@filesync/program/node'
 import { createProgressLine, describeProgress } from '../progress-line.ts'
 import type { ProgressLine } from '../progress-line.ts'
@@ -29,7 +29,7 @@ export async function push (directory: string | undefined, flags: PushFlags, { t
   try {
     const { result, error } = await pusher.run(watcher(line), { waitForSettled: true, signal })
     line.clear()
-    if (flags.json === true) terminal.stdout.write(`${JSON.stringify(result)}\n`)
+    if (flags.json === true) terminal.stdout.write(jsonLine(result))
     if (error !== undefined) throw error
     if (flags.json !== true && flags.quiet !== true) terminal.stdout.write(`${describeResult(result)}\n`)
     return exitCodeOf(result)
@@ -87,7 +87,7 @@ function watcher (line: ProgressLine): RunWatcher {
 }
 
 function tellRun ({ result, error }: PushRun, flags: CommonFlags, terminal: Terminal): void {
-  if (flags.json === true) terminal.stdout.write(`${JSON.stringify(result)}\n`)
+  if (flags.json === true) terminal.stdout.write(jsonLine(result))
   else if (error !== undefined) terminal.stderr.write(`filesync-client: ${printable(error.message)}\n`)
   else if (flags.quiet !== true) terminal.stdout.write(`${describeResult(result)}\n`)
 }

@@ -1,5 +1,5 @@
 import { formatDeviceId, parseDeviceId } from '@filesync/identity'
-import { printable } from '@filesync/program'
+import { jsonLine, printable } from '@filesync/program'
 import type { Terminal } from '@filesync/program/node'
 import { openClientState } from '../client-state.ts'
 import { stateDirOf } from '../settings.ts'
@@ -14,7 +14,7 @@ export interface TrustFlags extends CommonFlags {
 export async function showId (flags: CommonFlags, terminal: Terminal): Promise<void> {
   const { identity } = await openClientState(stateDirOf(flags, terminal))
   const id = formatDeviceId(identity.id)
-  terminal.stdout.write(flags.json === true ? `${JSON.stringify({ id })}\n` : `${id}\n`)
+  terminal.stdout.write(flags.json === true ? jsonLine({ id }) : `${id}\n`)
 }
 
 /** `filesync-client servers`: whom this client trusts. */
@@ -22,7 +22,7 @@ export async function listServers (flags: CommonFlags, terminal: Terminal): Prom
   const { servers } = await openClientState(stateDirOf(flags, terminal))
   const list = await servers.list()
   if (flags.json === true) {
-    terminal.stdout.write(`${JSON.stringify(list.map(server => ({ ...server, id: formatDeviceId(server.id) })))}\n`)
+    terminal.stdout.write(jsonLine(list.map(server => ({ ...server, id: formatDeviceId(server.id) }))))
     return
   }
   if (list.length === 0) terminal.stdout.write('No server is paired.\n')

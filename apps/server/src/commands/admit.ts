@@ -1,6 +1,6 @@
 import { formatDeviceId, parseDeviceId } from '@filesync/identity'
 import { loadOrCreateIdentity, openAuditLog, openPeers, openTokens } from '@filesync/identity/node'
-import { formatDuration, printable } from '@filesync/program'
+import { formatDuration, jsonLine, printable } from '@filesync/program'
 import { askControl } from '@filesync/program/node'
 import { FileSyncError } from '@filesync/protocol'
 import { stateDirOf } from '../settings.ts'
@@ -18,7 +18,7 @@ export async function pair (flags: PairFlags, { terminal }: CommandContext): Pro
   if (answer === undefined) {
     throw new FileSyncError('SERVER_UNREACHABLE', `No server runs with the state directory ${stateDir}. Start it first, or name its directory with --state-dir.`)
   }
-  if (flags.json === true) terminal.stdout.write(`${JSON.stringify({ code: answer.code, ttlMs: flags.ttl })}\n`)
+  if (flags.json === true) terminal.stdout.write(jsonLine({ code: answer.code, ttlMs: flags.ttl }))
   else if (flags.quiet === true) terminal.stdout.write(`${answer.code}\n`)
   else {
     terminal.stdout.write(`One client can pair in the next ${formatDuration(flags.ttl)}. On it, run "filesync-client pair" and enter this code:\n\n    ${answer.code}\n\n`)
@@ -35,14 +35,14 @@ export async function createToken (flags: TokenFlags, { terminal }: CommandConte
   const stateDir = stateDirOf(flags, terminal)
   const { id } = await loadOrCreateIdentity(stateDir)
   const { token, record } = await openTokens(stateDir).create(id, { uses: flags.uses, ttlMs: flags.expires })
-  terminal.stdout.write(flags.json === true ? `${JSON.stringify({ token, tokenId: record.tokenId, uses: record.uses, expiresAt: isoTime(record.expiresAtMs) })}\n` : `${token}\n`)
+  terminal.stdout.write(flags.json === true ? jsonLine({ token, tokenId: record.tokenId, uses: record.uses, expiresAt: isoTime(record.expiresAtMs) }) : `${token}\n`)
 }
 
 /** `filesync-server token list`: never shows the tokens themselves, which the server does not know. */
 export async function listTokens (flags: CommonFlags, { terminal }: CommandContext): Promise<void> {
   const tokens = await openTokens(stateDirOf(flags, terminal)).list()
   const rows = tokens.map(({ tokenId, uses, usedBy, expiresAtMs }) => ({ tokenId, uses, used: usedBy.length, expiresAt: isoTime(expiresAtMs) }))
-  if (flags.json === true) terminal.stdout.write(`${JSON.stringify(rows)}\n`)
+  if (flags.json === true) terminal.stdout.write(jsonLine(rows))
   else if (rows.length === 0) terminal.stdout.write('There are no tokens.\n')
   else for (const row of rows) terminal.stdout.write(`${row.tokenId}  used ${row.used} of ${row.uses}  expires ${row.expiresAt}\n`)
 }
@@ -57,7 +57,7 @@ export async function revokeToken (tokenId: string, flags: CommonFlags, { termin
 export async function listPeers (flags: CommonFlags, { terminal }: CommandContext): Promise<void> {
   const peers = await openPeers(stateDirOf(flags, terminal)).list()
   if (flags.json === true) {
-    terminal.stdout.write(`${JSON.stringify(peers.map(peer => ({ ...peer, id: formatDeviceId(peer.id) })))}\n`)
+    terminal.stdout.write(jsonLine(peers.map(peer => ({ ...peer, id: formatDeviceId(peer.id) }))))
     return
   }
   if (peers.length === 0) terminal.stdout.write('No client is paired. Run "filesync-server pair".\n')
@@ -92,7 +92,7 @@ export async function trust (fullId: string, flags: CommonFlags & { readonly nam
 /** `filesync-server id`. */
 export async function showId (flags: CommonFlags, { terminal }: CommandContext): Promise<void> {
   const id = formatDeviceId((await loadOrCreateIdentity(stateDirOf(flags, terminal))).id)
-  terminal.stdout.write(flags.json === true ? `${JSON.stringify({ id })}\n` : `${id}\n`)
+  terminal.stdout.write(flags.json === true ? jsonLine({ id }) : `${id}\n`)
 }
 
 function isoTime (timeMs: number): string {

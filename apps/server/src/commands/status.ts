@@ -1,4 +1,4 @@
-import { printable } from '@filesync/program'
+import { jsonLine, printable } from '@filesync/program'
 import { askControl } from '@filesync/program/node'
 import { FileSyncError } from '@filesync/protocol'
 import { stateDirOf } from '../settings.ts'
@@ -24,7 +24,7 @@ export async function showStatus (flags: CommonFlags, { terminal }: CommandConte
     throw new FileSyncError('SERVER_UNREACHABLE', `No server runs with the state directory ${stateDir}. Start it first, or name its directory with --state-dir.`)
   }
   if (flags.json === true) {
-    terminal.stdout.write(`${JSON.stringify(status)}\n`)
+    terminal.stdout.write(jsonLine(status))
     return
   }
   const clients = (names: readonly string[]): string => names.length === 0 ? 'none' : names.map(printable).join(', ')

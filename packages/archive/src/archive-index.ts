@@ -1,0 +1,49 @@
+import type { RelativePath } from '@filesync/protocol'
+import type { StoredDirectory } from './fold.ts'
+import type { Batch } from './section.ts'
+
+/** A directory's place in the index. */
+export interface DirectoryKey {
+  readonly area: string
+  readonly directory: RelativePath
+}
+
+/** What an area remembers beside its directories. */
+export interface AreaRecord {
+  /** A sync is under way, or ended without tidying up: the digests of directories may not fit together. */
+  readonly open: boolean
+  /** The highest stamp used for a folder in versions, so that stamps rise even where the clock does not. */
+  readonly lastStampMs: number
+  /** Set while the brake holds. */
+  readonly halted?: { readonly atMs: number, readonly vanishing: number, readonly of: number }
+  /** An operator allowed the next sync to pass the brake. */
+  readonly released?: boolean
+}
+
+/** One change of the index. */
+export type IndexWrite =
+  | { readonly put: DirectoryKey, readonly stored: StoredDirectory }
+  | { readonly drop: DirectoryKey, readonly andBelow: boolean }
+  | { readonly area: string, readonly record: AreaRecord }
+  | { readonly area: string, readonly journal: number, readonly batch: Batch | undefined }
+  | { readonly area: string, readonly path: RelativePath, readonly signature: Uint8Array | undefined }
+
+/**
+ * What the archive knows of its content: for each area and directory the listing as it is stored, the facts of its
+ * files, signatures of large files, and the journal of a sync that is under way. It is a cache: all of it but the
+ * journal can be made again from the content.
+ */
+export interface ArchiveIndex {
+  /** Applies all writes or none; resolves when they are durable. */
+  write (writes: readonly IndexWrite[]): Promise<void>
+  directory (key: DirectoryKey): StoredDirectory | undefined
+  listing (key: DirectoryKey): Uint8Array | undefined
+  /** All directories of an area with the number of their files, each before what lies below it. */
+  directories (area: string): Iterable<{ readonly directory: RelativePath, readonly files: number }>
+  areas (): string[]
+  area (area: string): AreaRecord | undefined
+  /** The journal of an area, oldest first. */
+  journal (area: string): { readonly number: number, readonly batch: Batch }[]
+  signature (area: string, path: RelativePath): Uint8Array | undefined
+  close (): Promise<void>
+}

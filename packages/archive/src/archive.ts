@@ -1,0 +1,153 @@
+import type { ArrivedListing, Clock, Digest, DirectoryEntry, Problem, RelativePath, Task } from '@filesync/protocol'
+import type { RestoreOutcome, Version } from './content-store.ts'
+
+/** What became of one task. Problems told here stand in the outcome of the sync too. */
+export interface StageOutcome {
+  readonly task: number
+  readonly bytes: number
+  readonly problem?: Problem
+}
+
+/** A large file that is arriving. */
+export interface StagedFile {
+  /** Takes the buffer. Resolves when there is room for more, not when it is written. */
+  write (bytes: Uint8Array<ArrayBuffer>): Promise<void>
+  /** Appends bytes of the server's present copy of the file. */
+  copy (offset: number, lengthBytes: number): Promise<void>
+  /** The file is whole if it has this digest; it is committed with the next batch. */
+  finish (digest: Digest): Promise<StageOutcome>
+  /** Keeps what arrived, to be continued by a later sync. */
+  abandon (): Promise<void>
+}
+
+/** Where arriving files go. */
+export interface StagingArea {
+  /** Takes the buffer, a pack as `readPack` reads it. Throws DATA_UNEXPECTED for a file that is not awaited. */
+  stagePack (pack: Uint8Array<ArrayBuffer>): Promise<readonly StageOutcome[]>
+  /** @param offset bytes of an earlier attempt to build on, as the task says */
+  beginFile (task: number, offset: number): Promise<StagedFile>
+}
+
+export interface SyncPlan {
+  /** In the order of listings and entries; the n-th is number n. */
+  readonly tasks: Iterable<Task>
+  readonly taskCount: number
+  /** The file that a task asks for. Throws TASK_INVALID where there is no such task. */
+  describe (task: number): { readonly path: RelativePath, readonly sizeBytes: number }
+  /** Sum of the sizes of the files that are wanted. */
+  readonly bytes: number
+  /** Files whose content is here already, under another path. */
+  readonly renamed: number
+  /** Files that will leave the mirror for versions. */
+  readonly vanishing: number
+}
+
+export interface PlanOptions {
+  /** CLIENT_FILES_INFO.complete: whether what is not listed is gone. */
+  readonly complete: boolean
+  /** Whether the client understands RESUME tasks; true unless told. */
+  readonly resume?: boolean
+}
+
+export interface SyncOutcome {
+  readonly files: number
+  readonly bytes: number
+  readonly deleted: number
+  readonly renamed: number
+  readonly problems: readonly Problem[]
+}
+
+/** How much of a sync is durable by now. */
+export interface StoredSoFar {
+  readonly files: number
+  readonly bytes: number
+}
+
+/** One sync of one area, from the comparison to the committed tree. */
+export interface Sync extends StagingArea {
+  /** Of the stored tree; equal to the client's when there is nothing to do. */
+  readonly rootDigest: Digest
+  /** Told after every batch that became durable. */
+  onStored: ((stored: StoredSoFar) => void) | undefined
+  /** Takes in a listing whose digest was checked. Yields the directories to ask for next. */
+  compare (arrived: ArrivedListing): Iterable<{ readonly index: number, readonly entry: DirectoryEntry }>
+  /** To be called once, when all listings have arrived. Throws HALTED when too much would vanish, ARCHIVE_FULL when there is no room. */
+  plan (options: PlanOptions): SyncPlan
+  /** Resolves when all that it reports is durable. Tasks that were not answered are wanted again next time. */
+  finish (): Promise<SyncOutcome>
+  /** Ends the sync early. What was staged is committed, nothing is deleted. */
+  abandon (): Promise<void>
+}
+
+/** A stored file as `stat` tells it. */
+export interface StoredFile {
+  readonly digest: Digest
+  readonly sizeBytes: number
+  readonly mtimeNs: bigint
+  readonly storedAtMs: number
+  /** 0 for never. */
+  readonly verifiedAtMs: number
+}
+
+export interface VerifyOutcome {
+  readonly files: number
+  readonly bytes: number
+  /** Damaged or missing; they are wanted again at the next sync. */
+  readonly problems: readonly Problem[]
+}
+
+export interface RestoreOptions {
+  /** What to bring back: a file, a directory, or everything (the empty path). */
+  readonly path: RelativePath
+  /** The moment to go back to; milliseconds since the Unix epoch. */
+  readonly atMs: number
+  /** Absolute path of a directory outside the archive. */
+  readonly to: string
+}
+
+/** The mirror of one client, its versions and what is known of them. */
+export interface Area {
+  readonly name: string
+  /** One at a time: throws SERVER_BUSY while another sync of the area is under way. */
+  beginSync (): Promise<Sync>
+  /** Lets the next sync pass the brake. */
+  release (): Promise<void>
+  /** Set while the brake holds. */
+  readonly halted: { readonly atMs: number, readonly vanishing: number, readonly of: number } | undefined
+  /** A stored file, or undefined. */
+  stat (path: RelativePath): StoredFile | undefined
+  /** Earlier states of a path and of what lies below it, newest first. */
+  versions (path: RelativePath): Promise<readonly Version[]>
+  restore (options: RestoreOptions): Promise<RestoreOutcome>
+  /** Reads everything again and compares it with the digests. */
+  verify (options?: VerifyOptions): Promise<VerifyOutcome>
+  /** Makes the index again by reading the mirror, as after the loss of the index or for a copy that was brought by hand. */
+  rebuild (): Promise<{ readonly files: number, readonly bytes: number }>
+  /** Drops versions that are past keeping. Returns how many. */
+  prune (): Promise<number>
+}
+
+export interface VerifyOptions {
+  readonly signal?: AbortSignal
+  readonly onProgress?: (soFar: { readonly files: number, readonly bytes: number }) => void
+}
+
+/** Many areas under one root. */
+export interface Archive {
+  /** Opens an area and makes it where it does not exist. Throws NAME_INVALID. */
+  area (name: string): Promise<Area>
+  /** Names of the areas that have been synced. */
+  areas (): readonly string[]
+  close (): Promise<void>
+}
+
+export interface ArchiveSettings {
+  /** How long replaced and deleted files are kept, milliseconds. */
+  readonly keepMs: number
+  /** `archive`: nothing ever leaves. */
+  readonly mode: 'mirror' | 'archive'
+  /** Free space that syncs leave alone; max(1 GiB, 5 %) unless told. */
+  readonly reserveBytes?: number
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}

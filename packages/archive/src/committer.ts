@@ -1,0 +1,174 @@
+import type { Clock } from '@filesync/protocol'
+import type { ArchiveIndex, IndexWrite } from './archive-index.ts'
+import type { ContentStore } from './content-store.ts'
+import { withoutFailures } from './section.ts'
+import type { Batch, Failure, Removal, Section } from './section.ts'
+
+/** A batch is committed when it is this large or old; the first file is stored well within a second. */
+const BATCH_FILES = 4096
+const BATCH_BYTES = 64 << 20
+const BATCH_AGE_MS = 300
+/** Staging stops beyond this much that is not committed yet. */
+const WAITING_FILES = 16384
+const WAITING_BYTES = 256 << 20
+
+export interface CommitterInit {
+  readonly index: ArchiveIndex
+  readonly store: ContentStore
+  readonly clock: Clock
+  readonly area: string
+  readonly staging: string
+  readonly stampMs: number
+  /** Called when a batch stands in its place, durably. */
+  readonly placed: (step: PlacedBatch) => Promise<void>
+}
+
+/** A batch of which everything but the failures stands in its place. */
+export interface PlacedBatch {
+  readonly journal: number
+  readonly sections: readonly Section[]
+  readonly placed: readonly Section[]
+  readonly failures: readonly Failure[]
+}
+
+/**
+ * Commits what is staged, a batch at a time, while more is being staged: durable in staging, then journalled, then put in
+ * its place, then durable there, then in the index. A crash at any step leaves what the journal can finish.
+ */
+export class Committer {
+  readonly #init: CommitterInit
+  #open: Section[] = []
+  #openFiles = 0
+  #openBytes = 0
+  #waitingFiles = 0
+  #waitingBytes = 0
+  #journal = 0
+  #running: Promise<void> | undefined
+  #cancelTimer: (() => void) | undefined
+  #failure: unknown
+  #ready: Promise<void> = Promise.resolve()
+  #wake: (() => void)[] = []
+
+  constructor (init: CommitterInit) {
+    this.#init = init
+  }
+
+  /** Nothing is placed before this is done. */
+  waitFor (prepared: Promise<void>): void {
+    this.#ready = prepared
+    prepared.catch((error: unknown) => { this.fail(error) })
+  }
+
+  get hasFailed (): boolean {
+    return this.#failure !== undefined
+  }
+
+  throwIfFailed (): void {
+    if (this.#failure !== undefined) throw this.#failure as Error
+  }
+
+  add (sections: readonly Section[], files: number, bytes: number): void {
+    if (files === 0) return
+    this.#open.push(...sections)
+    this.#openFiles += files
+    this.#openBytes += bytes
+    this.#waitingFiles += files
+    this.#waitingBytes += bytes
+    this.#startIfDue()
+  }
+
+  /** Resolves when more may be staged. */
+  async room (): Promise<void> {
+    this.throwIfFailed()
+    while (this.#waitingFiles > WAITING_FILES || this.#waitingBytes > WAITING_BYTES) {
+      await new Promise<void>(resolve => { this.#wake.push(resolve) })
+      this.throwIfFailed()
+    }
+  }
+
+  /** Commits everything that is staged. */
+  async flush (): Promise<void> {
+    while (this.#running !== undefined || this.#openFiles > 0) {
+      if (this.#running === undefined) this.#start()
+      await this.#running
+      this.throwIfFailed()
+    }
+    await this.#ready
+    this.throwIfFailed()
+  }
+
+  /** Resolves when nothing is being committed. */
+  async idle (): Promise<void> {
+    while (this.#running !== undefined) await this.#running
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+  }
+
+  /** Commits some sections as one batch. */
+  async commit (sections: readonly Section[]): Promise<void> {
+    const { store, area, placed } = this.#init
+    const { batch, journal } = await this.#write(sections, [])
+    const failures = await store.place(area, batch, 'first')
+    await store.makeDurable()
+    await placed({ journal, sections, placed: withoutFailures(sections, failures), failures })
+  }
+
+  /** Moves names to versions. Returns the number of the journal entry, and what failed. */
+  async remove (removals: readonly Removal[]): Promise<{ readonly journal: number, readonly failures: readonly Failure[] }> {
+    const { store, area, stampMs } = this.#init
+    const { journal } = await this.#write([], removals)
+    return { journal, failures: await store.remove(area, stampMs, removals) }
+  }
+
+  /** Writes that empty the journal. */
+  clearJournal (): IndexWrite[] {
+    return Array.from({ length: this.#journal }, (_, journal) => ({ area: this.#init.area, journal, batch: undefined }))
+  }
+
+  async #write (sections: readonly Section[], removals: readonly Removal[]): Promise<{ readonly batch: Batch, readonly journal: number }> {
+    const { index, store, area, staging, stampMs } = this.#init
+    const batch = { staging, stampMs, sections, removals }
+    const journal = this.#journal++
+    await Promise.all([store.makeDurable(), index.write([{ area, journal, batch }])])
+    return { batch, journal }
+  }
+
+  #startIfDue (): void {
+    if (this.#running !== undefined || this.#openFiles === 0 || this.#failure !== undefined) return
+    if (this.#openFiles >= BATCH_FILES || this.#openBytes >= BATCH_BYTES) this.#start()
+    else this.#cancelTimer ??= this.#init.clock.schedule(BATCH_AGE_MS, () => { this.#start() })
+  }
+
+  #start (): void {
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+    if (this.#running !== undefined || this.#openFiles === 0) return
+    const [sections, files, bytes] = [this.#open, this.#openFiles, this.#openBytes]
+    this.#open = []
+    this.#openFiles = this.#openBytes = 0
+    this.#running = this.#ready
+      .then(() => this.commit(sections))
+      .catch((error: unknown) => { this.fail(error) })
+      .finally(() => {
+        this.#running = undefined
+        this.#waitingFiles -= files
+        this.#waitingBytes -= bytes
+        this.#wakeAll()
+        this.#startIfDue()
+      })
+  }
+
+  /** Nothing is committed any more. */
+  fail (error: unknown): void {
+    this.#failure ??= error
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+    this.#open = []
+    this.#openFiles = this.#openBytes = 0
+    this.#wakeAll()
+  }
+
+  #wakeAll (): void {
+    for (const wake of this.#wake.splice(0)) wake()
+  }
+}

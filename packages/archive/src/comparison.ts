@@ -1,0 +1,137 @@
+import { compareListings, foldKey, joinPath, pathDepth, problem, readListing } from '@filesync/protocol'
+import type { ArrivedListing, Difference, Digest, DirectoryEntry, Entry, FileEntry, Problem, RelativePath } from '@filesync/protocol'
+import type { ArchiveIndex } from './archive-index.ts'
+import type { StoreTraits } from './content-store.ts'
+import { entryOffsets } from './listing-cursor.ts'
+import { isRebuiltTwin, refusedNames, staysInside } from './names.ts'
+
+/** One listing of the client, and what of it differs from what is stored. */
+export interface ComparedDirectory {
+  readonly number: number
+  readonly directory: RelativePath
+  /** As the client has it. */
+  readonly listing: Uint8Array
+  readonly offsets: Uint32Array
+  /** Places of files whose content is wanted. */
+  readonly wanted: number[]
+  /** Places of directories, links, and files of which only the metadata differs, in the order of the listing. */
+  readonly structure: number[]
+  /** Places of links that are kept in the index only. */
+  readonly indexOnly: number[]
+  readonly gone: Entry[]
+}
+
+/** A stored file whose content does not belong to its path any more. */
+export interface Displaced {
+  readonly path: RelativePath
+  readonly entry: FileEntry
+  /** `replaced`: the path has another content now. `gone`: it has none. `lost`: its place is taken by another kind of thing. */
+  readonly how: 'replaced' | 'gone' | 'lost'
+}
+
+/** What the client says of a directory. */
+export interface DirectoryClaim {
+  readonly digest: Digest
+  readonly mtimeNs: bigint
+  readonly mode: number
+}
+
+/** Compares the client's listings with the stored ones as they arrive. Pure but for reading the index. */
+export class Comparison {
+  readonly directories: ComparedDirectory[] = []
+  readonly claims: Map<RelativePath, DirectoryClaim> = new Map()
+  readonly problems: Problem[] = []
+  readonly displaced: Displaced[] = []
+  /** Names that have to make way before anything is placed. */
+  readonly evicted: { readonly directory: RelativePath, readonly name: string }[] = []
+  wantedBytes: number = 0
+  readonly #index: ArchiveIndex
+  readonly #area: string
+  readonly #traits: StoreTraits
+
+  constructor (index: ArchiveIndex, area: string, traits: StoreTraits) {
+    this.#index = index
+    this.#area = area
+    this.#traits = traits
+  }
+
+  /** Takes in one listing. Yields the directories whose listings are to be asked for. */
+  * add (arrived: ArrivedListing): Generator<{ readonly index: number, readonly entry: DirectoryEntry }, void, undefined> {
+    const { directory, bytes } = arrived
+    const committed = this.#index.listing({ area: this.#area, directory })
+    const refused = refusedNames(directory, bytes, this.#traits)
+    const compared: ComparedDirectory = {
+      number: arrived.number, directory, listing: bytes, offsets: new Uint32Array(0), wanted: [], structure: [], indexOnly: [], gone: [],
+    }
+    for (const difference of compareListings(committed, bytes)) {
+      if (difference.how === 'gone') {
+        compared.gone.push(difference.committed)
+        this.#displace(directory, difference.committed, 'gone')
+        continue
+      }
+      const { entry, index } = difference
+      const trouble = refused.get(entry.name)
+      if (trouble !== undefined) {
+        this.problems.push(trouble)
+        continue
+      }
+      this.#take(compared, difference)
+      if (entry.kind === 'directory' && difference.how === 'changed') yield { index, entry }
+    }
+    this.#makeWayForSpellings(compared, bytes)
+    if (compared.wanted.length + compared.structure.length + compared.gone.length + refused.size === 0) return
+    this.directories.push({ ...compared, offsets: entryOffsets(bytes) })
+  }
+
+  #take (compared: ComparedDirectory, difference: Exclude<Difference, { how: 'gone' }>): void {
+    const { entry, index, committed } = difference
+    const { directory } = compared
+    const path = joinPath(directory, entry.name)
+    if (entry.kind === 'directory') this.claims.set(path, { digest: entry.digest, mtimeNs: entry.mtimeNs, mode: entry.mode })
+    if (entry.kind === 'file' && difference.how === 'changed' && !isRebuiltTwin(committed, entry)) {
+      compared.wanted.push(index)
+      this.wantedBytes += entry.sizeBytes
+    } else {
+      compared.structure.push(index)
+    }
+    if (entry.kind === 'symlink' && !staysInside(pathDepth(directory), entry.target)) {
+      compared.indexOnly.push(index)
+      if (committed !== undefined) this.evicted.push({ directory, name: entry.name })
+      this.problems.push(problem(path, 'SYMLINK_OUTSIDE', 'it is noted, but not made in the archive'))
+    }
+    if (committed !== undefined && difference.how === 'changed') {
+      this.#displace(directory, committed, committed.kind === entry.kind ? 'replaced' : 'lost')
+    }
+  }
+
+  #displace (directory: RelativePath, entry: Entry, how: Displaced['how']): void {
+    const path = joinPath(directory, entry.name)
+    if (entry.kind === 'file') this.displaced.push({ path, entry, how })
+    if (entry.kind !== 'directory' || how === 'replaced') return
+    for (const file of storedFiles(this.#index, this.#area, path)) this.displaced.push({ ...file, how })
+  }
+
+  // Where the store folds names, the new spelling of a name would be written over the old one and removed with it.
+  #makeWayForSpellings (compared: ComparedDirectory, listing: Uint8Array): void {
+    if (!this.#traits.foldsNames || compared.gone.length === 0) return
+    const listed = new Set<string>()
+    for (const { name } of readListing(listing)) listed.add(foldKey(name))
+    for (const { name } of compared.gone) {
+      if (listed.has(foldKey(name))) this.evicted.push({ directory: compared.directory, name })
+    }
+  }
+}
+
+/** All stored files of a directory and below it. */
+export function * storedFiles (index: ArchiveIndex, area: string, directory: RelativePath): Generator<Omit<Displaced, 'how'>, void, undefined> {
+  const below = [directory]
+  for (let next = below.pop(); next !== undefined; next = below.pop()) {
+    const listing = index.listing({ area, directory: next })
+    if (listing === undefined) continue
+    for (const entry of readListing(listing)) {
+      const path = joinPath(next, entry.name)
+      if (entry.kind === 'directory') below.push(path)
+      else if (entry.kind === 'file') yield { path, entry }
+    }
+  }
+}

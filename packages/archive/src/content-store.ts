@@ -1,0 +1,144 @@
+import type { Digest, RelativePath } from '@filesync/protocol'
+import type { Batch, Failure, Removal, Section } from './section.ts'
+
+/** What the store cannot tell apart or hold. */
+export interface StoreTraits {
+  /** Names that differ in case or Unicode form only are one name. */
+  readonly foldsNames: boolean
+  /** Names that Windows refuses are refused. */
+  readonly windowsNames: boolean
+}
+
+/** Small files to stage: where each content stands in the pack; its digest stands in the 32 bytes before. */
+export interface PackRequest {
+  readonly staging: string
+  readonly pack: Uint8Array<ArrayBuffer>
+  readonly sections: readonly { readonly section: Section, readonly offsets: Uint32Array, readonly lengths: Uint32Array }[]
+}
+
+/** A large file to stage. */
+export interface StreamRequest {
+  readonly area: string
+  readonly staging: string
+  /** Number of the content in staging. */
+  readonly number: number
+  /** Names the unfinished file across syncs. */
+  readonly partial: string
+  /** Bytes of the unfinished file to build on. */
+  readonly offset: number
+  /** The present copy, for `copy`. */
+  readonly present: RelativePath
+  readonly sizeBytes: number
+  readonly mtimeNs: bigint
+  readonly mode: number
+}
+
+/** A large file that is arriving. */
+export interface ContentStream {
+  /** Takes the buffer. Resolves when there is room for more. */
+  write (bytes: Uint8Array<ArrayBuffer>): Promise<void>
+  copy (offset: number, lengthBytes: number): Promise<void>
+  /** Whether the content is whole and in staging; false where the digest is another one, and then it is gone. */
+  finish (digest: Digest): Promise<boolean>
+  /** Keeps what arrived under the partial's name. */
+  abandon (): Promise<void>
+}
+
+/** A stored file that goes to staging under a second name, because it moves. */
+export interface Relocation {
+  readonly from: RelativePath
+  readonly number: number
+}
+
+/** The time and mode of a directory whose content is complete. */
+export interface DirectoryState {
+  readonly directory: RelativePath
+  readonly mtimeNs: bigint
+  readonly mode: number
+}
+
+/** A file or directory as the store finds it. */
+export interface FoundEntry {
+  readonly name: string
+  readonly kind: 'file' | 'directory' | 'symlink' | 'special'
+  readonly sizeBytes: number
+  readonly mtimeNs: bigint
+  readonly mode: number
+  readonly target: string
+}
+
+/** One earlier state that versions holds. */
+export interface Version {
+  /** The content stood at its path until then. */
+  readonly untilMs: number
+  /** Since when, at the latest, this content exists. */
+  readonly sinceMs: number
+  readonly path: RelativePath
+  readonly kind: FoundEntry['kind']
+  readonly sizeBytes: number
+  readonly mtimeNs: bigint
+}
+
+/**
+ * Where content lives: areas, staging and versions, on one store. What is staged is not visible; what is placed takes
+ * its place as a whole. Whole-request trouble rejects with ARCHIVE_FULL or ARCHIVE_UNAVAILABLE; trouble with one entry is
+ * returned.
+ */
+export interface ContentStore {
+  readonly traits: StoreTraits
+  /** Makes the area where it does not exist yet. */
+  openArea (area: string): Promise<void>
+  /** Stages and verifies small files. Failures count sections and entries as the request does. */
+  stagePack (request: PackRequest): Promise<PackFailure[]>
+  openStream (request: StreamRequest): Promise<ContentStream>
+  /** Gives stored files a second name in staging. Failures count relocations as entries. */
+  relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<Failure[]>
+  /**
+   * Puts a batch in its place; what stood there goes to versions. `again` is for a batch of which an unknown part was
+   * placed before.
+   */
+  place (area: string, batch: Batch, how: 'first' | 'again'): Promise<Failure[]>
+  /** Moves names to versions. Failures count removals as sections and names as entries. */
+  remove (area: string, stampMs: number, removals: readonly Removal[]): Promise<Failure[]>
+  /** Sets times and modes, deepest first. */
+  settle (area: string, directories: readonly DirectoryState[]): Promise<void>
+  /** Resolves when everything that was staged, placed or removed before the call is on stable storage. */
+  makeDurable (): Promise<void>
+  /** Forgets what is in a folder of staging, or in all of them. */
+  discard (staging: string | undefined): Promise<void>
+  /** Names and sizes of the unfinished large files of an area. */
+  partials (area: string): Promise<ReadonlyMap<string, number>>
+  /** Drops unfinished files that are not in the set. */
+  keepPartials (area: string, kept: ReadonlySet<string>): Promise<void>
+  list (area: string, directory: RelativePath): Promise<FoundEntry[]>
+  /** Digests of files as they are on the store now; undefined for one that cannot be read. */
+  digests (area: string, directory: RelativePath, names: readonly string[]): Promise<(Digest | undefined)[]>
+  /** Earlier states of a path and of what lies below it, newest first. */
+  versions (area: string, path: RelativePath): Promise<Version[]>
+  /** Drops versions. */
+  dropVersions (area: string, versions: readonly Version[]): Promise<void>
+  /** Copies the state of a path into a directory outside the store. */
+  restore (area: string, request: RestoreRequest): Promise<RestoreOutcome>
+  freeBytes (): Promise<{ readonly freeBytes: number, readonly totalBytes: number }>
+  close (): Promise<void>
+}
+
+/** A file of a pack that was not staged. */
+export interface PackFailure extends Failure {
+  readonly code: 'DIGEST_MISMATCH' | 'CHANGED_DURING_READ' | 'STORE_FAILED'
+}
+
+/** A state to bring back. */
+export interface RestoreRequest {
+  /** What to bring back: files of the mirror, or of versions, by the path they are to have. */
+  readonly files: readonly { readonly path: RelativePath, readonly version: number | undefined }[]
+  readonly directories: readonly DirectoryState[]
+  /** Absolute path of the directory to write into; made where it does not exist. */
+  readonly to: string
+}
+
+export interface RestoreOutcome {
+  readonly files: number
+  readonly bytes: number
+  readonly failures: readonly { readonly path: string, readonly message: string }[]
+}

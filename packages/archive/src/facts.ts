@@ -1,0 +1,41 @@
+import { DIGEST_BYTES } from '@filesync/protocol'
+import type { Digest } from '@filesync/protocol'
+
+/** What is known of one stored file: digest (32 bytes), when it was stored and when it was last verified (ms, u48 each). */
+export const FACT_BYTES: number = DIGEST_BYTES + 12
+
+/** The facts of one stored file. */
+export interface Fact {
+  readonly digest: Digest
+  /** When this content became durable, milliseconds since the Unix epoch. */
+  readonly storedAtMs: number
+  /** When it was last read from the disk again and found whole; 0 for never. */
+  readonly verifiedAtMs: number
+}
+
+/** Writes the facts of one file at `at`. */
+export function writeFact (bytes: Uint8Array, at: number, fact: Fact): void {
+  bytes.set(fact.digest, at)
+  writeTime(bytes, at + DIGEST_BYTES, fact.storedAtMs)
+  writeTime(bytes, at + DIGEST_BYTES + 6, fact.verifiedAtMs)
+}
+
+/** The facts at `at`; the digest is a copy. */
+export function readFact (bytes: Uint8Array, at: number): Fact {
+  return {
+    digest: bytes.slice(at, at + DIGEST_BYTES) as Digest,
+    storedAtMs: readTime(bytes, at + DIGEST_BYTES),
+    verifiedAtMs: readTime(bytes, at + DIGEST_BYTES + 6),
+  }
+}
+
+function writeTime (bytes: Uint8Array, at: number, timeMs: number): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, 6)
+  view.setUint16(0, Math.floor(timeMs / 0x1_0000_0000) & 0xffff)
+  view.setUint32(2, timeMs >>> 0)
+}
+
+function readTime (bytes: Uint8Array, at: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, 6)
+  return view.getUint16(0) * 0x1_0000_0000 + view.getUint32(2)
+}

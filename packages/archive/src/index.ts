@@ -1,0 +1,25 @@
+/**
+ * The server's durable side: what a client sent is staged, verified, made durable and put into its place as a whole;
+ * what it replaces stays as a version. `openArchive` of the `node` entry makes one in a folder; the ports here let it
+ * live elsewhere.
+ *
+ * @packageDocumentation
+ */
+export type { ArchiveIndex, AreaRecord, DirectoryKey, IndexWrite } from './archive-index.ts'
+export type {
+  Archive, ArchiveSettings, Area, PlanOptions, RestoreOptions, StagedFile, StageOutcome, StagingArea, StoredFile, StoredSoFar, Sync, SyncOutcome,
+  SyncPlan, VerifyOptions, VerifyOutcome,
+} from './archive.ts'
+export { StoredArea } from './area.ts'
+export type { AreaInit } from './area.ts'
+export { BRAKE_FILES, BRAKE_SHARE, brakeHolds } from './brake.ts'
+export type {
+  ContentStore, ContentStream, DirectoryState, FoundEntry, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, StoreTraits,
+  StreamRequest, Version,
+} from './content-store.ts'
+export { FACT_BYTES, readFact, writeFact } from './facts.ts'
+export type { Fact } from './facts.ts'
+export type { StoredDirectory } from './fold.ts'
+export { expiredVersions, versionsAt } from './retention.ts'
+export { INDEX_ONLY, NOT_STAGED } from './section.ts'
+export type { Batch, Failure, Removal, Section } from './section.ts'

@@ -1,0 +1,152 @@
+import { compareNames } from '@filesync/protocol'
+
+/** What an entry of a listing is, as its encoding numbers it. */
+export const ENTRY_KINDS = { file: 0, directory: 1, symlink: 2 } as const
+
+export type EntryKindNumber = typeof ENTRY_KINDS[keyof typeof ENTRY_KINDS]
+
+const decoder = new TextDecoder()
+const ARRAY16 = 0xdc
+const ARRAY32 = 0xdd
+
+/**
+ * Walks the entries of an encoded listing without decoding them, so that listings of a million entries are merged and
+ * cut at the speed of bytes. Only for listings that were validated before (`readListing`): nothing is checked here.
+ */
+export class ListingCursor {
+  readonly bytes: Uint8Array
+  readonly count: number
+  /** Place of the present entry; -1 before the first `next`. */
+  index = -1
+  /** The bytes of the present entry. */
+  start: number
+  end: number
+  nameStart = 0
+  nameEnd = 0
+  kind: EntryKindNumber = ENTRY_KINDS.file
+
+  constructor (bytes: Uint8Array) {
+    this.bytes = bytes
+    const tag = bytes[0] ?? 0x90
+    this.count = tag === ARRAY32 ? uint(bytes, 1, 4) : tag === ARRAY16 ? uint(bytes, 1, 2) : tag & 0x0f
+    this.start = this.end = tag === ARRAY32 ? 5 : tag === ARRAY16 ? 3 : Math.min(1, bytes.length)
+  }
+
+  get isDone (): boolean {
+    return this.index >= this.count
+  }
+
+  /** Steps to the next entry; false behind the last one. */
+  next (): boolean {
+    this.index++
+    if (this.index >= this.count) {
+      this.index = this.count
+      return false
+    }
+    this.start = this.end
+    const fields = (this.bytes[this.start] ?? 0) & 0x0f
+    this.nameStart = textStart(this.bytes, this.start + 1)
+    this.nameEnd = skip(this.bytes, this.start + 1)
+    this.kind = (this.bytes[this.nameEnd] ?? 0) as EntryKindNumber
+    let at = this.nameEnd + 1
+    for (let field = 2; field < fields; field++) at = skip(this.bytes, at)
+    this.end = at
+    return true
+  }
+
+  name (): string {
+    return decoder.decode(this.bytes.subarray(this.nameStart, this.nameEnd))
+  }
+}
+
+/** Canonical order of the names under two cursors; a cursor behind its last entry is above all names. */
+export function compareCursors (left: ListingCursor, right: ListingCursor): number {
+  if (left.isDone || right.isDone) return Number(left.isDone) - Number(right.isDone)
+  const leftLength = left.nameEnd - left.nameStart
+  const rightLength = right.nameEnd - right.nameStart
+  const length = Math.min(leftLength, rightLength)
+  for (let i = 0; i < length; i++) {
+    const difference = (left.bytes[left.nameStart + i] ?? 0) - (right.bytes[right.nameStart + i] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return leftLength - rightLength
+}
+
+/** Where each entry of a listing starts, and behind them where the last one ends. */
+export function entryOffsets (listing: Uint8Array): Uint32Array {
+  const cursor = new ListingCursor(listing)
+  const offsets = new Uint32Array(cursor.count + 1)
+  while (cursor.next()) offsets[cursor.index] = cursor.start
+  offsets[cursor.count] = cursor.end
+  return offsets
+}
+
+/** The header of a listing of `count` entries, in canonical form. */
+export function listingHeader (count: number): Uint8Array {
+  if (count < 16) return Uint8Array.of(0x90 | count)
+  if (count < 0x10000) return Uint8Array.of(ARRAY16, count >>> 8, count & 0xff)
+  return Uint8Array.of(ARRAY32, count >>> 24, count >>> 16 & 0xff, count >>> 8 & 0xff, count & 0xff)
+}
+
+/** Collects byte ranges of encoded entries, in name order, into one listing. */
+export class ListingBuilder {
+  readonly #pieces: Uint8Array[] = []
+  #count = 0
+  #sizeBytes = 0
+
+  add (entry: Uint8Array): void {
+    this.#count++
+    this.#sizeBytes += entry.length
+    const last = this.#pieces.at(-1)
+    // Neighbours in one buffer stay one range: a listing that hardly changed is a handful of copies.
+    if (last?.buffer === entry.buffer && last.byteOffset + last.length === entry.byteOffset) {
+      this.#pieces[this.#pieces.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + entry.length)
+    } else {
+      this.#pieces.push(entry)
+    }
+  }
+
+  finish (): Uint8Array {
+    const header = listingHeader(this.#count)
+    const bytes = new Uint8Array(header.length + this.#sizeBytes)
+    bytes.set(header)
+    let at = header.length
+    for (const piece of this.#pieces) {
+      bytes.set(piece, at)
+      at += piece.length
+    }
+    return bytes
+  }
+}
+
+/** Finds an entry by name, from the place of the cursor on. */
+export function seek (cursor: ListingCursor, name: string): boolean {
+  while (cursor.next()) if (compareNames(cursor.name(), name) >= 0) return cursor.name() === name
+  return false
+}
+
+function uint (bytes: Uint8Array, at: number, length: number): number {
+  let value = 0
+  for (let i = 0; i < length; i++) value = value * 256 + (bytes[at + i] ?? 0)
+  return value
+}
+
+function textStart (bytes: Uint8Array, at: number): number {
+  const tag = bytes[at] ?? 0
+  return at + (tag < 0xc0 ? 1 : tag === 0xd9 ? 2 : 3)
+}
+
+/** The end of the MessagePack item at `at`; only the types that a listing holds. */
+function skip (bytes: Uint8Array, at: number): number {
+  const tag = bytes[at] ?? 0
+  if (tag < 0x80 || tag >= 0xe0) return at + 1
+  if (tag < 0xc0) return at + 1 + (tag & 0x1f)
+  switch (tag) {
+    case 0xc4: case 0xd9: return at + 2 + (bytes[at + 1] ?? 0)
+    case 0xda: return at + 3 + uint(bytes, at + 1, 2)
+    case 0xcc: case 0xd0: return at + 2
+    case 0xcd: case 0xd1: return at + 3
+    case 0xce: case 0xd2: return at + 5
+    default: return at + 9
+  }
+}

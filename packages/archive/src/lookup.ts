@@ -1,0 +1,38 @@
+import { joinPath, readListing, splitPath } from '@filesync/protocol'
+import type { FileEntry, RelativePath } from '@filesync/protocol'
+import type { ArchiveIndex } from './archive-index.ts'
+import { FACT_BYTES, readFact } from './facts.ts'
+import type { Fact } from './facts.ts'
+
+/** A stored file with what is known of it. */
+export interface KnownFile {
+  readonly path: RelativePath
+  readonly entry: FileEntry
+  readonly fact: Fact
+}
+
+/** The stored files of one directory, in name order. */
+export function * knownFiles (index: ArchiveIndex, area: string, directory: RelativePath): Generator<KnownFile, void, undefined> {
+  const stored = index.directory({ area, directory })
+  if (stored === undefined) return
+  let at = 0
+  for (const entry of readListing(stored.listing)) {
+    if (entry.kind !== 'file') continue
+    yield { path: joinPath(directory, entry.name), entry, fact: readFact(stored.facts, at) }
+    at += FACT_BYTES
+  }
+}
+
+/** Looks up files by path. Keeps the last directory, because questions come directory by directory. */
+export function fileLookup (index: ArchiveIndex, area: string): (path: RelativePath) => KnownFile | undefined {
+  let last: { readonly directory: RelativePath, readonly files: ReadonlyMap<string, KnownFile> } | undefined
+  return path => {
+    const { directory } = splitPath(path)
+    if (last?.directory !== directory) {
+      const files = new Map<string, KnownFile>()
+      for (const file of knownFiles(index, area, directory)) files.set(file.path, file)
+      last = { directory, files }
+    }
+    return last.files.get(path)
+  }
+}

@@ -1,0 +1,42 @@
+import type { Digest, ErrorCode, RelativePath } from '@filesync/protocol'
+import type { DirectoryState, FoundEntry, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, StreamRequest, Version } from '../content-store.ts'
+import type { Batch, Failure, Removal } from '../section.ts'
+
+/** What a disk worker does, each in one go. Whole batches, so that nothing per file crosses between threads. */
+export interface DiskCalls {
+  openArea (area: string): void
+  stagePack (request: PackRequest): PackFailure[]
+  openStream (id: number, request: StreamRequest): void
+  write (id: number, bytes: Uint8Array): void
+  copy (id: number, offset: number, lengthBytes: number): void
+  finish (id: number, digest: Digest): boolean
+  abandon (id: number): void
+  relocate (area: string, folder: string, relocations: readonly Relocation[]): Failure[]
+  place (area: string, batch: Batch, how: 'first' | 'again'): Failure[]
+  remove (area: string, stampMs: number, removals: readonly Removal[]): Failure[]
+  settle (area: string, directories: readonly DirectoryState[]): void
+  discard (folder: string | undefined): void
+  partials (area: string): ReadonlyMap<string, number>
+  keepPartials (area: string, kept: ReadonlySet<string>): void
+  list (area: string, directory: RelativePath): FoundEntry[]
+  digests (area: string, directory: RelativePath, names: readonly string[]): (Digest | undefined)[]
+  versions (area: string, path: RelativePath): Version[]
+  dropVersions (area: string, versions: readonly Version[]): void
+  restore (area: string, request: RestoreRequest): RestoreOutcome
+}
+
+export interface DiskWorkerData {
+  readonly root: string
+  readonly syncsEach: boolean
+  readonly umask: number
+}
+
+export interface DiskRequest {
+  readonly id: number
+  readonly call: keyof DiskCalls
+  readonly args: unknown[]
+}
+
+export type DiskReply =
+  | { readonly id: number, readonly result: unknown }
+  | { readonly id: number, readonly error: { readonly code: ErrorCode, readonly message: string, readonly path: string | undefined } }

@@ -1,0 +1,213 @@
+import { ROOT_PATH, toDigest } from '@filesync/protocol'
+import type { Digest, RelativePath } from '@filesync/protocol'
+import { createHasher } from '@filesync/protocol/node'
+import type { FoundEntry, RestoreOutcome, RestoreRequest, Version } from '../content-store.ts'
+import * as disk from './beneath.ts'
+import { Beneath } from './beneath.ts'
+import { inside, OWN, PARTIAL, parseStamp, STAGING, stampName, VERSIONS } from './disk-places.ts'
+import { hashTo, throwIfStoreTrouble } from './disk-staging.ts'
+import { fileTrouble } from './trouble.ts'
+
+const COPY_BYTES = 1 << 20
+
+/** Reads what the store holds, and looks after versions. */
+export class DiskHistory {
+  readonly #beneath: Beneath
+
+  constructor (beneath: Beneath) {
+    this.#beneath = beneath
+  }
+
+  list (area: string, directory: RelativePath): FoundEntry[] {
+    const prefix = this.#beneath.open(inside(area, directory))
+    return disk.namesIn(prefix).flatMap(name => {
+      const stat = disk.statAt(prefix, name)
+      if (stat === undefined) return []
+      const target = stat.kind === 'symlink' ? disk.targetAt(prefix, name) : ''
+      return [{ name, kind: stat.kind, sizeBytes: stat.sizeBytes, mtimeNs: stat.mtimeNs, mode: stat.mode, target }]
+    })
+  }
+
+  digests (area: string, directory: RelativePath, names: readonly string[]): (Digest | undefined)[] {
+    return names.map(name => {
+      try {
+        const fd = disk.readAt(this.#beneath.open(inside(area, directory)), name)
+        try {
+          const hasher = createHasher()
+          hashTo(fd, hasher)
+          return toDigest(hasher.digest())
+        } finally {
+          disk.close(fd)
+        }
+      } catch (error) {
+        // A sector that cannot be read is what verifying looks for; anything else about the disk ends it.
+        if (disk.errnoOf(error) !== 'EIO') throwIfStoreTrouble(error)
+        return undefined
+      }
+    })
+  }
+
+  partials (area: string): Map<string, number> {
+    const prefix = this.#beneath.open(inside(PARTIAL, area), 'make')
+    return new Map(disk.namesIn(prefix).map(name => [name, disk.statAt(prefix, name)?.sizeBytes ?? 0]))
+  }
+
+  keepPartials (area: string, kept: ReadonlySet<string>): void {
+    const prefix = this.#beneath.open(inside(PARTIAL, area), 'make')
+    for (const name of disk.namesIn(prefix)) if (!kept.has(name)) disk.unlinkAt(prefix, name)
+  }
+
+  discard (staging: string | undefined): void {
+    const prefix = this.#beneath.open(STAGING, 'make')
+    for (const name of disk.namesIn(prefix)) if (staging === undefined || name === staging) this.#removeTree(STAGING, name)
+    this.#beneath.forget()
+  }
+
+  versions (area: string, path: RelativePath): Version[] {
+    const all: Version[] = []
+    const home = inside(VERSIONS, area)
+    for (const stamp of disk.namesIn(this.#beneath.open(home, 'make')).sort().reverse()) {
+      const untilMs = parseStamp(stamp)
+      if (untilMs !== undefined) this.#collect(inside(home, stamp), path, { untilMs, all })
+    }
+    this.#beneath.forget()
+    return all
+  }
+
+  dropVersions (area: string, versions: readonly Version[]): void {
+    const home = inside(VERSIONS, area)
+    const deepestFirst = [...versions].sort((a, b) => b.path.length - a.path.length)
+    for (const { untilMs, path, kind } of deepestFirst) {
+      const [directory, name] = split(inside(inside(home, stampName(untilMs)), path))
+      const prefix = this.#beneath.open(directory)
+      if (kind === 'directory') removeIfEmpty(prefix, name)
+      else disk.unlinkAt(prefix, name)
+    }
+    this.#beneath.forget()
+    this.#removeEmpty(home)
+  }
+
+  restore (area: string, { files, directories, to }: RestoreRequest): RestoreOutcome {
+    disk.makeRoot(to)
+    const out = new Beneath(to)
+    const failures: { path: string, message: string }[] = []
+    let [count, bytes] = [0, 0]
+    try {
+      if (out.root === this.#beneath.root || out.root.startsWith(`${this.#beneath.root}/`)) throw new Error('it would be restored into the archive itself')
+      for (const { directory } of directories) if (directory !== ROOT_PATH) out.open(directory, 'make')
+      for (const { path, version } of files) {
+        try {
+          const from = version === undefined ? inside(area, path) : inside(inside(VERSIONS, `${area}/${stampName(version)}`), path)
+          bytes += this.#copyOut(from, out, path)
+          count++
+        } catch (error) {
+          failures.push({ path, message: fileTrouble(error) })
+        }
+      }
+      for (const { directory, mtimeNs, mode } of [...directories].sort((a, b) => b.directory.length - a.directory.length)) {
+        if (directory === ROOT_PATH) continue
+        disk.setMode(out.handle(directory), mode)
+        disk.touch(out.handle(directory), mtimeNs)
+      }
+    } finally {
+      out.close()
+    }
+    return { files: count, bytes, failures }
+  }
+
+  #copyOut (from: string, out: Beneath, path: RelativePath): number {
+    const [fromDirectory, fromName] = split(from)
+    const fromPrefix = this.#beneath.open(fromDirectory)
+    const [directory, name] = split(path)
+    const prefix = out.open(directory, 'make')
+    const stat = disk.statAt(fromPrefix, fromName)
+    const temporary = `${OWN}-restoring`
+    if (disk.existsAt(prefix, temporary)) disk.unlinkAt(prefix, temporary)
+    if (stat?.kind === 'symlink') {
+      disk.symlinkAt(prefix, temporary, disk.targetAt(fromPrefix, fromName))
+      disk.touchLinkAt(prefix, temporary, stat.mtimeNs)
+      disk.renameAt(prefix, temporary, [prefix, name])
+      return 0
+    }
+    const fd = disk.readAt(fromPrefix, fromName)
+    const { mode, mtimeNs, sizeBytes } = disk.statOf(fd)
+    const copy = disk.createAt(prefix, temporary, 0o600)
+    try {
+      const buffer = new Uint8Array(COPY_BYTES)
+      for (let position = 0; ;) {
+        const read = disk.readInto(fd, buffer, position)
+        if (read === 0) break
+        disk.writeAll(copy, buffer.subarray(0, read), position)
+        position += read
+      }
+      disk.setMode(copy, mode)
+      disk.touch(copy, mtimeNs)
+      disk.syncFile(copy)
+    } finally {
+      disk.close(copy)
+      disk.close(fd)
+    }
+    disk.renameAt(prefix, temporary, [prefix, name])
+    return sizeBytes
+  }
+
+  #collect (stamp: string, path: RelativePath, into: { readonly untilMs: number, readonly all: Version[] }): void {
+    if (path === ROOT_PATH) {
+      this.#collectBelow(stamp, path, into)
+      return
+    }
+    try {
+      const [directory, name] = split(inside(stamp, path))
+      this.#take([directory, name], path, { stamp, ...into })
+    } catch (error) {
+      if (!['ENOENT', 'ENOTDIR', 'ELOOP'].includes(disk.errnoOf(error))) throw error
+    }
+  }
+
+  #collectBelow (stamp: string, path: RelativePath, into: { readonly untilMs: number, readonly all: Version[] }): void {
+    const directory = inside(stamp, path)
+    for (const name of disk.namesIn(this.#beneath.open(directory)).sort()) {
+      this.#take([directory, name], (path === ROOT_PATH ? name : inside(path, name)) as RelativePath, { stamp, ...into })
+    }
+  }
+
+  #take (at: readonly [directory: string, name: string], path: RelativePath, into: { readonly stamp: string, readonly untilMs: number, readonly all: Version[] }): void {
+    const stat = disk.statAt(this.#beneath.open(at[0]), at[1])
+    if (stat === undefined) return
+    const { kind, sizeBytes, mtimeNs, birthMs } = stat
+    into.all.push({ untilMs: into.untilMs, sinceMs: birthMs, path, kind, sizeBytes, mtimeNs })
+    if (kind === 'directory') this.#collectBelow(into.stamp, path, into)
+  }
+
+  #removeTree (directory: string, name: string): void {
+    const prefix = this.#beneath.open(directory)
+    if (disk.statAt(prefix, name)?.kind !== 'directory') {
+      disk.unlinkAt(prefix, name)
+      return
+    }
+    for (const child of disk.namesIn(this.#beneath.open(inside(directory, name)))) this.#removeTree(inside(directory, name), child)
+    disk.removeDirectoryAt(this.#beneath.open(directory), name)
+  }
+
+  #removeEmpty (directory: string): void {
+    for (const name of disk.namesIn(this.#beneath.open(directory))) {
+      if (disk.statAt(this.#beneath.open(directory), name)?.kind !== 'directory') continue
+      this.#removeEmpty(inside(directory, name))
+      removeIfEmpty(this.#beneath.open(directory), name)
+    }
+    this.#beneath.forget()
+  }
+}
+
+function removeIfEmpty (prefix: string, name: string): void {
+  try {
+    disk.removeDirectoryAt(prefix, name)
+  } catch (error) {
+    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(disk.errnoOf(error))) throw error
+  }
+}
+
+function split (path: string): [directory: string, name: string] {
+  const at = path.lastIndexOf('/')
+  return [path.slice(0, Math.max(at, 0)), path.slice(at + 1)]
+}

@@ -1,0 +1,29 @@
+/** Where things lie below the root. */
+export const OWN = '.filesync'
+export const STAGING: string = `${OWN}/staging`
+export const PARTIAL: string = `${OWN}/partial`
+export const VERSIONS: string = `${OWN}/versions`
+export const INDEX: string = `${OWN}/index`
+
+export function inside (directory: string, below: string): string {
+  if (directory === '') return below
+  return below === '' ? directory : `${directory}/${below}`
+}
+
+/** The name of a content in staging. */
+export function stagedName (number: number): string {
+  return number.toString(36)
+}
+
+/** The folder in versions for one sync: readable, sortable, and a name on every file system. */
+export function stampName (stampMs: number): string {
+  return new Date(stampMs).toISOString().replaceAll(':', '.')
+}
+
+/** The moment that a folder in versions names, or undefined where it is none. */
+export function parseStamp (name: string): number | undefined {
+  const match = /^(\d{4}-\d\d-\d\dT\d\d)\.(\d\d)\.(\d\d\.\d{3}Z)$/.exec(name)
+  if (match === null) return undefined
+  const stampMs = Date.parse(`${match[1] ?? ''}:${match[2] ?? ''}:${match[3] ?? ''}`)
+  return Number.isNaN(stampMs) ? undefined : stampMs
+}

@@ -1,0 +1,248 @@
+import { equalDigests, readListing } from '@filesync/protocol'
+import type { Entry, FileEntry, RelativePath, SymlinkEntry } from '@filesync/protocol'
+import { createHasher } from '@filesync/protocol/node'
+import type { DirectoryState, Relocation } from '../content-store.ts'
+import { FACT_BYTES, readFact } from '../facts.ts'
+import { INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
+import type { Batch, Failure, Removal, Section } from '../section.ts'
+import * as disk from './beneath.ts'
+import type { Beneath, Stat } from './beneath.ts'
+import { inside, STAGING, stagedName, stampName, VERSIONS } from './disk-places.ts'
+import { hashTo, throwIfStoreTrouble } from './disk-staging.ts'
+import { fileTrouble } from './trouble.ts'
+
+/** The server has to be able to read and to change what it keeps. */
+const OWNER_READS = 0o400
+const OWNER_OWNS = 0o700
+/** What file systems answer that have no hard links, or no more of them. */
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS', 'EXDEV'])
+/** Disk times are this exact, see `touch`; a file system may be less so. */
+const SAME_TIME_NS = 2_000_000_000n
+
+interface Spot {
+  readonly area: string
+  readonly directory: RelativePath
+  readonly prefix: string
+  readonly stampMs: number
+}
+
+/** Puts what is staged into its place and moves what stood there to versions. */
+export class DiskPlacing {
+  readonly #beneath: Beneath
+  readonly #syncsEach: boolean
+
+  constructor (beneath: Beneath, syncsEach: boolean) {
+    this.#beneath = beneath
+    this.#syncsEach = syncsEach
+  }
+
+  place (area: string, batch: Batch, how: 'first' | 'again'): Failure[] {
+    const failures: Failure[] = []
+    const staging = this.#beneath.open(inside(STAGING, batch.staging), 'make')
+    batch.sections.forEach((section, s) => {
+      const { directory } = section
+      let spot: Spot | undefined
+      let e = 0
+      for (const entry of readListing(section.entries)) {
+        try {
+          spot ??= { area, directory, prefix: this.#beneath.open(inside(area, directory)), stampMs: batch.stampMs }
+          this.#placeEntry(spot, entry, { section, e, staging, how })
+        } catch (error) {
+          throwIfStoreTrouble(error)
+          failures.push({ section: s, entry: e, message: fileTrouble(error) })
+        }
+        e++
+      }
+      if (this.#syncsEach) this.#syncDirectory(inside(area, directory))
+    })
+    return failures
+  }
+
+  remove (area: string, stampMs: number, removals: readonly Removal[]): Failure[] {
+    const failures: Failure[] = []
+    removals.forEach(({ directory, names }, section) => {
+      names.forEach((name, entry) => {
+        try {
+          const prefix = this.#beneath.open(inside(area, directory))
+          const stat = disk.statAt(prefix, name)
+          if (stat !== undefined) this.#toVersions({ area, directory, prefix, stampMs }, name, { stat, keeps: false })
+        } catch (error) {
+          throwIfStoreTrouble(error)
+          if (disk.errnoOf(error) !== 'ENOENT') failures.push({ section, entry, message: fileTrouble(error) })
+        }
+      })
+    })
+    return failures
+  }
+
+  relocate (area: string, folder: string, relocations: readonly Relocation[]): Failure[] {
+    const failures: Failure[] = []
+    const staging = this.#beneath.open(inside(STAGING, folder), 'make')
+    relocations.forEach(({ from, number }, entry) => {
+      try {
+        const path = inside(area, from)
+        const at = path.lastIndexOf('/')
+        const prefix = this.#beneath.open(path.slice(0, at))
+        const fd = disk.readAt(prefix, path.slice(at + 1))
+        try {
+          linkOrCopy(fd, [prefix, path.slice(at + 1)], [staging, stagedName(number)])
+        } finally {
+          disk.close(fd)
+        }
+      } catch (error) {
+        throwIfStoreTrouble(error)
+        failures.push({ section: 0, entry, message: fileTrouble(error) })
+      }
+    })
+    return failures
+  }
+
+  settle (area: string, directories: readonly DirectoryState[]): void {
+    // A path is longer than that of any directory it lies in.
+    for (const { directory, mtimeNs, mode } of [...directories].sort((a, b) => b.directory.length - a.directory.length)) {
+      try {
+        const fd = this.#beneath.handle(inside(area, directory))
+        disk.setMode(fd, mode | OWNER_OWNS)
+        disk.touch(fd, mtimeNs)
+      } catch (error) {
+        throwIfStoreTrouble(error)
+        // What is not there, or is something else, was told as a problem when it was placed.
+        if (!['ENOENT', 'ENOTDIR', 'ELOOP', 'EPERM'].includes(disk.errnoOf(error))) throw error
+      }
+    }
+  }
+
+  #placeEntry (spot: Spot, entry: Entry, from: { section: Section, e: number, staging: string, how: 'first' | 'again' }): void {
+    const number = from.section.staged[from.e] ?? NOT_STAGED
+    if (entry.kind === 'directory') this.#makeDirectory(spot, entry.name)
+    else if (entry.kind === 'symlink') { if (number !== INDEX_ONLY) this.#makeLink(spot, entry, from.staging) }
+    else if (!isContent(number)) touchFile(spot, entry)
+    else if (from.how === 'again') this.#placeAgain(spot, entry, from)
+    else this.#placeFile(spot, entry, [from.staging, stagedName(number)])
+  }
+
+  #placeFile (spot: Spot, entry: FileEntry, staged: readonly [prefix: string, name: string]): void {
+    if (disk.existsAt(spot.prefix, entry.name)) {
+      const stat = disk.statAt(spot.prefix, entry.name)
+      if (stat !== undefined) this.#toVersions(spot, entry.name, { stat, keeps: true })
+    }
+    disk.renameAt(staged[0], staged[1], [spot.prefix, entry.name])
+  }
+
+  // After a crash: what is not in staging any more must be in its place, and what is there is read before it is trusted.
+  #placeAgain (spot: Spot, entry: FileEntry, { section, e, staging }: { section: Section, e: number, staging: string }): void {
+    const name = stagedName(section.staged[e] ?? 0)
+    if (!disk.existsAt(staging, name)) {
+      const stat = disk.statAt(spot.prefix, entry.name)
+      if (stat?.kind === 'file' && stat.sizeBytes === entry.sizeBytes && isNear(stat.mtimeNs, entry.mtimeNs)) return
+      throw new Error('its content was lost in a crash')
+    }
+    const fd = disk.readAt(staging, name)
+    try {
+      const hasher = createHasher()
+      hashTo(fd, hasher)
+      if (!equalDigests(hasher.digest(), readFact(section.facts, e * FACT_BYTES).digest)) throw new Error('its content was damaged in a crash')
+    } finally {
+      disk.close(fd)
+    }
+    this.#placeFile(spot, entry, [staging, name])
+  }
+
+  #makeDirectory (spot: Spot, name: string): void {
+    try {
+      disk.makeDirectoryAt(spot.prefix, name)
+    } catch (error) {
+      if (disk.errnoOf(error) !== 'EEXIST') throw error
+      const stat = disk.statAt(spot.prefix, name)
+      if (stat?.kind === 'directory') return
+      if (stat !== undefined) this.#toVersions(spot, name, { stat, keeps: false })
+      disk.makeDirectoryAt(spot.prefix, name)
+    }
+  }
+
+  #makeLink (spot: Spot, { name, target, mtimeNs }: SymlinkEntry, staging: string): void {
+    const stat = disk.statAt(spot.prefix, name)
+    if (stat?.kind !== 'symlink' || disk.targetAt(spot.prefix, name) !== target) {
+      const temporary = 'link'
+      if (disk.existsAt(staging, temporary)) disk.unlinkAt(staging, temporary)
+      disk.symlinkAt(staging, temporary, target)
+      if (stat !== undefined) this.#toVersions(spot, name, { stat, keeps: true })
+      disk.renameAt(staging, temporary, [spot.prefix, name])
+    }
+    disk.touchLinkAt(spot.prefix, name, mtimeNs)
+  }
+
+  /** `keeps`: the name stays until something takes its place, so that no reader finds it missing. */
+  #toVersions (spot: Spot, name: string, { stat, keeps }: { stat: Stat, keeps: boolean }): void {
+    for (let stampMs = spot.stampMs; ; stampMs++) {
+      const prefix = this.#beneath.open(inside(`${VERSIONS}/${spot.area}/${stampName(stampMs)}`, spot.directory), 'make')
+      const taken = disk.statAt(prefix, name)
+      if (taken !== undefined) {
+        if (taken.inode !== stat.inode || taken.device !== stat.device) continue
+        // Linked before a crash.
+        if (!keeps) disk.unlinkAt(spot.prefix, name)
+        return
+      }
+      if (keeps && (stat.kind === 'file' || stat.kind === 'symlink') && linked([spot.prefix, name], [prefix, name])) return
+      disk.renameAt(spot.prefix, name, [prefix, name])
+      return
+    }
+  }
+
+  #syncDirectory (directory: string): void {
+    try {
+      disk.syncFile(this.#beneath.handle(directory))
+    } catch (error) {
+      throwIfStoreTrouble(error)
+      // Windows cannot flush a directory; NTFS writes renames to its own journal.
+      if (!['EPERM', 'EISDIR', 'EACCES', 'ENOENT', 'ENOTDIR', 'ELOOP', 'EBADF'].includes(disk.errnoOf(error))) throw error
+    }
+  }
+}
+
+function touchFile (spot: Spot, entry: FileEntry): void {
+  const fd = disk.readAt(spot.prefix, entry.name)
+  try {
+    const stat = disk.statOf(fd)
+    if (stat.sizeBytes !== entry.sizeBytes) throw new Error('the archive has another content there; verify will put it right')
+    const mode = entry.mode & 0o777 | OWNER_READS
+    if (stat.mode !== mode) disk.setMode(fd, mode)
+    if (!isNear(stat.mtimeNs, entry.mtimeNs)) disk.touch(fd, entry.mtimeNs)
+  } finally {
+    disk.close(fd)
+  }
+}
+
+function linked (from: readonly [string, string], to: readonly [string, string]): boolean {
+  try {
+    disk.linkAt(from[0], from[1], to)
+    return true
+  } catch (error) {
+    if (NO_LINKS.has(disk.errnoOf(error))) return false
+    throw error
+  }
+}
+
+function linkOrCopy (fd: number, from: readonly [string, string], to: readonly [string, string]): void {
+  if (disk.existsAt(to[0], to[1])) disk.unlinkAt(to[0], to[1])
+  if (linked(from, to)) return
+  const { mode, mtimeNs } = disk.statOf(fd)
+  const copy = disk.createAt(to[0], to[1], mode)
+  try {
+    const buffer = new Uint8Array(1 << 20)
+    for (let position = 0; ;) {
+      const read = disk.readInto(fd, buffer, position)
+      if (read === 0) break
+      disk.writeAll(copy, buffer.subarray(0, read), position)
+      position += read
+    }
+    disk.touch(copy, mtimeNs)
+  } finally {
+    disk.close(copy)
+  }
+}
+
+function isNear (left: bigint, right: bigint): boolean {
+  const difference = left - right
+  return difference < SAME_TIME_NS && difference > -SAME_TIME_NS
+}

@@ -1,0 +1,59 @@
+import { Worker } from 'node:worker_threads'
+import { FileSyncError } from '@filesync/protocol'
+import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
+
+interface Waiting {
+  readonly resolve: (result: never) => void
+  readonly reject: (error: Error) => void
+}
+
+/** One worker and the calls that it has not answered. */
+export class DiskThread {
+  readonly #worker: Worker
+  readonly #waiting = new Map<number, Waiting>()
+  #next = 0
+  #broken: Error | undefined
+
+  constructor (data: DiskWorkerData) {
+    this.#worker = new Worker(new URL('./disk-worker.ts', import.meta.url), { workerData: data })
+    this.#worker.unref()
+    this.#worker.on('message', (reply: DiskReply) => { this.#answer(reply) })
+    this.#worker.on('error', cause => { this.#break(new FileSyncError('INTERNAL', 'A disk worker of the archive broke down.', { cause })) })
+    this.#worker.on('exit', () => { this.#break(new FileSyncError('ABORTED', 'The archive is closed.')) })
+  }
+
+  get waiting (): number {
+    return this.#waiting.size
+  }
+
+  async call<C extends keyof DiskCalls> (call: C, args: Parameters<DiskCalls[C]>, given: readonly ArrayBuffer[] = []): Promise<ReturnType<DiskCalls[C]>> {
+    if (this.#broken !== undefined) throw this.#broken
+    const id = this.#next++
+    const request: DiskRequest = { id, call, args }
+    this.#worker.postMessage(request, given)
+    if (this.#waiting.size === 0) this.#worker.ref()
+    return await new Promise((resolve, reject) => { this.#waiting.set(id, { resolve, reject }) })
+  }
+
+  async close (): Promise<void> {
+    await this.#worker.terminate()
+  }
+
+  #answer (reply: DiskReply): void {
+    const waiting = this.#waiting.get(reply.id)
+    this.#waiting.delete(reply.id)
+    if (this.#waiting.size === 0) this.#worker.unref()
+    if ('error' in reply) {
+      const { code, message, path } = reply.error
+      waiting?.reject(new FileSyncError(code, message, path === undefined ? {} : { path }))
+    } else {
+      waiting?.resolve(reply.result as never)
+    }
+  }
+
+  #break (error: Error): void {
+    this.#broken ??= error
+    for (const { reject } of this.#waiting.values()) reject(this.#broken)
+    this.#waiting.clear()
+  }
+}

@@ -1,0 +1,181 @@
+import { DIGEST_BYTES, equalDigests, readListing } from '@filesync/protocol'
+import type { Hasher } from '@filesync/protocol'
+import { createHasher, hashBytes } from '@filesync/protocol/node'
+import type { PackFailure, PackRequest, StreamRequest } from '../content-store.ts'
+import * as disk from './beneath.ts'
+import type { Beneath } from './beneath.ts'
+import { inside, PARTIAL, STAGING, stagedName } from './disk-places.ts'
+import { fileTrouble, storeTrouble } from './trouble.ts'
+
+const READ_BYTES = 1 << 20
+/** The server has to be able to read what it keeps. */
+const OWNER_READS = 0o400
+
+interface OpenStream {
+  readonly request: StreamRequest
+  readonly fd: number
+  readonly hasher: Hasher
+  present: number | undefined
+  position: number
+}
+
+/** Writes arriving files into staging. One of these works in each disk worker. */
+export class DiskStaging {
+  readonly #beneath: Beneath
+  /** Whether each file is made durable by itself, because the file system cannot be told to write out everything. */
+  readonly #syncsEach: boolean
+  readonly #umask: number
+  readonly #streams = new Map<number, OpenStream>()
+
+  constructor (beneath: Beneath, syncsEach: boolean, umask: number) {
+    this.#beneath = beneath
+    this.#syncsEach = syncsEach
+    this.#umask = umask
+  }
+
+  stagePack ({ staging, pack, sections }: PackRequest): PackFailure[] {
+    const failures: PackFailure[] = []
+    const prefix = this.#beneath.open(inside(STAGING, staging), 'make')
+    sections.forEach(({ section, offsets, lengths }, s) => {
+      let e = 0
+      for (const entry of readListing(section.entries)) {
+        const [offset, length] = [offsets[e] ?? 0, lengths[e] ?? 0]
+        const content = pack.subarray(offset, offset + length)
+        const fail = (code: PackFailure['code'], message: string): void => { failures.push({ section: s, entry: e, code, message }) }
+        if (entry.kind !== 'file' || entry.sizeBytes !== length) {
+          fail('CHANGED_DURING_READ', 'its size is not the listed one')
+        } else if (!equalDigests(hashBytes(content), pack.subarray(offset - DIGEST_BYTES, offset))) {
+          fail('DIGEST_MISMATCH', 'it is asked for again at the next sync')
+        } else {
+          try {
+            this.#writeSmall(prefix + stagedName(section.staged[e] ?? 0), content, entry)
+          } catch (error) {
+            throwIfStoreTrouble(error)
+            fail('STORE_FAILED', fileTrouble(error))
+          }
+        }
+        e++
+      }
+    })
+    return failures
+  }
+
+  openStream (id: number, request: StreamRequest): void {
+    const prefix = this.#beneath.open(inside(PARTIAL, request.area), 'make')
+    const fd = guard(() => disk.continueAt(prefix, request.partial))
+    const hasher = createHasher()
+    try {
+      disk.cutTo(fd, Math.min(request.offset, disk.statOf(fd).sizeBytes))
+      const position = hashTo(fd, hasher)
+      this.#streams.set(id, { request, fd, hasher, present: undefined, position })
+    } catch (error) {
+      disk.close(fd)
+      throw error
+    }
+  }
+
+  write (id: number, bytes: Uint8Array): void {
+    const stream = this.#stream(id)
+    guard(() => { disk.writeAll(stream.fd, bytes, stream.position) })
+    stream.hasher.update(bytes)
+    stream.position += bytes.length
+  }
+
+  copy (id: number, offset: number, lengthBytes: number): void {
+    const stream = this.#stream(id)
+    try {
+      stream.present ??= this.#openPresent(stream.request)
+    } catch (error) {
+      throwIfStoreTrouble(error)
+      // Without it the digest will not fit, which makes it the trouble of this file alone.
+      return
+    }
+    const buffer = new Uint8Array(Math.min(lengthBytes, READ_BYTES))
+    for (let left = lengthBytes; left > 0;) {
+      const read = disk.readInto(stream.present, buffer.subarray(0, Math.min(left, buffer.length)), offset + lengthBytes - left)
+      // Its digest will tell that the present copy is shorter than its signature said.
+      if (read === 0) return
+      this.write(id, buffer.subarray(0, read))
+      left -= read
+    }
+  }
+
+  finish (id: number, digest: Uint8Array): boolean {
+    const stream = this.#stream(id)
+    const { fd, request, position } = stream
+    const prefix = this.#beneath.open(inside(PARTIAL, request.area), 'make')
+    const isWhole = position === request.sizeBytes && equalDigests(stream.hasher.digest(), digest)
+    if (isWhole) {
+      guard(() => {
+        disk.setMode(fd, request.mode | OWNER_READS)
+        disk.touch(fd, request.mtimeNs)
+        if (this.#syncsEach) disk.syncFile(fd)
+      })
+    }
+    this.#forget(id)
+    if (isWhole) disk.renameAt(prefix, request.partial, [this.#beneath.open(inside(STAGING, request.staging), 'make'), stagedName(request.number)])
+    else disk.unlinkAt(prefix, request.partial)
+    return isWhole
+  }
+
+  abandon (id: number): void {
+    if (this.#streams.has(id)) this.#forget(id)
+  }
+
+  #writeSmall (path: string, content: Uint8Array, entry: { readonly mtimeNs: bigint, readonly mode: number }): void {
+    const at = path.lastIndexOf('/') + 1
+    const mode = entry.mode & 0o777 | OWNER_READS
+    const fd = disk.createAt(path.slice(0, at), path.slice(at), mode)
+    try {
+      disk.writeAll(fd, content)
+      if ((mode & this.#umask) !== 0) disk.setMode(fd, mode)
+      disk.touch(fd, entry.mtimeNs)
+      if (this.#syncsEach) disk.syncFile(fd)
+    } finally {
+      disk.close(fd)
+    }
+  }
+
+  #openPresent ({ area, present }: StreamRequest): number {
+    const path = inside(area, present)
+    const at = path.lastIndexOf('/')
+    return disk.readAt(this.#beneath.open(path.slice(0, at)), path.slice(at + 1))
+  }
+
+  #forget (id: number): void {
+    const stream = this.#stream(id)
+    this.#streams.delete(id)
+    disk.close(stream.fd)
+    if (stream.present !== undefined) disk.close(stream.present)
+  }
+
+  #stream (id: number): OpenStream {
+    const stream = this.#streams.get(id)
+    if (stream === undefined) throw new RangeError('The stream is not open.')
+    return stream
+  }
+}
+
+/** Feeds a file to a hasher from its start; returns its length. */
+export function hashTo (fd: number, hasher: Hasher): number {
+  const buffer = new Uint8Array(READ_BYTES)
+  for (let position = 0; ;) {
+    const read = disk.readInto(fd, buffer, position)
+    if (read === 0) return position
+    hasher.update(buffer.subarray(0, read))
+    position += read
+  }
+}
+
+function guard<T> (work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw storeTrouble(error) ?? error
+  }
+}
+
+export function throwIfStoreTrouble (error: unknown): void {
+  const trouble = storeTrouble(error)
+  if (trouble !== undefined) throw trouble
+}

@@ -1,0 +1,48 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { asFileSyncError } from '@filesync/protocol'
+import { Beneath } from './beneath.ts'
+import { DiskHistory } from './disk-history.ts'
+import { DiskPlacing } from './disk-placing.ts'
+import { DiskStaging } from './disk-staging.ts'
+import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
+import { storeTrouble } from './trouble.ts'
+
+const { root, syncsEach, umask } = workerData as DiskWorkerData
+const beneath = new Beneath(root)
+const staging = new DiskStaging(beneath, syncsEach, umask)
+const placing = new DiskPlacing(beneath, syncsEach)
+const history = new DiskHistory(beneath)
+
+const calls: DiskCalls = {
+  openArea: area => { beneath.open(area, 'make') },
+  stagePack: request => staging.stagePack(request),
+  openStream: (id, request) => { staging.openStream(id, request) },
+  write: (id, bytes) => { staging.write(id, bytes) },
+  copy: (id, offset, lengthBytes) => { staging.copy(id, offset, lengthBytes) },
+  finish: (id, digest) => staging.finish(id, digest),
+  abandon: id => { staging.abandon(id) },
+  relocate: (area, folder, relocations) => placing.relocate(area, folder, relocations),
+  place: (area, batch, how) => placing.place(area, batch, how),
+  remove: (area, stampMs, removals) => placing.remove(area, stampMs, removals),
+  settle: (area, directories) => { placing.settle(area, directories) },
+  discard: folder => { history.discard(folder) },
+  partials: area => history.partials(area),
+  keepPartials: (area, kept) => { history.keepPartials(area, kept) },
+  list: (area, directory) => history.list(area, directory),
+  digests: (area, directory, names) => history.digests(area, directory, names),
+  versions: (area, path) => history.versions(area, path),
+  dropVersions: (area, versions) => { history.dropVersions(area, versions) },
+  restore: (area, request) => history.restore(area, request),
+}
+
+parentPort?.on('message', ({ id, call, args }: DiskRequest) => {
+  let reply: DiskReply
+  try {
+    const work = calls as unknown as Record<string, (...args: unknown[]) => unknown>
+    reply = { id, result: work[call]?.(...args) }
+  } catch (error) {
+    const { code, message, path } = storeTrouble(error) ?? asFileSyncError(error, 'ARCHIVE_UNAVAILABLE')
+    reply = { id, error: { code, message, path } }
+  }
+  parentPort?.postMessage(reply)
+})

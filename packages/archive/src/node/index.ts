@@ -1,0 +1,5 @@
+export { openLmdbIndex } from './lmdb-index.ts'
+export { openLocalStore } from './local-store.ts'
+export type { LocalStoreInit } from './local-store.ts'
+export { openArchive } from './open-archive.ts'
+export type { ArchiveInit } from './open-archive.ts'

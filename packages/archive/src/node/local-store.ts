@@ -1,0 +1,200 @@
+import { FileSyncError } from '@filesync/protocol'
+import type { Digest, RelativePath } from '@filesync/protocol'
+import type {
+  ContentStore, ContentStream, DirectoryState, FoundEntry, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, StoreTraits,
+  StreamRequest, Version,
+} from '../content-store.ts'
+import type { Batch, Failure, Removal, Section } from '../section.ts'
+import { roomOf } from './beneath.ts'
+import { DiskThread } from './disk-pool.ts'
+import { canSyncFileSystem, FileSystemSync } from './durable.ts'
+
+/** Two keep two cores busy and a small server usable. */
+const THREADS = 2
+/** Bytes of a stream that may wait for its worker. */
+const STREAM_QUEUE_BYTES = 8 << 20
+
+export interface LocalStoreInit {
+  /** Absolute path of the archive. */
+  readonly root: string
+  readonly traits: StoreTraits
+  readonly threads?: number
+}
+
+/** Opens the store in a folder of this machine. The root must exist. */
+export async function openLocalStore ({ root, traits, threads = THREADS }: LocalStoreInit): Promise<ContentStore> {
+  const syncs = await canSyncFileSystem(root)
+  const data = { root, syncsEach: !syncs, umask: process.umask() }
+  return new LocalStore({ root, traits, sync: syncs ? new FileSystemSync(root) : undefined }, Array.from({ length: threads }, () => new DiskThread(data)))
+}
+
+interface Place {
+  readonly root: string
+  readonly traits: StoreTraits
+  readonly sync: FileSystemSync | undefined
+}
+
+class LocalStore implements ContentStore {
+  readonly traits: StoreTraits
+  readonly #place: Place
+  readonly #threads: readonly DiskThread[]
+  #streams = 0
+
+  constructor (place: Place, threads: readonly DiskThread[]) {
+    this.#place = place
+    this.#threads = threads
+    this.traits = place.traits
+  }
+
+  async openArea (area: string): Promise<void> {
+    await this.#idlest().call('openArea', [area])
+  }
+
+  async stagePack (request: PackRequest): Promise<PackFailure[]> {
+    return await this.#idlest().call('stagePack', [request], [request.pack.buffer])
+  }
+
+  async openStream (request: StreamRequest): Promise<ContentStream> {
+    const thread = this.#idlest()
+    const id = this.#streams++
+    await thread.call('openStream', [id, request])
+    return new LocalStream(thread, id)
+  }
+
+  async relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<Failure[]> {
+    const plain = relocations.map(({ from, number }) => ({ from, number }))
+    return await this.#idlest().call('relocate', [area, staging, plain])
+  }
+
+  async place (area: string, batch: Batch, how: 'first' | 'again'): Promise<Failure[]> {
+    // Directories have to be made from the top, links share a name in staging: only contents can be shared out.
+    const isShared = how === 'first' && batch.sections.every(section => section.facts.length > 0)
+    if (!isShared) return await this.#idlest().call('place', [area, batch, how])
+    const shares = this.#share(batch.sections)
+    const failures = await Promise.all(shares.map(async (share, i) => {
+      if (share.length === 0) return []
+      const sections = share.map(at => batch.sections[at]).filter(section => section !== undefined)
+      const failed = await this.#thread(i).call('place', [area, { ...batch, sections }, how])
+      return failed.map(failure => ({ ...failure, section: share[failure.section] ?? 0 }))
+    }))
+    return failures.flat()
+  }
+
+  async remove (area: string, stampMs: number, removals: readonly Removal[]): Promise<Failure[]> {
+    return await this.#idlest().call('remove', [area, stampMs, removals])
+  }
+
+  async settle (area: string, directories: readonly DirectoryState[]): Promise<void> {
+    await this.#idlest().call('settle', [area, directories])
+  }
+
+  async makeDurable (): Promise<void> {
+    await this.#place.sync?.run()
+  }
+
+  async discard (staging: string | undefined): Promise<void> {
+    await this.#idlest().call('discard', [staging])
+  }
+
+  async partials (area: string): Promise<ReadonlyMap<string, number>> {
+    return await this.#idlest().call('partials', [area])
+  }
+
+  async keepPartials (area: string, kept: ReadonlySet<string>): Promise<void> {
+    await this.#idlest().call('keepPartials', [area, kept])
+  }
+
+  async list (area: string, directory: RelativePath): Promise<FoundEntry[]> {
+    return await this.#idlest().call('list', [area, directory])
+  }
+
+  async digests (area: string, directory: RelativePath, names: readonly string[]): Promise<(Digest | undefined)[]> {
+    return await this.#idlest().call('digests', [area, directory, names])
+  }
+
+  async versions (area: string, path: RelativePath): Promise<Version[]> {
+    return await this.#idlest().call('versions', [area, path])
+  }
+
+  async dropVersions (area: string, versions: readonly Version[]): Promise<void> {
+    await this.#idlest().call('dropVersions', [area, versions])
+  }
+
+  async restore (area: string, request: RestoreRequest): Promise<RestoreOutcome> {
+    return await this.#idlest().call('restore', [area, request])
+  }
+
+  freeBytes (): Promise<{ readonly freeBytes: number, readonly totalBytes: number }> {
+    return Promise.resolve(roomOf(this.#place.root))
+  }
+
+  async close (): Promise<void> {
+    await Promise.all(this.#threads.map(thread => thread.close()))
+  }
+
+  #share (sections: readonly Section[]): number[][] {
+    const shares = this.#threads.map((): number[] => [])
+    const loads = this.#threads.map(() => 0)
+    sections.forEach((section, at) => {
+      const lightest = loads.indexOf(Math.min(...loads))
+      loads[lightest] = (loads[lightest] ?? 0) + section.staged.length
+      shares[lightest]?.push(at)
+    })
+    return shares
+  }
+
+  #idlest (): DiskThread {
+    return this.#threads.reduce((best, thread) => thread.waiting < best.waiting ? thread : best)
+  }
+
+  #thread (index: number): DiskThread {
+    const thread = this.#threads[index]
+    if (thread === undefined) throw new FileSyncError('INTERNAL', 'The archive has no such disk worker.')
+    return thread
+  }
+}
+
+class LocalStream implements ContentStream {
+  readonly #thread: DiskThread
+  readonly #id: number
+  #queuedBytes = 0
+  #failure: unknown
+  #tail: Promise<unknown> = Promise.resolve()
+
+  constructor (thread: DiskThread, id: number) {
+    this.#thread = thread
+    this.#id = id
+  }
+
+  async write (bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    this.#throwIfFailed()
+    const { length, buffer } = bytes
+    this.#queuedBytes += length
+    this.#tail = this.#thread.call('write', [this.#id, bytes], [buffer]).then(
+      () => { this.#queuedBytes -= length },
+      (error: unknown) => { this.#failure ??= error },
+    )
+    while (this.#queuedBytes > STREAM_QUEUE_BYTES && this.#failure === undefined) await this.#tail
+    this.#throwIfFailed()
+  }
+
+  async copy (offset: number, lengthBytes: number): Promise<void> {
+    this.#throwIfFailed()
+    await this.#thread.call('copy', [this.#id, offset, lengthBytes])
+  }
+
+  async finish (digest: Digest): Promise<boolean> {
+    await this.#tail
+    this.#throwIfFailed()
+    return await this.#thread.call('finish', [this.#id, digest])
+  }
+
+  async abandon (): Promise<void> {
+    await this.#tail
+    await this.#thread.call('abandon', [this.#id])
+  }
+
+  #throwIfFailed (): void {
+    if (this.#failure !== undefined) throw this.#failure as Error
+  }
+}

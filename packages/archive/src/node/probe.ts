@@ -1,0 +1,31 @@
+import { randomBytes } from 'node:crypto'
+import type { StoreTraits } from '../content-store.ts'
+import * as disk from './beneath.ts'
+import type { Beneath } from './beneath.ts'
+import { STAGING } from './disk-places.ts'
+
+/** Finds out what names the file system of the archive tells apart and can hold, by making some in staging. */
+export function probeTraits (beneath: Beneath): StoreTraits {
+  const prefix = beneath.open(STAGING, 'make')
+  const stem = `probe-${randomBytes(4).toString('hex')}`
+  const meets = (made: string, looked: string): boolean => tryName(prefix, stem + made, () => disk.existsAt(prefix, stem + looked)) === true
+  const holds = (name: string): boolean => tryName(prefix, stem + name, () => disk.namesIn(prefix).includes(stem + name)) === true
+  return {
+    foldsNames: meets('a', 'A') || meets('\u00e9', 'e\u0301'),
+    windowsNames: process.platform === 'win32' || !holds(':') || !holds('.'),
+  }
+}
+
+function tryName<T> (prefix: string, name: string, look: () => T): T | undefined {
+  try {
+    disk.close(disk.createAt(prefix, name, 0o600))
+  } catch (error) {
+    if (['EINVAL', 'EILSEQ', 'ENOENT', 'EACCES', 'EEXIST'].includes(disk.errnoOf(error))) return undefined
+    throw error
+  }
+  try {
+    return look()
+  } finally {
+    disk.unlinkAt(prefix, name)
+  }
+}

@@ -1,0 +1,36 @@
+import { FileSyncError } from '@filesync/protocol'
+import { errnoOf } from './beneath.ts'
+
+const FULL = new Set(['ENOSPC', 'EDQUOT'])
+const UNAVAILABLE = new Set(['EIO', 'EROFS', 'EMFILE', 'ENFILE', 'ENODEV', 'ENXIO', 'ESTALE', 'ETIMEDOUT', 'ENOMEM'])
+
+/** The error that ends a sync, where a system error says that the store as a whole is in trouble; undefined where one file is. */
+export function storeTrouble (error: unknown): FileSyncError | undefined {
+  const code = errnoOf(error)
+  if (FULL.has(code)) {
+    const what = code === 'EDQUOT' ? 'The quota of the user that runs the server is used up' : 'The disk of the archive is full'
+    return new FileSyncError('ARCHIVE_FULL', `${what} (${code}). Free some space on the server, then sync again.`, { cause: error })
+  }
+  if (UNAVAILABLE.has(code)) {
+    return new FileSyncError('ARCHIVE_UNAVAILABLE', `The disk of the archive does not work as it has to (${code}). Look at the server's disk and its system log.`, { cause: error })
+  }
+  return error instanceof FileSyncError && error.code !== 'ARCHIVE_ESCAPE' ? error : undefined
+}
+
+const MEANINGS: Readonly<Record<string, string>> = {
+  ELOOP: 'a symbolic link stands in the archive where a directory or file of it should be',
+  ENOTDIR: 'something else stands in the archive where a directory should be',
+  ENOENT: 'its directory in the archive is missing',
+  EACCES: 'the server may not write there',
+  EPERM: 'the server may not write there',
+  ENAMETOOLONG: 'the name is too long for the file system of the archive',
+  ENOTREG: 'something that is not a regular file stands in its place',
+}
+
+/** What happened to one file, for a person; without paths of the server. */
+export function fileTrouble (error: unknown): string {
+  const code = errnoOf(error)
+  const meaning = MEANINGS[code]
+  if (meaning !== undefined) return `${meaning} (${code})`
+  return code === '' && error instanceof Error ? error.message : `the file system refused it (${code})`
+}

@@ -1,0 +1,207 @@
+import { FileSyncError, joinPath, LIMITS, readListing, toHex } from '@filesync/protocol'
+import type { FileEntry, HashBytes, Problem, RelativePath, Task } from '@filesync/protocol'
+import type { Comparison, ComparedDirectory, Displaced } from './comparison.ts'
+import { FACT_BYTES } from './facts.ts'
+import { ListingBuilder } from './listing-cursor.ts'
+import { INDEX_ONLY, isContent, NOT_STAGED } from './section.ts'
+import type { Removal, Section } from './section.ts'
+
+/** Contents that do not answer a task are numbered in staging from here on. */
+export const FIRST_RELOCATION = 0x8000_0000
+
+/** A file that moves: its content is stored under another path already. */
+export interface Move {
+  readonly from: RelativePath
+  readonly number: number
+  readonly directory: ComparedDirectory
+  readonly index: number
+}
+
+export interface PlanInit {
+  /** Whether the client saw all of its directories; without it nothing is removed. */
+  readonly complete: boolean
+  readonly mode: 'mirror' | 'archive'
+  /** Unfinished large files by name, with their sizes; empty where the client cannot resume. */
+  readonly partials: ReadonlyMap<string, number>
+  readonly hash: HashBytes
+}
+
+/** What a sync is going to do. */
+export interface Plan {
+  readonly tasks: TaskList
+  readonly moves: readonly Move[]
+  /** Directories, links and metadata, a directory before what lies in it. */
+  readonly structure: readonly Section[]
+  /** Before anything is placed. */
+  readonly evictions: readonly Removal[]
+  /** After everything is placed. */
+  readonly removals: readonly Removal[]
+  /** Files that leave the mirror without another content at their path. */
+  readonly vanishing: number
+  readonly problems: readonly Problem[]
+}
+
+/** Derives from a finished comparison what is to be done. Pure. */
+export function makePlan (comparison: Comparison, init: PlanInit): Plan {
+  const moves = findMoves(comparison)
+  const moved = new Set(moves.map(move => move.from))
+  const removes = init.complete && init.mode === 'mirror'
+  const counts = (displaced: Displaced): boolean => displaced.how === 'lost' || (displaced.how === 'gone' && removes)
+  const left = comparison.displaced.filter(displaced => counts(displaced) && !moved.has(displaced.path)).length
+  return {
+    tasks: new TaskList(comparison.directories, init),
+    moves,
+    structure: comparison.directories.flatMap(directory => structureOf(directory)),
+    evictions: gather(comparison.evicted),
+    removals: removes ? removalsOf(comparison.directories) : [],
+    vanishing: left,
+    problems: comparison.problems,
+  }
+}
+
+/** Finds wanted files whose content lies under a path that lost it, and takes them off what is wanted. */
+function findMoves (comparison: Comparison): Move[] {
+  const sources = new Map<string, RelativePath>()
+  for (const { path, entry } of comparison.displaced) if (entry.identity !== 0n) sources.set(moveKey(entry), path)
+  const moves: Move[] = []
+  if (sources.size === 0) return moves
+  for (const directory of comparison.directories) {
+    if (directory.wanted.length === 0) continue
+    const wanted = new Set(directory.wanted)
+    directory.wanted.length = 0
+    let index = -1
+    for (const entry of readListing(directory.listing)) {
+      index++
+      if (!wanted.has(index) || entry.kind !== 'file') continue
+      const from = sources.get(moveKey(entry))
+      if (from === undefined) directory.wanted.push(index)
+      else moves.push({ from, number: FIRST_RELOCATION + moves.length, directory, index })
+    }
+  }
+  return moves
+}
+
+function moveKey (entry: FileEntry): string {
+  return `${String(entry.identity)}:${String(entry.sizeBytes)}:${String(entry.mtimeNs)}`
+}
+
+function structureOf (directory: ComparedDirectory): Section[] {
+  if (directory.structure.length === 0) return []
+  return [cutSection(directory, directory.structure, directory.structure.map(index => directory.indexOnly.includes(index) ? INDEX_ONLY : NOT_STAGED))]
+}
+
+function removalsOf (directories: readonly ComparedDirectory[]): Removal[] {
+  return directories.flatMap(({ directory, gone }) => gone.length === 0 ? [] : [{ directory, names: gone.map(entry => entry.name) }])
+}
+
+function gather (names: Comparison['evicted']): Removal[] {
+  const byDirectory = new Map<RelativePath, string[]>()
+  for (const { directory, name } of names) byDirectory.set(directory, [...byDirectory.get(directory) ?? [], name])
+  return [...byDirectory].map(([directory, names]) => ({ directory, names }))
+}
+
+/** A section of some entries of a listing; `indices` rises. Facts are left for the caller to fill in. */
+export function cutSection (directory: ComparedDirectory, indices: readonly number[], staged: readonly number[]): Section {
+  const builder = new ListingBuilder()
+  for (const index of indices) builder.add(directory.listing.subarray(directory.offsets[index], directory.offsets[index + 1]))
+  const hasContent = staged.some(isContent)
+  return {
+    directory: directory.directory,
+    entries: builder.finish(),
+    staged: Uint32Array.from(staged),
+    facts: new Uint8Array(hasContent ? staged.length * FACT_BYTES : 0),
+  }
+}
+
+/** The name under which an unfinished large file waits to be continued. */
+export function partialName (path: RelativePath, entry: FileEntry, hash: HashBytes): string {
+  const what = `${String(entry.sizeBytes)}:${String(entry.mtimeNs)}:${path}`
+  return toHex(hash(new TextEncoder().encode(what))).slice(0, 40)
+}
+
+/** The tasks of a sync in the order of listings and entries, eight bytes each. */
+export class TaskList implements Iterable<Task> {
+  readonly count: number
+  /** Names of the unfinished files that tasks build on. */
+  readonly resumed: Set<string> = new Set()
+  readonly #directories: readonly ComparedDirectory[]
+  /** For each task the place of its directory among the compared ones, and of its entry in the listing. */
+  readonly #owners: Uint32Array
+  readonly #entries: Uint32Array
+  readonly #offsets = new Map<number, number>()
+
+  constructor (directories: readonly ComparedDirectory[], init: Pick<PlanInit, 'partials' | 'hash'>) {
+    this.#directories = directories
+    this.count = directories.reduce((sum, directory) => sum + directory.wanted.length, 0)
+    this.#owners = new Uint32Array(this.count)
+    this.#entries = new Uint32Array(this.count)
+    let task = 0
+    directories.forEach((directory, owner) => {
+      for (const index of directory.wanted) {
+        this.#owners[task] = owner
+        this.#entries[task++] = index
+      }
+    })
+    if (init.partials.size > 0) this.#findPartials(init)
+  }
+
+  * [Symbol.iterator] (): Generator<Task, void, undefined> {
+    for (let task = 0; task < this.count; task++) {
+      const { directory, index } = this.at(task)
+      const offset = this.#offsets.get(task)
+      yield offset === undefined ? [directory.number, index] : [directory.number, index, 'RESUME', offset]
+    }
+  }
+
+  at (task: number): { readonly owner: number, readonly directory: ComparedDirectory, readonly index: number } {
+    const owner = this.#owners[task]
+    const index = this.#entries[task]
+    const directory = owner === undefined ? undefined : this.#directories[owner]
+    if (owner === undefined || index === undefined || directory === undefined) {
+      throw new FileSyncError('TASK_INVALID', `There is no task ${String(task)}.`)
+    }
+    return { owner, directory, index }
+  }
+
+  #findPartials ({ partials, hash }: Pick<PlanInit, 'partials' | 'hash'>): void {
+    let task = 0
+    for (const directory of this.#directories) {
+      if (directory.wanted.length === 0) continue
+      const wanted = new Set(directory.wanted)
+      let index = -1
+      for (const entry of readListing(directory.listing)) {
+        index++
+        if (!wanted.has(index)) continue
+        if (entry.kind === 'file' && entry.sizeBytes > LIMITS.packedFileBytes) {
+          const name = partialName(joinPath(directory.directory, entry.name), entry, hash)
+          const sizeBytes = partials.get(name)
+          if (sizeBytes !== undefined && sizeBytes > 0 && sizeBytes <= entry.sizeBytes) {
+            this.#offsets.set(task, sizeBytes)
+            this.resumed.add(name)
+          }
+        }
+        task++
+      }
+    }
+  }
+}
+
+/** What sections with content add to a sync: files and bytes that were transferred, and files that moved. */
+export function countPlaced (sections: readonly Section[]): { readonly files: number, readonly bytes: number, readonly renamed: number } {
+  let [files, bytes, renamed] = [0, 0, 0]
+  for (const { entries, staged, facts } of sections) {
+    if (facts.length === 0) continue
+    let i = 0
+    for (const entry of readListing(entries)) {
+      const number = staged[i++] ?? NOT_STAGED
+      if (!isContent(number) || entry.kind !== 'file') continue
+      if (number >= FIRST_RELOCATION) {
+        renamed++
+      } else {
+        files++
+        bytes += entry.sizeBytes
+      }
+    }
+  }
+  return { files, bytes, renamed }
+}

@@ -1,0 +1,76 @@
+import { checkName, encodeListing, joinPath, ROOT_PATH, compareNames } from '@filesync/protocol'
+import type { Clock, Digest, Entry, HashBytes, Name, RelativePath } from '@filesync/protocol'
+import type { ArchiveIndex } from './archive-index.ts'
+import type { ContentStore, FoundEntry } from './content-store.ts'
+import { FACT_BYTES, writeFact } from './facts.ts'
+
+export interface Rebuild {
+  readonly area: string
+  readonly index: ArchiveIndex
+  readonly store: ContentStore
+  readonly hash: HashBytes
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+interface Rebuilt {
+  readonly digest: Digest
+  readonly files: number
+  readonly bytes: number
+}
+
+/** Makes the index of an area again by reading everything in it. Identities are lost, so the next sync moves no files. */
+export async function rebuildIndex (rebuild: Rebuild): Promise<{ readonly files: number, readonly bytes: number }> {
+  const { area, index } = rebuild
+  const record = index.area(area)
+  await index.write([
+    { drop: { area, directory: ROOT_PATH }, andBelow: false },
+    ...[...index.directories(area)].map(({ directory }) => ({ drop: { area, directory }, andBelow: true })),
+    { area, record: { ...record, open: true, lastStampMs: record?.lastStampMs ?? 0 } },
+  ])
+  const { files, bytes } = await readDirectory(rebuild, ROOT_PATH)
+  await index.write([{ area, record: { ...record, open: false, lastStampMs: record?.lastStampMs ?? 0 } }])
+  return { files, bytes }
+}
+
+async function readDirectory (rebuild: Rebuild, directory: RelativePath): Promise<Rebuilt> {
+  const { area, index, store, hash, clock } = rebuild
+  rebuild.signal.throwIfAborted()
+  const found = (await store.list(area, directory)).filter(entry => checkName(entry.name) === undefined).sort((a, b) => compareNames(a.name, b.name))
+  const files = found.filter(entry => entry.kind === 'file')
+  const digests = await store.digests(area, directory, files.map(file => file.name))
+  const digestOf = new Map(files.map((file, i) => [file.name, digests[i]]))
+  const entries: Entry[] = []
+  const known: Digest[] = []
+  const totals = { files: 0, bytes: 0 }
+  for (const entry of found) {
+    if (entry.kind === 'directory') {
+      const below = await readDirectory(rebuild, joinPath(directory, entry.name as Name))
+      totals.files += below.files
+      totals.bytes += below.bytes
+      entries.push({ kind: 'directory', name: entry.name as Name, mtimeNs: entry.mtimeNs, mode: entry.mode, digest: below.digest })
+      continue
+    }
+    const digest = digestOf.get(entry.name)
+    const described = describe(entry, digest)
+    if (described === undefined) continue
+    entries.push(described)
+    if (described.kind !== 'file' || digest === undefined) continue
+    known.push(digest)
+    totals.files++
+    totals.bytes += described.sizeBytes
+  }
+  const facts = new Uint8Array(known.length * FACT_BYTES)
+  const nowMs = clock.nowMs()
+  known.forEach((digest, i) => { writeFact(facts, i * FACT_BYTES, { digest, storedAtMs: nowMs, verifiedAtMs: nowMs }) })
+  const listing = encodeListing(entries)
+  await index.write([{ put: { area, directory }, stored: { listing, facts } }])
+  return { digest: hash(listing), ...totals }
+}
+
+function describe (entry: FoundEntry, digest: Digest | undefined): Entry | undefined {
+  const name = entry.name as Name
+  if (entry.kind === 'symlink') return { kind: 'symlink', name, mtimeNs: entry.mtimeNs, target: entry.target }
+  if (entry.kind !== 'file' || digest === undefined) return undefined
+  return { kind: 'file', name, sizeBytes: entry.sizeBytes, mtimeNs: entry.mtimeNs, mode: entry.mode, identity: 0n }
+}

@@ -1,0 +1,89 @@
+import { joinPath, pathDepth, readListing, ROOT_PATH } from '@filesync/protocol'
+import type { Digest, HashBytes, RelativePath } from '@filesync/protocol'
+import type { ArchiveIndex, IndexWrite } from './archive-index.ts'
+import type { ContentStore, DirectoryState } from './content-store.ts'
+import { EMPTY_DIRECTORY, foldDirectory, patchDigests } from './fold.ts'
+import { withoutFailures } from './section.ts'
+import type { Section } from './section.ts'
+
+export interface Recovery {
+  readonly area: string
+  readonly index: ArchiveIndex
+  readonly store: ContentStore
+  readonly hash: HashBytes
+}
+
+/**
+ * Finishes what a sync left that did not end: everything in the journal takes its place, the listings are written, and
+ * digests of directories fit together again. Interrupted, it can be repeated.
+ */
+export async function recover (recovery: Recovery): Promise<void> {
+  const { area, index, store } = recovery
+  const record = index.area(area)
+  if (record?.open !== true) return
+  const journal = index.journal(area)
+  const sections = new Map<RelativePath, Section[]>()
+  const removed = new Map<RelativePath, Set<string>>()
+  for (const { batch } of journal) {
+    await store.remove(area, batch.stampMs, batch.removals)
+    for (const { directory, names } of batch.removals) {
+      const gone = removed.get(directory) ?? new Set()
+      removed.set(directory, gone)
+      for (const name of names) gone.add(name)
+    }
+    for (const section of withoutFailures(batch.sections, await store.place(area, batch, 'again'))) {
+      sections.set(section.directory, [...sections.get(section.directory) ?? [], section])
+    }
+  }
+  const touched = new Set([...sections.keys(), ...removed.keys()])
+  const writes: IndexWrite[] = []
+  for (const directory of touched) {
+    const old = index.directory({ area, directory }) ?? EMPTY_DIRECTORY
+    const folded = foldDirectory(old, sections.get(directory) ?? [], removed.get(directory) ?? new Set())
+    for (const name of folded.lostDirectories) writes.push({ drop: { area, directory: joinPath(directory, name as never) }, andBelow: true })
+    writes.push({ put: { area, directory }, stored: { listing: folded.listing, facts: folded.facts } })
+  }
+  await index.write(writes)
+  await index.write(refitDigests(recovery))
+  await store.settle(area, statesOf(index, area, touched))
+  await store.makeDurable()
+  await index.write([
+    ...journal.map(({ number }): IndexWrite => ({ area, journal: number, batch: undefined })),
+    { area, record: { ...record, open: false } },
+  ])
+}
+
+/** Writes that make every directory's digest in its parent's listing the true one, and drop what no listing names. */
+export function refitDigests ({ area, index, hash }: Omit<Recovery, 'store'>): IndexWrite[] {
+  const directories = [...index.directories(area)].map(({ directory }) => directory)
+  const deepestFirst = directories.sort((a, b) => pathDepth(b) - pathDepth(a))
+  const digests = new Map<RelativePath, Digest>()
+  const named = new Set<RelativePath>([ROOT_PATH])
+  const empty = hash(EMPTY_DIRECTORY.listing)
+  const writes: IndexWrite[] = []
+  for (const directory of deepestFirst) {
+    const stored = index.directory({ area, directory }) ?? EMPTY_DIRECTORY
+    const listing = patchDigests(stored.listing, name => {
+      const child = joinPath(directory, name as never)
+      named.add(child)
+      return digests.get(child) ?? empty
+    })
+    digests.set(directory, hash(listing))
+    if (listing !== stored.listing) writes.push({ put: { area, directory }, stored: { listing, facts: stored.facts } })
+  }
+  const orphans = deepestFirst.filter(directory => !named.has(directory))
+  return [...writes, ...orphans.map((directory): IndexWrite => ({ drop: { area, directory }, andBelow: true }))]
+}
+
+/** Times and modes of directories, as the index has them. */
+export function statesOf (index: ArchiveIndex, area: string, directories: ReadonlySet<RelativePath>): DirectoryState[] {
+  const states: DirectoryState[] = []
+  const parents = new Set([...directories].filter(path => path !== ROOT_PATH).map(path => path.slice(0, Math.max(path.lastIndexOf('/'), 0)) as RelativePath))
+  // What a batch made stands in the listing of the directory that it was made in.
+  for (const directory of new Set([...parents, ...directories])) {
+    for (const entry of readListing(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)) {
+      if (entry.kind === 'directory') states.push({ directory: joinPath(directory, entry.name), mtimeNs: entry.mtimeNs, mode: entry.mode })
+    }
+  }
+  return states
+}

@@ -1,0 +1,86 @@
+import { joinPath } from '@filesync/protocol'
+import type { Name, RelativePath } from '@filesync/protocol'
+import { FACT_BYTES } from './facts.ts'
+import { entryOffsets, ListingBuilder, ListingCursor } from './listing-cursor.ts'
+
+/** An entry of a section that has no content in staging: a directory, a link, or a file whose content stays. */
+export const NOT_STAGED = 0xffff_ffff
+/** An entry that is noted in the index but not made in the store: a link that leads out of its area. */
+export const INDEX_ONLY = 0xffff_fffe
+
+/** Whether a number of a section stands for content in staging. */
+export function isContent (staged: number): boolean {
+  return staged < INDEX_ONLY
+}
+
+/** How many contents a section has in staging. */
+export function countContents (section: Section): number {
+  return section.staged.reduce((count, staged) => count + Number(isContent(staged)), 0)
+}
+
+/** The path of an entry of a section. */
+export function entryPath (section: Section, entry: number): RelativePath {
+  const cursor = new ListingCursor(section.entries)
+  while (cursor.index < entry && cursor.next());
+  return joinPath(section.directory, cursor.name() as Name)
+}
+
+/** Some entries of one directory that take their places together. The unit that is journalled, placed and folded. */
+export interface Section {
+  readonly directory: RelativePath
+  /** The entries, as a listing of their own. */
+  readonly entries: Uint8Array
+  /** For each entry the number of its content in staging, {@link NOT_STAGED}, or {@link INDEX_ONLY}. */
+  readonly staged: Uint32Array
+  /** For each entry its facts; empty where no entry has content in staging. */
+  readonly facts: Uint8Array
+}
+
+/** Names that leave a directory. */
+export interface Removal {
+  readonly directory: RelativePath
+  readonly names: readonly string[]
+}
+
+/** What takes its place as one step of a sync. */
+export interface Batch {
+  /** Folder in staging that holds the contents. */
+  readonly staging: string
+  /** Names the folder in versions that takes what is replaced or removed; milliseconds since the Unix epoch. */
+  readonly stampMs: number
+  readonly sections: readonly Section[]
+  readonly removals: readonly Removal[]
+}
+
+/** One entry that did not take its place. */
+export interface Failure {
+  /** Place of the section in the request. */
+  readonly section: number
+  /** Place of the entry in the section. */
+  readonly entry: number
+  readonly message: string
+}
+
+/** The section without some of its entries. */
+export function withoutEntries (section: Section, failed: ReadonlySet<number>): Section {
+  const offsets = entryOffsets(section.entries)
+  const kept = Array.from({ length: section.staged.length }, (_, i) => i).filter(i => !failed.has(i))
+  const entries = new ListingBuilder()
+  for (const i of kept) entries.add(section.entries.subarray(offsets[i], offsets[i + 1]))
+  const facts = new Uint8Array(section.facts.length === 0 ? 0 : kept.length * FACT_BYTES)
+  if (facts.length > 0) kept.forEach((i, at) => { facts.set(section.facts.subarray(i * FACT_BYTES, (i + 1) * FACT_BYTES), at * FACT_BYTES) })
+  return { directory: section.directory, entries: entries.finish(), staged: Uint32Array.from(kept, i => section.staged[i] ?? NOT_STAGED), facts }
+}
+
+/** All sections without what failed; those that are left empty are dropped. */
+export function withoutFailures (sections: readonly Section[], failures: readonly Failure[]): Section[] {
+  if (failures.length === 0) return [...sections]
+  const bySection = new Map<number, Set<number>>()
+  for (const { section, entry } of failures) {
+    const failed = bySection.get(section) ?? new Set()
+    bySection.set(section, failed.add(entry))
+  }
+  return sections
+    .map((section, i) => { const failed = bySection.get(i); return failed === undefined ? section : withoutEntries(section, failed) })
+    .filter(section => section.staged.length > 0)
+}

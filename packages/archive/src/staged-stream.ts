@@ -1,0 +1,63 @@
+import { FileSyncError, joinPath, problem, readListing } from '@filesync/protocol'
+import type { Digest, FileEntry, RelativePath } from '@filesync/protocol'
+import type { StagedFile, StageOutcome } from './archive.ts'
+import type { ContentStream } from './content-store.ts'
+import { writeFact } from './facts.ts'
+import { cutSection } from './plan.ts'
+import type { TaskList } from './plan.ts'
+import type { Section } from './section.ts'
+
+/** The file that a task asks for. */
+export function taskFile (tasks: TaskList, task: number): { readonly path: RelativePath, readonly entry: FileEntry } {
+  const { directory, index } = tasks.at(task)
+  for (const entry of readListing(cutSection(directory, [index], [task]).entries)) {
+    if (entry.kind === 'file') return { path: joinPath(directory.directory, entry.name), entry }
+  }
+  throw new FileSyncError('TASK_INVALID', `Task ${String(task)} is not for a file.`)
+}
+
+/** A section of one file that is whole in staging. */
+export function fileSection (tasks: TaskList, task: number, fact: { readonly digest: Digest, readonly storedAtMs: number }): Section {
+  const { directory, index } = tasks.at(task)
+  const section = cutSection(directory, [index], [task])
+  writeFact(section.facts, 0, { ...fact, verifiedAtMs: 0 })
+  return section
+}
+
+export interface StreamedFileInit {
+  readonly task: number
+  readonly path: RelativePath
+  readonly sizeBytes: number
+  readonly stream: ContentStream
+  /** Called once, with the digest where the content is whole. */
+  readonly ended: (outcome: StageOutcome, digest: Digest | undefined) => void
+  readonly check: () => void
+  readonly failed: (error: unknown) => void
+}
+
+/** Wraps the store's stream, so that its end reaches the sync. */
+export function streamedFile (init: StreamedFileInit): StagedFile {
+  const { task, path, stream } = init
+  const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
+    init.check()
+    try {
+      return await work()
+    } catch (error) {
+      init.failed(error)
+      throw error
+    }
+  }
+  return {
+    write: bytes => guarded(() => stream.write(bytes)),
+    copy: (offset, lengthBytes) => guarded(() => stream.copy(offset, lengthBytes)),
+    finish: digest => guarded(async () => {
+      const isWhole = await stream.finish(digest)
+      const outcome = isWhole
+        ? { task, bytes: init.sizeBytes }
+        : { task, bytes: 0, problem: problem(path, 'DIGEST_MISMATCH', 'it is asked for again at the next sync') }
+      init.ended(outcome, isWhole ? digest : undefined)
+      return outcome
+    }),
+    abandon: () => stream.abandon(),
+  }
+}

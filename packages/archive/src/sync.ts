@@ -1,0 +1,347 @@
+import { FileSyncError, problem } from '@filesync/protocol'
+import type { ArrivedListing, Clock, Digest, DirectoryEntry, HashBytes, Problem } from '@filesync/protocol'
+import type { AreaRecord, ArchiveIndex } from './archive-index.ts'
+import type { PlanOptions, StagedFile, StageOutcome, StoredSoFar, Sync, SyncOutcome, SyncPlan } from './archive.ts'
+import { BRAKE_FILES, brakeHolds, halted } from './brake.ts'
+import { Committer } from './committer.ts'
+import type { PlacedBatch } from './committer.ts'
+import { Comparison } from './comparison.ts'
+import type { ComparedDirectory } from './comparison.ts'
+import type { ContentStore, PackFailure } from './content-store.ts'
+import { FACT_BYTES, writeFact } from './facts.ts'
+import type { Fact } from './facts.ts'
+import { fileLookup } from './lookup.ts'
+import { Ledger } from './ledger.ts'
+import { parsePack } from './pack-request.ts'
+import { countPlaced, cutSection, makePlan, partialName } from './plan.ts'
+import type { Move, Plan } from './plan.ts'
+import { entryPath, withoutFailures } from './section.ts'
+import type { Failure, Section } from './section.ts'
+import { fileSection, streamedFile, taskFile } from './staged-stream.ts'
+
+export interface SyncInit {
+  readonly area: string
+  readonly index: ArchiveIndex
+  readonly store: ContentStore
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  readonly hash: HashBytes
+  readonly mode: 'mirror' | 'archive'
+  readonly rootDigest: Digest
+  readonly partials: ReadonlyMap<string, number>
+  /** Folder of staging that no other sync uses. */
+  readonly staging: string
+  readonly record: AreaRecord
+  /** Bytes that may be written. */
+  readonly roomBytes: number
+  /** Called once, when the sync is over. */
+  readonly ended: () => void
+}
+
+interface Planned {
+  readonly plan: Plan
+  readonly ledger: Ledger
+  readonly prepared: Promise<void>
+  /** 1 for a task that was answered. */
+  readonly answered: Uint8Array
+}
+
+/** Drives one sync through the ports. */
+export class AreaSync implements Sync {
+  onStored: ((stored: StoredSoFar) => void) | undefined
+  readonly rootDigest: Digest
+  readonly #init: SyncInit
+  readonly #comparison: Comparison
+  readonly #committer: Committer
+  readonly #stampMs: number
+  readonly #problems: Problem[] = []
+  readonly #underWay = new Set<Promise<unknown>>()
+  readonly #streams = new Set<StagedFile>()
+  readonly #partials = new Set<string>()
+  #planned: Planned | undefined
+  #recorded: Promise<void> = Promise.resolve()
+  #stored = { files: 0, bytes: 0, renamed: 0 }
+  #isOver = false
+
+  constructor (init: SyncInit) {
+    this.#init = init
+    this.rootDigest = init.rootDigest
+    this.#comparison = new Comparison(init.index, init.area, init.store.traits)
+    this.#stampMs = Math.max(init.clock.nowMs(), init.record.lastStampMs + 1)
+    this.#committer = new Committer({ ...init, stampMs: this.#stampMs, placed: step => this.#placed(step) })
+  }
+
+  * compare (arrived: ArrivedListing): Generator<{ readonly index: number, readonly entry: DirectoryEntry }, void, undefined> {
+    this.#check()
+    yield * this.#comparison.add(arrived)
+  }
+
+  plan (options: PlanOptions): SyncPlan {
+    this.#check()
+    if (this.#planned !== undefined) throw new FileSyncError('INTERNAL', 'A sync is planned only once.')
+    const { index, area, mode, hash, roomBytes } = this.#init
+    const { directories, claims, wantedBytes } = this.#comparison
+    const partials = options.resume === false ? new Map<string, number>() : this.#init.partials
+    const plan = makePlan(this.#comparison, { complete: options.complete, mode, partials, hash })
+    this.#brake(plan.vanishing)
+    if (wantedBytes > roomBytes) {
+      throw new FileSyncError('ARCHIVE_FULL', `The sync needs ${String(wantedBytes)} bytes, and the archive has room for ${String(roomBytes)}. ` +
+        'Free some space on the server, or keep versions for a shorter time.')
+    }
+    const ledger = new Ledger({ index, area, hash, claims }, directories, plan)
+    const prepared = this.#prepare(plan, ledger)
+    this.#committer.waitFor(prepared)
+    this.#planned = { plan, ledger, prepared, answered: new Uint8Array(plan.tasks.count) }
+    this.#problems.push(...plan.problems)
+    const describe: SyncPlan['describe'] = task => {
+      const { path, entry } = taskFile(plan.tasks, task)
+      return { path, sizeBytes: entry.sizeBytes }
+    }
+    return { tasks: plan.tasks, taskCount: plan.tasks.count, describe, bytes: wantedBytes, renamed: plan.moves.length, vanishing: plan.vanishing }
+  }
+
+  async stagePack (pack: Uint8Array<ArrayBuffer>): Promise<readonly StageOutcome[]> {
+    const { plan, answered } = this.#expectPlan()
+    await this.#committer.room()
+    const { staging, clock, store } = this.#init
+    const { request, files } = parsePack(pack, { tasks: plan.tasks, staging, nowMs: clock.nowMs() })
+    for (const { task } of files) claim(answered, task)
+    const sections = request.sections.map(({ section }) => section)
+    const failures = await this.#track(store.stagePack(request))
+    return this.#staged(sections, failures, files)
+  }
+
+  async beginFile (task: number, offset: number): Promise<StagedFile> {
+    const { plan, answered } = this.#expectPlan()
+    await this.#committer.room()
+    claim(answered, task)
+    const { path, entry } = taskFile(plan.tasks, task)
+    const { area, staging, hash, store } = this.#init
+    const partial = partialName(path, entry, hash)
+    const { sizeBytes, mtimeNs, mode } = entry
+    const stream = await this.#track(store.openStream({ area, staging, number: task, partial, offset, present: path, sizeBytes, mtimeNs, mode }))
+    this.#partials.add(partial)
+    const file = streamedFile({
+      task, path, sizeBytes, stream,
+      check: () => { this.#check() },
+      failed: error => { this.#committer.fail(error) },
+      ended: (outcome, digest) => {
+        this.#streams.delete(file)
+        this.#streamed(outcome, digest)
+      },
+    })
+    this.#streams.add(file)
+    return file
+  }
+
+  async finish (): Promise<SyncOutcome> {
+    this.#check()
+    const planned = this.#planned
+    if (planned === undefined) {
+      await this.#end()
+      return { files: 0, bytes: 0, deleted: 0, renamed: 0, problems: [] }
+    }
+    try {
+      await this.#quiet()
+      await this.#committer.flush()
+      const deleted = await this.#remove(planned)
+      await this.#settle(planned)
+      await this.#init.store.keepPartials(this.#init.area, this.#partials)
+      return { ...this.#stored, deleted, problems: this.#problems }
+    } finally {
+      await this.#end()
+    }
+  }
+
+  async abandon (): Promise<void> {
+    if (this.#isOver) return
+    try {
+      await this.#recorded
+      await this.#quiet()
+      // A sync that failed has told why; the journal lets the next one put in order what it left.
+      if (this.#planned === undefined || this.#committer.hasFailed) return
+      await this.#committer.flush()
+      await this.#settle(this.#planned)
+    } finally {
+      await this.#end()
+    }
+  }
+
+  // Moves are given their second name before anything may take the place of the first one.
+  async #prepare (plan: Plan, ledger: Ledger): Promise<void> {
+    const { index, area } = this.#init
+    await index.write([{ area, record: { open: true, lastStampMs: this.#stampMs } }])
+    const moves = await this.#relocate(plan, ledger)
+    if (plan.evictions.length > 0) {
+      const { journal, failures } = await this.#committer.remove(plan.evictions)
+      this.#blame(failures, ({ section, entry }) => pathOf(plan.evictions[section], entry))
+      ledger.removed(journal, plan.evictions)
+    }
+    if (plan.structure.length > 0) await this.#committer.commit(plan.structure)
+    if (moves.length > 0) await this.#committer.commit(moves)
+  }
+
+  async #relocate (plan: Plan, ledger: Ledger): Promise<Section[]> {
+    if (plan.moves.length === 0) return []
+    const { index, store, area, staging } = this.#init
+    const find = fileLookup(index, area)
+    const failed = new Set((await store.relocate(area, staging, plan.moves)).map(failure => failure.entry))
+    const groups = new Map<ComparedDirectory, { readonly move: Move, readonly fact: Fact }[]>()
+    for (const [i, move] of plan.moves.entries()) {
+      const fact = find(move.from)?.fact
+      if (failed.has(i) || fact === undefined) {
+        ledger.settled(move.directory.directory, 1)
+        const path = entryPath(cutSection(move.directory, [move.index], [move.number]), 0)
+        this.#problems.push(problem(path, 'STORE_FAILED', 'its earlier copy in the archive cannot be reached'))
+      } else {
+        const group = groups.get(move.directory)
+        if (group === undefined) groups.set(move.directory, [{ move, fact }])
+        else group.push({ move, fact })
+      }
+    }
+    const sections = [...groups].map(([directory, group]) => {
+      const section = cutSection(directory, group.map(({ move }) => move.index), group.map(({ move }) => move.number))
+      group.forEach(({ fact }, i) => { writeFact(section.facts, i * FACT_BYTES, fact) })
+      return section
+    })
+    return sections
+  }
+
+  async #placed ({ journal, sections, placed, failures }: PlacedBatch): Promise<void> {
+    const ledger = this.#known().ledger
+    this.#blame(failures, ({ section, entry }) => entryPathOf(sections[section], entry))
+    ledger.placed(journal, sections, placed)
+    const writes = ledger.takeReady()
+    if (writes.length > 0) await this.#init.index.write(writes)
+    const counts = countPlaced(placed)
+    this.#stored.files += counts.files
+    this.#stored.bytes += counts.bytes
+    this.#stored.renamed += counts.renamed
+    if (counts.files > 0) this.onStored?.({ files: this.#stored.files, bytes: this.#stored.bytes })
+  }
+
+  #staged (sections: readonly Section[], failures: readonly PackFailure[], files: readonly { task: number, bytes: number }[]): StageOutcome[] {
+    const { ledger } = this.#known()
+    const troubles = new Map<number, Problem>()
+    for (const { section, entry, code, message } of failures) {
+      const failed = sections[section]
+      const task = failed?.staged[entry]
+      if (failed === undefined || task === undefined) continue
+      troubles.set(task, problem(entryPath(failed, entry), code, message))
+      ledger.settled(failed.directory, 1)
+    }
+    this.#problems.push(...troubles.values())
+    const whole = withoutFailures(sections, failures)
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
+    this.#committer.add(whole, files.length - troubles.size, bytes)
+    return files.map(({ task, bytes }) => {
+      const trouble = troubles.get(task)
+      return trouble === undefined ? { task, bytes } : { task, bytes: 0, problem: trouble }
+    })
+  }
+
+  #streamed (outcome: StageOutcome, digest: Digest | undefined): void {
+    const { plan, ledger } = this.#known()
+    if (outcome.problem !== undefined) this.#problems.push(outcome.problem)
+    if (digest === undefined) {
+      ledger.settled(plan.tasks.at(outcome.task).directory.directory, 1)
+    } else {
+      this.#committer.add([fileSection(plan.tasks, outcome.task, { digest, storedAtMs: this.#init.clock.nowMs() })], 1, outcome.bytes)
+    }
+  }
+
+  async #remove ({ plan, ledger }: Planned): Promise<number> {
+    if (plan.removals.length === 0) return plan.vanishing
+    const { journal, failures } = await this.#committer.remove(plan.removals)
+    this.#blame(failures, ({ section, entry }) => pathOf(plan.removals[section], entry))
+    const failed = new Set(failures.map(({ section, entry }) => `${String(section)}:${String(entry)}`))
+    ledger.removed(journal, plan.removals.map(({ directory, names }, section) => (
+      { directory, names: names.filter((_, entry) => !failed.has(`${String(section)}:${String(entry)}`)) }
+    )))
+    return plan.vanishing
+  }
+
+  /** Writes down what the sync came to, and forgets how. */
+  async #settle ({ ledger }: Planned): Promise<void> {
+    const { index, store, area, staging } = this.#init
+    const states = [...this.#comparison.claims].map(([directory, { mtimeNs, mode }]) => ({ directory, mtimeNs, mode }))
+    await store.settle(area, states)
+    await store.makeDurable()
+    await index.write([...ledger.takeAll(), ...this.#committer.clearJournal(), { area, record: { open: false, lastStampMs: this.#stampMs } }])
+    await store.discard(staging)
+  }
+
+  #brake (vanishing: number): void {
+    const { index, area, record, clock } = this.#init
+    if (vanishing <= BRAKE_FILES || record.released === true) return
+    let stored = 0
+    for (const { files } of index.directories(area)) stored += files
+    if (!brakeHolds(vanishing, stored)) return
+    this.#recorded = index.write([{ area, record: { ...record, halted: { atMs: clock.nowMs(), vanishing, of: stored } } }])
+    this.#recorded.catch((error: unknown) => { this.#committer.fail(error) })
+    throw halted(area, vanishing, stored)
+  }
+
+  async #track<T> (work: Promise<T>): Promise<T> {
+    this.#underWay.add(work)
+    try {
+      return await work
+    } catch (error) {
+      this.#committer.fail(error)
+      throw error
+    } finally {
+      this.#underWay.delete(work)
+    }
+  }
+
+  /** Waits until nothing is being staged. Streams that were not finished keep what they have. */
+  async #quiet (): Promise<void> {
+    await Promise.allSettled(this.#underWay)
+    await Promise.allSettled([...this.#streams].map(stream => stream.abandon()))
+    this.#streams.clear()
+    await Promise.allSettled([this.#planned?.prepared])
+  }
+
+  async #end (): Promise<void> {
+    if (this.#isOver) return
+    this.#isOver = true
+    await this.#committer.idle()
+    this.#init.ended()
+  }
+
+  #blame (failures: readonly Failure[], path: (failure: Failure) => string): void {
+    for (const failure of failures) this.#problems.push(problem(path(failure), 'STORE_FAILED', failure.message))
+  }
+
+  #expectPlan (): Planned {
+    this.#check()
+    return this.#known()
+  }
+
+  #known (): Planned {
+    if (this.#planned === undefined) throw new FileSyncError('INTERNAL', 'A sync has to be planned before anything is stored.')
+    return this.#planned
+  }
+
+  #check (): void {
+    this.#init.signal.throwIfAborted()
+    if (this.#isOver) throw new FileSyncError('INTERNAL', 'The sync is over.')
+    this.#committer.throwIfFailed()
+  }
+}
+
+function claim (answered: Uint8Array, task: number): void {
+  if (task >= answered.length) throw new FileSyncError('DATA_UNEXPECTED', 'A file arrived for a task that was never given.')
+  if (answered[task] === 1) throw new FileSyncError('DATA_UNEXPECTED', 'A file arrived twice.')
+  answered[task] = 1
+}
+
+function pathOf (removal: { readonly directory: string, readonly names: readonly string[] } | undefined, entry: number): string {
+  if (removal === undefined) return ''
+  const name = removal.names[entry] ?? ''
+  return removal.directory === '' ? name : `${removal.directory}/${name}`
+}
+
+function entryPathOf (section: Section | undefined, entry: number): string {
+  return section === undefined ? '' : entryPath(section, entry)
+}

@@ -1,0 +1,1 @@
+export { MemoryIndex } from './memory-index.ts'

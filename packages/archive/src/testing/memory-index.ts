@@ -1,0 +1,75 @@
+import type { RelativePath } from '@filesync/protocol'
+import type { AreaRecord, ArchiveIndex, DirectoryKey, IndexWrite } from '../archive-index.ts'
+import { FACT_BYTES } from '../facts.ts'
+import type { StoredDirectory } from '../fold.ts'
+import type { Batch } from '../section.ts'
+
+/** The twin of the index on disk. Forgets everything with its process. */
+export class MemoryIndex implements ArchiveIndex {
+  readonly #directories = new Map<string, Map<string, StoredDirectory>>()
+  readonly #records = new Map<string, AreaRecord>()
+  readonly #journals = new Map<string, Map<number, Batch>>()
+  readonly #signatures = new Map<string, Uint8Array>()
+
+  write (writes: readonly IndexWrite[]): Promise<void> {
+    for (const write of writes) this.#apply(write)
+    return Promise.resolve()
+  }
+
+  directory ({ area, directory }: DirectoryKey): StoredDirectory | undefined {
+    return this.#directories.get(area)?.get(directory)
+  }
+
+  listing (key: DirectoryKey): Uint8Array | undefined {
+    return this.directory(key)?.listing
+  }
+
+  directories (area: string): { readonly directory: RelativePath, readonly files: number }[] {
+    return [...this.#directories.get(area) ?? []]
+      .map(([directory, { facts }]) => ({ directory: directory as RelativePath, files: facts.length / FACT_BYTES }))
+      .sort((a, b) => a.directory < b.directory ? -1 : 1)
+  }
+
+  areas (): string[] {
+    return [...this.#records.keys()].sort()
+  }
+
+  area (area: string): AreaRecord | undefined {
+    return this.#records.get(area)
+  }
+
+  journal (area: string): { readonly number: number, readonly batch: Batch }[] {
+    return [...this.#journals.get(area) ?? []].sort(([a], [b]) => a - b).map(([number, batch]) => ({ number, batch }))
+  }
+
+  signature (area: string, path: RelativePath): Uint8Array | undefined {
+    return this.#signatures.get(`${area}\u0001${path}`)
+  }
+
+  close (): Promise<void> {
+    return Promise.resolve()
+  }
+
+  #apply (write: IndexWrite): void {
+    if ('put' in write) {
+      const area = this.#directories.get(write.put.area) ?? new Map<string, StoredDirectory>()
+      this.#directories.set(write.put.area, area.set(write.put.directory, write.stored))
+    } else if ('drop' in write) {
+      const { area, directory } = write.drop
+      const directories = this.#directories.get(area)
+      directories?.delete(directory)
+      for (const path of directories?.keys() ?? []) if (write.andBelow && path.startsWith(`${directory}/`)) directories?.delete(path)
+    } else if ('record' in write) {
+      this.#records.set(write.area, write.record)
+    } else if ('journal' in write) {
+      const journal = this.#journals.get(write.area) ?? new Map<number, Batch>()
+      this.#journals.set(write.area, journal)
+      if (write.batch === undefined) journal.delete(write.journal)
+      else journal.set(write.journal, write.batch)
+    } else if (write.signature === undefined) {
+      this.#signatures.delete(`${write.area}\u0001${write.path}`)
+    } else {
+      this.#signatures.set(`${write.area}\u0001${write.path}`, write.signature)
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import { encodeListing, equalDigests, joinPath, LIMITS, ListingAnswers, ListingQuestions, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
+import type { RelativePath, Task, Tree } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
+import type { Area, StageOutcome, Sync, SyncOutcome } from '../src/index.ts'
+import type { SourceTree } from './source-tree.ts'
+
+export interface PushOptions {
+  readonly complete?: boolean
+  readonly packBytes?: number
+  /** Files that the client does not answer. */
+  readonly withhold?: (path: string) => boolean
+  /** Other bytes than the listed file has. */
+  readonly falsify?: (path: string, content: Uint8Array) => Uint8Array | undefined
+  readonly onSync?: (sync: Sync) => void
+  /** Stands between the comparison and the end. */
+  readonly before?: () => Promise<void>
+  readonly end?: 'finish' | 'abandon'
+}
+
+export interface Pushed extends SyncOutcome {
+  readonly asked: string[]
+  readonly outcomes: StageOutcome[]
+  readonly tasks: readonly Task[]
+  readonly listings: number
+}
+
+/** Asks for listings as a server does. Returns how many it asked for, and the answering side. */
+export function compareAll (sync: Sync, tree: Tree): { listings: number, answers: ListingAnswers } {
+  const answers = new ListingAnswers(tree)
+  const questions = new ListingQuestions(tree.rootDigest, hashBytes)
+  for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
+    for (const whole of answers.answer(page)) {
+      const arrived = questions.accept(whole)
+      for (const { index, entry } of sync.compare(arrived)) questions.want(arrived, index, entry)
+    }
+  }
+  return { listings: questions.arrived, answers }
+}
+
+/** A whole session of a client with the archive, without the network. */
+export async function push (area: Area, source: SourceTree, options: PushOptions = {}): Promise<Pushed> {
+  const sync = await area.beginSync()
+  try {
+    return await pushWith(sync, source, options)
+  } catch (error) {
+    await sync.abandon()
+    throw error
+  }
+}
+
+async function pushWith (sync: Sync, source: SourceTree, options: PushOptions): Promise<Pushed> {
+  options.onSync?.(sync)
+  const tree = source.snapshot()
+  const nothing = { asked: [], outcomes: [], tasks: [] }
+  if (equalDigests(tree.rootDigest, sync.rootDigest)) return { ...await sync.finish(), ...nothing, listings: 0 }
+  const { listings, answers } = compareAll(sync, tree)
+  const plan = sync.plan({ complete: options.complete ?? true })
+  const tasks = [...plan.tasks]
+  const files = source.files()
+  const asked: string[] = []
+  const outcomes: StageOutcome[] = []
+  let waiting: { task: number, content: Uint8Array }[] = []
+  let waitingBytes = 0
+  const flush = async (): Promise<void> => {
+    if (waiting.length > 0) outcomes.push(...await sync.stagePack(makePack(waiting)))
+    waiting = []
+    waitingBytes = 0
+  }
+  for (const [number, [listing, index, how, offset]] of tasks.entries()) {
+    const { directory, entry } = answers.entry(listing, index)
+    const path = joinPath(directory, entry.name)
+    const real = files.get(path) ?? new Uint8Array(0)
+    asked.push(path)
+    if (options.withhold?.(path) === true) continue
+    const content = options.falsify?.(path, real) ?? real
+    if (real.length <= LIMITS.packedFileBytes) {
+      waiting.push({ task: number, content })
+      waitingBytes += content.length
+      if (waitingBytes >= (options.packBytes ?? 1 << 20)) await flush()
+    } else {
+      outcomes.push(await stream(sync, { task: number, content, real, offset: how === 'RESUME' ? offset : 0 }))
+    }
+  }
+  await flush()
+  await options.before?.()
+  if (options.end === 'abandon') {
+    await sync.abandon()
+    return { files: 0, bytes: 0, deleted: 0, renamed: 0, problems: [], asked, outcomes, tasks, listings }
+  }
+  return { ...await sync.finish(), asked, outcomes, tasks, listings }
+}
+
+async function stream (sync: Sync, file: { task: number, content: Uint8Array, real: Uint8Array, offset: number }): Promise<StageOutcome> {
+  const staged = await sync.beginFile(file.task, file.offset)
+  for (let at = file.offset; at < file.content.length; at += 100_000) await staged.write(file.content.slice(at, at + 100_000))
+  return await staged.finish(hashBytes(file.real))
+}
+
+/** A pack as a client makes it; the digest is that of the content unless told. */
+export function makePack (files: readonly { task: number, content: Uint8Array, digest?: Uint8Array }[]): Uint8Array<ArrayBuffer> {
+  const pack = new Uint8Array(files.reduce((sum, { content }) => sum + PACK_RECORD_BYTES + content.length, 0))
+  let at = 0
+  for (const { task, content, digest } of files) {
+    pack.set(content, at + PACK_RECORD_BYTES)
+    writePackRecord(pack, at, { task, sizeBytes: content.length, digest: digest ?? hashBytes(content) })
+    at += PACK_RECORD_BYTES + content.length
+  }
+  return pack
+}
+
+export const emptyDigest = hashBytes(encodeListing([]))
+
+export function asPath (path: string): RelativePath {
+  return path as RelativePath
+}
