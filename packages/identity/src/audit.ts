@@ -2,7 +2,7 @@ import type { DeviceId } from './device-id.ts'
 
 /** What is worth keeping for someone who asks later who got in, who did not, and who was put out. Never holds a secret. */
 export type AuditEvent =
-  | { readonly event: 'pair', readonly id: DeviceId, readonly area: string, readonly via: string, readonly address: string }
+  | { readonly event: 'pair', readonly id: DeviceId, readonly area: string, readonly via: string, readonly address?: string | undefined }
   | { readonly event: 'refuse', readonly reason: string, readonly address: string, readonly id?: DeviceId | undefined }
   | { readonly event: 'revoke', readonly id: DeviceId, readonly area: string }
 

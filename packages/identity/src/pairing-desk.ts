@@ -18,6 +18,7 @@ export interface PairingDeskInit {
   readonly serverName: string
   readonly peers: PeerBook
   readonly tokens: TokenBook
+  /** For those who are refused; the book of peers tells of those who are not. */
   readonly audit: Audit
   readonly crypto: PairingCrypto
   readonly clock: Clock
@@ -115,8 +116,6 @@ export class PairingDesk {
 
   async #admit (who: { readonly id: DeviceId, readonly wish: string, readonly via: Introduction }, visit: PairingVisit): Promise<Peer> {
     const takenAreas = await this.#init.takenAreas?.() ?? []
-    const peer = await this.#init.peers.admit({ ...who, takenAreas })
-    await this.#init.audit.record({ event: 'pair', id: peer.id, area: peer.area, via: who.via, address: visit.remoteAddress })
-    return peer
+    return await this.#init.peers.admit({ ...who, address: visit.remoteAddress, takenAreas })
   }
 }

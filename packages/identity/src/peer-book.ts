@@ -1,6 +1,7 @@
 import { FileSyncError, foldKey } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
 import { chooseArea } from './area.ts'
+import type { Audit } from './audit.ts'
 import { formatDeviceId, readDeviceId } from './device-id.ts'
 import type { DeviceId } from './device-id.ts'
 import { refuseClient } from './refusal.ts'
@@ -29,20 +30,27 @@ export interface Admission {
   /** The name that it or the operator wishes for it. */
   readonly wish: string
   readonly via: Introduction
+  /** Where it came from, for the log; nothing where it was introduced by hand. */
+  readonly address?: string | undefined
   /** Folders in the archive's root that no new client may be given. */
   readonly takenAreas?: readonly string[]
 }
 
 export const MIN_PROTOCOL = 2
 
-/** The clients that a server knows, over any store. Every question reads the store, so a revocation counts at once. */
+/**
+ * The clients that a server knows, over any store. Every question reads the store, so a revocation counts at once. Whom
+ * it lets in, turns away or puts out is in the audit log, whoever asked.
+ */
 export class PeerBook {
   readonly #store: RecordStore<Peer>
   readonly #clock: Clock
+  readonly #audit: Audit
 
-  constructor (store: RecordStore<Peer>, clock: Clock) {
+  constructor (store: RecordStore<Peer>, { clock, audit }: { readonly clock: Clock, readonly audit: Audit }) {
     this.#store = store
     this.#clock = clock
+    this.#audit = audit
   }
 
   /** All peers, revoked ones too. */
@@ -50,12 +58,13 @@ export class PeerBook {
     return await this.#store.read()
   }
 
-  /** The peer of an identity that was proven. Throws NOT_PAIRED where it is unknown or revoked. */
-  async judge (id: DeviceId): Promise<Peer> {
+  /** The peer of an identity that was proven. Throws NOT_PAIRED where it is unknown or revoked. @param address for the log */
+  async judge (id: DeviceId, address: string): Promise<Peer> {
     const peer = (await this.#store.read()).find(candidate => candidate.id === id)
-    if (peer === undefined) throw notPaired('The server does not know this client.')
-    if (peer.revokedAtMs !== undefined) throw notPaired('The server has revoked this client.')
-    return peer
+    if (peer !== undefined && peer.revokedAtMs === undefined) return peer
+    const reason = peer === undefined ? 'The server does not know this client.' : 'The server has revoked this client.'
+    await this.#audit.record({ event: 'refuse', reason, address, id })
+    throw new FileSyncError('NOT_PAIRED', `${reason} On the server run "filesync-server pair", then on the client "filesync-client pair".`)
   }
 
   /**
@@ -65,7 +74,7 @@ export class PeerBook {
    */
   async admit (admission: Admission): Promise<Peer> {
     const nowMs = this.#clock.nowMs()
-    return await this.#store.change(peers => {
+    const admitted = await this.#store.change(peers => {
       const known = peers.find(peer => peer.id === admission.id)
       if (known !== undefined && known.revokedAtMs === undefined) return { records: peers, result: known }
       if (known !== undefined && admission.via === 'token') {
@@ -74,17 +83,22 @@ export class PeerBook {
       const peer = known === undefined ? newPeer(peers, admission, nowMs) : { ...known, via: admission.via, revokedAtMs: undefined }
       return { records: [...peers.filter(other => other !== known), peer], result: peer }
     })
+    const { area } = admitted
+    await this.#audit.record({ event: 'pair', id: admission.id, area, via: admission.via, address: admission.address })
+    return admitted
   }
 
   /** Makes a client unknown again, by area or full id; what it stored stays. Throws USAGE where there is no such peer. */
   async revoke (areaOrId: string): Promise<Peer> {
     const nowMs = this.#clock.nowMs()
-    return await this.#store.change(peers => {
+    const outcome = await this.#store.change(peers => {
       const peer = findPeer(peers, areaOrId)
       if (peer.revokedAtMs !== undefined) return { records: peers, result: peer }
       const revoked = { ...peer, revokedAtMs: nowMs }
       return { records: peers.map(other => other === peer ? revoked : other), result: revoked }
     })
+    await this.#audit.record({ event: 'revoke', id: outcome.id, area: outcome.area })
+    return outcome
   }
 
   /** Notes when and from where a peer came last. A peer that is not in the book stays out of it. */
@@ -109,8 +123,4 @@ function findPeer (peers: readonly Peer[], areaOrId: string): Peer {
   const names = peers.map(peer => peer.area).join(', ')
   throw new FileSyncError('USAGE', `No paired client is called "${id === undefined ? areaOrId : formatDeviceId(id)}". ` +
     (names === '' ? 'None is paired.' : `The paired clients are: ${names}.`))
-}
-
-function notPaired (what: string): FileSyncError {
-  return new FileSyncError('NOT_PAIRED', `${what} On the server run "filesync-server pair", then on the client "filesync-client pair".`)
 }

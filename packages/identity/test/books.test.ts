@@ -16,6 +16,7 @@ import { memoryRecords, recordStoreConformance } from '../src/testing/index.ts'
 import { someId } from './introductions.ts'
 import { codeOf, temporaryDir } from './machines.ts'
 
+const audit = { record: async () => { /* asked elsewhere */ } }
 const make = (n: number): { n: number } => ({ n })
 
 describe('records in memory', () => {
@@ -56,7 +57,7 @@ describe('a book in a state directory', () => {
     const peers = await here.list()
     expect(peers).toHaveLength(60)
     expect(new Set(peers.map(({ area }) => foldKey(area))).size).toBe(60)
-    expect(await readdir(stateDir)).toEqual(['peers.json'])
+    expect((await readdir(stateDir)).sort()).toEqual(['audit.log', 'peers.json'])
   })
 
   test('is free again when the process that changes it is killed', async () => {
@@ -71,7 +72,7 @@ describe('a book in a state directory', () => {
     await died
     await Promise.all(waiting)
     expect(await openPeers(stateDir).list()).toHaveLength(5)
-    expect(await readdir(stateDir)).toEqual(['peers.json'])
+    expect((await readdir(stateDir)).sort()).toEqual(['audit.log', 'peers.json'])
   })
 
   test.each([
@@ -143,7 +144,7 @@ describe('a book in a state directory', () => {
 describe('the book of clients', () => {
   test('finds one to revoke by its area, in any case, or by its full id', async () => {
     const clock = new ManualClock()
-    const peers = new PeerBook(memoryRecords(), clock)
+    const peers = new PeerBook(memoryRecords(), { clock, audit })
     const [first, second] = [someId(), someId()]
     await peers.admit({ id: first, wish: 'Laptop', via: 'code' })
     await peers.admit({ id: second, wish: 'laptop', via: 'code' })
@@ -152,11 +153,11 @@ describe('the book of clients', () => {
     expect(await peers.revoke('laptop')).toMatchObject({ revokedAtMs: clock.nowMs() - 5 })
     expect((await peers.revoke(formatDeviceId(second))).area).toBe('laptop-2')
     await expect(peers.revoke('tower')).rejects.toThrow('No paired client is called "tower". The paired clients are: Laptop, laptop-2.')
-    expect(await codeOf(peers.judge(first))).toBe('NOT_PAIRED')
+    expect(await codeOf(peers.judge(first, '192.0.2.1'))).toBe('NOT_PAIRED')
   })
 
   test('never gives an area away again, nor one that the archive holds already', async () => {
-    const peers = new PeerBook(memoryRecords(), new ManualClock())
+    const peers = new PeerBook(memoryRecords(), { clock: new ManualClock(), audit })
     await peers.admit({ id: someId(), wish: 'a', via: 'code' })
     await peers.revoke('a')
     expect((await peers.admit({ id: someId(), wish: 'A', via: 'code' })).area).toBe('A-2')
@@ -165,7 +166,7 @@ describe('the book of clients', () => {
 
   test('notes who was there, and nobody that it does not know', async () => {
     const clock = new ManualClock()
-    const peers = new PeerBook(memoryRecords(), clock)
+    const peers = new PeerBook(memoryRecords(), { clock, audit })
     const id = someId()
     await peers.admit({ id, wish: 'a', via: 'code' })
     await peers.noteSeen(id, '192.0.2.1')

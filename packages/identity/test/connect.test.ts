@@ -42,7 +42,7 @@ describe('a client', () => {
   test('does not speak to a server whose identity changed', async () => {
     const server = await startServer({ listen: { peers: { judge: async () => await Promise.reject(new Error('nobody may come this far')) } } })
     const [client, expected] = [await makeClient(), await makeClient()]
-    const error = await rejection(client.connect(server.listener.port, { alpn: ALPN_SYNC, expect: expected.identity.id }))
+    const error = await rejection(client.connect(server.listener.port, { alpn: ALPN_SYNC, expect: [{ id: expected.identity.id, name: 'nas' }] }))
     expect(error.code).toBe('IDENTITY_CHANGED')
     expect(error.message).toContain(formatDeviceId(expected.identity.id))
     expect(error.message).toContain(formatDeviceId(server.identity.id))
@@ -96,7 +96,7 @@ describe('a client', () => {
     await until(() => sockets.length === 1)
     clock.advance(10_000)
     expect((await connecting).code).toBe('SERVER_UNREACHABLE')
-    await Promise.all(sockets.map(async socket => await once(socket.resume(), 'close')))
+    await Promise.all(sockets.map(async socket => { await once(socket.resume(), 'close') }))
     expect(clock.scheduled).toBe(0)
   })
 

@@ -160,7 +160,7 @@ describe('the door stays shut for', () => {
 test('a revocation ends the session that runs', async () => {
   const former = await makeClient()
   await server.peers.admit({ id: former.identity.id, wish: 'friend', via: 'manual' })
-  const first = server.peers.judge(former.identity.id)
+  const first = server.peers.judge(former.identity.id, HOST)
   sessions.length = 0
   const channel = await openSession(former, server)
   const ending = codeOf(channel.connection.receive(['NEXT_SYNC']))

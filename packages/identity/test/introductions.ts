@@ -45,11 +45,12 @@ export class Office {
 
   constructor (clock: Clock = systemClock, refusalDelayMs = 0) {
     this.clock = clock
-    this.peers = new PeerBook(memoryRecords(), clock)
+    const audit = { record: async (event: AuditEvent) => { this.events.push(event) } }
+    this.peers = new PeerBook(memoryRecords(), { clock, audit })
     this.tokens = new TokenBook(memoryRecords(), { crypto: quickCrypto, clock })
     this.desk = new PairingDesk({
       serverId: this.id, serverName: 'nas', peers: this.peers, tokens: this.tokens, crypto: quickCrypto, clock, refusalDelayMs,
-      audit: { record: async event => { this.events.push(event) } },
+      audit,
     })
   }
 

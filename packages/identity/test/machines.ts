@@ -7,7 +7,7 @@ import { systemClock } from '@filesync/protocol/node'
 import { onTestFinished } from 'vitest'
 import { PairingDesk } from '../src/index.ts'
 import type { AuditEvent, PairingDeskInit, PeerBook, ServerBook, TokenBook } from '../src/index.ts'
-import { connectTls, listenTls, loadOrCreateIdentity, nodeCrypto, openPeers, openServers, openTokens } from '../src/node/index.ts'
+import { connectTls, listenTls, loadOrCreateIdentity, nodeCrypto, openAuditLog, openPeers, openServers, openTokens } from '../src/node/index.ts'
 import type { Channel, ConnectInit, Identity, Listener, ListenInit, Refusal } from '../src/node/index.ts'
 
 export const HOST = '127.0.0.1'
@@ -41,11 +41,17 @@ export async function startServer (setup: ServerSetup = {}): Promise<ServerMachi
   const stateDir = await temporaryDir()
   const clock = setup.clock ?? systemClock
   const identity = await loadOrCreateIdentity(stateDir)
-  const peers = openPeers(stateDir, clock)
   const tokens = openTokens(stateDir, clock)
   const events: AuditEvent[] = []
   const refusals: Refusal[] = []
-  const audit = { async record (event: AuditEvent) { events.push(event) } }
+  const log = openAuditLog(stateDir, clock)
+  const audit = {
+    async record (event: AuditEvent) {
+      events.push(event)
+      await log.record(event)
+    },
+  }
+  const peers = openPeers(stateDir, clock)
   const desk = new PairingDesk({
     serverId: identity.id, serverName: 'nas', peers, tokens, audit, crypto: nodeCrypto, clock, refusalDelayMs: 0, ...setup.desk,
   })
@@ -90,7 +96,7 @@ async function greet (connection: Connection): Promise<void> {
 
 /** Whether the server lets this client have a session. Rejects with the server's reason. */
 export async function openSession (client: ClientMachine, server: ServerMachine, how: Partial<ConnectInit> = {}): Promise<Channel> {
-  const channel = await client.connect(server.listener.port, { alpn: ALPN_SYNC, expect: server.identity.id, ...how })
+  const channel = await client.connect(server.listener.port, { alpn: ALPN_SYNC, expect: [{ id: server.identity.id, name: 'nas' }], ...how })
   await channel.connection.receive(['HELLO'])
   return channel
 }

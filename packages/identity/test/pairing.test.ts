@@ -20,7 +20,7 @@ describe('a pairing code', () => {
     expect(office.desk.isOpen).toBe(true)
     expect(await office.visit(code, { clientId, name: '../CON' })).toEqual({ serverId: office.id, serverName: 'nas', area: 'client-CON' })
     expect(office.desk.isOpen).toBe(false)
-    expect(await office.peers.judge(clientId)).toMatchObject({ area: 'client-CON', via: 'code', minProtocol: 2 })
+    expect(await office.peers.judge(clientId, '')).toMatchObject({ area: 'client-CON', via: 'code', minProtocol: 2 })
     expect(office.events).toEqual([{ event: 'pair', id: clientId, area: 'client-CON', via: 'code', address: '192.0.2.7' }])
   })
 
@@ -104,9 +104,9 @@ describe('a pairing code', () => {
     const clientId = someId()
     const { area } = await office.visit(await office.desk.openWindow(), { clientId })
     await office.peers.revoke(area)
-    expect(await codeOf(office.peers.judge(clientId))).toBe('NOT_PAIRED')
+    expect(await codeOf(office.peers.judge(clientId, ''))).toBe('NOT_PAIRED')
     expect((await office.visit(await office.desk.openWindow(), { clientId, name: 'other' })).area).toBe(area)
-    expect((await office.peers.judge(clientId)).revokedAtMs).toBeUndefined()
+    expect((await office.peers.judge(clientId, '')).revokedAtMs).toBeUndefined()
   })
 
   test('closes an older window when it opens another', async () => {
@@ -161,7 +161,7 @@ describe('an enrolment token', () => {
     const { area } = await office.visit(secret, { clientId })
     await office.peers.revoke(area)
     expect(await codeOf(office.visit(secret, { clientId }))).toBe('PAIRING_REFUSED')
-    expect(await codeOf(office.peers.judge(clientId))).toBe('NOT_PAIRED')
+    expect(await codeOf(office.peers.judge(clientId, ''))).toBe('NOT_PAIRED')
   })
 
   test('with a known id and a wrong secret is refused and takes no use', async () => {

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Clock } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import * as v from 'valibot'
+import { isTame } from '../area.ts'
 import { isDeviceId } from '../device-id.ts'
 import type { DeviceId } from '../device-id.ts'
 import { PeerBook } from '../peer-book.ts'
@@ -10,7 +11,7 @@ import { ServerBook } from '../server-book.ts'
 import type { PinnedServer } from '../server-book.ts'
 import { TokenBook } from '../token-book.ts'
 import type { TokenRecord } from '../token-book.ts'
-import { isTame } from '../area.ts'
+import { openAuditLog } from './audit-log.ts'
 import { nodeCrypto } from './node-crypto.ts'
 import { recordFile } from './record-file.ts'
 
@@ -41,9 +42,10 @@ const token: v.GenericSchema<unknown, TokenRecord> = v.object({
   expiresAtMs: timeMs,
 })
 
-/** The clients that the server of this state directory knows: `peers.json`. */
+/** The clients that the server of this state directory knows: `peers.json`, and `audit.log` for what happens to them. */
 export function openPeers (stateDir: string, clock: Clock = systemClock): PeerBook {
-  return new PeerBook(recordFile({ path: join(stateDir, 'peers.json'), listName: 'peers', schema: peer }), clock)
+  const store = recordFile({ path: join(stateDir, 'peers.json'), listName: 'peers', schema: peer })
+  return new PeerBook(store, { clock, audit: openAuditLog(stateDir, clock) })
 }
 
 /** The enrolment tokens of the server of this state directory: `tokens.json`. */

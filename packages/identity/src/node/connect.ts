@@ -8,14 +8,23 @@ import { authenticatePeer, openChannel, TLS_PROFILE } from './authenticated-sock
 import type { AuthenticatedSocket, Channel, Purpose } from './authenticated-socket.ts'
 import type { Identity } from './identity.ts'
 
+/** A server that may answer. */
+export interface Expected {
+  readonly id: DeviceId
+  readonly name: string
+}
+
 export interface ConnectInit {
   readonly identity: Identity
   /** An IP address or a host name. */
   readonly address: string
   readonly port: number
   readonly alpn: Purpose
-  /** Who has to answer; without it, whoever answers is told in the result and trusted with nothing. */
-  readonly expect?: DeviceId
+  /**
+   * Who has to answer, one of these; the servers of a ServerBook fit. Without it, whoever answers is told in the result
+   * and trusted with nothing.
+   */
+  readonly expect?: readonly Expected[]
   readonly clock: Clock
   readonly signal: AbortSignal
   /** From the first packet to the end of the handshake; 10 s unless told. */
@@ -32,11 +41,11 @@ const CONNECT_TIMEOUT_MS = 10_000
  */
 export async function connectTls (init: ConnectInit): Promise<Channel> {
   const authenticated = await shakeHands(init)
-  if (init.expect !== undefined && authenticated.peerId !== init.expect) {
+  const { identity, clock, signal, idleTimeoutMs, expect } = init
+  if (expect?.every(({ id }) => id !== authenticated.peerId) === true) {
     authenticated.socket.destroy()
-    throw identityChanged(init, init.expect, authenticated.peerId)
+    throw identityChanged(init, expect, authenticated.peerId)
   }
-  const { identity, clock, signal, idleTimeoutMs } = init
   return openChannel(authenticated, { identity, end: 'client', clock, signal, idleTimeoutMs })
 }
 
@@ -96,10 +105,10 @@ function isTlsFault (error: unknown): boolean {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('ERR_SSL')
 }
 
-function identityChanged ({ address, port }: ConnectInit, expected: DeviceId, got: DeviceId): FileSyncError {
+function identityChanged ({ address, port }: ConnectInit, expected: readonly Expected[], got: DeviceId): FileSyncError {
   return new FileSyncError('IDENTITY_CHANGED', [
     `SERVER IDENTITY CHANGED at ${address}:${String(port)}. Nothing was sent.`,
-    `  expected ${formatDeviceId(expected)}`,
+    ...expected.map(({ id, name }) => `  expected ${formatDeviceId(id)} (${name})`),
     `  got      ${formatDeviceId(got)}`,
     'Another machine answers in the place of the server, or the server was set up anew. If you know that it was, run ' +
     '"filesync-client forget SERVER" and pair again.',

@@ -8,7 +8,7 @@ import type { DeviceId } from '../device-id.ts'
 import type { Peer } from '../peer-book.ts'
 import { WaitingRoom } from '../waiting-room.ts'
 import { authenticatePeer, openChannel, TLS_PROFILE } from './authenticated-socket.ts'
-import type { AuthenticatedSocket, Channel } from './authenticated-socket.ts'
+import type { Channel } from './authenticated-socket.ts'
 import type { Identity } from './identity.ts'
 
 export interface ListenLimits {
@@ -50,12 +50,12 @@ export interface ListenInit {
   readonly signal: AbortSignal
   readonly limits?: Partial<ListenLimits>
   /** The peer of a proven identity; rejects with NOT_PAIRED where there is none. PeerBook is one. */
-  readonly peers: { judge (id: DeviceId): Promise<Peer> }
-  /** Serves one session of a paired peer. What it rejects with is told to the peer as far as that concerns it. */
+  readonly peers: { judge (id: DeviceId, address: string): Promise<Peer> }
+  /** Serves one session of a paired peer, and logs it. What it rejects with is told to the peer as far as that concerns it. */
   readonly onSync: (channel: Channel, peer: Peer) => Promise<void>
   /** Serves one pairing. */
   readonly onPair: (channel: Channel) => Promise<void>
-  /** Called for every connection that is turned away. */
+  /** Called for every connection that came to nothing before a session; also where a pairing failed on this side. */
   readonly onRefused: (refusal: Refusal) => void
 }
 
@@ -174,17 +174,8 @@ class TlsListener implements Listener {
 
   async #serve (socket: TLSSocket): Promise<void> {
     socket.on('error', () => { /* told by the stream, or nobody is left to be told */ })
-    const remoteAddress = socket.remoteAddress ?? ''
-    let authenticated: AuthenticatedSocket
-    try {
-      authenticated = authenticatePeer(socket, [ALPN_SYNC, ALPN_PAIR])
-    } catch (error) {
-      socket.destroy()
-      this.#init.onRefused({ remoteAddress, error: asFileSyncError(error) })
-      return
-    }
-    const { identity, clock } = this.#init
-    const channel = openChannel(authenticated, { identity, end: 'server', clock, idleTimeoutMs: this.#limits.idleTimeoutMs })
+    const channel = this.#prove(socket)
+    if (channel === undefined) return
     this.#channels.add(channel)
     try {
       await this.#hand(channel)
@@ -196,22 +187,36 @@ class TlsListener implements Listener {
     }
   }
 
-  async #hand (channel: Channel): Promise<void> {
-    const socket = this.#sockets.get(placeOf(channel.remoteAddress, channel.remotePort))
-    if (channel.purpose === ALPN_PAIR) {
-      await this.#pair(channel, socket)
-      return
+  #prove (socket: TLSSocket): Channel | undefined {
+    const { identity, clock } = this.#init
+    const { remoteAddress = '' } = socket
+    try {
+      const authenticated = authenticatePeer(socket, [ALPN_SYNC, ALPN_PAIR])
+      return openChannel(authenticated, { identity, end: 'server', clock, idleTimeoutMs: this.#limits.idleTimeoutMs })
+    } catch (error) {
+      // Also a peer that was gone the moment it had arrived.
+      socket.destroy()
+      this.#init.onRefused({ remoteAddress, error: asFileSyncError(error, 'PEER_UNPROVEN') })
+      return undefined
     }
-    const peer = await this.#judge(channel)
-    this.#acquit(socket)
-    await this.#init.onSync(channel, peer)
   }
 
-  async #judge (channel: Channel): Promise<Peer> {
+  async #hand (channel: Channel): Promise<void> {
+    const socket = this.#sockets.get(placeOf(channel.remoteAddress, channel.remotePort))
+    if (channel.purpose === ALPN_SYNC) {
+      const peer = await this.#orRefused(channel, this.#init.peers.judge(channel.peerId, channel.remoteAddress))
+      this.#acquit(socket)
+      await this.#init.onSync(channel, peer)
+    } else {
+      await this.#orRefused(channel, this.#pair(channel, socket))
+    }
+  }
+
+  async #orRefused <T>({ remoteAddress, peerId }: Channel, work: Promise<T>): Promise<T> {
     try {
-      return await this.#init.peers.judge(channel.peerId)
+      return await work
     } catch (error) {
-      this.#init.onRefused({ remoteAddress: channel.remoteAddress, error: asFileSyncError(error), peerId: channel.peerId })
+      this.#init.onRefused({ remoteAddress, error: asFileSyncError(error), peerId })
       throw error
     }
   }
