@@ -1,4 +1,4 @@
-import { encodeListing, equalDigests, joinPath, LIMITS, ListingAnswers, ListingQuestions, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
+import { equalDigests, joinPath, LIMITS, ListingAnswers, ListingQuestions, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
 import type { RelativePath, Task, Tree } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import type { Area, StageOutcome, Sync, SyncOutcome } from '../src/index.ts'
@@ -108,7 +108,7 @@ export function makePack (files: readonly { task: number, content: Uint8Array, d
   return pack
 }
 
-export const emptyDigest = hashBytes(encodeListing([]))
+
 
 export function asPath (path: string): RelativePath {
   return path as RelativePath
