@@ -1,10 +1,7 @@
-import { createHash } from 'node:crypto'
-import { chmod, mkdir, rm } from 'node:fs/promises'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer, request } from 'node:http'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { connect } from 'node:net'
-import { join, resolve } from 'node:path'
 import { asFileSyncError, FileSyncError, isErrorCode } from '@filesync/protocol'
+import { claimAddress, controlAddress } from './control-address.ts'
 
 /** Answers by method and path, such as `GET /status`. The answer travels as JSON. */
 export type ControlRoutes = Readonly<Record<string, (body: unknown) => unknown>>
@@ -13,95 +10,83 @@ export interface ControlServer {
   close (): Promise<void>
 }
 
-/** Bounds of what a command may ask, and of how long it waits. */
+/** Bounds of what a command may ask, of what it may be told, of how many ask at once, and of how long each waits. */
 const MAX_BODY_BYTES = 64 << 10
+const MAX_ANSWER_BYTES = 64 << 20
+const MAX_CONNECTIONS = 64
 const REQUEST_TIMEOUT_MS = 10_000
-/** What the address of a Unix socket can hold on every system that has them. */
-const MAX_SOCKET_PATH_BYTES = 103
+const CHECK_INTERVAL_MS = 1_000
 
 /**
  * Answers the commands of this machine over HTTP on a Unix socket that only this user may open (a named pipe on Windows).
  * A socket that a crash left behind is replaced; one that answers means that the state directory is in use: STATE_IN_USE.
+ * Of several that start at the same moment, at most one gets it. Throws USAGE for a path too long for a socket.
  */
 export async function serveControl (stateDir: string, routes: ControlRoutes): Promise<ControlServer> {
-  const address = controlAddress(stateDir)
-  if (await answers(address)) {
-    throw new FileSyncError('STATE_IN_USE', `Another program is running with the state directory ${stateDir}. ` +
-      'Stop it first, or choose another directory with --state-dir.')
-  }
-  if (process.platform !== 'win32') {
-    await mkdir(join(stateDir, 'run'), { recursive: true, mode: 0o700 })
-    await rm(address, { force: true })
-  }
-  const server = createServer((incoming, outgoing) => { void respond(routes, incoming, outgoing) })
-  server.requestTimeout = REQUEST_TIMEOUT_MS
-  await new Promise<void>((resolveListening, reject) => {
-    server.once('error', cause => {
-      reject(new FileSyncError('STATE_INVALID', `The control socket ${address} cannot be opened: ${cause.message}.`, { cause }))
-    })
-    server.listen(address, resolveListening)
-  })
-  if (process.platform !== 'win32') await chmod(address, 0o600)
+  const server = createServer({
+    requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: CHECK_INTERVAL_MS,
+  }, (incoming, outgoing) => { void respond(routes, incoming, outgoing) })
+  server.maxConnections = MAX_CONNECTIONS
+  const claimed = await claimAddress(stateDir, async address => { await listen(server, address) }, async () => { await stop(server) })
   return {
     close: async () => {
-      server.closeAllConnections()
-      await new Promise<void>(resolveClosed => { server.close(() => { resolveClosed() }) })
+      // The address goes first: once the socket is deaf, the next program may put its own there.
+      await claimed.release()
+      await stop(server)
     },
   }
 }
 
+async function listen (server: Server, address: string): Promise<void> {
+  await new Promise<void>((resolveListening, reject) => {
+    server.once('error', reject)
+    server.listen(address, () => {
+      server.off('error', reject)
+      resolveListening()
+    })
+  })
+}
+
+async function stop (server: Server): Promise<void> {
+  server.closeAllConnections()
+  await new Promise<void>(resolveClosed => { server.close(() => { resolveClosed() }) })
+}
+
 /**
  * Asks the program that runs with this state directory. Undefined where none runs. Rejects with the error that the
- * program answered with.
+ * program answered with, or with STATE_IN_USE where it does not answer.
  */
 export async function askControl (stateDir: string, route: string, body?: unknown): Promise<unknown> {
-  const address = controlAddress(stateDir)
+  const socketPath = controlAddress(stateDir)
   const [method, path] = route.split(' ')
   const text = body === undefined ? '' : JSON.stringify(body)
   return await new Promise((resolveAnswer, reject) => {
-    const asking = request({ socketPath: address, method, path, timeout: REQUEST_TIMEOUT_MS, headers: { 'content-type': 'application/json' } }, incoming => {
-      readBody(incoming, Infinity).then(answer => {
+    const silent = (cause: Error): void => {
+      reject(new FileSyncError('STATE_IN_USE', `The program that runs with the state directory ${stateDir} does not answer (${cause.message}). Try again, or restart it.`, { cause }))
+    }
+    const asking = request({ socketPath, method, path, agent: false, headers: { 'content-type': 'application/json' } }, incoming => {
+      readBody(incoming, MAX_ANSWER_BYTES).then(answer => {
         if (incoming.statusCode === 200) resolveAnswer(answer)
         else reject(toError(answer))
-      }, reject)
+      }, silent)
     })
-    asking.on('timeout', () => { asking.destroy(new FileSyncError('STATE_IN_USE', 'The running program does not answer.')) })
+    asking.setTimeout(REQUEST_TIMEOUT_MS, () => { asking.destroy(new Error('it took too long')) })
     asking.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolveAnswer(undefined)
-      else reject(error)
+      else silent(error)
     })
     asking.end(text)
   })
 }
 
-/** Where commands meet the program. Throws USAGE for a path that is too long for a socket. */
-function controlAddress (stateDir: string): string {
-  const absolute = resolve(stateDir)
-  const digest = createHash('sha256').update(absolute).digest('hex').slice(0, 24)
-  if (process.platform === 'win32') return `\\\\.\\pipe\\filesync-${digest}`
-  const address = join(absolute, 'run', 'control.sock')
-  if (Buffer.byteLength(address) <= MAX_SOCKET_PATH_BYTES) return address
-  throw new FileSyncError('USAGE', `The path of the state directory ${absolute} is too long for a control socket ` +
-    `(${String(Buffer.byteLength(address))} bytes; ${String(MAX_SOCKET_PATH_BYTES)} fit). Choose a shorter one with --state-dir.`)
-}
-
-async function answers (address: string): Promise<boolean> {
-  return await new Promise(resolveAnswer => {
-    const socket = connect(address)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolveAnswer(true)
-    })
-    socket.once('error', () => { resolveAnswer(false) })
-  })
-}
-
 async function respond (routes: ControlRoutes, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   const reply = (status: number, body: unknown): void => {
-    outgoing.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body ?? null))
+    const text = JSON.stringify(body ?? null)
+    outgoing.writeHead(status, { 'content-type': 'application/json', connection: 'close' }).end(text)
   }
   try {
-    const route = routes[`${incoming.method ?? ''} ${incoming.url ?? ''}`]
+    const name = `${incoming.method ?? ''} ${incoming.url ?? ''}`
+    const route = Object.hasOwn(routes, name) ? routes[name] : undefined
     if (route === undefined) {
       reply(404, { code: 'USAGE', message: 'The running program does not know this command. It may be of another version.' })
       return
@@ -113,16 +98,25 @@ async function respond (routes: ControlRoutes, incoming: IncomingMessage, outgoi
   }
 }
 
-async function readBody (incoming: IncomingMessage, maxLength: number): Promise<unknown> {
-  let text = ''
-  for await (const chunk of incoming.setEncoding('utf8') as AsyncIterable<string>) {
-    text += chunk
-    if (text.length > maxLength) throw new FileSyncError('LIMIT_EXCEEDED', 'The command is too long.')
+/** Throws LIMIT_EXCEEDED, or MESSAGE_INVALID where it is no JSON. */
+async function readBody (incoming: IncomingMessage, maxBytes: number): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let length = 0
+  // Left open on a throw, so that the error still finds its way back.
+  for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > maxBytes) throw new FileSyncError('LIMIT_EXCEEDED', 'The command is too long.')
+    chunks.push(chunk)
   }
-  return text === '' ? undefined : JSON.parse(text) as unknown
+  if (length === 0) return undefined
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown
+  } catch (cause) {
+    throw new FileSyncError('MESSAGE_INVALID', 'What was said is no JSON.', { cause })
+  }
 }
 
 function toError (answer: unknown): FileSyncError {
-  const { code, message } = answer as { code?: unknown, message?: unknown }
+  const { code, message } = (answer ?? {}) as { code?: unknown, message?: unknown }
   return new FileSyncError(typeof code === 'string' && isErrorCode(code) ? code : 'INTERNAL', String(message))
 }

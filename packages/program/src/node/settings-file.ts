@@ -59,7 +59,7 @@ export function parseSettings (text: string, file: string): FileSettings {
   for (const { key, value } of document.items) {
     if (!isScalar(key)) throw new FileSyncError('USAGE', `The configuration file ${file} has a name of a setting that is not plain text.`)
     const name = String(key.value)
-    const texts = (isSeq(value) ? value.items : [value]).map(item => isScalar(item) ? String(item.value ?? '') : '')
+    const texts = (isSeq(value) ? value.items : [value]).map(item => isScalar(item) && typeof item.value === 'string' ? item.value : '')
     if (texts.length === 0 || texts.includes('')) throw new FileSyncError('USAGE', `In the configuration file ${file}, "${name}" has no value, or one that is neither plain text nor a list of it.`)
     settings.set(name, texts)
   }

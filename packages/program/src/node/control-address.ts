@@ -1,0 +1,120 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { chmod, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { FileSyncError } from '@filesync/protocol'
+
+/** What the address of a Unix socket can hold on every system that has them. */
+const MAX_SOCKET_PATH_BYTES = 103
+const NAME = 'control.sock'
+/** As long as the name above, so that a path which holds the one holds the other. */
+const CANDIDATE = /^[0-9a-f]{7}\.sock$/u
+/** How often a program that meets another one starting tries again, and how long it waits at most before. */
+const TRIES = 4
+const MAX_PAUSE_MS = 100
+
+/** An address that belongs to this process. */
+export interface ClaimedAddress {
+  /** Gives the address up. */
+  release (): Promise<void>
+}
+
+/** Where commands meet the program. Throws USAGE for a path that is too long for a socket. */
+export function controlAddress (stateDir: string): string {
+  const absolute = resolve(stateDir)
+  const digest = createHash('sha256').update(absolute).digest('hex').slice(0, 24)
+  if (process.platform === 'win32') return `\\\\.\\pipe\\filesync-${digest}`
+  const address = join(absolute, 'run', NAME)
+  if (Buffer.byteLength(address) <= MAX_SOCKET_PATH_BYTES) return address
+  throw new FileSyncError('USAGE', `The path of the state directory ${absolute} is too long for a control socket ` +
+    `(${Buffer.byteLength(address)} bytes; ${MAX_SOCKET_PATH_BYTES} fit). Choose a shorter one with --state-dir.`)
+}
+
+/**
+ * Claims the address for one process: listens under a name that nobody else uses, looks whether anybody else listens, and
+ * only then takes the name that commands know. Who starts meanwhile sees one name or the other, and yields. A file name
+ * alone would not do: two that both remove what a crash left behind would remove each other.
+ *
+ * Throws STATE_IN_USE where another process has it, STATE_INVALID where the socket cannot be made.
+ */
+export async function claimAddress (
+  stateDir: string, listen: (address: string) => Promise<void>, stop: () => Promise<void>,
+): Promise<ClaimedAddress> {
+  const address = controlAddress(stateDir)
+  if (process.platform === 'win32') return await claimPipe(address, stateDir, listen)
+  const directory = await openRunDirectory(stateDir)
+  for (let tries = 1; ; tries++) {
+    const candidate = join(directory, `${randomBytes(4).toString('hex').slice(0, 7)}.sock`)
+    try {
+      await listen(candidate)
+      await chmod(candidate, 0o600)
+      const other = await findOther(directory, candidate)
+      if (other === undefined) {
+        await rename(candidate, address)
+        return { release: async () => { await rm(address, { force: true }) } }
+      }
+      if (other === NAME || tries === TRIES) throw inUse(stateDir)
+      await stop()
+    } catch (cause) {
+      await stop()
+      if (cause instanceof FileSyncError) throw cause
+      throw new FileSyncError('STATE_INVALID', `The control socket ${candidate} cannot be opened: ${(cause as Error).message}.`, { cause })
+    }
+    // Both yielded; one of the two comes back first.
+    await sleep(Math.random() * MAX_PAUSE_MS)
+  }
+}
+
+// The system gives a pipe to one process, and takes it back by itself.
+async function claimPipe (address: string, stateDir: string, listen: (address: string) => Promise<void>): Promise<ClaimedAddress> {
+  try {
+    await listen(address)
+  } catch (cause) {
+    throw inUse(stateDir, cause)
+  }
+  return { release: async () => { /* goes with the process */ } }
+}
+
+/** The directory of the socket, for this user alone: others could connect between its making and its chmod. */
+async function openRunDirectory (stateDir: string): Promise<string> {
+  const directory = join(resolve(stateDir), 'run')
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    if (!(await lstat(directory)).isDirectory()) throw new Error('it is not a directory')
+    await chmod(directory, 0o700)
+    return directory
+  } catch (cause) {
+    throw new FileSyncError('STATE_INVALID', `The directory ${directory} cannot be used: ${(cause as Error).message}.`, { cause })
+  }
+}
+
+/** Another program that listens here, the one that commands know last: a starting one moves to that name. */
+async function findOther (directory: string, own: string): Promise<string | undefined> {
+  const candidates = (await readdir(directory)).filter(name => CANDIDATE.test(name) && join(directory, name) !== own)
+  let starting: string | undefined
+  for (const name of candidates) {
+    const path = join(directory, name)
+    if (await answers(path)) starting = name
+    // A name is used once, so what does not answer is of a process that is gone.
+    else await rm(path, { force: true })
+  }
+  return await answers(join(directory, NAME)) ? NAME : starting
+}
+
+async function answers (address: string): Promise<boolean> {
+  return await new Promise(resolveAnswer => {
+    const socket = connect(address)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolveAnswer(true)
+    })
+    // Anything but these two, such as a queue that is full, comes from a process that lives.
+    socket.once('error', (error: NodeJS.ErrnoException) => { resolveAnswer(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT') })
+  })
+}
+
+function inUse (stateDir: string, cause?: unknown): FileSyncError {
+  return new FileSyncError('STATE_IN_USE', `Another program is running with the state directory ${stateDir}. ` +
+    'Stop it first, or choose another directory with --state-dir.', { cause })
+}

@@ -1,0 +1,213 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseDuration } from '@filesync/program'
+import { createProgram, listSetting, runProgram, setting } from '@filesync/program/node'
+import { ERRORS, FileSyncError } from '@filesync/protocol'
+import type { ErrorCode } from '@filesync/protocol'
+import { fakeTerminal } from './terminal.ts'
+import type { FakeTerminal } from './terminal.ts'
+
+let folder: string
+beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'filesync-program-')) })
+afterAll(async () => { await rm(folder, { recursive: true }) })
+
+interface Run {
+  readonly exitCode: number
+  /** What the command was given; undefined when it did not run. */
+  readonly options: Readonly<Record<string, unknown>> | undefined
+  readonly terminal: FakeTerminal
+}
+
+interface Given {
+  readonly flags?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  readonly file?: string
+  readonly action?: (terminal: FakeTerminal) => void
+}
+
+async function run ({ flags = [], env = {}, file, action }: Given): Promise<Run> {
+  const terminal = fakeTerminal(env)
+  let options: Record<string, unknown> | undefined
+  const program = createProgram({ name: 'filesync-test', version: '1.2.3', description: 'A program.' })
+  program.command('go', { isDefault: true })
+    .addOption(setting('--config <file>', ''))
+    .addOption(setting('--name <name>', ''))
+    .addOption(setting('--port <n>', '', text => {
+      if (!/^\d+$/u.test(text)) throw new FileSyncError('USAGE', `"${text}" is no number.`)
+      return Number(text)
+    }).default(7))
+    .addOption(setting('--keep <time>', '', parseDuration).default(1000))
+    .addOption(setting('--mode <mode>', '').choices(['one', 'two']).default('one'))
+    .addOption(listSetting('--interface <name>', ''))
+    .addOption(setting('--quiet', ''))
+    .addOption(setting('--no-discovery', ''))
+    .action((given: Record<string, unknown>) => {
+      options = given
+      action?.(terminal)
+    })
+  program.command('other').addOption(setting('--token-file <file>', '').makeOptionMandatory()).option('--label <x>')
+    .action((given: Record<string, unknown>) => { options = given })
+  const named: string[] = []
+  if (file !== undefined) {
+    const path = join(folder, 'settings.yaml')
+    await writeFile(path, file)
+    named.push('--config', path)
+  }
+  const exitCode = await runProgram(program, [...flags, ...named], terminal)
+  return { exitCode, options, terminal }
+}
+
+/** The value that comes out when the sources say what is given here. */
+async function value (name: string, given: Given): Promise<unknown> {
+  const { exitCode, options, terminal } = await run(given)
+  expect(terminal.complained()).toBe('')
+  expect(exitCode).toBe(0)
+  return options?.[name]
+}
+
+describe.each([
+  { kind: 'text', name: 'name', flags: ['--name', 'a'], env: { FILESYNC_NAME: 'b' }, file: 'name: c', values: ['a', 'b', 'c', undefined] },
+  { kind: 'a number', name: 'port', flags: ['--port', '1'], env: { FILESYNC_PORT: '2' }, file: 'port: 3', values: [1, 2, 3, 7] },
+  { kind: 'a duration', name: 'keep', flags: ['--keep', '2s'], env: { FILESYNC_KEEP: '3s' }, file: 'keep: 4s', values: [2000, 3000, 4000, 1000] },
+  { kind: 'a choice', name: 'mode', flags: ['--mode', 'two'], env: { FILESYNC_MODE: 'one' }, file: 'mode: two', values: ['two', 'one', 'two', 'one'] },
+  {
+    kind: 'a list', name: 'interface', flags: ['--interface', 'a', '--interface', 'b,c'], env: { FILESYNC_INTERFACE: 'd, e' }, file: 'interface: [f, g]',
+    values: [['a', 'b', 'c'], ['d', 'e'], ['f', 'g'], undefined],
+  },
+  { kind: 'a switch', name: 'quiet', flags: ['--quiet'], env: { FILESYNC_QUIET: 'false' }, file: 'quiet: true', values: [true, false, true, undefined] },
+  { kind: 'a switch that is on', name: 'discovery', flags: ['--no-discovery'], env: { FILESYNC_DISCOVERY: '1' }, file: 'discovery: false', values: [false, true, false, true] },
+])('$kind', ({ name, flags, env, file, values: [fromFlags, fromEnv, fromFile, byDefault] }) => {
+  test('comes from the flags first, then the environment, then the file, then the default', async () => {
+    expect(await value(name, { flags, env, file })).toEqual(fromFlags)
+    expect(await value(name, { env, file })).toEqual(fromEnv)
+    expect(await value(name, { file })).toEqual(fromFile)
+    expect(await value(name, {})).toEqual(byDefault)
+  })
+})
+
+describe('switches', () => {
+  test.each([['true', true], ['1', true], ['YES', true], ['on', true], ['false', false], ['0', false], ['No', false], ['off', false], ['', false]])(
+    'FILESYNC_QUIET=%j means %j', async (text, expected) => {
+      expect(await value('quiet', { env: { FILESYNC_QUIET: text } })).toBe(expected)
+      expect(await value('discovery', { env: { FILESYNC_NO_DISCOVERY: text } })).toBe(!expected)
+      if (text !== '') expect(await value('quiet', { file: `quiet: ${text}` })).toBe(expected)
+    })
+
+  test('a file may say it by either name, and not by both', async () => {
+    expect(await value('discovery', { file: 'no-discovery: true' })).toBe(false)
+    expect(await value('discovery', { file: 'no-discovery: false' })).toBe(true)
+    expect((await run({ file: 'no-discovery: true\ndiscovery: true' })).exitCode).toBe(2)
+    expect((await run({ env: { FILESYNC_DISCOVERY: '0', FILESYNC_NO_DISCOVERY: '0' } })).exitCode).toBe(2)
+  })
+})
+
+describe('what is refused, with exit code 2 and one line that names it', () => {
+  test.each<[Given, RegExp]>([
+    [{ file: 'prot: 1' }, /unknown setting "prot"/u],
+    [{ file: 'config: x' }, /unknown setting "config"/u],
+    [{ file: 'label: x' }, /unknown setting "label"/u],
+    [{ file: 'port: x' }, /"port" in the configuration file .* "x" is no number/u],
+    [{ file: 'port: [1, 2]' }, /several values/u],
+    [{ file: 'quiet: maybe' }, /"maybe" is neither true nor false/u],
+    [{ file: 'mode: three' }, /Allowed choices are one, two/u],
+    [{ file: 'port: x', flags: ['--port', '1'] }, /"x" is no number/u],
+    [{ env: { FILESYNC_PORT: 'x' } }, /FILESYNC_PORT .* "x" is no number/u],
+    [{ env: { FILESYNC_QUIET: 'maybe' } }, /FILESYNC_QUIET .* neither true nor false/u],
+    [{ env: { FILESYNC_INTERFACE: 'a,,b' } }, /It is empty/u],
+    [{ env: { FILESYNC_CONFIG: '/nonexistent/x.yaml' } }, /cannot be read: ENOENT/u],
+    [{ flags: ['other'] }, /give --token-file <file>, or FILESYNC_TOKEN_FILE/u],
+  ])('%j', async (given, message) => {
+    const { exitCode, options, terminal } = await run(given)
+    expect(terminal.complained()).toMatch(/^filesync-test: [^\n]*\n$/u)
+    expect(terminal.complained()).toMatch(message)
+    expect(exitCode).toBe(2)
+    expect(options).toBeUndefined()
+  })
+
+  test.each([[['--port', 'x'], /"x" is no number/u], [['--name', ''], /It is empty/u], [['--nmae', 'x'], /unknown option '--nmae'/u], [['go', 'x'], /too many arguments/u]])(
+    '%j', async (flags, message) => {
+      const { exitCode, terminal } = await run({ flags })
+      expect(exitCode).toBe(2)
+      expect(terminal.complained()).toMatch(message)
+      expect(terminal.complained()).toMatch(/--help shows how it is used/u)
+    })
+})
+
+test('an empty variable is as good as none', async () => {
+  expect(await value('name', { env: { FILESYNC_NAME: '' }, file: 'name: c' })).toBe('c')
+  expect(await value('port', { env: { FILESYNC_PORT: '' } })).toBe(7)
+})
+
+test('a setting that is needed can come from each source', async () => {
+  expect(await value('tokenFile', { flags: ['other', '--token-file', 'a'] })).toBe('a')
+  expect(await value('tokenFile', { flags: ['other'], env: { FILESYNC_TOKEN_FILE: 'b' } })).toBe('b')
+  const config = join(folder, 'config', 'filesync')
+  await mkdir(config, { recursive: true })
+  await writeFile(join(config, 'test.yaml'), 'token-file: c\nport: 9')
+  expect(await value('tokenFile', { flags: ['other'], env: { XDG_CONFIG_HOME: join(folder, 'config') } })).toBe('c')
+})
+
+test('the file at the usual place is read unless another is named', async () => {
+  const env = { XDG_CONFIG_HOME: join(folder, 'usual') }
+  expect(await value('port', { env })).toBe(7)
+  await mkdir(join(folder, 'usual', 'filesync'), { recursive: true })
+  await writeFile(join(folder, 'usual', 'filesync', 'test.yaml'), 'port: 8')
+  expect(await value('port', { env })).toBe(8)
+  expect(await value('port', { env, file: 'name: x' })).toBe(7)
+  expect(await value('port', { env: { XDG_CONFIG_HOME: '' } })).toBe(7)
+})
+
+test.skipIf(process.getuid?.() === 0)('a file at the usual place that cannot be read is told', async () => {
+  const directory = join(folder, 'locked', 'filesync')
+  await mkdir(directory, { recursive: true })
+  await writeFile(join(directory, 'test.yaml'), '')
+  await chmod(join(directory, 'test.yaml'), 0)
+  expect((await run({ env: { XDG_CONFIG_HOME: join(folder, 'locked') } })).terminal.complained()).toMatch(/cannot be read: EACCES/u)
+})
+
+describe('errors', () => {
+  test.each(Object.keys(ERRORS) as ErrorCode[])('%s ends with its exit code', async code => {
+    const { exitCode, terminal } = await run({ action: () => { throw new FileSyncError(code, 'So it is.') } })
+    expect(exitCode).toBe(ERRORS[code].exitCode)
+    expect(terminal.complained()).toBe('filesync-test: So it is.\n')
+    expect(terminal.printed()).toBe('')
+  })
+
+  test('what a peer named is not obeyed by the terminal', async () => {
+    const { terminal } = await run({ action: () => { throw new FileSyncError('PEER_GONE', 'No "\u001b]0;x\u0007\n\u202e" there.') } })
+    expect(terminal.complained()).toBe('filesync-test: No "\\u{1b}]0;x\\u{7}\\u{a}\\u{202e}" there.\n')
+    expect((await run({ flags: ['--\u001b[31m'] })).terminal.complained()).not.toContain('\u001b')
+  })
+
+  test('a fault shows no stack unless asked, and says what to do', async () => {
+    const action = (): void => { throw new TypeError('x is undefined') }
+    const plain = await run({ action })
+    expect(plain.exitCode).toBe(1)
+    expect(plain.terminal.complained()).toMatch(/^filesync-test: x is undefined\n.*FILESYNC_DEBUG=1.*\n$/u)
+    expect((await run({ action, env: { FILESYNC_DEBUG: '1' } })).terminal.complained()).toMatch(/\n {4}at /u)
+  })
+
+  test('what the system refuses is no fault of the program', async () => {
+    const error = Object.assign(new Error('EACCES: permission denied, mkdir \'/x\''), { code: 'EACCES', syscall: 'mkdir' })
+    const { terminal } = await run({ action: () => { throw error } })
+    expect(terminal.complained()).toBe('filesync-test: EACCES: permission denied, mkdir \'/x\'\n')
+  })
+
+  test.each([['EPIPE', 0, ''], ['ENOSPC', 1, 'filesync-test: It failed.\n']])('after %s on the output the exit code is %i', async (code, exitCode, told) => {
+    const error = Object.assign(new Error('It failed.'), { code, syscall: 'write' })
+    const ended = await run({ action: terminal => { terminal.stdout.emit('error', error) } })
+    expect(ended.exitCode).toBe(exitCode)
+    expect(ended.terminal.complained()).toBe(told)
+  })
+})
+
+test('help and version go to the output, with exit code 0', async () => {
+  const help = await run({ flags: ['go', '--help'] })
+  expect(help.exitCode).toBe(0)
+  expect(help.terminal.printed()).toMatch(/--no-discovery/u)
+  expect(help.terminal.printed()).toMatch(/FILESYNC_<OPTION>.*\n?.*XDG_CONFIG_HOME\/filesync\/test\.yaml/u)
+  const version = await run({ flags: ['--version'] })
+  expect([version.exitCode, version.terminal.printed()]).toEqual([0, '1.2.3\n'])
+})

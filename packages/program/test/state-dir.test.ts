@@ -1,0 +1,44 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { homedir, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { checkStateDir, defaultStateDir } from '@filesync/program/node'
+import { defaultSettingsFile } from '../src/node/state-dir.ts'
+
+describe.runIf(process.platform === 'linux')('the usual places', () => {
+  const home = join(homedir(), '.local/state/filesync/server')
+  test.each([
+    [{}, home],
+    [{ XDG_STATE_HOME: '/var/x' }, '/var/x/filesync/server'],
+    [{ XDG_STATE_HOME: '' }, home],
+    [{ XDG_STATE_HOME: 'here' }, home],
+    [{ STATE_DIRECTORY: '/var/lib/a:/var/lib/b' }, '/var/lib/a'],
+    [{ STATE_DIRECTORY: '' }, home],
+  ])('with %j the state is in %s', (env, directory) => {
+    expect(defaultStateDir('server', env)).toBe(directory)
+  })
+
+  test('the configuration file is named after the program', () => {
+    expect(defaultSettingsFile('filesync-client', { XDG_CONFIG_HOME: '/etc/x' })).toBe('/etc/x/filesync/client.yaml')
+    expect(defaultSettingsFile('filesync-server', { XDG_CONFIG_HOME: '' })).toBe(join(homedir(), '.config/filesync/server.yaml'))
+  })
+})
+
+describe('a state directory', () => {
+  let folder: string
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'filesync-state-'))
+    await mkdir(join(folder, 'tree', 'below'), { recursive: true })
+    await symlink(join(folder, 'tree', 'below'), join(folder, 'link'))
+    await writeFile(join(folder, 'file'), '')
+  })
+  afterAll(async () => { await rm(folder, { recursive: true }) })
+
+  test.each(['tree', 'tree/below', 'tree/not/there/yet', 'tree/..state', 'link', 'link/state', 'other/../tree/state', 'file/x'])('%s is refused', async path => {
+    await expect(checkStateDir(join(folder, path), join(folder, 'tree'), 'the tree')).rejects.toEqual(expect.objectContaining({ code: 'USAGE' }))
+  })
+
+  test.each(['', 'treehouse', 'state', 'not/there/yet', '..tree'])('%j is accepted', async path => {
+    await checkStateDir(join(folder, path), join(folder, 'tree'), 'the tree')
+  })
+})
