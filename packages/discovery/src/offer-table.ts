@@ -1,6 +1,6 @@
 import { decodeOffer, isFileSyncError } from '@filesync/protocol'
 import type { Offer } from '@filesync/protocol'
-import { isOnLink } from './address.ts'
+import { isLoopback, isOnLink } from './address.ts'
 import type { Heard } from './reply-policy.ts'
 
 /** A server that answered. Nothing of this is proven: the TLS connection to it proves who it is. */
@@ -19,7 +19,7 @@ export interface FoundServer {
 
 /** New servers that one round of asking may bring. A forger can make its listener dial this many, and no more. */
 export const CANDIDATES_PER_ROUND = 8
-/** Of these, what one address may claim to be. */
+/** Of these, what one address may claim to be; loopback, which nobody can forge, is exempt. */
 const CANDIDATES_PER_SOURCE = 4
 /** Of these, what is kept for servers that the asker knows, where it knows any. */
 const RESERVED_FOR_PINNED = 4
@@ -105,7 +105,7 @@ export class OfferTable {
   }
 
   #hasRoom (server: FoundServer): boolean {
-    if ((this.#bySource.get(server.address) ?? 0) >= CANDIDATES_PER_SOURCE) return false
+    if (!isLoopback(server.address) && (this.#bySource.get(server.address) ?? 0) >= CANDIDATES_PER_SOURCE) return false
     const reserved = this.#pinned.size > 0 && !this.#pinned.has(server.idPrefix) ? RESERVED_FOR_PINNED : 0
     return this.#candidates < CANDIDATES_PER_ROUND - reserved
   }

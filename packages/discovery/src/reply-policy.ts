@@ -1,6 +1,6 @@
 import { decodeDiscover, DISCOVERY_PORT, isFileSyncError, LIMITS } from '@filesync/protocol'
 import type { DiscoverV1, DiscoverV2 } from '@filesync/protocol'
-import { isOnLink } from './address.ts'
+import { isLoopback, isOnLink } from './address.ts'
 import type { Endpoint } from './datagram-bus.ts'
 import type { Link } from './link.ts'
 import { RateWindow } from './rate-window.ts'
@@ -58,12 +58,14 @@ export class ReplyPolicy {
     const question = read(bytes)
     if (question === undefined) return refuse('not a question')
     if (question.v === 1 && !this.#legacy) return refuse('legacy')
-    return this.#admit(question, source.address, nowMs)
+    if (question.v === 2 && bytes.length < LIMITS.discoverBytes) return refuse('size')
+    // Nobody can forge a source on loopback, and all programs of a machine share its address.
+    return this.#admit(question, isLoopback(source.address) ? `${source.address} ${source.port}` : source.address, nowMs)
   }
 
-  #admit (question: DiscoverV1 | DiscoverV2, address: string, nowMs: number): Judgement {
+  #admit (question: DiscoverV1 | DiscoverV2, asker: string, nowMs: number): Judgement {
     this.#forget(nowMs)
-    const known = this.#sources.get(address)
+    const known = this.#sources.get(asker)
     const nonce = question.v === 2 ? question.nonce : undefined
     if (known !== undefined) {
       if (nonce !== undefined && known.lastNonce === nonce) return refuse('repeated')
@@ -75,15 +77,15 @@ export class ReplyPolicy {
     entry.lastReplyMs = nowMs
     entry.replies.note(nowMs)
     this.#overall.note(nowMs)
-    this.#sources.delete(address)
-    this.#sources.set(address, entry)
+    this.#sources.delete(asker)
+    this.#sources.set(asker, entry)
     return { answer: true, question }
   }
 
   #forget (nowMs: number): void {
-    for (const [address, entry] of this.#sources) {
+    for (const [asker, entry] of this.#sources) {
       if (nowMs - entry.lastReplyMs < SOURCE_MEMORY_MS) return
-      this.#sources.delete(address)
+      this.#sources.delete(asker)
     }
   }
 }

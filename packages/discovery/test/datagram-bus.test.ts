@@ -1,3 +1,5 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { systemClock } from '@filesync/protocol/node'
 import { ManualClock } from '@filesync/protocol/testing'
 import { describe, expect, test } from 'vitest'
@@ -100,4 +102,20 @@ describe('a bus of sockets follows the interfaces', () => {
     expect(bus.links).toHaveLength(1)
     await bus.close()
   })
+})
+
+test('a port that another program holds for itself is told of, with what to do, and used once it is free', async () => {
+  const own = { ...group, IPv4: '224.1.1.3', port: group.port + 1 }
+  const holder = createSocket('udp4').bind(own.port, own.IPv4)
+  await once(holder, 'listening')
+  const clock = new ManualClock()
+  const bus = await openMulticastBus({ group: own, role: 'listen', choice: { interfaces: ['lo'] }, clock })
+  const event = await bus.next()
+  expect(event).toMatchObject({ kind: 'fault', error: { code: 'DISCOVERY_UNAVAILABLE', message: expect.stringContaining('another program holds the port for itself; stop it') as string } })
+  expect(bus.links).toEqual([])
+  holder.close()
+  await once(holder, 'close')
+  clock.advance(2_000)
+  expect(await bus.next()).toMatchObject({ kind: 'up' })
+  await bus.close()
 })

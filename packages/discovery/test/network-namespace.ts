@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import type { ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
 import process from 'node:process'
@@ -31,6 +31,11 @@ export function whyNoNamespaces (): string | undefined {
   } catch (error) {
     return `network namespaces cannot be made here (root and iproute2 are needed): ${(error as Error).message.trim()}`
   }
+}
+
+/** Whether there is a firewall to test with. */
+export function hasNft (): boolean {
+  return spawnSync('nft', ['--version']).status === 0
 }
 
 /** What a program in a namespace prints, one JSON value a line. */
@@ -97,6 +102,11 @@ export class Host {
 
   ip (...words: string[]): string {
     return ip('-n', this.namespace, ...words)
+  }
+
+  /** Runs a command here to its end, and returns what it prints. */
+  run (command: readonly string[], more: { readonly input?: string, readonly env?: NodeJS.ProcessEnv } = {}): string {
+    return execFileSync('ip', ['netns', 'exec', this.namespace, ...command], { encoding: 'utf8', env: { ...process.env, ...more.env }, input: more.input ?? '' })
   }
 
   /** Starts test/namespaced-program.ts here. */

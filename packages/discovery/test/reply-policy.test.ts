@@ -33,7 +33,6 @@ describe('what is answered', () => {
   })
 
   test.each<[string, Partial<Heard>, string]>([
-    ['unpadded', { bytes: text('{"type":"DISCOVER","v":2,"n":"AAAAAAAAAAAAAAAA","want":"sync"}') }, 'not a question'],
     ['of 64 KiB', { bytes: new Uint8Array(65_507).fill(0x20) }, 'size'],
     ['one byte too long', { bytes: padded({ pad: 'x'.repeat(1_400) }) }, 'size'],
     ['not JSON', { bytes: new Uint8Array(256).fill(0xff) }, 'not a question'],
@@ -50,6 +49,11 @@ describe('what is answered', () => {
     ['from no address', { source: { address: 'evil', port: 50_000 } }, 'off-link'],
   ])('not one %s', (_, change, because) => {
     expect(new ReplyPolicy({ legacy: false }).judge({ ...question(), ...change }, 0)).toEqual({ answer: false, because })
+  })
+
+  test('not one that is shorter than its answer may be', () => {
+    const short = text('{"type":"DISCOVER","v":2,"n":"AAAAAAAAAAAAAAAA","want":"sync"}')
+    expect(new ReplyPolicy({ legacy: true }).judge({ ...question(), bytes: short }, 0).answer).toBe(false)
   })
 
   test('a doubled datagram once', () => {
@@ -72,6 +76,13 @@ describe('how much is answered', () => {
     const times = Array.from({ length: 10_000 }, (_, index) => index).filter(nowMs => policy.judge(question(), nowMs).answer)
     expect(densest(times)).toBe(5)
     expect(times).toHaveLength(50)
+  })
+
+  test('programs of one machine do not count as one source', () => {
+    const policy = new ReplyPolicy({ legacy: false })
+    const loopback = memoryLink('127.0.0.1/8', 'lo')
+    const answers = Array.from({ length: 20 }, (_, index) => policy.judge({ ...question('127.0.0.1', 50_000 + index), link: loopback }, 0))
+    expect(answers.every(({ answer }) => answer)).toBe(true)
   })
 
   test('10,000 forged sources at once get 50 in all', () => {

@@ -62,12 +62,16 @@ class MulticastBus implements DatagramBus {
     if (socket === undefined) throw socketFault('send over', link, new Error('the link is down'))
     const { group } = this.#init
     const target = to ?? { address: groupAddress(group, link), port: group.port }
-    await new Promise<void>((resolve, reject) => {
-      socket.send(bytes, target.port, target.address, error => {
-        if (error === null) resolve()
-        else reject(socketFault('send over', link, error))
+    try {
+      await new Promise<void>((resolve, reject) => {
+        socket.send(bytes, target.port, target.address, error => {
+          if (error === null) resolve()
+          else reject(error)
+        })
       })
-    })
+    } catch (cause) {
+      throw socketFault('send over', link, cause)
+    }
   }
 
   async close (): Promise<void> {
