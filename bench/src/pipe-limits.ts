@@ -1,0 +1,36 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Bench } from './pairs.ts'
+
+/** How fast this machine does the same work without any protocol: what nobody can beat by much. */
+export class PipeLimit {
+  readonly name: string
+  readonly durationsMs: number[] = []
+  readonly #script: string
+
+  private constructor (name: string, script: string) {
+    this.name = name
+    this.#script = script
+  }
+
+  static tar (): PipeLimit {
+    return new PipeLimit('tar | tar', 'tar -C "$1" -cf - . | tar -C "$2" -xf -')
+  }
+
+  static cat (): PipeLimit {
+    return new PipeLimit('cat | cat', 'cat "$1"/large.bin | cat > "$2"/large.bin')
+  }
+
+  static find (): PipeLimit {
+    return new PipeLimit('find -printf', 'find "$1" -printf "%p %s %T@ %m\\n" > "$2"/list')
+  }
+
+  async measure ({ home, children }: Bench, source: string): Promise<void> {
+    const destination = mkdtempSync(join(home, 'limit-'))
+    try {
+      this.durationsMs.push((await children.run('sh', ['-c', this.#script, 'sh', source, destination])).durationMs)
+    } finally {
+      rmSync(destination, { recursive: true })
+    }
+  }
+}

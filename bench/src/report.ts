@@ -1,0 +1,102 @@
+import { highest, judge, times } from './row.ts'
+import type { Measure, Row, Timed, Verdict } from './row.ts'
+import { median, medianRatio } from './statistics.ts'
+
+/** A case that gave no figures, and why. */
+export interface Failure {
+  readonly case: string
+  readonly message: string
+}
+
+export const COLUMNS = ['case', 'work', 'ours', 'theirs', 'ratio', 'bar', 'holds?', 'CPU', 'memory', 'wire'] as const
+
+/** What the columns mean, for people. */
+export const LEGEND = 'ours / theirs; CPU and memory as client + server; a ratio is the median of the ratios of the pairs; times are medians'
+
+const NOTHING = '–'
+
+/** The rows of a table, each with a cell for every column. */
+export function tableRows (rows: readonly Row[], failures: readonly Failure[] = []): string[][] {
+  return [
+    ...rows.flatMap(row => row.reference === undefined ? [cells(row)] : [cells(row), referenceCells(row, row.reference)]),
+    ...failures.map(({ case: name, message }) => [name, `FAILED: ${message.split('\n')[0]?.slice(0, 160) ?? ''}`, '', '', '', '', 'no', '', '', '']),
+  ]
+}
+
+function cells (row: Row): string[] {
+  const verdicts = judge(row)
+  const hasPeer = row.theirs.length > 0
+  return [
+    row.case,
+    row.work,
+    formatMs(median(times(row.ours))),
+    hasPeer ? formatMs(median(times(row.theirs))) : NOTHING,
+    hasPeer ? medianRatio(times(row.ours), times(row.theirs)).toFixed(2) : NOTHING,
+    verdicts.length === 0 ? NOTHING : verdicts.map(describeBar).join('; '),
+    describeVerdicts(verdicts),
+    pairOf(row, runs => amounts(runs, ['clientCpuMs', 'serverCpuMs'], value => `${(value / 1000).toFixed(2)} s`)),
+    pairOf(row, runs => amounts(runs, ['clientPeakBytes', 'serverPeakBytes'], formatBytes)),
+    pairOf(row, runs => amounts(runs, ['wireBytes'], formatBytes)),
+  ]
+}
+
+function referenceCells (row: Row, { name, durationsMs }: NonNullable<Row['reference']>): string[] {
+  const ratio = durationsMs.length === row.theirs.length ? medianRatio(durationsMs, times(row.theirs)).toFixed(2) : NOTHING
+  return ['', `limit: ${name}`, formatMs(median(durationsMs)), '', ratio, '', '', '', '', '']
+}
+
+/** A bar in words, such as "at most 0.50 of theirs". */
+export function describeBar ({ measure, limit, isStrict }: Verdict): string {
+  return `${isStrict ? 'under' : 'at most'} ${describeValue(measure, limit)}`
+}
+
+function describeValue (measure: Measure, value: number): string {
+  switch (measure) {
+    case 'ratio': return `${value.toFixed(2)} of theirs`
+    case 'durationMs': return formatMs(value)
+    case 'wireBytes': return `${formatBytes(value)} on the wire`
+    case 'wireShare': return `${(value * 100).toFixed(value < 0.001 ? 3 : 1)} % of its bytes on the wire`
+    case 'peakBytes': return `${formatBytes(value)} resident`
+    case 'growth': return `${value.toFixed(1)} times the time of a tenth`
+  }
+}
+
+function describeVerdicts (verdicts: readonly Verdict[]): string {
+  const missed = verdicts.filter(({ holds }) => !holds)
+  if (verdicts.length === 0) return NOTHING
+  return missed.length === 0 ? 'yes' : `no: ${missed.map(({ measure, value }) => describeValue(measure, value)).join('; ')}`
+}
+
+function pairOf (row: Row, describe: (runs: readonly Timed[]) => string): string {
+  return row.theirs.length === 0 ? describe(row.ours) : `${describe(row.ours)} / ${describe(row.theirs)}`
+}
+
+function amounts (runs: readonly Timed[], figures: readonly (keyof Timed)[], format: (value: number) => string): string {
+  const known = figures.map(figure => highest(runs, figure))
+  return known.every(Number.isFinite) ? known.map(format).join(' + ') : NOTHING
+}
+
+export function formatMs (ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`
+}
+
+/** Decimal units, as the bars for memory are. */
+export function formatBytes (bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB']
+  const power = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log10(bytes) / 3))
+  const value = bytes / 1000 ** power
+  return `${power > 0 && value < 100 ? value.toFixed(1) : Math.round(value)} ${units[power] ?? ''}`
+}
+
+/** Columns of equal width, for a terminal. */
+export function alignedTable (rows: readonly (readonly string[])[]): string {
+  const all = [COLUMNS, ...rows]
+  const widths = COLUMNS.map((_, column) => Math.max(...all.map(row => row[column]?.length ?? 0)))
+  return all.map(row => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()).join('\n')
+}
+
+/** The same for a page. */
+export function markdownTable (rows: readonly (readonly string[])[]): string {
+  const line = (row: readonly string[]): string => `| ${row.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  return [line(COLUMNS), line(COLUMNS.map(() => '---')), ...rows.map(line)].join('\n')
+}

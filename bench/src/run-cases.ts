@@ -1,0 +1,63 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Case } from './cases.ts'
+import { Children } from './children.ts'
+import type { Failure } from './report.ts'
+import { judge } from './row.ts'
+import type { Row } from './row.ts'
+
+export interface RunInit {
+  readonly cases: readonly Case[]
+  readonly scale: number
+  readonly pairs: number
+  readonly seed: number
+  /** Every case gets a directory of its own in it. */
+  readonly scratch: string
+  readonly keep: boolean
+  readonly signal: AbortSignal
+  readonly say: (text: string) => void
+}
+
+export interface Results {
+  readonly rows: Row[]
+  readonly failures: Failure[]
+}
+
+const MINUTE_MS = 60_000
+
+/** Runs one case after the other. What fails is told and does not keep the next from running. Throws when the signal is aborted. */
+export async function runCases (init: RunInit): Promise<Results> {
+  const results: Results = { rows: [], failures: [] }
+  for (const one of init.cases) {
+    init.say(`${one.name}: ${one.about}`)
+    try {
+      const rows = await runCase(one, init)
+      // A row without a figure for one of its bars is a failure, not a row.
+      for (const row of rows) judge(row)
+      results.rows.push(...rows)
+    } catch (error) {
+      init.signal.throwIfAborted()
+      const message = error instanceof Error ? error.message : String(error)
+      init.say(`${one.name} failed: ${message}`)
+      results.failures.push({ case: one.name, message })
+    }
+  }
+  return results
+}
+
+async function runCase (one: Case, { scale, pairs, seed, scratch, keep, signal, say }: RunInit): Promise<Row[]> {
+  const home = mkdtempSync(join(scratch, `${one.name}-`))
+  const children = new Children()
+  const limit = AbortSignal.timeout(one.limitMinutes * MINUTE_MS)
+  const over = AbortSignal.any([signal, limit])
+  over.addEventListener('abort', () => { children.killAll() })
+  try {
+    return await one.run({ scale, pairs, seed, signal: over, children, home, say: text => { say(`  ${text}`) } })
+  } catch (error) {
+    // What its programs say when they are killed explains nothing.
+    throw limit.aborted ? new Error(`It was stopped at its time limit of ${one.limitMinutes} minutes.`, { cause: error }) : error
+  } finally {
+    children.killAll()
+    if (!keep) rmSync(home, { recursive: true, force: true })
+  }
+}
