@@ -27,7 +27,7 @@ export const LIMITS = {
   pathDepth: 64,
   /** The target of a symbolic link, as Linux allows at most. */
   symlinkTargetBytes: 4095,
-  /** Files of one tree. */
+  /** Files, or directories, of one tree: the most that a server takes on for one client. */
   treeEntries: 8_000_000,
   /** One file: 1 PiB stays exact in a double with room for sums. */
   fileBytes: 1_125_899_906_842_624,
@@ -47,10 +47,11 @@ export const LIMITS = {
   idleTimeoutMs: 15_000,
   /** Something is sent at least this often, so that the other end can tell silence from death. */
   heartbeatMs: 4_000,
-  /** How long a peer may refuse to take what is sent to it. */
+  /** How long a peer may take to take one frame, or to finish sending one. */
   stallTimeoutMs: 60_000,
-  /** NEXT_SYNC is clamped by the client to this range. */
+  /** A client comes again no sooner, whatever NEXT_SYNC says, so that a server cannot make it spin. */
   nextSyncMinMs: 1_000,
+  /** A client comes again within a day, whatever NEXT_SYNC says, so that a server cannot put it off for ever. */
   nextSyncMaxMs: 86_400_000,
   /** Received bytes that wait for the session to take them; reading stops beyond, and TCP slows the sender. */
   inboxBytes: 8_388_608,

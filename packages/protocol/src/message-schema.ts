@@ -131,7 +131,8 @@ const pairOk: Schema<m.PairOk> = v.object({ type: v.literal('PAIR_OK'), serverNa
 
 const pairDone: Schema<m.PairDone> = v.object({ type: v.literal('PAIR_DONE') })
 
-const SCHEMAS: { readonly [T in m.MessageType]: Schema<m.MessageOf<T>> } = {
+/** The form of each message; what a decoder takes, and what docs/protocol.md describes. */
+export const SCHEMAS: { readonly [T in m.MessageType]: Schema<m.MessageOf<T>> } = {
   HELLO: hello,
   SERVER_STATUS: serverStatus,
   CLIENT_FILES_INFO: clientFilesInfo,
