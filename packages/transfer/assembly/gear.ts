@@ -41,17 +41,17 @@ export function push (count: u32, cuts: usize): u32 {
     let h = hash
     let isCut = false
     while (at < end) {
-      h = (h << 1) + load<u32>(GEAR + ((<usize>load<u8>(BYTES + at)) << 2))
+      h = (h << 1) + load<u32>(GEAR + (u32(load<u8>(BYTES + at)) << 2))
       at++
-      if ((h & mask) == 0) {
+      if ((h & mask) === 0) {
         isCut = true
         break
       }
     }
     hash = h
     length += at - start
-    if (isCut || length == maxBytes) {
-      store<u32>(cuts + (<usize>found << 2), at)
+    if (isCut || length === maxBytes) {
+      store<u32>(cuts + (found << 2), at)
       found++
       length = 0
       hash = 0

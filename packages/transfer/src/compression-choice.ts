@@ -1,8 +1,9 @@
 /** `auto` compresses while the link is slower than compressing. */
 export type Compression = 'auto' | 'always' | 'never'
 
-/** The choice is made anew after so much time of sending. */
+/** The choice is made anew after so much time of sending, or after so many bytes. */
 const WINDOW_MS = 250
+const WINDOW_BYTES = 1 << 20
 /** Above this, compressing at both ends costs more time than it saves: zstd at level 1 takes about 500 MB a second of one core. */
 const FAST_LINK_BYTES_PER_SECOND = 150_000_000
 /** Share of the time that sending waits for the link, above which the link is the limit. */
@@ -10,7 +11,8 @@ const LINK_IS_LIMIT = 0.5
 
 /**
  * Decides whether frames are worth compressing. In `auto` it watches how fast the link takes bytes and how much of the
- * time sending waits for it; whether content shrinks is looked at frame by frame where it is read.
+ * time sending waits for it; whether content shrinks is looked at frame by frame where it is read. It starts compressing,
+ * because a small sync is over before anything is known, and on a fast link the first frames cost little.
  */
 export class CompressionChoice {
   readonly #compression: Compression
@@ -21,7 +23,7 @@ export class CompressionChoice {
 
   constructor (compression: Compression, nowMs: number) {
     this.#compression = compression
-    this.#isOn = compression === 'always'
+    this.#isOn = compression !== 'never'
     this.#startMs = nowMs
   }
 
@@ -36,7 +38,7 @@ export class CompressionChoice {
     this.#bytes += frame.bytes
     this.#waitedMs += frame.waitedMs
     const passedMs = frame.nowMs - this.#startMs
-    if (passedMs < WINDOW_MS) return
+    if (passedMs < WINDOW_MS && this.#bytes < WINDOW_BYTES) return
     const isLimit = this.#waitedMs >= passedMs * LINK_IS_LIMIT
     const isSlow = this.#bytes * 1000 / Math.max(1, this.#waitedMs) < FAST_LINK_BYTES_PER_SECOND
     this.#isOn = isLimit ? isSlow : this.#isOn && isSlow

@@ -12,8 +12,8 @@ const { WebAssembly } = globalThis as unknown as { readonly WebAssembly: WebAsse
 
 interface GearExports {
   readonly memory: { readonly buffer: ArrayBuffer }
-  configure (averageBits: number, strictMask: number, looseMask: number): void
-  push (count: number, cuts: number): number
+  readonly configure: (averageBits: number, strictMask: number, looseMask: number) => void
+  readonly push: (count: number, cuts: number) => number
 }
 
 /** As assembly/gear.ts lays its memory out. */

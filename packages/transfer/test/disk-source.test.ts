@@ -1,0 +1,198 @@
+import { execFileSync } from 'node:child_process'
+import { appendFileSync, chmodSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, truncateSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { joinPath, readPack, splitPath } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { FileSource, StreamRequest, StreamStep, WantedFile } from '../src/index.ts'
+import { openFileSource } from '../src/node/index.ts'
+import { randomBytes } from './session.ts'
+
+let root: string
+let source: FileSource
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'filesync-source-'))
+  source = openFileSource({ root, workers: 2 })
+})
+
+afterEach(async () => {
+  await source.close()
+  rmSync(root, { recursive: true, force: true })
+})
+
+function put (path: string, bytes: Uint8Array | string): WantedFile {
+  mkdirSync(join(root, path, '..'), { recursive: true })
+  writeFileSync(join(root, path), bytes)
+  return want(path)
+}
+
+/** The file as a scan lists it now. */
+function want (path: string): WantedFile {
+  const { size, mtimeNs } = lstatSync(join(root, path), { bigint: true })
+  const { directory, name } = splitPath(path as RelativePath)
+  return { task: path.length, directory, entry: { kind: 'file', name, sizeBytes: Number(size), mtimeNs, mode: 0o644, identity: 0n } }
+}
+
+async function readAsPack (...files: readonly WantedFile[]): Promise<{ contents: Record<string, string>, faults: string[] }> {
+  const { frame, faults } = await source.readPack(files, false)
+  const contents: Record<string, string> = {}
+  if (frame !== undefined) {
+    for (const { task, digest, content } of readPack(frame.subarray(8))) {
+      const file = files.find(candidate => candidate.task === task) as WantedFile
+      contents[joinPath(file.directory, file.entry.name)] = Buffer.from(content).toString()
+      expect(Buffer.compare(digest, hashBytes(content))).toBe(0)
+    }
+  }
+  return { contents, faults: faults.map(({ task, code }) => `${String(task)} ${code}`) }
+}
+
+async function readAsStream (request: Omit<StreamRequest, 'pieceBytes'>): Promise<{ last: StreamStep, bytes: Uint8Array }> {
+  const stream = source.openStream({ pieceBytes: 65_536, ...request })
+  const pieces: Uint8Array[] = []
+  let last = await stream.next(false)
+  for (; last.kind === 'FRAME' || last.kind === 'READ'; last = await stream.next(false)) {
+    if (last.kind === 'FRAME') pieces.push(last.frame.subarray(12))
+  }
+  stream.close()
+  return { last, bytes: Buffer.concat(pieces) }
+}
+
+test('small files are read into one pack', async () => {
+  const files = [put('a', 'one'), put('bb', ''), put('deep/er/file', 'three')]
+  expect(await readAsPack(...files)).toEqual({ contents: { a: 'one', bb: '', 'deep/er/file': 'three' }, faults: [] })
+})
+
+test('a large file is read in pieces, and its digest covers all of it', async () => {
+  const bytes = randomBytes(1_000_000, 61)
+  const file = put('large', bytes)
+  const whole = await readAsStream({ file, content: 'DATA', offset: 0 })
+  expect(Buffer.compare(whole.bytes, bytes)).toBe(0)
+  const rest = await readAsStream({ file, content: 'DATA', offset: 900_000 })
+  expect(Buffer.compare(rest.bytes, bytes.subarray(900_000))).toBe(0)
+  const none = await readAsStream({ file, content: 'NONE', offset: 0 })
+  expect(none.bytes.length).toBe(0)
+  for (const { last } of [whole, rest, none]) expect(last.kind === 'END' && Buffer.from(last.digest).equals(hashBytes(bytes))).toBe(true)
+})
+
+test('what is not as it was listed is not sent', async () => {
+  const names = ['gone', 'grown', 'shorter', 'touched', 'swapped', 'as-listed'] as const
+  const files = names.map(name => put(name, 'content'))
+  unlinkSync(join(root, 'gone'))
+  appendFileSync(join(root, 'grown'), '!')
+  truncateSync(join(root, 'shorter'), 3)
+  utimesSync(join(root, 'touched'), 1, 1)
+  unlinkSync(join(root, 'swapped'))
+  mkdirSync(join(root, 'swapped'))
+  const { contents, faults } = await readAsPack(...files)
+  expect(contents).toEqual({ 'as-listed': 'content' })
+  expect(faults).toEqual(['4 VANISHED', '5 CHANGED_DURING_READ', '7 CHANGED_DURING_READ', '7 CHANGED_DURING_READ', '7 CHANGED_DURING_READ'])
+  for (const file of files.slice(0, 5)) expect((await readAsStream({ file, content: 'DATA', offset: 0 })).last.kind).toBe('FAULT')
+})
+
+test('no symbolic link is followed, neither at the end nor on the way', async () => {
+  const outside = mkdtempSync(join(tmpdir(), 'filesync-outside-'))
+  writeFileSync(join(outside, 'secret'), 'secret!')
+  const files = [put('secret', 'listed!'), put('dir/secret', 'listed!')]
+  const { mtimeNs } = want('secret').entry
+  unlinkSync(join(root, 'secret'))
+  symlinkSync(join(outside, 'secret'), join(root, 'secret'))
+  rmSync(join(root, 'dir'), { recursive: true })
+  symlinkSync(outside, join(root, 'dir'))
+  // Size and mtime as listed, so that nothing but the link is in the way.
+  execFileSync('touch', ['-d', `@${String(mtimeNs / 1_000_000_000n)}.${String(mtimeNs % 1_000_000_000n).padStart(9, '0')}`, join(outside, 'secret')])
+  const asListed = files.map(file => ({ ...file, entry: { ...file.entry, mtimeNs } }))
+  const { contents, faults } = await readAsPack(...asListed)
+  expect(contents).toEqual({})
+  expect(faults).toEqual(['6 CHANGED_DURING_READ', '10 CHANGED_DURING_READ'])
+  rmSync(outside, { recursive: true })
+})
+
+test.skipIf(process.platform === 'win32')('a named pipe does not make it wait', async () => {
+  const file = put('pipe', '')
+  unlinkSync(join(root, 'pipe'))
+  execFileSync('mkfifo', [join(root, 'pipe')])
+  expect((await readAsPack(file)).faults).toEqual(['4 CHANGED_DURING_READ'])
+})
+
+test.skipIf(process.getuid?.() === 0)('a file that may not be read is a problem that says why', async () => {
+  const file = put('locked', 'content')
+  chmodSync(join(root, 'locked'), 0)
+  const { faults } = await source.readPack([file], false)
+  expect(faults).toMatchObject([{ code: 'UNREADABLE', detail: 'EACCES' }])
+})
+
+test('a file that changes between two reads is not ended as if it were whole', async () => {
+  const changes: (() => void)[] = [
+    () => { appendFileSync(join(root, 'large'), 'more') },
+    () => { truncateSync(join(root, 'large'), 100_000) },
+    () => { writeFileSync(join(root, 'large'), randomBytes(300_000, 63)) },
+    () => {
+      const { atime, mtime } = lstatSync(join(root, 'large'))
+      writeFileSync(join(root, 'large'), randomBytes(300_000, 64))
+      utimesSync(join(root, 'large'), atime, mtime)
+    },
+  ]
+  for (const change of changes) {
+    put('large', randomBytes(300_000, 62))
+    // A whole second, which utimes can set again exactly.
+    utimesSync(join(root, 'large'), 1_700_000_000, 1_700_000_000)
+    const stream = source.openStream({ file: want('large'), content: 'DATA', offset: 0, pieceBytes: 65_536 })
+    expect((await stream.next(false)).kind).toBe('FRAME')
+    change()
+    let step = await stream.next(false)
+    while (step.kind === 'FRAME') step = await stream.next(false)
+    expect(step).toMatchObject({ kind: 'FAULT', fault: { code: 'CHANGED_DURING_READ' } })
+    stream.close()
+  }
+})
+
+test('a directory that was replaced is found again', async () => {
+  await readAsPack(put('dir/file', 'old'))
+  renameSync(join(root, 'dir'), join(root, 'away'))
+  unlinkSync(join(root, 'away/file'))
+  const file = put('dir/file', 'new one')
+  expect((await readAsPack(file)).contents).toEqual({ 'dir/file': 'new one' })
+})
+
+test('many directories do not hold many handles, and closing holds none', async () => {
+  const files = Array.from({ length: 700 }, (_, i) => ({ ...put(`d${String(i)}/file`, String(i)), task: i }))
+  const { contents } = await readAsPack(...files)
+  expect(Object.keys(contents).length).toBe(700)
+  expect(handlesBelow(root)).toBeLessThanOrEqual(2 * 257)
+  await source.close()
+  expect(handlesBelow(root)).toBe(0)
+})
+
+test('a hard link is a file like any other', async () => {
+  put('file', 'content')
+  linkSync(join(root, 'file'), join(root, 'other'))
+  expect((await readAsPack(want('other'))).contents).toEqual({ other: 'content' })
+})
+
+test('a directory that is not there is named', () => {
+  expect(() => openFileSource({ root: join(root, 'nowhere') })).toThrow(expect.objectContaining({ code: 'SOURCE_UNAVAILABLE' }))
+})
+
+test('a closed source rejects what is under way and what comes', async () => {
+  const file = put('large', randomBytes(500_000, 65))
+  const stream = source.openStream({ file, content: 'DATA', offset: 0, pieceBytes: 65_536 })
+  const underWay = stream.next(false)
+  await Promise.all([expect(underWay).rejects.toMatchObject({ code: 'ABORTED' }), source.close()])
+  await expect(stream.next(false)).rejects.toMatchObject({ code: 'ABORTED' })
+  await expect(source.readPack([file], false)).rejects.toMatchObject({ code: 'ABORTED' })
+  stream.close()
+})
+
+function handlesBelow (directory: string): number {
+  if (process.platform !== 'linux') return 0
+  return readdirSync('/proc/self/fd').filter(fd => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(directory)
+    } catch {
+      return false
+    }
+  }).length
+}
