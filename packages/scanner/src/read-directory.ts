@@ -17,6 +17,7 @@ import { leadsOutside } from './symlink-target.ts'
 import { explainName } from './unicode-name.ts'
 
 const NO_DIGEST = new Uint8Array(32) as Digest
+const LONGEST_NAME = 'x'.repeat(LIMITS.nameBytes) as Name
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export interface ReadContext {
@@ -45,6 +46,7 @@ class ListedEntries {
   readonly #directory: OpenDirectory
   readonly #context: ReadContext
   readonly #prefix: string
+  readonly #isRoomy: boolean
   readonly #entries: Entry[] = []
   readonly #childNames: Name[] = []
   readonly #childIdentities: bigint[] = []
@@ -60,10 +62,11 @@ class ListedEntries {
     this.#directory = directory
     this.#context = context
     this.#prefix = directory.path === '' ? '' : `${directory.path}/`
+    this.#isRoomy = checkJoin(directory.path, LONGEST_NAME) === undefined
   }
 
   take (name: string): void {
-    const fault = checkName(name) ?? checkJoin(this.#directory.path, name as Name)
+    const fault = checkName(name) ?? this.#checkPlace(name as Name)
     const path = this.#prefix + name
     if (fault !== undefined) {
       // What cannot even be named cannot be asked for its kind; a rule for files decides.
@@ -92,6 +95,11 @@ class ListedEntries {
       problems: this.#problems, problemCount: this.#problemCount, complete: this.#complete,
       unsettled: this.#unsettled, ruleText,
     }
+  }
+
+  // Almost every directory is so far from the limits of a path that no name can reach them.
+  #checkPlace (name: Name): ReturnType<typeof checkJoin> {
+    return this.#isRoomy ? undefined : checkJoin(this.#directory.path, name)
   }
 
   #describe (name: Name, path: string, stat: EntryStat): void {

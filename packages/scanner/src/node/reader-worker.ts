@@ -5,8 +5,9 @@ import { faultText, isSystemFault } from '../fault-text.ts'
 import { IgnoreRules } from '../ignore-rules.ts'
 import type { RuleFile } from '../ignore-rules.ts'
 import { readDirectory } from '../read-directory.ts'
-import { ConfinedDirectories, isGone } from './confined-directory.ts'
+import { ConfinedDirectories } from './confined-directories.ts'
 import type { FromReader, PackedReading, ReaderData, RuleDefinition, ToReader } from './reader-messages.ts'
+import { isGone } from './system-fault.ts'
 
 const { root, byDescriptor } = workerData as ReaderData
 const directories = new ConfinedDirectories(root, byDescriptor)
@@ -31,9 +32,8 @@ function rulesOf (id: number): IgnoreRules {
 
 function readOne (path: RelativePath, rulesId: number, { nowMs, settleMs }: { readonly nowMs: number, readonly settleMs: number }): DirectoryReading {
   try {
-    const directory = directories.enter(path)
-    const contents = readDirectory(directory, { rules: rulesOf(rulesId), rootDevice: directories.rootDevice, nowMs, settleMs })
-    return directories.isStillThere() ? contents : { status: 'gone' }
+    const rules = rulesOf(rulesId)
+    return directories.read(path, directory => readDirectory(directory, { rules, rootDevice: directories.rootDevice, nowMs, settleMs }))
   } catch (error) {
     if (isGone(error)) return { status: 'gone' }
     if (isSystemFault(error)) return { status: 'unreadable', why: faultText(error) }

@@ -1,0 +1,60 @@
+import { lstatSync, mkdtempSync, readdirSync, readlinkSync, realpathSync, rmSync, utimesSync, writeFileSync, mkdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { encodeListing, toHex } from '@filesync/protocol'
+import type { Digest, Entry, Name } from '@filesync/protocol'
+import { hashBytes, systemClock } from '@filesync/protocol/node'
+import { onTestFinished } from 'vitest'
+import type { Scanner, Snapshot } from '@filesync/scanner'
+import { openScanner } from '@filesync/scanner/node'
+import type { ScannerInit } from '@filesync/scanner/node'
+import { fileIdentity } from '../src/identity.ts'
+
+/** A file that was quiet long ago. */
+const QUIET = new Date('2020-01-02T03:04:05.678Z')
+
+export function scratch (): string {
+  const directory = realpathSync(mkdtempSync(join(tmpdir(), 'filesync-scan-')))
+  onTestFinished(() => { rmSync(directory, { recursive: true, force: true }) })
+  return directory
+}
+
+/** Writes files, quiet since years, with the directories they need. */
+export function write (root: string, files: Readonly<Record<string, string>>): void {
+  for (const [path, text] of Object.entries(files)) {
+    const file = join(root, path)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, text)
+    utimesSync(file, QUIET, QUIET)
+  }
+}
+
+export async function open (root: string, init: Partial<ScannerInit> = {}): Promise<Scanner> {
+  const scanner = await openScanner({ root, clock: systemClock, workers: 1, ...init })
+  onTestFinished(async () => { await scanner.close() })
+  return scanner
+}
+
+export async function scanOnce (root: string, init: Partial<ScannerInit> = {}): Promise<Snapshot> {
+  const scanner = await open(root, init)
+  return await scanner.scan({ signal: AbortSignal.timeout(20_000) })
+}
+
+/** The root digest by the plainest means: one recursion, no threads, no rules. For trees without anything odd. */
+export function plainDigest (root: string): string {
+  const device = lstatSync(root, { bigint: true }).dev
+  const read = (directory: string): Digest => {
+    const names = readdirSync(directory).sort((left, right) => Buffer.compare(Buffer.from(left), Buffer.from(right)))
+    return hashBytes(encodeListing(names.map(name => describe(directory, name as Name))))
+  }
+  const describe = (directory: string, name: Name): Entry => {
+    const path = join(directory, name)
+    const stat = lstatSync(path, { bigint: true })
+    const mode = Number(stat.mode) & 0o777
+    const { mtimeNs } = stat
+    if (stat.isDirectory()) return { kind: 'directory', name, mtimeNs, mode, digest: read(path) }
+    if (stat.isSymbolicLink()) return { kind: 'symlink', name, mtimeNs, target: readlinkSync(path) }
+    return { kind: 'file', name, mtimeNs, mode, sizeBytes: Number(stat.size), identity: fileIdentity(stat, device) }
+  }
+  return toHex(read(root))
+}

@@ -1,0 +1,93 @@
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { ensureSameRoot, isSameRoot } from '../src/source-root.ts'
+import { open, scratch, write } from './fixture.ts'
+import { paths } from './tree-text.ts'
+
+const signal = AbortSignal.timeout(30_000)
+
+describe('the directory itself', () => {
+  test('that is missing, or a file, is unavailable', async () => {
+    const root = scratch()
+    writeFileSync(join(root, 'file'), '')
+    await expect(open(join(root, 'missing'))).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE', message: expect.stringContaining('missing') as string })
+    await expect(open(join(root, 'file'))).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE', message: expect.stringContaining('not a directory') as string })
+  })
+
+  test('may be named by a link', async () => {
+    const root = scratch()
+    write(root, { 'real/file': '' })
+    symlinkSync('real', join(root, 'link'))
+    expect(paths(await (await open(join(root, 'link'))).scan({ signal }))).toEqual(['file'])
+  })
+
+  test('that vanished is suspect, in a running scanner and in the next one', async () => {
+    const root = join(scratch(), 'root')
+    write(root, { file: '' })
+    const scanner = await open(root)
+    await scanner.scan({ signal })
+    renameSync(root, `${root}-gone`)
+    await expect(scanner.scan({ signal })).rejects.toMatchObject({ code: 'SOURCE_SUSPECT' })
+    await expect(open(root, scanner.memory === undefined ? {} : { memory: scanner.memory })).rejects.toMatchObject({ code: 'SOURCE_SUSPECT' })
+    renameSync(`${root}-gone`, root)
+    expect(await scanner.scan({ signal })).toMatchObject({ files: 1 })
+  })
+
+  test('that is empty though it was not is suspect until it is accepted', async () => {
+    const root = scratch()
+    write(root, { 'a/file': '' })
+    const first = await open(root)
+    await first.scan({ signal })
+    rmSync(join(root, 'a'), { recursive: true })
+    mkdirSync(join(root, 'a'))
+    await expect(first.scan({ signal })).rejects.toMatchObject({ code: 'SOURCE_SUSPECT' })
+    const memory = JSON.parse(JSON.stringify(first.memory)) as NonNullable<typeof first.memory>
+    const next = await open(root, { memory })
+    await expect(next.scan({ signal })).rejects.toMatchObject({ code: 'SOURCE_SUSPECT', message: expect.stringContaining('had 1 files') as string })
+    const accepting = await open(root)
+    expect((await accepting.scan({ signal })).files).toBe(0)
+  })
+
+  test('on another device is suspect; a device that only has another number is not', async () => {
+    const here = { device: '1', inode: '2', birthtimeNs: '3' }
+    expect(isSameRoot(here, { ...here, device: '9' })).toBe(true)
+    expect(isSameRoot(here, { ...here, inode: '9', birthtimeNs: '9' })).toBe(true)
+    expect(isSameRoot(here, { device: '9', inode: '2', birthtimeNs: '9' })).toBe(false)
+    expect(() => { ensureSameRoot({ root: here, files: 1 }, { ...here, device: '9', inode: '9' }) }).toThrow(expect.objectContaining({ code: 'SOURCE_SUSPECT' }) as Error)
+    const root = scratch()
+    write(root, { file: '' })
+    const scanner = await open(root, { memory: { root: { device: '1', inode: '1', birthtimeNs: '1' }, files: 1 } })
+    await expect(scanner.scan({ signal })).rejects.toMatchObject({ code: 'SOURCE_SUSPECT', message: expect.stringContaining('another disk') as string })
+  })
+})
+
+describe('a scan', () => {
+  test('reports progress, can be given up, and works again afterwards', async () => {
+    const root = scratch()
+    for (let i = 0; i < 200; i++) write(root, { [`d${i}/f`]: 'xy' })
+    const scanner = await open(root)
+    const stop = new AbortController()
+    await expect(scanner.scan({ signal: stop.signal, onProgress: () => { stop.abort(new Error('enough')) } })).rejects.toThrow('enough')
+    await expect(scanner.scan({ signal: AbortSignal.abort(new Error('at once')) })).rejects.toThrow('at once')
+    const seen: number[] = []
+    const snapshot = await scanner.scan({ signal, onProgress: ({ files }) => { seen.push(files) } })
+    expect(snapshot.files).toBe(200)
+    expect(seen.at(-1)).toBe(200)
+    expect(seen).toEqual(seen.toSorted((left, right) => left - right))
+  })
+
+  test('waits for the one before', async () => {
+    const root = scratch()
+    write(root, { file: '' })
+    const scanner = await open(root)
+    const [first, second] = await Promise.all([scanner.scan({ signal }), scanner.scan({ signal })])
+    expect(first.rootDigest).toEqual(second.rootDigest)
+  })
+
+  test('of a scanner that is closed rejects', async () => {
+    const scanner = await open(scratch())
+    await scanner.close()
+    await expect(scanner.scan({ signal })).rejects.toMatchObject({ code: 'INTERNAL' })
+  })
+})

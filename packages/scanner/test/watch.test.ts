@@ -1,0 +1,256 @@
+import { appendFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { toHex } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
+import { ManualClock } from '@filesync/protocol/testing'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { ChangeBatch } from '@filesync/scanner'
+import { ChangeWatch } from '../src/change-watch.ts'
+import { DirtyDirectories } from '../src/dirty-directories.ts'
+import type { TreeWatcher, WatchListener } from '../src/tree-watcher.ts'
+import { open, plainDigest, scratch, write } from './fixture.ts'
+import { paths } from './tree-text.ts'
+
+const SETTLE_MS = 2_000
+
+/** A watch over nothing that is told by hand. */
+class ToldWatcher implements TreeWatcher {
+  readonly capacity: number = 10_000
+  listener: WatchListener | undefined
+  refusal: string | undefined
+  async subscribe (listener: WatchListener): Promise<() => Promise<void>> {
+    if (this.refusal !== undefined) throw new Error(this.refusal)
+    this.listener = listener
+    return async () => { this.listener = undefined }
+  }
+
+  tell (...told: string[]): void {
+    this.listener?.changed(told as RelativePath[])
+  }
+}
+
+function start (): { clock: ManualClock, watcher: ToldWatcher, watch: ChangeWatch, dirty: () => DirtyDirectories, scan: () => void, next: () => Promise<ChangeBatch> } {
+  const clock = new ManualClock()
+  const watcher = new ToldWatcher()
+  let dirty = new DirtyDirectories()
+  const watch = new ChangeWatch({ watcher, clock, settleMs: SETTLE_MS, fullWalkMs: 900_000, fallbackWalkMs: 60_000, dirty: () => dirty })
+  const stop = new AbortController()
+  const batches = watch.run(stop.signal)
+  onTestFinished(() => { stop.abort(new Error('over')) })
+  return {
+    clock, watcher, watch, dirty: () => dirty,
+    scan () {
+      dirty = new DirtyDirectories()
+      watch.scanBegins()
+    },
+    async next () {
+      const step = await batches.next()
+      if (step.done === true) throw new Error('the watch ended')
+      return step.value
+    },
+  }
+}
+
+/** Lets the loop come to its wait. */
+async function idle (): Promise<void> {
+  for (let i = 0; i < 5; i++) await new Promise(resolve => { setImmediate(resolve) })
+}
+
+describe('a watch', () => {
+  test('begins with a batch, and marks what is told of', async () => {
+    const { clock, watcher, watch, dirty, scan, next } = start()
+    expect(await next()).toEqual({ reason: 'start', paths: 0 })
+    expect(watch.status).toEqual({ mode: 'watching', why: undefined })
+    expect(dirty().everything).toBe(true)
+    scan()
+    const batch = next()
+    await idle()
+    watcher.tell('a/b/file')
+    expect(['a/b/file', 'a/b', 'a', ''].map(path => dirty().has(path as RelativePath))).toEqual([true, true, true, false])
+    await idle()
+    clock.advance(SETTLE_MS)
+    expect(await batch).toEqual({ reason: 'changes', paths: 1 })
+  })
+
+  test('takes a burst of 10,000 changes for one batch', async () => {
+    const { clock, watcher, scan, next } = start()
+    await next()
+    scan()
+    const batch = next()
+    for (let i = 0; i < 10; i++) {
+      watcher.tell(...Array.from({ length: 999 }, (_, at) => `d/f${i}-${at}`))
+      await idle()
+      clock.advance(140)
+    }
+    await idle()
+    clock.advance(SETTLE_MS)
+    expect(await batch).toEqual({ reason: 'changes', paths: 9_990 })
+  })
+
+  test('is not held back, and not woken, by a file that never rests', async () => {
+    const { clock, watcher, scan, next } = start()
+    await next()
+    scan()
+    let woken: ChangeBatch | undefined
+    let batch = next().then(value => { woken = value })
+    for (let ms = 0; ms < 60_000; ms += 500) {
+      watcher.tell('log')
+      await idle()
+      clock.advance(500)
+    }
+    await idle()
+    expect(woken).toBeUndefined()
+    watcher.tell('document')
+    const changedMs = clock.monotonicMs()
+    while (woken === undefined) {
+      await idle()
+      clock.advance(500)
+      watcher.tell('log')
+      await idle()
+    }
+    await batch
+    expect(woken).toEqual({ reason: 'changes', paths: 1 })
+    expect(clock.monotonicMs() - changedMs).toBeLessThanOrEqual(SETTLE_MS + 2_000)
+    scan()
+    woken = undefined
+    batch = next().then(value => { woken = value })
+    await idle()
+    clock.advance(SETTLE_MS)
+    await batch
+    expect(woken).toEqual({ reason: 'changes', paths: 1 })
+  })
+
+  test('wakes for files that a scan found in motion, even if nothing more is told', async () => {
+    const { clock, watch, scan, next } = start()
+    await next()
+    scan()
+    const batch = next()
+    await idle()
+    watch.expect(['new' as RelativePath])
+    await idle()
+    clock.advance(SETTLE_MS)
+    expect(await batch).toEqual({ reason: 'changes', paths: 1 })
+  })
+
+  test('walks everything after as many events as the system may have dropped', async () => {
+    const { watcher, dirty, scan, next } = start()
+    await next()
+    scan()
+    for (let i = 0; i < 3; i++) watcher.tell(...Array.from({ length: 3_333 }, (_, at) => `f${i}-${at}`))
+    expect(dirty().everything).toBe(false)
+    watcher.tell('one-more')
+    expect(dirty().everything).toBe(true)
+  })
+
+  test('walks everything at a slow interval', async () => {
+    const { clock, dirty, scan, next } = start()
+    await next()
+    scan()
+    const batch = next()
+    await idle()
+    clock.advance(900_000)
+    expect(await batch).toEqual({ reason: 'interval', paths: 0 })
+    expect(dirty().everything).toBe(true)
+  })
+
+  test('that is lost falls back to walking, says so, and is taken up again', async () => {
+    const { clock, watcher, watch, scan, next } = start()
+    await next()
+    scan()
+    const batch = next()
+    await idle()
+    watcher.refusal = 'no watches left'
+    watcher.listener?.lost('The system stopped the watch.')
+    expect(await batch).toEqual({ reason: 'lost', paths: 0 })
+    expect(watch.status).toEqual({ mode: 'walking', why: 'The system stopped the watch.' })
+    expect(watcher.listener).toBeUndefined()
+    const second = next()
+    await idle()
+    clock.advance(60_000)
+    expect(await second).toEqual({ reason: 'interval', paths: 0 })
+    expect(watch.status).toEqual({ mode: 'walking', why: 'The directory cannot be watched: no watches left.' })
+    watcher.refusal = undefined
+    const third = next()
+    await idle()
+    clock.advance(60_000)
+    await third
+    expect(watch.status.mode).toBe('watching')
+  })
+})
+
+describe('watching a real directory', () => {
+  test('finds creates, changes, renames and deletes, reads only what changed, and costs nothing when nothing changed', async () => {
+    const root = scratch()
+    for (let i = 0; i < 500; i++) write(root, { [`d${i % 50}/f${i}`]: 'x' })
+    const scanner = await open(root, { settleMs: 50 })
+    const stop = new AbortController()
+    const signal = AbortSignal.timeout(20_000)
+    let read = 0
+    const onProgress = (): void => { read++ }
+    const batches = scanner.watch({ signal: stop.signal })[Symbol.asyncIterator]()
+    expect((await batches.next()).value).toMatchObject({ reason: 'start' })
+    await scanner.scan({ signal, onProgress })
+    expect(read).toBe(51)
+    expect(scanner.status).toEqual({ mode: 'watching', why: undefined })
+
+    /** Scans on each batch until the picture is that of a fresh walk. */
+    const catchUp = async (): Promise<string[]> => {
+      for (;;) {
+        await batches.next()
+        const snapshot = await scanner.scan({ signal, onProgress, waitForSettled: true })
+        if (toHex(snapshot.rootDigest) === plainDigest(root)) return paths(snapshot)
+      }
+    }
+    const changes: (() => void)[] = [
+      () => { write(root, { 'd1/new': 'y', 'fresh/deep/file': 'z' }) },
+      () => { appendFileSync(join(root, 'd2/f2'), 'more') },
+      () => { renameSync(join(root, 'd3'), join(root, 'moved')) },
+      () => { rmSync(join(root, 'd4'), { recursive: true }) },
+      () => { write(root, { 'fresh/deep/again': '' }) },
+    ]
+    for (const change of changes) {
+      read = 0
+      change()
+      await catchUp()
+      expect(read).toBeLessThan(30)
+    }
+    const before = await scanner.scan({ signal })
+    read = 0
+    expect(await scanner.scan({ signal, onProgress })).toBe(before)
+    expect(read).toBe(0)
+    stop.abort(new Error('done'))
+    await expect(batches.next()).rejects.toThrow('done')
+    expect(scanner.status.mode).toBe('idle')
+  }, 30_000)
+
+  test('that is replaced by another one is noticed', async () => {
+    const root = join(scratch(), 'root')
+    write(root, { file: '' })
+    const scanner = await open(root, { settleMs: 50 })
+    const stop = new AbortController()
+    onTestFinished(() => { stop.abort(new Error('over')) })
+    const batches = scanner.watch({ signal: stop.signal })[Symbol.asyncIterator]()
+    await batches.next()
+    await scanner.scan({ signal: AbortSignal.timeout(10_000) })
+    renameSync(root, `${root}-old`)
+    mkdirSync(root)
+    write(root, { other: '' })
+    expect(paths(await scanner.scan({ signal: AbortSignal.timeout(10_000) }))).toEqual(['other'])
+    expect((await batches.next()).value).toMatchObject({ reason: 'lost' })
+    expect(scanner.status).toMatchObject({ mode: 'walking', why: expect.stringContaining('replaced') as string })
+  }, 20_000)
+
+  test('that cannot be watched is walked', async () => {
+    const root = join(scratch(), 'root')
+    write(root, { file: '' })
+    const scanner = await open(root)
+    rmSync(root, { recursive: true })
+    const stop = new AbortController()
+    const batches = scanner.watch({ signal: stop.signal })[Symbol.asyncIterator]()
+    expect((await batches.next()).value).toMatchObject({ reason: 'start' })
+    expect(scanner.status).toMatchObject({ mode: 'walking', why: expect.stringContaining('cannot be watched') as string })
+    stop.abort(new Error('done'))
+    await expect(batches.next()).rejects.toThrow('done')
+    writeFileSync(root, '')
+  })
+})
