@@ -1,5 +1,6 @@
 import { isFileSyncError, wait } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
+import { tameName } from './area.ts'
 import type { Audit } from './audit.ts'
 import type { PairingCrypto } from './crypto-port.ts'
 import type { DeviceId } from './device-id.ts'
@@ -66,8 +67,8 @@ export class PairingDesk {
 
   /** Serves one client that wants to pair. Throws PAIRING_REFUSED, and whatever ends its connection. */
   async receive (visit: PairingVisit): Promise<Peer> {
-    const { crypto, clock, audit, serverName } = this.#init
-    const judge: PairingJudge = { serverName, claim: async request => await this.#claim(request, visit) }
+    const { crypto, clock, audit } = this.#init
+    const judge: PairingJudge = { serverName: tameName(this.#init.serverName), claim: async request => await this.#claim(request, visit) }
     try {
       return await judgePairing(visit, { crypto, judge })
     } catch (error) {

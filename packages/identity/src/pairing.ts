@@ -69,8 +69,9 @@ const STEP_TIMEOUT_MS = 15_000
 export async function provePairing (channel: PairingChannel, init: ProveInit): Promise<Granted> {
   const { connection, serverId } = channel
   const { key, tokenId: token } = await readSecret(channel, init)
-  const mac = init.crypto.hmacSha256(key, clientProof(channel, init.name))
-  await connection.send({ type: 'PAIR_PROOF', name: init.name, ...(token !== undefined && { tokenId: token }), mac })
+  const name = tameName(init.name)
+  const mac = init.crypto.hmacSha256(key, clientProof(channel, name))
+  await connection.send({ type: 'PAIR_PROOF', name, ...(token !== undefined && { tokenId: token }), mac })
   const ok = await connection.receive(['PAIR_OK'], STEP_TIMEOUT_MS)
   if (!init.crypto.equal(ok.mac, init.crypto.hmacSha256(key, serverProof(channel, ok)))) throw refuseServer(channel, 'does not know the secret')
   const granted = { serverId, serverName: tameName(ok.serverName), area: tameName(ok.area) }

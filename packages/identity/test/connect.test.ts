@@ -1,13 +1,13 @@
 import { once } from 'node:events'
-import { createServer as createTcpServer } from 'node:net'
-import type { Server, Socket } from 'node:net'
-import { createServer as createTlsServer } from 'node:tls'
-import type { TlsOptions, TLSSocket } from 'node:tls'
+import { createServer as createTcpServer, Socket } from 'node:net'
+import type { Server } from 'node:net'
+import { createServer as createTlsServer, TLSSocket } from 'node:tls'
+import type { TlsOptions } from 'node:tls'
 import { ALPN_SYNC, FileSyncError } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { formatDeviceId } from '../src/index.ts'
-import { listenTls } from '../src/node/index.ts'
+import { deviceIdBytes, formatDeviceId, idPrefix, toDeviceId } from '../src/index.ts'
+import { authenticatePeer, listenTls, openChannel } from '../src/node/index.ts'
 import { codeOf, HOST, makeClient, openSession, startServer, until } from './machines.ts'
 
 /** Some other program that listens, and what it got. */
@@ -47,6 +47,24 @@ describe('a client', () => {
     expect(error.message).toContain(formatDeviceId(expected.identity.id))
     expect(error.message).toContain(formatDeviceId(server.identity.id))
     await until(async () => await server.listener.connectionCount() === 0)
+  })
+
+  test('does not take a key for another that begins alike', async () => {
+    const server = await startServer()
+    const alike = toDeviceId(deviceIdBytes(server.identity.id).map((byte, at) => at === 31 ? byte ^ 1 : byte))
+    expect(idPrefix(alike)).toBe(idPrefix(server.identity.id))
+    const client = await makeClient()
+    expect(await codeOf(client.connect(server.listener.port, { alpn: ALPN_SYNC, expect: [{ id: alike, name: 'nas' }] }))).toBe('IDENTITY_CHANGED')
+  })
+
+  test('has a connection only over a socket that was proven', async () => {
+    const { identity } = await makeClient()
+    const open = (): void => {
+      // @ts-expect-error -- the brand is authenticatePeer's to give
+      openChannel({ socket: new TLSSocket(new Socket()), peerId: identity.id, purpose: ALPN_SYNC }, { identity, end: 'client', clock: new ManualClock() })
+    }
+    expect(open).toThrow()
+    expect(() => authenticatePeer(new TLSSocket(new Socket()), [ALPN_SYNC])).toThrow(/did not prove/u)
   })
 
   test('says so when nothing listens', async () => {

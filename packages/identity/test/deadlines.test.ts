@@ -54,6 +54,8 @@ test('a hundred that stay idle or stop half-way are gone at their deadline, and 
   clock.advance(1)
   await Promise.all(sockets.map(untilClosed))
   await until(async () => await server.listener.connectionCount() === 1)
+  // Nor can they fill a log.
+  expect(server.refusals).toHaveLength(20)
   expect(session.connection.signal.aborted).toBe(false)
   await session.connection.close()
   await until(async () => await server.listener.connectionCount() === 0)

@@ -141,6 +141,7 @@ describe('the door stays shut for', () => {
     await new Promise<void>(resolve => { socket.on('close', () => { resolve() }) })
     expect(received).not.toContain('type')
     expect(await refused()).toEqual([{ code: 'PEER_UNPROVEN', peerId: undefined }])
+    expect(server.refusals.map(({ remoteAddress }) => remoteAddress)).toEqual([HOST])
   })
 
   test('a pairing where no window is open', async () => {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { FileSyncError, openConnection } from '@filesync/protocol'
 import type { ALPN_PAIR, ALPN_SYNC, Clock, Connection } from '@filesync/protocol'
@@ -69,7 +70,7 @@ export function authenticatePeer (socket: TLSSocket, purposes: readonly Purpose[
 export function openChannel (authenticated: AuthenticatedSocket, init: ChannelInit): Channel {
   const { socket, peerId, purpose } = authenticated
   const isClient = init.end === 'client'
-  const { remoteAddress = '', remotePort = 0 } = socket
+  const { remotePort = 0 } = socket
   const exporter = socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0))
   socket.setNoDelay(true)
   const connection = openConnection({
@@ -79,7 +80,7 @@ export function openChannel (authenticated: AuthenticatedSocket, init: ChannelIn
     ...(init.idleTimeoutMs !== undefined && { idleTimeoutMs: init.idleTimeoutMs }),
   })
   return {
-    connection, peerId, purpose, remoteAddress, remotePort, exporter,
+    connection, peerId, purpose, remotePort, exporter, remoteAddress: addressOf(socket),
     clientId: isClient ? init.identity.id : peerId,
     serverId: isClient ? peerId : init.identity.id,
   }
@@ -89,6 +90,11 @@ export function openChannel (authenticated: AuthenticatedSocket, init: ChannelIn
 export function allowHalfClose (socket: TLSSocket): TLSSocket {
   socket.allowHalfOpen = true
   return socket
+}
+
+/** Where a socket leads; an IPv4 address in its own form, also on a socket for both families. Empty once it is closed. */
+export function addressOf (socket: Socket): string {
+  return (socket.remoteAddress ?? '').replace(/^::ffff:(?=[\d.]+$)/u, '')
 }
 
 function unproven (why: string): FileSyncError {

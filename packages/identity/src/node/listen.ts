@@ -4,10 +4,11 @@ import { createServer as createTlsServer } from 'node:tls'
 import type { TLSSocket } from 'node:tls'
 import { ALPN_PAIR, ALPN_SYNC, asFileSyncError, FileSyncError } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
+import { RefusalLimit } from '../audit.ts'
 import type { DeviceId } from '../device-id.ts'
 import type { Peer } from '../peer-book.ts'
 import { WaitingRoom } from '../waiting-room.ts'
-import { authenticatePeer, openChannel, TLS_PROFILE } from './authenticated-socket.ts'
+import { addressOf, authenticatePeer, openChannel, TLS_PROFILE } from './authenticated-socket.ts'
 import type { Channel } from './authenticated-socket.ts'
 import type { Identity } from './identity.ts'
 
@@ -33,10 +34,13 @@ export const LISTEN_LIMITS: ListenLimits = {
 
 /** A connection that came to nothing. */
 export interface Refusal {
+  /** Empty where it was gone already. */
   readonly remoteAddress: string
   readonly error: FileSyncError
   /** Where it got as far as proving a key. */
   readonly peerId?: DeviceId | undefined
+  /** How many before this one were not told, because there were too many at once. */
+  readonly dropped: number
 }
 
 export interface ListenInit {
@@ -55,7 +59,10 @@ export interface ListenInit {
   readonly onSync: (channel: Channel, peer: Peer) => Promise<void>
   /** Serves one pairing. */
   readonly onPair: (channel: Channel) => Promise<void>
-  /** Called for every connection that came to nothing before a session; also where a pairing failed on this side. */
+  /**
+   * Told of connections that came to nothing before a session, and of pairings that failed on this side; of many at once
+   * only of some, so that nobody can flood a log.
+   */
   readonly onRefused: (refusal: Refusal) => void
 }
 
@@ -80,6 +87,7 @@ class TlsListener implements Listener {
   readonly #init: ListenInit
   readonly #limits: ListenLimits
   readonly #server: Server
+  readonly #refusals: RefusalLimit
   readonly #strangers: WaitingRoom<Socket>
   readonly #sockets = new Map<string, Socket>()
   readonly #deadlines = new WeakMap<Socket, () => void>()
@@ -92,6 +100,7 @@ class TlsListener implements Listener {
     this.#init = init
     this.#limits = { ...LISTEN_LIMITS, ...init.limits }
     this.#strangers = new WaitingRoom({ perAddress: this.#limits.strangersPerAddress, total: this.#limits.strangers })
+    this.#refusals = new RefusalLimit(init.clock.monotonicMs())
     const secure = createTlsServer({
       ...TLS_PROFILE,
       key: init.identity.privateKey,
@@ -142,10 +151,11 @@ class TlsListener implements Listener {
 
   /** A TCP connection: counted, and bound to a deadline until it is known whose it is. */
   #receive (socket: Socket): void {
-    const { remoteAddress, remotePort } = socket
+    const remoteAddress = addressOf(socket)
+    const { remotePort } = socket
     // Every socket needs this, and a TCP connection that is reset at once still comes here, without an address.
     socket.on('error', () => { /* 'close' follows */ })
-    if (remoteAddress === undefined || remotePort === undefined) {
+    if (remoteAddress === '' || remotePort === undefined) {
       socket.destroy()
       return
     }
@@ -167,9 +177,9 @@ class TlsListener implements Listener {
   }
 
   #refuseHandshake (cause: Error, socket: TLSSocket): void {
-    const { remoteAddress = '' } = socket
+    const remoteAddress = addressOf(socket)
     socket.destroy()
-    this.#init.onRefused({ remoteAddress, error: new FileSyncError('PEER_UNPROVEN', `The TLS handshake failed (${cause.message}).`, { cause }) })
+    this.#refuse({ remoteAddress, error: new FileSyncError('PEER_UNPROVEN', `The TLS handshake failed (${cause.message}).`, { cause }) })
   }
 
   async #serve (socket: TLSSocket): Promise<void> {
@@ -187,16 +197,21 @@ class TlsListener implements Listener {
     }
   }
 
+  #refuse (refusal: Omit<Refusal, 'dropped'>): void {
+    const dropped = this.#refusals.take(this.#init.clock.monotonicMs())
+    if (dropped !== undefined) this.#init.onRefused({ ...refusal, dropped })
+  }
+
   #prove (socket: TLSSocket): Channel | undefined {
     const { identity, clock } = this.#init
-    const { remoteAddress = '' } = socket
+    const remoteAddress = addressOf(socket)
     try {
       const authenticated = authenticatePeer(socket, [ALPN_SYNC, ALPN_PAIR])
       return openChannel(authenticated, { identity, end: 'server', clock, idleTimeoutMs: this.#limits.idleTimeoutMs })
     } catch (error) {
       // Also a peer that was gone the moment it had arrived.
       socket.destroy()
-      this.#init.onRefused({ remoteAddress, error: asFileSyncError(error, 'PEER_UNPROVEN') })
+      this.#refuse({ remoteAddress, error: asFileSyncError(error, 'PEER_UNPROVEN') })
       return undefined
     }
   }
@@ -216,7 +231,7 @@ class TlsListener implements Listener {
     try {
       return await work
     } catch (error) {
-      this.#init.onRefused({ remoteAddress, error: asFileSyncError(error), peerId })
+      this.#refuse({ remoteAddress, error: asFileSyncError(error), peerId })
       throw error
     }
   }

@@ -28,7 +28,7 @@ export const recordStoreConformance: readonly ConformanceCase<StorePair<unknown>
   {
     name: 'loses no change of many at once',
     async run ({ stores, make }) {
-      const count = 40
+      const count = 20
       await Promise.all(Array.from({ length: count }, async (_, n) => {
         await stores[n % 2 === 0 ? 0 : 1].change(records => ({ records: [...records, make(n)], result: undefined }))
       }))
