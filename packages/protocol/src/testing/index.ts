@@ -1,4 +1,6 @@
 export { byteStreamConformance } from './byte-stream-conformance.ts'
+export type { StreamPair } from './byte-stream-conformance.ts'
+export { connectionConformance } from './connection-conformance.ts'
 export { ensure } from './conformance-case.ts'
 export type { ConformanceCase } from './conformance-case.ts'
 export { ManualClock } from './manual-clock.ts'

@@ -5,16 +5,16 @@ import type { AddressInfo, Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join as joinPaths } from 'node:path'
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
-import type { ByteStream } from '@filesync/protocol'
 import { socketStream } from '@filesync/protocol/node'
-import { byteStreamConformance, ManualClock, memoryStreamPair } from '@filesync/protocol/testing'
+import { byteStreamConformance, connectionConformance, ManualClock, memoryStreamPair } from '@filesync/protocol/testing'
+import type { StreamPair } from '@filesync/protocol/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { rejection } from './refusal.ts'
 
-type StreamPair = readonly [ByteStream, ByteStream]
+const cases = [...byteStreamConformance, ...connectionConformance]
 
 describe('over memory', () => {
-  for (const conformance of byteStreamConformance) {
+  for (const conformance of cases) {
     it(conformance.name, async () => { await conformance.run(memoryStreamPair()) })
     it(`${conformance.name}, in small chunks`, async () => { await conformance.run(memoryStreamPair({ chunkBytes: 4099, capacityBytes: 64 << 10 })) })
   }
@@ -54,7 +54,7 @@ describe.each(['TCP', 'TLS'])('over %s on 127.0.0.1', transport => {
     return [socketStream(dialled), socketStream(other)]
   }
 
-  for (const conformance of byteStreamConformance) it(conformance.name, async () => { await conformance.run(await pair()) })
+  for (const conformance of cases) it(conformance.name, async () => { await conformance.run(await pair()) })
 
   it('rejects at once when the socket is over already', async () => {
     const accepted = new Promise<Socket>(resolve => waiting.push(resolve))
