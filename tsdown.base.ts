@@ -25,4 +25,4 @@ export const library: UserConfig = {
   dts: { sourcemap: true }
 }
 
-export const program: UserConfig = { ...base, entry: ['src/main.ts', 'src/**/*-worker.ts'], dts: false }
+export const program: UserConfig = { ...base, entry: ['src/main.ts', 'src/index.ts'], dts: { sourcemap: true } }

@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process'
+import type { ChildProcessByStdio } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
+import type { Readable, Writable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CLIENT_PROGRAM, SERVER_PROGRAM, Stage } from '../src/programs.ts'
 import type { RunningServer } from '../src/programs.ts'
@@ -40,4 +43,61 @@ describe('pairing by a code', () => {
     expect(await enter(wrong)).toMatchObject({ code: 3 })
     expect(await stage.push('client', stage.path('source'))).toMatchObject({ code: 3 })
   })
+
+  test('two commands and one typed code, in two terminals', { timeout: 30_000 }, async ({ skip }) => {
+    if (!existsSync('/usr/bin/script')) skip('script(1), which makes the pseudo-terminals, is not installed')
+    const shown = new InTerminal([SERVER_PROGRAM, 'pair', '--state-dir', server.stateDir])
+    const [code] = await shown.see(/[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}/u)
+    expect(await shown.ended).toBe(0)
+
+    const typing = new InTerminal([CLIENT_PROGRAM, 'pair', '--id', 'laptop', ...stage.clientArgs('client')])
+    await typing.see(/Code:/u)
+    typing.type('not a code\r')
+    await typing.see(/Code:[^]*Code:/u)
+    typing.type(`${code}\r`)
+    await typing.see(/Paired with/u)
+    expect(await typing.ended).toBe(0)
+    expect(await stage.push('client', stage.path('source'))).toMatchObject({ code: 0 })
+  })
 })
+
+/** A program in a pseudo-terminal of its own. */
+class InTerminal {
+  readonly ended: Promise<number | null>
+  readonly #child: ReturnType<typeof startInTerminal>
+  #shown = ''
+  #wake: () => void = () => { /* nobody waits yet */ }
+
+  constructor (command: readonly string[]) {
+    this.#child = startInTerminal(command)
+    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.#shown += text
+      this.#wake()
+    })
+    this.ended = new Promise(resolve => {
+      this.#child.once('exit', code => {
+        this.#wake()
+        resolve(code)
+      })
+    })
+  }
+
+  /** Waits until the terminal shows it. */
+  async see (pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.#shown)
+      if (match !== null) return match
+      if (this.#child.exitCode !== null) throw new Error(`The program ended and showed: ${this.#shown}`)
+      await new Promise<void>(resolve => { this.#wake = resolve })
+    }
+  }
+
+  type (keys: string): void {
+    this.#child.stdin.write(keys)
+  }
+}
+
+function startInTerminal (command: readonly string[]): ChildProcessByStdio<Writable, Readable, null> {
+  const line = [process.execPath, ...command].map(part => `'${part.replaceAll("'", "'\\''")}'`).join(' ')
+  return spawn('/usr/bin/script', ['--quiet', '--return', '--command', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] })
+}

@@ -16,7 +16,7 @@ export function createProgressLine (stream: NodeJS.WriteStream, quiet: boolean):
   return {
     show (text) {
       const room = Math.max(20, stream.columns - 1)
-      stream.write(`\r\u001b[2K${text.length > room ? `${text.slice(0, room - 1)}…` : text}`)
+      stream.write(`\r\u001b[2K${fitColumns(text, room)}`)
       shown = true
     },
     clear () {
@@ -24,6 +24,20 @@ export function createProgressLine (stream: NodeJS.WriteStream, quiet: boolean):
       shown = false
     },
   }
+}
+
+const WIDE = /^[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}\u3000-\u303f\uff01-\uff60]/u
+
+/** As much of a text as fits: a line that wraps could not be taken back. Marks join what they mark, and count as nothing. */
+function fitColumns (text: string, room: number): string {
+  let columns = 0
+  let fitting = 0
+  for (const character of text) {
+    columns += WIDE.test(character) ? 2 : /^\p{Mark}/u.test(character) ? 0 : 1
+    if (columns > room) return `${text.slice(0, fitting)}…`
+    if (columns < room) fitting += character.length
+  }
+  return text
 }
 
 /** How far a transfer is, in words. */

@@ -1,5 +1,5 @@
 import type { DeviceId } from '@filesync/identity'
-import { FileSyncError } from '@filesync/protocol'
+import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import type { Clock, Connection } from '@filesync/protocol'
 
 /** Where a server may be. */
@@ -37,7 +37,7 @@ const MAX_DIALS = 8
 /**
  * Tries what is known and what is offered, all at once, and resolves with the first that proves itself. Rejects, when the
  * time is over, with what a person can act on: IDENTITY_CHANGED where a known address answers as somebody else, otherwise
- * SERVER_UNREACHABLE or SERVER_NOT_FOUND.
+ * what the given address failed with, or why offers cannot be heard, or SERVER_NOT_FOUND.
  */
 export async function reachServer (init: ReachInit): Promise<Reached> {
   const round = new Round(init)
@@ -54,8 +54,11 @@ class Round {
   readonly #signal: AbortSignal
   readonly #tried = new Set<string>()
   readonly #failures: { readonly candidate: Candidate, readonly error: FileSyncError }[] = []
+  #discoveryFailure: FileSyncError | undefined
+  #offersTried = 0
   #dialling = 0
   #listening = true
+  #isSettled = false
   #settle: (reached: Reached | undefined) => void = () => { /* set by run */ }
 
   constructor (init: ReachInit) {
@@ -65,14 +68,20 @@ class Round {
 
   async run (): Promise<Reached> {
     const first = await new Promise<Reached | undefined>((resolve, reject) => {
-      this.#settle = resolve
-      const abort = (): void => { reject(this.#init.signal.reason as Error) }
+      this.#settle = reached => {
+        this.#isSettled = true
+        resolve(reached)
+      }
+      const abort = (): void => {
+        this.#isSettled = true
+        reject(this.#init.signal.reason as Error)
+      }
       if (this.#init.signal.aborted) { abort(); return }
       this.#init.signal.addEventListener('abort', abort, { once: true, signal: this.#over.signal })
-      const cancel = this.#init.clock.schedule(this.#init.withinMs, () => { resolve(undefined) })
+      const cancel = this.#init.clock.schedule(this.#init.withinMs, () => { this.#settle(undefined) })
       this.#over.signal.addEventListener('abort', cancel, { once: true })
       for (const candidate of this.#init.known) this.#try(candidate)
-      this.#listen().catch(reject)
+      void this.#listen()
     })
     if (first !== undefined) return first
     throw this.#explain()
@@ -83,28 +92,31 @@ class Round {
   }
 
   async #listen (): Promise<void> {
-    for await (const candidate of this.#init.offers(this.#signal)) this.#try(candidate)
+    try {
+      for await (const candidate of this.#init.offers(this.#signal)) this.#try(candidate)
+    } catch (error) {
+      // What is known is being dialled all the same.
+      this.#discoveryFailure = asFileSyncError(error, 'DISCOVERY_UNAVAILABLE')
+    }
     this.#listening = false
     this.#settleWhenDone()
   }
 
   #try (candidate: Candidate): void {
     const key = `${candidate.address} ${candidate.port}`
-    if (this.#tried.has(key) || (candidate.origin === 'offered' && this.#tried.size >= MAX_DIALS)) return
+    if (this.#isSettled || this.#tried.has(key)) return
+    if (candidate.origin === 'offered' && ++this.#offersTried > MAX_DIALS) return
     this.#tried.add(key)
     this.#dialling++
     this.#init.dial(candidate, this.#signal).then(
       reached => {
         // Two addresses of one server can answer in the same moment; one connection is enough.
-        if (this.#over.signal.aborted) reached.connection.destroy(new FileSyncError('ABORTED', 'The server was reached otherwise.'))
-        else {
-          this.#over.abort(new FileSyncError('ABORTED', 'The server is found.'))
-          this.#settle(reached)
-        }
+        if (this.#isSettled) reached.connection.destroy(new FileSyncError('ABORTED', 'The server was reached otherwise.'))
+        else this.#settle(reached)
       },
       (error: unknown) => {
-        if (this.#signal.aborted) return
-        this.#failures.push({ candidate, error: error as FileSyncError })
+        if (this.#isSettled) return
+        this.#failures.push({ candidate, error: asFileSyncError(error, 'SERVER_UNREACHABLE') })
         this.#dialling--
         this.#settleWhenDone()
       },
@@ -120,12 +132,17 @@ class Round {
     const telling = this.#failures.filter(({ candidate }) => candidate.origin !== 'offered')
     const changed = telling.find(({ error }) => error.code === 'IDENTITY_CHANGED')
     if (changed !== undefined) return changed.error
-    const given = this.#failures.find(({ candidate }) => candidate.origin === 'given')
-    if (given !== undefined) return given.error
+    const given = this.#init.known.find(({ origin }) => origin === 'given')
+    if (given !== undefined) return telling[0]?.error ?? unanswered(given)
+    if (this.#discoveryFailure !== undefined) return this.#discoveryFailure
     const strangers = this.#failures.filter(({ candidate }) => candidate.origin === 'offered').map(({ candidate }) => `${candidate.address}:${candidate.port}`)
     const seen = strangers.length === 0
       ? 'No server answered on the local network. Check that the server runs and is on the same network, or name it with --server HOST:PORT.'
       : `No server that this client is paired with answered. Seen, but not usable: ${strangers.join(', ')}.`
     return new FileSyncError('SERVER_NOT_FOUND', seen)
   }
+}
+
+function unanswered ({ address, port }: Candidate): FileSyncError {
+  return new FileSyncError('SERVER_UNREACHABLE', `Nothing answered at ${address}:${port} in time. Check that the server runs, and that no firewall is between.`)
 }

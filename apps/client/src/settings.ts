@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
@@ -77,7 +78,7 @@ export function withPushSettings (command: Command): Command {
     .addOption(setting('--directory <dir>', 'the directory to push, where it does not stand as an argument'))
     .addOption(setting('--ignore-file <file>', 'a file with more rules of what to leave out, in the syntax of .gitignore'))
     .addOption(setting('--no-default-ignores', 'push temporary files of common programs too'))
-    .addOption(setting('--limit <rate>', 'bytes a second at most, such as 20M or 500k', parseSize))
+    .addOption(setting('--limit <rate>', 'bytes a second at most, such as 20M or 500k', parseRate))
     .addOption(setting('--compress <when>', 'auto: where the network is the limit and the content shrinks').choices(['auto', 'always', 'never']).default('auto'))
     .addOption(setting('--accept-source', 'push although the directory is empty, or on another disk, unlike last time'))
     .addOption(setting('--settle <duration>', 'how long a file has to be quiet before it is taken', parseDuration).default(parseDuration(DEFAULT_SETTLE), DEFAULT_SETTLE))
@@ -93,8 +94,11 @@ export function defaultId (): string {
   return hostname()
 }
 
-/** The state directory of a command. */
+/** The state directory of a command. Throws USAGE. */
 export function stateDirOf (flags: CommonFlags, terminal: Terminal): string {
+  if (flags.stateDir !== undefined && flags.profile !== undefined) {
+    throw new FileSyncError('USAGE', 'Give --state-dir or --profile, not both: each names the place of the state.')
+  }
   if (flags.stateDir !== undefined) return resolve(flags.stateDir)
   const base = defaultStateDir('client', terminal.env)
   return resolve(flags.profile === undefined ? base : `${base}-${flags.profile}`)
@@ -105,7 +109,7 @@ export async function completePushSettings (directory: string | undefined, flags
   const asking = canPrompt(terminal) && flags.quiet !== true && flags.json !== true
   const given = directory ?? flags.directory ?? (asking ? await prompt(terminal, 'Directory to push:', parseText) : undefined)
   if (given === undefined) throw new FileSyncError('USAGE', 'Say which directory to push, such as: filesync-client push /home/me/photos')
-  const root = resolve(given)
+  const root = resolve(parseText(given))
   const stateDir = stateDirOf(flags, terminal)
   await checkStateDir(stateDir, root, 'the directory to push,')
   return {
@@ -127,10 +131,17 @@ export function parseHostPort (text: string): HostPort {
   const match = /^(?:\[([0-9a-fA-F:.%\w-]+)\]|([^:[\]\s/]+)):(\d{1,5})$/u.exec(text.trim())
   const port = Number(match?.[3])
   const host = match?.[1] ?? match?.[2]
-  if (host === undefined || !(port >= 1 && port <= 65_535)) {
+  const isBroken = host === undefined || !(port >= 1 && port <= 65_535)
+  if (isBroken || (match?.[1] !== undefined && !isIPv6(match[1]))) {
     throw new FileSyncError('USAGE', `"${text}" is not HOST:PORT. Write for example nas.local:4242, 192.168.1.5:4242 or [fe80::1%eth0]:4242.`)
   }
   return { host, port }
+}
+
+function parseRate (text: string): number {
+  const rate = parseSize(text)
+  if (rate === 0) throw new FileSyncError('USAGE', 'With a limit of 0 nothing would ever be sent. Leave --limit out to send without a limit.')
+  return rate
 }
 
 function parseProfile (text: string): string {
@@ -141,6 +152,6 @@ function parseProfile (text: string): string {
 }
 
 function parseText (text: string): string {
-  if (text === '') throw new FileSyncError('USAGE', 'Please type a directory.')
+  if (text === '') throw new FileSyncError('USAGE', 'The name of the directory to push is empty.')
   return text
 }

@@ -12,16 +12,24 @@ export interface ControlInit {
   readonly describe: () => Readonly<Record<string, unknown>>
 }
 
+/** A code that works for longer is guessed at for longer. */
+const MAX_TTL_MS = 86_400_000
+
 /** What commands can ask of the running server. */
 export function controlRoutes (init: ControlInit): ControlRoutes {
   const { desk, peers, queue } = init
   return {
     'POST /pair': async body => {
-      const { ttlMs } = body as { ttlMs: number }
+      const ttlMs = field(body, 'ttlMs')
+      if (typeof ttlMs !== 'number' || !(ttlMs > 0 && ttlMs <= MAX_TTL_MS)) {
+        throw new FileSyncError('USAGE', 'A code can work for a day at most, and longer than no time at all.')
+      }
       return { code: formatPairingCode(await desk.openWindow({ ttlMs })), ttlMs }
     },
     'POST /revoke': async body => {
-      const peer = await peers.revoke((body as { peer: string }).peer)
+      const named = field(body, 'peer')
+      if (typeof named !== 'string') throw new FileSyncError('USAGE', 'Say which client is to be revoked.')
+      const peer = await peers.revoke(named)
       await init.endSessions(peer.id, new FileSyncError('NOT_PAIRED', 'The server has revoked this client.'))
       return { area: peer.area, id: formatDeviceId(peer.id) }
     },
@@ -31,4 +39,9 @@ export function controlRoutes (init: ControlInit): ControlRoutes {
       return { ...init.describe(), pairing: desk.isOpen, active: names.slice(0, queue.activeCount), queued: names.slice(queue.activeCount) }
     },
   }
+}
+
+// The socket is this user's own, but the program at its other end may be of another version.
+function field (body: unknown, name: string): unknown {
+  return typeof body === 'object' && body !== null ? (body as Record<string, unknown>)[name] : undefined
 }

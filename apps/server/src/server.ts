@@ -90,7 +90,7 @@ class Server implements RunningServer {
       audit: openAuditLog(stateDir, clock),
       crypto: nodeCrypto,
       clock,
-      takenAreas: async () => await archive.areas(),
+      takenAreas: async () => archive.areas(),
     })
     const archive = this.#keep(await openArchive({ root: archiveRoot, keepMs, mode, clock, signal }))
     this.#keep(await this.#openControl(desk, peers))

@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises'
 import { homedir, hostname } from 'node:os'
 import { parse as parsePath, resolve } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
@@ -95,7 +96,7 @@ export async function completeSettings (flags: StartFlags, terminal: Terminal): 
     ? await prompt(terminal, `Seconds between two syncs (Enter for ${DEFAULT_INTERVAL_SECONDS}):`, text => parseInteger(text === '' ? String(DEFAULT_INTERVAL_SECONDS) : text, [1, MAX_INTERVAL_SECONDS]))
     : DEFAULT_INTERVAL_SECONDS)
   return {
-    archiveRoot: checkArchiveRoot(resolve(archive)),
+    archiveRoot: await checkArchiveRoot(resolve(archive)),
     port,
     intervalMs: interval * 1000,
     name: flags.name ?? hostname(),
@@ -112,8 +113,9 @@ export async function completeSettings (flags: StartFlags, terminal: Terminal): 
 }
 
 // Clients create folders and files of any name right below the root, so it has to be a place of its own.
-function checkArchiveRoot (root: string): string {
-  if (root === parsePath(root).root || root === resolve(homedir())) {
+async function checkArchiveRoot (root: string): Promise<string> {
+  const real = await realpath(root).catch(() => root)
+  if ([root, real].some(path => path === parsePath(path).root || path === resolve(homedir()))) {
     throw new FileSyncError('USAGE', `The archive may not be ${root} itself, because clients create folders in it. Choose a directory of its own, such as ${resolve(root, 'archive')}.`)
   }
   return root

@@ -1,5 +1,5 @@
 import { diagnose } from '@filesync/discovery/node'
-import { describeFinding } from '@filesync/program'
+import { describeFinding, jsonLine } from '@filesync/program'
 import type { DoctorFinding } from '@filesync/program'
 import { canConnect } from '@filesync/program/node'
 import { connectTls } from '@filesync/identity/node'
@@ -20,7 +20,7 @@ export async function doctor (flags: ServerFlags, { terminal, signal }: CommandC
   for await (const finding of examine(flags, await openClientState(stateDirOf(flags, terminal)), signal)) {
     if (finding.level === 'fault') faults++
     if (flags.quiet === true && finding.level === 'ok') continue
-    terminal.stdout.write(`${flags.json === true ? JSON.stringify(finding) : describeFinding(finding)}\n`)
+    terminal.stdout.write(flags.json === true ? jsonLine(finding) : `${describeFinding(finding)}\n`)
   }
   return faults > 0 ? 1 : 0
 }

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { idPrefix, parseEnrolmentToken, parsePairingCode, provePairing } from '@filesync/identity'
+import { formatDeviceId, idPrefix, parseEnrolmentToken, parsePairingCode, provePairing } from '@filesync/identity'
 import type { Granted, PairingSecret } from '@filesync/identity'
 import { connectTls, nodeCrypto } from '@filesync/identity/node'
 import { ALPN_PAIR, asFileSyncError, FileSyncError } from '@filesync/protocol'
@@ -70,7 +70,7 @@ async function introduce ({ secret, flags, terminal, signal }: Introduction): Pr
   const name = flags.id ?? defaultId()
   const granted = await firstThatPairs(candidates(secret, flags, signal), async candidate => await introduceTo(candidate, { state, secret, name, signal }))
   if (flags.json === true) {
-    terminal.stdout.write(jsonLine({ server: granted.serverName, serverId: granted.serverId, area: granted.area }))
+    terminal.stdout.write(jsonLine({ server: granted.serverName, serverId: formatDeviceId(granted.serverId), area: granted.area }))
   } else if (flags.quiet !== true) {
     terminal.stdout.write(`Paired with ${printable(granted.serverName)}. The files of this machine will be in the folder "${printable(granted.area)}" of its archive.\n`)
   }

@@ -1,3 +1,4 @@
+import { asFileSyncError } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { formatDuration, jsonLine, printable } from '@filesync/program'
 import type { Terminal } from '@filesync/program/node'
@@ -5,7 +6,7 @@ import { createProgressLine, describeProgress } from '../progress-line.ts'
 import type { ProgressLine } from '../progress-line.ts'
 import { canRetry } from '../push-once.ts'
 import type { PushRun, RunWatcher } from '../push-once.ts'
-import { describeResult, exitCodeOf } from '../push-result.ts'
+import { describeResult, exitCodeOf, failedResult } from '../push-result.ts'
 import { Pusher } from '../pusher.ts'
 import { completePushSettings } from '../settings.ts'
 import type { CommonFlags, PushFlags } from '../settings.ts'
@@ -24,7 +25,7 @@ export interface CommandContext {
 
 /** `filesync-client push`: one run; its outcome is the exit code and, with `--json`, the last line. */
 export async function push (directory: string | undefined, flags: PushFlags, { terminal, signal }: CommandContext): Promise<number> {
-  const pusher = await Pusher.open(await completePushSettings(directory, flags, terminal), systemClock)
+  const pusher = await openPusher(directory, flags, terminal)
   const line = createProgressLine(terminal.stderr, flags.quiet === true)
   try {
     const { result, error } = await pusher.run(watcher(line), { waitForSettled: true, signal })
@@ -42,7 +43,7 @@ export async function push (directory: string | undefined, flags: PushFlags, { t
 export async function start (directory: string | undefined, flags: StartFlags, context: CommandContext): Promise<number> {
   if (flags.once === true) return await push(directory, flags, context)
   const { terminal, signal } = context
-  const pusher = await Pusher.open(await completePushSettings(directory, flags, terminal), systemClock)
+  const pusher = await openPusher(directory, flags, terminal)
   const line = createProgressLine(terminal.stderr, flags.quiet === true)
   const watching = flags.watch ? pusher.watch(signal) : undefined
   // Ends with the signal; a tree that cannot be watched is walked at an interval, and status says so.
@@ -53,7 +54,8 @@ export async function start (directory: string | undefined, flags: StartFlags, c
         const run = await pusher.run(watcher(line), { waitForSettled: false, signal })
         signal.throwIfAborted()
         line.clear()
-        tellRun(run, flags, terminal)
+        // The error that ends the loop is told by the program.
+        if (flags.json === true || run.error === undefined || canRetry(run.error)) tellRun(run, flags, terminal)
         return run.error === undefined
           ? { kind: 'done', nextInMs: run.nextInMs }
           : { kind: 'failed', error: run.error, canRetry: canRetry(run.error) }
@@ -73,6 +75,16 @@ export async function start (directory: string | undefined, flags: StartFlags, c
   } finally {
     line.clear()
     await pusher.close()
+  }
+}
+
+/** With `--json` the last line comes also where no run could start. */
+async function openPusher (directory: string | undefined, flags: PushFlags, terminal: Terminal): Promise<Pusher> {
+  try {
+    return await Pusher.open(await completePushSettings(directory, flags, terminal), systemClock)
+  } catch (error) {
+    if (flags.json === true) terminal.stdout.write(jsonLine(failedResult(asFileSyncError(error), { bytesSent: 0, bytesReceived: 0, durationMs: 0 })))
+    throw error
   }
 }
 

@@ -1,0 +1,7 @@
+/**
+ * The client's side of a session, for a program that brings its own connection and tree.
+ *
+ * @packageDocumentation
+ */
+export { pushSession } from './push-session.ts'
+export type { PushableTree, PushDependencies, Pushed } from './push-session.ts'

@@ -1,0 +1,105 @@
+import { mkdtemp, rm, symlink } from 'node:fs/promises'
+import { homedir, hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createProgram, runProgram } from '@filesync/program/node'
+import { completeSettings, parseInteger, stateDirOf, withStartSettings } from '../src/settings.ts'
+import type { ServerSettings, StartFlags } from '../src/settings.ts'
+import { fakeTerminal } from '@filesync/program/testing'
+import type { FakeTerminal } from '@filesync/program/testing'
+
+let folder: string
+beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'filesync-settings-')) })
+afterAll(async () => { await rm(folder, { recursive: true }) })
+
+/** What `start` runs with, by the command line that people type. */
+async function settings (argv: readonly string[], terminal: FakeTerminal = fakeTerminal()): Promise<ServerSettings> {
+  let complete: ServerSettings | undefined
+  const program = createProgram({ name: 'filesync-server', version: '0', description: '' })
+  program.addCommand(withStartSettings(new Command('start')).action(async (flags: StartFlags) => { complete = await completeSettings(flags, terminal) }), { isDefault: true })
+  const exitCode = await runProgram(program, argv, terminal)
+  if (complete === undefined) throw Object.assign(new Error(terminal.complained()), { exitCode })
+  return complete
+}
+
+const refused = (message: RegExp): unknown => expect.objectContaining({ exitCode: 2, message: expect.stringMatching(message) as unknown })
+
+test('without a terminal, what is not given has a default, and nothing is asked', async () => {
+  const terminal = fakeTerminal({ XDG_STATE_HOME: '/var/state' })
+  expect(await settings(['--archive', '/srv/archive'], terminal)).toEqual({
+    archiveRoot: '/srv/archive', port: 0, intervalMs: 300_000, name: hostname(), stateDir: '/var/state/filesync/server', bind: undefined, interfaces: undefined,
+    discovery: true, maxSessions: 1, keepMs: 30 * 86_400_000, mode: 'mirror', jsonLogs: false, quiet: false,
+  })
+  expect(terminal.printed()).toBe('')
+  await expect(settings([])).rejects.toEqual(refused(/--archive DIR/u))
+})
+
+test('everything can be said in the environment', async () => {
+  const env = {
+    FILESYNC_ARCHIVE: '/srv/a', FILESYNC_PORT: '4242', FILESYNC_INTERVAL: '60', FILESYNC_NAME: 'nas', FILESYNC_STATE_DIR: '/var/s', FILESYNC_BIND: '::1',
+    FILESYNC_INTERFACE: 'eth0,eth1', FILESYNC_DISCOVERY: 'false', FILESYNC_MAX_SESSIONS: '3', FILESYNC_KEEP: '1w', FILESYNC_MODE: 'archive', FILESYNC_JSON_LOGS: '1',
+  }
+  expect(await settings([], fakeTerminal(env))).toEqual({
+    archiveRoot: '/srv/a', port: 4242, intervalMs: 60_000, name: 'nas', stateDir: '/var/s', bind: '::1', interfaces: ['eth0', 'eth1'],
+    discovery: false, maxSessions: 3, keepMs: 7 * 86_400_000, mode: 'archive', jsonLogs: true, quiet: false,
+  })
+})
+
+describe('in a terminal', () => {
+  test('what was not given is asked for, and Enter takes the default', async () => {
+    const terminal = fakeTerminal({}, true)
+    const completing = settings([], terminal)
+    for (const [question, answer] of [['Directory for the archive:', '/srv/asked'], ['TCP port', '70000'], ['not a whole number', ''], ['Seconds between', '']] as const) {
+      await expect.poll(() => terminal.printed()).toContain(question)
+      terminal.input.write(`${answer}\n`)
+    }
+    expect(await completing).toMatchObject({ archiveRoot: '/srv/asked', port: 0, intervalMs: 300_000 })
+  })
+
+  test('what was given is not asked for', async () => {
+    const terminal = fakeTerminal({ FILESYNC_PORT: '1' }, true)
+    await settings(['--archive', '/srv/archive', '--interval', '9'], terminal)
+    expect(terminal.printed()).toBe('')
+    await expect(settings(['--quiet'], fakeTerminal({}, true))).rejects.toEqual(refused(/--archive DIR/u))
+  })
+})
+
+describe('the archive', () => {
+  test.each(['/', '//', homedir(), `${homedir()}/.`])('may not be %s', async path => {
+    await expect(settings(['--archive', path])).rejects.toEqual(refused(/clients create folders in it/u))
+  })
+
+  test('may not be reached there by a link', async () => {
+    await symlink('/', join(folder, 'root'))
+    await expect(settings(['--archive', join(folder, 'root')])).rejects.toEqual(refused(/clients create folders in it/u))
+  })
+
+  test('is not the working directory because a variable was empty', async () => {
+    await expect(settings(['--archive', ''])).rejects.toEqual(refused(/It is empty/u))
+    await expect(settings([], fakeTerminal({ FILESYNC_ARCHIVE: '' }))).rejects.toEqual(refused(/--archive DIR/u))
+  })
+
+  test('may be a directory that is not there yet, inside the home directory', async () => {
+    expect((await settings(['--archive', join(homedir(), 'new', 'archive')])).archiveRoot).toBe(join(homedir(), 'new', 'archive'))
+  })
+})
+
+test.each([
+  ['--port', '65536'], ['--port', '-1'], ['--port', '1e3'], ['--port', '0x10'], ['--port', '1.5'], ['--interval', '0'], ['--interval', '86401'],
+  ['--max-sessions', '0'], ['--max-sessions', '65'], ['--keep', 'long'], ['--mode', 'both'],
+])('%s %s is refused', async (flag, text) => {
+  await expect(settings(['--archive', '/srv/archive', `${flag}=${text}`])).rejects.toEqual(refused(/is invalid/u))
+})
+
+test.each([['0', 0], ['10', 10], [' 7 ', 7], ['007', 7]])('%j is the whole number %i', (text, number) => {
+  expect(parseInteger(text, [0, 10])).toBe(number)
+})
+
+test.each(['', ' ', '11', '-1', '1.0', '1e0', '٣', 'Infinity', '9'.repeat(400)])('%j is no whole number from 0 to 10', text => {
+  expect(() => parseInteger(text, [0, 10])).toThrow(expect.objectContaining({ code: 'USAGE' }))
+})
+
+test('a relative state directory is below the working directory', () => {
+  expect(stateDirOf({ stateDir: 'state' }, fakeTerminal())).toBe(join(process.cwd(), 'state'))
+})
