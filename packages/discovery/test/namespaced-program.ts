@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { randomBytes } from 'node:crypto'
 import process from 'node:process'
+import { createInterface } from 'node:readline'
 import { DISCOVERY_GROUP_IPV4, DISCOVERY_PORT, encodeDiscover } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import type { DatagramBus } from '../src/datagram-bus.ts'
@@ -10,7 +11,8 @@ import { announceServer, diagnose, findServers, openMulticastBus } from '../src/
 import { DISCOVERY } from '../src/node/groups.ts'
 import { seeded } from './memory-hosts.ts'
 
-// Runs in a network namespace, does what its argument says, prints JSON lines, and ends when its input does.
+// Runs in a network namespace. Each line of input starts a task or stops it; what the tasks see is printed as lines of JSON.
+// Ends when its input does.
 
 type Task =
   | { readonly do: 'serve', readonly id: string, readonly dnsSd?: boolean, readonly interfaces?: string[] }
@@ -19,16 +21,12 @@ type Task =
   | { readonly do: 'diagnose', readonly expected?: { address: string, port: number } }
   | { readonly do: 'flood', readonly addresses: string[], readonly count: number }
 
-const stop = new AbortController()
 const clock = systemClock
-const { signal } = stop
 
-function print (event: string, fields: object = {}): void {
-  process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`)
-}
-
-function onProblem (error: Error): void {
-  print('problem', { message: error.message })
+/** What a task prints with, and until when it runs. */
+interface Run {
+  readonly print: (event: string, fields?: object) => void
+  readonly signal: AbortSignal
 }
 
 /** Loses three datagrams of ten, each way. */
@@ -48,16 +46,25 @@ function lossy (bus: DatagramBus, random: () => number): DatagramBus {
   }
 }
 
-async function serve (task: Extract<Task, { do: 'serve' }>): Promise<void> {
-  const announcer = await announceServer({ tlsPort: 4433, idPrefix: task.id, isPairing: () => false, clock, signal, onProblem, dnsSd: task.dnsSd, interfaces: task.interfaces })
+async function serve (task: Extract<Task, { do: 'serve' }>, { print, signal }: Run): Promise<void> {
+  const announcer = await announceServer({
+    tlsPort: 4433,
+    idPrefix: task.id,
+    isPairing: () => false,
+    clock,
+    signal,
+    onProblem: ({ message }) => { print('problem', { message }) },
+    dnsSd: task.dnsSd,
+    interfaces: task.interfaces,
+  })
   print('serving', { listening: announcer.listening, links: announcer.links })
-  await once(signal, 'abort')
+  await new Promise(resolve => { signal.addEventListener('abort', resolve) })
   await announcer.close()
 }
 
-async function find (task: Extract<Task, { do: 'find' | 'find over a bad line' }>): Promise<void> {
+async function find (task: Extract<Task, { do: 'find' | 'find over a bad line' }>, { print, signal }: Run): Promise<void> {
   const startMs = clock.monotonicMs()
-  const init = { want: 'sync', clock, signal, onProblem } as const
+  const init = { want: 'sync', clock, signal } as const
   const servers = task.do === 'find'
     ? findServers({ ...init, dnsSd: task.dnsSd ?? false })
     : findOverBus({ ...init, randomBytes, bus: lossy(await openMulticastBus({ group: DISCOVERY, role: 'ask', choice: {}, clock }), seeded(task.seed)) })
@@ -65,8 +72,8 @@ async function find (task: Extract<Task, { do: 'find' | 'find over a bad line' }
   for await (const server of servers) print('found', { ...server, afterMs: Math.round(clock.monotonicMs() - startMs) })
 }
 
-/** Sends DISCOVER from many addresses as fast as it goes, and counts the answers for three seconds more. */
-async function flood ({ addresses, count }: Extract<Task, { do: 'flood' }>): Promise<void> {
+/** Sends DISCOVER from many addresses as fast as it goes, and counts the answers until no more can come. */
+async function flood ({ addresses, count }: Extract<Task, { do: 'flood' }>, { print }: Run): Promise<void> {
   let answers = 0
   const sockets = await Promise.all(addresses.map(async address => {
     const socket = createSocket('udp4').bind(0, address)
@@ -80,23 +87,31 @@ async function flood ({ addresses, count }: Extract<Task, { do: 'flood' }>): Pro
     const socket = sockets[index % sockets.length]
     await new Promise(resolve => socket?.send(bytes, DISCOVERY_PORT, DISCOVERY_GROUP_IPV4, resolve))
   }
-  const tookMs = clock.monotonicMs() - startMs
-  await new Promise<void>(resolve => { clock.schedule(1_500, resolve) })
-  print('flooded', { answers, tookMs: Math.round(tookMs) })
+  await new Promise<void>(resolve => { clock.schedule(1_000, resolve) })
+  print('flooded', { answers, tookMs: Math.round(clock.monotonicMs() - startMs) })
   for (const socket of sockets) socket.close()
 }
 
-async function run (task: Task): Promise<void> {
+async function run (task: Task, how: Run): Promise<void> {
   switch (task.do) {
-    case 'serve': return await serve(task)
+    case 'serve': return await serve(task, how)
     case 'find':
-    case 'find over a bad line': return await find(task)
-    case 'flood': return await flood(task)
+    case 'find over a bad line': return await find(task, how)
+    case 'flood': return await flood(task, how)
     case 'diagnose':
-      for await (const finding of diagnose({ role: 'client', clock, signal, expected: task.expected })) print('finding', { ...finding })
+      for await (const finding of diagnose({ role: 'client', clock, signal: how.signal, expected: task.expected })) how.print('finding', { ...finding })
   }
 }
 
-process.stdin.resume().on('end', () => { stop.abort() })
-await run(JSON.parse(process.argv[2] ?? '{}') as Task)
-process.stdin.destroy()
+const stops = new Map<number, AbortController>()
+createInterface({ input: process.stdin }).on('line', text => {
+  const words = JSON.parse(text) as { task: number, stop: true } | (Task & { task: number })
+  if ('stop' in words) {
+    stops.get(words.task)?.abort()
+    return
+  }
+  const stop = new AbortController()
+  stops.set(words.task, stop)
+  const print = (event: string, fields: object = {}): void => { process.stdout.write(`${JSON.stringify({ task: words.task, event, ...fields })}\n`) }
+  void run(words, { print, signal: stop.signal }).catch((error: unknown) => { print('failed', { error: String(error) }) }).then(() => { print('ended') })
+})

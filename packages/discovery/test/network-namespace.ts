@@ -44,24 +44,20 @@ export interface Line {
   readonly [key: string]: unknown
 }
 
-/** A program that runs in a host, and what it has printed so far. */
+/** A task that runs on a host, and what it has printed so far. */
 export class Running {
   readonly lines: Line[] = []
-  readonly #child: ChildProcessByStdio<Writable, Readable, null>
-  readonly #exited: Promise<unknown>
+  readonly #tell: (words: object) => void
   #waiting: (() => void)[] = []
-  #ended = false
 
-  constructor (child: ChildProcessByStdio<Writable, Readable, null>) {
-    this.#child = child
-    this.#exited = once(child, 'exit')
-    createInterface({ input: child.stdout }).on('line', line => {
-      this.lines.push(JSON.parse(line) as Line)
-      this.#wakeAll()
-    }).on('close', () => {
-      this.#ended = true
-      this.#wakeAll()
-    })
+  constructor (tell: (words: object) => void) {
+    this.#tell = tell
+  }
+
+  /** Takes one more line. */
+  push (line: Line): void {
+    this.lines.push(line)
+    for (const wake of this.#waiting.splice(0)) wake()
   }
 
   /** Waits for the first line that fits, of those printed and those to come. */
@@ -69,35 +65,39 @@ export class Running {
     for (;;) {
       const found = this.lines.find(fits)
       if (found !== undefined) return found
-      if (this.#ended) throw new Error(`the program ended after ${JSON.stringify(this.lines)}`)
+      if (this.lines.at(-1)?.event === 'ended') throw new Error(`the task ended after ${JSON.stringify(this.lines)}`)
       await new Promise<void>(resolve => { this.#waiting.push(resolve) })
     }
   }
 
-  #wakeAll (): void {
-    for (const wake of this.#waiting.splice(0)) wake()
-  }
-
-  /** Waits until it has ended by itself. */
+  /** Waits until it has ended, and returns what it printed. */
   async end (): Promise<Line[]> {
-    await this.#exited
-    return this.lines
+    await this.line(({ event }) => event === 'ended')
+    return this.lines.slice(0, -1)
   }
 
-  /** Ends it: the program stops when its input does. */
+  /** Ends it. */
   async stop (): Promise<void> {
-    this.#child.stdin.end()
-    await this.#exited
+    this.#tell({ stop: true })
+    await this.end()
   }
 }
 
-/** A machine of its own: a namespace with one interface, fst0, on the segment's wire. */
+/** A machine of its own: a namespace with one interface, fst0, on the segment's wire, and one program that does tasks in it. */
 export class Host {
   readonly namespace: string
-  readonly running: Running[] = []
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>
+  readonly #tasks: Running[] = []
 
   constructor (namespace: string) {
     this.namespace = namespace
+    const args = ['netns', 'exec', namespace, process.execPath, '--conditions=@filesync/source', program]
+    const env = { ...process.env, FILESYNC_TEST_INTERFACES: INTERFACES.join() }
+    this.#child = spawn('ip', args, { env, stdio: ['pipe', 'pipe', 'inherit'] })
+    createInterface({ input: this.#child.stdout }).on('line', text => {
+      const line = JSON.parse(text) as Line & { task: number }
+      this.#tasks[line.task]?.push(line)
+    })
   }
 
   ip (...words: string[]): string {
@@ -109,13 +109,30 @@ export class Host {
     return execFileSync('ip', ['netns', 'exec', this.namespace, ...command], { encoding: 'utf8', env: { ...process.env, ...more.env }, input: more.input ?? '' })
   }
 
-  /** Starts test/namespaced-program.ts here. */
+  /** Starts a task of test/namespaced-program.ts. */
   start (task: object): Running {
-    const args = ['netns', 'exec', this.namespace, process.execPath, '--conditions=@filesync/source', program, JSON.stringify(task)]
-    const env = { ...process.env, FILESYNC_TEST_INTERFACES: INTERFACES.join() }
-    const running = new Running(spawn('ip', args, { env, stdio: ['pipe', 'pipe', 'inherit'] }))
-    this.running.push(running)
+    const number = this.#tasks.length
+    const tell = (words: object): void => { this.#child.stdin.write(`${JSON.stringify({ task: number, ...words })}\n`) }
+    const running = new Running(tell)
+    this.#tasks.push(running)
+    tell(task)
     return running
+  }
+
+  /** Ends all tasks, and takes addresses, routes and the firewall away. */
+  async reset (): Promise<void> {
+    await Promise.all(this.#tasks.map(async task => { if (task.lines.at(-1)?.event !== 'ended') await task.stop() }))
+    this.ip('link', 'set', 'fst0', 'down')
+    this.ip('address', 'flush', 'dev', 'fst0')
+    this.ip('route', 'flush', 'table', 'main')
+    if (hasNft()) this.run(['nft', 'flush', 'ruleset'])
+  }
+
+  /** Ends the program: it does when its input does. */
+  async stop (): Promise<void> {
+    const exited = once(this.#child, 'exit')
+    this.#child.stdin.end()
+    await exited
   }
 }
 
@@ -125,6 +142,7 @@ let segments = 0
 export class Segment {
   readonly #name: string = `fst-${process.pid}-${segments++}`
   readonly #hosts: Host[] = []
+  #used = 0
 
   constructor () {
     ip('netns', 'add', this.#name)
@@ -132,26 +150,37 @@ export class Segment {
     ip('-n', this.#name, 'link', 'set', 'fstbr', 'up')
   }
 
-  /** Attaches a host with this address, as in `10.0.0.1/24`; without one, it has IPv6 link-local ones only. */
+  /** A host with this address, as in `10.0.0.1/24`; without one, it has an IPv6 link-local one only. */
   host (cidr?: string): Host {
-    const index = this.#hosts.length
-    const host = new Host(`${this.#name}-${index}`)
-    ip('netns', 'add', host.namespace)
-    this.#hosts.push(host)
-    ip('-n', this.#name, 'link', 'add', `port${index}`, 'type', 'veth', 'peer', 'name', 'fst0', 'netns', host.namespace)
-    ip('-n', this.#name, 'link', 'set', `port${index}`, 'master', 'fstbr', 'up')
-    host.ip('link', 'set', 'lo', 'up')
-    if (cidr !== undefined) {
-      host.ip('link', 'set', 'fst0', 'addrgenmode', 'none')
-      host.ip('address', 'add', cidr, 'dev', 'fst0')
-    }
+    const host = this.#hosts[this.#used] ?? this.#attach()
+    this.#used++
+    host.ip('link', 'set', 'fst0', 'addrgenmode', cidr === undefined ? 'eui64' : 'none')
+    if (cidr !== undefined) host.ip('address', 'add', cidr, 'dev', 'fst0')
     host.ip('link', 'set', 'fst0', 'up')
     return host
   }
 
+  #attach (): Host {
+    const index = this.#hosts.length
+    const namespace = `${this.#name}-${index}`
+    ip('netns', 'add', namespace)
+    ip('-n', this.#name, 'link', 'add', `port${index}`, 'type', 'veth', 'peer', 'name', 'fst0', 'netns', namespace)
+    ip('-n', this.#name, 'link', 'set', `port${index}`, 'master', 'fstbr', 'up')
+    ip('-n', namespace, 'link', 'set', 'lo', 'up')
+    const host = new Host(namespace)
+    this.#hosts.push(host)
+    return host
+  }
+
+  /** Makes all hosts free again. */
+  async reset (): Promise<void> {
+    await Promise.all(this.#hosts.slice(0, this.#used).map(host => host.reset()))
+    this.#used = 0
+  }
+
   /** Ends all programs and removes all namespaces. */
   async remove (): Promise<void> {
-    await Promise.all(this.#hosts.flatMap(({ running }) => running).map(each => each.stop()))
+    await Promise.all(this.#hosts.map(host => host.stop()))
     for (const { namespace } of this.#hosts) ip('netns', 'delete', namespace)
     ip('netns', 'delete', this.#name)
   }

@@ -1,5 +1,5 @@
 import process from 'node:process'
-import { describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { hasNft, Segment, whyNoNamespaces } from './network-namespace.ts'
 import type { Line } from './network-namespace.ts'
 
@@ -15,27 +15,20 @@ if (reason !== undefined) console.warn(`Skipped: tests with real networks, becau
 const noFirewall = reason === undefined && !hasNft()
 if (noFirewall) console.warn('Skipped: tests with a real firewall, because the command nft is not here (Debian: apt install nftables)')
 
-/** Gives each test a wire of its own, and takes it away again. */
-function onSegment (run: (segment: Segment) => Promise<void>): () => Promise<void> {
-  return async () => {
-    const segment = new Segment()
-    try {
-      await run(segment)
-    } finally {
-      await segment.remove()
-    }
-  }
-}
+describe.skipIf(reason !== undefined)('real sockets on machines of their own', { timeout: 60_000 }, () => {
+  let segment: Segment
+  beforeAll(() => { segment = new Segment() })
+  afterEach(async () => { await segment.reset() }, 60_000)
+  afterAll(async () => { await segment.remove() }, 60_000)
 
-describe.skipIf(reason !== undefined)('real sockets on machines of their own', { concurrent: true, timeout: 30_000 }, () => {
-  test('a server on the segment is found in under a second', onSegment(async segment => {
+  test('a server on the segment is found in under a second', async () => {
     await segment.host('10.0.0.1/24').start({ do: 'serve', id: idA }).line(serving)
     const line = await segment.host('10.0.0.2/24').start({ do: 'find' }).line(found(idA))
     expect(line).toMatchObject({ address: '10.0.0.1', port: 4433, interfaceName: 'fst0' })
     expect(line.afterMs).toBeLessThan(1_000)
-  }))
+  })
 
-  test('two servers on two machines, and a third on the second, are all found', onSegment(async segment => {
+  test('two servers on two machines, and a third on the second, are all found', async () => {
     const second = segment.host('10.0.0.3/24')
     await Promise.all([
       segment.host('10.0.0.1/24').start({ do: 'serve', id: idA }).line(serving),
@@ -45,25 +38,25 @@ describe.skipIf(reason !== undefined)('real sockets on machines of their own', {
     const client = segment.host('10.0.0.2/24').start({ do: 'find' })
     const lines = await Promise.all([idA, idB, 'CCCCCCCCCCCCCCCC'].map(id => client.line(found(id))))
     expect(lines.map(({ address }) => address)).toEqual(['10.0.0.1', '10.0.0.3', '10.0.0.3'])
-  }))
+  })
 
-  test('by IPv6 alone', onSegment(async segment => {
+  test('by IPv6 alone', async () => {
     const hosts = [segment.host(), segment.host()]
     await hosts[0]?.start({ do: 'serve', id: idA }).line(line => line.event === 'serving')
     const line = await hosts[1]?.start({ do: 'find' }).line(line => found(idA)(line) && String(line.address).startsWith('fe80:'))
     expect(line?.address).toMatch(/^fe80:.*%fst0$/u)
-  }))
+  })
 
-  test('by DNS-SD, where DISCOVER is heard by nobody', onSegment(async segment => {
+  test('by DNS-SD, where DISCOVER is heard by nobody', async () => {
     const server = segment.host('10.0.0.1/24')
     // Answers to DISCOVER go to this address alone; those of DNS-SD go to the group.
     server.ip('route', 'add', 'blackhole', '10.0.0.2/32')
     await server.start({ do: 'serve', id: idA }).line(serving)
     const line = await segment.host('10.0.0.2/24').start({ do: 'find', dnsSd: true }).line(found(idA))
     expect(line).toMatchObject({ address: '10.0.0.1', port: 4433 })
-  }))
+  })
 
-  test('without a route for multicast, and with one that leads astray', onSegment(async segment => {
+  test('without a route for multicast, and with one that leads astray', async () => {
     const server = segment.host('10.0.0.1/24')
     const client = segment.host('10.0.0.2/24')
     expect(client.ip('route').trim().split('\n')).toHaveLength(1)
@@ -76,32 +69,32 @@ describe.skipIf(reason !== undefined)('real sockets on machines of their own', {
     client.ip('route', 'flush', '224.0.0.0/4')
     client.ip('route', 'add', '224.0.0.0/4', 'dev', 'lo')
     await client.start({ do: 'find' }).line(found(idA))
-  }))
+  })
 
-  test('over a line that loses three datagrams of ten, each way', onSegment(async segment => {
+  test('over a line that loses three datagrams of ten, each way', async () => {
     await segment.host('10.0.0.1/24').start({ do: 'serve', id: idA }).line(serving)
     const client = segment.host('10.0.0.2/24')
     const lines = await Promise.all([1, 2, 3].map(seed => client.start({ do: 'find over a bad line', seed }).line(found(idA))))
     for (const { afterMs } of lines) expect(afterMs).toBeLessThan(15_000)
-  }))
+  })
 
-  test('a server of another subnet is not found, and the diagnosis says so', onSegment(async segment => {
+  test('a server of another subnet is not found, and the diagnosis says so', async () => {
     await segment.host('10.0.9.1/24').start({ do: 'serve', id: idA }).line(serving)
     const client = segment.host('10.0.0.2/24')
     const findings = await client.start({ do: 'diagnose', expected: { address: '10.0.9.1', port: 4433 } }).end()
     expect(findings.filter(({ check, level }) => check === 'offer' && level === 'ok')).toEqual([])
     expect(findings).toContainEqual(expect.objectContaining({ check: 'subnet', level: 'fault', fix: expect.stringContaining('--server 10.0.9.1:4433') as string }))
     expect(findings).toContainEqual(expect.objectContaining({ check: 'discover', level: 'ok', what: expect.stringContaining('fst0 (10.0.0.2/24)') as string }))
-  }))
+  })
 
-  test('a diagnosis tells of the server that is found, both ways', onSegment(async segment => {
+  test('a diagnosis tells of the server that is found, both ways', async () => {
     await segment.host('10.0.0.1/24').start({ do: 'serve', id: idA }).line(serving)
     const findings = await segment.host('10.0.0.2/24').start({ do: 'diagnose' }).end()
     expect(findings.filter(({ level }) => level !== 'ok')).toEqual([])
     expect(findings.map(({ check }) => check)).toEqual(expect.arrayContaining(['interface', 'group', 'discover', 'offer', 'dns-sd']))
-  }))
+  })
 
-  test('an interface that goes down and up, and changes its address, while the client runs', onSegment(async segment => {
+  test('an interface that goes down and up, and changes its address, while the client runs', async () => {
     await segment.host('10.0.0.1/24').start({ do: 'serve', id: idA }).line(serving)
     const host = segment.host('10.0.0.2/24')
     const client = host.start({ do: 'find' })
@@ -114,9 +107,9 @@ describe.skipIf(reason !== undefined)('real sockets on machines of their own', {
     host.ip('address', 'delete', '10.0.0.2/24', 'dev', 'fst0')
     await segment.host('10.0.7.1/24').start({ do: 'serve', id: 'CCCCCCCCCCCCCCCC', dnsSd: false }).line(serving)
     expect(await client.line(found('CCCCCCCCCCCCCCCC'))).toMatchObject({ address: '10.0.7.1' })
-  }))
+  })
 
-  test("a server's interface that comes up late is listened on", onSegment(async segment => {
+  test("a server's interface that comes up late is listened on", async () => {
     const server = segment.host('10.0.0.1/24')
     server.ip('link', 'set', 'fst0', 'down')
     const { links } = await server.start({ do: 'serve', id: idA }).line(serving)
@@ -125,9 +118,9 @@ describe.skipIf(reason !== undefined)('real sockets on machines of their own', {
     await client.line(looking)
     server.ip('link', 'set', 'fst0', 'up')
     await client.line(found(idA))
-  }))
+  })
 
-  test('an interface that is named but not there is told of, and used when it comes', onSegment(async segment => {
+  test('an interface that is named but not there is told of, and used when it comes', async () => {
     const server = segment.host('10.0.0.1/24')
     server.ip('link', 'set', 'fst0', 'down')
     const running = server.start({ do: 'serve', id: idA, interfaces: ['fst0'] })
@@ -136,9 +129,9 @@ describe.skipIf(reason !== undefined)('real sockets on machines of their own', {
     const client = segment.host('10.0.0.2/24').start({ do: 'find' })
     server.ip('link', 'set', 'fst0', 'up')
     await client.line(found(idA))
-  }))
+  })
 
-  test('10,000 forged questions get the answers that are allowed, and a real client is served meanwhile', onSegment(async segment => {
+  test('10,000 forged questions get the answers that are allowed, and a real client is served meanwhile', async () => {
     await segment.host('10.0.0.1/24').start({ do: 'serve', id: idA }).line(serving)
     const forger = segment.host('10.0.0.100/24')
     const addresses = Array.from({ length: 40 }, (_, index) => `10.0.0.${101 + index}`)
@@ -149,18 +142,18 @@ describe.skipIf(reason !== undefined)('real sockets on machines of their own', {
     const { answers, tookMs } = await flood.line(line => line.event === 'flooded')
     expect(answers).toBeGreaterThan(0)
     expect(answers).toBeLessThanOrEqual(50 * Math.ceil(Number(tookMs) / 1_000 + 1))
-  }))
+  })
 
   const dropping = (hook: string, what: string): string => `add table ip t; add chain ip t c { type filter hook ${hook} priority 0; }; add rule ip t c ${what} drop\n`
 
-  test.skipIf(noFirewall)('a firewall that lets no question out: the diagnosis says so', onSegment(async segment => {
+  test.skipIf(noFirewall)('a firewall that lets no question out: the diagnosis says so', async () => {
     const client = segment.host('10.0.0.2/24')
     client.run(['nft', '-f', '-'], { input: dropping('output', 'oifname "fst0" udp dport 9999') })
     const findings = await client.start({ do: 'diagnose' }).end()
     expect(findings).toContainEqual(expect.objectContaining({ check: 'discover', level: 'fault', what: expect.stringContaining('a firewall on this machine forbids it') as string }))
-  }))
+  })
 
-  test.skipIf(noFirewall)('a firewall of the server that lets no question in: found by DNS-SD, and the diagnosis says so', onSegment(async segment => {
+  test.skipIf(noFirewall)('a firewall of the server that lets no question in: found by DNS-SD, and the diagnosis says so', async () => {
     const server = segment.host('10.0.0.1/24')
     server.run(['nft', '-f', '-'], { input: dropping('input', 'udp dport 9999') })
     await server.start({ do: 'serve', id: idA }).line(serving)
@@ -170,14 +163,14 @@ describe.skipIf(reason !== undefined)('real sockets on machines of their own', {
     expect(findings).toContainEqual(expect.objectContaining({ check: 'offer', level: 'warning', what: expect.stringContaining('found by DNS-SD') as string }))
     const own = await server.start({ do: 'diagnose' }).end()
     expect(own).toContainEqual(expect.objectContaining({ check: 'discover', level: 'warning', what: expect.stringContaining('not even this machine hears it') as string }))
-  }))
+  })
 
-  test('the guard of the test run frees a process in a namespace only for the interfaces that the test names', onSegment(async segment => {
+  test('the guard of the test run frees a process in a namespace only for the interfaces that the test names', () => {
     const host = segment.host('10.0.0.1/24')
     const code = "try { require('node:net').connect(9, '10.0.0.2').on('error', () => {}).destroy(); console.log('free') } catch (error) { console.log(error.code) }"
     const attempt = (FILESYNC_TEST_INTERFACES: string): string => host.run([process.execPath, '--eval', code], { env: { FILESYNC_TEST_INTERFACES } }).trim()
     expect(attempt('fst0')).toBe('free')
     expect(attempt('fst1,eth0')).toBe('EOFFLOOPBACK')
     expect(attempt('')).toBe('EOFFLOOPBACK')
-  }))
+  })
 })
