@@ -33,13 +33,30 @@ describe('records in a file', () => {
   })
 })
 
-/** Runs one of the programs beside this test. */
-function start (program: string, ...rest: readonly string[]): ChildProcess {
-  const path = fileURLToPath(new URL(program, import.meta.url))
-  const child = spawn(process.execPath, ['--conditions=@filesync/source', path, ...rest], { stdio: ['ignore', 'pipe', 'inherit'] })
+/** Another process that uses the state too. What it runs gets the rest in `args`. */
+function start (program: string, ...args: readonly string[]): ChildProcess {
+  const source = fileURLToPath(new URL('../src', import.meta.url))
+  const text = `const args = ${JSON.stringify(args)}\n${program.replaceAll('SOURCE', source)}`
+  const child = spawn(process.execPath, ['--conditions=@filesync/source', '--input-type=module', '--eval', text], { stdio: ['ignore', 'pipe', 'inherit'] })
   onTestFinished(() => { child.kill('SIGKILL') })
   return child
 }
+
+const ADD_PEERS = `
+  import { randomBytes } from 'node:crypto'
+  import { toDeviceId } from 'SOURCE/index.ts'
+  import { openPeers } from 'SOURCE/node/index.ts'
+  const peers = openPeers(args[0])
+  for (let n = 0; n < 8; n++) await peers.admit({ id: toDeviceId(randomBytes(32)), wish: 'machine', via: 'manual' })
+`
+
+const HOLD_LOCK = `
+  import { withFileLock } from 'SOURCE/node/file-lock.ts'
+  await withFileLock(args[0], async () => {
+    process.stdout.write('held')
+    await new Promise(() => { setInterval(() => {}, 1 << 30) })
+  })
+`
 
 async function exitOf (child: ChildProcess): Promise<unknown> {
   const [code] = await once(child, 'exit') as [unknown]
@@ -50,7 +67,7 @@ describe('a book in a state directory', () => {
   test('loses nothing when several processes change it at once', async () => {
     const stateDir = await temporaryDir()
     const here = openPeers(stateDir)
-    const children = [start('record-adder.ts', stateDir, '8'), start('record-adder.ts', stateDir, '8')]
+    const children = [start(ADD_PEERS, stateDir), start(ADD_PEERS, stateDir)]
     const exits = Promise.all(children.map(exitOf))
     for (let n = 0; n < 8; n++) await here.admit({ id: someId(), wish: 'machine', via: 'manual' })
     expect(await exits).toEqual([0, 0])
@@ -63,7 +80,7 @@ describe('a book in a state directory', () => {
   test('is free again when the process that changes it is killed', async () => {
     const stateDir = await temporaryDir()
     const lock = join(stateDir, 'peers.json.lock')
-    const holder = start('lock-holder.ts', lock)
+    const holder = start(HOLD_LOCK, lock)
     await once(holder.stdout ?? holder, 'data')
     const died = exitOf(holder)
     const waiting = Array.from({ length: 5 }, async () => await openPeers(stateDir).admit({ id: someId(), wish: 'machine', via: 'manual' }))

@@ -7,6 +7,8 @@ import { deviceIdBytes } from '../src/index.ts'
 import { loadOrCreateIdentity } from '../src/node/index.ts'
 import { codeOf, temporaryDir } from './machines.ts'
 
+const OPENSSL = 'openssl'
+
 interface Paths {
   readonly stateDir: string
   readonly key: string
@@ -118,7 +120,7 @@ describe('its certificate', () => {
     for (let round = 0; round < 10; round++) {
       await rm(certificate, { force: true })
       await loadOrCreateIdentity(stateDir)
-      const output = execFileSync('openssl', ['verify', '-x509_strict', '-check_ss_sig', '-CAfile', certificate, certificate], { encoding: 'utf8', stdio: 'pipe' })
+      const output = execFileSync(OPENSSL, ['verify', '-x509_strict', '-check_ss_sig', '-CAfile', certificate, certificate], { encoding: 'utf8', stdio: 'pipe' })
       expect(output).toBe(`${certificate}: OK\n`)
     }
   })
@@ -126,7 +128,7 @@ describe('its certificate', () => {
 
 function hasOpenssl (): boolean {
   try {
-    return execFileSync('openssl', ['version'], { encoding: 'utf8' }).startsWith('OpenSSL 3')
+    return execFileSync(OPENSSL, ['version'], { encoding: 'utf8' }).startsWith('OpenSSL 3')
   } catch {
     return false
   }
