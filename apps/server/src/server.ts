@@ -93,7 +93,7 @@ class Server implements RunningServer {
       takenAreas: async () => archive.areas(),
     })
     const archive = this.#keep(await openArchive({ root: archiveRoot, keepMs, mode, clock, signal }))
-    this.#keep(await this.#openControl(desk, peers))
+    this.#keep(await this.#openControl(archive, desk, peers))
     this.#listener = this.#keep(await this.#listen({ identity, peers, desk, archive }))
     if (this.#settings.discovery) this.#announcer = this.#keep(await this.#announce(identity, desk))
   }
@@ -108,8 +108,9 @@ class Server implements RunningServer {
     return part
   }
 
-  async #openControl (desk: PairingDesk, peers: PeerBook): Promise<ControlServer> {
+  async #openControl (archive: Archive, desk: PairingDesk, peers: PeerBook): Promise<ControlServer> {
     return await serveControl(this.#settings.stateDir, controlRoutes({
+      archive,
       desk,
       peers,
       queue: this.#queue,

@@ -23,7 +23,7 @@ beforeEach(() => {
   const events: AuditEvent[] = []
   const audit = { record: async (event: AuditEvent) => { events.push(event) } }
   peers = new PeerBook(memoryRecords(), { clock, audit })
-  desk = new PairingDesk({ serverId: id(9), serverName: 'nas', peers, tokens: new TokenBook(memoryRecords(), clock), audit, crypto: nodeCrypto, clock })
+  desk = new PairingDesk({ serverId: id(9), serverName: 'nas', peers, tokens: new TokenBook(memoryRecords(), { crypto: nodeCrypto, clock }), audit, crypto: nodeCrypto, clock })
   queue = new SessionQueue({ maxActive: 1, maxWaiting: 9, clock })
   ended = []
   routes = controlRoutes({

@@ -6,8 +6,8 @@ import { parseDuration } from '@filesync/program'
 import { createProgram, listSetting, runProgram, setting } from '@filesync/program/node'
 import { ERRORS, FileSyncError } from '@filesync/protocol'
 import type { ErrorCode } from '@filesync/protocol'
-import { fakeTerminal } from './terminal.ts'
-import type { FakeTerminal } from './terminal.ts'
+import { fakeTerminal } from '@filesync/program/testing'
+import type { FakeTerminal } from '@filesync/program/testing'
 
 let folder: string
 beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'filesync-program-')) })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { canPrompt, prompt, readSecretLine } from '@filesync/program/node'
-import { fakeTerminal } from './terminal.ts'
+import { fakeTerminal } from '@filesync/program/testing'
 
 function parseEven (text: string): number {
   if (Number(text) % 2 !== 0) throw new Error('That is odd.')

@@ -54,9 +54,9 @@ async function stop (server: Server): Promise<void> {
 
 /**
  * Asks the program that runs with this state directory. Undefined where none runs. Rejects with the error that the
- * program answered with, or with STATE_IN_USE where it does not answer.
+ * program answered with, or with STATE_IN_USE where it does not answer within the time; 10 s unless told.
  */
-export async function askControl (stateDir: string, route: string, body?: unknown): Promise<unknown> {
+export async function askControl (stateDir: string, route: string, body?: unknown, { withinMs = REQUEST_TIMEOUT_MS }: { readonly withinMs?: number } = {}): Promise<unknown> {
   const socketPath = controlAddress(stateDir)
   const [method, path] = route.split(' ')
   const text = body === undefined ? '' : JSON.stringify(body)
@@ -70,7 +70,7 @@ export async function askControl (stateDir: string, route: string, body?: unknow
         else reject(toError(answer))
       }, silent)
     })
-    asking.setTimeout(REQUEST_TIMEOUT_MS, () => { asking.destroy(new Error('it took too long')) })
+    if (Number.isFinite(withinMs)) asking.setTimeout(withinMs, () => { asking.destroy(new Error('it took too long')) })
     asking.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolveAnswer(undefined)
       else silent(error)
