@@ -121,6 +121,16 @@ export async function announceDnsSd (init: AnnounceDnsSdInit): Promise<void> {
     window.note(clock.monotonicMs())
     faults.watch(link, tell(link))
   }
+  // RFC 6762 section 8.3: two announcements, a second apart, because one may be lost.
+  const repeats = new Set<() => void>()
+  const tellTwice = (link: Link): void => {
+    tellSeldom(link)
+    const cancel = clock.schedule(ANSWER_INTERVAL_MS, () => {
+      repeats.delete(cancel)
+      if (bus.links.some(other => linkKey(other) === linkKey(link))) tellSeldom(link)
+    })
+    repeats.add(cancel)
+  }
   const ended = new AbortController()
   const sayGoodbye = (): void => {
     void Promise.allSettled(bus.links.map(link => tell(link, 0))).then(() => { ended.abort() })
@@ -130,12 +140,13 @@ export async function announceDnsSd (init: AnnounceDnsSdInit): Promise<void> {
   try {
     await readBus(bus, ended.signal, event => {
       faults.note(event)
-      if (event.kind === 'up') tellSeldom(event.link)
+      if (event.kind === 'up') tellTwice(event.link)
       if (event.kind === 'down') answered.delete(linkKey(event.link))
       if (event.kind === 'datagram' && asksForService(event, codec)) tellSeldom(event.link)
     })
   } finally {
     signal.removeEventListener('abort', sayGoodbye)
+    for (const cancel of repeats) cancel()
   }
 }
 

@@ -1,4 +1,4 @@
-import { isOnLink, parseAddress } from './address.ts'
+import { isLoopback, isOnLink, parseAddress } from './address.ts'
 import { describeLink, isLoopbackLink } from './link.ts'
 import type { Link, LinkChoice } from './link.ts'
 
@@ -37,9 +37,12 @@ export function inspectLinks (surroundings: Surroundings): Finding[] {
   const findings = used.map(describeUse)
   for (const name of choice.interfaces ?? []) {
     if (used.some(link => link.interfaceName === name)) continue
-    findings.push({ check: 'interface', level: 'fault', what: `The interface ${name} is not there, is down, or has no address.`, fix: `ip link set ${name} up, or another --interface (${namesOf(surroundings.all)})` })
+    findings.push({ check: 'interface', level: 'fault', what: `The interface ${name} is not there, is down, has no address, or cannot do multicast.`, fix: `ip link set ${name} up multicast on, or another --interface (${namesOf(surroundings.all)})` })
   }
-  if (outer.length === 0 && choice.interfaces === undefined) {
+  const { bind } = choice
+  if (bind !== undefined && used.length === 0) {
+    findings.push({ check: 'interface', level: 'fault', what: `No interface with the address ${bind} is up, of those that discovery can use.`, fix: 'use --bind with an address of this machine, or without it' })
+  } else if (outer.length === 0 && choice.interfaces === undefined && (bind === undefined || !isLoopback(bind))) {
     findings.push({ check: 'interface', level: 'fault', what: 'No interface to a network is up: other machines cannot be found.', fix: 'connect this machine to the network' })
   }
   return [...findings, ...inspectContainers(surroundings, outer), ...inspectTwins(outer)]

@@ -23,7 +23,7 @@ const pairs: Record<string, () => Promise<BusPair>> = {
     return { listener: network.bus({ role: 'listen', links: onWire('10.0.0.1') }), asker: network.bus({ role: 'ask', links: onWire('10.0.0.2') }) }
   },
   async sockets () {
-    const open = (role: 'ask' | 'listen'): Promise<DatagramBus> => openMulticastBus({ group, role, choice: { interfaces: ['lo'] }, clock: systemClock })
+    const open = (role: 'ask' | 'listen'): Promise<DatagramBus> => openMulticastBus({ group, role, choice: { bind: '127.0.0.1' }, clock: systemClock })
     return { listener: await open('listen'), asker: await open('ask') }
   },
 }
@@ -109,7 +109,7 @@ test('a port that another program holds for itself is told of, with what to do, 
   const holder = createSocket('udp4').bind(own.port, own.IPv4)
   await once(holder, 'listening')
   const clock = new ManualClock()
-  const bus = await openMulticastBus({ group: own, role: 'listen', choice: { interfaces: ['lo'] }, clock })
+  const bus = await openMulticastBus({ group: own, role: 'listen', choice: { bind: '127.0.0.1' }, clock })
   const event = await bus.next()
   expect(event).toMatchObject({ kind: 'fault', error: { code: 'DISCOVERY_UNAVAILABLE', message: expect.stringContaining('another program holds the port for itself; stop it') as string } })
   expect(bus.links).toEqual([])

@@ -108,14 +108,16 @@ test('stops when it is told to', async () => {
 describe('the interfaces', () => {
   const lo = memoryLink('127.0.0.1/8', 'lo')
   const eth = memoryLink('192.168.1.5/24', 'eth0')
-  const inspect = (used: Link[], more: { inContainer?: boolean, interfaces?: string[] } = {}): string[] =>
-    inspectLinks({ all: used, used, choice: { interfaces: more.interfaces }, inContainer: more.inContainer ?? false })
+  const inspect = (used: Link[], more: { inContainer?: boolean, interfaces?: string[], bind?: string } = {}): string[] =>
+    inspectLinks({ all: used, used, choice: { interfaces: more.interfaces, bind: more.bind }, inContainer: more.inContainer ?? false })
       .filter(({ level }) => level !== 'ok').map(({ check, level, what }) => `${check} ${level} ${what}`)
 
   test.each<[string, Link[], Parameters<typeof inspect>[1], RegExp[]]>([
     ['one network', [lo, eth], {}, []],
     ['no network', [lo], {}, [/interface fault No interface to a network/u]],
     ['loopback on purpose', [lo], { interfaces: ['lo'] }, []],
+    ['loopback by its address', [lo], { bind: '127.0.0.1' }, []],
+    ['an address that is not there', [], { bind: '10.7.7.7' }, [/interface fault No interface with the address 10\.7\.7\.7/u]],
     ['a name that is not there', [eth], { interfaces: ['eth0', 'eth9'] }, [/interface fault The interface eth9/u]],
     ['a bridge beside a network', [lo, eth, memoryLink('172.17.0.1/16', 'docker0')], {}, []],
     ['bridges only', [lo, memoryLink('172.17.0.1/16', 'docker0'), memoryLink('172.18.0.1/16', 'br-0123456789ab')], {}, [/container warning/u]],

@@ -61,6 +61,12 @@ test('a client that has waited for long hears of a new server at once', async ()
   expect(hosts.network.sent.length - sent).toBe(1)
 })
 
+test('a new server is announced twice, because one announcement may be lost', async () => {
+  hosts.service(idA, onWire('10.0.0.1'))
+  await hosts.pass(60_000, 500)
+  expect(hosts.network.sent).toHaveLength(2)
+})
+
 test('what answers both ways is told once', async () => {
   hosts.server(idA, onWire('10.0.0.1'))
   hosts.service(idA, onWire('10.0.0.1'))

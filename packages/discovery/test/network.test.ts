@@ -131,6 +131,15 @@ describe.skipIf(reason !== undefined)('real sockets on machines of their own', {
     await client.line(found(idA))
   })
 
+  test('an interface that cannot do multicast is left alone, until it can', async () => {
+    const server = segment.host('10.0.0.1/24')
+    server.ip('link', 'set', 'fst0', 'multicast', 'off')
+    expect(await server.start({ do: 'serve', id: idA }).line(serving)).toMatchObject({ links: [{ interfaceName: 'lo' }] })
+    const client = segment.host('10.0.0.2/24').start({ do: 'find' })
+    server.ip('link', 'set', 'fst0', 'multicast', 'on')
+    await client.line(found(idA))
+  })
+
   test('10,000 forged questions get the answers that are allowed, and a real client is served meanwhile', async () => {
     await segment.host('10.0.0.1/24').start({ do: 'serve', id: idA }).line(serving)
     const forger = segment.host('10.0.0.100/24')

@@ -55,10 +55,9 @@ export function groupAddress (group: Group, link: Link): string {
 
 /**
  * A listener that is bound to the group hears nothing that was sent to this machine alone, so nobody can probe it from
- * another subnet. Windows does not allow that, and hears all; what is off-link is dropped later.
+ * another subnet. Windows does not allow that, but hears the group on the interface whose address it is bound to.
  */
 function bindAddress ({ group, link, role }: LinkSocketInit): string {
-  if (role === 'ask') return link.family === 'IPv6' ? `${link.address}%${link.zone}` : link.address
-  if (process.platform === 'win32') return link.family === 'IPv6' ? '::' : '0.0.0.0'
-  return groupAddress(group, link)
+  if (role === 'listen' && process.platform !== 'win32') return groupAddress(group, link)
+  return link.family === 'IPv6' ? `${link.address}%${link.zone}` : link.address
 }

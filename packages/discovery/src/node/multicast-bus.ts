@@ -118,8 +118,8 @@ class MulticastBus implements DatagramBus {
     const missing = interfaces?.filter(name => !wanted.some(link => link.interfaceName === name)) ?? []
     const none = interfaces === undefined && wanted.length === 0
     const where = bind === undefined ? '' : ` with the address ${bind}`
-    const faults = new Map(missing.map(name => [name, `Discovery cannot use the interface ${name}: it is not there, is down, or has no address. It is used as soon as it is up.`]))
-    if (none) faults.set('any', `Discovery cannot be used: no interface${where} is up. It starts as soon as one is.`)
+    const faults = new Map(missing.map(name => [name, `Discovery cannot use the interface ${name}: it is not there, is down, has no address, or cannot do multicast. It is used as soon as it can be.`]))
+    if (none) faults.set('any', `Discovery cannot be used: no interface${where} is up and can do multicast. It starts as soon as one is.`)
     for (const name of ['any', ...interfaces ?? []]) {
       const message = faults.get(name)
       if (message === undefined) this.#told.delete(name)
