@@ -1,15 +1,17 @@
 import { joinPath, problem, wait } from '@filesync/protocol'
-import type { Clock, Connection, Message } from '@filesync/protocol'
+import type { Clock, Connection, Message, RelativePath } from '@filesync/protocol'
 import type { PlannedRead } from './answer-plan.ts'
 import { CompressionChoice } from './compression-choice.ts'
 import type { Compression } from './compression-choice.ts'
-import type { FileFault, FileSource, PackRead, SourceStream, StreamRequest, StreamStep } from './file-source.ts'
+import type { FileFault, FileSource, PackRead, SourceStream, StreamRequest, StreamStep, WantedFile } from './file-source.ts'
 import type { ProgressMeter } from './progress.ts'
 import { TokenBucket } from './token-bucket.ts'
 
 interface PendingPack {
   readonly kind: 'PACK'
   readonly tasks: number
+  /** The first of its files, to show where the transfer is. */
+  readonly path: RelativePath | undefined
   readonly bytes: number
   readonly read: Promise<PackRead>
   drop (): void
@@ -62,7 +64,7 @@ export class AnswerSender {
       const packRead = source.readPack(read.files, this.#choice.isOn)
       // Its failure is seen when its turn comes; until then it is not unhandled.
       packRead.catch(() => { /* seen in send */ })
-      return { kind: 'PACK', tasks: read.files.length, bytes: read.bytes, read: packRead, drop: () => { /* it ends by itself */ } }
+      return { kind: 'PACK', tasks: read.files.length, bytes: read.bytes, path: pathOf(read.files[0]), read: packRead, drop: () => { /* it ends by itself */ } }
     }
     const stream = source.openStream(read.request)
     const steps = new StepsAhead(stream, read.request)
@@ -73,8 +75,10 @@ export class AnswerSender {
   async send (answer: PendingAnswer): Promise<void> {
     this.#current = answer
     try {
-      if (answer.kind === 'PACK') await this.#sendPack(await answer.read)
-      else await this.#sendStream(answer)
+      if (answer.kind === 'PACK') {
+        this.#meter.path = answer.path
+        await this.#sendPack(await answer.read)
+      } else await this.#sendStream(answer)
     } finally {
       answer.drop()
       this.#current = undefined
@@ -94,7 +98,7 @@ export class AnswerSender {
 
   async #sendStream ({ request: { file, offset, content }, steps }: PendingStream): Promise<void> {
     const { task, entry: { sizeBytes } } = file
-    this.#meter.path = joinPath(file.directory, file.entry.name)
+    this.#meter.path = pathOf(file)
     let isHeaderDue = true
     for (;;) {
       const step = await steps.take(this.#choice.isOn)
@@ -144,6 +148,10 @@ export class AnswerSender {
     this.#meter.bytes += bytes
     this.#meter.update(this.#clock.monotonicMs())
   }
+}
+
+function pathOf (file: WantedFile | undefined): RelativePath | undefined {
+  return file === undefined ? undefined : joinPath(file.directory, file.entry.name)
 }
 
 /** Steps of one file that are asked for before they are needed, so that reading goes on while sending waits. */
