@@ -3,6 +3,8 @@ import { createProgram, setting } from '@filesync/program/node'
 import type { Command } from 'commander'
 import { createToken, listPeers, listTokens, pair, revoke, revokeToken, showId, trust } from './commands/admit.ts'
 import type { PairFlags, TokenFlags } from './commands/admit.ts'
+import { release, restore, verify, versions } from './commands/archive.ts'
+import type { ArchiveFlags, RestoreFlags } from './commands/archive.ts'
 import { doctor } from './commands/doctor.ts'
 import type { DoctorFlags } from './commands/doctor.ts'
 import { start } from './commands/start.ts'
@@ -30,6 +32,7 @@ export function createServerProgram (context: CommandContext): Command {
   withCommonSettings(program.command('id')).description('print the full id of this server')
     .action(async (flags: CommonFlags) => { await showId(flags, context) })
   addAdmission(program, context)
+  addArchive(program, context)
   addTokens(program.command('token').description('make, list and revoke enrolment tokens'), context)
   return program
 }
@@ -56,4 +59,19 @@ function addTokens (token: Command, context: CommandContext): void {
     .action(async (flags: CommonFlags) => { await listTokens(flags, context) })
   withCommonSettings(token.command('revoke <id>')).description('make a token worthless')
     .action(async (id: string, flags: CommonFlags) => { await revokeToken(id, flags, context) })
+}
+
+function addArchive (program: Command, context: CommandContext): void {
+  const withArchive = (command: Command): Command => withCommonSettings(command)
+    .addOption(setting('--archive <dir>', 'the archive, where no server runs that holds it'))
+  withArchive(program.command('versions <client> [path]')).description('list the earlier versions of a path and of what lies below it')
+    .action(async (client: string, path: string | undefined, flags: ArchiveFlags) => { await versions([client, path], flags, context) })
+  withArchive(program.command('restore <client> [path]')).description('write what a path was at a moment to a directory')
+    .requiredOption('--at <time>', 'the moment: 2026-11-22T10:30:00Z, or 2h for two hours ago')
+    .requiredOption('--to <dir>', 'where to write it; outside the archive')
+    .action(async (client: string, path: string | undefined, flags: RestoreFlags) => { process.exitCode = await restore([client, path], flags, context) })
+  withArchive(program.command('verify [client]')).description('read the archive again and compare it with its digests')
+    .action(async (client: string | undefined, flags: ArchiveFlags) => { process.exitCode = await verify(client, flags, context) })
+  withArchive(program.command('release <client>')).description('let the next sync of a client pass the mass-change brake')
+    .action(async (client: string, flags: ArchiveFlags) => { await release(client, flags, context) })
 }

@@ -1,4 +1,9 @@
-import { beforeEach, describe, expect, test } from 'vitest'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Archive } from '@filesync/archive'
+import { openArchive } from '@filesync/archive/node'
 import { formatDeviceId, PairingDesk, parsePairingCode, PeerBook, TokenBook, toDeviceId } from '@filesync/identity'
 import type { AuditEvent, DeviceId } from '@filesync/identity'
 import { nodeCrypto } from '@filesync/identity/node'
@@ -11,6 +16,8 @@ import { SessionQueue } from '../src/session-queue.ts'
 const id = (fill: number): DeviceId => toDeviceId(new Uint8Array(32).fill(fill))
 const usage: unknown = expect.objectContaining({ code: 'USAGE' })
 
+let folder: string
+let archive: Archive
 let clock: ManualClock
 let peers: PeerBook
 let desk: PairingDesk
@@ -18,7 +25,8 @@ let queue: SessionQueue
 let ended: [peer: string, code: string][]
 let routes: ControlRoutes
 
-beforeEach(() => {
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'filesync-routes-'))
   clock = new ManualClock()
   const events: AuditEvent[] = []
   const audit = { record: async (event: AuditEvent) => { events.push(event) } }
@@ -26,11 +34,17 @@ beforeEach(() => {
   desk = new PairingDesk({ serverId: id(9), serverName: 'nas', peers, tokens: new TokenBook(memoryRecords(), { crypto: nodeCrypto, clock }), audit, crypto: nodeCrypto, clock })
   queue = new SessionQueue({ maxActive: 1, maxWaiting: 9, clock })
   ended = []
+  archive = await openArchive({ root: folder, keepMs: 1, mode: 'mirror', clock, signal: new AbortController().signal })
   routes = controlRoutes({
-    desk, peers, queue,
+    archive, desk, peers, queue,
     endSessions: async (peer, error) => { ended.push([peer, error.code]) },
     describe: () => ({ name: 'nas', port: 42 }),
   })
+})
+
+afterEach(async () => {
+  await archive.close()
+  await rm(folder, { recursive: true })
 })
 
 const ask = async (route: string, body?: unknown): Promise<unknown> => await routes[route]?.(body)

@@ -49,7 +49,7 @@ async function leaveStale (name: string): Promise<void> {
 describe('asking', () => {
   test('a route is given the body, and its answer comes back', async () => {
     await serve({ 'POST /double': async body => ({ twice: (body as { n: number }).n * 2 }), 'GET /nothing': () => undefined })
-    expect(await askControl(stateDir, 'POST /double', { n: 21 })).toEqual({ twice: 42 })
+    expect(await askControl(stateDir, 'POST /double', { body: { n: 21 } })).toEqual({ twice: 42 })
     expect(await askControl(stateDir, 'GET /nothing')).toBeNull()
   })
 
@@ -83,6 +83,24 @@ describe('asking', () => {
     await expect(askControl(stateDir, 'GET /status')).rejects.toEqual(code('STATE_IN_USE'))
     other.close()
   })
+})
+
+test('who waits for a long answer is told that it is coming', async () => {
+  let finish: (answer: unknown) => void = () => { /* set by the route */ }
+  await serve({ 'GET /long': async () => await new Promise(resolve => { finish = resolve }) })
+  const statuses = await new Promise<number[]>((resolve, reject) => {
+    const seen: number[] = []
+    const asking = request({ socketPath: socketPath(), path: '/long', agent: false }, incoming => {
+      incoming.resume()
+      resolve([...seen, incoming.statusCode ?? 0])
+    })
+    asking.on('information', ({ statusCode }) => {
+      seen.push(statusCode)
+      finish('done')
+    })
+    asking.on('error', reject).end()
+  })
+  expect(statuses).toEqual([102, 200])
 })
 
 describe('hostile questions', () => {

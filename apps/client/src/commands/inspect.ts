@@ -63,7 +63,7 @@ export async function why (path: string, flags: PushFlags, context: CommandConte
   const status = await askControl(stateDirOf(flags, terminal), 'GET /status') as Status | undefined
   const state = status === undefined
     ? await whyAtRest(path, flags, context)
-    : await askControl(stateDirOf(flags, terminal), 'POST /why', { path: pathWithin(status.directory, path) }) as PathState
+    : await askControl(stateDirOf(flags, terminal), 'POST /why', { body: { path: pathWithin(status.directory, path) } }) as PathState
   terminal.stdout.write(flags.json === true ? jsonLine(state) : `${printable(state.path)}: ${printable(state.reason)}\n`)
 }
 

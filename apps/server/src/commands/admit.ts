@@ -14,7 +14,7 @@ export interface PairFlags extends CommonFlags {
 /** `filesync-server pair`: has the running server admit one client, and shows the code for it. */
 export async function pair (flags: PairFlags, { terminal }: CommandContext): Promise<void> {
   const stateDir = stateDirOf(flags, terminal)
-  const answer = await askControl(stateDir, 'POST /pair', { ttlMs: flags.ttl }) as { code: string } | undefined
+  const answer = await askControl(stateDir, 'POST /pair', { body: { ttlMs: flags.ttl } }) as { code: string } | undefined
   if (answer === undefined) {
     throw new FileSyncError('SERVER_UNREACHABLE', `No server runs with the state directory ${stateDir}. Start it first, or name its directory with --state-dir.`)
   }
@@ -70,7 +70,7 @@ export async function listPeers (flags: CommonFlags, { terminal }: CommandContex
 /** `filesync-server revoke`: by the running server, which ends the client's sessions, or in the files where none runs. */
 export async function revoke (nameOrId: string, flags: CommonFlags, { terminal }: CommandContext): Promise<void> {
   const stateDir = stateDirOf(flags, terminal)
-  const answer = await askControl(stateDir, 'POST /revoke', { peer: nameOrId }) as { area: string } | undefined
+  const answer = await askControl(stateDir, 'POST /revoke', { body: { peer: nameOrId } }) as { area: string } | undefined
   const area = answer?.area ?? await revokeInFiles(stateDir, nameOrId)
   if (flags.quiet !== true) terminal.stdout.write(`${area} is revoked. Its files stay in the archive.\n`)
 }

@@ -16,6 +16,8 @@ const MAX_ANSWER_BYTES = 64 << 20
 const MAX_CONNECTIONS = 64
 const REQUEST_TIMEOUT_MS = 10_000
 const CHECK_INTERVAL_MS = 1_000
+/** How often a command that waits for a long answer, such as that of verify, is told that it is coming. */
+const PROCESSING_INTERVAL_MS = 1_000
 
 /**
  * Answers the commands of this machine over HTTP on a Unix socket that only this user may open (a named pipe on Windows).
@@ -52,11 +54,17 @@ async function stop (server: Server): Promise<void> {
   await new Promise<void>(resolveClosed => { server.close(() => { resolveClosed() }) })
 }
 
+export interface ControlQuestion {
+  readonly body?: unknown
+  /** How long the answer may take; 10 s unless told. */
+  readonly withinMs?: number
+}
+
 /**
  * Asks the program that runs with this state directory. Undefined where none runs. Rejects with the error that the
- * program answered with, or with STATE_IN_USE where it does not answer within the time; 10 s unless told.
+ * program answered with, or with STATE_IN_USE where it does not answer within the time.
  */
-export async function askControl (stateDir: string, route: string, body?: unknown, { withinMs = REQUEST_TIMEOUT_MS }: { readonly withinMs?: number } = {}): Promise<unknown> {
+export async function askControl (stateDir: string, route: string, { body, withinMs = REQUEST_TIMEOUT_MS }: ControlQuestion = {}): Promise<unknown> {
   const socketPath = controlAddress(stateDir)
   const [method, path] = route.split(' ')
   const text = body === undefined ? '' : JSON.stringify(body)
@@ -70,7 +78,7 @@ export async function askControl (stateDir: string, route: string, body?: unknow
         else reject(toError(answer))
       }, silent)
     })
-    if (Number.isFinite(withinMs)) asking.setTimeout(withinMs, () => { asking.destroy(new Error('it took too long')) })
+    if (Number.isFinite(withinMs)) asking.setTimeout(withinMs, () => { asking.destroy(new Error('it is silent')) })
     asking.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolveAnswer(undefined)
       else silent(error)
@@ -84,6 +92,7 @@ async function respond (routes: ControlRoutes, incoming: IncomingMessage, outgoi
     const text = JSON.stringify(body ?? null)
     outgoing.writeHead(status, { 'content-type': 'application/json', connection: 'close' }).end(text)
   }
+  const processing = setInterval(() => { if (!outgoing.headersSent) outgoing.writeProcessing() }, PROCESSING_INTERVAL_MS)
   try {
     const name = `${incoming.method ?? ''} ${incoming.url ?? ''}`
     const route = Object.hasOwn(routes, name) ? routes[name] : undefined
@@ -95,6 +104,8 @@ async function respond (routes: ControlRoutes, incoming: IncomingMessage, outgoi
   } catch (error) {
     const { code, message } = asFileSyncError(error)
     reply(400, { code, message })
+  } finally {
+    clearInterval(processing)
   }
 }
 

@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest'
+import { FileSyncError, problem } from '@filesync/protocol'
+import type { NextSync, Problem, RelativePath } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
+import { memoryTree } from '@filesync/protocol/testing'
+import { describeResult, exitCodeOf, failedResult, pushResult } from '../src/push-result.ts'
+import type { Pushed } from '../src/push-session.ts'
+
+const COST = { bytesSent: 900, bytesReceived: 80, durationMs: 1234 }
+const AT = '2026-01-02T03:04:05.678Z'
+const unreadable = (path: string): Problem => problem(path as RelativePath, 'UNREADABLE')
+const unsettled = (path: string): Problem => problem(path as RelativePath, 'UNSETTLED')
+
+function pushed (next: Partial<NextSync> = {}, problems: readonly Problem[] = []): Pushed {
+  const tree = { ...memoryTree({ a: 'one', b: 'two' }, hashBytes), complete: true, problems, problemCount: problems.length, isUnsettled: () => false }
+  const stored = { files: 2, bytes: 6, deleted: 1, renamed: 3 }
+  return { tree, next: { type: 'NEXT_SYNC', inMs: 1000, result: 'OK', stored, problems: [], problemCount: 0, ...next } }
+}
+
+describe('the last line of push --json', () => {
+  test('has the fields of the contract, in its order, and the count of problems', () => {
+    expect(JSON.stringify(pushResult(pushed(), COST, AT))).toBe('{"result":"ok","filesSent":2,"filesDeleted":1,"filesRenamed":3,"filesTotal":2,"bytesTotal":6,' +
+      `"bytesSent":900,"bytesReceived":80,"durationMs":1234,"nextSyncAt":"${AT}","problems":[],"problemCount":0}`)
+  })
+
+  test('after an error it has the same fields, and the reason', () => {
+    const failed = failedResult(new FileSyncError('SERVER_NOT_FOUND', 'No server answered.'), COST)
+    expect(failed).toEqual({
+      result: 'failed', filesSent: 0, filesDeleted: 0, filesRenamed: 0, filesTotal: 0, bytesTotal: 0, ...COST, nextSyncAt: null, problems: [], problemCount: 0,
+      code: 'SERVER_NOT_FOUND', message: 'No server answered.',
+    })
+    expect(Object.keys(failed).slice(0, 12)).toEqual(Object.keys(pushResult(pushed(), COST, AT)))
+    expect(failedResult(new FileSyncError('HALTED', 'The brake.'), COST).result).toBe('halted')
+  })
+
+  test('each problem has a path, a code and a message', () => {
+    const { result, problems } = pushResult(pushed({}, [unreadable('a')]), COST, AT)
+    expect(result).toBe('problems')
+    expect(problems).toEqual([{ path: 'a', code: 'UNREADABLE', message: expect.stringMatching(/./u) as unknown }])
+  })
+})
+
+describe('problems', () => {
+  test('one that both ends know of counts once', () => {
+    const result = pushResult(pushed({ result: 'PROBLEMS', problems: [unsettled('a'), unreadable('b')], problemCount: 2 }, [unsettled('a')]), COST, AT)
+    expect(result.problems.map(({ path }) => path)).toEqual(['a', 'b'])
+    expect(result.problemCount).toBe(2)
+  })
+
+  test('those that the server only counted still count', () => {
+    const result = pushResult(pushed({ result: 'PROBLEMS', problems: [unreadable('b')], problemCount: 1000 }), COST, AT)
+    expect([result.problems.length, result.problemCount, result.result]).toEqual([1, 1000, 'problems'])
+  })
+})
+
+test('exit codes follow from the result', () => {
+  const stored = pushResult(pushed(), COST, AT)
+  const halted = pushResult(pushed({ result: 'HALTED', message: 'Too much would go.' }), COST, AT)
+  expect(exitCodeOf(stored)).toBe(0)
+  expect(exitCodeOf({ ...stored, result: 'problems' })).toBe(5)
+  expect(exitCodeOf(halted)).toBe(6)
+  expect([halted.code, halted.message]).toEqual(['HALTED', 'Too much would go.'])
+})
+
+describe('for a person', () => {
+  test('a good run is one line', () => {
+    expect(describeResult(pushResult(pushed(), COST, AT))).toBe('Everything is stored: 2 files, 6 B (2 sent, 3 renamed, 1 moved to versions; 900 B over the network in 1.2 s).')
+  })
+
+  test('problems are listed up to twenty, the rest is counted, and names are not obeyed', () => {
+    const many = Array.from({ length: 30 }, (_, n) => unreadable(`dir/\u001b[31m${n}`))
+    const lines = describeResult(pushResult(pushed({}, many), COST, AT)).split('\n')
+    expect(lines[0]).toBe('30 entries were not stored:')
+    expect(lines[1]).toContain('dir/\\u{1b}[31m0: ')
+    expect(lines).toHaveLength(23)
+    expect(lines[21]).toBe('  and 10 more')
+    expect(lines[22]).toMatch(/^Finished with problems/u)
+  })
+
+  test('a halt says why first', () => {
+    expect(describeResult(pushResult(pushed({ result: 'HALTED', message: 'Too much\u0007 would go.' }), COST, AT))).toMatch(/^Too much\\u\{7\} would go\.\nHalted: /u)
+  })
+})

@@ -1,0 +1,104 @@
+import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createProgram, runProgram } from '@filesync/program/node'
+import { fakeTerminal } from '@filesync/program/testing'
+import type { FakeTerminal } from '@filesync/program/testing'
+import { completePushSettings, parseHostPort, stateDirOf, withPushSettings } from '../src/settings.ts'
+import type { PushFlags, PushSettings } from '../src/settings.ts'
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'filesync-settings-'))
+  await mkdir(join(folder, 'tree'))
+})
+afterAll(async () => { await rm(folder, { recursive: true }) })
+
+/** What `push` runs with, by the command line that people type. */
+async function settings (argv: readonly string[], terminal: FakeTerminal = fakeTerminal()): Promise<PushSettings> {
+  let complete: PushSettings | undefined
+  const program = createProgram({ name: 'filesync-client', version: '0', description: '' })
+  program.addCommand(withPushSettings(new Command('push').argument('[dir]')).action(async (directory: string | undefined, flags: PushFlags) => {
+    complete = await completePushSettings(directory, flags, terminal)
+  }))
+  const exitCode = await runProgram(program, ['push', ...argv], terminal)
+  if (complete === undefined) throw Object.assign(new Error(terminal.complained()), { exitCode })
+  return complete
+}
+
+const refused = (message: RegExp): unknown => expect.objectContaining({ exitCode: 2, message: expect.stringMatching(message) as unknown })
+
+describe('HOST:PORT', () => {
+  test.each([
+    ['nas.local:4242', 'nas.local', 4242], ['192.168.1.5:1', '192.168.1.5', 1], ['[::1]:65535', '::1', 65_535], ['[fe80::1%eth0]:4242', 'fe80::1%eth0', 4242],
+    ['[::ffff:10.0.0.1]:80', '::ffff:10.0.0.1', 80], [' nas:80 ', 'nas', 80],
+  ])('%j is %s and %i', (text, host, port) => {
+    expect(parseHostPort(text)).toEqual({ host, port })
+  })
+
+  test.each(['', 'nas', 'nas:', ':80', 'nas:0', 'nas:65536', 'nas:-1', 'nas:8x', '::1:80', '::1', '[::1]', '[::1]80', '[nas]:80', '[]:80', '[1.2.3.4]:80', 'http://nas:80', 'nas:80/x', 'a b:80', 'nas:080000'])(
+    '%j is refused', text => { expect(() => parseHostPort(text)).toThrow(expect.objectContaining({ code: 'USAGE' })) })
+})
+
+test('what is not given has a default', async () => {
+  expect(await settings([join(folder, 'tree')], fakeTerminal({ XDG_STATE_HOME: '/var/state' }))).toEqual({
+    root: join(folder, 'tree'), stateDir: '/var/state/filesync/client', server: undefined, interfaces: undefined, ignoreFile: undefined, builtInIgnores: true,
+    limitBytesPerSecond: undefined, compression: 'auto', settleMs: 2000, acceptSource: false,
+  })
+})
+
+test('everything can be said in the environment', async () => {
+  const env = {
+    FILESYNC_DIRECTORY: join(folder, 'tree'), FILESYNC_STATE_DIR: '/var/s', FILESYNC_SERVER: '[::1]:42', FILESYNC_INTERFACE: 'eth0,eth1', FILESYNC_IGNORE_FILE: '/etc/rules',
+    FILESYNC_DEFAULT_IGNORES: 'no', FILESYNC_LIMIT: '20M', FILESYNC_COMPRESS: 'never', FILESYNC_SETTLE: '5s', FILESYNC_ACCEPT_SOURCE: 'yes',
+  }
+  expect(await settings([], fakeTerminal(env))).toEqual({
+    root: join(folder, 'tree'), stateDir: '/var/s', server: { host: '::1', port: 42 }, interfaces: ['eth0', 'eth1'], ignoreFile: '/etc/rules', builtInIgnores: false,
+    limitBytesPerSecond: 20_000_000, compression: 'never', settleMs: 5000, acceptSource: true,
+  })
+})
+
+describe('the directory', () => {
+  test('goes before the setting, and is asked for only in a terminal', async () => {
+    expect((await settings([join(folder, 'tree'), '--directory', '/elsewhere', '--state-dir', '/var/s'])).root).toBe(join(folder, 'tree'))
+    await expect(settings([])).rejects.toEqual(refused(/Say which directory/u))
+    await expect(settings(['--json'], fakeTerminal({}, true))).rejects.toEqual(refused(/Say which directory/u))
+    const terminal = fakeTerminal({}, true)
+    const asked = settings(['--state-dir', '/var/s'], terminal)
+    await expect.poll(() => terminal.printed()).toContain('Directory to push:')
+    terminal.input.write(`${join(folder, 'tree')}\n`)
+    expect((await asked).root).toBe(join(folder, 'tree'))
+  })
+
+  test('is not the working directory because a variable was empty', async () => {
+    await expect(settings([''])).rejects.toEqual(refused(/is empty/u))
+    await expect(settings(['--directory', ''])).rejects.toEqual(refused(/is empty/u))
+  })
+})
+
+describe('the state directory', () => {
+  test('each profile has its own, beside the usual one', () => {
+    const terminal = fakeTerminal({ XDG_STATE_HOME: '/var/state' })
+    expect(stateDirOf({}, terminal)).toBe('/var/state/filesync/client')
+    expect(stateDirOf({ profile: 'photos' }, terminal)).toBe('/var/state/filesync/client-photos')
+    expect(() => stateDirOf({ profile: 'photos', stateDir: '/var/s' }, terminal)).toThrow(expect.objectContaining({ code: 'USAGE' }))
+  })
+
+  test.each(['../x', 'a/b', '.hidden', '..', 'x'.repeat(65), 'ü'])('a profile is not called %j', async profile => {
+    await expect(settings([join(folder, 'tree'), '--profile', profile])).rejects.toEqual(refused(/name of a profile/u))
+  })
+
+  test('may not lie inside the tree, also not by a link', async () => {
+    await expect(settings([join(folder, 'tree'), '--state-dir', join(folder, 'tree', '.filesync')])).rejects.toEqual(refused(/lies inside the directory to push/u))
+    await symlink(join(folder, 'tree'), join(folder, 'link'))
+    await expect(settings([join(folder, 'tree'), '--state-dir', join(folder, 'link', 'state')])).rejects.toEqual(refused(/lies inside/u))
+    await expect(settings([join(folder, 'link'), '--state-dir', join(folder, 'tree', 'state')])).rejects.toEqual(refused(/lies inside/u))
+    await expect(settings([folder], fakeTerminal({ XDG_STATE_HOME: join(folder, 'home', 'state') }))).rejects.toEqual(refused(/lies inside/u))
+  })
+})
+
+test('a limit under which nothing would ever be sent is refused', async () => {
+  await expect(settings([join(folder, 'tree'), '--limit', '0'])).rejects.toEqual(refused(/nothing would ever be sent/u))
+})

@@ -1,0 +1,50 @@
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { ROOT_PATH } from '@filesync/protocol'
+import type { Name, RelativePath } from '@filesync/protocol'
+import { openFileSource } from '@filesync/transfer/node'
+import type { FileSource, WantedFile } from '@filesync/transfer'
+import { settledSource } from '../src/settled-source.ts'
+
+let folder: string
+let source: FileSource
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'filesync-settled-'))
+  await mkdir(join(folder, 'dir'))
+  for (const name of ['at-rest', 'written', 'dir/written']) await writeFile(join(folder, name), name)
+  source = settledSource(openFileSource({ root: folder }), path => path === 'written')
+})
+afterEach(async () => {
+  await source.close()
+  await rm(folder, { recursive: true })
+})
+
+async function wanted (task: number, directory: RelativePath, name: string): Promise<WantedFile> {
+  const { size, mtimeNs, mode, ino } = await stat(join(folder, directory, name), { bigint: true })
+  return { task, directory, entry: { kind: 'file', name: name as Name, sizeBytes: Number(size), mtimeNs, mode: Number(mode) & 0o7777, identity: ino } }
+}
+
+test('of several small files only those at rest are read, and the others are named', async () => {
+  const files = [await wanted(1, ROOT_PATH, 'at-rest'), await wanted(2, ROOT_PATH, 'written'), await wanted(3, 'dir' as RelativePath, 'written')]
+  const read = await source.readPack(files, false)
+  expect([read.files, read.bytes]).toEqual([2, 'at-rest'.length + 'dir/written'.length])
+  expect(read.faults).toEqual([{ task: 2, code: 'UNSETTLED' }])
+})
+
+test('where none is at rest, nothing is read', async () => {
+  const read = await source.readPack([await wanted(2, ROOT_PATH, 'written')], false)
+  expect([read.frame, read.files, read.bytes]).toEqual([undefined, 0, 0])
+  expect(read.faults).toEqual([{ task: 2, code: 'UNSETTLED' }])
+})
+
+test('a large file that is being written is answered with the problem, every time it is asked for', async () => {
+  const open = async (name: string) => source.openStream({ file: await wanted(1, ROOT_PATH, name), content: 'DATA', offset: 0, pieceBytes: 1 << 20 })
+  const held = await open('written')
+  expect([await held.next(false), await held.next(false)]).toEqual(Array(2).fill({ kind: 'FAULT', fault: { code: 'UNSETTLED' } }))
+  held.close()
+  const atRest = await open('at-rest')
+  expect((await atRest.next(false)).kind).toBe('FRAME')
+  atRest.close()
+})

@@ -1,0 +1,100 @@
+import { beforeEach, expect, test } from 'vitest'
+import { FileSyncError } from '@filesync/protocol'
+import { ManualClock } from '@filesync/protocol/testing'
+import { ChangeSignal } from '../src/change-signal.ts'
+import { keepSyncing } from '../src/sync-loop.ts'
+import type { RunOutcome } from '../src/sync-loop.ts'
+
+const failed = (code: FileSyncError['code'], canRetry = true): RunOutcome => ({ kind: 'failed', canRetry, error: new FileSyncError(code, 'So it is.') })
+const done = (nextInMs: number): RunOutcome => ({ kind: 'done', nextInMs })
+
+let clock: ManualClock
+let changes: ChangeSignal
+let stop: AbortController
+let startedMs: number[]
+let waits: [delayMs: number, failure: string | undefined][]
+
+beforeEach(() => {
+  clock = new ManualClock()
+  changes = new ChangeSignal()
+  stop = new AbortController()
+  startedMs = []
+  waits = []
+})
+
+/** A loop whose runs end as they are told; the last outcome is that of all later runs. */
+function loop (outcomes: readonly RunOutcome[]): Promise<FileSyncError> {
+  const running = keepSyncing({
+    run: async () => {
+      changes.clear()
+      startedMs.push(clock.monotonicMs())
+      return outcomes[Math.min(startedMs.length, outcomes.length) - 1] ?? done(1000)
+    },
+    nextChange: async signal => { await changes.next(signal) },
+    onWait: (delayMs, failure) => { waits.push([delayMs, failure?.code]) },
+    random: () => 1,
+    clock,
+    signal: stop.signal,
+  })
+  running.catch(() => { /* looked at later */ })
+  return running
+}
+
+async function advance (byMs: number): Promise<void> {
+  await new Promise(resolve => { setImmediate(resolve) })
+  clock.advance(byMs)
+  await new Promise(resolve => { setImmediate(resolve) })
+}
+
+test('the next run is when the server said', async () => {
+  void loop([done(5000), done(7000)])
+  await advance(4999)
+  expect(startedMs).toEqual([0])
+  await advance(1)
+  await advance(7000)
+  expect(startedMs).toEqual([0, 5000, 12_000])
+  expect(waits).toEqual([[5000, undefined], [7000, undefined], [7000, undefined]])
+})
+
+test('a change is pushed at once, and nothing of the old wait is left', async () => {
+  void loop([done(60_000)])
+  await advance(10_000)
+  changes.note()
+  await advance(0)
+  expect(startedMs).toEqual([0, 10_000])
+  expect(clock.scheduled).toBe(1)
+  await advance(59_999)
+  expect(startedMs).toHaveLength(2)
+  await advance(1)
+  expect(startedMs).toEqual([0, 10_000, 70_000])
+})
+
+test.each([[1, 1000], [-5, 1000], [999_999_999, 86_400_000]])('a server that says %i ms is held to %i ms', async (saidMs, heldMs) => {
+  void loop([done(saidMs)])
+  await advance(heldMs - 1)
+  expect(startedMs).toHaveLength(1)
+  await advance(1)
+  expect(startedMs).toHaveLength(2)
+})
+
+test('waits grow after failures, up to a minute, and start over after a success', async () => {
+  void loop([...Array.from({ length: 8 }, () => failed('SERVER_NOT_FOUND')), done(3000), failed('PEER_GONE'), failed('PEER_GONE'), failed('PEER_GONE'), failed('PEER_GONE')])
+  for (let run = 0; run < 13; run++) await advance(60_000)
+  expect(waits.slice(0, 8).map(([delayMs]) => delayMs)).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000])
+  expect(waits[7]?.[1]).toBe('SERVER_NOT_FOUND')
+  expect(waits.slice(8, 13)).toEqual([[3000, undefined], [1000, 'PEER_GONE'], [2000, 'PEER_GONE'], [3000, 'PEER_GONE'], [3000, 'PEER_GONE']])
+})
+
+test('an error that no further run can mend ends the loop', async () => {
+  const error = await loop([failed('PEER_GONE'), failed('IDENTITY_CHANGED', false)].slice(1))
+  expect(error.code).toBe('IDENTITY_CHANGED')
+  expect(waits).toEqual([])
+})
+
+test.each([done(60_000), failed('PEER_GONE')])('a stop ends the wait after %j', async outcome => {
+  const running = loop([outcome])
+  await advance(0)
+  stop.abort(new FileSyncError('ABORTED', 'Stopped on request.'))
+  await expect(running).rejects.toEqual(expect.objectContaining({ code: 'ABORTED' }))
+  expect([startedMs, clock.scheduled]).toEqual([[0], 0])
+})

@@ -1,0 +1,89 @@
+import type { Archive, Area } from '@filesync/archive'
+import { checkRelativePath, FileSyncError, LIMITS, ROOT_PATH } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
+import * as v from 'valibot'
+
+/** An earlier state of a path, as commands show it. */
+export interface VersionRow {
+  readonly path: string
+  readonly kind: string
+  readonly sizeBytes: number
+  /** The content stood in the mirror until then; ISO 8601. */
+  readonly until: string
+}
+
+export interface RestoreReport {
+  readonly files: number
+  readonly bytes: number
+  readonly failures: readonly { readonly path: string, readonly message: string }[]
+}
+
+/** What re-reading one client's files found. */
+export interface VerifyReport {
+  readonly client: string
+  readonly files: number
+  readonly bytes: number
+  readonly problems: readonly { readonly path: string, readonly code: string, readonly message: string }[]
+}
+
+const text = v.pipe(v.string(), v.maxLength(LIMITS.textBytes))
+const versionsRequest = v.object({ client: text, path: v.optional(text, '') })
+const restoreRequest = v.object({ client: text, path: v.optional(text, ''), atMs: v.pipe(v.number(), v.finite()), to: text })
+const verifyRequest = v.object({ client: v.optional(text) })
+const releaseRequest = v.object({ client: text })
+
+/** `versions`: the earlier states of a path and of what lies below it, newest first. */
+export async function listVersions (archive: Archive, request: unknown): Promise<VersionRow[]> {
+  const { client, path } = parse(versionsRequest, request)
+  const versions = await (await areaOf(archive, client)).versions(parsePath(path))
+  return versions.map(({ path: at, kind, sizeBytes, untilMs }) => ({ path: at, kind, sizeBytes, until: new Date(untilMs).toISOString() }))
+}
+
+/** `restore`: writes what a path was at a moment to a directory outside the archive. */
+export async function restore (archive: Archive, request: unknown): Promise<RestoreReport> {
+  const { client, path, atMs, to } = parse(restoreRequest, request)
+  return await (await areaOf(archive, client)).restore({ path: parsePath(path), atMs, to })
+}
+
+/** `verify`: reads the files of one client or of all and compares them with their digests. */
+export async function verify (archive: Archive, request: unknown): Promise<VerifyReport[]> {
+  const { client } = parse(verifyRequest, request)
+  const reports: VerifyReport[] = []
+  for (const name of client === undefined ? archive.areas() : [client]) {
+    const { files, bytes, problems } = await (await areaOf(archive, name)).verify()
+    reports.push({ client: name, files, bytes, problems })
+  }
+  return reports
+}
+
+/** `release`: lets the next sync of a client pass the mass-change brake. */
+export async function release (archive: Archive, request: unknown): Promise<{ readonly client: string, readonly wasHalted: boolean }> {
+  const { client } = parse(releaseRequest, request)
+  const area = await areaOf(archive, client)
+  const wasHalted = area.halted !== undefined
+  await area.release()
+  return { client, wasHalted }
+}
+
+/** Throws USAGE for a client that the archive does not know: opening it would make it. */
+async function areaOf (archive: Archive, client: string): Promise<Area> {
+  const names = archive.areas()
+  if (!names.includes(client)) {
+    throw new FileSyncError('USAGE', `The archive has nothing of a client "${client}". ${names.length === 0 ? 'No client has been synced yet.' : `It has: ${names.join(', ')}.`}`)
+  }
+  return await archive.area(client)
+}
+
+function parsePath (path: string): RelativePath {
+  if (path === '' || path === '.') return ROOT_PATH
+  const trimmed = path.endsWith('/') ? path.slice(0, -1) : path
+  const fault = checkRelativePath(trimmed)
+  if (fault !== undefined) throw new FileSyncError('USAGE', `"${path}" is not a path inside a client's folder (${fault}).`)
+  return trimmed as RelativePath
+}
+
+function parse <T>(schema: v.GenericSchema<unknown, T>, request: unknown): T {
+  const result = v.safeParse(schema, request)
+  if (result.success) return result.output
+  throw new FileSyncError('USAGE', 'The command does not have its form. The running server may be of another version.')
+}

@@ -1,0 +1,99 @@
+import { resolve } from 'node:path'
+import { openArchive } from '@filesync/archive/node'
+import type { Archive } from '@filesync/archive'
+import { formatSize, parseDuration, printable } from '@filesync/program'
+import { askControl } from '@filesync/program/node'
+import { FileSyncError } from '@filesync/protocol'
+import { systemClock } from '@filesync/protocol/node'
+import { listVersions, release as releaseArea, restore as restoreArea, verify as verifyArea } from '../archive-operations.ts'
+import type { RestoreReport, VerifyReport, VersionRow } from '../archive-operations.ts'
+import { stateDirOf } from '../settings.ts'
+import type { CommonFlags } from '../settings.ts'
+import type { CommandContext } from './start.ts'
+
+/** What a command needs that works on the archive itself where no server runs. */
+export interface ArchiveFlags extends CommonFlags {
+  readonly archive?: string
+}
+
+export interface RestoreFlags extends ArchiveFlags {
+  readonly at: string
+  readonly to: string
+}
+
+const PROBLEMS_EXIT = 5
+
+/** `filesync-server versions`. */
+export async function versions ([client, path]: readonly [string, string | undefined], flags: ArchiveFlags, context: CommandContext): Promise<void> {
+  const rows = await operate<VersionRow[]>({ route: 'POST /versions', request: { client, path }, work: listVersions }, flags, context)
+  const { stdout } = context.terminal
+  if (flags.json === true) stdout.write(`${JSON.stringify(rows)}\n`)
+  else if (rows.length === 0) stdout.write('There are no earlier versions.\n')
+  else for (const { path: at, kind, sizeBytes, until } of rows) stdout.write(`until ${until}  ${kind === 'file' ? formatSize(sizeBytes) : kind}  ${printable(at)}\n`)
+}
+
+/** `filesync-server restore`: resolves with the exit code. */
+export async function restore ([client, path]: readonly [string, string | undefined], flags: RestoreFlags, context: CommandContext): Promise<number> {
+  const request = { client, path, atMs: parseMoment(flags.at, systemClock.nowMs()), to: resolve(flags.to) }
+  const report = await operate<RestoreReport>({ route: 'POST /restore', request, work: restoreArea }, flags, context)
+  const { stdout } = context.terminal
+  if (flags.json === true) stdout.write(`${JSON.stringify(report)}\n`)
+  else if (flags.quiet !== true) {
+    stdout.write(`${report.files} files, ${formatSize(report.bytes)}, are in ${request.to} as they were at ${new Date(request.atMs).toISOString()}.\n`)
+    for (const { path: at, message } of report.failures) stdout.write(`  ${printable(at)}: ${printable(message)}\n`)
+  }
+  return report.failures.length > 0 ? PROBLEMS_EXIT : 0
+}
+
+/** `filesync-server verify`: resolves with the exit code. */
+export async function verify (client: string | undefined, flags: ArchiveFlags, context: CommandContext): Promise<number> {
+  const reports = await operate<VerifyReport[]>({ route: 'POST /verify', request: { client }, work: verifyArea }, flags, context)
+  const { stdout } = context.terminal
+  if (flags.json === true) stdout.write(`${JSON.stringify(reports)}\n`)
+  else if (flags.quiet !== true) for (const report of reports) stdout.write(describeVerification(report))
+  return reports.some(({ problems }) => problems.length > 0) ? PROBLEMS_EXIT : 0
+}
+
+/** `filesync-server release`. */
+export async function release (client: string, flags: ArchiveFlags, context: CommandContext): Promise<void> {
+  const { wasHalted } = await operate({ route: 'POST /release', request: { client }, work: releaseArea }, flags, context)
+  if (flags.quiet === true) return
+  context.terminal.stdout.write(wasHalted
+    ? `The next sync of ${printable(client)} goes through. What it removes moves to versions.\n`
+    : `${printable(client)} was not halted. Its next sync passes the brake all the same.\n`)
+}
+
+function describeVerification ({ client, files, bytes, problems }: VerifyReport): string {
+  const lines = problems.map(({ path, message }) => `  ${printable(path)}: ${printable(message)}\n`)
+  const state = problems.length === 0 ? 'all as they were stored' : `${problems.length} not as they were stored; they are asked for again at the next sync`
+  return `${printable(client)}: ${files} files, ${formatSize(bytes)}, ${state}.\n${lines.join('')}`
+}
+
+interface Operation<T> {
+  readonly route: string
+  readonly request: Readonly<Record<string, unknown>>
+  readonly work: (archive: Archive, request: unknown) => Promise<T>
+}
+
+/** Has the running server do it, which holds the archive; opens the archive itself where none runs. */
+async function operate <T>({ route, request, work }: Operation<T>, flags: ArchiveFlags, { terminal, signal }: CommandContext): Promise<T> {
+  const stateDir = stateDirOf(flags, terminal)
+  const answer = await askControl(stateDir, route, { body: request, withinMs: Infinity })
+  if (answer !== undefined) return answer as T
+  if (flags.archive === undefined) {
+    throw new FileSyncError('USAGE', `No server runs with the state directory ${stateDir}. Start it, or say where the archive is: --archive DIR.`)
+  }
+  const archive = await openArchive({ root: resolve(flags.archive), keepMs: Infinity, mode: 'archive', clock: systemClock, signal })
+  try {
+    return await work(archive, request)
+  } finally {
+    await archive.close()
+  }
+}
+
+/** A moment, as ISO 8601, or as a duration before now such as `2h` or `3d`. Throws USAGE. */
+function parseMoment (text: string, nowMs: number): number {
+  const timeMs = /^\d{4}-/u.test(text) ? Date.parse(text) : nowMs - parseDuration(text)
+  if (Number.isFinite(timeMs)) return timeMs
+  throw new FileSyncError('USAGE', `"${text}" is not a moment. Write for example 2026-11-22T10:30:00Z, or 2h for two hours ago.`)
+}
