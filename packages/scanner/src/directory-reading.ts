@@ -54,6 +54,8 @@ export interface DirectoryReader {
   readonly parallel: number
   /** Readings in the order of the requests. Rejects only when reading as such is impossible. */
   read (batch: readonly ReadRequest[]): Promise<readonly DirectoryReading[]>
+  /** Says that a scan is under way, so that the process does not end in the middle of it. The result takes it back. */
+  stay (): () => void
   /** Lets go of everything that is held open, until the next read: a held directory keeps its disk from being unmounted. */
   rest (): void
 }

@@ -72,11 +72,13 @@ export class TreeScanner implements Scanner {
     const before = this.#busy
     const turn = Promise.withResolvers<void>()
     this.#busy = turn.promise
+    const leave = this.#ports.reader.stay()
     try {
       await before
       options.signal.throwIfAborted()
       return await this.#scanNow(options)
     } finally {
+      leave()
       turn.resolve()
     }
   }

@@ -4,6 +4,9 @@ import type { DirectoryReader, DirectoryReading, ReadRequest } from '../director
 import type { RuleSet } from '../rule-set.ts'
 import type { FromReader, ReaderData, RuleDefinition, ToReader } from './reader-messages.ts'
 
+// A flag that was meant for the program itself (--input-type, --eval) can keep a thread from starting.
+const OWN_FLAGS = process.execArgv.filter(flag => flag.startsWith('--conditions='))
+
 /** Threads that read directories with synchronous calls, which cost a quarter of the asynchronous ones. */
 export class ReaderThreads implements DirectoryReader {
   readonly parallel: number
@@ -17,6 +20,13 @@ export class ReaderThreads implements DirectoryReader {
   async read (batch: readonly ReadRequest[]): Promise<readonly DirectoryReading[]> {
     const idlest = this.#threads.reduce((best, thread) => thread.waiting < best.waiting ? thread : best)
     return await idlest.read(batch)
+  }
+
+  // Threads that are not needed must not keep a program alive; a scan that waits for files to settle must.
+  stay (): () => void {
+    const [first] = this.#threads
+    first?.keepAlive(1)
+    return () => { first?.keepAlive(-1) }
   }
 
   rest (): void {
@@ -33,10 +43,11 @@ class ReaderThread {
   readonly #known = new Set<number>()
   readonly #answers = new Map<number, PromiseWithResolvers<readonly DirectoryReading[]>>()
   #asked = 0
+  #reasonsToLive = 0
   #broken: FileSyncError | undefined
 
   constructor (data: ReaderData) {
-    this.#worker = new Worker(new URL('./reader-worker.ts', import.meta.url), { workerData: data })
+    this.#worker = new Worker(new URL('./reader-worker.ts', import.meta.url), { workerData: data, execArgv: OWN_FLAGS })
     this.#worker.on('message', (message: FromReader) => { this.#take(message) })
     this.#worker.on('error', (cause: unknown) => { this.#break(cause) })
     this.#worker.on('exit', () => { this.#break(undefined) })
@@ -53,7 +64,7 @@ class ReaderThread {
     const id = this.#asked++
     const answer = Promise.withResolvers<readonly DirectoryReading[]>()
     this.#answers.set(id, answer)
-    this.#worker.ref()
+    this.keepAlive(1)
     this.#worker.postMessage({
       type: 'read', id,
       rules: batch.flatMap(({ rules }) => this.#introduce(rules)),
@@ -63,6 +74,12 @@ class ReaderThread {
       settleMs: batch[0]?.settleMs ?? 0,
     } satisfies ToReader)
     return await answer.promise
+  }
+
+  keepAlive (reasons: 1 | -1): void {
+    this.#reasonsToLive += reasons
+    if (this.#reasonsToLive > 0) this.#worker.ref()
+    else this.#worker.unref()
   }
 
   rest (): void {
@@ -84,7 +101,7 @@ class ReaderThread {
   #take (message: FromReader): void {
     const answer = this.#answers.get(message.id)
     this.#answers.delete(message.id)
-    if (this.#answers.size === 0) this.#worker.unref()
+    this.keepAlive(-1)
     if ('error' in message) {
       answer?.reject(new FileSyncError('INTERNAL', 'A thread that reads directories failed.', { cause: message.error }))
       return
