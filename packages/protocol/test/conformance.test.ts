@@ -1,15 +1,12 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { connect as connectTcp, createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join as joinPaths } from 'node:path'
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { socketStream } from '@filesync/protocol/node'
 import { byteStreamConformance, connectionConformance, ManualClock, memoryStreamPair } from '@filesync/protocol/testing'
 import type { StreamPair } from '@filesync/protocol/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { rejection } from './refusal.ts'
+import { selfSigned } from './self-signed.ts'
 
 const cases = [...byteStreamConformance, ...connectionConformance]
 
@@ -121,15 +118,3 @@ describe('memory streams', () => {
     expect((await right.read())?.[0]?.[0]).toBe(1)
   })
 })
-
-/** A key pair for this run alone. Who the ends are does not matter here; packages/identity tests that. */
-function selfSigned (): { key: string, cert: string } {
-  const directory = mkdtempSync(joinPaths(tmpdir(), 'filesync-tls-'))
-  try {
-    const [key, cert] = [joinPaths(directory, 'key.pem'), joinPaths(directory, 'cert.pem')]
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-keyout', key, '-out', cert, '-subj', '/CN=filesync', '-days', '1'], { stdio: 'ignore' })
-    return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') }
-  } finally {
-    rmSync(directory, { recursive: true })
-  }
-}

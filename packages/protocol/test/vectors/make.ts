@@ -1,4 +1,4 @@
-/** `node --conditions=@filesync/source make.ts`: writes the files of vectors that are not there yet. See README.md. */
+/** `pnpm run vectors`: writes the files of vectors that are not there yet. See README.md. */
 import { existsSync, writeFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { MESSAGE_TYPES } from '../../src/index.ts'
