@@ -1,4 +1,5 @@
 import type { Archive, Area } from '@filesync/archive'
+import type { ControlRoutes } from '@filesync/program/node'
 import { checkRelativePath, FileSyncError, LIMITS, ROOT_PATH } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import * as v from 'valibot'
@@ -31,6 +32,16 @@ const versionsRequest = v.object({ client: text, path: v.optional(text, '') })
 const restoreRequest = v.object({ client: text, path: v.optional(text, ''), atMs: v.pipe(v.number(), v.finite()), to: text })
 const verifyRequest = v.object({ client: v.optional(text) })
 const releaseRequest = v.object({ client: text })
+
+/** What commands can ask of the archive that the running server holds. */
+export function archiveRoutes (archive: Archive): ControlRoutes {
+  return {
+    'POST /versions': async body => await listVersions(archive, body),
+    'POST /restore': async body => await restore(archive, body),
+    'POST /verify': async body => await verify(archive, body),
+    'POST /release': async body => await release(archive, body),
+  }
+}
 
 /** `versions`: the earlier states of a path and of what lies below it, newest first. */
 export async function listVersions (archive: Archive, request: unknown): Promise<VersionRow[]> {

@@ -1,13 +1,10 @@
-import type { Archive } from '@filesync/archive'
 import { formatDeviceId, formatPairingCode } from '@filesync/identity'
 import type { DeviceId, PairingDesk, PeerBook } from '@filesync/identity'
 import type { ControlRoutes } from '@filesync/program/node'
 import { FileSyncError } from '@filesync/protocol'
-import { listVersions, release, restore, verify } from './archive-operations.ts'
 import type { SessionQueue } from './session-queue.ts'
 
 export interface ControlInit {
-  readonly archive: Archive
   readonly desk: PairingDesk
   readonly peers: PeerBook
   readonly queue: SessionQueue
@@ -20,7 +17,7 @@ const MAX_TTL_MS = 86_400_000
 
 /** What commands can ask of the running server. */
 export function controlRoutes (init: ControlInit): ControlRoutes {
-  const { archive, desk, peers, queue } = init
+  const { desk, peers, queue } = init
   return {
     'POST /pair': async body => {
       const ttlMs = field(body, 'ttlMs')
@@ -36,10 +33,6 @@ export function controlRoutes (init: ControlInit): ControlRoutes {
       await init.endSessions(peer.id, new FileSyncError('NOT_PAIRED', 'The server has revoked this client.'))
       return { area: peer.area, id: formatDeviceId(peer.id) }
     },
-    'POST /versions': async body => await listVersions(archive, body),
-    'POST /restore': async body => await restore(archive, body),
-    'POST /verify': async body => await verify(archive, body),
-    'POST /release': async body => await release(archive, body),
     'GET /status': async () => {
       const areas = new Map((await peers.list()).map(({ id, area }) => [id as string, area]))
       const names = queue.identities.map(identity => areas.get(identity) ?? identity)

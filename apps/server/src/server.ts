@@ -13,6 +13,7 @@ import type { ControlServer } from '@filesync/program/node'
 import { asFileSyncError, LIMITS } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { zstdDecompress } from '@filesync/transfer/node'
+import { archiveRoutes } from './archive-operations.ts'
 import { controlRoutes } from './control-routes.ts'
 import { nextSyncInMs } from './schedule.ts'
 import { serveSession } from './serve-session.ts'
@@ -109,14 +110,14 @@ class Server implements RunningServer {
   }
 
   async #openControl (archive: Archive, desk: PairingDesk, peers: PeerBook): Promise<ControlServer> {
-    return await serveControl(this.#settings.stateDir, controlRoutes({
-      archive,
+    const routes = controlRoutes({
       desk,
       peers,
       queue: this.#queue,
       endSessions: async (peer, error) => { await this.#listener?.endSessions(peer, error) },
       describe: () => ({ id: this.id, name: this.#settings.name, port: this.port, discovery: this.discovery, archive: this.#settings.archiveRoot }),
-    }))
+    })
+    return await serveControl(this.#settings.stateDir, { ...routes, ...archiveRoutes(archive) })
   }
 
   async #listen ({ identity, peers, desk, archive }: { identity: Identity, peers: PeerBook, desk: PairingDesk, archive: Archive }): Promise<Listener> {

@@ -108,7 +108,7 @@ describe('hostile questions', () => {
     await serve({ 'POST /echo': body => body })
     expect(await send('POST', '/echo', JSON.stringify('x'.repeat(65_534)))).toEqual([200, 'x'.repeat(65_534)])
     expect(await send('POST', '/echo', JSON.stringify('x'.repeat(65_535)))).toEqual([400, expect.objectContaining({ code: 'LIMIT_EXCEEDED' })])
-    expect(await askControl(stateDir, 'POST /echo', 1)).toBe(1)
+    expect(await askControl(stateDir, 'POST /echo', { body: 1 })).toBe(1)
   })
 
   test('a body that is no JSON is refused', async () => {
