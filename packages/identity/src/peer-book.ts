@@ -37,6 +37,7 @@ export interface Admission {
 }
 
 export const MIN_PROTOCOL = 2
+const SEEN_RESOLUTION_MS = 60_000
 
 /**
  * The clients that a server knows, over any store. Every question reads the store, so a revocation counts at once. Whom
@@ -101,11 +102,17 @@ export class PeerBook {
     return outcome
   }
 
-  /** Notes when and from where a peer came last. A peer that is not in the book stays out of it. */
+  /**
+   * Notes when and from where a peer came last, to the minute: a client that watches its tree comes every second, and a
+   * durable write each time would slow it. A peer that is not in the book stays out of it.
+   */
   async noteSeen (id: DeviceId, address: string): Promise<void> {
-    const lastSeenAtMs = this.#clock.nowMs()
+    const nowMs = this.#clock.nowMs()
+    const isNoted = (peer: Peer): boolean => peer.id !== id ||
+      (peer.lastAddress === address && Math.abs(nowMs - (peer.lastSeenAtMs ?? -Infinity)) < SEEN_RESOLUTION_MS)
+    if ((await this.#store.read()).every(isNoted)) return
     await this.#store.change(peers => ({
-      records: peers.map(peer => peer.id === id ? { ...peer, lastSeenAtMs, lastAddress: address } : peer),
+      records: peers.map(peer => isNoted(peer) ? peer : { ...peer, lastSeenAtMs: nowMs, lastAddress: address }),
       result: undefined,
     }))
   }

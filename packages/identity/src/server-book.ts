@@ -70,11 +70,12 @@ export class ServerBook {
 
   /** Notes where a trusted server was reached. */
   async noteReached (id: DeviceId, address: string, port: number): Promise<void> {
-    await this.#store.change(servers => {
-      const stays = servers.every(server => server.id !== id || (server.lastAddress === address && server.lastPort === port))
-      const records = stays ? servers : servers.map(server => server.id === id ? { ...server, lastAddress: address, lastPort: port } : server)
-      return { records, result: undefined }
-    })
+    const isNoted = (server: PinnedServer): boolean => server.id !== id || (server.lastAddress === address && server.lastPort === port)
+    if ((await this.#store.read()).every(isNoted)) return
+    await this.#store.change(servers => ({
+      records: servers.map(server => isNoted(server) ? server : { ...server, lastAddress: address, lastPort: port }),
+      result: undefined,
+    }))
   }
 }
 

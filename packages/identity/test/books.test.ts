@@ -181,14 +181,26 @@ describe('the book of clients', () => {
     expect((await peers.admit({ id: someId(), wish: 'old', via: 'code', takenAreas: ['OLD', 'old-2'] })).area).toBe('old-3')
   })
 
-  test('notes who was there, and nobody that it does not know', async () => {
+  test('notes who was there, to the minute, and nobody that it does not know', async () => {
     const clock = new ManualClock()
+    const startMs = clock.nowMs()
     const peers = new PeerBook(memoryRecords(), { clock, audit })
     const id = someId()
     await peers.admit({ id, wish: 'a', via: 'code' })
-    await peers.noteSeen(id, '192.0.2.1')
+    const seen: unknown[] = []
+    const note = async (afterMs: number, address: string): Promise<void> => {
+      clock.advance(afterMs)
+      await peers.noteSeen(id, address)
+      const [peer] = await peers.list()
+      seen.push([(peer?.lastSeenAtMs ?? 0) - startMs, peer?.lastAddress])
+    }
+    await note(5, '192.0.2.1')
+    await note(59_999, '192.0.2.1')
+    await note(1, '192.0.2.1')
+    await note(1, '192.0.2.9')
+    expect(seen).toEqual([[5, '192.0.2.1'], [5, '192.0.2.1'], [60_005, '192.0.2.1'], [60_006, '192.0.2.9']])
     await peers.noteSeen(someId(), '192.0.2.2')
-    expect(await peers.list()).toMatchObject([{ id, lastSeenAtMs: clock.nowMs(), lastAddress: '192.0.2.1' }])
+    expect(await peers.list()).toHaveLength(1)
   })
 })
 
