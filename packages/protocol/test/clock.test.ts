@@ -1,0 +1,69 @@
+import { wait } from '@filesync/protocol'
+import { systemClock } from '@filesync/protocol/node'
+import { ManualClock } from '@filesync/protocol/testing'
+import { describe, expect, it } from 'vitest'
+
+describe('wait', () => {
+  it('resolves when the time has come, and not before', async () => {
+    const clock = new ManualClock()
+    let isOver = false
+    const waiting = wait(clock, 100).then(() => { isOver = true })
+    clock.advance(99)
+    await Promise.resolve()
+    expect(isOver).toBe(false)
+    clock.advance(1)
+    await waiting
+    expect(clock.scheduled).toBe(0)
+  })
+
+  it('rejects with the reason when it is aborted, before or while it waits, and leaves nothing behind', async () => {
+    const clock = new ManualClock()
+    const reason = new Error('enough')
+    await expect(wait(clock, 100, AbortSignal.abort(reason))).rejects.toBe(reason)
+    const stop = new AbortController()
+    const waiting = wait(clock, 100, stop.signal)
+    stop.abort(reason)
+    await expect(waiting).rejects.toBe(reason)
+    expect(clock.scheduled).toBe(0)
+  })
+})
+
+describe('ManualClock', () => {
+  it('calls what falls due in its order, also what is scheduled meanwhile', () => {
+    const clock = new ManualClock(1000)
+    const called: string[] = []
+    clock.schedule(20, () => called.push(`b at ${String(clock.monotonicMs())}`))
+    clock.schedule(10, () => {
+      called.push(`a at ${String(clock.monotonicMs())}`)
+      clock.schedule(5, () => called.push(`c at ${String(clock.monotonicMs())}`))
+    })
+    const cancel = clock.schedule(12, () => called.push('never'))
+    cancel()
+    clock.advance(30)
+    expect(called).toEqual(['a at 10', 'c at 15', 'b at 20'])
+    expect(clock.nowMs()).toBe(1030)
+  })
+
+  it('can jump without durations noticing', () => {
+    const clock = new ManualClock(1000)
+    clock.jump(-500)
+    expect([clock.nowMs(), clock.monotonicMs()]).toEqual([500, 0])
+  })
+})
+
+describe('systemClock', () => {
+  it('calls back, and not when it was cancelled', async () => {
+    let cancelled = false
+    systemClock.schedule(0, () => { cancelled = true })()
+    await new Promise<void>(resolve => {
+      // Unreferenced timers do not keep the process alive, so something else has to.
+      const keep = setInterval(() => { /* only there */ }, 1000)
+      systemClock.schedule(1, () => {
+        clearInterval(keep)
+        resolve()
+      })
+    })
+    expect(cancelled).toBe(false)
+    expect(systemClock.monotonicMs()).toBeGreaterThan(0)
+  })
+})
