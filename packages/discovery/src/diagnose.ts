@@ -87,6 +87,7 @@ function unheard (link: Link, role: 'client' | 'server'): Finding {
 function * offerFindings (probe: Probe, { role, expected }: DiagnoseInit): Generator<Finding> {
   for (const server of probe.offers) yield { check: 'offer', level: 'ok', what: `${describeServer(server)} answers DISCOVER over ${server.interfaceName}.` }
   for (const server of probe.services) yield { check: 'dns-sd', level: 'ok', what: `${describeServer(server)} is announced by DNS-SD on ${server.interfaceName}.` }
+  for (const error of probe.dnsFaults) yield { check: 'dns-sd', level: 'warning', what: error.message, fix: 'nothing, as long as DISCOVER works; otherwise do what the message says' }
   const subnet = expected === undefined ? undefined : inspectSubnet(expected, probe.links)
   if (subnet !== undefined) yield subnet
   if (probe.offers.length > 0) return

@@ -41,7 +41,7 @@ export interface DnsCodec {
   decode (bytes: Uint8Array): DnsMessage | undefined
 }
 
-export const SERVICE_TYPE = '_filesync._tcp.local'
+const SERVICE_TYPE = '_filesync._tcp.local'
 export const SERVICE_QUESTION: DnsQuestion = { name: SERVICE_TYPE, type: 'PTR' }
 /** RFC 6762 section 10: records that name a host live for two minutes. */
 const TTL_SECONDS = 120

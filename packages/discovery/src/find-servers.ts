@@ -12,9 +12,9 @@ import type { FoundServer } from './offer-table.ts'
 import { readBus } from './read-bus.ts'
 
 /** The first question is repeated after this, in case it was lost. */
-export const FIRST_DELAY_MS = 250
+const FIRST_DELAY_MS = 250
 /** A client that has looked for long asks this seldom; DNS-SD announcements still reach it at once. */
-export const LONGEST_DELAY_MS = 8_000
+const LONGEST_DELAY_MS = 8_000
 
 /** The second way to be found. */
 export interface DnsSdInit {

@@ -31,6 +31,8 @@ export class Probe {
   /** Keys of the links that a question of ours was heard on. */
   readonly heardOn: Set<string> = new Set<string>()
   readonly offers: FoundServer[] = []
+  /** Links that DNS-SD cannot be used over. */
+  readonly dnsFaults: FileSyncError[] = []
 
   constructor (init: ProbeInit) {
     this.#init = init
@@ -65,8 +67,9 @@ export class Probe {
     const question = encodeDiscover({ v: 2, nonce, want: 'sync' })
     for (const link of ask.links) ask.send(question, link).catch((error: unknown) => { this.#noteFailure(link, error) })
     const query = dnsSd.codec.encode({ kind: 'query', questions: [SERVICE_QUESTION], answers: [] })
-    // Where multicast DNS cannot be sent, the next line of findings says so by its silence; DISCOVER is what matters.
-    for (const link of dnsSd.bus.links) dnsSd.bus.send(query, link).catch((error: unknown) => { this.#noteFailure(link, error) })
+    for (const link of dnsSd.bus.links) {
+      dnsSd.bus.send(query, link).catch((error: unknown) => { note(this.dnsFaults, asFileSyncError(error, 'DISCOVERY_UNAVAILABLE')) })
+    }
   }
 
   #noteFailure (link: Link, error: unknown): void {
@@ -76,14 +79,14 @@ export class Probe {
   }
 
   #hearOffer (event: BusEvent): void {
-    if (event.kind === 'fault') this.#noteFault(event.error)
+    if (event.kind === 'fault') note(this.faults, event.error)
     if (event.kind !== 'datagram') return
     const server = this.#table.hear(event)
     if (server !== undefined) this.offers.push(server)
   }
 
   #hearQuestion (event: BusEvent): void {
-    if (event.kind === 'fault') this.#noteFault(event.error)
+    if (event.kind === 'fault') note(this.faults, event.error)
     if (event.kind !== 'datagram') return
     try {
       const question = decodeDiscover(event.bytes)
@@ -94,7 +97,7 @@ export class Probe {
   }
 
   #hearService (event: BusEvent): void {
-    if (event.kind === 'fault') this.#noteFault(event.error)
+    if (event.kind === 'fault') note(this.dnsFaults, event.error)
     if (event.kind !== 'datagram') return
     for (const { server, gone } of readService(event, this.#init.dnsSd.codec)) {
       const key = `${server.idPrefix} ${server.address} ${server.port}`
@@ -102,8 +105,9 @@ export class Probe {
       else if (this.#services.size < 64) this.#services.set(key, server)
     }
   }
+}
 
-  #noteFault (error: FileSyncError): void {
-    if (!this.faults.some(known => known.message === error.message)) this.faults.push(error)
-  }
+/** The two buses of one link fail alike, which is told once. */
+function note (faults: FileSyncError[], error: FileSyncError): void {
+  if (!faults.some(known => known.message === error.message)) faults.push(error)
 }

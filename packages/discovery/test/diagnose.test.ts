@@ -16,14 +16,15 @@ let hosts: MemoryHosts
 beforeEach(() => { hosts = new MemoryHosts() })
 afterEach(async () => { await hosts.end() })
 
-interface Machine { readonly ask: MemoryBus, readonly listen: MemoryBus }
+interface Machine { readonly ask: MemoryBus, readonly listen: MemoryBus, readonly dns: MemoryBus }
 
 /** Runs a diagnosis on 10.0.0.2; `spoil` breaks something before. */
 async function examine (more: Partial<DiagnoseInit> = {}, spoil: (machine: Machine) => void = () => { /* all is well */ }): Promise<Finding[]> {
   const links = onWire('10.0.0.2')
   const machine = { ask: hosts.network.bus({ role: 'ask', links }), listen: hosts.network.bus({ role: 'listen', links }) }
-  const dnsSd = { bus: hosts.network.bus({ role: 'listen', links, port: 5353 }), codec: dnsCodec }
-  spoil(machine)
+  const dns = hosts.network.bus({ role: 'listen', links, port: 5353 })
+  const dnsSd = { bus: dns, codec: dnsCodec }
+  spoil({ ...machine, dns })
   const findings: Finding[] = []
   let over = false
   const running = (async () => {
@@ -76,6 +77,12 @@ test.each([['client', 'warning'], ['server', 'fault']] as const)('a firewall of 
 test('a network that filters DISCOVER, but not DNS-SD', async () => {
   hosts.service(idA, onWire('10.0.0.1'))
   expect(of(await examine(), 'offer')).toMatchObject([{ level: 'warning', what: expect.stringContaining('found by DNS-SD') as string }])
+})
+
+test('DNS-SD that cannot be used, where DISCOVER works', async () => {
+  hosts.server(idA, onWire('10.0.0.1'))
+  const findings = await examine({}, ({ dns }) => { dns.fail(new FileSyncError('DISCOVERY_UNAVAILABLE', 'another program holds the port')) })
+  expect(levels(findings)).toEqual(['interface ok', 'group ok', 'discover ok', 'offer ok', 'dns-sd warning'])
 })
 
 test('a server that offers, and takes no connections', async () => {

@@ -11,7 +11,7 @@ const program = fileURLToPath(new URL('./namespaced-program.ts', import.meta.url
 const INTERFACES = ['fst0', 'fst1']
 
 /** Runs one `ip` command; rejects with what it says. */
-export function ip (...words: string[]): string {
+function ip (...words: string[]): string {
   return execFileSync('ip', words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 }
 

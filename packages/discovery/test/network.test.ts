@@ -168,9 +168,8 @@ describe.skipIf(reason !== undefined)('real sockets on machines of their own', {
     await server.start({ do: 'serve', id: idA }).line(serving)
     const client = segment.host('10.0.0.2/24')
     await client.start({ do: 'find', dnsSd: true }).line(found(idA))
-    const findings = await client.start({ do: 'diagnose' }).end()
+    const [findings, own] = await Promise.all([client, server].map(host => host.start({ do: 'diagnose' }).end()))
     expect(findings).toContainEqual(expect.objectContaining({ check: 'offer', level: 'warning', what: expect.stringContaining('found by DNS-SD') as string }))
-    const own = await server.start({ do: 'diagnose' }).end()
     expect(own).toContainEqual(expect.objectContaining({ check: 'discover', level: 'warning', what: expect.stringContaining('not even this machine hears it') as string }))
   })
 

@@ -5,6 +5,8 @@ import type { Link } from '../link.ts'
 
 /** A multicast group of both families, and how to meet there. */
 export interface Group {
+  /** For a person. */
+  readonly name: string
   readonly IPv4: string
   readonly IPv6: string
   readonly port: number

@@ -59,7 +59,7 @@ class MulticastBus implements DatagramBus {
 
   async send (bytes: Uint8Array, link: Link, to?: Endpoint): Promise<void> {
     const socket = this.#open.get(linkKey(link))?.socket
-    if (socket === undefined) throw socketFault('send over', link, new Error('the link is down'))
+    if (socket === undefined) throw socketFault({ group: this.#init.group, doing: 'send over', link }, new Error('the link is down'))
     const { group } = this.#init
     const target = to ?? { address: groupAddress(group, link), port: group.port }
     try {
@@ -70,7 +70,7 @@ class MulticastBus implements DatagramBus {
         })
       })
     } catch (cause) {
-      throw socketFault('send over', link, cause)
+      throw socketFault({ group, doing: 'send over', link }, cause)
     }
   }
 
@@ -107,19 +107,19 @@ class MulticastBus implements DatagramBus {
     try {
       return chooseLinks(listLinks(), choice)
     } catch (cause) {
-      const message = 'Discovery cannot see the network interfaces of this machine; name the server by its address.'
+      const message = `${this.#init.group.name} cannot see the network interfaces of this machine; name the server by its address.`
       this.#tell('interfaces', 'unlistable', new FileSyncError('DISCOVERY_UNAVAILABLE', message, { cause }))
       return []
     }
   }
 
   #checkNames (wanted: readonly Link[]): void {
-    const { interfaces, bind } = this.#init.choice
+    const { choice: { interfaces, bind }, group } = this.#init
     const missing = interfaces?.filter(name => !wanted.some(link => link.interfaceName === name)) ?? []
     const none = interfaces === undefined && wanted.length === 0
     const where = bind === undefined ? '' : ` with the address ${bind}`
-    const faults = new Map(missing.map(name => [name, `Discovery cannot use the interface ${name}: it is not there, is down, has no address, or cannot do multicast. It is used as soon as it can be.`]))
-    if (none) faults.set('any', `Discovery cannot be used: no interface${where} is up and can do multicast. It starts as soon as one is.`)
+    const faults = new Map(missing.map(name => [name, `${group.name} cannot use the interface ${name}: it is not there, is down, has no address, or cannot do multicast. It is used as soon as it can be.`]))
+    if (none) faults.set('any', `${group.name} cannot be used: no interface${where} is up and can do multicast. It starts as soon as one is.`)
     for (const name of ['any', ...interfaces ?? []]) {
       const message = faults.get(name)
       if (message === undefined) this.#told.delete(name)
@@ -145,12 +145,12 @@ class MulticastBus implements DatagramBus {
       this.#told.delete(key)
       this.#events.push({ kind: 'up', link })
     } catch (cause) {
-      this.#tell(key, errorCode(cause), socketFault(role === 'listen' ? 'listen on' : 'ask over', link, cause))
+      this.#tell(key, errorCode(cause), socketFault({ group, doing: role === 'listen' ? 'listen on' : 'ask over', link }, cause))
     }
   }
 
   #fail (link: Link, error: Error): void {
-    this.#tell(linkKey(link), errorCode(error), socketFault('go on over', link, error))
+    this.#tell(linkKey(link), errorCode(error), socketFault({ group: this.#init.group, doing: 'go on over', link }, error))
     void this.#drop(link)
   }
 

@@ -1,26 +1,40 @@
 import { FileSyncError } from '@filesync/protocol'
 import { describeLink } from '../link.ts'
 import type { Link } from '../link.ts'
+import type { Group } from './link-socket.ts'
 
-/** The system's error codes in the words of somebody who has to do something about it. */
-const REASONS: Readonly<Record<string, string>> = {
-  EPERM: 'a firewall on this machine forbids it; allow UDP in and out on port 9999 for the group 224.1.1.1',
-  EACCES: 'the system or a firewall on this machine forbids it; allow UDP in and out on port 9999 for the group 224.1.1.1',
-  ENETUNREACH: 'there is no route for multicast; "ip route add 224.0.0.0/4 dev INTERFACE" adds one',
-  EHOSTUNREACH: 'there is no route to the asker',
-  ENETDOWN: 'the interface is down',
-  EADDRINUSE: 'another program holds the port for itself; stop it, or name the server by its address',
-  EADDRNOTAVAIL: 'the address is not usable yet, or no more; it is tried again',
-  ENODEV: 'the interface cannot do multicast; "ip link set INTERFACE multicast on" may help',
-  ENOBUFS: 'the system has no room for another group; "sysctl net.ipv4.igmp_max_memberships" is the limit',
-  ENOPROTOOPT: 'the system has no room for another group; "sysctl net.ipv4.igmp_max_memberships" is the limit',
+const NO_ROOM = 'the system has no room for another group; "sysctl net.ipv4.igmp_max_memberships" is the limit'
+
+/** What the system's error codes mean for somebody who has to do something about it. */
+const REASONS: Readonly<Record<string, (group: Group) => string>> = {
+  EPERM: forbidden,
+  EACCES: forbidden,
+  ENETUNREACH: () => 'there is no route for multicast; "ip route add 224.0.0.0/4 dev INTERFACE" adds one',
+  EHOSTUNREACH: () => 'there is no route to the asker',
+  ENETDOWN: () => 'the interface is down',
+  EADDRINUSE: ({ port }) => `another program holds the port for itself; stop it ("ss -ulnp sport = ${port}" names it), or name the server by its address`,
+  EADDRNOTAVAIL: () => 'the address is not usable yet, or no more; it is tried again',
+  ENODEV: () => 'the interface cannot do multicast; "ip link set INTERFACE multicast on" may help',
+  ENOBUFS: () => NO_ROOM,
+  ENOPROTOOPT: () => NO_ROOM,
 }
 
-/** @param doing what was tried, to stand behind "Discovery cannot" */
-export function socketFault (doing: string, link: Link, cause: unknown): FileSyncError {
+function forbidden ({ IPv4, port }: Group): string {
+  return `a firewall on this machine forbids it; allow UDP in and out on port ${port} for the group ${IPv4}`
+}
+
+/** What could not be done with a group over a link, to stand between "cannot" and the link. */
+export interface Attempt {
+  readonly group: Group
+  readonly doing: string
+  readonly link: Link
+}
+
+/** The system's error in the words of a person. */
+export function socketFault ({ group, doing, link }: Attempt, cause: unknown): FileSyncError {
   const code = errorCode(cause)
-  const why = REASONS[code] ?? (cause instanceof Error ? cause.message : String(cause))
-  return new FileSyncError('DISCOVERY_UNAVAILABLE', `Discovery cannot ${doing} ${describeLink(link)}: ${why}${code === '' ? '' : ` (${code})`}.`, { cause })
+  const why = REASONS[code]?.(group) ?? (cause instanceof Error ? cause.message : String(cause))
+  return new FileSyncError('DISCOVERY_UNAVAILABLE', `${group.name} cannot ${doing} ${describeLink(link)}: ${why}${code === '' ? '' : ` (${code})`}.`, { cause })
 }
 
 export function errorCode (error: unknown): string {
