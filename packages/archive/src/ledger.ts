@@ -39,9 +39,9 @@ export class Ledger {
   readonly #journals = new Map<number, number>()
   readonly #ready: Account[] = []
 
-  constructor (init: LedgerInit, directories: readonly ComparedDirectory[], plan: Pick<Plan, 'moves' | 'removals'>) {
+  constructor (init: LedgerInit, directories: readonly ComparedDirectory[], plan: Pick<Plan, 'moves' | 'removals' | 'forgotten'>) {
     this.#init = init
-    const leaving = new Set(plan.removals.map(removal => removal.directory))
+    const leaving = new Set([...plan.removals, ...plan.forgotten].map(removal => removal.directory))
     for (const { directory, wanted, structure } of directories) {
       const waitsForRemoval = leaving.has(directory)
       const pending = wanted.length + Number(structure.length > 0)
@@ -70,11 +70,12 @@ export class Ledger {
     this.#noteIfReady(account)
   }
 
-  removed (journal: number, removals: readonly Removal[]): void {
+  /** @param journal undefined where the names leave the index alone */
+  removed (journal: number | undefined, removals: readonly Removal[]): void {
     for (const { directory, names } of removals) {
       const account = this.#account(directory)
       for (const name of names) account.removed.add(name)
-      this.#bind(account, journal)
+      if (journal !== undefined) this.#bind(account, journal)
     }
   }
 

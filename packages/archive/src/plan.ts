@@ -36,6 +36,8 @@ export interface Plan {
   readonly evictions: readonly Removal[]
   /** After everything is placed. */
   readonly removals: readonly Removal[]
+  /** What the client has no more, but the archive keeps: it leaves the index only. */
+  readonly forgotten: readonly Removal[]
   /** Files that leave the mirror without another content at their path. */
   readonly vanishing: number
   readonly problems: readonly Problem[]
@@ -54,6 +56,7 @@ export function makePlan (comparison: Comparison, init: PlanInit): Plan {
     structure: comparison.directories.flatMap(directory => structureOf(directory)),
     evictions: gather(comparison.evicted),
     removals: removes ? removalsOf(comparison.directories) : [],
+    forgotten: init.complete && !removes ? removalsOf(comparison.directories) : [],
     vanishing: left,
     problems: comparison.problems,
   }

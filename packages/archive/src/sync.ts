@@ -251,6 +251,7 @@ export class AreaSync implements Sync {
   }
 
   async #remove ({ plan, ledger }: Planned): Promise<number> {
+    ledger.removed(undefined, plan.forgotten)
     if (plan.removals.length === 0) return plan.vanishing
     const { journal, failures } = await this.#committer.remove(plan.removals)
     this.#blame(failures, ({ section, entry }) => pathOf(plan.removals[section], entry))

@@ -61,10 +61,13 @@ async function pushWith (sync: Sync, source: SourceTree, options: PushOptions): 
   const outcomes: StageOutcome[] = []
   let waiting: { task: number, content: Uint8Array }[] = []
   let waitingBytes = 0
-  const flush = async (): Promise<void> => {
-    if (waiting.length > 0) outcomes.push(...await sync.stagePack(makePack(waiting)))
+  // Several packs under way, as a receiver has them.
+  const underWay: Promise<readonly StageOutcome[]>[] = []
+  const flush = async (most: number): Promise<void> => {
+    if (waiting.length > 0) underWay.push(sync.stagePack(makePack(waiting)))
     waiting = []
     waitingBytes = 0
+    while (underWay.length > most) outcomes.push(...await underWay.shift() ?? [])
   }
   for (const [number, [listing, index, how, offset]] of tasks.entries()) {
     const { directory, entry } = answers.entry(listing, index)
@@ -76,12 +79,12 @@ async function pushWith (sync: Sync, source: SourceTree, options: PushOptions): 
     if (real.length <= LIMITS.packedFileBytes) {
       waiting.push({ task: number, content })
       waitingBytes += content.length
-      if (waitingBytes >= (options.packBytes ?? 1 << 20)) await flush()
+      if (waitingBytes >= (options.packBytes ?? 1 << 20)) await flush(4)
     } else {
       outcomes.push(await stream(sync, { task: number, content, real, offset: how === 'RESUME' ? offset : 0 }))
     }
   }
-  await flush()
+  await flush(0)
   await options.before?.()
   if (options.end === 'abandon') {
     await sync.abandon()
@@ -107,8 +110,6 @@ export function makePack (files: readonly { task: number, content: Uint8Array, d
   }
   return pack
 }
-
-
 
 export function asPath (path: string): RelativePath {
   return path as RelativePath

@@ -1,9 +1,10 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { equalDigests } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
 import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './on-disk.ts'
-import { push } from './push.ts'
+import { compareAll, makePack, push } from './push.ts'
 import { SourceTree } from './source-tree.ts'
 
 function sample (): SourceTree {
@@ -47,4 +48,236 @@ test('asks only for what changed, and keeps what it replaces and deletes', async
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
   expect(versionsIn(root, 'laptop')).toEqual(['photos/2024/a.jpg', 'readme.txt'])
   expect((await push(area, source)).listings).toBe(0)
+})
+
+test('recognises moves, swaps and renamed directories, and sends nothing for them', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = sample().write('a', 'content of a').write('b', 'content of b').write('dir/one', '1').write('dir/two', '22')
+  await push(area, source)
+  source.move('a', 'was-a').move('b', 'a').move('was-a', 'b').move('dir', 'renamed').move('large.bin', 'photos/large.bin')
+  const second = await push(area, source)
+  expect(second.asked).toEqual([])
+  expect(second).toMatchObject({ files: 0, renamed: 5, deleted: 0, problems: [] })
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+  expect((await push(area, source)).listings).toBe(0)
+})
+
+test('follows a path through every kind of thing', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  const shapes: ((source: SourceTree) => void)[] = [
+    source => { source.write('x', 'a file') },
+    source => { source.remove('x').write('x/inner/file', 'a directory') },
+    source => { source.remove('x').link('x', 'elsewhere') },
+    source => { source.remove('x').mkdir('x') },
+    source => { source.remove('x').write('x', 'a file again') },
+    source => { source.remove('x').link('x', 'y/z') },
+    source => { source.remove('x').write('x', 'last') },
+  ]
+  const source = new SourceTree().write('other', 'stays')
+  for (const shape of shapes) {
+    shape(source)
+    expect((await push(area, source)).problems).toEqual([])
+    expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+    expect((await push(area, source)).listings).toBe(0)
+  }
+  expect(versionsIn(root, 'laptop')).toEqual(expect.arrayContaining(['x', 'x/inner/file']))
+})
+
+test('moves a file out of a directory that becomes a file', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = new SourceTree().write('d/keep', 'precious').write('d/drop', 'less so')
+  await push(area, source)
+  source.move('d/keep', 'e').remove('d').write('d', 'now a file')
+  expect(await push(area, source)).toMatchObject({ files: 1, renamed: 1, deleted: 1, problems: [] })
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+})
+
+test('keeps a link that leads outside in the index only', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = new SourceTree().write('d/file', 'x').link('d/out', '../../other').link('absolute', '/etc/passwd').link('d/sly', 'file/../../x').link('d/in', '../d/file')
+  const first = await push(area, source)
+  expect(first.problems.map(({ path, code }) => `${code} ${path}`).sort()).toEqual(['SYMLINK_OUTSIDE absolute', 'SYMLINK_OUTSIDE d/out', 'SYMLINK_OUTSIDE d/sly'])
+  expect(readdirSync(join(root, 'laptop')).sort()).toEqual(['d'])
+  expect(readdirSync(join(root, 'laptop/d')).sort()).toEqual(['file', 'in'])
+  expect((await push(area, source)).listings).toBe(0)
+})
+
+test('removes nothing after an incomplete scan, and removes it after a complete one', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = sample()
+  await push(area, source)
+  source.remove('photos').remove('run.sh').write('new', 'n')
+  expect(await push(area, source, { complete: false })).toMatchObject({ files: 1, deleted: 0 })
+  expect(readdirSync(join(root, 'laptop'))).toEqual(expect.arrayContaining(['photos', 'run.sh', 'new']))
+  expect(await push(area, source)).toMatchObject({ files: 0, deleted: 4 })
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+})
+
+test('never lets anything leave an archive of mode archive', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root, mode: 'archive' })).area('laptop')
+  const source = sample()
+  await push(area, source)
+  source.remove('photos').write('readme.txt', 'changed')
+  expect(await push(area, source)).toMatchObject({ files: 1, deleted: 0 })
+  expect(readdirSync(join(root, 'laptop/photos/2024')).sort()).toEqual(['a.jpg', 'b.jpg'])
+  expect(versionsIn(root, 'laptop')).toEqual(['readme.txt'])
+  expect((await push(area, source)).listings).toBe(0)
+  expect(await area.prune()).toBe(0)
+})
+
+test('asks again for what was not answered, was damaged or had another size', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = sample()
+  const first = await push(area, source, {
+    withhold: path => path === 'photos/2024/a.jpg',
+    falsify: (path, content) => path === 'run.sh' ? content.subarray(1) : path === 'large.bin' ? content.map(byte => byte ^ 1) : undefined,
+  })
+  expect(first.problems.map(({ path, code }) => `${code} ${path}`).sort()).toEqual(['CHANGED_DURING_READ run.sh', 'DIGEST_MISMATCH large.bin'])
+  expect(readdirSync(join(root, 'laptop/photos/2024'))).toEqual(['b.jpg'])
+  const second = await push(area, source)
+  expect(second.asked.sort()).toEqual(['large.bin', 'photos/2024/a.jpg', 'run.sh'])
+  expect(second.problems).toEqual([])
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+  expect((await push(area, source)).listings).toBe(0)
+})
+
+test('keeps the old content of a file whose new one does not arrive', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = new SourceTree().write('d/a', 'old').write('d/b', 'old')
+  await push(area, source)
+  const before = describeFolder(join(root, 'laptop')).filter(line => !line.startsWith('d/ '))
+  source.write('d/a', 'new').write('d/b', 'newer')
+  await push(area, source, { withhold: () => true })
+  expect(describeFolder(join(root, 'laptop')).filter(line => !line.startsWith('d/ '))).toEqual(before)
+  // The client goes back to what is stored: that has to be noticed as well.
+  const again = await push(area, source)
+  expect(again.asked.sort()).toEqual(['d/a', 'd/b'])
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+})
+
+test('commits what was staged when a sync is abandoned, and goes on from there', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = sample()
+  await push(area, source, { withhold: path => path === 'readme.txt', end: 'abandon' })
+  const second = await push(area, source)
+  expect(second.asked).toEqual(['readme.txt'])
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+})
+
+test('continues a large file where it broke off', async () => {
+  const root = newFolder()
+  const archive = await newArchive({ root })
+  const area = await archive.area('laptop')
+  const source = new SourceTree().write('large', new Uint8Array(900_000).map((_, i) => i * 13))
+  const content = source.files().get('large') ?? new Uint8Array(0)
+  const sync = await area.beginSync()
+  compareAll(sync, source.snapshot())
+  sync.plan({ complete: true })
+  const staged = await sync.beginFile(0, 0)
+  await staged.write(content.slice(0, 300_000))
+  await sync.abandon()
+  const second = await push(area, source)
+  expect(second.tasks).toEqual([[0, 0, 'RESUME', 300_000]])
+  expect(second.problems).toEqual([])
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+  expect(readdirSync(join(root, '.filesync/partial/laptop'))).toEqual([])
+})
+
+test('builds a file from pieces of its present copy', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  const old = new Uint8Array(2_500_000).map((_, i) => i * 31 >> 3)
+  const source = new SourceTree().write('large', old)
+  await push(area, source)
+  const next = new Uint8Array([9, 9, ...old])
+  source.write('large', next)
+  const sync = await area.beginSync()
+  compareAll(sync, source.snapshot())
+  sync.plan({ complete: true })
+  const staged = await sync.beginFile(0, 0)
+  await staged.write(Uint8Array.of(9, 9))
+  await staged.copy(0, old.length)
+  expect(await staged.finish(hashBytes(next))).toEqual({ task: 0, bytes: next.length })
+  await sync.finish()
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+})
+
+test('refuses a file that is not awaited, and one that comes twice', async () => {
+  const area = await (await newArchive()).area('laptop')
+  const source = new SourceTree().write('a', 'x')
+  const sync = await area.beginSync()
+  compareAll(sync, source.snapshot())
+  sync.plan({ complete: true })
+  const content = new TextEncoder().encode('x')
+  await expect(sync.stagePack(makePack([{ task: 1, content }]))).rejects.toMatchObject({ code: 'DATA_UNEXPECTED' })
+  await sync.stagePack(makePack([{ task: 0, content }]))
+  await expect(sync.stagePack(makePack([{ task: 0, content }]))).rejects.toMatchObject({ code: 'DATA_UNEXPECTED' })
+  await expect(area.beginSync()).rejects.toMatchObject({ code: 'SERVER_BUSY' })
+  await sync.abandon()
+})
+
+test('holds the brake when most of an area would vanish, until it is released', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = new SourceTree()
+  for (let i = 0; i < 250; i++) source.write(`d${String(i % 5)}/f${String(i)}`, `content ${String(i)}`)
+  await push(area, source)
+  const before = describeFolder(join(root, 'laptop'))
+  await expect(push(area, new SourceTree())).rejects.toMatchObject({ code: 'HALTED' })
+  expect(describeFolder(join(root, 'laptop'))).toEqual(before)
+  expect(area.halted).toMatchObject({ vanishing: 250, of: 250 })
+  // 60 % is too much as well, 40 % is not.
+  source.remove('d0').remove('d1').remove('d2')
+  await expect(push(area, source)).rejects.toMatchObject({ code: 'HALTED' })
+  await area.release()
+  expect(area.halted).toBeUndefined()
+  expect(await push(area, source)).toMatchObject({ deleted: 150 })
+  source.remove('d3')
+  expect(await push(area, source)).toMatchObject({ deleted: 50 })
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+})
+
+test('loses time but nothing else when the index is lost', async () => {
+  const root = newFolder()
+  const source = sample()
+  const first = await newArchive({ root })
+  await push(await first.area('laptop'), source)
+  await first.close()
+  rmSync(join(root, '.filesync/index'), { recursive: true })
+  const area = await (await newArchive({ root })).area('laptop')
+  const second = await push(area, source)
+  expect(second).toMatchObject({ asked: [], files: 0, deleted: 0, problems: [] })
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+  expect((await push(area, source)).listings).toBe(0)
+})
+
+test('tells of every batch that is durable', async () => {
+  const area = await (await newArchive()).area('laptop')
+  const told: number[] = []
+  await push(area, sample(), { onSync: sync => { sync.onStored = ({ files }) => { told.push(files) } } })
+  expect(told.at(-1)).toBe(7)
+})
+
+test('locks the archive against a second process', async () => {
+  const root = newFolder()
+  const archive = await newArchive({ root })
+  await expect(newArchive({ root })).rejects.toMatchObject({ code: 'STATE_IN_USE' })
+  await archive.close()
+  await (await newArchive({ root })).close()
+})
+
+test('refuses areas that are no folder of the archive', async () => {
+  const archive = await newArchive()
+  for (const name of ['', '..', 'a/../b', '/etc', '.filesync', '.FileSync', 'a/b/c', 'x\0y']) {
+    await expect(archive.area(name)).rejects.toMatchObject({ code: 'NAME_INVALID' })
+  }
 })

@@ -38,7 +38,10 @@ export class Beneath {
     this.root = holds ? fs.readlinkSync(`/proc/self/fd/${String(this.#rootFd)}`) : fs.realpathSync(root)
   }
 
-  /** The prefix for names in a directory; '' is the root. Throws the errno of the first component that is none. */
+  /**
+   * The prefix for names in a directory, good until `trim`; '' is the root. Throws the errno of the first component that
+   * is no directory.
+   */
   open (directory: string, how: 'existing' | 'make' = 'existing'): string {
     if (!this.#holds) return this.#walk(directory, how)
     return `/proc/self/fd/${String(this.handle(directory, how))}/`
@@ -61,8 +64,20 @@ export class Beneath {
     const prefix = this.open(directory.slice(0, Math.max(at, 0)), how)
     const fd = openDirectory(prefix + checked(directory.slice(at + 1)), how)
     this.#handles.set(directory, fd)
-    this.#evict()
     return fd
+  }
+
+  /**
+   * Lets go of the handles that were not used for longest. To be called between pieces of work, when no prefix is in
+   * use: the number of a closed handle may be given to another directory.
+   */
+  trim (): void {
+    if (this.#handles.size <= HELD_HANDLES) return
+    for (const [directory, fd] of this.#handles) {
+      this.#handles.delete(directory)
+      fs.closeSync(fd)
+      if (this.#handles.size <= HELD_HANDLES / 2) return
+    }
   }
 
   /** Lets go of all handles. */
@@ -85,15 +100,6 @@ export class Beneath {
       else if (found?.isDirectory() !== true) throw notADirectory(path, found === undefined ? 'ENOENT' : 'ENOTDIR')
     }
     return `${path}/`
-  }
-
-  #evict (): void {
-    if (this.#handles.size <= HELD_HANDLES) return
-    for (const [directory, fd] of this.#handles) {
-      this.#handles.delete(directory)
-      fs.closeSync(fd)
-      return
-    }
   }
 }
 

@@ -19,6 +19,7 @@ export class DiskHistory {
   }
 
   list (area: string, directory: RelativePath): FoundEntry[] {
+    this.#beneath.trim()
     const prefix = this.#beneath.open(inside(area, directory))
     return disk.namesIn(prefix).flatMap(name => {
       const stat = disk.statAt(prefix, name)
@@ -29,6 +30,7 @@ export class DiskHistory {
   }
 
   digests (area: string, directory: RelativePath, names: readonly string[]): (Digest | undefined)[] {
+    this.#beneath.trim()
     return names.map(name => {
       try {
         const fd = disk.readAt(this.#beneath.open(inside(area, directory)), name)
@@ -78,6 +80,7 @@ export class DiskHistory {
     const home = inside(VERSIONS, area)
     const deepestFirst = [...versions].sort((a, b) => b.path.length - a.path.length)
     for (const { untilMs, path, kind } of deepestFirst) {
+      this.#beneath.trim()
       const [directory, name] = split(inside(inside(home, stampName(untilMs)), path))
       const prefix = this.#beneath.open(directory)
       if (kind === 'directory') removeIfEmpty(prefix, name)
@@ -94,8 +97,13 @@ export class DiskHistory {
     let [count, bytes] = [0, 0]
     try {
       if (out.root === this.#beneath.root || out.root.startsWith(`${this.#beneath.root}/`)) throw new Error('it would be restored into the archive itself')
-      for (const { directory } of directories) if (directory !== ROOT_PATH) out.open(directory, 'make')
+      for (const { directory } of directories) {
+        out.trim()
+        if (directory !== ROOT_PATH) out.open(directory, 'make')
+      }
       for (const { path, version } of files) {
+        this.#beneath.trim()
+        out.trim()
         try {
           const from = version === undefined ? inside(area, path) : inside(inside(VERSIONS, `${area}/${stampName(version)}`), path)
           bytes += this.#copyOut(from, out, path)
@@ -166,6 +174,7 @@ export class DiskHistory {
 
   #collectBelow (stamp: string, path: RelativePath, into: { readonly untilMs: number, readonly all: Version[] }): void {
     const directory = inside(stamp, path)
+    this.#beneath.trim()
     for (const name of disk.namesIn(this.#beneath.open(directory)).sort()) {
       this.#take([directory, name], (path === ROOT_PATH ? name : inside(path, name)) as RelativePath, { stamp, ...into })
     }
@@ -180,6 +189,7 @@ export class DiskHistory {
   }
 
   #removeTree (directory: string, name: string): void {
+    this.#beneath.trim()
     const prefix = this.#beneath.open(directory)
     if (disk.statAt(prefix, name)?.kind !== 'directory') {
       disk.unlinkAt(prefix, name)
@@ -191,6 +201,7 @@ export class DiskHistory {
 
   #removeEmpty (directory: string): void {
     for (const name of disk.namesIn(this.#beneath.open(directory))) {
+      this.#beneath.trim()
       if (disk.statAt(this.#beneath.open(directory), name)?.kind !== 'directory') continue
       this.#removeEmpty(inside(directory, name))
       removeIfEmpty(this.#beneath.open(directory), name)

@@ -38,9 +38,10 @@ export class DiskPlacing {
 
   place (area: string, batch: Batch, how: 'first' | 'again'): Failure[] {
     const failures: Failure[] = []
-    const staging = this.#beneath.open(inside(STAGING, batch.staging), 'make')
     batch.sections.forEach((section, s) => {
       const { directory } = section
+      this.#beneath.trim()
+      const staging = this.#beneath.open(inside(STAGING, batch.staging), 'make')
       let spot: Spot | undefined
       let e = 0
       for (const entry of readListing(section.entries)) {
@@ -61,6 +62,7 @@ export class DiskPlacing {
   remove (area: string, stampMs: number, removals: readonly Removal[]): Failure[] {
     const failures: Failure[] = []
     removals.forEach(({ directory, names }, section) => {
+      this.#beneath.trim()
       names.forEach((name, entry) => {
         try {
           const prefix = this.#beneath.open(inside(area, directory))
@@ -77,9 +79,10 @@ export class DiskPlacing {
 
   relocate (area: string, folder: string, relocations: readonly Relocation[]): Failure[] {
     const failures: Failure[] = []
-    const staging = this.#beneath.open(inside(STAGING, folder), 'make')
     relocations.forEach(({ from, number }, entry) => {
+      this.#beneath.trim()
       try {
+        const staging = this.#beneath.open(inside(STAGING, folder), 'make')
         const path = inside(area, from)
         const at = path.lastIndexOf('/')
         const prefix = this.#beneath.open(path.slice(0, at))
@@ -100,6 +103,7 @@ export class DiskPlacing {
   settle (area: string, directories: readonly DirectoryState[]): void {
     // A path is longer than that of any directory it lies in.
     for (const { directory, mtimeNs, mode } of [...directories].sort((a, b) => b.directory.length - a.directory.length)) {
+      this.#beneath.trim()
       try {
         const fd = this.#beneath.handle(inside(area, directory))
         disk.setMode(fd, mode | OWNER_OWNS)

@@ -35,6 +35,7 @@ export class DiskStaging {
 
   stagePack ({ staging, pack, sections }: PackRequest): PackFailure[] {
     const failures: PackFailure[] = []
+    this.#beneath.trim()
     const prefix = this.#beneath.open(inside(STAGING, staging), 'make')
     sections.forEach(({ section, offsets, lengths }, s) => {
       let e = 0

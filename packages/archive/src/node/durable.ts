@@ -1,5 +1,10 @@
 import { spawn } from 'node:child_process'
+import type { ChildProcessByStdio } from 'node:child_process'
+import type { Readable, Writable } from 'node:stream'
 import { FileSyncError } from '@filesync/protocol'
+
+// A shell that was started while the server was small: starting a process from a large one stops it for 50 ms.
+const LOOP = 'while read -r _; do if sync -f "$1"; then echo y; else echo n; fi; done'
 
 /**
  * Makes a whole file system durable with one call: syncfs(2), through coreutils' `sync -f`. One call for a batch of 2,000
@@ -7,15 +12,25 @@ import { FileSyncError } from '@filesync/protocol'
  * share the next one.
  */
 export class FileSystemSync {
-  readonly #directory: string
+  readonly #shell: ChildProcessByStdio<Writable, Readable, null>
+  #broken = false
+  #answer: ((succeeded: boolean) => void) | undefined
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
 
   constructor (directory: string) {
-    this.#directory = directory
+    this.#shell = spawn('sh', ['-c', LOOP, 'sh', directory], { stdio: ['pipe', 'pipe', 'ignore'] })
+    this.#shell.stdout.setEncoding('utf8').on('data', (text: string) => { this.#take(text.startsWith('y')) })
+    const broke = (): void => {
+      this.#broken = true
+      this.#take(false)
+    }
+    this.#shell.once('error', broke).once('close', broke)
+    this.#shell.stdin.on('error', broke)
+    this.#shell.unref()
   }
 
-  /** Resolves when everything written before the call is on stable storage. */
+  /** Resolves when everything written before the call is on stable storage. Throws ARCHIVE_UNAVAILABLE. */
   async run (): Promise<void> {
     if (this.#running === undefined) {
       this.#running = this.#start()
@@ -30,31 +45,44 @@ export class FileSystemSync {
     await this.#next
   }
 
+  close (): void {
+    this.#shell.stdin.end()
+  }
+
   async #start (): Promise<void> {
     try {
-      await syncFileSystem(this.#directory)
+      const succeeded = !this.#broken && await new Promise<boolean>(resolve => {
+        this.#answer = resolve
+        this.#shell.ref()
+        this.#shell.stdin.write('\n')
+      })
+      if (!succeeded) throw unsynced()
     } finally {
       this.#running = undefined
     }
   }
+
+  #take (succeeded: boolean): void {
+    this.#shell.unref()
+    this.#answer?.(succeeded)
+    this.#answer = undefined
+  }
 }
 
-async function syncFileSystem (directory: string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const child = spawn('sync', ['-f', directory], { stdio: ['ignore', 'ignore', 'pipe'] })
-    let said = ''
-    child.stderr.setEncoding('utf8').on('data', (text: string) => { said += text })
-    child.once('error', cause => { reject(unsynced('the command sync cannot be run', cause)) })
-    child.once('close', status => { if (status === 0) resolve(); else reject(unsynced(said.trim())) })
-  })
-}
-
-function unsynced (why: string, cause?: unknown): FileSyncError {
-  return new FileSyncError('ARCHIVE_UNAVAILABLE', `What arrived cannot be written to stable storage (${why}). Look at the server's disk and its system log.`, { cause })
+function unsynced (): FileSyncError {
+  return new FileSyncError('ARCHIVE_UNAVAILABLE', 'What arrived cannot be written to stable storage. Look at the server\'s disk and its system log.')
 }
 
 /** Whether this system can; elsewhere each file and directory is flushed by itself. */
-export async function canSyncFileSystem (directory: string): Promise<boolean> {
-  if (process.platform !== 'linux') return false
-  return await syncFileSystem(directory).then(() => true, () => false)
+export async function startFileSystemSync (directory: string): Promise<FileSystemSync | undefined> {
+  if (process.platform !== 'linux') return undefined
+  const sync = new FileSystemSync(directory)
+  try {
+    await sync.run()
+    return sync
+  } catch {
+    // No `sync` of coreutils here, as on some small systems.
+    sync.close()
+    return undefined
+  }
 }

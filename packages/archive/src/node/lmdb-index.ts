@@ -16,6 +16,11 @@ const EMPTY = new Uint8Array(0)
 
 type Bytes = Database<Buffer, Buffer>
 
+/** A batch as the journal holds it. */
+interface JournalRecord extends Omit<Batch, 'sections'> {
+  readonly sections: readonly { readonly directory: RelativePath, readonly entries: Buffer, readonly staged: Buffer, readonly facts: Buffer }[]
+}
+
 /** Opens the index in a directory of its own. Throws ARCHIVE_UNAVAILABLE. */
 export function openLmdbIndex (directory: string): ArchiveIndex {
   try {
@@ -33,7 +38,7 @@ class LmdbIndex implements ArchiveIndex {
   readonly #facts: Bytes
   readonly #signatures: Bytes
   readonly #areas: Database<AreaRecord, Buffer>
-  readonly #journal: Database<Batch, Buffer>
+  readonly #journal: Database<JournalRecord, Buffer>
 
   constructor (root: RootDatabase<Buffer, Buffer>) {
     this.#root = root
@@ -41,7 +46,7 @@ class LmdbIndex implements ArchiveIndex {
     this.#facts = root.openDB<Buffer, Buffer>({ name: 'facts', encoding: 'binary', keyEncoding: 'binary' })
     this.#signatures = root.openDB<Buffer, Buffer>({ name: 'signatures', encoding: 'binary', keyEncoding: 'binary' })
     this.#areas = root.openDB<AreaRecord, Buffer>({ name: 'areas', encoding: 'msgpack', keyEncoding: 'binary' })
-    this.#journal = root.openDB<Batch, Buffer>({ name: 'journal', encoding: 'msgpack', keyEncoding: 'binary' })
+    this.#journal = root.openDB<JournalRecord, Buffer>({ name: 'journal', encoding: 'msgpack', keyEncoding: 'binary' })
   }
 
   async write (writes: readonly IndexWrite[]): Promise<void> {
@@ -84,8 +89,7 @@ class LmdbIndex implements ArchiveIndex {
   }
 
   journal (area: string): { readonly number: number, readonly batch: Batch }[] {
-    return [...this.#journal.getRange(below(area + SEPARATOR, area + BEHIND))]
-      .map(({ key, value }) => ({ number: key.readUInt32BE(key.length - 4), batch: value }))
+    return [...this.#journal.getRange(below(area + SEPARATOR, area + BEHIND)).map(({ key, value }) => ({ number: key.readUInt32BE(key.length - 4), batch: decodeBatch(value) }))]
   }
 
   signature (area: string, path: RelativePath): Uint8Array | undefined {
@@ -110,7 +114,7 @@ class LmdbIndex implements ArchiveIndex {
     } else if ('journal' in write) {
       const key = journalKey(write.area, write.journal)
       if (write.batch === undefined) this.#journal.removeSync(key)
-      else this.#journal.putSync(key, write.batch)
+      else this.#journal.putSync(key, encodeBatch(write.batch))
     } else {
       const key = directoryKey({ area: write.area, directory: write.path })
       if (write.signature === undefined) this.#signatures.removeSync(key)
@@ -146,8 +150,27 @@ function below (start: string, end: string): { start: Buffer, end: Buffer } {
   return { start: Buffer.from(start), end: Buffer.from(end) }
 }
 
-function plain (bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+// A copy: what lmdb hands out may lie in memory that its next read writes over.
+function plain (bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes)
+}
+
+function encodeBatch (batch: Batch): JournalRecord {
+  return {
+    ...batch,
+    sections: batch.sections.map(({ directory, entries, staged, facts }) => (
+      { directory, entries: asBuffer(entries), staged: Buffer.from(staged.buffer, staged.byteOffset, staged.byteLength), facts: asBuffer(facts) }
+    )),
+  }
+}
+
+function decodeBatch (record: JournalRecord): Batch {
+  return {
+    ...record,
+    sections: record.sections.map(({ directory, entries, staged, facts }) => (
+      { directory, entries: plain(entries), staged: new Uint32Array(plain(staged).buffer), facts: plain(facts) }
+    )),
+  }
 }
 
 function asBuffer (bytes: Uint8Array): Buffer {

@@ -7,7 +7,8 @@ import type {
 import type { Batch, Failure, Removal, Section } from '../section.ts'
 import { roomOf } from './beneath.ts'
 import { DiskThread } from './disk-pool.ts'
-import { canSyncFileSystem, FileSystemSync } from './durable.ts'
+import { startFileSystemSync } from './durable.ts'
+import type { FileSystemSync } from './durable.ts'
 
 /** Two keep two cores busy and a small server usable. */
 const THREADS = 2
@@ -23,9 +24,9 @@ export interface LocalStoreInit {
 
 /** Opens the store in a folder of this machine. The root must exist. */
 export async function openLocalStore ({ root, traits, threads = THREADS }: LocalStoreInit): Promise<ContentStore> {
-  const syncs = await canSyncFileSystem(root)
-  const data = { root, syncsEach: !syncs, umask: process.umask() }
-  return new LocalStore({ root, traits, sync: syncs ? new FileSystemSync(root) : undefined }, Array.from({ length: threads }, () => new DiskThread(data)))
+  const sync = await startFileSystemSync(root)
+  const data = { root, syncsEach: sync === undefined, umask: process.umask() }
+  return new LocalStore({ root, traits, sync }, Array.from({ length: threads }, () => new DiskThread(data)))
 }
 
 interface Place {
@@ -129,6 +130,7 @@ class LocalStore implements ContentStore {
   }
 
   async close (): Promise<void> {
+    this.#place.sync?.close()
     await Promise.all(this.#threads.map(thread => thread.close()))
   }
 
