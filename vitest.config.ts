@@ -1,7 +1,7 @@
 import type { ViteUserConfig } from 'vitest/config'
 
 const config: ViteUserConfig = {
-  test: { projects: ['packages/*', 'apps/*', 'e2e'], passWithNoTests: true }
+  test: { projects: ['packages/*', 'apps/*', 'bench', 'e2e'], passWithNoTests: true }
 }
 
 export default config

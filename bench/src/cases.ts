@@ -9,6 +9,7 @@ import { OurSide } from './our-side.ts'
 import { changedPairs, firstPairs, measure, openOurs, unchangedPairs, verify, withSide } from './pairs.ts'
 import type { Bench, Pairs } from './pairs.ts'
 import { measureMillion } from './million.ts'
+import { scanAlone, transferAlone } from './parts-alone.ts'
 import { PipeLimit } from './pipe-limits.ts'
 import { atMost, under } from './row.ts'
 import type { Bar, Row } from './row.ts'
@@ -45,6 +46,8 @@ export const CASES: readonly Case[] = [
   of('first-file-stored', '100,000 files: from the start of the client until the first of them stands in the archive', firstFileStored),
   of('photos', '1,000 photos of 2 to 8 MB, each with a small text; then a day with the camera', photos),
   of('source-history', '20,000 source files and their packed history; then a day of work', sourceHistory),
+  of('scan-alone', 'walk and digests: @filesync/scanner by itself', scanAlone),
+  of('transfer-alone', 'reading, packing, hashing and sending with nothing stored: @filesync/transfer by itself', transferAlone),
 ]
 
 function of (name: string, about: string, run: Case['run']): Case {
@@ -125,7 +128,7 @@ async function firstFileStored (bench: Bench): Promise<Row[]> {
   const row = { ours: [] as { durationMs: number }[], theirs: [] as { durationMs: number }[] }
   for (let pair = 0; pair < bench.pairs; pair++) {
     for (const [runs, Sided] of [[row.ours, OurSide], [row.theirs, RsyncSide]] as const) {
-      await withSide(await Sided.open(mkdtempSync(join(bench.home, 'side-')), bench.children), async side => {
+      await withSide(await Sided.open(mkdtempSync(join(bench.home, 'o-')), bench.children), async side => {
         runs.push({ durationMs: await timeToFirstFile(side.startPush(set.root), side.destination) })
         await verify(bench, side, set)
       })
@@ -152,7 +155,7 @@ function both (name: string, [before, after]: readonly [string, string], { first
 }
 
 async function made (bench: Bench, make: (root: string, bench: Bench) => Promise<DataSet>): Promise<DataSet> {
-  const set = await make(join(mkdtempSync(join(bench.home, 'source-')), 'tree'), bench)
+  const set = await make(join(mkdtempSync(join(bench.home, 's-')), 'tree'), bench)
   bench.say(`made ${set.files.length} files, ${(set.bytes / MB).toFixed(1)} MB`)
   return set
 }

@@ -6,7 +6,7 @@ import { SeededBytes } from './seeded-bytes.ts'
 import { sourceText } from './source-text.ts'
 
 /** What a change did, for the check afterwards. */
-export interface Changed {
+interface Changed {
   /** Paths whose content has to be compared byte by byte. */
   readonly touched: readonly string[]
   /** What a program that knows nothing but names would have to send. */

@@ -8,7 +8,7 @@ import { fillLastRun } from './docs-page.ts'
 import { describeMachine } from './machine.ts'
 import { parseOptions, USAGE } from './options.ts'
 import type { Options } from './options.ts'
-import { alignedTable, LEGEND, markdownTable, tableRows } from './report.ts'
+import { alignedTable, LEGEND, markdownTable, notes, tableRows } from './report.ts'
 import { judge } from './row.ts'
 import { rsyncVersion } from './rsync-side.ts'
 import { runCases } from './run-cases.ts'
@@ -51,9 +51,9 @@ async function bench (options: Options): Promise<number> {
 
 function report (options: Options, { rows, failures }: Results, about: { startedAt: string, machine: string, setting: string }): void {
   const table = tableRows(rows, failures)
-  process.stdout.write(`${alignedTable(table)}\n${LEGEND}\n`)
-  const small = options.scale === 1 ? '' : `The bars are meant for full size; these figures are of ${options.scale} of it.`
-  if (small !== '') process.stdout.write(`${small}\n`)
+  const small = options.scale === 1 ? [] : [`the bars are meant for full size; these figures are of ${options.scale} of it`]
+  const remarks = [LEGEND, ...notes(rows), ...small]
+  process.stdout.write(`${alignedTable(table)}\n${remarks.join('\n')}\n`)
   const chart = drawChart(rows, `FileSync's bars on ${about.startedAt.slice(0, 10)} (${about.setting})`)
   const { seed, scale, pairs } = options
   mkdirSync(dirname(resolve(options.jsonFile)), { recursive: true })
@@ -62,8 +62,8 @@ function report (options: Options, { rows, failures }: Results, about: { started
   writeFileSync(options.jsonFile.replace(/(\.json)?$/u, '.svg'), chart)
   say(`wrote ${options.jsonFile}, and the picture beside it`)
   if (!options.writeDocs) return
-  const text = [`${about.startedAt.slice(0, 10)}; ${about.setting}; ${about.machine}.`, small, markdownTable(table), `${LEGEND}.`, '![How much of each bar was used](benchmarks.svg)']
-  writeFileSync(DOCS_PAGE, fillLastRun(readFileSync(DOCS_PAGE, 'utf8'), text.filter(part => part !== '').join('\n\n')))
+  const text = [`${about.startedAt.slice(0, 10)}; ${about.setting}; ${about.machine}.`, markdownTable(table), remarks.map(remark => `- ${remark}`).join('\n'), '![How much of each bar was used](benchmarks.svg)']
+  writeFileSync(DOCS_PAGE, fillLastRun(readFileSync(DOCS_PAGE, 'utf8'), text.join('\n\n')))
   writeFileSync(DOCS_CHART, chart)
   say('wrote docs/benchmarks.md and docs/benchmarks.svg')
 }

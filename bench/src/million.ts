@@ -29,7 +29,7 @@ export async function measureMillion (bench: Bench): Promise<Row[]> {
 }
 
 async function firstAndAgain (bench: Bench, scale: number, sides: readonly OpenSide[]): Promise<FirstAndAgain> {
-  const home = mkdtempSync(join(bench.home, 'source-'))
+  const home = mkdtempSync(join(bench.home, 's-'))
   const set = await makeMillion(join(home, 'tree'), { ...bench, scale })
   bench.say(`made ${set.files.length} files`)
   const results: FirstAndAgain = { first: { ours: [], theirs: [] }, again: { ours: [], theirs: [] } }

@@ -24,7 +24,7 @@ interface PushLine {
 /** One run inside a client that goes on running, as it tells it itself. */
 export interface InnerRun {
   readonly durationMs: number
-  readonly wireBytes: number
+  readonly toldBytes: number
   readonly filesSent: number
 }
 
@@ -70,7 +70,7 @@ export class OurSide implements Side {
       const consumption = await meter.finish()
       if (code !== 0) throw new Error(`filesync-client push ended with ${code}: ${stderr}${stdout}`)
       const line = parseLine(stdout.trimEnd().split('\n').at(-1) ?? '')
-      return { ...consumption, durationMs, wireBytes: line.bytesSent + line.bytesReceived }
+      return { ...consumption, durationMs, toldBytes: line.bytesSent + line.bytesReceived }
     } finally {
       meter.stop()
     }
@@ -82,7 +82,7 @@ export class OurSide implements Side {
     try {
       for await (const text of client.lines) {
         const line = parseLine(text)
-        yield { durationMs: line.durationMs, filesSent: line.filesSent, wireBytes: line.bytesSent + line.bytesReceived }
+        yield { durationMs: line.durationMs, filesSent: line.filesSent, toldBytes: line.bytesSent + line.bytesReceived }
       }
       const { code, stderr } = await client.ended
       throw new Error(`filesync-client start ended with ${code}: ${stderr}`)

@@ -26,8 +26,8 @@ export interface Pairs {
 /** What a side needs to be opened. */
 export type OpenSide = (bench: Bench) => Promise<Side>
 
-export const openOurs: OpenSide = async ({ home, children }) => await OurSide.open(mkdtempSync(join(home, 'ours-')), children)
-export const openTheirs: OpenSide = async ({ home, children }) => await RsyncSide.open(mkdtempSync(join(home, 'theirs-')), children)
+export const openOurs: OpenSide = async ({ home, children }) => await OurSide.open(mkdtempSync(join(home, 'o-')), children)
+export const openTheirs: OpenSide = async ({ home, children }) => await RsyncSide.open(mkdtempSync(join(home, 't-')), children)
 
 /** Opens a side, uses it, and closes it, whatever happens. */
 export async function withSide <S extends { close (): Promise<void> }, T>(side: S, use: (side: S) => Promise<T>): Promise<T> {

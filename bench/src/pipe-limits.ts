@@ -26,7 +26,7 @@ export class PipeLimit {
   }
 
   async measure ({ home, children }: Bench, source: string): Promise<void> {
-    const destination = mkdtempSync(join(home, 'limit-'))
+    const destination = mkdtempSync(join(home, 'l-'))
     try {
       this.durationsMs.push((await children.run('sh', ['-c', this.#script, 'sh', source, destination])).durationMs)
     } finally {

@@ -11,8 +11,8 @@ export interface Consumption {
   readonly serverCpuMs: number
   readonly clientPeakBytes: number
   readonly serverPeakBytes: number
-  /** Everything that went over the loopback interface meanwhile, headers and other programs' traffic included. */
-  readonly loopbackBytes: number
+  /** Everything that went over the loopback interface meanwhile: headers, TLS, looking for the server, other programs' traffic. */
+  readonly wireBytes: number
 }
 
 /**
@@ -48,7 +48,7 @@ export class ProcessMeter {
   async finish (): Promise<Consumption> {
     clearInterval(this.#timer)
     this.#sample()
-    const loopback = loopbackBytes() - this.#loopbackBefore
+    const wireBytes = loopbackBytes() - this.#loopbackBefore
     // rsync's daemon has a process for each client, which ends a moment after the client does.
     for (let tries = 0; childrenOf(this.#server).length > 0 && tries < 500; tries++) await sleep(10)
     const sum = (pids: Iterable<number>): number => [...pids].reduce((total, pid) => total + (this.#peaks.get(pid) ?? 0), 0)
@@ -58,7 +58,7 @@ export class ProcessMeter {
       serverCpuMs: serverMs(this.#server) - this.#serverBeforeMs,
       clientPeakBytes: this.#peaks.get(this.#client ?? -1) ?? 0,
       serverPeakBytes: sum(this.#serverPids),
-      loopbackBytes: loopback,
+      wireBytes,
     }
   }
 

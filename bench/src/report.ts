@@ -23,6 +23,11 @@ export function tableRows (rows: readonly Row[], failures: readonly Failure[] = 
   ]
 }
 
+/** What has to be known of single rows, one sentence each. */
+export function notes (rows: readonly Row[]): string[] {
+  return rows.flatMap(({ case: name, note }) => note === undefined ? [] : [`${name}: ${note}`]).filter((text, i, all) => all.indexOf(text) === i)
+}
+
 function cells (row: Row): string[] {
   const verdicts = judge(row)
   const hasPeer = row.theirs.length > 0

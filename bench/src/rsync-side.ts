@@ -53,7 +53,7 @@ export class RsyncSide implements Side {
       const { code, durationMs, stdout, stderr } = await client.ended
       const consumption = await meter.finish()
       if (code !== 0) throw new Error(`rsync ended with ${code}: ${stderr}${stdout}`)
-      return { ...consumption, durationMs, wireBytes: statistic(stdout, 'Total bytes sent') + statistic(stdout, 'Total bytes received') }
+      return { ...consumption, durationMs, toldBytes: statistic(stdout, 'Total bytes sent') + statistic(stdout, 'Total bytes received') }
     } finally {
       meter.stop()
     }

@@ -46,7 +46,7 @@ export async function runCases (init: RunInit): Promise<Results> {
 }
 
 async function runCase (one: Case, { scale, pairs, seed, scratch, keep, signal, say }: RunInit): Promise<Row[]> {
-  const home = mkdtempSync(join(scratch, `${one.name}-`))
+  const home = mkdtempSync(join(scratch, 'c-'))
   const children = new Children()
   const limit = AbortSignal.timeout(one.limitMinutes * MINUTE_MS)
   const over = AbortSignal.any([signal, limit])

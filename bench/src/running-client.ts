@@ -45,7 +45,7 @@ export async function watchingRuns (bench: Bench, set: DataSet): Promise<Timed[]
 }
 
 async function openRunning ({ home, children }: Bench, intervalSeconds: number): Promise<OurSide> {
-  return await OurSide.open(mkdtempSync(join(home, 'ours-')), children, intervalSeconds)
+  return await OurSide.open(mkdtempSync(join(home, 'o-')), children, intervalSeconds)
 }
 
 async function * runsAfterFirst (
@@ -61,7 +61,7 @@ async function * runsAfterFirst (
     } else {
       expectNothingSent(run)
       // The second run may still be the watch's own beginning.
-      if (number > 1) yield { durationMs: run.durationMs, wireBytes: run.wireBytes, serverCpuMs: nowCpuMs - cpuMs }
+      if (number > 1) yield { durationMs: run.durationMs, toldBytes: run.toldBytes, serverCpuMs: nowCpuMs - cpuMs }
     }
     cpuMs = nowCpuMs
     number++

@@ -3,8 +3,8 @@ import type { Consumption } from './process-meter.ts'
 /** One run of a client program against its server, from its start to its end. */
 export interface Run extends Consumption {
   readonly durationMs: number
-  /** Both ways, as the program counts it. */
-  readonly wireBytes: number
+  /** Both ways, as the program counts it; ours leaves out what TLS adds. */
+  readonly toldBytes: number
 }
 
 /** A server that runs, and a client program that can bring a tree to it. */
