@@ -1,5 +1,5 @@
 import { formatDeviceId, parseDeviceId } from '@filesync/identity'
-import { loadOrCreateIdentity, openAuditLog, openPeers, openTokens } from '@filesync/identity/node'
+import { loadOrCreateIdentity, openPeers, openTokens } from '@filesync/identity/node'
 import { formatDuration, jsonLine, printable } from '@filesync/program'
 import { askControl } from '@filesync/program/node'
 import { FileSyncError } from '@filesync/protocol'
@@ -77,7 +77,6 @@ export async function revoke (nameOrId: string, flags: CommonFlags, { terminal }
 
 async function revokeInFiles (stateDir: string, nameOrId: string): Promise<string> {
   const peer = await openPeers(stateDir).revoke(nameOrId)
-  await openAuditLog(stateDir).record({ event: 'revoke', id: peer.id, area: peer.area })
   return peer.area
 }
 
@@ -85,7 +84,6 @@ async function revokeInFiles (stateDir: string, nameOrId: string): Promise<strin
 export async function trust (fullId: string, flags: CommonFlags & { readonly name: string }, { terminal }: CommandContext): Promise<void> {
   const stateDir = stateDirOf(flags, terminal)
   const peer = await openPeers(stateDir).admit({ id: parseDeviceId(fullId), wish: flags.name, via: 'manual' })
-  await openAuditLog(stateDir).record({ event: 'pair', id: peer.id, area: peer.area, via: 'manual', address: '' })
   if (flags.quiet !== true) terminal.stdout.write(`${peer.area} is trusted. It has to trust this server too: "filesync-client trust-server" there, with what "filesync-server id" prints here.\n`)
 }
 
