@@ -126,6 +126,8 @@ class TlsListener implements Listener {
       this.#server.listen({ port, ...(bind !== undefined && { host: bind }) }, resolve)
     })
     this.port = (this.#server.address() as AddressInfo).port
+    // Such as no more file descriptors: one connection fails, and the server has to go on.
+    this.#server.on('error', error => { this.#refuse({ remoteAddress: '', error: asFileSyncError(error) }) })
     signal.addEventListener('abort', this.#stop, { once: true })
   }
 
