@@ -6,6 +6,8 @@
  */
 export type { Compress, Decompress } from './compressed-frame.ts'
 export type { Compression } from './compression-choice.ts'
+export { deltaTasks } from './delta-tasks.ts'
+export type { DeltaTasks, DeltaTasksInit, PresentCopy } from './delta-tasks.ts'
 export type { FileFault, FileSource, PackRead, SourceStream, StreamRequest, StreamStep, WantedFile } from './file-source.ts'
 export type { TransferProgress } from './progress.ts'
 export { receiveFiles } from './receive-files.ts'

@@ -1,7 +1,7 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Task } from '@filesync/protocol'
 import type { ExpectedFile } from './receive-files.ts'
-import { UNANSWERED_TASKS_MAX } from './window.ts'
+import { UNANSWERED_TASKS_MAX, WAITING_SIGNATURE_BYTES_MAX } from './window.ts'
 
 /** A task that was answered, and what it asked for. */
 export interface AnsweredTask {
@@ -14,6 +14,7 @@ export class OutstandingTasks {
   readonly #describe: (task: number) => ExpectedFile
   readonly #tasks = new Map<number, Task>()
   #asked = 0
+  #signatureBytes = 0
   #isLast = false
   #failure: { readonly error: unknown } | undefined
   #wakeAsker: (() => void) | undefined
@@ -30,13 +31,15 @@ export class OutstandingTasks {
 
   /** Waits until the client has answered enough, and gives the number of the first of these tasks. */
   async add (tasks: readonly Task[], isLast: boolean): Promise<number> {
-    while (this.#tasks.size > 0 && this.#tasks.size + tasks.length > UNANSWERED_TASKS_MAX) {
+    const signatureBytes = tasks.reduce((sum, task) => sum + signatureBytesOf(task), 0)
+    while (this.#tasks.size > 0 && !this.#hasRoom(tasks.length, signatureBytes)) {
       this.#throwIfFailed()
       await new Promise<void>(resolve => { this.#wakeAsker = resolve })
     }
     this.#throwIfFailed()
     const first = this.#asked
     for (const task of tasks) this.#tasks.set(this.#asked++, task)
+    this.#signatureBytes += signatureBytes
     this.#isLast = isLast
     this.#wakeTaker?.()
     return first
@@ -63,6 +66,7 @@ export class OutstandingTasks {
   answer (number: number): AnsweredTask {
     const answered = this.peek(number)
     this.#tasks.delete(number)
+    this.#signatureBytes -= signatureBytesOf(answered.task)
     this.#wakeAsker?.()
     return answered
   }
@@ -74,7 +78,16 @@ export class OutstandingTasks {
     this.#wakeTaker?.()
   }
 
+  #hasRoom (tasks: number, signatureBytes: number): boolean {
+    return this.#tasks.size + tasks <= UNANSWERED_TASKS_MAX && this.#signatureBytes + signatureBytes <= WAITING_SIGNATURE_BYTES_MAX
+  }
+
   #throwIfFailed (): void {
     if (this.#failure !== undefined) throw this.#failure.error
   }
+}
+
+/** Bytes of the signature that goes with a task. */
+export function signatureBytesOf (task: Task): number {
+  return task[2] === 'DELTA' ? task[3] : 0
 }

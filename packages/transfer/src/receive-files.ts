@@ -4,6 +4,8 @@ import { Arrivals } from './arrivals.ts'
 import type { Decompress } from './compressed-frame.ts'
 import { OutstandingTasks } from './outstanding-tasks.ts'
 import type { StagingArea } from './staging-area.ts'
+import { taskPages } from './task-pages.ts'
+import type { TaskPage } from './task-pages.ts'
 
 /** What the server knows of a file that it asks for. */
 export interface ExpectedFile {
@@ -23,7 +25,10 @@ export interface ReceiveProgress {
 
 export interface ReceiveFilesInit {
   readonly connection: Connection
-  /** Taken page by page, never further than the client is asked. */
+  /**
+   * Taken page by page, never further than the client is asked. What is slow to come, because a signature is made first,
+   * does not hold up what came before.
+   */
   readonly tasks: Iterable<Task> | AsyncIterable<Task>
   /** Of the task with this number, counted from 0 in the order of `tasks`. */
   readonly describe: (task: number) => ExpectedFile
@@ -79,18 +84,10 @@ async function takeAll (connection: Connection, outstanding: OutstandingTasks, a
 }
 
 async function ask (init: ReceiveFilesInit, outstanding: OutstandingTasks): Promise<void> {
-  let page: Task[] = []
-  for await (const task of init.tasks) {
-    if (page.length === LIMITS.tasksPerPage) {
-      await sendPage(init, outstanding, { tasks: page, last: false })
-      page = []
-    }
-    page.push(task)
-  }
-  await sendPage(init, outstanding, { tasks: page, last: true })
+  for await (const page of taskPages(init.tasks, init.clock)) await sendPage(init, outstanding, page)
 }
 
-async function sendPage (init: ReceiveFilesInit, outstanding: OutstandingTasks, page: { tasks: Task[], last: boolean }): Promise<void> {
+async function sendPage (init: ReceiveFilesInit, outstanding: OutstandingTasks, page: TaskPage): Promise<void> {
   const first = await outstanding.add(page.tasks, page.last)
   await init.connection.send({ type: 'TASKS', first, ...page })
   for (const [i, task] of page.tasks.entries()) {

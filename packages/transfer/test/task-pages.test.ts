@@ -1,0 +1,74 @@
+import { LIMITS } from '@filesync/protocol'
+import type { RelativePath, Task } from '@filesync/protocol'
+import { createHasher, hashBytes } from '@filesync/protocol/node'
+import { ManualClock, memoryTree } from '@filesync/protocol/testing'
+import { expect, test } from 'vitest'
+import { deltaTasks } from '../src/index.ts'
+import { taskPages } from '../src/task-pages.ts'
+import { MemorySource, MemoryStore } from '../src/testing/index.ts'
+import { listAll, randomBytes, signatureOf, sync } from './session.ts'
+
+async function pageSizes (tasks: Iterable<Task> | AsyncIterable<Task>): Promise<[number, boolean][]> {
+  const sizes: [number, boolean][] = []
+  for await (const page of taskPages(tasks, new ManualClock())) sizes.push([page.tasks.length, page.last])
+  return sizes
+}
+
+test('pages are full, and the last one says so', async () => {
+  const whole: Task = [0, 0]
+  expect(await pageSizes([])).toEqual([[0, true]])
+  expect(await pageSizes([whole])).toEqual([[1, true]])
+  expect(await pageSizes(new Array<Task>(LIMITS.tasksPerPage).fill(whole))).toEqual([[8192, true]])
+  expect(await pageSizes(new Array<Task>(LIMITS.tasksPerPage + 1).fill(whole))).toEqual([[8192, false], [1, true]])
+})
+
+test('a page holds signatures up to a bound, and one of any size', async () => {
+  const large: Task = [0, 0, 'DELTA', 40 << 20]
+  const small: Task = [0, 0, 'DELTA', 6 << 20]
+  expect(await pageSizes([large, large, small, small, small, [0, 0]])).toEqual([[1, false], [1, false], [2, false], [2, true]])
+})
+
+test('tasks that are slow to come do not hold up those before', async () => {
+  const clock = new ManualClock()
+  let release: () => void = () => { /* set below */ }
+  const gate = new Promise<void>(resolve => { release = resolve })
+  async function * slow (): AsyncGenerator<Task> {
+    yield [0, 0]
+    yield [0, 1]
+    await gate
+    yield [0, 2]
+  }
+  const pages = taskPages(slow(), clock)
+  const first = pages.next()
+  for (let turn = 0; turn < 50 && clock.scheduled === 0; turn++) await Promise.resolve()
+  clock.advance(20)
+  expect((await first).value).toEqual({ tasks: [[0, 0], [0, 1]], last: false })
+  release()
+  expect((await pages.next()).value).toEqual({ tasks: [[0, 2]], last: true })
+  expect(clock.scheduled).toBe(0)
+})
+
+test('large files with a copy at the server are asked for as a difference', async () => {
+  const old = randomBytes(600_000, 91)
+  const tree = memoryTree({ changed: new Uint8Array([...old, 1]), fresh: randomBytes(600_000, 92), small: 'text' }, hashBytes)
+  const store = new MemoryStore()
+  store.files.set('changed' as RelativePath, old)
+  store.files.set('small' as RelativePath, Uint8Array.of(1))
+  const { files } = listAll(tree)
+  const { tasks, signature } = deltaTasks({
+    tasks: files.map(({ at }) => at),
+    sizeOf: task => files[task]?.entry.sizeBytes ?? 0,
+    fromBytes: 400_000,
+    present: async task => {
+      const copy = store.files.get(files[task]?.path as RelativePath)
+      return copy === undefined ? undefined : { sizeBytes: copy.length, sign: async () => signatureOf(copy) }
+    },
+  })
+  const source = new MemorySource({ content: path => tree.content(path), hashBytes, createHasher })
+  const { server, serverConnection } = await sync({ tree, source, store, server: { tasks, signature } })
+  expect(server).toMatchObject({ files: 3, problemCount: 0 })
+  for (const [path, bytes] of store.files) expect(Buffer.compare(bytes, tree.content(path) as Uint8Array)).toBe(0)
+  // The new file whole, and at most two chunks of the changed one.
+  expect(serverConnection.bytesReceived).toBeLessThan(1_000_000)
+  expect(() => signature(0)).toThrow(RangeError)
+})
