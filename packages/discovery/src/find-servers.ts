@@ -16,6 +16,8 @@ const FIRST_DELAY_MS = 250
 /** A client that has looked for long asks this seldom; DNS-SD announcements still reach it at once. */
 const LONGEST_DELAY_MS = 8_000
 
+const WAITING_SERVERS = 64
+
 /** The second way to be found. */
 export interface DnsSdInit {
   /** On the group of RFC 6762. Taken over, and closed at the end. */
@@ -58,8 +60,8 @@ export async function * findServers (init: FindInit): AsyncGenerator<FoundServer
 }
 
 class Search {
-  /** What the reader has not taken yet; beyond the capacity, which no honest network reaches, offers are dropped. */
-  readonly found = new EventQueue<FoundServer>(64)
+  /** What the reader has not taken yet, up to a bound that no honest network reaches. */
+  readonly found: EventQueue<FoundServer> = new EventQueue<FoundServer>(WAITING_SERVERS)
   readonly #init: FindInit
   readonly #table: OfferTable
   readonly #backOff: BackOff
@@ -130,6 +132,7 @@ class Search {
   }
 
   #yield (server: FoundServer | undefined): void {
-    if (server !== undefined) this.found.offer(server)
+    // What had no room is news again when it is next heard.
+    if (server !== undefined && !this.found.offer(server)) this.#table.forget(server)
   }
 }

@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto'
 import { decodeDiscover, encodeDiscover, encodeOffer, FileSyncError } from '@filesync/protocol'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { findServers } from '../src/find-servers.ts'
 import { memoryLink } from '../src/testing/memory-network.ts'
 import type { Fate } from '../src/testing/memory-network.ts'
 import { idA, idB, MemoryHosts, onWire, seeded } from './memory-hosts.ts'
@@ -134,6 +136,23 @@ test('ends when the signal is aborted, and holds no timer after', async () => {
   await hosts.pass(0)
   await hosts.end()
   expect(hosts.clock.scheduled).toBe(0)
+})
+
+test('a reader that is slow misses nobody for good', async () => {
+  const servers = Array.from({ length: 100 }, (_, index) => String(index).padStart(16, '0'))
+  for (const [index, id] of servers.entries()) hosts.server(id, onWire(`10.0.0.${100 + index}`))
+  const bus = hosts.network.bus({ role: 'ask', links: onWire('10.0.0.2') })
+  const looking = findServers({ bus, want: 'sync', randomBytes, clock: hosts.clock, signal: hosts.signal })
+  const seen = new Set<string>()
+  const first = looking.next()
+  await hosts.pass(300_000, 500)
+  const one = await first
+  if (one.done !== true) seen.add(one.value.idPrefix)
+  const rest = (async () => { for await (const { idPrefix } of looking) seen.add(idPrefix) })()
+  await hosts.pass(600_000, 500)
+  expect(seen.size).toBe(100)
+  await hosts.end()
+  await rest
 })
 
 describe('on a bad network', () => {
