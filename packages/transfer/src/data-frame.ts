@@ -1,7 +1,7 @@
 import { FileSyncError, FRAME_HEADER_BYTES, writeFrameHeader } from '@filesync/protocol'
 
 /** The payload of a DATA frame begins with the number of its task (u32, big-endian); the bytes of the file follow. */
-export const DATA_HEADER_BYTES = 4
+const DATA_HEADER_BYTES = 4
 
 /** Where the bytes of the file begin in a DATA frame that is built whole. */
 export const DATA_CONTENT_AT: number = FRAME_HEADER_BYTES + DATA_HEADER_BYTES

@@ -14,7 +14,7 @@ const VERSION = 1
  * Bytes of a chunk's digest. 16 are enough: two chunks that differ and share them take 2^64 tries to make, the digest of
  * the whole file catches even that, and a signature is nearly half as long as with 32.
  */
-export const CHUNK_DIGEST_BYTES = 16
+const CHUNK_DIGEST_BYTES = 16
 
 /** A signature beyond this is not made: the file, then near a tebibyte, is sent whole. */
 export const SIGNATURE_BYTES_MAX: number = 64 << 20

@@ -1,0 +1,54 @@
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { FileSyncError } from '@filesync/protocol'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Signature } from '../src/index.ts'
+import { openSigner } from '../src/node/index.ts'
+import type { Signer } from '../src/node/index.ts'
+import { randomBytes, signatureOf } from './session.ts'
+
+const BYTES = randomBytes(3_500_000, 101)
+let directory: string
+let fd: number
+let signer: Signer
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'filesync-signer-'))
+  writeFileSync(join(directory, 'file'), BYTES)
+  fd = openSync(join(directory, 'file'), 'r')
+  signer = openSigner()
+})
+
+afterAll(async () => {
+  await signer.close()
+  closeSync(fd)
+  rmSync(directory, { recursive: true })
+})
+
+test('a file on disk has the signature of its bytes', async () => {
+  const signature = await signer.sign(fd, BYTES.length)
+  expect(Buffer.compare(signature, signatureOf(BYTES))).toBe(0)
+  expect(new Signature(signature)).toMatchObject({ fileBytes: BYTES.length, averageBits: 16 })
+})
+
+test('a file that is shorter than told has none', async () => {
+  await expect(signer.sign(fd, BYTES.length + 1)).rejects.toMatchObject({ code: 'INTERNAL' })
+})
+
+test('signing stops when it is told to', async () => {
+  const stopping = new AbortController()
+  const first = signer.sign(fd, BYTES.length)
+  const second = signer.sign(fd, BYTES.length, stopping.signal)
+  stopping.abort(new FileSyncError('ABORTED', 'Enough.'))
+  await expect(second).rejects.toMatchObject({ code: 'ABORTED' })
+  await expect(first).resolves.toBeInstanceOf(Uint8Array)
+  await expect(signer.sign(fd, BYTES.length, stopping.signal)).rejects.toMatchObject({ code: 'ABORTED' })
+})
+
+test('a closed signer rejects what is under way and what comes', async () => {
+  const closing = openSigner()
+  const underWay = closing.sign(fd, BYTES.length)
+  await Promise.all([expect(underWay).rejects.toMatchObject({ code: 'ABORTED' }), closing.close()])
+  await expect(closing.sign(fd, BYTES.length)).rejects.toMatchObject({ code: 'ABORTED' })
+})
