@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { FileSyncError, problem } from '@filesync/protocol'
-import type { NextSync, Problem, RelativePath } from '@filesync/protocol'
+import type { NextSync, Problem } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { memoryTree } from '@filesync/protocol/testing'
 import { describeResult, exitCodeOf, failedResult, pushResult } from '../src/push-result.ts'
@@ -8,8 +8,8 @@ import type { Pushed } from '../src/push-session.ts'
 
 const COST = { bytesSent: 900, bytesReceived: 80, durationMs: 1234 }
 const AT = '2026-01-02T03:04:05.678Z'
-const unreadable = (path: string): Problem => problem(path as RelativePath, 'UNREADABLE')
-const unsettled = (path: string): Problem => problem(path as RelativePath, 'UNSETTLED')
+const unreadable = (path: string): Problem => problem(path, 'UNREADABLE')
+const unsettled = (path: string): Problem => problem(path, 'UNSETTLED')
 
 function pushed (next: Partial<NextSync> = {}, problems: readonly Problem[] = []): Pushed {
   const tree = { ...memoryTree({ a: 'one', b: 'two' }, hashBytes), complete: true, problems, problemCount: problems.length, isUnsettled: () => false }

@@ -1,9 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Archive } from '@filesync/archive'
-import { openArchive } from '@filesync/archive/node'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { formatDeviceId, PairingDesk, parsePairingCode, PeerBook, TokenBook, toDeviceId } from '@filesync/identity'
 import type { AuditEvent, DeviceId } from '@filesync/identity'
 import { nodeCrypto } from '@filesync/identity/node'
@@ -16,8 +11,6 @@ import { SessionQueue } from '../src/session-queue.ts'
 const id = (fill: number): DeviceId => toDeviceId(new Uint8Array(32).fill(fill))
 const usage: unknown = expect.objectContaining({ code: 'USAGE' })
 
-let folder: string
-let archive: Archive
 let clock: ManualClock
 let peers: PeerBook
 let desk: PairingDesk
@@ -25,8 +18,7 @@ let queue: SessionQueue
 let ended: [peer: string, code: string][]
 let routes: ControlRoutes
 
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'filesync-routes-'))
+beforeEach(() => {
   clock = new ManualClock()
   const events: AuditEvent[] = []
   const audit = { record: async (event: AuditEvent) => { events.push(event) } }
@@ -34,17 +26,11 @@ beforeEach(async () => {
   desk = new PairingDesk({ serverId: id(9), serverName: 'nas', peers, tokens: new TokenBook(memoryRecords(), { crypto: nodeCrypto, clock }), audit, crypto: nodeCrypto, clock })
   queue = new SessionQueue({ maxActive: 1, maxWaiting: 9, clock })
   ended = []
-  archive = await openArchive({ root: folder, keepMs: 1, mode: 'mirror', clock, signal: new AbortController().signal })
   routes = controlRoutes({
-    archive, desk, peers, queue,
+    desk, peers, queue,
     endSessions: async (peer, error) => { ended.push([peer, error.code]) },
     describe: () => ({ name: 'nas', port: 42 }),
   })
-})
-
-afterEach(async () => {
-  await archive.close()
-  await rm(folder, { recursive: true })
 })
 
 const ask = async (route: string, body?: unknown): Promise<unknown> => await routes[route]?.(body)

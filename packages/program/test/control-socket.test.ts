@@ -76,6 +76,13 @@ describe('asking', () => {
     expect(await askControl(stateDir, 'GET /status')).toBeUndefined()
   })
 
+  test('a program that is silent is not waited for for ever', async () => {
+    let asked = false
+    await serve({ 'GET /slow': async () => { asked = true; return await new Promise(() => { /* never */ }) } })
+    await expect(askControl(stateDir, 'GET /slow', { withinMs: 50 })).rejects.toEqual(code('STATE_IN_USE'))
+    expect(asked).toBe(true)
+  })
+
   test('something else that listens there is an error, not a fault', async () => {
     await mkdir(join(stateDir, 'run'))
     const other = createServer(socket => { socket.end('SSH-2.0\r\n') }).listen(socketPath())
@@ -83,24 +90,6 @@ describe('asking', () => {
     await expect(askControl(stateDir, 'GET /status')).rejects.toEqual(code('STATE_IN_USE'))
     other.close()
   })
-})
-
-test('who waits for a long answer is told that it is coming', async () => {
-  let finish: (answer: unknown) => void = () => { /* set by the route */ }
-  await serve({ 'GET /long': async () => await new Promise(resolve => { finish = resolve }) })
-  const statuses = await new Promise<number[]>((resolve, reject) => {
-    const seen: number[] = []
-    const asking = request({ socketPath: socketPath(), path: '/long', agent: false }, incoming => {
-      incoming.resume()
-      resolve([...seen, incoming.statusCode ?? 0])
-    })
-    asking.on('information', ({ statusCode }) => {
-      seen.push(statusCode)
-      finish('done')
-    })
-    asking.on('error', reject).end()
-  })
-  expect(statuses).toEqual([102, 200])
 })
 
 describe('hostile questions', () => {

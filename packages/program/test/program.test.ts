@@ -43,6 +43,7 @@ async function run ({ flags = [], env = {}, file, action }: Given): Promise<Run>
     .addOption(listSetting('--interface <name>', ''))
     .addOption(setting('--quiet', ''))
     .addOption(setting('--no-discovery', ''))
+    .addOption(setting('--no-default-rules', ''))
     .action((given: Record<string, unknown>) => {
       options = given
       action?.(terminal)
@@ -88,6 +89,11 @@ describe.each([
 })
 
 describe('switches', () => {
+  test('a name of several words has its opposite too', async () => {
+    expect(await value('defaultRules', { env: { FILESYNC_DEFAULT_RULES: 'no' } })).toBe(false)
+    expect(await value('defaultRules', { file: 'default-rules: false' })).toBe(false)
+  })
+
   test.each([['true', true], ['1', true], ['YES', true], ['on', true], ['false', false], ['0', false], ['No', false], ['off', false], ['', false]])(
     'FILESYNC_QUIET=%j means %j', async (text, expected) => {
       expect(await value('quiet', { env: { FILESYNC_QUIET: text } })).toBe(expected)

@@ -16,8 +16,6 @@ const MAX_ANSWER_BYTES = 64 << 20
 const MAX_CONNECTIONS = 64
 const REQUEST_TIMEOUT_MS = 10_000
 const CHECK_INTERVAL_MS = 1_000
-/** How often a command that waits for a long answer, such as that of verify, is told that it is coming. */
-const PROCESSING_INTERVAL_MS = 1_000
 
 /**
  * Answers the commands of this machine over HTTP on a Unix socket that only this user may open (a named pipe on Windows).
@@ -92,7 +90,6 @@ async function respond (routes: ControlRoutes, incoming: IncomingMessage, outgoi
     const text = JSON.stringify(body ?? null)
     outgoing.writeHead(status, { 'content-type': 'application/json', connection: 'close' }).end(text)
   }
-  const processing = setInterval(() => { if (!outgoing.headersSent) outgoing.writeProcessing() }, PROCESSING_INTERVAL_MS)
   try {
     const name = `${incoming.method ?? ''} ${incoming.url ?? ''}`
     const route = Object.hasOwn(routes, name) ? routes[name] : undefined
@@ -104,8 +101,6 @@ async function respond (routes: ControlRoutes, incoming: IncomingMessage, outgoi
   } catch (error) {
     const { code, message } = asFileSyncError(error)
     reply(400, { code, message })
-  } finally {
-    clearInterval(processing)
   }
 }
 

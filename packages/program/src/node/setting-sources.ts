@@ -29,7 +29,7 @@ export async function applySources (command: Command, env: Environment): Promise
 function applyEnvironment (command: Command, env: Environment): void {
   const fill = filler(command, 'env')
   for (const setting of settingsOf(command)) {
-    const names = setting.negate ? [setting.name(), setting.attributeName()] : [setting.name()]
+    const names = setting.negate ? [setting.name(), positiveName(setting)] : [setting.name()]
     for (const name of names) {
       const variable = variableOf(name)
       const text = env[variable]
@@ -86,8 +86,12 @@ function find (command: Command, name: string): Named | undefined {
   const settings = settingsOf(command)
   const setting = settings.find(candidate => candidate.name() === name)
   if (setting !== undefined) return { setting, isOpposite: false }
-  const opposite = settings.find(candidate => candidate.negate && candidate.attributeName() === name)
+  const opposite = settings.find(candidate => candidate.negate && positiveName(candidate) === name)
   return opposite === undefined ? undefined : { setting: opposite, isOpposite: true }
+}
+
+function positiveName (setting: Setting): string {
+  return setting.name().replace(/^no-/u, '')
 }
 
 function settingsOf (command: Command): Setting[] {

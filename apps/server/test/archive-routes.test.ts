@@ -1,0 +1,30 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Archive } from '@filesync/archive'
+import { openArchive } from '@filesync/archive/node'
+import { isFileSyncError } from '@filesync/protocol'
+import { ManualClock } from '@filesync/protocol/testing'
+import { archiveRoutes } from '../src/archive-operations.ts'
+
+let folder: string
+let archive: Archive
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'filesync-routes-'))
+  archive = await openArchive({ root: folder, keepMs: 1, mode: 'mirror', clock: new ManualClock(), signal: new AbortController().signal })
+})
+afterAll(async () => {
+  await archive.close()
+  await rm(folder, { recursive: true })
+})
+
+const BODIES = [undefined, null, 7, [], {}, { client: 7 }, { client: '../x' }, { client: 'nobody' }, { client: 'nobody', path: '../x', at: 'x', to: 7 }]
+
+test.each(['POST /versions', 'POST /restore', 'POST /release'])('%s refuses what it cannot use with an error of ours, and makes no area', async route => {
+  for (const body of BODIES) {
+    const error: unknown = await Promise.resolve(archiveRoutes(archive)[route]?.(body)).then(() => undefined, (reason: unknown) => reason)
+    expect(isFileSyncError(error), `${JSON.stringify(body)}: ${String(error)}`).toBe(true)
+  }
+  expect(archive.areas()).toEqual([])
+})

@@ -1,0 +1,64 @@
+import type { Command } from 'commander'
+import { expect, test } from 'vitest'
+import { runProgram } from '@filesync/program/node'
+import { fakeTerminal } from '@filesync/program/testing'
+import { createServerProgram } from '../src/command-line.ts'
+
+const COMMON = ['--state-dir', '--config', '--json', '--quiet']
+/** The command line contract: scripts rely on it. */
+const CONTRACT: Readonly<Record<string, readonly string[]>> = {
+  'start': [
+    '--archive', '--port', '--interval', '--name', '--bind', '--interface', '--no-discovery', '--max-sessions', '--keep', '--mode', '--json-logs',
+  ],
+  'pair': ['--ttl'],
+  'token create': ['--uses', '--expires'],
+  'token list': [],
+  'token revoke': [],
+  'peers': [],
+  'revoke': [],
+  'trust': ['--name'],
+  'id': [],
+  'status': [],
+  'doctor': [],
+  'versions': [],
+  'restore': ['--at', '--to'],
+  'verify': [],
+}
+
+async function run (argv: readonly string[]): Promise<{ exitCode: number, out: string, err: string }> {
+  const terminal = fakeTerminal()
+  const exitCode = await runProgram(createServerProgram({ terminal, signal: new AbortController().signal }), argv, terminal)
+  return { exitCode, out: terminal.printed(), err: terminal.complained() }
+}
+
+test('--help names every command', async () => {
+  const [main, token] = [await run(['--help']), await run(['token', '--help'])]
+  expect([main.exitCode, token.exitCode]).toEqual([0, 0])
+  for (const command of Object.keys(CONTRACT)) {
+    const [name = '', below] = command.split(' ')
+    expect(main.out).toMatch(new RegExp(`^ {2}${name}\\b`, 'mu'))
+    if (below !== undefined) expect(token.out).toMatch(new RegExp(`^ {2}${below}\\b`, 'mu'))
+  }
+})
+
+test.each(Object.entries(CONTRACT))('%s --help names every flag', async (command, flags) => {
+  const { exitCode, out } = await run([...command.split(' '), '--help'])
+  expect(exitCode).toBe(0)
+  for (const flag of [...COMMON, ...flags]) expect(out).toMatch(new RegExp(`^ +${flag}\\b`, 'mu'))
+})
+
+test('every flag says what it does', () => {
+  const bare = (command: Command): string[] => [
+    ...command.options.filter(({ description }) => description === '').map(({ flags }) => `${command.name()} ${flags}`),
+    ...command.commands.flatMap(bare),
+  ]
+  expect(bare(createServerProgram({ terminal: fakeTerminal(), signal: new AbortController().signal }))).toEqual([])
+})
+
+test.each([['nonsense'], ['start --prot 1'], ['start'], ['token'], ['token create --uses 0'], ['revoke'], ['trust x'], ['start --archive /']])(
+  '"%s" is wrong usage, told without a stack', async line => {
+    const { exitCode, out, err } = await run(line.split(' '))
+    expect([exitCode, out]).toEqual([2, ''])
+    expect(err).not.toBe('')
+    expect(err).not.toMatch(/^ {4}at /mu)
+  })
