@@ -8,6 +8,8 @@ import { hashBytes } from '@filesync/protocol/node'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { FileSource, StreamRequest, StreamStep, WantedFile } from '../src/index.ts'
 import { openFileSource } from '../src/node/index.ts'
+import { openWanted } from '../src/node/open-file.ts'
+import { CheckedDirectories } from '../src/node/source-directories.ts'
 import { randomBytes } from './session.ts'
 
 let root: string
@@ -164,6 +166,20 @@ test('many directories do not hold many handles, and closing holds none', async 
   expect(handlesBelow(root)).toBeLessThanOrEqual(2 * 257)
   await source.close()
   expect(handlesBelow(root)).toBe(0)
+})
+
+test('without /proc, directories are looked at before they are gone through', () => {
+  put('dir/file', 'content')
+  const directories = new CheckedDirectories(root)
+  const opened = openWanted(want('dir/file'), directories)
+  expect('read' in opened && opened.read(new Uint8Array(7), 0)).toBe(7)
+  if ('close' in opened) opened.close()
+  const listed = want('dir/file')
+  renameSync(join(root, 'dir'), join(root, 'elsewhere'))
+  symlinkSync('elsewhere', join(root, 'dir'))
+  expect(openWanted(listed, directories)).toEqual({ code: 'CHANGED_DURING_READ' })
+  unlinkSync(join(root, 'dir'))
+  expect(openWanted(listed, directories)).toEqual({ code: 'VANISHED' })
 })
 
 test('a hard link is a file like any other', async () => {

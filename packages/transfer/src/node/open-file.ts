@@ -1,10 +1,12 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs'
 import type { BigIntStats } from 'node:fs'
 import type { FileFault, WantedFile } from '../file-source.ts'
 import { CHANGED } from '../source-reader.ts'
 import type { OpenFile } from '../source-reader.ts'
 import type { SourceDirectories } from './source-directories.ts'
 
+/** Windows has no such flag, so the name is looked at before. */
+const HAS_NOFOLLOW = 'O_NOFOLLOW' in constants
 // Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
@@ -25,13 +27,18 @@ export function openWanted (file: WantedFile, directories: SourceDirectories): O
 
 function openAnywhere ({ directory, entry }: WantedFile, directories: SourceDirectories): number {
   try {
-    return openSync(directories.prefix(directory) + entry.name, FLAGS)
+    return openUnfollowed(directories.prefix(directory) + entry.name)
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error
     // The directory may have been replaced since its handle was taken.
     directories.release()
-    return openSync(directories.prefix(directory) + entry.name, FLAGS)
+    return openUnfollowed(directories.prefix(directory) + entry.name)
   }
+}
+
+function openUnfollowed (path: string): number {
+  if (!HAS_NOFOLLOW && lstatSync(path).isSymbolicLink()) throw Object.assign(new Error(`${path} is a link`), { code: 'ELOOP', syscall: 'open' })
+  return openSync(path, FLAGS)
 }
 
 function isListed (stats: BigIntStats, { entry }: WantedFile): boolean {

@@ -68,7 +68,11 @@ class HeldDirectories implements SourceDirectories {
   }
 }
 
-class CheckedDirectories implements SourceDirectories {
+/**
+ * For systems without /proc. Between the look and the call somebody who may write to the source could still put a link in
+ * place, so this is for sources that only their owner writes to.
+ */
+export class CheckedDirectories implements SourceDirectories {
   readonly #root: string
 
   constructor (root: string) {
