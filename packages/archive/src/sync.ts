@@ -169,8 +169,8 @@ export class AreaSync implements Sync {
 
   // Moves are given their second name before anything may take the place of the first one.
   async #prepare (plan: Plan, ledger: Ledger): Promise<void> {
-    const { index, area } = this.#init
-    await index.write([{ area, record: { open: true, lastStampMs: this.#stampMs } }])
+    const { index, area, staging } = this.#init
+    await index.write([{ area, record: { open: true, staging, lastStampMs: this.#stampMs } }])
     const moves = await this.#relocate(plan, ledger)
     if (plan.evictions.length > 0) {
       const { journal, failures } = await this.#committer.remove(plan.evictions)

@@ -24,6 +24,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   EACCES: 'the server may not write there',
   EPERM: 'the server may not write there',
   ENAMETOOLONG: 'the name is too long for the file system of the archive',
+  EXDEV: 'another file system is mounted inside the archive there',
   ENOTREG: 'something that is not a regular file stands in its place',
 }
 

@@ -1,1 +1,2 @@
+export { archiveIndexConformance } from './index-conformance.ts'
 export { MemoryIndex } from './memory-index.ts'

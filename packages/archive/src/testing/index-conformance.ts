@@ -1,0 +1,77 @@
+import { encodeListing } from '@filesync/protocol'
+import type { Name, RelativePath } from '@filesync/protocol'
+import { ensure } from '@filesync/protocol/testing'
+import type { ConformanceCase } from '@filesync/protocol/testing'
+import type { ArchiveIndex } from '../archive-index.ts'
+import { FACT_BYTES } from '../facts.ts'
+import type { StoredDirectory } from '../fold.ts'
+
+function stored (name: string, files: number): StoredDirectory {
+  const listing = encodeListing([{ kind: 'symlink', name: name as Name, mtimeNs: 1n, target: 'x' }])
+  return { listing, facts: new Uint8Array(files * FACT_BYTES).fill(files) }
+}
+
+const at = (area: string, directory: string): { area: string, directory: RelativePath } => ({ area, directory: directory as RelativePath })
+
+function same (left: Uint8Array | undefined, right: Uint8Array): boolean {
+  return left?.length === right.length && left.every((byte, i) => byte === right[i])
+}
+
+/** What every {@link ArchiveIndex} has to do. Each case gets an empty one. */
+export const archiveIndexConformance: readonly ConformanceCase<ArchiveIndex>[] = [
+  {
+    name: 'gives back directories, and only those of the area',
+    async run (index) {
+      await index.write([{ put: at('a', ''), stored: stored('one', 2) }, { put: at('a', 'sub'), stored: stored('two', 0) }, { put: at('ab', ''), stored: stored('x', 1) }])
+      const root = index.directory(at('a', ''))
+      ensure(root !== undefined && same(root.listing, stored('one', 2).listing) && same(root.facts, stored('one', 2).facts), 'the root is not what was put')
+      ensure(same(index.directory(at('a', 'sub'))?.facts, new Uint8Array(0)), 'facts that are empty did not come back empty')
+      ensure(same(index.listing(at('a', 'sub')), stored('two', 0).listing), 'the listing is not what was put')
+      ensure(index.listing(at('b', '')) === undefined, 'an area that was never written has a listing')
+      const all = [...index.directories('a')].map(({ directory, files }) => `${directory}:${String(files)}`)
+      ensure(all.join() === ':2,sub:0', `the directories are ${all.join()}`)
+    },
+  },
+  {
+    name: 'drops a directory alone, or with all that lies below it and nothing beside',
+    async run (index) {
+      const paths = ['', 'd', 'd/e', 'd/e/f', 'd0', 'd-', 'de']
+      await index.write(paths.map(path => ({ put: at('a', path), stored: stored('n', 1) })))
+      await index.write([{ drop: at('a', 'd/e'), andBelow: false }])
+      ensure(index.listing(at('a', 'd/e')) === undefined && index.listing(at('a', 'd/e/f')) !== undefined, 'one directory was not dropped alone')
+      await index.write([{ drop: at('a', 'd'), andBelow: true }])
+      const left = [...index.directories('a')].map(({ directory }) => directory)
+      ensure(left.sort().join() === ',d-,d0,de', `what is left is ${left.join()}`)
+    },
+  },
+  {
+    name: 'keeps what it gave while it reads on',
+    async run (index) {
+      await index.write([{ put: at('a', 'x'), stored: stored('first', 3) }, { put: at('a', 'y'), stored: stored('second', 5) }])
+      const first = index.directory(at('a', 'x'))
+      index.directory(at('a', 'y'))
+      ensure(same(first?.listing, stored('first', 3).listing) && same(first?.facts, stored('first', 3).facts), 'a later read changed what an earlier one gave')
+    },
+  },
+  {
+    name: 'keeps records, signatures and the journal in order',
+    async run (index) {
+      const section = { directory: 'd' as RelativePath, entries: stored('n', 0).listing, staged: Uint32Array.of(7, 0xffff_ffff), facts: new Uint8Array(3).fill(9) }
+      const batch = { staging: 's', stampMs: 5, sections: [section], removals: [{ directory: 'r' as RelativePath, names: ['x', 'ü'] }] }
+      await index.write([
+        { area: 'a', journal: 300, batch }, { area: 'a', journal: 2, batch }, { area: 'b', journal: 1, batch },
+        { area: 'a', record: { open: true, lastStampMs: 9, staging: 's' } },
+        { area: 'a', path: 'big' as RelativePath, signature: Uint8Array.of(1, 2, 3) },
+      ])
+      const journal = index.journal('a')
+      ensure(journal.map(({ number }) => number).join() === '2,300', 'the journal is out of order or has foreign entries')
+      const read = journal[0]?.batch
+      ensure(read?.stampMs === 5 && read.removals[0]?.names.join() === 'x,ü', 'the batch is not what was written')
+      ensure(read.sections[0]?.staged.join() === '7,4294967295' && same(read.sections[0].entries, section.entries) && same(read.sections[0].facts, section.facts), 'the section is not what was written')
+      ensure(index.area('a')?.lastStampMs === 9 && index.areas().join() === 'a', 'the record is not what was written')
+      ensure(same(index.signature('a', 'big' as RelativePath), Uint8Array.of(1, 2, 3)), 'the signature is not what was written')
+      await index.write([{ area: 'a', journal: 2, batch: undefined }, { area: 'a', path: 'big' as RelativePath, signature: undefined }])
+      ensure(index.journal('a').length === 1 && index.signature('a', 'big' as RelativePath) === undefined, 'what was taken out is still there')
+    },
+  },
+]

@@ -1,0 +1,135 @@
+import { linkSync, lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { Beneath, createAt, close, HOLDS_HANDLES } from '../src/node/beneath.ts'
+import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './on-disk.ts'
+import { compareAll, makePack, push } from './push.ts'
+import { SourceTree } from './source-tree.ts'
+
+/** A folder outside the archive that must not change. */
+function canary (): { folder: string, before: string[] } {
+  const folder = newFolder()
+  mkdirSync(join(folder, 'inner'))
+  writeFileSync(join(folder, 'inner/victim'), 'untouched')
+  return { folder, before: describeFolder(folder) }
+}
+
+test('moves a symbolic link that stands where a directory should be out of the way, unfollowed', async () => {
+  const root = newFolder()
+  const { folder, before } = canary()
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = new SourceTree().write('sub/file', 'one').write('other', 'x')
+  await push(area, source)
+  renameSync(join(root, 'laptop/sub'), join(root, 'laptop/aside'))
+  symlinkSync(folder, join(root, 'laptop/sub'))
+  source.write('sub/file', 'two').write('sub/inner/victim', 'overwritten').write('other', 'y')
+  expect((await push(area, source)).problems).toEqual([])
+  expect(describeFolder(folder)).toEqual(before)
+  expect(readFileSync(join(root, 'laptop/sub/inner/victim'), 'utf8')).toBe('overwritten')
+  expect(versionsIn(root, 'laptop')).toContain('sub')
+})
+
+test('tells of a file whose directory became a link while the sync ran, and writes and deletes nothing through it', async () => {
+  const root = newFolder()
+  const { folder, before } = canary()
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = new SourceTree().write('first', '1').write('sub/file', 'one').write('sub/inner/victim', 'mine')
+  await push(area, source)
+  source.write('first', '2').write('sub/file', 'two').remove('sub/inner/victim').write('sub/inner/new', 'n')
+  const sync = await area.beginSync()
+  compareAll(sync, source.snapshot())
+  sync.plan({ complete: true })
+  const stored = new Promise<void>(resolve => { sync.onStored = () => { resolve() } })
+  await sync.stagePack(makePack([{ task: 0, content: new TextEncoder().encode('2') }]))
+  await stored
+  renameSync(join(root, 'laptop/sub'), join(root, 'laptop/aside'))
+  symlinkSync(folder, join(root, 'laptop/sub'))
+  await sync.stagePack(makePack([{ task: 1, content: new TextEncoder().encode('two') }, { task: 2, content: new TextEncoder().encode('n') }]))
+  const { problems } = await sync.finish()
+  expect(problems.map(({ path, code }) => `${code} ${path}`)).toEqual(expect.arrayContaining(['STORE_FAILED sub/file', 'STORE_FAILED sub/inner/new']))
+  expect(describeFolder(folder)).toEqual(before)
+})
+
+test('replaces a link or a hard link at the place of a file, and leaves its other end alone', async () => {
+  const root = newFolder()
+  const { folder, before } = canary()
+  const area = await (await newArchive({ root })).area('laptop')
+  symlinkSync(join(folder, 'inner/victim'), join(root, 'laptop/a'))
+  linkSync(join(folder, 'inner/victim'), join(root, 'laptop/b'))
+  mkdirSync(join(root, 'laptop/c'))
+  spawnSync('mkfifo', [join(root, 'laptop/d')])
+  const source = new SourceTree().write('a', 'A').write('b', 'B').write('c', 'C').write('d', 'D')
+  expect((await push(area, source)).problems).toEqual([])
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+  expect(describeFolder(folder)).toEqual(before)
+})
+
+test('keeps no bits of a mode but those for reading, writing and running', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  await push(area, new SourceTree().write('plain', 'x', 0o777).write('locked', 'y', 0o000))
+  expect(lstatSync(join(root, 'laptop/plain')).mode & 0o7777).toBe(0o777)
+  expect(lstatSync(join(root, 'laptop/locked')).mode & 0o7777).toBe(0o400)
+})
+
+test('refuses a root that is a link, a file or cannot be made', async () => {
+  const folder = newFolder()
+  mkdirSync(join(folder, 'real'))
+  symlinkSync(join(folder, 'real'), join(folder, 'link'))
+  writeFileSync(join(folder, 'file'), '')
+  await expect(newArchive({ root: join(folder, 'link') })).rejects.toMatchObject({ code: 'ARCHIVE_ESCAPE' })
+  await expect(newArchive({ root: join(folder, 'file') })).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
+  await expect(newArchive({ root: join(folder, 'file/below') })).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
+  expect(readdirSync(join(folder, 'real'))).toEqual([])
+})
+
+test('looks up single names only, with handles and without', () => {
+  for (const holds of [true, false]) {
+    const root = newFolder()
+    mkdirSync(join(root, 'in'))
+    symlinkSync(newFolder(), join(root, 'out'))
+    const beneath = new Beneath(root, holds && HOLDS_HANDLES)
+    for (const name of ['..', '.', '', 'a/b', 'a\0']) {
+      expect(() => createAt(beneath.open('in'), name, 0o600)).toThrow(/not a single name/)
+      if (name !== '') expect(() => beneath.open(`in/${name}/x`)).toThrow()
+    }
+    expect(() => beneath.open('out')).toThrow(/ENOTDIR|ELOOP/)
+    close(createAt(beneath.open('in/deep/er', 'make'), 'file', 0o600))
+    renameSync(join(root, 'in/deep'), join(root, 'in/moved'))
+    expect(() => beneath.open('in/deep/er')).toThrow(/ENOENT/)
+    beneath.close()
+  }
+})
+
+test.runIf(HOLDS_HANDLES)('writes nothing outside while a directory and a link are exchanged for three seconds', { timeout: 30_000 }, async () => {
+  const root = newFolder()
+  const outside = newFolder()
+  const area = join(root, 'laptop')
+  mkdirSync(join(area, 'sub'), { recursive: true })
+  symlinkSync(outside, join(area, 'link'))
+  // renameat2(RENAME_EXCHANGE), which Node does not offer.
+  const script = 'import ctypes,sys\nlibc=ctypes.CDLL(None)\na,b=[p.encode() for p in sys.argv[1:3]]\nprint("go",flush=True)\nwhile True: libc.renameat2(-100,a,-100,b,2)\n'
+  const exchanger = spawn('python3', ['-c', script, join(area, 'sub'), join(area, 'link')], { stdio: ['ignore', 'pipe', 'inherit'] })
+  try {
+    await new Promise(resolve => { exchanger.stdout.once('data', resolve) })
+    const beneath = new Beneath(root)
+    const untilMs = performance.now() + 3000
+    let [written, refused] = [0, 0]
+    while (performance.now() < untilMs) {
+      if ((written + refused) % 3 === 0) beneath.forget()
+      try {
+        close(createAt(beneath.open('laptop/sub'), `f${String(written)}`, 0o600))
+        written++
+      } catch {
+        refused++
+      }
+    }
+    beneath.close()
+    expect(written).toBeGreaterThan(100)
+    expect(refused).toBeGreaterThan(100)
+  } finally {
+    exchanger.kill('SIGKILL')
+  }
+  expect(readdirSync(outside)).toEqual([])
+})

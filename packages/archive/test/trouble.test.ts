@@ -1,0 +1,93 @@
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { encodeListing, PACK_RECORD_BYTES, ROOT_PATH } from '@filesync/protocol'
+import type { Name } from '@filesync/protocol'
+import { FACT_BYTES } from '../src/index.ts'
+import type { PackRequest } from '../src/index.ts'
+import { openLocalStore } from '../src/node/index.ts'
+import { describeFolder, describeSource, newArchive, newFolder } from './on-disk.ts'
+import { compareAll, makePack, push } from './push.ts'
+import { SourceTree } from './source-tree.ts'
+
+const mounted: string[] = []
+
+/** A file system of its own, or undefined where this user may not mount. */
+function smallDisk (sizeMib: number): string | undefined {
+  const at = newFolder()
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${String(sizeMib)}m`, 'tmpfs', at]).status !== 0) return undefined
+  mounted.push(at)
+  return at
+}
+
+const probe = smallDisk(1)
+const mayMount = probe !== undefined
+const unmountAll = (): void => { for (const at of mounted.splice(0)) spawnSync('umount', ['-l', at]) }
+unmountAll()
+afterEach(unmountAll)
+
+test.runIf(mayMount)('ends a sync on a full disk with ARCHIVE_FULL, keeps what is stored, and goes on when there is room', async () => {
+  const disk = smallDisk(12) ?? ''
+  const root = join(disk, 'archive')
+  mkdirSync(root)
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = new SourceTree().write('old', 'stays whole')
+  await push(area, source)
+  for (let i = 0; i < 100; i++) source.write(`f${String(i)}`, new Uint8Array(200_000).fill(i))
+  source.write('old', 'is replaced')
+  const sync = await area.beginSync()
+  compareAll(sync, source.snapshot())
+  // What it needs is known before, and told at once.
+  expect(() => sync.plan({ complete: true })).toThrow(expect.objectContaining({ code: 'ARCHIVE_FULL' }))
+  await sync.abandon()
+
+  // Something else fills the disk meanwhile.
+  for (let i = 20; i < 100; i++) source.remove(`f${String(i)}`)
+  const second = await area.beginSync()
+  compareAll(second, source.snapshot())
+  const { tasks } = second.plan({ complete: true })
+  spawnSync('dd', ['if=/dev/zero', `of=${join(disk, 'filler')}`, 'bs=64k'])
+  const work = async (): Promise<void> => {
+    for (const [number] of [...tasks].entries()) {
+      const name = [...source.files().keys()].sort()[number] ?? ''
+      await second.stagePack(makePack([{ task: number, content: source.files().get(name) ?? new Uint8Array(0) }]))
+    }
+    await second.finish()
+  }
+  await expect(work()).rejects.toMatchObject({ code: 'ARCHIVE_FULL' })
+  await second.abandon()
+  expect(describeFolder(join(root, 'laptop')).some(line => line.startsWith('old ') && line.includes(Buffer.from('stays whole').toString('base64')))).toBe(true)
+
+  spawnSync('rm', [join(disk, 'filler')])
+  expect((await push(area, source)).problems).toEqual([])
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+  expect(readdirSync(join(root, '.filesync/staging'))).toEqual([])
+})
+
+test.runIf(mayMount)('says that the archive is unavailable when its disk becomes read-only', async () => {
+  const disk = smallDisk(32) ?? ''
+  const store = await openLocalStore({ root: disk, traits: { foldsNames: false, windowsNames: false } })
+  await store.openArea('laptop')
+  const content = new TextEncoder().encode('x')
+  const pack = (): PackRequest => {
+    const bytes = makePack([{ task: 0, content }])
+    const entries = encodeListing([{ kind: 'file', name: 'a' as Name, sizeBytes: 1, mtimeNs: 0n, mode: 0o644, identity: 1n }])
+    const section = { directory: ROOT_PATH, entries, staged: Uint32Array.of(0), facts: new Uint8Array(FACT_BYTES) }
+    return { staging: 's', pack: bytes, sections: [{ section, offsets: Uint32Array.of(PACK_RECORD_BYTES), lengths: Uint32Array.of(1) }] }
+  }
+  expect(spawnSync('mount', ['-o', 'remount,ro', disk]).status).toBe(0)
+  await expect(store.stagePack(pack())).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
+  await expect(newArchive({ root: disk })).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
+  spawnSync('mount', ['-o', 'remount,rw', disk])
+  expect(await store.stagePack(pack())).toEqual([])
+  await store.close()
+})
+
+test('leaves the reserve alone', async () => {
+  const area = await (await newArchive({ reserveBytes: 2 ** 50 })).area('laptop')
+  const sync = await area.beginSync()
+  compareAll(sync, new SourceTree().write('a', 'x').snapshot())
+  expect(() => sync.plan({ complete: true })).toThrow(expect.objectContaining({ code: 'ARCHIVE_FULL' }))
+  await sync.abandon()
+})
