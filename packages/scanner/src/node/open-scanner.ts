@@ -4,6 +4,7 @@ import type { Scanner } from '../scanner.ts'
 import { vanishedRoot } from '../source-root.ts'
 import type { ScanMemory } from '../source-root.ts'
 import { TreeScanner } from '../tree-scanner.ts'
+import { InotifyTreeWatcher } from './inotify-tree-watcher.ts'
 import { localRoot } from './local-root.ts'
 import { ParcelTreeWatcher } from './parcel-tree-watcher.ts'
 import { ReaderThreads } from './reader-threads.ts'
@@ -38,8 +39,9 @@ export interface ScannerInit {
  */
 export async function openScanner (init: ScannerInit): Promise<Scanner> {
   const root = openRoot(init)
-  const reader = new ReaderThreads(init.workers ?? 2, { root: root.path, byDescriptor: process.platform === 'linux' })
-  const ports = { root, reader, watcher: new ParcelTreeWatcher(root.path), hash: hashBytes, clock: init.clock }
+  const isLinux = process.platform === 'linux'
+  const reader = new ReaderThreads(init.workers ?? 2, { root: root.path, byDescriptor: isLinux })
+  const ports = { root, reader, watcher: isLinux ? new InotifyTreeWatcher(root.path) : new ParcelTreeWatcher(root.path), hash: hashBytes, clock: init.clock }
   return new TreeScanner(ports, {
     settleMs: init.settleMs ?? 2_000,
     settleWaitMs: init.settleWaitMs ?? 30_000,

@@ -1,14 +1,13 @@
-import { readFileSync } from 'node:fs'
 import { sep } from 'node:path'
 import type { RelativePath } from '@filesync/protocol'
 import type { TreeWatcher, WatchListener } from '../tree-watcher.ts'
 
-/** What inotify(7) keeps for a reader that is late, unless the system says otherwise. */
-const INOTIFY_QUEUE_EVENTS = 16_384
+/** Systems other than Linux report what they dropped as an error, so no number of events is suspicious by itself. */
+const NO_LIMIT = Number.MAX_SAFE_INTEGER
 
 /** Watches a directory of this machine with the means of its operating system. */
 export class ParcelTreeWatcher implements TreeWatcher {
-  readonly capacity: number = inotifyCapacity()
+  readonly capacity: number = NO_LIMIT
   readonly #root: string
 
   /** @param root an absolute path without symbolic links */
@@ -37,10 +36,4 @@ export class ParcelTreeWatcher implements TreeWatcher {
     const below = path.slice(this.#root.length).split(sep).join('/')
     return (below.startsWith('/') ? below.slice(1) : below) as RelativePath
   }
-}
-
-function inotifyCapacity (): number {
-  if (process.platform !== 'linux') return INOTIFY_QUEUE_EVENTS
-  const events = Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8'))
-  return events > 0 ? events : INOTIFY_QUEUE_EVENTS
 }
