@@ -1,5 +1,3 @@
-import { compareNames } from '@filesync/protocol'
-
 /** What an entry of a listing is, as its encoding numbers it. */
 export const ENTRY_KINDS = { file: 0, directory: 1, symlink: 2 } as const
 
@@ -117,12 +115,6 @@ export class ListingBuilder {
     }
     return bytes
   }
-}
-
-/** Finds an entry by name, from the place of the cursor on. */
-export function seek (cursor: ListingCursor, name: string): boolean {
-  while (cursor.next()) if (compareNames(cursor.name(), name) >= 0) return cursor.name() === name
-  return false
 }
 
 function uint (bytes: Uint8Array, at: number, length: number): number {

@@ -26,9 +26,9 @@ export async function rebuildIndex (rebuild: Rebuild): Promise<{ readonly files:
   await index.write([
     { drop: { area, directory: ROOT_PATH }, andBelow: false },
     ...[...index.directories(area)].map(({ directory }) => ({ drop: { area, directory }, andBelow: true })),
-    { area, record: { ...record, open: true, lastStampMs: record?.lastStampMs ?? 0 } },
   ])
   const { files, bytes } = await readDirectory(rebuild, ROOT_PATH)
+  // Last: an area without a record is read again, so an interrupted rebuild starts anew.
   await index.write([{ area, record: { ...record, open: false, lastStampMs: record?.lastStampMs ?? 0 } }])
   return { files, bytes }
 }

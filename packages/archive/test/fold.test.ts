@@ -51,7 +51,7 @@ test('folding sections does what replacing entries one by one does', () => {
     const state: State = new Map()
     for (const name of NAMES) if (next(2) === 0) state.set(name, { entry: anyEntry(name, next), fact: factFor(name, 0) })
     const old = encode(state)
-    const pieces: State[] = Array.from({ length: 1 + next(4) }, () => new Map())
+    const pieces = Array.from({ length: 1 + next(4) }, (): State => new Map())
     for (const name of NAMES) if (next(2) === 0) pieces[next(pieces.length)]?.set(name, { entry: anyEntry(name, next), fact: factFor(name, 1) })
     const removed = new Set(NAMES.filter(name => next(5) === 0 && !pieces.some(piece => piece.has(name))))
     const lost = [...state].filter(([name, { entry }]) => {
@@ -110,7 +110,7 @@ test('cuts failed entries out of a section', () => {
 })
 
 test('puts other digests into a listing, and drops directories without one', () => {
-  const digest = (byte: number): Digest => hashBytes(Uint8Array.of(byte))
+  const digest = (byte: number): Digest => new Uint8Array(hashBytes(Uint8Array.of(byte))) as Digest
   const directory = (name: string, byte: number): Entry => ({ kind: 'directory', name: name as Name, mtimeNs: 1n, mode: 0o755, digest: digest(byte) })
   const listing = encodeListing([directory('a', 1), directory('b', 2), directory('c', 3)])
   expect(patchDigests(listing, () => 'keep')).toBe(listing)

@@ -1,18 +1,18 @@
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { encodeListing } from '@filesync/protocol'
 import type { FileEntry, Name, RelativePath } from '@filesync/protocol'
 import { archiveIndexConformance, MemoryIndex } from '../src/testing/index.ts'
 import { FACT_BYTES } from '../src/index.ts'
 import { openLmdbIndex } from '../src/node/index.ts'
-import { statSync } from 'node:fs'
-import { join } from 'node:path'
 import { newFolder } from './on-disk.ts'
 
 for (const [name, open] of [['memory', () => new MemoryIndex()], ['lmdb', () => openLmdbIndex(newFolder())]] as const) {
-  for (const { name: what, run } of archiveIndexConformance) {
-    test(`${name}: ${what}`, async () => {
+  for (const conformance of archiveIndexConformance) {
+    test(`${name}: ${conformance.name}`, async () => {
       const index = open()
-      await run(index)
+      await conformance.run(index)
       await index.close()
     })
   }
