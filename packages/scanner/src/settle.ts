@@ -1,7 +1,7 @@
 import type { EntryStat } from './entry-stat.ts'
 
 /** Two changes within this time may leave the same mtime behind: the kernel's clock for files ticks every 1 to 10 ms. */
-export const CLOCK_TICK_MS = 20
+const CLOCK_TICK_MS = 20
 /** A change that lies further in the future than this was not made then: the clock has been set back since. */
 const SKEW_MS = 60_000
 

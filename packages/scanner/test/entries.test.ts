@@ -127,7 +127,7 @@ describe('what cannot be carried is named', () => {
 
   test('pipes, sockets and devices, none of which is opened', async context => {
     const root = scratch()
-    execFileSync('mkfifo', [join(root, 'pipe'), join(root, '.filesyncignore')])
+    execFileSync('sh', ['-c', 'mkfifo "$@"', 'sh', join(root, 'pipe'), join(root, '.filesyncignore')])
     const server = createServer()
     await new Promise<void>(resolve => { server.listen(join(root, 'socket'), resolve) })
     onTestFinished(() => { server.close() })
@@ -140,7 +140,7 @@ describe('what cannot be carried is named', () => {
 
 /** Runs a script in a mount namespace of its own. Undefined where that is not permitted. */
 function inMountNamespace (script: string): string | undefined {
-  const run = spawnSync('unshare', ['-m', 'sh', '-ec', script], { encoding: 'utf8' })
+  const run = spawnSync('sh', ['-c', 'exec unshare -m sh -ec "$1"', 'sh', script], { encoding: 'utf8' })
   return run.status === 0 ? run.stdout : undefined
 }
 
