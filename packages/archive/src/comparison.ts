@@ -123,7 +123,7 @@ export class Comparison {
 }
 
 /** All stored files of a directory and below it. */
-export function * storedFiles (index: ArchiveIndex, area: string, directory: RelativePath): Generator<Omit<Displaced, 'how'>, void, undefined> {
+function * storedFiles (index: ArchiveIndex, area: string, directory: RelativePath): Generator<Omit<Displaced, 'how'>, void, undefined> {
   const below = [directory]
   for (let next = below.pop(); next !== undefined; next = below.pop()) {
     const listing = index.listing({ area, directory: next })

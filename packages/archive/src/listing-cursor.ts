@@ -80,7 +80,7 @@ export function entryOffsets (listing: Uint8Array): Uint32Array {
 }
 
 /** The header of a listing of `count` entries, in canonical form. */
-export function listingHeader (count: number): Uint8Array {
+function listingHeader (count: number): Uint8Array {
   if (count < 16) return Uint8Array.of(0x90 | count)
   if (count < 0x10000) return Uint8Array.of(ARRAY16, count >>> 8, count & 0xff)
   return Uint8Array.of(ARRAY32, count >>> 24, count >>> 16 & 0xff, count >>> 8 & 0xff, count & 0xff)

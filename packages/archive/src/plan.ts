@@ -7,7 +7,7 @@ import { INDEX_ONLY, isContent, NOT_STAGED } from './section.ts'
 import type { Removal, Section } from './section.ts'
 
 /** Contents that do not answer a task are numbered in staging from here on. */
-export const FIRST_RELOCATION = 0x8000_0000
+const FIRST_RELOCATION = 0x8000_0000
 
 /** A file that moves: its content is stored under another path already. */
 export interface Move {

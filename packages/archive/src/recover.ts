@@ -77,7 +77,7 @@ export function refitDigests ({ area, index, hash }: Omit<Recovery, 'store'>): I
 }
 
 /** Times and modes of directories, as the index has them. */
-export function statesOf (index: ArchiveIndex, area: string, directories: ReadonlySet<RelativePath>): DirectoryState[] {
+function statesOf (index: ArchiveIndex, area: string, directories: ReadonlySet<RelativePath>): DirectoryState[] {
   const states: DirectoryState[] = []
   const parents = new Set([...directories].filter(path => path !== ROOT_PATH).map(path => path.slice(0, Math.max(path.lastIndexOf('/'), 0)) as RelativePath))
   // What a batch made stands in the listing of the directory that it was made in.

@@ -7,6 +7,10 @@ import { describeFolder, describeSource, newArchive, newFolder, versionsIn } fro
 import { compareAll, makePack, push } from './push.ts'
 import { SourceTree } from './source-tree.ts'
 
+function run (tool: string, args: string[]): void {
+  if (spawnSync(tool, args).status !== 0) throw new Error(`${tool} failed`)
+}
+
 /** A folder outside the archive that must not change. */
 function canary (): { folder: string, before: string[] } {
   const folder = newFolder()
@@ -58,7 +62,7 @@ test('replaces a link or a hard link at the place of a file, and leaves its othe
   symlinkSync(join(folder, 'inner/victim'), join(root, 'laptop/a'))
   linkSync(join(folder, 'inner/victim'), join(root, 'laptop/b'))
   mkdirSync(join(root, 'laptop/c'))
-  spawnSync('mkfifo', [join(root, 'laptop/d')])
+  run('mkfifo', [join(root, 'laptop/d')])
   const source = new SourceTree().write('a', 'A').write('b', 'B').write('c', 'C').write('d', 'D')
   expect((await push(area, source)).problems).toEqual([])
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))

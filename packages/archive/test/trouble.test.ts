@@ -13,17 +13,21 @@ import { SourceTree } from './source-tree.ts'
 
 const mounted: string[] = []
 
+function run (tool: string, args: string[]): { status: number | null } {
+  return spawnSync(tool, args)
+}
+
 /** A file system of its own, or undefined where this user may not mount. */
 function smallDisk (sizeMib: number): string | undefined {
   const at = newFolder()
-  if (spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${String(sizeMib)}m`, 'tmpfs', at]).status !== 0) return undefined
+  if (run('mount', ['-t', 'tmpfs', '-o', `size=${String(sizeMib)}m`, 'tmpfs', at]).status !== 0) return undefined
   mounted.push(at)
   return at
 }
 
 const probe = smallDisk(1)
 const mayMount = probe !== undefined
-const unmountAll = (): void => { for (const at of mounted.splice(0)) spawnSync('umount', ['-l', at]) }
+const unmountAll = (): void => { for (const at of mounted.splice(0)) run('umount', ['-l', at]) }
 unmountAll()
 afterEach(unmountAll)
 
@@ -47,7 +51,7 @@ test.runIf(mayMount)('ends a sync on a full disk with ARCHIVE_FULL, keeps what i
   const second = await area.beginSync()
   compareAll(second, source.snapshot())
   const { tasks } = second.plan({ complete: true })
-  spawnSync('dd', ['if=/dev/zero', `of=${join(disk, 'filler')}`, 'bs=64k'])
+  run('dd', ['if=/dev/zero', `of=${join(disk, 'filler')}`, 'bs=64k'])
   const work = async (): Promise<void> => {
     for (const [number] of [...tasks].entries()) {
       const name = [...source.files().keys()].sort()[number] ?? ''
@@ -59,7 +63,7 @@ test.runIf(mayMount)('ends a sync on a full disk with ARCHIVE_FULL, keeps what i
   await second.abandon()
   expect(describeFolder(join(root, 'laptop')).some(line => line.startsWith('old ') && line.includes(Buffer.from('stays whole').toString('base64')))).toBe(true)
 
-  spawnSync('rm', [join(disk, 'filler')])
+  run('rm', [join(disk, 'filler')])
   expect((await push(area, source)).problems).toEqual([])
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
   expect(readdirSync(join(root, '.filesync/staging'))).toEqual([])
@@ -76,10 +80,10 @@ test.runIf(mayMount)('says that the archive is unavailable when its disk becomes
     const section = { directory: ROOT_PATH, entries, staged: Uint32Array.of(0), facts: new Uint8Array(FACT_BYTES) }
     return { staging: 's', pack: bytes, sections: [{ section, offsets: Uint32Array.of(PACK_RECORD_BYTES), lengths: Uint32Array.of(1) }] }
   }
-  expect(spawnSync('mount', ['-o', 'remount,ro', disk]).status).toBe(0)
+  expect(run('mount', ['-o', 'remount,ro', disk]).status).toBe(0)
   await expect(store.stagePack(pack())).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
   await expect(newArchive({ root: disk })).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
-  spawnSync('mount', ['-o', 'remount,rw', disk])
+  run('mount', ['-o', 'remount,rw', disk])
   expect(await store.stagePack(pack())).toEqual([])
   await store.close()
 })
