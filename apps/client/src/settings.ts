@@ -86,7 +86,7 @@ export function withPushSettings (command: Command): Command {
 
 /** The name that the client wishes for itself when it is paired. */
 export function withId (command: Command): Command {
-  return command.addOption(setting('--id <id>', 'the name of this client in the archive (default: the name of this machine)'))
+  return command.addOption(setting('--id <id>', 'the name this client asks for when it is paired (default: the name of this machine)'))
 }
 
 /** The name a client has unless told. */

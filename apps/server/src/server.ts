@@ -100,8 +100,13 @@ class Server implements RunningServer {
   }
 
   async close (): Promise<void> {
-    for (let part = this.#open.pop(); part !== undefined; part = this.#open.pop()) await part.close()
+    const failures: unknown[] = []
+    for (let part = this.#open.pop(); part !== undefined; part = this.#open.pop()) {
+      // Whatever goes wrong with one part, the archive behind it has to be closed.
+      await part.close().catch((error: unknown) => { failures.push(error) })
+    }
     this.#stop.abort()
+    if (failures.length > 0) throw failures[0]
   }
 
   #keep <T extends { close (): Promise<void> }>(part: T): T {
@@ -134,7 +139,7 @@ class Server implements RunningServer {
         await this.#serve(channel, peer, deps)
       },
       onPair: async channel => {
-        const peer = await desk.receive(channel)
+        const peer = await this.#pair(desk, channel)
         this.#log({ event: 'paired', area: peer.area, id: formatDeviceId(peer.id), address: channel.remoteAddress }, `paired with ${peer.area} at ${channel.remoteAddress}`)
       },
       onRefused: ({ remoteAddress, error }) => {
@@ -173,6 +178,16 @@ class Server implements RunningServer {
     } catch (error) {
       const { code, message } = asFileSyncError(error)
       this.#log({ event: 'session-failed', area, address: remoteAddress, code, message }, `${area}: the session ended early: ${message}`)
+      throw error
+    }
+  }
+
+  async #pair (desk: PairingDesk, channel: Channel): Promise<Peer> {
+    try {
+      return await desk.receive(channel)
+    } catch (error) {
+      const { code, message } = asFileSyncError(error)
+      this.#log({ event: 'pairing-failed', address: channel.remoteAddress, code, message }, `pairing with ${channel.remoteAddress} failed: ${message}`)
       throw error
     }
   }

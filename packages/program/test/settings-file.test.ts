@@ -2,7 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { loadSettingsFile, loadSettingsFileIfAny, parseSettings } from '../src/node/settings-file.ts'
+import { loadSettingsFile, loadSettingsFileIfAny } from '../src/node/settings-file.ts'
+import { parseSettings } from '../src/node/settings-text.ts'
 
 const usage = (message: RegExp): unknown => expect.objectContaining({ code: 'USAGE', message: expect.stringMatching(message) as unknown })
 
