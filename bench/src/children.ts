@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { basename } from 'node:path'
 
 /** A program that ran to its end. */
 export interface Ended {
@@ -52,7 +53,7 @@ export class Children {
   /** Runs a program to its end. Throws with what it wrote where it fails. */
   async run (command: string, args: readonly string[]): Promise<Ended> {
     const ended = await this.start(command, args).ended
-    if (ended.code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${ended.code}: ${ended.stderr}${ended.stdout}`)
+    if (ended.code !== 0) throw new Error(`${[command, ...args.slice(0, 2)].map(word => basename(word)).join(' ')} ended with ${ended.code}: ${ended.stderr}${ended.stdout}`)
     return ended
   }
 

@@ -33,7 +33,7 @@ async function bench (options: Options): Promise<number> {
   const scratch = mkdtempSync(join(parent, 'filesync-bench-'))
   const startedAt = new Date().toISOString()
   const machine = `${describeMachine(scratch)}; rsync ${rsync}`
-  const setting = `seed ${options.seed}, scale ${options.scale}, ${options.pairs} pairs`
+  const setting = `seed ${options.seed}, scale ${options.scale}, ${options.pairs} ${options.pairs === 1 ? 'pair' : 'pairs'}`
   say(`${setting}; ${machine}`)
   try {
     const results = await runCases({ ...options, scratch, signal: stop.signal, say })

@@ -1,4 +1,4 @@
-import { highest, judge, times } from './row.ts'
+import { highest, judge, middle, times } from './row.ts'
 import type { Measure, Row, Timed, Verdict } from './row.ts'
 import { median, medianRatio } from './statistics.ts'
 
@@ -11,15 +11,17 @@ export interface Failure {
 export const COLUMNS = ['case', 'work', 'ours', 'theirs', 'ratio', 'bar', 'holds?', 'CPU', 'memory', 'wire'] as const
 
 /** What the columns mean, for people. */
-export const LEGEND = 'ours / theirs; CPU and memory as client + server; a ratio is the median of the ratios of the pairs; times are medians'
+export const LEGEND = 'ours / theirs; CPU and memory as client + server; a ratio is the median of the ratios of the pairs; times, CPU and wire are medians, memory is the highest'
 
 const NOTHING = '–'
+/** More is in what was said meanwhile, and in the JSON. */
+const FAILURE_WIDTH = 80
 
 /** The rows of a table, each with a cell for every column. */
 export function tableRows (rows: readonly Row[], failures: readonly Failure[] = []): string[][] {
   return [
     ...rows.flatMap(row => row.reference === undefined ? [cells(row)] : [cells(row), referenceCells(row, row.reference)]),
-    ...failures.map(({ case: name, message }) => [name, `FAILED: ${message.split('\n')[0]?.slice(0, 160) ?? ''}`, '', '', '', '', 'no', '', '', '']),
+    ...failures.map(({ case: name, message }) => [name, `FAILED: ${message.split('\n')[0]?.slice(0, FAILURE_WIDTH) ?? ''}`, '', '', '', '', 'no', '', '', '']),
   ]
 }
 
@@ -39,9 +41,9 @@ function cells (row: Row): string[] {
     hasPeer ? medianRatio(times(row.ours), times(row.theirs)).toFixed(2) : NOTHING,
     verdicts.length === 0 ? NOTHING : verdicts.map(describeBar).join('; '),
     describeVerdicts(verdicts),
-    pairOf(row, runs => amounts(runs, ['clientCpuMs', 'serverCpuMs'], value => `${(value / 1000).toFixed(2)} s`)),
-    pairOf(row, runs => amounts(runs, ['clientPeakBytes', 'serverPeakBytes'], formatBytes)),
-    pairOf(row, runs => amounts(runs, ['wireBytes'], formatBytes)),
+    pairOf(row, runs => amounts([middle(runs, 'clientCpuMs'), middle(runs, 'serverCpuMs')], value => `${(value / 1000).toFixed(2)} s`)),
+    pairOf(row, runs => amounts([highest(runs, 'clientPeakBytes'), highest(runs, 'serverPeakBytes')], formatBytes)),
+    pairOf(row, runs => amounts([middle(runs, 'wireBytes')], formatBytes)),
   ]
 }
 
@@ -76,9 +78,8 @@ function pairOf (row: Row, describe: (runs: readonly Timed[]) => string): string
   return row.theirs.length === 0 ? describe(row.ours) : `${describe(row.ours)} / ${describe(row.theirs)}`
 }
 
-function amounts (runs: readonly Timed[], figures: readonly (keyof Timed)[], format: (value: number) => string): string {
-  const known = figures.map(figure => highest(runs, figure))
-  return known.every(Number.isFinite) ? known.map(format).join(' + ') : NOTHING
+function amounts (values: readonly number[], format: (value: number) => string): string {
+  return values.every(Number.isFinite) ? values.map(format).join(' + ') : NOTHING
 }
 
 export function formatMs (ms: number): string {

@@ -1,7 +1,7 @@
 import { median, medianRatio } from './statistics.ts'
 import type { Run } from './side.ts'
 
-/** A figure that a bar limits. Where a row has several runs, times are medians, bytes and memory the highest. */
+/** A figure that a bar limits. Where a row has several runs, times and bytes are medians, memory is the highest. */
 export type Measure =
   /** Our time as a share of the peer's, the median of the pairs. */
   | 'ratio'
@@ -70,8 +70,8 @@ function figureOf (row: Row, measure: Measure): number {
   switch (measure) {
     case 'ratio': return medianRatio(times(row.ours), times(row.theirs))
     case 'durationMs': return median(times(row.ours))
-    case 'wireBytes': return highest(row.ours, 'wireBytes')
-    case 'wireShare': return highest(row.ours, 'wireBytes') / (row.changedBytes ?? NaN)
+    case 'wireBytes': return middle(row.ours, 'wireBytes')
+    case 'wireShare': return middle(row.ours, 'wireBytes') / (row.changedBytes ?? NaN)
     case 'peakBytes': return Math.max(highest(row.ours, 'clientPeakBytes'), highest(row.ours, 'serverPeakBytes'))
     case 'growth': return median(times(row.ours)) / (row.tenthMs ?? NaN)
   }
@@ -79,6 +79,12 @@ function figureOf (row: Row, measure: Measure): number {
 
 export function times (runs: readonly Timed[]): number[] {
   return runs.map(({ durationMs }) => durationMs)
+}
+
+/** The median of a figure; NaN where a run has none. Traffic of others on the same interface spoils a run, but hardly most. */
+export function middle (runs: readonly Timed[], figure: keyof Run): number {
+  const values = runs.map(run => run[figure] ?? NaN)
+  return values.some(Number.isNaN) ? NaN : median(values)
 }
 
 /** The highest of a figure; NaN where a run has none, so that a missing figure cannot look like a small one. */

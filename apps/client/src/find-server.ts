@@ -1,6 +1,6 @@
 import { findServers } from '@filesync/discovery/node'
-import { formatDeviceId, idPrefix } from '@filesync/identity'
-import type { DeviceId, PinnedServer, ServerBook } from '@filesync/identity'
+import { idPrefix } from '@filesync/identity'
+import type { PinnedServer, ServerBook } from '@filesync/identity'
 import { connectTls } from '@filesync/identity/node'
 import type { Identity } from '@filesync/identity/node'
 import { ALPN_SYNC, FileSyncError } from '@filesync/protocol'
@@ -80,18 +80,8 @@ async function dial (init: FindServerInit, candidate: Candidate, { pinned, signa
   const stop = (): void => { attempt.abort(init.signal.aborted ? init.signal.reason : signal.reason) }
   signal.addEventListener('abort', stop, { once: true })
   init.signal.addEventListener('abort', stop, { once: true })
-  const { connection, peerId } = await connectTls({ identity, address, port, alpn: ALPN_SYNC, clock, signal: attempt.signal })
+  const { connection, peerId } = await connectTls({ identity, address, port, alpn: ALPN_SYNC, expect: pinned, clock, signal: attempt.signal })
   signal.removeEventListener('abort', stop)
   connection.signal.addEventListener('abort', () => { init.signal.removeEventListener('abort', stop) }, { once: true })
-  if (pinned.some(({ id }) => id === peerId)) return { connection, serverId: peerId, address, port }
-  const error = identityChanged(candidate, pinned, peerId)
-  connection.destroy(error)
-  throw error
-}
-
-function identityChanged ({ address, port }: Candidate, pinned: readonly PinnedServer[], got: DeviceId): FileSyncError {
-  return new FileSyncError('IDENTITY_CHANGED', `SERVER IDENTITY CHANGED at ${address}:${port}. Nothing was sent. ` +
-    `Expected ${pinned.map(({ name, id }) => `${name} (${formatDeviceId(id)})`).join(' or ')}, got ${formatDeviceId(got)}. ` +
-    'Another machine answers in the place of the server, or the server was set up anew. If you know that it was, ' +
-    'run "filesync-client forget" with its name, and pair again.')
+  return { connection, serverId: peerId, address, port }
 }

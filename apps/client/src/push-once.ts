@@ -1,6 +1,6 @@
 import type { Identity } from '@filesync/identity/node'
 import type { ServerBook } from '@filesync/identity'
-import { asFileSyncError, ERRORS } from '@filesync/protocol'
+import { asFileSyncError, ERRORS, LIMITS, wait } from '@filesync/protocol'
 import type { Clock, Connection, FileSyncError, Tree } from '@filesync/protocol'
 import type { Compression, FileSource } from '@filesync/transfer'
 import { findServer } from './find-server.ts'
@@ -45,8 +45,14 @@ export async function pushOnce (init: PushOnceInit): Promise<PushRun> {
   try {
     // Looking for the server and reading the tree have nothing to do with each other until the session starts.
     const scanning = init.scan(AbortSignal.any([init.signal, over.signal]))
-    scanning.catch(() => { /* awaited in the session, or given up with it */ })
+    scanning.catch(() => { /* awaited below, or given up with the run */ })
     connection = (await findServer(init)).connection
+    if (!await isReadSoon(scanning, init.clock)) {
+      // The server is there, and would have to wait. It is told nothing yet, so that nobody's turn goes by.
+      await connection.close()
+      await scanning
+      connection = (await findServer(init)).connection
+    }
     const pushed = await pushSession(connection, { ...init, scan: async () => await scanning })
     await connection.close()
     const nextAtMs = init.clock.nowMs() + pushed.next.inMs
@@ -56,6 +62,21 @@ export async function pushOnce (init: PushOnceInit): Promise<PushRun> {
     over.abort(error)
     await connection?.close(error)
     return { result: failedResult(error, cost(connection)), error }
+  }
+}
+
+/** What a connection may wait for its HELLO, with room for a slow network: the server gives `helloTimeoutMs`. */
+const READ_SOON_MS = LIMITS.helloTimeoutMs / 2
+
+/** Whether the tree is read, or the reading has failed, before a connection would have waited too long. */
+async function isReadSoon (scanning: Promise<unknown>, clock: Clock): Promise<boolean> {
+  const read = scanning.then(() => true, () => true)
+  const waiting = new AbortController()
+  const late = wait(clock, READ_SOON_MS, waiting.signal).then(() => false, () => true)
+  try {
+    return await Promise.race([read, late])
+  } finally {
+    waiting.abort()
   }
 }
 

@@ -16,6 +16,7 @@ export interface PushableTree extends Tree {
 }
 
 export interface PushDependencies {
+  /** Taken when it is the client's turn, which a server grants to those alone who have read their tree. */
   readonly scan: () => Promise<PushableTree>
   readonly source: FileSource
   readonly clock: Clock

@@ -1,9 +1,10 @@
 import type { Area, Sync, SyncOutcome } from '@filesync/archive'
-import { asFileSyncError, equalDigests, FEATURES, fitProblems } from '@filesync/protocol'
+import { asFileSyncError, equalDigests, FEATURES, FileSyncError, fitProblems, LIMITS } from '@filesync/protocol'
 import type { ClientFilesInfo, Clock, Connection, HashBytes, NextSync, Policy } from '@filesync/protocol'
 import { receiveFiles } from '@filesync/transfer'
 import type { Decompress, ReceivedFiles } from '@filesync/transfer'
 import { greetClient } from './greet.ts'
+import { withinPatience, withPatience } from './patience.ts'
 import { receiveListings } from './receive-listings.ts'
 import type { SessionQueue } from './session-queue.ts'
 
@@ -30,6 +31,7 @@ export interface ServeDependencies {
 /** One session from HELLO to NEXT_SYNC, as docs/protocol.md has it under "Session". */
 export async function serveSession (connection: Connection, peer: Peer, deps: ServeDependencies): Promise<NextSync> {
   const { features } = await greetClient(connection, deps.software)
+  const announcement = expectTree(connection, deps.clock)
   const leave = await deps.queue.enter({
     identity: peer.identity,
     signal: connection.signal,
@@ -37,10 +39,12 @@ export async function serveSession (connection: Connection, peer: Peer, deps: Se
     onReplaced: error => { void connection.close(error) },
   })
   try {
+    const area = await deps.openArea(peer.area)
+    announcement.allow()
     await connection.send({
       type: 'SERVER_STATUS', status: 'READY', session: deps.newSessionName(), serverName: deps.serverName, area: peer.area, policy: deps.policy,
     })
-    return await receiveTree(connection, await deps.openArea(peer.area), { ...deps, features })
+    return await receiveTree(connection, { area, info: await announcement.arrives(), deps: { ...deps, features } })
   } finally {
     leave()
   }
@@ -49,6 +53,31 @@ export async function serveSession (connection: Connection, peer: Peer, deps: Se
 /** What the two ends agreed on is known only in the session. */
 interface SessionDependencies extends ServeDependencies {
   readonly features: ReadonlySet<string>
+}
+
+interface Announcement {
+  /** It is the client's turn. */
+  allow (): void
+  arrives (): Promise<ClientFilesInfo>
+}
+
+/**
+ * Listens for CLIENT_FILES_INFO from HELLO on: what a client sends while it waits for its turn ends its session, instead
+ * of piling up beside the queue.
+ */
+function expectTree (connection: Connection, clock: Clock): Announcement {
+  let isAllowed = false
+  const arrival = connection.receive(['CLIENT_FILES_INFO']).then(info => {
+    if (isAllowed) return info
+    const early = new FileSyncError('MESSAGE_UNEXPECTED', 'The client told what it has before it was its turn.')
+    void connection.close(early)
+    throw early
+  })
+  arrival.catch(() => { /* the connection is over, which the queue and whoever waits for it notice */ })
+  return {
+    allow: () => { isAllowed = true },
+    arrives: async () => await withinPatience(arrival, connection, { clock, limitMs: LIMITS.turnTimeoutMs }),
+  }
 }
 
 async function tellPosition (connection: Connection, position: number, estimateMs: number | undefined): Promise<void> {
@@ -60,8 +89,9 @@ async function tellPosition (connection: Connection, position: number, estimateM
   }
 }
 
-async function receiveTree (connection: Connection, area: Area, deps: SessionDependencies): Promise<NextSync> {
-  const info = await connection.receive(['CLIENT_FILES_INFO'])
+async function receiveTree (
+  connection: Connection, { area, info, deps }: { area: Area, info: ClientFilesInfo, deps: SessionDependencies },
+): Promise<NextSync> {
   const sync = await area.beginSync()
   try {
     const received = equalDigests(info.rootDigest, sync.rootDigest) ? NOTHING_RECEIVED : await receiveChanges(connection, { info, sync, deps })
@@ -82,15 +112,17 @@ async function receiveTree (connection: Connection, area: Area, deps: SessionDep
 async function receiveChanges (
   connection: Connection, { info, sync, deps }: { info: ClientFilesInfo, sync: Sync, deps: SessionDependencies },
 ): Promise<ReceivedFiles> {
-  await receiveListings({ connection, rootDigest: info.rootDigest, hash: deps.hash, compare: listing => sync.compare(listing) })
+  const { clock } = deps
+  const listing = withPatience(connection, { clock, limitMs: LIMITS.turnTimeoutMs })
+  await receiveListings({ connection: listing, rootDigest: info.rootDigest, hash: deps.hash, compare: listing => sync.compare(listing) })
   const plan = sync.plan({ complete: info.complete, resume: deps.features.has(FEATURES.RESUME) })
   sync.onStored = stored => { void connection.send({ type: 'STORED', ...stored }).catch(() => { /* the receiver notices */ }) }
   return await receiveFiles({
-    connection,
+    connection: withPatience(connection, { clock, limitMs: LIMITS.answerTimeoutMs, sizeOf: task => plan.describe(task).sizeBytes }),
     tasks: plan.tasks,
     staging: sync,
     describe: task => plan.describe(task),
-    clock: deps.clock,
+    clock,
     signal: deps.signal,
     ...(deps.features.has(FEATURES.ZSTD) && { decompress: deps.decompress }),
   })

@@ -26,6 +26,14 @@ interface Waiting {
   readonly admit: () => void
   readonly refuse: (error: unknown) => void
   told: number
+  /** Whether it came while an older session of its identity had the turn, and took its place. */
+  isHeir: boolean
+}
+
+interface Active {
+  readonly arrival: Arrival
+  readonly sinceMs: number
+  readonly isHeir: boolean
 }
 
 /** How many past sessions the estimate is made of. */
@@ -33,11 +41,11 @@ const REMEMBERED_SESSIONS = 16
 
 /**
  * First come, first served. A place belongs to an identity: who comes back after a lost connection keeps it, and the
- * older arrival is told to leave.
+ * older arrival is told to leave. Whose turn it is keeps the turn like that once.
  */
 export class SessionQueue {
   readonly #init: SessionQueueInit
-  readonly #active = new Map<string, { readonly arrival: Arrival, readonly sinceMs: number }>()
+  readonly #active = new Map<string, Active>()
   #waiting: Waiting[] = []
   readonly #durationsMs: number[] = []
 
@@ -65,7 +73,7 @@ export class SessionQueue {
   async enter (arrival: Arrival): Promise<() => void> {
     arrival.signal.throwIfAborted()
     await new Promise<void>((admit, refuse) => {
-      this.#place({ arrival, admit, refuse, told: 0 })
+      this.#place({ arrival, admit, refuse, told: 0, isHeir: false })
       arrival.signal.addEventListener('abort', () => { this.#withdraw(arrival) }, { once: true })
       this.#advance()
     })
@@ -83,15 +91,18 @@ export class SessionQueue {
     const at = this.#waiting.findIndex(({ arrival }) => arrival.identity === identity)
     if (at >= 0) {
       const [older] = this.#waiting.splice(at, 1, newcomer)
+      newcomer.isHeir = older?.isHeir === true
       older?.arrival.onReplaced(replaced)
       older?.refuse(replaced)
       return
     }
     const active = this.#active.get(identity)
-    if (active !== undefined) {
-      // It was its turn already, so it stays so as soon as the older session has let go.
+    active?.arrival.onReplaced(replaced)
+    if (active !== undefined && !active.isHeir) {
+      // It was its turn already, so it stays so as soon as the older session has let go. Once: who connected anew again and
+      // again would hold the turn for ever.
+      newcomer.isHeir = true
       this.#waiting.unshift(newcomer)
-      active.arrival.onReplaced(replaced)
       return
     }
     if (this.#waiting.length >= this.#init.maxWaiting) {
@@ -125,7 +136,7 @@ export class SessionQueue {
       if (at < 0) break
       const [next] = this.#waiting.splice(at, 1)
       if (next === undefined) break
-      this.#active.set(next.arrival.identity, { arrival: next.arrival, sinceMs: this.#init.clock.monotonicMs() })
+      this.#active.set(next.arrival.identity, { arrival: next.arrival, sinceMs: this.#init.clock.monotonicMs(), isHeir: next.isHeir })
       next.admit()
     }
     for (const [index, waiting] of this.#waiting.entries()) {

@@ -138,6 +138,7 @@ export class AreaSync implements Sync {
     this.#check()
     const planned = this.#planned
     if (planned === undefined) {
+      await this.#forgetHalt()
       await this.#end()
       return { files: 0, bytes: 0, deleted: 0, renamed: 0, problems: [] }
     }
@@ -165,6 +166,13 @@ export class AreaSync implements Sync {
     } finally {
       await this.#end()
     }
+  }
+
+  /** The client is back at what is stored, so there is nothing left to halt or to release. */
+  async #forgetHalt (): Promise<void> {
+    const { index, area, record } = this.#init
+    if (record.halted === undefined && record.released === undefined) return
+    await index.write([{ area, record: { open: false, lastStampMs: record.lastStampMs } }])
   }
 
   // Moves are given their second name before anything may take the place of the first one.

@@ -235,6 +235,9 @@ test('holds the brake when most of an area would vanish, until it is released', 
   await expect(push(area, new SourceTree())).rejects.toMatchObject({ code: 'HALTED' })
   expect(describeFolder(join(root, 'laptop'))).toEqual(before)
   expect(area.halted).toMatchObject({ vanishing: 250, of: 250 })
+  // The client's disk is mounted again.
+  await push(area, source)
+  expect(area.halted).toBeUndefined()
   // 60 % is too much as well, 40 % is not.
   source.remove('d0').remove('d1').remove('d2')
   await expect(push(area, source)).rejects.toMatchObject({ code: 'HALTED' })

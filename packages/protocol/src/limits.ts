@@ -49,6 +49,14 @@ export const LIMITS = {
   heartbeatMs: 4_000,
   /** How long a peer may take to take one frame, or to finish sending one. */
   stallTimeoutMs: 60_000,
+  /** How long a client whose turn it is may let the server wait for CLIENT_FILES_INFO or listings: it has them at hand. */
+  turnTimeoutMs: 60_000,
+  /** The same for files: a pack of a thousand small files takes minutes to read on a slow disk. */
+  answerTimeoutMs: 300_000,
+  /** What is sent at this rate wins the time of waiting back, so that a trickle does not hold a turn. */
+  leastBytesPerSecond: 256,
+  /** How fast a client reads, at least, what it has to hash and not to send (RESUME, DELTA, DIGEST); it gets more time for that. */
+  rereadBytesPerSecond: 4_194_304,
   /** A client comes again no sooner, whatever NEXT_SYNC says, so that a server cannot make it spin. */
   nextSyncMinMs: 1_000,
   /** A client comes again within a day, whatever NEXT_SYNC says, so that a server cannot put it off for ever. */

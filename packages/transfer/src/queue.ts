@@ -1,6 +1,6 @@
 /** Hands items from one loop to another. One taker at a time. */
 export class Queue<T> {
-  readonly #items: T[] = []
+  readonly #items: (T | undefined)[] = []
   #taken = 0
   #isEnded = false
   #failure: { readonly error: unknown } | undefined
@@ -31,8 +31,9 @@ export class Queue<T> {
   /** The next item if it is there already. */
   takeNow (): T | undefined {
     if (this.length === 0) return undefined
-    const item = this.#items[this.#taken++]
-    // Moving the rest up costs a copy, so it is done seldom.
+    const item = this.#items[this.#taken]
+    // Moving the rest up costs a copy, so it is done seldom; until then what was taken must not be held on to.
+    this.#items[this.#taken++] = undefined
     if (this.#taken > 1024 && this.#taken * 2 > this.#items.length) {
       this.#items.splice(0, this.#taken)
       this.#taken = 0

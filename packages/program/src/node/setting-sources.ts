@@ -1,7 +1,7 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Command } from 'commander'
 import { loadSettingsFile, loadSettingsFileIfAny } from './settings-file.ts'
-import type { FileSettings } from './settings-file.ts'
+import type { FileSettings } from './settings-text.ts'
 import { parseBoolean, Setting, variableOf } from './setting.ts'
 import { defaultSettingsFile } from './state-dir.ts'
 
