@@ -1,0 +1,122 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { openArchive } from '@filesync/archive/node'
+import type { Archive } from '@filesync/archive'
+import { pushSession } from '@filesync/client'
+import { isFileSyncError, LIMITS, openConnection } from '@filesync/protocol'
+import type { ByteStream, Clock, Connection, NextSync } from '@filesync/protocol'
+import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
+import { memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
+import type { TreeLiteral } from '@filesync/protocol/testing'
+import { serveSession, SessionQueue } from '@filesync/server'
+import { zstdDecompress } from '@filesync/transfer/node'
+import { MemorySource } from '@filesync/transfer/testing'
+import { SCRATCH } from './programs.ts'
+import { describeTree } from './trees.ts'
+
+/** How a real side took what it was told: what the session resolved with, or the code of the error that ended it. */
+export type Taken = NextSync | string
+
+export interface ServeOptions {
+  readonly clock?: Clock
+  readonly queue?: SessionQueue
+  readonly identity?: string
+}
+
+/** An archive on a disk, with a tree beside it that nobody may touch, and the real server's session in front of it. */
+export class Ground {
+  readonly root: string
+  readonly #archive: Archive
+  readonly #stopped = new AbortController()
+  readonly #queue = new SessionQueue({ maxActive: 8, maxWaiting: 8, clock: systemClock })
+  #canary: Record<string, string> = {}
+
+  private constructor (root: string, archive: Archive) {
+    this.root = root
+    this.#archive = archive
+  }
+
+  static async open (): Promise<Ground> {
+    const root = await mkdtemp(join(SCRATCH, 'filesync-hostile-'))
+    await mkdir(join(root, 'canary', 'below'), { recursive: true })
+    await writeFile(join(root, 'canary', 'file'), 'nobody writes here')
+    await writeFile(join(root, 'canary', 'below', 'secret'), 'nor here')
+    const archive = await openArchive({ root: join(root, 'archive'), keepMs: 86_400_000, mode: 'mirror', clock: systemClock, signal: new AbortController().signal, reserveBytes: 0 })
+    const ground = new Ground(root, archive)
+    ground.#canary = await describeTree(join(root, 'canary'))
+    return ground
+  }
+
+  async close (): Promise<void> {
+    this.#stopped.abort()
+    await this.#archive.close()
+    await rm(this.root, { recursive: true, force: true })
+  }
+
+  /** Serves one session of the real server. Anything but a FileSyncError that comes out of it is thrown on. */
+  async serve (stream: ByteStream, area: string, { clock = systemClock, queue = this.#queue, identity = area }: ServeOptions = {}): Promise<Taken> {
+    const connection = openConnection({ stream, clock })
+    return await ended(connection, serveSession(connection, { identity, area }, {
+      queue,
+      openArea: async name => await this.#archive.area(name),
+      hash: hashBytes,
+      decompress: zstdDecompress,
+      clock,
+      signal: this.#stopped.signal,
+      software: 'test',
+      serverName: 'test',
+      policy: { mode: 'mirror', maxFileBytes: LIMITS.fileBytes },
+      newSessionName: () => 'session',
+      nextSyncInMs: () => 1000,
+    }))
+  }
+
+  /** One session of an honest client. */
+  async honest (area: string, literal: TreeLiteral, options: ServeOptions = {}): Promise<Taken> {
+    const [left, right] = memoryStreamPair()
+    const [heard] = await Promise.all([push(left, literal), this.serve(right, area, options)])
+    return heard
+  }
+
+  /** Everything in an area but the times, which a directory takes on when something in it was tried. */
+  async stored (area: string): Promise<Record<string, string>> {
+    return await describeTree(join(this.root, 'archive', area))
+  }
+
+  /** Whether the tree beside the archive is as it was, and the archive holds no area that was not given. */
+  async isCanaryAlive (): Promise<boolean> {
+    const now = await describeTree(join(this.root, 'canary'))
+    return JSON.stringify(now) === JSON.stringify(this.#canary)
+  }
+}
+
+/** One session of the real client over a stream, with a tree that is told. */
+export async function push (stream: ByteStream, literal: TreeLiteral, clock: Clock = systemClock): Promise<Taken> {
+  const tree = memoryTree(literal, hashBytes)
+  const connection = openConnection({ stream, clock })
+  return await ended(connection, pushSession(connection, {
+    scan: async () => ({ ...tree, complete: true, problems: [], problemCount: 0, isUnsettled: () => false }),
+    source: new MemorySource({ content: path => tree.content(path), hashBytes, createHasher }),
+    clock,
+    signal: new AbortController().signal,
+    software: 'test',
+    limitBytesPerSecond: undefined,
+    compression: 'never',
+    onBusy () { /* nobody looks */ },
+    onReady () { /* nobody looks */ },
+    onProgress () { /* nobody looks */ },
+  }).then(({ next }) => next))
+}
+
+/** Closes a connection as the programs do, and gives what its session came to. */
+export async function ended (connection: Connection, session: Promise<NextSync>): Promise<Taken> {
+  try {
+    const next = await session
+    await connection.close()
+    return next
+  } catch (error) {
+    await connection.close(error)
+    if (!isFileSyncError(error) || error.code === 'INTERNAL') throw error
+    return error.code
+  }
+}
