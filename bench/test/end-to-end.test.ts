@@ -50,7 +50,7 @@ describe.skipIf(rsync === undefined)('beside rsync', () => {
     const lines = createInterface({ input: bench.stderr })
     lines.on('line', line => {
       said.push(line)
-      if (line.includes('pair 2 of 50')) bench.kill('SIGINT')
+      if (line.includes('pair 1 of 50')) bench.kill('SIGINT')
     })
     const [code] = await exited as [number | null]
     expect(code, said.join('\n')).toBe(130)
