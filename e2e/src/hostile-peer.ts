@@ -28,13 +28,23 @@ export class HostilePeer {
     await this.bytes(encodeFrame(type, [payload], flags))
   }
 
-  /** The next message of a type; others, heartbeats and raw frames are passed over. Throws where the other end closes first. */
-  async hear<T extends MessageType> (type: T): Promise<MessageOf<T>> {
+  /** The next message of these types; others, heartbeats and raw frames are passed over. Throws where the other end closes first. */
+  async hear<T extends MessageType> (...types: readonly T[]): Promise<MessageOf<T>> {
+    for (;;) {
+      const message = await this.hearAny()
+      if (message === undefined) throw new Error(`The other end closed with ${String(this.closedWith)} where ${types.join(' or ')} was awaited.`)
+      if ((types as readonly string[]).includes(message.type)) return message as MessageOf<T>
+    }
+  }
+
+  /** The next message that is not a goodbye, or undefined where the other end is done. */
+  async hearAny (): Promise<Message | undefined> {
     for (;;) {
       const frame = await this.#next()
-      if (frame === undefined) throw new Error(`The other end closed with ${String(this.closedWith)} where ${type} was awaited.`)
+      if (frame === undefined) return undefined
       const message = frame.type === 'MESSAGE' ? decodeMessage(frame.payload) : undefined
-      if (message?.type === type) return message as MessageOf<T>
+      if (message?.type === 'CLOSE') return undefined
+      if (message !== undefined) return message
     }
   }
 

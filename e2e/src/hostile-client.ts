@@ -1,0 +1,80 @@
+import { encodeFrame, encodeParts, LIMITS, ListingAnswers } from '@filesync/protocol'
+import type { Tasks } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
+import { memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
+import type { ManualClock, MemoryStreamInit, TreeLiteral } from '@filesync/protocol/testing'
+import type { Ground, ServeOptions, Taken } from './hostile-ground.ts'
+import { hello, HostilePeer } from './hostile-peer.ts'
+
+/** Goes on as an honest client until it is its turn. */
+export async function untilReady (peer: HostilePeer, more: object = {}): Promise<void> {
+  await peer.say(hello(more))
+  for (;;) if ((await peer.hear('SERVER_STATUS')).status === 'READY') return
+}
+
+/** CLIENT_FILES_INFO of a tree with this root listing. */
+export function info (rootListing: Uint8Array, more: object = {}): object {
+  return {
+    type: 'CLIENT_FILES_INFO', rootDigest: hashBytes(rootListing), files: 1, directories: 1, bytes: 1, complete: true, problems: [], problemCount: 0, ...more,
+  }
+}
+
+/** Goes on until the server asks for the root of a tree with this root listing. */
+export async function untilWanted (peer: HostilePeer, rootListing: Uint8Array): Promise<void> {
+  await untilReady(peer)
+  await peer.say(info(rootListing))
+  await peer.hear('LISTINGS_WANTED')
+}
+
+/** Goes on until the server has asked for the files that are new to it. */
+export async function untilTasks (peer: HostilePeer, literal: TreeLiteral, more: object = {}): Promise<Tasks> {
+  await untilReady(peer, more)
+  const tree = memoryTree(literal, hashBytes)
+  const { rootDigest, files, directories, bytes } = tree
+  await peer.say({ type: 'CLIENT_FILES_INFO', rootDigest, files, directories, bytes, complete: true, problems: [], problemCount: 0 })
+  const answers = new ListingAnswers(tree)
+  for (;;) {
+    const wanted = await peer.hear('LISTINGS_WANTED', 'TASKS')
+    if (wanted.type === 'TASKS') return wanted
+    for (const payload of encodeParts(answers.answer(wanted.directories), LIMITS.rawFrameBytes)) await peer.raw('LISTINGS', payload)
+  }
+}
+
+/** Gives listings in the order they are asked for, from `listingOf` by the entry that is named, until the server has enough. */
+export async function giveListings (peer: HostilePeer, listings: Iterable<Uint8Array>): Promise<void> {
+  let number = 0
+  for (const bytes of listings) {
+    for (const payload of encodeParts([{ number: number++, bytes }], LIMITS.rawFrameBytes)) await peer.raw('LISTINGS', payload)
+    if (await peer.hearAny() === undefined) return
+  }
+}
+
+/** Lets a hostile client loose on the real server. */
+export async function attack (
+  ground: Ground, area: string, { run, stream = {}, ...options }: ServeOptions & { readonly run: (peer: HostilePeer) => Promise<void>, readonly stream?: MemoryStreamInit },
+): Promise<{ readonly taken: Taken, readonly heard: string | undefined }> {
+  const [left, right] = memoryStreamPair(stream)
+  const peer = new HostilePeer(left)
+  const serving = ground.serve(right, area, options)
+  serving.catch(() => { /* thrown below */ })
+  await run(peer)
+  const heard = await peer.heardAtEnd()
+  return { taken: await serving, heard }
+}
+
+/** Lets time pass a second at a time, with a word of the client each, until what is awaited has come. Gives the seconds. */
+export async function whileTimePasses<T> (clock: ManualClock, awaited: Promise<T>, everySecond: () => void): Promise<{ readonly seconds: number, readonly value: T }> {
+  let isOver = false
+  const noted = awaited.finally(() => { isOver = true })
+  noted.catch(() => { /* thrown below */ })
+  let seconds = 0
+  for (; !isOver && seconds < 3600; seconds++) {
+    everySecond()
+    clock.advance(1000)
+    for (let turn = 0; turn < 4; turn++) await new Promise(resolve => { setImmediate(resolve) })
+  }
+  if (!isOver) throw new Error('It was still going on after an hour.')
+  return { seconds, value: await noted }
+}
+
+export const HEARTBEAT: Uint8Array = encodeFrame('HEARTBEAT', [])
