@@ -1,0 +1,20 @@
+import type { TimeZone } from '../legacy-time.ts'
+
+/** The time zone of this machine. */
+export const localZone: TimeZone = {
+  toUtcMs (wallMs) {
+    const wall = new Date(wallMs)
+    const utc = new Date(0)
+    // Not the constructor, which takes the years 0 to 99 for those of the last century.
+    utc.setFullYear(wall.getUTCFullYear(), wall.getUTCMonth(), wall.getUTCDate())
+    utc.setHours(wall.getUTCHours(), wall.getUTCMinutes(), wall.getUTCSeconds(), wall.getUTCMilliseconds())
+    return utc.getTime()
+  },
+  toWallMs (utcMs) {
+    const at = new Date(utcMs)
+    const wall = new Date(0)
+    wall.setUTCFullYear(at.getFullYear(), at.getMonth(), at.getDate())
+    wall.setUTCHours(at.getHours(), at.getMinutes(), at.getSeconds(), at.getMilliseconds())
+    return wall.getTime()
+  },
+}
