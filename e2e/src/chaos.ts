@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/p
 import { join } from 'node:path'
 import { CLIENT_PROGRAM, Stage } from './programs.ts'
 import type { RunningServer } from './programs.ts'
-import { describeTree } from './trees.ts'
+import { treeDifferences } from './trees.ts'
 
 export interface ChaosInit {
   readonly seed: number
@@ -153,10 +153,8 @@ class Chaos {
   }
 
   async #compare (): Promise<void> {
-    const [here, there] = [await describeTree(this.#source), await describeTree(this.#mirror())]
-    for (const path of new Set([...Object.keys(here), ...Object.keys(there)])) {
-      if (here[path] !== there[path]) throw new Error(`${path} differs after a whole sync: ${String(here[path])} here, ${String(there[path])} in the archive`)
-    }
+    const differences = await treeDifferences(this.#source, this.#mirror())
+    if (differences.length > 0) throw new Error(`the archive differs after a whole sync: ${differences.slice(0, 3).join('; ')}`)
     const staging = await readdir(join(this.#server?.archive ?? '', '.filesync', 'staging'), { recursive: true }).catch(() => [])
     const leftovers = (await Promise.all(staging.map(async path => (await stat(join(this.#server?.archive ?? '', '.filesync', 'staging', path))).isFile()))).filter(Boolean)
     if (leftovers.length > 0) throw new Error(`${leftovers.length} files are left in staging`)

@@ -9,6 +9,8 @@ export class HostilePeer {
   readonly #frames: Frame[] = []
   /** How the other end closed: `DONE`, or a code. */
   closedWith: string | undefined
+  /** Whether a write has failed, because the other end is gone. */
+  isOver = false
 
   constructor (stream: ByteStream) {
     this.stream = stream
@@ -16,7 +18,7 @@ export class HostilePeer {
 
   /** Sends bytes; whether the other end is still there does not matter. */
   async bytes (...pieces: readonly Uint8Array[]): Promise<void> {
-    for (const piece of pieces) await this.stream.write(piece).catch(() => { /* it has ended already */ })
+    for (const piece of pieces) await this.stream.write(piece).catch(() => { this.isOver = true })
   }
 
   /** Sends a message, whether it has its form or not. */
@@ -52,10 +54,6 @@ export class HostilePeer {
   async heardAtEnd (): Promise<string | undefined> {
     while (await this.#next() !== undefined) { /* only the end matters */ }
     return this.closedWith
-  }
-
-  destroy (): void {
-    this.stream.destroy(new Error('The hostile end is gone.'))
   }
 
   async #next (): Promise<Frame | undefined> {

@@ -2,28 +2,55 @@ import { createHash } from 'node:crypto'
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Everything about a tree that a sync has to carry, by path: one line an entry. */
-export async function describeTree (root: string): Promise<Record<string, string>> {
-  const lines: Record<string, string> = {}
-  await describe(root, '', lines)
-  return lines
+/** What a sync has to carry of one entry. */
+interface Carried {
+  /** Kind, mode, size and content, or the target of a link. */
+  readonly text: string
+  /** Undefined for a link, whose time is carried where the system can set it. */
+  readonly mtimeMs: number | undefined
 }
 
-async function describe (root: string, directory: string, lines: Record<string, string>): Promise<void> {
-  for (const name of (await readdir(join(root, directory))).sort()) {
+/** Times are set as doubles of seconds, so a copy has them to about a quarter of a microsecond. */
+const MTIME_TOLERANCE_MS = 0.002
+
+/**
+ * How the tree at `copy` differs from the one at `original`, one line a path; none where they are equal. The root directory's
+ * own time and mode are left out. Throws where one of them is not there.
+ */
+export async function treeDifferences (original: string, copy: string): Promise<string[]> {
+  const [expected, found] = await Promise.all([describe(original), describe(copy)])
+  const paths = new Set([...expected.keys(), ...found.keys()])
+  return [...paths].sort().flatMap(path => {
+    const [here, there] = [expected.get(path), found.get(path)]
+    const sameTime = here?.mtimeMs === there?.mtimeMs || Math.abs((here?.mtimeMs ?? 0) - (there?.mtimeMs ?? 0)) < MTIME_TOLERANCE_MS
+    if (here?.text === there?.text && sameTime) return []
+    return [`${path}: ${words(here)} in the original, ${words(there)} in the copy`]
+  })
+}
+
+/** A tree as text, one entry a path: for comparing it with itself at another time. */
+export async function describeTree (root: string): Promise<Record<string, string>> {
+  return Object.fromEntries([...await describe(root)].map(([path, entry]) => [path, words(entry)]))
+}
+
+function words (entry: Carried | undefined): string {
+  return entry === undefined ? 'absent' : `${entry.text} of ${String(entry.mtimeMs)}`
+}
+
+async function describe (root: string, directory = '', entries: Map<string, Carried> = new Map()): Promise<Map<string, Carried>> {
+  for (const name of await readdir(join(root, directory))) {
     const path = directory === '' ? name : `${directory}/${name}`
     const full = join(root, path)
     const stat = await lstat(full)
     const mode = (stat.mode & 0o777).toString(8)
-    // The system call that sets times takes a double of seconds, so a copy is exact to a quarter of a microsecond.
-    const mtime = `${(stat.mtimeMs / 1000).toFixed(6)}`
-    if (stat.isSymbolicLink()) lines[path] = `link to ${await readlink(full)}`
+    if (stat.isSymbolicLink()) entries.set(path, { text: `link to ${await readlink(full)}`, mtimeMs: undefined })
     else if (stat.isDirectory()) {
-      lines[path] = `directory ${mode} ${mtime}`
-      await describe(root, path, lines)
+      entries.set(path, { text: `directory ${mode}`, mtimeMs: stat.mtimeMs })
+      await describe(root, path, entries)
     } else if (stat.isFile()) {
       const digest = createHash('sha256').update(await readFile(full)).digest('hex')
-      lines[path] = `file ${mode} ${mtime} ${stat.size} ${digest}`
-    } else lines[path] = 'something else'
+      entries.set(path, { text: `file ${mode} ${stat.size} ${digest}`, mtimeMs: stat.mtimeMs })
+    } else entries.set(path, { text: 'something else', mtimeMs: undefined })
   }
+  return entries
 }
