@@ -15,6 +15,8 @@ import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { zstdDecompress } from '@filesync/transfer/node'
 import { archiveRoutes } from './archive-operations.ts'
 import { controlRoutes } from './control-routes.ts'
+import { startLegacy } from './legacy/start-legacy.ts'
+import type { LegacyListener } from './legacy/listen.ts'
 import { nextSyncInMs } from './schedule.ts'
 import { serveSession } from './serve-session.ts'
 import type { ServeDependencies } from './serve-session.ts'
@@ -31,6 +33,8 @@ export interface RunningServer {
   readonly port: number
   readonly id: string
   readonly discovery: boolean
+  /** Where the original's protocol is spoken. */
+  readonly legacyPort: number | undefined
   /** Tells the clients, commits what is under way, and resolves when everything is closed. */
   close (): Promise<void>
 }
@@ -56,6 +60,7 @@ class Server implements RunningServer {
   readonly #open: { close (): Promise<void> }[] = []
   #listener: Listener | undefined
   #announcer: Announcer | undefined
+  #legacy: LegacyListener | undefined
   #identity: Identity | undefined
 
   constructor (settings: ServerSettings, log: EventLog) {
@@ -70,6 +75,10 @@ class Server implements RunningServer {
 
   get id (): string {
     return this.#identity === undefined ? '' : formatDeviceId(this.#identity.id)
+  }
+
+  get legacyPort (): number | undefined {
+    return this.#legacy?.port
   }
 
   get discovery (): boolean {
@@ -91,11 +100,12 @@ class Server implements RunningServer {
       audit: openAuditLog(stateDir, clock),
       crypto: nodeCrypto,
       clock,
-      takenAreas: async () => archive.areas(),
+      takenAreas: async () => await archive.takenNames(),
     })
     const archive = this.#keep(await openArchive({ root: archiveRoot, keepMs, mode, clock, signal }))
     this.#keep(await this.#openControl(archive, desk, peers))
     this.#listener = this.#keep(await this.#listen({ identity, peers, desk, archive }))
+    if (this.#settings.legacyPort !== undefined) this.#legacy = this.#keep(await startLegacy(archive, { ...this.#settings, legacyPort: this.#settings.legacyPort, log: this.#log, signal }))
     if (this.#settings.discovery) this.#announcer = this.#keep(await this.#announce(identity, desk))
   }
 
@@ -198,6 +208,7 @@ class Server implements RunningServer {
       tlsPort: this.port,
       idPrefix: idPrefix(identity.id),
       isPairing: () => desk.isOpen,
+      ...(this.#legacy !== undefined && { legacyPort: this.#legacy.port }),
       clock: systemClock,
       signal: this.#stop.signal,
       onProblem: error => { this.#log({ event: 'discovery-problem', message: error.message }, error.message) },

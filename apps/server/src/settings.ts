@@ -26,6 +26,7 @@ export interface StartFlags extends CommonFlags {
   readonly maxSessions: number
   readonly keep: number
   readonly mode: 'mirror' | 'archive'
+  readonly legacyPort?: number
   readonly jsonLogs?: boolean
 }
 
@@ -43,6 +44,8 @@ export interface ServerSettings {
   readonly maxSessions: number
   readonly keepMs: number
   readonly mode: 'mirror' | 'archive'
+  /** Where the original's unprotected protocol is spoken; undefined: nowhere. 0: any free port. */
+  readonly legacyPort: number | undefined
   readonly jsonLogs: boolean
   readonly quiet: boolean
 }
@@ -78,6 +81,7 @@ export function withStartSettings (command: Command): Command {
     .addOption(setting('--max-sessions <n>', 'how many clients are served at once', text => parseInteger(text, [1, 64])).default(1))
     .addOption(setting('--keep <duration>', 'how long replaced and deleted files are kept', parseDuration).default(parseDuration(DEFAULT_KEEP), DEFAULT_KEEP))
     .addOption(setting('--mode <mode>', 'mirror: deleted files move to versions; archive: nothing ever leaves').choices(['mirror', 'archive']).default('mirror'))
+    .addOption(setting('--legacy-port <n>', 'serve clients of the original program too, WITHOUT ANY PROTECTION, on this port of its own (off by default)', text => parseInteger(text, [0, 65_535])))
     .addOption(setting('--json-logs', 'log JSON objects, one a line'))
 }
 
@@ -107,9 +111,18 @@ export async function completeSettings (flags: StartFlags, terminal: Terminal): 
     maxSessions: flags.maxSessions,
     keepMs: flags.keep,
     mode: flags.mode,
+    legacyPort: checkLegacyPort(flags.legacyPort, port),
     jsonLogs: flags.jsonLogs === true,
     quiet: flags.quiet === true,
   }
+}
+
+// Both protocols on one port would have to guess who speaks first.
+function checkLegacyPort (legacyPort: number | undefined, port: number): number | undefined {
+  if (legacyPort !== undefined && legacyPort !== 0 && legacyPort === port) {
+    throw new FileSyncError('USAGE', `The original protocol needs a port of its own; ${port} is the one of --port. Choose another with --legacy-port.`)
+  }
+  return legacyPort
 }
 
 // Clients create folders and files of any name right below the root, so it has to be a place of its own.

@@ -7,7 +7,7 @@ export const LEGACY_LIMITS = {
   /** CLIENT_FILES_INFO, as the server takes it; it is decoded as a whole. */
   listBytes: 16_777_216,
   /** Files in one CLIENT_FILES_INFO. */
-  listFiles: 100_000,
+  listFiles: 20_000,
   /** Any other message: a path of 1024 bytes is six times as long when every letter is escaped. */
   messageBytes: 65_536,
   /** Nesting of a message: the object, its files, one file. */

@@ -1,6 +1,7 @@
 import { createEventLog } from '@filesync/program'
 import { checkStateDir } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
+import { legacyBanner } from '../legacy/start-legacy.ts'
 import { startServer } from '../server.ts'
 import { completeSettings } from '../settings.ts'
 import type { StartFlags } from '../settings.ts'
@@ -20,9 +21,10 @@ export async function start (flags: StartFlags, { terminal, signal }: CommandCon
   const server = await startServer(settings, log)
   try {
     log(
-      { event: 'listening', port: server.port, discovery: server.discovery, id: server.id },
+      { event: 'listening', port: server.port, discovery: server.discovery, id: server.id, ...(server.legacyPort !== undefined && { legacyPort: server.legacyPort }) },
       `"${settings.name}" is ready on port ${server.port}${server.discovery ? '' : ', not discoverable'}; the archive is ${settings.archiveRoot}`,
     )
+    if (server.legacyPort !== undefined) log({ event: 'legacy-listening', port: server.legacyPort, protected: false }, legacyBanner(server.legacyPort))
     if (settings.discovery && !server.discovery) {
       log({ event: 'not-discoverable' }, 'no network interface can be used for discovery; clients need --server HOST:PORT until one can')
     }

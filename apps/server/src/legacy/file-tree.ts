@@ -1,0 +1,61 @@
+import { compareNames, encodeListing, joinPath, pathDepth, ROOT_PATH, splitPath } from '@filesync/protocol'
+import type { Digest, Entry, HashBytes, RelativePath } from '@filesync/protocol'
+import type { Sync } from '@filesync/archive'
+
+/** A file as the original tells of it: no mode, no identity. */
+export interface PlainFile {
+  readonly sizeBytes: number
+  readonly mtimeNs: bigint
+}
+
+/** Listings of a tree that is known by its files alone. */
+export interface FileTree {
+  readonly rootDigest: Digest
+  readonly listings: ReadonlyMap<RelativePath, Uint8Array>
+}
+
+const FILE_MODE = 0o644
+const DIRECTORY_MODE = 0o755
+
+/** Makes listings from files. A directory is as new as what is newest in it, so that equal files make equal listings. */
+export function buildTree (files: ReadonlyMap<RelativePath, PlainFile>, hash: HashBytes): FileTree {
+  const contents = new Map<RelativePath, Entry[]>([[ROOT_PATH, []]])
+  const entriesOf = (directory: RelativePath): Entry[] => {
+    const known = contents.get(directory)
+    if (known !== undefined) return known
+    const entries: Entry[] = []
+    contents.set(directory, entries)
+    entriesOf(splitPath(directory).directory)
+    return entries
+  }
+  for (const [path, { sizeBytes, mtimeNs }] of files) {
+    const { directory, name } = splitPath(path)
+    entriesOf(directory).push({ kind: 'file', name, sizeBytes, mtimeNs, mode: FILE_MODE, identity: 0n })
+  }
+  const listings = new Map<RelativePath, Uint8Array>()
+  const deepestFirst = [...contents.keys()].sort((a, b) => pathDepth(b) - pathDepth(a))
+  for (const directory of deepestFirst) {
+    const entries = entriesOf(directory).sort((a, b) => compareNames(a.name, b.name))
+    const listing = encodeListing(entries)
+    listings.set(directory, listing)
+    if (directory === ROOT_PATH) continue
+    const { directory: parent, name } = splitPath(directory)
+    entriesOf(parent).push({ kind: 'directory', name, mtimeNs: newest(entries), mode: DIRECTORY_MODE, digest: hash(listing) })
+  }
+  return { rootDigest: hash(listings.get(ROOT_PATH) ?? encodeListing([])), listings }
+}
+
+/** Shows a sync all listings in which something differs. */
+export function compareTree (sync: Sync, { listings }: FileTree): void {
+  const due: RelativePath[] = [ROOT_PATH]
+  for (let number = 0; number < due.length; number++) {
+    const directory = due[number] ?? ROOT_PATH
+    const bytes = listings.get(directory)
+    if (bytes === undefined) continue
+    for (const { entry } of sync.compare({ number, directory, bytes })) due.push(joinPath(directory, entry.name))
+  }
+}
+
+function newest (entries: readonly Entry[]): bigint {
+  return entries.reduce((latest, { mtimeNs }) => mtimeNs > latest ? mtimeNs : latest, entries[0]?.mtimeNs ?? 0n)
+}

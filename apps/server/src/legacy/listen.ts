@@ -1,0 +1,79 @@
+import { createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import { asFileSyncError, FileSyncError, LegacyChannel } from '@filesync/protocol'
+import { socketStream } from '@filesync/protocol/node'
+import { serveLegacySession } from './serve-session.ts'
+import type { LegacyDependencies, LegacyReport } from './serve-session.ts'
+
+export interface LegacyListenInit extends LegacyDependencies {
+  /** 0 lets the system choose. */
+  readonly port: number
+  readonly bind: string | undefined
+  readonly onSession: (address: string, report: LegacyReport) => void
+  readonly onFailure: (address: string, error: FileSyncError) => void
+}
+
+export interface LegacyListener {
+  readonly port: number
+  /** Ends all sessions; what arrived whole is kept. */
+  close (): Promise<void>
+}
+
+/** Connections at once, in all and of one address; nothing is known of who is at the other end. */
+const MAX_CONNECTIONS = 64
+const MAX_PER_ADDRESS = 16
+const FAREWELL_MS = 5_000
+
+/** Listens for clients of the original program. Throws PORT_UNAVAILABLE. */
+export async function listenLegacy (init: LegacyListenInit): Promise<LegacyListener> {
+  const sockets = new Map<Socket, string>()
+  const running = new Set<Promise<void>>()
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
+    socket.on('error', () => { /* the stream tells, or 'close' follows */ })
+    const address = addressOf(socket)
+    const neighbours = [...sockets.values()].filter(other => other === address).length
+    if (address === '' || sockets.size >= MAX_CONNECTIONS || neighbours >= MAX_PER_ADDRESS) {
+      socket.destroy()
+      return
+    }
+    sockets.set(socket, address)
+    socket.once('close', () => { sockets.delete(socket) })
+    const session = serve(socket, address, init)
+    running.add(session)
+    void session.finally(() => { running.delete(session) })
+  })
+  const port = await new Promise<number>((resolve, reject) => {
+    server.once('error', cause => {
+      reject(new FileSyncError('PORT_UNAVAILABLE', `Port ${init.port} for the original protocol cannot be listened on (${cause.message}). Choose another with --legacy-port.`, { cause }))
+    })
+    server.listen({ port: init.port, ...(init.bind !== undefined && { host: init.bind }) }, () => { resolve((server.address() as AddressInfo).port) })
+  })
+  server.on('error', error => { init.onFailure('', asFileSyncError(error)) })
+  return {
+    port,
+    async close () {
+      const closed = new Promise<void>(resolve => { server.close(() => { resolve() }) })
+      for (const socket of sockets.keys()) socket.destroy()
+      await Promise.all(running)
+      await closed
+    },
+  }
+}
+
+async function serve (socket: Socket, address: string, init: LegacyListenInit): Promise<void> {
+  const channel = new LegacyChannel(socketStream(socket), init.clock)
+  try {
+    init.onSession(address, await serveLegacySession(channel, { address, port: socket.remotePort ?? 0 }, init))
+    // Time for the last message to be read; a reset would take it back.
+    const cancel = init.clock.schedule(FAREWELL_MS, () => { socket.destroy() })
+    socket.once('close', cancel)
+  } catch (error) {
+    const known = asFileSyncError(error)
+    channel.destroy(known)
+    init.onFailure(address, known)
+  }
+}
+
+function addressOf (socket: Socket): string {
+  return (socket.remoteAddress ?? '').replace(/^::ffff:(?=[\d.]+$)/u, '')
+}

@@ -1,0 +1,157 @@
+import type { Area } from '@filesync/archive'
+import {
+  asFileSyncError, encodeLegacyMessage, FileSyncError, fitLegacyTasks, formatLegacyTime, LEGACY_LIMITS, LEGACY_LIST, sameMicrosecond,
+} from '@filesync/protocol'
+import type { Clock, HashBytes, Hasher, LegacyChannel, LegacyFilesInfo, Problem, RelativePath, TimeZone } from '@filesync/protocol'
+import type { SessionQueue } from '../session-queue.ts'
+import { legacyArea } from './area-name.ts'
+import { Arrivals } from './arrivals.ts'
+import { readClientList, readTime } from './client-list.ts'
+import type { ClientList } from './client-list.ts'
+import type { PlainFile } from './file-tree.ts'
+import type { Habits } from './habits.ts'
+
+export interface LegacyDependencies {
+  /** Of its own: a stranger must not keep a paired client from its turn. */
+  readonly queue: SessionQueue
+  readonly areas: () => readonly string[]
+  readonly openArea: (name: string) => Promise<Area>
+  readonly habits: Habits
+  readonly hash: HashBytes
+  readonly createHasher: () => Hasher
+  readonly clock: Clock
+  readonly zone: TimeZone
+  readonly signal: AbortSignal
+  readonly nextSyncInMs: () => number
+}
+
+/** How a session ended. */
+export interface LegacyReport {
+  readonly area: string
+  readonly result: 'OK' | 'PROBLEMS' | 'HALTED'
+  readonly stored: { readonly files: number, readonly bytes: number, readonly deleted: number }
+  readonly problems: readonly Problem[]
+  /** Whether the client was told to come again at once, for the files that one reply had no room to name. */
+  readonly isMore: boolean
+}
+
+/** One session of the original protocol, as docs/protocol.md has it under "Legacy". `place` is where the client comes from. */
+export async function serveLegacySession (channel: LegacyChannel, place: { readonly address: string, readonly port: number }, deps: LegacyDependencies): Promise<LegacyReport> {
+  const leave = await waitForTurn(channel, `${place.address} ${place.port}`, deps)
+  try {
+    await channel.send({ type: 'SERVER_STATUS_MESSAGE', status: 'READY' })
+    const info = await channel.receive('CLIENT_FILES_INFO', LEGACY_LIST)
+    const report = await receiveTree(channel, { info, area: legacyArea(info.client_id, place.address, deps.areas()) }, deps)
+    const inMs = report.isMore ? LEGACY_LIMITS.soonMs : deps.nextSyncInMs()
+    await channel.send({ type: 'NEXT_SYNC', time: formatLegacyTime(BigInt(deps.clock.nowMs() + inMs) * 1_000_000n, deps.zone) })
+    await channel.end()
+    return report
+  } finally {
+    leave()
+  }
+}
+
+/** The original gives up on BUSY, so it is said only to who really has to wait, and READY when it is its turn. */
+async function waitForTurn (channel: LegacyChannel, identity: string, { queue }: LegacyDependencies): Promise<() => void> {
+  let isTold = false
+  channel.readAhead()
+  return await queue.enter({
+    identity,
+    signal: channel.signal,
+    onPosition: () => {
+      if (isTold) return
+      isTold = true
+      channel.send({ type: 'SERVER_STATUS_MESSAGE', status: 'BUSY' }).catch((error: unknown) => { channel.destroy(asFileSyncError(error, 'PEER_GONE')) })
+    },
+    onReplaced: error => { channel.destroy(error) },
+  })
+}
+
+async function receiveTree (channel: LegacyChannel, { info, area: name }: { info: LegacyFilesInfo, area: string }, deps: LegacyDependencies): Promise<LegacyReport> {
+  const list = readClientList(info.files, deps.zone)
+  // A folder is made for who has something to store, not for whoever has only a name.
+  if (list.files.size === 0 && !deps.areas().includes(name)) {
+    await channel.send({ type: 'TASKS', files_to_send: [] })
+    return { area: name, result: list.problems.length > 0 ? 'PROBLEMS' : 'OK', stored: { files: 0, bytes: 0, deleted: 0 }, problems: list.problems, isMore: false }
+  }
+  const area = await deps.openArea(name)
+  const files = new Map<RelativePath, PlainFile>()
+  const wanted = await compare(list, { area, files, signal: deps.signal, clock: deps.clock })
+  const arrivals = new Arrivals({ area, files, hash: deps.hash, createHasher: deps.createHasher })
+  const isAll = await askAndTake(channel, { area: name, wanted, arrivals, deps })
+  const isHalted = await finish(arrivals)
+  const problems = [...list.problems, ...arrivals.problems]
+  deps.habits.noteTrouble(name, problems.map(({ path }) => path))
+  return {
+    area: name,
+    result: isHalted ? 'HALTED' : problems.length > 0 ? 'PROBLEMS' : 'OK',
+    stored: arrivals.stored,
+    problems,
+    // A round that stored nothing would be followed by another just like it.
+    isMore: !isAll && arrivals.stored.files > 0,
+  }
+}
+
+/** How many files are looked up before others get a turn of the thread. */
+const LOOKUPS_AT_ONCE = 64
+
+/**
+ * Sorts the client's files into those whose copy is as old as they are, which go to `files`, and those that are wanted. A
+ * copy that is newer is no better than one that is older: the client's clock may have been wrong, or a backup restored.
+ */
+async function compare (
+  list: ClientList, { area, files, signal, clock }: { area: Area, files: Map<RelativePath, PlainFile>, signal: AbortSignal, clock: Clock },
+): Promise<RelativePath[]> {
+  const wanted: RelativePath[] = []
+  let looked = 0
+  for (const [path, { mtimeNs }] of list.files) {
+    const stored = area.stat(path)
+    if (stored !== undefined) files.set(path, { sizeBytes: stored.sizeBytes, mtimeNs: stored.mtimeNs })
+    if (stored === undefined || !sameMicrosecond(stored.mtimeNs, mtimeNs)) wanted.push(path)
+    if (++looked % LOOKUPS_AT_ONCE === 0) await new Promise<void>(resolve => { clock.schedule(0, resolve) })
+    signal.throwIfAborted()
+  }
+  return wanted
+}
+
+interface Asking {
+  readonly area: string
+  readonly wanted: readonly RelativePath[]
+  readonly arrivals: Arrivals
+  readonly deps: LegacyDependencies
+}
+
+/** Asks for as many of the wanted files as one reply may name, and takes them. Returns whether that was all. */
+async function askAndTake (channel: LegacyChannel, { area, wanted, arrivals, deps }: Asking): Promise<boolean> {
+  const { tasks, isAll } = fitLegacyTasks(deps.habits.order(area, wanted), deps.habits.replyBytes(area))
+  const reply = encodeLegacyMessage(tasks)
+  const due = new Set(tasks.files_to_send)
+  await channel.sendBytes(reply)
+  let hasBegun = false
+  try {
+    while (due.size > 0) {
+      const header = await channel.receive('FILE_HEADER')
+      hasBegun = true
+      await channel.receiveNewline()
+      if (!due.delete(header.path)) throw new FileSyncError('DATA_UNEXPECTED', 'The client sent a file that was not asked for.')
+      const file = { sizeBytes: header.size, mtimeNs: readTime(header.last_mod, deps.zone) }
+      await arrivals.take(header.path as RelativePath, file, channel.receiveBytes(header.size))
+    }
+  } catch (error) {
+    if (!hasBegun) deps.habits.noteUnanswered(area, reply.length)
+    // Files that arrived whole need not be sent again.
+    await arrivals.keep()
+    throw error
+  }
+  return isAll
+}
+
+async function finish (arrivals: Arrivals): Promise<boolean> {
+  try {
+    await arrivals.finish()
+    return false
+  } catch (error) {
+    if (asFileSyncError(error).code !== 'HALTED') throw error
+    return true
+  }
+}

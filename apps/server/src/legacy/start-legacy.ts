@@ -1,0 +1,76 @@
+import type { Archive } from '@filesync/archive'
+import { LEGACY_LIMITS } from '@filesync/protocol'
+import type { FileSyncError } from '@filesync/protocol'
+import { createHasher, hashBytes, localZone, systemClock } from '@filesync/protocol/node'
+import { printable } from '@filesync/program'
+import type { EventLog } from '@filesync/program'
+import { nextSyncInMs } from '../schedule.ts'
+import { SessionQueue } from '../session-queue.ts'
+import { Habits } from './habits.ts'
+import { listenLegacy } from './listen.ts'
+import type { LegacyListener } from './listen.ts'
+import { LogLimit } from './log-limit.ts'
+import type { LegacyReport } from './serve-session.ts'
+
+export interface StartLegacyInit {
+  readonly legacyPort: number
+  readonly bind: string | undefined
+  readonly intervalMs: number
+  readonly log: EventLog
+  readonly signal: AbortSignal
+}
+
+const MAX_WAITING = 32
+const UNPROTECTED = 'UNPROTECTED: no encryption, and anybody on the network can read, replace and delete there'
+
+/** What is said when the port opens. */
+export function legacyBanner (port: number): string {
+  return `the original protocol is spoken on port ${port}, ${UNPROTECTED}; only below legacy/ in the archive`
+}
+
+/** Serves clients of the original program, one at a time, each with an area of its own below `legacy/`. Throws PORT_UNAVAILABLE. */
+export async function startLegacy (archive: Archive, init: StartLegacyInit): Promise<LegacyListener> {
+  const limit = new LogLimit(systemClock)
+  return await listenLegacy({
+    port: init.legacyPort,
+    bind: init.bind,
+    queue: new SessionQueue({ maxActive: 1, maxWaiting: MAX_WAITING, clock: systemClock }),
+    areas: () => archive.areas(),
+    openArea: async name => await archive.area(name),
+    habits: new Habits(),
+    hash: hashBytes,
+    createHasher,
+    clock: systemClock,
+    zone: localZone,
+    signal: init.signal,
+    nextSyncInMs: () => Math.max(LEGACY_LIMITS.soonMs, nextSyncInMs(init.intervalMs, Math.random())),
+    onSession: (address, report) => {
+      const dropped = limit.pass()
+      if (dropped !== undefined) tellSession({ address, report, dropped }, init.log)
+    },
+    onFailure: (address, error) => {
+      const dropped = limit.pass()
+      if (dropped !== undefined) tellFailure({ address, error, dropped }, init.log)
+    },
+  })
+}
+
+function tellSession ({ address, report, dropped }: { address: string, report: LegacyReport, dropped: number }, log: EventLog): void {
+  const { area, result, stored, problems, isMore } = report
+  log(
+    { event: 'legacy-synced', protected: false, area, address, result, ...stored, problems: problems.length, more: isMore, dropped },
+    `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${stored.files} files sent, ${stored.deleted} moved to versions, ${problems.length} problems` +
+      `${isMore ? ', more to come' : ''}; the session was ${UNPROTECTED}`,
+  )
+  for (const { path, code, message } of problems.slice(0, 20)) {
+    log({ event: 'legacy-problem', area, path, code, message }, `${area}: ${printable(path)}: ${printable(message)}`)
+  }
+}
+
+function tellFailure ({ address, error, dropped }: { address: string, error: FileSyncError, dropped: number }, log: EventLog): void {
+  const { code, message } = error
+  log(
+    { event: 'legacy-failed', protected: false, address, code, message, dropped },
+    `the session of the original protocol with ${address}, ${UNPROTECTED}, ended early: ${printable(message)}`,
+  )
+}
