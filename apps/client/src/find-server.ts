@@ -35,8 +35,9 @@ export async function findServer (init: FindServerInit): Promise<Reached> {
   const known = server === undefined ? remembered(pinned) : [{ address: server.host, port: server.port, origin: 'given' as const }]
   const reached = await reachServer({
     known,
-    offers: server === undefined ? over => pinnedOffers(init, pinned, over) : noOffers,
+    offers: server === undefined ? (over, onProblem) => pinnedOffers(init, pinned, { signal: over, onProblem }) : noOffers,
     dial: async (candidate, over) => await dial(init, candidate, { pinned, signal: over }),
+    random: Math.random,
     clock,
     signal,
     withinMs: FIND_TIMEOUT_MS,
@@ -45,19 +46,30 @@ export async function findServer (init: FindServerInit): Promise<Reached> {
   return reached
 }
 
+/** How offers are listened for. */
+export interface OffersInit {
+  readonly signal: AbortSignal
+  /** Id prefixes of the servers that are meant, where they are known. */
+  readonly pinned?: readonly string[]
+  /** Told what hinders the hearing. */
+  readonly onProblem?: (error: FileSyncError) => void
+}
+
 /** Offers of servers on the local network, as candidates. */
 export async function * offersOf (
-  init: Pick<FindServerInit, 'interfaces' | 'clock'>, want: DiscoverPurpose, { signal, pinned }: { signal: AbortSignal, pinned?: readonly string[] },
+  init: Pick<FindServerInit, 'interfaces' | 'clock'>, want: DiscoverPurpose, over: OffersInit,
 ): AsyncGenerator<Candidate & { readonly idPrefix: string, readonly pairing: boolean }, void, undefined> {
   const { interfaces, clock } = init
-  for await (const found of findServers({ want, clock, signal, ...(pinned !== undefined && { pinned }), ...(interfaces !== undefined && { interfaces }) })) {
-    yield { address: found.address, port: found.port, origin: 'offered', idPrefix: found.idPrefix, pairing: found.pairing }
+  for await (const { address, port, idPrefix: claimed, pairing } of findServers({ want, clock, interfaces, ...over })) {
+    yield { address, port, origin: 'offered', idPrefix: claimed, pairing }
   }
 }
 
-async function * pinnedOffers (init: FindServerInit, pinned: readonly PinnedServer[], signal: AbortSignal): AsyncGenerator<Candidate, void, undefined> {
+async function * pinnedOffers (
+  init: FindServerInit, pinned: readonly PinnedServer[], over: OffersInit,
+): AsyncGenerator<Candidate, void, undefined> {
   const prefixes = pinned.map(({ id }) => idPrefix(id))
-  for await (const candidate of offersOf(init, 'sync', { signal, pinned: prefixes })) {
+  for await (const candidate of offersOf(init, 'sync', { ...over, pinned: prefixes })) {
     // Another server's offer is normal on a network with several; dialling it would only fail.
     if (prefixes.includes(candidate.idPrefix)) yield candidate
   }

@@ -36,7 +36,7 @@ export interface Pushed {
 
 /** One session from HELLO to NEXT_SYNC, as docs/protocol.md has it under "Session". */
 export async function pushSession (connection: Connection, deps: PushDependencies): Promise<Pushed> {
-  const { features } = await greetServer(connection, deps.software)
+  const { features } = await greetServer(connection, deps.software, deps.clock)
   deps.onReady(await waitForTurn(connection, deps.onBusy))
   const tree = await deps.scan()
   await announceTree(connection, tree)

@@ -1,6 +1,7 @@
 import type { DeviceId } from '@filesync/identity'
 import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import type { Clock, Connection } from '@filesync/protocol'
+import { OfferQueue } from './offer-queue.ts'
 
 /** Where a server may be. */
 export interface Candidate {
@@ -8,6 +9,8 @@ export interface Candidate {
   readonly port: number
   /** From the configuration, remembered from the last session, or heard as an offer. */
   readonly origin: 'given' | 'remembered' | 'offered'
+  /** First symbols of the device id that an offer claims. */
+  readonly idPrefix?: string
 }
 
 /** A server that proved to be one that this client is paired with. */
@@ -21,22 +24,24 @@ export interface Reached {
 export interface ReachInit {
   /** Tried at once. */
   readonly known: readonly Candidate[]
-  /** Offers as they are heard; ends when the signal is aborted. */
-  readonly offers: (signal: AbortSignal) => AsyncIterable<Candidate>
+  /** Offers as they are heard; ends when the signal is aborted. Tells what hinders the hearing, such as a broken interface. */
+  readonly offers: (signal: AbortSignal, onProblem: (error: FileSyncError) => void) => AsyncIterable<Candidate>
   /** Connects and proves; rejects with IDENTITY_CHANGED where the other end is not a paired server. */
   readonly dial: (candidate: Candidate, signal: AbortSignal) => Promise<Reached>
+  /** Uniform from 0 to 1. */
+  readonly random: () => number
   readonly clock: Clock
   readonly signal: AbortSignal
   /** How long to listen for offers. */
   readonly withinMs: number
 }
 
-/** Offers are hints that anyone can send, so a round follows only so many. */
-const MAX_DIALS = 8
+/** Of the troubles with hearing offers, what a message tells. */
+const MAX_TROUBLES_TOLD = 3
 
 /**
- * Tries what is known and what is offered, all at once, and resolves with the first that proves itself. Rejects, when the
- * time is over, with what a person can act on: IDENTITY_CHANGED where a known address answers as somebody else, otherwise
+ * Tries what is known and what is offered, every server at once, and resolves with the first that proves itself. At most 8
+ * offers are followed. Rejects, when the time is over, with what a person can act on: IDENTITY_CHANGED where a known address answers as somebody else, otherwise
  * what the given address failed with, or why offers cannot be heard, or SERVER_NOT_FOUND.
  */
 export async function reachServer (init: ReachInit): Promise<Reached> {
@@ -54,8 +59,10 @@ class Round {
   readonly #signal: AbortSignal
   readonly #tried = new Set<string>()
   readonly #failures: { readonly candidate: Candidate, readonly error: FileSyncError }[] = []
+  readonly #troubles: FileSyncError[] = []
+  readonly #queue: OfferQueue
+  #cancelAdvance: () => void = () => { /* nothing is scheduled yet */ }
   #discoveryFailure: FileSyncError | undefined
-  #offersTried = 0
   #dialling = 0
   #listening = true
   #isSettled = false
@@ -63,6 +70,7 @@ class Round {
 
   constructor (init: ReachInit) {
     this.#init = init
+    this.#queue = new OfferQueue(init.known, init.random)
     this.#signal = AbortSignal.any([init.signal, this.#over.signal])
   }
 
@@ -80,7 +88,7 @@ class Round {
       this.#init.signal.addEventListener('abort', abort, { once: true, signal: this.#over.signal })
       const cancel = this.#init.clock.schedule(this.#init.withinMs, () => { this.#settle(undefined) })
       this.#over.signal.addEventListener('abort', cancel, { once: true })
-      for (const candidate of this.#init.known) this.#try(candidate)
+      for (const candidate of this.#init.known) this.#dial(candidate)
       void this.#listen()
     })
     if (first !== undefined) return first
@@ -88,12 +96,18 @@ class Round {
   }
 
   stop (): void {
+    this.#cancelAdvance()
     this.#over.abort(new FileSyncError('ABORTED', 'The server was found elsewhere.'))
   }
 
   async #listen (): Promise<void> {
     try {
-      for await (const candidate of this.#init.offers(this.#signal)) this.#try(candidate)
+      for await (const candidate of this.#init.offers(this.#signal, error => { this.#troubles.push(error) })) {
+        if (this.#tried.has(keyOf(candidate))) continue
+        this.#tried.add(keyOf(candidate))
+        this.#queue.add(candidate)
+        this.#advance()
+      }
     } catch (error) {
       // What is known is being dialled all the same.
       this.#discoveryFailure = asFileSyncError(error, 'DISCOVERY_UNAVAILABLE')
@@ -102,11 +116,18 @@ class Round {
     this.#settleWhenDone()
   }
 
-  #try (candidate: Candidate): void {
-    const key = `${candidate.address} ${candidate.port}`
-    if (this.#isSettled || this.#tried.has(key)) return
-    if (candidate.origin === 'offered' && ++this.#offersTried > MAX_DIALS) return
-    this.#tried.add(key)
+  /** Dials what is ready, and comes again when more is. */
+  #advance (): void {
+    this.#cancelAdvance()
+    if (this.#isSettled) return
+    const { clock } = this.#init
+    for (let offer = this.#queue.take(clock.monotonicMs()); offer !== undefined; offer = this.#queue.take(clock.monotonicMs())) this.#dial(offer)
+    const inMs = this.#queue.nextInMs(clock.monotonicMs())
+    if (inMs !== undefined) this.#cancelAdvance = clock.schedule(inMs, () => { this.#advance() })
+  }
+
+  #dial (candidate: Candidate): void {
+    this.#tried.add(keyOf(candidate))
     this.#dialling++
     this.#init.dial(candidate, this.#signal).then(
       reached => {
@@ -118,6 +139,10 @@ class Round {
         if (this.#isSettled) return
         this.#failures.push({ candidate, error: asFileSyncError(error, 'SERVER_UNREACHABLE') })
         this.#dialling--
+        if (candidate.origin === 'offered') this.#queue.failed(candidate)
+        // A server that was about to start says by an offer when it is there.
+        else this.#tried.delete(keyOf(candidate))
+        this.#advance()
         this.#settleWhenDone()
       },
     )
@@ -135,12 +160,26 @@ class Round {
     const given = this.#init.known.find(({ origin }) => origin === 'given')
     if (given !== undefined) return telling[0]?.error ?? unanswered(given)
     if (this.#discoveryFailure !== undefined) return this.#discoveryFailure
-    const strangers = this.#failures.filter(({ candidate }) => candidate.origin === 'offered').map(({ candidate }) => `${candidate.address}:${candidate.port}`)
-    const seen = strangers.length === 0
-      ? 'No server answered on the local network. Check that the server runs and is on the same network, or name it with --server HOST:PORT.'
-      : `No server that this client is paired with answered. Seen, but not usable: ${strangers.join(', ')}.`
-    return new FileSyncError('SERVER_NOT_FOUND', seen)
+    return new FileSyncError('SERVER_NOT_FOUND', [this.#describeSeen(), ...this.#troubles.slice(0, MAX_TROUBLES_TOLD).map(({ message }) => message)].join(' '))
   }
+
+  #describeSeen (): string {
+    const seen = this.#failures.filter(({ candidate }) => candidate.origin === 'offered')
+      .map(({ candidate, error }) => `${candidate.address}:${candidate.port} (${UNUSABLE[error.code] ?? error.code})`)
+    return seen.length === 0
+      ? 'No server that this client is paired with answered on the local network. Check that it runs and is on the same network, or name it with --server HOST:PORT; "filesync-client doctor" looks for the reason.'
+      : `No server that this client is paired with answered. Seen, but not usable: ${seen.join(', ')}.`
+  }
+}
+
+const UNUSABLE: Readonly<Record<string, string>> = {
+  IDENTITY_CHANGED: 'has another key',
+  SERVER_UNREACHABLE: 'takes no connection',
+  PEER_UNPROVEN: 'is not a FileSync server',
+}
+
+function keyOf ({ address, port }: Candidate): string {
+  return `${address} ${port}`
 }
 
 function unanswered ({ address, port }: Candidate): FileSyncError {

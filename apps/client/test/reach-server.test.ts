@@ -17,6 +17,8 @@ interface Attempt {
 const WITHIN_MS = 10_000
 const serverId = toDeviceId(new Uint8Array(32).fill(7))
 const at = (port: number, origin: Candidate['origin']): Candidate => ({ address: '127.0.0.1', port, origin })
+/** An offer of the server `id`. */
+const offer = (id: string, address: string, port: number): Candidate => ({ address, port, origin: 'offered', idPrefix: id })
 const error = (code: FileSyncError['code'], message = 'So it is.'): FileSyncError => new FileSyncError(code, message)
 const code = (name: string, message = /./u): unknown => expect.objectContaining({ code: name, message: expect.stringMatching(message) as unknown })
 
@@ -77,6 +79,7 @@ function reach (known: readonly Candidate[], init: Partial<ReachInit> = {}): Pro
         },
       })
     }),
+    random: () => 0,
     clock,
     signal: stop.signal,
     withinMs: WITHIN_MS,
@@ -128,18 +131,90 @@ describe('the first that proves itself wins', () => {
     void reach([at(1, 'remembered')])
     offers.make(at(1, 'offered'), at(2, 'offered'), at(2, 'offered'))
     await settle()
+    clock.advance(1_000)
+    await settle()
     expect(ports()).toEqual([1, 2])
+  })
+
+  test('an address that failed is dialled again when it is offered: a server was starting', async () => {
+    const reaching = reach([at(1, 'remembered')])
+    attempts[0]?.fail(error('SERVER_UNREACHABLE'))
+    await settle()
+    offers.make(at(1, 'offered'))
+    await settle()
+    attempts[1]?.prove()
+    expect((await reaching).port).toBe(1)
   })
 })
 
 test('eight offers are followed and no more, however many addresses are known', async () => {
   const known = Array.from({ length: 10 }, (_, n) => at(100 + n, 'remembered'))
   const reaching = reach(known)
-  offers.make(...Array.from({ length: 30 }, (_, n) => at(n + 1, 'offered')))
+  offers.make(...Array.from({ length: 30 }, (_, n) => offer(`ID${n}`, '127.0.0.1', n + 1)))
+  await settle()
+  clock.advance(WITHIN_MS / 2)
   await settle()
   expect(ports().slice(10)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
   attempts[17]?.prove()
   expect((await reaching).port).toBe(8)
+})
+
+describe('several addresses of one server', () => {
+  const addresses = (): string[] => attempts.map(({ candidate }) => candidate.address)
+
+  test('are dialled one after the other, at once where one fails, and else a quarter of a second later', async () => {
+    const reaching = reach([])
+    offers.make(offer('A', '10.0.0.1', 1), offer('A', 'fe80::1%eth0', 1), offer('A', '10.1.0.1', 1), offer('B', '10.0.0.2', 1))
+    await settle()
+    expect(addresses()).toEqual(['10.0.0.1', '10.0.0.2'])
+    clock.advance(249)
+    expect(attempts).toHaveLength(2)
+    clock.advance(1)
+    expect(addresses().slice(2)).toEqual(['fe80::1%eth0'])
+    attempts[2]?.fail(error('SERVER_UNREACHABLE'))
+    await settle()
+    expect(addresses().slice(3)).toEqual(['10.1.0.1'])
+    attempts[3]?.prove()
+    expect((await reaching).address).toBe('10.1.0.1')
+    offers.make(offer('A', '10.2.0.1', 1))
+    await settle()
+    clock.advance(1_000)
+    expect(attempts).toHaveLength(4)
+  })
+
+  test('who copies its id gets two dials for each address, and the server still has its turn', async () => {
+    const reaching = reach([])
+    offers.make(...Array.from({ length: 30 }, (_, n) => offer('A', '10.0.0.66', 2_000 + n)), offer('A', '10.0.0.1', 4_433))
+    await settle()
+    // An address that was not dialled yet comes before the forger's second.
+    attempts[0]?.fail(error('IDENTITY_CHANGED'))
+    await settle()
+    expect(addresses()).toEqual(['10.0.0.66', '10.0.0.1'])
+    clock.advance(WITHIN_MS / 2)
+    await settle()
+    expect(addresses()).toEqual(['10.0.0.66', '10.0.0.1', '10.0.0.66'])
+    attempts[1]?.prove()
+    expect((await reaching).port).toBe(4_433)
+  })
+
+  test('the one where it was before comes first, whatever the order', async () => {
+    void reach([{ address: '10.0.0.1', port: 1, origin: 'remembered' }])
+    offers.make(offer('A', '10.0.0.66', 1))
+    await settle()
+    offers.make(offer('A', '10.0.0.67', 1), offer('A', '10.0.0.68', 1), offer('A', '10.0.0.1', 2))
+    await settle()
+    clock.advance(250)
+    expect(addresses()).toEqual(['10.0.0.1', '10.0.0.66', '10.0.0.1'])
+  })
+
+  test('which of many comes next is drawn, so that the fastest forger does not always win', async () => {
+    const draws = [0, 0.99]
+    void reach([], { random: () => draws.shift() ?? 0 })
+    offers.make(...[66, 67, 68, 1].map(n => offer('A', `10.0.0.${n}`, 1)))
+    await settle()
+    clock.advance(250)
+    expect(addresses()).toEqual(['10.0.0.66', '10.0.0.1'])
+  })
 })
 
 describe('when nothing works', () => {
@@ -150,7 +225,7 @@ describe('when nothing works', () => {
     await settle()
     expect(clock.scheduled).toBe(1)
     clock.advance(1)
-    await expect(reaching).rejects.toEqual(code('SERVER_NOT_FOUND', /No server answered on the local network/u))
+    await expect(reaching).rejects.toEqual(code('SERVER_NOT_FOUND', /No server .*answered on the local network/u))
     expect(offers.stopped).toBe(true)
   })
 
@@ -170,7 +245,20 @@ describe('when nothing works', () => {
     attempts[0]?.fail(error('IDENTITY_CHANGED'))
     await settle()
     clock.advance(WITHIN_MS)
-    await expect(strangers).rejects.toEqual(code('SERVER_NOT_FOUND', /not usable: 127\.0\.0\.1:3\b/u))
+    await expect(strangers).rejects.toEqual(code('SERVER_NOT_FOUND', /not usable: 127\.0\.0\.1:3 \(has another key\)/u))
+  })
+
+  test('what hindered the search is told with it, the first of much', async () => {
+    const troubles = ['eth0 is down.', 'wlan0 is forbidden.', 'tun0 is odd.', 'tap0 is one too many.']
+    const reaching = reach([], {
+      offers: (signal, onProblem) => {
+        for (const trouble of troubles) onProblem(error('DISCOVERY_UNAVAILABLE', trouble))
+        return offers.listen(signal)
+      },
+    })
+    await settle()
+    clock.advance(WITHIN_MS)
+    await expect(reaching).rejects.toEqual(code('SERVER_NOT_FOUND', /No server .* eth0 is down\. wlan0 is forbidden\. tun0 is odd\.$/u))
   })
 
   test('a changed identity at a remembered address is loud, but not while an offer may still lead to the server', async () => {

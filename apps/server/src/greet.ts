@@ -1,13 +1,13 @@
 import { agree, FEATURES, hello, LIMITS } from '@filesync/protocol'
-import type { Agreement, Connection } from '@filesync/protocol'
+import type { Agreement, Clock, Connection } from '@filesync/protocol'
 
 /**
  * The server's side of HELLO. The client, which is known by its key already, greets first. Throws VERSION_UNSUPPORTED or
  * PEER_TIMEOUT.
  */
-export async function greetClient (connection: Connection, software: string): Promise<Agreement> {
+export async function greetClient (connection: Connection, software: string, clock: Clock): Promise<Agreement> {
   const theirs = await connection.receive(['HELLO'], LIMITS.helloTimeoutMs)
-  const ours = hello(software, [FEATURES.RESUME, FEATURES.ZSTD, FEATURES.DELTA])
+  const ours = hello(software, [FEATURES.RESUME, FEATURES.ZSTD, FEATURES.DELTA], clock.nowMs())
   const agreement = agree(ours, theirs)
   await connection.send(ours)
   return agreement

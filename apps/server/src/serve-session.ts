@@ -30,7 +30,7 @@ export interface ServeDependencies {
 
 /** One session from HELLO to NEXT_SYNC, as docs/protocol.md has it under "Session". */
 export async function serveSession (connection: Connection, peer: Peer, deps: ServeDependencies): Promise<NextSync> {
-  const { features } = await greetClient(connection, deps.software)
+  const { features } = await greetClient(connection, deps.software, deps.clock)
   const announcement = expectTree(connection, deps.clock)
   const leave = await deps.queue.enter({
     identity: peer.identity,

@@ -58,6 +58,7 @@ export class ReplyPolicy {
     const question = read(bytes)
     if (question === undefined) return refuse('not a question')
     if (question.v === 1 && !this.#legacy) return refuse('legacy')
+    // The decoder does not look at the padding, because only an answer makes a short question worth forging.
     if (question.v === 2 && bytes.length < LIMITS.discoverBytes) return refuse('size')
     // Nobody can forge a source on loopback, and all programs of a machine share its address.
     return this.#admit(question, isLoopback(source.address) ? `${source.address} ${source.port}` : source.address, nowMs)

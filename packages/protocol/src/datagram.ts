@@ -83,7 +83,10 @@ export function encodeOffer (offer: Offer): Uint8Array {
   return encoder.encode(JSON.stringify(message))
 }
 
-/** The question in a datagram. Throws DATAGRAM_INVALID. Who answers looks at its length first. */
+/**
+ * The question in a datagram. Throws DATAGRAM_INVALID. It bounds the datagram and judges its form only: that a question of
+ * version 2 has its padding is a rule for who answers, and who only wants to know what was asked reads a short one as well.
+ */
 export function decodeDiscover (datagram: Uint8Array): DiscoverV1 | DiscoverV2 {
   const result = v.safeParse(discoverSchema, decodeJson(datagram), { abortEarly: true })
   if (!result.success) throw invalid('it is not a DISCOVER')

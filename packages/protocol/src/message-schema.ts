@@ -37,6 +37,7 @@ const hello: Schema<m.Hello> = v.object({
   versions: v.pipe(v.array(integer(0xffff)), v.minLength(1), v.maxLength(16)),
   features: v.pipe(v.array(label), v.maxLength(64)),
   software: text,
+  timeMs: v.exactOptional(count),
 })
 
 const policy: Schema<m.Policy> = v.object({ mode: v.picklist(['mirror', 'archive']), maxFileBytes: size })

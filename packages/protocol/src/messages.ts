@@ -10,6 +10,8 @@ export interface Hello {
   readonly features: readonly string[]
   /** Program and version, for logs. */
   readonly software: string
+  /** The sender's clock, in milliseconds since the Unix epoch. For a person who compares times; no rule depends on it. */
+  readonly timeMs?: number
 }
 
 /** The client waits for its turn. Sent again whenever the position changes. */

@@ -45,7 +45,7 @@ export function agree (ours: Hello, theirs: Hello): Agreement {
   return { version, features }
 }
 
-/** The greeting of this package's version, with every ability that `features` names. */
-export function hello (software: string, features: readonly Feature[]): Hello {
-  return { type: 'HELLO', versions: VERSIONS, features: [FEATURES.BLAKE3, ...features], software }
+/** The greeting of this package's version, with every ability that `features` names, and what the clock says where it is told. */
+export function hello (software: string, features: readonly Feature[], timeMs?: number): Hello {
+  return { type: 'HELLO', versions: VERSIONS, features: [FEATURES.BLAKE3, ...features], software, ...(timeMs !== undefined && { timeMs }) }
 }

@@ -38,4 +38,13 @@ describe('hello', () => {
   it('names every version and always the digest', () => {
     expect(hello('x', [])).toEqual({ type: 'HELLO', versions: VERSIONS, features: ['digest-blake3'], software: 'x' })
   })
+
+  it('tells the time where it is given one, and a peer that tells none is understood', () => {
+    const greeting = hello('x', [], 1_700_000_000_000)
+    expect(decodeMessage(encodeMessage(greeting))).toEqual({ ...hello('x', []), timeMs: 1_700_000_000_000 })
+    expect(decodeMessage(encodeMessage(hello('x', [])))).toEqual(hello('x', []))
+    for (const timeMs of [-1, 0.5, 'now', null]) {
+      expect(refusal(() => decodeMessage(encodeMessage({ ...greeting, timeMs } as Hello)))).toBe('MESSAGE_INVALID')
+    }
+  })
 })
