@@ -9,8 +9,6 @@ export class HostilePeer {
   readonly #frames: Frame[] = []
   /** How the other end closed: `DONE`, or a code. */
   closedWith: string | undefined
-  /** Whether a write has failed, because the other end is gone. */
-  isOver = false
 
   constructor (stream: ByteStream) {
     this.stream = stream
@@ -18,7 +16,7 @@ export class HostilePeer {
 
   /** Sends bytes; whether the other end is still there does not matter. */
   async bytes (...pieces: readonly Uint8Array[]): Promise<void> {
-    for (const piece of pieces) await this.stream.write(piece).catch(() => { this.isOver = true })
+    for (const piece of pieces) await this.stream.write(piece).catch(() => { /* it has ended already */ })
   }
 
   /** Sends a message, whether it has its form or not. */

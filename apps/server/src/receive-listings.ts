@@ -1,4 +1,4 @@
-import { FileSyncError, LIMITS, ListingQuestions, PartsDecoder } from '@filesync/protocol'
+import { countListing, FileSyncError, LIMITS, ListingQuestions, PartsDecoder } from '@filesync/protocol'
 import type { ArrivedListing, Connection, Digest, DirectoryEntry, HashBytes } from '@filesync/protocol'
 
 export interface ReceiveListingsInit {
@@ -18,16 +18,33 @@ export async function receiveListings (init: ReceiveListingsInit): Promise<void>
   const { connection } = init
   const questions = new ListingQuestions(init.rootDigest, init.hash)
   const parts = new PartsDecoder(LIMITS.listingBytes)
+  const account = new Account()
   for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
     await connection.send({ type: 'LISTINGS_WANTED', directories: page })
     while (questions.isWaiting) {
       const incoming = await connection.next()
       if (incoming.kind !== 'raw' || incoming.type !== 'LISTINGS') throw unexpected(incoming.kind === 'raw' ? incoming.type : incoming.message.type)
+      if (incoming.flags !== 0) throw unexpected('compressed LISTINGS')
       for (const whole of parts.push(incoming.payload)) {
         const listing = questions.accept(whole)
-        if (questions.arrived > LIMITS.treeEntries) throw new FileSyncError('LIMIT_EXCEEDED', 'The tree has more directories than the protocol allows.')
         for (const { index, entry } of init.compare(listing)) questions.want(listing, index, entry)
+        account.add(listing.bytes)
       }
+    }
+  }
+}
+
+/** Counts what the listings of one sync take: a few that differ can name each other, and so be sent any number of times. */
+class Account {
+  #bytes = 0
+  #entries = 0
+
+  /** Throws LIMIT_EXCEEDED. */
+  add (listing: Uint8Array): void {
+    this.#bytes += listing.length
+    this.#entries += countListing(listing)
+    if (this.#bytes > LIMITS.treeListingBytes || this.#entries > 2 * LIMITS.treeEntries) {
+      throw new FileSyncError('LIMIT_EXCEEDED', 'The tree has more entries than a server takes on for one client.')
     }
   }
 }

@@ -29,6 +29,8 @@ export const LIMITS = {
   symlinkTargetBytes: 4095,
   /** Files, or directories, of one tree: the most that a server takes on for one client. */
   treeEntries: 8_000_000,
+  /** All listings of one sync together: a server holds those in memory that differ from what it has. */
+  treeListingBytes: 1_073_741_824,
   /** One file: 1 PiB stays exact in a double with room for sums. */
   fileBytes: 1_125_899_906_842_624,
   /** Text for people in a message (error texts, names of machines, software versions). */

@@ -12,8 +12,9 @@ const decompressInPool = promisify<Uint8Array, ZstdOptions, Uint8Array<ArrayBuff
 /** Synchronous: it runs in the worker that read the bytes. */
 export const zstdCompress: Compress = bytes => zstdCompressSync(bytes, OPTIONS)
 
-/** In Node's thread pool. Refuses with FRAME_MALFORMED what is not zstd, or holds more than it claims to. */
+/** In Node's thread pool. Refuses with FRAME_MALFORMED what is not one zstd frame, or holds more than it claims to. */
 export const zstdDecompress: Decompress = async (bytes, sizeBytes) => {
+  if (zstdFrameBytes(bytes) !== bytes.length) throw new FileSyncError('FRAME_MALFORMED', 'A compressed frame is not one zstd frame.')
   try {
     const plain = await decompressInPool(bytes, { maxOutputLength: sizeBytes, chunkSize: Math.max(sizeBytes, 64) })
     // Alone in its buffer, so that it can be transferred to the thread that stages it.
@@ -21,4 +22,30 @@ export const zstdDecompress: Decompress = async (bytes, sizeBytes) => {
   } catch (error) {
     throw new FileSyncError('FRAME_MALFORMED', 'A compressed frame cannot be decompressed.', { cause: error })
   }
+}
+
+const MAGIC = 0xfd2fb528
+const CHECKSUM_BYTES = 4
+const RLE_BLOCK = 1
+
+/**
+ * Length of the zstd frame that the bytes begin with, by the headers of its blocks (RFC 8878, 3.1.1); undefined where it
+ * is cut or there is none. The decoder would take several frames for one, and pass over what is behind the last.
+ */
+function zstdFrameBytes (bytes: Uint8Array): number | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  if (bytes.length <= 5 || view.getUint32(0, true) !== MAGIC) return undefined
+  const descriptor = view.getUint8(4)
+  const isSingleSegment = (descriptor & 0x20) !== 0
+  const dictionaryIdBytes = (descriptor & 3) === 3 ? 4 : descriptor & 3
+  const sizeCode = descriptor >> 6
+  const contentSizeBytes = sizeCode > 0 ? 2 ** sizeCode : isSingleSegment ? 1 : 0
+  let at = 5 + (isSingleSegment ? 0 : 1) + dictionaryIdBytes + contentSizeBytes
+  for (let isLast = false; !isLast;) {
+    if (at + 3 > bytes.length) return undefined
+    const header = view.getUint16(at, true) | view.getUint8(at + 2) << 16
+    isLast = (header & 1) === 1
+    at += 3 + ((header >> 1 & 3) === RLE_BLOCK ? 1 : header >> 3)
+  }
+  return at + ((descriptor & 4) === 0 ? 0 : CHECKSUM_BYTES)
 }

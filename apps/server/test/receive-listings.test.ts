@@ -1,0 +1,60 @@
+import { expect, test } from 'vitest'
+import { encodeListing, LIMITS, PART_HEADER_BYTES } from '@filesync/protocol'
+import type { Connection, Digest, DirectoryEntry, Entry, Name } from '@filesync/protocol'
+import { receiveListings } from '../src/receive-listings.ts'
+
+const DIGEST = new Uint8Array(32) as Digest
+
+/** Entries that a root lists and that each have the same listing below them, as a client with a few listings can claim. */
+function claims (count: number): DirectoryEntry[] {
+  return Array.from({ length: count }, (_, i) => ({ kind: 'directory', name: String(i).padStart(5, '0') as Name, mtimeNs: 1n, mode: 0o755, digest: DIGEST }))
+}
+
+/** Answers every question with the root, and then with one listing again and again. Gives what the server took before it ended. */
+async function ask (below: Entry[]): Promise<{ readonly code: string, readonly listings: number, readonly bytes: number }> {
+  const directories = claims(1024)
+  const root = encodeListing(directories)
+  const again = encodeListing(below)
+  let number = 0
+  let offset = 0
+  const next = async (): Promise<unknown> => {
+    const whole = number === 0 ? root : again
+    const length = Math.min(LIMITS.rawFrameBytes - PART_HEADER_BYTES, whole.length - offset)
+    const payload = new Uint8Array(PART_HEADER_BYTES + length)
+    const view = new DataView(payload.buffer)
+    for (const [i, field] of [number, whole.length, offset, length].entries()) view.setUint32(4 * i, field)
+    payload.set(whole.subarray(offset, offset + length), PART_HEADER_BYTES)
+    offset += length
+    if (offset === whole.length) {
+      number++
+      offset = 0
+    }
+    return { kind: 'raw', type: 'LISTINGS', flags: 0, payload }
+  }
+  const connection = { next, send: async () => { /* it knows what is wanted */ } } as unknown as Connection
+  const code = await receiveListings({
+    connection,
+    rootDigest: DIGEST,
+    hash: () => DIGEST,
+    compare: listing => listing.number === 0 ? directories.map((entry, index) => ({ index, entry })) : [],
+  }).then(() => 'done', (error: { code: string }) => error.code)
+  return { code, listings: number, bytes: (number - 1) * again.length }
+}
+
+test('a few listings at very many places take no more memory than one sync may', { timeout: 30_000 }, async () => {
+  const link: Entry = { kind: 'symlink', name: 'x' as Name, mtimeNs: 1n, target: 'x'.repeat(LIMITS.symlinkTargetBytes) }
+  const { code, bytes } = await ask(Array.from({ length: 30_000 }, (_, i) => ({ ...link, name: String(i).padStart(5, '0') as Name })))
+  expect(code).toBe('LIMIT_EXCEEDED')
+  expect(bytes).toBeLessThan(LIMITS.treeListingBytes + LIMITS.listingBytes)
+})
+
+test('a few listings of very many short entries are no more than one tree may have', async () => {
+  const file: Entry = { kind: 'file', name: 'x' as Name, mtimeNs: 1n, mode: 0, sizeBytes: 0, identity: 0n }
+  const { code, listings } = await ask(Array.from({ length: 100_000 }, (_, i) => ({ ...file, name: String(i).padStart(5, '0') as Name })))
+  expect(code).toBe('LIMIT_EXCEEDED')
+  expect(listings).toBeLessThanOrEqual(2 * LIMITS.treeEntries / 100_000 + 2)
+})
+
+test('many directories that list nothing are all taken', async () => {
+  expect(await ask([])).toMatchObject({ code: 'done', listings: 1025 })
+})
