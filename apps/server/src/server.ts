@@ -7,6 +7,7 @@ import { formatDeviceId, idPrefix, PairingDesk } from '@filesync/identity'
 import type { Peer, PeerBook } from '@filesync/identity'
 import { listenTls, loadOrCreateIdentity, nodeCrypto, openAuditLog, openPeers, openTokens } from '@filesync/identity/node'
 import type { Channel, Identity, Listener } from '@filesync/identity/node'
+import { printable } from '@filesync/program'
 import type { EventLog } from '@filesync/program'
 import { serveControl } from '@filesync/program/node'
 import type { ControlServer } from '@filesync/program/node'
@@ -24,6 +25,7 @@ import { SessionQueue } from './session-queue.ts'
 import type { ServerSettings } from './settings.ts'
 import { SOFTWARE } from './software.ts'
 
+import { Upkeep } from './upkeep.ts'
 /** How many clients may wait; each holds one idle connection. */
 const MAX_WAITING = 1000
 const SESSION_NAME_BYTES = 6
@@ -63,6 +65,7 @@ class Server implements RunningServer {
   #legacy: LegacyListener | undefined
   #identity: Identity | undefined
 
+  #upkeep: Upkeep | undefined
   constructor (settings: ServerSettings, log: EventLog) {
     this.#settings = settings
     this.#log = log
@@ -104,6 +107,7 @@ class Server implements RunningServer {
     })
     const archive = this.#keep(await openArchive({ root: archiveRoot, keepMs, mode, clock, signal }))
     this.#keep(await this.#openControl(archive, desk, peers))
+    this.#upkeep = this.#keep(this.#lookAfter(archive))
     this.#listener = this.#keep(await this.#listen({ identity, peers, desk, archive }))
     if (this.#settings.legacyPort !== undefined) this.#legacy = this.#keep(await startLegacy(archive, { ...this.#settings, legacyPort: this.#settings.legacyPort, log: this.#log, signal }))
     if (this.#settings.discovery) this.#announcer = this.#keep(await this.#announce(identity, desk))
@@ -191,9 +195,23 @@ class Server implements RunningServer {
       throw error
     }
   }
+    } finally {
+      this.#upkeep?.note(area)
 
   async #pair (desk: PairingDesk, channel: Channel): Promise<Peer> {
     try {
+  #lookAfter (archive: Archive): Upkeep {
+    return new Upkeep({
+      archive,
+      clock: systemClock,
+      onDone: ({ area, pruned, handMade }) => {
+        if (pruned > 0) this.#log({ event: 'pruned', area, versions: pruned }, `${area}: ${pruned} versions that were past keeping are gone`)
+        if (handMade.length > 0) this.#log({ event: 'hand-made', area, paths: handMade.length }, `${area}: ${handMade.length} paths were changed by others, such as ${printable(handMade[0] ?? '')}; the next sync puts them right`)
+      },
+      onFailed: (area, { code, message }) => { this.#log({ event: 'upkeep-failed', area, code, message }, `${area}: looking after it failed: ${message}`) },
+    })
+  }
+
       return await desk.receive(channel)
     } catch (error) {
       const { code, message } = asFileSyncError(error)

@@ -141,13 +141,27 @@ export interface Archive {
   close (): Promise<void>
 }
 
+  /**
+   * Compares the next directories of the mirror with the index, by size and time, and goes on from there at the next call.
+   * What others changed, removed or added there is put right by the next sync. Ends early for a sync.
+   */
+  checkMirror (options: { readonly directories: number }): Promise<HandMadeChanges>
 export interface ArchiveSettings {
   /** How long replaced and deleted files are kept, milliseconds. */
   readonly keepMs: number
   /** `archive`: nothing ever leaves. */
+/** What was done to the mirror by others than the archive. */
+export interface HandMadeChanges {
+  readonly changed: RelativePath[]
+  readonly removed: RelativePath[]
+  readonly added: RelativePath[]
+}
+
   readonly mode: 'mirror' | 'archive'
   /** Free space that syncs leave alone; max(1 GiB, 5 %) unless told. */
   readonly reserveBytes?: number
   readonly clock: Clock
   readonly signal: AbortSignal
 }
+  /** Names that no new client may be given: areas, and whatever else stands in the root. */
+  takenNames (): Promise<readonly string[]>

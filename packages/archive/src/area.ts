@@ -1,18 +1,22 @@
 import { FileSyncError, isRelativePath, joinPath, pathDepth, readListing, ROOT_PATH, splitPath } from '@filesync/protocol'
-import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
+import type { Clock, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './archive-index.ts'
-import type { Area, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome } from './archive.ts'
-import type { ContentStore, DirectoryState, RestoreOutcome, Version } from './content-store.ts'
+import type { Area, HandMadeChanges, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome } from './archive.ts'
+import type { ContentStore, DirectoryState, FoundEntry, RestoreOutcome, Version } from './content-store.ts'
 import { EMPTY_DIRECTORY } from './fold.ts'
 import { fileLookup, knownFiles } from './lookup.ts'
+import { compareFound, isUnknown, noteHandMade } from './mirror-check.ts'
 import { rebuildIndex } from './rebuild.ts'
 import { recover } from './recover.ts'
 import { expiredVersions, versionsAt } from './retention.ts'
 import { AreaSync } from './sync.ts'
+import { Turns } from './turns.ts'
 import { verifyArea } from './verify.ts'
 
 const MIN_RESERVE_BYTES = 2 ** 30
 const RESERVE_SHARE = 0.05
+/** Versions dropped while a sync waits. */
+const DROPPED_AT_ONCE = 500
 const NEW_AREA: AreaRecord = { open: false, lastStampMs: 0 }
 
 export interface AreaInit {
@@ -38,11 +42,13 @@ export function isAreaName (name: string): boolean {
 export class StoredArea implements Area {
   readonly name: string
   readonly #init: AreaInit
-  #busy: 'sync' | 'upkeep' | undefined
+  readonly #turns: Turns
+  #checkedUpTo: RelativePath | undefined
 
   constructor (init: AreaInit) {
     this.#init = init
     this.name = init.name
+    this.#turns = new Turns(init.name)
   }
 
   get halted (): Area['halted'] {
@@ -50,7 +56,7 @@ export class StoredArea implements Area {
   }
 
   async beginSync (): Promise<Sync> {
-    this.#begin('sync')
+    const ended = await this.#turns.sync()
     try {
       const { index, store, hash, name, signal } = this.#init
       signal.throwIfAborted()
@@ -64,10 +70,10 @@ export class StoredArea implements Area {
         staging: this.#init.newStaging(),
         record: this.#record,
         roomBytes: await this.#room(),
-        ended: () => { this.#busy = undefined },
+        ended,
       })
     } catch (error) {
-      this.#busy = undefined
+      ended()
       throw error
     }
   }
@@ -80,7 +86,7 @@ export class StoredArea implements Area {
   stat (path: RelativePath): StoredFile | undefined {
     if (path === ROOT_PATH) return undefined
     const known = fileLookup(this.#init.index, this.name)(path)
-    if (known === undefined) return undefined
+    if (known === undefined || isUnknown(known.entry)) return undefined
     const { sizeBytes, mtimeNs } = known.entry
     return { ...known.fact, sizeBytes, mtimeNs }
   }
@@ -107,22 +113,74 @@ export class StoredArea implements Area {
   }
 
   async verify (options: VerifyOptions = {}): Promise<VerifyOutcome> {
-    const { index, store, hash, clock } = this.#init
-    return await this.#upkeep(() => verifyArea({ area: this.name, index, store, hash, clock }, options))
+    const { index, store, hash, clock, name: area } = this.#init
+    await this.#turns.step(() => this.#makeReady())
+    const outcome = await verifyArea({ area, index, store, hash, clock, step: work => this.#turns.step(work) }, options)
+    if (outcome.problems.length > 0) await this.#turns.step(() => recover({ area, index, store, hash }))
+    return outcome
   }
 
   async rebuild (): Promise<{ readonly files: number, readonly bytes: number }> {
-    return await this.#upkeep(() => rebuildIndex({ ...this.#init, area: this.name }))
+    return await this.#turns.step(() => rebuildIndex({ ...this.#init, area: this.name }), 'long')
+  }
+
+  async checkMirror ({ directories: atMost }: { readonly directories: number }): Promise<HandMadeChanges> {
+    const { index, name: area } = this.#init
+    const changes: HandMadeChanges = { changed: [], removed: [], added: [] }
+    if (index.area(area) === undefined) return changes
+    const all = [...index.directories(area)].map(({ directory }) => directory)
+    const next = this.#checkedUpTo === undefined ? 0 : all.indexOf(this.#checkedUpTo) + 1
+    // After the last one it begins anew.
+    const part = all.slice(next < all.length ? next : 0).slice(0, atMost)
+    for (const directory of part) {
+      // A sync is under way: the rest can wait until after it.
+      if (this.#turns.isSyncing || !await this.#checkDirectory(directory, changes)) break
+      this.#checkedUpTo = directory
+    }
+    return changes
   }
 
   async prune (): Promise<number> {
-    const { store, clock, keepMs, mode, name } = this.#init
+    const { store, clock, signal, keepMs, mode, name } = this.#init
     if (mode === 'archive') return 0
-    return await this.#upkeep(async () => {
-      const expired = expiredVersions(await store.versions(name, ROOT_PATH), { nowMs: clock.nowMs(), keepMs }).filter(version => version.kind !== 'directory')
-      if (expired.length > 0) await store.dropVersions(name, expired)
-      return expired.length
+    // Syncs only add to versions, so looking for what is past keeping does not hold them up.
+    const expired = expiredVersions(await store.versions(name, ROOT_PATH), { nowMs: clock.nowMs(), keepMs })
+    const deepestFirst = expired.sort((a, b) => b.path.length - a.path.length)
+    for (let at = 0; at < deepestFirst.length; at += DROPPED_AT_ONCE) {
+      signal.throwIfAborted()
+      await this.#turns.step(() => store.dropVersions(name, deepestFirst.slice(at, at + DROPPED_AT_ONCE)))
+    }
+    return expired.filter(version => version.kind !== 'directory').length
+  }
+
+  /** Whether the directory was looked at; not where a sync came in between. */
+  async #checkDirectory (directory: RelativePath, into: HandMadeChanges): Promise<boolean> {
+    const { index, store, signal, name: area } = this.#init
+    signal.throwIfAborted()
+    const check = { ...this.#init, area, traits: store.traits }
+    const { syncs } = this.#turns
+    if (index.directory({ area, directory }) === undefined) return true
+    const found = await this.#list(directory)
+    // What is gone as a whole is noticed in the directory above it.
+    if (found === undefined) return true
+    return await this.#turns.step(async () => {
+      if (this.#turns.syncs !== syncs || index.area(area)?.open === true && index.journal(area).length > 0) return false
+      const made = compareFound(check, directory, found)
+      const writes = noteHandMade(check, directory, { ...made, found })
+      if (writes.length > 0) await index.write(writes)
+      for (const how of ['changed', 'removed', 'added'] as const) into[how].push(...made[how].map(name => joinPath(directory, name as Name)))
+      return true
     })
+  }
+
+  /** Undefined for what cannot be listed; without the root nothing of the area can be judged. */
+  async #list (directory: RelativePath): Promise<FoundEntry[] | undefined> {
+    try {
+      return await this.#init.store.list(this.name, directory)
+    } catch (error) {
+      if (directory === ROOT_PATH) throw error
+      return undefined
+    }
   }
 
   get #record (): AreaRecord {
@@ -160,22 +218,5 @@ export class StoredArea implements Area {
     const { freeBytes, totalBytes } = await this.#init.store.freeBytes()
     const reserve = this.#init.reserveBytes ?? Math.max(MIN_RESERVE_BYTES, totalBytes * RESERVE_SHARE)
     return Math.max(0, freeBytes - reserve)
-  }
-
-  async #upkeep<T> (work: () => Promise<T>): Promise<T> {
-    this.#begin('upkeep')
-    try {
-      await this.#makeReady()
-      return await work()
-    } finally {
-      this.#busy = undefined
-    }
-  }
-
-  #begin (what: 'sync' | 'upkeep'): void {
-    if (this.#busy !== undefined) {
-      throw new FileSyncError('SERVER_BUSY', `${JSON.stringify(this.name)} is being ${this.#busy === 'sync' ? 'synced' : 'looked after'} already. Try again in a moment.`)
-    }
-    this.#busy = what
   }
 }

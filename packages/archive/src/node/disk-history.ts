@@ -78,16 +78,16 @@ export class DiskHistory {
 
   dropVersions (area: string, versions: readonly Version[]): void {
     const home = inside(VERSIONS, area)
-    const deepestFirst = [...versions].sort((a, b) => b.path.length - a.path.length)
-    for (const { untilMs, path, kind } of deepestFirst) {
-      this.#beneath.trim()
-      const [directory, name] = split(inside(inside(home, stampName(untilMs)), path))
-      const prefix = this.#beneath.open(directory)
-      if (kind === 'directory') removeIfEmpty(prefix, name)
-      else disk.unlinkAt(prefix, name)
+    const left = new Set<string>()
+    for (const { untilMs, path, kind } of versions) {
+      const at = inside(inside(home, stampName(untilMs)), path)
+      if (kind === 'directory') left.add(at)
+      else this.#drop(at)
+      for (let [above] = split(at); above !== home; [above] = split(above)) left.add(above)
     }
     this.#beneath.forget()
-    this.#removeEmpty(home)
+    for (const directory of [...left].sort((a, b) => b.length - a.length)) this.#dropIfEmpty(directory)
+    this.#beneath.forget()
   }
 
   restore (area: string, { files, directories, to }: RestoreRequest): RestoreOutcome {
@@ -199,22 +199,24 @@ export class DiskHistory {
     disk.removeDirectoryAt(this.#beneath.open(directory), name)
   }
 
-  #removeEmpty (directory: string): void {
-    for (const name of disk.namesIn(this.#beneath.open(directory))) {
-      this.#beneath.trim()
-      if (disk.statAt(this.#beneath.open(directory), name)?.kind !== 'directory') continue
-      this.#removeEmpty(inside(directory, name))
-      removeIfEmpty(this.#beneath.open(directory), name)
+  #drop (at: string): void {
+    this.#beneath.trim()
+    const [directory, name] = split(at)
+    try {
+      disk.unlinkAt(this.#beneath.open(directory), name)
+    } catch (error) {
+      if (!['ENOENT', 'ENOTDIR'].includes(disk.errnoOf(error))) throw error
     }
-    this.#beneath.forget()
   }
-}
 
-function removeIfEmpty (prefix: string, name: string): void {
-  try {
-    disk.removeDirectoryAt(prefix, name)
-  } catch (error) {
-    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(disk.errnoOf(error))) throw error
+  #dropIfEmpty (at: string): void {
+    this.#beneath.trim()
+    const [directory, name] = split(at)
+    try {
+      disk.removeDirectoryAt(this.#beneath.open(directory), name)
+    } catch (error) {
+      if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR'].includes(disk.errnoOf(error))) throw error
+    }
   }
 }
 

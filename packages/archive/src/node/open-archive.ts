@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { isAbsolute, resolve } from 'node:path'
-import { FileSyncError } from '@filesync/protocol'
+import { FileSyncError, ROOT_PATH } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import type { Archive, ArchiveSettings, Area } from '../archive.ts'
 import { isAreaName, StoredArea } from '../area.ts'
@@ -82,6 +82,12 @@ class LocalArchive implements Archive {
 
   areas (): readonly string[] {
     return this.#init.index.areas()
+  }
+
+  async takenNames (): Promise<readonly string[]> {
+    const areas = this.areas()
+    // An area may lie one folder deep, and its first part is taken with it.
+    return [...new Set([...areas, ...areas.map(name => name.split('/')[0] ?? name), ...(await this.#init.store.list('', ROOT_PATH)).map(({ name }) => name)])]
   }
 
   async close (): Promise<void> {

@@ -1,0 +1,84 @@
+import type { Archive } from '@filesync/archive'
+import { asFileSyncError } from '@filesync/protocol'
+import type { Clock, FileSyncError } from '@filesync/protocol'
+
+/** Versions expire by the day, so looking for them more often finds nothing. */
+const PRUNE_EVERY_MS = 3_600_000
+/** Areas whose client stays away are looked after too. */
+const ROUND_EVERY_MS = 6 * 3_600_000
+/** Directories of the mirror that are compared with the index after a session. */
+const DIRECTORIES_AT_ONCE = 500
+
+/** What looking after an area came to. */
+export interface UpkeepReport {
+  readonly area: string
+  /** Versions past keeping that were dropped. */
+  readonly pruned: number
+  /** Paths that others changed, removed or added in the mirror; the next sync puts them right. */
+  readonly handMade: readonly string[]
+}
+
+export interface UpkeepInit {
+  readonly archive: Pick<Archive, 'area' | 'areas'>
+  readonly clock: Clock
+  readonly onDone: (report: UpkeepReport) => void
+  readonly onFailed: (area: string, error: FileSyncError) => void
+}
+
+/** Looks after areas when their sessions are over, one at a time: drops old versions, and looks for changes by hand. */
+export class Upkeep {
+  readonly #init: UpkeepInit
+  readonly #due = new Set<string>()
+  readonly #prunedAtMs = new Map<string, number>()
+  #running: Promise<void> | undefined
+  #cancelRound: () => void
+  #isClosed = false
+
+  constructor (init: UpkeepInit) {
+    this.#init = init
+    this.#cancelRound = this.#scheduleRound()
+  }
+
+  /** A session of the area is over. */
+  note (area: string): void {
+    if (this.#isClosed) return
+    this.#due.add(area)
+    this.#running ??= this.#run().finally(() => { this.#running = undefined })
+  }
+
+  /** Resolves when what is under way has ended; no more is begun. */
+  async close (): Promise<void> {
+    this.#isClosed = true
+    this.#due.clear()
+    this.#cancelRound()
+    await this.#running
+  }
+
+  #scheduleRound (): () => void {
+    return this.#init.clock.schedule(ROUND_EVERY_MS, () => {
+      for (const area of this.#init.archive.areas()) this.note(area)
+      this.#cancelRound = this.#scheduleRound()
+    })
+  }
+
+  async #run (): Promise<void> {
+    for (const area of this.#due) {
+      this.#due.delete(area)
+      try {
+        this.#init.onDone(await this.#lookAfter(area))
+      } catch (error) {
+        this.#init.onFailed(area, asFileSyncError(error))
+      }
+    }
+  }
+
+  async #lookAfter (name: string): Promise<UpkeepReport> {
+    const area = await this.#init.archive.area(name)
+    const nowMs = this.#init.clock.monotonicMs()
+    const isDue = nowMs - (this.#prunedAtMs.get(name) ?? -Infinity) >= PRUNE_EVERY_MS
+    const pruned = isDue ? await area.prune() : 0
+    if (isDue) this.#prunedAtMs.set(name, nowMs)
+    const { changed, removed, added } = await area.checkMirror({ directories: DIRECTORIES_AT_ONCE })
+    return { area: name, pruned, handMade: [...changed, ...removed, ...added] }
+  }
+}

@@ -1,0 +1,99 @@
+import { expect, test } from 'vitest'
+import type { Area } from '@filesync/archive'
+import { FileSyncError } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
+import { ManualClock } from '@filesync/protocol/testing'
+import { Upkeep } from '../src/upkeep.ts'
+import type { UpkeepReport } from '../src/upkeep.ts'
+
+const HOUR_MS = 3_600_000
+
+interface Stage {
+  readonly clock: ManualClock
+  readonly upkeep: Upkeep
+  readonly calls: string[]
+  readonly told: (UpkeepReport | string)[]
+  /** Resolves when so many reports were made. */
+  reports (count: number): Promise<void>
+}
+
+function stage (prune: (name: string) => Promise<number> = async () => 2): Stage {
+  const clock = new ManualClock()
+  const calls: string[] = []
+  const told: (UpkeepReport | string)[] = []
+  let wake: () => void = () => { /* nobody waits */ }
+  const tell = (report: UpkeepReport | string): void => {
+    told.push(report)
+    wake()
+  }
+  const area = (name: string): Pick<Area, 'prune' | 'checkMirror'> => ({
+    prune: async () => {
+      calls.push(`prune ${name}`)
+      return await prune(name)
+    },
+    checkMirror: async () => {
+      calls.push(`check ${name}`)
+      return { changed: ['c' as RelativePath], removed: [], added: ['a' as RelativePath] }
+    },
+  })
+  const upkeep = new Upkeep({
+    archive: { areas: () => ['one', 'two'], area: async name => area(name) as Area },
+    clock,
+    onDone: tell,
+    onFailed: (name, error) => { tell(`${name} ${error.code}`) },
+  })
+  const reports = async (count: number): Promise<void> => {
+    while (told.length < count) await new Promise<void>(resolve => { wake = resolve })
+  }
+  return { clock, upkeep, calls, told, reports }
+}
+
+test('after a session its area is pruned and looked over, but pruned no more than once an hour', async () => {
+  const { clock, upkeep, calls, told, reports } = stage()
+  upkeep.note('one')
+  await reports(1)
+  expect(told).toEqual([{ area: 'one', pruned: 2, handMade: ['c', 'a'] }])
+  upkeep.note('one')
+  await reports(2)
+  clock.advance(HOUR_MS)
+  upkeep.note('one')
+  await reports(3)
+  expect(calls).toEqual(['prune one', 'check one', 'check one', 'prune one', 'check one'])
+  await upkeep.close()
+})
+
+test('every area has its turn at a slow interval, also without sessions', async () => {
+  const { clock, upkeep, calls, reports } = stage()
+  clock.advance(6 * HOUR_MS)
+  await reports(2)
+  clock.advance(6 * HOUR_MS)
+  await reports(4)
+  expect(calls.filter(call => call.startsWith('prune'))).toEqual(['prune one', 'prune two', 'prune one', 'prune two'])
+  await upkeep.close()
+  expect(clock.scheduled).toBe(0)
+})
+
+test('what fails is told, and the next area has its turn', async () => {
+  const { upkeep, told, reports } = stage(async name => {
+    if (name === 'one') throw new FileSyncError('ARCHIVE_UNAVAILABLE', 'The disk is gone.')
+    return 0
+  })
+  upkeep.note('one')
+  upkeep.note('two')
+  await reports(2)
+  expect(told).toEqual(['one ARCHIVE_UNAVAILABLE', { area: 'two', pruned: 0, handMade: ['c', 'a'] }])
+  await upkeep.close()
+})
+
+test('closing waits for what is under way and begins no more', async () => {
+  let finish: () => void = () => { /* set below */ }
+  const slow = new Promise<void>(resolve => { finish = resolve })
+  const { upkeep, calls } = stage(async () => { await slow; return 0 })
+  upkeep.note('one')
+  upkeep.note('two')
+  const closed = upkeep.close()
+  finish()
+  await closed
+  upkeep.note('two')
+  expect(calls.filter(call => call.startsWith('prune'))).toEqual(['prune one'])
+})

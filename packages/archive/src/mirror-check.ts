@@ -1,0 +1,99 @@
+import { checkName, compareNames, encodeListing, foldKey, joinPath, pathDepth, readListing } from '@filesync/protocol'
+import type { Entry, HashBytes, Name, RelativePath } from '@filesync/protocol'
+import type { ArchiveIndex, IndexWrite } from './archive-index.ts'
+import type { FoundEntry, StoreTraits } from './content-store.ts'
+import { FACT_BYTES } from './facts.ts'
+import { EMPTY_DIRECTORY, foldDirectory } from './fold.ts'
+import { staysInside } from './names.ts'
+
+/** File systems hold times to two seconds at worst. */
+const SAME_TIME_NS = 2_000_000_000n
+/** Times that every file system can hold, 1970 to 2038: others may come back changed. */
+const LATEST_NS = 2_147_483_647_000_000_000n
+/** Marks an entry of which nothing is known but its name; no client has a file of the year 1823. */
+const UNKNOWN_NS = -(2n ** 62n)
+
+/** What was done to a directory of the mirror by others than the archive. */
+export interface HandMade {
+  readonly changed: readonly string[]
+  readonly removed: readonly string[]
+  readonly added: readonly string[]
+}
+
+export interface MirrorCheck {
+  readonly area: string
+  readonly index: ArchiveIndex
+  readonly hash: HashBytes
+  readonly traits: StoreTraits
+  /** In an archive from which nothing leaves, files that the index has forgotten stay. */
+  readonly mode: 'mirror' | 'archive'
+}
+
+/** Compares a directory as the store found it with the index, by kind, size and time. Pure but for reading the index. */
+export function compareFound (check: MirrorCheck, directory: RelativePath, found: readonly FoundEntry[]): HandMade {
+  const { index, area, traits, mode } = check
+  const key = (name: string): string => traits.foldsNames ? foldKey(name) : name
+  const byName = new Map(found.map(entry => [key(entry.name), entry]))
+  const [changed, removed]: [string[], string[]] = [[], []]
+  for (const entry of readListing(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)) {
+    const there = byName.get(key(entry.name))
+    byName.delete(key(entry.name))
+    if (isNotMade(directory, entry) || (there !== undefined && isSame(entry, there))) continue
+    if (there?.kind === 'file' && entry.kind === 'file') changed.push(entry.name)
+    else removed.push(entry.name)
+  }
+  const added = [...byName.values()].filter(({ kind, name }) => kind !== 'special' && checkName(name) === undefined).map(({ name }) => name)
+  return { changed, removed, added: mode === 'archive' ? [] : added }
+}
+
+/**
+ * Writes that make the next sync put right what was done by hand: what was changed or removed is asked for again, what was
+ * added moves to versions after a complete scan, and the brake sees it all. To be applied while no sync runs.
+ */
+export function noteHandMade (check: MirrorCheck, directory: RelativePath, { changed, removed, added, found }: HandMade & { readonly found: readonly FoundEntry[] }): IndexWrite[] {
+  if (changed.length + removed.length + added.length === 0) return []
+  const { index, area, hash } = check
+  const unknown = new Set([...changed, ...added])
+  const entries = found.filter(({ name }) => unknown.has(name)).sort((a, b) => compareNames(a.name, b.name)).map(entry => unknownEntry(entry, hash))
+  const section = { directory, entries: encodeListing(entries), staged: new Uint32Array(entries.length), facts: new Uint8Array(entries.length * FACT_BYTES) }
+  const old = index.directory({ area, directory }) ?? EMPTY_DIRECTORY
+  const folded = foldDirectory(old, entries.length === 0 ? [] : [section], new Set(removed))
+  const record = index.area(area)
+  return [
+    ...folded.lostDirectories.map(name => ({ drop: { area, directory: joinPath(directory, name as Name) }, andBelow: true })),
+    { put: { area, directory }, stored: { listing: folded.listing, facts: folded.facts } },
+    { area, record: { lastStampMs: 0, ...record, open: true } },
+  ]
+}
+
+/** Whether the entry only says that a name is taken. */
+export function isUnknown (entry: Entry): boolean {
+  return entry.mtimeNs === UNKNOWN_NS
+}
+
+function unknownEntry ({ name, kind, sizeBytes, target }: FoundEntry, hash: HashBytes): Entry {
+  const mtimeNs = UNKNOWN_NS
+  if (kind === 'directory') return { kind, name: name as Name, mtimeNs, mode: 0o755, digest: hash(EMPTY_DIRECTORY.listing) }
+  if (kind === 'symlink') return { kind, name: name as Name, mtimeNs, target }
+  return { kind: 'file', name: name as Name, sizeBytes, mtimeNs, mode: 0o644, identity: 0n }
+}
+
+function isNotMade (directory: RelativePath, entry: Entry): boolean {
+  return entry.kind === 'symlink' && !staysInside(pathDepth(directory), entry.target)
+}
+
+function isSame (entry: Entry, there: FoundEntry): boolean {
+  if (entry.kind !== there.kind) return false
+  if (entry.kind === 'directory' || isUnknown(entry)) return true
+  if (entry.kind === 'symlink') return entry.target === there.target
+  return entry.sizeBytes === there.sizeBytes && (!isHeldByAll(entry.mtimeNs) || isNear(entry.mtimeNs, there.mtimeNs))
+}
+
+function isHeldByAll (timeNs: bigint): boolean {
+  return timeNs >= 0n && timeNs <= LATEST_NS
+}
+
+function isNear (left: bigint, right: bigint): boolean {
+  const difference = left - right
+  return difference <= SAME_TIME_NS && difference >= -SAME_TIME_NS
+}

@@ -1,0 +1,103 @@
+import { appendFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import type { Area } from '../src/index.ts'
+import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './on-disk.ts'
+import { asPath, push } from './push.ts'
+import { SourceTree } from './source-tree.ts'
+
+const ALL = { directories: 1000 }
+
+async function stored (mode: 'mirror' | 'archive' = 'mirror'): Promise<{ root: string, area: Area, source: SourceTree, at: (path: string) => string }> {
+  const root = newFolder()
+  const area = await (await newArchive({ root, mode })).area('laptop')
+  const source = new SourceTree().write('top', 'one').write('d/a', 'two').write('d/e/b', 'three').write('gone/c', 'four').link('l', 'top').link('out', '/etc')
+  await push(area, source)
+  return { root, area, source, at: path => join(root, 'laptop', path) }
+}
+
+test('finds nothing where nothing was done, and writes nothing', async () => {
+  const { area, source } = await stored()
+  expect(await area.checkMirror(ALL)).toEqual({ changed: [], removed: [], added: [] })
+  expect((await push(area, source)).listings).toBe(0)
+})
+
+test('what was changed or removed by hand is sent again at the next sync, and what was changed stays as a version', async () => {
+  const { root, area, source, at } = await stored()
+  appendFileSync(at('d/a'), ' and more')
+  rmSync(at('top'))
+  rmSync(at('gone'), { recursive: true })
+  rmSync(at('l'))
+  expect(await area.checkMirror(ALL)).toEqual({ changed: ['d/a'], removed: ['gone', 'l', 'top'], added: [] })
+  expect(area.stat(asPath('d/a'))).toBeUndefined()
+  // Looking again finds no more, and does not take what it marked for right.
+  expect(await area.checkMirror(ALL)).toEqual({ changed: [], removed: [], added: [] })
+  expect((await push(area, source)).asked.sort()).toEqual(['d/a', 'gone/c', 'top'])
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source).filter(line => !line.startsWith('out ')))
+  expect(versionsIn(root, 'laptop')).toEqual(['d/a'])
+  expect((await push(area, source)).listings).toBe(0)
+})
+
+test('what was added by hand moves to versions at the next sync, but not after an incomplete scan', async () => {
+  const { root, area, source, at } = await stored()
+  writeFileSync(at('d/mine'), 'by hand')
+  mkdirSync(at('new/deep'), { recursive: true })
+  writeFileSync(at('new/deep/file'), 'as well')
+  symlinkSync('top', at('link'))
+  expect(await area.checkMirror(ALL)).toEqual({ changed: [], removed: [], added: ['link', 'new', 'd/mine'] })
+  expect((await area.verify()).problems).toEqual([])
+  expect((await push(area, source, { complete: false })).asked).toEqual([])
+  expect(readFileSync(at('d/mine'), 'utf8')).toBe('by hand')
+  await push(area, source)
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source).filter(line => !line.startsWith('out ')))
+  expect(versionsIn(root, 'laptop').sort()).toEqual(['d/mine', 'link', 'new/deep/file'])
+  expect((await push(area, source)).listings).toBe(0)
+})
+
+test('a file that the client has too is sent, whatever was put in its place by hand', async () => {
+  const { root, area, source, at } = await stored()
+  writeFileSync(at('soon'), 'by hand')
+  expect((await area.checkMirror(ALL)).added).toEqual(['soon'])
+  source.write('soon', 'content')
+  expect((await push(area, source)).asked).toEqual(['soon'])
+  expect(readFileSync(at('soon'), 'utf8')).toBe('content')
+  expect(versionsIn(root, 'laptop')).toEqual(['soon'])
+})
+
+test('goes on where it ended, a few directories at a time, and begins anew after the last', async () => {
+  const { area, at } = await stored()
+  rmSync(at('d/e/b'))
+  rmSync(at('top'))
+  const found: string[][] = []
+  for (let i = 0; i < 4; i++) found.push((await area.checkMirror({ directories: 1 })).removed)
+  expect(found.flat().sort()).toEqual(['d/e/b', 'top'])
+  rmSync(at('d/a'))
+  for (let i = 0; i < 4; i++) found.push((await area.checkMirror({ directories: 1 })).removed)
+  expect(found.flat().sort()).toEqual(['d/a', 'd/e/b', 'top'])
+})
+
+test('does not look while a sync is under way', async () => {
+  const { area, at } = await stored()
+  rmSync(at('top'))
+  const sync = await area.beginSync()
+  expect((await area.checkMirror(ALL)).removed).toEqual([])
+  await sync.abandon()
+  expect((await area.checkMirror(ALL)).removed).toEqual(['top'])
+})
+
+test('leaves alone what an archive of mode archive keeps of deleted files', async () => {
+  const { area, source, at } = await stored('archive')
+  source.remove('gone')
+  await push(area, source)
+  expect(await area.checkMirror(ALL)).toEqual({ changed: [], removed: [], added: [] })
+  expect(readFileSync(at('gone/c'), 'utf8')).toBe('four')
+})
+
+test('names that a new client may not be given are all that stand in the root', async () => {
+  const root = newFolder()
+  mkdirSync(join(root, 'old copy'))
+  const archive = await newArchive({ root })
+  await push(await archive.area('laptop'), new SourceTree().write('a', 'x'))
+  expect([...await archive.takenNames()].sort()).toEqual(['.filesync', 'laptop', 'old copy'])
+  expect(archive.areas()).toEqual(['laptop'])
+})
