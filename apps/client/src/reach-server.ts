@@ -37,7 +37,7 @@ export interface ReachInit {
 }
 
 /** Of the troubles with hearing offers, what a message tells. */
-const MAX_TROUBLES_TOLD = 3
+export const MAX_TROUBLES_TOLD = 3
 
 /**
  * Tries what is known and what is offered, every server at once, and resolves with the first that proves itself. At most 8

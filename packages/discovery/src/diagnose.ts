@@ -85,8 +85,8 @@ function unheard (link: Link, role: 'client' | 'server'): Finding {
 }
 
 function * offerFindings (probe: Probe, { role, expected }: DiagnoseInit): Generator<Finding> {
-  for (const server of probe.offers) yield { check: 'offer', level: 'ok', what: `${describeServer(server)} answers DISCOVER over ${server.interfaceName}.` }
-  for (const server of probe.services) yield { check: 'dns-sd', level: 'ok', what: `${describeServer(server)} is announced by DNS-SD on ${server.interfaceName}.` }
+  for (const server of probe.offers) yield { check: 'offer', level: 'ok', what: `${describeServer(server)} answers DISCOVER over ${server.interfaceName}.`, server: placeOf(server) }
+  for (const server of probe.services) yield { check: 'dns-sd', level: 'ok', what: `${describeServer(server)} is announced by DNS-SD on ${server.interfaceName}.`, server: placeOf(server) }
   for (const error of probe.dnsFaults) yield { check: 'dns-sd', level: 'warning', what: error.message, fix: 'nothing, as long as DISCOVER works; otherwise do what the message says' }
   const subnet = expected === undefined ? undefined : inspectSubnet(expected, probe.links)
   if (subnet !== undefined) yield subnet
@@ -119,9 +119,14 @@ async function * reachFindings (probe: Probe, { reach, expected, signal }: Diagn
   for (const server of servers.values()) {
     const outcome = await reach(server, signal)
     const name = `${server.address} port ${server.port}`
-    if (outcome.reached) yield { check: 'reach', level: 'ok', what: `${name} takes TCP connections.` }
-    else yield { check: 'reach', level: 'fault', what: `${name} cannot be connected to: ${outcome.why}`, fix: `start the server, or allow TCP port ${server.port} in its firewall` }
+    const about = { check: 'reach', server: placeOf(server) } as const
+    if (outcome.reached) yield { ...about, level: 'ok', what: `${name} takes TCP connections.` }
+    else yield { ...about, level: 'fault', what: `${name} cannot be connected to: ${outcome.why}.`, fix: `start the server, or allow TCP port ${server.port} in its firewall` }
   }
+}
+
+function placeOf ({ address, port, idPrefix }: ExpectedServer & { readonly idPrefix?: string }): NonNullable<Finding['server']> {
+  return { address, port, ...(idPrefix !== undefined && { idPrefix }) }
 }
 
 function describeServer (server: FoundServer): string {

@@ -10,6 +10,8 @@ export interface Finding {
   readonly what: string
   /** What to do about it, in one line; there unless all is well. */
   readonly fix?: string
+  /** The server that it is about, where it is about one; its id prefix where it claims one. */
+  readonly server?: ExpectedServer & { readonly idPrefix?: string }
 }
 
 /** A way round every trouble with multicast. */
@@ -98,5 +100,6 @@ export function inspectSubnet (expected: ExpectedServer, used: readonly Link[]):
     level: 'fault',
     what: `The server's address ${address} is in no subnet of this machine (${ours === '' ? 'which has none' : ours}), and multicast crosses no router.`,
     fix: `name the server: --server ${address.includes(':') ? `[${address}]` : address}:${port}, or connect both to one subnet`,
+    server: { address, port },
   }
 }

@@ -50,7 +50,7 @@ test('all is well', async () => {
 })
 
 test('every finding that is not well says what to do, in one line', async () => {
-  const findings = await examine({ expected: { address: '10.9.9.9', port: 4433 }, reach: async () => ({ reached: false, why: 'it does not answer.' }) }, ({ listen }) => {
+  const findings = await examine({ expected: { address: '10.9.9.9', port: 4433 }, reach: async () => ({ reached: false, why: 'it does not answer' }) }, ({ listen }) => {
     listen.fail(new FileSyncError('DISCOVERY_UNAVAILABLE', 'a link is broken'))
   })
   const bad = findings.filter(({ level }) => level !== 'ok')
@@ -91,7 +91,7 @@ test('a server that offers, and takes no connections', async () => {
   const findings = await examine({
     reach: async ({ address, port }) => {
       asked.push(`${address} ${port}`)
-      return { reached: false, why: 'it refuses the connection.' }
+      return { reached: false, why: 'it refuses the connection' }
     },
   })
   expect(asked).toEqual(['10.0.0.1 4433'])

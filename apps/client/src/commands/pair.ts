@@ -11,6 +11,8 @@ import type { Terminal } from '@filesync/program/node'
 import { openClientState } from '../client-state.ts'
 import type { ClientState } from '../client-state.ts'
 import { offersOf } from '../find-server.ts'
+import type { OffersInit } from '../find-server.ts'
+import { MAX_TROUBLES_TOLD } from '../reach-server.ts'
 import type { Candidate } from '../reach-server.ts'
 import { defaultId, stateDirOf } from '../settings.ts'
 import type { ServerFlags } from '../settings.ts'
@@ -68,7 +70,9 @@ interface Introduction {
 async function introduce ({ secret, flags, terminal, signal }: Introduction): Promise<void> {
   const state = await openClientState(stateDirOf(flags, terminal))
   const name = flags.id ?? defaultId()
-  const granted = await firstThatPairs(candidates(secret, flags, signal), async candidate => await introduceTo(candidate, { state, secret, name, signal }))
+  const troubles: FileSyncError[] = []
+  const offers = candidates(secret, flags, { signal, onProblem: error => { troubles.push(error) } })
+  const granted = await firstThatPairs(offers, async candidate => await introduceTo(candidate, { state, secret, name, signal }), troubles)
   if (flags.json === true) {
     terminal.stdout.write(jsonLine({ server: granted.serverName, serverId: formatDeviceId(granted.serverId), area: granted.area }))
   } else if (flags.quiet !== true) {
@@ -98,14 +102,14 @@ async function introduceTo (
   }
 }
 
-async function * candidates (secret: PairingSecret, flags: ServerFlags, signal: AbortSignal): AsyncGenerator<Candidate, void, undefined> {
+async function * candidates (secret: PairingSecret, flags: ServerFlags, init: OffersInit): AsyncGenerator<Candidate, void, undefined> {
   if (flags.server !== undefined) {
     yield { address: flags.server.host, port: flags.server.port, origin: 'given' }
     return
   }
-  const over = AbortSignal.any([signal, AbortSignal.timeout(FIND_TIMEOUT_MS)])
+  const signal = AbortSignal.any([init.signal, AbortSignal.timeout(FIND_TIMEOUT_MS)])
   const tried = new Set<string>()
-  for await (const offer of offersOf({ interfaces: flags.interface, clock: systemClock }, 'pair', { signal: over })) {
+  for await (const offer of offersOf({ interfaces: flags.interface, clock: systemClock }, 'pair', { ...init, signal })) {
     // A token names its server; with a code, only a server that shows one at the moment can be meant.
     const isMeant = secret.kind === 'token' ? offer.idPrefix === idPrefix(secret.token.serverId) : offer.pairing
     const key = `${offer.address} ${offer.port}`
@@ -115,7 +119,9 @@ async function * candidates (secret: PairingSecret, flags: ServerFlags, signal: 
   }
 }
 
-async function firstThatPairs (candidates: AsyncIterable<Candidate>, attempt: (candidate: Candidate) => Promise<Granted>): Promise<Granted> {
+async function firstThatPairs (
+  candidates: AsyncIterable<Candidate>, attempt: (candidate: Candidate) => Promise<Granted>, troubles: readonly FileSyncError[],
+): Promise<Granted> {
   let failure: FileSyncError | undefined
   for await (const candidate of candidates) {
     try {
@@ -126,6 +132,7 @@ async function firstThatPairs (candidates: AsyncIterable<Candidate>, attempt: (c
       if (failure.code === 'PAIRING_REFUSED' || candidate.origin === 'given') break
     }
   }
-  throw failure ?? new FileSyncError('SERVER_NOT_FOUND', 'No server that pairs at the moment was found on the local network. ' +
-    'Run "filesync-server pair" on the server, check that both are on the same network, or name the server with --server HOST:PORT.')
+  throw failure ?? new FileSyncError('SERVER_NOT_FOUND', ['No server that pairs at the moment was found on the local network. ' +
+    'Run "filesync-server pair" on the server, check that both are on the same network, or name the server with --server HOST:PORT.',
+  ...troubles.slice(0, MAX_TROUBLES_TOLD).map(({ message }) => message)].join(' '))
 }

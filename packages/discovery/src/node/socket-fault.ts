@@ -6,15 +6,17 @@ import type { Group } from './link-socket.ts'
 const NO_ROOM = 'the system has no room for another group; "sysctl net.ipv4.igmp_max_memberships" is the limit'
 
 /** What the system's error codes mean for somebody who has to do something about it. */
-const REASONS: Readonly<Record<string, (group: Group) => string>> = {
+const REASONS: Readonly<Record<string, (group: Group, link: Link) => string>> = {
   EPERM: forbidden,
   EACCES: forbidden,
-  ENETUNREACH: () => 'there is no route for multicast; "ip route add 224.0.0.0/4 dev INTERFACE" adds one',
+  ENETUNREACH: (_, { family, interfaceName }) => `there is no route for multicast; "${family === 'IPv6'
+    ? `ip -6 route add multicast ff00::/8 dev ${interfaceName} table local`
+    : `ip route add 224.0.0.0/4 dev ${interfaceName}`}" adds one`,
   EHOSTUNREACH: () => 'there is no route to the asker',
   ENETDOWN: () => 'the interface is down',
   EADDRINUSE: ({ port }) => `another program holds the port for itself; stop it ("ss -ulnp sport = ${port}" names it), or name the server by its address`,
   EADDRNOTAVAIL: () => 'the address is not usable yet, or no more; it is tried again',
-  ENODEV: () => 'the interface cannot do multicast; "ip link set INTERFACE multicast on" may help',
+  ENODEV: (_, { interfaceName }) => `the interface cannot do multicast; "ip link set ${interfaceName} multicast on" may help`,
   ENOBUFS: () => NO_ROOM,
   ENOPROTOOPT: () => NO_ROOM,
 }
@@ -33,7 +35,7 @@ export interface Attempt {
 /** The system's error in the words of a person. */
 export function socketFault ({ group, doing, link }: Attempt, cause: unknown): FileSyncError {
   const code = errorCode(cause)
-  const why = REASONS[code]?.(group) ?? (cause instanceof Error ? cause.message : String(cause))
+  const why = REASONS[code]?.(group, link) ?? (cause instanceof Error ? cause.message : String(cause))
   return new FileSyncError('DISCOVERY_UNAVAILABLE', `${group.name} cannot ${doing} ${describeLink(link)}: ${why}${code === '' ? '' : ` (${code})`}.`, { cause })
 }
 
