@@ -9,7 +9,7 @@ import { push, start } from './commands/push.ts'
 import type { CommandContext, StartFlags } from './commands/push.ts'
 import { forget, listServers, showId, trustServer } from './commands/trust.ts'
 import type { TrustFlags } from './commands/trust.ts'
-import { withCommonSettings, withId, withPushSettings, withServerSettings } from './settings.ts'
+import { withCommonSettings, withId, withLegacy, withPushSettings, withServerSettings } from './settings.ts'
 import type { CommonFlags, PushFlags, ServerFlags } from './settings.ts'
 import { VERSION } from './software.ts'
 
@@ -28,13 +28,13 @@ export function createClientProgram (context: CommandContext): Command {
 }
 
 function addPushing (program: Command, context: CommandContext): void {
-  withId(withPushSettings(program.command('start [dir]', { isDefault: true })))
+  withLegacy(withId(withPushSettings(program.command('start [dir]', { isDefault: true }))))
     .description('push DIR now, whenever it changes, and whenever the server asks, until stopped')
     .addOption(setting('--once', 'end after one push'))
     .addOption(setting('--no-watch', 'push only when the server asks, not when the directory changes'))
     .addOption(new Option('--watch', 'push when the directory changes (the default)').default(true))
     .action(async (directory: string | undefined, flags: StartFlags) => { process.exitCode = await start(directory, flags, context) })
-  withId(withPushSettings(program.command('push [dir]')))
+  withLegacy(withId(withPushSettings(program.command('push [dir]'))))
     .description('push DIR once; the exit code tells whether everything is stored')
     .action(async (directory: string | undefined, flags: PushFlags) => { process.exitCode = await push(directory, flags, context) })
 }

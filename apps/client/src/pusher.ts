@@ -11,11 +11,12 @@ import { openClientState } from './client-state.ts'
 import type { ClientState } from './client-state.ts'
 import { explainPath } from './explain-path.ts'
 import type { PathState } from './explain-path.ts'
+import { pushLegacyOnce } from './legacy/push-once.ts'
 import { pushOnce } from './push-once.ts'
 import type { PushRun, RunWatcher } from './push-once.ts'
 import { RunRecord } from './run-record.ts'
 import { recallScan, rememberScan } from './scan-memory-file.ts'
-import type { PushSettings } from './settings.ts'
+import type { LegacySettings, PushSettings } from './settings.ts'
 import { SOFTWARE } from './software.ts'
 
 interface PusherParts {
@@ -60,9 +61,10 @@ export class Pusher {
   /** One run. `waitForSettled` waits for files that are being written instead of leaving them for the next run. */
   async run (watcher: RunWatcher, { waitForSettled, signal }: { waitForSettled: boolean, signal: AbortSignal }): Promise<PushRun> {
     const { state, scanner, source, clock } = this.#parts
+    const { legacy } = this.#settings
     this.#changes.clear()
     this.record.activity = { doing: 'connecting' }
-    const run = await pushOnce({
+    const run = legacy !== undefined ? await this.#runLegacy(legacy, watcher, signal) : await pushOnce({
       ...state,
       ...this.#settings,
       ...this.#recording(watcher),
@@ -76,6 +78,20 @@ export class Pusher {
     this.record.note(run.result, clock.nowMs(), run.error === undefined ? run.tree : undefined)
     if (run.error === undefined && scanner.memory !== undefined) await rememberScan(this.#settings.stateDir, this.#settings.root, scanner.memory)
     return run
+  }
+
+  /** The original protocol cannot leave out a file that is being written, so such files are always waited for. */
+  async #runLegacy (legacy: LegacySettings, watcher: RunWatcher, signal: AbortSignal): Promise<PushRun> {
+    const { state, scanner, source, clock } = this.#parts
+    return await pushLegacyOnce({
+      ...legacy,
+      servers: state.servers,
+      scan: async over => await scanner.scan({ waitForSettled: true, signal: over }),
+      source,
+      clock,
+      signal,
+      onBusy: () => { this.#recording(watcher).onBusy(1, undefined) },
+    })
   }
 
   /** Watches the tree until the signal is aborted, so that {@link nextChange} resolves. */

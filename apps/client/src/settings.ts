@@ -31,6 +31,8 @@ export interface PushFlags extends ServerFlags {
   readonly compress: Compression
   readonly settle: number
   readonly acceptSource?: boolean
+  readonly legacy?: boolean
+  readonly id?: string
 }
 
 export interface HostPort {
@@ -51,6 +53,14 @@ export interface PushSettings {
   readonly settleMs: number
   /** Whether the directory is taken as it is, even where it is empty or on another disk than last time. */
   readonly acceptSource: boolean
+  /** Set where a server of the original program is spoken to, without any protection. */
+  readonly legacy: LegacySettings | undefined
+}
+
+export interface LegacySettings {
+  readonly server: HostPort
+  /** What the client calls itself; null: the server goes by its address. */
+  readonly clientId: string | null
 }
 
 const DEFAULT_SETTLE = '2s'
@@ -82,6 +92,11 @@ export function withPushSettings (command: Command): Command {
     .addOption(setting('--compress <when>', 'auto: where the network is the limit and the content shrinks').choices(['auto', 'always', 'never']).default('auto'))
     .addOption(setting('--accept-source', 'push although the directory is empty, or on another disk, unlike last time'))
     .addOption(setting('--settle <duration>', 'how long a file has to be quiet before it is taken', parseDuration).default(parseDuration(DEFAULT_SETTLE), DEFAULT_SETTLE))
+}
+
+/** Lets a command speak to a server of the original program. */
+export function withLegacy (command: Command): Command {
+  return command.addOption(setting('--legacy', 'speak to a server of the original program, WITHOUT ANY PROTECTION; needs --server'))
 }
 
 /** The name that the client wishes for itself when it is paired. */
@@ -123,7 +138,18 @@ export async function completePushSettings (directory: string | undefined, flags
     compression: flags.compress,
     settleMs: flags.settle,
     acceptSource: flags.acceptSource === true,
+    legacy: legacySettings(flags),
   }
+}
+
+function legacySettings ({ legacy, server, limit, id }: PushFlags): LegacySettings | undefined {
+  if (legacy !== true) return undefined
+  if (server === undefined) throw new FileSyncError('USAGE', 'With --legacy say where the server of the original program is: --server HOST:PORT. It is never looked for, because anybody could answer.')
+  if (limit !== undefined) throw new FileSyncError('USAGE', 'With --legacy there is no --limit.')
+  if (id !== undefined && (!/^[A-Za-z0-9._-]{1,64}$/u.test(id) || /^\.+$/u.test(id))) {
+    throw new FileSyncError('USAGE', `"${id}" cannot be an id for --legacy: it may have up to 64 letters, digits, dots, hyphens and underscores.`)
+  }
+  return { server, clientId: id ?? null }
 }
 
 /** `HOST:PORT`, with an IPv6 address in brackets. Throws USAGE. */

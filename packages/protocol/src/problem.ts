@@ -23,6 +23,7 @@ export const PROBLEMS = {
   TOO_LARGE: 'it is larger than the server accepts',
   STORE_FAILED: 'the server could not store it',
   DIGEST_MISMATCH: 'what arrived is not what was read',
+  NOT_CARRIED: 'the protocol of the original program cannot carry it',
 } as const
 
 export type ProblemCode = keyof typeof PROBLEMS

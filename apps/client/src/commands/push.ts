@@ -81,7 +81,11 @@ export async function start (directory: string | undefined, flags: StartFlags, c
 /** With `--json` the last line comes also where no run could start. */
 async function openPusher (directory: string | undefined, flags: PushFlags, terminal: Terminal): Promise<Pusher> {
   try {
-    return await Pusher.open(await completePushSettings(directory, flags, terminal), systemClock)
+    const settings = await completePushSettings(directory, flags, terminal)
+    if (settings.legacy !== undefined && flags.quiet !== true) {
+      terminal.stderr.write('filesync-client: --legacy is UNPROTECTED: nothing is encrypted, and whoever answers at that address gets the files.\n')
+    }
+    return await Pusher.open(settings, systemClock)
   } catch (error) {
     if (flags.json === true) terminal.stdout.write(jsonLine(failedResult(asFileSyncError(error), { bytesSent: 0, bytesReceived: 0, durationMs: 0 })))
     throw error

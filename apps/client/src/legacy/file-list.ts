@@ -1,0 +1,55 @@
+import { encodeLegacyMessage, FileSyncError, formatLegacyTime, joinPath, LEGACY_LIMITS, problem, readListing, ROOT_PATH } from '@filesync/protocol'
+import type { FileEntry, LegacyFilesInfo, Problem, RelativePath, TimeZone } from '@filesync/protocol'
+import type { PushableTree } from '../push-session.ts'
+
+/** A file that may be asked for. */
+export interface ListedFile {
+  readonly directory: RelativePath
+  readonly entry: FileEntry
+}
+
+/** A tree as the original protocol tells it. */
+export interface FileList {
+  /** In the order of the list. */
+  readonly files: ReadonlyMap<RelativePath, ListedFile>
+  /** What the original protocol has no words for. */
+  readonly problems: readonly Problem[]
+}
+
+/** The files of a tree; those that are still being written come last, so that they hold up no others. */
+export function listFiles (tree: PushableTree): FileList {
+  const settled = new Map<RelativePath, ListedFile>()
+  const unsettled = new Map<RelativePath, ListedFile>()
+  const problems: Problem[] = []
+  const below: RelativePath[] = [ROOT_PATH]
+  for (let directory = below.pop(); directory !== undefined; directory = below.pop()) {
+    const listing = tree.listing(directory)
+    if (listing === undefined) throw new FileSyncError('INTERNAL', `The scan has no listing of ${JSON.stringify(directory)}.`)
+    let isEmpty = true
+    for (const entry of readListing(listing)) {
+      isEmpty = false
+      const path = joinPath(directory, entry.name)
+      if (entry.kind === 'directory') below.push(path)
+      else if (entry.kind === 'file') (tree.isUnsettled(path) ? unsettled : settled).set(path, { directory, entry })
+      else problems.push(problem(path, 'NOT_CARRIED', 'it is a symbolic link'))
+    }
+    if (isEmpty && directory !== ROOT_PATH) problems.push(problem(directory, 'NOT_CARRIED', 'it is an empty directory'))
+  }
+  return { files: new Map([...settled, ...unsettled]), problems }
+}
+
+/**
+ * CLIENT_FILES_INFO for these files. Throws LIMIT_EXCEEDED where it is longer than the original server reads: what is
+ * behind would be cut off, and the server deletes what it does not find in the list.
+ */
+export function describeFiles (files: FileList['files'], clientId: string | null, zone: TimeZone): LegacyFilesInfo {
+  const info: LegacyFilesInfo = {
+    type: 'CLIENT_FILES_INFO',
+    client_id: clientId,
+    files: [...files].map(([path, { entry }]) => ({ name: entry.name, path, last_mod: formatLegacyTime(entry.mtimeNs, zone) })),
+  }
+  const sizeBytes = encodeLegacyMessage(info).length
+  if (sizeBytes <= LEGACY_LIMITS.recvBytes) return info
+  throw new FileSyncError('LIMIT_EXCEEDED', `The list of ${files.size} files takes ${sizeBytes} bytes, and the original server reads no more than ${LEGACY_LIMITS.recvBytes} of it, which is about 70 files. ` +
+    'Push a smaller directory, or use the server of this version, which has no such limit.')
+}
