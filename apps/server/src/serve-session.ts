@@ -1,8 +1,8 @@
-import type { Area, Sync, SyncOutcome } from '@filesync/archive'
+import type { Area, PresentFile, Sync, SyncOutcome } from '@filesync/archive'
 import { asFileSyncError, equalDigests, FEATURES, FileSyncError, fitProblems, LIMITS } from '@filesync/protocol'
 import type { ClientFilesInfo, Clock, Connection, HashBytes, NextSync, Policy } from '@filesync/protocol'
-import { receiveFiles } from '@filesync/transfer'
-import type { Decompress, ReceivedFiles } from '@filesync/transfer'
+import { deltaTasks, receiveFiles } from '@filesync/transfer'
+import type { Decompress, PresentCopy, ReceivedFiles } from '@filesync/transfer'
 import { greetClient } from './greet.ts'
 import { withinPatience, withPatience } from './patience.ts'
 import { receiveListings } from './receive-listings.ts'
@@ -14,11 +14,16 @@ export interface Peer {
   readonly area: string
 }
 
+/** Makes the signature of an open file, as `Signer` does. */
+export type SignFile = (fd: number, sizeBytes: number, signal: AbortSignal) => Promise<Uint8Array | undefined>
+
 export interface ServeDependencies {
   readonly queue: SessionQueue
   readonly openArea: (name: string) => Promise<Area>
   readonly hash: HashBytes
   readonly decompress: Decompress
+  /** Without it, changed files are asked for whole. */
+  readonly sign?: SignFile
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly software: string
@@ -119,13 +124,26 @@ async function receiveChanges (
   sync.onStored = stored => { void connection.send({ type: 'STORED', ...stored }).catch(() => { /* the receiver notices */ }) }
   return await receiveFiles({
     connection: withPatience(connection, { clock, limitMs: LIMITS.answerTimeoutMs, sizeOf: task => plan.describe(task).sizeBytes }),
-    tasks: plan.tasks,
+    ...deltaTasks({
+      tasks: plan.tasks,
+      sizeOf: task => plan.describe(task).sizeBytes,
+      present: async task => presentCopy(sync.present(task), connection.signal, deps),
+    }),
     staging: sync,
     describe: task => plan.describe(task),
     clock,
     signal: deps.signal,
     ...(deps.features.has(FEATURES.ZSTD) && { decompress: deps.decompress }),
   })
+}
+
+/** Undefined where the file is to be sent whole. */
+function presentCopy (present: PresentFile | undefined, signal: AbortSignal, { features, sign }: SessionDependencies): PresentCopy | undefined {
+  if (present === undefined || sign === undefined || !features.has(FEATURES.DELTA)) return undefined
+  return {
+    sizeBytes: present.sizeBytes,
+    sign: async () => await present.signature(async ({ fd, sizeBytes }) => await sign(fd, sizeBytes, signal)),
+  }
 }
 
 const NOTHING_RECEIVED: ReceivedFiles = { files: 0, bytes: 0, problems: [], problemCount: 0 }

@@ -13,7 +13,8 @@ import { serveControl } from '@filesync/program/node'
 import type { ControlServer } from '@filesync/program/node'
 import { asFileSyncError, LIMITS } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
-import { zstdDecompress } from '@filesync/transfer/node'
+import { openSigner, zstdDecompress } from '@filesync/transfer/node'
+import type { Signer } from '@filesync/transfer/node'
 import { archiveRoutes } from './archive-operations.ts'
 import { controlRoutes } from './control-routes.ts'
 import { startLegacy } from './legacy/start-legacy.ts'
@@ -24,8 +25,8 @@ import type { ServeDependencies } from './serve-session.ts'
 import { SessionQueue } from './session-queue.ts'
 import type { ServerSettings } from './settings.ts'
 import { SOFTWARE } from './software.ts'
-
 import { Upkeep } from './upkeep.ts'
+
 /** How many clients may wait; each holds one idle connection. */
 const MAX_WAITING = 1000
 const SESSION_NAME_BYTES = 6
@@ -64,8 +65,8 @@ class Server implements RunningServer {
   #announcer: Announcer | undefined
   #legacy: LegacyListener | undefined
   #identity: Identity | undefined
-
   #upkeep: Upkeep | undefined
+
   constructor (settings: ServerSettings, log: EventLog) {
     this.#settings = settings
     this.#log = log
@@ -106,8 +107,8 @@ class Server implements RunningServer {
       takenAreas: async () => await archive.takenNames(),
     })
     const archive = this.#keep(await openArchive({ root: archiveRoot, keepMs, mode, clock, signal }))
-    this.#keep(await this.#openControl(archive, desk, peers))
     this.#upkeep = this.#keep(this.#lookAfter(archive))
+    this.#keep(await this.#openControl(archive, desk, peers))
     this.#listener = this.#keep(await this.#listen({ identity, peers, desk, archive }))
     if (this.#settings.legacyPort !== undefined) this.#legacy = this.#keep(await startLegacy(archive, { ...this.#settings, legacyPort: this.#settings.legacyPort, log: this.#log, signal }))
     if (this.#settings.discovery) this.#announcer = this.#keep(await this.#announce(identity, desk))
@@ -140,7 +141,7 @@ class Server implements RunningServer {
   }
 
   async #listen ({ identity, peers, desk, archive }: { identity: Identity, peers: PeerBook, desk: PairingDesk, archive: Archive }): Promise<Listener> {
-    const deps = this.#sessionDependencies(archive)
+    const deps = this.#sessionDependencies(archive, this.#keep(openSigner()))
     return await listenTls({
       identity,
       port: this.#settings.port,
@@ -162,13 +163,14 @@ class Server implements RunningServer {
     })
   }
 
-  #sessionDependencies (archive: Archive): ServeDependencies {
+  #sessionDependencies (archive: Archive, signer: Signer): ServeDependencies {
     const { intervalMs, mode, name } = this.#settings
     return {
       queue: this.#queue,
       openArea: async area => await archive.area(area),
       hash: hashBytes,
       decompress: zstdDecompress,
+      sign: async (fd, sizeBytes, signal) => await signer.sign(fd, sizeBytes, signal),
       clock: systemClock,
       signal: this.#stop.signal,
       software: SOFTWARE,
@@ -193,13 +195,11 @@ class Server implements RunningServer {
       const { code, message } = asFileSyncError(error)
       this.#log({ event: 'session-failed', area, address: remoteAddress, code, message }, `${area}: the session ended early: ${message}`)
       throw error
-    }
-  }
     } finally {
       this.#upkeep?.note(area)
+    }
+  }
 
-  async #pair (desk: PairingDesk, channel: Channel): Promise<Peer> {
-    try {
   #lookAfter (archive: Archive): Upkeep {
     return new Upkeep({
       archive,
@@ -212,6 +212,8 @@ class Server implements RunningServer {
     })
   }
 
+  async #pair (desk: PairingDesk, channel: Channel): Promise<Peer> {
+    try {
       return await desk.receive(channel)
     } catch (error) {
       const { code, message } = asFileSyncError(error)

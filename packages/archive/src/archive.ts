@@ -20,6 +20,19 @@ export interface StagedFile {
   abandon (): Promise<void>
 }
 
+/**
+ * Makes the signature of an open file that differences are made against; undefined where it cannot be read to its end.
+ * The file is closed when it settles.
+ */
+export type MakeSignature = (file: { readonly fd: number, readonly sizeBytes: number }) => Promise<Uint8Array | undefined>
+
+/** The stored copy of a file that a task asks for. */
+export interface PresentFile {
+  readonly sizeBytes: number
+  /** The one that was kept, or one that is made now and kept until the file is replaced; undefined where none can be made. */
+  signature (make: MakeSignature): Promise<Uint8Array | undefined>
+}
+
 /** Where arriving files go. */
 export interface StagingArea {
   /** Takes the buffer, a pack as `readPack` reads it. Throws DATA_UNEXPECTED for a file that is not awaited. */
@@ -73,6 +86,11 @@ export interface Sync extends StagingArea {
   compare (arrived: ArrivedListing): Iterable<{ readonly index: number, readonly entry: DirectoryEntry }>
   /** To be called once, when all listings have arrived. Throws HALTED when too much would vanish, ARCHIVE_FULL when there is no room. */
   plan (options: PlanOptions): SyncPlan
+  /**
+   * What is stored at the path of a file that a task asks for, to compare it with; undefined where there is nothing, or a
+   * difference against it has failed before. To be called behind `plan`.
+   */
+  present (task: number): PresentFile | undefined
   /** Resolves when all that it reports is durable. Tasks that were not answered are wanted again next time. */
   finish (): Promise<SyncOutcome>
   /** Ends the sync early. What was staged is committed, nothing is deleted. */
@@ -123,8 +141,20 @@ export interface Area {
   verify (options?: VerifyOptions): Promise<VerifyOutcome>
   /** Makes the index again by reading the mirror, as after the loss of the index or for a copy that was brought by hand. */
   rebuild (): Promise<{ readonly files: number, readonly bytes: number }>
+  /**
+   * Compares the next directories of the mirror with the index, by size and time, and goes on from there at the next call.
+   * What others changed, removed or added there is put right by the next sync. Ends early for a sync.
+   */
+  checkMirror (options: { readonly directories: number }): Promise<HandMadeChanges>
   /** Drops versions that are past keeping. Returns how many. */
   prune (): Promise<number>
+}
+
+/** What was done to the mirror by others than the archive. */
+export interface HandMadeChanges {
+  readonly changed: RelativePath[]
+  readonly removed: RelativePath[]
+  readonly added: RelativePath[]
 }
 
 export interface VerifyOptions {
@@ -138,30 +168,18 @@ export interface Archive {
   area (name: string): Promise<Area>
   /** Names of the areas that have been synced. */
   areas (): readonly string[]
+  /** Names that no new client may be given: areas, and whatever else stands in the root. */
+  takenNames (): Promise<readonly string[]>
   close (): Promise<void>
 }
 
-  /**
-   * Compares the next directories of the mirror with the index, by size and time, and goes on from there at the next call.
-   * What others changed, removed or added there is put right by the next sync. Ends early for a sync.
-   */
-  checkMirror (options: { readonly directories: number }): Promise<HandMadeChanges>
 export interface ArchiveSettings {
   /** How long replaced and deleted files are kept, milliseconds. */
   readonly keepMs: number
   /** `archive`: nothing ever leaves. */
-/** What was done to the mirror by others than the archive. */
-export interface HandMadeChanges {
-  readonly changed: RelativePath[]
-  readonly removed: RelativePath[]
-  readonly added: RelativePath[]
-}
-
   readonly mode: 'mirror' | 'archive'
   /** Free space that syncs leave alone; max(1 GiB, 5 %) unless told. */
   readonly reserveBytes?: number
   readonly clock: Clock
   readonly signal: AbortSignal
 }
-  /** Names that no new client may be given: areas, and whatever else stands in the root. */
-  takenNames (): Promise<readonly string[]>

@@ -44,6 +44,14 @@ export interface ContentStream {
   abandon (): Promise<void>
 }
 
+/** A stored file that is open for reading. */
+export interface OpenFile {
+  /** The number of the descriptor, which any thread of this process may read from. */
+  readonly fd: number
+  readonly sizeBytes: number
+  close (): Promise<void>
+}
+
 /** A stored file that goes to staging under a second name, because it moves. */
 export interface Relocation {
   readonly from: RelativePath
@@ -91,6 +99,11 @@ export interface ContentStore {
   /** Stages and verifies small files. Failures count sections and entries as the request does. */
   stagePack (request: PackRequest): Promise<PackFailure[]>
   openStream (request: StreamRequest): Promise<ContentStream>
+  /**
+   * Opens a stored file to read it beside the store; undefined where it cannot be opened. Absent where content is not in
+   * files of this machine: what changed is asked for whole then.
+   */
+  openFile? (area: string, path: RelativePath): Promise<OpenFile | undefined>
   /** Gives stored files a second name in staging. Failures count relocations as entries. */
   relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<Failure[]>
   /**

@@ -55,6 +55,19 @@ export class ListingCursor {
   name (): string {
     return decoder.decode(this.bytes.subarray(this.nameStart, this.nameEnd))
   }
+
+  isNamed (name: Uint8Array): boolean {
+    if (this.nameEnd - this.nameStart !== name.length) return false
+    for (let i = 0; i < name.length; i++) if (this.bytes[this.nameStart + i] !== name[i]) return false
+    return true
+  }
+
+  /** Of a file. */
+  sizeBytes (): number {
+    const at = skip(this.bytes, skip(this.bytes, this.nameEnd + 1))
+    const tag = this.bytes[at] ?? 0
+    return tag < 0x80 ? tag : uint(this.bytes, at + 1, 1 << (tag - 0xcc))
+  }
 }
 
 /** Canonical order of the names under two cursors; a cursor behind its last entry is above all names. */
@@ -68,6 +81,14 @@ export function compareCursors (left: ListingCursor, right: ListingCursor): numb
     if (difference !== 0) return difference
   }
   return leftLength - rightLength
+}
+
+/** The entry that starts at a place of a listing. */
+export function entryAt (listing: Uint8Array, start: number): ListingCursor {
+  const cursor = new ListingCursor(listing)
+  cursor.end = start
+  cursor.next()
+  return cursor
 }
 
 /** Where each entry of a listing starts, and behind them where the last one ends. */

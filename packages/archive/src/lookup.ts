@@ -1,8 +1,10 @@
 import { joinPath, readListing, splitPath } from '@filesync/protocol'
-import type { FileEntry, RelativePath } from '@filesync/protocol'
+import type { Digest, FileEntry, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
 import { FACT_BYTES, readFact } from './facts.ts'
 import type { Fact } from './facts.ts'
+import type { StoredDirectory } from './fold.ts'
+import { ENTRY_KINDS, ListingCursor } from './listing-cursor.ts'
 
 /** A stored file with what is known of it. */
 export interface KnownFile {
@@ -21,6 +23,26 @@ export function * knownFiles (index: ArchiveIndex, area: string, directory: Rela
     yield { path: joinPath(directory, entry.name), entry, fact: readFact(stored.facts, at) }
     at += FACT_BYTES
   }
+}
+
+/** A stored file, as {@link findFile} finds it. */
+export interface FoundFile {
+  readonly sizeBytes: number
+  readonly digest: Digest
+}
+
+/** One file of a directory, without decoding the others: there may be a million of them. */
+export function findFile ({ listing, facts }: StoredDirectory, name: string): FoundFile | undefined {
+  const wanted = new TextEncoder().encode(name)
+  const cursor = new ListingCursor(listing)
+  let files = 0
+  while (cursor.next()) {
+    if (cursor.isNamed(wanted)) {
+      return cursor.kind === ENTRY_KINDS.file ? { sizeBytes: cursor.sizeBytes(), digest: readFact(facts, files * FACT_BYTES).digest } : undefined
+    }
+    if (cursor.kind === ENTRY_KINDS.file) files++
+  }
+  return undefined
 }
 
 /** Looks up files by path. Keeps the last directory, because questions come directory by directory. */

@@ -1,8 +1,8 @@
 import { FileSyncError, joinPath, LIMITS, readListing, toHex } from '@filesync/protocol'
-import type { FileEntry, HashBytes, Problem, RelativePath, Task } from '@filesync/protocol'
+import type { FileEntry, HashBytes, Name, Problem, RelativePath, Task } from '@filesync/protocol'
 import type { Comparison, ComparedDirectory, Displaced } from './comparison.ts'
 import { FACT_BYTES } from './facts.ts'
-import { ListingBuilder } from './listing-cursor.ts'
+import { entryAt, ListingBuilder } from './listing-cursor.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED } from './section.ts'
 import type { Removal, Section } from './section.ts'
 
@@ -55,8 +55,8 @@ export function makePlan (comparison: Comparison, init: PlanInit): Plan {
     moves,
     structure: comparison.directories.flatMap(directory => structureOf(directory)),
     evictions: gather(comparison.evicted),
-    removals: removes ? removalsOf(comparison.directories) : [],
-    forgotten: init.complete && !removes ? removalsOf(comparison.directories) : [],
+    removals: removes ? removalsOf(comparison.directories, comparison.evicted) : [],
+    forgotten: init.complete && !removes ? removalsOf(comparison.directories, comparison.evicted) : [],
     vanishing: left,
     problems: comparison.problems,
   }
@@ -93,8 +93,13 @@ function structureOf (directory: ComparedDirectory): Section[] {
   return [cutSection(directory, directory.structure, directory.structure.map(index => directory.indexOnly.includes(index) ? INDEX_ONLY : NOT_STAGED))]
 }
 
-function removalsOf (directories: readonly ComparedDirectory[]): Removal[] {
-  return directories.flatMap(({ directory, gone }) => gone.length === 0 ? [] : [{ directory, names: gone.map(entry => entry.name) }])
+// What was evicted has left already; where the store folds names, its name is that of what came in its place.
+function removalsOf (directories: readonly ComparedDirectory[], evicted: Comparison['evicted']): Removal[] {
+  const left = new Set(evicted.map(({ directory, name }) => `${directory}/${name}`))
+  return directories.flatMap(({ directory, gone }) => {
+    const names = gone.map(entry => entry.name).filter(name => !left.has(`${directory}/${name}`))
+    return names.length === 0 ? [] : [{ directory, names }]
+  })
 }
 
 function gather (names: Comparison['evicted']): Removal[] {
@@ -164,6 +169,16 @@ export class TaskList implements Iterable<Task> {
       throw new FileSyncError('TASK_INVALID', `There is no task ${String(task)}.`)
     }
     return { owner, directory, index }
+  }
+
+  /** The file that a task asks for. Told from the bytes of its entry, because it is asked for every file of a sync. */
+  describe (task: number): { readonly path: RelativePath, readonly sizeBytes: number } {
+    const { directory, index } = this.at(task)
+    const cursor = entryAt(directory.listing, directory.offsets[index] ?? 0)
+    return {
+      get path () { return joinPath(directory.directory, cursor.name() as Name) },
+      sizeBytes: cursor.sizeBytes(),
+    }
   }
 
   #findPartials ({ partials, hash }: Pick<PlanInit, 'partials' | 'hash'>): void {

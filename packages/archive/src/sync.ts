@@ -1,7 +1,7 @@
 import { FileSyncError, problem } from '@filesync/protocol'
 import type { ArrivedListing, Clock, Digest, DirectoryEntry, HashBytes, Problem } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex } from './archive-index.ts'
-import type { PlanOptions, StagedFile, StageOutcome, StoredSoFar, Sync, SyncOutcome, SyncPlan } from './archive.ts'
+import type { PlanOptions, PresentFile, StagedFile, StageOutcome, StoredSoFar, Sync, SyncOutcome, SyncPlan } from './archive.ts'
 import { BRAKE_FILES, brakeHolds, halted } from './brake.ts'
 import { Committer } from './committer.ts'
 import type { PlacedBatch } from './committer.ts'
@@ -15,6 +15,7 @@ import { Ledger } from './ledger.ts'
 import { parsePack } from './pack-request.ts'
 import { countPlaced, cutSection, makePlan, partialName } from './plan.ts'
 import type { Move, Plan } from './plan.ts'
+import { PresentFiles } from './present-files.ts'
 import { entryPath, withoutFailures } from './section.ts'
 import type { Failure, Section } from './section.ts'
 import { fileSection, streamedFile, taskFile } from './staged-stream.ts'
@@ -58,6 +59,7 @@ export class AreaSync implements Sync {
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #streams = new Set<StagedFile>()
   readonly #partials = new Set<string>()
+  readonly #present: PresentFiles
   #planned: Planned | undefined
   #recorded: Promise<void> = Promise.resolve()
   #stored = { files: 0, bytes: 0, renamed: 0 }
@@ -66,6 +68,7 @@ export class AreaSync implements Sync {
   constructor (init: SyncInit) {
     this.#init = init
     this.rootDigest = init.rootDigest
+    this.#present = new PresentFiles(init)
     this.#comparison = new Comparison(init.index, init.area, init.store.traits)
     this.#stampMs = Math.max(init.clock.nowMs(), init.record.lastStampMs + 1)
     this.#committer = new Committer({ ...init, stampMs: this.#stampMs, placed: step => this.#placed(step) })
@@ -93,11 +96,12 @@ export class AreaSync implements Sync {
     this.#committer.waitFor(prepared)
     this.#planned = { plan, ledger, prepared, answered: new Uint8Array(plan.tasks.count) }
     this.#problems.push(...plan.problems)
-    const describe: SyncPlan['describe'] = task => {
-      const { path, entry } = taskFile(plan.tasks, task)
-      return { path, sizeBytes: entry.sizeBytes }
-    }
+    const describe: SyncPlan['describe'] = task => plan.tasks.describe(task)
     return { tasks: plan.tasks, taskCount: plan.tasks.count, describe, bytes: wantedBytes, renamed: plan.moves.length, vanishing: plan.vanishing }
+  }
+
+  present (task: number): PresentFile | undefined {
+    return this.#present.find(this.#expectPlan().plan.tasks.describe(task).path)
   }
 
   async stagePack (pack: Uint8Array<ArrayBuffer>): Promise<readonly StageOutcome[]> {
@@ -127,6 +131,7 @@ export class AreaSync implements Sync {
       failed: error => { this.#committer.fail(error) },
       ended: (outcome, digest) => {
         this.#streams.delete(file)
+        if (digest === undefined) this.#present.failed(path)
         this.#streamed(outcome, digest)
       },
     })
@@ -276,7 +281,8 @@ export class AreaSync implements Sync {
     const states = [...this.#comparison.claims].map(([directory, { mtimeNs, mode }]) => ({ directory, mtimeNs, mode }))
     await store.settle(area, states)
     await store.makeDurable()
-    await index.write([...ledger.takeAll(), ...this.#committer.clearJournal(), { area, record: { open: false, lastStampMs: this.#stampMs } }])
+    await index.write([...ledger.takeAll(), ...this.#committer.clearJournal(), { area, record: { open: false, staging, lastStampMs: this.#stampMs } }])
+    await index.write(this.#present.writes(this.#comparison.displaced))
     await store.discard(staging)
   }
 

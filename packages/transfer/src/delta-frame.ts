@@ -13,6 +13,8 @@ const COPY_BYTES = 17
 /** DATA: 1 (u8), length (u32), that many bytes. */
 const DATA = 1
 const DATA_BYTES = 5
+/** A copy is sent when it is this long, so that the other end copies while this one still reads. */
+const COPY_AT_ONCE_BYTES = 16 << 20
 const CAPACITY_BYTES = FRAME_HEADER_BYTES + LIMITS.rawFrameBytes
 
 /** Writes operations into DELTA frames. Copies that continue each other become one. */
@@ -30,6 +32,7 @@ export class DeltaWriter {
   copy (offset: number, lengthBytes: number): void {
     if (this.#copy !== undefined && this.#copy.offset + this.#copy.lengthBytes === offset) {
       this.#copy.lengthBytes += lengthBytes
+      if (this.#copy.lengthBytes >= COPY_AT_ONCE_BYTES) this.flush()
       return
     }
     this.#flushCopy()

@@ -4,8 +4,8 @@ import { averageBitsFor } from './signature.ts'
 /** The server's present copy of a file that it asks for. */
 export interface PresentCopy {
   readonly sizeBytes: number
-  /** Its signature, kept or made anew. */
-  sign (): Promise<Uint8Array>
+  /** Its signature, kept or made anew; undefined where the copy cannot be read to its end. */
+  sign (): Promise<Uint8Array | undefined>
 }
 
 export interface DeltaTasksInit {
@@ -26,14 +26,15 @@ const FROM_BYTES = 4 << 20
 
 /** Tasks for `receiveFiles` that ask for large changed files as a difference, and the signatures that go with them. */
 export interface DeltaTasks {
-  readonly tasks: AsyncIterable<Task>
+  readonly tasks: Iterable<Task | Promise<Task>>
   /** May be taken once for each DELTA task; throws RangeError for others. */
   readonly signature: (task: number) => Uint8Array
 }
 
 /**
  * Turns tasks for whole large files into tasks for differences, wherever there is a copy to compare with that is not much
- * smaller. Signatures are made one by one, as the tasks are taken.
+ * smaller. A file that was begun is continued where most of it is there, and asked for as a difference otherwise.
+ * Signatures are made one by one, as the tasks are taken.
  */
 export function deltaTasks (init: DeltaTasksInit): DeltaTasks {
   const signatures = new Map<number, Uint8Array>()
@@ -48,18 +49,33 @@ export function deltaTasks (init: DeltaTasksInit): DeltaTasks {
   }
 }
 
-async function * withDeltas (init: DeltaTasksInit, signatures: Map<number, Uint8Array>): AsyncGenerator<Task, void, undefined> {
+// A promise for large files alone: awaiting every task of a tree of small ones costs more than asking for them.
+function * withDeltas (init: DeltaTasksInit, signatures: Map<number, Uint8Array>): Generator<Task | Promise<Task>, void, undefined> {
   const fromBytes = init.fromBytes ?? FROM_BYTES
   let number = 0
   for (const task of init.tasks) {
-    const present = task.length === 2 && init.sizeOf(number) >= fromBytes ? await init.present(number) : undefined
-    if (present !== undefined && paysOff(present.sizeBytes, fromBytes)) {
-      const signature = await present.sign()
-      signatures.set(number, signature)
-      yield [task[0], task[1], 'DELTA', signature.length]
-    } else yield task
+    const sizeBytes = init.sizeOf(number)
+    const isCandidate = sizeBytes >= fromBytes && (task[2] === undefined || task[2] === 'RESUME')
+    yield isCandidate ? withDelta({ task, number, sizeBytes, fromBytes }, init, signatures) : task
     number++
   }
+}
+
+interface Candidate {
+  readonly task: Task
+  readonly number: number
+  readonly sizeBytes: number
+  readonly fromBytes: number
+}
+
+async function withDelta ({ task, number, sizeBytes, fromBytes }: Candidate, init: DeltaTasksInit, signatures: Map<number, Uint8Array>): Promise<Task> {
+  const present = await init.present(number)
+  if (present === undefined || !paysOff(present.sizeBytes, fromBytes)) return task
+  if (task[2] === 'RESUME' && task[3] * 2 >= Math.min(present.sizeBytes, sizeBytes)) return task
+  const signature = await present.sign()
+  if (signature === undefined) return task
+  signatures.set(number, signature)
+  return [task[0], task[1], 'DELTA', signature.length]
 }
 
 function paysOff (presentBytes: number, fromBytes: number): boolean {

@@ -26,10 +26,10 @@ export interface ReceiveProgress {
 export interface ReceiveFilesInit {
   readonly connection: Connection
   /**
-   * Taken page by page, never further than the client is asked. What is slow to come, because a signature is made first,
-   * does not hold up what came before.
+   * Taken page by page, one at a time, never further than the client is asked. What is slow to come, because a signature
+   * is made first, does not hold up what came before.
    */
-  readonly tasks: Iterable<Task> | AsyncIterable<Task>
+  readonly tasks: Iterable<Task | Promise<Task>>
   /** Of the task with this number, counted from 0 in the order of `tasks`. */
   readonly describe: (task: number) => ExpectedFile
   readonly staging: StagingArea

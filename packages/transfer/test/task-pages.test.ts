@@ -8,7 +8,7 @@ import { taskPages } from '../src/task-pages.ts'
 import { MemorySource, MemoryStore } from '../src/testing/index.ts'
 import { listAll, randomBytes, signatureOf, sync } from './session.ts'
 
-async function pageSizes (tasks: Iterable<Task> | AsyncIterable<Task>): Promise<[number, boolean][]> {
+async function pageSizes (tasks: Iterable<Task | Promise<Task>>): Promise<[number, boolean][]> {
   const sizes: [number, boolean][] = []
   for await (const page of taskPages(tasks, new ManualClock())) sizes.push([page.tasks.length, page.last])
   return sizes
@@ -32,11 +32,10 @@ test('tasks that are slow to come do not hold up those before', async () => {
   const clock = new ManualClock()
   let release: () => void = () => { /* set below */ }
   const gate = new Promise<void>(resolve => { release = resolve })
-  async function * slow (): AsyncGenerator<Task> {
+  function * slow (): Generator<Task | Promise<Task>> {
     yield [0, 0]
-    yield [0, 1]
-    await gate
-    yield [0, 2]
+    yield Promise.resolve<Task>([0, 1])
+    yield gate.then((): Task => [0, 2])
   }
   const pages = taskPages(slow(), clock)
   const first = pages.next()
@@ -71,4 +70,20 @@ test('large files with a copy at the server are asked for as a difference', asyn
   // The new file whole, and at most two chunks of the changed one.
   expect(serverConnection.bytesReceived).toBeLessThan(1_000_000)
   expect(() => signature(0)).toThrow(RangeError)
+})
+
+test('a file that was begun is continued where most of it is there', async () => {
+  const present = { sizeBytes: 8_000_000, sign: async () => new Uint8Array(100) }
+  const at = async (offset: number): Promise<Task | undefined> => {
+    const [task] = deltaTasks({ tasks: [[0, 0, 'RESUME', offset]], sizeOf: () => 10_000_000, present: async () => present }).tasks
+    return await task
+  }
+  expect(await at(4_000_000)).toEqual([0, 0, 'RESUME', 4_000_000])
+  expect(await at(3_999_999)).toEqual([0, 0, 'DELTA', 100])
+})
+
+test('a file whose copy cannot be read is asked for whole', async () => {
+  const present = { sizeBytes: 8_000_000, sign: async () => undefined }
+  const { tasks } = deltaTasks({ tasks: [[0, 0]], sizeOf: () => 8_000_000, present: async () => present })
+  for (const task of tasks) expect(await task).toEqual([0, 0])
 })

@@ -11,6 +11,8 @@ export interface DiskCalls {
   copy (id: number, offset: number, lengthBytes: number): void
   finish (id: number, digest: Digest): boolean
   abandon (id: number): void
+  openFile (area: string, path: RelativePath): { readonly fd: number, readonly sizeBytes: number } | undefined
+  closeFile (fd: number): void
   relocate (area: string, folder: string, relocations: readonly Relocation[]): Failure[]
   place (area: string, batch: Batch, how: 'first' | 'again'): Failure[]
   remove (area: string, stampMs: number, removals: readonly Removal[]): Failure[]

@@ -1,5 +1,5 @@
 import { DIGEST_BYTES, equalDigests, readListing } from '@filesync/protocol'
-import type { Hasher } from '@filesync/protocol'
+import type { Hasher, RelativePath } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import type { PackFailure, PackRequest, StreamRequest } from '../content-store.ts'
 import * as disk from './beneath.ts'
@@ -85,7 +85,7 @@ export class DiskStaging {
   copy (id: number, offset: number, lengthBytes: number): void {
     const stream = this.#stream(id)
     try {
-      stream.present ??= this.#openPresent(stream.request)
+      stream.present ??= this.#open(stream.request.area, stream.request.present)
     } catch (error) {
       throwIfStoreTrouble(error)
       // Without it the digest will not fit, which makes it the trouble of this file alone.
@@ -123,6 +123,18 @@ export class DiskStaging {
     if (this.#streams.has(id)) this.#forget(id)
   }
 
+  /** The file stays open until it is closed in this thread, which is what Node counts it to. */
+  openFile (area: string, path: RelativePath): { readonly fd: number, readonly sizeBytes: number } | undefined {
+    this.#beneath.trim()
+    try {
+      const fd = this.#open(area, path)
+      return { fd, sizeBytes: disk.statOf(fd).sizeBytes }
+    } catch (error) {
+      throwIfStoreTrouble(error)
+      return undefined
+    }
+  }
+
   #writeSmall (path: string, content: Uint8Array, entry: { readonly mtimeNs: bigint, readonly mode: number }): void {
     const at = path.lastIndexOf('/') + 1
     const mode = entry.mode & 0o777 | OWNER_READS
@@ -137,8 +149,8 @@ export class DiskStaging {
     }
   }
 
-  #openPresent ({ area, present }: StreamRequest): number {
-    const path = inside(area, present)
+  #open (area: string, file: RelativePath): number {
+    const path = inside(area, file)
     const at = path.lastIndexOf('/')
     return disk.readAt(this.#beneath.open(path.slice(0, at)), path.slice(at + 1))
   }

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { asFileSyncError } from '@filesync/protocol'
 import { Beneath } from './beneath.ts'
+import * as disk from './beneath.ts'
 import { DiskHistory } from './disk-history.ts'
 import { DiskPlacing } from './disk-placing.ts'
 import { DiskStaging } from './disk-staging.ts'
@@ -21,6 +22,8 @@ const calls: DiskCalls = {
   copy: (id, offset, lengthBytes) => { staging.copy(id, offset, lengthBytes) },
   finish: (id, digest) => staging.finish(id, digest),
   abandon: id => { staging.abandon(id) },
+  openFile: (area, path) => staging.openFile(area, path),
+  closeFile: fd => { disk.close(fd) },
   relocate: (area, folder, relocations) => placing.relocate(area, folder, relocations),
   place: (area, batch, how) => placing.place(area, batch, how),
   remove: (area, stampMs, removals) => placing.remove(area, stampMs, removals),

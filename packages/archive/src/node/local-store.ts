@@ -1,7 +1,7 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Digest, RelativePath } from '@filesync/protocol'
 import type {
-  ContentStore, ContentStream, DirectoryState, FoundEntry, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, StoreTraits,
+  ContentStore, ContentStream, DirectoryState, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, StoreTraits,
   StreamRequest, Version,
 } from '../content-store.ts'
 import type { Batch, Failure, Removal, Section } from '../section.ts'
@@ -14,6 +14,8 @@ import type { FileSystemSync } from './durable.ts'
 const THREADS = 2
 /** Bytes of a stream that may wait for its worker. */
 const STREAM_QUEUE_BYTES = 8 << 20
+/** A long copy is made in parts, between which the worker does other work. */
+const COPY_BYTES = 8 << 20
 
 export interface LocalStoreInit {
   /** Absolute path of the archive. */
@@ -60,6 +62,12 @@ class LocalStore implements ContentStore {
     const id = this.#streams++
     await thread.call('openStream', [id, request])
     return new LocalStream(thread, id)
+  }
+
+  async openFile (area: string, path: RelativePath): Promise<OpenFile | undefined> {
+    const thread = this.#idlest()
+    const opened = await thread.call('openFile', [area, path])
+    return opened && { ...opened, close: () => thread.call('closeFile', [opened.fd]) }
   }
 
   async relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<Failure[]> {
@@ -169,20 +177,14 @@ class LocalStream implements ContentStream {
   }
 
   async write (bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    this.#throwIfFailed()
-    const { length, buffer } = bytes
-    this.#queuedBytes += length
-    this.#tail = this.#thread.call('write', [this.#id, bytes], [buffer]).then(
-      () => { this.#queuedBytes -= length },
-      (error: unknown) => { this.#failure ??= error },
-    )
-    while (this.#queuedBytes > STREAM_QUEUE_BYTES && this.#failure === undefined) await this.#tail
-    this.#throwIfFailed()
+    await this.#queue(bytes.length, () => this.#thread.call('write', [this.#id, bytes], [bytes.buffer]))
   }
 
   async copy (offset: number, lengthBytes: number): Promise<void> {
-    this.#throwIfFailed()
-    await this.#thread.call('copy', [this.#id, offset, lengthBytes])
+    for (let done = 0; done < lengthBytes; done += COPY_BYTES) {
+      const length = Math.min(COPY_BYTES, lengthBytes - done)
+      await this.#queue(length, () => this.#thread.call('copy', [this.#id, offset + done, length]))
+    }
   }
 
   async finish (digest: Digest): Promise<boolean> {
@@ -194,6 +196,17 @@ class LocalStream implements ContentStream {
   async abandon (): Promise<void> {
     await this.#tail
     await this.#thread.call('abandon', [this.#id])
+  }
+
+  async #queue (bytes: number, call: () => Promise<void>): Promise<void> {
+    this.#throwIfFailed()
+    this.#queuedBytes += bytes
+    this.#tail = call().then(
+      () => { this.#queuedBytes -= bytes },
+      (error: unknown) => { this.#failure ??= error },
+    )
+    while (this.#queuedBytes > STREAM_QUEUE_BYTES && this.#failure === undefined) await this.#tail
+    this.#throwIfFailed()
   }
 
   #throwIfFailed (): void {

@@ -15,10 +15,10 @@ export interface SignRequest {
 }
 
 /**
- * The signature of an open file. Throws ABORTED when it is stopped, and INTERNAL when the file is shorter than told or
- * too large to be signed, which `averageBitsFor` tells before.
+ * The signature of an open file; undefined where it cannot be read, or is shorter than told. Throws ABORTED when it is
+ * stopped, and INTERNAL when the file is too large to be signed, which `averageBitsFor` tells before.
  */
-export function signFile ({ fd, sizeBytes, isStopped }: SignRequest): Uint8Array<ArrayBuffer> {
+export function signFile ({ fd, sizeBytes, isStopped }: SignRequest): Uint8Array<ArrayBuffer> | undefined {
   const averageBits = averageBitsFor(sizeBytes)
   if (averageBits === undefined) throw new FileSyncError('INTERNAL', 'A file of this size has no signature.')
   const builder = new SignatureBuilder({ averageBits, cuts: createCutFinder(averageBits), hash: hashBytes })
@@ -26,10 +26,20 @@ export function signFile ({ fd, sizeBytes, isStopped }: SignRequest): Uint8Array
     if (isStopped()) throw new FileSyncError('ABORTED', 'Signing was stopped.')
     // A buffer for each piece, because the end of a chunk may wait for the next one.
     const piece = new Uint8Array(Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, sizeBytes - at)).buffer)
-    const got = readSync(fd, piece, 0, piece.length, at)
-    if (got === 0) throw new FileSyncError('INTERNAL', 'A file became shorter while it was signed.')
+    const got = readPiece(fd, piece, at)
+    if (got === 0) return undefined
     builder.push(piece.subarray(0, got))
     at += got
   }
   return builder.finish()
+}
+
+/** 0 at the end of the file, and where the disk does not give it. */
+function readPiece (fd: number, piece: Uint8Array, position: number): number {
+  try {
+    return readSync(fd, piece, 0, piece.length, position)
+  } catch (error) {
+    if (error instanceof Error && 'syscall' in error) return 0
+    throw error
+  }
 }

@@ -6,7 +6,7 @@ import type { SignAnswer, SignQuestion } from './signer.ts'
 parentPort?.on('message', ({ call, fd, sizeBytes, stop }: SignQuestion) => {
   try {
     const signature = signFile({ fd, sizeBytes, isStopped: () => Atomics.load(stop, 0) !== 0 })
-    parentPort?.postMessage({ call, signature } satisfies SignAnswer, [signature.buffer])
+    parentPort?.postMessage({ call, signature } satisfies SignAnswer, signature === undefined ? [] : [signature.buffer])
   } catch (error) {
     const { code, message } = asFileSyncError(error)
     parentPort?.postMessage({ call, error: { code, message } } satisfies SignAnswer)

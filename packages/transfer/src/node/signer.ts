@@ -5,10 +5,10 @@ import type { ErrorCode } from '@filesync/protocol'
 /** Makes signatures of files in a thread of its own, one at a time. */
 export interface Signer {
   /**
-   * The signature of an open file, which stays the caller's to close. Rejects with ABORTED, or INTERNAL where the file is
-   * shorter than told.
+   * The signature of an open file, which stays the caller's to close; undefined where it cannot be read, or is shorter
+   * than told. Rejects with ABORTED.
    */
-  sign (fd: number, sizeBytes: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>
+  sign (fd: number, sizeBytes: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer> | undefined>
   close (): Promise<void>
 }
 
@@ -21,7 +21,7 @@ export interface SignQuestion {
 }
 
 export type SignAnswer =
-  | { readonly call: number, readonly signature: Uint8Array<ArrayBuffer> }
+  | { readonly call: number, readonly signature: Uint8Array<ArrayBuffer> | undefined }
   | { readonly call: number, readonly error: { readonly code: ErrorCode, readonly message: string } }
 
 export function openSigner (): Signer {
@@ -29,19 +29,12 @@ export function openSigner (): Signer {
 }
 
 class ThreadSigner implements Signer {
-  readonly #worker = new Worker(new URL('./signer-worker.ts', import.meta.url))
-  readonly #calls = new Map<number, { resolve: (signature: Uint8Array<ArrayBuffer>) => void, reject: (error: unknown) => void }>()
+  #worker: Worker | undefined
+  readonly #calls = new Map<number, { resolve: (signature: Uint8Array<ArrayBuffer> | undefined) => void, reject: (error: unknown) => void }>()
   #numbers = 0
   #failure: FileSyncError | undefined
 
-  constructor () {
-    this.#worker.unref()
-    this.#worker.on('message', (answer: SignAnswer) => { this.#settle(answer) })
-    this.#worker.on('error', error => { this.#fail(new FileSyncError('INTERNAL', 'The thread that signs files failed.', { cause: error })) })
-    this.#worker.on('exit', () => { this.#fail(closed()) })
-  }
-
-  async sign (fd: number, sizeBytes: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  async sign (fd: number, sizeBytes: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer> | undefined> {
     signal?.throwIfAborted()
     if (this.#failure !== undefined) throw this.#failure
     const call = this.#numbers++
@@ -51,8 +44,9 @@ class ThreadSigner implements Signer {
     try {
       return await new Promise((resolve, reject) => {
         this.#calls.set(call, { resolve, reject })
-        this.#worker.ref()
-        this.#worker.postMessage({ call, fd, sizeBytes, stop } satisfies SignQuestion)
+        const worker = this.#worker ??= this.#start()
+        worker.ref()
+        worker.postMessage({ call, fd, sizeBytes, stop } satisfies SignQuestion)
       })
     } finally {
       signal?.removeEventListener('abort', onAbort)
@@ -61,13 +55,22 @@ class ThreadSigner implements Signer {
 
   async close (): Promise<void> {
     this.#fail(closed())
-    await this.#worker.terminate()
+    await this.#worker?.terminate()
+  }
+
+  // When the first file is to be signed: most servers never do.
+  #start (): Worker {
+    const worker = new Worker(new URL('./signer-worker.ts', import.meta.url))
+    worker.on('message', (answer: SignAnswer) => { this.#settle(answer) })
+    worker.on('error', error => { this.#fail(new FileSyncError('INTERNAL', 'The thread that signs files failed.', { cause: error })) })
+    worker.on('exit', () => { this.#fail(closed()) })
+    return worker
   }
 
   #settle (answer: SignAnswer): void {
     const call = this.#calls.get(answer.call)
     this.#calls.delete(answer.call)
-    if (this.#calls.size === 0) this.#worker.unref()
+    if (this.#calls.size === 0) this.#worker?.unref()
     if ('signature' in answer) call?.resolve(answer.signature)
     else call?.reject(new FileSyncError(answer.error.code, answer.error.message))
   }

@@ -1,0 +1,101 @@
+import { DIGEST_BYTES, equalDigests, splitPath } from '@filesync/protocol'
+import type { Digest, RelativePath } from '@filesync/protocol'
+import type { ArchiveIndex, IndexWrite } from './archive-index.ts'
+import type { MakeSignature, PresentFile } from './archive.ts'
+import type { Displaced } from './comparison.ts'
+import type { ContentStore } from './content-store.ts'
+import type { StoredDirectory } from './fold.ts'
+import { findFile } from './lookup.ts'
+import type { FoundFile } from './lookup.ts'
+
+/** Nothing below is ever worth a signature, so nothing is looked up for it. */
+const SIGNED_FROM_BYTES = 256 << 10
+
+export interface PresentFilesInit {
+  readonly area: string
+  readonly index: ArchiveIndex
+  readonly store: ContentStore
+}
+
+/**
+ * The stored copies that arriving files can be compared with. The index keeps a signature behind the digest of the content
+ * that it describes, so that one of other content is never taken for it; a digest with nothing behind it says that a
+ * difference against this content has failed.
+ */
+export class PresentFiles {
+  readonly #init: PresentFilesInit
+  /** Digests of the copies whose signatures were given out. */
+  readonly #compared = new Map<RelativePath, Digest>()
+  readonly #failed: IndexWrite[] = []
+  #last: { readonly directory: RelativePath, readonly stored: StoredDirectory | undefined } | undefined
+
+  constructor (init: PresentFilesInit) {
+    this.#init = init
+  }
+
+  /** Undefined where nothing is stored at the path, or a difference against what is stored there has failed before. */
+  find (path: RelativePath): PresentFile | undefined {
+    const known = this.#find(path)
+    if (known === undefined || this.#init.store.openFile === undefined) return undefined
+    const kept = this.#kept(path, known.digest)
+    if (kept?.length === 0) return undefined
+    return {
+      sizeBytes: known.sizeBytes,
+      signature: async make => {
+        this.#compared.set(path, known.digest)
+        return kept ?? await this.#sign(path, known.digest, make)
+      },
+    }
+  }
+
+  /** What arrived for a path was not whole: where it was a difference, the next sync asks for the whole file. */
+  failed (path: RelativePath): void {
+    const signature = this.#compared.get(path)
+    if (signature !== undefined) this.#failed.push({ area: this.#init.area, path, signature })
+  }
+
+  /** What is to be written when the index holds what the sync came to. */
+  writes (displaced: readonly Displaced[]): IndexWrite[] {
+    this.#last = undefined
+    const dropped = displaced.filter(({ path, entry }) => entry.sizeBytes >= SIGNED_FROM_BYTES && this.#isStale(path))
+    return [...dropped.map(({ path }) => ({ area: this.#init.area, path, signature: undefined })), ...this.#failed.splice(0)]
+  }
+
+  async #sign (path: RelativePath, digest: Digest, make: MakeSignature): Promise<Uint8Array | undefined> {
+    const { area, index, store } = this.#init
+    const file = await store.openFile?.(area, path)
+    if (file === undefined) return undefined
+    try {
+      const signature = await make(file)
+      if (signature !== undefined) await index.write([{ area, path, signature: join(digest, signature) }])
+      return signature
+    } finally {
+      await file.close()
+    }
+  }
+
+  #kept (path: RelativePath, digest: Digest): Uint8Array | undefined {
+    const kept = this.#init.index.signature(this.#init.area, path)
+    return kept !== undefined && equalDigests(kept.subarray(0, DIGEST_BYTES), digest) ? kept.subarray(DIGEST_BYTES) : undefined
+  }
+
+  #isStale (path: RelativePath): boolean {
+    if (this.#init.index.signature(this.#init.area, path) === undefined) return false
+    const known = this.#find(path)
+    return known === undefined || this.#kept(path, known.digest) === undefined
+  }
+
+  #find (path: RelativePath): FoundFile | undefined {
+    const { area, index } = this.#init
+    const { directory, name } = splitPath(path)
+    if (this.#last?.directory !== directory) this.#last = { directory, stored: index.directory({ area, directory }) }
+    return this.#last.stored === undefined ? undefined : findFile(this.#last.stored, name)
+  }
+}
+
+function join (digest: Digest, signature: Uint8Array): Uint8Array {
+  const joined = new Uint8Array(DIGEST_BYTES + signature.length)
+  joined.set(digest)
+  joined.set(signature, DIGEST_BYTES)
+  return joined
+}
