@@ -79,6 +79,23 @@ describe.skipIf(noMachines !== undefined).concurrent('doctor', () => {
     expect(routed.findings).toContainEqual(like('subnet', 'warning', /in no subnet/u, /^nothing for now/u))
   }))
 
+  test('does not disturb a client that runs, and follows a server to where it is now', on(async ({ site, nas, laptop }) => {
+    const first = await site.serve(nas, 'nas')
+    const client = laptop.start(CLIENT_PROGRAM, ['start', await site.source(), '--json', '--state-dir', site.path('laptop')])
+    await client.line(({ result }) => result === 'ok')
+    const beside = await site.doctor(laptop, 'laptop')
+    expect([beside.code, bad(beside.findings)]).toEqual([0, []])
+    expect(beside.findings).toContainEqual(like('identity', 'ok', /A client runs here and is not disturbed/u))
+    expect(client.lines.filter(line => !line.includes('"result":"ok"'))).toEqual([])
+    expect(await client.stop()).toBe(0)
+    await first.running.stop()
+    const { port } = await site.serve(nas, 'nas', { args: ['--port', String(first.port === 4433 ? 4434 : 4433)] })
+    const { code, findings } = await site.doctor(laptop, 'laptop')
+    expect(code).toBe(0)
+    expect(findings).toContainEqual(like('identity', 'ok', new RegExp(`port ${port} has proven who it is`, 'u')))
+    expect(findings).toContainEqual(like('reach', 'warning', new RegExp(`port ${first.port} cannot be connected to`, 'u'), /^nothing for now: the server is somewhere else now/u))
+  }))
+
   test('names a route for multicast that is missing, and the command that adds it', on(async ({ site }) => {
     const six = site.wire.machine('fe80::2/64')
     const [route = ''] = six.ip('-6', 'route', 'show', 'table', 'local').split('\n').filter(line => line.includes('ff00::/8'))
