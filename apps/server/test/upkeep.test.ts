@@ -14,7 +14,7 @@ interface Stage {
   readonly calls: string[]
   readonly told: (UpkeepReport | string)[]
   /** Resolves when so many reports were made. */
-  reports (count: number): Promise<void>
+  readonly reports: (count: number) => Promise<void>
 }
 
 function stage (prune: (name: string) => Promise<number> = async () => 2): Stage {

@@ -12,7 +12,7 @@ export interface DirectoryKey {
 export interface AreaRecord {
   /** A sync is under way, or ended without tidying up: the digests of directories may not fit together. */
   readonly open: boolean
-  /** Folder in staging of the sync that is under way. */
+  /** Folder in staging of the last sync; the next one clears what an end at the wrong moment left in it. */
   readonly staging?: string
   /** The highest stamp used for a folder in versions, so that stamps rise even where the clock does not. */
   readonly lastStampMs: number

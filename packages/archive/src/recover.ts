@@ -20,7 +20,10 @@ export interface Recovery {
 export async function recover (recovery: Recovery): Promise<void> {
   const { area, index, store } = recovery
   const record = index.area(area)
-  if (record?.open !== true) return
+  if (record?.open !== true) {
+    if (record?.staging !== undefined) await store.discard(record.staging)
+    return
+  }
   const journal = index.journal(area)
   const sections = new Map<RelativePath, Section[]>()
   const removed = new Map<RelativePath, Set<string>>()

@@ -64,7 +64,12 @@ async function pushWith (sync: Sync, source: SourceTree, options: PushOptions): 
   // Several packs under way, as a receiver has them.
   const underWay: Promise<readonly StageOutcome[]>[] = []
   const flush = async (most: number): Promise<void> => {
-    if (waiting.length > 0) underWay.push(sync.stagePack(makePack(waiting)))
+    if (waiting.length > 0) {
+      const staged = sync.stagePack(makePack(waiting))
+      // Of several that fail, the first one that is waited for tells.
+      staged.catch(() => undefined)
+      underWay.push(staged)
+    }
     waiting = []
     waitingBytes = 0
     while (underWay.length > most) outcomes.push(...await underWay.shift() ?? [])

@@ -1,12 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { isAbsolute, resolve } from 'node:path'
-import { FileSyncError, ROOT_PATH } from '@filesync/protocol'
+import { FileSyncError } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
-import type { Archive, ArchiveSettings, Area } from '../archive.ts'
-import { isAreaName, StoredArea } from '../area.ts'
-import type { ArchiveIndex } from '../archive-index.ts'
-import type { ContentStore } from '../content-store.ts'
+import type { Archive, ArchiveSettings } from '../archive.ts'
 import { recover } from '../recover.ts'
+import { StoredArchive } from '../stored-archive.ts'
 import { Beneath, makeRoot } from './beneath.ts'
 import { INDEX } from './disk-places.ts'
 import { openLmdbIndex } from './lmdb-index.ts'
@@ -39,7 +37,7 @@ export async function openArchive (init: ArchiveInit): Promise<Archive> {
     opened.push(() => index.close())
     for (const area of index.areas()) await recover({ area, index, store, hash: hashBytes })
     await store.discard(undefined)
-    return new LocalArchive({ ...init, index, store }, opened)
+    return new StoredArchive({ ...init, index, store, hash: hashBytes, newStaging: () => randomBytes(8).toString('hex'), close: () => closeAll(opened) })
   } catch (error) {
     await closeAll(opened)
     throw storeTrouble(error) ?? error
@@ -56,41 +54,4 @@ function prepareRoot (root: string): void {
 
 async function closeAll (opened: (() => Promise<void>)[]): Promise<void> {
   for (let close = opened.pop(); close !== undefined; close = opened.pop()) await close()
-}
-
-class LocalArchive implements Archive {
-  readonly #init: ArchiveSettings & { readonly index: ArchiveIndex, readonly store: ContentStore }
-  readonly #opened: (() => Promise<void>)[]
-  readonly #areas = new Map<string, Area>()
-
-  constructor (init: ArchiveSettings & { readonly index: ArchiveIndex, readonly store: ContentStore }, opened: (() => Promise<void>)[]) {
-    this.#init = init
-    this.#opened = opened
-  }
-
-  async area (name: string): Promise<Area> {
-    if (!isAreaName(name)) throw new FileSyncError('NAME_INVALID', `${JSON.stringify(name)} cannot be the name of a client's folder in the archive.`)
-    const open = this.#areas.get(name)
-    if (open !== undefined) return open
-    await this.#init.store.openArea(name)
-    const area = this.#areas.get(name) ?? new StoredArea({
-      ...this.#init, name, hash: hashBytes, reserveBytes: this.#init.reserveBytes, newStaging: () => randomBytes(8).toString('hex'),
-    })
-    this.#areas.set(name, area)
-    return area
-  }
-
-  areas (): readonly string[] {
-    return this.#init.index.areas()
-  }
-
-  async takenNames (): Promise<readonly string[]> {
-    const areas = this.areas()
-    // An area may lie one folder deep, and its first part is taken with it.
-    return [...new Set([...areas, ...areas.map(name => name.split('/')[0] ?? name), ...(await this.#init.store.list('', ROOT_PATH)).map(({ name }) => name)])]
-  }
-
-  async close (): Promise<void> {
-    await closeAll(this.#opened)
-  }
 }

@@ -1,0 +1,49 @@
+import { FileSyncError, ROOT_PATH } from '@filesync/protocol'
+import type { HashBytes } from '@filesync/protocol'
+import type { Archive, ArchiveSettings, Area } from './archive.ts'
+import type { ArchiveIndex } from './archive-index.ts'
+import { isAreaName, StoredArea } from './area.ts'
+import type { ContentStore } from './content-store.ts'
+
+export interface StoredArchiveInit extends ArchiveSettings {
+  readonly index: ArchiveIndex
+  readonly store: ContentStore
+  readonly hash: HashBytes
+  /** A folder name in staging that was never used. */
+  readonly newStaging: () => string
+  readonly close: () => Promise<void>
+}
+
+/** An archive over the ports. */
+export class StoredArchive implements Archive {
+  readonly #init: StoredArchiveInit
+  readonly #areas = new Map<string, Area>()
+
+  constructor (init: StoredArchiveInit) {
+    this.#init = init
+  }
+
+  async area (name: string): Promise<Area> {
+    if (!isAreaName(name)) throw new FileSyncError('NAME_INVALID', `${JSON.stringify(name)} cannot be the name of a client's folder in the archive.`)
+    const open = this.#areas.get(name)
+    if (open !== undefined) return open
+    await this.#init.store.openArea(name)
+    const area = this.#areas.get(name) ?? new StoredArea({ ...this.#init, name, reserveBytes: this.#init.reserveBytes })
+    this.#areas.set(name, area)
+    return area
+  }
+
+  areas (): readonly string[] {
+    return this.#init.index.areas()
+  }
+
+  async takenNames (): Promise<readonly string[]> {
+    const areas = this.areas()
+    // An area may lie one folder deep, and its first part is taken with it.
+    return [...new Set([...areas, ...areas.map(name => name.split('/')[0] ?? name), ...(await this.#init.store.list('', ROOT_PATH)).map(({ name }) => name)])]
+  }
+
+  async close (): Promise<void> {
+    await this.#init.close()
+  }
+}

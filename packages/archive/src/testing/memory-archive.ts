@@ -1,0 +1,30 @@
+import type { Clock, HashBytes } from '@filesync/protocol'
+import type { Archive, ArchiveSettings } from '../archive.ts'
+import { StoredArchive } from '../stored-archive.ts'
+import { MemoryIndex } from './memory-index.ts'
+import { MemoryStore } from './memory-store.ts'
+
+export interface MemoryArchiveInit extends Partial<Omit<ArchiveSettings, 'clock'>> {
+  /** `hashBytes` of `@filesync/protocol/node`. */
+  readonly hash: HashBytes
+  readonly clock: Clock
+  /** What an earlier archive left; new ones unless given. */
+  readonly store?: MemoryStore
+  readonly index?: MemoryIndex
+}
+
+/** An archive in memory, which does all that the one on disk does. Keeps versions for 30 days unless told. */
+export function memoryArchive (init: MemoryArchiveInit): Archive {
+  let folders = 0
+  return new StoredArchive({
+    keepMs: 30 * 86_400_000,
+    mode: 'mirror',
+    reserveBytes: 0,
+    signal: new AbortController().signal,
+    ...init,
+    store: init.store ?? new MemoryStore(init),
+    index: init.index ?? new MemoryIndex(),
+    newStaging: () => `${String(init.clock.nowMs())}-${String(folders++)}`,
+    close: () => Promise.resolve(),
+  })
+}

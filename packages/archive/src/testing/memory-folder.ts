@@ -1,0 +1,96 @@
+import { foldKey } from '@filesync/protocol'
+import type { FoundEntry } from '../content-store.ts'
+
+export interface MemoryFile {
+  readonly kind: 'file'
+  readonly content: Uint8Array
+  mtimeNs: bigint
+  mode: number
+  readonly sinceMs: number
+}
+
+export interface MemoryLink {
+  readonly kind: 'symlink'
+  readonly target: string
+  mtimeNs: bigint
+  readonly sinceMs: number
+}
+
+export type MemoryNode = MemoryFile | MemoryLink | MemoryFolder
+
+/** A folder in memory, which may take names for one that differ in case or Unicode form only. */
+export class MemoryFolder {
+  readonly kind = 'directory'
+  mtimeNs = 0n
+  mode = 0o700
+  readonly sinceMs: number
+  readonly #foldsNames: boolean
+  readonly #children = new Map<string, { readonly name: string, readonly node: MemoryNode }>()
+
+  constructor (foldsNames: boolean, sinceMs: number) {
+    this.#foldsNames = foldsNames
+    this.sinceMs = sinceMs
+  }
+
+  get isEmpty (): boolean {
+    return this.#children.size === 0
+  }
+
+  get (name: string): MemoryNode | undefined {
+    return this.#children.get(this.#key(name))?.node
+  }
+
+  /** Takes the place of what is there, under the spelling that is there. */
+  put (name: string, node: MemoryNode): void {
+    const key = this.#key(name)
+    this.#children.set(key, { name: this.#children.get(key)?.name ?? name, node })
+  }
+
+  take (name: string): MemoryNode | undefined {
+    const node = this.get(name)
+    this.#children.delete(this.#key(name))
+    return node
+  }
+
+  entries (): { readonly name: string, readonly node: MemoryNode }[] {
+    return [...this.#children.values()].sort((a, b) => a.name < b.name ? -1 : 1)
+  }
+
+  /** The folder at a path below this one; undefined where there is none and none is to be made. */
+  below (path: string, how: 'existing' | 'make' = 'existing'): MemoryFolder | undefined {
+    const names = path === '' ? [] : path.split('/')
+    let folder: MemoryNode = this
+    for (const name of names) {
+      let next: MemoryNode | undefined = folder.get(name)
+      if (next === undefined && how === 'make') {
+        next = new MemoryFolder(this.#foldsNames, this.sinceMs)
+        folder.put(name, next)
+      }
+      if (next?.kind !== 'directory') return undefined
+      folder = next
+    }
+    return folder
+  }
+
+  /** What stands at a path. */
+  at (path: string): MemoryNode | undefined {
+    const cut = path.lastIndexOf('/')
+    return path === '' ? this : this.below(path.slice(0, Math.max(cut, 0)))?.get(path.slice(cut + 1))
+  }
+
+  #key (name: string): string {
+    return this.#foldsNames ? foldKey(name) : name
+  }
+}
+
+/** What the store tells of a node. */
+export function describeNode (name: string, node: MemoryNode): FoundEntry {
+  return {
+    name,
+    kind: node.kind,
+    sizeBytes: node.kind === 'file' ? node.content.length : 0,
+    mtimeNs: node.mtimeNs,
+    mode: node.kind === 'symlink' ? 0o777 : node.mode,
+    target: node.kind === 'symlink' ? node.target : '',
+  }
+}

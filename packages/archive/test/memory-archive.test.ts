@@ -1,0 +1,159 @@
+import { describe, expect, test } from 'vitest'
+import { FileSyncError, ROOT_PATH } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
+import type { Area, StoreTraits } from '../src/index.ts'
+import { memoryArchive, MemoryStore } from '../src/testing/index.ts'
+import { crashStates } from './crash-states.ts'
+import { describeMemory, describeWanted, WatchedIndex } from './in-memory.ts'
+import { WallClock } from './on-disk.ts'
+import { asPath, push } from './push.ts'
+import { SourceTree } from './source-tree.ts'
+
+const DAY_MS = 86_400_000
+
+/** Files of which the kinds of thing at one place change, without the large one, which takes long to compare. */
+function states (): readonly [SourceTree, SourceTree] {
+  const [before, after] = crashStates()
+  return [before.write('large', 'is small here'), after.write('large', 'and here, too')]
+}
+
+class World {
+  readonly clock = new WallClock(Date.now())
+  readonly index = new WatchedIndex()
+  readonly store: MemoryStore
+  /** Calls of the ports so far. */
+  calls = 0
+  /** What the n-th call answers instead of doing its work; every later one, too. */
+  trouble: { readonly at: number, readonly error: Error } | undefined
+
+  constructor (traits?: StoreTraits) {
+    const before = (): void => {
+      if (++this.calls >= (this.trouble?.at ?? Infinity)) throw this.trouble?.error as Error
+    }
+    this.index.before = before
+    this.store = new MemoryStore({ hash: hashBytes, clock: this.clock, before, ...(traits !== undefined && { traits }) })
+  }
+
+  /** The area as a process that has just started opens it. */
+  async area (keepMs = 30 * DAY_MS): Promise<Area> {
+    const { clock, index, store } = this
+    return await memoryArchive({ hash: hashBytes, clock, index, store, keepMs }).area('laptop')
+  }
+
+  get mirror (): string[] {
+    return describeMemory(this.store.root.below('laptop'))
+  }
+}
+
+test('a tree in memory becomes what it is at the client, and keeps what it was', async () => {
+  const world = new World()
+  const area = await world.area()
+  const [before, after] = states()
+  expect((await push(area, before)).problems).toEqual([])
+  world.clock.jump(1000)
+  await push(area, after)
+  expect(world.mirror).toEqual(describeWanted(after))
+  expect((await push(area, after)).listings).toBe(0)
+  expect((await area.versions(asPath('gone'))).map(({ path }) => path)).toEqual(['gone', 'gone/a', 'gone/deep', 'gone/deep/b'])
+  expect((await area.verify()).problems).toEqual([])
+  expect(await area.checkMirror({ directories: 100 })).toEqual({ changed: [], removed: [], added: [] })
+})
+
+/** What is not as it has to be after a sync ended at some call, and another one was made by a new process. */
+async function faultsAfter (world: World, before: SourceTree, after: SourceTree): Promise<string[]> {
+  const whole = new Set([...describeWanted(before), ...describeWanted(after)].filter(isFile).map(contentOf))
+  const faults = world.mirror.filter(isFile).map(contentOf).filter(line => !whole.has(line)).map(line => `${line} is neither old nor new`)
+  const area = await world.area()
+  const { problems } = await push(area, after)
+  faults.push(...problems.map(problem => `${problem.path}: ${problem.message}`))
+  if (world.mirror.join('\n') !== describeWanted(after).join('\n')) faults.push('the mirror is not what the client has')
+  if ((await push(area, after)).listings !== 0) faults.push('the index does not have the digest of the client')
+  if ((await area.verify()).problems.length > 0) faults.push('verify finds damage')
+  const kept = (await area.versions(ROOT_PATH)).map(({ path }) => path)
+  for (const path of ['gone/a', 'gone/deep/b', 'kind', 'replaced', 'docs/file0', 'docs/file5']) if (!kept.includes(asPath(path))) faults.push(`there is no version of ${path}`)
+  if (world.store.staging.size > 0) faults.push('something is left in staging')
+  return faults
+}
+
+const isFile = (line: string): boolean => !line.includes(' -> ') && !/\/ \d+$/u.test(line)
+const contentOf = (line: string): string => line.replace(/ \d+ /u, ' ')
+
+test('a process that ends at any call of its ports is continued by the next one', { timeout: 60_000 }, async () => {
+  const [before, after] = states()
+  let points = 0
+  for (let at = 1; ; at++) {
+    const world = new World()
+    await push(await world.area(), before)
+    world.clock.jump(1000)
+    const first = world.calls + 1
+    world.trouble = { at: first + at, error: new Error('The process was killed.') }
+    const killed = await push(await world.area(), after, { packBytes: 100 }).then(() => false, () => true)
+    world.trouble = undefined
+    expect(await faultsAfter(world, before, after), `killed at call ${String(at)}`).toEqual([])
+    if (!killed) break
+    points++
+  }
+  expect(points).toBeGreaterThan(40)
+})
+
+describe.each(['ARCHIVE_FULL', 'ARCHIVE_UNAVAILABLE'] as const)('a disk that answers %s', code => {
+  test('at any call ends the sync with it, and the archive is healthy when the disk is', { timeout: 60_000 }, async () => {
+    const [before, after] = states()
+    for (let at = 2; ; at += 3) {
+      const world = new World()
+      await push(await world.area(), before)
+      world.clock.jump(1000)
+      world.trouble = { at: world.calls + at, error: new FileSyncError(code, 'The disk answers so.') }
+      const area = await world.area()
+      const outcome = await push(area, after, { packBytes: 100 }).then(() => 'done', (error: unknown) => error)
+      world.trouble = undefined
+      if (outcome !== 'done') expect(outcome).toMatchObject({ code })
+      // The same process goes on: it has to have let go of the area.
+      await (await area.beginSync()).abandon()
+      expect(await faultsAfter(world, before, after), `at call ${String(at)}`).toEqual([])
+      if (outcome === 'done') break
+    }
+  })
+})
+
+test('a process that ends while it drops versions is continued by the next one', async () => {
+  const [before, after] = states()
+  for (let at = 1; ; at++) {
+    const world = new World()
+    const area = await world.area(DAY_MS)
+    await push(area, before)
+    world.clock.jump(1000)
+    await push(area, after)
+    world.clock.jump(2 * DAY_MS)
+    world.trouble = { at: world.calls + at, error: new Error('The process was killed.') }
+    const killed = await area.prune().then(() => false, () => true)
+    world.trouble = undefined
+    expect(world.mirror).toEqual(describeWanted(after))
+    await (await world.area(DAY_MS)).prune()
+    expect(await (await world.area()).versions(ROOT_PATH)).toEqual([])
+    if (!killed) break
+  }
+})
+
+test('where the store takes names for one that differ in case or form, the second is a problem and the first is stored', async () => {
+  const world = new World({ foldsNames: true, windowsNames: false })
+  const area = await world.area()
+  const source = new SourceTree().write('Report', 'one').write('report', 'two').write('caf\u00e9', 'three').write('cafe\u0301', 'four').write('d/a', 'x').write('D/a', 'y')
+  const { problems } = await push(area, source)
+  expect(problems.map(({ path, code }) => `${path.normalize('NFC')} ${code}`).sort()).toEqual(['caf\u00e9 NAME_COLLIDES', 'd NAME_COLLIDES', 'report NAME_COLLIDES'])
+  expect(world.mirror.filter(isFile).map(line => line.split(' ')[0])).toEqual(expect.arrayContaining(['D/a', 'Report']))
+  expect(await area.checkMirror({ directories: 100 })).toEqual({ changed: [], removed: [], added: [] })
+  // Another spelling of the same name takes the place of the old one, which stays as a version.
+  const renamed = new SourceTree().write('REPORT', 'three')
+  await push(area, renamed)
+  expect(world.mirror.filter(isFile).map(line => line.split(' ')[0])).toEqual(['REPORT'])
+  expect((await area.versions(asPath('Report'))).length).toBe(1)
+})
+
+test('where the store has the names of Windows, those that it refuses are problems, and the others are stored', async () => {
+  const world = new World({ foldsNames: true, windowsNames: true })
+  const source = new SourceTree().write('CON', 'x').write('a:b', 'x').write('ends.', 'x').write('aux.txt', 'x').write('fine', 'x').write('nul/inside', 'x')
+  const { problems } = await push(await world.area(), source)
+  expect(problems.map(({ path }) => path).sort()).toEqual(['CON', 'a:b', 'aux.txt', 'ends.', 'nul'])
+  expect(world.mirror.filter(isFile).map(line => line.split(' ')[0])).toEqual(['fine'])
+})
