@@ -1,4 +1,4 @@
-import { decodeMessage, encodeFrame, encodeMessage, FrameDecoder, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
+import { decodeMessage, encodeFrame, encodeMessage, FrameDecoder, PACK_RECORD_BYTES, readPack, writePackRecord } from '@filesync/protocol'
 import type { ByteStream, Frame, Message, MessageOf, MessageType, RawFrameType } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 
@@ -7,6 +7,7 @@ export class HostilePeer {
   readonly stream: ByteStream
   readonly #decoder = new FrameDecoder()
   readonly #frames: Frame[] = []
+  readonly #seen: Uint8Array[] = []
   /** How the other end closed: `DONE`, or a code. */
   closedWith: string | undefined
 
@@ -48,6 +49,20 @@ export class HostilePeer {
     }
   }
 
+  /** How many files the next PACK holds. */
+  async packedFiles (): Promise<number> {
+    for (;;) {
+      const frame = await this.#next()
+      if (frame === undefined) throw new Error(`The other end closed with ${String(this.closedWith)} where a pack was awaited.`)
+      if (frame.type === 'PACK') return [...readPack(frame.payload)].length
+    }
+  }
+
+  /** Whether anything that was read so far holds these letters. */
+  saw (letters: string): boolean {
+    return this.#seen.some(payload => Buffer.from(payload).includes(letters))
+  }
+
   /** Reads on to the end, and tells the code that the other end closed with; undefined where it said nothing. */
   async heardAtEnd (): Promise<string | undefined> {
     while (await this.#next() !== undefined) { /* only the end matters */ }
@@ -58,6 +73,7 @@ export class HostilePeer {
     for (;;) {
       const frame = this.#frames.shift()
       if (frame !== undefined) {
+        this.#seen.push(frame.payload)
         const message = frame.type === 'MESSAGE' ? decodeMessage(frame.payload) : undefined
         if (message?.type === 'CLOSE') this.closedWith = message.code
         return frame

@@ -55,8 +55,9 @@ export async function pushOnce (init: PushOnceInit): Promise<PushRun> {
     }
     const pushed = await pushSession(connection, { ...init, scan: async () => await scanning })
     await connection.close()
-    const nextAtMs = init.clock.nowMs() + pushed.next.inMs
-    return { result: pushResult(pushed, cost(connection), new Date(nextAtMs).toISOString()), error: undefined, nextInMs: pushed.next.inMs, tree: pushed.tree }
+    const nextInMs = Math.min(Math.max(pushed.next.inMs, LIMITS.nextSyncMinMs), LIMITS.nextSyncMaxMs)
+    const nextAtMs = init.clock.nowMs() + nextInMs
+    return { result: pushResult(pushed, cost(connection), new Date(nextAtMs).toISOString()), error: undefined, nextInMs, tree: pushed.tree }
   } catch (caught) {
     const error = asFileSyncError(caught)
     over.abort(error)
