@@ -5,6 +5,9 @@ import { QuietPaths } from './quiet-paths.ts'
 import type { ChangeBatch, WatchStatus } from './scanner.ts'
 import type { TreeWatcher } from './tree-watcher.ts'
 
+/** Paths in motion that are told apart; one more costs nothing but a better guess of when they are quiet. */
+const MAX_QUIET_PATHS = 20_000
+
 export interface ChangeWatchInit {
   readonly watcher: TreeWatcher
   readonly clock: Clock
@@ -17,6 +20,8 @@ export interface ChangeWatchInit {
   readonly dirty: () => DirtyDirectories
 }
 
+const WATCHING: WatchStatus = { mode: 'watching', why: undefined }
+
 /** Turns what a watch tells into batches, and a watch that fails into walks. */
 export class ChangeWatch {
   readonly #init: ChangeWatchInit
@@ -25,7 +30,6 @@ export class ChangeWatch {
   #unsubscribe: (() => Promise<void>) | undefined
   #lostWhy: string | undefined
   #walkDueMs = 0
-  #told = 0
   #wake: () => void = () => { /* nobody waits yet */ }
 
   constructor (init: ChangeWatchInit) {
@@ -50,9 +54,9 @@ export class ChangeWatch {
     }
   }
 
-  /** A scan has begun: what was told until now is dealt with. */
-  scanBegins (): void {
-    this.#told = 0
+  /** A scan ended well: what was missed has been found, unless more was missed meanwhile. */
+  scanEnds (): void {
+    if (this.#status.mode === 'watching' && !this.#init.dirty().everything) this.#status = WATCHING
   }
 
   /** The scan found these files in motion; wakes when they may have come to rest, even if nothing more is told. */
@@ -99,9 +103,10 @@ export class ChangeWatch {
     try {
       this.#unsubscribe = await this.#init.watcher.subscribe({
         changed: paths => { this.#changed(paths) },
+        missed: why => { this.#missed(why) },
         lost: why => { this.lose(why) },
       })
-      this.#status = { mode: 'watching', why: undefined }
+      this.#status = WATCHING
     } catch (error) {
       this.#status = { mode: 'walking', why: `The directory cannot be watched: ${error instanceof Error ? error.message : String(error)}.` }
     }
@@ -119,15 +124,20 @@ export class ChangeWatch {
   }
 
   #changed (paths: readonly RelativePath[]): void {
-    const { watcher, clock, dirty } = this.#init
+    const { clock, dirty } = this.#init
     const nowMs = clock.monotonicMs()
-    this.#told += paths.length
-    // A watch drops what it has no room for without a word, so a flood is taken for a sign that something is missing.
-    if (this.#told >= watcher.capacity) dirty().markEverything()
     for (const path of paths) {
       dirty().markEvent(path)
-      this.#quiet.note(this.#quiet.size < watcher.capacity ? path : ROOT_PATH, nowMs)
+      this.#quiet.note(this.#quiet.size < MAX_QUIET_PATHS ? path : ROOT_PATH, nowMs)
     }
+    this.#wake()
+  }
+
+  #missed (why: string): void {
+    const { clock, dirty } = this.#init
+    dirty().markEverything()
+    if (this.#status.mode === 'watching') this.#status = { mode: 'watching', why }
+    this.#quiet.note(ROOT_PATH, clock.monotonicMs())
     this.#wake()
   }
 

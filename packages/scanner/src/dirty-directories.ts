@@ -5,6 +5,7 @@ import type { RelativePath } from '@filesync/protocol'
 export class DirtyDirectories {
   readonly #own = new Set<RelativePath>()
   readonly #above = new Set<RelativePath>()
+  readonly #whole = new Set<RelativePath>()
   #everything = false
 
   /** Everything has to be read again. */
@@ -25,6 +26,7 @@ export class DirtyDirectories {
     this.#everything = true
     this.#own.clear()
     this.#above.clear()
+    this.#whole.clear()
   }
 
   /** Marks one directory, not what lies below it. */
@@ -40,10 +42,12 @@ export class DirtyDirectories {
 
   /**
    * Marks what an event about a path puts in doubt: the directory it lies in, and the one above, whose listing holds that
-   * directory's mtime; and the path itself, should it be a directory.
+   * directory's mtime; and, should it be a directory, the path itself with all below it. For it may have been away under
+   * another name, and what was changed in it there was told under that name.
    */
   markEvent (path: RelativePath): void {
     this.mark(path)
+    if (!this.#everything) this.#whole.add(path)
     if (path === ROOT_PATH) return
     const parent = splitPath(path).directory
     this.mark(parent)
@@ -54,6 +58,12 @@ export class DirtyDirectories {
   add (other: DirtyDirectories): void {
     if (other.#everything) this.markEverything()
     else for (const directory of other.#own) this.mark(directory)
+    if (!this.#everything) for (const directory of other.#whole) this.#whole.add(directory)
+  }
+
+  /** Whether a directory has to be read again with all below it. */
+  hasWhole (directory: RelativePath): boolean {
+    return this.#everything || this.#whole.has(directory)
   }
 
   has (directory: RelativePath): boolean {

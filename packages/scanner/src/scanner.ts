@@ -35,7 +35,10 @@ export interface ChangeBatch {
 /** How changes are found at the moment. */
 export interface WatchStatus {
   readonly mode: 'idle' | 'watching' | 'walking'
-  /** Why the tree is walked instead of watched, for people. */
+  /**
+   * Why what is watched is not enough, for people: the tree cannot be watched, or the watch missed changes and everything is
+   * walked with the next scan. Undefined while all is well.
+   */
   readonly why: string | undefined
 }
 

@@ -108,6 +108,7 @@ export class TreeScanner implements Scanner {
       ensureNotEmptied(this.#memory, snapshot.files)
       this.#memory = { root: mark, files: snapshot.files }
       this.#latest = snapshot
+      this.#changes.scanEnds()
       this.#changes.expect(unsettledPaths(snapshot.root))
       return snapshot
     } catch (error) {
@@ -135,7 +136,6 @@ export class TreeScanner implements Scanner {
   #takeDirty (): DirtyDirectories {
     const dirty = this.#dirty
     this.#dirty = new DirtyDirectories()
-    this.#changes.scanBegins()
     const rules = this.#baseRules()
     if (this.status.mode !== 'watching' || this.#latest === undefined || rules !== this.#rules) dirty.markEverything()
     else markRestless(this.#latest.root, dirty)

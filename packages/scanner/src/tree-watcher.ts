@@ -4,6 +4,8 @@ import type { RelativePath } from '@filesync/protocol'
 export interface WatchListener {
   /** Something happened at these paths, or to a directory of that name. */
   changed (paths: readonly RelativePath[]): void
+  /** Changes may be missing among those that were told; what happens from now on is told. */
+  missed (why: string): void
   /** Nothing more will be told; what was told may not be everything. */
   lost (why: string): void
 }
@@ -12,6 +14,4 @@ export interface WatchListener {
 export interface TreeWatcher {
   /** From when this resolves on, every change is told. The result ends it. Rejects where watching is not possible. */
   subscribe (listener: WatchListener): Promise<() => Promise<void>>
-  /** Changes told at once beyond which some may have been dropped without a word. */
-  readonly capacity: number
 }

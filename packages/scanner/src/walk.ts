@@ -48,6 +48,8 @@ interface Visit {
   /** Its place among the children of the parent. */
   readonly index: number
   readonly old: DirectoryNode | undefined
+  /** Whether nothing below may be taken as it was. */
+  readonly isDoubtful: boolean
   /** The rules of the parent. */
   readonly rules: RuleSet
   own: OwnFacts | undefined
@@ -84,7 +86,7 @@ class Walk {
 
   async run (): Promise<Walked> {
     const { previous, rules, reader } = this.#init
-    this.#enter({ path: ROOT_PATH, name: '' as Name, identity: 0n, parent: undefined, index: 0, old: previous, rules, ...UNREAD })
+    this.#enter({ path: ROOT_PATH, name: '' as Name, identity: 0n, parent: undefined, index: 0, old: previous, isDoubtful: this.#init.dirty.hasWhole(ROOT_PATH), rules, ...UNREAD })
     const lanes = Array.from({ length: reader.parallel * QUEUED_PER_THREAD }, async () => { await this.#readOn() })
     const ends = await Promise.allSettled(lanes)
     reader.rest()
@@ -136,8 +138,7 @@ class Walk {
 
   /** Decides what of a directory has to be read. */
   #enter (visit: Visit): void {
-    const { dirty } = this.#init
-    if (visit.old !== undefined && !dirty.has(visit.path)) {
+    if (visit.old !== undefined && !visit.isDoubtful && !this.#init.dirty.has(visit.path)) {
       visit.slice = visit.old.slice
       visit.own = visit.old.own
       this.#descend(visit, visit.old.children)
@@ -175,6 +176,7 @@ class Walk {
   }
 
   #descend (visit: Visit, children: readonly { readonly name: Name, readonly identity: bigint }[]): void {
+    const { dirty } = this.#init
     const rules = visit.own?.rules ?? visit.rules
     visit.children = new Array<DirectoryNode | undefined>(children.length)
     visit.pending = 1
@@ -184,13 +186,14 @@ class Walk {
       const candidate = visit.old?.children[at]
       // Another directory under the same name shares nothing with the old one.
       const old = candidate?.identity === identity ? candidate : undefined
-      if (old !== undefined && !this.#init.dirty.has(path) && !this.#init.dirty.hasBelow(path)) {
+      const isDoubtful = visit.isDoubtful || dirty.hasWhole(path)
+      if (old !== undefined && !isDoubtful && !dirty.has(path) && !dirty.hasBelow(path)) {
         visit.children[index] = old
         if (visit.isFresh && visit.old !== undefined) this.#writeDigest(visit, index, visit.old.childDigest(at))
         return
       }
       visit.pending++
-      this.#enter({ path, name, identity, parent: visit, index, old, rules, ...UNREAD })
+      this.#enter({ path, name, identity, parent: visit, index, old, isDoubtful, rules, ...UNREAD })
     })
     this.#settle(visit)
   }

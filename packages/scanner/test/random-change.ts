@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import type { Stats } from 'node:fs'
 import { join } from 'node:path'
 import type { RelativePath } from '@filesync/protocol'
@@ -22,17 +22,28 @@ function statOf (path: string): Stats | undefined {
   }
 }
 
+/**
+ * A path, there or not, in a directory that is there. Never behind a symbolic link: what happens there happens at another
+ * path, and nobody would be told of this one.
+ */
+function place (root: string, pick: (below: number) => number): string {
+  let directory = ''
+  for (let depth = 0; depth < 5 && pick(4) > 0; depth++) {
+    const inside = readdirSync(join(root, directory), { withFileTypes: true }).filter(entry => entry.isDirectory()).map(({ name }) => name).sort()
+    const name = inside[pick(Math.max(inside.length, 1))]
+    if (name === undefined) break
+    directory += `${name}/`
+  }
+  return `${directory}n${pick(9)}`
+}
+
 /** Does something to a tree and tells which paths it touched. */
 export function change (root: string, pick: (below: number) => number): RelativePath[] {
-  const name = (): string => `n${pick(6)}`
-  const place = (): string => Array.from({ length: 1 + pick(4) }, name).join('/')
-  const path = place()
+  const path = place(root, pick)
   const full = join(root, path)
-  const parent = join(full, '..')
-  if (statOf(parent)?.isDirectory() !== true) return []
   const stat = statOf(full)
   const touched = [path as RelativePath]
-  switch (pick(7)) {
+  switch (pick(8)) {
     case 0: case 1:
       if (stat === undefined || stat.isFile()) {
         writeFileSync(full, 'x'.repeat(pick(2000)))
@@ -43,18 +54,27 @@ export function change (root: string, pick: (below: number) => number): Relative
       if (stat === undefined) mkdirSync(full)
       break
     case 3:
-      rmSync(full, { recursive: true, force: true })
+      if (stat?.isDirectory() !== true || pick(6) === 0) rmSync(full, { recursive: true, force: true })
       break
     case 4: {
-      const target = place()
+      const target = place(root, pick)
       const other = join(root, target)
-      if (stat === undefined || statOf(other) !== undefined || statOf(join(other, '..'))?.isDirectory() !== true || other.startsWith(full)) break
+      if (stat === undefined || statOf(other) !== undefined || other.startsWith(full)) break
       renameSync(full, other)
       touched.push(target as RelativePath)
       break
     }
     case 5:
-      if (stat === undefined) symlinkSync(name(), full)
+      // A directory that is changed while it has another name and then has its own again looks the same from above.
+      if (stat?.isDirectory() === true) {
+        const away = `${path}-away` as RelativePath
+        renameSync(full, join(root, away))
+        touched.push(away, ...change(join(root, away), pick).map(below => `${away}/${below}` as RelativePath))
+        renameSync(join(root, away), full)
+      }
+      break
+    case 6:
+      if (stat === undefined) symlinkSync(`n${pick(9)}`, full)
       break
     default:
       if (stat !== undefined && !stat.isSymbolicLink()) chmodSync(full, stat.isDirectory() ? 0o700 + pick(64) : pick(512))

@@ -63,6 +63,32 @@ describe('a file that was changed a moment ago', () => {
     expect(entries(snapshot).get('written')).toMatchObject({ sizeBytes: 12 })
   })
 
+  test('is waited for within one scan while it is still being written to', async () => {
+    const root = scratch()
+    write(root, { 'quiet/file': 'x' })
+    const clock = new ManualClock(Date.now())
+    const file = join(root, 'copied')
+    const grow = (): void => {
+      appendFileSync(file, 'part ')
+      utimesSync(file, clock.nowMs() / 1000, clock.nowMs() / 1000)
+    }
+    grow()
+    const scanner = await open(root, { clock })
+    const scanning = scanner.scan({ signal, waitForSettled: true })
+    await waiting(clock)
+    for (let ms = 0; ms < 1_500; ms += 100) {
+      clock.advance(100)
+      grow()
+    }
+    const snapshot = await turning(clock, scanning)
+    expect(entries(snapshot).get('copied')).toMatchObject({ sizeBytes: 16 * 'part '.length })
+    expect(snapshot.isUnsettled('copied' as RelativePath)).toBe(false)
+    expect(snapshot).toMatchObject({ unsettledCount: 0, problemCount: 0, complete: true })
+    // 1.5 s of writing and 2 s of rest, and not more than a turn of the clock beyond.
+    expect(clock.monotonicMs()).toBeGreaterThanOrEqual(3_500)
+    expect(clock.monotonicMs()).toBeLessThan(5_000)
+  })
+
   test('is waited for only so long: one that never rests stays a problem', async () => {
     const root = scratch()
     const log = join(root, 'log')
@@ -75,6 +101,7 @@ describe('a file that was changed a moment ago', () => {
       utimesSync(log, nextMs / 1000, nextMs / 1000)
     })
     expect(problems(snapshot)).toEqual(['log UNSETTLED'])
+    expect(snapshot.isUnsettled('log' as RelativePath)).toBe(true)
     expect(clock.monotonicMs() - startMs).toBeGreaterThanOrEqual(10_000)
     expect(clock.monotonicMs() - startMs).toBeLessThan(13_000)
   })

@@ -23,6 +23,7 @@ describe.each(watchers)('%s', (name, create) => {
         for (const path of changed) paths.add(path)
         wake()
       },
+      missed: lost.resolve,
       lost: lost.resolve,
     })
     onTestFinished(end)
@@ -71,6 +72,6 @@ describe.each(watchers)('%s', (name, create) => {
   }, 20_000)
 
   test('rejects for a directory that is not there', async () => {
-    await expect(create('/nowhere/at/all').subscribe({ changed: () => { /* nothing */ }, lost: () => { /* nothing */ } })).rejects.toThrow()
+    await expect(create('/nowhere/at/all').subscribe({ changed: () => { /* nothing */ }, missed: () => { /* nothing */ }, lost: () => { /* nothing */ } })).rejects.toThrow()
   })
 })

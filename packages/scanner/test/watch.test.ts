@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { toHex } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
@@ -7,27 +7,11 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { ChangeBatch } from '@filesync/scanner'
 import { ChangeWatch } from '../src/change-watch.ts'
 import { DirtyDirectories } from '../src/dirty-directories.ts'
-import type { TreeWatcher, WatchListener } from '../src/tree-watcher.ts'
 import { open, plainDigest, scratch, write } from './fixture.ts'
+import { ToldWatcher, openTold } from './told-watcher.ts'
 import { paths } from './tree-text.ts'
 
 const SETTLE_MS = 2_000
-
-/** A watch over nothing that is told by hand. */
-class ToldWatcher implements TreeWatcher {
-  readonly capacity: number = 10_000
-  listener: WatchListener | undefined
-  refusal: string | undefined
-  async subscribe (listener: WatchListener): Promise<() => Promise<void>> {
-    if (this.refusal !== undefined) throw new Error(this.refusal)
-    this.listener = listener
-    return async () => { this.listener = undefined }
-  }
-
-  tell (...told: string[]): void {
-    this.listener?.changed(told as RelativePath[])
-  }
-}
 
 function start (): { clock: ManualClock, watcher: ToldWatcher, watch: ChangeWatch, dirty: () => DirtyDirectories, scan: () => void, next: () => Promise<ChangeBatch> } {
   const clock = new ManualClock()
@@ -41,7 +25,6 @@ function start (): { clock: ManualClock, watcher: ToldWatcher, watch: ChangeWatc
     clock, watcher, watch, dirty: () => dirty,
     scan () {
       dirty = new DirtyDirectories()
-      watch.scanBegins()
     },
     async next () {
       const step = await batches.next()
@@ -132,14 +115,27 @@ describe('a watch', () => {
     expect(await batch).toEqual({ reason: 'changes', paths: 1 })
   })
 
-  test('walks everything after as many events as the system may have dropped', async () => {
-    const { watcher, dirty, scan, next } = start()
+  test('that missed something says so until everything was walked', async () => {
+    const { clock, watcher, watch, dirty, scan, next } = start()
     await next()
     scan()
-    for (let i = 0; i < 3; i++) watcher.tell(...Array.from({ length: 3_333 }, (_, at) => `f${i}-${at}`))
-    expect(dirty().everything).toBe(false)
-    watcher.tell('one-more')
+    watch.scanEnds()
+    expect(watch.status).toEqual({ mode: 'watching', why: undefined })
+    const batch = next()
+    await idle()
+    watcher.listener?.missed('Too much at once.')
     expect(dirty().everything).toBe(true)
+    expect(watch.status).toEqual({ mode: 'watching', why: 'Too much at once.' })
+    await idle()
+    clock.advance(SETTLE_MS)
+    expect(await batch).toMatchObject({ reason: 'changes' })
+    scan()
+    watcher.listener?.missed('Again, while it is walked.')
+    watch.scanEnds()
+    expect(watch.status).toEqual({ mode: 'watching', why: 'Again, while it is walked.' })
+    scan()
+    watch.scanEnds()
+    expect(watch.status).toEqual({ mode: 'watching', why: undefined })
   })
 
   test('walks everything at a slow interval', async () => {
@@ -222,6 +218,63 @@ describe('watching a real directory', () => {
     await expect(batches.next()).rejects.toThrow('done')
     expect(scanner.status.mode).toBe('idle')
   }, 30_000)
+
+  test('finds what was changed in a directory while it had another name', async () => {
+    const root = scratch()
+    write(root, { 'd/deep/file': 'x', 'd/deep/er/file': 'x', 'other/file': 'x' })
+    const { scanner, tell } = await openTold(root)
+    const signal = AbortSignal.timeout(20_000)
+    await scanner.scan({ signal })
+    renameSync(join(root, 'd'), join(root, 'away'))
+    write(root, { 'away/deep/er/file': 'longer', 'away/deep/new': '' })
+    renameSync(join(root, 'away'), join(root, 'd'))
+    tell(['d', 'away', 'away/deep/er/file', 'away/deep/new', 'away', 'd'])
+    const snapshot = await scanner.scan({ signal, waitForSettled: true })
+    expect(paths(snapshot)).toContain('d/deep/new')
+    expect(toHex(snapshot.rootDigest)).toBe(plainDigest(root))
+  })
+
+  test('finds what was changed through a symbolic link where it lies', async () => {
+    const root = scratch()
+    write(root, { 'dir/deep/file': 'x' })
+    symlinkSync('dir', join(root, 'link'))
+    const scanner = await open(root, { settleMs: 50 })
+    const stop = new AbortController()
+    onTestFinished(() => { stop.abort(new Error('over')) })
+    const batches = scanner.watch({ signal: stop.signal })[Symbol.asyncIterator]()
+    await batches.next()
+    const signal = AbortSignal.timeout(20_000)
+    await scanner.scan({ signal, waitForSettled: true })
+    write(root, { 'link/deep/new': '' })
+    let snapshot
+    do {
+      await batches.next()
+      snapshot = await scanner.scan({ signal, waitForSettled: true })
+    } while (toHex(snapshot.rootDigest) !== plainDigest(root))
+    expect(paths(snapshot)).toContain('dir/deep/new')
+  }, 20_000)
+
+  test.runIf(process.platform === 'linux')('says when the system dropped changes, until everything was walked', async () => {
+    const root = scratch()
+    write(root, { 'busy/a': '', 'busy/b': '', 'other/file': '' })
+    const scanner = await open(root, { settleMs: 50 })
+    const stop = new AbortController()
+    onTestFinished(() => { stop.abort(new Error('over')) })
+    const batches = scanner.watch({ signal: stop.signal })[Symbol.asyncIterator]()
+    await batches.next()
+    const signal = AbortSignal.timeout(20_000)
+    await scanner.scan({ signal, waitForSettled: true })
+    // Two files in turn, for equal events that follow each other are one; what comes after them is dropped.
+    const queued = Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8'))
+    const times = new Date('2021-01-02T03:04:05Z')
+    for (let i = 0; i < queued; i++) utimesSync(join(root, 'busy', i % 2 === 0 ? 'a' : 'b'), times, times)
+    write(root, { 'other/dropped': '' })
+    expect(scanner.status).toEqual({ mode: 'watching', why: undefined })
+    await batches.next()
+    expect(scanner.status).toEqual({ mode: 'watching', why: expect.stringContaining('may not have told of all of it') as string })
+    expect(toHex((await scanner.scan({ signal, waitForSettled: true })).rootDigest)).toBe(plainDigest(root))
+    expect(scanner.status).toEqual({ mode: 'watching', why: undefined })
+  }, 20_000)
 
   test('that is replaced by another one is noticed', async () => {
     const root = join(scratch(), 'root')

@@ -1,12 +1,13 @@
-import { lstatSync, readdirSync, readFileSync, watch } from 'node:fs'
+import { lstatSync, readdirSync, watch } from 'node:fs'
 import type { FSWatcher } from 'node:fs'
 import { basename, join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { RelativePath } from '@filesync/protocol'
 import type { TreeWatcher, WatchListener } from '../tree-watcher.ts'
+import { EventFlood } from './event-flood.ts'
 import { faultCode, isGone } from './system-fault.ts'
 
-/** Directories that are taken under watch before the event loop has its turn. */
+/** Directories that are taken under watch, or out of it, before the event loop has its turn. */
 const DIRECTORIES_PER_TURN = 200
 
 /**
@@ -14,7 +15,6 @@ const DIRECTORIES_PER_TURN = 200
  * the path of every file in memory besides, which for a million files measured 205 MB, where this takes 12.
  */
 export class InotifyTreeWatcher implements TreeWatcher {
-  readonly capacity: number = Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8'))
   readonly #root: string
 
   /** @param root an absolute path without symbolic links */
@@ -38,17 +38,24 @@ interface Watched {
   readonly path: RelativePath
   readonly watcher: FSWatcher
   readonly children: Map<string, Watched>
+  /** Whether it is watched no more, and only its events are still counted. */
+  isForgotten: boolean
 }
 
 class WatchedTree {
   readonly #root: string
   readonly #listener: WatchListener
+  readonly #flood: EventFlood
+  readonly #forgotten: FSWatcher[] = []
   #top: Watched | undefined
   #closed = false
 
   constructor (root: string, listener: WatchListener) {
     this.#root = root
     this.#listener = listener
+    this.#flood = new EventFlood(() => {
+      listener.missed('So much changed at once that the system may not have told of all of it; everything is walked with the next scan.')
+    })
   }
 
   async begin (): Promise<void> {
@@ -62,14 +69,15 @@ class WatchedTree {
 
   close (): void {
     this.#closed = true
-    if (this.#top !== undefined) forget(this.#top)
+    if (this.#top !== undefined) this.#forget(this.#top)
+    for (const watcher of this.#forgotten.splice(0)) watcher.close()
   }
 
   #watch (path: RelativePath): Watched {
     const children = new Map<string, Watched>()
     try {
       const watcher = watch(join(this.#root, path))
-      const watched = { path, watcher, children }
+      const watched = { path, watcher, children, isForgotten: false }
       watcher.on('change', (type, name) => { this.#happened(watched, type, String(name)) })
       // A directory that is gone tells so in the one above as well.
       watcher.on('error', error => { if (!isGone(error)) this.#lose(error) })
@@ -109,6 +117,8 @@ class WatchedTree {
 
   #happened (watched: Watched, type: string, name: string): void {
     if (this.#closed) return
+    this.#flood.count()
+    if (watched.isForgotten) return
     const path = (watched.path === '' ? name : `${watched.path}/${name}`) as RelativePath
     if (type === 'change') {
       this.#listener.changed([path])
@@ -131,7 +141,7 @@ class WatchedTree {
    */
   #renew (watched: Watched, name: string): RelativePath[] {
     const old = watched.children.get(name)
-    if (old !== undefined) forget(old)
+    if (old !== undefined) this.#forget(old)
     watched.children.delete(name)
     if (!isDirectory(join(this.#root, watched.path, name))) return []
     const paths: RelativePath[] = []
@@ -144,16 +154,27 @@ class WatchedTree {
     return paths
   }
 
+  /**
+   * Takes a directory out of watch with all below it; slowly, because each watch that ends leaves an event in the queue, and
+   * because events of a watch that has ended would no longer be counted.
+   */
+  #forget (watched: Watched): void {
+    if (this.#forgotten.length === 0) setImmediate(() => { this.#closeForgotten() })
+    const stack = [watched]
+    for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+      at.isForgotten = true
+      this.#forgotten.push(at.watcher)
+      stack.push(...at.children.values())
+    }
+  }
+
+  #closeForgotten (): void {
+    for (const watcher of this.#forgotten.splice(0, DIRECTORIES_PER_TURN)) watcher.close()
+    if (this.#forgotten.length > 0) setImmediate(() => { this.#closeForgotten() })
+  }
+
   #lose (error: unknown): void {
     this.#listener.lost(`The directory can no longer be watched: ${error instanceof Error ? error.message : String(error)}.`)
-  }
-}
-
-function forget (watched: Watched): void {
-  const stack = [watched]
-  for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
-    at.watcher.close()
-    stack.push(...at.children.values())
   }
 }
 

@@ -2,12 +2,8 @@ import { sep } from 'node:path'
 import type { RelativePath } from '@filesync/protocol'
 import type { TreeWatcher, WatchListener } from '../tree-watcher.ts'
 
-/** Systems other than Linux report what they dropped as an error, so no number of events is suspicious by itself. */
-const NO_LIMIT = Number.MAX_SAFE_INTEGER
-
-/** Watches a directory of this machine with the means of its operating system. */
+/** Watches a directory of this machine with the means of its operating system, which reports what it dropped as an error. */
 export class ParcelTreeWatcher implements TreeWatcher {
-  readonly capacity: number = NO_LIMIT
   readonly #root: string
 
   /** @param root an absolute path without symbolic links */
