@@ -65,8 +65,8 @@ async function stageStream (sync: Sync, { task, content, hasher }: { task: numbe
   try {
     for await (const piece of content) {
       hasher.update(piece)
-      // The sync takes the buffer, and this one may hold what follows the file.
-      await file.write(piece.slice())
+      // The sync takes the buffer, and this one may hold what follows the file. Not by slice, which copies nothing of a Buffer.
+      await file.write(new Uint8Array(piece))
     }
   } catch (error) {
     await file.abandon()
