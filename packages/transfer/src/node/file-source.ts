@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { FileSyncError } from '@filesync/protocol'
 import type { FileSource, PackRead, SourceStream, StreamRequest, StreamStep, WantedFile } from '../file-source.ts'
+import { toColumns } from './wanted-columns.ts'
 import type { SourceAnswer, SourceQuestion, SourceWorkerData } from './worker-protocol.ts'
 
 export interface FileSourceInit {
@@ -42,7 +43,7 @@ class WorkerSource implements FileSource {
   }
 
   async readPack (files: readonly WantedFile[], compress: boolean): Promise<PackRead> {
-    return await this.#leastBusy().call<PackRead>(call => ({ kind: 'PACK', call, files, compress }))
+    return await this.#leastBusy().call<PackRead>(call => ({ kind: 'PACK', call, files: toColumns(files), compress }))
   }
 
   openStream (request: StreamRequest): SourceStream {
@@ -60,19 +61,15 @@ class WorkerSource implements FileSource {
 }
 
 class SourceThread {
-  readonly #worker: Worker
+  readonly #root: string
+  #worker: Worker | undefined
   readonly #calls = new Map<number, { resolve: (result: PackRead | StreamStep) => void, reject: (error: unknown) => void }>()
   #numbers = 0
   #streams = 0
   #failure: FileSyncError | undefined
 
   constructor (root: string) {
-    this.#worker = new Worker(new URL('./source-worker.ts', import.meta.url), { workerData: { root } satisfies SourceWorkerData })
-    // A source that nobody closes does not keep the program alive; a call under way does.
-    this.#worker.unref()
-    this.#worker.on('message', (answer: SourceAnswer) => { this.#settle(answer) })
-    this.#worker.on('error', error => { this.#fail(new FileSyncError('INTERNAL', 'A thread that reads files failed.', { cause: error })) })
-    this.#worker.on('exit', () => { this.#fail(new FileSyncError('ABORTED', 'The source is closed.')) })
+    this.#root = root
   }
 
   /** What it has to do; a stream counts, because it will ask for more. */
@@ -85,36 +82,51 @@ class SourceThread {
     const call = this.#numbers++
     return await new Promise<T>((resolve, reject) => {
       this.#calls.set(call, { resolve: resolve as (result: PackRead | StreamStep) => void, reject })
-      if (this.#calls.size === 1) this.#worker.ref()
-      this.#worker.postMessage(question(call))
+      const worker = this.#started()
+      if (this.#calls.size === 1) worker.ref()
+      worker.postMessage(question(call))
     })
   }
 
   openStream (request: StreamRequest): SourceStream {
+    if (this.#failure !== undefined) throw this.#failure
+    const worker = this.#started()
     const stream = this.#numbers++
     let isOpen = true
     this.#streams++
-    this.#worker.postMessage({ kind: 'OPEN', stream, request } satisfies SourceQuestion)
+    worker.postMessage({ kind: 'OPEN', stream, request } satisfies SourceQuestion)
     return {
       next: async compress => await this.call<StreamStep>(call => ({ kind: 'NEXT', call, stream, compress })),
       close: () => {
         if (!isOpen) return
         isOpen = false
         this.#streams--
-        this.#worker.postMessage({ kind: 'CLOSE', stream } satisfies SourceQuestion)
+        worker.postMessage({ kind: 'CLOSE', stream } satisfies SourceQuestion)
       },
     }
   }
 
   async close (): Promise<void> {
     this.#fail(new FileSyncError('ABORTED', 'The source is closed.'))
-    await this.#worker.terminate()
+    await this.#worker?.terminate()
+  }
+
+  // With the first file to read: most syncs have none, and starting a thread takes longer than all else that they do.
+  #started (): Worker {
+    if (this.#worker !== undefined) return this.#worker
+    const worker = this.#worker = new Worker(new URL('./source-worker.ts', import.meta.url), { workerData: { root: this.#root } satisfies SourceWorkerData })
+    // A source that nobody closes does not keep the program alive; a call under way does.
+    worker.unref()
+    worker.on('message', (answer: SourceAnswer) => { this.#settle(answer) })
+    worker.on('error', error => { this.#fail(new FileSyncError('INTERNAL', 'A thread that reads files failed.', { cause: error })) })
+    worker.on('exit', () => { this.#fail(new FileSyncError('ABORTED', 'The source is closed.')) })
+    return worker
   }
 
   #settle (answer: SourceAnswer): void {
     const call = this.#calls.get(answer.call)
     this.#calls.delete(answer.call)
-    if (this.#calls.size === 0) this.#worker.unref()
+    if (this.#calls.size === 0) this.#worker?.unref()
     if ('result' in answer) call?.resolve(answer.result)
     else call?.reject(new FileSyncError(answer.error.code, answer.error.message))
   }

@@ -8,6 +8,7 @@ import type { SourceReader } from '../source-reader.ts'
 import { createCutFinder } from './cut-finder.ts'
 import { openWanted } from './open-file.ts'
 import { sourceDirectories } from './source-directories.ts'
+import { fromColumns } from './wanted-columns.ts'
 import type { SourceAnswer, SourceQuestion, SourceWorkerData } from './worker-protocol.ts'
 import { zstdCompress } from './zstd.ts'
 
@@ -34,7 +35,7 @@ port.on('message', (question: SourceQuestion) => {
   clearTimeout(idle)
   idle = setTimeout(() => { directories.release() }, IDLE_MS)
   switch (question.kind) {
-    case 'PACK': return answer(question.call, () => buildPack(question.files, reader, question.compress))
+    case 'PACK': return answer(question.call, () => buildPack(fromColumns(question.files), reader, question.compress))
     case 'NEXT': return answer(question.call, () => nextStep(question.stream, question.compress))
     case 'OPEN': return open(question)
     case 'CLOSE': return close(question.stream)

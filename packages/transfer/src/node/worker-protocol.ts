@@ -1,5 +1,6 @@
 import type { FileSyncError } from '@filesync/protocol'
-import type { PackRead, StreamRequest, StreamStep, WantedFile } from '../file-source.ts'
+import type { PackRead, StreamRequest, StreamStep } from '../file-source.ts'
+import type { WantedColumns } from './wanted-columns.ts'
 
 /** What a source worker is started with. */
 export interface SourceWorkerData {
@@ -8,7 +9,7 @@ export interface SourceWorkerData {
 
 /** What a source worker is asked. `call` numbers the questions that have an answer, `stream` the files that are open. */
 export type SourceQuestion =
-  | { readonly kind: 'PACK', readonly call: number, readonly files: readonly WantedFile[], readonly compress: boolean }
+  | { readonly kind: 'PACK', readonly call: number, readonly files: WantedColumns, readonly compress: boolean }
   | { readonly kind: 'OPEN', readonly stream: number, readonly request: StreamRequest }
   | { readonly kind: 'NEXT', readonly call: number, readonly stream: number, readonly compress: boolean }
   | { readonly kind: 'CLOSE', readonly stream: number }

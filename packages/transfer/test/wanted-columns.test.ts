@@ -1,0 +1,16 @@
+import type { Name, RelativePath } from '@filesync/protocol'
+import { expect, test } from 'vitest'
+import type { WantedFile } from '../src/index.ts'
+import { fromColumns, toColumns } from '../src/node/wanted-columns.ts'
+
+test('files cross between threads as they were listed, but for what reading does not need', () => {
+  const files = ['', 'photos', '', 'photos/2024'].map((directory, i): WantedFile => ({
+    task: 7_000_000 + i,
+    directory: directory as RelativePath,
+    entry: { kind: 'file', name: `name ${String(i)}` as Name, sizeBytes: 2 ** 40 + i, mtimeNs: BigInt(i) - 1n, mode: 0o644, identity: 5n },
+  }))
+  const crossed = fromColumns(structuredClone(toColumns(files)))
+  expect(crossed).toEqual(files.map(file => ({ ...file, entry: { ...file.entry, mode: 0, identity: 0n } })))
+  expect(toColumns(files).directories).toEqual(['', 'photos', 'photos/2024'])
+  expect(fromColumns(toColumns([]))).toEqual([])
+})
