@@ -90,7 +90,7 @@ class Server implements RunningServer {
   }
 
   async start (): Promise<void> {
-    const { stateDir, archiveRoot, keepMs, mode } = this.#settings
+    const { stateDir, archiveRoot, keepMs, mode, quotaBytes, reserveBytes } = this.#settings
     const clock = systemClock
     const signal = this.#stop.signal
     const identity = await loadOrCreateIdentity(stateDir)
@@ -106,7 +106,9 @@ class Server implements RunningServer {
       clock,
       takenAreas: async () => await archive.takenNames(),
     })
-    const archive = this.#keep(await openArchive({ root: archiveRoot, keepMs, mode, clock, signal }))
+    const archive = this.#keep(await openArchive({
+      root: archiveRoot, keepMs, mode, clock, signal, ...(quotaBytes !== undefined && { quotaBytes }), ...(reserveBytes !== undefined && { reserveBytes }),
+    }))
     this.#upkeep = this.#keep(this.#lookAfter(archive))
     this.#keep(await this.#openControl(archive, desk, peers))
     this.#listener = this.#keep(await this.#listen({ identity, peers, desk, archive }))

@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises'
 import { homedir, hostname } from 'node:os'
 import { parse as parsePath, resolve } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
-import { parseDuration } from '@filesync/program'
+import { parseDuration, parseSize } from '@filesync/program'
 import { canPrompt, defaultStateDir, listSetting, prompt, setting } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
 import type { Command } from 'commander'
@@ -25,6 +25,8 @@ export interface StartFlags extends CommonFlags {
   readonly discovery: boolean
   readonly maxSessions: number
   readonly keep: number
+  readonly quota?: number
+  readonly reserve?: number
   readonly mode: 'mirror' | 'archive'
   readonly legacyPort?: number
   readonly jsonLogs?: boolean
@@ -43,6 +45,10 @@ export interface ServerSettings {
   readonly discovery: boolean
   readonly maxSessions: number
   readonly keepMs: number
+  /** How large the folder of one client may become; undefined for as large as it likes. */
+  readonly quotaBytes: number | undefined
+  /** Free space that syncs leave alone; undefined for what the archive finds right. */
+  readonly reserveBytes: number | undefined
   readonly mode: 'mirror' | 'archive'
   /** Where the original's unprotected protocol is spoken; undefined: nowhere. 0: any free port. */
   readonly legacyPort: number | undefined
@@ -80,6 +86,8 @@ export function withStartSettings (command: Command): Command {
     .addOption(setting('--no-discovery', 'do not answer clients that look for a server'))
     .addOption(setting('--max-sessions <n>', 'how many clients are served at once', text => parseInteger(text, [1, 64])).default(1))
     .addOption(setting('--keep <duration>', 'how long replaced and deleted files are kept', parseDuration).default(parseDuration(DEFAULT_KEEP), DEFAULT_KEEP))
+    .addOption(setting('--quota <size>', 'how large the folder of one client may become, versions not counted (default: any size)', parseSize))
+    .addOption(setting('--reserve <size>', 'free space of the disk that is never used (default: 1 GiB or 5 %, whichever is more)', parseSize))
     .addOption(setting('--mode <mode>', 'mirror: deleted files move to versions; archive: nothing ever leaves').choices(['mirror', 'archive']).default('mirror'))
     .addOption(setting('--legacy-port <n>', 'serve clients of the original program too, WITHOUT ANY PROTECTION, on this port of its own (off by default)', text => parseInteger(text, [0, 65_535])))
     .addOption(setting('--json-logs', 'log JSON objects, one a line'))
@@ -110,6 +118,8 @@ export async function completeSettings (flags: StartFlags, terminal: Terminal): 
     discovery: flags.discovery,
     maxSessions: flags.maxSessions,
     keepMs: flags.keep,
+    quotaBytes: flags.quota,
+    reserveBytes: flags.reserve,
     mode: flags.mode,
     legacyPort: checkLegacyPort(flags.legacyPort, port),
     jsonLogs: flags.jsonLogs === true,

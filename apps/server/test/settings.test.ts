@@ -29,7 +29,7 @@ test('without a terminal, what is not given has a default, and nothing is asked'
   const terminal = fakeTerminal({ XDG_STATE_HOME: '/var/state' })
   expect(await settings(['--archive', '/srv/archive'], terminal)).toEqual({
     archiveRoot: '/srv/archive', port: 0, intervalMs: 300_000, name: hostname(), stateDir: '/var/state/filesync/server', bind: undefined, interfaces: undefined,
-    discovery: true, maxSessions: 1, keepMs: 30 * 86_400_000, mode: 'mirror', jsonLogs: false, quiet: false,
+    discovery: true, maxSessions: 1, keepMs: 30 * 86_400_000, quotaBytes: undefined, reserveBytes: undefined, mode: 'mirror', jsonLogs: false, quiet: false,
   })
   expect(terminal.printed()).toBe('')
   await expect(settings([])).rejects.toEqual(refused(/--archive DIR/u))
@@ -39,10 +39,11 @@ test('everything can be said in the environment', async () => {
   const env = {
     FILESYNC_ARCHIVE: '/srv/a', FILESYNC_PORT: '4242', FILESYNC_INTERVAL: '60', FILESYNC_NAME: 'nas', FILESYNC_STATE_DIR: '/var/s', FILESYNC_BIND: '::1',
     FILESYNC_INTERFACE: 'eth0,eth1', FILESYNC_DISCOVERY: 'false', FILESYNC_MAX_SESSIONS: '3', FILESYNC_KEEP: '1w', FILESYNC_MODE: 'archive', FILESYNC_JSON_LOGS: '1',
+    FILESYNC_QUOTA: '2G', FILESYNC_RESERVE: '500M',
   }
   expect(await settings([], fakeTerminal(env))).toEqual({
     archiveRoot: '/srv/a', port: 4242, intervalMs: 60_000, name: 'nas', stateDir: '/var/s', bind: '::1', interfaces: ['eth0', 'eth1'],
-    discovery: false, maxSessions: 3, keepMs: 7 * 86_400_000, mode: 'archive', jsonLogs: true, quiet: false,
+    discovery: false, maxSessions: 3, keepMs: 7 * 86_400_000, quotaBytes: 2e9, reserveBytes: 5e8, mode: 'archive', jsonLogs: true, quiet: false,
   })
 })
 
@@ -102,4 +103,10 @@ test.each(['', ' ', '11', '-1', '1.0', '1e0', '٣', 'Infinity', '9'.repeat(400)]
 
 test('a relative state directory is below the working directory', () => {
   expect(stateDirOf({ stateDir: 'state' }, fakeTerminal())).toBe(join(process.cwd(), 'state'))
+})
+
+test('the original protocol is off unless asked for, and has a port of its own', async () => {
+  expect((await settings(['--archive', '/srv/archive', '--port', '4242'])).legacyPort).toBeUndefined()
+  expect((await settings(['--archive', '/srv/archive', '--port', '4242', '--legacy-port', '4243'])).legacyPort).toBe(4243)
+  await expect(settings(['--archive', '/srv/archive', '--port', '4242', '--legacy-port', '4242'])).rejects.toEqual(refused(/port of its own/u))
 })

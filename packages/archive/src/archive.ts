@@ -180,6 +180,8 @@ export interface ArchiveSettings {
   readonly mode: 'mirror' | 'archive'
   /** Free space that syncs leave alone; max(1 GiB, 5 %) unless told. */
   readonly reserveBytes?: number
+  /** How large the mirror of one client may become, without versions; as large as it likes unless told. */
+  readonly quotaBytes?: number
   readonly clock: Clock
   readonly signal: AbortSignal
 }

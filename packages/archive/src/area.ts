@@ -29,6 +29,7 @@ export interface AreaInit {
   readonly keepMs: number
   readonly mode: 'mirror' | 'archive'
   readonly reserveBytes: number | undefined
+  readonly quotaBytes?: number
   /** A folder name in staging that was never used. */
   readonly newStaging: () => string
 }

@@ -16,6 +16,7 @@ import { parsePack } from './pack-request.ts'
 import { countPlaced, cutSection, makePlan, partialName } from './plan.ts'
 import type { Move, Plan } from './plan.ts'
 import { PresentFiles } from './present-files.ts'
+import { checkRoom, neededBytes } from './room.ts'
 import { entryPath, withoutFailures } from './section.ts'
 import type { Failure, Section } from './section.ts'
 import { fileSection, streamedFile, taskFile } from './staged-stream.ts'
@@ -35,6 +36,7 @@ export interface SyncInit {
   readonly record: AreaRecord
   /** Bytes that may be written. */
   readonly roomBytes: number
+  readonly quotaBytes?: number
   /** Called once, when the sync is over. */
   readonly ended: () => void
 }
@@ -82,22 +84,19 @@ export class AreaSync implements Sync {
   plan (options: PlanOptions): SyncPlan {
     this.#check()
     if (this.#planned !== undefined) throw new FileSyncError('INTERNAL', 'A sync is planned only once.')
-    const { index, area, mode, hash, roomBytes } = this.#init
-    const { directories, claims, wantedBytes } = this.#comparison
+    const { index, area, mode, hash } = this.#init
+    const { directories, claims } = this.#comparison
     const partials = options.resume === false ? new Map<string, number>() : this.#init.partials
     const plan = makePlan(this.#comparison, { complete: options.complete, mode, partials, hash })
     this.#brake(plan.vanishing)
-    if (wantedBytes > roomBytes) {
-      throw new FileSyncError('ARCHIVE_FULL', `The sync needs ${String(wantedBytes)} bytes, and the archive has room for ${String(roomBytes)}. ` +
-        'Free some space on the server, or keep versions for a shorter time.')
-    }
+    checkRoom(this.#init, this.#comparison, plan)
     const ledger = new Ledger({ index, area, hash, claims }, directories, plan)
     const prepared = this.#prepare(plan, ledger)
     this.#committer.waitFor(prepared)
     this.#planned = { plan, ledger, prepared, answered: new Uint8Array(plan.tasks.count) }
     this.#problems.push(...plan.problems)
     const describe: SyncPlan['describe'] = task => plan.tasks.describe(task)
-    return { tasks: plan.tasks, taskCount: plan.tasks.count, describe, bytes: wantedBytes, renamed: plan.moves.length, vanishing: plan.vanishing }
+    return { tasks: plan.tasks, taskCount: plan.tasks.count, describe, bytes: neededBytes(this.#comparison, plan), renamed: plan.moves.length, vanishing: plan.vanishing }
   }
 
   present (task: number): PresentFile | undefined {

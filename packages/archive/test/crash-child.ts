@@ -1,16 +1,33 @@
+import { asFileSyncError } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { openArchive } from '../src/node/index.ts'
 import { crashStates } from './crash-states.ts'
 import { push } from './push.ts'
 
-/** Syncs the second state and tells what is durable, until it is killed. */
-const [root] = process.argv.slice(2)
+/** Syncs the second state or drops all versions, and tells what is durable, until it is killed. */
+const [root, work] = process.argv.slice(2)
 if (root === undefined) throw new Error('The archive is missing.')
-const archive = await openArchive({ root, keepMs: 1e12, mode: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
-const area = await archive.area('laptop')
-const outcome = await push(area, crashStates()[1], {
-  packBytes: 100,
-  onSync: sync => { sync.onStored = ({ files }) => { process.stdout.write(`stored ${String(files)}\n`) } },
+
+async function sync (at: string): Promise<void> {
+  const archive = await openArchive({ root: at, keepMs: work === 'prune' ? 1 : 1e12, mode: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
+  process.stdout.write('opened\n')
+  try {
+    const area = await archive.area('laptop')
+    if (work === 'prune') {
+      process.stdout.write(`finished ${String(await area.prune())}\n`)
+      return
+    }
+    const outcome = await push(area, crashStates()[1], {
+      packBytes: 100,
+      onSync: sync => { sync.onStored = ({ files }) => { process.stdout.write(`stored ${String(files)}\n`) } },
+    })
+    process.stdout.write(`finished ${String(outcome.files)}\n`)
+  } finally {
+    await archive.close()
+  }
+}
+
+await sync(root).catch((error: unknown) => {
+  const { code, message } = asFileSyncError(error)
+  process.stdout.write(`failed ${code} ${message}\n`)
 })
-process.stdout.write(`finished ${String(outcome.files)}\n`)
-await archive.close()

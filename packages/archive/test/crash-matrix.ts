@@ -1,60 +1,163 @@
-import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync, lstatSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './on-disk.ts'
+import { ROOT_PATH } from '@filesync/protocol'
+import { systemClock } from '@filesync/protocol/node'
+import { ManualClock } from '@filesync/protocol/testing'
+import type { Archive } from '../src/index.ts'
+import { openArchive } from '../src/node/index.ts'
 import { crashStates } from './crash-states.ts'
+import { describeFolder, describeSource, versionsIn } from './describe-disk.ts'
 import { push } from './push.ts'
 
 const child = fileURLToPath(new URL('./crash-child.ts', import.meta.url))
 const preload = fileURLToPath(new URL('./kill-at.mjs', import.meta.url))
+const YEAR_MS = 365 * 86_400_000
 
-/** An archive that holds the first state, to be copied for each kill. */
-export async function preparedArchive (): Promise<string> {
-  const root = newFolder()
-  const archive = await newArchive({ root })
-  await push(await archive.area('laptop'), crashStates()[0])
-  await archive.close()
-  return root
+/** How a process is to end: at the n-th change of a disk worker, or some time after it opened the archive. */
+export type Blow =
+  | { readonly work: 'sync' | 'prune', readonly at: number, readonly failWith?: string }
+  | { readonly work: 'sync' | 'prune', readonly afterMs: number }
+
+export interface Aftermath {
+  /** What is not as it has to be. */
+  readonly faults: readonly string[]
+  /** The process came to its end before. */
+  readonly finished: boolean
 }
 
-/** Kills a sync at the n-th change of a worker. Returns what is wrong afterwards, and whether the sync got to its end. */
-export async function killAndRecover (prepared: string, at: number): Promise<{ faults: string[], finished: boolean }> {
-  const root = newFolder()
-  // With times to the nanosecond, which cpSync does not keep.
-  spawnSync('cp', ['-a', `${prepared}/.`, root])
-  const run = spawnSync(process.execPath, ['--conditions=@filesync/source', '--import', preload, child, root], {
-    env: { ...process.env, FILESYNC_TEST_KILL_AT: String(at) }, encoding: 'utf8',
-  })
-  const finished = run.stdout.includes('finished')
-  if (!finished && run.signal !== 'SIGKILL') throw new Error(`The child failed: ${run.stderr}`)
-  const stored = Math.max(0, ...[...run.stdout.matchAll(/stored (\d+)/g)].map(match => Number(match[1])))
-  const [before, after] = crashStates()
-  const faults: string[] = mixed(root, [before.files(), after.files()])
+/** An archive that a blow is dealt to; `dispose` removes it. */
+export class CrashGround {
+  readonly #folders: string[] = []
+  #forSync = ''
+  #forPrune = ''
 
-  const archive = await newArchive({ root })
-  const area = await archive.area('laptop')
-  faults.push(...mixed(root, [before.files(), after.files()]))
-  const fresh = [...after.files()].filter(([path, content]) => !same(before.files().get(path), content))
-  const kept = fresh.filter(([path, content]) => same(read(root, path), content)).length
-  if (kept < stored) faults.push(`${String(stored)} files were told to be durable, ${String(kept)} are there`)
-  const second = await push(area, after)
-  if (second.problems.length > 0) faults.push(`problems: ${JSON.stringify(second.problems)}`)
-  if (second.asked.length > fresh.length - stored) faults.push(`${String(second.asked.length)} files were sent again although ${String(stored)} were stored`)
-  faults.push(...difference(describeFolder(join(root, 'laptop')), describeSource(after)))
-  const lost = ['gone/a', 'gone/deep/b', 'kind', 'replaced', 'docs/file0', 'docs/file5', 'large'].filter(path => !versionsIn(root, 'laptop').includes(path))
-  if (lost.length > 0) faults.push(`no version of ${lost.join(', ')}`)
-  if ((await push(area, after)).listings !== 0) faults.push('the index does not have the digest of the client')
-  if ((await area.verify()).problems.length > 0) faults.push('verify finds damage')
-  const left = readdirSync(join(root, '.filesync/staging')).length + readdirSync(join(root, '.filesync/partial/laptop')).length
-  if (left > 0) faults.push('something is left in staging')
-  await archive.close()
-  return { faults, finished }
+  /** Makes an archive that holds the first state, and one with versions that are past keeping. */
+  static async open (): Promise<CrashGround> {
+    const ground = new CrashGround()
+    ground.#forSync = await ground.#prepare(false)
+    ground.#forPrune = await ground.#prepare(true)
+    return ground
+  }
+
+  dispose (): void {
+    for (const folder of this.#folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+  }
+
+  /** Deals a blow to a process that works on a copy, lets another process go on, and looks what is wrong. */
+  async strike (blow: Blow): Promise<Aftermath> {
+    const root = this.#newFolder()
+    try {
+      // With times to the nanosecond, which cpSync does not keep.
+      spawnSync('cp', ['-a', `${blow.work === 'sync' ? this.#forSync : this.#forPrune}/.`, root])
+      const told = await run(root, blow)
+      const finished = told.includes('finished')
+      const faults = blow.work === 'sync' ? await faultsAfterSync(root, told) : await faultsAfterPrune(root)
+      return { faults: [...faults, ...wrongCode(told, blow)], finished }
+    } finally {
+      rmSync(root, { recursive: true, force: true })
+    }
+  }
+
+  async #prepare (withVersions: boolean): Promise<string> {
+    const root = this.#newFolder()
+    const archive = await openAt(root)
+    const area = await archive.area('laptop')
+    await push(area, crashStates()[0])
+    if (withVersions) await push(area, crashStates()[1])
+    await archive.close()
+    return root
+  }
+
+  #newFolder (): string {
+    // On a memory file system where there is one: this is about order, not about disks.
+    const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'filesync-crash-'))
+    this.#folders.push(folder)
+    return folder
+  }
+}
+
+/** Opened a year ago, so that its versions are old. */
+async function openAt (root: string): Promise<Archive> {
+  const clock = new ManualClock(Date.now() - YEAR_MS)
+  clock.schedule = (delayMs, callback) => systemClock.schedule(delayMs, callback)
+  return await openArchive({ root, keepMs: 1e12, mode: 'mirror', reserveBytes: 0, clock, signal: new AbortController().signal })
+}
+
+/** Resolves with what the process told until its end. */
+async function run (root: string, blow: Blow): Promise<string> {
+  const env = { ...process.env, FILESYNC_TEST_KILL_AT: '0', ...('at' in blow && { FILESYNC_TEST_KILL_AT: String(blow.at) }), ...('at' in blow && blow.failWith !== undefined && { FILESYNC_TEST_FAIL_WITH: blow.failWith }) }
+  const running = spawn(process.execPath, ['--conditions=@filesync/source', '--import', preload, child, root, blow.work], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let [told, complained] = ['', '']
+  let timer: NodeJS.Timeout | undefined
+  running.stdout.setEncoding('utf8').on('data', (text: string) => {
+    told += text
+    if ('afterMs' in blow && told.includes('opened')) timer ??= setTimeout(() => { running.kill('SIGKILL') }, blow.afterMs)
+  })
+  running.stderr.setEncoding('utf8').on('data', (text: string) => { complained += text })
+  const signal = await new Promise<string | null>(resolve => { running.once('close', (_, signal) => { resolve(signal) }) })
+  clearTimeout(timer)
+  if (!told.includes('finished') && !told.includes('failed') && signal !== 'SIGKILL') throw new Error(`The process ended by itself: ${complained}`)
+  return told
+}
+
+// An error of the system ends a sync with a code of the archive, or is the trouble of one file.
+function wrongCode (told: string, blow: Blow): string[] {
+  const code = /failed (\S+)/u.exec(told)?.[1]
+  if (code === undefined) return []
+  const wanted = 'failWith' in blow && (blow.failWith === 'EDQUOT' || blow.failWith === 'ENOSPC') ? 'ARCHIVE_FULL' : 'ARCHIVE_UNAVAILABLE'
+  return code === wanted ? [] : [`it ended with ${told.slice(told.indexOf('failed'))} where ${wanted} is due`]
+}
+
+async function faultsAfterSync (root: string, told: string): Promise<string[]> {
+  const stored = Math.max(0, ...[...told.matchAll(/stored (\d+)/gu)].map(match => Number(match[1])))
+  const [before, after] = crashStates()
+  const states = [before.files(), after.files()]
+  const faults: string[] = mixed(root, states)
+  const archive = await openAt(root)
+  try {
+    const area = await archive.area('laptop')
+    faults.push(...mixed(root, states))
+    const fresh = [...after.files()].filter(([path, content]) => !same(before.files().get(path), content))
+    const kept = fresh.filter(([path, content]) => same(read(root, path), content)).length
+    if (kept < stored) faults.push(`${String(stored)} files were told to be durable, ${String(kept)} are there`)
+    const second = await push(area, after)
+    if (second.problems.length > 0) faults.push(`problems: ${JSON.stringify(second.problems)}`)
+    if (second.asked.length > fresh.length - stored) faults.push(`${String(second.asked.length)} files were sent again although ${String(stored)} were stored`)
+    faults.push(...difference(describeFolder(join(root, 'laptop')), describeSource(after)))
+    const lost = ['gone/a', 'gone/deep/b', 'kind', 'replaced', 'docs/file0', 'docs/file5', 'large'].filter(path => !versionsIn(root, 'laptop').includes(path))
+    if (lost.length > 0) faults.push(`no version of ${lost.join(', ')}`)
+    if ((await push(area, after)).listings !== 0) faults.push('the index does not have the digest of the client')
+    if ((await area.verify()).problems.length > 0) faults.push('verify finds damage')
+    const { changed, removed, added } = await area.checkMirror({ directories: 100 })
+    if (changed.length + removed.length + added.length > 0) faults.push('the index is not what the mirror is')
+    if (readdirSync(join(root, '.filesync/staging')).length + readdirSync(join(root, '.filesync/partial/laptop')).length > 0) faults.push('something is left in staging')
+  } finally {
+    await archive.close()
+  }
+  return faults
+}
+
+async function faultsAfterPrune (root: string): Promise<string[]> {
+  const after = crashStates()[1]
+  const faults = difference(describeFolder(join(root, 'laptop')), describeSource(after))
+  const archive = await openArchive({ root, keepMs: 1, mode: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
+  try {
+    const area = await archive.area('laptop')
+    await area.prune()
+    if ((await area.versions(ROOT_PATH)).length > 0 || describeFolder(join(root, '.filesync/versions/laptop')).length > 0) faults.push('versions past keeping are left')
+    if ((await push(area, after)).listings !== 0 || (await area.verify()).problems.length > 0) faults.push('the mirror or the index suffered')
+  } finally {
+    await archive.close()
+  }
+  return faults
 }
 
 /** Every file has to be wholly one of the contents its path had. */
 function mixed (root: string, states: readonly ReadonlyMap<string, Uint8Array>[]): string[] {
-  return describeFolder(join(root, 'laptop')).filter(line => !line.includes(' -> ') && !/\/ \d+ \d+$/.test(line)).flatMap(line => {
+  return describeFolder(join(root, 'laptop')).filter(line => !line.includes(' -> ') && !/\/ \d+ \d+$/u.test(line)).flatMap(line => {
     const path = line.split(' ')[0] ?? ''
     const content = read(root, path)
     return states.some(state => same(state.get(path), content)) ? [] : [`${path} is neither old nor new`]

@@ -1,15 +1,28 @@
-import { expect, test } from 'vitest'
-import { killAndRecover, preparedArchive } from './crash-matrix.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { CrashGround } from './crash-matrix.ts'
+import type { Blow } from './crash-matrix.ts'
+import { planBlows } from './crash-plan.ts'
 
-/** How many kills; more with FILESYNC_KILLS. They are spread over all changes that the workers make. */
-const kills = Number(process.env.FILESYNC_KILLS ?? 5)
-const lastCall = 110
+const seed = Number(process.env['FILESYNC_SEED'] ?? Date.now() % 1_000_000)
+/** How many points; `pnpm chaos` tries hundreds. */
+const blows = 10
+let ground: CrashGround
+beforeAll(async () => { ground = await CrashGround.open() })
+afterAll(() => { ground.dispose() })
 
-test('goes on after a kill between any two changes on the disk', { timeout: 60_000 + kills * 30_000 }, async () => {
-  const prepared = await preparedArchive()
-  for (let i = 0; i < kills; i++) {
-    const at = 3 + Math.floor(i * lastCall / kills)
-    const { faults } = await killAndRecover(prepared, at)
-    expect(faults, `killed at change ${String(at)}`).toEqual([])
+async function strikeAll (some: readonly Blow[]): Promise<void> {
+  for (const blow of some) {
+    const { faults } = await ground.strike(blow)
+    expect(faults, `${JSON.stringify(blow)}, FILESYNC_SEED=${String(seed)}`).toEqual([])
   }
+}
+
+const plan = planBlows(blows, seed)
+
+test('goes on after a kill between any two changes on the disk', { timeout: 120_000 }, async () => {
+  await strikeAll(plan.filter(blow => !('failWith' in blow)))
+})
+
+test('ends with a code of the archive when the disk fails at any change, and goes on when it works', { timeout: 120_000 }, async () => {
+  await strikeAll(plan.filter(blow => 'failWith' in blow))
 })

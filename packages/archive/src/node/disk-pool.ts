@@ -1,6 +1,8 @@
 import { Worker } from 'node:worker_threads'
 import { FileSyncError } from '@filesync/protocol'
+import { errnoOf } from './beneath.ts'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
+import { storeTrouble } from './trouble.ts'
 
 interface Waiting {
   readonly resolve: (result: never) => void
@@ -18,7 +20,7 @@ export class DiskThread {
     this.#worker = new Worker(new URL('./disk-worker.ts', import.meta.url), { workerData: data })
     this.#worker.unref()
     this.#worker.on('message', (reply: DiskReply) => { this.#answer(reply) })
-    this.#worker.on('error', cause => { this.#break(new FileSyncError('INTERNAL', 'A disk worker of the archive broke down.', { cause })) })
+    this.#worker.on('error', cause => { this.#break(breakdown(cause)) })
     this.#worker.on('exit', () => { this.#break(new FileSyncError('ABORTED', 'The archive is closed.')) })
   }
 
@@ -56,4 +58,11 @@ export class DiskThread {
     for (const { reject } of this.#waiting.values()) reject(this.#broken)
     this.#waiting.clear()
   }
+}
+
+// What a worker throws while it starts arrives as a plain error with the code that it had.
+function breakdown (cause: unknown): FileSyncError {
+  const code = errnoOf(cause)
+  if (cause instanceof Error && (code === 'ARCHIVE_UNAVAILABLE' || code === 'ARCHIVE_ESCAPE')) return new FileSyncError(code, cause.message, { cause })
+  return storeTrouble(cause) ?? new FileSyncError('INTERNAL', 'A disk worker of the archive broke down.', { cause })
 }

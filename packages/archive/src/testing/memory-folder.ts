@@ -58,18 +58,15 @@ export class MemoryFolder {
 
   /** The folder at a path below this one; undefined where there is none and none is to be made. */
   below (path: string, how: 'existing' | 'make' = 'existing'): MemoryFolder | undefined {
-    const names = path === '' ? [] : path.split('/')
-    let folder: MemoryNode = this
-    for (const name of names) {
-      let next: MemoryNode | undefined = folder.get(name)
-      if (next === undefined && how === 'make') {
-        next = new MemoryFolder(this.#foldsNames, this.sinceMs)
-        folder.put(name, next)
-      }
-      if (next?.kind !== 'directory') return undefined
-      folder = next
-    }
-    return folder
+    if (path === '') return this
+    const cut = path.lastIndexOf('/')
+    const parent = this.below(path.slice(0, Math.max(cut, 0)), how)
+    const name = path.slice(cut + 1)
+    const node = parent?.get(name)
+    if (node !== undefined || parent === undefined || how === 'existing') return node?.kind === 'directory' ? node : undefined
+    const made = new MemoryFolder(this.#foldsNames, this.sinceMs)
+    parent.put(name, made)
+    return made
   }
 
   /** What stands at a path. */

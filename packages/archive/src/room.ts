@@ -1,0 +1,51 @@
+import { FileSyncError } from '@filesync/protocol'
+import type { ArchiveIndex } from './archive-index.ts'
+import type { Comparison } from './comparison.ts'
+import { ENTRY_KINDS, entryAt, ListingCursor } from './listing-cursor.ts'
+import type { Plan } from './plan.ts'
+
+export interface Room {
+  readonly index: ArchiveIndex
+  readonly area: string
+  /** Bytes that may be written to the disk. */
+  readonly roomBytes: number
+  /** How large the mirror of the area may become; undefined for as large as it likes. */
+  readonly quotaBytes?: number
+}
+
+/** Bytes that a sync brings: what moves within the area is there already. */
+export function neededBytes ({ wantedBytes }: Comparison, { moves }: Plan): number {
+  return wantedBytes - moves.reduce((sum, { directory, index }) => sum + entryAt(directory.listing, directory.offsets[index] ?? 0).sizeBytes(), 0)
+}
+
+/** Throws ARCHIVE_FULL where the disk has no room for a sync, or the mirror would outgrow its quota. */
+export function checkRoom ({ index, area, roomBytes, quotaBytes }: Room, comparison: Comparison, plan: Plan): void {
+  const needed = neededBytes(comparison, plan)
+  if (needed > roomBytes) {
+    throw new FileSyncError('ARCHIVE_FULL', `The sync needs ${String(needed)} bytes, and the archive has room for ${String(roomBytes)}. ` +
+      'Free some space on the server, keep versions for a shorter time, or lower its --reserve.')
+  }
+  if (quotaBytes === undefined) return
+  // Versions do not count: otherwise deleting files would not help a client whose quota is used up.
+  const after = mirrorBytes(index, area) + comparison.wantedBytes - leavingBytes(comparison, plan)
+  if (after > quotaBytes) {
+    throw new FileSyncError('ARCHIVE_FULL', `The files of ${JSON.stringify(area)} would take ${String(after)} bytes, and its quota is ${String(quotaBytes)}. ` +
+      'Remove files from the directory or ignore some of them, or start the server with a larger --quota.')
+  }
+}
+
+function leavingBytes ({ displaced }: Comparison, { removals, moves }: Plan): number {
+  const removes = removals.length > 0
+  const moved = new Set(moves.map(move => move.from))
+  return displaced.reduce((sum, { path, entry, how }) => how === 'gone' && !removes && !moved.has(path) ? sum : sum + entry.sizeBytes, 0)
+}
+
+function mirrorBytes (index: ArchiveIndex, area: string): number {
+  let sum = 0
+  for (const { directory, files } of index.directories(area)) {
+    const listing = files === 0 ? undefined : index.listing({ area, directory })
+    if (listing === undefined) continue
+    for (const cursor = new ListingCursor(listing); cursor.next();) if (cursor.kind === ENTRY_KINDS.file) sum += cursor.sizeBytes()
+  }
+  return sum
+}
