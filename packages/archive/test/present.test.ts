@@ -1,0 +1,97 @@
+import { readSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { RelativePath } from '@filesync/protocol'
+import { expect, test } from 'vitest'
+import type { Area, MakeSignature, Sync } from '../src/index.ts'
+import { newArchive, newFolder } from './on-disk.ts'
+import { compareAll, push } from './push.ts'
+import { SourceTree } from './source-tree.ts'
+
+const PATH = 'disk.img' as RelativePath
+const content = (first: number): Uint8Array => new Uint8Array(600_000).fill(first)
+
+interface Made {
+  readonly calls: number[]
+  readonly make: MakeSignature
+}
+
+/** Takes the first byte and the size of a file for its signature. */
+function signer (): Made {
+  const calls: number[] = []
+  return {
+    calls,
+    make: async ({ fd, sizeBytes }) => {
+      const first = new Uint8Array(1)
+      readSync(fd, first, 0, 1, 0)
+      calls.push(sizeBytes)
+      return Uint8Array.of(first[0] ?? 0, 1, 2)
+    },
+  }
+}
+
+async function stored (): Promise<{ root: string, area: Area, source: SourceTree }> {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = new SourceTree().write(PATH, content(1)).write('other', 'x')
+  await push(area, source)
+  return { root, area, source }
+}
+
+/** What a sync gets to know of the only file it wants, before it is given up. */
+async function signatureAt (area: Area, source: SourceTree, { make }: Made): Promise<Uint8Array | 'NOT THERE' | undefined> {
+  const sync = await area.beginSync()
+  try {
+    compareAll(sync, source.snapshot())
+    sync.plan({ complete: true })
+    const present = sync.present(0)
+    return present === undefined ? 'NOT THERE' : await present.signature(make)
+  } finally {
+    await sync.abandon()
+  }
+}
+
+test('the copy of a changed file is signed once, and anew when it was replaced', async () => {
+  const { area, source } = await stored()
+  const made = signer()
+  source.write(PATH, content(2))
+  expect(await signatureAt(area, source, made)).toEqual(Uint8Array.of(1, 1, 2))
+  expect(await signatureAt(area, source, made)).toEqual(Uint8Array.of(1, 1, 2))
+  expect(made.calls).toEqual([600_000])
+  await push(area, source)
+  source.write(PATH, content(3))
+  expect(await signatureAt(area, source, made)).toEqual(Uint8Array.of(2, 1, 2))
+  expect(made.calls).toEqual([600_000, 600_000])
+})
+
+test('a new file, and one whose copy is gone from the disk, have nothing to be compared with', async () => {
+  const { root, area, source } = await stored()
+  const made = signer()
+  rmSync(join(root, 'laptop', PATH))
+  source.write(PATH, content(2))
+  expect(await signatureAt(area, source, made)).toBeUndefined()
+  source.remove(PATH).write('fresh', content(2))
+  expect(await signatureAt(area, source, made)).toBe('NOT THERE')
+  expect(made.calls).toEqual([])
+})
+
+test('a difference that failed is not tried again against the same copy', async () => {
+  const { area, source } = await stored()
+  const made = signer()
+  source.write(PATH, content(2))
+  let sync: Sync | undefined
+  let signing: Promise<unknown> | undefined
+  const failed = await push(area, source, {
+    onSync: begun => { sync = begun },
+    falsify: () => {
+      signing = sync?.present(0)?.signature(made.make)
+      return content(9)
+    },
+    before: async () => { await signing },
+  })
+  expect(made.calls).toEqual([600_000])
+  expect(failed.problems).toMatchObject([{ path: PATH, code: 'DIGEST_MISMATCH' }])
+  expect(await signatureAt(area, source, made)).toBe('NOT THERE')
+  expect((await push(area, source)).problems).toEqual([])
+  source.write(PATH, content(3))
+  expect(await signatureAt(area, source, made)).toEqual(Uint8Array.of(2, 1, 2))
+})
