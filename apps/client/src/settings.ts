@@ -164,9 +164,14 @@ export function parseHostPort (text: string): HostPort {
   return { host, port }
 }
 
+/** The largest packed file then takes about a minute, within the server's patience (`answerTimeoutMs`, `stallTimeoutMs`). */
+const MIN_BYTES_PER_SECOND = 4000
+
 function parseRate (text: string): number {
   const rate = parseSize(text)
-  if (rate === 0) throw new FileSyncError('USAGE', 'With a limit of 0 nothing would ever be sent. Leave --limit out to send without a limit.')
+  if (rate < MIN_BYTES_PER_SECOND) {
+    throw new FileSyncError('USAGE', 'The limit is below 4k a second, at which a server would take this client for stuck. Give a higher one, or leave --limit out to send without a limit.')
+  }
   return rate
 }
 

@@ -99,6 +99,6 @@ describe('the state directory', () => {
   })
 })
 
-test('a limit under which nothing would ever be sent is refused', async () => {
-  await expect(settings([join(folder, 'tree'), '--limit', '0'])).rejects.toEqual(refused(/nothing would ever be sent/u))
+test.each(['0', '1', '3.9k'])('a limit of %s, at which a server would lose patience, is refused', async limit => {
+  await expect(settings([join(folder, 'tree'), '--limit', limit])).rejects.toEqual(refused(/below 4k a second/u))
 })
