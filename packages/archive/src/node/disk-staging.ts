@@ -1,5 +1,5 @@
-import { DIGEST_BYTES, equalDigests, readListing } from '@filesync/protocol'
-import type { Hasher, RelativePath } from '@filesync/protocol'
+import { asFileSyncError, DIGEST_BYTES, equalDigests, readListing } from '@filesync/protocol'
+import type { FileSyncError, Hasher, RelativePath } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import type { PackFailure, PackRequest, StreamRequest } from '../content-store.ts'
 import * as disk from './beneath.ts'
@@ -17,6 +17,7 @@ interface OpenStream {
   readonly hasher: Hasher
   present: number | undefined
   position: number
+  failure?: FileSyncError
 }
 
 /** Writes arriving files into staging. One of these works in each disk worker. */
@@ -77,7 +78,14 @@ export class DiskStaging {
 
   write (id: number, bytes: Uint8Array): void {
     const stream = this.#stream(id)
-    guard(() => { disk.writeAll(stream.fd, bytes, stream.position) })
+    // Pieces are under way behind one that could not be written; they would stand in its place.
+    if (stream.failure !== undefined) throw stream.failure
+    try {
+      disk.writeAll(stream.fd, bytes, stream.position)
+    } catch (error) {
+      stream.failure = storeTrouble(error) ?? asFileSyncError(error, 'ARCHIVE_UNAVAILABLE')
+      throw stream.failure
+    }
     stream.hasher.update(bytes)
     stream.position += bytes.length
   }
