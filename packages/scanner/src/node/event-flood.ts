@@ -12,7 +12,7 @@ export class EventFlood {
   readonly #limit: number
   #count = 0
 
-  /** @param onFlood called once a turn */
+  /** @param onFlood called at least once while the events of a full queue are told, so after what was dropped had happened */
   constructor (onFlood: () => void) {
     this.#onFlood = onFlood
     this.#limit = Math.max(1, Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8')) - UNTOLD_EVENTS)
@@ -21,6 +21,6 @@ export class EventFlood {
   /** One more event was told. */
   count (): void {
     if (this.#count === 0) setImmediate(() => { this.#count = 0 })
-    if (++this.#count === this.#limit) this.#onFlood()
+    if (++this.#count % this.#limit === 0) this.#onFlood()
   }
 }
