@@ -15,7 +15,7 @@ export interface Peer {
 }
 
 /** Makes the signature of an open file, as `Signer` does. */
-export type SignFile = (fd: number, sizeBytes: number, signal: AbortSignal) => Promise<Uint8Array | undefined>
+type SignFile = (fd: number, sizeBytes: number, signal: AbortSignal) => Promise<Uint8Array | undefined>
 
 export interface ServeDependencies {
   readonly queue: SessionQueue

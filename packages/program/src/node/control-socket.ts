@@ -55,7 +55,7 @@ async function stop (server: Server): Promise<void> {
   await new Promise<void>(resolveClosed => { server.close(() => { resolveClosed() }) })
 }
 
-export interface ControlQuestion {
+interface ControlQuestion {
   readonly body?: unknown
   /** How long the answer may take; 10 s unless told. */
   readonly withinMs?: number
