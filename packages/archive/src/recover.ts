@@ -1,6 +1,6 @@
 import { joinPath, pathDepth, readListing, ROOT_PATH } from '@filesync/protocol'
 import type { Digest, HashBytes, RelativePath } from '@filesync/protocol'
-import type { ArchiveIndex, IndexWrite } from './archive-index.ts'
+import type { AreaRecord, ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { ContentStore, DirectoryState } from './content-store.ts'
 import { EMPTY_DIRECTORY, foldDirectory, patchDigests } from './fold.ts'
 import { withoutFailures } from './section.ts'
@@ -53,12 +53,12 @@ export async function recover (recovery: Recovery): Promise<void> {
   if (record.staging !== undefined) await store.discard(record.staging)
   await index.write([
     ...journal.map(({ number }): IndexWrite => ({ area, journal: number, batch: undefined })),
-    { area, record: { open: false, lastStampMs: record.lastStampMs } },
+    { area, record: withoutStaging(record) },
   ])
 }
 
 /** Writes that make every directory's digest in its parent's listing the true one, and drop what no listing names. */
-export function refitDigests ({ area, index, hash }: Omit<Recovery, 'store'>): IndexWrite[] {
+function refitDigests ({ area, index, hash }: Omit<Recovery, 'store'>): IndexWrite[] {
   const directories = [...index.directories(area)].map(({ directory }) => directory)
   const deepestFirst = directories.sort((a, b) => pathDepth(b) - pathDepth(a))
   const digests = new Map<RelativePath, Digest>()
@@ -90,4 +90,9 @@ function statesOf (index: ArchiveIndex, area: string, directories: ReadonlySet<R
     }
   }
   return states
+}
+
+/** The record of an area that is in order again; what the brake knew stays. */
+function withoutStaging ({ staging: _staging, ...record }: AreaRecord): AreaRecord {
+  return { ...record, open: false }
 }

@@ -41,12 +41,16 @@ export interface SyncInit {
   readonly ended: () => void
 }
 
+type BrakeState = Pick<AreaRecord, 'halted' | 'released'>
+
 interface Planned {
   readonly plan: Plan
   readonly ledger: Ledger
   readonly prepared: Promise<void>
   /** 1 for a task that was answered. */
   readonly answered: Uint8Array
+  /** Whether what is not listed is gone. */
+  readonly complete: boolean
 }
 
 /** Drives one sync through the ports. */
@@ -93,7 +97,7 @@ export class AreaSync implements Sync {
     const ledger = new Ledger({ index, area, hash, claims }, directories, plan)
     const prepared = this.#prepare(plan, ledger)
     this.#committer.waitFor(prepared)
-    this.#planned = { plan, ledger, prepared, answered: new Uint8Array(plan.tasks.count) }
+    this.#planned = { plan, ledger, prepared, complete: options.complete, answered: new Uint8Array(plan.tasks.count) }
     this.#problems.push(...plan.problems)
     const describe: SyncPlan['describe'] = task => plan.tasks.describe(task)
     return { tasks: plan.tasks, taskCount: plan.tasks.count, describe, bytes: neededBytes(this.#comparison, plan), renamed: plan.moves.length, vanishing: plan.vanishing }
@@ -150,7 +154,8 @@ export class AreaSync implements Sync {
       await this.#quiet()
       await this.#committer.flush()
       const deleted = await this.#remove(planned)
-      await this.#settle(planned)
+      // What the brake was released for is done only now, and only where deletions were part of it.
+      await this.#settle(planned, planned.complete ? {} : this.#brakeState())
       await this.#init.store.keepPartials(this.#init.area, this.#partials)
       return { ...this.#stored, deleted, problems: this.#problems }
     } finally {
@@ -166,7 +171,7 @@ export class AreaSync implements Sync {
       // A sync that failed has told why; the journal lets the next one put in order what it left.
       if (this.#planned === undefined || this.#committer.hasFailed) return
       await this.#committer.flush()
-      await this.#settle(this.#planned)
+      await this.#settle(this.#planned, this.#brakeState())
     } finally {
       await this.#end()
     }
@@ -182,7 +187,7 @@ export class AreaSync implements Sync {
   // Moves are given their second name before anything may take the place of the first one.
   async #prepare (plan: Plan, ledger: Ledger): Promise<void> {
     const { index, area, staging } = this.#init
-    await index.write([{ area, record: { open: true, staging, lastStampMs: this.#stampMs } }])
+    await index.write([{ area, record: { ...this.#brakeState(), open: true, staging, lastStampMs: this.#stampMs } }])
     const moves = await this.#relocate(plan, ledger)
     if (plan.evictions.length > 0) {
       const { journal, failures } = await this.#committer.remove(plan.evictions)
@@ -275,14 +280,20 @@ export class AreaSync implements Sync {
   }
 
   /** Writes down what the sync came to, and forgets how. */
-  async #settle ({ ledger }: Planned): Promise<void> {
+  async #settle ({ ledger }: Planned, brake: BrakeState): Promise<void> {
     const { index, store, area, staging } = this.#init
     const states = [...this.#comparison.claims].map(([directory, { mtimeNs, mode }]) => ({ directory, mtimeNs, mode }))
     await store.settle(area, states)
     await store.makeDurable()
-    await index.write([...ledger.takeAll(), ...this.#committer.clearJournal(), { area, record: { open: false, staging, lastStampMs: this.#stampMs } }])
+    await index.write([...ledger.takeAll(), ...this.#committer.clearJournal(), { area, record: { ...brake, open: false, staging, lastStampMs: this.#stampMs } }])
     await index.write(this.#present.writes(this.#comparison.displaced))
     await store.discard(staging)
+  }
+
+  /** What the brake knew before this sync; a sync that is cut short leaves it as it was. */
+  #brakeState (): BrakeState {
+    const { halted: before, released } = this.#init.record
+    return { ...(before !== undefined && { halted: before }), ...(released !== undefined && { released }) }
   }
 
   #brake (vanishing: number): void {

@@ -1,8 +1,8 @@
 import type { Blow } from './crash-matrix.ts'
 
 /** Changes that the disk workers make, from the start on, in a sync and in dropping versions. */
-export const SYNC_CHANGES = 170
-export const PRUNE_CHANGES = 80
+const SYNC_CHANGES = 170
+const PRUNE_CHANGES = 80
 /** A sync takes less than this after it opened the archive. */
 const SYNC_MS = 400
 const ERRORS = ['EIO', 'EMFILE', 'EDQUOT', 'ENOSPC']

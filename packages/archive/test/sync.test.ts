@@ -249,6 +249,21 @@ test('holds the brake when most of an area would vanish, until it is released', 
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
 })
 
+test('keeps the release of the brake until the sync that it was for has come to its end', async () => {
+  const area = await (await newArchive({ root: newFolder() })).area('laptop')
+  const source = new SourceTree()
+  for (let i = 0; i < 250; i++) source.write(`d${String(i % 5)}/f${String(i)}`, `content ${String(i)}`)
+  await push(area, source)
+  source.remove('d0').remove('d1').remove('d2')
+  await expect(push(area, source)).rejects.toMatchObject({ code: 'HALTED' })
+  await area.release()
+  const cut = await area.beginSync()
+  compareAll(cut, source.snapshot())
+  cut.plan({ complete: true })
+  await cut.abandon()
+  expect(await push(area, source)).toMatchObject({ deleted: 150 })
+})
+
 test('loses time but nothing else when the index is lost', async () => {
   const root = newFolder()
   const source = sample()
