@@ -170,6 +170,7 @@ describe('leaving', () => {
 class Model {
   active: Visitor[] = []
   waiting: Visitor[] = []
+  readonly #heirs = new Set<Visitor>()
   readonly #maxActive: number
   readonly #maxWaiting: number
 
@@ -180,8 +181,15 @@ class Model {
 
   arrive (visitor: Visitor): void {
     const same = (other: Visitor): boolean => other.identity === visitor.identity
-    if (this.waiting.some(same)) this.waiting = this.waiting.map(other => same(other) ? visitor : other)
-    else if (this.active.some(same)) this.waiting = [visitor, ...this.waiting]
+    const older = this.waiting.find(same) ?? this.active.find(same)
+    if (older !== undefined && this.waiting.includes(older)) {
+      if (this.#heirs.has(older)) this.#heirs.add(visitor)
+      this.waiting = this.waiting.map(other => other === older ? visitor : other)
+    } else if (older !== undefined && !this.#heirs.has(older)) {
+      // Who connects anew keeps the turn, once.
+      this.#heirs.add(visitor)
+      this.waiting = [visitor, ...this.waiting]
+    }
     else if (this.waiting.length < this.#maxWaiting) this.waiting = [...this.waiting, visitor]
     this.fill()
   }
