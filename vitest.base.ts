@@ -18,6 +18,8 @@ export const project: ViteUserConfig = {
     include: ['test/**/*.test.ts'],
     passWithNoTests: true,
     pool: 'forks',
+    // Many tests wait for processes and disks, so two files at a time keep two cores busy; the default leaves one idle.
+    maxWorkers: 2,
     execArgv: [`--conditions=${source}`]
   }
 }

@@ -5,10 +5,13 @@ import { decodeValue, encodeValue } from '../src/codec.ts'
 import { LIMITS } from '../src/index.ts'
 import { fromHex, refusal } from './refusal.ts'
 
+// Numbers without a fraction are written as integers, which have one zero.
+const positiveZero = (value: number): number => value + 0
+
 const plain = fc.letrec<{ value: unknown }>(tie => ({
   value: fc.oneof(
     { maxDepth: 4 },
-    fc.constant(null), fc.boolean(), fc.string({ unit: 'grapheme' }), fc.maxSafeInteger(), fc.double({ noNaN: true }), fc.uint8Array(),
+    fc.constant(null), fc.boolean(), fc.string({ unit: 'grapheme' }), fc.maxSafeInteger(), fc.double({ noNaN: true }).map(positiveZero), fc.uint8Array(),
     fc.array(tie('value'), { maxLength: 5 }),
     fc.dictionary(fc.string().filter(key => key !== '__proto__'), tie('value'), { maxKeys: 5, noNullPrototype: true }),
   ),
