@@ -1,5 +1,6 @@
-import { agree, FEATURES, hello, LIMITS } from '@filesync/protocol'
+import { agree, hello, LIMITS } from '@filesync/protocol'
 import type { Agreement, Clock, Connection } from '@filesync/protocol'
+import { ABILITIES } from '@filesync/transfer'
 
 /** What the two ends agreed on. */
 export interface Greeting extends Agreement {
@@ -9,7 +10,7 @@ export interface Greeting extends Agreement {
 
 /** The client's side of HELLO. Throws what the server answers with instead: NOT_PAIRED, VERSION_UNSUPPORTED, SERVER_BUSY. */
 export async function greetServer (connection: Connection, software: string, clock: Clock): Promise<Greeting> {
-  const ours = hello(software, [FEATURES.RESUME, FEATURES.ZSTD, FEATURES.DELTA], clock.nowMs())
+  const ours = hello(software, ABILITIES, clock.nowMs())
   await connection.send(ours)
   const theirs = await connection.receive(['HELLO'], LIMITS.helloTimeoutMs)
   return { ...agree(ours, theirs), serverTimeMs: theirs.timeMs }

@@ -1,5 +1,6 @@
-import { agree, FEATURES, hello, LIMITS } from '@filesync/protocol'
+import { agree, hello, LIMITS } from '@filesync/protocol'
 import type { Agreement, Clock, Connection } from '@filesync/protocol'
+import { ABILITIES } from '@filesync/transfer'
 
 /**
  * The server's side of HELLO. The client, which is known by its key already, greets first. Throws VERSION_UNSUPPORTED or
@@ -7,7 +8,7 @@ import type { Agreement, Clock, Connection } from '@filesync/protocol'
  */
 export async function greetClient (connection: Connection, software: string, clock: Clock): Promise<Agreement> {
   const theirs = await connection.receive(['HELLO'], LIMITS.helloTimeoutMs)
-  const ours = hello(software, [FEATURES.RESUME, FEATURES.ZSTD, FEATURES.DELTA], clock.nowMs())
+  const ours = hello(software, ABILITIES, clock.nowMs())
   const agreement = agree(ours, theirs)
   await connection.send(ours)
   return agreement

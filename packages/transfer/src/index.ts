@@ -4,6 +4,7 @@
  *
  * @packageDocumentation
  */
+export { ABILITIES } from './abilities.ts'
 export type { Compress, Decompress } from './compressed-frame.ts'
 export type { Compression } from './compression-choice.ts'
 export { deltaTasks } from './delta-tasks.ts'
