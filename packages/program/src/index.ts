@@ -4,8 +4,11 @@
  *
  * @packageDocumentation
  */
+export { EventFeed } from './event-feed.ts'
 export { createEventLog } from './event-log.ts'
 export type { EventLog, EventLogInit, LogEvent } from './event-log.ts'
+export { parseListenAddress } from './listen-address.ts'
+export type { ListenAddress } from './listen-address.ts'
 export { jsonLine, printable } from './printable.ts'
 export { formatDuration, formatSize, parseDuration, parseSize } from './units.ts'
 export { describeFinding } from './findings.ts'

@@ -6,7 +6,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { askControl, serveControl } from '@filesync/program/node'
+import { askControl, followControl, serveControl } from '@filesync/program/node'
 import type { ControlRoutes, ControlServer } from '@filesync/program/node'
 import { FileSyncError } from '@filesync/protocol'
 
@@ -116,6 +116,60 @@ describe('hostile questions', () => {
     for (const socket of flood) socket.destroy()
     await Promise.all(flood.map(async socket => { if (!socket.closed) await once(socket, 'close') }))
     await expect.poll(async () => await askControl(stateDir, 'GET /status').catch(() => 'busy')).toBe('here')
+  })
+})
+
+describe('an answer that goes on', () => {
+  const follow = async (signal = new AbortController().signal): Promise<AsyncGenerator<unknown, void, undefined>> => {
+    const answer = await followControl(stateDir, 'GET /events', signal)
+    if (answer === undefined) throw new Error('nobody answers')
+    return answer
+  }
+
+  test('comes line by line, and ends when the asking does', async () => {
+    let release: () => void = () => { /* set below */ }
+    const left = new Promise<void>(resolve => { release = resolve })
+    await serve({
+      'GET /events': async function * (_: unknown, gone: AbortSignal) {
+        gone.addEventListener('abort', release)
+        for (let n = 0; ; n++) yield { n }
+      },
+    })
+    const stop = new AbortController()
+    const lines = await follow(stop.signal)
+    for (let n = 0; n < 10_000; n++) expect((await lines.next()).value).toEqual({ n })
+    stop.abort()
+    await left
+    await expect((async () => { for await (const _ of lines) { /* what has come already */ } })()).rejects.toEqual(code('ABORTED'))
+  })
+
+  test('is written no further than it is read', async () => {
+    let written = 0
+    await serve({ 'GET /events': async function * () { for (;;) yield { n: written++, filling: 'x'.repeat(10_000) } } })
+    const stop = new AbortController()
+    const lines = await follow(stop.signal)
+    await lines.next()
+    // Another question is answered, so the stream has had its turn.
+    expect(await askControl(stateDir, 'GET /nothing').catch((error: unknown) => error)).toEqual(code('USAGE'))
+    expect(written).toBeLessThan(10_000)
+    stop.abort()
+  })
+
+  test('that is refused is an error, and where nobody is there is no answer', async () => {
+    expect(await followControl(stateDir, 'GET /events', new AbortController().signal)).toBeUndefined()
+    await serve({ 'GET /events': () => { throw new FileSyncError('SERVER_BUSY', 'too many') } })
+    await expect(follow()).rejects.toEqual(code('SERVER_BUSY'))
+  })
+
+  test('ends when the program ends', async () => {
+    const server = await serve({ 'GET /events': async function * (_: unknown, gone: AbortSignal) {
+      yield 1
+      await new Promise(resolve => { gone.addEventListener('abort', resolve) })
+    } })
+    const lines = await follow()
+    expect((await lines.next()).value).toBe(1)
+    await server.close()
+    expect((await lines.next()).done).toBe(true)
   })
 })
 

@@ -6,8 +6,11 @@ import { claimAddress, controlAddress } from './control-address.ts'
 // command. The module itself takes 5.
 const http = process.getBuiltinModule('node:http')
 
-/** Answers by method and path, such as `GET /status`. The answer travels as JSON. */
-export type ControlRoutes = Readonly<Record<string, (body: unknown) => unknown>>
+/**
+ * Answers by method and path, such as `GET /status`. The answer travels as JSON; what can be iterated over asynchronously
+ * travels as one line of JSON each, for as long as it lasts. The signal is aborted when nobody waits for the answer any more.
+ */
+export type ControlRoutes = Readonly<Record<string, (body: unknown, gone: AbortSignal) => unknown>>
 
 export interface ControlServer {
   close (): Promise<void>
@@ -88,11 +91,49 @@ export async function askControl (stateDir: string, route: string, { body, withi
   })
 }
 
+/**
+ * As {@link askControl}, for a route that answers line by line: each line as it comes, until the program ends it. Throws
+ * ABORTED where the signal ends it first. Undefined where no program runs.
+ */
+export async function followControl (stateDir: string, route: string, signal: AbortSignal): Promise<AsyncGenerator<unknown, void, undefined> | undefined> {
+  const socketPath = controlAddress(stateDir)
+  const [method, path] = route.split(' ')
+  const incoming = await new Promise<IncomingMessage | undefined>((resolveAnswer, reject) => {
+    const asking = http.request({ socketPath, method, path, agent: false, signal }, resolveAnswer)
+    asking.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolveAnswer(undefined)
+      else reject(signal.aborted ? asFileSyncError(signal.reason, 'ABORTED') : error)
+    })
+    asking.end()
+  })
+  if (incoming === undefined) return undefined
+  if (incoming.statusCode !== 200) throw toError(await readBody(incoming, MAX_ANSWER_BYTES))
+  return readLines(incoming, signal)
+}
+
+async function * readLines (incoming: IncomingMessage, signal: AbortSignal): AsyncGenerator<unknown, void, undefined> {
+  let rest = ''
+  incoming.setEncoding('utf8')
+  try {
+    for await (const text of incoming as AsyncIterable<string>) {
+      const lines = `${rest}${text}`.split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) yield JSON.parse(line) as unknown
+    }
+  } catch (error) {
+    if (signal.aborted) throw asFileSyncError(signal.reason, 'ABORTED')
+    // A program that is killed ends its stream like this; what it wrote before has been read.
+    if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error
+  }
+}
+
 async function respond (routes: ControlRoutes, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   const reply = (status: number, body: unknown): void => {
     const text = JSON.stringify(body ?? null)
     outgoing.writeHead(status, { 'content-type': 'application/json', connection: 'close' }).end(text)
   }
+  const gone = new AbortController()
+  outgoing.once('close', () => { gone.abort() })
   try {
     const name = `${incoming.method ?? ''} ${incoming.url ?? ''}`
     const route = Object.hasOwn(routes, name) ? routes[name] : undefined
@@ -100,11 +141,34 @@ async function respond (routes: ControlRoutes, incoming: IncomingMessage, outgoi
       reply(404, { code: 'USAGE', message: 'The running program does not know this command. It may be of another version.' })
       return
     }
-    reply(200, await route(await readBody(incoming, MAX_BODY_BYTES)))
+    const answer = await route(await readBody(incoming, MAX_BODY_BYTES), gone.signal)
+    if (isStream(answer)) await sendLines(answer, outgoing, gone.signal)
+    else reply(200, answer)
   } catch (error) {
     const { code, message } = asFileSyncError(error)
-    reply(400, { code, message })
+    // In the middle of a stream there is no place for an error any more.
+    if (outgoing.headersSent) outgoing.destroy()
+    else reply(400, { code, message })
   }
+}
+
+function isStream (answer: unknown): answer is AsyncIterable<unknown> {
+  return typeof answer === 'object' && answer !== null && Symbol.asyncIterator in answer
+}
+
+/** Writes no further than the other end reads, so that what piles up does so where it is bounded. */
+async function sendLines (values: AsyncIterable<unknown>, outgoing: ServerResponse, gone: AbortSignal): Promise<void> {
+  outgoing.writeHead(200, { 'content-type': 'application/x-ndjson', connection: 'close' })
+  outgoing.flushHeaders()
+  for await (const value of values) {
+    if (gone.aborted) return
+    if (outgoing.write(`${JSON.stringify(value)}\n`)) continue
+    await new Promise<void>(resolve => {
+      outgoing.once('drain', resolve)
+      gone.addEventListener('abort', () => { resolve() }, { once: true })
+    })
+  }
+  outgoing.end()
 }
 
 /** Throws LIMIT_EXCEEDED, or MESSAGE_INVALID where it is no JSON. */

@@ -1,0 +1,50 @@
+import type { AddressInfo } from 'node:net'
+import { asFileSyncError, FileSyncError } from '@filesync/protocol'
+import type { ListenAddress } from '../listen-address.ts'
+
+const http = process.getBuiltinModule('node:http')
+
+/** What is shown: a registry of prom-client is one. */
+export interface MetricsSource {
+  readonly contentType: string
+  metrics (): Promise<string>
+}
+
+export interface MetricsPort {
+  readonly port: number
+  close (): Promise<void>
+}
+
+const MAX_CONNECTIONS = 16
+const TIMEOUT_MS = 10_000
+
+/** Shows metrics at `/metrics` of one address, to whoever can reach it. Throws PORT_UNAVAILABLE. */
+export async function serveMetrics (at: ListenAddress, source: MetricsSource): Promise<MetricsPort> {
+  const server = http.createServer({ requestTimeout: TIMEOUT_MS, headersTimeout: TIMEOUT_MS, keepAliveTimeout: TIMEOUT_MS }, (incoming, outgoing) => {
+    // What is asked has no body; what comes as one is not kept.
+    incoming.resume()
+    const isKnown = incoming.url?.split('?')[0] === '/metrics' && (incoming.method === 'GET' || incoming.method === 'HEAD')
+    if (!isKnown) {
+      outgoing.writeHead(404, { 'content-type': 'text/plain' }).end('Metrics are at /metrics.\n')
+      return
+    }
+    source.metrics().then(
+      text => { outgoing.writeHead(200, { 'content-type': source.contentType }).end(text) },
+      (error: unknown) => { outgoing.writeHead(500, { 'content-type': 'text/plain' }).end(`${asFileSyncError(error).message}\n`) },
+    )
+  })
+  server.maxConnections = MAX_CONNECTIONS
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', cause => {
+      reject(new FileSyncError('PORT_UNAVAILABLE', `Metrics cannot be shown at ${at.host} port ${at.port}: ${cause.message}. Choose another place with --metrics.`, { cause }))
+    })
+    server.listen(at.port, at.host, resolve)
+  })
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: async () => {
+      server.closeAllConnections()
+      await new Promise<void>(resolve => { server.close(() => { resolve() }) })
+    },
+  }
+}
