@@ -6,6 +6,7 @@ import type { Decompress, PresentCopy, ReceivedFiles } from '@filesync/transfer'
 import { greetClient } from './greet.ts'
 import { withinPatience, withPatience } from './patience.ts'
 import { receiveListings } from './receive-listings.ts'
+import type { SessionObserver } from './session-observer.ts'
 import type { SessionQueue } from './session-queue.ts'
 
 /** The client at the other end, as the server knows it; nothing of this comes from a message. */
@@ -31,6 +32,7 @@ export interface ServeDependencies {
   readonly policy: Policy
   readonly newSessionName: () => string
   readonly nextSyncInMs: () => number
+  readonly observer?: SessionObserver
 }
 
 /** One session from HELLO to NEXT_SYNC, as docs/protocol.md has it under "Session". */
@@ -40,10 +42,14 @@ export async function serveSession (connection: Connection, peer: Peer, deps: Se
   const leave = await deps.queue.enter({
     identity: peer.identity,
     signal: connection.signal,
-    onPosition: (position, estimateMs) => { void tellPosition(connection, position, estimateMs) },
+    onPosition: (position, estimateMs) => {
+      deps.observer?.onWaiting(position, estimateMs)
+      void tellPosition(connection, position, estimateMs)
+    },
     onReplaced: error => { void connection.close(error) },
   })
   try {
+    deps.observer?.onTurn()
     const area = await deps.openArea(peer.area)
     announcement.allow()
     await connection.send({
@@ -97,6 +103,7 @@ async function tellPosition (connection: Connection, position: number, estimateM
 async function receiveTree (
   connection: Connection, { area, info, deps }: { area: Area, info: ClientFilesInfo, deps: SessionDependencies },
 ): Promise<NextSync> {
+  deps.observer?.onTree(info)
   const sync = await area.beginSync()
   try {
     const received = equalDigests(info.rootDigest, sync.rootDigest) ? NOTHING_RECEIVED : await receiveChanges(connection, { info, sync, deps })
@@ -121,6 +128,7 @@ async function receiveChanges (
   const listing = withPatience(connection, { clock, limitMs: LIMITS.turnTimeoutMs })
   await receiveListings({ connection: listing, rootDigest: info.rootDigest, hash: deps.hash, compare: listing => sync.compare(listing) })
   const plan = sync.plan({ complete: info.complete, resume: deps.features.has(FEATURES.RESUME) })
+  deps.observer?.onPlan(plan)
   sync.onStored = stored => { void connection.send({ type: 'STORED', ...stored }).catch(() => { /* the receiver notices */ }) }
   return await receiveFiles({
     connection: withPatience(connection, { clock, limitMs: LIMITS.answerTimeoutMs, sizeOf: task => plan.describe(task).sizeBytes }),
@@ -129,7 +137,8 @@ async function receiveChanges (
       sizeOf: task => plan.describe(task).sizeBytes,
       present: async task => presentCopy(sync.present(task), connection.signal, deps),
     }),
-    staging: sync,
+    staging: deps.observer?.noting(sync, plan) ?? sync,
+    onProgress: progress => { deps.observer?.onProgress(progress) },
     describe: task => plan.describe(task),
     clock,
     signal: deps.signal,

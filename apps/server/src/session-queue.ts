@@ -61,6 +61,11 @@ export class SessionQueue {
     return this.#waiting.length
   }
 
+  /** Who waits, the next one first. */
+  get places (): { readonly identity: string, readonly position: number, readonly estimateMs: number | undefined }[] {
+    return this.#waiting.map(({ arrival }, at) => ({ identity: arrival.identity, position: at + 1, estimateMs: this.#estimateMs(at + 1) }))
+  }
+
   /** Identities in the order they are served, those being served first. */
   get identities (): string[] {
     return [...this.#active.keys(), ...this.#waiting.map(({ arrival }) => arrival.identity)]
