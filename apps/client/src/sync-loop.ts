@@ -1,6 +1,5 @@
-import { LIMITS, wait } from '@filesync/protocol'
+import { backOffMs, LIMITS, waitThroughSleep } from '@filesync/protocol'
 import type { Clock, FileSyncError } from '@filesync/protocol'
-import { backOffMs } from './back-off.ts'
 
 /** What one run says about the next. */
 export type RunOutcome =
@@ -21,6 +20,10 @@ export interface SyncLoopInit {
 
 /** The longest wait after failures before any server has told its interval. */
 const FIRST_MAX_DELAY_MS = 60_000
+/** The first wait after a failure. */
+const FIRST_DELAY_MS = 1_000
+/** A machine that was away for days is synced soon after it is back, also where the interval is a day. */
+const MAX_DELAY_MS = 300_000
 
 /**
  * Runs again and again: when the server said, or sooner when the tree changed; after a failure with growing waits, which
@@ -33,17 +36,26 @@ export async function keepSyncing (init: SyncLoopInit): Promise<FileSyncError> {
     const outcome = await init.run()
     if (outcome.kind === 'done') {
       failures = 0
-      intervalMs = Math.min(Math.max(outcome.nextInMs, LIMITS.nextSyncMinMs), LIMITS.nextSyncMaxMs)
+      intervalMs = keepWithinLimits(outcome.nextInMs)
       init.onWait(intervalMs, undefined)
       await waitForChange(init, intervalMs)
     } else {
       if (!outcome.canRetry) return outcome.error
-      failures++
-      const delayMs = backOffMs(failures, intervalMs, init.random())
+      const { retryInMs } = outcome.error
+      // A server that says when to come again has not failed: it was there.
+      failures = retryInMs === undefined ? failures + 1 : 0
+      const delayMs = retryInMs === undefined
+        ? backOffMs(failures, { firstMs: FIRST_DELAY_MS, maxMs: Math.min(intervalMs, MAX_DELAY_MS) }, init.random())
+        : keepWithinLimits(retryInMs)
       init.onWait(delayMs, outcome.error)
-      await wait(init.clock, delayMs, init.signal)
+      await waitThroughSleep(init.clock, delayMs, init.signal)
     }
   }
+}
+
+/** A wait that a server asked for, so that it can neither make a client spin nor put it off for ever. */
+export function keepWithinLimits (delayMs: number): number {
+  return Math.min(Math.max(delayMs, LIMITS.nextSyncMinMs), LIMITS.nextSyncMaxMs)
 }
 
 async function waitForChange (init: SyncLoopInit, delayMs: number): Promise<void> {
@@ -51,7 +63,7 @@ async function waitForChange (init: SyncLoopInit, delayMs: number): Promise<void
   const signal = AbortSignal.any([init.signal, over.signal])
   try {
     await Promise.race([
-      wait(init.clock, delayMs, signal),
+      waitThroughSleep(init.clock, delayMs, signal),
       init.nextChange(signal),
     ])
   } finally {

@@ -5,7 +5,7 @@ import { ChangeSignal } from '../src/change-signal.ts'
 import { keepSyncing } from '../src/sync-loop.ts'
 import type { RunOutcome } from '../src/sync-loop.ts'
 
-const failed = (code: FileSyncError['code'], canRetry = true): RunOutcome => ({ kind: 'failed', canRetry, error: new FileSyncError(code, 'So it is.') })
+const failed = (code: FileSyncError['code'], canRetry = true, retryInMs?: number): RunOutcome => ({ kind: 'failed', canRetry, error: new FileSyncError(code, 'So it is.', { retryInMs }) })
 const done = (nextInMs: number): RunOutcome => ({ kind: 'done', nextInMs })
 
 let clock: ManualClock
@@ -83,6 +83,35 @@ test('waits grow after failures, up to a minute, and start over after a success'
   expect(waits.slice(0, 8).map(([delayMs]) => delayMs)).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000])
   expect(waits[7]?.[1]).toBe('SERVER_NOT_FOUND')
   expect(waits.slice(8, 13)).toEqual([[3000, undefined], [1000, 'PEER_GONE'], [2000, 'PEER_GONE'], [3000, 'PEER_GONE'], [3000, 'PEER_GONE']])
+})
+
+test('a machine that slept past its time comes soon after it is awake', async () => {
+  void loop([done(8 * 3_600_000)])
+  await advance(60_000)
+  clock.jump(10 * 3_600_000)
+  await advance(15_000)
+  expect(startedMs).toEqual([0, 75_000])
+})
+
+test('a clock that is set back holds nothing up', async () => {
+  void loop([done(20_000)])
+  await advance(5_000)
+  clock.jump(-86_400_000)
+  for (let step = 0; step < 3; step++) await advance(5_000)
+  expect(startedMs).toEqual([0, 20_000])
+})
+
+test('who was away for long is back within minutes, also where the interval is a day', async () => {
+  void loop([done(86_400_000), ...Array.from({ length: 20 }, () => failed('SERVER_NOT_FOUND'))])
+  for (let run = 0; run < 15; run++) await advance(run === 0 ? 86_400_000 : 300_000)
+  expect(waits.at(-1)).toEqual([300_000, 'SERVER_NOT_FOUND'])
+})
+
+test('a server that says when to come again is taken at its word, and that is no failure', async () => {
+  void loop([failed('PEER_GONE'), failed('OUTSIDE_WINDOW', true, 7_200_000), failed('SERVER_STOPPING', true, 5), failed('PEER_GONE')])
+  for (const waitMs of [1000, 7_200_000, 1000]) await advance(waitMs)
+  await advance(0)
+  expect(waits).toEqual([[1000, 'PEER_GONE'], [7_200_000, 'OUTSIDE_WINDOW'], [1000, 'SERVER_STOPPING'], [1000, 'PEER_GONE']])
 })
 
 test('an error that no further run can mend ends the loop', async () => {

@@ -1,6 +1,5 @@
-import { encodeDiscover } from '@filesync/protocol'
+import { backOffMs, encodeDiscover } from '@filesync/protocol'
 import type { Clock, DiscoverPurpose, FileSyncError } from '@filesync/protocol'
-import { BackOff } from './back-off.ts'
 import type { BusEvent, DatagramBus } from './datagram-bus.ts'
 import { readService, SERVICE_QUESTION } from './dns-sd.ts'
 import type { DnsCodec } from './dns-sd.ts'
@@ -64,16 +63,15 @@ class Search {
   readonly found: EventQueue<FoundServer> = new EventQueue<FoundServer>(WAITING_SERVERS)
   readonly #init: FindInit
   readonly #table: OfferTable
-  readonly #backOff: BackOff
   readonly #faults: FaultReport
+  /** Since there was last a reason to hope. */
+  #questions = 0
   #cancelAsk: () => void = () => { /* nothing is scheduled yet */ }
 
   constructor (init: FindInit) {
     this.#init = init
     this.#table = new OfferTable(init.pinned)
     this.#faults = new FaultReport(init.onProblem)
-    const random = (): number => (init.randomBytes(1)[0] ?? 0) / 256
-    this.#backOff = new BackOff({ firstMs: FIRST_DELAY_MS, maxMs: LONGEST_DELAY_MS, random })
   }
 
   async run (signal: AbortSignal): Promise<void> {
@@ -100,7 +98,8 @@ class Search {
       const query = dnsSd.codec.encode({ kind: 'query', questions: [SERVICE_QUESTION], answers: [] })
       for (const link of dnsSd.bus.links) this.#faults.watch(link, dnsSd.bus.send(query, link))
     }
-    this.#askIn(this.#backOff.next())
+    const random = (randomBytes(1)[0] ?? 0) / 256
+    this.#askIn(backOffMs(++this.#questions, { firstMs: FIRST_DELAY_MS, maxMs: LONGEST_DELAY_MS }, random))
   }
 
   #askIn (delayMs: number): void {
@@ -109,7 +108,7 @@ class Search {
   }
 
   #askAnew (): void {
-    this.#backOff.reset()
+    this.#questions = 0
     // Not within this turn: several links that come up together are asked together.
     this.#askIn(0)
   }

@@ -7,8 +7,6 @@
 export { isLoopback, isOnLink, parseAddress, sameAddress } from './address.ts'
 export { announce } from './announce.ts'
 export type { Advertised, AnnounceInit } from './announce.ts'
-export { BackOff } from './back-off.ts'
-export type { BackOffInit } from './back-off.ts'
 export type { BusEvent, DatagramBus, Endpoint } from './datagram-bus.ts'
 export { diagnose } from './diagnose.ts'
 export type { DiagnoseInit, Reach } from './diagnose.ts'

@@ -8,6 +8,23 @@ export interface Clock {
   schedule (delayMs: number, callback: () => void): () => void
 }
 
+/** The longest that a machine that woke up goes without looking at its clock. */
+const LOOK_EVERY_MS = 15_000
+
+/**
+ * Waits as {@link wait} does, and through the sleep of the machine too, in which timers stand still: it is over as soon as
+ * one of the two clocks says so. A wall clock that is set forward ends it early, one that is set back does not prolong it.
+ */
+export async function waitThroughSleep (clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  const dueMs = clock.monotonicMs() + delayMs
+  const wallDueMs = clock.nowMs() + delayMs
+  for (;;) {
+    const leftMs = Math.min(dueMs - clock.monotonicMs(), wallDueMs - clock.nowMs())
+    if (leftMs <= 0) return
+    await wait(clock, Math.min(leftMs, LOOK_EVERY_MS), signal)
+  }
+}
+
 /** Waits on a clock. Rejects with the signal's reason when it is aborted first. */
 export async function wait (clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted()

@@ -16,7 +16,7 @@ export type ErrorCode =
   | 'FRAME_TOO_LARGE' | 'FRAME_MALFORMED' | 'ENCODING_MALFORMED' | 'ENCODING_FORBIDDEN' | 'ENCODING_TOO_DEEP'
   | 'MESSAGE_INVALID' | 'MESSAGE_UNEXPECTED' | 'DATAGRAM_INVALID' | 'VERSION_UNSUPPORTED' | 'LIMIT_EXCEEDED'
   | 'NAME_INVALID' | 'LISTING_INVALID' | 'LISTING_MISMATCH' | 'TASK_INVALID' | 'DATA_UNEXPECTED' | 'DATA_MISMATCH'
-  | 'PEER_GONE' | 'PEER_TIMEOUT' | 'PEER_TOO_SLOW' | 'SESSION_REPLACED' | 'SESSION_YIELDED' | 'SERVER_BUSY'
+  | 'PEER_GONE' | 'PEER_TIMEOUT' | 'PEER_TOO_SLOW' | 'SESSION_REPLACED' | 'SESSION_YIELDED' | 'OUTSIDE_WINDOW' | 'SERVER_BUSY'
   | 'SERVER_STOPPING' | 'SERVER_NOT_FOUND' | 'SERVER_UNREACHABLE' | 'NOT_PAIRED' | 'PAIRING_REFUSED'
   | 'PAIRING_UNPROVEN' | 'IDENTITY_CHANGED' | 'PEER_UNPROVEN' | 'KEY_INVALID' | 'KEY_EXPOSED' | 'STATE_INVALID'
   | 'STATE_IN_USE' | 'DISCOVERY_UNAVAILABLE' | 'PORT_UNAVAILABLE' | 'SOURCE_UNAVAILABLE' | 'SOURCE_SUSPECT'
@@ -52,6 +52,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorKind>> = {
   PEER_TOO_SLOW: passing(75, 'the peer did not make the least progress that holding a session asks for'),
   SESSION_REPLACED: passing(75, 'the same identity opened a newer session'),
   SESSION_YIELDED: passing(75, 'the session ran long and yields to those waiting'),
+  OUTSIDE_WINDOW: passing(75, 'the server syncs at certain times of the day only, and not now'),
   SERVER_BUSY: passing(75, 'the server takes no more connections now'),
   SERVER_STOPPING: passing(75, 'the server is stopping'),
   SERVER_NOT_FOUND: passing(75, 'no server answered on the local network'),
@@ -83,6 +84,8 @@ export interface ErrorDetail {
   readonly cause?: unknown
   /** The path the error is about, relative to the tree. */
   readonly path?: string
+  /** After how long the peer may come again, where this end knows; milliseconds. */
+  readonly retryInMs?: number | undefined
 }
 
 /**
@@ -93,12 +96,14 @@ export class FileSyncError extends Error {
   override readonly name = 'FileSyncError'
   readonly code: ErrorCode
   readonly path: string | undefined
+  readonly retryInMs: number | undefined
 
   /** @param message what happened, why, and what to do about it, for a person */
   constructor (code: ErrorCode, message: string, detail: ErrorDetail = {}) {
     super(message, 'cause' in detail ? { cause: detail.cause } : undefined)
     this.code = code
     this.path = detail.path
+    this.retryInMs = detail.retryInMs
   }
 }
 

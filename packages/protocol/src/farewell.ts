@@ -12,18 +12,19 @@ const CLOSE_LETTERS = [...'CLOSE'].map(letter => letter.charCodeAt(0))
 /** CLOSE with what a peer may know of an error; DONE where there is none. */
 export function lastWords (error: unknown): Close {
   if (error === undefined) return { type: 'CLOSE', code: 'DONE', message: '' }
-  const { code, message } = asFileSyncError(error)
+  const { code, message, retryInMs } = asFileSyncError(error)
   // A peer learns what concerns it. The words of a fault in this program could hold paths, so they stay here.
   if (!ERRORS[code].wire) return { type: 'CLOSE', code: 'PEER_GONE', message: 'The other end stopped.' }
   const words = code === 'INTERNAL' ? ERRORS.INTERNAL.meaning : message
-  return { type: 'CLOSE', code, message: words.slice(0, LIMITS.textBytes).toWellFormed() }
+  const inMs = retryInMs === undefined ? {} : { inMs: Math.max(0, Math.round(retryInMs)) }
+  return { type: 'CLOSE', code, message: words.slice(0, LIMITS.textBytes).toWellFormed(), ...inMs }
 }
 
 /** What a CLOSE means to the end that receives it. A code that is not for the wire cannot be forced on this end. */
-export function farewell ({ code, message }: Close): FileSyncError {
+export function farewell ({ code, message, inMs }: Close): FileSyncError {
   if (code === 'DONE') return new FileSyncError('PEER_GONE', 'The other end closed the connection.')
   const known: ErrorCode = isErrorCode(code) && ERRORS[code].wire ? code : 'PEER_GONE'
-  return new FileSyncError(known, message === '' ? ERRORS[known].meaning : message)
+  return new FileSyncError(known, message === '' ? ERRORS[known].meaning : message, { retryInMs: inMs })
 }
 
 /**

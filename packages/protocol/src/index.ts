@@ -5,7 +5,9 @@
  * @packageDocumentation
  */
 export type { ByteStream } from './byte-stream.ts'
-export { wait } from './clock.ts'
+export { backOffMs } from './back-off.ts'
+export type { BackOffBounds } from './back-off.ts'
+export { wait, waitThroughSleep } from './clock.ts'
 export type { Clock } from './clock.ts'
 export { compareListings } from './compare.ts'
 export type { Difference } from './compare.ts'
@@ -39,8 +41,8 @@ export { countListing, decodeListing, encodeListing, isSymlinkTarget, readListin
 export { LIMITS } from './limits.ts'
 export { decodeMessage, encodeMessage, MESSAGE_TYPES, parseMessage } from './message-schema.ts'
 export type {
-  ClientFilesInfo, Close, DeltaTask, DigestTask, EntryReference, FileEnd, FileHeader, FileProblem, Hello, ListingsWanted, Message, MessageOf,
-  MessageType, NextSync, PairDone, PairOk, PairProof, Policy, ResumeTask, ServerStatus, ServerStatusBusy, ServerStatusReady, Stored, Task, Tasks,
+  Amount, ClientFilesInfo, Close, DeltaTask, DigestTask, EntryReference, FileEnd, FileHeader, FileProblem, FileVerdict, Hello, ListingsWanted, Message, MessageOf,
+  MessageType, NextSync, PairDone, PairOk, PairProof, Policy, QuestionedFile, ResumeTask, SafeAnswer, SafeQuestion, ServerStatus, ServerStatusBusy, ServerStatusReady, Stored, SyncPreview, Task, Tasks,
   WholeTask,
 } from './messages.ts'
 export { checkName, checkWindowsName, compareNames, foldKey, isName, utf8Length } from './name.ts'

@@ -37,6 +37,8 @@ export const LIMITS = {
   textBytes: 4096,
   /** Problems told in one message: with texts of 1024 letters of three bytes each they fit a message frame. */
   problemsPerMessage: 150,
+  /** Files of one SAFE_QUESTION: with paths of 1024 bytes they fill half a message frame. */
+  filesPerQuestion: 512,
   /** A file up to this size travels in a pack with others; larger ones are streamed. */
   packedFileBytes: 262_144,
   /** A discovery datagram: fits one Ethernet frame, so it is never fragmented. */

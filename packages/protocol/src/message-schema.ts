@@ -68,6 +68,7 @@ const clientFilesInfo: Schema<m.ClientFilesInfo> = v.object({
   complete: v.boolean(),
   problems,
   problemCount: count,
+  planOnly: v.exactOptional(v.boolean()),
 })
 
 const reference: Schema<m.EntryReference> = v.strictTuple([uint32, uint32])
@@ -119,7 +120,44 @@ const nextSync: Schema<m.NextSync> = v.object({
   message: v.exactOptional(text),
 })
 
-const close: Schema<m.Close> = v.object({ type: v.literal('CLOSE'), code: label, message: text })
+const amount: Schema<m.Amount> = v.object({ files: count, bytes: count })
+
+const plan: Schema<m.SyncPreview> = v.object({
+  type: v.literal('PLAN'),
+  added: amount,
+  changed: amount,
+  deleted: amount,
+  renamed: count,
+  problems,
+  problemCount: count,
+  obstacle: v.exactOptional(text),
+})
+
+const questionedFile: Schema<m.QuestionedFile> = v.object({
+  path: v.pipe(v.string(), v.minLength(1), v.maxLength(LIMITS.pathBytes)),
+  kind: v.picklist(['FILE', 'SYMLINK']),
+  digest,
+})
+
+const safeQuestion: Schema<m.SafeQuestion> = v.object({
+  type: v.literal('SAFE_QUESTION'),
+  fresh: v.boolean(),
+  files: v.pipe(v.array(questionedFile), v.minLength(1), v.maxLength(LIMITS.filesPerQuestion)),
+})
+
+const fileVerdict: Schema<m.FileVerdict> = v.object({
+  verdict: v.picklist(['SAFE', 'ABSENT', 'DIFFERENT', 'ALTERED', 'DAMAGED']),
+  storedAtMs: v.exactOptional(count),
+  verifiedAtMs: v.exactOptional(count),
+  read: v.exactOptional(v.picklist(['DISK', 'CACHE'])),
+})
+
+const safeAnswer: Schema<m.SafeAnswer> = v.object({
+  type: v.literal('SAFE_ANSWER'),
+  files: v.pipe(v.array(fileVerdict), v.minLength(1), v.maxLength(LIMITS.filesPerQuestion)),
+})
+
+const close: Schema<m.Close> = v.object({ type: v.literal('CLOSE'), code: label, message: text, inMs: v.exactOptional(count) })
 
 const pairProof: Schema<m.PairProof> = v.object({
   type: v.literal('PAIR_PROOF'),
@@ -144,6 +182,9 @@ export const SCHEMAS: { readonly [T in m.MessageType]: Schema<m.MessageOf<T>> } 
   FILE_PROBLEM: fileProblem,
   STORED: stored,
   NEXT_SYNC: nextSync,
+  PLAN: plan,
+  SAFE_QUESTION: safeQuestion,
+  SAFE_ANSWER: safeAnswer,
   CLOSE: close,
   PAIR_PROOF: pairProof,
   PAIR_OK: pairOk,

@@ -57,6 +57,8 @@ export interface ClientFilesInfo {
   readonly problems: readonly Problem[]
   /** How many problems the scan had in all. */
   readonly problemCount: number
+  /** The client only asks what would be done: it is answered with PLAN, and nothing is changed. Where HELLO agreed on it. */
+  readonly planOnly?: boolean
 }
 
 /**
@@ -143,12 +145,75 @@ export interface NextSync {
   readonly message?: string
 }
 
+/** A number of files, and their bytes. */
+export interface Amount {
+  readonly files: number
+  readonly bytes: number
+}
+
+/** What a sync would do, to a client that only asks. Ends the session. */
+export interface SyncPreview {
+  readonly type: 'PLAN'
+  /** Files that the server would ask for and has nothing of; their whole size. */
+  readonly added: Amount
+  /** Files that it would ask for because what it has of them is another state; their whole size. */
+  readonly changed: Amount
+  /** Files that would leave the mirror for the versions. */
+  readonly deleted: Amount
+  /** Files whose content it has under another path. */
+  readonly renamed: number
+  /** The first problems that the server would have. */
+  readonly problems: readonly Problem[]
+  readonly problemCount: number
+  /** What would stop the sync: the mass-change brake, or too little room. For people. */
+  readonly obstacle?: string
+}
+
+/** Whether the server holds what the client holds; asked in a session of questions, one question at a time. */
+export interface SafeQuestion {
+  readonly type: 'SAFE_QUESTION'
+  /** Whether the server has to read its copies again before it answers. */
+  readonly fresh: boolean
+  readonly files: readonly QuestionedFile[]
+}
+
+/** One file as the client has it. */
+export interface QuestionedFile {
+  /** Relative to the source; has to follow the rules of paths. */
+  readonly path: string
+  readonly kind: 'FILE' | 'SYMLINK'
+  /** Of the file's content; of a link, of its target. */
+  readonly digest: Digest
+}
+
+/** One answer for each file of the question, in its order. */
+export interface SafeAnswer {
+  readonly type: 'SAFE_ANSWER'
+  readonly files: readonly FileVerdict[]
+}
+
+export interface FileVerdict {
+  /**
+   * SAFE: the server holds exactly this content, durably. ABSENT: it holds nothing at this path. DIFFERENT: it holds another
+   * content. ALTERED: its copy was changed or removed by others. DAMAGED: its copy, read again, is not what was stored.
+   */
+  readonly verdict: 'SAFE' | 'ABSENT' | 'DIFFERENT' | 'ALTERED' | 'DAMAGED'
+  /** Since when the copy is durable, milliseconds since the Unix epoch by the server's clock; not told of links. */
+  readonly storedAtMs?: number
+  /** When the copy was last read from the disk again and found whole; absent for never. */
+  readonly verifiedAtMs?: number
+  /** Where a copy that was read again came from: the disk itself, or perhaps the memory of the server's system. */
+  readonly read?: 'DISK' | 'CACHE'
+}
+
 /** The last message of a side. */
 export interface Close {
   readonly type: 'CLOSE'
   /** DONE, or an error code of the catalogue that may be told to a peer. */
   readonly code: string
   readonly message: string
+  /** When to come again, where the sender knows. */
+  readonly inMs?: number
 }
 
 /** The client knows the code or the token; see docs/protocol.md, Pairing. */
@@ -176,7 +241,7 @@ export interface PairDone {
 
 export type Message =
   | Hello | ServerStatus | ClientFilesInfo | ListingsWanted | Tasks | FileHeader | FileEnd | FileProblem
-  | Stored | NextSync | Close | PairProof | PairOk | PairDone
+  | Stored | NextSync | SyncPreview | SafeQuestion | SafeAnswer | Close | PairProof | PairOk | PairDone
 
 export type MessageType = Message['type']
 

@@ -18,6 +18,10 @@ export const FEATURES = {
   RESUME: 'resume',
   /** Tasks may ask for a difference. */
   DELTA: 'delta-fastcdc',
+  /** The session is one of questions. A server that can answer them names it always, a client only where it wants to ask. */
+  SAFE: 'safe',
+  /** A client may ask what a sync would do. */
+  PLAN: 'plan',
 } as const
 
 export type Feature = typeof FEATURES[keyof typeof FEATURES]

@@ -35,6 +35,7 @@ const text = fc.string({ unit: 'grapheme', maxLength: 80 })
 const label = fc.string({ minLength: 1, maxLength: 64 })
 const problemCode = fc.constantFrom(...Object.keys(PROBLEMS) as ProblemCode[])
 const problems = fc.array(fc.record({ path: text, code: problemCode, message: text }), { maxLength: 5 })
+const amount = fc.record({ files: count, bytes: count })
 const reference = fc.tuple(uint32, uint32)
 const task = fc.oneof(
   reference,
@@ -58,7 +59,7 @@ export const messagesByType: { readonly [T in Message['type']]: fc.Arbitrary<Mes
   ),
   CLIENT_FILES_INFO: typed('CLIENT_FILES_INFO', {
     rootDigest: anyDigest, files: fc.nat({ max: LIMITS.treeEntries }), directories: fc.nat({ max: LIMITS.treeEntries }), bytes: count,
-    complete: fc.boolean(), problems, problemCount: count,
+    complete: fc.boolean(), problems, problemCount: count, planOnly: fc.boolean(),
   }),
   LISTINGS_WANTED: typed('LISTINGS_WANTED', { directories: fc.array(reference, { maxLength: 20 }) }),
   TASKS: typed('TASKS', { first: uint32, tasks: fc.array(task, { maxLength: 20 }), last: fc.boolean() }),
@@ -71,7 +72,18 @@ export const messagesByType: { readonly [T in Message['type']]: fc.Arbitrary<Mes
     inMs: count, result: fc.constantFrom('OK' as const, 'PROBLEMS' as const, 'HALTED' as const),
     stored: fc.record({ files: count, bytes: count, deleted: count, renamed: count }), problems, problemCount: count, message: text,
   }),
-  CLOSE: typed('CLOSE', { code: label, message: text }),
+  PLAN: typed('PLAN', { added: amount, changed: amount, deleted: amount, renamed: count, problems, problemCount: count, obstacle: text }),
+  SAFE_QUESTION: typed('SAFE_QUESTION', {
+    fresh: fc.boolean(),
+    files: fc.array(fc.record({ path: fc.array(anyName, { minLength: 1, maxLength: 4 }).map(names => names.join('/')), kind: fc.constantFrom('FILE' as const, 'SYMLINK' as const), digest: anyDigest }), { minLength: 1, maxLength: 5 }),
+  }),
+  SAFE_ANSWER: typed('SAFE_ANSWER', {
+    files: fc.array(fc.record({
+      verdict: fc.constantFrom('SAFE' as const, 'ABSENT' as const, 'DIFFERENT' as const, 'ALTERED' as const, 'DAMAGED' as const),
+      storedAtMs: count, verifiedAtMs: count, read: fc.constantFrom('DISK' as const, 'CACHE' as const),
+    }, { requiredKeys: ['verdict'] }), { minLength: 1, maxLength: 5 }),
+  }),
+  CLOSE: fc.record({ type: fc.constant('CLOSE' as const), code: label, message: text, inMs: count }, { requiredKeys: ['type', 'code', 'message'] }),
   PAIR_PROOF: fc.record({ type: fc.constant('PAIR_PROOF' as const), name: text, tokenId: bytes(8), mac: bytes(32) }, { requiredKeys: ['type', 'name', 'mac'] }),
   PAIR_OK: typed('PAIR_OK', { serverName: text, area: text, mac: bytes(32) }),
   PAIR_DONE: fc.constant({ type: 'PAIR_DONE' }),

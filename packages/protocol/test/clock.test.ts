@@ -1,4 +1,4 @@
-import { wait } from '@filesync/protocol'
+import { wait, waitThroughSleep } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { ManualClock } from '@filesync/protocol/testing'
 import { describe, expect, it } from 'vitest'
@@ -65,5 +65,48 @@ describe('systemClock', () => {
     })
     expect(cancelled).toBe(false)
     expect(systemClock.monotonicMs()).toBeGreaterThan(0)
+  })
+})
+
+describe('waitThroughSleep', () => {
+  const settled = async (): Promise<void> => { await new Promise(resolve => { setImmediate(resolve) }) }
+
+  function waiting (clock: ManualClock, delayMs: number): { isOver: boolean } {
+    const state = { isOver: false }
+    void waitThroughSleep(clock, delayMs).then(() => { state.isOver = true })
+    return state
+  }
+
+  it('resolves when the time has come, and not before', async () => {
+    const clock = new ManualClock()
+    const state = waiting(clock, 100_000)
+    for (const [stepMs, isOver] of [[99_999, false], [1, true]] as const) {
+      clock.advance(stepMs)
+      await settled()
+      expect(state.isOver).toBe(isOver)
+    }
+    expect(clock.scheduled).toBe(0)
+  })
+
+  it('is over soon after the machine has slept past its end', async () => {
+    const clock = new ManualClock()
+    const state = waiting(clock, 8 * 3_600_000)
+    clock.jump(9 * 3_600_000)
+    await settled()
+    expect(state.isOver).toBe(false)
+    clock.advance(15_000)
+    await settled()
+    expect(state.isOver).toBe(true)
+  })
+
+  it('is not prolonged by a wall clock that is set back', async () => {
+    const clock = new ManualClock()
+    const state = waiting(clock, 60_000)
+    clock.jump(-86_400_000)
+    for (let step = 0; step < 4; step++) {
+      clock.advance(15_000)
+      await settled()
+    }
+    expect(state.isOver).toBe(true)
   })
 })
