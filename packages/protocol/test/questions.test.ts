@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest'
+import { decodeMessage, encodeMessage, LIMITS } from '../src/index.ts'
+import type { Digest, Message, SafeQuestion } from '../src/index.ts'
+import { refusal } from './refusal.ts'
+
+const digest = new Uint8Array(32).fill(7) as Digest
+const file = { path: 'a/b', kind: 'FILE' as const, digest }
+const question = (more: object = {}): Message => ({ type: 'SAFE_QUESTION', fresh: false, files: [file], ...more }) as Message
+
+describe('a question whether files are safe', () => {
+  it('fits a frame where it is as large as it may be', () => {
+    const largest = question({ files: Array.from({ length: LIMITS.filesPerQuestion }, () => ({ ...file, kind: 'SYMLINK', path: 'x'.repeat(LIMITS.pathBytes) })) })
+    const payload = encodeMessage(largest)
+    expect(payload.length).toBeLessThan(LIMITS.messageFrameBytes)
+    expect((decodeMessage(payload) as SafeQuestion).files).toHaveLength(LIMITS.filesPerQuestion)
+  })
+
+  it.each([
+    ['asks nothing', { files: [] }],
+    ['asks too much', { files: Array.from({ length: LIMITS.filesPerQuestion + 1 }, () => file) }],
+    ['names the root', { files: [{ ...file, path: '' }] }],
+    ['has a path that is too long', { files: [{ ...file, path: 'x'.repeat(LIMITS.pathBytes + 1) }] }],
+    ['has a path that is no text', { files: [{ ...file, path: 7 }] }],
+    ['asks for something else', { files: [{ ...file, kind: 'DIRECTORY' }] }],
+    ['has a digest that is too short', { files: [{ ...file, digest: digest.slice(1) }] }],
+    ['does not say how fresh', { fresh: 'very' }],
+  ])('is refused where it %s', (_, more) => {
+    expect(refusal(() => decodeMessage(encodeMessage(question(more))))).toBe('MESSAGE_INVALID')
+  })
+
+  it.each([
+    ['judges nothing', { files: [] }],
+    ['has a verdict that is not known', { files: [{ verdict: 'PERHAPS' }] }],
+    ['has a time before all times', { files: [{ verdict: 'SAFE', storedAtMs: -1 }] }],
+    ['judges more than can be asked', { files: Array.from({ length: LIMITS.filesPerQuestion + 1 }, () => ({ verdict: 'SAFE' })) }],
+  ])('has no answer that %s', (_, more) => {
+    expect(refusal(() => decodeMessage(encodeMessage({ type: 'SAFE_ANSWER', ...more } as Message)))).toBe('MESSAGE_INVALID')
+  })
+})
