@@ -42,7 +42,7 @@ export interface StagingArea {
 }
 
 export interface SyncPlan {
-  /** In the order of listings and entries; the n-th is number n. */
+  /** In the order of listings and entries; the n-th is number n. Ends early when the brake holds, which `finish` tells. */
   readonly tasks: Iterable<Task>
   readonly taskCount: number
   /** The file that a task asks for. Throws TASK_INVALID where there is no such task. */
@@ -91,7 +91,10 @@ export interface Sync extends StagingArea {
    * difference against it has failed before. To be called behind `plan`.
    */
   present (task: number): PresentFile | undefined
-  /** Resolves when all that it reports is durable. Tasks that were not answered are wanted again next time. */
+  /**
+   * Resolves when all that it reports is durable. Tasks that were not answered are wanted again next time. Throws HALTED
+   * when too much content would be replaced by noise; nothing of that was, and the rest is durable.
+   */
   finish (): Promise<SyncOutcome>
   /** Ends the sync early. What was staged is committed, nothing is deleted. */
   abandon (): Promise<void>
@@ -131,9 +134,16 @@ export interface Area {
   /** Lets the next sync pass the brake. */
   release (): Promise<void>
   /** Set while the brake holds. */
-  readonly halted: { readonly atMs: number, readonly vanishing: number, readonly of: number } | undefined
+  readonly halted: { readonly atMs: number, readonly vanishing: number, readonly spoiled?: number, readonly of: number } | undefined
   /** A stored file, or undefined. */
   stat (path: RelativePath): StoredFile | undefined
+  /**
+   * The stored ones of many files, directory by directory and not in the order of `paths`: each directory is read once,
+   * where `stat` reads it for every question.
+   */
+  lookup (paths: Iterable<RelativePath>): Iterable<{ readonly path: RelativePath, readonly file: StoredFile }>
+  /** Files of the mirror and their bytes, without versions, as of the last sync that came to its end. */
+  size (): Promise<MirrorSize>
   /** Earlier states of a path and of what lies below it, newest first. */
   versions (path: RelativePath): Promise<readonly Version[]>
   restore (options: RestoreOptions): Promise<RestoreOutcome>
@@ -146,8 +156,21 @@ export interface Area {
    * What others changed, removed or added there is put right by the next sync. Ends early for a sync.
    */
   checkMirror (options: { readonly directories: number }): Promise<HandMadeChanges>
-  /** Drops versions that are past keeping. Returns how many. */
+  /** Drops versions that are past keeping, but none while the brake holds. Returns how many. */
   prune (): Promise<number>
+}
+
+export interface MirrorSize {
+  readonly files: number
+  readonly bytes: number
+}
+
+/** What the disk of an archive has. */
+export interface DiskRoom {
+  readonly totalBytes: number
+  readonly freeBytes: number
+  /** Of the free bytes, those that syncs leave alone. */
+  readonly reserveBytes: number
 }
 
 /** What was done to the mirror by others than the archive. */
@@ -170,6 +193,7 @@ export interface Archive {
   areas (): readonly string[]
   /** Names that no new client may be given: areas, and whatever else stands in the root. */
   takenNames (): Promise<readonly string[]>
+  room (): Promise<DiskRoom>
   close (): Promise<void>
 }
 

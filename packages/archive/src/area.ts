@@ -1,20 +1,19 @@
 import { FileSyncError, isRelativePath, joinPath, pathDepth, readListing, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Clock, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './archive-index.ts'
-import type { Area, HandMadeChanges, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome } from './archive.ts'
+import type { Area, HandMadeChanges, MirrorSize, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome } from './archive.ts'
 import type { ContentStore, DirectoryState, FoundEntry, RestoreOutcome, Version } from './content-store.ts'
 import { EMPTY_DIRECTORY } from './fold.ts'
-import { fileLookup, knownFiles } from './lookup.ts'
+import { fileLookup, knownFiles, knownPaths } from './lookup.ts'
 import { compareFound, isUnknown, noteHandMade } from './mirror-check.ts'
 import { rebuildIndex } from './rebuild.ts'
 import { recover } from './recover.ts'
 import { expiredVersions, versionsAt } from './retention.ts'
+import { diskRoom, mirrorSize } from './room.ts'
 import { AreaSync } from './sync.ts'
 import { Turns } from './turns.ts'
 import { verifyArea } from './verify.ts'
 
-const MIN_RESERVE_BYTES = 2 ** 30
-const RESERVE_SHARE = 0.05
 /** Versions dropped while a sync waits. */
 const DROPPED_AT_ONCE = 500
 const NEW_AREA: AreaRecord = { open: false, lastStampMs: 0 }
@@ -45,6 +44,7 @@ export class StoredArea implements Area {
   readonly #init: AreaInit
   readonly #turns: Turns
   #checkedUpTo: RelativePath | undefined
+  #size: { readonly syncs: number, readonly size: MirrorSize } | undefined
 
   constructor (init: AreaInit) {
     this.#init = init
@@ -92,6 +92,21 @@ export class StoredArea implements Area {
     return { ...known.fact, sizeBytes, mtimeNs }
   }
 
+  * lookup (paths: Iterable<RelativePath>): Generator<{ readonly path: RelativePath, readonly file: StoredFile }, void, undefined> {
+    for (const { path, entry, fact } of knownPaths(this.#init.index, this.name, paths)) {
+      if (!isUnknown(entry)) yield { path, file: { ...fact, sizeBytes: entry.sizeBytes, mtimeNs: entry.mtimeNs } }
+    }
+  }
+
+  async size (): Promise<MirrorSize> {
+    const { index, clock, name: area } = this.#init
+    const { syncs, isSyncing } = this.#turns
+    if (this.#size !== undefined && (isSyncing || this.#size.syncs === syncs)) return this.#size.size
+    const size = await mirrorSize({ index, area, pause: async () => { await new Promise<void>(resolve => { clock.schedule(0, resolve) }) } })
+    if (!isSyncing && this.#turns.syncs === syncs) this.#size = { syncs, size }
+    return size
+  }
+
   async versions (path: RelativePath): Promise<readonly Version[]> {
     return await this.#init.store.versions(this.name, path)
   }
@@ -122,6 +137,7 @@ export class StoredArea implements Area {
   }
 
   async rebuild (): Promise<{ readonly files: number, readonly bytes: number }> {
+    this.#size = undefined
     return await this.#turns.step(() => rebuildIndex({ ...this.#init, area: this.name }), 'long')
   }
 
@@ -143,7 +159,8 @@ export class StoredArea implements Area {
 
   async prune (): Promise<number> {
     const { store, clock, signal, keepMs, mode, name } = this.#init
-    if (mode === 'archive') return 0
+    // Whoever is to find out what happened may need every version that there is.
+    if (mode === 'archive' || this.halted !== undefined) return 0
     // Syncs only add to versions, so looking for what is past keeping does not hold them up.
     const expired = expiredVersions(await store.versions(name, ROOT_PATH), { nowMs: clock.nowMs(), keepMs })
     const deepestFirst = expired.sort((a, b) => b.path.length - a.path.length)
@@ -216,8 +233,7 @@ export class StoredArea implements Area {
   }
 
   async #room (): Promise<number> {
-    const { freeBytes, totalBytes } = await this.#init.store.freeBytes()
-    const reserve = this.#init.reserveBytes ?? Math.max(MIN_RESERVE_BYTES, totalBytes * RESERVE_SHARE)
-    return Math.max(0, freeBytes - reserve)
+    const { freeBytes, reserveBytes } = await diskRoom(this.#init.store, this.#init.reserveBytes)
+    return Math.max(0, freeBytes - reserveBytes)
   }
 }

@@ -7,15 +7,15 @@
  */
 export type { ArchiveIndex, AreaRecord, DirectoryKey, IndexWrite } from './archive-index.ts'
 export type {
-  Archive, ArchiveSettings, Area, HandMadeChanges, MakeSignature, PlanOptions, PresentFile, RestoreOptions, StagedFile, StageOutcome, StagingArea, StoredFile, StoredSoFar, Sync, SyncOutcome,
+  Archive, ArchiveSettings, Area, DiskRoom, HandMadeChanges, MakeSignature, MirrorSize, PlanOptions, PresentFile, RestoreOptions, StagedFile, StageOutcome, StagingArea, StoredFile, StoredSoFar, Sync, SyncOutcome,
   SyncPlan, VerifyOptions, VerifyOutcome,
 } from './archive.ts'
 export { StoredArea } from './area.ts'
 export type { AreaInit } from './area.ts'
 export { BRAKE_FILES, BRAKE_SHARE, brakeHolds } from './brake.ts'
 export type {
-  ContentStore, ContentStream, DirectoryState, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, StoreTraits,
-  StreamRequest, Version,
+  ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, SpoiledFiles,
+  StoreTraits, StreamRequest, Version,
 } from './content-store.ts'
 export { FACT_BYTES, readFact, writeFact } from './facts.ts'
 export type { Fact } from './facts.ts'

@@ -45,6 +45,20 @@ export function findFile ({ listing, facts }: StoredDirectory, name: string): Fo
   return undefined
 }
 
+/** Those of the paths that are stored, directory by directory. */
+export function * knownPaths (index: ArchiveIndex, area: string, paths: Iterable<RelativePath>): Generator<KnownFile, void, undefined> {
+  const wanted = new Map<RelativePath, Set<RelativePath>>()
+  for (const path of paths) {
+    const { directory } = splitPath(path)
+    const known = wanted.get(directory)
+    if (known === undefined) wanted.set(directory, new Set([path]))
+    else known.add(path)
+  }
+  for (const [directory, names] of wanted) {
+    for (const file of knownFiles(index, area, directory)) if (names.has(file.path)) yield file
+  }
+}
+
 /** Looks up files by path. Keeps the last directory, because questions come directory by directory. */
 export function fileLookup (index: ArchiveIndex, area: string): (path: RelativePath) => KnownFile | undefined {
   let last: { readonly directory: RelativePath, readonly files: ReadonlyMap<string, KnownFile> } | undefined

@@ -1,9 +1,10 @@
 import { FileSyncError, ROOT_PATH } from '@filesync/protocol'
 import type { HashBytes } from '@filesync/protocol'
-import type { Archive, ArchiveSettings, Area } from './archive.ts'
+import type { Archive, ArchiveSettings, Area, DiskRoom } from './archive.ts'
 import type { ArchiveIndex } from './archive-index.ts'
 import { isAreaName, StoredArea } from './area.ts'
 import type { ContentStore } from './content-store.ts'
+import { diskRoom } from './room.ts'
 
 export interface StoredArchiveInit extends ArchiveSettings {
   readonly index: ArchiveIndex
@@ -41,6 +42,10 @@ export class StoredArchive implements Archive {
     const areas = this.areas()
     // An area may lie one folder deep, and its first part is taken with it.
     return [...new Set([...areas, ...areas.map(name => name.split('/')[0] ?? name), ...(await this.#init.store.list('', ROOT_PATH)).map(({ name }) => name)])]
+  }
+
+  async room (): Promise<DiskRoom> {
+    return await diskRoom(this.#init.store, this.#init.reserveBytes)
   }
 
   async close (): Promise<void> {
