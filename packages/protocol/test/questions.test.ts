@@ -5,7 +5,7 @@ import { refusal } from './refusal.ts'
 
 const digest = new Uint8Array(32).fill(7) as Digest
 const file = { path: 'a/b', kind: 'FILE' as const, digest }
-const question = (more: object = {}): Message => ({ type: 'SAFE_QUESTION', fresh: false, files: [file], ...more }) as Message
+const question = (more: object = {}): Message => ({ type: 'SAFE_QUESTION', fresh: false, files: [file], ...more })
 
 describe('a question whether files are safe', () => {
   it('fits a frame where it is as large as it may be', () => {
