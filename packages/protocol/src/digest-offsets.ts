@@ -1,6 +1,6 @@
+import { DIRECTORY } from './listing-kinds.ts'
 import { MsgpackReader } from './msgpack-reader.ts'
 
-const DIRECTORY = 1
 const BIN_HEADER_BYTES = 2
 
 /**

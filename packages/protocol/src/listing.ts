@@ -2,14 +2,12 @@ import { DIGEST_BYTES, toDigest } from './digest.ts'
 import type { Entry } from './entry.ts'
 import { FileSyncError } from './errors.ts'
 import { LIMITS } from './limits.ts'
+import { DIRECTORY, FILE, SYMLINK } from './listing-kinds.ts'
 import { MsgpackReader } from './msgpack-reader.ts'
 import { MsgpackWriter } from './msgpack-writer.ts'
 import { checkName, compareNames, utf8Length } from './name.ts'
 import type { Name } from './name.ts'
 
-const FILE = 0
-const DIRECTORY = 1
-const SYMLINK = 2
 const MAX_MODE = 0o777
 /** The shortest entry: array header, one-letter name, kind, and two numbers. */
 const MIN_ENTRY_BYTES = 6

@@ -15,9 +15,35 @@ export class MsgpackWriter {
     this.#at = 0
   }
 
+  /** Number of bytes that were written. */
+  get length (): number {
+    return this.#at
+  }
+
+  /** Forgets what was written from `length` on. */
+  rewind (length: number): void {
+    this.#at = length
+  }
+
+  /** Leaves room for what is not known yet. */
+  skip (bytes: number): void {
+    this.#reserve(bytes)
+    this.#at += bytes
+  }
+
   /** A copy of what was written. */
-  take (): Uint8Array {
+  take (): Uint8Array<ArrayBuffer> {
     return this.#bytes.slice(0, this.#at)
+  }
+
+  /** Writes the header of an array into room that was left, so that it ends at `end`. Where it starts. */
+  arrayBefore (end: number, count: number): number {
+    const at = this.#at
+    const start = end - (count < 16 ? 1 : count < 0x10000 ? 3 : 5)
+    this.#at = start
+    this.array(count)
+    this.#at = at
+    return start
   }
 
   array (count: number): void {
@@ -52,6 +78,21 @@ export class MsgpackWriter {
       return
     }
     this.#negative(value)
+  }
+
+  /** A number of 64 bits without sign, as two halves of 32. */
+  uint64Halves (high: number, low: number): void {
+    if (high === 0) { this.uint(low); return }
+    this.#reserve(9)
+    this.#tagged32(0xcf, high)
+    this.#view.setUint32(this.#at, low)
+    this.#at += 4
+  }
+
+  /** A number of 64 bits with sign, as two halves of 32. */
+  int64Halves (high: number, low: number): void {
+    if (high < 0x8000_0000) this.uint64Halves(high, low)
+    else this.#negative(BigInt.asIntN(64, BigInt(high) << 32n | BigInt(low)))
   }
 
   str (text: string): void {

@@ -3,12 +3,18 @@ import { describe, expect, it } from 'vitest'
 import { ListingIndex } from '../src/listing-index.ts'
 import { MsgpackReader } from '../src/msgpack-reader.ts'
 import { MsgpackWriter } from '../src/msgpack-writer.ts'
-import { countListing, decodeListing, digestOffsets, encodeListing, isSymlinkTarget, LIMITS, readListing } from '../src/index.ts'
-import type { Entry, Name } from '../src/index.ts'
+import { countListing, decodeListing, digestOffsets, encodeListing, isSymlinkTarget, LIMITS, ListingWriter, readListing } from '../src/index.ts'
+import type { Digest, Entry, Name } from '../src/index.ts'
 import { anyEntries } from './arbitrary.ts'
 import { fromHex, join, refusal } from './refusal.ts'
 
 const file = (name: string): Entry => ({ kind: 'file', name: name as Name, mtimeNs: 0n, mode: 0o644, sizeBytes: 0, identity: 0n })
+
+function writeOne (writer: ListingWriter, entry: Entry): void {
+  if (entry.kind === 'directory') writer.directory(entry.name, entry.mode, entry.mtimeNs)
+  else if (entry.kind === 'symlink') writer.symlink(entry.name, entry.mtimeNs, entry.target)
+  else writer.file(entry.name, entry, new Uint32Array(BigUint64Array.of(BigInt.asUintN(64, entry.mtimeNs), entry.identity).buffer))
+}
 
 describe('listings', () => {
   it('come back as they were', () => {
@@ -32,6 +38,28 @@ describe('listings', () => {
       }
       expect(encodeListing(decoded)).toEqual(bytes)
     }), { numRuns: 2000 })
+  })
+
+  it('are the same bytes when they are written one entry at a time', () => {
+    const writer = new ListingWriter()
+    fc.assert(fc.property(fc.array(anyEntries, { minLength: 1, maxLength: 4 }), fc.boolean(), (listings, isBroken) => {
+      const written = listings.map(entries => {
+        writer.begin()
+        // What was begun and given up leaves nothing behind.
+        if (isBroken) {
+          writer.directory('given up' as Name, 0o755, 1n)
+          writer.begin()
+        }
+        for (const entry of entries) writeOne(writer, entry)
+        return writer.end()
+      })
+      const block = writer.take()
+      written.forEach(({ start, end, digestOffsets: offsets }, at) => {
+        const expected = encodeListing((listings[at] ?? []).map(entry => entry.kind === 'directory' ? { ...entry, digest: new Uint8Array(32) as Digest } : entry))
+        expect(block.slice(start, end)).toEqual(expected)
+        expect(offsets).toEqual(digestOffsets(expected))
+      })
+    }), { numRuns: 300 })
   })
 
   it('are refused wherever they are cut', () => {
