@@ -17,7 +17,16 @@ export interface AreaRecord {
   /** The highest stamp used for a folder in versions, so that stamps rise even where the clock does not. */
   readonly lastStampMs: number
   /** Set while the brake holds. */
-  readonly halted?: { readonly atMs: number, readonly vanishing: number, readonly of: number }
+  readonly halted?: {
+    readonly atMs: number
+    /** Files that would vanish, and those of which plain content would be replaced by noise, as far as they were counted. */
+    readonly vanishing: number
+    readonly spoiled?: number
+    /** Files that are stored. */
+    readonly of: number
+    /** The root digest of the tree whose content tripped the brake, in hexadecimal. */
+    readonly tree?: string
+  }
   /** An operator allowed the next sync to pass the brake. */
   readonly released?: boolean
 }

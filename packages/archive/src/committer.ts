@@ -19,6 +19,8 @@ export interface CommitterInit {
   readonly area: string
   readonly staging: string
   readonly stampMs: number
+  /** What of a batch that was staged may take its place. */
+  readonly sift: (sections: readonly Section[]) => Promise<readonly Section[]>
   /** Called when a batch stands in its place, durably. */
   readonly placed: (step: PlacedBatch) => Promise<void>
 }
@@ -147,7 +149,8 @@ export class Committer {
     this.#open = []
     this.#openFiles = this.#openBytes = 0
     this.#running = this.#ready
-      .then(() => this.commit(sections))
+      .then(() => this.#init.sift(sections))
+      .then(sifted => sifted.length === 0 ? undefined : this.commit(sifted))
       .catch((error: unknown) => { this.fail(error) })
       .finally(() => {
         this.#running = undefined

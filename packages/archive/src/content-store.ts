@@ -106,6 +106,8 @@ export interface ContentStore {
   openFile? (area: string, path: RelativePath): Promise<OpenFile | undefined>
   /** Gives stored files a second name in staging. Failures count relocations as entries. */
   relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<Failure[]>
+  /** Looks which files in staging are noise that would take the place of plain content. Entries without content are passed over. */
+  findSpoiled (area: string, staging: string, sections: readonly Section[]): Promise<SpoiledFiles>
   /**
    * Puts a batch in its place; what stood there goes to versions. `again` is for a batch of which an unknown part was
    * placed before.
@@ -134,6 +136,20 @@ export interface ContentStore {
   restore (area: string, request: RestoreRequest): Promise<RestoreOutcome>
   freeBytes (): Promise<{ readonly freeBytes: number, readonly totalBytes: number }>
   close (): Promise<void>
+}
+
+/** What {@link ContentStore.findSpoiled} found. */
+export interface SpoiledFiles {
+  /** Files in staging whose place holds another file now. */
+  readonly replacing: number
+  /** Those of them that are noise while the present content is plain, as `isNoisy` and `isPlain` have it. */
+  readonly spoiled: readonly EntryPlace[]
+}
+
+/** An entry, counted as the request does. */
+export interface EntryPlace {
+  readonly section: number
+  readonly entry: number
 }
 
 /** A file of a pack that was not staged. */

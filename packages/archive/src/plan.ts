@@ -40,6 +40,8 @@ export interface Plan {
   readonly forgotten: readonly Removal[]
   /** Files that leave the mirror without another content at their path. */
   readonly vanishing: number
+  /** Files that get another content at their path, and whose old one does not move. */
+  readonly replacing: number
   readonly problems: readonly Problem[]
 }
 
@@ -58,6 +60,7 @@ export function makePlan (comparison: Comparison, init: PlanInit): Plan {
     removals: removes ? removalsOf(comparison.directories, comparison.evicted) : [],
     forgotten: init.complete && !removes ? removalsOf(comparison.directories, comparison.evicted) : [],
     vanishing: left,
+    replacing: comparison.displaced.filter(({ how, path }) => how === 'replaced' && !moved.has(path)).length,
     problems: comparison.problems,
   }
 }

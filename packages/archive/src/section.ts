@@ -73,7 +73,7 @@ export function withoutEntries (section: Section, failed: ReadonlySet<number>): 
 }
 
 /** All sections without what failed; those that are left empty are dropped. */
-export function withoutFailures (sections: readonly Section[], failures: readonly Failure[]): Section[] {
+export function withoutFailures (sections: readonly Section[], failures: readonly Pick<Failure, 'section' | 'entry'>[]): Section[] {
   if (failures.length === 0) return [...sections]
   const bySection = new Map<number, Set<number>>()
   for (const { section, entry } of failures) {

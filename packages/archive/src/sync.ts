@@ -1,8 +1,8 @@
-import { FileSyncError, problem } from '@filesync/protocol'
+import { FileSyncError, problem, ROOT_PATH, toHex } from '@filesync/protocol'
 import type { ArrivedListing, Clock, Digest, DirectoryEntry, HashBytes, Problem } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex } from './archive-index.ts'
 import type { PlanOptions, PresentFile, StagedFile, StageOutcome, StoredSoFar, Sync, SyncOutcome, SyncPlan } from './archive.ts'
-import { BRAKE_FILES, brakeHolds, halted } from './brake.ts'
+import { BRAKE_FILES, brakeHolds, halted, NoiseBrake, untilHalted } from './brake.ts'
 import { Committer } from './committer.ts'
 import type { PlacedBatch } from './committer.ts'
 import { Comparison } from './comparison.ts'
@@ -67,6 +67,9 @@ export class AreaSync implements Sync {
   readonly #partials = new Set<string>()
   readonly #present: PresentFiles
   #planned: Planned | undefined
+  /** Set where so much is replaced that its content matters. */
+  #noise: NoiseBrake | undefined
+  #tree = ''
   #recorded: Promise<void> = Promise.resolve()
   #stored = { files: 0, bytes: 0, renamed: 0 }
   #isOver = false
@@ -77,11 +80,12 @@ export class AreaSync implements Sync {
     this.#present = new PresentFiles(init)
     this.#comparison = new Comparison(init.index, init.area, init.store.traits)
     this.#stampMs = Math.max(init.clock.nowMs(), init.record.lastStampMs + 1)
-    this.#committer = new Committer({ ...init, stampMs: this.#stampMs, placed: step => this.#placed(step) })
+    this.#committer = new Committer({ ...init, stampMs: this.#stampMs, sift: async sections => await this.#noise?.sift(sections) ?? sections, placed: step => this.#placed(step) })
   }
 
   * compare (arrived: ArrivedListing): Generator<{ readonly index: number, readonly entry: DirectoryEntry }, void, undefined> {
     this.#check()
+    if (arrived.directory === ROOT_PATH) this.#tree = toHex(this.#init.hash(arrived.bytes))
     yield * this.#comparison.add(arrived)
   }
 
@@ -92,7 +96,7 @@ export class AreaSync implements Sync {
     const { directories, claims } = this.#comparison
     const partials = options.resume === false ? new Map<string, number>() : this.#init.partials
     const plan = makePlan(this.#comparison, { complete: options.complete, mode, partials, hash })
-    this.#brake(plan.vanishing)
+    this.#noise = this.#brake(plan)
     checkRoom(this.#init, this.#comparison, plan)
     const ledger = new Ledger({ index, area, hash, claims }, directories, plan)
     const prepared = this.#prepare(plan, ledger)
@@ -100,7 +104,8 @@ export class AreaSync implements Sync {
     this.#planned = { plan, ledger, prepared, complete: options.complete, answered: new Uint8Array(plan.tasks.count) }
     this.#problems.push(...plan.problems)
     const describe: SyncPlan['describe'] = task => plan.tasks.describe(task)
-    return { tasks: plan.tasks, taskCount: plan.tasks.count, describe, bytes: neededBytes(this.#comparison, plan), renamed: plan.moves.length, vanishing: plan.vanishing }
+    const tasks = this.#noise === undefined ? plan.tasks : untilHalted(plan.tasks, this.#noise)
+    return { tasks, taskCount: plan.tasks.count, describe, bytes: neededBytes(this.#comparison, plan), renamed: plan.moves.length, vanishing: plan.vanishing }
   }
 
   present (task: number): PresentFile | undefined {
@@ -153,6 +158,7 @@ export class AreaSync implements Sync {
     try {
       await this.#quiet()
       await this.#committer.flush()
+      if (this.#noise !== undefined) await this.#letPass(planned, this.#noise)
       const deleted = await this.#remove(planned)
       // What the brake was released for is done only now, and only where deletions were part of it.
       await this.#settle(planned, planned.complete ? {} : this.#brakeState())
@@ -290,21 +296,37 @@ export class AreaSync implements Sync {
     await store.discard(staging)
   }
 
-  /** What the brake knew before this sync; a sync that is cut short leaves it as it was. */
+  /** What the brake knows; a sync that is cut short leaves it as it was before. */
   #brakeState (): BrakeState {
     const { halted: before, released } = this.#init.record
-    return { ...(before !== undefined && { halted: before }), ...(released !== undefined && { released }) }
+    const halt = this.#noise?.halted ?? before
+    return { ...(halt !== undefined && { halted: halt }), ...(released !== undefined && { released }) }
   }
 
-  #brake (vanishing: number): void {
+  /** Throws HALTED for what is known already; what depends on content that is still to come is looked at by what it returns. */
+  #brake ({ vanishing, replacing }: Plan): NoiseBrake | undefined {
     const { index, area, record, clock } = this.#init
-    if (vanishing <= BRAKE_FILES || record.released === true) return
+    if (vanishing + replacing <= BRAKE_FILES || record.released === true) return undefined
     let stored = 0
     for (const { files } of index.directories(area)) stored += files
-    if (!brakeHolds(vanishing, stored)) return
-    this.#recorded = index.write([{ area, record: { ...record, halted: { atMs: clock.nowMs(), vanishing, of: stored } } }])
+    if (!brakeHolds(vanishing + replacing, stored)) return undefined
+    const isSameTree = record.halted?.tree !== undefined && record.halted.tree === this.#tree
+    if (!brakeHolds(vanishing, stored) && !isSameTree) {
+      return new NoiseBrake({ ...this.#init, nowMs: () => clock.nowMs(), vanishing, replacing, stored, tree: this.#tree })
+    }
+    const halt = isSameTree ? record.halted : { atMs: clock.nowMs(), vanishing, of: stored }
+    this.#recorded = index.write([{ area, record: { ...record, halted: halt } }])
     this.#recorded.catch((error: unknown) => { this.#committer.fail(error) })
-    throw halted(area, vanishing, stored)
+    throw halted(area, halt)
+  }
+
+  /** Puts what was held back in its place, or throws HALTED where it is too much. */
+  async #letPass (planned: Planned, brake: NoiseBrake): Promise<void> {
+    if (brake.halted !== undefined) {
+      await this.#settle(planned, this.#brakeState())
+      throw halted(this.#init.area, brake.halted)
+    }
+    for (const held of brake.takeHeld()) await this.#committer.commit(held)
   }
 
   async #track<T> (work: Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
 import type { Digest, ErrorCode, RelativePath } from '@filesync/protocol'
-import type { DirectoryState, FoundEntry, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, StreamRequest, Version } from '../content-store.ts'
-import type { Batch, Failure, Removal } from '../section.ts'
+import type { DirectoryState, FoundEntry, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, SpoiledFiles, StreamRequest, Version } from '../content-store.ts'
+import type { Batch, Failure, Removal, Section } from '../section.ts'
 
 /** What a disk worker does, each in one go. Whole batches, so that nothing per file crosses between threads. */
 export interface DiskCalls {
@@ -14,6 +14,7 @@ export interface DiskCalls {
   openFile (area: string, path: RelativePath): { readonly fd: number, readonly sizeBytes: number } | undefined
   closeFile (fd: number): void
   relocate (area: string, folder: string, relocations: readonly Relocation[]): Failure[]
+  findSpoiled (area: string, folder: string, sections: readonly Section[]): SpoiledFiles
   place (area: string, batch: Batch, how: 'first' | 'again'): Failure[]
   remove (area: string, stampMs: number, removals: readonly Removal[]): Failure[]
   settle (area: string, directories: readonly DirectoryState[]): void

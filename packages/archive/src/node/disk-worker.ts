@@ -5,6 +5,7 @@ import * as disk from './beneath.ts'
 import { DiskHistory } from './disk-history.ts'
 import { DiskPlacing } from './disk-placing.ts'
 import { DiskStaging } from './disk-staging.ts'
+import { DiskSpoiled } from './disk-spoiled.ts'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
 import { storeTrouble } from './trouble.ts'
 
@@ -13,6 +14,7 @@ const beneath = new Beneath(root)
 const staging = new DiskStaging(beneath, syncsEach, umask)
 const placing = new DiskPlacing(beneath, syncsEach)
 const history = new DiskHistory(beneath)
+const spoiled = new DiskSpoiled(beneath)
 
 const calls: DiskCalls = {
   openArea: area => { beneath.open(area, 'make') },
@@ -25,6 +27,7 @@ const calls: DiskCalls = {
   openFile: (area, path) => staging.openFile(area, path),
   closeFile: fd => { disk.close(fd) },
   relocate: (area, folder, relocations) => placing.relocate(area, folder, relocations),
+  findSpoiled: (area, folder, sections) => spoiled.find(area, folder, sections),
   place: (area, batch, how) => placing.place(area, batch, how),
   remove: (area, stampMs, removals) => placing.remove(area, stampMs, removals),
   settle: (area, directories) => { placing.settle(area, directories) },

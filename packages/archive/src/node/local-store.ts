@@ -1,8 +1,8 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Digest, RelativePath } from '@filesync/protocol'
 import type {
-  ContentStore, ContentStream, DirectoryState, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, StoreTraits,
-  StreamRequest, Version,
+  ContentStore, ContentStream, DirectoryState, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, SpoiledFiles,
+  StoreTraits, StreamRequest, Version,
 } from '../content-store.ts'
 import type { Batch, Failure, Removal, Section } from '../section.ts'
 import { roomOf } from './beneath.ts'
@@ -73,6 +73,10 @@ class LocalStore implements ContentStore {
   async relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<Failure[]> {
     const plain = relocations.map(({ from, number }) => ({ from, number }))
     return await this.#idlest().call('relocate', [area, staging, plain])
+  }
+
+  async findSpoiled (area: string, staging: string, sections: readonly Section[]): Promise<SpoiledFiles> {
+    return await this.#idlest().call('findSpoiled', [area, staging, sections])
   }
 
   async place (area: string, batch: Batch, how: 'first' | 'again'): Promise<Failure[]> {

@@ -1,11 +1,12 @@
 import { checkWindowsName, DIGEST_BYTES, equalDigests, readListing } from '@filesync/protocol'
 import type { Clock, Digest, Entry, FileEntry, HashBytes, RelativePath } from '@filesync/protocol'
 import type {
-  ContentStore, ContentStream, DirectoryState, FoundEntry, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, StoreTraits,
-  StreamRequest, Version,
+  ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, SpoiledFiles,
+  StoreTraits, StreamRequest, Version,
 } from '../content-store.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
-import type { Batch, Failure, Removal } from '../section.ts'
+import { isNoisy, isPlain, sampleRanges } from '../noise.ts'
+import type { Batch, Failure, Removal, Section } from '../section.ts'
 import { describeNode, MemoryFolder } from './memory-folder.ts'
 import type { MemoryFile, MemoryNode } from './memory-folder.ts'
 import { MemoryStream } from './memory-stream.ts'
@@ -81,6 +82,23 @@ export class MemoryStore implements ContentStore {
       this.#stage(staging, number, { ...file })
       return []
     })
+  }
+
+  async findSpoiled (area: string, staging: string, sections: readonly Section[]): Promise<SpoiledFiles> {
+    this.#before('findSpoiled')
+    const spoiled: EntryPlace[] = []
+    let replacing = 0
+    sections.forEach(({ directory, entries, staged }, section) => {
+      let entry = -1
+      for (const { name } of readListing(entries)) {
+        const fresh = this.staging.get(staging)?.get(staged[++entry] ?? NOT_STAGED)
+        const old = this.#fileAt(area, inside(directory, name))
+        if (fresh === undefined || old === undefined) continue
+        replacing++
+        if (isNoisy(samplesOf(fresh.content)) && isPlain(samplesOf(old.content))) spoiled.push({ section, entry })
+      }
+    })
+    return { replacing, spoiled }
   }
 
   async place (area: string, batch: Batch, how: 'first' | 'again'): Promise<Failure[]> {
@@ -252,6 +270,10 @@ export class MemoryStore implements ContentStore {
   #before (call: string): void {
     this.#init.before?.(call)
   }
+}
+
+function samplesOf (content: Uint8Array): Uint8Array[] {
+  return sampleRanges(content.length).map(({ offset, lengthBytes }) => content.subarray(offset, offset + lengthBytes))
 }
 
 function touch (old: MemoryNode | undefined, { sizeBytes, mtimeNs, mode }: FileEntry): string | undefined {

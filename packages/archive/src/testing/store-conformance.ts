@@ -21,14 +21,16 @@ const STAGING = 'folder'
 const MTIME_NS = 1_600_000_000_000_000_000n
 
 const path = (text: string): RelativePath => text as RelativePath
-const bytesOf = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text)
+const bytesOf = (content: string | Uint8Array): Uint8Array<ArrayBuffer> => typeof content === 'string' ? new TextEncoder().encode(content) : new Uint8Array(content)
 
 function fileEntry (name: string, sizeBytes: number): Entry {
   return { kind: 'file', name: name as Name, sizeBytes, mtimeNs: MTIME_NS, mode: 0o644, identity: 1n }
 }
 
+type Contents = Readonly<Record<string, string | Uint8Array>>
+
 /** Files of the root as one section; contents are numbered from 0 in the order of the names. */
-function sectionOf ({ hash }: StoreSubject, files: Readonly<Record<string, string>>): Section {
+function sectionOf ({ hash }: StoreSubject, files: Contents): Section {
   const names = Object.keys(files).sort()
   const facts = new Uint8Array(names.length * FACT_BYTES)
   names.forEach((name, i) => { writeFact(facts, i * FACT_BYTES, { digest: hash(bytesOf(files[name] ?? '')), storedAtMs: 1, verifiedAtMs: 0 }) })
@@ -36,7 +38,7 @@ function sectionOf ({ hash }: StoreSubject, files: Readonly<Record<string, strin
   return { directory: ROOT_PATH, entries, staged: Uint32Array.from(names, (_, i) => i), facts }
 }
 
-function packOf (subject: StoreSubject, files: Readonly<Record<string, string>>): PackRequest {
+function packOf (subject: StoreSubject, files: Contents): PackRequest {
   const section = sectionOf(subject, files)
   const contents = Object.keys(files).sort().map(name => bytesOf(files[name] ?? ''))
   const pack = new Uint8Array(contents.reduce((sum, { length }) => sum + DIGEST_BYTES + length, 0))
@@ -55,7 +57,7 @@ function batchOf (sections: readonly Section[], stampMs: number): Batch {
 }
 
 /** Stages and places files in the root. */
-async function put (subject: StoreSubject, files: Readonly<Record<string, string>>, stampMs: number): Promise<void> {
+async function put (subject: StoreSubject, files: Contents, stampMs: number): Promise<void> {
   const { store } = subject
   ensure((await store.stagePack(packOf(subject, files))).length === 0, 'a pack was not staged')
   ensure((await store.place(AREA, batchOf([sectionOf(subject, files)], stampMs), 'first')).length === 0, 'a batch was not placed')
@@ -66,9 +68,9 @@ async function names (store: ContentStore, directory = ''): Promise<string> {
   return (await store.list(AREA, path(directory))).map(({ name }) => name).sort().join()
 }
 
-async function holds ({ store, hash }: StoreSubject, name: string, text: string): Promise<boolean> {
+async function holds ({ store, hash }: StoreSubject, name: string, content: string | Uint8Array): Promise<boolean> {
   const [digest] = await store.digests(AREA, ROOT_PATH, [name])
-  const wanted = hash(bytesOf(text))
+  const wanted = hash(bytesOf(content))
   return digest?.every((byte, i) => byte === wanted[i]) === true
 }
 
@@ -120,6 +122,23 @@ export const contentStoreConformance: readonly ConformanceCase<StoreSubject>[] =
       ensure(restoredText('a') === 'first' && restoredText('b') === 'stays', 'something else was restored')
       await store.dropVersions(AREA, versions.slice(1))
       ensure((await store.versions(AREA, ROOT_PATH)).map(({ untilMs }) => untilMs).join() === '3000', 'another version was dropped')
+    },
+  },
+  {
+    name: 'finds the contents that are noise and would take the place of plain ones, and leaves them in staging',
+    async run (subject) {
+      const { store } = subject
+      const plain = 'A sentence that can be read. '.repeat(20)
+      const noise = Uint8Array.from({ length: 16 }).reduce((all, _, i) => Uint8Array.of(...all, ...subject.hash(Uint8Array.of(i))), new Uint8Array(0))
+      await store.openArea(AREA)
+      await put(subject, { spoiled: plain, changed: plain, noisy: noise, short: 'x' }, 1000)
+      const fresh = { changed: plain.toUpperCase(), fresh: noise, noisy: noise.slice(1), short: 'y', spoiled: noise }
+      await store.stagePack(packOf(subject, fresh))
+      const { replacing, spoiled } = await store.findSpoiled(AREA, STAGING, [structure([fileEntry('spoiled', 1)]), sectionOf(subject, fresh)])
+      ensure(replacing === 4, 'files that would be replaced were not counted')
+      ensure(spoiled.map(({ section, entry }) => `${String(section)}:${String(entry)}`).join() === '1:4', 'other files were found')
+      ensure(await holds(subject, 'spoiled', plain), 'the file was replaced')
+      ensure((await store.place(AREA, batchOf([sectionOf(subject, fresh)], 2000), 'first')).length === 0 && await holds(subject, 'spoiled', noise), 'it cannot be placed any more')
     },
   },
   {

@@ -1,0 +1,68 @@
+import { readListing } from '@filesync/protocol'
+import type { EntryPlace, SpoiledFiles } from '../content-store.ts'
+import { isNoisy, isPlain, sampleRanges } from '../noise.ts'
+import { isContent, NOT_STAGED } from '../section.ts'
+import type { Section } from '../section.ts'
+import * as disk from './beneath.ts'
+import type { Beneath } from './beneath.ts'
+import { inside, STAGING, stagedName } from './disk-places.ts'
+import { throwIfStoreTrouble } from './disk-staging.ts'
+
+/** Looks at files in staging, and at those whose place they are to take. */
+export class DiskSpoiled {
+  readonly #beneath: Beneath
+
+  constructor (beneath: Beneath) {
+    this.#beneath = beneath
+  }
+
+  find (area: string, folder: string, sections: readonly Section[]): SpoiledFiles {
+    const spoiled: EntryPlace[] = []
+    let replacing = 0
+    sections.forEach(({ directory, entries, staged }, section) => {
+      this.#beneath.trim()
+      let entry = -1
+      for (const { kind, name } of readListing(entries)) {
+        const number = staged[++entry] ?? NOT_STAGED
+        if (kind !== 'file' || !isContent(number)) continue
+        const isSpoiled = this.#compare([inside(area, directory), name], [inside(STAGING, folder), stagedName(number)])
+        if (isSpoiled !== undefined) replacing++
+        if (isSpoiled === true) spoiled.push({ section, entry })
+      }
+    })
+    return { replacing, spoiled }
+  }
+
+  /** Undefined where no file is replaced. */
+  #compare (present: readonly [directory: string, name: string], staged: readonly [directory: string, name: string]): boolean | undefined {
+    const old = this.#open(present)
+    if (old === undefined) return undefined
+    try {
+      const fresh = this.#open(staged)
+      if (fresh === undefined) return false
+      try {
+        return isNoisy(samplesOf(fresh)) && isPlain(samplesOf(old))
+      } finally {
+        disk.close(fresh)
+      }
+    } finally {
+      disk.close(old)
+    }
+  }
+
+  #open ([directory, name]: readonly [directory: string, name: string]): number | undefined {
+    try {
+      return disk.readAt(this.#beneath.open(directory), name)
+    } catch (error) {
+      throwIfStoreTrouble(error)
+      return undefined
+    }
+  }
+}
+
+function samplesOf (fd: number): Uint8Array[] {
+  return sampleRanges(disk.statOf(fd).sizeBytes).map(({ offset, lengthBytes }) => {
+    const sample = new Uint8Array(lengthBytes)
+    return sample.subarray(0, disk.readInto(fd, sample, offset))
+  })
+}
