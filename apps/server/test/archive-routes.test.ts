@@ -23,7 +23,7 @@ const BODIES = [undefined, null, 7, [], {}, { client: 7 }, { client: '../x' }, {
 
 test.each(['POST /versions', 'POST /restore', 'POST /release'])('%s refuses what it cannot use with an error of ours, and makes no area', async route => {
   for (const body of BODIES) {
-    const error: unknown = await Promise.resolve(archiveRoutes(archive)[route]?.(body)).then(() => undefined, (reason: unknown) => reason)
+    const error: unknown = await Promise.resolve(archiveRoutes(archive)[route]?.(body, new AbortController().signal)).then(() => undefined, (reason: unknown) => reason)
     expect(isFileSyncError(error), `${JSON.stringify(body)}: ${String(error)}`).toBe(true)
   }
   expect(archive.areas()).toEqual([])

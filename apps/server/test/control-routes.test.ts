@@ -33,7 +33,7 @@ beforeEach(() => {
   })
 })
 
-const ask = async (route: string, body?: unknown): Promise<unknown> => await routes[route]?.(body)
+const ask = async (route: string, body?: unknown): Promise<unknown> => await routes[route]?.(body, new AbortController().signal)
 const enter = (identity: string): void => {
   void queue.enter({ identity, signal: new AbortController().signal, onPosition () { /* not looked at */ }, onReplaced () { /* not looked at */ } })
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { openArchive } from '@filesync/archive/node'
 import type { Archive } from '@filesync/archive'
 import { asFileSyncError, LEGACY_LIMITS, LegacyChannel } from '@filesync/protocol'
-import type { ByteStream, Clock, TimeZone } from '@filesync/protocol'
+import type { ByteStream, Clock, RelativePath, TimeZone } from '@filesync/protocol'
 import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { ManualClock, memoryStreamPair } from '@filesync/protocol/testing'
 import type { MemoryStreamInit } from '@filesync/protocol/testing'
@@ -13,6 +13,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Habits } from '../src/legacy/habits.ts'
 import { serveLegacySession } from '../src/legacy/serve-session.ts'
 import type { LegacyDependencies, LegacyReport } from '../src/legacy/serve-session.ts'
+import { storeFiles } from '../src/legacy/store-files.ts'
 import { SessionQueue } from '../src/session-queue.ts'
 
 // Where a disk of memory is to be had, what is made durable costs nothing.
@@ -189,6 +190,25 @@ describe('a client of the original program', () => {
     expect(await names()).toEqual(['keep'])
     const kept = await readdir(join(archiveRoot, '.filesync', 'versions'), { recursive: true })
     expect(kept.some(path => path.includes(id) && path.endsWith('gone/x'))).toBe(true)
+  })
+
+  test('of 50,000 files is served in seconds, those that are stored among them', { timeout: 60_000 }, async () => {
+    const list = (count: number): Files => Object.fromEntries(Array.from({ length: count }, (_, i) => [`d${i % 2}/file ${i}`, { content: `${i}` }]))
+    const area = await archive.area(`legacy/client_${id}`)
+    const few = Object.entries(list(4_000)).map(([path, { content }]) => ({ path: path as RelativePath, content: encoder.encode(content as string), sizeBytes: content.length, mtimeNs: 1_700_000_000_000_001_000n }))
+    await storeFiles({ area, files: new Map(few.map(file => [file.path, file])), arriving: few, complete: true, hash: hashBytes, createHasher })
+    const { asked, report } = await sync(list(50_000))
+    expect(asked.slice(0, 2)).toEqual(['d0/file 4000', 'd1/file 4001'])
+    expect(report).toMatchObject({ result: 'OK', isMore: true, stored: { files: asked.length, deleted: 0 } })
+  })
+
+  test('that lists more directories than files may be is refused', async () => {
+    const deep = Array.from({ length: 2_000 }, (_, i) => `${Array.from({ length: 60 }, (_, level) => `${i}-${level}`).join('/')}/f`)
+    const { wire, session } = connect()
+    await wire.until('}')
+    await wire.send(info(Object.fromEntries(deep.map(path => [path, { content: '' }]))))
+    await expect(session).rejects.toEqual(expect.objectContaining({ code: 'LIMIT_EXCEEDED' }))
+    expect(archive.areas()).not.toContain(`legacy/client_${id}`)
   })
 
   test('of 300 files with long names converges over several syncs, each at once after the last', async () => {

@@ -4,10 +4,10 @@ export const LEGACY_LIMITS = {
   recvBytes: 8_192,
   /** One segment on Ethernet: a reply this short arrives in one piece where a longer one did not. */
   segmentBytes: 1_400,
-  /** CLIENT_FILES_INFO, as the server takes it; it is decoded as a whole. */
-  listBytes: 16_777_216,
-  /** Files in one CLIENT_FILES_INFO. */
-  listFiles: 20_000,
+  /** CLIENT_FILES_INFO, as the server takes it from anybody; it is decoded as a whole, into several times its size. */
+  listBytes: 33_554_432,
+  /** Files in one CLIENT_FILES_INFO, and directories that they lie in: with names as usual they fill the bytes above. */
+  listFiles: 100_000,
   /** Any other message: a path of 1024 bytes is six times as long when every letter is escaped. */
   messageBytes: 65_536,
   /** Nesting of a message: the object, its files, one file. */

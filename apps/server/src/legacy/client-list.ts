@@ -1,4 +1,4 @@
-import { checkRelativePath, FileSyncError, isProblemCode, parseLegacyTime, problem } from '@filesync/protocol'
+import { checkRelativePath, FileSyncError, isProblemCode, LEGACY_LIMITS, parseLegacyTime, problem } from '@filesync/protocol'
 import type { LegacyFile, Problem, RelativePath, TimeZone } from '@filesync/protocol'
 
 /** What a client says that it has. */
@@ -9,7 +9,10 @@ export interface ClientList {
   readonly problems: readonly Problem[]
 }
 
-/** Judges the list of a client, path by path, by the rules of all paths. Throws MESSAGE_INVALID for a time that is none. */
+/**
+ * Judges the list of a client, path by path, by the rules of all paths. Throws MESSAGE_INVALID for a time that is none,
+ * LIMIT_EXCEEDED for too many directories.
+ */
 export function readClientList (listed: readonly LegacyFile[], zone: TimeZone): ClientList {
   const files = new Map<RelativePath, { readonly mtimeNs: bigint }>()
   const directories = new Set<string>()
@@ -28,6 +31,8 @@ export function readClientList (listed: readonly LegacyFile[], zone: TimeZone): 
     }
     files.set(path as RelativePath, { mtimeNs })
     for (const parent of parents) directories.add(parent)
+    // Each path may name sixty, of which a server would hold a listing each.
+    if (directories.size > LEGACY_LIMITS.listFiles) throw new FileSyncError('LIMIT_EXCEEDED', `The client lists files in more than ${LEGACY_LIMITS.listFiles} directories.`)
   }
   return { files, problems }
 }
