@@ -38,6 +38,8 @@ export type { TimeZone } from './legacy-time.ts'
 export { ListingAnswers, ListingQuestions } from './listing-exchange.ts'
 export type { ArrivedListing } from './listing-exchange.ts'
 export { countListing, decodeListing, encodeListing, isSymlinkTarget, readListing } from './listing.ts'
+export { ListingWriter } from './listing-writer.ts'
+export type { WrittenListing } from './listing-writer.ts'
 export { LIMITS } from './limits.ts'
 export { decodeMessage, encodeMessage, MESSAGE_TYPES, parseMessage } from './message-schema.ts'
 export type {
