@@ -1,5 +1,6 @@
 import { FileSyncError, LIMITS } from '@filesync/protocol'
 import type { Clock, Connection, Incoming, Message, Tasks } from '@filesync/protocol'
+import { layerOver } from './connection-layer.ts'
 
 export interface PatienceInit {
   readonly clock: Clock
@@ -19,21 +20,14 @@ const MESSAGE_BYTES = 64
  */
 export function withPatience (connection: Connection, init: PatienceInit): Connection {
   const patience = new Patience(connection, init)
-  return {
-    get signal () { return connection.signal },
-    get bytesSent () { return connection.bytesSent },
-    get bytesReceived () { return connection.bytesReceived },
+  return layerOver(connection, {
     async send (message) {
       if (message.type === 'TASKS') patience.grant(readingMs(message, init))
       await connection.send(message)
     },
-    sendRaw: async (...frame) => { await connection.sendRaw(...frame) },
-    sendFrame: async frame => { await connection.sendFrame(frame) },
     receive: async (types, withinMs) => await patience.wait(connection.receive(types, withinMs)),
     next: async () => await patience.wait(connection.next()),
-    close: async error => { await connection.close(error) },
-    destroy: error => { connection.destroy(error) },
-  }
+  })
 }
 
 /** Waits for one message with the patience that {@link withPatience} has. */

@@ -8,6 +8,8 @@ import { withinPatience, withPatience } from './patience.ts'
 import { receiveListings } from './receive-listings.ts'
 import type { SessionObserver } from './session-observer.ts'
 import type { SessionQueue } from './session-queue.ts'
+import { SessionTurn } from './session-turn.ts'
+import type { SessionRules } from './session-turn.ts'
 
 /** The client at the other end, as the server knows it; nothing of this comes from a message. */
 export interface Peer {
@@ -33,15 +35,33 @@ export interface ServeDependencies {
   readonly newSessionName: () => string
   readonly nextSyncInMs: () => number
   readonly observer?: SessionObserver
+  /** Without them a session ends by itself only. */
+  readonly rules?: SessionRules
 }
 
 /** One session from HELLO to NEXT_SYNC, as docs/protocol.md has it under "Session". */
 export async function serveSession (connection: Connection, peer: Peer, deps: ServeDependencies): Promise<NextSync> {
   const { features } = await greetClient(connection, deps.software, deps.clock)
+  const turn = new SessionTurn({ identity: peer.identity, queue: deps.queue, clock: deps.clock, rules: deps.rules })
+  try {
+    return await serveInTurn(connection, peer, { ...deps, features, turn })
+  } finally {
+    turn.end()
+  }
+}
+
+/** What the two ends agreed on, and how long it may go on, is known only in the session. */
+interface SessionDependencies extends ServeDependencies {
+  readonly features: ReadonlySet<string>
+  readonly turn: SessionTurn
+}
+
+async function serveInTurn (connection: Connection, peer: Peer, deps: SessionDependencies): Promise<NextSync> {
+  const { turn } = deps
   const announcement = expectTree(connection, deps.clock)
   const leave = await deps.queue.enter({
     identity: peer.identity,
-    signal: connection.signal,
+    signal: AbortSignal.any([connection.signal, turn.signal]),
     onPosition: (position, estimateMs) => {
       deps.observer?.onWaiting(position, estimateMs)
       void tellPosition(connection, position, estimateMs)
@@ -49,21 +69,17 @@ export async function serveSession (connection: Connection, peer: Peer, deps: Se
     onReplaced: error => { void connection.close(error) },
   })
   try {
+    turn.begin()
     deps.observer?.onTurn()
     const area = await deps.openArea(peer.area)
     announcement.allow()
     await connection.send({
       type: 'SERVER_STATUS', status: 'READY', session: deps.newSessionName(), serverName: deps.serverName, area: peer.area, policy: deps.policy,
     })
-    return await receiveTree(connection, { area, info: await announcement.arrives(), deps: { ...deps, features } })
+    return await receiveTree(connection, { area, info: await turn.orEnd(announcement.arrives()), deps })
   } finally {
     leave()
   }
-}
-
-/** What the two ends agreed on is known only in the session. */
-interface SessionDependencies extends ServeDependencies {
-  readonly features: ReadonlySet<string>
 }
 
 interface Announcement {
@@ -124,14 +140,14 @@ async function receiveTree (
 async function receiveChanges (
   connection: Connection, { info, sync, deps }: { info: ClientFilesInfo, sync: Sync, deps: SessionDependencies },
 ): Promise<ReceivedFiles> {
-  const { clock } = deps
-  const listing = withPatience(connection, { clock, limitMs: LIMITS.turnTimeoutMs })
+  const { clock, turn } = deps
+  const listing = turn.over(withPatience(connection, { clock, limitMs: LIMITS.turnTimeoutMs }))
   await receiveListings({ connection: listing, rootDigest: info.rootDigest, hash: deps.hash, compare: listing => sync.compare(listing) })
   const plan = sync.plan({ complete: info.complete, resume: deps.features.has(FEATURES.RESUME) })
   deps.observer?.onPlan(plan)
   sync.onStored = stored => { void connection.send({ type: 'STORED', ...stored }).catch(() => { /* the receiver notices */ }) }
   return await receiveFiles({
-    connection: withPatience(connection, { clock, limitMs: LIMITS.answerTimeoutMs, sizeOf: task => plan.describe(task).sizeBytes }),
+    connection: turn.over(withPatience(connection, { clock, limitMs: LIMITS.answerTimeoutMs, sizeOf: task => plan.describe(task).sizeBytes })),
     ...deltaTasks({
       tasks: plan.tasks,
       sizeOf: task => plan.describe(task).sizeBytes,
@@ -141,7 +157,7 @@ async function receiveChanges (
     onProgress: progress => { deps.observer?.onProgress(progress) },
     describe: task => plan.describe(task),
     clock,
-    signal: deps.signal,
+    signal: AbortSignal.any([deps.signal, turn.signal]),
     ...(deps.features.has(FEATURES.ZSTD) && { decompress: deps.decompress }),
   })
 }

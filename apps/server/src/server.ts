@@ -11,25 +11,29 @@ import { printable } from '@filesync/program'
 import type { EventLog } from '@filesync/program'
 import { serveControl } from '@filesync/program/node'
 import type { ControlServer } from '@filesync/program/node'
-import { asFileSyncError, LIMITS } from '@filesync/protocol'
-import { hashBytes, systemClock } from '@filesync/protocol/node'
+import { asFileSyncError, LIMITS, wait } from '@filesync/protocol'
+import { hashBytes, localZone, systemClock } from '@filesync/protocol/node'
 import { openSigner, zstdDecompress } from '@filesync/transfer/node'
 import type { Signer } from '@filesync/transfer/node'
 import { archiveRoutes } from './archive-operations.ts'
 import { controlRoutes } from './control-routes.ts'
 import { startLegacy } from './legacy/start-legacy.ts'
 import type { LegacyListener } from './legacy/listen.ts'
-import { nextSyncInMs } from './schedule.ts'
+import { Schedule } from './schedule.ts'
 import { serveSession } from './serve-session.ts'
 import type { ServeDependencies } from './serve-session.ts'
+import type { SessionRules } from './session-turn.ts'
 import { SessionQueue } from './session-queue.ts'
 import type { ServerSettings } from './settings.ts'
+import { SharedLimit } from './shared-limit.ts'
 import { SOFTWARE } from './software.ts'
 import { Upkeep } from './upkeep.ts'
 
 /** How many clients may wait; each holds one idle connection. */
 const MAX_WAITING = 1000
 const SESSION_NAME_BYTES = 6
+/** How long sessions may take to commit what they have, before their connections are closed under them. */
+const SETTLE_WITHIN_MS = 2_500
 
 /** A server that is up. */
 export interface RunningServer {
@@ -58,7 +62,11 @@ class Server implements RunningServer {
   readonly #settings: ServerSettings
   readonly #log: EventLog
   readonly #stop = new AbortController()
+  /** Before that: sessions have to come to an end. */
+  readonly #stopping = new AbortController()
+  readonly #serving = new Set<Promise<void>>()
   readonly #queue: SessionQueue
+  readonly #schedule: Schedule
   /** Closed in the reverse order of their opening. */
   readonly #open: { close (): Promise<void> }[] = []
   #listener: Listener | undefined
@@ -71,6 +79,7 @@ class Server implements RunningServer {
     this.#settings = settings
     this.#log = log
     this.#queue = new SessionQueue({ maxActive: settings.maxSessions, maxWaiting: MAX_WAITING, clock: systemClock })
+    this.#schedule = new Schedule({ intervalMs: settings.intervalMs, windows: settings.windows, zone: localZone, clock: systemClock, random: Math.random })
   }
 
   get port (): number {
@@ -112,12 +121,16 @@ class Server implements RunningServer {
     this.#upkeep = this.#keep(this.#lookAfter(archive))
     this.#keep(await this.#openControl(archive, desk, peers))
     this.#listener = this.#keep(await this.#listen({ identity, peers, desk, archive }))
-    if (this.#settings.legacyPort !== undefined) this.#legacy = this.#keep(await startLegacy(archive, { ...this.#settings, legacyPort: this.#settings.legacyPort, log: this.#log, signal }))
+    if (this.#settings.legacyPort !== undefined) this.#legacy = this.#keep(await startLegacy(archive, {
+      ...this.#settings, legacyPort: this.#settings.legacyPort, nextSyncInMs: () => this.#schedule.nextSyncInMs(), log: this.#log, signal,
+    }))
     if (this.#settings.discovery) this.#announcer = this.#keep(await this.#announce(identity, desk))
   }
 
   async close (): Promise<void> {
     const failures: unknown[] = []
+    this.#stopping.abort()
+    await settledWithin(this.#serving, SETTLE_WITHIN_MS)
     for (let part = this.#open.pop(); part !== undefined; part = this.#open.pop()) {
       // Whatever goes wrong with one part, the archive behind it has to be closed.
       await part.close().catch((error: unknown) => { failures.push(error) })
@@ -153,7 +166,7 @@ class Server implements RunningServer {
       peers,
       onSync: async (channel, peer) => {
         await peers.noteSeen(peer.id, channel.remoteAddress)
-        await this.#serve(channel, peer, deps)
+        await this.#track(this.#serve(channel, peer, deps))
       },
       onPair: async channel => {
         const peer = await this.#pair(desk, channel)
@@ -166,7 +179,7 @@ class Server implements RunningServer {
   }
 
   #sessionDependencies (archive: Archive, signer: Signer): ServeDependencies {
-    const { intervalMs, mode, name } = this.#settings
+    const { mode, name } = this.#settings
     return {
       queue: this.#queue,
       openArea: async area => await archive.area(area),
@@ -179,7 +192,27 @@ class Server implements RunningServer {
       serverName: name,
       policy: { mode, maxFileBytes: LIMITS.fileBytes },
       newSessionName: () => randomBytes(SESSION_NAME_BYTES).toString('hex'),
-      nextSyncInMs: () => nextSyncInMs(intervalMs, Math.random()),
+      nextSyncInMs: () => this.#schedule.nextSyncInMs(),
+      rules: this.#rules(),
+    }
+  }
+
+  async #track (session: Promise<void>): Promise<void> {
+    this.#serving.add(session)
+    try {
+      await session
+    } finally {
+      this.#serving.delete(session)
+    }
+  }
+
+  #rules (): SessionRules {
+    const { sessionTimeMs, limitBytesPerSecond } = this.#settings
+    return {
+      schedule: this.#schedule,
+      stopping: this.#stopping.signal,
+      sessionTimeMs,
+      limit: limitBytesPerSecond === undefined ? undefined : new SharedLimit(limitBytesPerSecond, systemClock),
     }
   }
 
@@ -237,5 +270,14 @@ class Server implements RunningServer {
       ...(interfaces !== undefined && { interfaces }),
       ...(bind !== undefined && { bind }),
     })
+  }
+}
+
+async function settledWithin (work: Iterable<Promise<void>>, delayMs: number): Promise<void> {
+  const over = new AbortController()
+  try {
+    await Promise.race([Promise.allSettled(work), wait(systemClock, delayMs, over.signal)])
+  } finally {
+    over.abort()
   }
 }

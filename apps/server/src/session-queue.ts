@@ -48,6 +48,8 @@ export class SessionQueue {
   readonly #active = new Map<string, Active>()
   #waiting: Waiting[] = []
   readonly #durationsMs: number[] = []
+  /** Those that were asked to make room. */
+  readonly #yielding = new Set<string>()
 
   constructor (init: SessionQueueInit) {
     this.#init = init
@@ -69,6 +71,15 @@ export class SessionQueue {
   /** Identities in the order they are served, those being served first. */
   get identities (): string[] {
     return [...this.#active.keys(), ...this.#waiting.map(({ arrival }) => arrival.identity)]
+  }
+
+  /** Whether somebody waits for whom this one has to make room; no more have to than wait. */
+  asksToYield (identity: string): boolean {
+    if (this.#yielding.has(identity)) return true
+    const eager = this.#waiting.filter(({ arrival }) => !this.#active.has(arrival.identity)).length
+    if (!this.#active.has(identity) || this.#yielding.size >= eager) return false
+    this.#yielding.add(identity)
+    return true
   }
 
   /**
@@ -129,6 +140,7 @@ export class SessionQueue {
     const active = this.#active.get(arrival.identity)
     if (active?.arrival !== arrival) return
     this.#active.delete(arrival.identity)
+    this.#yielding.delete(arrival.identity)
     this.#durationsMs.push(this.#init.clock.monotonicMs() - active.sinceMs)
     if (this.#durationsMs.length > REMEMBERED_SESSIONS) this.#durationsMs.shift()
     this.#advance()

@@ -6,6 +6,8 @@ import { parseDuration, parseSize } from '@filesync/program'
 import { canPrompt, defaultStateDir, listSetting, prompt, setting } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
 import type { Command } from 'commander'
+import { parseWindow } from './windows.ts'
+import type { DailyWindow } from './windows.ts'
 
 /** What every command of the server takes, as the command line gives it. */
 export interface CommonFlags {
@@ -24,6 +26,9 @@ export interface StartFlags extends CommonFlags {
   readonly interface?: readonly string[]
   readonly discovery: boolean
   readonly maxSessions: number
+  readonly sessionTime: number
+  readonly window?: readonly string[]
+  readonly limit?: number
   readonly keep: number
   readonly quota?: number
   readonly reserve?: number
@@ -44,6 +49,12 @@ export interface ServerSettings {
   readonly interfaces: readonly string[] | undefined
   readonly discovery: boolean
   readonly maxSessions: number
+  /** How long a session may go on while others wait. */
+  readonly sessionTimeMs: number
+  /** When clients may sync; at any time where there are none. */
+  readonly windows: readonly DailyWindow[]
+  /** Of what all clients send together. */
+  readonly limitBytesPerSecond: number | undefined
   readonly keepMs: number
   /** How large the folder of one client may become; undefined for as large as it likes. */
   readonly quotaBytes: number | undefined
@@ -59,6 +70,10 @@ export interface ServerSettings {
 const DEFAULT_INTERVAL_SECONDS = 300
 const MAX_INTERVAL_SECONDS = 24 * 3600
 const DEFAULT_KEEP = '30d'
+const DEFAULT_SESSION_TIME = '30m'
+const MIN_SESSION_TIME_MS = 1_000
+/** Below, a client would have no time to take a single frame before it is taken for stuck (`stallTimeoutMs`). */
+const MIN_BYTES_PER_SECOND = 50_000
 
 /** Adds the settings that all commands share. */
 export function withCommonSettings (command: Command): Command {
@@ -85,6 +100,9 @@ export function withStartSettings (command: Command): Command {
     .addOption(setting('--name <name>', 'what the server calls itself (default: the name of this machine)'))
     .addOption(setting('--no-discovery', 'do not answer clients that look for a server'))
     .addOption(setting('--max-sessions <n>', 'how many clients are served at once', text => parseInteger(text, [1, 64])).default(1))
+    .addOption(setting('--session-time <duration>', 'how long a client is served while others wait; then it goes on after them', parseSessionTime).default(parseDuration(DEFAULT_SESSION_TIME), DEFAULT_SESSION_TIME))
+    .addOption(listSetting('--window <from-to>', 'sync at these times of the day only, such as 22:00-06:00, by the clock of this machine; may be given more than once'))
+    .addOption(setting('--limit <rate>', 'bytes a second at most that all clients send together, such as 20M', parseSize))
     .addOption(setting('--keep <duration>', 'how long replaced and deleted files are kept', parseDuration).default(parseDuration(DEFAULT_KEEP), DEFAULT_KEEP))
     .addOption(setting('--quota <size>', 'how large the folder of one client may become, versions not counted (default: any size)', parseSize))
     .addOption(setting('--reserve <size>', 'free space of the disk that is never used (default: 1 GiB or 5 %, whichever is more)', parseSize))
@@ -117,6 +135,9 @@ export async function completeSettings (flags: StartFlags, terminal: Terminal): 
     interfaces: flags.interface,
     discovery: flags.discovery,
     maxSessions: flags.maxSessions,
+    sessionTimeMs: flags.sessionTime,
+    windows: (flags.window ?? []).map(parseWindow),
+    limitBytesPerSecond: checkLimit(flags.limit, flags.maxSessions),
     keepMs: flags.keep,
     quotaBytes: flags.quota,
     reserveBytes: flags.reserve,
@@ -125,6 +146,20 @@ export async function completeSettings (flags: StartFlags, terminal: Terminal): 
     jsonLogs: flags.jsonLogs === true,
     quiet: flags.quiet === true,
   }
+}
+
+function checkLimit (limit: number | undefined, maxSessions: number): number | undefined {
+  const least = MIN_BYTES_PER_SECOND * maxSessions
+  if (limit !== undefined && limit < least) {
+    throw new FileSyncError('USAGE', `The limit is too low for ${maxSessions === 1 ? 'a client' : `${maxSessions} clients at once`}: they would be taken for stuck. Give ${least / 1000}k or more.`)
+  }
+  return limit
+}
+
+function parseSessionTime (text: string): number {
+  const timeMs = parseDuration(text)
+  if (timeMs < MIN_SESSION_TIME_MS) throw new FileSyncError('USAGE', `"${text}" is too short for a session. Give a second or more; minutes make sense.`)
+  return timeMs
 }
 
 // Both protocols on one port would have to guess who speaks first.

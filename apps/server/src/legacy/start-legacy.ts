@@ -4,7 +4,6 @@ import type { FileSyncError } from '@filesync/protocol'
 import { createHasher, hashBytes, localZone, systemClock } from '@filesync/protocol/node'
 import { printable } from '@filesync/program'
 import type { EventLog } from '@filesync/program'
-import { nextSyncInMs } from '../schedule.ts'
 import { SessionQueue } from '../session-queue.ts'
 import { Habits } from './habits.ts'
 import { listenLegacy } from './listen.ts'
@@ -15,7 +14,7 @@ import type { LegacyReport } from './serve-session.ts'
 export interface StartLegacyInit {
   readonly legacyPort: number
   readonly bind: string | undefined
-  readonly intervalMs: number
+  readonly nextSyncInMs: () => number
   readonly log: EventLog
   readonly signal: AbortSignal
 }
@@ -43,7 +42,7 @@ export async function startLegacy (archive: Archive, init: StartLegacyInit): Pro
     clock: systemClock,
     zone: localZone,
     signal: init.signal,
-    nextSyncInMs: () => Math.max(LEGACY_LIMITS.soonMs, nextSyncInMs(init.intervalMs, Math.random())),
+    nextSyncInMs: () => Math.max(LEGACY_LIMITS.soonMs, init.nextSyncInMs()),
     onSession: (address, report) => {
       const dropped = limit.pass()
       if (dropped !== undefined) tellSession({ address, report, dropped }, init.log)
