@@ -1,1 +1,1 @@
-export { library as default } from '../../tsdown.base.ts'
+export { libraryWithWorkers as default } from '../../tsdown.base.ts'

@@ -1,4 +1,4 @@
-import type { Name, Problem, RelativePath } from '@filesync/protocol'
+import type { Name, Problem, RelativePath, WrittenListing } from '@filesync/protocol'
 import type { RuleSet } from './rule-set.ts'
 
 /** A file that was changed a moment ago. */
@@ -17,15 +17,10 @@ export interface ReadRequest {
   readonly nowMs: number
 }
 
-/** What one directory holds. */
-export interface DirectoryContents {
+/** What one directory holds, with its listing in a block of many. */
+export interface ListedDirectory extends WrittenListing {
   readonly status: 'read'
-  /** The encoded listing is `block` from `start` to `end`; the digests of subdirectories in it are zero. */
-  readonly block: Uint8Array
-  readonly start: number
-  readonly end: number
-  /** Where the digests of the subdirectories go, counted from `start`; beside it their names and identities. */
-  readonly digestOffsets: readonly number[]
+  /** Beside `digestOffsets`, the names and identities of the subdirectories. */
   readonly childNames: readonly Name[]
   readonly childIdentities: readonly bigint[]
   readonly files: number
@@ -39,6 +34,12 @@ export interface DirectoryContents {
   readonly unsettled: readonly Unsettled[]
   /** The text of an ignore file in it. */
   readonly ruleText: string | undefined
+}
+
+/** What one directory holds. */
+export interface DirectoryContents extends ListedDirectory {
+  /** The encoded listing is this from `start` to `end`. */
+  readonly block: Uint8Array
 }
 
 /** Gone, or no directory any more. */

@@ -1,13 +1,26 @@
-/** What is read of one name without following it. Node's BigIntStats has this shape. */
-export interface EntryStat {
-  readonly dev: bigint
-  readonly ino: bigint
+/**
+ * What is read of one name without following it. One record is written anew for each name, and keeps numbers of 64 bits in
+ * arrays: an object and half a dozen big integers for each of a million files would keep the collector busy.
+ */
+export class EntryStat {
   /** Type and permission bits together, as in POSIX. */
-  readonly mode: bigint
-  readonly size: bigint
-  readonly mtimeNs: bigint
-  readonly ctimeNs: bigint
-  readonly birthtimeNs: bigint
+  mode = 0
+  sizeBytes = 0
+  /** To within a thousandth; exact in `numbers`. */
+  mtimeMs = 0
+  ctimeMs = 0
+  /** Device, inode, and time of birth in nanoseconds. */
+  readonly ids: BigUint64Array = new BigUint64Array(3)
+  /** The mtime in nanoseconds as a listing can hold it, and the identity once it is known. */
+  readonly numbers: BigInt64Array = new BigInt64Array(2)
+  /** The same memory in halves of 32 bits, the lower first. */
+  readonly idHalves: Uint32Array = new Uint32Array(this.ids.buffer)
+  readonly halves: Uint32Array = new Uint32Array(this.numbers.buffer)
+
+  get dev (): bigint { return this.ids[0] ?? 0n }
+  get ino (): bigint { return this.ids[1] ?? 0n }
+  get mtimeNs (): bigint { return this.numbers[0] ?? 0n }
+  get identity (): bigint { return BigInt.asUintN(64, this.numbers[1] ?? 0n) }
 }
 
 export type EntryType = 'file' | 'directory' | 'symlink' | 'special'

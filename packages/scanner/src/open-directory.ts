@@ -12,7 +12,7 @@ export interface OpenDirectory {
   names (): string[]
   /** The names as they are on disk. */
   rawNames (): Uint8Array[]
-  /** What is known of a name, without following a link; undefined where it is gone. */
+  /** What is known of a name, without following a link; undefined where it is gone. One record, written anew by each call. */
   stat (name: string): EntryStat | undefined
   /** The bytes of a symbolic link; undefined where it is gone or no link any more. */
   linkTarget (name: string): Uint8Array | undefined

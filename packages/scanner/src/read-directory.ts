@@ -1,13 +1,13 @@
 import {
-  checkJoin, checkName, digestOffsets, encodeListing, isSymlinkTarget, joinPath, LIMITS, problem,
+  checkJoin, checkName, isSymlinkTarget, joinPath, LIMITS, problem,
 } from '@filesync/protocol'
-import type { Digest, Entry, Name, Problem, ProblemCode } from '@filesync/protocol'
+import type { ListingWriter, Name, Problem, ProblemCode } from '@filesync/protocol'
 import { MAX_PROBLEMS_PER_DIRECTORY } from './directory-reading.ts'
-import type { DirectoryContents, Unsettled } from './directory-reading.ts'
-import { clampTimeNs, entryType } from './entry-stat.ts'
+import type { ListedDirectory, Unsettled } from './directory-reading.ts'
+import { entryType } from './entry-stat.ts'
 import type { EntryStat } from './entry-stat.ts'
 import { faultText, isSystemFault } from './fault-text.ts'
-import { fileIdentity } from './identity.ts'
+import { identify } from './identity.ts'
 import { IGNORE_FILE_MAX_BYTES, IGNORE_FILE_NAME } from './ignore-rules.ts'
 import type { IgnoreRules } from './ignore-rules.ts'
 import type { OpenDirectory } from './open-directory.ts'
@@ -16,11 +16,13 @@ import { sortNames } from './sort-names.ts'
 import { leadsOutside } from './symlink-target.ts'
 import { explainName } from './unicode-name.ts'
 
-const NO_DIGEST = new Uint8Array(32) as Digest
+const PERMISSIONS = 0o777
 const LONGEST_NAME = 'x'.repeat(LIMITS.nameBytes) as Name
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export interface ReadContext {
+  /** Takes the listing. */
+  readonly writer: ListingWriter
   /** The rules of the directories above. */
   readonly rules: IgnoreRules
   readonly rootDevice: bigint
@@ -32,13 +34,18 @@ export interface ReadContext {
  * Reads one directory into a listing whose digests of subdirectories are still zero. What cannot be listed is a problem.
  * Throws what the file system throws when the directory itself, or its ignore file, cannot be read.
  */
-export function readDirectory (directory: OpenDirectory, context: ReadContext): DirectoryContents {
+export function readDirectory (directory: OpenDirectory, context: ReadContext): ListedDirectory {
   const names = sortNames(directory.names())
   const ruleText = names.includes(IGNORE_FILE_NAME) ? directory.text(IGNORE_FILE_NAME, IGNORE_FILE_MAX_BYTES) : undefined
   const rules = ruleText === undefined ? context.rules
     : context.rules.with({ source: joinPath(directory.path, IGNORE_FILE_NAME as Name), directory: directory.path, text: ruleText })
   const listed = new ListedEntries(directory, { ...context, rules })
-  for (const name of names) listed.take(name)
+  let previous: string | undefined
+  for (const name of names) {
+    // There are file systems that tell a name twice when it is renamed meanwhile.
+    if (name !== previous) listed.take(name)
+    previous = name
+  }
   return listed.finish(ruleText)
 }
 
@@ -47,7 +54,7 @@ class ListedEntries {
   readonly #context: ReadContext
   readonly #prefix: string
   readonly #isRoomy: boolean
-  readonly #entries: Entry[] = []
+  readonly #writer: ListingWriter
   readonly #childNames: Name[] = []
   readonly #childIdentities: bigint[] = []
   readonly #unsettled: Unsettled[] = []
@@ -61,6 +68,8 @@ class ListedEntries {
   constructor (directory: OpenDirectory, context: ReadContext) {
     this.#directory = directory
     this.#context = context
+    this.#writer = context.writer
+    this.#writer.begin()
     this.#prefix = directory.path === '' ? '' : `${directory.path}/`
     this.#isRoomy = checkJoin(directory.path, LONGEST_NAME) === undefined
   }
@@ -85,11 +94,9 @@ class ListedEntries {
     if (stat !== undefined) this.#describe(name as Name, path, stat)
   }
 
-  finish (ruleText: string | undefined): DirectoryContents {
-    const block = encodeListing(this.#entries)
+  finish (ruleText: string | undefined): ListedDirectory {
     return {
-      status: 'read', block, start: 0, end: block.length,
-      digestOffsets: this.#childNames.length === 0 ? [] : digestOffsets(block),
+      status: 'read', ...this.#writer.end(),
       childNames: this.#childNames, childIdentities: this.#childIdentities,
       files: this.#files, bytes: this.#bytes, ignored: this.#ignored,
       problems: this.#problems, problemCount: this.#problemCount, complete: this.#complete,
@@ -103,17 +110,16 @@ class ListedEntries {
   }
 
   #describe (name: Name, path: string, stat: EntryStat): void {
-    const mode = Number(stat.mode)
-    const type = entryType(mode)
+    const type = entryType(stat.mode)
     if (this.#context.rules.ignores(path, name, type === 'directory')) this.#ignored++
-    else if (type === 'file') this.#file(name, stat, mode)
-    else if (type === 'directory') this.#subdirectory(name, stat, mode)
+    else if (type === 'file') this.#file(name, stat)
+    else if (type === 'directory') this.#subdirectory(name, stat)
     else if (type === 'symlink') this.#symlink(name, stat)
     else this.#tell(name, 'SPECIAL_FILE')
   }
 
-  #file (name: Name, stat: EntryStat, mode: number): void {
-    const sizeBytes = Number(stat.size)
+  #file (name: Name, stat: EntryStat): void {
+    const { mode, sizeBytes } = stat
     if (sizeBytes > LIMITS.fileBytes) {
       this.#tell(name, 'TOO_LARGE')
       return
@@ -125,30 +131,30 @@ class ListedEntries {
     }
     this.#files++
     this.#bytes += sizeBytes
-    this.#entries.push({
-      kind: 'file', name, sizeBytes, mtimeNs: clampTimeNs(stat.mtimeNs), mode: mode & 0o777,
-      identity: fileIdentity(stat, this.#context.rootDevice),
-    })
+    identify(stat, this.#context.rootDevice)
+    stat.mode = mode & PERMISSIONS
+    this.#writer.file(name, stat, stat.halves)
   }
 
-  #subdirectory (name: Name, stat: EntryStat, mode: number): void {
+  #subdirectory (name: Name, stat: EntryStat): void {
     if (this.#directory.isAncestor(stat)) {
       this.#tell(name, 'DIRECTORY_LOOP')
       return
     }
+    identify(stat, this.#context.rootDevice)
     this.#childNames.push(name)
-    this.#childIdentities.push(fileIdentity(stat, this.#context.rootDevice))
-    this.#entries.push({ kind: 'directory', name, mtimeNs: clampTimeNs(stat.mtimeNs), mode: mode & 0o777, digest: NO_DIGEST })
+    this.#childIdentities.push(stat.identity)
+    this.#writer.directory(name, stat.mode & PERMISSIONS, stat.mtimeNs)
   }
 
-  #symlink (name: Name, stat: EntryStat): void {
+  #symlink (name: Name, { mtimeNs }: EntryStat): void {
     try {
       const bytes = this.#directory.linkTarget(name)
       if (bytes === undefined) return
       const target = decode(bytes)
       if (target === undefined || !isSymlinkTarget(target)) this.#tell(name, 'NAME_NOT_UNICODE', 'the text of the symbolic link')
       else if (leadsOutside(this.#directory.path, target)) this.#tell(name, 'SYMLINK_OUTSIDE', `it points to ${JSON.stringify(target)}`)
-      else this.#entries.push({ kind: 'symlink', name, mtimeNs: clampTimeNs(stat.mtimeNs), target })
+      else this.#writer.symlink(name, mtimeNs, target)
     } catch (error) {
       this.#unreadable(name, error)
     }

@@ -10,11 +10,10 @@ const SKEW_MS = 60_000
  * copy that keeps an old time (`cp -p`) counts as quiet once that time is set. Where the mtime lies in the future, which
  * says nothing, by its ctime.
  */
-export function settlesInMs (stat: EntryStat, nowMs: number, settleMs: number): number | undefined {
-  const mtimeMs = Number(stat.mtimeNs) / 1e6
+export function settlesInMs ({ mtimeMs, ctimeMs }: Pick<EntryStat, 'mtimeMs' | 'ctimeMs'>, nowMs: number, settleMs: number): number | undefined {
   const restMs = Math.max(settleMs, CLOCK_TICK_MS)
   if (nowMs - mtimeMs >= restMs) return undefined
-  const changedMs = mtimeMs > nowMs ? Number(stat.ctimeNs) / 1e6 : mtimeMs
+  const changedMs = mtimeMs > nowMs ? ctimeMs : mtimeMs
   const ageMs = nowMs - changedMs
   return ageMs >= restMs || ageMs < -SKEW_MS ? undefined : restMs - ageMs
 }

@@ -8,7 +8,9 @@ import { onTestFinished } from 'vitest'
 import type { Scanner, Snapshot } from '@filesync/scanner'
 import { openScanner } from '@filesync/scanner/node'
 import type { ScannerInit } from '@filesync/scanner/node'
-import { fileIdentity } from '../src/identity.ts'
+import { EntryStat } from '../src/entry-stat.ts'
+import { identify } from '../src/identity.ts'
+import { fillRecord } from '../src/node/local-directory.ts'
 
 /** A file that was quiet long ago. */
 const QUIET = new Date('2020-01-02T03:04:05.678Z')
@@ -54,7 +56,10 @@ export function plainDigest (root: string): string {
     const { mtimeNs } = stat
     if (stat.isDirectory()) return { kind: 'directory', name, mtimeNs, mode, digest: read(path) }
     if (stat.isSymbolicLink()) return { kind: 'symlink', name, mtimeNs, target: readlinkSync(path) }
-    return { kind: 'file', name, mtimeNs, mode, sizeBytes: Number(stat.size), identity: fileIdentity(stat, device) }
+    const record = new EntryStat()
+    fillRecord(record, stat)
+    identify(record, device)
+    return { kind: 'file', name, mtimeNs, mode, sizeBytes: Number(stat.size), identity: record.identity }
   }
   return toHex(read(root))
 }

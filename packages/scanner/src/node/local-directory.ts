@@ -1,12 +1,26 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
 import type { BigIntStats } from 'node:fs'
 import type { RelativePath } from '@filesync/protocol'
+import { clampTimeNs } from '../entry-stat.ts'
 import type { EntryStat } from '../entry-stat.ts'
 import type { OpenDirectory } from '../open-directory.ts'
+import type { StatAt } from './statx.ts'
 import { faultCode, isGone, systemFault } from './system-fault.ts'
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 const STAT = { bigint: true, throwIfNoEntry: false } as const
+
+export interface LocalPlace {
+  /** A path that leads to the directory. */
+  readonly place: string
+  /** Its descriptor; used only with `statAt`. */
+  readonly descriptor: number
+  /** A faster `lstat`, where there is one. */
+  readonly statAt: StatAt | undefined
+  /** What is written by each `stat`. */
+  readonly record: EntryStat
+  readonly isAncestor: (stat: EntryStat) => boolean
+}
 
 /** A directory of this machine, read with synchronous calls. */
 export class LocalDirectory implements OpenDirectory {
@@ -14,13 +28,18 @@ export class LocalDirectory implements OpenDirectory {
   readonly isAncestor: (stat: EntryStat) => boolean
   readonly #place: string
   readonly #prefix: string
+  readonly #descriptor: number
+  readonly #statAt: StatAt | undefined
+  readonly #record: EntryStat
 
-  /** @param place a path that leads to it */
-  constructor (path: RelativePath, place: string, isAncestor: (stat: EntryStat) => boolean) {
+  constructor (path: RelativePath, { place, descriptor, statAt, record, isAncestor }: LocalPlace) {
     this.path = path
     this.isAncestor = isAncestor
     this.#place = place
     this.#prefix = `${place}/`
+    this.#descriptor = descriptor
+    this.#statAt = statAt
+    this.#record = record
   }
 
   names (): string[] {
@@ -31,8 +50,12 @@ export class LocalDirectory implements OpenDirectory {
     return readdirSync(this.#place, { encoding: 'buffer' })
   }
 
-  stat (name: string): BigIntStats | undefined {
-    return lstatSync(this.#prefix + name, STAT)
+  stat (name: string): EntryStat | undefined {
+    if (this.#statAt?.(this.#descriptor, name, this.#record) === true) return this.#record
+    const stat = lstatSync(this.#prefix + name, STAT)
+    if (stat === undefined) return undefined
+    fillRecord(this.#record, stat)
+    return this.#record
   }
 
   linkTarget (name: string): Uint8Array | undefined {
@@ -61,6 +84,18 @@ export class LocalDirectory implements OpenDirectory {
       closeSync(descriptor)
     }
   }
+}
+
+/** Writes what Node has read into a record. */
+export function fillRecord (record: EntryStat, stat: BigIntStats): void {
+  record.mode = Number(stat.mode)
+  record.sizeBytes = Number(stat.size)
+  record.mtimeMs = Number(stat.mtimeNs) / 1e6
+  record.ctimeMs = Number(stat.ctimeNs) / 1e6
+  record.ids[0] = stat.dev
+  record.ids[1] = stat.ino
+  record.ids[2] = stat.birthtimeNs
+  record.numbers[0] = clampTimeNs(stat.mtimeNs)
 }
 
 function readText (descriptor: number, maxBytes: number): string {

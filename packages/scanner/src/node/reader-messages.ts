@@ -1,5 +1,5 @@
 import type { RelativePath } from '@filesync/protocol'
-import type { DirectoryContents, DirectoryGone, DirectoryUnreadable } from '../directory-reading.ts'
+import type { DirectoryGone, DirectoryUnreadable, ListedDirectory } from '../directory-reading.ts'
 import type { RuleFile } from '../ignore-rules.ts'
 
 export interface ReaderData {
@@ -26,9 +26,9 @@ export type ToReader =
   }
   | { readonly type: 'rest' }
 
-export type PackedReading = Omit<DirectoryContents, 'block'> | DirectoryGone | DirectoryUnreadable
+export type PackedReading = ListedDirectory | DirectoryGone | DirectoryUnreadable
 
 export type FromReader =
   /** All listings lie in the one block, which is transferred rather than copied. */
-  | { readonly id: number, readonly block: Uint8Array, readonly readings: readonly PackedReading[] }
+  | { readonly id: number, readonly block: Uint8Array<ArrayBuffer>, readonly readings: readonly PackedReading[] }
   | { readonly id: number, readonly error: unknown }

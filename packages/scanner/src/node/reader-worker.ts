@@ -1,16 +1,18 @@
 import { parentPort, workerData } from 'node:worker_threads'
+import { ListingWriter } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
-import type { DirectoryReading } from '../directory-reading.ts'
 import { faultText, isSystemFault } from '../fault-text.ts'
 import { IgnoreRules } from '../ignore-rules.ts'
 import type { RuleFile } from '../ignore-rules.ts'
 import { readDirectory } from '../read-directory.ts'
 import { ConfinedDirectories } from './confined-directories.ts'
 import type { FromReader, PackedReading, ReaderData, RuleDefinition, ToReader } from './reader-messages.ts'
+import { openStatx } from './statx.ts'
 import { isGone } from './system-fault.ts'
 
 const { root, byDescriptor } = workerData as ReaderData
-const directories = new ConfinedDirectories(root, byDescriptor)
+const directories = new ConfinedDirectories(root, byDescriptor, byDescriptor ? openStatx(root) : undefined)
+const writer = new ListingWriter()
 const files = new Map<number, readonly RuleFile[]>()
 const compiled = new Map<number, IgnoreRules>()
 
@@ -30,10 +32,10 @@ function rulesOf (id: number): IgnoreRules {
   return rules
 }
 
-function readOne (path: RelativePath, rulesId: number, { nowMs, settleMs }: { readonly nowMs: number, readonly settleMs: number }): DirectoryReading {
+function readOne (path: RelativePath, rulesId: number, { nowMs, settleMs }: { readonly nowMs: number, readonly settleMs: number }): PackedReading {
   try {
     const rules = rulesOf(rulesId)
-    return directories.read(path, directory => readDirectory(directory, { rules, rootDevice: directories.rootDevice, nowMs, settleMs }))
+    return directories.read(path, directory => readDirectory(directory, { writer, rules, rootDevice: directories.rootDevice, nowMs, settleMs }))
   } catch (error) {
     if (isGone(error)) return { status: 'gone' }
     if (isSystemFault(error)) return { status: 'unreadable', why: faultText(error) }
@@ -43,17 +45,8 @@ function readOne (path: RelativePath, rulesId: number, { nowMs, settleMs }: { re
 
 function readAll (message: Extract<ToReader, { type: 'read' }>): FromReader {
   define(message.rules)
-  const found = message.directories.map((path, at) => readOne(path, message.rulesIds[at] ?? 0, message))
-  const block = new Uint8Array(found.reduce((sum, reading) => sum + (reading.status === 'read' ? reading.block.length : 0), 0))
-  let start = 0
-  const readings = found.map((reading): PackedReading => {
-    if (reading.status !== 'read') return reading
-    const { block: listing, ...rest } = reading
-    block.set(listing, start)
-    start += listing.length
-    return { ...rest, start: start - listing.length, end: start }
-  })
-  return { id: message.id, block, readings }
+  const readings = message.directories.map((path, at) => readOne(path, message.rulesIds[at] ?? 0, message))
+  return { id: message.id, block: writer.take(), readings }
 }
 
 parentPort?.on('message', (message: ToReader) => {
@@ -63,7 +56,7 @@ parentPort?.on('message', (message: ToReader) => {
   }
   try {
     const answer = readAll(message)
-    parentPort?.postMessage(answer, 'block' in answer ? [answer.block.buffer as ArrayBuffer] : [])
+    parentPort?.postMessage(answer, 'block' in answer ? [answer.block.buffer] : [])
   } catch (error) {
     parentPort?.postMessage({ id: message.id, error })
   }
