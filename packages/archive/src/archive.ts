@@ -1,4 +1,5 @@
 import type { ArrivedListing, Clock, Digest, DirectoryEntry, Problem, RelativePath, Task } from '@filesync/protocol'
+import type { Attested, AttestOptions, OtherCopy } from './attest.ts'
 import type { RestoreOutcome, Version } from './content-store.ts'
 
 /** What became of one task. Problems told here stand in the outcome of the sync too. */
@@ -144,6 +145,11 @@ export interface Area {
   lookup (paths: Iterable<RelativePath>): Iterable<{ readonly path: RelativePath, readonly file: StoredFile }>
   /** Files of the mirror and their bytes, without versions, as of the last sync that came to its end. */
   size (): Promise<MirrorSize>
+  /**
+   * Compares copies of others with what is stored, one verdict for each; waits for no sync. What turns out to be damaged is
+   * asked for again at the next sync, as after `verify`.
+   */
+  attest (copies: readonly OtherCopy[], options?: AttestOptions): Promise<readonly Attested[]>
   /** Earlier states of a path and of what lies below it, newest first. */
   versions (path: RelativePath): Promise<readonly Version[]>
   restore (options: RestoreOptions): Promise<RestoreOutcome>

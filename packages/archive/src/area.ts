@@ -2,6 +2,8 @@ import { FileSyncError, isRelativePath, joinPath, pathDepth, readListing, ROOT_P
 import type { Clock, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './archive-index.ts'
 import type { Area, HandMadeChanges, MirrorSize, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome } from './archive.ts'
+import { attestCopies, noteFindings } from './attest.ts'
+import type { Attested, AttestOptions, Finding, OtherCopy } from './attest.ts'
 import type { ContentStore, DirectoryState, FoundEntry, RestoreOutcome, Version } from './content-store.ts'
 import { EMPTY_DIRECTORY } from './fold.ts'
 import { fileLookup, knownFiles, knownPaths } from './lookup.ts'
@@ -44,6 +46,8 @@ export class StoredArea implements Area {
   readonly #init: AreaInit
   readonly #turns: Turns
   #checkedUpTo: RelativePath | undefined
+  /** Found while a sync ran, so not written down yet. */
+  #damaged: readonly Finding[] = []
   #size: { readonly syncs: number, readonly size: MirrorSize } | undefined
 
   constructor (init: AreaInit) {
@@ -107,6 +111,14 @@ export class StoredArea implements Area {
     return size
   }
 
+  async attest (copies: readonly OtherCopy[], options: AttestOptions = {}): Promise<readonly Attested[]> {
+    const attestation = { ...this.#init, area: this.name }
+    const { verdicts, findings } = await attestCopies(attestation, copies, options)
+    this.#damaged = [...this.#damaged, ...findings.filter(({ what }) => what === 'damaged')]
+    await this.#turns.stepIfFree(() => this.#note(findings))
+    return verdicts
+  }
+
   async versions (path: RelativePath): Promise<readonly Version[]> {
     return await this.#init.store.versions(this.name, path)
   }
@@ -145,6 +157,7 @@ export class StoredArea implements Area {
     const { index, name: area } = this.#init
     const changes: HandMadeChanges = { changed: [], removed: [], added: [] }
     if (index.area(area) === undefined) return changes
+    if (this.#damaged.length > 0) await this.#turns.step(() => this.#note([]))
     const all = [...index.directories(area)].map(({ directory }) => directory)
     const next = this.#checkedUpTo === undefined ? 0 : all.indexOf(this.#checkedUpTo) + 1
     // After the last one it begins anew.
@@ -169,6 +182,13 @@ export class StoredArea implements Area {
       await this.#turns.step(() => store.dropVersions(name, deepestFirst.slice(at, at + DROPPED_AT_ONCE)))
     }
     return expired.filter(version => version.kind !== 'directory').length
+  }
+
+  async #note (findings: readonly Finding[]): Promise<void> {
+    const damaged = this.#damaged
+    const due = new Set([...damaged, ...findings])
+    if (due.size > 0) await noteFindings({ ...this.#init, area: this.name }, [...due])
+    this.#damaged = this.#damaged.filter(finding => !damaged.includes(finding))
   }
 
   /** Whether the directory was looked at; not where a sync came in between. */

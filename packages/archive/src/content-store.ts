@@ -126,6 +126,10 @@ export interface ContentStore {
   /** Drops unfinished files that are not in the set. */
   keepPartials (area: string, kept: ReadonlySet<string>): Promise<void>
   list (area: string, directory: RelativePath): Promise<FoundEntry[]>
+  /** What stands at these names of a directory now, in their order; undefined for nothing. */
+  find (area: string, directory: RelativePath, names: readonly string[]): Promise<(FoundEntry | undefined)[]>
+  /** Reads a file again, past caches where the store can; undefined for one that cannot be read to its end. */
+  reread (area: string, path: RelativePath, signal?: AbortSignal): Promise<Reread | undefined>
   /** Digests of files as they are on the store now; undefined for one that cannot be read. */
   digests (area: string, directory: RelativePath, names: readonly string[]): Promise<(Digest | undefined)[]>
   /** Earlier states of a path and of what lies below it, newest first. */
@@ -150,6 +154,13 @@ export interface SpoiledFiles {
 export interface EntryPlace {
   readonly section: number
   readonly entry: number
+}
+
+/** A file as it was read again. */
+export interface Reread {
+  readonly digest: Digest
+  /** `cache`: perhaps from memory, because the store could not be told to read past it. */
+  readonly from: 'disk' | 'cache'
 }
 
 /** A file of a pack that was not staged. */

@@ -10,11 +10,12 @@ export type {
   Archive, ArchiveSettings, Area, DiskRoom, HandMadeChanges, MakeSignature, MirrorSize, PlanOptions, PresentFile, RestoreOptions, StagedFile, StageOutcome, StagingArea, StoredFile, StoredSoFar, Sync, SyncOutcome,
   SyncPlan, VerifyOptions, VerifyOutcome,
 } from './archive.ts'
+export type { Attested, AttestOptions, OtherCopy } from './attest.ts'
 export { StoredArea } from './area.ts'
 export type { AreaInit } from './area.ts'
 export { BRAKE_FILES, BRAKE_SHARE, brakeHolds } from './brake.ts'
 export type {
-  ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, SpoiledFiles,
+  ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
   StoreTraits, StreamRequest, Version,
 } from './content-store.ts'
 export { FACT_BYTES, readFact, writeFact } from './facts.ts'

@@ -39,6 +39,13 @@ export class Turns {
     }
   }
 
+  /** As {@link step}, but only where nothing has to be waited for; tells whether it did the work. */
+  async stepIfFree (work: () => Promise<void>): Promise<boolean> {
+    if (this.#sync !== undefined || this.#step !== undefined) return false
+    await this.step(work)
+    return true
+  }
+
   /** Does a step of upkeep, when it may. A `long` one turns syncs away instead of having them wait. */
   async step<T> (work: () => Promise<T>, length: 'short' | 'long' = 'short'): Promise<T> {
     for (let other = this.#sync ?? this.#step?.over; other !== undefined; other = this.#sync ?? this.#step?.over) await other

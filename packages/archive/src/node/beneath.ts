@@ -192,6 +192,32 @@ export function readAt (prefix: string, name: string): number {
   throw Object.assign(new Error('It is not a regular file.'), { code: 'ENOTREG' })
 }
 
+const O_DIRECT: number | undefined = (fs.constants as Partial<typeof fs.constants>).O_DIRECT
+const TMPFS = 0x0102_1994
+/** The types of Node do not have WebAssembly, and those of browsers would bring everything else a browser has. */
+const { WebAssembly } = globalThis as unknown as { readonly WebAssembly: { readonly Memory: new (size: { initial: number, maximum: number }) => { readonly buffer: ArrayBuffer } } }
+const WASM_PAGE_BYTES = 1 << 16
+
+/** As {@link readAt}, for reading past the page cache into aligned memory; undefined where there is no way past it. */
+export function readDirectAt (prefix: string, name: string): number | undefined {
+  // A file system in memory takes the flag and has nothing but the cache.
+  if (O_DIRECT === undefined || fs.statfsSync(prefix).type === TMPFS) return undefined
+  try {
+    const fd = fs.openSync(prefix + checked(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_DIRECT)
+    if (fs.fstatSync(fd).isFile()) return fd
+    fs.closeSync(fd)
+  } catch (error) {
+    if (errnoOf(error) !== 'EINVAL') throw error
+  }
+  return undefined
+}
+
+/** Memory that starts at the start of a page, as reading past the page cache asks for. */
+export function pageAlignedBuffer (sizeBytes: number): Uint8Array {
+  const pages = Math.ceil(sizeBytes / WASM_PAGE_BYTES)
+  return new Uint8Array(new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer, 0, sizeBytes)
+}
+
 export function renameAt (fromPrefix: string, from: string, to: readonly [prefix: string, name: string]): void {
   fs.renameSync(fromPrefix + checked(from), to[0] + checked(to[1]))
 }

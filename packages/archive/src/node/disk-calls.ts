@@ -1,5 +1,6 @@
 import type { Digest, ErrorCode, RelativePath } from '@filesync/protocol'
 import type { DirectoryState, FoundEntry, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, SpoiledFiles, StreamRequest, Version } from '../content-store.ts'
+import type { RereadStep } from './disk-reread.ts'
 import type { Batch, Failure, Removal, Section } from '../section.ts'
 
 /** What a disk worker does, each in one go. Whole batches, so that nothing per file crosses between threads. */
@@ -22,6 +23,10 @@ export interface DiskCalls {
   partials (area: string): ReadonlyMap<string, number>
   keepPartials (area: string, kept: ReadonlySet<string>): void
   list (area: string, directory: RelativePath): FoundEntry[]
+  find (area: string, directory: RelativePath, names: readonly string[]): (FoundEntry | undefined)[]
+  beginReread (id: number, area: string, path: RelativePath): boolean
+  stepReread (id: number): RereadStep
+  endReread (id: number): void
   digests (area: string, directory: RelativePath, names: readonly string[]): (Digest | undefined)[]
   versions (area: string, path: RelativePath): Version[]
   dropVersions (area: string, versions: readonly Version[]): void

@@ -21,11 +21,18 @@ export class DiskHistory {
   list (area: string, directory: RelativePath): FoundEntry[] {
     this.#beneath.trim()
     const prefix = this.#beneath.open(inside(area, directory))
-    return disk.namesIn(prefix).flatMap(name => {
-      const stat = disk.statAt(prefix, name)
-      if (stat === undefined) return []
-      const target = stat.kind === 'symlink' ? disk.targetAt(prefix, name) : ''
-      return [{ name, kind: stat.kind, sizeBytes: stat.sizeBytes, mtimeNs: stat.mtimeNs, mode: stat.mode, target }]
+    return disk.namesIn(prefix).flatMap(name => describeAt(prefix, name) ?? [])
+  }
+
+  find (area: string, directory: RelativePath, names: readonly string[]): (FoundEntry | undefined)[] {
+    this.#beneath.trim()
+    return names.map(name => {
+      try {
+        return describeAt(this.#beneath.open(inside(area, directory)), name)
+      } catch (error) {
+        throwIfStoreTrouble(error)
+        return undefined
+      }
     })
   }
 
@@ -218,6 +225,13 @@ export class DiskHistory {
       if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR'].includes(disk.errnoOf(error))) throw error
     }
   }
+}
+
+function describeAt (prefix: string, name: string): FoundEntry | undefined {
+  const stat = disk.statAt(prefix, name)
+  if (stat === undefined) return undefined
+  const target = stat.kind === 'symlink' ? disk.targetAt(prefix, name) : ''
+  return { name, kind: stat.kind, sizeBytes: stat.sizeBytes, mtimeNs: stat.mtimeNs, mode: stat.mode, target }
 }
 
 function split (path: string): [directory: string, name: string] {

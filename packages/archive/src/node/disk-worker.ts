@@ -4,6 +4,7 @@ import { Beneath } from './beneath.ts'
 import * as disk from './beneath.ts'
 import { DiskHistory } from './disk-history.ts'
 import { DiskPlacing } from './disk-placing.ts'
+import { DiskReread } from './disk-reread.ts'
 import { DiskStaging } from './disk-staging.ts'
 import { DiskSpoiled } from './disk-spoiled.ts'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
@@ -14,6 +15,7 @@ const beneath = new Beneath(root)
 const staging = new DiskStaging(beneath, syncsEach, umask)
 const placing = new DiskPlacing(beneath, syncsEach)
 const history = new DiskHistory(beneath)
+const rereading = new DiskReread(beneath)
 const spoiled = new DiskSpoiled(beneath)
 
 const calls: DiskCalls = {
@@ -35,6 +37,10 @@ const calls: DiskCalls = {
   partials: area => history.partials(area),
   keepPartials: (area, kept) => { history.keepPartials(area, kept) },
   list: (area, directory) => history.list(area, directory),
+  find: (area, directory, names) => history.find(area, directory, names),
+  beginReread: (id, area, path) => rereading.begin(id, area, path),
+  stepReread: id => rereading.step(id),
+  endReread: id => { rereading.end(id) },
   digests: (area, directory, names) => history.digests(area, directory, names),
   versions: (area, path) => history.versions(area, path),
   dropVersions: (area, versions) => { history.dropVersions(area, versions) },

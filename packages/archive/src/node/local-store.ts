@@ -1,12 +1,13 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Digest, RelativePath } from '@filesync/protocol'
 import type {
-  ContentStore, ContentStream, DirectoryState, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, SpoiledFiles,
+  ContentStore, ContentStream, DirectoryState, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
   StoreTraits, StreamRequest, Version,
 } from '../content-store.ts'
 import type { Batch, Failure, Removal, Section } from '../section.ts'
 import { roomOf } from './beneath.ts'
 import { DiskThread } from './disk-pool.ts'
+import { reread } from './disk-reread.ts'
 import { startFileSystemSync } from './durable.ts'
 import type { FileSystemSync } from './durable.ts'
 
@@ -119,6 +120,14 @@ class LocalStore implements ContentStore {
 
   async list (area: string, directory: RelativePath): Promise<FoundEntry[]> {
     return await this.#idlest().call('list', [area, directory])
+  }
+
+  async find (area: string, directory: RelativePath, names: readonly string[]): Promise<(FoundEntry | undefined)[]> {
+    return await this.#idlest().call('find', [area, directory, names])
+  }
+
+  async reread (area: string, path: RelativePath, signal?: AbortSignal): Promise<Reread | undefined> {
+    return await reread(this.#idlest(), { id: this.#streams++, area, path }, signal)
   }
 
   async digests (area: string, directory: RelativePath, names: readonly string[]): Promise<(Digest | undefined)[]> {

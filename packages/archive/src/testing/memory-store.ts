@@ -1,7 +1,7 @@
 import { checkWindowsName, DIGEST_BYTES, equalDigests, readListing } from '@filesync/protocol'
 import type { Clock, Digest, Entry, FileEntry, HashBytes, RelativePath } from '@filesync/protocol'
 import type {
-  ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, SpoiledFiles,
+  ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
   StoreTraits, StreamRequest, Version,
 } from '../content-store.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
@@ -159,6 +159,21 @@ export class MemoryStore implements ContentStore {
     const folder = this.root.below(inside(area, directory))
     if (folder === undefined) throw new Error(`There is no directory ${JSON.stringify(directory)}.`)
     return folder.entries().map(({ name, node }) => describeNode(name, node))
+  }
+
+  async find (area: string, directory: RelativePath, names: readonly string[]): Promise<(FoundEntry | undefined)[]> {
+    this.#before('find')
+    return names.map(name => {
+      const node = this.root.at(inside(area, inside(directory, name)))
+      return node === undefined ? undefined : describeNode(name, node)
+    })
+  }
+
+  async reread (area: string, path: RelativePath, signal?: AbortSignal): Promise<Reread | undefined> {
+    this.#before('reread')
+    signal?.throwIfAborted()
+    const file = this.#fileAt(area, path)
+    return file === undefined ? undefined : { digest: this.#init.hash(file.content), from: 'disk' }
   }
 
   async digests (area: string, directory: RelativePath, names: readonly string[]): Promise<(Digest | undefined)[]> {

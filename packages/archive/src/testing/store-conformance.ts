@@ -142,6 +142,20 @@ export const contentStoreConformance: readonly ConformanceCase<StoreSubject>[] =
     },
   },
   {
+    name: 'finds single names, and reads a file again to its end',
+    async run (subject) {
+      const { store, hash } = subject
+      await store.openArea(AREA)
+      await put(subject, { a: 'one', b: 'x'.repeat(100_000) }, 1000)
+      const found = await store.find(AREA, ROOT_PATH, ['b', 'c', 'a'])
+      ensure(found.map(entry => entry === undefined ? 'nothing' : `${entry.name}:${entry.kind}:${String(entry.sizeBytes)}`).join() === 'b:file:100000,nothing,a:file:3', 'something else was found')
+      ensure((await store.find(AREA, path('nowhere'), ['a']))[0] === undefined, 'something was found in a directory that is not there')
+      const read = await store.reread(AREA, path('b'))
+      ensure(read !== undefined && read.digest.every((byte, i) => byte === hash(bytesOf('x'.repeat(100_000)))[i]), 'another content was read')
+      ensure(await store.reread(AREA, path('c')) === undefined && await store.reread(AREA, path('no/where')) === undefined, 'what is not there was read')
+    },
+  },
+  {
     name: 'places a batch again of which an unknown part was placed before',
     async run (subject) {
       const { store } = subject

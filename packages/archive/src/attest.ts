@@ -1,0 +1,226 @@
+import { compareNames, equalDigests, pathDepth, readListing, splitPath } from '@filesync/protocol'
+import type { Clock, Digest, Entry, HashBytes, Name, RelativePath } from '@filesync/protocol'
+import type { ArchiveIndex } from './archive-index.ts'
+import type { ContentStore, FoundEntry, Reread } from './content-store.ts'
+import { FACT_BYTES, readFact, writeFact } from './facts.ts'
+import type { Fact } from './facts.ts'
+import { EMPTY_DIRECTORY } from './fold.ts'
+import type { StoredDirectory } from './fold.ts'
+import { ENTRY_KINDS, ListingBuilder, ListingCursor } from './listing-cursor.ts'
+import { isUnknown } from './mirror-check.ts'
+import { staysInside } from './names.ts'
+import { reviseDirectory } from './revise.ts'
+
+/** A file or link that somebody else holds too. */
+export interface OtherCopy {
+  readonly path: RelativePath
+  readonly kind: 'file' | 'symlink'
+  /** Of a file's content; of a link, of its target in UTF-8. */
+  readonly digest: Digest
+}
+
+/** What the archive can say of its own copy; the verdicts are those of SAFE_ANSWER in docs/protocol.md. */
+export interface Attested {
+  readonly verdict: 'safe' | 'absent' | 'different' | 'altered' | 'damaged'
+  /** Since when it is durable, milliseconds since the Unix epoch; not known of links. */
+  readonly storedAtMs?: number
+  /** When it was last read again and found whole; absent for never. */
+  readonly verifiedAtMs?: number
+  /** Where it was read from for this answer. */
+  readonly from?: 'disk' | 'cache'
+}
+
+export interface AttestOptions {
+  /** Reads each copy again before it is called safe. */
+  readonly fresh?: boolean
+  readonly signal?: AbortSignal
+}
+
+/** What was learnt on the way that the index should know. */
+export interface Finding {
+  readonly path: RelativePath
+  readonly fact: Fact
+  readonly what: 'whole' | 'damaged'
+}
+
+export interface Attestation {
+  readonly area: string
+  readonly index: ArchiveIndex
+  readonly store: ContentStore
+  readonly hash: HashBytes
+  readonly clock: Clock
+}
+
+interface Known {
+  readonly entry: Entry
+  readonly fact: Fact | undefined
+}
+
+const ABSENT: Attested = { verdict: 'absent' }
+const ALTERED: Attested = { verdict: 'altered' }
+const DIFFERENT: Attested = { verdict: 'different' }
+
+/**
+ * Compares copies of others with those of an area, also while a sync runs: what is just being replaced is not called safe.
+ * One verdict for each, in their order. Nothing is changed.
+ */
+export async function attestCopies (attestation: Attestation, copies: readonly OtherCopy[], options: AttestOptions): Promise<{ readonly verdicts: Attested[], readonly findings: Finding[] }> {
+  const verdicts = copies.map(() => ABSENT)
+  const findings: Finding[] = []
+  for (const [directory, group] of byDirectory(copies)) {
+    options.signal?.throwIfAborted()
+    for (const { at, verdict } of await attestDirectory(attestation, { directory, group, findings }, options)) verdicts[at] = verdict
+  }
+  return { verdicts, findings }
+}
+
+interface Asked {
+  readonly at: number
+  readonly name: Name
+  readonly copy: OtherCopy
+}
+
+interface Group {
+  readonly directory: RelativePath
+  readonly group: readonly Asked[]
+  readonly findings: Finding[]
+}
+
+function byDirectory (copies: readonly OtherCopy[]): Map<RelativePath, Asked[]> {
+  const groups = new Map<RelativePath, Asked[]>()
+  copies.forEach((copy, at) => {
+    const { directory, name } = splitPath(copy.path)
+    const group = groups.get(directory)
+    if (group === undefined) groups.set(directory, [{ at, name, copy }])
+    else group.push({ at, name, copy })
+  })
+  return groups
+}
+
+async function attestDirectory (attestation: Attestation, { directory, group, findings }: Group, options: AttestOptions): Promise<{ readonly at: number, readonly verdict: Attested }[]> {
+  const { area, index, store, hash } = attestation
+  const stored = index.directory({ area, directory })
+  if (stored === undefined) return []
+  const names = group.map(({ name }) => name)
+  const known = findEntries(stored, names)
+  const found = await store.find(area, directory, names)
+  const verdicts = group.map(({ at, name, copy }, i) => {
+    const ours = known.get(name)
+    return { at, name, path: copy.path, verdict: ours === undefined ? ABSENT : judge(ours, { ...copy, found: found[i], depth: pathDepth(directory), hash }) }
+  })
+  if (options.fresh !== true) return verdicts
+  const reads: (Reread | undefined)[] = []
+  for (const { path, verdict } of verdicts) reads.push(verdict.storedAtMs === undefined ? undefined : await store.reread(area, path, options.signal))
+  const now = findEntries(index.directory({ area, directory }) ?? EMPTY_DIRECTORY, names)
+  return verdicts.map(({ at, name, path, verdict }, i) => {
+    const fact = known.get(name)?.fact
+    if (verdict.storedAtMs === undefined || fact === undefined) return { at, verdict }
+    return { at, verdict: judgeRead({ path, fact, now: now.get(name)?.fact, read: reads[i] }, attestation, findings) }
+  })
+}
+
+function judge ({ entry, fact }: Known, theirs: OtherCopy & { readonly found: FoundEntry | undefined, readonly depth: number, readonly hash: HashBytes }): Attested {
+  const { found } = theirs
+  if (isUnknown(entry)) return ABSENT
+  if (entry.kind !== theirs.kind) return DIFFERENT
+  if (entry.kind === 'symlink') {
+    if (!equalDigests(theirs.hash(new TextEncoder().encode(entry.target)), theirs.digest)) return DIFFERENT
+    // Noted, but not made.
+    if (!staysInside(theirs.depth, entry.target)) return ABSENT
+    return found?.kind === 'symlink' && found.target === entry.target ? { verdict: 'safe' } : ALTERED
+  }
+  if (entry.kind !== 'file' || fact === undefined || !equalDigests(fact.digest, theirs.digest)) return DIFFERENT
+  const isAsGiven = found?.kind === 'file' && found.sizeBytes === entry.sizeBytes && isTimeGiven(entry.mtimeNs, found.mtimeNs)
+  return isAsGiven ? safe(fact) : ALTERED
+}
+
+function safe ({ storedAtMs, verifiedAtMs }: Pick<Fact, 'storedAtMs' | 'verifiedAtMs'>): Attested {
+  return { verdict: 'safe', storedAtMs, ...(verifiedAtMs > 0 && { verifiedAtMs }) }
+}
+
+interface ReadCopy {
+  readonly path: RelativePath
+  /** What was known before it was read, and what is known behind that. */
+  readonly fact: Fact
+  readonly now: Fact | undefined
+  readonly read: Reread | undefined
+}
+
+function judgeRead ({ path, fact, now, read }: ReadCopy, { clock }: Attestation, findings: Finding[]): Attested {
+  // A sync stored another content meanwhile, or the same anew: what was read tells nothing of it.
+  if (now === undefined || !isSameFact(now, fact)) return ALTERED
+  const isWhole = read !== undefined && equalDigests(read.digest, fact.digest)
+  findings.push({ path, fact, what: isWhole ? 'whole' : 'damaged' })
+  if (!isWhole) return { verdict: 'damaged', ...(read !== undefined && { from: read.from }) }
+  return { ...safe({ ...fact, verifiedAtMs: clock.nowMs() }), from: read.from }
+}
+
+function isSameFact (left: Fact, right: Fact): boolean {
+  return left.storedAtMs === right.storedAtMs && equalDigests(left.digest, right.digest)
+}
+
+/** A larger directory is not written again for some of its files: `verify` notes all of them at once. */
+const NOTED_DIRECTORY_FILES = 10_000
+
+/** Writes down what was learnt. To be called while no sync runs. */
+export async function noteFindings ({ area, index, clock }: Pick<Attestation, 'area' | 'index' | 'clock'>, findings: readonly Finding[]): Promise<void> {
+  const byPath = new Map(findings.map(finding => [finding.path, finding]))
+  for (const directory of new Set(findings.map(({ path }) => splitPath(path).directory))) {
+    const files = (index.directory({ area, directory })?.facts.length ?? 0) / FACT_BYTES
+    const isDamaged = findings.some(({ path, what }) => what === 'damaged' && splitPath(path).directory === directory)
+    if (files > NOTED_DIRECTORY_FILES && !isDamaged) continue
+    await reviseDirectory({ area, index }, directory, ({ path, fact }, facts, at) => {
+      const found = byPath.get(path)
+      // A sync stored it anew meanwhile: what was read tells nothing of it.
+      if (found === undefined || !isSameFact(found.fact, fact)) return 'keep'
+      if (found.what === 'damaged') return 'drop'
+      writeFact(facts, at, { ...fact, verifiedAtMs: clock.nowMs() })
+      return 'keep'
+    })
+  }
+}
+
+/** Times as `touch` sets them are this exact; the rest are the grains of file systems that hold times less exactly. */
+const TOUCH_GRAIN_NS = 1000n
+const COARSE_GRAINS_NS: readonly bigint[] = [10_000_000n, 1_000_000_000n, 2_000_000_000n]
+
+/** Whether a time on the disk is what became of the one that was set: nearly the same, or the grain of time that it fell into. */
+export function isTimeGiven (givenNs: bigint, foundNs: bigint): boolean {
+  const apartNs = givenNs > foundNs ? givenNs - foundNs : foundNs - givenNs
+  return apartNs < TOUCH_GRAIN_NS || COARSE_GRAINS_NS.some(grainNs => foundNs % grainNs === 0n && apartNs < grainNs)
+}
+
+/** Some entries of a directory with their facts, in one walk that decodes no others: there may be a million of them. */
+function findEntries ({ listing, facts }: StoredDirectory, names: readonly Name[]): Map<Name, Known> {
+  const wanted = [...new Set(names)].sort(compareNames).map(name => new TextEncoder().encode(name))
+  const picked = new ListingBuilder()
+  const factsAt: number[] = []
+  const cursor = new ListingCursor(listing)
+  let files = 0
+  for (let next = 0; next < wanted.length && cursor.next();) {
+    const order = (): number => compareBytes(wanted[next] ?? new Uint8Array(0), cursor)
+    while (next < wanted.length && order() < 0) next++
+    if (next < wanted.length && order() === 0) {
+      picked.add(listing.subarray(cursor.start, cursor.end))
+      factsAt.push(files)
+      next++
+    }
+    if (cursor.kind === ENTRY_KINDS.file) files++
+  }
+  let at = 0
+  const known = new Map<Name, Known>()
+  for (const entry of readListing(picked.finish())) {
+    const file = factsAt[at++] ?? 0
+    known.set(entry.name, { entry, fact: entry.kind === 'file' ? readFact(facts, file * FACT_BYTES) : undefined })
+  }
+  return known
+}
+
+function compareBytes (name: Uint8Array, { bytes, nameStart, nameEnd }: ListingCursor): number {
+  const length = Math.min(name.length, nameEnd - nameStart)
+  for (let i = 0; i < length; i++) {
+    const difference = (name[i] ?? 0) - (bytes[nameStart + i] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return name.length - (nameEnd - nameStart)
+}
