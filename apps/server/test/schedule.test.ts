@@ -1,6 +1,22 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
-import { nextSyncInMs } from '../src/schedule.ts'
+import { describe, expect, test } from 'vitest'
+import type { FileSyncError, TimeZone } from '@filesync/protocol'
+import { ManualClock } from '@filesync/protocol/testing'
+import { nextSyncInMs, Schedule } from '../src/schedule.ts'
+import { parseWindow } from '../src/windows.ts'
+
+const HOUR_MS = 3_600_000
+const UTC: TimeZone = { toUtcMs: ms => ms, toWallMs: ms => ms }
+
+interface Scene {
+  readonly schedule: Schedule
+  readonly clock: ManualClock
+}
+
+function scene (now: string, { intervalMs = HOUR_MS, windows = ['22:00-06:00'], random = 0 }: { intervalMs?: number, windows?: readonly string[], random?: number } = {}): Scene {
+  const clock = new ManualClock(Date.parse(now))
+  return { clock, schedule: new Schedule({ intervalMs, windows: windows.map(parseWindow), zone: UTC, clock, random: () => random }) }
+}
 
 test('clients are spread evenly over a tenth of the interval to either side', () => {
   expect([0, 0.25, 0.5, 1].map(random => nextSyncInMs(300_000, random))).toEqual([270_000, 285_000, 300_000, 330_000])
@@ -12,4 +28,70 @@ test('the wait is a whole number of milliseconds, near the interval', () => {
     expect(Number.isInteger(waitMs)).toBe(true)
     expect(Math.abs(waitMs - intervalMs)).toBeLessThanOrEqual(intervalMs * 0.1 + 1)
   }))
+})
+
+describe('the next sync', () => {
+  test('is at the interval where that lies in a window', () => { expect(scene('2026-11-22T23:00Z', { random: 0.5 }).schedule.nextSyncInMs()).toBe(HOUR_MS) })
+  test('is in the next window otherwise, not all at its first moment', () => {
+    expect([0, 0.5, 1].map(random => scene('2026-11-22T12:00Z', { random }).schedule.nextSyncInMs() / HOUR_MS)).toEqual([10, 10.5, 11])
+  })
+  test('is in the first half of the window, where the interval is longer', () => {
+    expect(scene('2026-11-22T12:00Z', { random: 1, intervalMs: 3 * HOUR_MS, windows: ['22:00-23:00'] }).schedule.nextSyncInMs()).toBe(10.5 * HOUR_MS)
+  })
+  test('is in the window of the same evening where it would have been just behind the last one', () => {
+    expect(scene('2026-11-22T05:30Z', { random: 0 }).schedule.nextSyncInMs()).toBe(16.5 * HOUR_MS)
+  })
+})
+
+describe('a client that comes', () => {
+  const refusal = ({ schedule }: Scene): FileSyncError | undefined => {
+    try {
+      schedule.admit()
+      return undefined
+    } catch (error) {
+      return error as FileSyncError
+    }
+  }
+  test('in a window is let in, and at any time where there is none', () => {
+    expect(refusal(scene('2026-11-22T23:00Z'))).toBeUndefined()
+    expect(refusal(scene('2026-11-22T12:00Z', { windows: [] }))).toBeUndefined()
+  })
+  test('outside is told when to come', () => {
+    const refused = refusal(scene('2026-11-22T12:00Z', { windows: ['22:00-06:00', '20:00-21:00'], random: 0.5 }))
+    expect(refused).toMatchObject({ code: 'OUTSIDE_WINDOW', retryInMs: 8.25 * HOUR_MS })
+    expect(refused?.message).toContain('22:00-06:00, 20:00-21:00')
+    expect(refused?.message).toContain('in 8 h')
+  })
+})
+
+describe('the end of a window', () => {
+  function watched (scene: Scene): { told: FileSyncError[], cancel: () => void } {
+    const told: FileSyncError[] = []
+    return { told, cancel: scene.schedule.onClose(error => { told.push(error) }) }
+  }
+  test('is told once, when it comes', () => {
+    const made = scene('2026-11-22T23:00Z')
+    const { told } = watched(made)
+    made.clock.advance(7 * HOUR_MS - 1)
+    expect(told).toEqual([])
+    made.clock.advance(1)
+    expect(told).toMatchObject([{ code: 'OUTSIDE_WINDOW', retryInMs: 16 * HOUR_MS }])
+    expect(made.clock.scheduled).toBe(0)
+  })
+  test('is noticed by a machine that slept past it', () => {
+    const made = scene('2026-11-22T23:00Z')
+    const { told } = watched(made)
+    made.clock.jump(9 * HOUR_MS)
+    made.clock.advance(30_000)
+    expect(told).toHaveLength(1)
+  })
+  test('never comes where windows cover the day, or where there are none', () => {
+    for (const windows of [['00:00-24:00'], ['00:00-12:00', '12:00-24:00'], []]) {
+      const made = scene('2026-11-22T23:00Z', { windows })
+      const { told, cancel } = watched(made)
+      made.clock.advance(80 * HOUR_MS)
+      cancel()
+      expect([told, made.clock.scheduled]).toEqual([[], 0])
+    }
+  })
 })

@@ -235,3 +235,52 @@ test('after any arrivals, departures and losses the queue is as the rules say', 
     }
   }), { numRuns: 200 })
 })
+
+describe('making room', () => {
+  test('is asked of nobody while nobody waits, and of who is served when somebody does', async () => {
+    const { arrive, queue } = room()
+    arrive('a')
+    expect(queue.asksToYield('a')).toBe(false)
+    const b = arrive('b')
+    expect(queue.asksToYield('b')).toBe(false)
+    expect(queue.asksToYield('a')).toBe(true)
+    b.gone.abort(gone())
+    await settle()
+    expect(queue.asksToYield('a')).toBe(true)
+  })
+
+  test('is asked of no more than wait, and anew of those who are served next', async () => {
+    const { arrive, queue } = room({ maxActive: 2 })
+    const a = arrive('a')
+    arrive('b')
+    arrive('c')
+    expect(['b', 'a', 'b'].map(identity => queue.asksToYield(identity))).toEqual([true, false, true])
+    await settle()
+    a.leave()
+    await settle()
+    expect(queue.identities).toEqual(['b', 'c'])
+    arrive('d')
+    arrive('e')
+    expect(['c', 'b'].map(identity => queue.asksToYield(identity))).toEqual([true, true])
+  })
+
+  test('is not asked for the sake of the same client on a newer connection', async () => {
+    const { arrive, queue } = room()
+    arrive('a')
+    await settle()
+    arrive('a')
+    expect(queue.asksToYield('a')).toBe(false)
+  })
+
+  test('puts who comes back behind those who waited', async () => {
+    const { arrive, queue } = room()
+    const a = arrive('a')
+    await settle()
+    for (const identity of ['b', 'c']) arrive(identity)
+    expect(queue.asksToYield('a')).toBe(true)
+    a.leave()
+    arrive('a')
+    await settle()
+    expect(queue.identities).toEqual(['b', 'c', 'a'])
+  })
+})

@@ -29,7 +29,7 @@ test('without a terminal, what is not given has a default, and nothing is asked'
   const terminal = fakeTerminal({ XDG_STATE_HOME: '/var/state' })
   expect(await settings(['--archive', '/srv/archive'], terminal)).toEqual({
     archiveRoot: '/srv/archive', port: 0, intervalMs: 300_000, name: hostname(), stateDir: '/var/state/filesync/server', bind: undefined, interfaces: undefined,
-    discovery: true, maxSessions: 1, keepMs: 30 * 86_400_000, quotaBytes: undefined, reserveBytes: undefined, mode: 'mirror', jsonLogs: false, quiet: false,
+    discovery: true, maxSessions: 1, sessionTimeMs: 1_800_000, windows: [], keepMs: 30 * 86_400_000, quotaBytes: undefined, reserveBytes: undefined, mode: 'mirror', jsonLogs: false, quiet: false,
   })
   expect(terminal.printed()).toBe('')
   await expect(settings([])).rejects.toEqual(refused(/--archive DIR/u))
@@ -39,11 +39,12 @@ test('everything can be said in the environment', async () => {
   const env = {
     FILESYNC_ARCHIVE: '/srv/a', FILESYNC_PORT: '4242', FILESYNC_INTERVAL: '60', FILESYNC_NAME: 'nas', FILESYNC_STATE_DIR: '/var/s', FILESYNC_BIND: '::1',
     FILESYNC_INTERFACE: 'eth0,eth1', FILESYNC_DISCOVERY: 'false', FILESYNC_MAX_SESSIONS: '3', FILESYNC_KEEP: '1w', FILESYNC_MODE: 'archive', FILESYNC_JSON_LOGS: '1',
-    FILESYNC_QUOTA: '2G', FILESYNC_RESERVE: '500M',
+    FILESYNC_QUOTA: '2G', FILESYNC_RESERVE: '500M', FILESYNC_SESSION_TIME: '10m', FILESYNC_WINDOW: '22:00-06:00, 12:00-13:00', FILESYNC_LIMIT: '20M',
   }
   expect(await settings([], fakeTerminal(env))).toEqual({
     archiveRoot: '/srv/a', port: 4242, intervalMs: 60_000, name: 'nas', stateDir: '/var/s', bind: '::1', interfaces: ['eth0', 'eth1'],
-    discovery: false, maxSessions: 3, keepMs: 7 * 86_400_000, quotaBytes: 2e9, reserveBytes: 5e8, mode: 'archive', jsonLogs: true, quiet: false,
+    discovery: false, maxSessions: 3, sessionTimeMs: 600_000, limitBytesPerSecond: 2e7,
+    windows: [{ fromMinute: 1320, toMinute: 360 }, { fromMinute: 720, toMinute: 780 }], keepMs: 7 * 86_400_000, quotaBytes: 2e9, reserveBytes: 5e8, mode: 'archive', jsonLogs: true, quiet: false,
   })
 })
 
@@ -109,4 +110,13 @@ test('the original protocol is off unless asked for, and has a port of its own',
   expect((await settings(['--archive', '/srv/archive', '--port', '4242'])).legacyPort).toBeUndefined()
   expect((await settings(['--archive', '/srv/archive', '--port', '4242', '--legacy-port', '4243'])).legacyPort).toBe(4243)
   await expect(settings(['--archive', '/srv/archive', '--port', '4242', '--legacy-port', '4242'])).rejects.toEqual(refused(/port of its own/u))
+})
+
+test.each([
+  [['--session-time', '500ms'], /too short for a session/u],
+  [['--window', '22-6'], /"22-6" is not a window/u],
+  [['--limit', '20k'], /taken for stuck. Give 50k or more/u],
+  [['--limit', '100k', '--max-sessions', '4'], /4 clients at once.*Give 200k or more/u],
+])('%j is refused', async (flags, message) => {
+  await expect(settings(['--archive', '/srv/a', ...flags])).rejects.toEqual(refused(message))
 })
