@@ -1,7 +1,7 @@
 import type { Identity } from '@filesync/identity/node'
 import type { ServerBook } from '@filesync/identity'
-import { asFileSyncError, ERRORS, LIMITS, wait } from '@filesync/protocol'
-import type { Clock, Connection, FileSyncError, Tree } from '@filesync/protocol'
+import { asFileSyncError, ERRORS, layerOver, LIMITS, wait } from '@filesync/protocol'
+import type { Clock, Connection, FileSyncError, NextSync, Tree } from '@filesync/protocol'
 import type { Compression, FileSource } from '@filesync/transfer'
 import { findServer } from './find-server.ts'
 import { failedResult, pushResult } from './push-result.ts'
@@ -9,6 +9,7 @@ import type { PushResult, RunCost } from './push-result.ts'
 import { pushSession } from './push-session.ts'
 import type { PushableTree, PushDependencies } from './push-session.ts'
 import type { HostPort } from './settings.ts'
+import { keepWithinLimits } from './sync-loop.ts'
 
 /** What is told while a run is under way. */
 export type RunWatcher = Pick<PushDependencies, 'onBusy' | 'onReady' | 'onProgress'>
@@ -32,37 +33,112 @@ export type PushRun =
   | { readonly result: PushResult, readonly error: undefined, readonly nextInMs: number, readonly tree: Tree }
   | { readonly result: PushResult, readonly error: FileSyncError }
 
-/** One run from finding the server to NEXT_SYNC. Whatever ends it stands in what it resolves with. */
+/**
+ * One run from finding the server to NEXT_SYNC, over as many sessions as that takes: a server ends one that runs for long
+ * when others wait. Whatever ends the run stands in what it resolves with.
+ */
 export async function pushOnce (init: PushOnceInit): Promise<PushRun> {
-  const startedMs = init.clock.monotonicMs()
-  const cost = (connection?: Connection): RunCost => ({
-    bytesSent: connection?.bytesSent ?? 0,
-    bytesReceived: connection?.bytesReceived ?? 0,
-    durationMs: Math.round(init.clock.monotonicMs() - startedMs),
-  })
+  const account = new Account(init.clock)
+  for (;;) {
+    const startedMs = init.clock.monotonicMs()
+    const run = await pushInOneSession(init, account)
+    if (run.error?.code !== 'SESSION_YIELDED') return run
+    try {
+      // Nor can a server make a client spin like this.
+      const leastMs = keepWithinLimits(run.error.retryInMs ?? 0)
+      await wait(init.clock, Math.max(0, startedMs + leastMs - init.clock.monotonicMs()), init.signal)
+    } catch (caught) {
+      const error = asFileSyncError(caught)
+      return { result: failedResult(error, account.cost()), error }
+    }
+  }
+}
+
+async function pushInOneSession (init: PushOnceInit, account: Account): Promise<PushRun> {
   const over = new AbortController()
   let connection: Connection | undefined
   try {
     // Looking for the server and reading the tree have nothing to do with each other until the session starts.
     const scanning = init.scan(AbortSignal.any([init.signal, over.signal]))
     scanning.catch(() => { /* awaited below, or given up with the run */ })
-    connection = (await findServer(init)).connection
+    connection = account.follow((await findServer(init)).connection)
     if (!await isReadSoon(scanning, init.clock)) {
       // The server is there, and would have to wait. It is told nothing yet, so that nobody's turn goes by.
       await connection.close()
       await scanning
-      connection = (await findServer(init)).connection
+      connection = account.follow((await findServer(init)).connection)
     }
     const pushed = await pushSession(connection, { ...init, scan: async () => await scanning })
     await connection.close()
-    const nextInMs = Math.min(Math.max(pushed.next.inMs, LIMITS.nextSyncMinMs), LIMITS.nextSyncMaxMs)
-    const nextAtMs = init.clock.nowMs() + nextInMs
-    return { result: pushResult(pushed, cost(connection), new Date(nextAtMs).toISOString()), error: undefined, nextInMs, tree: pushed.tree }
+    const nextInMs = keepWithinLimits(pushed.next.inMs)
+    const result = pushResult({ ...pushed, next: account.sum(pushed.next) }, account.cost(), isoIn(nextInMs, init.clock))
+    return { result, error: undefined, nextInMs, tree: pushed.tree }
   } catch (caught) {
     const error = asFileSyncError(caught)
     over.abort(error)
     await connection?.close(error)
-    return { result: failedResult(error, cost(connection)), error }
+    await account.settle(connection)
+    const failed = failedResult(error, account.cost())
+    const { retryInMs } = error
+    return { result: retryInMs === undefined ? failed : { ...failed, nextSyncAt: isoIn(keepWithinLimits(retryInMs), init.clock) }, error }
+  }
+}
+
+function isoIn (delayMs: number, clock: Clock): string {
+  return new Date(clock.nowMs() + delayMs).toISOString()
+}
+
+/** Adds up what the connections of one run carried, and what the sessions stored that ended early. */
+class Account {
+  readonly #clock: Clock
+  readonly #startedMs: number
+  readonly #connections: Connection[] = []
+  #filesStored = 0
+  /** Of the session that runs. */
+  #lastStored = 0
+
+  constructor (clock: Clock) {
+    this.#clock = clock
+    this.#startedMs = clock.monotonicMs()
+  }
+
+  /** The connection, with what the server says of stored files noted. */
+  follow (connection: Connection): Connection {
+    this.#connections.push(connection)
+    return layerOver(connection, {
+      next: async () => {
+        const incoming = await connection.next()
+        if (incoming.kind === 'message' && incoming.message.type === 'STORED') this.#lastStored = incoming.message.files
+        return incoming
+      },
+    })
+  }
+
+  /** A session ended early. */
+  async settle (connection: Connection | undefined): Promise<void> {
+    // What the server stored last, it told in front of its CLOSE.
+    while (connection?.signal.aborted === true) {
+      try {
+        await connection.next()
+      } catch {
+        break
+      }
+    }
+    this.#filesStored += this.#lastStored
+    this.#lastStored = 0
+  }
+
+  /** The last message of the last session, as the end of all of them. */
+  sum (next: NextSync): NextSync {
+    return { ...next, stored: { ...next.stored, files: next.stored.files + this.#filesStored } }
+  }
+
+  cost (): RunCost {
+    return {
+      bytesSent: this.#connections.reduce((sum, { bytesSent }) => sum + bytesSent, 0),
+      bytesReceived: this.#connections.reduce((sum, { bytesReceived }) => sum + bytesReceived, 0),
+      durationMs: Math.round(this.#clock.monotonicMs() - this.#startedMs),
+    }
   }
 }
 

@@ -1,6 +1,5 @@
-import { FileSyncError, LIMITS } from '@filesync/protocol'
+import { FileSyncError, layerOver, LIMITS } from '@filesync/protocol'
 import type { Clock, Connection, Incoming, Message, Tasks } from '@filesync/protocol'
-import { layerOver } from './connection-layer.ts'
 
 export interface PatienceInit {
   readonly clock: Clock

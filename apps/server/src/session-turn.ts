@@ -1,6 +1,5 @@
-import { FileSyncError } from '@filesync/protocol'
+import { FileSyncError, layerOver } from '@filesync/protocol'
 import type { Clock, Connection, Incoming } from '@filesync/protocol'
-import { layerOver } from './connection-layer.ts'
 import type { Schedule } from './schedule.ts'
 import type { SessionQueue } from './session-queue.ts'
 import type { Flow, SharedLimit } from './shared-limit.ts'

@@ -13,6 +13,7 @@ export { compareListings } from './compare.ts'
 export type { Difference } from './compare.ts'
 export { openConnection } from './connection.ts'
 export type { Connection, ConnectionInit, Incoming } from './connection.ts'
+export { layerOver } from './connection-layer.ts'
 export {
   decodeDiscover, decodeOffer, DISCOVERY_GROUP_IPV4, DISCOVERY_GROUP_IPV6, DISCOVERY_PORT, encodeDiscover, encodeDiscoverV1, encodeOffer,
 } from './datagram.ts'

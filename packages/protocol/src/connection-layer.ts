@@ -1,6 +1,6 @@
-import type { Connection } from '@filesync/protocol'
+import type { Connection } from './connection.ts'
 
-/** A connection of which a part behaves otherwise. */
+/** The same connection, a part of which behaves otherwise for whoever is given it. */
 export function layerOver (connection: Connection, changes: Partial<Pick<Connection, 'send' | 'receive' | 'next'>>): Connection {
   return {
     get signal () { return connection.signal },
