@@ -10,6 +10,7 @@ import type { DoctorFlags } from './commands/doctor.ts'
 import { start } from './commands/start.ts'
 import type { CommandContext } from './commands/start.ts'
 import { showStatus } from './commands/status.ts'
+import type { StatusFlags } from './commands/status.ts'
 import { parseInteger, withCommonSettings, withNetworkSettings, withStartSettings } from './settings.ts'
 import type { CommonFlags, StartFlags } from './settings.ts'
 import { VERSION } from './software.ts'
@@ -25,8 +26,9 @@ export function createServerProgram (context: CommandContext): Command {
   })
   withStartSettings(program.command('start', { isDefault: true })).description('serve until stopped')
     .action(async (flags: StartFlags) => { await start(flags, context) })
-  withCommonSettings(program.command('status')).description('what the running server is doing')
-    .action(async (flags: CommonFlags) => { await showStatus(flags, context) })
+  withCommonSettings(program.command('status')).description('sessions, queue, clients and disk of the running server')
+    .addOption(setting('--follow', 'show what happens from now on instead, until stopped'))
+    .action(async (flags: StatusFlags) => { await showStatus(flags, context) })
   withNetworkSettings(withCommonSettings(program.command('doctor'))).description('what keeps clients from finding this server, with the fix')
     .action(async (flags: DoctorFlags) => { process.exitCode = await doctor(flags, context) })
   withCommonSettings(program.command('id')).description('print the full id of this server')

@@ -1,15 +1,16 @@
 import { formatDeviceId, formatPairingCode } from '@filesync/identity'
 import type { DeviceId, PairingDesk, PeerBook } from '@filesync/identity'
+import type { EventFeed } from '@filesync/program'
 import type { ControlRoutes } from '@filesync/program/node'
 import { FileSyncError } from '@filesync/protocol'
-import type { SessionQueue } from './session-queue.ts'
+import type { Health } from './health.ts'
 
 export interface ControlInit {
   readonly desk: PairingDesk
   readonly peers: PeerBook
-  readonly queue: SessionQueue
+  readonly health: Health
+  readonly events: EventFeed
   readonly endSessions: (peer: DeviceId, error: FileSyncError) => Promise<void>
-  readonly describe: () => Readonly<Record<string, unknown>>
 }
 
 /** A code that works for longer is guessed at for longer. */
@@ -17,7 +18,7 @@ const MAX_TTL_MS = 86_400_000
 
 /** What commands can ask of the running server. */
 export function controlRoutes (init: ControlInit): ControlRoutes {
-  const { desk, peers, queue } = init
+  const { desk, peers, health, events } = init
   return {
     'POST /pair': async body => {
       const ttlMs = field(body, 'ttlMs')
@@ -33,11 +34,12 @@ export function controlRoutes (init: ControlInit): ControlRoutes {
       await init.endSessions(peer.id, new FileSyncError('NOT_PAIRED', 'The server has revoked this client.'))
       return { area: peer.area, id: formatDeviceId(peer.id) }
     },
-    'GET /status': async () => {
-      const areas = new Map((await peers.list()).map(({ id, area }) => [id as string, area]))
-      const names = queue.identities.map(identity => areas.get(identity) ?? identity)
-      return { ...init.describe(), pairing: desk.isOpen, active: names.slice(0, queue.activeCount), queued: names.slice(queue.activeCount) }
-    },
+    'GET /status': async () => await health.status(),
+    'GET /sessions': () => health.sessions,
+    'GET /queue': async () => await health.queue(),
+    'GET /peers': async () => await health.peers(),
+    'GET /disk': async () => await health.disk(),
+    'GET /events': (_, gone) => events.read(gone),
   }
 }
 

@@ -119,7 +119,6 @@ async function tellPosition (connection: Connection, position: number, estimateM
 async function receiveTree (
   connection: Connection, { area, info, deps }: { area: Area, info: ClientFilesInfo, deps: SessionDependencies },
 ): Promise<NextSync> {
-  deps.observer?.onTree(info)
   const sync = await area.beginSync()
   try {
     const received = equalDigests(info.rootDigest, sync.rootDigest) ? NOTHING_RECEIVED : await receiveChanges(connection, { info, sync, deps })

@@ -4,21 +4,24 @@ import { openArchive } from '@filesync/archive/node'
 import { announceServer } from '@filesync/discovery/node'
 import type { Announcer } from '@filesync/discovery/node'
 import { formatDeviceId, idPrefix, PairingDesk } from '@filesync/identity'
-import type { Peer, PeerBook } from '@filesync/identity'
+import type { DeviceId, Peer, PeerBook } from '@filesync/identity'
 import { listenTls, loadOrCreateIdentity, nodeCrypto, openAuditLog, openPeers, openTokens } from '@filesync/identity/node'
 import type { Channel, Identity, Listener } from '@filesync/identity/node'
 import { printable } from '@filesync/program'
 import type { EventLog } from '@filesync/program'
 import { serveControl } from '@filesync/program/node'
-import type { ControlServer } from '@filesync/program/node'
 import { asFileSyncError, LIMITS, wait } from '@filesync/protocol'
+import type { FileSyncError } from '@filesync/protocol'
 import { hashBytes, localZone, systemClock } from '@filesync/protocol/node'
 import { openSigner, zstdDecompress } from '@filesync/transfer/node'
 import type { Signer } from '@filesync/transfer/node'
 import { archiveRoutes } from './archive-operations.ts'
 import { controlRoutes } from './control-routes.ts'
+import { Health } from './health.ts'
 import { startLegacy } from './legacy/start-legacy.ts'
 import type { LegacyListener } from './legacy/listen.ts'
+import { Monitor } from './monitor.ts'
+import { QuestionDesk } from './question-desk.ts'
 import { Schedule } from './schedule.ts'
 import { serveSession } from './serve-session.ts'
 import type { ServeDependencies } from './serve-session.ts'
@@ -26,7 +29,7 @@ import type { SessionRules } from './session-turn.ts'
 import { SessionQueue } from './session-queue.ts'
 import type { ServerSettings } from './settings.ts'
 import { SharedLimit } from './shared-limit.ts'
-import { SOFTWARE } from './software.ts'
+import { SOFTWARE, VERSION } from './software.ts'
 import { Upkeep } from './upkeep.ts'
 
 /** How many clients may wait; each holds one idle connection. */
@@ -42,6 +45,7 @@ export interface RunningServer {
   readonly discovery: boolean
   /** Where the original's protocol is spoken. */
   readonly legacyPort: number | undefined
+  readonly metricsPort: number | undefined
   /** Tells the clients, commits what is under way, and resolves when everything is closed. */
   close (): Promise<void>
 }
@@ -74,10 +78,16 @@ class Server implements RunningServer {
   #legacy: LegacyListener | undefined
   #identity: Identity | undefined
   #upkeep: Upkeep | undefined
+  #monitor: Monitor | undefined
+  #metricsPort: number | undefined
+  readonly #startedAt: string = new Date().toISOString()
 
   constructor (settings: ServerSettings, log: EventLog) {
     this.#settings = settings
-    this.#log = log
+    this.#log = (event, text) => {
+      this.#monitor?.note(event)
+      log(event, text)
+    }
     this.#queue = new SessionQueue({ maxActive: settings.maxSessions, maxWaiting: MAX_WAITING, clock: systemClock })
     this.#schedule = new Schedule({ intervalMs: settings.intervalMs, windows: settings.windows, zone: localZone, clock: systemClock, random: Math.random })
   }
@@ -92,6 +102,10 @@ class Server implements RunningServer {
 
   get legacyPort (): number | undefined {
     return this.#legacy?.port
+  }
+
+  get metricsPort (): number | undefined {
+    return this.#metricsPort
   }
 
   get discovery (): boolean {
@@ -119,7 +133,8 @@ class Server implements RunningServer {
       root: archiveRoot, keepMs, mode, clock, signal, ...(quotaBytes !== undefined && { quotaBytes }), ...(reserveBytes !== undefined && { reserveBytes }),
     }))
     this.#upkeep = this.#keep(this.#lookAfter(archive))
-    this.#keep(await this.#openControl(archive, desk, peers))
+    const monitor = this.#monitor = this.#keep(await Monitor.open(stateDir, clock))
+    await this.#openControl({ archive, desk, peers, monitor })
     this.#listener = this.#keep(await this.#listen({ identity, peers, desk, archive }))
     if (this.#settings.legacyPort !== undefined) this.#legacy = this.#keep(await startLegacy(archive, {
       ...this.#settings, legacyPort: this.#settings.legacyPort, nextSyncInMs: () => this.#schedule.nextSyncInMs(), log: this.#log, signal,
@@ -144,15 +159,17 @@ class Server implements RunningServer {
     return part
   }
 
-  async #openControl (archive: Archive, desk: PairingDesk, peers: PeerBook): Promise<ControlServer> {
-    const routes = controlRoutes({
-      desk,
-      peers,
+  async #openControl ({ archive, desk, peers, monitor }: { archive: Archive, desk: PairingDesk, peers: PeerBook, monitor: Monitor }): Promise<void> {
+    const { name, archiveRoot, quotaBytes, stateDir, metrics } = this.#settings
+    const { board, history, events } = monitor
+    const health = new Health({
+      archive, desk, peers, board, history, quotaBytes,
       queue: this.#queue,
-      endSessions: async (peer, error) => { await this.#listener?.endSessions(peer, error) },
-      describe: () => ({ id: this.id, name: this.#settings.name, port: this.port, discovery: this.discovery, archive: this.#settings.archiveRoot }),
+      describe: () => ({ id: this.id, name, version: VERSION, port: this.port, discovery: this.discovery, archive: archiveRoot, startedAt: this.#startedAt }),
     })
-    return await serveControl(this.#settings.stateDir, { ...routes, ...archiveRoutes(archive) })
+    const endSessions = async (peer: DeviceId, error: FileSyncError): Promise<void> => { await this.#listener?.endSessions(peer, error) }
+    this.#keep(await serveControl(stateDir, { ...controlRoutes({ desk, peers, health, events, endSessions }), ...archiveRoutes(archive) }))
+    if (metrics !== undefined) this.#metricsPort = this.#keep(await monitor.serveMetrics(metrics, health)).port
   }
 
   async #listen ({ identity, peers, desk, archive }: { identity: Identity, peers: PeerBook, desk: PairingDesk, archive: Archive }): Promise<Listener> {
@@ -183,6 +200,7 @@ class Server implements RunningServer {
     return {
       queue: this.#queue,
       openArea: async area => await archive.area(area),
+      questions: new QuestionDesk(async area => archive.areas().includes(area) ? await archive.area(area) : undefined),
       hash: hashBytes,
       decompress: zstdDecompress,
       sign: async (fd, sizeBytes, signal) => await signer.sign(fd, sizeBytes, signal),
@@ -219,15 +237,21 @@ class Server implements RunningServer {
   async #serve ({ connection, remoteAddress }: Channel, peer: Peer, deps: ServeDependencies): Promise<void> {
     const { area } = peer
     const startedMs = systemClock.monotonicMs()
+    const watched = this.#monitor?.watch(area, remoteAddress, connection)
     try {
-      const { stored, result, problemCount } = await serveSession(connection, { identity: peer.id, area }, deps)
+      const next = await serveSession(connection, { identity: peer.id, area }, { ...deps, ...(watched !== undefined && { observer: watched.observer }) })
+      watched?.end(next)
+      if (next === undefined) return
+      const { stored, result, problemCount } = next
       const durationMs = Math.round(systemClock.monotonicMs() - startedMs)
       this.#log(
         { event: 'synced', area, address: remoteAddress, result, ...stored, problems: problemCount, durationMs },
         `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${stored.files} files sent, ${stored.renamed} renamed, ${stored.deleted} moved to versions, ${problemCount} problems`,
       )
     } catch (error) {
-      const { code, message } = asFileSyncError(error)
+      const known = asFileSyncError(error)
+      const { code, message } = known
+      watched?.end(known)
       this.#log({ event: 'session-failed', area, address: remoteAddress, code, message }, `${area}: the session ended early: ${message}`)
       throw error
     } finally {

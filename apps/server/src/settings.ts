@@ -2,7 +2,8 @@ import { realpath } from 'node:fs/promises'
 import { homedir, hostname } from 'node:os'
 import { parse as parsePath, resolve } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
-import { parseDuration, parseSize } from '@filesync/program'
+import { parseDuration, parseListenAddress, parseSize } from '@filesync/program'
+import type { ListenAddress } from '@filesync/program'
 import { canPrompt, defaultStateDir, listSetting, prompt, setting } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
 import type { Command } from 'commander'
@@ -34,6 +35,7 @@ export interface StartFlags extends CommonFlags {
   readonly reserve?: number
   readonly mode: 'mirror' | 'archive'
   readonly legacyPort?: number
+  readonly metrics?: ListenAddress
   readonly jsonLogs?: boolean
 }
 
@@ -63,6 +65,8 @@ export interface ServerSettings {
   readonly mode: 'mirror' | 'archive'
   /** Where the original's unprotected protocol is spoken; undefined: nowhere. 0: any free port. */
   readonly legacyPort: number | undefined
+  /** Where metrics are shown; undefined: nowhere. */
+  readonly metrics: ListenAddress | undefined
   readonly jsonLogs: boolean
   readonly quiet: boolean
 }
@@ -108,6 +112,7 @@ export function withStartSettings (command: Command): Command {
     .addOption(setting('--reserve <size>', 'free space of the disk that is never used (default: 1 GiB or 5 %, whichever is more)', parseSize))
     .addOption(setting('--mode <mode>', 'mirror: deleted files move to versions; archive: nothing ever leaves').choices(['mirror', 'archive']).default('mirror'))
     .addOption(setting('--legacy-port <n>', 'serve clients of the original program too, WITHOUT ANY PROTECTION, on this port of its own (off by default)', text => parseInteger(text, [0, 65_535])))
+    .addOption(setting('--metrics <host:port>', 'show Prometheus metrics there, under /metrics; PORT alone: to this machine only', parseListenAddress))
     .addOption(setting('--json-logs', 'log JSON objects, one a line'))
 }
 
@@ -143,6 +148,7 @@ export async function completeSettings (flags: StartFlags, terminal: Terminal): 
     reserveBytes: flags.reserve,
     mode: flags.mode,
     legacyPort: checkLegacyPort(flags.legacyPort, port),
+    metrics: flags.metrics,
     jsonLogs: flags.jsonLogs === true,
     quiet: flags.quiet === true,
   }

@@ -1,12 +1,25 @@
-import { beforeEach, describe, expect, test } from 'vitest'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { SyncPlan } from '@filesync/archive'
+import { memoryArchive } from '@filesync/archive/testing'
+import { EventFeed } from '@filesync/program'
 import { formatDeviceId, PairingDesk, parsePairingCode, PeerBook, TokenBook, toDeviceId } from '@filesync/identity'
 import type { AuditEvent, DeviceId } from '@filesync/identity'
 import { nodeCrypto } from '@filesync/identity/node'
 import { memoryRecords } from '@filesync/identity/testing'
+import type { RelativePath } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
 import { ManualClock } from '@filesync/protocol/testing'
 import type { ControlRoutes } from '@filesync/program/node'
 import { controlRoutes } from '../src/control-routes.ts'
+import { describeStatus } from '../src/commands/status.ts'
+import { Health } from '../src/health.ts'
+import type { Status } from '../src/health.ts'
+import { SessionBoard } from '../src/session-board.ts'
 import { SessionQueue } from '../src/session-queue.ts'
+import { SyncHistory } from '../src/sync-history.ts'
 
 const id = (fill: number): DeviceId => toDeviceId(new Uint8Array(32).fill(fill))
 const usage: unknown = expect.objectContaining({ code: 'USAGE' })
@@ -17,21 +30,33 @@ let desk: PairingDesk
 let queue: SessionQueue
 let ended: [peer: string, code: string][]
 let routes: ControlRoutes
+let events: EventFeed
+let board: SessionBoard
+let history: SyncHistory
+let stateDir: string
+const isoTime = (timeMs: number): string => new Date(timeMs).toISOString()
 
-beforeEach(() => {
+beforeEach(async () => {
   clock = new ManualClock()
-  const events: AuditEvent[] = []
-  const audit = { record: async (event: AuditEvent) => { events.push(event) } }
+  const audited: AuditEvent[] = []
+  const audit = { record: async (event: AuditEvent) => { audited.push(event) } }
   peers = new PeerBook(memoryRecords(), { clock, audit })
   desk = new PairingDesk({ serverId: id(9), serverName: 'nas', peers, tokens: new TokenBook(memoryRecords(), { crypto: nodeCrypto, clock }), audit, crypto: nodeCrypto, clock })
   queue = new SessionQueue({ maxActive: 1, maxWaiting: 9, clock })
   ended = []
-  routes = controlRoutes({
-    desk, peers, queue,
-    endSessions: async (peer, error) => { ended.push([peer, error.code]) },
-    describe: () => ({ name: 'nas', port: 42 }),
+  events = new EventFeed()
+  board = new SessionBoard(clock, event => { events.push({ ...event }) })
+  stateDir = await mkdtemp(join(tmpdir(), 'filesync-health-'))
+  history = await SyncHistory.open(stateDir, clock)
+  const health = new Health({
+    archive: memoryArchive({ clock, hash: hashBytes, reserveBytes: 7 }),
+    desk, peers, queue, board, history, quotaBytes: undefined,
+    describe: () => ({ id: 'x', name: 'nas', version: '1', port: 42, discovery: true, archive: '/srv', startedAt: isoTime(clock.nowMs()) }),
   })
+  routes = controlRoutes({ desk, peers, health, events, endSessions: async (peer, error) => { ended.push([peer, error.code]) } })
 })
+
+afterEach(async () => { await rm(stateDir, { recursive: true }) })
 
 const ask = async (route: string, body?: unknown): Promise<unknown> => await routes[route]?.(body, new AbortController().signal)
 const enter = (identity: string): void => {
@@ -74,11 +99,77 @@ describe('POST /revoke', () => {
   })
 })
 
-test('GET /status tells who is served and who waits, by the names of their folders', async () => {
-  expect(await ask('GET /status')).toEqual({ name: 'nas', port: 42, pairing: false, active: [], queued: [] })
-  await peers.admit({ id: id(1), wish: 'laptop', via: 'manual' })
-  await peers.admit({ id: id(2), wish: 'camera', via: 'manual' })
-  for (const who of [2, 1]) enter(id(who))
-  await desk.openWindow()
-  expect(await ask('GET /status')).toEqual({ name: 'nas', port: 42, pairing: true, active: ['camera'], queued: ['laptop'] })
+describe('GET /status', () => {
+  const status = async (): Promise<Status> => await ask('GET /status') as Status
+
+  test('tells who is served and who waits, by the names of their folders', async () => {
+    expect(await status()).toMatchObject({ name: 'nas', port: 42, pairing: false, active: [], queued: [], sessions: [], queue: [], peers: [] })
+    await peers.admit({ id: id(1), wish: 'laptop', via: 'manual' })
+    await peers.admit({ id: id(2), wish: 'camera', via: 'manual' })
+    for (const who of [2, 1]) enter(id(who))
+    await desk.openWindow()
+    expect(await status()).toMatchObject({ pairing: true, active: ['camera'], queued: ['laptop'], queue: [{ client: 'laptop', position: 1, estimateMs: null }] })
+    expect(await ask('GET /queue')).toEqual((await status()).queue)
+    expect(describeStatus(await status(), clock.nowMs())).toContain('waiting   1. laptop\n')
+  })
+
+  test('tells how far a session is', async () => {
+    const watched = board.watch('laptop', '10.0.0.7')
+    watched.onWaiting(1, undefined)
+    expect(await ask('GET /sessions')).toEqual([])
+    watched.onTurn()
+    expect(await ask('GET /sessions')).toMatchObject([{ client: 'laptop', address: '10.0.0.7', doing: 'comparing', startedAt: isoTime(clock.nowMs()) }])
+    const plan: SyncPlan = {
+      tasks: [], taskCount: 4, bytes: 8_000_000, renamed: 0, vanishing: 0, describe: () => ({ path: 'a/b' as RelativePath, sizeBytes: 1 }),
+    }
+    watched.onPlan(plan)
+    clock.advance(1_000)
+    watched.onProgress({ files: 1, bytes: 2_000_000, filesWanted: 4 })
+    await watched.noting({ stagePack: async () => [], beginFile: async () => await Promise.reject(new Error('not looked at')) }, plan).beginFile(0, 0).catch(() => 0)
+    expect(await ask('GET /sessions')).toMatchObject([{
+      doing: 'receiving', files: 1, filesWanted: 4, bytes: 2_000_000, bytesWanted: 8_000_000, bytesPerSecond: 2_000_000, remainingMs: 3_000, path: 'a/b',
+    }])
+    expect(describeStatus(await status(), clock.nowMs())).toContain('serving   laptop  1 of 4 files, 2.00 MB of 8.00 MB, 2.00 MB/s, 3.0 s left, a/b\n')
+    board.remove(watched)
+    expect(await ask('GET /sessions')).toEqual([])
+  })
+
+  test('tells when each client was last safe, and what was not stored, also after a restart', async () => {
+    await peers.admit({ id: id(1), wish: 'laptop', via: 'manual' })
+    expect(await ask('GET /peers')).toMatchObject([{ client: 'laptop', lastCompleteAt: null, lastResult: null, problems: [], halted: false, revokedAt: null }])
+    const completeAtMs = clock.nowMs()
+    history.note({ client: 'laptop', endedAtMs: completeAtMs, result: 'OK', problemCount: 0, problems: [], nextAtMs: completeAtMs + 60_000 })
+    clock.advance(60_000)
+    const problems = [{ path: 'pipe\u001b', code: 'SPECIAL_FILE', message: 'it is a pipe' }]
+    history.note({ client: 'laptop', endedAtMs: clock.nowMs(), result: 'PROBLEMS', problemCount: 1, problems })
+    const row = { client: 'laptop', lastCompleteAt: isoTime(completeAtMs), lastEndedAt: isoTime(clock.nowMs()), lastResult: 'problems', problemCount: 1, problems }
+    expect(await ask('GET /peers')).toMatchObject([row])
+    await history.close()
+    const again = await SyncHistory.open(stateDir, clock)
+    expect(again.of('laptop')).toEqual(history.of('laptop'))
+    const text = describeStatus(await status(), clock.nowMs())
+    expect(text).toContain('clients   laptop  complete 1 min ago, never seen, 1 not stored\n')
+    expect(text).toContain('pipe\\u{1b}: it is a pipe\n')
+  })
+
+  test('tells what the disk has', async () => {
+    expect(await ask('GET /disk')).toEqual({ totalBytes: 2 ** 40, freeBytes: 2 ** 40, reserveBytes: 7, quotaBytes: null, files: 0, bytes: 0, areas: [] })
+  })
+})
+
+test('GET /events tells what happens from then on', async () => {
+  const gone = new AbortController()
+  const read = routes['GET /events']?.(undefined, gone.signal) as AsyncGenerator<unknown, void, undefined>
+  const watched = board.watch('laptop', '10.0.0.7')
+  watched.onWaiting(2, 5_000)
+  watched.onTurn()
+  expect((await read.next()).value).toEqual({ event: 'waiting', client: 'laptop', position: 2, estimateMs: 5_000 })
+  expect((await read.next()).value).toEqual({ event: 'turn', client: 'laptop', address: '10.0.0.7' })
+  gone.abort()
+  expect((await read.next()).done).toBe(true)
+})
+
+test('a history that is damaged is told with its place', async () => {
+  await writeFile(join(stateDir, 'history.json'), '{"version":1,"syncs":[{}]}')
+  await expect(SyncHistory.open(stateDir, clock)).rejects.toEqual(expect.objectContaining({ code: 'STATE_INVALID', message: expect.stringContaining('history.json') as unknown }))
 })

@@ -24,6 +24,7 @@ export async function start (flags: StartFlags, { terminal, signal }: CommandCon
       { event: 'listening', port: server.port, discovery: server.discovery, id: server.id, ...(server.legacyPort !== undefined && { legacyPort: server.legacyPort }) },
       `"${settings.name}" is ready on port ${server.port}${server.discovery ? '' : ', not discoverable'}; the archive is ${settings.archiveRoot}`,
     )
+    if (server.metricsPort !== undefined && settings.metrics !== undefined) log({ event: 'metrics-listening', host: settings.metrics.host, port: server.metricsPort }, `metrics are at http://${settings.metrics.host}:${server.metricsPort}/metrics`)
     if (server.legacyPort !== undefined) log({ event: 'legacy-listening', port: server.legacyPort, protected: false }, legacyBanner(server.legacyPort))
     if (settings.discovery && !server.discovery) {
       log({ event: 'not-discoverable' }, 'no network interface can be used for discovery; clients need --server HOST:PORT until one can')

@@ -1,38 +1,97 @@
-import { jsonLine, printable } from '@filesync/program'
-import { askControl } from '@filesync/program/node'
+import { formatDuration, formatSize, jsonLine, printable } from '@filesync/program'
+import { askControl, followControl } from '@filesync/program/node'
 import { FileSyncError } from '@filesync/protocol'
+import type { DiskReport, PeerRow, QueueRow, Status } from '../health.ts'
+import type { SessionRow } from '../session-board.ts'
 import { stateDirOf } from '../settings.ts'
 import type { CommonFlags } from '../settings.ts'
 import type { CommandContext } from './start.ts'
 
-/** What the running server says of itself. */
-export interface Status {
-  readonly name: string
-  readonly port: number
-  readonly discovery: boolean
-  readonly archive: string
-  readonly pairing: boolean
-  readonly active: readonly string[]
-  readonly queued: readonly string[]
+export interface StatusFlags extends CommonFlags {
+  readonly follow?: boolean
 }
 
-/** `filesync-server status`. */
-export async function showStatus (flags: CommonFlags, { terminal }: CommandContext): Promise<void> {
+/** `filesync-server status`: once, or with `--follow` what happens from now on. */
+export async function showStatus (flags: StatusFlags, context: CommandContext): Promise<void> {
+  const { terminal } = context
   const stateDir = stateDirOf(flags, terminal)
-  const status = await askControl(stateDir, 'GET /status') as Status | undefined
-  if (status === undefined) {
-    throw new FileSyncError('SERVER_UNREACHABLE', `No server runs with the state directory ${stateDir}. Start it first, or name its directory with --state-dir.`)
-  }
-  if (flags.json === true) {
-    terminal.stdout.write(jsonLine(status))
+  if (flags.follow === true) {
+    await follow(stateDir, flags, context)
     return
   }
-  const clients = (names: readonly string[]): string => names.length === 0 ? 'none' : names.map(printable).join(', ')
-  terminal.stdout.write([
-    `${printable(status.name)} on port ${status.port}${status.discovery ? '' : ', not discoverable'}${status.pairing ? ', pairing is open' : ''}`,
-    `archive   ${printable(status.archive)}`,
-    `serving   ${clients(status.active)}`,
-    `waiting   ${clients(status.queued)}`,
+  const status = await askControl(stateDir, 'GET /status') as Status | undefined
+  if (status === undefined) throw notRunning(stateDir)
+  terminal.stdout.write(flags.json === true ? jsonLine(status) : describeStatus(status, Date.now()))
+}
+
+async function follow (stateDir: string, flags: StatusFlags, { terminal, signal }: CommandContext): Promise<void> {
+  try {
+    const events = await followControl(stateDir, 'GET /events', signal)
+    if (events === undefined) throw notRunning(stateDir)
+    for await (const event of events) terminal.stdout.write(flags.json === true ? jsonLine(event) : `${describeEvent(event as Record<string, unknown>)}\n`)
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}
+
+function notRunning (stateDir: string): FileSyncError {
+  return new FileSyncError('SERVER_UNREACHABLE', `No server runs with the state directory ${stateDir}. Start it first, or name its directory with --state-dir.`)
+}
+
+/** The state of a server for a person, over several lines. */
+export function describeStatus (status: Status, nowMs: number): string {
+  const { name, port, discovery, pairing, archive, sessions, queue, peers, disk } = status
+  return [
+    `${printable(name)} on port ${port}${discovery ? '' : ', not discoverable'}${pairing ? ', pairing is open' : ''}, up for ${formatDuration(nowMs - Date.parse(status.startedAt))}`,
+    `archive   ${printable(archive)}: ${describeArchive(disk)}`,
+    `disk      ${describeDisk(disk)}`,
+    ...table('serving', sessions.map(describeSession)),
+    ...table('waiting', queue.map(describeWaiting)),
+    ...table('clients', peers.filter(({ revokedAt }) => revokedAt === null).flatMap(peer => describePeer(peer, disk, nowMs))),
     '',
-  ].join('\n'))
+  ].join('\n')
+}
+
+function table (title: string, rows: readonly string[]): string[] {
+  return (rows.length === 0 ? ['none'] : rows).map((row, at) => `${(at === 0 ? title : '').padEnd(10)}${row}`)
+}
+
+function describeArchive ({ areas, files, bytes }: DiskReport): string {
+  return `${formatSize(bytes)} in ${files} files of ${areas.length} ${areas.length === 1 ? 'client' : 'clients'}, versions not counted`
+}
+
+function describeDisk ({ freeBytes, totalBytes, reserveBytes, quotaBytes }: DiskReport): string {
+  const quota = quotaBytes === null ? 'no quota' : `each client may have ${formatSize(quotaBytes)}`
+  return `${formatSize(freeBytes)} of ${formatSize(totalBytes)} free, ${formatSize(reserveBytes)} of it never used; ${quota}`
+}
+
+function describeSession ({ client, doing, files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path }: SessionRow): string {
+  if (doing === 'comparing') return `${printable(client)}  comparing`
+  const parts = [`${printable(client)}  ${files} of ${filesWanted} files`, `${formatSize(bytes)} of ${formatSize(bytesWanted)}`, `${formatSize(bytesPerSecond)}/s`]
+  if (remainingMs !== null) parts.push(`${formatDuration(remainingMs)} left`)
+  if (path !== null) parts.push(printable(path))
+  return parts.join(', ')
+}
+
+function describeWaiting ({ client, position, estimateMs }: QueueRow): string {
+  return `${position}. ${printable(client)}${estimateMs === null ? '' : `, in about ${formatDuration(estimateMs)}`}`
+}
+
+function describePeer (peer: PeerRow, { areas }: DiskReport, nowMs: number): string[] {
+  const ago = (time: string): string => `${formatDuration(Math.max(0, nowMs - Date.parse(time)))} ago`
+  const size = areas.find(({ client }) => client === peer.client)
+  const parts = [peer.lastCompleteAt === null ? 'never stored completely' : `complete ${ago(peer.lastCompleteAt)}`]
+  if (size !== undefined) parts.push(`${formatSize(size.bytes)} in ${size.files} files`)
+  parts.push(peer.lastSeenAt === null ? 'never seen' : `seen ${ago(peer.lastSeenAt)} at ${printable(peer.lastAddress ?? '?')}`)
+  if (peer.nextSyncAt !== null && Date.parse(peer.nextSyncAt) > nowMs) parts.push(`next sync in ${formatDuration(Date.parse(peer.nextSyncAt) - nowMs)}`)
+  if (peer.problemCount > 0) parts.push(`${peer.problemCount} not stored`)
+  const troubles = peer.problems.map(({ path, message }) => `    ${printable(path)}: ${printable(message)}`)
+  if (peer.message !== null) troubles.unshift(`    ${peer.lastResult ?? ''}: ${printable(peer.message)}`)
+  if (peer.halted) troubles.unshift(`    HALTED: "filesync-server release ${printable(peer.client)}" lets its next sync pass`)
+  return [`${printable(peer.client)}  ${parts.join(', ')}`, ...troubles]
+}
+
+function describeEvent ({ time, event, ...facts }: Record<string, unknown>): string {
+  const words = Object.entries(facts).map(([name, value]) => `${printable(name)}=${printable(String(value))}`)
+  return [typeof time === 'string' ? time.slice(0, 19).replace('T', ' ') : '', printable(String(event)), ...words].filter(Boolean).join('  ')
 }

@@ -1,0 +1,94 @@
+import { EventFeed } from '@filesync/program'
+import type { ListenAddress, LogEvent } from '@filesync/program'
+import type { MetricsPort } from '@filesync/program/node'
+import { isFileSyncError } from '@filesync/protocol'
+import type { Clock, Connection, ErrorCode, FileSyncError, NextSync } from '@filesync/protocol'
+import type { Health } from './health.ts'
+import type { ServerMetrics } from './metrics.ts'
+import { SessionBoard } from './session-board.ts'
+import type { SessionObserver } from './session-observer.ts'
+import { SyncHistory } from './sync-history.ts'
+import type { SyncRecord } from './sync-history.ts'
+
+/** Ends of a session that are nobody's fault. */
+const INTERRUPTIONS: readonly ErrorCode[] = ['SESSION_YIELDED', 'SESSION_REPLACED', 'SERVER_STOPPING']
+
+export interface MonitoredSession {
+  readonly observer: SessionObserver
+  /** The session is over: with what the client was told, or with the error that ended it; undefined where it only asked questions. */
+  end (outcome: NextSync | FileSyncError | undefined): void
+}
+
+/** Sees what the server does, for status, events and metrics. */
+export class Monitor {
+  readonly events: EventFeed = new EventFeed()
+  readonly board: SessionBoard
+  readonly history: SyncHistory
+  readonly #clock: Clock
+  #metrics: ServerMetrics | undefined
+
+  private constructor (history: SyncHistory, clock: Clock) {
+    this.history = history
+    this.#clock = clock
+    this.board = new SessionBoard(clock, event => { this.#push(event) })
+  }
+
+  /** Throws STATE_INVALID. */
+  static async open (stateDir: string, clock: Clock): Promise<Monitor> {
+    return new Monitor(await SyncHistory.open(stateDir, clock), clock)
+  }
+
+  /** A line of the log. */
+  note (event: LogEvent): void {
+    this.#metrics?.noteEvent(event)
+    this.#push(event)
+  }
+
+  watch (client: string, address: string, connection: Pick<Connection, 'bytesSent' | 'bytesReceived'>): MonitoredSession {
+    const observer = this.board.watch(client, address)
+    return {
+      observer,
+      end: outcome => {
+        this.board.remove(observer)
+        // Who left the queue was not served.
+        if (observer.turnMs === undefined || outcome === undefined) return
+        const { bytesSent, bytesReceived } = connection
+        const record = recordOf(client, outcome, this.#clock.nowMs())
+        const stored = isFileSyncError(outcome) ? { files: 0, bytes: 0 } : outcome.stored
+        this.history.note(record)
+        this.#metrics?.noteSession({
+          result: record.result.toLowerCase() as Lowercase<SyncRecord['result']>,
+          files: stored.files, bytes: stored.bytes, bytesSent, bytesReceived, durationMs: this.#clock.monotonicMs() - observer.turnMs,
+        })
+      },
+    }
+  }
+
+  /** Shows metrics. Throws PORT_UNAVAILABLE. */
+  async serveMetrics (at: ListenAddress, health: Health): Promise<MetricsPort> {
+    // Loaded by those alone who want it: it takes as long as all else at the start.
+    const { ServerMetrics } = await import('./metrics.ts')
+    this.#metrics = new ServerMetrics(health)
+    return await this.#metrics.serve(at)
+  }
+
+  async close (): Promise<void> {
+    await this.history.close()
+  }
+
+  #push (event: LogEvent): void {
+    if (this.events.hasReaders) this.events.push({ ...event, time: new Date(this.#clock.nowMs()).toISOString() })
+  }
+}
+
+function recordOf (client: string, outcome: NextSync | FileSyncError, nowMs: number): Omit<SyncRecord, 'completeAtMs'> {
+  if (isFileSyncError(outcome)) {
+    const { code, message } = outcome
+    return { client, endedAtMs: nowMs, result: INTERRUPTIONS.includes(code) ? 'INTERRUPTED' : 'FAILED', code, message, problemCount: 0, problems: [] }
+  }
+  const { result, message, problems, problemCount, inMs } = outcome
+  return {
+    client, endedAtMs: nowMs, result, message, problemCount, nextAtMs: nowMs + inMs,
+    problems: problems.map(({ path, code, message: text }) => ({ path, code, message: text })),
+  }
+}

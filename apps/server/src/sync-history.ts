@@ -1,0 +1,107 @@
+import { readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { FileSyncError } from '@filesync/protocol'
+import type { Clock } from '@filesync/protocol'
+import * as v from 'valibot'
+
+/** How the last session of one client ended. */
+export interface SyncRecord {
+  readonly client: string
+  readonly endedAtMs: number
+  /** INTERRUPTED: by no fault; it goes on with the next one. */
+  readonly result: 'OK' | 'PROBLEMS' | 'HALTED' | 'FAILED' | 'INTERRUPTED'
+  /** Why it failed or halted. */
+  readonly code?: string | undefined
+  readonly message?: string | undefined
+  /** How many entries were not stored, and the first of them. */
+  readonly problemCount: number
+  readonly problems: readonly { readonly path: string, readonly code: string, readonly message: string }[]
+  /** When the client is to come again. */
+  readonly nextAtMs?: number | undefined
+  /** The end of the last session after which everything was stored. */
+  readonly completeAtMs?: number | undefined
+}
+
+const FILE = 'history.json'
+const VERSION = 1
+/** A client that watches its tree comes every second, and this is no promise but a help for people. */
+const WRITE_EVERY_MS = 5_000
+const MAX_PROBLEMS = 20
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+const record: v.GenericSchema<unknown, SyncRecord> = v.object({
+  client: v.string(),
+  endedAtMs: count,
+  result: v.picklist(['OK', 'PROBLEMS', 'HALTED', 'FAILED', 'INTERRUPTED']),
+  code: v.optional(v.string()),
+  message: v.optional(v.string()),
+  problemCount: count,
+  problems: v.array(v.object({ path: v.string(), code: v.string(), message: v.string() })),
+  nextAtMs: v.optional(count),
+  completeAtMs: v.optional(count),
+})
+const file = v.object({ version: v.literal(VERSION), syncs: v.array(record) })
+
+/** How the last session of each client ended, also before this server was started. */
+export class SyncHistory {
+  readonly #path: string
+  readonly #clock: Clock
+  readonly #records: Map<string, SyncRecord>
+  #cancel: (() => void) | undefined
+  #writing: Promise<void> = Promise.resolve()
+
+  private constructor (path: string, clock: Clock, records: readonly SyncRecord[]) {
+    this.#path = path
+    this.#clock = clock
+    this.#records = new Map(records.map(known => [known.client, known]))
+  }
+
+  /** Throws STATE_INVALID where the file is damaged. */
+  static async open (stateDir: string, clock: Clock): Promise<SyncHistory> {
+    const path = join(stateDir, FILE)
+    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined
+      throw error
+    })
+    return new SyncHistory(path, clock, text === undefined ? [] : parse(path, text))
+  }
+
+  of (client: string): SyncRecord | undefined {
+    return this.#records.get(client)
+  }
+
+  /** A session is over. What the last complete one was is known already. */
+  note (ended: Omit<SyncRecord, 'completeAtMs'>): void {
+    const completeAtMs = ended.result === 'OK' ? ended.endedAtMs : this.#records.get(ended.client)?.completeAtMs
+    this.#records.set(ended.client, { ...ended, problems: ended.problems.slice(0, MAX_PROBLEMS), completeAtMs })
+    this.#cancel ??= this.#clock.schedule(WRITE_EVERY_MS, () => {
+      this.#cancel = undefined
+      this.#write().catch(() => { /* it is written again with the next session, and `close` tells */ })
+    })
+  }
+
+  /** Writes what is not written yet. */
+  async close (): Promise<void> {
+    if (this.#cancel === undefined) return await this.#writing
+    this.#cancel()
+    this.#cancel = undefined
+    await this.#write()
+  }
+
+  async #write (): Promise<void> {
+    this.#writing = this.#writing.catch(() => { /* told to whoever asked for that one */ }).then(async () => {
+      const text = JSON.stringify({ version: VERSION, syncs: [...this.#records.values()] })
+      await writeFile(`${this.#path}.new`, text, { mode: 0o600 })
+      await rename(`${this.#path}.new`, this.#path)
+    })
+    await this.#writing
+  }
+}
+
+function parse (path: string, text: string): readonly SyncRecord[] {
+  try {
+    return v.parse(file, JSON.parse(text)).syncs
+  } catch (cause) {
+    throw new FileSyncError('STATE_INVALID', `${path} is damaged. Remove it: nothing but the times of past syncs in "filesync-server status" is lost with it.`, { cause })
+  }
+}
