@@ -1,10 +1,13 @@
+import { parseListenAddress } from '@filesync/program'
 import { createProgram, setting } from '@filesync/program/node'
 import { Option } from 'commander'
 import type { Command } from 'commander'
 import type { EnrollFlags, PairFlags } from './commands/pair.ts'
 import type { CommandContext, StartFlags } from './commands/push.ts'
+import type { SafeFlags } from './commands/safe.ts'
+import type { StatusFlags } from './commands/status.ts'
 import type { TrustFlags } from './commands/trust.ts'
-import { withCommonSettings, withId, withLegacy, withPushSettings, withServerSettings } from './settings.ts'
+import { withCommonSettings, withId, withLegacy, withPushSettings, withServerSettings, withSettle } from './settings.ts'
 import type { CommonFlags, PushFlags, ServerFlags } from './settings.ts'
 import { VERSION } from './software.ts'
 
@@ -27,6 +30,7 @@ function addPushing (program: Command, context: CommandContext): void {
     .description('push DIR now, whenever it changes, and whenever the server asks, until stopped')
     .addOption(setting('--once', 'end after one push'))
     .addOption(setting('--no-watch', 'push only when the server asks, not when the directory changes'))
+    .addOption(setting('--metrics <host:port>', 'show Prometheus metrics there, under /metrics; PORT alone: to this machine only', parseListenAddress))
     .addOption(new Option('--watch', 'push when the directory changes (the default)').default(true))
     .action(async (directory: string | undefined, flags: StartFlags) => {
       const { start } = await import('./commands/push.ts')
@@ -65,9 +69,14 @@ function addTrust (program: Command, { terminal }: CommandContext): void {
 
 function addInspection (program: Command, context: CommandContext): void {
   withCommonSettings(program.command('status')).description('what the running client is doing')
-    .action(async (flags: CommonFlags) => { await (await import('./commands/inspect.ts')).showStatus(flags, context) })
+    .addOption(setting('--follow', 'show what happens from now on instead, until stopped'))
+    .action(async (flags: StatusFlags) => { await (await import('./commands/status.ts')).showStatus(flags, context) })
   withPushSettings(program.command('why <path>')).description('the state of one path and the reason for it')
     .action(async (path: string, flags: PushFlags) => { await (await import('./commands/inspect.ts')).why(path, flags, context) })
+  withSettle(withServerSettings(program.command('safe <path...>'))).description('whether the server holds exactly what is here, so that it may be deleted; exit code 0 only if all is safe')
+    .addOption(setting('--directory <dir>', 'the directory that is pushed, where no client is running'))
+    .addOption(setting('--fresh', 'have the server read its copies again before it answers'))
+    .action(async (paths: string[], flags: SafeFlags) => { process.exitCode = await (await import('./commands/safe.ts')).safe(paths, flags, context) })
   withServerSettings(program.command('doctor')).description('what keeps this client from its server, with the fix')
     .action(async (flags: ServerFlags) => { process.exitCode = await (await import('./commands/doctor.ts')).doctor(flags, context) })
 }

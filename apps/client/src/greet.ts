@@ -1,4 +1,4 @@
-import { agree, hello, LIMITS } from '@filesync/protocol'
+import { agree, FEATURES, FileSyncError, hello, LIMITS } from '@filesync/protocol'
 import type { Agreement, Clock, Connection } from '@filesync/protocol'
 import { ABILITIES } from '@filesync/transfer'
 
@@ -14,4 +14,13 @@ export async function greetServer (connection: Connection, software: string, clo
   await connection.send(ours)
   const theirs = await connection.receive(['HELLO'], LIMITS.helloTimeoutMs)
   return { ...agree(ours, theirs), serverTimeMs: theirs.timeMs }
+}
+
+/** As {@link greetServer}, for a session of questions. Throws VERSION_UNSUPPORTED where the server answers none. */
+export async function greetForQuestions (connection: Connection, software: string, clock: Clock): Promise<void> {
+  const ours = hello(software, [FEATURES.SAFE], clock.nowMs())
+  await connection.send(ours)
+  const { features } = agree(ours, await connection.receive(['HELLO'], LIMITS.helloTimeoutMs))
+  if (features.has(FEATURES.SAFE)) return
+  throw new FileSyncError('VERSION_UNSUPPORTED', 'The server is of an earlier version, which cannot say what is safe. Update it, or run "filesync-server verify" there.')
 }

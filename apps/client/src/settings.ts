@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
 import { parseDuration, parseSize } from '@filesync/program'
+import type { ListenAddress } from '@filesync/program'
 import { canPrompt, checkStateDir, defaultStateDir, listSetting, prompt, setting } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
 import type { Compression } from '@filesync/transfer'
@@ -33,6 +34,7 @@ export interface PushFlags extends ServerFlags {
   readonly acceptSource?: boolean
   readonly legacy?: boolean
   readonly id?: string
+  readonly metrics?: ListenAddress
 }
 
 export interface HostPort {
@@ -55,6 +57,8 @@ export interface PushSettings {
   readonly acceptSource: boolean
   /** Set where a server of the original program is spoken to, without any protection. */
   readonly legacy: LegacySettings | undefined
+  /** Where metrics are shown; undefined: nowhere. */
+  readonly metrics: ListenAddress | undefined
 }
 
 export interface LegacySettings {
@@ -84,14 +88,18 @@ export function withServerSettings (command: Command): Command {
 
 /** Adds the settings of the commands that push. */
 export function withPushSettings (command: Command): Command {
-  return withServerSettings(command)
+  return withSettle(withServerSettings(command))
     .addOption(setting('--directory <dir>', 'the directory to push, where it does not stand as an argument'))
     .addOption(setting('--ignore-file <file>', 'a file with more rules of what to leave out, in the syntax of .gitignore'))
     .addOption(setting('--no-default-ignores', 'push temporary files of common programs too'))
     .addOption(setting('--limit <rate>', 'bytes a second at most, such as 20M or 500k', parseRate))
     .addOption(setting('--compress <when>', 'auto: where the network is the limit and the content shrinks').choices(['auto', 'always', 'never']).default('auto'))
     .addOption(setting('--accept-source', 'push although the directory is empty, or on another disk, unlike last time'))
-    .addOption(setting('--settle <duration>', 'how long a file has to be quiet before it is taken', parseDuration).default(parseDuration(DEFAULT_SETTLE), DEFAULT_SETTLE))
+}
+
+/** How long a file has to be quiet. */
+export function withSettle (command: Command): Command {
+  return command.addOption(setting('--settle <duration>', 'how long a file has to be quiet before it is taken', parseDuration).default(parseDuration(DEFAULT_SETTLE), DEFAULT_SETTLE))
 }
 
 /** Lets a command speak to a server of the original program. */
@@ -139,6 +147,7 @@ export async function completePushSettings (directory: string | undefined, flags
     settleMs: flags.settle,
     acceptSource: flags.acceptSource === true,
     legacy: legacySettings(flags),
+    metrics: flags.metrics,
   }
 }
 

@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+export { QuestionDesk } from './question-desk.ts'
 export { serveSession } from './serve-session.ts'
 export type { Peer, ServeDependencies } from './serve-session.ts'
 export { SessionQueue } from './session-queue.ts'

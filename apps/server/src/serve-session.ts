@@ -3,8 +3,10 @@ import { asFileSyncError, equalDigests, FEATURES, FileSyncError, fitProblems, LI
 import type { ClientFilesInfo, Clock, Connection, HashBytes, NextSync, Policy } from '@filesync/protocol'
 import { deltaTasks, receiveFiles } from '@filesync/transfer'
 import type { Decompress, PresentCopy, ReceivedFiles } from '@filesync/transfer'
+import { answerQuestions } from './answer-questions.ts'
 import { greetClient } from './greet.ts'
 import { withinPatience, withPatience } from './patience.ts'
+import type { QuestionDesk } from './question-desk.ts'
 import { receiveListings } from './receive-listings.ts'
 import type { SessionObserver } from './session-observer.ts'
 import type { SessionQueue } from './session-queue.ts'
@@ -23,6 +25,7 @@ type SignFile = (fd: number, sizeBytes: number, signal: AbortSignal) => Promise<
 export interface ServeDependencies {
   readonly queue: SessionQueue
   readonly openArea: (name: string) => Promise<Area>
+  readonly questions: QuestionDesk
   readonly hash: HashBytes
   readonly decompress: Decompress
   /** Without it, changed files are asked for whole. */
@@ -39,9 +42,13 @@ export interface ServeDependencies {
   readonly rules?: SessionRules
 }
 
-/** One session from HELLO to NEXT_SYNC, as docs/protocol.md has it under "Session". */
-export async function serveSession (connection: Connection, peer: Peer, deps: ServeDependencies): Promise<NextSync> {
+/** One session from HELLO to NEXT_SYNC, as docs/protocol.md has it under "Session"; undefined where the client only asked questions. */
+export async function serveSession (connection: Connection, peer: Peer, deps: ServeDependencies): Promise<NextSync | undefined> {
   const { features } = await greetClient(connection, deps.software, deps.clock)
+  if (features.has(FEATURES.SAFE)) {
+    await answerQuestions(connection, { ...peer, desk: deps.questions, stopping: deps.rules?.stopping })
+    return undefined
+  }
   const turn = new SessionTurn({ identity: peer.identity, queue: deps.queue, clock: deps.clock, rules: deps.rules })
   try {
     return await serveInTurn(connection, peer, { ...deps, features, turn })
