@@ -29,8 +29,8 @@ export interface SessionTurnInit {
  */
 const PREPARATION_TIMES = 10
 /** A server that is started anew takes a moment. */
-const RETURN_MS = 2_000
-const RETURN_SPREAD_MS = 8_000
+const RETURN_MS = 1_000
+const RETURN_SPREAD_MS = 4_000
 /** What a message counts for; messages are small, and few beside the frames. */
 const MESSAGE_BYTES = 64
 

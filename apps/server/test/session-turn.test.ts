@@ -94,7 +94,7 @@ describe('a session that waits for the client', () => {
     const ended = Promise.all(waiting.map(async wait => { await expect(wait).rejects.toMatchObject({ code: 'SERVER_STOPPING', retryInMs: expect.any(Number) as unknown }) }))
     stopping.abort()
     await ended
-    expect((turn.signal.reason as FileSyncError).retryInMs).toBeGreaterThanOrEqual(2_000)
+    expect((turn.signal.reason as FileSyncError).retryInMs).toBeGreaterThanOrEqual(1_000)
   })
 
   test('ends at the end of the window', async () => {

@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { CLIENT_PROGRAM, Stage } from '../src/programs.ts'
+import { treeDifferences } from '../src/trees.ts'
+
+const LONG_AGO = 1_700_000_000
+
+let stage: Stage
+beforeEach(async () => { stage = await Stage.open() })
+afterEach(async () => { await stage.dispose() })
+
+/** A directory of files of noise, which no compression makes smaller. */
+async function noise (name: string, files: number, bytes: number): Promise<string> {
+  const source = stage.path(name)
+  await mkdir(source)
+  for (let i = 0; i < files; i++) {
+    await writeFile(join(source, `f${i}`), randomBytes(bytes))
+    await utimes(join(source, `f${i}`), LONG_AGO, LONG_AGO)
+  }
+  return source
+}
+
+test('two clients that take long have their turns in alternation, and each push goes on until all is stored', async () => {
+  const server = await stage.startServer('server', ['--session-time', '1s'])
+  const logged: { event: string, area?: string, code?: string }[] = []
+  createInterface({ input: server.child.stdout }).on('line', line => { logged.push(JSON.parse(line) as typeof logged[number]) })
+  const names = ['anna', 'bert']
+  for (const name of names) await stage.pair(server, name)
+  // Small files, and large ones that are continued where they broke off.
+  const sources = await Promise.all(names.map(async (name, i) => await noise(`${name}s`, i === 0 ? 40 : 2, i === 0 ? 50_000 : 1_000_000)))
+  const pushed = await Promise.all(names.map(async (name, i) => await stage.push(name, sources[i] ?? '', ['--limit', '800k'])))
+  for (const [i, push] of pushed.entries()) {
+    expect(push, push.stderr).toMatchObject({ code: 0, result: { result: 'ok', filesSent: i === 0 ? 40 : 2 } })
+    expect(push.result.bytesSent).toBeLessThan(2_000_000 * 1.5)
+    expect(await treeDifferences(sources[i] ?? '', join(server.archive, names[i] ?? ''))).toEqual([])
+  }
+  const turns = logged.filter(({ code, event }) => code === 'SESSION_YIELDED' || event === 'synced').map(({ area }) => area)
+  const yields = logged.filter(({ code }) => code === 'SESSION_YIELDED').length
+  expect(yields, JSON.stringify(logged)).toBeGreaterThanOrEqual(3)
+  // As long as both have something to send, nobody has two turns in a row.
+  const contested = turns.slice(0, yields)
+  expect(contested.filter((area, i) => i > 0 && contested[i - 1] === area)).toEqual([])
+}, 60_000)
+
+test('a rate for all is shared by those that are served at once', async () => {
+  const server = await stage.startServer('server', ['--max-sessions', '2', '--limit', '2M'])
+  for (const name of ['anna', 'bert']) await stage.pair(server, name)
+  const sources = await Promise.all(['annas', 'berts'].map(async name => await noise(name, 4, 700_000)))
+  const startedMs = Date.now()
+  const pushed = await Promise.all(['anna', 'bert'].map(async (name, i) => await stage.push(name, sources[i] ?? '')))
+  for (const push of pushed) expect(push, push.stderr).toMatchObject({ code: 0 })
+  // Less half a megabyte, which may pass at once.
+  expect(Date.now() - startedMs).toBeGreaterThan(1000 * (2 * 4 * 0.7 - 0.5) / 2)
+  const [one = 0, other = 0] = pushed.map(({ result }) => result.durationMs)
+  expect(Math.abs(one - other)).toBeLessThan(Math.max(one, other) * 0.4)
+}, 60_000)
+
+describe('outside its windows', () => {
+  /** A window that is open now or in half a day, by the clock of this machine. */
+  function window (offsetHours: number): string {
+    const hour = (new Date().getHours() + offsetHours + 24) % 24
+    return `${String(hour).padStart(2, '0')}:00-${String((hour + 3) % 24).padStart(2, '0')}:00`
+  }
+
+  test('a server lets nobody in, says when it will, and a client that was started waits for that', async () => {
+    const server = await stage.startServer('server', ['--window', window(12)])
+    await stage.pair(server, 'client')
+    const source = await noise('source', 1, 10)
+    const pushed = await stage.push('client', source)
+    expect(pushed).toMatchObject({ code: 75, result: { result: 'failed', code: 'OUTSIDE_WINDOW' } })
+    expect(pushed.stderr).toContain(window(12))
+    const inHours = (Date.parse(pushed.result.nextSyncAt ?? '') - Date.now()) / 3_600_000
+    expect(inHours).toBeGreaterThan(10)
+    expect(inHours).toBeLessThan(14)
+    const child = stage.start(CLIENT_PROGRAM, ['start', source, '--json', ...stage.clientArgs('client')])
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+    expect(JSON.parse((await lines.next()).value as string)).toMatchObject({ code: 'OUTSIDE_WINDOW' })
+    const status = await stage.run(CLIENT_PROGRAM, ['status', '--json', '--state-dir', stage.path('client')])
+    expect(JSON.parse(status.stdout)).toMatchObject({ activity: { doing: 'waiting' } })
+  })
+
+  test('in them it is like any other, and the next sync is in one', async () => {
+    const server = await stage.startServer('server', ['--window', window(-1), '--interval', '36000'])
+    await stage.pair(server, 'client')
+    const pushed = await stage.push('client', await noise('source', 1, 10))
+    expect(pushed, pushed.stderr).toMatchObject({ code: 0 })
+    const hour = new Date(pushed.result.nextSyncAt ?? '').getHours()
+    const [from, to] = window(-1).split('-').map(text => Number(text.slice(0, 2))) as [number, number]
+    expect(from < to ? hour >= from && hour < to : hour >= from || hour < to).toBe(true)
+  })
+})
