@@ -1,6 +1,7 @@
+import { EventFeed } from '@filesync/program'
+import type { LogEvent } from '@filesync/program'
 import { serveControl } from '@filesync/program/node'
-import type { ControlServer } from '@filesync/program/node'
-import { checkRelativePath, FileSyncError } from '@filesync/protocol'
+import type { ControlServer, MetricsPort } from '@filesync/program/node'
 import type { Clock, RelativePath } from '@filesync/protocol'
 import type { Scanner } from '@filesync/scanner'
 import { openScanner } from '@filesync/scanner/node'
@@ -9,15 +10,18 @@ import { openFileSource } from '@filesync/transfer/node'
 import { ChangeSignal } from './change-signal.ts'
 import { openClientState } from './client-state.ts'
 import type { ClientState } from './client-state.ts'
+import { controlRoutes } from './control-routes.ts'
+import type { ClientStatus } from './control-routes.ts'
 import { explainPath } from './explain-path.ts'
 import type { PathState } from './explain-path.ts'
 import { pushLegacyOnce } from './legacy/push-once.ts'
+import type { ClientMetrics } from './metrics.ts'
 import { pushOnce } from './push-once.ts'
 import type { PushRun, RunWatcher } from './push-once.ts'
 import { RunRecord } from './run-record.ts'
 import { recallScan, rememberScan } from './scan-memory-file.ts'
 import type { LegacySettings, PushSettings } from './settings.ts'
-import { SOFTWARE } from './software.ts'
+import { SOFTWARE, VERSION } from './software.ts'
 
 interface PusherParts {
   readonly state: ClientState
@@ -29,7 +33,11 @@ interface PusherParts {
 /** What one client needs to push one directory, open from its first run to its last. */
 export class Pusher {
   /** What it does and how its runs ended; answers `status` and `why`. */
-  readonly record: RunRecord = new RunRecord()
+  readonly record: RunRecord = new RunRecord(event => { this.#tell(event) })
+  readonly #events = new EventFeed()
+  readonly #startedAt: string = new Date().toISOString()
+  #metrics: ClientMetrics | undefined
+  #metricsPort: MetricsPort | undefined
   readonly #settings: PushSettings
   readonly #parts: PusherParts
   readonly #changes = new ChangeSignal()
@@ -50,7 +58,10 @@ export class Pusher {
     const close = async (): Promise<void> => { await Promise.all([scanner.close(), source.close()]) }
     try {
       const pusher = new Pusher(settings, { state: await openClientState(stateDir), scanner, source, clock })
-      await pusher.#openControl()
+      await pusher.#openControl().catch(async (error: unknown) => {
+        await pusher.#control?.close()
+        throw error
+      })
       return pusher
     } catch (error) {
       await close()
@@ -75,6 +86,7 @@ export class Pusher {
       signal,
     })
     this.record.activity = { doing: 'idle' }
+    this.#metrics?.noteRun(run.result)
     this.record.note(run.result, clock.nowMs(), run.error === undefined ? run.tree : undefined)
     if (run.error === undefined && scanner.memory !== undefined) await rememberScan(this.#settings.stateDir, this.#settings.root, scanner.memory)
     return run
@@ -109,24 +121,43 @@ export class Pusher {
     return explainPath(path, this.#parts.scanner.why(path), this.record)
   }
 
+  /** Where metrics are shown. */
+  get metricsPort (): number | undefined {
+    return this.#metricsPort?.port
+  }
+
   async close (): Promise<void> {
-    await Promise.all([this.#control?.close(), this.#parts.source.close(), this.#parts.scanner.close()])
+    await Promise.all([this.#control?.close(), this.#metricsPort?.close(), this.#parts.source.close(), this.#parts.scanner.close()])
   }
 
   /** Two runs with one identity would push each other out of the queue, so the socket is the lock of the state directory too. */
   async #openControl (): Promise<void> {
-    this.#control = await serveControl(this.#settings.stateDir, {
-      'GET /status': () => {
-        const { activity, last } = this.record
-        return { directory: this.#settings.root, activity, watch: this.#parts.scanner.status, last }
-      },
-      'POST /why': body => {
-        const { path } = body as { path: unknown }
-        const fault = checkRelativePath(path)
-        if (fault !== undefined) throw new FileSyncError('USAGE', `This cannot be a path in the directory (${fault}).`)
-        return this.why(path as RelativePath)
-      },
-    })
+    const { root, stateDir, metrics } = this.#settings
+    const status = (): ClientStatus => this.#status(root)
+    this.#control = await serveControl(stateDir, controlRoutes({ status, events: this.#events, why: path => this.why(path) }))
+    if (metrics === undefined) return
+    // Loaded by those alone who want it: it takes as long as all else at the start.
+    const { ClientMetrics } = await import('./metrics.ts')
+    this.#metrics = new ClientMetrics()
+    this.#metricsPort = await this.#metrics.serve(metrics, status)
+  }
+
+  #status (directory: string): ClientStatus {
+    const { activity, last, completeAtMs } = this.record
+    return {
+      version: VERSION,
+      directory,
+      startedAt: this.#startedAt,
+      activity,
+      watch: this.#parts.scanner.status,
+      last: last ?? null,
+      lastCompleteAt: completeAtMs === undefined ? null : new Date(completeAtMs).toISOString(),
+      nextSyncAt: activity.doing === 'waiting' ? new Date(activity.untilMs).toISOString() : null,
+    }
+  }
+
+  #tell (event: LogEvent): void {
+    if (this.#events.hasReaders) this.#events.push({ ...event, time: new Date(this.#parts.clock.nowMs()).toISOString() })
   }
 
   #recording (watcher: RunWatcher): RunWatcher {
@@ -140,8 +171,8 @@ export class Pusher {
         watcher.onReady(status)
       },
       onProgress: progress => {
-        const { files, filesWanted, bytesPerSecond, isCompressing } = progress
-        this.record.activity = { doing: 'sending', files, filesWanted, bytesPerSecond, isCompressing }
+        const { files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path, isCompressing } = progress
+        this.record.activity = { doing: 'sending', files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path, isCompressing }
         watcher.onProgress(progress)
       },
     }

@@ -1,25 +1,47 @@
 import { readListing, sameContent, splitPath } from '@filesync/protocol'
 import type { Entry, Problem, RelativePath, Tree } from '@filesync/protocol'
+import type { LogEvent } from '@filesync/program'
+import type { TransferProgress } from '@filesync/transfer'
 import type { PushResult } from './push-result.ts'
 
 /** What the client is doing, for people. */
 export type Activity =
   | { readonly doing: 'idle' | 'connecting' | 'comparing' }
   | { readonly doing: 'queued', readonly position: number, readonly estimateMs: number | undefined }
-  | { readonly doing: 'sending', readonly files: number, readonly filesWanted: number, readonly bytesPerSecond: number, readonly isCompressing: boolean }
+  | { readonly doing: 'sending' } & Pick<TransferProgress, 'files' | 'filesWanted' | 'bytes' | 'bytesWanted' | 'bytesPerSecond' | 'remainingMs' | 'path' | 'isCompressing'>
   | { readonly doing: 'waiting', readonly untilMs: number }
 
 /** What the running client knows of itself: what it does now, and how its last runs ended. */
 export class RunRecord {
-  activity: Activity = { doing: 'idle' }
+  readonly #tell: (event: LogEvent) => void
+  #activity: Activity = { doing: 'idle' }
   /** The last run, however it ended. */
   last: { readonly atMs: number, readonly result: PushResult } | undefined
+  /** The end of the last run after which everything was stored. */
+  completeAtMs: number | undefined
   #stored: { readonly atMs: number, readonly tree: Tree } | undefined
   #problems = new Map<string, Problem>()
+
+  /** @param tell told of every change of activity, and of every run that has ended */
+  constructor (tell: (event: LogEvent) => void = () => { /* nobody wants to know */ }) {
+    this.#tell = tell
+  }
+
+  get activity (): Activity {
+    return this.#activity
+  }
+
+  set activity (next: Activity) {
+    this.#activity = next
+    this.#tell({ event: 'activity', ...next })
+  }
 
   /** A run has ended. */
   note (result: PushResult, atMs: number, tree: Tree | undefined): void {
     this.last = { atMs, result }
+    if (result.result === 'ok') this.completeAtMs = atMs
+    const { problems: _, nextSyncAt, ...facts } = result
+    this.#tell({ event: 'run', ...facts, ...(nextSyncAt !== null && { nextSyncAt }) })
     if (tree === undefined || result.result === 'halted') return
     this.#stored = { atMs, tree }
     this.#problems = new Map(result.problems.map(problem => [problem.path, problem]))

@@ -44,6 +44,7 @@ export async function start (directory: string | undefined, flags: StartFlags, c
   if (flags.once === true) return await push(directory, flags, context)
   const { terminal, signal } = context
   const pusher = await openPusher(directory, flags, terminal)
+  if (pusher.metricsPort !== undefined && flags.quiet !== true) terminal.stderr.write(`filesync-client: metrics are at http://${flags.metrics?.host ?? ''}:${pusher.metricsPort}/metrics\n`)
   const line = createProgressLine(terminal.stderr, flags.quiet === true)
   const watching = flags.watch ? pusher.watch(signal) : undefined
   // Ends with the signal; a tree that cannot be watched is walked at an interval, and status says so.

@@ -1,0 +1,84 @@
+import { formatDuration, formatSize, jsonLine, printable } from '@filesync/program'
+import { askControl, followControl } from '@filesync/program/node'
+import { FileSyncError } from '@filesync/protocol'
+import type { ClientStatus } from '../control-routes.ts'
+import type { Activity } from '../run-record.ts'
+import { stateDirOf } from '../settings.ts'
+import type { CommonFlags } from '../settings.ts'
+import type { CommandContext } from './push.ts'
+
+export interface StatusFlags extends CommonFlags {
+  readonly follow?: boolean
+}
+
+/** `filesync-client status`: once, or with `--follow` what happens from now on. */
+export async function showStatus (flags: StatusFlags, context: CommandContext): Promise<void> {
+  const { terminal } = context
+  const stateDir = stateDirOf(flags, terminal)
+  if (flags.follow === true) {
+    await follow(stateDir, flags, context)
+    return
+  }
+  const status = await askControl(stateDir, 'GET /status') as ClientStatus | undefined
+  if (status === undefined) throw notRunning(stateDir)
+  terminal.stdout.write(flags.json === true ? jsonLine(status) : describeStatus(status, Date.now()))
+}
+
+async function follow (stateDir: string, flags: StatusFlags, { terminal, signal }: CommandContext): Promise<void> {
+  try {
+    const events = await followControl(stateDir, 'GET /events', signal)
+    if (events === undefined) throw notRunning(stateDir)
+    for await (const event of events) terminal.stdout.write(flags.json === true ? jsonLine(event) : `${describeEvent(event as Record<string, unknown>)}\n`)
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}
+
+function notRunning (stateDir: string): FileSyncError {
+  return new FileSyncError('USAGE', `No client runs with the state directory ${stateDir}. Start one with "filesync-client start DIR", or name its directory with --state-dir.`)
+}
+
+/** The state of a client for a person, over several lines. */
+export function describeStatus (status: ClientStatus, nowMs: number): string {
+  const { directory, activity, watch, last, lastCompleteAt, nextSyncAt } = status
+  const ago = (timeMs: number): string => `${formatDuration(Math.max(0, nowMs - timeMs))} ago`
+  const lines = [
+    `directory  ${printable(directory)}`,
+    `now        ${describeActivity(activity)}`,
+    `changes    ${watch.mode}${watch.why === undefined ? '' : `: ${printable(watch.why)}`}`,
+    `complete   ${lastCompleteAt === null ? 'not since it was started' : ago(Date.parse(lastCompleteAt))}`,
+  ]
+  if (nextSyncAt !== null) lines.push(`next run   ${nextSyncAt}, in ${formatDuration(Math.max(0, Date.parse(nextSyncAt) - nowMs))}`)
+  if (last !== null) {
+    const { result, filesTotal, bytesTotal, filesSent, message, problems, problemCount } = last.result
+    const tree = result === 'failed' ? '' : `, ${filesTotal} files, ${formatSize(bytesTotal)}, ${filesSent} sent`
+    lines.push(`last run   ${result} ${ago(last.atMs)}${tree}${message === undefined ? '' : `: ${printable(message)}`}`)
+    for (const { path, message: text } of problems) lines.push(`           ${printable(path)}: ${printable(text)}`)
+    if (problemCount > problems.length) lines.push(`           and ${problemCount - problems.length} more`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function describeActivity (activity: Activity): string {
+  switch (activity.doing) {
+    case 'idle': return 'between two runs'
+    case 'connecting': return 'looking for the server'
+    case 'comparing': return 'comparing with the archive'
+    case 'queued': return `in place ${activity.position} of the server's queue${activity.estimateMs === undefined ? '' : `, about ${formatDuration(activity.estimateMs)}`}`
+    case 'sending': return describeSending(activity)
+    case 'waiting': return 'waiting for the next run'
+  }
+}
+
+function describeSending ({ files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path, isCompressing }: Extract<Activity, { doing: 'sending' }>): string {
+  const parts = [`sending ${files} of ${filesWanted} files`, `${formatSize(bytes)} of ${formatSize(bytesWanted)}`, `${formatSize(bytesPerSecond)}/s`]
+  if (isCompressing) parts.push('compressed')
+  if (remainingMs !== undefined) parts.push(`${formatDuration(remainingMs)} left`)
+  if (path !== undefined) parts.push(printable(path))
+  return parts.join(', ')
+}
+
+function describeEvent ({ time, event, ...facts }: Record<string, unknown>): string {
+  const words = Object.entries(facts).map(([name, value]) => `${printable(name)}=${printable(String(value))}`)
+  return [typeof time === 'string' ? time.slice(0, 19).replace('T', ' ') : '', printable(String(event)), ...words].filter(Boolean).join('  ')
+}

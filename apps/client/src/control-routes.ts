@@ -1,0 +1,44 @@
+import type { EventFeed } from '@filesync/program'
+import type { ControlRoutes } from '@filesync/program/node'
+import { checkRelativePath, FileSyncError } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
+import type { WatchStatus } from '@filesync/scanner'
+import type { PathState } from './explain-path.ts'
+import type { PushResult } from './push-result.ts'
+import type { Activity } from './run-record.ts'
+
+/** What the client says of itself. */
+export interface ClientStatus {
+  readonly version: string
+  readonly directory: string
+  readonly startedAt: string
+  readonly activity: Activity
+  /** How changes of the directory are noticed. */
+  readonly watch: WatchStatus
+  /** The last run, however it ended. */
+  readonly last: { readonly atMs: number, readonly result: PushResult } | null
+  /** The end of the last run since the start after which everything was stored; ISO 8601, null for none. */
+  readonly lastCompleteAt: string | null
+  /** When the next run is due, unless something changes before; ISO 8601, null while one is under way. */
+  readonly nextSyncAt: string | null
+}
+
+export interface ClientControlInit {
+  readonly status: () => ClientStatus
+  readonly events: EventFeed
+  readonly why: (path: RelativePath) => PathState
+}
+
+/** What commands can ask of the running client. */
+export function controlRoutes ({ status, events, why }: ClientControlInit): ControlRoutes {
+  return {
+    'GET /status': status,
+    'GET /events': (_, gone) => events.read(gone),
+    'POST /why': body => {
+      const path = typeof body === 'object' && body !== null ? (body as Record<string, unknown>)['path'] : undefined
+      const fault = checkRelativePath(path)
+      if (fault !== undefined) throw new FileSyncError('USAGE', `This cannot be a path in the directory (${fault}).`)
+      return why(path as RelativePath)
+    },
+  }
+}
