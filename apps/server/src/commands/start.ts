@@ -1,10 +1,14 @@
 import { createEventLog } from '@filesync/program'
 import { checkStateDir } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
+import { systemClock } from '@filesync/protocol/node'
 import { legacyBanner } from '../legacy/start-legacy.ts'
 import { startServer } from '../server.ts'
 import { completeSettings } from '../settings.ts'
 import type { StartFlags } from '../settings.ts'
+
+/** How long a stop may take. */
+const STOP_WITHIN_MS = 5_000
 
 /** Where a command runs. */
 export interface CommandContext {
@@ -31,8 +35,18 @@ export async function start (flags: StartFlags, { terminal, signal }: CommandCon
     }
     await untilAborted(signal)
   } finally {
+    const cancel = signal.aborted ? endAtLast(terminal) : undefined
     await server.close()
+    cancel?.()
   }
+}
+
+/** A disk that does not answer must not keep a machine from going down. The next start puts in order what this one left. */
+function endAtLast (terminal: Terminal): () => void {
+  return systemClock.schedule(STOP_WITHIN_MS, () => {
+    terminal.stderr.write('filesync-server: the disk takes too long to write out what arrived last, so the server ends without. What was reported as stored is safe; clients send the rest again.\n')
+    process.exit(1)
+  })
 }
 
 async function untilAborted (signal: AbortSignal): Promise<void> {
