@@ -200,6 +200,7 @@ export interface Archive {
   /** Names that no new client may be given: areas, and whatever else stands in the root. */
   takenNames (): Promise<readonly string[]>
   room (): Promise<DiskRoom>
+  /** Cuts off whatever is under way: it ends with ABORTED, and the next opening puts in order what it left. */
   close (): Promise<void>
 }
 

@@ -181,6 +181,7 @@ export class StoredArea implements Area {
       signal.throwIfAborted()
       await this.#turns.step(() => store.dropVersions(name, deepestFirst.slice(at, at + DROPPED_AT_ONCE)))
     }
+    await this.#turns.step(() => store.dropVersions(name, []))
     return expired.filter(version => version.kind !== 'directory').length
   }
 

@@ -134,7 +134,7 @@ export interface ContentStore {
   digests (area: string, directory: RelativePath, names: readonly string[]): Promise<(Digest | undefined)[]>
   /** Earlier states of a path and of what lies below it, newest first. */
   versions (area: string, path: RelativePath): Promise<Version[]>
-  /** Drops versions, those deepest below first, and what is left empty. */
+  /** Drops versions, those deepest below first, and what is left empty. Without any, what a crash left empty. */
   dropVersions (area: string, versions: readonly Version[]): Promise<void>
   /** Copies the state of a path into a directory outside the store. */
   restore (area: string, request: RestoreRequest): Promise<RestoreOutcome>

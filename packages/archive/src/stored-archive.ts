@@ -19,6 +19,7 @@ export interface StoredArchiveInit extends ArchiveSettings {
 export class StoredArchive implements Archive {
   readonly #init: StoredArchiveInit
   readonly #areas = new Map<string, Area>()
+  #isClosed = false
 
   constructor (init: StoredArchiveInit) {
     this.#init = init
@@ -26,6 +27,7 @@ export class StoredArchive implements Archive {
 
   async area (name: string): Promise<Area> {
     if (!isAreaName(name)) throw new FileSyncError('NAME_INVALID', `${JSON.stringify(name)} cannot be the name of a client's folder in the archive.`)
+    if (this.#isClosed) throw new FileSyncError('ABORTED', 'The archive is closed.')
     const open = this.#areas.get(name)
     if (open !== undefined) return open
     await this.#init.store.openArea(name)
@@ -49,6 +51,7 @@ export class StoredArchive implements Archive {
   }
 
   async close (): Promise<void> {
+    this.#isClosed = true
     await this.#init.close()
   }
 }

@@ -4,16 +4,29 @@ import { planBlows } from './crash-plan.ts'
 /** Kills a process that works on an archive at FILESYNC_KILLS points, and looks after each whether everything is right. */
 const count = Number(process.env['FILESYNC_KILLS'] ?? 300)
 const seed = Number(process.env['FILESYNC_SEED'] ?? Date.now() % 1_000_000)
-process.stdout.write(`archive chaos: ${String(count)} points, seed ${String(seed)}\n`)
+/** Blows under way at once: each is two processes, one after the other. */
+const lanes = Number(process.env['FILESYNC_LANES'] ?? 2)
+const startedMs = performance.now()
 const ground = await CrashGround.open()
-let tooLate = 0
-try {
-  for (const [i, blow] of planBlows(count, seed).entries()) {
-    const { faults, finished } = await ground.strike(blow)
+const blows = planBlows(count, seed).entries()
+const steps = new Map<string, number>()
+let [done, tooLate] = [0, 0]
+
+async function strikeOnAndOn (): Promise<void> {
+  for (const [, blow] of blows) {
+    const { faults, finished, step } = await ground.strike(blow)
     if (faults.length > 0) throw new Error(`${JSON.stringify(blow)} with seed ${String(seed)}:\n${faults.join('\n')}`)
     if (finished) tooLate++
-    if ((i + 1) % 20 === 0) process.stdout.write(`archive chaos: ${String(i + 1)} of ${String(count)}, ${String(tooLate)} too late or without effect\n`)
+    if (step !== undefined) steps.set(step, (steps.get(step) ?? 0) + 1)
+    if (++done % 50 === 0) process.stdout.write(`archive chaos: ${String(done)} of ${String(count)}\n`)
   }
+}
+
+process.stdout.write(`archive chaos: ${String(count)} points, seed ${String(seed)}\n`)
+try {
+  await Promise.all(Array.from({ length: lanes }, strikeOnAndOn))
 } finally {
   ground.dispose()
 }
+for (const [step, times] of [...steps].sort()) process.stdout.write(`  ${String(times).padStart(4)} killed in ${step}\n`)
+process.stdout.write(`archive chaos: ${String(count)} points in ${String(Math.round((performance.now() - startedMs) / 1000))} s, ${String(tooLate)} of them too late or without effect; nothing was lost or mixed\n`)

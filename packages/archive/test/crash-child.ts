@@ -2,10 +2,12 @@ import { asFileSyncError } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { openArchive } from '../src/node/index.ts'
 import { crashStates } from './crash-states.ts'
+import { killAtWrite } from './kill-at-write.ts'
+import type { WriteMoment } from './kill-at-write.ts'
 import { push } from './push.ts'
 
 /** Syncs the second state or drops all versions, and tells what is durable, until it is killed. */
-const [root, work] = process.argv.slice(2)
+const [root, work, write, moment] = process.argv.slice(2)
 if (root === undefined) throw new Error('The archive is missing.')
 
 async function sync (at: string): Promise<void> {
@@ -27,6 +29,7 @@ async function sync (at: string): Promise<void> {
   }
 }
 
+if (write !== undefined) await killAtWrite(Number(write), moment as WriteMoment)
 await sync(root).catch((error: unknown) => {
   const { code, message } = asFileSyncError(error)
   process.stdout.write(`failed ${code} ${message}\n`)

@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { enableCompileCache } from 'node:module'
 import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,22 +11,29 @@ import type { Archive } from '../src/index.ts'
 import { openArchive } from '../src/node/index.ts'
 import { crashStates } from './crash-states.ts'
 import { describeFolder, describeSource, versionsIn } from './describe-disk.ts'
+import type { WriteMoment } from './kill-at-write.ts'
 import { push } from './push.ts'
 
 const child = fileURLToPath(new URL('./crash-child.ts', import.meta.url))
 const preload = fileURLToPath(new URL('./kill-at.mjs', import.meta.url))
 const YEAR_MS = 365 * 86_400_000
 
-/** How a process is to end: at the n-th change of a disk worker, or some time after it opened the archive. */
+/**
+ * How a process is to end: before the n-th change of one of its two disk workers, at the n-th write of the index, or some
+ * time after it opened the archive, as a part of the time that it takes when nothing happens to it.
+ */
 export type Blow =
-  | { readonly work: 'sync' | 'prune', readonly at: number, readonly failWith?: string }
-  | { readonly work: 'sync' | 'prune', readonly afterMs: number }
+  | { readonly work: 'sync' | 'prune', readonly thread: number, readonly at: number, readonly failWith?: string }
+  | { readonly work: 'sync' | 'prune', readonly write: number, readonly moment: WriteMoment }
+  | { readonly work: 'sync' | 'prune', readonly after: number }
 
 export interface Aftermath {
   /** What is not as it has to be. */
   readonly faults: readonly string[]
   /** The process came to its end before. */
   readonly finished: boolean
+  /** Where it was killed, if at a place that was chosen. */
+  readonly step: string | undefined
 }
 
 /** An archive that a blow is dealt to; `dispose` removes it. */
@@ -33,12 +41,19 @@ export class CrashGround {
   readonly #folders: string[] = []
   #forSync = ''
   #forPrune = ''
+  #workMs = 0
 
   /** Makes an archive that holds the first state, and one with versions that are past keeping. */
   static async open (): Promise<CrashGround> {
     const ground = new CrashGround()
+    // Most of the time of a blow goes into starting processes and threads; they inherit where compiled code is kept.
+    process.env['NODE_COMPILE_CACHE'] ??= ground.#newFolder()
+    enableCompileCache()
     ground.#forSync = await ground.#prepare(false)
     ground.#forPrune = await ground.#prepare(true)
+    // Once without a blow: who is killed keeps no compiled code.
+    await ground.strike({ work: 'sync', after: Infinity })
+    await ground.strike({ work: 'sync', after: Infinity })
     return ground
   }
 
@@ -52,10 +67,11 @@ export class CrashGround {
     try {
       // With times to the nanosecond, which cpSync does not keep.
       spawnSync('cp', ['-a', `${blow.work === 'sync' ? this.#forSync : this.#forPrune}/.`, root])
-      const told = await run(root, blow)
+      const { told, workMs } = await run(root, blow, this.#workMs)
+      if ('after' in blow && blow.after === Infinity) this.#workMs = workMs
       const finished = told.includes('finished')
       const faults = blow.work === 'sync' ? await faultsAfterSync(root, told) : await faultsAfterPrune(root)
-      return { faults: [...faults, ...wrongCode(told, blow)], finished }
+      return { faults: [...faults, ...wrongCode(told, blow)], finished, step: /killed in (.+)/u.exec(told)?.[1] }
     } finally {
       rmSync(root, { recursive: true, force: true })
     }
@@ -86,21 +102,28 @@ async function openAt (root: string): Promise<Archive> {
   return await openArchive({ root, keepMs: 1e12, mode: 'mirror', reserveBytes: 0, clock, signal: new AbortController().signal })
 }
 
-/** Resolves with what the process told until its end. */
-async function run (root: string, blow: Blow): Promise<string> {
-  const env = { ...process.env, FILESYNC_TEST_KILL_AT: '0', ...('at' in blow && { FILESYNC_TEST_KILL_AT: String(blow.at) }), ...('at' in blow && blow.failWith !== undefined && { FILESYNC_TEST_FAIL_WITH: blow.failWith }) }
-  const running = spawn(process.execPath, ['--conditions=@filesync/source', '--import', preload, child, root, blow.work], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-  let [told, complained] = ['', '']
+/** Resolves with what the process told until its end, and how long it worked. `workMs`: how long it does when it is left alone. */
+async function run (root: string, blow: Blow, workMs: number): Promise<{ readonly told: string, readonly workMs: number }> {
+  const env = {
+    ...process.env,
+    ...('at' in blow && { FILESYNC_TEST_KILL_AT: `${String(blow.thread)}:${String(blow.at)}` }),
+    ...('at' in blow && blow.failWith !== undefined && { FILESYNC_TEST_FAIL_WITH: blow.failWith }),
+  }
+  const args = 'write' in blow ? [String(blow.write), blow.moment] : []
+  const running = spawn(process.execPath, ['--conditions=@filesync/source', '--import', preload, child, root, blow.work, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let [told, complained, openedMs] = ['', '', 0]
   let timer: NodeJS.Timeout | undefined
   running.stdout.setEncoding('utf8').on('data', (text: string) => {
     told += text
-    if ('afterMs' in blow && told.includes('opened')) timer ??= setTimeout(() => { running.kill('SIGKILL') }, blow.afterMs)
+    if (openedMs > 0 || !told.includes('opened')) return
+    openedMs = performance.now()
+    if ('after' in blow && blow.after !== Infinity) timer = setTimeout(() => { running.kill('SIGKILL') }, blow.after * workMs)
   })
   running.stderr.setEncoding('utf8').on('data', (text: string) => { complained += text })
   const signal = await new Promise<string | null>(resolve => { running.once('close', (_, signal) => { resolve(signal) }) })
   clearTimeout(timer)
   if (!told.includes('finished') && !told.includes('failed') && signal !== 'SIGKILL') throw new Error(`The process ended by itself: ${complained}`)
-  return told
+  return { told, workMs: performance.now() - openedMs }
 }
 
 // An error of the system ends a sync with a code of the archive, or is the trouble of one file.

@@ -1,25 +1,51 @@
 import type { Blow } from './crash-matrix.ts'
 
-/** Changes that the disk workers make, from the start on, in a sync and in dropping versions. */
-const SYNC_CHANGES = 170
-const PRUNE_CHANGES = 80
-/** A sync takes less than this after it opened the archive. */
-const SYNC_MS = 400
+/** Changes that each of the two disk workers makes in a sync and in dropping versions, and writes of the index in a sync. Who does what of the changes varies. */
+const SYNC_CHANGES = [84, 16]
+const PRUNE_CHANGES = [20, 0]
+const SYNC_WRITES = 8
+const MOMENTS = ['before', 'during', 'after'] as const
 const ERRORS = ['EIO', 'EMFILE', 'EDQUOT', 'ENOSPC']
 
+type Kind = 'sync' | 'prune' | 'index' | 'error' | 'time'
+/** What every ten blows are. */
+const KINDS: readonly Kind[] = ['sync', 'prune', 'sync', 'index', 'error', 'sync', 'time', 'sync', 'index', 'sync']
+
 /**
- * So many blows that differ: most at changes of the disk, spread over all of a sync and of dropping versions, a third at
- * moments by chance, among them those in which the index is written, and some errors of the system. The same for a seed.
+ * So many blows that differ: half of them before changes of the disk in a sync, the others in dropping versions, in writes of
+ * the index, at moments by chance, and errors of the system. Each kind is spread over all of its places; with a few hundred
+ * every place has its turn. The same for a seed.
  */
 export function planBlows (count: number, seed: number): Blow[] {
   const random = mulberry32(seed)
-  return Array.from({ length: count }, (_, i): Blow => {
-    const part = i / count
-    if (i % 6 === 1) return { work: 'prune', at: 1 + Math.floor(part * PRUNE_CHANGES) }
-    if (i % 6 === 3) return { work: 'sync', at: 1 + Math.floor(part * SYNC_CHANGES), failWith: ERRORS[Math.floor(random() * ERRORS.length)] ?? 'EIO' }
-    if (i % 3 === 2) return { work: random() < 0.9 ? 'sync' : 'prune', afterMs: random() * SYNC_MS }
-    return { work: 'sync', at: 1 + Math.floor(part * SYNC_CHANGES) }
+  const kinds = Array.from({ length: count }, (_, i) => KINDS[i % KINDS.length] ?? 'sync')
+  const totals = new Map<Kind, number>()
+  for (const kind of kinds) totals.set(kind, (totals.get(kind) ?? 0) + 1)
+  const done = new Map<Kind, number>()
+  return kinds.map(kind => {
+    const nth = done.get(kind) ?? 0
+    done.set(kind, nth + 1)
+    // In an even grid that begins anywhere.
+    const part = (nth + (count < 100 ? random() : 0.5)) / (totals.get(kind) ?? 1)
+    return blowOf(kind, part, random)
   })
+}
+
+function blowOf (kind: Kind, part: number, random: () => number): Blow {
+  if (kind === 'time') return { work: random() < 0.9 ? 'sync' : 'prune', after: random() }
+  if (kind === 'index') {
+    const place = Math.floor(part * SYNC_WRITES * MOMENTS.length)
+    return { work: 'sync', write: 1 + Math.floor(place / MOMENTS.length), moment: MOMENTS[place % MOMENTS.length] ?? 'before' }
+  }
+  if (kind === 'prune') return { work: 'prune', ...changeAt(part, PRUNE_CHANGES) }
+  if (kind === 'sync') return { work: 'sync', ...changeAt(part, SYNC_CHANGES) }
+  return { work: 'sync', ...changeAt(part, SYNC_CHANGES), failWith: ERRORS[Math.floor(random() * ERRORS.length)] ?? 'EIO' }
+}
+
+function changeAt (part: number, changes: readonly number[]): { readonly thread: number, readonly at: number } {
+  const [first = 0, second = 0] = changes
+  const place = Math.floor(part * (first + second))
+  return place < first ? { thread: 1, at: 1 + place } : { thread: 2, at: 1 + place - first }
 }
 
 /** Random numbers from 0 to 1 that depend on the seed alone (mulberry32, Tommy Ettinger, 2017, public domain). */

@@ -1,18 +1,24 @@
-// Preloaded into a process that is to die, or to get an error of the system, at the n-th change a disk worker makes.
+// Preloaded into a process that is to die, or to get an error of the system, before the n-th change that a disk worker makes.
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import process from 'node:process'
-import { isMainThread } from 'node:worker_threads'
+import { isMainThread, threadId } from 'node:worker_threads'
 
-const at = Number(process.env.FILESYNC_TEST_KILL_AT)
+const CHANGES = ['openSync', 'writeSync', 'renameSync', 'linkSync', 'mkdirSync', 'unlinkSync', 'symlinkSync', 'futimesSync', 'lutimesSync', 'fchmodSync', 'rmdirSync', 'ftruncateSync']
+const [thread, at] = (process.env.FILESYNC_TEST_KILL_AT ?? '0:0').split(':').map(Number)
 const code = process.env.FILESYNC_TEST_FAIL_WITH
+const write = fs.writeSync
 let calls = 0
-if (!isMainThread && at > 0) {
-  for (const name of ['openSync', 'writeSync', 'renameSync', 'linkSync', 'mkdirSync', 'unlinkSync', 'symlinkSync', 'futimesSync', 'lutimesSync', 'fchmodSync', 'rmdirSync', 'ftruncateSync']) {
+if (!isMainThread && threadId === thread) {
+  for (const name of CHANGES) {
     const original = fs[name]
     fs[name] = (...args) => {
-      if (++calls === at) {
+      const isChange = name !== 'openSync' || (args[1] & fs.constants.O_CREAT) !== 0
+      if (isChange && ++calls === at) {
         if (code !== undefined) throw Object.assign(new Error(`${code}: injected`), { code })
+        // The outermost method of a disk worker says which step it is.
+        const step = [...(new Error().stack ?? '').matchAll(/at (Disk\w+\.\w+)/gu)].at(-1)?.[1]
+        write(1, `killed in ${step} at ${name}\n`)
         process.kill(process.pid, 'SIGKILL')
       }
       return original(...args)

@@ -93,6 +93,8 @@ export class DiskHistory {
       for (let [above] = split(at); above !== home; [above] = split(above)) left.add(above)
     }
     this.#beneath.forget()
+    // The folder of a sync goes with its last version, unless a crash came between.
+    if (versions.length === 0) for (const stamp of disk.namesIn(this.#beneath.open(home, 'make'))) left.add(inside(home, stamp))
     for (const directory of [...left].sort((a, b) => b.length - a.length)) this.#dropIfEmpty(directory)
     this.#beneath.forget()
   }

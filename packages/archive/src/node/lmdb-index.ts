@@ -39,6 +39,7 @@ class LmdbIndex implements ArchiveIndex {
   readonly #signatures: Bytes
   readonly #areas: Database<AreaRecord, Buffer>
   readonly #journal: Database<JournalRecord, Buffer>
+  #isClosed = false
 
   constructor (root: RootDatabase<Buffer, Buffer>) {
     this.#root = root
@@ -51,6 +52,7 @@ class LmdbIndex implements ArchiveIndex {
 
   async write (writes: readonly IndexWrite[]): Promise<void> {
     if (writes.length === 0) return
+    this.#throwIfClosed()
     try {
       await this.#root.transaction(() => { for (const write of writes) this.#apply(write) })
       await this.#root.flushed
@@ -62,6 +64,7 @@ class LmdbIndex implements ArchiveIndex {
   }
 
   directory (key: DirectoryKey): StoredDirectory | undefined {
+    this.#throwIfClosed()
     const at = directoryKey(key)
     const listing = this.#listings.getBinary(at)
     if (listing === undefined) return undefined
@@ -69,11 +72,13 @@ class LmdbIndex implements ArchiveIndex {
   }
 
   listing (key: DirectoryKey): Uint8Array | undefined {
+    this.#throwIfClosed()
     const listing = this.#listings.getBinary(directoryKey(key))
     return listing === undefined ? undefined : plain(listing)
   }
 
   * directories (area: string): Generator<{ readonly directory: RelativePath, readonly files: number }, void, undefined> {
+    this.#throwIfClosed()
     for (const key of this.#listings.getKeys(below(area + SEPARATOR, area + BEHIND))) {
       const directory = key.toString().slice(area.length + 1) as RelativePath
       yield { directory, files: (this.#facts.getBinaryFast(key)?.length ?? 0) / FACT_BYTES }
@@ -81,24 +86,35 @@ class LmdbIndex implements ArchiveIndex {
   }
 
   areas (): string[] {
+    this.#throwIfClosed()
     return [...this.#areas.getKeys()].map(key => key.toString())
   }
 
   area (area: string): AreaRecord | undefined {
+    this.#throwIfClosed()
     return this.#areas.get(Buffer.from(area))
   }
 
   journal (area: string): { readonly number: number, readonly batch: Batch }[] {
+    this.#throwIfClosed()
     return [...this.#journal.getRange(below(area + SEPARATOR, area + BEHIND)).map(({ key, value }) => ({ number: key.readUInt32BE(key.length - 4), batch: decodeBatch(value) }))]
   }
 
   signature (area: string, path: RelativePath): Uint8Array | undefined {
+    this.#throwIfClosed()
     const signature = this.#signatures.getBinary(directoryKey({ area, directory: path }))
     return signature === undefined ? undefined : plain(signature)
   }
 
   async close (): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
     await this.#root.close()
+  }
+
+  // lmdb answers a read behind its close with an error that it throws later, from a timer, where nobody can catch it.
+  #throwIfClosed (): void {
+    if (this.#isClosed) throw new FileSyncError('ABORTED', 'The archive is closed.')
   }
 
   #apply (write: IndexWrite): void {
