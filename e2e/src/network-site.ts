@@ -1,9 +1,10 @@
 import { mkdir } from 'node:fs/promises'
+import type { PushResult } from '@filesync/client'
 import { loadOrCreateIdentity, openPeers, openServers } from '@filesync/identity/node'
 import { Wire } from './network-wire.ts'
 import type { Machine, Running, RunOptions } from './network-wire.ts'
 import { CLIENT_PROGRAM, SERVER_PROGRAM, Stage } from './programs.ts'
-import type { Finished, PushLine } from './programs.ts'
+import type { Finished } from './programs.ts'
 
 /** A server that is up. */
 export interface NetworkServer {
@@ -58,9 +59,9 @@ export class Site {
   }
 
   /** Pushes once. */
-  async push (machine: Machine, client: string, args: readonly string[] = []): Promise<Finished & { readonly result: PushLine }> {
+  async push (machine: Machine, client: string, args: readonly string[] = []): Promise<Finished & { readonly result: PushResult }> {
     const finished = await machine.run(CLIENT_PROGRAM, ['push', await this.source(), '--settle', '0s', '--json', '--state-dir', this.path(client), ...args])
-    return { ...finished, result: JSON.parse(finished.stdout.trimEnd().split('\n').at(-1) ?? '{}') as PushLine }
+    return { ...finished, result: JSON.parse(finished.stdout.trimEnd().split('\n').at(-1) ?? '{}') as PushResult }
   }
 
   async doctor (machine: Machine, state: string, { program = CLIENT_PROGRAM, args = [] }: { readonly program?: string, readonly args?: readonly string[] } = {}): Promise<{ readonly code: number, readonly findings: readonly Found[] }> {

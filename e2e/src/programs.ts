@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import type { PushResult } from '@filesync/client'
 
 export const SERVER_PROGRAM: string = fileURLToPath(new URL('../../apps/server/dist/main.js', import.meta.url))
 export const CLIENT_PROGRAM: string = fileURLToPath(new URL('../../apps/client/dist/main.js', import.meta.url))
@@ -82,10 +83,10 @@ export class Stage {
   }
 
   /** Pushes a directory once. The last line of the output is the result. */
-  async push (client: string, directory: string, args: readonly string[] = []): Promise<Finished & { result: PushLine }> {
+  async push (client: string, directory: string, args: readonly string[] = []): Promise<Finished & { result: PushResult }> {
     const finished = await this.run(CLIENT_PROGRAM, ['push', directory, '--json', ...this.clientArgs(client), ...args])
     const last = finished.stdout.trimEnd().split('\n').at(-1) ?? ''
-    return { ...finished, result: (last === '' ? {} : JSON.parse(last)) as PushLine }
+    return { ...finished, result: (last === '' ? {} : JSON.parse(last)) as PushResult }
   }
 
   clientArgs (client: string): string[] {
@@ -115,21 +116,6 @@ export interface RunningServer {
   readonly listening: { readonly event: string, readonly port: number, readonly discovery: boolean, readonly id: string }
   readonly archive: string
   readonly stateDir: string
-}
-
-/** The last line of `push --json`. */
-export interface PushLine {
-  readonly result: string
-  readonly filesSent: number
-  readonly filesDeleted: number
-  readonly filesRenamed: number
-  readonly filesTotal: number
-  readonly bytesTotal: number
-  readonly bytesSent: number
-  readonly bytesReceived: number
-  readonly durationMs: number
-  readonly nextSyncAt: string | null
-  readonly problems: readonly { readonly path: string, readonly code: string, readonly message: string }[]
 }
 
 async function ended (child: Child): Promise<number> {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { closeSync, futimesSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import type { PushResult } from '@filesync/client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Stage } from '../src/programs.ts'
-import type { PushLine, RunningServer } from '../src/programs.ts'
+import type { RunningServer } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
 const MIB = 2 ** 20
@@ -51,7 +52,7 @@ function writeAt (path: string, bytes: Uint8Array, seconds: number): void {
   }
 }
 
-async function push (): Promise<PushLine> {
+async function push (): Promise<PushResult> {
   const { code, result, stderr } = await stage.push('laptop', source)
   expect(result.problems, stderr).toEqual([])
   expect(code).toBe(0)
@@ -59,7 +60,7 @@ async function push (): Promise<PushLine> {
   return result
 }
 
-const wireBytes = ({ bytesSent, bytesReceived }: PushLine): number => bytesSent + bytesReceived
+const wireBytes = ({ bytesSent, bytesReceived }: PushResult): number => bytesSent + bytesReceived
 
 test.each<[string, () => Uint8Array[]]>([
   ['a byte at the front', () => [Uint8Array.of(7), content]],

@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { PushResult } from '@filesync/client'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { CLIENT_PROGRAM, Stage } from '../src/programs.ts'
-import type { PushLine, RunningServer } from '../src/programs.ts'
+import type { RunningServer } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
 const FILES = 60
@@ -43,8 +44,8 @@ async function stored (): Promise<string[]> {
   return await readdir(join(server.archive, 'client')).catch(() => [])
 }
 
-async function nextResult (results: AsyncIterator<string>): Promise<PushLine> {
-  return JSON.parse((await results.next()).value as string) as PushLine
+async function nextResult (results: AsyncIterator<string>): Promise<PushResult> {
+  return JSON.parse((await results.next()).value as string) as PushResult
 }
 
 test('a server that is stopped commits what it has, tells the client when to return, and goes on from there', async () => {

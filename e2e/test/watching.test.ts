@@ -2,9 +2,10 @@ import { mkdir, mkdtemp, readFile, rename, rm, utimes, writeFile } from 'node:fs
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Interface } from 'node:readline'
+import type { PushResult } from '@filesync/client'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CLIENT_PROGRAM, SCRATCH, Stage } from '../src/programs.ts'
-import type { PushLine, RunningServer } from '../src/programs.ts'
+import type { RunningServer } from '../src/programs.ts'
 
 /** What the scanner waits for a file to be quiet, and what a sync may take after that. */
 const SETTLE_MS = 2_000
@@ -111,9 +112,9 @@ class Runs {
     this.#lines = lines[Symbol.asyncIterator]()
   }
 
-  async next (): Promise<PushLine> {
+  async next (): Promise<PushResult> {
     const line = await this.#lines.next()
     if (line.done === true) throw new Error('The client ended.')
-    return JSON.parse(line.value) as PushLine
+    return JSON.parse(line.value) as PushResult
   }
 }

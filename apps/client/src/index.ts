@@ -3,5 +3,6 @@
  *
  * @packageDocumentation
  */
+export type { PushResult } from './push-result.ts'
 export { pushSession } from './push-session.ts'
 export type { PushableTree, PushDependencies, Pushed } from './push-session.ts'
