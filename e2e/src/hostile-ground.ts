@@ -8,7 +8,7 @@ import type { ByteStream, Clock, Connection, NextSync } from '@filesync/protocol
 import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
 import type { TreeLiteral } from '@filesync/protocol/testing'
-import { serveSession, SessionQueue } from '@filesync/server'
+import { QuestionDesk, serveSession, SessionQueue } from '@filesync/server'
 import { zstdDecompress } from '@filesync/transfer/node'
 import { MemorySource } from '@filesync/transfer/testing'
 import { SCRATCH } from './programs.ts'
@@ -59,6 +59,7 @@ export class Ground {
     return await ended(connection, serveSession(connection, { identity, area }, {
       queue,
       openArea: async name => await this.#archive.area(name),
+      questions: new QuestionDesk(async name => await this.#archive.area(name)),
       hash: hashBytes,
       decompress: zstdDecompress,
       clock,
@@ -109,11 +110,11 @@ export async function push (stream: ByteStream, literal: TreeLiteral, clock: Clo
 }
 
 /** Closes a connection as the programs do, and gives what its session came to. */
-export async function ended (connection: Connection, session: Promise<NextSync>): Promise<Taken> {
+export async function ended (connection: Connection, session: Promise<NextSync | undefined>): Promise<Taken> {
   try {
     const next = await session
     await connection.close()
-    return next
+    return next ?? 'ANSWERED'
   } catch (error) {
     await connection.close(error)
     if (!isFileSyncError(error) || error.code === 'INTERNAL') throw error

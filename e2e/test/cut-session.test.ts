@@ -8,7 +8,7 @@ import type { NextSync } from '@filesync/protocol'
 import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
 import type { MemoryStreamInit, TreeLiteral } from '@filesync/protocol/testing'
-import { serveSession, SessionQueue } from '@filesync/server'
+import { QuestionDesk, serveSession, SessionQueue } from '@filesync/server'
 import { MemorySource } from '@filesync/transfer/testing'
 import { zstdDecompress } from '@filesync/transfer/node'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -55,6 +55,7 @@ async function sync (area: string, literal: TreeLiteral, init: MemoryStreamInit)
   const serving = serveSession(server, { identity: area, area }, {
     queue: new SessionQueue({ maxActive: 1, maxWaiting: 1, clock: systemClock }),
     openArea: async name => await archive.area(name),
+    questions: new QuestionDesk(async name => await archive.area(name)),
     hash: hashBytes,
     decompress: zstdDecompress,
     clock: systemClock,
