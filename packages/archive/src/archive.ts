@@ -1,4 +1,4 @@
-import type { ArrivedListing, Clock, Digest, DirectoryEntry, Problem, RelativePath, Task } from '@filesync/protocol'
+import type { Amount, ArrivedListing, Clock, Digest, DirectoryEntry, Problem, RelativePath, Task } from '@filesync/protocol'
 import type { Attested, AttestOptions, OtherCopy } from './attest.ts'
 import type { RestoreOutcome, Version } from './content-store.ts'
 
@@ -101,6 +101,29 @@ export interface Sync extends StagingArea {
   abandon (): Promise<void>
 }
 
+/** What a sync would do. */
+export interface PreviewOutcome {
+  /** Files that would be asked for and that the area has nothing of, and those that it has another state of; their whole size. */
+  readonly added: Amount
+  readonly changed: Amount
+  /** Files that would leave the mirror. */
+  readonly deleted: Amount
+  /** Files whose content is here already, under another path. */
+  readonly renamed: number
+  readonly problems: readonly Problem[]
+  /** What would stop the sync before it stores anything, for people. */
+  readonly obstacle: string | undefined
+}
+
+/** A look at what a sync would do. */
+export interface Preview {
+  /** As that of a sync. */
+  readonly rootDigest: Digest
+  compare (arrived: ArrivedListing): Iterable<{ readonly index: number, readonly entry: DirectoryEntry }>
+  /** To be called once, when all listings have arrived. */
+  finish (options: Pick<PlanOptions, 'complete'>): PreviewOutcome
+}
+
 /** A stored file as `stat` tells it. */
 export interface StoredFile {
   readonly digest: Digest
@@ -132,6 +155,8 @@ export interface Area {
   readonly name: string
   /** One at a time: throws SERVER_BUSY while another sync of the area is under way. */
   beginSync (): Promise<Sync>
+  /** Looks at what a sync would do, and does nothing of it. */
+  beginPreview (): Promise<Preview>
   /** Lets the next sync pass the brake. */
   release (): Promise<void>
   /** Set while the brake holds. */

@@ -1,13 +1,14 @@
 import { FileSyncError, isRelativePath, joinPath, pathDepth, readListing, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Clock, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './archive-index.ts'
-import type { Area, HandMadeChanges, MirrorSize, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome } from './archive.ts'
+import type { Area, HandMadeChanges, MirrorSize, Preview, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome } from './archive.ts'
 import { attestCopies, noteFindings } from './attest.ts'
 import type { Attested, AttestOptions, Finding, OtherCopy } from './attest.ts'
 import type { ContentStore, DirectoryState, FoundEntry, RestoreOutcome, Version } from './content-store.ts'
 import { EMPTY_DIRECTORY } from './fold.ts'
 import { fileLookup, knownFiles, knownPaths } from './lookup.ts'
 import { compareFound, isUnknown, noteHandMade } from './mirror-check.ts'
+import { AreaPreview } from './preview.ts'
 import { rebuildIndex } from './rebuild.ts'
 import { recover } from './recover.ts'
 import { expiredVersions, versionsAt } from './retention.ts'
@@ -81,6 +82,15 @@ export class StoredArea implements Area {
       ended()
       throw error
     }
+  }
+
+  async beginPreview (): Promise<Preview> {
+    const { index, store, hash, clock, name: area } = this.#init
+    await this.#turns.step(() => this.#makeReady())
+    const root = index.listing({ area, directory: ROOT_PATH }) ?? EMPTY_DIRECTORY.listing
+    return new AreaPreview({
+      ...this.#init, area, traits: store.traits, rootDigest: hash(root), record: this.#record, roomBytes: await this.#room(), nowMs: () => clock.nowMs(),
+    })
   }
 
   async release (): Promise<void> {

@@ -25,7 +25,7 @@ export interface Pushed extends SyncOutcome {
 }
 
 /** Asks for listings as a server does. Returns how many it asked for, and the answering side. */
-export function compareAll (sync: Sync, tree: Tree): { listings: number, answers: ListingAnswers } {
+export function compareAll (sync: Pick<Sync, 'compare'>, tree: Tree): { listings: number, answers: ListingAnswers } {
   const answers = new ListingAnswers(tree)
   const questions = new ListingQuestions(tree.rootDigest, hashBytes)
   for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {

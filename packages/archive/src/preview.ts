@@ -1,0 +1,81 @@
+import { isFileSyncError, ROOT_PATH, toHex } from '@filesync/protocol'
+import type { ArrivedListing, Digest, DirectoryEntry, HashBytes, RelativePath } from '@filesync/protocol'
+import type { AreaRecord } from './archive-index.ts'
+import type { Preview, PreviewOutcome } from './archive.ts'
+import { BRAKE_FILES, brakeHolds, halted } from './brake.ts'
+import { Comparison } from './comparison.ts'
+import type { Displaced } from './comparison.ts'
+import type { StoreTraits } from './content-store.ts'
+import { makePlan } from './plan.ts'
+import type { Plan } from './plan.ts'
+import { checkRoom } from './room.ts'
+import type { Room } from './room.ts'
+
+export interface PreviewInit extends Room {
+  readonly traits: StoreTraits
+  readonly hash: HashBytes
+  readonly mode: 'mirror' | 'archive'
+  readonly record: AreaRecord
+  readonly rootDigest: Digest
+  readonly nowMs: () => number
+}
+
+/** Compares as a sync does, and tells what it would do. Reads the index and writes nothing. */
+export class AreaPreview implements Preview {
+  readonly rootDigest: Digest
+  readonly #init: PreviewInit
+  readonly #comparison: Comparison
+  #tree = ''
+
+  constructor (init: PreviewInit) {
+    this.#init = init
+    this.rootDigest = init.rootDigest
+    this.#comparison = new Comparison(init.index, init.area, init.traits)
+  }
+
+  * compare (arrived: ArrivedListing): Generator<{ readonly index: number, readonly entry: DirectoryEntry }, void, undefined> {
+    if (arrived.directory === ROOT_PATH) this.#tree = toHex(this.#init.hash(arrived.bytes))
+    yield * this.#comparison.add(arrived)
+  }
+
+  finish ({ complete }: { readonly complete: boolean }): PreviewOutcome {
+    const { mode, hash } = this.#init
+    const plan = makePlan(this.#comparison, { complete, mode, partials: new Map(), hash })
+    const [added, changed, deleted] = [{ files: 0, bytes: 0 }, { files: 0, bytes: 0 }, { files: 0, bytes: 0 }]
+    const replaced = new Set<RelativePath>(this.#comparison.displaced.filter(({ how }) => how === 'replaced').map(({ path }) => path))
+    for (let task = 0; task < plan.tasks.count; task++) {
+      const { path, sizeBytes } = plan.tasks.describe(task)
+      const amount = replaced.has(path) ? changed : added
+      amount.files++
+      amount.bytes += sizeBytes
+    }
+    for (const { entry } of this.#leaving(plan, complete && mode === 'mirror')) {
+      deleted.files++
+      deleted.bytes += entry.sizeBytes
+    }
+    return { added, changed, deleted, renamed: plan.moves.length, problems: plan.problems, obstacle: this.#obstacle(plan) }
+  }
+
+  #leaving ({ moves }: Plan, removes: boolean): Displaced[] {
+    const moved = new Set(moves.map(({ from }) => from))
+    return this.#comparison.displaced.filter(({ how, path }) => (how === 'lost' || (how === 'gone' && removes)) && !moved.has(path))
+  }
+
+  /** What would stop the sync before it stores anything. What files hold is not known yet, so encrypted ones are not noticed. */
+  #obstacle (plan: Plan): string | undefined {
+    const { index, area, record, nowMs } = this.#init
+    if (record.released !== true) {
+      let stored = 0
+      for (const { files } of index.directories(area)) stored += files
+      if (plan.vanishing > BRAKE_FILES && brakeHolds(plan.vanishing, stored)) return halted(area, { atMs: nowMs(), vanishing: plan.vanishing, of: stored }).message
+      if (record.halted?.tree !== undefined && record.halted.tree === this.#tree) return halted(area, record.halted).message
+    }
+    try {
+      checkRoom(this.#init, this.#comparison, plan)
+      return undefined
+    } catch (error) {
+      if (isFileSyncError(error) && error.code === 'ARCHIVE_FULL') return error.message
+      throw error
+    }
+  }
+}
