@@ -1,4 +1,4 @@
-import type { ArrivedListing, Clock, Digest, DirectoryEntry, Problem, RelativePath, Task } from '@filesync/protocol'
+import type { ArrivedListing, Clock, Digest, DirectoryEntry, Problem, RelativePath, ReuseBuffer, Task } from '@filesync/protocol'
 import type { Attested, AttestOptions, OtherCopy } from './attest.ts'
 import type { RestoreOutcome, Version } from './content-store.ts'
 
@@ -12,7 +12,7 @@ export interface StageOutcome {
 /** A large file that is arriving. */
 export interface StagedFile {
   /** Takes the buffer. Resolves when there is room for more, not when it is written. */
-  write (bytes: Uint8Array<ArrayBuffer>): Promise<void>
+  write (bytes: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<void>
   /** Appends bytes of the server's present copy of the file. */
   copy (offset: number, lengthBytes: number): Promise<void>
   /** The file is whole if it has this digest; it is committed with the next batch. */
@@ -37,7 +37,7 @@ export interface PresentFile {
 /** Where arriving files go. */
 export interface StagingArea {
   /** Takes the buffer, a pack as `readPack` reads it. Throws DATA_UNEXPECTED for a file that is not awaited. */
-  stagePack (pack: Uint8Array<ArrayBuffer>): Promise<readonly StageOutcome[]>
+  stagePack (pack: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<readonly StageOutcome[]>
   /** @param offset bytes of an earlier attempt to build on, as the task says */
   beginFile (task: number, offset: number): Promise<StagedFile>
 }
