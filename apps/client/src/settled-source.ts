@@ -14,6 +14,7 @@ export function settledSource (source: FileSource, isUnsettled: (path: RelativeP
       const read = await source.readPack(held.length === 0 ? files : files.filter(file => !held.includes(file)), compress)
       return { ...read, faults: [...read.faults, ...held.map(({ task }) => ({ task, ...UNSETTLED }))] }
     },
+    reuse: buffer => { source.reuse(buffer) },
     openStream: request => holds(request.file) ? heldBack : source.openStream(request),
     close: async () => { await source.close() },
   }

@@ -1,4 +1,4 @@
-import type { Amount, ArrivedListing, Clock, Digest, DirectoryEntry, Problem, RelativePath, Task } from '@filesync/protocol'
+import type { Amount, ArrivedListing, Clock, Digest, DirectoryEntry, Problem, RelativePath, ReuseBuffer, Task } from '@filesync/protocol'
 import type { Attested, AttestOptions, OtherCopy } from './attest.ts'
 import type { RestoreOutcome, Version } from './content-store.ts'
 
@@ -12,7 +12,7 @@ export interface StageOutcome {
 /** A large file that is arriving. */
 export interface StagedFile {
   /** Takes the buffer. Resolves when there is room for more, not when it is written. */
-  write (bytes: Uint8Array<ArrayBuffer>): Promise<void>
+  write (bytes: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<void>
   /** Appends bytes of the server's present copy of the file. */
   copy (offset: number, lengthBytes: number): Promise<void>
   /** The file is whole if it has this digest; it is committed with the next batch. */
@@ -37,7 +37,7 @@ export interface PresentFile {
 /** Where arriving files go. */
 export interface StagingArea {
   /** Takes the buffer, a pack as `readPack` reads it. Throws DATA_UNEXPECTED for a file that is not awaited. */
-  stagePack (pack: Uint8Array<ArrayBuffer>): Promise<readonly StageOutcome[]>
+  stagePack (pack: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<readonly StageOutcome[]>
   /** @param offset bytes of an earlier attempt to build on, as the task says */
   beginFile (task: number, offset: number): Promise<StagedFile>
 }
@@ -186,7 +186,7 @@ export interface Area {
    * Compares the next directories of the mirror with the index, by size and time, and goes on from there at the next call.
    * What others changed, removed or added there is put right by the next sync. Ends early for a sync.
    */
-  checkMirror (options: { readonly directories: number }): Promise<HandMadeChanges>
+  checkMirror (limits: MirrorLimits): Promise<HandMadeChanges>
   /** Drops versions that are past keeping, but none while the brake holds. Returns how many. */
   prune (): Promise<number>
 }
@@ -202,6 +202,16 @@ export interface DiskRoom {
   readonly freeBytes: number
   /** Of the free bytes, those that syncs leave alone. */
   readonly reserveBytes: number
+}
+
+/** How much of a mirror is compared in one go. */
+export interface MirrorLimits {
+  readonly directories: number
+  /**
+   * Entries that are looked at one by one. Of directories only the times are compared then, which tells what was added, removed
+   * or exchanged; without it, all entries of the directories are looked at.
+   */
+  readonly entries?: number
 }
 
 /** What was done to the mirror by others than the archive. */

@@ -1,4 +1,4 @@
-import type { Digest, RelativePath } from '@filesync/protocol'
+import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type { Batch, Failure, Removal, Section } from './section.ts'
 
 /** What the store cannot tell apart or hold. */
@@ -36,7 +36,7 @@ export interface StreamRequest {
 /** A large file that is arriving. */
 export interface ContentStream {
   /** Takes the buffer. Resolves when there is room for more. */
-  write (bytes: Uint8Array<ArrayBuffer>): Promise<void>
+  write (bytes: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<void>
   copy (offset: number, lengthBytes: number): Promise<void>
   /** Whether the content is whole and in staging; false where the digest is another one, and then it is gone. */
   finish (digest: Digest): Promise<boolean>
@@ -97,7 +97,7 @@ export interface ContentStore {
   /** Makes the area where it does not exist yet. */
   openArea (area: string): Promise<void>
   /** Stages and verifies small files. Failures count sections and entries as the request does. */
-  stagePack (request: PackRequest): Promise<PackFailure[]>
+  stagePack (request: PackRequest, reuse?: ReuseBuffer): Promise<PackFailure[]>
   openStream (request: StreamRequest): Promise<ContentStream>
   /**
    * Opens a stored file to read it beside the store; undefined where it cannot be opened. Absent where content is not in

@@ -48,7 +48,7 @@ export function streamedFile (init: StreamedFileInit): StagedFile {
     }
   }
   return {
-    write: bytes => guarded(() => stream.write(bytes)),
+    write: (bytes, reuse) => guarded(() => stream.write(bytes, reuse)),
     copy: (offset, lengthBytes) => guarded(() => stream.copy(offset, lengthBytes)),
     finish: digest => guarded(async () => {
       const isWhole = await stream.finish(digest)

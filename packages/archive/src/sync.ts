@@ -1,5 +1,5 @@
 import { FileSyncError, problem, ROOT_PATH, toHex } from '@filesync/protocol'
-import type { ArrivedListing, Clock, Digest, DirectoryEntry, HashBytes, Problem } from '@filesync/protocol'
+import type { ArrivedListing, Clock, Digest, DirectoryEntry, HashBytes, Problem, ReuseBuffer } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex } from './archive-index.ts'
 import type { PlanOptions, PresentFile, StagedFile, StageOutcome, StoredSoFar, Sync, SyncOutcome, SyncPlan } from './archive.ts'
 import { BRAKE_FILES, brakeHolds, halted, NoiseBrake, untilHalted } from './brake.ts'
@@ -112,14 +112,14 @@ export class AreaSync implements Sync {
     return this.#present.find(this.#expectPlan().plan.tasks.describe(task).path)
   }
 
-  async stagePack (pack: Uint8Array<ArrayBuffer>): Promise<readonly StageOutcome[]> {
+  async stagePack (pack: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<readonly StageOutcome[]> {
     const { plan, answered } = this.#expectPlan()
     await this.#committer.room()
     const { staging, clock, store } = this.#init
     const { request, files } = parsePack(pack, { tasks: plan.tasks, staging, nowMs: clock.nowMs() })
     for (const { task } of files) claim(answered, task)
     const sections = request.sections.map(({ section }) => section)
-    const failures = await this.#track(store.stagePack(request))
+    const failures = await this.#track(store.stagePack(request, reuse))
     return this.#staged(sections, failures, files)
   }
 

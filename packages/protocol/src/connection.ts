@@ -1,3 +1,4 @@
+import { BufferPool } from './buffer-pool.ts'
 import type { ByteStream } from './byte-stream.ts'
 import type { Clock } from './clock.ts'
 import { asFileSyncError, FileSyncError } from './errors.ts'
@@ -43,8 +44,8 @@ export interface Connection {
   send (message: Message): Promise<void>
   /** Sends one raw frame; `flags` as in a frame. Resolves when the stream has room for more. */
   sendRaw (type: RawFrameType, payload: readonly Uint8Array[], flags?: number): Promise<void>
-  /** Sends a frame that was built whole, header included. */
-  sendFrame (frame: Uint8Array): Promise<void>
+  /** Sends a frame that was built whole, header included. `onPassed` is called when its buffer may be used again. */
+  sendFrame (frame: Uint8Array, onPassed?: () => void): Promise<void>
   /**
    * The next message, which has to be of one of these types; anything else ends the connection with MESSAGE_UNEXPECTED.
    * With `withinMs`, ends it with PEER_TIMEOUT when nothing comes in that time. The peer is told either.
@@ -54,6 +55,8 @@ export interface Connection {
    * The next message or raw frame. What arrived before the peer's CLOSE, or before the stream broke, is still handed out.
    */
   next (): Promise<Incoming>
+  /** Takes the buffer of a payload that nobody needs any more, for a frame to come. */
+  reuse (buffer: ArrayBuffer): void
   /**
    * Says CLOSE with DONE, or with the error as far as a peer may know it, and ends; waits until the peer has ended too, or
    * for 2 s. Where the connection is closing already, waits for that. Never rejects.
@@ -65,6 +68,9 @@ export interface Connection {
 
 /** How long a closing end waits for its last words to be taken. */
 const CLOSE_TIMEOUT_MS = 2_000
+
+/** Buffers that wait for their next frame: as many as are under way while packs are staged. */
+const FREE_BUFFERS_MAX = 8
 
 /** Starts a connection. It reads from now on. */
 export function openConnection (init: ConnectionInit): Connection {
@@ -80,7 +86,8 @@ class StreamConnection implements Connection {
   readonly #idleTimeoutMs: number
   readonly #stallTimeoutMs: number
   readonly #over = new AbortController()
-  readonly #decoder = new FrameDecoder()
+  readonly #buffers = new BufferPool(FREE_BUFFERS_MAX)
+  readonly #decoder = new FrameDecoder(sizeBytes => this.#buffers.take(sizeBytes))
   readonly #inbox = new Inbox(LIMITS.inboxBytes)
   #wakeReceivers: (() => void)[] = []
   #wakeReader: (() => void) | undefined
@@ -120,7 +127,7 @@ class StreamConnection implements Connection {
     await this.sendFrame(encodeFrame(type, payload, flags))
   }
 
-  async sendFrame (frame: Uint8Array): Promise<void> {
+  async sendFrame (frame: Uint8Array, onPassed?: () => void): Promise<void> {
     this.#throwIfOver()
     this.bytesSent += frame.length
     this.#lastSentMs = this.#clock.monotonicMs()
@@ -129,7 +136,7 @@ class StreamConnection implements Connection {
       this.destroy(new FileSyncError('PEER_TIMEOUT', 'The other end did not take what was sent to it for too long.'))
     })
     try {
-      await this.#stream.write(frame)
+      await this.#stream.write(frame, onPassed)
     } catch (error) {
       this.destroy(gone(error))
     } finally {
@@ -167,6 +174,10 @@ class StreamConnection implements Connection {
       this.#throwIfOver()
       await new Promise<void>(resolve => { this.#wakeReceivers.push(resolve) })
     }
+  }
+
+  reuse (buffer: ArrayBuffer): void {
+    this.#buffers.give(buffer)
   }
 
   async close (error?: unknown): Promise<void> {

@@ -33,7 +33,7 @@ export const FLAG_ZSTD = 1
 export interface Frame {
   readonly type: FrameType
   readonly flags: number
-  /** Alone in its buffer, so that the buffer can be transferred to another thread. */
+  /** Alone in its buffer, which may be longer, so that the buffer can be transferred to another thread. */
   readonly payload: Uint8Array<ArrayBuffer>
 }
 
@@ -78,11 +78,18 @@ export function writeFrameHeader (frame: Uint8Array, header: { type: FrameType, 
  */
 export class FrameDecoder {
   readonly #header = new Uint8Array(FRAME_HEADER_BYTES)
+  readonly #headerView = new DataView(this.#header.buffer)
+  readonly #allocate: (sizeBytes: number) => Uint8Array<ArrayBuffer>
   #headerFilled = 0
   #type: FrameType = 'MESSAGE'
   #flags = 0
   #payload: Uint8Array<ArrayBuffer> | undefined
   #payloadFilled = 0
+
+  /** @param allocate makes room for a payload, of exactly so many bytes that may hold anything */
+  constructor (allocate: (sizeBytes: number) => Uint8Array<ArrayBuffer> = sizeBytes => new Uint8Array(sizeBytes)) {
+    this.#allocate = allocate
+  }
 
   /** Whether the bytes so far end between two frames. */
   get isBetweenFrames (): boolean {
@@ -97,7 +104,7 @@ export class FrameDecoder {
         at += this.#fillHeader(bytes, at)
       } else {
         const taken = Math.min(bytes.length - at, this.#payload.length - this.#payloadFilled)
-        this.#payload.set(bytes.subarray(at, at + taken), this.#payloadFilled)
+        this.#payload.set(at === 0 && taken === bytes.length ? bytes : bytes.subarray(at, at + taken), this.#payloadFilled)
         this.#payloadFilled += taken
         at += taken
       }
@@ -115,7 +122,7 @@ export class FrameDecoder {
   }
 
   #readHeader (): void {
-    const view = new DataView(this.#header.buffer)
+    const view = this.#headerView
     const length = view.getUint32(0)
     const type = TYPE_NAMES.get(view.getUint8(4))
     const flags = view.getUint8(5)
@@ -128,7 +135,7 @@ export class FrameDecoder {
     if (length === 0 && type !== 'HEARTBEAT') throw new FileSyncError('FRAME_MALFORMED', `A ${type} frame is empty.`)
     this.#type = type
     this.#flags = flags
-    this.#payload = new Uint8Array(length)
+    this.#payload = this.#allocate(length)
     this.#payloadFilled = 0
   }
 

@@ -4,6 +4,8 @@
  *
  * @packageDocumentation
  */
+export { BufferPool } from './buffer-pool.ts'
+export type { ReuseBuffer } from './buffer-pool.ts'
 export type { ByteStream } from './byte-stream.ts'
 export { backOffMs } from './back-off.ts'
 export type { BackOffBounds } from './back-off.ts'

@@ -31,6 +31,7 @@ export type PendingAnswer = PendingPack | PendingStream
 
 export interface AnswerSenderInit {
   readonly connection: Connection
+  readonly source: FileSource
   readonly clock: Clock
   readonly meter: ProgressMeter
   readonly burstBytes: number
@@ -46,11 +47,13 @@ export class AnswerSender {
   readonly #choice: CompressionChoice
   readonly #bucket: TokenBucket | undefined
   readonly #stopped = new AbortController()
+  readonly #source: FileSource
   #current: PendingAnswer | undefined
 
   constructor (init: AnswerSenderInit) {
     const nowMs = init.clock.monotonicMs()
     this.#connection = init.connection
+    this.#source = init.source
     this.#clock = init.clock
     this.#meter = init.meter
     this.#choice = new CompressionChoice(init.compression ?? 'never', nowMs)
@@ -59,14 +62,14 @@ export class AnswerSender {
       : new TokenBucket({ bytesPerSecond: init.limitBytesPerSecond, burstBytes: init.burstBytes, nowMs })
   }
 
-  start (read: PlannedRead, source: FileSource): PendingAnswer {
+  start (read: PlannedRead): PendingAnswer {
     if (read.kind === 'PACK') {
-      const packRead = source.readPack(read.files, this.#choice.isOn)
+      const packRead = this.#source.readPack(read.files, this.#choice.isOn)
       // Its failure is seen when its turn comes; until then it is not unhandled.
       packRead.catch(() => { /* seen in send */ })
       return { kind: 'PACK', tasks: read.files.length, bytes: read.bytes, path: pathOf(read.files[0]), read: packRead, drop: () => { /* it ends by itself */ } }
     }
-    const stream = source.openStream(read.request)
+    const stream = this.#source.openStream(read.request)
     const steps = new StepsAhead(stream, read.request)
     steps.fill(this.#choice.isOn)
     return { kind: 'STREAM', tasks: 1, bytes: read.bytes, request: read.request, steps, drop: () => { stream.close() } }
@@ -132,14 +135,15 @@ export class AnswerSender {
     await this.#connection.send(message)
   }
 
-  async #sendFrame (frame: Uint8Array): Promise<void> {
+  async #sendFrame (frame: Uint8Array<ArrayBuffer>): Promise<void> {
     this.#stopped.signal.throwIfAborted()
+    const { length } = frame
     const startMs = this.#clock.monotonicMs()
-    const delayMs = this.#bucket?.take(frame.length, startMs) ?? 0
+    const delayMs = this.#bucket?.take(length, startMs) ?? 0
     if (delayMs > 0) await wait(this.#clock, delayMs, this.#stopped.signal)
-    await this.#connection.sendFrame(frame)
+    await this.#connection.sendFrame(frame, () => { this.#source.reuse(frame.buffer) })
     const nowMs = this.#clock.monotonicMs()
-    this.#choice.sent({ bytes: frame.length, waitedMs: nowMs - startMs, nowMs })
+    this.#choice.sent({ bytes: length, waitedMs: nowMs - startMs, nowMs })
     this.#meter.isCompressing = this.#choice.isOn
   }
 

@@ -1,5 +1,5 @@
 import { FileSyncError, FLAG_ZSTD, LIMITS, problem, readPack } from '@filesync/protocol'
-import type { FileEnd, FileHeader, FileProblem, Incoming, Problem, RawFrameType } from '@filesync/protocol'
+import type { FileEnd, FileHeader, FileProblem, Incoming, Problem, RawFrameType, ReuseBuffer } from '@filesync/protocol'
 import { ArrivingFile } from './arriving-file.ts'
 import { expandPayload } from './compressed-frame.ts'
 import { readData } from './data-frame.ts'
@@ -22,6 +22,7 @@ export class Arrivals {
   #bytes = 0
   #open: ArrivingFile | undefined
   #failure: { readonly error: unknown } | undefined
+  readonly #reuse: ReuseBuffer = buffer => { this.#init.connection.reuse(buffer) }
   /** Told the first failure of what is staged in the background. */
   onFailure: (error: unknown) => void = () => { /* set by the session */ }
 
@@ -66,7 +67,7 @@ export class Arrivals {
     if (type === 'PACK') await this.#acceptPack(payload)
     else if (type === 'DATA') {
       const { task, content } = readData(payload)
-      await this.#opened(task).write(content)
+      await this.#opened(task).write(content, this.#reuse)
     } else if (type === 'DELTA') {
       const { task, operations } = readDelta(payload)
       await this.#opened(task).apply(operations)
@@ -84,7 +85,7 @@ export class Arrivals {
       due.add(file.task)
     }
     await this.#stage(async () => {
-      for (const outcome of await this.#init.staging.stagePack(pack)) {
+      for (const outcome of await this.#init.staging.stagePack(pack, this.#reuse)) {
         if (!due.delete(outcome.task)) throw new FileSyncError('INTERNAL', 'The staging area tells of a file that it was not given.')
         this.#settle(outcome)
       }

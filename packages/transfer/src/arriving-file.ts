@@ -1,5 +1,5 @@
 import { FileSyncError } from '@filesync/protocol'
-import type { Digest, FileHeader, Task } from '@filesync/protocol'
+import type { Digest, FileHeader, ReuseBuffer, Task } from '@filesync/protocol'
 import type { DeltaOperation } from './delta-frame.ts'
 import type { ExpectedFile } from './receive-files.ts'
 import type { StagedFile, StageOutcome, StagingArea } from './staging-area.ts'
@@ -38,10 +38,10 @@ export class ArrivingFile {
     this.#staged.catch(() => { /* seen by the first that waits for it */ })
   }
 
-  async write (bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  async write (bytes: Uint8Array<ArrayBuffer>, reuse: ReuseBuffer): Promise<void> {
     if (this.#content !== 'DATA') throw unexpected('sent plain data in another kind of answer')
     this.#count(bytes.length)
-    await this.#call(async staged => { await staged.write(bytes) })
+    await this.#call(async staged => { await staged.write(bytes, reuse) })
   }
 
   async apply (operations: Iterable<DeltaOperation>): Promise<void> {

@@ -72,6 +72,8 @@ export interface FileSource {
   readPack (files: readonly WantedFile[], compress: boolean): Promise<PackRead>
   /** Starts to read a large file. Trouble shows in its steps. */
   openStream (request: StreamRequest): SourceStream
+  /** Takes the buffer of a frame that was sent, for a frame to come. */
+  reuse (buffer: ArrayBuffer): void
   /** Frees what it holds. Reads that are under way reject with ABORTED. */
   close (): Promise<void>
 }

@@ -127,7 +127,7 @@ class Transfer {
   }
 
   async #plan (): Promise<void> {
-    const { answers, source } = this.#init
+    const { answers } = this.#init
     const plan = new AnswerPlan({
       intake: this.#intake,
       answers,
@@ -139,7 +139,7 @@ class Transfer {
     })
     for (let read = await plan.next(); read !== undefined; read = await plan.next()) {
       await this.#ahead.acquire(read.bytes)
-      this.#answers.push(this.#sender.start(read, source))
+      this.#answers.push(this.#sender.start(read))
       this.#meter.isTotalKnown = this.#intake.isComplete && this.#intake.tasks.length === 0
     }
     this.#answers.end()

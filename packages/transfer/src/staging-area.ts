@@ -1,4 +1,4 @@
-import type { Digest, Problem } from '@filesync/protocol'
+import type { Digest, Problem, ReuseBuffer } from '@filesync/protocol'
 
 /** What became of one task at the staging side. */
 export interface StageOutcome {
@@ -12,7 +12,7 @@ export interface StageOutcome {
 /** A large file that is being staged. Calls are made one behind the other. */
 export interface StagedFile {
   /** Appends bytes, which are given away. Resolves when there is room for more. */
-  write (bytes: Uint8Array<ArrayBuffer>): Promise<void>
+  write (bytes: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<void>
   /** Appends bytes from the server's present copy of the file. Rejects with DATA_UNEXPECTED beyond its end. */
   copy (offset: number, lengthBytes: number): Promise<void>
   /**
@@ -31,7 +31,7 @@ export interface StagedFile {
  */
 export interface StagingArea {
   /** Stages the files of a pack, which is given away. Checks the digest of each. One outcome a file. */
-  stagePack (pack: Uint8Array<ArrayBuffer>): Promise<readonly StageOutcome[]>
+  stagePack (pack: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<readonly StageOutcome[]>
   /** Starts a large file at `offset`: everything before is staged already, from an earlier session. */
   beginFile (task: number, offset: number): Promise<StagedFile>
 }

@@ -14,6 +14,7 @@ function counted (source: FileSource): { readonly source: FileSource, readBytes:
     readBytes: 0,
     source: {
       parallelism: source.parallelism,
+      reuse: (buffer: ArrayBuffer) => { source.reuse(buffer) },
       close: async () => { await source.close() },
       readPack: async (...question: Parameters<FileSource['readPack']>) => {
         const read = await source.readPack(...question)

@@ -43,8 +43,10 @@ export interface DiskRequest {
   readonly id: number
   readonly call: keyof DiskCalls
   readonly args: unknown[]
+  /** A buffer that the arguments lie in; it comes back with the reply. */
+  readonly lent: ArrayBuffer | undefined
 }
 
 export type DiskReply =
-  | { readonly id: number, readonly result: unknown }
-  | { readonly id: number, readonly error: { readonly code: ErrorCode, readonly message: string, readonly path: string | undefined } }
+  & { readonly id: number, readonly lent: ArrayBuffer | undefined }
+  & ({ readonly result: unknown } | { readonly error: { readonly code: ErrorCode, readonly message: string, readonly path: string | undefined } })

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { FileSyncError } from '@filesync/protocol'
+import type { ReuseBuffer } from '@filesync/protocol'
 import { errnoOf } from './beneath.ts'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
 import { storeTrouble } from './trouble.ts'
@@ -7,6 +8,13 @@ import { storeTrouble } from './trouble.ts'
 interface Waiting {
   readonly resolve: (result: never) => void
   readonly reject: (error: Error) => void
+  readonly reuse: ReuseBuffer | undefined
+}
+
+/** A buffer that arguments lie in, and who gets it back. */
+export interface Loan {
+  readonly buffer: ArrayBuffer
+  readonly reuse: ReuseBuffer | undefined
 }
 
 /** One worker and the calls that it has not answered. */
@@ -28,13 +36,14 @@ export class DiskThread {
     return this.#waiting.size
   }
 
-  async call<C extends keyof DiskCalls> (call: C, args: Parameters<DiskCalls[C]>, given: readonly ArrayBuffer[] = []): Promise<ReturnType<DiskCalls[C]>> {
+  async call<C extends keyof DiskCalls> (call: C, args: Parameters<DiskCalls[C]>, loan?: Loan): Promise<ReturnType<DiskCalls[C]>> {
     if (this.#broken !== undefined) throw this.#broken
     const id = this.#next++
-    const request: DiskRequest = { id, call, args }
-    this.#worker.postMessage(request, given)
+    const lent = loan?.buffer
+    const request: DiskRequest = { id, call, args, lent }
+    this.#worker.postMessage(request, lent === undefined ? [] : [lent])
     if (this.#waiting.size === 0) this.#worker.ref()
-    return await new Promise((resolve, reject) => { this.#waiting.set(id, { resolve, reject }) })
+    return await new Promise((resolve, reject) => { this.#waiting.set(id, { resolve, reject, reuse: loan?.reuse }) })
   }
 
   async close (): Promise<void> {
@@ -45,6 +54,7 @@ export class DiskThread {
     const waiting = this.#waiting.get(reply.id)
     this.#waiting.delete(reply.id)
     if (this.#waiting.size === 0) this.#worker.unref()
+    if (reply.lent !== undefined) waiting?.reuse?.(reply.lent)
     if ('error' in reply) {
       const { code, message, path } = reply.error
       waiting?.reject(new FileSyncError(code, message, path === undefined ? {} : { path }))

@@ -47,14 +47,14 @@ const calls: DiskCalls = {
   restore: (area, request) => history.restore(area, request),
 }
 
-parentPort?.on('message', ({ id, call, args }: DiskRequest) => {
+parentPort?.on('message', ({ id, call, args, lent }: DiskRequest) => {
   let reply: DiskReply
   try {
     const work = calls as unknown as Record<string, (...args: unknown[]) => unknown>
-    reply = { id, result: work[call]?.(...args) }
+    reply = { id, lent, result: work[call]?.(...args) }
   } catch (error) {
     const { code, message, path } = storeTrouble(error) ?? asFileSyncError(error, 'ARCHIVE_UNAVAILABLE')
-    reply = { id, error: { code, message, path } }
+    reply = { id, lent, error: { code, message, path } }
   }
-  parentPort?.postMessage(reply)
+  parentPort?.postMessage(reply, lent === undefined ? [] : [lent])
 })

@@ -1,5 +1,5 @@
 import { FileSyncError } from '@filesync/protocol'
-import type { Digest, RelativePath } from '@filesync/protocol'
+import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type {
   ContentStore, ContentStream, DirectoryState, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
   StoreTraits, StreamRequest, Version,
@@ -54,8 +54,8 @@ class LocalStore implements ContentStore {
     await this.#idlest().call('openArea', [area])
   }
 
-  async stagePack (request: PackRequest): Promise<PackFailure[]> {
-    return await this.#idlest().call('stagePack', [request], [request.pack.buffer])
+  async stagePack (request: PackRequest, reuse?: ReuseBuffer): Promise<PackFailure[]> {
+    return await this.#idlest().call('stagePack', [request], { buffer: request.pack.buffer, reuse })
   }
 
   async openStream (request: StreamRequest): Promise<ContentStream> {
@@ -189,8 +189,8 @@ class LocalStream implements ContentStream {
     this.#id = id
   }
 
-  async write (bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    await this.#queue(bytes.length, () => this.#thread.call('write', [this.#id, bytes], [bytes.buffer]))
+  async write (bytes: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<void> {
+    await this.#queue(bytes.length, () => this.#thread.call('write', [this.#id, bytes], { buffer: bytes.buffer, reuse }))
   }
 
   async copy (offset: number, lengthBytes: number): Promise<void> {

@@ -50,9 +50,10 @@ class SocketStream implements ByteStream {
     }
   }
 
-  async write (bytes: Uint8Array): Promise<void> {
+  async write (bytes: Uint8Array, onPassed?: () => void): Promise<void> {
     if (this.#broken !== undefined) throw this.#broken
-    if (this.#socket.write(bytes)) return
+    const hasRoom = this.#socket.write(bytes, error => { if (error === null || error === undefined) onPassed?.() })
+    if (hasRoom) return
     this.#drained ??= this.#waitForDrain()
     await this.#drained
   }

@@ -136,9 +136,11 @@ class MemoryStream implements ByteStream {
     return await this.#incoming.read()
   }
 
-  async write (bytes: Uint8Array): Promise<void> {
+  async write (bytes: Uint8Array, onPassed?: () => void): Promise<void> {
     try {
-      await this.#outgoing.write(bytes)
+      const written = this.#outgoing.write(bytes)
+      onPassed?.()
+      await written
     } catch (error) {
       throw this.#destroyed ?? error
     }

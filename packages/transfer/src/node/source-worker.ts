@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { asFileSyncError, FileSyncError } from '@filesync/protocol'
+import { asFileSyncError, FileSyncError, FRAME_HEADER_BYTES, LIMITS } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { FileReading } from '../file-reading.ts'
 import type { PackRead, StreamStep } from '../file-source.ts'
@@ -9,19 +9,21 @@ import { createCutFinder } from './cut-finder.ts'
 import { openWanted } from './open-file.ts'
 import { sourceDirectories } from './source-directories.ts'
 import { fromColumns } from './wanted-columns.ts'
-import type { SourceAnswer, SourceQuestion, SourceWorkerData } from './worker-protocol.ts'
+import type { LendingQuestion, SourceAnswer, SourceQuestion, SourceWorkerData } from './worker-protocol.ts'
 import { zstdCompress } from './zstd.ts'
 
 /** Handles are let go after this time without work. */
 const IDLE_MS = 1_000
+/** A frame above this is worth a buffer that others can use after it. */
+const SMALL_BYTES = 64 << 10
+const FRAME_BYTES = FRAME_HEADER_BYTES + LIMITS.rawFrameBytes
 
 const port = parentPort
 if (port === null) throw new FileSyncError('INTERNAL', 'This module runs in a worker thread.')
 const directories = sourceDirectories((workerData as SourceWorkerData).root)
 const reader: SourceReader = {
   open: file => openWanted(file, directories),
-  // Not from Node's pool, so that the buffer can be transferred; and not filled with zeros, because it is overwritten.
-  allocate: sizeBytes => new Uint8Array(Buffer.allocUnsafeSlow(sizeBytes).buffer),
+  allocate,
   hash: hashBytes,
   createHasher,
   createCutFinder,
@@ -30,8 +32,11 @@ const reader: SourceReader = {
 /** Files being read, or why reading could not begin. */
 const readings = new Map<number, FileReading | { readonly failure: unknown }>()
 let idle: NodeJS.Timeout | undefined
+/** Came with the question that is being answered, until a frame takes it. */
+let lent: ArrayBuffer | undefined
 
-port.on('message', (question: SourceQuestion) => {
+port.on('message', (question: LendingQuestion) => {
+  lent = question.buffer
   clearTimeout(idle)
   idle = setTimeout(() => { directories.release() }, IDLE_MS)
   switch (question.kind) {
@@ -63,13 +68,29 @@ function close (stream: number): void {
   readings.delete(stream)
 }
 
+function allocate (sizeBytes: number): Uint8Array<ArrayBuffer> {
+  const buffer = lent
+  if (sizeBytes > SMALL_BYTES && buffer !== undefined) {
+    lent = undefined
+    return new Uint8Array(buffer, 0, sizeBytes)
+  }
+  // Not from Node's pool, so that the buffer can be transferred; and not filled with zeros, because it is overwritten.
+  const made = Buffer.allocUnsafeSlow(sizeBytes > SMALL_BYTES ? FRAME_BYTES : sizeBytes)
+  return new Uint8Array(made.buffer, 0, sizeBytes)
+}
+
 function answer (call: number, work: () => PackRead | StreamStep): void {
   try {
     const result = work()
     const frame = 'frame' in result ? result.frame : undefined
-    port?.postMessage({ call, result } satisfies SourceAnswer, frame === undefined ? [] : [frame.buffer])
+    reply({ call, result, spare: lent }, frame === undefined ? [] : [frame.buffer])
   } catch (error) {
     const { code, message } = asFileSyncError(error)
-    port?.postMessage({ call, error: { code, message } } satisfies SourceAnswer)
+    reply({ call, error: { code, message }, spare: lent }, [])
   }
+}
+
+function reply (said: SourceAnswer, given: ArrayBuffer[]): void {
+  lent = undefined
+  port?.postMessage(said, said.spare === undefined ? given : [...given, said.spare])
 }

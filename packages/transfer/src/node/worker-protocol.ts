@@ -14,7 +14,13 @@ export type SourceQuestion =
   | { readonly kind: 'NEXT', readonly call: number, readonly stream: number, readonly compress: boolean }
   | { readonly kind: 'CLOSE', readonly stream: number }
 
-/** What a source worker answers. Errors cross as their parts, because a thread keeps its classes to itself. */
+/** A question with a buffer for the frame that answers it, where one is free. */
+export type LendingQuestion = SourceQuestion & { readonly buffer?: ArrayBuffer | undefined }
+
+/**
+ * What a source worker answers, with the buffer that it was lent where no frame took it. Errors cross as their parts,
+ * because a thread keeps its classes to itself.
+ */
 export type SourceAnswer =
-  | { readonly call: number, readonly result: PackRead | StreamStep }
-  | { readonly call: number, readonly error: { readonly code: FileSyncError['code'], readonly message: string } }
+  & { readonly call: number, readonly spare: ArrayBuffer | undefined }
+  & ({ readonly result: PackRead | StreamStep } | { readonly error: { readonly code: FileSyncError['code'], readonly message: string } })

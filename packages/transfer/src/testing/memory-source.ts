@@ -49,6 +49,8 @@ export class MemorySource implements FileSource {
     return buildPack(files, this.#reader, compress)
   }
 
+  reuse (): void { /* every frame has a buffer of its own */ }
+
   openStream (request: StreamRequest): SourceStream {
     let reading: FileReading | undefined
     let isClosed = false
