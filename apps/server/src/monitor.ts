@@ -2,7 +2,7 @@ import { EventFeed } from '@filesync/program'
 import type { ListenAddress, LogEvent } from '@filesync/program'
 import type { MetricsPort } from '@filesync/program/node'
 import { isFileSyncError } from '@filesync/protocol'
-import type { Clock, Connection, ErrorCode, FileSyncError, NextSync } from '@filesync/protocol'
+import type { ClientFilesInfo, Clock, Connection, ErrorCode, FileSyncError, NextSync } from '@filesync/protocol'
 import type { Health } from './health.ts'
 import type { ServerMetrics } from './metrics.ts'
 import { SessionBoard } from './session-board.ts'
@@ -53,7 +53,8 @@ export class Monitor {
         // Who left the queue was not served.
         if (observer.turnMs === undefined || outcome === undefined) return
         const { bytesSent, bytesReceived } = connection
-        const record = recordOf(client, outcome, this.#clock.nowMs())
+        const endedAtMs = this.#clock.nowMs()
+        const record = { client, endedAtMs, ...judge(outcome, observer.info), ...(!isFileSyncError(outcome) && { nextAtMs: endedAtMs + outcome.inMs }) }
         const stored = isFileSyncError(outcome) ? { files: 0, bytes: 0 } : outcome.stored
         this.history.note(record)
         this.#metrics?.noteSession({
@@ -81,14 +82,20 @@ export class Monitor {
   }
 }
 
-function recordOf (client: string, outcome: NextSync | FileSyncError, nowMs: number): Omit<SyncRecord, 'completeAtMs'> {
+/** Trouble is what either side had with an entry: the server alone knows both. */
+function judge (outcome: NextSync | FileSyncError, info: ClientFilesInfo | undefined): Omit<SyncRecord, 'client' | 'endedAtMs' | 'completeAtMs'> {
   if (isFileSyncError(outcome)) {
     const { code, message } = outcome
-    return { client, endedAtMs: nowMs, result: INTERRUPTIONS.includes(code) ? 'INTERRUPTED' : 'FAILED', code, message, problemCount: 0, problems: [] }
+    return { result: INTERRUPTIONS.includes(code) ? 'INTERRUPTED' : 'FAILED', code, message, problemCount: 0, problems: [] }
   }
-  const { result, message, problems, problemCount, inMs } = outcome
+  const told = info?.problems ?? []
+  const known = new Set(told.map(({ path, code }) => `${code} ${path}`))
+  const more = outcome.problems.filter(({ path, code }) => !known.has(`${code} ${path}`))
+  const problemCount = (info?.problemCount ?? 0) + outcome.problemCount - (outcome.problems.length - more.length)
   return {
-    client, endedAtMs: nowMs, result, message, problemCount, nextAtMs: nowMs + inMs,
-    problems: problems.map(({ path, code, message: text }) => ({ path, code, message: text })),
+    result: outcome.result === 'OK' && problemCount > 0 ? 'PROBLEMS' : outcome.result,
+    message: outcome.message,
+    problemCount,
+    problems: [...told, ...more].map(({ path, code, message }) => ({ path, code, message })),
   }
 }

@@ -12,6 +12,7 @@ import type { SessionObserver } from './session-observer.ts'
 import type { SessionQueue } from './session-queue.ts'
 import { SessionTurn } from './session-turn.ts'
 import type { SessionRules } from './session-turn.ts'
+import { tellPlan } from './tell-plan.ts'
 
 /** The client at the other end, as the server knows it; nothing of this comes from a message. */
 export interface Peer {
@@ -42,7 +43,7 @@ export interface ServeDependencies {
   readonly rules?: SessionRules
 }
 
-/** One session from HELLO to NEXT_SYNC, as docs/protocol.md has it under "Session"; undefined where the client only asked questions. */
+/** One session from HELLO to NEXT_SYNC, as docs/protocol.md has it under "Session"; undefined where the client only asked. */
 export async function serveSession (connection: Connection, peer: Peer, deps: ServeDependencies): Promise<NextSync | undefined> {
   const { features } = await greetClient(connection, deps.software, deps.clock)
   if (features.has(FEATURES.SAFE)) {
@@ -63,8 +64,8 @@ interface SessionDependencies extends ServeDependencies {
   readonly turn: SessionTurn
 }
 
-async function serveInTurn (connection: Connection, peer: Peer, deps: SessionDependencies): Promise<NextSync> {
-  const { turn } = deps
+async function serveInTurn (connection: Connection, peer: Peer, deps: SessionDependencies): Promise<NextSync | undefined> {
+  const { turn, features } = deps
   const announcement = expectTree(connection, deps.clock)
   const leave = await deps.queue.enter({
     identity: peer.identity,
@@ -83,7 +84,10 @@ async function serveInTurn (connection: Connection, peer: Peer, deps: SessionDep
     await connection.send({
       type: 'SERVER_STATUS', status: 'READY', session: deps.newSessionName(), serverName: deps.serverName, area: peer.area, policy: deps.policy,
     })
-    return await receiveTree(connection, { area, info: await turn.orEnd(announcement.arrives()), deps })
+    const info = await turn.orEnd(announcement.arrives())
+    if (!features.has(FEATURES.PLAN)) return await receiveTree(connection, { area, info, deps })
+    await tellPlan(connection, { ...deps, area, info })
+    return undefined
   } finally {
     leave()
   }
@@ -126,6 +130,7 @@ async function tellPosition (connection: Connection, position: number, estimateM
 async function receiveTree (
   connection: Connection, { area, info, deps }: { area: Area, info: ClientFilesInfo, deps: SessionDependencies },
 ): Promise<NextSync> {
+  deps.observer?.onTree(info)
   const sync = await area.beginSync()
   try {
     const received = equalDigests(info.rootDigest, sync.rootDigest) ? NOTHING_RECEIVED : await receiveChanges(connection, { info, sync, deps })

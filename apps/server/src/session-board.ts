@@ -1,5 +1,5 @@
 import type { StagingArea, SyncPlan } from '@filesync/archive'
-import type { Clock } from '@filesync/protocol'
+import type { ClientFilesInfo, Clock } from '@filesync/protocol'
 import { ProgressMeter } from '@filesync/transfer'
 import type { ReceiveProgress } from '@filesync/transfer'
 import type { SessionObserver } from './session-observer.ts'
@@ -72,6 +72,8 @@ export class WatchedSession implements SessionObserver {
   #plan: SyncPlan | undefined
   /** When its turn began; monotonic. Undefined while it waits for that. */
   turnMs: number | undefined
+  /** What the client said of its tree. */
+  info: ClientFilesInfo | undefined
 
   constructor (who: { readonly client: string, readonly address: string }, clock: Clock, tell: (event: SessionEvent) => void) {
     this.#who = who
@@ -100,6 +102,10 @@ export class WatchedSession implements SessionObserver {
     this.turnMs = this.#clock.monotonicMs()
     this.#startedAt = new Date(this.#clock.nowMs()).toISOString()
     this.#tell({ event: 'turn', ...this.#who })
+  }
+
+  onTree (info: ClientFilesInfo): void {
+    this.info = info
   }
 
   onPlan (plan: SyncPlan): void {

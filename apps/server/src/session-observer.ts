@@ -1,4 +1,5 @@
 import type { StagingArea, SyncPlan } from '@filesync/archive'
+import type { ClientFilesInfo } from '@filesync/protocol'
 import type { ReceiveProgress } from '@filesync/transfer'
 
 /** Told what one session does, for whoever looks at it. Nothing of the session depends on it. */
@@ -6,6 +7,7 @@ export interface SessionObserver {
   onWaiting (position: number, estimateMs: number | undefined): void
   /** It is the client's turn. */
   onTurn (): void
+  onTree (info: ClientFilesInfo): void
   onPlan (plan: SyncPlan): void
   onProgress (progress: ReceiveProgress): void
   /** The staging area itself, with the files noted that begin in it. */

@@ -15,7 +15,7 @@ const COUNTED_AT_ONCE = 1_000
 /** What the disk has, and what of it stays free; max(1 GiB, 5 %) unless told. */
 export async function diskRoom (store: ContentStore, reserveBytes: number | undefined): Promise<DiskRoom> {
   const { freeBytes, totalBytes } = await store.freeBytes()
-  return { freeBytes, totalBytes, reserveBytes: reserveBytes ?? Math.max(MIN_RESERVE_BYTES, totalBytes * RESERVE_SHARE) }
+  return { freeBytes, totalBytes, reserveBytes: reserveBytes ?? Math.max(MIN_RESERVE_BYTES, Math.ceil(totalBytes * RESERVE_SHARE)) }
 }
 
 export interface Room {

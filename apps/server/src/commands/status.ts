@@ -56,8 +56,12 @@ function table (title: string, rows: readonly string[]): string[] {
   return (rows.length === 0 ? ['none'] : rows).map((row, at) => `${(at === 0 ? title : '').padEnd(10)}${row}`)
 }
 
+function count (amount: number, what: string): string {
+  return `${amount} ${what}${amount === 1 ? '' : 's'}`
+}
+
 function describeArchive ({ areas, files, bytes }: DiskReport): string {
-  return `${formatSize(bytes)} in ${files} files of ${areas.length} ${areas.length === 1 ? 'client' : 'clients'}, versions not counted`
+  return `${formatSize(bytes)} in ${count(files, 'file')} of ${count(areas.length, 'client')}, versions not counted`
 }
 
 function describeDisk ({ freeBytes, totalBytes, reserveBytes, quotaBytes }: DiskReport): string {
@@ -81,7 +85,7 @@ function describePeer (peer: PeerRow, { areas }: DiskReport, nowMs: number): str
   const ago = (time: string): string => `${formatDuration(Math.max(0, nowMs - Date.parse(time)))} ago`
   const size = areas.find(({ client }) => client === peer.client)
   const parts = [peer.lastCompleteAt === null ? 'never stored completely' : `complete ${ago(peer.lastCompleteAt)}`]
-  if (size !== undefined) parts.push(`${formatSize(size.bytes)} in ${size.files} files`)
+  if (size !== undefined) parts.push(`${formatSize(size.bytes)} in ${count(size.files, 'file')}`)
   parts.push(peer.lastSeenAt === null ? 'never seen' : `seen ${ago(peer.lastSeenAt)} at ${printable(peer.lastAddress ?? '?')}`)
   if (peer.nextSyncAt !== null && Date.parse(peer.nextSyncAt) > nowMs) parts.push(`next sync in ${formatDuration(Date.parse(peer.nextSyncAt) - nowMs)}`)
   if (peer.problemCount > 0) parts.push(`${peer.problemCount} not stored`)
