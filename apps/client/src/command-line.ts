@@ -19,6 +19,7 @@ export function createClientProgram (context: CommandContext): Command {
     description: 'Pushes a directory to a FileSync server that it finds on the local network.',
   })
   addPushing(program, context)
+  addPlan(program, context)
   addPairing(program, context)
   addTrust(program, context)
   addInspection(program, context)
@@ -42,6 +43,11 @@ function addPushing (program: Command, context: CommandContext): void {
       const { push } = await import('./commands/push.ts')
       process.exitCode = await push(directory, flags, context)
     })
+}
+
+function addPlan (program: Command, context: CommandContext): void {
+  withId(withPushSettings(program.command('plan [dir]'))).description('what a push of DIR would do; changes nothing')
+    .action(async (directory: string | undefined, flags: PushFlags) => { await (await import('./commands/plan.ts')).plan(directory, flags, context) })
 }
 
 function addPairing (program: Command, context: CommandContext): void {

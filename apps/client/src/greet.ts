@@ -24,3 +24,12 @@ export async function greetForQuestions (connection: Connection, software: strin
   if (features.has(FEATURES.SAFE)) return
   throw new FileSyncError('VERSION_UNSUPPORTED', 'The server is of an earlier version, which cannot say what is safe. Update it, or run "filesync-server verify" there.')
 }
+
+/** As {@link greetServer}, for a session that only asks what a push would do. Throws VERSION_UNSUPPORTED where the server cannot tell. */
+export async function greetForPlan (connection: Connection, software: string, clock: Clock): Promise<void> {
+  const ours = hello(software, [FEATURES.PLAN], clock.nowMs())
+  await connection.send(ours)
+  const { features } = agree(ours, await connection.receive(['HELLO'], LIMITS.helloTimeoutMs))
+  if (features.has(FEATURES.PLAN)) return
+  throw new FileSyncError('VERSION_UNSUPPORTED', 'The server is of an earlier version, which cannot say what a push would do. Update it.')
+}

@@ -1,9 +1,9 @@
 import type { Identity } from '@filesync/identity/node'
 import type { ServerBook } from '@filesync/identity'
-import { asFileSyncError, ERRORS, layerOver, LIMITS, wait } from '@filesync/protocol'
+import { asFileSyncError, ERRORS, layerOver, wait } from '@filesync/protocol'
 import type { Clock, Connection, FileSyncError, NextSync, Tree } from '@filesync/protocol'
 import type { Compression, FileSource } from '@filesync/transfer'
-import { findServer } from './find-server.ts'
+import { connectWhenRead } from './connect-when-read.ts'
 import { failedResult, pushResult } from './push-result.ts'
 import type { PushResult, RunCost } from './push-result.ts'
 import { pushSession } from './push-session.ts'
@@ -58,16 +58,9 @@ async function pushInOneSession (init: PushOnceInit, account: Account): Promise<
   const over = new AbortController()
   let connection: Connection | undefined
   try {
-    // Looking for the server and reading the tree have nothing to do with each other until the session starts.
     const scanning = init.scan(AbortSignal.any([init.signal, over.signal]))
     scanning.catch(() => { /* awaited below, or given up with the run */ })
-    connection = account.follow((await findServer(init)).connection)
-    if (!await isReadSoon(scanning, init.clock)) {
-      // The server is there, and would have to wait. It is told nothing yet, so that nobody's turn goes by.
-      await connection.close()
-      await scanning
-      connection = account.follow((await findServer(init)).connection)
-    }
+    connection = await connectWhenRead(init, scanning, found => account.follow(found))
     const pushed = await pushSession(connection, { ...init, scan: async () => await scanning })
     await connection.close()
     const nextInMs = keepWithinLimits(pushed.next.inMs)
@@ -139,21 +132,6 @@ class Account {
       bytesReceived: this.#connections.reduce((sum, { bytesReceived }) => sum + bytesReceived, 0),
       durationMs: Math.round(this.#clock.monotonicMs() - this.#startedMs),
     }
-  }
-}
-
-/** What a connection may wait for its HELLO, with room for a slow network: the server gives `helloTimeoutMs`. */
-const READ_SOON_MS = LIMITS.helloTimeoutMs / 2
-
-/** Whether the tree is read, or the reading has failed, before a connection would have waited too long. */
-async function isReadSoon (scanning: Promise<unknown>, clock: Clock): Promise<boolean> {
-  const read = scanning.then(() => true, () => true)
-  const waiting = new AbortController()
-  const late = wait(clock, READ_SOON_MS, waiting.signal).then(() => false, () => true)
-  try {
-    return await Promise.race([read, late])
-  } finally {
-    waiting.abort()
   }
 }
 

@@ -1,5 +1,5 @@
 import { encodeParts, FEATURES, fitProblems, LIMITS, ListingAnswers } from '@filesync/protocol'
-import type { Clock, Connection, NextSync, Problem, RelativePath, ServerStatusReady, Tasks, Tree } from '@filesync/protocol'
+import type { Clock, Connection, Message, MessageOf, MessageType, NextSync, Problem, RelativePath, ServerStatusReady, Tree } from '@filesync/protocol'
 import { sendFiles } from '@filesync/transfer'
 import type { Compression, FileSource, TransferProgress } from '@filesync/transfer'
 import { greetServer } from './greet.ts'
@@ -41,7 +41,7 @@ export async function pushSession (connection: Connection, deps: PushDependencie
   const tree = await deps.scan()
   await announceTree(connection, tree)
   const answers = new ListingAnswers(tree)
-  const reply = await answerListings(connection, answers)
+  const reply = await answerListings(connection, answers, ['TASKS', 'NEXT_SYNC'])
   const next = reply.type === 'NEXT_SYNC' ? reply : await sendFiles({
     connection, answers, firstPage: reply, source: settledSource(deps.source, path => tree.isUnsettled(path)), clock: deps.clock, signal: deps.signal, onProgress: deps.onProgress,
     compression: features.has(FEATURES.ZSTD) ? deps.compression : 'never',
@@ -50,7 +50,8 @@ export async function pushSession (connection: Connection, deps: PushDependencie
   return { tree, next }
 }
 
-async function waitForTurn (connection: Connection, onBusy: PushDependencies['onBusy']): Promise<ServerStatusReady> {
+/** Waits behind BUSY. */
+export async function waitForTurn (connection: Connection, onBusy: PushDependencies['onBusy']): Promise<ServerStatusReady> {
   for (;;) {
     const status = await connection.receive(['SERVER_STATUS'])
     if (status.status === 'READY') return status
@@ -58,17 +59,18 @@ async function waitForTurn (connection: Connection, onBusy: PushDependencies['on
   }
 }
 
-async function announceTree (connection: Connection, tree: PushableTree): Promise<void> {
+/** Says what the client has, as a whole. */
+export async function announceTree (connection: Connection, tree: PushableTree): Promise<void> {
   const { rootDigest, files, directories, bytes, complete, problemCount } = tree
   const problems = fitProblems(tree.problems)
   await connection.send({ type: 'CLIENT_FILES_INFO', rootDigest, files, directories, bytes, complete, problems, problemCount })
 }
 
-/** Sends the listings that the server asks for, until it has what it needs to know. */
-async function answerListings (connection: Connection, answers: ListingAnswers): Promise<Tasks | NextSync> {
+/** Sends the listings that the server asks for, until it says one of `ends`. */
+export async function answerListings <T extends MessageType>(connection: Connection, answers: ListingAnswers, ends: readonly T[]): Promise<MessageOf<T>> {
   for (;;) {
-    const message = await connection.receive(['LISTINGS_WANTED', 'TASKS', 'NEXT_SYNC'])
-    if (message.type !== 'LISTINGS_WANTED') return message
+    const message: Message = await connection.receive<MessageType>(['LISTINGS_WANTED', ...ends])
+    if (message.type !== 'LISTINGS_WANTED') return message as MessageOf<T>
     for (const payload of encodeParts(answers.answer(message.directories), LIMITS.rawFrameBytes)) {
       await connection.sendRaw('LISTINGS', [payload])
     }

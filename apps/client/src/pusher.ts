@@ -8,6 +8,7 @@ import { openScanner } from '@filesync/scanner/node'
 import type { FileSource } from '@filesync/transfer'
 import { openFileSource } from '@filesync/transfer/node'
 import { ChangeSignal } from './change-signal.ts'
+import { checkId } from './check-id.ts'
 import { openClientState } from './client-state.ts'
 import type { ClientState } from './client-state.ts'
 import { controlRoutes } from './control-routes.ts'
@@ -16,6 +17,8 @@ import { explainPath } from './explain-path.ts'
 import type { PathState } from './explain-path.ts'
 import { pushLegacyOnce } from './legacy/push-once.ts'
 import type { ClientMetrics } from './metrics.ts'
+import { planOnce } from './plan-once.ts'
+import type { Planned } from './plan-session.ts'
 import { pushOnce } from './push-once.ts'
 import type { PushRun, RunWatcher } from './push-once.ts'
 import { RunRecord } from './run-record.ts'
@@ -90,6 +93,16 @@ export class Pusher {
     this.record.note(run.result, clock.nowMs(), run.error === undefined ? run.tree : undefined)
     if (run.error === undefined && scanner.memory !== undefined) await rememberScan(this.#settings.stateDir, this.#settings.root, scanner.memory)
     return run
+  }
+
+  /** Asks the server what a run would do. Throws what ended it. */
+  async plan (watcher: RunWatcher, signal: AbortSignal): Promise<Planned> {
+    const { state, scanner, clock } = this.#parts
+    this.record.activity = { doing: 'connecting' }
+    const { onBusy, onReady } = this.#recording(watcher)
+    return await planOnce({
+      ...state, ...this.#settings, onBusy, onReady, software: SOFTWARE, clock, signal, scan: async over => await scanner.scan({ waitForSettled: false, signal: over }),
+    })
   }
 
   /** The original protocol cannot leave out a file that is being written, so such files are always waited for. */
@@ -167,6 +180,7 @@ export class Pusher {
         watcher.onBusy(position, estimateMs)
       },
       onReady: status => {
+        checkId(this.#settings.id, status.area)
         this.record.activity = { doing: 'comparing' }
         watcher.onReady(status)
       },

@@ -55,6 +55,8 @@ export interface PushSettings {
   readonly settleMs: number
   /** Whether the directory is taken as it is, even where it is empty or on another disk than last time. */
   readonly acceptSource: boolean
+  /** What the client was paired as, where that is to be made sure of. */
+  readonly id: string | undefined
   /** Set where a server of the original program is spoken to, without any protection. */
   readonly legacy: LegacySettings | undefined
   /** Where metrics are shown; undefined: nowhere. */
@@ -109,7 +111,7 @@ export function withLegacy (command: Command): Command {
 
 /** The name that the client wishes for itself when it is paired. */
 export function withId (command: Command): Command {
-  return command.addOption(setting('--id <id>', 'the name this client asks for when it is paired (default: the name of this machine)'))
+  return command.addOption(setting('--id <id>', 'the name this client asks for when it is paired (default: the name of this machine); a push under another one is refused'))
 }
 
 /** The name a client has unless told. */
@@ -146,6 +148,7 @@ export async function completePushSettings (directory: string | undefined, flags
     compression: flags.compress,
     settleMs: flags.settle,
     acceptSource: flags.acceptSource === true,
+    id: flags.id,
     legacy: legacySettings(flags),
     metrics: flags.metrics,
   }

@@ -8,7 +8,7 @@ import { ABILITIES } from '@filesync/transfer'
  */
 export async function greetClient (connection: Connection, software: string, clock: Clock): Promise<Agreement> {
   const theirs = await connection.receive(['HELLO'], LIMITS.helloTimeoutMs)
-  const ours = hello(software, [...ABILITIES, FEATURES.SAFE], clock.nowMs())
+  const ours = hello(software, [...ABILITIES, FEATURES.SAFE, FEATURES.PLAN], clock.nowMs())
   const agreement = agree(ours, theirs)
   await connection.send(ours)
   return agreement

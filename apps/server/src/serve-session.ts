@@ -154,13 +154,14 @@ async function receiveChanges (
   const { clock, turn } = deps
   const listing = turn.over(withPatience(connection, { clock, limitMs: LIMITS.turnTimeoutMs }))
   await receiveListings({ connection: listing, rootDigest: info.rootDigest, hash: deps.hash, compare: listing => sync.compare(listing) })
-  const plan = sync.plan({ complete: info.complete, resume: deps.features.has(FEATURES.RESUME) })
+  const plan = sync.plan({ complete: info.complete, resume: deps.features.has(FEATURES.RESUME), digest: true })
   deps.observer?.onPlan(plan)
   sync.onStored = stored => { void connection.send({ type: 'STORED', ...stored }).catch(() => { /* the receiver notices */ }) }
   return await receiveFiles({
     connection: turn.over(withPatience(connection, { clock, limitMs: LIMITS.answerTimeoutMs, sizeOf: task => plan.describe(task).sizeBytes })),
     ...deltaTasks({
       tasks: plan.tasks,
+      again: () => plan.again(),
       sizeOf: task => plan.describe(task).sizeBytes,
       present: async task => presentCopy(sync.present(task), connection.signal, deps),
     }),

@@ -68,7 +68,6 @@ const clientFilesInfo: Schema<m.ClientFilesInfo> = v.object({
   complete: v.boolean(),
   problems,
   problemCount: count,
-  planOnly: v.exactOptional(v.boolean()),
 })
 
 const reference: Schema<m.EntryReference> = v.strictTuple([uint32, uint32])

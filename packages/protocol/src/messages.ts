@@ -57,8 +57,6 @@ export interface ClientFilesInfo {
   readonly problems: readonly Problem[]
   /** How many problems the scan had in all. */
   readonly problemCount: number
-  /** The client only asks what would be done: it is answered with PLAN, and nothing is changed. Where HELLO agreed on it. */
-  readonly planOnly?: boolean
 }
 
 /**

@@ -20,7 +20,7 @@ export const FEATURES = {
   DELTA: 'delta-fastcdc',
   /** The session is one of questions. A server that can answer them names it always, a client only where it wants to ask. */
   SAFE: 'safe',
-  /** A client may ask what a sync would do. */
+  /** The session only asks what a sync would do. Named as SAFE is. */
   PLAN: 'plan',
 } as const
 

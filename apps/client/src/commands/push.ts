@@ -25,7 +25,7 @@ export interface CommandContext {
 
 /** `filesync-client push`: one run; its outcome is the exit code and, with `--json`, the last line. */
 export async function push (directory: string | undefined, flags: PushFlags, { terminal, signal }: CommandContext): Promise<number> {
-  const pusher = await openPusher(directory, flags, terminal)
+  const pusher = await openForRuns(directory, flags, terminal)
   const line = createProgressLine(terminal.stderr, flags.quiet === true)
   try {
     const { result, error } = await pusher.run(watcher(line), { waitForSettled: true, signal })
@@ -43,7 +43,7 @@ export async function push (directory: string | undefined, flags: PushFlags, { t
 export async function start (directory: string | undefined, flags: StartFlags, context: CommandContext): Promise<number> {
   if (flags.once === true) return await push(directory, flags, context)
   const { terminal, signal } = context
-  const pusher = await openPusher(directory, flags, terminal)
+  const pusher = await openForRuns(directory, flags, terminal)
   if (pusher.metricsPort !== undefined && flags.quiet !== true) terminal.stderr.write(`filesync-client: metrics are at http://${flags.metrics?.host ?? ''}:${pusher.metricsPort}/metrics\n`)
   const line = createProgressLine(terminal.stderr, flags.quiet === true)
   const watching = flags.watch ? pusher.watch(signal) : undefined
@@ -80,20 +80,26 @@ export async function start (directory: string | undefined, flags: StartFlags, c
 }
 
 /** With `--json` the last line comes also where no run could start. */
-async function openPusher (directory: string | undefined, flags: PushFlags, terminal: Terminal): Promise<Pusher> {
+async function openForRuns (directory: string | undefined, flags: PushFlags, terminal: Terminal): Promise<Pusher> {
   try {
-    const settings = await completePushSettings(directory, flags, terminal)
-    if (settings.legacy !== undefined && flags.quiet !== true) {
-      terminal.stderr.write('filesync-client: --legacy is UNPROTECTED: nothing is encrypted, and whoever answers at that address gets the files.\n')
-    }
-    return await Pusher.open(settings, systemClock)
+    return await openPusher(directory, flags, terminal)
   } catch (error) {
     if (flags.json === true) terminal.stdout.write(jsonLine(failedResult(asFileSyncError(error), { bytesSent: 0, bytesReceived: 0, durationMs: 0 })))
     throw error
   }
 }
 
-function watcher (line: ProgressLine): RunWatcher {
+/** What the commands open that compare a directory with the archive. Throws USAGE, and what `Pusher.open` throws. */
+export async function openPusher (directory: string | undefined, flags: PushFlags, terminal: Terminal): Promise<Pusher> {
+  const settings = await completePushSettings(directory, flags, terminal)
+  if (settings.legacy !== undefined && flags.quiet !== true) {
+    terminal.stderr.write('filesync-client: --legacy is UNPROTECTED: nothing is encrypted, and whoever answers at that address gets the files.\n')
+  }
+  return await Pusher.open(settings, systemClock)
+}
+
+/** Shows in one line what a run is doing. */
+export function watcher (line: ProgressLine): RunWatcher {
   return {
     onBusy: (position, estimateMs) => {
       line.show(`waiting for the server: place ${position} in the queue${estimateMs === undefined ? '' : `, about ${formatDuration(estimateMs)}`}`)

@@ -1,0 +1,20 @@
+import { ListingAnswers } from '@filesync/protocol'
+import type { Connection, SyncPreview } from '@filesync/protocol'
+import { greetForPlan } from './greet.ts'
+import { announceTree, answerListings, waitForTurn } from './push-session.ts'
+import type { PushableTree, PushDependencies } from './push-session.ts'
+
+/** What a push would do, as the server says. */
+export interface Planned {
+  readonly tree: PushableTree
+  readonly plan: SyncPreview
+}
+
+/** One session from HELLO to PLAN, in which no file is sent. Throws VERSION_UNSUPPORTED where the server cannot tell. */
+export async function planSession (connection: Connection, deps: Pick<PushDependencies, 'scan' | 'clock' | 'software' | 'onBusy' | 'onReady'>): Promise<Planned> {
+  await greetForPlan(connection, deps.software, deps.clock)
+  deps.onReady(await waitForTurn(connection, deps.onBusy))
+  const tree = await deps.scan()
+  await announceTree(connection, tree)
+  return { tree, plan: await answerListings(connection, new ListingAnswers(tree), ['PLAN']) }
+}

@@ -1,0 +1,27 @@
+import type { Area } from '@filesync/archive'
+import { equalDigests, fitProblems, LIMITS } from '@filesync/protocol'
+import type { ClientFilesInfo, Clock, Connection, HashBytes } from '@filesync/protocol'
+import { withPatience } from './patience.ts'
+import { receiveListings } from './receive-listings.ts'
+import type { SessionTurn } from './session-turn.ts'
+
+export interface TellPlanInit {
+  readonly area: Area
+  readonly info: ClientFilesInfo
+  readonly turn: SessionTurn
+  readonly hash: HashBytes
+  readonly clock: Clock
+}
+
+/** The server's part of a session that only asks what a sync would do: compares, and answers PLAN. */
+export async function tellPlan (connection: Connection, { area, info, turn, hash, clock }: TellPlanInit): Promise<void> {
+  const preview = await area.beginPreview()
+  if (!equalDigests(info.rootDigest, preview.rootDigest)) {
+    const listing = turn.over(withPatience(connection, { clock, limitMs: LIMITS.turnTimeoutMs }))
+    await receiveListings({ connection: listing, rootDigest: info.rootDigest, hash, compare: arrived => preview.compare(arrived) })
+  }
+  const { problems, obstacle, ...amounts } = preview.finish({ complete: info.complete })
+  await connection.send({
+    type: 'PLAN', ...amounts, problems: fitProblems(problems), problemCount: problems.length, ...(obstacle !== undefined && { obstacle: obstacle.slice(0, LIMITS.textBytes) }),
+  })
+}
