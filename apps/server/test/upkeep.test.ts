@@ -7,6 +7,7 @@ import { Upkeep } from '../src/upkeep.ts'
 import type { UpkeepReport } from '../src/upkeep.ts'
 
 const HOUR_MS = 3_600_000
+const MINUTE_MS = 60_000
 
 interface Stage {
   readonly clock: ManualClock
@@ -48,16 +49,20 @@ function stage (prune: (name: string) => Promise<number> = async () => 2): Stage
   return { clock, upkeep, calls, told, reports }
 }
 
-test('after a session its area is pruned and looked over, but pruned no more than once an hour', async () => {
+test('after a session its area is pruned and looked over, but looked over no more than once a minute, and pruned once an hour', async () => {
   const { clock, upkeep, calls, told, reports } = stage()
   upkeep.note('one')
   await reports(1)
   expect(told).toEqual([{ area: 'one', pruned: 2, handMade: ['c', 'a'] }])
   upkeep.note('one')
   await reports(2)
-  clock.advance(HOUR_MS)
+  expect(told[1]).toEqual({ area: 'one', pruned: 0, handMade: [] })
+  clock.advance(MINUTE_MS)
   upkeep.note('one')
   await reports(3)
+  clock.advance(HOUR_MS)
+  upkeep.note('one')
+  await reports(4)
   expect(calls).toEqual(['prune one', 'check one', 'check one', 'prune one', 'check one'])
   await upkeep.close()
 })

@@ -49,8 +49,8 @@ export interface ArchiveIndex {
   write (writes: readonly IndexWrite[]): Promise<void>
   directory (key: DirectoryKey): StoredDirectory | undefined
   listing (key: DirectoryKey): Uint8Array | undefined
-  /** All directories of an area with the number of their files, each before what lies below it. */
-  directories (area: string): Iterable<{ readonly directory: RelativePath, readonly files: number }>
+  /** All directories of an area with the number of their files, each before what lies below it. With `after`, those that come behind it. */
+  directories (area: string, after?: RelativePath): Iterable<{ readonly directory: RelativePath, readonly files: number }>
   areas (): string[]
   area (area: string): AreaRecord | undefined
   /** The journal of an area, oldest first. */

@@ -1,13 +1,14 @@
 import { FileSyncError, isRelativePath, joinPath, pathDepth, readListing, ROOT_PATH, splitPath } from '@filesync/protocol'
-import type { Clock, HashBytes, Name, RelativePath } from '@filesync/protocol'
+import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './archive-index.ts'
-import type { Area, HandMadeChanges, MirrorSize, Preview, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome } from './archive.ts'
+import type { Area, HandMadeChanges, MirrorLimits, MirrorSize, Preview, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome } from './archive.ts'
 import { attestCopies, noteFindings } from './attest.ts'
 import type { Attested, AttestOptions, Finding, OtherCopy } from './attest.ts'
-import type { ContentStore, DirectoryState, FoundEntry, RestoreOutcome, Version } from './content-store.ts'
+import type { ContentStore, DirectoryState, RestoreOutcome, Version } from './content-store.ts'
 import { EMPTY_DIRECTORY } from './fold.ts'
 import { fileLookup, knownFiles, knownPaths } from './lookup.ts'
-import { compareFound, isUnknown, noteHandMade } from './mirror-check.ts'
+import { isUnknown } from './mirror-check.ts'
+import { MirrorRound } from './mirror-round.ts'
 import { AreaPreview } from './preview.ts'
 import { rebuildIndex } from './rebuild.ts'
 import { recover } from './recover.ts'
@@ -46,7 +47,7 @@ export class StoredArea implements Area {
   readonly name: string
   readonly #init: AreaInit
   readonly #turns: Turns
-  #checkedUpTo: RelativePath | undefined
+  readonly #round: MirrorRound
   /** Found while a sync ran, so not written down yet. */
   #damaged: readonly Finding[] = []
   #size: { readonly syncs: number, readonly size: MirrorSize } | undefined
@@ -55,6 +56,7 @@ export class StoredArea implements Area {
     this.#init = init
     this.name = init.name
     this.#turns = new Turns(init.name)
+    this.#round = new MirrorRound({ ...init, area: init.name, turns: this.#turns })
   }
 
   get halted (): Area['halted'] {
@@ -163,21 +165,10 @@ export class StoredArea implements Area {
     return await this.#turns.step(() => rebuildIndex({ ...this.#init, area: this.name }), 'long')
   }
 
-  async checkMirror ({ directories: atMost }: { readonly directories: number }): Promise<HandMadeChanges> {
-    const { index, name: area } = this.#init
-    const changes: HandMadeChanges = { changed: [], removed: [], added: [] }
-    if (index.area(area) === undefined) return changes
+  async checkMirror ({ directories, entries }: MirrorLimits): Promise<HandMadeChanges> {
+    if (this.#init.index.area(this.name) === undefined) return { changed: [], removed: [], added: [] }
     if (this.#damaged.length > 0) await this.#turns.step(() => this.#note([]))
-    const all = [...index.directories(area)].map(({ directory }) => directory)
-    const next = this.#checkedUpTo === undefined ? 0 : all.indexOf(this.#checkedUpTo) + 1
-    // After the last one it begins anew.
-    const part = all.slice(next < all.length ? next : 0).slice(0, atMost)
-    for (const directory of part) {
-      // A sync is under way: the rest can wait until after it.
-      if (this.#turns.isSyncing || !await this.#checkDirectory(directory, changes)) break
-      this.#checkedUpTo = directory
-    }
-    return changes
+    return await (entries === undefined ? this.#round.look(directories) : this.#round.glance({ directories, entries }))
   }
 
   async prune (): Promise<number> {
@@ -200,36 +191,6 @@ export class StoredArea implements Area {
     const due = new Set([...damaged, ...findings])
     if (due.size > 0) await noteFindings({ ...this.#init, area: this.name }, [...due])
     this.#damaged = this.#damaged.filter(finding => !damaged.includes(finding))
-  }
-
-  /** Whether the directory was looked at; not where a sync came in between. */
-  async #checkDirectory (directory: RelativePath, into: HandMadeChanges): Promise<boolean> {
-    const { index, store, signal, name: area } = this.#init
-    signal.throwIfAborted()
-    const check = { ...this.#init, area, traits: store.traits }
-    const { syncs } = this.#turns
-    if (index.directory({ area, directory }) === undefined) return true
-    const found = await this.#list(directory)
-    // What is gone as a whole is noticed in the directory above it.
-    if (found === undefined) return true
-    return await this.#turns.step(async () => {
-      if (this.#turns.syncs !== syncs || index.area(area)?.open === true && index.journal(area).length > 0) return false
-      const made = compareFound(check, directory, found)
-      const writes = noteHandMade(check, directory, { ...made, found })
-      if (writes.length > 0) await index.write(writes)
-      for (const how of ['changed', 'removed', 'added'] as const) into[how].push(...made[how].map(name => joinPath(directory, name as Name)))
-      return true
-    })
-  }
-
-  /** Undefined for what cannot be listed; without the root nothing of the area can be judged. */
-  async #list (directory: RelativePath): Promise<FoundEntry[] | undefined> {
-    try {
-      return await this.#init.store.list(this.name, directory)
-    } catch (error) {
-      if (directory === ROOT_PATH) throw error
-      return undefined
-    }
   }
 
   get #record (): AreaRecord {

@@ -29,13 +29,22 @@ export interface MirrorCheck {
   readonly mode: 'mirror' | 'archive'
 }
 
+/** What the store found in a directory. */
+export interface SeenEntries {
+  readonly found: readonly FoundEntry[]
+  /** The names that were looked for; all that there are unless told. */
+  readonly names?: readonly string[]
+}
+
 /** Compares a directory as the store found it with the index, by kind, size and time. Pure but for reading the index. */
-export function compareFound (check: MirrorCheck, directory: RelativePath, found: readonly FoundEntry[]): HandMade {
+export function compareFound (check: MirrorCheck, directory: RelativePath, { found, names }: SeenEntries): HandMade {
   const { index, area, traits, mode } = check
   const key = (name: string): string => traits.foldsNames ? foldKey(name) : name
   const byName = new Map(found.map(entry => [key(entry.name), entry]))
+  const looked = names === undefined ? undefined : new Set(names)
   const [changed, removed]: [string[], string[]] = [[], []]
   for (const entry of readListing(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)) {
+    if (looked?.has(entry.name) === false) continue
     const there = byName.get(key(entry.name))
     byName.delete(key(entry.name))
     if (isNotMade(directory, entry) || (there !== undefined && isSame(entry, there))) continue
@@ -86,7 +95,12 @@ function isSame (entry: Entry, there: FoundEntry): boolean {
   if (entry.kind !== there.kind) return false
   if (entry.kind === 'directory' || isUnknown(entry)) return true
   if (entry.kind === 'symlink') return entry.target === there.target
-  return entry.sizeBytes === there.sizeBytes && (!isHeldByAll(entry.mtimeNs) || isNear(entry.mtimeNs, there.mtimeNs))
+  return entry.sizeBytes === there.sizeBytes && isTimeKept(entry.mtimeNs, there.mtimeNs)
+}
+
+/** Whether a file system gave back the time that it was given, as far as it can. */
+export function isTimeKept (givenNs: bigint, foundNs: bigint): boolean {
+  return !isHeldByAll(givenNs) || isNear(givenNs, foundNs)
 }
 
 function isHeldByAll (timeNs: bigint): boolean {

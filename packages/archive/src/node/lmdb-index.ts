@@ -77,9 +77,9 @@ class LmdbIndex implements ArchiveIndex {
     return listing === undefined ? undefined : plain(listing)
   }
 
-  * directories (area: string): Generator<{ readonly directory: RelativePath, readonly files: number }, void, undefined> {
+  * directories (area: string, after?: RelativePath): Generator<{ readonly directory: RelativePath, readonly files: number }, void, undefined> {
     this.#throwIfClosed()
-    for (const key of this.#listings.getKeys(below(area + SEPARATOR, area + BEHIND))) {
+    for (const key of this.#listings.getKeys(below(after === undefined ? area + SEPARATOR : `${area}${SEPARATOR}${after}\0`, area + BEHIND))) {
       const directory = key.toString().slice(area.length + 1) as RelativePath
       yield { directory, files: (this.#facts.getBinaryFast(key)?.length ?? 0) / FACT_BYTES }
     }

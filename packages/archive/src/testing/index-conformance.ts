@@ -30,6 +30,8 @@ export const archiveIndexConformance: readonly ConformanceCase<ArchiveIndex>[] =
       ensure(index.listing(at('b', '')) === undefined, 'an area that was never written has a listing')
       const all = [...index.directories('a')].map(({ directory, files }) => `${directory}:${String(files)}`)
       ensure(all.join() === ':2,sub:0', `the directories are ${all.join()}`)
+      const behind = ['', 'sub', 'ta'].map(after => [...index.directories('a', after as RelativePath)].length)
+      ensure(behind.join() === '1,0,0', 'the directories behind one are others')
     },
   },
   {

@@ -24,9 +24,10 @@ export class MemoryIndex implements ArchiveIndex {
     return this.directory(key)?.listing
   }
 
-  directories (area: string): { readonly directory: RelativePath, readonly files: number }[] {
+  directories (area: string, after?: RelativePath): { readonly directory: RelativePath, readonly files: number }[] {
     return [...this.#directories.get(area) ?? []]
       .map(([directory, { facts }]) => ({ directory: directory as RelativePath, files: facts.length / FACT_BYTES }))
+      .filter(({ directory }) => after === undefined || directory > after)
       .sort((a, b) => a.directory < b.directory ? -1 : 1)
   }
 
