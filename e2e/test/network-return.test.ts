@@ -44,7 +44,7 @@ describe.skipIf(noMachines !== undefined)('a client that keeps running', () => {
 
   /** What has arrived and has no place yet. */
   async function stagedBytes (): Promise<number> {
-    const staged = await readdir(site.path('nas-archive', '.filesync', 'staging'), { recursive: true, withFileTypes: true }).catch(() => [])
+    const staged = await readdir(site.path('nas-archive', '.filesync', 'partial'), { recursive: true, withFileTypes: true }).catch(() => [])
     const sizes = await Promise.all(staged.filter(entry => entry.isFile()).map(async entry => await stat(join(entry.parentPath, entry.name)).then(({ size }) => size, () => 0)))
     return sizes.reduce((sum, size) => sum + size, 0)
   }
