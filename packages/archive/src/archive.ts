@@ -7,6 +7,8 @@ export interface StageOutcome {
   readonly task: number
   readonly bytes: number
   readonly problem?: Problem
+  /** The digest is not that of the present copy: the file is among the tasks of `again`. */
+  readonly isWantedAgain?: boolean
 }
 
 /** A large file that is arriving. */
@@ -46,6 +48,8 @@ export interface SyncPlan {
   /** In the order of listings and entries; the n-th is number n. Ends early when the brake holds, which `finish` tells. */
   readonly tasks: Iterable<Task>
   readonly taskCount: number
+  /** Tasks that follow those, when all are answered: for files whose digest turned out to be another one. */
+  again (): Iterable<Task>
   /** The file that a task asks for. Throws TASK_INVALID where there is no such task. */
   describe (task: number): { readonly path: RelativePath, readonly sizeBytes: number }
   /** Sum of the sizes of the files that are wanted. */
@@ -61,6 +65,11 @@ export interface PlanOptions {
   readonly complete: boolean
   /** Whether the client understands RESUME tasks; true unless told. */
   readonly resume?: boolean
+  /**
+   * Whether the client may be asked for digests alone: of files that may be here already, because they were taken over by
+   * hand and have another time. False unless told.
+   */
+  readonly digest?: boolean
 }
 
 export interface SyncOutcome {

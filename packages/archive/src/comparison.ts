@@ -3,7 +3,8 @@ import type { ArrivedListing, Difference, Digest, DirectoryEntry, Entry, FileEnt
 import type { ArchiveIndex } from './archive-index.ts'
 import type { StoreTraits } from './content-store.ts'
 import { entryOffsets } from './listing-cursor.ts'
-import { isRebuiltTwin, refusedNames, staysInside } from './names.ts'
+import { isUnknown } from './mirror-check.ts'
+import { isRebuiltTwin, mayBeTwin, refusedNames, staysInside } from './names.ts'
 
 /** One listing of the client, and what of it differs from what is stored. */
 export interface ComparedDirectory {
@@ -14,6 +15,8 @@ export interface ComparedDirectory {
   readonly offsets: Uint32Array
   /** Places of files whose content is wanted. */
   readonly wanted: number[]
+  /** Those of them of which the stored copy may have the content already. */
+  readonly alike: number[]
   /** Places of directories, links, and files of which only the metadata differs, in the order of the listing. */
   readonly structure: number[]
   /** Places of links that are kept in the index only. */
@@ -61,7 +64,7 @@ export class Comparison {
     const committed = this.#index.listing({ area: this.#area, directory })
     const refused = refusedNames(directory, bytes, this.#traits)
     const compared: ComparedDirectory = {
-      number: arrived.number, directory, listing: bytes, offsets: new Uint32Array(0), wanted: [], structure: [], indexOnly: [], gone: [],
+      number: arrived.number, directory, listing: bytes, offsets: new Uint32Array(0), wanted: [], alike: [], structure: [], indexOnly: [], gone: [],
     }
     for (const difference of compareListings(committed, bytes)) {
       if (difference.how === 'gone') {
@@ -90,6 +93,7 @@ export class Comparison {
     if (entry.kind === 'directory') this.claims.set(path, { digest: entry.digest, mtimeNs: entry.mtimeNs, mode: entry.mode })
     if (entry.kind === 'file' && difference.how === 'changed' && !isRebuiltTwin(committed, entry)) {
       compared.wanted.push(index)
+      if (mayBeTwin(committed, entry) && committed !== undefined && !isUnknown(committed)) compared.alike.push(index)
       this.wantedBytes += entry.sizeBytes
     } else {
       compared.structure.push(index)

@@ -40,6 +40,13 @@ export function staysInside (depth: number, target: string): boolean {
   return true
 }
 
+/** Whether what is stored may have the same content though its time is another one: a copy that was brought by hand. Its digest tells. */
+export function mayBeTwin (committed: Entry | undefined, entry: Entry): boolean {
+  if (committed?.kind !== 'file' || entry.kind !== 'file') return false
+  // A client that knows no identities would be asked twice for each file that it changed.
+  return committed.identity === 0n && entry.identity !== 0n && committed.sizeBytes === entry.sizeBytes && entry.sizeBytes > 0
+}
+
 /** Whether what is stored was made again from the disk, which holds times less exactly and no identities. */
 export function isRebuiltTwin (committed: Entry | undefined, entry: Entry): boolean {
   if (committed?.kind !== 'file' || entry.kind !== 'file' || committed.identity !== 0n) return false

@@ -23,7 +23,7 @@ export function parsePack (pack: Uint8Array<ArrayBuffer>, { tasks, staging, nowM
   const groups = new Map<number, { readonly index: number, readonly file: PackedFile }[]>()
   const files: { task: number, bytes: number }[] = []
   for (const file of readPack(pack)) {
-    if (file.task >= tasks.count) throw new FileSyncError('DATA_UNEXPECTED', 'A file arrived for a task that was never given.')
+    if (file.task >= tasks.mostTasks) throw new FileSyncError('DATA_UNEXPECTED', 'A file arrived for a task that was never given.')
     const { owner, index } = tasks.at(file.task)
     const group = groups.get(owner)
     if (group === undefined) groups.set(owner, [{ index, file }])

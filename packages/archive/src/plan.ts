@@ -23,6 +23,8 @@ export interface PlanInit {
   readonly mode: 'mirror' | 'archive'
   /** Unfinished large files by name, with their sizes; empty where the client cannot resume. */
   readonly partials: ReadonlyMap<string, number>
+  /** Whether digests may be asked for. */
+  readonly digest?: boolean
   readonly hash: HashBytes
 }
 
@@ -135,13 +137,18 @@ export class TaskList implements Iterable<Task> {
   readonly count: number
   /** Names of the unfinished files that tasks build on. */
   readonly resumed: Set<string> = new Set()
+  /** Tasks that ask for the digest alone, and the sizes of their files. */
+  readonly digests: Set<number> = new Set()
+  digestBytes: number = 0
   readonly #directories: readonly ComparedDirectory[]
   /** For each task the place of its directory among the compared ones, and of its entry in the listing. */
   readonly #owners: Uint32Array
   readonly #entries: Uint32Array
   readonly #offsets = new Map<number, number>()
+  /** The tasks whose files are asked for again, whole; they are numbered behind all others in this order. */
+  readonly #again: number[] = []
 
-  constructor (directories: readonly ComparedDirectory[], init: Pick<PlanInit, 'partials' | 'hash'>) {
+  constructor (directories: readonly ComparedDirectory[], init: Pick<PlanInit, 'partials' | 'digest' | 'hash'>) {
     this.#directories = directories
     this.count = directories.reduce((sum, directory) => sum + directory.wanted.length, 0)
     this.#owners = new Uint32Array(this.count)
@@ -154,19 +161,43 @@ export class TaskList implements Iterable<Task> {
       }
     })
     if (init.partials.size > 0) this.#findPartials(init)
+    if (init.digest === true) this.#findDigests()
+  }
+
+  /** How many numbers tasks can have: those that ask for a digest may be followed by another one. */
+  get mostTasks (): number {
+    return this.count + this.digests.size
+  }
+
+  /** The file of a task that asked for its digest is wanted whole. */
+  wantAgain (task: number): void {
+    this.#again.push(task)
+  }
+
+  againBytes (): number {
+    return this.#again.reduce((sum, task) => sum + this.describe(task).sizeBytes, 0)
+  }
+
+  * again (): Generator<Task, void, undefined> {
+    for (const task of this.#again) {
+      const { directory, index } = this.at(task)
+      yield [directory.number, index]
+    }
   }
 
   * [Symbol.iterator] (): Generator<Task, void, undefined> {
     for (let task = 0; task < this.count; task++) {
       const { directory, index } = this.at(task)
       const offset = this.#offsets.get(task)
-      yield offset === undefined ? [directory.number, index] : [directory.number, index, 'RESUME', offset]
+      if (this.digests.has(task)) yield [directory.number, index, 'DIGEST']
+      else yield offset === undefined ? [directory.number, index] : [directory.number, index, 'RESUME', offset]
     }
   }
 
   at (task: number): { readonly owner: number, readonly directory: ComparedDirectory, readonly index: number } {
-    const owner = this.#owners[task]
-    const index = this.#entries[task]
+    const first = task < this.count ? task : this.#again[task - this.count] ?? task
+    const owner = this.#owners[first]
+    const index = this.#entries[first]
     const directory = owner === undefined ? undefined : this.#directories[owner]
     if (owner === undefined || index === undefined || directory === undefined) {
       throw new FileSyncError('TASK_INVALID', `There is no task ${String(task)}.`)
@@ -181,6 +212,20 @@ export class TaskList implements Iterable<Task> {
     return {
       get path () { return joinPath(directory.directory, cursor.name() as Name) },
       sizeBytes: cursor.sizeBytes(),
+    }
+  }
+
+  #findDigests (): void {
+    let task = 0
+    for (const { wanted, alike, listing, offsets } of this.#directories) {
+      const mayBeHere = new Set(alike)
+      for (const index of wanted) {
+        if (mayBeHere.has(index)) {
+          this.digests.add(task)
+          this.digestBytes += entryAt(listing, offsets[index] ?? 0).sizeBytes()
+        }
+        task++
+      }
     }
   }
 

@@ -48,6 +48,11 @@ export class PresentFiles {
     }
   }
 
+  /** Of what is stored at a path. */
+  digestOf (path: RelativePath): Digest | undefined {
+    return this.#find(path)?.digest
+  }
+
   /** What arrived for a path was not whole: where it was a difference, the next sync asks for the whole file. */
   failed (path: RelativePath): void {
     const signature = this.#compared.get(path)

@@ -27,18 +27,26 @@ export interface Room {
   readonly quotaBytes?: number
 }
 
-/** Bytes that a sync brings: what moves within the area is there already. */
-export function neededBytes ({ wantedBytes }: Comparison, { moves }: Plan): number {
-  return wantedBytes - moves.reduce((sum, { directory, index }) => sum + entryAt(directory.listing, directory.offsets[index] ?? 0).sizeBytes(), 0)
+/** Bytes that a sync brings: what moves within the area is there already, and so may be that of which only the digest is asked for. */
+export function neededBytes ({ wantedBytes }: Comparison, { moves, tasks }: Plan): number {
+  return wantedBytes - tasks.digestBytes - moves.reduce((sum, { directory, index }) => sum + entryAt(directory.listing, directory.offsets[index] ?? 0).sizeBytes(), 0)
+}
+
+/** Throws ARCHIVE_FULL where the disk has no room for the files too that turned out to have another digest. */
+export function checkRoomAgain (roomBytes: number, comparison: Comparison, plan: Plan): void {
+  const needed = neededBytes(comparison, plan) + plan.tasks.againBytes()
+  if (needed > roomBytes) throw noRoom(needed, roomBytes)
+}
+
+function noRoom (needed: number, roomBytes: number): FileSyncError {
+  return new FileSyncError('ARCHIVE_FULL', `The sync needs ${String(needed)} bytes, and the archive has room for ${String(roomBytes)}. ` +
+    'Free some space on the server, keep versions for a shorter time, or lower its --reserve.')
 }
 
 /** Throws ARCHIVE_FULL where the disk has no room for a sync, or the mirror would outgrow its quota. */
 export function checkRoom ({ index, area, roomBytes, quotaBytes }: Room, comparison: Comparison, plan: Plan): void {
   const needed = neededBytes(comparison, plan)
-  if (needed > roomBytes) {
-    throw new FileSyncError('ARCHIVE_FULL', `The sync needs ${String(needed)} bytes, and the archive has room for ${String(roomBytes)}. ` +
-      'Free some space on the server, keep versions for a shorter time, or lower its --reserve.')
-  }
+  if (needed > roomBytes) throw noRoom(needed, roomBytes)
   if (quotaBytes === undefined) return
   // Versions do not count: otherwise deleting files would not help a client whose quota is used up.
   const after = mirrorBytes(index, area) + comparison.wantedBytes - leavingBytes(comparison, plan)

@@ -1,10 +1,11 @@
-import { FileSyncError, problem, ROOT_PATH, toHex } from '@filesync/protocol'
-import type { ArrivedListing, Clock, Digest, DirectoryEntry, HashBytes, Problem, ReuseBuffer } from '@filesync/protocol'
+import { equalDigests, FileSyncError, problem, ROOT_PATH, toHex } from '@filesync/protocol'
+import type { ArrivedListing, Clock, Digest, DirectoryEntry, HashBytes, Problem, ReuseBuffer, Task } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex } from './archive-index.ts'
 import type { PlanOptions, PresentFile, StagedFile, StageOutcome, StoredSoFar, Sync, SyncOutcome, SyncPlan } from './archive.ts'
 import { BRAKE_FILES, brakeHolds, halted, NoiseBrake, untilHalted } from './brake.ts'
 import { Committer } from './committer.ts'
 import type { PlacedBatch } from './committer.ts'
+import { comparedFile } from './compared-file.ts'
 import { Comparison } from './comparison.ts'
 import type { ComparedDirectory } from './comparison.ts'
 import type { ContentStore, PackFailure } from './content-store.ts'
@@ -16,8 +17,8 @@ import { parsePack } from './pack-request.ts'
 import { countPlaced, cutSection, makePlan, partialName } from './plan.ts'
 import type { Move, Plan } from './plan.ts'
 import { PresentFiles } from './present-files.ts'
-import { checkRoom, neededBytes } from './room.ts'
-import { entryPath, withoutFailures } from './section.ts'
+import { checkRoom, checkRoomAgain, neededBytes } from './room.ts'
+import { entryPath, NOT_STAGED, withoutFailures } from './section.ts'
 import type { Failure, Section } from './section.ts'
 import { fileSection, streamedFile, taskFile } from './staged-stream.ts'
 
@@ -95,17 +96,17 @@ export class AreaSync implements Sync {
     const { index, area, mode, hash } = this.#init
     const { directories, claims } = this.#comparison
     const partials = options.resume === false ? new Map<string, number>() : this.#init.partials
-    const plan = makePlan(this.#comparison, { complete: options.complete, mode, partials, hash })
+    const plan = makePlan(this.#comparison, { ...options, mode, partials, hash })
     this.#noise = this.#brake(plan)
     checkRoom(this.#init, this.#comparison, plan)
     const ledger = new Ledger({ index, area, hash, claims }, directories, plan)
     const prepared = this.#prepare(plan, ledger)
     this.#committer.waitFor(prepared)
-    this.#planned = { plan, ledger, prepared, complete: options.complete, answered: new Uint8Array(plan.tasks.count) }
+    this.#planned = { plan, ledger, prepared, complete: options.complete, answered: new Uint8Array(plan.tasks.mostTasks) }
     this.#problems.push(...plan.problems)
     const describe: SyncPlan['describe'] = task => plan.tasks.describe(task)
     const tasks = this.#noise === undefined ? plan.tasks : untilHalted(plan.tasks, this.#noise)
-    return { tasks, taskCount: plan.tasks.count, describe, bytes: neededBytes(this.#comparison, plan), renamed: plan.moves.length, vanishing: plan.vanishing }
+    return { tasks, taskCount: plan.tasks.count, again: () => this.#again(plan), describe, bytes: neededBytes(this.#comparison, plan), renamed: plan.moves.length, vanishing: plan.vanishing }
   }
 
   present (task: number): PresentFile | undefined {
@@ -127,6 +128,7 @@ export class AreaSync implements Sync {
     const { plan, answered } = this.#expectPlan()
     await this.#committer.room()
     claim(answered, task)
+    if (plan.tasks.digests.has(task)) return this.#compared(plan, task)
     const { path, entry } = taskFile(plan.tasks, task)
     const { area, staging, hash, store } = this.#init
     const partial = partialName(path, entry, hash)
@@ -145,6 +147,27 @@ export class AreaSync implements Sync {
     })
     this.#streams.add(file)
     return file
+  }
+
+  #compared ({ tasks }: Plan, task: number): StagedFile {
+    const { path, sizeBytes } = tasks.describe(task)
+    return comparedFile(() => { this.#check() }, digest => {
+      const known = this.#present.digestOf(path)
+      if (known === undefined || !equalDigests(known, digest)) {
+        tasks.wantAgain(task)
+        return { task, bytes: 0, isWantedAgain: true }
+      }
+      const { directory, index } = tasks.at(task)
+      this.#committer.add([cutSection(directory, [index], [NOT_STAGED])], 1, 0)
+      return { task, bytes: sizeBytes }
+    })
+  }
+
+  #again (plan: Plan): Iterable<Task> {
+    // Not all of the others were asked for, so these would have other numbers.
+    if (this.#noise?.halted !== undefined) return []
+    checkRoomAgain(this.#init.roomBytes, this.#comparison, plan)
+    return plan.tasks.again()
   }
 
   async finish (): Promise<SyncOutcome> {

@@ -47,10 +47,15 @@ export class Arrivals {
     else throw new FileSyncError('MESSAGE_UNEXPECTED', `The client sent ${message.type} where it was to send files.`)
   }
 
-  /** Waits for what is being staged. */
-  async finish (): Promise<ReceivedFiles> {
+  /** Waits until it is known what became of all that has arrived. */
+  async staged (): Promise<void> {
     await Promise.all(this.#staging)
     this.#throwIfFailed()
+  }
+
+  /** Waits for what is being staged. */
+  async finish (): Promise<ReceivedFiles> {
+    await this.staged()
     this.#report()
     return { files: this.#files, bytes: this.#bytes, problems: this.#problems, problemCount: this.#problemCount }
   }
@@ -106,9 +111,10 @@ export class Arrivals {
   async #end (end: FileEnd): Promise<void> {
     const file = this.#opened(end.task)
     file.checkComplete()
-    this.#outstanding.answer(end.task)
     this.#open = undefined
     await this.#stage(async () => { this.#settle(await file.finish(end.digest)) })
+    // Behind that: when all is answered, it has to be known what is still being staged.
+    this.#outstanding.answer(end.task)
   }
 
   async #acceptProblem (report: FileProblem): Promise<void> {
@@ -144,7 +150,7 @@ export class Arrivals {
 
   #settle (outcome: StageOutcome): void {
     if (outcome.problem !== undefined) this.#add(outcome.problem)
-    else {
+    else if (outcome.isWantedAgain !== true) {
       this.#files++
       this.#bytes += outcome.bytes
     }

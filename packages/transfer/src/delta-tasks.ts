@@ -10,6 +10,8 @@ export interface PresentCopy {
 
 export interface DeltaTasksInit {
   readonly tasks: Iterable<Task>
+  /** As of `receiveFiles`: tasks that follow all others. */
+  readonly again?: () => Iterable<Task>
   /** Size of the file that a task asks for, as listed. */
   readonly sizeOf: (task: number) => number
   /** Undefined where there is no copy to compare with. Asked for large files alone. */
@@ -27,6 +29,7 @@ const FROM_BYTES = 4 << 20
 /** Tasks for `receiveFiles` that ask for large changed files as a difference, and the signatures that go with them. */
 export interface DeltaTasks {
   readonly tasks: Iterable<Task | Promise<Task>>
+  readonly again: () => Iterable<Task | Promise<Task>>
   /** May be taken once for each DELTA task; throws RangeError for others. */
   readonly signature: (task: number) => Uint8Array
 }
@@ -38,8 +41,10 @@ export interface DeltaTasks {
  */
 export function deltaTasks (init: DeltaTasksInit): DeltaTasks {
   const signatures = new Map<number, Uint8Array>()
+  const taken = { count: 0 }
   return {
-    tasks: withDeltas(init, signatures),
+    tasks: withDeltas(init.tasks, init, { signatures, taken }),
+    again: () => withDeltas(init.again?.() ?? [], init, { signatures, taken }),
     signature: task => {
       const signature = signatures.get(task)
       if (signature === undefined) throw new RangeError(`Task ${String(task)} has no signature.`)
@@ -49,15 +54,20 @@ export function deltaTasks (init: DeltaTasksInit): DeltaTasks {
   }
 }
 
+interface Bookkeeping {
+  readonly signatures: Map<number, Uint8Array>
+  /** How many tasks have a number by now. */
+  readonly taken: { count: number }
+}
+
 // A promise for large files alone: awaiting every task of a tree of small ones costs more than asking for them.
-function * withDeltas (init: DeltaTasksInit, signatures: Map<number, Uint8Array>): Generator<Task | Promise<Task>, void, undefined> {
+function * withDeltas (tasks: Iterable<Task>, init: DeltaTasksInit, { signatures, taken }: Bookkeeping): Generator<Task | Promise<Task>, void, undefined> {
   const fromBytes = init.fromBytes ?? FROM_BYTES
-  let number = 0
-  for (const task of init.tasks) {
+  for (const task of tasks) {
+    const number = taken.count++
     const sizeBytes = init.sizeOf(number)
     const isCandidate = sizeBytes >= fromBytes && (task[2] === undefined || task[2] === 'RESUME')
     yield isCandidate ? withDelta({ task, number, sizeBytes, fromBytes }, init, signatures) : task
-    number++
   }
 }
 

@@ -55,6 +55,15 @@ export class OutstandingTasks {
     }
   }
 
+  /** Waits until nothing is outstanding. */
+  async allAnswered (): Promise<void> {
+    for (;;) {
+      this.#throwIfFailed()
+      if (this.#tasks.size === 0) return
+      await new Promise<void>(resolve => { this.#wakeAsker = resolve })
+    }
+  }
+
   /** What a task asked for, which stays outstanding. Throws DATA_UNEXPECTED where it is not. */
   peek (number: number): AnsweredTask {
     const task = this.#tasks.get(number)

@@ -30,6 +30,11 @@ export interface ReceiveFilesInit {
    * is made first, does not hold up what came before.
    */
   readonly tasks: Iterable<Task | Promise<Task>>
+  /**
+   * Tasks that became necessary by the answers to those that asked for a digest; taken once, when all others are answered,
+   * and numbered behind them.
+   */
+  readonly again?: () => Iterable<Task | Promise<Task>>
   /** Of the task with this number, counted from 0 in the order of `tasks`. */
   readonly describe: (task: number) => ExpectedFile
   readonly staging: StagingArea
@@ -67,7 +72,7 @@ export async function receiveFiles (init: ReceiveFilesInit): Promise<ReceivedFil
       stop = () => { reject(asFileSyncError(signal?.reason, 'ABORTED')) }
       signal?.addEventListener('abort', stop, { once: true })
       arrivals.onFailure = reject
-      Promise.all([ask(init, outstanding), takeAll(connection, outstanding, arrivals)]).then(() => { resolve() }, reject)
+      Promise.all([ask(init, outstanding, arrivals), takeAll(connection, outstanding, arrivals)]).then(() => { resolve() }, reject)
     })
     return await arrivals.finish()
   } catch (error) {
@@ -83,8 +88,13 @@ async function takeAll (connection: Connection, outstanding: OutstandingTasks, a
   while (await outstanding.isAnswerDue()) await arrivals.accept(await connection.next())
 }
 
-async function ask (init: ReceiveFilesInit, outstanding: OutstandingTasks): Promise<void> {
-  for await (const page of taskPages(init.tasks, init.clock)) await sendPage(init, outstanding, page)
+async function ask (init: ReceiveFilesInit, outstanding: OutstandingTasks, arrivals: Arrivals): Promise<void> {
+  const again = async (): Promise<Iterable<Task | Promise<Task>>> => {
+    await outstanding.allAnswered()
+    await arrivals.staged()
+    return init.again?.() ?? []
+  }
+  for await (const page of taskPages(init.tasks, init.clock, again)) await sendPage(init, outstanding, page)
 }
 
 async function sendPage (init: ReceiveFilesInit, outstanding: OutstandingTasks, page: TaskPage): Promise<void> {

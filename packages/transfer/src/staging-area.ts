@@ -7,6 +7,8 @@ export interface StageOutcome {
   readonly bytes: number
   /** Present where the file is not staged. */
   readonly problem?: Problem
+  /** The digest is not that of the copy that is here: the file is asked for again, with `again` of the session. */
+  readonly isWantedAgain?: boolean
 }
 
 /** A large file that is being staged. Calls are made one behind the other. */

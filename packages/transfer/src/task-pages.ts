@@ -12,10 +12,17 @@ const PAGE_SIGNATURE_BYTES = 16 << 20
 /** A page waits for its next task at most so long. */
 const PATIENCE_MS = 20
 
-/** Fills pages with tasks. The last one may be empty, and only the last one. What waits for a slow task is not held up by it. */
-export async function * taskPages (tasks: Iterable<Task | Promise<Task>>, clock: Clock): AsyncGenerator<TaskPage, void, undefined> {
+/**
+ * Fills pages with tasks. The last one may be empty, and only the last one. What waits for a slow task is not held up by it.
+ *
+ * @param again more tasks, when those that asked for digests are answered; not asked for where there were none
+ */
+export async function * taskPages (
+  tasks: Iterable<Task | Promise<Task>>, clock: Clock, again?: () => Promise<Iterable<Task | Promise<Task>>>,
+): AsyncGenerator<TaskPage, void, undefined> {
   let page: Task[] = []
   let signatureBytes = 0
+  let hasDigests = false
   for (const coming of tasks) {
     if (coming instanceof Promise && page.length > 0 && await isSlow(coming, clock)) {
       yield { tasks: page, last: false }
@@ -30,8 +37,14 @@ export async function * taskPages (tasks: Iterable<Task | Promise<Task>>, clock:
     }
     page.push(task)
     signatureBytes += signatureBytesOf(task)
+    hasDigests ||= task[2] === 'DIGEST'
   }
-  yield { tasks: page, last: true }
+  if (again === undefined || !hasDigests) {
+    yield { tasks: page, last: true }
+    return
+  }
+  if (page.length > 0) yield { tasks: page, last: false }
+  yield * taskPages(await again(), clock)
 }
 
 async function isSlow (coming: Promise<Task>, clock: Clock): Promise<boolean> {

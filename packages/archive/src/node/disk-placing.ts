@@ -18,6 +18,8 @@ const OWNER_OWNS = 0o700
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS', 'EXDEV'])
 /** Disk times are this exact, see `touch`; a file system may be less so. */
 const SAME_TIME_NS = 2_000_000_000n
+/** What `touch` sets comes back at least this exactly, where the file system holds it. */
+const TOUCH_GRAIN_NS = 1000n
 
 interface Spot {
   readonly area: string
@@ -211,7 +213,7 @@ function touchFile (spot: Spot, entry: FileEntry): void {
     if (stat.sizeBytes !== entry.sizeBytes) throw new Error('the archive has another content there; verify will put it right')
     const mode = entry.mode & 0o777 | OWNER_READS
     if (stat.mode !== mode) disk.setMode(fd, mode)
-    if (!isNear(stat.mtimeNs, entry.mtimeNs)) disk.touch(fd, entry.mtimeNs)
+    if (!isTouched(stat.mtimeNs, entry.mtimeNs)) disk.touch(fd, entry.mtimeNs)
   } finally {
     disk.close(fd)
   }
@@ -244,6 +246,12 @@ function linkOrCopy (fd: number, from: readonly [string, string], to: readonly [
   } finally {
     disk.close(copy)
   }
+}
+
+/** Whether setting a time again would change nothing. */
+function isTouched (left: bigint, right: bigint): boolean {
+  const difference = left - right
+  return difference < TOUCH_GRAIN_NS && difference > -TOUCH_GRAIN_NS
 }
 
 function isNear (left: bigint, right: bigint): boolean {

@@ -1,0 +1,17 @@
+import { FileSyncError } from '@filesync/protocol'
+import type { Digest } from '@filesync/protocol'
+import type { StagedFile, StageOutcome } from './archive.ts'
+
+/** A file of which nothing but the digest arrives. */
+export function comparedFile (check: () => void, compare: (digest: Digest) => StageOutcome): StagedFile {
+  const refuse = async (): Promise<never> => { throw new FileSyncError('DATA_UNEXPECTED', 'Content arrived of a file of which only the digest was asked for.') }
+  return {
+    write: refuse,
+    copy: refuse,
+    finish: async digest => {
+      check()
+      return compare(digest)
+    },
+    abandon: async () => { /* nothing was begun */ },
+  }
+}

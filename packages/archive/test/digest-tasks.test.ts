@@ -1,0 +1,95 @@
+import { mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { joinPath } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
+import type { Area, SyncOutcome } from '../src/index.ts'
+import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './on-disk.ts'
+import { asPath, compareAll, makePack, push } from './push.ts'
+import { SourceTree } from './source-tree.ts'
+
+interface Synced extends SyncOutcome {
+  /** What was asked for, each with how. */
+  readonly asked: string[]
+}
+
+/** A session of a client that can be asked for digests, in the order of docs/protocol.md. */
+async function sync (area: Area, source: SourceTree): Promise<Synced> {
+  const sync = await area.beginSync()
+  const { answers } = compareAll(sync, source.snapshot())
+  const plan = sync.plan({ complete: true, digest: true })
+  const files = source.files()
+  const asked: string[] = []
+  let number = 0
+  for (const tasks of [() => plan.tasks, () => plan.again()]) {
+    for (const [listing, index, how] of tasks()) {
+      const { directory, entry } = answers.entry(listing, index)
+      const path = joinPath(directory, entry.name)
+      const content = files.get(path) ?? new Uint8Array(0)
+      asked.push(`${path} ${how ?? 'WHOLE'}`)
+      expect(plan.describe(number)).toMatchObject({ path, sizeBytes: content.length })
+      if (how === 'DIGEST') await (await sync.beginFile(number, 0)).finish(hashBytes(content))
+      else await sync.stagePack(makePack([{ task: number, content }]))
+      number++
+    }
+  }
+  return { ...await sync.finish(), asked }
+}
+
+/** An area whose files were put there by hand, with times of their own. */
+async function byHand (files: Readonly<Record<string, string>>): Promise<{ root: string, area: Area }> {
+  const root = newFolder()
+  for (const [path, content] of Object.entries(files)) {
+    const file = join(root, 'laptop', path)
+    mkdirSync(join(file, '..'), { recursive: true })
+    writeFileSync(file, content)
+    utimesSync(file, 1_600_000_000, 1_600_000_000)
+  }
+  return { root, area: await (await newArchive({ root })).area('laptop') }
+}
+
+test('a copy with other times is taken for what it is by its digest, and gets the time of the original', async () => {
+  const { root, area } = await byHand({ 'd/a': 'one', 'd/b': 'two', top: 'three', none: '' })
+  const source = new SourceTree().write('d/a', 'one').write('d/b', 'two').write('top', 'three').write('none', '').write('new', 'four')
+  const first = await sync(area, source)
+  expect(first).toMatchObject({ problems: [], files: 2, bytes: 4 })
+  expect(first.asked.sort()).toEqual(['d/a DIGEST', 'd/b DIGEST', 'new WHOLE', 'none WHOLE', 'top DIGEST'])
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+  expect((await area.attest([{ path: asPath('d/a'), kind: 'file', digest: hashBytes(Buffer.from('one')) }]))[0]?.verdict).toBe('safe')
+  expect((await push(area, source)).listings).toBe(0)
+})
+
+test('what has another digest is asked for whole in the same sync, and its old content stays as a version', async () => {
+  const { root, area } = await byHand({ 'd/a': 'one', 'd/b': 'two', top: 'three' })
+  const source = new SourceTree().write('d/a', 'eno').write('d/b', 'two').write('top', 'eerht')
+  const first = await sync(area, source)
+  expect(first).toMatchObject({ problems: [], files: 2, bytes: 8 })
+  expect(first.asked).toEqual(expect.arrayContaining(['d/a DIGEST', 'd/a WHOLE', 'd/b DIGEST', 'top DIGEST', 'top WHOLE']))
+  expect(first.asked).toHaveLength(5)
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+  expect(versionsIn(root, 'laptop').sort()).toEqual(['d/a', 'top'])
+  expect((await push(area, source)).listings).toBe(0)
+})
+
+test('who was asked once is not asked for digests again, and who knows none is asked for the files', async () => {
+  const { area } = await byHand({ a: 'one', b: 'two' })
+  const source = new SourceTree().write('a', 'one').write('b', 'two')
+  await sync(area, source)
+  source.write('a', 'eno')
+  expect((await sync(area, source)).asked).toEqual(['a WHOLE'])
+  const other = await byHand({ a: 'one' })
+  expect((await push(other.area, source)).tasks).toEqual([[0, 0], [0, 1]])
+})
+
+test('content for a task that asked for the digest alone is refused', async () => {
+  const { root, area } = await byHand({ a: 'one' })
+  const sync = await area.beginSync()
+  compareAll(sync, new SourceTree().write('a', 'one').snapshot())
+  const plan = sync.plan({ complete: true, digest: true })
+  expect([...plan.tasks]).toEqual([[0, 0, 'DIGEST']])
+  const file = await sync.beginFile(0, 0)
+  await expect(file.write(new Uint8Array(3))).rejects.toMatchObject({ code: 'DATA_UNEXPECTED' })
+  await expect(sync.stagePack(makePack([{ task: 1, content: new Uint8Array(3) }]))).rejects.toThrow()
+  await sync.abandon()
+  expect(statSync(join(root, 'laptop', 'a')).mtimeMs).toBe(1_600_000_000_000)
+})
