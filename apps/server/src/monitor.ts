@@ -11,7 +11,7 @@ import { SyncHistory } from './sync-history.ts'
 import type { SyncRecord } from './sync-history.ts'
 
 /** Ends of a session that are nobody's fault. */
-const INTERRUPTIONS: readonly ErrorCode[] = ['SESSION_YIELDED', 'OUTSIDE_WINDOW', 'SESSION_REPLACED', 'SERVER_STOPPING']
+export const INTERRUPTIONS: readonly ErrorCode[] = ['SESSION_YIELDED', 'OUTSIDE_WINDOW', 'SESSION_REPLACED', 'SERVER_STOPPING']
 
 export interface MonitoredSession {
   readonly observer: SessionObserver

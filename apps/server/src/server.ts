@@ -20,7 +20,7 @@ import { controlRoutes } from './control-routes.ts'
 import { Health } from './health.ts'
 import { startLegacy } from './legacy/start-legacy.ts'
 import type { LegacyListener } from './legacy/listen.ts'
-import { Monitor } from './monitor.ts'
+import { INTERRUPTIONS, Monitor } from './monitor.ts'
 import { QuestionDesk } from './question-desk.ts'
 import { Schedule } from './schedule.ts'
 import { serveSession } from './serve-session.ts'
@@ -252,7 +252,8 @@ class Server implements RunningServer {
       const known = asFileSyncError(error)
       const { code, message } = known
       watched?.end(known)
-      this.#log({ event: 'session-failed', area, address: remoteAddress, code, message }, `${area}: the session ended early: ${message}`)
+      const event = INTERRUPTIONS.includes(code) ? 'session-ended' : 'session-failed'
+      this.#log({ event, area, address: remoteAddress, code, message }, `${area}: the session ended early: ${message}`)
       throw error
     } finally {
       this.#upkeep?.note(area)
