@@ -3,11 +3,12 @@ import { join } from 'node:path'
 import { openArchive } from '@filesync/archive/node'
 import type { Archive } from '@filesync/archive'
 import { pushSession } from '@filesync/client'
+import type { PushDependencies } from '@filesync/client'
 import { isFileSyncError, LIMITS, openConnection } from '@filesync/protocol'
 import type { ByteStream, Clock, Connection, NextSync } from '@filesync/protocol'
 import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
-import type { TreeLiteral } from '@filesync/protocol/testing'
+import type { MemoryStreamInit, TreeLiteral } from '@filesync/protocol/testing'
 import { QuestionDesk, serveSession, SessionQueue } from '@filesync/server'
 import { zstdDecompress } from '@filesync/transfer/node'
 import { MemorySource } from '@filesync/transfer/testing'
@@ -74,9 +75,15 @@ export class Ground {
 
   /** One session of an honest client. */
   async honest (area: string, literal: TreeLiteral, options: ServeOptions = {}): Promise<Taken> {
-    const [left, right] = memoryStreamPair()
-    const [heard] = await Promise.all([push(left, literal), this.serve(right, area, options)])
-    return heard
+    return (await this.session(area, literal, options)).heard
+  }
+
+  /** The same over a pair of streams that is told, with what each side took it for. */
+  async session (area: string, literal: TreeLiteral, { stream = {}, ...options }: ServeOptions & { readonly stream?: MemoryStreamInit } = {}): Promise<SessionOutcome> {
+    const [left, right] = memoryStreamPair(stream)
+    const counted = [countBytes(left), countBytes(right)] as const
+    const [heard, served] = await Promise.all([push(counted[0].stream, literal), this.serve(counted[1].stream, area, options)])
+    return { heard, served, clientBytes: counted[0].written(), serverBytes: counted[1].written() }
   }
 
   /** Everything in an area but the times, which a directory takes on when something in it was tried. */
@@ -91,14 +98,48 @@ export class Ground {
   }
 }
 
+/** What both sides of a session came to, and how many bytes each wrote. */
+export interface SessionOutcome {
+  readonly heard: Taken
+  readonly served: Taken
+  readonly clientBytes: number
+  readonly serverBytes: number
+}
+
+function countBytes (stream: ByteStream): { readonly stream: ByteStream, readonly written: () => number } {
+  let bytes = 0
+  const counting: ByteStream = {
+    read: async () => await stream.read(),
+    write: async (piece, onPassed) => {
+      bytes += piece.length
+      await stream.write(piece, onPassed)
+    },
+    end: async () => { await stream.end() },
+    destroy: reason => { stream.destroy(reason) },
+  }
+  return { stream: counting, written: () => bytes }
+}
+
 /** One session of the real client over a stream, with a tree that is told. */
 export async function push (stream: ByteStream, literal: TreeLiteral, clock: Clock = systemClock): Promise<Taken> {
-  const tree = memoryTree(literal, hashBytes)
   const connection = openConnection({ stream, clock })
-  return await ended(connection, pushSession(connection, {
+  return await ended(connection, pushTree(connection, literal, { clock }))
+}
+
+/** The session alone, over a connection that is there already. */
+export async function pushTree (connection: Connection, literal: TreeLiteral, options: Partial<PushDependencies> = {}): Promise<NextSync> {
+  const tree = memoryTree(literal, hashBytes)
+  return await pushFrom(connection, {
     scan: async () => ({ ...tree, complete: true, problems: [], problemCount: 0, isUnsettled: () => false }),
     source: new MemorySource({ content: path => tree.content(path), hashBytes, createHasher }),
-    clock,
+    ...options,
+  })
+}
+
+/** The same with a tree and its content from elsewhere. */
+export async function pushFrom (connection: Connection, from: Pick<PushDependencies, 'scan' | 'source'> & Partial<PushDependencies>): Promise<NextSync> {
+  const { next } = await pushSession(connection, {
+    clock: systemClock,
     signal: new AbortController().signal,
     software: 'test',
     limitBytesPerSecond: undefined,
@@ -106,7 +147,9 @@ export async function push (stream: ByteStream, literal: TreeLiteral, clock: Clo
     onBusy () { /* nobody looks */ },
     onReady () { /* nobody looks */ },
     onProgress () { /* nobody looks */ },
-  }).then(({ next }) => next))
+    ...from,
+  })
+  return next
 }
 
 /** Closes a connection as the programs do, and gives what its session came to. */

@@ -1,6 +1,5 @@
 import { mkdir } from 'node:fs/promises'
 import type { PushResult } from '@filesync/client'
-import { loadOrCreateIdentity, openPeers, openServers } from '@filesync/identity/node'
 import { Wire } from './network-wire.ts'
 import type { Machine, Running, RunOptions } from './network-wire.ts'
 import { CLIENT_PROGRAM, SERVER_PROGRAM, Stage } from './programs.ts'
@@ -48,9 +47,7 @@ export class Site {
 
   /** Makes a client and a server trust each other by hand, so that neither knows where the other is. */
   async introduce (client: string, server: string): Promise<void> {
-    const [ours, theirs] = await Promise.all([loadOrCreateIdentity(this.path(client)), loadOrCreateIdentity(this.path(server))])
-    await openPeers(this.path(server)).admit({ id: ours.id, wish: client, via: 'manual' })
-    await openServers(this.path(client)).pin({ id: theirs.id, name: server, via: 'manual' })
+    await this.#stage.introduce(client, server)
   }
 
   async source (name = 'source'): Promise<string> {

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { PushResult } from '@filesync/client'
+import { loadOrCreateIdentity, openPeers, openServers } from '@filesync/identity/node'
 
 export const SERVER_PROGRAM: string = fileURLToPath(new URL('../../apps/server/dist/main.js', import.meta.url))
 export const CLIENT_PROGRAM: string = fileURLToPath(new URL('../../apps/client/dist/main.js', import.meta.url))
@@ -82,6 +83,13 @@ export class Stage {
     if (enrolled.code !== 0) throw new Error(enrolled.stderr)
   }
 
+  /** Makes a client and a server trust each other by hand, so that neither knows where the other is. */
+  async introduce (client: string, server: string): Promise<void> {
+    const [ours, theirs] = await Promise.all([loadOrCreateIdentity(this.path(client)), loadOrCreateIdentity(this.path(server))])
+    await openPeers(this.path(server)).admit({ id: ours.id, wish: client, via: 'manual' })
+    await openServers(this.path(client)).pin({ id: theirs.id, name: server, via: 'manual' })
+  }
+
   /** Pushes a directory once. The last line of the output is the result. */
   async push (client: string, directory: string, args: readonly string[] = []): Promise<Finished & { result: PushResult }> {
     const finished = await this.run(CLIENT_PROGRAM, ['push', directory, '--json', ...this.clientArgs(client), ...args])
@@ -113,7 +121,7 @@ export class Stage {
 
 export interface RunningServer {
   readonly child: Child
-  readonly listening: { readonly event: string, readonly port: number, readonly discovery: boolean, readonly id: string }
+  readonly listening: { readonly event: string, readonly port: number, readonly discovery: boolean, readonly id: string, readonly metricsPort?: number }
   readonly archive: string
   readonly stateDir: string
 }

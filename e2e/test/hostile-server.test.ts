@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { appendFile, mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { pushSession } from '@filesync/client'
 import { encodeFrame, FLAG_ZSTD, LIMITS, openConnection } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
@@ -9,7 +8,7 @@ import type { TreeLiteral } from '@filesync/protocol/testing'
 import { openScanner } from '@filesync/scanner/node'
 import { openFileSource } from '@filesync/transfer/node'
 import { describe, expect, test } from 'vitest'
-import { ended, push } from '../src/hostile-ground.ts'
+import { ended, push, pushFrom } from '../src/hostile-ground.ts'
 import type { Taken } from '../src/hostile-ground.ts'
 import { forTask, hello, HostilePeer, part } from '../src/hostile-peer.ts'
 import { SCRATCH } from '../src/programs.ts'
@@ -150,7 +149,7 @@ describe('a directory that changes between the scan and the question', () => {
     const [left, right] = memoryStreamPair()
     const peer = new HostilePeer(right)
     const connection = openConnection({ stream: left, clock: systemClock })
-    const pushing = ended(connection, pushSession(connection, {
+    const pushing = ended(connection, pushFrom(connection, {
       scan: async () => {
         const tree = await scanner.scan({ signal: new AbortController().signal })
         const { rootDigest, files, directories, bytes, complete, problems, problemCount } = tree
@@ -158,15 +157,7 @@ describe('a directory that changes between the scan and the question', () => {
         return { rootDigest, files, directories, bytes, complete, problems, problemCount, listing: below => tree.listing(below), isUnsettled: () => false }
       },
       source,
-      clock: systemClock,
-      signal: new AbortController().signal,
-      software: 'test',
-      limitBytesPerSecond: undefined,
-      compression: 'never',
-      onBusy () { /* nobody looks */ },
-      onReady () { /* nobody looks */ },
-      onProgress () { /* nobody looks */ },
-    }).then(({ next }) => next))
+    }))
     try {
       await listed(peer)
       await change(directory)

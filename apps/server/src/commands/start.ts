@@ -25,7 +25,7 @@ export async function start (flags: StartFlags, { terminal, signal }: CommandCon
   const server = await startServer(settings, log)
   try {
     log(
-      { event: 'listening', port: server.port, discovery: server.discovery, id: server.id, ...(server.legacyPort !== undefined && { legacyPort: server.legacyPort }) },
+      { event: 'listening', port: server.port, discovery: server.discovery, id: server.id, ...(server.legacyPort !== undefined && { legacyPort: server.legacyPort }), ...(server.metricsPort !== undefined && { metricsPort: server.metricsPort }) },
       `"${settings.name}" is ready on port ${server.port}${server.discovery ? '' : ', not discoverable'}; the archive is ${settings.archiveRoot}`,
     )
     if (server.metricsPort !== undefined && settings.metrics !== undefined) log({ event: 'metrics-listening', host: settings.metrics.host, port: server.metricsPort }, `metrics are at http://${settings.metrics.host}:${server.metricsPort}/metrics`)
