@@ -1,0 +1,127 @@
+import { FileSyncError, ListingWriter } from '@filesync/protocol'
+import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
+import type { DirectoryReader, DirectoryReading, ReadRequest } from '../directory-reading.ts'
+import { EntryStat } from '../entry-stat.ts'
+import { IgnoreRules } from '../ignore-rules.ts'
+import type { OpenDirectory } from '../open-directory.ts'
+import { readDirectory } from '../read-directory.ts'
+import { ruleFiles } from '../rule-set.ts'
+import type { Scanner } from '../scanner.ts'
+import type { ScanMemory } from '../source-root.ts'
+import { TreeScanner } from '../tree-scanner.ts'
+import type { MemoryKind, MemoryNode, MemoryTree } from './memory-tree.ts'
+
+const DEVICE = 1n
+const TYPE_BITS: Readonly<Record<MemoryKind, number>> = { file: 0o100000, directory: 0o040000, symlink: 0o120000, special: 0o010000 }
+
+export interface MemoryScannerInit {
+  readonly tree: MemoryTree
+  readonly clock: Clock
+  readonly hash: HashBytes
+  /** 2 s unless told. */
+  readonly settleMs?: number
+  /** 30 s unless told. */
+  readonly settleWaitMs?: number
+  /** What the last scanner of this tree knew. */
+  readonly memory?: ScanMemory
+}
+
+/**
+ * The scanner over a tree in memory: the same walk, rules, settling and watching as over a disk, with nothing that is slow
+ * or left to chance. A change of the tree is told to a watch at once.
+ */
+export function memoryScanner ({ tree, clock, hash, settleMs = 2_000, settleWaitMs = 30_000, memory }: MemoryScannerInit): Scanner {
+  return new TreeScanner({
+    root: {
+      mark () {
+        if (tree.root.refusal !== undefined) throw new FileSyncError('SOURCE_UNAVAILABLE', `The directory cannot be pushed: ${tree.root.refusal}.`)
+        return { device: String(DEVICE), inode: String(tree.root.inode), birthtimeNs: String(tree.root.birthNs) }
+      },
+      extraRules: () => undefined,
+      isDirectory: path => { const node = tree.node(path); return node === undefined ? undefined : node.kind === 'directory' },
+    },
+    reader: new MemoryReader(tree),
+    watcher: { subscribe: async listener => { const end = tree.watch(path => { listener.changed([path]) }); return async () => { end() } } },
+    hash,
+    clock,
+  }, { settleMs, settleWaitMs, builtInRules: true, fullWalkMs: 900_000, fallbackWalkMs: 60_000, memory })
+}
+
+class MemoryReader implements DirectoryReader {
+  readonly parallel = 1
+  readonly #tree: MemoryTree
+
+  constructor (tree: MemoryTree) {
+    this.#tree = tree
+  }
+
+  async read (batch: readonly ReadRequest[]): Promise<readonly DirectoryReading[]> {
+    return batch.map(request => this.#readOne(request))
+  }
+
+  stay (): () => void {
+    return () => { /* nothing to keep running */ }
+  }
+
+  rest (): void { /* nothing is held open */ }
+
+  async close (): Promise<void> { /* nothing is held open */ }
+
+  #readOne ({ directory, rules, nowMs, settleMs }: ReadRequest): DirectoryReading {
+    const node = this.#tree.node(directory)
+    if (node?.kind !== 'directory') return { status: 'gone' }
+    if (node.refusal !== undefined) return { status: 'unreadable', why: node.refusal }
+    const writer = new ListingWriter()
+    const listed = readDirectory(new MemoryDirectory(directory, node), { writer, rules: new IgnoreRules(ruleFiles(rules)), rootDevice: DEVICE, nowMs, settleMs })
+    return { ...listed, block: writer.take() }
+  }
+}
+
+class MemoryDirectory implements OpenDirectory {
+  readonly path: RelativePath
+  readonly #node: MemoryNode
+  readonly #record = new EntryStat()
+
+  constructor (path: RelativePath, node: MemoryNode) {
+    this.path = path
+    this.#node = node
+  }
+
+  names (): string[] {
+    return [...this.#node.children.keys()]
+  }
+
+  rawNames (): Uint8Array[] {
+    return this.names().map(name => new TextEncoder().encode(name))
+  }
+
+  stat (name: string): EntryStat | undefined {
+    const node = this.#node.children.get(name)
+    if (node === undefined) return undefined
+    // A directory is refused when it is opened, not when it is looked at.
+    if (node.refusal !== undefined && node.kind !== 'directory') throw Object.assign(new Error(`${node.refusal}: refused`), { code: node.refusal })
+    const record = this.#record
+    record.mode = TYPE_BITS[node.kind] | node.mode
+    record.sizeBytes = new TextEncoder().encode(node.text).length
+    record.mtimeMs = Number(node.mtimeNs) / 1e6
+    record.ctimeMs = Number(node.ctimeNs) / 1e6
+    record.ids.set([DEVICE, node.inode, node.birthNs])
+    record.numbers[0] = node.mtimeNs
+    return record
+  }
+
+  linkTarget (name: string): Uint8Array | undefined {
+    const node = this.#node.children.get(name)
+    return node?.kind === 'symlink' ? new TextEncoder().encode(node.text) : undefined
+  }
+
+  text (name: string): string | undefined {
+    const node = this.#node.children.get(name)
+    return node?.kind === 'file' ? node.text : undefined
+  }
+
+  // There are no mounts here, so nothing lies in itself.
+  isAncestor (): boolean {
+    return false
+  }
+}

@@ -1,0 +1,144 @@
+import { decodeListing, encodeListing, equalDigests, isFileSyncError, joinPath, ROOT_PATH } from '@filesync/protocol'
+import type { Digest, Entry, HashBytes, RelativePath } from '@filesync/protocol'
+import { ensure } from '@filesync/protocol/testing'
+import type { ConformanceCase } from '@filesync/protocol/testing'
+import type { Scanner } from '../scanner.ts'
+import type { Snapshot } from '../snapshot.ts'
+
+/** A scanner over an empty directory, and what a case does to that directory. Files have been quiet for years. */
+export interface ScannedTree {
+  readonly scanner: Scanner
+  readonly hash: HashBytes
+  /** Writes a file, with the directories on the way to it. */
+  write (path: string, text: string): void
+  makeDirectory (path: string): void
+  link (path: string, target: string): void
+  rename (from: string, to: string): void
+  remove (path: string): void
+}
+
+/** All entries by path. Throws where a digest is not that of the listing it stands for. */
+function entries (snapshot: Snapshot, hash: HashBytes): Map<string, Entry> {
+  const found = new Map<string, Entry>()
+  const visit = (directory: RelativePath, digest: Digest): void => {
+    const listing = snapshot.listing(directory)
+    ensure(listing !== undefined && equalDigests(hash(listing), digest), `the digest of "${directory}" is not that of its listing`)
+    for (const entry of decodeListing(listing)) {
+      const path = joinPath(directory, entry.name)
+      found.set(path, entry)
+      if (entry.kind === 'directory') visit(path, entry.digest)
+    }
+  }
+  visit(ROOT_PATH, snapshot.rootDigest)
+  return found
+}
+
+async function scan ({ scanner }: ScannedTree): Promise<Snapshot> {
+  return await scanner.scan({ signal: new AbortController().signal })
+}
+
+function ensureSame (actual: unknown, expected: unknown, what: string): void {
+  ensure(JSON.stringify(actual) === JSON.stringify(expected), `${what}: ${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}`)
+}
+
+/** What every scanner has to find, whatever the tree lies in. */
+export const scannerConformance: readonly ConformanceCase<ScannedTree>[] = [
+  {
+    name: 'pictures an empty directory',
+    async run (tree) {
+      const snapshot = await scan(tree)
+      ensure(equalDigests(snapshot.rootDigest, tree.hash(encodeListing([]))), 'the digest is not that of an empty listing')
+      ensureSame([snapshot.files, snapshot.directories, snapshot.bytes, snapshot.complete], [0, 0, 0, true], 'the totals')
+    },
+  },
+  {
+    name: 'lists files and directories in the canonical order, with totals',
+    async run (tree) {
+      // By UTF-16 units, 𐀀 would stand before U+FFEE.
+      for (const path of ['b/deep/file', 'a', 'b/\uffee', 'b/𐀀', 'B']) tree.write(path, path)
+      tree.makeDirectory('empty')
+      const snapshot = await scan(tree)
+      ensureSame([...entries(snapshot, tree.hash).keys()], ['B', 'a', 'b', 'b/deep', 'b/deep/file', 'b/\uffee', 'b/𐀀', 'empty'], 'the paths')
+      ensureSame([snapshot.files, snapshot.directories, snapshot.bytes, snapshot.problemCount], [5, 3, 24, 0], 'the totals')
+    },
+  },
+  {
+    name: 'shows a change deep down in the digests above it, and in no other',
+    async run (tree) {
+      for (const path of ['a/b/file', 'c/file']) tree.write(path, path)
+      const before = await scan(tree)
+      ensure(equalDigests((await scan(tree)).rootDigest, before.rootDigest), 'the digest changes although nothing does')
+      tree.write('a/b/file', 'longer than before')
+      const after = await scan(tree)
+      const [was, is] = [entries(before, tree.hash), entries(after, tree.hash)]
+      const changed = [...is].filter(([path, entry]) => JSON.stringify(entry, decimal) !== JSON.stringify(was.get(path), decimal)).map(([path]) => path)
+      ensureSame(changed, ['a', 'a/b', 'a/b/file'], 'what changed')
+    },
+  },
+  {
+    name: 'knows a renamed file again, and does not take another one for it',
+    async run (tree) {
+      tree.write('first', 'x')
+      const identity = identityOf(entries(await scan(tree), tree.hash).get('first'))
+      tree.rename('first', 'second')
+      tree.write('first', 'x')
+      const found = entries(await scan(tree), tree.hash)
+      ensure(identityOf(found.get('second')) === identity, 'the renamed file has another identity')
+      ensure(identityOf(found.get('first')) !== identity, 'the new file has the identity of the old one')
+    },
+  },
+  {
+    name: 'leaves out what rules ignore, and says which',
+    async run (tree) {
+      tree.write('.filesyncignore', '# noise\n*.log\n!keep.log\n')
+      for (const path of ['debug.log', 'keep.log', 'sub/debug.log', '~$letter.docx', 'notes']) tree.write(path, '')
+      tree.write('sub/.filesyncignore', 'notes\n')
+      tree.write('sub/notes', '')
+      const snapshot = await scan(tree)
+      ensureSame([...entries(snapshot, tree.hash).keys()], ['.filesyncignore', 'keep.log', 'notes', 'sub', 'sub/.filesyncignore'], 'the paths')
+      ensureSame(snapshot.ignoredCount, 4, 'what is ignored')
+      ensureSame(tree.scanner.why('sub/notes' as RelativePath), { state: 'ignored', rule: { source: 'sub/.filesyncignore', line: 1, pattern: 'notes' } }, 'the reason')
+    },
+  },
+  {
+    name: 'keeps links that stay inside, and names those that lead out',
+    async run (tree) {
+      tree.write('sub/file', 'x')
+      tree.link('sub/inside', '../sub/file')
+      tree.link('dangling', 'nowhere')
+      tree.link('out', '../elsewhere')
+      tree.link('absolute', '/etc')
+      const snapshot = await scan(tree)
+      ensureSame([...entries(snapshot, tree.hash).keys()], ['dangling', 'sub', 'sub/file', 'sub/inside'], 'the paths')
+      ensureSame(snapshot.problems.map(({ path, code }) => `${path} ${code}`), ['absolute SYMLINK_OUTSIDE', 'out SYMLINK_OUTSIDE'], 'the problems')
+      ensure(snapshot.complete, 'a problem that leaves nothing unread makes the picture incomplete')
+    },
+  },
+  {
+    name: 'names what has a name that no server takes',
+    async run (tree) {
+      for (const path of ['line\nbreak', '.filesync', 'fine']) tree.write(path, '')
+      const snapshot = await scan(tree)
+      ensureSame([...entries(snapshot, tree.hash).keys()], ['fine'], 'the paths')
+      ensureSame(snapshot.problems.map(({ path, code }) => `${path} ${code}`), ['.filesync NAME_RESERVED', 'line\nbreak NAME_CONTROL'], 'the problems')
+    },
+  },
+  {
+    name: 'does not believe that every file is gone',
+    async run (tree) {
+      tree.write('only', 'x')
+      await scan(tree)
+      tree.remove('only')
+      const failure = await scan(tree).then(() => undefined, (error: unknown) => error)
+      ensure(isFileSyncError(failure) && failure.code === 'SOURCE_SUSPECT', 'an emptied directory is pushed')
+    },
+  },
+]
+
+function identityOf (entry: Entry | undefined): bigint | undefined {
+  return entry?.kind === 'file' ? entry.identity : undefined
+}
+
+function decimal (_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value
+}
