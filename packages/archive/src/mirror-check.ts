@@ -95,15 +95,11 @@ function isSame (entry: Entry, there: FoundEntry): boolean {
   if (entry.kind !== there.kind) return false
   if (entry.kind === 'directory' || isUnknown(entry)) return true
   if (entry.kind === 'symlink') return entry.target === there.target
-  return entry.sizeBytes === there.sizeBytes && isTimeKept(entry.mtimeNs, there.mtimeNs)
+  return entry.sizeBytes === there.sizeBytes && (!isHeldByAll(entry.mtimeNs) || isNear(entry.mtimeNs, there.mtimeNs))
 }
 
-/** Whether a file system gave back the time that it was given, as far as it can. */
-export function isTimeKept (givenNs: bigint, foundNs: bigint): boolean {
-  return !isHeldByAll(givenNs) || isNear(givenNs, foundNs)
-}
-
-function isHeldByAll (timeNs: bigint): boolean {
+/** Whether every file system gives this time back as it was given. */
+export function isHeldByAll (timeNs: bigint): boolean {
   return timeNs >= 0n && timeNs <= LATEST_NS
 }
 

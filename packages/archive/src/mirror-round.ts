@@ -2,10 +2,11 @@ import { joinPath, readListing, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Clock, DirectoryEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { HandMadeChanges } from './archive.ts'
 import type { ArchiveIndex } from './archive-index.ts'
+import { isTimeGiven } from './attest.ts'
 import type { ContentStore, FoundEntry } from './content-store.ts'
 import { EMPTY_DIRECTORY } from './fold.ts'
 import { ENTRY_KINDS, ListingBuilder, ListingCursor } from './listing-cursor.ts'
-import { compareFound, isTimeKept, noteHandMade } from './mirror-check.ts'
+import { compareFound, isHeldByAll, noteHandMade } from './mirror-check.ts'
 import type { Turns } from './turns.ts'
 
 /** A root directory that is larger than a glance may cost is listed this often at most. */
@@ -111,7 +112,7 @@ export class MirrorRound {
     let looked = 0
     for (const [i, { name, mtimeNs, mode }] of children.entries()) {
       const there = found[i]
-      if (there?.kind === 'directory' && isTimeKept(mtimeNs, there.mtimeNs)) continue
+      if (there?.kind === 'directory' && (!isHeldByAll(mtimeNs) || isTimeGiven(mtimeNs, there.mtimeNs))) continue
       const suspect = there?.kind === 'directory' ? joinPath(directory, name) : directory
       const before = this.#found
       const cost = turns.isSyncing ? undefined : await this.#checkWhole(suspect)

@@ -25,7 +25,10 @@ async function stored (): Promise<{ root: string, area: Area, source: SourceTree
 test('a glance at the times of directories finds what was added, removed and exchanged, wherever it is', async () => {
   const { root, area, source, at } = await stored()
   rmSync(at('d0/sub0/f3'))
+  // Right after the client changed the directory as well.
+  const givenMs = statSync(at('d1/sub1')).mtimeMs
   writeFileSync(at('d1/sub1/mine'), 'by hand')
+  utimesSync(at('d1/sub1'), (givenMs + 5) / 1000, (givenMs + 5) / 1000)
   mkdirSync(at('empty/new'))
   writeFileSync(at('d2/sub2/new'), 'another')
   renameSync(at('d2/sub2/new'), at('d2/sub2/f5'))

@@ -1,0 +1,109 @@
+import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { LogLines } from '../src/log-lines.ts'
+import { SERVER_PROGRAM, Stage } from '../src/programs.ts'
+import type { RunningServer } from '../src/programs.ts'
+import { treeDifferences } from '../src/trees.ts'
+
+const DAY_MS = 86_400_000
+const LONG_AGO = 1_600_000_000
+
+let stage: Stage
+let source: string
+beforeEach(async () => {
+  stage = await Stage.open()
+  source = stage.path('source')
+  await stage.introduce('laptop', 'server')
+})
+afterEach(async () => { await stage.dispose() })
+
+/** Writes a file with a time of its own for each generation. */
+async function write (path: string, content: string | Uint8Array, generation = 0): Promise<void> {
+  await mkdir(dirname(join(source, path)), { recursive: true })
+  await writeFile(join(source, path), content)
+  await utimes(join(source, path), LONG_AGO + generation, LONG_AGO + generation)
+}
+
+async function pushed (server: RunningServer): Promise<void> {
+  const result = await stage.push('laptop', source)
+  expect(result, result.stderr).toMatchObject({ code: 0 })
+  expect(await treeDifferences(source, join(server.archive, 'laptop'))).toEqual([])
+}
+
+/** The folder in versions for a moment. */
+function stampOf (ms: number): string {
+  return new Date(ms).toISOString().replaceAll(':', '.')
+}
+
+test('versions past --keep are dropped after a session, of older days but the last of each, and all of today', async () => {
+  let server = await stage.startServer()
+  await write('diary', 'yesterday')
+  await pushed(server)
+  await write('diary', 'today', 1)
+  await pushed(server)
+  await stage.stop(server.child)
+  // As if there had been syncs 40 and 39 days ago, and two on one day ten days ago.
+  const versions = join(server.archive, '.filesync/versions/laptop')
+  const [fresh = ''] = await readdir(versions)
+  const noon = Math.floor(Date.now() / DAY_MS) * DAY_MS + DAY_MS / 2
+  const aged = [noon - 40 * DAY_MS, noon - 39 * DAY_MS, noon - 10 * DAY_MS, noon - 10 * DAY_MS + 3_600_000].map(stampOf)
+  for (const stamp of aged) {
+    await mkdir(join(versions, stamp))
+    await writeFile(join(versions, stamp, 'diary'), stamp)
+  }
+
+  server = await stage.startServer('server', ['--keep', '30d'])
+  const log = new LogLines(server)
+  await pushed(server)
+  expect(await log.next('pruned')).toMatchObject({ area: 'laptop', versions: 3 })
+  expect((await readdir(versions)).sort()).toEqual([aged[3], fresh])
+  const listed = await stage.run(SERVER_PROGRAM, ['versions', 'laptop', 'diary', '--json', '--state-dir', server.stateDir])
+  expect(JSON.parse(listed.stdout)).toHaveLength(2)
+})
+
+test.each<[string, string[]]>([
+  ['a quota', ['--quota', '1M', '--reserve', '0']],
+  ['a reserve of free space', ['--reserve', '900000G']],
+])('%s ends a push with ARCHIVE_FULL before anything is sent, leaves the archive as it was, and lets a smaller one through', async (what, limits) => {
+  let server = await stage.startServer('server', ['--reserve', '0'])
+  await write('kept', 'stays')
+  await pushed(server)
+  await stage.stop(server.child)
+  server = await stage.startServer('server', limits)
+  await write('large', new Uint8Array(3 << 20).fill(7))
+  const full = await stage.push('laptop', source)
+  expect(full).toMatchObject({ code: 1, result: { result: 'failed', code: 'ARCHIVE_FULL' } })
+  expect(full.result.message).toMatch(what === 'a quota' ? /--quota/u : /--reserve/u)
+  expect(full.result.bytesSent).toBeLessThan(64 << 10)
+  expect(await readdir(join(server.archive, 'laptop'))).toEqual(['kept'])
+  expect(await readdir(join(server.archive, '.filesync/staging'))).toEqual([])
+
+  await rm(join(source, 'large'))
+  if (what === 'a quota') await write('small', 'fits')
+  await pushed(server)
+  const verified = await stage.run(SERVER_PROGRAM, ['verify', '--state-dir', server.stateDir])
+  expect(verified, verified.stdout).toMatchObject({ code: 0 })
+})
+
+test('what was damaged, deleted and added by hand in the archive is noticed after a session and put right by the next one', async () => {
+  let server = await stage.startServer()
+  for (let i = 0; i < 30; i++) await write(`d${i % 3}/deep/f${i}`, `content ${i}`)
+  await pushed(server)
+  // Nobody looks twice within a minute; a server that was started anew has not looked yet.
+  await stage.stop(server.child)
+  const mirror = join(server.archive, 'laptop')
+  await writeFile(join(mirror, 'd0/deep/f0'), 'CONTENT 0')
+  await rm(join(mirror, 'd1/deep/f1'))
+  await writeFile(join(mirror, 'd2/deep/mine'), 'by hand')
+
+  server = await stage.startServer()
+  const log = new LogLines(server)
+  expect(await stage.push('laptop', source)).toMatchObject({ code: 0, result: { filesSent: 0 } })
+  expect(await log.next('hand-made')).toMatchObject({ area: 'laptop', paths: 3 })
+  expect(await stage.push('laptop', source)).toMatchObject({ code: 0, result: { filesSent: 2, filesDeleted: 1 } })
+  expect(await treeDifferences(source, mirror)).toEqual([])
+  const [stamp = ''] = await readdir(join(server.archive, '.filesync/versions/laptop'))
+  expect(await readFile(join(server.archive, '.filesync/versions/laptop', stamp, 'd2/deep/mine'), 'utf8')).toBe('by hand')
+  expect(await readFile(join(server.archive, '.filesync/versions/laptop', stamp, 'd0/deep/f0'), 'utf8')).toBe('CONTENT 0')
+})
