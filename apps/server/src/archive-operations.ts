@@ -27,10 +27,26 @@ export interface VerifyReport {
   readonly problems: readonly { readonly path: string, readonly code: string, readonly message: string }[]
 }
 
+/** An answer of the control socket has its bounds. */
+const MAX_PROBLEMS_TOLD = 1000
+
+/** What taking over a copy came to. */
+export interface AdoptReport {
+  readonly client: string
+  readonly files: number
+  readonly bytes: number
+  /** Entries that the client's folder held already. */
+  readonly held: number
+  /** The first of what was not taken over, and how many there are. */
+  readonly problems: readonly { readonly path: string, readonly code: string, readonly message: string }[]
+  readonly problemCount: number
+}
+
 const text = v.pipe(v.string(), v.maxLength(LIMITS.textBytes))
 const versionsRequest = v.object({ client: text, path: v.optional(text, '') })
 const restoreRequest = v.object({ client: text, path: v.optional(text, ''), atMs: v.pipe(v.number(), v.finite()), to: text })
 const verifyRequest = v.object({ client: v.optional(text) })
+const adoptRequest = v.object({ client: text, from: text, isPaired: v.boolean() })
 const releaseRequest = v.object({ client: text })
 
 /** What commands can ask of the archive that the running server holds. */
@@ -39,6 +55,7 @@ export function archiveRoutes (archive: Archive): ControlRoutes {
     'POST /versions': async body => await listVersions(archive, body),
     'POST /restore': async body => await restore(archive, body),
     'POST /verify': async body => await verify(archive, body),
+    'POST /adopt': async (body, gone) => await adopt(archive, body, gone),
     'POST /release': async body => await release(archive, body),
   }
 }
@@ -65,6 +82,16 @@ export async function verify (archive: Archive, request: unknown): Promise<Verif
     reports.push({ client: name, files, bytes, problems })
   }
   return reports
+}
+
+/** `adopt`: takes over a copy that exists in a directory of this machine. Ends with the signal; what was taken over until then stays. */
+export async function adopt (archive: Archive, request: unknown, signal: AbortSignal): Promise<AdoptReport> {
+  const { client, from, isPaired } = parse(adoptRequest, request)
+  if (!isPaired && !archive.areas().includes(client)) {
+    throw new FileSyncError('USAGE', `No client "${client}" is paired with this server, so nobody would use its copy. Pair it first; "filesync-server peers" lists the names.`)
+  }
+  const { files, bytes, held, problems } = await archive.adopt(client, from, { signal })
+  return { client, files, bytes, held, problems: problems.slice(0, MAX_PROBLEMS_TOLD), problemCount: problems.length }
 }
 
 /** `release`: lets the next sync of a client pass the mass-change brake. */

@@ -1,6 +1,7 @@
 import { parseDuration } from '@filesync/program'
 import { createProgram, setting } from '@filesync/program/node'
 import type { Command } from 'commander'
+import { adopt } from './commands/adopt.ts'
 import { createToken, listPeers, listTokens, pair, revoke, revokeToken, showId, trust } from './commands/admit.ts'
 import type { PairFlags, TokenFlags } from './commands/admit.ts'
 import { release, restore, verify, versions } from './commands/archive.ts'
@@ -74,6 +75,8 @@ function addArchive (program: Command, context: CommandContext): void {
     .action(async (client: string, path: string | undefined, flags: RestoreFlags) => { process.exitCode = await restore([client, path], flags, context) })
   withArchive(program.command('verify [client]')).description('read the archive again and compare it with its digests')
     .action(async (client: string | undefined, flags: ArchiveFlags) => { process.exitCode = await verify(client, flags, context) })
+  withArchive(program.command('adopt <client> <dir>')).description('take over an existing copy of a client\'s directory, so that the client need not send it')
+    .action(async (client: string, directory: string, flags: ArchiveFlags) => { process.exitCode = await adopt([client, directory], flags, context) })
   withArchive(program.command('release <client>')).description('let the next sync of a client pass the mass-change brake')
     .action(async (client: string, flags: ArchiveFlags) => { await release(client, flags, context) })
 }

@@ -1,4 +1,5 @@
 import type { Amount, ArrivedListing, Clock, Digest, DirectoryEntry, Problem, RelativePath, ReuseBuffer, Task } from '@filesync/protocol'
+import type { AdoptOptions, AdoptOutcome, ExistingCopy } from './adopt.ts'
 import type { Attested, AttestOptions, OtherCopy } from './attest.ts'
 import type { RestoreOutcome, Version } from './content-store.ts'
 
@@ -189,6 +190,11 @@ export interface Area {
   restore (options: RestoreOptions): Promise<RestoreOutcome>
   /** Reads everything again and compares it with the digests. */
   verify (options?: VerifyOptions): Promise<VerifyOutcome>
+  /**
+   * Takes over what the area lacks from a copy that exists already, or what was put into its folder by hand, so that the
+   * client need not send it. Throws USAGE for the latter where the area holds files already.
+   */
+  adopt (copy: ExistingCopy | 'in place', options?: AdoptOptions): Promise<AdoptOutcome>
   /** Makes the index again by reading the mirror, as after the loss of the index or for a copy that was brought by hand. */
   rebuild (): Promise<{ readonly files: number, readonly bytes: number }>
   /**
@@ -245,6 +251,11 @@ export interface Archive {
   takenNames (): Promise<readonly string[]>
   room (): Promise<DiskRoom>
   /** Cuts off whatever is under way: it ends with ABORTED, and the next opening puts in order what it left. */
+  /**
+   * Has an area take over a copy in a directory of this machine, as `Area.adopt` does. Throws USAGE for what is no directory or
+   * lies in the archive or around it.
+   */
+  adopt (area: string, directory: string, options?: AdoptOptions): Promise<AdoptOutcome>
   close (): Promise<void>
 }
 

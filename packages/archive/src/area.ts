@@ -2,6 +2,8 @@ import { FileSyncError, isRelativePath, joinPath, pathDepth, readListing, ROOT_P
 import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './archive-index.ts'
 import type { Area, HandMadeChanges, MirrorLimits, MirrorSize, Preview, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome } from './archive.ts'
+import { adoptCopy } from './adopt.ts'
+import type { AdoptOptions, AdoptOutcome, ExistingCopy } from './adopt.ts'
 import { attestCopies, noteFindings } from './attest.ts'
 import type { Attested, AttestOptions, Finding, OtherCopy } from './attest.ts'
 import type { ContentStore, DirectoryState, RestoreOutcome, Version } from './content-store.ts'
@@ -158,6 +160,17 @@ export class StoredArea implements Area {
     const outcome = await verifyArea({ area, index, store, hash, clock, step: work => this.#turns.step(work) }, options)
     if (outcome.problems.length > 0) await this.#turns.step(() => recover({ area, index, store, hash }))
     return outcome
+  }
+
+  async adopt (copy: ExistingCopy | 'in place', options: AdoptOptions = {}): Promise<AdoptOutcome> {
+    const { index, store, name: area } = this.#init
+    if (copy !== 'in place') return await adoptCopy({ ...this.#init, area, beginSync: () => this.beginSync() }, copy, options)
+    for (const { files } of index.directories(area)) {
+      if (files > 0) throw new FileSyncError('USAGE', `The archive holds files of ${JSON.stringify(area)} already, so what was put into its folder is not taken over. Move the copy out of the archive, and adopt it from there.`)
+    }
+    // What another program wrote there may still be in memory only.
+    await store.makeDurable()
+    return { ...await this.rebuild(), held: 0, problems: [] }
   }
 
   async rebuild (): Promise<{ readonly files: number, readonly bytes: number }> {

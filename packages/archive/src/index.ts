@@ -10,6 +10,7 @@ export type {
   Archive, ArchiveSettings, Area, DiskRoom, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, PlanOptions, PresentFile, Preview, PreviewOutcome, RestoreOptions, StagedFile, StageOutcome, StagingArea, StoredFile, StoredSoFar, Sync, SyncOutcome,
   SyncPlan, VerifyOptions, VerifyOutcome,
 } from './archive.ts'
+export type { AdoptOptions, AdoptOutcome, CopiedFile, ExistingCopy } from './adopt.ts'
 export type { Attested, AttestOptions, OtherCopy } from './attest.ts'
 export { StoredArea } from './area.ts'
 export type { AreaInit } from './area.ts'

@@ -1,5 +1,6 @@
 import { FileSyncError, ROOT_PATH } from '@filesync/protocol'
 import type { HashBytes } from '@filesync/protocol'
+import type { AdoptOptions, AdoptOutcome, ExistingCopy } from './adopt.ts'
 import type { Archive, ArchiveSettings, Area, DiskRoom } from './archive.ts'
 import type { ArchiveIndex } from './archive-index.ts'
 import { isAreaName, StoredArea } from './area.ts'
@@ -12,6 +13,8 @@ export interface StoredArchiveInit extends ArchiveSettings {
   readonly hash: HashBytes
   /** A folder name in staging that was never used. */
   readonly newStaging: () => string
+  /** Opens a directory of this machine as the copy that an area takes over; throws USAGE. */
+  readonly openCopy?: (area: string, directory: string) => ExistingCopy | 'in place'
   readonly close: () => Promise<void>
 }
 
@@ -48,6 +51,17 @@ export class StoredArchive implements Archive {
 
   async room (): Promise<DiskRoom> {
     return await diskRoom(this.#init.store, this.#init.reserveBytes)
+  }
+
+  async adopt (area: string, directory: string, options: AdoptOptions = {}): Promise<AdoptOutcome> {
+    const { openCopy } = this.#init
+    if (openCopy === undefined) throw new FileSyncError('USAGE', 'This archive is not on a disk of this machine.')
+    const copy = openCopy(area, directory)
+    try {
+      return await (await this.area(area)).adopt(copy, options)
+    } finally {
+      if (copy !== 'in place') copy.close()
+    }
   }
 
   async close (): Promise<void> {

@@ -69,14 +69,14 @@ function describeVerification ({ client, files, bytes, problems }: VerifyReport)
   return `${printable(client)}: ${files} files, ${formatSize(bytes)}, ${state}.\n${lines.join('')}`
 }
 
-interface Operation<T> {
+export interface Operation<T> {
   readonly route: string
   readonly request: Readonly<Record<string, unknown>>
   readonly work: (archive: Archive, request: unknown) => Promise<T>
 }
 
 /** Has the running server do it, which holds the archive; opens the archive itself where none runs. */
-async function operate <T>({ route, request, work }: Operation<T>, flags: ArchiveFlags, { terminal, signal }: CommandContext): Promise<T> {
+export async function operate <T>({ route, request, work }: Operation<T>, flags: ArchiveFlags, { terminal, signal }: CommandContext): Promise<T> {
   const stateDir = stateDirOf(flags, terminal)
   const answer = await askControl(stateDir, route, { body: request, withinMs: Infinity })
   if (answer !== undefined) return answer as T

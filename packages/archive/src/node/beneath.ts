@@ -277,6 +277,13 @@ export function readInto (fd: number, bytes: Uint8Array, position: number): numb
   return fs.readSync(fd, bytes, 0, bytes.length, position)
 }
 
+/** As {@link readInto}, without holding up this thread: for disks that are not the archive's own. */
+export async function readLater (fd: number, bytes: Uint8Array, position: number): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    fs.read(fd, bytes, 0, bytes.length, position, (error, count) => { if (error === null) resolve(count); else reject(error) })
+  })
+}
+
 export function cutTo (fd: number, sizeBytes: number): void {
   fs.ftruncateSync(fd, sizeBytes)
 }

@@ -6,6 +6,7 @@ import type { Archive, ArchiveSettings } from '../archive.ts'
 import { recover } from '../recover.ts'
 import { StoredArchive } from '../stored-archive.ts'
 import { Beneath, makeRoot } from './beneath.ts'
+import { openDiskCopy } from './disk-copy.ts'
 import { INDEX } from './disk-places.ts'
 import { openLmdbIndex } from './lmdb-index.ts'
 import { openLocalStore } from './local-store.ts'
@@ -37,7 +38,7 @@ export async function openArchive (init: ArchiveInit): Promise<Archive> {
     opened.push(() => index.close())
     for (const area of index.areas()) await recover({ area, index, store, hash: hashBytes })
     await store.discard(undefined)
-    return new StoredArchive({ ...init, index, store, hash: hashBytes, newStaging: () => randomBytes(8).toString('hex'), close: () => closeAll(opened) })
+    return new StoredArchive({ ...init, index, store, hash: hashBytes, newStaging: () => randomBytes(8).toString('hex'), openCopy: (area, directory) => openDiskCopy(beneath.root, area, directory), close: () => closeAll(opened) })
   } catch (error) {
     await closeAll(opened)
     throw storeTrouble(error) ?? error

@@ -1,0 +1,35 @@
+import { resolve } from 'node:path'
+import { openPeers } from '@filesync/identity/node'
+import { formatSize, jsonLine, printable } from '@filesync/program'
+import { systemClock } from '@filesync/protocol/node'
+import { adopt as adoptCopy } from '../archive-operations.ts'
+import type { AdoptReport } from '../archive-operations.ts'
+import { stateDirOf } from '../settings.ts'
+import { operate } from './archive.ts'
+import type { ArchiveFlags } from './archive.ts'
+import type { CommandContext } from './start.ts'
+
+const PROBLEMS_EXIT = 5
+/** How many problems are listed to a person; the rest is counted. */
+const SHOWN_PROBLEMS = 20
+
+/** `filesync-server adopt`: takes over an existing copy, so that the client need not send it. Resolves with the exit code. */
+export async function adopt ([client, directory]: readonly [string, string], flags: ArchiveFlags, context: CommandContext): Promise<number> {
+  const peers = await openPeers(stateDirOf(flags, context.terminal), systemClock).list()
+  const request = { client, from: resolve(directory), isPaired: peers.some(({ area }) => area === client) }
+  const work = async (...[archive, asked]: Parameters<Parameters<typeof operate<AdoptReport>>[0]['work']>): Promise<AdoptReport> => await adoptCopy(archive, asked, context.signal)
+  const report = await operate<AdoptReport>({ route: 'POST /adopt', request, work }, flags, context)
+  const { stdout } = context.terminal
+  if (flags.json === true) stdout.write(jsonLine(report))
+  else if (flags.quiet !== true) stdout.write(describe(report, request.from))
+  return report.problemCount > 0 ? PROBLEMS_EXIT : 0
+}
+
+function describe ({ client, files, bytes, held, problems, problemCount }: AdoptReport, from: string): string {
+  const lines = [`${printable(client)}: ${files} files, ${formatSize(bytes)}, were taken over from ${printable(from)}. The next push sends only what is not among them.`]
+  if (held > 0) lines.push(`${held} entries were there already and stay as they are.`)
+  if (problemCount > 0) lines.push(`${problemCount} were not taken over:`)
+  for (const { path, message } of problems.slice(0, SHOWN_PROBLEMS)) lines.push(`  ${printable(path)}: ${printable(message)}`)
+  if (problemCount > SHOWN_PROBLEMS) lines.push(`  and ${problemCount - SHOWN_PROBLEMS} more`)
+  return `${lines.join('\n')}\n`
+}

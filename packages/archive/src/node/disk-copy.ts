@@ -1,0 +1,93 @@
+import { FileSyncError } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
+import { createHasher } from '@filesync/protocol/node'
+import type { CopiedFile, ExistingCopy } from '../adopt.ts'
+import * as disk from './beneath.ts'
+import { Beneath } from './beneath.ts'
+import { DiskHistory } from './disk-history.ts'
+
+const READ_BYTES = 1 << 20
+
+/**
+ * Opens a directory as the copy that an area is to take over; `in place` where it is the area's own folder. Throws USAGE for
+ * what is no directory, and for one that lies in the archive or around it.
+ */
+export function openDiskCopy (archiveRoot: string, area: string, directory: string): ExistingCopy | 'in place' {
+  const beneath = openDirectory(directory)
+  const { root } = beneath
+  if (root === `${archiveRoot}/${area}`) {
+    beneath.close()
+    return 'in place'
+  }
+  if (isInside(root, archiveRoot) || isInside(archiveRoot, root)) {
+    beneath.close()
+    throw new FileSyncError('USAGE', `${directory} ${isInside(root, archiveRoot) ? 'lies in' : 'contains'} the archive itself. Give the directory of a copy outside of it, or ${archiveRoot}/${area} for what was put there.`)
+  }
+  return new DiskCopy(beneath)
+}
+
+function openDirectory (directory: string): Beneath {
+  try {
+    return new Beneath(directory)
+  } catch (cause) {
+    throw new FileSyncError('USAGE', `${directory} is not a directory that the server can read. Give the directory of the copy itself, not a link to it.`, { cause })
+  }
+}
+
+function isInside (path: string, directory: string): boolean {
+  return path === directory || path.startsWith(directory.endsWith('/') ? directory : `${directory}/`)
+}
+
+class DiskCopy implements ExistingCopy {
+  readonly #beneath: Beneath
+  readonly #reading: DiskHistory
+
+  constructor (beneath: Beneath) {
+    this.#beneath = beneath
+    this.#reading = new DiskHistory(beneath)
+  }
+
+  list (directory: RelativePath): ReturnType<ExistingCopy['list']> {
+    return this.#reading.list('', directory)
+  }
+
+  open (path: RelativePath): CopiedFile {
+    this.#beneath.trim()
+    const at = path.lastIndexOf('/')
+    return new DiskFile(disk.readAt(this.#beneath.open(path.slice(0, Math.max(at, 0))), path.slice(at + 1)))
+  }
+
+  close (): void {
+    this.#beneath.close()
+  }
+}
+
+class DiskFile implements CopiedFile {
+  readonly sizeBytes: number
+  readonly #fd: number
+  readonly #hasher = createHasher()
+  #position = 0
+
+  constructor (fd: number) {
+    this.#fd = fd
+    this.sizeBytes = disk.statOf(fd).sizeBytes
+  }
+
+  async read (): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const buffer = new Uint8Array(Math.min(READ_BYTES, Math.max(1, this.sizeBytes - this.#position)))
+    const read = await disk.readLater(this.#fd, buffer, this.#position)
+    if (read === 0) return undefined
+    this.#position += read
+    const piece = read === buffer.length ? buffer : buffer.slice(0, read)
+    this.#hasher.update(piece)
+    return piece
+  }
+
+  digest (): ReturnType<CopiedFile['digest']> {
+    return this.#hasher.digest()
+  }
+
+  close (): void {
+    disk.close(this.#fd)
+  }
+}

@@ -1,0 +1,107 @@
+import { appendFileSync, chmodSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import type { Archive } from '../src/index.ts'
+import { describeFolder, newArchive, newFolder, versionsIn } from './on-disk.ts'
+import { asPath, push } from './push.ts'
+import { SourceTree } from './source-tree.ts'
+
+const LARGE = new Uint8Array(3_000_000).map((_, i) => i * 17 + (i >> 7))
+
+/** A copy as another program may have left it. */
+function makeCopy (files: Readonly<Record<string, string | Uint8Array>>): string {
+  const copy = join(newFolder(), 'copy')
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(join(copy, path, '..'), { recursive: true })
+    writeFileSync(join(copy, path), content)
+    utimesSync(join(copy, path), 1_600_000_000, 1_600_000_000)
+  }
+  return copy
+}
+
+const FILES = { 'd/a': 'one', 'd/e/b': 'two', 'large': LARGE, 'none': '' }
+
+async function newHouse (): Promise<{ root: string, archive: Archive }> {
+  const root = newFolder()
+  return { root, archive: await newArchive({ root }) }
+}
+
+describe('a copy that exists already', () => {
+  test('is taken over as it is, and stays where it was', async () => {
+    const { root, archive } = await newHouse()
+    const copy = makeCopy(FILES)
+    symlinkSync('a', join(copy, 'd', 'l'))
+    chmodSync(join(copy, 'd', 'a'), 0o600)
+    const before = describeFolder(copy)
+    expect(await archive.adopt('laptop', copy)).toEqual({ files: 4, bytes: 6 + LARGE.length, held: 0, problems: [] })
+    expect(describeFolder(join(root, 'laptop'))).toEqual(before)
+    expect(describeFolder(copy)).toEqual(before)
+    const area = await archive.area('laptop')
+    expect(area.stat(asPath('d/a'))?.storedAtMs).toBeGreaterThan(0)
+    expect((await area.verify()).problems).toEqual([])
+    expect(await archive.adopt('laptop', copy)).toEqual({ files: 0, bytes: 0, held: 5, problems: [] })
+  })
+
+  test('brings only what is not there: nothing is replaced, and nothing leaves', async () => {
+    const { root, archive } = await newHouse()
+    const area = await archive.area('laptop')
+    await push(area, new SourceTree().write('d/a', 'newer').write('mine', 'too'))
+    expect(await archive.adopt('laptop', makeCopy(FILES))).toMatchObject({ files: 3, held: 1 })
+    expect(readFileSync(join(root, 'laptop', 'd', 'a'), 'utf8')).toBe('newer')
+    expect(readFileSync(join(root, 'laptop', 'mine'), 'utf8')).toBe('too')
+    expect(readFileSync(join(root, 'laptop', 'd', 'e', 'b'), 'utf8')).toBe('two')
+    expect(versionsIn(root, 'laptop')).toEqual([])
+  })
+
+  test('goes on where it was interrupted, and leaves whole files only', async () => {
+    const { root, archive } = await newHouse()
+    const copy = makeCopy({ ...Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`f${String(i)}`, new Uint8Array(100_000).fill(i)])), large: LARGE })
+    let pieces = 0
+    const stop = new AbortController()
+    const reading = archive.adopt('laptop', copy, { signal: { get aborted () { return stop.signal.aborted }, throwIfAborted () { if (++pieces > 40) throw new Error('stopped') } } as AbortSignal })
+    await expect(reading).rejects.toThrow('stopped')
+    for (const line of describeFolder(join(root, 'laptop'))) expect(describeFolder(copy)).toContain(line)
+    const again = await archive.adopt('laptop', copy)
+    expect(again.files + again.held).toBe(61)
+    expect(again.held).toBeGreaterThan(0)
+    expect(describeFolder(join(root, 'laptop'))).toEqual(describeFolder(copy))
+  })
+
+  test('has names and things that cannot be stored, which are named', async () => {
+    const { archive } = await newHouse()
+    const copy = makeCopy({ ok: 'x', 'bell\u0007': 'x', '.filesync/index': 'x' })
+    const { files, problems } = await archive.adopt('laptop', copy)
+    expect(files).toBe(1)
+    expect(problems.map(({ code }) => code).sort()).toEqual(['NAME_CONTROL', 'NAME_RESERVED'])
+  })
+
+  test('is hashed where it is when it was put into the folder of its client, unless that holds files already', async () => {
+    const { root, archive } = await newHouse()
+    cpSync(makeCopy(FILES), join(root, 'laptop'), { recursive: true, preserveTimestamps: true })
+    expect(await archive.adopt('laptop', join(root, 'laptop'))).toMatchObject({ files: 4, held: 0 })
+    expect((await archive.area('laptop')).stat(asPath('large'))?.sizeBytes).toBe(LARGE.length)
+    await expect(archive.adopt('laptop', join(root, 'laptop'))).rejects.toMatchObject({ code: 'USAGE' })
+  })
+
+  test('is refused where it is none: a file, a link, nothing, or the archive and what is in it or around it', async () => {
+    const { root, archive } = await newHouse()
+    await push(await archive.area('other'), new SourceTree().write('a', 'x'))
+    const copy = makeCopy({ a: 'x' })
+    symlinkSync(copy, `${copy}-link`)
+    for (const directory of [join(copy, 'a'), `${copy}-link`, join(copy, 'nowhere'), root, join(root, 'other'), join(root, '.filesync'), join(root, '..')]) {
+      await expect(archive.adopt('laptop', directory), directory).rejects.toMatchObject({ code: 'USAGE' })
+    }
+    expect(archive.areas()).toEqual(['other'])
+  })
+
+  test('that changes while it is read is not stored mixed', async () => {
+    const { root, archive } = await newHouse()
+    const copy = makeCopy({ a: 'x', large: LARGE })
+    let looks = 0
+    const signal = { throwIfAborted () { if (++looks === 2) { appendFileSync(join(copy, 'large'), 'more'); rmSync(join(copy, 'a')) } } } as AbortSignal
+    const { files, problems } = await archive.adopt('laptop', copy, { signal })
+    expect(files).toBe(0)
+    expect(problems.map(({ path, code }) => `${path} ${code}`).sort()).toEqual(['a UNREADABLE', 'large CHANGED_DURING_READ'])
+    expect(describeFolder(join(root, 'laptop'))).toEqual([])
+  })
+})
