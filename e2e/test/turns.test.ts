@@ -2,6 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { listenTls, loadOrCreateIdentity, openPeers, openServers } from '@filesync/identity/node'
+import { FileSyncError, hello } from '@filesync/protocol'
+import { systemClock } from '@filesync/protocol/node'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CLIENT_PROGRAM, Stage } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
@@ -56,6 +59,31 @@ test('a rate for all is shared by those that are served at once', async () => {
   expect(Date.now() - startedMs).toBeGreaterThan(1000 * (2 * 4 * 0.7 - 0.5) / 2)
   const [one = 0, other = 0] = pushed.map(({ result }) => result.durationMs)
   expect(Math.abs(one - other)).toBeLessThan(Math.max(one, other) * 0.4)
+}, 60_000)
+
+test('a server that yields at once, again and again, does not make a client spin', async () => {
+  const [theirs, ours] = await Promise.all([loadOrCreateIdentity(stage.path('liar')), loadOrCreateIdentity(stage.path('client'))])
+  const peers = openPeers(stage.path('liar'), systemClock)
+  await peers.admit({ id: ours.id, wish: 'client', via: 'manual' })
+  await openServers(stage.path('client'), systemClock).pin({ id: theirs.id, name: 'liar', via: 'manual' })
+  const cameAtMs: number[] = []
+  const stop = new AbortController()
+  const listener = await listenTls({
+    identity: theirs, port: 0, bind: '127.0.0.1', clock: systemClock, signal: stop.signal, peers,
+    onSync: async ({ connection }) => {
+      cameAtMs.push(performance.now())
+      await connection.receive(['HELLO'])
+      await connection.send(hello('liar', []))
+      throw new FileSyncError('SESSION_YIELDED', 'Others wait.')
+    },
+    onPair: async () => { /* nobody pairs */ },
+    onRefused: () => { /* nobody is refused */ },
+  })
+  const child = stage.start(CLIENT_PROGRAM, ['push', await noise('source', 1, 10), '--server', `127.0.0.1:${listener.port}`, ...stage.clientArgs('client')])
+  await expect.poll(() => cameAtMs.length, { timeout: 20_000, interval: 20 }).toBeGreaterThanOrEqual(3)
+  expect((cameAtMs[2] ?? 0) - (cameAtMs[0] ?? 0)).toBeGreaterThan(1_900)
+  expect(await stage.stop(child)).toBe(1)
+  await listener.close()
 }, 60_000)
 
 describe('outside its windows', () => {
