@@ -15,6 +15,8 @@ export const LIMITS = {
   listingsPerPage: 1024,
   /** Directories that wait to be asked for: a directory may have this many below it; each takes some 300 bytes at the server. */
   listingsWaiting: 1_000_000,
+  /** Directories asked for in one sync: each takes some 2 kB at the server until its files are stored, and a tree of 1,000,000 that are all new has to fit. */
+  listingsPerSync: 1_500_000,
   /** Tasks in one page: a page of the longest tasks fits a message frame. */
   tasksPerPage: 8192,
   /** Nesting of a message: the deepest message has 4 levels. */

@@ -68,8 +68,8 @@ export class ListingQuestions {
   want (parent: ArrivedListing, index: number, entry: DirectoryEntry): void {
     const fault = checkJoin(parent.directory, entry.name)
     if (fault !== undefined) throw new FileSyncError('LIMIT_EXCEEDED', `A directory is listed below ${JSON.stringify(parent.directory)} where none may be (${fault}).`)
-    if (this.#waiting.length >= LIMITS.listingsWaiting || this.#asked + this.#waiting.length >= LIMITS.treeEntries) {
-      throw new FileSyncError('LIMIT_EXCEEDED', 'The client lists more directories than one tree may have.')
+    if (this.#waiting.length >= LIMITS.listingsWaiting || this.#asked + this.#waiting.length >= LIMITS.listingsPerSync) {
+      throw new FileSyncError('LIMIT_EXCEEDED', `More than ${LIMITS.listingsPerSync} directories, or ${LIMITS.listingsWaiting} in one place, are new or changed at once. Push a part of the tree first: name the rest in an ignore file, and remove it from there afterwards.`)
     }
     const expected = { directory: joinPath(parent.directory, entry.name), digest: entry.digest }
     this.#waiting.push({ reference: [parent.number, index], expected })

@@ -94,6 +94,26 @@ describe('ListingQuestions', () => {
     const child = entry('a')
     expect(refusal(() => { for (let i = 0; i <= LIMITS.listingsWaiting; i++) questions.want(parent, i, child) })).toBe('LIMIT_EXCEEDED')
   })
+
+  it('takes a tree of a million directories, and refuses what no server can hold, also where little of it waits at once', { timeout: 30_000 }, () => {
+    const child = entry('a')
+    const bytes = new Uint8Array(1)
+    const questions = new ListingQuestions(child.digest, () => child.digest)
+    let asked = 0
+    const askOn = (): void => {
+      for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
+        for (let i = Math.max(page.length, 1); i > 0; i--) {
+          const arrived: ArrivedListing = questions.accept({ number: asked++, bytes })
+          // Four thousand in the root, and five hundred below each, which have none.
+          const below = asked === 1 ? 4000 : arrived.directory === 'a' ? 500 : 0
+          for (let j = 0; j < below; j++) questions.want(arrived, j, child)
+        }
+      }
+    }
+    expect(refusal(askOn)).toBe('LIMIT_EXCEEDED')
+    expect(asked).toBeGreaterThan(1_000_000)
+    expect(asked).toBeLessThanOrEqual(LIMITS.listingsPerSync)
+  })
 })
 
 describe('ListingAnswers', () => {
