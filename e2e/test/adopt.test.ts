@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { cp, mkdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -45,7 +44,6 @@ describe('a copy that was made before', () => {
     const pushed = await stage.push('client', source)
     expect(pushed).toMatchObject({ code: 0, result: { result: 'ok', filesDeleted: 0 } })
     expect(pushed.result.bytesSent).toBeLessThan(0.02 * pushed.result.bytesTotal)
-    expect(execFileSync('diff', ['-r', source, join(server.archive, 'laptop')], { encoding: 'utf8' })).toBe('')
     expect(await treeDifferences(source, join(server.archive, 'laptop'))).toEqual([])
     const again = await stage.push('client', source)
     expect(again.result.bytesSent).toBeLessThan(2048)
