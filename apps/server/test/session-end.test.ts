@@ -1,0 +1,129 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openArchive } from '@filesync/archive/node'
+import type { Archive } from '@filesync/archive'
+import { encodeParts, FEATURES, hello, LIMITS, ListingAnswers, openConnection, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
+import type { Connection, FileSyncError } from '@filesync/protocol'
+import { hashBytes, systemClock } from '@filesync/protocol/node'
+import { ManualClock, memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
+import { zstdDecompress } from '@filesync/transfer/node'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { QuestionDesk } from '../src/question-desk.ts'
+import { Schedule } from '../src/schedule.ts'
+import { serveSession } from '../src/serve-session.ts'
+import { SessionQueue } from '../src/session-queue.ts'
+import type { SessionRules } from '../src/session-turn.ts'
+import { parseWindow } from '../src/windows.ts'
+
+const HOUR_MS = 3_600_000
+const FILES = { arrives: 'in time', late: 'never comes' }
+
+let root: string
+let archive: Archive
+let wall: ManualClock
+let stopping: AbortController
+let queue: SessionQueue
+const over = new AbortController()
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'filesync-session-end-'))
+  archive = await openArchive({ root, keepMs: 86_400_000, mode: 'mirror', clock: systemClock, signal: over.signal, reserveBytes: 0 })
+  wall = new ManualClock(Date.parse('2026-11-22T23:00Z'))
+  stopping = new AbortController()
+  queue = new SessionQueue({ maxActive: 1, maxWaiting: 9, clock: systemClock })
+})
+
+afterEach(async () => {
+  await archive.close()
+  await rm(root, { recursive: true })
+})
+
+interface Session {
+  readonly client: Connection
+  readonly staged: Promise<void>
+  readonly ended: Promise<void>
+}
+
+/** A session of the real server with an archive on the disk, whose windows go by a clock of their own. */
+function serve (identity: string): Session {
+  const [left, right] = memoryStreamPair()
+  const server = openConnection({ stream: right, clock: systemClock })
+  const schedule = new Schedule({ intervalMs: HOUR_MS, windows: [parseWindow('22:00-06:00')], zone: { toUtcMs: ms => ms, toWallMs: ms => ms }, clock: wall, random: () => 0 })
+  const rules: SessionRules = { schedule, stopping: stopping.signal, sessionTimeMs: HOUR_MS, limit: undefined }
+  let noteStaged: () => void = () => { /* set at once */ }
+  const staged = new Promise<void>(resolve => { noteStaged = resolve })
+  const ended = serveSession(server, { identity, area: identity }, {
+    queue, rules, clock: systemClock, signal: over.signal, hash: hashBytes, decompress: zstdDecompress, software: 'test', serverName: 'test',
+    openArea: async name => await archive.area(name),
+    questions: new QuestionDesk(async () => undefined),
+    policy: { mode: 'mirror', maxFileBytes: LIMITS.fileBytes },
+    newSessionName: () => 's',
+    nextSyncInMs: () => HOUR_MS,
+    observer: {
+      onWaiting () { /* not looked at */ }, onTurn () { /* not looked at */ }, onTree () { /* not looked at */ }, onPlan () { /* not looked at */ },
+      onProgress: ({ files }) => { if (files === 1) noteStaged() },
+      noting: staging => staging,
+    },
+  }).then(async () => { await server.close() }, async (error: unknown) => { await server.close(error) })
+  return { client: openConnection({ stream: left, clock: systemClock }), staged, ended }
+}
+
+/** The client's part up to the first of its two files; the second never comes. */
+async function sendFirst ({ client, staged }: Session): Promise<void> {
+  const tree = memoryTree(FILES, hashBytes)
+  await client.send(hello('client', [FEATURES.RESUME]))
+  await client.receive(['HELLO'])
+  await client.receive(['SERVER_STATUS'])
+  await client.send({ type: 'CLIENT_FILES_INFO', rootDigest: tree.rootDigest, files: 2, directories: 0, bytes: 18, complete: true, problems: [], problemCount: 0 })
+  const { directories } = await client.receive(['LISTINGS_WANTED'])
+  for (const part of encodeParts(new ListingAnswers(tree).answer(directories), LIMITS.rawFrameBytes)) await client.sendRaw('LISTINGS', [part])
+  expect(await client.receive(['TASKS'])).toMatchObject({ tasks: [[0, 0], [0, 1]] })
+  const content = Buffer.from(FILES.arrives)
+  const pack = new Uint8Array(PACK_RECORD_BYTES + content.length)
+  writePackRecord(pack, 0, { task: 0, sizeBytes: content.length, digest: hashBytes(content) })
+  pack.set(content, PACK_RECORD_BYTES)
+  await client.sendRaw('PACK', [pack])
+  await staged
+}
+
+/** What the server still says, and what it ends with. */
+async function heard (client: Connection): Promise<{ readonly stored: number, readonly error: FileSyncError }> {
+  let stored = 0
+  for (;;) {
+    try {
+      const incoming = await client.next()
+      if (incoming.kind === 'message' && incoming.message.type === 'STORED') stored = incoming.message.files
+    } catch (error) {
+      return { stored, error: error as FileSyncError }
+    }
+  }
+}
+
+test.each([
+  ['the window closes', 'OUTSIDE_WINDOW', () => { wall.advance(7 * HOUR_MS) }],
+  ['the server stops', 'SERVER_STOPPING', () => { stopping.abort() }],
+] as const)('what arrived is stored when %s, and the client is told so, and when to come again', async (_, code, happen) => {
+  const session = serve('client')
+  await sendFirst(session)
+  happen()
+  const { stored, error } = await heard(session.client)
+  await session.ended
+  expect(error).toMatchObject({ code, retryInMs: expect.any(Number) as unknown })
+  expect(stored).toBe(1)
+  expect(await readdir(join(root, 'client'))).toEqual(['arrives'])
+  expect(queue.identities).toEqual([])
+})
+
+test('who waits is told too when the server stops, and has no place any more', async () => {
+  const first = serve('client')
+  await sendFirst(first)
+  const waiting = serve('other')
+  await waiting.client.send(hello('client', []))
+  await waiting.client.receive(['HELLO'])
+  expect(await waiting.client.receive(['SERVER_STATUS'])).toMatchObject({ status: 'BUSY', position: 1 })
+  stopping.abort()
+  expect((await heard(waiting.client)).error).toMatchObject({ code: 'SERVER_STOPPING' })
+  await Promise.all([first.ended, waiting.ended, heard(first.client)])
+  expect(queue.identities).toEqual([])
+})
