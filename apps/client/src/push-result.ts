@@ -15,7 +15,7 @@ export interface PushResult {
   readonly bytesSent: number
   readonly bytesReceived: number
   readonly durationMs: number
-  /** ISO 8601; null where the run failed. */
+  /** ISO 8601; null where the run failed and no server said when to come again. */
   readonly nextSyncAt: string | null
   readonly problems: readonly Problem[]
   /** How many problems there are in all; `problems` holds the first. */
