@@ -92,6 +92,21 @@ describe('asking', () => {
   })
 })
 
+test('who gives a question up is told so, and the program that was asked as well', async () => {
+  const stop = new AbortController()
+  let hearEnd: () => void = () => { /* set below */ }
+  const end = new Promise<void>(resolve => { hearEnd = resolve })
+  await serve({
+    'POST /long': async (_, gone) => {
+      gone.addEventListener('abort', hearEnd, { once: true })
+      stop.abort(new FileSyncError('ABORTED', 'Stopped on request.'))
+      await end
+    },
+  })
+  await expect(askControl(stateDir, 'POST /long', { withinMs: Infinity, signal: stop.signal })).rejects.toEqual(code('ABORTED'))
+  await end
+})
+
 describe('hostile questions', () => {
   test('a body that is too long is refused with an answer, and the next one is served', async () => {
     await serve({ 'POST /echo': body => body })

@@ -78,7 +78,7 @@ export interface Operation<T> {
 /** Has the running server do it, which holds the archive; opens the archive itself where none runs. */
 export async function operate <T>({ route, request, work }: Operation<T>, flags: ArchiveFlags, { terminal, signal }: CommandContext): Promise<T> {
   const stateDir = stateDirOf(flags, terminal)
-  const answer = await askControl(stateDir, route, { body: request, withinMs: Infinity })
+  const answer = await askControl(stateDir, route, { body: request, withinMs: Infinity, signal })
   if (answer !== undefined) return answer as T
   if (flags.archive === undefined) {
     throw new FileSyncError('USAGE', `No server runs with the state directory ${stateDir}. Start it, or say where the archive is: --archive DIR.`)

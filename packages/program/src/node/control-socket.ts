@@ -62,13 +62,15 @@ interface ControlQuestion {
   readonly body?: unknown
   /** How long the answer may take; 10 s unless told. */
   readonly withinMs?: number
+  /** Gives the question up: the program that was asked is told by the end of the connection. */
+  readonly signal?: AbortSignal
 }
 
 /**
  * Asks the program that runs with this state directory. Undefined where none runs. Rejects with the error that the
  * program answered with, or with STATE_IN_USE where it does not answer within the time.
  */
-export async function askControl (stateDir: string, route: string, { body, withinMs = REQUEST_TIMEOUT_MS }: ControlQuestion = {}): Promise<unknown> {
+export async function askControl (stateDir: string, route: string, { body, withinMs = REQUEST_TIMEOUT_MS, signal }: ControlQuestion = {}): Promise<unknown> {
   const socketPath = controlAddress(stateDir)
   const [method, path] = route.split(' ')
   const text = body === undefined ? '' : JSON.stringify(body)
@@ -76,7 +78,7 @@ export async function askControl (stateDir: string, route: string, { body, withi
     const silent = (cause: Error): void => {
       reject(new FileSyncError('STATE_IN_USE', `The program that runs with the state directory ${stateDir} does not answer (${cause.message}). Try again, or restart it.`, { cause }))
     }
-    const asking = http.request({ socketPath, method, path, agent: false, headers: { 'content-type': 'application/json' } }, incoming => {
+    const asking = http.request({ socketPath, method, path, agent: false, headers: { 'content-type': 'application/json' }, ...(signal !== undefined && { signal }) }, incoming => {
       readBody(incoming, MAX_ANSWER_BYTES).then(answer => {
         if (incoming.statusCode === 200) resolveAnswer(answer)
         else reject(toError(answer))
@@ -84,7 +86,8 @@ export async function askControl (stateDir: string, route: string, { body, withi
     })
     if (Number.isFinite(withinMs)) asking.setTimeout(withinMs, () => { asking.destroy(new Error('it is silent')) })
     asking.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolveAnswer(undefined)
+      if (signal?.aborted === true) reject(asFileSyncError(signal.reason, 'ABORTED'))
+      else if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolveAnswer(undefined)
       else silent(error)
     })
     asking.end(text)
