@@ -1,28 +1,47 @@
 import { parseArgs } from 'node:util'
 import { chaos } from './chaos.ts'
+import { chaosOfMany } from './chaos-many.ts'
+import { whyNoMachines } from './network-wire.ts'
 
-const USAGE = `usage: pnpm chaos [--kills N] [--files N] [--seed N]
+const USAGE = `usage: pnpm chaos [--kills N] [--files N] [--clients N] [--seconds N] [--seed N]
 
-Kills clients and servers at random moments while a changing tree is pushed, and checks the archive after each.
+Kills clients and servers at random moments while a changing tree is pushed, and checks the archive after each of --kills.
+Then --clients do the same to one server at the same time, each on a machine of its own, for --seconds. Sizes can also be
+given as FILESYNC_CHAOS_KILLS, _FILES, _CLIENTS and _SECONDS.
 `
 
+const of = (name: string, otherwise: string): { readonly type: 'string', readonly default: string } => ({ type: 'string', default: process.env[`FILESYNC_CHAOS_${name}`] ?? otherwise })
 const { values } = parseArgs({
   options: {
-    kills: { type: 'string', default: '200' },
-    files: { type: 'string', default: '400' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    kills: of('KILLS', '200'),
+    files: of('FILES', '400'),
+    clients: of('CLIENTS', '50'),
+    seconds: of('SECONDS', '120'),
+    seed: of('SEED', String(Date.now() % 1_000_000)),
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
 
+const onProgress = (text: string): void => { process.stdout.write(`chaos: ${text}\n`) }
+
+async function ofOne (): Promise<void> {
+  const report = await chaos({ seed: Number(values.seed), kills: Number(values.kills), files: Number(values.files), onProgress })
+  onProgress(`${report.kills} kills, ${report.survived} of them too late, ${report.syncs} whole syncs; the archive is equal to the tree`)
+}
+
+async function ofMany (): Promise<void> {
+  const why = whyNoMachines()
+  if (why !== undefined) {
+    onProgress(`not with many clients: ${why}`)
+    return
+  }
+  const report = await chaosOfMany({ seed: Number(values.seed), clients: Number(values.clients), seconds: Number(values.seconds), files: 40, onProgress })
+  onProgress(`${values.clients} clients, ${report.syncs} whole syncs, ${report.clientKills} clients and ${report.serverKills} servers killed, ${report.inVain} pushes in vain; the archive is equal to all trees`)
+}
+
 if (values.help) process.stdout.write(USAGE)
 else {
-  process.stdout.write(`chaos: seed ${values.seed}\n`)
-  const report = await chaos({
-    seed: Number(values.seed),
-    kills: Number(values.kills),
-    files: Number(values.files),
-    onProgress: text => { process.stdout.write(`chaos: ${text}\n`) },
-  })
-  process.stdout.write(`chaos: ${report.kills} kills, ${report.survived} of them too late, ${report.syncs} whole syncs; the archive is equal to the tree\n`)
+  onProgress(`seed ${values.seed}`)
+  if (Number(values.kills) > 0) await ofOne()
+  if (Number(values.clients) > 0) await ofMany()
 }

@@ -165,12 +165,12 @@ class Chaos {
   }
 }
 
-function digestOf (content: Uint8Array): string {
+export function digestOf (content: Uint8Array): string {
   return createHash('sha256').update(content).digest('base64')
 }
 
 /** Random numbers from 0 to 1 that depend on the seed alone (mulberry32, Tommy Ettinger, 2017, public domain). */
-function mulberry32 (seed: number): () => number {
+export function mulberry32 (seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0

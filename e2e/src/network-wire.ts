@@ -74,8 +74,8 @@ export class Running {
     return { code: await this.#ended, stdout: this.lines.join('\n'), stderr: this.#stderr }
   }
 
-  async stop (): Promise<number> {
-    this.#child.kill()
+  async stop (signal: NodeJS.Signals = 'SIGTERM'): Promise<number> {
+    this.#child.kill(signal)
     return await this.#ended
   }
 }
@@ -126,8 +126,8 @@ export class Machine {
     return await this.start(script, args, options).finished()
   }
 
-  async stop (): Promise<void> {
-    await Promise.all([...this.#running].map(async running => await running.stop()))
+  async stop (signal?: NodeJS.Signals): Promise<void> {
+    await Promise.all([...this.#running].map(async running => await running.stop(signal)))
   }
 }
 
@@ -160,8 +160,8 @@ export class Wire {
   }
 
   /** Ends all programs. */
-  async stop (): Promise<void> {
-    await Promise.all(this.#machines.map(async machine => { await machine.stop() }))
+  async stop (signal?: NodeJS.Signals): Promise<void> {
+    await Promise.all(this.#machines.map(async machine => { await machine.stop(signal) }))
   }
 
   /** Removes all namespaces. */
