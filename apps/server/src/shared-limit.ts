@@ -25,13 +25,15 @@ const BURST_MS = 250
 export class SharedLimit {
   readonly #clock: Clock
   readonly #bucket: TokenBucket
+  readonly #burstBytes: number
   #waiting: Request[] = []
   #virtual = 0
   #isRunning = false
 
   constructor (bytesPerSecond: number, clock: Clock) {
     this.#clock = clock
-    this.#bucket = new TokenBucket({ bytesPerSecond, burstBytes: bytesPerSecond * BURST_MS / 1000, nowMs: clock.monotonicMs() })
+    this.#burstBytes = bytesPerSecond * BURST_MS / 1000
+    this.#bucket = new TokenBucket({ bytesPerSecond, burstBytes: this.#burstBytes, nowMs: clock.monotonicMs() })
   }
 
   open (): Flow {
@@ -39,8 +41,8 @@ export class SharedLimit {
     return {
       take: async (bytes, signal) => {
         signal.throwIfAborted()
-        // Who was away does not catch up on what it did not want.
-        const start = Math.max(this.#virtual, finish)
+        // Who was busy with its last bytes for a moment catches up on that, but not on what it did not want.
+        const start = Math.max(this.#virtual - this.#burstBytes, finish)
         finish = start + bytes
         await this.#pass(start, bytes, signal)
       },

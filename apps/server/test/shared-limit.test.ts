@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { wait } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
 import { SharedLimit } from '../src/shared-limit.ts'
 import type { Flow } from '../src/shared-limit.ts'
@@ -10,12 +11,13 @@ async function settled (): Promise<void> {
 }
 
 /** Takes frames of one size, one behind the other, as long as the signal lasts; `bytes` counts what passed. */
-function sender (flow: Flow, frameBytes: number, signal: AbortSignal): { bytes: number } {
+function sender (flow: Flow, frameBytes: number, signal: AbortSignal, work: () => Promise<void> = async () => { /* none */ }): { bytes: number } {
   const state = { bytes: 0 }
   const run = async (): Promise<void> => {
     for (;;) {
       await flow.take(frameBytes, signal)
       state.bytes += frameBytes
+      await work()
     }
   }
   run().catch(() => { /* it was stopped */ })
@@ -51,6 +53,18 @@ describe('a rate that is shared', () => {
     stop.abort()
     expect(large.bytes / small.bytes).toBeGreaterThan(0.8)
     expect(large.bytes / small.bytes).toBeLessThan(1.25)
+  })
+
+  test('is split evenly too where one is busy for a moment with each of its frames', async () => {
+    const clock = new ManualClock()
+    const limit = new SharedLimit(RATE, clock)
+    const stop = new AbortController()
+    const large = sender(limit.open(), 200_000, stop.signal)
+    const small = sender(limit.open(), 10_000, stop.signal, async () => { await wait(clock, 5, stop.signal) })
+    await pass(clock, 10)
+    stop.abort()
+    expect(large.bytes / small.bytes).toBeGreaterThan(0.75)
+    expect(large.bytes / small.bytes).toBeLessThan(1.35)
   })
 
   test('is all for one where the others want nothing, and nobody catches up on that', async () => {
