@@ -8,6 +8,8 @@ import { EMPTY_DIRECTORY } from './fold.ts'
 /** An existing copy of a client's directory, outside the archive, as a port. */
 export interface ExistingCopy {
   list (directory: RelativePath): FoundEntry[]
+  /** Lets the other work of this thread go on. */
+  pause (): Promise<void>
   /** Throws where it is no regular file, or cannot be read. */
   open (path: RelativePath): CopiedFile
   close (): void
@@ -52,10 +54,10 @@ export async function adoptCopy (adoption: Adoption, copy: ExistingCopy, { signa
   const sync = await adoption.beginSync()
   try {
     const tree = new UnitedTree(adoption, copy, signal)
-    const rootDigest = tree.add(ROOT_PATH)
+    const rootDigest = await tree.add(ROOT_PATH)
     const problems = [...tree.problems]
     if (!equalDigests(rootDigest, sync.rootDigest)) {
-      tree.show(sync)
+      await tree.show(sync)
       problems.push(...await takeOver(sync, copy, { ...adoption, signal }))
     }
     const outcome = await sync.finish()
@@ -65,6 +67,9 @@ export async function adoptCopy (adoption: Adoption, copy: ExistingCopy, { signa
     throw error
   }
 }
+
+/** Listings that are compared in one go. */
+const SHOWN_AT_ONCE = 64
 
 /** The listings of the area with what the copy has beyond them. */
 class UnitedTree {
@@ -82,13 +87,14 @@ class UnitedTree {
   }
 
   /** Reads a directory of the copy and all below it. Returns the digest of its united listing. */
-  add (directory: RelativePath): Digest {
+  async add (directory: RelativePath): Promise<Digest> {
     this.#signal?.throwIfAborted()
+    await this.#copy.pause()
     const { index, area, hash } = this.#adoption
     const ours = new Map<string, Entry>()
     for (const entry of readListing(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)) ours.set(entry.name, entry)
     for (const found of this.#list(directory)) {
-      const entry = this.#unite(directory, ours.get(found.name), found)
+      const entry = await this.#unite(directory, ours.get(found.name), found)
       if (entry !== undefined) ours.set(entry.name, entry)
     }
     const listing = encodeListing([...ours.values()].sort((a, b) => compareNames(a.name, b.name)))
@@ -107,24 +113,25 @@ class UnitedTree {
   }
 
   /** Shows a sync all listings in which something differs from what is stored. */
-  show (sync: Sync): void {
+  async show (sync: Sync): Promise<void> {
     const due: RelativePath[] = [ROOT_PATH]
     for (let number = 0; number < due.length; number++) {
       const directory = due[number] ?? ROOT_PATH
       const bytes = this.#listings.get(directory)
       if (bytes === undefined) continue
+      if (number % SHOWN_AT_ONCE === 0) await this.#copy.pause()
       for (const { entry } of sync.compare({ number, directory, bytes })) due.push(joinPath(directory, entry.name))
     }
   }
 
-  #unite (directory: RelativePath, ours: Entry | undefined, found: FoundEntry): Entry | undefined {
+  async #unite (directory: RelativePath, ours: Entry | undefined, found: FoundEntry): Promise<Entry | undefined> {
     const name = found.name as Name
     const fault = checkName(name) ?? checkJoin(directory, name)
     const path = joinPath(directory, name)
     if (fault !== undefined) return this.#leave(isProblemCode(fault) ? problem(path, fault) : problem(path, 'NAME_RESERVED', fault))
     const { mtimeNs, mode } = found
     if (found.kind === 'directory' && (ours === undefined || ours.kind === 'directory')) {
-      const digest = this.add(path)
+      const digest = await this.add(path)
       return ours === undefined ? { kind: 'directory', name, mtimeNs, mode, digest } : { ...ours, digest }
     }
     if (ours !== undefined) {

@@ -51,6 +51,10 @@ class DiskCopy implements ExistingCopy {
     return this.#reading.list('', directory)
   }
 
+  async pause (): Promise<void> {
+    await new Promise<void>(resolve => { setImmediate(resolve) })
+  }
+
   open (path: RelativePath): CopiedFile {
     this.#beneath.trim()
     const at = path.lastIndexOf('/')
