@@ -62,10 +62,9 @@ test('versions past --keep are dropped after a session, of older days but the la
   expect(JSON.parse(listed.stdout)).toHaveLength(2)
 })
 
-test.each<[string, string[]]>([
-  ['a quota', ['--quota', '1M', '--reserve', '0']],
-  ['a reserve of free space', ['--reserve', '900000G']],
-])('%s ends a push with ARCHIVE_FULL before anything is sent, leaves the archive as it was, and lets a smaller one through', async (what, limits) => {
+const LIMITS = [['a quota', ['--quota', '1M', '--reserve', '0']], ['a reserve of free space', ['--reserve', '900000G']]] as const
+
+test.each(LIMITS)('%s ends a push with ARCHIVE_FULL before anything is sent, leaves the archive as it was, and lets a smaller one through', async (what, limits) => {
   let server = await stage.startServer('server', ['--reserve', '0'])
   await write('kept', 'stays')
   await pushed(server)

@@ -24,6 +24,7 @@ test('goes on after a kill between any two changes on the disk', { timeout: 120_
 })
 
 test('ends with a code of the archive when the disk fails at any change, and goes on when it works', { timeout: 120_000 }, async () => {
-  // At 70 a piece of the large file fails while those behind it are under way.
-  await strikeAll([...plan.filter(blow => 'failWith' in blow), { work: 'sync', thread: 1, at: 30, failWith: 'EIO' }])
+  // At the 30th a piece of the large file fails while those behind it are under way.
+  const errors = ['EIO', 'EMFILE', 'EDQUOT', 'ENOSPC']
+  await strikeAll(errors.map((failWith, i) => ({ work: 'sync', thread: 1, at: failWith === 'EIO' ? 30 : 1 + (seed + i * 23) % 70, failWith })))
 })

@@ -1,7 +1,7 @@
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { equalDigests } from '@filesync/protocol'
+import { equalDigests, ListingQuestions, ROOT_PATH } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './on-disk.ts'
 import { compareAll, makePack, push } from './push.ts'
@@ -116,6 +116,26 @@ test('removes nothing after an incomplete scan, and removes it after a complete 
   expect(readdirSync(join(root, 'laptop'))).toEqual(expect.arrayContaining(['photos', 'run.sh', 'new']))
   expect(await push(area, source)).toMatchObject({ files: 0, deleted: 4 })
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+})
+
+test('removes nothing when the client goes away before it has listed everything, or before it has answered', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = sample()
+  await push(area, source)
+  const before = describeFolder(join(root, 'laptop'))
+  source.remove('photos').write('nothing/in/here/new', 'n')
+  // Only the listing of the root arrived, which does not have the photos any more.
+  const cut = await area.beginSync()
+  const tree = source.snapshot()
+  const questions = new ListingQuestions(tree.rootDigest, hashBytes)
+  questions.nextPage()
+  for (const asked of cut.compare(questions.accept({ number: 0, bytes: tree.listing(ROOT_PATH) ?? new Uint8Array(0) }))) expect(asked.entry.kind).toBe('directory')
+  await cut.abandon()
+  expect(describeFolder(join(root, 'laptop'))).toEqual(before)
+  await push(area, source, { withhold: () => true, end: 'abandon' })
+  expect(describeFolder(join(root, 'laptop')).filter(line => line.includes('photos/2024/a.jpg'))).toHaveLength(1)
+  expect(await push(area, source)).toMatchObject({ deleted: 3 })
 })
 
 test('never lets anything leave an archive of mode archive', async () => {

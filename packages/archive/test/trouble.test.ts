@@ -7,6 +7,7 @@ import type { Name } from '@filesync/protocol'
 import { FACT_BYTES } from '../src/index.ts'
 import type { PackRequest } from '../src/index.ts'
 import { openLocalStore } from '../src/node/index.ts'
+import { storeTrouble } from '../src/node/trouble.ts'
 import { describeFolder, describeSource, newArchive, newFolder } from './on-disk.ts'
 import { compareAll, makePack, push } from './push.ts'
 import { SourceTree } from './source-tree.ts'
@@ -86,6 +87,20 @@ test.runIf(mayMount)('says that the archive is unavailable when its disk becomes
   run('mount', ['-o', 'remount,rw', disk])
   expect(await store.stagePack(pack())).toEqual([])
   await store.close()
+})
+
+const ERRORS = [
+  ['ENOSPC', 'ARCHIVE_FULL'], ['EDQUOT', 'ARCHIVE_FULL'], ['EIO', 'ARCHIVE_UNAVAILABLE'], ['EMFILE', 'ARCHIVE_UNAVAILABLE'], ['ENFILE', 'ARCHIVE_UNAVAILABLE'], ['EROFS', 'ARCHIVE_UNAVAILABLE'],
+] as const
+
+test.each(ERRORS)('%s of the system ends a sync with %s, and says so', (errno, code) => {
+  const trouble = storeTrouble(Object.assign(new Error(`${errno}: something`), { code: errno }))
+  expect(trouble).toMatchObject({ code })
+  expect(trouble?.message).toContain(errno)
+})
+
+test.each(['ENOENT', 'EACCES', 'ELOOP', 'ENAMETOOLONG'])('%s is the trouble of one file', errno => {
+  expect(storeTrouble(Object.assign(new Error(errno), { code: errno }))).toBeUndefined()
 })
 
 test('leaves the reserve alone', async () => {
