@@ -17,6 +17,9 @@ export interface Flow {
 
 /** What may pass at once after a pause, in time. */
 const BURST_MS = 250
+/** A large frame passes in slices, so that who comes in the middle of it waits for one of them only. */
+const SLICE_MS = 2
+const MIN_SLICE_BYTES = 16 << 10
 
 /**
  * A rate that several flows share fairly, by bytes: whoever wants little gets all of it, and the rest is split evenly among
@@ -26,6 +29,7 @@ export class SharedLimit {
   readonly #clock: Clock
   readonly #bucket: TokenBucket
   readonly #burstBytes: number
+  readonly #sliceBytes: number
   #waiting: Request[] = []
   #virtual = 0
   #isRunning = false
@@ -33,6 +37,7 @@ export class SharedLimit {
   constructor (bytesPerSecond: number, clock: Clock) {
     this.#clock = clock
     this.#burstBytes = bytesPerSecond * BURST_MS / 1000
+    this.#sliceBytes = Math.max(MIN_SLICE_BYTES, bytesPerSecond * SLICE_MS / 1000)
     this.#bucket = new TokenBucket({ bytesPerSecond, burstBytes: this.#burstBytes, nowMs: clock.monotonicMs() })
   }
 
@@ -40,11 +45,14 @@ export class SharedLimit {
     let finish = 0
     return {
       take: async (bytes, signal) => {
-        signal.throwIfAborted()
-        // Who was busy with its last bytes for a moment catches up on that, but not on what it did not want.
-        const start = Math.max(this.#virtual - this.#burstBytes, finish)
-        finish = start + bytes
-        await this.#pass(start, bytes, signal)
+        for (let left = bytes; left > 0; left -= this.#sliceBytes) {
+          signal.throwIfAborted()
+          // Who was busy with its last bytes for a moment catches up on that, but not on what it did not want.
+          const start = Math.max(this.#virtual - this.#burstBytes, finish)
+          const slice = Math.min(left, this.#sliceBytes)
+          finish = start + slice
+          await this.#pass(start, slice, signal)
+        }
       },
     }
   }
