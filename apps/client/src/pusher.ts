@@ -15,6 +15,7 @@ import { controlRoutes } from './control-routes.ts'
 import type { ClientStatus } from './control-routes.ts'
 import { explainPath } from './explain-path.ts'
 import type { PathState } from './explain-path.ts'
+import { leanMemory } from './lean-memory.ts'
 import { pushLegacyOnce } from './legacy/push-once.ts'
 import type { ClientMetrics } from './metrics.ts'
 import { planOnce } from './plan-once.ts'
@@ -82,7 +83,11 @@ export class Pusher {
       ...state,
       ...this.#settings,
       ...this.#recording(watcher),
-      scan: async over => await scanner.scan({ waitForSettled, signal: over }),
+      scan: async over => {
+        const snapshot = await scanner.scan({ waitForSettled, signal: over })
+        leanMemory(snapshot.files)
+        return snapshot
+      },
       source,
       software: SOFTWARE,
       clock,
