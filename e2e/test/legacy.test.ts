@@ -1,4 +1,5 @@
 import { mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -63,6 +64,20 @@ describe('a client of the original program and our server', () => {
     const kept = await readdir(join(server.archive, '.filesync', 'versions'), { recursive: true })
     expect(kept.filter(path => path.includes('folder with a name 3/')).length).toBe(43)
     expect(kept.some(path => path.endsWith('large.bin'))).toBe(true)
+  })
+
+  test('without an id goes by its address, and gives up where another one is served', async () => {
+    await write('a', '1')
+    const server = await stage.startServer('server', ['--legacy-port', '0'])
+    await sync(server, '-')
+    expect(await contents(join(server.archive, 'legacy', 'client_127_0_0_1'))).toEqual(await contents(source))
+    const other = connect(Number(legacyPort(server)), '127.0.0.1')
+    await new Promise(resolve => { other.once('data', resolve) })
+    const { code, stderr } = await stage.run(ORIGINAL_CLIENT, [legacyPort(server), source, 'pc'])
+    expect(code).toBe(1)
+    expect(stderr).toContain('"status":"BUSY"')
+    other.destroy()
+    expect((await sync(server)).map(({ asked }) => asked)).toEqual([1])
   })
 
   test('an id that climbs is refused, and the port is closed unless asked for', async () => {

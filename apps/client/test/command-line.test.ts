@@ -17,7 +17,7 @@ const CONTRACT: Readonly<Record<string, readonly string[]>> = {
   'forget SERVER': [],
   'trust-server ID': [],
   'id': [],
-  'status': [],
+  'status': ['--follow'],
   'why PATH': [],
   'doctor': [],
 }

@@ -8,7 +8,7 @@ const COMMON = ['--state-dir', '--config', '--json', '--quiet']
 /** The command line contract: scripts rely on it. */
 const CONTRACT: Readonly<Record<string, readonly string[]>> = {
   'start': [
-    '--archive', '--port', '--interval', '--name', '--bind', '--interface', '--no-discovery', '--max-sessions', '--keep', '--quota', '--reserve', '--mode', '--json-logs',
+    '--archive', '--port', '--interval', '--name', '--bind', '--interface', '--no-discovery', '--max-sessions', '--keep', '--quota', '--reserve', '--mode', '--metrics', '--json-logs',
   ],
   'pair': ['--ttl'],
   'token create': ['--uses', '--expires'],
@@ -18,7 +18,7 @@ const CONTRACT: Readonly<Record<string, readonly string[]>> = {
   'revoke': [],
   'trust': ['--name'],
   'id': [],
-  'status': [],
+  'status': ['--follow'],
   'doctor': [],
   'versions': [],
   'restore': ['--at', '--to'],
