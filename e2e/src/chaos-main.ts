@@ -3,11 +3,11 @@ import { chaos } from './chaos.ts'
 import { chaosOfMany } from './chaos-many.ts'
 import { whyNoMachines } from './network-wire.ts'
 
-const USAGE = `usage: pnpm chaos [--kills N] [--files N] [--clients N] [--seconds N] [--seed N]
+const USAGE = `usage: pnpm chaos [--kills N] [--files N] [--clients N] [--at-once N] [--seconds N] [--seed N]
 
 Kills clients and servers at random moments while a changing tree is pushed, and checks the archive after each of --kills.
-Then --clients do the same to one server at the same time, each on a machine of its own, for --seconds. Sizes can also be
-given as FILESYNC_CHAOS_KILLS, _FILES, _CLIENTS and _SECONDS.
+Then --clients, each on a machine of its own and --at-once at the same time, do the same to one server for --seconds. Sizes can
+also be given as FILESYNC_CHAOS_KILLS, _FILES, _CLIENTS, _AT_ONCE and _SECONDS.
 `
 
 const of = (name: string, otherwise: string): { readonly type: 'string', readonly default: string } => ({ type: 'string', default: process.env[`FILESYNC_CHAOS_${name}`] ?? otherwise })
@@ -16,6 +16,7 @@ const { values } = parseArgs({
     kills: of('KILLS', '200'),
     files: of('FILES', '400'),
     clients: of('CLIENTS', '50'),
+    'at-once': of('AT_ONCE', '12'),
     seconds: of('SECONDS', '120'),
     seed: of('SEED', String(Date.now() % 1_000_000)),
     help: { type: 'boolean', short: 'h', default: false },
@@ -35,7 +36,7 @@ async function ofMany (): Promise<void> {
     onProgress(`not with many clients: ${why}`)
     return
   }
-  const report = await chaosOfMany({ seed: Number(values.seed), clients: Number(values.clients), seconds: Number(values.seconds), files: 40, onProgress })
+  const report = await chaosOfMany({ seed: Number(values.seed), clients: Number(values.clients), atOnce: Number(values['at-once']), seconds: Number(values.seconds), files: 40, onProgress })
   onProgress(`${values.clients} clients, ${report.syncs} whole syncs, ${report.clientKills} clients and ${report.serverKills} servers killed, ${report.inVain} pushes in vain; the archive is equal to all trees`)
 }
 

@@ -10,6 +10,8 @@ import { treeDifferences } from './trees.ts'
 export interface ManyInit {
   readonly seed: number
   readonly clients: number
+  /** How many of them push at the same time; the others wait for one to end. Starting a program takes a third of a second of a core. */
+  readonly atOnce: number
   /** How long processes are killed; afterwards all come to their end. */
   readonly seconds: number
   /** Files of each client; every tenth is of a quarter of a megabyte, the others small. */
@@ -76,7 +78,10 @@ class Many {
     this.#machine = wire.machine(`${SERVER}/16`)
     this.#server = Promise.reject(new Error('no server runs yet'))
     this.#server.catch(() => { /* it is started below */ })
-    this.#clients = Array.from({ length: init.clients }, (_, n) => new Pusher(n, { stage, files: init.files, machine: wire.machine(`10.99.${1 + (n >> 7)}.${1 + (n & 127)}/16`), random: mulberry32(init.seed * 1000 + n) }))
+    const turns = new Turns(init.atOnce)
+    this.#clients = Array.from({ length: init.clients }, (_, n) => new Pusher(n, {
+      stage, turns, files: init.files, machine: wire.machine(`10.99.${1 + (n >> 7)}.${1 + (n & 127)}/16`), random: mulberry32(init.seed * 1000 + n),
+    }))
   }
 
   async run (): Promise<ManyReport> {
@@ -128,10 +133,40 @@ class Many {
   }
 }
 
+/** Lets so many things be done at the same time, in the order in which they were asked for. */
+class Turns {
+  #free: number
+  readonly #waiting: (() => void)[] = []
+
+  constructor (atOnce: number) {
+    this.#free = atOnce
+  }
+
+  async take<T> (work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--
+    else await new Promise<void>(resolve => { this.#waiting.push(resolve) })
+    try {
+      return await work()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#free++
+      else next()
+    }
+  }
+}
+
+interface PusherInit {
+  readonly stage: Stage
+  readonly machine: Machine
+  readonly files: number
+  readonly turns: Turns
+  readonly random: () => number
+}
+
 /** One client that pushes again and again. */
 class Pusher {
   readonly name: string
-  readonly #init: { readonly stage: Stage, readonly machine: Machine, readonly files: number, readonly random: () => number }
+  readonly #init: PusherInit
   readonly #number: number
   readonly #source: string
   /** Paths whose content was said to be stored, and did not change since, with its digest. */
@@ -143,7 +178,7 @@ class Pusher {
   kills = 0
   inVain = 0
 
-  constructor (number: number, init: { readonly stage: Stage, readonly machine: Machine, readonly files: number, readonly random: () => number }) {
+  constructor (number: number, init: PusherInit) {
     this.name = `client${number}`
     this.#number = number
     this.#init = init
@@ -154,14 +189,14 @@ class Pusher {
     await this.#change(this.#init.files * 2)
     while (!isOver()) {
       await serverIsUp()
-      await this.#push(this.#init.random() < KILLED_SHARE ? this.#init.random() * this.#pushMs : undefined)
+      await this.#init.turns.take(async () => { await this.#push(this.#init.random() < KILLED_SHARE ? this.#init.random() * this.#pushMs : undefined) })
       await this.#change(Math.ceil(this.#init.files / 8))
     }
   }
 
   /** Pushes until everything is stored. */
   async finish (): Promise<void> {
-    for (let tries = 0; tries < LAST_TRIES; tries++) if (await this.#push(undefined)) return
+    for (let tries = 0; tries < LAST_TRIES; tries++) if (await this.#init.turns.take(async () => await this.#push(undefined))) return
     throw new Error(`${this.name} was turned away ${LAST_TRIES} times by a server that nobody kills`)
   }
 
