@@ -1,0 +1,128 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { FEATURES, hello, LIMITS, openConnection } from '@filesync/protocol'
+import type { Connection, FileVerdict, RelativePath, SafeQuestion } from '@filesync/protocol'
+import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
+import { memoryStreamPair } from '@filesync/protocol/testing'
+import { MemorySource } from '@filesync/transfer/testing'
+import { pathInside } from '../src/commands/safe.ts'
+import { greetForQuestions } from '../src/greet.ts'
+import { askSafe } from '../src/receipt/ask-safe.ts'
+import type { ReceiptRow } from '../src/receipt/ask-safe.ts'
+import { localCopies } from '../src/receipt/local-copies.ts'
+import type { LocalCopy } from '../src/receipt/local-copies.ts'
+
+const NOW_MS = 1_700_000_000_000
+const SETTLE_MS = 2000
+
+describe('what is asked about', () => {
+  let root: string
+  beforeEach(() => { root = mkdtempSync(join(tmpdir(), 'filesync-receipt-')) })
+  afterEach(() => { rmSync(root, { recursive: true }) })
+
+  function write (path: string, ageMs = 60_000): void {
+    mkdirSync(join(root, path, '..'), { recursive: true })
+    writeFileSync(join(root, path), path)
+    utimesSync(join(root, path), (NOW_MS - ageMs) / 1000, (NOW_MS - ageMs) / 1000)
+  }
+
+  const look = (path: string): string[] => [...localCopies({ root, settleMs: SETTLE_MS, nowMs: () => NOW_MS }, path)]
+    .map(copy => `${copy.path} ${copy.kind === 'unasked' ? copy.state : copy.kind}`)
+
+  test('is everything in a directory, whatever would be ignored, and no link is followed', () => {
+    write('d/a')
+    write('d/.git/config')
+    write('d/x.tmp')
+    mkdirSync(join(root, 'd', 'nothing'))
+    symlinkSync('/etc', join(root, 'd', 'out'))
+    expect(look('d')).toEqual(['d/.git/config file', 'd/a file', 'd/out symlink', 'd/x.tmp file'])
+    expect(look('')).toEqual(look('d'))
+    expect(look('d/nothing')).toEqual(['d/nothing empty'])
+    expect(look('d/a')).toEqual(['d/a file'])
+  })
+
+  test('is not what is missing, still being written, or cannot be stored, and each is named', () => {
+    write('fresh', 1000)
+    write('quiet', 2000)
+    write('bell\u0007')
+    expect(look('fresh')).toEqual(['fresh unsettled'])
+    expect(look('quiet')).toEqual(['quiet file'])
+    expect(look('gone')).toEqual(['gone missing'])
+    expect(look('quiet/below')).toEqual(['quiet/below missing'])
+    expect(look('')).toContain('bell\u0007 uncarried')
+  })
+})
+
+test('a path is looked for from where one is, then from the directory, and never outside', () => {
+  const here = process.cwd()
+  expect(pathInside(here, 'a/b')).toBe('a/b')
+  expect(pathInside(here, '.')).toBe('')
+  expect(pathInside('/srv/photos', 'a/../b')).toBe('b')
+  expect(pathInside('/srv/photos', '/srv/photos/2019/x')).toBe('2019/x')
+  for (const path of ['../x', '/srv/photos-2', '/srv', 'a/../../x']) expect(() => pathInside('/srv/photos', path), path).toThrow('is not a path inside')
+})
+
+const copyOf = (path: string, sizeBytes = path.length): LocalCopy => ({
+  kind: 'file', path: path as RelativePath, directory: '' as RelativePath, entry: { kind: 'file', name: path as never, sizeBytes, mtimeNs: 0n, mode: 0o644, identity: 0n },
+})
+
+/** A server that answers each question with what is told. */
+async function asked (copies: readonly LocalCopy[], verdicts: (question: SafeQuestion) => FileVerdict[]): Promise<{ rows: ReceiptRow[], questions: SafeQuestion[] }> {
+  const [left, right] = memoryStreamPair()
+  const [connection, server] = [openConnection({ stream: left, clock: systemClock }), openConnection({ stream: right, clock: systemClock })]
+  const questions: SafeQuestion[] = []
+  const serving = (async () => {
+    for (;;) {
+      const question = await server.receive(['SAFE_QUESTION'])
+      questions.push(question)
+      await server.send({ type: 'SAFE_ANSWER', files: verdicts(question) })
+    }
+  })().catch(() => { /* the client is done */ })
+  const source = new MemorySource({ content: path => path === 'lost' ? undefined : new TextEncoder().encode(path), hashBytes, createHasher })
+  const rows: ReceiptRow[] = []
+  try {
+    for await (const row of askSafe(copies, { connection, source, hash: hashBytes, fresh: false })) rows.push(row)
+  } finally {
+    await connection.close()
+    await serving
+  }
+  return { rows, questions }
+}
+
+describe('asking', () => {
+  test('tells of each copy, in order, what the server says or why it was not asked', async () => {
+    const verdicts: FileVerdict[] = [
+      { verdict: 'SAFE', storedAtMs: 1000, verifiedAtMs: 2000, read: 'DISK' }, { verdict: 'DIFFERENT' }, { verdict: 'SAFE', storedAtMs: Number.MAX_SAFE_INTEGER },
+    ]
+    const { rows, questions } = await asked([
+      copyOf('a'), { kind: 'unasked', path: 'odd', state: 'uncarried', reason: 'No.' }, copyOf('lost'), { kind: 'symlink', path: 'l' as RelativePath, target: 'a' }, copyOf('b'),
+    ], () => verdicts)
+    expect(rows.map(({ path, safe, state }) => `${path} ${String(safe)} ${state}`)).toEqual(['a true safe', 'odd false uncarried', 'lost false changing', 'l false different', 'b true safe'])
+    expect(rows[0]).toMatchObject({ storedAt: '1970-01-01T00:00:01.000Z', verifiedAt: '1970-01-01T00:00:02.000Z', read: 'disk' })
+    expect(rows[4]).not.toHaveProperty('storedAt')
+    expect(questions[0]?.files).toMatchObject([{ path: 'a', kind: 'FILE', digest: new Uint8Array(hashBytes(Buffer.from('a'))) }, { path: 'l', kind: 'SYMLINK', digest: new Uint8Array(hashBytes(Buffer.from('a'))) }, { path: 'b' }])
+  })
+
+  test('is split into questions of as many files as allowed', async () => {
+    const { rows, questions } = await asked(Array.from({ length: LIMITS.filesPerQuestion + 1 }, (_, i) => copyOf(String(i))), ({ files }) => files.map(() => ({ verdict: 'SAFE' })))
+    expect(questions.map(({ files }) => files.length)).toEqual([LIMITS.filesPerQuestion, 1])
+    expect(rows).toHaveLength(LIMITS.filesPerQuestion + 1)
+  })
+
+  test.each([[[]], [[{ verdict: 'SAFE' }, { verdict: 'SAFE' }]]] as [FileVerdict[]][])('ends where the server answers for fewer or more files: %j', async verdicts => {
+    await expect(asked([copyOf('a')], () => verdicts)).rejects.toMatchObject({ code: expect.stringMatching(/^(MESSAGE_INVALID|PEER_GONE)$/u) as string })
+  })
+
+  test('says clearly that an older server cannot answer, and leaves its queue', async () => {
+    const [left, right] = memoryStreamPair()
+    const [client, server] = [openConnection({ stream: left, clock: systemClock }), openConnection({ stream: right, clock: systemClock })]
+    const greeting: Promise<Connection | undefined> = greetForQuestions(client, 'test', systemClock).then(() => client)
+    const { features } = await server.receive(['HELLO'])
+    expect(features).toEqual([FEATURES.BLAKE3, FEATURES.SAFE])
+    await server.send(hello('old', [FEATURES.RESUME, FEATURES.ZSTD]))
+    await expect(greeting).rejects.toThrow('of an earlier version')
+    await Promise.all([client.close(), server.close()])
+  })
+})
