@@ -76,6 +76,17 @@ test('a session is seen while it runs, and what is left of it afterwards, by peo
   expect(await own.until(({ event }) => event === 'run')).toMatchObject({ result: 'problems', filesSent: 1 })
   expect(await askControl(stage.path('client'), 'GET /status')).toMatchObject({ lastCompleteAt: null, last: { result: { problemCount: 1 } } })
   expect((await metricsOf(clientPort)).get('filesync_client_runs_total{result="problems"}')).toBe(2)
+
+  const follower = stage.start(CLIENT_PROGRAM, ['status', '--follow', '--json', '--state-dir', stage.path('client')])
+  let followed: object | undefined
+  createInterface({ input: follower.stdout }).once('line', line => { followed = JSON.parse(line) as object })
+  // Until it has started it misses runs, so there is another one.
+  for (let nth = 2; followed === undefined; nth++) {
+    await write('source', `more ${nth}`, 'z')
+    await own.until(({ event }) => event === 'run', nth)
+  }
+  expect(followed).toMatchObject({ event: expect.any(String) as unknown, time: expect.any(String) as unknown })
+  expect(await stage.stop(follower, 'SIGINT')).toBe(0)
   own.close()
   for (const child of [client, server.child]) expect(await stage.stop(child)).toBe(0)
 })
