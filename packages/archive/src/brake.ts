@@ -1,6 +1,7 @@
 import { FileSyncError } from '@filesync/protocol'
-import type { AreaRecord } from './archive-index.ts'
+import type { AreaRecord, ArchiveIndex } from './archive-index.ts'
 import type { ContentStore, EntryPlace } from './content-store.ts'
+import type { Plan } from './plan.ts'
 import { withoutEntries, withoutFailures } from './section.ts'
 import type { Section } from './section.ts'
 
@@ -27,6 +28,40 @@ export function halted (area: string, { vanishing, spoiled = 0, of }: Halt): Fil
   const vanish = vanishing === 0 ? '' : `${String(vanishing)} would vanish, and `
   return new FileSyncError('HALTED', `Of ${String(of)} files of ${JSON.stringify(area)} ${vanish}${String(spoiled)} or more would be replaced by content that looks encrypted, ` +
     `in one sync, so none of these was changed. If that is right, ${release}; if not, look on the client for what encrypts files.`)
+}
+
+/** What an area remembers of the brake. */
+export type BrakeState = Pick<AreaRecord, 'halted' | 'released'>
+
+/** What is remembered when a sync ends. One that came to its end used up the release that it had, but not one that came meanwhile. */
+export function brakeAfter ({ index, area, record }: { readonly index: ArchiveIndex, readonly area: string, readonly record: AreaRecord }, { halt, isOver }: { readonly halt: Halt | undefined, readonly isOver: boolean }): BrakeState {
+  const isReleased = index.area(area)?.released === true
+  if (isReleased && !(isOver && record.released === true)) return { released: true }
+  const halted = isOver ? undefined : halt ?? record.halted
+  return halted === undefined ? {} : { halted }
+}
+
+export interface PlanJudgement {
+  readonly area: string
+  readonly index: ArchiveIndex
+  readonly store: ContentStore
+  readonly staging: string
+  readonly record: AreaRecord
+  /** Root digest of the client's tree, in hexadecimal. */
+  readonly tree: string
+  readonly nowMs: () => number
+}
+
+/** Whether a sync is halted before it begins, has to have its content looked at, or (undefined) cannot trip the brake. */
+export function judgePlan (init: PlanJudgement, { vanishing, replacing }: Pick<Plan, 'vanishing' | 'replacing'>): Halt | NoiseBrake | undefined {
+  const { area, index, record, tree, nowMs } = init
+  if (vanishing + replacing <= BRAKE_FILES || record.released === true) return undefined
+  let stored = 0
+  for (const { files } of index.directories(area)) stored += files
+  if (!brakeHolds(vanishing + replacing, stored)) return undefined
+  if (record.halted?.tree !== undefined && record.halted.tree === tree) return record.halted
+  if (brakeHolds(vanishing, stored)) return { atMs: nowMs(), vanishing, of: stored }
+  return new NoiseBrake({ ...init, vanishing, replacing, stored })
 }
 
 export interface NoiseBrakeInit {

@@ -25,6 +25,18 @@ export function entryPath (section: Section, entry: number): RelativePath {
   return joinPath(section.directory, cursor.name() as Name)
 }
 
+/** As {@link entryPath}, of a section that may not be there. */
+export function entryPathOf (section: Section | undefined, entry: number): string {
+  return section === undefined ? '' : entryPath(section, entry)
+}
+
+/** The path of a name that leaves; '' where there is none. */
+export function pathOf (removal: Removal | undefined, entry: number): string {
+  if (removal === undefined) return ''
+  const name = removal.names[entry] ?? ''
+  return removal.directory === '' ? name : `${removal.directory}/${name}`
+}
+
 /** Some entries of one directory that take their places together. The unit that is journalled, placed and folded. */
 export interface Section {
   readonly directory: RelativePath

@@ -2,7 +2,8 @@ import { equalDigests, FileSyncError, problem, ROOT_PATH, toHex } from '@filesyn
 import type { ArrivedListing, Clock, Digest, DirectoryEntry, HashBytes, Problem, ReuseBuffer, Task } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex } from './archive-index.ts'
 import type { PlanOptions, PresentFile, StagedFile, StageOutcome, StoredSoFar, Sync, SyncOutcome, SyncPlan } from './archive.ts'
-import { BRAKE_FILES, brakeHolds, halted, NoiseBrake, untilHalted } from './brake.ts'
+import { brakeAfter, halted, judgePlan, NoiseBrake, untilHalted } from './brake.ts'
+import type { BrakeState } from './brake.ts'
 import { Committer } from './committer.ts'
 import type { PlacedBatch } from './committer.ts'
 import { comparedFile } from './compared-file.ts'
@@ -18,7 +19,7 @@ import { countPlaced, cutSection, makePlan, partialName } from './plan.ts'
 import type { Move, Plan } from './plan.ts'
 import { PresentFiles } from './present-files.ts'
 import { checkRoom, checkRoomAgain, neededBytes } from './room.ts'
-import { entryPath, NOT_STAGED, withoutFailures } from './section.ts'
+import { entryPath, entryPathOf, NOT_STAGED, pathOf, withoutFailures } from './section.ts'
 import type { Failure, Section } from './section.ts'
 import { fileSection, streamedFile, taskFile } from './staged-stream.ts'
 
@@ -41,8 +42,6 @@ export interface SyncInit {
   /** Called once, when the sync is over. */
   readonly ended: () => void
 }
-
-type BrakeState = Pick<AreaRecord, 'halted' | 'released'>
 
 interface Planned {
   readonly plan: Plan
@@ -184,7 +183,7 @@ export class AreaSync implements Sync {
       if (this.#noise !== undefined) await this.#letPass(planned, this.#noise)
       const deleted = await this.#remove(planned)
       // What the brake was released for is done only now, and only where deletions were part of it.
-      await this.#settle(planned, planned.complete ? {} : this.#brakeState())
+      await this.#settle(planned, brakeAfter(this.#init, { halt: undefined, isOver: planned.complete }))
       await this.#init.store.keepPartials(this.#init.area, this.#partials)
       return { ...this.#stored, deleted, problems: this.#problems }
     } finally {
@@ -319,28 +318,18 @@ export class AreaSync implements Sync {
     await store.discard(staging)
   }
 
-  /** What the brake knows; a sync that is cut short leaves it as it was before. */
   #brakeState (): BrakeState {
-    const { halted: before, released } = this.#init.record
-    const halt = this.#noise?.halted ?? before
-    return { ...(halt !== undefined && { halted: halt }), ...(released !== undefined && { released }) }
+    return brakeAfter(this.#init, { halt: this.#noise?.halted, isOver: false })
   }
 
   /** Throws HALTED for what is known already; what depends on content that is still to come is looked at by what it returns. */
-  #brake ({ vanishing, replacing }: Plan): NoiseBrake | undefined {
+  #brake (plan: Plan): NoiseBrake | undefined {
     const { index, area, record, clock } = this.#init
-    if (vanishing + replacing <= BRAKE_FILES || record.released === true) return undefined
-    let stored = 0
-    for (const { files } of index.directories(area)) stored += files
-    if (!brakeHolds(vanishing + replacing, stored)) return undefined
-    const isSameTree = record.halted?.tree !== undefined && record.halted.tree === this.#tree
-    if (!brakeHolds(vanishing, stored) && !isSameTree) {
-      return new NoiseBrake({ ...this.#init, nowMs: () => clock.nowMs(), vanishing, replacing, stored, tree: this.#tree })
-    }
-    const halt = isSameTree ? record.halted : { atMs: clock.nowMs(), vanishing, of: stored }
-    this.#recorded = index.write([{ area, record: { ...record, halted: halt } }])
+    const judged = judgePlan({ ...this.#init, tree: this.#tree, nowMs: () => clock.nowMs() }, plan)
+    if (judged === undefined || judged instanceof NoiseBrake) return judged
+    this.#recorded = index.write([{ area, record: { ...record, halted: judged } }])
     this.#recorded.catch((error: unknown) => { this.#committer.fail(error) })
-    throw halted(area, halt)
+    throw halted(area, judged)
   }
 
   /** Puts what was held back in its place, or throws HALTED where it is too much. */
@@ -404,14 +393,4 @@ function claim (answered: Uint8Array, task: number): void {
   if (task >= answered.length) throw new FileSyncError('DATA_UNEXPECTED', 'A file arrived for a task that was never given.')
   if (answered[task] === 1) throw new FileSyncError('DATA_UNEXPECTED', 'A file arrived twice.')
   answered[task] = 1
-}
-
-function pathOf (removal: { readonly directory: string, readonly names: readonly string[] } | undefined, entry: number): string {
-  if (removal === undefined) return ''
-  const name = removal.names[entry] ?? ''
-  return removal.directory === '' ? name : `${removal.directory}/${name}`
-}
-
-function entryPathOf (section: Section | undefined, entry: number): string {
-  return section === undefined ? '' : entryPath(section, entry)
 }

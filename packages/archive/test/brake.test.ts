@@ -131,6 +131,20 @@ describe('files that are encrypted in place', () => {
     expect((await reopen()).halted).toBeUndefined()
   })
 
+  test('pass at the next sync when they are released while the halted one is still under way', async () => {
+    const { area } = await memoryArea()
+    const source = tree(text)
+    await push(area, source)
+    change(source, 200, encrypted)
+    await expect(push(area, source, { before: async () => { await area.release() } })).rejects.toMatchObject(HALTED)
+    expect(area.halted).toBeUndefined()
+    expect(await push(area, source)).toMatchObject({ files: 200, problems: [] })
+    change(source, 200, (_, i) => text(i))
+    await push(area, source)
+    change(source, 200, encrypted)
+    await expect(push(area, source)).rejects.toMatchObject(HALTED)
+  })
+
   test('keep every version while the brake holds, however old', async () => {
     const { area, clock } = await memoryArea()
     const source = tree(text)
