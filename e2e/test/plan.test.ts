@@ -45,10 +45,8 @@ test('a plan says what the push behind it does, and leaves both ends as they wer
   expect(JSON.parse(planned.stdout)).toEqual({
     result: 'ok', filesNew: 1, bytesNew: 5, filesChanged: 1, bytesChanged: 19, filesDeleted: 1, bytesDeleted: 15, filesRenamed: 1, filesTotal: 5, bytesTotal: 74, problems: [], problemCount: 0,
   })
-  expect((await plan()).stdout).toMatch(/new +1 file, 5 B\n +changed +1 file, 19 B\n +renamed +1 file\n +to versions +1 file, 15 B/u)
   expect([await describeTree(source), await describeTree(join(server.archive, 'client')), await readdir(join(server.archive, '.filesync', 'versions')).catch(() => [])]).toEqual(before)
   expect(await stage.push('client', source)).toMatchObject({ code: 0, result: { filesSent: 2, filesDeleted: 1, filesRenamed: 1 } })
-  expect((await plan()).stdout).toMatch(/would change nothing: 5 files/u)
 }, 60_000)
 
 test('a plan names what would stop the push, and a failed one says so in JSON too', async () => {

@@ -33,16 +33,16 @@ test('two clients that take long have their turns in alternation, and each push 
   const names = ['anna', 'bert']
   for (const name of names) await stage.pair(server, name)
   // Small files, and large ones that are continued where they broke off.
-  const sources = await Promise.all(names.map(async (name, i) => await noise(`${name}s`, i === 0 ? 40 : 2, i === 0 ? 50_000 : 1_000_000)))
+  const sources = await Promise.all(names.map(async (name, i) => await noise(`${name}s`, i === 0 ? 30 : 2, i === 0 ? 50_000 : 750_000)))
   const pushed = await Promise.all(names.map(async (name, i) => await stage.push(name, sources[i] ?? '', ['--limit', '800k'])))
   for (const [i, push] of pushed.entries()) {
-    expect(push, push.stderr).toMatchObject({ code: 0, result: { result: 'ok', filesSent: i === 0 ? 40 : 2 } })
-    expect(push.result.bytesSent).toBeLessThan(2_000_000 * 1.5)
+    expect(push, push.stderr).toMatchObject({ code: 0, result: { result: 'ok', filesSent: i === 0 ? 30 : 2 } })
+    expect(push.result.bytesSent).toBeLessThan(1_500_000 * 1.5)
     expect(await treeDifferences(sources[i] ?? '', join(server.archive, names[i] ?? ''))).toEqual([])
   }
   const turns = logged.filter(({ code, event }) => code === 'SESSION_YIELDED' || event === 'synced').map(({ area }) => area)
   const yields = logged.filter(({ code }) => code === 'SESSION_YIELDED').length
-  expect(yields, JSON.stringify(logged)).toBeGreaterThanOrEqual(3)
+  expect(yields, JSON.stringify(logged)).toBeGreaterThanOrEqual(2)
   // As long as both have something to send, nobody has two turns in a row.
   const contested = turns.slice(0, yields)
   expect(contested.filter((area, i) => i > 0 && contested[i - 1] === area)).toEqual([])
@@ -81,7 +81,7 @@ test('a server that yields at once, again and again, does not make a client spin
   })
   const child = stage.start(CLIENT_PROGRAM, ['push', await noise('source', 1, 10), '--server', `127.0.0.1:${listener.port}`, ...stage.clientArgs('client')])
   await expect.poll(() => cameAtMs.length, { timeout: 20_000, interval: 20 }).toBeGreaterThanOrEqual(3)
-  expect((cameAtMs[2] ?? 0) - (cameAtMs[0] ?? 0)).toBeGreaterThan(1_900)
+  expect((cameAtMs[2] ?? 0) - (cameAtMs[0] ?? 0)).toBeGreaterThan(1_800)
   expect(await stage.stop(child)).toBe(1)
   await listener.close()
 }, 60_000)

@@ -40,13 +40,12 @@ export type PushRun =
 export async function pushOnce (init: PushOnceInit): Promise<PushRun> {
   const account = new Account(init.clock)
   for (;;) {
-    const startedMs = init.clock.monotonicMs()
     const run = await pushInOneSession(init, account)
     if (run.error?.code !== 'SESSION_YIELDED') return run
     try {
       // Nor can a server make a client spin like this.
       const leastMs = keepWithinLimits(run.error.retryInMs ?? 0)
-      await wait(init.clock, Math.max(0, startedMs + leastMs - init.clock.monotonicMs()), init.signal)
+      await wait(init.clock, Math.max(0, account.connectedMs + leastMs - init.clock.monotonicMs()), init.signal)
     } catch (caught) {
       const error = asFileSyncError(caught)
       return { result: failedResult(error, account.cost()), error }
@@ -89,6 +88,8 @@ class Account {
   #filesStored = 0
   /** Of the session that runs. */
   #lastStored = 0
+  /** When the last connection was made. */
+  connectedMs = 0
 
   constructor (clock: Clock) {
     this.#clock = clock
@@ -98,6 +99,7 @@ class Account {
   /** The connection, with what the server says of stored files noted. */
   follow (connection: Connection): Connection {
     this.#connections.push(connection)
+    this.connectedMs = this.#clock.monotonicMs()
     return layerOver(connection, {
       next: async () => {
         const incoming = await connection.next()

@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest'
+import { hashBytes } from '@filesync/protocol/node'
+import { memoryTree } from '@filesync/protocol/testing'
+import type { Problem, SyncPreview } from '@filesync/protocol'
+import { describePlan, planResult } from '../src/plan-result.ts'
+import type { PlanResult } from '../src/plan-result.ts'
+
+const NOTHING: SyncPreview = {
+  type: 'PLAN', added: { files: 0, bytes: 0 }, changed: { files: 0, bytes: 0 }, deleted: { files: 0, bytes: 0 }, renamed: 0, problems: [], problemCount: 0,
+}
+
+function result (plan: Partial<SyncPreview>, problems: readonly Problem[] = []): PlanResult {
+  const tree = { ...memoryTree({ a: 'one', b: 'three' }, hashBytes), complete: true, problems, problemCount: problems.length, isUnsettled: () => false }
+  return planResult({ tree, plan: { ...NOTHING, ...plan } })
+}
+
+test('a person reads what would be done, and nothing of what would not', () => {
+  expect(describePlan(result({ added: { files: 1, bytes: 5 }, renamed: 2, deleted: { files: 3, bytes: 1500 } }))).toBe([
+    'A push of 2 files, 8 B would bring about, at most:',
+    '  new          1 file, 5 B',
+    '  renamed      2 files',
+    '  to versions  3 files, 1.50 kB',
+  ].join('\n'))
+  expect(describePlan(result({}))).toBe('A push would change nothing: 2 files, 8 B.')
+})
+
+test('problems of both ends are counted, and what would stop the push is told', () => {
+  const here: Problem = { path: 'pipe\u001b', code: 'NOT_A_FILE' as Problem['code'], message: 'it is a pipe' }
+  const made = result({ problems: [{ ...here, path: 'there' }], problemCount: 7, obstacle: 'too much would vanish' }, [here])
+  expect(made).toMatchObject({ result: 'stopped', problemCount: 8, message: 'too much would vanish' })
+  const text = describePlan(made)
+  expect(text).toContain('8 entries would not be stored:')
+  expect(text).toContain('and 6 more')
+  expect(text).toContain('The server would stop it: too much would vanish')
+  expect(text).not.toContain('\u001b')
+  expect(result({ problemCount: 1 }).result).toBe('problems')
+})
