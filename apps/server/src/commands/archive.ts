@@ -59,7 +59,7 @@ export async function release (client: string, flags: ArchiveFlags, context: Com
   const { wasHalted } = await operate({ route: 'POST /release', request: { client }, work: releaseArea }, flags, context)
   if (flags.quiet === true) return
   context.terminal.stdout.write(wasHalted
-    ? `The next sync of ${printable(client)} goes through. What it removes moves to versions.\n`
+    ? `The next sync of ${printable(client)} goes through. What it removes or replaces moves to versions.\n`
     : `${printable(client)} was not halted. Its next sync passes the brake all the same.\n`)
 }
 
