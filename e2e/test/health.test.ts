@@ -37,9 +37,13 @@ test('a session is seen while it runs, and what is left of it afterwards, by peo
   const port = server.listening.metricsPort
   await stage.pair(server, 'client')
   const events = await EventTail.open(server.stateDir)
-  const client = stage.start(CLIENT_PROGRAM, ['start', stage.path('source'), '--limit', '400k', '--compress', 'never', '--metrics', '127.0.0.1:0', ...stage.clientArgs('client')])
-  const clientPort = /:(\d+)\/metrics/u.exec(await new Promise<string>(resolve => { createInterface({ input: client.stderr }).once('line', resolve) }))?.[1]
-
+  const start = async (...args: readonly string[]): Promise<{ readonly client: ReturnType<Stage['start']>, readonly clientPort: string | undefined }> => {
+    const client = stage.start(CLIENT_PROGRAM, ['start', stage.path('source'), '--compress', 'never', '--metrics', '127.0.0.1:0', ...stage.clientArgs('client'), ...args])
+    const line = await new Promise<string>(resolve => { createInterface({ input: client.stderr }).once('line', resolve) })
+    return { client, clientPort: /:(\d+)\/metrics/u.exec(line)?.[1] }
+  }
+  // So slow that it is looked at from all sides before it is over.
+  const slow = await start('--limit', '30k')
   await events.until(({ event, bytes }) => event === 'progress' && Number(bytes) > 0)
   const status = async (args: readonly string[] = [], program = SERVER_PROGRAM, state = 'server'): Promise<string> => {
     const { code, stdout, stderr } = await stage.run(program, ['status', '--state-dir', stage.path(state), ...args])
@@ -54,7 +58,10 @@ test('a session is seen while it runs, and what is left of it afterwards, by peo
   expect(await status()).toMatch(/^serving +client {2}\d of 2 files, .* of 900 kB, .*\/s,.*large\.bin$/mu)
   expect((await metricsOf(port)).get('filesync_sessions_active')).toBe(1)
   expect(await status([], CLIENT_PROGRAM, 'client')).toMatch(/^now +sending \d of 2 files, .* of 900 kB/mu)
-  expect((await metricsOf(clientPort)).get('filesync_client_activity{doing="sending"}')).toBe(1)
+  expect((await metricsOf(slow.clientPort)).get('filesync_client_activity{doing="sending"}')).toBe(1)
+  expect(await stage.stop(slow.client)).toBe(0)
+
+  const { client, clientPort } = await start()
 
   await events.until(({ event }) => event === 'synced')
   const after = JSON.parse(await status(['--json'])) as object
