@@ -127,7 +127,10 @@ export class StoredArea implements Area {
 
   async attest (copies: readonly OtherCopy[], options: AttestOptions = {}): Promise<readonly Attested[]> {
     const attestation = { ...this.#init, area: this.name }
-    const { verdicts, findings } = await attestCopies(attestation, copies, options)
+    const { syncs, isSyncing } = this.#turns
+    const { verdicts, findings: all } = await attestCopies(attestation, copies, options)
+    // What a sync is just replacing looks like that, too.
+    const findings = isSyncing || this.#turns.syncs !== syncs ? all.filter(({ what }) => what !== 'altered') : all
     this.#damaged = [...this.#damaged, ...findings.filter(({ what }) => what === 'damaged')]
     await this.#turns.stepIfFree(() => this.#note(findings))
     return verdicts

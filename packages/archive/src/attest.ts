@@ -40,7 +40,7 @@ export interface AttestOptions {
 export interface Finding {
   readonly path: RelativePath
   readonly fact: Fact
-  readonly what: 'whole' | 'damaged'
+  readonly what: 'whole' | 'altered' | 'damaged'
 }
 
 export interface Attestation {
@@ -108,6 +108,10 @@ async function attestDirectory (attestation: Attestation, { directory, group, fi
     const ours = known.get(name)
     return { at, name, path: copy.path, verdict: ours === undefined ? ABSENT : judge(ours, { ...copy, found: found[i], depth: pathDepth(directory), hash }) }
   })
+  for (const { name, path, verdict } of verdicts) {
+    const fact = known.get(name)?.fact
+    if (verdict === ALTERED && fact !== undefined) findings.push({ path, fact, what: 'altered' })
+  }
   if (options.fresh !== true) return verdicts
   const reads: (Reread | undefined)[] = []
   for (const { path, verdict } of verdicts) reads.push(verdict.storedAtMs === undefined ? undefined : await store.reread(area, path, options.signal))
@@ -167,13 +171,13 @@ export async function noteFindings ({ area, index, clock }: Pick<Attestation, 'a
   const byPath = new Map(findings.map(finding => [finding.path, finding]))
   for (const directory of new Set(findings.map(({ path }) => splitPath(path).directory))) {
     const files = (index.directory({ area, directory })?.facts.length ?? 0) / FACT_BYTES
-    const isDamaged = findings.some(({ path, what }) => what === 'damaged' && splitPath(path).directory === directory)
+    const isDamaged = findings.some(({ path, what }) => what !== 'whole' && splitPath(path).directory === directory)
     if (files > NOTED_DIRECTORY_FILES && !isDamaged) continue
     await reviseDirectory({ area, index }, directory, ({ path, fact }, facts, at) => {
       const found = byPath.get(path)
       // A sync stored it anew meanwhile: what was read tells nothing of it.
       if (found === undefined || !isSameFact(found.fact, fact)) return 'keep'
-      if (found.what === 'damaged') return 'drop'
+      if (found.what !== 'whole') return 'drop'
       writeFact(facts, at, { ...fact, verifiedAtMs: clock.nowMs() })
       return 'keep'
     })

@@ -46,13 +46,14 @@ describe('an answer whether copies are safe', () => {
   })
 
   test('is no for what others changed or removed in the archive, before anything noticed', async () => {
-    const { area, at } = await stored()
+    const { area, source, at } = await stored()
     appendFileSync(at('d/a'), ' and more')
     rmSync(at('top'))
     utimesSync(at('d/b'), 1_700_000_061, 1_700_000_061)
     writeFileSync(at('d/empty'), '')
     rmSync(at('d/l'))
     expect(verdicts(await area.attest([file('d/a', 'two'), file('top', 'one'), file('d/b', 'three'), file('d/empty', ''), link('d/l', 'a')]))).toEqual(Array(5).fill('altered'))
+    expect((await push(area, source)).asked.sort()).toEqual(['d/a', 'd/b', 'd/empty', 'top'])
   })
 
   test('finds a flipped bit where the copies are read again, and has the file sent again', async () => {

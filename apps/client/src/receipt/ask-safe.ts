@@ -111,7 +111,7 @@ const REASONS: Readonly<Record<FileVerdict['verdict'], string>> = {
   SAFE: 'The server holds exactly this content',
   ABSENT: 'The server does not hold it; "filesync-client why" may tell the reason.',
   DIFFERENT: 'The server holds another content; push it first.',
-  ALTERED: 'The server\'s copy was changed or removed by others, or is just being replaced; the next push puts it right.',
+  ALTERED: 'The server\'s copy was changed or removed by others, or is just being replaced; a later push puts it right.',
   DAMAGED: 'The server\'s copy is damaged; the next push puts it right.',
 }
 
