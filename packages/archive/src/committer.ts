@@ -2,7 +2,8 @@ import type { Clock } from '@filesync/protocol'
 import type { ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { ContentStore } from './content-store.ts'
 import { withoutFailures } from './section.ts'
-import type { Batch, Failure, Removal, Section } from './section.ts'
+import type { Batch, Failure, Removal, Section, StagedSection } from './section.ts'
+import type { StagingFolders } from './staging-folders.ts'
 
 /** A batch is committed when it is this large or old; the first file is stored well within a second. */
 const BATCH_FILES = 4096
@@ -11,6 +12,8 @@ const BATCH_AGE_MS = 300
 /** Staging stops beyond this much that is not committed yet. */
 const WAITING_FILES = 16384
 const WAITING_BYTES = 256 << 20
+/** Files that wait for others of their folder while there is something else to commit. */
+const HELD_FILES = 1024
 
 export interface CommitterInit {
   readonly index: ArchiveIndex
@@ -19,6 +22,7 @@ export interface CommitterInit {
   readonly area: string
   readonly staging: string
   readonly stampMs: number
+  readonly folders: () => StagingFolders
   /** What of a batch that was staged may take its place. */
   readonly sift: (sections: readonly Section[]) => Promise<readonly Section[]>
   /** Called when a batch stands in its place, durably. */
@@ -39,7 +43,7 @@ export interface PlacedBatch {
  */
 export class Committer {
   readonly #init: CommitterInit
-  #open: Section[] = []
+  #open: StagedSection[] = []
   #openFiles = 0
   #openBytes = 0
   #waitingFiles = 0
@@ -69,9 +73,10 @@ export class Committer {
     if (this.#failure !== undefined) throw this.#failure as Error
   }
 
-  add (sections: readonly Section[], files: number, bytes: number): void {
-    if (files === 0) return
-    this.#open.push(...sections)
+  add (staged: readonly StagedSection[]): void {
+    if (staged.length === 0) return
+    const { files, bytes } = sizeOf(staged)
+    this.#open.push(...staged)
     this.#openFiles += files
     this.#openBytes += bytes
     this.#waitingFiles += files
@@ -91,7 +96,7 @@ export class Committer {
   /** Commits everything that is staged. */
   async flush (): Promise<void> {
     while (this.#running !== undefined || this.#openFiles > 0) {
-      if (this.#running === undefined) this.#start()
+      if (this.#running === undefined) this.#start('all')
       await this.#running
       this.throwIfFailed()
     }
@@ -129,7 +134,7 @@ export class Committer {
 
   async #write (sections: readonly Section[], removals: readonly Removal[]): Promise<{ readonly batch: Batch, readonly journal: number }> {
     const { index, store, area, staging, stampMs } = this.#init
-    const batch = { staging, stampMs, sections, removals }
+    const batch = { staging, stampMs, sections, removals, wholeFolders: this.#init.folders().wholeIn(sections) }
     const journal = this.#journal++
     await Promise.all([store.makeDurable(), index.write([{ area, journal, batch }])])
     return { batch, journal }
@@ -141,13 +146,15 @@ export class Committer {
     else this.#cancelTimer ??= this.#init.clock.schedule(BATCH_AGE_MS, () => { this.#start() })
   }
 
-  #start (): void {
+  #start (which: 'due' | 'all' = 'due'): void {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
     if (this.#running !== undefined || this.#openFiles === 0) return
-    const [sections, files, bytes] = [this.#open, this.#openFiles, this.#openBytes]
-    this.#open = []
-    this.#openFiles = this.#openBytes = 0
+    const taken = this.#take(which)
+    const { files, bytes } = sizeOf(taken)
+    const sections = taken.map(({ section }) => section)
+    this.#openFiles -= files
+    this.#openBytes -= bytes
     this.#running = this.#ready
       .then(() => this.#init.sift(sections))
       .then(sifted => sifted.length === 0 ? undefined : this.commit(sifted))
@@ -159,6 +166,16 @@ export class Committer {
         this.#wakeAll()
         this.#startIfDue()
       })
+  }
+
+  /** Leaves out what becomes a whole folder soon. */
+  #take (which: 'due' | 'all'): StagedSection[] {
+    const open = this.#open
+    const folders = this.#init.folders()
+    const held = open.filter(({ section }) => folders.isAwaited(section))
+    const holds = which === 'due' && held.length < open.length && sizeOf(held).files <= HELD_FILES
+    this.#open = holds ? held : []
+    return holds ? open.filter(({ section }) => !folders.isAwaited(section)) : open
   }
 
   /** Nothing is committed any more. */
@@ -174,4 +191,13 @@ export class Committer {
   #wakeAll (): void {
     for (const wake of this.#wake.splice(0)) wake()
   }
+}
+
+function sizeOf (staged: readonly StagedSection[]): { readonly files: number, readonly bytes: number } {
+  let [files, bytes] = [0, 0]
+  for (const one of staged) {
+    files += one.section.staged.length
+    bytes += one.bytes
+  }
+  return { files, bytes }
 }

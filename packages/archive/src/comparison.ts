@@ -10,6 +10,8 @@ import { isRebuiltTwin, mayBeTwin, refusedNames, staysInside } from './names.ts'
 export interface ComparedDirectory {
   readonly number: number
   readonly directory: RelativePath
+  /** Whether nothing is stored of it. */
+  readonly isNew: boolean
   /** As the client has it. */
   readonly listing: Uint8Array
   readonly offsets: Uint32Array
@@ -64,7 +66,7 @@ export class Comparison {
     const committed = this.#index.listing({ area: this.#area, directory })
     const refused = refusedNames(directory, bytes, this.#traits)
     const compared: ComparedDirectory = {
-      number: arrived.number, directory, listing: bytes, offsets: new Uint32Array(0), wanted: [], alike: [], structure: [], indexOnly: [], gone: [],
+      number: arrived.number, directory, isNew: committed === undefined, listing: bytes, offsets: new Uint32Array(0), wanted: [], alike: [], structure: [], indexOnly: [], gone: [],
     }
     for (const difference of compareListings(committed, bytes)) {
       if (difference.how === 'gone') {

@@ -1,9 +1,12 @@
 import { FileSyncError, readPack } from '@filesync/protocol'
 import type { PackedFile } from '@filesync/protocol'
-import type { PackRequest } from './content-store.ts'
+import type { PackFailure, PackRequest } from './content-store.ts'
 import { FACT_BYTES, writeFact } from './facts.ts'
 import { cutSection } from './plan.ts'
 import type { TaskList } from './plan.ts'
+import { withoutEntries } from './section.ts'
+import type { StagedSection } from './section.ts'
+import type { StagingFolders } from './staging-folders.ts'
 
 /** A pack and the tasks that it answers. */
 export interface ParsedPack {
@@ -14,12 +17,13 @@ export interface ParsedPack {
 
 export interface PackContext {
   readonly tasks: TaskList
+  readonly folders: StagingFolders
   readonly staging: string
   readonly nowMs: number
 }
 
 /** Sorts the files of a pack into sections. Throws FRAME_MALFORMED or DATA_UNEXPECTED. */
-export function parsePack (pack: Uint8Array<ArrayBuffer>, { tasks, staging, nowMs }: PackContext): ParsedPack {
+export function parsePack (pack: Uint8Array<ArrayBuffer>, { tasks, folders, staging, nowMs }: PackContext): ParsedPack {
   const groups = new Map<number, { readonly index: number, readonly file: PackedFile }[]>()
   const files: { task: number, bytes: number }[] = []
   for (const file of readPack(pack)) {
@@ -30,16 +34,25 @@ export function parsePack (pack: Uint8Array<ArrayBuffer>, { tasks, staging, nowM
     else group.push({ index, file })
     files.push({ task: file.task, bytes: file.content.length })
   }
-  const sections = [...groups.values()].map(group => {
+  const sections = [...groups].map(([owner, group]) => {
     group.sort((a, b) => a.index - b.index)
     const task = group[0]?.file.task ?? 0
     const section = cutSection(tasks.at(task).directory, group.map(({ index }) => index), group.map(({ file }) => file.task))
     group.forEach(({ file }, i) => { writeFact(section.facts, i * FACT_BYTES, { digest: file.digest, storedAtMs: nowMs, verifiedAtMs: 0 }) })
     return {
-      section,
+      section: folders.has(owner) ? { ...section, folder: owner } : section,
       offsets: Uint32Array.from(group, ({ file }) => file.content.byteOffset - pack.byteOffset),
       lengths: Uint32Array.from(group, ({ file }) => file.content.length),
     }
   })
   return { request: { staging, pack, sections }, files }
+}
+
+/** What of a pack is in staging. */
+export function stagedSections ({ sections }: PackRequest, failures: readonly PackFailure[]): StagedSection[] {
+  return sections.flatMap(({ section, lengths }, at) => {
+    const failed = failures.filter(failure => failure.section === at).map(({ entry }) => entry)
+    const staged = failed.length === 0 ? section : withoutEntries(section, new Set(failed))
+    return staged.staged.length === 0 ? [] : [{ section: staged, bytes: lengths.reduce((sum, length) => sum + length, 0) }]
+  })
 }

@@ -46,6 +46,14 @@ export interface Section {
   readonly staged: Uint32Array
   /** For each entry its facts; empty where no entry has content in staging. */
   readonly facts: Uint8Array
+  /** Where set, its contents lie in this folder of staging under the names that they will have. */
+  readonly folder?: number
+}
+
+/** A section whose contents are in staging, with the sum of their sizes. */
+export interface StagedSection {
+  readonly section: Section
+  readonly bytes: number
 }
 
 /** Names that leave a directory. */
@@ -62,6 +70,8 @@ export interface Batch {
   readonly stampMs: number
   readonly sections: readonly Section[]
   readonly removals: readonly Removal[]
+  /** Folders in staging that hold the contents of these sections and nothing else. */
+  readonly wholeFolders?: readonly number[]
 }
 
 /** One entry that did not take its place. */
@@ -81,7 +91,7 @@ export function withoutEntries (section: Section, failed: ReadonlySet<number>): 
   for (const i of kept) entries.add(section.entries.subarray(offsets[i], offsets[i + 1]))
   const facts = new Uint8Array(section.facts.length === 0 ? 0 : kept.length * FACT_BYTES)
   if (facts.length > 0) kept.forEach((i, at) => { facts.set(section.facts.subarray(i * FACT_BYTES, (i + 1) * FACT_BYTES), at * FACT_BYTES) })
-  return { directory: section.directory, entries: entries.finish(), staged: Uint32Array.from(kept, i => section.staged[i] ?? NOT_STAGED), facts }
+  return { ...section, entries: entries.finish(), staged: Uint32Array.from(kept, i => section.staged[i] ?? NOT_STAGED), facts }
 }
 
 /** All sections without what failed; those that are left empty are dropped. */

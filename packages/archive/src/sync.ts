@@ -8,20 +8,18 @@ import { Committer } from './committer.ts'
 import type { PlacedBatch } from './committer.ts'
 import { comparedFile } from './compared-file.ts'
 import { Comparison } from './comparison.ts'
-import type { ComparedDirectory } from './comparison.ts'
-import type { ContentStore, PackFailure } from './content-store.ts'
-import { FACT_BYTES, writeFact } from './facts.ts'
-import type { Fact } from './facts.ts'
-import { fileLookup } from './lookup.ts'
+import type { ContentStore, PackFailure, PackRequest } from './content-store.ts'
 import { Ledger } from './ledger.ts'
-import { parsePack } from './pack-request.ts'
+import { stageMoves } from './moves.ts'
+import { parsePack, stagedSections } from './pack-request.ts'
 import { countPlaced, cutSection, makePlan, partialName } from './plan.ts'
-import type { Move, Plan } from './plan.ts'
+import type { Plan } from './plan.ts'
 import { PresentFiles } from './present-files.ts'
 import { checkRoom, checkRoomAgain, neededBytes } from './room.ts'
-import { entryPath, entryPathOf, NOT_STAGED, pathOf, withoutFailures } from './section.ts'
+import { entryPath, entryPathOf, NOT_STAGED, pathOf } from './section.ts'
 import type { Failure, Section } from './section.ts'
 import { fileSection, streamedFile, taskFile } from './staged-stream.ts'
+import { StagingFolders } from './staging-folders.ts'
 
 export interface SyncInit {
   readonly area: string
@@ -46,6 +44,7 @@ export interface SyncInit {
 interface Planned {
   readonly plan: Plan
   readonly ledger: Ledger
+  readonly folders: StagingFolders
   readonly prepared: Promise<void>
   /** 1 for a task that was answered. */
   readonly answered: Uint8Array
@@ -80,7 +79,7 @@ export class AreaSync implements Sync {
     this.#present = new PresentFiles(init)
     this.#comparison = new Comparison(init.index, init.area, init.store.traits)
     this.#stampMs = Math.max(init.clock.nowMs(), init.record.lastStampMs + 1)
-    this.#committer = new Committer({ ...init, stampMs: this.#stampMs, sift: async sections => await this.#noise?.sift(sections) ?? sections, placed: step => this.#placed(step) })
+    this.#committer = new Committer({ ...init, stampMs: this.#stampMs, folders: () => this.#known().folders, sift: async sections => await this.#noise?.sift(sections) ?? sections, placed: step => this.#placed(step) })
   }
 
   * compare (arrived: ArrivedListing): Generator<{ readonly index: number, readonly entry: DirectoryEntry }, void, undefined> {
@@ -101,7 +100,7 @@ export class AreaSync implements Sync {
     const ledger = new Ledger({ index, area, hash, claims }, directories, plan)
     const prepared = this.#prepare(plan, ledger)
     this.#committer.waitFor(prepared)
-    this.#planned = { plan, ledger, prepared, complete: options.complete, answered: new Uint8Array(plan.tasks.mostTasks) }
+    this.#planned = { plan, ledger, folders: new StagingFolders(directories), prepared, complete: options.complete, answered: new Uint8Array(plan.tasks.mostTasks) }
     this.#problems.push(...plan.problems)
     const describe: SyncPlan['describe'] = task => plan.tasks.describe(task)
     const tasks = this.#noise === undefined ? plan.tasks : untilHalted(plan.tasks, this.#noise)
@@ -113,14 +112,13 @@ export class AreaSync implements Sync {
   }
 
   async stagePack (pack: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<readonly StageOutcome[]> {
-    const { plan, answered } = this.#expectPlan()
+    const { plan, answered, folders } = this.#expectPlan()
     await this.#committer.room()
     const { staging, clock, store } = this.#init
-    const { request, files } = parsePack(pack, { tasks: plan.tasks, staging, nowMs: clock.nowMs() })
+    const { request, files } = parsePack(pack, { tasks: plan.tasks, folders, staging, nowMs: clock.nowMs() })
     for (const { task } of files) claim(answered, task)
-    const sections = request.sections.map(({ section }) => section)
     const failures = await this.#track(store.stagePack(request, reuse))
-    return this.#staged(sections, failures, files)
+    return this.#staged(request, failures, files)
   }
 
   async beginFile (task: number, offset: number): Promise<StagedFile> {
@@ -157,7 +155,7 @@ export class AreaSync implements Sync {
         return { task, bytes: 0, isWantedAgain: true }
       }
       const { directory, index } = tasks.at(task)
-      this.#committer.add([cutSection(directory, [index], [NOT_STAGED])], 1, 0)
+      this.#committer.add([{ section: cutSection(directory, [index], [NOT_STAGED]), bytes: 0 }])
       return { task, bytes: sizeBytes }
     })
   }
@@ -216,7 +214,11 @@ export class AreaSync implements Sync {
   async #prepare (plan: Plan, ledger: Ledger): Promise<void> {
     const { index, area, staging } = this.#init
     await index.write([{ area, record: { ...this.#brakeState(), open: true, staging, lastStampMs: this.#stampMs } }])
-    const moves = await this.#relocate(plan, ledger)
+    const moves = await stageMoves(this.#init, plan.moves, move => {
+      ledger.settled(move.directory.directory, 1)
+      const path = entryPath(cutSection(move.directory, [move.index], [move.number]), 0)
+      this.#problems.push(problem(path, 'STORE_FAILED', 'its earlier copy in the archive cannot be reached'))
+    })
     if (plan.evictions.length > 0) {
       const { journal, failures } = await this.#committer.remove(plan.evictions)
       this.#blame(failures, ({ section, entry }) => pathOf(plan.evictions[section], entry))
@@ -224,32 +226,6 @@ export class AreaSync implements Sync {
     }
     if (plan.structure.length > 0) await this.#committer.commit(plan.structure)
     if (moves.length > 0) await this.#committer.commit(moves)
-  }
-
-  async #relocate (plan: Plan, ledger: Ledger): Promise<Section[]> {
-    if (plan.moves.length === 0) return []
-    const { index, store, area, staging } = this.#init
-    const find = fileLookup(index, area)
-    const failed = new Set((await store.relocate(area, staging, plan.moves)).map(failure => failure.entry))
-    const groups = new Map<ComparedDirectory, { readonly move: Move, readonly fact: Fact }[]>()
-    for (const [i, move] of plan.moves.entries()) {
-      const fact = find(move.from)?.fact
-      if (failed.has(i) || fact === undefined) {
-        ledger.settled(move.directory.directory, 1)
-        const path = entryPath(cutSection(move.directory, [move.index], [move.number]), 0)
-        this.#problems.push(problem(path, 'STORE_FAILED', 'its earlier copy in the archive cannot be reached'))
-      } else {
-        const group = groups.get(move.directory)
-        if (group === undefined) groups.set(move.directory, [{ move, fact }])
-        else group.push({ move, fact })
-      }
-    }
-    const sections = [...groups].map(([directory, group]) => {
-      const section = cutSection(directory, group.map(({ move }) => move.index), group.map(({ move }) => move.number))
-      group.forEach(({ fact }, i) => { writeFact(section.facts, i * FACT_BYTES, fact) })
-      return section
-    })
-    return sections
   }
 
   async #placed ({ journal, sections, placed, failures }: PlacedBatch): Promise<void> {
@@ -265,20 +241,20 @@ export class AreaSync implements Sync {
     if (counts.files > 0) this.onStored?.({ files: this.#stored.files, bytes: this.#stored.bytes })
   }
 
-  #staged (sections: readonly Section[], failures: readonly PackFailure[], files: readonly { task: number, bytes: number }[]): StageOutcome[] {
-    const { ledger } = this.#known()
+  #staged (request: PackRequest, failures: readonly PackFailure[], files: readonly { task: number, bytes: number }[]): StageOutcome[] {
+    const { ledger, folders } = this.#known()
     const troubles = new Map<number, Problem>()
     for (const { section, entry, code, message } of failures) {
-      const failed = sections[section]
+      const failed = request.sections[section]?.section
       const task = failed?.staged[entry]
       if (failed === undefined || task === undefined) continue
       troubles.set(task, problem(entryPath(failed, entry), code, message))
       ledger.settled(failed.directory, 1)
+      if (failed.folder !== undefined) folders.spoil(failed.folder)
     }
     this.#problems.push(...troubles.values())
-    const whole = withoutFailures(sections, failures)
-    const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-    this.#committer.add(whole, files.length - troubles.size, bytes)
+    for (const { section: { folder, staged } } of request.sections) if (folder !== undefined) folders.settled(folder, staged.length, staged.length)
+    this.#committer.add(stagedSections(request, failures))
     return files.map(({ task, bytes }) => {
       const trouble = troubles.get(task)
       return trouble === undefined ? { task, bytes } : { task, bytes: 0, problem: trouble }
@@ -286,12 +262,15 @@ export class AreaSync implements Sync {
   }
 
   #streamed (outcome: StageOutcome, digest: Digest | undefined): void {
-    const { plan, ledger } = this.#known()
+    const { plan, ledger, folders } = this.#known()
+    const { owner, directory: { directory } } = plan.tasks.at(outcome.task)
+    folders.settled(owner, 1, 0)
     if (outcome.problem !== undefined) this.#problems.push(outcome.problem)
     if (digest === undefined) {
-      ledger.settled(plan.tasks.at(outcome.task).directory.directory, 1)
+      ledger.settled(directory, 1)
     } else {
-      this.#committer.add([fileSection(plan.tasks, outcome.task, { digest, storedAtMs: this.#init.clock.nowMs() })], 1, outcome.bytes)
+      const section = fileSection(plan.tasks, outcome.task, { digest, storedAtMs: this.#init.clock.nowMs() })
+      this.#committer.add([{ section, bytes: outcome.bytes }])
     }
   }
 

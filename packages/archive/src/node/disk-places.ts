@@ -1,3 +1,5 @@
+import type { Section } from '../section.ts'
+
 /** Where things lie below the root. */
 export const OWN = '.filesync'
 export const STAGING: string = `${OWN}/staging`
@@ -13,6 +15,16 @@ export function inside (directory: string, below: string): string {
 /** The name of a content in staging. */
 export function stagedName (number: number): string {
   return number.toString(36)
+}
+
+/** The folder in staging with the contents of one directory; no content is named like that. */
+export function folderName (number: number): string {
+  return `+${number.toString(36)}`
+}
+
+/** The directory in staging where the contents of a section lie. */
+export function stagingOf (staging: string, { folder }: Pick<Section, 'folder'>): string {
+  return folder === undefined ? `${STAGING}/${staging}` : `${STAGING}/${staging}/${folderName(folder)}`
 }
 
 /** The folder in versions for one sync: readable, sortable, and a name on every file system. */

@@ -1,4 +1,4 @@
-import { equalDigests, readListing } from '@filesync/protocol'
+import { equalDigests, readListing, splitPath } from '@filesync/protocol'
 import type { Entry, FileEntry, RelativePath, SymlinkEntry } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
 import type { DirectoryState, Relocation } from '../content-store.ts'
@@ -7,7 +7,7 @@ import { INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
 import type { Batch, Failure, Removal, Section } from '../section.ts'
 import * as disk from './beneath.ts'
 import type { Beneath, Stat } from './beneath.ts'
-import { inside, STAGING, stagedName, stampName, VERSIONS } from './disk-places.ts'
+import { folderName, inside, STAGING, stagedName, stagingOf, stampName, VERSIONS } from './disk-places.ts'
 import { hashTo, throwIfStoreTrouble } from './disk-staging.ts'
 import { fileTrouble } from './trouble.ts'
 
@@ -40,10 +40,12 @@ export class DiskPlacing {
 
   place (area: string, batch: Batch, how: 'first' | 'again'): Failure[] {
     const failures: Failure[] = []
+    const placed = how === 'first' ? this.#placeFolders(area, batch) : undefined
     batch.sections.forEach((section, s) => {
       const { directory } = section
+      if (section.folder !== undefined && placed?.has(section.folder) === true) return
       this.#beneath.trim()
-      const staging = this.#beneath.open(inside(STAGING, batch.staging), 'make')
+      const staging = this.#beneath.open(stagingOf(batch.staging, section), 'make')
       let spot: Spot | undefined
       let e = 0
       for (const entry of readListing(section.entries)) {
@@ -118,13 +120,36 @@ export class DiskPlacing {
     }
   }
 
+  /** Tries to put whole folders where their directories stand, empty as yet. Returns those that it could. */
+  #placeFolders (area: string, { staging, sections, wholeFolders = [] }: Batch): Set<number> {
+    const placed = new Set<number>()
+    for (const folder of wholeFolders) {
+      const directory = sections.find(section => section.folder === folder)?.directory
+      if (directory === undefined) continue
+      this.#beneath.trim()
+      const { directory: parent, name } = splitPath(inside(area, directory) as RelativePath)
+      try {
+        const from = this.#beneath.open(`${STAGING}/${staging}`)
+        const to = this.#beneath.open(parent)
+        if (this.#syncsEach) this.#syncDirectory(stagingOf(staging, { folder }))
+        disk.renameAt(from, folderName(folder), [to, name])
+        if (this.#syncsEach) this.#syncDirectory(parent)
+        placed.add(folder)
+      } catch (error) {
+        throwIfStoreTrouble(error)
+        // Something stands there already, or this system does not put one directory over another: file by file, then.
+      }
+    }
+    return placed
+  }
+
   #placeEntry (spot: Spot, entry: Entry, from: { section: Section, e: number, staging: string, how: 'first' | 'again' }): void {
     const number = from.section.staged[from.e] ?? NOT_STAGED
     if (entry.kind === 'directory') this.#makeDirectory(spot, entry.name)
     else if (entry.kind === 'symlink') { if (number !== INDEX_ONLY) this.#makeLink(spot, entry, from.staging) }
     else if (!isContent(number)) touchFile(spot, entry)
     else if (from.how === 'again') this.#placeAgain(spot, entry, from)
-    else this.#placeFile(spot, entry, [from.staging, stagedName(number)])
+    else this.#placeFile(spot, entry, [from.staging, contentName(from.section, entry, number)])
   }
 
   #placeFile (spot: Spot, entry: FileEntry, staged: readonly [prefix: string, name: string]): void {
@@ -137,7 +162,7 @@ export class DiskPlacing {
 
   // After a crash: what is not in staging any more must be in its place, and what is there is read before it is trusted.
   #placeAgain (spot: Spot, entry: FileEntry, { section, e, staging }: { section: Section, e: number, staging: string }): void {
-    const name = stagedName(section.staged[e] ?? 0)
+    const name = contentName(section, entry, section.staged[e] ?? 0)
     if (!disk.existsAt(staging, name)) {
       const stat = disk.statAt(spot.prefix, entry.name)
       if (stat?.kind === 'file' && stat.sizeBytes === entry.sizeBytes && isNear(stat.mtimeNs, entry.mtimeNs)) return
@@ -204,6 +229,10 @@ export class DiskPlacing {
       if (!['EPERM', 'EISDIR', 'EACCES', 'ENOENT', 'ENOTDIR', 'ELOOP', 'EBADF'].includes(disk.errnoOf(error))) throw error
     }
   }
+}
+
+function contentName (section: Section, entry: FileEntry, number: number): string {
+  return section.folder === undefined ? stagedName(number) : entry.name
 }
 
 function touchFile (spot: Spot, entry: FileEntry): void {

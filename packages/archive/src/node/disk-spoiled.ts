@@ -19,7 +19,9 @@ export class DiskSpoiled {
   find (area: string, folder: string, sections: readonly Section[]): SpoiledFiles {
     const spoiled: EntryPlace[] = []
     let replacing = 0
-    sections.forEach(({ directory, entries, staged }, section) => {
+    sections.forEach(({ directory, entries, staged, folder: own }, section) => {
+      // What arrives in a folder of its own is new altogether.
+      if (own !== undefined) return
       this.#beneath.trim()
       let entry = -1
       for (const { kind, name } of readListing(entries)) {

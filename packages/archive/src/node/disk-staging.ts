@@ -1,10 +1,10 @@
 import { asFileSyncError, DIGEST_BYTES, equalDigests, readListing } from '@filesync/protocol'
-import type { FileSyncError, Hasher, RelativePath } from '@filesync/protocol'
+import type { FileEntry, FileSyncError, Hasher, RelativePath } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import type { PackFailure, PackRequest, StreamRequest } from '../content-store.ts'
 import * as disk from './beneath.ts'
 import type { Beneath } from './beneath.ts'
-import { inside, PARTIAL, STAGING, stagedName } from './disk-places.ts'
+import { inside, PARTIAL, STAGING, stagedName, stagingOf } from './disk-places.ts'
 import { fileTrouble, storeTrouble } from './trouble.ts'
 
 const READ_BYTES = 1 << 20
@@ -36,10 +36,10 @@ export class DiskStaging {
 
   stagePack ({ staging, pack, sections }: PackRequest): PackFailure[] {
     const failures: PackFailure[] = []
-    this.#beneath.trim()
-    const prefix = this.#beneath.open(inside(STAGING, staging), 'make')
     sections.forEach(({ section, offsets, lengths }, s) => {
       let e = 0
+      this.#beneath.trim()
+      const prefix = this.#beneath.open(stagingOf(staging, section), 'make')
       for (const entry of readListing(section.entries)) {
         const [offset, length] = [offsets[e] ?? 0, lengths[e] ?? 0]
         const content = pack.subarray(offset, offset + length)
@@ -50,7 +50,7 @@ export class DiskStaging {
           fail('DIGEST_MISMATCH', 'it is asked for again at the next sync')
         } else {
           try {
-            this.#writeSmall(prefix + stagedName(section.staged[e] ?? 0), content, entry)
+            this.#writeSmall(prefix, section.folder === undefined ? stagedName(section.staged[e] ?? 0) : entry.name, { content, entry })
           } catch (error) {
             throwIfStoreTrouble(error)
             fail('STORE_FAILED', fileTrouble(error))
@@ -143,10 +143,9 @@ export class DiskStaging {
     }
   }
 
-  #writeSmall (path: string, content: Uint8Array, entry: { readonly mtimeNs: bigint, readonly mode: number }): void {
-    const at = path.lastIndexOf('/') + 1
+  #writeSmall (prefix: string, name: string, { content, entry }: { readonly content: Uint8Array, readonly entry: FileEntry }): void {
     const mode = entry.mode & 0o777 | OWNER_READS
-    const fd = disk.createAt(path.slice(0, at), path.slice(at), mode)
+    const fd = disk.createAt(prefix, name, mode)
     try {
       disk.writeAll(fd, content)
       if ((mode & this.#umask) !== 0) disk.setMode(fd, mode)

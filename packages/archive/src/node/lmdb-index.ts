@@ -5,7 +5,7 @@ import type { Database, RootDatabase } from 'lmdb'
 import type { AreaRecord, ArchiveIndex, DirectoryKey, IndexWrite } from '../archive-index.ts'
 import { FACT_BYTES } from '../facts.ts'
 import type { StoredDirectory } from '../fold.ts'
-import type { Batch } from '../section.ts'
+import type { Batch, Section } from '../section.ts'
 
 // No name holds it, so an area's keys stand together and no path of one area can pass for another's.
 const SEPARATOR = '\u0001'
@@ -18,7 +18,7 @@ type Bytes = Database<Buffer, Buffer>
 
 /** A batch as the journal holds it. */
 interface JournalRecord extends Omit<Batch, 'sections'> {
-  readonly sections: readonly { readonly directory: RelativePath, readonly entries: Buffer, readonly staged: Buffer, readonly facts: Buffer }[]
+  readonly sections: readonly (Pick<Section, 'directory' | 'folder'> & { readonly entries: Buffer, readonly staged: Buffer, readonly facts: Buffer })[]
 }
 
 /** Opens the index in a directory of its own. Throws ARCHIVE_UNAVAILABLE. */
@@ -174,8 +174,8 @@ function plain (bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 function encodeBatch (batch: Batch): JournalRecord {
   return {
     ...batch,
-    sections: batch.sections.map(({ directory, entries, staged, facts }) => (
-      { directory, entries: asBuffer(entries), staged: Buffer.from(staged.buffer, staged.byteOffset, staged.byteLength), facts: asBuffer(facts) }
+    sections: batch.sections.map(({ entries, staged, facts, ...section }) => (
+      { ...section, entries: asBuffer(entries), staged: Buffer.from(staged.buffer, staged.byteOffset, staged.byteLength), facts: asBuffer(facts) }
     )),
   }
 }
@@ -183,8 +183,8 @@ function encodeBatch (batch: Batch): JournalRecord {
 function decodeBatch (record: JournalRecord): Batch {
   return {
     ...record,
-    sections: record.sections.map(({ directory, entries, staged, facts }) => (
-      { directory, entries: plain(entries), staged: new Uint32Array(plain(staged).buffer), facts: plain(facts) }
+    sections: record.sections.map(({ entries, staged, facts, ...section }) => (
+      { ...section, entries: plain(entries), staged: new Uint32Array(plain(staged).buffer), facts: plain(facts) }
     )),
   }
 }

@@ -158,8 +158,11 @@ class LocalStore implements ContentStore {
   #share (sections: readonly Section[]): number[][] {
     const shares = this.#threads.map((): number[] => [])
     const loads = this.#threads.map(() => 0)
+    const owners = new Map<number, number>()
     sections.forEach((section, at) => {
-      const lightest = loads.indexOf(Math.min(...loads))
+      // All sections of a folder go to the same thread, which puts the folder in its place.
+      const lightest = (section.folder === undefined ? undefined : owners.get(section.folder)) ?? loads.indexOf(Math.min(...loads))
+      if (section.folder !== undefined) owners.set(section.folder, lightest)
       loads[lightest] = (loads[lightest] ?? 0) + section.staged.length
       shares[lightest]?.push(at)
     })

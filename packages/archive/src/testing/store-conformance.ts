@@ -64,6 +64,19 @@ async function put (subject: StoreSubject, files: Contents, stampMs: number): Pr
   await store.makeDurable()
 }
 
+/** Makes a directory, and stages files for it in a folder of their own; returns the batch that places them. */
+async function stageFolder (subject: StoreSubject, files: Contents): Promise<Batch> {
+  const { store } = subject
+  const entries = encodeListing([{ kind: 'directory', name: 'album' as Name, mtimeNs: MTIME_NS, mode: 0o755, digest: subject.hash(new Uint8Array()) }])
+  const parent: Section = { directory: ROOT_PATH, entries, staged: Uint32Array.of(NOT_STAGED), facts: new Uint8Array() }
+  await store.openArea(AREA)
+  ensure((await store.place(AREA, batchOf([parent], 1000), 'first')).length === 0, 'a directory was not made')
+  const section = { ...sectionOf(subject, files), directory: path('album'), folder: 7 }
+  const { sections, ...pack } = packOf(subject, files)
+  ensure((await store.stagePack({ ...pack, sections: sections.map(part => ({ ...part, section })) })).length === 0, 'a pack was not staged')
+  return { ...batchOf([section], 1000), wholeFolders: [7] }
+}
+
 async function names (store: ContentStore, directory = ''): Promise<string> {
   return (await store.list(AREA, path(directory))).map(({ name }) => name).sort().join()
 }
@@ -169,6 +182,27 @@ export const contentStoreConformance: readonly ConformanceCase<StoreSubject>[] =
       ensure((await store.versions(AREA, ROOT_PATH)).length === 1, 'placing again made versions')
       const lost = await store.place(AREA, batchOf([sectionOf(subject, { c: 'lost' })], 2000), 'again')
       ensure(lost.length === 1 && await names(store) === 'a,b', 'a content that is nowhere was placed')
+    },
+  },
+  {
+    name: 'places a folder of files as a whole, and again after a crash',
+    async run (subject) {
+      const { store } = subject
+      const batch = await stageFolder(subject, { a: 'one', b: 'two' })
+      ensure((await store.place(AREA, batch, 'first')).length === 0 && await names(store, 'album') === 'a,b', 'the folder was not placed')
+      ensure((await store.place(AREA, batch, 'again')).length === 0 && await names(store, 'album') === 'a,b', 'what was placed before failed')
+    },
+  },
+  {
+    name: 'places the files of a folder one by one where something stands in their directory already',
+    async run (subject) {
+      const { store } = subject
+      const batch = await stageFolder(subject, { a: 'one', b: 'two' })
+      const strange = { ...sectionOf(subject, { c: 'other' }), directory: path('album'), staged: Uint32Array.of(100) }
+      const { sections, ...pack } = packOf(subject, { c: 'other' })
+      await store.stagePack({ ...pack, sections: sections.map(part => ({ ...part, section: strange })) })
+      await store.place(AREA, batchOf([strange], 1000), 'first')
+      ensure((await store.place(AREA, batch, 'first')).length === 0 && await names(store, 'album') === 'a,b,c', 'the files do not stand beside the other one')
     },
   },
   {

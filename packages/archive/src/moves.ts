@@ -1,0 +1,41 @@
+import type { ArchiveIndex } from './archive-index.ts'
+import type { ComparedDirectory } from './comparison.ts'
+import type { ContentStore } from './content-store.ts'
+import { FACT_BYTES, writeFact } from './facts.ts'
+import type { Fact } from './facts.ts'
+import { fileLookup } from './lookup.ts'
+import { cutSection } from './plan.ts'
+import type { Move } from './plan.ts'
+import type { Section } from './section.ts'
+
+export interface MovesInit {
+  readonly index: ArchiveIndex
+  readonly store: ContentStore
+  readonly area: string
+  readonly staging: string
+}
+
+/** Gives files that move a second name in staging. Returns the sections that put them in their new places. */
+export async function stageMoves (
+  { index, store, area, staging }: MovesInit, moves: readonly Move[], failed: (move: Move) => void,
+): Promise<Section[]> {
+  if (moves.length === 0) return []
+  const find = fileLookup(index, area)
+  const unreachable = new Set((await store.relocate(area, staging, moves)).map(failure => failure.entry))
+  const groups = new Map<ComparedDirectory, { readonly move: Move, readonly fact: Fact }[]>()
+  for (const [i, move] of moves.entries()) {
+    const fact = find(move.from)?.fact
+    if (unreachable.has(i) || fact === undefined) {
+      failed(move)
+      continue
+    }
+    const group = groups.get(move.directory)
+    if (group === undefined) groups.set(move.directory, [{ move, fact }])
+    else group.push({ move, fact })
+  }
+  return [...groups].map(([directory, group]) => {
+    const section = cutSection(directory, group.map(({ move }) => move.index), group.map(({ move }) => move.number))
+    group.forEach(({ fact }, i) => { writeFact(section.facts, i * FACT_BYTES, fact) })
+    return section
+  })
+}

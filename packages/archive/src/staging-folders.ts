@@ -1,0 +1,64 @@
+import type { ComparedDirectory } from './comparison.ts'
+import type { Section } from './section.ts'
+
+/** A directory of more files is committed in parts anyway. */
+const FILES_MAX = 2048
+
+interface Folder {
+  /** Files that may still arrive. */
+  awaited: number
+  /** Files that lie in the folder. */
+  staged: number
+  isSpoiled: boolean
+}
+
+/**
+ * Directories that are new, and hold nothing but files that are wanted: each is staged in a folder of its own, under the
+ * names that its files will have, so that one rename puts all of them in their places. Renaming 100,000 files one by one
+ * took a fifth of the time that the server had for them.
+ */
+export class StagingFolders {
+  /** By the place of the directory among the compared ones, which is the number of the folder. */
+  readonly #folders = new Map<number, Folder>()
+
+  constructor (directories: readonly ComparedDirectory[]) {
+    directories.forEach(({ isNew, directory, wanted, structure }, number) => {
+      const isOwn = isNew && directory !== '' && structure.length === 0 && wanted.length > 1 && wanted.length <= FILES_MAX
+      if (isOwn) this.#folders.set(number, { awaited: wanted.length, staged: 0, isSpoiled: false })
+    })
+  }
+
+  has (number: number): boolean {
+    return this.#folders.has(number)
+  }
+
+  /** So many files of a directory came to an end; `staged` of them lie in its folder. */
+  settled (number: number, files: number, staged: number): void {
+    const folder = this.#folders.get(number)
+    if (folder === undefined) return
+    folder.awaited -= files
+    folder.staged += staged
+  }
+
+  /** Something may lie in the folder that is not whole. */
+  spoil (number: number): void {
+    const folder = this.#folders.get(number)
+    if (folder !== undefined) folder.isSpoiled = true
+  }
+
+  /** Whether it is worth waiting for the rest of what belongs to the section's folder. */
+  isAwaited ({ folder: number }: Section): boolean {
+    const folder = number === undefined ? undefined : this.#folders.get(number)
+    return folder !== undefined && folder.awaited > 0 && !folder.isSpoiled
+  }
+
+  /** Folders of which everything stands in the sections, and nothing more will come. */
+  wholeIn (sections: readonly Section[]): number[] {
+    const found = new Map<number, number>()
+    for (const { folder, staged } of sections) if (folder !== undefined) found.set(folder, (found.get(folder) ?? 0) + staged.length)
+    return [...found].filter(([number, files]) => {
+      const folder = this.#folders.get(number)
+      return folder !== undefined && folder.awaited === 0 && !folder.isSpoiled && folder.staged === files
+    }).map(([number]) => number)
+  }
+}

@@ -1,0 +1,51 @@
+import { ROOT_PATH } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
+import { expect, it } from 'vitest'
+import type { ComparedDirectory } from '../src/comparison.ts'
+import type { Section } from '../src/section.ts'
+import { StagingFolders } from '../src/staging-folders.ts'
+
+function compared (directory: string, files: number, more: Partial<ComparedDirectory> = {}): ComparedDirectory {
+  return {
+    number: 0, directory: directory as RelativePath, isNew: true, listing: new Uint8Array(), offsets: new Uint32Array(),
+    wanted: Array.from({ length: files }, (_, i) => i), alike: [], structure: [], indexOnly: [], gone: [], ...more,
+  }
+}
+
+function section (folder: number, files: number): Section {
+  return { directory: 'any' as RelativePath, entries: new Uint8Array(), staged: new Uint32Array(files), facts: new Uint8Array(), folder }
+}
+
+it('gives a folder to new directories that hold nothing but wanted files', () => {
+  const folders = new StagingFolders([
+    compared('new', 3), compared('known', 3, { isNew: false }), compared(ROOT_PATH, 3), compared('nested', 3, { structure: [0] }), compared('single', 1),
+    compared('huge', 5000),
+  ])
+  expect([0, 1, 2, 3, 4, 5].map(number => folders.has(number))).toEqual([true, false, false, false, false, false])
+})
+
+it('knows a folder as whole when all of it arrived and stands in the batch', () => {
+  const folders = new StagingFolders([compared('a', 3)])
+  folders.settled(0, 2, 2)
+  expect(folders.isAwaited(section(0, 2))).toBe(true)
+  expect(folders.wholeIn([section(0, 2)])).toEqual([])
+  folders.settled(0, 1, 1)
+  expect(folders.isAwaited(section(0, 2))).toBe(false)
+  expect(folders.wholeIn([section(0, 2)])).toEqual([])
+  expect(folders.wholeIn([section(0, 2), section(0, 1)])).toEqual([0])
+})
+
+it('counts a large file, which lies outside of the folder, as arrived', () => {
+  const folders = new StagingFolders([compared('a', 3)])
+  folders.settled(0, 2, 2)
+  folders.settled(0, 1, 0)
+  expect(folders.wholeIn([section(0, 2)])).toEqual([0])
+})
+
+it('never takes a folder as whole in which a broken file may lie', () => {
+  const folders = new StagingFolders([compared('a', 2)])
+  folders.spoil(0)
+  folders.settled(0, 2, 2)
+  expect(folders.isAwaited(section(0, 2))).toBe(false)
+  expect(folders.wholeIn([section(0, 2)])).toEqual([])
+})
