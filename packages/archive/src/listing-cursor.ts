@@ -14,6 +14,7 @@ const ARRAY32 = 0xdd
 export class ListingCursor {
   readonly bytes: Uint8Array
   readonly count: number
+  readonly #view: DataView
   /** Place of the present entry; -1 before the first `next`. */
   index = -1
   /** The bytes of the present entry. */
@@ -25,6 +26,7 @@ export class ListingCursor {
 
   constructor (bytes: Uint8Array) {
     this.bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     const tag = bytes[0] ?? 0x90
     this.count = tag === ARRAY32 ? uint(bytes, 1, 4) : tag === ARRAY16 ? uint(bytes, 1, 2) : tag & 0x0f
     this.start = this.end = tag === ARRAY32 ? 5 : tag === ARRAY16 ? 3 : Math.min(1, bytes.length)
@@ -62,9 +64,29 @@ export class ListingCursor {
     return true
   }
 
+  mtimeNs (): bigint {
+    const at = this.nameEnd + 1
+    const tag = this.bytes[at] ?? 0
+    if (tag === 0xcf) return this.#view.getBigUint64(at + 1)
+    // Before 1970, and the first seconds behind it.
+    if (tag === 0xd3) return this.#view.getBigInt64(at + 1)
+    if (tag === 0xd2) return BigInt(this.#view.getInt32(at + 1))
+    if (tag === 0xd1) return BigInt(this.#view.getInt16(at + 1))
+    if (tag === 0xd0 || tag >= 0xe0) return BigInt(this.#view.getInt8(tag === 0xd0 ? at + 1 : at))
+    return BigInt(this.#uint(at))
+  }
+
+  /** Of a file or a directory. */
+  mode (): number {
+    return this.#uint(skip(this.bytes, this.nameEnd + 1))
+  }
+
   /** Of a file. */
   sizeBytes (): number {
-    const at = skip(this.bytes, skip(this.bytes, this.nameEnd + 1))
+    return this.#uint(skip(this.bytes, skip(this.bytes, this.nameEnd + 1)))
+  }
+
+  #uint (at: number): number {
     const tag = this.bytes[at] ?? 0
     return tag < 0x80 ? tag : uint(this.bytes, at + 1, 1 << (tag - 0xcc))
   }

@@ -1,7 +1,8 @@
-import { asFileSyncError, DIGEST_BYTES, equalDigests, readListing } from '@filesync/protocol'
-import type { FileEntry, FileSyncError, Hasher, RelativePath } from '@filesync/protocol'
+import { asFileSyncError, DIGEST_BYTES, equalDigests } from '@filesync/protocol'
+import type { FileSyncError, Hasher, RelativePath } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import type { PackFailure, PackRequest, StreamRequest } from '../content-store.ts'
+import { ENTRY_KINDS, ListingCursor } from '../listing-cursor.ts'
 import * as disk from './beneath.ts'
 import type { Beneath } from './beneath.ts'
 import { inside, PARTIAL, STAGING, stagedName, stagingOf } from './disk-places.ts'
@@ -37,26 +38,27 @@ export class DiskStaging {
   stagePack ({ staging, pack, sections }: PackRequest): PackFailure[] {
     const failures: PackFailure[] = []
     sections.forEach(({ section, offsets, lengths }, s) => {
-      let e = 0
+      const fail = (code: PackFailure['code'], message: string): void => { failures.push({ section: s, entry: cursor.index, code, message }) }
+      const cursor = new ListingCursor(section.entries)
       this.#beneath.trim()
       const prefix = this.#beneath.open(stagingOf(staging, section), 'make')
-      for (const entry of readListing(section.entries)) {
-        const [offset, length] = [offsets[e] ?? 0, lengths[e] ?? 0]
+      while (cursor.next()) {
+        const offset = offsets[cursor.index] ?? 0
+        const length = lengths[cursor.index] ?? 0
         const content = pack.subarray(offset, offset + length)
-        const fail = (code: PackFailure['code'], message: string): void => { failures.push({ section: s, entry: e, code, message }) }
-        if (entry.kind !== 'file' || entry.sizeBytes !== length) {
+        if (cursor.kind !== ENTRY_KINDS.file || cursor.sizeBytes() !== length) {
           fail('CHANGED_DURING_READ', 'its size is not the listed one')
         } else if (!equalDigests(hashBytes(content), pack.subarray(offset - DIGEST_BYTES, offset))) {
           fail('DIGEST_MISMATCH', 'it is asked for again at the next sync')
         } else {
           try {
-            this.#writeSmall(prefix, section.folder === undefined ? stagedName(section.staged[e] ?? 0) : entry.name, { content, entry })
+            const name = section.folder === undefined ? stagedName(section.staged[cursor.index] ?? 0) : cursor.name()
+            this.#writeSmall([prefix, name], content, cursor)
           } catch (error) {
             throwIfStoreTrouble(error)
             fail('STORE_FAILED', fileTrouble(error))
           }
         }
-        e++
       }
     })
     return failures
@@ -143,13 +145,13 @@ export class DiskStaging {
     }
   }
 
-  #writeSmall (prefix: string, name: string, { content, entry }: { readonly content: Uint8Array, readonly entry: FileEntry }): void {
-    const mode = entry.mode & 0o777 | OWNER_READS
-    const fd = disk.createAt(prefix, name, mode)
+  #writeSmall (place: readonly [prefix: string, name: string], content: Uint8Array, cursor: ListingCursor): void {
+    const mode = cursor.mode() & 0o777 | OWNER_READS
+    const fd = disk.createAt(...place, mode)
     try {
       disk.writeAll(fd, content)
       if ((mode & this.#umask) !== 0) disk.setMode(fd, mode)
-      disk.touch(fd, entry.mtimeNs)
+      disk.touch(fd, cursor.mtimeNs())
       if (this.#syncsEach) disk.syncFile(fd)
     } finally {
       disk.close(fd)

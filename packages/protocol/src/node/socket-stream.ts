@@ -19,6 +19,7 @@ class SocketStream implements ByteStream {
   #waitingBytes = 0
   #ended = false
   #broken: Error | undefined
+  #isWaking = false
   #wakeReader: (() => void) | undefined
   #drained: Promise<void> | undefined
 
@@ -37,7 +38,7 @@ class SocketStream implements ByteStream {
       this.#chunks.push(chunk)
       this.#waitingBytes += chunk.length
       if (this.#waitingBytes >= HIGH_WATER_BYTES) socket.pause()
-      this.#wakeReader?.()
+      this.#wakeSoon()
     })
   }
 
@@ -86,6 +87,16 @@ class SocketStream implements ByteStream {
     } finally {
       this.#drained = undefined
     }
+  }
+
+  // TLS hands over its records one by one: the reader takes together what comes in one turn of the event loop.
+  #wakeSoon (): void {
+    if (this.#isWaking || this.#wakeReader === undefined) return
+    this.#isWaking = true
+    setImmediate(() => {
+      this.#isWaking = false
+      this.#wakeReader?.()
+    })
   }
 
   #takeChunks (): readonly Uint8Array[] {
