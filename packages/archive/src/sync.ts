@@ -17,7 +17,7 @@ import type { Plan } from './plan.ts'
 import { PresentFiles } from './present-files.ts'
 import { checkRoom, checkRoomAgain, neededBytes } from './room.ts'
 import { entryPath, entryPathOf, NOT_STAGED, pathOf } from './section.ts'
-import type { Failure, Section } from './section.ts'
+import type { Failure } from './section.ts'
 import { fileSection, streamedFile, taskFile } from './staged-stream.ts'
 import { StagingFolders } from './staging-folders.ts'
 
