@@ -91,8 +91,7 @@ export class Comparison {
   #take (compared: ComparedDirectory, difference: Exclude<Difference, { how: 'gone' }>): void {
     const { entry, index, committed } = difference
     const { directory } = compared
-    const path = joinPath(directory, entry.name)
-    if (entry.kind === 'directory') this.claims.set(path, { digest: entry.digest, mtimeNs: entry.mtimeNs, mode: entry.mode })
+    if (entry.kind === 'directory') this.claims.set(joinPath(directory, entry.name), { digest: entry.digest, mtimeNs: entry.mtimeNs, mode: entry.mode })
     if (entry.kind === 'file' && difference.how === 'changed' && !isRebuiltTwin(committed, entry)) {
       compared.wanted.push(index)
       if (mayBeTwin(committed, entry) && committed !== undefined && !isUnknown(committed)) compared.alike.push(index)
@@ -103,7 +102,7 @@ export class Comparison {
     if (entry.kind === 'symlink' && !staysInside(pathDepth(directory), entry.target)) {
       compared.indexOnly.push(index)
       if (committed !== undefined) this.evicted.push({ directory, name: entry.name })
-      this.problems.push(problem(path, 'SYMLINK_OUTSIDE', 'it is noted, but not made in the archive'))
+      this.problems.push(problem(joinPath(directory, entry.name), 'SYMLINK_OUTSIDE', 'it is noted, but not made in the archive'))
     }
     if (committed !== undefined && difference.how === 'changed') {
       this.#displace(directory, committed, committed.kind === entry.kind ? 'replaced' : 'lost')

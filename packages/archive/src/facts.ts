@@ -30,9 +30,14 @@ export function readFact (bytes: Uint8Array, at: number): Fact {
 }
 
 function writeTime (bytes: Uint8Array, at: number, timeMs: number): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset + at, 6)
-  view.setUint16(0, Math.floor(timeMs / 0x1_0000_0000) & 0xffff)
-  view.setUint32(2, timeMs >>> 0)
+  const high = Math.floor(timeMs / 0x1_0000_0000)
+  const low = timeMs >>> 0
+  bytes[at] = high >>> 8
+  bytes[at + 1] = high
+  bytes[at + 2] = low >>> 24
+  bytes[at + 3] = low >>> 16
+  bytes[at + 4] = low >>> 8
+  bytes[at + 5] = low
 }
 
 function readTime (bytes: Uint8Array, at: number): number {

@@ -2,7 +2,7 @@ import { FileSyncError, joinPath, LIMITS, readListing, toHex } from '@filesync/p
 import type { FileEntry, HashBytes, Name, Problem, RelativePath, Task } from '@filesync/protocol'
 import type { Comparison, ComparedDirectory, Displaced } from './comparison.ts'
 import { FACT_BYTES } from './facts.ts'
-import { entryAt, ListingBuilder } from './listing-cursor.ts'
+import { ENTRY_KINDS, entryAt, ListingBuilder, ListingCursor } from './listing-cursor.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED } from './section.ts'
 import type { Removal, Section } from './section.ts'
 
@@ -257,15 +257,15 @@ export function countPlaced (sections: readonly Section[]): { readonly files: nu
   let [files, bytes, renamed] = [0, 0, 0]
   for (const { entries, staged, facts } of sections) {
     if (facts.length === 0) continue
-    let i = 0
-    for (const entry of readListing(entries)) {
-      const number = staged[i++] ?? NOT_STAGED
-      if (!isContent(number) || entry.kind !== 'file') continue
+    const cursor = new ListingCursor(entries)
+    while (cursor.next()) {
+      const number = staged[cursor.index] ?? NOT_STAGED
+      if (!isContent(number) || cursor.kind !== ENTRY_KINDS.file) continue
       if (number >= FIRST_RELOCATION) {
         renamed++
       } else {
         files++
-        bytes += entry.sizeBytes
+        bytes += cursor.sizeBytes()
       }
     }
   }

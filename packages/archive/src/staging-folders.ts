@@ -1,21 +1,22 @@
 import type { ComparedDirectory } from './comparison.ts'
 import type { Section } from './section.ts'
 
-/** A directory of more files is committed in parts anyway. */
-const FILES_MAX = 2048
+/** A larger directory is committed in parts anyway. */
+const ENTRIES_MAX = 2048
 
 interface Folder {
   /** Files that may still arrive. */
   awaited: number
   /** Files that lie in the folder. */
   staged: number
-  isSpoiled: boolean
+  /** Whether it cannot be placed as a whole. */
+  isParted: boolean
 }
 
 /**
- * Directories that are new, and hold nothing but files that are wanted: each is staged in a folder of its own, under the
- * names that its files will have, so that one rename puts all of them in their places. Renaming 100,000 files one by one
- * took a fifth of the time that the server had for them.
+ * The files of a directory that is new are staged in a folder of its own, under the names that they will have. Where the
+ * directory holds nothing else, one rename puts all of them in their places: renaming 100,000 files one by one took a
+ * fifth of the time that the server had for them.
  */
 export class StagingFolders {
   /** By the place of the directory among the compared ones, which is the number of the folder. */
@@ -23,8 +24,8 @@ export class StagingFolders {
 
   constructor (directories: readonly ComparedDirectory[]) {
     directories.forEach(({ isNew, directory, wanted, structure }, number) => {
-      const isOwn = isNew && directory !== '' && structure.length === 0 && wanted.length > 1 && wanted.length <= FILES_MAX
-      if (isOwn) this.#folders.set(number, { awaited: wanted.length, staged: 0, isSpoiled: false })
+      const isOwn = isNew && directory !== '' && wanted.length > 1 && wanted.length + structure.length <= ENTRIES_MAX
+      if (isOwn) this.#folders.set(number, { awaited: wanted.length, staged: 0, isParted: structure.length > 0 })
     })
   }
 
@@ -43,13 +44,13 @@ export class StagingFolders {
   /** Something may lie in the folder that is not whole. */
   spoil (number: number): void {
     const folder = this.#folders.get(number)
-    if (folder !== undefined) folder.isSpoiled = true
+    if (folder !== undefined) folder.isParted = true
   }
 
   /** Whether it is worth waiting for the rest of what belongs to the section's folder. */
   isAwaited ({ folder: number }: Section): boolean {
     const folder = number === undefined ? undefined : this.#folders.get(number)
-    return folder !== undefined && folder.awaited > 0 && !folder.isSpoiled
+    return folder !== undefined && folder.awaited > 0 && !folder.isParted
   }
 
   /** Folders of which everything stands in the sections, and nothing more will come. */
@@ -58,7 +59,7 @@ export class StagingFolders {
     for (const { folder, staged } of sections) if (folder !== undefined) found.set(folder, (found.get(folder) ?? 0) + staged.length)
     return [...found].filter(([number, files]) => {
       const folder = this.#folders.get(number)
-      return folder !== undefined && folder.awaited === 0 && !folder.isSpoiled && folder.staged === files
+      return folder !== undefined && folder.awaited === 0 && !folder.isParted && folder.staged === files
     }).map(([number]) => number)
   }
 }

@@ -16,12 +16,18 @@ function section (folder: number, files: number): Section {
   return { directory: 'any' as RelativePath, entries: new Uint8Array(), staged: new Uint32Array(files), facts: new Uint8Array(), folder }
 }
 
-it('gives a folder to new directories that hold nothing but wanted files', () => {
+it('gives a folder to new directories of some files', () => {
   const folders = new StagingFolders([
     compared('new', 3), compared('known', 3, { isNew: false }), compared(ROOT_PATH, 3), compared('nested', 3, { structure: [0] }), compared('single', 1),
     compared('huge', 5000),
   ])
-  expect([0, 1, 2, 3, 4, 5].map(number => folders.has(number))).toEqual([true, false, false, false, false, false])
+  expect([0, 1, 2, 3, 4, 5].map(number => folders.has(number))).toEqual([true, false, false, true, false, false])
+})
+
+it('never takes a folder as whole whose directory holds other things', () => {
+  const folders = new StagingFolders([compared('nested', 2, { structure: [0] })])
+  folders.settled(0, 2, 2)
+  expect(folders.wholeIn([section(0, 2)])).toEqual([])
 })
 
 it('knows a folder as whole when all of it arrived and stands in the batch', () => {

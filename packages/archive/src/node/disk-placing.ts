@@ -22,6 +22,8 @@ const SAME_TIME_NS = 2_000_000_000n
 const TOUCH_GRAIN_NS = 1000n
 
 interface Spot {
+  /** What stands there already, where that is known for all names. */
+  readonly taken?: ReadonlySet<string>
   readonly area: string
   readonly directory: RelativePath
   readonly prefix: string
@@ -50,7 +52,7 @@ export class DiskPlacing {
       let e = 0
       for (const entry of readListing(section.entries)) {
         try {
-          spot ??= { area, directory, prefix: this.#beneath.open(inside(area, directory)), stampMs: batch.stampMs }
+          spot ??= this.#spotOf(area, section, batch.stampMs)
           this.#placeEntry(spot, entry, { section, e, staging, how })
         } catch (error) {
           throwIfStoreTrouble(error)
@@ -120,6 +122,13 @@ export class DiskPlacing {
     }
   }
 
+  #spotOf (area: string, { directory, folder }: Section, stampMs: number): Spot {
+    const prefix = this.#beneath.open(inside(area, directory))
+    const spot = { area, directory, prefix, stampMs }
+    // A new directory is small: reading its names once takes less than looking for each of them.
+    return folder === undefined ? spot : { ...spot, taken: new Set(disk.namesIn(prefix)) }
+  }
+
   /** Tries to put whole folders where their directories stand, empty as yet. Returns those that it could. */
   #placeFolders (area: string, { staging, sections, wholeFolders = [] }: Batch): Set<number> {
     const placed = new Set<number>()
@@ -153,7 +162,7 @@ export class DiskPlacing {
   }
 
   #placeFile (spot: Spot, entry: FileEntry, staged: readonly [prefix: string, name: string]): void {
-    if (disk.existsAt(spot.prefix, entry.name)) {
+    if (spot.taken?.has(entry.name) ?? disk.existsAt(spot.prefix, entry.name)) {
       const stat = disk.statAt(spot.prefix, entry.name)
       if (stat !== undefined) this.#toVersions(spot, entry.name, { stat, keeps: true })
     }
