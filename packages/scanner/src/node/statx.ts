@@ -14,8 +14,8 @@ const WITH_BIRTH_TIME = 0x800
 const STRUCT_BYTES = 256
 const MASK = 0
 const MODE = 28 / 2
-const INO = 32 / 8
-const SIZE = 40 / 8
+const INO = 32 / 4
+const SIZE = 40 / 4
 const BIRTH_TIME = 80
 const CTIME = 96
 const MTIME = 112
@@ -23,6 +23,7 @@ const DEVICE_MAJOR = 136 / 4
 const DEVICE_MINOR = 140 / 4
 const NS_PER_S = 1_000_000_000n
 const LOW_HALF = 0xffff_ffffn
+const TWO_TO_32 = 0x1_0000_0000
 /** Names are at most 255 bytes, so no longer in units of text, of which each takes at most three bytes. */
 const NAME_UNITS = 255
 const NAME_BYTES = NAME_UNITS * 3 + 1
@@ -34,8 +35,10 @@ class Found {
   readonly bytes = new Uint8Array(STRUCT_BYTES)
   readonly #u16 = new Uint16Array(this.bytes.buffer)
   readonly #u32 = new Uint32Array(this.bytes.buffer)
-  readonly #u64 = new BigUint64Array(this.bytes.buffer)
   readonly #i64 = new BigInt64Array(this.bytes.buffer)
+  #major = -1
+  #minor = -1
+  #device = 0n
 
   get hasBirthTime (): boolean {
     return ((this.#u32[MASK] ?? 0) & WITH_BIRTH_TIME) !== 0
@@ -44,19 +47,38 @@ class Found {
   fill (record: EntryStat): void {
     const u32 = this.#u32
     record.mode = this.#u16[MODE] ?? 0
-    record.sizeBytes = Number(this.#u64[SIZE])
+    record.sizeBytes = (u32[SIZE + 1] ?? 0) * TWO_TO_32 + (u32[SIZE] ?? 0)
     record.mtimeMs = this.#timeMs(MTIME)
     record.ctimeMs = this.#timeMs(CTIME)
-    record.ids[0] = makeDevice(u32[DEVICE_MAJOR] ?? 0, u32[DEVICE_MINOR] ?? 0)
-    record.ids[1] = this.#u64[INO] ?? 0n
-    record.ids[2] = BigInt.asUintN(64, this.#timeNs(BIRTH_TIME))
-    record.numbers[0] = this.#isNear(MTIME) ? BigInt.asIntN(64, this.#timeNs(MTIME)) : clampTimeNs(this.#timeNs(MTIME))
+    record.ids[0] = this.#deviceOf(u32[DEVICE_MAJOR] ?? 0, u32[DEVICE_MINOR] ?? 0)
+    record.idHalves[2] = u32[INO] ?? 0
+    record.idHalves[3] = u32[INO + 1] ?? 0
+    if (!this.#writeTimeNs(BIRTH_TIME, record.idHalves, 4)) record.ids[2] = BigInt.asUintN(64, this.#timeNs(BIRTH_TIME))
+    if (!this.#writeTimeNs(MTIME, record.halves, 0)) record.numbers[0] = clampTimeNs(this.#timeNs(MTIME))
   }
 
-  /** Whether a time lies within 68 years of 1970, or of 2106: in nanoseconds it cannot leave 64 bits. */
-  #isNear (at: number): boolean {
-    const high = this.#u32[at / 4 + 1]
-    return high === 0 || high === 0xffff_ffff
+  /** All files of a tree are on one device or a few. */
+  #deviceOf (major: number, minor: number): bigint {
+    if (major !== this.#major || minor !== this.#minor) {
+      this.#major = major
+      this.#minor = minor
+      this.#device = makeDevice(major, minor)
+    }
+    return this.#device
+  }
+
+  /**
+   * Writes a time from 1970 to 2106 in nanoseconds as two halves; false for any other, which takes big integers. Seconds
+   * are taken apart into units of 2^16, so that no product passes 2^53.
+   */
+  #writeTimeNs (at: number, halves: Uint32Array, to: number): boolean {
+    if (this.#u32[at / 4 + 1] !== 0) return false
+    const seconds = this.#u32[at / 4] ?? 0
+    const upper = (seconds >>> 16) * 1e9
+    const sum = upper % 0x1_0000 * 0x1_0000 + (seconds & 0xffff) * 1e9 + (this.#u32[at / 4 + 2] ?? 0)
+    halves[to] = sum % TWO_TO_32
+    halves[to + 1] = Math.floor(upper / 0x1_0000) + Math.floor(sum / TWO_TO_32)
+    return true
   }
 
   #timeNs (at: number): bigint {
@@ -64,7 +86,8 @@ class Found {
   }
 
   #timeMs (at: number): number {
-    return Number(this.#i64[at / 8]) * 1e3 + (this.#u32[at / 4 + 2] ?? 0) / 1e6
+    const seconds = this.#u32[at / 4 + 1] === 0 ? this.#u32[at / 4] ?? 0 : Number(this.#i64[at / 8])
+    return seconds * 1e3 + (this.#u32[at / 4 + 2] ?? 0) / 1e6
   }
 }
 
