@@ -1,5 +1,5 @@
-import type { StagingArea, SyncPlan } from '@filesync/archive'
-import type { ClientFilesInfo, Clock } from '@filesync/protocol'
+import type { SyncPlan } from '@filesync/archive'
+import type { ClientFilesInfo, Clock, StagingArea } from '@filesync/protocol'
 import { ProgressMeter } from '@filesync/transfer'
 import type { ReceiveProgress } from '@filesync/transfer'
 import type { SessionObserver } from './session-observer.ts'

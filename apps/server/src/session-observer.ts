@@ -1,5 +1,5 @@
-import type { StagingArea, SyncPlan } from '@filesync/archive'
-import type { ClientFilesInfo } from '@filesync/protocol'
+import type { SyncPlan } from '@filesync/archive'
+import type { ClientFilesInfo, StagingArea } from '@filesync/protocol'
 import type { ReceiveProgress } from '@filesync/transfer'
 
 /** Told what one session does, for whoever looks at it. Nothing of the session depends on it. */

@@ -1,28 +1,7 @@
-import type { Amount, ArrivedListing, Clock, Digest, DirectoryEntry, Problem, RelativePath, ReuseBuffer, Task } from '@filesync/protocol'
+import type { Amount, ArrivedListing, Clock, Digest, DirectoryEntry, Problem, RelativePath, StagingArea, Task } from '@filesync/protocol'
 import type { AdoptOptions, AdoptOutcome, ExistingCopy } from './adopt.ts'
 import type { Attested, AttestOptions, OtherCopy } from './attest.ts'
 import type { RestoreOutcome, Version } from './content-store.ts'
-
-/** What became of one task. Problems told here stand in the outcome of the sync too. */
-export interface StageOutcome {
-  readonly task: number
-  readonly bytes: number
-  readonly problem?: Problem
-  /** The digest is not that of the present copy: the file is among the tasks of `again`. */
-  readonly isWantedAgain?: boolean
-}
-
-/** A large file that is arriving. */
-export interface StagedFile {
-  /** Takes the buffer. Resolves when there is room for more, not when it is written. */
-  write (bytes: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<void>
-  /** Appends bytes of the server's present copy of the file. */
-  copy (offset: number, lengthBytes: number): Promise<void>
-  /** The file is whole if it has this digest; it is committed with the next batch. */
-  finish (digest: Digest): Promise<StageOutcome>
-  /** Keeps what arrived, to be continued by a later sync. */
-  abandon (): Promise<void>
-}
 
 /**
  * Makes the signature of an open file that differences are made against; undefined where it cannot be read to its end.
@@ -35,14 +14,6 @@ export interface PresentFile {
   readonly sizeBytes: number
   /** The one that was kept, or one that is made now and kept until the file is replaced; undefined where none can be made. */
   signature (make: MakeSignature): Promise<Uint8Array | undefined>
-}
-
-/** Where arriving files go. */
-export interface StagingArea {
-  /** Takes the buffer, a pack as `readPack` reads it. Throws DATA_UNEXPECTED for a file that is not awaited. */
-  stagePack (pack: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<readonly StageOutcome[]>
-  /** @param offset bytes of an earlier attempt to build on, as the task says */
-  beginFile (task: number, offset: number): Promise<StagedFile>
 }
 
 export interface SyncPlan {

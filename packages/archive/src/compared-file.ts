@@ -1,6 +1,5 @@
 import { FileSyncError } from '@filesync/protocol'
-import type { Digest } from '@filesync/protocol'
-import type { StagedFile, StageOutcome } from './archive.ts'
+import type { Digest, StagedFile, StageOutcome } from '@filesync/protocol'
 
 /** A file of which nothing but the digest arrives. */
 export function comparedFile (check: () => void, compare: (digest: Digest) => StageOutcome): StagedFile {

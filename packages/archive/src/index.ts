@@ -7,7 +7,7 @@
  */
 export type { ArchiveIndex, AreaRecord, DirectoryKey, IndexWrite } from './archive-index.ts'
 export type {
-  Archive, ArchiveSettings, Area, DiskRoom, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, PlanOptions, PresentFile, Preview, PreviewOutcome, RestoreOptions, StagedFile, StageOutcome, StagingArea, StoredFile, StoredSoFar, Sync, SyncOutcome,
+  Archive, ArchiveSettings, Area, DiskRoom, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, PlanOptions, PresentFile, Preview, PreviewOutcome, RestoreOptions, StoredFile, StoredSoFar, Sync, SyncOutcome,
   SyncPlan, VerifyOptions, VerifyOutcome,
 } from './archive.ts'
 export type { AdoptOptions, AdoptOutcome, CopiedFile, ExistingCopy } from './adopt.ts'

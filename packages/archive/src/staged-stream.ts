@@ -1,6 +1,5 @@
 import { FileSyncError, joinPath, problem, readListing } from '@filesync/protocol'
-import type { Digest, FileEntry, RelativePath } from '@filesync/protocol'
-import type { StagedFile, StageOutcome } from './archive.ts'
+import type { Digest, FileEntry, RelativePath, StagedFile, StageOutcome } from '@filesync/protocol'
 import type { ContentStream } from './content-store.ts'
 import { writeFact } from './facts.ts'
 import { cutSection } from './plan.ts'

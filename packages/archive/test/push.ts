@@ -1,7 +1,7 @@
 import { equalDigests, joinPath, LIMITS, ListingAnswers, ListingQuestions, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
-import type { RelativePath, Task, Tree } from '@filesync/protocol'
+import type { RelativePath, StageOutcome, Task, Tree } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
-import type { Area, StageOutcome, Sync, SyncOutcome } from '../src/index.ts'
+import type { Area, Sync, SyncOutcome } from '../src/index.ts'
 import type { SourceTree } from './source-tree.ts'
 
 export interface PushOptions {

@@ -1,12 +1,11 @@
 import { FileSyncError, FLAG_ZSTD, LIMITS, problem, readPack } from '@filesync/protocol'
-import type { FileEnd, FileHeader, FileProblem, Incoming, Problem, RawFrameType, ReuseBuffer } from '@filesync/protocol'
+import type { FileEnd, FileHeader, FileProblem, Incoming, Problem, RawFrameType, ReuseBuffer, StageOutcome } from '@filesync/protocol'
 import { ArrivingFile } from './arriving-file.ts'
 import { expandPayload } from './compressed-frame.ts'
 import { readData } from './data-frame.ts'
 import { readDelta } from './delta-frame.ts'
 import type { OutstandingTasks } from './outstanding-tasks.ts'
 import type { ReceivedFiles, ReceiveFilesInit } from './receive-files.ts'
-import type { StageOutcome } from './staging-area.ts'
 
 /** Packs and ends of files that are being staged while more arrives. */
 const STAGING_MAX = 8

@@ -1,8 +1,7 @@
 import { FileSyncError } from '@filesync/protocol'
-import type { Digest, FileHeader, ReuseBuffer, Task } from '@filesync/protocol'
+import type { Digest, FileHeader, ReuseBuffer, StagedFile, StageOutcome, StagingArea, Task } from '@filesync/protocol'
 import type { DeltaOperation } from './delta-frame.ts'
 import type { ExpectedFile } from './receive-files.ts'
-import type { StagedFile, StageOutcome, StagingArea } from './staging-area.ts'
 
 /** A streamed file that arrives, with the count of what it may still bring. */
 export class ArrivingFile {

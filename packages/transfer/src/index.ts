@@ -17,5 +17,4 @@ export type { ExpectedFile, ReceivedFiles, ReceiveFilesInit, ReceiveProgress } f
 export { sendFiles } from './send-files.ts'
 export type { SendFilesInit } from './send-files.ts'
 export { averageBitsFor, Signature, SIGNATURE_BYTES_MAX, SignatureBuilder } from './signature.ts'
-export type { StagedFile, StageOutcome, StagingArea } from './staging-area.ts'
 export { TokenBucket } from './token-bucket.ts'

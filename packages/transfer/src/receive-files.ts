@@ -1,9 +1,8 @@
 import { asFileSyncError, encodeParts, FileSyncError, LIMITS } from '@filesync/protocol'
-import type { Clock, Connection, Problem, RelativePath, Task } from '@filesync/protocol'
+import type { Clock, Connection, Problem, RelativePath, StagingArea, Task } from '@filesync/protocol'
 import { Arrivals } from './arrivals.ts'
 import type { Decompress } from './compressed-frame.ts'
 import { OutstandingTasks } from './outstanding-tasks.ts'
-import type { StagingArea } from './staging-area.ts'
 import { taskPages } from './task-pages.ts'
 import type { TaskPage } from './task-pages.ts'
 

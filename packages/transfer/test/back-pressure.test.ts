@@ -1,7 +1,8 @@
+import type { StagedFile, StageOutcome, StagingArea } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { memoryTree } from '@filesync/protocol/testing'
 import { expect, test } from 'vitest'
-import type { FileSource, StagedFile, StageOutcome, StagingArea } from '../src/index.ts'
+import type { FileSource } from '../src/index.ts'
 import { MemorySource, MemoryStore } from '../src/testing/index.ts'
 import { sync } from './session.ts'
 

@@ -1,10 +1,9 @@
 import { expect, test } from 'vitest'
 import { encodeParts, equalDigests, ListingAnswers, openConnection } from '@filesync/protocol'
-import type { RelativePath, Task, Tasks } from '@filesync/protocol'
+import type { RelativePath, StagedFile, StagingArea, Task, Tasks } from '@filesync/protocol'
 import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
 import { deltaTasks, receiveFiles, sendFiles } from '../src/index.ts'
-import type { StagedFile, StagingArea } from '../src/index.ts'
 import { MemorySource, MemoryStaging, MemoryStore } from '../src/testing/index.ts'
 
 const FILES = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`f${String(i).padStart(2, '0')}`, `content ${String(i)}`.repeat(i * 3000)]))

@@ -1,6 +1,5 @@
 import { equalDigests, FileSyncError, problem, readPack } from '@filesync/protocol'
-import type { Digest, RelativePath } from '@filesync/protocol'
-import type { StagedFile, StageOutcome, StagingArea } from '../staging-area.ts'
+import type { Digest, RelativePath, StagedFile, StageOutcome, StagingArea } from '@filesync/protocol'
 import type { Hashing } from './memory-source.ts'
 
 /** What outlives a session: the committed files and the files that are staged in part. */

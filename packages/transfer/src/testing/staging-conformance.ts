@@ -1,7 +1,6 @@
 import { PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
-import type { HashBytes } from '@filesync/protocol'
+import type { HashBytes, StageOutcome, StagingArea } from '@filesync/protocol'
 import type { ConformanceCase } from '@filesync/protocol/testing'
-import type { StageOutcome, StagingArea } from '../staging-area.ts'
 
 /** A file of the session that a case runs in; its place in the list is the number of its task. */
 export interface StagingFile {

@@ -1,4 +1,6 @@
-import type { Digest, Problem, ReuseBuffer } from '@filesync/protocol'
+import type { ReuseBuffer } from './buffer-pool.ts'
+import type { Digest } from './digest.ts'
+import type { Problem } from './problem.ts'
 
 /** What became of one task at the staging side. */
 export interface StageOutcome {
@@ -27,7 +29,7 @@ export interface StagedFile {
 }
 
 /**
- * Where received files wait for their commit, as a port. The number of a task is all it gets to know, so it was made for
+ * Where received files wait for their commit: the port between whoever receives them and whoever stores them. The number of a task is all it gets to know, so it was made for
  * the tasks of one session. It rejects only for what ends the session (no room, archive gone); the trouble of one file is
  * a problem in its outcome.
  */
