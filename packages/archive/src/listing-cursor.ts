@@ -14,7 +14,7 @@ const ARRAY32 = 0xdd
 export class ListingCursor {
   readonly bytes: Uint8Array
   readonly count: number
-  readonly #view: DataView
+  #view: DataView | undefined
   /** Place of the present entry; -1 before the first `next`. */
   index = -1
   /** The bytes of the present entry. */
@@ -26,7 +26,6 @@ export class ListingCursor {
 
   constructor (bytes: Uint8Array) {
     this.bytes = bytes
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     const tag = bytes[0] ?? 0x90
     this.count = tag === ARRAY32 ? uint(bytes, 1, 4) : tag === ARRAY16 ? uint(bytes, 1, 2) : tag & 0x0f
     this.start = this.end = tag === ARRAY32 ? 5 : tag === ARRAY16 ? 3 : Math.min(1, bytes.length)
@@ -65,30 +64,26 @@ export class ListingCursor {
   }
 
   mtimeNs (): bigint {
+    const view = this.#view ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length)
     const at = this.nameEnd + 1
     const tag = this.bytes[at] ?? 0
-    if (tag === 0xcf) return this.#view.getBigUint64(at + 1)
+    if (tag === 0xcf) return view.getBigUint64(at + 1)
     // Before 1970, and the first seconds behind it.
-    if (tag === 0xd3) return this.#view.getBigInt64(at + 1)
-    if (tag === 0xd2) return BigInt(this.#view.getInt32(at + 1))
-    if (tag === 0xd1) return BigInt(this.#view.getInt16(at + 1))
-    if (tag === 0xd0 || tag >= 0xe0) return BigInt(this.#view.getInt8(tag === 0xd0 ? at + 1 : at))
-    return BigInt(this.#uint(at))
+    if (tag === 0xd3) return view.getBigInt64(at + 1)
+    if (tag === 0xd2) return BigInt(view.getInt32(at + 1))
+    if (tag === 0xd1) return BigInt(view.getInt16(at + 1))
+    if (tag === 0xd0 || tag >= 0xe0) return BigInt(view.getInt8(tag === 0xd0 ? at + 1 : at))
+    return BigInt(uintAt(this.bytes, at))
   }
 
   /** Of a file or a directory. */
   mode (): number {
-    return this.#uint(skip(this.bytes, this.nameEnd + 1))
+    return uintAt(this.bytes, skip(this.bytes, this.nameEnd + 1))
   }
 
   /** Of a file. */
   sizeBytes (): number {
-    return this.#uint(skip(this.bytes, skip(this.bytes, this.nameEnd + 1)))
-  }
-
-  #uint (at: number): number {
-    const tag = this.bytes[at] ?? 0
-    return tag < 0x80 ? tag : uint(this.bytes, at + 1, 1 << (tag - 0xcc))
+    return uintAt(this.bytes, skip(this.bytes, skip(this.bytes, this.nameEnd + 1)))
   }
 }
 
@@ -111,6 +106,18 @@ export function entryAt (listing: Uint8Array, start: number): ListingCursor {
   cursor.end = start
   cursor.next()
   return cursor
+}
+
+/** The size of the file whose entry starts at a place of a listing; quicker than a cursor. */
+export function fileSizeAt (listing: Uint8Array, start: number): number {
+  // Behind the name: kind, mtime, mode.
+  const kind = skip(listing, start + 1)
+  return uintAt(listing, skip(listing, skip(listing, kind + 1)))
+}
+
+function uintAt (bytes: Uint8Array, at: number): number {
+  const tag = bytes[at] ?? 0
+  return tag < 0x80 ? tag : uint(bytes, at + 1, 1 << (tag - 0xcc))
 }
 
 /** Where each entry of a listing starts, and behind them where the last one ends. */

@@ -2,7 +2,7 @@ import { FileSyncError, joinPath, LIMITS, readListing, toHex } from '@filesync/p
 import type { FileEntry, HashBytes, Name, Problem, RelativePath, Task } from '@filesync/protocol'
 import type { Comparison, ComparedDirectory, Displaced } from './comparison.ts'
 import { FACT_BYTES } from './facts.ts'
-import { ENTRY_KINDS, entryAt, ListingBuilder, ListingCursor } from './listing-cursor.ts'
+import { ENTRY_KINDS, entryAt, fileSizeAt, ListingBuilder, ListingCursor } from './listing-cursor.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED } from './section.ts'
 import type { Removal, Section } from './section.ts'
 
@@ -208,10 +208,10 @@ export class TaskList implements Iterable<Task> {
   /** The file that a task asks for. Told from the bytes of its entry, because it is asked for every file of a sync. */
   describe (task: number): { readonly path: RelativePath, readonly sizeBytes: number } {
     const { directory, index } = this.at(task)
-    const cursor = entryAt(directory.listing, directory.offsets[index] ?? 0)
+    const start = directory.offsets[index] ?? 0
     return {
-      get path () { return joinPath(directory.directory, cursor.name() as Name) },
-      sizeBytes: cursor.sizeBytes(),
+      get path () { return joinPath(directory.directory, entryAt(directory.listing, start).name() as Name) },
+      sizeBytes: fileSizeAt(directory.listing, start),
     }
   }
 

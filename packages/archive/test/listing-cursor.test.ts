@@ -2,7 +2,7 @@ import { encodeListing, readListing } from '@filesync/protocol'
 import type { Entry, Name } from '@filesync/protocol'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { ListingCursor } from '../src/listing-cursor.ts'
+import { fileSizeAt, ListingCursor } from '../src/listing-cursor.ts'
 
 const EDGES = [0n, 127n, 128n, 255n, 256n, 65_535n, 65_536n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 63n - 1n, -1n, -32n, -33n, -128n, -129n, -32_768n, -32_769n, -(2n ** 31n), -(2n ** 31n) - 1n, -(2n ** 63n)]
 
@@ -16,6 +16,7 @@ function expectSame (listing: Uint8Array<ArrayBuffer>): void {
     expect(cursor.next()).toBe(true)
     if (entry.kind !== 'file') throw new Error('only files were listed')
     expect([cursor.name(), cursor.mtimeNs(), cursor.mode(), cursor.sizeBytes()]).toEqual([entry.name, entry.mtimeNs, entry.mode, entry.sizeBytes])
+    expect(fileSizeAt(listing, cursor.start)).toBe(entry.sizeBytes)
   }
   expect(cursor.next()).toBe(false)
 }

@@ -69,8 +69,8 @@ export interface Connection {
 /** How long a closing end waits for its last words to be taken. */
 const CLOSE_TIMEOUT_MS = 2_000
 
-/** Buffers that wait for their next frame: as many as are under way while packs are staged. */
-const FREE_BUFFERS_MAX = 8
+/** Buffers that wait for their next frame: as many as are under way, read ahead and being staged. */
+const FREE_BUFFERS_MAX = 16
 
 /** Starts a connection. It reads from now on. */
 export function openConnection (init: ConnectionInit): Connection {
