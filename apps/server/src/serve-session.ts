@@ -13,6 +13,7 @@ import type { SessionQueue } from './session-queue.ts'
 import { SessionTurn } from './session-turn.ts'
 import type { SessionRules } from './session-turn.ts'
 import { tellPlan } from './tell-plan.ts'
+import { collectingYoung } from './young-garbage.ts'
 
 /** The client at the other end, as the server knows it; nothing of this comes from a message. */
 export interface Peer {
@@ -158,7 +159,7 @@ async function receiveChanges (
   deps.observer?.onPlan(plan)
   sync.onStored = stored => { void connection.send({ type: 'STORED', ...stored }).catch(() => { /* the receiver notices */ }) }
   return await receiveFiles({
-    connection: turn.over(withPatience(connection, { clock, limitMs: LIMITS.answerTimeoutMs, sizeOf: task => plan.describe(task).sizeBytes })),
+    connection: turn.over(withPatience(collectingYoung(connection), { clock, limitMs: LIMITS.answerTimeoutMs, sizeOf: task => plan.describe(task).sizeBytes })),
     ...deltaTasks({
       tasks: plan.tasks,
       again: () => plan.again(),

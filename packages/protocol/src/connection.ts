@@ -70,7 +70,7 @@ export interface Connection {
 const CLOSE_TIMEOUT_MS = 2_000
 
 /** Buffers that wait for their next frame: as many as are under way, read ahead and being staged. */
-const FREE_BUFFERS_MAX = 16
+const FREE_BUFFERS_MAX = 8
 
 /** Starts a connection. It reads from now on. */
 export function openConnection (init: ConnectionInit): Connection {

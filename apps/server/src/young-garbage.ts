@@ -1,0 +1,42 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { layerOver } from '@filesync/protocol'
+import type { Connection } from '@filesync/protocol'
+
+/** The engine looks at its whole heap when buffers outside of it have grown by twice as much. */
+const COLLECT_EVERY_BYTES = 16 << 20
+
+type Collect = (options: { readonly type: 'minor' }) => void
+
+/**
+ * The same connection, behind which the engine looks at young garbage in time. TLS hands over what arrives in buffers of
+ * 16 KiB that are garbage at once, but so little of them lies in the heap that it does not fill up: the engine then sees only
+ * that memory outside grows, and walks all it has. Measured on a first sync of 100,000 files: 66 such walks.
+ */
+export function collectingYoung (connection: Connection): Connection {
+  const collect = youngCollector()
+  if (collect === undefined) return connection
+  let collectedAt = connection.bytesReceived
+  return layerOver(connection, {
+    next: async () => {
+      const incoming = await connection.next()
+      if (connection.bytesReceived - collectedAt >= COLLECT_EVERY_BYTES) {
+        collectedAt = connection.bytesReceived
+        collect({ type: 'minor' })
+      }
+      return incoming
+    },
+  })
+}
+
+let found: { readonly collect: Collect | undefined } | undefined
+
+/** The engine tells it only to those who ask for it by a flag; undefined where it does not know the flag. */
+function youngCollector (): Collect | undefined {
+  if (found === undefined) {
+    setFlagsFromString('--expose-gc')
+    const collect: unknown = runInNewContext('typeof gc === "function" ? gc : undefined')
+    found = { collect: collect as Collect | undefined }
+  }
+  return found.collect
+}
