@@ -119,6 +119,11 @@ export interface ContentStore {
   settle (area: string, directories: readonly DirectoryState[]): Promise<void>
   /** Resolves when everything that was staged, placed or removed before the call is on stable storage. */
   makeDurable (): Promise<void>
+  /**
+   * Makes large files that are whole in a folder of staging unfinished ones of their area again, so that they need not be
+   * sent once more. Called before that folder is discarded.
+   */
+  reclaim (area: string, staging: string): Promise<void>
   /** Forgets what is in a folder of staging, or in all of them. */
   discard (staging: string | undefined): Promise<void>
   /** Names and sizes of the unfinished large files of an area. */

@@ -50,7 +50,10 @@ export async function recover (recovery: Recovery): Promise<void> {
   await index.write(refitDigests(recovery))
   await store.settle(area, statesOf(index, area, touched))
   await store.makeDurable()
-  if (record.staging !== undefined) await store.discard(record.staging)
+  if (record.staging !== undefined) {
+    await store.reclaim(area, record.staging)
+    await store.discard(record.staging)
+  }
   await index.write([
     ...journal.map(({ number }): IndexWrite => ({ area, journal: number, batch: undefined })),
     { area, record: withoutStaging(record) },

@@ -19,6 +19,7 @@ export interface DiskCalls {
   place (area: string, batch: Batch, how: 'first' | 'again'): Failure[]
   remove (area: string, stampMs: number, removals: readonly Removal[]): Failure[]
   settle (area: string, directories: readonly DirectoryState[]): void
+  reclaim (area: string, folder: string): void
   discard (folder: string | undefined): void
   partials (area: string): ReadonlyMap<string, number>
   keepPartials (area: string, kept: ReadonlySet<string>): void

@@ -4,11 +4,12 @@ import { createHasher } from '@filesync/protocol/node'
 import type { FoundEntry, RestoreOutcome, RestoreRequest, Version } from '../content-store.ts'
 import * as disk from './beneath.ts'
 import { Beneath } from './beneath.ts'
-import { inside, OWN, PARTIAL, parseStamp, STAGING, stampName, VERSIONS } from './disk-places.ts'
+import { inside, OWN, parseReclaimName, PARTIAL, parseStamp, STAGING, stampName, VERSIONS } from './disk-places.ts'
 import { hashTo, throwIfStoreTrouble } from './disk-staging.ts'
 import { fileTrouble } from './trouble.ts'
 
 const COPY_BYTES = 1 << 20
+const PARTIAL_MODE = 0o600
 
 /** Reads what the store holds, and looks after versions. */
 export class DiskHistory {
@@ -64,6 +65,24 @@ export class DiskHistory {
   keepPartials (area: string, kept: ReadonlySet<string>): void {
     const prefix = this.#beneath.open(inside(PARTIAL, area), 'make')
     for (const name of disk.namesIn(prefix)) if (!kept.has(name)) disk.unlinkAt(prefix, name)
+  }
+
+  reclaim (area: string, staging: string): void {
+    if (disk.statAt(this.#beneath.open(STAGING, 'make'), staging) === undefined) return
+    const from = this.#beneath.open(inside(STAGING, staging))
+    const to = this.#beneath.open(inside(PARTIAL, area), 'make')
+    for (const name of disk.namesIn(from)) {
+      const found = parseReclaimName(name)
+      if (found === undefined || !disk.existsAt(from, found.staged)) continue
+      const fd = disk.readAt(from, found.staged)
+      try {
+        // It has the mode of the original, which may not be written.
+        disk.setMode(fd, PARTIAL_MODE)
+      } finally {
+        disk.close(fd)
+      }
+      disk.renameAt(from, found.staged, [to, found.partial])
+    }
   }
 
   discard (staging: string | undefined): void {

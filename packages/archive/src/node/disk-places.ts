@@ -17,6 +17,17 @@ export function stagedName (number: number): string {
   return number.toString(36)
 }
 
+/** Stands beside a large file in staging and tells the name that it had while it was unfinished. */
+export function reclaimName (number: number, partial: string): string {
+  return `=${stagedName(number)}.${partial}`
+}
+
+/** What such a name tells, or undefined where it is none. */
+export function parseReclaimName (name: string): { readonly staged: string, readonly partial: string } | undefined {
+  const [, staged, partial] = /^=([0-9a-z]+)\.(.+)$/.exec(name) ?? []
+  return staged === undefined || partial === undefined ? undefined : { staged, partial }
+}
+
 /** The folder in staging with the contents of one directory; no content is named like that. */
 export function folderName (number: number): string {
   return `+${number.toString(36)}`

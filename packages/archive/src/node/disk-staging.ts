@@ -5,10 +5,12 @@ import type { PackFailure, PackRequest, StreamRequest } from '../content-store.t
 import { ENTRY_KINDS, ListingCursor } from '../listing-cursor.ts'
 import * as disk from './beneath.ts'
 import type { Beneath } from './beneath.ts'
-import { inside, PARTIAL, STAGING, stagedName, stagingOf } from './disk-places.ts'
+import { inside, PARTIAL, reclaimName, STAGING, stagedName, stagingOf } from './disk-places.ts'
 import { fileTrouble, storeTrouble } from './trouble.ts'
 
 const READ_BYTES = 1 << 20
+/** From this size on a file that is whole, but not yet committed, is not sent again after a crash. */
+const RECLAIMED_BYTES = 4 << 20
 /** The server has to be able to read what it keeps. */
 const OWNER_READS = 0o400
 
@@ -124,9 +126,16 @@ export class DiskStaging {
       })
     }
     this.#forget(id)
-    if (isWhole) disk.renameAt(prefix, request.partial, [this.#beneath.open(inside(STAGING, request.staging), 'make'), stagedName(request.number)])
+    if (isWhole) this.#stageWhole(prefix, request)
     else disk.unlinkAt(prefix, request.partial)
     return isWhole
+  }
+
+  #stageWhole (prefix: string, { partial, staging, number, sizeBytes }: StreamRequest): void {
+    const to = this.#beneath.open(inside(STAGING, staging), 'make')
+    // First, so that there is no moment at which a crash costs the file.
+    if (sizeBytes >= RECLAIMED_BYTES) disk.close(disk.createAt(to, reclaimName(number, partial), 0o600))
+    disk.renameAt(prefix, partial, [to, stagedName(number)])
   }
 
   abandon (id: number): void {

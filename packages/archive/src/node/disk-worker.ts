@@ -33,6 +33,7 @@ const calls: DiskCalls = {
   place: (area, batch, how) => placing.place(area, batch, how),
   remove: (area, stampMs, removals) => placing.remove(area, stampMs, removals),
   settle: (area, directories) => { placing.settle(area, directories) },
+  reclaim: (area, folder) => { history.reclaim(area, folder) },
   discard: folder => { history.discard(folder) },
   partials: area => history.partials(area),
   keepPartials: (area, kept) => { history.keepPartials(area, kept) },

@@ -106,6 +106,10 @@ class LocalStore implements ContentStore {
     await this.#place.sync?.run()
   }
 
+  async reclaim (area: string, staging: string): Promise<void> {
+    await this.#idlest().call('reclaim', [area, staging])
+  }
+
   async discard (staging: string | undefined): Promise<void> {
     await this.#idlest().call('discard', [staging])
   }

@@ -29,6 +29,8 @@ export class MemoryStore implements ContentStore {
   /** What was restored, by the directory it was restored to. */
   readonly restored: Map<string, MemoryFolder> = new Map()
   readonly staging: Map<string, Map<number, MemoryFile>> = new Map()
+  /** What large files in staging were called while they were unfinished. */
+  readonly #unfinished = new Map<string, Map<number, string>>()
   readonly partial: Map<string, Map<string, Uint8Array>> = new Map()
   readonly #init: MemoryStoreInit
   readonly #versions = new Map<string, Map<number, MemoryFolder>>()
@@ -70,7 +72,10 @@ export class MemoryStore implements ContentStore {
       before: call => { this.#before(call) },
       partials: entryOf(this.partial, request.area, () => new Map<string, Uint8Array>()),
       present: () => this.#fileAt(request.area, request.present)?.content,
-      stage: content => { this.#stage(request.staging, request.number, this.#newFile(content, request)) },
+      stage: content => {
+        this.#stage(request.staging, request.number, this.#newFile(content, request))
+        entryOf(this.#unfinished, request.staging, () => new Map<number, string>()).set(request.number, request.partial)
+      },
     })
   }
 
@@ -137,6 +142,14 @@ export class MemoryStore implements ContentStore {
 
   async makeDurable (): Promise<void> {
     this.#before('makeDurable')
+  }
+
+  async reclaim (area: string, staging: string): Promise<void> {
+    this.#before('reclaim')
+    for (const [number, partial] of this.#unfinished.get(staging) ?? []) {
+      const whole = this.staging.get(staging)?.get(number)
+      if (whole !== undefined) entryOf(this.partial, area, () => new Map<string, Uint8Array>()).set(partial, whole.content)
+    }
   }
 
   async discard (staging: string | undefined): Promise<void> {

@@ -248,6 +248,27 @@ export const contentStoreConformance: readonly ConformanceCase<StoreSubject>[] =
     },
   },
   {
+    name: 'makes a large file unfinished again that is whole but was never placed',
+    async run ({ store, hash }) {
+      await store.openArea(AREA)
+      const content = new Uint8Array(5 << 20).map((_, at) => at * 7 >> 5)
+      const request: StreamRequest = {
+        area: AREA, staging: STAGING, number: 0, partial: 'p', offset: 0, present: path('big'), sizeBytes: content.length, mtimeNs: MTIME_NS, mode: 0o444,
+      }
+      const first = await store.openStream(request)
+      await first.write(content.slice())
+      ensure(await first.finish(hash(content)), 'the file is not whole')
+      await store.reclaim(AREA, STAGING)
+      await store.reclaim(AREA, 'never')
+      await store.discard(undefined)
+      ensure((await store.partials(AREA)).get('p') === content.length, 'what was whole has to be sent again')
+      const second = await store.openStream({ ...request, offset: content.length })
+      ensure(await second.finish(hash(content)), 'the file is not whole any more')
+      await store.discard(undefined)
+      await store.keepPartials(AREA, new Set())
+    },
+  },
+  {
     name: 'gives a file that moves a second name until it is placed',
     async run (subject) {
       const { store } = subject
