@@ -129,8 +129,9 @@ class Chaos {
       return
     }
     await this.#stage.stop(server.child, 'SIGKILL')
-    await ended
-    this.#server = await this.#stage.startServer()
+    // At once: a client that was looking for a server would look until its patience ends.
+    const [restarted] = await Promise.all([this.#stage.startServer(), ended])
+    this.#server = restarted
   }
 
   async #pushToTheEnd (): Promise<void> {

@@ -51,6 +51,10 @@ async function filesIn (directory: string): Promise<Record<string, string>> {
 /** Sessions in different areas do not touch each other, and each mostly waits for its turn on the disk. */
 const CONCURRENCY = 16
 
+/** Every so manyth byte, from another one each time; with 1 every byte in one run. */
+const EVERY = Number(process.env['FILESYNC_TEST_CUT_EVERY'] ?? 4)
+const FIRST = Number(process.env['FILESYNC_TEST_SEED'] ?? Date.now()) % EVERY
+
 async function cutAfter (bytes: number, side: 'client' | 'server', expected: Record<string, string>): Promise<void> {
   const area = `${side}-${bytes}`
   await sync(area, BEFORE, {})
@@ -67,7 +71,7 @@ async function cutAfter (bytes: number, side: 'client' | 'server', expected: Rec
   await rm(join(root, area), { recursive: true })
 }
 
-describe('a session that is cut after any byte, in either direction', () => {
+describe(`a session that is cut after any byte, in either direction (FILESYNC_TEST_SEED=${FIRST})`, () => {
   test.each(['client', 'server'] as const)('cut in what the %s sends', { timeout: 300_000 }, async side => {
     const whole = await sync(`measure-${side}`, BEFORE, {})
     expect(resultOf(whole)).toBe('OK')
@@ -76,9 +80,13 @@ describe('a session that is cut after any byte, in either direction', () => {
     const bytes = side === 'client' ? full.clientBytes : full.serverBytes
 
     const expected = await filesIn(join(root, `measure-${side}`))
-    let at = 0
+    let next = 1 + FIRST
     const worker = async (): Promise<void> => {
-      for (at++; at < bytes; at++) await cutAfter(at, side, expected)
+      while (next < bytes) {
+        const at = next
+        next += EVERY
+        await cutAfter(at, side, expected)
+      }
     }
     await Promise.all(Array.from({ length: CONCURRENCY }, worker))
   })

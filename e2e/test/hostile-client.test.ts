@@ -17,6 +17,8 @@ const AFTER: TreeLiteral = { ...BEFORE, 'a-small.txt': SMALL, 'b-large.bin': LAR
 const A = 0
 const B = 1
 const EMPTY = encodeListing([])
+/** Also what takes long. */
+const HEAVY = process.env['FILESYNC_TEST_HEAVY'] === '1'
 
 let ground: Ground
 beforeAll(async () => { ground = await Ground.open() })
@@ -130,7 +132,8 @@ describe('what a client says of its tree:', () => {
       [`the name ${JSON.stringify(name.slice(0, 20))}`, 'NAME_INVALID', givesRoot(encodeListing([file(name)]))]
     )),
     ['65 directories in each other', 'LIMIT_EXCEEDED', nested(65)],
-    ['a root with a million and one directories', 'LIMIT_EXCEEDED', async peer => { await givesRoot(manyDirectories(LIMITS.listingsWaiting + 1))(peer) }],
+    // Seconds of encoding and reading; packages/protocol/test/listing-exchange.test.ts holds the same limit without a session around it.
+    ...HEAVY ? [['a root with a million and one directories', 'LIMIT_EXCEEDED', async peer => { await givesRoot(manyDirectories(LIMITS.listingsWaiting + 1))(peer) }] as const] : [],
     ['200,000 parts of one byte, and a listing that is another one', 'LISTING_MISMATCH', listing(EMPTY, manyParts(200_000))],
   ])
 

@@ -1,7 +1,7 @@
 import { readdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { Site } from '../src/network-site.ts'
 import { whyNoFirewall, whyNoMachines } from '../src/network-wire.ts'
 import { CLIENT_PROGRAM, SERVER_PROGRAM } from '../src/programs.ts'
@@ -16,33 +16,28 @@ if (noMachines !== undefined) console.warn(`Skipped: programs on machines of the
 const noFirewall = whyNoFirewall()
 if (noFirewall !== undefined) console.warn(`Skipped: programs behind a firewall, because ${noFirewall}`)
 
-describe.skipIf(noMachines !== undefined)('a client finds its server', () => {
-  let site: Site
-  beforeEach(async () => { site = await Site.open() })
-  afterEach(async () => { await site.dispose() })
+async function store (site: Site, name: string): Promise<void> {
+  const path = join(await site.source(), name)
+  await writeFile(path, 'with content')
+  // A time that every file system keeps as it is.
+  await utimes(path, 1_700_000_000, 1_700_000_000)
+}
 
-  async function store (name: string): Promise<void> {
-    const path = join(await site.source(), name)
-    await writeFile(path, 'with content')
-    // A time that every file system keeps as it is.
-    await utimes(path, 1_700_000_000, 1_700_000_000)
+/** A test on a wire of its own, so that several can wait at the same time. */
+function on (act: (site: Site) => Promise<void>): () => Promise<void> {
+  return async () => {
+    const site = await Site.open()
+    try {
+      await act(site)
+    } finally {
+      await site.dispose()
+    }
   }
+}
 
-  test('from two machines that know nothing of each other to a stored file, with one code and no address', async () => {
-    const nas = site.wire.machine('10.0.0.1/24')
-    const laptop = site.wire.machine('10.0.0.2/24')
-    await site.serve(nas, 'nas')
-    const shown = await nas.run(SERVER_PROGRAM, ['pair', '--json', '--state-dir', site.path('nas')])
-    const { code } = JSON.parse(shown.stdout) as { code: string }
-    const paired = await laptop.run(CLIENT_PROGRAM, ['pair', '--code-stdin', '--id', 'laptop', '--state-dir', site.path('laptop')], { input: `${code}\n` })
-    expect(paired.code, paired.stderr).toBe(0)
-    await store('a file')
-    const pushed = await site.push(laptop, 'laptop')
-    expect(pushed, pushed.stderr).toMatchObject({ code: 0, result: { result: 'ok', filesSent: 1 } })
-    expect(await describeTree(site.path('nas-archive', 'laptop'))).toEqual(await describeTree(await site.source()))
-  })
-
-  test('in under a second', async () => {
+// By itself, because it is measured.
+describe.skipIf(noMachines !== undefined)('a client finds its server', () => {
+  test('in under a second', on(async site => {
     const nas = site.wire.machine('10.0.0.1/24')
     const laptop = site.wire.machine('10.0.0.2/24')
     await site.introduce('laptop', 'nas')
@@ -55,9 +50,25 @@ describe.skipIf(noMachines !== undefined)('a client finds its server', () => {
     const foundMs = searching.result.durationMs - told.result.durationMs
     console.log(`found in ${foundMs} ms: ${searching.result.durationMs} ms with the search, ${told.result.durationMs} ms without`)
     expect(foundMs).toBeLessThan(1_000)
-  })
+  }))
+})
 
-  test('among two servers, the one that it is paired with', async () => {
+describe.skipIf(noMachines !== undefined).concurrent('a client finds its server', () => {
+  test('from two machines that know nothing of each other to a stored file, with one code and no address', on(async site => {
+    const nas = site.wire.machine('10.0.0.1/24')
+    const laptop = site.wire.machine('10.0.0.2/24')
+    await site.serve(nas, 'nas')
+    const shown = await nas.run(SERVER_PROGRAM, ['pair', '--json', '--state-dir', site.path('nas')])
+    const { code } = JSON.parse(shown.stdout) as { code: string }
+    const paired = await laptop.run(CLIENT_PROGRAM, ['pair', '--code-stdin', '--id', 'laptop', '--state-dir', site.path('laptop')], { input: `${code}\n` })
+    expect(paired.code, paired.stderr).toBe(0)
+    await store(site, 'a file')
+    const pushed = await site.push(laptop, 'laptop')
+    expect(pushed, pushed.stderr).toMatchObject({ code: 0, result: { result: 'ok', filesSent: 1 } })
+    expect(await describeTree(site.path('nas-archive', 'laptop'))).toEqual(await describeTree(await site.source()))
+  }))
+
+  test('among two servers, the one that it is paired with', on(async site => {
     const other = site.wire.machine('10.0.0.3/24')
     const nas = site.wire.machine('10.0.0.1/24')
     const laptop = site.wire.machine('10.0.0.2/24')
@@ -67,9 +78,9 @@ describe.skipIf(noMachines !== undefined)('a client finds its server', () => {
     expect(pushed, pushed.stderr).toMatchObject({ code: 0, result: { result: 'ok' } })
     expect(await readdir(site.path('nas-archive'))).toContain('laptop')
     expect(await readdir(site.path('other-archive'))).not.toContain('laptop')
-  })
+  }))
 
-  test('without a route for multicast', async () => {
+  test('without a route for multicast', on(async site => {
     const nas = site.wire.machine('10.0.0.1/24')
     const laptop = site.wire.machine('10.0.0.2/24')
     expect(laptop.ip('route').trim()).toBe('10.0.0.0/24 dev fst0 proto kernel scope link src 10.0.0.2')
@@ -77,9 +88,9 @@ describe.skipIf(noMachines !== undefined)('a client finds its server', () => {
     await site.introduce('laptop', 'nas')
     await site.serve(nas, 'nas')
     expect(await site.push(laptop, 'laptop')).toMatchObject({ code: 0 })
-  })
+  }))
 
-  test.skipIf(noFirewall !== undefined)('over a line that loses three datagrams of ten, each way', async () => {
+  test.skipIf(noFirewall !== undefined)('over a line that loses three datagrams of ten, each way', on(async site => {
     const nas = site.wire.machine('10.0.0.1/24')
     const laptop = site.wire.machine('10.0.0.2/24')
     for (const machine of [nas, laptop]) machine.drop('input', 'meta l4proto udp numgen random mod 10 < 3')
@@ -87,9 +98,9 @@ describe.skipIf(noMachines !== undefined)('a client finds its server', () => {
     await site.serve(nas, 'nas')
     const pushed = await site.push(laptop, 'laptop')
     expect(pushed, pushed.stderr).toMatchObject({ code: 0 })
-  })
+  }))
 
-  test('when its interface was down for a while, without anybody doing anything', async () => {
+  test('when its interface was down for a while, without anybody doing anything', on(async site => {
     const nas = site.wire.machine('10.0.0.1/24')
     const laptop = site.wire.machine('10.0.0.2/24')
     await site.introduce('laptop', 'nas')
@@ -98,13 +109,13 @@ describe.skipIf(noMachines !== undefined)('a client finds its server', () => {
     await client.line(({ result }) => result === 'ok')
     laptop.ip('link', 'set', 'fst0', 'down')
     await client.line(({ result }) => result === 'failed')
-    await store('while it was down')
+    await store(site, 'while it was down')
     laptop.ip('link', 'set', 'fst0', 'up')
     await client.line(({ filesSent }) => filesSent === 1)
     expect(await describeTree(site.path('nas-archive', 'laptop'))).toEqual(await describeTree(await site.source()))
-  })
+  }))
 
-  test('that was started again on another port, and then has another address', async () => {
+  test('that was started again on another port, and then has another address', on(async site => {
     const nas = site.wire.machine('10.0.0.1/24')
     const laptop = site.wire.machine('10.0.0.2/24')
     await site.introduce('laptop', 'nas')
@@ -118,9 +129,9 @@ describe.skipIf(noMachines !== undefined)('a client finds its server', () => {
     nas.ip('address', 'replace', '10.0.0.99/24', 'dev', 'fst0')
     expect(second.port).not.toBe(first.port)
     expect(await site.push(laptop, 'laptop')).toMatchObject({ code: 0 })
-  })
+  }))
 
-  test.skipIf(noFirewall !== undefined)('by DNS-SD, where its multicast is filtered', async () => {
+  test.skipIf(noFirewall !== undefined)('by DNS-SD, where its multicast is filtered', on(async site => {
     const nas = site.wire.machine('10.0.0.1/24')
     const laptop = site.wire.machine('10.0.0.2/24')
     for (const machine of [nas, laptop]) machine.drop('input', DISCOVERY)
@@ -128,9 +139,9 @@ describe.skipIf(noMachines !== undefined)('a client finds its server', () => {
     await site.serve(nas, 'nas')
     const pushed = await site.push(laptop, 'laptop')
     expect(pushed, pushed.stderr).toMatchObject({ code: 0 })
-  })
+  }))
 
-  test.skipIf(noFirewall !== undefined)('by its name or address, where all multicast is filtered', async () => {
+  test.skipIf(noFirewall !== undefined)('by its name or address, where all multicast is filtered', on(async site => {
     const nas = site.wire.machine('10.0.0.1/24', 'fe80::1/64')
     const laptop = site.wire.machine('10.0.0.2/24', 'fe80::2/64')
     laptop.drop('input', DISCOVERY, MULTICAST_DNS)
@@ -143,9 +154,9 @@ describe.skipIf(noMachines !== undefined)('a client finds its server', () => {
       const pushed = await site.push(laptop, 'laptop', ['--server', `${place}:${port}`])
       expect(pushed, `${place}: ${pushed.stderr}`).toMatchObject({ code: 0 })
     }
-  })
+  }))
 
-  test('while 10,000 forged questions are asked, which get no more answers than are allowed', async () => {
+  test('while 10,000 forged questions are asked, which get no more answers than are allowed', on(async site => {
     const nas = site.wire.machine('10.0.0.1/24')
     const laptop = site.wire.machine('10.0.0.2/24')
     const forger = site.wire.machine(...Array.from({ length: 40 }, (_, index) => `10.0.0.${101 + index}/24`))
@@ -157,9 +168,9 @@ describe.skipIf(noMachines !== undefined)('a client finds its server', () => {
     expect(pushed, pushed.stderr).toMatchObject({ code: 0 })
     const { answers, tookMs } = await flood.line(({ event }) => event === 'flooded')
     expect(answers).toBeLessThanOrEqual(50 * Math.ceil(Number(tookMs) / 1_000 + 1))
-  })
+  }))
 
-  test('while others offer themselves in its name, at the cost of eight dials', async () => {
+  test('while others offer themselves in its name, at the cost of eight dials', on(async site => {
     const nas = site.wire.machine('10.0.0.1/24')
     const laptop = site.wire.machine('10.0.0.2/24')
     const attacker = site.wire.machine('10.0.0.66/24', '10.0.0.67/24')
@@ -177,5 +188,5 @@ describe.skipIf(noMachines !== undefined)('a client finds its server', () => {
     const dials = forger.lines.filter(line => line.includes('dialled')).length
     expect(dials).toBeGreaterThan(0)
     expect(dials).toBeLessThanOrEqual(8)
-  })
+  }))
 })

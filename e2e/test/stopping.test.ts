@@ -8,7 +8,7 @@ import { CLIENT_PROGRAM, Stage } from '../src/programs.ts'
 import type { RunningServer } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
-const FILES = 60
+const FILES = 40
 const FILE_BYTES = 50_000
 const LONG_AGO = 1_700_000_000
 /** What a stop may take, and what the machines of tests may add. */

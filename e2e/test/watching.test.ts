@@ -14,73 +14,94 @@ const REACH_MS = 2_000
 const SLACK_MS = 6_000
 const LONG_AGO = 1_700_000_000
 
-describe('a client that keeps running', () => {
-  let stage: Stage
-  let server: RunningServer
-  let source: string
+/** A server that asks nobody to come back, a client that is paired with it, and a source with one file. */
+class Scene {
+  readonly stage: Stage
+  readonly server: RunningServer
+  readonly source: string
 
-  beforeEach(async () => {
-    stage = await Stage.open()
-    source = stage.path('source')
-    await mkdir(source)
-    await writeFile(join(source, 'first'), 'there from the start')
-    await utimes(join(source, 'first'), LONG_AGO, LONG_AGO)
-    server = await stage.startServer('server', ['--interval', '3600'])
-    await stage.pair(server, 'client')
-  })
+  private constructor (stage: Stage, server: RunningServer) {
+    this.stage = stage
+    this.server = server
+    this.source = stage.path('source')
+  }
 
-  afterEach(async () => { await stage.dispose() })
+  static async open (stage: Stage): Promise<Scene> {
+    const scene = new Scene(stage, await stage.startServer('server', ['--interval', '3600']))
+    await mkdir(scene.source)
+    await writeFile(join(scene.source, 'first'), 'there from the start')
+    await utimes(join(scene.source, 'first'), LONG_AGO, LONG_AGO)
+    await stage.pair(scene.server, 'client')
+    return scene
+  }
 
   /** Starts the client, and waits for the end of its first run. */
-  async function startClient (...args: string[]): Promise<Runs> {
-    const child = stage.start(CLIENT_PROGRAM, ['start', source, '--json', ...stage.clientArgs('client'), ...args])
+  async startClient (...args: string[]): Promise<Runs> {
+    const child = this.stage.start(CLIENT_PROGRAM, ['start', this.source, '--json', ...this.stage.clientArgs('client'), ...args])
     const runs = new Runs(createInterface({ input: child.stdout }))
     expect(await runs.next()).toMatchObject({ result: 'ok', filesSent: 1 })
     return runs
   }
 
-  async function ask (...args: string[]): Promise<string> {
-    const { code, stdout, stderr } = await stage.run(CLIENT_PROGRAM, [...args, '--state-dir', stage.path('client')])
+  async ask (...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.stage.run(CLIENT_PROGRAM, [...args, '--state-dir', this.stage.path('client')])
     expect(code, stderr).toBe(0)
     return stdout
   }
+}
 
-  test('a change reaches the archive within two seconds of becoming quiet', async () => {
-    const runs = await startClient()
+/** A test on a stage of its own, so that several can wait at the same time. */
+function on (act: (scene: Scene) => Promise<void>): () => Promise<void> {
+  return async () => {
+    const stage = await Stage.open()
+    try {
+      await act(await Scene.open(stage))
+    } finally {
+      await stage.dispose()
+    }
+  }
+}
+
+// By itself, because it is measured.
+describe('a client that keeps running', () => {
+  test('a change reaches the archive within two seconds of becoming quiet', on(async scene => {
+    const runs = await scene.startClient()
     const writtenMs = Date.now()
-    await writeFile(join(source, 'new'), 'written while the client watches')
+    await writeFile(join(scene.source, 'new'), 'written while the client watches')
     expect(await runs.next()).toMatchObject({ result: 'ok', filesSent: 1, filesTotal: 2 })
     expect(Date.now() - writtenMs).toBeLessThan(SETTLE_MS + REACH_MS + SLACK_MS)
-    expect(await readFile(join(server.archive, 'client', 'new'), 'utf8')).toBe('written while the client watches')
-  })
+    expect(await readFile(join(scene.server.archive, 'client', 'new'), 'utf8')).toBe('written while the client watches')
+  }))
+})
 
-  test('ten thousand changes are one sync', async () => {
-    const runs = await startClient()
-    await mkdir(join(source, 'burst'))
-    await Promise.all(Array.from({ length: 10_000 }, async (_, i) => { await writeFile(join(source, 'burst', `f${i}`), `${i}`) }))
+describe.concurrent('a client that keeps running', () => {
+  test('ten thousand changes are one sync', on(async scene => {
+    const runs = await scene.startClient()
+    await mkdir(join(scene.source, 'burst'))
+    await Promise.all(Array.from({ length: 10_000 }, async (_, i) => { await writeFile(join(scene.source, 'burst', `f${i}`), `${i}`) }))
     expect(await runs.next()).toMatchObject({ result: 'ok', filesSent: 10_000, filesTotal: 10_001 })
-  })
+  }))
 
-  test('status and why tell what is going on', async () => {
-    const runs = await startClient()
-    expect(await ask('status')).toContain(source)
-    expect(JSON.parse(await ask('status', '--json'))).toMatchObject({ directory: source, watch: { mode: 'watching' }, last: { result: { result: 'ok' } } })
-    expect(JSON.parse(await ask('why', 'first', '--json'))).toMatchObject({ state: 'stored' })
-    expect(JSON.parse(await ask('why', join(source, 'missing'), '--json'))).toMatchObject({ state: 'absent' })
-    await writeFile(join(source, '.filesyncignore'), '*.log\n')
-    await writeFile(join(source, 'noise.log'), 'x')
+  test('status and why tell what is going on', on(async scene => {
+    const runs = await scene.startClient()
+    expect(await scene.ask('status')).toContain(scene.source)
+    expect(JSON.parse(await scene.ask('status', '--json'))).toMatchObject({ directory: scene.source, watch: { mode: 'watching' }, last: { result: { result: 'ok' } } })
+    expect(JSON.parse(await scene.ask('why', 'first', '--json'))).toMatchObject({ state: 'stored' })
+    expect(JSON.parse(await scene.ask('why', join(scene.source, 'missing'), '--json'))).toMatchObject({ state: 'absent' })
+    await writeFile(join(scene.source, '.filesyncignore'), '*.log\n')
+    await writeFile(join(scene.source, 'noise.log'), 'x')
     expect(await runs.next()).toMatchObject({ result: 'ok' })
-    expect(JSON.parse(await ask('why', 'noise.log', '--json'))).toMatchObject({ state: 'ignored', reason: expect.stringContaining('*.log') as unknown })
-    expect((await readFile(join(server.archive, 'client', '.filesyncignore'), 'utf8'))).toBe('*.log\n')
-  })
+    expect(JSON.parse(await scene.ask('why', 'noise.log', '--json'))).toMatchObject({ state: 'ignored', reason: expect.stringContaining('*.log') as unknown })
+    expect((await readFile(join(scene.server.archive, 'client', '.filesyncignore'), 'utf8'))).toBe('*.log\n')
+  }))
 
-  test('an interrupt ends the client in order, and a second run goes on where it was', async () => {
-    const child = stage.start(CLIENT_PROGRAM, ['start', source, '--json', ...stage.clientArgs('client')])
+  test('an interrupt ends the client in order, and a second run goes on where it was', on(async scene => {
+    const child = scene.stage.start(CLIENT_PROGRAM, ['start', scene.source, '--json', ...scene.stage.clientArgs('client')])
     const runs = new Runs(createInterface({ input: child.stdout }))
     await runs.next()
-    expect(await stage.stop(child, 'SIGINT')).toBe(0)
-    expect(await stage.push('client', source)).toMatchObject({ code: 0, result: { filesSent: 0 } })
-  })
+    expect(await scene.stage.stop(child, 'SIGINT')).toBe(0)
+    expect(await scene.stage.push('client', scene.source)).toMatchObject({ code: 0, result: { filesSent: 0 } })
+  }))
 })
 
 describe('a source that is not what it was', () => {
