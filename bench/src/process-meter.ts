@@ -26,11 +26,14 @@ export class ProcessMeter {
   readonly #childrenBeforeMs: number
   readonly #serverBeforeMs: number
   readonly #loopbackBefore: number
+  /** Children that the server keeps for as long as it runs. */
+  readonly #lasting: ReadonlySet<number>
   #client: number | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor (server: number) {
     this.#server = server
+    this.#lasting = new Set(childrenOf(server))
     // "5" resets the high-water mark: proc(5), clear_refs.
     writeFileSync(`/proc/${server}/clear_refs`, '5')
     this.#childrenBeforeMs = cpuMs('self').childrenMs
@@ -50,7 +53,8 @@ export class ProcessMeter {
     this.#sample()
     const wireBytes = loopbackBytes() - this.#loopbackBefore
     // rsync's daemon has a process for each client, which ends a moment after the client does.
-    for (let tries = 0; childrenOf(this.#server).length > 0 && tries < 500; tries++) await sleep(10)
+    const hasOthers = (): boolean => childrenOf(this.#server).some(pid => !this.#lasting.has(pid))
+    for (let tries = 0; hasOthers() && tries < 500; tries++) await sleep(10)
     const sum = (pids: Iterable<number>): number => [...pids].reduce((total, pid) => total + (this.#peaks.get(pid) ?? 0), 0)
     return {
       // The client is the only child of this process that ended meanwhile.
