@@ -6,7 +6,7 @@ import { memoryArchive, MemoryStore } from '../src/testing/index.ts'
 import { crashStates } from './crash-states.ts'
 import { describeMemory, describeWanted, WatchedIndex } from './in-memory.ts'
 import { WallClock } from './on-disk.ts'
-import { asPath, push } from './push.ts'
+import { asPath, compareAll, push } from './push.ts'
 import { SourceTree } from './source-tree.ts'
 
 const DAY_MS = 86_400_000
@@ -57,6 +57,25 @@ test('a tree in memory becomes what it is at the client, and keeps what it was',
   expect((await area.versions(asPath('gone'))).map(({ path }) => path)).toEqual(['gone', 'gone/a', 'gone/deep', 'gone/deep/b'])
   expect((await area.verify()).problems).toEqual([])
   expect(await area.checkMirror({ directories: 100 })).toEqual({ changed: [], removed: [], added: [] })
+})
+
+test('a large file that was whole but not in its place when the process ended is continued from its end', async () => {
+  const world = new World()
+  const content = new Uint8Array(300_000).map((_, at) => at * 13 >> 4)
+  const source = new SourceTree().write('large', content)
+  const sync = await (await world.area()).beginSync()
+  compareAll(sync, source.snapshot())
+  sync.plan({ complete: true })
+  const staged = await sync.beginFile(0, 0)
+  await staged.write(content.slice())
+  expect(await staged.finish(hashBytes(content))).toEqual({ task: 0, bytes: content.length })
+  world.trouble = { at: world.calls + 1, error: new Error('The process was killed.') }
+  await expect(sync.abandon()).rejects.toThrow('The process was killed.')
+  world.trouble = undefined
+  const second = await push(await world.area(), source)
+  expect(second.tasks).toEqual([[0, 0, 'RESUME', content.length]])
+  expect(second.problems).toEqual([])
+  expect(world.mirror).toEqual(describeWanted(source))
 })
 
 /** What is not as it has to be after a sync ended at some call, and another one was made by a new process. */
