@@ -4,6 +4,7 @@ import type { ClientFilesInfo, Clock, Connection, HashBytes, NextSync, Policy } 
 import { deltaTasks, receiveFiles } from '@filesync/transfer'
 import type { Decompress, PresentCopy, ReceivedFiles } from '@filesync/transfer'
 import { answerQuestions } from './answer-questions.ts'
+import { collectingGarbage } from './collect-garbage.ts'
 import { greetClient } from './greet.ts'
 import { withinPatience, withPatience } from './patience.ts'
 import type { QuestionDesk } from './question-desk.ts'
@@ -13,7 +14,6 @@ import type { SessionQueue } from './session-queue.ts'
 import { SessionTurn } from './session-turn.ts'
 import type { SessionRules } from './session-turn.ts'
 import { tellPlan } from './tell-plan.ts'
-import { collectingYoung } from './young-garbage.ts'
 
 /** The client at the other end, as the server knows it; nothing of this comes from a message. */
 export interface Peer {
@@ -153,13 +153,13 @@ async function receiveChanges (
   connection: Connection, { info, sync, deps }: { info: ClientFilesInfo, sync: Sync, deps: SessionDependencies },
 ): Promise<ReceivedFiles> {
   const { clock, turn } = deps
-  const listing = turn.over(withPatience(connection, { clock, limitMs: LIMITS.turnTimeoutMs }))
+  const listing = turn.over(withPatience(collectingGarbage(connection), { clock, limitMs: LIMITS.turnTimeoutMs }))
   await receiveListings({ connection: listing, rootDigest: info.rootDigest, hash: deps.hash, compare: listing => sync.compare(listing) })
   const plan = sync.plan({ complete: info.complete, resume: deps.features.has(FEATURES.RESUME), digest: true })
   deps.observer?.onPlan(plan)
   sync.onStored = stored => { void connection.send({ type: 'STORED', ...stored }).catch(() => { /* the receiver notices */ }) }
   return await receiveFiles({
-    connection: turn.over(withPatience(collectingYoung(connection), { clock, limitMs: LIMITS.answerTimeoutMs, sizeOf: task => plan.describe(task).sizeBytes })),
+    connection: turn.over(withPatience(collectingGarbage(connection), { clock, limitMs: LIMITS.answerTimeoutMs, sizeOf: task => plan.describe(task).sizeBytes })),
     ...deltaTasks({
       tasks: plan.tasks,
       again: () => plan.again(),

@@ -2,7 +2,7 @@ import { constants, PerformanceObserver } from 'node:perf_hooks'
 import type { PerformanceEntry } from 'node:perf_hooks'
 import type { Connection, Incoming } from '@filesync/protocol'
 import { expect, it } from 'vitest'
-import { collectingYoung } from '../src/young-garbage.ts'
+import { collectingGarbage } from '../src/collect-garbage.ts'
 
 const MESSAGE: Incoming = { kind: 'message', message: { type: 'FILE_PROBLEM', task: 0, code: 'VANISHED', message: 'gone' } }
 
@@ -39,15 +39,15 @@ async function take (connection: Connection, messages: number): Promise<void> {
 
 it('looks at young garbage each time that much has arrived, and passes on what came', async () => {
   const seen = minorCollections()
-  await take(collectingYoung(connectionOf(16 << 20)), 8)
+  await take(collectingGarbage(connectionOf(16 << 20)), 8)
   await expect.poll(() => seen.count).toBeGreaterThanOrEqual(8)
   seen.stop()
 })
 
 it('leaves a connection alone over which little comes', async () => {
   const seen = minorCollections()
-  await take(collectingYoung(connectionOf(64)), 8)
-  await take(collectingYoung(connectionOf(16 << 20)), 1)
+  await take(collectingGarbage(connectionOf(64)), 8)
+  await take(collectingGarbage(connectionOf(16 << 20)), 1)
   await expect.poll(() => seen.count).toBeGreaterThanOrEqual(1)
   expect(seen.count).toBeLessThan(8)
   seen.stop()

@@ -4,24 +4,28 @@ import { layerOver } from '@filesync/protocol'
 import type { Connection } from '@filesync/protocol'
 
 /** The engine looks at its whole heap when buffers outside of it have grown by twice as much. */
-const COLLECT_EVERY_BYTES = 16 << 20
+const YOUNG_EVERY_BYTES = 16 << 20
+/** Small frames make garbage too. */
+const YOUNG_EVERY_FRAMES = 64
 
 type Collect = (options: { readonly type: 'minor' }) => void
 
 /**
- * The same connection, behind which the engine looks at young garbage in time. TLS hands over what arrives in buffers of
- * 16 KiB that are garbage at once, but so little of them lies in the heap that it does not fill up: the engine then sees only
- * that memory outside grows, and walks all it has. Measured on a first sync of 100,000 files: 66 such walks.
+ * The same connection, behind which garbage is collected in time. TLS hands over what arrives in buffers of 16 KiB that
+ * are garbage at once, but so little of them lies in the heap that it does not fill up: the engine then sees only that
+ * memory outside grows, and walks all it has. Measured on a first sync of 100,000 files: 68 such walks, and 17 with this.
  */
-export function collectingYoung (connection: Connection): Connection {
-  const collect = youngCollector()
+export function collectingGarbage (connection: Connection): Connection {
+  const collect = garbageCollector()
   if (collect === undefined) return connection
   let collectedAt = connection.bytesReceived
+  let frames = 0
   return layerOver(connection, {
     next: async () => {
       const incoming = await connection.next()
-      if (connection.bytesReceived - collectedAt >= COLLECT_EVERY_BYTES) {
+      if (++frames >= YOUNG_EVERY_FRAMES || connection.bytesReceived - collectedAt >= YOUNG_EVERY_BYTES) {
         collectedAt = connection.bytesReceived
+        frames = 0
         collect({ type: 'minor' })
       }
       return incoming
@@ -32,7 +36,7 @@ export function collectingYoung (connection: Connection): Connection {
 let found: { readonly collect: Collect | undefined } | undefined
 
 /** The engine tells it only to those who ask for it by a flag; undefined where it does not know the flag. */
-function youngCollector (): Collect | undefined {
+function garbageCollector (): Collect | undefined {
   if (found === undefined) {
     setFlagsFromString('--expose-gc')
     const collect: unknown = runInNewContext('typeof gc === "function" ? gc : undefined')
