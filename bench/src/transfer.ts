@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { once } from 'node:events'
 import { performance } from 'node:perf_hooks'
 import { encodeListing, ListingAnswers, openConnection } from '@filesync/protocol'
-import type { Connection, FileEntry, Name, RelativePath, Task, Tree } from '@filesync/protocol'
+import type { Connection, FileEntry, Name, RelativePath, StagingArea, Task, Tree } from '@filesync/protocol'
 import { hashBytes, socketStream, systemClock } from '@filesync/protocol/node'
 import { receiveFiles, sendFiles } from '@filesync/transfer'
-import type { StagingArea, WantedFile } from '@filesync/transfer'
+import type { WantedFile } from '@filesync/transfer'
 import { openFileSource, openSigner } from '@filesync/transfer/node'
 
 /** What one case took. */

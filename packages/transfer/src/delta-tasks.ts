@@ -25,6 +25,11 @@ export interface DeltaTasksInit {
  * 4 MiB are 36 ms at 1 Gbit/s.
  */
 const FROM_BYTES = 4 << 20
+/**
+ * So much of a begun file is worth more than what a difference may save: a difference starts anew, and over a connection
+ * that breaks again and again it would never come to its end.
+ */
+const CONTINUE_FROM_BYTES = 32 << 20
 
 /** Tasks for `receiveFiles` that ask for large changed files as a difference, and the signatures that go with them. */
 export interface DeltaTasks {
@@ -36,7 +41,7 @@ export interface DeltaTasks {
 
 /**
  * Turns tasks for whole large files into tasks for differences, wherever there is a copy to compare with that is not much
- * smaller. A file that was begun is continued where most of it is there, and asked for as a difference otherwise.
+ * smaller. A file that was begun is continued where most or much of it is there, and asked for as a difference otherwise.
  * Signatures are made one by one, as the tasks are taken.
  */
 export function deltaTasks (init: DeltaTasksInit): DeltaTasks {
@@ -81,7 +86,7 @@ interface Candidate {
 async function withDelta ({ task, number, sizeBytes, fromBytes }: Candidate, init: DeltaTasksInit, signatures: Map<number, Uint8Array>): Promise<Task> {
   const present = await init.present(number)
   if (present === undefined || !paysOff(present.sizeBytes, fromBytes)) return task
-  if (task[2] === 'RESUME' && task[3] * 2 >= Math.min(present.sizeBytes, sizeBytes)) return task
+  if (task[2] === 'RESUME' && task[3] >= Math.min(CONTINUE_FROM_BYTES, present.sizeBytes / 2, sizeBytes / 2)) return task
   const signature = await present.sign()
   if (signature === undefined) return task
   signatures.set(number, signature)

@@ -82,6 +82,16 @@ test('a file that was begun is continued where most of it is there', async () =>
   expect(await at(3_999_999)).toEqual([0, 0, 'DELTA', 100])
 })
 
+test('a file of which much is there is continued, however large it is', async () => {
+  const present = { sizeBytes: 8e9, sign: async () => new Uint8Array(100) }
+  const at = async (offset: number): Promise<Task | undefined> => {
+    const [task] = deltaTasks({ tasks: [[0, 0, 'RESUME', offset]], sizeOf: () => 8e9, present: async () => present }).tasks
+    return await task
+  }
+  expect(await at(32 << 20)).toEqual([0, 0, 'RESUME', 32 << 20])
+  expect(await at((32 << 20) - 1)).toEqual([0, 0, 'DELTA', 100])
+})
+
 test('a file whose copy cannot be read is asked for whole', async () => {
   const present = { sizeBytes: 8_000_000, sign: async () => undefined }
   const { tasks } = deltaTasks({ tasks: [[0, 0]], sizeOf: () => 8_000_000, present: async () => present })
