@@ -11,7 +11,6 @@ import type { DirectoryReader, DirectoryReading, ReadRequest } from '../src/dire
 import { IgnoreRules } from '../src/ignore-rules.ts'
 import { ConfinedDirectories } from '../src/node/confined-directories.ts'
 import { localRoot } from '../src/node/local-root.ts'
-import { openStatx } from '../src/node/statx.ts'
 import { readDirectory } from '../src/read-directory.ts'
 import { ruleFiles } from '../src/rule-set.ts'
 import { TreeScanner } from '../src/tree-scanner.ts'
@@ -35,8 +34,8 @@ function inMemory (): ScannedTree {
 }
 
 /** Reads as a thread does, without one to be started for each case. */
-function hereReader (root: string, byDescriptor: boolean, withStatx: boolean): DirectoryReader & { close (): Promise<void> } {
-  const directories = new ConfinedDirectories(root, byDescriptor, withStatx ? openStatx(root) : undefined)
+function hereReader (root: string, byDescriptor: boolean): DirectoryReader & { close (): Promise<void> } {
+  const directories = new ConfinedDirectories(root, byDescriptor)
   const read = ({ directory, rules, nowMs, settleMs }: ReadRequest): DirectoryReading => {
     const writer = new ListingWriter()
     const listed = directories.read(directory, opened => readDirectory(opened, { writer, rules: new IgnoreRules(ruleFiles(rules)), rootDevice: directories.rootDevice, nowMs, settleMs }))
@@ -51,9 +50,9 @@ function hereReader (root: string, byDescriptor: boolean, withStatx: boolean): D
   }
 }
 
-function onDisk (byDescriptor: boolean, withStatx: boolean): ScannedTree {
+function onDisk (byDescriptor: boolean): ScannedTree {
   const root = scratch()
-  const reader = hereReader(root, byDescriptor, withStatx)
+  const reader = hereReader(root, byDescriptor)
   const scanner = new TreeScanner({ root: localRoot(root, undefined), reader, watcher: new ToldWatcher(), hash: hashBytes, clock: systemClock }, {
     settleMs: 0, settleWaitMs: 1_000, builtInRules: true, fullWalkMs: 1e9, fallbackWalkMs: 1e9, memory: undefined,
   })
@@ -107,7 +106,7 @@ describe('a tree in memory', () => {
 })
 
 describe.each([
-  ['by descriptor and statx', true, true], ['by descriptor', true, false], ['by path', false, false],
-])('a directory of this machine, read %s', (_name, byDescriptor, withStatx) => {
-  test.each(scannerConformance)('$name', async conformance => { await conformance.run(onDisk(byDescriptor, withStatx)) })
+  ['by descriptor', true], ['by path', false],
+])('a directory of this machine, read %s', (_name, byDescriptor) => {
+  test.each(scannerConformance)('$name', async conformance => { await conformance.run(onDisk(byDescriptor)) })
 })

@@ -4,7 +4,6 @@ import type { RelativePath } from '@filesync/protocol'
 import { clampTimeNs } from '../entry-stat.ts'
 import type { EntryStat } from '../entry-stat.ts'
 import type { OpenDirectory } from '../open-directory.ts'
-import type { StatAt } from './statx.ts'
 import { faultCode, isGone, systemFault } from './system-fault.ts'
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
@@ -13,10 +12,6 @@ const STAT = { bigint: true, throwIfNoEntry: false } as const
 export interface LocalPlace {
   /** A path that leads to the directory. */
   readonly place: string
-  /** Its descriptor; used only with `statAt`. */
-  readonly descriptor: number
-  /** A faster `lstat`, where there is one. */
-  readonly statAt: StatAt | undefined
   /** What is written by each `stat`. */
   readonly record: EntryStat
   readonly isAncestor: (stat: EntryStat) => boolean
@@ -28,17 +23,13 @@ export class LocalDirectory implements OpenDirectory {
   readonly isAncestor: (stat: EntryStat) => boolean
   readonly #place: string
   readonly #prefix: string
-  readonly #descriptor: number
-  readonly #statAt: StatAt | undefined
   readonly #record: EntryStat
 
-  constructor (path: RelativePath, { place, descriptor, statAt, record, isAncestor }: LocalPlace) {
+  constructor (path: RelativePath, { place, record, isAncestor }: LocalPlace) {
     this.path = path
     this.isAncestor = isAncestor
     this.#place = place
     this.#prefix = `${place}/`
-    this.#descriptor = descriptor
-    this.#statAt = statAt
     this.#record = record
   }
 
@@ -51,7 +42,6 @@ export class LocalDirectory implements OpenDirectory {
   }
 
   stat (name: string): EntryStat | undefined {
-    if (this.#statAt?.(this.#descriptor, name, this.#record) === true) return this.#record
     const stat = lstatSync(this.#prefix + name, STAT)
     if (stat === undefined) return undefined
     fillRecord(this.#record, stat)

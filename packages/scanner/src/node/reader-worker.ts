@@ -7,11 +7,10 @@ import type { RuleFile } from '../ignore-rules.ts'
 import { readDirectory } from '../read-directory.ts'
 import { ConfinedDirectories } from './confined-directories.ts'
 import type { FromReader, PackedReading, ReaderData, RuleDefinition, ToReader } from './reader-messages.ts'
-import { openStatx } from './statx.ts'
 import { isGone } from './system-fault.ts'
 
 const { root, byDescriptor } = workerData as ReaderData
-const directories = new ConfinedDirectories(root, byDescriptor, byDescriptor ? openStatx(root) : undefined)
+const directories = new ConfinedDirectories(root, byDescriptor)
 const writer = new ListingWriter()
 const files = new Map<number, readonly RuleFile[]>()
 const compiled = new Map<number, IgnoreRules>()
