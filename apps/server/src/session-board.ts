@@ -128,7 +128,7 @@ export class WatchedSession implements SessionObserver {
 
   noting (staging: StagingArea, plan: SyncPlan): StagingArea {
     return {
-      stagePack: async pack => await staging.stagePack(pack),
+      stagePack: async (pack, reuse) => await staging.stagePack(pack, reuse),
       beginFile: async (task, offset) => {
         this.#meter.path = plan.describe(task).path
         return await staging.beginFile(task, offset)

@@ -18,6 +18,9 @@ export interface ExistingCopy {
 /** A file of it that is open. */
 export interface CopiedFile {
   readonly sizeBytes: number
+  readonly mtimeNs: bigint
+  /** Whether nothing was written to it since it was opened. */
+  isUnchanged (): boolean
   /** The next bytes, each piece in a buffer of its own; undefined at the end. */
   read (): Promise<Uint8Array<ArrayBuffer> | undefined>
   /** Of all that was read. */
@@ -176,10 +179,11 @@ async function takeOver (sync: Sync, copy: ExistingCopy, { hash, signal }: { rea
   let task = 0
   for (const [, , how, argument] of plan.tasks) {
     signal?.throwIfAborted()
-    const { path, sizeBytes } = plan.describe(task)
+    const wanted = plan.describe(task)
+    const { path, sizeBytes } = wanted
     try {
-      if (sizeBytes > LIMITS.packedFileBytes) await stream(sync, copy, { task, path, sizeBytes, offset: how === 'RESUME' ? argument : 0 })
-      else small.push({ task, content: await readWhole(copy, path, sizeBytes) })
+      if (sizeBytes > LIMITS.packedFileBytes) await stream(sync, copy, { task, wanted, offset: how === 'RESUME' ? argument : 0 })
+      else small.push({ task, content: await readWhole(copy, wanted) })
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error
       problems.push(problem(path, error.code, error.message))
@@ -201,7 +205,9 @@ class Unreadable extends Error {
   }
 }
 
-function openCopy (copy: ExistingCopy, path: RelativePath, sizeBytes: number): CopiedFile {
+type Wanted = ReturnType<ReturnType<Sync['plan']>['describe']>
+
+function openCopy (copy: ExistingCopy, { path, sizeBytes, mtimeNs }: Wanted): CopiedFile {
   let file: CopiedFile
   try {
     file = copy.open(path)
@@ -209,9 +215,14 @@ function openCopy (copy: ExistingCopy, path: RelativePath, sizeBytes: number): C
     if (error instanceof FileSyncError) throw error
     throw new Unreadable('UNREADABLE', 'it cannot be opened in the copy')
   }
-  if (file.sizeBytes === sizeBytes) return file
+  if (file.sizeBytes === sizeBytes && file.mtimeNs === mtimeNs) return file
   file.close()
-  throw new Unreadable('CHANGED_DURING_READ', 'its size is another one than a moment ago')
+  throw new Unreadable('CHANGED_DURING_READ', 'its size or time is another one than a moment ago')
+}
+
+function checkUnchanged (file: CopiedFile, readBytes: number, sizeBytes: number): void {
+  if (readBytes < sizeBytes) throw new Unreadable('CHANGED_DURING_READ', 'it shrank while it was read')
+  if (!file.isUnchanged()) throw new Unreadable('CHANGED_DURING_READ', 'it was written to while it was read')
 }
 
 async function nextOf (file: CopiedFile): Promise<Uint8Array<ArrayBuffer> | undefined> {
@@ -222,8 +233,9 @@ async function nextOf (file: CopiedFile): Promise<Uint8Array<ArrayBuffer> | unde
   }
 }
 
-async function readWhole (copy: ExistingCopy, path: RelativePath, sizeBytes: number): Promise<Uint8Array> {
-  const file = openCopy(copy, path, sizeBytes)
+async function readWhole (copy: ExistingCopy, wanted: Wanted): Promise<Uint8Array> {
+  const { sizeBytes } = wanted
+  const file = openCopy(copy, wanted)
   try {
     const whole = new Uint8Array(sizeBytes)
     let at = 0
@@ -232,15 +244,16 @@ async function readWhole (copy: ExistingCopy, path: RelativePath, sizeBytes: num
       whole.set(piece, at)
       at += piece.length
     }
-    if (at < sizeBytes) throw new Unreadable('CHANGED_DURING_READ', 'it shrank while it was read')
+    checkUnchanged(file, at, sizeBytes)
     return whole
   } finally {
     file.close()
   }
 }
 
-async function stream (sync: Sync, copy: ExistingCopy, { task, path, sizeBytes, offset }: { readonly task: number, readonly path: RelativePath, readonly sizeBytes: number, readonly offset: number }): Promise<void> {
-  const file = openCopy(copy, path, sizeBytes)
+async function stream (sync: Sync, copy: ExistingCopy, { task, wanted, offset }: { readonly task: number, readonly wanted: Wanted, readonly offset: number }): Promise<void> {
+  const { sizeBytes } = wanted
+  const file = openCopy(copy, wanted)
   try {
     const staged = await sync.beginFile(task, offset)
     try {
@@ -252,7 +265,7 @@ async function stream (sync: Sync, copy: ExistingCopy, { task, path, sizeBytes, 
         // The sync takes the buffer; what an interrupted call wrote is there already.
         if (known < piece.length) await staged.write(known === 0 ? piece : piece.slice(known))
       }
-      if (at < sizeBytes) throw new Unreadable('CHANGED_DURING_READ', 'it shrank while it was read')
+      checkUnchanged(file, at, sizeBytes)
     } catch (error) {
       await staged.abandon()
       throw error

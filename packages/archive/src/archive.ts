@@ -23,7 +23,7 @@ export interface SyncPlan {
   /** Tasks that follow those, when all are answered: for files whose digest turned out to be another one. */
   again (): Iterable<Task>
   /** The file that a task asks for. Throws TASK_INVALID where there is no such task. */
-  describe (task: number): { readonly path: RelativePath, readonly sizeBytes: number }
+  describe (task: number): { readonly path: RelativePath, readonly sizeBytes: number, readonly mtimeNs: bigint }
   /** Sum of the sizes of the files that are wanted. */
   readonly bytes: number
   /** Files whose content is here already, under another path. */

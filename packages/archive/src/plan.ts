@@ -206,11 +206,12 @@ export class TaskList implements Iterable<Task> {
   }
 
   /** The file that a task asks for. Told from the bytes of its entry, because it is asked for every file of a sync. */
-  describe (task: number): { readonly path: RelativePath, readonly sizeBytes: number } {
+  describe (task: number): { readonly path: RelativePath, readonly sizeBytes: number, readonly mtimeNs: bigint } {
     const { directory, index } = this.at(task)
     const start = directory.offsets[index] ?? 0
     return {
       get path () { return joinPath(directory.directory, entryAt(directory.listing, start).name() as Name) },
+      get mtimeNs () { return entryAt(directory.listing, start).mtimeNs() },
       sizeBytes: fileSizeAt(directory.listing, start),
     }
   }

@@ -1,6 +1,7 @@
 import { equalDigests, FileSyncError, problem, ROOT_PATH, toHex } from '@filesync/protocol'
 import type { ArrivedListing, Clock, Digest, DirectoryEntry, HashBytes, Problem, ReuseBuffer, StagedFile, StageOutcome, Task } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex } from './archive-index.ts'
+import { isAsGiven } from './as-given.ts'
 import type { PlanOptions, PresentFile, StoredSoFar, Sync, SyncOutcome, SyncPlan } from './archive.ts'
 import { brakeAfter, halted, judgePlan, NoiseBrake, untilHalted } from './brake.ts'
 import type { BrakeState } from './brake.ts'
@@ -148,9 +149,9 @@ export class AreaSync implements Sync {
 
   #compared ({ tasks }: Plan, task: number): StagedFile {
     const { path, sizeBytes } = tasks.describe(task)
-    return comparedFile(() => { this.#check() }, digest => {
+    return comparedFile(() => { this.#check() }, async digest => {
       const known = this.#present.digestOf(path)
-      if (known === undefined || !equalDigests(known, digest)) {
+      if (known === undefined || !equalDigests(known, digest) || !await this.#track(isAsGiven(this.#init, path))) {
         tasks.wantAgain(task)
         return { task, bytes: 0, isWantedAgain: true }
       }

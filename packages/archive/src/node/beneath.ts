@@ -95,9 +95,12 @@ export class Beneath {
     let path = this.root
     for (const name of directory === '' ? [] : directory.split('/')) {
       path = `${path}/${checked(name)}`
-      const found = fs.lstatSync(path, { throwIfNoEntry: false })
-      if (found === undefined && how === 'make') fs.mkdirSync(path, 0o700)
-      else if (found?.isDirectory() !== true) throw notADirectory(path, found === undefined ? 'ENOENT' : 'ENOTDIR')
+      let found = fs.lstatSync(path, { throwIfNoEntry: false })
+      if (found === undefined && how === 'make') {
+        makeUnlessThere(path)
+        found = fs.lstatSync(path, { throwIfNoEntry: false })
+      }
+      if (found?.isDirectory() !== true) throw notADirectory(path, found === undefined ? 'ENOENT' : 'ENOTDIR')
     }
     return `${path}/`
   }
@@ -120,12 +123,17 @@ function openDirectory (path: string, how: 'existing' | 'make'): number {
     return fs.openSync(path, DIRECTORY)
   } catch (error) {
     if (how === 'existing' || errnoOf(error) !== 'ENOENT') throw error
-    try {
-      fs.mkdirSync(path, 0o700)
-    } catch (race) {
-      if (errnoOf(race) !== 'EEXIST') throw race
-    }
+    makeUnlessThere(path)
     return fs.openSync(path, DIRECTORY)
+  }
+}
+
+/** Another thread may make it at the same moment. */
+function makeUnlessThere (path: string): void {
+  try {
+    fs.mkdirSync(path, 0o700)
+  } catch (race) {
+    if (errnoOf(race) !== 'EEXIST') throw race
   }
 }
 

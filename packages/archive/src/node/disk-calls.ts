@@ -38,6 +38,7 @@ export interface DiskWorkerData {
   readonly root: string
   readonly syncsEach: boolean
   readonly umask: number
+  readonly foldsNames: boolean
 }
 
 export interface DiskRequest {

@@ -1,3 +1,4 @@
+import { isAbsolute, join, relative } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
@@ -15,7 +16,7 @@ const READ_BYTES = 1 << 20
 export function openDiskCopy (archiveRoot: string, area: string, directory: string): ExistingCopy | 'in place' {
   const beneath = openDirectory(directory)
   const { root } = beneath
-  if (root === `${archiveRoot}/${area}`) {
+  if (relative(join(archiveRoot, area), root) === '') {
     beneath.close()
     return 'in place'
   }
@@ -35,7 +36,8 @@ function openDirectory (directory: string): Beneath {
 }
 
 function isInside (path: string, directory: string): boolean {
-  return path === directory || path.startsWith(directory.endsWith('/') ? directory : `${directory}/`)
+  const way = relative(directory, path)
+  return way === '' || !(way === '..' || /^\.\.[/\\]/u.test(way) || isAbsolute(way))
 }
 
 class DiskCopy implements ExistingCopy {
@@ -68,13 +70,21 @@ class DiskCopy implements ExistingCopy {
 
 class DiskFile implements CopiedFile {
   readonly sizeBytes: number
+  readonly mtimeNs: bigint
   readonly #fd: number
   readonly #hasher = createHasher()
   #position = 0
 
   constructor (fd: number) {
     this.#fd = fd
-    this.sizeBytes = disk.statOf(fd).sizeBytes
+    const { sizeBytes, mtimeNs } = disk.statOf(fd)
+    this.sizeBytes = sizeBytes
+    this.mtimeNs = mtimeNs
+  }
+
+  isUnchanged (): boolean {
+    const { sizeBytes, mtimeNs } = disk.statOf(this.#fd)
+    return sizeBytes === this.sizeBytes && mtimeNs === this.mtimeNs
   }
 
   async read (): Promise<Uint8Array<ArrayBuffer> | undefined> {

@@ -34,10 +34,12 @@ interface Spot {
 export class DiskPlacing {
   readonly #beneath: Beneath
   readonly #syncsEach: boolean
+  readonly #foldsNames: boolean
 
-  constructor (beneath: Beneath, syncsEach: boolean) {
+  constructor (beneath: Beneath, { syncsEach, foldsNames }: { readonly syncsEach: boolean, readonly foldsNames: boolean }) {
     this.#beneath = beneath
     this.#syncsEach = syncsEach
+    this.#foldsNames = foldsNames
   }
 
   place (area: string, batch: Batch, how: 'first' | 'again'): Failure[] {
@@ -94,7 +96,7 @@ export class DiskPlacing {
         const prefix = this.#beneath.open(path.slice(0, at))
         const fd = disk.readAt(prefix, path.slice(at + 1))
         try {
-          linkOrCopy(fd, [prefix, path.slice(at + 1)], [staging, stagedName(number)])
+          linkOrCopy(fd, [[prefix, path.slice(at + 1)], [staging, stagedName(number)]], this.#syncsEach)
         } finally {
           disk.close(fd)
         }
@@ -125,8 +127,8 @@ export class DiskPlacing {
   #spotOf (area: string, { directory, folder }: Section, stampMs: number): Spot {
     const prefix = this.#beneath.open(inside(area, directory))
     const spot = { area, directory, prefix, stampMs }
-    // A new directory is small: reading its names once takes less than looking for each of them.
-    return folder === undefined ? spot : { ...spot, taken: new Set(disk.namesIn(prefix)) }
+    // A new directory is small: reading its names once takes less than looking for each of them. What is spelled otherwise may be the same name.
+    return folder === undefined || this.#foldsNames ? spot : { ...spot, taken: new Set(disk.namesIn(prefix)) }
   }
 
   /** Tries to put whole folders where their directories stand, empty as yet. Returns those that it could. */
@@ -267,7 +269,9 @@ function linked (from: readonly [string, string], to: readonly [string, string])
   }
 }
 
-function linkOrCopy (fd: number, from: readonly [string, string], to: readonly [string, string]): void {
+type Place = readonly [prefix: string, name: string]
+
+function linkOrCopy (fd: number, [from, to]: readonly [Place, Place], syncs: boolean): void {
   if (disk.existsAt(to[0], to[1])) disk.unlinkAt(to[0], to[1])
   if (linked(from, to)) return
   const { mode, mtimeNs } = disk.statOf(fd)
@@ -281,6 +285,7 @@ function linkOrCopy (fd: number, from: readonly [string, string], to: readonly [
       position += read
     }
     disk.touch(copy, mtimeNs)
+    if (syncs) disk.syncFile(copy)
   } finally {
     disk.close(copy)
   }

@@ -10,10 +10,10 @@ import { DiskSpoiled } from './disk-spoiled.ts'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
 import { storeTrouble } from './trouble.ts'
 
-const { root, syncsEach, umask } = workerData as DiskWorkerData
+const { root, syncsEach, umask, foldsNames } = workerData as DiskWorkerData
 const beneath = new Beneath(root)
 const staging = new DiskStaging(beneath, syncsEach, umask)
-const placing = new DiskPlacing(beneath, syncsEach)
+const placing = new DiskPlacing(beneath, { syncsEach, foldsNames })
 const history = new DiskHistory(beneath)
 const rereading = new DiskReread(beneath)
 const spoiled = new DiskSpoiled(beneath)

@@ -28,7 +28,7 @@ export interface LocalStoreInit {
 /** Opens the store in a folder of this machine. The root must exist. */
 export async function openLocalStore ({ root, traits, threads = THREADS }: LocalStoreInit): Promise<ContentStore> {
   const sync = await startFileSystemSync(root)
-  const data = { root, syncsEach: sync === undefined, umask: process.umask() }
+  const data = { root, syncsEach: sync === undefined, umask: process.umask(), foldsNames: traits.foldsNames }
   return new LocalStore({ root, traits, sync }, Array.from({ length: threads }, () => new DiskThread(data)))
 }
 
@@ -162,11 +162,11 @@ class LocalStore implements ContentStore {
   #share (sections: readonly Section[]): number[][] {
     const shares = this.#threads.map((): number[] => [])
     const loads = this.#threads.map(() => 0)
-    const owners = new Map<number, number>()
+    const owners = new Map<RelativePath, number>()
     sections.forEach((section, at) => {
-      // All sections of a folder go to the same thread, which puts the folder in its place.
-      const lightest = (section.folder === undefined ? undefined : owners.get(section.folder)) ?? loads.indexOf(Math.min(...loads))
-      if (section.folder !== undefined) owners.set(section.folder, lightest)
+      // All sections of a directory go to the same thread: a folder that is put in its place takes the directory away from under others.
+      const lightest = owners.get(section.directory) ?? loads.indexOf(Math.min(...loads))
+      owners.set(section.directory, lightest)
       loads[lightest] = (loads[lightest] ?? 0) + section.staged.length
       shares[lightest]?.push(at)
     })
