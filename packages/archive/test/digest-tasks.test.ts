@@ -71,6 +71,16 @@ test('what has another digest is asked for whole in the same sync, and its old c
   expect((await push(area, source)).listings).toBe(0)
 })
 
+test('what was changed by hand since it was read is asked for whole, though the digest that is known of it fits', async () => {
+  const { root, area } = await byHand({ a: 'one' })
+  const changed = join(root, 'laptop', 'a')
+  writeFileSync(changed, 'eno')
+  utimesSync(changed, 1_600_000_100, 1_600_000_100)
+  const source = new SourceTree().write('a', 'one')
+  expect((await sync(area, source)).asked).toEqual(['a DIGEST', 'a WHOLE'])
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+})
+
 test('who was asked once is not asked for digests again, and who knows none is asked for the files', async () => {
   const { area } = await byHand({ a: 'one', b: 'two' })
   const source = new SourceTree().write('a', 'one').write('b', 'two')
