@@ -1,7 +1,7 @@
 import { splitPath } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
-import { isTimeGiven } from './attest.ts'
+import { isFileGiven } from './attest.ts'
 import type { ContentStore } from './content-store.ts'
 import { fileLookup } from './lookup.ts'
 
@@ -15,5 +15,5 @@ export async function isAsGiven (
   const known = fileLookup(index, area)(path)?.entry
   const { directory, name } = splitPath(path)
   const [found] = await store.find(area, directory, [name])
-  return known !== undefined && found?.kind === 'file' && found.sizeBytes === known.sizeBytes && isTimeGiven(known.mtimeNs, found.mtimeNs)
+  return known !== undefined && isFileGiven(known, found)
 }

@@ -1,5 +1,5 @@
 import { compareNames, equalDigests, pathDepth, readListing, splitPath } from '@filesync/protocol'
-import type { Clock, Digest, Entry, HashBytes, Name, RelativePath } from '@filesync/protocol'
+import type { Clock, Digest, Entry, FileEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
 import type { ContentStore, FoundEntry, Reread } from './content-store.ts'
 import { FACT_BYTES, readFact, writeFact } from './facts.ts'
@@ -134,8 +134,7 @@ function judge ({ entry, fact }: Known, theirs: OtherCopy & { readonly found: Fo
     return found?.kind === 'symlink' && found.target === entry.target ? { verdict: 'safe' } : ALTERED
   }
   if (entry.kind !== 'file' || fact === undefined || !equalDigests(fact.digest, theirs.digest)) return DIFFERENT
-  const isAsGiven = found?.kind === 'file' && found.sizeBytes === entry.sizeBytes && isTimeGiven(entry.mtimeNs, found.mtimeNs)
-  return isAsGiven ? safe(fact) : ALTERED
+  return isFileGiven(entry, found) ? safe(fact) : ALTERED
 }
 
 function safe ({ storedAtMs, verifiedAtMs }: Pick<Fact, 'storedAtMs' | 'verifiedAtMs'>): Attested {
@@ -187,6 +186,11 @@ export async function noteFindings ({ area, index, clock }: Pick<Attestation, 'a
 /** Times as `touch` sets them are this exact; the rest are the grains of file systems that hold times less exactly. */
 const TOUCH_GRAIN_NS = 1000n
 const COARSE_GRAINS_NS: readonly bigint[] = [10_000_000n, 1_000_000_000n, 2_000_000_000n]
+
+/** Whether a stored file has the size and time that it was given. */
+export function isFileGiven ({ sizeBytes, mtimeNs }: FileEntry, found: FoundEntry | undefined): boolean {
+  return found?.kind === 'file' && found.sizeBytes === sizeBytes && isTimeGiven(mtimeNs, found.mtimeNs)
+}
 
 /** Whether a time on the disk is what became of the one that was set: nearly the same, or the grain of time that it fell into. */
 export function isTimeGiven (givenNs: bigint, foundNs: bigint): boolean {

@@ -1,5 +1,5 @@
-import { formatDuration, formatSize, jsonLine, printable } from '@filesync/program'
-import { askControl, followControl } from '@filesync/program/node'
+import { formatDuration, formatSize, printable } from '@filesync/program'
+import { showStatus as show } from '@filesync/program/node'
 import { FileSyncError } from '@filesync/protocol'
 import type { ClientStatus } from '../control-routes.ts'
 import type { Activity } from '../run-record.ts'
@@ -13,25 +13,8 @@ export interface StatusFlags extends CommonFlags {
 
 /** `filesync-client status`: once, or with `--follow` what happens from now on. */
 export async function showStatus (flags: StatusFlags, context: CommandContext): Promise<void> {
-  const { terminal } = context
-  const stateDir = stateDirOf(flags, terminal)
-  if (flags.follow === true) {
-    await follow(stateDir, flags, context)
-    return
-  }
-  const status = await askControl(stateDir, 'GET /status') as ClientStatus | undefined
-  if (status === undefined) throw notRunning(stateDir)
-  terminal.stdout.write(flags.json === true ? jsonLine(status) : describeStatus(status, Date.now()))
-}
-
-async function follow (stateDir: string, flags: StatusFlags, { terminal, signal }: CommandContext): Promise<void> {
-  try {
-    const events = await followControl(stateDir, 'GET /events', signal)
-    if (events === undefined) throw notRunning(stateDir)
-    for await (const event of events) terminal.stdout.write(flags.json === true ? jsonLine(event) : `${describeEvent(event as Record<string, unknown>)}\n`)
-  } catch (error) {
-    if (!signal.aborted) throw error
-  }
+  const stateDir = stateDirOf(flags, context.terminal)
+  await show<ClientStatus>({ stateDir, follow: flags.follow === true, json: flags.json === true, describe: describeStatus, notRunning: notRunning(stateDir) }, context)
 }
 
 function notRunning (stateDir: string): FileSyncError {
@@ -76,9 +59,4 @@ function describeSending ({ files, filesWanted, bytes, bytesWanted, bytesPerSeco
   if (remainingMs !== undefined) parts.push(`${formatDuration(remainingMs)} left`)
   if (path !== undefined) parts.push(printable(path))
   return parts.join(', ')
-}
-
-function describeEvent ({ time, event, ...facts }: Record<string, unknown>): string {
-  const words = Object.entries(facts).map(([name, value]) => `${printable(name)}=${printable(String(value))}`)
-  return [typeof time === 'string' ? time.slice(0, 19).replace('T', ' ') : '', printable(String(event)), ...words].filter(Boolean).join('  ')
 }

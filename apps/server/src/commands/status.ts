@@ -1,5 +1,5 @@
-import { formatDuration, formatSize, jsonLine, printable } from '@filesync/program'
-import { askControl, followControl } from '@filesync/program/node'
+import { formatDuration, formatSize, printable } from '@filesync/program'
+import { showStatus as show } from '@filesync/program/node'
 import { FileSyncError } from '@filesync/protocol'
 import type { DiskReport, PeerRow, QueueRow, Status } from '../health.ts'
 import type { SessionRow } from '../session-board.ts'
@@ -13,25 +13,8 @@ export interface StatusFlags extends CommonFlags {
 
 /** `filesync-server status`: once, or with `--follow` what happens from now on. */
 export async function showStatus (flags: StatusFlags, context: CommandContext): Promise<void> {
-  const { terminal } = context
-  const stateDir = stateDirOf(flags, terminal)
-  if (flags.follow === true) {
-    await follow(stateDir, flags, context)
-    return
-  }
-  const status = await askControl(stateDir, 'GET /status') as Status | undefined
-  if (status === undefined) throw notRunning(stateDir)
-  terminal.stdout.write(flags.json === true ? jsonLine(status) : describeStatus(status, Date.now()))
-}
-
-async function follow (stateDir: string, flags: StatusFlags, { terminal, signal }: CommandContext): Promise<void> {
-  try {
-    const events = await followControl(stateDir, 'GET /events', signal)
-    if (events === undefined) throw notRunning(stateDir)
-    for await (const event of events) terminal.stdout.write(flags.json === true ? jsonLine(event) : `${describeEvent(event as Record<string, unknown>)}\n`)
-  } catch (error) {
-    if (!signal.aborted) throw error
-  }
+  const stateDir = stateDirOf(flags, context.terminal)
+  await show<Status>({ stateDir, follow: flags.follow === true, json: flags.json === true, describe: describeStatus, notRunning: notRunning(stateDir) }, context)
 }
 
 function notRunning (stateDir: string): FileSyncError {
@@ -93,9 +76,4 @@ function describePeer (peer: PeerRow, { areas }: DiskReport, nowMs: number): str
   if (peer.message !== null) troubles.unshift(`    ${peer.lastResult ?? ''}: ${printable(peer.message)}`)
   if (peer.halted) troubles.unshift(`    HALTED: "filesync-server release ${printable(peer.client)}" lets its next sync pass`)
   return [`${printable(peer.client)}  ${parts.join(', ')}`, ...troubles]
-}
-
-function describeEvent ({ time, event, ...facts }: Record<string, unknown>): string {
-  const words = Object.entries(facts).map(([name, value]) => `${printable(name)}=${printable(String(value))}`)
-  return [typeof time === 'string' ? time.slice(0, 19).replace('T', ' ') : '', printable(String(event)), ...words].filter(Boolean).join('  ')
 }

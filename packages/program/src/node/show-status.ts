@@ -1,0 +1,41 @@
+import { jsonLine, printable } from '../printable.ts'
+import { askControl, followControl } from './control-socket.ts'
+import type { Terminal } from './program.ts'
+
+/** What the `status` commands of the programs do not share. */
+export interface StatusInit<S> {
+  readonly stateDir: string
+  /** Tells what happens from now on, instead of what is. */
+  readonly follow: boolean
+  readonly json: boolean
+  /** For a person, over several lines. */
+  readonly describe: (status: S, nowMs: number) => string
+  /** Thrown where no program of this state directory runs. */
+  readonly notRunning: Error
+}
+
+/** Asks the running program for its state, or follows its events until the signal, and prints what it says. */
+export async function showStatus<S> (init: StatusInit<S>, { terminal, signal }: { readonly terminal: Terminal, readonly signal: AbortSignal }): Promise<void> {
+  if (init.follow) {
+    await follow(init, terminal, signal)
+    return
+  }
+  const status = await askControl(init.stateDir, 'GET /status') as S | undefined
+  if (status === undefined) throw init.notRunning
+  terminal.stdout.write(init.json ? jsonLine(status) : init.describe(status, Date.now()))
+}
+
+async function follow<S> ({ stateDir, json, notRunning }: StatusInit<S>, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  try {
+    const events = await followControl(stateDir, 'GET /events', signal)
+    if (events === undefined) throw notRunning
+    for await (const event of events) terminal.stdout.write(json ? jsonLine(event) : `${describeEvent(event as Record<string, unknown>)}\n`)
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}
+
+function describeEvent ({ time, event, ...facts }: Record<string, unknown>): string {
+  const words = Object.entries(facts).map(([name, value]) => `${printable(name)}=${printable(String(value))}`)
+  return [typeof time === 'string' ? time.slice(0, 19).replace('T', ' ') : '', printable(String(event)), ...words].filter(Boolean).join('  ')
+}
