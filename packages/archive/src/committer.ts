@@ -5,10 +5,12 @@ import { withoutFailures } from './section.ts'
 import type { Batch, Failure, Removal, Section, StagedSection } from './section.ts'
 import type { StagingFolders } from './staging-folders.ts'
 
-/** A batch is committed when it is this large or old; the first file is stored well within a second. */
+/** A batch is committed when it is this large or old. */
 const BATCH_FILES = 4096
 const BATCH_BYTES = 64 << 20
 const BATCH_AGE_MS = 300
+/** The first one is not kept waiting: whoever looks on sees soon that files arrive. */
+const FIRST_AGE_MS = 20
 /** Staging stops beyond this much that is not committed yet. */
 const WAITING_FILES = 16384
 const WAITING_BYTES = 256 << 20
@@ -49,6 +51,7 @@ export class Committer {
   #waitingFiles = 0
   #waitingBytes = 0
   #journal = 0
+  #hasStarted = false
   #running: Promise<void> | undefined
   #cancelTimer: (() => void) | undefined
   #failure: unknown
@@ -143,13 +146,14 @@ export class Committer {
   #startIfDue (): void {
     if (this.#running !== undefined || this.#openFiles === 0 || this.#failure !== undefined) return
     if (this.#openFiles >= BATCH_FILES || this.#openBytes >= BATCH_BYTES) this.#start()
-    else this.#cancelTimer ??= this.#init.clock.schedule(BATCH_AGE_MS, () => { this.#start() })
+    else this.#cancelTimer ??= this.#init.clock.schedule(this.#hasStarted ? BATCH_AGE_MS : FIRST_AGE_MS, () => { this.#start() })
   }
 
   #start (which: 'due' | 'all' = 'due'): void {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
     if (this.#running !== undefined || this.#openFiles === 0) return
+    this.#hasStarted = true
     const taken = this.#take(which)
     const { files, bytes } = sizeOf(taken)
     const sections = taken.map(({ section }) => section)

@@ -75,7 +75,8 @@ export class Comparison {
         continue
       }
       const { entry, index } = difference
-      const trouble = refused.get(entry.name)
+      // Looking a name up that was just read costs as much as comparing it, even where nothing is to be found.
+      const trouble = refused.size === 0 ? undefined : refused.get(entry.name)
       if (trouble !== undefined) {
         this.problems.push(trouble)
         continue

@@ -132,6 +132,29 @@ export function partialName (path: RelativePath, entry: FileEntry, hash: HashByt
   return toHex(hash(new TextEncoder().encode(what))).slice(0, 40)
 }
 
+/** The file that a task asks for. Told from the bytes of its entry when it is asked, because it is asked for every file of a sync. */
+export class TaskFile {
+  readonly #directory: ComparedDirectory
+  readonly #start: number
+
+  constructor (directory: ComparedDirectory, index: number) {
+    this.#directory = directory
+    this.#start = directory.offsets[index] ?? 0
+  }
+
+  get path (): RelativePath {
+    return joinPath(this.#directory.directory, entryAt(this.#directory.listing, this.#start).name() as Name)
+  }
+
+  get sizeBytes (): number {
+    return fileSizeAt(this.#directory.listing, this.#start)
+  }
+
+  get mtimeNs (): bigint {
+    return entryAt(this.#directory.listing, this.#start).mtimeNs()
+  }
+}
+
 /** The tasks of a sync in the order of listings and entries, eight bytes each. */
 export class TaskList implements Iterable<Task> {
   readonly count: number
@@ -205,15 +228,10 @@ export class TaskList implements Iterable<Task> {
     return { owner, directory, index }
   }
 
-  /** The file that a task asks for. Told from the bytes of its entry, because it is asked for every file of a sync. */
-  describe (task: number): { readonly path: RelativePath, readonly sizeBytes: number, readonly mtimeNs: bigint } {
+  /** The file that a task asks for. */
+  describe (task: number): TaskFile {
     const { directory, index } = this.at(task)
-    const start = directory.offsets[index] ?? 0
-    return {
-      get path () { return joinPath(directory.directory, entryAt(directory.listing, start).name() as Name) },
-      get mtimeNs () { return entryAt(directory.listing, start).mtimeNs() },
-      sizeBytes: fileSizeAt(directory.listing, start),
-    }
+    return new TaskFile(directory, index)
   }
 
   #findDigests (): void {

@@ -28,12 +28,12 @@ export function writePackRecord (pack: Uint8Array, at: number, file: { task: num
 
 /** The files of a pack in order. Throws FRAME_MALFORMED; nothing is copied. */
 export function * readPack (pack: Uint8Array): Generator<PackedFile, void, undefined> {
+  const view = new DataView(pack.buffer, pack.byteOffset, pack.length)
   let at = 0
   while (at < pack.length) {
     if (pack.length - at < PACK_RECORD_BYTES) throw malformed('a record is cut')
-    const view = new DataView(pack.buffer, pack.byteOffset + at, 8)
-    const task = view.getUint32(0)
-    const sizeBytes = view.getUint32(4)
+    const task = view.getUint32(at)
+    const sizeBytes = view.getUint32(at + 4)
     const start = at + PACK_RECORD_BYTES
     if (sizeBytes > LIMITS.packedFileBytes || sizeBytes > pack.length - start) throw malformed('a file is longer than its pack')
     yield {

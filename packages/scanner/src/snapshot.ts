@@ -48,6 +48,8 @@ export class NodeSnapshot implements Snapshot {
   }
 
   isUnsettled (path: RelativePath): boolean {
+    // Asked of every file that is sent, and there is hardly ever one.
+    if (this.unsettledCount === 0) return false
     const { directory, name } = splitPath(path)
     return this.node(directory)?.own.unsettled.some(file => file.name === name) ?? false
   }

@@ -21,7 +21,6 @@ export class DeltaEncoder {
     this.#writer = new DeltaWriter(init.task)
   }
 
-  /** The bytes may not be changed afterwards. */
   push (bytes: Uint8Array): void {
     for (const chunk of this.#chunker.push(bytes)) this.#add(chunk)
   }

@@ -17,7 +17,7 @@ export class FileReading {
   readonly #hasher: Hasher
   readonly #delta: DeltaEncoder | undefined
   #opened: OpenFile | undefined
-  /** Taken again for every piece that is only hashed. */
+  /** Taken again for every piece that is not sent itself. */
   #scratch: Uint8Array<ArrayBuffer> | undefined
   #position = 0
   #isReadWhole = false
@@ -68,9 +68,9 @@ export class FileReading {
     return { kind: 'FRAME', frame: this.#compressed(buffer, compress), fileBytes: length }
   }
 
-  // What is sent is given away, and a difference holds on to unfinished chunks.
+  // What is sent is given away.
   #buffer (isSent: boolean, length: number): Uint8Array<ArrayBuffer> {
-    if (isSent || this.#delta !== undefined) return this.#reader.allocate(isSent ? DATA_CONTENT_AT + length : length)
+    if (isSent) return this.#reader.allocate(DATA_CONTENT_AT + length)
     this.#scratch ??= this.#reader.allocate(this.#request.pieceBytes)
     return this.#scratch.subarray(0, length)
   }

@@ -30,6 +30,8 @@ export class DiskStaging {
   readonly #syncsEach: boolean
   readonly #umask: number
   readonly #streams = new Map<number, OpenStream>()
+  /** What is copied passes through it. */
+  #copied: Uint8Array | undefined
 
   constructor (beneath: Beneath, syncsEach: boolean, umask: number) {
     this.#beneath = beneath
@@ -103,7 +105,7 @@ export class DiskStaging {
       // Without it the digest will not fit, which makes it the trouble of this file alone.
       return
     }
-    const buffer = new Uint8Array(Math.min(lengthBytes, READ_BYTES))
+    const buffer = this.#copied ??= new Uint8Array(READ_BYTES)
     for (let left = lengthBytes; left > 0;) {
       const read = disk.readInto(stream.present, buffer.subarray(0, Math.min(left, buffer.length)), offset + lengthBytes - left)
       // Its digest will tell that the present copy is shorter than its signature said.

@@ -47,6 +47,10 @@ class WorkerSource implements FileSource {
     return this.#threads.length
   }
 
+  prepare (): void {
+    for (const thread of this.#threads) thread.start()
+  }
+
   async readPack (files: readonly WantedFile[], compress: boolean): Promise<PackRead> {
     return await this.#leastBusy().call<PackRead>(call => ({ kind: 'PACK', call, files: toColumns(files), compress }))
   }
@@ -86,6 +90,10 @@ class SourceThread {
   /** What it has to do; a stream counts, because it will ask for more. */
   get load (): number {
     return this.#calls.size + this.#streams
+  }
+
+  start (): void {
+    if (this.#failure === undefined) this.#started()
   }
 
   async call<T extends PackRead | StreamStep> (question: (call: number) => SourceQuestion): Promise<T> {

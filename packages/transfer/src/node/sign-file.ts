@@ -22,13 +22,13 @@ export function signFile ({ fd, sizeBytes, isStopped }: SignRequest): Uint8Array
   const averageBits = averageBitsFor(sizeBytes)
   if (averageBits === undefined) throw new FileSyncError('INTERNAL', 'A file of this size has no signature.')
   const builder = new SignatureBuilder({ averageBits, cuts: createCutFinder(averageBits), hash: hashBytes })
+  const piece = new Uint8Array(Math.min(PIECE_BYTES, sizeBytes))
   for (let at = 0; at < sizeBytes;) {
     if (isStopped()) throw new FileSyncError('ABORTED', 'Signing was stopped.')
-    // A buffer for each piece, because the end of a chunk may wait for the next one.
-    const piece = new Uint8Array(Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, sizeBytes - at)).buffer)
-    const got = readPiece(fd, piece, at)
+    const wanted = piece.subarray(0, Math.min(PIECE_BYTES, sizeBytes - at))
+    const got = readPiece(fd, wanted, at)
     if (got === 0) return undefined
-    builder.push(piece.subarray(0, got))
+    builder.push(wanted.subarray(0, got))
     at += got
   }
   return builder.finish()

@@ -44,6 +44,8 @@ export class MemorySource implements FileSource {
     return this.#open
   }
 
+  prepare (): void { /* nothing has to be started */ }
+
   async readPack (files: readonly WantedFile[], compress: boolean): Promise<PackRead> {
     this.#throwIfClosed()
     return buildPack(files, this.#reader, compress)
