@@ -2,7 +2,7 @@ import type { Area, PresentFile, Sync, SyncOutcome } from '@filesync/archive'
 import { asFileSyncError, equalDigests, FEATURES, FileSyncError, fitProblems, LIMITS } from '@filesync/protocol'
 import type { ClientFilesInfo, Clock, Connection, HashBytes, NextSync, Policy } from '@filesync/protocol'
 import { deltaTasks, receiveFiles } from '@filesync/transfer'
-import type { Decompress, PresentCopy, ReceivedFiles } from '@filesync/transfer'
+import type { Decompress, FollowedSignatureInit, PresentCopy, ReceivedFiles } from '@filesync/transfer'
 import { answerQuestions } from './answer-questions.ts'
 import { collectingGarbage } from './collect-garbage.ts'
 import { greetClient } from './greet.ts'
@@ -32,6 +32,8 @@ export interface ServeDependencies {
   readonly decompress: Decompress
   /** Without it, changed files are asked for whole. */
   readonly sign?: SignFile
+  /** With it, the signature of what arrives as a difference is known without reading it again. */
+  readonly createCutFinder?: FollowedSignatureInit['createCutFinder']
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly software: string
@@ -171,6 +173,7 @@ async function receiveChanges (
     describe: task => plan.describe(task),
     clock,
     signal: AbortSignal.any([deps.signal, turn.signal]),
+    ...(deps.createCutFinder !== undefined && { follow: { hash: deps.hash, createCutFinder: deps.createCutFinder } }),
     ...(deps.features.has(FEATURES.ZSTD) && { decompress: deps.decompress }),
   })
 }

@@ -13,7 +13,7 @@ import { serveControl } from '@filesync/program/node'
 import { asFileSyncError, LIMITS, wait } from '@filesync/protocol'
 import type { FileSyncError } from '@filesync/protocol'
 import { hashBytes, localZone, systemClock } from '@filesync/protocol/node'
-import { openSigner, zstdDecompress } from '@filesync/transfer/node'
+import { createCutFinder, openSigner, zstdDecompress } from '@filesync/transfer/node'
 import type { Signer } from '@filesync/transfer/node'
 import { archiveRoutes } from './archive-operations.ts'
 import { controlRoutes } from './control-routes.ts'
@@ -204,6 +204,7 @@ class Server implements RunningServer {
       hash: hashBytes,
       decompress: zstdDecompress,
       sign: async (fd, sizeBytes, signal) => await signer.sign(fd, sizeBytes, signal),
+      createCutFinder,
       clock: systemClock,
       signal: this.#stop.signal,
       software: SOFTWARE,

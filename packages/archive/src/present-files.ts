@@ -10,6 +10,8 @@ import type { FoundFile } from './lookup.ts'
 
 /** Nothing below is ever worth a signature, so nothing is looked up for it. */
 const SIGNED_FROM_BYTES = 256 << 10
+/** Signatures that wait for the end of their sync; what is beyond is made when it is needed. */
+const DESCRIBED_BYTES_MAX = 32 << 20
 
 export interface PresentFilesInit {
   readonly area: string
@@ -27,6 +29,8 @@ export class PresentFiles {
   /** Digests of the copies whose signatures were given out. */
   readonly #compared = new Map<RelativePath, Digest>()
   readonly #failed: IndexWrite[] = []
+  readonly #described: { readonly path: RelativePath, readonly digest: Digest, readonly signature: Uint8Array }[] = []
+  #describedBytes = 0
   #last: { readonly directory: RelativePath, readonly stored: StoredDirectory | undefined } | undefined
 
   constructor (init: PresentFilesInit) {
@@ -59,11 +63,24 @@ export class PresentFiles {
     if (signature !== undefined) this.#failed.push({ area: this.#init.area, path, signature })
   }
 
+  /** The signature of what arrived for a path is known without reading it. */
+  described (path: RelativePath, digest: Digest, signature: Uint8Array): void {
+    this.#describedBytes += signature.length
+    if (this.#describedBytes <= DESCRIBED_BYTES_MAX) this.#described.push({ path, digest, signature })
+  }
+
   /** What is to be written when the index holds what the sync came to. */
   writes (displaced: readonly Displaced[]): IndexWrite[] {
     this.#last = undefined
     const dropped = displaced.filter(({ path, entry }) => entry.sizeBytes >= SIGNED_FROM_BYTES && this.#isStale(path))
-    return [...dropped.map(({ path }) => ({ area: this.#init.area, path, signature: undefined })), ...this.#failed.splice(0)]
+    const { area } = this.#init
+    // What took its place in the end decides: a signature goes with one content alone.
+    const described = this.#described.splice(0).filter(({ path, digest }) => { const known = this.digestOf(path); return known !== undefined && equalDigests(known, digest) })
+    return [
+      ...dropped.map(({ path }) => ({ area, path, signature: undefined })),
+      ...described.map(({ path, digest, signature }) => ({ area, path, signature: join(digest, signature) })),
+      ...this.#failed.splice(0),
+    ]
   }
 
   async #sign (path: RelativePath, digest: Digest, make: MakeSignature): Promise<Uint8Array | undefined> {

@@ -28,8 +28,8 @@ export interface StreamedFileInit {
   readonly path: RelativePath
   readonly sizeBytes: number
   readonly stream: ContentStream
-  /** Called once, with the digest where the content is whole. */
-  readonly ended: (outcome: StageOutcome, digest: Digest | undefined) => void
+  /** Called once, with the digest where the content is whole, and with its signature where that is known. */
+  readonly ended: (outcome: StageOutcome, digest: Digest | undefined, signature: Uint8Array | undefined) => void
   readonly check: () => void
   readonly failed: (error: unknown) => void
 }
@@ -49,12 +49,12 @@ export function streamedFile (init: StreamedFileInit): StagedFile {
   return {
     write: (bytes, reuse) => guarded(() => stream.write(bytes, reuse)),
     copy: (offset, lengthBytes) => guarded(() => stream.copy(offset, lengthBytes)),
-    finish: digest => guarded(async () => {
+    finish: (digest, signature) => guarded(async () => {
       const isWhole = await stream.finish(digest)
       const outcome = isWhole
         ? { task, bytes: init.sizeBytes }
         : { task, bytes: 0, problem: problem(path, 'DIGEST_MISMATCH', 'it is asked for again at the next sync') }
-      init.ended(outcome, isWhole ? digest : undefined)
+      init.ended(outcome, isWhole ? digest : undefined, signature)
       return outcome
     }),
     abandon: () => stream.abandon(),

@@ -137,9 +137,10 @@ export class AreaSync implements Sync {
       task, path, sizeBytes, stream,
       check: () => { this.#check() },
       failed: error => { this.#committer.fail(error) },
-      ended: (outcome, digest) => {
+      ended: (outcome, digest, signature) => {
         this.#streams.delete(file)
         if (digest === undefined) this.#present.failed(path)
+        else if (signature !== undefined) this.#present.described(path, digest, signature)
         this.#streamed(outcome, digest)
       },
     })

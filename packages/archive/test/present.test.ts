@@ -63,6 +63,21 @@ test('the copy of a changed file is signed once, and anew when it was replaced',
   expect(made.calls).toEqual([600_000, 600_000])
 })
 
+test('what arrives with its signature is not read for it', async () => {
+  const { area, source } = await stored()
+  const made = signer()
+  source.write(PATH, content(2))
+  await push(area, source, { describe: () => Uint8Array.of(7, 7) })
+  source.write(PATH, content(3))
+  expect(await signatureAt(area, source, made)).toEqual(Uint8Array.of(7, 7))
+  const failed = await push(area, source, { describe: () => Uint8Array.of(8, 8), falsify: () => content(9) })
+  expect(failed.problems).toHaveLength(1)
+  expect(await signatureAt(area, source, made)).toEqual(Uint8Array.of(7, 7))
+  await push(area, source)
+  source.write(PATH, content(4))
+  expect(await signatureAt(area, source, made)).toEqual(Uint8Array.of(3, 1, 2))
+})
+
 test('a new file, and one whose copy is gone from the disk, have nothing to be compared with', async () => {
   const { root, area, source } = await stored()
   const made = signer()

@@ -11,6 +11,8 @@ export interface PushOptions {
   readonly withhold?: (path: string) => boolean
   /** Other bytes than the listed file has. */
   readonly falsify?: (path: string, content: Uint8Array) => Uint8Array | undefined
+  /** What is known of a large file by the way. */
+  readonly describe?: (path: string) => Uint8Array
   readonly onSync?: (sync: Sync) => void
   /** Stands between the comparison and the end. */
   readonly before?: () => Promise<void>
@@ -86,7 +88,7 @@ async function pushWith (sync: Sync, source: SourceTree, options: PushOptions): 
       waitingBytes += content.length
       if (waitingBytes >= (options.packBytes ?? 1 << 20)) await flush(4)
     } else {
-      outcomes.push(await stream(sync, { task: number, content, real, offset: how === 'RESUME' ? offset : 0 }))
+      outcomes.push(await stream(sync, { task: number, content, real, offset: how === 'RESUME' ? offset : 0, signature: options.describe?.(path) }))
     }
   }
   await flush(0)
@@ -98,10 +100,18 @@ async function pushWith (sync: Sync, source: SourceTree, options: PushOptions): 
   return { ...await sync.finish(), asked, outcomes, tasks, listings }
 }
 
-async function stream (sync: Sync, file: { task: number, content: Uint8Array, real: Uint8Array, offset: number }): Promise<StageOutcome> {
+interface StreamedContent {
+  readonly task: number
+  readonly content: Uint8Array
+  readonly real: Uint8Array
+  readonly offset: number
+  readonly signature: Uint8Array | undefined
+}
+
+async function stream (sync: Sync, file: StreamedContent): Promise<StageOutcome> {
   const staged = await sync.beginFile(file.task, file.offset)
   for (let at = file.offset; at < file.content.length; at += 100_000) await staged.write(file.content.slice(at, at + 100_000))
-  return await staged.finish(hashBytes(file.real))
+  return await staged.finish(hashBytes(file.real), file.signature)
 }
 
 /** A pack as a client makes it; the digest is that of the content unless told. */

@@ -22,8 +22,10 @@ export interface StagedFile {
   /**
    * All bytes are there: checks them against the digest of the whole file. Another digest is a problem of this file
    * (DIGEST_MISMATCH), and nothing of it is kept.
+   *
+   * @param signature of the whole file, where it is known by the way: kept for the next difference
    */
-  finish (digest: Digest): Promise<StageOutcome>
+  finish (digest: Digest, signature?: Uint8Array): Promise<StageOutcome>
   /** Gives the file up; what was written may be kept for a resume. */
   abandon (): Promise<void>
 }

@@ -3,6 +3,7 @@ import type { Clock, Connection, Message, RelativePath } from '@filesync/protoco
 import type { PlannedRead } from './answer-plan.ts'
 import { CompressionChoice } from './compression-choice.ts'
 import type { Compression } from './compression-choice.ts'
+import { SILENT_BYTES } from './file-reading.ts'
 import type { FileFault, FileSource, PackRead, SourceStream, StreamRequest, StreamStep, WantedFile } from './file-source.ts'
 import type { ProgressMeter } from './progress.ts'
 import { TokenBucket } from './token-bucket.ts'
@@ -169,7 +170,8 @@ class StepsAhead {
 
   constructor (stream: SourceStream, request: StreamRequest) {
     this.#stream = stream
-    this.#certain = Math.ceil(request.file.entry.sizeBytes / request.pieceBytes) + 1
+    const { file: { entry: { sizeBytes } }, content, offset, pieceBytes } = request
+    this.#certain = 1 + (content === 'DATA' ? Math.ceil((sizeBytes - offset) / pieceBytes) : Math.ceil(sizeBytes / SILENT_BYTES))
   }
 
   fill (compress: boolean): void {

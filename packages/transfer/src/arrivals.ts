@@ -4,6 +4,7 @@ import { ArrivingFile } from './arriving-file.ts'
 import { expandPayload } from './compressed-frame.ts'
 import { readData } from './data-frame.ts'
 import { readDelta } from './delta-frame.ts'
+import { FollowedSignature } from './followed-signature.ts'
 import type { OutstandingTasks } from './outstanding-tasks.ts'
 import type { ReceivedFiles, ReceiveFilesInit } from './receive-files.ts'
 
@@ -100,11 +101,17 @@ export class Arrivals {
   async #begin (header: FileHeader): Promise<void> {
     if (this.#open !== undefined) throw unexpected('a file in the middle of another one')
     const { task, expected } = this.#outstanding.peek(header.task)
-    const file = new ArrivingFile(header, task, expected)
+    const file = new ArrivingFile(header, task, expected, this.#follow(header.task))
     await this.#room()
     this.#throwIfFailed()
     file.start(this.#init.staging)
     this.#open = file
+  }
+
+  #follow (task: number): FollowedSignature | undefined {
+    const signature = this.#outstanding.signatureOf(task)
+    const { follow } = this.#init
+    return signature === undefined || follow === undefined ? undefined : new FollowedSignature({ ...follow, signature })
   }
 
   async #end (end: FileEnd): Promise<void> {

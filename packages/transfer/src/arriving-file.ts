@@ -1,6 +1,7 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Digest, FileHeader, ReuseBuffer, StagedFile, StageOutcome, StagingArea, Task } from '@filesync/protocol'
 import type { DeltaOperation } from './delta-frame.ts'
+import type { FollowedSignature } from './followed-signature.ts'
 import type { ExpectedFile } from './receive-files.ts'
 
 /** A streamed file that arrives, with the count of what it may still bring. */
@@ -10,12 +11,17 @@ export class ArrivingFile {
   readonly #offset: number
   readonly #sizeBytes: number
   #missingBytes: number
+  readonly #signature: FollowedSignature | undefined
   #staged: Promise<StagedFile> | undefined
   /** The call to the staging area that is under way. */
   #busy: Promise<void> = Promise.resolve()
 
-  /** Throws DATA_UNEXPECTED where the header does not answer its task. */
-  constructor (header: FileHeader, task: Task, expected: ExpectedFile) {
+  /**
+   * Throws DATA_UNEXPECTED where the header does not answer its task.
+   *
+   * @param signature of a file that arrives as a difference
+   */
+  constructor (header: FileHeader, task: Task, expected: ExpectedFile, signature?: FollowedSignature) {
     if (header.sizeBytes !== expected.sizeBytes) throw unexpected('announced another size than it listed')
     const how = task[2] ?? 'WHOLE'
     const offset = task[2] === 'RESUME' ? task[3] : 0
@@ -25,6 +31,7 @@ export class ArrivingFile {
     this.#content = header.content
     this.#offset = header.offset
     this.#sizeBytes = header.sizeBytes
+    this.#signature = header.content === 'DELTA' ? signature : undefined
     this.#missingBytes = header.content === 'NONE' ? 0 : header.sizeBytes - header.offset
   }
 
@@ -49,6 +56,8 @@ export class ArrivingFile {
       const lengthBytes = operation.kind === 'COPY' ? operation.lengthBytes : operation.content.length
       if (lengthBytes === 0) throw unexpected('sent an operation without effect')
       this.#count(lengthBytes)
+      if (operation.kind === 'COPY') this.#signature?.copy(operation.offset, lengthBytes)
+      else this.#signature?.data(operation.content)
       await this.#call(async staged => {
         if (operation.kind === 'COPY') await staged.copy(operation.offset, lengthBytes)
         // A piece of its own: the bytes are given away, and the frame holds more than these.
@@ -63,7 +72,7 @@ export class ArrivingFile {
   }
 
   async finish (digest: Digest): Promise<StageOutcome> {
-    return await (await this.#area()).finish(digest)
+    return await (await this.#area()).finish(digest, this.#signature?.finish())
   }
 
   /** Waits for the call that is under way before. */

@@ -25,8 +25,9 @@ export class Chunker {
     this.#hold(bytes.subarray(from))
   }
 
-  /** The last chunk, where the bytes did not end with one. */
+  /** The last chunk, where the bytes did not end with one. What is pushed behind it begins anew. */
   finish (): Uint8Array | undefined {
+    this.#cuts.restart()
     return this.#heldBytes === 0 ? undefined : this.#join(new Uint8Array(0))
   }
 

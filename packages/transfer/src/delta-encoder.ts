@@ -32,6 +32,11 @@ export class DeltaEncoder {
     this.#writer.flush()
   }
 
+  /** Whether a frame waits to be taken. */
+  get isDue (): boolean {
+    return this.#writer.isDue
+  }
+
   /** The next DELTA frame, header in front, while there is one. */
   take (): Uint8Array<ArrayBuffer> | undefined {
     return this.#writer.take()

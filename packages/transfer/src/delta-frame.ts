@@ -59,6 +59,10 @@ export class DeltaWriter {
     this.#endFrame()
   }
 
+  get isDue (): boolean {
+    return this.#frames.length > 0
+  }
+
   /** The next frame that is full, or was ended. */
   take (): Uint8Array<ArrayBuffer> | undefined {
     return this.#frames.shift()

@@ -7,6 +7,9 @@ import { Signature } from './signature.ts'
 import { CHANGED } from './source-reader.ts'
 import type { OpenFile, SourceReader } from './source-reader.ts'
 
+/** Read in one step where nothing is to be sent of it; some hundredths of a second. */
+export const SILENT_BYTES: number = 8 << 20
+
 /**
  * Reads a large file step by step, each step bounded: a prefix that the server has already is only hashed, the rest
  * becomes DATA or DELTA frames, and the digest covers the whole.
@@ -38,7 +41,7 @@ export class FileReading {
     if (this.#last !== undefined) return this.#last
     const frame = this.#delta?.take()
     if (frame !== undefined) return { kind: 'FRAME', frame: this.#compressed(frame, compress), fileBytes: 0 }
-    if (this.#position < this.#request.file.entry.sizeBytes) return this.#read(compress)
+    if (this.#position < this.#request.file.entry.sizeBytes) return this.#readOn(compress)
     return this.#finish(compress)
   }
 
@@ -46,6 +49,19 @@ export class FileReading {
     this.#opened?.close()
     this.#opened = undefined
     this.#last ??= { kind: 'FAULT', fault: CHANGED }
+  }
+
+  /** Several pieces at once where nothing is to be sent of them: an answer for each costs more than hashing it. */
+  #readOn (compress: boolean): StreamStep {
+    const { file: { entry: { sizeBytes } }, offset } = this.#request
+    let fileBytes = 0
+    for (;;) {
+      const step = this.#read(compress)
+      if (step.kind !== 'READ') return step
+      fileBytes += step.fileBytes
+      const isOver = this.#position === sizeBytes || this.#position === offset
+      if (isOver || fileBytes >= SILENT_BYTES || this.#delta?.isDue === true) return { kind: 'READ', fileBytes }
+    }
   }
 
   #read (compress: boolean): StreamStep {

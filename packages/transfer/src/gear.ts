@@ -10,6 +10,8 @@ export interface CutFinder {
    * counts: bytes give the same chunks in whatever pieces they come.
    */
   push (bytes: Uint8Array): readonly number[]
+  /** Forgets what was seen: the next byte begins a chunk. */
+  restart (): void
 }
 
 /** Chunks are about `1 << averageBits` bytes, at least a quarter and at most four times of that. */
@@ -88,6 +90,10 @@ export function plainCutFinder (averageBits: number): CutFinder {
         }
       }
       return cuts
+    },
+    restart () {
+      length = 0
+      hash = 0
     },
   }
 }

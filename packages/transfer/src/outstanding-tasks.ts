@@ -13,6 +13,7 @@ export interface AnsweredTask {
 export class OutstandingTasks {
   readonly #describe: (task: number) => ExpectedFile
   readonly #tasks = new Map<number, Task>()
+  readonly #signatures = new Map<number, Uint8Array>()
   #asked = 0
   #signatureBytes = 0
   #isLast = false
@@ -71,10 +72,20 @@ export class OutstandingTasks {
     return { task, expected: this.#describe(number) }
   }
 
+  /** Keeps the signature that went with a task until that is answered; there is never more of them than was sent unanswered. */
+  keepSignature (number: number, signature: Uint8Array): void {
+    this.#signatures.set(number, signature)
+  }
+
+  signatureOf (number: number): Uint8Array | undefined {
+    return this.#signatures.get(number)
+  }
+
   /** Takes a task as answered. Throws DATA_UNEXPECTED where it is not outstanding. */
   answer (number: number): AnsweredTask {
     const answered = this.peek(number)
     this.#tasks.delete(number)
+    this.#signatures.delete(number)
     this.#signatureBytes -= signatureBytesOf(answered.task)
     this.#wakeAsker?.()
     return answered

@@ -2,6 +2,7 @@ import { asFileSyncError, encodeParts, FileSyncError, LIMITS } from '@filesync/p
 import type { Clock, Connection, Problem, RelativePath, StagingArea, Task } from '@filesync/protocol'
 import { Arrivals } from './arrivals.ts'
 import type { Decompress } from './compressed-frame.ts'
+import type { FollowedSignatureInit } from './followed-signature.ts'
 import { OutstandingTasks } from './outstanding-tasks.ts'
 import { taskPages } from './task-pages.ts'
 import type { TaskPage } from './task-pages.ts'
@@ -41,6 +42,8 @@ export interface ReceiveFilesInit {
   readonly signal?: AbortSignal
   /** The signature that a DELTA task announced, when it is due. */
   readonly signature?: (task: number) => Uint8Array | Promise<Uint8Array>
+  /** Makes signatures of what arrives as a difference, to be kept for the next one; without it none are made. */
+  readonly follow?: Omit<FollowedSignatureInit, 'signature'>
   /** Given where HELLO agreed on zstd; without it a compressed frame ends the session. */
   readonly decompress?: Decompress
   readonly onProgress?: (progress: ReceiveProgress) => void
@@ -104,6 +107,7 @@ async function sendPage (init: ReceiveFilesInit, outstanding: OutstandingTasks, 
     const number = first + i
     const bytes = await init.signature?.(number)
     if (bytes?.length !== task[3]) throw new FileSyncError('INTERNAL', 'The signature of a file is not the one that its task announced.')
+    if (init.follow !== undefined) outstanding.keepSignature(number, bytes)
     for (const payload of encodeParts([{ number, bytes }], LIMITS.rawFrameBytes)) await init.connection.sendRaw('SIGNATURE', [payload])
   }
 }

@@ -52,10 +52,18 @@ export class SignatureBuilder {
     for (const chunk of this.#chunker.push(bytes)) this.#add(chunk)
   }
 
-  /** The signature of what was pushed. */
+  /** Records of whole chunks that come behind what was pushed, and the bytes that they describe. */
+  append (records: Uint8Array, fileBytes: number): void {
+    this.#endChunk()
+    this.#reserve(records.length)
+    this.#bytes.set(records, this.#filled)
+    this.#filled += records.length
+    this.#fileBytes += fileBytes
+  }
+
+  /** The signature of what was pushed and appended. */
   finish (): Uint8Array<ArrayBuffer> {
-    const rest = this.#chunker.finish()
-    if (rest !== undefined) this.#add(rest)
+    this.#endChunk()
     const view = new DataView(this.#bytes.buffer)
     view.setUint8(0, VERSION)
     view.setUint8(1, this.#averageBits)
@@ -63,12 +71,21 @@ export class SignatureBuilder {
     return this.#bytes.slice(0, this.#filled)
   }
 
+  #endChunk (): void {
+    const rest = this.#chunker.finish()
+    if (rest !== undefined) this.#add(rest)
+  }
+
+  #reserve (bytes: number): void {
+    const length = this.#filled + bytes
+    if (length <= this.#bytes.length) return
+    const larger = new Uint8Array(Math.max(length, this.#bytes.length * 2))
+    larger.set(this.#bytes)
+    this.#bytes = larger
+  }
+
   #add (chunk: Uint8Array): void {
-    if (this.#filled + RECORD_BYTES > this.#bytes.length) {
-      const larger = new Uint8Array(this.#bytes.length * 2)
-      larger.set(this.#bytes)
-      this.#bytes = larger
-    }
+    this.#reserve(RECORD_BYTES)
     new DataView(this.#bytes.buffer).setUint32(this.#filled, chunk.length)
     this.#bytes.set(this.#hash(chunk).subarray(0, CHUNK_DIGEST_BYTES), this.#filled + 4)
     this.#filled += RECORD_BYTES
@@ -111,6 +128,27 @@ export class Signature {
       if (this.#matches(slot - 1, digest, lengthBytes)) return this.#offsets[slot - 1]
     }
     return undefined
+  }
+
+  /** The records of the chunks that these bytes of the described file are; undefined where they are not whole chunks. */
+  recordsOf (offset: number, lengthBytes: number): Uint8Array | undefined {
+    const first = this.#chunkAt(offset)
+    const last = offset + lengthBytes === this.fileBytes ? this.chunks : this.#chunkAt(offset + lengthBytes)
+    if (first === undefined || last === undefined) return undefined
+    const { buffer, byteOffset } = this.#view
+    return new Uint8Array(buffer, byteOffset + HEADER_BYTES + first * RECORD_BYTES, (last - first) * RECORD_BYTES)
+  }
+
+  /** The chunk that begins there. */
+  #chunkAt (offset: number): number | undefined {
+    let low = 0
+    let high = this.chunks
+    while (low < high) {
+      const middle = low + high >>> 1
+      if ((this.#offsets[middle] ?? 0) < offset) low = middle + 1
+      else high = middle
+    }
+    return this.#offsets[low] === offset ? low : undefined
   }
 
   #matches (chunk: number, digest: Uint8Array, lengthBytes: number): boolean {

@@ -31,8 +31,10 @@ export function createCutFinder (averageBits: number): CutFinder {
   new Int32Array(memory.buffer, 0, GEAR.length).set(GEAR)
   const room = new Uint8Array(memory.buffer, BYTES_AT, PIECE_BYTES)
   const found = new Uint32Array(memory.buffer, CUTS_AT)
-  configure(averageBits, strictMask, looseMask)
+  const restart = (): void => { configure(averageBits, strictMask, looseMask) }
+  restart()
   return {
+    restart,
     push (bytes) {
       const cuts: number[] = []
       for (let from = 0; from < bytes.length; from += PIECE_BYTES) {

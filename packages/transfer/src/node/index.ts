@@ -1,3 +1,4 @@
+export { createCutFinder } from './cut-finder.ts'
 export { openFileSource } from './file-source.ts'
 export type { FileSourceInit } from './file-source.ts'
 export { openSigner } from './signer.ts'

@@ -1,0 +1,99 @@
+import { hashBytes } from '@filesync/protocol/node'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { DeltaEncoder } from '../src/delta-encoder.ts'
+import { readDelta } from '../src/delta-frame.ts'
+import type { DeltaOperation } from '../src/delta-frame.ts'
+import { FollowedSignature } from '../src/followed-signature.ts'
+import { plainCutFinder } from '../src/gear.ts'
+import { createCutFinder } from '../src/node/cut-finder.ts'
+import { Signature, SignatureBuilder } from '../src/signature.ts'
+
+const BITS = 16
+const FRAME_HEADER_BYTES = 8
+
+/** Bytes that look like nothing else, from a seed. */
+function noise (seed: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length)
+  let state = seed + 1
+  for (let i = 0; i < length; i++) {
+    state = Math.imul(state ^ state >>> 15, 0x2c1b3c6d) + 0x9e3779b9 | 0
+    bytes[i] = state >>> 11
+  }
+  return bytes
+}
+
+function sign (file: Uint8Array): Uint8Array {
+  const builder = new SignatureBuilder({ averageBits: BITS, cuts: plainCutFinder(BITS), hash: hashBytes })
+  builder.push(file)
+  return builder.finish()
+}
+
+function operationsOf (old: Uint8Array, file: Uint8Array): DeltaOperation[] {
+  const encoder = new DeltaEncoder({ task: 1, signature: new Signature(sign(old)), cuts: plainCutFinder(BITS), hash: hashBytes })
+  encoder.push(file)
+  encoder.finish()
+  const operations: DeltaOperation[] = []
+  for (let frame = encoder.take(); frame !== undefined; frame = encoder.take()) operations.push(...readDelta(frame.subarray(FRAME_HEADER_BYTES)).operations)
+  return operations
+}
+
+function follow (old: Uint8Array, operations: readonly DeltaOperation[]): Uint8Array | undefined {
+  const followed = new FollowedSignature({ signature: sign(old), createCutFinder, hash: hashBytes })
+  for (const operation of operations) {
+    if (operation.kind === 'COPY') followed.copy(operation.offset, operation.lengthBytes)
+    else {
+      const given = operation.content.slice()
+      followed.data(given)
+      given.fill(0)
+    }
+  }
+  return followed.finish()
+}
+
+function splice (file: Uint8Array, { at, cut, put }: { at: number, cut: number, put: Uint8Array }): Uint8Array {
+  const from = Math.min(at, file.length)
+  const rest = file.subarray(Math.min(from + cut, file.length))
+  const spliced = new Uint8Array(from + put.length + rest.length)
+  spliced.set(file.subarray(0, from))
+  spliced.set(put, from)
+  spliced.set(rest, from + put.length)
+  return spliced
+}
+
+test('follows edits to the signature that reading the new file gives', () => {
+  const base = noise(7, 3 << 20)
+  const edit = fc.record({ at: fc.nat(3 << 20), cut: fc.nat(400_000), length: fc.nat(400_000), seed: fc.nat(1000) })
+  fc.assert(fc.property(fc.array(edit, { minLength: 1, maxLength: 6 }), edits => {
+    const file = edits.reduce((before, { at, cut, length, seed }) => splice(before, { at, cut, put: noise(seed, length) }), base)
+    const followed = follow(base, operationsOf(base, file))
+    expect(followed).toBeDefined()
+    expect(Buffer.compare(followed ?? new Uint8Array(0), sign(file))).toBe(0)
+  }), { numRuns: 40 })
+})
+
+test.each([
+  ['a file that is empty now', noise(1, 500_000), new Uint8Array(0)],
+  ['zeros', new Uint8Array(2_000_000), new Uint8Array(2_100_000)],
+  ['something else', noise(1, 600_000), noise(2, 700_000)],
+  ['the same', noise(1, 600_000), noise(1, 600_000)],
+])('follows %s', (_name, old, file) => {
+  expect(Buffer.compare(follow(old, operationsOf(old, file)) ?? new Uint8Array(0), sign(file))).toBe(0)
+})
+
+test('tells the truth of what a sender cuts in its own way, or nothing', () => {
+  const old = noise(1, 1_000_000)
+  expect(follow(old, [{ kind: 'COPY', offset: 17, lengthBytes: 100_000 }])).toBeUndefined()
+  expect(follow(old, [{ kind: 'COPY', offset: 0, lengthBytes: 2_000_000 }])).toBeUndefined()
+  const parts: DeltaOperation[] = [{ kind: 'DATA', content: noise(2, 10).slice() as Uint8Array<ArrayBuffer> }, { kind: 'COPY', offset: 0, lengthBytes: 1_000_000 }]
+  const signature = new Signature(follow(old, parts) ?? new Uint8Array(0))
+  expect(signature.fileBytes).toBe(1_000_010)
+  expect(signature.find(hashBytes(noise(2, 10)), 10)).toBe(0)
+})
+
+test('gives up where too much is new', () => {
+  const old = noise(1, 100_000)
+  const piece: DeltaOperation = { kind: 'DATA', content: noise(3, 1 << 20) as Uint8Array<ArrayBuffer> }
+  expect(follow(old, Array.from({ length: 64 }, () => piece))).toBeDefined()
+  expect(follow(old, Array.from({ length: 65 }, () => piece))).toBeUndefined()
+})
