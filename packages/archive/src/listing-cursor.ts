@@ -129,22 +129,32 @@ export function entryOffsets (listing: Uint8Array): Uint32Array {
   return offsets
 }
 
+function headerBytes (count: number): number {
+  return count < 16 ? 1 : count < 0x10000 ? 3 : 5
+}
+
 /** The header of a listing of `count` entries, in canonical form. */
-function listingHeader (count: number): Uint8Array {
-  if (count < 16) return Uint8Array.of(0x90 | count)
-  if (count < 0x10000) return Uint8Array.of(ARRAY16, count >>> 8, count & 0xff)
-  return Uint8Array.of(ARRAY32, count >>> 24, count >>> 16 & 0xff, count >>> 8 & 0xff, count & 0xff)
+function writeHeader (bytes: Uint8Array, count: number): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  if (count < 16) view.setUint8(0, 0x90 | count)
+  else if (count < 0x10000) { view.setUint8(0, ARRAY16); view.setUint16(1, count) }
+  else { view.setUint8(0, ARRAY32); view.setUint32(1, count) }
 }
 
 /** Collects byte ranges of encoded entries, in name order, into one listing. */
 export class ListingBuilder {
   readonly #pieces: Uint8Array[] = []
   #count = 0
-  #sizeBytes = 0
+  #entryBytes = 0
+
+  /** Of the listing as it is now. */
+  get sizeBytes (): number {
+    return headerBytes(this.#count) + this.#entryBytes
+  }
 
   add (entry: Uint8Array): void {
     this.#count++
-    this.#sizeBytes += entry.length
+    this.#entryBytes += entry.length
     const last = this.#pieces.at(-1)
     // Neighbours in one buffer stay one range: a listing that hardly changed is a handful of copies.
     if (last?.buffer === entry.buffer && last.byteOffset + last.length === entry.byteOffset) {
@@ -154,11 +164,10 @@ export class ListingBuilder {
     }
   }
 
-  finish (): Uint8Array {
-    const header = listingHeader(this.#count)
-    const bytes = new Uint8Array(header.length + this.#sizeBytes)
-    bytes.set(header)
-    let at = header.length
+  /** @param bytes takes the listing, and is as long as that */
+  finish (bytes: Uint8Array = new Uint8Array(this.sizeBytes)): Uint8Array {
+    writeHeader(bytes, this.#count)
+    let at = headerBytes(this.#count)
     for (const piece of this.#pieces) {
       bytes.set(piece, at)
       at += piece.length

@@ -39,11 +39,13 @@ export function parsePack (pack: Uint8Array<ArrayBuffer>, { tasks, folders, stag
     const task = group[0]?.file.task ?? 0
     const section = cutSection(tasks.at(task).directory, group.map(({ index }) => index), group.map(({ file }) => file.task))
     group.forEach(({ file }, i) => { writeFact(section.facts, i * FACT_BYTES, { digest: file.digest, storedAtMs: nowMs, verifiedAtMs: 0 }) })
-    return {
-      section: folders.has(owner) ? { ...section, folder: owner } : section,
-      offsets: Uint32Array.from(group, ({ file }) => file.content.byteOffset - pack.byteOffset),
-      lengths: Uint32Array.from(group, ({ file }) => file.content.length),
-    }
+    const places = new Uint32Array(2 * group.length)
+    const [offsets, lengths] = [places.subarray(0, group.length), places.subarray(group.length)]
+    group.forEach(({ file: { content } }, i) => {
+      offsets[i] = content.byteOffset - pack.byteOffset
+      lengths[i] = content.length
+    })
+    return { section: folders.has(owner) ? { ...section, folder: owner } : section, offsets, lengths }
   })
   return { request: { staging, pack, sections }, files }
 }

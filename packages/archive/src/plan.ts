@@ -117,12 +117,17 @@ function gather (names: Comparison['evicted']): Removal[] {
 export function cutSection (directory: ComparedDirectory, indices: readonly number[], staged: readonly number[]): Section {
   const builder = new ListingBuilder()
   for (const index of indices) builder.add(directory.listing.subarray(directory.offsets[index], directory.offsets[index + 1]))
-  const hasContent = staged.some(isContent)
+  const factBytes = staged.some(isContent) ? staged.length * FACT_BYTES : 0
+  const stagedBytes = staged.length * Uint32Array.BYTES_PER_ELEMENT
+  // In one piece of memory: there are many sections, and each piece costs where it is made, handed to a thread, and let go.
+  const room = new ArrayBuffer(stagedBytes + factBytes + builder.sizeBytes)
+  const numbers = new Uint32Array(room, 0, staged.length)
+  numbers.set(staged)
   return {
     directory: directory.directory,
-    entries: builder.finish(),
-    staged: Uint32Array.from(staged),
-    facts: new Uint8Array(hasContent ? staged.length * FACT_BYTES : 0),
+    entries: builder.finish(new Uint8Array(room, stagedBytes + factBytes)),
+    staged: numbers,
+    facts: new Uint8Array(room, stagedBytes, factBytes),
   }
 }
 
