@@ -16,5 +16,5 @@ export async function planSession (connection: Connection, deps: Pick<PushDepend
   deps.onReady(await waitForTurn(connection, deps.onBusy))
   const tree = await deps.scan()
   await announceTree(connection, tree)
-  return { tree, plan: await answerListings(connection, new ListingAnswers(tree), ['PLAN']) }
+  return { tree, plan: await answerListings(connection, { answers: new ListingAnswers(tree) }, ['PLAN']) }
 }

@@ -41,7 +41,7 @@ export async function pushSession (connection: Connection, deps: PushDependencie
   const tree = await deps.scan()
   await announceTree(connection, tree)
   const answers = new ListingAnswers(tree)
-  const reply = await answerListings(connection, answers, ['TASKS', 'NEXT_SYNC'], () => { deps.source.prepare() })
+  const reply = await answerListings(connection, { answers, onDifference: () => { deps.source.prepare() } }, ['TASKS', 'NEXT_SYNC'])
   const next = reply.type === 'NEXT_SYNC' ? reply : await sendFiles({
     connection, answers, firstPage: reply, source: settledSource(deps.source, path => tree.isUnsettled(path)), clock: deps.clock, signal: deps.signal, onProgress: deps.onProgress,
     compression: features.has(FEATURES.ZSTD) ? deps.compression : 'never',
@@ -66,9 +66,15 @@ export async function announceTree (connection: Connection, tree: PushableTree):
   await connection.send({ type: 'CLIENT_FILES_INFO', rootDigest, files, directories, bytes, complete, problems, problemCount })
 }
 
-/** Sends the listings that the server asks for, until it says one of `ends`. `onDifference` is called when it asks for any. */
+export interface ListingsToAnswer {
+  readonly answers: ListingAnswers
+  /** Called when the server asks for listings. */
+  readonly onDifference?: () => void
+}
+
+/** Sends the listings that the server asks for, until it says one of `ends`. */
 export async function answerListings <T extends MessageType>(
-  connection: Connection, answers: ListingAnswers, ends: readonly T[], onDifference?: () => void,
+  connection: Connection, { answers, onDifference }: ListingsToAnswer, ends: readonly T[],
 ): Promise<MessageOf<T>> {
   for (;;) {
     const message: Message = await connection.receive<MessageType>(['LISTINGS_WANTED', ...ends])

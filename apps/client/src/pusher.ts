@@ -1,6 +1,6 @@
 import { EventFeed } from '@filesync/program'
 import type { LogEvent } from '@filesync/program'
-import { serveControl } from '@filesync/program/node'
+import { leanMemory, serveControl } from '@filesync/program/node'
 import type { ControlServer, MetricsPort } from '@filesync/program/node'
 import type { Clock, RelativePath } from '@filesync/protocol'
 import type { Scanner } from '@filesync/scanner'
@@ -15,7 +15,6 @@ import { controlRoutes } from './control-routes.ts'
 import type { ClientStatus } from './control-routes.ts'
 import { explainPath } from './explain-path.ts'
 import type { PathState } from './explain-path.ts'
-import { leanMemory } from './lean-memory.ts'
 import { pushLegacyOnce } from './legacy/push-once.ts'
 import type { ClientMetrics } from './metrics.ts'
 import { planOnce } from './plan-once.ts'
@@ -85,6 +84,7 @@ export class Pusher {
       ...this.#recording(watcher),
       scan: async over => {
         const snapshot = await scanner.scan({ waitForSettled, signal: over })
+        // For good: the next picture of it is as large.
         leanMemory(snapshot.files)
         return snapshot
       },

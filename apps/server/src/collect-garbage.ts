@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { letHeapGrow } from '@filesync/program/node'
 import { layerOver } from '@filesync/protocol'
 import type { Connection } from '@filesync/protocol'
 
@@ -7,10 +8,7 @@ import type { Connection } from '@filesync/protocol'
 const YOUNG_EVERY_BYTES = 16 << 20
 /** Small frames make garbage too. */
 const YOUNG_EVERY_FRAMES = 64
-/**
- * How much the heap may grow before all of it is walked. The engine chooses between 1.3 and 4 times by what its walks cost,
- * and counts memory outside of the heap: with a small heap, frames on their way made it walk all the time once it had begun to.
- */
+/** With a small heap, frames on their way made the engine walk it all the time once it had begun to. */
 const GROWTH_PERCENT = 300
 
 type Collect = (options: { readonly type: 'minor' }) => void
@@ -45,7 +43,7 @@ let found: { readonly collect: Collect | undefined } | undefined
 function garbageCollector (): Collect | undefined {
   if (found === undefined) {
     setFlagsFromString('--expose-gc')
-    setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`)
+    letHeapGrow(GROWTH_PERCENT)
     const collect: unknown = runInNewContext('typeof gc === "function" ? gc : undefined')
     found = { collect: collect as Collect | undefined }
   }

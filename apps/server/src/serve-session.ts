@@ -1,4 +1,5 @@
 import type { Area, PresentFile, Sync, SyncOutcome } from '@filesync/archive'
+import { leanMemory } from '@filesync/program/node'
 import { asFileSyncError, equalDigests, FEATURES, FileSyncError, fitProblems, LIMITS } from '@filesync/protocol'
 import type { ClientFilesInfo, Clock, Connection, HashBytes, NextSync, Policy } from '@filesync/protocol'
 import { deltaTasks, receiveFiles } from '@filesync/transfer'
@@ -135,8 +136,10 @@ async function receiveTree (
 ): Promise<NextSync> {
   deps.observer?.onTree(info)
   const sync = await area.beginSync()
+  const isSame = equalDigests(info.rootDigest, sync.rootDigest)
+  const endLean = leanMemory(isSame ? 0 : info.files)
   try {
-    const received = equalDigests(info.rootDigest, sync.rootDigest) ? NOTHING_RECEIVED : await receiveChanges(connection, { info, sync, deps })
+    const received = isSame ? NOTHING_RECEIVED : await receiveChanges(connection, { info, sync, deps })
     const next = summarise(await sync.finish(), received, deps.nextSyncInMs())
     await connection.send(next)
     return next
@@ -148,6 +151,8 @@ async function receiveTree (
     const next = haltedSync(known.message, deps.nextSyncInMs())
     await connection.send(next)
     return next
+  } finally {
+    endLean()
   }
 }
 

@@ -101,7 +101,7 @@ export class Arrivals {
   async #begin (header: FileHeader): Promise<void> {
     if (this.#open !== undefined) throw unexpected('a file in the middle of another one')
     const { task, expected } = this.#outstanding.peek(header.task)
-    const file = new ArrivingFile(header, task, expected, this.#follow(header.task))
+    const file = new ArrivingFile({ header, task, expected, signature: this.#follow(header.task) })
     await this.#room()
     this.#throwIfFailed()
     file.start(this.#init.staging)

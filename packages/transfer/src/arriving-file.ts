@@ -4,6 +4,15 @@ import type { DeltaOperation } from './delta-frame.ts'
 import type { FollowedSignature } from './followed-signature.ts'
 import type { ExpectedFile } from './receive-files.ts'
 
+export interface ArrivingFileInit {
+  readonly header: FileHeader
+  /** What it answers. */
+  readonly task: Task
+  readonly expected: ExpectedFile
+  /** Follows a file that arrives as a difference. */
+  readonly signature: FollowedSignature | undefined
+}
+
 /** A streamed file that arrives, with the count of what it may still bring. */
 export class ArrivingFile {
   readonly task: number
@@ -16,12 +25,8 @@ export class ArrivingFile {
   /** The call to the staging area that is under way. */
   #busy: Promise<void> = Promise.resolve()
 
-  /**
-   * Throws DATA_UNEXPECTED where the header does not answer its task.
-   *
-   * @param signature of a file that arrives as a difference
-   */
-  constructor (header: FileHeader, task: Task, expected: ExpectedFile, signature?: FollowedSignature) {
+  /** Throws DATA_UNEXPECTED where the header does not answer its task. */
+  constructor ({ header, task, expected, signature }: ArrivingFileInit) {
     if (header.sizeBytes !== expected.sizeBytes) throw unexpected('announced another size than it listed')
     const how = task[2] ?? 'WHOLE'
     const offset = task[2] === 'RESUME' ? task[3] : 0

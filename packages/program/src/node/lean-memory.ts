@@ -1,0 +1,46 @@
+import { setFlagsFromString } from 'node:v8'
+
+/** From so many files on, what a sync throws away behind it is more than what it holds. */
+const LARGE_TREE_FILES = 250_000
+/** The engine of Node 26. Older ones may not know the mode, and would say so on standard error. */
+const V8_WITH_MODE = 14
+
+let growthPercent = 0
+let largeTrees = 0
+
+/**
+ * How much the heap may grow before all of it is walked; but not while a large tree is dealt with. Left alone, the engine
+ * chooses between 1.3 and 4 times by what its walks cost, and counts memory outside of the heap.
+ */
+export function letHeapGrow (percent: number): void {
+  growthPercent = percent
+  if (largeTrees === 0) setGrowth(percent)
+}
+
+/**
+ * Has the engine clean up sooner while a large tree is dealt with. Left alone it lets garbage grow into hundreds of
+ * megabytes before it looks, because the machine has room. Measured on the first sync of 1,000,000 tiny files: the client
+ * takes 240 instead of 414 MB at most, for half as much processor time again; the server 313 instead of 570 MB, for a
+ * quarter more. So small trees are spared it.
+ *
+ * @returns ends it
+ */
+export function leanMemory (files: number): () => void {
+  if (files < LARGE_TREE_FILES || Number.parseInt(process.versions.v8, 10) < V8_WITH_MODE) return () => { /* nothing was begun */ }
+  largeTrees++
+  setFlagsFromString('--memory-saver-mode')
+  setGrowth(0)
+  let isOver = false
+  return () => {
+    if (isOver) return
+    isOver = true
+    if (--largeTrees > 0) return
+    setFlagsFromString('--no-memory-saver-mode')
+    setGrowth(growthPercent)
+  }
+}
+
+/** 0 leaves it to the engine. */
+function setGrowth (percent: number): void {
+  setFlagsFromString(`--heap-growing-percent=${percent}`)
+}
