@@ -51,7 +51,7 @@ function follow (old: Uint8Array, operations: readonly DeltaOperation[]): Uint8A
   return followed.finish()
 }
 
-function splice (file: Uint8Array, { at, cut, put }: { at: number, cut: number, put: Uint8Array }): Uint8Array {
+function splice (file: Uint8Array, { at, cut, put }: { at: number, cut: number, put: Uint8Array }): Uint8Array<ArrayBuffer> {
   const from = Math.min(at, file.length)
   const rest = file.subarray(Math.min(from + cut, file.length))
   const spliced = new Uint8Array(from + put.length + rest.length)
