@@ -77,8 +77,8 @@ test.each<[string, () => Uint8Array[]]>([
 }, 30_000)
 
 /** Changes what the archive holds behind its back, as a failing disk does. */
-function damage (): void {
-  const stored = join(server.archive, 'laptop', 'disk.img')
+function damage (name = 'disk.img'): void {
+  const stored = join(server.archive, 'laptop', name)
   const { atime, mtime } = statSync(stored)
   const fd = openSync(stored, 'r+')
   writeSync(fd, noise(100_000, 'damage'), 0, 100_000, 3 * MIB)
@@ -87,11 +87,14 @@ function damage (): void {
 }
 
 test('a copy that is damaged before it is signed costs its damage', async () => {
-  await change([Uint8Array.of(1), content])
+  const fresh = join(source, 'fresh.img')
+  writeAt(fresh, content, OLD_SECONDS)
   await push()
-  damage()
-  await change([Uint8Array.of(2), content])
+  damage('fresh.img')
+  // It is signed at its first change; from then on its signature follows what arrives.
+  writeAt(fresh, Buffer.concat([Uint8Array.of(2), content]), OLD_SECONDS + 1)
   expect(wireBytes(await push())).toBeLessThan(LIMIT_BYTES)
+  rmSync(fresh)
 }, 30_000)
 
 test('a copy that is damaged after it was signed is noticed, and the next sync sends the whole file', async () => {

@@ -221,12 +221,12 @@ export interface Archive {
   /** Names that no new client may be given: areas, and whatever else stands in the root. */
   takenNames (): Promise<readonly string[]>
   room (): Promise<DiskRoom>
-  /** Cuts off whatever is under way: it ends with ABORTED, and the next opening puts in order what it left. */
   /**
    * Has an area take over a copy in a directory of this machine, as `Area.adopt` does. Throws USAGE for what is no directory or
    * lies in the archive or around it.
    */
   adopt (area: string, directory: string, options?: AdoptOptions): Promise<AdoptOutcome>
+  /** Cuts off whatever is under way: it ends with ABORTED, and the next opening puts in order what it left. */
   close (): Promise<void>
 }
 

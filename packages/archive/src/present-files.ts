@@ -1,5 +1,6 @@
 import { DIGEST_BYTES, equalDigests, splitPath } from '@filesync/protocol'
 import type { Digest, RelativePath } from '@filesync/protocol'
+import { isAsGiven } from './as-given.ts'
 import type { ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { MakeSignature, PresentFile } from './archive.ts'
 import type { Displaced } from './comparison.ts'
@@ -47,7 +48,9 @@ export class PresentFiles {
       sizeBytes: known.sizeBytes,
       signature: async make => {
         this.#compared.set(path, known.digest)
-        return kept ?? await this.#sign(path, known.digest, make)
+        // Others than the archive changed it, and what is kept describes what it was.
+        if (kept === undefined || !await isAsGiven(this.#init, path)) return await this.#sign(path, known.digest, make)
+        return kept
       },
     }
   }

@@ -1,4 +1,4 @@
-import { readSync, rmSync } from 'node:fs'
+import { readSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RelativePath } from '@filesync/protocol'
 import { expect, test } from 'vitest'
@@ -76,6 +76,17 @@ test('what arrives with its signature is not read for it', async () => {
   await push(area, source)
   source.write(PATH, content(4))
   expect(await signatureAt(area, source, made)).toEqual(Uint8Array.of(3, 1, 2))
+})
+
+test('a copy that others changed is signed anew', async () => {
+  const { root, area, source } = await stored()
+  const made = signer()
+  source.write(PATH, content(2))
+  await push(area, source, { describe: () => Uint8Array.of(7, 7) })
+  writeFileSync(join(root, 'laptop', PATH), content(5).subarray(0, 300_000))
+  source.write(PATH, content(3))
+  expect(await signatureAt(area, source, made)).toEqual(Uint8Array.of(5, 1, 2))
+  expect(made.calls).toEqual([300_000])
 })
 
 test('a new file, and one whose copy is gone from the disk, have nothing to be compared with', async () => {
