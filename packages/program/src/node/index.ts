@@ -1,7 +1,7 @@
 export { canConnect } from './can-connect.ts'
 export { askControl, followControl, serveControl } from './control-socket.ts'
 export type { ControlRoutes, ControlServer } from './control-socket.ts'
-export { leanMemory, letHeapGrow } from './lean-memory.ts'
+export { collectAlone, leanMemory, letHeapGrow } from './engine-memory.ts'
 export { serveMetrics } from './metrics-port.ts'
 export type { MetricsPort, MetricsSource } from './metrics-port.ts'
 export { createProgram, runProgram } from './program.ts'

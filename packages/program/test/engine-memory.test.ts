@@ -1,16 +1,16 @@
 import { spawnSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 
-const AT = JSON.stringify(new URL('../src/node/lean-memory.ts', import.meta.url).href)
+const AT = JSON.stringify(new URL('../src/node/engine-memory.ts', import.meta.url).href)
 
 function run (script: string, flags: readonly string[] = []): { stdout: string, stderr: string, status: number | null } {
-  const whole = `const { leanMemory, letHeapGrow } = await import(${AT}); ${script}`
+  const whole = `const { collectAlone, leanMemory, letHeapGrow } = await import(${AT}); ${script}`
   const { stdout, stderr, status } = spawnSync(process.execPath, [...flags, '--conditions=@filesync/source', '--input-type=module', '--eval', whole], { encoding: 'utf8' })
   return { stdout, stderr, status }
 }
 
 test('a large tree changes how the engine cleans up, and its end changes it back, without a word from it', () => {
-  const script = 'letHeapGrow(300); leanMemory(10)(); const over = leanMemory(1_000_000); leanMemory(1_000_000)(); over(); over(); console.log("went on")'
+  const script = 'collectAlone(); letHeapGrow(300); leanMemory(10)(); const over = leanMemory(1_000_000); leanMemory(1_000_000)(); over(); over(); console.log("went on")'
   expect(run(script)).toEqual({ stdout: 'went on\n', stderr: '', status: 0 })
 })
 
