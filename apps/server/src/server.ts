@@ -132,7 +132,8 @@ class Server implements RunningServer {
     const archive = this.#keep(await openArchive({
       root: archiveRoot, keepMs, mode, clock, signal, ...(quotaBytes !== undefined && { quotaBytes }), ...(reserveBytes !== undefined && { reserveBytes }),
     }))
-    this.#upkeep = this.#keep(this.#lookAfter(archive))
+    // A thread of its own: a session that needs a signature does not wait for a terabyte that nobody waits for.
+    this.#upkeep = this.#keep(this.#lookAfter(archive, this.#keep(openSigner())))
     const monitor = this.#monitor = this.#keep(await Monitor.open(stateDir, clock))
     await this.#openControl({ archive, desk, peers, monitor })
     this.#listener = this.#keep(await this.#listen({ identity, peers, desk, archive }))
@@ -261,10 +262,11 @@ class Server implements RunningServer {
     }
   }
 
-  #lookAfter (archive: Archive): Upkeep {
+  #lookAfter (archive: Archive, signer: Signer): Upkeep {
     return new Upkeep({
       archive,
       clock: systemClock,
+      sign: async (fd, sizeBytes, signal) => await signer.sign(fd, sizeBytes, signal),
       onDone: ({ area, pruned, handMade }) => {
         if (pruned > 0) this.#log({ event: 'pruned', area, versions: pruned }, `${area}: ${pruned} versions that were past keeping are gone`)
         if (handMade.length > 0) this.#log({ event: 'hand-made', area, paths: handMade.length }, `${area}: ${handMade.length} paths were changed by others, such as ${printable(handMade[0] ?? '')}; the next sync puts them right`)

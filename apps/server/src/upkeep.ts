@@ -1,4 +1,4 @@
-import type { Archive } from '@filesync/archive'
+import type { Archive, Area } from '@filesync/archive'
 import { asFileSyncError } from '@filesync/protocol'
 import type { Clock, FileSyncError } from '@filesync/protocol'
 
@@ -10,6 +10,8 @@ const ROUND_EVERY_MS = 6 * 3_600_000
 const GLANCE_EVERY_MS = 60_000
 /** What is compared with the index at a glance: some 50 ms of one core, and all of 100,000 files in fifty glances. */
 const GLANCE = { directories: 1000, entries: 2000 }
+/** To sign a file below this takes a tenth of a second, for which its first change can wait. */
+const SIGNED_FROM_BYTES = 128 << 20
 
 /** What looking after an area came to. */
 export interface UpkeepReport {
@@ -23,11 +25,13 @@ export interface UpkeepReport {
 export interface UpkeepInit {
   readonly archive: Pick<Archive, 'area' | 'areas'>
   readonly clock: Clock
+  /** Makes the signature of an open file, for the time when it changes. */
+  readonly sign: (fd: number, sizeBytes: number, signal: AbortSignal) => Promise<Uint8Array | undefined>
   readonly onDone: (report: UpkeepReport) => void
   readonly onFailed: (area: string, error: FileSyncError) => void
 }
 
-/** Looks after areas when their sessions are over, one at a time: drops old versions, and looks for changes by hand. */
+/** Looks after areas when their sessions are over, one at a time: signs large files, drops old versions, and looks for changes by hand. */
 export class Upkeep {
   readonly #init: UpkeepInit
   readonly #due = new Set<string>()
@@ -35,7 +39,7 @@ export class Upkeep {
   readonly #glancedAtMs = new Map<string, number>()
   #running: Promise<void> | undefined
   #cancelRound: () => void
-  #isClosed = false
+  readonly #closed = new AbortController()
 
   constructor (init: UpkeepInit) {
     this.#init = init
@@ -44,14 +48,14 @@ export class Upkeep {
 
   /** A session of the area is over. */
   note (area: string): void {
-    if (this.#isClosed) return
+    if (this.#closed.signal.aborted) return
     this.#due.add(area)
     this.#running ??= this.#run().finally(() => { this.#running = undefined })
   }
 
   /** Resolves when what is under way has ended; no more is begun. */
   async close (): Promise<void> {
-    this.#isClosed = true
+    this.#closed.abort()
     this.#due.clear()
     this.#cancelRound()
     await this.#running
@@ -77,9 +81,19 @@ export class Upkeep {
 
   async #lookAfter (name: string): Promise<UpkeepReport> {
     const area = await this.#init.archive.area(name)
+    await this.#signLarge(area)
     const pruned = await this.#ifDue(this.#prunedAtMs, [name, PRUNE_EVERY_MS], async () => await area.prune()) ?? 0
     const made = await this.#ifDue(this.#glancedAtMs, [name, GLANCE_EVERY_MS], async () => await area.checkMirror(GLANCE))
     return { area: name, pruned, handMade: made === undefined ? [] : [...made.changed, ...made.removed, ...made.added] }
+  }
+
+  async #signLarge (area: Area): Promise<void> {
+    const { signal } = this.#closed
+    try {
+      await area.signLarge(async ({ fd, sizeBytes }) => await this.#init.sign(fd, sizeBytes, signal), SIGNED_FROM_BYTES)
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
   }
 
   /** Undefined where it was done less than so long ago. */

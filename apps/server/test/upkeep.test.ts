@@ -4,7 +4,7 @@ import { FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
 import { Upkeep } from '../src/upkeep.ts'
-import type { UpkeepReport } from '../src/upkeep.ts'
+import type { UpkeepInit, UpkeepReport } from '../src/upkeep.ts'
 
 const HOUR_MS = 3_600_000
 const MINUTE_MS = 60_000
@@ -18,7 +18,7 @@ interface Stage {
   readonly reports: (count: number) => Promise<void>
 }
 
-function stage (prune: (name: string) => Promise<number> = async () => 2): Stage {
+function stage (prune: (name: string) => Promise<number> = async () => 2, sign: UpkeepInit['sign'] = async () => undefined): Stage {
   const clock = new ManualClock()
   const calls: string[] = []
   const told: (UpkeepReport | string)[] = []
@@ -27,7 +27,13 @@ function stage (prune: (name: string) => Promise<number> = async () => 2): Stage
     told.push(report)
     wake()
   }
-  const area = (name: string): Pick<Area, 'prune' | 'checkMirror'> => ({
+  const area = (name: string): Pick<Area, 'prune' | 'checkMirror' | 'signLarge'> => ({
+    signLarge: async (make, fromBytes) => {
+      if (name !== 'large') return 0
+      calls.push(`sign ${fromBytes}`)
+      await make({ fd: 7, sizeBytes: fromBytes })
+      return 1
+    },
     prune: async () => {
       calls.push(`prune ${name}`)
       return await prune(name)
@@ -40,6 +46,7 @@ function stage (prune: (name: string) => Promise<number> = async () => 2): Stage
   const upkeep = new Upkeep({
     archive: { areas: () => ['one', 'two'], area: async name => area(name) as Area },
     clock,
+    sign,
     onDone: tell,
     onFailed: (name, error) => { tell(`${name} ${error.code}`) },
   })
@@ -101,4 +108,20 @@ test('closing waits for what is under way and begins no more', async () => {
   await closed
   upkeep.note('two')
   expect(calls.filter(call => call.startsWith('prune'))).toEqual(['prune one'])
+})
+
+test('large files are signed first, and a server that stops does not wait for it', async () => {
+  const asked: unknown[] = []
+  const { upkeep, calls, told } = stage(undefined, async (fd, sizeBytes, signal) => {
+    asked.push([fd, sizeBytes])
+    return await new Promise((_resolve, reject) => {
+      signal.addEventListener('abort', () => { reject(new FileSyncError('ABORTED', 'Signing was stopped.')) }, { once: true })
+    })
+  })
+  upkeep.note('large')
+  while (asked.length === 0) await Promise.resolve()
+  expect(calls).toEqual(['sign 134217728'])
+  await upkeep.close()
+  expect(asked).toEqual([[7, 134_217_728]])
+  expect(told.filter(report => typeof report === 'string')).toEqual([])
 })

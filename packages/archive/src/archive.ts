@@ -173,6 +173,13 @@ export interface Area {
    * What others changed, removed or added there is put right by the next sync. Ends early for a sync.
    */
   checkMirror (limits: MirrorLimits): Promise<HandMadeChanges>
+  /**
+   * Makes the signatures of large files that arrived whole since the last call, so that their first difference need not wait
+   * for it. Ends early for a sync, and goes on at the next call. Returns how many were made.
+   *
+   * @param fromBytes files below are left for when they are needed
+   */
+  signLarge (make: MakeSignature, fromBytes: number): Promise<number>
   /** Drops versions that are past keeping, but none while the brake holds. Returns how many. */
   prune (): Promise<number>
 }

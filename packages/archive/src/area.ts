@@ -1,7 +1,7 @@
 import { FileSyncError, isRelativePath, joinPath, pathDepth, readListing, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './archive-index.ts'
-import type { Area, HandMadeChanges, MirrorLimits, MirrorSize, Preview, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome } from './archive.ts'
+import type { Area, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, Preview, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome } from './archive.ts'
 import { adoptCopy } from './adopt.ts'
 import type { AdoptOptions, AdoptOutcome, ExistingCopy } from './adopt.ts'
 import { attestCopies, noteFindings } from './attest.ts'
@@ -18,6 +18,7 @@ import { expiredVersions, versionsAt } from './retention.ts'
 import { diskRoom, mirrorSize } from './room.ts'
 import { AreaSync } from './sync.ts'
 import { Turns } from './turns.ts'
+import { UnsignedFiles } from './unsigned-files.ts'
 import { verifyArea } from './verify.ts'
 
 /** Versions dropped while a sync waits. */
@@ -50,6 +51,7 @@ export class StoredArea implements Area {
   readonly #init: AreaInit
   readonly #turns: Turns
   readonly #round: MirrorRound
+  readonly #unsigned = new UnsignedFiles()
   /** Found while a sync ran, so not written down yet. */
   #damaged: readonly Finding[] = []
   #size: { readonly syncs: number, readonly size: MirrorSize } | undefined
@@ -80,6 +82,7 @@ export class StoredArea implements Area {
         staging: this.#init.newStaging(),
         record: this.#record,
         roomBytes: await this.#room(),
+        unsigned: this.#unsigned,
         ended,
       })
     } catch (error) {
@@ -185,6 +188,11 @@ export class StoredArea implements Area {
     if (this.#init.index.area(this.name) === undefined) return { changed: [], removed: [], added: [] }
     if (this.#damaged.length > 0) await this.#turns.step(() => this.#note([]))
     return await (entries === undefined ? this.#round.look(directories) : this.#round.glance({ directories, entries }))
+  }
+
+  async signLarge (make: MakeSignature, fromBytes: number): Promise<number> {
+    const { signal } = this.#init
+    return await this.#unsigned.sign({ ...this.#init, area: this.name }, make, { fromBytes, isDue: () => !signal.aborted && !this.#turns.isSyncing })
   }
 
   async prune (): Promise<number> {

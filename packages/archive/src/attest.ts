@@ -188,7 +188,7 @@ const TOUCH_GRAIN_NS = 1000n
 const COARSE_GRAINS_NS: readonly bigint[] = [10_000_000n, 1_000_000_000n, 2_000_000_000n]
 
 /** Whether a stored file has the size and time that it was given. */
-export function isFileGiven ({ sizeBytes, mtimeNs }: FileEntry, found: FoundEntry | undefined): boolean {
+export function isFileGiven ({ sizeBytes, mtimeNs }: Pick<FileEntry, 'sizeBytes' | 'mtimeNs'>, found: FoundEntry | undefined): boolean {
   return found?.kind === 'file' && found.sizeBytes === sizeBytes && isTimeGiven(mtimeNs, found.mtimeNs)
 }
 

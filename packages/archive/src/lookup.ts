@@ -28,6 +28,7 @@ export function * knownFiles (index: ArchiveIndex, area: string, directory: Rela
 /** A stored file, as {@link findFile} finds it. */
 export interface FoundFile {
   readonly sizeBytes: number
+  readonly mtimeNs: bigint
   readonly digest: Digest
 }
 
@@ -38,7 +39,7 @@ export function findFile ({ listing, facts }: StoredDirectory, name: string): Fo
   let files = 0
   while (cursor.next()) {
     if (cursor.isNamed(wanted)) {
-      return cursor.kind === ENTRY_KINDS.file ? { sizeBytes: cursor.sizeBytes(), digest: readFact(facts, files * FACT_BYTES).digest } : undefined
+      return cursor.kind === ENTRY_KINDS.file ? { sizeBytes: cursor.sizeBytes(), mtimeNs: cursor.mtimeNs(), digest: readFact(facts, files * FACT_BYTES).digest } : undefined
     }
     if (cursor.kind === ENTRY_KINDS.file) files++
   }

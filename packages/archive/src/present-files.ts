@@ -1,8 +1,8 @@
 import { DIGEST_BYTES, equalDigests, splitPath } from '@filesync/protocol'
 import type { Digest, RelativePath } from '@filesync/protocol'
-import { isAsGiven } from './as-given.ts'
 import type { ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { MakeSignature, PresentFile } from './archive.ts'
+import { isFileGiven } from './attest.ts'
 import type { Displaced } from './comparison.ts'
 import type { ContentStore } from './content-store.ts'
 import type { StoredDirectory } from './fold.ts'
@@ -49,7 +49,7 @@ export class PresentFiles {
       signature: async make => {
         this.#compared.set(path, known.digest)
         // Others than the archive changed it, and what is kept describes what it was.
-        if (kept === undefined || !await isAsGiven(this.#init, path)) return await this.#sign(path, known.digest, make)
+        if (kept === undefined || !await this.#isAsGiven(path, known)) return await this.#sign(path, known.digest, make)
         return kept
       },
     }
@@ -68,8 +68,9 @@ export class PresentFiles {
 
   /** The signature of what arrived for a path is known without reading it. */
   described (path: RelativePath, digest: Digest, signature: Uint8Array): void {
+    if (this.#describedBytes + signature.length > DESCRIBED_BYTES_MAX) return
     this.#describedBytes += signature.length
-    if (this.#describedBytes <= DESCRIBED_BYTES_MAX) this.#described.push({ path, digest, signature })
+    this.#described.push({ path, digest, signature })
   }
 
   /** What is to be written when the index holds what the sync came to. */
@@ -97,6 +98,12 @@ export class PresentFiles {
     } finally {
       await file.close()
     }
+  }
+
+  async #isAsGiven (path: RelativePath, known: FoundFile): Promise<boolean> {
+    const { directory, name } = splitPath(path)
+    const [found] = await this.#init.store.find(this.#init.area, directory, [name])
+    return isFileGiven(known, found)
   }
 
   #kept (path: RelativePath, digest: Digest): Uint8Array | undefined {

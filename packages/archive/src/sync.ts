@@ -21,6 +21,7 @@ import { entryPath, entryPathOf, NOT_STAGED, pathOf } from './section.ts'
 import type { Failure } from './section.ts'
 import { fileSection, streamedFile, taskFile } from './staged-stream.ts'
 import { StagingFolders } from './staging-folders.ts'
+import type { UnsignedFiles } from './unsigned-files.ts'
 
 export interface SyncInit {
   readonly area: string
@@ -38,6 +39,8 @@ export interface SyncInit {
   /** Bytes that may be written. */
   readonly roomBytes: number
   readonly quotaBytes?: number
+  /** Told of large files that arrive without a signature. */
+  readonly unsigned: UnsignedFiles
   /** Called once, when the sync is over. */
   readonly ended: () => void
 }
@@ -141,6 +144,7 @@ export class AreaSync implements Sync {
         this.#streams.delete(file)
         if (digest === undefined) this.#present.failed(path)
         else if (signature !== undefined) this.#present.described(path, digest, signature)
+        else this.#init.unsigned.note(path, sizeBytes)
         this.#streamed(outcome, digest)
       },
     })

@@ -78,6 +78,33 @@ test('what arrives with its signature is not read for it', async () => {
   expect(await signatureAt(area, source, made)).toEqual(Uint8Array.of(3, 1, 2))
 })
 
+test('large files that arrived whole are signed ahead, each once', async () => {
+  const { area, source } = await stored()
+  const made = signer()
+  expect(await area.signLarge(made.make, 600_001)).toBe(0)
+  source.write(PATH, content(2))
+  await push(area, source)
+  expect(await area.signLarge(made.make, 600_000)).toBe(1)
+  expect(await area.signLarge(made.make, 600_000)).toBe(0)
+  expect(made.calls).toEqual([600_000])
+  source.write(PATH, content(3))
+  expect(await signatureAt(area, source, made)).toEqual(Uint8Array.of(2, 1, 2))
+  expect(made.calls).toEqual([600_000])
+  await push(area, source, { describe: () => Uint8Array.of(7, 7) })
+  expect(await area.signLarge(made.make, 600_000)).toBe(0)
+})
+
+test('a sync that begins is not held up by what is signed ahead', async () => {
+  const { area, source } = await stored()
+  const made = signer()
+  source.write(PATH, content(2))
+  await push(area, source)
+  const sync = await area.beginSync()
+  expect(await area.signLarge(made.make, 600_000)).toBe(0)
+  await sync.abandon()
+  expect(await area.signLarge(made.make, 600_000)).toBe(1)
+})
+
 test('a copy that others changed is signed anew', async () => {
   const { root, area, source } = await stored()
   const made = signer()

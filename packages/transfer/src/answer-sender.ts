@@ -165,13 +165,14 @@ const STEPS_AHEAD = 4
 class StepsAhead {
   readonly #stream: SourceStream
   readonly #pending: Promise<StreamStep>[] = []
-  /** Steps that the file has for certain; beyond, one is asked for at a time. */
+  /** Steps that the file still has for certain; beyond, one is asked for at a time. */
   #certain: number
 
   constructor (stream: SourceStream, request: StreamRequest) {
     this.#stream = stream
     const { file: { entry: { sizeBytes } }, content, offset, pieceBytes } = request
-    this.#certain = 1 + (content === 'DATA' ? Math.ceil((sizeBytes - offset) / pieceBytes) : Math.ceil(sizeBytes / SILENT_BYTES))
+    const [silentBytes, sentBytes] = content === 'DATA' ? [offset, sizeBytes - offset] : [sizeBytes, 0]
+    this.#certain = 1 + Math.floor(silentBytes / (SILENT_BYTES + pieceBytes)) + Math.ceil(sentBytes / pieceBytes)
   }
 
   fill (compress: boolean): void {
@@ -185,6 +186,9 @@ class StepsAhead {
 
   async take (compress: boolean): Promise<StreamStep> {
     this.fill(compress)
-    return await (this.#pending.shift() as Promise<StreamStep>)
+    const step = await (this.#pending.shift() as Promise<StreamStep>)
+    // One that was not foreseen, because a difference has something to send, and is never the last.
+    if (step.kind === 'FRAME' ? step.fileBytes === 0 : step.kind === 'READ' && step.fileBytes < SILENT_BYTES) this.#certain++
+    return step
   }
 }

@@ -5,6 +5,7 @@ import { expandPayload } from './compressed-frame.ts'
 import { readData } from './data-frame.ts'
 import { readDelta } from './delta-frame.ts'
 import { FollowedSignature } from './followed-signature.ts'
+import type { CutFinder } from './gear.ts'
 import type { OutstandingTasks } from './outstanding-tasks.ts'
 import type { ReceivedFiles, ReceiveFilesInit } from './receive-files.ts'
 
@@ -16,6 +17,8 @@ export class Arrivals {
   readonly #init: ReceiveFilesInit
   readonly #outstanding: OutstandingTasks
   readonly #staging = new Set<Promise<void>>()
+  /** By their average bits. Made once: each has memory of its own, which the engine is slow to give back. */
+  readonly #finders = new Map<number, CutFinder>()
   readonly #problems: Problem[] = []
   #problemCount = 0
   #files = 0
@@ -101,7 +104,7 @@ export class Arrivals {
   async #begin (header: FileHeader): Promise<void> {
     if (this.#open !== undefined) throw unexpected('a file in the middle of another one')
     const { task, expected } = this.#outstanding.peek(header.task)
-    const file = new ArrivingFile({ header, task, expected, signature: this.#follow(header.task) })
+    const file = new ArrivingFile({ header, task, expected, signature: header.content === 'DELTA' ? this.#follow(header.task) : undefined })
     await this.#room()
     this.#throwIfFailed()
     file.start(this.#init.staging)
@@ -111,7 +114,12 @@ export class Arrivals {
   #follow (task: number): FollowedSignature | undefined {
     const signature = this.#outstanding.signatureOf(task)
     const { follow } = this.#init
-    return signature === undefined || follow === undefined ? undefined : new FollowedSignature({ ...follow, signature })
+    if (signature === undefined || follow === undefined) return undefined
+    return new FollowedSignature({ hash: follow.hash, signature, createCutFinder: averageBits => {
+      const finder = this.#finders.get(averageBits) ?? follow.createCutFinder(averageBits)
+      this.#finders.set(averageBits, finder)
+      return finder
+    } })
   }
 
   async #end (end: FileEnd): Promise<void> {

@@ -36,7 +36,7 @@ export class ArrivingFile {
     this.#content = header.content
     this.#offset = header.offset
     this.#sizeBytes = header.sizeBytes
-    this.#signature = header.content === 'DELTA' ? signature : undefined
+    this.#signature = signature
     this.#missingBytes = header.content === 'NONE' ? 0 : header.sizeBytes - header.offset
   }
 
@@ -77,7 +77,9 @@ export class ArrivingFile {
   }
 
   async finish (digest: Digest): Promise<StageOutcome> {
-    return await (await this.#area()).finish(digest, this.#signature?.finish())
+    // Before anything is waited for: the next file is followed with the same finder of cuts.
+    const signature = this.#signature?.finish()
+    return await (await this.#area()).finish(digest, signature)
   }
 
   /** Waits for the call that is under way before. */

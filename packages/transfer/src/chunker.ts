@@ -3,7 +3,7 @@ import type { CutFinder } from './gear.ts'
 /** Cuts bytes that come in pieces into chunks. Holds one unfinished chunk. */
 export class Chunker {
   readonly #cuts: CutFinder
-  /** The start of the unfinished chunk; grows to the longest that there was. */
+  /** The start of the unfinished chunk; grows with the longest that there was. */
   #held: Uint8Array = new Uint8Array(0)
   #heldBytes = 0
 

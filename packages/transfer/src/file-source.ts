@@ -68,7 +68,7 @@ export interface SourceStream {
 export interface FileSource {
   /** How many reads it can do at the same time. */
   readonly parallelism: number
-  /** Starts what reading takes, so that it stands when the first file is wanted. May be left out. */
+  /** Starts what reading takes, so that it stands when the first file is wanted. The call may be left out. */
   prepare (): void
   /** Reads small files whole. The sum of their sizes and records fits one PACK frame. */
   readPack (files: readonly WantedFile[], compress: boolean): Promise<PackRead>

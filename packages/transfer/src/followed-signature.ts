@@ -4,10 +4,13 @@ import { averageBitsFor, Signature, SignatureBuilder } from './signature.ts'
 
 /** Where so much of a file is new, its signature is made by reading it when it is next needed. */
 const NEW_BYTES_MAX = 64 << 20
+/** What a signature may be longer than twice the old one: no honest difference comes near, one of tiny operations would fill the memory. */
+const SPARE_BYTES = 1 << 20
 
 export interface FollowedSignatureInit {
   /** Of the old file. */
   readonly signature: Uint8Array
+  /** May give the same one again: one file is followed at a time. */
   readonly createCutFinder: (averageBits: number) => CutFinder
   readonly hash: HashBytes
 }
@@ -19,46 +22,57 @@ export interface FollowedSignatureInit {
  */
 export class FollowedSignature {
   readonly #old: Signature
-  readonly #init: FollowedSignatureInit
-  readonly #builder: SignatureBuilder
+  readonly #mostBytes: number
+  /** Undefined when it is given up. */
+  #builder: SignatureBuilder | undefined
   #fileBytes = 0
   #newBytes = 0
-  #isLost = false
 
-  constructor (init: FollowedSignatureInit) {
-    this.#init = init
-    this.#old = new Signature(init.signature)
-    this.#builder = new SignatureBuilder({ averageBits: this.#old.averageBits, cuts: lazily(() => this.#init.createCutFinder(this.#old.averageBits)), hash: init.hash })
+  constructor ({ signature, createCutFinder, hash }: FollowedSignatureInit) {
+    const old = this.#old = new Signature(signature)
+    this.#mostBytes = 2 * signature.length + SPARE_BYTES
+    this.#builder = new SignatureBuilder({ averageBits: old.averageBits, cuts: lazily(() => createCutFinder(old.averageBits)), hash })
   }
 
   copy (offset: number, lengthBytes: number): void {
     this.#fileBytes += lengthBytes
-    if (this.#isLost) return
+    if (this.#builder === undefined) return
     const records = this.#old.recordsOf(offset, lengthBytes)
-    if (records === undefined) this.#isLost = true
+    if (records === undefined) this.#builder = undefined
     else this.#builder.append(records, lengthBytes)
+    this.#giveUpIfLong()
   }
 
   /** The bytes may be changed afterwards. */
   data (bytes: Uint8Array): void {
     this.#fileBytes += bytes.length
     this.#newBytes += bytes.length
-    if (this.#newBytes > NEW_BYTES_MAX) this.#isLost = true
-    if (!this.#isLost) this.#builder.push(bytes)
+    if (this.#newBytes > NEW_BYTES_MAX) this.#builder = undefined
+    this.#builder?.push(bytes)
+    this.#giveUpIfLong()
   }
 
   /** Undefined where it could not be followed. */
   finish (): Uint8Array<ArrayBuffer> | undefined {
-    const isOver = this.#isLost || averageBitsFor(this.#fileBytes) !== this.#old.averageBits
-    return isOver ? undefined : this.#builder.finish()
+    return averageBitsFor(this.#fileBytes) === this.#old.averageBits ? this.#builder?.finish() : undefined
+  }
+
+  #giveUpIfLong (): void {
+    if (this.#builder !== undefined && this.#builder.sizeBytes > this.#mostBytes) this.#builder = undefined
   }
 }
 
 /** Most differences are small, and a finder takes a mebibyte. */
 function lazily (create: () => CutFinder): CutFinder {
   let made: CutFinder | undefined
+  const find = (): CutFinder => {
+    const found = create()
+    // Another file may have been given up in the middle of a chunk.
+    found.restart()
+    return found
+  }
   return {
-    push: bytes => (made ??= create()).push(bytes),
+    push: bytes => (made ??= find()).push(bytes),
     restart: () => { made?.restart() },
   }
 }

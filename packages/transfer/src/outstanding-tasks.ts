@@ -72,9 +72,9 @@ export class OutstandingTasks {
     return { task, expected: this.#describe(number) }
   }
 
-  /** Keeps the signature that went with a task until that is answered; there is never more of them than was sent unanswered. */
+  /** Keeps the signature that goes with a task until that is answered, which a client may do before it has the signature. */
   keepSignature (number: number, signature: Uint8Array): void {
-    this.#signatures.set(number, signature)
+    if (this.#tasks.has(number)) this.#signatures.set(number, signature)
   }
 
   signatureOf (number: number): Uint8Array | undefined {

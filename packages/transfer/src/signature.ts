@@ -47,6 +47,11 @@ export class SignatureBuilder {
     this.#hash = init.hash
   }
 
+  /** Of the signature as it is now, without a chunk that is not complete. */
+  get sizeBytes (): number {
+    return this.#filled
+  }
+
   push (bytes: Uint8Array): void {
     this.#fileBytes += bytes.length
     for (const chunk of this.#chunker.push(bytes)) this.#add(chunk)
@@ -103,7 +108,7 @@ export class Signature {
   readonly #view: DataView
   readonly #offsets: Float64Array
   /** Place of a chunk plus one, by the first bits of its digest; 0 is free. */
-  readonly #slots: Uint32Array
+  #slots: Uint32Array | undefined
 
   /** Throws FRAME_MALFORMED where the bytes are not a signature. */
   constructor (bytes: Uint8Array) {
@@ -115,15 +120,15 @@ export class Signature {
     if (this.#view.getUint8(0) !== VERSION || this.#view.getUint16(2) !== 0) throw malformed('its version is not known')
     if (this.averageBits < AVERAGE_BITS_MIN || this.averageBits > AVERAGE_BITS_MAX) throw malformed('its chunk size is not allowed')
     this.#offsets = new Float64Array(this.chunks)
-    this.#slots = new Uint32Array(2 ** Math.ceil(Math.log2(this.chunks * 2 + 2)))
-    this.#index(chunkSizes(this.averageBits).maxBytes)
+    this.#measure(chunkSizes(this.averageBits).maxBytes)
   }
 
   /** Where the described file has a chunk of this length and digest. */
   find (digest: Uint8Array, lengthBytes: number): number | undefined {
+    const slots = this.#slots ??= this.#fillSlots()
     const head = new DataView(digest.buffer, digest.byteOffset).getUint32(0)
     for (let tries = 0; tries < CANDIDATES_MAX; tries++) {
-      const slot = this.#slots[(head + tries) % this.#slots.length] ?? 0
+      const slot = slots[(head + tries) % slots.length] ?? 0
       if (slot === 0) return undefined
       if (this.#matches(slot - 1, digest, lengthBytes)) return this.#offsets[slot - 1]
     }
@@ -158,28 +163,30 @@ export class Signature {
     return true
   }
 
-  #index (maxChunkBytes: number): void {
+  #measure (maxChunkBytes: number): void {
     let offset = 0
     for (let chunk = 0; chunk < this.chunks; chunk++) {
-      const at = HEADER_BYTES + chunk * RECORD_BYTES
-      const length = this.#view.getUint32(at)
+      const length = this.#view.getUint32(HEADER_BYTES + chunk * RECORD_BYTES)
       if (length === 0 || length > maxChunkBytes) throw malformed('a chunk has a length that it cannot have')
       this.#offsets[chunk] = offset
-      this.#insert(chunk, this.#view.getUint32(at + 4))
       offset += length
     }
     if (offset !== this.fileBytes) throw malformed('its chunks do not add up to its file')
   }
 
   // Repeats of a chunk fill their candidates and are dropped then: any one of them serves.
-  #insert (chunk: number, head: number): void {
-    for (let tries = 0; tries < CANDIDATES_MAX; tries++) {
-      const slot = (head + tries) % this.#slots.length
-      if (this.#slots[slot] === 0) {
-        this.#slots[slot] = chunk + 1
-        return
+  #fillSlots (): Uint32Array {
+    const slots = new Uint32Array(2 ** Math.ceil(Math.log2(this.chunks * 2 + 2)))
+    for (let chunk = 0; chunk < this.chunks; chunk++) {
+      const head = this.#view.getUint32(HEADER_BYTES + chunk * RECORD_BYTES + 4)
+      for (let tries = 0; tries < CANDIDATES_MAX; tries++) {
+        const slot = (head + tries) % slots.length
+        if (slots[slot] !== 0) continue
+        slots[slot] = chunk + 1
+        break
       }
     }
+    return slots
   }
 }
 

@@ -97,3 +97,27 @@ test('gives up where too much is new', () => {
   expect(follow(old, Array.from({ length: 64 }, () => piece))).toBeDefined()
   expect(follow(old, Array.from({ length: 65 }, () => piece))).toBeUndefined()
 })
+
+test('gives up where tiny operations would make it long', () => {
+  const old = noise(1, 100_000)
+  const records = 40_000
+  const operations: DeltaOperation[] = Array.from({ length: 2 * records }, (_, i) => (
+    i % 2 === 0 ? { kind: 'DATA', content: Uint8Array.of(i) } : { kind: 'COPY', offset: 0, lengthBytes: 100_000 }
+  ))
+  expect(follow(old, operations.slice(0, 2000))).toBeDefined()
+  expect(follow(old, operations)).toBeUndefined()
+})
+
+test('one finder of cuts serves one file after the other, also behind one that was given up', () => {
+  const old = noise(1, 1_000_000)
+  const shared = createCutFinder(BITS)
+  const init = { signature: sign(old), createCutFinder: () => shared, hash: hashBytes }
+  new FollowedSignature(init).data(noise(5, 70_001))
+  const file = splice(old, { at: 300_000, cut: 5, put: noise(6, 200_000) })
+  const second = new FollowedSignature(init)
+  for (const operation of operationsOf(old, file)) {
+    if (operation.kind === 'COPY') second.copy(operation.offset, operation.lengthBytes)
+    else second.data(operation.content)
+  }
+  expect(Buffer.compare(second.finish() ?? new Uint8Array(0), sign(file))).toBe(0)
+})

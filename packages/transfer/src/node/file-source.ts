@@ -48,7 +48,8 @@ class WorkerSource implements FileSource {
   }
 
   prepare (): void {
-    for (const thread of this.#threads) thread.start()
+    // The others when there is work for them: often a file or two is all that changed.
+    this.#threads[0]?.start()
   }
 
   async readPack (files: readonly WantedFile[], compress: boolean): Promise<PackRead> {

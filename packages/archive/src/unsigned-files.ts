@@ -1,0 +1,33 @@
+import type { RelativePath } from '@filesync/protocol'
+import type { MakeSignature } from './archive.ts'
+import { PresentFiles } from './present-files.ts'
+import type { PresentFilesInit } from './present-files.ts'
+
+/** Beyond, files are signed when they are first compared with. */
+const NOTED_FILES = 1000
+
+/**
+ * Large files that arrived whole, and so have no signature. To make one takes a read of the file, for which the first change
+ * of it would have to wait; done ahead, nobody waits.
+ */
+export class UnsignedFiles {
+  readonly #paths = new Map<RelativePath, number>()
+
+  note (path: RelativePath, sizeBytes: number): void {
+    if (this.#paths.size < NOTED_FILES) this.#paths.set(path, sizeBytes)
+  }
+
+  /** Signs those that are at least so large, one after the other, and forgets all. Returns how many were signed. */
+  async sign (store: PresentFilesInit, make: MakeSignature, { fromBytes, isDue }: { readonly fromBytes: number, readonly isDue: () => boolean }): Promise<number> {
+    let signed = 0
+    for (const [path, sizeBytes] of this.#paths) {
+      if (!isDue()) return signed
+      this.#paths.delete(path)
+      if (sizeBytes < fromBytes) continue
+      // Under the digest of what it read: a sync that stores another content meanwhile makes it worthless, not wrong.
+      const signature = await new PresentFiles(store).find(path)?.signature(make)
+      if (signature !== undefined) signed++
+    }
+    return signed
+  }
+}
