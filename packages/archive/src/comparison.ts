@@ -12,9 +12,9 @@ export interface ComparedDirectory {
   readonly directory: RelativePath
   /** Whether nothing is stored of it. */
   readonly isNew: boolean
-  /** As the client has it. */
-  readonly listing: Uint8Array
-  readonly offsets: Uint32Array
+  /** As the client has it; empty when the index has it too and nothing more is asked of it. */
+  listing: Uint8Array
+  offsets: Uint32Array
   /** Places of files whose content is wanted. */
   readonly wanted: number[]
   /** Those of them of which the stored copy may have the content already. */

@@ -16,7 +16,12 @@ interface Account {
   pending: number
   readonly waitsForRemoval: boolean
   isFolded: boolean
+  /** Undefined where more is asked of what was compared, or it is none of the compared ones. */
+  compared: ComparedDirectory | undefined
 }
+
+const NOTHING = new Uint8Array(0)
+const NO_OFFSETS = new Uint32Array(0)
 
 export interface LedgerInit {
   readonly index: ArchiveIndex
@@ -42,12 +47,18 @@ export class Ledger {
   constructor (init: LedgerInit, directories: readonly ComparedDirectory[], plan: Pick<Plan, 'moves' | 'removals' | 'forgotten'>) {
     this.#init = init
     const leaving = new Set([...plan.removals, ...plan.forgotten].map(removal => removal.directory))
-    for (const { directory, wanted, structure } of directories) {
+    for (const compared of directories) {
+      const { directory, wanted, structure } = compared
       const waitsForRemoval = leaving.has(directory)
       const pending = wanted.length + Number(structure.length > 0)
-      this.#accounts.set(directory, { directory, sections: [], removed: new Set(), journals: new Set(), pending, waitsForRemoval, isFolded: false })
+      this.#accounts.set(directory, { directory, sections: [], removed: new Set(), journals: new Set(), pending, waitsForRemoval, isFolded: false, compared })
     }
-    for (const move of plan.moves) this.#account(move.directory.directory).pending++
+    for (const move of plan.moves) {
+      const account = this.#account(move.directory.directory)
+      account.pending++
+      // How much room a moved file takes is asked again later.
+      account.compared = undefined
+    }
     for (const account of this.#accounts.values()) this.#noteIfReady(account)
   }
 
@@ -127,6 +138,7 @@ export class Ledger {
     const folded = foldDirectory(index.directory({ area, directory }) ?? EMPTY_DIRECTORY, account.sections, account.removed)
     account.isFolded = true
     account.sections.length = 0
+    letGo(account)
     this.#actual.set(directory, hash(folded.listing))
     return [
       ...folded.lostDirectories.map(name => ({ drop: { area, directory: joinPath(directory, name as Name) }, andBelow: true })),
@@ -161,4 +173,12 @@ export class Ledger {
     if (account === undefined) throw new RangeError(`The sync has no directory ${JSON.stringify(directory)}.`)
     return account
   }
+}
+
+/** The listings of a million files take 60 MB, and those that are in the index are of no more use. */
+function letGo (account: Account): void {
+  if (account.compared === undefined) return
+  account.compared.listing = NOTHING
+  account.compared.offsets = NO_OFFSETS
+  account.compared = undefined
 }

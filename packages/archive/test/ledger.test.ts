@@ -1,0 +1,54 @@
+import { encodeListing } from '@filesync/protocol'
+import type { FileEntry, Name, RelativePath } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
+import { expect, test } from 'vitest'
+import type { ComparedDirectory } from '../src/comparison.ts'
+import { Ledger } from '../src/ledger.ts'
+import { entryOffsets } from '../src/listing-cursor.ts'
+import { cutSection } from '../src/plan.ts'
+import type { Plan } from '../src/plan.ts'
+import { MemoryIndex } from '../src/testing/memory-index.ts'
+
+const AREA = 'laptop'
+
+function file (name: string): FileEntry {
+  return { kind: 'file', name: name as Name, sizeBytes: 3, mode: 0o644, mtimeNs: 5n, identity: 1n }
+}
+
+function compared (directory: string, names: readonly string[]): ComparedDirectory {
+  const listing = encodeListing(names.map(file))
+  return {
+    number: 0, directory: directory as RelativePath, isNew: true, listing, offsets: entryOffsets(listing),
+    wanted: names.map((_, i) => i), alike: [], structure: [], indexOnly: [], gone: [],
+  }
+}
+
+function ledgerOf (directories: readonly ComparedDirectory[], moves: Plan['moves'] = []): Ledger {
+  return new Ledger({ index: new MemoryIndex(), area: AREA, hash: hashBytes, claims: new Map() }, directories, { moves, removals: [], forgotten: [] })
+}
+
+test('what was compared of a directory is let go when all of it is for the index, and not before', () => {
+  const one = compared('one', ['a', 'b'])
+  const other = compared('other', ['c'])
+  const ledger = ledgerOf([one, other])
+  const whole = one.listing
+  const first = cutSection(one, [0], [0])
+  ledger.placed(0, [first], [first])
+  expect(ledger.takeReady()).toEqual([])
+  expect(one.listing).toBe(whole)
+  const second = cutSection(one, [1], [1])
+  ledger.placed(1, [second], [second])
+  expect(ledger.takeReady()).toContainEqual(expect.objectContaining({ put: { area: AREA, directory: 'one' }, stored: expect.objectContaining({ listing: whole }) as unknown }))
+  expect([one.listing.length, one.offsets.length]).toEqual([0, 0])
+  expect(other.listing.length).toBeGreaterThan(0)
+})
+
+test('what was compared of a directory that files move to is kept', () => {
+  const target = compared('target', ['a'])
+  target.wanted.length = 0
+  const ledger = ledgerOf([target], [{ from: 'old' as RelativePath, number: 0x8000_0000, directory: target, index: 0 }])
+  const section = cutSection(target, [0], [0x8000_0000])
+  ledger.placed(0, [section], [section])
+  expect(ledger.takeReady()).toHaveLength(2)
+  expect(target.listing.length).toBeGreaterThan(0)
+})
