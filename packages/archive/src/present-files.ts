@@ -49,7 +49,7 @@ export class PresentFiles {
       signature: async make => {
         this.#compared.set(path, known.digest)
         // Others than the archive changed it, and what is kept describes what it was.
-        if (kept === undefined || !await this.#isAsGiven(path, known)) return await this.#sign(path, known.digest, make)
+        if (kept === undefined || !await this.isAsGiven(path)) return await this.#sign(path, known.digest, make)
         return kept
       },
     }
@@ -58,6 +58,17 @@ export class PresentFiles {
   /** Of what is stored at a path. */
   digestOf (path: RelativePath): Digest | undefined {
     return this.#find(path)?.digest
+  }
+
+  /**
+   * Whether the store still has a file with the size and time that the index knows. Asked before the file gets another time:
+   * where somebody changed it by hand, its time is all that tells.
+   */
+  async isAsGiven (path: RelativePath): Promise<boolean> {
+    const known = this.#find(path)
+    const { directory, name } = splitPath(path)
+    const [found] = await this.#init.store.find(this.#init.area, directory, [name])
+    return known !== undefined && isFileGiven(known, found)
   }
 
   /** What arrived for a path was not whole: where it was a difference, the next sync asks for the whole file. */
@@ -98,12 +109,6 @@ export class PresentFiles {
     } finally {
       await file.close()
     }
-  }
-
-  async #isAsGiven (path: RelativePath, known: FoundFile): Promise<boolean> {
-    const { directory, name } = splitPath(path)
-    const [found] = await this.#init.store.find(this.#init.area, directory, [name])
-    return isFileGiven(known, found)
   }
 
   #kept (path: RelativePath, digest: Digest): Uint8Array | undefined {

@@ -1,7 +1,6 @@
 import { equalDigests, FileSyncError, problem, ROOT_PATH, toHex } from '@filesync/protocol'
 import type { ArrivedListing, Clock, Digest, DirectoryEntry, HashBytes, Problem, ReuseBuffer, StagedFile, StageOutcome, Task } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex } from './archive-index.ts'
-import { isAsGiven } from './as-given.ts'
 import type { PlanOptions, PresentFile, StoredSoFar, Sync, SyncOutcome, SyncPlan } from './archive.ts'
 import { brakeAfter, halted, judgePlan, NoiseBrake, untilHalted } from './brake.ts'
 import type { BrakeState } from './brake.ts'
@@ -156,7 +155,7 @@ export class AreaSync implements Sync {
     const { path, sizeBytes } = tasks.describe(task)
     return comparedFile(() => { this.#check() }, async digest => {
       const known = this.#present.digestOf(path)
-      if (known === undefined || !equalDigests(known, digest) || !await this.#track(isAsGiven(this.#init, path))) {
+      if (known === undefined || !equalDigests(known, digest) || !await this.#track(this.#present.isAsGiven(path))) {
         tasks.wantAgain(task)
         return { task, bytes: 0, isWantedAgain: true }
       }
