@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcessByStdio } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { tmpdir } from 'node:os'
 import { createInterface } from 'node:readline'
@@ -116,6 +116,28 @@ export class Stage {
     this.#children.add(child)
     child.once('exit', () => { this.#children.delete(child) })
     return child
+  }
+}
+
+/** What most tests begin with: a server that runs, a client `client` that is paired with it, and an empty directory to push. */
+export interface PairedStage {
+  readonly stage: Stage
+  readonly server: RunningServer
+  readonly source: string
+}
+
+/** @param id the name of the client's folder in the archive */
+export async function openPairedStage (id = 'client'): Promise<PairedStage> {
+  const stage = await Stage.open()
+  try {
+    const source = stage.path('source')
+    await mkdir(source)
+    const server = await stage.startServer()
+    await stage.pair(server, 'client', id)
+    return { stage, server, source }
+  } catch (error) {
+    await stage.dispose()
+    throw error
   }
 }
 

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { appendFile, mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
+import { appendFile, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { PushResult } from '@filesync/client'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { CLIENT_PROGRAM, Stage } from '../src/programs.ts'
-import type { RunningServer } from '../src/programs.ts'
+import { CLIENT_PROGRAM, openPairedStage } from '../src/programs.ts'
+import type { RunningServer, Stage } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
 const SIZE_BYTES = 4 << 20
@@ -15,14 +15,10 @@ let stage: Stage
 let server: RunningServer
 let source: string
 beforeEach(async () => {
-  stage = await Stage.open()
-  source = stage.path('source')
-  await mkdir(source)
+  ({ stage, server, source } = await openPairedStage())
   await writeFile(join(source, 'growing.log'), randomBytes(SIZE_BYTES))
   await writeFile(join(source, 'quiet'), 'quiet')
   for (const name of ['growing.log', 'quiet']) await utimes(join(source, name), LONG_AGO, LONG_AGO)
-  server = await stage.startServer()
-  await stage.pair(server, 'client')
 })
 afterEach(async () => { await stage.dispose() })
 

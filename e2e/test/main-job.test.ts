@@ -1,8 +1,8 @@
 import { chmod, mkdir, readdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { Stage } from '../src/programs.ts'
-import type { RunningServer } from '../src/programs.ts'
+import { openPairedStage } from '../src/programs.ts'
+import type { RunningServer, Stage } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
 const HOUR_AGO = 1_700_000_000
@@ -34,11 +34,8 @@ describe('the main job', () => {
   let source: string
 
   beforeEach(async () => {
-    stage = await Stage.open()
-    source = stage.path('source')
+    ({ stage, server, source } = await openPairedStage('laptop'))
     await makeTree(source)
-    server = await stage.startServer()
-    await stage.pair(server, 'client', 'laptop')
   })
 
   afterEach(async () => { await stage.dispose() })

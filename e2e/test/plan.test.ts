@@ -1,8 +1,8 @@
 import { mkdir, readdir, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { CLIENT_PROGRAM, Stage } from '../src/programs.ts'
-import type { Finished, RunningServer } from '../src/programs.ts'
+import { CLIENT_PROGRAM, openPairedStage } from '../src/programs.ts'
+import type { Finished, RunningServer, Stage } from '../src/programs.ts'
 import { describeTree } from '../src/trees.ts'
 
 const LONG_AGO = 1_700_000_000
@@ -12,11 +12,8 @@ let server: RunningServer
 let source: string
 
 beforeEach(async () => {
-  stage = await Stage.open()
-  source = stage.path('source')
-  await mkdir(join(source, 'sub'), { recursive: true })
-  server = await stage.startServer()
-  await stage.pair(server, 'client')
+  ({ stage, server, source } = await openPairedStage())
+  await mkdir(join(source, 'sub'))
 })
 
 afterEach(async () => { await stage.dispose() })

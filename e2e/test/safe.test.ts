@@ -2,8 +2,8 @@ import { mkdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { CLIENT_PROGRAM, Stage } from '../src/programs.ts'
-import type { Finished, RunningServer } from '../src/programs.ts'
+import { CLIENT_PROGRAM, openPairedStage } from '../src/programs.ts'
+import type { Finished, RunningServer, Stage } from '../src/programs.ts'
 
 const LONG_AGO = 1_700_000_000
 
@@ -38,16 +38,13 @@ describe('the receipt', () => {
   let source: string
 
   beforeEach(async () => {
-    stage = await Stage.open()
-    source = stage.path('source')
+    ({ stage, server, source } = await openPairedStage('laptop'))
     await mkdir(join(source, 'd', 'e'), { recursive: true })
     await mkdir(join(source, 'nothing'))
     await settled(join(source, 'top.txt'), 'top')
     await settled(join(source, 'd', 'one.txt'), 'one')
     await settled(join(source, 'd', 'e', 'large.bin'), new Uint8Array(700_000).map((_, i) => i * 13 + (i >> 8)))
     await symlink('one.txt', join(source, 'd', 'link'))
-    server = await stage.startServer()
-    await stage.pair(server, 'client', 'laptop')
     expect((await stage.push('client', source)).code).toBe(0)
   })
 

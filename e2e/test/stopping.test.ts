@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises'
+import { readdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { PushResult } from '@filesync/client'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { CLIENT_PROGRAM, Stage } from '../src/programs.ts'
-import type { RunningServer } from '../src/programs.ts'
+import { CLIENT_PROGRAM, openPairedStage } from '../src/programs.ts'
+import type { RunningServer, Stage } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
 const FILES = 40
@@ -19,15 +19,11 @@ let server: RunningServer
 let source: string
 
 beforeEach(async () => {
-  stage = await Stage.open()
-  source = stage.path('source')
-  await mkdir(source)
+  ({ stage, server, source } = await openPairedStage())
   for (let i = 0; i < FILES; i++) {
     await writeFile(join(source, `f${i}`), randomBytes(FILE_BYTES))
     await utimes(join(source, `f${i}`), LONG_AGO, LONG_AGO)
   }
-  server = await stage.startServer()
-  await stage.pair(server, 'client')
 })
 
 afterEach(async () => { await stage.dispose() })
