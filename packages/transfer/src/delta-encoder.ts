@@ -5,19 +5,32 @@ import type { CutFinder } from './gear.ts'
 import type { Signature } from './signature.ts'
 
 /**
- * Turns a file into copies of what the signature describes and data for the rest. Each chunk is hashed once and looked up
- * once, so the work is linear in the file whatever the content is.
+ * Turns a file into copies of what the signature describes and data for the rest. Behind a chunk that is known, the one that
+ * follows it in the signature is guessed: where its digest is right the finder of cuts, which takes longer than all else, has
+ * nothing to look at. The work is linear in the file whatever the content is.
  */
 export class DeltaEncoder {
   readonly #signature: Signature
   readonly #hash: HashBytes
   readonly #chunker: Chunker
   readonly #writer: DeltaWriter
+  /** The chunk of the signature that probably comes next. */
+  #next = 0
+  /** Set where the chunk that is taken next was guessed. */
+  #guessed: number | undefined
 
   constructor (init: { readonly task: number, readonly signature: Signature, readonly cuts: CutFinder, readonly hash: HashBytes }) {
-    this.#signature = init.signature
-    this.#hash = init.hash
-    this.#chunker = new Chunker(init.cuts)
+    const { signature, hash } = init
+    this.#signature = signature
+    this.#hash = hash
+    const nextBytes = (): number | undefined => this.#nextBytes()
+    this.#chunker = new Chunker(init.cuts, {
+      get nextBytes () { return nextBytes() },
+      holds: chunk => {
+        if (signature.matches(this.#next, hash(chunk), chunk.length)) this.#guessed = this.#next
+        return this.#guessed !== undefined
+      },
+    })
     this.#writer = new DeltaWriter(init.task)
   }
 
@@ -27,8 +40,7 @@ export class DeltaEncoder {
 
   /** Call once, behind the last bytes. */
   finish (): void {
-    const rest = this.#chunker.finish()
-    if (rest !== undefined) this.#add(rest)
+    for (const chunk of this.#chunker.finish()) this.#add(chunk)
     this.#writer.flush()
   }
 
@@ -42,9 +54,20 @@ export class DeltaEncoder {
     return this.#writer.take()
   }
 
+  // The last chunk ended with its file, and not where the finder would cut.
+  #nextBytes (): number | undefined {
+    return this.#next < this.#signature.chunks - 1 ? this.#signature.lengthOf(this.#next) : undefined
+  }
+
   #add (chunk: Uint8Array): void {
-    const offset = this.#signature.find(this.#hash(chunk), chunk.length)
-    if (offset === undefined) this.#writer.data(chunk)
-    else this.#writer.copy(offset, chunk.length)
+    const found = this.#guessed ?? this.#signature.find(this.#hash(chunk), chunk.length)
+    this.#guessed = undefined
+    if (found === undefined) {
+      this.#next = this.#signature.chunks
+      this.#writer.data(chunk)
+    } else {
+      this.#next = found + 1
+      this.#writer.copy(this.#signature.offsetOf(found), chunk.length)
+    }
   }
 }

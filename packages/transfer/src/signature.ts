@@ -77,8 +77,7 @@ export class SignatureBuilder {
   }
 
   #endChunk (): void {
-    const rest = this.#chunker.finish()
-    if (rest !== undefined) this.#add(rest)
+    for (const chunk of this.#chunker.finish()) this.#add(chunk)
   }
 
   #reserve (bytes: number): void {
@@ -123,16 +122,33 @@ export class Signature {
     this.#measure(chunkSizes(this.averageBits).maxBytes)
   }
 
-  /** Where the described file has a chunk of this length and digest. */
+  /** The number of a chunk of this length and digest. */
   find (digest: Uint8Array, lengthBytes: number): number | undefined {
     const slots = this.#slots ??= this.#fillSlots()
     const head = new DataView(digest.buffer, digest.byteOffset).getUint32(0)
     for (let tries = 0; tries < CANDIDATES_MAX; tries++) {
       const slot = slots[(head + tries) % slots.length] ?? 0
       if (slot === 0) return undefined
-      if (this.#matches(slot - 1, digest, lengthBytes)) return this.#offsets[slot - 1]
+      if (this.matches(slot - 1, digest, lengthBytes)) return slot - 1
     }
     return undefined
+  }
+
+  /** Whether the chunk of this number has this length and digest. */
+  matches (chunk: number, digest: Uint8Array, lengthBytes: number): boolean {
+    if (this.lengthOf(chunk) !== lengthBytes) return false
+    const at = HEADER_BYTES + chunk * RECORD_BYTES + 4
+    for (let i = 0; i < CHUNK_DIGEST_BYTES; i++) if (this.#view.getUint8(at + i) !== digest[i]) return false
+    return true
+  }
+
+  /** Where in the described file a chunk begins. */
+  offsetOf (chunk: number): number {
+    return this.#offsets[chunk] ?? this.fileBytes
+  }
+
+  lengthOf (chunk: number): number {
+    return this.#view.getUint32(HEADER_BYTES + chunk * RECORD_BYTES)
   }
 
   /** The records of the chunks that these bytes of the described file are; undefined where they are not whole chunks. */
@@ -156,17 +172,10 @@ export class Signature {
     return this.#offsets[low] === offset ? low : undefined
   }
 
-  #matches (chunk: number, digest: Uint8Array, lengthBytes: number): boolean {
-    const at = HEADER_BYTES + chunk * RECORD_BYTES
-    if (this.#view.getUint32(at) !== lengthBytes) return false
-    for (let i = 0; i < CHUNK_DIGEST_BYTES; i++) if (this.#view.getUint8(at + 4 + i) !== digest[i]) return false
-    return true
-  }
-
   #measure (maxChunkBytes: number): void {
     let offset = 0
     for (let chunk = 0; chunk < this.chunks; chunk++) {
-      const length = this.#view.getUint32(HEADER_BYTES + chunk * RECORD_BYTES)
+      const length = this.lengthOf(chunk)
       if (length === 0 || length > maxChunkBytes) throw malformed('a chunk has a length that it cannot have')
       this.#offsets[chunk] = offset
       offset += length

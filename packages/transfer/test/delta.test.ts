@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import type { Digest } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { expect, test } from 'vitest'
 import { DeltaEncoder } from '../src/delta-encoder.ts'
@@ -161,6 +162,53 @@ test('zeros and repeating blocks are found again, and cost next to nothing', () 
     expect(Buffer.compare(result, changed)).toBe(0)
     expect(sentBytes).toBeLessThan(1_000_000)
   }
+})
+
+/** Counts what the encoder has its two slow helpers look at. */
+function countWork (old: Uint8Array, changed: Uint8Array, random: RandomNumber): { hashedBytes: number, soughtBytes: number } {
+  const work = { hashedBytes: 0, soughtBytes: 0 }
+  const finder = plainCutFinder(16)
+  const cuts: CutFinder = {
+    push: bytes => {
+      work.soughtBytes += bytes.length
+      return finder.push(bytes)
+    },
+    restart: () => { finder.restart() },
+  }
+  const hash = (bytes: Uint8Array): Digest => {
+    work.hashedBytes += bytes.length
+    return hashBytes(bytes)
+  }
+  const encoder = new DeltaEncoder({ task: 1, signature: sign(old, random), cuts, hash })
+  for (const piece of pieces(changed, random)) encoder.push(piece)
+  encoder.finish()
+  return work
+}
+
+test('where the old chunks follow each other, nobody looks for cuts', () => {
+  const random = randomNumbers(58)
+  const old = randomBytes(20_000_000, 59)
+  for (const changed of [old, Buffer.concat([Buffer.of(1), old]), Buffer.concat([old, Buffer.of(1)])]) {
+    const { hashedBytes, soughtBytes } = countWork(old, changed, random)
+    expect(soughtBytes).toBeLessThan(4 * 262_144)
+    expect(hashedBytes).toBeLessThan(changed.length + 4 * 262_144)
+  }
+})
+
+test('content made so that every guess fails costs an eighth more, and no more', () => {
+  const random = randomNumbers(60)
+  const old = randomBytes(20_000_000, 61)
+  const ends = [0, ...plainCutFinder(16).push(old)]
+  // Short chunks that are known, and behind each of them not the long one that stood there.
+  const known = ends.flatMap((end, i) => (ends[i + 1] ?? 0) - end < 40_000 && (ends[i + 1] ?? 0) > end ? [old.subarray(end, ends[i + 1])] : [])
+  expect(known.length).toBeGreaterThan(10)
+  const changed = Buffer.concat(Array.from({ length: 400 }, () => known[random(known.length)] ?? old))
+  const { hashedBytes, soughtBytes } = countWork(old, changed, random)
+  expect(hashedBytes).toBeGreaterThan(changed.length * 1.05)
+  expect(hashedBytes).toBeLessThan(changed.length * 1.125 + (1 << 20) + 262_144)
+  expect(soughtBytes).toBeLessThan(changed.length * 4)
+  const { result } = reconstruct(old, changed, random)
+  expect(Buffer.compare(result, changed)).toBe(0)
 })
 
 test('a signature whose digests all begin alike costs no more than any other', () => {
