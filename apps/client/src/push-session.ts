@@ -41,7 +41,7 @@ export async function pushSession (connection: Connection, deps: PushDependencie
   const tree = await deps.scan()
   await announceTree(connection, tree)
   const answers = new ListingAnswers(tree)
-  const reply = await answerListings(connection, { answers, onDifference: () => { deps.source.prepare() } }, ['TASKS', 'NEXT_SYNC'])
+  const reply = await answerListings(connection, { answers, onDifference: directories => { deps.source.prepare(directories) } }, ['TASKS', 'NEXT_SYNC'])
   const next = reply.type === 'NEXT_SYNC' ? reply : await sendFiles({
     connection, answers, firstPage: reply, source: settledSource(deps.source, path => tree.isUnsettled(path)), clock: deps.clock, signal: deps.signal, onProgress: deps.onProgress,
     compression: features.has(FEATURES.ZSTD) ? deps.compression : 'never',
@@ -68,8 +68,8 @@ export async function announceTree (connection: Connection, tree: PushableTree):
 
 export interface ListingsToAnswer {
   readonly answers: ListingAnswers
-  /** Called when the server asks for listings. */
-  readonly onDifference?: () => void
+  /** Called when the server asks for the listings of so many directories. */
+  readonly onDifference?: (directories: number) => void
 }
 
 /** Sends the listings that the server asks for, until it says one of `ends`. */
@@ -79,7 +79,8 @@ export async function answerListings <T extends MessageType>(
   for (;;) {
     const message: Message = await connection.receive<MessageType>(['LISTINGS_WANTED', ...ends])
     if (message.type !== 'LISTINGS_WANTED') return message as MessageOf<T>
-    onDifference?.()
+    // None are named where it asks for the root.
+    onDifference?.(Math.max(1, message.directories.length))
     for (const payload of encodeParts(answers.answer(message.directories), LIMITS.rawFrameBytes)) {
       await connection.sendRaw('LISTINGS', [payload])
     }

@@ -9,7 +9,7 @@ export function settledSource (source: FileSource, isUnsettled: (path: RelativeP
   const holds = ({ directory, entry }: WantedFile): boolean => isUnsettled(joinPath(directory, entry.name))
   return {
     parallelism: source.parallelism,
-    prepare: () => { source.prepare() },
+    prepare: directories => { source.prepare(directories) },
     async readPack (files, compress) {
       const held = files.filter(holds)
       const read = await source.readPack(held.length === 0 ? files : files.filter(file => !held.includes(file)), compress)

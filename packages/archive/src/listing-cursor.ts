@@ -14,7 +14,7 @@ const ARRAY32 = 0xdd
 export class ListingCursor {
   readonly bytes: Uint8Array
   readonly count: number
-  #view: DataView | undefined
+  #opened: DataView | undefined
   /** Place of the present entry; -1 before the first `next`. */
   index = -1
   /** The bytes of the present entry. */
@@ -64,7 +64,7 @@ export class ListingCursor {
   }
 
   mtimeNs (): bigint {
-    const view = this.#view ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length)
+    const view = this.#view()
     const at = this.nameEnd + 1
     const tag = this.bytes[at] ?? 0
     if (tag === 0xcf) return view.getBigUint64(at + 1)
@@ -83,7 +83,21 @@ export class ListingCursor {
 
   /** Of a file. */
   sizeBytes (): number {
-    return uintAt(this.bytes, skip(this.bytes, skip(this.bytes, this.nameEnd + 1)))
+    return uintAt(this.bytes, this.#sizeAt())
+  }
+
+  /** Of a file. */
+  identity (): bigint {
+    const at = skip(this.bytes, this.#sizeAt())
+    return this.bytes[at] === 0xcf ? this.#view().getBigUint64(at + 1) : BigInt(uintAt(this.bytes, at))
+  }
+
+  #sizeAt (): number {
+    return skip(this.bytes, skip(this.bytes, this.nameEnd + 1))
+  }
+
+  #view (): DataView {
+    return this.#opened ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length)
   }
 }
 

@@ -1,4 +1,4 @@
-import { FileSyncError, joinPath, LIMITS, readListing, toHex } from '@filesync/protocol'
+import { FileSyncError, joinPath, LIMITS, toHex } from '@filesync/protocol'
 import type { FileEntry, HashBytes, Name, Problem, RelativePath, Task } from '@filesync/protocol'
 import type { Comparison, ComparedDirectory, Displaced } from './comparison.ts'
 import { FACT_BYTES } from './facts.ts'
@@ -75,13 +75,10 @@ function findMoves (comparison: Comparison): Move[] {
   if (sources.size === 0) return moves
   for (const directory of comparison.directories) {
     if (directory.wanted.length === 0) continue
-    const wanted = new Set(directory.wanted)
-    directory.wanted.length = 0
-    let index = -1
-    for (const entry of readListing(directory.listing)) {
-      index++
-      if (!wanted.has(index) || entry.kind !== 'file') continue
-      const from = sources.get(moveKey(entry))
+    const { listing, offsets } = directory
+    for (const index of directory.wanted.splice(0)) {
+      const entry = entryAt(listing, offsets[index] ?? 0)
+      const from = sources.get(moveKey({ identity: entry.identity(), sizeBytes: entry.sizeBytes(), mtimeNs: entry.mtimeNs() }))
       if (from === undefined) directory.wanted.push(index)
       else moves.push({ from, number: FIRST_RELOCATION + moves.length, directory, index })
     }
@@ -89,7 +86,7 @@ function findMoves (comparison: Comparison): Move[] {
   return moves
 }
 
-function moveKey (entry: FileEntry): string {
+function moveKey (entry: Pick<FileEntry, 'identity' | 'sizeBytes' | 'mtimeNs'>): string {
   return `${String(entry.identity)}:${String(entry.sizeBytes)}:${String(entry.mtimeNs)}`
 }
 
@@ -132,8 +129,8 @@ export function cutSection (directory: ComparedDirectory, indices: readonly numb
 }
 
 /** The name under which an unfinished large file waits to be continued. */
-export function partialName (path: RelativePath, entry: FileEntry, hash: HashBytes): string {
-  const what = `${String(entry.sizeBytes)}:${String(entry.mtimeNs)}:${path}`
+export function partialName ({ path, sizeBytes, mtimeNs }: Pick<TaskFile, 'path' | 'sizeBytes' | 'mtimeNs'>, hash: HashBytes): string {
+  const what = `${String(sizeBytes)}:${String(mtimeNs)}:${path}`
   return toHex(hash(new TextEncoder().encode(what))).slice(0, 40)
 }
 
@@ -157,6 +154,10 @@ export class TaskFile {
 
   get mtimeNs (): bigint {
     return entryAt(this.#directory.listing, this.#start).mtimeNs()
+  }
+
+  get mode (): number {
+    return entryAt(this.#directory.listing, this.#start).mode()
   }
 }
 
@@ -254,24 +255,15 @@ export class TaskList implements Iterable<Task> {
   }
 
   #findPartials ({ partials, hash }: Pick<PlanInit, 'partials' | 'hash'>): void {
-    let task = 0
-    for (const directory of this.#directories) {
-      if (directory.wanted.length === 0) continue
-      const wanted = new Set(directory.wanted)
-      let index = -1
-      for (const entry of readListing(directory.listing)) {
-        index++
-        if (!wanted.has(index)) continue
-        if (entry.kind === 'file' && entry.sizeBytes > LIMITS.packedFileBytes) {
-          const name = partialName(joinPath(directory.directory, entry.name), entry, hash)
-          const sizeBytes = partials.get(name)
-          if (sizeBytes !== undefined && sizeBytes > 0 && sizeBytes <= entry.sizeBytes) {
-            this.#offsets.set(task, sizeBytes)
-            this.resumed.add(name)
-          }
-        }
-        task++
-      }
+    for (let task = 0; task < this.count; task++) {
+      const file = this.describe(task)
+      const { sizeBytes } = file
+      if (sizeBytes <= LIMITS.packedFileBytes) continue
+      const name = partialName(file, hash)
+      const begunBytes = partials.get(name)
+      if (begunBytes === undefined || begunBytes === 0 || begunBytes > sizeBytes) continue
+      this.#offsets.set(task, begunBytes)
+      this.resumed.add(name)
     }
   }
 }

@@ -1,19 +1,10 @@
-import { FileSyncError, joinPath, problem, readListing } from '@filesync/protocol'
-import type { Digest, FileEntry, RelativePath, StagedFile, StageOutcome } from '@filesync/protocol'
+import { problem } from '@filesync/protocol'
+import type { Digest, RelativePath, StagedFile, StageOutcome } from '@filesync/protocol'
 import type { ContentStream } from './content-store.ts'
 import { writeFact } from './facts.ts'
 import { cutSection } from './plan.ts'
 import type { TaskList } from './plan.ts'
 import type { Section } from './section.ts'
-
-/** The file that a task asks for. */
-export function taskFile (tasks: TaskList, task: number): { readonly path: RelativePath, readonly entry: FileEntry } {
-  const { directory, index } = tasks.at(task)
-  for (const entry of readListing(cutSection(directory, [index], [task]).entries)) {
-    if (entry.kind === 'file') return { path: joinPath(directory.directory, entry.name), entry }
-  }
-  throw new FileSyncError('TASK_INVALID', `Task ${String(task)} is not for a file.`)
-}
 
 /** A section of one file that is whole in staging. */
 export function fileSection (tasks: TaskList, task: number, fact: { readonly digest: Digest, readonly storedAtMs: number }): Section {

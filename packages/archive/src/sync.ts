@@ -18,7 +18,7 @@ import { PresentFiles } from './present-files.ts'
 import { checkRoom, checkRoomAgain, neededBytes } from './room.ts'
 import { entryPath, entryPathOf, NOT_STAGED, pathOf } from './section.ts'
 import type { Failure } from './section.ts'
-import { fileSection, streamedFile, taskFile } from './staged-stream.ts'
+import { fileSection, streamedFile } from './staged-stream.ts'
 import { StagingFolders } from './staging-folders.ts'
 import type { UnsignedFiles } from './unsigned-files.ts'
 
@@ -129,10 +129,10 @@ export class AreaSync implements Sync {
     await this.#committer.room()
     claim(answered, task)
     if (plan.tasks.digests.has(task)) return this.#compared(plan, task)
-    const { path, entry } = taskFile(plan.tasks, task)
+    const expected = plan.tasks.describe(task)
     const { area, staging, hash, store } = this.#init
-    const partial = partialName(path, entry, hash)
-    const { sizeBytes, mtimeNs, mode } = entry
+    const partial = partialName(expected, hash)
+    const { path, sizeBytes, mtimeNs, mode } = expected
     const stream = await this.#track(store.openStream({ area, staging, number: task, partial, offset, present: path, sizeBytes, mtimeNs, mode }))
     this.#partials.add(partial)
     const file = streamedFile({

@@ -3,7 +3,7 @@ import type { MakeSignature } from './archive.ts'
 import { PresentFiles } from './present-files.ts'
 import type { PresentFilesInit } from './present-files.ts'
 
-/** Beyond, files are signed when they are first compared with. */
+/** Beyond, the smallest are left out: they are signed when they are first compared with. */
 const NOTED_FILES = 1000
 
 /**
@@ -14,7 +14,8 @@ export class UnsignedFiles {
   readonly #paths = new Map<RelativePath, number>()
 
   note (path: RelativePath, sizeBytes: number): void {
-    if (this.#paths.size < NOTED_FILES) this.#paths.set(path, sizeBytes)
+    this.#paths.set(path, sizeBytes)
+    if (this.#paths.size > NOTED_FILES) this.#paths.delete(this.#smallest())
   }
 
   /** Signs those that are at least so large, one after the other, and forgets all. Returns how many were signed. */
@@ -29,5 +30,11 @@ export class UnsignedFiles {
       if (signature !== undefined) signed++
     }
     return signed
+  }
+
+  #smallest (): RelativePath {
+    const [first, ...others] = this.#paths
+    if (first === undefined) throw new RangeError('No file is noted.')
+    return others.reduce((least, file) => file[1] < least[1] ? file : least, first)[0]
   }
 }

@@ -1,7 +1,7 @@
 import { equalDigests } from './digest.ts'
 import { sameContent } from './entry.ts'
 import type { Entry } from './entry.ts'
-import { readListing } from './listing.ts'
+import { ListingReader } from './listing-reader.ts'
 import { compareNames } from './name.ts'
 
 /** How one name differs between the listing that is committed and the one that the client has now. */
@@ -15,30 +15,25 @@ export type Difference =
 /**
  * Walks two listings of one directory side by side and tells what differs, in name order. What is equal is not told.
  *
- * @param committed the listing as stored; undefined where the directory is new
+ * @param committed the listing as stored, which was read as a whole before; undefined where the directory is new
  * @param listed the listing as the client has it; `index` counts its entries
  */
 export function * compareListings (committed: Uint8Array | undefined, listed: Uint8Array): Generator<Difference, void, undefined> {
-  const old = committed === undefined ? undefined : readListing(committed)
-  let before = take(old)
-  let index = 0
-  for (const entry of readListing(listed)) {
-    while (before !== undefined && compareNames(before.name, entry.name) < 0) {
-      yield { how: 'gone', committed: before }
-      before = take(old)
-    }
+  const old = committed === undefined ? undefined : new ListingReader(committed)
+  const now = new ListingReader(listed)
+  let before: Entry | undefined
+  for (;;) {
+    if (before === undefined && old !== undefined) now.passEqual(old)
+    const entry = now.next()
+    if (entry === undefined) break
+    before ??= old?.next()
+    for (; before !== undefined && compareNames(before.name, entry.name) < 0; before = old?.next()) yield { how: 'gone', committed: before }
     const match = before?.name === entry.name ? before : undefined
-    if (match !== undefined) before = take(old)
-    const difference = compareEntries(match, entry, index)
+    if (match !== undefined) before = undefined
+    const difference = compareEntries(match, entry, now.index)
     if (difference !== undefined) yield difference
-    index++
   }
-  for (; before !== undefined; before = take(old)) yield { how: 'gone', committed: before }
-}
-
-function take (entries: Generator<Entry, void, undefined> | undefined): Entry | undefined {
-  const step = entries?.next()
-  return step === undefined || step.done === true ? undefined : step.value
+  for (before ??= old?.next(); before !== undefined; before = old?.next()) yield { how: 'gone', committed: before }
 }
 
 function compareEntries (committed: Entry | undefined, entry: Entry, index: number): Difference | undefined {

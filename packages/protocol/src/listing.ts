@@ -9,9 +9,6 @@ import { checkName, compareNames, utf8Length } from './name.ts'
 import type { Name } from './name.ts'
 
 const MAX_MODE = 0o777
-/** The shortest entry: array header, one-letter name, kind, and two numbers. */
-const MIN_ENTRY_BYTES = 6
-
 const writer = new MsgpackWriter()
 
 /**
@@ -59,30 +56,6 @@ function writeEntry (entry: Entry): void {
       writer.str(entry.target)
       break
   }
-}
-
-/** The entries of a listing in order. Throws LISTING_INVALID or NAME_INVALID for anything not in canonical form. */
-export function decodeListing (bytes: Uint8Array): Entry[] {
-  const entries: Entry[] = []
-  for (const entry of readListing(bytes)) entries.push(entry)
-  return entries
-}
-
-/** As {@link decodeListing}, one entry at a time, so that a large directory is never decoded as a whole. */
-export function * readListing (bytes: Uint8Array): Generator<Entry, void, undefined> {
-  const reader = new MsgpackReader(bytes)
-  const count = reader.array()
-  if (count > LIMITS.listingEntries || count * MIN_ENTRY_BYTES > reader.remainingBytes) {
-    throw new FileSyncError('LISTING_INVALID', `A listing claims ${String(count)} entries, more than it can hold.`)
-  }
-  let previous: Name | undefined
-  for (let i = 0; i < count; i++) {
-    const entry = readEntry(reader)
-    if (previous !== undefined && compareNames(previous, entry.name) >= 0) throw outOfOrder(entry.name)
-    previous = entry.name
-    yield entry
-  }
-  if (reader.remainingBytes > 0) throw new FileSyncError('LISTING_INVALID', 'A listing has bytes behind its last entry.')
 }
 
 /** Number of entries that a listing claims to have; what follows is not looked at. */
@@ -139,6 +112,6 @@ function misshapen (name: Name): FileSyncError {
   return new FileSyncError('LISTING_INVALID', `The entry ${JSON.stringify(name)} of a listing does not have the form of an entry.`)
 }
 
-function outOfOrder (name: Name): FileSyncError {
+export function outOfOrder (name: Name): FileSyncError {
   return new FileSyncError('LISTING_INVALID', `The entry ${JSON.stringify(name)} of a listing is out of order or stands twice.`)
 }

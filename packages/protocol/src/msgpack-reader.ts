@@ -25,6 +25,10 @@ export class MsgpackReader {
     return this.#at
   }
 
+  set offset (at: number) {
+    this.#at = at
+  }
+
   get remainingBytes (): number {
     return this.#bytes.length - this.#at
   }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { compareListings, compareNames, encodeListing, equalDigests, sameContent } from '../src/index.ts'
+import { compareListings, compareNames, decodeListing, encodeListing, equalDigests, FileSyncError, sameContent } from '../src/index.ts'
 import type { Difference, Entry } from '../src/index.ts'
 import { anyEntries } from './arbitrary.ts'
 
@@ -53,4 +53,36 @@ describe('compareListings', () => {
       expect([...compareListings(undefined, bytes)]).toEqual(entries.map((entry, index) => ({ how: 'changed', index, entry, committed: undefined })))
     }))
   })
+
+  it('refuses what reading the listing refuses, also where most of it equals the stored one', () => {
+    let refused = 0
+    fc.assert(fc.property(anyPair, fc.nat(), fc.nat({ max: 255 }), fc.boolean(), ([committed, listed], at, byte, isSwapped) => {
+      const bytes = isSwapped ? Uint8Array.from(swapped(listed, at)) : encodeListing(listed)
+      if (!isSwapped) bytes[at % bytes.length] = byte
+      const outcome = outcomeOf(() => { decodeListing(bytes) })
+      if (outcome !== undefined) refused++
+      expect(outcomeOf(() => { for (const _ of compareListings(encodeListing(committed), bytes)); })).toBe(outcome)
+    }), { numRuns: 1000 })
+    expect(refused).toBeGreaterThan(100)
+  })
 })
+
+/** The code that something throws. */
+function outcomeOf (work: () => void): unknown {
+  try {
+    work()
+    return undefined
+  } catch (error) {
+    return error instanceof FileSyncError ? error.code : error
+  }
+}
+
+/** A listing two of whose entries have changed places. */
+function swapped (entries: readonly Entry[], at: number): Uint8Array {
+  if (entries.length === 0) return encodeListing(entries)
+  const first = at % entries.length
+  const order = entries.toSpliced(first, 2, ...entries.slice(first, first + 2).reverse())
+  const parts = Buffer.concat(order.map(entry => encodeListing([entry]).subarray(1)))
+  const header = encodeListing(entries).subarray(0, -parts.length)
+  return Buffer.concat([header, parts])
+}

@@ -68,8 +68,13 @@ export interface SourceStream {
 export interface FileSource {
   /** How many reads it can do at the same time. */
   readonly parallelism: number
-  /** Starts what reading takes, so that it stands when the first file is wanted. The call may be left out. */
-  prepare (): void
+  /**
+   * Starts what reading takes, so that it stands when the first file is wanted: all of it where more than a file or two may
+   * be wanted. The call may be left out.
+   *
+   * @param directories how many are known to differ
+   */
+  prepare (directories: number): void
   /** Reads small files whole. The sum of their sizes and records fits one PACK frame. */
   readPack (files: readonly WantedFile[], compress: boolean): Promise<PackRead>
   /** Starts to read a large file. Trouble shows in its steps. */

@@ -15,7 +15,7 @@ function counted (source: FileSource): { readonly source: FileSource, readBytes:
     readBytes: 0,
     source: {
       parallelism: source.parallelism,
-      prepare: () => { source.prepare() },
+      prepare: (directories: number) => { source.prepare(directories) },
       reuse: (buffer: ArrayBuffer) => { source.reuse(buffer) },
       close: async () => { await source.close() },
       readPack: async (...question: Parameters<FileSource['readPack']>) => {

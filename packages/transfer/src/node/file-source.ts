@@ -47,9 +47,8 @@ class WorkerSource implements FileSource {
     return this.#threads.length
   }
 
-  prepare (): void {
-    // The others when there is work for them: often a file or two is all that changed.
-    this.#threads[0]?.start()
+  prepare (directories: number): void {
+    for (const thread of this.#threads.slice(0, directories)) thread.start()
   }
 
   async readPack (files: readonly WantedFile[], compress: boolean): Promise<PackRead> {

@@ -1,0 +1,30 @@
+import type { RelativePath } from '@filesync/protocol'
+import { hashBytes, systemClock } from '@filesync/protocol/node'
+import { expect, test } from 'vitest'
+import { MemoryIndex, MemoryStore } from '../src/testing/index.ts'
+import { UnsignedFiles } from '../src/unsigned-files.ts'
+
+/** Writes down where files are looked for. */
+class AskedIndex extends MemoryIndex {
+  readonly asked: string[] = []
+
+  override listing (key: Parameters<MemoryIndex['listing']>[0]): Uint8Array | undefined {
+    this.asked.push(key.directory)
+    return super.listing(key)
+  }
+
+  override directory (key: Parameters<MemoryIndex['directory']>[0]): ReturnType<MemoryIndex['directory']> {
+    this.asked.push(key.directory)
+    return super.directory(key)
+  }
+}
+
+test('a thousand smaller files do not crowd out a large one', async () => {
+  const files = new UnsignedFiles()
+  files.note('early/disk.img' as RelativePath, 5_000_000)
+  for (let i = 0; i < 1500; i++) files.note(`photos/${String(i)}` as RelativePath, 1_000_000 + i)
+  files.note('late/disk.img' as RelativePath, 5_000_000)
+  const index = new AskedIndex()
+  await files.sign({ area: 'laptop', index, store: new MemoryStore({ hash: hashBytes, clock: systemClock }) }, async () => new Uint8Array(1), { fromBytes: 5_000_000, isDue: () => true })
+  expect(new Set(index.asked)).toEqual(new Set(['early', 'late']))
+})
