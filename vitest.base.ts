@@ -18,8 +18,10 @@ export const project: ViteUserConfig = {
     include: ['test/**/*.test.ts'],
     passWithNoTests: true,
     pool: 'forks',
-    // Many tests wait for processes and disks, so two files at a time keep two cores busy; the default leaves one idle.
-    maxWorkers: 2,
+    // Many tests wait for processes and disks, so three files at a time keep two cores busy.
+    maxWorkers: 3,
+    // No file leaves anything behind for the next one; a process for each of them would take a tenth of the time.
+    isolate: false,
     execArgv: [`--conditions=${source}`]
   }
 }

@@ -48,7 +48,8 @@ export class Stage {
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })
     child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
-    const code = await ended(child)
+    // Not 'exit': what the program printed last may still be in the pipe.
+    const code = await new Promise<number>(resolve => { child.once('close', exit => { resolve(exit ?? -1) }) })
     return { code, stdout, stderr }
   }
 

@@ -15,7 +15,7 @@ test('the demo pushes its sample tree into an archive that is equal to it', { ti
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => { output += text })
   child.stderr.setEncoding('utf8').on('data', (text: string) => { output += text })
-  const code = await new Promise(resolve => { child.once('exit', resolve) })
+  const code = await new Promise(resolve => { child.once('close', resolve) })
   home = /state and archive are in (.+)/u.exec(output)?.[1]
   expect(code, output).toBe(0)
   expect(home).toBeDefined()

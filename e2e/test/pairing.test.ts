@@ -28,7 +28,7 @@ describe('pairing by a code', () => {
     child.stdin.end(`${code}\n`)
     let stderr = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
-    return await new Promise(resolve => { child.once('exit', exit => { resolve({ code: exit, stderr }) }) })
+    return await new Promise(resolve => { child.once('close', exit => { resolve({ code: exit, stderr }) }) })
   }
 
   test('the code that the server shows pairs one client, however it is spelt', async () => {
@@ -75,7 +75,7 @@ class InTerminal {
       this.#wake()
     })
     this.ended = new Promise(resolve => {
-      this.#child.once('exit', code => {
+      this.#child.once('close', code => {
         this.#wake()
         resolve(code)
       })
