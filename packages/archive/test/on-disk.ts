@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { tmpdir } from 'node:os'
-import { afterEach } from 'vitest'
+import { onTestFinished } from 'vitest'
 import { ManualClock } from '@filesync/protocol/testing'
 import { systemClock } from '@filesync/protocol/node'
 import { openArchive } from '../src/node/index.ts'
@@ -10,18 +10,10 @@ import type { Archive } from '../src/index.ts'
 
 export { describeFolder, describeSource, versionsIn } from './describe-disk.ts'
 
-const folders: string[] = []
-const archives: Archive[] = []
-
-afterEach(async () => {
-  for (const archive of archives.splice(0)) await archive.close()
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
-})
-
 /** A folder that is gone after the test. On a memory file system where there is one: these tests are about order, not about disks. */
 export function newFolder (): string {
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'filesync-archive-'))
-  folders.push(folder)
+  onTestFinished(() => { rmSync(folder, { recursive: true, force: true }) })
   return folder
 }
 
@@ -38,6 +30,7 @@ export async function newArchive (init: Partial<ArchiveInit> = {}): Promise<Arch
     root: init.root ?? newFolder(), keepMs: 30 * 86_400_000, mode: 'mirror', reserveBytes: 0,
     clock: new WallClock(Date.now()), signal: new AbortController().signal, ...init,
   })
-  archives.push(archive)
+  // Before its folder goes: what was made last is taken down first.
+  onTestFinished(async () => { await archive.close() })
   return archive
 }

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { encodeListing, PACK_RECORD_BYTES, ROOT_PATH } from '@filesync/protocol'
 import type { Name } from '@filesync/protocol'
 import { FACT_BYTES } from '../src/index.ts'
@@ -12,28 +13,38 @@ import { describeFolder, describeSource, newArchive, newFolder } from './on-disk
 import { compareAll, makePack, push } from './push.ts'
 import { SourceTree } from './source-tree.ts'
 
-const mounted: string[] = []
-
 function run (tool: string, args: string[]): { status: number | null } {
   return spawnSync(tool, args)
 }
 
-/** A file system of its own, or undefined where this user may not mount. */
-function smallDisk (sizeMib: number): string | undefined {
+function mount (at: string, sizeMib: number): boolean {
+  return run('mount', ['-t', 'tmpfs', '-o', `size=${String(sizeMib)}m`, 'tmpfs', at]).status === 0
+}
+
+function unmount (at: string): void {
+  run('umount', ['-l', at])
+}
+
+function mayMountHere (): boolean {
+  const at = mkdtempSync(join(tmpdir(), 'filesync-archive-'))
+  const isMounted = mount(at, 1)
+  if (isMounted) unmount(at)
+  rmdirSync(at)
+  return isMounted
+}
+
+/** A file system of its own. */
+function smallDisk (sizeMib: number): string {
   const at = newFolder()
-  if (run('mount', ['-t', 'tmpfs', '-o', `size=${String(sizeMib)}m`, 'tmpfs', at]).status !== 0) return undefined
-  mounted.push(at)
+  if (!mount(at, sizeMib)) throw new Error(`A file system cannot be mounted at ${at} any more.`)
+  onTestFinished(() => { unmount(at) })
   return at
 }
 
-const probe = smallDisk(1)
-const mayMount = probe !== undefined
-const unmountAll = (): void => { for (const at of mounted.splice(0)) run('umount', ['-l', at]) }
-unmountAll()
-afterEach(unmountAll)
+const mayMount = mayMountHere()
 
 test.runIf(mayMount)('ends a sync on a full disk with ARCHIVE_FULL, keeps what is stored, and goes on when there is room', async () => {
-  const disk = smallDisk(12) ?? ''
+  const disk = smallDisk(12)
   const root = join(disk, 'archive')
   mkdirSync(root)
   const area = await (await newArchive({ root })).area('laptop')
@@ -71,7 +82,7 @@ test.runIf(mayMount)('ends a sync on a full disk with ARCHIVE_FULL, keeps what i
 })
 
 test.runIf(mayMount)('says that the archive is unavailable when its disk becomes read-only', async () => {
-  const disk = smallDisk(32) ?? ''
+  const disk = smallDisk(32)
   const store = await openLocalStore({ root: disk, traits: { foldsNames: false, windowsNames: false } })
   await store.openArea('laptop')
   const content = new TextEncoder().encode('x')
