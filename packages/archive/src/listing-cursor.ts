@@ -3,7 +3,8 @@ export const ENTRY_KINDS = { file: 0, directory: 1, symlink: 2 } as const
 
 export type EntryKindNumber = typeof ENTRY_KINDS[keyof typeof ENTRY_KINDS]
 
-const decoder = new TextDecoder()
+// A name may begin with what would be a byte order mark elsewhere.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const ARRAY16 = 0xdc
 const ARRAY32 = 0xdd
 

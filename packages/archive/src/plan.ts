@@ -140,8 +140,10 @@ export class TaskFile {
   readonly #start: number
 
   constructor (directory: ComparedDirectory, index: number) {
+    const start = directory.offsets[index]
+    if (start === undefined) throw new FileSyncError('TASK_INVALID', `The file of a task in ${JSON.stringify(directory.directory)} is not asked for any more.`)
     this.#directory = directory
-    this.#start = directory.offsets[index] ?? 0
+    this.#start = start
   }
 
   get path (): RelativePath {

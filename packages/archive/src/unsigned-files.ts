@@ -12,10 +12,16 @@ const NOTED_FILES = 1000
  */
 export class UnsignedFiles {
   readonly #paths = new Map<RelativePath, number>()
+  /** Files up to this size were left out. */
+  #leftOutBytes = 0
 
   note (path: RelativePath, sizeBytes: number): void {
+    if (sizeBytes <= this.#leftOutBytes) return
     this.#paths.set(path, sizeBytes)
-    if (this.#paths.size > NOTED_FILES) this.#paths.delete(this.#smallest())
+    if (this.#paths.size <= NOTED_FILES) return
+    const [smallest, bytes] = this.#smallest()
+    this.#paths.delete(smallest)
+    this.#leftOutBytes = bytes
   }
 
   /** Signs those that are at least so large, one after the other, and forgets all. Returns how many were signed. */
@@ -29,12 +35,13 @@ export class UnsignedFiles {
       const signature = await new PresentFiles(store).find(path)?.signature(make)
       if (signature !== undefined) signed++
     }
+    this.#leftOutBytes = 0
     return signed
   }
 
-  #smallest (): RelativePath {
+  #smallest (): [path: RelativePath, sizeBytes: number] {
     const [first, ...others] = this.#paths
     if (first === undefined) throw new RangeError('No file is noted.')
-    return others.reduce((least, file) => file[1] < least[1] ? file : least, first)[0]
+    return others.reduce((least, file) => file[1] < least[1] ? file : least, first)
   }
 }

@@ -36,6 +36,25 @@ test('stores a tree as it is and says so', async () => {
   await sync.abandon()
 })
 
+test('keeps names apart that differ in a byte order mark in front', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  const large = (first: number): Uint8Array => new Uint8Array(700_000).fill(first)
+  const source = new SourceTree()
+    .write('x', 'plain').write('\ufeffx', 'marked').write('new/x', 'plain').write('new/\ufeffx', 'marked')
+    .write('large', large(1)).write('\ufefflarge', large(2))
+  expect((await push(area, source)).problems).toEqual([])
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+  source.write('\ufeffx', 'other').remove('x').remove('new/x')
+  expect((await push(area, source)).problems).toEqual([])
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+  const sync = await area.beginSync()
+  expect(equalDigests(sync.rootDigest, source.snapshot().rootDigest)).toBe(true)
+  compareAll(sync, source.snapshot())
+  expect(sync.plan({ complete: true }).taskCount).toBe(0)
+  await sync.abandon()
+})
+
 test('asks only for what changed, and keeps what it replaces and deletes', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')

@@ -15,7 +15,7 @@ export type Difference =
 /**
  * Walks two listings of one directory side by side and tells what differs, in name order. What is equal is not told.
  *
- * @param committed the listing as stored, which was read as a whole before; undefined where the directory is new
+ * @param committed the listing as stored, which was made or read as a whole before; undefined where the directory is new
  * @param listed the listing as the client has it; `index` counts its entries
  */
 export function * compareListings (committed: Uint8Array | undefined, listed: Uint8Array): Generator<Difference, void, undefined> {

@@ -59,7 +59,7 @@ export class ListingReader {
   /**
    * Passes over the entries that stand next in both listings, byte for byte the same: far cheaper than decoding them twice.
    *
-   * @param valid a listing that was read as a whole before, so that what equals its entries is in canonical form too
+   * @param valid a listing that is in canonical form, so that what equals its entries is too
    */
   passEqual (valid: ListingReader): void {
     while (!this.#isDone && !valid.#isDone) {
@@ -69,25 +69,19 @@ export class ListingReader {
         valid.#reader.offset = start
         return
       }
-      valid.#passed(start)
-      // Behind an entry that was decoded, and so differs, the order of the valid listing says nothing.
-      if (typeof this.#last === 'string') {
-        this.next()
-        continue
-      }
       const at = this.#reader.offset
+      // Where the last entry of the two is not the same one, the order of the valid listing says nothing of this one.
+      if (typeof this.#last === 'string') this.next()
+      else this.index++
+      this.#last = at
       this.#reader.offset = at + valid.#reader.offset - start
-      this.#passed(at)
+      valid.#last = start
+      valid.index++
     }
   }
 
   get #isDone (): boolean {
     return this.index + 1 >= this.#count
-  }
-
-  #passed (start: number): void {
-    this.#last = start
-    this.index++
   }
 
   #lastName (): Name | undefined {

@@ -11,9 +11,12 @@ export interface Guess {
 const NO_GUESS: Guess = { nextBytes: undefined, holds: () => false }
 /** What the cut finder is given at a time where the next chunk may be guessed: what it sees beyond a cut is in vain. */
 const GUESSING_STEP_BYTES = 64 << 10
-/** Guesses may fail for one byte of so many, so that content made for it costs little more than without guessing. */
-const BYTES_A_FAILED_BYTE = 8
-const FAILED_BYTES_FREE = 1 << 20
+/**
+ * How much may be looked at in vain, by the finder or for a guess that fails: a little, and one byte of so many. Beyond it
+ * nothing is guessed for a while, so that no content and no signature costs much more than without guessing.
+ */
+const VAIN_BYTES_FREE = 1 << 20
+const BYTES_A_VAIN_BYTE = 8
 
 /** Cuts bytes that come in pieces into chunks. Holds one unfinished chunk. */
 export class Chunker {
@@ -25,7 +28,7 @@ export class Chunker {
   /** Set while the chunk that is awaited is guessed; the finder has seen nothing of it then. */
   #guessedBytes: number | undefined
   #seenBytes = 0
-  #failedBytes = 0
+  #vainBytes = 0
 
   constructor (cuts: CutFinder, guess: Guess = NO_GUESS) {
     this.#cuts = cuts
@@ -68,7 +71,7 @@ export class Chunker {
         from += missing
         continue
       }
-      this.#failedBytes += chunk.length
+      this.#vainBytes += chunk.length
       this.#heldBytes = heldBytes
       yield * this.#cutHeld()
     }
@@ -92,6 +95,7 @@ export class Chunker {
       from = cut
       if (!this.#guessNext()) continue
       this.#cuts.restart()
+      this.#vainBytes += seen.length - cut
       return cut
     }
     this.#hold(seen.subarray(from))
@@ -99,8 +103,8 @@ export class Chunker {
   }
 
   #guessNext (): boolean {
-    const mayFail = FAILED_BYTES_FREE + this.#seenBytes / BYTES_A_FAILED_BYTE
-    this.#guessedBytes = this.#failedBytes > mayFail ? undefined : this.#guess.nextBytes
+    const isAllowed = this.#vainBytes <= VAIN_BYTES_FREE + this.#seenBytes / BYTES_A_VAIN_BYTE
+    this.#guessedBytes = isAllowed ? this.#guess.nextBytes : undefined
     return this.#guessedBytes !== undefined
   }
 

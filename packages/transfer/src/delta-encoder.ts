@@ -1,19 +1,21 @@
 import type { HashBytes } from '@filesync/protocol'
 import { Chunker } from './chunker.ts'
 import { DeltaWriter } from './delta-frame.ts'
+import { chunkSizes } from './gear.ts'
 import type { CutFinder } from './gear.ts'
 import type { Signature } from './signature.ts'
 
 /**
  * Turns a file into copies of what the signature describes and data for the rest. Behind a chunk that is known, the one that
  * follows it in the signature is guessed: where its digest is right the finder of cuts, which takes longer than all else, has
- * nothing to look at. The work is linear in the file whatever the content is.
+ * nothing to look at. The work is linear in the file, whatever its content and the signature are.
  */
 export class DeltaEncoder {
   readonly #signature: Signature
   readonly #hash: HashBytes
   readonly #chunker: Chunker
   readonly #writer: DeltaWriter
+  readonly #minBytes: number
   /** The chunk of the signature that probably comes next. */
   #next = 0
   /** Set where the chunk that is taken next was guessed. */
@@ -23,6 +25,7 @@ export class DeltaEncoder {
     const { signature, hash } = init
     this.#signature = signature
     this.#hash = hash
+    this.#minBytes = chunkSizes(signature.averageBits).minBytes
     const nextBytes = (): number | undefined => this.#nextBytes()
     this.#chunker = new Chunker(init.cuts, {
       get nextBytes () { return nextBytes() },
@@ -54,9 +57,12 @@ export class DeltaEncoder {
     return this.#writer.take()
   }
 
-  // The last chunk ended with its file, and not where the finder would cut.
+  // The last chunk ended with its file, and not where the finder would cut. Nor does it cut before the shortest length: a
+  // signature that says so would have the file hashed byte by byte.
   #nextBytes (): number | undefined {
-    return this.#next < this.#signature.chunks - 1 ? this.#signature.lengthOf(this.#next) : undefined
+    if (this.#next >= this.#signature.chunks - 1) return undefined
+    const bytes = this.#signature.lengthOf(this.#next)
+    return bytes < this.#minBytes ? undefined : bytes
   }
 
   #add (chunk: Uint8Array): void {

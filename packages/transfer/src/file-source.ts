@@ -69,10 +69,9 @@ export interface FileSource {
   /** How many reads it can do at the same time. */
   readonly parallelism: number
   /**
-   * Starts what reading takes, so that it stands when the first file is wanted: all of it where more than a file or two may
-   * be wanted. The call may be left out.
+   * Starts what reading takes, so that it stands when the first file is wanted. The call may be left out, and come again.
    *
-   * @param directories how many are known to differ
+   * @param directories how many differ in one level of the tree; several mean that many files may be wanted
    */
   prepare (directories: number): void
   /** Reads small files whole. The sum of their sizes and records fits one PACK frame. */

@@ -165,8 +165,8 @@ test('zeros and repeating blocks are found again, and cost next to nothing', () 
 })
 
 /** Counts what the encoder has its two slow helpers look at. */
-function countWork (old: Uint8Array, changed: Uint8Array, random: RandomNumber): { hashedBytes: number, soughtBytes: number } {
-  const work = { hashedBytes: 0, soughtBytes: 0 }
+function countWork (signature: Signature, changed: Uint8Array, random: RandomNumber): { hashes: number, hashedBytes: number, soughtBytes: number } {
+  const work = { hashes: 0, hashedBytes: 0, soughtBytes: 0 }
   const finder = plainCutFinder(16)
   const cuts: CutFinder = {
     push: bytes => {
@@ -176,10 +176,11 @@ function countWork (old: Uint8Array, changed: Uint8Array, random: RandomNumber):
     restart: () => { finder.restart() },
   }
   const hash = (bytes: Uint8Array): Digest => {
+    work.hashes++
     work.hashedBytes += bytes.length
     return hashBytes(bytes)
   }
-  const encoder = new DeltaEncoder({ task: 1, signature: sign(old, random), cuts, hash })
+  const encoder = new DeltaEncoder({ task: 1, signature, cuts, hash })
   for (const piece of pieces(changed, random)) encoder.push(piece)
   encoder.finish()
   return work
@@ -189,13 +190,13 @@ test('where the old chunks follow each other, nobody looks for cuts', () => {
   const random = randomNumbers(58)
   const old = randomBytes(20_000_000, 59)
   for (const changed of [old, Buffer.concat([Buffer.of(1), old]), Buffer.concat([old, Buffer.of(1)])]) {
-    const { hashedBytes, soughtBytes } = countWork(old, changed, random)
+    const { hashedBytes, soughtBytes } = countWork(sign(old, random), changed, random)
     expect(soughtBytes).toBeLessThan(4 * 262_144)
     expect(hashedBytes).toBeLessThan(changed.length + 4 * 262_144)
   }
 })
 
-test('content made so that every guess fails costs an eighth more, and no more', () => {
+test('content made so that every guess fails costs an eighth and a mebibyte more, and no more', () => {
   const random = randomNumbers(60)
   const old = randomBytes(20_000_000, 61)
   const ends = [0, ...plainCutFinder(16).push(old)]
@@ -203,12 +204,47 @@ test('content made so that every guess fails costs an eighth more, and no more',
   const known = ends.flatMap((end, i) => (ends[i + 1] ?? 0) - end < 40_000 && (ends[i + 1] ?? 0) > end ? [old.subarray(end, ends[i + 1])] : [])
   expect(known.length).toBeGreaterThan(10)
   const changed = Buffer.concat(Array.from({ length: 400 }, () => known[random(known.length)] ?? old))
-  const { hashedBytes, soughtBytes } = countWork(old, changed, random)
+  const { hashedBytes, soughtBytes } = countWork(sign(old, random), changed, random)
   expect(hashedBytes).toBeGreaterThan(changed.length * 1.05)
   expect(hashedBytes).toBeLessThan(changed.length * 1.125 + (1 << 20) + 262_144)
-  expect(soughtBytes).toBeLessThan(changed.length * 4)
+  expect(soughtBytes).toBeLessThan(changed.length * 1.125 + (1 << 20) + 262_144)
   const { result } = reconstruct(old, changed, random)
   expect(Buffer.compare(result, changed)).toBe(0)
+})
+
+/** A signature as its bytes: the length of each chunk with the bytes that its digest is of. */
+function signatureOfChunks (chunks: readonly Uint8Array[]): Signature {
+  const bytes = new Uint8Array(12 + 20 * chunks.length)
+  const view = new DataView(bytes.buffer)
+  view.setUint8(0, 1)
+  view.setUint8(1, 16)
+  view.setBigUint64(4, BigInt(chunks.reduce((sum, { length }) => sum + length, 0)))
+  chunks.forEach((chunk, i) => {
+    view.setUint32(12 + 20 * i, chunk.length)
+    bytes.set(hashBytes(chunk).subarray(0, 16), 12 + 20 * i + 4)
+  })
+  return new Signature(bytes)
+}
+
+test('a signature of chunks as nobody cuts them makes no more work than another', () => {
+  const random = randomNumbers(62)
+  const zeros = new Uint8Array(10_000_000)
+  const longest = zeros.subarray(0, 262_144)
+  const [short] = plainCutFinder(16).push(randomBytes(1_000_000, 63))
+  const known = randomBytes(1_000_000, 63).subarray(0, short)
+  for (const [chunks, changed] of [
+    // One byte after the other, each of which is there.
+    [[longest, ...Array.from({ length: 100_000 }, () => zeros.subarray(0, 1)), longest], zeros],
+    // A guess of one byte, which always fails.
+    [[known, Uint8Array.of(1), Uint8Array.of(2)], Buffer.concat(Array.from({ length: 200 }, () => known))],
+    // The shortest guess that there is.
+    [[known, new Uint8Array(16_384), Uint8Array.of(2)], Buffer.concat(Array.from({ length: 200 }, () => known))],
+  ] as const) {
+    const { hashes, hashedBytes, soughtBytes } = countWork(signatureOfChunks(chunks), changed, random)
+    expect(hashes).toBeLessThan(2 * changed.length / 16_384)
+    expect(hashedBytes).toBeLessThan(changed.length * 1.125 + (1 << 20) + 262_144)
+    expect(soughtBytes).toBeLessThan(changed.length * 1.125 + (1 << 20) + 262_144)
+  }
 })
 
 test('a signature whose digests all begin alike costs no more than any other', () => {

@@ -48,7 +48,8 @@ class WorkerSource implements FileSource {
   }
 
   prepare (directories: number): void {
-    for (const thread of this.#threads.slice(0, directories)) thread.start()
+    // One alone is on the way to a change or two, for which one thread is enough.
+    for (const thread of directories > 1 ? this.#threads : this.#threads.slice(0, 1)) thread.start()
   }
 
   async readPack (files: readonly WantedFile[], compress: boolean): Promise<PackRead> {
