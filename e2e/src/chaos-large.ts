@@ -29,9 +29,8 @@ export interface ChaosLargeReport {
   readonly worstExtraBytesPerKill: number
 }
 
-/** Of the file, what one kill may cost; of a small file more, because what is under way between two processes is not less. */
+/** Of the file, what one kill may cost. */
 const EXTRA_SHARE = 0.03
-const EXTRA_BYTES = 6 << 20
 /** Some kills hit the start of a program or its handshake. */
 const OFF_THE_WIRE_SHARE = 0.2
 const OFF_THE_WIRE_MS = 800
@@ -138,10 +137,9 @@ class ChaosLarge {
     this.#extraBytes += extraBytes
     if (kills === 0) return
     this.#worstExtraBytes = Math.max(this.#worstExtraBytes, extraBytes / kills)
-    const { sizeBytes } = this.#init
-    const share = extraBytes / kills / sizeBytes
+    const share = extraBytes / kills / this.#init.sizeBytes
     this.#init.onProgress?.(`${this.#kills} of ${this.#init.kills} kills, ${kills} in this transfer at ${(share * 100).toFixed(2)} % of the file each`)
-    if (extraBytes / kills >= Math.max(EXTRA_BYTES, EXTRA_SHARE * sizeBytes)) throw new Error(`a kill of ${source} cost ${(share * 100).toFixed(2)} % of the file (${extraBytes} bytes for ${kills} kills)`)
+    if (share >= EXTRA_SHARE) throw new Error(`a kill of ${source} cost ${(share * 100).toFixed(2)} % of the file (${extraBytes} bytes for ${kills} kills)`)
   }
 
   #pushArgs ({ source, relay, stage }: Scene): string[] {
