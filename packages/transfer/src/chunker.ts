@@ -3,12 +3,12 @@ import type { CutFinder } from './gear.ts'
 /** Tells which chunk probably comes next. */
 export interface Guess {
   /** How long it is; undefined while there is nothing to guess. Asked between chunks. */
-  readonly nextBytes: number | undefined
+  nextBytes (): number | undefined
   /** Whether these bytes, as many as were told, are that chunk. The cut finder would have to cut here too. */
   holds (chunk: Uint8Array): boolean
 }
 
-const NO_GUESS: Guess = { nextBytes: undefined, holds: () => false }
+const NO_GUESS: Guess = { nextBytes: () => undefined, holds: () => false }
 /** What the cut finder is given at a time where the next chunk may be guessed: what it sees beyond a cut is in vain. */
 const GUESSING_STEP_BYTES = 64 << 10
 /**
@@ -33,7 +33,7 @@ export class Chunker {
   constructor (cuts: CutFinder, guess: Guess = NO_GUESS) {
     this.#cuts = cuts
     this.#guess = guess
-    this.#guessedBytes = guess.nextBytes
+    this.#guessedBytes = guess.nextBytes()
   }
 
   /**
@@ -90,8 +90,7 @@ export class Chunker {
     const seen = this.#guess === NO_GUESS ? bytes : bytes.subarray(0, GUESSING_STEP_BYTES)
     let from = 0
     for (const cut of this.#cuts.push(seen)) {
-      const last = seen.subarray(from, cut)
-      yield this.#heldBytes === 0 ? last : this.#join(last)
+      yield this.#join(seen.subarray(from, cut))
       from = cut
       if (!this.#guessNext()) continue
       this.#cuts.restart()
@@ -104,7 +103,7 @@ export class Chunker {
 
   #guessNext (): boolean {
     const isAllowed = this.#vainBytes <= VAIN_BYTES_FREE + this.#seenBytes / BYTES_A_VAIN_BYTE
-    this.#guessedBytes = isAllowed ? this.#guess.nextBytes : undefined
+    this.#guessedBytes = isAllowed ? this.#guess.nextBytes() : undefined
     return this.#guessedBytes !== undefined
   }
 

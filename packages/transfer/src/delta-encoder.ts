@@ -26,9 +26,8 @@ export class DeltaEncoder {
     this.#signature = signature
     this.#hash = hash
     this.#minBytes = chunkSizes(signature.averageBits).minBytes
-    const nextBytes = (): number | undefined => this.#nextBytes()
     this.#chunker = new Chunker(init.cuts, {
-      get nextBytes () { return nextBytes() },
+      nextBytes: () => this.#nextBytes(),
       holds: chunk => {
         if (signature.matches(this.#next, hash(chunk), chunk.length)) this.#guessed = this.#next
         return this.#guessed !== undefined
