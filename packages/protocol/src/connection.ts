@@ -1,11 +1,11 @@
-import { BufferPool } from './buffer-pool.ts'
 import type { ByteStream } from './byte-stream.ts'
 import type { Clock } from './clock.ts'
 import { asFileSyncError, FileSyncError } from './errors.ts'
-import { closeIn, farewell, lastWords } from './farewell.ts'
-import { encodeFrame, FrameDecoder } from './frame.ts'
+import { farewell, lastWords } from './farewell.ts'
+import { encodeFrame } from './frame.ts'
 import type { Frame, RawFrameType } from './frame.ts'
-import { Inbox } from './inbox.ts'
+import { FrameReader } from './frame-reader.ts'
+import { FrameWriter } from './frame-writer.ts'
 import { LIMITS } from './limits.ts'
 import { decodeMessage, encodeMessage } from './message-schema.ts'
 import type { Message, MessageOf, MessageType } from './messages.ts'
@@ -69,9 +69,6 @@ export interface Connection {
 /** How long a closing end waits for its last words to be taken. */
 const CLOSE_TIMEOUT_MS = 2_000
 
-/** Buffers that wait for their next frame: as many as are under way, read ahead and being staged. */
-const FREE_BUFFERS_MAX = 8
-
 /** Starts a connection. It reads from now on. */
 export function openConnection (init: ConnectionInit): Connection {
   const connection = new StreamConnection(init)
@@ -82,41 +79,37 @@ export function openConnection (init: ConnectionInit): Connection {
 class StreamConnection implements Connection {
   readonly #stream: ByteStream
   readonly #clock: Clock
-  readonly #heartbeatMs: number
-  readonly #idleTimeoutMs: number
-  readonly #stallTimeoutMs: number
   readonly #over = new AbortController()
-  readonly #buffers = new BufferPool(FREE_BUFFERS_MAX)
-  readonly #decoder = new FrameDecoder(sizeBytes => this.#buffers.take(sizeBytes))
-  readonly #inbox = new Inbox(LIMITS.inboxBytes)
-  #wakeReceivers: (() => void)[] = []
-  #wakeReader: (() => void) | undefined
-  #reading: Promise<void> | undefined
+  readonly #reader: FrameReader
+  readonly #writer: FrameWriter
   #goodbye: Promise<void> | undefined
-  #lastSentMs = 0
-  #frameSinceMs = 0
-  #pendingWrites = 0
-  #cancelBeat: () => void = () => { /* nothing is scheduled yet */ }
-  bytesSent = 0
-  bytesReceived = 0
 
   constructor (init: ConnectionInit) {
-    this.#stream = init.stream
-    this.#clock = init.clock
-    this.#heartbeatMs = init.heartbeatMs ?? LIMITS.heartbeatMs
-    this.#idleTimeoutMs = init.idleTimeoutMs ?? LIMITS.idleTimeoutMs
-    this.#stallTimeoutMs = init.stallTimeoutMs ?? LIMITS.stallTimeoutMs
+    const { stream, clock, heartbeatMs = LIMITS.heartbeatMs, idleTimeoutMs = LIMITS.idleTimeoutMs, stallTimeoutMs = LIMITS.stallTimeoutMs } = init
+    const { signal } = this
+    const onGone = (error: FileSyncError): void => { this.destroy(error) }
+    this.#stream = stream
+    this.#clock = clock
+    this.#reader = new FrameReader({ stream, clock, idleTimeoutMs, stallTimeoutMs, signal, onGone, onRefused: error => { this.#refuse(error) } })
+    this.#writer = new FrameWriter({ stream, clock, heartbeatMs, stallTimeoutMs, signal, onGone })
   }
 
   get signal (): AbortSignal {
     return this.#over.signal
   }
 
+  get bytesSent (): number {
+    return this.#writer.bytesSent
+  }
+
+  get bytesReceived (): number {
+    return this.#reader.bytesReceived
+  }
+
   start (outer: AbortSignal | undefined): void {
-    this.#lastSentMs = this.#clock.monotonicMs()
     if (outer !== undefined) this.#follow(outer)
-    this.#beat()
-    this.#reading = this.#pump()
+    this.#writer.start()
+    this.#reader.start()
   }
 
   async send (message: Message): Promise<void> {
@@ -127,23 +120,9 @@ class StreamConnection implements Connection {
     await this.sendFrame(encodeFrame(type, payload, flags))
   }
 
-  async sendFrame (frame: Uint8Array, onPassed?: () => void): Promise<void> {
-    this.#throwIfOver()
-    this.bytesSent += frame.length
-    this.#lastSentMs = this.#clock.monotonicMs()
-    this.#pendingWrites++
-    const cancel = this.#clock.schedule(this.#stallTimeoutMs, () => {
-      this.destroy(new FileSyncError('PEER_TIMEOUT', 'The other end did not take what was sent to it for too long.'))
-    })
-    try {
-      await this.#stream.write(frame, onPassed)
-    } catch (error) {
-      this.destroy(gone(error))
-    } finally {
-      cancel()
-      this.#pendingWrites--
-    }
-    this.#throwIfOver()
+  // Hands the writer's promise on: a transfer passes here for each frame.
+  sendFrame (frame: Uint8Array, onPassed?: () => void): Promise<void> {
+    return this.#writer.write(frame, onPassed)
   }
 
   async receive <T extends MessageType>(types: readonly T[], withinMs?: number): Promise<MessageOf<T>> {
@@ -164,27 +143,26 @@ class StreamConnection implements Connection {
 
   async next (): Promise<Incoming> {
     for (;;) {
-      const frame = this.#inbox.shift()
+      const frame = this.#reader.shift()
       if (frame !== undefined) {
-        if (!this.#inbox.isFull) this.#wakeReader?.()
         const incoming = this.#open(frame)
         if (incoming !== undefined) return incoming
         continue
       }
-      this.#throwIfOver()
-      await new Promise<void>(resolve => { this.#wakeReceivers.push(resolve) })
+      if (this.signal.aborted) throw this.signal.reason as FileSyncError
+      await this.#reader.arrival()
     }
   }
 
   reuse (buffer: ArrayBuffer): void {
-    this.#buffers.give(buffer)
+    this.#reader.reuse(buffer)
   }
 
   async close (error?: unknown): Promise<void> {
     if (!this.signal.aborted) {
       // Before the abort: who hears it and calls close again waits for the same goodbye.
       this.#goodbye = Promise.resolve().then(() => this.#sayGoodbye(error))
-      this.#inbox.clear()
+      this.#reader.clear()
       this.#abort(error === undefined ? closed() : asFileSyncError(error))
     }
     await this.#goodbye
@@ -201,7 +179,7 @@ class StreamConnection implements Connection {
       await this.#stream.write(encodeFrame('MESSAGE', [encodeMessage(lastWords(error))]))
       await this.#stream.end()
       // A socket that is destroyed with unread bytes resets the connection, and the peer would lose the last words.
-      await this.#reading
+      await this.#reader.ended()
     } catch {
       // The peer is gone already, and there is nobody to tell.
     } finally {
@@ -214,7 +192,7 @@ class StreamConnection implements Connection {
     const stop = (): void => {
       const error = asFileSyncError(outer.reason, 'ABORTED')
       // Words would wait behind what the peer does not take, and the one who aborts wants to be gone.
-      if (this.#pendingWrites > 0) this.destroy(error)
+      if (this.#writer.isBusy) this.destroy(error)
       else void this.close(error)
     }
     if (outer.aborted) {
@@ -223,68 +201,6 @@ class StreamConnection implements Connection {
     }
     outer.addEventListener('abort', stop, { once: true })
     this.signal.addEventListener('abort', () => { outer.removeEventListener('abort', stop) }, { once: true })
-  }
-
-  async #pump (): Promise<void> {
-    try {
-      for (;;) {
-        const chunks = await this.#readInTime()
-        if (chunks === undefined) throw new FileSyncError('PEER_GONE', 'The other end ended the connection.')
-        for (const chunk of chunks) {
-          this.bytesReceived += chunk.length
-          await this.#takeIn(chunk)
-        }
-      }
-    } catch (error) {
-      // An end that says goodbye still writes, and destroys the stream by itself.
-      if (!this.signal.aborted) this.destroy(gone(error))
-    }
-  }
-
-  async #readInTime (): Promise<readonly Uint8Array[] | undefined> {
-    const cancel = this.#clock.schedule(this.#idleTimeoutMs, () => {
-      if (!this.signal.aborted) this.destroy(new FileSyncError('PEER_TIMEOUT', 'The other end was silent for too long.'))
-    })
-    try {
-      return await this.#stream.read()
-    } finally {
-      cancel()
-    }
-  }
-
-  async #takeIn (chunk: Uint8Array): Promise<void> {
-    if (this.signal.aborted) return
-    try {
-      if (this.#decoder.isBetweenFrames) this.#frameSinceMs = this.#clock.monotonicMs()
-      for (const frame of this.#decoder.push(chunk)) {
-        this.#accept(frame)
-        if (this.#inbox.isFull) await this.#waitForRoom()
-        if (this.signal.aborted) return
-        this.#frameSinceMs = this.#clock.monotonicMs()
-      }
-      if (!this.#decoder.isBetweenFrames && this.#clock.monotonicMs() - this.#frameSinceMs > this.#stallTimeoutMs) {
-        throw new FileSyncError('PEER_TOO_SLOW', 'The other end took too long to send one frame.')
-      }
-    } catch (error) {
-      this.#refuse(asFileSyncError(error))
-    }
-  }
-
-  async #waitForRoom (): Promise<void> {
-    while (this.#inbox.isFull && !this.signal.aborted) {
-      await new Promise<void>(resolve => { this.#wakeReader = resolve })
-    }
-  }
-
-  #accept (frame: Frame): void {
-    if (frame.type === 'HEARTBEAT') return
-    const close = closeIn(frame)
-    if (close !== undefined) {
-      this.destroy(farewell(close))
-      return
-    }
-    this.#inbox.push(frame)
-    this.#wakeAllReceivers()
   }
 
   /** What a frame holds; undefined for a message that this version does not know. */
@@ -301,18 +217,6 @@ class StreamConnection implements Connection {
     return undefined
   }
 
-  #beat (): void {
-    if (this.signal.aborted) return
-    let dueMs = this.#lastSentMs + this.#heartbeatMs - this.#clock.monotonicMs()
-    if (dueMs <= 0) {
-      dueMs = this.#heartbeatMs
-      if (this.#pendingWrites === 0) {
-        this.sendFrame(encodeFrame('HEARTBEAT', [])).catch(() => { /* the connection is over, and says so elsewhere */ })
-      }
-    }
-    this.#cancelBeat = this.#clock.schedule(dueMs, () => { this.#beat() })
-  }
-
   /** Ends the connection because of what the peer did, and tells it. */
   #refuse (error: FileSyncError): FileSyncError {
     void this.close(error)
@@ -322,26 +226,11 @@ class StreamConnection implements Connection {
   #abort (error: FileSyncError): void {
     if (this.signal.aborted) return
     this.#over.abort(error)
-    this.#cancelBeat()
-    this.#wakeAllReceivers()
-    this.#wakeReader?.()
-  }
-
-  #wakeAllReceivers (): void {
-    const receivers = this.#wakeReceivers
-    this.#wakeReceivers = []
-    for (const wake of receivers) wake()
-  }
-
-  #throwIfOver (): void {
-    if (this.signal.aborted) throw this.signal.reason as FileSyncError
+    this.#writer.stop()
+    this.#reader.stop()
   }
 }
 
 function closed (): FileSyncError {
   return new FileSyncError('PEER_GONE', 'The connection is closed.')
-}
-
-function gone (error: unknown): FileSyncError {
-  return asFileSyncError(error, 'PEER_GONE')
 }
