@@ -13,7 +13,7 @@ const deep = {
   message: 'Import the package by its public entry point.'
 }
 const node = { regex: '^node:', message: 'Only src/node/ may touch Node. Take a port instead.' }
-const disk = { regex: '^(node:)?fs(/|$)', message: 'Only src/node/beneath.ts touches the archive.' }
+const disk = { regex: '^(node:)?fs(/|$)', message: 'Only src/node/beneath.ts and disk.ts touch the archive.' }
 const door = { regex: '^\\.{1,2}/(.*/)?index\\.(ts|js)$', message: 'Import the module itself, not the door.' }
 const codecOnly = { name: 'msgpackr', message: 'Only packages/protocol/src/codec.ts knows the encoding.' }
 const unprefixed = builtinModules
@@ -37,7 +37,7 @@ const boundaries = packages.flatMap(name => {
     { files: [`packages/${name}/**/*.ts`], rules: imports(everywhere) },
     { files: [`${src}/**/*.ts`], rules: imports([...inside, node]) },
     { files: [`${src}/node/**/*.ts`], rules: imports(name === 'archive' ? [...inside, disk] : inside) },
-    ...name === 'archive' ? [{ files: [`${src}/node/beneath.ts`], rules: imports(inside) }] : [],
+    ...name === 'archive' ? [{ files: [`${src}/node/{beneath,disk}.ts`], rules: imports(inside) }] : [],
     ...name === 'protocol' ? [{ files: [`${src}/codec.ts`], rules: imports([...inside, node], []) }] : []
   ]
 })

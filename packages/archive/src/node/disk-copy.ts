@@ -3,9 +3,9 @@ import { FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
 import type { CopiedFile, ExistingCopy } from '../adopt.ts'
-import * as disk from './beneath.ts'
 import { Beneath } from './beneath.ts'
 import { DiskHistory } from './disk-history.ts'
+import * as disk from './disk.ts'
 
 const READ_BYTES = 1 << 20
 

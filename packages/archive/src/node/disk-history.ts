@@ -2,10 +2,11 @@ import { ROOT_PATH, toDigest } from '@filesync/protocol'
 import type { Digest, RelativePath } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
 import type { FoundEntry, RestoreOutcome, RestoreRequest, Version } from '../content-store.ts'
-import * as disk from './beneath.ts'
-import { Beneath } from './beneath.ts'
+import { Beneath, makeRoot } from './beneath.ts'
 import { inside, OWN, parseReclaimName, PARTIAL, parseStamp, STAGING, stampName, VERSIONS } from './disk-places.ts'
 import { hashTo, throwIfStoreTrouble } from './disk-staging.ts'
+import * as disk from './disk.ts'
+import { errnoOf } from './errno.ts'
 import { fileTrouble } from './trouble.ts'
 
 const COPY_BYTES = 1 << 20
@@ -51,7 +52,7 @@ export class DiskHistory {
         }
       } catch (error) {
         // A sector that cannot be read is what verifying looks for; anything else about the disk ends it.
-        if (disk.errnoOf(error) !== 'EIO') throwIfStoreTrouble(error)
+        if (errnoOf(error) !== 'EIO') throwIfStoreTrouble(error)
         return undefined
       }
     })
@@ -119,7 +120,7 @@ export class DiskHistory {
   }
 
   restore (area: string, { files, directories, to }: RestoreRequest): RestoreOutcome {
-    disk.makeRoot(to)
+    makeRoot(to)
     const out = new Beneath(to)
     const failures: { path: string, message: string }[] = []
     let [count, bytes] = [0, 0]
@@ -196,7 +197,7 @@ export class DiskHistory {
       const [directory, name] = split(inside(stamp, path))
       this.#take([directory, name], path, { stamp, ...into })
     } catch (error) {
-      if (!['ENOENT', 'ENOTDIR', 'ELOOP'].includes(disk.errnoOf(error))) throw error
+      if (!['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error))) throw error
     }
   }
 
@@ -233,7 +234,7 @@ export class DiskHistory {
     try {
       disk.unlinkAt(this.#beneath.open(directory), name)
     } catch (error) {
-      if (!['ENOENT', 'ENOTDIR'].includes(disk.errnoOf(error))) throw error
+      if (!['ENOENT', 'ENOTDIR'].includes(errnoOf(error))) throw error
     }
   }
 
@@ -243,7 +244,7 @@ export class DiskHistory {
     try {
       disk.removeDirectoryAt(this.#beneath.open(directory), name)
     } catch (error) {
-      if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR'].includes(disk.errnoOf(error))) throw error
+      if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR'].includes(errnoOf(error))) throw error
     }
   }
 }

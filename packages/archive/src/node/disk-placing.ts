@@ -5,10 +5,12 @@ import type { DirectoryState, Relocation } from '../content-store.ts'
 import { FACT_BYTES, readFact } from '../facts.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
 import type { Batch, Failure, Removal, Section } from '../section.ts'
-import * as disk from './beneath.ts'
-import type { Beneath, Stat } from './beneath.ts'
+import type { Beneath } from './beneath.ts'
 import { folderName, inside, STAGING, stagedName, stagingOf, stampName, VERSIONS } from './disk-places.ts'
 import { hashTo, throwIfStoreTrouble } from './disk-staging.ts'
+import * as disk from './disk.ts'
+import type { Stat } from './disk.ts'
+import { errnoOf } from './errno.ts'
 import { fileTrouble } from './trouble.ts'
 
 /** The server has to be able to read and to change what it keeps. */
@@ -78,7 +80,7 @@ export class DiskPlacing {
           if (stat !== undefined) this.#toVersions({ area, directory, prefix, stampMs }, name, { stat, keeps: false })
         } catch (error) {
           throwIfStoreTrouble(error)
-          if (disk.errnoOf(error) !== 'ENOENT') failures.push({ section, entry, message: fileTrouble(error) })
+          if (errnoOf(error) !== 'ENOENT') failures.push({ section, entry, message: fileTrouble(error) })
         }
       })
     })
@@ -119,7 +121,7 @@ export class DiskPlacing {
       } catch (error) {
         throwIfStoreTrouble(error)
         // What is not there, or is something else, was told as a problem when it was placed.
-        if (!['ENOENT', 'ENOTDIR', 'ELOOP', 'EPERM'].includes(disk.errnoOf(error))) throw error
+        if (!['ENOENT', 'ENOTDIR', 'ELOOP', 'EPERM'].includes(errnoOf(error))) throw error
       }
     }
   }
@@ -194,7 +196,7 @@ export class DiskPlacing {
     try {
       disk.makeDirectoryAt(spot.prefix, name)
     } catch (error) {
-      if (disk.errnoOf(error) !== 'EEXIST') throw error
+      if (errnoOf(error) !== 'EEXIST') throw error
       const stat = disk.statAt(spot.prefix, name)
       if (stat?.kind === 'directory') return
       if (stat !== undefined) this.#toVersions(spot, name, { stat, keeps: false })
@@ -237,7 +239,7 @@ export class DiskPlacing {
     } catch (error) {
       throwIfStoreTrouble(error)
       // Windows cannot flush a directory; NTFS writes renames to its own journal.
-      if (!['EPERM', 'EISDIR', 'EACCES', 'ENOENT', 'ENOTDIR', 'ELOOP', 'EBADF'].includes(disk.errnoOf(error))) throw error
+      if (!['EPERM', 'EISDIR', 'EACCES', 'ENOENT', 'ENOTDIR', 'ELOOP', 'EBADF'].includes(errnoOf(error))) throw error
     }
   }
 }
@@ -264,7 +266,7 @@ function linked (from: readonly [string, string], to: readonly [string, string])
     disk.linkAt(from[0], from[1], to)
     return true
   } catch (error) {
-    if (NO_LINKS.has(disk.errnoOf(error))) return false
+    if (NO_LINKS.has(errnoOf(error))) return false
     throw error
   }
 }

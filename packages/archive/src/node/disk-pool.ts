@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads'
 import { FileSyncError } from '@filesync/protocol'
 import type { ReuseBuffer } from '@filesync/protocol'
-import { errnoOf } from './beneath.ts'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
+import { errnoOf } from './errno.ts'
 import { storeTrouble } from './trouble.ts'
 
 interface Waiting {

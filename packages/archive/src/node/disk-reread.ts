@@ -1,11 +1,13 @@
 import type { Hasher, RelativePath } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
 import type { Reread } from '../content-store.ts'
-import * as disk from './beneath.ts'
 import type { Beneath } from './beneath.ts'
 import { inside } from './disk-places.ts'
 import type { DiskThread } from './disk-pool.ts'
 import { throwIfStoreTrouble } from './disk-staging.ts'
+import * as disk from './disk.ts'
+import { errnoOf } from './errno.ts'
+import { pageAlignedBuffer } from './page-aligned.ts'
 
 /** Read in one go; between two, the worker does other work. */
 const STEP_BYTES = 8 << 20
@@ -51,7 +53,7 @@ export class DiskReread {
   step (id: number): RereadStep {
     const reading = this.#open.get(id)
     if (reading === undefined) throw new RangeError('The file is not open.')
-    this.#buffer ??= disk.pageAlignedBuffer(STEP_BYTES)
+    this.#buffer ??= pageAlignedBuffer(STEP_BYTES)
     try {
       const read = disk.readInto(reading.fd, this.#buffer, reading.position)
       reading.hasher.update(this.#buffer.subarray(0, read))
@@ -59,7 +61,7 @@ export class DiskReread {
       // Behind a short read the position is not aligned any more, and there is nothing more.
       if (read === STEP_BYTES) return 'more'
     } catch (error) {
-      const code = disk.errnoOf(error)
+      const code = errnoOf(error)
       // Some file systems refuse only when it comes to reading.
       if (code === 'EINVAL' && reading.from === 'disk') return this.#beginAnew(reading)
       if (code === 'EIO') return 'unreadable'

@@ -3,10 +3,10 @@ import type { EntryPlace, SpoiledFiles } from '../content-store.ts'
 import { isNoisy, isPlain, sampleRanges } from '../noise.ts'
 import { isContent, NOT_STAGED } from '../section.ts'
 import type { Section } from '../section.ts'
-import * as disk from './beneath.ts'
 import type { Beneath } from './beneath.ts'
 import { inside, STAGING, stagedName } from './disk-places.ts'
 import { throwIfStoreTrouble } from './disk-staging.ts'
+import * as disk from './disk.ts'
 
 /** Looks at files in staging, and at those whose place they are to take. */
 export class DiskSpoiled {

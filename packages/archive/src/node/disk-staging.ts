@@ -3,9 +3,9 @@ import type { FileSyncError, Hasher, RelativePath } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import type { PackFailure, PackRequest, StreamRequest } from '../content-store.ts'
 import { ENTRY_KINDS, ListingCursor } from '../listing-cursor.ts'
-import * as disk from './beneath.ts'
 import type { Beneath } from './beneath.ts'
 import { inside, PARTIAL, reclaimName, STAGING, stagedName, stagingOf } from './disk-places.ts'
+import * as disk from './disk.ts'
 import { fileTrouble, storeTrouble } from './trouble.ts'
 
 const READ_BYTES = 1 << 20

@@ -1,13 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { asFileSyncError } from '@filesync/protocol'
 import { Beneath } from './beneath.ts'
-import * as disk from './beneath.ts'
 import { DiskHistory } from './disk-history.ts'
 import { DiskPlacing } from './disk-placing.ts'
 import { DiskReread } from './disk-reread.ts'
 import { DiskStaging } from './disk-staging.ts'
 import { DiskSpoiled } from './disk-spoiled.ts'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
+import * as disk from './disk.ts'
 import { storeTrouble } from './trouble.ts'
 
 const { root, syncsEach, umask, foldsNames } = workerData as DiskWorkerData

@@ -5,9 +5,9 @@ import type {
   StoreTraits, StreamRequest, Version,
 } from '../content-store.ts'
 import type { Batch, Failure, Removal, Section } from '../section.ts'
-import { roomOf } from './beneath.ts'
 import { DiskThread } from './disk-pool.ts'
 import { reread } from './disk-reread.ts'
+import { roomOf } from './disk.ts'
 import { startFileSystemSync } from './durable.ts'
 import type { FileSystemSync } from './durable.ts'
 

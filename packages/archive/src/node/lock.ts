@@ -3,9 +3,11 @@ import { connect, createServer } from 'node:net'
 import type { Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { FileSyncError } from '@filesync/protocol'
-import * as disk from './beneath.ts'
+import { HOLDS_HANDLES } from './beneath.ts'
 import type { Beneath } from './beneath.ts'
 import { OWN } from './disk-places.ts'
+import * as disk from './disk.ts'
+import { errnoOf } from './errno.ts'
 
 const LOCK = 'lock'
 
@@ -17,7 +19,7 @@ export type Unlock = () => Promise<void>
  * ends, and answers for it across containers that share the disk. Throws STATE_IN_USE.
  */
 export async function lockArchive (beneath: Beneath): Promise<Unlock> {
-  if (!disk.HOLDS_HANDLES) return await lockByName(beneath.root)
+  if (!HOLDS_HANDLES) return await lockByName(beneath.root)
   const prefix = beneath.open(OWN, 'make')
   const own = `${LOCK}.${randomBytes(6).toString('hex')}`
   const server = await listen(prefix + own)
@@ -40,7 +42,7 @@ function takeName (prefix: string, own: string): boolean {
     disk.linkAt(prefix, own, [prefix, LOCK])
     return true
   } catch (error) {
-    if (disk.errnoOf(error) === 'EEXIST') return false
+    if (errnoOf(error) === 'EEXIST') return false
     throw error
   }
 }
@@ -51,7 +53,7 @@ function clearDead (prefix: string, dead: disk.Stat): void {
   try {
     disk.renameAt(prefix, LOCK, [prefix, aside])
   } catch (error) {
-    if (disk.errnoOf(error) === 'ENOENT') return
+    if (errnoOf(error) === 'ENOENT') return
     throw error
   }
   if (disk.statAt(prefix, aside)?.inode !== dead.inode) takeBack(prefix, aside)
@@ -92,7 +94,7 @@ async function answers (path: string): Promise<boolean> {
     const socket = connect(path)
     socket.once('connect', () => { socket.destroy(); resolve(true) })
     socket.once('error', error => {
-      if (['ECONNREFUSED', 'ENOENT', 'ENOTSOCK'].includes(disk.errnoOf(error))) resolve(false)
+      if (['ECONNREFUSED', 'ENOENT', 'ENOTSOCK'].includes(errnoOf(error))) resolve(false)
       else reject(error)
     })
   })

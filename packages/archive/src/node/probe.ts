@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { StoreTraits } from '../content-store.ts'
-import * as disk from './beneath.ts'
 import type { Beneath } from './beneath.ts'
 import { STAGING } from './disk-places.ts'
+import * as disk from './disk.ts'
+import { errnoOf } from './errno.ts'
 
 /** Finds out what names the file system of the archive tells apart and can hold, by making some in staging. */
 export function probeTraits (beneath: Beneath): StoreTraits {
@@ -20,7 +21,7 @@ function tryName<T> (prefix: string, name: string, look: () => T): T | undefined
   try {
     disk.close(disk.createAt(prefix, name, 0o600))
   } catch (error) {
-    if (['EINVAL', 'EILSEQ', 'ENOENT', 'EACCES', 'EEXIST'].includes(disk.errnoOf(error))) return undefined
+    if (['EINVAL', 'EILSEQ', 'ENOENT', 'EACCES', 'EEXIST'].includes(errnoOf(error))) return undefined
     throw error
   }
   try {

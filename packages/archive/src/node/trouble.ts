@@ -1,5 +1,5 @@
 import { FileSyncError } from '@filesync/protocol'
-import { errnoOf } from './beneath.ts'
+import { errnoOf } from './errno.ts'
 
 const FULL = new Set(['ENOSPC', 'EDQUOT'])
 const UNAVAILABLE = new Set(['EIO', 'EROFS', 'EMFILE', 'ENFILE', 'ENODEV', 'ENXIO', 'ESTALE', 'ETIMEDOUT', 'ENOMEM'])

@@ -1,0 +1,157 @@
+import * as fs from 'node:fs'
+import { checkedName } from './beneath.ts'
+import { errnoOf } from './errno.ts'
+
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = fs.constants
+const O_DIRECT: number | undefined = (fs.constants as Partial<typeof fs.constants>).O_DIRECT
+const TMPFS = 0x0102_1994
+
+/** What stands at a name in a directory of `Beneath`, or what is open. */
+export interface Stat {
+  readonly kind: 'file' | 'directory' | 'symlink' | 'special'
+  readonly sizeBytes: number
+  readonly mtimeNs: bigint
+  readonly birthMs: number
+  readonly mode: number
+  readonly inode: bigint
+  readonly device: bigint
+}
+
+/** What stands at a name, or undefined. `prefix` is what `Beneath.open` returned, here and below. */
+export function statAt (prefix: string, name: string): Stat | undefined {
+  const stat = fs.lstatSync(prefix + checkedName(name), { bigint: true, throwIfNoEntry: false })
+  return stat === undefined ? undefined : describe(stat)
+}
+
+/** Whether anything stands at a name; cheaper than {@link statAt}. */
+export function existsAt (prefix: string, name: string): boolean {
+  return fs.lstatSync(prefix + checkedName(name), { throwIfNoEntry: false }) !== undefined
+}
+
+export function statOf (fd: number): Stat {
+  return describe(fs.fstatSync(fd, { bigint: true }))
+}
+
+function describe (stat: fs.BigIntStats): Stat {
+  const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'symlink' : 'special'
+  return {
+    kind, sizeBytes: Number(stat.size), mtimeNs: stat.mtimeNs, birthMs: Number(stat.birthtimeMs), mode: Number(stat.mode) & 0o777,
+    inode: stat.ino, device: stat.dev,
+  }
+}
+
+/** A new file for writing; fails where the name is taken. */
+export function createAt (prefix: string, name: string, mode: number): number {
+  return fs.openSync(prefix + checkedName(name), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, mode)
+}
+
+/** A file in staging for reading and writing, made where it does not exist. */
+export function continueAt (prefix: string, name: string): number {
+  return fs.openSync(prefix + checkedName(name), O_CREAT | O_RDWR | O_NOFOLLOW, 0o600)
+}
+
+/** A regular file for reading; throws ENOTREG for anything else, without waiting for the other end of a pipe. */
+export function readAt (prefix: string, name: string): number {
+  const fd = fs.openSync(prefix + checkedName(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  if (fs.fstatSync(fd).isFile()) return fd
+  fs.closeSync(fd)
+  throw Object.assign(new Error('It is not a regular file.'), { code: 'ENOTREG' })
+}
+
+/** As {@link readAt}, for reading past the page cache into aligned memory; undefined where there is no way past it. */
+export function readDirectAt (prefix: string, name: string): number | undefined {
+  // A file system in memory takes the flag and has nothing but the cache.
+  if (O_DIRECT === undefined || fs.statfsSync(prefix).type === TMPFS) return undefined
+  try {
+    const fd = fs.openSync(prefix + checkedName(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_DIRECT)
+    if (fs.fstatSync(fd).isFile()) return fd
+    fs.closeSync(fd)
+  } catch (error) {
+    if (errnoOf(error) !== 'EINVAL') throw error
+  }
+  return undefined
+}
+
+export function renameAt (fromPrefix: string, from: string, to: readonly [prefix: string, name: string]): void {
+  fs.renameSync(fromPrefix + checkedName(from), to[0] + checkedName(to[1]))
+}
+
+export function linkAt (fromPrefix: string, from: string, to: readonly [prefix: string, name: string]): void {
+  fs.linkSync(fromPrefix + checkedName(from), to[0] + checkedName(to[1]))
+}
+
+export function symlinkAt (prefix: string, name: string, target: string): void {
+  fs.symlinkSync(target, prefix + checkedName(name))
+}
+
+export function targetAt (prefix: string, name: string): string {
+  return fs.readlinkSync(prefix + checkedName(name))
+}
+
+export function makeDirectoryAt (prefix: string, name: string): void {
+  fs.mkdirSync(prefix + checkedName(name), 0o700)
+}
+
+export function unlinkAt (prefix: string, name: string): void {
+  fs.unlinkSync(prefix + checkedName(name))
+}
+
+export function removeDirectoryAt (prefix: string, name: string): void {
+  fs.rmdirSync(prefix + checkedName(name))
+}
+
+export function namesIn (prefix: string): string[] {
+  return fs.readdirSync(prefix)
+}
+
+/** Sets the time of a link itself. Node takes seconds as a double, so the disk holds about a quarter of a microsecond. */
+export function touchLinkAt (prefix: string, name: string, mtimeNs: bigint): void {
+  const seconds = Number(mtimeNs) / 1e9
+  fs.lutimesSync(prefix + checkedName(name), seconds, seconds)
+}
+
+/** As {@link touchLinkAt}, of an open file or directory. */
+export function touch (fd: number, mtimeNs: bigint): void {
+  const seconds = Number(mtimeNs) / 1e9
+  fs.futimesSync(fd, seconds, seconds)
+}
+
+export function setMode (fd: number, mode: number): void {
+  fs.fchmodSync(fd, mode & 0o777)
+}
+
+export function writeAll (fd: number, bytes: Uint8Array, position?: number): void {
+  for (let at = 0; at < bytes.length;) {
+    at += fs.writeSync(fd, bytes, at, bytes.length - at, position === undefined ? null : position + at)
+  }
+}
+
+/** Bytes read, 0 at the end. */
+export function readInto (fd: number, bytes: Uint8Array, position: number): number {
+  return fs.readSync(fd, bytes, 0, bytes.length, position)
+}
+
+/** As {@link readInto}, without holding up this thread: for disks that are not the archive's own. */
+export async function readLater (fd: number, bytes: Uint8Array, position: number): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    fs.read(fd, bytes, 0, bytes.length, position, (error, count) => { if (error === null) resolve(count); else reject(error) })
+  })
+}
+
+export function cutTo (fd: number, sizeBytes: number): void {
+  fs.ftruncateSync(fd, sizeBytes)
+}
+
+export function syncFile (fd: number): void {
+  fs.fsyncSync(fd)
+}
+
+export function close (fd: number): void {
+  fs.closeSync(fd)
+}
+
+/** Room on the file system, for a user without privileges. */
+export function roomOf (root: string): { readonly freeBytes: number, readonly totalBytes: number } {
+  const { bavail, blocks, bsize } = fs.statfsSync(root)
+  return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+}
