@@ -4,6 +4,7 @@ import type { ArchiveIndex } from './archive-index.ts'
 import type { ContentStore, FoundEntry, Reread } from './content-store.ts'
 import { FACT_BYTES, readFact, writeFact } from './facts.ts'
 import type { Fact } from './facts.ts'
+import { isTimeGiven } from './file-time.ts'
 import { EMPTY_DIRECTORY } from './fold.ts'
 import type { StoredDirectory } from './fold.ts'
 import { ENTRY_KINDS, ListingBuilder, ListingCursor } from './listing-cursor.ts'
@@ -183,19 +184,9 @@ export async function noteFindings ({ area, index, clock }: Pick<Attestation, 'a
   }
 }
 
-/** Times as `touch` sets them are this exact; the rest are the grains of file systems that hold times less exactly. */
-const TOUCH_GRAIN_NS = 1000n
-const COARSE_GRAINS_NS: readonly bigint[] = [10_000_000n, 1_000_000_000n, 2_000_000_000n]
-
 /** Whether a stored file has the size and time that it was given. */
 export function isFileGiven ({ sizeBytes, mtimeNs }: Pick<FileEntry, 'sizeBytes' | 'mtimeNs'>, found: FoundEntry | undefined): boolean {
   return found?.kind === 'file' && found.sizeBytes === sizeBytes && isTimeGiven(mtimeNs, found.mtimeNs)
-}
-
-/** Whether a time on the disk is what became of the one that was set: nearly the same, or the grain of time that it fell into. */
-export function isTimeGiven (givenNs: bigint, foundNs: bigint): boolean {
-  const apartNs = givenNs > foundNs ? givenNs - foundNs : foundNs - givenNs
-  return apartNs < TOUCH_GRAIN_NS || COARSE_GRAINS_NS.some(grainNs => foundNs % grainNs === 0n && apartNs < grainNs)
 }
 
 /** Some entries of a directory with their facts, in one walk that decodes no others: there may be a million of them. */

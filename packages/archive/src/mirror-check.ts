@@ -3,13 +3,10 @@ import type { Entry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { FoundEntry, StoreTraits } from './content-store.ts'
 import { FACT_BYTES } from './facts.ts'
+import { COARSEST_GRAIN_NS, isHeldByAll, isSameTime } from './file-time.ts'
 import { EMPTY_DIRECTORY, foldDirectory } from './fold.ts'
 import { staysInside } from './names.ts'
 
-/** File systems hold times to two seconds at worst. */
-const SAME_TIME_NS = 2_000_000_000n
-/** Times that every file system can hold, 1970 to 2038: others may come back changed. */
-const LATEST_NS = 2_147_483_647_000_000_000n
 /** Marks an entry of which nothing is known but its name; no client has a file of the year 1823. */
 const UNKNOWN_NS = -(2n ** 62n)
 
@@ -95,15 +92,5 @@ function isSame (entry: Entry, there: FoundEntry): boolean {
   if (entry.kind !== there.kind) return false
   if (entry.kind === 'directory' || isUnknown(entry)) return true
   if (entry.kind === 'symlink') return entry.target === there.target
-  return entry.sizeBytes === there.sizeBytes && (!isHeldByAll(entry.mtimeNs) || isNear(entry.mtimeNs, there.mtimeNs))
-}
-
-/** Whether every file system gives this time back as it was given. */
-export function isHeldByAll (timeNs: bigint): boolean {
-  return timeNs >= 0n && timeNs <= LATEST_NS
-}
-
-function isNear (left: bigint, right: bigint): boolean {
-  const difference = left - right
-  return difference <= SAME_TIME_NS && difference >= -SAME_TIME_NS
+  return entry.sizeBytes === there.sizeBytes && (!isHeldByAll(entry.mtimeNs) || isSameTime(entry.mtimeNs, there.mtimeNs, COARSEST_GRAIN_NS))
 }

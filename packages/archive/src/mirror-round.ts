@@ -2,11 +2,11 @@ import { joinPath, readListing, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Clock, DirectoryEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { HandMadeChanges } from './archive.ts'
 import type { ArchiveIndex } from './archive-index.ts'
-import { isTimeGiven } from './attest.ts'
 import type { ContentStore, FoundEntry } from './content-store.ts'
+import { isHeldByAll, isTimeGiven } from './file-time.ts'
 import { EMPTY_DIRECTORY } from './fold.ts'
 import { ENTRY_KINDS, ListingBuilder, ListingCursor } from './listing-cursor.ts'
-import { compareFound, isHeldByAll, noteHandMade } from './mirror-check.ts'
+import { compareFound, noteHandMade } from './mirror-check.ts'
 import type { Turns } from './turns.ts'
 
 /** A root directory that is larger than a glance may cost is listed this often at most. */

@@ -2,6 +2,7 @@ import { checkJoin, checkWindowsName, foldKey, LIMITS, problem, readListing, utf
 import type { Entry, Problem, RelativePath } from '@filesync/protocol'
 import { joinPath } from '@filesync/protocol'
 import type { StoreTraits } from './content-store.ts'
+import { isSameTime, TOUCH_GRAIN_NS } from './file-time.ts'
 
 /** The names of one listing that the archive cannot hold, each with its problem. */
 export function refusedNames (directory: RelativePath, listing: Uint8Array, traits: StoreTraits): Map<string, Problem> {
@@ -50,6 +51,5 @@ export function mayBeTwin (committed: Entry | undefined, entry: Entry): boolean 
 /** Whether what is stored was made again from the disk, which holds times less exactly and no identities. */
 export function isRebuiltTwin (committed: Entry | undefined, entry: Entry): boolean {
   if (committed?.kind !== 'file' || entry.kind !== 'file' || committed.identity !== 0n) return false
-  const differenceNs = committed.mtimeNs - entry.mtimeNs
-  return committed.sizeBytes === entry.sizeBytes && differenceNs < 1000n && differenceNs > -1000n
+  return committed.sizeBytes === entry.sizeBytes && isSameTime(committed.mtimeNs, entry.mtimeNs, TOUCH_GRAIN_NS)
 }

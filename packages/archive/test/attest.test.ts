@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { hashBytes } from '@filesync/protocol/node'
 import type { Area, Attested, OtherCopy } from '../src/index.ts'
-import { isTimeGiven } from '../src/attest.ts'
 import { newArchive, newFolder } from './on-disk.ts'
 import { asPath, push } from './push.ts'
 import { SourceTree } from './source-tree.ts'
@@ -103,14 +102,4 @@ describe('an answer whether copies are safe', () => {
     const EXT4 = 0xef53
     if (statfsSync(root).type === EXT4) expect(answers[0]?.from).toBe('disk')
   })
-})
-
-test('a time on the disk is the one that was given, or the grain it fell into', () => {
-  const givenNs = 1_700_000_000_123_456_789n
-  for (const foundNs of [givenNs, givenNs - 400n, givenNs - givenNs % 10_000_000n, givenNs - givenNs % 1_000_000_000n, givenNs - givenNs % 2_000_000_000n]) {
-    expect(isTimeGiven(givenNs, foundNs), String(foundNs)).toBe(true)
-  }
-  for (const foundNs of [givenNs + 5_000n, givenNs - 20_000_000n, givenNs - givenNs % 1_000_000_000n - 3_000_000_000n]) {
-    expect(isTimeGiven(givenNs, foundNs), String(foundNs)).toBe(false)
-  }
 })

@@ -3,6 +3,7 @@ import type { Entry, FileEntry, RelativePath, SymlinkEntry } from '@filesync/pro
 import { createHasher } from '@filesync/protocol/node'
 import type { DirectoryState, Relocation } from '../content-store.ts'
 import { FACT_BYTES, readFact } from '../facts.ts'
+import { COARSEST_GRAIN_NS, isSameTime, TOUCH_GRAIN_NS } from '../file-time.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
 import type { Batch, Failure, Removal, Section } from '../section.ts'
 import type { Beneath } from './beneath.ts'
@@ -18,10 +19,6 @@ const OWNER_READS = 0o400
 const OWNER_OWNS = 0o700
 /** What file systems answer that have no hard links, or no more of them. */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS', 'EXDEV'])
-/** Disk times are this exact, see `touch`; a file system may be less so. */
-const SAME_TIME_NS = 2_000_000_000n
-/** What `touch` sets comes back at least this exactly, where the file system holds it. */
-const TOUCH_GRAIN_NS = 1000n
 
 interface Spot {
   /** What stands there already, where that is known for all names. */
@@ -178,7 +175,7 @@ export class DiskPlacing {
     const name = contentName(section, entry, section.staged[e] ?? 0)
     if (!disk.existsAt(staging, name)) {
       const stat = disk.statAt(spot.prefix, entry.name)
-      if (stat?.kind === 'file' && stat.sizeBytes === entry.sizeBytes && isNear(stat.mtimeNs, entry.mtimeNs)) return
+      if (stat?.kind === 'file' && stat.sizeBytes === entry.sizeBytes && isSameTime(stat.mtimeNs, entry.mtimeNs, COARSEST_GRAIN_NS)) return
       throw new Error('its content was lost in a crash')
     }
     const fd = disk.readAt(staging, name)
@@ -255,7 +252,7 @@ function touchFile (spot: Spot, entry: FileEntry): void {
     if (stat.sizeBytes !== entry.sizeBytes) throw new Error('the archive has another content there; verify will put it right')
     const mode = entry.mode & 0o777 | OWNER_READS
     if (stat.mode !== mode) disk.setMode(fd, mode)
-    if (!isTouched(stat.mtimeNs, entry.mtimeNs)) disk.touch(fd, entry.mtimeNs)
+    if (!isSameTime(stat.mtimeNs, entry.mtimeNs, TOUCH_GRAIN_NS)) disk.touch(fd, entry.mtimeNs)
   } finally {
     disk.close(fd)
   }
@@ -291,15 +288,4 @@ function linkOrCopy (fd: number, [from, to]: readonly [Place, Place], syncs: boo
   } finally {
     disk.close(copy)
   }
-}
-
-/** Whether setting a time again would change nothing. */
-function isTouched (left: bigint, right: bigint): boolean {
-  const difference = left - right
-  return difference < TOUCH_GRAIN_NS && difference > -TOUCH_GRAIN_NS
-}
-
-function isNear (left: bigint, right: bigint): boolean {
-  const difference = left - right
-  return difference < SAME_TIME_NS && difference > -SAME_TIME_NS
 }
