@@ -1,13 +1,13 @@
 import { ROOT_PATH, toDigest } from '@filesync/protocol'
 import type { Digest, RelativePath } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
-import type { FoundEntry, RestoreOutcome, RestoreRequest, Version } from '../content-store.ts'
+import type { FoundEntry, RestoreOutcome, RestoreRequest } from '../content-store.ts'
 import { Beneath, makeRoot } from './beneath.ts'
-import { inside, OWN, parseReclaimName, PARTIAL, parseStamp, STAGING, stampName, VERSIONS } from './disk-places.ts'
-import { hashTo, throwIfStoreTrouble } from './disk-staging.ts'
+import { inside, OWN, parseReclaimName, PARTIAL, split, STAGING, stampName, VERSIONS } from './disk-places.ts'
+import { hashTo } from './disk-staging.ts'
 import * as disk from './disk.ts'
 import { errnoOf } from './errno.ts'
-import { fileTrouble } from './trouble.ts'
+import { fileTrouble, throwIfStoreTrouble } from './trouble.ts'
 
 const COPY_BYTES = 1 << 20
 const PARTIAL_MODE = 0o600
@@ -92,33 +92,6 @@ export class DiskHistory {
     this.#beneath.forget()
   }
 
-  versions (area: string, path: RelativePath): Version[] {
-    const all: Version[] = []
-    const home = inside(VERSIONS, area)
-    for (const stamp of disk.namesIn(this.#beneath.open(home, 'make')).sort().reverse()) {
-      const untilMs = parseStamp(stamp)
-      if (untilMs !== undefined) this.#collect(inside(home, stamp), path, { untilMs, all })
-    }
-    this.#beneath.forget()
-    return all
-  }
-
-  dropVersions (area: string, versions: readonly Version[]): void {
-    const home = inside(VERSIONS, area)
-    const left = new Set<string>()
-    for (const { untilMs, path, kind } of versions) {
-      const at = inside(inside(home, stampName(untilMs)), path)
-      if (kind === 'directory') left.add(at)
-      else this.#drop(at)
-      for (let [above] = split(at); above !== home; [above] = split(above)) left.add(above)
-    }
-    this.#beneath.forget()
-    // The folder of a sync goes with its last version, unless a crash came between.
-    if (versions.length === 0) for (const stamp of disk.namesIn(this.#beneath.open(home, 'make'))) left.add(inside(home, stamp))
-    for (const directory of [...left].sort((a, b) => b.length - a.length)) this.#dropIfEmpty(directory)
-    this.#beneath.forget()
-  }
-
   restore (area: string, { files, directories, to }: RestoreRequest): RestoreOutcome {
     makeRoot(to)
     const out = new Beneath(to)
@@ -188,35 +161,6 @@ export class DiskHistory {
     return sizeBytes
   }
 
-  #collect (stamp: string, path: RelativePath, into: { readonly untilMs: number, readonly all: Version[] }): void {
-    if (path === ROOT_PATH) {
-      this.#collectBelow(stamp, path, into)
-      return
-    }
-    try {
-      const [directory, name] = split(inside(stamp, path))
-      this.#take([directory, name], path, { stamp, ...into })
-    } catch (error) {
-      if (!['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error))) throw error
-    }
-  }
-
-  #collectBelow (stamp: string, path: RelativePath, into: { readonly untilMs: number, readonly all: Version[] }): void {
-    const directory = inside(stamp, path)
-    this.#beneath.trim()
-    for (const name of disk.namesIn(this.#beneath.open(directory)).sort()) {
-      this.#take([directory, name], (path === ROOT_PATH ? name : inside(path, name)) as RelativePath, { stamp, ...into })
-    }
-  }
-
-  #take (at: readonly [directory: string, name: string], path: RelativePath, into: { readonly stamp: string, readonly untilMs: number, readonly all: Version[] }): void {
-    const stat = disk.statAt(this.#beneath.open(at[0]), at[1])
-    if (stat === undefined) return
-    const { kind, sizeBytes, mtimeNs, birthMs } = stat
-    into.all.push({ untilMs: into.untilMs, sinceMs: birthMs, path, kind, sizeBytes, mtimeNs })
-    if (kind === 'directory') this.#collectBelow(into.stamp, path, into)
-  }
-
   #removeTree (directory: string, name: string): void {
     this.#beneath.trim()
     const prefix = this.#beneath.open(directory)
@@ -228,25 +172,6 @@ export class DiskHistory {
     disk.removeDirectoryAt(this.#beneath.open(directory), name)
   }
 
-  #drop (at: string): void {
-    this.#beneath.trim()
-    const [directory, name] = split(at)
-    try {
-      disk.unlinkAt(this.#beneath.open(directory), name)
-    } catch (error) {
-      if (!['ENOENT', 'ENOTDIR'].includes(errnoOf(error))) throw error
-    }
-  }
-
-  #dropIfEmpty (at: string): void {
-    this.#beneath.trim()
-    const [directory, name] = split(at)
-    try {
-      disk.removeDirectoryAt(this.#beneath.open(directory), name)
-    } catch (error) {
-      if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR'].includes(errnoOf(error))) throw error
-    }
-  }
 }
 
 function describeAt (prefix: string, name: string): FoundEntry | undefined {
@@ -254,9 +179,4 @@ function describeAt (prefix: string, name: string): FoundEntry | undefined {
   if (stat === undefined) return undefined
   const target = stat.kind === 'symlink' ? disk.targetAt(prefix, name) : ''
   return { name, kind: stat.kind, sizeBytes: stat.sizeBytes, mtimeNs: stat.mtimeNs, mode: stat.mode, target }
-}
-
-function split (path: string): [directory: string, name: string] {
-  const at = path.lastIndexOf('/')
-  return [path.slice(0, Math.max(at, 0)), path.slice(at + 1)]
 }

@@ -12,6 +12,12 @@ export function inside (directory: string, below: string): string {
   return below === '' ? directory : `${directory}/${below}`
 }
 
+/** The directory that a path lies in, and its last name. */
+export function split (path: string): [directory: string, name: string] {
+  const at = path.lastIndexOf('/')
+  return [path.slice(0, Math.max(at, 0)), path.slice(at + 1)]
+}
+
 /** The name of a content in staging. */
 export function stagedName (number: number): string {
   return number.toString(36)

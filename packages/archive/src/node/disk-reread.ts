@@ -4,10 +4,10 @@ import type { Reread } from '../content-store.ts'
 import type { Beneath } from './beneath.ts'
 import { inside } from './disk-places.ts'
 import type { DiskThread } from './disk-pool.ts'
-import { throwIfStoreTrouble } from './disk-staging.ts'
 import * as disk from './disk.ts'
 import { errnoOf } from './errno.ts'
 import { pageAlignedBuffer } from './page-aligned.ts'
+import { throwIfStoreTrouble } from './trouble.ts'
 
 /** Read in one go; between two, the worker does other work. */
 const STEP_BYTES = 8 << 20

@@ -5,8 +5,8 @@ import { isContent, NOT_STAGED } from '../section.ts'
 import type { Section } from '../section.ts'
 import type { Beneath } from './beneath.ts'
 import { inside, STAGING, stagedName } from './disk-places.ts'
-import { throwIfStoreTrouble } from './disk-staging.ts'
 import * as disk from './disk.ts'
+import { throwIfStoreTrouble } from './trouble.ts'
 
 /** Looks at files in staging, and at those whose place they are to take. */
 export class DiskSpoiled {

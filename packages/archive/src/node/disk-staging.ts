@@ -1,12 +1,14 @@
 import { asFileSyncError, DIGEST_BYTES, equalDigests } from '@filesync/protocol'
 import type { FileSyncError, Hasher, RelativePath } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
-import type { PackFailure, PackRequest, StreamRequest } from '../content-store.ts'
+import type { PackFailure, PackRequest, Relocation, StreamRequest } from '../content-store.ts'
 import { ENTRY_KINDS, ListingCursor } from '../listing-cursor.ts'
+import type { Failure } from '../section.ts'
 import type { Beneath } from './beneath.ts'
-import { inside, PARTIAL, reclaimName, STAGING, stagedName, stagingOf } from './disk-places.ts'
+import { inside, PARTIAL, reclaimName, split, STAGING, stagedName, stagingOf } from './disk-places.ts'
 import * as disk from './disk.ts'
-import { fileTrouble, storeTrouble } from './trouble.ts'
+import { linkOrCopy } from './hard-link.ts'
+import { fileTrouble, storeTrouble, throwIfStoreTrouble } from './trouble.ts'
 
 const READ_BYTES = 1 << 20
 /** From this size on a file that is whole, but not yet committed, is not sent again after a crash. */
@@ -23,7 +25,7 @@ interface OpenStream {
   failure?: FileSyncError
 }
 
-/** Writes arriving files into staging. One of these works in each disk worker. */
+/** Writes arriving files into staging, and gives those that move a second name there. One of these works in each disk worker. */
 export class DiskStaging {
   readonly #beneath: Beneath
   /** Whether each file is made durable by itself, because the file system cannot be told to write out everything. */
@@ -63,6 +65,28 @@ export class DiskStaging {
             fail('STORE_FAILED', fileTrouble(error))
           }
         }
+      }
+    })
+    return failures
+  }
+
+  relocate (area: string, folder: string, relocations: readonly Relocation[]): Failure[] {
+    const failures: Failure[] = []
+    relocations.forEach(({ from, number }, entry) => {
+      this.#beneath.trim()
+      try {
+        const staging = this.#beneath.open(inside(STAGING, folder), 'make')
+        const [directory, name] = split(inside(area, from))
+        const prefix = this.#beneath.open(directory)
+        const fd = disk.readAt(prefix, name)
+        try {
+          linkOrCopy(fd, [[prefix, name], [staging, stagedName(number)]], this.#syncsEach)
+        } finally {
+          disk.close(fd)
+        }
+      } catch (error) {
+        throwIfStoreTrouble(error)
+        failures.push({ section: 0, entry, message: fileTrouble(error) })
       }
     })
     return failures
@@ -206,9 +230,4 @@ function guard<T> (work: () => T): T {
   } catch (error) {
     throw storeTrouble(error) ?? error
   }
-}
-
-export function throwIfStoreTrouble (error: unknown): void {
-  const trouble = storeTrouble(error)
-  if (trouble !== undefined) throw trouble
 }

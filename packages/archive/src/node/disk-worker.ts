@@ -6,6 +6,7 @@ import { DiskPlacing } from './disk-placing.ts'
 import { DiskReread } from './disk-reread.ts'
 import { DiskStaging } from './disk-staging.ts'
 import { DiskSpoiled } from './disk-spoiled.ts'
+import { DiskVersions } from './disk-versions.ts'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
 import * as disk from './disk.ts'
 import { storeTrouble } from './trouble.ts'
@@ -13,7 +14,8 @@ import { storeTrouble } from './trouble.ts'
 const { root, syncsEach, umask, foldsNames } = workerData as DiskWorkerData
 const beneath = new Beneath(root)
 const staging = new DiskStaging(beneath, syncsEach, umask)
-const placing = new DiskPlacing(beneath, { syncsEach, foldsNames })
+const versions = new DiskVersions(beneath)
+const placing = new DiskPlacing(beneath, versions, { syncsEach, foldsNames })
 const history = new DiskHistory(beneath)
 const rereading = new DiskReread(beneath)
 const spoiled = new DiskSpoiled(beneath)
@@ -28,10 +30,10 @@ const calls: DiskCalls = {
   abandon: id => { staging.abandon(id) },
   openFile: (area, path) => staging.openFile(area, path),
   closeFile: fd => { disk.close(fd) },
-  relocate: (area, folder, relocations) => placing.relocate(area, folder, relocations),
+  relocate: (area, folder, relocations) => staging.relocate(area, folder, relocations),
   findSpoiled: (area, folder, sections) => spoiled.find(area, folder, sections),
   place: (area, batch, how) => placing.place(area, batch, how),
-  remove: (area, stampMs, removals) => placing.remove(area, stampMs, removals),
+  remove: (area, stampMs, removals) => versions.remove(area, stampMs, removals),
   settle: (area, directories) => { placing.settle(area, directories) },
   reclaim: (area, folder) => { history.reclaim(area, folder) },
   discard: folder => { history.discard(folder) },
@@ -43,8 +45,8 @@ const calls: DiskCalls = {
   stepReread: id => rereading.step(id),
   endReread: id => { rereading.end(id) },
   digests: (area, directory, names) => history.digests(area, directory, names),
-  versions: (area, path) => history.versions(area, path),
-  dropVersions: (area, versions) => { history.dropVersions(area, versions) },
+  versions: (area, path) => versions.list(area, path),
+  dropVersions: (area, dropped) => { versions.drop(area, dropped) },
   restore: (area, request) => history.restore(area, request),
 }
 

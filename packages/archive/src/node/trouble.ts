@@ -17,6 +17,12 @@ export function storeTrouble (error: unknown): FileSyncError | undefined {
   return error instanceof FileSyncError && error.code !== 'ARCHIVE_ESCAPE' ? error : undefined
 }
 
+/** For an error that could be the trouble of one file: throws that of the whole store instead, where it is that. */
+export function throwIfStoreTrouble (error: unknown): void {
+  const trouble = storeTrouble(error)
+  if (trouble !== undefined) throw trouble
+}
+
 const MEANINGS: Readonly<Record<string, string>> = {
   ELOOP: 'a symbolic link stands in the archive where a directory or file of it should be',
   ENOTDIR: 'something else stands in the archive where a directory should be',

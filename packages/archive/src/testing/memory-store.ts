@@ -178,7 +178,7 @@ export class MemoryStore implements ContentStore {
 
   async versions (area: string, path: RelativePath): Promise<Version[]> {
     this.#before('versions')
-    return this.#versions.of(area, path)
+    return this.#versions.list(area, path)
   }
 
   async dropVersions (area: string, versions: readonly Version[]): Promise<void> {

@@ -38,7 +38,7 @@ export class MemoryVersions {
   }
 
   /** Earlier states of a path and of what lies below it, newest first. */
-  of (area: string, path: RelativePath): Version[] {
+  list (area: string, path: RelativePath): Version[] {
     const stamps = [...this.#stamps.get(area) ?? []].sort(([a], [b]) => b - a)
     return stamps.flatMap(([untilMs, folder]) => {
       if (path === ROOT_PATH) return below(folder, path, untilMs)
