@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { Archive } from '@filesync/archive'
 import { openArchive } from '@filesync/archive/node'
 import { announceServer } from '@filesync/discovery/node'
@@ -10,31 +9,26 @@ import type { Channel, Identity, Listener } from '@filesync/identity/node'
 import { printable } from '@filesync/program'
 import type { EventLog } from '@filesync/program'
 import { serveControl } from '@filesync/program/node'
-import { asFileSyncError, LIMITS, wait } from '@filesync/protocol'
+import { asFileSyncError } from '@filesync/protocol'
 import type { FileSyncError } from '@filesync/protocol'
-import { hashBytes, localZone, systemClock } from '@filesync/protocol/node'
-import { createCutFinder, openSigner, zstdDecompress } from '@filesync/transfer/node'
+import { localZone, systemClock } from '@filesync/protocol/node'
+import { openSigner } from '@filesync/transfer/node'
 import type { Signer } from '@filesync/transfer/node'
 import { archiveRoutes } from './archive-operations.ts'
 import { controlRoutes } from './control-routes.ts'
 import { Health } from './health.ts'
 import { startLegacy } from './legacy/start-legacy.ts'
 import type { LegacyListener } from './legacy/listen.ts'
-import { INTERRUPTIONS, Monitor } from './monitor.ts'
-import { QuestionDesk } from './question-desk.ts'
+import { Monitor } from './monitor.ts'
 import { Schedule } from './schedule.ts'
-import { serveSession } from './serve-session.ts'
-import type { ServeDependencies } from './serve-session.ts'
-import type { SessionRules } from './session-turn.ts'
 import { SessionQueue } from './session-queue.ts'
 import type { ServerSettings } from './settings.ts'
-import { SharedLimit } from './shared-limit.ts'
-import { SOFTWARE, VERSION } from './software.ts'
+import { VERSION } from './software.ts'
+import { SyncSessions } from './sync-sessions.ts'
 import { Upkeep } from './upkeep.ts'
 
 /** How many clients may wait; each holds one idle connection. */
 const MAX_WAITING = 1000
-const SESSION_NAME_BYTES = 6
 /** How long sessions may take to commit what they have, before their connections are closed under them. */
 const SETTLE_WITHIN_MS = 2_500
 
@@ -66,18 +60,15 @@ class Server implements RunningServer {
   readonly #settings: ServerSettings
   readonly #log: EventLog
   readonly #stop = new AbortController()
-  /** Before that: sessions have to come to an end. */
-  readonly #stopping = new AbortController()
-  readonly #serving = new Set<Promise<void>>()
   readonly #queue: SessionQueue
   readonly #schedule: Schedule
   /** Closed in the reverse order of their opening. */
   readonly #open: { close (): Promise<void> }[] = []
+  #sessions: SyncSessions | undefined
   #listener: Listener | undefined
   #announcer: Announcer | undefined
   #legacy: LegacyListener | undefined
   #identity: Identity | undefined
-  #upkeep: Upkeep | undefined
   #monitor: Monitor | undefined
   #metricsPort: number | undefined
   readonly #startedAt: string = new Date().toISOString()
@@ -133,10 +124,14 @@ class Server implements RunningServer {
       root: archiveRoot, keepMs, mode, clock, signal, ...(quotaBytes !== undefined && { quotaBytes }), ...(reserveBytes !== undefined && { reserveBytes }),
     }))
     // A thread of its own: a session that needs a signature does not wait for a terabyte that nobody waits for.
-    this.#upkeep = this.#keep(this.#lookAfter(archive, this.#keep(openSigner())))
+    const upkeep = this.#keep(this.#lookAfter(archive, this.#keep(openSigner())))
     const monitor = this.#monitor = this.#keep(await Monitor.open(stateDir, clock))
     await this.#openControl({ archive, desk, peers, monitor })
-    this.#listener = this.#keep(await this.#listen({ identity, peers, desk, archive }))
+    const sessions = this.#sessions = new SyncSessions({
+      settings: this.#settings, archive, signer: this.#keep(openSigner()), queue: this.#queue, schedule: this.#schedule, monitor, log: this.#log, signal,
+      onEnd: area => { upkeep.note(area) },
+    })
+    this.#listener = this.#keep(await this.#listen({ identity, peers, desk, sessions }))
     if (this.#settings.legacyPort !== undefined) this.#legacy = this.#keep(await startLegacy(archive, {
       ...this.#settings, legacyPort: this.#settings.legacyPort, nextSyncInMs: () => this.#schedule.nextSyncInMs(), log: this.#log, signal,
     }))
@@ -145,8 +140,7 @@ class Server implements RunningServer {
 
   async close (): Promise<void> {
     const failures: unknown[] = []
-    this.#stopping.abort()
-    await settledWithin(this.#serving, SETTLE_WITHIN_MS)
+    await this.#sessions?.stop(SETTLE_WITHIN_MS)
     for (let part = this.#open.pop(); part !== undefined; part = this.#open.pop()) {
       // Whatever goes wrong with one part, the archive behind it has to be closed.
       await part.close().catch((error: unknown) => { failures.push(error) })
@@ -173,8 +167,7 @@ class Server implements RunningServer {
     if (metrics !== undefined) this.#metricsPort = this.#keep(await monitor.serveMetrics(metrics, health)).port
   }
 
-  async #listen ({ identity, peers, desk, archive }: { identity: Identity, peers: PeerBook, desk: PairingDesk, archive: Archive }): Promise<Listener> {
-    const deps = this.#sessionDependencies(archive, this.#keep(openSigner()))
+  async #listen ({ identity, peers, desk, sessions }: { identity: Identity, peers: PeerBook, desk: PairingDesk, sessions: SyncSessions }): Promise<Listener> {
     return await listenTls({
       identity,
       port: this.#settings.port,
@@ -184,7 +177,7 @@ class Server implements RunningServer {
       peers,
       onSync: async (channel, peer) => {
         await peers.noteSeen(peer.id, channel.remoteAddress)
-        await this.#track(this.#serve(channel, peer, deps))
+        await sessions.serve(channel, peer)
       },
       onPair: async channel => {
         const peer = await this.#pair(desk, channel)
@@ -194,72 +187,6 @@ class Server implements RunningServer {
         this.#log({ event: 'refused', address: remoteAddress, code: error.code }, `refused ${remoteAddress}: ${error.message}`)
       },
     })
-  }
-
-  #sessionDependencies (archive: Archive, signer: Signer): ServeDependencies {
-    const { mode, name } = this.#settings
-    return {
-      queue: this.#queue,
-      openArea: async area => await archive.area(area),
-      questions: new QuestionDesk(async area => archive.areas().includes(area) ? await archive.area(area) : undefined),
-      hash: hashBytes,
-      decompress: zstdDecompress,
-      sign: async (fd, sizeBytes, signal) => await signer.sign(fd, sizeBytes, signal),
-      createCutFinder,
-      clock: systemClock,
-      signal: this.#stop.signal,
-      software: SOFTWARE,
-      serverName: name,
-      policy: { mode, maxFileBytes: LIMITS.fileBytes },
-      newSessionName: () => randomBytes(SESSION_NAME_BYTES).toString('hex'),
-      nextSyncInMs: () => this.#schedule.nextSyncInMs(),
-      rules: this.#rules(),
-    }
-  }
-
-  async #track (session: Promise<void>): Promise<void> {
-    this.#serving.add(session)
-    try {
-      await session
-    } finally {
-      this.#serving.delete(session)
-    }
-  }
-
-  #rules (): SessionRules {
-    const { sessionTimeMs, limitBytesPerSecond } = this.#settings
-    return {
-      schedule: this.#schedule,
-      stopping: this.#stopping.signal,
-      sessionTimeMs,
-      limit: limitBytesPerSecond === undefined ? undefined : new SharedLimit(limitBytesPerSecond, systemClock),
-    }
-  }
-
-  async #serve ({ connection, remoteAddress }: Channel, peer: Peer, deps: ServeDependencies): Promise<void> {
-    const { area } = peer
-    const startedMs = systemClock.monotonicMs()
-    const watched = this.#monitor?.watch(area, remoteAddress, connection)
-    try {
-      const next = await serveSession(connection, { identity: peer.id, area }, { ...deps, ...(watched !== undefined && { observer: watched.observer }) })
-      watched?.end(next)
-      if (next === undefined) return
-      const { stored, result, problemCount } = next
-      const durationMs = Math.round(systemClock.monotonicMs() - startedMs)
-      this.#log(
-        { event: 'synced', area, address: remoteAddress, result, ...stored, problems: problemCount, durationMs },
-        `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${stored.files} files sent, ${stored.renamed} renamed, ${stored.deleted} moved to versions, ${problemCount} problems`,
-      )
-    } catch (error) {
-      const known = asFileSyncError(error)
-      const { code, message } = known
-      watched?.end(known)
-      const event = INTERRUPTIONS.includes(code) ? 'session-ended' : 'session-failed'
-      this.#log({ event, area, address: remoteAddress, code, message }, `${area}: the session ended early: ${message}`)
-      throw error
-    } finally {
-      this.#upkeep?.note(area)
-    }
   }
 
   #lookAfter (archive: Archive, signer: Signer): Upkeep {
@@ -298,14 +225,5 @@ class Server implements RunningServer {
       ...(interfaces !== undefined && { interfaces }),
       ...(bind !== undefined && { bind }),
     })
-  }
-}
-
-async function settledWithin (work: Iterable<Promise<void>>, delayMs: number): Promise<void> {
-  const over = new AbortController()
-  try {
-    await Promise.race([Promise.allSettled(work), wait(systemClock, delayMs, over.signal)])
-  } finally {
-    over.abort()
   }
 }

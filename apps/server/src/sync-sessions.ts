@@ -1,0 +1,126 @@
+import { randomBytes } from 'node:crypto'
+import type { Archive } from '@filesync/archive'
+import type { Peer } from '@filesync/identity'
+import type { Channel } from '@filesync/identity/node'
+import type { EventLog } from '@filesync/program'
+import { asFileSyncError, LIMITS, wait } from '@filesync/protocol'
+import type { NextSync } from '@filesync/protocol'
+import { hashBytes, systemClock } from '@filesync/protocol/node'
+import { createCutFinder, zstdDecompress } from '@filesync/transfer/node'
+import type { Signer } from '@filesync/transfer/node'
+import { INTERRUPTIONS } from './monitor.ts'
+import type { Monitor } from './monitor.ts'
+import { QuestionDesk } from './question-desk.ts'
+import type { Schedule } from './schedule.ts'
+import { serveSession } from './serve-session.ts'
+import type { ServeDependencies } from './serve-session.ts'
+import type { SessionQueue } from './session-queue.ts'
+import type { ServerSettings } from './settings.ts'
+import { SharedLimit } from './shared-limit.ts'
+import { SOFTWARE } from './software.ts'
+
+export interface SyncSessionsInit {
+  readonly settings: ServerSettings
+  readonly archive: Archive
+  /** Whoever waits for it, waits in a session: not shared with others. */
+  readonly signer: Signer
+  readonly queue: SessionQueue
+  readonly schedule: Schedule
+  readonly monitor: Monitor
+  readonly log: EventLog
+  /** Aborted when the server has stopped. */
+  readonly signal: AbortSignal
+  /** A session of the area is over. */
+  readonly onEnd: (area: string) => void
+}
+
+const SESSION_NAME_BYTES = 6
+
+/** All sessions of paired clients: what they share, what is told of each, and how they come to an end together. */
+export class SyncSessions {
+  readonly #init: SyncSessionsInit
+  readonly #deps: ServeDependencies
+  readonly #stopping = new AbortController()
+  readonly #serving = new Set<Promise<void>>()
+
+  constructor (init: SyncSessionsInit) {
+    this.#init = init
+    this.#deps = dependencies(init, this.#stopping.signal)
+  }
+
+  /** Serves one client. Rejects with what ended the session early. */
+  async serve (channel: Channel, peer: Peer): Promise<void> {
+    const session = this.#serve(channel, peer)
+    this.#serving.add(session)
+    try {
+      await session
+    } finally {
+      this.#serving.delete(session)
+    }
+  }
+
+  /** Has all sessions commit what they have and end, and resolves when they did, or after that time. No more begin. */
+  async stop (withinMs: number): Promise<void> {
+    this.#stopping.abort()
+    const over = new AbortController()
+    try {
+      await Promise.race([Promise.allSettled(this.#serving), wait(systemClock, withinMs, over.signal)])
+    } finally {
+      over.abort()
+    }
+  }
+
+  async #serve ({ connection, remoteAddress: address }: Channel, { id, area }: Peer): Promise<void> {
+    const { monitor, log, onEnd } = this.#init
+    const startedMs = systemClock.monotonicMs()
+    const watched = monitor.watch(area, address, connection)
+    try {
+      const next = await serveSession(connection, { identity: id, area }, { ...this.#deps, observer: watched.observer })
+      watched.end(next)
+      if (next !== undefined) tellSynced({ area, address, next, durationMs: Math.round(systemClock.monotonicMs() - startedMs) }, log)
+    } catch (error) {
+      const known = asFileSyncError(error)
+      const { code, message } = known
+      watched.end(known)
+      const event = INTERRUPTIONS.includes(code) ? 'session-ended' : 'session-failed'
+      log({ event, area, address, code, message }, `${area}: the session ended early: ${message}`)
+      throw error
+    } finally {
+      onEnd(area)
+    }
+  }
+}
+
+function dependencies ({ settings, archive, signer, queue, schedule, signal }: SyncSessionsInit, stopping: AbortSignal): ServeDependencies {
+  const { mode, name, sessionTimeMs, limitBytesPerSecond } = settings
+  return {
+    queue,
+    openArea: async area => await archive.area(area),
+    questions: new QuestionDesk(async area => archive.areas().includes(area) ? await archive.area(area) : undefined),
+    hash: hashBytes,
+    decompress: zstdDecompress,
+    sign: async (fd, sizeBytes, signal) => await signer.sign(fd, sizeBytes, signal),
+    createCutFinder,
+    clock: systemClock,
+    signal,
+    software: SOFTWARE,
+    serverName: name,
+    policy: { mode, maxFileBytes: LIMITS.fileBytes },
+    newSessionName: () => randomBytes(SESSION_NAME_BYTES).toString('hex'),
+    nextSyncInMs: () => schedule.nextSyncInMs(),
+    rules: {
+      schedule,
+      stopping,
+      sessionTimeMs,
+      limit: limitBytesPerSecond === undefined ? undefined : new SharedLimit(limitBytesPerSecond, systemClock),
+    },
+  }
+}
+
+function tellSynced ({ area, address, next, durationMs }: { area: string, address: string, next: NextSync, durationMs: number }, log: EventLog): void {
+  const { stored, result, problemCount } = next
+  log(
+    { event: 'synced', area, address, result, ...stored, problems: problemCount, durationMs },
+    `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${stored.files} files sent, ${stored.renamed} renamed, ${stored.deleted} moved to versions, ${problemCount} problems`,
+  )
+}
