@@ -1,0 +1,123 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { LEGACY_LIMITS } from '@filesync/protocol'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { OLD, sendFile } from './legacy-client.ts'
+import { LegacyServer } from './legacy-server.ts'
+
+let server: LegacyServer
+beforeAll(async () => { server = await LegacyServer.open() })
+beforeEach(() => { server.nextClient() })
+afterAll(async () => { await server.close() })
+
+describe('a hostile client', () => {
+  const outside = async (): Promise<void> => {
+    expect(await readFile(join(server.root, 'canary'), 'utf8')).toBe('untouched')
+    expect((await readdir(server.root)).sort()).toEqual(['archive', 'canary'])
+    expect((await readdir(server.archiveRoot)).filter(name => name !== '.filesync' && name !== 'legacy' && name !== 'paired')).toEqual([])
+  }
+
+  test('that lists more directories than files may be is refused', async () => {
+    const deep = Array.from({ length: 2_000 }, (_, i) => `${Array.from({ length: 60 }, (_, level) => `${i}-${level}`).join('/')}/f`)
+    const { wire, session } = server.connect()
+    await wire.until('}')
+    await wire.send(server.info(Object.fromEntries(deep.map(path => [path, { content: '' }]))))
+    await expect(session).rejects.toEqual(expect.objectContaining({ code: 'LIMIT_EXCEEDED' }))
+    expect(server.archive.areas()).not.toContain(`legacy/client_${server.id}`)
+  })
+
+  test.each(['a/../../../victim', '..', '.', '...', '', '/etc', 'a\\b', 'a b', 'ü', 'a\u0000', 'x'.repeat(65), 'nul.txt/..', 'ends.'])('cannot call itself %j', async wish => {
+    const { wire, session } = server.connect()
+    await wire.until('}')
+    await wire.send(server.info({ x: { content: '1' } }, wish))
+    await expect(session).rejects.toMatchObject({ code: 'NAME_INVALID' })
+    await outside()
+  })
+
+  test('cannot be another client by another spelling', async () => {
+    await server.sync({ a: { content: '1' } }, { id: 'Alice' })
+    const { wire, session } = server.connect()
+    await wire.until('}')
+    await wire.send(server.info({}, 'alice'))
+    await expect(session).rejects.toMatchObject({ code: 'NAME_INVALID' })
+  })
+
+  test('cannot name a path outside, and the rest of its files is stored', async () => {
+    await mkdir(join(server.archiveRoot, 'paired'))
+    await writeFile(join(server.archiveRoot, 'paired', 'file'), 'paired')
+    const paths = [
+      '', '/etc/passwd', '..', '../x', 'a/../../x', 'a/..', './a', 'a//b', 'a/', 'a\0b', 'a\nb', '\u001b]0;x\u0007', 'a\u202etxt.exe', '\ud800', 'x'.repeat(256),
+      `${'é'.repeat(128)}`, 'a/'.repeat(65) + 'b', '.filesync/staging/x', '.FileSync', '.ﬁlesync', '../client_other/x', '../../paired/file',
+    ]
+    const good = ['..a', 'a..', '-rf', '$(id)', '%2e%2e', '__proto__/x', 'constructor', '.git/config', 'CON']
+    const { asked, report } = await server.sync(Object.fromEntries([...paths, ...good].map(path => [path, { content: path }])))
+    expect(asked.sort()).toEqual([...good].sort())
+    expect(report).toMatchObject({ result: 'PROBLEMS', stored: { files: good.length } })
+    expect(report.problems.length).toBe(paths.length)
+    await outside()
+    expect(await readFile(join(server.archiveRoot, 'paired', 'file'), 'utf8')).toBe('paired')
+    expect((await server.sync({})).report.stored.deleted).toBe(good.length)
+    await outside()
+  })
+
+  test('cannot have a path twice, or as a file and a directory', async () => {
+    const { wire, session } = server.connect()
+    await wire.until('}')
+    const file = (path: string): string => `{"name":"x","path":"${path}","last_mod":"${OLD}"}`
+    await wire.send(`{"type":"CLIENT_FILES_INFO","client_id":"${server.id}","files":[${['a', 'a', 'a/b', 'c/d', 'c'].map(file).join()}]}`)
+    expect(JSON.parse(await wire.until('\n'))).toEqual({ type: 'TASKS', files_to_send: ['a', 'c/d'] })
+    await sendFile(wire, 'a', { content: '1' })
+    await sendFile(wire, 'c/d', { content: '2' })
+    expect((await session).problems.map(({ path, code }) => `${code} ${path}`)).toEqual(['NAME_COLLIDES a', 'NAME_COLLIDES a/b', 'NAME_COLLIDES c'])
+  })
+
+  test.each([
+    ['a list of many files', `{"type":"CLIENT_FILES_INFO","client_id":null,"files":[${'{"name":"","path":"a","last_mod":""},'.repeat(LEGACY_LIMITS.listFiles + 2)}`, 'LIMIT_EXCEEDED'],
+    ['a list without end', `{"type":"CLIENT_FILES_INFO","client_id":"${'x'.repeat(LEGACY_LIMITS.listBytes)}`, 'LIMIT_EXCEEDED'],
+    ['a deep list', '{"type":"CLIENT_FILES_INFO","files":[[[[[[', 'LIMIT_EXCEEDED'],
+    ['another message', '{"type":"TASKS","files_to_send":[]}', 'MESSAGE_INVALID'],
+    ['a path that is no text', `{"type":"CLIENT_FILES_INFO","client_id":null,"files":[{"name":"x","path":42,"last_mod":"${OLD}"}]}`, 'MESSAGE_INVALID'],
+    ['a time that is none', '{"type":"CLIENT_FILES_INFO","client_id":null,"files":[{"name":"x","path":"x","last_mod":"soon"}]}', 'MESSAGE_INVALID'],
+    ['an HTTP request', 'GET / HTTP/1.1\r\n\r\n', 'MESSAGE_INVALID'],
+  ])('is cut off for %s', async (_, text, code) => {
+    const { wire, session } = server.connect({ capacityBytes: 1 << 26 })
+    await wire.until('}')
+    await wire.send(text)
+    await expect(session).rejects.toMatchObject({ code })
+    expect(server.archive.areas()).not.toContain(`legacy/client_${server.id}`)
+  })
+
+  test.each([
+    ['a file that was not asked for', 'other', 1, 'DATA_UNEXPECTED'],
+    ['a negative size', 'a', -1, 'MESSAGE_INVALID'],
+    ['a size that is no whole number', 'a', 1.5, 'MESSAGE_INVALID'],
+    ['a size beyond all files', 'a', 2 ** 53, 'MESSAGE_INVALID'],
+    ['a size beyond the disk', 'a', 2 ** 49, 'ARCHIVE_FULL'],
+  ])('is cut off for %s', async (_, path, size, code) => {
+    const { wire, session } = server.connect()
+    await wire.until('}')
+    await wire.send(server.info({ a: { content: '1' } }))
+    await wire.until('\n')
+    await sendFile(wire, path, { content: '1' }, size)
+    await expect(session).rejects.toMatchObject({ code })
+  })
+
+  test('cannot send a file twice', async () => {
+    const { wire, session } = server.connect()
+    await wire.until('}')
+    await wire.send(server.info({ a: { content: '1' }, b: { content: '2' } }))
+    await wire.until('\n')
+    await sendFile(wire, 'a', { content: '1' })
+    await sendFile(wire, 'a', { content: '2' })
+    await expect(session).rejects.toMatchObject({ code: 'DATA_UNEXPECTED' })
+    expect(await server.stored('a')).toBe('1')
+  })
+
+  test('cannot make more than so many folders', async () => {
+    const names = Array.from({ length: 256 }, (_, i) => `legacy/client_${i}`)
+    const { wire, session } = server.connect({}, { ...server.deps, areas: () => names })
+    await wire.until('}')
+    await wire.send(server.info({ a: { content: '1' } }))
+    await expect(session).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' })
+  })
+})
