@@ -4,7 +4,7 @@ import type { RelativePath } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
 import type { CopiedFile, ExistingCopy } from '../adopt.ts'
 import { Beneath } from './beneath.ts'
-import { DiskHistory } from './disk-history.ts'
+import { DiskReading } from './disk-reading.ts'
 import * as disk from './disk.ts'
 
 const READ_BYTES = 1 << 20
@@ -42,11 +42,11 @@ function isInside (path: string, directory: string): boolean {
 
 class DiskCopy implements ExistingCopy {
   readonly #beneath: Beneath
-  readonly #reading: DiskHistory
+  readonly #reading: DiskReading
 
   constructor (beneath: Beneath) {
     this.#beneath = beneath
-    this.#reading = new DiskHistory(beneath)
+    this.#reading = new DiskReading(beneath)
   }
 
   list (directory: RelativePath): ReturnType<ExistingCopy['list']> {

@@ -8,10 +8,10 @@ import { INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
 import type { Batch, Failure, Section } from '../section.ts'
 import type { Beneath } from './beneath.ts'
 import { folderName, inside, STAGING, stagedName, stagingOf } from './disk-places.ts'
-import { hashTo } from './disk-staging.ts'
 import type { DiskVersions, Spot } from './disk-versions.ts'
 import * as disk from './disk.ts'
 import { errnoOf } from './errno.ts'
+import { hashTo } from './hash-file.ts'
 import { fileTrouble, throwIfStoreTrouble } from './trouble.ts'
 
 /** The server has to be able to read and to change what it keeps. */

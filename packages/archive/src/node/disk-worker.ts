@@ -1,11 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { asFileSyncError } from '@filesync/protocol'
 import { Beneath } from './beneath.ts'
-import { DiskHistory } from './disk-history.ts'
 import { DiskPlacing } from './disk-placing.ts'
+import { DiskReading } from './disk-reading.ts'
 import { DiskReread } from './disk-reread.ts'
+import { DiskRestore } from './disk-restore.ts'
 import { DiskStaging } from './disk-staging.ts'
 import { DiskSpoiled } from './disk-spoiled.ts'
+import { DiskStreams } from './disk-streams.ts'
 import { DiskVersions } from './disk-versions.ts'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
 import * as disk from './disk.ts'
@@ -14,40 +16,42 @@ import { storeTrouble } from './trouble.ts'
 const { root, syncsEach, umask, foldsNames } = workerData as DiskWorkerData
 const beneath = new Beneath(root)
 const staging = new DiskStaging(beneath, syncsEach, umask)
+const streams = new DiskStreams(beneath, syncsEach)
 const versions = new DiskVersions(beneath)
 const placing = new DiskPlacing(beneath, versions, { syncsEach, foldsNames })
-const history = new DiskHistory(beneath)
+const reading = new DiskReading(beneath)
 const rereading = new DiskReread(beneath)
+const restoring = new DiskRestore(beneath)
 const spoiled = new DiskSpoiled(beneath)
 
 const calls: DiskCalls = {
   openArea: area => { beneath.open(area, 'make') },
   stagePack: request => staging.stagePack(request),
-  openStream: (id, request) => { staging.openStream(id, request) },
-  write: (id, bytes) => { staging.write(id, bytes) },
-  copy: (id, offset, lengthBytes) => { staging.copy(id, offset, lengthBytes) },
-  finish: (id, digest) => staging.finish(id, digest),
-  abandon: id => { staging.abandon(id) },
-  openFile: (area, path) => staging.openFile(area, path),
+  openStream: (id, request) => { streams.open(id, request) },
+  write: (id, bytes) => { streams.write(id, bytes) },
+  copy: (id, offset, lengthBytes) => { streams.copy(id, offset, lengthBytes) },
+  finish: (id, digest) => streams.finish(id, digest),
+  abandon: id => { streams.abandon(id) },
+  openFile: (area, path) => reading.openFile(area, path),
   closeFile: fd => { disk.close(fd) },
   relocate: (area, folder, relocations) => staging.relocate(area, folder, relocations),
   findSpoiled: (area, folder, sections) => spoiled.find(area, folder, sections),
   place: (area, batch, how) => placing.place(area, batch, how),
   remove: (area, stampMs, removals) => versions.remove(area, stampMs, removals),
   settle: (area, directories) => { placing.settle(area, directories) },
-  reclaim: (area, folder) => { history.reclaim(area, folder) },
-  discard: folder => { history.discard(folder) },
-  partials: area => history.partials(area),
-  keepPartials: (area, kept) => { history.keepPartials(area, kept) },
-  list: (area, directory) => history.list(area, directory),
-  find: (area, directory, names) => history.find(area, directory, names),
+  reclaim: (area, folder) => { streams.reclaim(area, folder) },
+  discard: folder => { staging.discard(folder) },
+  partials: area => streams.partials(area),
+  keepPartials: (area, kept) => { streams.keepPartials(area, kept) },
+  list: (area, directory) => reading.list(area, directory),
+  find: (area, directory, names) => reading.find(area, directory, names),
   beginReread: (id, area, path) => rereading.begin(id, area, path),
   stepReread: id => rereading.step(id),
   endReread: id => { rereading.end(id) },
-  digests: (area, directory, names) => history.digests(area, directory, names),
+  digests: (area, directory, names) => reading.digests(area, directory, names),
   versions: (area, path) => versions.list(area, path),
   dropVersions: (area, dropped) => { versions.drop(area, dropped) },
-  restore: (area, request) => history.restore(area, request),
+  restore: (area, request) => restoring.restore(area, request),
 }
 
 parentPort?.on('message', ({ id, call, args, lent }: DiskRequest) => {

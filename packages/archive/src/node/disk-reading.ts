@@ -1,0 +1,77 @@
+import { toDigest } from '@filesync/protocol'
+import type { Digest, RelativePath } from '@filesync/protocol'
+import { createHasher } from '@filesync/protocol/node'
+import type { FoundEntry } from '../content-store.ts'
+import type { Beneath } from './beneath.ts'
+import { inside, split } from './disk-places.ts'
+import * as disk from './disk.ts'
+import { errnoOf } from './errno.ts'
+import { hashTo } from './hash-file.ts'
+import { throwIfStoreTrouble } from './trouble.ts'
+
+/** Looks at what stands in a mirror. */
+export class DiskReading {
+  readonly #beneath: Beneath
+
+  constructor (beneath: Beneath) {
+    this.#beneath = beneath
+  }
+
+  list (area: string, directory: RelativePath): FoundEntry[] {
+    this.#beneath.trim()
+    const prefix = this.#beneath.open(inside(area, directory))
+    return disk.namesIn(prefix).flatMap(name => describeAt(prefix, name) ?? [])
+  }
+
+  find (area: string, directory: RelativePath, names: readonly string[]): (FoundEntry | undefined)[] {
+    this.#beneath.trim()
+    return names.map(name => {
+      try {
+        return describeAt(this.#beneath.open(inside(area, directory)), name)
+      } catch (error) {
+        throwIfStoreTrouble(error)
+        return undefined
+      }
+    })
+  }
+
+  digests (area: string, directory: RelativePath, names: readonly string[]): (Digest | undefined)[] {
+    this.#beneath.trim()
+    return names.map(name => {
+      try {
+        const fd = disk.readAt(this.#beneath.open(inside(area, directory)), name)
+        try {
+          const hasher = createHasher()
+          hashTo(fd, hasher)
+          return toDigest(hasher.digest())
+        } finally {
+          disk.close(fd)
+        }
+      } catch (error) {
+        // A sector that cannot be read is what verifying looks for; anything else about the disk ends it.
+        if (errnoOf(error) !== 'EIO') throwIfStoreTrouble(error)
+        return undefined
+      }
+    })
+  }
+
+  /** The file stays open until it is closed in this thread, which is what Node counts it to. */
+  openFile (area: string, path: RelativePath): { readonly fd: number, readonly sizeBytes: number } | undefined {
+    this.#beneath.trim()
+    try {
+      const [directory, name] = split(inside(area, path))
+      const fd = disk.readAt(this.#beneath.open(directory), name)
+      return { fd, sizeBytes: disk.statOf(fd).sizeBytes }
+    } catch (error) {
+      throwIfStoreTrouble(error)
+      return undefined
+    }
+  }
+}
+
+function describeAt (prefix: string, name: string): FoundEntry | undefined {
+  const stat = disk.statAt(prefix, name)
+  if (stat === undefined) return undefined
+  const target = stat.kind === 'symlink' ? disk.targetAt(prefix, name) : ''
+  return { name, kind: stat.kind, sizeBytes: stat.sizeBytes, mtimeNs: stat.mtimeNs, mode: stat.mode, target }
+}

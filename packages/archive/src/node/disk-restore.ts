@@ -1,0 +1,87 @@
+import { ROOT_PATH } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
+import type { RestoreOutcome, RestoreRequest } from '../content-store.ts'
+import { Beneath, makeRoot } from './beneath.ts'
+import { inside, OWN, split, stampName, VERSIONS } from './disk-places.ts'
+import * as disk from './disk.ts'
+import { fileTrouble } from './trouble.ts'
+
+const COPY_BYTES = 1 << 20
+
+/** Copies files of mirrors and versions out of the archive. */
+export class DiskRestore {
+  readonly #beneath: Beneath
+
+  constructor (beneath: Beneath) {
+    this.#beneath = beneath
+  }
+
+  restore (area: string, { files, directories, to }: RestoreRequest): RestoreOutcome {
+    makeRoot(to)
+    const out = new Beneath(to)
+    const failures: { path: string, message: string }[] = []
+    let [count, bytes] = [0, 0]
+    try {
+      if (out.root === this.#beneath.root || out.root.startsWith(`${this.#beneath.root}/`)) throw new Error('it would be restored into the archive itself')
+      for (const { directory } of directories) {
+        out.trim()
+        if (directory !== ROOT_PATH) out.open(directory, 'make')
+      }
+      for (const { path, version } of files) {
+        this.#beneath.trim()
+        out.trim()
+        try {
+          const from = version === undefined ? inside(area, path) : inside(inside(VERSIONS, `${area}/${stampName(version)}`), path)
+          bytes += this.#copyOut(from, out, path)
+          count++
+        } catch (error) {
+          failures.push({ path, message: fileTrouble(error) })
+        }
+      }
+      for (const { directory, mtimeNs, mode } of [...directories].sort((a, b) => b.directory.length - a.directory.length)) {
+        if (directory === ROOT_PATH) continue
+        disk.setMode(out.handle(directory), mode)
+        disk.touch(out.handle(directory), mtimeNs)
+      }
+    } finally {
+      out.close()
+    }
+    return { files: count, bytes, failures }
+  }
+
+  #copyOut (from: string, out: Beneath, path: RelativePath): number {
+    const [fromDirectory, fromName] = split(from)
+    const fromPrefix = this.#beneath.open(fromDirectory)
+    const [directory, name] = split(path)
+    const prefix = out.open(directory, 'make')
+    const stat = disk.statAt(fromPrefix, fromName)
+    const temporary = `${OWN}-restoring`
+    if (disk.existsAt(prefix, temporary)) disk.unlinkAt(prefix, temporary)
+    if (stat?.kind === 'symlink') {
+      disk.symlinkAt(prefix, temporary, disk.targetAt(fromPrefix, fromName))
+      disk.touchLinkAt(prefix, temporary, stat.mtimeNs)
+      disk.renameAt(prefix, temporary, [prefix, name])
+      return 0
+    }
+    const fd = disk.readAt(fromPrefix, fromName)
+    const { mode, mtimeNs, sizeBytes } = disk.statOf(fd)
+    const copy = disk.createAt(prefix, temporary, 0o600)
+    try {
+      const buffer = new Uint8Array(COPY_BYTES)
+      for (let position = 0; ;) {
+        const read = disk.readInto(fd, buffer, position)
+        if (read === 0) break
+        disk.writeAll(copy, buffer.subarray(0, read), position)
+        position += read
+      }
+      disk.setMode(copy, mode)
+      disk.touch(copy, mtimeNs)
+      disk.syncFile(copy)
+    } finally {
+      disk.close(copy)
+      disk.close(fd)
+    }
+    disk.renameAt(prefix, temporary, [prefix, name])
+    return sizeBytes
+  }
+}
