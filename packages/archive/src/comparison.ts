@@ -1,4 +1,4 @@
-import { compareListings, foldKey, joinPath, pathDepth, problem, readListing } from '@filesync/protocol'
+import { compareListings, foldKey, joinPath, ListingReader, pathDepth, problem, readListing } from '@filesync/protocol'
 import type { ArrivedListing, Difference, Digest, DirectoryEntry, Entry, FileEntry, Problem, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
 import type { StoreTraits } from './content-store.ts'
@@ -68,7 +68,8 @@ export class Comparison {
     const compared: ComparedDirectory = {
       number: arrived.number, directory, isNew: committed === undefined, listing: bytes, offsets: new Uint32Array(0), wanted: [], alike: [], structure: [], indexOnly: [], gone: [],
     }
-    for (const difference of compareListings(committed, bytes)) {
+    const differences = committed === undefined && refused.size === 0 ? this.#takeNew(compared, bytes) : compareListings(committed, bytes)
+    for (const difference of differences) {
       if (difference.how === 'gone') {
         compared.gone.push(difference.committed)
         this.#displace(directory, difference.committed, 'gone')
@@ -89,14 +90,33 @@ export class Comparison {
     this.directories.push({ ...compared, offsets: entryOffsets(bytes) })
   }
 
+  /** Wants the files of a new directory, most of them without decoding their entries, and yields the rest. */
+  * #takeNew (compared: ComparedDirectory, listing: Uint8Array): Generator<Difference, void, undefined> {
+    const reader = new ListingReader(listing)
+    for (;;) {
+      const sizeBytes = reader.passFile()
+      if (sizeBytes !== undefined) {
+        this.#want(compared, reader.index, sizeBytes)
+        continue
+      }
+      const entry = reader.next()
+      if (entry === undefined) return
+      yield { how: 'changed', index: reader.index, entry, committed: undefined }
+    }
+  }
+
+  #want (compared: ComparedDirectory, index: number, sizeBytes: number): void {
+    compared.wanted.push(index)
+    this.wantedBytes += sizeBytes
+  }
+
   #take (compared: ComparedDirectory, difference: Exclude<Difference, { how: 'gone' }>): void {
     const { entry, index, committed } = difference
     const { directory } = compared
     if (entry.kind === 'directory') this.claims.set(joinPath(directory, entry.name), { digest: entry.digest, mtimeNs: entry.mtimeNs, mode: entry.mode })
     if (entry.kind === 'file' && difference.how === 'changed' && !isRebuiltTwin(committed, entry)) {
-      compared.wanted.push(index)
+      this.#want(compared, index, entry.sizeBytes)
       if (mayBeTwin(committed, entry) && committed !== undefined && !isUnknown(committed)) compared.alike.push(index)
-      this.wantedBytes += entry.sizeBytes
     } else {
       compared.structure.push(index)
     }

@@ -1,11 +1,14 @@
 import type { Entry } from './entry.ts'
 import { FileSyncError } from './errors.ts'
 import { LIMITS } from './limits.ts'
-import { outOfOrder, readEntry } from './listing.ts'
+import { FILE } from './listing-kinds.ts'
+import { MAX_MODE, outOfOrder, readEntry } from './listing.ts'
 import { MsgpackReader } from './msgpack-reader.ts'
-import { compareNames } from './name.ts'
+import { compareNames, isPlainName } from './name.ts'
 import type { Name } from './name.ts'
 
+/** An array of six, which only the entry of a file is. */
+const FILE_HEADER = 0x96
 /** The shortest entry: array header, one-letter name, kind, and two numbers. */
 const MIN_ENTRY_BYTES = 6
 
@@ -29,8 +32,12 @@ export class ListingReader {
   readonly #bytes: Uint8Array
   readonly #reader: MsgpackReader
   readonly #count: number
-  /** Of the last entry: its name where it was decoded, or where it starts. */
-  #last: Name | number | undefined
+  /** Where the last entry starts. */
+  #lastStart = 0
+  /** Its name, where it was decoded. */
+  #lastDecoded: Name | undefined
+  /** Whether it stands in the other listing of `passEqual` too, as the last one there. */
+  #isInStep = true
 
   /** Throws LISTING_INVALID where the listing claims more entries than it can hold. */
   constructor (bytes: Uint8Array) {
@@ -49,11 +56,39 @@ export class ListingReader {
       return undefined
     }
     const previous = this.#lastName()
+    const start = this.#reader.offset
     const entry = readEntry(this.#reader)
     if (previous !== undefined && compareNames(previous, entry.name) >= 0) throw outOfOrder(entry.name)
-    this.#last = entry.name
-    this.index++
+    this.#take(start, entry.name)
     return entry
+  }
+
+  /**
+   * Passes over the next entry where that is a file with a plain name, without decoding it, and returns its size in bytes.
+   * Undefined where it is anything else or there is none: `next` takes that. Refuses what `next` refuses.
+   */
+  passFile (): number | undefined {
+    const reader = this.#reader
+    const start = reader.offset
+    if (this.#isDone || this.#bytes[start] !== FILE_HEADER) return undefined
+    reader.offset = start + 1
+    const length = reader.passStr()
+    const nameStart = reader.offset - length
+    if (!isPlainName(this.#bytes, nameStart, reader.offset) || this.#bytes[reader.offset] !== FILE || !this.#isBehindLast(nameStart, length)) {
+      reader.offset = start
+      return undefined
+    }
+    reader.offset++
+    reader.passInt64()
+    const mode = reader.uint()
+    const sizeBytes = reader.uint()
+    reader.passUint64()
+    if (mode > MAX_MODE || sizeBytes > LIMITS.fileBytes) {
+      reader.offset = start
+      return undefined
+    }
+    this.#take(start, undefined)
+    return sizeBytes
   }
 
   /**
@@ -71,13 +106,19 @@ export class ListingReader {
       }
       const at = this.#reader.offset
       // Where the last entry of the two is not the same one, the order of the valid listing says nothing of this one.
-      if (typeof this.#last === 'string') this.next()
-      else this.index++
-      this.#last = at
+      if (this.#isInStep) this.#take(at, undefined)
+      else this.next()
+      this.#isInStep = true
       this.#reader.offset = at + valid.#reader.offset - start
-      valid.#last = start
-      valid.index++
+      valid.#take(start, undefined)
     }
+  }
+
+  #take (start: number, name: Name | undefined): void {
+    this.index++
+    this.#lastStart = start
+    this.#lastDecoded = name
+    this.#isInStep = false
   }
 
   get #isDone (): boolean {
@@ -85,10 +126,23 @@ export class ListingReader {
   }
 
   #lastName (): Name | undefined {
-    if (typeof this.#last !== 'number') return this.#last
-    const reader = new MsgpackReader(this.#bytes, this.#last)
+    if (this.index < 0 || this.#lastDecoded !== undefined) return this.#lastDecoded
+    const reader = new MsgpackReader(this.#bytes, this.#lastStart)
     reader.array()
     return reader.str() as Name
+  }
+
+  /** Whether a name that stands in the bytes comes behind that of the last entry. */
+  #isBehindLast (start: number, length: number): boolean {
+    if (this.index < 0) return true
+    const bytes = this.#bytes
+    const lastStart = this.#lastStart + 1 + textHeaderBytes(bytes[this.#lastStart + 1] ?? 0)
+    // The last name ends where its kind is, which is below every letter of a plain name.
+    for (let i = 0; i < length; i++) {
+      const difference = (bytes[start + i] ?? 0) - (bytes[lastStart + i] ?? 0)
+      if (difference !== 0) return difference > 0
+    }
+    return false
   }
 
   #startsWith (bytes: Uint8Array, start: number, end: number): boolean {
@@ -97,4 +151,8 @@ export class ListingReader {
     for (let i = start; i < end; i++) if (bytes[i] !== this.#bytes[at + i - start]) return false
     return true
   }
+}
+
+function textHeaderBytes (tag: number): number {
+  return tag < 0xc0 ? 1 : tag === 0xd9 ? 2 : 3
 }

@@ -8,7 +8,7 @@ import { MsgpackWriter } from './msgpack-writer.ts'
 import { checkName, compareNames, utf8Length } from './name.ts'
 import type { Name } from './name.ts'
 
-const MAX_MODE = 0o777
+export const MAX_MODE: number = 0o777
 const writer = new MsgpackWriter()
 
 /**

@@ -61,11 +61,8 @@ export class MsgpackReader {
   int64 (): bigint {
     const tag = this.#bytes[this.#at]
     if (tag === 0xcf) {
-      const at = this.#at + 1
-      const value = this.#uint64()
-      // Reading the sign bit is far cheaper than comparing big integers.
-      if ((this.#bytes[at] ?? 0) >= 0x80) throw fault('a number is too large')
-      return value
+      this.#passPositive64()
+      return this.#view.getBigUint64(this.#at - 8)
     }
     if (tag === undefined || tag < 0xd0) return BigInt(this.uint())
     return this.#negative()
@@ -73,20 +70,34 @@ export class MsgpackReader {
 
   /** An integer from 0 to 2^64 - 1. */
   uint64 (): bigint {
-    return this.#bytes[this.#at] === 0xcf ? this.#uint64() : BigInt(this.uint())
+    if (this.#bytes[this.#at] !== 0xcf) return BigInt(this.uint())
+    this.#passUint64()
+    return this.#view.getBigUint64(this.#at - 8)
+  }
+
+  /** Passes over what `int64` takes and refuses the same, but makes no big integer, which costs more than the rest of an entry. */
+  passInt64 (): void {
+    if (this.#bytes[this.#at] === 0xcf) this.#passPositive64()
+    else this.int64()
+  }
+
+  /** As {@link passInt64}, of what `uint64` takes. */
+  passUint64 (): void {
+    if (this.#bytes[this.#at] === 0xcf) this.#passUint64()
+    else this.uint()
+  }
+
+  /** Passes over text and returns its length in bytes; its letters are not looked at. */
+  passStr (): number {
+    const length = this.#textLength()
+    this.#pass(length)
+    return length
   }
 
   str (): string {
-    const tag = this.#byte()
-    let length: number
-    if (tag >= 0xa0 && tag <= 0xbf) length = tag & 0x1f
-    else if (tag === 0xd9) length = this.#atLeast(this.#byte(), 32)
-    else if (tag === 0xda) length = this.#atLeast(this.#uint16(), 0x100)
-    else throw fault('text was expected')
-    this.#need(length)
-    const start = this.#at
-    this.#at += length
-    return this.#text(start, this.#at)
+    const length = this.#textLength()
+    this.#pass(length)
+    return this.#text(this.#at - length, this.#at)
   }
 
   /** Bytes of exactly this length, as a copy. */
@@ -119,12 +130,25 @@ export class MsgpackReader {
     this.#at += bytes
   }
 
-  #uint64 (): bigint {
+  #textLength (): number {
+    const tag = this.#byte()
+    if (tag >= 0xa0 && tag <= 0xbf) return tag & 0x1f
+    if (tag === 0xd9) return this.#atLeast(this.#byte(), 32)
+    if (tag === 0xda) return this.#atLeast(this.#uint16(), 0x100)
+    throw fault('text was expected')
+  }
+
+  #passPositive64 (): void {
+    this.#passUint64()
+    // Reading the sign bit is far cheaper than comparing big integers.
+    if ((this.#bytes[this.#at - 8] ?? 0) >= 0x80) throw fault('a number is too large')
+  }
+
+  #passUint64 (): void {
     this.#at++
     this.#need(8)
     if (this.#view.getUint32(this.#at) === 0) throw fault('a number is longer than it needs to be')
     this.#at += 8
-    return this.#view.getBigUint64(this.#at - 8)
   }
 
   #negative (): bigint {

@@ -17,6 +17,8 @@ const WINDOWS_CHARACTERS = /[\\:*?"<>|]/u
 const WINDOWS_DEVICE = /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])[ ]*(?:\.|$)/iu
 const WINDOWS_SHORT = /~[0-9]/u
 const RESERVED = '.FILESYNC'
+const DOT = 0x2e
+const SLASH = 0x2f
 // HFS+ drops these from names, so there `.file\u200csync` is the reserved name.
 const IGNORED = /\p{Default_Ignorable_Code_Point}/gu
 
@@ -62,6 +64,22 @@ export function checkWindowsName (name: Name): 'NAME_WINDOWS' | undefined {
   const refused = WINDOWS_CHARACTERS.test(name) || name.endsWith('.') || name.endsWith(' ') ||
     WINDOWS_DEVICE.test(name) || WINDOWS_SHORT.test(name)
   return refused ? 'NAME_WINDOWS' : undefined
+}
+
+/**
+ * Whether encoded text is a name of printable ASCII letters, which most are and which takes no decoding to see. False says
+ * nothing: `checkName` decides.
+ */
+export function isPlainName (bytes: Uint8Array, start: number, end: number): boolean {
+  const length = end - start
+  if (length === 0 || length > LIMITS.nameBytes) return false
+  // What may be `.`, `..`, or the reserved name.
+  if (bytes[start] === DOT && (length <= 2 || length === RESERVED.length)) return false
+  for (let i = start; i < end; i++) {
+    const letter = bytes[i] ?? 0
+    if (letter < 0x20 || letter > 0x7e || letter === SLASH) return false
+  }
+  return true
 }
 
 /** Whether a value is a name. */

@@ -1,7 +1,7 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Task } from '@filesync/protocol'
 import type { ExpectedFile } from './receive-files.ts'
-import { UNANSWERED_TASKS_MAX, WAITING_SIGNATURE_BYTES_MAX } from './window.ts'
+import { FIRST_TASKS_MAX, UNANSWERED_TASKS_MAX, WAITING_SIGNATURE_BYTES_MAX } from './window.ts'
 
 /** A task that was answered, and what it asked for. */
 export interface AnsweredTask {
@@ -17,6 +17,7 @@ export class OutstandingTasks {
   #asked = 0
   #signatureBytes = 0
   #isLast = false
+  #isAnswering = false
   #failure: { readonly error: unknown } | undefined
   #wakeAsker: (() => void) | undefined
   #wakeTaker: (() => void) | undefined
@@ -84,6 +85,7 @@ export class OutstandingTasks {
   /** Takes a task as answered. Throws DATA_UNEXPECTED where it is not outstanding. */
   answer (number: number): AnsweredTask {
     const answered = this.peek(number)
+    this.#isAnswering = true
     this.#tasks.delete(number)
     this.#signatures.delete(number)
     this.#signatureBytes -= signatureBytesOf(answered.task)
@@ -99,7 +101,8 @@ export class OutstandingTasks {
   }
 
   #hasRoom (tasks: number, signatureBytes: number): boolean {
-    return this.#tasks.size + tasks <= UNANSWERED_TASKS_MAX && this.#signatureBytes + signatureBytes <= WAITING_SIGNATURE_BYTES_MAX
+    const most = this.#isAnswering ? UNANSWERED_TASKS_MAX : FIRST_TASKS_MAX
+    return this.#tasks.size + tasks <= most && this.#signatureBytes + signatureBytes <= WAITING_SIGNATURE_BYTES_MAX
   }
 
   #throwIfFailed (): void {

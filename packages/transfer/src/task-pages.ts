@@ -1,6 +1,7 @@
 import { LIMITS, wait } from '@filesync/protocol'
 import type { Clock, Task } from '@filesync/protocol'
 import { signatureBytesOf } from './outstanding-tasks.ts'
+import { FIRST_TASKS_MAX } from './window.ts'
 
 export interface TaskPage {
   readonly tasks: readonly Task[]
@@ -23,6 +24,7 @@ export async function * taskPages (
   let page: Task[] = []
   let signatureBytes = 0
   let hasDigests = false
+  let mostTasks = FIRST_TASKS_MAX
   for (const coming of tasks) {
     if (coming instanceof Promise && page.length > 0 && await isSlow(coming, clock)) {
       yield { tasks: page, last: false }
@@ -30,10 +32,11 @@ export async function * taskPages (
       signatureBytes = 0
     }
     const task = coming instanceof Promise ? await coming : coming
-    if (page.length > 0 && (page.length === LIMITS.tasksPerPage || signatureBytes + signatureBytesOf(task) > PAGE_SIGNATURE_BYTES)) {
+    if (page.length > 0 && (page.length === mostTasks || signatureBytes + signatureBytesOf(task) > PAGE_SIGNATURE_BYTES)) {
       yield { tasks: page, last: false }
       page = []
       signatureBytes = 0
+      mostTasks = LIMITS.tasksPerPage
     }
     page.push(task)
     signatureBytes += signatureBytesOf(task)

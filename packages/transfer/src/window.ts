@@ -5,3 +5,9 @@ export const UNANSWERED_TASKS_MAX: number = 4 * LIMITS.tasksPerPage
 
 /** Bytes of signatures that a server may have sent for tasks without an answer. */
 export const WAITING_SIGNATURE_BYTES_MAX: number = 64 << 20
+
+/**
+ * Tasks that a server asks for before the first answer: enough to keep a client reading for as long as an answer takes,
+ * and few enough that neither end is busy with the rest of the tasks when the first file could be on its way.
+ */
+export const FIRST_TASKS_MAX: number = 1024

@@ -4,6 +4,7 @@ import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { ManualClock, memoryTree } from '@filesync/protocol/testing'
 import { expect, test } from 'vitest'
 import { deltaTasks } from '../src/index.ts'
+import { OutstandingTasks } from '../src/outstanding-tasks.ts'
 import { taskPages } from '../src/task-pages.ts'
 import { MemorySource, MemoryStore } from '../src/testing/index.ts'
 import { listAll, randomBytes, signatureOf, sync } from './session.ts'
@@ -14,12 +15,13 @@ async function pageSizes (tasks: Iterable<Task | Promise<Task>>): Promise<[numbe
   return sizes
 }
 
-test('pages are full, and the last one says so', async () => {
+test('pages behind the first one are full, and the last one says so', async () => {
   const whole: Task = [0, 0]
   expect(await pageSizes([])).toEqual([[0, true]])
   expect(await pageSizes([whole])).toEqual([[1, true]])
-  expect(await pageSizes(new Array<Task>(LIMITS.tasksPerPage).fill(whole))).toEqual([[8192, true]])
-  expect(await pageSizes(new Array<Task>(LIMITS.tasksPerPage + 1).fill(whole))).toEqual([[8192, false], [1, true]])
+  expect(await pageSizes(new Array<Task>(1024).fill(whole))).toEqual([[1024, true]])
+  expect(await pageSizes(new Array<Task>(1024 + LIMITS.tasksPerPage).fill(whole))).toEqual([[1024, false], [8192, true]])
+  expect(await pageSizes(new Array<Task>(1024 + LIMITS.tasksPerPage + 1).fill(whole))).toEqual([[1024, false], [8192, false], [1, true]])
 })
 
 test('a page holds signatures up to a bound, and one of any size', async () => {
@@ -96,4 +98,17 @@ test('a file whose copy cannot be read is asked for whole', async () => {
   const present = { sizeBytes: 8_000_000, sign: async () => undefined }
   const { tasks } = deltaTasks({ tasks: [[0, 0]], sizeOf: () => 8_000_000, present: async () => present })
   for (const task of tasks) expect(await task).toEqual([0, 0])
+})
+
+test('before the first answer only so many are asked for that it comes soon', async () => {
+  const outstanding = new OutstandingTasks(() => ({ path: 'a' as RelativePath, sizeBytes: 1 }))
+  const tasks = (count: number): Task[] => new Array<Task>(count).fill([0, 0])
+  await outstanding.add(tasks(1024), false)
+  let isAsked = false
+  const next = outstanding.add(tasks(LIMITS.tasksPerPage), true).then(() => { isAsked = true })
+  await new Promise(resolve => { setImmediate(resolve) })
+  expect(isAsked).toBe(false)
+  outstanding.answer(0)
+  await next
+  expect(outstanding.asked).toBe(1024 + LIMITS.tasksPerPage)
 })
