@@ -1,6 +1,7 @@
 import type { Clock } from '@filesync/protocol'
 import type { ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { ContentStore } from './content-store.ts'
+import type { PendingStructure } from './pending-structure.ts'
 import { withoutFailures } from './section.ts'
 import type { Batch, Failure, Removal, Section, StagedSection } from './section.ts'
 import type { StagingFolders } from './staging-folders.ts'
@@ -25,6 +26,7 @@ export interface CommitterInit {
   readonly staging: string
   readonly stampMs: number
   readonly folders: () => StagingFolders
+  readonly structure: () => PendingStructure
   /** What of a batch that was staged may take its place. */
   readonly sift: (sections: readonly Section[]) => Promise<readonly Section[]>
   /** Called when a batch stands in its place, durably. */
@@ -96,7 +98,7 @@ export class Committer {
     }
   }
 
-  /** Commits everything that is staged. */
+  /** Commits everything that is staged, and what is left of the structure. */
   async flush (): Promise<void> {
     while (this.#running !== undefined || this.#openFiles > 0) {
       if (this.#running === undefined) this.#start('all')
@@ -105,6 +107,8 @@ export class Committer {
     }
     await this.#ready
     this.throwIfFailed()
+    const structure = this.#init.structure().takeAll()
+    if (structure.length > 0) await this.commit(structure)
   }
 
   /** Resolves when nothing is being committed. */
@@ -114,9 +118,10 @@ export class Committer {
     this.#cancelTimer = undefined
   }
 
-  /** Commits some sections as one batch. */
-  async commit (sections: readonly Section[]): Promise<void> {
+  /** Commits some sections as one batch, together with what of the structure they need. */
+  async commit (wanted: readonly Section[]): Promise<void> {
     const { store, area, placed } = this.#init
+    const sections = [...this.#init.structure().takeFor(wanted), ...wanted]
     const { batch, journal } = await this.#write(sections, [])
     const failures = await store.place(area, batch, 'first')
     await store.makeDurable()

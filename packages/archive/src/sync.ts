@@ -15,6 +15,7 @@ import { parsePack, stagedSections } from './pack-request.ts'
 import { countPlaced, cutSection, makePlan, partialName } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { PresentFiles } from './present-files.ts'
+import { PendingStructure } from './pending-structure.ts'
 import { checkRoom, checkRoomAgain, neededBytes } from './room.ts'
 import { entryPath, entryPathOf, NOT_STAGED, pathOf } from './section.ts'
 import type { Failure } from './section.ts'
@@ -48,6 +49,7 @@ interface Planned {
   readonly plan: Plan
   readonly ledger: Ledger
   readonly folders: StagingFolders
+  readonly structure: PendingStructure
   readonly prepared: Promise<void>
   /** 1 for a task that was answered. */
   readonly answered: Uint8Array
@@ -82,7 +84,7 @@ export class AreaSync implements Sync {
     this.#present = new PresentFiles(init)
     this.#comparison = new Comparison(init.index, init.area, init.store.traits)
     this.#stampMs = Math.max(init.clock.nowMs(), init.record.lastStampMs + 1)
-    this.#committer = new Committer({ ...init, stampMs: this.#stampMs, folders: () => this.#known().folders, sift: async sections => await this.#noise?.sift(sections) ?? sections, placed: step => this.#placed(step) })
+    this.#committer = new Committer({ ...init, stampMs: this.#stampMs, folders: () => this.#known().folders, structure: () => this.#known().structure, sift: async sections => await this.#noise?.sift(sections) ?? sections, placed: step => this.#placed(step) })
   }
 
   * compare (arrived: ArrivedListing): Generator<{ readonly index: number, readonly entry: DirectoryEntry }, void, undefined> {
@@ -103,7 +105,7 @@ export class AreaSync implements Sync {
     const ledger = new Ledger({ index, area, hash, claims }, directories, plan)
     const prepared = this.#prepare(plan, ledger)
     this.#committer.waitFor(prepared)
-    this.#planned = { plan, ledger, folders: new StagingFolders(directories), prepared, complete: options.complete, answered: new Uint8Array(plan.tasks.mostTasks) }
+    this.#planned = { plan, ledger, folders: new StagingFolders(directories), structure: new PendingStructure(plan.structure), prepared, complete: options.complete, answered: new Uint8Array(plan.tasks.mostTasks) }
     this.#problems.push(...plan.problems)
     const describe: SyncPlan['describe'] = task => plan.tasks.describe(task)
     const tasks = this.#noise === undefined ? plan.tasks : untilHalted(plan.tasks, this.#noise)
@@ -229,7 +231,6 @@ export class AreaSync implements Sync {
       this.#blame(failures, ({ section, entry }) => pathOf(plan.evictions[section], entry))
       ledger.removed(journal, plan.evictions)
     }
-    if (plan.structure.length > 0) await this.#committer.commit(plan.structure)
     if (moves.length > 0) await this.#committer.commit(moves)
   }
 

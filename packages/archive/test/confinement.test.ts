@@ -1,6 +1,8 @@
 import { linkSync, lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { join } from 'node:path'
+import type { Sync } from '../src/index.ts'
 import { expect, test } from 'vitest'
 import { Beneath, HOLDS_HANDLES } from '../src/node/beneath.ts'
 import { close, createAt } from '../src/node/disk.ts'
@@ -35,25 +37,45 @@ test('moves a symbolic link that stands where a directory should be out of the w
   expect(versionsIn(root, 'laptop')).toContain('sub')
 })
 
-test('tells of a file whose directory became a link while the sync ran, and writes and deletes nothing through it', async () => {
+/** A sync whose file `first` stands, and whose directory `sub` was exchanged for a link behind it; resolves with the sync. */
+async function exchangeUnder (first: 'other' | 'sub/inner/first', outside: string): Promise<{ root: string, sync: Sync }> {
   const root = newFolder()
-  const { folder, before } = canary()
   const area = await (await newArchive({ root })).area('laptop')
-  const source = new SourceTree().write('first', '1').write('sub/file', 'one').write('sub/inner/victim', 'mine')
+  const source = new SourceTree().write(first, '1').write('sub/file', 'one').write('sub/inner/victim', 'mine')
   await push(area, source)
-  source.write('first', '2').write('sub/file', 'two').remove('sub/inner/victim').write('sub/inner/new', 'n')
+  source.write(first, '2').write('sub/file', 'two').remove('sub/inner/victim').write('sub/inner/new', 'n')
   const sync = await area.beginSync()
   compareAll(sync, source.snapshot())
-  sync.plan({ complete: true })
+  const plan = sync.plan({ complete: true })
   const stored = new Promise<void>(resolve => { sync.onStored = () => { resolve() } })
-  await sync.stagePack(makePack([{ task: 0, content: new TextEncoder().encode('2') }]))
+  const contents = new Map([[first, '2'], ['sub/file', 'two'], ['sub/inner/new', 'n']])
+  const files = [...plan.tasks].map((_, task) => {
+    const { path } = plan.describe(task)
+    return { path, task, content: new TextEncoder().encode(contents.get(path)) }
+  })
+  await sync.stagePack(makePack(files.filter(({ path }) => path === first)))
   await stored
   renameSync(join(root, 'laptop/sub'), join(root, 'laptop/aside'))
-  symlinkSync(folder, join(root, 'laptop/sub'))
-  await sync.stagePack(makePack([{ task: 1, content: new TextEncoder().encode('two') }, { task: 2, content: new TextEncoder().encode('n') }]))
+  symlinkSync(outside, join(root, 'laptop/sub'))
+  await sync.stagePack(makePack(files.filter(({ path }) => path !== first)))
+  return { root, sync }
+}
+
+test('tells of a file whose directory became a link while the sync ran, and writes and deletes nothing through it', async () => {
+  const { folder, before } = canary()
+  const { sync } = await exchangeUnder('sub/inner/first', folder)
   const { problems } = await sync.finish()
   expect(problems.map(({ path, code }) => `${code} ${path}`)).toEqual(expect.arrayContaining(['STORE_FAILED sub/file', 'STORE_FAILED sub/inner/new']))
   expect(describeFolder(folder)).toEqual(before)
+})
+
+test('moves a link out of the way, unfollowed, that came to stand where a directory is due while the sync ran', async () => {
+  const { folder, before } = canary()
+  const { root, sync } = await exchangeUnder('other', folder)
+  expect((await sync.finish()).problems).toEqual([])
+  expect(describeFolder(folder)).toEqual(before)
+  expect(describeFolder(join(root, 'laptop/sub'))).toEqual(expect.arrayContaining([expect.stringMatching(/file/u), expect.stringMatching(/inner\/new/u)]))
+  expect(lstatSync(join(root, 'laptop/sub')).isDirectory()).toBe(true)
 })
 
 test('replaces a link or a hard link at the place of a file, and leaves its other end alone', async () => {
@@ -134,7 +156,10 @@ test.runIf(HOLDS_HANDLES)('writes nothing outside while a directory and a link a
     expect(written).toBeGreaterThan(100)
     expect(refused).toBeGreaterThan(100)
   } finally {
+    const gone = once(exchanger, 'exit')
     exchanger.kill('SIGKILL')
+    // Nothing may move any more when the folder is removed.
+    await gone
   }
   expect(readdirSync(outside)).toEqual([])
 })

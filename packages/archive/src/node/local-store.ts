@@ -81,17 +81,19 @@ class LocalStore implements ContentStore {
   }
 
   async place (area: string, batch: Batch, how: 'first' | 'again'): Promise<Failure[]> {
+    if (how === 'again') return await this.#idlest().call('place', [area, batch, how])
     // Directories have to be made from the top, links share a name in staging: only contents can be shared out.
-    const isShared = how === 'first' && batch.sections.every(section => section.facts.length > 0)
-    if (!isShared) return await this.#idlest().call('place', [area, batch, how])
-    const shares = this.#share(batch.sections)
-    const failures = await Promise.all(shares.map(async (share, i) => {
+    const contents = batch.sections.findIndex(isOfContents)
+    const structure = batch.sections.slice(0, contents === -1 ? undefined : contents)
+    const failures = structure.length === 0 ? [] : await this.#idlest().call('place', [area, { ...batch, sections: structure, wholeFolders: [] }, how])
+    const shares = this.#share(batch.sections, structure.length)
+    const others = await Promise.all(shares.map(async (share, i) => {
       if (share.length === 0) return []
       const sections = share.map(at => batch.sections[at]).filter(section => section !== undefined)
       const failed = await this.#thread(i).call('place', [area, { ...batch, sections }, how])
       return failed.map(failure => ({ ...failure, section: share[failure.section] ?? 0 }))
     }))
-    return failures.flat()
+    return [...failures, ...others.flat()]
   }
 
   async remove (area: string, stampMs: number, removals: readonly Removal[]): Promise<Failure[]> {
@@ -159,11 +161,13 @@ class LocalStore implements ContentStore {
     await Promise.all(this.#threads.map(thread => thread.close()))
   }
 
-  #share (sections: readonly Section[]): number[][] {
+  /** For each thread the places of its sections, from `first` on. */
+  #share (sections: readonly Section[], first: number): number[][] {
     const shares = this.#threads.map((): number[] => [])
     const loads = this.#threads.map(() => 0)
     const owners = new Map<RelativePath, number>()
     sections.forEach((section, at) => {
+      if (at < first) return
       // All sections of a directory go to the same thread: a folder that is put in its place takes the directory away from under others.
       const lightest = owners.get(section.directory) ?? loads.indexOf(Math.min(...loads))
       owners.set(section.directory, lightest)
@@ -232,4 +236,8 @@ class LocalStream implements ContentStream {
   #throwIfFailed (): void {
     if (this.#failure !== undefined) throw this.#failure as Error
   }
+}
+
+function isOfContents ({ facts }: Section): boolean {
+  return facts.length > 0
 }
