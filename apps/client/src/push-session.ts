@@ -5,6 +5,9 @@ import type { Compression, FileSource, TransferProgress } from '@filesync/transf
 import { greetServer } from './greet.ts'
 import { settledSource } from './settled-source.ts'
 
+/** Smaller than frames may be, so that the server compares the first listings while the next are put together. */
+const LISTINGS_FRAME_BYTES = 256 << 10
+
 /** What the client has to say about its tree. */
 export interface PushableTree extends Tree {
   /** False when a directory could not be read. */
@@ -81,7 +84,7 @@ export async function answerListings <T extends MessageType>(
     if (message.type !== 'LISTINGS_WANTED') return message as MessageOf<T>
     // None are named where it asks for the root.
     onDifference?.(Math.max(1, message.directories.length))
-    for (const payload of encodeParts(answers.answer(message.directories), LIMITS.rawFrameBytes)) {
+    for (const payload of encodeParts(answers.answer(message.directories), LISTINGS_FRAME_BYTES)) {
       await connection.sendRaw('LISTINGS', [payload])
     }
   }

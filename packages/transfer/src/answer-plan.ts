@@ -10,6 +10,8 @@ export type PlannedRead =
 
 /** A pack below this stays open for the next small file. */
 const PACK_BYTES = 1 << 20
+/** The first one is smaller, and each twice as large as the one before: whoever sends, stages and stores has something to do sooner. */
+const FIRST_PACK_BYTES = 64 << 10
 /** Files of one batch, so that a tree of tiny files still spreads over all readers. */
 const PACK_FILES = 1024
 
@@ -23,6 +25,7 @@ export class AnswerPlan {
   readonly #pieceBytes: number
   readonly #onWanted: (file: WantedFile) => void
   #waiting: NumberedTask | undefined
+  #packBytes = FIRST_PACK_BYTES
 
   constructor (init: { readonly intake: TaskIntake, readonly answers: ListingAnswers, readonly pieceBytes: number, readonly onWanted: (file: WantedFile) => void }) {
     this.#intake = init.intake
@@ -44,9 +47,11 @@ export class AnswerPlan {
   #pack (first: WantedFile): PlannedRead {
     const files = [first]
     let bytes = packedBytes(first)
+    const mostBytes = Math.min(this.#packBytes, this.#pieceBytes)
+    this.#packBytes = Math.min(2 * this.#packBytes, PACK_BYTES)
     for (let next = this.#intake.tasks.takeNow(); next !== undefined; next = this.#intake.tasks.takeNow()) {
       const file = this.#find(next)
-      if (files.length === PACK_FILES || !isPacked(next, file) || bytes + packedBytes(file) > Math.min(PACK_BYTES, this.#pieceBytes)) {
+      if (files.length === PACK_FILES || !isPacked(next, file) || bytes + packedBytes(file) > mostBytes) {
         this.#waiting = next
         break
       }
