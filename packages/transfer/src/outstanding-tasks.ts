@@ -1,7 +1,7 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Task } from '@filesync/protocol'
 import type { ExpectedFile } from './receive-files.ts'
-import { FIRST_TASKS_MAX, UNANSWERED_TASKS_MAX, WAITING_SIGNATURE_BYTES_MAX } from './window.ts'
+import { FIRST_TASKS_MAX, TASKS_PER_ANSWER, UNANSWERED_TASKS_MAX, WAITING_SIGNATURE_BYTES_MAX } from './window.ts'
 
 /** A task that was answered, and what it asked for. */
 export interface AnsweredTask {
@@ -17,7 +17,7 @@ export class OutstandingTasks {
   #asked = 0
   #signatureBytes = 0
   #isLast = false
-  #isAnswering = false
+  #answered = 0
   #failure: { readonly error: unknown } | undefined
   #wakeAsker: (() => void) | undefined
   #wakeTaker: (() => void) | undefined
@@ -85,7 +85,7 @@ export class OutstandingTasks {
   /** Takes a task as answered. Throws DATA_UNEXPECTED where it is not outstanding. */
   answer (number: number): AnsweredTask {
     const answered = this.peek(number)
-    this.#isAnswering = true
+    this.#answered++
     this.#tasks.delete(number)
     this.#signatures.delete(number)
     this.#signatureBytes -= signatureBytesOf(answered.task)
@@ -101,7 +101,7 @@ export class OutstandingTasks {
   }
 
   #hasRoom (tasks: number, signatureBytes: number): boolean {
-    const most = this.#isAnswering ? UNANSWERED_TASKS_MAX : FIRST_TASKS_MAX
+    const most = Math.min(UNANSWERED_TASKS_MAX, FIRST_TASKS_MAX + TASKS_PER_ANSWER * this.#answered)
     return this.#tasks.size + tasks <= most && this.#signatureBytes + signatureBytes <= WAITING_SIGNATURE_BYTES_MAX
   }
 

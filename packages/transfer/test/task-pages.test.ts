@@ -100,15 +100,26 @@ test('a file whose copy cannot be read is asked for whole', async () => {
   for (const task of tasks) expect(await task).toEqual([0, 0])
 })
 
-test('before the first answer only so many are asked for that it comes soon', async () => {
+test('the first answers decide how fast more is asked for', async () => {
   const outstanding = new OutstandingTasks(() => ({ path: 'a' as RelativePath, sizeBytes: 1 }))
   const tasks = (count: number): Task[] => new Array<Task>(count).fill([0, 0])
   await outstanding.add(tasks(1024), false)
   let isAsked = false
   const next = outstanding.add(tasks(LIMITS.tasksPerPage), true).then(() => { isAsked = true })
-  await new Promise(resolve => { setImmediate(resolve) })
+  for (let task = 0; task < 480; task++) {
+    outstanding.answer(task)
+    await Promise.resolve()
+  }
   expect(isAsked).toBe(false)
-  outstanding.answer(0)
+  for (let task = 480; task < 520; task++) outstanding.answer(task)
   await next
   expect(outstanding.asked).toBe(1024 + LIMITS.tasksPerPage)
+})
+
+test('a client that has answered everything is asked for more whatever the window', async () => {
+  const outstanding = new OutstandingTasks(() => ({ path: 'a' as RelativePath, sizeBytes: 1 }))
+  await outstanding.add([[0, 0]], false)
+  const next = outstanding.add(new Array<Task>(LIMITS.tasksPerPage).fill([0, 1]), true)
+  outstanding.answer(0)
+  expect(await next).toBe(1)
 })
