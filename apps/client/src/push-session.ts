@@ -1,4 +1,4 @@
-import { encodeParts, FEATURES, fitProblems, LIMITS, ListingAnswers } from '@filesync/protocol'
+import { encodeParts, FEATURES, fitProblems, ListingAnswers } from '@filesync/protocol'
 import type { Clock, Connection, Message, MessageOf, MessageType, NextSync, Problem, RelativePath, ServerStatusReady, Tree } from '@filesync/protocol'
 import { sendFiles } from '@filesync/transfer'
 import type { Compression, FileSource, TransferProgress } from '@filesync/transfer'

@@ -16,7 +16,7 @@ export interface ComparedDirectory {
   listing: Uint8Array
   offsets: Uint32Array
   /** Places of files whose content is wanted. */
-  readonly wanted: number[]
+  wanted: Uint32Array
   /** Those of them of which the stored copy may have the content already. */
   readonly alike: number[]
   /** Places of directories, links, and files of which only the metadata differs, in the order of the listing. */
@@ -25,6 +25,9 @@ export interface ComparedDirectory {
   readonly indexOnly: number[]
   readonly gone: Entry[]
 }
+
+/** As it grows while its listing is walked. */
+type Growing = Omit<ComparedDirectory, 'wanted'> & { readonly wanted: number[] }
 
 /** A stored file whose content does not belong to its path any more. */
 export interface Displaced {
@@ -65,7 +68,7 @@ export class Comparison {
     const { directory, bytes } = arrived
     const committed = this.#index.listing({ area: this.#area, directory })
     const refused = refusedNames(directory, bytes, this.#traits)
-    const compared: ComparedDirectory = {
+    const compared: Growing = {
       number: arrived.number, directory, isNew: committed === undefined, listing: bytes, offsets: new Uint32Array(0), wanted: [], alike: [], structure: [], indexOnly: [], gone: [],
     }
     const differences = committed === undefined && refused.size === 0 ? this.#takeNew(compared, bytes) : compareListings(committed, bytes)
@@ -87,11 +90,11 @@ export class Comparison {
     }
     this.#makeWayForSpellings(compared, bytes)
     if (compared.wanted.length + compared.structure.length + compared.gone.length + refused.size === 0) return
-    this.directories.push({ ...compared, offsets: entryOffsets(bytes) })
+    this.directories.push({ ...compared, wanted: Uint32Array.from(compared.wanted), offsets: entryOffsets(bytes) })
   }
 
   /** Wants the files of a new directory, most of them without decoding their entries, and yields the rest. */
-  * #takeNew (compared: ComparedDirectory, listing: Uint8Array): Generator<Difference, void, undefined> {
+  * #takeNew (compared: Growing, listing: Uint8Array): Generator<Difference, void, undefined> {
     const reader = new ListingReader(listing)
     for (;;) {
       const sizeBytes = reader.passFile()
@@ -105,12 +108,12 @@ export class Comparison {
     }
   }
 
-  #want (compared: ComparedDirectory, index: number, sizeBytes: number): void {
+  #want (compared: Growing, index: number, sizeBytes: number): void {
     compared.wanted.push(index)
     this.wantedBytes += sizeBytes
   }
 
-  #take (compared: ComparedDirectory, difference: Exclude<Difference, { how: 'gone' }>): void {
+  #take (compared: Growing, difference: Exclude<Difference, { how: 'gone' }>): void {
     const { entry, index, committed } = difference
     const { directory } = compared
     if (entry.kind === 'directory') this.claims.set(joinPath(directory, entry.name), { digest: entry.digest, mtimeNs: entry.mtimeNs, mode: entry.mode })
@@ -138,7 +141,7 @@ export class Comparison {
   }
 
   // Where the store folds names, the new spelling of a name would be written over the old one and removed with it.
-  #makeWayForSpellings (compared: ComparedDirectory, listing: Uint8Array): void {
+  #makeWayForSpellings (compared: Growing, listing: Uint8Array): void {
     if (!this.#traits.foldsNames || compared.gone.length === 0) return
     const listed = new Set<string>()
     for (const { name } of readListing(listing)) listed.add(foldKey(name))

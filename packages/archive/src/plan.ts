@@ -76,12 +76,12 @@ function findMoves (comparison: Comparison): Move[] {
   for (const directory of comparison.directories) {
     if (directory.wanted.length === 0) continue
     const { listing, offsets } = directory
-    for (const index of directory.wanted.splice(0)) {
+    directory.wanted = directory.wanted.filter(index => {
       const entry = entryAt(listing, offsets[index] ?? 0)
       const from = sources.get(moveKey({ identity: entry.identity(), sizeBytes: entry.sizeBytes(), mtimeNs: entry.mtimeNs() }))
-      if (from === undefined) directory.wanted.push(index)
-      else moves.push({ from, number: FIRST_RELOCATION + moves.length, directory, index })
-    }
+      if (from !== undefined) moves.push({ from, number: FIRST_RELOCATION + moves.length, directory, index })
+      return from === undefined
+    })
   }
   return moves
 }
@@ -163,7 +163,7 @@ export class TaskFile {
   }
 }
 
-/** The tasks of a sync in the order of listings and entries, eight bytes each. */
+/** The tasks of a sync in the order of listings and entries; of a million files nothing is held for each but its place. */
 export class TaskList implements Iterable<Task> {
   readonly count: number
   /** Names of the unfinished files that tasks build on. */
@@ -172,25 +172,23 @@ export class TaskList implements Iterable<Task> {
   readonly digests: Set<number> = new Set()
   digestBytes: number = 0
   readonly #directories: readonly ComparedDirectory[]
-  /** For each task the place of its directory among the compared ones, and of its entry in the listing. */
-  readonly #owners: Uint32Array
-  readonly #entries: Uint32Array
+  /** For each of the compared directories its first task, and behind them the number of tasks. */
+  readonly #firsts: Uint32Array
+  /** The directory that was asked for last: tasks come one directory after the other. */
+  #lastOwner = 0
   readonly #offsets = new Map<number, number>()
   /** The tasks whose files are asked for again, whole; they are numbered behind all others in this order. */
   readonly #again: number[] = []
 
   constructor (directories: readonly ComparedDirectory[], init: Pick<PlanInit, 'partials' | 'digest' | 'hash'>) {
     this.#directories = directories
-    this.count = directories.reduce((sum, directory) => sum + directory.wanted.length, 0)
-    this.#owners = new Uint32Array(this.count)
-    this.#entries = new Uint32Array(this.count)
-    let task = 0
-    directories.forEach((directory, owner) => {
-      for (const index of directory.wanted) {
-        this.#owners[task] = owner
-        this.#entries[task++] = index
-      }
+    this.#firsts = new Uint32Array(directories.length + 1)
+    let count = 0
+    directories.forEach(({ wanted }, owner) => {
+      this.#firsts[owner] = count
+      count += wanted.length
     })
+    this.#firsts[directories.length] = this.count = count
     if (init.partials.size > 0) this.#findPartials(init)
     if (init.digest === true) this.#findDigests()
   }
@@ -227,13 +225,28 @@ export class TaskList implements Iterable<Task> {
 
   at (task: number): { readonly owner: number, readonly directory: ComparedDirectory, readonly index: number } {
     const first = task < this.count ? task : this.#again[task - this.count] ?? task
-    const owner = this.#owners[first]
-    const index = this.#entries[first]
-    const directory = owner === undefined ? undefined : this.#directories[owner]
-    if (owner === undefined || index === undefined || directory === undefined) {
-      throw new FileSyncError('TASK_INVALID', `There is no task ${String(task)}.`)
-    }
+    const owner = this.#ownerOf(first)
+    const directory = this.#directories[owner]
+    const index = directory?.wanted[first - this.#firstOf(owner)]
+    if (directory === undefined || index === undefined) throw new FileSyncError('TASK_INVALID', `There is no task ${String(task)}.`)
     return { owner, directory, index }
+  }
+
+  #ownerOf (task: number): number {
+    let low = this.#lastOwner
+    if (this.#firstOf(low) <= task && task < this.#firstOf(low + 1)) return low
+    low = 0
+    // The last directory whose first task is not behind this one; those without any stand before it.
+    for (let high = this.#directories.length; high - low > 1;) {
+      const middle = (low + high) >>> 1
+      if (this.#firstOf(middle) <= task) low = middle
+      else high = middle
+    }
+    return this.#lastOwner = low
+  }
+
+  #firstOf (owner: number): number {
+    return this.#firsts[owner] ?? Infinity
   }
 
   /** The file that a task asks for. */
