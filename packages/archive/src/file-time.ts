@@ -1,9 +1,7 @@
 /** Times are set as seconds in a double, and come back at least this exactly where the file system holds them. */
 export const TOUCH_GRAIN_NS = 1000n
-/** No file system in use holds times less exactly than FAT. */
-export const COARSEST_GRAIN_NS = 2_000_000_000n
 /** Grains of file systems that hold times less exactly than they are set: exFAT, those of whole seconds, FAT. */
-const COARSE_GRAINS_NS: readonly bigint[] = [10_000_000n, 1_000_000_000n, COARSEST_GRAIN_NS]
+const COARSE_GRAINS_NS: readonly bigint[] = [10_000_000n, 1_000_000_000n, 2_000_000_000n]
 /** Times that every file system can hold, 1970 to 2038: others may come back changed. */
 const LATEST_NS = 2_147_483_647_000_000_000n
 

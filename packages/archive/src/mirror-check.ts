@@ -3,7 +3,7 @@ import type { Entry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { FoundEntry, StoreTraits } from './content-store.ts'
 import { FACT_BYTES } from './facts.ts'
-import { COARSEST_GRAIN_NS, isHeldByAll, isSameTime } from './file-time.ts'
+import { isHeldByAll, isTimeGiven } from './file-time.ts'
 import { EMPTY_DIRECTORY, foldDirectory } from './fold.ts'
 import { staysInside } from './names.ts'
 
@@ -92,5 +92,5 @@ function isSame (entry: Entry, there: FoundEntry): boolean {
   if (entry.kind !== there.kind) return false
   if (entry.kind === 'directory' || isUnknown(entry)) return true
   if (entry.kind === 'symlink') return entry.target === there.target
-  return entry.sizeBytes === there.sizeBytes && (!isHeldByAll(entry.mtimeNs) || isSameTime(entry.mtimeNs, there.mtimeNs, COARSEST_GRAIN_NS))
+  return entry.sizeBytes === there.sizeBytes && (!isHeldByAll(entry.mtimeNs) || isTimeGiven(entry.mtimeNs, there.mtimeNs))
 }

@@ -176,7 +176,7 @@ class StreamConnection implements Connection {
   async #sayGoodbye (error: unknown): Promise<void> {
     const cancel = this.#clock.schedule(CLOSE_TIMEOUT_MS, () => { this.#stream.destroy(closed()) })
     try {
-      await this.#stream.write(encodeFrame('MESSAGE', [encodeMessage(lastWords(error))]))
+      await this.#writer.writeLast(encodeFrame('MESSAGE', [encodeMessage(lastWords(error))]))
       await this.#stream.end()
       // A socket that is destroyed with unread bytes resets the connection, and the peer would lose the last words.
       await this.#reader.ended()

@@ -61,6 +61,12 @@ export class FrameWriter {
     this.#throwIfOver()
   }
 
+  /** Writes behind the end of the connection, which `signal` has told already. Rejects as the stream does. */
+  async writeLast (frame: Uint8Array): Promise<void> {
+    this.bytesSent += frame.length
+    await this.#init.stream.write(frame)
+  }
+
   /** Sends no more heartbeats. */
   stop (): void {
     this.#cancelBeat()

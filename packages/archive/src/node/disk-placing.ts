@@ -1,9 +1,8 @@
 import { equalDigests, readListing, splitPath } from '@filesync/protocol'
 import type { Entry, FileEntry, RelativePath, SymlinkEntry } from '@filesync/protocol'
-import { createHasher } from '@filesync/protocol/node'
 import type { DirectoryState } from '../content-store.ts'
 import { FACT_BYTES, readFact } from '../facts.ts'
-import { COARSEST_GRAIN_NS, isSameTime, TOUCH_GRAIN_NS } from '../file-time.ts'
+import { isSameTime, TOUCH_GRAIN_NS } from '../file-time.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
 import type { Batch, Failure, Section } from '../section.ts'
 import type { Beneath } from './beneath.ts'
@@ -11,7 +10,7 @@ import { folderName, inside, STAGING, stagedName, stagingOf } from './disk-place
 import type { DiskVersions, Spot } from './disk-versions.ts'
 import * as disk from './disk.ts'
 import { errnoOf } from './errno.ts'
-import { hashTo } from './hash-file.ts'
+import { digestAt } from './hash-file.ts'
 import { fileTrouble, throwIfStoreTrouble } from './trouble.ts'
 
 /** The server has to be able to read and to change what it keeps. */
@@ -126,22 +125,15 @@ export class DiskPlacing {
     disk.renameAt(staged[0], staged[1], [spot.prefix, entry.name])
   }
 
-  // After a crash: what is not in staging any more must be in its place, and what is there is read before it is trusted.
+  // After a crash: what is not in staging any more must be in its place. Either is read before it is trusted.
   #placeAgain (spot: Target, entry: FileEntry, { section, e, staging }: { section: Section, e: number, staging: string }): void {
     const name = contentName(section, entry, section.staged[e] ?? 0)
+    const { digest } = readFact(section.facts, e * FACT_BYTES)
     if (!disk.existsAt(staging, name)) {
-      const stat = disk.statAt(spot.prefix, entry.name)
-      if (stat?.kind === 'file' && stat.sizeBytes === entry.sizeBytes && isSameTime(stat.mtimeNs, entry.mtimeNs, COARSEST_GRAIN_NS)) return
+      if (disk.existsAt(spot.prefix, entry.name) && equalDigests(digestAt(spot.prefix, entry.name), digest)) return
       throw new Error('its content was lost in a crash')
     }
-    const fd = disk.readAt(staging, name)
-    try {
-      const hasher = createHasher()
-      hashTo(fd, hasher)
-      if (!equalDigests(hasher.digest(), readFact(section.facts, e * FACT_BYTES).digest)) throw new Error('its content was damaged in a crash')
-    } finally {
-      disk.close(fd)
-    }
+    if (!equalDigests(digestAt(staging, name), digest)) throw new Error('its content was damaged in a crash')
     this.#placeFile(spot, entry, [staging, name])
   }
 

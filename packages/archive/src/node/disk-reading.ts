@@ -1,12 +1,10 @@
-import { toDigest } from '@filesync/protocol'
 import type { Digest, RelativePath } from '@filesync/protocol'
-import { createHasher } from '@filesync/protocol/node'
 import type { FoundEntry } from '../content-store.ts'
 import type { Beneath } from './beneath.ts'
 import { inside, split } from './disk-places.ts'
 import * as disk from './disk.ts'
 import { errnoOf } from './errno.ts'
-import { hashTo } from './hash-file.ts'
+import { digestAt } from './hash-file.ts'
 import { throwIfStoreTrouble } from './trouble.ts'
 
 /** Looks at what stands in a mirror. */
@@ -39,14 +37,7 @@ export class DiskReading {
     this.#beneath.trim()
     return names.map(name => {
       try {
-        const fd = disk.readAt(this.#beneath.open(inside(area, directory)), name)
-        try {
-          const hasher = createHasher()
-          hashTo(fd, hasher)
-          return toDigest(hasher.digest())
-        } finally {
-          disk.close(fd)
-        }
+        return digestAt(this.#beneath.open(inside(area, directory)), name)
       } catch (error) {
         // A sector that cannot be read is what verifying looks for; anything else about the disk ends it.
         if (errnoOf(error) !== 'EIO') throwIfStoreTrouble(error)
@@ -61,7 +52,12 @@ export class DiskReading {
     try {
       const [directory, name] = split(inside(area, path))
       const fd = disk.readAt(this.#beneath.open(directory), name)
-      return { fd, sizeBytes: disk.statOf(fd).sizeBytes }
+      try {
+        return { fd, sizeBytes: disk.statOf(fd).sizeBytes }
+      } catch (error) {
+        disk.close(fd)
+        throw error
+      }
     } catch (error) {
       throwIfStoreTrouble(error)
       return undefined

@@ -1,4 +1,5 @@
-import type { Hasher } from '@filesync/protocol'
+import type { Digest, Hasher } from '@filesync/protocol'
+import { createHasher } from '@filesync/protocol/node'
 import * as disk from './disk.ts'
 
 const READ_BYTES = 1 << 20
@@ -11,5 +12,17 @@ export function hashTo (fd: number, hasher: Hasher): number {
     if (read === 0) return position
     hasher.update(buffer.subarray(0, read))
     position += read
+  }
+}
+
+/** The digest of a file, which is read as a whole. Throws the errno of what hinders that. */
+export function digestAt (prefix: string, name: string): Digest {
+  const fd = disk.readAt(prefix, name)
+  try {
+    const hasher = createHasher()
+    hashTo(fd, hasher)
+    return hasher.digest()
+  } finally {
+    disk.close(fd)
   }
 }
