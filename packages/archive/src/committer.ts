@@ -118,10 +118,12 @@ export class Committer {
     this.#cancelTimer = undefined
   }
 
-  /** Commits some sections as one batch, together with what of the structure they need. */
+  /** Commits some sections as one batch, together with what has to stand before them. */
   async commit (wanted: readonly Section[]): Promise<void> {
     const { store, area, placed } = this.#init
-    const sections = [...this.#init.structure().takeFor(wanted), ...wanted]
+    const structure = this.#init.structure()
+    // The first batch is not kept waiting, and the next has all the rest, so that little is left to do when a sync has to end early.
+    const sections = [...this.#journal === 0 ? structure.takeFor(wanted) : structure.takeAll(), ...wanted]
     const { batch, journal } = await this.#write(sections, [])
     const failures = await store.place(area, batch, 'first')
     await store.makeDurable()

@@ -1,5 +1,5 @@
-/** Times are set as seconds in a double, and come back at least this exactly where the file system holds them. */
-export const TOUCH_GRAIN_NS = 1000n
+/** Times are set as seconds in a double, and come back at least this exactly where the file system holds microseconds. */
+export const TOUCH_GRAIN_NS = 2000n
 /** Grains of file systems that hold times less exactly than they are set: exFAT, those of whole seconds, FAT. */
 const COARSE_GRAINS_NS: readonly bigint[] = [10_000_000n, 1_000_000_000n, 2_000_000_000n]
 /** Times that every file system can hold, 1970 to 2038: others may come back changed. */

@@ -3,8 +3,8 @@ import type { RelativePath } from '@filesync/protocol'
 import type { Section } from './section.ts'
 
 /**
- * The directories, links and metadata of a sync that have not taken their places yet. Each batch of files brings along
- * what it needs of them, so that the first file does not wait until all directories of a tree are made.
+ * The directories, links and metadata of a sync that have not taken their places yet. The first batch of files brings along
+ * what it needs of them, and what is listed before that, so that it need not wait until all directories of a tree are made.
  */
 export class PendingStructure {
   readonly #sections: readonly Section[]
@@ -21,7 +21,7 @@ export class PendingStructure {
   /** What has to stand before the entries of other sections can. */
   takeFor (sections: readonly Section[]): Section[] {
     let end = this.#taken
-    for (const { directory } of sections) end = Math.max(end, this.#madeBy(directory))
+    for (const { directory } of sections) end = Math.max(end, this.#behindWhatMakes(directory))
     return this.#takeUpTo(end)
   }
 
@@ -31,7 +31,7 @@ export class PendingStructure {
   }
 
   // What makes its parent comes before the section that it stands in itself.
-  #madeBy (directory: RelativePath): number {
+  #behindWhatMakes (directory: RelativePath): number {
     return directory === ROOT_PATH ? 0 : this.#behind.get(splitPath(directory).directory) ?? 0
   }
 

@@ -163,7 +163,7 @@ export class TaskFile {
   }
 }
 
-/** The tasks of a sync in the order of listings and entries; of a million files nothing is held for each but its place. */
+/** The tasks of a sync in the order of listings and entries. Which they are stands in `ComparedDirectory.wanted` alone: there may be a million. */
 export class TaskList implements Iterable<Task> {
   readonly count: number
   /** Names of the unfinished files that tasks build on. */

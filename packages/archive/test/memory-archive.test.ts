@@ -14,6 +14,8 @@ const DAY_MS = 86_400_000
 /** Files of which the kinds of thing at one place change, without the large one, which takes long to compare. */
 function states (): readonly [SourceTree, SourceTree] {
   const [before, after] = crashStates()
+  // In packs of their own, so that there are more batches.
+  for (let i = 0; i < 4; i++) after.write(`more/file${String(i)}`, `${String(i)}`.repeat(90))
   return [before.write('large', 'is small here'), after.write('large', 'and here, too')]
 }
 

@@ -10,7 +10,7 @@ export interface FrameWriterInit {
   readonly heartbeatMs: number
   /** How long the peer may take to take one frame. */
   readonly stallTimeoutMs: number
-  /** Aborted when nothing may be sent any more, with the FileSyncError that tells why as the reason. */
+  /** Aborted when nothing but the last words may be sent any more, with the FileSyncError that tells why as the reason. */
   readonly signal: AbortSignal
   /** The peer takes nothing any more. */
   readonly onGone: (error: FileSyncError) => void

@@ -25,7 +25,7 @@ export function * readListing (bytes: Uint8Array): Generator<Entry, void, undefi
   for (let entry = reader.next(); entry !== undefined; entry = reader.next()) yield entry
 }
 
-/** Takes the entries of a listing one by one, or passes over those that another listing has too. */
+/** Takes the entries of a listing one by one, or passes over files of which only the size is asked, and over what another listing has too. */
 export class ListingReader {
   /** Place of the last entry; -1 before the first. */
   index = -1

@@ -1,8 +1,8 @@
 import { equalDigests, readListing, splitPath } from '@filesync/protocol'
-import type { Entry, FileEntry, RelativePath, SymlinkEntry } from '@filesync/protocol'
+import type { Digest, Entry, FileEntry, RelativePath, SymlinkEntry } from '@filesync/protocol'
 import type { DirectoryState } from '../content-store.ts'
 import { FACT_BYTES, readFact } from '../facts.ts'
-import { isSameTime, TOUCH_GRAIN_NS } from '../file-time.ts'
+import { isHeldByAll, isSameTime, isTimeGiven, TOUCH_GRAIN_NS } from '../file-time.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
 import type { Batch, Failure, Section } from '../section.ts'
 import type { Beneath } from './beneath.ts'
@@ -13,8 +13,7 @@ import { errnoOf } from './errno.ts'
 import { digestAt } from './hash-file.ts'
 import { fileTrouble, throwIfStoreTrouble } from './trouble.ts'
 
-/** The server has to be able to read and to change what it keeps. */
-const OWNER_READS = 0o400
+/** The server has to be able to change the directories that it keeps. */
 const OWNER_OWNS = 0o700
 
 /** Where the entries of a section go. */
@@ -125,15 +124,16 @@ export class DiskPlacing {
     disk.renameAt(staged[0], staged[1], [spot.prefix, entry.name])
   }
 
-  // After a crash: what is not in staging any more must be in its place. Either is read before it is trusted.
+  // After a crash: what is not in staging any more must be in its place, because it was durable before. What is there is read before it is trusted.
   #placeAgain (spot: Target, entry: FileEntry, { section, e, staging }: { section: Section, e: number, staging: string }): void {
     const name = contentName(section, entry, section.staged[e] ?? 0)
-    const { digest } = readFact(section.facts, e * FACT_BYTES)
     if (!disk.existsAt(staging, name)) {
-      if (disk.existsAt(spot.prefix, entry.name) && equalDigests(digestAt(spot.prefix, entry.name), digest)) return
+      const stat = disk.statAt(spot.prefix, entry.name)
+      const isPlaced = stat?.kind === 'file' && stat.sizeBytes === entry.sizeBytes && (!isHeldByAll(entry.mtimeNs) || isTimeGiven(entry.mtimeNs, stat.mtimeNs))
+      if (isPlaced) return
       throw new Error('its content was lost in a crash')
     }
-    if (!equalDigests(digestAt(staging, name), digest)) throw new Error('its content was damaged in a crash')
+    if (!holdsDigest(staging, name, readFact(section.facts, e * FACT_BYTES).digest)) throw new Error('its content was damaged in a crash')
     this.#placeFile(spot, entry, [staging, name])
   }
 
@@ -181,10 +181,20 @@ function touchFile (spot: Spot, entry: FileEntry): void {
   try {
     const stat = disk.statOf(fd)
     if (stat.sizeBytes !== entry.sizeBytes) throw new Error('the archive has another content there; verify will put it right')
-    const mode = entry.mode & 0o777 | OWNER_READS
+    const mode = entry.mode & 0o777 | disk.OWNER_READS
     if (stat.mode !== mode) disk.setMode(fd, mode)
     if (!isSameTime(stat.mtimeNs, entry.mtimeNs, TOUCH_GRAIN_NS)) disk.touch(fd, entry.mtimeNs)
   } finally {
     disk.close(fd)
+  }
+}
+
+/** Whether content that staging holds is whole. False too where a part of it cannot be read: it is asked for again. */
+function holdsDigest (prefix: string, name: string, digest: Digest): boolean {
+  try {
+    return equalDigests(digestAt(prefix, name), digest)
+  } catch (error) {
+    if (errnoOf(error) !== 'EIO') throw error
+    return false
   }
 }

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { FileSyncError } from '@filesync/protocol'
 import type { ReuseBuffer } from '@filesync/protocol'
+import { endWorker } from '@filesync/protocol/node'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
 import { errnoOf } from './errno.ts'
 import { storeTrouble } from './trouble.ts'
@@ -50,7 +51,7 @@ export class DiskThread {
   }
 
   async close (): Promise<void> {
-    await this.#worker.terminate()
+    await endWorker(this.#worker)
   }
 
   #answer (reply: DiskReply): void {

@@ -9,9 +9,6 @@ import * as disk from './disk.ts'
 import { linkOrCopy } from './hard-link.ts'
 import { fileTrouble, throwIfStoreTrouble } from './trouble.ts'
 
-/** The server has to be able to read what it keeps. */
-const OWNER_READS = 0o400
-
 /** Writes small files into staging, gives those that move a second name there, and throws staging away. One of these works in each disk worker. */
 export class DiskStaging {
   readonly #beneath: Beneath
@@ -83,7 +80,7 @@ export class DiskStaging {
   }
 
   #writeSmall (place: readonly [prefix: string, name: string], content: Uint8Array, cursor: ListingCursor): void {
-    const mode = cursor.mode() & 0o777 | OWNER_READS
+    const mode = cursor.mode() & 0o777 | disk.OWNER_READS
     const fd = disk.createAt(...place, mode)
     try {
       disk.writeAll(fd, content)

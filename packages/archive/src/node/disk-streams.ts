@@ -12,8 +12,6 @@ const COPY_BYTES = 1 << 20
 /** From this size on a file that is whole, but not yet committed, is not sent again after a crash. */
 const RECLAIMED_BYTES = 4 << 20
 const PARTIAL_MODE = 0o600
-/** The server has to be able to read what it keeps. */
-const OWNER_READS = 0o400
 
 interface OpenStream {
   readonly request: StreamRequest
@@ -92,7 +90,7 @@ export class DiskStreams {
     const isWhole = position === request.sizeBytes && equalDigests(stream.hasher.digest(), digest)
     if (isWhole) {
       guard(() => {
-        disk.setMode(fd, request.mode | OWNER_READS)
+        disk.setMode(fd, request.mode | disk.OWNER_READS)
         disk.touch(fd, request.mtimeNs)
         if (this.#syncsEach) disk.syncFile(fd)
       })

@@ -7,6 +7,9 @@ const O_DIRECT: number | undefined = (fs.constants as Partial<typeof fs.constant
 const TMPFS = 0x0102_1994
 
 /** What stands at a name in a directory of `Beneath`, or what is open. */
+/** Part of the mode of every file: the server has to be able to read what it keeps. */
+export const OWNER_READS = 0o400
+
 export interface Stat {
   readonly kind: 'file' | 'directory' | 'symlink' | 'special'
   readonly sizeBytes: number

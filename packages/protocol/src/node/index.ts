@@ -1,4 +1,5 @@
 export { createHasher, hashBytes } from './blake3.ts'
+export { endWorker } from './end-worker.ts'
 export { localZone } from './local-zone.ts'
 export { socketStream } from './socket-stream.ts'
 export { systemClock } from './system-clock.ts'

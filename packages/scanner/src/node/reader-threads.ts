@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { FileSyncError } from '@filesync/protocol'
+import { endWorker } from '@filesync/protocol/node'
 import type { DirectoryReader, DirectoryReading, ReadRequest } from '../directory-reading.ts'
 import type { RuleSet } from '../rule-set.ts'
 import type { FromReader, ReaderData, RuleDefinition, ToReader } from './reader-messages.ts'
@@ -88,7 +89,7 @@ class ReaderThread {
 
   async close (): Promise<void> {
     this.#break(undefined)
-    await this.#worker.terminate()
+    await endWorker(this.#worker)
   }
 
   #introduce (rules: RuleSet): RuleDefinition[] {

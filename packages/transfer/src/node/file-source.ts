@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { BufferPool, FileSyncError, FRAME_HEADER_BYTES, LIMITS } from '@filesync/protocol'
+import { endWorker } from '@filesync/protocol/node'
 import type { FileSource, PackRead, SourceStream, StreamRequest, StreamStep, WantedFile } from '../file-source.ts'
 import { toColumns } from './wanted-columns.ts'
 import type { SourceAnswer, SourceQuestion, SourceWorkerData } from './worker-protocol.ts'
@@ -129,7 +130,7 @@ class SourceThread {
 
   async close (): Promise<void> {
     this.#fail(new FileSyncError('ABORTED', 'The source is closed.'))
-    await this.#worker?.terminate()
+    if (this.#worker !== undefined) await endWorker(this.#worker)
   }
 
   // With the first file to read: most syncs have none, and starting a thread takes longer than all else that they do.

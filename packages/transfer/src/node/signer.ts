@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { FileSyncError } from '@filesync/protocol'
 import type { ErrorCode } from '@filesync/protocol'
+import { endWorker } from '@filesync/protocol/node'
 
 /** Makes signatures of files in a thread of its own, one at a time. */
 export interface Signer {
@@ -55,7 +56,7 @@ class ThreadSigner implements Signer {
 
   async close (): Promise<void> {
     this.#fail(closed())
-    await this.#worker?.terminate()
+    if (this.#worker !== undefined) await endWorker(this.#worker)
   }
 
   // When the first file is to be signed: most servers never do.
