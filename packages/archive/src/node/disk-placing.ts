@@ -10,8 +10,8 @@ import { folderName, inside, STAGING, stagedName, stagingOf } from './disk-place
 import type { DiskVersions, Spot } from './disk-versions.ts'
 import * as disk from './disk.ts'
 import { errnoOf } from './errno.ts'
-import { digestAt } from './hash-file.ts'
 import { fileTrouble, throwIfStoreTrouble } from './trouble.ts'
+import { digestAt } from './whole-file.ts'
 
 /** The server has to be able to change the directories that it keeps. */
 const OWNER_OWNS = 0o700

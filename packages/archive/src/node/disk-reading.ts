@@ -4,8 +4,8 @@ import type { Beneath } from './beneath.ts'
 import { inside, split } from './disk-places.ts'
 import * as disk from './disk.ts'
 import { errnoOf } from './errno.ts'
-import { digestAt } from './hash-file.ts'
 import { throwIfStoreTrouble } from './trouble.ts'
+import { digestAt } from './whole-file.ts'
 
 /** Looks at what stands in a mirror. */
 export class DiskReading {

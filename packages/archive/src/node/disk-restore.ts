@@ -5,8 +5,7 @@ import { Beneath, makeRoot } from './beneath.ts'
 import { inside, OWN, split, stampName, VERSIONS } from './disk-places.ts'
 import * as disk from './disk.ts'
 import { fileTrouble } from './trouble.ts'
-
-const COPY_BYTES = 1 << 20
+import { copyTo } from './whole-file.ts'
 
 /** Copies files of mirrors and versions out of the archive. */
 export class DiskRestore {
@@ -64,24 +63,21 @@ export class DiskRestore {
       return 0
     }
     const fd = disk.readAt(fromPrefix, fromName)
-    const { mode, mtimeNs, sizeBytes } = disk.statOf(fd)
-    const copy = disk.createAt(prefix, temporary, 0o600)
     try {
-      const buffer = new Uint8Array(COPY_BYTES)
-      for (let position = 0; ;) {
-        const read = disk.readInto(fd, buffer, position)
-        if (read === 0) break
-        disk.writeAll(copy, buffer.subarray(0, read), position)
-        position += read
+      const { mode, mtimeNs, sizeBytes } = disk.statOf(fd)
+      const copy = disk.createAt(prefix, temporary, 0o600)
+      try {
+        copyTo(fd, copy)
+        disk.setMode(copy, mode)
+        disk.touch(copy, mtimeNs)
+        disk.syncFile(copy)
+      } finally {
+        disk.close(copy)
       }
-      disk.setMode(copy, mode)
-      disk.touch(copy, mtimeNs)
-      disk.syncFile(copy)
+      disk.renameAt(prefix, temporary, [prefix, name])
+      return sizeBytes
     } finally {
-      disk.close(copy)
       disk.close(fd)
     }
-    disk.renameAt(prefix, temporary, [prefix, name])
-    return sizeBytes
   }
 }

@@ -5,8 +5,8 @@ import type { StreamRequest } from '../content-store.ts'
 import type { Beneath } from './beneath.ts'
 import { inside, parseReclaimName, PARTIAL, reclaimName, split, STAGING, stagedName } from './disk-places.ts'
 import * as disk from './disk.ts'
-import { hashTo } from './hash-file.ts'
 import { storeTrouble, throwIfStoreTrouble } from './trouble.ts'
+import { hashTo } from './whole-file.ts'
 
 const COPY_BYTES = 1 << 20
 /** From this size on a file that is whole, but not yet committed, is not sent again after a crash. */

@@ -1,9 +1,9 @@
 import * as disk from './disk.ts'
 import { errnoOf } from './errno.ts'
+import { copyTo } from './whole-file.ts'
 
 type Place = readonly [prefix: string, name: string]
 
-const COPY_BYTES = 1 << 20
 /** What file systems answer that have no hard links, or no more of them. */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS', 'EXDEV'])
 
@@ -29,13 +29,7 @@ export function linkOrCopy (fd: number, [from, to]: readonly [Place, Place], syn
   const { mode, mtimeNs } = disk.statOf(fd)
   const copy = disk.createAt(to[0], to[1], mode)
   try {
-    const buffer = new Uint8Array(COPY_BYTES)
-    for (let position = 0; ;) {
-      const read = disk.readInto(fd, buffer, position)
-      if (read === 0) break
-      disk.writeAll(copy, buffer.subarray(0, read), position)
-      position += read
-    }
+    copyTo(fd, copy)
     disk.touch(copy, mtimeNs)
     if (syncs) disk.syncFile(copy)
   } finally {

@@ -1,0 +1,38 @@
+import type { Digest, Hasher } from '@filesync/protocol'
+import { createHasher } from '@filesync/protocol/node'
+import * as disk from './disk.ts'
+
+const READ_BYTES = 1 << 20
+
+/** Feeds a file to a hasher from its start; returns its length. */
+export function hashTo (fd: number, hasher: Hasher): number {
+  return readPieces(fd, piece => { hasher.update(piece) })
+}
+
+/** The digest of a file, which is read as a whole. Throws the errno of what hinders that. */
+export function digestAt (prefix: string, name: string): Digest {
+  const fd = disk.readAt(prefix, name)
+  try {
+    const hasher = createHasher()
+    hashTo(fd, hasher)
+    return hasher.digest()
+  } finally {
+    disk.close(fd)
+  }
+}
+
+/** Writes the content of a file into another one, which is empty. */
+export function copyTo (fd: number, copy: number): void {
+  readPieces(fd, (piece, position) => { disk.writeAll(copy, piece, position) })
+}
+
+/** Reads a file from its start, and returns its length. A piece is only good until the next one. */
+function readPieces (fd: number, take: (piece: Uint8Array, position: number) => void): number {
+  const buffer = new Uint8Array(READ_BYTES)
+  for (let position = 0; ;) {
+    const read = disk.readInto(fd, buffer, position)
+    if (read === 0) return position
+    take(buffer.subarray(0, read), position)
+    position += read
+  }
+}
