@@ -17,7 +17,6 @@ export class OutstandingTasks {
   #asked = 0
   #signatureBytes = 0
   #isLast = false
-  #answered = 0
   #failure: { readonly error: unknown } | undefined
   #wakeAsker: (() => void) | undefined
   #wakeTaker: (() => void) | undefined
@@ -85,7 +84,6 @@ export class OutstandingTasks {
   /** Takes a task as answered. Throws DATA_UNEXPECTED where it is not outstanding. */
   answer (number: number): AnsweredTask {
     const answered = this.peek(number)
-    this.#answered++
     this.#tasks.delete(number)
     this.#signatures.delete(number)
     this.#signatureBytes -= signatureBytesOf(answered.task)
@@ -101,7 +99,8 @@ export class OutstandingTasks {
   }
 
   #hasRoom (tasks: number, signatureBytes: number): boolean {
-    const most = Math.min(UNANSWERED_TASKS_MAX, FIRST_TASKS_MAX + TASKS_PER_ANSWER * this.#answered)
+    const answered = this.#asked - this.#tasks.size
+    const most = Math.min(UNANSWERED_TASKS_MAX, FIRST_TASKS_MAX + TASKS_PER_ANSWER * answered)
     return this.#tasks.size + tasks <= most && this.#signatureBytes + signatureBytes <= WAITING_SIGNATURE_BYTES_MAX
   }
 

@@ -124,7 +124,7 @@ export class DiskPlacing {
     disk.renameAt(staged[0], staged[1], [spot.prefix, entry.name])
   }
 
-  // After a crash: what is not in staging any more must be in its place, because it was durable before. What is there is read before it is trusted.
+  // After a crash: what is not in staging any more must be in its place, because it was durable before. What staging holds is read before it is trusted.
   #placeAgain (spot: Target, entry: FileEntry, { section, e, staging }: { section: Section, e: number, staging: string }): void {
     const name = contentName(section, entry, section.staged[e] ?? 0)
     if (!disk.existsAt(staging, name)) {
