@@ -35,17 +35,10 @@ export class ListingWriter {
     this.#digestOffsets = []
   }
 
-  /** @param numbers the mtime in nanoseconds and the identity, each as two halves of 32 bits, the lower first */
-  file (name: Name, { mode, sizeBytes }: { readonly mode: number, readonly sizeBytes: number }, numbers: Uint32Array): void {
-    const writer = this.#writer
+  /** @param halves mtime in nanoseconds, mode, size in bytes and identity, each as two halves of 32 bits, the lower first */
+  file (name: Name, halves: Uint32Array): void {
     this.#count++
-    writer.array(6)
-    writer.str(name)
-    writer.uint(FILE)
-    writer.int64Halves(numbers[1] ?? 0, numbers[0] ?? 0)
-    writer.uint(mode)
-    writer.uint(sizeBytes)
-    writer.uint64Halves(numbers[3] ?? 0, numbers[2] ?? 0)
+    this.#writer.row(name, FILE, halves)
   }
 
   directory (name: Name, mode: number, mtimeNs: bigint): void {

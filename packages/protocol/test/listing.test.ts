@@ -13,7 +13,7 @@ const file = (name: string): Entry => ({ kind: 'file', name: name as Name, mtime
 function writeOne (writer: ListingWriter, entry: Entry): void {
   if (entry.kind === 'directory') writer.directory(entry.name, entry.mode, entry.mtimeNs)
   else if (entry.kind === 'symlink') writer.symlink(entry.name, entry.mtimeNs, entry.target)
-  else writer.file(entry.name, entry, new Uint32Array(BigUint64Array.of(BigInt.asUintN(64, entry.mtimeNs), entry.identity).buffer))
+  else writer.file(entry.name, new Uint32Array(BigUint64Array.of(BigInt.asUintN(64, entry.mtimeNs), BigInt(entry.mode), BigInt(entry.sizeBytes), entry.identity).buffer))
 }
 
 describe('listings', () => {

@@ -11,8 +11,8 @@ export class EntryStat {
   ctimeMs = 0
   /** Device, inode, and time of birth in nanoseconds. */
   readonly ids: BigUint64Array = new BigUint64Array(3)
-  /** The mtime in nanoseconds as a listing can hold it, and the identity once it is known. */
-  readonly numbers: BigInt64Array = new BigInt64Array(2)
+  /** What a listing holds of a file: mtime in nanoseconds, permissions, size in bytes and identity, the last three once they are known. */
+  readonly numbers: BigInt64Array = new BigInt64Array(4)
   /** The same memory in halves of 32 bits, the lower first. */
   readonly idHalves: Uint32Array = new Uint32Array(this.ids.buffer)
   readonly halves: Uint32Array = new Uint32Array(this.numbers.buffer)
@@ -20,7 +20,7 @@ export class EntryStat {
   get dev (): bigint { return this.ids[0] ?? 0n }
   get ino (): bigint { return this.ids[1] ?? 0n }
   get mtimeNs (): bigint { return this.numbers[0] ?? 0n }
-  get identity (): bigint { return BigInt.asUintN(64, this.numbers[1] ?? 0n) }
+  get identity (): bigint { return BigInt.asUintN(64, this.numbers[3] ?? 0n) }
 }
 
 export type EntryType = 'file' | 'directory' | 'symlink' | 'special'

@@ -16,15 +16,15 @@ const INPUT_BYTES = 24
  */
 export function identify ({ dev, idHalves, halves }: EntryStat, rootDevice: bigint): void {
   if (idHalves[2] === 0 && idHalves[3] === 0) {
-    halves[2] = 0
-    halves[3] = 0
+    halves[6] = 0
+    halves[7] = 0
     return
   }
   const isAtHome = dev === rootDevice
   const low = lane(SEED_LOW, idHalves, isAtHome)
   const high = lane(SEED_HIGH, idHalves, isAtHome)
-  halves[2] = low === 0 && high === 0 ? 1 : low
-  halves[3] = high
+  halves[6] = low === 0 && high === 0 ? 1 : low
+  halves[7] = high
 }
 
 function lane (seed: number, words: Uint32Array, isAtHome: boolean): number {

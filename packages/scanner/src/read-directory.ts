@@ -132,8 +132,11 @@ class ListedEntries {
     this.#files++
     this.#bytes += sizeBytes
     identify(stat, this.#context.rootDevice)
-    stat.mode = mode & PERMISSIONS
-    this.#writer.file(name, stat, stat.halves)
+    const { halves } = stat
+    halves[2] = mode & PERMISSIONS
+    halves[4] = sizeBytes
+    halves[5] = sizeBytes / 0x1_0000_0000
+    this.#writer.file(name, halves)
   }
 
   #subdirectory (name: Name, stat: EntryStat): void {
