@@ -38,7 +38,7 @@ const boundaries = packages.flatMap(name => {
     { files: [`${src}/**/*.ts`], rules: imports([...inside, node]) },
     { files: [`${src}/node/**/*.ts`], rules: imports(name === 'archive' ? [...inside, disk] : inside) },
     ...name === 'archive' ? [{ files: [`${src}/node/{beneath,disk}.ts`], rules: imports(inside) }] : [],
-    ...name === 'protocol' ? [{ files: [`${src}/codec.ts`], rules: imports([...inside, node], []) }] : []
+    ...name === 'protocol' ? [{ files: [`${src}/codec.ts`, `${src}/msgpackr-pack.d.ts`], rules: imports([...inside, node], []) }] : []
   ]
 })
 

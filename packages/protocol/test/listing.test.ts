@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { ListingIndex } from '../src/listing-index.ts'
 import { MsgpackReader } from '../src/msgpack-reader.ts'
 import { MsgpackWriter } from '../src/msgpack-writer.ts'
-import { countListing, decodeListing, digestOffsets, encodeListing, isSymlinkTarget, LIMITS, ListingWriter, readListing } from '../src/index.ts'
+import { countListing, decodeListing, digestOffsets, encodeListing, equalDigests, isName, isSymlinkTarget, LIMITS, ListingWriter, readListing } from '../src/index.ts'
 import type { Digest, Entry, Name } from '../src/index.ts'
 import { anyEntries } from './arbitrary.ts'
 import { fromHex, join, refusal } from './refusal.ts'
@@ -60,6 +60,41 @@ describe('listings', () => {
         expect(offsets).toEqual(digestOffsets(expected))
       })
     }), { numRuns: 300 })
+  })
+
+  it('are the same bytes at the borders of every length', () => {
+    const borders = [0n, 7n, 8n, 16n, 32n].flatMap(bits => [2n ** bits - 1n, 2n ** bits, 2n ** bits + 1n])
+    const times = [...borders, ...borders.map(value => -value), 2n ** 63n - 1n, -(2n ** 63n)]
+    const sizes = [...borders.map(Number), Number.MAX_SAFE_INTEGER]
+    const identities = [...borders, 2n ** 63n, 2n ** 64n - 1n]
+    const writer = new ListingWriter()
+    for (let length = 3; length <= 255; length++) {
+      const names = ['a'.repeat(length), `${'b'.repeat(length - 2)}é`, `${'c'.repeat(length - 3)}水`]
+      const entries = names.filter(name => isName(name)).map((name, at): Entry => {
+        const turn = length * 3 + at
+        const [mtimeNs = 0n, sizeBytes = 0, identity = 0n] = [times[turn % times.length], sizes[turn % sizes.length], identities[turn % identities.length]]
+        return { kind: 'file', name, mtimeNs, mode: turn % 0o1000, sizeBytes, identity }
+      })
+      writer.begin()
+      for (const entry of entries) writeOne(writer, entry)
+      const { start, end } = writer.end()
+      expect(writer.take().subarray(start, end)).toEqual(encodeListing(entries))
+    }
+  })
+
+  it('are the same bytes wherever in an entry the buffer has to grow', () => {
+    const largest: Entry = { kind: 'file', name: 'n' as Name, mtimeNs: -(2n ** 63n), mode: 0o777, sizeBytes: Number.MAX_SAFE_INTEGER, identity: 2n ** 64n - 1n }
+    const expected = encodeListing([largest])
+    for (let shift = 0; shift <= expected.length; shift++) {
+      const writer = new ListingWriter()
+      const written = Array.from({ length: 400 }, (_, at) => {
+        writer.begin()
+        writeOne(writer, at === 0 ? { ...largest, name: 'n'.repeat(1 + shift) as Name } : largest)
+        return writer.end()
+      })
+      const block = writer.take()
+      expect(written.slice(1).filter(({ start, end }) => !equalDigests(block.subarray(start, end), expected))).toEqual([])
+    }
   })
 
   it('are refused wherever they are cut', () => {
