@@ -95,10 +95,10 @@ export class MsgpackWriter {
   }
 
   /**
-   * An array of a text, a number below 128, and at most 12 integers of 64 bits, each as two halves of 32, the lower first. The
-   * first of them has a sign. The same bytes as one call for each, in a single function: where the others are called for
-   * every file of a tree, the engine's compilers take copies of them into every caller, which costs as much as the scan
-   * of 50,000 files.
+   * An array of a text, a number below 128, and at most 12 integers of 64 bits, each as two halves of 32, the lower first; the
+   * first of them has a sign. The same bytes as one call for each, in one function that calls nothing: where the others are
+   * called for every file of a tree, the engine's compilers put copies of them into every caller (measured in a scan of
+   * 100,000 files: a third of all that they compile, 0.05 s of processor time).
    */
   row (text: string, first: number, halves: Uint32Array): void {
     const units = text.length
