@@ -25,17 +25,17 @@ export async function * taskPages (
   let signatureBytes = 0
   let hasDigests = false
   let mostTasks = FIRST_TASKS_MAX
+  const takePage = (): TaskPage => {
+    const taken = { tasks: page, last: false }
+    page = []
+    signatureBytes = 0
+    return taken
+  }
   for (const coming of tasks) {
-    if (coming instanceof Promise && page.length > 0 && await isSlow(coming, clock)) {
-      yield { tasks: page, last: false }
-      page = []
-      signatureBytes = 0
-    }
+    if (coming instanceof Promise && page.length > 0 && await isSlow(coming, clock)) yield takePage()
     const task = coming instanceof Promise ? await coming : coming
     if (page.length > 0 && (page.length === mostTasks || signatureBytes + signatureBytesOf(task) > PAGE_SIGNATURE_BYTES)) {
-      yield { tasks: page, last: false }
-      page = []
-      signatureBytes = 0
+      yield takePage()
       mostTasks = LIMITS.tasksPerPage
     }
     page.push(task)
@@ -46,7 +46,7 @@ export async function * taskPages (
     yield { tasks: page, last: true }
     return
   }
-  if (page.length > 0) yield { tasks: page, last: false }
+  if (page.length > 0) yield takePage()
   yield * taskPages(await again(), clock)
 }
 
