@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, utimes, writeFile } from 'node:fs/promises'
+import { cp, mkdir, rename, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { listenTls, loadOrCreateIdentity, openPeers, openServers } from '@filesync/identity/node'
@@ -46,6 +46,23 @@ test('two clients that take long have their turns in alternation, and each push 
   // As long as both have something to send, nobody has two turns in a row.
   const contested = turns.slice(0, yields)
   expect(contested.filter((area, i) => i > 0 && contested[i - 1] === area)).toEqual([])
+}, 60_000)
+
+test('files that a turn recognised under another name count in the result of the push that went on after it', async () => {
+  const server = await stage.startServer('server', ['--session-time', '1s'])
+  const yielded: string[] = []
+  createInterface({ input: server.child.stdout }).on('line', line => {
+    const { code, area } = JSON.parse(line) as { code?: string, area: string }
+    if (code === 'SESSION_YIELDED') yielded.push(area)
+  })
+  for (const name of ['anna', 'bert']) await stage.pair(server, name)
+  const [annas, berts] = [await noise('annas', 5, 1_000), await noise('berts', 25, 50_000)]
+  expect(await stage.push('anna', annas)).toMatchObject({ code: 0, result: { filesSent: 5, filesRenamed: 0 } })
+  for (let i = 0; i < 5; i++) await rename(join(annas, `f${i}`), join(annas, `was-f${i}`))
+  await cp(berts, annas, { recursive: true, preserveTimestamps: true })
+  const [pushed] = await Promise.all([stage.push('anna', annas, ['--limit', '400k']), stage.push('bert', berts, ['--limit', '400k'])])
+  expect(yielded).toContain('anna')
+  expect(pushed, pushed.stderr).toMatchObject({ code: 0, result: { result: 'ok', filesSent: 25, filesRenamed: 5 } })
 }, 60_000)
 
 test('a rate for all is shared by those that are served at once', async () => {

@@ -1,7 +1,7 @@
 import type { Identity } from '@filesync/identity/node'
 import type { ServerBook } from '@filesync/identity'
 import { asFileSyncError, ERRORS, layerOver, wait } from '@filesync/protocol'
-import type { Clock, Connection, FileSyncError, NextSync, Tree } from '@filesync/protocol'
+import type { Clock, Connection, FileSyncError, NextSync, Stored, Tree } from '@filesync/protocol'
 import type { Compression, FileSource } from '@filesync/transfer'
 import { connectWhenRead } from './connect-when-read.ts'
 import { failedResult, pushResult } from './push-result.ts'
@@ -80,14 +80,17 @@ function isoIn (delayMs: number, clock: Clock): string {
   return new Date(clock.nowMs() + delayMs).toISOString()
 }
 
-/** Adds up what the connections of one run carried, and what the sessions stored that ended early. */
+const NOTHING_STORED = { files: 0, renamed: 0 }
+
+/** Adds up what the connections of one run carried, and what the sessions stored and renamed that ended early. */
 class Account {
   readonly #clock: Clock
   readonly #startedMs: number
   readonly #connections: Connection[] = []
-  #filesStored = 0
+  #files = 0
+  #renamed = 0
   /** Of the session that runs. */
-  #lastStored = 0
+  #last: Pick<Stored, 'files' | 'renamed'> = NOTHING_STORED
   /** When the last connection was made. */
   connectedMs = 0
 
@@ -103,7 +106,7 @@ class Account {
     return layerOver(connection, {
       next: async () => {
         const incoming = await connection.next()
-        if (incoming.kind === 'message' && incoming.message.type === 'STORED') this.#lastStored = incoming.message.files
+        if (incoming.kind === 'message' && incoming.message.type === 'STORED') this.#last = incoming.message
         return incoming
       },
     })
@@ -119,13 +122,15 @@ class Account {
         break
       }
     }
-    this.#filesStored += this.#lastStored
-    this.#lastStored = 0
+    this.#files += this.#last.files
+    this.#renamed += this.#last.renamed ?? 0
+    this.#last = NOTHING_STORED
   }
 
   /** The last message of the last session, as the end of all of them. */
   sum (next: NextSync): NextSync {
-    return { ...next, stored: { ...next.stored, files: next.stored.files + this.#filesStored } }
+    const { files, renamed } = next.stored
+    return { ...next, stored: { ...next.stored, files: files + this.#files, renamed: renamed + this.#renamed } }
   }
 
   cost (): RunCost {

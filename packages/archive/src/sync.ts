@@ -75,7 +75,9 @@ export class AreaSync implements Sync {
   #noise: NoiseBrake | undefined
   #tree = ''
   #recorded: Promise<void> = Promise.resolve()
-  #stored = { files: 0, bytes: 0, renamed: 0 }
+  #stored: StoredSoFar = { files: 0, bytes: 0, renamed: 0 }
+  #toldRenamed = 0
+  #hasAnswers = false
   #isOver = false
 
   constructor (init: SyncInit) {
@@ -121,6 +123,7 @@ export class AreaSync implements Sync {
     await this.#committer.room()
     const { staging, clock, store } = this.#init
     const { request, files } = parsePack(pack, { tasks: plan.tasks, folders, staging, nowMs: clock.nowMs() })
+    this.#hasAnswers = true
     for (const { task } of files) claim(answered, task)
     const failures = await this.#track(store.stagePack(request, reuse))
     return this.#staged(request, failures, files)
@@ -129,6 +132,7 @@ export class AreaSync implements Sync {
   async beginFile (task: number, offset: number): Promise<StagedFile> {
     const { plan, answered } = this.#expectPlan()
     await this.#committer.room()
+    this.#hasAnswers = true
     claim(answered, task)
     if (plan.tasks.digests.has(task)) return this.#compared(plan, task)
     const expected = plan.tasks.describe(task)
@@ -205,6 +209,8 @@ export class AreaSync implements Sync {
       if (this.#planned === undefined || this.#committer.hasFailed) return
       await this.#committer.flush()
       await this.#settle(this.#planned, this.#brakeState())
+      // Moves are done before any file comes. Before the first answer nobody expects to be told of anything.
+      if (this.#hasAnswers && this.#stored.renamed > this.#toldRenamed) this.#tellStored()
     } finally {
       await this.#end()
     }
@@ -241,10 +247,14 @@ export class AreaSync implements Sync {
     const writes = ledger.takeReady()
     if (writes.length > 0) await this.#init.index.write(writes)
     const counts = countPlaced(placed)
-    this.#stored.files += counts.files
-    this.#stored.bytes += counts.bytes
-    this.#stored.renamed += counts.renamed
-    if (counts.files > 0) this.onStored?.({ files: this.#stored.files, bytes: this.#stored.bytes })
+    const { files, bytes, renamed } = this.#stored
+    this.#stored = { files: files + counts.files, bytes: bytes + counts.bytes, renamed: renamed + counts.renamed }
+    if (counts.files > 0) this.#tellStored()
+  }
+
+  #tellStored (): void {
+    this.#toldRenamed = this.#stored.renamed
+    this.onStored?.(this.#stored)
   }
 
   #staged (request: PackRequest, failures: readonly PackFailure[], files: readonly { task: number, bytes: number }[]): StageOutcome[] {

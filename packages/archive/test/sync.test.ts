@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { equalDigests, ListingQuestions, ROOT_PATH } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './on-disk.ts'
+import type { StoredSoFar, Sync } from '../src/index.ts'
 import { compareAll, makePack, push } from './push.ts'
 import { SourceTree } from './source-tree.ts'
 
@@ -322,6 +323,24 @@ test('tells of every batch that is durable', async () => {
   const told: number[] = []
   await push(area, sample(), { onSync: sync => { sync.onStored = ({ files }) => { told.push(files) } } })
   expect(told.at(-1)).toBe(7)
+})
+
+test.each([
+  ['with the files that stand beside them', 'whole', 1],
+  ['where no file stood yet', 'part', 0],
+] as const)('a sync that is abandoned tells of moves %s, once', async (_, arrives, files) => {
+  const area = await (await newArchive()).area('laptop')
+  const source = sample()
+  await push(area, source)
+  source.move('large.bin', 'elsewhere.bin').write('new', 'new').write('never', 'comes')
+  const told: StoredSoFar[] = []
+  const options = { end: 'abandon', onSync: (sync: Sync) => { sync.onStored = stored => { told.push(stored) } } } as const
+  // What is spoiled is an answer, and no file.
+  const spoiled = (path: string): Uint8Array | undefined => arrives === 'part' && path === 'new' ? new TextEncoder().encode('other') : undefined
+  await push(area, source, { ...options, withhold: path => path === 'never', falsify: spoiled })
+  expect(told.at(-1)).toMatchObject({ files, renamed: 1 })
+  const again = await push(area, source)
+  expect(again).toMatchObject({ files: 2 - files, renamed: 0 })
 })
 
 test('locks the archive against a second process', async () => {

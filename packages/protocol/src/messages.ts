@@ -127,6 +127,8 @@ export interface Stored {
   readonly type: 'STORED'
   readonly files: number
   readonly bytes: number
+  /** Files that were recognised under a new name; servers of before did not tell. */
+  readonly renamed?: number
 }
 
 /** The end of a session. All that it reports is durable. */
