@@ -48,7 +48,8 @@ export class Upkeep {
 
   /** A session of the area is over. */
   note (area: string): void {
-    if (this.#closed.signal.aborted) return
+    // Who left before its turn, or only asked, has stored nothing; to open its area would make a folder for it.
+    if (this.#closed.signal.aborted || !this.#init.archive.areas().includes(area)) return
     this.#due.add(area)
     this.#running ??= this.#run().finally(() => { this.#running = undefined })
   }

@@ -18,7 +18,7 @@ interface Stage {
   readonly reports: (count: number) => Promise<void>
 }
 
-function stage (prune: (name: string) => Promise<number> = async () => 2, sign: UpkeepInit['sign'] = async () => undefined): Stage {
+function stage (prune: (name: string) => Promise<number> = async () => 2, sign: UpkeepInit['sign'] = async () => undefined, areas = ['one', 'two']): Stage {
   const clock = new ManualClock()
   const calls: string[] = []
   const told: (UpkeepReport | string)[] = []
@@ -44,7 +44,10 @@ function stage (prune: (name: string) => Promise<number> = async () => 2, sign: 
     },
   })
   const upkeep = new Upkeep({
-    archive: { areas: () => ['one', 'two'], area: async name => area(name) as Area },
+    archive: { areas: () => areas, area: async name => {
+      if (!areas.includes(name)) throw new Error(`A folder is made for ${name}.`)
+      return area(name) as Area
+    } },
     clock,
     sign,
     onDone: tell,
@@ -97,6 +100,15 @@ test('what fails is told, and the next area has its turn', async () => {
   await upkeep.close()
 })
 
+test('whoever stored nothing has no area to look after, and none is made', async () => {
+  const { upkeep, told, reports } = stage()
+  upkeep.note('left the queue')
+  upkeep.note('two')
+  await reports(1)
+  expect(told).toEqual([{ area: 'two', pruned: 2, handMade: ['c', 'a'] }])
+  await upkeep.close()
+})
+
 test('closing waits for what is under way and begins no more', async () => {
   let finish: () => void = () => { /* set below */ }
   const slow = new Promise<void>(resolve => { finish = resolve })
@@ -117,7 +129,7 @@ test('large files are signed first, and a server that stops does not wait for it
     return await new Promise((_resolve, reject) => {
       signal.addEventListener('abort', () => { reject(new FileSyncError('ABORTED', 'Signing was stopped.')) }, { once: true })
     })
-  })
+  }, ['large'])
   upkeep.note('large')
   while (asked.length === 0) await Promise.resolve()
   expect(calls).toEqual(['sign 134217728'])
