@@ -66,6 +66,18 @@ describe('a client of the original program and our server', () => {
     expect(kept.some(path => path.endsWith('large.bin'))).toBe(true)
   })
 
+  test('sends no faster than the limit of the server allows', async () => {
+    await write('file', new Uint8Array(1_500_000).map((_, i) => i * 11 + (i >> 9)))
+    const server = await stage.startServer('server', ['--legacy-port', '0', '--limit', '500k'])
+    const startedMs = Date.now()
+    await sync(server)
+    const tookMs = Date.now() - startedMs
+    // Less a quarter of a second's worth, which may pass at once.
+    expect(tookMs).toBeGreaterThan(1000 * 1.5 / 0.5 - 300)
+    expect(tookMs).toBeLessThan(20_000)
+    expect(await contents(join(server.archive, 'legacy', 'client_pc'))).toEqual(await contents(source))
+  })
+
   test('without an id goes by its address, and gives up where another one is served', async () => {
     await write('a', '1')
     const server = await stage.startServer('server', ['--legacy-port', '0'])

@@ -23,6 +23,7 @@ import { Monitor } from './monitor.ts'
 import { Schedule } from './schedule.ts'
 import { SessionQueue } from './session-queue.ts'
 import type { ServerSettings } from './settings.ts'
+import { SharedLimit } from './shared-limit.ts'
 import { VERSION } from './software.ts'
 import { SyncSessions } from './sync-sessions.ts'
 import { Upkeep } from './upkeep.ts'
@@ -62,6 +63,7 @@ class Server implements RunningServer {
   readonly #stop = new AbortController()
   readonly #queue: SessionQueue
   readonly #schedule: Schedule
+  readonly #limit: SharedLimit | undefined
   /** Closed in the reverse order of their opening. */
   readonly #open: { close (): Promise<void> }[] = []
   #sessions: SyncSessions | undefined
@@ -81,6 +83,7 @@ class Server implements RunningServer {
     }
     this.#queue = new SessionQueue({ maxActive: settings.maxSessions, maxWaiting: MAX_WAITING, clock: systemClock })
     this.#schedule = new Schedule({ intervalMs: settings.intervalMs, windows: settings.windows, zone: localZone, clock: systemClock, random: Math.random })
+    this.#limit = settings.limitBytesPerSecond === undefined ? undefined : new SharedLimit(settings.limitBytesPerSecond, systemClock)
   }
 
   get port (): number {
@@ -128,12 +131,12 @@ class Server implements RunningServer {
     const monitor = this.#monitor = this.#keep(await Monitor.open(stateDir, clock))
     await this.#openControl({ archive, desk, peers, monitor })
     const sessions = this.#sessions = new SyncSessions({
-      settings: this.#settings, archive, signer: this.#keep(openSigner()), queue: this.#queue, schedule: this.#schedule, monitor, log: this.#log, signal,
+      settings: this.#settings, archive, signer: this.#keep(openSigner()), queue: this.#queue, schedule: this.#schedule, limit: this.#limit, monitor, log: this.#log, signal,
       onEnd: area => { upkeep.note(area) },
     })
     this.#listener = this.#keep(await this.#listen({ identity, peers, desk, sessions }))
     if (this.#settings.legacyPort !== undefined) this.#legacy = this.#keep(await startLegacy(archive, {
-      ...this.#settings, legacyPort: this.#settings.legacyPort, nextSyncInMs: () => this.#schedule.nextSyncInMs(), log: this.#log, signal,
+      ...this.#settings, legacyPort: this.#settings.legacyPort, limit: this.#limit, nextSyncInMs: () => this.#schedule.nextSyncInMs(), log: this.#log, signal,
     }))
     if (this.#settings.discovery) this.#announcer = this.#keep(await this.#announce(identity, desk))
   }

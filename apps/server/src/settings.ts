@@ -106,7 +106,7 @@ export function withStartSettings (command: Command): Command {
     .addOption(setting('--max-sessions <n>', 'how many clients are served at once', text => parseInteger(text, [1, 64])).default(1))
     .addOption(setting('--session-time <duration>', 'how long a client is served while others wait; then it goes on after them', parseSessionTime).default(parseDuration(DEFAULT_SESSION_TIME), DEFAULT_SESSION_TIME))
     .addOption(listSetting('--window <from-to>', 'sync at these times of the day only, such as 22:00-06:00, by the clock of this machine; may be given more than once'))
-    .addOption(setting('--limit <rate>', 'bytes a second at most that all clients send together, such as 20M', parseSize))
+    .addOption(setting('--limit <rate>', 'bytes a second at most that all clients send together, those of --legacy-port too, such as 20M', parseSize))
     .addOption(setting('--keep <duration>', 'how long replaced and deleted files are kept', parseDuration).default(parseDuration(DEFAULT_KEEP), DEFAULT_KEEP))
     .addOption(setting('--quota <size>', 'how large the folder of one client may become, versions not counted (default: any size)', parseSize))
     .addOption(setting('--reserve <size>', 'free space of the disk that is never used (default: 1 GiB or 5 %, whichever is more)', parseSize))
@@ -142,7 +142,7 @@ export async function completeSettings (flags: StartFlags, terminal: Terminal): 
     maxSessions: flags.maxSessions,
     sessionTimeMs: flags.sessionTime,
     windows: (flags.window ?? []).map(parseWindow),
-    limitBytesPerSecond: checkLimit(flags.limit, flags.maxSessions),
+    limitBytesPerSecond: checkLimit(flags.limit, flags.maxSessions + (flags.legacyPort === undefined ? 0 : 1)),
     keepMs: flags.keep,
     quotaBytes: flags.quota,
     reserveBytes: flags.reserve,
@@ -154,10 +154,11 @@ export async function completeSettings (flags: StartFlags, terminal: Terminal): 
   }
 }
 
-function checkLimit (limit: number | undefined, maxSessions: number): number | undefined {
-  const least = MIN_BYTES_PER_SECOND * maxSessions
+/** @param sessions how many share the limit, one of the original protocol among them */
+function checkLimit (limit: number | undefined, sessions: number): number | undefined {
+  const least = MIN_BYTES_PER_SECOND * sessions
   if (limit !== undefined && limit < least) {
-    throw new FileSyncError('USAGE', `The limit is too low for ${maxSessions === 1 ? 'a client' : `${maxSessions} clients at once`}: they would be taken for stuck. Give ${least / 1000}k or more.`)
+    throw new FileSyncError('USAGE', `The limit is too low for ${sessions === 1 ? 'a client' : `${sessions} clients at once`}: they would be taken for stuck. Give ${least / 1000}k or more.`)
   }
   return limit
 }

@@ -16,7 +16,7 @@ import { serveSession } from './serve-session.ts'
 import type { ServeDependencies } from './serve-session.ts'
 import type { SessionQueue } from './session-queue.ts'
 import type { ServerSettings } from './settings.ts'
-import { SharedLimit } from './shared-limit.ts'
+import type { SharedLimit } from './shared-limit.ts'
 import { SOFTWARE } from './software.ts'
 
 export interface SyncSessionsInit {
@@ -26,6 +26,8 @@ export interface SyncSessionsInit {
   readonly signer: Signer
   readonly queue: SessionQueue
   readonly schedule: Schedule
+  /** Of what is received; not these sessions alone may share it. */
+  readonly limit: SharedLimit | undefined
   readonly monitor: Monitor
   readonly log: EventLog
   /** Aborted when the server has stopped. */
@@ -91,8 +93,8 @@ export class SyncSessions {
   }
 }
 
-function dependencies ({ settings, archive, signer, queue, schedule, signal }: SyncSessionsInit, stopping: AbortSignal): ServeDependencies {
-  const { mode, name, sessionTimeMs, limitBytesPerSecond } = settings
+function dependencies ({ settings, archive, signer, queue, schedule, limit, signal }: SyncSessionsInit, stopping: AbortSignal): ServeDependencies {
+  const { mode, name, sessionTimeMs } = settings
   return {
     queue,
     openArea: async area => await archive.area(area),
@@ -112,7 +114,7 @@ function dependencies ({ settings, archive, signer, queue, schedule, signal }: S
       schedule,
       stopping,
       sessionTimeMs,
-      limit: limitBytesPerSecond === undefined ? undefined : new SharedLimit(limitBytesPerSecond, systemClock),
+      limit,
     },
   }
 }

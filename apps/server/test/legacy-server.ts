@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { openArchive } from '@filesync/archive/node'
 import type { Archive } from '@filesync/archive'
 import { asFileSyncError, LegacyChannel } from '@filesync/protocol'
-import type { Clock, TimeZone } from '@filesync/protocol'
+import type { Clock, LegacyPace, TimeZone } from '@filesync/protocol'
 import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
 import type { MemoryStreamInit } from '@filesync/protocol/testing'
@@ -78,9 +78,9 @@ export class LegacyServer {
     }
   }
 
-  connect (init: MemoryStreamInit = {}, over: LegacyDependencies = this.deps): { readonly wire: Wire, readonly session: Promise<LegacyReport> } {
+  connect (init: MemoryStreamInit = {}, over: LegacyDependencies = this.deps, pace?: LegacyPace): { readonly wire: Wire, readonly session: Promise<LegacyReport> } {
     const [theirs, ours] = memoryStreamPair(init)
-    const channel = new LegacyChannel(ours, over.clock)
+    const channel = new LegacyChannel(ours, over.clock, pace)
     const session = serveLegacySession(channel, { address: ADDRESS, port: ++this.#ports }, over).catch((error: unknown) => {
       channel.destroy(asFileSyncError(error))
       throw error

@@ -116,6 +116,7 @@ test.each([
   [['--session-time', '500ms'], /too short for a session/u],
   [['--window', '22-6'], /"22-6" is not a window/u],
   [['--limit', '20k'], /taken for stuck. Give 50k or more/u],
+  [['--limit', '99k', '--legacy-port', '4243'], /2 clients at once.*Give 100k or more/u],
   [['--limit', '100k', '--max-sessions', '4'], /4 clients at once.*Give 200k or more/u],
 ])('%j is refused', async (flags, message) => {
   await expect(settings(['--archive', '/srv/a', ...flags])).rejects.toEqual(refused(message))

@@ -14,6 +14,9 @@ export interface LegacyReceiveOptions {
   readonly bounds?: JsonBounds
 }
 
+/** Resolves when so many bytes that arrived count as taken; the next ones are read behind that. Rejects when the session has to end. */
+export type LegacyPace = (bytes: number) => Promise<void>
+
 const MESSAGE_BOUNDS: JsonBounds = { maxBytes: LEGACY_LIMITS.messageBytes, maxDepth: LEGACY_LIMITS.messageDepth, maxContainers: 16 }
 const NEWLINE = 0x0a
 
@@ -30,6 +33,7 @@ export const LEGACY_LIST: Required<LegacyReceiveOptions> = {
 export class LegacyChannel {
   readonly #stream: ByteStream
   readonly #clock: Clock
+  readonly #pace: LegacyPace | undefined
   readonly #gone = new AbortController()
   #chunks: Uint8Array[] = []
   #filling: Promise<void> | undefined
@@ -37,9 +41,10 @@ export class LegacyChannel {
   bytesSent: number = 0
   bytesReceived: number = 0
 
-  constructor (stream: ByteStream, clock: Clock) {
+  constructor (stream: ByteStream, clock: Clock, pace?: LegacyPace) {
     this.#stream = stream
     this.#clock = clock
+    this.#pace = pace
   }
 
   /** Aborted when the peer has ended its side or the stream broke; noticed only while something is read. */
@@ -55,15 +60,18 @@ export class LegacyChannel {
   /** Throws MESSAGE_INVALID, LIMIT_EXCEEDED, PEER_TIMEOUT, PEER_GONE. */
   async receive<K extends keyof LegacyMessages> (type: K, options: LegacyReceiveOptions = {}): Promise<LegacyMessages[K]> {
     const reader = new JsonReader(options.bounds ?? MESSAGE_BOUNDS)
-    return await this.#within(options.withinMs ?? LEGACY_LIMITS.idleTimeoutMs, `its ${type}`, async () => {
-      for (;;) {
-        const piece = await this.#next()
-        const whole = reader.push(piece)
-        if (whole === undefined) continue
-        this.#unread(piece, whole.used)
-        return parseLegacyMessage(type, whole.value)
-      }
-    })
+    let patienceMs = options.withinMs ?? LEGACY_LIMITS.idleTimeoutMs
+    for (;;) {
+      const sinceMs = this.#clock.monotonicMs()
+      const piece = await this.#within(patienceMs, `its ${type}`, async () => await this.#next())
+      patienceMs -= this.#clock.monotonicMs() - sinceMs
+      const whole = reader.push(piece)
+      // What the pace costs is not the peer's time.
+      await this.#pace?.(whole?.used ?? piece.length)
+      if (whole === undefined) continue
+      this.#unread(piece, whole.used)
+      return parseLegacyMessage(type, whole.value)
+    }
   }
 
   /** The newline that stands behind a message. */
@@ -71,6 +79,7 @@ export class LegacyChannel {
     const piece = await this.#within(LEGACY_LIMITS.idleTimeoutMs, 'a newline', async () => await this.#next())
     if (piece[0] !== NEWLINE) throw new FileSyncError('MESSAGE_INVALID', 'No newline stands behind a message of the original protocol that needs one.')
     this.#unread(piece, 1)
+    await this.#pace?.(1)
   }
 
   /** Exactly so many bytes, in pieces as they come. */
@@ -85,6 +94,7 @@ export class LegacyChannel {
       patienceMs -= this.#clock.monotonicMs() - sinceMs
       // What comes wins back time, so that one byte now and then does not hold the only turn.
       patienceMs = Math.min(LEGACY_LIMITS.idleTimeoutMs, patienceMs + mine.length * 1000 / LEGACY_LIMITS.leastBytesPerSecond)
+      await this.#pace?.(mine.length)
       yield mine
     }
   }

@@ -1,7 +1,9 @@
 import { createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { asFileSyncError, FileSyncError, LegacyChannel } from '@filesync/protocol'
+import type { LegacyPace } from '@filesync/protocol'
 import { socketStream } from '@filesync/protocol/node'
+import type { SharedLimit } from '../shared-limit.ts'
 import { serveLegacySession } from './serve-session.ts'
 import type { LegacyDependencies, LegacyReport } from './serve-session.ts'
 
@@ -9,6 +11,8 @@ export interface LegacyListenInit extends LegacyDependencies {
   /** 0 lets the system choose. */
   readonly port: number
   readonly bind: string | undefined
+  /** Of what is received. */
+  readonly limit: SharedLimit | undefined
   readonly onSession: (address: string, report: LegacyReport) => void
   readonly onFailure: (address: string, error: FileSyncError) => void
 }
@@ -61,7 +65,7 @@ export async function listenLegacy (init: LegacyListenInit): Promise<LegacyListe
 }
 
 async function serve (socket: Socket, address: string, init: LegacyListenInit): Promise<void> {
-  const channel = new LegacyChannel(socketStream(socket), init.clock)
+  const channel = new LegacyChannel(socketStream(socket), init.clock, paceOf(socket, init.limit))
   try {
     init.onSession(address, await serveLegacySession(channel, { address, port: socket.remotePort ?? 0 }, init))
     // Time for the last message to be read; a reset would take it back.
@@ -72,6 +76,15 @@ async function serve (socket: Socket, address: string, init: LegacyListenInit): 
     channel.destroy(known)
     init.onFailure(address, known)
   }
+}
+
+/** What the limit lets through of one socket, as long as that is open. */
+function paceOf (socket: Socket, limit: SharedLimit | undefined): LegacyPace | undefined {
+  if (limit === undefined) return undefined
+  const flow = limit.open()
+  const over = new AbortController()
+  socket.once('close', () => { over.abort(new FileSyncError('PEER_GONE', 'The connection was lost.')) })
+  return async bytes => { await flow.take(bytes, over.signal) }
 }
 
 function addressOf (socket: Socket): string {

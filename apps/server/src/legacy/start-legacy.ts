@@ -5,6 +5,7 @@ import { createHasher, hashBytes, localZone, systemClock } from '@filesync/proto
 import { printable } from '@filesync/program'
 import type { EventLog } from '@filesync/program'
 import { SessionQueue } from '../session-queue.ts'
+import type { SharedLimit } from '../shared-limit.ts'
 import { Habits } from './habits.ts'
 import { listenLegacy } from './listen.ts'
 import type { LegacyListener } from './listen.ts'
@@ -14,6 +15,8 @@ import type { LegacyReport } from './serve-session.ts'
 export interface StartLegacyInit {
   readonly legacyPort: number
   readonly bind: string | undefined
+  /** Shared with the sessions of paired clients. */
+  readonly limit: SharedLimit | undefined
   readonly nextSyncInMs: () => number
   readonly log: EventLog
   readonly signal: AbortSignal
@@ -33,6 +36,7 @@ export async function startLegacy (archive: Archive, init: StartLegacyInit): Pro
   return await listenLegacy({
     port: init.legacyPort,
     bind: init.bind,
+    limit: init.limit,
     queue: new SessionQueue({ maxActive: 1, maxWaiting: MAX_WAITING, clock: systemClock }),
     areas: () => archive.areas(),
     openArea: async name => await archive.area(name),
