@@ -132,9 +132,9 @@ export class Committer {
 
   /** Moves names to versions. Returns the number of the journal entry, and what failed. */
   async remove (removals: readonly Removal[]): Promise<{ readonly journal: number, readonly failures: readonly Failure[] }> {
-    const { store, area, stampMs } = this.#init
-    const { journal } = await this.#write([], removals)
-    return { journal, failures: await store.remove(area, stampMs, removals) }
+    const { store, area } = this.#init
+    const { batch, journal } = await this.#write([], removals)
+    return { journal, failures: await store.remove(area, batch, 'first') }
   }
 
   /** Writes that empty the journal. */

@@ -28,7 +28,7 @@ export async function recover (recovery: Recovery): Promise<void> {
   const sections = new Map<RelativePath, Section[]>()
   const removed = new Map<RelativePath, Set<string>>()
   for (const { batch } of journal) {
-    await store.remove(area, batch.stampMs, batch.removals)
+    await store.remove(area, batch, 'again')
     for (const { directory, names } of batch.removals) {
       const gone = removed.get(directory) ?? new Set()
       removed.set(directory, gone)
@@ -48,7 +48,7 @@ export async function recover (recovery: Recovery): Promise<void> {
   }
   await index.write(writes)
   await index.write(refitDigests(recovery))
-  await store.settle(area, statesOf(index, area, touched))
+  await store.settle(area, statesOf(index, area))
   await store.makeDurable()
   if (record.staging !== undefined) {
     await store.reclaim(area, record.staging)
@@ -82,12 +82,13 @@ function refitDigests ({ area, index, hash }: Omit<Recovery, 'store'>): IndexWri
   return [...writes, ...orphans.map((directory): IndexWrite => ({ drop: { area, directory }, andBelow: true }))]
 }
 
-/** Times and modes of directories, as the index has them. */
-function statesOf (index: ArchiveIndex, area: string, directories: ReadonlySet<RelativePath>): DirectoryState[] {
+/**
+ * Times and modes of all directories, as the index has them: those that were made or changed before the crash, and are in the
+ * index already, have left the journal and were never given theirs.
+ */
+function statesOf (index: ArchiveIndex, area: string): DirectoryState[] {
   const states: DirectoryState[] = []
-  const parents = new Set([...directories].filter(path => path !== ROOT_PATH).map(path => path.slice(0, Math.max(path.lastIndexOf('/'), 0)) as RelativePath))
-  // What a batch made stands in the listing of the directory that it was made in.
-  for (const directory of new Set([...parents, ...directories])) {
+  for (const { directory } of [...index.directories(area)]) {
     for (const entry of readListing(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)) {
       if (entry.kind === 'directory') states.push({ directory: joinPath(directory, entry.name), mtimeNs: entry.mtimeNs, mode: entry.mode })
     }

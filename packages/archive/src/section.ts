@@ -74,6 +74,9 @@ export interface Batch {
   readonly wholeFolders?: readonly number[]
 }
 
+/** What is moved to versions, and to which of their folders. */
+export type RemovalBatch = Pick<Batch, 'stampMs' | 'removals'>
+
 /** One entry that did not take its place. */
 export interface Failure {
   /** Place of the section in the request. */

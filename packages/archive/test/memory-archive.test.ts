@@ -171,6 +171,55 @@ test('where the store takes names for one that differ in case or form, the secon
   expect((await area.versions(asPath('Report'))).length).toBe(1)
 })
 
+test('a directory that is in the index before a crash has its time and mode when the next process has put things in order', async () => {
+  const before = new SourceTree().write('old/file', 'x')
+  const after = new SourceTree().write('old/file', 'x').write('new/file', 'y')
+  for (let at = 1, killed = true; killed; at++) {
+    const world = new World()
+    await push(await world.area(), before)
+    world.trouble = { at: world.calls + at, error: new Error('The process was killed.') }
+    killed = await push(await world.area(), after).then(() => false, () => true)
+    world.trouble = undefined
+    await push(await world.area(), after)
+    expect(world.mirror, `killed at call ${String(at)}`).toEqual(describeWanted(after))
+  }
+})
+
+/** Files and a directory that the client spells otherwise afterwards: one with the same content, the others with new ones. */
+function spellings (): readonly [SourceTree, SourceTree] {
+  const write = (tree: SourceTree): SourceTree => tree.write('early/Report', 'report').write('early/Same', 'same').write('late/Report', 'late report').write('late/Docs/page', 'page')
+  const [before, after] = [write(new SourceTree()), write(new SourceTree())]
+  after.move('early/Same', 'early/SAME').move('early/Report', 'early/REPORT').move('late/Report', 'late/REPORT').move('late/Docs', 'late/DOCS')
+  return [before, after.write('early/REPORT', 'new report').write('late/REPORT', 'new late report').write('late/DOCS/page', 'new page')]
+}
+
+test.each([
+  ['all', () => false],
+  // One directory is in the index then, while the journal is still needed for the other one.
+  ['one directory of two', (path: string) => path.startsWith('late/')],
+])('where the store takes both spellings for one name, what was placed under the new one before a crash stays: %s', { timeout: 60_000 }, async (_, withhold) => {
+  const [before, after] = spellings()
+  let points = 0
+  for (let at = 1; ; at++) {
+    const world = new World({ foldsNames: true, windowsNames: false })
+    await push(await world.area(), before)
+    world.clock.jump(1000)
+    world.trouble = { at: world.calls + 1 + at, error: new Error('The process was killed.') }
+    const killed = await push(await world.area(), after, { packBytes: 1, withhold }).then(() => false, () => true)
+    world.trouble = undefined
+    const where = `killed at call ${String(at)}`
+    const area = await world.area()
+    expect((await area.verify()).problems, where).toEqual([])
+    expect((await push(area, after)).problems, where).toEqual([])
+    expect(world.mirror, where).toEqual(describeWanted(after))
+    const kept = (await area.versions(ROOT_PATH)).filter(({ kind }) => kind === 'file').map(({ path }) => path)
+    expect(kept.sort(), where).toEqual(['early/Report', 'early/Same', 'late/Docs/page', 'late/Report'])
+    if (!killed) break
+    points++
+  }
+  expect(points).toBeGreaterThan(20)
+})
+
 test('where the store has the names of Windows, those that it refuses are problems, and the others are stored', async () => {
   const world = new World({ foldsNames: true, windowsNames: true })
   const source = new SourceTree().write('CON', 'x').write('a:b', 'x').write('ends.', 'x').write('aux.txt', 'x').write('fine', 'x').write('nul/inside', 'x')

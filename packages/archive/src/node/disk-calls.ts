@@ -1,7 +1,7 @@
 import type { Digest, ErrorCode, RelativePath } from '@filesync/protocol'
 import type { DirectoryState, FoundEntry, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, SpoiledFiles, StreamRequest, Version } from '../content-store.ts'
 import type { RereadStep } from './disk-reread.ts'
-import type { Batch, Failure, Removal, Section } from '../section.ts'
+import type { Batch, Failure, RemovalBatch, Section } from '../section.ts'
 
 /** What a disk worker does, each in one go. Whole batches, so that nothing per file crosses between threads. */
 export interface DiskCalls {
@@ -17,7 +17,7 @@ export interface DiskCalls {
   relocate (area: string, folder: string, relocations: readonly Relocation[]): Failure[]
   findSpoiled (area: string, folder: string, sections: readonly Section[]): SpoiledFiles
   place (area: string, batch: Batch, how: 'first' | 'again'): Failure[]
-  remove (area: string, stampMs: number, removals: readonly Removal[]): Failure[]
+  remove (area: string, batch: RemovalBatch, how: 'first' | 'again'): Failure[]
   settle (area: string, directories: readonly DirectoryState[]): void
   reclaim (area: string, folder: string): void
   discard (folder: string | undefined): void

@@ -4,7 +4,7 @@ import type {
   ContentStore, ContentStream, DirectoryState, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
   StoreTraits, StreamRequest, Version,
 } from '../content-store.ts'
-import type { Batch, Failure, Removal, Section } from '../section.ts'
+import type { Batch, Failure, RemovalBatch, Section } from '../section.ts'
 import { DiskThread } from './disk-pool.ts'
 import { reread } from './disk-reread.ts'
 import { roomOf } from './disk.ts'
@@ -96,8 +96,8 @@ class LocalStore implements ContentStore {
     return [...failures, ...others.flat()]
   }
 
-  async remove (area: string, stampMs: number, removals: readonly Removal[]): Promise<Failure[]> {
-    return await this.#idlest().call('remove', [area, stampMs, removals])
+  async remove (area: string, batch: RemovalBatch, how: 'first' | 'again'): Promise<Failure[]> {
+    return await this.#idlest().call('remove', [area, batch, how])
   }
 
   async settle (area: string, directories: readonly DirectoryState[]): Promise<void> {

@@ -6,7 +6,7 @@ import type {
 } from '../content-store.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
 import { isNoisy, isPlain, sampleRanges } from '../noise.ts'
-import type { Batch, Failure, Removal, Section } from '../section.ts'
+import type { Batch, Failure, RemovalBatch, Section } from '../section.ts'
 import { getOrInsert } from './get-or-insert.ts'
 import { describeNode, MemoryFolder } from './memory-folder.ts'
 import type { MemoryFile, MemoryNode } from './memory-folder.ts'
@@ -104,11 +104,13 @@ export class MemoryStore implements ContentStore {
     return failures
   }
 
-  async remove (area: string, stampMs: number, removals: readonly Removal[]): Promise<Failure[]> {
+  async remove (area: string, { stampMs, removals }: RemovalBatch, how: 'first' | 'again'): Promise<Failure[]> {
     for (const { directory, names } of removals) {
       const folder = this.root.below(inside(area, directory))
+      const spelled = new Set(folder?.entries().map(({ name }) => name))
       for (const name of names) {
         this.#before('remove')
+        if (how === 'again' && !spelled.has(name)) continue
         const node = folder?.take(name)
         if (node !== undefined) this.#versions.keep({ area, directory, stampMs }, name, node)
       }

@@ -125,7 +125,7 @@ export const contentStoreConformance: readonly ConformanceCase<StoreSubject>[] =
       await store.openArea(AREA)
       await put(subject, { a: 'first', b: 'stays' }, 1000)
       await put(subject, { a: 'second' }, 2000)
-      await store.remove(AREA, 3000, [{ directory: ROOT_PATH, names: ['a', 'never'] }])
+      await store.remove(AREA, { stampMs: 3000, removals: [{ directory: ROOT_PATH, names: ['a', 'never'] }] }, 'first')
       ensure(await names(store) === 'b', 'what was removed is there')
       const versions = await store.versions(AREA, path('a'))
       ensure(versions.map(({ untilMs, sizeBytes }) => `${String(untilMs)}:${String(sizeBytes)}`).join() === '3000:6,2000:5', 'the versions are not those that were replaced')
@@ -278,7 +278,7 @@ export const contentStoreConformance: readonly ConformanceCase<StoreSubject>[] =
       ensure(failures.map(({ entry }) => entry).join() === '1', 'a file that is not there was moved')
       const section = { ...sectionOf(subject, { to: 'moves' }), staged: Uint32Array.of(7) }
       ensure((await store.place(AREA, batchOf([section], 2000), 'first')).length === 0, 'the file was not placed')
-      await store.remove(AREA, 2000, [{ directory: ROOT_PATH, names: ['from'] }])
+      await store.remove(AREA, { stampMs: 2000, removals: [{ directory: ROOT_PATH, names: ['from'] }] }, 'first')
       ensure(await names(store) === 'to' && await holds(subject, 'to', 'moves'), 'the file did not move')
       await store.discard(undefined)
     },
