@@ -1,10 +1,10 @@
 import { joinPath, readListing, splitPath } from '@filesync/protocol'
-import type { Digest, FileEntry, RelativePath } from '@filesync/protocol'
+import type { Digest, DirectoryEntry, FileEntry, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
 import { FACT_BYTES, readFact } from './facts.ts'
 import type { Fact } from './facts.ts'
 import type { StoredDirectory } from './fold.ts'
-import { ENTRY_KINDS, ListingCursor } from './listing-cursor.ts'
+import { ENTRY_KINDS, ListingBuilder, ListingCursor } from './listing-cursor.ts'
 
 /** A stored file with what is known of it. */
 export interface KnownFile {
@@ -72,4 +72,13 @@ export function fileLookup (index: ArchiveIndex, area: string): (path: RelativeP
     }
     return last.files.get(path)
   }
+}
+
+/** The directories of a listing, without decoding its files. */
+export function directoriesOf (listing: Uint8Array): DirectoryEntry[] {
+  const builder = new ListingBuilder()
+  for (const cursor = new ListingCursor(listing); cursor.next();) {
+    if (cursor.kind === ENTRY_KINDS.directory) builder.add(listing.subarray(cursor.start, cursor.end))
+  }
+  return [...readListing(builder.finish())].filter(entry => entry.kind === 'directory')
 }

@@ -1,11 +1,12 @@
-import { joinPath, readListing, ROOT_PATH, splitPath } from '@filesync/protocol'
+import { joinPath, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Clock, DirectoryEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { HandMadeChanges } from './archive.ts'
 import type { ArchiveIndex } from './archive-index.ts'
 import type { ContentStore, FoundEntry } from './content-store.ts'
 import { isHeldByAll, isTimeGiven } from './file-time.ts'
 import { EMPTY_DIRECTORY } from './fold.ts'
-import { ENTRY_KINDS, ListingBuilder, ListingCursor } from './listing-cursor.ts'
+import { ListingCursor } from './listing-cursor.ts'
+import { directoriesOf } from './lookup.ts'
 import { compareFound, noteHandMade } from './mirror-check.ts'
 import type { Turns } from './turns.ts'
 
@@ -208,15 +209,6 @@ function * take<T> (items: Iterable<T>, count: number): Generator<T, void, undef
 function nextOf (directories: Iterable<{ readonly directory: RelativePath }>): { readonly directory: RelativePath, readonly done: number } | undefined {
   for (const { directory } of directories) return { directory, done: 0 }
   return undefined
-}
-
-/** The directories of a listing, without decoding its files. */
-function directoriesOf (listing: Uint8Array): DirectoryEntry[] {
-  const builder = new ListingBuilder()
-  for (const cursor = new ListingCursor(listing); cursor.next();) {
-    if (cursor.kind === ENTRY_KINDS.directory) builder.add(listing.subarray(cursor.start, cursor.end))
-  }
-  return [...readListing(builder.finish())].filter(entry => entry.kind === 'directory')
 }
 
 function namesOf (listing: Uint8Array, from: number, atMost: number): string[] {

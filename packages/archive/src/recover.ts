@@ -1,8 +1,9 @@
-import { joinPath, pathDepth, readListing, ROOT_PATH } from '@filesync/protocol'
+import { joinPath, pathDepth, ROOT_PATH } from '@filesync/protocol'
 import type { Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { ContentStore, DirectoryState } from './content-store.ts'
 import { EMPTY_DIRECTORY, foldDirectory, patchDigests } from './fold.ts'
+import { directoriesOf } from './lookup.ts'
 import { withoutFailures } from './section.ts'
 import type { Section } from './section.ts'
 
@@ -88,9 +89,9 @@ function refitDigests ({ area, index, hash }: Omit<Recovery, 'store'>): IndexWri
  */
 function statesOf (index: ArchiveIndex, area: string): DirectoryState[] {
   const states: DirectoryState[] = []
-  for (const { directory } of [...index.directories(area)]) {
-    for (const entry of readListing(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)) {
-      if (entry.kind === 'directory') states.push({ directory: joinPath(directory, entry.name), mtimeNs: entry.mtimeNs, mode: entry.mode })
+  for (const { directory } of index.directories(area)) {
+    for (const { name, mtimeNs, mode } of directoriesOf(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)) {
+      states.push({ directory: joinPath(directory, name), mtimeNs, mode })
     }
   }
   return states
