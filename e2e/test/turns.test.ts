@@ -104,10 +104,10 @@ test('a server that yields at once, again and again, does not make a client spin
 }, 60_000)
 
 describe('outside its windows', () => {
-  /** A window that is open now or in half a day, by the clock of this machine. */
+  /** A window that is open now or in half a day, by the clock of this machine, as the server writes it: midnight is the end of a day. */
   function window (offsetHours: number): string {
     const hour = (new Date().getHours() + offsetHours + 24) % 24
-    return `${String(hour).padStart(2, '0')}:00-${String((hour + 3) % 24).padStart(2, '0')}:00`
+    return `${String(hour).padStart(2, '0')}:00-${String((hour + 3) % 24 || 24).padStart(2, '0')}:00`
   }
 
   test('a server lets nobody in, says when it will, and a client that was started waits for that', async () => {
