@@ -101,10 +101,11 @@ export class Ledger {
     const deviating = new Map<RelativePath, Map<string, Digest>>()
     const deepestFirst = [...this.#accounts.values()].sort((a, b) => pathDepth(b.directory) - pathDepth(a.directory))
     for (const account of deepestFirst) {
-      if (!account.isFolded) writes.push(...this.#fold(account))
+      const folded = account.isFolded ? [] : this.#fold(account)
+      for (const write of folded) writes.push(write)
       const { directory } = account
       const children = deviating.get(directory)
-      if (children !== undefined) writes.push(...this.#patch(directory, children, writes))
+      if (children !== undefined) for (const write of this.#patch(directory, children, folded)) writes.push(write)
       const actual = this.#actual.get(directory)
       const claim = this.#init.claims.get(directory)
       if (actual === undefined || claim === undefined || equalDigests(actual, claim.digest)) continue
@@ -115,9 +116,10 @@ export class Ledger {
     return writes
   }
 
-  #patch (directory: RelativePath, children: Map<string, Digest>, writes: readonly IndexWrite[]): IndexWrite[] {
+  /** @param folded what is about to be written of the directory itself */
+  #patch (directory: RelativePath, children: Map<string, Digest>, folded: readonly IndexWrite[]): IndexWrite[] {
     const { index, area, hash } = this.#init
-    const written = writes.findLast(write => 'put' in write && write.put.directory === directory)
+    const written = folded.find(write => 'put' in write)
     const stored = written !== undefined && 'put' in written ? written.stored : index.directory({ area, directory }) ?? EMPTY_DIRECTORY
     const found = new Set<string>()
     const listing = patchDigests(stored.listing, name => {

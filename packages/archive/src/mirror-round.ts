@@ -172,7 +172,7 @@ export class MirrorRound {
       const made = compareFound(check, directory, seen)
       const writes = noteHandMade(check, directory, { ...made, found: seen.found })
       if (writes.length > 0) await index.write(writes)
-      for (const how of ['changed', 'removed', 'added'] as const) this.#changes[how].push(...made[how].map(name => joinPath(directory, name as Name)))
+      for (const how of ['changed', 'removed', 'added'] as const) for (const name of made[how]) this.#changes[how].push(joinPath(directory, name as Name))
       return true
     })
   }

@@ -92,7 +92,8 @@ function moveKey (entry: Pick<FileEntry, 'identity' | 'sizeBytes' | 'mtimeNs'>):
 
 function structureOf (directory: ComparedDirectory): Section[] {
   if (directory.structure.length === 0) return []
-  return [cutSection(directory, directory.structure, directory.structure.map(index => directory.indexOnly.includes(index) ? INDEX_ONLY : NOT_STAGED))]
+  const indexOnly = new Set(directory.indexOnly)
+  return [cutSection(directory, directory.structure, directory.structure.map(index => indexOnly.has(index) ? INDEX_ONLY : NOT_STAGED))]
 }
 
 // What was evicted has left already; where the store folds names, its name is that of what came in its place.
@@ -106,7 +107,11 @@ function removalsOf (directories: readonly ComparedDirectory[], evicted: Compari
 
 function gather (names: Comparison['evicted']): Removal[] {
   const byDirectory = new Map<RelativePath, string[]>()
-  for (const { directory, name } of names) byDirectory.set(directory, [...byDirectory.get(directory) ?? [], name])
+  for (const { directory, name } of names) {
+    const gathered = byDirectory.get(directory)
+    if (gathered === undefined) byDirectory.set(directory, [name])
+    else gathered.push(name)
+  }
   return [...byDirectory].map(([directory, names]) => ({ directory, names }))
 }
 

@@ -31,11 +31,12 @@ export async function verifyArea (verification: Verification, options: VerifyOpt
   const problems: Problem[] = []
   const soFar = { files: 0, bytes: 0 }
   for (const { directory } of [...index.directories(area)]) {
-    problems.push(...await verifyDirectory(verification, directory, { ...options, onProgress: read => {
+    const found = await verifyDirectory(verification, directory, { ...options, onProgress: read => {
       soFar.files += read.files
       soFar.bytes += read.bytes
       options.onProgress?.({ ...soFar })
-    } }))
+    } })
+    for (const trouble of found) problems.push(trouble)
   }
   return { ...soFar, problems }
 }

@@ -41,3 +41,13 @@ test('takes under 200 bytes a file for a million files, and opens in under a sec
   expect(performance.now() - startMs).toBeLessThan(1000)
   await again.close()
 })
+
+test('drops a directory with more below it than the engine passes to a function at once', { timeout: 60_000 }, async () => {
+  const index = openLmdbIndex(newFolder())
+  const stored = { listing: encodeListing([]), facts: new Uint8Array(0) }
+  const crowd = Array.from({ length: 200_000 }, (_, i) => ({ put: { area: 'laptop', directory: `gone/${String(i)}` as RelativePath }, stored }))
+  await index.write([...crowd, { put: { area: 'laptop', directory: 'kept' as RelativePath }, stored }])
+  await index.write([{ drop: { area: 'laptop', directory: 'gone' as RelativePath }, andBelow: true }])
+  expect([...index.directories('laptop')].map(({ directory }) => directory)).toEqual(['kept'])
+  await index.close()
+})

@@ -1,12 +1,13 @@
 import { encodeListing } from '@filesync/protocol'
-import type { FileEntry, Name, RelativePath } from '@filesync/protocol'
+import type { Digest, Entry, FileEntry, Name, RelativePath } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { expect, test } from 'vitest'
-import type { ComparedDirectory } from '../src/comparison.ts'
+import type { ComparedDirectory, DirectoryClaim } from '../src/comparison.ts'
 import { Ledger } from '../src/ledger.ts'
 import { entryOffsets } from '../src/listing-cursor.ts'
 import { cutSection } from '../src/plan.ts'
 import type { Plan } from '../src/plan.ts'
+import { NOT_STAGED } from '../src/section.ts'
 import { MemoryIndex } from '../src/testing/memory-index.ts'
 
 const AREA = 'laptop'
@@ -51,4 +52,30 @@ test('what was compared of a directory that files move to is kept', () => {
   ledger.placed(0, [section], [section])
   expect(ledger.takeReady()).toHaveLength(2)
   expect(target.listing.length).toBeGreaterThan(0)
+})
+
+test('many directories that are in the index already take the digests of what became otherwise below them, each at the cost of one', () => {
+  const COUNT = 30_000
+  const claims = new Map<RelativePath, DirectoryClaim>()
+  const directories: ComparedDirectory[] = []
+  const subdirectory = (digest: Digest): Entry => ({ kind: 'directory', name: 'sub' as Name, mtimeNs: 5n, mode: 0o755, digest })
+  const claimed = hashBytes(encodeListing([file('never comes')]))
+  for (let number = 0; number < COUNT; number++) {
+    const directory = `d${String(number)}` as RelativePath
+    const listing = encodeListing([subdirectory(claimed)])
+    directories.push({ ...compared(directory, []), listing, offsets: entryOffsets(listing), structure: [0] })
+    directories.push(compared(`${directory}/sub`, ['never comes']))
+    claims.set(`${directory}/sub` as RelativePath, { digest: claimed, mtimeNs: 5n, mode: 0o755 })
+  }
+  const index = new MemoryIndex()
+  const ledger = new Ledger({ index, area: AREA, hash: hashBytes, claims }, directories, { moves: [], removals: [], forgotten: [] })
+  const structure = directories.filter(({ structure }) => structure.length > 0).map(directory => cutSection(directory, [0], [NOT_STAGED]))
+  ledger.placed(0, structure, structure)
+  void index.write(ledger.takeReady())
+  const startMs = performance.now()
+  const writes = ledger.takeAll()
+  expect(performance.now() - startMs).toBeLessThan(5_000)
+  const patched = writes.flatMap(write => 'put' in write && !write.put.directory.includes('/') ? [write] : [])
+  expect(patched).toHaveLength(COUNT)
+  expect(patched[0]?.stored.listing).toEqual(encodeListing([subdirectory(hashBytes(encodeListing([])))]))
 })

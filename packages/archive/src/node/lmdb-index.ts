@@ -142,7 +142,7 @@ class LmdbIndex implements ArchiveIndex {
     const at = directoryKey(key)
     const keys = [at]
     // The character behind `/` ends the range of everything below.
-    if (andBelow) keys.push(...this.#listings.getKeys(below(`${at.toString()}/`, `${at.toString()}0`)))
+    if (andBelow) for (const gone of this.#listings.getKeys(below(`${at.toString()}/`, `${at.toString()}0`))) keys.push(gone)
     for (const gone of keys) {
       this.#listings.removeSync(gone)
       this.#facts.removeSync(gone)

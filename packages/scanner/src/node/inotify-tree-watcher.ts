@@ -63,7 +63,7 @@ class WatchedTree {
     const stack = [this.#top]
     for (let count = 1, at = stack.pop(); at !== undefined && !this.#closed; at = stack.pop(), count++) {
       if (count % DIRECTORIES_PER_TURN === 0) await turn()
-      stack.push(...this.#watchChildren(at))
+      for (const child of this.#watchChildren(at)) stack.push(child)
     }
   }
 
@@ -149,7 +149,7 @@ class WatchedTree {
     const stack = child === undefined ? [] : [child]
     for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
       paths.push(at.path)
-      stack.push(...this.#watchChildren(at))
+      for (const child of this.#watchChildren(at)) stack.push(child)
     }
     return paths
   }
@@ -164,7 +164,7 @@ class WatchedTree {
     for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
       at.isForgotten = true
       this.#forgotten.push(at.watcher)
-      stack.push(...at.children.values())
+      for (const child of at.children.values()) stack.push(child)
     }
   }
 
