@@ -1,6 +1,6 @@
 import { zstdCompressSync } from 'node:zlib'
 import { encodeFrame, encodeListing, FLAG_ZSTD, FRAME_HEADER_BYTES, LIMITS } from '@filesync/protocol'
-import type { Entry, Name } from '@filesync/protocol'
+import type { Entry, Name, NextSync } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import type { TreeLiteral } from '@filesync/protocol/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -149,6 +149,13 @@ describe('what a client says of its tree:', () => {
   test('what lies deeper than a path may be long is left out, and told', async () => {
     const { taken } = await attack(ground, 'long', { run: nested(5, 'x'.repeat(250)) })
     expect(taken).toMatchObject({ result: 'PROBLEMS', problems: [{ code: 'PATH_TOO_LONG' }] })
+  })
+
+  test('more bad entries than are told one by one are counted', async () => {
+    const outside: TreeLiteral = Object.fromEntries(Array.from({ length: 5000 }, (_, number) => [`link${String(number)}`, { symlink: '/etc' }]))
+    const next = await ground.honest('crowd', { ...BEFORE, outside })
+    expect(next).toMatchObject({ result: 'PROBLEMS', stored: { files: 4 }, problemCount: 5000 })
+    expect((next as NextSync).problems).toHaveLength(LIMITS.problemsPerMessage)
   })
 })
 

@@ -27,9 +27,6 @@ export interface VerifyReport {
   readonly problems: readonly { readonly path: string, readonly code: string, readonly message: string }[]
 }
 
-/** An answer of the control socket has its bounds. */
-const MAX_PROBLEMS_TOLD = 1000
-
 /** What taking over a copy came to. */
 export interface AdoptReport {
   readonly client: string
@@ -90,8 +87,8 @@ export async function adopt (archive: Archive, request: unknown, signal: AbortSi
   if (!isPaired && !archive.areas().includes(client)) {
     throw new FileSyncError('USAGE', `No client "${client}" is paired with this server, so nobody would use its copy. Pair it first; "filesync-server peers" lists the names.`)
   }
-  const { files, bytes, held, problems } = await archive.adopt(client, from, { signal })
-  return { client, files, bytes, held, problems: problems.slice(0, MAX_PROBLEMS_TOLD), problemCount: problems.length }
+  const outcome = await archive.adopt(client, from, { signal })
+  return { client, ...outcome }
 }
 
 /** `release`: lets the next sync of a client pass the mass-change brake. */

@@ -1,12 +1,13 @@
-import type { Area, PresentFile, Sync, SyncOutcome } from '@filesync/archive'
+import type { Area, PresentFile, Sync } from '@filesync/archive'
 import { leanMemory } from '@filesync/program/node'
-import { asFileSyncError, equalDigests, FEATURES, FileSyncError, fitProblems, LIMITS } from '@filesync/protocol'
+import { asFileSyncError, equalDigests, FEATURES, FileSyncError, LIMITS } from '@filesync/protocol'
 import type { ClientFilesInfo, Clock, Connection, HashBytes, NextSync, Policy } from '@filesync/protocol'
 import { deltaTasks, receiveFiles } from '@filesync/transfer'
 import type { Decompress, FollowedSignatureInit, PresentCopy, ReceivedFiles } from '@filesync/transfer'
 import { answerQuestions } from './answer-questions.ts'
 import { collectingGarbage } from './collect-garbage.ts'
 import { greetClient } from './greet.ts'
+import { haltedSync, nextSync } from './next-sync.ts'
 import { withinPatience, withPatience } from './patience.ts'
 import type { QuestionDesk } from './question-desk.ts'
 import { receiveListings } from './receive-listings.ts'
@@ -140,7 +141,7 @@ async function receiveTree (
   const endLean = leanMemory(isSame ? 0 : info.files)
   try {
     const received = isSame ? NOTHING_RECEIVED : await receiveChanges(connection, { info, sync, deps })
-    const next = summarise(await sync.finish(), received, deps.nextSyncInMs())
+    const next = nextSync(await sync.finish(), received, deps.nextSyncInMs())
     await connection.send(next)
     return next
   } catch (error) {
@@ -192,25 +193,4 @@ function presentCopy (present: PresentFile | undefined, signal: AbortSignal, { f
   }
 }
 
-const NOTHING_RECEIVED: ReceivedFiles = { files: 0, bytes: 0, problems: [], problemCount: 0 }
-
-function summarise (outcome: SyncOutcome, received: ReceivedFiles, inMs: number): NextSync {
-  // What could not be staged stands in both accounts.
-  const told = new Set(received.problems.map(({ path, code }) => `${code} ${path}`))
-  const more = outcome.problems.filter(({ path, code }) => !told.has(`${code} ${path}`))
-  const problemCount = received.problemCount + more.length
-  const { files, bytes, deleted, renamed } = outcome
-  return {
-    type: 'NEXT_SYNC',
-    inMs,
-    result: problemCount > 0 ? 'PROBLEMS' : 'OK',
-    stored: { files, bytes, deleted, renamed },
-    problems: fitProblems([...received.problems, ...more]),
-    problemCount,
-  }
-}
-
-function haltedSync (message: string, inMs: number): NextSync {
-  const nothing = { files: 0, bytes: 0, deleted: 0, renamed: 0 }
-  return { type: 'NEXT_SYNC', inMs, result: 'HALTED', stored: nothing, problems: [], problemCount: 0, message }
-}
+const NOTHING_RECEIVED: ReceivedFiles = { files: 0, bytes: 0, problems: [], problemCount: 0, refused: 0 }

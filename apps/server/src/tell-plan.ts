@@ -20,8 +20,8 @@ export async function tellPlan (connection: Connection, { area, info, turn, hash
     const listing = turn.over(withPatience(connection, { clock, limitMs: LIMITS.turnTimeoutMs }))
     await receiveListings({ connection: listing, rootDigest: info.rootDigest, hash, compare: arrived => preview.compare(arrived) })
   }
-  const { problems, obstacle, ...amounts } = preview.finish({ complete: info.complete })
+  const { problems, obstacle, ...counts } = preview.finish({ complete: info.complete })
   await connection.send({
-    type: 'PLAN', ...amounts, problems: fitProblems(problems), problemCount: problems.length, ...(obstacle !== undefined && { obstacle: obstacle.slice(0, LIMITS.textBytes) }),
+    type: 'PLAN', ...counts, problems: fitProblems(problems), ...(obstacle !== undefined && { obstacle: obstacle.slice(0, LIMITS.textBytes) }),
   })
 }

@@ -150,6 +150,17 @@ describe('GET /status', () => {
     const text = describeStatus(await status(), clock.nowMs())
     expect(text).toContain('clients   laptop  complete 1 min ago, never seen, 1 not stored\n')
     expect(text).toContain('pipe\\u{1b}: it is a pipe\n')
+    expect(text).not.toContain('more')
+  })
+
+  test('tells how many entries were not stored beyond those that it names', async () => {
+    await peers.admit({ id: id(1), wish: 'laptop', via: 'manual' })
+    const problems = Array.from({ length: 150 }, (_, number) => ({ path: `pipe${number}`, code: 'SPECIAL_FILE', message: 'it is a pipe' }))
+    history.note({ client: 'laptop', endedAtMs: clock.nowMs(), result: 'PROBLEMS', problemCount: 2_000_000, problems })
+    expect(await ask('GET /peers')).toMatchObject([{ problemCount: 2_000_000, problems: problems.slice(0, 20) }])
+    const text = describeStatus(await status(), clock.nowMs())
+    expect(text).toContain(', 2000000 not stored\n')
+    expect(text).toContain('    pipe19: it is a pipe\n              and 1999980 more\n')
   })
 
   test('tells what the disk has', async () => {

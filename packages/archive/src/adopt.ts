@@ -1,4 +1,4 @@
-import { checkJoin, checkName, compareNames, encodeListing, equalDigests, FileSyncError, isProblemCode, isSymlinkTarget, joinPath, LIMITS, PACK_RECORD_BYTES, problem, readListing, ROOT_PATH, writePackRecord } from '@filesync/protocol'
+import { checkJoin, checkName, compareNames, encodeListing, equalDigests, FileSyncError, isProblemCode, isSymlinkTarget, joinPath, LIMITS, PACK_RECORD_BYTES, problem, ProblemList, PROBLEMS_KEPT, readListing, ROOT_PATH, writePackRecord } from '@filesync/protocol'
 import type { Digest, Entry, HashBytes, Name, Problem, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
 import type { Sync } from './archive.ts'
@@ -38,8 +38,9 @@ export interface AdoptOutcome {
   readonly bytes: number
   /** Entries that the area held already; those of the copy were left alone. */
   readonly held: number
-  /** What of the copy was not taken over. */
+  /** The first of what was not taken over of the copy, and how much there was. */
   readonly problems: readonly Problem[]
+  readonly problemCount: number
 }
 
 export interface Adoption {
@@ -56,15 +57,21 @@ export interface Adoption {
 export async function adoptCopy (adoption: Adoption, copy: ExistingCopy, { signal }: AdoptOptions): Promise<AdoptOutcome> {
   const sync = await adoption.beginSync()
   try {
-    const tree = new UnitedTree(adoption, copy, signal)
+    const problems = new ProblemList()
+    const tree = new UnitedTree(adoption, copy, { problems, signal })
     const rootDigest = await tree.add(ROOT_PATH)
-    const problems = [...tree.problems]
     if (!equalDigests(rootDigest, sync.rootDigest)) {
       await tree.show(sync)
-      problems.push(...await takeOver(sync, copy, { ...adoption, signal }))
+      await takeOver(sync, copy, { ...adoption, problems, signal })
     }
     const outcome = await sync.finish()
-    return { files: outcome.files, bytes: outcome.bytes, held: tree.held, problems: [...problems, ...outcome.problems] }
+    return {
+      files: outcome.files,
+      bytes: outcome.bytes,
+      held: tree.held,
+      problems: [...problems.first, ...outcome.problems].slice(0, PROBLEMS_KEPT),
+      problemCount: problems.count + outcome.problemCount,
+    }
   } catch (error) {
     await sync.abandon()
     throw error
@@ -74,18 +81,25 @@ export async function adoptCopy (adoption: Adoption, copy: ExistingCopy, { signa
 /** Listings that are compared in one go. */
 const SHOWN_AT_ONCE = 64
 
+interface Adopting {
+  /** What is not taken over before the sync sees it. */
+  readonly problems: ProblemList
+  readonly signal: AbortSignal | undefined
+}
+
 /** The listings of the area with what the copy has beyond them. */
 class UnitedTree {
-  readonly problems: Problem[] = []
   held = 0
+  readonly #problems: ProblemList
   readonly #adoption: Adoption
   readonly #copy: ExistingCopy
   readonly #signal: AbortSignal | undefined
   readonly #listings = new Map<RelativePath, Uint8Array>()
 
-  constructor (adoption: Adoption, copy: ExistingCopy, signal: AbortSignal | undefined) {
+  constructor (adoption: Adoption, copy: ExistingCopy, { problems, signal }: Adopting) {
     this.#adoption = adoption
     this.#copy = copy
+    this.#problems = problems
     this.#signal = signal
   }
 
@@ -110,7 +124,7 @@ class UnitedTree {
       return this.#copy.list(directory)
     } catch (error) {
       if (directory === ROOT_PATH || error instanceof FileSyncError) throw error
-      this.problems.push(problem(directory, 'UNREADABLE', 'its entries in the copy cannot be listed'))
+      this.#problems.add(problem(directory, 'UNREADABLE', 'its entries in the copy cannot be listed'))
       return []
     }
   }
@@ -147,7 +161,7 @@ class UnitedTree {
   }
 
   #leave (why: Problem): undefined {
-    this.problems.push(why)
+    this.#problems.add(why)
   }
 }
 
@@ -159,10 +173,9 @@ interface SmallFile {
 /** Packs under way, so that reading and writing overlap. */
 const PACKS_AT_ONCE = 3
 
-/** Reads what the sync wants and gives it to the sync. Returns what could not be read. */
-async function takeOver (sync: Sync, copy: ExistingCopy, { hash, signal }: { readonly hash: HashBytes, readonly signal: AbortSignal | undefined }): Promise<Problem[]> {
+/** Reads what the sync wants and gives it to the sync. */
+async function takeOver (sync: Sync, copy: ExistingCopy, { hash, problems, signal }: Adopting & { readonly hash: HashBytes }): Promise<void> {
   const plan = sync.plan({ complete: false })
-  const problems: Problem[] = []
   const small: SmallFile[] = []
   const underWay = new Set<Promise<unknown>>()
   let bytes = 0
@@ -186,14 +199,13 @@ async function takeOver (sync: Sync, copy: ExistingCopy, { hash, signal }: { rea
       else small.push({ task, content: await readWhole(copy, wanted) })
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error
-      problems.push(problem(path, error.code, error.message))
+      problems.add(problem(path, error.code, error.message))
     }
     bytes += sizeBytes > LIMITS.packedFileBytes ? 0 : PACK_RECORD_BYTES + sizeBytes
     if (bytes > LIMITS.rawFrameBytes - PACK_RECORD_BYTES - LIMITS.packedFileBytes) await flush(PACKS_AT_ONCE)
     task++
   }
   await flush(0)
-  return problems
 }
 
 class Unreadable extends Error {

@@ -49,7 +49,9 @@ export interface SyncOutcome {
   readonly bytes: number
   readonly deleted: number
   readonly renamed: number
+  /** The first of them, and how many there were. */
   readonly problems: readonly Problem[]
+  readonly problemCount: number
 }
 
 /** How much of a sync is durable by now. */
@@ -92,7 +94,9 @@ export interface PreviewOutcome {
   readonly deleted: Amount
   /** Files whose content is here already, under another path. */
   readonly renamed: number
+  /** The first of them, and how many there would be. */
   readonly problems: readonly Problem[]
+  readonly problemCount: number
   /** What would stop the sync before it stores anything, for people. */
   readonly obstacle: string | undefined
 }

@@ -176,7 +176,7 @@ export class StoredArea implements Area {
     }
     // What another program wrote there may still be in memory only.
     await store.makeDurable()
-    return { ...await this.rebuild(), held: 0, problems: [] }
+    return { ...await this.rebuild(), held: 0, problems: [], problemCount: 0 }
   }
 
   async rebuild (): Promise<{ readonly files: number, readonly bytes: number }> {

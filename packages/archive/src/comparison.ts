@@ -1,10 +1,10 @@
-import { compareListings, foldKey, joinPath, ListingReader, pathDepth, problem, readListing } from '@filesync/protocol'
-import type { ArrivedListing, Difference, Digest, DirectoryEntry, Entry, FileEntry, Problem, RelativePath } from '@filesync/protocol'
+import { compareListings, foldKey, joinPath, ListingReader, pathDepth, problem, ProblemList, readListing } from '@filesync/protocol'
+import type { ArrivedListing, Difference, Digest, DirectoryEntry, Entry, FileEntry, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
 import type { StoreTraits } from './content-store.ts'
 import { entryOffsets } from './listing-cursor.ts'
 import { isUnknown } from './mirror-check.ts'
-import { isRebuiltTwin, mayBeTwin, refusedNames, staysInside } from './names.ts'
+import { isRebuiltTwin, judgeNames, mayBeTwin, staysInside } from './names.ts'
 
 /** One listing of the client, and what of it differs from what is stored. */
 export interface ComparedDirectory {
@@ -48,7 +48,7 @@ export interface DirectoryClaim {
 export class Comparison {
   readonly directories: ComparedDirectory[] = []
   readonly claims: Map<RelativePath, DirectoryClaim> = new Map()
-  readonly problems: Problem[] = []
+  readonly problems: ProblemList = new ProblemList()
   readonly displaced: Displaced[] = []
   /** Names that have to make way before anything is placed. */
   readonly evicted: { readonly directory: RelativePath, readonly name: string }[] = []
@@ -67,11 +67,11 @@ export class Comparison {
   * add (arrived: ArrivedListing): Generator<{ readonly index: number, readonly entry: DirectoryEntry }, void, undefined> {
     const { directory, bytes } = arrived
     const committed = this.#index.listing({ area: this.#area, directory })
-    const refused = refusedNames(directory, bytes, this.#traits)
+    const refusalOf = judgeNames(directory, bytes, this.#traits)
     const compared: Growing = {
       number: arrived.number, directory, isNew: committed === undefined, listing: bytes, offsets: new Uint32Array(0), wanted: [], alike: [], structure: [], indexOnly: [], gone: [],
     }
-    const differences = committed === undefined && refused.size === 0 ? this.#takeNew(compared, bytes) : compareListings(committed, bytes)
+    const differences = committed === undefined && refusalOf === undefined ? this.#takeNew(compared, bytes) : compareListings(committed, bytes)
     for (const difference of differences) {
       if (difference.how === 'gone') {
         compared.gone.push(difference.committed)
@@ -79,17 +79,16 @@ export class Comparison {
         continue
       }
       const { entry, index } = difference
-      // Looking a name up that was just read costs as much as comparing it, even where nothing is to be found.
-      const trouble = refused.size === 0 ? undefined : refused.get(entry.name)
+      const trouble = refusalOf?.(entry.name)
       if (trouble !== undefined) {
-        this.problems.push(trouble)
+        this.problems.add(trouble)
         continue
       }
       this.#take(compared, difference)
       if (entry.kind === 'directory' && difference.how === 'changed') yield { index, entry }
     }
     this.#makeWayForSpellings(compared, bytes)
-    if (compared.wanted.length + compared.structure.length + compared.gone.length + refused.size === 0) return
+    if (compared.wanted.length + compared.structure.length + compared.gone.length === 0 && refusalOf === undefined) return
     this.directories.push({ ...compared, wanted: Uint32Array.from(compared.wanted), offsets: entryOffsets(bytes) })
   }
 
@@ -126,7 +125,7 @@ export class Comparison {
     if (entry.kind === 'symlink' && !staysInside(pathDepth(directory), entry.target)) {
       compared.indexOnly.push(index)
       if (committed !== undefined) this.evicted.push({ directory, name: entry.name })
-      this.problems.push(problem(joinPath(directory, entry.name), 'SYMLINK_OUTSIDE', 'it is noted, but not made in the archive'))
+      this.problems.add(problem(joinPath(directory, entry.name), 'SYMLINK_OUTSIDE', 'it is noted, but not made in the archive'))
     }
     if (committed !== undefined && difference.how === 'changed') {
       this.#displace(directory, committed, committed.kind === entry.kind ? 'replaced' : 'lost')

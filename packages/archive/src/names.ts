@@ -1,28 +1,35 @@
-import { checkJoin, checkWindowsName, foldKey, LIMITS, problem, readListing, utf8Length } from '@filesync/protocol'
-import type { Entry, Problem, RelativePath } from '@filesync/protocol'
-import { joinPath } from '@filesync/protocol'
+import { checkJoin, checkWindowsName, foldKey, joinPath, LIMITS, problem, readListing, utf8Length } from '@filesync/protocol'
+import type { Entry, Name, Problem, ProblemCode, RelativePath } from '@filesync/protocol'
 import type { StoreTraits } from './content-store.ts'
 import { isSameTime, TOUCH_GRAIN_NS } from './file-time.ts'
 
-/** The names of one listing that the archive cannot hold, each with its problem. */
-export function refusedNames (directory: RelativePath, listing: Uint8Array, traits: StoreTraits): Map<string, Problem> {
-  const refused = new Map<string, Problem>()
+/**
+ * Says of the names of one listing why the archive cannot hold them; undefined where it can hold all. Nothing is kept for a
+ * name that is refused, because a client may send millions.
+ */
+export function judgeNames (directory: RelativePath, listing: Uint8Array, traits: StoreTraits): ((name: Name) => Problem | undefined) | undefined {
+  const { foldsNames, windowsNames } = traits
   const isLong = utf8Length(directory) + 1 + LIMITS.nameBytes > LIMITS.pathBytes
-  if (!isLong && !traits.foldsNames && !traits.windowsNames) return refused
-  const spellings = new Map<string, string>()
+  if (!isLong && !foldsNames && !windowsNames) return undefined
+  const faultOf = (name: Name): ProblemCode | undefined => checkJoin(directory, name) ?? (windowsNames ? checkWindowsName(name) : undefined)
+  const spellings = new Map<string, Name>()
+  let isAnyRefused = false
   for (const { name } of readListing(listing)) {
-    const fault = checkJoin(directory, name) ?? (traits.windowsNames ? checkWindowsName(name) : undefined)
-    const path = joinPath(directory, name)
-    if (fault !== undefined) {
-      refused.set(name, problem(path, fault))
-      continue
+    if (faultOf(name) !== undefined) {
+      isAnyRefused = true
+    } else if (foldsNames) {
+      const key = foldKey(name)
+      if (spellings.has(key)) isAnyRefused = true
+      else spellings.set(key, name)
     }
-    if (!traits.foldsNames) continue
-    const first = spellings.get(foldKey(name))
-    if (first === undefined) spellings.set(foldKey(name), name)
-    else refused.set(name, problem(path, 'NAME_COLLIDES', `${JSON.stringify(first)} is stored; rename one of the two`))
   }
-  return refused
+  if (!isAnyRefused) return undefined
+  return name => {
+    const fault = faultOf(name)
+    if (fault !== undefined) return problem(joinPath(directory, name), fault)
+    const first = foldsNames ? spellings.get(foldKey(name)) : name
+    return first === undefined || first === name ? undefined : problem(joinPath(directory, name), 'NAME_COLLIDES', `${JSON.stringify(first)} is stored; rename one of the two`)
+  }
 }
 
 /**

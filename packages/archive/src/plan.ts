@@ -1,5 +1,5 @@
 import { FileSyncError, joinPath, LIMITS, toHex } from '@filesync/protocol'
-import type { FileEntry, HashBytes, Name, Problem, RelativePath, Task } from '@filesync/protocol'
+import type { FileEntry, HashBytes, Name, RelativePath, Task } from '@filesync/protocol'
 import type { Comparison, ComparedDirectory, Displaced } from './comparison.ts'
 import { FACT_BYTES } from './facts.ts'
 import { ENTRY_KINDS, entryAt, fileSizeAt, ListingBuilder, ListingCursor } from './listing-cursor.ts'
@@ -44,7 +44,6 @@ export interface Plan {
   readonly vanishing: number
   /** Files that get another content at their path, and whose old one does not move. */
   readonly replacing: number
-  readonly problems: readonly Problem[]
 }
 
 /** Derives from a finished comparison what is to be done. Pure. */
@@ -63,7 +62,6 @@ export function makePlan (comparison: Comparison, init: PlanInit): Plan {
     forgotten: init.complete && !removes ? removalsOf(comparison.directories, comparison.evicted) : [],
     vanishing: left,
     replacing: comparison.displaced.filter(({ how, path }) => how === 'replaced' && !moved.has(path)).length,
-    problems: comparison.problems,
   }
 }
 

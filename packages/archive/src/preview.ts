@@ -53,7 +53,8 @@ export class AreaPreview implements Preview {
       deleted.files++
       deleted.bytes += entry.sizeBytes
     }
-    return { added, changed, deleted, renamed: plan.moves.length, problems: plan.problems, obstacle: this.#obstacle(plan) }
+    const { first: problems, count: problemCount } = this.#comparison.problems
+    return { added, changed, deleted, renamed: plan.moves.length, problems, problemCount, obstacle: this.#obstacle(plan) }
   }
 
   #leaving ({ moves }: Plan, removes: boolean): Displaced[] {

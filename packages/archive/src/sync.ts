@@ -1,5 +1,5 @@
 import { equalDigests, FileSyncError, problem, ROOT_PATH, toHex } from '@filesync/protocol'
-import type { ArrivedListing, Clock, Digest, DirectoryEntry, HashBytes, Problem, ReuseBuffer, StagedFile, StageOutcome, Task } from '@filesync/protocol'
+import type { ArrivedListing, Clock, Digest, DirectoryEntry, HashBytes, Problem, ProblemList, ReuseBuffer, StagedFile, StageOutcome, Task } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex } from './archive-index.ts'
 import type { PlanOptions, PresentFile, StoredSoFar, Sync, SyncOutcome, SyncPlan } from './archive.ts'
 import { brakeAfter, halted, judgePlan, NoiseBrake, untilHalted } from './brake.ts'
@@ -65,7 +65,8 @@ export class AreaSync implements Sync {
   readonly #comparison: Comparison
   readonly #committer: Committer
   readonly #stampMs: number
-  readonly #problems: Problem[] = []
+  /** Begun by the comparison. */
+  readonly #problems: ProblemList
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #streams = new Set<StagedFile>()
   readonly #partials = new Set<string>()
@@ -85,6 +86,7 @@ export class AreaSync implements Sync {
     this.rootDigest = init.rootDigest
     this.#present = new PresentFiles(init)
     this.#comparison = new Comparison(init.index, init.area, init.store.traits)
+    this.#problems = this.#comparison.problems
     this.#stampMs = Math.max(init.clock.nowMs(), init.record.lastStampMs + 1)
     this.#committer = new Committer({ ...init, stampMs: this.#stampMs, folders: () => this.#known().folders, structure: () => this.#known().structure, sift: async sections => await this.#noise?.sift(sections) ?? sections, placed: step => this.#placed(step) })
   }
@@ -108,7 +110,6 @@ export class AreaSync implements Sync {
     const prepared = this.#prepare(plan, ledger)
     this.#committer.waitFor(prepared)
     this.#planned = { plan, ledger, folders: new StagingFolders(directories), structure: new PendingStructure(plan.structure), prepared, complete: options.complete, answered: new Uint8Array(plan.tasks.mostTasks) }
-    this.#problems.push(...plan.problems)
     const describe: SyncPlan['describe'] = task => plan.tasks.describe(task)
     const tasks = this.#noise === undefined ? plan.tasks : untilHalted(plan.tasks, this.#noise)
     return { tasks, taskCount: plan.tasks.count, again: () => this.#again(plan), describe, bytes: neededBytes(this.#comparison, plan), renamed: plan.moves.length, vanishing: plan.vanishing }
@@ -184,7 +185,7 @@ export class AreaSync implements Sync {
     if (planned === undefined) {
       await this.#forgetHalt()
       await this.#end()
-      return { files: 0, bytes: 0, deleted: 0, renamed: 0, problems: [] }
+      return { files: 0, bytes: 0, deleted: 0, renamed: 0, problems: [], problemCount: 0 }
     }
     try {
       await this.#quiet()
@@ -194,7 +195,7 @@ export class AreaSync implements Sync {
       // What the brake was released for is done only now, and only where deletions were part of it.
       await this.#settle(planned, brakeAfter(this.#init, { halt: undefined, isOver: planned.complete }))
       await this.#init.store.keepPartials(this.#init.area, this.#partials)
-      return { ...this.#stored, deleted, problems: this.#problems }
+      return { ...this.#stored, deleted, problems: this.#problems.first, problemCount: this.#problems.count }
     } finally {
       await this.#end()
     }
@@ -230,7 +231,7 @@ export class AreaSync implements Sync {
     const moves = await stageMoves(this.#init, plan.moves, move => {
       ledger.settled(move.directory.directory, 1)
       const path = entryPath(cutSection(move.directory, [move.index], [move.number]), 0)
-      this.#problems.push(problem(path, 'STORE_FAILED', 'its earlier copy in the archive cannot be reached'))
+      this.#problems.add(problem(path, 'STORE_FAILED', 'its earlier copy in the archive cannot be reached'))
     })
     if (plan.evictions.length > 0) {
       const { journal, failures } = await this.#committer.remove(plan.evictions)
@@ -268,7 +269,7 @@ export class AreaSync implements Sync {
       ledger.settled(failed.directory, 1)
       if (failed.folder !== undefined) folders.spoil(failed.folder)
     }
-    this.#problems.push(...troubles.values())
+    for (const trouble of troubles.values()) this.#problems.add(trouble)
     for (const { section: { folder, staged } } of request.sections) if (folder !== undefined) folders.settled(folder, staged.length, staged.length)
     this.#committer.add(stagedSections(request, failures))
     return files.map(({ task, bytes }) => {
@@ -281,7 +282,7 @@ export class AreaSync implements Sync {
     const { plan, ledger, folders } = this.#known()
     const { owner, directory: { directory } } = plan.tasks.at(outcome.task)
     folders.settled(owner, 1, 0)
-    if (outcome.problem !== undefined) this.#problems.push(outcome.problem)
+    if (outcome.problem !== undefined) this.#problems.add(outcome.problem)
     if (digest === undefined) {
       ledger.settled(directory, 1)
     } else {
@@ -364,7 +365,7 @@ export class AreaSync implements Sync {
   }
 
   #blame (failures: readonly Failure[], path: (failure: Failure) => string): void {
-    for (const failure of failures) this.#problems.push(problem(path(failure), 'STORE_FAILED', failure.message))
+    for (const failure of failures) this.#problems.add(problem(path(failure), 'STORE_FAILED', failure.message))
   }
 
   #expectPlan (): Planned {

@@ -1,5 +1,6 @@
 import { appendFileSync, chmodSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { PROBLEMS_KEPT } from '@filesync/protocol'
 import { describe, expect, test } from 'vitest'
 import type { Archive } from '../src/index.ts'
 import { describeFolder, newArchive, newFolder, versionsIn } from './on-disk.ts'
@@ -35,13 +36,13 @@ describe('a copy that exists already', () => {
     // Times of the present moment may be on either side of what is told of them, once a disk got them through a double.
     for (const directory of ['d/e', 'd']) utimesSync(join(copy, directory), 1_600_000_000, 1_600_000_000)
     const before = describeFolder(copy)
-    expect(await archive.adopt('laptop', copy)).toEqual({ files: 4, bytes: 6 + LARGE.length, held: 0, problems: [] })
+    expect(await archive.adopt('laptop', copy)).toEqual({ files: 4, bytes: 6 + LARGE.length, held: 0, problems: [], problemCount: 0 })
     expect(describeFolder(join(root, 'laptop'))).toEqual(before)
     expect(describeFolder(copy)).toEqual(before)
     const area = await archive.area('laptop')
     expect(area.stat(asPath('d/a'))?.storedAtMs).toBeGreaterThan(0)
     expect((await area.verify()).problems).toEqual([])
-    expect(await archive.adopt('laptop', copy)).toEqual({ files: 0, bytes: 0, held: 5, problems: [] })
+    expect(await archive.adopt('laptop', copy)).toEqual({ files: 0, bytes: 0, held: 5, problems: [], problemCount: 0 })
   })
 
   test('brings only what is not there: nothing is replaced, and nothing leaves', async () => {
@@ -75,6 +76,13 @@ describe('a copy that exists already', () => {
     const { files, problems } = await archive.adopt('laptop', copy)
     expect(files).toBe(1)
     expect(problems.map(({ code }) => code).sort()).toEqual(['NAME_CONTROL', 'NAME_RESERVED'])
+  })
+
+  test('has many names that cannot be stored: the first are named, and all are counted', async () => {
+    const { archive } = await newHouse()
+    const copy = makeCopy({ ok: 'x', ...Object.fromEntries(Array.from({ length: PROBLEMS_KEPT + 20 }, (_, i) => [`bell\u0007${String(i)}`, 'x'])) })
+    const { files, problems, problemCount } = await archive.adopt('laptop', copy)
+    expect([files, problems.length, problemCount]).toEqual([1, PROBLEMS_KEPT, PROBLEMS_KEPT + 20])
   })
 
   test('is hashed where it is when it was put into the folder of its client, unless that holds files already', async () => {

@@ -27,7 +27,7 @@ test('tells what the next sync then does, and changes nothing', async () => {
   change(source)
   const told = await preview(area, source)
   expect(told).toEqual({
-    added: { files: 2, bytes: 5 }, changed: { files: 1, bytes: 11 }, deleted: { files: 2, bytes: 5 }, renamed: 1, problems: [], obstacle: undefined,
+    added: { files: 2, bytes: 5 }, changed: { files: 1, bytes: 11 }, deleted: { files: 2, bytes: 5 }, renamed: 1, problems: [], problemCount: 0, obstacle: undefined,
   })
   expect([describeFolder(join(root, 'laptop')), versionsIn(root, 'laptop')]).toEqual([before, []])
   expect(await preview(area, source)).toEqual(told)

@@ -95,7 +95,7 @@ async function pushWith (sync: Sync, source: SourceTree, options: PushOptions): 
   await options.before?.()
   if (options.end === 'abandon') {
     await sync.abandon()
-    return { files: 0, bytes: 0, deleted: 0, renamed: 0, problems: [], asked, outcomes, tasks, listings }
+    return { files: 0, bytes: 0, deleted: 0, renamed: 0, problems: [], problemCount: 0, asked, outcomes, tasks, listings }
   }
   return { ...await sync.finish(), asked, outcomes, tasks, listings }
 }

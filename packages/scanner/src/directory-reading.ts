@@ -26,7 +26,7 @@ export interface ListedDirectory extends WrittenListing {
   readonly files: number
   readonly bytes: number
   readonly ignored: number
-  /** At most {@link MAX_PROBLEMS_PER_DIRECTORY}; `problemCount` is exact. */
+  /** As many as a `ProblemList` keeps; `problemCount` is exact. */
   readonly problems: readonly Problem[]
   readonly problemCount: number
   /** Whether the listing has every entry that the rules want in it. */
@@ -60,6 +60,3 @@ export interface DirectoryReader {
   /** Lets go of everything that is held open, until the next read: a held directory keeps its disk from being unmounted. */
   rest (): void
 }
-
-/** Problems of one directory that are told one by one. */
-export const MAX_PROBLEMS_PER_DIRECTORY = 1000

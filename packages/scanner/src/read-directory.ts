@@ -1,8 +1,7 @@
 import {
-  checkJoin, checkName, isSymlinkTarget, joinPath, LIMITS, problem,
+  checkJoin, checkName, isSymlinkTarget, joinPath, LIMITS, problem, ProblemList,
 } from '@filesync/protocol'
-import type { ListingWriter, Name, Problem, ProblemCode } from '@filesync/protocol'
-import { MAX_PROBLEMS_PER_DIRECTORY } from './directory-reading.ts'
+import type { ListingWriter, Name, ProblemCode } from '@filesync/protocol'
 import type { ListedDirectory, Unsettled } from './directory-reading.ts'
 import { entryType } from './entry-stat.ts'
 import type { EntryStat } from './entry-stat.ts'
@@ -58,8 +57,7 @@ class ListedEntries {
   readonly #childNames: Name[] = []
   readonly #childIdentities: bigint[] = []
   readonly #unsettled: Unsettled[] = []
-  readonly #problems: Problem[] = []
-  #problemCount = 0
+  readonly #problems = new ProblemList()
   #ignored = 0
   #files = 0
   #bytes = 0
@@ -99,7 +97,7 @@ class ListedEntries {
       status: 'read', ...this.#writer.end(),
       childNames: this.#childNames, childIdentities: this.#childIdentities,
       files: this.#files, bytes: this.#bytes, ignored: this.#ignored,
-      problems: this.#problems, problemCount: this.#problemCount, complete: this.#complete,
+      problems: this.#problems.first, problemCount: this.#problems.count, complete: this.#complete,
       unsettled: this.#unsettled, ruleText,
     }
   }
@@ -171,8 +169,7 @@ class ListedEntries {
   }
 
   #tell (name: string, code: ProblemCode, detail?: string): void {
-    this.#problemCount++
-    if (this.#problems.length < MAX_PROBLEMS_PER_DIRECTORY) this.#problems.push(problem(this.#prefix + name, code, detail))
+    this.#problems.add(problem(this.#prefix + name, code, detail))
   }
 }
 

@@ -1,5 +1,5 @@
-import { FileSyncError, FLAG_ZSTD, LIMITS, problem, readPack } from '@filesync/protocol'
-import type { FileEnd, FileHeader, FileProblem, Incoming, Problem, RawFrameType, ReuseBuffer, StageOutcome } from '@filesync/protocol'
+import { FileSyncError, FLAG_ZSTD, LIMITS, problem, ProblemList, readPack } from '@filesync/protocol'
+import type { FileEnd, FileHeader, FileProblem, Incoming, RawFrameType, ReuseBuffer, StageOutcome } from '@filesync/protocol'
 import { ArrivingFile } from './arriving-file.ts'
 import { expandPayload } from './compressed-frame.ts'
 import { readData } from './data-frame.ts'
@@ -19,8 +19,8 @@ export class Arrivals {
   readonly #staging = new Set<Promise<void>>()
   /** By their average bits. Made once: each has memory of its own, which the engine is slow to give back. */
   readonly #finders = new Map<number, CutFinder>()
-  readonly #problems: Problem[] = []
-  #problemCount = 0
+  readonly #problems = new ProblemList(LIMITS.problemsPerMessage)
+  #refused = 0
   #files = 0
   #bytes = 0
   #open: ArrivingFile | undefined
@@ -60,7 +60,7 @@ export class Arrivals {
   async finish (): Promise<ReceivedFiles> {
     await this.staged()
     this.#report()
-    return { files: this.#files, bytes: this.#bytes, problems: this.#problems, problemCount: this.#problemCount }
+    return { files: this.#files, bytes: this.#bytes, problems: this.#problems.first, problemCount: this.#problems.count, refused: this.#refused }
   }
 
   /** The session failed: leaves the open file for a resume, and waits until nothing is written any more. */
@@ -138,7 +138,7 @@ export class Arrivals {
       this.#open = undefined
       await this.#stage(async () => { await open.abandon() })
     }
-    this.#add(problem(expected.path, report.code, detailOf(report)))
+    this.#problems.add(problem(expected.path, report.code, detailOf(report)))
     this.#report()
   }
 
@@ -163,17 +163,14 @@ export class Arrivals {
   }
 
   #settle (outcome: StageOutcome): void {
-    if (outcome.problem !== undefined) this.#add(outcome.problem)
-    else if (outcome.isWantedAgain !== true) {
+    if (outcome.problem !== undefined) {
+      this.#refused++
+      this.#problems.add(outcome.problem)
+    } else if (outcome.isWantedAgain !== true) {
       this.#files++
       this.#bytes += outcome.bytes
     }
     this.#report()
-  }
-
-  #add (found: Problem): void {
-    this.#problemCount++
-    if (this.#problems.length < LIMITS.problemsPerMessage) this.#problems.push(found)
   }
 
   #report (): void {

@@ -56,6 +56,8 @@ export interface ReceivedFiles {
   /** The first problems, and how many there were. */
   readonly problems: readonly Problem[]
   readonly problemCount: number
+  /** How many of them the staging area told: whoever ends what it is for hears of these there, too. */
+  readonly refused: number
 }
 
 /**

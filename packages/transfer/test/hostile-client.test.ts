@@ -159,13 +159,14 @@ test('wrong digests are problems of their files alone', async () => {
     header(3, 0, 'DATA'), data(3, LARGE), end(3),
     header(4, 0, 'NONE'), end(4),
   ])
-  expect(result).toMatchObject({ files: 2, bytes: 600_000, problemCount: 3 })
+  expect(result).toMatchObject({ files: 2, bytes: 600_000, problemCount: 3, refused: 3 })
   expect((result as ReceivedFiles).problems.map(({ path, code }) => `${path} ${code}`).sort()).toEqual(['known DIGEST_MISMATCH', 'large DIGEST_MISMATCH', 'small DIGEST_MISMATCH'])
   expect([...staged.keys()].sort()).toEqual(['delta', 'rest'])
 })
 
 test('the words of a problem are the catalogue\'s, whatever the client says', async () => {
   const { result } = await receive([0, 1, 2, 3, 4].map(task => say({ type: 'FILE_PROBLEM', task, code: 'UNREADABLE', message: task === 0 ? 'Call this number' : 'it cannot be read: EIO' })))
+  expect(result).toMatchObject({ problemCount: 5, refused: 0 })
   expect((result as ReceivedFiles).problems.slice(0, 2)).toEqual([
     { path: 'small', code: 'UNREADABLE', message: 'it cannot be read' },
     { path: 'large', code: 'UNREADABLE', message: 'it cannot be read: EIO' },

@@ -73,6 +73,7 @@ function describePeer (peer: PeerRow, { areas }: DiskReport, nowMs: number): str
   if (peer.nextSyncAt !== null && Date.parse(peer.nextSyncAt) > nowMs) parts.push(`next sync in ${formatDuration(Date.parse(peer.nextSyncAt) - nowMs)}`)
   if (peer.problemCount > 0) parts.push(`${peer.problemCount} not stored`)
   const troubles = peer.problems.map(({ path, message }) => `    ${printable(path)}: ${printable(message)}`)
+  if (peer.problemCount > troubles.length) troubles.push(`    and ${peer.problemCount - troubles.length} more`)
   if (peer.message !== null) troubles.unshift(`    ${peer.lastResult ?? ''}: ${printable(peer.message)}`)
   if (peer.halted) troubles.unshift(`    HALTED: "filesync-server release ${printable(peer.client)}" lets its next sync pass`)
   return [`${printable(peer.client)}  ${parts.join(', ')}`, ...troubles]

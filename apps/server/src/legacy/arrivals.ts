@@ -1,4 +1,4 @@
-import type { Area } from '@filesync/archive'
+import type { Area, SyncOutcome } from '@filesync/archive'
 import { LIMITS } from '@filesync/protocol'
 import type { HashBytes, Hasher, Problem, RelativePath } from '@filesync/protocol'
 import type { PlainFile } from './file-tree.ts'
@@ -20,6 +20,8 @@ const BATCH_BYTES = 8_388_608
 export class Arrivals {
   readonly #init: ArrivalsInit
   readonly #problems = new Map<string, Problem>()
+  /** The most that one commit came upon. */
+  #mostProblems = 0
   #batch: ArrivingFile[] = []
   #batchBytes = 0
   readonly #stored = { files: 0, bytes: 0, deleted: 0 }
@@ -34,6 +36,11 @@ export class Arrivals {
 
   get problems (): readonly Problem[] {
     return [...this.#problems.values()]
+  }
+
+  /** How many there are, at least: each commit tells the first of its own. */
+  get problemCount (): number {
+    return Math.max(this.#mostProblems, this.#problems.size)
   }
 
   async take (path: RelativePath, file: PlainFile, content: AsyncIterable<Uint8Array>): Promise<void> {
@@ -72,11 +79,12 @@ export class Arrivals {
     this.#stored.files += outcome.files
     this.#stored.bytes += outcome.bytes
     this.#stored.deleted += outcome.deleted
-    this.#note(outcome.problems)
+    this.#note(outcome)
   }
 
-  #note (problems: readonly Problem[]): void {
+  #note ({ problems, problemCount }: SyncOutcome): void {
     // Each commit of a session comes upon the same trouble anew.
+    this.#mostProblems = Math.max(this.#mostProblems, problemCount)
     for (const trouble of problems) this.#problems.set(`${trouble.code} ${trouble.path}`, trouble)
   }
 

@@ -30,7 +30,9 @@ export interface LegacyReport {
   readonly area: string
   readonly result: 'OK' | 'PROBLEMS' | 'HALTED'
   readonly stored: { readonly files: number, readonly bytes: number, readonly deleted: number }
+  /** Those that are told one by one, and how many there are. */
   readonly problems: readonly Problem[]
+  readonly problemCount: number
   /** Whether the client was told to come again at once, for the files that one reply had no room to name. */
   readonly isMore: boolean
 }
@@ -72,7 +74,7 @@ async function receiveTree (channel: LegacyChannel, { info, area: name }: { info
   // A folder is made for who has something to store, not for whoever has only a name.
   if (list.files.size === 0 && !deps.areas().includes(name)) {
     await channel.send({ type: 'TASKS', files_to_send: [] })
-    return { area: name, result: list.problems.length > 0 ? 'PROBLEMS' : 'OK', stored: { files: 0, bytes: 0, deleted: 0 }, problems: list.problems, isMore: false }
+    return { area: name, result: list.problems.length > 0 ? 'PROBLEMS' : 'OK', stored: { files: 0, bytes: 0, deleted: 0 }, problems: list.problems, problemCount: list.problems.length, isMore: false }
   }
   const area = await deps.openArea(name)
   const files = new Map<RelativePath, PlainFile>()
@@ -87,6 +89,7 @@ async function receiveTree (channel: LegacyChannel, { info, area: name }: { info
     result: isHalted ? 'HALTED' : problems.length > 0 ? 'PROBLEMS' : 'OK',
     stored: arrivals.stored,
     problems,
+    problemCount: list.problems.length + arrivals.problemCount,
     // A round that stored nothing would be followed by another just like it.
     isMore: !isAll && arrivals.stored.files > 0,
   }

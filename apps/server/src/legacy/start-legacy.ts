@@ -23,6 +23,8 @@ export interface StartLegacyInit {
 }
 
 const MAX_WAITING = 32
+/** How many problems of a session are logged one by one; the rest is counted. */
+const SHOWN_PROBLEMS = 20
 const UNPROTECTED = 'UNPROTECTED: no encryption, and anybody on the network can read, replace and delete there'
 
 /** What is said when the port opens. */
@@ -59,13 +61,13 @@ export async function startLegacy (archive: Archive, init: StartLegacyInit): Pro
 }
 
 function tellSession ({ address, report, dropped }: { address: string, report: LegacyReport, dropped: number }, log: EventLog): void {
-  const { area, result, stored, problems, isMore } = report
+  const { area, result, stored, problems, problemCount, isMore } = report
   log(
-    { event: 'legacy-synced', protected: false, area, address, result, ...stored, problems: problems.length, more: isMore, dropped },
-    `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${stored.files} files sent, ${stored.deleted} moved to versions, ${problems.length} problems` +
-      `${isMore ? ', more to come' : ''}; the session was ${UNPROTECTED}`,
+    { event: 'legacy-synced', protected: false, area, address, result, ...stored, problems: problemCount, more: isMore, dropped },
+    `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${stored.files} files sent, ${stored.deleted} moved to versions, ${problemCount} problems` +
+      `${problemCount > SHOWN_PROBLEMS ? `, of which ${SHOWN_PROBLEMS} are named` : ''}${isMore ? ', more to come' : ''}; the session was ${UNPROTECTED}`,
   )
-  for (const { path, code, message } of problems.slice(0, 20)) {
+  for (const { path, code, message } of problems.slice(0, SHOWN_PROBLEMS)) {
     log({ event: 'legacy-problem', area, path, code, message }, `${area}: ${printable(path)}: ${printable(message)}`)
   }
 }

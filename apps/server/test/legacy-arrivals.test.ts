@@ -1,0 +1,25 @@
+import { memoryArchive, MemoryStore } from '@filesync/archive/testing'
+import { PROBLEMS_KEPT } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
+import { createHasher, hashBytes } from '@filesync/protocol/node'
+import { ManualClock } from '@filesync/protocol/testing'
+import { expect, test } from 'vitest'
+import { Arrivals } from '../src/legacy/arrivals.ts'
+
+async function * contentOf (text: string): AsyncGenerator<Uint8Array> {
+  yield new TextEncoder().encode(text)
+}
+
+test('trouble that each commit comes upon is counted once, beyond what is named too', async () => {
+  const clock = new ManualClock()
+  const store = new MemoryStore({ hash: hashBytes, clock, traits: { foldsNames: true, windowsNames: false } })
+  const area = await memoryArchive({ hash: hashBytes, clock, store }).area('laptop')
+  const arrivals = new Arrivals({ area, files: new Map(), hash: hashBytes, createHasher })
+  for (let number = 0; number < PROBLEMS_KEPT + 200; number++) {
+    for (const path of [`A${number}`, `a${number}`]) await arrivals.take(path as RelativePath, { sizeBytes: 1, mtimeNs: 1n }, contentOf('x'))
+  }
+  await arrivals.keep()
+  await arrivals.take('more' as RelativePath, { sizeBytes: 1, mtimeNs: 1n }, contentOf('x'))
+  await arrivals.finish()
+  expect([arrivals.problems.length, arrivals.problemCount, arrivals.stored.files]).toEqual([PROBLEMS_KEPT, PROBLEMS_KEPT + 200, PROBLEMS_KEPT + 201])
+})
