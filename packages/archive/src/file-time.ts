@@ -16,6 +16,11 @@ export function isTimeGiven (givenNs: bigint, foundNs: bigint): boolean {
   return isSameTime(givenNs, foundNs, TOUCH_GRAIN_NS) || COARSE_GRAINS_NS.some(grainNs => foundNs % grainNs === 0n && isSameTime(givenNs, foundNs, grainNs))
 }
 
+/** Whether a time on the disk may be what became of the one that was set, also where that is one which not every file system holds. */
+export function mayBeGiven (givenNs: bigint, foundNs: bigint): boolean {
+  return !isHeldByAll(givenNs) || isTimeGiven(givenNs, foundNs)
+}
+
 /** Whether every file system gives this time back as it was given, but for its grain. */
 export function isHeldByAll (timeNs: bigint): boolean {
   return timeNs >= 0n && timeNs <= LATEST_NS

@@ -1,11 +1,12 @@
 import { checkName, compareNames, encodeListing, foldKey, joinPath, pathDepth, readListing } from '@filesync/protocol'
-import type { Entry, HashBytes, Name, RelativePath } from '@filesync/protocol'
+import type { Entry, FileEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { FoundEntry, StoreTraits } from './content-store.ts'
 import { FACT_BYTES } from './facts.ts'
-import { isHeldByAll, isTimeGiven } from './file-time.ts'
+import { mayBeGiven } from './file-time.ts'
 import { EMPTY_DIRECTORY, foldDirectory } from './fold.ts'
 import { staysInside } from './names.ts'
+import type { Failure, Section } from './section.ts'
 
 /** Marks an entry of which nothing is known but its name; no client has a file of the year 1823. */
 const UNKNOWN_NS = -(2n ** 62n)
@@ -61,9 +62,8 @@ export function noteHandMade (check: MirrorCheck, directory: RelativePath, { cha
   const { index, area, hash } = check
   const unknown = new Set([...changed, ...added])
   const entries = found.filter(({ name }) => unknown.has(name)).sort((a, b) => compareNames(a.name, b.name)).map(entry => unknownEntry(entry, hash))
-  const section = { directory, entries: encodeListing(entries), staged: new Uint32Array(entries.length), facts: new Uint8Array(entries.length * FACT_BYTES) }
   const old = index.directory({ area, directory }) ?? EMPTY_DIRECTORY
-  const folded = foldDirectory(old, entries.length === 0 ? [] : [section], new Set(removed))
+  const folded = foldDirectory(old, entries.length === 0 ? [] : [unknownSection(directory, entries)], new Set(removed))
   const record = index.area(area)
   return [
     ...folded.lostDirectories.map(name => ({ drop: { area, directory: joinPath(directory, name as Name) }, andBelow: true })),
@@ -72,16 +72,38 @@ export function noteHandMade (check: MirrorCheck, directory: RelativePath, { cha
   ]
 }
 
+/** Sections that make the next sync ask again for files which were to stay and were altered by hand. */
+export function wantAltered (sections: readonly Section[], failures: readonly Failure[]): Section[] {
+  const altered = new Map<Section, Set<number>>()
+  for (const { section, entry, isAltered } of failures) {
+    const at = sections[section]
+    if (isAltered === true && at !== undefined) altered.set(at, (altered.get(at) ?? new Set()).add(entry))
+  }
+  return [...altered].map(([{ directory, entries }, places]) => {
+    const files = [...readListing(entries)].filter((entry, place): entry is FileEntry => places.has(place) && entry.kind === 'file')
+    return unknownSection(directory, files.map(({ kind, name, sizeBytes }) => unknownFile({ kind, name, sizeBytes })))
+  })
+}
+
 /** Whether the entry only says that a name is taken. */
 export function isUnknown (entry: Entry): boolean {
   return entry.mtimeNs === UNKNOWN_NS
+}
+
+/** Their facts are of no content. */
+function unknownSection (directory: RelativePath, entries: readonly Entry[]): Section {
+  return { directory, entries: encodeListing(entries), staged: new Uint32Array(entries.length), facts: new Uint8Array(entries.length * FACT_BYTES) }
 }
 
 function unknownEntry ({ name, kind, sizeBytes, target }: FoundEntry, hash: HashBytes): Entry {
   const mtimeNs = UNKNOWN_NS
   if (kind === 'directory') return { kind, name: name as Name, mtimeNs, mode: 0o755, digest: hash(EMPTY_DIRECTORY.listing) }
   if (kind === 'symlink') return { kind, name: name as Name, mtimeNs, target }
-  return { kind: 'file', name: name as Name, sizeBytes, mtimeNs, mode: 0o644, identity: 0n }
+  return unknownFile({ kind: 'file', name: name as Name, sizeBytes })
+}
+
+function unknownFile (file: Pick<FileEntry, 'kind' | 'name' | 'sizeBytes'>): FileEntry {
+  return { ...file, mtimeNs: UNKNOWN_NS, mode: 0o644, identity: 0n }
 }
 
 function isNotMade (directory: RelativePath, entry: Entry): boolean {
@@ -92,5 +114,5 @@ function isSame (entry: Entry, there: FoundEntry): boolean {
   if (entry.kind !== there.kind) return false
   if (entry.kind === 'directory' || isUnknown(entry)) return true
   if (entry.kind === 'symlink') return entry.target === there.target
-  return entry.sizeBytes === there.sizeBytes && (!isHeldByAll(entry.mtimeNs) || isTimeGiven(entry.mtimeNs, there.mtimeNs))
+  return entry.sizeBytes === there.sizeBytes && mayBeGiven(entry.mtimeNs, there.mtimeNs)
 }

@@ -3,7 +3,7 @@ import type { Clock, DirectoryEntry, HashBytes, Name, RelativePath } from '@file
 import type { HandMadeChanges } from './archive.ts'
 import type { ArchiveIndex } from './archive-index.ts'
 import type { ContentStore, FoundEntry } from './content-store.ts'
-import { isHeldByAll, isTimeGiven } from './file-time.ts'
+import { mayBeGiven } from './file-time.ts'
 import { EMPTY_DIRECTORY } from './fold.ts'
 import { ListingCursor } from './listing-cursor.ts'
 import { directoriesOf } from './lookup.ts'
@@ -113,7 +113,7 @@ export class MirrorRound {
     let looked = 0
     for (const [i, { name, mtimeNs, mode }] of children.entries()) {
       const there = found[i]
-      if (there?.kind === 'directory' && (!isHeldByAll(mtimeNs) || isTimeGiven(mtimeNs, there.mtimeNs))) continue
+      if (there?.kind === 'directory' && mayBeGiven(mtimeNs, there.mtimeNs)) continue
       const suspect = there?.kind === 'directory' ? joinPath(directory, name) : directory
       const before = this.#found
       const cost = turns.isSyncing ? undefined : await this.#checkWhole(suspect)

@@ -3,14 +3,16 @@ import type { Name, RelativePath } from '@filesync/protocol'
 import { FACT_BYTES } from './facts.ts'
 import { entryOffsets, ListingBuilder, ListingCursor } from './listing-cursor.ts'
 
-/** An entry of a section that has no content in staging: a directory, a link, or a file whose content stays. */
+/** An entry of a section that has no content in staging: a directory, a link, or a file that keeps its content and its time. */
 export const NOT_STAGED = 0xffff_ffff
 /** An entry that is noted in the index but not made in the store: a link that leads out of its area. */
 export const INDEX_ONLY = 0xffff_fffe
+/** A file that keeps its content, which was just found to be the same by its digest, under another time. */
+export const SAME_CONTENT = 0xffff_fffd
 
 /** Whether a number of a section stands for content in staging. */
 export function isContent (staged: number): boolean {
-  return staged < INDEX_ONLY
+  return staged < SAME_CONTENT
 }
 
 /** How many contents a section has in staging. */
@@ -42,7 +44,7 @@ export interface Section {
   readonly directory: RelativePath
   /** The entries, as a listing of their own. */
   readonly entries: Uint8Array
-  /** For each entry the number of its content in staging, {@link NOT_STAGED}, or {@link INDEX_ONLY}. */
+  /** For each entry the number of its content in staging, {@link NOT_STAGED}, {@link INDEX_ONLY}, or {@link SAME_CONTENT}. */
   readonly staged: Uint32Array
   /** For each entry its facts; empty where no entry has content in staging. */
   readonly facts: Uint8Array
@@ -84,7 +86,12 @@ export interface Failure {
   /** Place of the entry in the section. */
   readonly entry: number
   readonly message: string
+  /** The content that was to stay is not there any more: somebody changed or removed it by hand. */
+  readonly isAltered?: boolean
 }
+
+/** What is told of content that is not there any more. */
+export const ALTERED: Pick<Failure, 'message' | 'isAltered'> = { message: 'somebody changed or removed it in the archive; the next sync sends it again', isAltered: true }
 
 /** The section without some of its entries. */
 export function withoutEntries (section: Section, failed: ReadonlySet<number>): Section {

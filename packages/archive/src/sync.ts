@@ -10,6 +10,7 @@ import { comparedFile } from './compared-file.ts'
 import { Comparison } from './comparison.ts'
 import type { ContentStore, PackFailure, PackRequest } from './content-store.ts'
 import { Ledger } from './ledger.ts'
+import { wantAltered } from './mirror-check.ts'
 import { stageMoves } from './moves.ts'
 import { parsePack, stagedSections } from './pack-request.ts'
 import { PendingStructure } from './pending-structure.ts'
@@ -17,7 +18,7 @@ import { countPlaced, cutSection, makePlan, partialName } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { PresentFiles } from './present-files.ts'
 import { checkRoom, checkRoomAgain, neededBytes } from './room.ts'
-import { entryPath, entryPathOf, NOT_STAGED, pathOf } from './section.ts'
+import { entryPath, entryPathOf, pathOf, SAME_CONTENT } from './section.ts'
 import type { Failure } from './section.ts'
 import { fileSection, streamedFile } from './staged-stream.ts'
 import { StagingFolders } from './staging-folders.ts'
@@ -167,7 +168,7 @@ export class AreaSync implements Sync {
         return { task, bytes: 0, isWantedAgain: true }
       }
       const { directory, index } = tasks.at(task)
-      this.#committer.add([{ section: cutSection(directory, [index], [NOT_STAGED]), bytes: 0 }])
+      this.#committer.add([{ section: cutSection(directory, [index], [SAME_CONTENT]), bytes: 0 }])
       return { task, bytes: sizeBytes }
     })
   }
@@ -244,7 +245,7 @@ export class AreaSync implements Sync {
   async #placed ({ journal, sections, placed, failures }: PlacedBatch): Promise<void> {
     const ledger = this.#known().ledger
     this.#blame(failures, ({ section, entry }) => entryPathOf(sections[section], entry))
-    ledger.placed(journal, sections, placed)
+    ledger.placed(journal, sections, [...placed, ...wantAltered(sections, failures)])
     const writes = ledger.takeReady()
     if (writes.length > 0) await this.#init.index.write(writes)
     const counts = countPlaced(placed)

@@ -38,6 +38,30 @@ test('what was changed or removed by hand is sent again at the next sync, and wh
   expect((await push(area, source)).listings).toBe(0)
 })
 
+const byHand: readonly [what: string, alter: (path: string) => void, versions: readonly string[]][] = [
+  ['other content of the same size', path => { writeFileSync(path, 'TWO') }, ['d/a']],
+  ['more content', path => { appendFileSync(path, ' and more') }, ['d/a']],
+  ['nothing any more', path => { rmSync(path) }, []],
+  ['a link', path => { rmSync(path); symlinkSync('e/b', path) }, ['d/a']],
+  ['a directory', path => { rmSync(path); mkdirSync(path); writeFileSync(join(path, 'in'), 'it') }, ['d/a/in']],
+]
+
+test.each(byHand)('a file is to get another mode, and somebody made of it %s: it is not taken for the stored one, and the next sync sends it', async (_, alter, versions) => {
+  const { root, area, source, at } = await stored()
+  const file = source.at('d/a') as { mode: number }
+  file.mode = 0o600
+  alter(at('d/a'))
+  const first = await push(area, source)
+  expect(first.problems).toMatchObject([{ path: 'd/a', code: 'STORE_FAILED', message: 'the server could not store it: somebody changed or removed it in the archive; the next sync sends it again' }])
+  expect(first.asked).toEqual([])
+  expect(area.stat(asPath('d/a'))).toBeUndefined()
+  expect((await push(area, source)).asked).toEqual(['d/a'])
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source).filter(line => !line.startsWith('out ')))
+  expect(versionsIn(root, 'laptop')).toEqual(versions)
+  expect((await area.verify()).problems).toEqual([])
+  expect((await push(area, source)).listings).toBe(0)
+})
+
 test('what was added by hand moves to versions at the next sync, but not after an incomplete scan', async () => {
   const { root, area, source, at } = await stored()
   writeFileSync(at('d/mine'), 'by hand')

@@ -2,8 +2,8 @@ import { equalDigests, readListing, splitPath } from '@filesync/protocol'
 import type { Digest, Entry, FileEntry, RelativePath, SymlinkEntry } from '@filesync/protocol'
 import type { DirectoryState } from '../content-store.ts'
 import { FACT_BYTES, readFact } from '../facts.ts'
-import { isHeldByAll, isSameTime, isTimeGiven, TOUCH_GRAIN_NS } from '../file-time.ts'
-import { INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
+import { isSameTime, mayBeGiven, TOUCH_GRAIN_NS } from '../file-time.ts'
+import { ALTERED, INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
 import type { Batch, Failure, Section } from '../section.ts'
 import type { Beneath } from './beneath.ts'
 import { folderName, inside, STAGING, stagedName, stagingOf } from './disk-places.ts'
@@ -15,6 +15,9 @@ import { digestAt } from './whole-file.ts'
 
 /** The server has to be able to change the directories that it keeps. */
 const OWNER_OWNS = 0o700
+
+/** What was to stay is not what was stored. */
+class Altered extends Error {}
 
 /** Where the entries of a section go. */
 interface Target extends Spot {
@@ -52,7 +55,7 @@ export class DiskPlacing {
           this.#placeEntry(spot, entry, { section, e, staging, how })
         } catch (error) {
           throwIfStoreTrouble(error)
-          failures.push({ section: s, entry: e, message: fileTrouble(error) })
+          failures.push({ section: s, entry: e, ...error instanceof Altered ? ALTERED : { message: fileTrouble(error) } })
         }
         e++
       }
@@ -111,7 +114,7 @@ export class DiskPlacing {
     const number = from.section.staged[from.e] ?? NOT_STAGED
     if (entry.kind === 'directory') this.#makeDirectory(spot, entry.name)
     else if (entry.kind === 'symlink') { if (number !== INDEX_ONLY) this.#makeLink(spot, entry, from.staging) }
-    else if (!isContent(number)) touchFile(spot, entry)
+    else if (!isContent(number)) touchFile(spot, entry, number)
     else if (from.how === 'again') this.#placeAgain(spot, entry, from)
     else this.#placeFile(spot, entry, [from.staging, contentName(from.section, entry, number)])
   }
@@ -129,7 +132,7 @@ export class DiskPlacing {
     const name = contentName(section, entry, section.staged[e] ?? 0)
     if (!disk.existsAt(staging, name)) {
       const stat = disk.statAt(spot.prefix, entry.name)
-      const isPlaced = stat?.kind === 'file' && stat.sizeBytes === entry.sizeBytes && (!isHeldByAll(entry.mtimeNs) || isTimeGiven(entry.mtimeNs, stat.mtimeNs))
+      const isPlaced = stat?.kind === 'file' && stat.sizeBytes === entry.sizeBytes && mayBeGiven(entry.mtimeNs, stat.mtimeNs)
       if (isPlaced) return
       throw new Error('its content was lost in a crash')
     }
@@ -176,16 +179,26 @@ function contentName (section: Section, entry: FileEntry, number: number): strin
   return section.folder === undefined ? stagedName(number) : entry.name
 }
 
-function touchFile (spot: Spot, entry: FileEntry): void {
-  const fd = disk.readAt(spot.prefix, entry.name)
+/** Gives a file that stays its mode and time. Its time must not be set where it tells that somebody changed the content. */
+function touchFile (spot: Spot, entry: FileEntry, number: number): void {
+  const fd = openStored(spot, entry.name)
   try {
     const stat = disk.statOf(fd)
-    if (stat.sizeBytes !== entry.sizeBytes) throw new Error('the archive has another content there; verify will put it right')
+    if (stat.sizeBytes !== entry.sizeBytes || (number === NOT_STAGED && !mayBeGiven(entry.mtimeNs, stat.mtimeNs))) throw new Altered()
     const mode = entry.mode & 0o777 | disk.OWNER_READS
     if (stat.mode !== mode) disk.setMode(fd, mode)
     if (!isSameTime(stat.mtimeNs, entry.mtimeNs, TOUCH_GRAIN_NS)) disk.touch(fd, entry.mtimeNs)
   } finally {
     disk.close(fd)
+  }
+}
+
+function openStored ({ prefix }: Spot, name: string): number {
+  try {
+    return disk.readAt(prefix, name)
+  } catch (error) {
+    if (['ENOENT', 'ELOOP', 'ENOTREG'].includes(errnoOf(error))) throw new Altered()
+    throw error
   }
 }
 

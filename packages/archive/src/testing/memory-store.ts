@@ -4,7 +4,8 @@ import type {
   ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
   StoreTraits, StreamRequest, Version,
 } from '../content-store.ts'
-import { INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
+import { mayBeGiven } from '../file-time.ts'
+import { ALTERED, INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
 import { isNoisy, isPlain, sampleRanges } from '../noise.ts'
 import type { Batch, Failure, RemovalBatch, Section } from '../section.ts'
 import { getOrInsert } from './get-or-insert.ts'
@@ -97,8 +98,8 @@ export class MemoryStore implements ContentStore {
       for (const listed of readListing(entries)) {
         entry++
         this.#before('place')
-        const message = this.#placeEntry(listed, staged[entry] ?? NOT_STAGED, { area, directory, batch, how })
-        if (message !== undefined) failures.push({ section, entry, message })
+        const failure = this.#placeEntry(listed, staged[entry] ?? NOT_STAGED, { area, directory, batch, how })
+        if (failure !== undefined) failures.push({ section, entry, ...typeof failure === 'string' ? { message: failure } : failure })
       }
     })
     return failures
@@ -215,7 +216,7 @@ export class MemoryStore implements ContentStore {
     // What is in memory needs no closing.
   }
 
-  #placeEntry (entry: Entry, number: number, to: { readonly area: string, readonly directory: RelativePath, readonly batch: Batch, readonly how: 'first' | 'again' }): string | undefined {
+  #placeEntry (entry: Entry, number: number, to: { readonly area: string, readonly directory: RelativePath, readonly batch: Batch, readonly how: 'first' | 'again' }): string | typeof ALTERED | undefined {
     const { area, directory, batch, how } = to
     const folder = this.root.below(inside(area, directory))
     if (folder === undefined) return 'its directory is missing'
@@ -230,7 +231,7 @@ export class MemoryStore implements ContentStore {
       if (number === INDEX_ONLY) return undefined
       return put({ kind: 'symlink', target: entry.target, mtimeNs: entry.mtimeNs, sinceMs: this.#init.clock.nowMs() })
     }
-    if (!isContent(number)) return touch(old, entry)
+    if (!isContent(number)) return touch(old, entry, number)
     const staged = this.#staging.take(batch.staging, number)
     if (staged === undefined) return how === 'again' && isPlaced(old, entry) ? undefined : 'its content is not in staging'
     return put(staged)
@@ -254,8 +255,8 @@ function samplesOf (content: Uint8Array): Uint8Array[] {
   return sampleRanges(content.length).map(({ offset, lengthBytes }) => content.subarray(offset, offset + lengthBytes))
 }
 
-function touch (old: MemoryNode | undefined, { sizeBytes, mtimeNs, mode }: FileEntry): string | undefined {
-  if (old?.kind !== 'file' || old.content.length !== sizeBytes) return 'the archive has another content there; verify will put it right'
+function touch (old: MemoryNode | undefined, { sizeBytes, mtimeNs, mode }: FileEntry, number: number): typeof ALTERED | undefined {
+  if (old?.kind !== 'file' || old.content.length !== sizeBytes || (number === NOT_STAGED && !mayBeGiven(mtimeNs, old.mtimeNs))) return ALTERED
   Object.assign(old, { mtimeNs, mode: mode & 0o777 | 0o400 })
   return undefined
 }

@@ -4,7 +4,7 @@ import { ensure } from '@filesync/protocol/testing'
 import type { ConformanceCase } from '@filesync/protocol/testing'
 import type { ContentStore, PackRequest, StreamRequest } from '../content-store.ts'
 import { FACT_BYTES, writeFact } from '../facts.ts'
-import { NOT_STAGED } from '../section.ts'
+import { NOT_STAGED, SAME_CONTENT } from '../section.ts'
 import type { Batch, Section } from '../section.ts'
 
 /** An empty store, and what its cases need beside it. */
@@ -182,6 +182,24 @@ export const contentStoreConformance: readonly ConformanceCase<StoreSubject>[] =
       ensure((await store.versions(AREA, ROOT_PATH)).length === 1, 'placing again made versions')
       const lost = await store.place(AREA, batchOf([sectionOf(subject, { c: 'lost' })], 2000), 'again')
       ensure(lost.length === 1 && await names(store) === 'a,b', 'a content that is nowhere was placed')
+    },
+  },
+  {
+    name: 'gives a file that stays its mode, again after a crash too, and none that was altered',
+    async run (subject) {
+      const { store } = subject
+      await store.openArea(AREA)
+      await put(subject, { a: 'stays', b: 'stays', c: 'stays' }, 1000)
+      const b = { ...fileEntry('b', 5), mtimeNs: MTIME_NS + 10_000_000_000n }
+      const entries = [{ ...fileEntry('a', 5), mode: 0o600 }, b, { ...fileEntry('c', 4), mode: 0o600 }, fileEntry('d', 5)]
+      for (const how of ['first', 'again'] as const) {
+        const failures = await store.place(AREA, batchOf([structure(entries)], 2000), how)
+        ensure(failures.map(({ entry, isAltered }) => `${String(entry)}:${String(isAltered)}`).join() === '1:true,2:true,3:true', 'other files were taken for what was stored')
+      }
+      const same = { ...structure([b]), staged: Uint32Array.of(SAME_CONTENT) }
+      for (const how of ['first', 'again'] as const) ensure((await store.place(AREA, batchOf([same], 2000), how)).length === 0, 'what is known to be the same did not get its time')
+      const found = await store.find(AREA, ROOT_PATH, ['a', 'b', 'c'])
+      ensure(found.map(entry => `${String(entry?.mode)}:${String((entry?.mtimeNs ?? 0n) - MTIME_NS)}`).join() === `${String(0o600)}:0,${String(0o644)}:10000000000,${String(0o644)}:0`, 'modes or times are others')
     },
   },
   {
