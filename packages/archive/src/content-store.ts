@@ -56,6 +56,9 @@ export interface OpenFile {
 export interface Relocation {
   readonly from: RelativePath
   readonly number: number
+  /** As it was given them; what has others now was altered by hand and stays where it is. */
+  readonly sizeBytes: number
+  readonly mtimeNs: bigint
 }
 
 /** The time and mode of a directory whose content is complete. */
@@ -104,7 +107,7 @@ export interface ContentStore {
    * files of this machine: what changed is asked for whole then.
    */
   openFile? (area: string, path: RelativePath): Promise<OpenFile | undefined>
-  /** Gives stored files a second name in staging. Failures count relocations as entries. */
+  /** Gives stored files a second name in staging, those that nobody altered. Failures count relocations as entries. */
   relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<Failure[]>
   /** Looks which files in staging are noise that would take the place of plain content. Entries without content are passed over. */
   findSpoiled (area: string, staging: string, sections: readonly Section[]): Promise<SpoiledFiles>

@@ -4,6 +4,7 @@ import type { ContentStore } from './content-store.ts'
 import { FACT_BYTES, writeFact } from './facts.ts'
 import type { Fact } from './facts.ts'
 import { fileLookup } from './lookup.ts'
+import type { KnownFile } from './lookup.ts'
 import { cutSection } from './plan.ts'
 import type { Move } from './plan.ts'
 import type { Section } from './section.ts'
@@ -21,11 +22,17 @@ export async function stageMoves (
 ): Promise<Section[]> {
   if (moves.length === 0) return []
   const find = fileLookup(index, area)
-  const unreachable = new Set((await store.relocate(area, staging, moves)).map(failure => failure.entry))
+  const known: { readonly move: Move, readonly file: KnownFile }[] = []
+  for (const move of moves) {
+    const file = find(move.from)
+    if (file === undefined) failed(move)
+    else known.push({ move, file })
+  }
+  const relocations = known.map(({ move: { from, number }, file: { entry: { sizeBytes, mtimeNs } } }) => ({ from, number, sizeBytes, mtimeNs }))
+  const unreachable = new Set((await store.relocate(area, staging, relocations)).map(failure => failure.entry))
   const groups = new Map<ComparedDirectory, { readonly move: Move, readonly fact: Fact }[]>()
-  for (const [i, move] of moves.entries()) {
-    const fact = find(move.from)?.fact
-    if (unreachable.has(i) || fact === undefined) {
+  for (const [i, { move, file: { fact } }] of known.entries()) {
+    if (unreachable.has(i)) {
       failed(move)
       continue
     }

@@ -232,7 +232,7 @@ export class AreaSync implements Sync {
     const moves = await stageMoves(this.#init, plan.moves, move => {
       ledger.settled(move.directory.directory, 1)
       const path = entryPath(cutSection(move.directory, [move.index], [move.number]), 0)
-      this.#problems.add(problem(path, 'STORE_FAILED', 'its earlier copy in the archive cannot be reached'))
+      this.#problems.add(problem(path, 'STORE_FAILED', 'its earlier copy in the archive was changed or removed; the next sync sends it'))
     })
     if (plan.evictions.length > 0) {
       const { journal, failures } = await this.#committer.remove(plan.evictions)

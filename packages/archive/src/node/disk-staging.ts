@@ -1,7 +1,9 @@
 import { DIGEST_BYTES, equalDigests } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import type { PackFailure, PackRequest, Relocation } from '../content-store.ts'
+import { mayBeGiven } from '../file-time.ts'
 import { ENTRY_KINDS, ListingCursor } from '../listing-cursor.ts'
+import { ALTERED } from '../section.ts'
 import type { Failure } from '../section.ts'
 import type { Beneath } from './beneath.ts'
 import { inside, split, STAGING, stagedName, stagingOf } from './disk-places.ts'
@@ -53,7 +55,7 @@ export class DiskStaging {
 
   relocate (area: string, folder: string, relocations: readonly Relocation[]): Failure[] {
     const failures: Failure[] = []
-    relocations.forEach(({ from, number }, entry) => {
+    relocations.forEach(({ from, number, sizeBytes, mtimeNs }, entry) => {
       this.#beneath.trim()
       try {
         const staging = this.#beneath.open(inside(STAGING, folder), 'make')
@@ -61,7 +63,10 @@ export class DiskStaging {
         const prefix = this.#beneath.open(directory)
         const fd = disk.readAt(prefix, name)
         try {
-          linkOrCopy(fd, [[prefix, name], [staging, stagedName(number)]], this.#syncsEach)
+          const stat = disk.statOf(fd)
+          const isGiven = stat.sizeBytes === sizeBytes && mayBeGiven(mtimeNs, stat.mtimeNs)
+          if (isGiven) linkOrCopy(fd, [[prefix, name], [staging, stagedName(number)]], this.#syncsEach)
+          else failures.push({ section: 0, entry, ...ALTERED })
         } finally {
           disk.close(fd)
         }

@@ -72,8 +72,7 @@ class LocalStore implements ContentStore {
   }
 
   async relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<Failure[]> {
-    const plain = relocations.map(({ from, number }) => ({ from, number }))
-    return await this.#idlest().call('relocate', [area, staging, plain])
+    return await this.#idlest().call('relocate', [area, staging, relocations])
   }
 
   async findSpoiled (area: string, staging: string, sections: readonly Section[]): Promise<SpoiledFiles> {

@@ -66,9 +66,9 @@ export class MemoryStore implements ContentStore {
 
   async relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<Failure[]> {
     this.#before('relocate')
-    return relocations.flatMap(({ from, number }, entry) => {
+    return relocations.flatMap(({ from, number, sizeBytes, mtimeNs }, entry) => {
       const file = this.#fileAt(area, from)
-      if (file === undefined) return [{ section: 0, entry, message: 'it is missing' }]
+      if (file?.content.length !== sizeBytes || !mayBeGiven(mtimeNs, file.mtimeNs)) return [{ section: 0, entry, ...ALTERED }]
       this.#staging.put(staging, number, { ...file })
       return []
     })

@@ -292,8 +292,12 @@ export const contentStoreConformance: readonly ConformanceCase<StoreSubject>[] =
       const { store } = subject
       await store.openArea(AREA)
       await put(subject, { from: 'moves' }, 1000)
-      const failures = await store.relocate(AREA, STAGING, [{ from: path('from'), number: 7 }, { from: path('never'), number: 8 }])
-      ensure(failures.map(({ entry }) => entry).join() === '1', 'a file that is not there was moved')
+      const given = { sizeBytes: 5, mtimeNs: MTIME_NS }
+      const failures = await store.relocate(AREA, STAGING, [
+        { from: path('from'), number: 7, ...given }, { from: path('never'), number: 8, ...given },
+        { from: path('from'), number: 9, ...given, sizeBytes: 6 }, { from: path('from'), number: 10, ...given, mtimeNs: MTIME_NS - 5_000_000_000n },
+      ])
+      ensure(failures.map(({ entry }) => entry).join() === '1,2,3', 'a file that is not there or was altered was moved')
       const section = { ...sectionOf(subject, { to: 'moves' }), staged: Uint32Array.of(7) }
       ensure((await store.place(AREA, batchOf([section], 2000), 'first')).length === 0, 'the file was not placed')
       await store.remove(AREA, { stampMs: 2000, removals: [{ directory: ROOT_PATH, names: ['from'] }] }, 'first')
