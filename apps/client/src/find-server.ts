@@ -5,8 +5,9 @@ import { connectTls } from '@filesync/identity/node'
 import type { Identity } from '@filesync/identity/node'
 import { ALPN_SYNC, FileSyncError } from '@filesync/protocol'
 import type { Clock, DiscoverPurpose } from '@filesync/protocol'
+import type { Candidate } from './candidate.ts'
 import { reachServer } from './reach-server.ts'
-import type { Candidate, Reached } from './reach-server.ts'
+import type { Reached } from './reach-server.ts'
 import type { HostPort } from './settings.ts'
 
 export interface FindServerInit {

@@ -1,4 +1,4 @@
-import type { Candidate } from './reach-server.ts'
+import type { Candidate } from './candidate.ts'
 
 /** Offers are hints that anyone can send, so a round follows only so many. */
 const MAX_DIALS = 8

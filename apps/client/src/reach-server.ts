@@ -1,17 +1,8 @@
 import type { DeviceId } from '@filesync/identity'
 import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import type { Clock, Connection } from '@filesync/protocol'
+import type { Candidate } from './candidate.ts'
 import { OfferQueue } from './offer-queue.ts'
-
-/** Where a server may be. */
-export interface Candidate {
-  readonly address: string
-  readonly port: number
-  /** From the configuration, remembered from the last session, or heard as an offer. */
-  readonly origin: 'given' | 'remembered' | 'offered'
-  /** First symbols of the device id that an offer claims. */
-  readonly idPrefix?: string
-}
 
 /** A server that proved to be one that this client is paired with. */
 export interface Reached {

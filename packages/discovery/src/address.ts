@@ -1,5 +1,3 @@
-import type { Link } from './link.ts'
-
 /** The bytes of an IPv4 or IPv6 address, most significant first; undefined where the text is none. A zone is ignored. */
 export function parseAddress (text: string): Uint8Array | undefined {
   const [address = '', ...rest] = text.split('%')
@@ -60,8 +58,17 @@ export function isLoopback (text: string): boolean {
   return bytes.length === 4 ? bytes[0] === 127 : sameAddress(text, '::1')
 }
 
+/** What of a link its subnet is told from. */
+export interface Subnet {
+  /** Any address of it, without a zone. */
+  readonly address: string
+  readonly prefixLength: number
+  /** Of its interface, in link-local IPv6 addresses. */
+  readonly zone: string
+}
+
 /** Whether an address is in the subnet of a link, and for IPv6 heard on its interface, so that no router lies between. */
-export function isOnLink (address: string, link: Link): boolean {
+export function isOnLink (address: string, link: Subnet): boolean {
   const [theirs, ours] = [parseAddress(address), parseAddress(link.address)]
   if (theirs === undefined || ours === undefined || theirs.length !== ours.length) return false
   const zone = address.split('%')[1]

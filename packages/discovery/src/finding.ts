@@ -76,7 +76,7 @@ function inspectTwins (outer: readonly Link[]): Finding[] {
 
 function isInSubnet (address: string, subnet: string): boolean {
   const [network = '', prefix] = subnet.split('/')
-  return isOnLink(address, { interfaceName: '', family: 'IPv4', address: network, prefixLength: Number(prefix), zone: '' })
+  return isOnLink(address, { address: network, prefixLength: Number(prefix), zone: '' })
 }
 
 function namesOf (links: readonly Link[]): string {

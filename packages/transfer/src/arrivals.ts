@@ -1,20 +1,53 @@
 import { FileSyncError, FLAG_ZSTD, LIMITS, problem, ProblemList, readPack } from '@filesync/protocol'
-import type { FileEnd, FileHeader, FileProblem, Incoming, RawFrameType, ReuseBuffer, StageOutcome } from '@filesync/protocol'
+import type { Connection, FileEnd, FileHeader, FileProblem, Incoming, Problem, RawFrameType, ReuseBuffer, StageOutcome, StagingArea } from '@filesync/protocol'
 import { ArrivingFile } from './arriving-file.ts'
 import { expandPayload } from './compressed-frame.ts'
+import type { Decompress } from './compressed-frame.ts'
 import { readData } from './data-frame.ts'
 import { readDelta } from './delta-frame.ts'
 import { FollowedSignature } from './followed-signature.ts'
+import type { FollowedSignatureInit } from './followed-signature.ts'
 import type { CutFinder } from './gear.ts'
 import type { OutstandingTasks } from './outstanding-tasks.ts'
-import type { ReceivedFiles, ReceiveFilesInit } from './receive-files.ts'
 
 /** Packs and ends of files that are being staged while more arrives. */
 const STAGING_MAX = 8
 
+/** How far the receiving side is. */
+export interface ReceiveProgress {
+  /** Files that are staged, and their bytes; bytes of files under way are counted as they arrive. */
+  readonly files: number
+  readonly bytes: number
+  /** Files that the client was asked for so far. */
+  readonly filesWanted: number
+}
+
+/** What answers are taken with. */
+export interface ArrivalsInit {
+  readonly connection: Connection
+  readonly staging: StagingArea
+  /** Makes signatures of what arrives as a difference, to be kept for the next one; without it none are made. */
+  readonly follow?: Omit<FollowedSignatureInit, 'signature'>
+  /** Given where HELLO agreed on zstd; without it a compressed frame ends the session. */
+  readonly decompress?: Decompress
+  readonly onProgress?: (progress: ReceiveProgress) => void
+}
+
+/** What a session came to. */
+export interface ReceivedFiles {
+  /** Files that are staged, and their bytes. */
+  readonly files: number
+  readonly bytes: number
+  /** The first problems, and how many there were. */
+  readonly problems: readonly Problem[]
+  readonly problemCount: number
+  /** How many of them the staging area told: whoever ends what it is for hears of these there, too. */
+  readonly refused: number
+}
+
 /** Takes the client's answers, checks that each is one that was asked for, and hands them to the staging area. */
 export class Arrivals {
-  readonly #init: ReceiveFilesInit
+  readonly #init: ArrivalsInit
   readonly #outstanding: OutstandingTasks
   readonly #staging = new Set<Promise<void>>()
   /** By their average bits. Made once: each has memory of its own, which the engine is slow to give back. */
@@ -29,7 +62,7 @@ export class Arrivals {
   /** Told the first failure of what is staged in the background. */
   onFailure: (error: unknown) => void = () => { /* set by the session */ }
 
-  constructor (init: ReceiveFilesInit, outstanding: OutstandingTasks) {
+  constructor (init: ArrivalsInit, outstanding: OutstandingTasks) {
     this.#init = init
     this.#outstanding = outstanding
   }

@@ -2,7 +2,7 @@ import { FileSyncError } from '@filesync/protocol'
 import type { Digest, FileHeader, ReuseBuffer, StagedFile, StageOutcome, StagingArea, Task } from '@filesync/protocol'
 import type { DeltaOperation } from './delta-frame.ts'
 import type { FollowedSignature } from './followed-signature.ts'
-import type { ExpectedFile } from './receive-files.ts'
+import type { ExpectedFile } from './outstanding-tasks.ts'
 
 export interface ArrivingFileInit {
   readonly header: FileHeader

@@ -1,7 +1,13 @@
 import { FileSyncError } from '@filesync/protocol'
-import type { Task } from '@filesync/protocol'
-import type { ExpectedFile } from './receive-files.ts'
+import type { RelativePath, Task } from '@filesync/protocol'
 import { FIRST_TASKS_MAX, TASKS_PER_ANSWER, UNANSWERED_TASKS_MAX, WAITING_SIGNATURE_BYTES_MAX } from './window.ts'
+
+/** What the server knows of a file that it asks for. */
+export interface ExpectedFile {
+  readonly path: RelativePath
+  /** As the client listed it. */
+  readonly sizeBytes: number
+}
 
 /** A task that was answered, and what it asked for. */
 export interface AnsweredTask {

@@ -1,30 +1,13 @@
 import { asFileSyncError, encodeParts, FileSyncError, LIMITS } from '@filesync/protocol'
-import type { Clock, Connection, Problem, RelativePath, StagingArea, Task } from '@filesync/protocol'
+import type { Clock, Connection, Task } from '@filesync/protocol'
 import { Arrivals } from './arrivals.ts'
-import type { Decompress } from './compressed-frame.ts'
-import type { FollowedSignatureInit } from './followed-signature.ts'
+import type { ArrivalsInit, ReceivedFiles } from './arrivals.ts'
 import { OutstandingTasks } from './outstanding-tasks.ts'
+import type { ExpectedFile } from './outstanding-tasks.ts'
 import { taskPages } from './task-pages.ts'
 import type { TaskPage } from './task-pages.ts'
 
-/** What the server knows of a file that it asks for. */
-export interface ExpectedFile {
-  readonly path: RelativePath
-  /** As the client listed it. */
-  readonly sizeBytes: number
-}
-
-/** How far the receiving side is. */
-export interface ReceiveProgress {
-  /** Files that are staged, and their bytes; bytes of files under way are counted as they arrive. */
-  readonly files: number
-  readonly bytes: number
-  /** Files that the client was asked for so far. */
-  readonly filesWanted: number
-}
-
-export interface ReceiveFilesInit {
-  readonly connection: Connection
+export interface ReceiveFilesInit extends ArrivalsInit {
   /**
    * Taken page by page, one at a time, never further than the client is asked. What is slow to come, because a signature
    * is made first, does not hold up what came before.
@@ -37,27 +20,10 @@ export interface ReceiveFilesInit {
   readonly again?: () => Iterable<Task | Promise<Task>>
   /** Of the task with this number, counted from 0 in the order of `tasks`. */
   readonly describe: (task: number) => ExpectedFile
-  readonly staging: StagingArea
   readonly clock: Clock
   readonly signal?: AbortSignal
   /** The signature that a DELTA task announced, when it is due. */
   readonly signature?: (task: number) => Uint8Array | Promise<Uint8Array>
-  /** Makes signatures of what arrives as a difference, to be kept for the next one; without it none are made. */
-  readonly follow?: Omit<FollowedSignatureInit, 'signature'>
-  /** Given where HELLO agreed on zstd; without it a compressed frame ends the session. */
-  readonly decompress?: Decompress
-  readonly onProgress?: (progress: ReceiveProgress) => void
-}
-
-export interface ReceivedFiles {
-  /** Files that are staged, and their bytes. */
-  readonly files: number
-  readonly bytes: number
-  /** The first problems, and how many there were. */
-  readonly problems: readonly Problem[]
-  readonly problemCount: number
-  /** How many of them the staging area told: whoever ends what it is for hears of these there, too. */
-  readonly refused: number
 }
 
 /**

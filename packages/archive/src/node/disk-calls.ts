@@ -1,7 +1,9 @@
 import type { Digest, ErrorCode, RelativePath } from '@filesync/protocol'
-import type { DirectoryState, FoundEntry, PackFailure, PackRequest, Relocation, RestoreOutcome, RestoreRequest, SpoiledFiles, StreamRequest, Version } from '../content-store.ts'
-import type { RereadStep } from './disk-reread.ts'
+import type { DirectoryState, FoundEntry, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles, StreamRequest, Version } from '../content-store.ts'
 import type { Batch, Failure, RemovalBatch, Section } from '../section.ts'
+
+/** What a step of reading a file again came to: more to read, nothing more that can be read, or the end. */
+export type RereadStep = 'more' | 'unreadable' | Reread
 
 /** What a disk worker does, each in one go. Whole batches, so that nothing per file crosses between threads. */
 export interface DiskCalls {

@@ -2,6 +2,7 @@ import type { Hasher, RelativePath } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
 import type { Reread } from '../content-store.ts'
 import type { Beneath } from './beneath.ts'
+import type { RereadStep } from './disk-calls.ts'
 import { inside } from './disk-places.ts'
 import type { DiskThread } from './disk-pool.ts'
 import * as disk from './disk.ts'
@@ -20,9 +21,6 @@ interface OpenReread {
   readonly area: string
   readonly path: RelativePath
 }
-
-/** What a step came to: more to read, nothing more that can be read, or the end. */
-export type RereadStep = 'more' | 'unreadable' | Reread
 
 /**
  * Reads stored files again, past the page cache where the file system allows it, so that the answer is about what the disk
