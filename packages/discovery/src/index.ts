@@ -5,6 +5,7 @@
  * @packageDocumentation
  */
 export { isLoopback, isOnLink, parseAddress, sameAddress } from './address.ts'
+export type { Subnet } from './address.ts'
 export { announce } from './announce.ts'
 export type { Advertised, AnnounceInit } from './announce.ts'
 export type { BusEvent, DatagramBus, Endpoint } from './datagram-bus.ts'
