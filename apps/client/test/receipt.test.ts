@@ -43,6 +43,12 @@ describe('what is asked about', () => {
     expect(look('d/a')).toEqual(['d/a file'])
   })
 
+  test('is a file of a far time with the nearest that a listing holds, as it was pushed', () => {
+    write('from-2400', -13_000_000_000_000)
+    const [copy] = localCopies({ root, settleMs: 0, nowMs: () => NOW_MS }, 'from-2400')
+    expect(copy?.kind === 'file' && copy.entry.mtimeNs <= 2n ** 63n - 1n).toBe(true)
+  })
+
   test('is not what is missing, still being written, or cannot be stored, and each is named', () => {
     write('fresh', 1000)
     write('quiet', 2000)

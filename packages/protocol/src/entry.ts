@@ -38,6 +38,14 @@ export interface SymlinkEntry {
 /** One name in a directory. */
 export type Entry = FileEntry | DirectoryEntry | SymlinkEntry
 
+const INT64_MIN = -(2n ** 63n)
+const INT64_MAX = 2n ** 63n - 1n
+
+/** A time of a file system as a listing can hold it: one before 1677 or after 2262 becomes the nearest. */
+export function clampTimeNs (timeNs: bigint): bigint {
+  return timeNs > INT64_MAX ? INT64_MAX : timeNs < INT64_MIN ? INT64_MIN : timeNs
+}
+
 /** Whether the content of two entries of the same path may be taken for the same: kind, and size and mtime or target. */
 export function sameContent (left: Entry, right: Entry): boolean {
   if (left.kind === 'file' && right.kind === 'file') {

@@ -23,7 +23,7 @@ export type { DiscoverPurpose, DiscoverV1, DiscoverV2, Offer } from './datagram.
 export { DIGEST_BYTES, equalDigests, toDigest, toHex } from './digest.ts'
 export { digestOffsets } from './digest-offsets.ts'
 export type { Digest, HashBytes, Hasher } from './digest.ts'
-export { sameContent } from './entry.ts'
+export { clampTimeNs, sameContent } from './entry.ts'
 export type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from './entry.ts'
 export { asFileSyncError, ERRORS, FileSyncError, isErrorCode, isFileSyncError } from './errors.ts'
 export type { ErrorCode, ErrorDetail, ErrorKind, ExitCode } from './errors.ts'

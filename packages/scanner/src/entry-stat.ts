@@ -29,8 +29,6 @@ const TYPE_MASK = 0o170000
 const REGULAR = 0o100000
 const DIRECTORY = 0o040000
 const SYMLINK = 0o120000
-const INT64_MIN = -(2n ** 63n)
-const INT64_MAX = 2n ** 63n - 1n
 
 /** The kind of thing that mode bits tell of. Devices, sockets and pipes are `special`. */
 export function entryType (mode: number): EntryType {
@@ -40,9 +38,4 @@ export function entryType (mode: number): EntryType {
     case SYMLINK: return 'symlink'
     default: return 'special'
   }
-}
-
-/** A time as a listing can hold it. */
-export function clampTimeNs (timeNs: bigint): bigint {
-  return timeNs > INT64_MAX ? INT64_MAX : timeNs < INT64_MIN ? INT64_MIN : timeNs
 }

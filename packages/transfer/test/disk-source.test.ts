@@ -12,6 +12,9 @@ import { openWanted } from '../src/node/open-file.ts'
 import { CheckedDirectories } from '../src/node/source-directories.ts'
 import { randomBytes } from './session.ts'
 
+// The year 2262.
+const LATEST_TIME_NS = 2n ** 63n - 1n
+
 let root: string
 let source: FileSource
 
@@ -92,6 +95,15 @@ test('what is not as it was listed is not sent', async () => {
   expect(contents).toEqual({ 'as-listed': 'content' })
   expect(faults).toEqual(['4 VANISHED', '5 CHANGED_DURING_READ', '7 CHANGED_DURING_READ', '7 CHANGED_DURING_READ', '7 CHANGED_DURING_READ'])
   for (const file of files.slice(0, 5)) expect((await readAsStream({ file, content: 'DATA', offset: 0 })).last.kind).toBe('FAULT')
+})
+
+test('a file whose time no listing can hold is sent as it was listed, with the nearest time', async () => {
+  const file = put('from-2400', 'content')
+  utimesSync(join(root, 'from-2400'), 13_569_465_600, 13_569_465_600)
+  const { mtimeNs } = want('from-2400').entry
+  const listed = { ...file, entry: { ...file.entry, mtimeNs: mtimeNs > LATEST_TIME_NS ? LATEST_TIME_NS : mtimeNs } }
+  expect(await readAsPack(listed)).toEqual({ contents: { 'from-2400': 'content' }, faults: [] })
+  expect((await readAsStream({ file: listed, content: 'DATA', offset: 0 })).last.kind).toBe('END')
 })
 
 test('no symbolic link is followed, neither at the end nor on the way', async () => {

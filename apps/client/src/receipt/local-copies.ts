@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkRelativePath, isProblemCode, isSymlinkTarget, PROBLEMS, ROOT_PATH, splitPath } from '@filesync/protocol'
+import { checkRelativePath, clampTimeNs, isProblemCode, isSymlinkTarget, PROBLEMS, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { FileEntry, RelativePath } from '@filesync/protocol'
 
 /** A file or link as it stands here, or why nothing can be asked about it. */
@@ -67,7 +67,7 @@ function look ({ root, settleMs, nowMs }: LocalTree, path: RelativePath): LocalC
     const quietMs = nowMs() - Number(stat.mtimeMs > BigInt(Math.ceil(nowMs())) ? stat.ctimeMs : stat.mtimeMs)
     if (quietMs >= 0 && quietMs < settleMs) return { kind: 'unasked', path, state: 'unsettled', reason: `It may still be written: ${PROBLEMS.UNSETTLED}.` }
     const { directory, name } = splitPath(path)
-    const entry: FileEntry = { kind: 'file', name, sizeBytes: Number(stat.size), mtimeNs: stat.mtimeNs, mode: Number(stat.mode) & 0o777, identity: 0n }
+    const entry: FileEntry = { kind: 'file', name, sizeBytes: Number(stat.size), mtimeNs: clampTimeNs(stat.mtimeNs), mode: Number(stat.mode) & 0o777, identity: 0n }
     return { kind: 'file', path, directory, entry }
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return { kind: 'unasked', path, state: 'missing', reason: 'It is not here, so there is nothing to compare.' }

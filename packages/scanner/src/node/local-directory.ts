@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
 import type { BigIntStats } from 'node:fs'
+import { clampTimeNs } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
-import { clampTimeNs } from '../entry-stat.ts'
 import type { EntryStat } from '../entry-stat.ts'
 import type { OpenDirectory } from '../open-directory.ts'
 import { faultCode, isGone, systemFault } from './system-fault.ts'

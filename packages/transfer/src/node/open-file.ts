@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs'
 import type { BigIntStats } from 'node:fs'
+import { clampTimeNs } from '@filesync/protocol'
 import type { FileFault, WantedFile } from '../file-source.ts'
 import { CHANGED } from '../source-reader.ts'
 import type { OpenFile } from '../source-reader.ts'
@@ -42,7 +43,7 @@ function openUnfollowed (path: string): number {
 }
 
 function isListed (stats: BigIntStats, { entry }: WantedFile): boolean {
-  return stats.isFile() && stats.size === BigInt(entry.sizeBytes) && stats.mtimeNs === entry.mtimeNs
+  return stats.isFile() && stats.size === BigInt(entry.sizeBytes) && clampTimeNs(stats.mtimeNs) === entry.mtimeNs
 }
 
 class HeldFile implements OpenFile {
