@@ -109,6 +109,27 @@ describe('a source that is not what it was', () => {
   beforeEach(async () => { stage = await Stage.open() })
   afterEach(async () => { await stage.dispose() })
 
+  test('a directory that goes away, comes back empty and then whole is waited for, and costs the archive nothing', async () => {
+    const source = await mkdtemp(join(SCRATCH, 'filesync-away-'))
+    await writeFile(join(source, 'only'), 'x')
+    await utimes(join(source, 'only'), LONG_AGO, LONG_AGO)
+    const server = await stage.startServer('server', ['--interval', '1'])
+    await stage.pair(server, 'client')
+    const child = stage.start(CLIENT_PROGRAM, ['start', source, '--json', ...stage.clientArgs('client')])
+    const runs = new Runs(createInterface({ input: child.stdout }))
+    expect(await runs.next()).toMatchObject({ result: 'ok', filesSent: 1 })
+    await rename(source, stage.path('away'))
+    await runs.until(({ message }) => message?.includes('has vanished') === true)
+    await mkdir(source)
+    await runs.until(({ message }) => message?.includes('is empty, though it had 1 files') === true)
+    await rm(source, { recursive: true })
+    await rename(stage.path('away'), source)
+    expect(await runs.until(({ result }) => result === 'ok')).toMatchObject({ filesTotal: 1, filesDeleted: 0 })
+    expect(await readFile(join(server.archive, 'client', 'only'), 'utf8')).toBe('x')
+    expect(await stage.stop(child, 'SIGINT')).toBe(0)
+    await rm(source, { recursive: true })
+  })
+
   test('an emptied directory is not pushed unless that is said to be right', async () => {
     const source = await mkdtemp(join(SCRATCH, 'filesync-emptied-'))
     await writeFile(join(source, 'only'), 'x')
@@ -137,5 +158,13 @@ class Runs {
     const line = await this.#lines.next()
     if (line.done === true) throw new Error('The client ended.')
     return JSON.parse(line.value) as PushResult
+  }
+
+  /** The first that is like this. */
+  async until (isAwaited: (result: PushResult) => boolean): Promise<PushResult> {
+    for (;;) {
+      const result = await this.next()
+      if (isAwaited(result)) return result
+    }
   }
 }

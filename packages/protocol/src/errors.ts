@@ -24,6 +24,8 @@ export type ErrorCode =
 
 const wireFault = (meaning: string): ErrorKind => ({ exitCode: 1, retryable: false, wire: true, meaning })
 const localFault = (exitCode: ExitCode, meaning: string): ErrorKind => ({ exitCode, retryable: false, wire: false, meaning })
+/** Of this machine, and over when a disk is back that was away. */
+const localWait = (meaning: string): ErrorKind => ({ exitCode: 1, retryable: true, wire: false, meaning })
 const passing = (exitCode: ExitCode, meaning: string): ErrorKind => ({ exitCode, retryable: true, wire: true, meaning })
 
 /**
@@ -68,8 +70,8 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorKind>> = {
   STATE_IN_USE: localFault(1, 'another process uses the state directory or the archive'),
   DISCOVERY_UNAVAILABLE: localFault(1, 'discovery cannot listen or send on this machine'),
   PORT_UNAVAILABLE: localFault(1, 'the port cannot be listened on'),
-  SOURCE_UNAVAILABLE: localFault(1, 'the directory to push is missing, is not a directory, or cannot be read'),
-  SOURCE_SUSPECT: localFault(1, 'the directory to push is not the one it was, or is empty though it was not'),
+  SOURCE_UNAVAILABLE: localWait('the directory to push is missing, is not a directory, or cannot be read'),
+  SOURCE_SUSPECT: localWait('the directory to push is not the one it was, or is empty though it was not'),
   ARCHIVE_UNAVAILABLE: { exitCode: 1, retryable: true, wire: true, meaning: 'the archive cannot be used at the moment' },
   ARCHIVE_FULL: { exitCode: 1, retryable: true, wire: true, meaning: 'the archive has no room, or the quota is used up' },
   ARCHIVE_ESCAPE: { exitCode: 1, retryable: false, wire: true, meaning: 'a path inside the archive leads out of it' },

@@ -34,16 +34,18 @@ export function isSameRoot (before: RootMark, now: RootMark): boolean {
   return before.device === now.device || (before.inode === now.inode && before.birthtimeNs === now.birthtimeNs)
 }
 
+const IF_RIGHT = 'If this is right, start once more with --accept-source.'
+
 /** Throws SOURCE_SUSPECT unless the directory is the one that is remembered. */
 export function ensureSameRoot (memory: ScanMemory | undefined, now: RootMark): void {
   if (memory === undefined || isSameRoot(memory.root, now)) return
-  throw new FileSyncError('SOURCE_SUSPECT', 'The directory to push is on another disk than last time. Nothing was changed on the server. Check that the right disk is mounted.')
+  throw new FileSyncError('SOURCE_SUSPECT', `The directory to push is on another disk than last time. Nothing was changed on the server. Check that the right disk is mounted. ${IF_RIGHT}`)
 }
 
 /** Throws SOURCE_SUSPECT where all files have gone since the last scan. */
 export function ensureNotEmptied (memory: ScanMemory | undefined, files: number): void {
   if (memory === undefined || memory.files === 0 || files > 0) return
-  throw new FileSyncError('SOURCE_SUSPECT', `The directory to push is empty, though it had ${memory.files} files last time. Nothing was changed on the server. Check that its disk is mounted.`)
+  throw new FileSyncError('SOURCE_SUSPECT', `The directory to push is empty, though it had ${memory.files} files last time. Nothing was changed on the server. Check that its disk is mounted. ${IF_RIGHT}`)
 }
 
 /** The error for a directory that was there a moment ago. */
