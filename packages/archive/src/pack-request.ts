@@ -3,10 +3,10 @@ import type { PackedFile } from '@filesync/protocol'
 import type { PackFailure, PackRequest } from './content-store.ts'
 import { FACT_BYTES, writeFact } from './facts.ts'
 import { cutSection } from './plan.ts'
-import type { TaskList } from './plan.ts'
 import { withoutEntries } from './section.ts'
 import type { StagedSection } from './section.ts'
 import type { StagingFolders } from './staging-folders.ts'
+import type { TaskList } from './task-list.ts'
 
 /** A pack and the tasks that it answers. */
 export interface ParsedPack {

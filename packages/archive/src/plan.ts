@@ -1,10 +1,12 @@
-import { FileSyncError, joinPath, LIMITS, toHex } from '@filesync/protocol'
-import type { FileEntry, HashBytes, Name, RelativePath, Task } from '@filesync/protocol'
+import { LIMITS, toHex } from '@filesync/protocol'
+import type { FileEntry, HashBytes, RelativePath } from '@filesync/protocol'
 import type { Comparison, ComparedDirectory, Displaced } from './comparison.ts'
 import { FACT_BYTES } from './facts.ts'
-import { ENTRY_KINDS, entryAt, fileSizeAt, ListingBuilder, ListingCursor } from './listing-cursor.ts'
+import { ENTRY_KINDS, entryAt, ListingBuilder, ListingCursor } from './listing-cursor.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED } from './section.ts'
 import type { Removal, Section } from './section.ts'
+import { TaskList } from './task-list.ts'
+import type { TaskFile } from './task-list.ts'
 
 /** Contents that do not answer a task are numbered in staging from here on. */
 const FIRST_RELOCATION = 0x8000_0000
@@ -54,7 +56,7 @@ export function makePlan (comparison: Comparison, init: PlanInit): Plan {
   const counts = (displaced: Displaced): boolean => displaced.how === 'lost' || (displaced.how === 'gone' && removes)
   const left = comparison.displaced.filter(displaced => counts(displaced) && !moved.has(displaced.path)).length
   return {
-    tasks: new TaskList(comparison.directories, init),
+    tasks: listTasks(comparison.directories, init),
     moves,
     structure: comparison.directories.flatMap(directory => structureOf(directory)),
     evictions: gather(comparison.evicted),
@@ -86,6 +88,36 @@ function findMoves (comparison: Comparison): Move[] {
 
 function moveKey (entry: Pick<FileEntry, 'identity' | 'sizeBytes' | 'mtimeNs'>): string {
   return `${String(entry.identity)}:${String(entry.sizeBytes)}:${String(entry.mtimeNs)}`
+}
+
+function listTasks (directories: readonly ComparedDirectory[], { partials, digest, hash }: PlanInit): TaskList {
+  const tasks = new TaskList(directories)
+  if (partials.size > 0) resumePartials(tasks, partials, hash)
+  if (digest === true) askDigests(tasks, directories)
+  return tasks
+}
+
+function resumePartials (tasks: TaskList, partials: PlanInit['partials'], hash: HashBytes): void {
+  for (let task = 0; task < tasks.count; task++) {
+    const file = tasks.describe(task)
+    const { sizeBytes } = file
+    if (sizeBytes <= LIMITS.packedFileBytes) continue
+    const name = partialName(file, hash)
+    const begunBytes = partials.get(name)
+    if (begunBytes === undefined || begunBytes === 0 || begunBytes > sizeBytes) continue
+    tasks.resume(task, name, begunBytes)
+  }
+}
+
+function askDigests (tasks: TaskList, directories: readonly ComparedDirectory[]): void {
+  let task = 0
+  for (const { wanted, alike, listing, offsets } of directories) {
+    const mayBeHere = new Set(alike)
+    for (const index of wanted) {
+      if (mayBeHere.has(index)) tasks.askDigest(task, entryAt(listing, offsets[index] ?? 0).sizeBytes())
+      task++
+    }
+  }
 }
 
 function structureOf (directory: ComparedDirectory): Section[] {
@@ -135,155 +167,6 @@ export function cutSection (directory: ComparedDirectory, indices: readonly numb
 export function partialName ({ path, sizeBytes, mtimeNs }: Pick<TaskFile, 'path' | 'sizeBytes' | 'mtimeNs'>, hash: HashBytes): string {
   const what = `${String(sizeBytes)}:${String(mtimeNs)}:${path}`
   return toHex(hash(new TextEncoder().encode(what))).slice(0, 40)
-}
-
-/** The file that a task asks for. Told from the bytes of its entry when it is asked, because it is asked for every file of a sync. */
-export class TaskFile {
-  readonly #directory: ComparedDirectory
-  readonly #start: number
-
-  constructor (directory: ComparedDirectory, index: number) {
-    const start = directory.offsets[index]
-    if (start === undefined) throw new FileSyncError('TASK_INVALID', `The file of a task in ${JSON.stringify(directory.directory)} is not asked for any more.`)
-    this.#directory = directory
-    this.#start = start
-  }
-
-  get path (): RelativePath {
-    return joinPath(this.#directory.directory, entryAt(this.#directory.listing, this.#start).name() as Name)
-  }
-
-  get sizeBytes (): number {
-    return fileSizeAt(this.#directory.listing, this.#start)
-  }
-
-  get mtimeNs (): bigint {
-    return entryAt(this.#directory.listing, this.#start).mtimeNs()
-  }
-
-  get mode (): number {
-    return entryAt(this.#directory.listing, this.#start).mode()
-  }
-}
-
-/** The tasks of a sync in the order of listings and entries. Which they are stands in `ComparedDirectory.wanted` alone: there may be a million. */
-export class TaskList implements Iterable<Task> {
-  readonly count: number
-  /** Names of the unfinished files that tasks build on. */
-  readonly resumed: Set<string> = new Set()
-  /** Tasks that ask for the digest alone, and the sizes of their files. */
-  readonly digests: Set<number> = new Set()
-  digestBytes: number = 0
-  readonly #directories: readonly ComparedDirectory[]
-  /** For each of the compared directories its first task, and behind them the number of tasks. */
-  readonly #firsts: Uint32Array
-  /** The directory that was asked for last: tasks come one directory after the other. */
-  #lastOwner = 0
-  readonly #offsets = new Map<number, number>()
-  /** The tasks whose files are asked for again, whole; they are numbered behind all others in this order. */
-  readonly #again: number[] = []
-
-  constructor (directories: readonly ComparedDirectory[], init: Pick<PlanInit, 'partials' | 'digest' | 'hash'>) {
-    this.#directories = directories
-    this.#firsts = new Uint32Array(directories.length + 1)
-    let count = 0
-    directories.forEach(({ wanted }, owner) => {
-      this.#firsts[owner] = count
-      count += wanted.length
-    })
-    this.#firsts[directories.length] = this.count = count
-    if (init.partials.size > 0) this.#findPartials(init)
-    if (init.digest === true) this.#findDigests()
-  }
-
-  /** How many numbers tasks can have: those that ask for a digest may be followed by another one. */
-  get mostTasks (): number {
-    return this.count + this.digests.size
-  }
-
-  /** The file of a task that asked for its digest is wanted whole. */
-  wantAgain (task: number): void {
-    this.#again.push(task)
-  }
-
-  againBytes (): number {
-    return this.#again.reduce((sum, task) => sum + this.describe(task).sizeBytes, 0)
-  }
-
-  * again (): Generator<Task, void, undefined> {
-    for (const task of this.#again) {
-      const { directory, index } = this.at(task)
-      yield [directory.number, index]
-    }
-  }
-
-  * [Symbol.iterator] (): Generator<Task, void, undefined> {
-    for (let task = 0; task < this.count; task++) {
-      const { directory, index } = this.at(task)
-      const offset = this.#offsets.get(task)
-      if (this.digests.has(task)) yield [directory.number, index, 'DIGEST']
-      else yield offset === undefined ? [directory.number, index] : [directory.number, index, 'RESUME', offset]
-    }
-  }
-
-  at (task: number): { readonly owner: number, readonly directory: ComparedDirectory, readonly index: number } {
-    const first = task < this.count ? task : this.#again[task - this.count] ?? task
-    const owner = this.#ownerOf(first)
-    const directory = this.#directories[owner]
-    const index = directory?.wanted[first - this.#firstOf(owner)]
-    if (directory === undefined || index === undefined) throw new FileSyncError('TASK_INVALID', `There is no task ${String(task)}.`)
-    return { owner, directory, index }
-  }
-
-  #ownerOf (task: number): number {
-    let low = this.#lastOwner
-    if (this.#firstOf(low) <= task && task < this.#firstOf(low + 1)) return low
-    low = 0
-    // The last directory whose first task is not behind this one; those without any stand before it.
-    for (let high = this.#directories.length; high - low > 1;) {
-      const middle = (low + high) >>> 1
-      if (this.#firstOf(middle) <= task) low = middle
-      else high = middle
-    }
-    return this.#lastOwner = low
-  }
-
-  #firstOf (owner: number): number {
-    return this.#firsts[owner] ?? Infinity
-  }
-
-  /** The file that a task asks for. */
-  describe (task: number): TaskFile {
-    const { directory, index } = this.at(task)
-    return new TaskFile(directory, index)
-  }
-
-  #findDigests (): void {
-    let task = 0
-    for (const { wanted, alike, listing, offsets } of this.#directories) {
-      const mayBeHere = new Set(alike)
-      for (const index of wanted) {
-        if (mayBeHere.has(index)) {
-          this.digests.add(task)
-          this.digestBytes += entryAt(listing, offsets[index] ?? 0).sizeBytes()
-        }
-        task++
-      }
-    }
-  }
-
-  #findPartials ({ partials, hash }: Pick<PlanInit, 'partials' | 'hash'>): void {
-    for (let task = 0; task < this.count; task++) {
-      const file = this.describe(task)
-      const { sizeBytes } = file
-      if (sizeBytes <= LIMITS.packedFileBytes) continue
-      const name = partialName(file, hash)
-      const begunBytes = partials.get(name)
-      if (begunBytes === undefined || begunBytes === 0 || begunBytes > sizeBytes) continue
-      this.#offsets.set(task, begunBytes)
-      this.resumed.add(name)
-    }
-  }
 }
 
 /** What sections with content add to a sync: files and bytes that were transferred, and files that moved. */

@@ -3,8 +3,8 @@ import type { Digest, RelativePath, StagedFile, StageOutcome } from '@filesync/p
 import type { ContentStream } from './content-store.ts'
 import { writeFact } from './facts.ts'
 import { cutSection } from './plan.ts'
-import type { TaskList } from './plan.ts'
 import type { Section } from './section.ts'
+import type { TaskList } from './task-list.ts'
 
 /** A section of one file that is whole in staging. */
 export function fileSection (tasks: TaskList, task: number, fact: { readonly digest: Digest, readonly storedAtMs: number }): Section {
