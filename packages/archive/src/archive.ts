@@ -1,7 +1,8 @@
 import type { Amount, ArrivedListing, Clock, Digest, DirectoryEntry, Problem, RelativePath, StagingArea, Task } from '@filesync/protocol'
-import type { AdoptOptions, AdoptOutcome, ExistingCopy } from './adopt.ts'
+import type { AdoptOptions, AdoptOutcome } from './adopt.ts'
 import type { Attested, AttestOptions, OtherCopy } from './attest.ts'
 import type { RestoreOutcome, Version } from './content-store.ts'
+import type { ExistingCopy } from './existing-copy.ts'
 
 /**
  * Makes the signature of an open file that differences are made against; undefined where it cannot be read to its end.

@@ -10,7 +10,7 @@ export type {
   Archive, ArchiveSettings, Area, DiskRoom, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, PlanOptions, PresentFile, Preview, PreviewOutcome, RestoreOptions, StoredFile, StoredSoFar, Sync, SyncOutcome,
   SyncPlan, VerifyOptions, VerifyOutcome,
 } from './archive.ts'
-export type { AdoptOptions, AdoptOutcome, CopiedFile, ExistingCopy } from './adopt.ts'
+export type { AdoptOptions, AdoptOutcome } from './adopt.ts'
 export type { Attested, AttestOptions, OtherCopy } from './attest.ts'
 export { StoredArea } from './area.ts'
 export type { AreaInit } from './area.ts'
@@ -19,6 +19,7 @@ export type {
   ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
   StoreTraits, StreamRequest, Version,
 } from './content-store.ts'
+export type { CopiedFile, ExistingCopy } from './existing-copy.ts'
 export { FACT_BYTES, readFact, writeFact } from './facts.ts'
 export type { Fact } from './facts.ts'
 export type { StoredDirectory } from './fold.ts'

@@ -1,10 +1,11 @@
 import { FileSyncError, ROOT_PATH } from '@filesync/protocol'
 import type { HashBytes } from '@filesync/protocol'
-import type { AdoptOptions, AdoptOutcome, ExistingCopy } from './adopt.ts'
+import type { AdoptOptions, AdoptOutcome } from './adopt.ts'
 import type { Archive, ArchiveSettings, Area, DiskRoom } from './archive.ts'
 import type { ArchiveIndex } from './archive-index.ts'
 import { isAreaName, StoredArea } from './area.ts'
 import type { ContentStore } from './content-store.ts'
+import type { ExistingCopy } from './existing-copy.ts'
 import { diskRoom } from './room.ts'
 
 export interface StoredArchiveInit extends ArchiveSettings {
