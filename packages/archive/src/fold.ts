@@ -1,7 +1,7 @@
-import { DIGEST_BYTES } from '@filesync/protocol'
+import { DIGEST_BYTES, ENTRY_KINDS } from '@filesync/protocol'
 import type { Digest, RelativePath } from '@filesync/protocol'
 import { FACT_BYTES } from './facts.ts'
-import { compareCursors, ENTRY_KINDS, ListingBuilder, ListingCursor } from './listing-cursor.ts'
+import { compareCursors, ListingBuilder, ListingCursor } from './listing-cursor.ts'
 import { INDEX_ONLY, isContent } from './section.ts'
 import type { Section } from './section.ts'
 

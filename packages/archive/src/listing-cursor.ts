@@ -1,5 +1,4 @@
-/** What an entry of a listing is, as its encoding numbers it. */
-export const ENTRY_KINDS = { file: 0, directory: 1, symlink: 2 } as const
+import { ENTRY_KINDS, textHeaderBytes } from '@filesync/protocol'
 
 export type EntryKindNumber = typeof ENTRY_KINDS[keyof typeof ENTRY_KINDS]
 
@@ -45,7 +44,7 @@ export class ListingCursor {
     }
     this.start = this.end
     const fields = (this.bytes[this.start] ?? 0) & 0x0f
-    this.nameStart = textStart(this.bytes, this.start + 1)
+    this.nameStart = this.start + 1 + textHeaderBytes(this.bytes[this.start + 1] ?? 0)
     this.nameEnd = skip(this.bytes, this.start + 1)
     this.kind = (this.bytes[this.nameEnd] ?? 0) as EntryKindNumber
     let at = this.nameEnd + 1
@@ -195,11 +194,6 @@ function uint (bytes: Uint8Array, at: number, length: number): number {
   let value = 0
   for (let i = 0; i < length; i++) value = value * 256 + (bytes[at + i] ?? 0)
   return value
-}
-
-function textStart (bytes: Uint8Array, at: number): number {
-  const tag = bytes[at] ?? 0
-  return at + (tag < 0xc0 ? 1 : tag === 0xd9 ? 2 : 3)
 }
 
 /** The end of the MessagePack item at `at`; only the types that a listing holds. */

@@ -1,10 +1,10 @@
-import { joinPath, readListing, splitPath } from '@filesync/protocol'
+import { ENTRY_KINDS, joinPath, readListing, splitPath } from '@filesync/protocol'
 import type { Digest, DirectoryEntry, FileEntry, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
 import { FACT_BYTES, readFact } from './facts.ts'
 import type { Fact } from './facts.ts'
 import type { StoredDirectory } from './fold.ts'
-import { ENTRY_KINDS, ListingBuilder, ListingCursor } from './listing-cursor.ts'
+import { ListingBuilder, ListingCursor } from './listing-cursor.ts'
 
 /** A stored file with what is known of it. */
 export interface KnownFile {

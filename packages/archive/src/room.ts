@@ -1,10 +1,10 @@
-import { FileSyncError } from '@filesync/protocol'
+import { ENTRY_KINDS, FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
 import type { DiskRoom, MirrorSize } from './archive.ts'
 import type { Comparison } from './comparison.ts'
 import type { ContentStore } from './content-store.ts'
-import { ENTRY_KINDS, entryAt, ListingCursor } from './listing-cursor.ts'
+import { entryAt, ListingCursor } from './listing-cursor.ts'
 import type { Plan } from './plan.ts'
 
 const MIN_RESERVE_BYTES = 2 ** 30

@@ -41,6 +41,7 @@ export type { TimeZone } from './legacy-time.ts'
 export { ListingAnswers, ListingQuestions } from './listing-exchange.ts'
 export type { ArrivedListing } from './listing-exchange.ts'
 export { countListing, encodeListing, isSymlinkTarget } from './listing.ts'
+export { ENTRY_KINDS } from './listing-kinds.ts'
 export { decodeListing, ListingReader, readListing } from './listing-reader.ts'
 export { ListingWriter } from './listing-writer.ts'
 export type { WrittenListing } from './listing-writer.ts'
@@ -51,6 +52,7 @@ export type {
   MessageType, NextSync, PairDone, PairOk, PairProof, Policy, QuestionedFile, ResumeTask, SafeAnswer, SafeQuestion, ServerStatus, ServerStatusBusy, ServerStatusReady, Stored, SyncPreview, Task, Tasks,
   WholeTask,
 } from './messages.ts'
+export { textHeaderBytes } from './msgpack-reader.ts'
 export { checkName, checkWindowsName, compareNames, foldKey, isName, utf8Length } from './name.ts'
 export type { Name, NameFault } from './name.ts'
 export { PACK_RECORD_BYTES, readPack, writePackRecord } from './pack.ts'

@@ -3,7 +3,7 @@ import { FileSyncError } from './errors.ts'
 import { LIMITS } from './limits.ts'
 import { FILE } from './listing-kinds.ts'
 import { MAX_MODE, outOfOrder, readEntry } from './listing.ts'
-import { MsgpackReader } from './msgpack-reader.ts'
+import { MsgpackReader, textHeaderBytes } from './msgpack-reader.ts'
 import { compareNames, isPlainName } from './name.ts'
 import type { Name } from './name.ts'
 
@@ -151,8 +151,4 @@ export class ListingReader {
     for (let i = start; i < end; i++) if (bytes[i] !== this.#bytes[at + i - start]) return false
     return true
   }
-}
-
-function textHeaderBytes (tag: number): number {
-  return tag < 0xc0 ? 1 : tag === 0xd9 ? 2 : 3
 }

@@ -7,6 +7,11 @@ function fault (why: string): FileSyncError {
   return new FileSyncError('LISTING_INVALID', `A listing is not in canonical form: ${why}.`)
 }
 
+/** How many bytes stand in front of a text that begins with this one. Only for a text that is known to be one. */
+export function textHeaderBytes (tag: number): number {
+  return tag < 0xc0 ? 1 : tag === 0xd9 ? 2 : 3
+}
+
 /** Reads what MsgpackWriter writes and refuses every other spelling of the same values, with LISTING_INVALID. */
 export class MsgpackReader {
   readonly #bytes: Uint8Array
