@@ -1,5 +1,5 @@
 export { contentStoreConformance } from './store-conformance.ts'
-export type { StoreSubject } from './store-conformance.ts'
+export type { StoreSubject } from './store-subject.ts'
 export { archiveIndexConformance } from './index-conformance.ts'
 export { memoryArchive } from './memory-archive.ts'
 export type { MemoryArchiveInit } from './memory-archive.ts'

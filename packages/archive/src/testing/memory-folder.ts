@@ -91,3 +91,9 @@ export function describeNode (name: string, node: MemoryNode): FoundEntry {
     target: node.kind === 'symlink' ? node.target : '',
   }
 }
+
+/** The path of something below a folder, of which either may be empty. */
+export function inside (directory: string, path: string): string {
+  if (directory === '') return path
+  return path === '' ? directory : `${directory}/${path}`
+}

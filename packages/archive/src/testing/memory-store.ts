@@ -1,16 +1,18 @@
-import { checkWindowsName, readListing, splitPath } from '@filesync/protocol'
-import type { Clock, Digest, Entry, FileEntry, HashBytes, RelativePath } from '@filesync/protocol'
+import { readListing } from '@filesync/protocol'
+import type { Clock, Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type {
   ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
   StoreTraits, StreamRequest, Version,
 } from '../content-store.ts'
 import { mayBeGiven } from '../file-time.ts'
-import { ALTERED, INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
 import { isNoisy, isPlain, sampleRanges } from '../noise.ts'
+import { ALTERED, NOT_STAGED } from '../section.ts'
 import type { Batch, Failure, RemovalBatch, Section } from '../section.ts'
 import { getOrInsert } from './get-or-insert.ts'
-import { describeNode, MemoryFolder } from './memory-folder.ts'
-import type { MemoryFile, MemoryNode } from './memory-folder.ts'
+import { describeNode, inside, MemoryFolder } from './memory-folder.ts'
+import type { MemoryFile } from './memory-folder.ts'
+import { MemoryPlacing } from './memory-placing.ts'
+import { restoreInto } from './memory-restore.ts'
 import { MemoryStaging } from './memory-staging.ts'
 import { MemoryVersions } from './memory-versions.ts'
 
@@ -36,6 +38,7 @@ export class MemoryStore implements ContentStore {
   readonly #init: MemoryStoreInit
   readonly #staging: MemoryStaging
   readonly #versions: MemoryVersions
+  readonly #placing: MemoryPlacing
 
   constructor (init: MemoryStoreInit) {
     this.#init = init
@@ -45,6 +48,7 @@ export class MemoryStore implements ContentStore {
     this.staging = this.#staging.files
     this.partial = this.#staging.partial
     this.#versions = new MemoryVersions(() => this.#newFolder())
+    this.#placing = new MemoryPlacing({ root: this.root, traits: this.traits, staging: this.#staging, versions: this.#versions, newFolder: () => this.#newFolder(), clock: init.clock })
   }
 
   async openArea (area: string): Promise<void> {
@@ -98,7 +102,7 @@ export class MemoryStore implements ContentStore {
       for (const listed of readListing(entries)) {
         entry++
         this.#before('place')
-        const failure = this.#placeEntry(listed, staged[entry] ?? NOT_STAGED, { area, directory, batch, how })
+        const failure = this.#placing.place(listed, staged[entry] ?? NOT_STAGED, { area, directory, batch, how })
         if (failure !== undefined) failures.push({ section, entry, ...typeof failure === 'string' ? { message: failure } : failure })
       }
     })
@@ -193,18 +197,7 @@ export class MemoryStore implements ContentStore {
 
   async restore (area: string, { files, directories, to }: RestoreRequest): Promise<RestoreOutcome> {
     const out = getOrInsert(this.restored, to, () => this.#newFolder())
-    for (const { directory } of directories) out.below(directory, 'make')
-    const failures: { path: string, message: string }[] = []
-    let bytes = 0
-    for (const { path, version } of files) {
-      const node = (version === undefined ? this.root.below(area) : this.#versions.at(area, version))?.at(path)
-      const { directory, name } = splitPath(path)
-      if (node === undefined) failures.push({ path, message: 'it is missing' })
-      else out.below(directory, 'make')?.put(name, node)
-      if (node?.kind === 'file') bytes += node.content.length
-    }
-    for (const { directory, mtimeNs, mode } of directories) Object.assign(out.below(directory) ?? {}, { mtimeNs, mode })
-    return { files: files.length - failures.length, bytes, failures }
+    return restoreInto(out, { files, directories }, ({ path, version }) => (version === undefined ? this.root.below(area) : this.#versions.at(area, version))?.at(path))
   }
 
   async freeBytes (): Promise<{ readonly freeBytes: number, readonly totalBytes: number }> {
@@ -214,27 +207,6 @@ export class MemoryStore implements ContentStore {
 
   async close (): Promise<void> {
     // What is in memory needs no closing.
-  }
-
-  #placeEntry (entry: Entry, number: number, to: { readonly area: string, readonly directory: RelativePath, readonly batch: Batch, readonly how: 'first' | 'again' }): string | typeof ALTERED | undefined {
-    const { area, directory, batch, how } = to
-    const folder = this.root.below(inside(area, directory))
-    if (folder === undefined) return 'its directory is missing'
-    if (this.traits.windowsNames && checkWindowsName(entry.name) !== undefined) return 'the store cannot hold such a name'
-    const old = folder.get(entry.name)
-    const put = (node: MemoryNode): undefined => {
-      if (old !== undefined) this.#versions.keep({ area, directory, stampMs: batch.stampMs }, entry.name, old)
-      folder.put(entry.name, node)
-    }
-    if (entry.kind === 'directory') return old?.kind === 'directory' ? undefined : put(this.#newFolder())
-    if (entry.kind === 'symlink') {
-      if (number === INDEX_ONLY) return undefined
-      return put({ kind: 'symlink', target: entry.target, mtimeNs: entry.mtimeNs, sinceMs: this.#init.clock.nowMs() })
-    }
-    if (!isContent(number)) return touch(old, entry, number)
-    const staged = this.#staging.take(batch.staging, number)
-    if (staged === undefined) return how === 'again' && isPlaced(old, entry) ? undefined : 'its content is not in staging'
-    return put(staged)
   }
 
   #fileAt (area: string, path: string): MemoryFile | undefined {
@@ -253,19 +225,4 @@ export class MemoryStore implements ContentStore {
 
 function samplesOf (content: Uint8Array): Uint8Array[] {
   return sampleRanges(content.length).map(({ offset, lengthBytes }) => content.subarray(offset, offset + lengthBytes))
-}
-
-function touch (old: MemoryNode | undefined, { sizeBytes, mtimeNs, mode }: FileEntry, number: number): typeof ALTERED | undefined {
-  if (old?.kind !== 'file' || old.content.length !== sizeBytes || (number === NOT_STAGED && !mayBeGiven(mtimeNs, old.mtimeNs))) return ALTERED
-  Object.assign(old, { mtimeNs, mode: mode & 0o777 | 0o400 })
-  return undefined
-}
-
-function isPlaced (node: MemoryNode | undefined, { sizeBytes, mtimeNs }: FileEntry): boolean {
-  return node?.kind === 'file' && node.content.length === sizeBytes && node.mtimeNs === mtimeNs
-}
-
-function inside (directory: string, path: string): string {
-  if (directory === '') return path
-  return path === '' ? directory : `${directory}/${path}`
 }

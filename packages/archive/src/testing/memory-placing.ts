@@ -1,0 +1,67 @@
+import { checkWindowsName } from '@filesync/protocol'
+import type { Clock, Entry, FileEntry, RelativePath } from '@filesync/protocol'
+import type { StoreTraits } from '../content-store.ts'
+import { mayBeGiven } from '../file-time.ts'
+import { ALTERED, INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
+import type { Batch } from '../section.ts'
+import { inside } from './memory-folder.ts'
+import type { MemoryFolder, MemoryNode } from './memory-folder.ts'
+import type { MemoryStaging } from './memory-staging.ts'
+import type { MemoryVersions } from './memory-versions.ts'
+
+export interface MemoryPlacingInit {
+  readonly root: MemoryFolder
+  readonly traits: StoreTraits
+  readonly staging: MemoryStaging
+  readonly versions: MemoryVersions
+  readonly newFolder: () => MemoryFolder
+  readonly clock: Clock
+}
+
+export interface PlacedIn {
+  readonly area: string
+  readonly directory: RelativePath
+  readonly batch: Batch
+  readonly how: 'first' | 'again'
+}
+
+/** Gives entries their places, and what stood there to the versions. */
+export class MemoryPlacing {
+  readonly #init: MemoryPlacingInit
+
+  constructor (init: MemoryPlacingInit) {
+    this.#init = init
+  }
+
+  /** @returns why an entry could not be placed; undefined where it was */
+  place (entry: Entry, number: number, { area, directory, batch, how }: PlacedIn): string | typeof ALTERED | undefined {
+    const { root, traits, staging, versions, newFolder, clock } = this.#init
+    const folder = root.below(inside(area, directory))
+    if (folder === undefined) return 'its directory is missing'
+    if (traits.windowsNames && checkWindowsName(entry.name) !== undefined) return 'the store cannot hold such a name'
+    const old = folder.get(entry.name)
+    const put = (node: MemoryNode): undefined => {
+      if (old !== undefined) versions.keep({ area, directory, stampMs: batch.stampMs }, entry.name, old)
+      folder.put(entry.name, node)
+    }
+    if (entry.kind === 'directory') return old?.kind === 'directory' ? undefined : put(newFolder())
+    if (entry.kind === 'symlink') {
+      if (number === INDEX_ONLY) return undefined
+      return put({ kind: 'symlink', target: entry.target, mtimeNs: entry.mtimeNs, sinceMs: clock.nowMs() })
+    }
+    if (!isContent(number)) return touch(old, entry, number)
+    const staged = staging.take(batch.staging, number)
+    if (staged === undefined) return how === 'again' && isPlaced(old, entry) ? undefined : 'its content is not in staging'
+    return put(staged)
+  }
+}
+
+function touch (old: MemoryNode | undefined, { sizeBytes, mtimeNs, mode }: FileEntry, number: number): typeof ALTERED | undefined {
+  if (old?.kind !== 'file' || old.content.length !== sizeBytes || (number === NOT_STAGED && !mayBeGiven(mtimeNs, old.mtimeNs))) return ALTERED
+  Object.assign(old, { mtimeNs, mode: mode & 0o777 | 0o400 })
+  return undefined
+}
+
+function isPlaced (node: MemoryNode | undefined, { sizeBytes, mtimeNs }: FileEntry): boolean {
+  return node?.kind === 'file' && node.content.length === sizeBytes && node.mtimeNs === mtimeNs
+}
