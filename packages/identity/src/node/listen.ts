@@ -7,10 +7,10 @@ import type { Clock } from '@filesync/protocol'
 import { RefusalLimit } from '../audit.ts'
 import type { DeviceId } from '../device-id.ts'
 import type { Peer } from '../peer-book.ts'
-import { WaitingRoom } from '../waiting-room.ts'
 import { addressOf, authenticatePeer, openChannel, TLS_PROFILE } from './authenticated-socket.ts'
 import type { Channel } from './authenticated-socket.ts'
 import type { Identity } from './identity.ts'
+import { OpenSockets } from './open-sockets.ts'
 
 export interface ListenLimits {
   /** From the first packet until the peer is known to be paired, or has named pairing as its purpose. */
@@ -88,9 +88,7 @@ class TlsListener implements Listener {
   readonly #limits: ListenLimits
   readonly #server: Server
   readonly #refusals: RefusalLimit
-  readonly #strangers: WaitingRoom<Socket>
-  readonly #sockets = new Map<string, Socket>()
-  readonly #deadlines = new WeakMap<Socket, () => void>()
+  readonly #sockets: OpenSockets
   readonly #channels = new Set<Channel>()
   readonly #ended = new Set<Promise<void>>()
   port = 0
@@ -99,7 +97,7 @@ class TlsListener implements Listener {
   constructor (init: ListenInit) {
     this.#init = init
     this.#limits = { ...LISTEN_LIMITS, ...init.limits }
-    this.#strangers = new WaitingRoom({ perAddress: this.#limits.strangersPerAddress, total: this.#limits.strangers })
+    this.#sockets = new OpenSockets({ ...this.#limits, clock: init.clock })
     this.#refusals = new RefusalLimit(init.clock.monotonicMs())
     const secure = createTlsServer({
       ...TLS_PROFILE,
@@ -113,7 +111,7 @@ class TlsListener implements Listener {
     secure.on('tlsClientError', (cause, socket) => { this.#refuseHandshake(cause, socket) })
     secure.on('secureConnection', socket => { this.#track(this.#serve(socket)) })
     this.#server = createServer({ highWaterMark: TLS_PROFILE.highWaterMark }, socket => {
-      this.#receive(socket)
+      this.#sockets.receive(socket)
       if (!socket.destroyed) secure.emit('connection', socket)
     })
   }
@@ -146,36 +144,9 @@ class TlsListener implements Listener {
     const closed = new Promise<void>(resolve => { this.#server.close(() => { resolve() }) })
     const stopping = new FileSyncError('SERVER_STOPPING', 'The server is stopping. Try again later.')
     await Promise.all([...this.#channels].map(async ({ connection }) => { await connection.close(stopping) }))
-    for (const socket of this.#sockets.values()) socket.destroy()
+    this.#sockets.destroyAll()
     await Promise.all(this.#ended)
     await closed
-  }
-
-  /** A TCP connection: counted, and bound to a deadline until it is known whose it is. */
-  #receive (socket: Socket): void {
-    const remoteAddress = addressOf(socket)
-    const { remotePort } = socket
-    // Every socket needs this, and a TCP connection that is reset at once still comes here, without an address.
-    socket.on('error', () => { /* 'close' follows */ })
-    if (remoteAddress === '' || remotePort === undefined) {
-      socket.destroy()
-      return
-    }
-    for (const oldest of this.#strangers.enter(socket, remoteAddress)) oldest.destroy()
-    const place = placeOf(remoteAddress, remotePort)
-    this.#sockets.set(place, socket)
-    const cancel = this.#init.clock.schedule(this.#limits.handshakeTimeoutMs, () => { socket.destroy() })
-    this.#deadlines.set(socket, cancel)
-    socket.once('close', () => {
-      this.#acquit(socket)
-      this.#sockets.delete(place)
-    })
-  }
-
-  #acquit (socket: Socket | undefined): void {
-    if (socket === undefined) return
-    this.#strangers.leave(socket)
-    this.#deadlines.get(socket)?.()
   }
 
   #refuseHandshake (cause: Error, socket: TLSSocket): void {
@@ -219,10 +190,10 @@ class TlsListener implements Listener {
   }
 
   async #hand (channel: Channel): Promise<void> {
-    const socket = this.#sockets.get(placeOf(channel.remoteAddress, channel.remotePort))
+    const socket = this.#sockets.at(channel.remoteAddress, channel.remotePort)
     if (channel.purpose === ALPN_SYNC) {
       const peer = await this.#orRefused(channel, this.#init.peers.judge(channel.peerId, channel.remoteAddress))
-      this.#acquit(socket)
+      this.#sockets.acquit(socket)
       await this.#init.onSync(channel, peer)
     } else {
       await this.#orRefused(channel, this.#pair(channel, socket))
@@ -240,7 +211,7 @@ class TlsListener implements Listener {
 
   // It stays a stranger, so a newcomer can push it out, but it gets more time: a small machine computes for a while.
   async #pair (channel: Channel, socket: Socket | undefined): Promise<void> {
-    if (socket !== undefined) this.#deadlines.get(socket)?.()
+    this.#sockets.lift(socket)
     const cancel = this.#init.clock.schedule(this.#limits.pairingTimeoutMs, () => {
       channel.connection.destroy(new FileSyncError('PEER_TIMEOUT', 'The pairing took too long.'))
     })
@@ -255,10 +226,6 @@ class TlsListener implements Listener {
     this.#ended.add(work)
     void work.finally(() => { this.#ended.delete(work) })
   }
-}
-
-function placeOf (address: string, port: number): string {
-  return `${address} ${String(port)}`
 }
 
 function portUnavailable (port: number, cause: Error): FileSyncError {
