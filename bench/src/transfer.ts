@@ -1,16 +1,18 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync, lstatSync, openSync, writeSync, closeSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { createServer, connect } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { once } from 'node:events'
 import { performance } from 'node:perf_hooks'
-import { encodeListing, ListingAnswers, openConnection } from '@filesync/protocol'
-import type { Connection, FileEntry, Name, RelativePath, StagingArea, Task, Tree } from '@filesync/protocol'
-import { hashBytes, socketStream, systemClock } from '@filesync/protocol/node'
+import { ListingAnswers, openConnection } from '@filesync/protocol'
+import type { Connection, FileEntry, RelativePath, StagingArea } from '@filesync/protocol'
+import { socketStream, systemClock } from '@filesync/protocol/node'
 import { receiveFiles, sendFiles } from '@filesync/transfer'
 import type { WantedFile } from '@filesync/transfer'
 import { openFileSource, openSigner } from '@filesync/transfer/node'
+import { makeLargeFile, makeSmallFiles } from './listed-files.ts'
+import type { ListedFiles } from './listed-files.ts'
 
 /** What one case took. */
 export interface TransferFigure {
@@ -30,13 +32,6 @@ export interface BenchTransferInit {
   readonly files?: number
   readonly largeBytes?: number
   readonly workers?: number
-}
-
-interface DataSet {
-  readonly root: string
-  readonly tree: Tree
-  readonly tasks: readonly Task[]
-  readonly sizes: readonly number[]
 }
 
 /**
@@ -61,7 +56,7 @@ export async function benchTransfer (init: BenchTransferInit = {}): Promise<read
   }
 }
 
-async function readOnly (work: string, set: DataSet, workers: number): Promise<TransferFigure> {
+async function readOnly (work: string, set: ListedFiles, workers: number): Promise<TransferFigure> {
   const source = openFileSource({ root: set.root, workers })
   const answers = new ListingAnswers(set.tree)
   listEverything(answers)
@@ -83,7 +78,7 @@ async function readOnly (work: string, set: DataSet, workers: number): Promise<T
   return result
 }
 
-async function readLarge (work: string, set: DataSet): Promise<TransferFigure> {
+async function readLarge (work: string, set: ListedFiles): Promise<TransferFigure> {
   const source = openFileSource({ root: set.root, workers: 1 })
   const answers = new ListingAnswers(set.tree)
   listEverything(answers)
@@ -119,7 +114,7 @@ function * batches (wanted: readonly WantedFile[]): Generator<WantedFile[], void
   yield batch
 }
 
-async function push (work: string, set: DataSet, workers: number): Promise<TransferFigure> {
+async function push (work: string, set: ListedFiles, workers: number): Promise<TransferFigure> {
   const [client, server] = await connectedPair()
   const source = openFileSource({ root: set.root, workers })
   const answers = new ListingAnswers(set.tree)
@@ -139,7 +134,7 @@ async function push (work: string, set: DataSet, workers: number): Promise<Trans
   return result
 }
 
-async function sign (work: string, set: DataSet): Promise<TransferFigure> {
+async function sign (work: string, set: ListedFiles): Promise<TransferFigure> {
   const signer = openSigner()
   const fd = openSync(join(set.root, 'large'), 'r')
   const stop = measure(work, set)
@@ -198,60 +193,8 @@ function listEverything (answers: ListingAnswers): void {
   }
 }
 
-/** Sizes as people have them: log-normal with median 4 KiB, one directory. */
-function makeSmallFiles (root: string, count: number): DataSet {
-  mkdirSync(root)
-  let state = 0x2545f491
-  const random = (): number => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) / 2 ** 32
-  }
-  const noise = Buffer.alloc(262_144, 'the quick brown fox jumps over the lazy dog; ')
-  const names = Array.from({ length: count }, (_, i) => `file-${i.toString().padStart(7, '0')}`)
-  for (const name of names) {
-    const gauss = Math.sqrt(-2 * Math.log(random() || 1e-9)) * Math.cos(2 * Math.PI * random())
-    writeFileSync(join(root, name), noise.subarray(0, Math.min(262_144, Math.floor(4096 * Math.exp(1.2 * gauss)))))
-  }
-  return describe(root, names)
-}
-
-function makeLargeFile (root: string, bytes: number): DataSet {
-  mkdirSync(root)
-  const fd = openSync(join(root, 'large'), 'w')
-  const words = new Uint32Array(262_144)
-  let state = 0x9e3779b9
-  for (let at = 0; at < bytes; at += words.byteLength) {
-    for (let i = 0; i < words.length; i++) {
-      state ^= state << 13
-      state ^= state >>> 17
-      state ^= state << 5
-      words[i] = state
-    }
-    writeSync(fd, words)
-  }
-  closeSync(fd)
-  return describe(root, ['large'])
-}
-
-function describe (root: string, names: readonly string[]): DataSet {
-  const entries = names.map((name): FileEntry => {
-    const { size, mtimeNs } = lstatSync(join(root, name), { bigint: true })
-    return { kind: 'file', name: name as Name, sizeBytes: Number(size), mtimeNs, mode: 0o644, identity: 0n }
-  })
-  const listing = encodeListing(entries)
-  const bytes = entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-  return {
-    root,
-    tree: { rootDigest: hashBytes(listing), files: entries.length, directories: 0, bytes, listing: directory => directory === '' ? listing : undefined },
-    tasks: entries.map((_, i) => [0, i] as const),
-    sizes: entries.map(({ sizeBytes }) => sizeBytes),
-  }
-}
-
 /** Starts the clock; what it returns stops it. */
-function measure (work: string, set: DataSet): () => TransferFigure {
+function measure (work: string, set: ListedFiles): () => TransferFigure {
   const startMs = performance.now()
   const cpu = process.cpuUsage()
   return () => {
@@ -260,7 +203,7 @@ function measure (work: string, set: DataSet): () => TransferFigure {
   }
 }
 
-function figure (work: string, set: DataSet, { durationMs, cpuMs }: { durationMs: number, cpuMs: number }): TransferFigure {
+function figure (work: string, set: ListedFiles, { durationMs, cpuMs }: { durationMs: number, cpuMs: number }): TransferFigure {
   const bytes = set.tree.bytes
   return { work, files: set.tasks.length, bytes, durationMs, cpuMs, filesPerSecond: set.tasks.length * 1000 / durationMs, bytesPerSecond: bytes * 1000 / durationMs }
 }
