@@ -12,7 +12,7 @@ const NOTED_FILES = 1000
  */
 export class UnsignedFiles {
   readonly #paths = new Map<RelativePath, number>()
-  /** Files up to this size were left out. */
+  /** Files up to this size were left out for others, and are until some of those are gone. */
   #leftOutBytes = 0
 
   note (path: RelativePath, sizeBytes: number): void {
@@ -24,18 +24,19 @@ export class UnsignedFiles {
     this.#leftOutBytes = bytes
   }
 
-  /** Signs those that are at least so large, one after the other, and forgets all. Returns how many were signed. */
+  /** Signs those that are at least so large, one after the other, and forgets what it comes to. Returns how many were signed. */
   async sign (store: PresentFilesInit, make: MakeSignature, { fromBytes, isDue }: { readonly fromBytes: number, readonly isDue: () => boolean }): Promise<number> {
     let signed = 0
     for (const [path, sizeBytes] of this.#paths) {
       if (!isDue()) return signed
       this.#paths.delete(path)
+      // There is room again.
+      this.#leftOutBytes = 0
       if (sizeBytes < fromBytes) continue
       // Under the digest of what it read: a sync that stores another content meanwhile makes it worthless, not wrong.
       const signature = await new PresentFiles(store).find(path)?.signature(make)
       if (signature !== undefined) signed++
     }
-    this.#leftOutBytes = 0
     return signed
   }
 

@@ -19,12 +19,30 @@ class AskedIndex extends MemoryIndex {
   }
 }
 
+async function sign (files: UnsignedFiles, index: AskedIndex, { fromBytes, isDue = () => true }: { readonly fromBytes: number, readonly isDue?: () => boolean }): Promise<void> {
+  const store = new MemoryStore({ hash: hashBytes, clock: systemClock })
+  // Nothing is stored, so nothing can be signed.
+  expect(await files.sign({ area: 'laptop', index, store }, async () => new Uint8Array(1), { fromBytes, isDue })).toBe(0)
+}
+
 test('a thousand smaller files do not crowd out a large one', async () => {
   const files = new UnsignedFiles()
   files.note('early/disk.img' as RelativePath, 5_000_000)
   for (let i = 0; i < 1500; i++) files.note(`photos/${String(i)}` as RelativePath, 1_000_000 + i)
   files.note('late/disk.img' as RelativePath, 5_000_000)
   const index = new AskedIndex()
-  expect(await files.sign({ area: 'laptop', index, store: new MemoryStore({ hash: hashBytes, clock: systemClock }) }, async () => new Uint8Array(1), { fromBytes: 5_000_000, isDue: () => true })).toBe(0)
+  await sign(files, index, { fromBytes: 5_000_000 })
   expect(new Set(index.asked)).toEqual(new Set(['early', 'late']))
+})
+
+test('files that were left out keep no later one out where an interrupted signing made room', async () => {
+  const files = new UnsignedFiles()
+  for (let i = 0; i < 1500; i++) files.note(`films/${String(i)}` as RelativePath, 5_000_000)
+  files.note('films/longest' as RelativePath, 6_000_000)
+  let calls = 0
+  await sign(files, new AskedIndex(), { fromBytes: 5_000_000, isDue: () => calls++ < 10 })
+  files.note('late/disk.img' as RelativePath, 4_000_000)
+  const index = new AskedIndex()
+  await sign(files, index, { fromBytes: 4_000_000 })
+  expect(new Set(index.asked)).toEqual(new Set(['films', 'late']))
 })
