@@ -41,6 +41,12 @@ export interface PlacedBatch {
   readonly failures: readonly Failure[]
 }
 
+/** The number of the journal entry, and what failed. */
+interface RemovedBatch {
+  readonly journal: number
+  readonly failures: readonly Failure[]
+}
+
 /**
  * Commits what is staged, a batch at a time, while more is being staged: durable in staging, then journalled, then put in
  * its place, then durable there, then in the index. A crash at any step leaves what the journal can finish.
@@ -130,11 +136,22 @@ export class Committer {
     await placed({ journal, sections, placed: withoutFailures(sections, failures), failures })
   }
 
-  /** Moves names to versions. Returns the number of the journal entry, and what failed. */
-  async remove (removals: readonly Removal[]): Promise<{ readonly journal: number, readonly failures: readonly Failure[] }> {
+  /** Moves names to versions, behind everything that is placed. */
+  async remove (removals: readonly Removal[]): Promise<RemovedBatch> {
     const { store, area } = this.#init
     const { batch, journal } = await this.#write([], removals)
-    return { journal, failures: await store.remove(area, batch, 'first') }
+    return { journal, failures: await store.remove(area, batch) }
+  }
+
+  /** Moves names to versions before anything is placed that may take their places. */
+  async evict (removals: readonly Removal[]): Promise<RemovedBatch> {
+    const { index, store, area } = this.#init
+    const { batch, journal } = await this.#write([], removals)
+    const failures = await store.remove(area, batch)
+    // Before anything is placed: where names are folded, a recovery cannot tell what was to go from what took its place.
+    await store.makeDurable()
+    await index.write([{ area, journal, batch: { ...batch, areRemoved: true } }])
+    return { journal, failures }
   }
 
   /** Writes that empty the journal. */

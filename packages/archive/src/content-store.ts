@@ -116,11 +116,8 @@ export interface ContentStore {
    * placed before.
    */
   place (area: string, batch: Batch, how: 'first' | 'again'): Promise<Failure[]>
-  /**
-   * Moves names to versions. Failures count removals as sections and names as entries. `again` is for a batch of which an
-   * unknown part was removed before, and spares what has taken the place of a name since under another spelling of it.
-   */
-  remove (area: string, batch: RemovalBatch, how: 'first' | 'again'): Promise<Failure[]>
+  /** Moves names to versions; passes over those that are gone. Failures count removals as sections and names as entries. */
+  remove (area: string, batch: RemovalBatch): Promise<Failure[]>
   /** Sets times and modes, deepest first. */
   settle (area: string, directories: readonly DirectoryState[]): Promise<void>
   /** Resolves when everything that was staged, placed or removed before the call is on stable storage. */

@@ -29,7 +29,7 @@ export async function recover (recovery: Recovery): Promise<void> {
   const sections = new Map<RelativePath, Section[]>()
   const removed = new Map<RelativePath, Set<string>>()
   for (const { batch } of journal) {
-    await store.remove(area, batch, 'again')
+    if (batch.areRemoved !== true) await store.remove(area, batch)
     for (const { directory, names } of batch.removals) {
       const gone = removed.get(directory) ?? new Set()
       removed.set(directory, gone)

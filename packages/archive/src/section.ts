@@ -72,6 +72,8 @@ export interface Batch {
   readonly stampMs: number
   readonly sections: readonly Section[]
   readonly removals: readonly Removal[]
+  /** What was to go is gone, durably, as far as it could be moved: whatever stands at these names came later. */
+  readonly areRemoved?: true
   /** Folders in staging that hold the contents of these sections and nothing else. */
   readonly wholeFolders?: readonly number[]
 }

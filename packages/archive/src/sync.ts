@@ -235,7 +235,7 @@ export class AreaSync implements Sync {
       this.#problems.add(problem(path, 'STORE_FAILED', 'its earlier copy in the archive was changed or removed; the next sync sends it'))
     })
     if (plan.evictions.length > 0) {
-      const { journal, failures } = await this.#committer.remove(plan.evictions)
+      const { journal, failures } = await this.#committer.evict(plan.evictions)
       this.#blame(failures, ({ section, entry }) => pathOf(plan.evictions[section], entry))
       ledger.removed(journal, plan.evictions)
     }

@@ -1,15 +1,61 @@
-import type { IndexWrite } from '../src/index.ts'
-import { MemoryIndex } from '../src/testing/index.ts'
+import { hashBytes } from '@filesync/protocol/node'
+import type { Area, Failure, IndexWrite, StoreTraits } from '../src/index.ts'
+import type { RemovalBatch } from '../src/section.ts'
+import { memoryArchive, MemoryIndex, MemoryStore } from '../src/testing/index.ts'
 import type { MemoryFolder } from '../src/testing/index.ts'
+import { WallClock } from './on-disk.ts'
 import type { SourceNode, SourceTree } from './source-tree.ts'
 
+const DAY_MS = 86_400_000
+
 /** An index that tells of each write before it is done. */
-export class WatchedIndex extends MemoryIndex {
+class WatchedIndex extends MemoryIndex {
   before: () => void = () => { /* nobody watches */ }
 
   override async write (writes: readonly IndexWrite[]): Promise<void> {
     this.before()
     await super.write(writes)
+  }
+}
+
+/** A store of which some names stay where they are, as on a system where another program has them open. */
+class HeldStore extends MemoryStore {
+  readonly held: Set<string> = new Set()
+
+  override async remove (area: string, { stampMs, removals }: RemovalBatch): Promise<Failure[]> {
+    const free = removals.map(({ directory, names }) => ({ directory, names: names.filter(name => !this.held.has(name)) }))
+    const failures = await super.remove(area, { stampMs, removals: free })
+    const stuck = removals.flatMap(({ names }, section) => names.map((name, entry) => ({ section, entry, name, message: 'it is in use' })))
+    return [...failures, ...stuck.filter(({ name }) => this.held.has(name))]
+  }
+}
+
+/** What an archive in memory leaves to the next process, and the trouble that it meets. */
+export class World {
+  readonly clock: WallClock = new WallClock(Date.now())
+  readonly index: WatchedIndex = new WatchedIndex()
+  readonly store: HeldStore
+  /** Calls of the ports so far. */
+  calls: number = 0
+  /** What the n-th call answers instead of doing its work; every later one, too. */
+  trouble: { readonly at: number, readonly error: Error } | undefined
+
+  constructor (traits?: StoreTraits) {
+    const before = (): void => {
+      if (++this.calls >= (this.trouble?.at ?? Infinity)) throw this.trouble?.error as Error
+    }
+    this.index.before = before
+    this.store = new HeldStore({ hash: hashBytes, clock: this.clock, before, ...(traits !== undefined && { traits }) })
+  }
+
+  /** The area as a process that has just started opens it. */
+  async area (keepMs: number = 30 * DAY_MS): Promise<Area> {
+    const { clock, index, store } = this
+    return await memoryArchive({ hash: hashBytes, clock, index, store, keepMs }).area('laptop')
+  }
+
+  get mirror (): string[] {
+    return describeMemory(this.store.root.below('laptop'))
   }
 }
 

@@ -1,11 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { FileSyncError, ROOT_PATH } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
-import type { Area, StoreTraits } from '../src/index.ts'
-import { memoryArchive, MemoryStore } from '../src/testing/index.ts'
 import { crashStates } from './crash-states.ts'
-import { describeMemory, describeWanted, WatchedIndex } from './in-memory.ts'
-import { WallClock } from './on-disk.ts'
+import { describeWanted, World } from './in-memory.ts'
 import { asPath, compareAll, push } from './push.ts'
 import { SourceTree } from './source-tree.ts'
 
@@ -17,34 +14,6 @@ function states (): readonly [SourceTree, SourceTree] {
   // In packs of their own, so that there are more batches.
   for (let i = 0; i < 4; i++) after.write(`more/file${String(i)}`, `${String(i)}`.repeat(90))
   return [before.write('large', 'is small here'), after.write('large', 'and here, too')]
-}
-
-class World {
-  readonly clock = new WallClock(Date.now())
-  readonly index = new WatchedIndex()
-  readonly store: MemoryStore
-  /** Calls of the ports so far. */
-  calls = 0
-  /** What the n-th call answers instead of doing its work; every later one, too. */
-  trouble: { readonly at: number, readonly error: Error } | undefined
-
-  constructor (traits?: StoreTraits) {
-    const before = (): void => {
-      if (++this.calls >= (this.trouble?.at ?? Infinity)) throw this.trouble?.error as Error
-    }
-    this.index.before = before
-    this.store = new MemoryStore({ hash: hashBytes, clock: this.clock, before, ...(traits !== undefined && { traits }) })
-  }
-
-  /** The area as a process that has just started opens it. */
-  async area (keepMs = 30 * DAY_MS): Promise<Area> {
-    const { clock, index, store } = this
-    return await memoryArchive({ hash: hashBytes, clock, index, store, keepMs }).area('laptop')
-  }
-
-  get mirror (): string[] {
-    return describeMemory(this.store.root.below('laptop'))
-  }
 }
 
 test('a tree in memory becomes what it is at the client, and keeps what it was', async () => {
@@ -183,41 +152,6 @@ test('a directory that is in the index before a crash has its time and mode when
     await push(await world.area(), after)
     expect(world.mirror, `killed at call ${String(at)}`).toEqual(describeWanted(after))
   }
-})
-
-/** Files and a directory that the client spells otherwise afterwards: one with the same content, the others with new ones. */
-function spellings (): readonly [SourceTree, SourceTree] {
-  const write = (tree: SourceTree): SourceTree => tree.write('early/Report', 'report').write('early/Same', 'same').write('late/Report', 'late report').write('late/Docs/page', 'page')
-  const [before, after] = [write(new SourceTree()), write(new SourceTree())]
-  after.move('early/Same', 'early/SAME').move('early/Report', 'early/REPORT').move('late/Report', 'late/REPORT').move('late/Docs', 'late/DOCS')
-  return [before, after.write('early/REPORT', 'new report').write('late/REPORT', 'new late report').write('late/DOCS/page', 'new page')]
-}
-
-test.each([
-  ['all', () => false],
-  // One directory is in the index then, while the journal is still needed for the other one.
-  ['one directory of two', (path: string) => path.startsWith('late/')],
-])('where the store takes both spellings for one name, what was placed under the new one before a crash stays: %s', { timeout: 60_000 }, async (_, withhold) => {
-  const [before, after] = spellings()
-  let points = 0
-  for (let at = 1; ; at++) {
-    const world = new World({ foldsNames: true, windowsNames: false })
-    await push(await world.area(), before)
-    world.clock.jump(1000)
-    world.trouble = { at: world.calls + 1 + at, error: new Error('The process was killed.') }
-    const killed = await push(await world.area(), after, { packBytes: 1, withhold }).then(() => false, () => true)
-    world.trouble = undefined
-    const where = `killed at call ${String(at)}`
-    const area = await world.area()
-    expect((await area.verify()).problems, where).toEqual([])
-    expect((await push(area, after)).problems, where).toEqual([])
-    expect(world.mirror, where).toEqual(describeWanted(after))
-    const kept = (await area.versions(ROOT_PATH)).filter(({ kind }) => kind === 'file').map(({ path }) => path)
-    expect(kept.sort(), where).toEqual(['early/Report', 'early/Same', 'late/Docs/page', 'late/Report'])
-    if (!killed) break
-    points++
-  }
-  expect(points).toBeGreaterThan(20)
 })
 
 test('where the store has the names of Windows, those that it refuses are problems, and the others are stored', async () => {

@@ -19,7 +19,7 @@ export interface DiskCalls {
   relocate (area: string, folder: string, relocations: readonly Relocation[]): Failure[]
   findSpoiled (area: string, folder: string, sections: readonly Section[]): SpoiledFiles
   place (area: string, batch: Batch, how: 'first' | 'again'): Failure[]
-  remove (area: string, batch: RemovalBatch, how: 'first' | 'again'): Failure[]
+  remove (area: string, batch: RemovalBatch): Failure[]
   settle (area: string, directories: readonly DirectoryState[]): void
   reclaim (area: string, folder: string): void
   discard (folder: string | undefined): void

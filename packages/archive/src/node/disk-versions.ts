@@ -44,15 +44,13 @@ export class DiskVersions {
   }
 
   /** Makes versions of what stands at these names; they are gone then. */
-  remove (area: string, { stampMs, removals }: RemovalBatch, how: 'first' | 'again'): Failure[] {
+  remove (area: string, { stampMs, removals }: RemovalBatch): Failure[] {
     const failures: Failure[] = []
     removals.forEach(({ directory, names }, section) => {
       this.#beneath.trim()
-      let spelled: Spellings | undefined
       names.forEach((name, entry) => {
         try {
           const prefix = this.#beneath.open(inside(area, directory))
-          if (how === 'again' && !(spelled ??= new Spellings(disk.namesIn(prefix))).has(name)) return
           const stat = disk.statAt(prefix, name)
           if (stat !== undefined) this.keep({ area, directory, prefix, stampMs }, name, { stat, keeps: false })
         } catch (error) {
@@ -140,21 +138,5 @@ export class DiskVersions {
     } catch (error) {
       if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR'].includes(errnoOf(error))) throw error
     }
-  }
-}
-
-/**
- * The names in a directory as they are spelled there. Where case is folded, a name also finds what took its place under another
- * spelling. Forms of Unicode are not told apart: some file systems store another one than they are given.
- */
-class Spellings {
-  readonly #names: ReadonlySet<string>
-
-  constructor (names: readonly string[]) {
-    this.#names = new Set(names.map(name => name.normalize('NFC')))
-  }
-
-  has (name: string): boolean {
-    return this.#names.has(name.normalize('NFC'))
   }
 }

@@ -95,8 +95,8 @@ class LocalStore implements ContentStore {
     return [...failures, ...others.flat()]
   }
 
-  async remove (area: string, batch: RemovalBatch, how: 'first' | 'again'): Promise<Failure[]> {
-    return await this.#idlest().call('remove', [area, batch, how])
+  async remove (area: string, batch: RemovalBatch): Promise<Failure[]> {
+    return await this.#idlest().call('remove', [area, batch])
   }
 
   async settle (area: string, directories: readonly DirectoryState[]): Promise<void> {

@@ -109,13 +109,11 @@ export class MemoryStore implements ContentStore {
     return failures
   }
 
-  async remove (area: string, { stampMs, removals }: RemovalBatch, how: 'first' | 'again'): Promise<Failure[]> {
+  async remove (area: string, { stampMs, removals }: RemovalBatch): Promise<Failure[]> {
     for (const { directory, names } of removals) {
       const folder = this.root.below(inside(area, directory))
-      const spelled = new Set(folder?.entries().map(({ name }) => name))
       for (const name of names) {
         this.#before('remove')
-        if (how === 'again' && !spelled.has(name)) continue
         const node = folder?.take(name)
         if (node !== undefined) this.#versions.keep({ area, directory, stampMs }, name, node)
       }

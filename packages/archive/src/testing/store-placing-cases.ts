@@ -121,7 +121,7 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
       ensure(failures.map(({ entry }) => entry).join() === '1,2,3', 'a file that is not there or was altered was moved')
       const section = { ...sectionOf(subject, { to: 'moves' }), staged: Uint32Array.of(7) }
       ensure((await store.place(AREA, batchOf([section], 2000), 'first')).length === 0, 'the file was not placed')
-      await store.remove(AREA, { stampMs: 2000, removals: [{ directory: ROOT_PATH, names: ['from'] }] }, 'first')
+      await store.remove(AREA, { stampMs: 2000, removals: [{ directory: ROOT_PATH, names: ['from'] }] })
       ensure(await names(store) === 'to' && await holds(subject, 'to', 'moves'), 'the file did not move')
       await store.discard(undefined)
     },

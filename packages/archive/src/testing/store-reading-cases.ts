@@ -13,7 +13,7 @@ export const storeReadingCases: readonly ConformanceCase<StoreSubject>[] = [
       await store.openArea(AREA)
       await put(subject, { a: 'first', b: 'stays' }, 1000)
       await put(subject, { a: 'second' }, 2000)
-      await store.remove(AREA, { stampMs: 3000, removals: [{ directory: ROOT_PATH, names: ['a', 'never'] }] }, 'first')
+      await store.remove(AREA, { stampMs: 3000, removals: [{ directory: ROOT_PATH, names: ['a', 'never'] }] })
       ensure(await names(store) === 'b', 'what was removed is there')
       const versions = await store.versions(AREA, path('a'))
       ensure(versions.map(({ untilMs, sizeBytes }) => `${String(untilMs)}:${String(sizeBytes)}`).join() === '3000:6,2000:5', 'the versions are not those that were replaced')
