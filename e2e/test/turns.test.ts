@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { cp, mkdir, rename, utimes, writeFile } from 'node:fs/promises'
+import { cp, mkdir, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { listenTls, loadOrCreateIdentity, openPeers, openServers } from '@filesync/identity/node'
@@ -48,7 +48,7 @@ test('two clients that take long have their turns in alternation, and each push 
   expect(contested.filter((area, i) => i > 0 && contested[i - 1] === area)).toEqual([])
 }, 60_000)
 
-test('files that a turn recognised under another name count in the result of the push that went on after it', async () => {
+test('files that a turn recognised under another name, or moved to versions, count once in the result of the push that went on after it', async () => {
   const server = await stage.startServer('server', ['--session-time', '1s'])
   const yielded: string[] = []
   createInterface({ input: server.child.stdout }).on('line', line => {
@@ -57,12 +57,20 @@ test('files that a turn recognised under another name count in the result of the
   })
   for (const name of ['anna', 'bert']) await stage.pair(server, name)
   const [annas, berts] = [await noise('annas', 5, 1_000), await noise('berts', 25, 50_000)]
-  expect(await stage.push('anna', annas)).toMatchObject({ code: 0, result: { filesSent: 5, filesRenamed: 0 } })
+  for (const name of ['kind1', 'kind2', 'moves', 'deleted']) await writeFile(join(annas, name), name)
+  expect(await stage.push('anna', annas, ['--settle', '0s'])).toMatchObject({ code: 0, result: { filesSent: 9, filesRenamed: 0 } })
   for (let i = 0; i < 5; i++) await rename(join(annas, `f${i}`), join(annas, `was-f${i}`))
+  // The first turn gives these to other kinds of thing; the last one removes the old name of what moved, and what is gone.
+  for (const name of ['kind1', 'kind2']) {
+    await rm(join(annas, name))
+    await mkdir(join(annas, name))
+  }
+  await rename(join(annas, 'moves'), join(annas, 'moved'))
+  await rm(join(annas, 'deleted'))
   await cp(berts, annas, { recursive: true, preserveTimestamps: true })
   const [pushed] = await Promise.all([stage.push('anna', annas, ['--limit', '400k']), stage.push('bert', berts, ['--limit', '400k'])])
   expect(yielded).toContain('anna')
-  expect(pushed, pushed.stderr).toMatchObject({ code: 0, result: { result: 'ok', filesSent: 25, filesRenamed: 5 } })
+  expect(pushed, pushed.stderr).toMatchObject({ code: 0, result: { result: 'ok', filesSent: 25, filesRenamed: 6, filesDeleted: 3 } })
 }, 60_000)
 
 test('a rate for all is shared by those that are served at once', async () => {

@@ -80,17 +80,18 @@ function isoIn (delayMs: number, clock: Clock): string {
   return new Date(clock.nowMs() + delayMs).toISOString()
 }
 
-const NOTHING_STORED = { files: 0, renamed: 0 }
+const NOTHING_STORED = { files: 0, renamed: 0, deleted: 0 }
 
-/** Adds up what the connections of one run carried, and what the sessions stored and renamed that ended early. */
+/** Adds up what the connections of one run carried, and what the sessions did that ended early. */
 class Account {
   readonly #clock: Clock
   readonly #startedMs: number
   readonly #connections: Connection[] = []
   #files = 0
   #renamed = 0
+  #deleted = 0
   /** Of the session that runs. */
-  #last: Pick<Stored, 'files' | 'renamed'> = NOTHING_STORED
+  #last: Omit<Stored, 'type' | 'bytes'> = NOTHING_STORED
   /** When the last connection was made. */
   connectedMs = 0
 
@@ -124,13 +125,14 @@ class Account {
     }
     this.#files += this.#last.files
     this.#renamed += this.#last.renamed ?? 0
+    this.#deleted += this.#last.deleted ?? 0
     this.#last = NOTHING_STORED
   }
 
   /** The last message of the last session, as the end of all of them. */
   sum (next: NextSync): NextSync {
-    const { files, renamed } = next.stored
-    return { ...next, stored: { ...next.stored, files: files + this.#files, renamed: renamed + this.#renamed } }
+    const { stored } = next
+    return { ...next, stored: { ...stored, files: stored.files + this.#files, renamed: stored.renamed + this.#renamed, deleted: stored.deleted + this.#deleted } }
   }
 
   cost (): RunCost {

@@ -1,6 +1,6 @@
 import type { Area, PresentFile, Sync } from '@filesync/archive'
 import { leanMemory } from '@filesync/program/node'
-import { asFileSyncError, equalDigests, FEATURES, FileSyncError, LIMITS } from '@filesync/protocol'
+import { asFileSyncError, equalDigests, FEATURES, FileSyncError, layerOver, LIMITS } from '@filesync/protocol'
 import type { ClientFilesInfo, Clock, Connection, HashBytes, NextSync, Policy } from '@filesync/protocol'
 import { deltaTasks, receiveFiles } from '@filesync/transfer'
 import type { Decompress, FollowedSignatureInit, PresentCopy, ReceivedFiles } from '@filesync/transfer'
@@ -165,9 +165,19 @@ async function receiveChanges (
   await receiveListings({ connection: listing, rootDigest: info.rootDigest, hash: deps.hash, compare: listing => sync.compare(listing) })
   const plan = sync.plan({ complete: info.complete, resume: deps.features.has(FEATURES.RESUME), digest: true })
   deps.observer?.onPlan(plan)
-  sync.onStored = stored => { void connection.send({ type: 'STORED', ...stored }).catch(() => { /* the receiver notices */ }) }
+  let hasAsked = false
+  const asking = layerOver(collectingGarbage(connection), {
+    send: async message => {
+      hasAsked ||= message.type === 'TASKS'
+      await connection.send(message)
+    },
+  })
+  sync.onStored = stored => {
+    // In front of the first page of tasks the client expects nothing else, and would take it for an error.
+    if (hasAsked) void connection.send({ type: 'STORED', ...stored }).catch(() => { /* the receiver notices */ })
+  }
   return await receiveFiles({
-    connection: turn.over(withPatience(collectingGarbage(connection), { clock, limitMs: LIMITS.answerTimeoutMs, sizeOf: task => plan.describe(task).sizeBytes })),
+    connection: turn.over(withPatience(asking, { clock, limitMs: LIMITS.answerTimeoutMs, sizeOf: task => plan.describe(task).sizeBytes })),
     ...deltaTasks({
       tasks: plan.tasks,
       again: () => plan.again(),

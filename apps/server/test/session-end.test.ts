@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { openArchive } from '@filesync/archive/node'
 import type { Archive } from '@filesync/archive'
 import { encodeParts, FEATURES, hello, LIMITS, ListingAnswers, openConnection, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
-import type { Connection, FileSyncError } from '@filesync/protocol'
+import type { Connection, FileSyncError, Stored } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { ManualClock, memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
 import { zstdDecompress } from '@filesync/transfer/node'
@@ -46,7 +46,7 @@ interface Session {
 }
 
 /** A session of the real server with an archive on the disk, whose windows go by a clock of their own. */
-function serve (identity: string): Session {
+function serve (identity: string, onPlan = (): void => { /* not looked at */ }): Session {
   const [left, right] = memoryStreamPair()
   const server = openConnection({ stream: right, clock: systemClock })
   const schedule = new Schedule({ intervalMs: HOUR_MS, windows: [parseWindow('22:00-06:00')], zone: { toUtcMs: ms => ms, toWallMs: ms => ms }, clock: wall, random: () => 0 })
@@ -61,7 +61,7 @@ function serve (identity: string): Session {
     newSessionName: () => 's',
     nextSyncInMs: () => HOUR_MS,
     observer: {
-      onWaiting () { /* not looked at */ }, onTurn () { /* not looked at */ }, onTree () { /* not looked at */ }, onPlan () { /* not looked at */ },
+      onWaiting () { /* not looked at */ }, onTurn () { /* not looked at */ }, onTree () { /* not looked at */ }, onPlan,
       onProgress: ({ files }) => { if (files === 1) noteStaged() },
       noting: staging => staging,
     },
@@ -69,31 +69,50 @@ function serve (identity: string): Session {
   return { client: openConnection({ stream: left, clock: systemClock }), staged, ended }
 }
 
-/** The client's part up to the first of its two files; the second never comes. */
-async function sendFirst ({ client, staged }: Session): Promise<void> {
-  const tree = memoryTree(FILES, hashBytes)
+/** The client's part up to what it is asked for. */
+async function announce ({ client }: Session, files: Readonly<Record<string, string>>): Promise<void> {
+  const tree = memoryTree(files, hashBytes)
   await client.send(hello('client', [FEATURES.RESUME]))
   await client.receive(['HELLO'])
   await client.receive(['SERVER_STATUS'])
-  await client.send({ type: 'CLIENT_FILES_INFO', rootDigest: tree.rootDigest, files: 2, directories: 0, bytes: 18, complete: true, problems: [], problemCount: 0 })
+  await client.send({ type: 'CLIENT_FILES_INFO', rootDigest: tree.rootDigest, files: tree.files, directories: 0, bytes: tree.bytes, complete: true, problems: [], problemCount: 0 })
   const { directories } = await client.receive(['LISTINGS_WANTED'])
   for (const part of encodeParts(new ListingAnswers(tree).answer(directories), LIMITS.rawFrameBytes)) await client.sendRaw('LISTINGS', [part])
-  expect(await client.receive(['TASKS'])).toMatchObject({ tasks: [[0, 0], [0, 1]] })
-  const content = Buffer.from(FILES.arrives)
+}
+
+async function sendTask0 (client: Connection, text: string): Promise<void> {
+  const content = Buffer.from(text)
   const pack = new Uint8Array(PACK_RECORD_BYTES + content.length)
   writePackRecord(pack, 0, { task: 0, sizeBytes: content.length, digest: hashBytes(content) })
   pack.set(content, PACK_RECORD_BYTES)
   await client.sendRaw('PACK', [pack])
-  await staged
+}
+
+/** The client's part up to the first of its two files; the second never comes. */
+async function sendFirst (session: Session): Promise<void> {
+  await announce(session, FILES)
+  expect(await session.client.receive(['TASKS'])).toMatchObject({ tasks: [[0, 0], [0, 1]] })
+  await sendTask0(session.client, FILES.arrives)
+  await session.staged
+}
+
+/** A whole session of a client with one file. */
+async function sendOne (name: string, text: string): Promise<void> {
+  const session = serve('client')
+  await announce(session, { [name]: text })
+  await session.client.receive(['TASKS'])
+  await sendTask0(session.client, text)
+  await heard(session.client)
+  await session.ended
 }
 
 /** What the server still says, and what it ends with. */
-async function heard (client: Connection): Promise<{ readonly stored: number, readonly error: FileSyncError }> {
-  let stored = 0
+async function heard (client: Connection): Promise<{ readonly stored: Stored | undefined, readonly error: FileSyncError }> {
+  let stored: Stored | undefined
   for (;;) {
     try {
       const incoming = await client.next()
-      if (incoming.kind === 'message' && incoming.message.type === 'STORED') stored = incoming.message.files
+      if (incoming.kind === 'message' && incoming.message.type === 'STORED') stored = incoming.message
     } catch (error) {
       return { stored, error: error as FileSyncError }
     }
@@ -110,9 +129,34 @@ test.each([
   const { stored, error } = await heard(session.client)
   await session.ended
   expect(error).toMatchObject({ code, retryInMs: expect.any(Number) as unknown })
-  expect(stored).toBe(1)
+  expect(stored).toMatchObject({ files: 1 })
   expect(await readdir(join(root, 'client'))).toEqual(['arrives'])
   expect(queue.identities).toEqual([])
+})
+
+// A file of a test tree has its number for an identity, so that the first one is taken for the one that was there.
+const MOVED = { archived: 'content', late: 'never comes' }
+
+test('files that moved are told where a session ends before anything was answered', async () => {
+  await sendOne('before', MOVED.archived)
+  const session = serve('client')
+  await announce(session, MOVED)
+  expect(await session.client.receive(['TASKS'])).toMatchObject({ tasks: [[0, 1]] })
+  stopping.abort()
+  const { stored, error } = await heard(session.client)
+  expect(error).toMatchObject({ code: 'SERVER_STOPPING' })
+  expect(stored).toEqual({ type: 'STORED', files: 0, bytes: 0, renamed: 1, deleted: 0 })
+})
+
+test('nothing is told as stored before anything was asked for, where a client would take it for an error', async () => {
+  await sendOne('before', MOVED.archived)
+  const session = serve('client', () => { stopping.abort() })
+  await announce(session, MOVED)
+  const { stored, error } = await heard(session.client)
+  await session.ended
+  expect(error).toMatchObject({ code: 'SERVER_STOPPING' })
+  expect(stored).toBeUndefined()
+  expect((await readdir(join(root, 'client'))).sort()).toEqual(['archived', 'before'])
 })
 
 test('who waits is told too when the server stops, and has no place any more', async () => {

@@ -16,6 +16,8 @@ export interface AreaRecord {
   readonly staging?: string
   /** The highest stamp used for a folder in versions, so that stamps rise even where the clock does not. */
   readonly lastStampMs: number
+  /** Files were moved by a sync that did not remove them from their old paths, because it ended early. */
+  readonly hasHalfMoved?: true
   /** Set while the brake holds. */
   readonly halted?: {
     readonly atMs: number

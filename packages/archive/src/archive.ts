@@ -60,13 +60,15 @@ export interface StoredSoFar {
   readonly files: number
   readonly bytes: number
   readonly renamed: number
+  /** Files that left the mirror; counted when a sync is abandoned, not before. */
+  readonly deleted: number
 }
 
 /** One sync of one area, from the comparison to the committed tree. */
 export interface Sync extends StagingArea {
   /** Of the stored tree; equal to the client's when there is nothing to do. */
   readonly rootDigest: Digest
-  /** Told after every batch of files that became durable, and when a sync is abandoned of moves that no batch told. */
+  /** Told after every batch of files that became durable, and when a sync is abandoned, where more came of it. */
   onStored: ((stored: StoredSoFar) => void) | undefined
   /** Takes in a listing whose digest was checked. Yields the directories to ask for next. */
   compare (arrived: ArrivedListing): Iterable<{ readonly index: number, readonly entry: DirectoryEntry }>

@@ -53,7 +53,8 @@ export interface PlanJudgement {
 }
 
 /** Whether a sync is halted before it begins, has to have its content looked at, or (undefined) cannot trip the brake. */
-export function judgePlan (init: PlanJudgement, { vanishing, replacing }: Pick<Plan, 'vanishing' | 'replacing'>): Halt | NoiseBrake | undefined {
+export function judgePlan (init: PlanJudgement, { leaving, replacing }: Pick<Plan, 'leaving' | 'replacing'>): Halt | NoiseBrake | undefined {
+  const vanishing = leaving.length
   const { area, index, record, tree, nowMs } = init
   if (vanishing + replacing <= BRAKE_FILES || record.released === true) return undefined
   let stored = 0

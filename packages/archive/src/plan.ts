@@ -28,6 +28,8 @@ export interface PlanInit {
   /** Whether digests may be asked for. */
   readonly digest?: boolean
   readonly hash: HashBytes
+  /** Those of the files that would leave whose content has another path already. */
+  readonly movedBefore: (leaving: readonly Displaced[]) => ReadonlySet<RelativePath>
 }
 
 /** What a sync is going to do. */
@@ -42,8 +44,8 @@ export interface Plan {
   readonly removals: readonly Removal[]
   /** What the client has no more, but the archive keeps: it leaves the index only. */
   readonly forgotten: readonly Removal[]
-  /** Files that leave the mirror without another content at their path. */
-  readonly vanishing: number
+  /** Files that leave the mirror without another content at their path, and whose content does not move. */
+  readonly leaving: readonly Displaced[]
   /** Files that get another content at their path, and whose old one does not move. */
   readonly replacing: number
 }
@@ -54,7 +56,8 @@ export function makePlan (comparison: Comparison, init: PlanInit): Plan {
   const moved = new Set(moves.map(move => move.from))
   const removes = init.complete && init.mode === 'mirror'
   const counts = (displaced: Displaced): boolean => displaced.how === 'lost' || (displaced.how === 'gone' && removes)
-  const left = comparison.displaced.filter(displaced => counts(displaced) && !moved.has(displaced.path)).length
+  const leaving = comparison.displaced.filter(displaced => counts(displaced) && !moved.has(displaced.path))
+  const movedBefore = init.movedBefore(leaving)
   return {
     tasks: listTasks(comparison.directories, init),
     moves,
@@ -62,7 +65,7 @@ export function makePlan (comparison: Comparison, init: PlanInit): Plan {
     evictions: gather(comparison.evicted),
     removals: removes ? removalsOf(comparison.directories, comparison.evicted) : [],
     forgotten: init.complete && !removes ? removalsOf(comparison.directories, comparison.evicted) : [],
-    vanishing: left,
+    leaving: movedBefore.size === 0 ? leaving : leaving.filter(({ path }) => !movedBefore.has(path)),
     replacing: comparison.displaced.filter(({ how, path }) => how === 'replaced' && !moved.has(path)).length,
   }
 }

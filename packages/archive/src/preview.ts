@@ -4,12 +4,12 @@ import type { AreaRecord } from './archive-index.ts'
 import type { Preview, PreviewOutcome } from './archive.ts'
 import { BRAKE_FILES, brakeHolds, halted } from './brake.ts'
 import { Comparison } from './comparison.ts'
-import type { Displaced } from './comparison.ts'
 import type { StoreTraits } from './content-store.ts'
 import { makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { checkRoom } from './room.ts'
 import type { Room } from './room.ts'
+import { movedBefore } from './unfinished.ts'
 
 export interface PreviewInit extends Room {
   readonly traits: StoreTraits
@@ -40,7 +40,7 @@ export class AreaPreview implements Preview {
 
   finish ({ complete }: { readonly complete: boolean }): PreviewOutcome {
     const { mode, hash } = this.#init
-    const plan = makePlan(this.#comparison, { complete, mode, partials: new Map(), hash })
+    const plan = makePlan(this.#comparison, { complete, mode, partials: new Map(), hash, movedBefore: leaving => movedBefore(this.#init, this.#comparison.displaced, leaving) })
     const [added, changed, deleted] = [{ files: 0, bytes: 0 }, { files: 0, bytes: 0 }, { files: 0, bytes: 0 }]
     const replaced = new Set<RelativePath>(this.#comparison.displaced.filter(({ how }) => how === 'replaced').map(({ path }) => path))
     for (let task = 0; task < plan.tasks.count; task++) {
@@ -49,17 +49,12 @@ export class AreaPreview implements Preview {
       amount.files++
       amount.bytes += sizeBytes
     }
-    for (const { entry } of this.#leaving(plan, complete && mode === 'mirror')) {
+    for (const { entry } of plan.leaving) {
       deleted.files++
       deleted.bytes += entry.sizeBytes
     }
     const { first: problems, count: problemCount } = this.#comparison.problems
     return { added, changed, deleted, renamed: plan.moves.length, problems, problemCount, obstacle: this.#obstacle(plan) }
-  }
-
-  #leaving ({ moves }: Plan, removes: boolean): Displaced[] {
-    const moved = new Set(moves.map(({ from }) => from))
-    return this.#comparison.displaced.filter(({ how, path }) => (how === 'lost' || (how === 'gone' && removes)) && !moved.has(path))
   }
 
   /** What would stop the sync before it stores anything. What files hold is not known yet, so encrypted ones are not noticed. */
@@ -68,7 +63,8 @@ export class AreaPreview implements Preview {
     if (record.released !== true) {
       let stored = 0
       for (const { files } of index.directories(area)) stored += files
-      if (plan.vanishing > BRAKE_FILES && brakeHolds(plan.vanishing, stored)) return halted(area, { atMs: nowMs(), vanishing: plan.vanishing, of: stored }).message
+      const vanishing = plan.leaving.length
+      if (vanishing > BRAKE_FILES && brakeHolds(vanishing, stored)) return halted(area, { atMs: nowMs(), vanishing, of: stored }).message
       if (record.halted?.tree !== undefined && record.halted.tree === this.#tree) return halted(area, record.halted).message
     }
     try {

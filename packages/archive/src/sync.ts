@@ -3,7 +3,6 @@ import type { ArrivedListing, Clock, Digest, DirectoryEntry, HashBytes, Problem,
 import type { AreaRecord, ArchiveIndex } from './archive-index.ts'
 import type { PlanOptions, PresentFile, StoredSoFar, Sync, SyncOutcome, SyncPlan } from './archive.ts'
 import { brakeAfter, halted, judgePlan, NoiseBrake, untilHalted } from './brake.ts'
-import type { BrakeState } from './brake.ts'
 import { Committer } from './committer.ts'
 import type { PlacedBatch } from './committer.ts'
 import { comparedFile } from './compared-file.ts'
@@ -22,6 +21,7 @@ import { entryPath, entryPathOf, pathOf, SAME_CONTENT } from './section.ts'
 import type { Failure } from './section.ts'
 import { fileSection, streamedFile } from './staged-stream.ts'
 import { StagingFolders } from './staging-folders.ts'
+import { countLeft, movedBefore } from './unfinished.ts'
 import type { UnsignedFiles } from './unsigned-files.ts'
 
 export interface SyncInit {
@@ -58,6 +58,8 @@ interface Planned {
   readonly complete: boolean
 }
 
+type Unfinished = Pick<AreaRecord, 'halted' | 'released' | 'hasHalfMoved'>
+
 /** Drives one sync through the ports. */
 export class AreaSync implements Sync {
   onStored: ((stored: StoredSoFar) => void) | undefined
@@ -77,9 +79,8 @@ export class AreaSync implements Sync {
   #noise: NoiseBrake | undefined
   #tree = ''
   #recorded: Promise<void> = Promise.resolve()
-  #stored: StoredSoFar = { files: 0, bytes: 0, renamed: 0 }
+  #stored: StoredSoFar = { files: 0, bytes: 0, renamed: 0, deleted: 0 }
   #toldRenamed = 0
-  #hasAnswers = false
   #isOver = false
 
   constructor (init: SyncInit) {
@@ -104,7 +105,7 @@ export class AreaSync implements Sync {
     const { index, area, mode, hash } = this.#init
     const { directories, claims } = this.#comparison
     const partials = options.resume === false ? new Map<string, number>() : this.#init.partials
-    const plan = makePlan(this.#comparison, { ...options, mode, partials, hash })
+    const plan = makePlan(this.#comparison, { ...options, mode, partials, hash, movedBefore: leaving => movedBefore(this.#init, this.#comparison.displaced, leaving) })
     this.#noise = this.#brake(plan)
     checkRoom(this.#init, this.#comparison, plan)
     const ledger = new Ledger({ index, area, hash, claims }, directories, plan)
@@ -113,7 +114,7 @@ export class AreaSync implements Sync {
     this.#planned = { plan, ledger, folders: new StagingFolders(directories), structure: new PendingStructure(plan.structure), prepared, complete: options.complete, answered: new Uint8Array(plan.tasks.mostTasks) }
     const describe: SyncPlan['describe'] = task => plan.tasks.describe(task)
     const tasks = this.#noise === undefined ? plan.tasks : untilHalted(plan.tasks, this.#noise)
-    return { tasks, taskCount: plan.tasks.count, again: () => this.#again(plan), describe, bytes: neededBytes(this.#comparison, plan), renamed: plan.moves.length, vanishing: plan.vanishing }
+    return { tasks, taskCount: plan.tasks.count, again: () => this.#again(plan), describe, bytes: neededBytes(this.#comparison, plan), renamed: plan.moves.length, vanishing: plan.leaving.length }
   }
 
   present (task: number): PresentFile | undefined {
@@ -125,7 +126,6 @@ export class AreaSync implements Sync {
     await this.#committer.room()
     const { staging, clock, store } = this.#init
     const { request, files } = parsePack(pack, { tasks: plan.tasks, folders, staging, nowMs: clock.nowMs() })
-    this.#hasAnswers = true
     for (const { task } of files) claim(answered, task)
     const failures = await this.#track(store.stagePack(request, reuse))
     return this.#staged(request, failures, files)
@@ -134,7 +134,6 @@ export class AreaSync implements Sync {
   async beginFile (task: number, offset: number): Promise<StagedFile> {
     const { plan, answered } = this.#expectPlan()
     await this.#committer.room()
-    this.#hasAnswers = true
     claim(answered, task)
     if (plan.tasks.digests.has(task)) return this.#compared(plan, task)
     const expected = plan.tasks.describe(task)
@@ -194,7 +193,7 @@ export class AreaSync implements Sync {
       if (this.#noise !== undefined) await this.#letPass(planned, this.#noise)
       const deleted = await this.#remove(planned)
       // What the brake was released for is done only now, and only where deletions were part of it.
-      await this.#settle(planned, brakeAfter(this.#init, { halt: undefined, isOver: planned.complete }))
+      await this.#settle(planned, planned.complete ? brakeAfter(this.#init, { halt: undefined, isOver: true }) : this.#unfinished(planned.plan))
       await this.#init.store.keepPartials(this.#init.area, this.#partials)
       return { ...this.#stored, deleted, problems: this.#problems.first, problemCount: this.#problems.count }
     } finally {
@@ -210,9 +209,8 @@ export class AreaSync implements Sync {
       // A sync that failed has told why; the journal lets the next one put in order what it left.
       if (this.#planned === undefined || this.#committer.hasFailed) return
       await this.#committer.flush()
-      await this.#settle(this.#planned, this.#brakeState())
-      // Moves are done before any file comes. Before the first answer nobody expects to be told of anything.
-      if (this.#hasAnswers && this.#stored.renamed > this.#toldRenamed) this.#tellStored()
+      await this.#settle(this.#planned, this.#unfinished(this.#planned.plan))
+      this.#tellLeft(this.#planned.plan)
     } finally {
       await this.#end()
     }
@@ -228,7 +226,7 @@ export class AreaSync implements Sync {
   // Moves are given their second name before anything may take the place of the first one.
   async #prepare (plan: Plan, ledger: Ledger): Promise<void> {
     const { index, area, staging } = this.#init
-    await index.write([{ area, record: { ...this.#brakeState(), open: true, staging, lastStampMs: this.#stampMs } }])
+    await index.write([{ area, record: { ...this.#unfinished(plan), open: true, staging, lastStampMs: this.#stampMs } }])
     const moves = await stageMoves(this.#init, plan.moves, move => {
       ledger.settled(move.directory.directory, 1)
       const path = entryPath(cutSection(move.directory, [move.index], [move.number]), 0)
@@ -250,13 +248,19 @@ export class AreaSync implements Sync {
     if (writes.length > 0) await this.#init.index.write(writes)
     const counts = countPlaced(placed)
     const { files, bytes, renamed } = this.#stored
-    this.#stored = { files: files + counts.files, bytes: bytes + counts.bytes, renamed: renamed + counts.renamed }
+    this.#stored = { ...this.#stored, files: files + counts.files, bytes: bytes + counts.bytes, renamed: renamed + counts.renamed }
     if (counts.files > 0) this.#tellStored()
   }
 
   #tellStored (): void {
     this.#toldRenamed = this.#stored.renamed
     this.onStored?.(this.#stored)
+  }
+
+  /** Tells what no batch told: moves that are done before any file comes, and files whose place another kind of thing took. */
+  #tellLeft (plan: Plan): void {
+    this.#stored = { ...this.#stored, deleted: countLeft(this.#init, plan) }
+    if (this.#stored.deleted > 0 || this.#stored.renamed > this.#toldRenamed) this.#tellStored()
   }
 
   #staged (request: PackRequest, failures: readonly PackFailure[], files: readonly { task: number, bytes: number }[]): StageOutcome[] {
@@ -294,29 +298,31 @@ export class AreaSync implements Sync {
 
   async #remove ({ plan, ledger }: Planned): Promise<number> {
     ledger.removed(undefined, plan.forgotten)
-    if (plan.removals.length === 0) return plan.vanishing
+    if (plan.removals.length === 0) return plan.leaving.length
     const { journal, failures } = await this.#committer.remove(plan.removals)
     this.#blame(failures, ({ section, entry }) => pathOf(plan.removals[section], entry))
     const failed = new Set(failures.map(({ section, entry }) => `${String(section)}:${String(entry)}`))
     ledger.removed(journal, plan.removals.map(({ directory, names }, section) => (
       { directory, names: names.filter((_, entry) => !failed.has(`${String(section)}:${String(entry)}`)) }
     )))
-    return plan.vanishing
+    return plan.leaving.length
   }
 
   /** Writes down what the sync came to, and forgets how. */
-  async #settle ({ ledger }: Planned, brake: BrakeState): Promise<void> {
+  async #settle ({ ledger }: Planned, left: Unfinished): Promise<void> {
     const { index, store, area, staging } = this.#init
     const states = [...this.#comparison.claims].map(([directory, { mtimeNs, mode }]) => ({ directory, mtimeNs, mode }))
     await store.settle(area, states)
     await store.makeDurable()
-    await index.write([...ledger.takeAll(), ...this.#committer.clearJournal(), { area, record: { ...brake, open: false, staging, lastStampMs: this.#stampMs } }])
+    await index.write([...ledger.takeAll(), ...this.#committer.clearJournal(), { area, record: { ...left, open: false, staging, lastStampMs: this.#stampMs } }])
     await index.write(this.#present.writes(this.#comparison.displaced))
     await store.discard(staging)
   }
 
-  #brakeState (): BrakeState {
-    return brakeAfter(this.#init, { halt: this.#noise?.halted, isOver: false })
+  /** What is remembered of a sync until it has come to its end. */
+  #unfinished ({ moves }: Plan): Unfinished {
+    const hasHalfMoved = moves.length > 0 || this.#init.record.hasHalfMoved === true
+    return { ...brakeAfter(this.#init, { halt: this.#noise?.halted, isOver: false }), ...(hasHalfMoved && { hasHalfMoved }) }
   }
 
   /** Throws HALTED for what is known already; what depends on content that is still to come is looked at by what it returns. */
@@ -332,7 +338,7 @@ export class AreaSync implements Sync {
   /** Puts what was held back in its place, or throws HALTED where it is too much. */
   async #letPass (planned: Planned, brake: NoiseBrake): Promise<void> {
     if (brake.halted !== undefined) {
-      await this.#settle(planned, this.#brakeState())
+      await this.#settle(planned, this.#unfinished(planned.plan))
       throw halted(this.#init.area, brake.halted)
     }
     for (const held of brake.takeHeld()) await this.#committer.commit(held)

@@ -60,7 +60,7 @@ export class World {
 }
 
 /** All that lies in a folder in memory, a line for each file and link. */
-export function describeMemory (folder: MemoryFolder | undefined): string[] {
+function describeMemory (folder: MemoryFolder | undefined): string[] {
   const lines: string[] = []
   const visit = (at: MemoryFolder, path: string): void => {
     for (const { name, node } of at.entries()) {

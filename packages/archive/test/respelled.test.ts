@@ -27,6 +27,11 @@ function folded (lines: readonly string[]): string[] {
   return lines.map(line => foldKey(line.slice(0, line.indexOf(' '))) + line.slice(line.indexOf(' '))).sort()
 }
 
+/** What became of the old spelling, and the names that cannot be moved away. */
+const OLD_NAMES: readonly [string, readonly string[]][] = [
+  ['moved away', []],
+  ['not moved away, because it is in use,', ['Report', 'Same', 'Docs', COMPOSED]],
+]
 const KEPT = ['early/Report', 'early/Same', `early/${COMPOSED}`, 'late/Docs/page', 'late/Report', `late/${COMPOSED}`]
 
 describe.each([
@@ -34,10 +39,7 @@ describe.each([
   // One directory is in the index then, while the journal is still needed for the other one.
   ['one directory of two', (path: string) => path.startsWith('late/')],
 ])('where the store takes both spellings for one name, and %s of the files arrive', (_, withhold) => {
-  test.each([
-    ['moved away', []],
-    ['not moved away, because it is in use,', ['Report', 'Same', 'Docs', COMPOSED]],
-  ])('what was placed under the new spelling before a crash stays, though the old one was %s before', { timeout: 60_000 }, async (_, held) => {
+  test.each(OLD_NAMES)('what was placed under the new spelling before a crash stays, though the old one was %s before', { timeout: 60_000 }, async (_, held) => {
     const [before, after] = spellings()
     let points = 0
     for (let at = 1; ; at++) {

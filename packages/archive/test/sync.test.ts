@@ -328,6 +328,7 @@ test('tells of every batch that is durable', async () => {
 test.each([
   ['with the files that stand beside them', 'whole', 1],
   ['where no file stood yet', 'part', 0],
+  ['where nothing was answered yet', 'nothing', 0],
 ] as const)('a sync that is abandoned tells of moves %s, once', async (_, arrives, files) => {
   const area = await (await newArchive()).area('laptop')
   const source = sample()
@@ -337,8 +338,9 @@ test.each([
   const options = { end: 'abandon', onSync: (sync: Sync) => { sync.onStored = stored => { told.push(stored) } } } as const
   // What is spoiled is an answer, and no file.
   const spoiled = (path: string): Uint8Array | undefined => arrives === 'part' && path === 'new' ? new TextEncoder().encode('other') : undefined
-  await push(area, source, { ...options, withhold: path => path === 'never', falsify: spoiled })
-  expect(told.at(-1)).toMatchObject({ files, renamed: 1 })
+  await push(area, source, { ...options, withhold: path => path === 'never' || arrives === 'nothing', falsify: spoiled })
+  expect(told.at(-1)).toEqual({ files, bytes: 3 * files, renamed: 1, deleted: 0 })
+  expect(told).toHaveLength(1)
   const again = await push(area, source)
   expect(again).toMatchObject({ files: 2 - files, renamed: 0 })
 })

@@ -107,7 +107,7 @@ const fileProblem: Schema<m.FileProblem> = v.object({
   message: text,
 })
 
-const stored: Schema<m.Stored> = v.object({ type: v.literal('STORED'), files: count, bytes: count, renamed: v.exactOptional(count) })
+const stored: Schema<m.Stored> = v.object({ type: v.literal('STORED'), files: count, bytes: count, renamed: v.exactOptional(count), deleted: v.exactOptional(count) })
 
 const nextSync: Schema<m.NextSync> = v.object({
   type: v.literal('NEXT_SYNC'),

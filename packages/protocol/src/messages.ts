@@ -129,6 +129,8 @@ export interface Stored {
   readonly bytes: number
   /** Files that were recognised under a new name; servers of before did not tell. */
   readonly renamed?: number
+  /** Files that left the mirror, told where the session ends early; servers of before did not tell. */
+  readonly deleted?: number
 }
 
 /** The end of a session. All that it reports is durable. */

@@ -67,7 +67,7 @@ export const messagesByType: { readonly [T in Message['type']]: fc.Arbitrary<Mes
     .filter(header => header.offset <= header.sizeBytes),
   FILE_END: typed('FILE_END', { task: uint32, digest: anyDigest }),
   FILE_PROBLEM: typed('FILE_PROBLEM', { task: uint32, code: problemCode, message: text }),
-  STORED: fc.oneof(typed('STORED', { files: count, bytes: count }), typed('STORED', { files: count, bytes: count, renamed: count })),
+  STORED: fc.oneof(typed('STORED', { files: count, bytes: count }), typed('STORED', { files: count, bytes: count, renamed: count, deleted: count })),
   NEXT_SYNC: typed('NEXT_SYNC', {
     inMs: count, result: fc.constantFrom('OK' as const, 'PROBLEMS' as const, 'HALTED' as const),
     stored: fc.record({ files: count, bytes: count, deleted: count, renamed: count }), problems, problemCount: count, message: text,
