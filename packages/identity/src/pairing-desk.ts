@@ -11,7 +11,7 @@ import type { PairingChannel, PairingClaim, PairingJudge } from './pairing.ts'
 import { PairingWindow } from './pairing-window.ts'
 import type { Introduction, Peer, PeerBook } from './peer-book.ts'
 import { codeKey } from './proof.ts'
-import { refuseClient } from './refusal.ts'
+import { refuseClient } from './refuse-client.ts'
 import type { TokenBook } from './token-book.ts'
 
 export interface PairingDeskInit {

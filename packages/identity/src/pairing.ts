@@ -8,7 +8,7 @@ import type { PairingCode } from './pairing-code.ts'
 import type { Peer } from './peer-book.ts'
 import { clientProof, codeKey, serverProof, tokenId, tokenKey } from './proof.ts'
 import type { PairingTranscript } from './proof.ts'
-import { refuseClient } from './refusal.ts'
+import { refuseClient } from './refuse-client.ts'
 
 /** A connection whose other end has proven a key, and what ties a proof to it. */
 export interface PairingChannel extends PairingTranscript {

@@ -4,7 +4,7 @@ import { chooseArea } from './area.ts'
 import type { Audit } from './audit.ts'
 import { formatDeviceId, readDeviceId } from './device-id.ts'
 import type { DeviceId } from './device-id.ts'
-import { refuseClient } from './refusal.ts'
+import { refuseClient } from './refuse-client.ts'
 import type { RecordStore } from './record-store.ts'
 
 /** How a peer came to be trusted. */

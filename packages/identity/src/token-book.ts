@@ -4,7 +4,7 @@ import type { PairingCrypto } from './crypto-port.ts'
 import type { DeviceId } from './device-id.ts'
 import { formatEnrolmentToken, makeEnrolmentToken } from './enrolment-token.ts'
 import { tokenId, tokenKey } from './proof.ts'
-import { refuseClient } from './refusal.ts'
+import { refuseClient } from './refuse-client.ts'
 import type { RecordStore } from './record-store.ts'
 
 /** An enrolment token as the server keeps it. The secret itself is nowhere but in the token. */

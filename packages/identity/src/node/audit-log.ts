@@ -2,8 +2,8 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
-import { RefusalLimit } from '../audit.ts'
 import type { Audit } from '../audit.ts'
+import { RefusalLimit } from '../refusal-limit.ts'
 import { ensureStateDir } from './private-file.ts'
 
 /**
