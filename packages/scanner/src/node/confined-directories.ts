@@ -4,8 +4,8 @@ import { pathNames } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
 import { EntryStat } from '../entry-stat.ts'
 import type { OpenDirectory } from '../open-directory.ts'
+import { systemFault } from '../system-fault.ts'
 import { LocalDirectory } from './local-directory.ts'
-import { systemFault } from './system-fault.ts'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
 const EXACT = { bigint: true } as const

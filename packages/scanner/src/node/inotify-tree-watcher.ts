@@ -3,9 +3,9 @@ import type { FSWatcher } from 'node:fs'
 import { basename, join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { RelativePath } from '@filesync/protocol'
+import { faultCode, isGone } from '../system-fault.ts'
 import type { TreeWatcher, WatchListener } from '../tree-watcher.ts'
 import { EventFlood } from './event-flood.ts'
-import { faultCode, isGone } from './system-fault.ts'
 
 /** Directories that are taken under watch, or out of it, before the event loop has its turn. */
 const DIRECTORIES_PER_TURN = 200

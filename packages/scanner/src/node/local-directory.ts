@@ -4,7 +4,7 @@ import { clampTimeNs } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { EntryStat } from '../entry-stat.ts'
 import type { OpenDirectory } from '../open-directory.ts'
-import { faultCode, isGone, systemFault } from './system-fault.ts'
+import { faultCode, isGone, systemFault } from '../system-fault.ts'
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 const STAT = { bigint: true, throwIfNoEntry: false } as const

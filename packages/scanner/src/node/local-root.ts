@@ -2,8 +2,8 @@ import { accessSync, constants, lstatSync, readFileSync, realpathSync } from 'no
 import { join, resolve } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
-import { faultText } from '../fault-text.ts'
 import type { RootMark, SourceRoot } from '../source-root.ts'
+import { faultText } from '../system-fault.ts'
 
 /** A directory of this machine as the source. Throws SOURCE_UNAVAILABLE where it is not there. */
 export function localRoot (root: string, ignoreFile: string | undefined): SourceRoot & { readonly path: string } {

@@ -1,13 +1,12 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { ListingWriter } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
-import { faultText, isSystemFault } from '../fault-text.ts'
 import { IgnoreRules } from '../ignore-rules.ts'
 import type { RuleFile } from '../ignore-rules.ts'
 import { readDirectory } from '../read-directory.ts'
+import { faultText, isGone, isSystemFault } from '../system-fault.ts'
 import { ConfinedDirectories } from './confined-directories.ts'
 import type { FromReader, PackedReading, ReaderData, RuleDefinition, ToReader } from './reader-messages.ts'
-import { isGone } from './system-fault.ts'
 
 const { root, byDescriptor } = workerData as ReaderData
 const directories = new ConfinedDirectories(root, byDescriptor)
