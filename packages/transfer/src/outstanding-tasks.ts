@@ -1,6 +1,6 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { RelativePath, Task } from '@filesync/protocol'
-import { FIRST_TASKS_MAX, TASKS_PER_ANSWER, UNANSWERED_TASKS_MAX, WAITING_SIGNATURE_BYTES_MAX } from './window.ts'
+import { FIRST_TASKS_MAX, TASKS_PER_ANSWER, UNANSWERED_TASKS_MAX, WAITING_SIGNATURE_BYTES_MAX } from './task-window.ts'
 
 /** What the server knows of a file that it asks for. */
 export interface ExpectedFile {

@@ -2,7 +2,7 @@ import { FileSyncError, PartsDecoder } from '@filesync/protocol'
 import type { Incoming, NextSync, Stored, Task, Tasks } from '@filesync/protocol'
 import { Queue } from './queue.ts'
 import { SIGNATURE_BYTES_MAX } from './signature.ts'
-import { UNANSWERED_TASKS_MAX, WAITING_SIGNATURE_BYTES_MAX } from './window.ts'
+import { UNANSWERED_TASKS_MAX, WAITING_SIGNATURE_BYTES_MAX } from './task-window.ts'
 
 export interface NumberedTask {
   readonly number: number

@@ -1,7 +1,7 @@
 import { LIMITS, wait } from '@filesync/protocol'
 import type { Clock, Task } from '@filesync/protocol'
 import { signatureBytesOf } from './outstanding-tasks.ts'
-import { FIRST_TASKS_MAX } from './window.ts'
+import { FIRST_TASKS_MAX } from './task-window.ts'
 
 export interface TaskPage {
   readonly tasks: readonly Task[]

@@ -1,5 +1,6 @@
 import { PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
 import type { HashBytes, StageOutcome, StagingArea } from '@filesync/protocol'
+import { ensure } from '@filesync/protocol/testing'
 import type { ConformanceCase } from '@filesync/protocol/testing'
 
 /** A file of the session that a case runs in; its place in the list is the number of its task. */
@@ -18,10 +19,6 @@ export interface StagingSubject {
   begin (files: readonly StagingFile[]): Promise<StagingArea>
   /** Ends the session, and tells what of the file of a task is stored by now. */
   stored (task: number): Promise<Uint8Array | undefined>
-}
-
-function ensure (condition: boolean, otherwise: string): asserts condition {
-  if (!condition) throw new Error(otherwise)
 }
 
 function isSame (left: Uint8Array | undefined, right: Uint8Array): boolean {
