@@ -1,5 +1,6 @@
 import { FileSyncError, layerOver, LIMITS } from '@filesync/protocol'
 import type { Clock, Connection, Incoming, Message, Tasks } from '@filesync/protocol'
+import { arrivedBytes } from './arrived-bytes.ts'
 
 export interface PatienceInit {
   readonly clock: Clock
@@ -8,9 +9,6 @@ export interface PatienceInit {
   /** Size of the file that a task asks for; of those that may be read without being sent. */
   readonly sizeOf?: (task: number) => number
 }
-
-/** What a message counts for; messages are small, and few beside the frames. */
-const MESSAGE_BYTES = 64
 
 /**
  * The connection of a client whose turn it is. Waiting for the client uses patience up, and what it sends wins patience
@@ -60,7 +58,7 @@ class Patience {
     try {
       const arrived = await arrival
       this.#use(clock.monotonicMs() - sinceMs)
-      const earnedMs = bytesOf(arrived) * 1000 / LIMITS.leastBytesPerSecond
+      const earnedMs = arrivedBytes(arrived) * 1000 / LIMITS.leastBytesPerSecond
       this.#leftMs = Math.min(this.#leftMs + earnedMs, this.#init.limitMs)
       return arrived
     } finally {
@@ -73,10 +71,6 @@ class Patience {
     this.#leftMs -= waitedMs - overMs
     this.#grantedMs = Math.max(0, this.#grantedMs - overMs)
   }
-}
-
-function bytesOf (arrived: Incoming | Message): number {
-  return 'kind' in arrived && arrived.kind === 'raw' ? arrived.payload.length : MESSAGE_BYTES
 }
 
 /** How long a client may read in silence to answer these tasks: what the server has of a file is hashed and not sent. */

@@ -1,5 +1,6 @@
 import { FileSyncError, layerOver } from '@filesync/protocol'
 import type { Clock, Connection, Incoming } from '@filesync/protocol'
+import { arrivedBytes } from './arrived-bytes.ts'
 import type { Schedule } from './schedule.ts'
 import type { SessionQueue } from './session-queue.ts'
 import type { Flow, SharedLimit } from './shared-limit.ts'
@@ -31,8 +32,6 @@ const PREPARATION_TIMES = 10
 /** A server that is started anew takes a moment. */
 const RETURN_MS = 1_000
 const RETURN_SPREAD_MS = 4_000
-/** What a message counts for; messages are small, and few beside the frames. */
-const MESSAGE_BYTES = 64
 
 /** One session, as far as others matter to it: whether it has to end, and how fast it may receive. */
 export class SessionTurn {
@@ -91,7 +90,7 @@ export class SessionTurn {
         this.#yieldIfDue()
         const incoming = await this.orEnd(connection.next())
         if (isFile(incoming)) this.#startCounting()
-        await this.#flow?.take(incoming.kind === 'raw' ? incoming.payload.length : MESSAGE_BYTES, signal)
+        await this.#flow?.take(arrivedBytes(incoming), signal)
         return incoming
       },
     })
