@@ -1,4 +1,4 @@
-import { formatSize, printable } from '@filesync/program'
+import { formatSize, printable, problemLines } from '@filesync/program'
 import type { FileSyncError, Problem } from '@filesync/protocol'
 import type { Planned } from './plan-session.ts'
 
@@ -44,9 +44,6 @@ export function failedPlan ({ code, message }: FileSyncError): PlanResult {
   }
 }
 
-/** How many problems are listed to a person; the rest is counted. */
-const SHOWN_PROBLEMS = 20
-
 /** The same for a person, over several lines. */
 export function describePlan (result: PlanResult): string {
   const rows: readonly (readonly [string, number, number | undefined])[] = [
@@ -55,12 +52,10 @@ export function describePlan (result: PlanResult): string {
   ]
   const doing = rows.filter(([, files]) => files > 0).map(([what, files, bytes]) => `  ${what.padEnd(11)}  ${files} ${files === 1 ? 'file' : 'files'}${bytes === undefined ? '' : `, ${formatSize(bytes)}`}`)
   const total = `${result.filesTotal} files, ${formatSize(result.bytesTotal)}`
-  const problems = result.problems.slice(0, SHOWN_PROBLEMS).map(({ path, message }) => `  ${printable(path)}: ${printable(message)}`)
-  const more = result.problemCount - problems.length
   return [
     doing.length === 0 ? `A push would change nothing: ${total}.` : `A push of ${total} would bring about, at most:`,
     ...doing,
-    ...(result.problemCount === 0 ? [] : [`${result.problemCount} ${result.problemCount === 1 ? 'entry' : 'entries'} would not be stored:`, ...problems, ...(more > 0 ? [`  and ${more} more`] : [])]),
+    ...(result.problemCount === 0 ? [] : [`${result.problemCount} ${result.problemCount === 1 ? 'entry' : 'entries'} would not be stored:`, ...problemLines(result)]),
     ...(result.message === undefined ? [] : [`The server would stop it: ${printable(result.message)}`]),
   ].join('\n')
 }

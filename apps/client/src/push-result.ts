@@ -1,6 +1,6 @@
 import { ERRORS } from '@filesync/protocol'
 import type { FileSyncError, Problem } from '@filesync/protocol'
-import { formatDuration, formatSize, printable } from '@filesync/program'
+import { formatDuration, formatSize, printable, problemLines } from '@filesync/program'
 import type { Pushed } from './push-session.ts'
 
 /** The last line of `push --json`; scripts rely on its fields. */
@@ -78,14 +78,9 @@ export function exitCodeOf (result: PushResult): number {
   return result.result === 'problems' ? 5 : ERRORS.HALTED.exitCode
 }
 
-/** How many problems are listed to a person; the rest is counted. */
-const SHOWN_PROBLEMS = 20
-
 /** The same for a person, over several lines. */
 export function describeResult (result: PushResult): string {
-  const lines = result.problems.slice(0, SHOWN_PROBLEMS).map(({ path, message }) => `  ${printable(path)}: ${printable(message)}`)
-  const more = result.problemCount - lines.length
-  if (more > 0) lines.push(`  and ${more} more`)
+  const lines = problemLines(result)
   if (lines.length > 0) lines.unshift(`${result.problemCount} ${result.problemCount === 1 ? 'entry was' : 'entries were'} not stored:`)
   if (result.result === 'halted') lines.unshift(printable(result.message ?? ERRORS.HALTED.meaning))
   return [...lines, headline(result)].join('\n')

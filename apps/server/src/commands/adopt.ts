@@ -1,17 +1,13 @@
 import { resolve } from 'node:path'
 import { openPeers } from '@filesync/identity/node'
-import { formatSize, jsonLine, printable } from '@filesync/program'
+import { formatSize, jsonLine, printable, problemLines } from '@filesync/program'
 import { systemClock } from '@filesync/protocol/node'
 import { adopt as adoptCopy } from '../archive-operations.ts'
 import type { AdoptReport } from '../archive-operations.ts'
 import { stateDirOf } from '../settings.ts'
-import { operate } from './archive.ts'
+import { operate, PROBLEMS_EXIT } from './archive.ts'
 import type { ArchiveFlags } from './archive.ts'
 import type { CommandContext } from './start.ts'
-
-const PROBLEMS_EXIT = 5
-/** How many problems are listed to a person; the rest is counted. */
-const SHOWN_PROBLEMS = 20
 
 /** `filesync-server adopt`: takes over an existing copy, so that the client need not send it. Resolves with the exit code. */
 export async function adopt ([client, directory]: readonly [string, string], flags: ArchiveFlags, context: CommandContext): Promise<number> {
@@ -28,8 +24,6 @@ export async function adopt ([client, directory]: readonly [string, string], fla
 function describe ({ client, files, bytes, held, problems, problemCount }: AdoptReport, from: string): string {
   const lines = [`${printable(client)}: ${files} files, ${formatSize(bytes)}, were taken over from ${printable(from)}. The next push sends only what is not among them.`]
   if (held > 0) lines.push(`${held} entries were there already and stay as they are.`)
-  if (problemCount > 0) lines.push(`${problemCount} were not taken over:`)
-  for (const { path, message } of problems.slice(0, SHOWN_PROBLEMS)) lines.push(`  ${printable(path)}: ${printable(message)}`)
-  if (problemCount > SHOWN_PROBLEMS) lines.push(`  and ${problemCount - SHOWN_PROBLEMS} more`)
+  if (problemCount > 0) lines.push(`${problemCount} were not taken over:`, ...problemLines({ problems, problemCount }))
   return `${lines.join('\n')}\n`
 }

@@ -21,7 +21,8 @@ export interface RestoreFlags extends ArchiveFlags {
   readonly to: string
 }
 
-const PROBLEMS_EXIT = 5
+/** The exit code of a command that did its work but for single entries, which are listed. */
+export const PROBLEMS_EXIT = 5
 
 /** `filesync-server versions`. */
 export async function versions ([client, path]: readonly [string, string | undefined], flags: ArchiveFlags, context: CommandContext): Promise<void> {
