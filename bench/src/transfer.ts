@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { once } from 'node:events'
 import { performance } from 'node:perf_hooks'
-import { ListingAnswers, openConnection } from '@filesync/protocol'
+import { ListingAnswers, openConnection, PACK_RECORD_BYTES } from '@filesync/protocol'
 import type { Connection, FileEntry, RelativePath, StagingArea } from '@filesync/protocol'
 import { socketStream, systemClock } from '@filesync/protocol/node'
 import { receiveFiles, sendFiles } from '@filesync/transfer'
@@ -103,13 +103,13 @@ function * batches (wanted: readonly WantedFile[]): Generator<WantedFile[], void
   let batch: WantedFile[] = []
   let bytes = 0
   for (const file of wanted) {
-    if (bytes + file.entry.sizeBytes + 40 > 2 ** 20) {
+    if (bytes + file.entry.sizeBytes + PACK_RECORD_BYTES > 2 ** 20) {
       yield batch
       batch = []
       bytes = 0
     }
     batch.push(file)
-    bytes += file.entry.sizeBytes + 40
+    bytes += file.entry.sizeBytes + PACK_RECORD_BYTES
   }
   yield batch
 }
@@ -159,7 +159,7 @@ class Drain implements StagingArea {
     for (let at = 0; at < pack.length;) {
       const bytes = view.getUint32(at + 4)
       outcomes.push({ task: view.getUint32(at), bytes })
-      at += 40 + bytes
+      at += PACK_RECORD_BYTES + bytes
     }
     return outcomes
   }

@@ -40,7 +40,7 @@ export async function untilTasks (peer: HostilePeer, literal: TreeLiteral, more:
   }
 }
 
-/** Gives listings in the order they are asked for, from `listingOf` by the entry that is named, until the server has enough. */
+/** Gives listings one after the other, whatever is asked for, until the server has enough. */
 export async function giveListings (peer: HostilePeer, listings: Iterable<Uint8Array>): Promise<void> {
   let number = 0
   for (const bytes of listings) {

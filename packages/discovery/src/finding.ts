@@ -2,7 +2,7 @@ import { isLoopback, isOnLink, parseAddress } from './address.ts'
 import { describeLink, isLoopbackLink } from './link.ts'
 import type { Link, LinkChoice } from './link.ts'
 
-/** What one check of {@link diagnose} found. */
+/** What one check of `diagnose` found. */
 export interface Finding {
   readonly check: 'interface' | 'container' | 'group' | 'discover' | 'offer' | 'dns-sd' | 'subnet' | 'reach'
   readonly level: 'ok' | 'warning' | 'fault'

@@ -30,7 +30,7 @@ const passing = (exitCode: ExitCode, meaning: string): ErrorKind => ({ exitCode,
 
 /**
  * Every way a session or a command can fail. An error ends what it is raised in; trouble with a single path is a
- * {@link Problem} instead. docs/protocol.md holds the same table, and a test compares the two.
+ * `Problem` instead. docs/protocol.md holds the same table, and a test compares the two.
  */
 export const ERRORS: Readonly<Record<ErrorCode, ErrorKind>> = {
   FRAME_TOO_LARGE: wireFault('a frame is longer than its type allows'),

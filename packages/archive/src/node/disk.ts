@@ -6,10 +6,10 @@ const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = 
 const O_DIRECT: number | undefined = (fs.constants as Partial<typeof fs.constants>).O_DIRECT
 const TMPFS = 0x0102_1994
 
-/** What stands at a name in a directory of `Beneath`, or what is open. */
 /** Part of the mode of every file: the server has to be able to read what it keeps. */
 export const OWNER_READS = 0o400
 
+/** What stands at a name in a directory of `Beneath`, or what is open. */
 export interface Stat {
   readonly kind: 'file' | 'directory' | 'symlink' | 'special'
   readonly sizeBytes: number
