@@ -10,13 +10,10 @@ import { reread } from './disk-reread.ts'
 import { roomOf } from './disk.ts'
 import { startFileSystemSync } from './durable.ts'
 import type { FileSystemSync } from './durable.ts'
+import { LocalStream } from './local-stream.ts'
 
 /** Two keep two cores busy and a small server usable. */
 const THREADS = 2
-/** Bytes of a stream that may wait for its worker. */
-const STREAM_QUEUE_BYTES = 8 << 20
-/** A long copy is made in parts, between which the worker does other work. */
-const COPY_BYTES = 8 << 20
 
 export interface LocalStoreInit {
   /** Absolute path of the archive. */
@@ -184,56 +181,6 @@ class LocalStore implements ContentStore {
     const thread = this.#threads[index]
     if (thread === undefined) throw new FileSyncError('INTERNAL', 'The archive has no such disk worker.')
     return thread
-  }
-}
-
-class LocalStream implements ContentStream {
-  readonly #thread: DiskThread
-  readonly #id: number
-  #queuedBytes = 0
-  #failure: unknown
-  #tail: Promise<unknown> = Promise.resolve()
-
-  constructor (thread: DiskThread, id: number) {
-    this.#thread = thread
-    this.#id = id
-  }
-
-  async write (bytes: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<void> {
-    await this.#queue(bytes.length, () => this.#thread.call('write', [this.#id, bytes], { buffer: bytes.buffer, reuse }))
-  }
-
-  async copy (offset: number, lengthBytes: number): Promise<void> {
-    for (let done = 0; done < lengthBytes; done += COPY_BYTES) {
-      const length = Math.min(COPY_BYTES, lengthBytes - done)
-      await this.#queue(length, () => this.#thread.call('copy', [this.#id, offset + done, length]))
-    }
-  }
-
-  async finish (digest: Digest): Promise<boolean> {
-    await this.#tail
-    this.#throwIfFailed()
-    return await this.#thread.call('finish', [this.#id, digest])
-  }
-
-  async abandon (): Promise<void> {
-    await this.#tail
-    await this.#thread.call('abandon', [this.#id])
-  }
-
-  async #queue (bytes: number, call: () => Promise<void>): Promise<void> {
-    this.#throwIfFailed()
-    this.#queuedBytes += bytes
-    this.#tail = call().then(
-      () => { this.#queuedBytes -= bytes },
-      (error: unknown) => { this.#failure ??= error },
-    )
-    while (this.#queuedBytes > STREAM_QUEUE_BYTES && this.#failure === undefined) await this.#tail
-    this.#throwIfFailed()
-  }
-
-  #throwIfFailed (): void {
-    if (this.#failure !== undefined) throw this.#failure as Error
   }
 }
 

@@ -1,0 +1,59 @@
+import type { Digest, ReuseBuffer } from '@filesync/protocol'
+import type { ContentStream } from '../content-store.ts'
+import type { DiskThread } from './disk-pool.ts'
+
+/** Bytes of a stream that may wait for its worker. */
+const STREAM_QUEUE_BYTES = 8 << 20
+/** A long copy is made in parts, between which the worker does other work. */
+const COPY_BYTES = 8 << 20
+
+/** A large file that a disk worker writes as it arrives; what is written waits for its turn there, up to a bound. */
+export class LocalStream implements ContentStream {
+  readonly #thread: DiskThread
+  readonly #id: number
+  #queuedBytes = 0
+  #failure: unknown
+  #tail: Promise<unknown> = Promise.resolve()
+
+  constructor (thread: DiskThread, id: number) {
+    this.#thread = thread
+    this.#id = id
+  }
+
+  async write (bytes: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<void> {
+    await this.#queue(bytes.length, () => this.#thread.call('write', [this.#id, bytes], { buffer: bytes.buffer, reuse }))
+  }
+
+  async copy (offset: number, lengthBytes: number): Promise<void> {
+    for (let done = 0; done < lengthBytes; done += COPY_BYTES) {
+      const length = Math.min(COPY_BYTES, lengthBytes - done)
+      await this.#queue(length, () => this.#thread.call('copy', [this.#id, offset + done, length]))
+    }
+  }
+
+  async finish (digest: Digest): Promise<boolean> {
+    await this.#tail
+    this.#throwIfFailed()
+    return await this.#thread.call('finish', [this.#id, digest])
+  }
+
+  async abandon (): Promise<void> {
+    await this.#tail
+    await this.#thread.call('abandon', [this.#id])
+  }
+
+  async #queue (bytes: number, call: () => Promise<void>): Promise<void> {
+    this.#throwIfFailed()
+    this.#queuedBytes += bytes
+    this.#tail = call().then(
+      () => { this.#queuedBytes -= bytes },
+      (error: unknown) => { this.#failure ??= error },
+    )
+    while (this.#queuedBytes > STREAM_QUEUE_BYTES && this.#failure === undefined) await this.#tail
+    this.#throwIfFailed()
+  }
+
+  #throwIfFailed (): void {
+    if (this.#failure !== undefined) throw this.#failure as Error
+  }
+}
