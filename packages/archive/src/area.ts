@@ -1,4 +1,4 @@
-import { FileSyncError, isRelativePath, joinPath, pathDepth, readListing, ROOT_PATH, splitPath } from '@filesync/protocol'
+import { FileSyncError, isRelativePath, pathDepth, ROOT_PATH } from '@filesync/protocol'
 import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './archive-index.ts'
 import type { Area, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, Preview, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome } from './archive.ts'
@@ -6,16 +6,17 @@ import { adoptCopy } from './adopt.ts'
 import type { AdoptOptions, AdoptOutcome } from './adopt.ts'
 import { attestCopies, noteFindings } from './attest.ts'
 import type { Attested, AttestOptions, Finding, OtherCopy } from './attest.ts'
-import type { ContentStore, DirectoryState, RestoreOutcome, Version } from './content-store.ts'
+import type { ContentStore, RestoreOutcome, Version } from './content-store.ts'
 import type { ExistingCopy } from './existing-copy.ts'
 import { EMPTY_DIRECTORY } from './fold.ts'
-import { fileLookup, knownFiles, knownPaths } from './lookup.ts'
+import { fileLookup, knownPaths } from './lookup.ts'
 import { isUnknown } from './mirror-check.ts'
 import { MirrorRound } from './mirror-round.ts'
+import { stateAt } from './past-state.ts'
 import { AreaPreview } from './preview.ts'
 import { rebuildIndex } from './rebuild.ts'
 import { recover } from './recover.ts'
-import { expiredVersions, versionsAt } from './retention.ts'
+import { expiredVersions } from './retention.ts'
 import { diskRoom, mirrorSize } from './room.ts'
 import { AreaSync } from './sync.ts'
 import { Turns } from './turns.ts'
@@ -145,16 +146,8 @@ export class StoredArea implements Area {
   }
 
   async restore ({ path, atMs, to }: RestoreOptions): Promise<RestoreOutcome> {
-    const { store, name } = this.#init
-    const past = versionsAt(await store.versions(name, path), atMs)
-    const files = new Map<RelativePath, number | undefined>()
-    const directories = new Map<RelativePath, DirectoryState>()
-    this.#present(path, atMs, { files, directories })
-    for (const version of past) {
-      if (version.kind === 'directory') directories.set(version.path, { directory: version.path, mtimeNs: version.mtimeNs, mode: 0o755 })
-      else files.set(version.path, version.untilMs)
-    }
-    for (const file of files.keys()) directories.delete(file)
+    const { index, store, name } = this.#init
+    const { files, directories } = stateAt({ index, area: name, versions: await store.versions(name, path) }, path, atMs)
     if (files.size + directories.size === 0) {
       throw new FileSyncError('USAGE', `There is nothing under ${JSON.stringify(path)} at that time. "filesync-server versions ${name}" lists what can be restored.`)
     }
@@ -220,25 +213,6 @@ export class StoredArea implements Area {
 
   get #record (): AreaRecord {
     return this.#init.index.area(this.name) ?? NEW_AREA
-  }
-
-  #present (path: RelativePath, atMs: number, into: { readonly files: Map<RelativePath, number | undefined>, readonly directories: Map<RelativePath, DirectoryState> }): void {
-    const { index, name: area } = this.#init
-    if (path !== ROOT_PATH) {
-      const { directory, name } = splitPath(path)
-      for (const known of knownFiles(index, area, directory)) if (known.entry.name === name && known.fact.storedAtMs <= atMs) into.files.set(path, undefined)
-    }
-    const below = [path]
-    for (let next = below.pop(); next !== undefined; next = below.pop()) {
-      for (const known of knownFiles(index, area, next)) if (known.fact.storedAtMs <= atMs) into.files.set(known.path, undefined)
-      for (const entry of readListing(index.listing({ area, directory: next }) ?? EMPTY_DIRECTORY.listing)) {
-        const child = joinPath(next, entry.name)
-        if (entry.kind === 'symlink') into.files.set(child, undefined)
-        if (entry.kind !== 'directory') continue
-        into.directories.set(child, { directory: child, mtimeNs: entry.mtimeNs, mode: entry.mode })
-        below.push(child)
-      }
-    }
   }
 
   /** Puts in order what a crash or a failed sync left, or makes the index of an area that has content but none. */
