@@ -6,6 +6,7 @@ import type { AreaRecord, ArchiveIndex, DirectoryKey, IndexWrite } from '../arch
 import { FACT_BYTES } from '../facts.ts'
 import type { StoredDirectory } from '../fold.ts'
 import type { Batch, Section } from '../section.ts'
+import { ensureLmdbFile } from './lmdb-file.ts'
 
 // No name holds it, so an area's keys stand together and no path of one area can pass for another's.
 const SEPARATOR = '\u0001'
@@ -24,6 +25,7 @@ interface JournalRecord extends Omit<Batch, 'sections'> {
 /** Opens the index in a directory of its own. Throws ARCHIVE_UNAVAILABLE. */
 export function openLmdbIndex (directory: string): ArchiveIndex {
   try {
+    ensureLmdbFile(directory)
     const root = open<Buffer, Buffer>({ path: directory, mapSize: MAP_BYTES, maxDbs: 8, cache: false, encoding: 'binary', keyEncoding: 'binary' })
     return new LmdbIndex(root)
   } catch (cause) {

@@ -1,0 +1,65 @@
+import * as disk from './disk.ts'
+
+const FILE = 'data.mdb'
+
+/** Places in LMDB's meta pages (struct MDB_page and MDB_meta in its mdb.c, data version 2). */
+const MAGIC_AT = 24
+const MAGIC = 0xbeefc0de
+const PAGE_BYTES_AT = 48
+const ROOTS_AT = [88, 136]
+const TRANSACTION_AT = 152
+const META_BYTES = 160
+/** The root of a tree that is empty. */
+const NO_PAGE = 2n ** 64n - 1n
+const PAGE_BYTES_MAX = 65_536
+
+/** What one meta page says; 0 transactions where it was never written. */
+interface Meta {
+  readonly magic: number
+  readonly pageBytes: number
+  readonly roots: readonly bigint[]
+  readonly transaction: bigint
+}
+
+/**
+ * Looks at the file of LMDB in a directory before it is mapped into memory, where a damaged one ends the process by a signal that nobody can
+ * catch. Throws where its beginning is none of LMDB's, or where the state that was written out last has its roots behind the
+ * end of the file. A file that is not there, or empty, is made anew by LMDB.
+ */
+export function ensureLmdbFile (directory: string): void {
+  const prefix = `${directory}/`
+  if (!disk.existsAt(prefix, FILE)) return
+  const fd = disk.readAt(prefix, FILE)
+  try {
+    const { sizeBytes } = disk.statOf(fd)
+    if (sizeBytes > 0) ensureWhole(fd, BigInt(sizeBytes))
+  } finally {
+    disk.close(fd)
+  }
+}
+
+function ensureWhole (fd: number, sizeBytes: bigint): void {
+  const first = readMeta(fd, 0)
+  const { pageBytes } = first
+  if (first.magic !== MAGIC || pageBytes < META_BYTES || pageBytes > PAGE_BYTES_MAX) throw new Error('it is no file of LMDB')
+  const second = readMeta(fd, pageBytes)
+  if (second.magic !== MAGIC) throw new Error('it is no file of LMDB')
+  // Of the two, the later one may be of a state that never got to the disk. What did is written down once more between them.
+  const durable = readMeta(fd, pageBytes / 2)
+  const hasRoots = ({ roots }: Meta): boolean => roots.every(page => page === NO_PAGE || (page + 1n) * BigInt(pageBytes) <= sizeBytes)
+  if (durable.transaction > 0n ? !hasRoots(durable) : !hasRoots(first) && !hasRoots(second)) throw new Error('it ends too early')
+}
+
+function readMeta (fd: number, position: number): Meta {
+  const bytes = new Uint8Array(META_BYTES)
+  disk.readInto(fd, bytes, position)
+  // LMDB writes numbers as the machine has them.
+  const words = new Uint32Array(bytes.buffer)
+  const longs = new BigUint64Array(bytes.buffer)
+  return {
+    magic: words[MAGIC_AT / 4] ?? 0,
+    pageBytes: words[PAGE_BYTES_AT / 4] ?? 0,
+    roots: ROOTS_AT.map(at => longs[at / 8] ?? NO_PAGE),
+    transaction: longs[TRANSACTION_AT / 8] ?? 0n,
+  }
+}
