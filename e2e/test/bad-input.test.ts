@@ -1,4 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -100,6 +101,14 @@ describe('bad input gets one clear message and its exit code', () => {
   test('a state directory inside the archive', async () => {
     const finished = await stage.run(SERVER_PROGRAM, ['start', '--archive', stage.path('archive'), '--state-dir', stage.path('archive', 'state')])
     expectClearMessage(finished, 2, '--state-dir')
+  })
+
+  test.each(['peers.json', 'tokens.json'])('a state directory whose %s is damaged', async name => {
+    const stateDir = stage.path('damaged')
+    await mkdir(stateDir, { mode: 0o700 })
+    await writeFile(join(stateDir, name), '', { mode: 0o600 })
+    const finished = await stage.run(SERVER_PROGRAM, ['start', '--archive', stage.path('archive'), '--state-dir', stateDir, '--bind', '127.0.0.1', '--interface', 'lo'])
+    expectClearMessage(finished, 1, join(stateDir, name), 'is damaged')
   })
 
   test('two servers on one archive', async () => {

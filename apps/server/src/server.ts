@@ -113,11 +113,14 @@ class Server implements RunningServer {
     const identity = await loadOrCreateIdentity(stateDir)
     this.#identity = identity
     const peers = openPeers(stateDir, clock)
+    const tokens = openTokens(stateDir, clock)
+    // A damaged book would turn every client away, each with a riddle, while the server seems to run.
+    await Promise.all([peers.list(), tokens.list()])
     const desk = new PairingDesk({
       serverId: identity.id,
       serverName: this.#settings.name,
       peers,
-      tokens: openTokens(stateDir, clock),
+      tokens,
       audit: openAuditLog(stateDir, clock),
       crypto: nodeCrypto,
       clock,
@@ -187,7 +190,7 @@ class Server implements RunningServer {
         this.#log({ event: 'paired', area: peer.area, id: formatDeviceId(peer.id), address: channel.remoteAddress }, `paired with ${peer.area} at ${channel.remoteAddress}`)
       },
       onRefused: ({ remoteAddress, error }) => {
-        this.#log({ event: 'refused', address: remoteAddress, code: error.code }, `refused ${remoteAddress}: ${error.message}`)
+        this.#log({ event: 'refused', address: remoteAddress, code: error.code }, `refused ${remoteAddress === '' ? 'a connection that was gone already' : remoteAddress}: ${error.message}`)
       },
     })
   }

@@ -1,4 +1,4 @@
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
@@ -91,7 +91,14 @@ export class SyncHistory {
   async #write (): Promise<void> {
     this.#writing = this.#writing.catch(() => { /* told to whoever asked for that one */ }).then(async () => {
       const text = JSON.stringify({ version: VERSION, syncs: [...this.#records.values()] })
-      await writeFile(`${this.#path}.new`, text, { mode: 0o600 })
+      const fresh = await open(`${this.#path}.new`, 'w', 0o600)
+      try {
+        await fresh.writeFile(text)
+        // Otherwise a power cut can leave the name with nothing in it, and the server would not start.
+        await fresh.sync()
+      } finally {
+        await fresh.close()
+      }
       await rename(`${this.#path}.new`, this.#path)
     })
     await this.#writing

@@ -94,7 +94,7 @@ export async function operate <T>({ route, request, work }: Operation<T>, flags:
 
 /** A moment, as ISO 8601, or as a duration before now such as `2h` or `3d`. Throws USAGE. */
 function parseMoment (text: string, nowMs: number): number {
-  const timeMs = /^\d{4}-/u.test(text) ? Date.parse(text) : nowMs - parseDuration(text)
+  const timeMs = /^\d{4}-/u.test(text) ? Date.parse(text) : /^\s*\d/u.test(text) ? nowMs - parseDuration(text) : NaN
   if (Number.isFinite(timeMs)) return timeMs
   throw new FileSyncError('USAGE', `"${text}" is not a moment. Write for example 2026-11-22T10:30:00Z, or 2h for two hours ago.`)
 }
