@@ -21,7 +21,7 @@ import { planOnce } from './plan-once.ts'
 import type { Planned } from './plan-session.ts'
 import { pushOnce } from './push-once.ts'
 import type { PushRun, RunWatcher } from './push-once.ts'
-import { RunRecord } from './run-record.ts'
+import { RunRecord, slowedBy } from './run-record.ts'
 import { recallScan, rememberScan } from './scan-memory-file.ts'
 import type { LegacySettings, PushSettings } from './settings.ts'
 import { SOFTWARE, VERSION } from './software.ts'
@@ -45,6 +45,8 @@ export class Pusher {
   readonly #parts: PusherParts
   readonly #changes = new ChangeSignal()
   #control: ControlServer | undefined
+  /** When the transfer last told of itself; monotonic. */
+  #progressMs = 0
 
   private constructor (settings: PushSettings, parts: PusherParts) {
     this.#settings = settings
@@ -161,7 +163,8 @@ export class Pusher {
   }
 
   #status (directory: string): ClientStatus {
-    const { activity, last, completeAtMs } = this.record
+    const { last, completeAtMs } = this.record
+    const activity = slowedBy(this.record.activity, this.#parts.clock.monotonicMs() - this.#progressMs)
     return {
       version: VERSION,
       directory,
@@ -191,6 +194,7 @@ export class Pusher {
       },
       onProgress: progress => {
         const { files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path, isCompressing } = progress
+        this.#progressMs = this.#parts.clock.monotonicMs()
         this.record.activity = { doing: 'sending', files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path, isCompressing }
         watcher.onProgress(progress)
       },

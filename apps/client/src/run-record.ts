@@ -1,4 +1,4 @@
-import { readListing, sameContent, splitPath } from '@filesync/protocol'
+import { LIMITS, readListing, sameContent, splitPath } from '@filesync/protocol'
 import type { Entry, Problem, RelativePath, Tree } from '@filesync/protocol'
 import type { LogEvent } from '@filesync/program'
 import type { TransferProgress } from '@filesync/transfer'
@@ -10,6 +10,18 @@ export type Activity =
   | { readonly doing: 'queued', readonly position: number, readonly estimateMs: number | undefined }
   | { readonly doing: 'sending' } & Pick<TransferProgress, 'files' | 'filesWanted' | 'bytes' | 'bytesWanted' | 'bytesPerSecond' | 'remainingMs' | 'path' | 'isCompressing'>
   | { readonly doing: 'waiting', readonly untilMs: number }
+
+/**
+ * An activity after nothing was told of it for a while. A transfer tells of itself with every frame, so in that time less than one
+ * was sent: its rate is no more than that, however fast it was before.
+ */
+export function slowedBy (activity: Activity, quietMs: number): Activity {
+  if (activity.doing !== 'sending') return activity
+  const { bytes, bytesWanted, remainingMs } = activity
+  const bytesPerSecond = LIMITS.rawFrameBytes * 1000 / quietMs
+  if (activity.bytesPerSecond <= bytesPerSecond) return activity
+  return { ...activity, bytesPerSecond, remainingMs: remainingMs === undefined ? undefined : Math.max(0, bytesWanted - bytes) * 1000 / bytesPerSecond }
+}
 
 /** What the running client knows of itself: what it does now, and how its last runs ended. */
 export class RunRecord {
