@@ -2,7 +2,9 @@ import * as disk from './disk.ts'
 
 const FILE = 'data.mdb'
 
-/** Places in LMDB's meta pages (struct MDB_page and MDB_meta in its mdb.c, data version 2). */
+/** Where addresses have 32 bits the meta pages are laid out otherwise, and are taken as they are. */
+const IS_64_BIT = !['arm', 'ia32', 'mips', 'mipsel'].includes(process.arch)
+/** Places in LMDB's meta pages (struct MDB_page and MDB_meta in its mdb.c, data version 2), where addresses have 64 bits. */
 const MAGIC_AT = 24
 const MAGIC = 0xbeefc0de
 const PAGE_BYTES_AT = 48
@@ -28,7 +30,7 @@ interface Meta {
  */
 export function ensureLmdbFile (directory: string): void {
   const prefix = `${directory}/`
-  if (!disk.existsAt(prefix, FILE)) return
+  if (!IS_64_BIT || !disk.existsAt(prefix, FILE)) return
   const fd = disk.readAt(prefix, FILE)
   try {
     const { sizeBytes } = disk.statOf(fd)
