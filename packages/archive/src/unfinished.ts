@@ -1,8 +1,8 @@
-import { equalDigests, joinPath } from '@filesync/protocol'
+import { ENTRY_KINDS, equalDigests, joinPath } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex } from './archive-index.ts'
 import type { Displaced } from './comparison.ts'
-import { ENTRY_KINDS, ListingCursor } from './listing-cursor.ts'
+import { ListingCursor } from './listing-cursor.ts'
 import { knownPaths } from './lookup.ts'
 import type { Plan } from './plan.ts'
 
