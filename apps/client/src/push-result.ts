@@ -1,5 +1,5 @@
-import { ERRORS } from '@filesync/protocol'
-import type { FileSyncError, Problem } from '@filesync/protocol'
+import { ERRORS, FileSyncError } from '@filesync/protocol'
+import type { ErrorCode, Problem } from '@filesync/protocol'
 import { formatDuration, formatSize, printable, problemLines } from '@filesync/program'
 import type { Pushed } from './push-session.ts'
 
@@ -93,4 +93,13 @@ function headline (result: PushResult): string {
   const state = result.result === 'ok' ? 'Everything is stored' : result.result === 'problems' ? 'Finished with problems' : 'Halted'
   return `${state}: ${result.filesTotal} files, ${formatSize(result.bytesTotal)} (${parts.join(', ')}; ` +
     `${formatSize(result.bytesSent)} over the network in ${formatDuration(result.durationMs)}).`
+}
+
+/** Ends of a connection that say nothing about what to do. */
+const BROKEN_OFF: readonly ErrorCode[] = ['PEER_GONE', 'PEER_TIMEOUT']
+
+/** The error that ended a push, with what a person can do about it. */
+export function withAdvice (error: FileSyncError): FileSyncError {
+  if (!BROKEN_OFF.includes(error.code)) return error
+  return new FileSyncError(error.code, `${error.message} What arrived is kept: push again, and it goes on from there.`, { cause: error, retryInMs: error.retryInMs })
 }

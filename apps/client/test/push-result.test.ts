@@ -3,7 +3,7 @@ import { FileSyncError, problem } from '@filesync/protocol'
 import type { NextSync, Problem } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { memoryTree } from '@filesync/protocol/testing'
-import { describeResult, exitCodeOf, failedResult, pushResult } from '../src/push-result.ts'
+import { describeResult, exitCodeOf, failedResult, pushResult, withAdvice } from '../src/push-result.ts'
 import type { Pushed } from '../src/push-session.ts'
 
 const COST = { bytesSent: 900, bytesReceived: 80, durationMs: 1234 }
@@ -80,4 +80,14 @@ describe('for a person', () => {
   test('a halt says why first', () => {
     expect(describeResult(pushResult(pushed({ result: 'HALTED', message: 'Too much\u0007 would go.' }), COST, AT))).toMatch(/^Too much\\u\{7\} would go\.\nHalted: /u)
   })
+})
+
+test.each(['PEER_GONE', 'PEER_TIMEOUT'] as const)('a push that ended with %s says what to do, and keeps its code', code => {
+  const error = withAdvice(new FileSyncError(code, 'The connection was lost.'))
+  expect([error.code, error.message]).toEqual([code, 'The connection was lost. What arrived is kept: push again, and it goes on from there.'])
+})
+
+test('an error that says what to do stays as it is', () => {
+  const error = new FileSyncError('NOT_PAIRED', 'Pair first.')
+  expect(withAdvice(error)).toBe(error)
 })

@@ -100,7 +100,8 @@ export class Health {
       return {
         client: area,
         id: formatDeviceId(id),
-        lastSeenAt: isoTime(lastSeenAtMs),
+        // Of arrivals that follow each other only the first is written down.
+        lastSeenAt: isoTime(lastSeenAtMs === undefined ? undefined : Math.max(lastSeenAtMs, last?.endedAtMs ?? 0)),
         lastAddress: lastAddress ?? null,
         lastCompleteAt: isoTime(last?.completeAtMs),
         lastEndedAt: isoTime(last?.endedAtMs),

@@ -153,6 +153,14 @@ describe('GET /status', () => {
     expect(text).not.toContain('more')
   })
 
+  test('a client that was served a moment ago was seen then, though not every arrival is written down', async () => {
+    await peers.admit({ id: id(1), wish: 'laptop', via: 'manual' })
+    await peers.noteSeen(id(1), '10.0.0.7')
+    clock.advance(30_000)
+    history.note({ client: 'laptop', endedAtMs: clock.nowMs(), result: 'OK', problemCount: 0, problems: [] })
+    expect(await ask('GET /peers')).toMatchObject([{ lastSeenAt: isoTime(clock.nowMs()), lastAddress: '10.0.0.7' }])
+  })
+
   test('tells how many entries were not stored beyond those that it names', async () => {
     await peers.admit({ id: id(1), wish: 'laptop', via: 'manual' })
     const problems = Array.from({ length: 150 }, (_, number) => ({ path: `pipe${number}`, code: 'SPECIAL_FILE', message: 'it is a pipe' }))

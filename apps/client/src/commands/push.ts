@@ -6,7 +6,7 @@ import { createProgressLine, describeProgress } from '../progress-line.ts'
 import type { ProgressLine } from '../progress-line.ts'
 import { canRetry } from '../push-once.ts'
 import type { PushRun, RunWatcher } from '../push-once.ts'
-import { describeResult, exitCodeOf, failedResult } from '../push-result.ts'
+import { describeResult, exitCodeOf, failedResult, withAdvice } from '../push-result.ts'
 import { Pusher } from '../pusher.ts'
 import { completePushSettings } from '../settings.ts'
 import type { CommonFlags, PushFlags } from '../settings.ts'
@@ -31,7 +31,7 @@ export async function push (directory: string | undefined, flags: PushFlags, { t
     const { result, error } = await pusher.run(watcher(line), { waitForSettled: true, signal })
     line.clear()
     if (flags.json === true) terminal.stdout.write(jsonLine(result))
-    if (error !== undefined) throw error
+    if (error !== undefined) throw withAdvice(error)
     if (flags.json !== true && flags.quiet !== true) terminal.stdout.write(`${describeResult(result)}\n`)
     return exitCodeOf(result)
   } finally {
