@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs'
+import { lstatSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { equalDigests, ListingQuestions, ROOT_PATH } from '@filesync/protocol'
@@ -35,6 +35,18 @@ test('stores a tree as it is and says so', async () => {
   const sync = await area.beginSync()
   expect(equalDigests(sync.rootDigest, source.snapshot().rootDigest)).toBe(true)
   await sync.abandon()
+})
+
+test('keeps times before 1970, of files, links and directories', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = new SourceTree().write('file', 'text').write('small', 'x').link('link', 'file').mkdir('directory')
+  const times = [-5_250_000_000n, -1_000n, -2_208_988_800_000_000_000n, -86_400_000_000_000n]
+  for (const [i, name] of ['file', 'small', 'link', 'directory'].entries()) source.at(name).mtimeNs = times[i] ?? 0n
+  expect((await push(area, source)).problems).toEqual([])
+  const kept = ['file', 'small', 'link', 'directory'].map(name => lstatSync(join(root, 'laptop', name), { bigint: true }).mtimeNs)
+  for (const [i, timeNs] of kept.entries()) expect(Math.abs(Number(timeNs - (times[i] ?? 0n)))).toBeLessThan(1_000)
+  expect(await area.checkMirror({ directories: 10 })).toEqual({ changed: [], removed: [], added: [] })
 })
 
 test('keeps names apart that differ in a byte order mark in front', async () => {

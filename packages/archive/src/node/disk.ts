@@ -109,14 +109,20 @@ export function namesIn (prefix: string): string[] {
 
 /** Sets the time of a link itself. Node takes seconds as a double, so the disk holds about a quarter of a microsecond. */
 export function touchLinkAt (prefix: string, name: string, mtimeNs: bigint): void {
-  const seconds = Number(mtimeNs) / 1e9
+  const seconds = secondsOf(mtimeNs)
   fs.lutimesSync(prefix + checkedName(name), seconds, seconds)
 }
 
 /** As {@link touchLinkAt}, of an open file or directory. */
 export function touch (fd: number, mtimeNs: bigint): void {
-  const seconds = Number(mtimeNs) / 1e9
+  const seconds = secondsOf(mtimeNs)
   fs.futimesSync(fd, seconds, seconds)
+}
+
+/** Node takes a negative number for the present moment, and a text for what it says. */
+function secondsOf (timeNs: bigint): number | string {
+  const seconds = Number(timeNs) / 1e9
+  return seconds < 0 ? String(seconds) : seconds
 }
 
 export function setMode (fd: number, mode: number): void {
