@@ -14,6 +14,7 @@ const LOOP = 'while read -r _; do if sync -f "$1"; then echo y; else echo n; fi;
 export class FileSystemSync {
   readonly #shell: ChildProcessByStdio<Writable, Readable, null>
   #broken = false
+  #isClosed = false
   #answer: ((succeeded: boolean) => void) | undefined
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
@@ -30,7 +31,7 @@ export class FileSystemSync {
     this.#shell.unref()
   }
 
-  /** Resolves when everything written before the call is on stable storage. Throws ARCHIVE_UNAVAILABLE. */
+  /** Resolves when everything written before the call is on stable storage. Throws ARCHIVE_UNAVAILABLE, and ABORTED where it is closed meanwhile. */
   async run (): Promise<void> {
     if (this.#running === undefined) {
       this.#running = this.#start()
@@ -46,17 +47,18 @@ export class FileSystemSync {
   }
 
   close (): void {
+    this.#isClosed = true
     this.#shell.stdin.end()
   }
 
   async #start (): Promise<void> {
     try {
-      const succeeded = !this.#broken && await new Promise<boolean>(resolve => {
+      const succeeded = !this.#broken && !this.#isClosed && await new Promise<boolean>(resolve => {
         this.#answer = resolve
         this.#shell.ref()
         this.#shell.stdin.write('\n')
       })
-      if (!succeeded) throw unsynced()
+      if (!succeeded) throw this.#isClosed ? new FileSyncError('ABORTED', 'The archive is closed.') : unsynced()
     } finally {
       this.#running = undefined
     }
