@@ -87,6 +87,18 @@ describe('a paired client of the real server', () => {
     await expectServed()
   })
 
+  test('that opens connections and says nothing gets no more than a few dozen, and others are served meanwhile', { timeout: 60_000 }, async () => {
+    const opened: Awaited<ReturnType<typeof dial>>[] = []
+    // One after the other: strangers of one address are bounded, too.
+    for (let i = 0; i < 48; i++) opened.push(await dial())
+    const ends = Promise.all(opened.map(async ({ peer }) => await peer.heardAtEnd()))
+    await expectServed()
+    const heard = await ends
+    expect(heard.filter(code => code === 'SERVER_BUSY')).toHaveLength(16)
+    expect(heard.filter(code => code === 'PEER_TIMEOUT')).toHaveLength(32)
+    expect(await stage.push('mallory', stage.path('source'))).toMatchObject({ code: 0 })
+  })
+
   test('that says it is another one is served under its own name alone', async () => {
     const { peer } = await dial()
     await untilReady(peer, { area: 'honest', identity: 'honest' })

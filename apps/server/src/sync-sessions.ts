@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { Archive } from '@filesync/archive'
-import type { Peer } from '@filesync/identity'
+import type { DeviceId, Peer } from '@filesync/identity'
 import type { Channel } from '@filesync/identity/node'
 import type { EventLog } from '@filesync/program'
-import { asFileSyncError, LIMITS, wait } from '@filesync/protocol'
+import { asFileSyncError, FileSyncError, LIMITS, wait } from '@filesync/protocol'
 import type { NextSync } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { createCutFinder, zstdDecompress } from '@filesync/transfer/node'
@@ -37,6 +37,8 @@ export interface SyncSessionsInit {
 }
 
 const SESSION_NAME_BYTES = 6
+/** A client needs one for its push, and one for each question that somebody asks meanwhile. */
+const CONNECTIONS_PER_CLIENT = 32
 
 /** All sessions of paired clients: what they share, what is told of each, and how they come to an end together. */
 export class SyncSessions {
@@ -44,20 +46,27 @@ export class SyncSessions {
   readonly #deps: ServeDependencies
   readonly #stopping = new AbortController()
   readonly #serving = new Set<Promise<void>>()
+  readonly #connections = new Map<DeviceId, number>()
 
   constructor (init: SyncSessionsInit) {
     this.#init = init
     this.#deps = dependencies(init, this.#stopping.signal)
   }
 
-  /** Serves one client. Rejects with what ended the session early. */
+  /** Serves one client. Rejects with what ended the session early; with SERVER_BUSY where the client has more connections than it can need. */
   async serve (channel: Channel, peer: Peer): Promise<void> {
+    const open = this.#connections.get(peer.id) ?? 0
+    if (open >= CONNECTIONS_PER_CLIENT) throw new FileSyncError('SERVER_BUSY', `The client has ${CONNECTIONS_PER_CLIENT} connections open already.`)
+    this.#connections.set(peer.id, open + 1)
     const session = this.#serve(channel, peer)
     this.#serving.add(session)
     try {
       await session
     } finally {
       this.#serving.delete(session)
+      const left = (this.#connections.get(peer.id) ?? 1) - 1
+      if (left > 0) this.#connections.set(peer.id, left)
+      else this.#connections.delete(peer.id)
     }
   }
 
