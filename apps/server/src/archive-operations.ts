@@ -41,7 +41,7 @@ export interface AdoptReport {
 
 const text = v.pipe(v.string(), v.maxLength(LIMITS.textBytes))
 const versionsRequest = v.object({ client: text, path: v.optional(text, '') })
-const restoreRequest = v.object({ client: text, path: v.optional(text, ''), atMs: v.pipe(v.number(), v.finite()), to: text })
+const restoreRequest = v.object({ client: text, path: v.optional(text, ''), atMs: v.pipe(v.number(), v.finite()), to: text, overwrite: v.optional(v.boolean(), false) })
 const verifyRequest = v.object({ client: v.optional(text) })
 const adoptRequest = v.object({ client: text, from: text, isPaired: v.boolean() })
 const releaseRequest = v.object({ client: text })
@@ -66,8 +66,8 @@ export async function listVersions (archive: Archive, request: unknown): Promise
 
 /** `restore`: writes what a path was at a moment to a directory outside the archive. */
 export async function restore (archive: Archive, request: unknown): Promise<RestoreReport> {
-  const { client, path, atMs, to } = parse(restoreRequest, request)
-  return await (await areaOf(archive, client)).restore({ path: parsePath(path), atMs, to })
+  const { client, path, ...options } = parse(restoreRequest, request)
+  return await (await areaOf(archive, client)).restore({ path: parsePath(path), ...options })
 }
 
 /** `verify`: reads the files of one client or of all and compares them with their digests. */

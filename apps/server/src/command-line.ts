@@ -66,6 +66,7 @@ function addArchive (program: Command, context: CommandContext): void {
   withArchive(program.command('restore <client> [path]')).description('write what a path was at a moment to a directory')
     .requiredOption('--at <time>', 'the moment: 2026-11-22T10:30:00Z, or 2h for two hours ago')
     .requiredOption('--to <dir>', 'where to write it; outside the archive')
+    .option('--overwrite', 'replace what stands there; otherwise it stays, and is listed')
     .action(async (client: string, path: string | undefined, flags: RestoreFlags) => { process.exitCode = await (await import('./commands/archive.ts')).restore([client, path], flags, context) })
   withArchive(program.command('verify [client]')).description('read the archive again and compare it with its digests')
     .action(async (client: string | undefined, flags: ArchiveFlags) => { process.exitCode = await (await import('./commands/archive.ts')).verify(client, flags, context) })

@@ -137,6 +137,8 @@ export interface RestoreOptions {
   readonly atMs: number
   /** Absolute path of a directory outside the archive. */
   readonly to: string
+  /** Replaces what stands there. Without it that stays, and is a failure unless it is what would be written. */
+  readonly overwrite?: boolean
 }
 
 /** The mirror of one client, its versions and what is known of them. */

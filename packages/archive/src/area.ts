@@ -145,13 +145,13 @@ export class StoredArea implements Area {
     return await this.#init.store.versions(this.name, path)
   }
 
-  async restore ({ path, atMs, to }: RestoreOptions): Promise<RestoreOutcome> {
+  async restore ({ path, atMs, ...options }: RestoreOptions): Promise<RestoreOutcome> {
     const { index, store, name } = this.#init
     const { files, directories } = stateAt({ index, area: name, versions: await store.versions(name, path) }, path, atMs)
     if (files.size + directories.size === 0) {
       throw new FileSyncError('USAGE', `There is nothing under ${JSON.stringify(path)} at that time. "filesync-server versions ${name}" lists what can be restored.`)
     }
-    return await store.restore(name, { files: [...files].map(([path, version]) => ({ path, version })), directories: [...directories.values()], to })
+    return await store.restore(name, { files: [...files].map(([path, version]) => ({ path, version })), directories: [...directories.values()], ...options })
   }
 
   async verify (options: VerifyOptions = {}): Promise<VerifyOutcome> {

@@ -183,6 +183,8 @@ export interface RestoreRequest {
   readonly directories: readonly DirectoryState[]
   /** Absolute path of the directory to write into; made where it does not exist. */
   readonly to: string
+  /** Replaces what stands there. Without it that stays, and is a failure unless it is what would be written. */
+  readonly overwrite?: boolean
 }
 
 export interface RestoreOutcome {

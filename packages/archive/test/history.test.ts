@@ -26,6 +26,12 @@ test('brings back a file, a directory and everything as they were', async () => 
   expect(await area.restore({ path: ROOT_PATH, atMs, to: all })).toMatchObject({ files: 4, failures: [] })
   const withoutTimes = (lines: readonly string[]): string[] => lines.map(line => line.replace(/^(.*\/ \d+) \d+$/, '$1'))
   expect(withoutTimes(describeFolder(all))).toEqual(withoutTimes(original))
+  writeFileSync(join(all, 'd/a'), 'is newer')
+  const message = 'something else stands there and stays; name another directory, or say --overwrite'
+  expect(await area.restore({ path: ROOT_PATH, atMs, to: all })).toMatchObject({ files: 3, failures: [{ path: 'd/a', message }] })
+  expect(readFileSync(join(all, 'd/a'), 'utf8')).toBe('is newer')
+  expect(await area.restore({ path: ROOT_PATH, atMs, to: all, overwrite: true })).toMatchObject({ files: 4, failures: [] })
+  expect(withoutTimes(describeFolder(all))).toEqual(withoutTimes(original))
 
   const one = newFolder()
   await area.restore({ path: asPath('d/a'), atMs, to: one })

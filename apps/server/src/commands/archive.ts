@@ -19,6 +19,7 @@ export interface ArchiveFlags extends CommonFlags {
 export interface RestoreFlags extends ArchiveFlags {
   readonly at: string
   readonly to: string
+  readonly overwrite?: boolean
 }
 
 /** The exit code of a command that did its work but for single entries, which are listed. */
@@ -35,7 +36,7 @@ export async function versions ([client, path]: readonly [string, string | undef
 
 /** `filesync-server restore`: resolves with the exit code. */
 export async function restore ([client, path]: readonly [string, string | undefined], flags: RestoreFlags, context: CommandContext): Promise<number> {
-  const request = { client, path, atMs: parseMoment(flags.at, systemClock.nowMs()), to: resolve(flags.to) }
+  const request = { client, path, atMs: parseMoment(flags.at, systemClock.nowMs()), to: resolve(flags.to), overwrite: flags.overwrite === true }
   const report = await operate<RestoreReport>({ route: 'POST /restore', request, work: restoreArea }, flags, context)
   const { stdout } = context.terminal
   if (flags.json === true) stdout.write(`${JSON.stringify(report)}\n`)

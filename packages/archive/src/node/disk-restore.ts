@@ -4,6 +4,7 @@ import type { RestoreOutcome, RestoreRequest } from '../content-store.ts'
 import { Beneath, makeRoot } from './beneath.ts'
 import { inside, OWN, split, stampName, VERSIONS } from './disk-places.ts'
 import * as disk from './disk.ts'
+import { isRestored, STAYS } from '../restored.ts'
 import { fileTrouble } from './trouble.ts'
 import { copyTo } from './whole-file.ts'
 
@@ -15,7 +16,7 @@ export class DiskRestore {
     this.#beneath = beneath
   }
 
-  restore (area: string, { files, directories, to }: RestoreRequest): RestoreOutcome {
+  restore (area: string, { files, directories, to, overwrite = false }: RestoreRequest): RestoreOutcome {
     makeRoot(to)
     const out = new Beneath(to)
     const failures: { path: string, message: string }[] = []
@@ -31,7 +32,7 @@ export class DiskRestore {
         out.trim()
         try {
           const from = version === undefined ? inside(area, path) : inside(inside(VERSIONS, `${area}/${stampName(version)}`), path)
-          bytes += this.#copyOut(from, out, path)
+          bytes += this.#copyOut(from, { out, path, overwrite })
           count++
         } catch (error) {
           failures.push({ path, message: fileTrouble(error) })
@@ -48,12 +49,21 @@ export class DiskRestore {
     return { files: count, bytes, failures }
   }
 
-  #copyOut (from: string, out: Beneath, path: RelativePath): number {
+  /** Returns the bytes of the file; those of one that stands there already, too, as after a restore that was interrupted. */
+  #copyOut (from: string, { out, path, overwrite }: { readonly out: Beneath, readonly path: RelativePath, readonly overwrite: boolean }): number {
     const [fromDirectory, fromName] = split(from)
     const fromPrefix = this.#beneath.open(fromDirectory)
     const [directory, name] = split(path)
     const prefix = out.open(directory, 'make')
     const stat = disk.statAt(fromPrefix, fromName)
+    const there = overwrite || stat === undefined ? undefined : disk.statAt(prefix, name)
+    if (stat !== undefined && there !== undefined) {
+      const isSame = stat.kind === 'symlink'
+        ? there.kind === 'symlink' && disk.targetAt(prefix, name) === disk.targetAt(fromPrefix, fromName)
+        : isRestored(stat, there)
+      if (!isSame) throw new Error(STAYS)
+      return stat.kind === 'file' ? stat.sizeBytes : 0
+    }
     const temporary = `${OWN}-restoring`
     if (disk.existsAt(prefix, temporary)) disk.unlinkAt(prefix, temporary)
     if (stat?.kind === 'symlink') {

@@ -1,10 +1,11 @@
 import { splitPath } from '@filesync/protocol'
 import type { RestoreOutcome, RestoreRequest } from '../content-store.ts'
+import { isRestored, STAYS } from '../restored.ts'
 import type { MemoryFolder, MemoryNode } from './memory-folder.ts'
 
 /** Brings files back into a folder. */
 export function restoreInto (
-  out: MemoryFolder, { files, directories }: Pick<RestoreRequest, 'files' | 'directories'>, find: (file: RestoreRequest['files'][number]) => MemoryNode | undefined,
+  out: MemoryFolder, { files, directories, overwrite }: Omit<RestoreRequest, 'to'>, find: (file: RestoreRequest['files'][number]) => MemoryNode | undefined,
 ): RestoreOutcome {
   for (const { directory } of directories) out.below(directory, 'make')
   const failures: { path: string, message: string }[] = []
@@ -13,10 +14,17 @@ export function restoreInto (
     const { path } = file
     const node = find(file)
     const { directory, name } = splitPath(path)
+    const there = overwrite === true ? undefined : out.below(directory)?.get(name)
     if (node === undefined) failures.push({ path, message: 'it is missing' })
-    else out.below(directory, 'make')?.put(name, node)
-    if (node?.kind === 'file') bytes += node.content.length
+    else if (there === undefined) out.below(directory, 'make')?.put(name, node)
+    else if (!isSame(node, there)) failures.push({ path, message: STAYS })
+    if (node?.kind === 'file' && failures.at(-1)?.path !== path) bytes += node.content.length
   }
   for (const { directory, mtimeNs, mode } of directories) Object.assign(out.below(directory) ?? {}, { mtimeNs, mode })
   return { files: files.length - failures.length, bytes, failures }
+}
+
+function isSame (node: MemoryNode, there: MemoryNode): boolean {
+  if (node.kind === 'file' && there.kind === 'file') return isRestored({ ...node, sizeBytes: node.content.length }, { ...there, sizeBytes: there.content.length })
+  return node.kind === 'symlink' && there.kind === 'symlink' && node.target === there.target
 }

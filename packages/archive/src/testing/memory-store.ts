@@ -193,9 +193,9 @@ export class MemoryStore implements ContentStore {
     }
   }
 
-  async restore (area: string, { files, directories, to }: RestoreRequest): Promise<RestoreOutcome> {
+  async restore (area: string, { to, ...request }: RestoreRequest): Promise<RestoreOutcome> {
     const out = getOrInsert(this.restored, to, () => this.#newFolder())
-    return restoreInto(out, { files, directories }, ({ path, version }) => (version === undefined ? this.root.below(area) : this.#versions.at(area, version))?.at(path))
+    return restoreInto(out, request, ({ path, version }) => (version === undefined ? this.root.below(area) : this.#versions.at(area, version))?.at(path))
   }
 
   async freeBytes (): Promise<{ readonly freeBytes: number, readonly totalBytes: number }> {

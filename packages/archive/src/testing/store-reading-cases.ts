@@ -21,6 +21,10 @@ export const storeReadingCases: readonly ConformanceCase<StoreSubject>[] = [
       const outcome = await store.restore(AREA, { files: [{ path: path('a'), version: 2000 }, { path: path('b'), version: undefined }], directories: [], to: restoreTo })
       ensure(outcome.files === 2 && outcome.failures.length === 0, 'not everything was restored')
       ensure(restoredText('a') === 'first' && restoredText('b') === 'stays', 'something else was restored')
+      const later = { files: [{ path: path('a'), version: 3000 }, { path: path('b'), version: undefined }], directories: [], to: restoreTo }
+      const beside = await store.restore(AREA, later)
+      ensure(beside.files === 1 && beside.failures.map(failure => failure.path).join() === 'a' && restoredText('a') === 'first', 'what stood there was written over, or what is the same was refused')
+      ensure((await store.restore(AREA, { ...later, overwrite: true })).failures.length === 0 && restoredText('a') === 'second', 'what stood there was not replaced')
       await store.dropVersions(AREA, versions.slice(1))
       ensure((await store.versions(AREA, ROOT_PATH)).map(({ untilMs }) => untilMs).join() === '3000', 'another version was dropped')
     },
