@@ -1,6 +1,7 @@
 import { asFileSyncError, ERRORS, isFileSyncError } from '@filesync/protocol'
 import { Command, CommanderError } from 'commander'
 import { printable } from '../printable.ts'
+import { ensureNode } from './node-version.ts'
 import { applySources, withSubcommands } from './setting-sources.ts'
 
 /** What a program talks to. */
@@ -36,7 +37,10 @@ export function createProgram (init: ProgramInit): Command {
 
 /** Runs a program to its end and returns its exit code. Errors are told on stderr in one message, without a stack. */
 export async function runProgram (program: Command, argv: readonly string[], terminal: Terminal): Promise<number> {
-  program.hook('preAction', async (_program, action) => { await applySources(action, terminal.env) })
+  program.hook('preAction', async (_program, action) => {
+    ensureNode(process.versions.node)
+    await applySources(action, terminal.env)
+  })
   for (const command of withSubcommands(program)) {
     command.exitOverride().configureOutput({
       writeOut: text => { terminal.stdout.write(text) },
