@@ -55,6 +55,7 @@ test('a server that is stopped commits what it has, tells the client when to ret
   expect(await code).toBe(75)
   const kept = await stored()
   expect(kept.length).toBeLessThan(FILES)
+  expect(result.filesSent).toBe(kept.length)
   server = await stage.startServer()
   expect(await stage.push('client', source)).toMatchObject({ code: 0, result: { filesSent: FILES - kept.length } })
   expect(await treeDifferences(source, join(server.archive, 'client'))).toEqual([])

@@ -1,11 +1,11 @@
 import type { Identity } from '@filesync/identity/node'
 import type { ServerBook } from '@filesync/identity'
 import { asFileSyncError, ERRORS, layerOver, wait } from '@filesync/protocol'
-import type { Clock, Connection, FileSyncError, NextSync, Stored, Tree } from '@filesync/protocol'
+import type { Clock, Connection, FileSyncError, NextSync, Tree } from '@filesync/protocol'
 import type { Compression, FileSource } from '@filesync/transfer'
 import { connectWhenRead } from './connect-when-read.ts'
-import { failedResult, pushResult } from './push-result.ts'
-import type { PushResult, RunCost } from './push-result.ts'
+import { failedResult, NOTHING_STORED, pushResult } from './push-result.ts'
+import type { PushResult, RunCost, RunStored } from './push-result.ts'
 import { pushSession } from './push-session.ts'
 import type { PushableTree, PushDependencies } from './push-session.ts'
 import type { HostPort } from './settings.ts'
@@ -48,7 +48,7 @@ export async function pushOnce (init: PushOnceInit): Promise<PushRun> {
       await wait(init.clock, Math.max(0, account.connectedMs + leastMs - init.clock.monotonicMs()), init.signal)
     } catch (caught) {
       const error = asFileSyncError(caught)
-      return { result: failedResult(error, account.cost()), error }
+      return { result: failedResult(error, account.cost(), account.stored), error }
     }
   }
 }
@@ -70,7 +70,7 @@ async function pushInOneSession (init: PushOnceInit, account: Account): Promise<
     over.abort(error)
     await connection?.close(error)
     await account.settle(connection)
-    const failed = failedResult(error, account.cost())
+    const failed = failedResult(error, account.cost(), account.stored)
     const { retryInMs } = error
     return { result: retryInMs === undefined ? failed : { ...failed, nextSyncAt: isoIn(keepWithinLimits(retryInMs), init.clock) }, error }
   }
@@ -80,18 +80,14 @@ function isoIn (delayMs: number, clock: Clock): string {
   return new Date(clock.nowMs() + delayMs).toISOString()
 }
 
-const NOTHING_STORED = { files: 0, renamed: 0, deleted: 0 }
-
 /** Adds up what the connections of one run carried, and what the sessions did that ended early. */
 class Account {
   readonly #clock: Clock
   readonly #startedMs: number
   readonly #connections: Connection[] = []
-  #files = 0
-  #renamed = 0
-  #deleted = 0
+  #stored = NOTHING_STORED
   /** Of the session that runs. */
-  #last: Omit<Stored, 'type' | 'bytes'> = NOTHING_STORED
+  #last = NOTHING_STORED
   /** When the last connection was made. */
   connectedMs = 0
 
@@ -107,7 +103,7 @@ class Account {
     return layerOver(connection, {
       next: async () => {
         const incoming = await connection.next()
-        if (incoming.kind === 'message' && incoming.message.type === 'STORED') this.#last = incoming.message
+        if (incoming.kind === 'message' && incoming.message.type === 'STORED') this.#last = { deleted: 0, renamed: 0, ...incoming.message }
         return incoming
       },
     })
@@ -123,16 +119,18 @@ class Account {
         break
       }
     }
-    this.#files += this.#last.files
-    this.#renamed += this.#last.renamed ?? 0
-    this.#deleted += this.#last.deleted ?? 0
+    this.#stored = added(this.#stored, this.#last)
     this.#last = NOTHING_STORED
   }
 
   /** The last message of the last session, as the end of all of them. */
   sum (next: NextSync): NextSync {
-    const { stored } = next
-    return { ...next, stored: { ...stored, files: stored.files + this.#files, renamed: stored.renamed + this.#renamed, deleted: stored.deleted + this.#deleted } }
+    return { ...next, stored: { ...next.stored, ...added(this.#stored, next.stored) } }
+  }
+
+  /** What the sessions stored that ended early. */
+  get stored (): RunStored {
+    return this.#stored
   }
 
   cost (): RunCost {
@@ -142,6 +140,10 @@ class Account {
       durationMs: Math.round(this.#clock.monotonicMs() - this.#startedMs),
     }
   }
+}
+
+function added (left: RunStored, right: RunStored): RunStored {
+  return { files: left.files + right.files, deleted: left.deleted + right.deleted, renamed: left.renamed + right.renamed }
 }
 
 /** Whether another run can succeed where this one failed, without a person. */

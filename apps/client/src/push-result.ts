@@ -54,13 +54,22 @@ export function pushResult (pushed: Pushed, cost: RunCost, nextSyncAt: string): 
   }
 }
 
-/** As {@link pushResult}, for a run that an error ended. */
-export function failedResult (error: FileSyncError, cost: RunCost): PushResult {
+/** What of a run is stored by now. */
+export interface RunStored {
+  readonly files: number
+  readonly deleted: number
+  readonly renamed: number
+}
+
+export const NOTHING_STORED: RunStored = { files: 0, deleted: 0, renamed: 0 }
+
+/** As {@link pushResult}, for a run that an error ended, with what is stored nevertheless. */
+export function failedResult (error: FileSyncError, cost: RunCost, stored: RunStored = NOTHING_STORED): PushResult {
   return {
     result: error.code === 'HALTED' ? 'halted' : 'failed',
-    filesSent: 0,
-    filesDeleted: 0,
-    filesRenamed: 0,
+    filesSent: stored.files,
+    filesDeleted: stored.deleted,
+    filesRenamed: stored.renamed,
     filesTotal: 0,
     bytesTotal: 0,
     ...cost,
