@@ -1,25 +1,10 @@
 import { equalDigests, ProblemList, PROBLEMS_KEPT, ROOT_PATH } from '@filesync/protocol'
-import type { HashBytes, Problem } from '@filesync/protocol'
+import type { HashBytes } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
-import type { Sync } from './archive.ts'
+import type { AdoptOptions, AdoptOutcome, Sync } from './archive.ts'
 import type { ExistingCopy } from './existing-copy.ts'
 import { takeOver } from './take-over.ts'
 import { UnitedTree } from './united-tree.ts'
-
-export interface AdoptOptions {
-  readonly signal?: AbortSignal
-}
-
-export interface AdoptOutcome {
-  /** Files that were taken over, and their bytes. */
-  readonly files: number
-  readonly bytes: number
-  /** Entries that the area held already; those of the copy were left alone. */
-  readonly held: number
-  /** The first of what was not taken over of the copy, and how much there was. */
-  readonly problems: readonly Problem[]
-  readonly problemCount: number
-}
 
 export interface Adoption {
   readonly area: string

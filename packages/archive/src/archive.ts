@@ -1,5 +1,4 @@
 import type { Amount, ArrivedListing, Clock, Digest, DirectoryEntry, Problem, RelativePath, StagingArea, Task } from '@filesync/protocol'
-import type { AdoptOptions, AdoptOutcome } from './adopt.ts'
 import type { Attested, AttestOptions, OtherCopy } from './attest.ts'
 import type { RestoreOutcome, Version } from './content-store.ts'
 import type { ExistingCopy } from './existing-copy.ts'
@@ -139,6 +138,21 @@ export interface RestoreOptions {
   readonly to: string
   /** Replaces what stands there. Without it that stays, and is a failure unless it is what would be written. */
   readonly overwrite?: boolean
+}
+
+export interface AdoptOptions {
+  readonly signal?: AbortSignal
+}
+
+export interface AdoptOutcome {
+  /** Files that were taken over, and their bytes. */
+  readonly files: number
+  readonly bytes: number
+  /** Entries that the area held already; those of the copy were left alone. */
+  readonly held: number
+  /** The first of what was not taken over of the copy, and how much there was. */
+  readonly problems: readonly Problem[]
+  readonly problemCount: number
 }
 
 /** The mirror of one client, its versions and what is known of them. */

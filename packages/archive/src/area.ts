@@ -1,9 +1,10 @@
 import { FileSyncError, isRelativePath, pathDepth, ROOT_PATH } from '@filesync/protocol'
 import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './archive-index.ts'
-import type { Area, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, Preview, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome } from './archive.ts'
+import type {
+  AdoptOptions, AdoptOutcome, Area, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, Preview, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome,
+} from './archive.ts'
 import { adoptCopy } from './adopt.ts'
-import type { AdoptOptions, AdoptOutcome } from './adopt.ts'
 import { attestCopies, noteFindings } from './attest.ts'
 import type { Attested, AttestOptions, Finding, OtherCopy } from './attest.ts'
 import type { ContentStore, RestoreOutcome, Version } from './content-store.ts'

@@ -7,10 +7,9 @@
  */
 export type { ArchiveIndex, AreaRecord, DirectoryKey, IndexWrite } from './archive-index.ts'
 export type {
-  Archive, ArchiveSettings, Area, DiskRoom, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, PlanOptions, PresentFile, Preview, PreviewOutcome, RestoreOptions, StoredFile, StoredSoFar, Sync, SyncOutcome,
-  SyncPlan, VerifyOptions, VerifyOutcome,
+  AdoptOptions, AdoptOutcome, Archive, ArchiveSettings, Area, DiskRoom, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, PlanOptions,
+  PresentFile, Preview, PreviewOutcome, RestoreOptions, StoredFile, StoredSoFar, Sync, SyncOutcome, SyncPlan, VerifyOptions, VerifyOutcome,
 } from './archive.ts'
-export type { AdoptOptions, AdoptOutcome } from './adopt.ts'
 export type { Attested, AttestOptions, OtherCopy } from './attest.ts'
 export { StoredArea } from './area.ts'
 export type { AreaInit } from './area.ts'

@@ -4,6 +4,7 @@ import type { AreaRecord, ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { ContentStore, DirectoryState } from './content-store.ts'
 import { EMPTY_DIRECTORY, foldDirectory, patchDigests } from './fold.ts'
 import { directoriesOf } from './lookup.ts'
+import { isUnknown } from './mirror-check.ts'
 import { withoutFailures } from './section.ts'
 import type { Section } from './section.ts'
 
@@ -90,8 +91,10 @@ function refitDigests ({ area, index, hash }: Omit<Recovery, 'store'>): IndexWri
 function statesOf (index: ArchiveIndex, area: string): DirectoryState[] {
   const states: DirectoryState[] = []
   for (const { directory } of index.directories(area)) {
-    for (const { name, mtimeNs, mode } of directoriesOf(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)) {
-      states.push({ directory: joinPath(directory, name), mtimeNs, mode })
+    for (const entry of directoriesOf(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)) {
+      const { name, mtimeNs, mode } = entry
+      // What somebody made by hand has no time that the archive knows of.
+      if (!isUnknown(entry)) states.push({ directory: joinPath(directory, name), mtimeNs, mode })
     }
   }
   return states

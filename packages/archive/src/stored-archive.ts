@@ -1,7 +1,6 @@
 import { FileSyncError, ROOT_PATH } from '@filesync/protocol'
 import type { HashBytes } from '@filesync/protocol'
-import type { AdoptOptions, AdoptOutcome } from './adopt.ts'
-import type { Archive, ArchiveSettings, Area, DiskRoom } from './archive.ts'
+import type { AdoptOptions, AdoptOutcome, Archive, ArchiveSettings, Area, DiskRoom } from './archive.ts'
 import type { ArchiveIndex } from './archive-index.ts'
 import { isAreaName, StoredArea } from './area.ts'
 import type { ContentStore } from './content-store.ts'

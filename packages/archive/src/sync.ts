@@ -1,25 +1,23 @@
-import { equalDigests, FileSyncError, problem, ROOT_PATH, toHex } from '@filesync/protocol'
-import type { ArrivedListing, Clock, Digest, DirectoryEntry, HashBytes, Problem, ProblemList, ReuseBuffer, StagedFile, StageOutcome, Task } from '@filesync/protocol'
+import { FileSyncError, problem, ROOT_PATH, toHex } from '@filesync/protocol'
+import type { ArrivedListing, Clock, Digest, DirectoryEntry, HashBytes, ProblemList, ReuseBuffer, StagedFile, StageOutcome, Task } from '@filesync/protocol'
+import { Answers } from './answers.ts'
 import type { AreaRecord, ArchiveIndex } from './archive-index.ts'
 import type { PlanOptions, PresentFile, StoredSoFar, Sync, SyncOutcome, SyncPlan } from './archive.ts'
 import { brakeAfter, halted, judgePlan, NoiseBrake, untilHalted } from './brake.ts'
 import { Committer } from './committer.ts'
 import type { PlacedBatch } from './committer.ts'
-import { comparedFile } from './compared-file.ts'
 import { Comparison } from './comparison.ts'
-import type { ContentStore, PackFailure, PackRequest } from './content-store.ts'
+import type { ContentStore } from './content-store.ts'
 import { Ledger } from './ledger.ts'
 import { wantAltered } from './mirror-check.ts'
 import { stageMoves } from './moves.ts'
-import { parsePack, stagedSections } from './pack-request.ts'
 import { PendingStructure } from './pending-structure.ts'
-import { countPlaced, cutSection, makePlan, partialName } from './plan.ts'
+import { countPlaced, cutSection, makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { PresentFiles } from './present-files.ts'
 import { checkRoom, checkRoomAgain, neededBytes } from './room.ts'
-import { entryPath, entryPathOf, pathOf, SAME_CONTENT } from './section.ts'
+import { entryPath, entryPathOf, pathOf } from './section.ts'
 import type { Failure } from './section.ts'
-import { fileSection, streamedFile } from './staged-stream.ts'
 import { StagingFolders } from './staging-folders.ts'
 import { countLeft, movedBefore } from './unfinished.ts'
 import type { UnsignedFiles } from './unsigned-files.ts'
@@ -52,8 +50,7 @@ interface Planned {
   readonly folders: StagingFolders
   readonly structure: PendingStructure
   readonly prepared: Promise<void>
-  /** 1 for a task that was answered. */
-  readonly answered: Uint8Array
+  readonly answers: Answers
   /** Whether what is not listed is gone. */
   readonly complete: boolean
 }
@@ -70,9 +67,6 @@ export class AreaSync implements Sync {
   readonly #stampMs: number
   /** Begun by the comparison. */
   readonly #problems: ProblemList
-  readonly #underWay = new Set<Promise<unknown>>()
-  readonly #streams = new Set<StagedFile>()
-  readonly #partials = new Set<string>()
   readonly #present: PresentFiles
   #planned: Planned | undefined
   /** Set where so much is replaced that its content matters. */
@@ -111,7 +105,11 @@ export class AreaSync implements Sync {
     const ledger = new Ledger({ index, area, hash, claims }, directories, plan)
     const prepared = this.#prepare(plan, ledger)
     this.#committer.waitFor(prepared)
-    this.#planned = { plan, ledger, folders: new StagingFolders(directories), structure: new PendingStructure(plan.structure), prepared, complete: options.complete, answered: new Uint8Array(plan.tasks.mostTasks) }
+    const folders = new StagingFolders(directories)
+    const answers = new Answers({
+      ...this.#init, tasks: plan.tasks, ledger, folders, committer: this.#committer, present: this.#present, problems: this.#problems, check: () => { this.#check() },
+    })
+    this.#planned = { plan, ledger, folders, answers, structure: new PendingStructure(plan.structure), prepared, complete: options.complete }
     const describe: SyncPlan['describe'] = task => plan.tasks.describe(task)
     const tasks = this.#noise === undefined ? plan.tasks : untilHalted(plan.tasks, this.#noise)
     return { tasks, taskCount: plan.tasks.count, again: () => this.#again(plan), describe, bytes: neededBytes(this.#comparison, plan), renamed: plan.moves.length, vanishing: plan.leaving.length }
@@ -122,54 +120,11 @@ export class AreaSync implements Sync {
   }
 
   async stagePack (pack: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<readonly StageOutcome[]> {
-    const { plan, answered, folders } = this.#expectPlan()
-    await this.#committer.room()
-    const { staging, clock, store } = this.#init
-    const { request, files } = parsePack(pack, { tasks: plan.tasks, folders, staging, nowMs: clock.nowMs() })
-    for (const { task } of files) claim(answered, task)
-    const failures = await this.#track(store.stagePack(request, reuse))
-    return this.#staged(request, failures, files)
+    return await this.#expectPlan().answers.stagePack(pack, reuse)
   }
 
   async beginFile (task: number, offset: number): Promise<StagedFile> {
-    const { plan, answered } = this.#expectPlan()
-    await this.#committer.room()
-    claim(answered, task)
-    if (plan.tasks.digests.has(task)) return this.#compared(plan, task)
-    const expected = plan.tasks.describe(task)
-    const { area, staging, hash, store } = this.#init
-    const partial = partialName(expected, hash)
-    const { path, sizeBytes, mtimeNs, mode } = expected
-    const stream = await this.#track(store.openStream({ area, staging, number: task, partial, offset, present: path, sizeBytes, mtimeNs, mode }))
-    this.#partials.add(partial)
-    const file = streamedFile({
-      task, path, sizeBytes, stream,
-      check: () => { this.#check() },
-      failed: error => { this.#committer.fail(error) },
-      ended: (outcome, digest, signature) => {
-        this.#streams.delete(file)
-        if (digest === undefined) this.#present.failed(path)
-        else if (signature !== undefined) this.#present.described(path, digest, signature)
-        else this.#init.unsigned.note(path, sizeBytes)
-        this.#streamed(outcome, digest)
-      },
-    })
-    this.#streams.add(file)
-    return file
-  }
-
-  #compared ({ tasks }: Plan, task: number): StagedFile {
-    const { path, sizeBytes } = tasks.describe(task)
-    return comparedFile(() => { this.#check() }, async digest => {
-      const known = this.#present.digestOf(path)
-      if (known === undefined || !equalDigests(known, digest) || !await this.#track(this.#present.isAsGiven(path))) {
-        tasks.wantAgain(task)
-        return { task, bytes: 0, isWantedAgain: true }
-      }
-      const { directory, index } = tasks.at(task)
-      this.#committer.add([{ section: cutSection(directory, [index], [SAME_CONTENT]), bytes: 0 }])
-      return { task, bytes: sizeBytes }
-    })
+    return await this.#expectPlan().answers.beginFile(task, offset)
   }
 
   #again (plan: Plan): Iterable<Task> {
@@ -194,7 +149,7 @@ export class AreaSync implements Sync {
       const deleted = await this.#remove(planned)
       // What the brake was released for is done only now, and only where deletions were part of it.
       await this.#settle(planned, planned.complete ? brakeAfter(this.#init, { halt: undefined, isOver: true }) : this.#unfinished(planned.plan))
-      await this.#init.store.keepPartials(this.#init.area, this.#partials)
+      await this.#init.store.keepPartials(this.#init.area, planned.answers.partials)
       return { ...this.#stored, deleted, problems: this.#problems.first, problemCount: this.#problems.count }
     } finally {
       await this.#end()
@@ -263,39 +218,6 @@ export class AreaSync implements Sync {
     if (this.#stored.deleted > 0 || this.#stored.renamed > this.#toldRenamed) this.#tellStored()
   }
 
-  #staged (request: PackRequest, failures: readonly PackFailure[], files: readonly { task: number, bytes: number }[]): StageOutcome[] {
-    const { ledger, folders } = this.#known()
-    const troubles = new Map<number, Problem>()
-    for (const { section, entry, code, message } of failures) {
-      const failed = request.sections[section]?.section
-      const task = failed?.staged[entry]
-      if (failed === undefined || task === undefined) continue
-      troubles.set(task, problem(entryPath(failed, entry), code, message))
-      ledger.settled(failed.directory, 1)
-      if (failed.folder !== undefined) folders.spoil(failed.folder)
-    }
-    for (const trouble of troubles.values()) this.#problems.add(trouble)
-    for (const { section: { folder, staged } } of request.sections) if (folder !== undefined) folders.settled(folder, staged.length, staged.length)
-    this.#committer.add(stagedSections(request, failures))
-    return files.map(({ task, bytes }) => {
-      const trouble = troubles.get(task)
-      return trouble === undefined ? { task, bytes } : { task, bytes: 0, problem: trouble }
-    })
-  }
-
-  #streamed (outcome: StageOutcome, digest: Digest | undefined): void {
-    const { plan, ledger, folders } = this.#known()
-    const { owner, directory: { directory } } = plan.tasks.at(outcome.task)
-    folders.settled(owner, 1, 0)
-    if (outcome.problem !== undefined) this.#problems.add(outcome.problem)
-    if (digest === undefined) {
-      ledger.settled(directory, 1)
-    } else {
-      const section = fileSection(plan.tasks, outcome.task, { digest, storedAtMs: this.#init.clock.nowMs() })
-      this.#committer.add([{ section, bytes: outcome.bytes }])
-    }
-  }
-
   async #remove ({ plan, ledger }: Planned): Promise<number> {
     ledger.removed(undefined, plan.forgotten)
     if (plan.removals.length === 0) return plan.leaving.length
@@ -344,23 +266,9 @@ export class AreaSync implements Sync {
     for (const held of brake.takeHeld()) await this.#committer.commit(held)
   }
 
-  async #track<T> (work: Promise<T>): Promise<T> {
-    this.#underWay.add(work)
-    try {
-      return await work
-    } catch (error) {
-      this.#committer.fail(error)
-      throw error
-    } finally {
-      this.#underWay.delete(work)
-    }
-  }
-
   /** Waits until nothing is being staged. Streams that were not finished keep what they have. */
   async #quiet (): Promise<void> {
-    await Promise.allSettled(this.#underWay)
-    await Promise.allSettled([...this.#streams].map(stream => stream.abandon()))
-    this.#streams.clear()
+    await this.#planned?.answers.quiet()
     await Promise.allSettled([this.#planned?.prepared])
   }
 
@@ -390,10 +298,4 @@ export class AreaSync implements Sync {
     if (this.#isOver) throw new FileSyncError('INTERNAL', 'The sync is over.')
     this.#committer.throwIfFailed()
   }
-}
-
-function claim (answered: Uint8Array, task: number): void {
-  if (task >= answered.length) throw new FileSyncError('DATA_UNEXPECTED', 'A file arrived for a task that was never given.')
-  if (answered[task] === 1) throw new FileSyncError('DATA_UNEXPECTED', 'A file arrived twice.')
-  answered[task] = 1
 }

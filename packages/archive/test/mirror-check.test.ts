@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Area } from '../src/index.ts'
@@ -85,6 +85,7 @@ test('what was added by hand moves to versions at the next sync, but not after a
   expect((await area.verify()).problems).toEqual([])
   expect((await push(area, source, { complete: false })).asked).toEqual([])
   expect(readFileSync(at('d/mine'), 'utf8')).toBe('by hand')
+  expect(statSync(at('new')).mtimeMs).toBeGreaterThan(Date.now() - 60_000)
   await push(area, source)
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source).filter(line => !line.startsWith('out ')))
   expect(versionsIn(root, 'laptop').sort()).toEqual(['d/mine', 'link', 'new/deep/file'])
