@@ -16,6 +16,7 @@ import type { Bar, Row } from './row.ts'
 import { RsyncSide } from './rsync-side.ts'
 import { runningPairs, watchingRuns } from './running-client.ts'
 import type { Run } from './side.ts'
+import { warmMemory } from './warm-memory.ts'
 
 /** One thing to measure. */
 export interface Case {
@@ -57,14 +58,14 @@ function of (name: string, about: string, run: Case['run']): Case {
 async function firstSmall (bench: Bench): Promise<Row[]> {
   const set = await made(bench, makeSmallFiles)
   const limit = PipeLimit.tar()
-  const pairs = await firstPairs(bench, set, async () => { await limit.measure(bench, set.root) })
+  const pairs = await firstPairs(bench, set, async () => { await limit.measure(bench, set) })
   return [{ case: 'first-small', work: 'first sync, 100k small files', bars: [atMost('ratio', 0.50)], ...pairs, reference: limit }]
 }
 
 async function noChange (bench: Bench): Promise<Row[]> {
   const set = await made(bench, makeSmallFiles)
   const limit = PipeLimit.find()
-  const pairs = await unchangedPairs(bench, set, async () => { await limit.measure(bench, set.root) })
+  const pairs = await unchangedPairs(bench, set, async () => { await limit.measure(bench, set) })
   return [{ case: 'no-change', work: 'nothing changed, 100k files', bars: [atMost('ratio', 0.60)], ...pairs, reference: limit }]
 }
 
@@ -87,7 +88,7 @@ async function watchWakeUp (bench: Bench): Promise<Row[]> {
 async function firstLarge (bench: Bench): Promise<Row[]> {
   const set = await made(bench, makeLargeFile)
   const limit = PipeLimit.cat()
-  const pairs = await firstPairs(bench, set, async () => { await limit.measure(bench, set.root) })
+  const pairs = await firstPairs(bench, set, async () => { await limit.measure(bench, set) })
   return [{ case: 'first-large', work: 'first sync, 2 GiB file', bars: [atMost('ratio', 0.45)], ...pairs, reference: limit }]
 }
 
@@ -129,6 +130,7 @@ async function firstFileStored (bench: Bench): Promise<Row[]> {
   for (let pair = 0; pair < bench.pairs; pair++) {
     for (const [runs, Sided] of [[row.ours, OurSide], [row.theirs, RsyncSide]] as const) {
       await withSide(await Sided.open(mkdtempSync(join(bench.home, 'o-')), bench.children), async side => {
+        warmMemory(bench, set)
         runs.push({ durationMs: await timeToFirstFile(side.startPush(set.root), side.destination) })
         await verify(bench, side, set)
       })

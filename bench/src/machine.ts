@@ -9,6 +9,11 @@ export function describeMachine (scratch: string): string {
   const processors = cpus()
   const model = processors[0]?.model.trim() ?? ''
   const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`
-  const disk = statfsSync(scratch).type === TMPFS_MAGIC ? 'tmpfs' : 'a disk'
+  const disk = isInMemory(scratch) ? 'tmpfs' : 'a disk'
   return `${processors.length} cores of ${model === '' || model === 'unknown' ? arch() : model}, ${memory}, ${readFileSync('/proc/sys/kernel/ostype', 'latin1').trim()} ${release()}, Node ${process.versions.node}, data on ${disk}`
+}
+
+/** Whether what is written to a directory stays in memory. */
+export function isInMemory (directory: string): boolean {
+  return statfsSync(directory).type === TMPFS_MAGIC
 }

@@ -7,6 +7,7 @@ import type { DataSet, Recipe } from './data-set.ts'
 import { OurSide } from './our-side.ts'
 import { RsyncSide } from './rsync-side.ts'
 import type { Run, Side } from './side.ts'
+import { warmMemory } from './warm-memory.ts'
 
 /** What a case runs with. */
 export interface Bench extends Recipe {
@@ -89,6 +90,7 @@ export async function changedPairs (bench: Bench, set: DataSet, change: Change):
 /** One run, and the proof that it did its work. */
 export async function measure (bench: Bench, side: Side, set: DataSet, touched: readonly string[] = []): Promise<Run> {
   bench.signal.throwIfAborted()
+  warmMemory(bench, set)
   const run = await side.push(set.root)
   await verify(bench, side, set, touched)
   return run

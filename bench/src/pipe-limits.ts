@@ -1,6 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { DataSet } from './data-set.ts'
 import type { Bench } from './pairs.ts'
+import { warmMemory } from './warm-memory.ts'
 
 /** How fast this machine does the same work without any protocol: what nobody can beat by much. */
 export class PipeLimit {
@@ -25,10 +27,11 @@ export class PipeLimit {
     return new PipeLimit('find -printf', 'find "$1" -printf "%p %s %T@ %m\\n" > "$2"/list')
   }
 
-  async measure ({ home, children }: Bench, source: string): Promise<void> {
-    const destination = mkdtempSync(join(home, 'l-'))
+  async measure (bench: Bench, set: DataSet): Promise<void> {
+    const destination = mkdtempSync(join(bench.home, 'l-'))
     try {
-      this.durationsMs.push((await children.run('sh', ['-c', this.#script, 'sh', source, destination])).durationMs)
+      warmMemory(bench, set)
+      this.durationsMs.push((await bench.children.run('sh', ['-c', this.#script, 'sh', set.root, destination])).durationMs)
     } finally {
       rmSync(destination, { recursive: true })
     }
