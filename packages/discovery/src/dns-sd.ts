@@ -1,3 +1,4 @@
+import { isIdPrefix } from '@filesync/protocol'
 import type { Clock, FileSyncError } from '@filesync/protocol'
 import { isOnLink, sameAddress } from './address.ts'
 import type { Advertised } from './announce.ts'
@@ -47,7 +48,6 @@ export const SERVICE_QUESTION: DnsQuestion = { name: SERVICE_TYPE, type: 'PTR' }
 const TTL_SECONDS = 120
 /** RFC 6762 section 6: no record is multicast twice within a second. */
 const ANSWER_INTERVAL_MS = 1_000
-const ID_PREFIX = /^[0-9A-HJKMNP-TV-Z]{16}$/u
 
 /** The records of a server on one link. They name nobody: the instance and the host are called after the id prefix. */
 export function serviceRecords (advertised: Advertised, link: Link, ttlSeconds: number = TTL_SECONDS): DnsRecord[] {
@@ -84,7 +84,7 @@ export function readService (heard: Heard, codec: DnsCodec): HeardService[] {
       other.name === record.target && sameAddress(other.address, source.address))
     const texts = message.answers.flatMap(other => other.type === 'TXT' && other.name === record.name ? other.texts : [])
     const idPrefix = texts.find(text => text.startsWith('id='))?.slice(3) ?? ''
-    if (!claims || !texts.includes('v=2') || !ID_PREFIX.test(idPrefix)) return []
+    if (!claims || !texts.includes('v=2') || !isIdPrefix(idPrefix)) return []
     const pairing = texts.includes('pair=1')
     const server = { address: source.address, port: record.port, idPrefix, pairing, interfaceName: link.interfaceName }
     return [{ server, gone: record.ttlSeconds === 0 }]

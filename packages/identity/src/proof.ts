@@ -1,3 +1,4 @@
+import { TOKEN_ID_BYTES } from '@filesync/protocol'
 import type { PairingCrypto } from './crypto-port.ts'
 import { deviceIdBytes } from './device-id.ts'
 import type { DeviceId } from './device-id.ts'
@@ -15,7 +16,6 @@ export interface PairingTranscript {
   readonly serverId: DeviceId
 }
 
-const TOKEN_ID_BYTES = 8
 const encoder = new TextEncoder()
 
 /** The key that a pairing code stands for at one server. Slow on purpose: a code is short. */

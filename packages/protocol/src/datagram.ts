@@ -63,6 +63,11 @@ const offerSchema = v.union([
 const decoder = new TextDecoder('utf-8', { fatal: true })
 const encoder = new TextEncoder()
 
+/** Whether a text has the form in which a server tells the first 16 symbols of its device id. */
+export function isIdPrefix (text: string): boolean {
+  return ID_PREFIX.test(text)
+}
+
 /** DISCOVER of version 2, padded so that no answer to it is larger than it is. */
 export function encodeDiscover (discover: DiscoverV2): Uint8Array {
   const message = { type: 'DISCOVER', v: 2, n: discover.nonce, want: discover.want, pad: '' }

@@ -17,7 +17,7 @@ export { openConnection } from './connection.ts'
 export type { Connection, ConnectionInit, Incoming } from './connection.ts'
 export { layerOver } from './connection-layer.ts'
 export {
-  decodeDiscover, decodeOffer, DISCOVERY_GROUP_IPV4, DISCOVERY_GROUP_IPV6, DISCOVERY_PORT, encodeDiscover, encodeDiscoverV1, encodeOffer,
+  decodeDiscover, decodeOffer, DISCOVERY_GROUP_IPV4, DISCOVERY_GROUP_IPV6, DISCOVERY_PORT, encodeDiscover, encodeDiscoverV1, encodeOffer, isIdPrefix,
 } from './datagram.ts'
 export type { DiscoverPurpose, DiscoverV1, DiscoverV2, Offer } from './datagram.ts'
 export { DIGEST_BYTES, equalDigests, toDigest, toHex } from './digest.ts'
@@ -46,7 +46,7 @@ export { decodeListing, ListingReader, readListing } from './listing-reader.ts'
 export { ListingWriter } from './listing-writer.ts'
 export type { WrittenListing } from './listing-writer.ts'
 export { LIMITS } from './limits.ts'
-export { decodeMessage, encodeMessage, MESSAGE_TYPES, parseMessage } from './message-schema.ts'
+export { decodeMessage, encodeMessage, MESSAGE_TYPES, parseMessage, TOKEN_ID_BYTES } from './message-schema.ts'
 export type {
   Amount, ClientFilesInfo, Close, DeltaTask, DigestTask, EntryReference, FileEnd, FileHeader, FileProblem, FileVerdict, Hello, ListingsWanted, Message, MessageOf,
   MessageType, NextSync, PairDone, PairOk, PairProof, Policy, QuestionedFile, ResumeTask, SafeAnswer, SafeQuestion, ServerStatus, ServerStatusBusy, ServerStatusReady, Stored, SyncPreview, Task, Tasks,

@@ -9,7 +9,8 @@ import { PROBLEMS } from './problem.ts'
 import type { Problem, ProblemCode } from './problem.ts'
 
 const MAC_BYTES = 32
-const TOKEN_ID_BYTES = 8
+/** Length of what a client calls an enrolment token by. */
+export const TOKEN_ID_BYTES = 8
 const MAX_UINT32 = 0xffff_ffff
 
 type Schema<T> = v.GenericSchema<unknown, T>
