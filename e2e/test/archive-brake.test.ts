@@ -76,6 +76,16 @@ test('200 of 250 texts that are encrypted in place halt with exit code 6, and an
   for (let i = 0; i < FILES; i++) expect(await readFile(stage.path('restored', `chapter${i % 5}`, `file${i}`))).toEqual(await readFile(stage.path('before', `chapter${i % 5}`, `file${i}`)))
 })
 
+test('a push that is halted tells what was stored beside what is held back', { timeout: 30_000 }, async () => {
+  await write(0, text)
+  expect((await stage.push('laptop', source)).code).toBe(0)
+  await write(1, i => encrypted(text(i), i), ENCRYPTED)
+  await writeFile(join(source, 'added'), 'It is new, and nothing is replaced by it.')
+  const halted = await stage.push('laptop', source)
+  expect(halted).toMatchObject({ code: 6, result: { result: 'halted', filesSent: 1 } })
+  expect(await readFile(join(server.archive, 'laptop', 'added'), 'utf8')).toContain('It is new')
+})
+
 test('a library of pictures that is written anew, and texts that are all edited, do not trip the brake', async () => {
   await write(0, picture)
   expect((await stage.push('laptop', source)).code).toBe(0)

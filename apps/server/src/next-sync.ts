@@ -1,4 +1,4 @@
-import type { SyncOutcome } from '@filesync/archive'
+import type { StoredSoFar, SyncOutcome } from '@filesync/archive'
 import { fitProblems } from '@filesync/protocol'
 import type { NextSync } from '@filesync/protocol'
 import type { ReceivedFiles } from '@filesync/transfer'
@@ -20,8 +20,7 @@ export function nextSync (outcome: SyncOutcome, received: ReceivedFiles, inMs: n
   }
 }
 
-/** The same where the brake holds. */
-export function haltedSync (message: string, inMs: number): NextSync {
-  const nothing = { files: 0, bytes: 0, deleted: 0, renamed: 0 }
-  return { type: 'NEXT_SYNC', inMs, result: 'HALTED', stored: nothing, problems: [], problemCount: 0, message }
+/** The same where the brake holds; what it did not hold back is stored. */
+export function haltedSync (message: string, stored: StoredSoFar, inMs: number): NextSync {
+  return { type: 'NEXT_SYNC', inMs, result: 'HALTED', stored, problems: [], problemCount: 0, message }
 }

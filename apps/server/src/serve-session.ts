@@ -149,7 +149,7 @@ async function receiveTree (
     // The brake is no fault of the session: the client is told when to come again, like after any other.
     const known = asFileSyncError(error)
     if (known.code !== 'HALTED') throw error
-    const next = haltedSync(known.message, deps.nextSyncInMs())
+    const next = haltedSync(known.message, sync.stored, deps.nextSyncInMs())
     await connection.send(next)
     return next
   } finally {

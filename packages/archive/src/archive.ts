@@ -67,6 +67,8 @@ export interface StoredSoFar {
 export interface Sync extends StagingArea {
   /** Of the stored tree; equal to the client's when there is nothing to do. */
   readonly rootDigest: Digest
+  /** Also of a sync that failed. */
+  readonly stored: StoredSoFar
   /** Told after every batch of files that became durable, and when a sync is abandoned, where more came of it. */
   onStored: ((stored: StoredSoFar) => void) | undefined
   /** Takes in a listing whose digest was checked. Yields the directories to ask for next. */

@@ -87,6 +87,10 @@ export class AreaSync implements Sync {
     this.#committer = new Committer({ ...init, stampMs: this.#stampMs, folders: () => this.#known().folders, structure: () => this.#known().structure, sift: async sections => await this.#noise?.sift(sections) ?? sections, placed: step => this.#placed(step) })
   }
 
+  get stored (): StoredSoFar {
+    return this.#stored
+  }
+
   * compare (arrived: ArrivedListing): Generator<{ readonly index: number, readonly entry: DirectoryEntry }, void, undefined> {
     this.#check()
     if (arrived.directory === ROOT_PATH) this.#tree = toHex(this.#init.hash(arrived.bytes))
