@@ -1,4 +1,5 @@
-import { formatSize, printable, problemLines } from '@filesync/program'
+import { formatCount, printable, problemLines } from '@filesync/program'
+import { formatSize } from '@filesync/protocol'
 import type { FileSyncError, Problem } from '@filesync/protocol'
 import type { Planned } from './plan-session.ts'
 
@@ -50,12 +51,12 @@ export function describePlan (result: PlanResult): string {
     ['new', result.filesNew, result.bytesNew], ['changed', result.filesChanged, result.bytesChanged],
     ['renamed', result.filesRenamed, undefined], ['to versions', result.filesDeleted, result.bytesDeleted],
   ]
-  const doing = rows.filter(([, files]) => files > 0).map(([what, files, bytes]) => `  ${what.padEnd(11)}  ${files} ${files === 1 ? 'file' : 'files'}${bytes === undefined ? '' : `, ${formatSize(bytes)}`}`)
-  const total = `${result.filesTotal} files, ${formatSize(result.bytesTotal)}`
+  const doing = rows.filter(([, files]) => files > 0).map(([what, files, bytes]) => `  ${what.padEnd(11)}  ${formatCount(files, 'file')}${bytes === undefined ? '' : `, ${formatSize(bytes)}`}`)
+  const total = `${formatCount(result.filesTotal, 'file')}, ${formatSize(result.bytesTotal)}`
   return [
     doing.length === 0 ? `A push would change nothing: ${total}.` : `A push of ${total} would bring about, at most:`,
     ...doing,
-    ...(result.problemCount === 0 ? [] : [`${result.problemCount} ${result.problemCount === 1 ? 'entry' : 'entries'} would not be stored:`, ...problemLines(result)]),
+    ...(result.problemCount === 0 ? [] : [`${formatCount(result.problemCount, 'entry', 'entries')} would not be stored:`, ...problemLines(result)]),
     ...(result.message === undefined ? [] : [`The server would stop it: ${printable(result.message)}`]),
   ].join('\n')
 }

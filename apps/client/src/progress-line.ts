@@ -1,4 +1,5 @@
-import { formatDuration, formatSize, printable } from '@filesync/program'
+import { formatDuration, printable } from '@filesync/program'
+import { formatSize } from '@filesync/protocol'
 import type { TransferProgress } from '@filesync/transfer'
 
 /** The current state of a run, in one line that may change many times a second. */

@@ -1,6 +1,6 @@
-import { ERRORS, FileSyncError } from '@filesync/protocol'
+import { ERRORS, FileSyncError, formatSize } from '@filesync/protocol'
 import type { ErrorCode, Problem } from '@filesync/protocol'
-import { formatDuration, formatSize, printable, problemLines } from '@filesync/program'
+import { formatCount, formatDuration, printable, problemLines } from '@filesync/program'
 import type { Pushed } from './push-session.ts'
 
 /** The last line of `push --json`; scripts rely on its fields. */
@@ -100,7 +100,7 @@ function headline (result: PushResult): string {
   if (result.filesRenamed > 0) parts.push(`${result.filesRenamed} renamed`)
   if (result.filesDeleted > 0) parts.push(`${result.filesDeleted} moved to versions`)
   const state = result.result === 'ok' ? 'Everything is stored' : result.result === 'problems' ? 'Finished with problems' : 'Halted'
-  return `${state}: ${result.filesTotal} files, ${formatSize(result.bytesTotal)} (${parts.join(', ')}; ` +
+  return `${state}: ${formatCount(result.filesTotal, 'file')}, ${formatSize(result.bytesTotal)} (${parts.join(', ')}; ` +
     `${formatSize(result.bytesSent)} over the network in ${formatDuration(result.durationMs)}).`
 }
 

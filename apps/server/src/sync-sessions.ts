@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Archive } from '@filesync/archive'
 import type { DeviceId, Peer } from '@filesync/identity'
 import type { Channel } from '@filesync/identity/node'
+import { formatCount } from '@filesync/program'
 import type { EventLog } from '@filesync/program'
 import { asFileSyncError, FileSyncError, LIMITS, wait } from '@filesync/protocol'
 import type { NextSync } from '@filesync/protocol'
@@ -132,6 +133,6 @@ function tellSynced ({ area, address, next, durationMs }: { area: string, addres
   const { stored, result, problemCount } = next
   log(
     { event: 'synced', area, address, result, ...stored, problems: problemCount, durationMs },
-    `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${stored.files} files sent, ${stored.renamed} renamed, ${stored.deleted} moved to versions, ${problemCount} problems`,
+    `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${formatCount(stored.files, 'file')} sent, ${stored.renamed} renamed, ${stored.deleted} moved to versions, ${formatCount(problemCount, 'problem')}`,
   )
 }

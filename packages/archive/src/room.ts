@@ -1,4 +1,4 @@
-import { ENTRY_KINDS, FileSyncError } from '@filesync/protocol'
+import { ENTRY_KINDS, FileSyncError, formatSize } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
 import type { DiskRoom, MirrorSize } from './archive.ts'
@@ -39,7 +39,7 @@ export function checkRoomAgain (roomBytes: number, comparison: Comparison, plan:
 }
 
 function noRoom (needed: number, roomBytes: number): FileSyncError {
-  return new FileSyncError('ARCHIVE_FULL', `The sync needs ${String(needed)} bytes, and the archive has room for ${String(roomBytes)}. ` +
+  return new FileSyncError('ARCHIVE_FULL', `The sync needs ${formatSize(needed)}, which is ${formatSize(needed - roomBytes)} more than the archive has room for. ` +
     'Free some space on the server, keep versions for a shorter time, or lower its --reserve.')
 }
 
@@ -51,7 +51,7 @@ export function checkRoom ({ index, area, roomBytes, quotaBytes }: Room, compari
   // Versions do not count: otherwise deleting files would not help a client whose quota is used up.
   const after = mirrorBytes(index, area) + comparison.wantedBytes - leavingBytes(comparison, plan)
   if (after > quotaBytes) {
-    throw new FileSyncError('ARCHIVE_FULL', `The files of ${JSON.stringify(area)} would take ${String(after)} bytes, and its quota is ${String(quotaBytes)}. ` +
+    throw new FileSyncError('ARCHIVE_FULL', `The files of ${JSON.stringify(area)} would take ${formatSize(after)}, which is ${formatSize(after - quotaBytes)} more than its quota. ` +
       'Remove files from the directory or ignore some of them, or start the server with a larger --quota.')
   }
 }

@@ -20,7 +20,7 @@ test('a mirror may become as large as its quota, to the byte, and no larger', as
   const source = new SourceTree().write('a', bytes(400)).write('d/b', bytes(600))
   expect((await push(area, source)).files).toBe(2)
   source.write('c', bytes(1))
-  await expect(push(area, source)).rejects.toMatchObject({ code: 'ARCHIVE_FULL', message: expect.stringContaining('quota is 1000') as string })
+  await expect(push(area, source)).rejects.toMatchObject({ code: 'ARCHIVE_FULL', message: expect.stringContaining('would take 1.00 kB, which is 1 B more than its quota.') as string })
   // Nothing was stored, and the client helps itself by removing something.
   source.write('a', bytes(399))
   expect(await push(area, source)).toMatchObject({ files: 2, problems: [] })

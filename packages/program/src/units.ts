@@ -39,17 +39,9 @@ export function parseSize (text: string): number {
   return bytes
 }
 
-/** Bytes for people, to three digits: `1.23 GB`. */
-export function formatSize (bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
-  let value = bytes
-  let unit = 0
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000
-    unit++
-  }
-  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2
-  return `${value.toFixed(digits)} ${units[unit] ?? ''}`
+/** How many of what there are, for people: `1 file`, `2 files`, `0 entries`. */
+export function formatCount (amount: number, one: string, many = `${one}s`): string {
+  return `${amount} ${amount === 1 ? one : many}`
 }
 
 /** A duration for people: `850 ms`, `12 s`, `3 min 20 s`, `2 h 5 min`, `4 d 3 h`. */

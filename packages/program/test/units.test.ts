@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { formatDuration, formatSize, parseDuration, parseSize } from '@filesync/program'
+import { formatCount, formatDuration, parseDuration, parseSize } from '@filesync/program'
 
 const usage: unknown = expect.objectContaining({ code: 'USAGE' })
 
@@ -31,6 +31,14 @@ describe('durations', () => {
   })
 })
 
+test.each([[0, '0 files'], [1, '1 file'], [2, '2 files']])('%i are counted as %j', (amount, text) => {
+  expect(formatCount(amount, 'file')).toBe(text)
+})
+
+test('what has another plural is told with it', () => {
+  expect([formatCount(1, 'entry', 'entries'), formatCount(0, 'entry', 'entries')]).toEqual(['1 entry', '0 entries'])
+})
+
 describe('sizes', () => {
   test.each([
     ['0', 0], ['1000', 1000], ['500k', 500_000], ['20M', 20_000_000], ['20MB', 20_000_000], ['1.5GiB', 1_610_612_736], ['20M/s', 20_000_000], ['2 T', 2e12],
@@ -41,7 +49,4 @@ describe('sizes', () => {
   test.each(['', 'big', '-1', '1x', '1i', '99999T', '9'.repeat(400)])('%j is refused', text => {
     expect(() => parseSize(text)).toThrow(usage)
   })
-
-  test.each([[0, '0 B'], [999, '999 B'], [1000, '1.00 kB'], [9_995, '10.0 kB'], [99_950, '100 kB'], [999_500, '1.00 MB'], [1.23e9, '1.23 GB'], [5e18, '5000 PB']])(
-    '%i bytes are shown as %j', (bytes, text) => { expect(formatSize(bytes)).toBe(text) })
 })

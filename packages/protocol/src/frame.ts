@@ -72,6 +72,11 @@ export function writeFrameHeader (frame: Uint8Array, header: { type: FrameType, 
   view.setUint16(6, 0)
 }
 
+/** The flags in the header of a whole frame. */
+export function frameFlags (frame: Uint8Array): number {
+  return new DataView(frame.buffer, frame.byteOffset, FRAME_HEADER_BYTES).getUint8(5)
+}
+
 /**
  * Cuts a stream of bytes into frames, however the bytes are cut. The header is judged before memory is taken for the
  * payload, so a peer costs at most one payload of the type's limit.

@@ -1,4 +1,4 @@
-import { joinPath, problem, wait } from '@filesync/protocol'
+import { FLAG_ZSTD, frameFlags, joinPath, problem, wait } from '@filesync/protocol'
 import type { Clock, Connection, Message, RelativePath } from '@filesync/protocol'
 import type { PlannedRead } from './answer-plan.ts'
 import { CompressionChoice } from './compression-choice.ts'
@@ -139,13 +139,15 @@ export class AnswerSender {
   async #sendFrame (frame: Uint8Array<ArrayBuffer>): Promise<void> {
     this.#stopped.signal.throwIfAborted()
     const { length } = frame
+    // Before it is sent: its memory is used again after that.
+    const isCompressed = (frameFlags(frame) & FLAG_ZSTD) !== 0
     const startMs = this.#clock.monotonicMs()
     const delayMs = this.#bucket?.take(length, startMs) ?? 0
     if (delayMs > 0) await wait(this.#clock, delayMs, this.#stopped.signal)
     await this.#connection.sendFrame(frame, () => { this.#source.reuse(frame.buffer) })
     const nowMs = this.#clock.monotonicMs()
     this.#choice.sent({ bytes: length, waitedMs: nowMs - startMs, nowMs })
-    this.#meter.isCompressing = this.#choice.isOn
+    this.#meter.isCompressing = isCompressed
   }
 
   #count (files: number, bytes: number): void {

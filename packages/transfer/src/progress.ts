@@ -18,7 +18,7 @@ export interface TransferProgress {
   readonly remainingMs: number | undefined
   /** The file that is on its way. */
   readonly path: RelativePath | undefined
-  /** Whether frames are being compressed. */
+  /** Whether what was sent last was compressed: trying does not count, where content does not shrink. */
   readonly isCompressing: boolean
 }
 

@@ -64,6 +64,16 @@ async function timedSync (init: { content: Uint8Array, bytesPerSecond: number, c
   return { durationMs: state.durationMs, bytesReceived: serverConnection.bytesReceived }
 }
 
+test('progress tells of compression where content shrinks, and not where that is only tried', async () => {
+  for (const [content, shrinks] of [[logText(100_000), true], [randomBytes(4 * MEBIBYTE, 72), false]] as const) {
+    const told: boolean[] = []
+    const onProgress = ({ bytes, isCompressing }: TransferProgress): void => { if (bytes > 0) told.push(isCompressing) }
+    await timedSync({ content, bytesPerSecond: 2_500_000, client: { compression: 'always', onProgress } })
+    expect(told.length).toBeGreaterThan(2)
+    expect(new Set(told)).toEqual(new Set([shrinks]))
+  }
+})
+
 test('a link of 20 Mbit/s carries text three times as fast when compression is automatic', async () => {
   const content = logText(150_000)
   const plain = await timedSync({ content, bytesPerSecond: 2_500_000, client: { compression: 'never' } })

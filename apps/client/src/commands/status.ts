@@ -1,6 +1,6 @@
-import { formatDuration, formatSize, printable } from '@filesync/program'
+import { formatCount, formatDuration, printable } from '@filesync/program'
 import { showStatus as show } from '@filesync/program/node'
-import { FileSyncError } from '@filesync/protocol'
+import { FileSyncError, formatSize } from '@filesync/protocol'
 import type { ClientStatus } from '../control-routes.ts'
 import type { Activity } from '../run-record.ts'
 import { stateDirOf } from '../settings.ts'
@@ -34,7 +34,7 @@ export function describeStatus (status: ClientStatus, nowMs: number): string {
   if (nextSyncAt !== null) lines.push(`next run   ${nextSyncAt}, in ${formatDuration(Math.max(0, Date.parse(nextSyncAt) - nowMs))}`)
   if (last !== null) {
     const { result, filesTotal, bytesTotal, filesSent, message, problems, problemCount } = last.result
-    const tree = result === 'failed' ? '' : `, ${filesTotal} files, ${formatSize(bytesTotal)}, ${filesSent} sent`
+    const tree = result === 'failed' ? '' : `, ${formatCount(filesTotal, 'file')}, ${formatSize(bytesTotal)}, ${filesSent} sent`
     lines.push(`last run   ${result} ${ago(last.atMs)}${tree}${message === undefined ? '' : `: ${printable(message)}`}`)
     for (const { path, message: text } of problems) lines.push(`           ${printable(path)}: ${printable(text)}`)
     if (problemCount > problems.length) lines.push(`           and ${problemCount - problems.length} more`)
@@ -54,7 +54,7 @@ function describeActivity (activity: Activity): string {
 }
 
 function describeSending ({ files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path, isCompressing }: Extract<Activity, { doing: 'sending' }>): string {
-  const parts = [`sending ${files} of ${filesWanted} files`, `${formatSize(bytes)} of ${formatSize(bytesWanted)}`, `${formatSize(bytesPerSecond)}/s`]
+  const parts = [`sending ${files} of ${formatCount(filesWanted, 'file')}`, `${formatSize(bytes)} of ${formatSize(bytesWanted)}`, `${formatSize(bytesPerSecond)}/s`]
   if (isCompressing) parts.push('compressed')
   if (remainingMs !== undefined) parts.push(`${formatDuration(remainingMs)} left`)
   if (path !== undefined) parts.push(printable(path))

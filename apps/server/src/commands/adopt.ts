@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { openPeers } from '@filesync/identity/node'
-import { formatSize, jsonLine, printable, problemLines } from '@filesync/program'
+import { formatCount, jsonLine, printable, problemLines } from '@filesync/program'
+import { formatSize } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { adopt as adoptCopy } from '../archive-operations.ts'
 import type { AdoptReport } from '../archive-operations.ts'
@@ -22,8 +23,8 @@ export async function adopt ([client, directory]: readonly [string, string], fla
 }
 
 function describe ({ client, files, bytes, held, problems, problemCount }: AdoptReport, from: string): string {
-  const lines = [`${printable(client)}: ${files} files, ${formatSize(bytes)}, were taken over from ${printable(from)}. The next push sends only what is not among them.`]
-  if (held > 0) lines.push(`${held} entries were there already and stay as they are.`)
+  const lines = [`${printable(client)}: took over ${formatCount(files, 'file')}, ${formatSize(bytes)}, from ${printable(from)}. The next push sends only what is not among them.`]
+  if (held > 0) lines.push(`${formatCount(held, 'entry was', 'entries were')} there already: nothing was replaced.`)
   if (problemCount > 0) lines.push(`${problemCount} were not taken over:`, ...problemLines({ problems, problemCount }))
   return `${lines.join('\n')}\n`
 }

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import { openArchive } from '@filesync/archive/node'
 import type { Archive } from '@filesync/archive'
-import { formatSize, parseDuration, printable } from '@filesync/program'
+import { formatCount, parseDuration, printable } from '@filesync/program'
 import { askControl } from '@filesync/program/node'
-import { FileSyncError } from '@filesync/protocol'
+import { FileSyncError, formatSize } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { listVersions, release as releaseArea, restore as restoreArea, verify as verifyArea } from '../archive-operations.ts'
 import type { RestoreReport, VerifyReport, VersionRow } from '../archive-operations.ts'
@@ -41,7 +41,7 @@ export async function restore ([client, path]: readonly [string, string | undefi
   const { stdout } = context.terminal
   if (flags.json === true) stdout.write(`${JSON.stringify(report)}\n`)
   else if (flags.quiet !== true) {
-    stdout.write(`${report.files} files, ${formatSize(report.bytes)}, are in ${request.to} as they were at ${new Date(request.atMs).toISOString()}.\n`)
+    stdout.write(`Restored ${formatCount(report.files, 'file')}, ${formatSize(report.bytes)}, to ${printable(request.to)} as of ${new Date(request.atMs).toISOString()}.\n`)
     for (const { path: at, message } of report.failures) stdout.write(`  ${printable(at)}: ${printable(message)}\n`)
   }
   return report.failures.length > 0 ? PROBLEMS_EXIT : 0
@@ -68,7 +68,7 @@ export async function release (client: string, flags: ArchiveFlags, context: Com
 function describeVerification ({ client, files, bytes, problems }: VerifyReport): string {
   const lines = problems.map(({ path, message }) => `  ${printable(path)}: ${printable(message)}\n`)
   const state = problems.length === 0 ? 'all as they were stored' : `${problems.length} not as they were stored; they are asked for again at the next sync`
-  return `${printable(client)}: ${files} files, ${formatSize(bytes)}, ${state}.\n${lines.join('')}`
+  return `${printable(client)}: ${formatCount(files, 'file')}, ${formatSize(bytes)}, ${state}.\n${lines.join('')}`
 }
 
 export interface Operation<T> {

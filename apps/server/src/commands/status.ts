@@ -1,6 +1,6 @@
-import { formatDuration, formatSize, printable } from '@filesync/program'
+import { formatCount, formatDuration, printable } from '@filesync/program'
 import { showStatus as show } from '@filesync/program/node'
-import { FileSyncError } from '@filesync/protocol'
+import { FileSyncError, formatSize } from '@filesync/protocol'
 import type { DiskReport, PeerRow, QueueRow, Status } from '../health.ts'
 import type { SessionRow } from '../session-board.ts'
 import { stateDirOf } from '../settings.ts'
@@ -39,12 +39,8 @@ function table (title: string, rows: readonly string[]): string[] {
   return (rows.length === 0 ? ['none'] : rows).map((row, at) => `${(at === 0 ? title : '').padEnd(10)}${row}`)
 }
 
-function count (amount: number, what: string): string {
-  return `${amount} ${what}${amount === 1 ? '' : 's'}`
-}
-
 function describeArchive ({ areas, files, bytes }: DiskReport): string {
-  return `${formatSize(bytes)} in ${count(files, 'file')} of ${count(areas.length, 'client')}, versions not counted`
+  return `${formatSize(bytes)} in ${formatCount(files, 'file')} of ${formatCount(areas.length, 'client')}, versions not counted`
 }
 
 function describeDisk ({ freeBytes, totalBytes, reserveBytes, quotaBytes }: DiskReport): string {
@@ -54,7 +50,7 @@ function describeDisk ({ freeBytes, totalBytes, reserveBytes, quotaBytes }: Disk
 
 function describeSession ({ client, doing, files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path }: SessionRow): string {
   if (doing === 'comparing') return `${printable(client)}  comparing`
-  const parts = [`${printable(client)}  ${files} of ${filesWanted} files`, `${formatSize(bytes)} of ${formatSize(bytesWanted)}`, `${formatSize(bytesPerSecond)}/s`]
+  const parts = [`${printable(client)}  ${files} of ${formatCount(filesWanted, 'file')}`, `${formatSize(bytes)} of ${formatSize(bytesWanted)}`, `${formatSize(bytesPerSecond)}/s`]
   if (remainingMs !== null) parts.push(`${formatDuration(remainingMs)} left`)
   if (path !== null) parts.push(printable(path))
   return parts.join(', ')
@@ -68,7 +64,7 @@ function describePeer (peer: PeerRow, { areas }: DiskReport, nowMs: number): str
   const ago = (time: string): string => `${formatDuration(Math.max(0, nowMs - Date.parse(time)))} ago`
   const size = areas.find(({ client }) => client === peer.client)
   const parts = [peer.lastCompleteAt === null ? 'never stored completely' : `complete ${ago(peer.lastCompleteAt)}`]
-  if (size !== undefined) parts.push(`${formatSize(size.bytes)} in ${count(size.files, 'file')}`)
+  if (size !== undefined) parts.push(`${formatSize(size.bytes)} in ${formatCount(size.files, 'file')}`)
   parts.push(peer.lastSeenAt === null ? 'never seen' : `seen ${ago(peer.lastSeenAt)} at ${printable(peer.lastAddress ?? '?')}`)
   if (peer.nextSyncAt !== null && Date.parse(peer.nextSyncAt) > nowMs) parts.push(`next sync in ${formatDuration(Date.parse(peer.nextSyncAt) - nowMs)}`)
   if (peer.problemCount > 0) parts.push(`${peer.problemCount} not stored`)

@@ -2,7 +2,7 @@ import type { Archive } from '@filesync/archive'
 import { LEGACY_LIMITS } from '@filesync/protocol'
 import type { FileSyncError } from '@filesync/protocol'
 import { createHasher, hashBytes, localZone, systemClock } from '@filesync/protocol/node'
-import { printable } from '@filesync/program'
+import { formatCount, printable } from '@filesync/program'
 import type { EventLog } from '@filesync/program'
 import { SessionQueue } from '../session-queue.ts'
 import type { SharedLimit } from '../shared-limit.ts'
@@ -64,7 +64,7 @@ function tellSession ({ address, report, dropped }: { address: string, report: L
   const { area, result, stored, problems, problemCount, isMore } = report
   log(
     { event: 'legacy-synced', protected: false, area, address, result, ...stored, problems: problemCount, more: isMore, dropped },
-    `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${stored.files} files sent, ${stored.deleted} moved to versions, ${problemCount} problems` +
+    `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${formatCount(stored.files, 'file')} sent, ${stored.deleted} moved to versions, ${formatCount(problemCount, 'problem')}` +
       `${problemCount > SHOWN_PROBLEMS ? `, of which ${SHOWN_PROBLEMS} are named` : ''}${isMore ? ', more to come' : ''}; the session was ${UNPROTECTED}`,
   )
   for (const { path, code, message } of problems.slice(0, SHOWN_PROBLEMS)) {
