@@ -85,6 +85,22 @@ test.each(LIMITS)('%s ends a push with ARCHIVE_FULL before anything is sent, lea
   expect(verified, verified.stdout).toMatchObject({ code: 0 })
 })
 
+test('an index that was lost is made again at the next session, and the log says so', async () => {
+  let server = await stage.startServer()
+  for (let i = 0; i < 3; i++) await write(`d/f${i}`, `content ${i}`)
+  await pushed(server)
+  await stage.stop(server.child)
+  await rm(join(server.archive, '.filesync/index'), { recursive: true })
+
+  server = await stage.startServer()
+  const log = new LogLines(server)
+  const { bytesSent } = (await stage.push('laptop', source)).result
+  expect(bytesSent).toBeLessThan(32_000)
+  expect(await log.next('index-lost')).toMatchObject({ area: 'laptop' })
+  expect(await log.next('index-made')).toMatchObject({ area: 'laptop', files: 3, bytes: 27 })
+  await pushed(server)
+})
+
 test('what was damaged, deleted and added by hand in the archive is noticed after a session and put right by the next one', async () => {
   let server = await stage.startServer()
   for (let i = 0; i < 30; i++) await write(`d${i % 3}/deep/f${i}`, `content ${i}`)

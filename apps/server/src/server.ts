@@ -1,4 +1,4 @@
-import type { Archive } from '@filesync/archive'
+import type { Archive, Rebuilding } from '@filesync/archive'
 import { openArchive } from '@filesync/archive/node'
 import { announceServer } from '@filesync/discovery/node'
 import type { Announcer } from '@filesync/discovery/node'
@@ -6,10 +6,10 @@ import { formatDeviceId, idPrefix, PairingDesk } from '@filesync/identity'
 import type { DeviceId, Peer, PeerBook } from '@filesync/identity'
 import { listenTls, loadOrCreateIdentity, nodeCrypto, openAuditLog, openPeers, openTokens } from '@filesync/identity/node'
 import type { Channel, Identity, Listener } from '@filesync/identity/node'
-import { printable } from '@filesync/program'
+import { formatCount, printable } from '@filesync/program'
 import type { EventLog } from '@filesync/program'
 import { serveControl } from '@filesync/program/node'
-import { asFileSyncError } from '@filesync/protocol'
+import { asFileSyncError, formatSize } from '@filesync/protocol'
 import type { FileSyncError } from '@filesync/protocol'
 import { localZone, systemClock } from '@filesync/protocol/node'
 import { openSigner } from '@filesync/transfer/node'
@@ -127,7 +127,7 @@ class Server implements RunningServer {
       takenAreas: async () => await archive.takenNames(),
     })
     const archive = this.#keep(await openArchive({
-      root: archiveRoot, keepMs, mode, clock, signal, ...(quotaBytes !== undefined && { quotaBytes }), ...(reserveBytes !== undefined && { reserveBytes }),
+      root: archiveRoot, keepMs, mode, clock, signal, onRebuild: rebuilding => { tellRebuilding(rebuilding, this.#log) }, ...(quotaBytes !== undefined && { quotaBytes }), ...(reserveBytes !== undefined && { reserveBytes }),
     }))
     // A thread of its own: a session that needs a signature does not wait for a terabyte that nobody waits for.
     const upkeep = this.#keep(this.#lookAfter(archive, this.#keep(openSigner())))
@@ -201,8 +201,8 @@ class Server implements RunningServer {
       clock: systemClock,
       sign: async (fd, sizeBytes, signal) => await signer.sign(fd, sizeBytes, signal),
       onDone: ({ area, pruned, handMade }) => {
-        if (pruned > 0) this.#log({ event: 'pruned', area, versions: pruned }, `${area}: ${pruned} versions that were past keeping are gone`)
-        if (handMade.length > 0) this.#log({ event: 'hand-made', area, paths: handMade.length }, `${area}: ${handMade.length} paths were changed by others, such as ${printable(handMade[0] ?? '')}; the next sync puts them right`)
+        if (pruned > 0) this.#log({ event: 'pruned', area, versions: pruned }, `${area}: removed ${formatCount(pruned, 'version')} past keeping`)
+        if (handMade.length > 0) this.#log({ event: 'hand-made', area, paths: handMade.length }, `${area}: ${formatCount(handMade.length, 'path was', 'paths were')} changed by others, such as ${printable(handMade[0] ?? '')}; the next sync puts that right`)
       },
       onFailed: (area, { code, message }) => { this.#log({ event: 'upkeep-failed', area, code, message }, `${area}: looking after it failed: ${message}`) },
     })
@@ -231,5 +231,15 @@ class Server implements RunningServer {
       ...(interfaces !== undefined && { interfaces }),
       ...(bind !== undefined && { bind }),
     })
+  }
+}
+
+function tellRebuilding (rebuilding: Rebuilding, log: EventLog): void {
+  const { area } = rebuilding
+  if (rebuilding.state === 'begun') {
+    log({ event: 'index-lost', area }, `${area}: the index knows nothing of what is stored, so all of it is read; its client waits`)
+  } else {
+    const { files, bytes } = rebuilding
+    log({ event: 'index-made', area, files, bytes }, `${area}: the index is made again, of ${formatCount(files, 'file')}, ${formatSize(bytes)}`)
   }
 }

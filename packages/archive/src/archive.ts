@@ -263,6 +263,9 @@ export interface Archive {
   close (): Promise<void>
 }
 
+/** The content of an area is read, because the index has nothing of it, or has been. */
+export type Rebuilding = { readonly area: string } & ({ readonly state: 'begun' } | { readonly state: 'done', readonly files: number, readonly bytes: number })
+
 export interface ArchiveSettings {
   /** How long replaced and deleted files are kept, milliseconds. */
   readonly keepMs: number
@@ -272,6 +275,8 @@ export interface ArchiveSettings {
   readonly reserveBytes?: number
   /** How large the mirror of one client may become, without versions; as large as it likes unless told. */
   readonly quotaBytes?: number
+  /** Reading all of an area takes long, and its client waits meanwhile. */
+  readonly onRebuild?: (rebuilding: Rebuilding) => void
   readonly clock: Clock
   readonly signal: AbortSignal
 }

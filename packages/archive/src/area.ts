@@ -2,7 +2,7 @@ import { FileSyncError, isRelativePath, pathDepth, ROOT_PATH } from '@filesync/p
 import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './archive-index.ts'
 import type {
-  AdoptOptions, AdoptOutcome, Area, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, Preview, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome,
+  AdoptOptions, AdoptOutcome, Area, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, Preview, Rebuilding, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome,
 } from './archive.ts'
 import { adoptCopy } from './adopt.ts'
 import { attestCopies, noteFindings } from './attest.ts'
@@ -39,6 +39,7 @@ export interface AreaInit {
   readonly mode: 'mirror' | 'archive'
   readonly reserveBytes: number | undefined
   readonly quotaBytes?: number
+  readonly onRebuild?: (rebuilding: Rebuilding) => void
   /** A folder name in staging that was never used. */
   readonly newStaging: () => string
 }
@@ -218,10 +219,14 @@ export class StoredArea implements Area {
 
   /** Puts in order what a crash or a failed sync left, or makes the index of an area that has content but none. */
   async #makeReady (): Promise<void> {
-    const { index, store, hash, name } = this.#init
-    await store.openArea(name)
-    if (index.area(name) === undefined && (await store.list(name, ROOT_PATH)).length > 0) await rebuildIndex({ ...this.#init, area: name })
-    await recover({ area: name, index, store, hash })
+    const { index, store, hash, name: area, onRebuild } = this.#init
+    await store.openArea(area)
+    if (index.area(area) === undefined && (await store.list(area, ROOT_PATH)).length > 0) {
+      onRebuild?.({ area, state: 'begun' })
+      const made = await rebuildIndex({ ...this.#init, area })
+      onRebuild?.({ area, state: 'done', ...made })
+    }
+    await recover({ area, index, store, hash })
   }
 
   async #room (): Promise<number> {

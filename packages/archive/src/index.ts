@@ -8,7 +8,7 @@
 export type { ArchiveIndex, AreaRecord, DirectoryKey, IndexWrite } from './archive-index.ts'
 export type {
   AdoptOptions, AdoptOutcome, Archive, ArchiveSettings, Area, DiskRoom, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, PlanOptions,
-  PresentFile, Preview, PreviewOutcome, RestoreOptions, StoredFile, StoredSoFar, Sync, SyncOutcome, SyncPlan, VerifyOptions, VerifyOutcome,
+  PresentFile, Preview, PreviewOutcome, Rebuilding, RestoreOptions, StoredFile, StoredSoFar, Sync, SyncOutcome, SyncPlan, VerifyOptions, VerifyOutcome,
 } from './archive.ts'
 export type { Attested, AttestOptions, OtherCopy } from './attest.ts'
 export { StoredArea } from './area.ts'
