@@ -1,13 +1,13 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { encodeListing, PACK_RECORD_BYTES, ROOT_PATH } from '@filesync/protocol'
 import type { Name } from '@filesync/protocol'
 import { FACT_BYTES } from '../src/index.ts'
-import type { PackRequest } from '../src/index.ts'
-import { openLocalStore } from '../src/node/index.ts'
+import type { IndexWrite, PackRequest } from '../src/index.ts'
+import { openLmdbIndex, openLocalStore } from '../src/node/index.ts'
 import { storeTrouble } from '../src/node/trouble.ts'
 import { describeFolder, describeSource, newArchive, newFolder } from './on-disk.ts'
 import { compareAll, makePack, push } from './push.ts'
@@ -39,6 +39,14 @@ function smallDisk (sizeMib: number): string {
   if (!mount(at, sizeMib)) throw new Error(`A file system cannot be mounted at ${at} any more.`)
   onTestFinished(() => { unmount(at) })
   return at
+}
+
+/** Fills a disk but for so many bytes, and returns what to remove to have the room again. */
+function fill (disk: string, leftBytes: number): string {
+  const { bavail, bsize } = statfsSync(disk)
+  const filler = join(disk, 'filler')
+  writeFileSync(filler, new Uint8Array(Math.max(0, bavail * bsize - leftBytes)))
+  return filler
 }
 
 const mayMount = mayMountHere()
@@ -79,6 +87,39 @@ test.runIf(mayMount)('ends a sync on a full disk with ARCHIVE_FULL, keeps what i
   expect((await push(area, source)).problems).toEqual([])
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
   expect(readdirSync(join(root, '.filesync/staging'))).toEqual([])
+})
+
+test.runIf(mayMount)('an index on a full disk fails its writes with ARCHIVE_FULL, ends nothing else, closes, and goes on when there is room', { timeout: 10_000 }, async () => {
+  const disk = smallDisk(2)
+  const put = (area: string, sizeBytes: number): IndexWrite => ({ put: { area, directory: ROOT_PATH }, stored: { listing: new Uint8Array(sizeBytes), facts: new Uint8Array(0) } })
+  const index = openLmdbIndex(disk)
+  await index.write([put('laptop', 10)])
+  const filler = fill(disk, 20_000)
+  const full = { code: 'ARCHIVE_FULL', message: expect.stringContaining('ENOSPC') as unknown }
+  await Promise.all([expect(index.write([put('laptop', 500_000)])).rejects.toMatchObject(full), expect(index.write([put('desktop', 500_000)])).rejects.toMatchObject(full)])
+  await expect(index.write([put('laptop', 500_000)])).rejects.toMatchObject(full)
+  expect(index.listing({ area: 'laptop', directory: ROOT_PATH })).toHaveLength(10)
+  rmSync(filler)
+  await index.write([put('laptop', 500_000)])
+  fill(disk, 0)
+  await expect(index.write([put('desktop', 500_000)])).rejects.toMatchObject(full)
+  await index.close()
+  const again = openLmdbIndex(disk)
+  expect(again.listing({ area: 'laptop', directory: ROOT_PATH })).toHaveLength(500_000)
+  await again.close()
+})
+
+test.runIf(mayMount)('an archive is not made on a disk with too little room for its index, however little, and is made when there is room', async () => {
+  const disk = smallDisk(2)
+  const root = join(disk, 'archive')
+  mkdirSync(root)
+  for (let leftBytes = 0; leftBytes <= 65_536; leftBytes += 4096) {
+    const filler = fill(disk, leftBytes)
+    await expect(newArchive({ root })).rejects.toMatchObject({ code: 'ARCHIVE_FULL' })
+    rmSync(filler)
+    rmSync(join(root, '.filesync'), { recursive: true })
+  }
+  await (await newArchive({ root })).area('laptop')
 })
 
 test.runIf(mayMount)('says that the archive is unavailable when its disk becomes read-only', async () => {

@@ -35,6 +35,12 @@ export function statOf (fd: number): Stat {
   return describe(fs.fstatSync(fd, { bigint: true }))
 }
 
+/** Whether the disk has not set all of a file aside: who maps a file with a hole into memory and writes there on a full disk is ended by a signal. */
+export function hasHole (fd: number): boolean {
+  const { blocks, size } = fs.fstatSync(fd)
+  return blocks * 512 < size
+}
+
 function describe (stat: fs.BigIntStats): Stat {
   const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'symlink' : 'special'
   return {

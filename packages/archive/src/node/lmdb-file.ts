@@ -1,6 +1,12 @@
 import * as disk from './disk.ts'
 
 const FILE = 'data.mdb'
+const LOCK_FILE = 'lock.mdb'
+/** More than LMDB takes for its 126 readers. */
+const LOCK_FILE_BYTES = 16_384
+const ROOM_FILE = 'room'
+/** More than a new index takes, with its lock file. */
+const NEW_FILE_BYTES = 262_144
 
 /** Where addresses have 32 bits the meta pages are laid out otherwise, and are taken as they are. */
 const IS_64_BIT = !['arm', 'ia32', 'mips', 'mipsel'].includes(process.arch)
@@ -37,6 +43,32 @@ export function ensureLmdbFile (directory: string): void {
     if (sizeBytes > 0) ensureWhole(fd, BigInt(sizeBytes))
   } finally {
     disk.close(fd)
+  }
+}
+
+/**
+ * Sees to it that LMDB finds the room that it needs to open: without, it is ended by a signal, where it makes its file and where it writes to
+ * its table of readers, which it maps into memory. Nobody else may have the index open. Throws ENOSPC and the like.
+ */
+export function ensureLmdbRoom (directory: string): void {
+  const prefix = `${directory}/`
+  if ((disk.statAt(prefix, FILE)?.sizeBytes ?? 0) === 0) tryRoom(prefix)
+  const fd = disk.continueAt(prefix, LOCK_FILE)
+  try {
+    // What is there of a process that ended says nothing to the next one.
+    if (disk.statOf(fd).sizeBytes === 0 || disk.hasHole(fd)) disk.writeAll(fd, new Uint8Array(LOCK_FILE_BYTES), 0)
+  } finally {
+    disk.close(fd)
+  }
+}
+
+function tryRoom (prefix: string): void {
+  const fd = disk.continueAt(prefix, ROOM_FILE)
+  try {
+    disk.writeAll(fd, new Uint8Array(NEW_FILE_BYTES), 0)
+  } finally {
+    disk.close(fd)
+    disk.unlinkAt(prefix, ROOM_FILE)
   }
 }
 

@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import { open } from 'lmdb'
@@ -6,13 +7,19 @@ import type { AreaRecord, ArchiveIndex, DirectoryKey, IndexWrite } from '../arch
 import { FACT_BYTES } from '../facts.ts'
 import type { StoredDirectory } from '../fold.ts'
 import type { Batch, Section } from '../section.ts'
-import { ensureLmdbFile } from './lmdb-file.ts'
+import { roomOf } from './disk.ts'
+import { ensureLmdbFile, ensureLmdbRoom } from './lmdb-file.ts'
+import { storeTrouble } from './trouble.ts'
 
 // No name holds it, so an area's keys stand together and no path of one area can pass for another's.
 const SEPARATOR = '\u0001'
 const BEHIND = '\u0002'
 /** Virtual, not taken from the disk: room for some 100 million files. */
 const MAP_BYTES = 64 * 2 ** 30
+/** What a write may leave that the disk had no room for. */
+const FULL_BELOW_BYTES = 65_536
+/** MDB_MAP_FULL. */
+const MAP_FULL = -30_792
 const EMPTY = new Uint8Array(0)
 
 type Bytes = Database<Buffer, Buffer>
@@ -22,28 +29,45 @@ interface JournalRecord extends Omit<Batch, 'sections'> {
   readonly sections: readonly (Pick<Section, 'directory' | 'folder'> & { readonly entries: Buffer, readonly staged: Buffer, readonly facts: Buffer })[]
 }
 
-/** Opens the index in a directory of its own. Throws ARCHIVE_UNAVAILABLE. */
+/** Writes that share one transaction, and when it is on the disk. */
+interface Group {
+  readonly writes: (readonly IndexWrite[])[]
+  readonly done: Promise<void>
+}
+
+/** Opens the index in a directory of its own. Throws ARCHIVE_UNAVAILABLE, ARCHIVE_FULL. */
 export function openLmdbIndex (directory: string): ArchiveIndex {
   try {
     ensureLmdbFile(directory)
-    const root = open<Buffer, Buffer>({ path: directory, mapSize: MAP_BYTES, maxDbs: 8, cache: false, encoding: 'binary', keyEncoding: 'binary' })
-    return new LmdbIndex(root)
+    ensureLmdbRoom(directory)
+    const root = open<Buffer, Buffer>({
+      path: directory, mapSize: MAP_BYTES, maxDbs: 8, cache: false, encoding: 'binary', keyEncoding: 'binary',
+      // With it, a transaction that fails rejects a promise of lmdb's own too, which nobody holds: that ends the process.
+      eventTurnBatching: false,
+    })
+    return new LmdbIndex(root, directory)
   } catch (cause) {
-    throw new FileSyncError('ARCHIVE_UNAVAILABLE', 'The index of the archive cannot be opened. If it is damaged, delete the folder .filesync/index ' +
+    throw diskTrouble(cause, directory) ?? storeTrouble(cause) ?? new FileSyncError('ARCHIVE_UNAVAILABLE', 'The index of the archive cannot be opened. If it is damaged, delete the folder .filesync/index ' +
       'in the archive: it is made again by reading the archive.', { cause })
   }
 }
 
 class LmdbIndex implements ArchiveIndex {
   readonly #root: RootDatabase<Buffer, Buffer>
+  readonly #directory: string
   readonly #listings: Bytes
   readonly #facts: Bytes
   readonly #signatures: Bytes
   readonly #areas: Database<AreaRecord, Buffer>
   readonly #journal: Database<JournalRecord, Buffer>
+  #gathering: Group | undefined
+  /** Resolves when nothing is being written, whatever became of it. */
+  #idle: Promise<unknown> = Promise.resolve()
+  #hasFailed = false
   #isClosed = false
 
-  constructor (root: RootDatabase<Buffer, Buffer>) {
+  constructor (root: RootDatabase<Buffer, Buffer>, directory: string) {
+    this.#directory = directory
     this.#root = root
     this.#listings = root.openDB<Buffer, Buffer>({ name: 'listings', encoding: 'binary', keyEncoding: 'binary' })
     this.#facts = root.openDB<Buffer, Buffer>({ name: 'facts', encoding: 'binary', keyEncoding: 'binary' })
@@ -55,13 +79,31 @@ class LmdbIndex implements ArchiveIndex {
   async write (writes: readonly IndexWrite[]): Promise<void> {
     if (writes.length === 0) return
     this.#throwIfClosed()
+    const group = this.#gathering ??= this.#newGroup()
+    group.writes.push(writes)
+    await group.done
+  }
+
+  // One transaction at a time: when one fails, lmdb never tells those who wait for an earlier one to be flushed.
+  #newGroup (): Group {
+    const writes: (readonly IndexWrite[])[] = []
+    const done = this.#idle.then(async () => {
+      this.#gathering = undefined
+      await this.#commit(writes)
+    })
+    this.#idle = done.catch(() => { /* told to who wrote */ })
+    return { writes, done }
+  }
+
+  async #commit (group: readonly (readonly IndexWrite[])[]): Promise<void> {
     try {
-      await this.#root.transaction(() => { for (const write of writes) this.#apply(write) })
+      await this.#root.transaction(() => { for (const writes of group) for (const write of writes) this.#apply(write) })
       await this.#root.flushed
+      this.#hasFailed = false
     } catch (error) {
-      throw isFull(error)
-        ? new FileSyncError('ARCHIVE_FULL', 'The disk of the archive is full. Free some space on the server.', { cause: error })
-        : asFileSyncError(error, 'ARCHIVE_UNAVAILABLE')
+      this.#hasFailed = true
+      const cause = await causeOf(error)
+      throw diskTrouble(cause, this.#directory) ?? asFileSyncError(cause, 'ARCHIVE_UNAVAILABLE')
     }
   }
 
@@ -111,6 +153,9 @@ class LmdbIndex implements ArchiveIndex {
   async close (): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    await this.#idle
+    // lmdb waits for its last transaction to be flushed, and one that failed never is; an empty one always can.
+    if (this.#hasFailed) await this.#root.transaction(() => { /* takes the place of the failed one */ })
     await this.#root.close()
   }
 
@@ -195,6 +240,27 @@ function asBuffer (bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-function isFull (error: unknown): boolean {
-  return error instanceof Error && /ENOSPC|EDQUOT|No space left|MDB_MAP_FULL|quota/i.test(error.message)
+/** What made a transaction fail: lmdb tells it in a promise beside the error, which ends the process where nobody waits for it. */
+async function causeOf (error: unknown): Promise<unknown> {
+  if (!(error instanceof Error && 'commitError' in error)) return error
+  try {
+    await error.commitError
+    return error
+  } catch (cause) {
+    return cause
+  }
+}
+
+/** The trouble of the disk that lmdb tells by the number of the system's error; undefined for any other. */
+function diskTrouble (error: unknown, directory: string): FileSyncError | undefined {
+  const code = codeOf(error)
+  // What the disk took a part of before it was full, lmdb calls an error of the disk.
+  const isFull = code === 'EIO' && roomOf(directory).freeBytes < FULL_BELOW_BYTES
+  return storeTrouble(Object.assign(new Error(code, { cause: error }), { code: isFull ? 'ENOSPC' : code }))
+}
+
+function codeOf (error: unknown): string | undefined {
+  if (!(error instanceof Error && 'code' in error)) return undefined
+  if (error.code === MAP_FULL) return 'ENOSPC'
+  return Object.entries(constants.errno).find(([, number]) => number === error.code)?.[0]
 }
