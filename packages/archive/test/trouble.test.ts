@@ -8,7 +8,7 @@ import type { Name } from '@filesync/protocol'
 import { FACT_BYTES } from '../src/index.ts'
 import type { IndexWrite, PackRequest } from '../src/index.ts'
 import { openLmdbIndex, openLocalStore } from '../src/node/index.ts'
-import { storeTrouble } from '../src/node/trouble.ts'
+import { ownTrouble, storeTrouble } from '../src/node/trouble.ts'
 import { describeFolder, describeSource, newArchive, newFolder } from './on-disk.ts'
 import { compareAll, makePack, push } from './push.ts'
 import { SourceTree } from './source-tree.ts'
@@ -153,6 +153,23 @@ test.each(ERRORS)('%s of the system ends a sync with %s, and says so', (errno, c
 
 test.each(['ENOENT', 'EACCES', 'ELOOP', 'ENAMETOOLONG'])('%s is the trouble of one file', errno => {
   expect(storeTrouble(Object.assign(new Error(errno), { code: errno }))).toBeUndefined()
+})
+
+test('what the system refuses the archive itself ends a sync, and is told without the paths of the server', async () => {
+  const root = newFolder()
+  writeFileSync(join(root, '.filesync'), 'in the way')
+  const inTheWay = { code: 'ARCHIVE_UNAVAILABLE', message: expect.stringMatching(/^The archive cannot be used: something else stands in the archive .* \(ENOTDIR\)\. Look at the folder \.filesync/u) as unknown }
+  await expect(newArchive({ root })).rejects.toMatchObject(inTheWay)
+  rmSync(join(root, '.filesync'))
+  const area = await (await newArchive({ root })).area('laptop')
+  rmdirSync(join(root, '.filesync/staging'))
+  writeFileSync(join(root, '.filesync/staging'), 'in the way')
+  await expect(push(area, new SourceTree().write('a', 'x'))).rejects.toMatchObject(inTheWay)
+})
+
+test.each(['EACCES', 'EPERM'])('%s for the archive itself says who has to own it', errno => {
+  const refused = Object.assign(new Error(`${errno}: permission denied, mkdir '/proc/self/fd/21/.filesync'`), { code: errno })
+  expect(ownTrouble(refused)).toMatchObject({ code: 'ARCHIVE_UNAVAILABLE', message: `The archive cannot be used: the server may not write there (${errno}). Make the user that runs the server the owner of the archive and of everything in it.` })
 })
 
 test('leaves the reserve alone', async () => {

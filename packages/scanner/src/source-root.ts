@@ -1,5 +1,6 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
+import { faultText, isGone, isSystemFault } from './system-fault.ts'
 
 /** What a directory to push is recognised by. Decimal numbers, as JSON has no others of that size. */
 export interface RootMark {
@@ -48,7 +49,11 @@ export function ensureNotEmptied (memory: ScanMemory | undefined, files: number)
   throw new FileSyncError('SOURCE_SUSPECT', `The directory to push is empty, though it had ${memory.files} files last time. Nothing was changed on the server. Check that its disk is mounted. ${IF_RIGHT}`)
 }
 
-/** The error for a directory that was there a moment ago. */
+/** The error for a directory that was there a moment ago; `cause` is what `mark` threw. */
 export function vanishedRoot (cause: unknown): FileSyncError {
+  const fault = cause instanceof FileSyncError ? cause.cause : cause
+  if (isSystemFault(fault) && !isGone(fault)) {
+    return new FileSyncError('SOURCE_SUSPECT', `The directory to push cannot be read any more (${faultText(fault)}). Nothing was changed on the server. Check its disk, and who may read it.`, { cause })
+  }
   return new FileSyncError('SOURCE_SUSPECT', 'The directory to push has vanished. Nothing was changed on the server. Check that its disk is still there.', { cause })
 }

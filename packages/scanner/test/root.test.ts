@@ -1,7 +1,9 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { ensureSameRoot, isSameRoot } from '../src/source-root.ts'
+import { FileSyncError } from '@filesync/protocol'
+import { ensureSameRoot, isSameRoot, vanishedRoot } from '../src/source-root.ts'
+import { systemFault } from '../src/system-fault.ts'
 import { open, scratch, write } from './fixture.ts'
 import { paths } from './tree-text.ts'
 
@@ -32,6 +34,12 @@ describe('the directory itself', () => {
     await expect(open(root, scanner.memory === undefined ? {} : { memory: scanner.memory })).rejects.toMatchObject({ code: 'SOURCE_SUSPECT' })
     renameSync(`${root}-gone`, root)
     expect(await scanner.scan({ signal })).toMatchObject({ files: 1 })
+  })
+
+  test('that is there but may not be read any more is not called vanished', () => {
+    const unavailable = (code: string): FileSyncError => new FileSyncError('SOURCE_UNAVAILABLE', 'It cannot be pushed.', { cause: systemFault(code, 'says the system') })
+    expect(vanishedRoot(unavailable('EACCES'))).toMatchObject({ code: 'SOURCE_SUSPECT', message: expect.stringContaining('cannot be read any more (EACCES: says the system)') as string })
+    expect(vanishedRoot(unavailable('ENOENT'))).toMatchObject({ code: 'SOURCE_SUSPECT', message: expect.stringContaining('has vanished') as string })
   })
 
   test('that is empty though it was not is suspect until it is accepted', async () => {

@@ -11,7 +11,7 @@ import { DiskStreams } from './disk-streams.ts'
 import { DiskVersions } from './disk-versions.ts'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
 import * as disk from './disk.ts'
-import { storeTrouble } from './trouble.ts'
+import { ownTrouble, storeTrouble } from './trouble.ts'
 
 const { root, syncsEach, umask, foldsNames } = workerData as DiskWorkerData
 const beneath = new Beneath(root)
@@ -60,7 +60,9 @@ parentPort?.on('message', ({ id, call, args, lent }: DiskRequest) => {
     const work = calls as unknown as Record<string, (...args: unknown[]) => unknown>
     reply = { id, lent, result: work[call]?.(...args) }
   } catch (error) {
-    const { code, message, path } = storeTrouble(error) ?? asFileSyncError(error, 'ARCHIVE_UNAVAILABLE')
+    // What is restored goes to a directory that is not the archive's, and that the operator knows.
+    const trouble = call === 'restore' ? storeTrouble(error) : ownTrouble(error)
+    const { code, message, path } = trouble ?? asFileSyncError(error, 'ARCHIVE_UNAVAILABLE')
     reply = { id, lent, error: { code, message, path } }
   }
   parentPort?.postMessage(reply, lent === undefined ? [] : [lent])

@@ -12,7 +12,7 @@ import { openLmdbIndex } from './lmdb-index.ts'
 import { openLocalStore } from './local-store.ts'
 import { lockArchive } from './lock.ts'
 import { probeTraits } from './probe.ts'
-import { storeTrouble } from './trouble.ts'
+import { ownTrouble, storeTrouble } from './trouble.ts'
 
 export interface ArchiveInit extends ArchiveSettings {
   /** The directory of the archive; made where it does not exist. */
@@ -41,7 +41,7 @@ export async function openArchive (init: ArchiveInit): Promise<Archive> {
     return new StoredArchive({ ...init, index, store, hash: hashBytes, newStaging: () => randomBytes(8).toString('hex'), openCopy: (area, directory) => openDiskCopy(beneath.root, area, directory), close: () => closeAll(opened) })
   } catch (error) {
     await closeAll(opened)
-    throw storeTrouble(error) ?? error
+    throw ownTrouble(error) ?? error
   }
 }
 

@@ -3,6 +3,7 @@ import { errnoOf } from './errno.ts'
 
 const FULL = new Set(['ENOSPC', 'EDQUOT'])
 const UNAVAILABLE = new Set(['EIO', 'EROFS', 'EMFILE', 'ENFILE', 'ENODEV', 'ENXIO', 'ESTALE', 'ETIMEDOUT', 'ENOMEM'])
+const REFUSED = new Set(['EACCES', 'EPERM'])
 
 /** The error that ends a sync, where a system error says that the store as a whole is in trouble; undefined where one file is. */
 export function storeTrouble (error: unknown): FileSyncError | undefined {
@@ -40,4 +41,15 @@ export function fileTrouble (error: unknown): string {
   const meaning = MEANINGS[code]
   if (meaning !== undefined) return `${meaning} (${code})`
   return code === '' && error instanceof Error ? error.message : `the file system refused it (${code})`
+}
+
+/**
+ * The error that ends what is done for the archive as a whole, such as opening it or its staging, where the system refused that; undefined
+ * for what is no error of the system. Its own text would name a path that only this process knows.
+ */
+export function ownTrouble (error: unknown): FileSyncError | undefined {
+  const trouble = storeTrouble(error)
+  if (trouble !== undefined || errnoOf(error) === '' || error instanceof FileSyncError) return trouble
+  const fix = REFUSED.has(errnoOf(error)) ? 'Make the user that runs the server the owner of the archive and of everything in it.' : 'Look at the folder .filesync in the archive: nobody else may change it.'
+  return new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive cannot be used: ${fileTrouble(error)}. ${fix}`, { cause: error })
 }
