@@ -109,6 +109,26 @@ describe('a source that is not what it was', () => {
   beforeEach(async () => { stage = await Stage.open() })
   afterEach(async () => { await stage.dispose() })
 
+  test('a client whose state cannot be written goes on', async () => {
+    const scene = await Scene.open(stage)
+    const runs = await scene.startClient()
+    // Stands where the file is written anew.
+    await mkdir(stage.path('client', 'sources.json.new'))
+    await writeFile(join(scene.source, 'second'), 'x')
+    await runs.until(({ filesTotal }) => filesTotal === 2)
+    await writeFile(join(scene.source, 'third'), 'x')
+    expect(await runs.until(({ filesTotal, result }) => filesTotal === 3 && result === 'ok')).toMatchObject({ filesSent: 1 })
+  })
+
+  test('a single push that cannot write its state says so, and that everything is stored', async () => {
+    const scene = await Scene.open(stage)
+    await mkdir(stage.path('client', 'sources.json.new'))
+    const { code, stderr, result } = await stage.push('client', scene.source)
+    expect(result).toMatchObject({ result: 'ok', filesSent: 1 })
+    expect(stderr).toContain(`cannot be written to ${stage.path('client')}: EISDIR`)
+    expect(code).toBe(0)
+  })
+
   test('a directory that goes away, comes back empty and then whole is waited for, and costs the archive nothing', async () => {
     const source = await mkdtemp(join(SCRATCH, 'filesync-away-'))
     await writeFile(join(source, 'only'), 'x')

@@ -2,7 +2,8 @@ import { EventFeed } from '@filesync/program'
 import type { LogEvent } from '@filesync/program'
 import { leanMemory, serveControl } from '@filesync/program/node'
 import type { ControlServer, MetricsPort } from '@filesync/program/node'
-import type { Clock, RelativePath } from '@filesync/protocol'
+import { asFileSyncError } from '@filesync/protocol'
+import type { Clock, FileSyncError, RelativePath } from '@filesync/protocol'
 import type { Scanner } from '@filesync/scanner'
 import { openScanner } from '@filesync/scanner/node'
 import type { FileSource } from '@filesync/transfer'
@@ -25,6 +26,9 @@ import { RunRecord, slowedBy } from './run-record.ts'
 import { recallScan, rememberScan } from './scan-memory-file.ts'
 import type { LegacySettings, PushSettings } from './settings.ts'
 import { SOFTWARE, VERSION } from './software.ts'
+
+/** A run, and why what was learnt of the directory could not be kept, where it could not. */
+export type PusherRun = PushRun & { readonly notKept?: FileSyncError }
 
 interface PusherParts {
   readonly state: ClientState
@@ -75,7 +79,7 @@ export class Pusher {
   }
 
   /** One run. `waitForSettled` waits for files that are being written instead of leaving them for the next run. */
-  async run (watcher: RunWatcher, { waitForSettled, signal }: { waitForSettled: boolean, signal: AbortSignal }): Promise<PushRun> {
+  async run (watcher: RunWatcher, { waitForSettled, signal }: { waitForSettled: boolean, signal: AbortSignal }): Promise<PusherRun> {
     const { state, scanner, source, clock } = this.#parts
     const { legacy } = this.#settings
     this.#changes.clear()
@@ -98,8 +102,20 @@ export class Pusher {
     this.record.activity = { doing: 'idle' }
     this.#metrics?.noteRun(run.result)
     this.record.note(run.result, clock.nowMs(), run.error === undefined ? run.tree : undefined)
-    if (run.error === undefined && scanner.memory !== undefined) await rememberScan(this.#settings.stateDir, this.#settings.root, scanner.memory)
-    return run
+    const notKept = run.error === undefined ? await this.#remember() : undefined
+    return { ...run, ...(notKept !== undefined && { notKept }) }
+  }
+
+  /** Keeps what was learnt of the directory. What hinders that is no failure of the run: what it says is stored is. */
+  async #remember (): Promise<FileSyncError | undefined> {
+    const { memory } = this.#parts.scanner
+    if (memory === undefined) return undefined
+    try {
+      await rememberScan(this.#settings.stateDir, this.#settings.root, memory)
+      return undefined
+    } catch (error) {
+      return asFileSyncError(error)
+    }
   }
 
   /** Asks the server what a run would do. Throws what ended it. */

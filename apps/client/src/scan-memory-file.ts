@@ -1,6 +1,6 @@
 import { open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { FileSyncError } from '@filesync/protocol'
+import { FileSyncError, isFileSyncError } from '@filesync/protocol'
 import type { ScanMemory } from '@filesync/scanner'
 
 /** What the client remembers of the directories that it pushed, by path. */
@@ -13,8 +13,19 @@ export async function recallScan (stateDir: string, root: string): Promise<ScanM
   return (await load(stateDir))[root]
 }
 
-/** Keeps what is known of a directory now. */
+/** Keeps what is known of a directory now. Throws STATE_INVALID where it cannot be written, such as on a full disk. */
 export async function rememberScan (stateDir: string, root: string, memory: ScanMemory): Promise<void> {
+  try {
+    await replace(stateDir, root, memory)
+  } catch (error) {
+    if (isFileSyncError(error)) throw error
+    const why = error instanceof Error ? error.message : String(error)
+    throw new FileSyncError('STATE_INVALID', `What this client has to remember of ${root} cannot be written to ${stateDir}: ${why}. Until it can, a later start may not notice ` +
+      'that the directory is not the one it was.', { cause: error })
+  }
+}
+
+async function replace (stateDir: string, root: string, memory: ScanMemory): Promise<void> {
   const text = JSON.stringify({ ...await load(stateDir), [root]: memory })
   const path = join(stateDir, FILE_NAME)
   const fresh = `${path}.new`

@@ -1,13 +1,15 @@
 import { asFileSyncError } from '@filesync/protocol'
+import type { FileSyncError } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { formatDuration, jsonLine, printable } from '@filesync/program'
 import type { Terminal } from '@filesync/program/node'
 import { createProgressLine, describeProgress } from '../progress-line.ts'
 import type { ProgressLine } from '../progress-line.ts'
 import { canRetry } from '../push-once.ts'
-import type { PushRun, RunWatcher } from '../push-once.ts'
+import type { RunWatcher } from '../push-once.ts'
 import { describeResult, exitCodeOf, failedResult, withAdvice } from '../push-result.ts'
 import { Pusher } from '../pusher.ts'
+import type { PusherRun } from '../pusher.ts'
 import { completePushSettings } from '../settings.ts'
 import type { CommonFlags, PushFlags } from '../settings.ts'
 import { keepSyncing } from '../sync-loop.ts'
@@ -28,11 +30,12 @@ export async function push (directory: string | undefined, flags: PushFlags, { t
   const pusher = await openForRuns(directory, flags, terminal)
   const line = createProgressLine(terminal.stderr, flags.quiet === true)
   try {
-    const { result, error } = await pusher.run(watcher(line), { waitForSettled: true, signal })
+    const { result, error, notKept } = await pusher.run(watcher(line), { waitForSettled: true, signal })
     line.clear()
     if (flags.json === true) terminal.stdout.write(jsonLine(result))
     if (error !== undefined) throw withAdvice(error)
     if (flags.json !== true && flags.quiet !== true) terminal.stdout.write(`${describeResult(result)}\n`)
+    tellNotKept(notKept, terminal)
     return exitCodeOf(result)
   } finally {
     await pusher.close()
@@ -109,8 +112,13 @@ export function watcher (line: ProgressLine): RunWatcher {
   }
 }
 
-function tellRun ({ result, error }: PushRun, flags: CommonFlags, terminal: Terminal): void {
+function tellNotKept (notKept: FileSyncError | undefined, terminal: Terminal): void {
+  if (notKept !== undefined) terminal.stderr.write(`filesync-client: ${printable(notKept.message)}\n`)
+}
+
+function tellRun ({ result, error, notKept }: PusherRun, flags: CommonFlags, terminal: Terminal): void {
   if (flags.json === true) terminal.stdout.write(jsonLine(result))
   else if (error !== undefined) terminal.stderr.write(`filesync-client: ${printable(error.message)}\n`)
   else if (flags.quiet !== true) terminal.stdout.write(`${describeResult(result)}\n`)
+  tellNotKept(notKept, terminal)
 }
