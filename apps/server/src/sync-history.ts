@@ -90,19 +90,28 @@ export class SyncHistory {
 
   async #write (): Promise<void> {
     this.#writing = this.#writing.catch(() => { /* told to whoever asked for that one */ }).then(async () => {
-      const text = JSON.stringify({ version: VERSION, syncs: [...this.#records.values()] })
-      const fresh = await open(`${this.#path}.new`, 'w', 0o600)
       try {
-        await fresh.writeFile(text)
-        // Otherwise a power cut can leave the name with nothing in it, and the server would not start.
-        await fresh.sync()
-      } finally {
-        await fresh.close()
+        await replace(this.#path, JSON.stringify({ version: VERSION, syncs: [...this.#records.values()] }))
+      } catch (cause) {
+        const why = cause instanceof Error ? cause.message : String(cause)
+        throw new FileSyncError('STATE_INVALID', `${this.#path} cannot be written: ${why}. Nothing that clients pushed is lost, only the times of the last syncs in "filesync-server status". ` +
+          'See that its disk has room and that the server may write there.', { cause })
       }
-      await rename(`${this.#path}.new`, this.#path)
     })
     await this.#writing
   }
+}
+
+async function replace (path: string, text: string): Promise<void> {
+  const fresh = await open(`${path}.new`, 'w', 0o600)
+  try {
+    await fresh.writeFile(text)
+    // Otherwise a power cut can leave the name with nothing in it, and the server would not start.
+    await fresh.sync()
+  } finally {
+    await fresh.close()
+  }
+  await rename(`${path}.new`, path)
 }
 
 function parse (path: string, text: string): readonly SyncRecord[] {

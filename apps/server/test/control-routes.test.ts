@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -186,6 +186,18 @@ test('GET /events tells what happens from then on', async () => {
   expect((await read.next()).value).toEqual({ event: 'turn', client: 'laptop', address: '10.0.0.7' })
   gone.abort()
   expect((await read.next()).done).toBe(true)
+})
+
+test('a history that cannot be written says so when it closes, and is whole when it can be again', async () => {
+  const record = { client: 'laptop', endedAtMs: 1_000_000, result: 'OK', problemCount: 0, problems: [] } as const
+  // Stands where the file is written anew.
+  await mkdir(join(stateDir, 'history.json.new'))
+  history.note(record)
+  await expect(history.close()).rejects.toMatchObject({ code: 'STATE_INVALID', message: expect.stringMatching(/history\.json cannot be written: EISDIR.*Nothing that clients pushed is lost/u) as unknown })
+  await rm(join(stateDir, 'history.json.new'), { recursive: true })
+  history.note(record)
+  await history.close()
+  expect((await SyncHistory.open(stateDir, clock)).of('laptop')).toMatchObject(record)
 })
 
 test('a history that is damaged is told with its place', async () => {

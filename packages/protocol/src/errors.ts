@@ -66,7 +66,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorKind>> = {
   PEER_UNPROVEN: { exitCode: 1, retryable: false, wire: true, meaning: 'the peer did not prove an identity as the protocol requires' },
   KEY_INVALID: localFault(1, 'the key or certificate of this machine is missing its other half, damaged, or not for this use'),
   KEY_EXPOSED: localFault(1, 'the private key can be read by other users'),
-  STATE_INVALID: localFault(1, 'a file in the state directory is damaged'),
+  STATE_INVALID: localFault(1, 'a file in the state directory is damaged or cannot be written'),
   STATE_IN_USE: localFault(1, 'another process uses the state directory or the archive'),
   DISCOVERY_UNAVAILABLE: localFault(1, 'discovery cannot listen or send on this machine'),
   PORT_UNAVAILABLE: localFault(1, 'the port cannot be listened on'),
