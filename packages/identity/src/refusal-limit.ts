@@ -27,4 +27,9 @@ export class RefusalLimit {
     this.#dropped = 0
     return dropped
   }
+
+  /** One that was let through, with those dropped before it, was not told after all: the next one counts them. */
+  untold (dropped: number): void {
+    this.#dropped += dropped + 1
+  }
 }

@@ -10,7 +10,9 @@ import { ManualClock } from '@filesync/protocol/testing'
 import * as v from 'valibot'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { formatDeviceId, idPrefix, PeerBook, refuseDowngrade, ServerBook, serversWithPrefix } from '../src/index.ts'
+import { withFileLock } from '../src/node/file-lock.ts'
 import { openPeers, openServers, openTokens } from '../src/node/index.ts'
+import { createPrivateFile, writePrivateFile } from '../src/node/private-file.ts'
 import { recordFile } from '../src/node/record-file.ts'
 import { memoryRecords, recordStoreConformance } from '../src/testing/index.ts'
 import { someId } from './introductions.ts'
@@ -75,6 +77,15 @@ describe('a book in a state directory', () => {
     expect(peers).toHaveLength(24)
     expect(new Set(peers.map(({ area }) => foldKey(area))).size).toBe(24)
     expect((await readdir(stateDir)).sort()).toEqual(['audit.log', 'peers.json'])
+  })
+
+  test('says which file cannot be written', async () => {
+    // Longer than a name may be, once the file is written beside the old one.
+    const path = join(await temporaryDir(), 'x'.repeat(250))
+    const untakeable = { code: 'STATE_INVALID', message: expect.stringMatching(/x{250} cannot be written: ENAMETOOLONG.*has room/u) as unknown }
+    await expect(writePrivateFile(path, '')).rejects.toMatchObject(untakeable)
+    await expect(createPrivateFile(path, '')).rejects.toMatchObject(untakeable)
+    await expect(withFileLock(path, async () => 'never')).rejects.toMatchObject(untakeable)
   })
 
   test('is free again when the process that changes it is killed', async () => {

@@ -1,4 +1,4 @@
-import { chmod, readdir, readFile, stat } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ALPN_PAIR } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
@@ -62,6 +62,27 @@ test('the audit log keeps who came in, who was put out, and some of those who di
   expect(events[0]).toEqual({ time: new Date(1_700_000_000_000).toISOString(), event: 'pair', id, area: 'a', via: 'code', address: '192.0.2.1' })
   expect(events.at(-1)).toMatchObject({ dropped: 480, reason: 'wrong\u001b[2J\nproof' })
   expect((await stat(path)).mode & 0o777).toBe(0o600)
+})
+
+test('an audit log that cannot be written stops pairings, but not refusals, which are counted', async () => {
+  const clock = new ManualClock()
+  const directory = await temporaryDir()
+  const audit = openAuditLog(directory, clock)
+  const path = join(directory, 'audit.log')
+  const refusal: AuditEvent = { event: 'refuse', reason: 'wrong proof', address: '192.0.2.2' }
+  await mkdir(path)
+  await expect(audit.record({ event: 'pair', id: someId(), area: 'a', via: 'code' })).rejects.toMatchObject({
+    code: 'STATE_INVALID', message: expect.stringContaining(`${path} cannot be written: EISDIR`) as unknown,
+  })
+  await audit.record(refusal)
+  await audit.record(refusal)
+  await rm(path, { recursive: true })
+  // As a disk leaves it that was full in the middle of a line.
+  await writeFile(path, '{"time":"20', { mode: 0o600 })
+  await audit.record(refusal)
+  const lines = (await readFile(path, 'utf8')).trimEnd().split('\n')
+  expect(lines).toHaveLength(2)
+  expect(JSON.parse(lines[1] ?? '')).toMatchObject({ event: 'refuse', dropped: 2 })
 })
 
 test('events of two processes stand one behind the other', async () => {

@@ -9,12 +9,15 @@ import type { Close } from './messages.ts'
 const MAX_CLOSE_BYTES = 16_384
 const CLOSE_LETTERS = [...'CLOSE'].map(letter => letter.charCodeAt(0))
 
+const STOPPED = 'The other end stopped.'
+const HAS_TROUBLE = 'The other end cannot go on, for a reason on its own machine. What it says there tells more.'
+
 /** CLOSE with what a peer may know of an error; DONE where there is none. */
 export function lastWords (error: unknown): Close {
   if (error === undefined) return { type: 'CLOSE', code: 'DONE', message: '' }
   const { code, message, retryInMs } = asFileSyncError(error)
   // A peer learns what concerns it. The words of a fault in this program could hold paths, so they stay here.
-  if (!ERRORS[code].wire) return { type: 'CLOSE', code: 'PEER_GONE', message: 'The other end stopped.' }
+  if (!ERRORS[code].wire) return { type: 'CLOSE', code: 'PEER_GONE', message: code === 'ABORTED' ? STOPPED : HAS_TROUBLE }
   const words = code === 'INTERNAL' ? ERRORS.INTERNAL.meaning : message
   const inMs = retryInMs === undefined ? {} : { inMs: Math.max(0, Math.round(retryInMs)) }
   return { type: 'CLOSE', code, message: words.slice(0, LIMITS.textBytes).toWellFormed(), ...inMs }

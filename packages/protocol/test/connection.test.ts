@@ -108,7 +108,11 @@ describe('the end of a connection', () => {
       await settle()
       return right.signal.reason as FileSyncError
     }
-    expect(await say(new FileSyncError('KEY_EXPOSED', '/home/me/key.pem'))).toMatchObject({ code: 'PEER_GONE', message: 'The other end stopped.' })
+    expect(await say(new FileSyncError('ABORTED', 'by ^C'))).toMatchObject({ code: 'PEER_GONE', message: 'The other end stopped.' })
+    const trouble = await say(new FileSyncError('KEY_EXPOSED', '/home/me/key.pem'))
+    expect(trouble.code).toBe('PEER_GONE')
+    expect(trouble.message).toMatch(/^The other end cannot go on, for a reason on its own machine\. /u)
+    expect(trouble.message).not.toContain('/home')
     const fault = await say(new Error('ENOENT /secret'))
     expect(fault.code).toBe('INTERNAL')
     expect(fault.message).not.toContain('secret')

@@ -1,31 +1,52 @@
 import { open } from 'node:fs/promises'
-import { join } from 'node:path'
+import type { FileHandle } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { Clock } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import type { Audit } from '../audit.ts'
 import { RefusalLimit } from '../refusal-limit.ts'
-import { ensureStateDir } from './private-file.ts'
+import { ensureStateDir, writing } from './private-file.ts'
+
+const NEWLINE = 0x0a
 
 /**
  * `<stateDir>/audit.log`: one JSON object a line, appended only, mode 0600. Pairings and revocations are on stable storage
- * before they take effect; of many refusals some are kept, and the next kept one counts the rest.
+ * when they are recorded, or it throws STATE_INVALID; of many refusals some are kept, and the next kept one counts the
+ * rest. A refusal that cannot be written is counted too: whether a stranger is refused does not depend on the disk.
  */
 export function openAuditLog (stateDir: string, clock: Clock = systemClock): Audit {
   const path = join(stateDir, 'audit.log')
   const limit = new RefusalLimit(clock.monotonicMs())
   return {
     async record (event) {
-      const dropped = event.event === 'refuse' ? limit.take(clock.monotonicMs()) : 0
-      if (dropped === undefined) return
-      await ensureStateDir(stateDir)
       const time = new Date(clock.nowMs()).toISOString()
-      const file = await open(path, 'a', 0o600)
-      try {
-        await file.appendFile(JSON.stringify({ time, ...event, ...(dropped > 0 && { dropped }) }) + '\n')
-        if (event.event !== 'refuse') await file.sync()
-      } finally {
-        await file.close()
-      }
+      if (event.event !== 'refuse') return await append(path, { time, ...event }, true)
+      const dropped = limit.take(clock.monotonicMs())
+      if (dropped === undefined) return
+      await append(path, { time, ...event, ...(dropped > 0 && { dropped }) }, false).catch(() => { limit.untold(dropped) })
     },
   }
+}
+
+async function append (path: string, line: object, isDurable: boolean): Promise<void> {
+  await ensureStateDir(dirname(path))
+  await writing(path, async () => {
+    const file = await open(path, 'a+', 0o600)
+    try {
+      // A full disk can have taken a part of the line before.
+      const isTorn = await lastByte(file) !== NEWLINE
+      await file.appendFile(`${isTorn ? '\n' : ''}${JSON.stringify(line)}\n`)
+      if (isDurable) await file.sync()
+    } finally {
+      await file.close()
+    }
+  })
+}
+
+/** A new file counts as one that ends with a line. */
+async function lastByte (file: FileHandle): Promise<number> {
+  const { size } = await file.stat()
+  if (size === 0) return NEWLINE
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1)
+  return buffer[0] ?? NEWLINE
 }

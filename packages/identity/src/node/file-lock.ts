@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { FileSyncError } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
-import { isNodeError } from './private-file.ts'
+import { isNodeError, writing } from './private-file.ts'
 
 /** Changes take milliseconds; who waits this long waits for something that is broken. */
 const GIVE_UP_MS = 10_000
@@ -16,7 +16,7 @@ const START_MS = Date.now() - process.uptime() * 1000
 
 /**
  * Runs `work` while no other process runs its own under the same lock file. A lock left behind by a process that died is
- * broken. Throws STATE_IN_USE when the lock does not come free.
+ * broken. Throws STATE_IN_USE when the lock does not come free, and STATE_INVALID where it cannot be written.
  */
 export async function withFileLock <R>(path: string, work: () => Promise<R>): Promise<R> {
   const owner = `${String(process.pid)} ${hostname()} ${randomBytes(8).toString('hex')}\n`
@@ -37,18 +37,19 @@ export async function withFileLock <R>(path: string, work: () => Promise<R>): Pr
 async function take (path: string, owner: string): Promise<boolean> {
   // Written aside and linked, so that a lock that is there always says whose it is.
   const aside = `${path}.${owner.trim().split(' ').at(-1) ?? ''}`
-  const file = await open(aside, 'wx', 0o600)
-  try {
-    await file.writeFile(owner)
-    await file.close()
-    await link(aside, path)
-    return true
-  } catch (error) {
-    if (isNodeError(error, 'EEXIST')) return false
-    throw error
-  } finally {
-    await unlink(aside)
-  }
+  return await writing(path, async () => {
+    const file = await open(aside, 'wx', 0o600)
+    try {
+      await file.writeFile(owner).finally(async () => { await file.close() })
+      await link(aside, path)
+      return true
+    } catch (error) {
+      if (isNodeError(error, 'EEXIST')) return false
+      throw error
+    } finally {
+      await unlink(aside)
+    }
+  })
 }
 
 async function breakIfStale (path: string): Promise<boolean> {

@@ -1,12 +1,12 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { readFile, mkdir } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
 import { toDeviceId } from '../device-id.ts'
 import type { DeviceId } from '../device-id.ts'
 import { issueCertificate } from './certificate.ts'
-import { createPrivateFile, ensureStateDir, isNodeError, readPrivateFile } from './private-file.ts'
+import { createPrivateFile, ensureStateDir, reading, readPrivateFile } from './private-file.ts'
 
 /** This machine: its key, and the certificate that carries it. */
 export interface Identity {
@@ -24,7 +24,6 @@ export interface Identity {
 export async function loadOrCreateIdentity (stateDir: string): Promise<Identity> {
   await ensureStateDir(stateDir)
   const directory = join(stateDir, 'identity')
-  await mkdir(directory, { mode: 0o700, recursive: true })
   await ensureStateDir(directory)
   const keyPath = join(directory, 'key.pem')
   const certificatePath = join(directory, 'cert.pem')
@@ -66,12 +65,7 @@ function required (path: string, text: string | undefined): string {
 }
 
 async function readText (path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (isNodeError(error, 'ENOENT')) return undefined
-    throw error
-  }
+  return await reading(path, async () => await readFile(path, 'utf8'))
 }
 
 function parseKey (path: string, pem: string): KeyObject {

@@ -31,48 +31,73 @@ export async function ensureStateDir (path: string): Promise<void> {
 
 /** The text of a private file, or undefined where there is none. Throws KEY_EXPOSED where other users can read or change it. */
 export async function readPrivateFile (path: string): Promise<string | undefined> {
-  let file
+  return await reading(path, async () => {
+    const file = await open(path, 'r')
+    try {
+      // Of the open file, so that it cannot be exchanged between the look and the read.
+      const { mode } = await file.stat()
+      if (HAS_MODES && (mode & OTHERS_ANY) !== 0) throw exposed(path, mode)
+      return await file.readFile('utf8')
+    } finally {
+      await file.close()
+    }
+  })
+}
+
+/** Does work that reads a file of the state; undefined where there is none. Throws STATE_INVALID where it cannot be read. */
+export async function reading <R>(path: string, work: () => Promise<R>): Promise<R | undefined> {
   try {
-    file = await open(path, 'r')
+    return await work()
   } catch (error) {
+    if (isFileSyncError(error)) throw error
     if (isNodeError(error, 'ENOENT')) return undefined
     throw new FileSyncError('STATE_INVALID', `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
-  try {
-    // Of the open file, so that it cannot be exchanged between the look and the read.
-    const { mode } = await file.stat()
-    if (HAS_MODES && (mode & OTHERS_ANY) !== 0) throw exposed(path, mode)
-    return await file.readFile('utf8')
-  } finally {
-    await file.close()
-  }
 }
 
-/** Puts a file of mode 0600 in the place of an old one, wholly or not at all; on stable storage when it resolves. */
+/**
+ * Puts a file of mode 0600 in the place of an old one, wholly or not at all; on stable storage when it resolves. Throws
+ * STATE_INVALID where it cannot be written.
+ */
 export async function writePrivateFile (path: string, text: string): Promise<void> {
-  const temporary = await writeBeside(path, text)
-  try {
-    await rename(temporary, path)
-  } catch (error) {
-    await unlink(temporary)
-    throw error
-  }
-  await syncDirectory(dirname(path))
+  await writing(path, async () => {
+    const temporary = await writeBeside(path, text)
+    try {
+      await rename(temporary, path)
+    } catch (error) {
+      await unlink(temporary)
+      throw error
+    }
+    await syncDirectory(dirname(path))
+  })
 }
 
 /** As {@link writePrivateFile}, but leaves a file that is there and returns false. */
 export async function createPrivateFile (path: string, text: string): Promise<boolean> {
-  const temporary = await writeBeside(path, text)
+  return await writing(path, async () => {
+    const temporary = await writeBeside(path, text)
+    try {
+      await link(temporary, path)
+    } catch (error) {
+      if (isNodeError(error, 'EEXIST')) return false
+      throw error
+    } finally {
+      await unlink(temporary)
+    }
+    await syncDirectory(dirname(path))
+    return true
+  })
+}
+
+/** Does work that writes a file of the state, so that what the system refuses says which file, and what to do. */
+export async function writing <R>(path: string, work: () => Promise<R>): Promise<R> {
   try {
-    await link(temporary, path)
-  } catch (error) {
-    if (isNodeError(error, 'EEXIST')) return false
-    throw error
-  } finally {
-    await unlink(temporary)
+    return await work()
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new FileSyncError('STATE_INVALID', `${path} cannot be written: ${why}. ` +
+      'See that its disk has room and that this user may write there, and try again.', { cause })
   }
-  await syncDirectory(dirname(path))
-  return true
 }
 
 /** Whether a caught value is a Node error of this code. */
