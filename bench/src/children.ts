@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { basename } from 'node:path'
+import { errnoOf } from '@filesync/protocol'
 
 /** A program that ran to its end. */
 export interface Ended {
@@ -74,7 +75,7 @@ function killGroup (pid: number, signal: NodeJS.Signals): void {
     process.kill(-pid, signal)
   } catch (error) {
     // It ended a moment ago.
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+    if (errnoOf(error) !== 'ESRCH') throw error
   }
 }
 

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { errnoOf } from '@filesync/protocol'
 import type { Started } from './children.ts'
 
 const LOOK_EVERY_MS = 5
@@ -39,7 +40,7 @@ function entriesOf (directory: string): ReturnType<typeof readEntries> {
   try {
     return readEntries(directory)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    if (errnoOf(error) === 'ENOENT') return []
     throw error
   }
 }

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { errnoOf } from '@filesync/protocol'
 
 /** Linux counts processor time in ticks of a hundredth of a second, whatever the kernel's own tick is. */
 const MS_PER_TICK = 10
@@ -112,7 +113,7 @@ function readProcess (pid: number, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'latin1')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH')) return ''
+    if (['ENOENT', 'ESRCH'].includes(errnoOf(error))) return ''
     throw error
   }
 }

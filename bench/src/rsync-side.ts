@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { errnoOf } from '@filesync/protocol'
 import type { Children, Started } from './children.ts'
 import { ProcessMeter } from './process-meter.ts'
 import type { Run, Side } from './side.ts'
@@ -75,7 +76,7 @@ export async function rsyncVersion (children: Children): Promise<string | undefi
   try {
     return /version (\S+)/u.exec((await children.run('rsync', ['--version'])).stdout)?.[1]
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    if (errnoOf(error) === 'ENOENT') return undefined
     throw error
   }
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { errnoOf } from '@filesync/protocol'
 import { CLIENT_PROGRAM, Stage } from './programs.ts'
 import type { RunningServer } from './programs.ts'
 import { treeDifferences } from './trees.ts'
@@ -174,7 +175,7 @@ async function contentAt (path: string): Promise<Uint8Array | 'directory' | unde
   try {
     return (await stat(path)).isDirectory() ? 'directory' : await readFile(path)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    if (errnoOf(error) === 'ENOENT') return undefined
     throw error
   }
 }

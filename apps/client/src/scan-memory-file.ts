@@ -1,6 +1,6 @@
 import { open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { FileSyncError, isFileSyncError } from '@filesync/protocol'
+import { errnoOf, FileSyncError, isFileSyncError } from '@filesync/protocol'
 import type { ScanMemory } from '@filesync/scanner'
 
 /** What the client remembers of the directories that it pushed, by path. */
@@ -45,7 +45,7 @@ async function load (stateDir: string): Promise<Memories> {
   try {
     text = await readFile(path, 'utf8')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {}
+    if (errnoOf(error) === 'ENOENT') return {}
     throw error
   }
   try {

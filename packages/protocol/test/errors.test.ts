@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { asFileSyncError, encodeFrame, encodeMessage, ERRORS, FileSyncError, fitProblems, isErrorCode, isFileSyncError, isProblemCode, LIMITS, problem, PROBLEMS } from '@filesync/protocol'
+import { asFileSyncError, encodeFrame, encodeMessage, errnoOf, ERRORS, FileSyncError, fitProblems, isErrorCode, isFileSyncError, isProblemCode, LIMITS, problem, PROBLEMS } from '@filesync/protocol'
 import { describe, expect, it } from 'vitest'
 
 describe('errors', () => {
@@ -25,6 +25,17 @@ describe('errors', () => {
     expect(asFileSyncError(cause, 'ARCHIVE_UNAVAILABLE')).toMatchObject({ code: 'ARCHIVE_UNAVAILABLE', message: 'disk', cause })
     expect(asFileSyncError('text').code).toBe('INTERNAL')
     expect(asFileSyncError(undefined).code).toBe('INTERNAL')
+  })
+
+  it('of the system are known by their code, and nothing else has one', () => {
+    let thrown: unknown
+    try {
+      readFileSync(new URL('./no such file', import.meta.url))
+    } catch (error) {
+      thrown = error
+    }
+    expect(errnoOf(thrown)).toBe('ENOENT')
+    for (const other of [new Error('ENOENT'), Object.assign(new Error('x'), { code: 2 }), { code: 'ENOENT' }, 'ENOENT', undefined]) expect(errnoOf(other)).toBe('')
   })
 
   it('have codes that are no property of every object', () => {

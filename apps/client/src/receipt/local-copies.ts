@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkRelativePath, clampTimeNs, isProblemCode, isSymlinkTarget, PROBLEMS, ROOT_PATH, splitPath } from '@filesync/protocol'
+import { checkRelativePath, clampTimeNs, errnoOf, isProblemCode, isSymlinkTarget, PROBLEMS, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { FileEntry, RelativePath } from '@filesync/protocol'
 
 /** A file or link as it stands here, or why nothing can be asked about it. */
@@ -70,7 +70,7 @@ function look ({ root, settleMs, nowMs }: LocalTree, path: RelativePath): LocalC
     const entry: FileEntry = { kind: 'file', name, sizeBytes: Number(stat.size), mtimeNs: clampTimeNs(stat.mtimeNs), mode: Number(stat.mode) & 0o777, identity: 0n }
     return { kind: 'file', path, directory, entry }
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return { kind: 'unasked', path, state: 'missing', reason: 'It is not here, so there is nothing to compare.' }
+    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error))) return { kind: 'unasked', path, state: 'missing', reason: 'It is not here, so there is nothing to compare.' }
     return unreadable(path, error)
   }
 }
@@ -83,9 +83,5 @@ function linkAt (root: string, path: RelativePath): LocalCopy {
 }
 
 function unreadable (path: string, error: unknown): LocalCopy {
-  return { kind: 'unasked', path, state: 'unreadable', reason: `It cannot be read here (${codeOf(error)}).` }
-}
-
-function codeOf (error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : String(error)
+  return { kind: 'unasked', path, state: 'unreadable', reason: `It cannot be read here (${errnoOf(error) || String(error)}).` }
 }

@@ -2,7 +2,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { asFileSyncError, FileSyncError, LegacyChannel } from '@filesync/protocol'
 import type { LegacyPace } from '@filesync/protocol'
-import { socketStream } from '@filesync/protocol/node'
+import { remoteAddressOf, socketStream } from '@filesync/protocol/node'
 import type { SharedLimit } from '../shared-limit.ts'
 import { serveLegacySession } from './serve-session.ts'
 import type { LegacyDependencies, LegacyReport } from './serve-session.ts'
@@ -34,7 +34,7 @@ export async function listenLegacy (init: LegacyListenInit): Promise<LegacyListe
   const running = new Set<Promise<void>>()
   const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
     socket.on('error', () => { /* the stream tells, or 'close' follows */ })
-    const address = addressOf(socket)
+    const address = remoteAddressOf(socket)
     const neighbours = [...sockets.values()].filter(other => other === address).length
     if (address === '' || sockets.size >= MAX_CONNECTIONS || neighbours >= MAX_PER_ADDRESS) {
       socket.destroy()
@@ -85,8 +85,4 @@ function paceOf (socket: Socket, limit: SharedLimit | undefined): LegacyPace | u
   const over = new AbortController()
   socket.once('close', () => { over.abort(new FileSyncError('PEER_GONE', 'The connection was lost.')) })
   return async bytes => { await flow.take(bytes, over.signal) }
-}
-
-function addressOf (socket: Socket): string {
-  return (socket.remoteAddress ?? '').replace(/^::ffff:(?=[\d.]+$)/u, '')
 }

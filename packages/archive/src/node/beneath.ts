@@ -1,6 +1,5 @@
 import * as fs from 'node:fs'
-import { FileSyncError } from '@filesync/protocol'
-import { errnoOf } from './errno.ts'
+import { errnoOf, FileSyncError } from '@filesync/protocol'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = fs.constants
 const DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW

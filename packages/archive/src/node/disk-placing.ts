@@ -1,4 +1,4 @@
-import { equalDigests, readListing, splitPath } from '@filesync/protocol'
+import { equalDigests, errnoOf, readListing, splitPath } from '@filesync/protocol'
 import type { Digest, Entry, FileEntry, RelativePath, SymlinkEntry } from '@filesync/protocol'
 import type { DirectoryState } from '../content-store.ts'
 import { FACT_BYTES, readFact } from '../facts.ts'
@@ -9,7 +9,6 @@ import type { Beneath } from './beneath.ts'
 import { folderName, inside, STAGING, stagedName, stagingOf } from './disk-places.ts'
 import type { DiskVersions, Spot } from './disk-versions.ts'
 import * as disk from './disk.ts'
-import { errnoOf } from './errno.ts'
 import { fileTrouble, throwIfStoreTrouble } from './trouble.ts'
 import { digestAt } from './whole-file.ts'
 

@@ -1,9 +1,8 @@
 import { Worker } from 'node:worker_threads'
-import { FileSyncError } from '@filesync/protocol'
+import { errnoOf, FileSyncError } from '@filesync/protocol'
 import type { ReuseBuffer } from '@filesync/protocol'
 import { endWorker } from '@filesync/protocol/node'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
-import { errnoOf } from './errno.ts'
 import { storeTrouble } from './trouble.ts'
 
 interface Waiting {

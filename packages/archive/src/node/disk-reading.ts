@@ -1,9 +1,9 @@
+import { errnoOf } from '@filesync/protocol'
 import type { Digest, RelativePath } from '@filesync/protocol'
 import type { FoundEntry } from '../content-store.ts'
 import type { Beneath } from './beneath.ts'
 import { inside, split } from './disk-places.ts'
 import * as disk from './disk.ts'
-import { errnoOf } from './errno.ts'
 import { throwIfStoreTrouble } from './trouble.ts'
 import { digestAt } from './whole-file.ts'
 

@@ -1,3 +1,4 @@
+import { errnoOf } from '@filesync/protocol'
 import type { Hasher, RelativePath } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
 import type { Reread } from '../content-store.ts'
@@ -6,7 +7,6 @@ import type { RereadStep } from './disk-calls.ts'
 import { inside } from './disk-places.ts'
 import type { DiskThread } from './disk-pool.ts'
 import * as disk from './disk.ts'
-import { errnoOf } from './errno.ts'
 import { pageAlignedBuffer } from './page-aligned.ts'
 import { throwIfStoreTrouble } from './trouble.ts'
 

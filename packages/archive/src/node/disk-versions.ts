@@ -1,4 +1,4 @@
-import { ROOT_PATH } from '@filesync/protocol'
+import { errnoOf, ROOT_PATH } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { Version } from '../content-store.ts'
 import type { Failure, RemovalBatch } from '../section.ts'
@@ -6,7 +6,6 @@ import type { Beneath } from './beneath.ts'
 import { inside, parseStamp, split, stampName, VERSIONS } from './disk-places.ts'
 import * as disk from './disk.ts'
 import type { Stat } from './disk.ts'
-import { errnoOf } from './errno.ts'
 import { tryLink } from './hard-link.ts'
 import { fileTrouble, throwIfStoreTrouble } from './trouble.ts'
 

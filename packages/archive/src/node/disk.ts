@@ -1,6 +1,6 @@
 import * as fs from 'node:fs'
+import { errnoOf } from '@filesync/protocol'
 import { checkedName } from './beneath.ts'
-import { errnoOf } from './errno.ts'
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = fs.constants
 const O_DIRECT: number | undefined = (fs.constants as Partial<typeof fs.constants>).O_DIRECT

@@ -1,5 +1,5 @@
+import { errnoOf } from '@filesync/protocol'
 import * as disk from './disk.ts'
-import { errnoOf } from './errno.ts'
 import { copyTo } from './whole-file.ts'
 
 type Place = readonly [prefix: string, name: string]

@@ -2,12 +2,11 @@ import { createHash, randomBytes } from 'node:crypto'
 import { connect, createServer } from 'node:net'
 import type { Server } from 'node:net'
 import { tmpdir } from 'node:os'
-import { FileSyncError } from '@filesync/protocol'
+import { errnoOf, FileSyncError } from '@filesync/protocol'
 import { HOLDS_HANDLES } from './beneath.ts'
 import type { Beneath } from './beneath.ts'
 import { OWN } from './disk-places.ts'
 import * as disk from './disk.ts'
-import { errnoOf } from './errno.ts'
 
 const LOCK = 'lock'
 

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { errnoOf } from '@filesync/protocol'
 import type { StoreTraits } from '../content-store.ts'
 import type { Beneath } from './beneath.ts'
 import { STAGING } from './disk-places.ts'
 import * as disk from './disk.ts'
-import { errnoOf } from './errno.ts'
 
 /** Finds out what names the file system of the archive tells apart and can hold, by making some in staging. */
 export function probeTraits (beneath: Beneath): StoreTraits {

@@ -1,5 +1,4 @@
-import { FileSyncError } from '@filesync/protocol'
-import { errnoOf } from './errno.ts'
+import { errnoOf, FileSyncError } from '@filesync/protocol'
 
 const FULL = new Set(['ENOSPC', 'EDQUOT'])
 const UNAVAILABLE = new Set(['EIO', 'EROFS', 'EMFILE', 'ENFILE', 'ENODEV', 'ENXIO', 'ESTALE', 'ETIMEDOUT', 'ENOMEM'])

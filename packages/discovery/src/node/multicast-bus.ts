@@ -1,5 +1,5 @@
 import type { Socket } from 'node:dgram'
-import { FileSyncError } from '@filesync/protocol'
+import { errnoOf, FileSyncError } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
 import { isOnLink } from '../address.ts'
 import type { BusEvent, DatagramBus, Endpoint } from '../datagram-bus.ts'
@@ -9,7 +9,7 @@ import type { Link, LinkChoice } from '../link.ts'
 import { groupAddress, openLinkSocket } from './link-socket.ts'
 import type { Group } from './link-socket.ts'
 import { networkLinks } from './network-links.ts'
-import { errorCode, socketFault } from './socket-fault.ts'
+import { socketFault } from './socket-fault.ts'
 
 /** How often the interfaces are looked at. The system tells of no change by itself. */
 const FOLLOW_MS = 2_000
@@ -145,12 +145,12 @@ class MulticastBus implements DatagramBus {
       this.#told.delete(key)
       this.#events.push({ kind: 'up', link })
     } catch (cause) {
-      this.#tell(key, errorCode(cause), socketFault({ group, doing: role === 'listen' ? 'listen on' : 'ask over', link }, cause))
+      this.#tell(key, errnoOf(cause), socketFault({ group, doing: role === 'listen' ? 'listen on' : 'ask over', link }, cause))
     }
   }
 
   #fail (link: Link, error: Error): void {
-    this.#tell(linkKey(link), errorCode(error), socketFault({ group: this.#init.group, doing: 'go on over', link }, error))
+    this.#tell(linkKey(link), errnoOf(error), socketFault({ group: this.#init.group, doing: 'go on over', link }, error))
     void this.#drop(link)
   }
 

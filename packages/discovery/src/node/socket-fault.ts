@@ -1,4 +1,4 @@
-import { FileSyncError } from '@filesync/protocol'
+import { errnoOf, FileSyncError } from '@filesync/protocol'
 import { describeLink } from '../link.ts'
 import type { Link } from '../link.ts'
 import type { Group } from './link-socket.ts'
@@ -34,11 +34,7 @@ export interface Attempt {
 
 /** The system's error in the words of a person. */
 export function socketFault ({ group, doing, link }: Attempt, cause: unknown): FileSyncError {
-  const code = errorCode(cause)
+  const code = errnoOf(cause)
   const why = REASONS[code]?.(group, link) ?? (cause instanceof Error ? cause.message : String(cause))
   return new FileSyncError('DISCOVERY_UNAVAILABLE', `${group.name} cannot ${doing} ${describeLink(link)}: ${why}${code === '' ? '' : ` (${code})`}.`, { cause })
-}
-
-export function errorCode (error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }

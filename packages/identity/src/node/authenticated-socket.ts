@@ -1,8 +1,7 @@
-import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { FileSyncError, openConnection } from '@filesync/protocol'
 import type { ALPN_PAIR, ALPN_SYNC, Clock, Connection } from '@filesync/protocol'
-import { socketStream } from '@filesync/protocol/node'
+import { remoteAddressOf, socketStream } from '@filesync/protocol/node'
 import type { DeviceId } from '../device-id.ts'
 import type { PairingChannel } from '../pairing.ts'
 import { keyId } from './identity.ts'
@@ -80,7 +79,7 @@ export function openChannel (authenticated: AuthenticatedSocket, init: ChannelIn
     ...(init.idleTimeoutMs !== undefined && { idleTimeoutMs: init.idleTimeoutMs }),
   })
   return {
-    connection, peerId, purpose, remotePort, exporter, remoteAddress: addressOf(socket),
+    connection, peerId, purpose, remotePort, exporter, remoteAddress: remoteAddressOf(socket),
     clientId: isClient ? init.identity.id : peerId,
     serverId: isClient ? peerId : init.identity.id,
   }
@@ -90,11 +89,6 @@ export function openChannel (authenticated: AuthenticatedSocket, init: ChannelIn
 export function allowHalfClose (socket: TLSSocket): TLSSocket {
   socket.allowHalfOpen = true
   return socket
-}
-
-/** Where a socket leads; an IPv4 address in its own form, also on a socket for both families. Empty once it is closed. */
-export function addressOf (socket: Socket): string {
-  return (socket.remoteAddress ?? '').replace(/^::ffff:(?=[\d.]+$)/u, '')
 }
 
 function unproven (why: string): FileSyncError {

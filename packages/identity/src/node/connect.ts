@@ -1,6 +1,6 @@
 import { connect as connectSocket } from 'node:tls'
 import type { TLSSocket } from 'node:tls'
-import { asFileSyncError, FileSyncError } from '@filesync/protocol'
+import { asFileSyncError, errnoOf, FileSyncError } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
 import { formatDeviceId } from '../device-id.ts'
 import type { DeviceId } from '../device-id.ts'
@@ -102,7 +102,7 @@ function explain (error: unknown, { address, port }: ConnectInit): FileSyncError
 }
 
 function isTlsFault (error: unknown): boolean {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('ERR_SSL')
+  return errnoOf(error).startsWith('ERR_SSL')
 }
 
 function identityChanged ({ address, port }: ConnectInit, expected: readonly Expected[], got: DeviceId): FileSyncError {

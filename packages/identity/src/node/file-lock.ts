@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { link, open, readFile, stat, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import { FileSyncError } from '@filesync/protocol'
+import { errnoOf, FileSyncError } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
-import { isNodeError, writing } from './private-file.ts'
+import { writing } from './private-file.ts'
 
 /** Changes take milliseconds; who waits this long waits for something that is broken. */
 const GIVE_UP_MS = 10_000
@@ -44,7 +44,7 @@ async function take (path: string, owner: string): Promise<boolean> {
       await link(aside, path)
       return true
     } catch (error) {
-      if (isNodeError(error, 'EEXIST')) return false
+      if (errnoOf(error) === 'EEXIST') return false
       throw error
     } finally {
       await unlink(aside)
@@ -58,7 +58,7 @@ async function breakIfStale (path: string): Promise<boolean> {
     if (!isStale(owner, (await stat(path)).mtimeMs, systemClock.nowMs())) return false
     return await breakLock(path, owner)
   } catch (error) {
-    if (isNodeError(error, 'ENOENT')) return true
+    if (errnoOf(error) === 'ENOENT') return true
     throw error
   }
 }
@@ -72,7 +72,7 @@ async function breakLock (path: string, owner: string): Promise<boolean> {
   try {
     await link(path, marker)
   } catch (error) {
-    if (isNodeError(error, 'EEXIST')) return false
+    if (errnoOf(error) === 'EEXIST') return false
     throw error
   }
   try {
@@ -96,7 +96,7 @@ function isAlive (pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return !isNodeError(error, 'ESRCH')
+    return errnoOf(error) !== 'ESRCH'
   }
 }
 

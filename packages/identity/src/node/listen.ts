@@ -4,10 +4,11 @@ import { createServer as createTlsServer } from 'node:tls'
 import type { TLSSocket } from 'node:tls'
 import { ALPN_PAIR, ALPN_SYNC, asFileSyncError, FileSyncError } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
+import { remoteAddressOf } from '@filesync/protocol/node'
 import type { DeviceId } from '../device-id.ts'
 import type { Peer } from '../peer-book.ts'
 import { RefusalLimit } from '../refusal-limit.ts'
-import { addressOf, authenticatePeer, openChannel, TLS_PROFILE } from './authenticated-socket.ts'
+import { authenticatePeer, openChannel, TLS_PROFILE } from './authenticated-socket.ts'
 import type { Channel } from './authenticated-socket.ts'
 import type { Identity } from './identity.ts'
 import { OpenSockets } from './open-sockets.ts'
@@ -150,7 +151,7 @@ class TlsListener implements Listener {
   }
 
   #refuseHandshake (cause: Error, socket: TLSSocket): void {
-    const remoteAddress = addressOf(socket)
+    const remoteAddress = remoteAddressOf(socket)
     socket.destroy()
     this.#refuse({ remoteAddress, error: new FileSyncError('PEER_UNPROVEN', `The TLS handshake failed (${cause.message}).`, { cause }) })
   }
@@ -177,7 +178,7 @@ class TlsListener implements Listener {
 
   #prove (socket: TLSSocket): Channel | undefined {
     const { identity, clock } = this.#init
-    const remoteAddress = addressOf(socket)
+    const remoteAddress = remoteAddressOf(socket)
     try {
       const authenticated = authenticatePeer(socket, [ALPN_SYNC, ALPN_PAIR])
       return openChannel(authenticated, { identity, end: 'server', clock, idleTimeoutMs: this.#limits.idleTimeoutMs })

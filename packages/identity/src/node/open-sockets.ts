@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '@filesync/protocol'
+import { remoteAddressOf } from '@filesync/protocol/node'
 import { WaitingRoom } from '../waiting-room.ts'
-import { addressOf } from './authenticated-socket.ts'
 
 export interface OpenSocketsInit {
   readonly clock: Clock
@@ -27,7 +27,7 @@ export class OpenSockets {
 
   /** Takes a connection as it comes in. It is destroyed where it is gone already. */
   receive (socket: Socket): void {
-    const remoteAddress = addressOf(socket)
+    const remoteAddress = remoteAddressOf(socket)
     const { remotePort } = socket
     // Every socket needs this, and a TCP connection that is reset at once still comes here, without an address.
     socket.on('error', () => { /* 'close' follows */ })

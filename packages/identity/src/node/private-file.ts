@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { link, mkdir, open, readdir, chmod, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { FileSyncError, isFileSyncError } from '@filesync/protocol'
+import { errnoOf, FileSyncError, isFileSyncError } from '@filesync/protocol'
 
 /** Bits of the mode that other users must not have. */
 const OTHERS_ANY = 0o077
@@ -50,7 +50,7 @@ export async function reading <R>(path: string, work: () => Promise<R>): Promise
     return await work()
   } catch (error) {
     if (isFileSyncError(error)) throw error
-    if (isNodeError(error, 'ENOENT')) return undefined
+    if (errnoOf(error) === 'ENOENT') return undefined
     throw new FileSyncError('STATE_INVALID', `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
 }
@@ -79,7 +79,7 @@ export async function createPrivateFile (path: string, text: string): Promise<bo
     try {
       await link(temporary, path)
     } catch (error) {
-      if (isNodeError(error, 'EEXIST')) return false
+      if (errnoOf(error) === 'EEXIST') return false
       throw error
     } finally {
       await unlink(temporary)
@@ -98,11 +98,6 @@ export async function writing <R>(path: string, work: () => Promise<R>): Promise
     throw new FileSyncError('STATE_INVALID', `${path} cannot be written: ${why}. ` +
       'See that its disk has room and that this user may write there, and try again.', { cause })
   }
-}
-
-/** Whether a caught value is a Node error of this code. */
-export function isNodeError (error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }
 
 async function writeBeside (path: string, text: string): Promise<string> {

@@ -1,5 +1,6 @@
 export { createHasher, hashBytes } from './blake3.ts'
 export { endWorker } from './end-worker.ts'
 export { localZone } from './local-zone.ts'
+export { remoteAddressOf } from './remote-address.ts'
 export { socketStream } from './socket-stream.ts'
 export { systemClock } from './system-clock.ts'

@@ -2,8 +2,9 @@ import { lstatSync, readdirSync, watch } from 'node:fs'
 import type { FSWatcher } from 'node:fs'
 import { basename, join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
+import { errnoOf } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
-import { faultCode, isGone } from '../system-fault.ts'
+import { isGone } from '../system-fault.ts'
 import type { TreeWatcher, WatchListener } from '../tree-watcher.ts'
 import { EventFlood } from './event-flood.ts'
 
@@ -83,7 +84,7 @@ class WatchedTree {
       watcher.on('error', error => { if (!isGone(error)) this.#lose(error) })
       return watched
     } catch (error) {
-      throw faultCode(error) === 'ENOSPC' ? new Error('the system allows no more watches; raise fs.inotify.max_user_watches', { cause: error }) : error
+      throw errnoOf(error) === 'ENOSPC' ? new Error('the system allows no more watches; raise fs.inotify.max_user_watches', { cause: error }) : error
     }
   }
 
@@ -99,7 +100,7 @@ class WatchedTree {
       return added
     } catch (error) {
       // What cannot be read is a problem that the scan tells of, and reads again each time.
-      if (isGone(error) || faultCode(error) === 'EACCES') return []
+      if (isGone(error) || errnoOf(error) === 'EACCES') return []
       throw error
     }
   }
@@ -110,7 +111,7 @@ class WatchedTree {
       watched.children.set(name, child)
       return child
     } catch (error) {
-      if (isGone(error) || faultCode(error) === 'EACCES') return undefined
+      if (isGone(error) || errnoOf(error) === 'EACCES') return undefined
       throw error
     }
   }

@@ -1,10 +1,10 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
 import type { BigIntStats } from 'node:fs'
-import { clampTimeNs } from '@filesync/protocol'
+import { clampTimeNs, errnoOf } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { EntryStat } from '../entry-stat.ts'
 import type { OpenDirectory } from '../open-directory.ts'
-import { faultCode, isGone, systemFault } from '../system-fault.ts'
+import { isGone, systemFault } from '../system-fault.ts'
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 const STAT = { bigint: true, throwIfNoEntry: false } as const
@@ -52,7 +52,7 @@ export class LocalDirectory implements OpenDirectory {
     try {
       return readlinkSync(this.#prefix + name, { encoding: 'buffer' })
     } catch (error) {
-      if (isGone(error) || faultCode(error) === 'EINVAL') return undefined
+      if (isGone(error) || errnoOf(error) === 'EINVAL') return undefined
       throw error
     }
   }
@@ -64,7 +64,7 @@ export class LocalDirectory implements OpenDirectory {
       descriptor = openSync(this.#prefix + name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     } catch (error) {
       // ENXIO: a socket.
-      if (isGone(error) || faultCode(error) === 'ENXIO') return undefined
+      if (isGone(error) || errnoOf(error) === 'ENXIO') return undefined
       throw error
     }
     try {
