@@ -1,5 +1,5 @@
 import { EventFeed } from '@filesync/program'
-import type { ListenAddress, LogEvent } from '@filesync/program'
+import type { EventLog, ListenAddress, LogEvent } from '@filesync/program'
 import type { MetricsPort } from '@filesync/program/node'
 import { isFileSyncError } from '@filesync/protocol'
 import type { ClientFilesInfo, Clock, Connection, ErrorCode, FileSyncError, NextSync } from '@filesync/protocol'
@@ -33,9 +33,12 @@ export class Monitor {
     this.board = new SessionBoard(clock, event => { this.#push(event) })
   }
 
-  /** Throws STATE_INVALID. */
-  static async open (stateDir: string, clock: Clock): Promise<Monitor> {
-    return new Monitor(await SyncHistory.open(stateDir, clock), clock)
+  /** Throws STATE_INVALID. @param log is told where the history is damaged */
+  static async open (stateDir: string, clock: Clock, log: EventLog): Promise<Monitor> {
+    const history = await SyncHistory.open(stateDir, clock, aside => {
+      log({ event: 'history-damaged', aside }, `the times of past syncs were damaged and begin anew; the file lies at ${aside}`)
+    })
+    return new Monitor(history, clock)
   }
 
   /** A line of the log. */

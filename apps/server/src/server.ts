@@ -131,7 +131,7 @@ class Server implements RunningServer {
     }))
     // A thread of its own: a session that needs a signature does not wait for a terabyte that nobody waits for.
     const upkeep = this.#keep(this.#lookAfter(archive, this.#keep(openSigner())))
-    const monitor = this.#monitor = this.#keep(await Monitor.open(stateDir, clock))
+    const monitor = this.#monitor = this.#keep(await Monitor.open(stateDir, clock, this.#log))
     await this.#openControl({ archive, desk, peers, monitor })
     const sessions = this.#sessions = new SyncSessions({
       settings: this.#settings, archive, signer: this.#keep(openSigner()), queue: this.#queue, schedule: this.#schedule, limit: this.#limit, monitor, log: this.#log, signal,

@@ -1,6 +1,6 @@
 import { open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { FileSyncError } from '@filesync/protocol'
+import { errnoOf, FileSyncError } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
 import * as v from 'valibot'
 
@@ -56,14 +56,28 @@ export class SyncHistory {
     this.#records = new Map(records.map(known => [known.client, known]))
   }
 
-  /** Throws STATE_INVALID where the file is damaged. */
-  static async open (stateDir: string, clock: Clock): Promise<SyncHistory> {
+  /**
+   * Reads what there is. A damaged file is laid aside under another name: nothing rests on it, and clients wait for the
+   * server. Throws STATE_INVALID where it cannot be read or laid aside.
+   *
+   * @param onDamaged is told the path under which it lies then
+   */
+  static async open (stateDir: string, clock: Clock, onDamaged: (aside: string) => void): Promise<SyncHistory> {
     const path = join(stateDir, FILE)
-    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined
-      throw error
-    })
-    return new SyncHistory(path, clock, text === undefined ? [] : parse(path, text))
+    try {
+      const text = await readFile(path, 'utf8')
+      const records = parse(text)
+      if (records === undefined) {
+        const aside = `${path}.damaged`
+        await rename(path, aside)
+        onDamaged(aside)
+      }
+      return new SyncHistory(path, clock, records ?? [])
+    } catch (cause) {
+      if (errnoOf(cause) === 'ENOENT') return new SyncHistory(path, clock, [])
+      const why = cause instanceof Error ? cause.message : String(cause)
+      throw new FileSyncError('STATE_INVALID', `${path} cannot be read: ${why}. Remove it: nothing but the times of past syncs in "filesync-server status" is lost with it.`, { cause })
+    }
   }
 
   of (client: string): SyncRecord | undefined {
@@ -114,10 +128,11 @@ async function replace (path: string, text: string): Promise<void> {
   await rename(`${path}.new`, path)
 }
 
-function parse (path: string, text: string): readonly SyncRecord[] {
+/** Undefined where the text is no history. */
+function parse (text: string): readonly SyncRecord[] | undefined {
   try {
     return v.parse(file, JSON.parse(text)).syncs
-  } catch (cause) {
-    throw new FileSyncError('STATE_INVALID', `${path} is damaged. Remove it: nothing but the times of past syncs in "filesync-server status" is lost with it.`, { cause })
+  } catch {
+    return undefined
   }
 }

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -36,6 +36,10 @@ let history: SyncHistory
 let stateDir: string
 const isoTime = (timeMs: number): string => new Date(timeMs).toISOString()
 
+async function openHistory (): Promise<SyncHistory> {
+  return await SyncHistory.open(stateDir, clock, aside => { throw new Error(`damaged: ${aside}`) })
+}
+
 beforeEach(async () => {
   clock = new ManualClock()
   const audited: AuditEvent[] = []
@@ -47,7 +51,7 @@ beforeEach(async () => {
   events = new EventFeed()
   board = new SessionBoard(clock, event => { events.push({ ...event }) })
   stateDir = await mkdtemp(join(tmpdir(), 'filesync-health-'))
-  history = await SyncHistory.open(stateDir, clock)
+  history = await openHistory()
   const health = new Health({
     archive: memoryArchive({ clock, hash: hashBytes, reserveBytes: 7 }),
     desk, peers, queue, board, history, quotaBytes: undefined,
@@ -145,7 +149,7 @@ describe('GET /status', () => {
     const row = { client: 'laptop', lastCompleteAt: isoTime(completeAtMs), lastEndedAt: isoTime(clock.nowMs()), lastResult: 'problems', problemCount: 1, problems }
     expect(await ask('GET /peers')).toMatchObject([row])
     await history.close()
-    const again = await SyncHistory.open(stateDir, clock)
+    const again = await openHistory()
     expect(again.of('laptop')).toEqual(history.of('laptop'))
     const text = describeStatus(await status(), clock.nowMs())
     expect(text).toContain('clients   laptop  complete 1 min ago, never seen, 1 not stored\n')
@@ -197,10 +201,21 @@ test('a history that cannot be written says so when it closes, and is whole when
   await rm(join(stateDir, 'history.json.new'), { recursive: true })
   history.note(record)
   await history.close()
-  expect((await SyncHistory.open(stateDir, clock)).of('laptop')).toMatchObject(record)
+  expect((await openHistory()).of('laptop')).toMatchObject(record)
 })
 
-test('a history that is damaged is told with its place', async () => {
-  await writeFile(join(stateDir, 'history.json'), '{"version":1,"syncs":[{}]}')
-  await expect(SyncHistory.open(stateDir, clock)).rejects.toEqual(expect.objectContaining({ code: 'STATE_INVALID', message: expect.stringContaining('history.json') as unknown }))
+test.each(['{"version":1,"syncs":[{}]}', '{"version":2,"syncs":[]}', 'no JSON', ''])('a history that is damaged (%j) is laid aside, and a new one begins', async text => {
+  await writeFile(join(stateDir, 'history.json'), text)
+  const told: string[] = []
+  const begun = await SyncHistory.open(stateDir, clock, aside => { told.push(aside) })
+  expect(told).toEqual([join(stateDir, 'history.json.damaged')])
+  expect(await readFile(join(stateDir, 'history.json.damaged'), 'utf8')).toBe(text)
+  begun.note({ client: 'laptop', endedAtMs: 1_000_000, result: 'OK', problemCount: 0, problems: [] })
+  await begun.close()
+  expect((await openHistory()).of('laptop')).toMatchObject({ result: 'OK' })
+})
+
+test('a history that cannot be read is told with its place', async () => {
+  await mkdir(join(stateDir, 'history.json'))
+  await expect(openHistory()).rejects.toMatchObject({ code: 'STATE_INVALID', message: expect.stringMatching(/history\.json cannot be read: EISDIR/u) as unknown })
 })
