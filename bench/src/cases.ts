@@ -5,15 +5,13 @@ import type { Change } from './changes.ts'
 import { makeAlbum, makeLargeFile, makePhotos, makeSmallFiles, makeSourceTree } from './data-set.ts'
 import type { DataSet } from './data-set.ts'
 import { timeToFirstFile } from './first-file.ts'
-import { OurSide } from './our-side.ts'
-import { changedPairs, firstPairs, measure, openOurs, unchangedPairs, verify, withSide } from './pairs.ts'
+import { changedPairs, firstPairs, measure, openOurs, openTheirs, unchangedPairs, verify, withSide } from './pairs.ts'
 import type { Bench, Pairs } from './pairs.ts'
 import { measureMillion } from './million.ts'
 import { scanAlone, transferAlone } from './parts-alone.ts'
 import { PipeLimit } from './pipe-limits.ts'
 import { atMost, under } from './row.ts'
 import type { Bar, Row } from './row.ts'
-import { RsyncSide } from './rsync-side.ts'
 import { runningPairs, watchingRuns } from './running-client.ts'
 import type { Run } from './side.ts'
 import { warmMemory } from './warm-memory.ts'
@@ -128,8 +126,8 @@ async function firstFileStored (bench: Bench): Promise<Row[]> {
   const set = await made(bench, makeSmallFiles)
   const row = { ours: [] as { durationMs: number }[], theirs: [] as { durationMs: number }[] }
   for (let pair = 0; pair < bench.pairs; pair++) {
-    for (const [runs, Sided] of [[row.ours, OurSide], [row.theirs, RsyncSide]] as const) {
-      await withSide(await Sided.open(mkdtempSync(join(bench.home, 'o-')), bench.children), async side => {
+    for (const [runs, open] of [[row.ours, openOurs], [row.theirs, openTheirs]] as const) {
+      await withSide(await open(bench), async side => {
         warmMemory(bench, set)
         runs.push({ durationMs: await timeToFirstFile(side.startPush(set.root), side.destination) })
         await verify(bench, side, set)

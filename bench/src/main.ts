@@ -11,6 +11,7 @@ import type { Options } from './options.ts'
 import { alignedTable, LEGEND, markdownTable, notes, tableRows } from './report.ts'
 import { judge } from './row.ts'
 import { rsyncVersion } from './rsync-side.ts'
+import { sshdTrouble } from './rsync-servers.ts'
 import { runCases } from './run-cases.ts'
 import type { Results } from './run-cases.ts'
 
@@ -36,7 +37,9 @@ async function bench (options: Options): Promise<number> {
   const setting = `seed ${options.seed}, scale ${options.scale}, ${options.pairs} ${options.pairs === 1 ? 'pair' : 'pairs'}`
   say(`${setting}; ${machine}`)
   try {
-    const results = await runCases({ ...options, scratch, signal: stop.signal, say })
+    const trouble = await sshdTrouble(join(scratch, 'sshd'), new Children())
+    if (trouble !== undefined) say(`rsync through ssh is left out: ${trouble}`)
+    const results = await runCases({ ...options, scratch, throughSsh: trouble === undefined, signal: stop.signal, say })
     report(options, results, { startedAt, machine, setting })
     return results.failures.length === 0 ? 0 : 1
   } catch (error) {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeMillion } from './data-set.ts'
 import type { DataSet } from './data-set.ts'
-import { measure, openOurs, openTheirs, withSide } from './pairs.ts'
+import { measure, noPairs, openOurs, openTheirs, withSide } from './pairs.ts'
 import type { Bench, OpenSide, Pairs } from './pairs.ts'
 import { atMost, times, under } from './row.ts'
 import type { Row } from './row.ts'
@@ -32,7 +32,7 @@ async function firstAndAgain (bench: Bench, scale: number, sides: readonly OpenS
   const home = mkdtempSync(join(bench.home, 's-'))
   const set = await makeMillion(join(home, 'tree'), { ...bench, scale })
   bench.say(`made ${set.files.length} files`)
-  const results: FirstAndAgain = { first: { ours: [], theirs: [] }, again: { ours: [], theirs: [] } }
+  const results: FirstAndAgain = { first: noPairs(), again: noPairs() }
   for (let pair = 0; pair < bench.pairs; pair++) {
     for (const open of sides) await pushTwice(bench, { set, open, results })
     bench.say(`${set.files.length} files, pair ${pair + 1} of ${bench.pairs}: ${last(results.first)} first, ${last(results.again)} again`)

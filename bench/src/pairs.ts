@@ -5,6 +5,7 @@ import type { Children } from './children.ts'
 import { compareTrees } from './compare-trees.ts'
 import type { DataSet, Recipe } from './data-set.ts'
 import { OurSide } from './our-side.ts'
+import { startDaemon, startSshd } from './rsync-servers.ts'
 import { RsyncSide } from './rsync-side.ts'
 import type { Run, Side } from './side.ts'
 import { warmMemory } from './warm-memory.ts'
@@ -15,20 +16,29 @@ export interface Bench extends Recipe {
   readonly children: Children
   /** A directory of this case alone. */
   readonly home: string
+  /** Whether rsync is measured through ssh too. */
+  readonly throughSsh: boolean
   readonly say: (text: string) => void
 }
 
-/** The runs of both sides, in the order of the pairs. */
+/** The runs of each side, in the order of the pairs. */
 export interface Pairs {
   readonly ours: Run[]
   readonly theirs: Run[]
+  /** Those of rsync with the secrecy that ours has too; none where it cannot be measured. */
+  readonly throughSsh: Run[]
 }
 
 /** What a side needs to be opened. */
 export type OpenSide = (bench: Bench) => Promise<Side>
 
 export const openOurs: OpenSide = async ({ home, children }) => await OurSide.open(mkdtempSync(join(home, 'o-')), children)
-export const openTheirs: OpenSide = async ({ home, children }) => await RsyncSide.open(mkdtempSync(join(home, 't-')), children)
+export const openTheirs: OpenSide = async ({ home, children }) => await RsyncSide.open(mkdtempSync(join(home, 't-')), children, startDaemon)
+const openThroughSsh: OpenSide = async ({ home, children }) => await RsyncSide.open(mkdtempSync(join(home, 'h-')), children, startSshd)
+
+export function noPairs (): Pairs {
+  return { ours: [], theirs: [], throughSsh: [] }
+}
 
 /** Opens a side, uses it, and closes it, whatever happens. */
 export async function withSide <S extends { close (): Promise<void> }, T>(side: S, use: (side: S) => Promise<T>): Promise<T> {
@@ -39,52 +49,63 @@ export async function withSide <S extends { close (): Promise<void> }, T>(side: 
   }
 }
 
-/** First syncs, each into an empty destination, ours and theirs in turn. */
+/** First syncs, each into an empty destination, all sides in turn. */
 export async function firstPairs (bench: Bench, set: DataSet, between: () => Promise<void> = async () => { /* nothing */ }): Promise<Pairs> {
-  const pairs: Pairs = { ours: [], theirs: [] }
+  const pairs = noPairs()
   for (let pair = 0; pair < bench.pairs; pair++) {
-    pairs.ours.push(await withSide(await openOurs(bench), async side => await measure(bench, side, set)))
-    pairs.theirs.push(await withSide(await openTheirs(bench), async side => await measure(bench, side, set)))
+    for (const [whose, open] of sidesOf(bench)) pairs[whose].push(await withSide(await open(bench), async side => await measure(bench, side, set)))
     await between()
     tell(bench, 'first', pairs)
   }
   return pairs
 }
 
-/** Both sides hold the same tree, and nothing changes. */
+/** All sides hold the same tree, and nothing changes. */
 export async function unchangedPairs (bench: Bench, set: DataSet, between: () => Promise<void>): Promise<Pairs> {
-  const pairs: Pairs = { ours: [], theirs: [] }
-  await withSide(await openOurs(bench), async ours => await withSide(await openTheirs(bench), async theirs => {
-    await measure(bench, ours, set)
-    await measure(bench, theirs, set)
+  const pairs = noPairs()
+  await withSides(bench, async sides => {
+    for (const [, side] of sides) await measure(bench, side, set)
     for (let pair = 0; pair < bench.pairs; pair++) {
-      pairs.ours.push(await measure(bench, ours, set))
-      pairs.theirs.push(await measure(bench, theirs, set))
+      for (const [whose, side] of sides) pairs[whose].push(await measure(bench, side, set))
       await between()
       tell(bench, 'no change', pairs)
     }
-  }))
+  })
   return pairs
 }
 
-/** For each pair: both sides start empty, are given the tree, the tree changes, and both are given the change. */
+/** For each pair: all sides start empty, are given the tree, the tree changes, and all are given the change. */
 export async function changedPairs (bench: Bench, set: DataSet, change: Change): Promise<{ first: Pairs, changed: Pairs, changedBytes: number }> {
-  const first: Pairs = { ours: [], theirs: [] }
-  const changed: Pairs = { ours: [], theirs: [] }
+  const first = noPairs()
+  const changed = noPairs()
   let changedBytes = Infinity
   for (let pair = 0; pair < bench.pairs; pair++) {
-    await withSide(await openOurs(bench), async ours => await withSide(await openTheirs(bench), async theirs => {
-      first.ours.push(await measure(bench, ours, set))
-      first.theirs.push(await measure(bench, theirs, set))
+    await withSides(bench, async sides => {
+      for (const [whose, side] of sides) first[whose].push(await measure(bench, side, set))
       const { touched, bytes } = change(set, bench, pair)
       changedBytes = Math.min(changedBytes, bytes)
-      changed.ours.push(await measure(bench, ours, set, touched))
-      changed.theirs.push(await measure(bench, theirs, set, touched))
+      for (const [whose, side] of sides) changed[whose].push(await measure(bench, side, set, touched))
       tell(bench, 'first', first)
       tell(bench, 'changed', changed)
-    }))
+    })
   }
   return { first, changed, changedBytes }
+}
+
+/** In the order in which they run. */
+function sidesOf ({ throughSsh }: Bench): [keyof Pairs, OpenSide][] {
+  return [['ours', openOurs], ['theirs', openTheirs], ...throughSsh ? [['throughSsh', openThroughSsh] as [keyof Pairs, OpenSide]] : []]
+}
+
+/** Opens all sides, uses them, and closes those that were opened, whatever happens. */
+async function withSides (bench: Bench, use: (sides: readonly [keyof Pairs, Side][]) => Promise<void>): Promise<void> {
+  const sides: [keyof Pairs, Side][] = []
+  try {
+    for (const [whose, open] of sidesOf(bench)) sides.push([whose, await open(bench)])
+    await use(sides)
+  } finally {
+    for (const [, side] of sides) await side.close()
+  }
 }
 
 /** One run, and the proof that it did its work. */
@@ -102,7 +123,8 @@ export async function verify ({ seed, signal }: Bench, side: Pick<Side, 'destina
   if (files === 0) throw new Error(`There are no files in ${set.root}, so that nothing was measured.`)
 }
 
-function tell (bench: Bench, what: string, { ours, theirs }: Pairs): void {
-  const [our, their] = [ours.at(-1)?.durationMs ?? NaN, theirs.at(-1)?.durationMs ?? NaN]
-  bench.say(`${what}, pair ${ours.length} of ${bench.pairs}: ours ${(our / 1000).toFixed(2)} s, theirs ${(their / 1000).toFixed(2)} s, ratio ${(our / their).toFixed(2)}`)
+function tell (bench: Bench, what: string, { ours, theirs, throughSsh }: Pairs): void {
+  const [our, their, ssh] = [ours, theirs, throughSsh].map(runs => (runs.at(-1)?.durationMs ?? NaN) / 1000) as [number, number, number]
+  const also = Number.isNaN(ssh) ? '' : `; through ssh ${ssh.toFixed(2)} s, ratio ${(our / ssh).toFixed(2)}`
+  bench.say(`${what}, pair ${ours.length} of ${bench.pairs}: ours ${our.toFixed(2)} s, theirs ${their.toFixed(2)} s, ratio ${(our / their).toFixed(2)}${also}`)
 }

@@ -24,6 +24,7 @@ export class ProcessMeter {
   readonly #server: number
   readonly #peaks = new Map<number, number>()
   readonly #serverPids = new Set<number>()
+  readonly #clientPids = new Set<number>()
   readonly #childrenBeforeMs: number
   readonly #serverBeforeMs: number
   readonly #loopbackBefore: number
@@ -61,7 +62,7 @@ export class ProcessMeter {
       // The client is the only child of this process that ended meanwhile.
       clientCpuMs: cpuMs('self').childrenMs - this.#childrenBeforeMs,
       serverCpuMs: serverMs(this.#server) - this.#serverBeforeMs,
-      clientPeakBytes: this.#peaks.get(this.#client ?? -1) ?? 0,
+      clientPeakBytes: sum(this.#clientPids),
       serverPeakBytes: sum(this.#serverPids),
       wireBytes,
     }
@@ -72,11 +73,12 @@ export class ProcessMeter {
   }
 
   #sample (): void {
-    const serving = [this.#server, ...descendantsOf(this.#server)]
-    for (const pid of serving) this.#serverPids.add(pid)
-    for (const pid of [...serving, ...this.#client === undefined ? [] : [this.#client]]) {
-      const bytes = peakBytes(pid)
-      if (bytes !== undefined) this.#peaks.set(pid, Math.max(bytes, this.#peaks.get(pid) ?? 0))
+    for (const [root, pids] of [[this.#server, this.#serverPids], [this.#client, this.#clientPids]] as const) {
+      for (const pid of root === undefined ? [] : [root, ...descendantsOf(root)]) {
+        pids.add(pid)
+        const bytes = peakBytes(pid)
+        if (bytes !== undefined) this.#peaks.set(pid, Math.max(bytes, this.#peaks.get(pid) ?? 0))
+      }
     }
   }
 }

@@ -20,7 +20,11 @@ const FAILURE_WIDTH = 80
 /** The rows of a table, each with a cell for every column. */
 export function tableRows (rows: readonly Row[], failures: readonly Failure[] = []): string[][] {
   return [
-    ...rows.flatMap(row => row.reference === undefined ? [cells(row)] : [cells(row), referenceCells(row, row.reference)]),
+    ...rows.flatMap(row => [
+      cells(row),
+      ...row.throughSsh === undefined || row.throughSsh.length === 0 ? [] : [throughSshCells(row.ours, row.throughSsh)],
+      ...row.reference === undefined ? [] : [referenceCells(row, row.reference)],
+    ]),
     ...failures.map(({ case: name, message }) => [name, `FAILED: ${message.split('\n')[0]?.slice(0, FAILURE_WIDTH) ?? ''}`, '', '', '', '', 'no', '', '', '']),
   ]
 }
@@ -41,9 +45,20 @@ function cells (row: Row): string[] {
     hasPeer ? medianRatio(times(row.ours), times(row.theirs)).toFixed(2) : NOTHING,
     verdicts.length === 0 ? NOTHING : verdicts.map(describeBar).join('; '),
     describeVerdicts(verdicts),
-    pairOf(row, runs => amounts([middle(runs, 'clientCpuMs'), middle(runs, 'serverCpuMs')], value => `${(value / 1000).toFixed(2)} s`)),
-    pairOf(row, runs => amounts([highest(runs, 'clientPeakBytes'), highest(runs, 'serverPeakBytes')], formatBytes)),
-    pairOf(row, runs => amounts([middle(runs, 'wireBytes')], formatBytes)),
+    ...consumed(row.ours).map((ours, i) => hasPeer ? `${ours} / ${consumed(row.theirs)[i] ?? NOTHING}` : ours),
+  ]
+}
+
+function throughSshCells (ours: readonly Timed[], theirs: readonly Timed[]): string[] {
+  return ['', 'against rsync through ssh', '', formatMs(median(times(theirs))), medianRatio(times(ours), times(theirs)).toFixed(2), '', '', ...consumed(theirs)]
+}
+
+/** Processor time, memory and bytes on the wire, in the order of the columns. */
+function consumed (runs: readonly Timed[]): string[] {
+  return [
+    amounts([middle(runs, 'clientCpuMs'), middle(runs, 'serverCpuMs')], value => `${(value / 1000).toFixed(2)} s`),
+    amounts([highest(runs, 'clientPeakBytes'), highest(runs, 'serverPeakBytes')], formatBytes),
+    amounts([middle(runs, 'wireBytes')], formatBytes),
   ]
 }
 
@@ -72,10 +87,6 @@ function describeVerdicts (verdicts: readonly Verdict[]): string {
   const missed = verdicts.filter(({ holds }) => !holds)
   if (verdicts.length === 0) return NOTHING
   return missed.length === 0 ? 'yes' : `no: ${missed.map(({ measure, value }) => describeValue(measure, value)).join('; ')}`
-}
-
-function pairOf (row: Row, describe: (runs: readonly Timed[]) => string): string {
-  return row.theirs.length === 0 ? describe(row.ours) : `${describe(row.ours)} / ${describe(row.theirs)}`
 }
 
 function amounts (values: readonly number[], format: (value: number) => string): string {

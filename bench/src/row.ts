@@ -33,6 +33,8 @@ export interface Row {
   readonly ours: readonly Timed[]
   /** One for each of ours, or none where no peer does this work. */
   readonly theirs: readonly Timed[]
+  /** The same of the peer with the secrecy that ours has. */
+  readonly throughSsh?: readonly Timed[]
   /** What a program that knows nothing but names would have to send. */
   readonly changedBytes?: number
   /** What a tenth of the work took. */

@@ -14,6 +14,7 @@ export interface RunInit {
   /** Every case gets a directory of its own in it. */
   readonly scratch: string
   readonly keep: boolean
+  readonly throughSsh: boolean
   readonly signal: AbortSignal
   readonly say: (text: string) => void
 }
@@ -45,14 +46,14 @@ export async function runCases (init: RunInit): Promise<Results> {
   return results
 }
 
-async function runCase (one: Case, { scale, pairs, seed, scratch, keep, signal, say }: RunInit): Promise<Row[]> {
+async function runCase (one: Case, { scale, pairs, seed, scratch, keep, throughSsh, signal, say }: RunInit): Promise<Row[]> {
   const home = mkdtempSync(join(scratch, 'c-'))
   const children = new Children()
   const limit = AbortSignal.timeout(one.limitMinutes * MINUTE_MS)
   const over = AbortSignal.any([signal, limit])
   over.addEventListener('abort', () => { children.killAll() })
   try {
-    return await one.run({ scale, pairs, seed, signal: over, children, home, say: text => { say(`  ${text}`) } })
+    return await one.run({ scale, pairs, seed, throughSsh, signal: over, children, home, say: text => { say(`  ${text}`) } })
   } catch (error) {
     // What its programs say when they are killed explains nothing.
     throw limit.aborted ? new Error(`It was stopped at its time limit of ${one.limitMinutes} minutes.`, { cause: error }) : error

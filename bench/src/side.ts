@@ -1,3 +1,4 @@
+import type { Started } from './children.ts'
 import type { Consumption } from './process-meter.ts'
 
 /** One run of a client program against its server, from its start to its end. */
@@ -13,6 +14,8 @@ export interface Side {
   readonly destination: string
   /** Runs the client once. Throws where it does not tell that everything is stored. */
   push (source: string): Promise<Run>
+  /** Starts the client without waiting for its end. */
+  startPush (source: string): Started
   /** Ends the server and removes all it stored. */
   close (): Promise<void>
 }

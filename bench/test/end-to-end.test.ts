@@ -8,12 +8,14 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Children } from '../src/children.ts'
 import { CASES } from '../src/cases.ts'
 import { judge } from '../src/row.ts'
+import { sshdTrouble } from '../src/rsync-servers.ts'
 import { rsyncVersion } from '../src/rsync-side.ts'
 import { runCases } from '../src/run-cases.ts'
 import { makeScratch } from './scratch.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 const rsync = await rsyncVersion(new Children())
+const sshd = rsync === undefined ? undefined : await triedSshd()
 if (rsync === undefined) process.stderr.write('bench: skipped, because rsync is not installed and there is nothing to compare with\n')
 
 let scratch: string
@@ -25,14 +27,15 @@ describe.skipIf(rsync === undefined)('beside rsync', () => {
     const said: string[] = []
     const { rows, failures } = await runCases({
       cases: CASES.filter(({ name }) => name === 'one-percent'),
-      scale: 0.002, pairs: 1, seed: 3, scratch, keep: false, signal: new AbortController().signal, say: text => { said.push(text) },
+      scale: 0.002, pairs: 1, seed: 3, scratch, keep: false, throughSsh: sshd === 'works', signal: new AbortController().signal, say: text => { said.push(text) },
     })
     expect(failures, said.join('\n')).toEqual([])
     expect(rows).toHaveLength(1)
     const [row] = rows
     if (row === undefined) throw new Error('There is no row.')
     expect(judge(row)).toHaveLength(1)
-    for (const run of [...row.ours, ...row.theirs]) {
+    expect(row.throughSsh).toHaveLength(sshd === 'works' ? 1 : 0)
+    for (const run of [...row.ours, ...row.theirs, ...row.throughSsh ?? []]) {
       expect(run.durationMs).toBeGreaterThan(0)
       expect(run.clientPeakBytes).toBeGreaterThan(1_000_000)
       expect(run.serverPeakBytes).toBeGreaterThan(1_000_000)
@@ -58,6 +61,16 @@ describe.skipIf(rsync === undefined)('beside rsync', () => {
     expect(programsBelow(scratch)).toEqual([])
   })
 })
+
+/** 'works', or why rsync is not measured through ssh. */
+async function triedSshd (): Promise<string> {
+  const home = makeScratch()
+  try {
+    return await sshdTrouble(join(home, 'sshd'), new Children()) ?? 'works'
+  } finally {
+    rmSync(home, { recursive: true })
+  }
+}
 
 /** Command lines of running programs that name a directory. */
 function programsBelow (directory: string): string[] {

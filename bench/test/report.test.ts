@@ -58,6 +58,13 @@ test('the table has a cell for each column, and says what failed', () => {
   expect(notes([row, row])).toEqual(['insert-front: as told'])
 })
 
+test('rsync through ssh stands below rsync, with the ratio of our time to its own', () => {
+  const throughSsh = [{ ...run, durationMs: 400 }, { ...run, durationMs: 1000 }, { ...run, durationMs: 500 }]
+  const rows = tableRows([{ ...row, throughSsh }, { ...row, throughSsh: [] }])
+  expect(rows.map(([, work]) => work)).toEqual([row.work, 'against rsync through ssh', 'limit: cat | cat', row.work, 'limit: cat | cat'])
+  expect(rows[1]).toEqual(['', 'against rsync through ssh', '', '500 ms', '0.40', '', '', '0.10 s + 0.20 s', '90.0 MB + 120 MB', '1.5 MB'])
+})
+
 test('a table for a page escapes what would end a cell', () => {
   const lines = markdownTable(tableRows([row])).split('\n')
   expect(lines).toHaveLength(4)
