@@ -1,25 +1,14 @@
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Bench } from './bench.ts'
 import type { Change } from './changes.ts'
-import type { Children } from './children.ts'
 import { compareTrees } from './compare-trees.ts'
-import type { DataSet, Recipe } from './data-set.ts'
+import type { DataSet } from './data-set.ts'
 import { OurSide } from './our-side.ts'
 import { startDaemon, startSshd } from './rsync-servers.ts'
 import { RsyncSide } from './rsync-side.ts'
 import type { Run, Side } from './side.ts'
 import { warmMemory } from './warm-memory.ts'
-
-/** What a case runs with. */
-export interface Bench extends Recipe {
-  readonly pairs: number
-  readonly children: Children
-  /** A directory of this case alone. */
-  readonly home: string
-  /** Whether rsync is measured through ssh too. */
-  readonly throughSsh: boolean
-  readonly say: (text: string) => void
-}
 
 /** The runs of each side, in the order of the pairs. */
 export interface Pairs {

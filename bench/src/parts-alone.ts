@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import type { Bench } from './pairs.ts'
+import type { Bench } from './bench.ts'
 import type { Row } from './row.ts'
 import type { ScanFigures } from './scan.ts'
 import type { TransferFigure } from './transfer.ts'

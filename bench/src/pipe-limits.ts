@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Bench } from './bench.ts'
 import type { DataSet } from './data-set.ts'
-import type { Bench } from './pairs.ts'
 import { warmMemory } from './warm-memory.ts'
 
 /** How fast this machine does the same work without any protocol: what nobody can beat by much. */

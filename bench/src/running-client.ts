@@ -1,10 +1,10 @@
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Bench } from './bench.ts'
 import type { DataSet } from './data-set.ts'
 import { OurSide } from './our-side.ts'
 import type { InnerRun } from './our-side.ts'
 import { measure, openTheirs, verify, withSide } from './pairs.ts'
-import type { Bench } from './pairs.ts'
 import type { Run } from './side.ts'
 import type { Timed } from './row.ts'
 

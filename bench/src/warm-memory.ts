@@ -1,8 +1,8 @@
 import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Bench } from './bench.ts'
 import type { DataSet } from './data-set.ts'
 import { isInMemory } from './machine.ts'
-import type { Bench } from './pairs.ts'
 
 /** Two programs, their buffers and an index. */
 const PROGRAMS_BYTES = 2 ** 29

@@ -1,0 +1,13 @@
+import type { Children } from './children.ts'
+import type { Recipe } from './data-set.ts'
+
+/** What a case runs with. */
+export interface Bench extends Recipe {
+  readonly pairs: number
+  readonly children: Children
+  /** A directory of this case alone. */
+  readonly home: string
+  /** Whether rsync is measured through ssh too. */
+  readonly throughSsh: boolean
+  readonly say: (text: string) => void
+}
