@@ -19,6 +19,9 @@ export interface Started {
   readonly ended: Promise<Ended>
 }
 
+/** What else a shell sets can have a program read certificates or load modules, and is the time of neither side. */
+const KEPT = ['PATH', 'HOME', 'TMPDIR', 'LANG']
+
 /**
  * The programs that were started and have not ended. Each leads a process group of its own, so that Ctrl-C reaches only
  * this process, and ending a program ends what it started.
@@ -28,7 +31,8 @@ export class Children {
 
   start (command: string, args: readonly string[], cwd?: string): Started {
     const startedMs = performance.now()
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, ...(cwd !== undefined && { cwd }) })
+    const env = Object.fromEntries(KEPT.flatMap(name => process.env[name] === undefined ? [] : [[name, process.env[name]]]))
+    const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true, ...(cwd !== undefined && { cwd }) })
     const { pid, stdout: out, stderr: err } = child
     const lines = new LineQueue()
     let stdout = ''
