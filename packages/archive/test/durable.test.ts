@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { FileSystemSync } from '../src/node/durable.ts'
 import { newFolder } from './on-disk.ts'
@@ -12,3 +13,23 @@ test.runIf(process.platform === 'linux')('a flush that waits behind another one 
   expect(ran.status).toBe('fulfilled')
   for (const outcome of [waited, late]) expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'ABORTED' } })
 })
+
+test.runIf(process.platform === 'linux')('a shell that is killed is replaced, and only the flush that it was asked for fails', async () => {
+  const sync = new FileSystemSync(newFolder())
+  await sync.run()
+  for (let round = 0; round < 3; round++) {
+    const [shell] = shellsBelow(process.pid)
+    if (shell === undefined) throw new Error('There is no shell.')
+    process.kill(shell, 'SIGSTOP')
+    const asked = sync.run()
+    process.kill(shell, 'SIGKILL')
+    await expect(asked).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
+    await sync.run()
+  }
+  sync.close()
+})
+
+function shellsBelow (pid: number): number[] {
+  const children = readFileSync(`/proc/${String(pid)}/task/${String(pid)}/children`, 'latin1').split(' ').filter(text => text !== '').map(Number)
+  return children.filter(child => readFileSync(`/proc/${String(child)}/comm`, 'latin1') === 'sh\n')
+}

@@ -12,23 +12,17 @@ const LOOP = 'while read -r _; do if sync -f "$1"; then echo y; else echo n; fi;
  * share the next one.
  */
 export class FileSystemSync {
-  readonly #shell: ChildProcessByStdio<Writable, Readable, null>
-  #broken = false
+  readonly #directory: string
+  /** Undefined when it has died, as by the hand of whoever was short of memory: the next call starts another. */
+  #shell: ChildProcessByStdio<Writable, Readable, null> | undefined
   #isClosed = false
   #answer: ((succeeded: boolean) => void) | undefined
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
 
   constructor (directory: string) {
-    this.#shell = spawn('sh', ['-c', LOOP, 'sh', directory], { stdio: ['pipe', 'pipe', 'ignore'] })
-    this.#shell.stdout.setEncoding('utf8').on('data', (text: string) => { this.#take(text.startsWith('y')) })
-    const broke = (): void => {
-      this.#broken = true
-      this.#take(false)
-    }
-    this.#shell.once('error', broke).once('close', broke)
-    this.#shell.stdin.on('error', broke)
-    this.#shell.unref()
+    this.#directory = directory
+    this.#shell = this.#startShell()
   }
 
   /** Resolves when everything written before the call is on stable storage. Throws ARCHIVE_UNAVAILABLE, and ABORTED where it is closed meanwhile. */
@@ -48,15 +42,30 @@ export class FileSystemSync {
 
   close (): void {
     this.#isClosed = true
-    this.#shell.stdin.end()
+    this.#shell?.stdin.end()
+  }
+
+  #startShell (): ChildProcessByStdio<Writable, Readable, null> {
+    const shell = spawn('sh', ['-c', LOOP, 'sh', this.#directory], { stdio: ['pipe', 'pipe', 'ignore'] })
+    const died = (): void => {
+      if (this.#shell !== shell) return
+      this.#shell = undefined
+      this.#take(false)
+    }
+    shell.stdout.setEncoding('utf8').on('data', (text: string) => { if (this.#shell === shell) this.#take(text.startsWith('y')) })
+    shell.once('error', died).once('close', died)
+    shell.stdin.on('error', died)
+    shell.unref()
+    return shell
   }
 
   async #start (): Promise<void> {
     try {
-      const succeeded = !this.#broken && !this.#isClosed && await new Promise<boolean>(resolve => {
+      const succeeded = !this.#isClosed && await new Promise<boolean>(resolve => {
         this.#answer = resolve
-        this.#shell.ref()
-        this.#shell.stdin.write('\n')
+        const shell = this.#shell ??= this.#startShell()
+        shell.ref()
+        shell.stdin.write('\n')
       })
       if (!succeeded) throw this.#isClosed ? new FileSyncError('ABORTED', 'The archive is closed.') : unsynced()
     } finally {
@@ -65,7 +74,7 @@ export class FileSystemSync {
   }
 
   #take (succeeded: boolean): void {
-    this.#shell.unref()
+    this.#shell?.unref()
     this.#answer?.(succeeded)
     this.#answer = undefined
   }
