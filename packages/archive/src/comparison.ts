@@ -20,7 +20,9 @@ export interface ComparedDirectory {
   /** Those of them of which the stored copy may have the content already. */
   readonly alike: number[]
   /** Places of directories, links, and files of which only the metadata differs, in the order of the listing. */
-  readonly structure: number[]
+  structure: number[]
+  /** Those of them that are files of the same size and time but another identity. */
+  readonly renumbered: number[]
   /** Places of links that are kept in the index only. */
   readonly indexOnly: number[]
   readonly gone: Entry[]
@@ -52,6 +54,10 @@ export class Comparison {
   readonly displaced: Displaced[] = []
   /** Names that have to make way before anything is placed. */
   readonly evicted: { readonly directory: RelativePath, readonly name: string }[] = []
+  /** Files of the same size and time as stored, but of another identity, as they are stored. */
+  readonly renumbered: Displaced[] = []
+  /** Entries of the listings that differ which are as they are stored to the last bit, and so of the same identity. */
+  steady: number = 0
   wantedBytes: number = 0
   readonly #index: ArchiveIndex
   readonly #area: string
@@ -69,15 +75,17 @@ export class Comparison {
     const committed = this.#index.listing({ area: this.#area, directory })
     const refusalOf = judgeNames(directory, bytes, this.#traits)
     const compared: Growing = {
-      number: arrived.number, directory, isNew: committed === undefined, listing: bytes, offsets: new Uint32Array(0), wanted: [], alike: [], structure: [], indexOnly: [], gone: [],
+      number: arrived.number, directory, isNew: committed === undefined, listing: bytes, offsets: new Uint32Array(0), wanted: [], alike: [], structure: [], renumbered: [], indexOnly: [], gone: [],
     }
     const differences = committed === undefined && refusalOf === undefined ? this.#takeNew(compared, bytes) : compareListings(committed, bytes)
+    let differing = 0
     for (const difference of differences) {
       if (difference.how === 'gone') {
         compared.gone.push(difference.committed)
         this.#displace(directory, difference.committed, 'gone')
         continue
       }
+      differing++
       const { entry, index } = difference
       const trouble = refusalOf?.(entry.name)
       if (trouble !== undefined) {
@@ -89,7 +97,9 @@ export class Comparison {
     }
     this.#makeWayForSpellings(compared, bytes)
     if (compared.wanted.length + compared.structure.length + compared.gone.length === 0 && refusalOf === undefined) return
-    this.directories.push({ ...compared, wanted: Uint32Array.from(compared.wanted), offsets: entryOffsets(bytes) })
+    const offsets = entryOffsets(bytes)
+    this.steady += offsets.length - 1 - differing
+    this.directories.push({ ...compared, wanted: Uint32Array.from(compared.wanted), offsets })
   }
 
   /** Wants the files of a new directory, most of them without decoding their entries, and yields the rest. */
@@ -121,6 +131,10 @@ export class Comparison {
       if (mayBeTwin(committed, entry) && committed !== undefined && !isUnknown(committed)) compared.alike.push(index)
     } else {
       compared.structure.push(index)
+      if (difference.how === 'touched' && isRenumbered(difference.committed, entry)) {
+        compared.renumbered.push(index)
+        this.renumbered.push({ path: joinPath(directory, entry.name), entry: difference.committed, how: 'replaced' })
+      }
     }
     if (entry.kind === 'symlink' && !staysInside(pathDepth(directory), entry.target)) {
       compared.indexOnly.push(index)
@@ -148,6 +162,11 @@ export class Comparison {
       if (listed.has(foldKey(name))) this.evicted.push({ directory: compared.directory, name })
     }
   }
+}
+
+/** Whether another file has its name, size and time, or its file system gives numbers anew. Without an identity nothing is known. */
+function isRenumbered (committed: Entry, entry: Entry): committed is FileEntry {
+  return committed.kind === 'file' && entry.kind === 'file' && committed.identity !== 0n && entry.identity !== 0n && committed.identity !== entry.identity && committed.mtimeNs === entry.mtimeNs && entry.sizeBytes > 0
 }
 
 /** All stored files of a directory and below it. */

@@ -59,6 +59,8 @@ export interface Relocation {
   /** As it was given them; what has others now was altered by hand and stays where it is. */
   readonly sizeBytes: number
   readonly mtimeNs: bigint
+  /** The one it is to have; under its old name it has that, too. */
+  readonly mode: number
 }
 
 /** The time and mode of a directory whose content is complete. */

@@ -28,7 +28,7 @@ export async function stageMoves (
     if (file === undefined) failed(move)
     else known.push({ move, file })
   }
-  const relocations = known.map(({ move: { from, number }, file: { entry: { sizeBytes, mtimeNs } } }) => ({ from, number, sizeBytes, mtimeNs }))
+  const relocations = known.map(({ move: { from, number, mode }, file: { entry: { sizeBytes, mtimeNs } } }) => ({ from, number, sizeBytes, mtimeNs, mode }))
   const unreachable = new Set((await store.relocate(area, staging, relocations)).map(failure => failure.entry))
   const groups = new Map<ComparedDirectory, { readonly move: Move, readonly fact: Fact }[]>()
   for (const [i, { move, file: { fact } }] of known.entries()) {

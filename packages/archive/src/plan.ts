@@ -3,6 +3,7 @@ import type { FileEntry, HashBytes, RelativePath } from '@filesync/protocol'
 import type { Comparison, ComparedDirectory, Displaced } from './comparison.ts'
 import { FACT_BYTES } from './facts.ts'
 import { entryAt, ListingBuilder, ListingCursor } from './listing-cursor.ts'
+import { doubtRenumbered } from './renumbered.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED } from './section.ts'
 import type { Removal, Section } from './section.ts'
 import { TaskList } from './task-list.ts'
@@ -17,6 +18,7 @@ export interface Move {
   readonly number: number
   readonly directory: ComparedDirectory
   readonly index: number
+  readonly mode: number
 }
 
 export interface PlanInit {
@@ -52,6 +54,7 @@ export interface Plan {
 
 /** Derives from a finished comparison what is to be done. Pure. */
 export function makePlan (comparison: Comparison, init: PlanInit): Plan {
+  if (init.digest === true) doubtRenumbered(comparison)
   const moves = findMoves(comparison)
   const moved = new Set(moves.map(move => move.from))
   const removes = init.complete && init.mode === 'mirror'
@@ -82,7 +85,7 @@ function findMoves (comparison: Comparison): Move[] {
     directory.wanted = directory.wanted.filter(index => {
       const entry = entryAt(listing, offsets[index] ?? 0)
       const from = sources.get(moveKey({ identity: entry.identity(), sizeBytes: entry.sizeBytes(), mtimeNs: entry.mtimeNs() }))
-      if (from !== undefined) moves.push({ from, number: FIRST_RELOCATION + moves.length, directory, index })
+      if (from !== undefined) moves.push({ from, number: FIRST_RELOCATION + moves.length, directory, index, mode: entry.mode() })
       return from === undefined
     })
   }

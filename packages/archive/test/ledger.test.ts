@@ -20,7 +20,7 @@ function compared (directory: string, names: readonly string[]): ComparedDirecto
   const listing = encodeListing(names.map(file))
   return {
     number: 0, directory: directory as RelativePath, isNew: true, listing, offsets: entryOffsets(listing),
-    wanted: Uint32Array.from(names, (_, i) => i), alike: [], structure: [], indexOnly: [], gone: [],
+    wanted: Uint32Array.from(names, (_, i) => i), alike: [], structure: [], renumbered: [], indexOnly: [], gone: [],
   }
 }
 
@@ -47,7 +47,7 @@ test('what was compared of a directory is let go when all of it is for the index
 test('what was compared of a directory that files move to is kept', () => {
   const target = compared('target', ['a'])
   target.wanted = new Uint32Array(0)
-  const ledger = ledgerOf([target], [{ from: 'old' as RelativePath, number: 0x8000_0000, directory: target, index: 0 }])
+  const ledger = ledgerOf([target], [{ from: 'old' as RelativePath, number: 0x8000_0000, directory: target, index: 0, mode: 0o644 }])
   const section = cutSection(target, [0], [0x8000_0000])
   ledger.placed(0, [section], [section])
   expect(ledger.takeReady()).toHaveLength(2)

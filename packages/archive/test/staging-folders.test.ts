@@ -8,7 +8,7 @@ import { StagingFolders } from '../src/staging-folders.ts'
 function compared (directory: string, files: number, more: Partial<ComparedDirectory> = {}): ComparedDirectory {
   return {
     number: 0, directory: directory as RelativePath, isNew: true, listing: new Uint8Array(), offsets: new Uint32Array(),
-    wanted: Uint32Array.from({ length: files }, (_, i) => i), alike: [], structure: [], indexOnly: [], gone: [], ...more,
+    wanted: Uint32Array.from({ length: files }, (_, i) => i), alike: [], structure: [], renumbered: [], indexOnly: [], gone: [], ...more,
   }
 }
 

@@ -55,7 +55,7 @@ export class DiskStaging {
 
   relocate (area: string, folder: string, relocations: readonly Relocation[]): Failure[] {
     const failures: Failure[] = []
-    relocations.forEach(({ from, number, sizeBytes, mtimeNs }, entry) => {
+    relocations.forEach(({ from, number, sizeBytes, mtimeNs, mode }, entry) => {
       this.#beneath.trim()
       try {
         const staging = this.#beneath.open(inside(STAGING, folder), 'make')
@@ -65,8 +65,13 @@ export class DiskStaging {
         try {
           const stat = disk.statOf(fd)
           const isGiven = stat.sizeBytes === sizeBytes && mayBeGiven(mtimeNs, stat.mtimeNs)
-          if (isGiven) linkOrCopy(fd, [[prefix, name], [staging, stagedName(number)]], this.#syncsEach)
-          else failures.push({ section: 0, entry, ...ALTERED })
+          if (isGiven) {
+            const given = mode & 0o777 | disk.OWNER_READS
+            if (stat.mode !== given) disk.setMode(fd, given)
+            linkOrCopy(fd, [[prefix, name], [staging, stagedName(number)]], this.#syncsEach)
+          } else {
+            failures.push({ section: 0, entry, ...ALTERED })
+          }
         } finally {
           disk.close(fd)
         }

@@ -70,9 +70,10 @@ export class MemoryStore implements ContentStore {
 
   async relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<Failure[]> {
     this.#before('relocate')
-    return relocations.flatMap(({ from, number, sizeBytes, mtimeNs }, entry) => {
+    return relocations.flatMap(({ from, number, sizeBytes, mtimeNs, mode }, entry) => {
       const file = this.#fileAt(area, from)
       if (file?.content.length !== sizeBytes || !mayBeGiven(mtimeNs, file.mtimeNs)) return [{ section: 0, entry, ...ALTERED }]
+      file.mode = mode & 0o777 | 0o400
       this.#staging.put(staging, number, { ...file })
       return []
     })

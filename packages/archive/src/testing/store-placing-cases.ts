@@ -113,7 +113,7 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
       const { store } = subject
       await store.openArea(AREA)
       await put(subject, { from: 'moves' }, 1000)
-      const given = { sizeBytes: 5, mtimeNs: MTIME_NS }
+      const given = { sizeBytes: 5, mtimeNs: MTIME_NS, mode: 0o200 }
       const failures = await store.relocate(AREA, STAGING, [
         { from: path('from'), number: 7, ...given }, { from: path('never'), number: 8, ...given },
         { from: path('from'), number: 9, ...given, sizeBytes: 6 }, { from: path('from'), number: 10, ...given, mtimeNs: MTIME_NS - 5_000_000_000n },
@@ -123,6 +123,7 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
       ensure((await store.place(AREA, batchOf([section], 2000), 'first')).length === 0, 'the file was not placed')
       await store.remove(AREA, { stampMs: 2000, removals: [{ directory: ROOT_PATH, names: ['from'] }] })
       ensure(await names(store) === 'to' && await holds(subject, 'to', 'moves'), 'the file did not move')
+      ensure((await store.list(AREA, ROOT_PATH))[0]?.mode === 0o600, 'the file does not have the mode that it moved with')
       await store.discard(undefined)
     },
   },

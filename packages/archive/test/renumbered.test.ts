@@ -1,0 +1,43 @@
+import type { FileEntry, Name, RelativePath } from '@filesync/protocol'
+import { encodeListing } from '@filesync/protocol'
+import { expect, test } from 'vitest'
+import { Comparison } from '../src/comparison.ts'
+import { doubtRenumbered } from '../src/renumbered.ts'
+import { MemoryIndex } from '../src/testing/memory-index.ts'
+
+const AREA = 'laptop'
+const TRAITS = { foldsNames: false, windowsNames: false }
+const MIB = 2 ** 20
+
+function file (name: string, identity: bigint, sizeBytes: number): FileEntry {
+  return { kind: 'file', name: name as Name, sizeBytes, mode: 0o644, mtimeNs: 5n, identity }
+}
+
+/** What a comparison finds of one directory, before which all files had the identity 1. */
+async function compared (files: readonly FileEntry[]): Promise<Comparison> {
+  const index = new MemoryIndex()
+  const known = encodeListing(files.map(entry => ({ ...entry, identity: 1n })))
+  await index.write([{ put: { area: AREA, directory: '' as RelativePath }, stored: { listing: known, facts: new Uint8Array(0) } }])
+  const comparison = new Comparison(index, AREA, TRAITS)
+  const listing = encodeListing(files)
+  expect([...comparison.add({ number: 0, directory: '' as RelativePath, bytes: listing })]).toEqual([])
+  doubtRenumbered(comparison)
+  return comparison
+}
+
+test.each([
+  ['one file beside others that kept theirs', [file('a', 1n, 600 * MIB), file('b', 2n, 600 * MIB)], [1]],
+  ['all files, if they are little', [file('a', 2n, MIB), file('b', 3n, MIB)], [0, 1]],
+  ['no file where a file system numbers all of them anew', [file('a', 2n, 200 * MIB), file('b', 3n, 200 * MIB), file('c', 1n, MIB)], []],
+  ['no empty file', [file('a', 2n, 0), file('b', 1n, 1)], []],
+])('the content is looked at of %s', async (_what, files, places) => {
+  const { directories, displaced, wantedBytes } = await compared(files)
+  const [directory] = directories
+  expect([...directory?.wanted ?? []]).toEqual(places)
+  expect(directory?.alike).toEqual(places)
+  // What is not looked at gets its new identity, as any other metadata.
+  const renumbered = files.flatMap(({ identity }, i) => identity === 1n ? [] : [i])
+  expect(directory?.structure).toEqual(renumbered.filter(i => !places.includes(i)))
+  expect(displaced.map(({ path }) => path)).toEqual(places.map(i => files[i]?.name))
+  expect(wantedBytes).toBe(places.reduce((sum, i) => sum + (files[i]?.sizeBytes ?? 0), 0))
+})
