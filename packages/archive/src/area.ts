@@ -149,7 +149,7 @@ export class StoredArea implements Area {
 
   async restore ({ path, atMs, ...options }: RestoreOptions): Promise<RestoreOutcome> {
     const { index, store, name } = this.#init
-    const { files, directories } = stateAt({ index, area: name, versions: await store.versions(name, path) }, path, atMs)
+    const { files, directories } = await stateAt({ index, store, area: name }, path, atMs)
     if (files.size + directories.size === 0) {
       throw new FileSyncError('USAGE', `There is nothing under ${JSON.stringify(path)} at that time. "filesync-server versions ${name}" lists what can be restored.`)
     }

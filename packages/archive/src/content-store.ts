@@ -78,13 +78,15 @@ export interface FoundEntry {
   readonly mtimeNs: bigint
   readonly mode: number
   readonly target: string
+  /** When it was made on the store, as far as that knows; 0 where it does not. A copy of the whole archive makes it anew. */
+  readonly bornMs: number
 }
 
 /** One earlier state that versions holds. */
 export interface Version {
   /** The content stood at its path until then. */
   readonly untilMs: number
-  /** Since when, at the latest, this content exists. */
+  /** Since when it stood there, as far as the store knows: a copy of the whole archive is younger than what it holds. */
   readonly sinceMs: number
   readonly path: RelativePath
   readonly kind: FoundEntry['kind']
@@ -135,6 +137,8 @@ export interface ContentStore {
   partials (area: string): Promise<ReadonlyMap<string, number>>
   /** Drops unfinished files that are not in the set. */
   keepPartials (area: string, kept: ReadonlySet<string>): Promise<void>
+  /** When the folder of an area was made on the store; 0 where it does not know. */
+  bornMs (area: string): Promise<number>
   list (area: string, directory: RelativePath): Promise<FoundEntry[]>
   /** What stands at these names of a directory now, in their order; undefined for nothing. */
   find (area: string, directory: RelativePath, names: readonly string[]): Promise<(FoundEntry | undefined)[]>
@@ -142,7 +146,7 @@ export interface ContentStore {
   reread (area: string, path: RelativePath, signal?: AbortSignal): Promise<Reread | undefined>
   /** Digests of files as they are on the store now; undefined for one that cannot be read. */
   digests (area: string, directory: RelativePath, names: readonly string[]): Promise<(Digest | undefined)[]>
-  /** Earlier states of a path and of what lies below it, newest first. */
+  /** Earlier states of a path and of what lies below it, newest first. Only of the root they tell since when a file that moved stood where it moved to. */
   versions (area: string, path: RelativePath): Promise<Version[]>
   /** Drops versions, those deepest below first, and what is left empty. Without any, what a crash left empty. */
   dropVersions (area: string, versions: readonly Version[]): Promise<void>

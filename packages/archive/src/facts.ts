@@ -7,7 +7,7 @@ export const FACT_BYTES: number = DIGEST_BYTES + 12
 /** The facts of one stored file. */
 export interface Fact {
   readonly digest: Digest
-  /** When this content became durable, milliseconds since the Unix epoch. */
+  /** When this content became durable under its path, milliseconds since the Unix epoch. */
   readonly storedAtMs: number
   /** When it was last read from the disk again and found whole; 0 for never. */
   readonly verifiedAtMs: number

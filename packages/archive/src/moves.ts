@@ -1,3 +1,4 @@
+import type { Clock } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
 import type { ComparedDirectory } from './comparison.ts'
 import type { ContentStore } from './content-store.ts'
@@ -14,11 +15,12 @@ export interface MovesInit {
   readonly store: ContentStore
   readonly area: string
   readonly staging: string
+  readonly clock: Clock
 }
 
 /** Gives files that move a second name in staging. Returns the sections that put them in their new places. */
 export async function stageMoves (
-  { index, store, area, staging }: MovesInit, moves: readonly Move[], failed: (move: Move) => void,
+  { index, store, area, staging, clock }: MovesInit, moves: readonly Move[], failed: (move: Move) => void,
 ): Promise<Section[]> {
   if (moves.length === 0) return []
   const find = fileLookup(index, area)
@@ -40,9 +42,11 @@ export async function stageMoves (
     if (group === undefined) groups.set(move.directory, [{ move, fact }])
     else group.push({ move, fact })
   }
+  // Under this name, from now on: what stood where at a past moment is told from it.
+  const storedAtMs = clock.nowMs()
   return [...groups].map(([directory, group]) => {
     const section = cutSection(directory, group.map(({ move }) => move.index), group.map(({ move }) => move.number))
-    group.forEach(({ fact }, i) => { writeFact(section.facts, i * FACT_BYTES, fact) })
+    group.forEach(({ fact }, i) => { writeFact(section.facts, i * FACT_BYTES, { ...fact, storedAtMs }) })
     return section
   })
 }

@@ -41,8 +41,9 @@ async function readDirectory (rebuild: Rebuild, directory: RelativePath): Promis
   const digests = await store.digests(area, directory, files.map(file => file.name))
   const digestOf = new Map(files.map((file, i) => [file.name, digests[i]]))
   const entries: Entry[] = []
-  const known: Digest[] = []
+  const known: { readonly digest: Digest, readonly storedAtMs: number }[] = []
   const totals = { files: 0, bytes: 0 }
+  const nowMs = clock.nowMs()
   for (const entry of found) {
     if (entry.kind === 'directory') {
       const below = await readDirectory(rebuild, joinPath(directory, entry.name as Name))
@@ -56,13 +57,12 @@ async function readDirectory (rebuild: Rebuild, directory: RelativePath): Promis
     if (described === undefined) continue
     entries.push(described)
     if (described.kind !== 'file' || digest === undefined) continue
-    known.push(digest)
+    known.push({ digest, storedAtMs: entry.bornMs === 0 ? nowMs : Math.min(entry.bornMs, nowMs) })
     totals.files++
     totals.bytes += described.sizeBytes
   }
   const facts = new Uint8Array(known.length * FACT_BYTES)
-  const nowMs = clock.nowMs()
-  known.forEach((digest, i) => { writeFact(facts, i * FACT_BYTES, { digest, storedAtMs: nowMs, verifiedAtMs: nowMs }) })
+  known.forEach(({ digest, storedAtMs }, i) => { writeFact(facts, i * FACT_BYTES, { digest, storedAtMs, verifiedAtMs: nowMs }) })
   const listing = encodeListing(entries)
   await index.write([{ put: { area, directory }, stored: { listing, facts } }])
   return { digest: hash(listing), ...totals }

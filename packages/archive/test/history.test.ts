@@ -69,6 +69,12 @@ test('thins by path and day', () => {
   expect(expired.map(({ path, untilMs }) => `${path} ${String(untilMs / DAY_MS)}`)).toEqual(['a 90.1', 'a 60'])
 })
 
+test('what was kept before the clock was set is not taken for older than it is', () => {
+  const version: Version = { path: asPath('a'), untilMs: DAY_MS, sinceMs: 0, kind: 'file', sizeBytes: 1, mtimeNs: 0n }
+  expect(expiredVersions([version], { nowMs: Date.UTC(2026, 0), keepMs: DAY_MS })).toEqual([])
+  expect(expiredVersions([version], { nowMs: 10 * DAY_MS, keepMs: DAY_MS })).toEqual([version])
+})
+
 test('finds damage by reading everything, and has it sent again', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')

@@ -25,6 +25,7 @@ export interface DiskCalls {
   discard (folder: string | undefined): void
   partials (area: string): ReadonlyMap<string, number>
   keepPartials (area: string, kept: ReadonlySet<string>): void
+  bornMs (area: string): number
   list (area: string, directory: RelativePath): FoundEntry[]
   find (area: string, directory: RelativePath, names: readonly string[]): (FoundEntry | undefined)[]
   beginReread (id: number, area: string, path: RelativePath): boolean

@@ -15,6 +15,11 @@ export class DiskReading {
     this.#beneath = beneath
   }
 
+  bornMs (area: string): number {
+    this.#beneath.trim()
+    return disk.statOf(this.#beneath.handle(area)).birthMs
+  }
+
   list (area: string, directory: RelativePath): FoundEntry[] {
     this.#beneath.trim()
     const prefix = this.#beneath.open(inside(area, directory))
@@ -69,5 +74,5 @@ function describeAt (prefix: string, name: string): FoundEntry | undefined {
   const stat = disk.statAt(prefix, name)
   if (stat === undefined) return undefined
   const target = stat.kind === 'symlink' ? disk.targetAt(prefix, name) : ''
-  return { name, kind: stat.kind, sizeBytes: stat.sizeBytes, mtimeNs: stat.mtimeNs, mode: stat.mode, target }
+  return { name, kind: stat.kind, sizeBytes: stat.sizeBytes, mtimeNs: stat.mtimeNs, mode: stat.mode, target, bornMs: stat.birthMs }
 }

@@ -17,6 +17,11 @@ export interface Spot {
   readonly stampMs: number
 }
 
+interface Found {
+  readonly version: Version
+  readonly inode: bigint
+}
+
 /** Keeps what is replaced or removed, and looks after what was kept. */
 export class DiskVersions {
   readonly #beneath: Beneath
@@ -63,14 +68,14 @@ export class DiskVersions {
 
   /** Earlier states of a path and of what lies below it, newest first. */
   list (area: string, path: RelativePath): Version[] {
-    const all: Version[] = []
+    const all: Found[] = []
     const home = inside(VERSIONS, area)
     for (const stamp of disk.namesIn(this.#beneath.open(home, 'make')).sort().reverse()) {
       const untilMs = parseStamp(stamp)
       if (untilMs !== undefined) this.#collect(inside(home, stamp), path, { untilMs, all })
     }
     this.#beneath.forget()
-    return all
+    return sinceTheyMoved(all)
   }
 
   /** Drops versions, those deepest below first, and what is left empty. Without any, what a crash left empty. */
@@ -90,7 +95,7 @@ export class DiskVersions {
     this.#beneath.forget()
   }
 
-  #collect (stamp: string, path: RelativePath, into: { readonly untilMs: number, readonly all: Version[] }): void {
+  #collect (stamp: string, path: RelativePath, into: { readonly untilMs: number, readonly all: Found[] }): void {
     if (path === ROOT_PATH) {
       this.#collectBelow(stamp, path, into)
       return
@@ -103,7 +108,7 @@ export class DiskVersions {
     }
   }
 
-  #collectBelow (stamp: string, path: RelativePath, into: { readonly untilMs: number, readonly all: Version[] }): void {
+  #collectBelow (stamp: string, path: RelativePath, into: { readonly untilMs: number, readonly all: Found[] }): void {
     const directory = inside(stamp, path)
     this.#beneath.trim()
     for (const name of disk.namesIn(this.#beneath.open(directory)).sort()) {
@@ -111,11 +116,11 @@ export class DiskVersions {
     }
   }
 
-  #take (at: readonly [directory: string, name: string], path: RelativePath, into: { readonly stamp: string, readonly untilMs: number, readonly all: Version[] }): void {
+  #take (at: readonly [directory: string, name: string], path: RelativePath, into: { readonly stamp: string, readonly untilMs: number, readonly all: Found[] }): void {
     const stat = disk.statAt(this.#beneath.open(at[0]), at[1])
     if (stat === undefined) return
-    const { kind, sizeBytes, mtimeNs, birthMs } = stat
-    into.all.push({ untilMs: into.untilMs, sinceMs: birthMs, path, kind, sizeBytes, mtimeNs })
+    const { kind, sizeBytes, mtimeNs, birthMs, inode } = stat
+    into.all.push({ version: { untilMs: into.untilMs, sinceMs: birthMs, path, kind, sizeBytes, mtimeNs }, inode })
     if (kind === 'directory') this.#collectBelow(into.stamp, path, into)
   }
 
@@ -138,4 +143,15 @@ export class DiskVersions {
       if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR'].includes(errnoOf(error))) throw error
     }
   }
+}
+
+/** A file that moves stays the same file on the disk: under each name it stood from the time that it left the one before. */
+function sinceTheyMoved (newestFirst: readonly Found[]): Version[] {
+  const leftMs = new Map<bigint, number>()
+  return [...newestFirst].reverse().map(({ version, inode }) => {
+    if (version.kind !== 'file') return version
+    const since = Math.max(version.sinceMs, leftMs.get(inode) ?? 0)
+    leftMs.set(inode, version.untilMs)
+    return since === version.sinceMs ? version : { ...version, sinceMs: since }
+  }).reverse()
 }

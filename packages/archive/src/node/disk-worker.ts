@@ -43,6 +43,7 @@ const calls: DiskCalls = {
   discard: folder => { staging.discard(folder) },
   partials: area => streams.partials(area),
   keepPartials: (area, kept) => { streams.keepPartials(area, kept) },
+  bornMs: area => reading.bornMs(area),
   list: (area, directory) => reading.list(area, directory),
   find: (area, directory, names) => reading.find(area, directory, names),
   beginReread: (id, area, path) => rereading.begin(id, area, path),

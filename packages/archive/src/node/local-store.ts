@@ -120,6 +120,10 @@ class LocalStore implements ContentStore {
     await this.#idlest().call('keepPartials', [area, kept])
   }
 
+  async bornMs (area: string): Promise<number> {
+    return await this.#idlest().call('bornMs', [area])
+  }
+
   async list (area: string, directory: RelativePath): Promise<FoundEntry[]> {
     return await this.#idlest().call('list', [area, directory])
   }

@@ -74,7 +74,7 @@ export class MemoryStore implements ContentStore {
       const file = this.#fileAt(area, from)
       if (file?.content.length !== sizeBytes || !mayBeGiven(mtimeNs, file.mtimeNs)) return [{ section: 0, entry, ...ALTERED }]
       file.mode = mode & 0o777 | 0o400
-      this.#staging.put(staging, number, { ...file })
+      this.#staging.put(staging, number, { ...file, sinceMs: this.#init.clock.nowMs() })
       return []
     })
   }
@@ -150,6 +150,10 @@ export class MemoryStore implements ContentStore {
 
   async keepPartials (area: string, kept: ReadonlySet<string>): Promise<void> {
     this.#staging.keepPartials(area, kept)
+  }
+
+  async bornMs (area: string): Promise<number> {
+    return this.root.below(area)?.sinceMs ?? 0
   }
 
   async list (area: string, directory: RelativePath): Promise<FoundEntry[]> {

@@ -1,0 +1,119 @@
+import { spawnSync } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ROOT_PATH } from '@filesync/protocol'
+import { systemClock } from '@filesync/protocol/node'
+import { expect, test } from 'vitest'
+import { openArchive } from '../src/node/index.ts'
+import type { Area } from '../src/index.ts'
+import { describeFolder, describeSource, newArchive, newFolder } from './on-disk.ts'
+import { asPath, push } from './push.ts'
+import { SourceTree } from './source-tree.ts'
+
+const SEED = 20_261_123
+const ROUNDS = 12
+/** The kernel's clock for new files may be as far behind. */
+const TICK_MS = 15
+
+/** mulberry32, so that a failure can be run again. */
+function random (seed: number): (below: number) => number {
+  let state = seed
+  return below => {
+    state = state + 0x6d2b79f5 | 0
+    let t = Math.imul(state ^ state >>> 15, 1 | state)
+    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t
+    return ((t ^ t >>> 14) >>> 0) % below
+  }
+}
+
+/** Times and modes have no history of their own, but for those of files. */
+function shape (lines: readonly string[]): string[] {
+  return lines.map(line => line.replace(/\/ \d+ \d+$/, '/'))
+}
+
+async function restored (area: Area, atMs: number): Promise<string[]> {
+  const to = newFolder()
+  expect((await area.restore({ path: ROOT_PATH, atMs, to })).failures).toEqual([])
+  return shape(describeFolder(to))
+}
+
+/** Whatever a user does in a moment; what cannot be done is not done. */
+function change (source: SourceTree, next: (below: number) => number, serial: number): void {
+  const path = (): string => Array.from({ length: 1 + next(3) }, () => 'abc'[next(3)] ?? 'a').join('/')
+  const [one, two] = [path(), path()]
+  try {
+    switch (next(7)) {
+      case 0: case 1: source.remove(one).write(one, `content ${String(serial)}`); break
+      case 2: source.remove(one); break
+      case 3: source.remove(one).link(one, two); break
+      case 4: source.remove(one).mkdir(one); break
+      default:
+        source.at(one)
+        if (!two.startsWith(`${one}/`)) source.remove(two).move(one, two)
+    }
+  } catch {
+    // A part of the path is a file, or there is nothing.
+  }
+}
+
+test.each([1, 2, 3, 4, 5, 6])('any state that was pushed comes back as it was, whatever became of it (seed %i)', async run => {
+  const area = await (await newArchive({ clock: systemClock })).area('laptop')
+  const next = random(SEED + run)
+  const source = new SourceTree().write('stays', 'always')
+  const states: { readonly atMs: number, readonly lines: string[] }[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    for (let changes = 1 + next(4); changes > 0; changes--) change(source, next, round * 10 + changes)
+    expect(await push(area, source)).toMatchObject({ problems: [] })
+    await sleep(TICK_MS)
+    states.push({ atMs: Date.now(), lines: shape(describeSource(source)) })
+    await sleep(TICK_MS)
+  }
+  for (const { atMs, lines } of states) expect(await restored(area, atMs)).toEqual(lines)
+})
+
+test('what became a directory or a link, and what was exchanged, is brought back without what came later', async () => {
+  const area = await (await newArchive({ clock: systemClock })).area('laptop')
+  const source = new SourceTree().write('file', 'A').write('dir/a', 'B').write('x/1', '1').write('y/2', '2').write('k', 'k')
+  await push(area, source)
+  await sleep(TICK_MS)
+  const [atMs, lines] = [Date.now(), shape(describeSource(source))]
+  await sleep(TICK_MS)
+  source.remove('file').write('file/sub/x', 'x').remove('dir').link('dir', 'k').mkdir('later')
+  source.move('x', 'z').move('y', 'x').move('z', 'y')
+  await push(area, source)
+  source.remove('x').remove('file')
+  await push(area, source)
+  expect(await restored(area, atMs)).toEqual(lines)
+
+  const one = newFolder()
+  await area.restore({ path: asPath('dir'), atMs: Date.now(), to: one })
+  expect(describeFolder(one)).toEqual(['dir -> k'])
+})
+
+test('of an archive that was copied, or lost its index, nothing is left out', async () => {
+  const [root, copy] = [newFolder(), newFolder()]
+  const source = new SourceTree().write('changed', 'first').write('gone/x', 'x').write('stays', 'stays').link('l', 'stays').mkdir('empty')
+  const first = await newArchive({ root, clock: systemClock })
+  await push(await first.area('laptop'), source)
+  await sleep(TICK_MS)
+  const [atMs, lines] = [Date.now(), shape(describeSource(source))]
+  await sleep(TICK_MS)
+  source.write('changed', 'second').remove('gone')
+  await push(await first.area('laptop'), source)
+  await first.close()
+  // `cp` keeps the times of content, but everything is as young as the copy. A second is the least that tells.
+  await sleep(1500)
+  spawnSync('cp', ['-a', `${root}/.`, copy])
+  for (const lost of [false, true]) {
+    if (lost) rmSync(join(copy, '.filesync/index'), { recursive: true })
+    const archive = await openArchive({ root: copy, clock: systemClock, keepMs: 30 * 86_400_000, mode: 'mirror', reserveBytes: 0, signal: new AbortController().signal })
+    try {
+      const area = await archive.area('laptop')
+      if (lost) await area.rebuild()
+      expect(await restored(area, atMs)).toEqual(lines)
+    } finally {
+      await archive.close()
+    }
+  }
+})
