@@ -48,9 +48,27 @@ async function load (stateDir: string): Promise<Memories> {
     if (errnoOf(error) === 'ENOENT') return {}
     throw error
   }
+  const memories = parse(text)
+  if (memories === undefined) throw new FileSyncError('STATE_INVALID', `${path} is damaged. Remove it; the next run accepts the directory as it is then.`)
+  return memories
+}
+
+/** Undefined where the text is not what was written. */
+function parse (text: string): Memories | undefined {
   try {
-    return JSON.parse(text) as Memories
-  } catch (cause) {
-    throw new FileSyncError('STATE_INVALID', `${path} is damaged. Remove it; the next run accepts the directory as it is then.`, { cause })
+    const value: unknown = JSON.parse(text)
+    return isObject(value) && Object.values(value).every(isScanMemory) ? value as Memories : undefined
+  } catch {
+    return undefined
   }
+}
+
+function isScanMemory (value: unknown): value is ScanMemory {
+  if (!isObject(value) || typeof value['files'] !== 'number' || !isObject(value['root'])) return false
+  const { device, inode, birthtimeNs } = value['root']
+  return [device, inode, birthtimeNs].every(part => typeof part === 'string')
+}
+
+function isObject (value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ROOT_PATH } from '@filesync/protocol'
@@ -39,6 +39,32 @@ test('brings back a file, a directory and everything as they were', async () => 
   expect((await area.versions(asPath('gone'))).map(({ path }) => path)).toEqual(['gone', 'gone/x'])
   await expect(area.restore({ path: asPath('never'), atMs, to: one })).rejects.toMatchObject({ code: 'USAGE' })
   await expect(area.restore({ path: ROOT_PATH, atMs, to: join(root, 'laptop/into') })).rejects.toThrow(/archive itself/)
+})
+
+test('what stands where something is brought back to is nobody else\'s to take, unless that is asked for', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = new SourceTree().write('d/a', 'a').write('f', 'f').write('.filesync-restoring', 'mine')
+  await push(area, source)
+  const restore = async (to: string, overwrite = false): Promise<unknown> => await area.restore({ path: ROOT_PATH, atMs: Date.now() + 60_000, to, overwrite })
+  const to = newFolder()
+  const [elsewhere, linked] = [newFolder(), join(newFolder(), 'link')]
+  symlinkSync(elsewhere, join(to, 'd'))
+  mkdirSync(join(to, 'f'))
+  writeFileSync(join(to, 'f/other'), 'other')
+  const message = 'something else stands there and stays; name another directory, or say --overwrite'
+  expect(await restore(to)).toMatchObject({ files: 1, failures: [{ path: 'd', message }, { path: 'f', message }, { path: 'd/a', message }] })
+  expect(readFileSync(join(to, '.filesync-restoring'), 'utf8')).toBe('mine')
+  // A link gives way to a directory; a directory with something in it does not to a file.
+  expect(await restore(to, true)).toMatchObject({ files: 2, failures: [{ path: 'f', message }] })
+  expect(readFileSync(join(to, 'd/a'), 'utf8')).toBe('a')
+  expect([readdirSync(elsewhere), readdirSync(join(to, 'f')), readdirSync(to)]).toEqual([[], ['other'], ['.filesync-restoring', 'd', 'f']])
+
+  symlinkSync(elsewhere, linked)
+  expect(await restore(linked)).toMatchObject({ files: 3, failures: [] })
+  await expect(restore(join(root, 'other/deep'))).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('the archive itself') as unknown })
+  expect(readdirSync(root).sort()).toEqual(['.filesync', 'laptop'])
+  await expect(restore('/proc/nothing/is/made/here')).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('/proc/nothing') as unknown })
 })
 
 test('keeps every version of a day, one a day after that, and none past keeping', async () => {

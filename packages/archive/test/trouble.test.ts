@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -87,6 +87,18 @@ test.runIf(mayMount)('ends a sync on a full disk with ARCHIVE_FULL, keeps what i
   expect((await push(area, source)).problems).toEqual([])
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
   expect(readdirSync(join(root, '.filesync/staging'))).toEqual([])
+})
+
+test('an archive that was moved away under its server ends syncs with what to do, and goes on where it is back', async () => {
+  const root = join(newFolder(), 'archive')
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = new SourceTree().write('a', 'a')
+  await push(area, source)
+  renameSync(root, `${root} elsewhere`)
+  source.write('b', 'b')
+  await expect(push(area, source)).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE', message: expect.stringMatching(/not where it was.*ENOENT/u) as unknown })
+  renameSync(`${root} elsewhere`, root)
+  expect(await push(area, source)).toMatchObject({ asked: ['b'], problems: [] })
 })
 
 test.runIf(mayMount)('an index on a full disk fails its writes with ARCHIVE_FULL, ends nothing else, closes, and goes on when there is room', { timeout: 10_000 }, async () => {

@@ -36,6 +36,7 @@ export async function versions ([client, path]: readonly [string, string | undef
 
 /** `filesync-server restore`: resolves with the exit code. */
 export async function restore ([client, path]: readonly [string, string | undefined], flags: RestoreFlags, context: CommandContext): Promise<number> {
+  if (flags.to === '') throw new FileSyncError('USAGE', '--to is empty. Name the directory to write to, "." for the current one.')
   const request = { client, path, atMs: parseMoment(flags.at, systemClock.nowMs()), to: resolve(flags.to), overwrite: flags.overwrite === true }
   const report = await operate<RestoreReport>({ route: 'POST /restore', request, work: restoreArea }, flags, context)
   const { stdout } = context.terminal

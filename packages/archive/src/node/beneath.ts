@@ -1,4 +1,5 @@
 import * as fs from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { errnoOf, FileSyncError } from '@filesync/protocol'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = fs.constants
@@ -119,9 +120,9 @@ function openDirectory (path: string, how: 'existing' | 'make'): number {
 }
 
 /** Another thread may make it at the same moment. */
-function makeUnlessThere (path: string): void {
+function makeUnlessThere (path: string, mode = 0o700): void {
   try {
-    fs.mkdirSync(path, 0o700)
+    fs.mkdirSync(path, mode)
   } catch (race) {
     if (errnoOf(race) !== 'EEXIST') throw race
   }
@@ -139,7 +140,26 @@ export function checkedName (name: string): string {
   return name
 }
 
-/** Makes a directory and those above it. For the root itself, before it is opened. */
+/**
+ * Makes a directory and those above it. For the root itself, before it is opened. Node's own way tries for ever where a
+ * file system makes none, such as below /proc.
+ */
 export function makeRoot (path: string): void {
-  fs.mkdirSync(path, { recursive: true, mode: 0o755 })
+  try {
+    makeUnlessThere(path, 0o755)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw error
+    makeRoot(dirname(path))
+    makeUnlessThere(path, 0o755)
+  }
+}
+
+/** The real path of what exists of a path, with the rest behind it. */
+export function realPathOf (path: string): string {
+  try {
+    return fs.realpathSync(path)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw error
+    return join(realPathOf(dirname(path)), basename(path))
+  }
 }

@@ -1,4 +1,4 @@
-import { FileSyncError } from '@filesync/protocol'
+import { errnoOf, FileSyncError } from '@filesync/protocol'
 import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type {
   ContentStore, ContentStream, DirectoryState, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
@@ -152,8 +152,14 @@ class LocalStore implements ContentStore {
     return await this.#idlest().call('restore', [area, request])
   }
 
-  freeBytes (): Promise<{ readonly freeBytes: number, readonly totalBytes: number }> {
-    return Promise.resolve(roomOf(this.#place.root))
+  async freeBytes (): Promise<{ readonly freeBytes: number, readonly totalBytes: number }> {
+    try {
+      return await Promise.resolve(roomOf(this.#place.root))
+    } catch (cause) {
+      // All else goes by way of the open directory, and would be written to a disk that nobody sees any more.
+      throw new FileSyncError('ARCHIVE_UNAVAILABLE', `The directory of the archive is not where it was when the server started (${errnoOf(cause)}). ` +
+        'On the server, look whether its disk is mounted; where it was moved, start the server with its new place.', { cause })
+    }
   }
 
   async close (): Promise<void> {
