@@ -99,7 +99,7 @@ describe.skipIf(noMachines !== undefined).concurrent('doctor', () => {
   test('names a route for multicast that is missing, and the command that adds it', on(async ({ site }) => {
     const six = site.wire.machine('fe80::2/64')
     // The kernel adds it a moment after the link is up.
-    await expect.poll(() => six.ip('-6', 'route', 'show', 'table', 'local').split('\n').some(line => line.includes('ff00::/8 dev fst0'))).toBe(true)
+    await expect.poll(() => six.ip('-6', 'route', 'show', 'table', 'local').split('\n').some(line => line.includes('ff00::/8 dev fst0')), { timeout: 10_000 }).toBe(true)
     six.ip('-6', 'route', 'delete', 'ff00::/8', 'dev', 'fst0', 'table', 'local')
     const { code, findings } = await site.doctor(six, 'laptop')
     expect(code).toBe(1)
