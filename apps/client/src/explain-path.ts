@@ -30,21 +30,23 @@ function explainListed (path: RelativePath, { entry }: Extract<Explanation, { st
   const problem = record.problemOf(path)
   if (problem !== undefined) return { path, state: 'problem', reason: `It is not stored: ${problem.message}.` }
   const sinceMs = record.storedSinceMs(path, entry)
-  if (sinceMs === undefined) return { path, state: 'pending', reason: `It is not stored yet: ${whyPending(record)}.` }
+  if (sinceMs === undefined) return { path, state: 'pending', reason: whyPending(record) }
   const storedAt = new Date(sinceMs).toISOString()
   return { path, state: 'stored', reason: `The server holds it as it is here, since ${storedAt} at the latest.`, storedAt }
 }
 
 function whyPending ({ activity, last }: RunRecord): string {
+  const notYet = (why: string): string => `It is not stored yet: ${why}.`
   switch (activity.doing) {
-    case 'connecting': return 'the server is being looked for'
-    case 'queued': return `this client is in place ${activity.position} of the server's queue`
-    case 'comparing': return 'the directory is being compared with the archive'
-    case 'sending': return `files are being sent (${activity.files} of ${activity.filesWanted})`
+    case 'connecting': return notYet('the server is being looked for')
+    case 'queued': return notYet(`this client is in place ${activity.position} of the server's queue`)
+    case 'comparing': return notYet('the directory is being compared with the archive')
+    case 'sending': return notYet(`files are being sent (${activity.files} of ${activity.filesWanted})`)
     case 'waiting': {
       const next = `the next run is at ${new Date(activity.untilMs).toISOString()}`
-      return last?.result.message === undefined ? next : `the last run ended with "${last.result.message}"; ${next}`
+      return notYet(last?.result.message === undefined ? next : `the last run ended with "${last.result.message}"; ${next}`)
     }
-    case 'idle': return 'no client is running'
+    // A run of `push` leaves nothing behind that could be asked.
+    case 'idle': return 'No client is running, so it is not known here whether it is stored. "filesync-client safe" asks the server.'
   }
 }
