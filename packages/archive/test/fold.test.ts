@@ -8,17 +8,7 @@ import type { StoredDirectory } from '../src/fold.ts'
 import { entryOffsets } from '../src/listing-cursor.ts'
 import { INDEX_ONLY, NOT_STAGED, withoutEntries } from '../src/section.ts'
 import type { Section } from '../src/section.ts'
-
-/** mulberry32, so that a failure can be run again. */
-function random (seed: number): (below: number) => number {
-  let state = seed
-  return below => {
-    state = state + 0x6d2b79f5 | 0
-    let t = Math.imul(state ^ state >>> 15, 1 | state)
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t
-    return ((t ^ t >>> 14) >>> 0) % below
-  }
-}
+import { random } from './random.ts'
 
 const NAMES = ['a', 'b', 'ä', 'Z', '~', 'name with a space', 'x'.repeat(40), 'é'.repeat(100), '\u{1f600}', '\uffef', 'a-b', 'a.b']
 

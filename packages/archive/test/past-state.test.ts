@@ -9,23 +9,13 @@ import { openArchive } from '../src/node/index.ts'
 import type { Area } from '../src/index.ts'
 import { describeFolder, describeSource, newArchive, newFolder } from './on-disk.ts'
 import { asPath, push } from './push.ts'
+import { random } from './random.ts'
 import { SourceTree } from './source-tree.ts'
 
 const SEED = 20_261_123
 const ROUNDS = 12
 /** The kernel's clock for new files may be as far behind. */
 const TICK_MS = 15
-
-/** mulberry32, so that a failure can be run again. */
-function random (seed: number): (below: number) => number {
-  let state = seed
-  return below => {
-    state = state + 0x6d2b79f5 | 0
-    let t = Math.imul(state ^ state >>> 15, 1 | state)
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t
-    return ((t ^ t >>> 14) >>> 0) % below
-  }
-}
 
 /** Times and modes have no history of their own, but for those of files. */
 function shape (lines: readonly string[]): string[] {
