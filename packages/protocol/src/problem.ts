@@ -23,6 +23,7 @@ export const PROBLEMS = {
   TOO_LARGE: 'it is larger than the server accepts',
   STORE_FAILED: 'the server could not store it',
   DIGEST_MISMATCH: 'what arrived is not what was read',
+  SIZE_UNRELIABLE: 'its content is longer or shorter than the size that its file system reports',
   NOT_CARRIED: 'the protocol of the original program cannot carry it',
 } as const
 

@@ -4,7 +4,7 @@ import { DATA_CONTENT_AT, writeDataHeader } from './data-frame.ts'
 import { DeltaEncoder } from './delta-encoder.ts'
 import type { FileFault, StreamRequest, StreamStep } from './file-source.ts'
 import { Signature } from './signature.ts'
-import { CHANGED } from './source-reader.ts'
+import { CHANGED, lengthFault } from './source-reader.ts'
 import type { OpenFile, SourceReader } from './source-reader.ts'
 
 /** Read in one step where nothing is to be sent of it; some hundredths of a second. */
@@ -71,9 +71,10 @@ export class FileReading {
     const isSent = content === 'DATA' && !isHashedOnly
     const buffer = this.#buffer(isSent, length)
     const piece = isSent ? buffer.subarray(DATA_CONTENT_AT) : buffer
-    const got = this.#opened?.read(piece, this.#position) ?? 0
+    if (this.#opened === undefined) return this.#fail(CHANGED)
+    const got = this.#opened.read(piece, this.#position)
     if (typeof got !== 'number') return this.#fail(got)
-    if (got !== length) return this.#fail(CHANGED)
+    if (got !== length) return this.#fail(lengthFault(this.#opened))
     this.#hasher.update(piece)
     this.#position += length
     if (!isSent) {
@@ -99,7 +100,7 @@ export class FileReading {
   #finish (compress: boolean): StreamStep {
     if (!this.#isReadWhole) {
       this.#isReadWhole = true
-      const fault = this.#opened?.check()
+      const fault = this.#opened === undefined ? CHANGED : faultAtEnd(this.#opened, this.#position)
       if (fault !== undefined) return this.#fail(fault)
       this.#delta?.finish()
       return this.step(compress)
@@ -114,6 +115,13 @@ export class FileReading {
     this.close()
     return this.#last
   }
+}
+
+/** Looks at the end that nothing follows it and that the file is still what it was. */
+function faultAtEnd (opened: OpenFile, sizeBytes: number): FileFault | undefined {
+  const more = opened.read(new Uint8Array(1), sizeBytes)
+  if (typeof more !== 'number') return more
+  return more === 0 ? opened.check() : lengthFault(opened)
 }
 
 function createDelta (request: StreamRequest, reader: SourceReader): DeltaEncoder | undefined {

@@ -7,8 +7,11 @@ import type { FileFault, PackRead, WantedFile } from './file-source.ts'
 
 /** One open file of the source. Synchronous, because it lives in a thread that does nothing else. */
 export interface OpenFile {
-  /** Fills `into` from `position` on, as far as the file goes, and says how many bytes it got. */
-  read (into: Uint8Array, position: number): number | FileFault
+  /**
+   * Fills `into` from `position` on, as far as the file goes, and says how many bytes it got. Reads at least once, and no
+   * more once it has `enoughBytes`, which is all of `into` by default.
+   */
+  read (into: Uint8Array, position: number, enoughBytes?: number): number | FileFault
   /** Whether the file is still what it was when it was opened; asked after the last read. */
   check (): FileFault | undefined
   close (): void
@@ -28,10 +31,20 @@ export interface SourceReader {
 }
 
 export const CHANGED: FileFault = { code: 'CHANGED_DURING_READ' }
+const SIZE_UNRELIABLE: FileFault = { code: 'SIZE_UNRELIABLE' }
+
+/**
+ * The fault of a file whose content did not have the listed length: it was changed, or its file system reports a size that
+ * is not that of its content, as procfs and some FUSE file systems do.
+ */
+export function lengthFault (opened: OpenFile): FileFault {
+  return opened.check() ?? SIZE_UNRELIABLE
+}
 
 /** Reads small files into one PACK frame. Files that cannot be read leave no trace in it. */
 export function buildPack (files: readonly WantedFile[], reader: SourceReader, compress: boolean): PackRead {
-  let capacity = FRAME_HEADER_BYTES
+  // One byte more, to see that the last file ends where it is said to end.
+  let capacity = FRAME_HEADER_BYTES + 1
   for (const { entry } of files) capacity += PACK_RECORD_BYTES + entry.sizeBytes
   const buffer = reader.allocate(capacity)
   const faults: (FileFault & { task: number })[] = []
@@ -40,13 +53,12 @@ export function buildPack (files: readonly WantedFile[], reader: SourceReader, c
   for (const file of files) {
     const sizeBytes = file.entry.sizeBytes
     const start = at + PACK_RECORD_BYTES
-    const content = buffer.subarray(start, start + sizeBytes)
-    const fault = readWhole(file, content, reader)
+    const fault = readWhole(file, buffer.subarray(start, start + sizeBytes + 1), reader)
     if (fault !== undefined) {
       faults.push({ ...fault, task: file.task })
       continue
     }
-    writePackRecord(buffer, at, { task: file.task, sizeBytes, digest: reader.hash(content) })
+    writePackRecord(buffer, at, { task: file.task, sizeBytes, digest: reader.hash(buffer.subarray(start, start + sizeBytes)) })
     at = start + sizeBytes
     bytes += sizeBytes
   }
@@ -59,13 +71,15 @@ function finishPack (frame: Uint8Array<ArrayBuffer>, reader: SourceReader, compr
   return compress && reader.compress !== undefined ? compressFrame(frame, 'PACK', reader.compress) : frame
 }
 
+/** @param into has room for one byte more than the file has: asked for together with the others, it costs no call of its own */
 function readWhole (file: WantedFile, into: Uint8Array, reader: SourceReader): FileFault | undefined {
+  const { sizeBytes } = file.entry
   const opened = reader.open(file)
   if ('code' in opened) return opened
   try {
-    const got = into.length === 0 ? 0 : opened.read(into, 0)
+    const got = opened.read(into, 0, sizeBytes)
     if (typeof got !== 'number') return got
-    return got === into.length ? opened.check() : CHANGED
+    return got === sizeBytes ? opened.check() : lengthFault(opened)
   } finally {
     opened.close()
   }

@@ -1,15 +1,21 @@
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, chmodSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, truncateSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync, chmodSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync,
+  truncateSync, unlinkSync, utimesSync, writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { joinPath, readPack, splitPath } from '@filesync/protocol'
-import type { RelativePath } from '@filesync/protocol'
-import { hashBytes } from '@filesync/protocol/node'
+import { joinPath, readPack, ROOT_PATH, splitPath } from '@filesync/protocol'
+import type { Name, RelativePath } from '@filesync/protocol'
+import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { FileSource, StreamRequest, StreamStep, WantedFile } from '../src/index.ts'
+import { plainCutFinder } from '../src/gear.ts'
 import { openFileSource } from '../src/node/index.ts'
 import { openWanted } from '../src/node/open-file.ts'
 import { CheckedDirectories } from '../src/node/source-directories.ts'
+import { buildPack } from '../src/source-reader.ts'
+import type { OpenFile, SourceReader } from '../src/source-reader.ts'
 import { randomBytes } from './session.ts'
 
 // The year 2262.
@@ -104,6 +110,48 @@ test('a file whose time no listing can hold is sent as it was listed, with the n
   const listed = { ...file, entry: { ...file.entry, mtimeNs: mtimeNs > LATEST_TIME_NS ? LATEST_TIME_NS : mtimeNs } }
   expect(await readAsPack(listed)).toEqual({ contents: { 'from-2400': 'content' }, faults: [] })
   expect((await readAsStream({ file: listed, content: 'DATA', offset: 0 })).last.kind).toBe('END')
+})
+
+// Files of procfs report a size of 0, and those of sysfs the size of a page, whatever they hold.
+const untrue = ['/proc/sys/kernel/ostype', '/sys/kernel/mm/transparent_hugepage/enabled'].filter(path => existsSync(path))
+
+test.skipIf(untrue.length === 0).each(untrue)('%s, whose size is not that of its content, is neither sent nor hashed, and said to be so', async path => {
+  expect(lstatSync(path).size).not.toBe(readFileSync(path).length)
+  const { directory, name } = splitPath(path.slice(1) as RelativePath)
+  const elsewhere = openFileSource({ root: join('/', directory), workers: 1 })
+  try {
+    const { size, mtimeNs } = lstatSync(path, { bigint: true })
+    const file: WantedFile = { task: 1, directory: ROOT_PATH, entry: { kind: 'file', name, sizeBytes: Number(size), mtimeNs, mode: 0o644, identity: 0n } }
+    expect(await elsewhere.readPack([file], false)).toMatchObject({ frame: undefined, files: 0, faults: [{ task: 1, code: 'SIZE_UNRELIABLE' }] })
+    for (const content of ['DATA', 'NONE'] as const) {
+      const stream = elsewhere.openStream({ file, content, offset: 0, pieceBytes: 65_536 })
+      expect(await stream.next(false)).toMatchObject({ kind: 'FAULT', fault: { code: 'SIZE_UNRELIABLE' } })
+      stream.close()
+    }
+  } finally {
+    await elsewhere.close()
+  }
+})
+
+test('that a file ends where it is said to end is seen without a call of its own, except for an empty one', () => {
+  const reads: number[] = []
+  const opened = (content: number): OpenFile => ({
+    read (into, position, enoughBytes = into.length) {
+      reads.push(into.length)
+      expect(Math.min(content - position, into.length)).toBe(enoughBytes)
+      return enoughBytes
+    },
+    check: () => undefined,
+    close: () => { /* nothing is held */ },
+  })
+  const reader: SourceReader = {
+    open: ({ entry }) => opened(entry.sizeBytes), allocate: sizeBytes => new Uint8Array(sizeBytes), hash: hashBytes, createHasher, createCutFinder: plainCutFinder,
+  }
+  const file = (task: number, sizeBytes: number): WantedFile => (
+    { task, directory: ROOT_PATH, entry: { kind: 'file', name: 'a' as Name, sizeBytes, mtimeNs: 0n, mode: 0o644, identity: 0n } }
+  )
+  expect(buildPack([file(0, 7), file(1, 0), file(2, 9)], reader, false)).toMatchObject({ files: 3, bytes: 16, faults: [] })
+  expect(reads).toEqual([8, 1, 10])
 })
 
 test('no symbolic link is followed, neither at the end nor on the way', async () => {

@@ -56,14 +56,14 @@ class HeldFile implements OpenFile {
     this.#before = before
   }
 
-  read (into: Uint8Array, position: number): number | FileFault {
+  read (into: Uint8Array, position: number, enoughBytes: number = into.length): number | FileFault {
     try {
       let got = 0
-      while (got < into.length) {
+      do {
         const bytes = readSync(this.#fd, into, got, into.length - got, position + got)
         if (bytes === 0) break
         got += bytes
-      }
+      } while (got < enoughBytes)
       return got
     } catch (error) {
       return faultOf(error)
