@@ -6,7 +6,7 @@ import { killAtWrite } from './kill-at-write.ts'
 import type { WriteMoment } from './kill-at-write.ts'
 import { push } from './push.ts'
 
-/** Syncs the second state or drops all versions, and tells what is durable, until it is killed. */
+/** Syncs the second state, drops all versions, or only holds the archive, and tells what is durable, until it is killed. */
 const [root, work, write, moment] = process.argv.slice(2)
 if (root === undefined) throw new Error('The archive is missing.')
 
@@ -14,6 +14,7 @@ async function sync (at: string): Promise<void> {
   const archive = await openArchive({ root: at, keepMs: work === 'prune' ? 1 : 1e12, mode: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
   process.stdout.write('opened\n')
   try {
+    if (work === 'hold') await new Promise(() => { setInterval(() => { /* until it is killed */ }, 60_000) })
     const area = await archive.area('laptop')
     if (work === 'prune') {
       process.stdout.write(`finished ${String(await area.prune())}\n`)

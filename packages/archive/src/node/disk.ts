@@ -5,6 +5,8 @@ import { checkedName } from './beneath.ts'
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = fs.constants
 const O_DIRECT: number | undefined = (fs.constants as Partial<typeof fs.constants>).O_DIRECT
 const TMPFS = 0x0102_1994
+/** Flags that Node passes on to the system and does not name: open(2) of macOS and the BSDs, and libuv's for a share mode of 0. */
+const LOCK_FLAGS = process.platform === 'win32' ? { exclusive: 0x1000_0000, shared: 0x1000_0000 } : { exclusive: 0x20, shared: 0x10 }
 
 /** Part of the mode of every file: the server has to be able to read what it keeps. */
 export const OWNER_READS = 0o400
@@ -65,6 +67,16 @@ export function readAt (prefix: string, name: string): number {
   if (fs.fstatSync(fd).isFile()) return fd
   fs.closeSync(fd)
   throw Object.assign(new Error('It is not a regular file.'), { code: 'ENOTREG' })
+}
+
+/**
+ * A file that is opened and locked in one step, not on Linux; `exclusive` makes it if it does not exist. Throws EAGAIN, or EBUSY
+ * on Windows, if another process has it locked.
+ */
+export function openLockedAt (prefix: string, name: string, mode: 'exclusive' | 'shared'): number {
+  // Windows has no such flag.
+  const nonblock: number = process.platform === 'win32' ? 0 : O_NONBLOCK
+  return fs.openSync(prefix + checkedName(name), (mode === 'exclusive' ? O_CREAT | O_RDWR : O_RDONLY) | nonblock | LOCK_FLAGS[mode], 0o600)
 }
 
 /** As {@link readAt}, for reading past the page cache into aligned memory; undefined where there is no way past it. */

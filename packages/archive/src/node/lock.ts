@@ -1,106 +1,74 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { connect, createServer } from 'node:net'
-import type { Server } from 'node:net'
-import { tmpdir } from 'node:os'
+import { spawn } from 'node:child_process'
 import { errnoOf, FileSyncError } from '@filesync/protocol'
-import { HOLDS_HANDLES } from './beneath.ts'
 import type { Beneath } from './beneath.ts'
 import { OWN } from './disk-places.ts'
 import * as disk from './disk.ts'
 
-const LOCK = 'lock'
+const LOCK = 'archive.lock'
 
 /** Releases the archive. */
 export type Unlock = () => Promise<void>
 
+/** `exclusive`: nobody else. `shared`: nobody who writes; for reading, where the lock may be missing. */
+export type LockMode = 'exclusive' | 'shared'
+
 /**
- * Takes the archive for this process. The lock is a socket that is listened on: it dies with its process, however that
- * ends, and answers for it across containers that share the disk. Throws STATE_IN_USE.
+ * Takes the archive for this process. The lock is one of the operating system on an open file in the archive, so it is the
+ * same by whatever path the archive is reached, in every container, and it is gone the moment its process is. It needs
+ * neither sockets nor hard links, and a start never waits for it. Throws STATE_IN_USE, and ARCHIVE_UNAVAILABLE if the system
+ * cannot lock.
+ *
+ * @see flock(2); on macOS open(2) with O_EXLOCK takes the same lock; on Windows a share mode of 0, see CreateFileW
  */
-export async function lockArchive (beneath: Beneath): Promise<Unlock> {
-  if (!HOLDS_HANDLES) return await lockByName(beneath.root)
-  const prefix = beneath.open(OWN, 'make')
-  const own = `${LOCK}.${randomBytes(6).toString('hex')}`
-  const server = await listen(prefix + own)
-  try {
-    for (;;) {
-      if (takeName(prefix, own)) return async () => { await release(server, [prefix, own]) }
-      const holder = disk.statAt(prefix, LOCK)
-      if (holder === undefined) continue
-      if (await answers(prefix + LOCK)) throw inUse(beneath.root)
-      clearDead(prefix, holder)
+export async function lockArchive (beneath: Beneath, mode: LockMode = 'exclusive'): Promise<Unlock> {
+  const fd = await takeLock(beneath, mode)
+  return () => {
+    if (fd !== undefined) disk.close(fd)
+    return Promise.resolve()
+  }
+}
+
+/** Undefined if there is no file to lock and none may be made. */
+async function takeLock (beneath: Beneath, mode: LockMode): Promise<number | undefined> {
+  const prefix = beneath.open(OWN, mode === 'exclusive' ? 'make' : 'existing')
+  if (mode === 'shared' && !disk.existsAt(prefix, LOCK)) return undefined
+  if (process.platform !== 'linux') {
+    try {
+      return disk.openLockedAt(prefix, LOCK, mode)
+    } catch (error) {
+      if (['EAGAIN', 'EWOULDBLOCK', 'EBUSY'].includes(errnoOf(error))) throw inUse(beneath.root)
+      throw error
     }
-  } catch (error) {
-    await close(server)
-    throw error
   }
-}
-
-function takeName (prefix: string, own: string): boolean {
+  const fd = mode === 'exclusive' ? disk.continueAt(prefix, LOCK) : disk.readAt(prefix, LOCK)
   try {
-    disk.linkAt(prefix, own, [prefix, LOCK])
-    return true
+    await flock(fd, mode, beneath.root)
+    return fd
   } catch (error) {
-    if (errnoOf(error) === 'EEXIST') return false
+    disk.close(fd)
     throw error
   }
 }
 
-// Two starts may find the same dead lock: whoever moves a live one away by mistake puts it back.
-function clearDead (prefix: string, dead: disk.Stat): void {
-  const aside = `${LOCK}.dead.${randomBytes(6).toString('hex')}`
-  try {
-    disk.renameAt(prefix, LOCK, [prefix, aside])
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return
-    throw error
-  }
-  if (disk.statAt(prefix, aside)?.inode !== dead.inode) takeBack(prefix, aside)
-  disk.unlinkAt(prefix, aside)
-}
-
-function takeBack (prefix: string, aside: string): void {
-  disk.linkAt(prefix, aside, [prefix, LOCK])
-}
-
-async function release (server: Server, [prefix, own]: readonly [string, string]): Promise<void> {
-  const held = disk.statAt(prefix, LOCK)
-  if (held !== undefined && held.inode === disk.statAt(prefix, own)?.inode) disk.unlinkAt(prefix, LOCK)
-  await close(server)
-}
-
-async function lockByName (root: string): Promise<Unlock> {
-  const name = `filesync-${createHash('sha256').update(root).digest('hex').slice(0, 32)}`
-  const path = process.platform === 'win32' ? `\\\\.\\pipe\\${name}` : `${tmpdir()}/${name}.sock`
-  if (await answers(path)) throw inUse(root)
-  if (process.platform !== 'win32' && disk.existsAt(`${tmpdir()}/`, `${name}.sock`)) disk.unlinkAt(`${tmpdir()}/`, `${name}.sock`)
-  const server = await listen(path)
-  return async () => { await close(server) }
-}
-
-async function listen (path: string): Promise<Server> {
-  const server = createServer(socket => { socket.destroy() })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(path, resolve)
+/**
+ * Node has no flock(2), but the lock belongs to the open file that a child process shares: the command of that name takes it
+ * and ends, and this process holds it until it closes the file or ends.
+ */
+async function flock (fd: number, mode: LockMode, root: string): Promise<void> {
+  const { code, said } = await new Promise<{ code: number | null, said: string }>((resolve, reject) => {
+    const child = spawn('flock', [mode === 'exclusive' ? '-x' : '-s', '-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] })
+    let said = ''
+    child.once('error', reject)
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => { said += text })
+    child.once('close', code => { resolve({ code, said }) })
+  }).catch((cause: unknown) => {
+    throw new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive ${root} cannot be locked: the command "flock" cannot be run (${errnoOf(cause)}). ` +
+      'It is part of util-linux and of BusyBox; install one of them.', { cause })
   })
-  server.unref()
-  return server
-}
-
-async function answers (path: string): Promise<boolean> {
-  return await new Promise<boolean>((resolve, reject) => {
-    const socket = connect(path)
-    socket.once('connect', () => { socket.destroy(); resolve(true) })
-    socket.once('error', error => {
-      if (['ECONNREFUSED', 'ENOENT', 'ENOTSOCK'].includes(errnoOf(error))) resolve(false)
-      else reject(error)
-    })
-  })
-}
-
-async function close (server: Server): Promise<void> {
-  await new Promise<void>(resolve => { server.close(() => { resolve() }) })
+  if (code === 0) return
+  if (code === 1 && said === '') throw inUse(root)
+  throw new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive ${root} cannot be locked against a second server: ${said.trim() || `flock ended with ${String(code)}`}. ` +
+    'Its file system does not support locks (flock). Move the archive to a disk whose file system does.')
 }
 
 function inUse (root: string): FileSyncError {

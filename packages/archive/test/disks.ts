@@ -1,0 +1,65 @@
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { newFolder } from './on-disk.ts'
+
+/** Runs a tool of the system; false if it fails or does not exist. */
+export function run (tool: string, args: readonly string[]): boolean {
+  return spawnSync(tool, args, { stdio: 'ignore' }).status === 0
+}
+
+/** A disk in a file, which is mounted and unmounted like one on a cable. */
+export class LoopDisk {
+  /** Where it is mounted; a plain empty directory while it is not. */
+  readonly at: string
+  readonly #image: string
+  #mounts = 0
+
+  /** @param format the command that makes its file system, before the name of the image */
+  constructor (format: readonly string[] = ['mkfs.ext4', '-q', '-m0', '-F'], sizeMib = 64) {
+    const folder = newFolder()
+    this.at = join(folder, 'mnt')
+    this.#image = join(folder, 'image')
+    mkdirSync(this.at)
+    writeFileSync(this.#image, '')
+    truncateSync(this.#image, sizeMib << 20)
+    const [tool = '', ...args] = format
+    if (!run(tool, [...args, this.#image])) throw new Error(`${tool} failed.`)
+    onTestFinished(() => { while (this.#mounts > 0) this.unmount() })
+  }
+
+  mount (options = 'rw'): void {
+    if (!run('mount', ['-o', `loop,${options}`, this.#image, this.at])) throw new Error('The image cannot be mounted.')
+    this.#mounts++
+  }
+
+  /** Mounts by way of a program, such as one for FUSE. */
+  mountBy (tool: string, args: readonly string[] = []): void {
+    const device = spawnSync('losetup', ['-f', '--show', this.#image], { encoding: 'utf8' }).stdout.trim()
+    onTestFinished(() => { run('losetup', ['-d', device]) })
+    if (!run(tool, [device, this.at, ...args])) throw new Error(`${tool} failed.`)
+    this.#mounts++
+  }
+
+  /** Also while files on it are open: they stay with the processes that have them open. */
+  unmount (): void {
+    this.#mounts--
+    run('umount', ['-l', this.at])
+  }
+}
+
+/** Whether this system and user may mount images; in most containers nobody may. */
+export const mayMountImages: boolean = isMountable()
+
+function isMountable (): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'filesync-archive-'))
+  const image = join(folder, 'image')
+  writeFileSync(image, '')
+  truncateSync(image, 4 << 20)
+  const isMounted = run('mkfs.ext4', ['-q', '-F', image]) && run('mount', ['-o', 'loop', image, folder])
+  if (isMounted) run('umount', [folder])
+  rmSync(folder, { recursive: true })
+  return isMounted
+}
