@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promise
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { LogLines } from '../src/log-lines.ts'
-import { SERVER_PROGRAM, Stage } from '../src/programs.ts'
+import { CLIENT_PROGRAM, SERVER_PROGRAM, Stage } from '../src/programs.ts'
 import type { RunningServer } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
@@ -64,22 +64,30 @@ test('versions past --keep are dropped after a session, of older days but the la
 
 const LIMITS = [['a quota', ['--quota', '1M', '--reserve', '0']], ['a reserve of free space', ['--reserve', '900000G']]] as const
 
-test.each(LIMITS)('%s ends a push with ARCHIVE_FULL before anything is sent, leaves the archive as it was, and lets a smaller one through', async (what, limits) => {
+test.each(LIMITS)('%s keeps one file out, names it with exit code 5 and does not have it sent, and stores the others', async (what, limits) => {
   let server = await stage.startServer('server', ['--reserve', '0'])
   await write('kept', 'stays')
   await pushed(server)
   await stage.stop(server.child)
   server = await stage.startServer('server', limits)
   await write('large', new Uint8Array(3 << 20).fill(7))
-  const full = await stage.push('laptop', source)
-  expect(full).toMatchObject({ code: 1, result: { result: 'failed', code: 'ARCHIVE_FULL' } })
-  expect(full.result.message).toMatch(what === 'a quota' ? /--quota/u : /--reserve/u)
-  expect(full.result.bytesSent).toBeLessThan(64 << 10)
-  expect(await readdir(join(server.archive, 'laptop'))).toEqual(['kept'])
-  expect(await readdir(join(server.archive, '.filesync/staging'))).toEqual([])
+  await write('empty', '')
+  if (what === 'a quota') await write('small', 'fits')
+  await rm(join(source, 'kept'))
+  for (let i = 0; i < 2; i++) {
+    const partly = await stage.push('laptop', source)
+    expect(partly).toMatchObject({ code: 5, result: { result: 'problems', problems: [{ path: 'large', code: 'NO_ROOM' }], problemCount: 1 } })
+    expect(partly.result.problems[0]?.message).toMatch(what === 'a quota' ? /--quota/u : /--reserve/u)
+    expect(partly.result.bytesSent).toBeLessThan(64 << 10)
+    // What leaves the mirror needs no room.
+    expect(await readdir(join(server.archive, 'laptop'))).toEqual(what === 'a quota' ? ['empty', 'small'] : ['empty'])
+    expect(await readdir(join(server.archive, '.filesync/staging'))).toEqual([])
+  }
+  const planned = await stage.run(CLIENT_PROGRAM, ['plan', source, '--json', ...stage.clientArgs('laptop')])
+  expect(planned.code).toBe(0)
+  expect(JSON.parse(planned.stdout)).toMatchObject({ result: 'problems', filesNew: 0, problems: [{ path: 'large', code: 'NO_ROOM' }] })
 
   await rm(join(source, 'large'))
-  if (what === 'a quota') await write('small', 'fits')
   await pushed(server)
   const verified = await stage.run(SERVER_PROGRAM, ['verify', '--state-dir', server.stateDir])
   expect(verified, verified.stdout).toMatchObject({ code: 0 })

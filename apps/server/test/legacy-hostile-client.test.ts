@@ -102,6 +102,23 @@ describe('a hostile client', () => {
     await expect(session).rejects.toMatchObject({ code })
   })
 
+  test('is asked last for a file that did not fit, so that the others are stored', async () => {
+    const info = server.info({ a: { content: '1' }, b: { content: '2' } })
+    const { wire, session } = server.connect()
+    await wire.until('}')
+    await wire.send(info)
+    await wire.until('\n')
+    await sendFile(wire, 'a', { content: '1' }, 2 ** 49)
+    await expect(session).rejects.toMatchObject({ code: 'ARCHIVE_FULL' })
+    const again = server.connect()
+    await again.wire.until('}')
+    await again.wire.send(info)
+    expect(JSON.parse(await again.wire.until('\n'))).toEqual({ type: 'TASKS', files_to_send: ['b', 'a'] })
+    await sendFile(again.wire, 'b', { content: '2' })
+    await sendFile(again.wire, 'a', { content: '1' })
+    expect((await again.session).problems).toEqual([])
+  })
+
   test('cannot send a file twice', async () => {
     const { wire, session } = server.connect()
     await wire.until('}')

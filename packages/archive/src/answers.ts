@@ -74,9 +74,10 @@ export class Answers {
       failed: error => { committer.fail(error) },
       ended: (outcome, digest, signature) => {
         this.#streams.delete(file)
-        if (digest === undefined) present.failed(path)
-        else if (signature !== undefined) present.described(path, digest, signature)
-        else unsigned.note(path, sizeBytes)
+        // That there was no room says nothing against a difference.
+        if (outcome.problem?.code === 'DIGEST_MISMATCH') present.failed(path)
+        if (digest !== undefined && signature !== undefined) present.described(path, digest, signature)
+        else if (digest !== undefined) unsigned.note(path, sizeBytes)
         this.#streamed(outcome, digest)
       },
     })

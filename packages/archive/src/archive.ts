@@ -30,6 +30,8 @@ export interface SyncPlan {
   readonly renamed: number
   /** Files that will leave the mirror for versions. */
   readonly vanishing: number
+  /** Files that there is no room for; each is a problem, and none of the tasks asks for them. */
+  readonly unfit: number
 }
 
 export interface PlanOptions {
@@ -73,7 +75,7 @@ export interface Sync extends StagingArea {
   onStored: ((stored: StoredSoFar) => void) | undefined
   /** Takes in a listing whose digest was checked. Yields the directories to ask for next. */
   compare (arrived: ArrivedListing): Iterable<{ readonly index: number, readonly entry: DirectoryEntry }>
-  /** To be called once, when all listings have arrived. Throws HALTED when too much would vanish, ARCHIVE_FULL when there is no room. */
+  /** To be called once, when all listings have arrived. Throws HALTED when too much would vanish. Files that do not fit are problems. */
   plan (options: PlanOptions): SyncPlan
   /**
    * What is stored at the path of a file that a task asks for, to compare it with; undefined where there is nothing, or a

@@ -51,7 +51,7 @@ export class Comparison {
   readonly directories: ComparedDirectory[] = []
   readonly claims: Map<RelativePath, DirectoryClaim> = new Map()
   readonly problems: ProblemList = new ProblemList()
-  readonly displaced: Displaced[] = []
+  displaced: Displaced[] = []
   /** Names that have to make way before anything is placed. */
   readonly evicted: { readonly directory: RelativePath, readonly name: string }[] = []
   /** Files of the same size and time as stored, but of another identity, as they are stored. */

@@ -33,13 +33,16 @@ export interface StreamRequest {
   readonly mode: number
 }
 
-/** A large file that is arriving. */
+/** What became of a large file: whole and in staging, with another digest, or (why) too large for what the disk had left. */
+export type StreamEnd = 'WHOLE' | 'DIFFERENT' | { readonly lack: string }
+
+/** A large file that is arriving. That the disk becomes full meanwhile is the trouble of this file, which its end tells. */
 export interface ContentStream {
   /** Takes the buffer. Resolves when there is room for more. */
   write (bytes: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<void>
   copy (offset: number, lengthBytes: number): Promise<void>
-  /** Whether the content is whole and in staging; false where the digest is another one, and then it is gone. */
-  finish (digest: Digest): Promise<boolean>
+  /** Anything but WHOLE leaves nothing of the file. */
+  finish (digest: Digest): Promise<StreamEnd>
   /** Keeps what arrived under the partial's name. */
   abandon (): Promise<void>
 }
@@ -97,7 +100,7 @@ export interface Version {
 /**
  * Where content lives: areas, staging and versions, on one store. What is staged is not visible; what is placed takes
  * its place as a whole. Whole-request trouble rejects with ARCHIVE_FULL or ARCHIVE_UNAVAILABLE; trouble with one entry is
- * returned.
+ * returned, and so is that the disk became full while one was staged.
  */
 export interface ContentStore {
   readonly traits: StoreTraits
@@ -179,7 +182,7 @@ export interface Reread {
 
 /** A file of a pack that was not staged. */
 export interface PackFailure extends Failure {
-  readonly code: 'DIGEST_MISMATCH' | 'CHANGED_DURING_READ' | 'STORE_FAILED'
+  readonly code: 'DIGEST_MISMATCH' | 'CHANGED_DURING_READ' | 'STORE_FAILED' | 'NO_ROOM'
 }
 
 /** A state to bring back. */

@@ -2,6 +2,7 @@ import { ENTRY_KINDS, LIMITS, toHex } from '@filesync/protocol'
 import type { FileEntry, HashBytes, RelativePath } from '@filesync/protocol'
 import type { Comparison, ComparedDirectory, Displaced } from './comparison.ts'
 import { FACT_BYTES } from './facts.ts'
+import type { PlanDraft } from './fit-files.ts'
 import { entryAt, ListingBuilder, ListingCursor } from './listing-cursor.ts'
 import { doubtRenumbered } from './renumbered.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED } from './section.ts'
@@ -30,6 +31,8 @@ export interface PlanInit {
   /** Whether digests may be asked for. */
   readonly digest?: boolean
   readonly hash: HashBytes
+  /** Takes files that there is no room for off what is wanted, and tells how many. */
+  readonly fit: (draft: PlanDraft) => number
   /** Those of the files that would leave whose content has another path already. */
   readonly movedBefore: (leaving: readonly Displaced[]) => ReadonlySet<RelativePath>
 }
@@ -50,14 +53,17 @@ export interface Plan {
   readonly leaving: readonly Displaced[]
   /** Files that get another content at their path, and whose old one does not move. */
   readonly replacing: number
+  /** Files that there is no room for. */
+  readonly unfit: number
 }
 
-/** Derives from a finished comparison what is to be done. Pure. */
+/** Derives from a finished comparison what is to be done. Takes what moves and what does not fit off what the comparison wants. */
 export function makePlan (comparison: Comparison, init: PlanInit): Plan {
   if (init.digest === true) doubtRenumbered(comparison)
   const moves = findMoves(comparison)
   const moved = new Set(moves.map(move => move.from))
   const removes = init.complete && init.mode === 'mirror'
+  const unfit = init.fit({ moves, removes, digest: init.digest === true })
   const counts = (displaced: Displaced): boolean => displaced.how === 'lost' || (displaced.how === 'gone' && removes)
   const leaving = comparison.displaced.filter(displaced => counts(displaced) && !moved.has(displaced.path))
   const movedBefore = init.movedBefore(leaving)
@@ -70,6 +76,7 @@ export function makePlan (comparison: Comparison, init: PlanInit): Plan {
     forgotten: init.complete && !removes ? removalsOf(comparison.directories, comparison.evicted) : [],
     leaving: movedBefore.size === 0 ? leaving : leaving.filter(({ path }) => !movedBefore.has(path)),
     replacing: comparison.displaced.filter(({ how, path }) => how === 'replaced' && !moved.has(path)).length,
+    unfit,
   }
 }
 

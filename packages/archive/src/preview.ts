@@ -1,13 +1,13 @@
-import { isFileSyncError, ROOT_PATH, toHex } from '@filesync/protocol'
+import { ROOT_PATH, toHex } from '@filesync/protocol'
 import type { ArrivedListing, Digest, DirectoryEntry, HashBytes, RelativePath } from '@filesync/protocol'
 import type { AreaRecord } from './archive-index.ts'
 import type { Preview, PreviewOutcome } from './archive.ts'
 import { BRAKE_FILES, brakeHolds, halted } from './brake.ts'
 import { Comparison } from './comparison.ts'
 import type { StoreTraits } from './content-store.ts'
+import { fitFiles } from './fit-files.ts'
 import { makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
-import { checkRoom } from './room.ts'
 import type { Room } from './room.ts'
 import { movedBefore } from './unfinished.ts'
 
@@ -40,7 +40,11 @@ export class AreaPreview implements Preview {
 
   finish ({ complete }: { readonly complete: boolean }): PreviewOutcome {
     const { mode, hash } = this.#init
-    const plan = makePlan(this.#comparison, { complete, mode, partials: new Map(), hash, movedBefore: leaving => movedBefore(this.#init, this.#comparison.displaced, leaving) })
+    const plan = makePlan(this.#comparison, {
+      complete, mode, partials: new Map(), hash,
+      fit: draft => fitFiles(this.#init, this.#comparison, draft),
+      movedBefore: leaving => movedBefore(this.#init, this.#comparison.displaced, leaving),
+    })
     const [added, changed, deleted] = [{ files: 0, bytes: 0 }, { files: 0, bytes: 0 }, { files: 0, bytes: 0 }]
     const replaced = new Set<RelativePath>(this.#comparison.displaced.filter(({ how }) => how === 'replaced').map(({ path }) => path))
     for (let task = 0; task < plan.tasks.count; task++) {
@@ -67,12 +71,6 @@ export class AreaPreview implements Preview {
       if (vanishing > BRAKE_FILES && brakeHolds(vanishing, stored)) return halted(area, { atMs: nowMs(), vanishing, of: stored }).message
       if (record.halted?.tree !== undefined && record.halted.tree === this.#tree) return halted(area, record.halted).message
     }
-    try {
-      checkRoom(this.#init, this.#comparison, plan)
-      return undefined
-    } catch (error) {
-      if (isFileSyncError(error) && error.code === 'ARCHIVE_FULL') return error.message
-      throw error
-    }
+    return undefined
   }
 }

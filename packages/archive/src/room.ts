@@ -1,4 +1,4 @@
-import { ENTRY_KINDS, FileSyncError, formatSize } from '@filesync/protocol'
+import { ENTRY_KINDS } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
 import type { DiskRoom, MirrorSize } from './archive.ts'
@@ -32,37 +32,8 @@ export function neededBytes ({ wantedBytes }: Comparison, { moves, tasks }: Plan
   return wantedBytes - tasks.digestBytes - moves.reduce((sum, { directory, index }) => sum + entryAt(directory.listing, directory.offsets[index] ?? 0).sizeBytes(), 0)
 }
 
-/** Throws ARCHIVE_FULL where the disk has no room for the files too that turned out to have another digest. */
-export function checkRoomAgain (roomBytes: number, comparison: Comparison, plan: Plan): void {
-  const needed = neededBytes(comparison, plan) + plan.tasks.againBytes()
-  if (needed > roomBytes) throw noRoom(needed, roomBytes)
-}
-
-function noRoom (needed: number, roomBytes: number): FileSyncError {
-  return new FileSyncError('ARCHIVE_FULL', `The sync needs ${formatSize(needed)}, which is ${formatSize(needed - roomBytes)} more than the archive has room for. ` +
-    'Free some space on the server, keep versions for a shorter time, or lower its --reserve.')
-}
-
-/** Throws ARCHIVE_FULL where the disk has no room for a sync, or the mirror would outgrow its quota. */
-export function checkRoom ({ index, area, roomBytes, quotaBytes }: Room, comparison: Comparison, plan: Plan): void {
-  const needed = neededBytes(comparison, plan)
-  if (needed > roomBytes) throw noRoom(needed, roomBytes)
-  if (quotaBytes === undefined) return
-  // Versions do not count: otherwise deleting files would not help a client whose quota is used up.
-  const after = mirrorBytes(index, area) + comparison.wantedBytes - leavingBytes(comparison, plan)
-  if (after > quotaBytes) {
-    throw new FileSyncError('ARCHIVE_FULL', `The files of ${JSON.stringify(area)} would take ${formatSize(after)}, which is ${formatSize(after - quotaBytes)} more than its quota. ` +
-      'Remove files from the directory or ignore some of them, or start the server with a larger --quota.')
-  }
-}
-
-function leavingBytes ({ displaced }: Comparison, { removals, moves }: Plan): number {
-  const removes = removals.length > 0
-  const moved = new Set(moves.map(move => move.from))
-  return displaced.reduce((sum, { path, entry, how }) => how === 'gone' && !removes && !moved.has(path) ? sum : sum + entry.sizeBytes, 0)
-}
-
-function mirrorBytes (index: ArchiveIndex, area: string): number {
+/** Bytes of the files of a mirror, without versions. */
+export function mirrorBytes (index: ArchiveIndex, area: string): number {
   let sum = 0
   for (const { directory, files } of index.directories(area)) if (files > 0) sum += directoryBytes(index, area, directory)
   return sum

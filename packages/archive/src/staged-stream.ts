@@ -1,6 +1,6 @@
 import { problem } from '@filesync/protocol'
-import type { Digest, RelativePath, StagedFile, StageOutcome } from '@filesync/protocol'
-import type { ContentStream } from './content-store.ts'
+import type { Digest, Problem, RelativePath, StagedFile, StageOutcome } from '@filesync/protocol'
+import type { ContentStream, StreamEnd } from './content-store.ts'
 import { writeFact } from './facts.ts'
 import { cutSection } from './plan.ts'
 import type { Section } from './section.ts'
@@ -41,13 +41,15 @@ export function streamedFile (init: StreamedFileInit): StagedFile {
     write: (bytes, reuse) => guarded(() => stream.write(bytes, reuse)),
     copy: (offset, lengthBytes) => guarded(() => stream.copy(offset, lengthBytes)),
     finish: (digest, signature) => guarded(async () => {
-      const isWhole = await stream.finish(digest)
-      const outcome = isWhole
-        ? { task, bytes: init.sizeBytes }
-        : { task, bytes: 0, problem: problem(path, 'DIGEST_MISMATCH', 'it is asked for again at the next sync') }
-      init.ended(outcome, isWhole ? digest : undefined, signature)
+      const end = await stream.finish(digest)
+      const outcome = end === 'WHOLE' ? { task, bytes: init.sizeBytes } : { task, bytes: 0, problem: faultOf(path, end) }
+      init.ended(outcome, end === 'WHOLE' ? digest : undefined, signature)
       return outcome
     }),
     abandon: () => stream.abandon(),
   }
+}
+
+function faultOf (path: RelativePath, end: Exclude<StreamEnd, 'WHOLE'>): Problem {
+  return end === 'DIFFERENT' ? problem(path, 'DIGEST_MISMATCH', 'it is asked for again at the next sync') : problem(path, 'NO_ROOM', end.lack)
 }

@@ -8,6 +8,7 @@ import { Committer } from './committer.ts'
 import type { PlacedBatch } from './committer.ts'
 import { Comparison } from './comparison.ts'
 import type { ContentStore } from './content-store.ts'
+import { diskLack, fitFiles, unfitAgain } from './fit-files.ts'
 import { Ledger } from './ledger.ts'
 import { wantAltered } from './mirror-check.ts'
 import { stageMoves } from './moves.ts'
@@ -15,7 +16,7 @@ import { PendingStructure } from './pending-structure.ts'
 import { countPlaced, cutSection, makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { PresentFiles } from './present-files.ts'
-import { checkRoom, checkRoomAgain, neededBytes } from './room.ts'
+import { neededBytes } from './room.ts'
 import { entryPath, entryPathOf, pathOf } from './section.ts'
 import type { Failure } from './section.ts'
 import { StagingFolders } from './staging-folders.ts'
@@ -103,9 +104,13 @@ export class AreaSync implements Sync {
     const { index, area, mode, hash } = this.#init
     const { directories, claims } = this.#comparison
     const partials = options.resume === false ? new Map<string, number>() : this.#init.partials
-    const plan = makePlan(this.#comparison, { ...options, mode, partials, hash, movedBefore: leaving => movedBefore(this.#init, this.#comparison.displaced, leaving) })
+    const comparison = this.#comparison
+    const plan = makePlan(comparison, {
+      ...options, mode, partials, hash,
+      fit: draft => fitFiles(this.#init, comparison, draft),
+      movedBefore: leaving => movedBefore(this.#init, comparison.displaced, leaving),
+    })
     this.#noise = this.#brake(plan)
-    checkRoom(this.#init, this.#comparison, plan)
     const ledger = new Ledger({ index, area, hash, claims }, directories, plan)
     const prepared = this.#prepare(plan, ledger)
     this.#committer.waitFor(prepared)
@@ -116,7 +121,7 @@ export class AreaSync implements Sync {
     this.#planned = { plan, ledger, folders, answers, structure: new PendingStructure(plan.structure), prepared, complete: options.complete }
     const describe: SyncPlan['describe'] = task => plan.tasks.describe(task)
     const tasks = this.#noise === undefined ? plan.tasks : untilHalted(plan.tasks, this.#noise)
-    return { tasks, taskCount: plan.tasks.count, again: () => this.#again(plan), describe, bytes: neededBytes(this.#comparison, plan), renamed: plan.moves.length, vanishing: plan.leaving.length }
+    return { tasks, taskCount: plan.tasks.count, again: () => this.#again(), describe, bytes: neededBytes(this.#comparison, plan), renamed: plan.moves.length, vanishing: plan.leaving.length, unfit: plan.unfit }
   }
 
   present (task: number): PresentFile | undefined {
@@ -131,11 +136,21 @@ export class AreaSync implements Sync {
     return await this.#expectPlan().answers.beginFile(task, offset)
   }
 
-  #again (plan: Plan): Iterable<Task> {
+  #again (): Iterable<Task> {
     // Not all of the others were asked for, so these would have other numbers.
     if (this.#noise?.halted !== undefined) return []
-    checkRoomAgain(this.#init.roomBytes, this.#comparison, plan)
-    return plan.tasks.again()
+    const { plan, ledger, folders } = this.#known()
+    const { tasks } = plan
+    const unfit = unfitAgain(this.#init.roomBytes - neededBytes(this.#comparison, plan), plan)
+    for (const task of unfit.tasks) {
+      const { path, sizeBytes } = tasks.describe(task)
+      this.#problems.add(problem(path, 'NO_ROOM', diskLack(sizeBytes, unfit.leftBytes)))
+      const { owner, directory: { directory } } = tasks.at(task)
+      folders.settled(owner, 1, 0)
+      ledger.settled(directory, 1)
+    }
+    tasks.leaveOutAgain(unfit.tasks)
+    return tasks.again()
   }
 
   async finish (): Promise<SyncOutcome> {

@@ -47,7 +47,7 @@ export class TaskList implements Iterable<Task> {
   #lastOwner = 0
   readonly #offsets = new Map<number, number>()
   /** The tasks whose files are asked for again, whole; they are numbered behind all others in this order. */
-  readonly #again: number[] = []
+  #again: number[] = []
 
   constructor (directories: readonly ComparedDirectory[]) {
     this.#directories = directories
@@ -82,8 +82,14 @@ export class TaskList implements Iterable<Task> {
     this.#again.push(task)
   }
 
-  againBytes (): number {
-    return this.#again.reduce((sum, task) => sum + this.describe(task).sizeBytes, 0)
+  /** Those tasks by their first numbers. */
+  againTasks (): readonly number[] {
+    return this.#again
+  }
+
+  /** Before any of them is asked for again. */
+  leaveOutAgain (tasks: ReadonlySet<number>): void {
+    if (tasks.size > 0) this.#again = this.#again.filter(task => !tasks.has(task))
   }
 
   * again (): Generator<Task, void, undefined> {

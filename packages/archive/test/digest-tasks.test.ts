@@ -1,4 +1,4 @@
-import { mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { joinPath } from '@filesync/protocol'
@@ -37,7 +37,7 @@ async function sync (area: Area, source: SourceTree): Promise<Synced> {
 }
 
 /** An area whose files were put there by hand, with times of their own. */
-async function byHand (files: Readonly<Record<string, string>>): Promise<{ root: string, area: Area }> {
+async function byHand (files: Readonly<Record<string, string>>, settings: { readonly reserveBytes?: number } = {}): Promise<{ root: string, area: Area }> {
   const root = newFolder()
   for (const [path, content] of Object.entries(files)) {
     const file = join(root, 'laptop', path)
@@ -45,7 +45,7 @@ async function byHand (files: Readonly<Record<string, string>>): Promise<{ root:
     writeFileSync(file, content)
     utimesSync(file, 1_600_000_000, 1_600_000_000)
   }
-  return { root, area: await (await newArchive({ root })).area('laptop') }
+  return { root, area: await (await newArchive({ root, ...settings })).area('laptop') }
 }
 
 test('a copy with other times is taken for what it is by its digest, and gets the time of the original', async () => {
@@ -102,4 +102,16 @@ test('content for a task that asked for the digest alone is refused', async () =
   await expect(sync.stagePack(makePack([{ task: 1, content: new Uint8Array(3) }]))).rejects.toThrow()
   await sync.abandon()
   expect(statSync(join(root, 'laptop', 'a')).mtimeMs).toBe(1_600_000_000_000)
+})
+
+test('what has another digest and does not fit is named, and keeps its old content', async () => {
+  // No byte is free beyond the reserve, and what only gets another time needs none.
+  const { root, area } = await byHand({ 'd/a': 'one', 'd/b': 'two', top: 'three' }, { reserveBytes: 2 ** 50 })
+  const source = new SourceTree().write('d/a', 'eno').write('d/b', 'two').write('top', 'eerht')
+  const first = await sync(area, source)
+  expect(first).toMatchObject({ problems: [{ path: 'd/a', code: 'NO_ROOM' }, { path: 'top', code: 'NO_ROOM' }], problemCount: 2 })
+  expect(first.asked).toEqual(expect.arrayContaining(['d/a DIGEST', 'd/b DIGEST', 'top DIGEST']))
+  expect(first.asked).toHaveLength(3)
+  expect(readFileSync(join(root, 'laptop', 'd/a'), 'utf8')).toBe('one')
+  expect(versionsIn(root, 'laptop')).toEqual([])
 })

@@ -44,16 +44,17 @@ test('deletes nothing after an incomplete scan, or where nothing ever leaves', a
   }
 })
 
-test('tells what would stop the sync: the brake, too little room, the quota', async () => {
+test('tells that the brake would stop the sync, and names what there is no room for', async () => {
   const crowd = new SourceTree()
   for (let i = 0; i < 150; i++) crowd.write(`f${i}`, `${i}`)
   const area = await (await newArchive({ quotaBytes: 1000 })).area('laptop')
   await push(area, crowd)
   expect((await preview(area, new SourceTree())).obstacle).toMatch(/150 of 150 files of "laptop" would vanish/u)
   expect(area.halted).toBeUndefined()
-  expect((await preview(area, crowd.write('large', new Uint8Array(2000)))).obstacle).toContain('would take 2.34 kB, which is 1.34 kB more than its quota.')
+  const overQuota = await preview(area, crowd.write('large', new Uint8Array(2000)).write('little', 'x'))
+  expect(overQuota).toMatchObject({ added: { files: 1, bytes: 1 }, problems: [{ path: 'large', code: 'NO_ROOM' }], problemCount: 1, obstacle: undefined })
   const full = await (await newArchive({ reserveBytes: 2 ** 60 })).area('laptop')
-  expect((await preview(full, crowd)).obstacle).toMatch(/^The sync needs .*, which is .* more than the archive has room for\./u)
+  expect(await preview(full, crowd)).toMatchObject({ added: { files: 0 }, problemCount: 152, obstacle: undefined })
 })
 
 test('leaves a later sync as it would have been', async () => {

@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { encodeListing, PACK_RECORD_BYTES, ROOT_PATH } from '@filesync/protocol'
-import type { Name } from '@filesync/protocol'
+import { encodeListing, LIMITS, PACK_RECORD_BYTES, ROOT_PATH } from '@filesync/protocol'
+import type { Name, Problem, StageOutcome } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
 import { FACT_BYTES } from '../src/index.ts'
 import type { IndexWrite, PackRequest } from '../src/index.ts'
 import { openLmdbIndex, openLocalStore } from '../src/node/index.ts'
@@ -51,7 +52,14 @@ function fill (disk: string, leftBytes: number): string {
 
 const mayMount = mayMountHere()
 
-test.runIf(mayMount)('ends a sync on a full disk with ARCHIVE_FULL, keeps what is stored, and goes on when there is room', async () => {
+/** The codes of problems, and how often each occurs. */
+function codesOf (problems: readonly Problem[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const { code } of problems) counts[code] = (counts[code] ?? 0) + 1
+  return counts
+}
+
+test.runIf(mayMount)('what fits on a small disk is stored, what does not is named, and all is when there is room', async () => {
   const disk = smallDisk(12)
   const root = join(disk, 'archive')
   mkdirSync(root)
@@ -59,32 +67,59 @@ test.runIf(mayMount)('ends a sync on a full disk with ARCHIVE_FULL, keeps what i
   const source = new SourceTree().write('old', 'stays whole')
   await push(area, source)
   for (let i = 0; i < 100; i++) source.write(`f${String(i)}`, new Uint8Array(200_000).fill(i))
-  source.write('old', 'is replaced')
+  source.write('old', 'is replaced').write('video', new Uint8Array(30_000_000))
+  const pushed = await push(area, source)
+  expect(codesOf(pushed.problems)).toEqual({ NO_ROOM: pushed.problemCount })
+  expect(pushed.files + pushed.problemCount).toBe(102)
+  // The disk has room for more than fifty of them, and less than sixty.
+  expect(pushed.files).toBeGreaterThan(40)
+  expect(pushed.asked).toContain('old')
+  expect(pushed.asked).not.toContain('video')
+  expect((await area.verify()).problems).toEqual([])
+  run('mount', ['-o', 'remount,size=100m', disk])
+  expect(await push(area, source)).toMatchObject({ files: pushed.problemCount, problems: [] })
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+})
+
+test.runIf(mayMount)('a disk that becomes full in the middle of files fails those, keeps nothing of them, and stores the others', async () => {
+  const disk = smallDisk(16)
+  const root = join(disk, 'archive')
+  mkdirSync(root)
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = new SourceTree().write('kept', 'stays whole')
+  await push(area, source)
+  for (let i = 0; i < 10; i++) source.write(`f${String(i)}`, new Uint8Array(200_000).fill(i))
+  source.write('a large one', new Uint8Array(3_000_000).fill(1)).write('kept', 'is replaced').write('z', 'small')
   const sync = await area.beginSync()
-  compareAll(sync, source.snapshot())
-  // What it needs is known before, and told at once.
-  expect(() => sync.plan({ complete: true })).toThrow(expect.objectContaining({ code: 'ARCHIVE_FULL' }))
-  await sync.abandon()
-
-  // Something else fills the disk meanwhile.
-  for (let i = 20; i < 100; i++) source.remove(`f${String(i)}`)
-  const second = await area.beginSync()
-  compareAll(second, source.snapshot())
-  const { tasks } = second.plan({ complete: true })
-  run('dd', ['if=/dev/zero', `of=${join(disk, 'filler')}`, 'bs=64k'])
-  const work = async (): Promise<void> => {
-    for (const [number] of [...tasks].entries()) {
-      const name = [...source.files().keys()].sort()[number] ?? ''
-      await second.stagePack(makePack([{ task: number, content: source.files().get(name) ?? new Uint8Array(0) }]))
+  const { answers } = compareAll(sync, source.snapshot())
+  const { tasks } = sync.plan({ complete: true })
+  // Something else fills the disk meanwhile, and leaves room for some of them.
+  const filler = fill(disk, 1_200_000)
+  const outcomes: StageOutcome[] = []
+  for (const [number, [listing, index]] of [...tasks].entries()) {
+    const { entry } = answers.entry(listing, index)
+    const content = source.files().get(entry.name) ?? new Uint8Array(0)
+    if (content.length <= LIMITS.packedFileBytes) {
+      outcomes.push(...await sync.stagePack(makePack([{ task: number, content }])))
+      continue
     }
-    await second.finish()
+    const staged = await sync.beginFile(number, 0)
+    for (let at = 0; at < content.length; at += 100_000) await staged.write(content.slice(at, at + 100_000))
+    outcomes.push(await staged.finish(hashBytes(content)))
+    expect(readdirSync(join(root, '.filesync/partial/laptop'))).toEqual([])
   }
-  await expect(work()).rejects.toMatchObject({ code: 'ARCHIVE_FULL' })
-  await second.abandon()
-  expect(describeFolder(join(root, 'laptop')).some(line => line.startsWith('old ') && line.includes(Buffer.from('stays whole').toString('base64')))).toBe(true)
+  const outcome = await sync.finish()
+  expect(codesOf(outcome.problems)).toEqual({ NO_ROOM: outcome.problemCount })
+  expect(outcome.problems).toContainEqual(expect.objectContaining({ path: 'a large one', message: expect.stringContaining('became full while it was written (ENOSPC)') as unknown }))
+  expect(outcome.problems).toEqual(outcomes.flatMap(({ problem }) => problem ?? []))
+  // Two of them or more fit into what was left, and what is smaller in any case.
+  expect(outcome.files).toBeGreaterThanOrEqual(4)
+  expect(outcome.files + outcome.problemCount).toBe(13)
+  expect((await area.verify()).problems).toEqual([])
+  for (const path of ['kept', 'z']) expect(readFileSync(join(root, 'laptop', path))).toEqual(Buffer.from(source.files().get(path) ?? ''))
 
-  run('rm', [join(disk, 'filler')])
-  expect((await push(area, source)).problems).toEqual([])
+  rmSync(filler)
+  expect(await push(area, source)).toMatchObject({ files: outcome.problemCount, problems: [] })
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
   expect(readdirSync(join(root, '.filesync/staging'))).toEqual([])
 })
@@ -186,8 +221,5 @@ test.each(['EACCES', 'EPERM'])('%s for the archive itself says who has to own it
 
 test('leaves the reserve alone', async () => {
   const area = await (await newArchive({ reserveBytes: 2 ** 50 })).area('laptop')
-  const sync = await area.beginSync()
-  compareAll(sync, new SourceTree().write('a', 'x').snapshot())
-  expect(() => sync.plan({ complete: true })).toThrow(expect.objectContaining({ code: 'ARCHIVE_FULL' }))
-  await sync.abandon()
+  expect(await push(area, new SourceTree().write('a', 'x'))).toMatchObject({ asked: [], files: 0, problems: [{ path: 'a', code: 'NO_ROOM' }] })
 })

@@ -21,6 +21,7 @@ export const PROBLEMS = {
   DIRECTORY_LOOP: 'the directory contains itself',
   SYMLINK_OUTSIDE: 'the symbolic link leads out of the directory',
   TOO_LARGE: 'it is larger than the server accepts',
+  NO_ROOM: 'the archive has no room for it',
   STORE_FAILED: 'the server could not store it',
   DIGEST_MISMATCH: 'what arrived is not what was read',
   SIZE_UNRELIABLE: 'its content is longer or shorter than the size that its file system reports',

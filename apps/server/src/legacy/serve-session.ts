@@ -139,7 +139,13 @@ async function askAndTake (channel: LegacyChannel, { area, wanted, arrivals, dep
       await channel.receiveNewline()
       if (!due.delete(header.path)) throw new FileSyncError('DATA_UNEXPECTED', 'The client sent a file that was not asked for.')
       const file = { sizeBytes: header.size, mtimeNs: readTime(header.last_mod, deps.zone) }
-      await arrivals.take(header.path as RelativePath, file, channel.receiveBytes(header.size))
+      try {
+        await arrivals.take(header.path as RelativePath, file, channel.receiveBytes(header.size))
+      } catch (error) {
+        // Next time the others come first.
+        if (asFileSyncError(error).code === 'ARCHIVE_FULL') deps.habits.noteTrouble(area, [header.path])
+        throw error
+      }
     }
   } catch (error) {
     if (!hasBegun) deps.habits.noteUnanswered(area, reply.length)

@@ -1,5 +1,5 @@
 import type { Area, Sync, SyncOutcome, SyncPlan } from '@filesync/archive'
-import { equalDigests, LIMITS, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
+import { equalDigests, FileSyncError, LIMITS, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
 import type { HashBytes, Hasher, RelativePath } from '@filesync/protocol'
 import { buildTree, compareTree } from './file-tree.ts'
 import type { PlainFile } from './file-tree.ts'
@@ -57,7 +57,13 @@ async function stage (sync: Sync, plan: SyncPlan, init: StoreFilesInit): Promise
   }
   for (const pack of packs(small, init.hash)) await sync.stagePack(pack)
   for (const { task, content } of large) await stageStream(sync, { task, content, hasher: init.createHasher() })
-  for (const { content } of arriving.values()) await drop(content)
+  for (const { content } of arriving.values()) {
+    // There is no way to tell the original client to leave it out, and reading all of it would keep the session for nothing.
+    if (plan.unfit > 0 && !(content instanceof Uint8Array)) {
+      throw new FileSyncError('ARCHIVE_FULL', 'The archive has no room for a file. Free some space on the server, or start it with a larger --quota or a lower --reserve.')
+    }
+    await drop(content)
+  }
 }
 
 async function stageStream (sync: Sync, { task, content, hasher }: { task: number, content: AsyncIterable<Uint8Array>, hasher: Hasher }): Promise<void> {

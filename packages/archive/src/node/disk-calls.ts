@@ -1,5 +1,5 @@
 import type { Digest, ErrorCode, RelativePath } from '@filesync/protocol'
-import type { DirectoryState, FoundEntry, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles, StreamRequest, Version } from '../content-store.ts'
+import type { DirectoryState, FoundEntry, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles, StreamEnd, StreamRequest, Version } from '../content-store.ts'
 import type { Batch, Failure, RemovalBatch, Section } from '../section.ts'
 
 /** What a step of reading a file again came to: more to read, nothing more that can be read, or the end. */
@@ -12,7 +12,7 @@ export interface DiskCalls {
   openStream (id: number, request: StreamRequest): void
   write (id: number, bytes: Uint8Array): void
   copy (id: number, offset: number, lengthBytes: number): void
-  finish (id: number, digest: Digest): boolean
+  finish (id: number, digest: Digest): StreamEnd
   abandon (id: number): void
   openFile (area: string, path: RelativePath): { readonly fd: number, readonly sizeBytes: number } | undefined
   closeFile (fd: number): void

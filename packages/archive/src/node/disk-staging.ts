@@ -9,7 +9,7 @@ import type { Beneath } from './beneath.ts'
 import { inside, split, STAGING, stagedName, stagingOf } from './disk-places.ts'
 import * as disk from './disk.ts'
 import { linkOrCopy } from './hard-link.ts'
-import { fileTrouble, throwIfStoreTrouble } from './trouble.ts'
+import { fileTrouble, fullTrouble, isFull, throwIfStoreTrouble } from './trouble.ts'
 
 /** Writes small files into staging, gives those that move a second name there, and throws staging away. One of these works in each disk worker. */
 export class DiskStaging {
@@ -30,8 +30,12 @@ export class DiskStaging {
       const fail = (code: PackFailure['code'], message: string): void => { failures.push({ section: s, entry: cursor.index, code, message }) }
       const cursor = new ListingCursor(section.entries)
       this.#beneath.trim()
-      const prefix = this.#beneath.open(stagingOf(staging, section), 'make')
+      const prefix = this.#openFolder(stagingOf(staging, section))
       while (cursor.next()) {
+        if (typeof prefix !== 'string') {
+          fail('NO_ROOM', prefix.lack)
+          continue
+        }
         const offset = offsets[cursor.index] ?? 0
         const length = lengths[cursor.index] ?? 0
         const content = pack.subarray(offset, offset + length)
@@ -44,8 +48,11 @@ export class DiskStaging {
             const name = section.folder === undefined ? stagedName(section.staged[cursor.index] ?? 0) : cursor.name()
             this.#writeSmall([prefix, name], content, cursor)
           } catch (error) {
-            throwIfStoreTrouble(error)
-            fail('STORE_FAILED', fileTrouble(error))
+            if (isFull(error)) fail('NO_ROOM', fullTrouble(error))
+            else {
+              throwIfStoreTrouble(error)
+              fail('STORE_FAILED', fileTrouble(error))
+            }
           }
         }
       }
@@ -89,6 +96,15 @@ export class DiskStaging {
     this.#beneath.forget()
   }
 
+  #openFolder (directory: string): string | { readonly lack: string } {
+    try {
+      return this.#beneath.open(directory, 'make')
+    } catch (error) {
+      if (isFull(error)) return { lack: fullTrouble(error) }
+      throw error
+    }
+  }
+
   #writeSmall (place: readonly [prefix: string, name: string], content: Uint8Array, cursor: ListingCursor): void {
     const mode = cursor.mode() & 0o777 | disk.OWNER_READS
     const fd = disk.createAt(...place, mode)
@@ -97,6 +113,10 @@ export class DiskStaging {
       if ((mode & this.#umask) !== 0) disk.setMode(fd, mode)
       disk.touch(fd, cursor.mtimeNs())
       if (this.#syncsEach) disk.syncFile(fd)
+    } catch (error) {
+      // What was written of it is room for others.
+      disk.unlinkAt(...place)
+      throw error
     } finally {
       disk.close(fd)
     }

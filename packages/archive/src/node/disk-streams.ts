@@ -1,11 +1,11 @@
 import { asFileSyncError, equalDigests } from '@filesync/protocol'
 import type { FileSyncError, Hasher } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
-import type { StreamRequest } from '../content-store.ts'
+import type { StreamEnd, StreamRequest } from '../content-store.ts'
 import type { Beneath } from './beneath.ts'
 import { inside, parseReclaimName, PARTIAL, reclaimName, split, STAGING, stagedName } from './disk-places.ts'
 import * as disk from './disk.ts'
-import { storeTrouble, throwIfStoreTrouble } from './trouble.ts'
+import { fullTrouble, isFull, storeTrouble, throwIfStoreTrouble } from './trouble.ts'
 import { hashTo } from './whole-file.ts'
 
 const COPY_BYTES = 1 << 20
@@ -15,11 +15,14 @@ const PARTIAL_MODE = 0o600
 
 interface OpenStream {
   readonly request: StreamRequest
-  readonly fd: number
+  /** Undefined once there was no room for it: what still comes of it is dropped. */
+  fd: number | undefined
   readonly hasher: Hasher
   present: number | undefined
   position: number
   failure?: FileSyncError
+  /** Why there was no room. */
+  lack?: string
 }
 
 /** Writes large files as they arrive; unfinished ones wait in `partial`, to be continued. One of these works in each disk worker. */
@@ -37,26 +40,34 @@ export class DiskStreams {
   }
 
   open (id: number, request: StreamRequest): void {
-    const prefix = this.#beneath.open(inside(PARTIAL, request.area), 'make')
-    const fd = guard(() => disk.continueAt(prefix, request.partial))
-    const hasher = createHasher()
+    const stream: OpenStream = { request, fd: undefined, hasher: createHasher(), present: undefined, position: 0 }
     try {
+      const prefix = this.#beneath.open(inside(PARTIAL, request.area), 'make')
+      const fd = stream.fd = disk.continueAt(prefix, request.partial)
       disk.cutTo(fd, Math.min(request.offset, disk.statOf(fd).sizeBytes))
-      const position = hashTo(fd, hasher)
-      this.#streams.set(id, { request, fd, hasher, present: undefined, position })
+      stream.position = hashTo(fd, stream.hasher)
     } catch (error) {
-      disk.close(fd)
-      throw error
+      if (!isFull(error)) {
+        if (stream.fd !== undefined) disk.close(stream.fd)
+        throw storeTrouble(error) ?? error
+      }
+      this.#giveUp(stream, error)
     }
+    this.#streams.set(id, stream)
   }
 
   write (id: number, bytes: Uint8Array): void {
     const stream = this.#stream(id)
     // Pieces are under way behind one that could not be written; they would stand in its place.
     if (stream.failure !== undefined) throw stream.failure
+    if (stream.fd === undefined) return
     try {
       disk.writeAll(stream.fd, bytes, stream.position)
     } catch (error) {
+      if (isFull(error)) {
+        this.#giveUp(stream, error)
+        return
+      }
       stream.failure = storeTrouble(error) ?? asFileSyncError(error, 'ARCHIVE_UNAVAILABLE')
       throw stream.failure
     }
@@ -83,22 +94,22 @@ export class DiskStreams {
     }
   }
 
-  finish (id: number, digest: Uint8Array): boolean {
+  finish (id: number, digest: Uint8Array): StreamEnd {
     const stream = this.#stream(id)
-    const { fd, request, position } = stream
-    const prefix = this.#beneath.open(inside(PARTIAL, request.area), 'make')
-    const isWhole = position === request.sizeBytes && equalDigests(stream.hasher.digest(), digest)
-    if (isWhole) {
-      guard(() => {
-        disk.setMode(fd, request.mode | disk.OWNER_READS)
-        disk.touch(fd, request.mtimeNs)
-        if (this.#syncsEach) disk.syncFile(fd)
-      })
+    const { request, fd } = stream
+    const isWhole = fd !== undefined && stream.position === request.sizeBytes && equalDigests(stream.hasher.digest(), digest)
+    try {
+      if (isWhole) this.#stageWhole(stream, fd)
+    } catch (error) {
+      if (!isFull(error) || stream.fd === undefined) throw storeTrouble(error) ?? error
+      this.#giveUp(stream, error)
     }
+    const { lack } = stream
     this.#forget(id)
-    if (isWhole) this.#stageWhole(prefix, request)
-    else disk.unlinkAt(prefix, request.partial)
-    return isWhole
+    if (lack !== undefined) return { lack }
+    if (isWhole) return 'WHOLE'
+    disk.unlinkAt(this.#beneath.open(inside(PARTIAL, request.area), 'make'), request.partial)
+    return 'DIFFERENT'
   }
 
   abandon (id: number): void {
@@ -135,11 +146,27 @@ export class DiskStreams {
     }
   }
 
-  #stageWhole (prefix: string, { partial, staging, number, sizeBytes }: StreamRequest): void {
+  #stageWhole (stream: OpenStream, fd: number): void {
+    const { area, partial, staging, number, sizeBytes, mode, mtimeNs } = stream.request
+    const prefix = this.#beneath.open(inside(PARTIAL, area), 'make')
     const to = this.#beneath.open(inside(STAGING, staging), 'make')
+    disk.setMode(fd, mode | disk.OWNER_READS)
+    disk.touch(fd, mtimeNs)
+    if (this.#syncsEach) disk.syncFile(fd)
     // First, so that there is no moment at which a crash costs the file.
     if (sizeBytes >= RECLAIMED_BYTES) disk.close(disk.createAt(to, reclaimName(number, partial), 0o600))
+    disk.close(fd)
+    stream.fd = undefined
     disk.renameAt(prefix, partial, [to, stagedName(number)])
+  }
+
+  /** The disk has no room for a file: what was written of it makes room for others. */
+  #giveUp (stream: OpenStream, error: unknown): void {
+    stream.lack = fullTrouble(error)
+    if (stream.fd === undefined) return
+    disk.close(stream.fd)
+    stream.fd = undefined
+    disk.unlinkAt(this.#beneath.open(inside(PARTIAL, stream.request.area)), stream.request.partial)
   }
 
   #openPresent ({ area, present }: StreamRequest): number {
@@ -150,7 +177,7 @@ export class DiskStreams {
   #forget (id: number): void {
     const stream = this.#stream(id)
     this.#streams.delete(id)
-    disk.close(stream.fd)
+    if (stream.fd !== undefined) disk.close(stream.fd)
     if (stream.present !== undefined) disk.close(stream.present)
   }
 
@@ -158,13 +185,5 @@ export class DiskStreams {
     const stream = this.#streams.get(id)
     if (stream === undefined) throw new RangeError('The stream is not open.')
     return stream
-  }
-}
-
-function guard<T> (work: () => T): T {
-  try {
-    return work()
-  } catch (error) {
-    throw storeTrouble(error) ?? error
   }
 }

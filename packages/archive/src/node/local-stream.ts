@@ -1,5 +1,5 @@
 import type { Digest, ReuseBuffer } from '@filesync/protocol'
-import type { ContentStream } from '../content-store.ts'
+import type { ContentStream, StreamEnd } from '../content-store.ts'
 import type { DiskThread } from './disk-pool.ts'
 
 /** Bytes of a stream that may wait for its worker. */
@@ -31,7 +31,7 @@ export class LocalStream implements ContentStream {
     }
   }
 
-  async finish (digest: Digest): Promise<boolean> {
+  async finish (digest: Digest): Promise<StreamEnd> {
     await this.#tail
     this.#throwIfFailed()
     return await this.#thread.call('finish', [this.#id, digest])

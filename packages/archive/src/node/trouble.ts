@@ -4,6 +4,18 @@ const FULL = new Set(['ENOSPC', 'EDQUOT'])
 const UNAVAILABLE = new Set(['EIO', 'EROFS', 'EMFILE', 'ENFILE', 'ENODEV', 'ENXIO', 'ESTALE', 'ETIMEDOUT', 'ENOMEM'])
 const REFUSED = new Set(['EACCES', 'EPERM'])
 
+/** Whether a system error says that there is no more room: for what is being written now, and perhaps for less all the same. */
+export function isFull (error: unknown): boolean {
+  return FULL.has(errnoOf(error))
+}
+
+/** What is told of a file that the system had no room for. */
+export function fullTrouble (error: unknown): string {
+  const code = errnoOf(error)
+  const what = code === 'EDQUOT' ? 'the quota of the user that runs the server was used up' : 'the disk of the archive became full'
+  return `${what} while it was written (${code}). Free some space on the server`
+}
+
 /** The error that ends a sync, where a system error says that the store as a whole is in trouble; undefined where one file is. */
 export function storeTrouble (error: unknown): FileSyncError | undefined {
   const code = errnoOf(error)

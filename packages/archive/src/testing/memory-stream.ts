@@ -1,6 +1,6 @@
 import { equalDigests } from '@filesync/protocol'
 import type { Digest, HashBytes } from '@filesync/protocol'
-import type { ContentStream, StreamRequest } from '../content-store.ts'
+import type { ContentStream, StreamEnd, StreamRequest } from '../content-store.ts'
 
 export interface MemoryStreamInit {
   readonly hash: HashBytes
@@ -35,13 +35,13 @@ export class MemoryStream implements ContentStream {
     this.#pieces.push((this.#init.present() ?? new Uint8Array(0)).slice(offset, offset + lengthBytes))
   }
 
-  async finish (digest: Digest): Promise<boolean> {
+  async finish (digest: Digest): Promise<StreamEnd> {
     this.#init.before('finish')
     const content = this.#content()
     this.#init.partials.delete(this.#request.partial)
     const isWhole = content.length === this.#request.sizeBytes && equalDigests(this.#init.hash(content), digest)
     if (isWhole) this.#init.stage(content)
-    return isWhole
+    return isWhole ? 'WHOLE' : 'DIFFERENT'
   }
 
   async abandon (): Promise<void> {

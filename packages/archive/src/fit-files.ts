@@ -1,0 +1,152 @@
+import { formatSize, joinPath, problem } from '@filesync/protocol'
+import type { Name, RelativePath } from '@filesync/protocol'
+import type { Comparison, ComparedDirectory, Displaced } from './comparison.ts'
+import { entryAt, fileSizeAt } from './listing-cursor.ts'
+import type { Move, Plan } from './plan.ts'
+import { mirrorBytes } from './room.ts'
+import type { Room } from './room.ts'
+
+/** What of a plan has to be known to tell what fits. */
+export interface PlanDraft {
+  readonly moves: readonly Move[]
+  /** Whether what the client has no more leaves the mirror. */
+  readonly removes: boolean
+  /** Whether only the digest is asked for of files that may be here already. */
+  readonly digest: boolean
+}
+
+interface Candidate {
+  readonly directory: ComparedDirectory
+  readonly index: number
+  readonly sizeBytes: number
+  /** What it takes on the disk. */
+  readonly diskBytes: number
+  /** By how much the mirror grows with it. */
+  readonly growthBytes: number
+}
+
+type Lack = 'disk' | 'quota'
+
+/** Room that is left. */
+interface Left {
+  diskBytes: number
+  quotaBytes: number
+}
+
+/**
+ * Takes files that there is no room for off what is wanted, and makes each a problem of its own, so that the others are
+ * stored. The files that make the mirror grow least come first, those of equal growth in the order of the listings: so one
+ * large file never takes the room of many small ones, and the same files are chosen at each sync. Returns how many do not fit.
+ */
+export function fitFiles (room: Room, comparison: Comparison, draft: PlanDraft): number {
+  const movedBytes = draft.moves.reduce((sum, { directory, index }) => sum + fileSizeAt(directory.listing, directory.offsets[index] ?? 0), 0)
+  const neededBytes = comparison.wantedBytes - movedBytes
+  const { quotaBytes } = room
+  const displacedBytes = quotaBytes === undefined ? 0 : leavingBytes(comparison.displaced, draft)
+  const storedBytes = quotaBytes === undefined ? 0 : mirrorBytes(room.index, room.area) + movedBytes - displacedBytes
+  if (neededBytes <= room.roomBytes && (quotaBytes === undefined || storedBytes + neededBytes <= quotaBytes)) return 0
+
+  const freed = quotaBytes === undefined ? new Map<string, number>() : freedBy(comparison.displaced)
+  const candidates = listCandidates(comparison, draft, freed)
+  // What makes way for a file leaves the mirror only with it.
+  const stayingBytes = candidates.reduce((sum, { sizeBytes, growthBytes }) => sum + sizeBytes - growthBytes, 0)
+  const left = { diskBytes: room.roomBytes, quotaBytes: quotaBytes === undefined ? Infinity : quotaBytes - storedBytes - stayingBytes }
+  const refused = refuse(candidates, left)
+  leaveOut(comparison, refused, left)
+  return refused.reduce((count, { lacks }) => count + lacks.size, 0)
+}
+
+/** Tasks for files whose digest turned out to be another one, and for which the disk has no room; the smallest ones fit first. */
+export function unfitAgain (roomBytes: number, plan: Pick<Plan, 'tasks'>): { readonly tasks: ReadonlySet<number>, readonly leftBytes: number } {
+  const tasks = new Set<number>()
+  let leftBytes = roomBytes
+  const wanted = plan.tasks.againTasks().map(task => ({ task, sizeBytes: plan.tasks.describe(task).sizeBytes }))
+  for (const { task, sizeBytes } of wanted.sort((a, b) => a.sizeBytes - b.sizeBytes)) {
+    if (sizeBytes > leftBytes) tasks.add(task)
+    else leftBytes -= sizeBytes
+  }
+  return { tasks, leftBytes }
+}
+
+/** What a person is told of a file that does not fit on the disk. */
+export function diskLack (sizeBytes: number, leftBytes: number): string {
+  return `it takes ${formatSize(sizeBytes)}, and ${formatSize(Math.max(0, leftBytes))} are left. ` +
+    'Free some space on the server, keep versions for a shorter time, or lower its --reserve'
+}
+
+function quotaLack (growthBytes: number, leftBytes: number): string {
+  return `it takes ${formatSize(growthBytes)} more than now, and the quota leaves ${formatSize(Math.max(0, leftBytes))}. ` +
+    'Remove files from the directory or ignore some of them, or start the server with a larger --quota'
+}
+
+function listCandidates ({ directories }: Comparison, { digest }: PlanDraft, freed: ReadonlyMap<string, number>): Candidate[] {
+  return directories.flatMap(directory => {
+    const mayBeHere = new Set(digest ? directory.alike : [])
+    return Array.from(directory.wanted, index => {
+      const sizeBytes = fileSizeAt(directory.listing, directory.offsets[index] ?? 0)
+      const freedBytes = freed.size === 0 ? 0 : freed.get(pathAt(directory, index)) ?? 0
+      return { directory, index, sizeBytes, diskBytes: mayBeHere.has(index) ? 0 : sizeBytes, growthBytes: sizeBytes - freedBytes }
+    })
+  })
+}
+
+/** Uses up what is left, and returns what does not fit, by directory. */
+function refuse (candidates: readonly Candidate[], left: Left): { readonly directory: ComparedDirectory, readonly lacks: ReadonlyMap<number, Lack> }[] {
+  const refused = new Map<ComparedDirectory, Map<number, Lack>>()
+  for (const { directory, index, diskBytes, growthBytes } of [...candidates].sort((a, b) => a.growthBytes - b.growthBytes)) {
+    const lack = diskBytes > left.diskBytes ? 'disk' : growthBytes > 0 && growthBytes > left.quotaBytes ? 'quota' : undefined
+    if (lack === undefined) {
+      left.diskBytes -= diskBytes
+      left.quotaBytes -= growthBytes
+      continue
+    }
+    const lacks = refused.get(directory) ?? new Map<number, Lack>()
+    refused.set(directory, lacks.set(index, lack))
+  }
+  return [...refused].map(([directory, lacks]) => ({ directory, lacks })).sort((a, b) => a.directory.number - b.directory.number)
+}
+
+function leaveOut (comparison: Comparison, refused: ReturnType<typeof refuse>, left: Left): void {
+  const paths = new Set<string>()
+  for (const { directory, lacks } of refused) {
+    const { wanted, listing, offsets } = directory
+    directory.wanted = wanted.filter(index => !lacks.has(index))
+    for (const index of wanted) {
+      const lack = lacks.get(index)
+      if (lack === undefined) continue
+      const sizeBytes = fileSizeAt(listing, offsets[index] ?? 0)
+      const path = pathAt(directory, index)
+      paths.add(path)
+      comparison.wantedBytes -= sizeBytes
+      comparison.problems.add(problem(path, 'NO_ROOM', lack === 'disk' ? diskLack(sizeBytes, left.diskBytes) : quotaLack(sizeBytes, left.quotaBytes)))
+    }
+  }
+  comparison.displaced = comparison.displaced.filter(({ path, how }) => how === 'gone' || !waysUp(path, how).some(way => paths.has(way)))
+}
+
+/** The paths of files that can take the place of a stored one: its own, and where its whole directory makes way, those above. */
+function waysUp (path: string, how: Displaced['how']): string[] {
+  const ways = [path]
+  for (let at = path.lastIndexOf('/'); how === 'lost' && at > 0; at = path.lastIndexOf('/', at - 1)) ways.push(path.slice(0, at))
+  return ways
+}
+
+function pathAt ({ directory, listing, offsets }: ComparedDirectory, index: number): RelativePath {
+  return joinPath(directory, entryAt(listing, offsets[index] ?? 0).name() as Name)
+}
+
+/** Bytes that leave the mirror once everything is stored. */
+function leavingBytes (displaced: readonly Displaced[], { removes, moves }: PlanDraft): number {
+  const moved = new Set(moves.map(move => move.from))
+  return displaced.reduce((sum, { path, entry, how }) => how === 'gone' && !removes && !moved.has(path) ? sum : sum + entry.sizeBytes, 0)
+}
+
+/** For each path the bytes that leave the mirror when a file takes it: those of its old content, or of the directory that stood there. */
+function freedBy (displaced: readonly Displaced[]): Map<string, number> {
+  const freed = new Map<string, number>()
+  for (const { path, entry, how } of displaced) {
+    if (how === 'gone') continue
+    for (const way of waysUp(path, how)) freed.set(way, (freed.get(way) ?? 0) + entry.sizeBytes)
+  }
+  return freed
+}
