@@ -42,7 +42,7 @@ describe.skipIf(noMachines !== undefined).concurrent('doctor', () => {
     const { port } = await site.serve(nas, 'nas')
     const [client, server] = await Promise.all([site.doctor(laptop, 'laptop'), site.doctor(nas, 'nas', ON_SERVER)])
     expect([client.code, bad(client.findings)]).toEqual([0, []])
-    expect([...new Set(client.findings.map(({ check }) => check))].sort()).toEqual(['clock', 'discover', 'dns-sd', 'group', 'identity', 'interface', 'offer', 'reach'])
+    expect([...new Set(client.findings.map(({ check }) => check))].sort()).toEqual(['clock', 'digest', 'discover', 'dns-sd', 'group', 'identity', 'interface', 'offer', 'reach'])
     expect(client.findings).toContainEqual(like('identity', 'ok', /^nas at 10\.0\.0\.1 port \d+ has proven who it is, and knows this client/u))
     expect([server.code, bad(server.findings)]).toEqual([0, []])
     expect(server.findings).toContainEqual(like('identity', 'ok', new RegExp(`port ${port} has proven to be this server`, 'u')))

@@ -4,10 +4,10 @@ import { diagnose } from '@filesync/discovery/node'
 import type { Finding } from '@filesync/discovery'
 import { idPrefix } from '@filesync/identity'
 import type { PinnedServer } from '@filesync/identity'
-import { describeFinding, jsonLine } from '@filesync/program'
+import { describeFinding, digestFinding, jsonLine } from '@filesync/program'
 import type { DoctorFinding } from '@filesync/program'
 import { askControl, canConnect } from '@filesync/program/node'
-import { systemClock } from '@filesync/protocol/node'
+import { digestEngine, systemClock } from '@filesync/protocol/node'
 import { openClientState } from '../client-state.ts'
 import { proveServer } from '../prove-server.ts'
 import type { ProveInit } from '../prove-server.ts'
@@ -36,6 +36,7 @@ interface Target extends HostPort {
 
 async function * examine (flags: ServerFlags, init: ProveInit): AsyncGenerator<DoctorFinding, void, undefined> {
   const { pinned } = init
+  yield digestFinding(digestEngine)
   if (pinned.length === 0) {
     yield { check: 'pairing', level: 'fault', what: 'This client is not paired with a server.', fix: 'run "filesync-server pair" on the server, then "filesync-client pair" here' }
   }

@@ -3,11 +3,11 @@ import type { Finding } from '@filesync/discovery'
 import { idPrefix } from '@filesync/identity'
 import { connectTls, loadOrCreateIdentity } from '@filesync/identity/node'
 import type { Identity } from '@filesync/identity/node'
-import { describeFinding, jsonLine } from '@filesync/program'
+import { describeFinding, digestFinding, jsonLine } from '@filesync/program'
 import type { DoctorFinding } from '@filesync/program'
 import { askControl, canConnect } from '@filesync/program/node'
 import { ALPN_SYNC, asFileSyncError } from '@filesync/protocol'
-import { systemClock } from '@filesync/protocol/node'
+import { digestEngine, systemClock } from '@filesync/protocol/node'
 import { stateDirOf } from '../settings.ts'
 import type { CommonFlags } from '../settings.ts'
 import type { CommandContext } from './start.ts'
@@ -34,6 +34,7 @@ export async function doctor (flags: DoctorFlags, { terminal, signal }: CommandC
 }
 
 async function * examine (flags: DoctorFlags, stateDir: string, signal: AbortSignal): AsyncGenerator<DoctorFinding, void, undefined> {
+  yield digestFinding(digestEngine)
   const status = await askControl(stateDir, 'GET /status') as Status | undefined
   // Only a server that runs has a key for certain, and a doctor makes none.
   const running = status === undefined ? undefined : { ...status, identity: await loadOrCreateIdentity(stateDir) }

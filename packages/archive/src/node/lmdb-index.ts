@@ -1,13 +1,13 @@
 import { constants } from 'node:os'
 import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
-import { open } from 'lmdb'
 import type { Database, RootDatabase } from 'lmdb'
 import type { AreaRecord, ArchiveIndex, DirectoryKey, IndexWrite } from '../archive-index.ts'
 import { FACT_BYTES } from '../facts.ts'
 import type { StoredDirectory } from '../fold.ts'
 import type { Batch, Section } from '../section.ts'
 import { roomOf } from './disk.ts'
+import { loadLmdb } from './load-lmdb.ts'
 import { ensureLmdbFile, ensureLmdbRoom } from './lmdb-file.ts'
 import { storeTrouble } from './trouble.ts'
 
@@ -37,6 +37,7 @@ interface Group {
 
 /** Opens the index in a directory of its own. Throws ARCHIVE_UNAVAILABLE, ARCHIVE_FULL. */
 export function openLmdbIndex (directory: string): ArchiveIndex {
+  const { open } = loadLmdb()
   try {
     ensureLmdbFile(directory)
     ensureLmdbRoom(directory)

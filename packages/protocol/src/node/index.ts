@@ -1,4 +1,5 @@
-export { createHasher, hashBytes } from './blake3.ts'
+export { createHasher, digestEngine, hashBytes } from './blake3.ts'
+export type { DigestEngine } from './blake3.ts'
 export { endWorker } from './end-worker.ts'
 export { localZone } from './local-zone.ts'
 export { remoteAddressOf } from './remote-address.ts'
