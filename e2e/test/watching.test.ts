@@ -1,4 +1,5 @@
 import { mkdir, mkdtemp, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
+import { existsSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Interface } from 'node:readline'
@@ -13,6 +14,11 @@ const REACH_MS = 2_000
 /** Test machines share their processors with other work. */
 const SLACK_MS = 6_000
 const LONG_AGO = 1_700_000_000
+
+const QUEUE_LENGTH = '/proc/sys/fs/inotify/max_queued_events'
+const queueLength = existsSync(QUEUE_LENGTH) ? Number(readFileSync(QUEUE_LENGTH, 'utf8')) : 0
+/** Only Linux has that queue; filling one that was made much longer than usual would take too long. */
+const fillsQueue = queueLength > 0 && queueLength <= 100_000
 
 /** A server that asks nobody to come back, a client that is paired with it, and a source with one file. */
 class Scene {
@@ -37,10 +43,15 @@ class Scene {
 
   /** Starts the client, and waits for the end of its first run. */
   async startClient (...args: string[]): Promise<Runs> {
+    return (await this.startRunning(...args)).runs
+  }
+
+  /** The same, with the process. */
+  async startRunning (...args: string[]): Promise<{ readonly runs: Runs, readonly child: ReturnType<Stage['start']> }> {
     const child = this.stage.start(CLIENT_PROGRAM, ['start', this.source, '--json', ...this.stage.clientArgs('client'), ...args])
     const runs = new Runs(createInterface({ input: child.stdout }))
     expect(await runs.next()).toMatchObject({ result: 'ok', filesSent: 1 })
-    return runs
+    return { runs, child }
   }
 
   async ask (...args: string[]): Promise<string> {
@@ -75,6 +86,28 @@ describe('a client that keeps running', () => {
 })
 
 describe.concurrent('a client that keeps running', () => {
+  test.runIf(fillsQueue)('what is new or renamed while the queue of the system is full is stored, and what happens in it later, too', on(async scene => {
+    const at = (path: string): string => join(scene.source, path)
+    const archived = (path: string): Promise<string> => readFile(join(scene.server.archive, 'client', path), 'utf8').catch(() => '')
+    await mkdir(at('old/deep'), { recursive: true })
+    const { runs, child } = await scene.startRunning()
+    child.kill('SIGSTOP')
+    for (let i = 0; i <= queueLength; i += 2) {
+      writeFileSync(at('flicker'), '')
+      unlinkSync(at('flicker'))
+    }
+    await rename(at('old'), at('renamed'))
+    await mkdir(at('late/deep'), { recursive: true })
+    await writeFile(at('late/deep/one'), 'one')
+    child.kill('SIGCONT')
+    while (await archived('late/deep/one') !== 'one') await runs.next()
+    // Long after that walk: only a watch tells of these.
+    for (const path of ['late/deep/two', 'renamed/deep/three']) {
+      await writeFile(at(path), path)
+      while (await archived(path) !== path) await runs.next()
+    }
+  }), 60_000)
+
   test('ten thousand changes are one sync', on(async scene => {
     const runs = await scene.startClient()
     await mkdir(join(scene.source, 'burst'))

@@ -10,6 +10,7 @@ import { EventFlood } from './event-flood.ts'
 
 /** Directories that are taken under watch, or out of it, before the event loop has its turn. */
 const DIRECTORIES_PER_TURN = 200
+const MISSED = 'So much changed at once that the system may not have told of all of it; everything is walked with the next scan.'
 
 /**
  * Watches a directory of a Linux machine: one inotify watch for each directory in it. @parcel/watcher does the same, but keeps
@@ -50,21 +51,59 @@ class WatchedTree {
   readonly #forgotten: FSWatcher[] = []
   #top: Watched | undefined
   #closed = false
+  /** How often events were missed. */
+  #floods = 0
+  /** Whether all directories are just taken under watch again. */
+  #isRenewing = false
 
   constructor (root: string, listener: WatchListener) {
     this.#root = root
     this.#listener = listener
     this.#flood = new EventFlood(() => {
-      listener.missed('So much changed at once that the system may not have told of all of it; everything is walked with the next scan.')
+      listener.missed(MISSED)
+      void this.#renewAll()
     })
   }
 
   async begin (): Promise<void> {
     this.#top = this.#watch('' as RelativePath)
-    const stack = [this.#top]
-    for (let count = 1, at = stack.pop(); at !== undefined && !this.#closed; at = stack.pop(), count++) {
+    await this.#watchBelow(this.#top)
+  }
+
+  async #watchBelow (top: Watched): Promise<void> {
+    const stack = [top]
+    for (let count = 1, at = stack.pop(); at !== undefined; at = stack.pop(), count++) {
       if (count % DIRECTORIES_PER_TURN === 0) await turn()
+      if (this.#closed) return
       for (const child of this.#watchChildren(at)) stack.push(child)
+    }
+  }
+
+  /**
+   * Takes every directory under watch again after events were missed: some may be new, and others be watched under the name
+   * that they had. Until that is done the old watches go on telling. Only the listener's next walk finds what was missed.
+   */
+  async #renewAll (): Promise<void> {
+    this.#floods++
+    if (this.#isRenewing) return
+    this.#isRenewing = true
+    try {
+      let done = 0
+      do {
+        done = this.#floods
+        // What is still in the queue tells of the time before.
+        await turn()
+        if (this.#closed) return
+        const top = this.#watch('' as RelativePath)
+        const old = this.#top
+        this.#top = top
+        await this.#watchBelow(top).finally(() => { if (old !== undefined) this.#forget(old) })
+      } while (done < this.#floods)
+      if (!this.#closed) this.#listener.missed(MISSED)
+    } catch (error) {
+      this.#lose(error)
+    } finally {
+      this.#isRenewing = false
     }
   }
 
