@@ -1,5 +1,5 @@
 import { parseListenAddress } from '@filesync/program'
-import { createProgram, setting } from '@filesync/program/node'
+import { createProgram, pathArgument, pathSetting, setting } from '@filesync/program/node'
 import { Option } from 'commander'
 import type { Command } from 'commander'
 import type { EnrollFlags, PairFlags } from './commands/pair.ts'
@@ -27,7 +27,7 @@ export function createClientProgram (context: CommandContext): Command {
 }
 
 function addPushing (program: Command, context: CommandContext): void {
-  withLegacy(withId(withPushSettings(program.command('start [dir]', { isDefault: true }))))
+  withLegacy(withId(withPushSettings(program.command('start', { isDefault: true }).addArgument(pathArgument('[dir]')))))
     .description('push DIR now, whenever it changes, and whenever the server asks, until stopped')
     .addOption(setting('--once', 'end after one push'))
     .addOption(setting('--no-watch', 'push only when the server asks, not when the directory changes'))
@@ -37,7 +37,7 @@ function addPushing (program: Command, context: CommandContext): void {
       const { start } = await import('./commands/push.ts')
       process.exitCode = await start(directory, flags, context)
     })
-  withLegacy(withId(withPushSettings(program.command('push [dir]'))))
+  withLegacy(withId(withPushSettings(program.command('push').addArgument(pathArgument('[dir]')))))
     .description('push DIR once; the exit code tells whether everything is stored')
     .action(async (directory: string | undefined, flags: PushFlags) => {
       const { push } = await import('./commands/push.ts')
@@ -46,7 +46,7 @@ function addPushing (program: Command, context: CommandContext): void {
 }
 
 function addPlan (program: Command, context: CommandContext): void {
-  withId(withPushSettings(program.command('plan [dir]'))).description('what a push of DIR would do; changes nothing')
+  withId(withPushSettings(program.command('plan').addArgument(pathArgument('[dir]')))).description('what a push of DIR would do; changes nothing')
     .action(async (directory: string | undefined, flags: PushFlags) => { await (await import('./commands/plan.ts')).plan(directory, flags, context) })
 }
 
@@ -57,7 +57,7 @@ function addPairing (program: Command, context: CommandContext): void {
     .action(async (flags: PairFlags) => { await (await import('./commands/pair.ts')).pair(flags, context) })
   withId(withServerSettings(program.command('enroll')))
     .description('pair with a server by a token from "filesync-server token create"')
-    .addOption(setting('--token-file <file>', 'the file that holds the token').makeOptionMandatory())
+    .addOption(pathSetting('--token-file <file>', 'the file that holds the token').makeOptionMandatory())
     .action(async (flags: EnrollFlags) => { await (await import('./commands/pair.ts')).enroll(flags, context) })
 }
 
@@ -80,7 +80,7 @@ function addInspection (program: Command, context: CommandContext): void {
   withPushSettings(program.command('why <path>')).description('the state of one path and the reason for it')
     .action(async (path: string, flags: PushFlags) => { await (await import('./commands/inspect.ts')).why(path, flags, context) })
   withSettle(withServerSettings(program.command('safe <path...>'))).description('whether the server holds exactly what is here, so that it may be deleted; exit code 0 only if all is safe')
-    .addOption(setting('--directory <dir>', 'the directory that is pushed, where no client is running'))
+    .addOption(pathSetting('--directory <dir>', 'the directory that is pushed, where no client is running'))
     .addOption(setting('--fresh', 'have the server read its copies again before it answers'))
     .action(async (paths: string[], flags: SafeFlags) => { process.exitCode = await (await import('./commands/safe.ts')).safe(paths, flags, context) })
   withServerSettings(program.command('doctor')).description('what keeps this client from its server, with the fix')

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
 import { parseDuration, parseSize } from '@filesync/program'
 import type { ListenAddress } from '@filesync/program'
-import { canPrompt, checkStateDir, defaultStateDir, listSetting, prompt, setting } from '@filesync/program/node'
+import { canPrompt, checkStateDir, defaultStateDir, listSetting, pathSetting, prompt, setting, userPath } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
 import type { Compression } from '@filesync/transfer'
 import type { Command } from 'commander'
@@ -74,9 +74,9 @@ const DEFAULT_SETTLE = '2s'
 /** Adds the settings that all commands share. */
 export function withCommonSettings (command: Command): Command {
   return command
-    .addOption(setting('--state-dir <dir>', 'where keys, pins and records are kept'))
+    .addOption(pathSetting('--state-dir <dir>', 'where keys, pins and records are kept'))
     .addOption(setting('--profile <name>', 'a state of its own, for several clients of one user', parseProfile))
-    .addOption(setting('--config <file>', 'a file with settings, one "name: value" a line'))
+    .addOption(pathSetting('--config <file>', 'a file with settings, one "name: value" a line'))
     .addOption(setting('--json', 'print data as JSON'))
     .addOption(setting('--quiet', 'print nothing but errors'))
 }
@@ -91,8 +91,8 @@ export function withServerSettings (command: Command): Command {
 /** Adds the settings of the commands that push. */
 export function withPushSettings (command: Command): Command {
   return withSettle(withServerSettings(command))
-    .addOption(setting('--directory <dir>', 'the directory to push, where it does not stand as an argument'))
-    .addOption(setting('--ignore-file <file>', 'a file with more rules of what to leave out, in the syntax of .gitignore'))
+    .addOption(pathSetting('--directory <dir>', 'the directory to push, where it does not stand as an argument'))
+    .addOption(pathSetting('--ignore-file <file>', 'a file with more rules of what to leave out, in the syntax of .gitignore'))
     .addOption(setting('--no-default-ignores', 'push temporary files of common programs too'))
     .addOption(setting('--limit <rate>', 'bytes a second at most, such as 20M or 500k', parseRate))
     .addOption(setting('--compress <when>', 'auto: where the network is the limit and the content shrinks').choices(['auto', 'always', 'never']).default('auto'))
@@ -132,9 +132,9 @@ export function stateDirOf (flags: CommonFlags, terminal: Terminal): string {
 /** Fills in what was not given: asks for it in a terminal. Throws USAGE. */
 export async function completePushSettings (directory: string | undefined, flags: PushFlags, terminal: Terminal): Promise<PushSettings> {
   const asking = canPrompt(terminal) && flags.quiet !== true && flags.json !== true
-  const given = directory ?? flags.directory ?? (asking ? await prompt(terminal, 'Directory to push:', parseText) : undefined)
+  const given = directory ?? flags.directory ?? (asking ? await prompt(terminal, 'Directory to push:', text => userPath(parseText(text), terminal.env)) : undefined)
   if (given === undefined) throw new FileSyncError('USAGE', 'Say which directory to push, such as: filesync-client push /home/me/photos')
-  const root = resolve(parseText(given))
+  const root = parseText(given)
   const stateDir = stateDirOf(flags, terminal)
   await checkStateDir(stateDir, root, 'the directory to push,')
   return {
@@ -142,7 +142,7 @@ export async function completePushSettings (directory: string | undefined, flags
     stateDir,
     server: flags.server,
     interfaces: flags.interface,
-    ignoreFile: flags.ignoreFile === undefined ? undefined : resolve(flags.ignoreFile),
+    ignoreFile: flags.ignoreFile,
     builtInIgnores: flags.defaultIgnores,
     limitBytesPerSecond: flags.limit,
     compression: flags.compress,

@@ -63,11 +63,11 @@ describe('what is asked about', () => {
 
 test('a path is looked for from where one is, then from the directory, and never outside', () => {
   const here = process.cwd()
-  expect(pathInside(here, 'a/b')).toBe('a/b')
-  expect(pathInside(here, '.')).toBe('')
-  expect(pathInside('/srv/photos', 'a/../b')).toBe('b')
-  expect(pathInside('/srv/photos', '/srv/photos/2019/x')).toBe('2019/x')
-  for (const path of ['../x', '/srv/photos-2', '/srv', 'a/../../x']) expect(() => pathInside('/srv/photos', path), path).toThrow('is not a path inside')
+  expect(pathInside(here, 'a/b', {})).toBe('a/b')
+  expect(pathInside(here, '.', {})).toBe('')
+  expect(pathInside('/srv/photos', 'a/../b', {})).toBe('b')
+  expect(pathInside('/srv/photos', '/srv/photos/2019/x', {})).toBe('2019/x')
+  for (const path of ['../x', '/srv/photos-2', '/srv', 'a/../../x']) expect(() => pathInside('/srv/photos', path, {}), path).toThrow('is not a path inside')
 })
 
 const copyOf = (path: string, sizeBytes = path.length): LocalCopy => ({

@@ -72,6 +72,14 @@ describe('the directory', () => {
     expect((await asked).root).toBe(join(folder, 'tree'))
   })
 
+  test('that is answered with ~ is in the home directory', async () => {
+    const terminal = fakeTerminal({ HOME: folder }, true)
+    const asked = settings(['--state-dir', '/var/s'], terminal)
+    await expect.poll(() => terminal.printed()).toContain('Directory to push:')
+    terminal.input.write('~/tree\n')
+    expect((await asked).root).toBe(join(folder, 'tree'))
+  })
+
   test('is not the working directory because a variable was empty', async () => {
     await expect(settings([''])).rejects.toEqual(refused(/is empty/u))
     await expect(settings(['--directory', ''])).rejects.toEqual(refused(/is empty/u))

@@ -1,5 +1,5 @@
 import { parseDuration } from '@filesync/program'
-import { createProgram, setting } from '@filesync/program/node'
+import { createProgram, pathArgument, pathSetting, setting } from '@filesync/program/node'
 import type { Command } from 'commander'
 import type { PairFlags, TokenFlags } from './commands/admit.ts'
 import type { ArchiveFlags, RestoreFlags } from './commands/archive.ts'
@@ -60,17 +60,17 @@ function addTokens (token: Command, context: CommandContext): void {
 
 function addArchive (program: Command, context: CommandContext): void {
   const withArchive = (command: Command): Command => withCommonSettings(command)
-    .addOption(setting('--archive <dir>', 'the archive, where no server runs that holds it'))
+    .addOption(pathSetting('--archive <dir>', 'the archive, where no server runs that holds it'))
   withArchive(program.command('versions <client> [path]')).description('list the earlier versions of a path and of what lies below it')
     .action(async (client: string, path: string | undefined, flags: ArchiveFlags) => { await (await import('./commands/archive.ts')).versions([client, path], flags, context) })
   withArchive(program.command('restore <client> [path]')).description('write what a path was at a moment to a directory')
     .requiredOption('--at <time>', 'the moment: 2026-11-22T10:30:00Z, or 2h for two hours ago')
-    .requiredOption('--to <dir>', 'where to write it; outside the archive')
+    .addOption(pathSetting('--to <dir>', 'where to write it; outside the archive').makeOptionMandatory())
     .option('--overwrite', 'replace what stands there; otherwise it stays, and is listed')
     .action(async (client: string, path: string | undefined, flags: RestoreFlags) => { process.exitCode = await (await import('./commands/archive.ts')).restore([client, path], flags, context) })
   withArchive(program.command('verify [client]')).description('read the archive again and compare it with its digests')
     .action(async (client: string | undefined, flags: ArchiveFlags) => { process.exitCode = await (await import('./commands/archive.ts')).verify(client, flags, context) })
-  withArchive(program.command('adopt <client> <dir>')).description('take over an existing copy of a client\'s directory, so that the client need not send it')
+  withArchive(program.command('adopt <client>').addArgument(pathArgument('<dir>'))).description('take over an existing copy of a client\'s directory, so that the client need not send it')
     .action(async (client: string, directory: string, flags: ArchiveFlags) => { process.exitCode = await (await import('./commands/adopt.ts')).adopt([client, directory], flags, context) })
   withArchive(program.command('release <client>')).description('let the next sync of a client pass the mass-change brake')
     .action(async (client: string, flags: ArchiveFlags) => { await (await import('./commands/archive.ts')).release(client, flags, context) })

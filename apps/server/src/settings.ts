@@ -1,10 +1,10 @@
 import { realpath } from 'node:fs/promises'
-import { homedir, hostname } from 'node:os'
+import { hostname } from 'node:os'
 import { parse as parsePath, resolve } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
 import { parseDuration, parseListenAddress, parseSize } from '@filesync/program'
 import type { ListenAddress } from '@filesync/program'
-import { canPrompt, defaultStateDir, listSetting, prompt, setting } from '@filesync/program/node'
+import { canPrompt, defaultStateDir, homeDirectory, listSetting, pathSetting, prompt, setting, userPath } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
 import type { Command } from 'commander'
 import { parseWindow } from './windows.ts'
@@ -82,8 +82,8 @@ const MIN_BYTES_PER_SECOND = 50_000
 /** Adds the settings that all commands share. */
 export function withCommonSettings (command: Command): Command {
   return command
-    .addOption(setting('--state-dir <dir>', 'where keys, pins and records are kept'))
-    .addOption(setting('--config <file>', 'a file with settings, one "name: value" a line'))
+    .addOption(pathSetting('--state-dir <dir>', 'where keys, pins and records are kept'))
+    .addOption(pathSetting('--config <file>', 'a file with settings, one "name: value" a line'))
     .addOption(setting('--json', 'print data as JSON'))
     .addOption(setting('--quiet', 'print nothing but errors'))
 }
@@ -98,7 +98,7 @@ export function withNetworkSettings (command: Command): Command {
 /** Adds the settings of `start`. */
 export function withStartSettings (command: Command): Command {
   return withNetworkSettings(withCommonSettings(command))
-    .addOption(setting('--archive <dir>', 'where the files of all clients are kept'))
+    .addOption(pathSetting('--archive <dir>', 'where the files of all clients are kept'))
     .addOption(setting('--port <n>', 'TCP port; 0 is any free one', text => parseInteger(text, [0, 65_535])))
     .addOption(setting('--interval <seconds>', 'how often clients come', text => parseInteger(text, [1, MAX_INTERVAL_SECONDS])))
     .addOption(setting('--name <name>', 'what the server calls itself (default: the name of this machine)'))
@@ -124,14 +124,14 @@ export function stateDirOf (flags: CommonFlags, terminal: Terminal): string {
 /** Fills in what was not given: asks for it in a terminal, otherwise takes the default. Throws USAGE. */
 export async function completeSettings (flags: StartFlags, terminal: Terminal): Promise<ServerSettings> {
   const asking = canPrompt(terminal) && flags.quiet !== true
-  const archive = flags.archive ?? (asking ? await prompt(terminal, 'Directory for the archive:', parseText) : undefined)
+  const archive = flags.archive ?? (asking ? await prompt(terminal, 'Directory for the archive:', text => userPath(parseText(text), terminal.env)) : undefined)
   if (archive === undefined) throw new FileSyncError('USAGE', 'Say where the archive is to be kept: --archive DIR.')
   const port = flags.port ?? (asking ? await prompt(terminal, 'TCP port (Enter for any free one):', text => parseInteger(text === '' ? '0' : text, [0, 65_535])) : 0)
   const interval = flags.interval ?? (asking
     ? await prompt(terminal, `Seconds between two syncs (Enter for ${DEFAULT_INTERVAL_SECONDS}):`, text => parseInteger(text === '' ? String(DEFAULT_INTERVAL_SECONDS) : text, [1, MAX_INTERVAL_SECONDS]))
     : DEFAULT_INTERVAL_SECONDS)
   return {
-    archiveRoot: await checkArchiveRoot(resolve(archive)),
+    archiveRoot: await checkArchiveRoot(resolve(archive), homeDirectory(terminal.env)),
     port,
     intervalMs: interval * 1000,
     name: flags.name ?? hostname(),
@@ -178,9 +178,9 @@ function checkLegacyPort (legacyPort: number | undefined, port: number): number 
 }
 
 // Clients create folders and files of any name right below the root, so it has to be a place of its own.
-async function checkArchiveRoot (root: string): Promise<string> {
+async function checkArchiveRoot (root: string, home: string | undefined): Promise<string> {
   const real = await realpath(root).catch(() => root)
-  if ([root, real].some(path => path === parsePath(path).root || path === resolve(homedir()))) {
+  if ([root, real].some(path => path === parsePath(path).root || path === home)) {
     throw new FileSyncError('USAGE', `The archive may not be ${root} itself, because clients create folders in it. Choose a directory of its own, such as ${resolve(root, 'archive')}.`)
   }
   return root

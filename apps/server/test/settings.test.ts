@@ -59,6 +59,14 @@ describe('in a terminal', () => {
     expect(await completing).toMatchObject({ archiveRoot: '/srv/asked', port: 0, intervalMs: 300_000 })
   })
 
+  test('a path that is answered with ~ is in the home directory', async () => {
+    const terminal = fakeTerminal({ HOME: folder }, true)
+    const completing = settings(['--port', '1', '--interval', '9', '--state-dir', '/var/s'], terminal)
+    await expect.poll(() => terminal.printed()).toContain('Directory for the archive:')
+    terminal.input.write('~/x\n')
+    expect((await completing).archiveRoot).toBe(join(folder, 'x'))
+  })
+
   test('what was given is not asked for', async () => {
     const terminal = fakeTerminal({ FILESYNC_PORT: '1' }, true)
     await settings(['--archive', '/srv/archive', '--interval', '9'], terminal)
@@ -68,6 +76,11 @@ describe('in a terminal', () => {
 })
 
 describe('the archive', () => {
+  test('of a package manager\'s script is where that was called, not in the package', async () => {
+    const env = { INIT_CWD: folder, npm_lifecycle_event: 'start', npm_package_json: join(process.cwd(), 'package.json') }
+    expect((await settings(['--archive', './arch'], fakeTerminal(env))).archiveRoot).toBe(join(folder, 'arch'))
+  })
+
   test.each(['/', '//', homedir(), `${homedir()}/.`])('may not be %s', async path => {
     await expect(settings(['--archive', path])).rejects.toEqual(refused(/clients create folders in it/u))
   })

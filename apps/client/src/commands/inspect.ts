@@ -1,6 +1,7 @@
-import { isAbsolute, relative, resolve } from 'node:path'
+import { relative } from 'node:path'
 import { jsonLine, printable } from '@filesync/program'
-import { askControl } from '@filesync/program/node'
+import { askControl, userPath } from '@filesync/program/node'
+import type { Terminal } from '@filesync/program/node'
 import { checkRelativePath, FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
@@ -19,13 +20,13 @@ export async function why (path: string, flags: PushFlags, context: CommandConte
   const status = await askControl(stateDirOf(flags, terminal), 'GET /status') as ClientStatus | undefined
   const state = status === undefined
     ? await whyAtRest(path, flags, context)
-    : await askControl(stateDirOf(flags, terminal), 'POST /why', { body: { path: pathWithin(status.directory, path) } }) as PathState
+    : await askControl(stateDirOf(flags, terminal), 'POST /why', { body: { path: pathWithin(status.directory, path, terminal.env) } }) as PathState
   terminal.stdout.write(flags.json === true ? jsonLine(state) : `${printable(state.path)}: ${printable(state.reason)}\n`)
 }
 
 async function whyAtRest (path: string, flags: PushFlags, { terminal, signal }: CommandContext): Promise<PathState> {
   const { root, settleMs, builtInIgnores, ignoreFile } = await completePushSettings(undefined, flags, terminal)
-  const inside = pathWithin(root, path)
+  const inside = pathWithin(root, path, terminal.env)
   const scanner = await openScanner({ root, settleMs, clock: systemClock, ignore: { builtIn: builtInIgnores, ...(ignoreFile !== undefined && { file: ignoreFile }) } })
   try {
     await scanner.scan({ signal })
@@ -36,8 +37,8 @@ async function whyAtRest (path: string, flags: PushFlags, { terminal, signal }: 
 }
 
 /** A path that a person gave, relative to the directory: absolute, or relative to it already. Throws USAGE. */
-function pathWithin (directory: string, path: string): RelativePath {
-  const inside = isAbsolute(path) ? relative(directory, path) : relative(directory, resolve(directory, path))
+function pathWithin (directory: string, path: string, env: Terminal['env']): RelativePath {
+  const inside = relative(directory, userPath(path, env, directory))
   const fault = checkRelativePath(inside)
   if (fault !== undefined) throw new FileSyncError('USAGE', `${path} is not a path inside ${directory}.`)
   return inside as RelativePath

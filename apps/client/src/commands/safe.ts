@@ -1,6 +1,7 @@
-import { isAbsolute, relative, resolve, sep } from 'node:path'
+import { isAbsolute, relative, sep } from 'node:path'
 import { jsonLine, printable } from '@filesync/program'
-import { askControl } from '@filesync/program/node'
+import { askControl, userPath } from '@filesync/program/node'
+import type { Terminal } from '@filesync/program/node'
 import { FileSyncError } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { openFileSource } from '@filesync/transfer/node'
@@ -28,7 +29,7 @@ const NOT_SAFE_EXIT = 5
 export async function safe (paths: readonly string[], flags: SafeFlags, { terminal, signal }: CommandContext): Promise<number> {
   const stateDir = stateDirOf(flags, terminal)
   const root = await pushedDirectory(stateDir, flags)
-  const inside = paths.map(path => pathInside(root, path))
+  const inside = paths.map(path => pathInside(root, path, terminal.env))
   const tree: LocalTree = { root, settleMs: flags.settle, nowMs: () => systemClock.nowMs() }
   const report = new Report()
   const source = openFileSource({ root })
@@ -60,16 +61,16 @@ function * all (tree: LocalTree, paths: readonly string[]): Generator<ReturnType
 
 /** As told, or else the one that the running client pushes. Throws USAGE. */
 async function pushedDirectory (stateDir: string, { directory }: SafeFlags): Promise<string> {
-  if (directory !== undefined) return resolve(directory)
+  if (directory !== undefined) return directory
   const status = await askControl(stateDir, 'GET /status') as { readonly directory: string } | undefined
   if (status !== undefined) return status.directory
   throw new FileSyncError('USAGE', 'No client is running, so say which directory is pushed: --directory DIR.')
 }
 
 /** A path that a person gave: absolute, or from where they are, or else from the directory. Throws USAGE. */
-export function pathInside (directory: string, path: string): string {
-  const here = relative(directory, resolve(path))
-  const inside = isAbsolute(path) || !leadsOut(here) ? here : relative(directory, resolve(directory, path))
+export function pathInside (directory: string, path: string, env: Terminal['env']): string {
+  const here = relative(directory, userPath(path, env))
+  const inside = leadsOut(here) ? relative(directory, userPath(path, env, directory)) : here
   if (leadsOut(inside)) throw new FileSyncError('USAGE', `${path} is not a path inside ${directory}.`)
   return inside.split(sep).join('/')
 }

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path'
 import { openPeers } from '@filesync/identity/node'
 import { formatCount, jsonLine, printable, problemLines } from '@filesync/program'
 import { formatSize } from '@filesync/protocol'
@@ -13,7 +12,7 @@ import type { CommandContext } from './start.ts'
 /** `filesync-server adopt`: takes over an existing copy, so that the client need not send it. Resolves with the exit code. */
 export async function adopt ([client, directory]: readonly [string, string], flags: ArchiveFlags, context: CommandContext): Promise<number> {
   const peers = await openPeers(stateDirOf(flags, context.terminal), systemClock).list()
-  const request = { client, from: resolve(directory), isPaired: peers.some(({ area }) => area === client) }
+  const request = { client, from: directory, isPaired: peers.some(({ area }) => area === client) }
   const work = async (...[archive, asked]: Parameters<Parameters<typeof operate<AdoptReport>>[0]['work']>): Promise<AdoptReport> => await adoptCopy(archive, asked, context.signal)
   const report = await operate<AdoptReport>({ route: 'POST /adopt', request, work }, flags, context)
   const { stdout } = context.terminal

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path'
 import { openArchive } from '@filesync/archive/node'
 import type { Archive } from '@filesync/archive'
 import { formatCount, parseDuration, printable } from '@filesync/program'
@@ -36,8 +35,7 @@ export async function versions ([client, path]: readonly [string, string | undef
 
 /** `filesync-server restore`: resolves with the exit code. */
 export async function restore ([client, path]: readonly [string, string | undefined], flags: RestoreFlags, context: CommandContext): Promise<number> {
-  if (flags.to === '') throw new FileSyncError('USAGE', '--to is empty. Name the directory to write to, "." for the current one.')
-  const request = { client, path, atMs: parseMoment(flags.at, systemClock.nowMs()), to: resolve(flags.to), overwrite: flags.overwrite === true }
+  const request = { client, path, atMs: parseMoment(flags.at, systemClock.nowMs()), to: flags.to, overwrite: flags.overwrite === true }
   const report = await operate<RestoreReport>({ route: 'POST /restore', request, work: restoreArea }, flags, context)
   const { stdout } = context.terminal
   if (flags.json === true) stdout.write(`${JSON.stringify(report)}\n`)
@@ -86,7 +84,7 @@ export async function operate <T>({ route, request, work }: Operation<T>, flags:
   if (flags.archive === undefined) {
     throw new FileSyncError('USAGE', `No server runs with the state directory ${stateDir}. Start it, or say where the archive is: --archive DIR.`)
   }
-  const archive = await openArchive({ root: resolve(flags.archive), keepMs: Infinity, mode: 'archive', clock: systemClock, signal })
+  const archive = await openArchive({ root: flags.archive, keepMs: Infinity, mode: 'archive', clock: systemClock, signal })
   try {
     return await work(archive, request)
   } finally {

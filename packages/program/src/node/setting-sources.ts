@@ -1,11 +1,12 @@
+import { dirname } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
 import type { Command } from 'commander'
 import { loadSettingsFile, loadSettingsFileIfAny } from './settings-file.ts'
 import type { FileSettings } from './settings-text.ts'
-import { parseBoolean, Setting, variableOf } from './setting.ts'
+import { parseBoolean, PathArgument, Setting, variableOf } from './setting.ts'
 import { defaultSettingsFile } from './state-dir.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
+import { userPath } from './user-path.ts'
+import type { Environment } from './user-path.ts'
 
 /** A setting that goes by a name; `--no-discovery` also goes by `discovery`, with the opposite meaning. */
 interface Named {
@@ -13,21 +14,38 @@ interface Named {
   readonly isOpposite: boolean
 }
 
-/** Fills in what the flags did not give: from the environment, then from the configuration file. Throws USAGE. */
+/**
+ * Fills in what the flags did not give: from the environment, then from the configuration file. Every path becomes absolute:
+ * from where the person stands, or from the directory of the file that holds it. Throws USAGE.
+ */
 export async function applySources (command: Command, env: Environment): Promise<void> {
+  resolveGivenPaths(command, env)
   applyEnvironment(command, env)
   const named = command.opts<{ config?: string }>().config
   const file = named ?? defaultSettingsFile(rootOf(command).name(), env)
-  const settings = named === undefined ? await loadSettingsFileIfAny(file) : await loadSettingsFile(file)
-  if (settings !== undefined) applyFile(command, settings, file)
+  const settings = file === undefined ? undefined : named === undefined ? await loadSettingsFileIfAny(file) : await loadSettingsFile(file)
+  if (file !== undefined && settings !== undefined) applyFile(command, settings, { file, env })
   for (const setting of settingsOf(command)) {
     if (!setting.isNeeded || command.getOptionValue(setting.attributeName()) !== undefined) continue
     throw new FileSyncError('USAGE', `Something is missing: give ${setting.flags}, or ${setting.variable} in the environment.`)
   }
 }
 
+function resolveGivenPaths (command: Command, env: Environment): void {
+  for (const setting of settingsOf(command)) {
+    const attribute = setting.attributeName()
+    const value: unknown = command.getOptionValue(attribute)
+    if (setting.isPath && typeof value === 'string') command.setOptionValueWithSource(attribute, userPath(value, env), command.getOptionValueSource(attribute))
+  }
+  for (const [at, argument] of command.registeredArguments.entries()) {
+    const value: unknown = command.processedArgs[at]
+    // An empty one is refused by the command, and must not become the working directory before.
+    if (argument instanceof PathArgument && typeof value === 'string' && value !== '') command.processedArgs[at] = userPath(value, env)
+  }
+}
+
 function applyEnvironment (command: Command, env: Environment): void {
-  const fill = filler(command, 'env')
+  const fill = filler(command, { source: 'env', env })
   for (const setting of settingsOf(command)) {
     const names = setting.negate ? [setting.name(), positiveName(setting)] : [setting.name()]
     for (const name of names) {
@@ -41,8 +59,8 @@ function applyEnvironment (command: Command, env: Environment): void {
 }
 
 /** Unknown names are refused: a typing error must not be silent. */
-function applyFile (command: Command, settings: FileSettings, file: string): void {
-  const fill = filler(command, 'config')
+function applyFile (command: Command, settings: FileSettings, { file, env }: { readonly file: string, readonly env: Environment }): void {
+  const fill = filler(command, { source: 'config', env, base: dirname(file) })
   for (const [name, texts] of settings) {
     const found = name === 'config' ? undefined : find(command, name)
     if (found !== undefined) fill(found, texts, `"${name}" in the configuration file ${file}`)
@@ -53,8 +71,15 @@ function applyFile (command: Command, settings: FileSettings, file: string): voi
   }
 }
 
+interface Source {
+  readonly source: 'env' | 'config'
+  readonly env: Environment
+  /** What paths count from; by default where the person stands. */
+  readonly base?: string
+}
+
 /** Sets values of one source. `where` says for errors what the texts come from. */
-function filler (command: Command, source: 'env' | 'config'): (named: Named, texts: readonly string[], where: string) => void {
+function filler (command: Command, from: Source): (named: Named, texts: readonly string[], where: string) => void {
   const seen = new Map<string, string>()
   return ({ setting, isOpposite }, texts, where) => {
     const attribute = setting.attributeName()
@@ -62,21 +87,21 @@ function filler (command: Command, source: 'env' | 'config'): (named: Named, tex
     if (earlier !== undefined) throw new FileSyncError('USAGE', `Give only one of ${earlier} and ${where}; they say the same thing.`)
     seen.set(attribute, where)
     // Read even where a flag goes first: what is wrong today should not wait for the day the flag is left out.
-    const value = convert(setting, texts, where)
+    const value = convert(setting, texts, { ...from, where })
     const stronger = command.getOptionValueSource(attribute)
     if (stronger !== undefined && stronger !== 'default') return
-    command.setOptionValueWithSource(attribute, typeof value === 'boolean' ? value !== (setting.negate !== isOpposite) : value, source)
+    command.setOptionValueWithSource(attribute, typeof value === 'boolean' ? value !== (setting.negate !== isOpposite) : value, from.source)
   }
 }
 
-function convert (setting: Setting, texts: readonly string[], where: string): unknown {
+function convert (setting: Setting, texts: readonly string[], { where, env, base }: Source & { readonly where: string }): unknown {
   try {
     if (texts.length > 1 && !setting.isList) throw new Error('It has several values, and takes one.')
     const [text = ''] = texts
     if (!setting.takesValue) return parseBoolean(text)
     let value: unknown
     for (const each of texts) value = setting.parseArg === undefined ? each : setting.parseArg(each, value)
-    return value
+    return setting.isPath && typeof value === 'string' ? userPath(value, env, base) : value
   } catch (cause) {
     throw new FileSyncError('USAGE', `What ${where} says cannot be used: ${(cause as Error).message}`, { cause })
   }

@@ -1,5 +1,5 @@
 import { FileSyncError } from '@filesync/protocol'
-import { InvalidArgumentError, Option } from 'commander'
+import { Argument, InvalidArgumentError, Option } from 'commander'
 
 /**
  * An option that can also come from the environment or the configuration file. What it needs is looked at after all three:
@@ -8,6 +8,8 @@ import { InvalidArgumentError, Option } from 'commander'
 export class Setting extends Option {
   isNeeded = false
   isList = false
+  /** Made absolute once it is known where it comes from; see `userPath`. */
+  isPath = false
 
   override makeOptionMandatory (mandatory = true): this {
     this.isNeeded = mandatory
@@ -38,6 +40,21 @@ export function setting <T = string>(flags: string, description: string, parse?:
   const made = new Setting(flags, description)
   if (made.takesValue) made.argParser<T | string>(text => checked(text, () => parse === undefined ? text : parse(text)))
   return made
+}
+
+/** A setting whose value is a path: what the command gets is absolute, see `userPath`. */
+export function pathSetting (flags: string, description: string): Setting {
+  const made = setting(flags, description)
+  made.isPath = true
+  return made
+}
+
+/** An argument of a command that is a path. */
+export class PathArgument extends Argument {}
+
+/** An argument that is a path, such as `[dir]`: what the command gets is absolute, see `userPath`. */
+export function pathArgument (name: string): PathArgument {
+  return new PathArgument(name)
 }
 
 /** A setting with several values: given more than once, with commas between, or as a list in the file. */

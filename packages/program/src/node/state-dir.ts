@@ -1,31 +1,41 @@
 import { realpath } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
+import { absolutePath, homeDirectory } from './user-path.ts'
+import type { Environment } from './user-path.ts'
 
-type Environment = Readonly<Record<string, string | undefined>>
-
-/** Where a program keeps its keys, pins and indexes unless told: the platform's place for state. */
+/**
+ * Where a program keeps its keys, pins and indexes by default: the platform's place for state. Throws USAGE where that is in
+ * the home directory and there is none.
+ */
 export function defaultStateDir (program: 'server' | 'client', env: Environment): string {
   // systemd names the unit's own directory here.
-  const ofUnit = program === 'server' ? absolute(env['STATE_DIRECTORY']?.split(':')[0]) : undefined
+  const ofUnit = program === 'server' ? absolutePath(env['STATE_DIRECTORY']?.split(':')[0]) : undefined
   if (ofUnit !== undefined) return ofUnit
-  if (process.platform === 'win32') return join(absolute(env['LOCALAPPDATA']) ?? join(homedir(), 'AppData', 'Local'), 'FileSync', program)
-  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'FileSync', program)
-  return join(absolute(env['XDG_STATE_HOME']) ?? join(homedir(), '.local', 'state'), 'filesync', program)
+  if (process.platform === 'win32') return join(absolutePath(env['LOCALAPPDATA']) ?? join(homeForState(env), 'AppData', 'Local'), 'FileSync', program)
+  if (process.platform === 'darwin') return join(homeForState(env), 'Library', 'Application Support', 'FileSync', program)
+  return join(absolutePath(env['XDG_STATE_HOME']) ?? join(homeForState(env), '.local', 'state'), 'filesync', program)
 }
 
-/** The configuration file that is read, where it exists, unless another is named: `$XDG_CONFIG_HOME/filesync/client.yaml`. */
-export function defaultSettingsFile (program: string, env: Environment): string {
-  const base = process.platform === 'win32'
-    ? absolute(env['APPDATA']) ?? join(homedir(), 'AppData', 'Roaming')
-    : absolute(env['XDG_CONFIG_HOME']) ?? join(homedir(), '.config')
-  return join(base, 'filesync', `${program.replace(/^filesync-/u, '')}.yaml`)
+function homeForState (env: Environment): string {
+  const home = homeDirectory(env)
+  if (home !== undefined) return home
+  throw new FileSyncError('USAGE', 'This user has no home directory: HOME is not set, and the system knows none. ' +
+    'Say where keys and pairings are to be kept: --state-dir DIR.')
 }
 
-// The XDG Base Directory Specification: an empty or relative path counts as not given.
-function absolute (path: string | undefined): string | undefined {
-  return path !== undefined && isAbsolute(path) ? path : undefined
+/**
+ * The configuration file that is read, where it exists, unless another is named: `$XDG_CONFIG_HOME/filesync/client.yaml`.
+ * Undefined where that is in the home directory and there is none.
+ */
+export function defaultSettingsFile (program: string, env: Environment): string | undefined {
+  const base = absolutePath(env[process.platform === 'win32' ? 'APPDATA' : 'XDG_CONFIG_HOME']) ?? configInHome(homeDirectory(env))
+  return base === undefined ? undefined : join(base, 'filesync', `${program.replace(/^filesync-/u, '')}.yaml`)
+}
+
+function configInHome (home: string | undefined): string | undefined {
+  if (home === undefined) return undefined
+  return process.platform === 'win32' ? join(home, 'AppData', 'Roaming') : join(home, '.config')
 }
 
 /**
