@@ -7,7 +7,7 @@ import { connectWhenRead } from './connect-when-read.ts'
 import { failedResult, NOTHING_STORED, pushResult } from './push-result.ts'
 import type { PushResult, RunCost, RunStored } from './push-result.ts'
 import { pushSession } from './push-session.ts'
-import type { PushableTree, PushDependencies } from './push-session.ts'
+import type { PushableTree, Pushed, PushDependencies } from './push-session.ts'
 import type { HostPort } from './settings.ts'
 import { keepWithinLimits } from './sync-loop.ts'
 
@@ -30,7 +30,7 @@ export interface PushOnceInit extends RunWatcher {
 
 /** How a run ended: with what the server said, or with the error that ended it. */
 export type PushRun =
-  | { readonly result: PushResult, readonly error: undefined, readonly nextInMs: number, readonly tree: Tree }
+  | Pick<Pushed, 'stale'> & { readonly result: PushResult, readonly error: undefined, readonly nextInMs: number, readonly tree: Tree }
   | { readonly result: PushResult, readonly error: FileSyncError }
 
 /**
@@ -64,7 +64,7 @@ async function pushInOneSession (init: PushOnceInit, account: Account): Promise<
     await connection.close()
     const nextInMs = keepWithinLimits(pushed.next.inMs)
     const result = pushResult({ ...pushed, next: account.sum(pushed.next) }, account.cost(), isoIn(nextInMs, init.clock))
-    return { result, error: undefined, nextInMs, tree: pushed.tree }
+    return { result, error: undefined, nextInMs, tree: pushed.tree, stale: pushed.stale }
   } catch (caught) {
     const error = asFileSyncError(caught)
     over.abort(error)

@@ -35,6 +35,8 @@ export interface PushDependencies {
 export interface Pushed {
   readonly tree: PushableTree
   readonly next: NextSync
+  /** Directories in which files were not what was listed any more when they were to be sent. */
+  readonly stale: ReadonlySet<RelativePath>
 }
 
 /** One session from HELLO to NEXT_SYNC, as docs/protocol.md has it under "Session". */
@@ -42,15 +44,20 @@ export async function pushSession (connection: Connection, deps: PushDependencie
   const { features } = await greetServer(connection, deps.software, deps.clock)
   deps.onReady(await waitForTurn(connection, deps.onBusy))
   const tree = await deps.scan()
+  deps.source.refresh()
   await announceTree(connection, tree)
   const answers = new ListingAnswers(tree)
+  const stale = new Set<RelativePath>()
+  const source = settledSource({
+    source: deps.source, isUnsettled: path => tree.isUnsettled(path), onStale: directory => { stale.add(directory) },
+  })
   const reply = await answerListings(connection, { answers, onDifference: directories => { deps.source.prepare(directories) } }, ['TASKS', 'NEXT_SYNC'])
   const next = reply.type === 'NEXT_SYNC' ? reply : await sendFiles({
-    connection, answers, firstPage: reply, source: settledSource(deps.source, path => tree.isUnsettled(path)), clock: deps.clock, signal: deps.signal, onProgress: deps.onProgress,
+    connection, answers, firstPage: reply, source, clock: deps.clock, signal: deps.signal, onProgress: deps.onProgress,
     compression: features.has(FEATURES.ZSTD) ? deps.compression : 'never',
     ...(deps.limitBytesPerSecond !== undefined && { limitBytesPerSecond: deps.limitBytesPerSecond }),
   })
-  return { tree, next }
+  return { tree, next, stale }
 }
 
 /** Waits behind BUSY. */

@@ -99,6 +99,7 @@ export class Pusher {
       clock,
       signal,
     })
+    if (run.error === undefined) scanner.doubt(run.stale)
     this.record.activity = { doing: 'idle' }
     this.#metrics?.noteRun(run.result)
     this.record.note(run.result, clock.nowMs(), run.error === undefined ? run.tree : undefined)

@@ -1,23 +1,55 @@
 import { joinPath } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
-import type { FileFault, FileSource, SourceStream, WantedFile } from '@filesync/transfer'
+import type { FileFault, FileSource, SourceStream, StreamRequest, WantedFile } from '@filesync/transfer'
 
 const UNSETTLED: FileFault = { code: 'UNSETTLED' }
 
-/** A source that holds back the files that have not come to rest: they are answered with the problem UNSETTLED. */
-export function settledSource (source: FileSource, isUnsettled: (path: RelativePath) => boolean): FileSource {
+export interface SettledSourceInit {
+  readonly source: FileSource
+  readonly isUnsettled: (path: RelativePath) => boolean
+  /** Told of each directory in which a file was not what was listed any more. */
+  readonly onStale: (directory: RelativePath) => void
+}
+
+/**
+ * A source that holds back the files that have not come to rest: they are answered with the problem UNSETTLED. Files that
+ * were changed, replaced or moved since they were listed are noted, so that they are listed again and sent soon.
+ */
+export function settledSource ({ source, isUnsettled, onStale }: SettledSourceInit): FileSource {
   const holds = ({ directory, entry }: WantedFile): boolean => isUnsettled(joinPath(directory, entry.name))
+  const note = ({ directory }: WantedFile, { code }: FileFault): void => {
+    if (code === 'CHANGED_DURING_READ' || code === 'VANISHED') onStale(directory)
+  }
   return {
     parallelism: source.parallelism,
     prepare: directories => { source.prepare(directories) },
+    refresh: () => { source.refresh() },
     async readPack (files, compress) {
       const held = files.filter(holds)
       const read = await source.readPack(held.length === 0 ? files : files.filter(file => !held.includes(file)), compress)
+      if (read.faults.length > 0) {
+        const faults = new Map(read.faults.map(fault => [fault.task, fault]))
+        for (const file of files) {
+          const fault = faults.get(file.task)
+          if (fault !== undefined) note(file, fault)
+        }
+      }
       return { ...read, faults: [...read.faults, ...held.map(({ task }) => ({ task, ...UNSETTLED }))] }
     },
     reuse: buffer => { source.reuse(buffer) },
-    openStream: request => holds(request.file) ? heldBack : source.openStream(request),
+    openStream: request => holds(request.file) ? heldBack : noted(source.openStream(request), request, note),
     close: async () => { await source.close() },
+  }
+}
+
+function noted (stream: SourceStream, { file }: StreamRequest, note: (file: WantedFile, fault: FileFault) => void): SourceStream {
+  return {
+    next: async compress => {
+      const step = await stream.next(compress)
+      if (step.kind === 'FAULT') note(file, step.fault)
+      return step
+    },
+    close: () => { stream.close() },
   }
 }
 

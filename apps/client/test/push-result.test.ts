@@ -14,7 +14,7 @@ const unsettled = (path: string): Problem => problem(path, 'UNSETTLED')
 function pushed (next: Partial<NextSync> = {}, problems: readonly Problem[] = []): Pushed {
   const tree = { ...memoryTree({ a: 'one', b: 'two' }, hashBytes), complete: true, problems, problemCount: problems.length, isUnsettled: () => false }
   const stored = { files: 2, bytes: 6, deleted: 1, renamed: 3 }
-  return { tree, next: { type: 'NEXT_SYNC', inMs: 1000, result: 'OK', stored, problems: [], problemCount: 0, ...next } }
+  return { tree, next: { type: 'NEXT_SYNC', inMs: 1000, result: 'OK', stored, problems: [], problemCount: 0, ...next }, stale: new Set() }
 }
 
 describe('the last line of push --json', () => {

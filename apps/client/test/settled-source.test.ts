@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -10,11 +10,15 @@ import { settledSource } from '../src/settled-source.ts'
 
 let folder: string
 let source: FileSource
+let stale: string[]
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'filesync-settled-'))
   await mkdir(join(folder, 'dir'))
   for (const name of ['at-rest', 'written', 'dir/written']) await writeFile(join(folder, name), name)
-  source = settledSource(openFileSource({ root: folder }), path => path === 'written')
+  stale = []
+  source = settledSource({
+    source: openFileSource({ root: folder }), isUnsettled: path => path === 'written', onStale: directory => { stale.push(directory) },
+  })
 })
 afterEach(async () => {
   await source.close()
@@ -22,8 +26,9 @@ afterEach(async () => {
 })
 
 async function wanted (task: number, directory: RelativePath, name: string): Promise<WantedFile> {
-  const { size, mtimeNs, mode, ino } = await stat(join(folder, directory, name), { bigint: true })
-  return { task, directory, entry: { kind: 'file', name: name as Name, sizeBytes: Number(size), mtimeNs, mode: Number(mode) & 0o7777, identity: ino } }
+  const { size, mtimeNs, mode } = await stat(join(folder, directory, name), { bigint: true })
+  const entry = { kind: 'file', name: name as Name, sizeBytes: Number(size), mtimeNs, mode: Number(mode) & 0o7777, identity: 0n } as const
+  return { task, directory, entry }
 }
 
 test('of several small files only those at rest are read, and the others are named', async () => {
@@ -47,4 +52,18 @@ test('a large file that is being written is answered with the problem, every tim
   const atRest = await open('at-rest')
   expect((await atRest.next(false)).kind).toBe('FRAME')
   atRest.close()
+})
+
+test('directories in which files are not what was listed are noted, and those of files that are held back are not', async () => {
+  const inDirectory = await wanted(3, 'dir' as RelativePath, 'written')
+  const files = [await wanted(1, ROOT_PATH, 'at-rest'), await wanted(2, ROOT_PATH, 'written'), inDirectory]
+  await source.readPack(files, false)
+  expect(stale).toEqual([])
+  await rm(join(folder, 'at-rest'))
+  await utimes(join(folder, 'dir/written'), 1, 1)
+  await source.readPack(files, false)
+  const stream = source.openStream({ file: inDirectory, content: 'DATA', offset: 0, pieceBytes: 1 << 20 })
+  expect(await stream.next(false)).toEqual({ kind: 'FAULT', fault: { code: 'CHANGED_DURING_READ' } })
+  expect(stale).toEqual(['', 'dir', 'dir'])
+  stream.close()
 })

@@ -6,7 +6,7 @@ import { keepSyncing } from '../src/sync-loop.ts'
 import type { RunOutcome } from '../src/sync-loop.ts'
 
 const failed = (code: FileSyncError['code'], canRetry = true, retryInMs?: number): RunOutcome => ({ kind: 'failed', canRetry, error: new FileSyncError(code, 'So it is.', { retryInMs }) })
-const done = (nextInMs: number): RunOutcome => ({ kind: 'done', nextInMs })
+const done = (nextInMs: number, isStale = false): RunOutcome => ({ kind: 'done', nextInMs, isStale })
 
 let clock: ManualClock
 let changes: ChangeSignal
@@ -67,6 +67,12 @@ test('a change is pushed at once, and nothing of the old wait is left', async ()
   expect(startedMs).toHaveLength(2)
   await advance(1)
   expect(startedMs).toEqual([0, 10_000, 70_000])
+})
+
+test('files that were replaced under way are looked at again soon', async () => {
+  void loop([done(60_000, true), done(60_000, true), done(60_000, true), done(60_000), done(5000, true)])
+  for (const waitMs of [1000, 2000, 4000, 60_000, 1000, 2000, 4000, 5000]) await advance(waitMs)
+  expect(waits.map(([delayMs]) => delayMs).slice(0, 8)).toEqual([1000, 2000, 4000, 60_000, 1000, 2000, 4000, 5000])
 })
 
 test.each([[1, 1000], [-5, 1000], [999_999_999, 86_400_000]])('a server that says %i ms is held to %i ms', async (saidMs, heldMs) => {

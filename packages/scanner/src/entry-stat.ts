@@ -16,6 +16,9 @@ export class EntryStat {
   /** The same memory in halves of 32 bits, the lower first. */
   readonly idHalves: Uint32Array = new Uint32Array(this.ids.buffer)
   readonly halves: Uint32Array = new Uint32Array(this.numbers.buffer)
+  /** Inode and time of birth, and the identity that is made from them. */
+  readonly identityInput: Uint32Array = this.idHalves.subarray(2)
+  readonly identityHalves: Uint32Array = this.halves.subarray(6)
 
   get dev (): bigint { return this.ids[0] ?? 0n }
   get ino (): bigint { return this.ids[1] ?? 0n }

@@ -20,4 +20,6 @@ export interface OpenDirectory {
   text (name: string, maxBytes: number): string | undefined
   /** Whether a directory is this one or one that it lies in, which only a mount can bring about. */
   isAncestor (stat: EntryStat): boolean
+  /** Whether the file system of a file lets it keep its inode number as long as it exists; others number files as they please. */
+  keepsNumbers (name: string, stat: EntryStat): boolean
 }

@@ -1,11 +1,10 @@
 import {
-  checkJoin, checkName, isSymlinkTarget, joinPath, LIMITS, problem, ProblemList,
+  checkJoin, checkName, isSymlinkTarget, joinPath, LIMITS, problem, ProblemList, writeFileIdentity,
 } from '@filesync/protocol'
 import type { ListingWriter, Name, ProblemCode } from '@filesync/protocol'
 import type { ListedDirectory, Unsettled } from './directory-reading.ts'
 import { entryType } from './entry-stat.ts'
 import type { EntryStat } from './entry-stat.ts'
-import { identify } from './identity.ts'
 import { IGNORE_FILE_MAX_BYTES, IGNORE_FILE_NAME } from './ignore-rules.ts'
 import type { IgnoreRules } from './ignore-rules.ts'
 import type { OpenDirectory } from './open-directory.ts'
@@ -24,7 +23,6 @@ export interface ReadContext {
   readonly writer: ListingWriter
   /** The rules of the directories above. */
   readonly rules: IgnoreRules
-  readonly rootDevice: bigint
   readonly settleMs: number
   readonly nowMs: number
 }
@@ -129,8 +127,9 @@ class ListedEntries {
     }
     this.#files++
     this.#bytes += sizeBytes
-    identify(stat, this.#context.rootDevice)
     const { halves } = stat
+    if (this.#directory.keepsNumbers(name, stat)) writeFileIdentity(stat.identityInput, stat.identityHalves)
+    else stat.identityHalves.fill(0)
     halves[2] = mode & PERMISSIONS
     halves[4] = sizeBytes
     halves[5] = sizeBytes / 0x1_0000_0000
@@ -142,9 +141,10 @@ class ListedEntries {
       this.#tell(name, 'DIRECTORY_LOOP')
       return
     }
-    identify(stat, this.#context.rootDevice)
+    writeFileIdentity(stat.identityInput, stat.identityHalves)
     this.#childNames.push(name)
-    this.#childIdentities.push(stat.identity)
+    // The root of a disk that is mounted here has often the number and the time of birth of another one's.
+    this.#childIdentities.push(stat.identity ^ stat.dev)
     this.#writer.directory(name, stat.mode & PERMISSIONS, stat.mtimeNs)
   }
 

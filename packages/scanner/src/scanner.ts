@@ -66,6 +66,8 @@ export interface Scanner {
    * tree cannot be watched it is to be walked at an interval, and `status` says why. Ends by throwing the signal's reason.
    */
   watch (options: { readonly signal: AbortSignal }): AsyncIterable<ChangeBatch>
+  /** What was listed of these directories turned out not to be true any more: the next scan reads them, and those above, again. */
+  doubt (directories: Iterable<RelativePath>): void
   /** The state of one path at the last scan, and the reason. Before the first scan every path is absent. */
   why (path: RelativePath): Explanation
   readonly status: WatchStatus

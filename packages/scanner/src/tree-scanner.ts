@@ -1,4 +1,4 @@
-import { ROOT_PATH, wait } from '@filesync/protocol'
+import { ROOT_PATH, splitPath, wait } from '@filesync/protocol'
 import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
 import { BUILT_IN_RULES } from './built-in-rules.ts'
 import { ChangeWatch } from './change-watch.ts'
@@ -85,6 +85,16 @@ export class TreeScanner implements Scanner {
 
   watch (options: { readonly signal: AbortSignal }): AsyncIterable<ChangeBatch> {
     return this.#changes.run(options.signal)
+  }
+
+  doubt (directories: Iterable<RelativePath>): void {
+    for (const directory of directories) {
+      // One of those above may have been replaced, and only its own parent tells that.
+      for (let at = directory; ; at = splitPath(at).directory) {
+        this.#dirty.mark(at)
+        if (at === ROOT_PATH) break
+      }
+    }
   }
 
   why (path: RelativePath): Explanation {

@@ -38,7 +38,8 @@ function hereReader (root: string, byDescriptor: boolean): DirectoryReader & { c
   const directories = new ConfinedDirectories(root, byDescriptor)
   const read = ({ directory, rules, nowMs, settleMs }: ReadRequest): DirectoryReading => {
     const writer = new ListingWriter()
-    const listed = directories.read(directory, opened => readDirectory(opened, { writer, rules: new IgnoreRules(ruleFiles(rules)), rootDevice: directories.rootDevice, nowMs, settleMs }))
+    const context = { writer, rules: new IgnoreRules(ruleFiles(rules)), nowMs, settleMs }
+    const listed = directories.read(directory, opened => readDirectory(opened, context))
     return { ...listed, block: writer.take() }
   }
   return {

@@ -1,11 +1,26 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { chmodSync, linkSync, lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { toHex } from '@filesync/protocol'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { open, plainDigest, scanOnce, scratch, write } from './fixture.ts'
 import { entries, paths, problems } from './tree-text.ts'
+
+/** Shows a directory at another place by a FUSE daemon. */
+function bind (directory: string, place: string): boolean {
+  return spawnSync('bindfs', [directory, place], { stdio: 'ignore' }).status === 0
+}
+
+/** Few machines have bindfs, and in most containers nobody may mount. */
+const canBind = ((): boolean => {
+  const place = mkdtempSync(join(tmpdir(), 'filesync-scan-'))
+  const isBound = bind(place, place)
+  if (isBound) spawnSync('umount', ['-l', place])
+  rmSync(place, { recursive: true })
+  return isBound
+})()
 
 describe('what a tree holds', () => {
   test('is listed as a plain recursion would, whatever the number of threads', async () => {
@@ -64,6 +79,19 @@ describe('what a tree holds', () => {
     linkSync(join(root, 'one'), join(root, 'two'))
     const found = entries(await scanOnce(root))
     expect(found.get('two')).toEqual({ ...found.get('one'), name: 'two' })
+  })
+
+  test.skipIf(!canBind)('without an identity where the file system numbers files as it likes, and with one beside it', async () => {
+    const root = scratch()
+    const elsewhere = scratch()
+    write(root, { here: 'data' })
+    mkdirSync(join(root, 'mounted'))
+    write(elsewhere, { file: 'data' })
+    expect(bind(elsewhere, join(root, 'mounted'))).toBe(true)
+    onTestFinished(() => { spawnSync('umount', ['-l', join(root, 'mounted')]) })
+    const found = entries(await scanOnce(root))
+    expect(found.get('mounted/file')).toMatchObject({ kind: 'file', sizeBytes: 4, identity: 0n })
+    expect(found.get('here')).not.toMatchObject({ identity: 0n })
   })
 
   test('names in the order of their UTF-8 bytes', async () => {

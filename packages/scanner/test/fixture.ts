@@ -1,7 +1,7 @@
 import { lstatSync, mkdtempSync, readdirSync, readlinkSync, realpathSync, rmSync, utimesSync, writeFileSync, mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { encodeListing, toHex } from '@filesync/protocol'
+import { encodeListing, toHex, writeFileIdentity } from '@filesync/protocol'
 import type { Digest, Entry, Name } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { onTestFinished } from 'vitest'
@@ -9,7 +9,6 @@ import type { Scanner, Snapshot } from '@filesync/scanner'
 import { openScanner } from '@filesync/scanner/node'
 import type { ScannerInit } from '@filesync/scanner/node'
 import { EntryStat } from '../src/entry-stat.ts'
-import { identify } from '../src/identity.ts'
 import { fillRecord } from '../src/node/local-directory.ts'
 
 /** A file that was quiet long ago. */
@@ -44,7 +43,6 @@ export async function scanOnce (root: string, init: Partial<ScannerInit> = {}): 
 
 /** The root digest by the plainest means: one recursion, no threads, no rules. For trees without anything odd. */
 export function plainDigest (root: string): string {
-  const device = lstatSync(root, { bigint: true }).dev
   const read = (directory: string): Digest => {
     const names = readdirSync(directory).sort((left, right) => Buffer.compare(Buffer.from(left), Buffer.from(right)))
     return hashBytes(encodeListing(names.map(name => describe(directory, name as Name))))
@@ -58,7 +56,7 @@ export function plainDigest (root: string): string {
     if (stat.isSymbolicLink()) return { kind: 'symlink', name, mtimeNs, target: readlinkSync(path) }
     const record = new EntryStat()
     fillRecord(record, stat)
-    identify(record, device)
+    writeFileIdentity(record.identityInput, record.identityHalves)
     return { kind: 'file', name, mtimeNs, mode, sizeBytes: Number(stat.size), identity: record.identity }
   }
   return toHex(read(root))

@@ -307,3 +307,16 @@ describe('watching a real directory', () => {
     writeFileSync(root, '')
   })
 })
+
+test('what turned out not to be true is read again with the next scan, though no change was told', async () => {
+  const root = scratch()
+  write(root, { 'a/daily.0/file': 'one', 'a/new/file': 'two' })
+  const { scanner } = await openTold(root)
+  const signal = AbortSignal.timeout(20_000)
+  const before = await scanner.scan({ signal })
+  renameSync(join(root, 'a/daily.0'), join(root, 'a/daily.1'))
+  renameSync(join(root, 'a/new'), join(root, 'a/daily.0'))
+  expect(toHex((await scanner.scan({ signal })).rootDigest)).toBe(toHex(before.rootDigest))
+  scanner.doubt(['a/daily.0' as RelativePath])
+  expect(toHex((await scanner.scan({ signal })).rootDigest)).toBe(plainDigest(root))
+})

@@ -62,8 +62,9 @@ export interface SourceStream {
 }
 
 /**
- * Where the bytes of wanted files come from, as a port. What is read is what was listed: size and mtime are those of the
- * entry before and after reading, and no symbolic link is followed on the way; anything else is a fault of that file.
+ * Where the bytes of wanted files come from, as a port. What is read is what was listed: it is the file with the identity of
+ * the entry, size and mtime are those of the entry before and after reading, and no symbolic link is followed on the way;
+ * anything else is a fault of that file.
  */
 export interface FileSource {
   /** How many reads it can do at the same time. */
@@ -74,6 +75,8 @@ export interface FileSource {
    * @param directories how many differ in one level of the tree; several mean that many files may be wanted
    */
   prepare (directories: number): void
+  /** Forgets how directories were reached, so that what is listed from now on is looked for where it is now. Called after each scan. */
+  refresh (): void
   /** Reads small files whole. The sum of their sizes and records fits one PACK frame. */
   readPack (files: readonly WantedFile[], compress: boolean): Promise<PackRead>
   /** Starts to read a large file. Trouble shows in its steps. */

@@ -16,6 +16,7 @@ function counted (source: FileSource): { readonly source: FileSource, readBytes:
     source: {
       parallelism: source.parallelism,
       prepare: (directories: number) => { source.prepare(directories) },
+      refresh: () => { source.refresh() },
       reuse: (buffer: ArrayBuffer) => { source.reuse(buffer) },
       close: async () => { await source.close() },
       readPack: async (...question: Parameters<FileSource['readPack']>) => {

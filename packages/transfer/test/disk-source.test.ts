@@ -14,12 +14,15 @@ import { plainCutFinder } from '../src/gear.ts'
 import { openFileSource } from '../src/node/index.ts'
 import { openWanted } from '../src/node/open-file.ts'
 import { CheckedDirectories } from '../src/node/source-directories.ts'
+import { SignatureBuilder } from '../src/signature.ts'
 import { buildPack } from '../src/source-reader.ts'
 import type { OpenFile, SourceReader } from '../src/source-reader.ts'
+import { identityOf } from './identity-of.ts'
 import { randomBytes } from './session.ts'
 
 // The year 2262.
 const LATEST_TIME_NS = 2n ** 63n - 1n
+const CHANGED: StreamStep = { kind: 'FAULT', fault: { code: 'CHANGED_DURING_READ' } }
 
 let root: string
 let source: FileSource
@@ -42,9 +45,22 @@ function put (path: string, bytes: Uint8Array | string): WantedFile {
 
 /** The file as a scan lists it now. */
 function want (path: string): WantedFile {
-  const { size, mtimeNs } = lstatSync(join(root, path), { bigint: true })
+  const stats = lstatSync(join(root, path), { bigint: true })
   const { directory, name } = splitPath(path as RelativePath)
-  return { task: path.length, directory, entry: { kind: 'file', name, sizeBytes: Number(size), mtimeNs, mode: 0o644, identity: 0n } }
+  const identity = identityOf(stats)
+  return { task: path.length, directory, entry: { kind: 'file', name, sizeBytes: Number(stats.size), mtimeNs: stats.mtimeNs, mode: 0o644, identity } }
+}
+
+/** The same file, in a listing that does not know which file it is. */
+function unidentified (file: WantedFile): WantedFile {
+  return { ...file, entry: { ...file.entry, identity: 0n } }
+}
+
+/** A file of a time that is the same for all. */
+function putDated (path: string, bytes: Uint8Array | string): WantedFile {
+  put(path, bytes)
+  utimesSync(join(root, path), 1_700_000_000, 1_700_000_000)
+  return want(path)
 }
 
 async function readAsPack (...files: readonly WantedFile[]): Promise<{ contents: Record<string, string>, faults: string[] }> {
@@ -101,6 +117,39 @@ test('what is not as it was listed is not sent', async () => {
   expect(contents).toEqual({ 'as-listed': 'content' })
   expect(faults).toEqual(['4 VANISHED', '5 CHANGED_DURING_READ', '7 CHANGED_DURING_READ', '7 CHANGED_DURING_READ', '7 CHANGED_DURING_READ'])
   for (const file of files.slice(0, 5)) expect((await readAsStream({ file, content: 'DATA', offset: 0 })).last.kind).toBe('FAULT')
+})
+
+test('another file of the same size and time is not sent as the listed one', async () => {
+  const listed = putDated('report', 'AAAA')
+  putDated('new', 'BBBB')
+  renameSync(join(root, 'report'), join(root, 'report.1'))
+  renameSync(join(root, 'new'), join(root, 'report'))
+  expect(want('report').entry).toMatchObject({ sizeBytes: listed.entry.sizeBytes, mtimeNs: listed.entry.mtimeNs })
+  expect(await readAsPack(listed)).toEqual({ contents: {}, faults: ['6 CHANGED_DURING_READ'] })
+  for (const content of ['DATA', 'NONE'] as const) {
+    expect((await readAsStream({ file: listed, content, offset: 0 })).last).toEqual(CHANGED)
+  }
+  const signature = new SignatureBuilder({ averageBits: 16, cuts: plainCutFinder(16), hash: hashBytes }).finish()
+  expect((await readAsStream({ file: listed, content: 'DELTA', offset: 0, signature })).last).toEqual(CHANGED)
+  expect((await readAsPack(want('report'), want('report.1'))).contents).toEqual({ report: 'BBBB', 'report.1': 'AAAA' })
+})
+
+test('directories that changed places are read where they were listed', async () => {
+  putDated('daily.0/file', 'AAAA')
+  putDated('new/file', 'BBBB')
+  expect((await readAsPack(want('daily.0/file'), want('new/file'))).contents).toEqual({ 'daily.0/file': 'AAAA', 'new/file': 'BBBB' })
+  renameSync(join(root, 'daily.0'), join(root, 'daily.1'))
+  renameSync(join(root, 'new'), join(root, 'daily.0'))
+  const files = [want('daily.0/file'), { ...want('daily.1/file'), task: 2 }]
+  expect(await readAsPack(...files)).toEqual({ contents: { 'daily.0/file': 'BBBB', 'daily.1/file': 'AAAA' }, faults: [] })
+})
+
+test('where files have no identity, what was held open before a scan is not used after it', async () => {
+  await readAsPack(unidentified(putDated('daily.0/file', 'AAAA')), unidentified(putDated('new/file', 'BBBB')))
+  renameSync(join(root, 'daily.0'), join(root, 'daily.1'))
+  renameSync(join(root, 'new'), join(root, 'daily.0'))
+  source.refresh()
+  expect((await readAsPack(unidentified(want('daily.0/file')))).contents).toEqual({ 'daily.0/file': 'BBBB' })
 })
 
 test('a file whose time no listing can hold is sent as it was listed, with the nearest time', async () => {

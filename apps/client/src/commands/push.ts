@@ -61,7 +61,7 @@ export async function start (directory: string | undefined, flags: StartFlags, c
         // The error that ends the loop is told by the program.
         if (flags.json === true || run.error === undefined || canRetry(run.error)) tellRun(run, flags, terminal)
         return run.error === undefined
-          ? { kind: 'done', nextInMs: run.nextInMs }
+          ? { kind: 'done', nextInMs: run.nextInMs, isStale: run.stale.size > 0 }
           : { kind: 'failed', error: run.error, canRetry: canRetry(run.error) }
       },
       nextChange: async over => { await pusher.nextChange(over) },

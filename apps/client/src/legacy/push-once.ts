@@ -41,7 +41,7 @@ export async function pushLegacyOnce (init: LegacyPushInit): Promise<PushRun> {
     channel = await reach(init)
     init.signal.throwIfAborted()
     const pushed = await pushLegacySession(channel, { ...init, zone: localZone, scan: async () => await init.scan(init.signal) })
-    return { result: describe(pushed, cost(), clock), error: undefined, nextInMs: pushed.nextInMs, tree: pushed.tree }
+    return { result: describe(pushed, cost(), clock), error: undefined, nextInMs: pushed.nextInMs, tree: pushed.tree, stale: new Set() }
   } catch (caught) {
     const error = asFileSyncError(caught)
     return { result: failedResult(error, cost()), error }

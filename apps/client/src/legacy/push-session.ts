@@ -32,6 +32,7 @@ const CONTENT_AT: number = FRAME_HEADER_BYTES + 4
 export async function pushLegacySession (channel: LegacyChannel, deps: LegacyPushDependencies): Promise<LegacyPushed> {
   await waitForTurn(channel, deps.onBusy)
   const tree = await deps.scan()
+  deps.source.refresh()
   if (!tree.complete) {
     throw new FileSyncError('SOURCE_UNAVAILABLE', 'A part of the directory cannot be read, and the original server deletes what it is not told of. ' +
       `${tree.problems[0]?.path ?? 'It'}: ${tree.problems[0]?.message ?? 'it cannot be read'}. Make it readable, or leave it out by an ignore rule.`)

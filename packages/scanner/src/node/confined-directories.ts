@@ -5,6 +5,7 @@ import type { Name, RelativePath } from '@filesync/protocol'
 import { EntryStat } from '../entry-stat.ts'
 import type { OpenDirectory } from '../open-directory.ts'
 import { systemFault } from '../system-fault.ts'
+import { InodeNumbering } from './inode-numbering.ts'
 import { LocalDirectory } from './local-directory.ts'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
@@ -40,15 +41,11 @@ export class ConfinedDirectories {
   readonly #byDescriptor: boolean
   readonly #levels: Level[] = []
   readonly #record = new EntryStat()
+  readonly #numbering = new InodeNumbering()
 
   constructor (root: string, byDescriptor: boolean) {
     this.#root = root
     this.#byDescriptor = byDescriptor
-  }
-
-  /** The device of the root. Only after the first {@link read}. */
-  get rootDevice (): bigint {
-    return this.#levels[0]?.stat.dev ?? 0n
   }
 
   /**
@@ -58,7 +55,7 @@ export class ConfinedDirectories {
   read<T> (path: RelativePath, use: (directory: OpenDirectory) => T): T {
     const held = this.#enter(path)
     const there = {
-      place: held.place, record: this.#record,
+      place: held.place, record: this.#record, numbering: this.#numbering,
       isAncestor: (stat: EntryStat): boolean => this.#levels.some(level => isSame(level.stat, stat)),
     }
     const plain = { ...there, place: path === '' ? this.#root : `${this.#root}/${path}` }
@@ -80,6 +77,7 @@ export class ConfinedDirectories {
   /** Lets go of every directory. */
   close (): void {
     this.#leave(0)
+    this.#numbering.forget()
   }
 
   #enter (path: RelativePath): Level {

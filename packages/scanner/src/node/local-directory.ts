@@ -5,6 +5,7 @@ import type { RelativePath } from '@filesync/protocol'
 import type { EntryStat } from '../entry-stat.ts'
 import type { OpenDirectory } from '../open-directory.ts'
 import { isGone, systemFault } from '../system-fault.ts'
+import type { InodeNumbering } from './inode-numbering.ts'
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 const STAT = { bigint: true, throwIfNoEntry: false } as const
@@ -15,6 +16,7 @@ export interface LocalPlace {
   /** What is written by each `stat`. */
   readonly record: EntryStat
   readonly isAncestor: (stat: EntryStat) => boolean
+  readonly numbering: InodeNumbering
 }
 
 /** A directory of this machine, read with synchronous calls. */
@@ -24,13 +26,15 @@ export class LocalDirectory implements OpenDirectory {
   readonly #place: string
   readonly #prefix: string
   readonly #record: EntryStat
+  readonly #numbering: InodeNumbering
 
-  constructor (path: RelativePath, { place, record, isAncestor }: LocalPlace) {
+  constructor (path: RelativePath, { place, record, isAncestor, numbering }: LocalPlace) {
     this.path = path
     this.isAncestor = isAncestor
     this.#place = place
     this.#prefix = `${place}/`
     this.#record = record
+    this.#numbering = numbering
   }
 
   names (): string[] {
@@ -46,6 +50,10 @@ export class LocalDirectory implements OpenDirectory {
     if (stat === undefined) return undefined
     fillRecord(this.#record, stat)
     return this.#record
+  }
+
+  keepsNumbers (name: string, { dev }: EntryStat): boolean {
+    return this.#numbering.lasts(dev, () => this.#prefix + name)
   }
 
   linkTarget (name: string): Uint8Array | undefined {

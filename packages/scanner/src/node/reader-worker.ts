@@ -33,7 +33,7 @@ function rulesOf (id: number): IgnoreRules {
 function readOne (path: RelativePath, rulesId: number, { nowMs, settleMs }: { readonly nowMs: number, readonly settleMs: number }): PackedReading {
   try {
     const rules = rulesOf(rulesId)
-    return directories.read(path, directory => readDirectory(directory, { writer, rules, rootDevice: directories.rootDevice, nowMs, settleMs }))
+    return directories.read(path, directory => readDirectory(directory, { writer, rules, nowMs, settleMs }))
   } catch (error) {
     if (isGone(error)) return { status: 'gone' }
     if (isSystemFault(error)) return { status: 'unreadable', why: faultText(error) }

@@ -72,7 +72,8 @@ class MemoryReader implements DirectoryReader {
     if (node?.kind !== 'directory') return { status: 'gone' }
     if (node.refusal !== undefined) return { status: 'unreadable', why: node.refusal }
     const writer = new ListingWriter()
-    const listed = readDirectory(new MemoryDirectory(directory, node), { writer, rules: new IgnoreRules(ruleFiles(rules)), rootDevice: DEVICE, nowMs, settleMs })
+    const context = { writer, rules: new IgnoreRules(ruleFiles(rules)), nowMs, settleMs }
+    const listed = readDirectory(new MemoryDirectory(directory, node), context)
     return { ...listed, block: writer.take() }
   }
 }
@@ -121,6 +122,10 @@ class MemoryDirectory implements OpenDirectory {
   }
 
   // There are no mounts here, so nothing lies in itself.
+  keepsNumbers (): boolean {
+    return true
+  }
+
   isAncestor (): boolean {
     return false
   }

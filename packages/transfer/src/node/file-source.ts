@@ -53,6 +53,10 @@ class WorkerSource implements FileSource {
     for (const thread of directories > 1 ? this.#threads : this.#threads.slice(0, 1)) thread.start()
   }
 
+  refresh (): void {
+    for (const thread of this.#threads) thread.release()
+  }
+
   async readPack (files: readonly WantedFile[], compress: boolean): Promise<PackRead> {
     return await this.#leastBusy().call<PackRead>(call => ({ kind: 'PACK', call, files: toColumns(files), compress }))
   }
@@ -96,6 +100,10 @@ class SourceThread {
 
   start (): void {
     if (this.#failure === undefined) this.#started()
+  }
+
+  release (): void {
+    this.#worker?.postMessage({ kind: 'RELEASE' } satisfies SourceQuestion)
   }
 
   async call<T extends PackRead | StreamStep> (question: (call: number) => SourceQuestion): Promise<T> {

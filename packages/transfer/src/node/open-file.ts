@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs'
 import type { BigIntStats } from 'node:fs'
-import { clampTimeNs } from '@filesync/protocol'
+import { clampTimeNs, writeFileIdentity } from '@filesync/protocol'
 import type { FileFault, WantedFile } from '../file-source.ts'
 import { CHANGED } from '../source-reader.ts'
 import type { OpenFile } from '../source-reader.ts'
@@ -11,11 +11,23 @@ const HAS_NOFOLLOW = 'O_NOFOLLOW' in constants
 // Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
+/** Memory for what the identity of one file is made from, and for the identity. */
+const numbers = new BigUint64Array(2)
+const numberHalves = new Uint32Array(numbers.buffer)
+const identity = new BigUint64Array(1)
+const identityHalves = new Uint32Array(identity.buffer)
+
 /** Opens a wanted file if it is what was listed. */
 export function openWanted (file: WantedFile, directories: SourceDirectories): OpenFile | FileFault {
+  const opened = openOnce(file, directories)
+  // A directory may have been replaced since its handle was taken.
+  return 'code' in opened && directories.release() ? openOnce(file, directories) : opened
+}
+
+function openOnce (file: WantedFile, directories: SourceDirectories): OpenFile | FileFault {
   let fd: number | undefined
   try {
-    fd = openAnywhere(file, directories)
+    fd = openUnfollowed(directories.prefix(file.directory) + file.entry.name)
     const stats = fstatSync(fd, { bigint: true })
     if (isListed(stats, file)) return new HeldFile(fd, stats)
     closeSync(fd)
@@ -26,24 +38,23 @@ export function openWanted (file: WantedFile, directories: SourceDirectories): O
   }
 }
 
-function openAnywhere ({ directory, entry }: WantedFile, directories: SourceDirectories): number {
-  try {
-    return openUnfollowed(directories.prefix(directory) + entry.name)
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
-    // The directory may have been replaced since its handle was taken.
-    directories.release()
-    return openUnfollowed(directories.prefix(directory) + entry.name)
-  }
-}
-
 function openUnfollowed (path: string): number {
   if (!HAS_NOFOLLOW && lstatSync(path).isSymbolicLink()) throw Object.assign(new Error(`${path} is a link`), { code: 'ELOOP', syscall: 'open' })
   return openSync(path, FLAGS)
 }
 
 function isListed (stats: BigIntStats, { entry }: WantedFile): boolean {
-  return stats.isFile() && stats.size === BigInt(entry.sizeBytes) && clampTimeNs(stats.mtimeNs) === entry.mtimeNs
+  const isAsLarge = stats.isFile() && stats.size === BigInt(entry.sizeBytes)
+  return isAsLarge && clampTimeNs(stats.mtimeNs) === entry.mtimeNs && isSameFile(stats, entry.identity)
+}
+
+/** Another file of the same size and time may have taken the name. Where the listed one has no identity, nothing is known of that. */
+function isSameFile ({ ino, birthtimeNs }: BigIntStats, listed: bigint): boolean {
+  if (listed === 0n) return true
+  numbers[0] = ino
+  numbers[1] = birthtimeNs
+  writeFileIdentity(numberHalves, identityHalves)
+  return identity[0] === listed
 }
 
 class HeldFile implements OpenFile {

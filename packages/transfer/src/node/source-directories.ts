@@ -12,8 +12,8 @@ const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
 export interface SourceDirectories {
   /** A path for calls on the entries of a directory. Throws the errors of open or lstat. */
   prefix (directory: RelativePath): string
-  /** Lets go of everything, so that what moved is found anew and the disk can be unmounted. */
-  release (): void
+  /** Lets go of everything, so that what moved is found again and the disk can be unmounted. Returns whether anything was held. */
+  release (): boolean
 }
 
 /** Below held handles where the system has /proc, which nobody can redirect; otherwise by looking at each name before. */
@@ -33,9 +33,11 @@ class HeldDirectories implements SourceDirectories {
     return `/proc/self/fd/${String(this.#open(directory))}/`
   }
 
-  release (): void {
+  release (): boolean {
+    const hasHeld = this.#handles.size > 0
     for (const fd of this.#handles.values()) closeSync(fd)
     this.#handles.clear()
+    return hasHeld
   }
 
   #open (directory: RelativePath): number {
@@ -88,5 +90,7 @@ export class CheckedDirectories implements SourceDirectories {
     return join(this.#root, path) + '/'
   }
 
-  release (): void { /* it holds nothing */ }
+  release (): boolean {
+    return false
+  }
 }

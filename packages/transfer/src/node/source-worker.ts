@@ -44,6 +44,7 @@ port.on('message', (question: LendingQuestion) => {
     case 'NEXT': return answer(question.call, () => nextStep(question.stream, question.compress))
     case 'OPEN': return open(question)
     case 'CLOSE': return close(question.stream)
+    case 'RELEASE': return void directories.release()
   }
 })
 

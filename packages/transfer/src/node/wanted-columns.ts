@@ -3,7 +3,7 @@ import type { WantedFile } from '../file-source.ts'
 
 /**
  * Wanted files column by column: as an object each they take several times as long to cross between threads. What reading
- * does not need, mode and identity, stays behind.
+ * does not need, the mode, stays behind.
  */
 export interface WantedColumns {
   readonly tasks: Uint32Array
@@ -14,6 +14,7 @@ export interface WantedColumns {
   readonly names: readonly Name[]
   readonly sizesBytes: Float64Array
   readonly mtimesNs: BigInt64Array
+  readonly identities: BigUint64Array
 }
 
 export function toColumns (files: readonly WantedFile[]): WantedColumns {
@@ -24,6 +25,7 @@ export function toColumns (files: readonly WantedFile[]): WantedColumns {
     names: files.map(({ entry }) => entry.name),
     sizesBytes: new Float64Array(files.length),
     mtimesNs: new BigInt64Array(files.length),
+    identities: new BigUint64Array(files.length),
   }
   files.forEach(({ task, directory, entry }, i) => {
     const place = places.get(directory) ?? places.size
@@ -32,14 +34,15 @@ export function toColumns (files: readonly WantedFile[]): WantedColumns {
     columns.owners[i] = place
     columns.sizesBytes[i] = entry.sizeBytes
     columns.mtimesNs[i] = entry.mtimeNs
+    columns.identities[i] = entry.identity
   })
   return { ...columns, directories: [...places.keys()] }
 }
 
-export function fromColumns ({ tasks, directories, owners, names, sizesBytes, mtimesNs }: WantedColumns): WantedFile[] {
+export function fromColumns ({ tasks, directories, owners, names, sizesBytes, mtimesNs, identities }: WantedColumns): WantedFile[] {
   return names.map((name, i) => ({
     task: tasks[i] ?? 0,
     directory: directories[owners[i] ?? 0] as RelativePath,
-    entry: { kind: 'file', name, sizeBytes: sizesBytes[i] ?? 0, mtimeNs: mtimesNs[i] ?? 0n, mode: 0, identity: 0n },
+    entry: { kind: 'file', name, sizeBytes: sizesBytes[i] ?? 0, mtimeNs: mtimesNs[i] ?? 0n, mode: 0, identity: identities[i] ?? 0n },
   }))
 }

@@ -13,6 +13,7 @@ export type SourceQuestion =
   | { readonly kind: 'OPEN', readonly stream: number, readonly request: StreamRequest }
   | { readonly kind: 'NEXT', readonly call: number, readonly stream: number, readonly compress: boolean }
   | { readonly kind: 'CLOSE', readonly stream: number }
+  | { readonly kind: 'RELEASE' }
 
 /** A question with a buffer for the frame that answers it, where one is free. */
 export type LendingQuestion = SourceQuestion & { readonly buffer?: ArrayBuffer | undefined }

@@ -46,6 +46,8 @@ export class MemorySource implements FileSource {
 
   prepare (): void { /* nothing has to be started */ }
 
+  refresh (): void { /* nothing is held */ }
+
   async readPack (files: readonly WantedFile[], compress: boolean): Promise<PackRead> {
     this.#throwIfClosed()
     return buildPack(files, this.#reader, compress)
