@@ -249,12 +249,15 @@ export interface VerifyOptions {
 
 /** Many areas under one root. */
 export interface Archive {
+  /** By which it is known again wherever it is mounted or copied to; kept in the archive itself. */
+  readonly id: string
   /** Opens an area and makes it where it does not exist. Throws NAME_INVALID. */
   area (name: string): Promise<Area>
   /** Names of the areas that have been synced. */
   areas (): readonly string[]
   /** Names that no new client may be given: areas, and whatever else stands in the root. */
   takenNames (): Promise<readonly string[]>
+  /** Throws ARCHIVE_UNAVAILABLE, as all that tells of content, if the archive is not at its path any more. */
   room (): Promise<DiskRoom>
   /**
    * Has an area take over a copy in a directory of this machine, as `Area.adopt` does. Throws USAGE for what is no directory or

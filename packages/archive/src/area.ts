@@ -76,6 +76,7 @@ export class StoredArea implements Area {
     try {
       const { index, store, hash, name, signal } = this.#init
       signal.throwIfAborted()
+      await store.ensurePresent('path')
       await this.#makeReady()
       const root = index.listing({ area: name, directory: ROOT_PATH }) ?? EMPTY_DIRECTORY.listing
       return new AreaSync({
@@ -97,6 +98,7 @@ export class StoredArea implements Area {
 
   async beginPreview (): Promise<Preview> {
     const { index, store, hash, clock, name: area } = this.#init
+    await store.ensurePresent('path')
     await this.#turns.step(() => this.#makeReady())
     const root = index.listing({ area, directory: ROOT_PATH }) ?? EMPTY_DIRECTORY.listing
     return new AreaPreview({
@@ -136,6 +138,8 @@ export class StoredArea implements Area {
     const attestation = { ...this.#init, area: this.name }
     const { syncs, isSyncing } = this.#turns
     const { verdicts, findings: all } = await attestCopies(attestation, copies, options)
+    // What was read of a disk that is gone, or of one that nobody sees any more, is no answer and no finding.
+    await this.#init.store.ensurePresent('disk')
     // What a sync is just replacing looks like that, too.
     const findings = isSyncing || this.#turns.syncs !== syncs ? all.filter(({ what }) => what !== 'altered') : all
     this.#damaged = [...this.#damaged, ...findings.filter(({ what }) => what === 'damaged')]
@@ -144,11 +148,13 @@ export class StoredArea implements Area {
   }
 
   async versions (path: RelativePath): Promise<readonly Version[]> {
+    await this.#init.store.ensurePresent('path')
     return await this.#init.store.versions(this.name, path)
   }
 
   async restore ({ path, atMs, ...options }: RestoreOptions): Promise<RestoreOutcome> {
     const { index, store, name } = this.#init
+    await store.ensurePresent('path')
     const { files, directories } = await stateAt({ index, store, area: name }, path, atMs)
     if (files.size + directories.size === 0) {
       throw new FileSyncError('USAGE', `There is nothing under ${JSON.stringify(path)} at that time. "filesync-server versions ${name}" lists what can be restored.`)
@@ -158,6 +164,7 @@ export class StoredArea implements Area {
 
   async verify (options: VerifyOptions = {}): Promise<VerifyOutcome> {
     const { index, store, hash, clock, name: area } = this.#init
+    await store.ensurePresent('path')
     await this.#turns.step(() => this.#makeReady())
     const outcome = await verifyArea({ area, index, store, hash, clock, step: work => this.#turns.step(work) }, options)
     if (outcome.problems.length > 0) await this.#turns.step(() => recover({ area, index, store, hash }))

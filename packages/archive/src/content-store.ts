@@ -155,6 +155,12 @@ export interface ContentStore {
   dropVersions (area: string, versions: readonly Version[]): Promise<void>
   /** Copies the state of a path into a directory outside the store. */
   restore (area: string, request: RestoreRequest): Promise<RestoreOutcome>
+  /**
+   * Throws ARCHIVE_UNAVAILABLE if the place of the store no longer leads to the content that is held open, such as after its disk
+   * was exchanged; with `disk` as well if its disk does not answer. To be called before content is said to be stored.
+   */
+  ensurePresent (check: 'path' | 'disk'): Promise<void>
+  /** Of the store that is held open, wherever its place leads by now. */
   freeBytes (): Promise<{ readonly freeBytes: number, readonly totalBytes: number }>
   close (): Promise<void>
 }

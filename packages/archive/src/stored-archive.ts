@@ -8,6 +8,7 @@ import type { ExistingCopy } from './existing-copy.ts'
 import { diskRoom } from './room.ts'
 
 export interface StoredArchiveInit extends ArchiveSettings {
+  readonly id: string
   readonly index: ArchiveIndex
   readonly store: ContentStore
   readonly hash: HashBytes
@@ -26,6 +27,10 @@ export class StoredArchive implements Archive {
 
   constructor (init: StoredArchiveInit) {
     this.#init = init
+  }
+
+  get id (): string {
+    return this.#init.id
   }
 
   async area (name: string): Promise<Area> {
@@ -50,6 +55,7 @@ export class StoredArchive implements Archive {
   }
 
   async room (): Promise<DiskRoom> {
+    await this.#init.store.ensurePresent('path')
     return await diskRoom(this.#init.store, this.#init.reserveBytes)
   }
 

@@ -169,6 +169,8 @@ export class AreaSync implements Sync {
       // What the brake was released for is done only now, and only where deletions were part of it.
       await this.#settle(planned, planned.complete ? brakeAfter(this.#init, { halt: undefined, isOver: true }) : this.#unfinished(planned.plan))
       await this.#init.store.keepPartials(this.#init.area, planned.answers.partials)
+      // A disk may have been mounted over the archive while files arrived.
+      await this.#init.store.ensurePresent('path')
       return { ...this.#stored, deleted, problems: this.#problems.first, problemCount: this.#problems.count }
     } finally {
       await this.#end()

@@ -53,6 +53,8 @@ async function verifyDirectory (verification: Verification, directory: RelativeP
     group.forEach((file, i) => { read.set(file.entry.name, { file, digest: digests[i] }) })
     options.onProgress?.({ files: group.length, bytes: group.reduce((sum, { entry }) => sum + entry.sizeBytes, 0) })
   }
+  // On a disk that is gone nothing can be read, which says nothing of the files.
+  if ([...read.values()].some(({ digest }) => digest === undefined)) await store.ensurePresent('disk')
   const problems: Problem[] = []
   await step(async () => {
     await reviseDirectory(verification, directory, ({ path, entry, fact }, facts, at) => {

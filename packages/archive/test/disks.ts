@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { newFolder } from './on-disk.ts'
 
+const SHUT_DOWN = 'import fcntl,os,sys,struct; fcntl.ioctl(os.open(sys.argv[1],0),0x8004587D,struct.pack("I",1))'
+
 /** Runs a tool of the system; false if it fails or does not exist. */
 export function run (tool: string, args: readonly string[]): boolean {
   return spawnSync(tool, args, { stdio: 'ignore' }).status === 0
@@ -41,6 +43,11 @@ export class LoopDisk {
     onTestFinished(() => { run('losetup', ['-d', device]) })
     if (!run(tool, [device, this.at, ...args])) throw new Error(`${tool} failed.`)
     this.#mounts++
+  }
+
+  /** Makes its file system answer as if the cable had come out (EXT4_IOC_SHUTDOWN); false if that cannot be done. */
+  pull (): boolean {
+    return run('python3', ['-c', SHUT_DOWN, this.at])
   }
 
   /** Also while files on it are open: they stay with the processes that have them open. */

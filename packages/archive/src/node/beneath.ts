@@ -154,6 +154,11 @@ export function makeRoot (path: string): void {
   }
 }
 
+/** Whether anything is at a path; for the root itself, before it is opened. */
+export function existsPath (path: string): boolean {
+  return fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined
+}
+
 /** The real path of what exists of a path, with the rest behind it. */
 export function realPathOf (path: string): string {
   try {

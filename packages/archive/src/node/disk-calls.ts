@@ -39,6 +39,9 @@ export interface DiskCalls {
 
 export interface DiskWorkerData {
   readonly root: string
+  /** Of the root; a worker that finds another one there refuses to work. */
+  readonly device: bigint
+  readonly inode: bigint
   readonly syncsEach: boolean
   readonly umask: number
   readonly foldsNames: boolean

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { asFileSyncError } from '@filesync/protocol'
+import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import { Beneath } from './beneath.ts'
 import { DiskPlacing } from './disk-placing.ts'
 import { DiskReading } from './disk-reading.ts'
@@ -13,8 +13,9 @@ import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-c
 import * as disk from './disk.ts'
 import { ownTrouble, storeTrouble } from './trouble.ts'
 
-const { root, syncsEach, umask, foldsNames } = workerData as DiskWorkerData
+const { root, device, inode, syncsEach, umask, foldsNames } = workerData as DiskWorkerData
 const beneath = new Beneath(root)
+ensureSameRoot()
 const staging = new DiskStaging(beneath, syncsEach, umask)
 const streams = new DiskStreams(beneath, syncsEach)
 const versions = new DiskVersions(beneath)
@@ -68,3 +69,10 @@ parentPort?.on('message', ({ id, call, args, lent }: DiskRequest) => {
   }
   parentPort?.postMessage(reply, lent === undefined ? [] : [lent])
 })
+
+/** Each thread opens the root by its path, where another disk may have been mounted since the first one did. */
+function ensureSameRoot (): void {
+  const own = disk.statOf(beneath.handle(''))
+  if (own.device === device && own.inode === inode) return
+  throw new FileSyncError('ARCHIVE_UNAVAILABLE', `Another disk was mounted at the archive ${root} while it was opened. Start the server again.`)
+}

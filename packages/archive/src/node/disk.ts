@@ -5,6 +5,7 @@ import { checkedName } from './beneath.ts'
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = fs.constants
 const O_DIRECT: number | undefined = (fs.constants as Partial<typeof fs.constants>).O_DIRECT
 const TMPFS = 0x0102_1994
+const FUSE = 0x6573_5546
 /** Flags that Node passes on to the system and does not name: open(2) of macOS and the BSDs, and libuv's for a share mode of 0. */
 const LOCK_FLAGS = process.platform === 'win32' ? { exclusive: 0x1000_0000, shared: 0x1000_0000 } : { exclusive: 0x20, shared: 0x10 }
 
@@ -91,6 +92,43 @@ export function readDirectAt (prefix: string, name: string): number | undefined 
     if (errnoOf(error) !== 'EINVAL') throw error
   }
   return undefined
+}
+
+/** What a path leads to, a link itself. Without holding up this thread, as those below, for a disk that may not answer. */
+export async function lookAt (path: string): Promise<Stat> {
+  return describe(await fs.promises.lstat(path, { bigint: true }))
+}
+
+/** What of a file fits into `bytes`. */
+export async function readBeginning (path: string, bytes: Uint8Array): Promise<Uint8Array> {
+  return await readStart(path, bytes, O_RDONLY)
+}
+
+/** As {@link readBeginning}, past the page cache into aligned memory; undefined if there is no way past it. */
+export async function readBeginningDirect (path: string, bytes: Uint8Array): Promise<Uint8Array | undefined> {
+  if (O_DIRECT === undefined) return undefined
+  try {
+    return await readStart(path, bytes, O_RDONLY | O_DIRECT)
+  } catch (error) {
+    if (errnoOf(error) !== 'EINVAL') throw error
+    return undefined
+  }
+}
+
+async function readStart (path: string, bytes: Uint8Array, flags: number): Promise<Uint8Array> {
+  // A plain name may be a pipe or a link by now.
+  const file = await fs.promises.open(path, flags | O_NOFOLLOW | O_NONBLOCK)
+  try {
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)
+    return bytes.subarray(0, bytesRead)
+  } finally {
+    await file.close()
+  }
+}
+
+/** Whether a directory lies on a file system in user space. */
+export function isFuse (prefix: string): boolean {
+  return process.platform === 'linux' && fs.statfsSync(prefix).type === FUSE
 }
 
 export function renameAt (fromPrefix: string, from: string, to: readonly [prefix: string, name: string]): void {

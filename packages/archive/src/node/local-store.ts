@@ -1,16 +1,19 @@
-import { errnoOf, FileSyncError } from '@filesync/protocol'
+import { FileSyncError } from '@filesync/protocol'
 import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type {
   ContentStore, ContentStream, DirectoryState, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
   StoreTraits, StreamRequest, Version,
 } from '../content-store.ts'
 import type { Batch, Failure, RemovalBatch, Section } from '../section.ts'
+import { Beneath } from './beneath.ts'
 import { DiskThread } from './disk-pool.ts'
 import { reread } from './disk-reread.ts'
-import { roomOf } from './disk.ts'
+import { roomOf, statOf } from './disk.ts'
 import { startFileSystemSync } from './durable.ts'
 import type { FileSystemSync } from './durable.ts'
 import { LocalStream } from './local-stream.ts'
+import type { Presence, PresenceCheck } from './presence.ts'
+import { ownTrouble } from './trouble.ts'
 
 /** Two keep two cores busy and a small server usable. */
 const THREADS = 2
@@ -19,20 +22,25 @@ export interface LocalStoreInit {
   /** Absolute path of the archive. */
   readonly root: string
   readonly traits: StoreTraits
+  /** Finds out whether the root is still the one that is held; without it, it always is. */
+  readonly presence?: Presence
   readonly threads?: number
 }
 
 /** Opens the store in a folder of this machine. The root must exist. */
-export async function openLocalStore ({ root, traits, threads = THREADS }: LocalStoreInit): Promise<ContentStore> {
+export async function openLocalStore ({ root, traits, presence, threads = THREADS }: LocalStoreInit): Promise<ContentStore> {
   const sync = await startFileSystemSync(root)
-  const data = { root, syncsEach: sync === undefined, umask: process.umask(), foldsNames: traits.foldsNames }
-  return new LocalStore({ root, traits, sync }, Array.from({ length: threads }, () => new DiskThread(data)))
+  const beneath = new Beneath(root)
+  const { device, inode } = statOf(beneath.handle(''))
+  const data = { root, device, inode, syncsEach: sync === undefined, umask: process.umask(), foldsNames: traits.foldsNames }
+  return new LocalStore({ beneath, traits, sync, presence }, Array.from({ length: threads }, () => new DiskThread(data)))
 }
 
 interface Place {
-  readonly root: string
+  readonly beneath: Beneath
   readonly traits: StoreTraits
   readonly sync: FileSystemSync | undefined
+  readonly presence: Presence | undefined
 }
 
 class LocalStore implements ContentStore {
@@ -152,19 +160,22 @@ class LocalStore implements ContentStore {
     return await this.#idlest().call('restore', [area, request])
   }
 
+  async ensurePresent (check: PresenceCheck): Promise<void> {
+    await this.#place.presence?.ensure(check)
+  }
+
   async freeBytes (): Promise<{ readonly freeBytes: number, readonly totalBytes: number }> {
     try {
-      return await Promise.resolve(roomOf(this.#place.root))
-    } catch (cause) {
-      // All else goes by way of the open directory, and would be written to a disk that nobody sees any more.
-      throw new FileSyncError('ARCHIVE_UNAVAILABLE', `The directory of the archive is not where it was when the server started (${errnoOf(cause)}). ` +
-        'On the server, look whether its disk is mounted; where it was moved, start the server with its new place.', { cause })
+      return await Promise.resolve(roomOf(this.#place.beneath.open('')))
+    } catch (error) {
+      throw ownTrouble(error) ?? error
     }
   }
 
   async close (): Promise<void> {
     this.#place.sync?.close()
     await Promise.all(this.#threads.map(thread => thread.close()))
+    this.#place.beneath.close()
   }
 
   /** For each thread the places of its sections, from `first` on. */

@@ -5,40 +5,50 @@ import { hashBytes } from '@filesync/protocol/node'
 import type { Archive, ArchiveSettings } from '../archive.ts'
 import { recover } from '../recover.ts'
 import { StoredArchive } from '../stored-archive.ts'
-import { Beneath, makeRoot } from './beneath.ts'
+import { ensureArchiveId, makeArchiveId, readArchiveId } from './archive-id.ts'
+import { Beneath, existsPath, makeRoot } from './beneath.ts'
 import { openDiskCopy } from './disk-copy.ts'
 import { INDEX } from './disk-places.ts'
 import { openLmdbIndex } from './lmdb-index.ts'
 import { openLocalStore } from './local-store.ts'
 import { lockArchive } from './lock.ts'
+import { Presence } from './presence.ts'
 import { probeTraits } from './probe.ts'
 import { ownTrouble, storeTrouble } from './trouble.ts'
 
 export interface ArchiveInit extends ArchiveSettings {
-  /** The directory of the archive; made where it does not exist. */
+  /** The directory of the archive; made if it does not exist and no id is expected. */
   readonly root: string
+  /** The id that the archive has to have. Without it any archive is opened, and one is made of any other directory. */
+  readonly expectedId?: string
 }
 
 /**
  * Opens an archive for this process and puts in order what a crash left. Throws STATE_IN_USE where another process has
- * it, ARCHIVE_UNAVAILABLE, ARCHIVE_ESCAPE, ARCHIVE_FULL.
+ * it, ARCHIVE_UNAVAILABLE, ARCHIVE_ESCAPE, ARCHIVE_FULL. Of a directory that does not hold the expected archive nothing is changed.
  */
 export async function openArchive (init: ArchiveInit): Promise<Archive> {
   const root = isAbsolute(init.root) ? init.root : resolve(init.root)
   const opened: (() => Promise<void>)[] = []
   try {
-    prepareRoot(root)
+    if (init.expectedId === undefined) prepareRoot(root)
+    else if (!existsPath(root)) ensureArchiveId(root, undefined, init.expectedId)
     const beneath = new Beneath(root)
     opened.push(() => { beneath.close(); return Promise.resolve() })
+    if (init.expectedId !== undefined) ensureArchiveId(root, readArchiveId(beneath), init.expectedId)
     opened.push(await lockArchive(beneath))
-    const store = await openLocalStore({ root: beneath.root, traits: probeTraits(beneath) })
+    const id = readArchiveId(beneath) ?? makeArchiveId(beneath)
+    const presence = new Presence({ path: root, beneath, id })
+    const store = await openLocalStore({ root: beneath.root, traits: probeTraits(beneath), presence })
     opened.push(() => store.close())
     beneath.open(INDEX, 'make')
     const index = openLmdbIndex(`${beneath.root}/${INDEX}`)
     opened.push(() => index.close())
+    // The index was opened by its path, where another disk may have been mounted meanwhile.
+    await presence.ensure('path')
     for (const area of index.areas()) await recover({ area, index, store, hash: hashBytes })
     await store.discard(undefined)
-    return new StoredArchive({ ...init, index, store, hash: hashBytes, newStaging: () => randomBytes(8).toString('hex'), openCopy: (area, directory) => openDiskCopy(beneath.root, area, directory), close: () => closeAll(opened) })
+    return new StoredArchive({ ...init, id, index, store, hash: hashBytes, newStaging: () => randomBytes(8).toString('hex'), openCopy: (area, directory) => openDiskCopy(beneath.root, area, directory), close: () => closeAll(opened) })
   } catch (error) {
     await closeAll(opened)
     throw ownTrouble(error) ?? error

@@ -17,6 +17,7 @@ export interface MemoryArchiveInit extends Partial<Omit<ArchiveSettings, 'clock'
 export function memoryArchive (init: MemoryArchiveInit): Archive {
   let folders = 0
   return new StoredArchive({
+    id: 'memory',
     keepMs: 30 * 86_400_000,
     mode: 'mirror',
     reserveBytes: 0,

@@ -203,6 +203,10 @@ export class MemoryStore implements ContentStore {
     return restoreInto(out, request, ({ path, version }) => (version === undefined ? this.root.below(area) : this.#versions.at(area, version))?.at(path))
   }
 
+  async ensurePresent (check: 'path' | 'disk'): Promise<void> {
+    this.#before(`ensurePresent ${check}`)
+  }
+
   async freeBytes (): Promise<{ readonly freeBytes: number, readonly totalBytes: number }> {
     const freeBytes = this.#init.freeBytes ?? 2 ** 40
     return { freeBytes, totalBytes: freeBytes }

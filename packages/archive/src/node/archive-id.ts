@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto'
+import { errnoOf, FileSyncError } from '@filesync/protocol'
+import type { Beneath } from './beneath.ts'
+import { OWN } from './disk-places.ts'
+import * as disk from './disk.ts'
+
+/** The file below the archive's own folder that holds its id. */
+export const ID_FILE = 'id'
+/** A whole block, so that reading it past the page cache asks the disk itself and not the inode. */
+export const ID_FILE_BYTES = 4096
+const ID = /^[0-9a-f]{32}(?=\n)/u
+const EXPLANATION = 'By this id a FileSync server knows its archive again. Leave the file here; a copy of the whole archive may keep it.\n'
+
+/** The id that an archive has, in 32 hexadecimal digits; undefined if it has none. Throws what the system refuses. */
+export function readArchiveId (beneath: Beneath): string | undefined {
+  try {
+    const fd = disk.readAt(beneath.open(OWN), ID_FILE)
+    try {
+      const bytes = new Uint8Array(ID_FILE_BYTES)
+      return parseArchiveId(bytes.subarray(0, disk.readInto(fd, bytes, 0)))
+    } finally {
+      disk.close(fd)
+    }
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** The id in the content of the file; undefined if there is none. */
+export function parseArchiveId (content: Uint8Array): string | undefined {
+  return ID.exec(new TextDecoder('latin1').decode(content))?.[0]
+}
+
+/** Gives an archive an id, on stable storage when it returns. To be called while the archive is locked. */
+export function makeArchiveId (beneath: Beneath): string {
+  const id = randomBytes(16).toString('hex')
+  const prefix = beneath.open(OWN, 'make')
+  const temporary = `${ID_FILE}.${id}`
+  const fd = disk.createAt(prefix, temporary, 0o644)
+  try {
+    disk.writeAll(fd, new TextEncoder().encode(`${id}\n${EXPLANATION}`.padEnd(ID_FILE_BYTES, '\n')))
+    disk.syncFile(fd)
+  } finally {
+    disk.close(fd)
+  }
+  disk.renameAt(prefix, temporary, [prefix, ID_FILE])
+  // Windows has no handle of a directory to flush.
+  if (process.platform !== 'win32') disk.syncFile(beneath.handle(OWN))
+  return id
+}
+
+/** Throws ARCHIVE_UNAVAILABLE if an archive is not the one that is expected. `found` is undefined for one without an id. */
+export function ensureArchiveId (root: string, found: string | undefined, expected: string): void {
+  if (found === expected) return
+  const what = found === undefined
+    ? `${root} does not hold the archive that this server knows (id ${expected.slice(0, 8)}), and nothing by which to recognize it.`
+    : `${root} holds another archive (id ${found.slice(0, 8)}) than the one that this server knows (id ${expected.slice(0, 8)}).`
+  throw new FileSyncError('ARCHIVE_UNAVAILABLE', `${what} Probably its disk is not mounted, or another one is. Mount the disk of the archive; ` +
+    'to use what is there as the archive from now on, start the server once with --accept-archive.')
+}
