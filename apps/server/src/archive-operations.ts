@@ -102,6 +102,7 @@ export async function release (archive: Archive, request: unknown): Promise<{ re
 
 /** Throws USAGE for a client that the archive does not know: opening it would make it. */
 async function areaOf (archive: Archive, client: string): Promise<Area> {
+  await archive.ensurePresent('path')
   const names = archive.areas()
   if (!names.includes(client)) {
     throw new FileSyncError('USAGE', `The archive has nothing of a client "${client}". ${names.length === 0 ? 'No client has been synced yet.' : `It has: ${names.join(', ')}.`}`)

@@ -1,6 +1,7 @@
 import type { Archive } from '@filesync/archive'
 import { formatDeviceId } from '@filesync/identity'
 import type { PairingDesk, PeerBook } from '@filesync/identity'
+import { asFileSyncError } from '@filesync/protocol'
 import type { SessionBoard, SessionRow } from './session-board.ts'
 import type { SessionQueue } from './session-queue.ts'
 import type { SyncHistory, SyncRecord } from './sync-history.ts'
@@ -61,7 +62,10 @@ export interface Status {
   readonly sessions: readonly SessionRow[]
   readonly queue: readonly QueueRow[]
   readonly peers: readonly PeerRow[]
-  readonly disk: DiskReport
+  /** Null while the archive is away. */
+  readonly disk: DiskReport | null
+  /** Why the archive is away; null while it is here. */
+  readonly away: string | null
 }
 
 export interface HealthInit {
@@ -111,7 +115,7 @@ export class Health {
         problemCount: last?.problemCount ?? 0,
         problems: last?.problems ?? [],
         // An area that was never synced would be made by asking for it.
-        halted: synced.has(area) && (await archive.area(area)).halted !== undefined,
+        halted: synced.has(area) && await this.#isHalted(area),
         revokedAt: isoTime(revokedAtMs),
       }
     }))
@@ -119,10 +123,11 @@ export class Health {
 
   async disk (): Promise<DiskReport> {
     const { archive, quotaBytes } = this.#init
+    const room = await archive.room()
     const areas: { client: string, files: number, bytes: number }[] = []
     for (const client of archive.areas()) areas.push({ client, ...await (await archive.area(client)).size() })
     const sum = (of: 'files' | 'bytes'): number => areas.reduce((total, area) => total + area[of], 0)
-    return { ...await archive.room(), quotaBytes: quotaBytes ?? null, files: sum('files'), bytes: sum('bytes'), areas }
+    return { ...room, quotaBytes: quotaBytes ?? null, files: sum('files'), bytes: sum('bytes'), areas }
   }
 
   async status (): Promise<Status> {
@@ -137,13 +142,37 @@ export class Health {
       sessions: this.sessions,
       queue: await this.queue(),
       peers: await this.peers(),
-      disk: await this.disk(),
+      ...await this.#archive(),
+    }
+  }
+
+  async #archive (): Promise<Pick<Status, 'disk' | 'away'>> {
+    try {
+      return { disk: await this.disk(), away: null }
+    } catch (error) {
+      return { disk: null, away: awayMessage(error) }
+    }
+  }
+
+  async #isHalted (area: string): Promise<boolean> {
+    try {
+      return (await this.#init.archive.area(area)).halted !== undefined
+    } catch (error) {
+      awayMessage(error)
+      return false
     }
   }
 
   async #names (): Promise<Map<string, string>> {
     return new Map((await this.#init.peers.list()).map(({ id, area }) => [id as string, area]))
   }
+}
+
+/** Throws what is not about an archive that is away. */
+function awayMessage (error: unknown): string {
+  const { code, message } = asFileSyncError(error)
+  if (code !== 'ARCHIVE_UNAVAILABLE' && code !== 'ABORTED') throw error
+  return message
 }
 
 function isoTime (timeMs: number | undefined): string | null {

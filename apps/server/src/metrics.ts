@@ -71,21 +71,31 @@ export class ServerMetrics {
     const active = gauge('sessions_active', 'Clients that are served now.')
     const waiting = gauge('sessions_waiting', 'Clients that wait for their turn.')
     const clients = gauge('clients', 'Clients that are paired, or were.', ['state'])
-    const disk = gauge('disk_bytes', 'The disk of the archive.', ['kind'])
+    const present = gauge('archive_present', 'Whether the archive is here; 0 while its disk is away.')
+    const disk = gauge('disk_bytes', 'The disk of the archive; absent while it is away.', ['kind'])
     const mirrorFiles = gauge('mirror_files', 'Files in the folders of all clients, without versions.')
     const mirrorBytes = gauge('mirror_bytes', 'Bytes of those files.')
     const complete = gauge('client_last_complete_timestamp_seconds', 'End of the last sync after which everything was stored; 0 for never.', ['client'])
     const problems = gauge('client_problems', 'Entries that the last sync of a client could not store.', ['client'])
     const halted = gauge('client_halted', 'Whether the mass-change brake holds.', ['client'])
-    return ({ sessions, queue, peers, disk: { totalBytes, freeBytes, reserveBytes, files, bytes } }) => {
+    return ({ sessions, queue, peers, disk: report }) => {
       const paired = peers.filter(({ revokedAt }) => revokedAt === null)
       active.set(sessions.length)
       waiting.set(queue.length)
       clients.set({ state: 'paired' }, paired.length)
       clients.set({ state: 'revoked' }, peers.length - paired.length)
-      for (const [kind, value] of Object.entries({ total: totalBytes, free: freeBytes, reserve: reserveBytes })) disk.set({ kind }, value)
-      mirrorFiles.set(files)
-      mirrorBytes.set(bytes)
+      present.set(report === null ? 0 : 1)
+      for (const each of [disk, mirrorFiles, mirrorBytes]) each.reset()
+      if (report !== null) {
+        const { totalBytes, freeBytes, reserveBytes, files, bytes } = report
+        for (const [kind, value] of Object.entries({ total: totalBytes, free: freeBytes, reserve: reserveBytes })) disk.set({ kind }, value)
+        mirrorFiles.set(files)
+        mirrorBytes.set(bytes)
+      } else {
+        // Without a label a reset leaves 0, which would say that all is gone.
+        mirrorFiles.remove()
+        mirrorBytes.remove()
+      }
       for (const each of [complete, problems, halted]) each.reset()
       for (const { client, lastCompleteAt, problemCount, halted: isHalted } of paired.slice(0, MAX_CLIENTS)) {
         complete.set({ client }, lastCompleteAt === null ? 0 : Date.parse(lastCompleteAt) / 1000)

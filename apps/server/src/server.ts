@@ -1,5 +1,4 @@
-import type { Archive, Rebuilding } from '@filesync/archive'
-import { openArchive } from '@filesync/archive/node'
+import type { Rebuilding, ReturningArchive } from '@filesync/archive'
 import { announceServer } from '@filesync/discovery/node'
 import type { Announcer } from '@filesync/discovery/node'
 import { formatDeviceId, idPrefix, PairingDesk } from '@filesync/identity'
@@ -17,6 +16,7 @@ import type { Signer } from '@filesync/transfer/node'
 import { archiveRoutes } from './archive-operations.ts'
 import { controlRoutes } from './control-routes.ts'
 import { Health } from './health.ts'
+import { openReturningArchive } from './known-archive.ts'
 import { startLegacy } from './legacy/start-legacy.ts'
 import type { LegacyListener } from './legacy/listen.ts'
 import { Monitor } from './monitor.ts'
@@ -107,7 +107,7 @@ class Server implements RunningServer {
   }
 
   async start (): Promise<void> {
-    const { stateDir, archiveRoot, keepMs, mode, quotaBytes, reserveBytes } = this.#settings
+    const { stateDir, archiveRoot, acceptArchive, keepMs, mode, quotaBytes, reserveBytes } = this.#settings
     const clock = systemClock
     const signal = this.#stop.signal
     const identity = await loadOrCreateIdentity(stateDir)
@@ -126,9 +126,9 @@ class Server implements RunningServer {
       clock,
       takenAreas: async () => await archive.takenNames(),
     })
-    const archive = this.#keep(await openArchive({
-      root: archiveRoot, keepMs, mode, clock, signal, onRebuild: rebuilding => { tellRebuilding(rebuilding, this.#log) }, ...(quotaBytes !== undefined && { quotaBytes }), ...(reserveBytes !== undefined && { reserveBytes }),
-    }))
+    const archive = this.#keep(await openReturningArchive({
+      stateDir, accept: acceptArchive, root: archiveRoot, keepMs, mode, clock, signal, onRebuild: rebuilding => { tellRebuilding(rebuilding, this.#log) }, ...(quotaBytes !== undefined && { quotaBytes }), ...(reserveBytes !== undefined && { reserveBytes }),
+    }, this.#log))
     // A thread of its own: a session that needs a signature does not wait for a terabyte that nobody waits for.
     const upkeep = this.#keep(this.#lookAfter(archive, this.#keep(openSigner())))
     const monitor = this.#monitor = this.#keep(await Monitor.open(stateDir, clock, this.#log))
@@ -160,7 +160,7 @@ class Server implements RunningServer {
     return part
   }
 
-  async #openControl ({ archive, desk, peers, monitor }: { archive: Archive, desk: PairingDesk, peers: PeerBook, monitor: Monitor }): Promise<void> {
+  async #openControl ({ archive, desk, peers, monitor }: { archive: ReturningArchive, desk: PairingDesk, peers: PeerBook, monitor: Monitor }): Promise<void> {
     const { name, archiveRoot, quotaBytes, stateDir, metrics } = this.#settings
     const { board, history, events } = monitor
     const health = new Health({
@@ -195,7 +195,7 @@ class Server implements RunningServer {
     })
   }
 
-  #lookAfter (archive: Archive, signer: Signer): Upkeep {
+  #lookAfter (archive: ReturningArchive, signer: Signer): Upkeep {
     return new Upkeep({
       archive,
       clock: systemClock,

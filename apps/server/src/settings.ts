@@ -20,6 +20,7 @@ export interface CommonFlags {
 /** What `start` takes, as the command line gives it. */
 export interface StartFlags extends CommonFlags {
   readonly archive?: string
+  readonly acceptArchive?: boolean
   readonly port?: number
   readonly interval?: number
   readonly name?: string
@@ -42,6 +43,8 @@ export interface StartFlags extends CommonFlags {
 /** What a server runs with, complete and checked. */
 export interface ServerSettings {
   readonly archiveRoot: string
+  /** Whether what is there becomes the archive of this server, whatever archive it knew. */
+  readonly acceptArchive: boolean
   /** 0: any free port. */
   readonly port: number
   readonly intervalMs: number
@@ -99,6 +102,7 @@ export function withNetworkSettings (command: Command): Command {
 export function withStartSettings (command: Command): Command {
   return withNetworkSettings(withCommonSettings(command))
     .addOption(pathSetting('--archive <dir>', 'where the files of all clients are kept'))
+    .option('--accept-archive', 'use what is at --archive as the archive from now on, though it is another one than before, or empty')
     .addOption(setting('--port <n>', 'TCP port; 0 is any free one', text => parseInteger(text, [0, 65_535])))
     .addOption(setting('--interval <seconds>', 'how often clients come', text => parseInteger(text, [1, MAX_INTERVAL_SECONDS])))
     .addOption(setting('--name <name>', 'what the server calls itself (default: the name of this machine)'))
@@ -132,6 +136,7 @@ export async function completeSettings (flags: StartFlags, terminal: Terminal): 
     : DEFAULT_INTERVAL_SECONDS)
   return {
     archiveRoot: await checkArchiveRoot(resolve(archive), homeDirectory(terminal.env)),
+    acceptArchive: flags.acceptArchive === true,
     port,
     intervalMs: interval * 1000,
     name: flags.name ?? hostname(),

@@ -1,8 +1,9 @@
-import { open, readFile, rename } from 'node:fs/promises'
+import { readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, FileSyncError } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
 import * as v from 'valibot'
+import { replaceFile } from './replace-file.ts'
 
 /** How the last session of one client ended. */
 export interface SyncRecord {
@@ -105,7 +106,7 @@ export class SyncHistory {
   async #write (): Promise<void> {
     this.#writing = this.#writing.catch(() => { /* told to whoever asked for that one */ }).then(async () => {
       try {
-        await replace(this.#path, JSON.stringify({ version: VERSION, syncs: [...this.#records.values()] }))
+        await replaceFile(this.#path, JSON.stringify({ version: VERSION, syncs: [...this.#records.values()] }))
       } catch (cause) {
         const why = cause instanceof Error ? cause.message : String(cause)
         throw new FileSyncError('STATE_INVALID', `${this.#path} cannot be written: ${why}. Nothing that clients pushed is lost, only the times of the last syncs in "filesync-server status". ` +
@@ -114,18 +115,6 @@ export class SyncHistory {
     })
     await this.#writing
   }
-}
-
-async function replace (path: string, text: string): Promise<void> {
-  const fresh = await open(`${path}.new`, 'w', 0o600)
-  try {
-    await fresh.writeFile(text)
-    // Otherwise a power cut can leave the name with nothing in it, and the server would not start.
-    await fresh.sync()
-  } finally {
-    await fresh.close()
-  }
-  await rename(`${path}.new`, path)
 }
 
 /** Undefined where the text is no history. */

@@ -91,15 +91,27 @@ export class SyncSessions {
       watched.end(next)
       if (next !== undefined) tellSynced({ area, address, next, durationMs: Math.round(systemClock.monotonicMs() - startedMs) }, log)
     } catch (error) {
-      const known = asFileSyncError(error)
+      const known = this.#explain(asFileSyncError(error))
       const { code, message } = known
       watched.end(known)
       const event = INTERRUPTIONS.includes(code) ? 'session-ended' : 'session-failed'
       log({ event, area, address, code, message }, `${area}: the session ended early: ${message}`)
-      throw error
+      if (code === 'ARCHIVE_UNAVAILABLE') await this.#look()
+      throw known
     } finally {
       onEnd(area)
     }
+  }
+
+  // What runs while the disk goes away is cut off, which says nothing to a client and would keep it from coming again.
+  #explain (error: FileSyncError): FileSyncError {
+    if (error.code !== 'ABORTED' || this.#stopping.signal.aborted) return error
+    return new FileSyncError('ARCHIVE_UNAVAILABLE', 'The disk of the archive went away during the session. The server goes on when it is back.', { cause: error })
+  }
+
+  /** Finds out whether the disk is gone, so that the next session need not fail to notice. */
+  async #look (): Promise<void> {
+    await this.#init.archive.ensurePresent('disk').catch(() => { /* it is away now, which the log says */ })
   }
 }
 
@@ -107,8 +119,14 @@ function dependencies ({ settings, archive, signer, queue, schedule, limit, sign
   const { mode, name, sessionTimeMs } = settings
   return {
     queue,
-    openArea: async area => await archive.area(area),
-    questions: new QuestionDesk(async area => archive.areas().includes(area) ? await archive.area(area) : undefined),
+    openArea: async area => {
+      await archive.ensurePresent('path')
+      return await archive.area(area)
+    },
+    questions: new QuestionDesk(async area => {
+      await archive.ensurePresent('path')
+      return archive.areas().includes(area) ? await archive.area(area) : undefined
+    }),
     hash: hashBytes,
     decompress: zstdDecompress,
     sign: async (fd, sizeBytes, signal) => await signer.sign(fd, sizeBytes, signal),

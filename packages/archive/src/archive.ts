@@ -257,6 +257,11 @@ export interface Archive {
   areas (): readonly string[]
   /** Names that no new client may be given: areas, and whatever else stands in the root. */
   takenNames (): Promise<readonly string[]>
+  /**
+   * Throws ARCHIVE_UNAVAILABLE if its path no longer leads to the archive that is held open; with `disk` as well if its disk does not
+   * answer.
+   */
+  ensurePresent (check: 'path' | 'disk'): Promise<void>
   /** Throws ARCHIVE_UNAVAILABLE, as all that tells of content, if the archive is not at its path any more. */
   room (): Promise<DiskRoom>
   /**

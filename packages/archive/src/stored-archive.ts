@@ -54,6 +54,10 @@ export class StoredArchive implements Archive {
     return [...new Set([...areas, ...areas.map(name => name.split('/')[0] ?? name), ...(await this.#init.store.list('', ROOT_PATH)).map(({ name }) => name)])]
   }
 
+  async ensurePresent (check: 'path' | 'disk'): Promise<void> {
+    await this.#init.store.ensurePresent(check)
+  }
+
   async room (): Promise<DiskRoom> {
     await this.#init.store.ensurePresent('path')
     return await diskRoom(this.#init.store, this.#init.reserveBytes)

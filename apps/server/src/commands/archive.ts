@@ -6,6 +6,7 @@ import { FileSyncError, formatSize } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { listVersions, release as releaseArea, restore as restoreArea, verify as verifyArea } from '../archive-operations.ts'
 import type { RestoreReport, VerifyReport, VersionRow } from '../archive-operations.ts'
+import { openOwnArchive } from '../known-archive.ts'
 import { stateDirOf } from '../settings.ts'
 import type { CommonFlags } from '../settings.ts'
 import type { CommandContext } from './start.ts'
@@ -74,17 +75,20 @@ export interface Operation<T> {
   readonly route: string
   readonly request: Readonly<Record<string, unknown>>
   readonly work: (archive: Archive, request: unknown) => Promise<T>
+  /** Whether it may make the archive of this server, which otherwise has to exist. */
+  readonly makes?: boolean
 }
 
 /** Has the running server do it, which holds the archive; opens the archive itself where none runs. */
-export async function operate <T>({ route, request, work }: Operation<T>, flags: ArchiveFlags, { terminal, signal }: CommandContext): Promise<T> {
+export async function operate <T>({ route, request, work, makes = false }: Operation<T>, flags: ArchiveFlags, { terminal, signal }: CommandContext): Promise<T> {
   const stateDir = stateDirOf(flags, terminal)
   const answer = await askControl(stateDir, route, { body: request, withinMs: Infinity, signal })
   if (answer !== undefined) return answer as T
   if (flags.archive === undefined) {
     throw new FileSyncError('USAGE', `No server runs with the state directory ${stateDir}. Start it, or say where the archive is: --archive DIR.`)
   }
-  const archive = await openArchive({ root: flags.archive, keepMs: Infinity, mode: 'archive', clock: systemClock, signal })
+  const init = { root: flags.archive, keepMs: Infinity, mode: 'archive', clock: systemClock, signal } as const
+  const archive = await (makes ? openOwnArchive({ ...init, stateDir, accept: false }) : openArchive({ ...init, mustExist: true }))
   try {
     return await work(archive, request)
   } finally {

@@ -23,11 +23,12 @@ function notRunning (stateDir: string): FileSyncError {
 
 /** The state of a server for a person, over several lines. */
 export function describeStatus (status: Status, nowMs: number): string {
-  const { name, port, discovery, pairing, archive, sessions, queue, peers, disk } = status
+  const { name, port, discovery, pairing, archive, sessions, queue, peers, disk, away } = status
   return [
     `${printable(name)} on port ${port}${discovery ? '' : ', not discoverable'}${pairing ? ', pairing is open' : ''}, up for ${formatDuration(nowMs - Date.parse(status.startedAt))}`,
-    `archive   ${printable(archive)}: ${describeArchive(disk)}`,
-    `disk      ${describeDisk(disk)}`,
+    ...disk === null
+      ? [`archive   ${printable(archive)}: AWAY, nothing is stored until it is back`, `          ${printable(away ?? '')}`]
+      : [`archive   ${printable(archive)}: ${describeArchive(disk)}`, `disk      ${describeDisk(disk)}`],
     ...table('serving', sessions.map(describeSession)),
     ...table('waiting', queue.map(describeWaiting)),
     ...table('clients', peers.filter(({ revokedAt }) => revokedAt === null).flatMap(peer => describePeer(peer, disk, nowMs))),
@@ -60,9 +61,9 @@ function describeWaiting ({ client, position, estimateMs }: QueueRow): string {
   return `${position}. ${printable(client)}${estimateMs === null ? '' : `, in about ${formatDuration(estimateMs)}`}`
 }
 
-function describePeer (peer: PeerRow, { areas }: DiskReport, nowMs: number): string[] {
+function describePeer (peer: PeerRow, disk: DiskReport | null, nowMs: number): string[] {
   const ago = (time: string): string => `${formatDuration(Math.max(0, nowMs - Date.parse(time)))} ago`
-  const size = areas.find(({ client }) => client === peer.client)
+  const size = disk?.areas.find(({ client }) => client === peer.client)
   const parts = [peer.lastCompleteAt === null ? 'never stored completely' : `complete ${ago(peer.lastCompleteAt)}`]
   if (size !== undefined) parts.push(`${formatSize(size.bytes)} in ${formatCount(size.files, 'file')}`)
   parts.push(peer.lastSeenAt === null ? 'never seen' : `seen ${ago(peer.lastSeenAt)} at ${printable(peer.lastAddress ?? '?')}`)

@@ -41,7 +41,10 @@ export async function startLegacy (archive: Archive, init: StartLegacyInit): Pro
     limit: init.limit,
     queue: new SessionQueue({ maxActive: 1, maxWaiting: MAX_WAITING, clock: systemClock }),
     areas: () => archive.areas(),
-    openArea: async name => await archive.area(name),
+    openArea: async name => {
+      await archive.ensurePresent('path')
+      return await archive.area(name)
+    },
     habits: new Habits(),
     hash: hashBytes,
     createHasher,
@@ -54,6 +57,8 @@ export async function startLegacy (archive: Archive, init: StartLegacyInit): Pro
       if (dropped !== undefined) tellSession({ address, report, dropped }, init.log)
     },
     onFailure: (address, error) => {
+      // So that a disk that is gone is let go of.
+      if (error.code === 'ARCHIVE_UNAVAILABLE' || error.code === 'ABORTED') void archive.ensurePresent('disk').catch(() => { /* the log says so */ })
       const dropped = limit.pass()
       if (dropped !== undefined) tellFailure({ address, error, dropped }, init.log)
     },

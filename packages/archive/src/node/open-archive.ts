@@ -8,7 +8,7 @@ import { StoredArchive } from '../stored-archive.ts'
 import { ensureArchiveId, makeArchiveId, readArchiveId } from './archive-id.ts'
 import { Beneath, existsPath, makeRoot } from './beneath.ts'
 import { openDiskCopy } from './disk-copy.ts'
-import { INDEX } from './disk-places.ts'
+import { INDEX, OWN } from './disk-places.ts'
 import { openLmdbIndex } from './lmdb-index.ts'
 import { openLocalStore } from './local-store.ts'
 import { lockArchive } from './lock.ts'
@@ -21,6 +21,8 @@ export interface ArchiveInit extends ArchiveSettings {
   readonly root: string
   /** The id that the archive has to have. Without it any archive is opened, and one is made of any other directory. */
   readonly expectedId?: string
+  /** Whether the directory has to hold an archive already, whichever. */
+  readonly mustExist?: boolean
 }
 
 /**
@@ -31,6 +33,7 @@ export async function openArchive (init: ArchiveInit): Promise<Archive> {
   const root = isAbsolute(init.root) ? init.root : resolve(init.root)
   const opened: (() => Promise<void>)[] = []
   try {
+    if (init.mustExist === true) ensureArchiveAt(root)
     if (init.expectedId === undefined) prepareRoot(root)
     else if (!existsPath(root)) ensureArchiveId(root, undefined, init.expectedId)
     const beneath = new Beneath(root)
@@ -53,6 +56,11 @@ export async function openArchive (init: ArchiveInit): Promise<Archive> {
     await closeAll(opened)
     throw ownTrouble(error) ?? error
   }
+}
+
+function ensureArchiveAt (root: string): void {
+  if (existsPath(`${root}/${OWN}`)) return
+  throw new FileSyncError('ARCHIVE_UNAVAILABLE', `There is no archive at ${root}: it has no folder ${OWN}. See whether its disk is mounted, and name the directory that "filesync-server start" has as --archive.`)
 }
 
 function prepareRoot (root: string): void {

@@ -1,0 +1,130 @@
+import { expect, test } from 'vitest'
+import { FileSyncError } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
+import { ManualClock } from '@filesync/protocol/testing'
+import { ReturningArchive } from '../src/index.ts'
+import type { Archive } from '../src/index.ts'
+import { memoryArchive, MemoryIndex, MemoryStore } from '../src/testing/index.ts'
+import { LoopDisk, mayMountImages } from './disks.ts'
+import { describeFolder, describeSource, newArchive } from './on-disk.ts'
+import { push } from './push.ts'
+import { SourceTree } from './source-tree.ts'
+
+const GONE = new FileSyncError('ARCHIVE_UNAVAILABLE', 'The disk is gone.')
+
+/** An archive in memory whose disk is pulled out by setting `trouble`. */
+class Cable {
+  readonly clock = new ManualClock()
+  readonly log: string[] = []
+  trouble: Error | undefined
+  opened = 1
+  closed = 0
+  /** Keeps an archive that is closed from ever being closed. */
+  hangs = false
+  readonly #store = new MemoryStore({ hash: hashBytes, clock: this.clock, before: () => { if (this.trouble !== undefined) throw this.trouble } })
+  readonly #index = new MemoryIndex()
+  readonly archive: ReturningArchive = new ReturningArchive(this.#open(), {
+    reopen: async () => {
+      if (this.trouble !== undefined) throw this.trouble
+      this.opened++
+      return await Promise.resolve(this.#open())
+    },
+    clock: this.clock,
+    onAway: ({ message }) => { this.log.push(`away: ${message}`) },
+    onBack: () => { this.log.push('back') },
+  })
+
+  #open (): Archive {
+    const archive = memoryArchive({ hash: hashBytes, clock: this.clock, store: this.#store, index: this.#index })
+    const close = archive.close.bind(archive)
+    archive.close = async () => {
+      this.closed++
+      if (this.hangs) await new Promise(() => { /* as a disk does that answers no more */ })
+      await close()
+    }
+    return archive
+  }
+}
+
+async function turn (): Promise<void> {
+  for (let i = 0; i < 50; i++) await Promise.resolve()
+}
+
+test('an archive that goes away is closed and says so, and is opened again by itself when it is back', async () => {
+  const cable = new Cable()
+  const { archive, clock } = cable
+  await push(await archive.area('laptop'), new SourceTree().write('a', 'a'))
+  expect(archive.areas()).toEqual(['laptop'])
+  cable.trouble = GONE
+  await expect(archive.ensurePresent('path')).rejects.toBe(GONE)
+  await expect(archive.area('laptop')).rejects.toBe(GONE)
+  await expect(archive.room()).rejects.toBe(GONE)
+  expect(archive.areas()).toEqual(['laptop'])
+  expect([cable.closed, archive.away]).toEqual([1, GONE])
+  clock.advance(60_000)
+  await turn()
+  expect(cable.log).toEqual(['away: The disk is gone.'])
+  cable.trouble = undefined
+  clock.advance(3_000)
+  await turn()
+  expect(cable.log).toEqual(['away: The disk is gone.', 'back'])
+  expect([cable.opened, archive.away]).toEqual([2, undefined])
+  expect(await push(await archive.area('laptop'), new SourceTree().write('a', 'a').write('b', 'b'))).toMatchObject({ asked: ['b'], problems: [] })
+})
+
+test('an archive that is back already is opened before the next answer, once for all who ask', async () => {
+  const cable = new Cable()
+  cable.trouble = GONE
+  await expect(cable.archive.ensurePresent('path')).rejects.toBe(GONE)
+  cable.trouble = undefined
+  await Promise.all([cable.archive.ensurePresent('path'), cable.archive.ensurePresent('disk'), cable.archive.room()])
+  expect(cable.opened).toBe(2)
+})
+
+test('a disk that never answers does not keep the archive from being opened again, nor the server from ending', async () => {
+  const cable = new Cable()
+  cable.trouble = GONE
+  cable.hangs = true
+  const asked = cable.archive.ensurePresent('path')
+  await turn()
+  cable.trouble = undefined
+  cable.clock.advance(5_000)
+  await asked
+  expect(cable.opened).toBe(2)
+  cable.hangs = false
+  await cable.archive.close()
+  await expect(cable.archive.ensurePresent('path')).resolves.toBeUndefined()
+})
+
+test('an archive that is closed while it is away is not opened again', async () => {
+  const cable = new Cable()
+  cable.trouble = GONE
+  await expect(cable.archive.ensurePresent('path')).rejects.toBe(GONE)
+  await cable.archive.close()
+  cable.trouble = undefined
+  cable.clock.advance(60_000)
+  await turn()
+  expect([cable.opened, cable.closed]).toEqual([1, 1])
+})
+
+// Mounting an image takes root, and the ioctl a file system that knows it.
+test.runIf(mayMountImages)('a disk that is pulled out and plugged in again is closed and opened, and what runs meanwhile is cut off', async ({ skip }) => {
+  const disk = new LoopDisk()
+  disk.mount()
+  const clock = new ManualClock()
+  const first = await newArchive({ root: disk.at })
+  const archive = new ReturningArchive(first, { reopen: () => newArchive({ root: disk.at, expectedId: first.id }), clock, onAway () { /* asked for */ }, onBack () { /* asked for */ } })
+  const source = new SourceTree().write('a', 'a')
+  await push(await archive.area('laptop'), source)
+  const area = await archive.area('laptop')
+  skip(!disk.pull(), 'There is no python3 here, or the file system cannot be shut down.')
+  await expect(push(area, source.write('b', 'b'))).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
+  await expect(archive.ensurePresent('disk')).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
+  disk.unmount()
+  await expect(archive.ensurePresent('path')).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE', message: expect.stringContaining('--accept-archive') as unknown })
+  disk.mount()
+  await archive.ensurePresent('disk')
+  expect(await push(await archive.area('laptop'), source)).toMatchObject({ asked: ['b'], problems: [] })
+  expect(describeFolder(`${disk.at}/laptop`)).toEqual(describeSource(source))
+  await archive.close()
+})
