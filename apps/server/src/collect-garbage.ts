@@ -11,7 +11,10 @@ const YOUNG_EVERY_FRAMES = 64
 /** With a small heap, frames on their way made the engine walk it all the time once it had begun to. */
 const GROWTH_PERCENT = 300
 
-type Collect = (options: { readonly type: 'minor' }) => void
+/** A session that leaves so much more in the heap than it found was one with a large tree. */
+const MUCH_BYTES = 64 << 20
+
+type Collect = (options: { readonly type: 'minor' } | { readonly type: 'major', readonly execution: 'async', readonly flavor: 'last-resort' }) => unknown
 
 /**
  * The same connection, behind which garbage is collected in time. TLS hands over what arrives in buffers of 16 KiB that
@@ -35,6 +38,22 @@ export function collectingGarbage (connection: Connection): Connection {
       return incoming
     },
   })
+}
+
+/**
+ * Gives memory back to the system when work is over that took much of it. Left alone, the engine keeps a heap that has grown
+ * until it is used again, which for a server that waits for its clients may be never.
+ *
+ * @returns to be called when the work is over
+ */
+export function givingMemoryBack (): () => void {
+  const collect = garbageCollector()
+  const startBytes = process.memoryUsage().heapUsed
+  return () => {
+    if (collect === undefined || process.memoryUsage().heapUsed - startBytes < MUCH_BYTES) return
+    // In a turn of its own: what the caller holds is not let go before it returns.
+    collect({ type: 'major', execution: 'async', flavor: 'last-resort' })
+  }
 }
 
 let found: { readonly collect: Collect | undefined } | undefined

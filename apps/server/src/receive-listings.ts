@@ -1,13 +1,15 @@
 import { countListing, FileSyncError, LIMITS, ListingQuestions, PartsDecoder } from '@filesync/protocol'
-import type { ArrivedListing, Connection, Digest, DirectoryEntry, HashBytes } from '@filesync/protocol'
+import type { ArrivedListing, Connection, Digest, DirectoryEntry, HashBytes, Pace } from '@filesync/protocol'
 
 export interface ReceiveListingsInit {
   readonly connection: Connection
   /** As the client announced it. */
   readonly rootDigest: Digest
   readonly hash: HashBytes
-  /** Looks at a listing, and returns the directories in it whose listings are needed too. */
-  readonly compare: (listing: ArrivedListing) => Iterable<{ readonly index: number, readonly entry: DirectoryEntry }>
+  /** Looks at a listing. Yields the directories in it whose listings are needed too, and undefined at moments at which it could pause. */
+  readonly compare: (listing: ArrivedListing) => Iterable<{ readonly index: number, readonly entry: DirectoryEntry } | undefined>
+  /** Lets others have the thread while a large tree is compared, and ends that when the client has left. */
+  readonly pace: Pace
 }
 
 /**
@@ -15,7 +17,7 @@ export interface ReceiveListingsInit {
  * resolves, every listing that was needed has arrived and has the digest that was announced for it.
  */
 export async function receiveListings (init: ReceiveListingsInit): Promise<void> {
-  const { connection } = init
+  const { connection, pace } = init
   const questions = new ListingQuestions(init.rootDigest, init.hash)
   const parts = new PartsDecoder(LIMITS.listingBytes)
   const account = new Account()
@@ -27,8 +29,12 @@ export async function receiveListings (init: ReceiveListingsInit): Promise<void>
       if (incoming.flags !== 0) throw unexpected('compressed LISTINGS')
       for (const whole of parts.push(incoming.payload)) {
         const listing = questions.accept(whole)
-        for (const { index, entry } of init.compare(listing)) questions.want(listing, index, entry)
+        for (const wanted of init.compare(listing)) {
+          if (wanted !== undefined) questions.want(listing, wanted.index, wanted.entry)
+          if (pace.isDue) await pace.pause()
+        }
         account.add(listing.bytes)
+        if (pace.isDue) await pace.pause()
       }
     }
   }

@@ -1,11 +1,11 @@
 import type { Area, PresentFile, Sync } from '@filesync/archive'
 import { leanMemory } from '@filesync/program/node'
-import { asFileSyncError, equalDigests, FEATURES, FileSyncError, layerOver, LIMITS } from '@filesync/protocol'
+import { asFileSyncError, equalDigests, FEATURES, FileSyncError, layerOver, LIMITS, Pace } from '@filesync/protocol'
 import type { ClientFilesInfo, Clock, Connection, HashBytes, NextSync, Policy } from '@filesync/protocol'
 import { deltaTasks, receiveFiles } from '@filesync/transfer'
 import type { Decompress, FollowedSignatureInit, PresentCopy, ReceivedFiles } from '@filesync/transfer'
 import { answerQuestions } from './answer-questions.ts'
-import { collectingGarbage } from './collect-garbage.ts'
+import { collectingGarbage, givingMemoryBack } from './collect-garbage.ts'
 import { greetClient } from './greet.ts'
 import { haltedSync, nextSync } from './next-sync.ts'
 import { withinPatience, withPatience } from './patience.ts'
@@ -81,6 +81,7 @@ async function serveInTurn (connection: Connection, peer: Peer, deps: SessionDep
     },
     onReplaced: error => { void connection.close(error) },
   })
+  const giveBack = givingMemoryBack()
   try {
     turn.begin()
     deps.observer?.onTurn()
@@ -95,6 +96,7 @@ async function serveInTurn (connection: Connection, peer: Peer, deps: SessionDep
     return undefined
   } finally {
     leave()
+    giveBack()
   }
 }
 
@@ -136,7 +138,7 @@ async function receiveTree (
   connection: Connection, { area, info, deps }: { area: Area, info: ClientFilesInfo, deps: SessionDependencies },
 ): Promise<NextSync> {
   deps.observer?.onTree(info)
-  const sync = await area.beginSync()
+  const sync = await area.beginSync({ client: connection.signal })
   const isSame = equalDigests(info.rootDigest, sync.rootDigest)
   const endLean = leanMemory(isSame ? 0 : info.files)
   try {
@@ -162,7 +164,9 @@ async function receiveChanges (
 ): Promise<ReceivedFiles> {
   const { clock, turn } = deps
   const listing = turn.over(withPatience(collectingGarbage(connection), { clock, limitMs: LIMITS.turnTimeoutMs }))
-  await receiveListings({ connection: listing, rootDigest: info.rootDigest, hash: deps.hash, compare: listing => sync.compare(listing) })
+  const pace = new Pace({ clock, signal: AbortSignal.any([connection.signal, turn.signal]) })
+  await receiveListings({ connection: listing, rootDigest: info.rootDigest, hash: deps.hash, compare: listing => sync.compare(listing), pace })
+  await pace.pause()
   const plan = sync.plan({ complete: info.complete, resume: deps.features.has(FEATURES.RESUME), digest: true })
   deps.observer?.onPlan(plan)
   let hasAsked = false

@@ -2,7 +2,7 @@ import { constants, PerformanceObserver } from 'node:perf_hooks'
 import type { PerformanceEntry } from 'node:perf_hooks'
 import type { Connection, Incoming } from '@filesync/protocol'
 import { expect, it } from 'vitest'
-import { collectingGarbage } from '../src/collect-garbage.ts'
+import { collectingGarbage, givingMemoryBack } from '../src/collect-garbage.ts'
 
 const MESSAGE: Incoming = { kind: 'message', message: { type: 'FILE_PROBLEM', task: 0, code: 'VANISHED', message: 'gone' } }
 
@@ -48,7 +48,25 @@ it('leaves a connection alone over which little comes', async () => {
   const seen = minorCollections()
   await take(collectingGarbage(connectionOf(64)), 8)
   await take(collectingGarbage(connectionOf(16 << 20)), 1)
-  await expect.poll(() => seen.count).toBeGreaterThanOrEqual(1)
+  await expect.poll(() => seen.count, { timeout: 10_000 }).toBeGreaterThanOrEqual(1)
   expect(seen.count).toBeLessThan(8)
   seen.stop()
+})
+
+/** Makes so many objects that nothing holds afterwards. Returns what the heap was with them. */
+function grow (objects: number): number {
+  const held = Array.from({ length: objects }, (_, i) => ({ name: i, next: { i } }))
+  const { heapUsed } = process.memoryUsage()
+  expect(held).toHaveLength(objects)
+  return heapUsed
+}
+
+it('gives back what work took that made the heap grow by much, and only that', async () => {
+  const giveLittleBack = givingMemoryBack()
+  giveLittleBack()
+  const giveBack = givingMemoryBack()
+  const startBytes = process.memoryUsage().heapUsed
+  const grownBytes = grow(2_000_000) - startBytes
+  giveBack()
+  await expect.poll(() => process.memoryUsage().heapUsed - startBytes).toBeLessThan(grownBytes / 4)
 })

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import { encodeListing, LIMITS, PART_HEADER_BYTES } from '@filesync/protocol'
-import type { Connection, Digest, DirectoryEntry, Entry, Name } from '@filesync/protocol'
+import { encodeListing, FileSyncError, LIMITS, Pace, PART_HEADER_BYTES } from '@filesync/protocol'
+import type { Clock, Connection, Digest, DirectoryEntry, Entry, Name } from '@filesync/protocol'
+import { systemClock } from '@filesync/protocol/node'
 import { receiveListings } from '../src/receive-listings.ts'
 
 const DIGEST = new Uint8Array(32) as Digest
@@ -10,8 +11,30 @@ function claims (count: number): DirectoryEntry[] {
   return Array.from({ length: count }, (_, i) => ({ kind: 'directory', name: String(i).padStart(5, '0') as Name, mtimeNs: 1n, mode: 0o755, digest: DIGEST }))
 }
 
+/** A millisecond goes by with each look at it. */
+class TickingClock implements Clock {
+  #nowMs = 0
+  /** How often somebody let others have the thread. */
+  pauses = 0
+  onPause: () => void = () => { /* nobody waits for the thread */ }
+
+  nowMs (): number {
+    return this.#nowMs
+  }
+
+  monotonicMs (): number {
+    return ++this.#nowMs
+  }
+
+  schedule (_delayMs: number, callback: () => void): () => void {
+    this.pauses++
+    this.onPause()
+    return systemClock.schedule(0, callback)
+  }
+}
+
 /** Answers every question with the root, and then with one listing again and again. Gives what the server took before it ended. */
-async function ask (below: Entry[]): Promise<{ readonly code: string, readonly listings: number, readonly bytes: number }> {
+async function ask (below: Entry[], pace: Pace = new Pace({ clock: systemClock })): Promise<{ readonly code: string, readonly listings: number, readonly bytes: number }> {
   const directories = claims(1024)
   const root = encodeListing(directories)
   const again = encodeListing(below)
@@ -36,6 +59,7 @@ async function ask (below: Entry[]): Promise<{ readonly code: string, readonly l
     connection,
     rootDigest: DIGEST,
     hash: () => DIGEST,
+    pace,
     compare: listing => listing.number === 0 ? directories.map((entry, index) => ({ index, entry })) : [],
   }).then(() => 'done', (error: { code: string }) => error.code)
   return { code, listings: number, bytes: (number - 1) * again.length }
@@ -57,4 +81,21 @@ test('a few listings of very many short entries are no more than one tree may ha
 
 test('many directories that list nothing are all taken', async () => {
   expect(await ask([])).toMatchObject({ code: 'done', listings: 1025 })
+})
+
+test('others have the thread in between, however much a client sends in one frame', async () => {
+  const clock = new TickingClock()
+  expect(await ask([], new Pace({ clock }))).toMatchObject({ code: 'done', listings: 1025 })
+  // A look for each directory that is wanted, and for each listing.
+  expect(clock.pauses).toBeGreaterThan(1024 * 2 / 20)
+})
+
+test('what a client sent before it left is not compared to its end', async () => {
+  const clock = new TickingClock()
+  const client = new AbortController()
+  clock.onPause = () => { if (clock.pauses === 90) client.abort(new FileSyncError('PEER_GONE', 'It left.')) }
+  const { code, listings } = await ask([], new Pace({ clock, signal: client.signal }))
+  expect(code).toBe('PEER_GONE')
+  expect(listings).toBeLessThan(1025)
+  expect(clock.pauses).toBe(90)
 })

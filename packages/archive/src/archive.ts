@@ -1,5 +1,6 @@
-import type { Amount, ArrivedListing, Clock, Digest, DirectoryEntry, Problem, RelativePath, StagingArea, Task } from '@filesync/protocol'
+import type { Amount, ArrivedListing, Clock, Digest, Pace, Problem, RelativePath, StagingArea, Task } from '@filesync/protocol'
 import type { Attested, AttestOptions, OtherCopy } from './attest.ts'
+import type { WantedListing } from './comparison.ts'
 import type { RestoreOutcome, Version } from './content-store.ts'
 import type { ExistingCopy } from './existing-copy.ts'
 
@@ -73,8 +74,11 @@ export interface Sync extends StagingArea {
   readonly stored: StoredSoFar
   /** Told after every batch of files that became durable, and when a sync is abandoned, where more came of it. */
   onStored: ((stored: StoredSoFar) => void) | undefined
-  /** Takes in a listing whose digest was checked. Yields the directories to ask for next. */
-  compare (arrived: ArrivedListing): Iterable<{ readonly index: number, readonly entry: DirectoryEntry }>
+  /**
+   * Takes in a listing whose digest was checked. Yields the directories to ask for next, and undefined at moments at which it could
+   * pause. Throws LIMIT_EXCEEDED where all that was compared takes more memory than one sync may.
+   */
+  compare (arrived: ArrivedListing): Iterable<WantedListing | undefined>
   /** To be called once, when all listings have arrived. Throws HALTED when too much would vanish. Files that do not fit are problems. */
   plan (options: PlanOptions): SyncPlan
   /**
@@ -84,7 +88,8 @@ export interface Sync extends StagingArea {
   present (task: number): PresentFile | undefined
   /**
    * Resolves when all that it reports is durable. Tasks that were not answered are wanted again next time. Throws HALTED
-   * when too much content would be replaced by noise; nothing of that was, and the rest is durable.
+   * when too much content would be replaced by noise; nothing of that was, and the rest is durable. Where the client leaves before
+   * all is in its place, ends the sync as `abandon` does, and throws why it left.
    */
   finish (): Promise<SyncOutcome>
   /** Ends the sync early. What was staged is committed, nothing is deleted. */
@@ -111,9 +116,9 @@ export interface PreviewOutcome {
 export interface Preview {
   /** As that of a sync. */
   readonly rootDigest: Digest
-  compare (arrived: ArrivedListing): Iterable<{ readonly index: number, readonly entry: DirectoryEntry }>
+  compare (arrived: ArrivedListing): Iterable<WantedListing | undefined>
   /** To be called once, when all listings have arrived. */
-  finish (options: Pick<PlanOptions, 'complete'>): PreviewOutcome
+  finish (options: Pick<PlanOptions, 'complete'>, pace?: Pace): Promise<PreviewOutcome>
 }
 
 /** A stored file as `stat` tells it. */
@@ -162,8 +167,12 @@ export interface AdoptOutcome {
 /** The mirror of one client, its versions and what is known of them. */
 export interface Area {
   readonly name: string
-  /** One at a time: throws SERVER_BUSY while another sync of the area is under way. */
-  beginSync (): Promise<Sync>
+  /**
+   * One at a time: throws SERVER_BUSY while another sync of the area is under way.
+   *
+   * @param options.client aborted when the client has left: what it sent is stored, and nothing else is done for it
+   */
+  beginSync (options?: { readonly client?: AbortSignal }): Promise<Sync>
   /** Looks at what a sync would do, and does nothing of it. */
   beginPreview (): Promise<Preview>
   /** Lets the next sync pass the brake. */

@@ -71,7 +71,7 @@ export class StoredArea implements Area {
     return this.#record.halted
   }
 
-  async beginSync (): Promise<Sync> {
+  async beginSync ({ client }: { readonly client?: AbortSignal } = {}): Promise<Sync> {
     const ended = await this.#turns.sync()
     try {
       const { index, store, hash, name, signal } = this.#init
@@ -88,6 +88,7 @@ export class StoredArea implements Area {
         record: this.#record,
         roomBytes: await this.#room(),
         unsigned: this.#unsigned,
+        client,
         ended,
       })
     } catch (error) {

@@ -2,6 +2,7 @@ import { FileSyncError } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex } from './archive-index.ts'
 import type { ContentStore, EntryPlace } from './content-store.ts'
 import type { Plan } from './plan.ts'
+import type { StoredMirror } from './room.ts'
 import { withoutEntries, withoutFailures } from './section.ts'
 import type { Section } from './section.ts'
 
@@ -41,9 +42,8 @@ export function brakeAfter ({ index, area, record }: { readonly index: ArchiveIn
   return halted === undefined ? {} : { halted }
 }
 
-export interface PlanJudgement {
+export interface PlanJudgement extends StoredMirror {
   readonly area: string
-  readonly index: ArchiveIndex
   readonly store: ContentStore
   readonly staging: string
   readonly record: AreaRecord
@@ -55,10 +55,9 @@ export interface PlanJudgement {
 /** Whether a sync is halted before it begins, has to have its content looked at, or (undefined) cannot trip the brake. */
 export function judgePlan (init: PlanJudgement, { leaving, replacing }: Pick<Plan, 'leaving' | 'replacing'>): Halt | NoiseBrake | undefined {
   const vanishing = leaving.length
-  const { area, index, record, tree, nowMs } = init
+  const { record, tree, nowMs, mirror } = init
   if (vanishing + replacing <= BRAKE_FILES || record.released === true) return undefined
-  let stored = 0
-  for (const { files } of index.directories(area)) stored += files
+  const stored = mirror().files
   if (!brakeHolds(vanishing + replacing, stored)) return undefined
   if (record.halted?.tree !== undefined && record.halted.tree === tree) return record.halted
   if (brakeHolds(vanishing, stored)) return { atMs: nowMs(), vanishing, of: stored }

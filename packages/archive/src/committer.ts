@@ -15,6 +15,8 @@ const FIRST_AGE_MS = 20
 /** Staging stops beyond this much that is not committed yet. */
 const WAITING_FILES = 16384
 const WAITING_BYTES = 256 << 20
+/** Directories whose structure is placed in one batch: a million at once would keep the thread for many seconds. */
+const STRUCTURE_AT_ONCE = 4096
 /** Files that wait for others of their folder while there is something else to commit. */
 const HELD_FILES = 1024
 
@@ -27,6 +29,8 @@ export interface CommitterInit {
   readonly stampMs: number
   readonly folders: () => StagingFolders
   readonly structure: () => PendingStructure
+  /** Aborted when the client has left: only what arrived takes its place then, with what that needs. */
+  readonly client: AbortSignal | undefined
   /** What of a batch that was staged may take its place. */
   readonly sift: (sections: readonly Section[]) => Promise<readonly Section[]>
   /** Called when a batch stands in its place, durably. */
@@ -65,6 +69,7 @@ export class Committer {
   #failure: unknown
   #ready: Promise<void> = Promise.resolve()
   #wake: (() => void)[] = []
+  #isEnding = false
 
   constructor (init: CommitterInit) {
     this.#init = init
@@ -104,7 +109,12 @@ export class Committer {
     }
   }
 
-  /** Commits everything that is staged, and what is left of the structure. */
+  /** The sync ends early: of the structure only what is needed for what is staged takes its place. */
+  endEarly (): void {
+    this.#isEnding = true
+  }
+
+  /** Commits everything that is staged, and what is left of the structure unless the sync ends early. */
   async flush (): Promise<void> {
     while (this.#running !== undefined || this.#openFiles > 0) {
       if (this.#running === undefined) this.#start('all')
@@ -113,8 +123,15 @@ export class Committer {
     }
     await this.#ready
     this.throwIfFailed()
-    const structure = this.#init.structure().takeAll()
-    if (structure.length > 0) await this.commit(structure)
+    while (!this.#endsEarly) {
+      const structure = this.#init.structure().take(STRUCTURE_AT_ONCE)
+      if (structure.length === 0) return
+      await this.#place(structure)
+    }
+  }
+
+  get #endsEarly (): boolean {
+    return this.#isEnding || this.#init.client?.aborted === true
   }
 
   /** Resolves when nothing is being committed. */
@@ -124,12 +141,19 @@ export class Committer {
     this.#cancelTimer = undefined
   }
 
-  /** Commits some sections as one batch, together with what has to stand before them. */
+  /** Commits some sections as one batch, together with what has to be in its place before them. */
   async commit (wanted: readonly Section[]): Promise<void> {
-    const { store, area, placed } = this.#init
     const structure = this.#init.structure()
     // The first batch is not kept waiting, and the next has all the rest, so that little is left to do when a sync has to end early.
-    const sections = [...this.#journal === 0 ? structure.takeFor(wanted) : structure.takeAll(), ...wanted]
+    const isFirst = this.#journal === 0
+    const take = (): Section[] => isFirst || this.#endsEarly ? structure.takeFor(wanted, STRUCTURE_AT_ONCE) : structure.take(STRUCTURE_AT_ONCE)
+    let before = take()
+    for (; before.length === STRUCTURE_AT_ONCE; before = take()) await this.#place(before)
+    await this.#place([...before, ...wanted])
+  }
+
+  async #place (sections: readonly Section[]): Promise<void> {
+    const { store, area, placed } = this.#init
     const { batch, journal } = await this.#write(sections, [])
     const failures = await store.place(area, batch, 'first')
     await store.makeDurable()

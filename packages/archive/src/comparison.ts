@@ -1,35 +1,22 @@
-import { compareListings, foldKey, joinPath, ListingReader, pathDepth, problem, ProblemList, readListing } from '@filesync/protocol'
-import type { ArrivedListing, Difference, Digest, DirectoryEntry, Entry, FileEntry, RelativePath } from '@filesync/protocol'
+import { compareListings, FileSyncError, foldKey, formatSize, joinPath, LIMITS, ListingReader, pathDepth, problem, ProblemList, readListing } from '@filesync/protocol'
+import type { ArrivedListing, Difference, DirectoryEntry, Entry, FileEntry, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
+import { ByteSlabs } from './byte-slabs.ts'
+import { ComparedDirectory } from './compared-directory.ts'
 import type { StoreTraits } from './content-store.ts'
-import { entryOffsets } from './listing-cursor.ts'
 import { isUnknown } from './mirror-check.ts'
 import { isRebuiltTwin, judgeNames, mayBeTwin, staysInside } from './names.ts'
 
-/** One listing of the client, and what of it differs from what is stored. */
-export interface ComparedDirectory {
-  readonly number: number
+/** As it grows while its listing is walked. */
+interface Growing {
   readonly directory: RelativePath
-  /** Whether nothing is stored of it. */
-  readonly isNew: boolean
-  /** As the client has it; empty when the index has it too and nothing more is asked of it. */
-  listing: Uint8Array
-  offsets: Uint32Array
-  /** Places of files whose content is wanted. */
-  wanted: Uint32Array
-  /** Those of them of which the stored copy may have the content already. */
+  readonly wanted: number[]
   readonly alike: number[]
-  /** Places of directories, links, and files of which only the metadata differs, in the order of the listing. */
-  structure: number[]
-  /** Those of them that are files of the same size and time but another identity. */
+  readonly structure: number[]
   readonly renumbered: number[]
-  /** Places of links that are kept in the index only. */
   readonly indexOnly: number[]
   readonly gone: Entry[]
 }
-
-/** As it grows while its listing is walked. */
-type Growing = Omit<ComparedDirectory, 'wanted'> & { readonly wanted: number[] }
 
 /** A stored file whose content does not belong to its path any more. */
 export interface Displaced {
@@ -39,17 +26,23 @@ export interface Displaced {
   readonly how: 'replaced' | 'gone' | 'lost'
 }
 
-/** What the client says of a directory. */
-export interface DirectoryClaim {
-  readonly digest: Digest
-  readonly mtimeNs: bigint
-  readonly mode: number
+/** A directory whose listing is to be asked for. */
+export interface WantedListing {
+  readonly index: number
+  readonly entry: DirectoryEntry
 }
+
+/** Entries that are looked at between two moments at which the comparison could pause. */
+const STEP_ENTRIES = 1024
+/** What a directory takes beside its listing, and what each stored entry takes that is gone or replaced; measured. */
+const DIRECTORY_BYTES = 512
+const DISPLACED_BYTES = 512
 
 /** Compares the client's listings with the stored ones as they arrive. Pure but for reading the index. */
 export class Comparison {
   readonly directories: ComparedDirectory[] = []
-  readonly claims: Map<RelativePath, DirectoryClaim> = new Map()
+  /** Place of each directory among them. */
+  readonly owners: Map<RelativePath, number> = new Map()
   readonly problems: ProblemList = new ProblemList()
   displaced: Displaced[] = []
   /** Names that have to make way before anything is placed. */
@@ -59,6 +52,11 @@ export class Comparison {
   /** Entries of the listings that differ which are as they are stored to the last bit, and so of the same identity. */
   steady: number = 0
   wantedBytes: number = 0
+  /** What it may take in memory. */
+  mostBytes: number = LIMITS.syncBytes
+  readonly #slabs = new ByteSlabs()
+  #heldBytes = 0
+  #step = 0
   readonly #index: ArchiveIndex
   readonly #area: string
   readonly #traits: StoreTraits
@@ -69,20 +67,28 @@ export class Comparison {
     this.#traits = traits
   }
 
-  /** Takes in one listing. Yields the directories whose listings are to be asked for. */
-  * add (arrived: ArrivedListing): Generator<{ readonly index: number, readonly entry: DirectoryEntry }, void, undefined> {
+  /** What it takes in memory, about. */
+  get heldBytes (): number {
+    return this.#heldBytes + DISPLACED_BYTES * (this.displaced.length + this.renumbered.length)
+  }
+
+  /**
+   * Takes in one listing. Yields the directories whose listings are to be asked for, and undefined at moments at which it could
+   * pause. Throws LIMIT_EXCEEDED where all that was compared takes more memory than one sync may.
+   */
+  * add (arrived: ArrivedListing): Generator<WantedListing | undefined, void, undefined> {
     const { directory, bytes } = arrived
     const committed = this.#index.listing({ area: this.#area, directory })
-    const refusalOf = judgeNames(directory, bytes, this.#traits)
-    const compared: Growing = {
-      number: arrived.number, directory, isNew: committed === undefined, listing: bytes, offsets: new Uint32Array(0), wanted: [], alike: [], structure: [], renumbered: [], indexOnly: [], gone: [],
-    }
+    const refusalOf = yield * judgeNames(directory, bytes, this.#traits)
+    const compared: Growing = { directory, wanted: [], alike: [], structure: [], renumbered: [], indexOnly: [], gone: [] }
     const differences = committed === undefined && refusalOf === undefined ? this.#takeNew(compared, bytes) : compareListings(committed, bytes)
     let differing = 0
     for (const difference of differences) {
+      if (this.#isStep()) yield undefined
+      if (difference === undefined) continue
       if (difference.how === 'gone') {
         compared.gone.push(difference.committed)
-        this.#displace(directory, difference.committed, 'gone')
+        yield * this.#displace(directory, difference.committed, 'gone')
         continue
       }
       differing++
@@ -92,23 +98,42 @@ export class Comparison {
         this.problems.add(trouble)
         continue
       }
-      this.#take(compared, difference)
+      yield * this.#take(compared, difference)
       if (entry.kind === 'directory' && difference.how === 'changed') yield { index, entry }
     }
     this.#makeWayForSpellings(compared, bytes)
     if (compared.wanted.length + compared.structure.length + compared.gone.length === 0 && refusalOf === undefined) return
-    const offsets = entryOffsets(bytes)
-    this.steady += offsets.length - 1 - differing
-    this.directories.push({ ...compared, wanted: Uint32Array.from(compared.wanted), offsets })
+    this.#keep(new ComparedDirectory({ ...compared, number: arrived.number, isNew: committed === undefined, listing: this.#slabs.hold(bytes) }), differing)
+  }
+
+  #keep (compared: ComparedDirectory, differing: number): void {
+    const { directory, listing, count, wanted, structure, gone } = compared
+    this.steady += count - differing
+    this.owners.set(directory, this.directories.push(compared) - 1)
+    // Each entry has a place in three tables at most.
+    this.#heldBytes += DIRECTORY_BYTES + 2 * directory.length + listing.length + 4 * (count + wanted.length + structure.length) + DISPLACED_BYTES * gone.length
+    this.#check()
+  }
+
+  #check (): void {
+    if (this.heldBytes <= this.mostBytes) return
+    throw new FileSyncError('LIMIT_EXCEEDED', `What differs from the archive takes more memory than the server may use for one sync (${formatSize(this.mostBytes)}, with ` +
+      `${String(this.directories.length)} directories so far). Push a part of the tree first: name the rest in an ignore file, and remove it from there afterwards.`)
+  }
+
+  #isStep (): boolean {
+    this.#step = (this.#step + 1) % STEP_ENTRIES
+    return this.#step === 0
   }
 
   /** Wants the files of a new directory, most of them without decoding their entries, and yields the rest. */
-  * #takeNew (compared: Growing, listing: Uint8Array): Generator<Difference, void, undefined> {
+  * #takeNew (compared: Growing, listing: Uint8Array): Generator<Difference | undefined, void, undefined> {
     const reader = new ListingReader(listing)
     for (;;) {
       const sizeBytes = reader.passFile()
       if (sizeBytes !== undefined) {
         this.#want(compared, reader.index, sizeBytes)
+        if (reader.index % STEP_ENTRIES === 0) yield undefined
         continue
       }
       const entry = reader.next()
@@ -122,10 +147,9 @@ export class Comparison {
     this.wantedBytes += sizeBytes
   }
 
-  #take (compared: Growing, difference: Exclude<Difference, { how: 'gone' }>): void {
+  * #take (compared: Growing, difference: Exclude<Difference, { how: 'gone' }>): Generator<undefined, void, undefined> {
     const { entry, index, committed } = difference
     const { directory } = compared
-    if (entry.kind === 'directory') this.claims.set(joinPath(directory, entry.name), { digest: entry.digest, mtimeNs: entry.mtimeNs, mode: entry.mode })
     if (entry.kind === 'file' && difference.how === 'changed' && !isRebuiltTwin(committed, entry)) {
       this.#want(compared, index, entry.sizeBytes)
       if (mayBeTwin(committed, entry) && committed !== undefined && !isUnknown(committed)) compared.alike.push(index)
@@ -142,15 +166,19 @@ export class Comparison {
       this.problems.add(problem(joinPath(directory, entry.name), 'SYMLINK_OUTSIDE', 'it is noted, but not made in the archive'))
     }
     if (committed !== undefined && difference.how === 'changed') {
-      this.#displace(directory, committed, committed.kind === entry.kind ? 'replaced' : 'lost')
+      yield * this.#displace(directory, committed, committed.kind === entry.kind ? 'replaced' : 'lost')
     }
   }
 
-  #displace (directory: RelativePath, entry: Entry, how: Displaced['how']): void {
+  * #displace (directory: RelativePath, entry: Entry, how: Displaced['how']): Generator<undefined, void, undefined> {
     const path = joinPath(directory, entry.name)
     if (entry.kind === 'file') this.displaced.push({ path, entry, how })
     if (entry.kind !== 'directory' || how === 'replaced') return
-    for (const file of storedFiles(this.#index, this.#area, path)) this.displaced.push({ ...file, how })
+    for (const file of storedFiles(this.#index, this.#area, path)) {
+      this.displaced.push({ ...file, how })
+      if (this.#isStep()) yield undefined
+      this.#check()
+    }
   }
 
   // Where the store folds names, the new spelling of a name would be written over the old one and removed with it.

@@ -1,10 +1,9 @@
 import { formatSize, joinPath, problem } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
-import type { Comparison, ComparedDirectory, Displaced } from './comparison.ts'
-import { entryAt, fileSizeAt } from './listing-cursor.ts'
+import type { ComparedDirectory } from './compared-directory.ts'
+import type { Comparison, Displaced } from './comparison.ts'
 import type { Move, Plan } from './plan.ts'
-import { mirrorBytes } from './room.ts'
-import type { Room } from './room.ts'
+import type { Room, StoredMirror } from './room.ts'
 
 /** What of a plan has to be known to tell what fits. */
 export interface PlanDraft {
@@ -38,12 +37,12 @@ interface Left {
  * stored. The files that make the mirror grow least come first, those of equal growth in the order of the listings: so one
  * large file never takes the room of many small ones, and the same files are chosen at each sync. Returns how many do not fit.
  */
-export function fitFiles (room: Room, comparison: Comparison, draft: PlanDraft): number {
-  const movedBytes = draft.moves.reduce((sum, { directory, index }) => sum + fileSizeAt(directory.listing, directory.offsets[index] ?? 0), 0)
+export function fitFiles (room: Room & StoredMirror, comparison: Comparison, draft: PlanDraft): number {
+  const movedBytes = draft.moves.reduce((sum, { directory, index }) => sum + directory.entry(index).sizeBytes(), 0)
   const neededBytes = comparison.wantedBytes - movedBytes
   const { quotaBytes } = room
   const displacedBytes = quotaBytes === undefined ? 0 : leavingBytes(comparison.displaced, draft)
-  const storedBytes = quotaBytes === undefined ? 0 : mirrorBytes(room.index, room.area) + movedBytes - displacedBytes
+  const storedBytes = quotaBytes === undefined ? 0 : room.mirror().bytes + movedBytes - displacedBytes
   if (neededBytes <= room.roomBytes && (quotaBytes === undefined || storedBytes + neededBytes <= quotaBytes)) return 0
 
   const freed = quotaBytes === undefined ? new Map<string, number>() : freedBy(comparison.displaced)
@@ -83,7 +82,7 @@ function listCandidates ({ directories }: Comparison, { digest }: PlanDraft, fre
   return directories.flatMap(directory => {
     const mayBeHere = new Set(digest ? directory.alike : [])
     return Array.from(directory.wanted, index => {
-      const sizeBytes = fileSizeAt(directory.listing, directory.offsets[index] ?? 0)
+      const sizeBytes = directory.entry(index).sizeBytes()
       const freedBytes = freed.size === 0 ? 0 : freed.get(pathAt(directory, index)) ?? 0
       return { directory, index, sizeBytes, diskBytes: mayBeHere.has(index) ? 0 : sizeBytes, growthBytes: sizeBytes - freedBytes }
     })
@@ -109,12 +108,12 @@ function refuse (candidates: readonly Candidate[], left: Left): { readonly direc
 function leaveOut (comparison: Comparison, refused: ReturnType<typeof refuse>, left: Left): void {
   const paths = new Set<string>()
   for (const { directory, lacks } of refused) {
-    const { wanted, listing, offsets } = directory
-    directory.wanted = wanted.filter(index => !lacks.has(index))
+    const { wanted } = directory
+    directory.keepWanted(index => !lacks.has(index))
     for (const index of wanted) {
       const lack = lacks.get(index)
       if (lack === undefined) continue
-      const sizeBytes = fileSizeAt(listing, offsets[index] ?? 0)
+      const sizeBytes = directory.entry(index).sizeBytes()
       const path = pathAt(directory, index)
       paths.add(path)
       comparison.wantedBytes -= sizeBytes
@@ -131,8 +130,8 @@ function waysUp (path: string, how: Displaced['how']): string[] {
   return ways
 }
 
-function pathAt ({ directory, listing, offsets }: ComparedDirectory, index: number): RelativePath {
-  return joinPath(directory, entryAt(listing, offsets[index] ?? 0).name() as Name)
+function pathAt (compared: ComparedDirectory, index: number): RelativePath {
+  return joinPath(compared.directory, compared.entry(index).name() as Name)
 }
 
 /** Bytes that leave the mirror once everything is stored. */

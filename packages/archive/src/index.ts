@@ -14,6 +14,7 @@ export type { Attested, AttestOptions, OtherCopy } from './attest.ts'
 export { StoredArea } from './area.ts'
 export type { AreaInit } from './area.ts'
 export { BRAKE_FILES, BRAKE_SHARE, brakeHolds } from './brake.ts'
+export type { WantedListing } from './comparison.ts'
 export type {
   ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
   StoreTraits, StreamRequest, Version,

@@ -1,33 +1,38 @@
-import { equalDigests, joinPath, pathDepth, splitPath } from '@filesync/protocol'
+import { equalDigests, joinPath, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Digest, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, IndexWrite } from './archive-index.ts'
-import type { ComparedDirectory, DirectoryClaim } from './comparison.ts'
+import type { ComparedDirectory } from './compared-directory.ts'
+import type { DirectoryState } from './content-store.ts'
 import { EMPTY_DIRECTORY, foldDirectory, patchDigests } from './fold.ts'
 import type { Plan } from './plan.ts'
 import { countContents } from './section.ts'
 import type { Removal, Section } from './section.ts'
 
+/** What happened in one directory. There is none where nothing did. */
 interface Account {
-  readonly directory: RelativePath
+  readonly compared: ComparedDirectory
   readonly sections: Section[]
-  readonly removed: Set<string>
-  readonly journals: Set<number>
+  removed: Set<string> | undefined
+  /** Numbers of the journal entries that it needs. */
+  journals: number[]
   /** Tasks and moves that are not settled, and one for the structure. */
   pending: number
-  readonly waitsForRemoval: boolean
-  isFolded: boolean
-  /** Undefined where more is asked of what was compared, or it is none of the compared ones. */
-  compared: ComparedDirectory | undefined
 }
 
-const NOTHING = new Uint8Array(0)
-const NO_OFFSETS = new Uint32Array(0)
+/** Stands for a directory whose listing was written. */
+const FOLDED = 'folded'
+/** What is written in one transaction, or settled in one call: of a million directories at once the thread would not come back for long. */
+const DIRECTORIES_AT_ONCE = 2048
+const NO_NAMES: ReadonlySet<string> = new Set()
 
 export interface LedgerInit {
   readonly index: ArchiveIndex
   readonly area: string
   readonly hash: HashBytes
-  readonly claims: ReadonlyMap<RelativePath, DirectoryClaim>
+  /** A directory before what lies in it. */
+  readonly directories: readonly ComparedDirectory[]
+  /** The place of each among them. */
+  readonly owners: ReadonlyMap<RelativePath, number>
 }
 
 /**
@@ -37,35 +42,31 @@ export interface LedgerInit {
  */
 export class Ledger {
   readonly #init: LedgerInit
-  readonly #accounts = new Map<RelativePath, Account>()
-  /** Digests of the directories that were folded. */
-  readonly #actual = new Map<RelativePath, Digest>()
+  /** By the place of the directory. */
+  readonly #accounts: (Account | typeof FOLDED | undefined)[]
+  readonly #leaving: ReadonlySet<RelativePath>
+  /** Directories that are asked more of than their listing: how much room a moved file takes. */
+  readonly #targets = new Set<ComparedDirectory>()
+  /** Digests of the directories that were written and are not as the client listed them. */
+  readonly #deviating = new Map<RelativePath, Digest>()
   /** For each journal number the directories that still need it. */
   readonly #journals = new Map<number, number>()
-  readonly #ready: Account[] = []
+  readonly #ready: number[] = []
 
-  constructor (init: LedgerInit, directories: readonly ComparedDirectory[], plan: Pick<Plan, 'moves' | 'removals' | 'forgotten'>) {
+  constructor (init: LedgerInit, plan: Pick<Plan, 'moves' | 'removals' | 'forgotten'>) {
     this.#init = init
-    const leaving = new Set([...plan.removals, ...plan.forgotten].map(removal => removal.directory))
-    for (const compared of directories) {
-      const { directory, wanted, structure } = compared
-      const waitsForRemoval = leaving.has(directory)
-      const pending = wanted.length + Number(structure.length > 0)
-      this.#accounts.set(directory, { directory, sections: [], removed: new Set(), journals: new Set(), pending, waitsForRemoval, isFolded: false, compared })
+    this.#accounts = []
+    this.#leaving = new Set([...plan.removals, ...plan.forgotten].map(removal => removal.directory))
+    for (const { directory } of plan.moves) {
+      this.#account(this.#owner(directory.directory)).pending++
+      this.#targets.add(directory)
     }
-    for (const move of plan.moves) {
-      const account = this.#account(move.directory.directory)
-      account.pending++
-      // How much room a moved file takes is asked again later.
-      account.compared = undefined
-    }
-    for (const account of this.#accounts.values()) this.#noteIfReady(account)
   }
 
   /** A batch was placed; `placed` is what of it succeeded. */
   placed (journal: number, batch: readonly Section[], placed: readonly Section[]): void {
     for (const section of placed) {
-      const account = this.#account(section.directory)
+      const account = this.#account(this.#owner(section.directory))
       account.sections.push(section)
       this.#bind(account, journal)
     }
@@ -76,15 +77,17 @@ export class Ledger {
 
   /** So many tasks of a directory came to an end without anything to place. */
   settled (directory: RelativePath, count: number): void {
-    const account = this.#account(directory)
+    const owner = this.#owner(directory)
+    const account = this.#account(owner)
     account.pending -= count
-    this.#noteIfReady(account)
+    if (account.pending === 0 && !this.#leaving.has(directory)) this.#ready.push(owner)
   }
 
   /** @param journal undefined where the names leave the index alone */
   removed (journal: number | undefined, removals: readonly Removal[]): void {
     for (const { directory, names } of removals) {
-      const account = this.#account(directory)
+      const account = this.#account(this.#owner(directory))
+      account.removed ??= new Set()
       for (const name of names) account.removed.add(name)
       if (journal !== undefined) this.#bind(account, journal)
     }
@@ -92,28 +95,65 @@ export class Ledger {
 
   /** Writes for the directories in which nothing more can happen. */
   takeReady (): IndexWrite[] {
-    return this.#ready.splice(0).flatMap(account => this.#fold(account))
+    return this.#ready.splice(0).flatMap(owner => this.#fold(owner))
   }
 
-  /** Writes for everything that is left, and for directories that hold the digest of one that did not become as claimed. */
-  takeAll (): IndexWrite[] {
-    const writes: IndexWrite[] = []
-    const deviating = new Map<RelativePath, Map<string, Digest>>()
-    const deepestFirst = [...this.#accounts.values()].sort((a, b) => pathDepth(b.directory) - pathDepth(a.directory))
-    for (const account of deepestFirst) {
-      const folded = account.isFolded ? [] : this.#fold(account)
+  /**
+   * Writes for everything that is left, and for directories that hold the digest of one that did not become as listed, some at
+   * a time. A directory comes behind all that lie in it: until the last of them is written, digests do not fit together.
+   */
+  * takeAll (): Generator<IndexWrite[], void, undefined> {
+    const { directories } = this.#init
+    let writes: IndexWrite[] = []
+    const patches = new Map<RelativePath, Map<string, Digest>>()
+    for (let owner = directories.length - 1; owner >= 0; owner--) {
+      const directory = directories[owner]?.directory ?? ROOT_PATH
+      if (!this.#isTouched(owner) && !patches.has(directory)) continue
+      const folded = this.#accounts[owner] === FOLDED ? [] : this.#fold(owner)
       for (const write of folded) writes.push(write)
-      const { directory } = account
-      const children = deviating.get(directory)
+      const children = patches.get(directory)
       if (children !== undefined) for (const write of this.#patch(directory, children, folded)) writes.push(write)
-      const actual = this.#actual.get(directory)
-      const claim = this.#init.claims.get(directory)
-      if (actual === undefined || claim === undefined || equalDigests(actual, claim.digest)) continue
-      const { directory: parent, name } = splitPath(directory)
-      const siblings = deviating.get(parent) ?? new Map<string, Digest>()
-      deviating.set(parent, siblings.set(name, actual))
+      patches.delete(directory)
+      this.#passOn(directory, patches)
+      if (writes.length >= DIRECTORIES_AT_ONCE) {
+        yield writes
+        writes = []
+      }
     }
-    return writes
+    if (writes.length > 0) yield writes
+  }
+
+  /** Times and modes of the directories that are in their places, some at a time: a directory behind all that lie in it. */
+  * states (): Generator<DirectoryState[], void, undefined> {
+    const { directories } = this.#init
+    let states: DirectoryState[] = []
+    for (let owner = directories.length - 1; owner >= 0; owner--) {
+      if (this.#accounts[owner] === undefined) continue
+      for (const state of directories[owner]?.states() ?? []) states.push(state)
+      if (states.length < DIRECTORIES_AT_ONCE) continue
+      yield states
+      states = []
+    }
+    if (states.length > 0) yield states
+  }
+
+  // Where nothing took its place in the directory above either, the index knows nothing of what the client listed.
+  #isTouched (owner: number): boolean {
+    if (this.#accounts[owner] !== undefined) return true
+    const directory = this.#init.directories[owner]?.directory ?? ROOT_PATH
+    if (directory === ROOT_PATH) return false
+    const above = this.#init.owners.get(splitPath(directory).directory)
+    return above !== undefined && this.#accounts[above] !== undefined
+  }
+
+  /** Has the directory above take the digest of one that did not become as listed. */
+  #passOn (directory: RelativePath, patches: Map<RelativePath, Map<string, Digest>>): void {
+    const actual = this.#deviating.get(directory)
+    if (actual === undefined || directory === ROOT_PATH) return
+    this.#deviating.delete(directory)
+    const { directory: parent, name } = splitPath(directory)
+    const siblings = patches.get(parent) ?? new Map<string, Digest>()
+    patches.set(parent, siblings.set(name, actual))
   }
 
   /** @param folded what is about to be written of the directory itself */
@@ -126,7 +166,7 @@ export class Ledger {
       found.add(name)
       return children.get(name) ?? 'keep'
     })
-    this.#actual.set(directory, hash(listing))
+    this.#deviating.set(directory, hash(listing))
     const orphans = [...children.keys()].filter(name => !found.has(name))
     return [
       { put: { area, directory }, stored: { listing, facts: stored.facts } },
@@ -134,14 +174,16 @@ export class Ledger {
     ]
   }
 
-  #fold (account: Account): IndexWrite[] {
+  #fold (owner: number): IndexWrite[] {
     const { index, area, hash } = this.#init
-    const { directory } = account
-    const folded = foldDirectory(index.directory({ area, directory }) ?? EMPTY_DIRECTORY, account.sections, account.removed)
-    account.isFolded = true
-    account.sections.length = 0
-    letGo(account)
-    this.#actual.set(directory, hash(folded.listing))
+    const account = this.#account(owner)
+    const { compared, sections, removed } = account
+    const { directory } = compared
+    const folded = foldDirectory(index.directory({ area, directory }) ?? EMPTY_DIRECTORY, sections, removed ?? NO_NAMES)
+    if (!equalDigests(folded.listing, compared.listing)) this.#deviating.set(directory, hash(folded.listing))
+    // The listings of a million files take 60 MB, and those that are in the index are of no more use.
+    if (!this.#targets.has(compared)) compared.letGo()
+    this.#accounts[owner] = FOLDED
     return [
       ...folded.lostDirectories.map(name => ({ drop: { area, directory: joinPath(directory, name as Name) }, andBelow: true })),
       { put: { area, directory }, stored: { listing: folded.listing, facts: folded.facts } },
@@ -150,8 +192,8 @@ export class Ledger {
   }
 
   #bind (account: Account, journal: number): void {
-    if (account.journals.has(journal)) return
-    account.journals.add(journal)
+    if (account.journals.includes(journal)) return
+    account.journals.push(journal)
     this.#journals.set(journal, (this.#journals.get(journal) ?? 0) + 1)
   }
 
@@ -159,28 +201,27 @@ export class Ledger {
     const done: number[] = []
     for (const journal of account.journals) {
       const left = (this.#journals.get(journal) ?? 1) - 1
-      this.#journals.set(journal, left)
       if (left === 0) done.push(journal)
+      if (left === 0) this.#journals.delete(journal)
+      else this.#journals.set(journal, left)
     }
-    account.journals.clear()
+    account.journals = []
     return done.map(journal => ({ area: this.#init.area, journal, batch: undefined }))
   }
 
-  #noteIfReady (account: Account): void {
-    if (account.pending === 0 && !account.waitsForRemoval && !account.isFolded) this.#ready.push(account)
+  #owner (directory: RelativePath): number {
+    const owner = this.#init.owners.get(directory)
+    if (owner === undefined) throw new RangeError(`The sync has no directory ${JSON.stringify(directory)}.`)
+    return owner
   }
 
-  #account (directory: RelativePath): Account {
-    const account = this.#accounts.get(directory)
-    if (account === undefined) throw new RangeError(`The sync has no directory ${JSON.stringify(directory)}.`)
+  #account (owner: number): Account {
+    const known = this.#accounts[owner]
+    if (known !== undefined && known !== FOLDED) return known
+    const compared = this.#init.directories[owner]
+    if (compared === undefined || known === FOLDED) throw new RangeError(`The listing of ${JSON.stringify(compared?.directory)} was written before all of it was in its place.`)
+    const account = { compared, sections: [], removed: undefined, journals: [], pending: compared.wanted.length + Number(compared.structure.length > 0) }
+    this.#accounts[owner] = account
     return account
   }
-}
-
-/** The listings of a million files take 60 MB, and those that are in the index are of no more use. */
-function letGo (account: Account): void {
-  if (account.compared === undefined) return
-  account.compared.listing = NOTHING
-  account.compared.offsets = NO_OFFSETS
-  account.compared = undefined
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
-import type { ComparedDirectory } from './comparison.ts'
+import type { ComparedDirectory } from './compared-directory.ts'
 import type { ContentStore } from './content-store.ts'
 import { FACT_BYTES, writeFact } from './facts.ts'
 import type { Fact } from './facts.ts'

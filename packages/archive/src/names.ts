@@ -3,18 +3,25 @@ import type { Entry, Name, Problem, ProblemCode, RelativePath } from '@filesync/
 import type { StoreTraits } from './content-store.ts'
 import { isSameTime, TOUCH_GRAIN_NS } from './file-time.ts'
 
+/** Names that are looked at between two moments at which it could pause. */
+const STEP_NAMES = 1024
+
 /**
  * Says of the names of one listing why the archive cannot hold them; undefined where it can hold all. Nothing is kept for a
- * name that is refused, because a client may send millions.
+ * name that is refused, because a client may send millions. Yields at moments at which it could pause.
  */
-export function judgeNames (directory: RelativePath, listing: Uint8Array, traits: StoreTraits): ((name: Name) => Problem | undefined) | undefined {
+export function * judgeNames (
+  directory: RelativePath, listing: Uint8Array, traits: StoreTraits,
+): Generator<undefined, ((name: Name) => Problem | undefined) | undefined, undefined> {
   const { foldsNames, windowsNames } = traits
   const isLong = utf8Length(directory) + 1 + LIMITS.nameBytes > LIMITS.pathBytes
   if (!isLong && !foldsNames && !windowsNames) return undefined
   const faultOf = (name: Name): ProblemCode | undefined => checkJoin(directory, name) ?? (windowsNames ? checkWindowsName(name) : undefined)
   const spellings = new Map<string, Name>()
   let isAnyRefused = false
+  let judged = 0
   for (const { name } of readListing(listing)) {
+    if (++judged % STEP_NAMES === 0) yield undefined
     if (faultOf(name) !== undefined) {
       isAnyRefused = true
     } else if (foldsNames) {

@@ -1,9 +1,10 @@
 import { ENTRY_KINDS, LIMITS, toHex } from '@filesync/protocol'
 import type { FileEntry, HashBytes, RelativePath } from '@filesync/protocol'
-import type { Comparison, ComparedDirectory, Displaced } from './comparison.ts'
+import type { ComparedDirectory, Places } from './compared-directory.ts'
+import type { Comparison, Displaced } from './comparison.ts'
 import { FACT_BYTES } from './facts.ts'
 import type { PlanDraft } from './fit-files.ts'
-import { entryAt, ListingBuilder, ListingCursor } from './listing-cursor.ts'
+import { ListingBuilder, ListingCursor } from './listing-cursor.ts'
 import { doubtRenumbered } from './renumbered.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED } from './section.ts'
 import type { Removal, Section } from './section.ts'
@@ -41,8 +42,6 @@ export interface PlanInit {
 export interface Plan {
   readonly tasks: TaskList
   readonly moves: readonly Move[]
-  /** Directories, links and metadata, a directory before what lies in it. */
-  readonly structure: readonly Section[]
   /** Before anything is placed. */
   readonly evictions: readonly Removal[]
   /** After everything is placed. */
@@ -70,7 +69,6 @@ export function makePlan (comparison: Comparison, init: PlanInit): Plan {
   return {
     tasks: listTasks(comparison.directories, init),
     moves,
-    structure: comparison.directories.flatMap(directory => structureOf(directory)),
     evictions: gather(comparison.evicted),
     removals: removes ? removalsOf(comparison.directories, comparison.evicted) : [],
     forgotten: init.complete && !removes ? removalsOf(comparison.directories, comparison.evicted) : [],
@@ -88,9 +86,8 @@ function findMoves (comparison: Comparison): Move[] {
   if (sources.size === 0) return moves
   for (const directory of comparison.directories) {
     if (directory.wanted.length === 0) continue
-    const { listing, offsets } = directory
-    directory.wanted = directory.wanted.filter(index => {
-      const entry = entryAt(listing, offsets[index] ?? 0)
+    directory.keepWanted(index => {
+      const entry = directory.entry(index)
       const from = sources.get(moveKey({ identity: entry.identity(), sizeBytes: entry.sizeBytes(), mtimeNs: entry.mtimeNs() }))
       if (from !== undefined) moves.push({ from, number: FIRST_RELOCATION + moves.length, directory, index, mode: entry.mode() })
       return from === undefined
@@ -124,19 +121,19 @@ function resumePartials (tasks: TaskList, partials: PlanInit['partials'], hash: 
 
 function askDigests (tasks: TaskList, directories: readonly ComparedDirectory[]): void {
   let task = 0
-  for (const { wanted, alike, listing, offsets } of directories) {
-    const mayBeHere = new Set(alike)
-    for (const index of wanted) {
-      if (mayBeHere.has(index)) tasks.askDigest(task, entryAt(listing, offsets[index] ?? 0).sizeBytes())
-      task++
+  for (const directory of directories) {
+    if (directory.alike.length > 0) {
+      const mayBeHere = new Set(directory.alike)
+      for (const [i, index] of directory.wanted.entries()) if (mayBeHere.has(index)) tasks.askDigest(task + i, directory.entry(index).sizeBytes())
     }
+    task += directory.wanted.length
   }
 }
 
-function structureOf (directory: ComparedDirectory): Section[] {
-  if (directory.structure.length === 0) return []
+/** The directories, links and metadata of a directory that are to take their places. */
+export function structureOf (directory: ComparedDirectory): Section {
   const indexOnly = new Set(directory.indexOnly)
-  return [cutSection(directory, directory.structure, directory.structure.map(index => indexOnly.has(index) ? INDEX_ONLY : NOT_STAGED))]
+  return cutSection(directory, directory.structure, Array.from(directory.structure, index => indexOnly.has(index) ? INDEX_ONLY : NOT_STAGED))
 }
 
 // What was evicted has left already; where the store folds names, its name is that of what came in its place.
@@ -159,9 +156,9 @@ function gather (names: Comparison['evicted']): Removal[] {
 }
 
 /** A section of some entries of a listing; `indices` rises. Facts are left for the caller to fill in. */
-export function cutSection (directory: ComparedDirectory, indices: readonly number[], staged: readonly number[]): Section {
+export function cutSection (directory: ComparedDirectory, indices: Places, staged: readonly number[]): Section {
   const builder = new ListingBuilder()
-  for (const index of indices) builder.add(directory.listing.subarray(directory.offsets[index], directory.offsets[index + 1]))
+  for (const entry of directory.entriesAt(indices)) builder.add(entry)
   const factBytes = staged.some(isContent) ? staged.length * FACT_BYTES : 0
   const stagedBytes = staged.length * Uint32Array.BYTES_PER_ELEMENT
   // In one piece of memory: there are many sections, and each piece costs where it is made, handed to a thread, and let go.

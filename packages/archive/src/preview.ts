@@ -1,14 +1,16 @@
 import { ROOT_PATH, toHex } from '@filesync/protocol'
-import type { ArrivedListing, Digest, DirectoryEntry, HashBytes, RelativePath } from '@filesync/protocol'
+import type { ArrivedListing, Digest, HashBytes, Pace, RelativePath } from '@filesync/protocol'
 import type { AreaRecord } from './archive-index.ts'
 import type { Preview, PreviewOutcome } from './archive.ts'
 import { BRAKE_FILES, brakeHolds, halted } from './brake.ts'
 import { Comparison } from './comparison.ts'
+import type { WantedListing } from './comparison.ts'
 import type { StoreTraits } from './content-store.ts'
 import { fitFiles } from './fit-files.ts'
 import { makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
 import type { Room } from './room.ts'
+import { StoredAmount } from './stored-amount.ts'
 import { movedBefore } from './unfinished.ts'
 
 export interface PreviewInit extends Room {
@@ -25,33 +27,37 @@ export class AreaPreview implements Preview {
   readonly rootDigest: Digest
   readonly #init: PreviewInit
   readonly #comparison: Comparison
+  readonly #amount: StoredAmount
   #tree = ''
 
   constructor (init: PreviewInit) {
     this.#init = init
     this.rootDigest = init.rootDigest
     this.#comparison = new Comparison(init.index, init.area, init.traits)
+    this.#amount = new StoredAmount(init)
   }
 
-  * compare (arrived: ArrivedListing): Generator<{ readonly index: number, readonly entry: DirectoryEntry }, void, undefined> {
+  * compare (arrived: ArrivedListing): Generator<WantedListing | undefined, void, undefined> {
     if (arrived.directory === ROOT_PATH) this.#tree = toHex(this.#init.hash(arrived.bytes))
     yield * this.#comparison.add(arrived)
+    yield * this.#amount.count(this.#comparison)
   }
 
-  finish ({ complete }: { readonly complete: boolean }): PreviewOutcome {
+  async finish ({ complete }: { readonly complete: boolean }, pace?: Pace): Promise<PreviewOutcome> {
     const { mode, hash } = this.#init
     const plan = makePlan(this.#comparison, {
       complete, mode, partials: new Map(), hash,
-      fit: draft => fitFiles(this.#init, this.#comparison, draft),
+      fit: draft => fitFiles({ ...this.#init, mirror: () => this.#amount.size }, this.#comparison, draft),
       movedBefore: leaving => movedBefore(this.#init, this.#comparison.displaced, leaving),
     })
     const [added, changed, deleted] = [{ files: 0, bytes: 0 }, { files: 0, bytes: 0 }, { files: 0, bytes: 0 }]
     const replaced = new Set<RelativePath>(this.#comparison.displaced.filter(({ how }) => how === 'replaced').map(({ path }) => path))
     for (let task = 0; task < plan.tasks.count; task++) {
-      const { path, sizeBytes } = plan.tasks.describe(task)
-      const amount = replaced.has(path) ? changed : added
+      if (pace?.isDue === true) await pace.pause()
+      const file = plan.tasks.describe(task)
+      const amount = replaced.size > 0 && replaced.has(file.path) ? changed : added
       amount.files++
-      amount.bytes += sizeBytes
+      amount.bytes += file.sizeBytes
     }
     for (const { entry } of plan.leaving) {
       deleted.files++
@@ -63,11 +69,10 @@ export class AreaPreview implements Preview {
 
   /** What would stop the sync before it stores anything. What files hold is not known yet, so encrypted ones are not noticed. */
   #obstacle (plan: Plan): string | undefined {
-    const { index, area, record, nowMs } = this.#init
+    const { area, record, nowMs } = this.#init
     if (record.released !== true) {
-      let stored = 0
-      for (const { files } of index.directories(area)) stored += files
       const vanishing = plan.leaving.length
+      const stored = vanishing > BRAKE_FILES ? this.#amount.size.files : 0
       if (vanishing > BRAKE_FILES && brakeHolds(vanishing, stored)) return halted(area, { atMs: nowMs(), vanishing, of: stored }).message
       if (record.halted?.tree !== undefined && record.halted.tree === this.#tree) return halted(area, record.halted).message
     }

@@ -18,10 +18,6 @@ export function doubtRenumbered (comparison: Comparison): void {
   comparison.wantedBytes += bytes
   for (const one of renumbered) comparison.displaced.push(one)
   for (const directory of comparison.directories) {
-    if (directory.renumbered.length === 0) continue
-    const doubted = new Set(directory.renumbered)
-    directory.structure = directory.structure.filter(index => !doubted.has(index))
-    directory.wanted = Uint32Array.from([...directory.wanted, ...doubted]).sort()
-    directory.alike.push(...doubted)
+    if (directory.renumbered.length > 0) directory.doubt(directory.renumbered)
   }
 }

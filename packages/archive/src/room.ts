@@ -4,7 +4,7 @@ import type { ArchiveIndex } from './archive-index.ts'
 import type { DiskRoom, MirrorSize } from './archive.ts'
 import type { Comparison } from './comparison.ts'
 import type { ContentStore } from './content-store.ts'
-import { entryAt, ListingCursor } from './listing-cursor.ts'
+import { ListingCursor } from './listing-cursor.ts'
 import type { Plan } from './plan.ts'
 
 const MIN_RESERVE_BYTES = 2 ** 30
@@ -27,27 +27,41 @@ export interface Room {
   readonly quotaBytes?: number
 }
 
+/** What is known of an area when a sync is planned. */
+export interface StoredMirror {
+  /** Asked where there is a quota, or where much is replaced or gone. */
+  readonly mirror: () => MirrorSize
+}
+
 /** Bytes that a sync brings: what moves within the area is there already, and so may be that of which only the digest is asked for. */
 export function neededBytes ({ wantedBytes }: Comparison, { moves, tasks }: Plan): number {
-  return wantedBytes - tasks.digestBytes - moves.reduce((sum, { directory, index }) => sum + entryAt(directory.listing, directory.offsets[index] ?? 0).sizeBytes(), 0)
+  return wantedBytes - tasks.digestBytes - moves.reduce((sum, { directory, index }) => sum + directory.entry(index).sizeBytes(), 0)
 }
 
-/** Bytes of the files of a mirror, without versions. */
-export function mirrorBytes (index: ArchiveIndex, area: string): number {
-  let sum = 0
-  for (const { directory, files } of index.directories(area)) if (files > 0) sum += directoryBytes(index, area, directory)
-  return sum
-}
-
-/** Counts the mirror of an area, and lets others have the thread in between. */
-export async function mirrorSize ({ index, area, pause }: { readonly index: ArchiveIndex, readonly area: string, readonly pause: () => Promise<void> }): Promise<MirrorSize> {
+/** Counts the mirror of an area, without versions. Yields at moments at which it could pause; the index may change meanwhile. */
+export function * countMirror (index: ArchiveIndex, area: string): Generator<undefined, MirrorSize, undefined> {
   let [files, bytes] = [0, 0]
-  for (const [at, found] of [...index.directories(area)].entries()) {
-    if (at % COUNTED_AT_ONCE === COUNTED_AT_ONCE - 1) await pause()
-    files += found.files
-    if (found.files > 0) bytes += directoryBytes(index, area, found.directory)
+  for (let at: RelativePath | undefined; ;) {
+    let counted = 0
+    for (const found of index.directories(area, at)) {
+      files += found.files
+      if (found.files > 0) bytes += directoryBytes(index, area, found.directory)
+      at = found.directory
+      if (++counted === COUNTED_AT_ONCE) break
+    }
+    if (counted < COUNTED_AT_ONCE) return { files, bytes }
+    yield undefined
   }
-  return { files, bytes }
+}
+
+/** As {@link countMirror}, and lets others have the thread in between. */
+export async function mirrorSize ({ index, area, pause }: { readonly index: ArchiveIndex, readonly area: string, readonly pause: () => Promise<void> }): Promise<MirrorSize> {
+  const counting = countMirror(index, area)
+  for (;;) {
+    const step = counting.next()
+    if (step.done === true) return step.value
+    await pause()
+  }
 }
 
 function directoryBytes (index: ArchiveIndex, area: string, directory: RelativePath): number {

@@ -1,4 +1,4 @@
-import type { ComparedDirectory } from './comparison.ts'
+import type { ComparedDirectory } from './compared-directory.ts'
 import type { Section } from './section.ts'
 
 /** A larger directory is committed in parts anyway. */

@@ -1,12 +1,13 @@
-import { FileSyncError, problem, ROOT_PATH, toHex } from '@filesync/protocol'
-import type { ArrivedListing, Clock, Digest, DirectoryEntry, HashBytes, ProblemList, ReuseBuffer, StagedFile, StageOutcome, Task } from '@filesync/protocol'
+import { asFileSyncError, FileSyncError, problem, ROOT_PATH, toHex } from '@filesync/protocol'
+import type { ArrivedListing, Clock, Digest, HashBytes, ProblemList, ReuseBuffer, StagedFile, StageOutcome, Task } from '@filesync/protocol'
 import { Answers } from './answers.ts'
-import type { AreaRecord, ArchiveIndex } from './archive-index.ts'
+import type { AreaRecord, ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { PlanOptions, PresentFile, StoredSoFar, Sync, SyncOutcome, SyncPlan } from './archive.ts'
 import { brakeAfter, halted, judgePlan, NoiseBrake, untilHalted } from './brake.ts'
 import { Committer } from './committer.ts'
 import type { PlacedBatch } from './committer.ts'
 import { Comparison } from './comparison.ts'
+import type { WantedListing } from './comparison.ts'
 import type { ContentStore } from './content-store.ts'
 import { diskLack, fitFiles, unfitAgain } from './fit-files.ts'
 import { Ledger } from './ledger.ts'
@@ -20,6 +21,7 @@ import { neededBytes } from './room.ts'
 import { entryPath, entryPathOf, pathOf } from './section.ts'
 import type { Failure } from './section.ts'
 import { StagingFolders } from './staging-folders.ts'
+import { StoredAmount } from './stored-amount.ts'
 import { countLeft, movedBefore } from './unfinished.ts'
 import type { UnsignedFiles } from './unsigned-files.ts'
 
@@ -41,6 +43,8 @@ export interface SyncInit {
   readonly quotaBytes?: number
   /** Told of large files that arrive without a signature. */
   readonly unsigned: UnsignedFiles
+  /** Aborted when the client has left. */
+  readonly client?: AbortSignal | undefined
   /** Called once, when the sync is over. */
   readonly ended: () => void
 }
@@ -69,6 +73,7 @@ export class AreaSync implements Sync {
   /** Begun by the comparison. */
   readonly #problems: ProblemList
   readonly #present: PresentFiles
+  readonly #amount: StoredAmount
   #planned: Planned | undefined
   /** Set where so much is replaced that its content matters. */
   #noise: NoiseBrake | undefined
@@ -82,43 +87,45 @@ export class AreaSync implements Sync {
     this.#init = init
     this.rootDigest = init.rootDigest
     this.#present = new PresentFiles(init)
+    this.#amount = new StoredAmount(init)
     this.#comparison = new Comparison(init.index, init.area, init.store.traits)
     this.#problems = this.#comparison.problems
     this.#stampMs = Math.max(init.clock.nowMs(), init.record.lastStampMs + 1)
-    this.#committer = new Committer({ ...init, stampMs: this.#stampMs, folders: () => this.#known().folders, structure: () => this.#known().structure, sift: async sections => await this.#noise?.sift(sections) ?? sections, placed: step => this.#placed(step) })
+    this.#committer = new Committer({ ...init, client: init.client, stampMs: this.#stampMs, folders: () => this.#known().folders, structure: () => this.#known().structure, sift: async sections => await this.#noise?.sift(sections) ?? sections, placed: step => this.#placed(step) })
   }
 
   get stored (): StoredSoFar {
     return this.#stored
   }
 
-  * compare (arrived: ArrivedListing): Generator<{ readonly index: number, readonly entry: DirectoryEntry }, void, undefined> {
+  * compare (arrived: ArrivedListing): Generator<WantedListing | undefined, void, undefined> {
     this.#check()
     if (arrived.directory === ROOT_PATH) this.#tree = toHex(this.#init.hash(arrived.bytes))
     yield * this.#comparison.add(arrived)
+    yield * this.#amount.count(this.#comparison)
   }
 
   plan (options: PlanOptions): SyncPlan {
     this.#check()
     if (this.#planned !== undefined) throw new FileSyncError('INTERNAL', 'A sync is planned only once.')
     const { index, area, mode, hash } = this.#init
-    const { directories, claims } = this.#comparison
+    const { directories, owners } = this.#comparison
     const partials = options.resume === false ? new Map<string, number>() : this.#init.partials
     const comparison = this.#comparison
     const plan = makePlan(comparison, {
       ...options, mode, partials, hash,
-      fit: draft => fitFiles(this.#init, comparison, draft),
+      fit: draft => fitFiles({ ...this.#init, mirror: () => this.#amount.size }, comparison, draft),
       movedBefore: leaving => movedBefore(this.#init, comparison.displaced, leaving),
     })
     this.#noise = this.#brake(plan)
-    const ledger = new Ledger({ index, area, hash, claims }, directories, plan)
+    const ledger = new Ledger({ index, area, hash, directories, owners }, plan)
     const prepared = this.#prepare(plan, ledger)
     this.#committer.waitFor(prepared)
     const folders = new StagingFolders(directories)
     const answers = new Answers({
       ...this.#init, tasks: plan.tasks, ledger, folders, committer: this.#committer, present: this.#present, problems: this.#problems, check: () => { this.#check() },
     })
-    this.#planned = { plan, ledger, folders, answers, structure: new PendingStructure(plan.structure), prepared, complete: options.complete }
+    this.#planned = { plan, ledger, folders, answers, structure: new PendingStructure(directories, owners), prepared, complete: options.complete }
     const describe: SyncPlan['describe'] = task => plan.tasks.describe(task)
     const tasks = this.#noise === undefined ? plan.tasks : untilHalted(plan.tasks, this.#noise)
     return { tasks, taskCount: plan.tasks.count, again: () => this.#again(), describe, bytes: neededBytes(this.#comparison, plan), renamed: plan.moves.length, vanishing: plan.leaving.length, unfit: plan.unfit }
@@ -164,6 +171,7 @@ export class AreaSync implements Sync {
     try {
       await this.#quiet()
       await this.#committer.flush()
+      if (this.#init.client?.aborted === true && planned.structure.isLeft) await this.#leave(planned, this.#init.client)
       if (this.#noise !== undefined) await this.#letPass(planned, this.#noise)
       const deleted = await this.#remove(planned)
       // What the brake was released for is done only now, and only where deletions were part of it.
@@ -179,6 +187,7 @@ export class AreaSync implements Sync {
 
   async abandon (): Promise<void> {
     if (this.#isOver) return
+    this.#committer.endEarly()
     try {
       await this.#recorded
       await this.#quiet()
@@ -254,10 +263,15 @@ export class AreaSync implements Sync {
   /** Writes down what the sync came to, and forgets how. */
   async #settle ({ ledger }: Planned, left: Unfinished): Promise<void> {
     const { index, store, area, staging } = this.#init
-    const states = [...this.#comparison.claims].map(([directory, { mtimeNs, mode }]) => ({ directory, mtimeNs, mode }))
-    await store.settle(area, states)
+    for (const states of ledger.states()) await store.settle(area, states)
     await store.makeDurable()
-    await index.write([...ledger.takeAll(), ...this.#committer.clearJournal(), { area, record: { ...left, open: false, staging, lastStampMs: this.#stampMs } }])
+    let writes: IndexWrite[] = []
+    for (const more of ledger.takeAll()) {
+      // Ended between two of these, the record is still open: the next sync fits the digests together.
+      if (writes.length > 0) await index.write(writes)
+      writes = more
+    }
+    await index.write([...writes, ...this.#committer.clearJournal(), { area, record: { ...left, open: false, staging, lastStampMs: this.#stampMs } }])
     await index.write(this.#present.writes(this.#comparison.displaced))
     await store.discard(staging)
   }
@@ -271,7 +285,7 @@ export class AreaSync implements Sync {
   /** Throws HALTED for what is known already; what depends on content that is still to come is looked at by what it returns. */
   #brake (plan: Plan): NoiseBrake | undefined {
     const { index, area, record, clock } = this.#init
-    const judged = judgePlan({ ...this.#init, tree: this.#tree, nowMs: () => clock.nowMs() }, plan)
+    const judged = judgePlan({ ...this.#init, mirror: () => this.#amount.size, tree: this.#tree, nowMs: () => clock.nowMs() }, plan)
     if (judged === undefined || judged instanceof NoiseBrake) return judged
     this.#recorded = index.write([{ area, record: { ...record, halted: judged } }])
     this.#recorded.catch((error: unknown) => { this.#committer.fail(error) })
@@ -285,6 +299,12 @@ export class AreaSync implements Sync {
       throw halted(this.#init.area, brake.halted)
     }
     for (const held of brake.takeHeld()) await this.#committer.commit(held)
+  }
+
+  /** The client has left before all was in its place, so nothing of the rest is done, and nothing is deleted. */
+  async #leave (planned: Planned, client: AbortSignal): Promise<never> {
+    await this.#settle(planned, this.#unfinished(planned.plan))
+    throw asFileSyncError(client.reason, 'PEER_GONE')
   }
 
   /** Waits until nothing is being staged. Streams that were not finished keep what they have. */

@@ -1,6 +1,6 @@
 import { FileSyncError, joinPath } from '@filesync/protocol'
 import type { Name, RelativePath, Task } from '@filesync/protocol'
-import type { ComparedDirectory } from './comparison.ts'
+import type { ComparedDirectory } from './compared-directory.ts'
 import { entryAt, fileSizeAt } from './listing-cursor.ts'
 
 /** The file that a task asks for. Told from the bytes of its entry when it is asked, because it is asked for every file of a sync. */
@@ -9,7 +9,7 @@ export class TaskFile {
   readonly #start: number
 
   constructor (directory: ComparedDirectory, index: number) {
-    const start = directory.offsets[index]
+    const start = directory.startOf(index)
     if (start === undefined) throw new FileSyncError('TASK_INVALID', `The file of a task in ${JSON.stringify(directory.directory)} is not asked for any more.`)
     this.#directory = directory
     this.#start = start

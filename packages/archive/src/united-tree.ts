@@ -64,7 +64,7 @@ export class UnitedTree {
       const bytes = this.#listings.get(directory)
       if (bytes === undefined) continue
       if (number % SHOWN_AT_ONCE === 0) await this.#init.copy.pause()
-      for (const { entry } of sync.compare({ number, directory, bytes })) due.push(joinPath(directory, entry.name))
+      for (const wanted of sync.compare({ number, directory, bytes })) if (wanted !== undefined) due.push(joinPath(directory, wanted.entry.name))
     }
   }
 

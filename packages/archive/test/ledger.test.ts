@@ -2,9 +2,8 @@ import { encodeListing } from '@filesync/protocol'
 import type { Digest, Entry, FileEntry, Name, RelativePath } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { expect, test } from 'vitest'
-import type { ComparedDirectory, DirectoryClaim } from '../src/comparison.ts'
+import { ComparedDirectory } from '../src/compared-directory.ts'
 import { Ledger } from '../src/ledger.ts'
-import { entryOffsets } from '../src/listing-cursor.ts'
 import { cutSection } from '../src/plan.ts'
 import type { Plan } from '../src/plan.ts'
 import { NOT_STAGED } from '../src/section.ts'
@@ -18,14 +17,12 @@ function file (name: string): FileEntry {
 
 function compared (directory: string, names: readonly string[]): ComparedDirectory {
   const listing = encodeListing(names.map(file))
-  return {
-    number: 0, directory: directory as RelativePath, isNew: true, listing, offsets: entryOffsets(listing),
-    wanted: Uint32Array.from(names, (_, i) => i), alike: [], structure: [], renumbered: [], indexOnly: [], gone: [],
-  }
+  return new ComparedDirectory({ number: 0, directory: directory as RelativePath, isNew: true, listing: { bytes: listing, start: 0, end: listing.length }, wanted: names.map((_, i) => i) })
 }
 
-function ledgerOf (directories: readonly ComparedDirectory[], moves: Plan['moves'] = []): Ledger {
-  return new Ledger({ index: new MemoryIndex(), area: AREA, hash: hashBytes, claims: new Map() }, directories, { moves, removals: [], forgotten: [] })
+function ledgerOf (directories: readonly ComparedDirectory[], { moves = [], index = new MemoryIndex() }: { readonly moves?: Plan['moves'], readonly index?: MemoryIndex } = {}): Ledger {
+  const owners = new Map(directories.map(({ directory }, owner) => [directory, owner]))
+  return new Ledger({ index, area: AREA, hash: hashBytes, directories, owners }, { moves, removals: [], forgotten: [] })
 }
 
 test('what was compared of a directory is let go when all of it is for the index, and not before', () => {
@@ -40,14 +37,14 @@ test('what was compared of a directory is let go when all of it is for the index
   const second = cutSection(one, [1], [1])
   ledger.placed(1, [second], [second])
   expect(ledger.takeReady()).toContainEqual(expect.objectContaining({ put: { area: AREA, directory: 'one' }, stored: expect.objectContaining({ listing: whole }) as unknown }))
-  expect([one.listing.length, one.offsets.length]).toEqual([0, 0])
+  expect([one.listing.length, one.startOf(0)]).toEqual([0, undefined])
   expect(other.listing.length).toBeGreaterThan(0)
 })
 
 test('what was compared of a directory that files move to is kept', () => {
   const target = compared('target', ['a'])
-  target.wanted = new Uint32Array(0)
-  const ledger = ledgerOf([target], [{ from: 'old' as RelativePath, number: 0x8000_0000, directory: target, index: 0, mode: 0o644 }])
+  target.keepWanted(() => false)
+  const ledger = ledgerOf([target], { moves: [{ from: 'old' as RelativePath, number: 0x8000_0000, directory: target, index: 0, mode: 0o644 }] })
   const section = cutSection(target, [0], [0x8000_0000])
   ledger.placed(0, [section], [section])
   expect(ledger.takeReady()).toHaveLength(2)
@@ -56,26 +53,24 @@ test('what was compared of a directory that files move to is kept', () => {
 
 test('many directories that are in the index already take the digests of what became otherwise below them, each at the cost of one', () => {
   const COUNT = 30_000
-  const claims = new Map<RelativePath, DirectoryClaim>()
   const directories: ComparedDirectory[] = []
   const subdirectory = (digest: Digest): Entry => ({ kind: 'directory', name: 'sub' as Name, mtimeNs: 5n, mode: 0o755, digest })
   const claimed = hashBytes(encodeListing([file('never comes')]))
   for (let number = 0; number < COUNT; number++) {
     const directory = `d${String(number)}` as RelativePath
     const listing = encodeListing([subdirectory(claimed)])
-    directories.push({ ...compared(directory, []), listing, offsets: entryOffsets(listing), structure: [0] })
+    directories.push(new ComparedDirectory({ number, directory, isNew: true, listing: { bytes: listing, start: 0, end: listing.length }, wanted: [], structure: [0] }))
     directories.push(compared(`${directory}/sub`, ['never comes']))
-    claims.set(`${directory}/sub` as RelativePath, { digest: claimed, mtimeNs: 5n, mode: 0o755 })
   }
   const index = new MemoryIndex()
-  const ledger = new Ledger({ index, area: AREA, hash: hashBytes, claims }, directories, { moves: [], removals: [], forgotten: [] })
+  const ledger = ledgerOf(directories, { index })
   const structure = directories.filter(({ structure }) => structure.length > 0).map(directory => cutSection(directory, [0], [NOT_STAGED]))
   ledger.placed(0, structure, structure)
   void index.write(ledger.takeReady())
   const startMs = performance.now()
-  const writes = ledger.takeAll()
+  const writes = [...ledger.takeAll()].flat()
   expect(performance.now() - startMs).toBeLessThan(5_000)
   const patched = writes.flatMap(write => 'put' in write && !write.put.directory.includes('/') ? [write] : [])
   expect(patched).toHaveLength(COUNT)
-  expect(patched[0]?.stored.listing).toEqual(encodeListing([subdirectory(hashBytes(encodeListing([])))]))
+  expect(patched.at(-1)?.stored.listing).toEqual(encodeListing([subdirectory(hashBytes(encodeListing([])))]))
 })

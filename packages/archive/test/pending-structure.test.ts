@@ -1,7 +1,20 @@
-import type { RelativePath } from '@filesync/protocol'
+import { encodeListing } from '@filesync/protocol'
+import type { Name, RelativePath } from '@filesync/protocol'
 import { describe, expect, it } from 'vitest'
+import { ComparedDirectory } from '../src/compared-directory.ts'
 import { PendingStructure } from '../src/pending-structure.ts'
 import type { Section } from '../src/section.ts'
+
+const LINK = encodeListing([{ kind: 'symlink', name: 'link' as Name, mtimeNs: 1n, target: 'x' }])
+const ALL = 1000
+
+/** Directories with a link in each, except for those that end with `!`. */
+function structureOf (paths: readonly string[]): PendingStructure {
+  const directories = paths.map((path, number) => new ComparedDirectory({
+    number, directory: path.replace('!', '') as RelativePath, isNew: true, listing: { bytes: LINK, start: 0, end: LINK.length }, wanted: [], structure: path.endsWith('!') ? [] : [0],
+  }))
+  return new PendingStructure(directories, new Map(directories.map(({ directory }, owner) => [directory, owner])))
+}
 
 const sectionIn = (directory: string): Section => (
   { directory: directory as RelativePath, entries: Uint8Array.of(0x90), staged: new Uint32Array(0), facts: new Uint8Array(0) }
@@ -10,17 +23,26 @@ const directoriesOf = (sections: readonly Section[]): string[] => sections.map((
 
 describe('PendingStructure', () => {
   it('gives what makes the directories of a batch, from the top, and each section once', () => {
-    const structure = new PendingStructure(['', 'b', 'b/c', 'a'].map(sectionIn))
-    expect(directoriesOf(structure.takeFor([sectionIn('b/c/d'), sectionIn('b')]))).toEqual(['', 'b', 'b/c'])
-    expect(directoriesOf(structure.takeFor([sectionIn('b/c/d'), sectionIn('b/x')]))).toEqual([])
-    expect(directoriesOf(structure.takeAll())).toEqual(['a'])
-    expect(structure.takeAll()).toEqual([])
+    const structure = structureOf(['', 'b', 'b/c', 'a'])
+    expect(directoriesOf(structure.takeFor([sectionIn('b/c/d'), sectionIn('b')], ALL))).toEqual(['', 'b', 'b/c'])
+    expect(directoriesOf(structure.takeFor([sectionIn('b/c/d'), sectionIn('b/x')], ALL))).toEqual([])
+    expect(directoriesOf(structure.take(ALL))).toEqual(['a'])
+    expect(structure.take(ALL)).toEqual([])
   })
 
   it('needs nothing for files of the root, and of directories that stand already', () => {
-    const structure = new PendingStructure(['', 'a'].map(sectionIn))
-    expect(structure.takeFor([sectionIn('')])).toEqual([])
-    expect(structure.takeFor([sectionIn('old/one')])).toEqual([])
-    expect(directoriesOf(structure.takeAll())).toEqual(['', 'a'])
+    const structure = structureOf(['', 'a'])
+    expect(structure.takeFor([sectionIn('')], ALL)).toEqual([])
+    expect(structure.takeFor([sectionIn('old/one')], ALL)).toEqual([])
+    expect(directoriesOf(structure.take(ALL))).toEqual(['', 'a'])
+  })
+
+  it('gives no more than it is asked for, and what is left the next time', () => {
+    const structure = structureOf(['', 'a', 'a/b!', 'a/b/c', 'd!'])
+    expect(directoriesOf(structure.takeFor([sectionIn('a/b/c/d')], 2))).toEqual(['', 'a'])
+    expect(structure.isLeft).toBe(true)
+    expect(directoriesOf(structure.takeFor([sectionIn('a/b/c/d')], 2))).toEqual(['a/b/c'])
+    expect(structure.isLeft).toBe(false)
+    expect(structure.take(2)).toEqual([])
   })
 })

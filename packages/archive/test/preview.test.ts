@@ -8,7 +8,7 @@ import { SourceTree } from './source-tree.ts'
 async function preview (area: Area, source: SourceTree, complete = true): Promise<PreviewOutcome> {
   const looking = await area.beginPreview()
   compareAll(looking, source.snapshot())
-  return looking.finish({ complete })
+  return await looking.finish({ complete })
 }
 
 const sample = (): SourceTree => new SourceTree()
@@ -65,5 +65,5 @@ test('leaves a later sync as it would have been', async () => {
   const pushed = await push(area, change(source))
   compareAll(looking, source.snapshot())
   expect(pushed).toMatchObject({ files: 3, deleted: 2, problems: [] })
-  expect(looking.finish({ complete: true })).toMatchObject({ added: { files: 0 }, deleted: { files: 0 } })
+  expect(await looking.finish({ complete: true })).toMatchObject({ added: { files: 0 }, deleted: { files: 0 } })
 })

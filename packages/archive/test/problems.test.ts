@@ -38,7 +38,7 @@ describe('however many entries are bad, the first are told and all are counted',
     const entries = Array.from({ length: CROWD }, (_, number) => bad(number)).flat().sort((a, b) => a.name < b.name ? -1 : 1)
     const looking = await area.beginPreview()
     Array.from(looking.compare({ number: 0, directory: ROOT_PATH, bytes: encodeListing(entries) }))
-    const { problems, problemCount } = looking.finish({ complete: true })
+    const { problems, problemCount } = await looking.finish({ complete: true })
     expect([problems.length, problemCount]).toEqual([PROBLEMS_KEPT, CROWD])
     expect(new Set(problems.map(problem => problem.code))).toEqual(new Set([code]))
   })

@@ -33,7 +33,7 @@ export function compareAll (sync: Pick<Sync, 'compare'>, tree: Tree): { listings
   for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
     for (const whole of answers.answer(page)) {
       const arrived = questions.accept(whole)
-      for (const { index, entry } of sync.compare(arrived)) questions.want(arrived, index, entry)
+      for (const wanted of sync.compare(arrived)) if (wanted !== undefined) questions.want(arrived, wanted.index, wanted.entry)
     }
   }
   return { listings: questions.arrived, answers }

@@ -1,15 +1,16 @@
 import { ROOT_PATH } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import { expect, it } from 'vitest'
-import type { ComparedDirectory } from '../src/comparison.ts'
+import { ComparedDirectory } from '../src/compared-directory.ts'
+import type { ComparedInit } from '../src/compared-directory.ts'
 import type { Section } from '../src/section.ts'
 import { StagingFolders } from '../src/staging-folders.ts'
 
-function compared (directory: string, files: number, more: Partial<ComparedDirectory> = {}): ComparedDirectory {
-  return {
-    number: 0, directory: directory as RelativePath, isNew: true, listing: new Uint8Array(), offsets: new Uint32Array(),
-    wanted: Uint32Array.from({ length: files }, (_, i) => i), alike: [], structure: [], renumbered: [], indexOnly: [], gone: [], ...more,
-  }
+function compared (directory: string, files: number, more: Partial<ComparedInit> = {}): ComparedDirectory {
+  return new ComparedDirectory({
+    number: 0, directory: directory as RelativePath, isNew: true, listing: { bytes: new Uint8Array(), start: 0, end: 0 },
+    wanted: Array.from({ length: files }, (_, i) => i), ...more,
+  })
 }
 
 function section (folder: number, files: number): Section {

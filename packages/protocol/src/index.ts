@@ -58,6 +58,8 @@ export type {
 export { textHeaderBytes } from './msgpack-reader.ts'
 export { checkName, checkWindowsName, compareNames, foldKey, isName, utf8Length } from './name.ts'
 export type { Name, NameFault } from './name.ts'
+export { Pace } from './pace.ts'
+export type { PaceInit } from './pace.ts'
 export { PACK_RECORD_BYTES, readPack, writePackRecord } from './pack.ts'
 export type { PackedFile } from './pack.ts'
 export { encodeParts, PART_HEADER_BYTES, PartsDecoder } from './parts.ts'

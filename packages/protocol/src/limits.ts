@@ -13,9 +13,9 @@ export const LIMITS = {
   listingEntries: 2_000_000,
   /** Directories asked for at once, so that neither side queues an unbounded number. */
   listingsPerPage: 1024,
-  /** Directories that wait to be asked for: a directory may have this many below it; each takes some 300 bytes at the server. */
+  /** Directories that wait to be asked for: a directory may have this many below it; each takes its path and some 150 bytes at the server. */
   listingsWaiting: 1_000_000,
-  /** Directories asked for in one sync: each takes some 2 kB at the server until its files are stored, and a tree of 1,000,000 that are all new has to fit. */
+  /** Directories asked for in one sync: a tree of 1,000,000 that are all new has to fit. */
   listingsPerSync: 1_500_000,
   /** Tasks in one page: a page of the longest tasks fits a message frame. */
   tasksPerPage: 8192,
@@ -33,6 +33,8 @@ export const LIMITS = {
   treeEntries: 8_000_000,
   /** All listings of one sync together: a server holds those in memory that differ from what it has. */
   treeListingBytes: 1_073_741_824,
+  /** What a server holds in memory of one sync, by its own count: 512 bytes for a directory, its path and listing, and 512 for a stored entry that is gone or replaced. */
+  syncBytes: 1_610_612_736,
   /** One file: 1 PiB stays exact in a double with room for sums. */
   fileBytes: 1_125_899_906_842_624,
   /** Text for people in a message (error texts, names of machines, software versions). */

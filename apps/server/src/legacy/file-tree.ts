@@ -52,7 +52,7 @@ export function compareTree (sync: Sync, { listings }: FileTree): void {
     const directory = due[number] ?? ROOT_PATH
     const bytes = listings.get(directory)
     if (bytes === undefined) continue
-    for (const { entry } of sync.compare({ number, directory, bytes })) due.push(joinPath(directory, entry.name))
+    for (const wanted of sync.compare({ number, directory, bytes })) if (wanted !== undefined) due.push(joinPath(directory, wanted.entry.name))
   }
 }
 

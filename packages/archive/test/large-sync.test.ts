@@ -1,0 +1,165 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { encodeListing, FileSyncError, LIMITS, ROOT_PATH } from '@filesync/protocol'
+import type { Entry, Name, RelativePath } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
+import { expect, test } from 'vitest'
+import { ByteSlabs } from '../src/byte-slabs.ts'
+import { Comparison } from '../src/comparison.ts'
+import type { ComparedDirectory } from '../src/compared-directory.ts'
+import type { Batch, Sync } from '../src/index.ts'
+import { MemoryIndex } from '../src/testing/memory-index.ts'
+import { World } from './in-memory.ts'
+import { makePack } from './push.ts'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
+const AREA = 'laptop'
+const TRAITS = { foldsNames: false, windowsNames: false }
+const LINK: Entry = { kind: 'symlink', name: 'link' as Name, mtimeNs: 7n, target: 'x' }
+const FILE: Entry = { kind: 'file', name: 'file' as Name, mtimeNs: 7n, mode: 0o644, sizeBytes: 1, identity: 5n }
+const CONTENT = Uint8Array.of(7)
+
+/** Shows a sync that many new directories, each with these entries. */
+function compareMany (sync: Pick<Sync, 'compare'>, count: number, each: readonly Entry[]): void {
+  const listing = encodeListing(each)
+  const name = (i: number): Name => `d${String(i).padStart(7, '0')}` as Name
+  const root = encodeListing(Array.from({ length: count }, (_, i) => ({ kind: 'directory', name: name(i), mtimeNs: 7n, mode: 0o755, digest: hashBytes(listing) })))
+  Array.from(sync.compare({ number: 0, directory: ROOT_PATH, bytes: root }))
+  for (let i = 0; i < count; i++) Array.from(sync.compare({ number: i + 1, directory: name(i) as string as RelativePath, bytes: listing }))
+}
+
+/** The batches that the store is asked to place. */
+function placedIn (world: World): Batch[] {
+  const batches: Batch[] = []
+  const place = world.store.place.bind(world.store)
+  world.store.place = async (area, batch, how) => {
+    batches.push(batch)
+    return await place(area, batch, how)
+  }
+  return batches
+}
+
+test('very many directories take their places some thousands at a time', async () => {
+  const world = new World()
+  const area = await world.area()
+  const batches = placedIn(world)
+  const sync = await area.beginSync()
+  compareMany(sync, 10_000, [LINK])
+  sync.plan({ complete: true })
+  await sync.finish()
+  expect(batches.map(({ sections }) => sections.length)).toEqual([4096, 4096, 10_001 - 2 * 4096])
+  expect(world.mirror.filter(line => line.endsWith('/link -> x'))).toHaveLength(10_000)
+  expect((await area.beginSync()).rootDigest).not.toEqual(hashBytes(encodeListing([])))
+})
+
+test('nothing is made for a client that left when it had told what it has', async () => {
+  const world = new World()
+  const area = await world.area()
+  const batches = placedIn(world)
+  const sync = await area.beginSync()
+  compareMany(sync, 10_000, [LINK])
+  sync.plan({ complete: true })
+  await sync.abandon()
+  expect(batches).toEqual([])
+  expect(world.mirror).toEqual([])
+  // What the next sync takes the index for is what is there.
+  const next = await area.beginSync()
+  expect(next.rootDigest).toEqual(hashBytes(encodeListing([])))
+  compareMany(next, 10_000, [LINK])
+  next.plan({ complete: true })
+  await next.finish()
+  expect(world.mirror.filter(line => line.endsWith('/link -> x'))).toHaveLength(10_000)
+})
+
+test('a client that leaves while directories are made for it gets no more of them, and the next sync goes on', async () => {
+  const world = new World()
+  const area = await world.area()
+  const client = new AbortController()
+  const batches = placedIn(world)
+  const place = world.store.place.bind(world.store)
+  world.store.place = async (area, batch, how) => {
+    client.abort(new FileSyncError('PEER_GONE', 'It left.'))
+    return await place(area, batch, how)
+  }
+  const sync = await area.beginSync({ client: client.signal })
+  compareMany(sync, 10_000, [LINK])
+  sync.plan({ complete: true })
+  await expect(sync.finish()).rejects.toMatchObject({ code: 'PEER_GONE' })
+  await sync.abandon()
+  expect(batches).toHaveLength(1)
+  const next = await area.beginSync()
+  compareMany(next, 10_000, [LINK])
+  next.plan({ complete: true })
+  await next.finish()
+  expect(world.mirror.filter(line => line.endsWith('/link -> x'))).toHaveLength(10_000)
+})
+
+test('what arrived of a client that left is stored in its directory, and the index is as the mirror is', async () => {
+  const world = new World()
+  const area = await world.area()
+  const sync = await area.beginSync()
+  compareMany(sync, 5000, [FILE, LINK])
+  sync.plan({ complete: true })
+  await sync.stagePack(makePack([{ task: 17, content: CONTENT }]))
+  await sync.abandon()
+  expect(area.stat('d0000017/file' as RelativePath)?.digest).toEqual(new Uint8Array(hashBytes(CONTENT)))
+  expect(area.stat('d0000018/file' as RelativePath)).toBeUndefined()
+  expect((await area.verify()).problems).toEqual([])
+  const next = await area.beginSync()
+  compareMany(next, 5000, [FILE, LINK])
+  const { taskCount } = next.plan({ complete: true })
+  expect(taskCount).toBe(4999)
+  await next.abandon()
+})
+
+test('a sync takes no more memory than is counted for it, and the count is a few hundred bytes a directory', () => {
+  const comparison = new Comparison(new MemoryIndex(), AREA, TRAITS)
+  const COUNT = 40_000
+  const startBytes = usedBytes()
+  compareMany({ compare: arrived => comparison.add(arrived) }, COUNT, [FILE])
+  const grownBytes = usedBytes() - startBytes
+  expect(comparison.directories).toHaveLength(COUNT + 1)
+  expect(grownBytes / COUNT).toBeLessThan(comparison.heldBytes / COUNT)
+  expect(comparison.heldBytes / COUNT).toBeLessThan(800)
+})
+
+test('a million new directories fit into what one sync may take, and no client can make it more', () => {
+  const index = new MemoryIndex()
+  const honest = new Comparison(index, AREA, TRAITS)
+  compareMany({ compare: arrived => honest.add(arrived) }, 1000, [FILE])
+  expect(honest.heldBytes * 1000).toBeLessThan(LIMITS.syncBytes)
+  const long = encodeListing([{ ...LINK, name: 'l'.repeat(255) as Name, target: 't'.repeat(4000) }])
+  const bounded = new Comparison(index, AREA, TRAITS)
+  bounded.mostBytes = 1 << 20
+  expect(() => {
+    for (let i = 0; i < 1000; i++) Array.from(bounded.add({ number: i, directory: `d${String(i)}` as RelativePath, bytes: long }))
+  }).toThrow(expect.objectContaining({ code: 'LIMIT_EXCEEDED' }))
+  expect(bounded.directories.length).toBeLessThan((1 << 20) / long.length)
+})
+
+test('listings that share a buffer are each as they were', () => {
+  const slabs = new ByteSlabs()
+  const listings = Array.from({ length: 3000 }, (_, i) => new Uint8Array(i % 1100).fill(i))
+  const held = listings.map(listing => slabs.hold(listing))
+  held.forEach(({ bytes, start, end }, i) => { expect(bytes.subarray(start, end)).toEqual(listings[i]) })
+})
+
+test('the listing of a directory that is let go still tells what directories it had', async () => {
+  const world = new World()
+  const comparison = new Comparison(world.index, AREA, TRAITS)
+  compareMany({ compare: arrived => comparison.add(arrived) }, 20, [LINK])
+  const root = comparison.directories[0] as ComparedDirectory
+  const before = [...root.states()]
+  root.letGo()
+  expect(root.listing).toHaveLength(0)
+  expect(before).toHaveLength(20)
+  expect([...root.states()]).toEqual(before)
+})
+
+function usedBytes (): number {
+  collectGarbage()
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
