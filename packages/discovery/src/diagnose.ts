@@ -2,7 +2,7 @@ import { wait } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
 import type { DatagramBus } from './datagram-bus.ts'
 import type { DnsSdInit } from './find-servers.ts'
-import { inspectLinks, inspectSubnet, NAME_THE_SERVER } from './finding.ts'
+import { allowDiscover, inspectLinks, inspectSubnet, NAME_THE_SERVER } from './finding.ts'
 import type { ExpectedServer, Finding, Surroundings } from './finding.ts'
 import { describeLink, isLoopbackLink, linkKey } from './link.ts'
 import type { Link } from './link.ts'
@@ -51,7 +51,7 @@ export async function * diagnose (init: DiagnoseInit): AsyncGenerator<Finding, v
       await wait(init.clock, part * LISTEN_MS, init.signal)
     }
     yield * groupFindings(probe)
-    yield * discoverFindings(probe, init.role)
+    yield * discoverFindings(probe, init)
     yield * offerFindings(probe, init)
     yield * reachFindings(probe, init)
   } finally {
@@ -65,12 +65,12 @@ function * groupFindings (probe: Probe): Generator<Finding> {
   for (const error of probe.faults) yield { check: 'group', level: 'fault', what: error.message, fix: `do what the message says, or ${NAME_THE_SERVER}` }
 }
 
-function * discoverFindings (probe: Probe, role: 'client' | 'server'): Generator<Finding> {
+function * discoverFindings (probe: Probe, { role, surroundings }: DiagnoseInit): Generator<Finding> {
   for (const error of probe.sendFaults) yield { check: 'discover', level: 'fault', what: error.message, fix: `do what the message says, or ${NAME_THE_SERVER}` }
   for (const link of probe.links) {
     if (probe.failing.has(linkKey(link))) continue
     if (probe.heardOn.has(linkKey(link))) yield { check: 'discover', level: 'ok', what: `DISCOVER leaves over ${describeLink(link)} and is heard.` }
-    else yield unheard(link, role)
+    else yield { ...unheard(link, role), fix: allowDiscover(surroundings.platform) }
   }
 }
 
@@ -80,7 +80,6 @@ function unheard (link: Link, role: 'client' | 'server'): Finding {
     level: role === 'server' ? 'fault' : 'warning',
     what: `DISCOVER is sent over ${describeLink(link)}, but not even this machine hears it: a firewall drops what comes in for UDP port 9999` +
       (role === 'server' ? '.' : ', which matters where a server runs.'),
-    fix: 'allow incoming UDP to 224.1.1.1 port 9999, e.g. "ufw allow proto udp to 224.1.1.1 port 9999"',
   }
 }
 

@@ -30,6 +30,24 @@ export interface Surroundings {
   readonly choice: LinkChoice
   /** Whether this process runs in a container. */
   readonly inContainer: boolean
+  /** The operating system, as Node names it: each has its own commands. */
+  readonly platform: string
+}
+
+/** How an interface is switched on. */
+function enableInterface (name: string, platform: string): string {
+  if (platform === 'win32') return `Enable-NetAdapter -Name "${name}" in an administrator's PowerShell`
+  return platform === 'darwin' ? `sudo ifconfig ${name} up` : `ip link set ${name} up multicast on`
+}
+
+/** How this system's firewall lets DISCOVER in. */
+export function allowDiscover (platform: string): string {
+  if (platform === 'win32') {
+    return 'allow incoming UDP port 9999, e.g. in an administrator\'s PowerShell: ' +
+      'New-NetFirewallRule -DisplayName FileSync -Direction Inbound -Protocol UDP -LocalPort 9999 -Action Allow'
+  }
+  if (platform === 'darwin') return 'allow incoming connections for node in System Settings, Network, Firewall, Options'
+  return 'allow incoming UDP to 224.1.1.1 port 9999, e.g. "ufw allow proto udp to 224.1.1.1 port 9999"'
 }
 
 /** What can be told of the interfaces by looking at them. */
@@ -39,7 +57,7 @@ export function inspectLinks (surroundings: Surroundings): Finding[] {
   const findings = used.map(describeUse)
   for (const name of choice.interfaces ?? []) {
     if (used.some(link => link.interfaceName === name)) continue
-    findings.push({ check: 'interface', level: 'fault', what: `The interface ${name} is not there, is down, has no address, or cannot do multicast.`, fix: `ip link set ${name} up multicast on, or another --interface (${namesOf(surroundings.all)})` })
+    findings.push({ check: 'interface', level: 'fault', what: `The interface ${name} is not there, is down, has no address, or cannot do multicast.`, fix: `${enableInterface(name, surroundings.platform)}, or another --interface (${namesOf(surroundings.all)})` })
   }
   const { bind } = choice
   if (bind !== undefined && used.length === 0) {

@@ -3,7 +3,7 @@ import { FileSyncError } from '@filesync/protocol'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { diagnose } from '../src/diagnose.ts'
 import type { DiagnoseInit } from '../src/diagnose.ts'
-import { inspectLinks, inspectSubnet } from '../src/finding.ts'
+import { allowDiscover, inspectLinks, inspectSubnet } from '../src/finding.ts'
 import type { Finding } from '../src/finding.ts'
 import type { Link } from '../src/link.ts'
 import { dnsCodec } from '../src/node/dns-codec.ts'
@@ -28,7 +28,7 @@ async function examine (more: Partial<DiagnoseInit> = {}, spoil: (machine: Machi
   const findings: Finding[] = []
   let over = false
   const running = (async () => {
-    const surroundings = { all: links, choice: {}, inContainer: false }
+    const surroundings = { all: links, choice: {}, inContainer: false, platform: 'linux' }
     for await (const finding of diagnose({ role: 'client', surroundings, ...machine, dnsSd, randomBytes, clock: hosts.clock, signal: hosts.signal, ...more })) findings.push(finding)
     over = true
   })()
@@ -103,7 +103,7 @@ test('stops when it is told to', async () => {
   const links = onWire('10.0.0.2')
   const bus = (port?: number): MemoryBus => hosts.network.bus({ role: 'listen', links, ...port !== undefined && { port } })
   const running = (async () => {
-    const surroundings = { all: links, choice: {}, inContainer: false }
+    const surroundings = { all: links, choice: {}, inContainer: false, platform: 'linux' }
     for await (const finding of diagnose({ role: 'client', surroundings, ask: bus(), listen: bus(), dnsSd: { bus: bus(5353), codec: dnsCodec }, randomBytes, clock: hosts.clock, signal: stop.signal })) expect(finding.check).toBe('interface')
   })()
   await turns()
@@ -116,7 +116,7 @@ describe('the interfaces', () => {
   const lo = memoryLink('127.0.0.1/8', 'lo')
   const eth = memoryLink('192.168.1.5/24', 'eth0')
   const inspect = (used: Link[], more: { inContainer?: boolean, interfaces?: string[], bind?: string } = {}): string[] =>
-    inspectLinks({ all: used, used, choice: { interfaces: more.interfaces, bind: more.bind }, inContainer: more.inContainer ?? false })
+    inspectLinks({ all: used, used, choice: { interfaces: more.interfaces, bind: more.bind }, inContainer: more.inContainer ?? false, platform: 'linux' })
       .filter(({ level }) => level !== 'ok').map(({ check, level, what }) => `${check} ${level} ${what}`)
 
   test.each<[string, Link[], Parameters<typeof inspect>[1], RegExp[]]>([
@@ -142,4 +142,12 @@ describe('the interfaces', () => {
     expect(inspectSubnet({ address: '2001:db8::1', port: 4433 }, [lo, eth])?.fix).toContain('--server [2001:db8::1]:4433')
     expect(inspectSubnet({ address: '192.168.1.9', port: 4433 }, [lo, eth])).toBeUndefined()
   })
+})
+
+test.each([
+  ['linux', /ufw/u, /ip link set eth9/u], ['darwin', /System Settings/u, /ifconfig eth9 up/u], ['win32', /New-NetFirewallRule/u, /Enable-NetAdapter -Name "eth9"/u],
+])('advice on %s names the commands of that system', (platform, firewall, interfaceUp) => {
+  expect(allowDiscover(platform)).toMatch(firewall)
+  const [finding] = inspectLinks({ all: [], used: [], choice: { interfaces: ['eth9'] }, inContainer: false, platform })
+  expect(finding?.fix).toMatch(interfaceUp)
 })

@@ -3,7 +3,7 @@ import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { checkStateDir, defaultStateDir } from '@filesync/program/node'
-import { defaultSettingsFile } from '../src/node/state-dir.ts'
+import { defaultSettingsFile, settingsFileName } from '../src/node/state-dir.ts'
 
 describe.runIf(process.platform === 'linux')('the usual places', () => {
   const home = join(homedir(), '.local/state/filesync/server')
@@ -41,4 +41,10 @@ describe('a state directory', () => {
   test.each(['', 'treehouse', 'state', 'not/there/yet', '..tree'])('%j is accepted', async path => {
     await checkStateDir(join(folder, path), join(folder, 'tree'), 'the tree')
   })
+})
+
+test.each([
+  ['win32', '%APPDATA%\\filesync\\client.yaml'], ['linux', '$XDG_CONFIG_HOME/filesync/client.yaml (~/.config by default)'],
+] as const)('the help on %s names the settings file of that system', (platform, name) => {
+  expect(settingsFileName('filesync-client', platform)).toBe(name)
 })

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { toHex } from '@filesync/protocol'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { modeFromWindows } from '../src/node/local-directory.ts'
 import { open, plainDigest, scanOnce, scratch, write } from './fixture.ts'
 import { entries, paths, problems } from './tree-text.ts'
 
@@ -211,4 +212,10 @@ describe('without the permission to read', () => {
       complete: false,
     })
   })
+})
+
+test.each([
+  ['a file', 0o100666, 0o100644], ['a read-only file', 0o100444, 0o100444], ['a directory', 0o040666, 0o040755], ['a read-only directory', 0o040444, 0o040755],
+])('%s of Windows gets a mode that lets nobody but its owner write', (_, fromSystem, listed) => {
+  expect(modeFromWindows(fromSystem)).toBe(listed)
 })

@@ -40,7 +40,7 @@ export async function * diagnose (init: DiagnoseServersInit): AsyncGenerator<Fin
   ])
   yield * diagnoseOverBuses({
     ...init,
-    surroundings: { all, choice, inContainer: CONTAINER_MARKS.some(path => existsSync(path)) },
+    surroundings: { all, choice, inContainer: CONTAINER_MARKS.some(path => existsSync(path)), platform: process.platform },
     ask,
     listen,
     dnsSd: { bus: dnsBus, codec: dnsCodec },

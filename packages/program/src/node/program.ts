@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { printable } from '../printable.ts'
 import { ensureNode } from './node-version.ts'
 import { applySources, withSubcommands } from './setting-sources.ts'
+import { settingsFileName } from './state-dir.ts'
 
 /** What a program talks to. */
 export interface Terminal {
@@ -24,7 +25,6 @@ const USAGE_EXIT = 2
 
 /** A command line whose every command takes the settings that all commands share. */
 export function createProgram (init: ProgramInit): Command {
-  const file = `filesync/${init.name.replace(/^filesync-/u, '')}.yaml`
   return new Command(init.name)
     .description(init.description)
     .version(init.version)
@@ -32,7 +32,7 @@ export function createProgram (init: ProgramInit): Command {
     .showHelpAfterError('(--help shows how it is used)')
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('afterAll', `\nEvery option of a command can be given as a flag, as FILESYNC_<OPTION> in the environment, or as a line of the file that
---config names, in this order. Without --config, $XDG_CONFIG_HOME/${file} is read where it exists.`)
+--config names, in this order. Without --config, ${settingsFileName(init.name)} is read if it exists.`)
 }
 
 /** Runs a program to its end and returns its exit code. Errors are told on stderr in one message, without a stack. */

@@ -33,6 +33,12 @@ export function defaultSettingsFile (program: string, env: Environment): string 
   return base === undefined ? undefined : join(base, 'filesync', `${program.replace(/^filesync-/u, '')}.yaml`)
 }
 
+/** The same for a person, with the variable of the platform that it depends on. */
+export function settingsFileName (program: string, platform: NodeJS.Platform = process.platform): string {
+  const name = program.replace(/^filesync-/u, '')
+  return platform === 'win32' ? `%APPDATA%\\filesync\\${name}.yaml` : `$XDG_CONFIG_HOME/filesync/${name}.yaml (~/.config by default)`
+}
+
 function configInHome (home: string | undefined): string | undefined {
   if (home === undefined) return undefined
   return process.platform === 'win32' ? join(home, 'AppData', 'Roaming') : join(home, '.config')

@@ -9,6 +9,11 @@ import type { InodeNumbering } from './inode-numbering.ts'
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 const STAT = { bigint: true, throwIfNoEntry: false } as const
+const IS_WINDOWS = process.platform === 'win32'
+const TYPE_MASK = 0o170000
+const DIRECTORY = 0o040000
+const PERMISSIONS = 0o777
+const OWNER_WRITES = 0o200
 
 export interface LocalPlace {
   /** A path that leads to the directory. */
@@ -84,9 +89,18 @@ export class LocalDirectory implements OpenDirectory {
   }
 }
 
+/**
+ * The mode that a file of Windows gets: 0644, or 0444 if it is read-only, and 0755 for a directory. Windows has no permission
+ * bits, and what libuv makes up (0666) would let every user of the server write to the copy.
+ */
+export function modeFromWindows (mode: number): number {
+  if ((mode & TYPE_MASK) === DIRECTORY) return DIRECTORY | 0o755
+  return (mode & ~PERMISSIONS) | ((mode & OWNER_WRITES) === 0 ? 0o444 : 0o644)
+}
+
 /** Writes what Node has read into a record. */
 export function fillRecord (record: EntryStat, stat: BigIntStats): void {
-  record.mode = Number(stat.mode)
+  record.mode = IS_WINDOWS ? modeFromWindows(Number(stat.mode)) : Number(stat.mode)
   record.sizeBytes = Number(stat.size)
   record.mtimeMs = Number(stat.mtimeNs) / 1e6
   record.ctimeMs = Number(stat.ctimeNs) / 1e6
