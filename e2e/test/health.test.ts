@@ -56,7 +56,7 @@ test('a session is seen while it runs, and what is left of it afterwards, by peo
     sessions: [{ client: 'client', doing: 'receiving', filesWanted: 2, bytesWanted: 900_001, path: 'large.bin' }],
   })
   expect(await status()).toMatch(/^serving +client {2}\d of 2 files, .* of 900 kB, .*\/s,.*large\.bin$/mu)
-  expect((await metricsOf(port)).get('filesync_sessions_active')).toBe(1)
+  expect((await metricsOf(port)).get('filesync_server_sessions_active')).toBe(1)
   expect(await status([], CLIENT_PROGRAM, 'client')).toMatch(/^now +sending \d of 2 files, .* of 900 kB/mu)
   expect((await metricsOf(slow.clientPort)).get('filesync_client_activity{doing="sending"}')).toBe(1)
   expect(await stage.stop(slow.client)).toBe(0)
@@ -71,10 +71,10 @@ test('a session is seen while it runs, and what is left of it afterwards, by peo
   })
   expect(await status()).toMatch(/^clients +client {2}never stored completely, 900 kB in 2 files, seen .* at 127\.0\.0\.1, next sync in .*, 1 not stored\n +link: /mu)
   const metrics = await metricsOf(port)
-  expect(metrics.get('filesync_sessions_total{result="problems"}')).toBe(1)
-  expect(metrics.get('filesync_stored_bytes_total')).toBe(900_001)
-  expect(metrics.get('filesync_client_problems{client="client"}')).toBe(1)
-  expect(metrics.get('filesync_events_total{event="synced"}')).toBe(1)
+  expect(metrics.get('filesync_server_sessions_total{result="problems"}')).toBe(1)
+  expect(metrics.get('filesync_server_stored_bytes_total')).toBe(900_001)
+  expect(metrics.get('filesync_server_client_problems{client="client"}')).toBe(1)
+  expect(metrics.get('filesync_server_events_total{event="synced"}')).toBe(1)
   expect(metrics.get('process_resident_memory_bytes')).toBeGreaterThan(1e7)
   events.close()
 

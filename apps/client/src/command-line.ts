@@ -7,7 +7,7 @@ import type { CommandContext, StartFlags } from './commands/push.ts'
 import type { SafeFlags } from './commands/safe.ts'
 import type { StatusFlags } from './commands/status.ts'
 import type { TrustFlags } from './commands/trust.ts'
-import { withCommonSettings, withId, withLegacy, withPushSettings, withServerSettings, withSettle } from './settings.ts'
+import { withCommonSettings, withId, withLegacy, withPushSettings, withServerName, withServerSettings, withSettle } from './settings.ts'
 import type { CommonFlags, PushFlags, ServerFlags } from './settings.ts'
 import { VERSION } from './software.ts'
 
@@ -79,7 +79,7 @@ function addInspection (program: Command, context: CommandContext): void {
     .action(async (flags: StatusFlags) => { await (await import('./commands/status.ts')).showStatus(flags, context) })
   withPushSettings(program.command('why <path>')).description('the state of one path and the reason for it')
     .action(async (path: string, flags: PushFlags) => { await (await import('./commands/inspect.ts')).why(path, flags, context) })
-  withSettle(withServerSettings(program.command('safe <path...>'))).description('whether the server holds exactly what is here, so that it may be deleted; exit code 0 only if all is safe')
+  withServerName(withSettle(withServerSettings(program.command('safe <path...>')))).description('whether the server holds exactly what is here, so that it may be deleted; exit code 0 only if all is safe')
     .addOption(pathSetting('--directory <dir>', 'the directory that is pushed, where no client is running'))
     .addOption(setting('--fresh', 'have the server read its copies again before it answers'))
     .action(async (paths: string[], flags: SafeFlags) => { process.exitCode = await (await import('./commands/safe.ts')).safe(paths, flags, context) })

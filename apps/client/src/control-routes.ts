@@ -11,13 +11,15 @@ import type { Activity } from './run-record.ts'
 export interface ClientStatus {
   readonly version: string
   readonly directory: string
+  /** The name of the server that was reached last; null where none was yet. */
+  readonly server: string | null
   readonly startedAt: string
   readonly activity: Activity
   /** How changes of the directory are noticed. */
   readonly watch: WatchStatus
   /** The last run, however it ended. */
   readonly last: { readonly atMs: number, readonly result: PushResult } | null
-  /** The end of the last run since the start after which everything was stored; ISO 8601, null for none. */
+  /** The end of the last run after which everything was stored, also before the start; ISO 8601, null for none. */
   readonly lastCompleteAt: string | null
   /** When the next run is due, unless something changes before; ISO 8601, null while one is under way. */
   readonly nextSyncAt: string | null

@@ -3,7 +3,7 @@ import { idPrefix } from '@filesync/identity'
 import type { PinnedServer, ServerBook } from '@filesync/identity'
 import { connectTls } from '@filesync/identity/node'
 import type { Identity } from '@filesync/identity/node'
-import { ALPN_SYNC, FileSyncError } from '@filesync/protocol'
+import { ALPN_SYNC, FileSyncError, isFileSyncError } from '@filesync/protocol'
 import type { Clock, DiscoverPurpose } from '@filesync/protocol'
 import type { Candidate } from './candidate.ts'
 import { reachServer } from './reach-server.ts'
@@ -16,6 +16,10 @@ export interface FindServerInit {
   /** Where the server is, instead of looking for it. */
   readonly server: HostPort | undefined
   readonly interfaces: readonly string[] | undefined
+  /** Which of the paired servers are meant; all by default. May throw. */
+  readonly choose?: (pinned: readonly PinnedServer[]) => readonly PinnedServer[]
+  /** Told which server was reached. */
+  readonly onReached?: (server: PinnedServer) => void
   readonly clock: Clock
   readonly signal: AbortSignal
 }
@@ -29,10 +33,11 @@ const FIND_TIMEOUT_MS = 10_000
  */
 export async function findServer (init: FindServerInit): Promise<Reached> {
   const { servers, server, clock, signal } = init
-  const pinned = await servers.list()
-  if (pinned.length === 0) {
+  const all = await servers.list()
+  if (all.length === 0) {
     throw new FileSyncError('NOT_PAIRED', 'This client is not paired with a server. On the server run "filesync-server pair", then here "filesync-client pair".')
   }
+  const pinned = init.choose?.(all) ?? all
   const known = server === undefined ? remembered(pinned) : [{ address: server.host, port: server.port, origin: 'given' as const }]
   const reached = await reachServer({
     known,
@@ -42,9 +47,18 @@ export async function findServer (init: FindServerInit): Promise<Reached> {
     clock,
     signal,
     withinMs: FIND_TIMEOUT_MS,
-  })
+  }).catch((error: unknown) => { throw withMeant(error, pinned, all) })
   await servers.noteReached(reached.serverId, reached.address, reached.port)
+  const found = pinned.find(({ id }) => id === reached.serverId)
+  if (found !== undefined) init.onReached?.(found)
   return reached
+}
+
+/** Where other paired servers were not looked for, that is told. */
+function withMeant (error: unknown, meant: readonly PinnedServer[], all: readonly PinnedServer[]): unknown {
+  if (!isFileSyncError(error) || error.code !== 'SERVER_NOT_FOUND' || meant.length === all.length) return error
+  const names = meant.map(({ name }) => name).join(', ')
+  return new FileSyncError(error.code, `${error.message} Only ${names} was looked for, where this directory goes; --server-name NAME chooses another paired server.`, { cause: error })
 }
 
 /** How offers are listened for. */

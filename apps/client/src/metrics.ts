@@ -16,6 +16,8 @@ export class ClientMetrics {
   readonly #runs = new Counter({ name: 'filesync_client_runs_total', help: 'Runs that ended, by how.', labelNames: ['result'], registers: this.#registers })
   readonly #files = new Counter({ name: 'filesync_client_sent_files_total', help: 'Files that were sent and stored.', registers: this.#registers })
   readonly #network = new Counter({ name: 'filesync_client_network_bytes_total', help: 'Bytes on the wire, before TLS.', labelNames: ['direction'], registers: this.#registers })
+  /** The last run that came to its end. */
+  #ended: PushResult | undefined
   readonly #show: (status: ClientStatus) => void
 
   constructor () {
@@ -25,7 +27,9 @@ export class ClientMetrics {
     this.#show = this.#gauges()
   }
 
-  noteRun ({ result, filesSent, bytesSent, bytesReceived }: PushResult): void {
+  noteRun (run: PushResult): void {
+    const { result, filesSent, bytesSent, bytesReceived } = run
+    if (result !== 'failed') this.#ended = run
     this.#runs.inc({ result })
     this.#files.inc(filesSent)
     this.#network.inc({ direction: 'sent' }, bytesSent)
@@ -50,27 +54,31 @@ export class ClientMetrics {
   #gauges (): (status: ClientStatus) => void {
     const activity = this.#gauge('activity', '1 for what it does now, 0 for what it does not.', ['doing'])
     const watching = this.#gauge('watching', 'Whether changes are noticed at once; 0: at intervals only.')
-    const last = this.#gauge('last_run_timestamp_seconds', 'End of the last run; 0 for none since the start.')
-    const complete = this.#gauge('last_complete_timestamp_seconds', 'End of the last run after which everything was stored; 0 for none since the start.')
-    const next = this.#gauge('next_sync_timestamp_seconds', 'When the next run is due; 0 while one is under way.')
-    const problems = this.#gauge('problems', 'Entries that the last run could not store.')
-    const treeFiles = this.#gauge('tree_files', 'Files of the directory as of the last run that read it.')
-    const treeBytes = this.#gauge('tree_bytes', 'Bytes of those files.')
+    const last = this.#gauge('last_run_timestamp_seconds', 'End of the last run; absent before the first one.')
+    const complete = this.#gauge('last_complete_timestamp_seconds', 'End of the last run after which everything was stored, also before the start; absent where there was none.')
+    const next = this.#gauge('next_sync_timestamp_seconds', 'When the next run is due; absent while one is under way.')
+    const problems = this.#gauge('problems', 'Entries that the last run which came to its end could not store; absent before that.')
+    const treeFiles = this.#gauge('tree_files', 'Files of the directory as of the last run which came to its end; absent before that.')
+    const treeBytes = this.#gauge('tree_bytes', 'Bytes of those files; absent before that.')
     return status => {
       for (const doing of ACTIVITIES) activity.set({ doing }, status.activity.doing === doing ? 1 : 0)
       watching.set(status.watch.mode === 'watching' ? 1 : 0)
-      last.set((status.last?.atMs ?? 0) / 1000)
-      complete.set(seconds(status.lastCompleteAt))
-      next.set(seconds(status.nextSyncAt))
-      const result = status.last?.result
-      if (result === undefined || result.result === 'failed') return
-      problems.set(result.problemCount)
-      treeFiles.set(result.filesTotal)
-      treeBytes.set(result.bytesTotal)
+      show(last, status.last === null ? undefined : status.last.atMs / 1000)
+      show(complete, seconds(status.lastCompleteAt))
+      show(next, seconds(status.nextSyncAt))
+      show(problems, this.#ended?.problemCount)
+      show(treeFiles, this.#ended?.filesTotal)
+      show(treeBytes, this.#ended?.bytesTotal)
     }
   }
 }
 
-function seconds (time: string | null): number {
-  return time === null ? 0 : Date.parse(time) / 1000
+function seconds (time: string | null): number | undefined {
+  return time === null ? undefined : Date.parse(time) / 1000
+}
+
+/** What is not known is absent: a 0 would be taken for a value. */
+function show (gauge: Gauge, value: number | undefined): void {
+  if (value === undefined) gauge.remove()
+  else gauge.set(value)
 }

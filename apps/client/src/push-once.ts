@@ -1,31 +1,23 @@
-import type { Identity } from '@filesync/identity/node'
-import type { ServerBook } from '@filesync/identity'
 import { asFileSyncError, ERRORS, layerOver, wait } from '@filesync/protocol'
 import type { Clock, Connection, FileSyncError, NextSync, Tree } from '@filesync/protocol'
 import type { Compression, FileSource } from '@filesync/transfer'
 import { connectWhenRead } from './connect-when-read.ts'
+import type { FindServerInit } from './find-server.ts'
 import { failedResult, NOTHING_STORED, pushResult } from './push-result.ts'
 import type { PushResult, RunCost, RunStored } from './push-result.ts'
 import { pushSession } from './push-session.ts'
 import type { PushableTree, Pushed, PushDependencies } from './push-session.ts'
-import type { HostPort } from './settings.ts'
 import { keepWithinLimits } from './sync-loop.ts'
 
 /** What is told while a run is under way. */
 export type RunWatcher = Pick<PushDependencies, 'onBusy' | 'onReady' | 'onProgress'>
 
-export interface PushOnceInit extends RunWatcher {
-  readonly identity: Identity
-  readonly servers: ServerBook
-  readonly server: HostPort | undefined
-  readonly interfaces: readonly string[] | undefined
+export interface PushOnceInit extends RunWatcher, FindServerInit {
   readonly scan: (signal: AbortSignal) => Promise<PushableTree>
   readonly source: FileSource
   readonly limitBytesPerSecond: number | undefined
   readonly compression: Compression
   readonly software: string
-  readonly clock: Clock
-  readonly signal: AbortSignal
 }
 
 /** How a run ended: with what the server said, or with the error that ended it. */

@@ -6,6 +6,8 @@ import type { Pushed } from './push-session.ts'
 /** The last line of `push --json`; scripts rely on its fields. */
 export interface PushResult {
   readonly result: 'ok' | 'problems' | 'halted' | 'failed'
+  /** The name of the server that was reached; absent where none was. */
+  readonly server?: string
   readonly filesSent: number
   readonly filesDeleted: number
   readonly filesRenamed: number
@@ -100,7 +102,8 @@ function headline (result: PushResult): string {
   if (result.filesRenamed > 0) parts.push(`${result.filesRenamed} renamed`)
   if (result.filesDeleted > 0) parts.push(`${result.filesDeleted} moved to versions`)
   const state = result.result === 'ok' ? 'Everything is stored' : result.result === 'problems' ? 'Finished with problems' : 'Halted'
-  return `${state}: ${formatCount(result.filesTotal, 'file')}, ${formatSize(result.bytesTotal)} (${parts.join(', ')}; ` +
+  const where = result.server === undefined || result.result === 'halted' ? '' : ` on ${printable(result.server)}`
+  return `${state}${where}: ${formatCount(result.filesTotal, 'file')}, ${formatSize(result.bytesTotal)} (${parts.join(', ')}; ` +
     `${formatSize(result.bytesSent)} over the network in ${formatDuration(result.durationMs)}).`
 }
 

@@ -4,16 +4,19 @@ import { leanMemory, serveControl } from '@filesync/program/node'
 import type { ControlServer, MetricsPort } from '@filesync/program/node'
 import { asFileSyncError } from '@filesync/protocol'
 import type { Clock, FileSyncError, RelativePath } from '@filesync/protocol'
+import type { DeviceId, PinnedServer } from '@filesync/identity'
 import type { Scanner } from '@filesync/scanner'
 import { openScanner } from '@filesync/scanner/node'
 import type { FileSource } from '@filesync/transfer'
 import { openFileSource } from '@filesync/transfer/node'
 import { ChangeSignal } from './change-signal.ts'
 import { checkId } from './check-id.ts'
+import { chooseServers } from './choose-server.ts'
 import { openClientState } from './client-state.ts'
 import type { ClientState } from './client-state.ts'
 import { controlRoutes } from './control-routes.ts'
 import type { ClientStatus } from './control-routes.ts'
+import type { FindServerInit } from './find-server.ts'
 import { explainPath } from './explain-path.ts'
 import type { PathState } from './explain-path.ts'
 import { pushLegacyOnce } from './legacy/push-once.ts'
@@ -23,7 +26,8 @@ import type { Planned } from './plan-session.ts'
 import { pushOnce } from './push-once.ts'
 import type { PushRun, RunWatcher } from './push-once.ts'
 import { RunRecord, slowedBy } from './run-record.ts'
-import { recallScan, rememberScan } from './scan-memory-file.ts'
+import { recallSource, rememberSource } from './scan-memory-file.ts'
+import type { SourceMemory } from './scan-memory-file.ts'
 import type { LegacySettings, PushSettings } from './settings.ts'
 import { SOFTWARE, VERSION } from './software.ts'
 
@@ -49,24 +53,31 @@ export class Pusher {
   readonly #parts: PusherParts
   readonly #changes = new ChangeSignal()
   #control: ControlServer | undefined
+  /** The server that the directory goes to, once a push has come to its end there. */
+  #home: DeviceId | undefined
+  /** The server that was reached last. */
+  #server: PinnedServer | undefined
   /** When the transfer last told of itself; monotonic. */
   #progressMs = 0
 
-  private constructor (settings: PushSettings, parts: PusherParts) {
+  private constructor (settings: PushSettings, parts: PusherParts, remembered: SourceMemory | undefined) {
     this.#settings = settings
     this.#parts = parts
+    this.#home = remembered?.serverId
+    this.record.completeAtMs = remembered?.completeAtMs
   }
 
   /** Opens the directory and the state. Throws SOURCE_UNAVAILABLE, STATE_IN_USE, KEY_EXPOSED and the like. */
   static async open (settings: PushSettings, clock: Clock): Promise<Pusher> {
     const { root, stateDir, ignoreFile, builtInIgnores, settleMs } = settings
-    const memory = settings.acceptSource ? undefined : await recallScan(stateDir, root)
+    const remembered = await recallSource(stateDir, root)
+    const memory = settings.acceptSource ? undefined : remembered
     const ignore = { builtIn: builtInIgnores, ...(ignoreFile !== undefined && { file: ignoreFile }) }
     const scanner = await openScanner({ root, settleMs, clock, ignore, ...(memory !== undefined && { memory }) })
     const source = openFileSource({ root })
     const close = async (): Promise<void> => { await Promise.all([scanner.close(), source.close()]) }
     try {
-      const pusher = new Pusher(settings, { state: await openClientState(stateDir), scanner, source, clock })
+      const pusher = new Pusher(settings, { state: await openClientState(stateDir), scanner, source, clock }, remembered)
       await pusher.#openControl().catch(async (error: unknown) => {
         await pusher.#control?.close()
         throw error
@@ -88,6 +99,7 @@ export class Pusher {
       ...state,
       ...this.#settings,
       ...this.#recording(watcher),
+      ...this.#choosing(),
       scan: async over => {
         const snapshot = await scanner.scan({ waitForSettled, signal: over })
         // For good: the next picture of it is as large.
@@ -101,18 +113,33 @@ export class Pusher {
     })
     if (run.error === undefined) scanner.doubt(run.stale)
     this.record.activity = { doing: 'idle' }
-    this.#metrics?.noteRun(run.result)
-    this.record.note(run.result, clock.nowMs(), run.error === undefined ? run.tree : undefined)
+    const result = { ...run.result, ...(this.#server !== undefined && { server: this.#server.name }) }
+    this.#metrics?.noteRun(result)
+    this.record.note(result, clock.nowMs(), run.error === undefined ? run.tree : undefined)
     const notKept = run.error === undefined ? await this.#remember() : undefined
-    return { ...run, ...(notKept !== undefined && { notKept }) }
+    return { ...run, result, ...(notKept !== undefined && { notKept }) }
+  }
+
+  /** A directory stays with the server of its first push, unless the user names another. */
+  #choosing (): Pick<FindServerInit, 'choose' | 'onReached'> {
+    const { root, server, serverName } = this.#settings
+    return {
+      choose: pinned => chooseServers(pinned, { root, home: this.#home, named: serverName, isAddressGiven: server !== undefined }),
+      onReached: reached => { this.#server = reached },
+    }
   }
 
   /** Keeps what was learnt of the directory. What hinders that is no failure of the run: what it says is stored is. */
   async #remember (): Promise<FileSyncError | undefined> {
     const { memory } = this.#parts.scanner
     if (memory === undefined) return undefined
+    const { stateDir, root, serverName } = this.#settings
+    if (this.#home === undefined || serverName !== undefined) this.#home = this.#server?.id
+    const { completeAtMs } = this.record
     try {
-      await rememberScan(this.#settings.stateDir, this.#settings.root, memory)
+      await rememberSource(stateDir, root, {
+        ...memory, ...(this.#home !== undefined && { serverId: this.#home }), ...(completeAtMs !== undefined && { completeAtMs }),
+      })
       return undefined
     } catch (error) {
       return asFileSyncError(error)
@@ -125,7 +152,7 @@ export class Pusher {
     this.record.activity = { doing: 'connecting' }
     const { onBusy, onReady } = this.#recording(watcher)
     return await planOnce({
-      ...state, ...this.#settings, onBusy, onReady, software: SOFTWARE, clock, signal, scan: async over => await scanner.scan({ waitForSettled: false, signal: over }),
+      ...state, ...this.#settings, ...this.#choosing(), onBusy, onReady, software: SOFTWARE, clock, signal, scan: async over => await scanner.scan({ waitForSettled: false, signal: over }),
     })
   }
 
@@ -185,6 +212,7 @@ export class Pusher {
     return {
       version: VERSION,
       directory,
+      server: this.#server?.name ?? null,
       startedAt: this.#startedAt,
       activity,
       watch: this.#parts.scanner.status,

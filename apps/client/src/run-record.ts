@@ -29,7 +29,7 @@ export class RunRecord {
   #activity: Activity = { doing: 'idle' }
   /** The last run, however it ended. */
   last: { readonly atMs: number, readonly result: PushResult } | undefined
-  /** The end of the last run after which everything was stored. */
+  /** The end of the last run after which everything was stored, also of an earlier process. */
   completeAtMs: number | undefined
   #stored: { readonly atMs: number, readonly tree: Tree } | undefined
   #problems = new Map<string, Problem>()

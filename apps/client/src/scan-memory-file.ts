@@ -1,20 +1,30 @@
 import { open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, FileSyncError, isFileSyncError } from '@filesync/protocol'
+import { isDeviceId } from '@filesync/identity'
+import type { DeviceId } from '@filesync/identity'
 import type { ScanMemory } from '@filesync/scanner'
 
-/** What the client remembers of the directories that it pushed, by path. */
-type Memories = Readonly<Record<string, ScanMemory>>
+/** What the client remembers of a directory that it pushed. */
+export interface SourceMemory extends ScanMemory {
+  /** The server that it goes to. */
+  readonly serverId?: DeviceId
+  /** The end of the last run after which everything was stored. */
+  readonly completeAtMs?: number
+}
+
+/** By the path of the directory. */
+type Memories = Readonly<Record<string, SourceMemory>>
 
 const FILE_NAME = 'sources.json'
 
-/** What was last known of a directory, so that an unmounted disk is not taken for a directory whose files were deleted. */
-export async function recallScan (stateDir: string, root: string): Promise<ScanMemory | undefined> {
+/** What was last known of a directory: where it goes, and what it was, so that an unmounted disk is not taken for a directory whose files were deleted. */
+export async function recallSource (stateDir: string, root: string): Promise<SourceMemory | undefined> {
   return (await load(stateDir))[root]
 }
 
 /** Keeps what is known of a directory now. Throws STATE_INVALID where it cannot be written, such as on a full disk. */
-export async function rememberScan (stateDir: string, root: string, memory: ScanMemory): Promise<void> {
+export async function rememberSource (stateDir: string, root: string, memory: SourceMemory): Promise<void> {
   try {
     await replace(stateDir, root, memory)
   } catch (error) {
@@ -25,7 +35,7 @@ export async function rememberScan (stateDir: string, root: string, memory: Scan
   }
 }
 
-async function replace (stateDir: string, root: string, memory: ScanMemory): Promise<void> {
+async function replace (stateDir: string, root: string, memory: SourceMemory): Promise<void> {
   const text = JSON.stringify({ ...await load(stateDir), [root]: memory })
   const path = join(stateDir, FILE_NAME)
   const fresh = `${path}.new`
@@ -57,14 +67,16 @@ async function load (stateDir: string): Promise<Memories> {
 function parse (text: string): Memories | undefined {
   try {
     const value: unknown = JSON.parse(text)
-    return isObject(value) && Object.values(value).every(isScanMemory) ? value as Memories : undefined
+    return isObject(value) && Object.values(value).every(isSourceMemory) ? value as Memories : undefined
   } catch {
     return undefined
   }
 }
 
-function isScanMemory (value: unknown): value is ScanMemory {
+function isSourceMemory (value: unknown): value is SourceMemory {
   if (!isObject(value) || typeof value['files'] !== 'number' || !isObject(value['root'])) return false
+  const { serverId, completeAtMs } = value
+  if ((serverId !== undefined && !isDeviceId(serverId)) || (completeAtMs !== undefined && typeof completeAtMs !== 'number')) return false
   const { device, inode, birthtimeNs } = value['root']
   return [device, inode, birthtimeNs].every(part => typeof part === 'string')
 }

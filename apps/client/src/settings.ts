@@ -25,6 +25,7 @@ export interface ServerFlags extends CommonFlags {
 
 /** What the commands take that push a directory. */
 export interface PushFlags extends ServerFlags {
+  readonly serverName?: string
   readonly directory?: string
   readonly ignoreFile?: string
   readonly defaultIgnores: boolean
@@ -47,6 +48,8 @@ export interface PushSettings {
   readonly root: string
   readonly stateDir: string
   readonly server: HostPort | undefined
+  /** Which of several paired servers is meant, by its name or full id. */
+  readonly serverName: string | undefined
   readonly interfaces: readonly string[] | undefined
   readonly ignoreFile: string | undefined
   readonly builtInIgnores: boolean
@@ -90,13 +93,18 @@ export function withServerSettings (command: Command): Command {
 
 /** Adds the settings of the commands that push. */
 export function withPushSettings (command: Command): Command {
-  return withSettle(withServerSettings(command))
+  return withServerName(withSettle(withServerSettings(command)))
     .addOption(pathSetting('--directory <dir>', 'the directory to push, where it does not stand as an argument'))
     .addOption(pathSetting('--ignore-file <file>', 'a file with more rules of what to leave out, in the syntax of .gitignore'))
     .addOption(setting('--no-default-ignores', 'push temporary files of common programs too'))
     .addOption(setting('--limit <rate>', 'bytes a second at most, such as 20M or 500k', parseRate))
     .addOption(setting('--compress <when>', 'auto: where the network is the limit and the content shrinks').choices(['auto', 'always', 'never']).default('auto'))
     .addOption(setting('--accept-source', 'push although the directory is empty, or on another disk, unlike last time'))
+}
+
+/** Which of several paired servers a directory goes to. */
+export function withServerName (command: Command): Command {
+  return command.addOption(setting('--server-name <name>', 'which paired server the directory goes to, by name or full id; later runs remember it'))
 }
 
 /** How long a file has to be quiet. */
@@ -141,6 +149,7 @@ export async function completePushSettings (directory: string | undefined, flags
     root,
     stateDir,
     server: flags.server,
+    serverName: flags.serverName,
     interfaces: flags.interface,
     ignoreFile: flags.ignoreFile,
     builtInIgnores: flags.defaultIgnores,

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { recallScan, rememberScan } from '../src/scan-memory-file.ts'
+import { recallSource, rememberSource } from '../src/scan-memory-file.ts'
 
 const MEMORY = { root: { device: '1', inode: '2', birthtimeNs: '3' }, files: 4 }
 
@@ -14,10 +14,10 @@ async function newStateDir (): Promise<string> {
 
 test('what is known of one directory does not touch what is known of another', async () => {
   const stateDir = await newStateDir()
-  expect(await recallScan(stateDir, '/a')).toBeUndefined()
-  await rememberScan(stateDir, '/a', MEMORY)
-  await rememberScan(stateDir, '/b', { ...MEMORY, files: 5 })
-  expect([await recallScan(stateDir, '/a'), await recallScan(stateDir, '/b')]).toEqual([MEMORY, { ...MEMORY, files: 5 }])
+  expect(await recallSource(stateDir, '/a')).toBeUndefined()
+  await rememberSource(stateDir, '/a', MEMORY)
+  await rememberSource(stateDir, '/b', { ...MEMORY, files: 5 })
+  expect([await recallSource(stateDir, '/a'), await recallSource(stateDir, '/b')]).toEqual([MEMORY, { ...MEMORY, files: 5 }])
 })
 
 test.each(['null', '[]', '7', 'no JSON', '', '{"/a":null}', '{"/a":{"files":"4","root":{}}}', '{"/a":{"files":4,"root":{"device":1,"inode":2,"birthtimeNs":3}}}'])('%s is damage, and stays as it is', async text => {
@@ -25,7 +25,7 @@ test.each(['null', '[]', '7', 'no JSON', '', '{"/a":null}', '{"/a":{"files":"4",
   const path = join(stateDir, 'sources.json')
   await writeFile(path, text)
   const damaged = { code: 'STATE_INVALID', message: expect.stringContaining(`${path} is damaged`) as unknown }
-  await expect(recallScan(stateDir, '/a')).rejects.toMatchObject(damaged)
-  await expect(rememberScan(stateDir, '/a', MEMORY)).rejects.toMatchObject(damaged)
+  await expect(recallSource(stateDir, '/a')).rejects.toMatchObject(damaged)
+  await expect(rememberSource(stateDir, '/a', MEMORY)).rejects.toMatchObject(damaged)
   expect(await readFile(path, 'utf8')).toBe(text)
 })

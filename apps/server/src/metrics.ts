@@ -24,19 +24,19 @@ const MAX_CLIENTS = 500
 export class ServerMetrics {
   readonly #registry: Registry = new Registry()
   readonly #registers: Registry[] = [this.#registry]
-  readonly #sessions = new Counter({ name: 'filesync_sessions_total', help: 'Sessions that ended, by how.', labelNames: ['result'], registers: this.#registers })
-  readonly #durations = new Histogram({ name: 'filesync_session_duration_seconds', help: 'From a turn to its end.', buckets: [0.1, 0.5, 2, 10, 60, 300, 1800, 7200], registers: this.#registers })
-  readonly #files = new Counter({ name: 'filesync_stored_files_total', help: 'Files that were sent and stored.', registers: this.#registers })
-  readonly #bytes = new Counter({ name: 'filesync_stored_bytes_total', help: 'Bytes of those files.', registers: this.#registers })
-  readonly #network = new Counter({ name: 'filesync_network_bytes_total', help: 'Bytes of sessions on the wire, before TLS.', labelNames: ['direction'], registers: this.#registers })
+  readonly #sessions = new Counter({ name: 'filesync_server_sessions_total', help: 'Sessions that ended, by how.', labelNames: ['result'], registers: this.#registers })
+  readonly #durations = new Histogram({ name: 'filesync_server_session_duration_seconds', help: 'From a turn to its end.', buckets: [0.1, 0.5, 2, 10, 60, 300, 1800, 7200], registers: this.#registers })
+  readonly #files = new Counter({ name: 'filesync_server_stored_files_total', help: 'Files that were sent and stored.', registers: this.#registers })
+  readonly #bytes = new Counter({ name: 'filesync_server_stored_bytes_total', help: 'Bytes of those files.', registers: this.#registers })
+  readonly #network = new Counter({ name: 'filesync_server_network_bytes_total', help: 'Bytes of sessions on the wire, before TLS.', labelNames: ['direction'], registers: this.#registers })
   readonly #health: Health
   readonly #show: (status: Status) => void
-  readonly #events = new Counter({ name: 'filesync_events_total', help: 'Lines of the log, by their event.', labelNames: ['event'], registers: this.#registers })
+  readonly #events = new Counter({ name: 'filesync_server_events_total', help: 'Lines of the log, by their event.', labelNames: ['event'], registers: this.#registers })
 
   constructor (health: Health) {
     collectDefaultMetrics({ register: this.#registry })
     for (const result of RESULTS) this.#sessions.inc({ result }, 0)
-    new Gauge({ name: 'filesync_build_info', help: 'Always 1; the version is a label.', labelNames: ['version'], registers: this.#registers }).set({ version: VERSION }, 1)
+    new Gauge({ name: 'filesync_server_build_info', help: 'Always 1; the version is a label.', labelNames: ['version'], registers: this.#registers }).set({ version: VERSION }, 1)
     this.#health = health
     this.#show = this.#gauges()
   }
@@ -67,7 +67,7 @@ export class ServerMetrics {
 
   /** What is as it is when it is asked for. */
   #gauges (): (status: Status) => void {
-    const gauge = (name: string, help: string, labelNames: string[] = []): Gauge => new Gauge({ name: `filesync_${name}`, help, labelNames, registers: this.#registers })
+    const gauge = (name: string, help: string, labelNames: string[] = []): Gauge => new Gauge({ name: `filesync_server_${name}`, help, labelNames, registers: this.#registers })
     const active = gauge('sessions_active', 'Clients that are served now.')
     const waiting = gauge('sessions_waiting', 'Clients that wait for their turn.')
     const clients = gauge('clients', 'Clients that are paired, or were.', ['state'])
@@ -75,8 +75,8 @@ export class ServerMetrics {
     const disk = gauge('disk_bytes', 'The disk of the archive; absent while it is away.', ['kind'])
     const mirrorFiles = gauge('mirror_files', 'Files in the folders of all clients, without versions.')
     const mirrorBytes = gauge('mirror_bytes', 'Bytes of those files.')
-    const complete = gauge('client_last_complete_timestamp_seconds', 'End of the last sync after which everything was stored; 0 for never.', ['client'])
-    const problems = gauge('client_problems', 'Entries that the last sync of a client could not store.', ['client'])
+    const complete = gauge('client_last_complete_timestamp_seconds', 'End of the last sync after which everything was stored; absent for never.', ['client'])
+    const problems = gauge('client_problems', 'Entries that the last sync of a client could not store; absent before its first.', ['client'])
     const halted = gauge('client_halted', 'Whether the mass-change brake holds.', ['client'])
     return ({ sessions, queue, peers, disk: report }) => {
       const paired = peers.filter(({ revokedAt }) => revokedAt === null)
@@ -97,9 +97,9 @@ export class ServerMetrics {
         mirrorBytes.remove()
       }
       for (const each of [complete, problems, halted]) each.reset()
-      for (const { client, lastCompleteAt, problemCount, halted: isHalted } of paired.slice(0, MAX_CLIENTS)) {
-        complete.set({ client }, lastCompleteAt === null ? 0 : Date.parse(lastCompleteAt) / 1000)
-        problems.set({ client }, problemCount)
+      for (const { client, lastCompleteAt, lastEndedAt, problemCount, halted: isHalted } of paired.slice(0, MAX_CLIENTS)) {
+        if (lastCompleteAt !== null) complete.set({ client }, Date.parse(lastCompleteAt) / 1000)
+        if (lastEndedAt !== null) problems.set({ client }, problemCount)
         halted.set({ client }, isHalted ? 1 : 0)
       }
     }

@@ -63,7 +63,7 @@ export class ServerBook {
   /** Trusts a server no more, by name or full id. Throws USAGE where there is no such server, or several of that name. */
   async forget (nameOrId: string): Promise<PinnedServer> {
     return await this.#store.change(servers => {
-      const server = findServer(servers, nameOrId)
+      const server = findPinned(servers, nameOrId)
       return { records: servers.filter(other => other !== server), result: server }
     })
   }
@@ -95,7 +95,8 @@ export function refuseDowngrade (servers: readonly PinnedServer[], address: stri
     `without encryption. If the original program runs there now, run "filesync-client forget ${server.name}" first.`)
 }
 
-function findServer (servers: readonly PinnedServer[], nameOrId: string): PinnedServer {
+/** The paired server of a name or full id. Throws USAGE where there is no such server, or several of that name. */
+export function findPinned (servers: readonly PinnedServer[], nameOrId: string): PinnedServer {
   const id = readDeviceId(nameOrId)
   const found = servers.filter(server => server.id === id || foldKey(server.name) === foldKey(nameOrId))
   const [only] = found

@@ -5,13 +5,16 @@ import type { Terminal } from '@filesync/program/node'
 import { FileSyncError } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { openFileSource } from '@filesync/transfer/node'
+import { chooseServers } from '../choose-server.ts'
 import { openClientState } from '../client-state.ts'
 import { findServer } from '../find-server.ts'
+import type { FindServerInit } from '../find-server.ts'
 import { greetForQuestions } from '../greet.ts'
 import { askSafe } from '../receipt/ask-safe.ts'
 import type { ReceiptRow } from '../receipt/ask-safe.ts'
 import { localCopies } from '../receipt/local-copies.ts'
 import type { LocalTree } from '../receipt/local-copies.ts'
+import { recallSource } from '../scan-memory-file.ts'
 import { stateDirOf } from '../settings.ts'
 import type { ServerFlags } from '../settings.ts'
 import { SOFTWARE } from '../software.ts'
@@ -19,6 +22,7 @@ import type { CommandContext } from './push.ts'
 
 export interface SafeFlags extends ServerFlags {
   readonly directory?: string
+  readonly serverName?: string
   readonly settle: number
   readonly fresh?: boolean
 }
@@ -35,7 +39,7 @@ export async function safe (paths: readonly string[], flags: SafeFlags, { termin
   const source = openFileSource({ root })
   try {
     const { identity, servers } = await openClientState(stateDir)
-    const { connection } = await findServer({ identity, servers, server: flags.server, interfaces: flags.interface, clock: systemClock, signal })
+    const { connection } = await findServer({ identity, servers, server: flags.server, interfaces: flags.interface, choose: await choosing(root, stateDir, flags), clock: systemClock, signal })
     try {
       await greetForQuestions(connection, SOFTWARE, systemClock)
       for await (const row of askSafe(all(tree, inside), { connection, source, hash: hashBytes, fresh: flags.fresh === true })) {
@@ -53,6 +57,12 @@ export async function safe (paths: readonly string[], flags: SafeFlags, { termin
   }
   if (flags.json !== true && flags.quiet !== true) terminal.stdout.write(report.summary())
   return report.isSafe ? 0 : NOT_SAFE_EXIT
+}
+
+/** The server that the directory goes to is the one to ask. */
+async function choosing (root: string, stateDir: string, { server, serverName }: SafeFlags): Promise<NonNullable<FindServerInit['choose']>> {
+  const home = (await recallSource(stateDir, root))?.serverId
+  return pinned => chooseServers(pinned, { root, home, named: serverName, isAddressGiven: server !== undefined })
 }
 
 function * all (tree: LocalTree, paths: readonly string[]): Generator<ReturnType<typeof localCopies> extends Generator<infer T> ? T : never, void, undefined> {

@@ -23,13 +23,14 @@ function notRunning (stateDir: string): FileSyncError {
 
 /** The state of a client for a person, over several lines. */
 export function describeStatus (status: ClientStatus, nowMs: number): string {
-  const { directory, activity, watch, last, lastCompleteAt, nextSyncAt } = status
+  const { directory, server, activity, watch, last, lastCompleteAt, nextSyncAt } = status
   const ago = (timeMs: number): string => `${formatDuration(Math.max(0, nowMs - timeMs))} ago`
   const lines = [
     `directory  ${printable(directory)}`,
+    ...(server === null ? [] : [`server     ${printable(server)}`]),
     `now        ${describeActivity(activity)}`,
     `changes    ${watch.mode}${watch.why === undefined ? '' : `: ${printable(watch.why)}`}`,
-    `complete   ${lastCompleteAt === null ? 'not since it was started' : ago(Date.parse(lastCompleteAt))}`,
+    `complete   ${lastCompleteAt === null ? 'never yet' : ago(Date.parse(lastCompleteAt))}`,
   ]
   if (nextSyncAt !== null) lines.push(`next run   ${nextSyncAt}, in ${formatDuration(Math.max(0, Date.parse(nextSyncAt) - nowMs))}`)
   if (last !== null) {
