@@ -63,7 +63,8 @@ test('a session is seen while it runs, and what is left of it afterwards, by peo
 
   const { client, clientPort } = await start()
 
-  await events.until(({ event }) => event === 'synced')
+  // As the client tells its user.
+  expect(await events.until(({ event }) => event === 'synced')).toMatchObject({ result: 'PROBLEMS', problems: 1 })
   const after = JSON.parse(await status(['--json'])) as object
   expect(after).toMatchObject({
     active: [], sessions: [], disk: { files: 2, bytes: 900_001, areas: [{ client: 'client', files: 2, bytes: 900_001 }] },

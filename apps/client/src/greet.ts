@@ -17,11 +17,12 @@ export async function greetServer (connection: Connection, software: string, clo
 }
 
 /** As {@link greetServer}, for a session of questions. Throws VERSION_UNSUPPORTED where the server answers none. */
-export async function greetForQuestions (connection: Connection, software: string, clock: Clock): Promise<void> {
+export async function greetForQuestions (connection: Connection, software: string, clock: Clock): Promise<Greeting> {
   const ours = hello(software, [FEATURES.SAFE], clock.nowMs())
   await connection.send(ours)
-  const { features } = agree(ours, await connection.receive(['HELLO'], LIMITS.helloTimeoutMs))
-  if (features.has(FEATURES.SAFE)) return
+  const theirs = await connection.receive(['HELLO'], LIMITS.helloTimeoutMs)
+  const agreement = agree(ours, theirs)
+  if (agreement.features.has(FEATURES.SAFE)) return { ...agreement, serverTimeMs: theirs.timeMs }
   throw new FileSyncError('VERSION_UNSUPPORTED', 'The server is of an earlier version, which cannot say what is safe. Update it, or run "filesync-server verify" there.')
 }
 

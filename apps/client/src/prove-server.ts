@@ -7,7 +7,7 @@ import type { Clock, ErrorCode, FileSyncError } from '@filesync/protocol'
 import { formatDuration } from '@filesync/program'
 import type { DoctorFinding } from '@filesync/program'
 import type { ClientState } from './client-state.ts'
-import { greetServer } from './greet.ts'
+import { greetForQuestions } from './greet.ts'
 import type { HostPort } from './settings.ts'
 import { SOFTWARE } from './software.ts'
 
@@ -23,8 +23,6 @@ const CONNECT_TIMEOUT_MS = 3_000
 export interface ProveInit {
   readonly state: ClientState
   readonly pinned: readonly PinnedServer[]
-  /** Whether a client with this identity runs: greeting the server would take its turn away, so only keys are proven. */
-  readonly isBusy: boolean
   readonly clock: Clock
   readonly signal: AbortSignal
 }
@@ -56,10 +54,10 @@ export async function proveServer (place: HostPort, init: ProveInit): Promise<Pr
   }
 }
 
-async function meet ({ connection }: Channel, who: string, { isBusy, clock }: ProveInit): Promise<DoctorFinding[]> {
-  if (isBusy) return [{ check: 'identity', level: 'ok', what: `${who} has proven who it is. A client runs here and is not disturbed; "filesync-client status" tells how it fares.` }]
+async function meet ({ connection }: Channel, who: string, { clock }: ProveInit): Promise<DoctorFinding[]> {
   const askedMs = clock.monotonicMs()
-  const { serverTimeMs } = await greetServer(connection, SOFTWARE, clock)
+  // As for questions, which need no turn: the server's account of this client, and a client that runs here, stay as they are.
+  const { serverTimeMs } = await greetForQuestions(connection, SOFTWARE, clock)
   const proven: DoctorFinding = { check: 'identity', level: 'ok', what: `${who} has proven who it is, and knows this client.` }
   if (serverTimeMs === undefined) return [proven]
   return [proven, compareClocks(serverTimeMs - clock.nowMs(), clock.monotonicMs() - askedMs)]

@@ -1,4 +1,4 @@
-import { ERRORS, FileSyncError, formatSize } from '@filesync/protocol'
+import { ERRORS, FileSyncError, formatSize, joinProblems } from '@filesync/protocol'
 import type { ErrorCode, Problem } from '@filesync/protocol'
 import { formatCount, formatDuration, printable, problemLines } from '@filesync/program'
 import type { Pushed } from './push-session.ts'
@@ -38,9 +38,7 @@ export interface RunCost {
 export function pushResult (pushed: Pushed, cost: RunCost, nextSyncAt: string): PushResult {
   const { tree, next } = pushed
   // A file that is held back is a problem of the scan, and of the server that asked for it.
-  const told = new Set(tree.problems.map(({ path, code }) => `${code} ${path}`))
-  const more = next.problems.filter(({ path, code }) => !told.has(`${code} ${path}`))
-  const problemCount = tree.problemCount + next.problemCount - (next.problems.length - more.length)
+  const { problemCount, more } = joinProblems(tree, next)
   return {
     result: next.result === 'HALTED' ? 'halted' : problemCount > 0 ? 'problems' : 'ok',
     filesSent: next.stored.files,

@@ -7,6 +7,7 @@ import type { Clock, FileSyncError, RelativePath } from '@filesync/protocol'
 import type { DeviceId, PinnedServer } from '@filesync/identity'
 import type { Scanner } from '@filesync/scanner'
 import { openScanner } from '@filesync/scanner/node'
+import { MovingRate } from '@filesync/transfer'
 import type { FileSource } from '@filesync/transfer'
 import { openFileSource } from '@filesync/transfer/node'
 import { ChangeSignal } from './change-signal.ts'
@@ -25,7 +26,7 @@ import { planOnce } from './plan-once.ts'
 import type { Planned } from './plan-session.ts'
 import { pushOnce } from './push-once.ts'
 import type { PushRun, RunWatcher } from './push-once.ts'
-import { RunRecord, slowedBy } from './run-record.ts'
+import { atRate, RunRecord } from './run-record.ts'
 import { recallSource, rememberSource } from './scan-memory-file.ts'
 import type { SourceMemory } from './scan-memory-file.ts'
 import type { LegacySettings, PushSettings } from './settings.ts'
@@ -57,8 +58,8 @@ export class Pusher {
   #home: DeviceId | undefined
   /** The server that was reached last. */
   #server: PinnedServer | undefined
-  /** When the transfer last told of itself; monotonic. */
-  #progressMs = 0
+  /** Of the transfer that runs. */
+  #rate: MovingRate | undefined
 
   private constructor (settings: PushSettings, parts: PusherParts, remembered: SourceMemory | undefined) {
     this.#settings = settings
@@ -208,7 +209,7 @@ export class Pusher {
 
   #status (directory: string): ClientStatus {
     const { last, completeAtMs } = this.record
-    const activity = slowedBy(this.record.activity, this.#parts.clock.monotonicMs() - this.#progressMs)
+    const activity = atRate(this.record.activity, this.#rate?.perSecond(this.#parts.clock.monotonicMs()) ?? 0)
     return {
       version: VERSION,
       directory,
@@ -234,12 +235,15 @@ export class Pusher {
       },
       onReady: status => {
         checkId(this.#settings.id, status.area)
+        this.#rate = undefined
         this.record.activity = { doing: 'comparing' }
         watcher.onReady(status)
       },
       onProgress: progress => {
         const { files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path, isCompressing } = progress
-        this.#progressMs = this.#parts.clock.monotonicMs()
+        const nowMs = this.#parts.clock.monotonicMs()
+        this.#rate ??= new MovingRate(nowMs)
+        this.#rate.note(nowMs, progress.carriedBytes)
         this.record.activity = { doing: 'sending', files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path, isCompressing }
         watcher.onProgress(progress)
       },

@@ -1,4 +1,4 @@
-import { LIMITS, readListing, sameContent, splitPath } from '@filesync/protocol'
+import { readListing, sameContent, splitPath } from '@filesync/protocol'
 import type { Entry, Problem, RelativePath, Tree } from '@filesync/protocol'
 import type { LogEvent } from '@filesync/program'
 import type { TransferProgress } from '@filesync/transfer'
@@ -12,15 +12,16 @@ export type Activity =
   | { readonly doing: 'waiting', readonly untilMs: number }
 
 /**
- * An activity after nothing was told of it for a while. A transfer tells of itself with every frame, so in that time less than one
- * was sent: its rate is no more than that, however fast it was before.
+ * A transfer with its rate as of now: it tells of itself only while it moves. The time left changes with the rate.
+ *
+ * @param bytesPerSecond over the last seconds, as of now
  */
-export function slowedBy (activity: Activity, quietMs: number): Activity {
+export function atRate (activity: Activity, bytesPerSecond: number): Activity {
   if (activity.doing !== 'sending') return activity
-  const { bytes, bytesWanted, remainingMs } = activity
-  const bytesPerSecond = LIMITS.rawFrameBytes * 1000 / quietMs
-  if (activity.bytesPerSecond <= bytesPerSecond) return activity
-  return { ...activity, bytesPerSecond, remainingMs: remainingMs === undefined ? undefined : Math.max(0, bytesWanted - bytes) * 1000 / bytesPerSecond }
+  const { remainingMs, bytesPerSecond: before } = activity
+  // Where nothing went over the link before, as in a file that is compared, the time left rests on something else.
+  if (remainingMs === undefined || before === 0) return { ...activity, bytesPerSecond }
+  return { ...activity, bytesPerSecond, remainingMs: bytesPerSecond > 0 ? remainingMs * before / bytesPerSecond : undefined }
 }
 
 /** What the running client knows of itself: what it does now, and how its last runs ended. */

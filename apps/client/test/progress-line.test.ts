@@ -6,6 +6,7 @@ import type { TransferProgress } from '@filesync/transfer'
 import { createProgressLine, describeProgress } from '../src/progress-line.ts'
 
 const progress: TransferProgress = {
+  carriedBytes: 1,
   files: 3, bytes: 1_500_000, filesWanted: 10, bytesWanted: 20_000_000, isTotalKnown: false, filesStored: 0, bytesStored: 0,
   bytesPerSecond: 2_000_000, remainingMs: 9_250, path: 'a/\u001b[31mb' as RelativePath, isCompressing: false,
 }

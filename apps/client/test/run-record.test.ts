@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
-import { LIMITS } from '@filesync/protocol'
-import { slowedBy } from '../src/run-record.ts'
+import { atRate } from '../src/run-record.ts'
 import type { Activity } from '../src/run-record.ts'
 
 const SENDING: Activity = {
@@ -8,16 +7,17 @@ const SENDING: Activity = {
   path: undefined, isCompressing: false,
 }
 
-test('a transfer that stands still is not shown as fast as it was', () => {
-  const slowed = slowedBy(SENDING, 10_000)
-  expect(slowed).toMatchObject({ bytes: 100_000_000, bytesPerSecond: LIMITS.rawFrameBytes / 10, remainingMs: 300_000_000 / (LIMITS.rawFrameBytes / 10) * 1000 })
+test('a transfer is shown at its rate as of now, with the time that it takes at that', () => {
+  expect(atRate(SENDING, 15_000_000)).toEqual({ ...SENDING, bytesPerSecond: 15_000_000, remainingMs: 20_000 })
+  expect(atRate(SENDING, 30_000_000)).toEqual(SENDING)
 })
 
-test('one that is between two frames is shown as it is, and so is a slow one, and what is no transfer', () => {
-  expect(slowedBy(SENDING, 30)).toBe(SENDING)
-  const slow = { ...SENDING, bytesPerSecond: 100_000 }
-  expect(slowedBy(slow, 10_000)).toBe(slow)
-  const unknown = slowedBy({ ...SENDING, remainingMs: undefined }, 10_000)
-  expect(unknown).toMatchObject({ remainingMs: undefined })
-  expect(slowedBy({ doing: 'comparing' }, 10_000)).toEqual({ doing: 'comparing' })
+test('one that stands still is shown so, and its end is not foretold', () => {
+  expect(atRate(SENDING, 0)).toEqual({ ...SENDING, bytesPerSecond: 0, remainingMs: undefined })
+})
+
+test('what cannot be told stays so, and what is no transfer stays as it is', () => {
+  expect(atRate({ ...SENDING, remainingMs: undefined }, 10_000)).toMatchObject({ remainingMs: undefined, bytesPerSecond: 10_000 })
+  expect(atRate({ ...SENDING, bytesPerSecond: 0 }, 10_000)).toMatchObject({ remainingMs: 10_000 })
+  expect(atRate({ doing: 'comparing' }, 10_000)).toEqual({ doing: 'comparing' })
 })

@@ -1,7 +1,7 @@
 import { EventFeed } from '@filesync/program'
 import type { EventLog, ListenAddress, LogEvent } from '@filesync/program'
 import type { MetricsPort } from '@filesync/program/node'
-import { isFileSyncError } from '@filesync/protocol'
+import { isFileSyncError, joinProblems } from '@filesync/protocol'
 import type { ClientFilesInfo, Clock, Connection, ErrorCode, FileSyncError, NextSync } from '@filesync/protocol'
 import type { Health } from './health.ts'
 import type { ServerMetrics } from './metrics.ts'
@@ -13,10 +13,16 @@ import type { SyncRecord } from './sync-history.ts'
 /** Ends of a session that are nobody's fault. */
 export const INTERRUPTIONS: readonly ErrorCode[] = ['SESSION_YIELDED', 'OUTSIDE_WINDOW', 'SESSION_REPLACED', 'SERVER_STOPPING']
 
+/** What is noted of a session that is over. */
+export type EndedSync = Omit<SyncRecord, 'completeAtMs'>
+
 export interface MonitoredSession {
   readonly observer: SessionObserver
-  /** The session is over: with what the client was told, or with the error that ended it; undefined where it only asked questions. */
-  end (outcome: NextSync | FileSyncError | undefined): void
+  /**
+   * The session is over: with what the client was told, or with the error that ended it; undefined where it only asked questions.
+   * Returns what is noted of it, where that is something.
+   */
+  end (outcome: NextSync | FileSyncError | undefined): EndedSync | undefined
 }
 
 /** Sees what the server does, for status, events and metrics. */
@@ -54,16 +60,19 @@ export class Monitor {
       end: outcome => {
         this.board.remove(observer)
         // Who left the queue was not served.
-        if (observer.turnMs === undefined || outcome === undefined) return
+        if (observer.turnMs === undefined || outcome === undefined) return undefined
         const { bytesSent, bytesReceived } = connection
         const endedAtMs = this.#clock.nowMs()
-        const record = { client, endedAtMs, ...judge(outcome, observer.info), ...(!isFileSyncError(outcome) && { nextAtMs: endedAtMs + outcome.inMs }) }
+        const nextInMs = isFileSyncError(outcome) ? outcome.retryInMs : outcome.inMs
+        const judged = judge(outcome, observer.info, this.history.of(client))
+        const record = { client, endedAtMs, ...judged, ...(nextInMs !== undefined && { nextAtMs: Math.round(endedAtMs + nextInMs) }) }
         const stored = isFileSyncError(outcome) ? { files: 0, bytes: 0 } : outcome.stored
         this.history.note(record)
         this.#metrics?.noteSession({
           result: record.result.toLowerCase() as Lowercase<SyncRecord['result']>,
           files: stored.files, bytes: stored.bytes, bytesSent, bytesReceived, durationMs: this.#clock.monotonicMs() - observer.turnMs,
         })
+        return record
       },
     }
   }
@@ -85,16 +94,18 @@ export class Monitor {
   }
 }
 
-/** Trouble is what either side had with an entry: the server alone knows both. */
-function judge (outcome: NextSync | FileSyncError, info: ClientFilesInfo | undefined): Omit<SyncRecord, 'client' | 'endedAtMs' | 'completeAtMs'> {
+/** Trouble is what either side had with an entry. @param before the session before this one */
+function judge (
+  outcome: NextSync | FileSyncError, info: ClientFilesInfo | undefined, before: SyncRecord | undefined,
+): Omit<SyncRecord, 'client' | 'endedAtMs' | 'completeAtMs'> {
   if (isFileSyncError(outcome)) {
     const { code, message } = outcome
-    return { result: INTERRUPTIONS.includes(code) ? 'INTERRUPTED' : 'FAILED', code, message, problemCount: 0, problems: [] }
+    // What could not be stored before is not stored now either.
+    const { problemCount, problems } = before ?? { problemCount: 0, problems: [] }
+    return { result: INTERRUPTIONS.includes(code) ? 'INTERRUPTED' : 'FAILED', code, message, problemCount, problems }
   }
   const told = info?.problems ?? []
-  const known = new Set(told.map(({ path, code }) => `${code} ${path}`))
-  const more = outcome.problems.filter(({ path, code }) => !known.has(`${code} ${path}`))
-  const problemCount = (info?.problemCount ?? 0) + outcome.problemCount - (outcome.problems.length - more.length)
+  const { problemCount, more } = joinProblems({ problems: told, problemCount: info?.problemCount ?? 0 }, outcome)
   return {
     result: outcome.result === 'OK' && problemCount > 0 ? 'PROBLEMS' : outcome.result,
     message: outcome.message,

@@ -1,7 +1,7 @@
 import type { Area, PresentFile, Sync } from '@filesync/archive'
 import { leanMemory } from '@filesync/program/node'
 import { asFileSyncError, equalDigests, FEATURES, FileSyncError, layerOver, LIMITS, Pace } from '@filesync/protocol'
-import type { ClientFilesInfo, Clock, Connection, HashBytes, NextSync, Policy } from '@filesync/protocol'
+import type { Agreement, ClientFilesInfo, Clock, Connection, HashBytes, NextSync, Policy } from '@filesync/protocol'
 import { deltaTasks, receiveFiles } from '@filesync/transfer'
 import type { Decompress, FollowedSignatureInit, PresentCopy, ReceivedFiles } from '@filesync/transfer'
 import { answerQuestions } from './answer-questions.ts'
@@ -50,7 +50,9 @@ export interface ServeDependencies {
 
 /** One session from HELLO to NEXT_SYNC, as docs/protocol.md has it under "Session"; undefined where the client only asked. */
 export async function serveSession (connection: Connection, peer: Peer, deps: ServeDependencies): Promise<NextSync | undefined> {
-  const { features } = await greetClient(connection, deps.software, deps.clock)
+  const agreement = await greetIfThere(connection, deps)
+  if (agreement === undefined) return undefined
+  const { features } = agreement
   if (features.has(FEATURES.SAFE)) {
     await answerQuestions(connection, { ...peer, desk: deps.questions, stopping: deps.rules?.stopping })
     return undefined
@@ -60,6 +62,16 @@ export async function serveSession (connection: Connection, peer: Peer, deps: Se
     return await serveInTurn(connection, peer, { ...deps, features, turn })
   } finally {
     turn.end()
+  }
+}
+
+/** Undefined where the client leaves without a word: it looks who is there, or reaches the server by several addresses at once. */
+async function greetIfThere (connection: Connection, { software, clock }: ServeDependencies): Promise<Agreement | undefined> {
+  try {
+    return await greetClient(connection, software, clock)
+  } catch (error) {
+    if (asFileSyncError(error).code === 'PEER_GONE') return undefined
+    throw error
   }
 }
 
@@ -75,6 +87,7 @@ async function serveInTurn (connection: Connection, peer: Peer, deps: SessionDep
   const leave = await deps.queue.enter({
     identity: peer.identity,
     signal: AbortSignal.any([connection.signal, turn.signal]),
+    remainingMs: () => turn.boundedMs(deps.observer?.remainingMs()),
     onPosition: (position, estimateMs) => {
       deps.observer?.onWaiting(position, estimateMs)
       void tellPosition(connection, position, estimateMs)

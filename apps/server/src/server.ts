@@ -190,7 +190,7 @@ class Server implements RunningServer {
         this.#log({ event: 'paired', area: peer.area, id: formatDeviceId(peer.id), address: channel.remoteAddress }, `paired with ${peer.area} at ${channel.remoteAddress}`)
       },
       onRefused: ({ remoteAddress, error }) => {
-        this.#log({ event: 'refused', address: remoteAddress, code: error.code }, `refused ${remoteAddress === '' ? 'a connection that was gone already' : remoteAddress}: ${error.message}`)
+        this.#log({ event: 'refused', address: remoteAddress, code: error.code }, `refused ${remoteAddress}: ${error.message}`)
       },
     })
   }

@@ -104,21 +104,29 @@ export class WatchedSession implements SessionObserver {
     this.#tell({ event: 'turn', ...this.#who })
   }
 
+  remainingMs (): number | undefined {
+    return this.#plan === undefined ? undefined : this.row?.remainingMs ?? undefined
+  }
+
   onTree (info: ClientFilesInfo): void {
     this.info = info
   }
 
   onPlan (plan: SyncPlan): void {
+    this.#meter.begin(this.#clock.monotonicMs())
     this.#plan = plan
     this.#meter.filesWanted = plan.taskCount
     this.#meter.bytesWanted = plan.bytes
     this.#meter.isTotalKnown = true
   }
 
-  onProgress ({ files, bytes }: ReceiveProgress): void {
+  onProgress ({ files, bytes, carriedBytes }: ReceiveProgress): void {
     const nowMs = this.#clock.monotonicMs()
     this.#meter.files = files
     this.#meter.bytes = bytes
+    this.#meter.carriedBytes = carriedBytes
+    // Of a file that goes on all counts at its end, also what was there before.
+    this.#meter.skippedBytes = bytes - carriedBytes
     this.#meter.update(nowMs)
     if (nowMs - this.#toldMs < PROGRESS_EVERY_MS) return
     this.#toldMs = nowMs

@@ -7,6 +7,8 @@ export interface SessionObserver {
   onWaiting (position: number, estimateMs: number | undefined): void
   /** It is the client's turn. */
   onTurn (): void
+  /** How long the transfer still takes; undefined while that cannot be told. */
+  remainingMs (): number | undefined
   onTree (info: ClientFilesInfo): void
   onPlan (plan: SyncPlan): void
   onProgress (progress: ReceiveProgress): void

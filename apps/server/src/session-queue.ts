@@ -7,7 +7,9 @@ export interface Arrival {
   readonly identity: string
   /** Aborted when the peer is gone; its place is given up then. */
   readonly signal: AbortSignal
-  /** Told at first, and whenever it changes; 1 is next. */
+  /** How long its session still takes, asked while it is being served; undefined where that cannot be told. */
+  readonly remainingMs?: () => number | undefined
+  /** Told at first, and whenever the position or the estimate changes; 1 is next. */
   readonly onPosition: (position: number, estimateMs: number | undefined) => void
   /** Told when the same identity arrives anew; this arrival has to leave. */
   readonly onReplaced: (error: FileSyncError) => void
@@ -26,6 +28,7 @@ interface Waiting {
   readonly admit: () => void
   readonly refuse: (error: unknown) => void
   told: number
+  toldEstimateMs: number | undefined
   /** Whether it came while an older session of its identity had the turn, and took its place. */
   isHeir: boolean
 }
@@ -38,6 +41,9 @@ interface Active {
 
 /** How many past sessions the estimate is made of. */
 const REMEMBERED_SESSIONS = 16
+/** How often those who wait are told how the estimate has changed, and by how much it has to have. */
+const RETELL_EVERY_MS = 5_000
+const RETELL_FROM_MS = 1_000
 
 /**
  * First come, first served. A place belongs to an identity: who comes back after a lost connection keeps it, and the
@@ -47,6 +53,7 @@ export class SessionQueue {
   readonly #init: SessionQueueInit
   readonly #active = new Map<string, Active>()
   #waiting: Waiting[] = []
+  #cancelRetelling: (() => void) | undefined
   readonly #durationsMs: number[] = []
   /** Those that were asked to make room. */
   readonly #yielding = new Set<string>()
@@ -65,7 +72,8 @@ export class SessionQueue {
 
   /** Who waits, the next one first. */
   get places (): { readonly identity: string, readonly position: number, readonly estimateMs: number | undefined }[] {
-    return this.#waiting.map(({ arrival }, at) => ({ identity: arrival.identity, position: at + 1, estimateMs: this.#estimateMs(at + 1) }))
+    const estimatesMs = this.#estimatesMs()
+    return this.#waiting.map(({ arrival }, at) => ({ identity: arrival.identity, position: at + 1, estimateMs: estimatesMs[at] }))
   }
 
   /** Identities in the order they are served, those being served first. */
@@ -89,7 +97,7 @@ export class SessionQueue {
   async enter (arrival: Arrival): Promise<() => void> {
     arrival.signal.throwIfAborted()
     await new Promise<void>((admit, refuse) => {
-      this.#place({ arrival, admit, refuse, told: 0, isHeir: false })
+      this.#place({ arrival, admit, refuse, told: 0, toldEstimateMs: undefined, isHeir: false })
       arrival.signal.addEventListener('abort', () => { this.#withdraw(arrival) }, { once: true })
       this.#advance()
     })
@@ -156,16 +164,48 @@ export class SessionQueue {
       this.#active.set(next.arrival.identity, { arrival: next.arrival, sinceMs: this.#init.clock.monotonicMs(), isHeir: next.isHeir })
       next.admit()
     }
-    for (const [index, waiting] of this.#waiting.entries()) {
-      if (waiting.told === index + 1) continue
-      waiting.told = index + 1
-      waiting.arrival.onPosition(index + 1, this.#estimateMs(index + 1))
-    }
+    this.#tell()
   }
 
-  #estimateMs (position: number): number | undefined {
-    if (this.#durationsMs.length === 0) return undefined
-    const meanMs = this.#durationsMs.reduce((sum, durationMs) => sum + durationMs, 0) / this.#durationsMs.length
-    return Math.round(meanMs * Math.ceil(position / this.#init.maxActive))
+  /** Tells those for whom something has changed, and again for as long as somebody waits: a transfer goes on meanwhile. */
+  #tell (): void {
+    const estimatesMs = this.#estimatesMs()
+    for (const [index, waiting] of this.#waiting.entries()) {
+      const position = index + 1
+      const estimateMs = estimatesMs[index]
+      if (waiting.told === position && !isNews(waiting.toldEstimateMs, estimateMs)) continue
+      waiting.told = position
+      waiting.toldEstimateMs = estimateMs
+      waiting.arrival.onPosition(position, estimateMs)
+    }
+    this.#cancelRetelling?.()
+    this.#cancelRetelling = this.#waiting.length === 0 ? undefined : this.#init.clock.schedule(RETELL_EVERY_MS, () => { this.#tell() })
   }
+
+  /**
+   * Until when each of those who wait has its turn, in their order: those who are served take what they still have to do, and
+   * those who wait as long as sessions took of late. Undefined where that is not known.
+   */
+  #estimatesMs (): (number | undefined)[] {
+    const { maxActive, clock } = this.#init
+    const meanMs = this.#durationsMs.length === 0 ? Infinity : this.#durationsMs.reduce((sum, durationMs) => sum + durationMs, 0) / this.#durationsMs.length
+    const nowMs = clock.monotonicMs()
+    const freeInMs = [...this.#active.values()].map(({ arrival, sinceMs }) => {
+      // One that takes longer than others did may take any time.
+      const leftMs = meanMs - (nowMs - sinceMs)
+      return arrival.remainingMs?.() ?? (leftMs > 0 ? leftMs : Infinity)
+    })
+    while (freeInMs.length < maxActive) freeInMs.push(0)
+    return this.#waiting.map(() => {
+      const soonest = freeInMs.indexOf(Math.min(...freeInMs))
+      const estimateMs = freeInMs[soonest] ?? Infinity
+      freeInMs[soonest] = estimateMs + meanMs
+      return Number.isFinite(estimateMs) ? Math.round(estimateMs) : undefined
+    })
+  }
+}
+
+function isNews (toldMs: number | undefined, nowMs: number | undefined): boolean {
+  if (toldMs === undefined || nowMs === undefined) return toldMs !== nowMs
+  return Math.abs(toldMs - nowMs) >= RETELL_FROM_MS
 }

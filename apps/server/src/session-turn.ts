@@ -101,6 +101,13 @@ export class SessionTurn {
     this.#init.rules?.stopping.removeEventListener('abort', this.#stop)
   }
 
+  /** What a session takes that would take so long by itself: no longer than it may while others wait. */
+  boundedMs (remainingMs: number | undefined): number | undefined {
+    const { rules, clock } = this.#init
+    if (rules === undefined || remainingMs === undefined) return remainingMs
+    return Math.min(remainingMs, Math.max(0, rules.sessionTimeMs - (clock.monotonicMs() - this.#sinceMs)))
+  }
+
   // A turn of reading again what was sent before, at the client, must not use up the time in which files are sent.
   #startCounting (): void {
     if (this.#hasFiles) return

@@ -10,7 +10,7 @@ import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { createCutFinder, zstdDecompress } from '@filesync/transfer/node'
 import type { Signer } from '@filesync/transfer/node'
 import { INTERRUPTIONS } from './monitor.ts'
-import type { Monitor } from './monitor.ts'
+import type { EndedSync, Monitor } from './monitor.ts'
 import { QuestionDesk } from './question-desk.ts'
 import type { Schedule } from './schedule.ts'
 import { serveSession } from './serve-session.ts'
@@ -88,8 +88,8 @@ export class SyncSessions {
     const watched = monitor.watch(area, address, connection)
     try {
       const next = await serveSession(connection, { identity: id, area }, { ...this.#deps, observer: watched.observer })
-      watched.end(next)
-      if (next !== undefined) tellSynced({ area, address, next, durationMs: Math.round(systemClock.monotonicMs() - startedMs) }, log)
+      const ended = watched.end(next)
+      if (next !== undefined && ended !== undefined) tellSynced({ address, next, ended, durationMs: Math.round(systemClock.monotonicMs() - startedMs) }, log)
     } catch (error) {
       const known = this.#explain(asFileSyncError(error))
       const { code, message } = known
@@ -147,8 +147,16 @@ function dependencies ({ settings, archive, signer, queue, schedule, limit, sign
   }
 }
 
-function tellSynced ({ area, address, next, durationMs }: { area: string, address: string, next: NextSync, durationMs: number }, log: EventLog): void {
-  const { stored, result, problemCount } = next
+interface Synced {
+  readonly address: string
+  readonly next: NextSync
+  readonly ended: EndedSync
+  readonly durationMs: number
+}
+
+/** The client tells its user the same numbers. */
+function tellSynced ({ address, next: { stored }, ended, durationMs }: Synced, log: EventLog): void {
+  const { client: area, result, problemCount } = ended
   log(
     { event: 'synced', area, address, result, ...stored, problems: problemCount, durationMs },
     `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${formatCount(stored.files, 'file')} sent, ${stored.renamed} renamed, ${stored.deleted} moved to versions, ${formatCount(problemCount, 'problem')}`,

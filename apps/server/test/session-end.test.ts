@@ -61,7 +61,7 @@ function serve (identity: string, onPlan = (): void => { /* not looked at */ }):
     newSessionName: () => 's',
     nextSyncInMs: () => HOUR_MS,
     observer: {
-      onWaiting () { /* not looked at */ }, onTurn () { /* not looked at */ }, onTree () { /* not looked at */ }, onPlan,
+      onWaiting () { /* not looked at */ }, onTurn () { /* not looked at */ }, remainingMs: () => undefined, onTree () { /* not looked at */ }, onPlan,
       onProgress: ({ files }) => { if (files === 1) noteStaged() },
       noting: staging => staging,
     },

@@ -18,7 +18,7 @@ interface Visitor {
 interface Room {
   readonly queue: SessionQueue
   readonly clock: ManualClock
-  readonly arrive: (identity: string) => Visitor
+  readonly arrive: (identity: string, remainingMs?: () => number | undefined) => Visitor
 }
 
 function room (init: { maxActive?: number, maxWaiting?: number } = {}): Room {
@@ -27,11 +27,12 @@ function room (init: { maxActive?: number, maxWaiting?: number } = {}): Room {
   return {
     queue,
     clock,
-    arrive (identity) {
+    arrive (identity, remainingMs) {
       const visitor: Visitor = { identity, told: [], replaced: [], state: 'waiting', leave: () => { throw new Error(`${identity} is not active`) }, gone: new AbortController() }
       queue.enter({
         identity,
         signal: visitor.gone.signal,
+        ...(remainingMs !== undefined && { remainingMs }),
         onPosition: (position, estimateMs) => { visitor.told.push([position, estimateMs]) },
         onReplaced: error => { visitor.replaced.push(error.code) },
       }).then(
@@ -53,7 +54,7 @@ const states = (visitors: readonly Visitor[]): string[] => visitors.map(({ state
 
 test('who comes first is served first, and the others are told each new place', async () => {
   const { arrive } = room()
-  const visitors = ['a', 'b', 'c'].map(arrive)
+  const visitors = ['a', 'b', 'c'].map(identity => arrive(identity))
   const [a, b, c] = visitors as [Visitor, Visitor, Visitor]
   await settle()
   expect(states(visitors)).toEqual(['active', 'waiting', 'waiting'])
@@ -90,10 +91,49 @@ test('with two at once, the estimate counts two a turn', async () => {
   await settle()
   clock.advance(500)
   past.leave()
-  const visitors = ['a', 'b', 'c', 'd', 'e'].map(arrive)
+  const visitors = ['a', 'b', 'c', 'd', 'e'].map(identity => arrive(identity))
   await settle()
   expect(states(visitors)).toEqual(['active', 'active', 'waiting', 'waiting', 'waiting'])
   expect(visitors.flatMap(({ told }) => told)).toEqual([[1, 500], [2, 500], [3, 1000]])
+})
+
+test('the estimate is what the transfer that runs still takes, and is told again while it runs', async () => {
+  const { arrive, clock, queue } = room()
+  const past = arrive('past')
+  await settle()
+  clock.advance(10_000)
+  past.leave()
+  let leftMs: number | undefined
+  arrive('a', () => leftMs)
+  const [b, c] = [arrive('b'), arrive('c')]
+  // Nothing is known of the one that runs but how long others took.
+  expect([b.told, c.told]).toEqual([[[1, 10_000]], [[2, 20_000]]])
+  leftMs = 60_000
+  clock.advance(5_000)
+  expect([b.told.at(-1), c.told.at(-1)]).toEqual([[1, 60_000], [2, 70_000]])
+  leftMs = 54_500
+  clock.advance(5_000)
+  expect(b.told.at(-1)).toEqual([1, 54_500])
+  expect(queue.places.map(({ estimateMs }) => estimateMs)).toEqual([54_500, 64_500])
+  leftMs = 54_000
+  clock.advance(5_000)
+  expect(b.told).toHaveLength(3)
+  // It runs for longer than others did, and does not know itself how long it takes: nobody does.
+  leftMs = undefined
+  clock.advance(5_000)
+  expect([b.told.at(-1), c.told.at(-1)]).toEqual([[1, undefined], [2, undefined]])
+})
+
+test('nothing is told any more once nobody waits', async () => {
+  const { arrive, clock } = room()
+  const a = arrive('a')
+  const b = arrive('b')
+  await settle()
+  b.gone.abort(gone())
+  a.leave()
+  const told = b.told.length
+  clock.advance(60_000)
+  expect(b.told).toHaveLength(told)
 })
 
 describe('an identity has one place', () => {
@@ -156,7 +196,7 @@ describe('leaving', () => {
 
   test('beyond the bound an arrival is turned away, and takes no place', async () => {
     const { arrive, queue } = room({ maxWaiting: 1 })
-    const visitors = ['a', 'b', 'c'].map(arrive)
+    const visitors = ['a', 'b', 'c'].map(identity => arrive(identity))
     await settle()
     expect(states(visitors)).toEqual(['active', 'waiting', 'SERVER_BUSY'])
     const again = arrive('b')

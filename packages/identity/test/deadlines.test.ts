@@ -56,9 +56,29 @@ test('a hundred that stay idle or stop half-way are gone at their deadline, and 
   await until(async () => await server.listener.connectionCount() === 1)
   // Nor can they fill a log.
   expect(server.refusals).toHaveLength(20)
+  for (const { remoteAddress, error } of server.refusals) expect([remoteAddress.slice(0, 4), error.code]).toEqual(['127.', 'PEER_TIMEOUT'])
   expect(session.connection.signal.aborted).toBe(false)
   await session.connection.close()
   await until(async () => await server.listener.connectionCount() === 0)
+})
+
+test('who looks whether somebody listens, or leaves in the middle, is no refusal, and neither is the server that looks for itself', async () => {
+  const scene = await setScene()
+  const { server } = scene
+  for (const first of [undefined, HALF_A_HELLO]) {
+    for (const end of ['end', 'resetAndDestroy'] as const) {
+      const socket = await dial(scene)
+      if (first !== undefined) await new Promise(resolve => { socket.write(first, resolve) })
+      socket[end]()
+      await untilClosed(socket)
+    }
+  }
+  const self = connectSocket({
+    port: server.listener.port, host: HOST, key: server.identity.privateKey, cert: server.identity.certificate, rejectUnauthorized: false, ALPNProtocols: [ALPN_SYNC],
+  })
+  await new Promise<void>(resolve => { self.once('close', () => { resolve() }).resume() })
+  await until(async () => await server.listener.connectionCount() === 0)
+  expect(server.refusals).toEqual([])
 })
 
 test('who comes from a crowded address pushes out the oldest of it, and no one else', async () => {

@@ -51,6 +51,25 @@ export function problem (path: string, code: ProblemCode, detail?: string): Prob
 /** Longest text of a problem in a message, in UTF-16 units; a page of problems with longer ones would not fit a frame. */
 const MAX_TEXT_LENGTH = 1024
 
+/** The first problems that one end tells of, and how many it has in all. */
+export interface ToldProblems {
+  readonly problems: readonly Problem[]
+  readonly problemCount: number
+}
+
+/**
+ * The trouble of a sync as a whole: what the client told of its tree, and what the server answered of that. Both ends know
+ * both, so both come to one number. What both tell, such as a file that was held back, counts once.
+ *
+ * @returns how many there are, and those of the answer that are not among what was told
+ */
+export function joinProblems (told: ToldProblems, answered: ToldProblems): { readonly problemCount: number, readonly more: readonly Problem[] } {
+  // As they travel: an end that has more of its own problems than fit a message must not come to another number.
+  const known = new Set(fitProblems(told.problems).map(({ path, code }) => `${code} ${path}`))
+  const more = answered.problems.filter(({ path, code }) => !known.has(`${code} ${path}`))
+  return { problemCount: told.problemCount + answered.problemCount - (answered.problems.length - more.length), more }
+}
+
 /** As many problems, from the first, as one message may hold, with texts that are too long cut short. */
 export function fitProblems (problems: readonly Problem[]): Problem[] {
   return problems.slice(0, LIMITS.problemsPerMessage).map(({ path, code, message }) => ({ path: cut(path), code, message: cut(message) }))

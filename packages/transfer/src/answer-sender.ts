@@ -40,6 +40,9 @@ export interface AnswerSenderInit {
   readonly compression?: Compression
 }
 
+/** What a step adds to the account of the transfer. */
+type Counts = Partial<Pick<ProgressMeter, 'files' | 'bytes' | 'carriedBytes' | 'skippedBytes'>>
+
 /** Starts reads, and sends what they give: at the rate that is allowed, compressed where that pays. */
 export class AnswerSender {
   readonly #connection: Connection
@@ -97,7 +100,7 @@ export class AnswerSender {
   async #sendPack (read: PackRead): Promise<void> {
     if (read.frame !== undefined) await this.#sendFrame(read.frame)
     for (const fault of read.faults) await this.#sendFault(fault.task, fault)
-    this.#count(read.files + read.faults.length, read.bytes)
+    this.#count({ files: read.files + read.faults.length, bytes: read.bytes, carriedBytes: read.bytes })
   }
 
   async #sendStream ({ request: { file, offset, content }, steps }: PendingStream): Promise<void> {
@@ -111,7 +114,7 @@ export class AnswerSender {
         break
       }
       if (step.kind === 'READ') {
-        this.#count(0, step.fileBytes)
+        this.#count({ bytes: step.fileBytes, skippedBytes: content === 'DATA' ? step.fileBytes : 0 })
         continue
       }
       if (isHeaderDue) await this.#say({ type: 'FILE_HEADER', task, sizeBytes, offset, content })
@@ -120,10 +123,12 @@ export class AnswerSender {
         await this.#say({ type: 'FILE_END', task, digest: step.digest })
         break
       }
+      // A frame of a difference stands for no bytes of the file: what it stands for was counted when it was read.
+      const carriedBytes = step.fileBytes === 0 ? step.frame.length : step.fileBytes
       await this.#sendFrame(step.frame)
-      this.#count(0, step.fileBytes)
+      this.#count({ bytes: step.fileBytes, carriedBytes })
     }
-    this.#count(1, 0)
+    this.#count({ files: 1 })
   }
 
   async #sendFault (task: number, fault: FileFault): Promise<void> {
@@ -150,9 +155,11 @@ export class AnswerSender {
     this.#meter.isCompressing = isCompressed
   }
 
-  #count (files: number, bytes: number): void {
+  #count ({ files = 0, bytes = 0, carriedBytes = 0, skippedBytes = 0 }: Counts): void {
     this.#meter.files += files
     this.#meter.bytes += bytes
+    this.#meter.carriedBytes += carriedBytes
+    this.#meter.skippedBytes += skippedBytes
     this.#meter.update(this.#clock.monotonicMs())
   }
 }

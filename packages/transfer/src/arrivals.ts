@@ -18,6 +18,8 @@ export interface ReceiveProgress {
   /** Files that are staged, and their bytes; bytes of files under way are counted as they arrive. */
   readonly files: number
   readonly bytes: number
+  /** What has arrived over the link of files, decompressed. */
+  readonly carriedBytes: number
   /** Files that the client was asked for so far. */
   readonly filesWanted: number
 }
@@ -56,6 +58,7 @@ export class Arrivals {
   #refused = 0
   #files = 0
   #bytes = 0
+  #carriedBytes = 0
   #open: ArrivingFile | undefined
   #failure: { readonly error: unknown } | undefined
   readonly #reuse: ReuseBuffer = buffer => { this.#init.connection.reuse(buffer) }
@@ -105,6 +108,7 @@ export class Arrivals {
   }
 
   async #acceptRaw (type: RawFrameType, payload: Uint8Array<ArrayBuffer>): Promise<void> {
+    this.#carriedBytes += payload.length
     if (type === 'PACK') await this.#acceptPack(payload)
     else if (type === 'DATA') {
       const { task, content } = readData(payload)
@@ -208,7 +212,7 @@ export class Arrivals {
 
   #report (): void {
     this.#init.onProgress?.({
-      files: this.#files, bytes: this.#bytes + (this.#open?.arrivedBytes ?? 0), filesWanted: this.#outstanding.asked,
+      files: this.#files, bytes: this.#bytes + (this.#open?.arrivedBytes ?? 0), carriedBytes: this.#carriedBytes, filesWanted: this.#outstanding.asked,
     })
   }
 

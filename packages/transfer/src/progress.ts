@@ -1,10 +1,13 @@
 import type { RelativePath } from '@filesync/protocol'
+import { MovingRate } from './moving-rate.ts'
 
 /** How far a transfer is, for a person or a page. */
 export interface TransferProgress {
   /** Files and bytes of files that went over the link, or are answered otherwise. */
   readonly files: number
   readonly bytes: number
+  /** Content that went over the link itself: not what the server had already, of a file that goes on or is sent as a difference. */
+  readonly carriedBytes: number
   /** What the server asked for so far. It may ask for more while `isTotalKnown` is false. */
   readonly filesWanted: number
   readonly bytesWanted: number
@@ -12,7 +15,7 @@ export interface TransferProgress {
   /** What the server says is durable. */
   readonly filesStored: number
   readonly bytesStored: number
-  /** Bytes of files a second, over the last seconds. */
+  /** Content that goes over the link in a second, over the last ten seconds. */
   readonly bytesPerSecond: number
   /** Expected milliseconds to the end, where that can be told. */
   readonly remainingMs: number | undefined
@@ -24,18 +27,20 @@ export interface TransferProgress {
 
 /** Reports are at least this far apart, so that a person can read them and they cost nothing. */
 const REPORT_MS = 100
-/** The rate is what the last seconds were like: older samples fade with this time constant. */
-const RATE_MEMORY_MS = 3_000
 
 /** Counts a transfer, and reports at most ten times a second. */
 export class ProgressMeter {
   readonly #report: ((progress: TransferProgress) => void) | undefined
   #reportedMs: number
-  #sampledMs: number
-  #sampledBytes = 0
-  #bytesPerSecond: number | undefined
+  #nowMs: number
+  #carried: MovingRate
+  /** How fast the transfer comes to its end. */
+  #moved: MovingRate
   files = 0
   bytes = 0
+  carriedBytes = 0
+  /** Of `bytes`, those that were only read again because the server has them: they say nothing of how fast the rest goes. */
+  skippedBytes = 0
   filesWanted = 0
   bytesWanted = 0
   isTotalKnown = false
@@ -47,7 +52,15 @@ export class ProgressMeter {
   constructor (report: ((progress: TransferProgress) => void) | undefined, nowMs: number) {
     this.#report = report
     this.#reportedMs = -Infinity
-    this.#sampledMs = nowMs
+    this.#nowMs = nowMs
+    this.#carried = new MovingRate(nowMs)
+    this.#moved = new MovingRate(nowMs)
+  }
+
+  /** Rates count from now on. */
+  begin (nowMs: number): void {
+    this.#carried = new MovingRate(nowMs, this.carriedBytes)
+    this.#moved = new MovingRate(nowMs, this.bytes - this.skippedBytes)
   }
 
   /** Something changed. */
@@ -58,28 +71,21 @@ export class ProgressMeter {
 
   /** Reports whatever there is to report. */
   finish (nowMs: number): void {
-    this.#sample(nowMs)
+    this.#nowMs = nowMs
+    this.#carried.note(nowMs, this.carriedBytes)
+    this.#moved.note(nowMs, this.bytes - this.skippedBytes)
     this.#reportedMs = nowMs
     this.#report?.(this.snapshot())
   }
 
   snapshot (): TransferProgress {
-    const { files, bytes, filesWanted, bytesWanted, isTotalKnown, filesStored, bytesStored, path, isCompressing } = this
-    const bytesPerSecond = this.#bytesPerSecond ?? 0
-    const canTell = isTotalKnown && bytesPerSecond > 0
-    const remainingMs = canTell ? Math.max(0, bytesWanted - bytes) * 1000 / bytesPerSecond : undefined
+    const { files, bytes, carriedBytes, filesWanted, bytesWanted, isTotalKnown, filesStored, bytesStored, path, isCompressing } = this
+    const bytesPerSecond = this.#carried.perSecond(this.#nowMs)
+    const movedPerSecond = this.#moved.perSecond(this.#nowMs)
+    const canTell = isTotalKnown && movedPerSecond > 0
+    const remainingMs = canTell ? Math.max(0, bytesWanted - bytes) * 1000 / movedPerSecond : undefined
     return {
-      files, bytes, filesWanted, bytesWanted, isTotalKnown, filesStored, bytesStored, path, isCompressing, bytesPerSecond, remainingMs,
+      files, bytes, carriedBytes, filesWanted, bytesWanted, isTotalKnown, filesStored, bytesStored, path, isCompressing, bytesPerSecond, remainingMs,
     }
-  }
-
-  #sample (nowMs: number): void {
-    const passedMs = nowMs - this.#sampledMs
-    if (passedMs < REPORT_MS) return
-    const latest = (this.bytes - this.#sampledBytes) * 1000 / passedMs
-    const weight = this.#bytesPerSecond === undefined ? 1 : 1 - Math.exp(-passedMs / RATE_MEMORY_MS)
-    this.#bytesPerSecond = (this.#bytesPerSecond ?? 0) * (1 - weight) + latest * weight
-    this.#sampledMs = nowMs
-    this.#sampledBytes = this.bytes
   }
 }

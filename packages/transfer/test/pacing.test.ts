@@ -150,12 +150,13 @@ test('progress tells rate and time left, at most ten times a second', () => {
   meter.bytesWanted = 10_000
   for (let nowMs = 0; nowMs <= 5000; nowMs += 10) {
     meter.bytes = nowMs
+    meter.carriedBytes = nowMs
     meter.update(nowMs)
   }
   expect(reports.length).toBe(51)
   expect(reports.at(-1)?.bytesPerSecond).toBeCloseTo(1000)
   expect(reports.at(-1)?.remainingMs).toBeUndefined()
   meter.isTotalKnown = true
-  meter.finish(5001)
+  meter.finish(5000)
   expect(reports.at(-1)?.remainingMs).toBeCloseTo(5000)
 })

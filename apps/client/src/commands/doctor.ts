@@ -6,7 +6,7 @@ import { idPrefix } from '@filesync/identity'
 import type { PinnedServer } from '@filesync/identity'
 import { describeFinding, digestFinding, jsonLine } from '@filesync/program'
 import type { DoctorFinding } from '@filesync/program'
-import { askControl, canConnect } from '@filesync/program/node'
+import { canConnect } from '@filesync/program/node'
 import { digestEngine, systemClock } from '@filesync/protocol/node'
 import { openClientState } from '../client-state.ts'
 import { proveServer } from '../prove-server.ts'
@@ -19,9 +19,8 @@ import type { CommandContext } from './push.ts'
 export async function doctor (flags: ServerFlags, { terminal, signal }: CommandContext): Promise<number> {
   const stateDir = stateDirOf(flags, terminal)
   const state = await openClientState(stateDir)
-  const isBusy = await askControl(stateDir, 'GET /status') !== undefined
   let faults = 0
-  for await (const finding of examine(flags, { state, pinned: await state.servers.list(), isBusy, clock: systemClock, signal })) {
+  for await (const finding of examine(flags, { state, pinned: await state.servers.list(), clock: systemClock, signal })) {
     if (finding.level === 'fault') faults++
     if (flags.quiet === true && finding.level === 'ok') continue
     terminal.stdout.write(flags.json === true ? jsonLine(finding) : `${describeFinding(finding)}\n`)

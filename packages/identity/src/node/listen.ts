@@ -2,7 +2,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import type { TLSSocket } from 'node:tls'
-import { ALPN_PAIR, ALPN_SYNC, asFileSyncError, FileSyncError } from '@filesync/protocol'
+import { ALPN_PAIR, ALPN_SYNC, asFileSyncError, errnoOf, FileSyncError } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
 import { remoteAddressOf } from '@filesync/protocol/node'
 import type { DeviceId } from '../device-id.ts'
@@ -33,9 +33,11 @@ export const LISTEN_LIMITS: ListenLimits = {
   strangers: 128,
 }
 
+/** How a handshake ends that the other end left: it looked whether somebody listens, or was faster by another address. */
+const LEFT: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED'])
+
 /** A connection that came to nothing. */
 export interface Refusal {
-  /** Empty where it was gone already. */
   readonly remoteAddress: string
   readonly error: FileSyncError
   /** Where it got as far as proving a key. */
@@ -98,7 +100,9 @@ class TlsListener implements Listener {
   constructor (init: ListenInit) {
     this.#init = init
     this.#limits = { ...LISTEN_LIMITS, ...init.limits }
-    this.#sockets = new OpenSockets({ ...this.#limits, clock: init.clock })
+    this.#sockets = new OpenSockets({
+      ...this.#limits, clock: init.clock, onCut: (remoteAddress, error) => { this.#refuse({ remoteAddress, error }) },
+    })
     this.#refusals = new RefusalLimit(init.clock.monotonicMs())
     const secure = createTlsServer({
       ...TLS_PROFILE,
@@ -153,6 +157,8 @@ class TlsListener implements Listener {
   #refuseHandshake (cause: Error, socket: TLSSocket): void {
     const remoteAddress = remoteAddressOf(socket)
     socket.destroy()
+    // What was ended on this side was told there, while its address was known.
+    if (remoteAddress === '' || LEFT.has(errnoOf(cause))) return
     this.#refuse({ remoteAddress, error: new FileSyncError('PEER_UNPROVEN', `The TLS handshake failed (${cause.message}).`, { cause }) })
   }
 
@@ -185,13 +191,15 @@ class TlsListener implements Listener {
     } catch (error) {
       // Also a peer that was gone the moment it had arrived.
       socket.destroy()
-      this.#refuse({ remoteAddress, error: asFileSyncError(error, 'PEER_UNPROVEN') })
+      if (remoteAddress !== '') this.#refuse({ remoteAddress, error: asFileSyncError(error, 'PEER_UNPROVEN') })
       return undefined
     }
   }
 
   async #hand (channel: Channel): Promise<void> {
     const socket = this.#sockets.at(channel.remoteAddress, channel.remotePort)
+    // The doctor of this very server looks who answers here.
+    if (channel.peerId === this.#init.identity.id) return
     if (channel.purpose === ALPN_SYNC) {
       const peer = await this.#orRefused(channel, this.#init.peers.judge(channel.peerId, channel.remoteAddress))
       this.#sockets.acquit(socket)

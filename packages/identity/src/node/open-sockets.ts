@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { FileSyncError } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
 import { remoteAddressOf } from '@filesync/protocol/node'
 import { WaitingRoom } from '../waiting-room.ts'
@@ -11,6 +12,8 @@ export interface OpenSocketsInit {
   readonly strangersPerAddress: number
   /** The same, in all. */
   readonly strangers: number
+  /** Told of each that was ended here, as long as its address is still known. */
+  readonly onCut: (remoteAddress: string, error: FileSyncError) => void
 }
 
 /** TCP connections, each a stranger that is counted and bound to a deadline until it is known whose it is. */
@@ -35,10 +38,10 @@ export class OpenSockets {
       socket.destroy()
       return
     }
-    for (const oldest of this.#strangers.enter(socket, remoteAddress)) oldest.destroy()
+    for (const oldest of this.#strangers.enter(socket, remoteAddress)) this.#cut(oldest, 'Too many connections have not proven yet who they are, and this one is the oldest.')
     const place = placeOf(remoteAddress, remotePort)
     this.#sockets.set(place, socket)
-    const cancel = this.#init.clock.schedule(this.#init.handshakeTimeoutMs, () => { socket.destroy() })
+    const cancel = this.#init.clock.schedule(this.#init.handshakeTimeoutMs, () => { this.#cut(socket, 'It did not prove who it is in time.') })
     this.#deadlines.set(socket, cancel)
     socket.once('close', () => {
       this.acquit(socket)
@@ -61,6 +64,11 @@ export class OpenSockets {
   /** It has no deadline any more, but stays a stranger. */
   lift (socket: Socket | undefined): void {
     if (socket !== undefined) this.#deadlines.get(socket)?.()
+  }
+
+  #cut (socket: Socket, why: string): void {
+    this.#init.onCut(remoteAddressOf(socket), new FileSyncError('PEER_TIMEOUT', why))
+    socket.destroy()
   }
 
   destroyAll (): void {
