@@ -25,6 +25,8 @@ export interface VerifyReport {
   readonly files: number
   readonly bytes: number
   readonly problems: readonly { readonly path: string, readonly code: string, readonly message: string }[]
+  /** False where nothing was known of what lies in the client's folder, so that there was nothing to compare it with. */
+  readonly isKnown: boolean
 }
 
 /** What taking over a copy came to. */
@@ -70,15 +72,27 @@ export async function restore (archive: Archive, request: unknown): Promise<Rest
   return await (await areaOf(archive, client)).restore({ path: parsePath(path), ...options })
 }
 
-/** `verify`: reads the files of one client or of all and compares them with their digests. */
+/** `verify`: reads the files of one client or of all and compares them with their digests. Folders that nobody knows are reported as such. */
 export async function verify (archive: Archive, request: unknown): Promise<VerifyReport[]> {
   const { client } = parse(verifyRequest, request)
+  const unknown = await unknownFolders(archive)
   const reports: VerifyReport[] = []
-  for (const name of client === undefined ? archive.areas() : [client]) {
-    const { files, bytes, problems } = await (await areaOf(archive, name)).verify()
-    reports.push({ client: name, files, bytes, problems })
+  for (const name of client === undefined ? [...archive.areas(), ...unknown] : [client]) {
+    // To open it would make it an area.
+    if (unknown.includes(name)) {
+      reports.push({ client: name, files: 0, bytes: 0, problems: [], isKnown: false })
+    } else {
+      const { files, bytes, problems, isKnown } = await (await areaOf(archive, name)).verify()
+      reports.push({ client: name, files, bytes, problems, isKnown })
+    }
   }
   return reports
+}
+
+/** What stands in the root of the archive, and the index knows nothing of: the archive is a copy without its index, or has lost it. */
+async function unknownFolders (archive: Archive): Promise<string[]> {
+  const known = new Set(archive.areas().flatMap(name => [name, name.split('/')[0] ?? name]))
+  return (await archive.takenNames()).filter(name => !known.has(name) && !name.startsWith('.')).sort()
 }
 
 /** `adopt`: takes over a copy that exists in a directory of this machine. Ends with the signal; what was taken over until then stays. */

@@ -30,8 +30,14 @@ export interface PeerRow {
   readonly problems: SyncRecord['problems']
   /** The mass-change brake holds. */
   readonly halted: boolean
+  /** What is known not to be as it was stored, and is not mended: how much, and the first of it. */
+  readonly damage: { readonly count: number, readonly first: readonly { readonly path: string, readonly what: string, readonly foundAt: string }[] }
   readonly revokedAt: string | null
 }
+
+/** Damage that a status names one by one. */
+const DAMAGE_SHOWN = 10
+const UNSYNCED: Pick<PeerRow, 'halted' | 'damage'> = { halted: false, damage: { count: 0, first: [] } }
 
 export interface DiskReport {
   readonly totalBytes: number
@@ -115,7 +121,7 @@ export class Health {
         problemCount: last?.problemCount ?? 0,
         problems: last?.problems ?? [],
         // An area that was never synced would be made by asking for it.
-        halted: synced.has(area) && await this.#isHalted(area),
+        ...synced.has(area) ? await this.#condition(area) : UNSYNCED,
         revokedAt: isoTime(revokedAtMs),
       }
     }))
@@ -154,12 +160,15 @@ export class Health {
     }
   }
 
-  async #isHalted (area: string): Promise<boolean> {
+  async #condition (name: string): Promise<Pick<PeerRow, 'halted' | 'damage'>> {
     try {
-      return (await this.#init.archive.area(area)).halted !== undefined
+      const area = await this.#init.archive.area(name)
+      const { count, first } = area.damage()
+      const named = first.slice(0, DAMAGE_SHOWN).map(({ path, what, foundAtMs }) => ({ path, what, foundAt: new Date(foundAtMs).toISOString() }))
+      return { halted: area.halted !== undefined, damage: { count, first: named } }
     } catch (error) {
       awayMessage(error)
-      return false
+      return UNSYNCED
     }
   }
 

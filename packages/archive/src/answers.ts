@@ -1,9 +1,11 @@
 import { equalDigests, FileSyncError, problem } from '@filesync/protocol'
 import type { Clock, Digest, HashBytes, Problem, ProblemList, ReuseBuffer, StagedFile, StageOutcome } from '@filesync/protocol'
+import type { ArchiveIndex } from './archive-index.ts'
 import type { Committer } from './committer.ts'
 import { comparedFile } from './compared-file.ts'
 import type { ContentStore, PackFailure, PackRequest } from './content-store.ts'
 import type { Ledger } from './ledger.ts'
+import { alteredWrites } from './damage.ts'
 import { parsePack, stagedSections } from './pack-request.ts'
 import { cutSection, partialName } from './plan.ts'
 import type { PresentFiles } from './present-files.ts'
@@ -15,6 +17,7 @@ import type { UnsignedFiles } from './unsigned-files.ts'
 
 export interface AnswersInit {
   readonly area: string
+  readonly index: ArchiveIndex
   readonly staging: string
   readonly store: ContentStore
   readonly clock: Clock
@@ -100,11 +103,14 @@ export class Answers {
   }
 
   #compared (task: number): StagedFile {
-    const { tasks, present, committer, check } = this.#init
+    const { index: known, area, clock, tasks, present, committer, check } = this.#init
     const { path, sizeBytes } = tasks.describe(task)
     return comparedFile(check, async digest => {
-      const known = present.digestOf(path)
-      if (known === undefined || !equalDigests(known, digest) || !await this.#track(present.isAsGiven(path))) {
+      const stored = present.digestOf(path)
+      const isSame = stored !== undefined && equalDigests(stored, digest)
+      const isAltered = isSame && !await this.#track(present.isAsGiven(path))
+      if (isAltered) await this.#track(known.write(alteredWrites({ index: known, area, nowMs: clock.nowMs() }, [path])))
+      if (!isSame || isAltered) {
         tasks.wantAgain(task)
         return { task, bytes: 0, isWantedAgain: true }
       }

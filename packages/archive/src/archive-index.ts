@@ -33,6 +33,17 @@ export interface AreaRecord {
   readonly released?: boolean
 }
 
+/** Something that was stored, of which the copy in the mirror is not as it was stored any more. */
+export interface DamageRecord {
+  /** `altered`: others changed it or its time. `damaged`: its content is another one. `missing`: it is gone. */
+  readonly what: 'altered' | 'damaged' | 'missing'
+  readonly foundAtMs: number
+  /** Stamp of the sync that put something else in its place or removed it; absent for what is not mended yet. */
+  readonly untilMs?: number
+  /** As it was stored: its one entry, and its facts where it is a file. */
+  readonly stored: StoredDirectory
+}
+
 /** One change of the index. */
 export type IndexWrite =
   | { readonly put: DirectoryKey, readonly stored: StoredDirectory }
@@ -40,11 +51,12 @@ export type IndexWrite =
   | { readonly area: string, readonly record: AreaRecord }
   | { readonly area: string, readonly journal: number, readonly batch: Batch | undefined }
   | { readonly area: string, readonly path: RelativePath, readonly signature: Uint8Array | undefined }
+  | { readonly area: string, readonly path: RelativePath, readonly damages: readonly DamageRecord[] }
 
 /**
  * What the archive knows of its content: for each area and directory the listing as it is stored, the facts of its
- * files, signatures of large files, and the journal of a sync that is under way. It is a cache: all of it but the
- * journal can be made again from the content.
+ * files, signatures of large files, what others damaged, and the journal of a sync that is under way. It is a cache: all of it
+ * but the journal and the damage can be made again from the content.
  */
 export interface ArchiveIndex {
   /** Applies all writes or none; resolves when they are durable. */
@@ -58,5 +70,8 @@ export interface ArchiveIndex {
   /** The journal of an area, oldest first. */
   journal (area: string): { readonly number: number, readonly batch: Batch }[]
   signature (area: string, path: RelativePath): Uint8Array | undefined
+  /** All damage of an area, in the order of paths; of each path the oldest first. */
+  damages (area: string): Iterable<{ readonly path: RelativePath, readonly records: readonly DamageRecord[] }>
+  damagesAt (area: string, path: RelativePath): readonly DamageRecord[]
   close (): Promise<void>
 }

@@ -134,8 +134,17 @@ export interface StoredFile {
 export interface VerifyOutcome {
   readonly files: number
   readonly bytes: number
-  /** Damaged or missing; they are wanted again at the next sync. */
+  /** Not as they were stored, also those that were found before and are not mended; they are wanted again at the next sync. */
   readonly problems: readonly Problem[]
+  /** False where the folder of the area has content of which nothing was known: there was nothing to compare it with. */
+  readonly isKnown: boolean
+}
+
+/** What is known to be damaged in a mirror and not mended. */
+export interface DamageReport {
+  readonly count: number
+  /** The first of it, in the order of paths. */
+  readonly first: readonly { readonly path: RelativePath, readonly what: 'altered' | 'damaged' | 'missing', readonly foundAtMs: number }[]
 }
 
 export interface RestoreOptions {
@@ -195,7 +204,13 @@ export interface Area {
   attest (copies: readonly OtherCopy[], options?: AttestOptions): Promise<readonly Attested[]>
   /** Earlier states of a path and of what lies below it, newest first. */
   versions (path: RelativePath): Promise<readonly Version[]>
+  /**
+   * Writes what a path was at a moment to a directory. Content is proven by its digest where that is known. What is damaged is
+   * taken from another copy where there is one; otherwise it is a failure, and what is left of it is written beside its place.
+   */
   restore (options: RestoreOptions): Promise<RestoreOutcome>
+  /** What is known to be damaged and not mended: by `verify`, by `attest`, by `checkMirror` and by restoring. */
+  damage (): DamageReport
   /** Reads everything again and compares it with the digests. */
   verify (options?: VerifyOptions): Promise<VerifyOutcome>
   /**

@@ -2,18 +2,20 @@ import { FileSyncError, isRelativePath, pathDepth, ROOT_PATH } from '@filesync/p
 import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './archive-index.ts'
 import type {
-  AdoptOptions, AdoptOutcome, Area, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, Preview, Rebuilding, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome,
+  AdoptOptions, AdoptOutcome, Area, DamageReport, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, Preview, Rebuilding, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome,
 } from './archive.ts'
 import { adoptCopy } from './adopt.ts'
+import { bringBack } from './bring-back.ts'
+import { expiredWrites, openDamages } from './damage.ts'
 import { attestCopies, noteFindings } from './attest.ts'
 import type { Attested, AttestOptions, Finding, OtherCopy } from './attest.ts'
 import type { ContentStore, RestoreOutcome, Version } from './content-store.ts'
 import type { ExistingCopy } from './existing-copy.ts'
 import { EMPTY_DIRECTORY } from './fold.ts'
+import { ListingCursor } from './listing-cursor.ts'
 import { fileLookup, knownPaths } from './lookup.ts'
-import { isUnknown } from './mirror-check.ts'
+import { isUnknown } from './unknown-entry.ts'
 import { MirrorRound } from './mirror-round.ts'
-import { stateAt } from './past-state.ts'
 import { AreaPreview } from './preview.ts'
 import { rebuildIndex } from './rebuild.ts'
 import { recover } from './recover.ts'
@@ -24,6 +26,8 @@ import { Turns } from './turns.ts'
 import { UnsignedFiles } from './unsigned-files.ts'
 import { verifyArea } from './verify.ts'
 
+/** Damage that is told one by one. */
+const DAMAGE_TOLD = 100
 /** Versions dropped while a sync waits. */
 const DROPPED_AT_ONCE = 500
 const NEW_AREA: AreaRecord = { open: false, lastStampMs: 0 }
@@ -153,23 +157,35 @@ export class StoredArea implements Area {
     return await this.#init.store.versions(this.name, path)
   }
 
-  async restore ({ path, atMs, ...options }: RestoreOptions): Promise<RestoreOutcome> {
+  async restore (options: RestoreOptions): Promise<RestoreOutcome> {
     const { index, store, name } = this.#init
     await store.ensurePresent('path')
-    const { files, directories } = await stateAt({ index, store, area: name }, path, atMs)
-    if (files.size + directories.size === 0) {
-      throw new FileSyncError('USAGE', `There is nothing under ${JSON.stringify(path)} at that time. "filesync-server versions ${name}" lists what can be restored.`)
+    const brought = await bringBack({ index, store, area: name }, options)
+    if (brought === undefined) {
+      throw new FileSyncError('USAGE', `There is nothing under ${JSON.stringify(options.path)} at that time. "filesync-server versions ${name}" lists what can be restored.`)
     }
-    return await store.restore(name, { files: [...files].map(([path, version]) => ({ path, version })), directories: [...directories.values()], ...options })
+    const { findings, ...outcome } = brought
+    this.#damaged = [...this.#damaged, ...findings]
+    await this.#turns.stepIfFree(() => this.#note([]))
+    return outcome
+  }
+
+  damage (): DamageReport {
+    const { index, name } = this.#init
+    const first: DamageReport['first'][number][] = []
+    let count = 0
+    for (const { path, what, foundAtMs } of openDamages(index, name)) if (count++ < DAMAGE_TOLD) first.push({ path, what, foundAtMs })
+    return { count, first }
   }
 
   async verify (options: VerifyOptions = {}): Promise<VerifyOutcome> {
-    const { index, store, hash, clock, name: area } = this.#init
+    const { index, store, hash, name: area } = this.#init
     await store.ensurePresent('path')
+    const isKnown = await this.#isKnown()
     await this.#turns.step(() => this.#makeReady())
-    const outcome = await verifyArea({ area, index, store, hash, clock, step: work => this.#turns.step(work) }, options)
-    if (outcome.problems.length > 0) await this.#turns.step(() => recover({ area, index, store, hash }))
-    return outcome
+    const { mended, ...outcome } = await verifyArea({ ...this.#init, area, step: work => this.#turns.step(work) }, options)
+    if (outcome.problems.length + mended > 0) await this.#turns.step(() => recover({ area, index, store, hash }))
+    return { ...outcome, isKnown }
   }
 
   async adopt (copy: ExistingCopy | 'in place', options: AdoptOptions = {}): Promise<AdoptOutcome> {
@@ -200,7 +216,7 @@ export class StoredArea implements Area {
   }
 
   async prune (): Promise<number> {
-    const { store, clock, signal, keepMs, mode, name } = this.#init
+    const { index, store, clock, signal, keepMs, mode, name } = this.#init
     // Whoever is to find out what happened may need every version that there is.
     if (mode === 'archive' || this.halted !== undefined) return 0
     // Syncs only add to versions, so looking for what is past keeping does not hold them up.
@@ -211,6 +227,7 @@ export class StoredArea implements Area {
       await this.#turns.step(() => store.dropVersions(name, deepestFirst.slice(at, at + DROPPED_AT_ONCE)))
     }
     await this.#turns.step(() => store.dropVersions(name, []))
+    await this.#turns.step(() => index.write(expiredWrites(index, name, clock.nowMs() - keepMs)))
     return expired.filter(version => version.kind !== 'directory').length
   }
 
@@ -219,6 +236,15 @@ export class StoredArea implements Area {
     const due = new Set([...damaged, ...findings])
     if (due.size > 0) await noteFindings({ ...this.#init, area: this.name }, [...due])
     this.#damaged = this.#damaged.filter(finding => !damaged.includes(finding))
+  }
+
+  /** Whether the index knows anything of what lies in the folder of the area; there may be nothing to know. */
+  async #isKnown (): Promise<boolean> {
+    const { index, store, name: area } = this.#init
+    const listing = index.listing({ area, directory: ROOT_PATH }) ?? EMPTY_DIRECTORY.listing
+    if (index.area(area) !== undefined && new ListingCursor(listing).count > 0) return true
+    await store.openArea(area)
+    return (await store.list(area, ROOT_PATH)).length === 0
   }
 
   get #record (): AreaRecord {

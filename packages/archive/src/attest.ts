@@ -2,13 +2,15 @@ import { compareNames, ENTRY_KINDS, equalDigests, pathDepth, readListing, splitP
 import type { Clock, Digest, Entry, FileEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
 import type { ContentStore, FoundEntry, Reread } from './content-store.ts'
+import { openDamageAt } from './damage.ts'
+import type { Damage, DamageKind } from './damage.ts'
 import { FACT_BYTES, readFact, writeFact } from './facts.ts'
 import type { Fact } from './facts.ts'
 import { isTimeGiven } from './file-time.ts'
 import { EMPTY_DIRECTORY } from './fold.ts'
 import type { StoredDirectory } from './fold.ts'
 import { ListingBuilder, ListingCursor } from './listing-cursor.ts'
-import { isUnknown } from './mirror-check.ts'
+import { isUnknown } from './unknown-entry.ts'
 import { staysInside } from './names.ts'
 import { reviseDirectory } from './revise.ts'
 
@@ -41,7 +43,7 @@ export interface AttestOptions {
 export interface Finding {
   readonly path: RelativePath
   readonly fact: Fact
-  readonly what: 'whole' | 'altered' | 'damaged'
+  readonly what: 'whole' | DamageKind
 }
 
 export interface Attestation {
@@ -59,6 +61,7 @@ interface Known {
 
 const ABSENT: Attested = { verdict: 'absent' }
 const ALTERED: Attested = { verdict: 'altered' }
+const DAMAGED: Attested = { verdict: 'damaged' }
 const DIFFERENT: Attested = { verdict: 'different' }
 
 /**
@@ -107,11 +110,13 @@ async function attestDirectory (attestation: Attestation, { directory, group, fi
   const found = await store.find(area, directory, names)
   const verdicts = group.map(({ at, name, copy }, i) => {
     const ours = known.get(name)
-    return { at, name, path: copy.path, verdict: ours === undefined ? ABSENT : judge(ours, { ...copy, found: found[i], depth: pathDepth(directory), hash }) }
+    const theirs = { ...copy, found: found[i], depth: pathDepth(directory), hash }
+    const isDoubted = ours !== undefined && isUnknown(ours.entry)
+    return { at, name, isDoubted, found: found[i], path: copy.path, verdict: isDoubted ? judgeDamaged(openDamageAt(index, area, copy.path), theirs) : ours === undefined ? ABSENT : judge(ours, theirs) }
   })
-  for (const { name, path, verdict } of verdicts) {
+  for (const { name, path, verdict, found: there, isDoubted } of verdicts) {
     const fact = known.get(name)?.fact
-    if (verdict === ALTERED && fact !== undefined) findings.push({ path, fact, what: 'altered' })
+    if (verdict === ALTERED && fact !== undefined && !isDoubted) findings.push({ path, fact, what: there === undefined ? 'missing' : 'altered' })
   }
   if (options.fresh !== true) return verdicts
   const reads: (Reread | undefined)[] = []
@@ -124,9 +129,25 @@ async function attestDirectory (attestation: Attestation, { directory, group, fi
   })
 }
 
-function judge ({ entry, fact }: Known, theirs: OtherCopy & { readonly found: FoundEntry | undefined, readonly depth: number, readonly hash: HashBytes }): Attested {
+/** What others have, and what the store found at its path. */
+interface Theirs extends OtherCopy {
+  readonly found: FoundEntry | undefined
+  readonly depth: number
+  readonly hash: HashBytes
+}
+
+/** What is said of a copy that is known to be damaged, until it is mended; a name that others took is of no copy. */
+function judgeDamaged (damage: Damage | undefined, theirs: Theirs): Attested {
+  if (damage === undefined) return ABSENT
+  const { entry, fact, what } = damage
+  if (entry.kind !== theirs.kind) return DIFFERENT
+  const stored = entry.kind === 'symlink' ? theirs.hash(new TextEncoder().encode(entry.target)) : fact?.digest
+  if (stored === undefined || !equalDigests(stored, theirs.digest)) return DIFFERENT
+  return what === 'damaged' ? DAMAGED : ALTERED
+}
+
+function judge ({ entry, fact }: Known, theirs: Theirs): Attested {
   const { found } = theirs
-  if (isUnknown(entry)) return ABSENT
   if (entry.kind !== theirs.kind) return DIFFERENT
   if (entry.kind === 'symlink') {
     if (!equalDigests(theirs.hash(new TextEncoder().encode(entry.target)), theirs.digest)) return DIFFERENT
@@ -173,11 +194,11 @@ export async function noteFindings ({ area, index, clock }: Pick<Attestation, 'a
     const files = (index.directory({ area, directory })?.facts.length ?? 0) / FACT_BYTES
     const isDamaged = findings.some(({ path, what }) => what !== 'whole' && splitPath(path).directory === directory)
     if (files > NOTED_DIRECTORY_FILES && !isDamaged) continue
-    await reviseDirectory({ area, index }, directory, ({ path, fact }, facts, at) => {
+    await reviseDirectory({ area, index, nowMs: clock.nowMs() }, directory, ({ path, fact }, facts, at) => {
       const found = byPath.get(path)
       // A sync stored it anew meanwhile: what was read tells nothing of it.
       if (found === undefined || !isSameFact(found.fact, fact)) return 'keep'
-      if (found.what !== 'whole') return 'drop'
+      if (found.what !== 'whole') return found.what
       writeFact(facts, at, { ...fact, verifiedAtMs: clock.nowMs() })
       return 'keep'
     })

@@ -4,8 +4,8 @@ import type { ArchiveIndex } from './archive-index.ts'
 import { ByteSlabs } from './byte-slabs.ts'
 import { ComparedDirectory } from './compared-directory.ts'
 import type { StoreTraits } from './content-store.ts'
-import { isUnknown } from './mirror-check.ts'
 import { isRebuiltTwin, judgeNames, mayBeTwin, staysInside } from './names.ts'
+import { isUnknown } from './unknown-entry.ts'
 
 /** As it grows while its listing is walked. */
 interface Growing {

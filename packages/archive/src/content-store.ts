@@ -191,10 +191,26 @@ export interface PackFailure extends Failure {
   readonly code: 'DIGEST_MISMATCH' | 'CHANGED_DURING_READ' | 'STORE_FAILED' | 'NO_ROOM'
 }
 
+/** What a file or link is known to have been. */
+export type Proof =
+  | { readonly kind: 'file', readonly digest: Digest, readonly sizeBytes: number, readonly mtimeNs: bigint, readonly mode: number }
+  | { readonly kind: 'symlink', readonly target: string, readonly mtimeNs: bigint }
+
+/** A file or link to bring back: one of the mirror, or of versions. */
+export interface RestoredFile {
+  /** The path it is to have. */
+  readonly path: RelativePath
+  /** The path at which the store has it; the same one by default. */
+  readonly from?: RelativePath
+  /** The end of the version that holds it; undefined where the mirror does. */
+  readonly version: number | undefined
+  /** What it has to be: a file of other content is not brought back, and time and mode are these. A link is made from it alone. */
+  readonly proof?: Proof
+}
+
 /** A state to bring back. */
 export interface RestoreRequest {
-  /** What to bring back: files of the mirror, or of versions, by the path they are to have. */
-  readonly files: readonly { readonly path: RelativePath, readonly version: number | undefined }[]
+  readonly files: readonly RestoredFile[]
   readonly directories: readonly DirectoryState[]
   /** Absolute path of the directory to write into; made where it does not exist. */
   readonly to: string
@@ -202,8 +218,15 @@ export interface RestoreRequest {
   readonly overwrite?: boolean
 }
 
+export interface RestoreFailure {
+  readonly path: string
+  readonly message: string
+  /** What the store has in its place is not what was stored; `absent` where it has no file there that can be read. */
+  readonly unproven?: 'other' | 'absent'
+}
+
 export interface RestoreOutcome {
   readonly files: number
   readonly bytes: number
-  readonly failures: readonly { readonly path: string, readonly message: string }[]
+  readonly failures: readonly RestoreFailure[]
 }

@@ -5,9 +5,9 @@
  *
  * @packageDocumentation
  */
-export type { ArchiveIndex, AreaRecord, DirectoryKey, IndexWrite } from './archive-index.ts'
+export type { ArchiveIndex, AreaRecord, DamageRecord, DirectoryKey, IndexWrite } from './archive-index.ts'
 export type {
-  AdoptOptions, AdoptOutcome, Archive, ArchiveSettings, Area, DiskRoom, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, PlanOptions,
+  AdoptOptions, AdoptOutcome, Archive, ArchiveSettings, Area, DamageReport, DiskRoom, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, PlanOptions,
   PresentFile, Preview, PreviewOutcome, Rebuilding, RestoreOptions, StoredFile, StoredSoFar, Sync, SyncOutcome, SyncPlan, VerifyOptions, VerifyOutcome,
 } from './archive.ts'
 export type { Attested, AttestOptions, OtherCopy } from './attest.ts'
@@ -16,8 +16,8 @@ export type { AreaInit } from './area.ts'
 export { BRAKE_FILES, BRAKE_SHARE, brakeHolds } from './brake.ts'
 export type { WantedListing } from './comparison.ts'
 export type {
-  ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
-  StoreTraits, StreamRequest, Version,
+  ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, Reread, RestoredFile, RestoreFailure, RestoreOutcome, RestoreRequest, Proof,
+  SpoiledFiles, StoreTraits, StreamRequest, Version,
 } from './content-store.ts'
 export type { CopiedFile, ExistingCopy } from './existing-copy.ts'
 export { FACT_BYTES, readFact, writeFact } from './facts.ts'

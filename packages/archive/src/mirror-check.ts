@@ -1,15 +1,14 @@
-import { checkName, compareNames, encodeListing, foldKey, joinPath, pathDepth, readListing } from '@filesync/protocol'
-import type { Entry, FileEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
+import { checkName, compareNames, foldKey, pathDepth, readListing } from '@filesync/protocol'
+import type { Clock, Entry, FileEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { FoundEntry, StoreTraits } from './content-store.ts'
-import { FACT_BYTES } from './facts.ts'
+import { damageIn } from './damage.ts'
+import type { DamageKind } from './damage.ts'
 import { mayBeGiven } from './file-time.ts'
 import { EMPTY_DIRECTORY, foldDirectory } from './fold.ts'
 import { staysInside } from './names.ts'
 import type { Failure, Section } from './section.ts'
-
-/** Marks an entry of which nothing is known but its name; no client has a file of the year 1823. */
-const UNKNOWN_NS = -(2n ** 62n)
+import { isUnknown, unknownEntry, unknownFile, unknownSection } from './unknown-entry.ts'
 
 /** What was done to a directory of the mirror by others than the archive. */
 export interface HandMade {
@@ -23,6 +22,7 @@ export interface MirrorCheck {
   readonly index: ArchiveIndex
   readonly hash: HashBytes
   readonly traits: StoreTraits
+  readonly clock: Clock
   /** In an archive from which nothing leaves, files that the index has forgotten stay. */
   readonly mode: 'mirror' | 'archive'
 }
@@ -45,7 +45,7 @@ export function compareFound (check: MirrorCheck, directory: RelativePath, { fou
     if (looked?.has(entry.name) === false) continue
     const there = byName.get(key(entry.name))
     byName.delete(key(entry.name))
-    if (isNotMade(directory, entry) || (there !== undefined && isSame(entry, there))) continue
+    if (isNotMade(directory, entry) || isUnknown(entry) || (there !== undefined && isSame(entry, there))) continue
     if (there?.kind === 'file' && entry.kind === 'file') changed.push(entry.name)
     else removed.push(entry.name)
   }
@@ -54,21 +54,22 @@ export function compareFound (check: MirrorCheck, directory: RelativePath, { fou
 }
 
 /**
- * Writes that make the next sync put right what was done by hand: what was changed or removed is asked for again, what was
- * added moves to versions after a complete scan, and the brake sees it all. To be applied while no sync runs.
+ * Writes that make the next sync put right what was done by hand: what was changed or removed is asked for again, and what it
+ * was is kept as damage; what was added moves to versions after a complete scan, and the brake sees it all. To be applied
+ * while no sync runs.
  */
 export function noteHandMade (check: MirrorCheck, directory: RelativePath, { changed, removed, added, found }: HandMade & { readonly found: readonly FoundEntry[] }): IndexWrite[] {
   if (changed.length + removed.length + added.length === 0) return []
-  const { index, area, hash } = check
-  const unknown = new Set([...changed, ...added])
-  const entries = found.filter(({ name }) => unknown.has(name)).sort((a, b) => compareNames(a.name, b.name)).map(entry => unknownEntry(entry, hash))
+  const { index, area, hash, clock } = check
+  const unknown = new Set(added)
+  const entries = found.filter(({ name }) => unknown.has(name)).sort((a, b) => compareNames(a.name, b.name)).map(entry => addedEntry(entry, hash))
   const old = index.directory({ area, directory }) ?? EMPTY_DIRECTORY
-  const folded = foldDirectory(old, entries.length === 0 ? [] : [unknownSection(directory, entries)], new Set(removed))
-  const record = index.area(area)
+  const { listing, facts } = foldDirectory(old, entries.length === 0 ? [] : [unknownSection(directory, entries)], new Set())
+  const damaged = new Map<string, DamageKind>([...changed.map(name => [name, 'altered'] as const), ...removed.map(name => [name, 'missing'] as const)])
   return [
-    ...folded.lostDirectories.map(name => ({ drop: { area, directory: joinPath(directory, name as Name) }, andBelow: true })),
-    { put: { area, directory }, stored: { listing: folded.listing, facts: folded.facts } },
-    { area, record: { lastStampMs: 0, ...record, open: true } },
+    { put: { area, directory }, stored: { listing, facts } },
+    ...damageIn({ index, area, nowMs: clock.nowMs() }, { directory, stored: { listing, facts }, found: damaged }),
+    { area, record: { lastStampMs: 0, ...index.area(area), open: true } },
   ]
 }
 
@@ -85,25 +86,10 @@ export function wantAltered (sections: readonly Section[], failures: readonly Fa
   })
 }
 
-/** Whether the entry only says that a name is taken. */
-export function isUnknown (entry: Entry): boolean {
-  return entry.mtimeNs === UNKNOWN_NS
-}
-
-/** Their facts are of no content. */
-function unknownSection (directory: RelativePath, entries: readonly Entry[]): Section {
-  return { directory, entries: encodeListing(entries), staged: new Uint32Array(entries.length), facts: new Uint8Array(entries.length * FACT_BYTES) }
-}
-
-function unknownEntry ({ name, kind, sizeBytes, target }: FoundEntry, hash: HashBytes): Entry {
-  const mtimeNs = UNKNOWN_NS
-  if (kind === 'directory') return { kind, name: name as Name, mtimeNs, mode: 0o755, digest: hash(EMPTY_DIRECTORY.listing) }
-  if (kind === 'symlink') return { kind, name: name as Name, mtimeNs, target }
+function addedEntry ({ name, kind, sizeBytes, target }: FoundEntry, hash: HashBytes): Entry {
+  if (kind === 'directory') return unknownEntry({ kind, name: name as Name, digest: hash(EMPTY_DIRECTORY.listing) })
+  if (kind === 'symlink') return unknownEntry({ kind, name: name as Name, target })
   return unknownFile({ kind: 'file', name: name as Name, sizeBytes })
-}
-
-function unknownFile (file: Pick<FileEntry, 'kind' | 'name' | 'sizeBytes'>): FileEntry {
-  return { ...file, mtimeNs: UNKNOWN_NS, mode: 0o644, identity: 0n }
 }
 
 function isNotMade (directory: RelativePath, entry: Entry): boolean {
@@ -112,7 +98,7 @@ function isNotMade (directory: RelativePath, entry: Entry): boolean {
 
 function isSame (entry: Entry, there: FoundEntry): boolean {
   if (entry.kind !== there.kind) return false
-  if (entry.kind === 'directory' || isUnknown(entry)) return true
+  if (entry.kind === 'directory') return true
   if (entry.kind === 'symlink') return entry.target === there.target
   return entry.sizeBytes === there.sizeBytes && mayBeGiven(entry.mtimeNs, there.mtimeNs)
 }

@@ -9,6 +9,7 @@ import { ListingCursor } from './listing-cursor.ts'
 import { directoriesOf } from './lookup.ts'
 import { compareFound, noteHandMade } from './mirror-check.ts'
 import type { Turns } from './turns.ts'
+import { isUnknown } from './unknown-entry.ts'
 
 /** A root directory that is larger than a glance may cost is listed this often at most. */
 const LARGE_ROOT_EVERY_MS = 3_600_000
@@ -111,8 +112,11 @@ export class MirrorRound {
     const { area, store, turns } = this.#init
     const found = await store.find(area, directory, children.map(({ name }) => name))
     let looked = 0
-    for (const [i, { name, mtimeNs, mode }] of children.entries()) {
+    for (const [i, child] of children.entries()) {
       const there = found[i]
+      // What is known to be gone is no news.
+      if (isUnknown(child)) continue
+      const { name, mtimeNs, mode } = child
       if (there?.kind === 'directory' && mayBeGiven(mtimeNs, there.mtimeNs)) continue
       const suspect = there?.kind === 'directory' ? joinPath(directory, name) : directory
       const before = this.#found

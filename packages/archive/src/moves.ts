@@ -20,22 +20,23 @@ export interface MovesInit {
 
 /** Gives files that move a second name in staging. Returns the sections that put them in their new places. */
 export async function stageMoves (
-  { index, store, area, staging, clock }: MovesInit, moves: readonly Move[], failed: (move: Move) => void,
+  { index, store, area, staging, clock }: MovesInit, moves: readonly Move[], failed: (move: Move, isAltered: boolean) => void,
 ): Promise<Section[]> {
   if (moves.length === 0) return []
   const find = fileLookup(index, area)
   const known: { readonly move: Move, readonly file: KnownFile }[] = []
   for (const move of moves) {
     const file = find(move.from)
-    if (file === undefined) failed(move)
+    if (file === undefined) failed(move, false)
     else known.push({ move, file })
   }
   const relocations = known.map(({ move: { from, number, mode }, file: { entry: { sizeBytes, mtimeNs } } }) => ({ from, number, sizeBytes, mtimeNs, mode }))
-  const unreachable = new Set((await store.relocate(area, staging, relocations)).map(failure => failure.entry))
+  const unreachable = new Map((await store.relocate(area, staging, relocations)).map(failure => [failure.entry, failure]))
   const groups = new Map<ComparedDirectory, { readonly move: Move, readonly fact: Fact }[]>()
   for (const [i, { move, file: { fact } }] of known.entries()) {
-    if (unreachable.has(i)) {
-      failed(move)
+    const failure = unreachable.get(i)
+    if (failure !== undefined) {
+      failed(move, failure.isAltered === true)
       continue
     }
     const group = groups.get(move.directory)

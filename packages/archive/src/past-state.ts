@@ -2,7 +2,10 @@ import { joinPath, readListing, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Entry, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
 import type { ContentStore, DirectoryState } from './content-store.ts'
+import { damagesBelow, openDamageAt } from './damage.ts'
+import type { Damage } from './damage.ts'
 import { FACT_BYTES, readFact } from './facts.ts'
+import { isUnknown } from './unknown-entry.ts'
 
 /** Stores tell times more coarsely than clocks do. */
 const GRAIN_MS = 1000
@@ -13,6 +16,8 @@ export interface PastState {
   /** Files and links, each with the end of the version that holds it; undefined where the mirror still does. */
   readonly files: ReadonlyMap<RelativePath, number | undefined>
   readonly directories: ReadonlyMap<RelativePath, DirectoryState>
+  /** Those of the files of which the copy that the store has was known not to be as it was stored. */
+  readonly damages: ReadonlyMap<RelativePath, Damage>
 }
 
 export interface PastStateSource {
@@ -49,7 +54,9 @@ export async function stateAt ({ index, store, area }: PastStateSource, path: Re
   const wasThere = async (paths: readonly RelativePath[]): Promise<ReadonlySet<RelativePath>> => await bornBy({ store, area }, paths, bornMs => bornMs <= atMs || isOfCopy(bornMs))
 
   const links = [...await wasThere(present.links)].map(link => ({ path: link, sinceMs: 0, untilMs: Infinity }))
-  const stays = [...present.files, ...links, ...versions.filter(({ kind }) => kind !== 'directory')]
+  const damages = [...damagesBelow(index, area, path)].filter(damage => sinceMs(damage) <= atMs && atMs < (damage.untilMs ?? Infinity))
+  const lost = damages.filter(({ entry }) => entry.kind !== 'directory').map(damage => ({ path: damage.path, sinceMs: sinceMs(damage), untilMs: damage.untilMs ?? Infinity }))
+  const stays = [...present.files, ...links, ...lost, ...versions.filter(({ kind }) => kind !== 'directory')]
   const { files, filled } = withoutConflicts(chosenAt(stays, atMs, isOfCopy))
 
   const directories = new Map<RelativePath, DirectoryState>()
@@ -60,8 +67,18 @@ export async function stateAt ({ index, store, area }: PastStateSource, path: Re
   }
   const oldEmpty = await wasThere(present.directories.map(({ directory }) => directory).filter(directory => !filled.has(directory)))
   for (const state of present.directories) if (filled.has(state.directory) || oldEmpty.has(state.directory)) directories.set(state.directory, state)
+  for (const { path: directory, entry } of damages) if (entry.kind === 'directory') directories.set(directory, { directory, mtimeNs: entry.mtimeNs, mode: entry.mode })
   for (const directory of directories.keys()) if (liesInOne(directory, files)) directories.delete(directory)
-  return { files: new Map([...files].map(([file, { untilMs }]) => [file, untilMs === Infinity ? undefined : untilMs])), directories }
+  return {
+    files: new Map([...files].map(([file, { untilMs }]) => [file, untilMs === Infinity ? undefined : untilMs])),
+    directories,
+    damages: new Map(damages.filter(damage => files.has(damage.path)).map(damage => [damage.path, damage])),
+  }
+}
+
+/** Since when what was damaged stood at its path; that is not known of directories and links. */
+function sinceMs ({ fact }: Damage): number {
+  return fact?.storedAtMs ?? 0
 }
 
 /** What stood where at the moment: of each path what left it first after that, if it had come by then. */
@@ -89,7 +106,10 @@ function withoutConflicts (chosen: readonly Stay[]): { readonly files: ReadonlyM
 
 function presentBelow (index: ArchiveIndex, area: string, path: RelativePath): Present {
   const present: Present = { files: [], links: [], directories: [] }
+  // What it was before it was damaged is told by the damage itself.
+  const isDamaged = (at: RelativePath, entry: Entry): boolean => isUnknown(entry) && openDamageAt(index, area, at) !== undefined
   const take = (at: RelativePath, { entry, storedAtMs }: { readonly entry: Entry, readonly storedAtMs: number }): void => {
+    if (isDamaged(at, entry)) return
     if (entry.kind === 'file') present.files.push({ path: at, sinceMs: storedAtMs, untilMs: Infinity })
     if (entry.kind === 'symlink') present.links.push(at)
   }
@@ -104,7 +124,7 @@ function presentBelow (index: ArchiveIndex, area: string, path: RelativePath): P
       const child = joinPath(next, entry.name)
       take(child, known)
       if (entry.kind !== 'directory') continue
-      present.directories.push({ directory: child, mtimeNs: entry.mtimeNs, mode: entry.mode })
+      if (!isDamaged(child, entry)) present.directories.push({ directory: child, mtimeNs: entry.mtimeNs, mode: entry.mode })
       below.push(child)
     }
   }

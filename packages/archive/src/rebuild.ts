@@ -1,8 +1,11 @@
-import { checkName, encodeListing, joinPath, ROOT_PATH, compareNames } from '@filesync/protocol'
+import { checkName, encodeListing, equalDigests, joinPath, ROOT_PATH, compareNames } from '@filesync/protocol'
 import type { Clock, Digest, Entry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
 import type { ContentStore, FoundEntry } from './content-store.ts'
+import { openDamageAt } from './damage.ts'
+import type { Damage } from './damage.ts'
 import { FACT_BYTES, writeFact } from './facts.ts'
+import { unknownFile } from './unknown-entry.ts'
 
 export interface Rebuild {
   readonly area: string
@@ -53,7 +56,8 @@ async function readDirectory (rebuild: Rebuild, directory: RelativePath): Promis
       continue
     }
     const digest = digestOf.get(entry.name)
-    const described = describe(entry, digest)
+    const path = joinPath(directory, entry.name as Name)
+    const described = isStillDamaged(openDamageAt(index, area, path), digest) ? unknownFile({ kind: 'file', name: entry.name as Name, sizeBytes: entry.sizeBytes }) : describe(entry, digest)
     if (described === undefined) continue
     entries.push(described)
     if (described.kind !== 'file' || digest === undefined) continue
@@ -66,6 +70,11 @@ async function readDirectory (rebuild: Rebuild, directory: RelativePath): Promis
   const listing = encodeListing(entries)
   await index.write([{ put: { area, directory }, stored: { listing, facts } }])
   return { digest: hash(listing), ...totals }
+}
+
+/** What is known to be damaged is not taken for what was stored. */
+function isStillDamaged (damage: Damage | undefined, digest: Digest | undefined): boolean {
+  return damage?.fact !== undefined && digest !== undefined && !equalDigests(damage.fact.digest, digest)
 }
 
 function describe (entry: FoundEntry, digest: Digest | undefined): Entry | undefined {

@@ -2,9 +2,10 @@ import { joinPath, pathDepth, ROOT_PATH } from '@filesync/protocol'
 import type { Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { ContentStore, DirectoryState } from './content-store.ts'
+import { mendedWrites } from './damage.ts'
 import { EMPTY_DIRECTORY, foldDirectory, patchDigests } from './fold.ts'
 import { directoriesOf } from './lookup.ts'
-import { isUnknown } from './mirror-check.ts'
+import { isUnknown } from './unknown-entry.ts'
 import { withoutFailures } from './section.ts'
 import type { Section } from './section.ts'
 
@@ -50,6 +51,7 @@ export async function recover (recovery: Recovery): Promise<void> {
   }
   await index.write(writes)
   await index.write(refitDigests(recovery))
+  await index.write(mendedWrites(index, area, record.lastStampMs))
   await store.settle(area, statesOf(index, area))
   await store.makeDurable()
   if (record.staging !== undefined) {

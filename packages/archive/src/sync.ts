@@ -1,5 +1,5 @@
 import { asFileSyncError, FileSyncError, problem, ROOT_PATH, toHex } from '@filesync/protocol'
-import type { ArrivedListing, Clock, Digest, HashBytes, ProblemList, ReuseBuffer, StagedFile, StageOutcome, Task } from '@filesync/protocol'
+import type { ArrivedListing, Clock, Digest, HashBytes, ProblemList, RelativePath, ReuseBuffer, StagedFile, StageOutcome, Task } from '@filesync/protocol'
 import { Answers } from './answers.ts'
 import type { AreaRecord, ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { PlanOptions, PresentFile, StoredSoFar, Sync, SyncOutcome, SyncPlan } from './archive.ts'
@@ -9,6 +9,7 @@ import type { PlacedBatch } from './committer.ts'
 import { Comparison } from './comparison.ts'
 import type { WantedListing } from './comparison.ts'
 import type { ContentStore } from './content-store.ts'
+import { alteredWrites, hasDamage, mendedWrites } from './damage.ts'
 import { diskLack, fitFiles, unfitAgain } from './fit-files.ts'
 import { Ledger } from './ledger.ts'
 import { wantAltered } from './mirror-check.ts'
@@ -19,7 +20,7 @@ import type { Plan } from './plan.ts'
 import { PresentFiles } from './present-files.ts'
 import { neededBytes } from './room.ts'
 import { entryPath, entryPathOf, pathOf } from './section.ts'
-import type { Failure } from './section.ts'
+import type { Failure, Section } from './section.ts'
 import { StagingFolders } from './staging-folders.ts'
 import { StoredAmount } from './stored-amount.ts'
 import { countLeft, movedBefore } from './unfinished.ts'
@@ -212,11 +213,14 @@ export class AreaSync implements Sync {
   async #prepare (plan: Plan, ledger: Ledger): Promise<void> {
     const { index, area, staging } = this.#init
     await index.write([{ area, record: { ...this.#unfinished(plan), open: true, staging, lastStampMs: this.#stampMs } }])
-    const moves = await stageMoves(this.#init, plan.moves, move => {
+    const altered: RelativePath[] = []
+    const moves = await stageMoves(this.#init, plan.moves, (move, isAltered) => {
+      if (isAltered) altered.push(move.from)
       ledger.settled(move.directory.directory, 1)
       const path = entryPath(cutSection(move.directory, [move.index], [move.number]), 0)
       this.#problems.add(problem(path, 'STORE_FAILED', 'its earlier copy in the archive was changed or removed; the next sync sends it'))
     })
+    if (altered.length > 0) await index.write(alteredWrites({ ...this.#init, nowMs: this.#init.clock.nowMs() }, altered))
     if (plan.evictions.length > 0) {
       const { journal, failures } = await this.#committer.evict(plan.evictions)
       this.#blame(failures, ({ section, entry }) => pathOf(plan.evictions[section], entry))
@@ -229,12 +233,17 @@ export class AreaSync implements Sync {
     const ledger = this.#known().ledger
     this.#blame(failures, ({ section, entry }) => entryPathOf(sections[section], entry))
     ledger.placed(journal, sections, [...placed, ...wantAltered(sections, failures)])
-    const writes = ledger.takeReady()
+    const writes = [...this.#altered(sections, failures), ...ledger.takeReady()]
     if (writes.length > 0) await this.#init.index.write(writes)
     const counts = countPlaced(placed)
     const { files, bytes, renamed } = this.#stored
     this.#stored = { ...this.#stored, files: files + counts.files, bytes: bytes + counts.bytes, renamed: renamed + counts.renamed }
     if (counts.files > 0) this.#tellStored()
+  }
+
+  #altered (sections: readonly Section[], failures: readonly Failure[]): IndexWrite[] {
+    const altered = failures.filter(({ isAltered }) => isAltered === true).map(({ section, entry }) => entryPathOf(sections[section], entry) as RelativePath)
+    return altered.length === 0 ? [] : alteredWrites({ ...this.#init, nowMs: this.#init.clock.nowMs() }, altered)
   }
 
   #tellStored (): void {
@@ -271,7 +280,10 @@ export class AreaSync implements Sync {
       if (writes.length > 0) await index.write(writes)
       writes = more
     }
-    await index.write([...writes, ...this.#committer.clearJournal(), { area, record: { ...left, open: false, staging, lastStampMs: this.#stampMs } }])
+    writes = [...writes, ...this.#committer.clearJournal()]
+    // What was mended shows in the index alone.
+    if (hasDamage(index, area)) await index.write(writes.splice(0))
+    await index.write([...writes, ...mendedWrites(index, area, this.#stampMs), { area, record: { ...left, open: false, staging, lastStampMs: this.#stampMs } }])
     await index.write(this.#present.writes(this.#comparison.displaced))
     await store.discard(staging)
   }

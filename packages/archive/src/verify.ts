@@ -3,11 +3,14 @@ import type { Clock, Digest, HashBytes, Problem, RelativePath } from '@filesync/
 import type { ArchiveIndex } from './archive-index.ts'
 import type { VerifyOptions, VerifyOutcome } from './archive.ts'
 import type { ContentStore } from './content-store.ts'
+import { openDamages } from './damage.ts'
+import type { Damage, DamageKind } from './damage.ts'
 import { writeFact } from './facts.ts'
 import { knownFiles } from './lookup.ts'
 import type { KnownFile } from './lookup.ts'
-import { isUnknown } from './mirror-check.ts'
+import { mendIfWhole } from './mend.ts'
 import { reviseDirectory } from './revise.ts'
+import { isUnknown } from './unknown-entry.ts'
 
 export interface Verification {
   readonly area: string
@@ -15,6 +18,8 @@ export interface Verification {
   readonly store: ContentStore
   readonly hash: HashBytes
   readonly clock: Clock
+  /** A folder name in staging that was never used. */
+  readonly newStaging: () => string
   /** Does what changes the index while no sync runs. */
   readonly step: <T>(work: () => Promise<T>) => Promise<T>
 }
@@ -22,23 +27,47 @@ export interface Verification {
 /** Files read in one go, so that the store stays free for syncs in between. */
 const FILES_AT_ONCE = 64
 
+const WHAT: Readonly<Record<DamageKind, string>> = {
+  altered: 'others changed it or its time in the archive',
+  damaged: 'its content in the archive is not what was stored',
+  missing: 'it is missing from the archive or cannot be read there',
+}
+
 /**
- * Reads every stored file again, also while a sync runs. What is damaged or missing leaves the index, so the next sync
- * asks for it; what is whole is noted as verified.
+ * Reads every stored file again, also while a sync runs. What is damaged or missing is asked for again by the next sync, and
+ * is reported by each call until it is mended; what is whole is noted as verified.
  */
-export async function verifyArea (verification: Verification, options: VerifyOptions = {}): Promise<VerifyOutcome> {
+export async function verifyArea (verification: Verification, options: VerifyOptions = {}): Promise<Omit<VerifyOutcome, 'isKnown'> & { readonly mended: number }> {
   const { area, index } = verification
+  const known = [...openDamages(index, area)]
   const problems: Problem[] = []
   const soFar = { files: 0, bytes: 0 }
+  const counting: VerifyOptions = { ...options, onProgress: read => {
+    soFar.files += read.files
+    soFar.bytes += read.bytes
+    options.onProgress?.({ ...soFar })
+  } }
   for (const { directory } of [...index.directories(area)]) {
-    const found = await verifyDirectory(verification, directory, { ...options, onProgress: read => {
-      soFar.files += read.files
-      soFar.bytes += read.bytes
-      options.onProgress?.({ ...soFar })
-    } })
-    for (const trouble of found) problems.push(trouble)
+    for (const trouble of await verifyDirectory(verification, directory, counting)) problems.push(trouble)
   }
-  return { ...soFar, problems }
+  const { mended, problems: left } = await verifyDamaged(verification, known, counting)
+  for (const trouble of left) problems.push(trouble)
+  return { ...soFar, problems, mended }
+}
+
+/** Looks again at what was known to be damaged: it may have been put right by hand. */
+async function verifyDamaged (verification: Verification, known: readonly Damage[], { signal, onProgress }: VerifyOptions): Promise<{ readonly problems: Problem[], readonly mended: number }> {
+  const problems: Problem[] = []
+  let mended = 0
+  for (const damage of known) {
+    signal?.throwIfAborted()
+    const { entry } = damage
+    const state = await mendIfWhole(verification, damage)
+    if (entry.kind === 'file') onProgress?.({ files: 1, bytes: entry.sizeBytes })
+    if (state === 'mended') mended++
+    else if (state === 'damaged') problems.push(toProblem(damage.path, damage.what, 'found before'))
+  }
+  return { problems, mended }
 }
 
 async function verifyDirectory (verification: Verification, directory: RelativePath, options: VerifyOptions): Promise<Problem[]> {
@@ -56,19 +85,25 @@ async function verifyDirectory (verification: Verification, directory: RelativeP
   // On a disk that is gone nothing can be read, which says nothing of the files.
   if ([...read.values()].some(({ digest }) => digest === undefined)) await store.ensurePresent('disk')
   const problems: Problem[] = []
+  const nowMs = clock.nowMs()
   await step(async () => {
-    await reviseDirectory(verification, directory, ({ path, entry, fact }, facts, at) => {
+    await reviseDirectory({ ...verification, nowMs }, directory, ({ path, entry, fact }, facts, at) => {
       const seen = read.get(entry.name)
       // A sync stored it anew meanwhile: what was read tells nothing of it.
       if (seen === undefined || seen.file.fact.storedAtMs !== fact.storedAtMs || !equalDigests(seen.file.fact.digest, fact.digest)) return 'keep'
       if (seen.digest !== undefined && equalDigests(seen.digest, fact.digest)) {
-        writeFact(facts, at, { ...fact, verifiedAtMs: clock.nowMs() })
+        writeFact(facts, at, { ...fact, verifiedAtMs: nowMs })
         return 'keep'
       }
-      const what = seen.digest === undefined ? 'it is missing from the archive or cannot be read there' : 'its content in the archive is not what was stored'
-      problems.push(problem(path, 'STORE_FAILED', `${what}; it is asked for again at the next sync`))
-      return 'drop'
+      const what = seen.digest === undefined ? 'missing' : 'damaged'
+      problems.push(toProblem(path, what))
+      return what
     })
   })
   return problems
+}
+
+function toProblem (path: RelativePath, what: DamageKind, when: 'found now' | 'found before' = 'found now'): Problem {
+  const before = when === 'found before' ? ', which was found before and is not mended' : ''
+  return problem(path, 'STORE_FAILED', `${WHAT[what]}${before}; it is asked for again at the next sync`)
 }

@@ -65,7 +65,7 @@ describe('an answer whether copies are safe', () => {
     expect(fresh[0]?.verifiedAtMs).toBeGreaterThan(0)
     expect(['disk', 'cache']).toContain(fresh[0]?.from)
     const later = await area.attest(question)
-    expect(verdicts(later)).toEqual(['safe', 'absent', 'safe'])
+    expect(verdicts(later)).toEqual(['safe', 'damaged', 'safe'])
     expect(later[0]?.verifiedAtMs).toBe(area.stat(asPath('d/a'))?.verifiedAtMs)
     expect(later[0]?.verifiedAtMs).toBeGreaterThan(0)
     expect((await push(area, source)).asked).toEqual(['d/b'])

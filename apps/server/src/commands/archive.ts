@@ -25,6 +25,10 @@ export interface RestoreFlags extends ArchiveFlags {
 /** The exit code of a command that did its work but for single entries, which are listed. */
 export const PROBLEMS_EXIT = 5
 
+/** Told where verifying had nothing to compare with. */
+const UNKNOWN_FIX = 'The archive is a copy without its index (.filesync/index), or has lost it. ' +
+  'Let the client sync, which makes the index again, then run "filesync-client safe" on the client: it compares the content with the originals.'
+
 /** `filesync-server versions`. */
 export async function versions ([client, path]: readonly [string, string | undefined], flags: ArchiveFlags, context: CommandContext): Promise<void> {
   const rows = await operate<VersionRow[]>({ route: 'POST /versions', request: { client, path }, work: listVersions }, flags, context)
@@ -40,7 +44,7 @@ export async function restore ([client, path]: readonly [string, string | undefi
   const report = await operate<RestoreReport>({ route: 'POST /restore', request, work: restoreArea }, flags, context)
   const { stdout } = context.terminal
   if (flags.json === true) stdout.write(`${JSON.stringify(report)}\n`)
-  else if (flags.quiet !== true) {
+  else if (flags.quiet !== true || report.failures.length > 0) {
     stdout.write(`Restored ${formatCount(report.files, 'file')}, ${formatSize(report.bytes)}, to ${printable(request.to)} as of ${new Date(request.atMs).toISOString()}.\n`)
     for (const { path: at, message } of report.failures) stdout.write(`  ${printable(at)}: ${printable(message)}\n`)
   }
@@ -51,9 +55,11 @@ export async function restore ([client, path]: readonly [string, string | undefi
 export async function verify (client: string | undefined, flags: ArchiveFlags, context: CommandContext): Promise<number> {
   const reports = await operate<VerifyReport[]>({ route: 'POST /verify', request: { client }, work: verifyArea }, flags, context)
   const { stdout } = context.terminal
+  const isTrouble = ({ problems, isKnown }: VerifyReport): boolean => problems.length > 0 || !isKnown
   if (flags.json === true) stdout.write(`${JSON.stringify(reports)}\n`)
-  else if (flags.quiet !== true) for (const report of reports) stdout.write(describeVerification(report))
-  return reports.some(({ problems }) => problems.length > 0) ? PROBLEMS_EXIT : 0
+  else for (const report of reports) if (flags.quiet !== true || isTrouble(report)) stdout.write(describeVerification(report))
+  if (reports.length === 0 && flags.json !== true) stdout.write('Nothing is known of this archive, and nothing is in it: no client has been synced yet.\n')
+  return reports.length === 0 || reports.some(isTrouble) ? PROBLEMS_EXIT : 0
 }
 
 /** `filesync-server release`. */
@@ -65,8 +71,10 @@ export async function release (client: string, flags: ArchiveFlags, context: Com
     : `${printable(client)} was not halted. Its next sync passes the brake all the same.\n`)
 }
 
-function describeVerification ({ client, files, bytes, problems }: VerifyReport): string {
+function describeVerification ({ client, files, bytes, problems, isKnown }: VerifyReport): string {
   const lines = problems.map(({ path, message }) => `  ${printable(path)}: ${printable(message)}\n`)
+  if (!isKnown) return `${printable(client)}: nothing is known of what is in its folder, so there was nothing to compare it with. ${UNKNOWN_FIX}\n${lines.join('')}`
+  if (files === 0 && problems.length === 0) return `${printable(client)}: no files are stored.\n`
   const state = problems.length === 0 ? 'all as they were stored' : `${problems.length} not as they were stored; they are asked for again at the next sync`
   return `${printable(client)}: ${formatCount(files, 'file')}, ${formatSize(bytes)}, ${state}.\n${lines.join('')}`
 }

@@ -72,6 +72,13 @@ function describePeer (peer: PeerRow, disk: DiskReport | null, nowMs: number): s
   const troubles = peer.problems.map(({ path, message }) => `    ${printable(path)}: ${printable(message)}`)
   if (peer.problemCount > troubles.length) troubles.push(`    and ${peer.problemCount - troubles.length} more`)
   if (peer.message !== null) troubles.unshift(`    ${peer.lastResult ?? ''}: ${printable(peer.message)}`)
+  const { count, first } = peer.damage
+  if (count > 0) {
+    const named = first.map(({ path, what, foundAt }) => `    ${printable(path)}: ${what} in the archive, found at ${foundAt}`)
+    const more = count > first.length ? [`    and ${count - first.length} more: "filesync-server verify ${printable(peer.client)}" names them all`] : []
+    parts.push(`${count} not as stored`)
+    troubles.unshift(...named, ...more)
+  }
   if (peer.halted) troubles.unshift(`    HALTED: "filesync-server release ${printable(peer.client)}" lets its next sync pass`)
   return [`${printable(peer.client)}  ${parts.join(', ')}`, ...troubles]
 }

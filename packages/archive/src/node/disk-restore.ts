@@ -1,16 +1,18 @@
 import { randomBytes } from 'node:crypto'
-import { errnoOf, FileSyncError, ROOT_PATH } from '@filesync/protocol'
+import { equalDigests, errnoOf, FileSyncError, ROOT_PATH } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
-import type { RestoreOutcome, RestoreRequest } from '../content-store.ts'
+import type { Proof, RestoreFailure, RestoreOutcome, RestoreRequest } from '../content-store.ts'
 import { Beneath, makeRoot, realPathOf } from './beneath.ts'
 import { inside, OWN, split, stampName, VERSIONS } from './disk-places.ts'
 import * as disk from './disk.ts'
 import { isRestored, STAYS } from '../restored.ts'
 import { fileTrouble } from './trouble.ts'
-import { copyTo } from './whole-file.ts'
+import { copyHashed, copyTo } from './whole-file.ts'
 
 /** What is in the way of a directory. */
 const BLOCKED = new Set(['ENOTDIR', 'ELOOP'])
+/** What tells that there is no such file in the archive, or that a part of it cannot be read. */
+const LOST = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENOTREG', 'EISDIR', 'EIO'])
 
 /** Where something is brought back to. */
 interface Target {
@@ -30,7 +32,7 @@ export class DiskRestore {
   restore (area: string, { files, directories, to, overwrite = false }: RestoreRequest): RestoreOutcome {
     const out = openTarget(to, this.#beneath.root)
     const target = { out, overwrite }
-    const failures: { path: string, message: string }[] = []
+    const failures: RestoreFailure[] = []
     let [count, bytes] = [0, 0]
     try {
       const made = [...directories].sort((a, b) => a.directory.length - b.directory.length).filter(({ directory }) => {
@@ -43,15 +45,16 @@ export class DiskRestore {
           return false
         }
       })
-      for (const { path, version } of files) {
+      for (const file of files) {
+        const { path, from = path, version, proof } = file
         this.#beneath.trim()
         out.trim()
         try {
-          const from = version === undefined ? inside(area, path) : inside(inside(VERSIONS, `${area}/${stampName(version)}`), path)
-          bytes += this.#copyOut(from, path, target)
+          const home = version === undefined ? area : inside(VERSIONS, `${area}/${stampName(version)}`)
+          bytes += proof?.kind === 'symlink' ? bringLink(path, proof, target) : this.#copyOut(inside(home, from), { path, proof }, target)
           count++
         } catch (error) {
-          failures.push({ path, message: fileTrouble(error) })
+          failures.push({ path, message: fileTrouble(error), ...(error instanceof Unproven && { unproven: error.why }) })
         }
       }
       for (const { directory, mtimeNs, mode } of made.reverse()) {
@@ -65,34 +68,27 @@ export class DiskRestore {
   }
 
   /** Returns the bytes of the file; those of one that stands there already, too, as after a restore that was interrupted. */
-  #copyOut (from: string, path: RelativePath, target: Target): number {
-    const [fromDirectory, fromName] = split(from)
-    const fromPrefix = this.#beneath.open(fromDirectory)
+  #copyOut (from: string, { path, proof }: Wanted, target: Target): number {
     const [directory, name] = split(path)
     const prefix = makeDirectory(target, directory)
+    const there = target.overwrite ? undefined : disk.statAt(prefix, name)
+    if (proof !== undefined && there !== undefined && isRestored(proof, there)) return proof.sizeBytes
+    const [fromDirectory, fromName] = split(from)
+    const fromPrefix = proof === undefined ? this.#beneath.open(fromDirectory) : provenly(() => this.#beneath.open(fromDirectory))
     const stat = disk.statAt(fromPrefix, fromName)
-    const there = target.overwrite || stat === undefined ? undefined : disk.statAt(prefix, name)
+    if (proof === undefined && stat?.kind === 'symlink') return bringLink(path, { target: disk.targetAt(fromPrefix, fromName), mtimeNs: stat.mtimeNs }, target)
     if (stat !== undefined && there !== undefined) {
-      const isSame = stat.kind === 'symlink'
-        ? there.kind === 'symlink' && disk.targetAt(prefix, name) === disk.targetAt(fromPrefix, fromName)
-        : isRestored(stat, there)
-      if (!isSame) throw new Error(STAYS)
-      return stat.kind === 'file' ? stat.sizeBytes : 0
+      if (proof !== undefined || !isRestored(stat, there)) throw new Error(STAYS)
+      return stat.sizeBytes
     }
-    // A name that nobody has: what stands in the directory is somebody's.
-    const temporary = `${OWN}-restoring-${randomBytes(6).toString('hex')}`
-    if (stat?.kind === 'symlink') {
-      disk.symlinkAt(prefix, temporary, disk.targetAt(fromPrefix, fromName))
-      disk.touchLinkAt(prefix, temporary, stat.mtimeNs)
-      putInPlace(prefix, temporary, name)
-      return 0
-    }
-    const fd = disk.readAt(fromPrefix, fromName)
+    const fd = proof === undefined ? disk.readAt(fromPrefix, fromName) : provenly(() => disk.readAt(fromPrefix, fromName))
     try {
-      const { mode, mtimeNs, sizeBytes } = disk.statOf(fd)
+      const { mode, mtimeNs, sizeBytes } = proof ?? disk.statOf(fd)
+      const temporary = temporaryName()
       const copy = disk.createAt(prefix, temporary, 0o600)
       try {
-        copyTo(fd, copy)
+        if (proof === undefined) copyTo(fd, copy)
+        else if (!equalDigests(provenly(() => copyHashed(fd, copy)), proof.digest)) throw new Unproven('other')
         disk.setMode(copy, mode)
         disk.touch(copy, mtimeNs)
         disk.syncFile(copy)
@@ -108,6 +104,52 @@ export class DiskRestore {
       disk.close(fd)
     }
   }
+}
+
+/** A file that is to be brought back, and what it has to be. */
+interface Wanted {
+  readonly path: RelativePath
+  readonly proof: Extract<Proof, { kind: 'file' }> | undefined
+}
+
+/** The store does not have what a file has to be. */
+class Unproven extends Error {
+  readonly why: 'other' | 'absent'
+
+  constructor (why: Unproven['why']) {
+    super(why === 'other' ? 'its content in the archive is not what was stored' : 'it is missing from the archive')
+    this.why = why
+  }
+}
+
+/** Reads of the archive what another copy may have where this one is gone or cannot be read. */
+function provenly<T> (read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw LOST.has(errnoOf(error)) ? new Unproven('absent') : error
+  }
+}
+
+/** Makes a link; passes over one that stands there already. */
+function bringLink (path: RelativePath, { target, mtimeNs }: Omit<Extract<Proof, { kind: 'symlink' }>, 'kind'>, into: Target): number {
+  const [directory, name] = split(path)
+  const prefix = makeDirectory(into, directory)
+  const there = into.overwrite ? undefined : disk.statAt(prefix, name)
+  if (there !== undefined) {
+    if (there.kind !== 'symlink' || disk.targetAt(prefix, name) !== target) throw new Error(STAYS)
+    return 0
+  }
+  const temporary = temporaryName()
+  disk.symlinkAt(prefix, temporary, target)
+  disk.touchLinkAt(prefix, temporary, mtimeNs)
+  putInPlace(prefix, temporary, name)
+  return 0
+}
+
+/** A name that nobody has: what stands in the directory is somebody's. */
+function temporaryName (): string {
+  return `${OWN}-restoring-${randomBytes(6).toString('hex')}`
 }
 
 /** Opens the directory to restore to, which is made where it does not exist. Where it is in the archive, nothing is made. */

@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { Database, RootDatabase } from 'lmdb'
-import type { AreaRecord, ArchiveIndex, DirectoryKey, IndexWrite } from '../archive-index.ts'
+import type { AreaRecord, ArchiveIndex, DamageRecord, DirectoryKey, IndexWrite } from '../archive-index.ts'
 import { FACT_BYTES } from '../facts.ts'
 import type { StoredDirectory } from '../fold.ts'
 import type { Batch, Section } from '../section.ts'
@@ -27,6 +27,11 @@ type Bytes = Database<Buffer, Buffer>
 /** A batch as the journal holds it. */
 interface JournalRecord extends Omit<Batch, 'sections'> {
   readonly sections: readonly (Pick<Section, 'directory' | 'folder'> & { readonly entries: Buffer, readonly staged: Buffer, readonly facts: Buffer })[]
+}
+
+/** Damage as the index holds it. */
+interface StoredDamage extends Omit<DamageRecord, 'stored'> {
+  readonly stored: { readonly listing: Buffer, readonly facts: Buffer }
 }
 
 /** Writes that share one transaction, and when it is on the disk. */
@@ -61,6 +66,7 @@ class LmdbIndex implements ArchiveIndex {
   readonly #signatures: Bytes
   readonly #areas: Database<AreaRecord, Buffer>
   readonly #journal: Database<JournalRecord, Buffer>
+  readonly #damages: Database<readonly StoredDamage[], Buffer>
   #gathering: Group | undefined
   /** Resolves when nothing is being written, whatever became of it. */
   #idle: Promise<unknown> = Promise.resolve()
@@ -75,6 +81,7 @@ class LmdbIndex implements ArchiveIndex {
     this.#signatures = root.openDB<Buffer, Buffer>({ name: 'signatures', encoding: 'binary', keyEncoding: 'binary' })
     this.#areas = root.openDB<AreaRecord, Buffer>({ name: 'areas', encoding: 'msgpack', keyEncoding: 'binary' })
     this.#journal = root.openDB<JournalRecord, Buffer>({ name: 'journal', encoding: 'msgpack', keyEncoding: 'binary' })
+    this.#damages = root.openDB<readonly StoredDamage[], Buffer>({ name: 'damages', encoding: 'msgpack', keyEncoding: 'binary' })
   }
 
   async write (writes: readonly IndexWrite[]): Promise<void> {
@@ -151,6 +158,18 @@ class LmdbIndex implements ArchiveIndex {
     return signature === undefined ? undefined : plain(signature)
   }
 
+  * damages (area: string): Generator<{ readonly path: RelativePath, readonly records: readonly DamageRecord[] }, void, undefined> {
+    this.#throwIfClosed()
+    for (const { key, value } of this.#damages.getRange(below(area + SEPARATOR, area + BEHIND))) {
+      yield { path: key.toString().slice(area.length + 1) as RelativePath, records: value.map(decodeDamage) }
+    }
+  }
+
+  damagesAt (area: string, path: RelativePath): readonly DamageRecord[] {
+    this.#throwIfClosed()
+    return (this.#damages.get(directoryKey({ area, directory: path })) ?? []).map(decodeDamage)
+  }
+
   async close (): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -179,6 +198,10 @@ class LmdbIndex implements ArchiveIndex {
       const key = journalKey(write.area, write.journal)
       if (write.batch === undefined) this.#journal.removeSync(key)
       else this.#journal.putSync(key, encodeBatch(write.batch))
+    } else if ('damages' in write) {
+      const key = directoryKey({ area: write.area, directory: write.path })
+      if (write.damages.length === 0) this.#damages.removeSync(key)
+      else this.#damages.putSync(key, write.damages.map(encodeDamage))
     } else {
       const key = directoryKey({ area: write.area, directory: write.path })
       if (write.signature === undefined) this.#signatures.removeSync(key)
@@ -235,6 +258,14 @@ function decodeBatch (record: JournalRecord): Batch {
       { ...section, entries: plain(entries), staged: new Uint32Array(plain(staged).buffer), facts: plain(facts) }
     )),
   }
+}
+
+function encodeDamage ({ stored: { listing, facts }, ...record }: DamageRecord): StoredDamage {
+  return { ...record, stored: { listing: asBuffer(listing), facts: asBuffer(facts) } }
+}
+
+function decodeDamage ({ stored: { listing, facts }, ...record }: StoredDamage): DamageRecord {
+  return { ...record, stored: { listing: plain(listing), facts: plain(facts) } }
 }
 
 function asBuffer (bytes: Uint8Array): Buffer {

@@ -29,6 +29,16 @@ export function copyTo (fd: number, copy: number): void {
   readPieces(fd, (piece, position) => { disk.writeAll(copy, piece, position) })
 }
 
+/** As {@link copyTo}; returns the digest of what was copied. */
+export function copyHashed (fd: number, copy: number): Digest {
+  const hasher = createHasher()
+  readPieces(fd, (piece, position) => {
+    hasher.update(piece)
+    disk.writeAll(copy, piece, position)
+  })
+  return hasher.digest()
+}
+
 /** Reads a file from its start, and returns its length. A piece is only good until the next one. */
 function readPieces (fd: number, take: (piece: Uint8Array, position: number) => void): number {
   const buffer = shared ??= new Uint8Array(READ_BYTES)

@@ -76,4 +76,20 @@ export const archiveIndexConformance: readonly ConformanceCase<ArchiveIndex>[] =
       ensure(index.journal('a').length === 1 && index.signature('a', 'big' as RelativePath) === undefined, 'what was taken out is still there')
     },
   },
+  {
+    name: 'keeps what is damaged, path by path and only of the area',
+    async run (index) {
+      const record = { what: 'altered' as const, foundAtMs: 7, stored: stored('n', 1) }
+      await index.write([
+        { area: 'a', path: 'z' as RelativePath, damages: [record] }, { area: 'ab', path: 'y' as RelativePath, damages: [record] },
+        { area: 'a', path: 'd/e' as RelativePath, damages: [{ ...record, untilMs: 9 }, record] },
+      ])
+      const all = [...index.damages('a')].map(({ path, records }) => `${path}:${records.map(({ untilMs }) => String(untilMs ?? 'open')).join('+')}`)
+      ensure(all.join() === 'd/e:9+open,z:open', `the damage is ${all.join()}`)
+      const [read] = index.damagesAt('a', 'z' as RelativePath)
+      ensure(read?.what === 'altered' && read.foundAtMs === 7 && same(read.stored.listing, record.stored.listing) && same(read.stored.facts, record.stored.facts), 'the record is not what was written')
+      await index.write([{ area: 'a', path: 'z' as RelativePath, damages: [] }])
+      ensure(index.damagesAt('a', 'z' as RelativePath).length === 0 && [...index.damages('a')].length === 1, 'what was forgotten is still there')
+    },
+  },
 ]

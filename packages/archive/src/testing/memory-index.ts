@@ -1,5 +1,5 @@
 import type { RelativePath } from '@filesync/protocol'
-import type { AreaRecord, ArchiveIndex, DirectoryKey, IndexWrite } from '../archive-index.ts'
+import type { AreaRecord, ArchiveIndex, DamageRecord, DirectoryKey, IndexWrite } from '../archive-index.ts'
 import { FACT_BYTES } from '../facts.ts'
 import type { StoredDirectory } from '../fold.ts'
 import type { Batch } from '../section.ts'
@@ -10,6 +10,7 @@ export class MemoryIndex implements ArchiveIndex {
   readonly #records = new Map<string, AreaRecord>()
   readonly #journals = new Map<string, Map<number, Batch>>()
   readonly #signatures = new Map<string, Uint8Array>()
+  readonly #damages = new Map<string, Map<RelativePath, readonly DamageRecord[]>>()
 
   write (writes: readonly IndexWrite[]): Promise<void> {
     for (const write of writes) this.#apply(write)
@@ -47,6 +48,14 @@ export class MemoryIndex implements ArchiveIndex {
     return this.#signatures.get(`${area}\u0001${path}`)
   }
 
+  damages (area: string): { readonly path: RelativePath, readonly records: readonly DamageRecord[] }[] {
+    return [...this.#damages.get(area) ?? []].map(([path, records]) => ({ path, records })).sort((a, b) => a.path < b.path ? -1 : 1)
+  }
+
+  damagesAt (area: string, path: RelativePath): readonly DamageRecord[] {
+    return this.#damages.get(area)?.get(path) ?? []
+  }
+
   close (): Promise<void> {
     return Promise.resolve()
   }
@@ -67,6 +76,11 @@ export class MemoryIndex implements ArchiveIndex {
       this.#journals.set(write.area, journal)
       if (write.batch === undefined) journal.delete(write.journal)
       else journal.set(write.journal, write.batch)
+    } else if ('damages' in write) {
+      const damages = this.#damages.get(write.area) ?? new Map<RelativePath, readonly DamageRecord[]>()
+      this.#damages.set(write.area, damages)
+      if (write.damages.length === 0) damages.delete(write.path)
+      else damages.set(write.path, write.damages)
     } else if (write.signature === undefined) {
       this.#signatures.delete(`${write.area}\u0001${write.path}`)
     } else {

@@ -1,27 +1,41 @@
-import { splitPath } from '@filesync/protocol'
-import type { RestoreOutcome, RestoreRequest } from '../content-store.ts'
+import { equalDigests, splitPath } from '@filesync/protocol'
+import type { HashBytes } from '@filesync/protocol'
+import type { RestoredFile, RestoreFailure, RestoreOutcome, RestoreRequest } from '../content-store.ts'
 import { isRestored, STAYS } from '../restored.ts'
 import type { MemoryFolder, MemoryNode } from './memory-folder.ts'
 
+/** Where something is brought back from. */
+export interface MemorySource {
+  readonly find: (file: RestoredFile) => MemoryNode | undefined
+  readonly hash: HashBytes
+}
+
 /** Brings files back into a folder. */
-export function restoreInto (
-  out: MemoryFolder, { files, directories, overwrite }: Omit<RestoreRequest, 'to'>, find: (file: RestoreRequest['files'][number]) => MemoryNode | undefined,
-): RestoreOutcome {
+export function restoreInto (out: MemoryFolder, { files, directories, overwrite }: Omit<RestoreRequest, 'to'>, source: MemorySource): RestoreOutcome {
   for (const { directory } of directories) out.below(directory, 'make')
-  const failures: { path: string, message: string }[] = []
+  const failures: RestoreFailure[] = []
   let bytes = 0
   for (const file of files) {
     const { path } = file
-    const node = find(file)
+    const node = wantedNode(file, source)
     const { directory, name } = splitPath(path)
     const there = overwrite === true ? undefined : out.below(directory)?.get(name)
-    if (node === undefined) failures.push({ path, message: 'it is missing' })
+    if (typeof node === 'string') failures.push({ path, message: node === 'other' ? 'it is another one' : 'it is missing', ...(file.proof !== undefined && { unproven: node }) })
     else if (there === undefined) out.below(directory, 'make')?.put(name, node)
     else if (!isSame(node, there)) failures.push({ path, message: STAYS })
-    if (node?.kind === 'file' && failures.at(-1)?.path !== path) bytes += node.content.length
+    if (typeof node !== 'string' && node.kind === 'file' && failures.at(-1)?.path !== path) bytes += node.content.length
   }
   for (const { directory, mtimeNs, mode } of directories) Object.assign(out.below(directory) ?? {}, { mtimeNs, mode })
   return { files: files.length - failures.length, bytes, failures }
+}
+
+function wantedNode (file: RestoredFile, { find, hash }: MemorySource): MemoryNode | 'other' | 'absent' {
+  const { proof } = file
+  if (proof?.kind === 'symlink') return { kind: 'symlink', target: proof.target, mtimeNs: proof.mtimeNs, sinceMs: 0 }
+  const node = find(file)
+  if (proof === undefined) return node ?? 'absent'
+  if (node?.kind !== 'file') return 'absent'
+  return equalDigests(hash(node.content), proof.digest) ? { ...node, mtimeNs: proof.mtimeNs, mode: proof.mode } : 'other'
 }
 
 function isSame (node: MemoryNode, there: MemoryNode): boolean {

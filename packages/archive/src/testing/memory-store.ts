@@ -13,6 +13,7 @@ import { describeNode, inside, MemoryFolder } from './memory-folder.ts'
 import type { MemoryFile } from './memory-folder.ts'
 import { MemoryPlacing } from './memory-placing.ts'
 import { restoreInto } from './memory-restore.ts'
+import type { MemorySource } from './memory-restore.ts'
 import { MemoryStaging } from './memory-staging.ts'
 import { MemoryVersions } from './memory-versions.ts'
 
@@ -200,7 +201,8 @@ export class MemoryStore implements ContentStore {
 
   async restore (area: string, { to, ...request }: RestoreRequest): Promise<RestoreOutcome> {
     const out = getOrInsert(this.restored, to, () => this.#newFolder())
-    return restoreInto(out, request, ({ path, version }) => (version === undefined ? this.root.below(area) : this.#versions.at(area, version))?.at(path))
+    const find: MemorySource['find'] = ({ path, from = path, version }) => (version === undefined ? this.root.below(area) : this.#versions.at(area, version))?.at(from)
+    return restoreInto(out, request, { find, hash: this.#init.hash })
   }
 
   async ensurePresent (check: 'path' | 'disk'): Promise<void> {

@@ -1,0 +1,91 @@
+import { cp, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { CLIENT_PROGRAM, SERVER_PROGRAM, Stage } from '../src/programs.ts'
+import type { Finished, RunningServer } from '../src/programs.ts'
+
+let stage: Stage
+let server: RunningServer
+let source: string
+beforeEach(async () => {
+  stage = await Stage.open()
+  source = stage.path('source')
+  await stage.introduce('laptop', 'server')
+  server = await stage.startServer()
+  await mkdir(source)
+  for (const [name, content] of [['thesis', 'thesis'], ['other', 'other']] as const) {
+    await writeFile(join(source, name), content)
+    await utimes(join(source, name), 1_600_000_000, 1_600_000_000)
+  }
+  await push()
+})
+afterEach(async () => { await stage.dispose() })
+
+async function push (): Promise<void> {
+  const result = await stage.push('laptop', source)
+  expect(result, result.stderr).toMatchObject({ code: 0 })
+}
+
+async function command (...args: readonly string[]): Promise<Finished> {
+  return await stage.run(SERVER_PROGRAM, [...args, '--state-dir', server.stateDir])
+}
+
+/** Asks whether the file is safe. */
+async function safe (): Promise<Finished> {
+  return await stage.run(CLIENT_PROGRAM, ['safe', 'thesis', '--directory', source, ...stage.clientArgs('laptop')])
+}
+
+/** Restores what there is now. */
+async function restore (to: string): Promise<Finished> {
+  return await command('restore', 'laptop', '--at', new Date().toISOString(), '--to', stage.path(to))
+}
+
+test('a file that was only touched in the archive is restored, with its time, and verify puts it right', async () => {
+  const stored = join(server.archive, 'laptop/thesis')
+  await utimes(stored, 1_700_000_000, 1_700_000_000)
+  expect((await stage.run(SERVER_PROGRAM, ['status', '--state-dir', server.stateDir])).stdout).not.toContain('not as stored')
+  // The question notes it.
+  expect((await safe()).code).not.toBe(0)
+  expect((await command('status')).stdout).toContain('1 not as stored')
+  expect((await restore('out')).code).toBe(0)
+  expect(await readFile(stage.path('out/thesis'), 'utf8')).toBe('thesis')
+  expect((await stat(stage.path('out/thesis'))).mtimeMs).toBe(1_600_000_000_000)
+  expect(await command('verify')).toMatchObject({ code: 0, stdout: 'laptop: 2 files, 11 B, all as they were stored.\n' })
+  expect((await safe()).code).toBe(0)
+  expect((await command('status')).stdout).not.toContain('not as stored')
+})
+
+test('a damaged file is reported by each verify, by status and by restore, each with exit code 5, until the client has sent it again', async () => {
+  const stored = join(server.archive, 'laptop/thesis')
+  await writeFile(stored, 'theSis')
+  await utimes(stored, 1_600_000_000, 1_600_000_000)
+  for (let i = 0; i < 2; i++) {
+    const verified = await command('verify', '--quiet')
+    expect(verified.code).toBe(5)
+    expect(verified.stdout).toContain('  thesis: ')
+  }
+  expect((await command('status')).stdout).toMatch(/1 not as stored\n\s+thesis: damaged in the archive, found at /u)
+  const restored = await restore('out')
+  expect(restored.code).toBe(5)
+  expect(restored.stdout).toContain('thesis: its content in the archive is not what was stored')
+  expect((await readdir(stage.path('out'))).sort()).toEqual(['other', 'thesis.damaged'])
+  expect(await readFile(stage.path('out/thesis.damaged'), 'utf8')).toBe('theSis')
+  await push()
+  expect((await command('verify')).code).toBe(0)
+  expect((await restore('again')).code).toBe(0)
+  expect(await readFile(stage.path('again/thesis'), 'utf8')).toBe('thesis')
+})
+
+test('verify says that nothing is known where the index is not there, with exit code 5 and what to do', async () => {
+  await stage.stop(server.child)
+  const copy = stage.path('copy')
+  await cp(server.archive, copy, { recursive: true })
+  await rm(join(copy, '.filesync/index'), { recursive: true })
+  const verified = await command('verify', '--archive', copy)
+  expect(verified.code).toBe(5)
+  expect(verified.stdout).toMatch(/^laptop: nothing is known of what is in its folder, so there was nothing to compare it with\. .*Let the client sync/u)
+  expect((await command('verify', 'laptop', '--archive', copy)).code).toBe(5)
+  const fresh = await stage.startServer('fresh')
+  const empty = await stage.run(SERVER_PROGRAM, ['verify', '--state-dir', fresh.stateDir])
+  expect(empty).toMatchObject({ code: 5, stdout: expect.stringContaining('no client has been synced yet') as unknown })
+})

@@ -1,0 +1,164 @@
+import { equalDigests, joinPath, splitPath } from '@filesync/protocol'
+import type { Digest, Name, RelativePath } from '@filesync/protocol'
+import type { ArchiveIndex } from './archive-index.ts'
+import type { RestoreOptions } from './archive.ts'
+import type { Finding } from './attest.ts'
+import type { ContentStore, Proof, RestoredFile, RestoreFailure, RestoreOutcome, RestoreRequest } from './content-store.ts'
+import type { Damage } from './damage.ts'
+import { knownFiles, knownPaths } from './lookup.ts'
+import type { KnownFile } from './lookup.ts'
+import { stateAt } from './past-state.ts'
+import type { PastState } from './past-state.ts'
+import { isUnknown } from './unknown-entry.ts'
+
+export interface BringBack {
+  readonly index: ArchiveIndex
+  readonly store: ContentStore
+  readonly area: string
+}
+
+/** What was brought back, and damage that only this showed. */
+export interface BroughtBack extends RestoreOutcome {
+  readonly findings: readonly Finding[]
+}
+
+/** Versions of the size of a damaged file that are read in search of its content. */
+const CANDIDATES = 64
+/** Behind the name of what is left of a damaged file. */
+const DAMAGED_SUFFIX = '.damaged'
+const LOST = 'its content in the archive is not what was stored'
+const GONE = 'it is missing from the archive or cannot be read there'
+const NO_OTHER = 'and there is no other copy of it'
+
+type Target = Pick<RestoreRequest, 'to' | 'overwrite'>
+
+/**
+ * Brings back what stood at a path and below it at a moment. Files of which the digest is known are proven by it. One that is
+ * damaged is taken from another copy of the same content, under whatever path; where there is none it is a failure, and what is
+ * left of it is written beside its place. Undefined where there was nothing.
+ */
+export async function bringBack (source: BringBack, { path, atMs, ...target }: RestoreOptions): Promise<BroughtBack | undefined> {
+  const state = await stateAt(source, path, atMs)
+  if (state.files.size + state.directories.size === 0) return undefined
+  const files = provenFiles(source, state)
+  const { store, area } = source
+  const directories = [...state.directories.values()]
+  const outcome = await store.restore(area, { files, directories, ...target })
+  const unproven = outcome.failures.filter(failure => failure.unproven !== undefined)
+  if (unproven.length === 0) return { ...outcome, findings: [] }
+  // On a disk that is gone nothing can be read, which says nothing of the files.
+  await store.ensurePresent('disk')
+  const wanted = new Map(files.map(file => [file.path as string, file]))
+  const repair = new Repair(source, target, atMs)
+  for (const failure of unproven) {
+    const file = wanted.get(failure.path)
+    if (file?.proof?.kind === 'file') await repair.bring(failure, { ...file, proof: file.proof }, state.damages.get(file.path))
+  }
+  // What was written since changed the times of its directories.
+  await store.restore(area, { files: [], directories, ...target })
+  return {
+    files: outcome.files + repair.files,
+    bytes: outcome.bytes + repair.bytes,
+    failures: [...outcome.failures.filter(({ unproven: why }) => why === undefined), ...repair.failures],
+    findings: repair.findings,
+  }
+}
+
+type ProvenFile = RestoredFile & { readonly proof: Extract<Proof, { kind: 'file' }> }
+
+function provenFiles ({ index, area }: BringBack, { files, damages }: PastState): RestoredFile[] {
+  const proofs = new Map<RelativePath, Proof>()
+  const inMirror = [...files].filter(([at, version]) => version === undefined && !damages.has(at)).map(([at]) => at)
+  for (const known of knownPaths(index, area, inMirror)) if (!isUnknown(known.entry)) proofs.set(known.path, proofOf(known))
+  for (const [at, { entry, fact }] of damages) {
+    if (entry.kind === 'symlink') proofs.set(at, { kind: 'symlink', target: entry.target, mtimeNs: entry.mtimeNs })
+    else if (entry.kind === 'file' && fact !== undefined) proofs.set(at, proofOf({ entry, fact }))
+  }
+  return [...files].map(([at, version]) => {
+    const proof = proofs.get(at)
+    return { path: at, version, ...(proof !== undefined && { proof }) }
+  })
+}
+
+function proofOf ({ entry: { sizeBytes, mtimeNs, mode }, fact: { digest } }: Pick<KnownFile, 'entry' | 'fact'>): ProvenFile['proof'] {
+  return { kind: 'file', digest, sizeBytes, mtimeNs, mode }
+}
+
+/** Finds for single files what the store does not have in their places. */
+class Repair {
+  files = 0
+  bytes = 0
+  readonly failures: RestoreFailure[] = []
+  readonly findings: Finding[] = []
+  readonly #source: BringBack
+  readonly #target: Target
+  readonly #atMs: number
+
+  constructor (source: BringBack, target: Target, atMs: number) {
+    this.#source = source
+    this.#target = target
+    this.#atMs = atMs
+  }
+
+  async bring (failure: RestoreFailure, file: ProvenFile, damage: Damage | undefined): Promise<void> {
+    const { index, area } = this.#source
+    const { path, proof } = file
+    if (damage === undefined) {
+      const [now] = knownPaths(index, area, [path])
+      if (now === undefined || isUnknown(now.entry) || !equalDigests(now.fact.digest, proof.digest)) {
+        // A sync or a look at the mirror came in between: what was asked for stands elsewhere now.
+        const moved = await stateAt(this.#source, path, this.#atMs)
+        const again = provenFiles(this.#source, moved).find(other => other.path === path)
+        if (again !== undefined && await this.#try(again)) return
+      } else {
+        this.findings.push({ path, fact: now.fact, what: failure.unproven === 'absent' ? 'missing' : 'damaged' })
+      }
+    }
+    for await (const copy of this.#copiesOf(file)) if (await this.#try(copy)) return
+    await this.#leave(failure, file)
+  }
+
+  async #try (file: RestoredFile): Promise<boolean> {
+    const { store, area } = this.#source
+    const { files, bytes, failures } = await store.restore(area, { files: [file], directories: [], ...this.#target })
+    const [failure] = failures
+    if (failure?.unproven !== undefined) return false
+    // Something stands in its place: the copy was good, so there is nothing else to try.
+    if (failure !== undefined) this.failures.push(failure)
+    this.files += files
+    this.bytes += bytes
+    return true
+  }
+
+  /** Where else its content may be: files of the mirror with the same digest, then versions of its size, those of its own path first. */
+  async * #copiesOf ({ path, proof }: ProvenFile): AsyncGenerator<RestoredFile, void, undefined> {
+    const { index, area, store } = this.#source
+    for (const from of pathsOf(index, area, proof.digest)) yield { path, from, version: undefined, proof }
+    const versions = (await store.versions(area, '' as RelativePath)).filter(({ kind, sizeBytes }) => kind === 'file' && sizeBytes === proof.sizeBytes)
+    const rank = (version: { readonly path: RelativePath, readonly mtimeNs: bigint }): number => Number(version.path !== path) * 2 + Number(version.mtimeNs !== proof.mtimeNs)
+    for (const version of versions.sort((a, b) => rank(a) - rank(b)).slice(0, CANDIDATES)) yield { path, from: version.path, version: version.untilMs, proof }
+  }
+
+  /** Names what cannot be brought back, and writes what is left of it beside. */
+  async #leave ({ path, unproven }: RestoreFailure, file: ProvenFile): Promise<void> {
+    if (unproven !== 'other') {
+      this.failures.push({ path, message: `${GONE}, ${NO_OTHER}` })
+      return
+    }
+    const { store, area } = this.#source
+    const { directory, name } = splitPath(file.path)
+    const damagedName = `${name}${DAMAGED_SUFFIX}` as Name
+    const left: RestoredFile = { path: joinPath(directory, damagedName), from: file.path, version: file.version }
+    const { failures: [failure] } = await store.restore(area, { files: [left], directories: [], ...this.#target })
+    const beside = failure === undefined ? `what is left of it is in ${JSON.stringify(damagedName)} beside it` : `what is left of it cannot be written to ${JSON.stringify(damagedName)}: ${failure.message}`
+    this.failures.push({ path, message: `${LOST}, ${NO_OTHER}; ${beside}` })
+  }
+}
+
+/** Paths of the mirror under which the index knows a content. */
+function * pathsOf (index: ArchiveIndex, area: string, digest: Digest): Generator<RelativePath, void, undefined> {
+  for (const { directory, files } of [...index.directories(area)]) {
+    if (files === 0) continue
+    for (const file of knownFiles(index, area, directory)) if (!isUnknown(file.entry) && equalDigests(file.fact.digest, digest)) yield file.path
+  }
+}

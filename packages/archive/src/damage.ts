@@ -1,0 +1,170 @@
+import { encodeListing, joinPath, readListing, splitPath } from '@filesync/protocol'
+import type { Entry, RelativePath } from '@filesync/protocol'
+import type { ArchiveIndex, DamageRecord, IndexWrite } from './archive-index.ts'
+import { FACT_BYTES, readFact, writeFact } from './facts.ts'
+import type { Fact } from './facts.ts'
+import { EMPTY_DIRECTORY, foldDirectory } from './fold.ts'
+import type { StoredDirectory } from './fold.ts'
+import { knownPaths } from './lookup.ts'
+import { isUnknown, unknownEntry, unknownSection } from './unknown-entry.ts'
+
+/** How a copy differs from what was stored: others changed it or its time, its content is another one, or it is gone. */
+export type DamageKind = DamageRecord['what']
+
+/** Something that was stored, of which the copy in the mirror is not as it was stored any more. */
+export interface Damage {
+  readonly path: RelativePath
+  readonly what: DamageKind
+  readonly foundAtMs: number
+  /** When a sync put something else in its place or removed it; undefined for what is not mended yet. */
+  readonly untilMs: number | undefined
+  /** As it was stored. */
+  readonly entry: Entry
+  /** Of a file. */
+  readonly fact: Fact | undefined
+}
+
+/** Where the damage is, and when it was found. */
+export interface DamageSite {
+  readonly index: ArchiveIndex
+  readonly area: string
+  readonly nowMs: number
+}
+
+/** Records of one path: those that are mended are kept as long as versions are, for whoever restores a moment of then. */
+const RECORDS_PER_PATH = 8
+
+/** What was found damaged at a path and below it, the oldest of each path first. */
+export function * damagesBelow (index: ArchiveIndex, area: string, top: RelativePath): Generator<Damage, void, undefined> {
+  for (const { path, records } of index.damages(area)) {
+    if (top === '' || path === top || path.startsWith(`${top}/`)) for (const record of records) yield decode(path, record)
+  }
+}
+
+/** What is damaged in an area and not mended. */
+export function * openDamages (index: ArchiveIndex, area: string): Generator<Damage, void, undefined> {
+  for (const damage of damagesBelow(index, area, '' as RelativePath)) if (damage.untilMs === undefined) yield damage
+}
+
+/** Whether an area has any damage, mended or not. */
+export function hasDamage (index: ArchiveIndex, area: string): boolean {
+  for (const _ of index.damages(area)) return true
+  return false
+}
+
+/** The damage at a path that is not mended. */
+export function openDamageAt (index: ArchiveIndex, area: string, path: RelativePath): Damage | undefined {
+  const open = index.damagesAt(area, path).find(({ untilMs }) => untilMs === undefined)
+  return open === undefined ? undefined : decode(path, open)
+}
+
+/**
+ * Writes that have the next sync ask again for some names of a directory and for all that lies below them, and that keep what
+ * was stored there. To be applied while no sync runs, with the area marked as open.
+ */
+export function damageWrites (site: DamageSite, directory: RelativePath, found: ReadonlyMap<string, DamageKind>): IndexWrite[] {
+  const stored = site.index.directory({ area: site.area, directory }) ?? EMPTY_DIRECTORY
+  return damageIn(site, { directory, stored, found })
+}
+
+interface DamagedDirectory {
+  readonly directory: RelativePath
+  readonly stored: StoredDirectory
+  /** The names that are damaged; 'all' where the directory itself is gone. */
+  readonly found: ReadonlyMap<string, DamageKind> | 'all'
+}
+
+/** As {@link damageWrites}, of a directory that was read already. */
+export function damageIn (site: DamageSite, { directory, stored, found }: DamagedDirectory): IndexWrite[] {
+  const { index, area } = site
+  const writes: IndexWrite[] = []
+  const doubted: Entry[] = []
+  for (const { entry, fact } of knownEntries(stored)) {
+    const what = found === 'all' ? 'missing' : found.get(entry.name)
+    if (what === undefined || isUnknown(entry)) continue
+    const path = joinPath(directory, entry.name)
+    writes.push(recordWrite(site, path, { what, entry, fact }))
+    doubted.push(doubt(entry, what))
+    const below = entry.kind === 'directory' ? index.directory({ area, directory: path }) : undefined
+    if (below !== undefined) for (const write of damageIn(site, { directory: path, stored: below, found: 'all' })) writes.push(write)
+  }
+  if (doubted.length === 0) return []
+  const { listing, facts } = foldDirectory(stored, [unknownSection(directory, doubted)], new Set())
+  writes.push({ put: { area, directory }, stored: { listing, facts } })
+  return writes
+}
+
+/** Writes that note files which a sync found altered by others. To be applied before the sync puts anything else in their places. */
+export function alteredWrites (site: DamageSite, paths: Iterable<RelativePath>): IndexWrite[] {
+  const known = [...knownPaths(site.index, site.area, paths)].filter(({ entry }) => !isUnknown(entry))
+  return known.map(({ path, entry, fact }) => recordWrite(site, path, { what: 'altered', entry, fact }))
+}
+
+/** A write that notes the damage of what was stored at a path; damage that was known there keeps what was stored first. */
+export function recordWrite ({ index, area, nowMs }: DamageSite, path: RelativePath, { what, entry, fact }: Pick<Damage, 'what' | 'entry' | 'fact'>): IndexWrite {
+  const known = index.damagesAt(area, path)
+  const open = known.find(({ untilMs }) => untilMs === undefined)
+  const stored = open?.stored ?? { listing: encodeListing([entry]), facts: encodeFact(fact) }
+  const earlier = known.filter(record => record !== open).slice(1 - RECORDS_PER_PATH)
+  return { area, path, damages: [...earlier, { what, foundAtMs: open?.foundAtMs ?? nowMs, stored }] }
+}
+
+/** A write that forgets the damage of a path which turned out to be as it was stored. */
+export function forgetWrite (index: ArchiveIndex, area: string, path: RelativePath): IndexWrite {
+  return { area, path, damages: index.damagesAt(area, path).filter(({ untilMs }) => untilMs !== undefined) }
+}
+
+/** Writes for the damage that a sync mended: it stored something at the path, or the client has nothing there any more. */
+export function mendedWrites (index: ArchiveIndex, area: string, untilMs: number): IndexWrite[] {
+  const writes: IndexWrite[] = []
+  let last: { readonly directory: RelativePath, readonly unknown: ReadonlySet<string> } | undefined
+  for (const { path, records } of index.damages(area)) {
+    if (records.every(record => record.untilMs !== undefined)) continue
+    const { directory, name } = splitPath(path)
+    if (last?.directory !== directory) last = { directory, unknown: unknownNames(index.listing({ area, directory })) }
+    if (last.unknown.has(name)) continue
+    writes.push({ area, path, damages: records.map(record => record.untilMs === undefined ? { ...record, untilMs } : record) })
+  }
+  return writes
+}
+
+/** Writes that forget what was mended before a time. */
+export function expiredWrites (index: ArchiveIndex, area: string, beforeMs: number): IndexWrite[] {
+  const writes: IndexWrite[] = []
+  for (const { path, records } of index.damages(area)) {
+    const kept = records.filter(({ untilMs }) => untilMs === undefined || untilMs >= beforeMs)
+    if (kept.length < records.length) writes.push({ area, path, damages: kept })
+  }
+  return writes
+}
+
+/** The entries of a directory, and of its files the facts. */
+export function * knownEntries ({ listing, facts }: StoredDirectory): Generator<Pick<Damage, 'entry' | 'fact'>, void, undefined> {
+  let at = 0
+  for (const entry of readListing(listing)) {
+    yield { entry, fact: entry.kind === 'file' ? readFact(facts, at) : undefined }
+    if (entry.kind === 'file') at += FACT_BYTES
+  }
+}
+
+/** What is gone takes no room. */
+function doubt (entry: Entry, what: DamageKind): Entry {
+  return unknownEntry(entry.kind === 'file' && what === 'missing' ? { ...entry, sizeBytes: 0 } : entry)
+}
+
+function unknownNames (listing: Uint8Array | undefined): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const entry of readListing(listing ?? EMPTY_DIRECTORY.listing)) if (isUnknown(entry)) names.add(entry.name)
+  return names
+}
+
+function encodeFact (fact: Fact | undefined): Uint8Array {
+  const facts = new Uint8Array(fact === undefined ? 0 : FACT_BYTES)
+  if (fact !== undefined) writeFact(facts, 0, fact)
+  return facts
+}
+
+function decode (path: RelativePath, { what, foundAtMs, untilMs, stored }: DamageRecord): Damage {
+  for (const { entry, fact } of knownEntries(stored)) return { path, what, foundAtMs, untilMs, entry, fact }
+  throw new RangeError(`The index has damage of nothing at ${JSON.stringify(path)}.`)
+}
