@@ -168,6 +168,7 @@ class Drain implements StagingArea {
     return {
       write: async () => { /* dropped */ },
       copy: async () => { /* dropped */ },
+      hole: async () => { /* dropped */ },
       finish: async () => ({ task, bytes: this.#sizes[task] ?? 0 }),
       abandon: async () => { /* nothing was kept */ },
     }

@@ -55,6 +55,7 @@ export async function pushSession (connection: Connection, deps: PushDependencie
   const next = reply.type === 'NEXT_SYNC' ? reply : await sendFiles({
     connection, answers, firstPage: reply, source, clock: deps.clock, signal: deps.signal, onProgress: deps.onProgress,
     compression: features.has(FEATURES.ZSTD) ? deps.compression : 'never',
+    holes: features.has(FEATURES.HOLES),
     ...(deps.limitBytesPerSecond !== undefined && { limitBytesPerSecond: deps.limitBytesPerSecond }),
   })
   return { tree, next, stale }

@@ -77,7 +77,7 @@ class Patience {
 function readingMs ({ first, tasks }: Tasks, { sizeOf }: PatienceInit): number {
   let silentBytes = 0
   for (const [i, task] of tasks.entries()) {
-    if (task[2] === 'RESUME') silentBytes += task[3]
+    if (task[2] === 'RESUME' || task[2] === 'SPARSE') silentBytes += task[3]
     else if (task[2] !== undefined) silentBytes += sizeOf?.(first + i) ?? 0
   }
   return silentBytes * 1000 / LIMITS.rereadBytesPerSecond

@@ -180,7 +180,9 @@ async function receiveChanges (
   const pace = new Pace({ clock, signal: AbortSignal.any([connection.signal, turn.signal]) })
   await receiveListings({ connection: listing, rootDigest: info.rootDigest, hash: deps.hash, compare: listing => sync.compare(listing), pace })
   await pace.pause()
-  const plan = sync.plan({ complete: info.complete, resume: deps.features.has(FEATURES.RESUME), digest: true })
+  const plan = sync.plan({
+    complete: info.complete, resume: deps.features.has(FEATURES.RESUME), digest: true, holes: deps.features.has(FEATURES.HOLES),
+  })
   deps.observer?.onPlan(plan)
   let hasAsked = false
   const asking = layerOver(collectingGarbage(connection), {
@@ -207,6 +209,7 @@ async function receiveChanges (
     clock,
     signal: AbortSignal.any([deps.signal, turn.signal]),
     ...(deps.createCutFinder !== undefined && { follow: { hash: deps.hash, createCutFinder: deps.createCutFinder } }),
+    holes: deps.features.has(FEATURES.HOLES),
     ...(deps.features.has(FEATURES.ZSTD) && { decompress: deps.decompress }),
   })
 }

@@ -125,6 +125,7 @@ export class SessionTurn {
 }
 
 function isFile (incoming: Incoming): boolean {
+  if (incoming.kind === 'message') return incoming.message.type === 'FILE_HOLE'
   return incoming.kind === 'raw' && (incoming.type === 'PACK' || incoming.type === 'DATA' || incoming.type === 'DELTA')
 }
 

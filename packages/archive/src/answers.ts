@@ -42,6 +42,8 @@ export class Answers {
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #streams = new Set<StagedFile>()
   readonly #partials = new Set<string>()
+  /** What files took that fit only because they have holes. */
+  #sparseBytes = 0
 
   constructor (init: AnswersInit) {
     this.#init = init
@@ -70,13 +72,18 @@ export class Answers {
     const expected = tasks.describe(task)
     const partial = partialName(expected, hash)
     const { path, sizeBytes, mtimeNs, mode } = expected
-    const stream = await this.#track(store.openStream({ area, staging, number: task, partial, offset, present: path, sizeBytes, mtimeNs, mode }))
+    const roomBytes = tasks.sparse.has(task) ? Math.max(0, tasks.sparseRoomBytes - this.#sparseBytes) : undefined
+    const request = { area, staging, number: task, partial, offset, present: path, sizeBytes, mtimeNs, mode }
+    const stream = await this.#track(store.openStream({ ...request, ...(roomBytes !== undefined && { roomBytes }) }))
+    let wroteBytes = 0
     this.#partials.add(partial)
     const file = streamedFile({
       task, path, sizeBytes, stream, check,
       failed: error => { committer.fail(error) },
+      wrote: bytes => { wroteBytes += bytes },
       ended: (outcome, digest, signature) => {
         this.#streams.delete(file)
+        if (roomBytes !== undefined && digest !== undefined) this.#sparseBytes += wroteBytes
         // That there was no room says nothing against a difference.
         if (outcome.problem?.code === 'DIGEST_MISMATCH') present.failed(path)
         if (digest !== undefined && signature !== undefined) present.described(path, digest, signature)

@@ -45,6 +45,8 @@ export interface PlanOptions {
    * hand and have another time. False unless told.
    */
   readonly digest?: boolean
+  /** Whether the client can leave holes out, so that a file may be asked for that fits only if it has some. */
+  readonly holes?: boolean
 }
 
 export interface SyncOutcome {

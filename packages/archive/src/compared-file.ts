@@ -7,6 +7,7 @@ export function comparedFile (check: () => void, compare: (digest: Digest) => Pr
   return {
     write: refuse,
     copy: refuse,
+    hole: refuse,
     finish: async digest => {
       check()
       return await compare(digest)

@@ -31,6 +31,8 @@ export interface StreamRequest {
   readonly sizeBytes: number
   readonly mtimeNs: bigint
   readonly mode: number
+  /** What it may take of the disk, where that is less than its size: it fits only if it has holes. */
+  readonly roomBytes?: number
 }
 
 /** What became of a large file: whole and in staging, with another digest, or (why) too large for what the disk had left. */
@@ -41,6 +43,8 @@ export interface ContentStream {
   /** Takes the buffer. Resolves when there is room for more. */
   write (bytes: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<void>
   copy (offset: number, lengthBytes: number): Promise<void>
+  /** Appends zeros, which take no room where the store can do that. */
+  hole (lengthBytes: number): Promise<void>
   /** Anything but WHOLE leaves nothing of the file. */
   finish (digest: Digest): Promise<StreamEnd>
   /** Keeps what arrived under the partial's name. */

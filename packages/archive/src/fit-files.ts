@@ -1,4 +1,4 @@
-import { formatSize, joinPath, problem } from '@filesync/protocol'
+import { formatSize, joinPath, LIMITS, problem } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
 import type { ComparedDirectory } from './compared-directory.ts'
 import type { Comparison, Displaced } from './comparison.ts'
@@ -12,6 +12,18 @@ export interface PlanDraft {
   readonly removes: boolean
   /** Whether only the digest is asked for of files that may be here already. */
   readonly digest: boolean
+  /** Whether files that would not fit can be asked for in case that they have holes. */
+  readonly holes: boolean
+}
+
+/** What became of the files that do not fit by their size. */
+export interface Fitting {
+  /** How many are not asked for. */
+  readonly unfit: number
+  /** Those that fit only if they have holes, by directory. */
+  readonly sparse: ReadonlyMap<ComparedDirectory, ReadonlySet<number>>
+  /** Room on the disk for these, together. */
+  readonly leftBytes: number
 }
 
 interface Candidate {
@@ -26,6 +38,14 @@ interface Candidate {
 
 type Lack = 'disk' | 'quota'
 
+/** Files of a directory that do not fit, by their place in its listing. */
+interface RefusedFiles {
+  readonly directory: ComparedDirectory
+  readonly lacks: Map<number, Lack>
+}
+
+const ALL_FIT: Fitting = { unfit: 0, sparse: new Map(), leftBytes: 0 }
+
 /** Room that is left. */
 interface Left {
   diskBytes: number
@@ -35,15 +55,16 @@ interface Left {
 /**
  * Takes files that there is no room for off what is wanted, and makes each a problem of its own, so that the others are
  * stored. The files that make the mirror grow least come first, those of equal growth in the order of the listings: so one
- * large file never takes the room of many small ones, and the same files are chosen at each sync. Returns how many do not fit.
+ * large file never takes the room of many small ones, and the same files are chosen at each sync. Large ones that the
+ * disk has no room for stay wanted where the client can leave holes out: only the client knows whether they have any.
  */
-export function fitFiles (room: Room & StoredMirror, comparison: Comparison, draft: PlanDraft): number {
+export function fitFiles (room: Room & StoredMirror, comparison: Comparison, draft: PlanDraft): Fitting {
   const movedBytes = draft.moves.reduce((sum, { directory, index }) => sum + directory.entry(index).sizeBytes(), 0)
   const neededBytes = comparison.wantedBytes - movedBytes
   const { quotaBytes } = room
   const displacedBytes = quotaBytes === undefined ? 0 : leavingBytes(comparison.displaced, draft)
   const storedBytes = quotaBytes === undefined ? 0 : room.mirror().bytes + movedBytes - displacedBytes
-  if (neededBytes <= room.roomBytes && (quotaBytes === undefined || storedBytes + neededBytes <= quotaBytes)) return 0
+  if (neededBytes <= room.roomBytes && (quotaBytes === undefined || storedBytes + neededBytes <= quotaBytes)) return ALL_FIT
 
   const freed = quotaBytes === undefined ? new Map<string, number>() : freedBy(comparison.displaced)
   const candidates = listCandidates(comparison, draft, freed)
@@ -51,8 +72,24 @@ export function fitFiles (room: Room & StoredMirror, comparison: Comparison, dra
   const stayingBytes = candidates.reduce((sum, { sizeBytes, growthBytes }) => sum + sizeBytes - growthBytes, 0)
   const left = { diskBytes: room.roomBytes, quotaBytes: quotaBytes === undefined ? Infinity : quotaBytes - storedBytes - stayingBytes }
   const refused = refuse(candidates, left)
+  const sparse = draft.holes ? takeSparse(comparison, refused) : new Map<ComparedDirectory, Set<number>>()
   leaveOut(comparison, refused, left)
-  return refused.reduce((count, { lacks }) => count + lacks.size, 0)
+  return { unfit: refused.reduce((count, { lacks }) => count + lacks.size, 0), sparse, leftBytes: left.diskBytes }
+}
+
+/** Takes large files that the disk has no room for off those that are refused. */
+function takeSparse (comparison: Comparison, refused: readonly RefusedFiles[]): Map<ComparedDirectory, Set<number>> {
+  const sparse = new Map<ComparedDirectory, Set<number>>()
+  for (const { directory, lacks } of refused) {
+    const mayBeSparse = (index: number): boolean => directory.entry(index).sizeBytes() > LIMITS.packedFileBytes
+    const indices = [...lacks].filter(([index, lack]) => lack === 'disk' && mayBeSparse(index)).map(([index]) => index)
+    for (const index of indices) {
+      lacks.delete(index)
+      comparison.wantedBytes -= directory.entry(index).sizeBytes()
+    }
+    if (indices.length > 0) sparse.set(directory, new Set(indices))
+  }
+  return sparse
 }
 
 /** Tasks for files whose digest turned out to be another one, and for which the disk has no room; the smallest ones fit first. */
@@ -90,7 +127,7 @@ function listCandidates ({ directories }: Comparison, { digest }: PlanDraft, fre
 }
 
 /** Uses up what is left, and returns what does not fit, by directory. */
-function refuse (candidates: readonly Candidate[], left: Left): { readonly directory: ComparedDirectory, readonly lacks: ReadonlyMap<number, Lack> }[] {
+function refuse (candidates: readonly Candidate[], left: Left): RefusedFiles[] {
   const refused = new Map<ComparedDirectory, Map<number, Lack>>()
   for (const { directory, index, diskBytes, growthBytes } of [...candidates].sort((a, b) => a.growthBytes - b.growthBytes)) {
     const lack = diskBytes > left.diskBytes ? 'disk' : growthBytes > 0 && growthBytes > left.quotaBytes ? 'quota' : undefined
@@ -105,7 +142,7 @@ function refuse (candidates: readonly Candidate[], left: Left): { readonly direc
   return [...refused].map(([directory, lacks]) => ({ directory, lacks })).sort((a, b) => a.directory.number - b.directory.number)
 }
 
-function leaveOut (comparison: Comparison, refused: ReturnType<typeof refuse>, left: Left): void {
+function leaveOut (comparison: Comparison, refused: readonly RefusedFiles[], left: Left): void {
   const paths = new Set<string>()
   for (const { directory, lacks } of refused) {
     const { wanted } = directory

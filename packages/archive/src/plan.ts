@@ -3,7 +3,7 @@ import type { FileEntry, HashBytes, RelativePath } from '@filesync/protocol'
 import type { ComparedDirectory, Places } from './compared-directory.ts'
 import type { Comparison, Displaced } from './comparison.ts'
 import { FACT_BYTES } from './facts.ts'
-import type { PlanDraft } from './fit-files.ts'
+import type { Fitting, PlanDraft } from './fit-files.ts'
 import { ListingBuilder, ListingCursor } from './listing-cursor.ts'
 import { doubtRenumbered } from './renumbered.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED } from './section.ts'
@@ -33,7 +33,9 @@ export interface PlanInit {
   readonly digest?: boolean
   readonly hash: HashBytes
   /** Takes files that there is no room for off what is wanted, and tells how many. */
-  readonly fit: (draft: PlanDraft) => number
+  readonly fit: (draft: PlanDraft) => Fitting
+  /** Whether the client can leave holes out. */
+  readonly holes?: boolean
   /** Those of the files that would leave whose content has another path already. */
   readonly movedBefore: (leaving: readonly Displaced[]) => ReadonlySet<RelativePath>
 }
@@ -62,19 +64,19 @@ export function makePlan (comparison: Comparison, init: PlanInit): Plan {
   const moves = findMoves(comparison)
   const moved = new Set(moves.map(move => move.from))
   const removes = init.complete && init.mode === 'mirror'
-  const unfit = init.fit({ moves, removes, digest: init.digest === true })
+  const fitting = init.fit({ moves, removes, digest: init.digest === true, holes: init.holes === true })
   const counts = (displaced: Displaced): boolean => displaced.how === 'lost' || (displaced.how === 'gone' && removes)
   const leaving = comparison.displaced.filter(displaced => counts(displaced) && !moved.has(displaced.path))
   const movedBefore = init.movedBefore(leaving)
   return {
-    tasks: listTasks(comparison.directories, init),
+    tasks: listTasks(comparison.directories, init, fitting),
     moves,
     evictions: gather(comparison.evicted),
     removals: removes ? removalsOf(comparison.directories, comparison.evicted) : [],
     forgotten: init.complete && !removes ? removalsOf(comparison.directories, comparison.evicted) : [],
     leaving: movedBefore.size === 0 ? leaving : leaving.filter(({ path }) => !movedBefore.has(path)),
     replacing: comparison.displaced.filter(({ how, path }) => how === 'replaced' && !moved.has(path)).length,
-    unfit,
+    unfit: fitting.unfit,
   }
 }
 
@@ -100,10 +102,11 @@ function moveKey (entry: Pick<FileEntry, 'identity' | 'sizeBytes' | 'mtimeNs'>):
   return `${String(entry.identity)}:${String(entry.sizeBytes)}:${String(entry.mtimeNs)}`
 }
 
-function listTasks (directories: readonly ComparedDirectory[], { partials, digest, hash }: PlanInit): TaskList {
+function listTasks (directories: readonly ComparedDirectory[], { partials, digest, hash }: PlanInit, fitting: Fitting): TaskList {
   const tasks = new TaskList(directories)
   if (partials.size > 0) resumePartials(tasks, partials, hash)
   if (digest === true) askDigests(tasks, directories)
+  if (fitting.sparse.size > 0) askSparse(tasks, directories, fitting)
   return tasks
 }
 
@@ -127,6 +130,16 @@ function askDigests (tasks: TaskList, directories: readonly ComparedDirectory[])
       for (const [i, index] of directory.wanted.entries()) if (mayBeHere.has(index)) tasks.askDigest(task + i, directory.entry(index).sizeBytes())
     }
     task += directory.wanted.length
+  }
+}
+
+function askSparse (tasks: TaskList, directories: readonly ComparedDirectory[], { sparse, leftBytes }: Fitting): void {
+  tasks.sparseRoomBytes = leftBytes
+  let first = 0
+  for (const directory of directories) {
+    const indices = sparse.get(directory)
+    if (indices !== undefined) directory.wanted.forEach((index, at) => { if (indices.has(index)) tasks.sparse.add(first + at) })
+    first += directory.wanted.length
   }
 }
 

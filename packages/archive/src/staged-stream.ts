@@ -21,6 +21,8 @@ export interface StreamedFileInit {
   readonly stream: ContentStream
   /** Called once, with the digest where the content is whole, and with its signature where that is known. */
   readonly ended: (outcome: StageOutcome, digest: Digest | undefined, signature: Uint8Array | undefined) => void
+  /** Told of all that arrives but holes. */
+  readonly wrote: (bytes: number) => void
   readonly check: () => void
   readonly failed: (error: unknown) => void
 }
@@ -38,7 +40,11 @@ export function streamedFile (init: StreamedFileInit): StagedFile {
     }
   }
   return {
-    write: (bytes, reuse) => guarded(() => stream.write(bytes, reuse)),
+    write: (bytes, reuse) => guarded(() => {
+      init.wrote(bytes.length)
+      return stream.write(bytes, reuse)
+    }),
+    hole: lengthBytes => guarded(() => stream.hole(lengthBytes)),
     copy: (offset, lengthBytes) => guarded(() => stream.copy(offset, lengthBytes)),
     finish: (digest, signature) => guarded(async () => {
       const end = await stream.finish(digest)

@@ -46,6 +46,9 @@ export class TaskList implements Iterable<Task> {
   /** The directory that was asked for last: tasks come one directory after the other. */
   #lastOwner = 0
   readonly #offsets = new Map<number, number>()
+  /** Tasks for files that fit only if they have holes, and what there is room for. */
+  readonly sparse: Set<number> = new Set()
+  sparseRoomBytes: number = 0
   /** The tasks whose files are asked for again, whole; they are numbered behind all others in this order. */
   #again: number[] = []
 
@@ -104,6 +107,7 @@ export class TaskList implements Iterable<Task> {
       const { directory, index } = this.at(task)
       const offset = this.#offsets.get(task)
       if (this.digests.has(task)) yield [directory.number, index, 'DIGEST']
+      else if (this.sparse.has(task)) yield [directory.number, index, 'SPARSE', offset ?? 0, this.sparseRoomBytes]
       else yield offset === undefined ? [directory.number, index] : [directory.number, index, 'RESUME', offset]
     }
   }

@@ -1,8 +1,6 @@
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { encodeListing, LIMITS, PACK_RECORD_BYTES, ROOT_PATH } from '@filesync/protocol'
 import type { Name, Problem, StageOutcome } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
@@ -11,36 +9,9 @@ import type { IndexWrite, PackRequest } from '../src/index.ts'
 import { openLmdbIndex, openLocalStore } from '../src/node/index.ts'
 import { ownTrouble, storeTrouble } from '../src/node/trouble.ts'
 import { describeFolder, describeSource, newArchive, newFolder } from './on-disk.ts'
+import { mayMount, run, smallDisk } from './small-disk.ts'
 import { compareAll, makePack, push } from './push.ts'
 import { SourceTree } from './source-tree.ts'
-
-function run (tool: string, args: string[]): { status: number | null } {
-  return spawnSync(tool, args)
-}
-
-function mount (at: string, sizeMib: number): boolean {
-  return run('mount', ['-t', 'tmpfs', '-o', `size=${String(sizeMib)}m`, 'tmpfs', at]).status === 0
-}
-
-function unmount (at: string): void {
-  run('umount', ['-l', at])
-}
-
-function mayMountHere (): boolean {
-  const at = mkdtempSync(join(tmpdir(), 'filesync-archive-'))
-  const isMounted = mount(at, 1)
-  if (isMounted) unmount(at)
-  rmdirSync(at)
-  return isMounted
-}
-
-/** A file system of its own. */
-function smallDisk (sizeMib: number): string {
-  const at = newFolder()
-  if (!mount(at, sizeMib)) throw new Error(`A file system cannot be mounted at ${at} any more.`)
-  onTestFinished(() => { unmount(at) })
-  return at
-}
 
 /** Fills a disk but for so many bytes, and returns what to remove to have the room again. */
 function fill (disk: string, leftBytes: number): string {
@@ -49,8 +20,6 @@ function fill (disk: string, leftBytes: number): string {
   writeFileSync(filler, new Uint8Array(Math.max(0, bavail * bsize - leftBytes)))
   return filler
 }
-
-const mayMount = mayMountHere()
 
 /** The codes of problems, and how often each occurs. */
 function codesOf (problems: readonly Problem[]): Record<string, number> {

@@ -51,7 +51,7 @@ export type { WrittenListing } from './listing-writer.ts'
 export { LIMITS } from './limits.ts'
 export { decodeMessage, encodeMessage, MESSAGE_TYPES, parseMessage, TOKEN_ID_BYTES } from './message-schema.ts'
 export type {
-  Amount, ClientFilesInfo, Close, DeltaTask, DigestTask, EntryReference, FileEnd, FileHeader, FileProblem, FileVerdict, Hello, ListingsWanted, Message, MessageOf,
+  Amount, ClientFilesInfo, Close, DeltaTask, DigestTask, EntryReference, FileEnd, FileHole, FileHeader, FileProblem, FileVerdict, Hello, ListingsWanted, Message, MessageOf,
   MessageType, NextSync, PairDone, PairOk, PairProof, Policy, QuestionedFile, ResumeTask, SafeAnswer, SafeQuestion, ServerStatus, ServerStatusBusy, ServerStatusReady, Stored, SyncPreview, Task, Tasks,
   WholeTask,
 } from './messages.ts'

@@ -45,6 +45,8 @@ export const LIMITS = {
   filesPerQuestion: 512,
   /** A file up to this size travels in a pack with others; larger ones are streamed. */
   packedFileBytes: 262_144,
+  /** Zeros that one FILE_HOLE stands for: the server hashes them like all other content, so that a small message costs it little. */
+  holeBytes: 16_777_216,
   /** A discovery datagram: fits one Ethernet frame, so it is never fragmented. */
   datagramBytes: 1400,
   /** A DISCOVER of version 2 is padded to this, so that no answer is larger than its question. */

@@ -99,6 +99,12 @@ const fileHeader: Schema<m.FileHeader> = v.pipe(
   v.check(header => header.offset <= header.sizeBytes),
 )
 
+const fileHole: Schema<m.FileHole> = v.object({
+  type: v.literal('FILE_HOLE'),
+  task: uint32,
+  bytes: v.pipe(integer(LIMITS.holeBytes), v.minValue(1)),
+})
+
 const fileEnd: Schema<m.FileEnd> = v.object({ type: v.literal('FILE_END'), task: uint32, digest })
 
 const fileProblem: Schema<m.FileProblem> = v.object({
@@ -178,6 +184,7 @@ export const SCHEMAS: { readonly [T in m.MessageType]: Schema<m.MessageOf<T>> } 
   LISTINGS_WANTED: listingsWanted,
   TASKS: tasks,
   FILE_HEADER: fileHeader,
+  FILE_HOLE: fileHole,
   FILE_END: fileEnd,
   FILE_PROBLEM: fileProblem,
   STORED: stored,
@@ -222,12 +229,17 @@ export function parseMessage (value: unknown): m.Message | undefined {
 
 function isTask (value: unknown): boolean {
   if (!Array.isArray(value)) return false
-  const [listing, entry, how, argument] = value as unknown[]
+  const [listing, entry, how, argument, roomBytes] = value as unknown[]
   if (!isUint32(listing) || !isUint32(entry)) return false
   if (value.length === 2) return true
   if (how === 'DIGEST') return value.length === 3
-  if (value.length !== 4 || typeof argument !== 'number' || !Number.isSafeInteger(argument) || argument < 0) return false
+  if (how === 'SPARSE') return value.length === 5 && isCount(argument) && argument <= LIMITS.fileBytes && isCount(roomBytes)
+  if (value.length !== 4 || !isCount(argument)) return false
   return how === 'RESUME' ? argument <= LIMITS.fileBytes : how === 'DELTA' && argument <= MAX_UINT32
+}
+
+function isCount (value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }
 
 function isUint32 (value: unknown): boolean {

@@ -83,7 +83,7 @@ export interface Tasks {
 }
 
 /** One file that the server wants, by its place in the client's own listings. */
-export type Task = WholeTask | ResumeTask | DeltaTask | DigestTask
+export type Task = WholeTask | ResumeTask | DeltaTask | DigestTask | SparseTask
 
 /** The whole file. */
 export type WholeTask = readonly [listing: number, entry: number]
@@ -93,6 +93,9 @@ export type ResumeTask = readonly [listing: number, entry: number, how: 'RESUME'
 export type DeltaTask = readonly [listing: number, entry: number, how: 'DELTA', signatureBytes: number]
 /** Only the digest of the file, because the server may hold its content already. */
 export type DigestTask = readonly [listing: number, entry: number, how: 'DIGEST']
+
+/** The file from an offset on, if the client's disk sets no more than so many bytes aside for it: only then it fits. */
+export type SparseTask = readonly [listing: number, entry: number, how: 'SPARSE', offset: number, roomBytes: number]
 
 /** In front of a streamed file; small files carry it in packed form, in a PACK. */
 export interface FileHeader {
@@ -104,6 +107,13 @@ export interface FileHeader {
   readonly offset: number
   /** DATA: the bytes themselves. DELTA: operations against the signature. NONE: only the digest. */
   readonly content: 'DATA' | 'DELTA' | 'NONE'
+}
+
+/** Between the DATA frames of a streamed file: the next bytes of it are zeros. */
+export interface FileHole {
+  readonly type: 'FILE_HOLE'
+  readonly task: number
+  readonly bytes: number
 }
 
 /** Behind the last frame of a streamed file. */
@@ -242,7 +252,7 @@ export interface PairDone {
 }
 
 export type Message =
-  | Hello | ServerStatus | ClientFilesInfo | ListingsWanted | Tasks | FileHeader | FileEnd | FileProblem
+  | Hello | ServerStatus | ClientFilesInfo | ListingsWanted | Tasks | FileHeader | FileHole | FileEnd | FileProblem
   | Stored | NextSync | SyncPreview | SafeQuestion | SafeAnswer | Close | PairProof | PairOk | PairDone
 
 export type MessageType = Message['type']

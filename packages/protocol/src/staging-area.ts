@@ -17,6 +17,8 @@ export interface StageOutcome {
 export interface StagedFile {
   /** Appends bytes, which are given away. Resolves when there is room for more. */
   write (bytes: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<void>
+  /** Appends so many zeros, which need not take room. Resolves when there is room for more. */
+  hole (lengthBytes: number): Promise<void>
   /** Appends bytes from the server's present copy of the file. Rejects with DATA_UNEXPECTED beyond its end. */
   copy (offset: number, lengthBytes: number): Promise<void>
   /**

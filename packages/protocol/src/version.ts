@@ -18,6 +18,8 @@ export const FEATURES = {
   RESUME: 'resume',
   /** Tasks may ask for a difference. */
   DELTA: 'delta-fastcdc',
+  /** What is sent of a file may leave holes out, and tasks may be SPARSE. */
+  HOLES: 'holes',
   /** The session is one of questions. A server that can answer them names it always, a client only where it wants to ask. */
   SAFE: 'safe',
   /** The session only asks what a sync would do. Named as SAFE is. */

@@ -42,6 +42,7 @@ const task = fc.oneof(
   fc.tuple(uint32, uint32, fc.constant('RESUME' as const), fc.integer({ min: 0, max: LIMITS.fileBytes })),
   fc.tuple(uint32, uint32, fc.constant('DELTA' as const), uint32),
   fc.tuple(uint32, uint32, fc.constant('DIGEST' as const)),
+  fc.tuple(uint32, uint32, fc.constant('SPARSE' as const), fc.integer({ min: 0, max: LIMITS.fileBytes }), count),
 )
 
 const typed = <T extends Message['type'], R> (type: T, fields: { [K in keyof R]: fc.Arbitrary<R[K]> }): fc.Arbitrary<{ type: T } & R> =>
@@ -65,6 +66,7 @@ export const messagesByType: { readonly [T in Message['type']]: fc.Arbitrary<Mes
   TASKS: typed('TASKS', { first: uint32, tasks: fc.array(task, { maxLength: 20 }), last: fc.boolean() }),
   FILE_HEADER: fc.record({ type: fc.constant('FILE_HEADER' as const), task: uint32, sizeBytes, offset: sizeBytes, content: fc.constantFrom('DATA' as const, 'DELTA' as const, 'NONE' as const) })
     .filter(header => header.offset <= header.sizeBytes),
+  FILE_HOLE: typed('FILE_HOLE', { task: uint32, bytes: fc.integer({ min: 1, max: LIMITS.holeBytes }) }),
   FILE_END: typed('FILE_END', { task: uint32, digest: anyDigest }),
   FILE_PROBLEM: typed('FILE_PROBLEM', { task: uint32, code: problemCode, message: text }),
   STORED: fc.oneof(typed('STORED', { files: count, bytes: count }), typed('STORED', { files: count, bytes: count, renamed: count, deleted: count })),

@@ -45,10 +45,10 @@ describe('messages', () => {
 
   it('take tasks in their four forms and no other', () => {
     const task = (value: unknown): string => refusal(() => parseMessage({ type: 'TASKS', first: 0, tasks: [value], last: true }))
-    for (const right of [[0, 1], [0, 1, 'DIGEST'], [0, 1, 'RESUME', LIMITS.fileBytes], [0, 1, 'DELTA', 0xffff_ffff]]) expect(task(right)).toBe('accepted')
+    for (const right of [[0, 1], [0, 1, 'DIGEST'], [0, 1, 'RESUME', LIMITS.fileBytes], [0, 1, 'DELTA', 0xffff_ffff], [0, 1, 'SPARSE', LIMITS.fileBytes, Number.MAX_SAFE_INTEGER]]) expect(task(right)).toBe('accepted')
     const wrongs = [
       [0], [0, 1, 2], [0, 1, 'WHOLE'], [0, 1, 'DIGEST', 0], [0, 1, 'RESUME'], [0, 1, 'RESUME', -1], [0, 1, 'RESUME', 1.5], [0, 1, 'RESUME', LIMITS.fileBytes + 1],
-      [0, 1, 'DELTA', 2 ** 32], [0, 1, 'DELTA', NaN], [0, 1, 'DELTA', 1, 1], [-1, 1], [0, '1'], 'etc/passwd', { 0: 0, 1: 1, length: 2 }, null, ['a', 'b'],
+      [0, 1, 'SPARSE', 0], [0, 1, 'SPARSE', LIMITS.fileBytes + 1, 0], [0, 1, 'SPARSE', 0, -1], [0, 1, 'SPARSE', 0, 2 ** 53], [0, 1, 'DELTA', 2 ** 32], [0, 1, 'DELTA', NaN], [0, 1, 'DELTA', 1, 1], [-1, 1], [0, '1'], 'etc/passwd', { 0: 0, 1: 1, length: 2 }, null, ['a', 'b'],
     ]
     for (const wrong of wrongs) expect(task(wrong), JSON.stringify(wrong)).toBe('MESSAGE_INVALID')
   })

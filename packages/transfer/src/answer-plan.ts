@@ -15,6 +15,15 @@ const FIRST_PACK_BYTES = 64 << 10
 /** Files of one batch, so that a tree of tiny files still spreads over all readers. */
 const PACK_FILES = 1024
 
+export interface AnswerPlanInit {
+  readonly intake: TaskIntake
+  readonly answers: ListingAnswers
+  readonly pieceBytes: number
+  /** Whether HELLO agreed on them. */
+  readonly holes: boolean
+  readonly onWanted: (file: WantedFile) => void
+}
+
 /**
  * Turns tasks into reads, in order. A batch ends where the next file does not fit, is large, or is not asked for yet: a
  * client that waits for tasks has sent all that it knows of.
@@ -24,11 +33,13 @@ export class AnswerPlan {
   readonly #answers: ListingAnswers
   readonly #pieceBytes: number
   readonly #onWanted: (file: WantedFile) => void
+  readonly #holes: boolean
   #waiting: NumberedTask | undefined
   #packBytes = FIRST_PACK_BYTES
 
-  constructor (init: { readonly intake: TaskIntake, readonly answers: ListingAnswers, readonly pieceBytes: number, readonly onWanted: (file: WantedFile) => void }) {
+  constructor (init: AnswerPlanInit) {
     this.#intake = init.intake
+    this.#holes = init.holes
     this.#answers = init.answers
     this.#pieceBytes = init.pieceBytes
     this.#onWanted = init.onWanted
@@ -63,12 +74,14 @@ export class AnswerPlan {
   }
 
   async #stream (numbered: NumberedTask, file: WantedFile): Promise<PlannedRead> {
-    const [, , how, argument] = numbered.task
+    const [, , how, argument, roomBytes] = numbered.task
     const sizeBytes = file.entry.sizeBytes
-    const offset = how === 'RESUME' ? argument : 0
+    const offset = how === 'RESUME' || how === 'SPARSE' ? argument : 0
     if (offset > sizeBytes) throw new FileSyncError('TASK_INVALID', 'The server asked to resume a file beyond its end.')
     const content = how === 'DIGEST' ? 'NONE' : how === 'DELTA' ? 'DELTA' : 'DATA'
-    const request: StreamRequest = { file, content, offset, pieceBytes: this.#pieceBytes }
+    const request: StreamRequest = {
+      file, content, offset, pieceBytes: this.#pieceBytes, holes: this.#holes, ...(roomBytes !== undefined && { roomBytes }),
+    }
     this.#onWanted(file)
     const bytes = Math.min(sizeBytes, 4 * this.#pieceBytes)
     if (content !== 'DELTA') return { kind: 'STREAM', request, bytes }

@@ -123,6 +123,11 @@ export class AnswerSender {
         await this.#say({ type: 'FILE_END', task, digest: step.digest })
         break
       }
+      if (step.kind === 'HOLE') {
+        await this.#say({ type: 'FILE_HOLE', task, bytes: step.fileBytes })
+        this.#count({ bytes: step.fileBytes })
+        continue
+      }
       // A frame of a difference stands for no bytes of the file: what it stands for was counted when it was read.
       const carriedBytes = step.fileBytes === 0 ? step.frame.length : step.fileBytes
       await this.#sendFrame(step.frame)

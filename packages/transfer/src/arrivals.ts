@@ -1,5 +1,5 @@
 import { FileSyncError, FLAG_ZSTD, LIMITS, problem, ProblemList, readPack } from '@filesync/protocol'
-import type { Connection, FileEnd, FileHeader, FileProblem, Incoming, Problem, RawFrameType, ReuseBuffer, StageOutcome, StagingArea } from '@filesync/protocol'
+import type { Connection, FileEnd, FileHeader, FileHole, FileProblem, Incoming, Problem, RawFrameType, ReuseBuffer, StageOutcome, StagingArea } from '@filesync/protocol'
 import { ArrivingFile } from './arriving-file.ts'
 import { expandPayload } from './compressed-frame.ts'
 import type { Decompress } from './compressed-frame.ts'
@@ -32,6 +32,8 @@ export interface ArrivalsInit {
   readonly follow?: Omit<FollowedSignatureInit, 'signature'>
   /** Given where HELLO agreed on zstd; without it a compressed frame ends the session. */
   readonly decompress?: Decompress
+  /** Whether HELLO agreed on holes; without that one ends the session. */
+  readonly holes?: boolean
   readonly onProgress?: (progress: ReceiveProgress) => void
 }
 
@@ -81,6 +83,7 @@ export class Arrivals {
     }
     const message = incoming.message
     if (message.type === 'FILE_HEADER') await this.#begin(message)
+    else if (message.type === 'FILE_HOLE' && this.#init.holes === true) await this.#hole(message)
     else if (message.type === 'FILE_END') await this.#end(message)
     else if (message.type === 'FILE_PROBLEM') await this.#acceptProblem(message)
     else throw new FileSyncError('MESSAGE_UNEXPECTED', `The client sent ${message.type} where it was to send files.`)
@@ -117,6 +120,11 @@ export class Arrivals {
       const { task, operations } = readDelta(payload)
       await this.#opened(task).apply(operations)
     } else throw new FileSyncError('MESSAGE_UNEXPECTED', `The client sent a ${type} frame where it was to send files.`)
+    this.#report()
+  }
+
+  async #hole ({ task, bytes }: FileHole): Promise<void> {
+    await this.#opened(task).hole(bytes)
     this.#report()
   }
 

@@ -29,7 +29,7 @@ export class ArrivingFile {
   constructor ({ header, task, expected, signature }: ArrivingFileInit) {
     if (header.sizeBytes !== expected.sizeBytes) throw unexpected('announced another size than it listed')
     const how = task[2] ?? 'WHOLE'
-    const offset = task[2] === 'RESUME' ? task[3] : 0
+    const offset = task[2] === 'RESUME' || task[2] === 'SPARSE' ? task[3] : 0
     const isAnswer = how === 'DIGEST' ? header.content === 'NONE' : header.content === 'DATA' || (how === 'DELTA' && header.content === 'DELTA')
     if (!isAnswer || header.offset !== offset) throw unexpected('sent another part of a file than it was asked for')
     this.task = header.task
@@ -53,6 +53,12 @@ export class ArrivingFile {
     if (this.#content !== 'DATA') throw unexpected('sent plain data in another kind of answer')
     this.#count(bytes.length)
     await this.#call(async staged => { await staged.write(bytes, reuse) })
+  }
+
+  async hole (bytes: number): Promise<void> {
+    if (this.#content !== 'DATA') throw unexpected('sent a hole in another kind of answer')
+    this.#count(bytes)
+    await this.#call(async staged => { await staged.hole(bytes) })
   }
 
   async apply (operations: Iterable<DeltaOperation>): Promise<void> {

@@ -1,3 +1,4 @@
+import { formatSize, LIMITS } from '@filesync/protocol'
 import type { Hasher } from '@filesync/protocol'
 import { compressFrame } from './compressed-frame.ts'
 import { DATA_CONTENT_AT, writeDataHeader } from './data-frame.ts'
@@ -6,6 +7,7 @@ import type { FileFault, StreamRequest, StreamStep } from './file-source.ts'
 import { Signature } from './signature.ts'
 import { CHANGED, lengthFault } from './source-reader.ts'
 import type { OpenFile, SourceReader } from './source-reader.ts'
+import { dataAtStart, holeAtStart } from './zero-runs.ts'
 
 /** Read in one step where nothing is to be sent of it; some hundredths of a second. */
 export const SILENT_BYTES: number = 8 << 20
@@ -24,6 +26,7 @@ export class FileReading {
   #scratch: Uint8Array<ArrayBuffer> | undefined
   #position = 0
   #isReadWhole = false
+  #hasHoles = false
   #last: StreamStep | undefined
 
   /** Throws FRAME_MALFORMED where the signature is not one. */
@@ -34,7 +37,18 @@ export class FileReading {
     this.#delta = createDelta(request, reader)
     const opened = reader.open(request.file)
     if ('code' in opened) this.#last = { kind: 'FAULT', fault: opened }
-    else this.#opened = opened
+    else this.#begin(opened)
+  }
+
+  #begin (opened: OpenFile): void {
+    const { file: { entry: { sizeBytes } }, holes = false, roomBytes = Infinity } = this.#request
+    this.#opened = opened
+    if (!holes) return
+    const { allocatedBytes } = opened
+    this.#hasHoles = allocatedBytes < sizeBytes
+    if (allocatedBytes <= roomBytes) return
+    const detail = `it takes ${formatSize(allocatedBytes)}, and ${formatSize(roomBytes)} are left. Free some space on the server, or lower its --reserve`
+    this.#fail({ code: 'NO_ROOM', detail })
   }
 
   step (compress: boolean): StreamStep {
@@ -69,6 +83,7 @@ export class FileReading {
     const isHashedOnly = content === 'DATA' && this.#position < offset
     const length = Math.min(pieceBytes, (isHashedOnly ? offset : entry.sizeBytes) - this.#position)
     const isSent = content === 'DATA' && !isHashedOnly
+    if (isSent && this.#hasHoles) return this.#readSparse(compress)
     const buffer = this.#buffer(isSent, length)
     const piece = isSent ? buffer.subarray(DATA_CONTENT_AT) : buffer
     if (this.#opened === undefined) return this.#fail(CHANGED)
@@ -83,6 +98,35 @@ export class FileReading {
     }
     writeDataHeader(buffer, task)
     return { kind: 'FRAME', frame: this.#compressed(buffer, compress), fileBytes: length }
+  }
+
+  /** A hole, or the data before the next one. What is read behind that is read again with the next step, from memory. */
+  #readSparse (compress: boolean): StreamStep {
+    const { file: { entry: { sizeBytes }, task }, pieceBytes } = this.#request
+    let holeBytes = 0
+    while (this.#position < sizeBytes && holeBytes + pieceBytes <= LIMITS.holeBytes) {
+      const piece = this.#buffer(false, Math.min(pieceBytes, sizeBytes - this.#position))
+      if (this.#opened === undefined) return this.#fail(CHANGED)
+      const got = this.#opened.read(piece, this.#position)
+      if (typeof got !== 'number') return this.#fail(got)
+      if (got !== piece.length) return this.#fail(lengthFault(this.#opened))
+      const zeros = holeAtStart(piece)
+      if (zeros === 0 && holeBytes === 0) return this.#sendData(piece.subarray(0, dataAtStart(piece)), task, compress)
+      this.#hasher.update(piece.subarray(0, zeros))
+      this.#position += zeros
+      holeBytes += zeros
+      if (zeros < piece.length) break
+    }
+    return { kind: 'HOLE', fileBytes: holeBytes }
+  }
+
+  #sendData (content: Uint8Array, task: number, compress: boolean): StreamStep {
+    const frame = this.#buffer(true, content.length)
+    frame.set(content, DATA_CONTENT_AT)
+    this.#hasher.update(content)
+    this.#position += content.length
+    writeDataHeader(frame, task)
+    return { kind: 'FRAME', frame: this.#compressed(frame, compress), fileBytes: content.length }
   }
 
   // What is sent is given away.

@@ -36,12 +36,18 @@ export interface StreamRequest {
   readonly signature?: Uint8Array
   /** Bytes of the file in one frame, at most 1 MiB. */
   readonly pieceBytes: number
+  /** Whether steps may be holes. */
+  readonly holes?: boolean
+  /** More than this allocated for the file is a fault (NO_ROOM). */
+  readonly roomBytes?: number
 }
 
 /** The next piece of work on a large file. */
 export type StreamStep =
   /** A whole DATA or DELTA frame, header in front, alone in its buffer. */
   | { readonly kind: 'FRAME', readonly frame: Uint8Array<ArrayBuffer>, readonly fileBytes: number }
+  /** The next bytes of the file are zeros; at most `holeBytes` of the protocol. */
+  | { readonly kind: 'HOLE', readonly fileBytes: number }
   /** Bytes of the file were read, and there is nothing to send for them yet. */
   | { readonly kind: 'READ', readonly fileBytes: number }
   /** The file was read whole and is as it was listed. */

@@ -25,6 +25,8 @@ export interface SendFilesInit {
   readonly limitBytesPerSecond?: number
   /** `never` unless told. Anything else only where HELLO agreed on zstd. */
   readonly compression?: Compression
+  /** Whether HELLO agreed on holes; otherwise zeros are sent as all else. */
+  readonly holes?: boolean
 }
 
 /** Read but not yet sent: enough that reading, hashing and sending overlap. */
@@ -132,6 +134,7 @@ class Transfer {
       intake: this.#intake,
       answers,
       pieceBytes: this.#pieceBytes,
+      holes: this.#init.holes === true,
       onWanted: file => {
         this.#meter.filesWanted++
         this.#meter.bytesWanted += file.entry.sizeBytes

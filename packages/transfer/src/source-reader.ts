@@ -7,6 +7,8 @@ import type { FileFault, PackRead, WantedFile } from './file-source.ts'
 
 /** One open file of the source. Synchronous, because it lives in a thread that does nothing else. */
 export interface OpenFile {
+  /** What its disk has allocated for it: less than its size where it has holes, or is compressed. */
+  readonly allocatedBytes: number
   /**
    * Fills `into` from `position` on, as far as the file goes, and says how many bytes it got. Reads at least once, and no
    * more once it has `enoughBytes`, which is all of `into` by default.

@@ -67,6 +67,7 @@ class Gate implements StagingArea {
         this.writtenBytes += bytes.length
       },
       copy: async () => { throw new Error('Nothing is to be copied.') },
+      hole: async () => { throw new Error('There are no holes.') },
       finish: async () => ({ task, bytes: this.#sizes[task] ?? 0 }),
       abandon: async () => { /* nothing is kept */ },
     }

@@ -25,6 +25,7 @@ async function session (): Promise<{ asked: Tasks[], staged: MemoryStaging, file
     beginFile: async (task, offset): Promise<StagedFile> => task >= NAMES.length ? await staged.beginFile(task, offset) : {
       write: async () => { throw new Error('content arrived') },
       copy: async () => { throw new Error('content arrived') },
+      hole: async () => { throw new Error('content arrived') },
       abandon: async () => { /* nothing was begun */ },
       finish: async digest => {
         // Ends come out of order, as they do where some of them wait for a disk.

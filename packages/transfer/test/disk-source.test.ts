@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import {
-  appendFileSync, chmodSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync,
-  truncateSync, unlinkSync, utimesSync, writeFileSync,
+  appendFileSync, chmodSync, closeSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync,
+  truncateSync, unlinkSync, utimesSync, writeFileSync, writeSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { joinPath, readPack, ROOT_PATH, splitPath } from '@filesync/protocol'
+import { joinPath, LIMITS, readPack, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -182,9 +182,31 @@ test.skipIf(untrue.length === 0).each(untrue)('%s, whose size is not that of its
   }
 })
 
+test('the holes of a file on the disk are told, and its data is read as it is', async () => {
+  const path = join(root, 'sparse')
+  const fd = openSync(path, 'w')
+  for (const at of [0, 30_000_000]) writeSync(fd, randomBytes(4096, at + 1), 0, 4096, at)
+  closeSync(fd)
+  truncateSync(path, 60_000_000)
+  const stream = source.openStream({ file: want('sparse'), content: 'DATA', offset: 0, pieceBytes: 1 << 20, holes: true })
+  let whole = Buffer.alloc(0)
+  let sentBytes = 0
+  let step = await stream.next(false)
+  for (; step.kind === 'FRAME' || step.kind === 'HOLE'; step = await stream.next(false)) {
+    if (step.kind === 'FRAME') sentBytes += step.fileBytes
+    else expect(step.fileBytes).toBeLessThanOrEqual(LIMITS.holeBytes)
+    whole = Buffer.concat([whole, step.kind === 'HOLE' ? Buffer.alloc(step.fileBytes) : step.frame.subarray(12)])
+  }
+  stream.close()
+  expect(Buffer.compare(whole, readFileSync(path))).toBe(0)
+  expect(step.kind === 'END' && Buffer.from(step.digest).equals(hashBytes(whole))).toBe(true)
+  expect(sentBytes).toBeLessThan(200_000)
+})
+
 test('that a file ends where it is said to end is seen without a call of its own, except for an empty one', () => {
   const reads: number[] = []
   const opened = (content: number): OpenFile => ({
+    allocatedBytes: content,
     read (into, position, enoughBytes = into.length) {
       reads.push(into.length)
       expect(Math.min(content - position, into.length)).toBe(enoughBytes)

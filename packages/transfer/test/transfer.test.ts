@@ -160,3 +160,45 @@ test('a staging area that fails ends the session on both sides', async () => {
   expect(client).toMatchObject({ code: 'ARCHIVE_FULL' })
   expect(server).toMatchObject({ code: 'ARCHIVE_FULL' })
 })
+
+/** Zeros with a little between them: at the start, after a short run of zeros, in the middle, and before the end. */
+function sparseBytes (): Uint8Array {
+  const bytes = new Uint8Array(8_000_000)
+  for (const at of [0, 40_000, 3_000_003, 6_000_000]) bytes.set(randomBytes(5_000, at + 1), at)
+  return bytes
+}
+
+test('the holes of a file cost next to nothing on the wire, and are zeros at the other end', async () => {
+  const tree = memoryTree({ ...TREE, sparse: sparseBytes(), zeros: new Uint8Array(3_000_001) }, hashBytes)
+  const store = new MemoryStore()
+  const { client, server, serverConnection } = await sync({ tree, source: sourceOf(tree), store, client: { holes: true }, server: { holes: true } })
+  expect(client).toMatchObject({ result: 'OK' })
+  expect(server).toMatchObject({ files: 8, bytes: tree.bytes, problemCount: 0 })
+  expectSame(store, tree, 8)
+  const others = Object.values(TREE).reduce<number>((sum, content) => sum + (typeof content === 'object' && !(content instanceof Uint8Array) ? 1000 : content.length), 0)
+  expect(serverConnection.bytesReceived - others).toBeLessThan(100_000)
+})
+
+test('without that ability at both ends, holes travel as zeros', async () => {
+  const tree = memoryTree({ sparse: sparseBytes() }, hashBytes)
+  const store = new MemoryStore()
+  const { client, serverConnection } = await sync({ tree, source: sourceOf(tree), store, client: { holes: false } })
+  expect(client).toMatchObject({ result: 'OK' })
+  expect(serverConnection.bytesReceived).toBeGreaterThan(8_000_000)
+  const uninvited = await sync({ tree, source: sourceOf(tree), store: new MemoryStore(), client: { holes: true } })
+  expect(uninvited.server).toMatchObject({ code: 'MESSAGE_UNEXPECTED' })
+})
+
+test('a file that is asked for in case that it has holes is sent from an offset, or named where it takes too much', async () => {
+  const tree = memoryTree({ sparse: sparseBytes(), solid: randomBytes(300_000, 9) }, hashBytes)
+  const store = new MemoryStore()
+  const bytes = tree.content('sparse' as RelativePath) as Uint8Array
+  store.partial.set('sparse' as RelativePath, bytes.slice(0, 5_000_000))
+  const { server, serverConnection } = await sync({
+    tree, source: sourceOf(tree), store, client: { holes: true }, server: { holes: true },
+    how: ({ path, at }) => [...at, 'SPARSE', path === 'sparse' ? 5_000_000 : 0, 100_000],
+  })
+  expect(server).toMatchObject({ files: 1, problems: [{ path: 'solid', code: 'NO_ROOM', message: expect.stringContaining('and 100 kB are left') as string }] })
+  expect(Buffer.compare(store.files.get('sparse' as RelativePath) as Uint8Array, bytes)).toBe(0)
+  expect(serverConnection.bytesReceived).toBeLessThan(50_000)
+})

@@ -90,6 +90,7 @@ async function sendLarge (channel: LegacyChannel, { path, file, begin }: { path:
     let held: Uint8Array | undefined
     for (let step = await stream.next(false); ; step = await stream.next(false)) {
       if (step.kind === 'FAULT') throw unsendable(path, step.fault)
+      if (step.kind === 'HOLE') throw new FileSyncError('INTERNAL', 'A hole was read, though the original protocol has none.')
       if (step.kind === 'READ') continue
       if (held !== undefined) await channel.sendBytes(held)
       else await begin()

@@ -12,6 +12,7 @@ export interface DiskCalls {
   openStream (id: number, request: StreamRequest): void
   write (id: number, bytes: Uint8Array): void
   copy (id: number, offset: number, lengthBytes: number): void
+  hole (id: number, lengthBytes: number): void
   finish (id: number, digest: Digest): StreamEnd
   abandon (id: number): void
   openFile (area: string, path: RelativePath): { readonly fd: number, readonly sizeBytes: number } | undefined

@@ -1,10 +1,11 @@
-import { asFileSyncError, equalDigests } from '@filesync/protocol'
+import { asFileSyncError, equalDigests, formatSize } from '@filesync/protocol'
 import type { FileSyncError, Hasher } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
 import type { StreamEnd, StreamRequest } from '../content-store.ts'
 import type { Beneath } from './beneath.ts'
 import { inside, parseReclaimName, PARTIAL, reclaimName, split, STAGING, stagedName } from './disk-places.ts'
 import * as disk from './disk.ts'
+import { writeAround, zerosOf } from './holes.ts'
 import { fullTrouble, isFull, storeTrouble, throwIfStoreTrouble } from './trouble.ts'
 import { hashTo } from './whole-file.ts'
 
@@ -20,6 +21,9 @@ interface OpenStream {
   readonly hasher: Hasher
   present: number | undefined
   position: number
+  /** Of the disk, so without holes. */
+  writtenBytes: number
+  hasHoles: boolean
   failure?: FileSyncError
   /** Why there was no room. */
   lack?: string
@@ -40,18 +44,22 @@ export class DiskStreams {
   }
 
   open (id: number, request: StreamRequest): void {
-    const stream: OpenStream = { request, fd: undefined, hasher: createHasher(), present: undefined, position: 0 }
+    const stream: OpenStream = {
+      request, fd: undefined, hasher: createHasher(), present: undefined, position: 0, writtenBytes: 0, hasHoles: false,
+    }
     try {
       const prefix = this.#beneath.open(inside(PARTIAL, request.area), 'make')
       const fd = stream.fd = disk.continueAt(prefix, request.partial)
       disk.cutTo(fd, Math.min(request.offset, disk.statOf(fd).sizeBytes))
       stream.position = hashTo(fd, stream.hasher)
+      stream.hasHoles = disk.hasHole(fd)
+      stream.writtenBytes = disk.allocatedBytes(fd)
     } catch (error) {
       if (!isFull(error)) {
         if (stream.fd !== undefined) disk.close(stream.fd)
         throw storeTrouble(error) ?? error
       }
-      this.#giveUp(stream, error)
+      this.#giveUp(stream, fullTrouble(error))
     }
     this.#streams.set(id, stream)
   }
@@ -62,10 +70,12 @@ export class DiskStreams {
     if (stream.failure !== undefined) throw stream.failure
     if (stream.fd === undefined) return
     try {
-      disk.writeAll(stream.fd, bytes, stream.position)
+      const written = writeAround(stream.fd, bytes, stream)
+      stream.writtenBytes += written
+      if (written < bytes.length) stream.hasHoles = true
     } catch (error) {
       if (isFull(error)) {
-        this.#giveUp(stream, error)
+        this.#giveUp(stream, fullTrouble(error))
         return
       }
       stream.failure = storeTrouble(error) ?? asFileSyncError(error, 'ARCHIVE_UNAVAILABLE')
@@ -73,12 +83,26 @@ export class DiskStreams {
     }
     stream.hasher.update(bytes)
     stream.position += bytes.length
+    const { roomBytes = Infinity } = stream.request
+    if (stream.writtenBytes <= roomBytes) return
+    this.#giveUp(stream, `it takes more than the ${formatSize(roomBytes)} that are left. Free some space on the server`)
+  }
+
+  hole (id: number, lengthBytes: number): void {
+    const stream = this.#stream(id)
+    if (stream.failure !== undefined) throw stream.failure
+    stream.hasHoles = true
+    stream.hasher.update(zerosOf(lengthBytes))
+    stream.position += lengthBytes
   }
 
   copy (id: number, offset: number, lengthBytes: number): void {
     const stream = this.#stream(id)
     try {
-      stream.present ??= this.#openPresent(stream.request)
+      if (stream.present === undefined) {
+        stream.present = this.#openPresent(stream.request)
+        stream.hasHoles ||= disk.hasHole(stream.present)
+      }
     } catch (error) {
       throwIfStoreTrouble(error)
       // Without it the digest will not fit, which makes it the trouble of this file alone.
@@ -102,7 +126,7 @@ export class DiskStreams {
       if (isWhole) this.#stageWhole(stream, fd)
     } catch (error) {
       if (!isFull(error) || stream.fd === undefined) throw storeTrouble(error) ?? error
-      this.#giveUp(stream, error)
+      this.#giveUp(stream, fullTrouble(error))
     }
     const { lack } = stream
     this.#forget(id)
@@ -113,7 +137,11 @@ export class DiskStreams {
   }
 
   abandon (id: number): void {
-    if (this.#streams.has(id)) this.#forget(id)
+    const stream = this.#streams.get(id)
+    if (stream === undefined) return
+    // So that a hole at the end counts as arrived.
+    if (stream.fd !== undefined && stream.hasHoles && stream.failure === undefined) disk.cutTo(stream.fd, stream.position)
+    this.#forget(id)
   }
 
   /** Names and lengths of unfinished files. */
@@ -150,6 +178,7 @@ export class DiskStreams {
     const { area, partial, staging, number, sizeBytes, mode, mtimeNs } = stream.request
     const prefix = this.#beneath.open(inside(PARTIAL, area), 'make')
     const to = this.#beneath.open(inside(STAGING, staging), 'make')
+    if (stream.hasHoles) disk.cutTo(fd, sizeBytes)
     disk.setMode(fd, mode | disk.OWNER_READS)
     disk.touch(fd, mtimeNs)
     if (this.#syncsEach) disk.syncFile(fd)
@@ -161,8 +190,8 @@ export class DiskStreams {
   }
 
   /** The disk has no room for a file: what was written of it makes room for others. */
-  #giveUp (stream: OpenStream, error: unknown): void {
-    stream.lack = fullTrouble(error)
+  #giveUp (stream: OpenStream, lack: string): void {
+    stream.lack = lack
     if (stream.fd === undefined) return
     disk.close(stream.fd)
     stream.fd = undefined

@@ -31,6 +31,7 @@ const calls: DiskCalls = {
   openStream: (id, request) => { streams.open(id, request) },
   write: (id, bytes) => { streams.write(id, bytes) },
   copy: (id, offset, lengthBytes) => { streams.copy(id, offset, lengthBytes) },
+  hole: (id, lengthBytes) => { streams.hole(id, lengthBytes) },
   finish: (id, digest) => streams.finish(id, digest),
   abandon: id => { streams.abandon(id) },
   openFile: (area, path) => reading.openFile(area, path),

@@ -44,6 +44,11 @@ export function hasHole (fd: number): boolean {
   return blocks * 512 < size
 }
 
+/** What the disk has set aside for a file. */
+export function allocatedBytes (fd: number): number {
+  return fs.fstatSync(fd).blocks * 512
+}
+
 function describe (stat: fs.BigIntStats): Stat {
   const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'symlink' : 'special'
   return {

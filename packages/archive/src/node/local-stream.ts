@@ -31,6 +31,13 @@ export class LocalStream implements ContentStream {
     }
   }
 
+  async hole (lengthBytes: number): Promise<void> {
+    for (let left = lengthBytes; left > 0; left -= COPY_BYTES) {
+      const length = Math.min(COPY_BYTES, left)
+      await this.#queue(length, () => this.#thread.call('hole', [this.#id, length]))
+    }
+  }
+
   async finish (digest: Digest): Promise<StreamEnd> {
     await this.#tail
     this.#throwIfFailed()

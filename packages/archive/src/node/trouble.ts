@@ -1,17 +1,20 @@
 import { errnoOf, FileSyncError } from '@filesync/protocol'
 
 const FULL = new Set(['ENOSPC', 'EDQUOT'])
+/** Larger than a file may be there: 4 GiB on FAT. */
+const TOO_LARGE = 'EFBIG'
 const UNAVAILABLE = new Set(['EIO', 'EROFS', 'EMFILE', 'ENFILE', 'ENODEV', 'ENXIO', 'ESTALE', 'ETIMEDOUT', 'ENOMEM'])
 const REFUSED = new Set(['EACCES', 'EPERM'])
 
 /** Whether a system error says that there is no more room: for what is being written now, and perhaps for less all the same. */
 export function isFull (error: unknown): boolean {
-  return FULL.has(errnoOf(error))
+  return FULL.has(errnoOf(error)) || errnoOf(error) === TOO_LARGE
 }
 
 /** What is told of a file that the system had no room for. */
 export function fullTrouble (error: unknown): string {
   const code = errnoOf(error)
+  if (code === TOO_LARGE) return `the file system of the archive holds no file so large (${code})`
   const what = code === 'EDQUOT' ? 'the quota of the user that runs the server was used up' : 'the disk of the archive became full'
   return `${what} while it was written (${code}). Free some space on the server`
 }

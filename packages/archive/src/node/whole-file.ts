@@ -1,6 +1,7 @@
 import type { Digest, Hasher } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
 import * as disk from './disk.ts'
+import { writeAround } from './holes.ts'
 
 const READ_BYTES = 1 << 18
 
@@ -24,9 +25,14 @@ export function digestAt (prefix: string, name: string): Digest {
   }
 }
 
-/** Writes the content of a file into another one, which is empty. */
+/** Writes the content of a file into another one, which is empty. Holes stay holes. */
 export function copyTo (fd: number, copy: number): void {
-  readPieces(fd, (piece, position) => { disk.writeAll(copy, piece, position) })
+  const hasHoles = disk.hasHole(fd)
+  let isShort = false
+  const sizeBytes = readPieces(fd, (piece, position) => {
+    if (writeAround(copy, piece, { position, hasHoles }) < piece.length) isShort = true
+  })
+  if (isShort) disk.cutTo(copy, sizeBytes)
 }
 
 /** As {@link copyTo}; returns the digest of what was copied. */

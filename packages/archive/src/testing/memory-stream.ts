@@ -35,6 +35,11 @@ export class MemoryStream implements ContentStream {
     this.#pieces.push((this.#init.present() ?? new Uint8Array(0)).slice(offset, offset + lengthBytes))
   }
 
+  async hole (lengthBytes: number): Promise<void> {
+    this.#init.before('hole')
+    this.#pieces.push(new Uint8Array(lengthBytes))
+  }
+
   async finish (digest: Digest): Promise<StreamEnd> {
     this.#init.before('finish')
     const content = this.#content()

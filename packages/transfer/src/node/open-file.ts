@@ -17,6 +17,9 @@ const numberHalves = new Uint32Array(numbers.buffer)
 const identity = new BigUint64Array(1)
 const identityHalves = new Uint32Array(identity.buffer)
 
+/** What `stat` counts blocks in, whatever the file system's are. */
+const BLOCK_BYTES = 512
+
 /** Opens a wanted file if it is what was listed. */
 export function openWanted (file: WantedFile, directories: SourceDirectories): OpenFile | FileFault {
   const opened = openOnce(file, directories)
@@ -65,6 +68,10 @@ class HeldFile implements OpenFile {
   constructor (fd: number, before: BigIntStats) {
     this.#fd = fd
     this.#before = before
+  }
+
+  get allocatedBytes (): number {
+    return Number(this.#before.blocks) * BLOCK_BYTES
   }
 
   read (into: Uint8Array, position: number, enoughBytes: number = into.length): number | FileFault {

@@ -85,6 +85,8 @@ export class MemorySource implements FileSource {
     this.#open++
     let isOpen = true
     return {
+      // As if the disk had nothing of the zeros.
+      get allocatedBytes () { return content.reduce((count, byte) => count + Math.sign(byte), 0) },
       read (into, position) {
         const piece = content.subarray(position, position + into.length)
         into.set(piece)

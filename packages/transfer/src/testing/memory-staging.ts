@@ -82,6 +82,10 @@ class MemoryStagedFile implements StagedFile {
     })
   }
 
+  async hole (lengthBytes: number): Promise<void> {
+    await this.#alone(() => { this.#pieces.push(new Uint8Array(lengthBytes)) })
+  }
+
   async copy (offset: number, lengthBytes: number): Promise<void> {
     await this.#alone(() => {
       const present = this.#init.store.files.get(this.#init.path) ?? new Uint8Array(0)
