@@ -1,6 +1,6 @@
 import { formatDeviceId, formatPairingCode } from '@filesync/identity'
 import type { DeviceId, PairingDesk, PeerBook } from '@filesync/identity'
-import type { EventFeed } from '@filesync/program'
+import type { EventFeed, EventLog } from '@filesync/program'
 import type { ControlRoutes } from '@filesync/program/node'
 import { FileSyncError } from '@filesync/protocol'
 import type { Health } from './health.ts'
@@ -10,6 +10,7 @@ export interface ControlInit {
   readonly peers: PeerBook
   readonly health: Health
   readonly events: EventFeed
+  readonly log: EventLog
   readonly endSessions: (peer: DeviceId, error: FileSyncError) => Promise<void>
 }
 
@@ -31,6 +32,7 @@ export function controlRoutes (init: ControlInit): ControlRoutes {
       const named = field(body, 'peer')
       if (typeof named !== 'string') throw new FileSyncError('USAGE', 'Say which client is to be revoked.')
       const peer = await peers.revoke(named)
+      init.log({ event: 'revoked', area: peer.area, id: formatDeviceId(peer.id) }, `revoked ${peer.area}`)
       await init.endSessions(peer.id, new FileSyncError('NOT_PAIRED', 'The server has revoked this client.'))
       return { area: peer.area, id: formatDeviceId(peer.id) }
     },

@@ -2,7 +2,7 @@ import type { Rebuilding, ReturningArchive } from '@filesync/archive'
 import { announceServer } from '@filesync/discovery/node'
 import type { Announcer } from '@filesync/discovery/node'
 import { formatDeviceId, idPrefix, PairingDesk } from '@filesync/identity'
-import type { DeviceId, Peer, PeerBook } from '@filesync/identity'
+import type { Admitted, DeviceId, PeerBook } from '@filesync/identity'
 import { listenTls, loadOrCreateIdentity, nodeCrypto, openAuditLog, openPeers, openTokens } from '@filesync/identity/node'
 import type { Channel, Identity, Listener } from '@filesync/identity/node'
 import { formatCount, printable } from '@filesync/program'
@@ -125,6 +125,9 @@ class Server implements RunningServer {
       crypto: nodeCrypto,
       clock,
       takenAreas: async () => await archive.takenNames(),
+      onPaired: ({ area, id }, { remoteAddress: address }) => {
+        this.#log({ event: 'paired', area, id: formatDeviceId(id), address }, `paired with ${area} at ${address}`)
+      },
     })
     const archive = this.#keep(await openReturningArchive({
       stateDir, accept: acceptArchive, root: archiveRoot, keepMs, mode, clock, signal, onRebuild: rebuilding => { tellRebuilding(rebuilding, this.#log) }, ...(quotaBytes !== undefined && { quotaBytes }), ...(reserveBytes !== undefined && { reserveBytes }),
@@ -169,7 +172,7 @@ class Server implements RunningServer {
       describe: () => ({ id: this.id, name, version: VERSION, port: this.port, discovery: this.discovery, archive: archiveRoot, startedAt: this.#startedAt }),
     })
     const endSessions = async (peer: DeviceId, error: FileSyncError): Promise<void> => { await this.#listener?.endSessions(peer, error) }
-    this.#keep(await serveControl(stateDir, { ...controlRoutes({ desk, peers, health, events, endSessions }), ...archiveRoutes(archive) }))
+    this.#keep(await serveControl(stateDir, { ...controlRoutes({ desk, peers, health, events, endSessions, log: this.#log }), ...archiveRoutes(archive) }))
     if (metrics !== undefined) this.#metricsPort = this.#keep(await monitor.serveMetrics(metrics, health)).port
   }
 
@@ -186,8 +189,14 @@ class Server implements RunningServer {
         await sessions.serve(channel, peer)
       },
       onPair: async channel => {
-        const peer = await this.#pair(desk, channel)
-        this.#log({ event: 'paired', area: peer.area, id: formatDeviceId(peer.id), address: channel.remoteAddress }, `paired with ${peer.area} at ${channel.remoteAddress}`)
+        const { peer: { area, id }, unconfirmed } = await this.#pair(desk, channel)
+        if (unconfirmed === undefined) return
+        const { remoteAddress: address } = channel
+        const { code, message } = unconfirmed
+        this.#log(
+          { event: 'pairing-unconfirmed', area, id: formatDeviceId(id), address, code, message },
+          `${area} at ${address} is trusted, but did not say that it trusts this server (${message}). If it cannot push, pair it again; if you do not know it, run "filesync-server revoke ${area}".`,
+        )
       },
       onRefused: ({ remoteAddress, error }) => {
         this.#log({ event: 'refused', address: remoteAddress, code: error.code }, `refused ${remoteAddress}: ${error.message}`)
@@ -208,7 +217,7 @@ class Server implements RunningServer {
     })
   }
 
-  async #pair (desk: PairingDesk, channel: Channel): Promise<Peer> {
+  async #pair (desk: PairingDesk, channel: Channel): Promise<Admitted> {
     try {
       return await desk.receive(channel)
     } catch (error) {

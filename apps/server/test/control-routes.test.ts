@@ -29,6 +29,7 @@ let peers: PeerBook
 let desk: PairingDesk
 let queue: SessionQueue
 let ended: [peer: string, code: string][]
+let logged: string[]
 let routes: ControlRoutes
 let events: EventFeed
 let board: SessionBoard
@@ -45,9 +46,10 @@ beforeEach(async () => {
   const audited: AuditEvent[] = []
   const audit = { record: async (event: AuditEvent) => { audited.push(event) } }
   peers = new PeerBook(memoryRecords(), { clock, audit })
-  desk = new PairingDesk({ serverId: id(9), serverName: 'nas', peers, tokens: new TokenBook(memoryRecords(), { crypto: nodeCrypto, clock }), audit, crypto: nodeCrypto, clock })
+  desk = new PairingDesk({ serverId: id(9), serverName: 'nas', peers, tokens: new TokenBook(memoryRecords(), { crypto: nodeCrypto, clock, audit }), audit, crypto: nodeCrypto, clock })
   queue = new SessionQueue({ maxActive: 1, maxWaiting: 9, clock })
   ended = []
+  logged = []
   events = new EventFeed()
   board = new SessionBoard(clock, event => { events.push({ ...event }) })
   stateDir = await mkdtemp(join(tmpdir(), 'filesync-health-'))
@@ -57,7 +59,7 @@ beforeEach(async () => {
     desk, peers, queue, board, history, quotaBytes: undefined,
     describe: () => ({ id: 'x', name: 'nas', version: '1', port: 42, discovery: true, archive: '/srv', startedAt: isoTime(clock.nowMs()) }),
   })
-  routes = controlRoutes({ desk, peers, health, events, endSessions: async (peer, error) => { ended.push([peer, error.code]) } })
+  routes = controlRoutes({ desk, peers, health, events, log: event => { logged.push(event.event) }, endSessions: async (peer, error) => { ended.push([peer, error.code]) } })
 })
 
 afterEach(async () => { await rm(stateDir, { recursive: true }) })
@@ -90,6 +92,7 @@ describe('POST /revoke', () => {
     await peers.admit({ id: id(1), wish: 'laptop', via: 'manual' })
     expect(await ask('POST /revoke', { peer: 'laptop' })).toEqual({ area: 'laptop', id: formatDeviceId(id(1)) })
     expect(ended).toEqual([[id(1), 'NOT_PAIRED']])
+    expect(logged).toEqual(['revoked'])
     await expect(peers.judge(id(1), '127.0.0.1')).rejects.toEqual(expect.objectContaining({ code: 'NOT_PAIRED' }))
   })
 

@@ -4,6 +4,9 @@ import type { DeviceId } from './device-id.ts'
 export type AuditEvent =
   | { readonly event: 'pair', readonly id: DeviceId, readonly area: string, readonly via: string, readonly address?: string | undefined }
   | { readonly event: 'refuse', readonly reason: string, readonly address: string, readonly id?: DeviceId | undefined }
+  | { readonly event: 'open-window', readonly expiresAtMs: number }
+  | { readonly event: 'make-token', readonly tokenId: string, readonly uses: number, readonly expiresAtMs: number }
+  | { readonly event: 'revoke-token', readonly tokenId: string }
   | { readonly event: 'revoke', readonly id: DeviceId, readonly area: string }
 
 /** Where events are kept, as a port. */

@@ -7,7 +7,7 @@ import type { DeviceId } from './device-id.ts'
 import { makePairingCode } from './pairing-code.ts'
 import type { PairingCode } from './pairing-code.ts'
 import { judgePairing } from './pairing.ts'
-import type { PairingChannel, PairingClaim, PairingJudge } from './pairing.ts'
+import type { Admitted, PairingChannel, PairingClaim, PairingJudge } from './pairing.ts'
 import { PairingWindow } from './pairing-window.ts'
 import type { Introduction, Peer, PeerBook } from './peer-book.ts'
 import { codeKey } from './proof.ts'
@@ -19,12 +19,14 @@ export interface PairingDeskInit {
   readonly serverName: string
   readonly peers: PeerBook
   readonly tokens: TokenBook
-  /** For those who are refused; the book of peers tells of those who are not. */
+  /** For windows and those who are refused; the book of peers tells of those who are not. */
   readonly audit: Audit
   readonly crypto: PairingCrypto
   readonly clock: Clock
   /** Folders in the archive's root that no new client may be given; none unless told. */
   readonly takenAreas?: () => Promise<readonly string[]>
+  /** Told of each client that is trusted from now on, before it learns that itself. */
+  readonly onPaired?: (peer: Peer, visit: PairingVisit) => void
   /** How long a refused client waits for the answer; 1 s unless told. With the bound on connections it limits guessing. */
   readonly refusalDelayMs?: number
 }
@@ -53,7 +55,8 @@ export class PairingDesk {
 
   /** Opens a window for one client, in the place of one that may be open. The code is told this once and kept nowhere. */
   async openWindow ({ ttlMs = CODE_TTL_MS }: { readonly ttlMs?: number } = {}): Promise<PairingCode> {
-    const { crypto, clock, serverId } = this.#init
+    const { crypto, clock, serverId, audit } = this.#init
+    await audit.record({ event: 'open-window', expiresAtMs: clock.nowMs() + ttlMs })
     const code = makePairingCode(crypto)
     const key = await codeKey(crypto, code, serverId)
     this.#window = new PairingWindow(key, clock.monotonicMs() + ttlMs)
@@ -66,7 +69,7 @@ export class PairingDesk {
   }
 
   /** Serves one client that wants to pair. Throws PAIRING_REFUSED, and whatever ends its connection. */
-  async receive (visit: PairingVisit): Promise<Peer> {
+  async receive (visit: PairingVisit): Promise<Admitted> {
     const { crypto, clock, audit } = this.#init
     const judge: PairingJudge = { serverName: tameName(this.#init.serverName), claim: async request => await this.#claim(request, visit) }
     try {
@@ -117,6 +120,8 @@ export class PairingDesk {
 
   async #admit (who: { readonly id: DeviceId, readonly wish: string, readonly via: Introduction }, visit: PairingVisit): Promise<Peer> {
     const takenAreas = await this.#init.takenAreas?.() ?? []
-    return await this.#init.peers.admit({ ...who, address: visit.remoteAddress, takenAreas })
+    const peer = await this.#init.peers.admit({ ...who, address: visit.remoteAddress, takenAreas })
+    this.#init.onPaired?.(peer, visit)
+    return peer
   }
 }

@@ -1,4 +1,4 @@
-import { FileSyncError } from '@filesync/protocol'
+import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import type { Connection } from '@filesync/protocol'
 import { tameName } from './area.ts'
 import type { PairingCrypto } from './crypto-port.ts'
@@ -76,15 +76,25 @@ export async function provePairing (channel: PairingChannel, init: ProveInit): P
   if (!init.crypto.equal(ok.mac, init.crypto.hmacSha256(key, serverProof(channel, ok)))) throw refuseServer(channel, 'does not know the secret')
   const granted = { serverId, serverName: tameName(ok.serverName), area: tameName(ok.area) }
   await init.remember(granted)
-  await connection.send({ type: 'PAIR_DONE' })
+  // Both ends trust each other by now, whatever becomes of the last word.
+  await connection.send({ type: 'PAIR_DONE' }).catch(() => undefined)
   return granted
+}
+
+/** What became of a client that proved itself. */
+export interface Admitted {
+  /** It is trusted from now on. */
+  readonly peer: Peer
+  /** Why it is not known whether the client has stored this server: it left, or said something else, before it said so. */
+  readonly unconfirmed?: FileSyncError
 }
 
 /**
  * The server's side. The client proves itself first, so that nobody gets a proof from a server for the asking. The peer
- * is stored before the client is told. Throws PAIRING_REFUSED, always in the same words.
+ * is stored before the client is told, and stays stored whether or not the client says that it was. Throws PAIRING_REFUSED,
+ * always in the same words.
  */
-export async function judgePairing (channel: PairingChannel, { crypto, judge }: JudgeInit): Promise<Peer> {
+export async function judgePairing (channel: PairingChannel, { crypto, judge }: JudgeInit): Promise<Admitted> {
   const { connection, clientId } = channel
   const proof = await connection.receive(['PAIR_PROOF'], STEP_TIMEOUT_MS)
   const claim = await judge.claim({ clientId, tokenId: proof.tokenId, wish: proof.name })
@@ -95,9 +105,13 @@ export async function judgePairing (channel: PairingChannel, { crypto, judge }: 
   }
   const peer = await claim.admit()
   const granted = { serverName: judge.serverName, area: peer.area }
-  await connection.send({ type: 'PAIR_OK', ...granted, mac: crypto.hmacSha256(claim.key, serverProof(channel, granted)) })
-  await connection.receive(['PAIR_DONE'], STEP_TIMEOUT_MS)
-  return peer
+  try {
+    await connection.send({ type: 'PAIR_OK', ...granted, mac: crypto.hmacSha256(claim.key, serverProof(channel, granted)) })
+    await connection.receive(['PAIR_DONE'], STEP_TIMEOUT_MS)
+    return { peer }
+  } catch (error) {
+    return { peer, unconfirmed: asFileSyncError(error, 'PEER_GONE') }
+  }
 }
 
 async function readSecret (channel: PairingChannel, { crypto, secret }: ProveInit): Promise<{ key: Uint8Array, tokenId?: Uint8Array }> {

@@ -69,27 +69,31 @@ export class PeerBook {
   }
 
   /**
-   * Makes a client known and gives it an area; durable when it resolves. One that is known keeps its area. A revoked one
+   * Makes a client known and gives it an area; durable when it resolves, and in the audit log before it holds. One that is known keeps its area. A revoked one
    * is let back in by a code or by hand, which are meant for it, but not by a token, which it may have kept.
    * Throws PAIRING_REFUSED.
    */
   async admit (admission: Admission): Promise<Peer> {
     const nowMs = this.#clock.nowMs()
-    const admitted = await this.#store.change(peers => {
+    return await this.#store.change(peers => {
       const known = peers.find(peer => peer.id === admission.id)
-      if (known !== undefined && known.revokedAtMs === undefined) return { records: peers, result: known }
+      if (known !== undefined && known.revokedAtMs === undefined) return { records: peers, result: known, before: this.#recordPair(known, admission) }
       if (known !== undefined && admission.via === 'token') {
         throw refuseClient('it was revoked, and a token does not let it back in')
       }
       const peer = known === undefined ? newPeer(peers, admission, nowMs) : { ...known, via: admission.via, revokedAtMs: undefined }
-      return { records: [...peers.filter(other => other !== known), peer], result: peer }
+      return { records: [...peers.filter(other => other !== known), peer], result: peer, before: this.#recordPair(peer, admission) }
     })
-    const { area } = admitted
-    await this.#audit.record({ event: 'pair', id: admission.id, area, via: admission.via, address: admission.address })
-    return admitted
   }
 
-  /** Makes a client unknown again, by area or full id; what it stored stays. Throws USAGE where there is no such peer. */
+  #recordPair ({ id, area }: Peer, { via, address }: Admission): () => Promise<void> {
+    return async () => { await this.#audit.record({ event: 'pair', id, area, via, address }) }
+  }
+
+  /**
+   * Makes a client unknown again, by area or full id; what it stored stays. Throws USAGE where there is no such peer. The audit log
+   * comes second here: nobody stays trusted because a log cannot be written.
+   */
   async revoke (areaOrId: string): Promise<Peer> {
     const nowMs = this.#clock.nowMs()
     const outcome = await this.#store.change(peers => {

@@ -3,6 +3,8 @@ export interface Change<T, R> {
   /** The very array that was given where nothing changes; then nothing is written. */
   readonly records: readonly T[]
   readonly result: R
+  /** Done before anything is written; where it rejects, nothing changes. For what has to be on record before it holds. */
+  readonly before?: () => Promise<void>
 }
 
 /**

@@ -1,5 +1,6 @@
 import { FileSyncError, toHex } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
+import type { Audit } from './audit.ts'
 import type { PairingCrypto } from './crypto-port.ts'
 import type { DeviceId } from './device-id.ts'
 import { formatEnrolmentToken, makeEnrolmentToken } from './enrolment-token.ts'
@@ -26,13 +27,21 @@ export interface TokenTerms {
   readonly ttlMs: number
 }
 
-/** The enrolment tokens of a server, over any store. */
+export interface TokenBookInit {
+  readonly crypto: PairingCrypto
+  readonly clock: Clock
+  readonly audit: Audit
+}
+
+/** The enrolment tokens of a server, over any store. Each is in the audit log before it admits anybody. */
 export class TokenBook {
   readonly #store: RecordStore<TokenRecord>
   readonly #crypto: PairingCrypto
   readonly #clock: Clock
+  readonly #audit: Audit
 
-  constructor (store: RecordStore<TokenRecord>, { crypto, clock }: { readonly crypto: PairingCrypto, readonly clock: Clock }) {
+  constructor (store: RecordStore<TokenRecord>, { crypto, clock, audit }: TokenBookInit) {
+    this.#audit = audit
     this.#store = store
     this.#crypto = crypto
     this.#clock = clock
@@ -55,17 +64,23 @@ export class TokenBook {
     await this.#store.change(tokens => ({
       records: [...tokens.filter(other => other.expiresAtMs > nowMs), record],
       result: undefined,
+      before: async () => {
+        const { tokenId, uses, expiresAtMs } = record
+        await this.#audit.record({ event: 'make-token', tokenId, uses, expiresAtMs })
+      },
     }))
     return { token: formatEnrolmentToken(token), record }
   }
 
   /** Makes a token worthless. Whom it admitted stays paired. Throws USAGE where there is no such token. */
   async revoke (id: string): Promise<TokenRecord> {
-    return await this.#store.change(tokens => {
+    const revoked = await this.#store.change(tokens => {
       const token = tokens.find(candidate => candidate.tokenId === id.toLowerCase())
       if (token === undefined) throw new FileSyncError('USAGE', `There is no token ${id}. "filesync-server token list" shows those there are.`)
       return { records: tokens.filter(other => other !== token), result: token }
     })
+    await this.#audit.record({ event: 'revoke-token', tokenId: revoked.tokenId })
+    return revoked
   }
 
   /** The token of an id that would admit this client now, or undefined. */

@@ -4,7 +4,7 @@ import type { Clock } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
 import { PairingDesk, parseEnrolmentToken, PeerBook, provePairing, toDeviceId, TokenBook } from '../src/index.ts'
-import type { AuditEvent, DeviceId, Granted, PairingChannel, PairingCode, PairingCrypto, PairingSecret, PairingVisit } from '../src/index.ts'
+import type { AuditEvent, DeviceId, Granted, PairingChannel, PairingCode, PairingCrypto, PairingSecret, PairingVisit, Peer } from '../src/index.ts'
 import { nodeCrypto } from '../src/node/index.ts'
 import { memoryRecords } from '../src/testing/index.ts'
 
@@ -38,6 +38,10 @@ export function join (clientId: DeviceId, serverId: DeviceId, clock: Clock = sys
 export class Office {
   readonly id: DeviceId = someId()
   readonly events: AuditEvent[] = []
+  /** Whom the server said that it trusts. */
+  readonly paired: Peer[] = []
+  /** Told of what goes to the audit log. */
+  onRecord: (event: AuditEvent) => Promise<void> = async () => { /* there is room */ }
   readonly clock: Clock
   readonly peers: PeerBook
   readonly tokens: TokenBook
@@ -45,12 +49,17 @@ export class Office {
 
   constructor (clock: Clock = systemClock, refusalDelayMs = 0) {
     this.clock = clock
-    const audit = { record: async (event: AuditEvent) => { this.events.push(event) } }
+    const audit = {
+      record: async (event: AuditEvent) => {
+        await this.onRecord(event)
+        this.events.push(event)
+      },
+    }
     this.peers = new PeerBook(memoryRecords(), { clock, audit })
-    this.tokens = new TokenBook(memoryRecords(), { crypto: quickCrypto, clock })
+    this.tokens = new TokenBook(memoryRecords(), { crypto: quickCrypto, clock, audit })
     this.desk = new PairingDesk({
       serverId: this.id, serverName: 'nas', peers: this.peers, tokens: this.tokens, crypto: quickCrypto, clock, refusalDelayMs,
-      audit,
+      audit, onPaired: peer => { this.paired.push(peer) },
     })
   }
 

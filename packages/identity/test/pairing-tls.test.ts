@@ -77,7 +77,7 @@ test('someone in the middle, with a TLS session to each end, gets neither to tru
   expect(relayed.toClient).toBeGreaterThan(0)
   expect(await client.servers.list()).toEqual([])
   expect(await server.peers.list()).toEqual([])
-  expect(server.events).toMatchObject([{ event: 'refuse', reason: 'wrong proof', id: middle.identity.id }])
+  expect(server.events).toMatchObject([{ event: 'open-window' }, { event: 'refuse', reason: 'wrong proof', id: middle.identity.id }])
   // The honest client without anybody between still can.
   await introduce(client, server.listener.port, { kind: 'code', code })
 })

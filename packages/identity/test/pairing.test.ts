@@ -1,8 +1,9 @@
+import { FileSyncError } from '@filesync/protocol'
 import type { ErrorCode, PairProof } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
 import { describe, expect, test } from 'vitest'
 import { formatPairingCode, judgePairing, parsePairingCode, provePairing } from '../src/index.ts'
-import type { Granted, PairingSecret } from '../src/index.ts'
+import type { Granted, PairingChannel, PairingSecret } from '../src/index.ts'
 import { join, Office, quickCrypto, someId } from './introductions.ts'
 import { codeOf, until } from './machines.ts'
 
@@ -21,7 +22,7 @@ describe('a pairing code', () => {
     expect(await office.visit(code, { clientId, name: '../CON' })).toEqual({ serverId: office.id, serverName: 'nas', area: 'client-CON' })
     expect(office.desk.isOpen).toBe(false)
     expect(await office.peers.judge(clientId, '')).toMatchObject({ area: 'client-CON', via: 'code', minProtocol: 2 })
-    expect(office.events).toEqual([{ event: 'pair', id: clientId, area: 'client-CON', via: 'code', address: '192.0.2.7' }])
+    expect(office.events.slice(1)).toEqual([{ event: 'pair', id: clientId, area: 'client-CON', via: 'code', address: '192.0.2.7' }])
   })
 
   test('is one client’s: it may come again, another may not', async () => {
@@ -90,7 +91,7 @@ describe('a pairing code', () => {
     await office.desk.openWindow()
     let outcome = 'waiting'
     const visiting = codeOf(office.visit(OTHER_CODE)).then(code => { outcome = code })
-    await until(() => office.events.length === 1)
+    await until(() => office.events.length === 2)
     clock.advance(999)
     await new Promise(resolve => { setImmediate(resolve) })
     expect(outcome).toBe('waiting')
@@ -261,13 +262,79 @@ test('a client that cannot store the server does not say that it has', async () 
   const office = new Office()
   const code = await office.desk.openWindow()
   const { client, server } = join(someId(), office.id)
-  const judging = rejection(office.desk.receive(server))
+  const judging = office.desk.receive(server)
   const full = new Error('no room on the disk')
   await expect(provePairing(client, {
     crypto: quickCrypto, secret: { kind: 'code', code }, name: 'laptop', remember: async () => { throw full },
   })).rejects.toBe(full)
   await client.connection.close()
-  expect((await judging).code).toBe('PEER_GONE')
+  expect(await judging).toMatchObject({ peer: { area: 'laptop' }, unconfirmed: { code: 'PEER_GONE' } })
+})
+
+describe('what is trusted is on record', () => {
+  const ends = [
+    ['leaves when it has its answer', async (client: PairingChannel) => { client.connection.destroy(new FileSyncError('PEER_GONE', 'it left')) }],
+    ['says something else then', async (client: PairingChannel) => { await client.connection.send({ type: 'STORED', files: 0, bytes: 0 }) }],
+  ] as const
+  test.each(ends)('when a client %s', async (_, end) => {
+    const office = new Office()
+    const code = await office.desk.openWindow()
+    const clientId = someId()
+    const { client, server } = join(clientId, office.id)
+    const judging = office.desk.receive(server)
+    await client.connection.send(await proofFor(client, { kind: 'code', code }))
+    await client.connection.receive(['PAIR_OK'])
+    await end(client)
+    const { peer, unconfirmed } = await judging
+    expect(unconfirmed).toBeDefined()
+    expect(await office.peers.list()).toEqual([peer])
+    expect(office.paired).toEqual([peer])
+    expect(office.events.map(({ event }) => event)).toEqual(['open-window', 'pair'])
+  })
+
+  test('before it holds, and nothing holds that cannot be put on record', async () => {
+    const office = new Office()
+    const id = someId()
+    office.onRecord = async ({ event }) => {
+      const known = await office.peers.list()
+      const tokens = await office.tokens.list()
+      expect([event, known, tokens]).toEqual(['pair', [], []])
+    }
+    const peer = await office.peers.admit({ id, wish: 'x', via: 'manual' })
+    expect(await office.peers.list()).toEqual([peer])
+    office.onRecord = async () => { throw new FileSyncError('STATE_INVALID', 'the disk is full') }
+    expect(await codeOf(office.peers.admit({ id: someId(), wish: 'y', via: 'manual' }))).toBe('STATE_INVALID')
+    expect(await codeOf(office.issue(1))).toBe('STATE_INVALID')
+    expect(await codeOf(office.desk.openWindow())).toBe('STATE_INVALID')
+    expect([await office.peers.list(), await office.tokens.list(), office.desk.isOpen]).toEqual([[peer], [], false])
+    // Nobody stays trusted because of that.
+    expect(await codeOf(office.peers.revoke('x'))).toBe('STATE_INVALID')
+    expect(await office.peers.list()).toMatchObject([{ revokedAtMs: expect.any(Number) as number }])
+  })
+
+  test('with what else lets clients in, or no more', async () => {
+    const office = new Office()
+    const { record: { tokenId } } = await office.tokens.create(office.id, { uses: 3, ttlMs: 60_000 })
+    await office.tokens.revoke(tokenId)
+    await office.desk.openWindow()
+    expect(office.events).toMatchObject([{ event: 'make-token', tokenId, uses: 3 }, { event: 'revoke-token', tokenId }, { event: 'open-window' }])
+  })
+})
+
+test('a client that has stored the server is paired, though the server is gone when it says so', async () => {
+  const office = new Office()
+  const code = await office.desk.openWindow()
+  const { client, server } = join(someId(), office.id)
+  const judging = office.desk.receive(server)
+  const granted = await provePairing(client, {
+    crypto: quickCrypto, secret: { kind: 'code', code }, name: 'laptop',
+    remember: async () => {
+      server.connection.destroy(new FileSyncError('PEER_GONE', 'it left'))
+      client.connection.destroy(new FileSyncError('PEER_GONE', 'it left'))
+    },
+  })
+  expect(granted.serverName).toBe('nas')
+  expect(await judging).toMatchObject({ unconfirmed: { code: 'PEER_GONE' } })
 })
 
 async function neverCalled (granted: Granted): Promise<void> {

@@ -48,9 +48,9 @@ export function openPeers (stateDir: string, clock: Clock = systemClock): PeerBo
   return new PeerBook(store, { clock, audit: openAuditLog(stateDir, clock) })
 }
 
-/** The enrolment tokens of the server of this state directory: `tokens.json`. */
+/** The enrolment tokens of the server of this state directory: `tokens.json`, and `audit.log` for what happens to them. */
 export function openTokens (stateDir: string, clock: Clock = systemClock): TokenBook {
-  return new TokenBook(recordFile({ path: join(stateDir, 'tokens.json'), listName: 'tokens', schema: token }), { crypto: nodeCrypto, clock })
+  return new TokenBook(recordFile({ path: join(stateDir, 'tokens.json'), listName: 'tokens', schema: token }), { crypto: nodeCrypto, clock, audit: openAuditLog(stateDir, clock) })
 }
 
 /** The servers that the client of this state directory trusts: `servers.json`. */

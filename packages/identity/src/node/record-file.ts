@@ -33,7 +33,8 @@ export function recordFile <T>(init: RecordFileInit<T>): RecordStore<T> {
       await ensureStateDir(dirname(path))
       return await withFileLock(`${path}.lock`, async () => {
         const before = await read()
-        const { records, result } = decide(before)
+        const { records, result, before: first } = decide(before)
+        await first?.()
         if (records !== before) {
           await writePrivateFile(path, JSON.stringify({ version: VERSION, [listName]: records }, undefined, 2) + '\n')
         }

@@ -3,14 +3,21 @@ import type { RecordStore } from '../record-store.ts'
 /** Records that live as long as this object. The twin of a file of records. */
 export function memoryRecords <T>(): RecordStore<T> {
   let current: readonly T[] = []
+  let last: Promise<unknown> = Promise.resolve()
   return {
     async read () {
       return current
     },
     async change (decide) {
-      const { records, result } = decide(current)
-      current = records
-      return result
+      // One after the other, as under the lock of the file.
+      const changing = last.then(async () => {
+        const { records, result, before } = decide(current)
+        await before?.()
+        current = records
+        return result
+      })
+      last = changing.catch(() => { /* told to who changes */ })
+      return await changing
     },
   }
 }
