@@ -2,6 +2,7 @@ import { serveMetrics } from '@filesync/program/node'
 import type { ListenAddress, LogEvent } from '@filesync/program'
 import type { MetricsPort } from '@filesync/program/node'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { ErrorCode } from '@filesync/protocol'
 import type { Health, Status } from './health.ts'
 import { VERSION } from './software.ts'
 
@@ -33,6 +34,8 @@ export class ServerMetrics {
   readonly #show: (status: Status) => void
   readonly #events = new Counter({ name: 'filesync_server_events_total', help: 'Lines of the log, by their event.', labelNames: ['event'], registers: this.#registers })
 
+  readonly #refusals = new Counter({ name: 'filesync_refusals_total', help: 'Connections that were refused, by the code of the reason.', labelNames: ['code'], registers: this.#registers })
+
   constructor (health: Health) {
     collectDefaultMetrics({ register: this.#registry })
     for (const result of RESULTS) this.#sessions.inc({ result }, 0)
@@ -52,6 +55,10 @@ export class ServerMetrics {
 
   noteEvent ({ event }: LogEvent): void {
     this.#events.inc({ event })
+  }
+
+  noteRefusal (code: ErrorCode): void {
+    this.#refusals.inc({ code })
   }
 
   /** Throws PORT_UNAVAILABLE. */

@@ -53,6 +53,11 @@ export class Monitor {
     this.#push(event)
   }
 
+  /** A connection came to nothing, whether or not there is a line about it. */
+  noteRefusal (code: ErrorCode): void {
+    this.#metrics?.noteRefusal(code)
+  }
+
   watch (client: string, address: string, connection: Pick<Connection, 'bytesSent' | 'bytesReceived'>): MonitoredSession {
     const observer = this.board.watch(client, address)
     return {

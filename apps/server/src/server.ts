@@ -2,13 +2,13 @@ import type { Rebuilding, ReturningArchive } from '@filesync/archive'
 import { announceServer } from '@filesync/discovery/node'
 import type { Announcer } from '@filesync/discovery/node'
 import { formatDeviceId, idPrefix, PairingDesk } from '@filesync/identity'
-import type { Admitted, DeviceId, PeerBook } from '@filesync/identity'
+import type { DeviceId, PeerBook } from '@filesync/identity'
 import { listenTls, loadOrCreateIdentity, nodeCrypto, openAuditLog, openPeers, openTokens } from '@filesync/identity/node'
-import type { Channel, Identity, Listener } from '@filesync/identity/node'
+import type { Identity, Listener, Refusal } from '@filesync/identity/node'
 import { formatCount, printable } from '@filesync/program'
 import type { EventLog } from '@filesync/program'
 import { serveControl } from '@filesync/program/node'
-import { asFileSyncError, formatSize } from '@filesync/protocol'
+import { ALPN_PAIR, formatSize } from '@filesync/protocol'
 import type { FileSyncError } from '@filesync/protocol'
 import { localZone, systemClock } from '@filesync/protocol/node'
 import { openSigner } from '@filesync/transfer/node'
@@ -189,7 +189,7 @@ class Server implements RunningServer {
         await sessions.serve(channel, peer)
       },
       onPair: async channel => {
-        const { peer: { area, id }, unconfirmed } = await this.#pair(desk, channel)
+        const { peer: { area, id }, unconfirmed } = await desk.receive(channel)
         if (unconfirmed === undefined) return
         const { remoteAddress: address } = channel
         const { code, message } = unconfirmed
@@ -198,9 +198,11 @@ class Server implements RunningServer {
           `${area} at ${address} is trusted, but did not say that it trusts this server (${message}). If it cannot push, pair it again; if you do not know it, run "filesync-server revoke ${area}".`,
         )
       },
-      onRefused: ({ remoteAddress, error }) => {
-        this.#log({ event: 'refused', address: remoteAddress, code: error.code }, `refused ${remoteAddress}: ${error.message}`)
+      onRefused: refusal => { tellRefusal(refusal, this.#log) },
+      onLeftOut: ({ address, count }) => {
+        this.#log({ event: 'refused-more', address, count }, `refused ${formatCount(count, 'more connection')} from ${whence(address)}`)
       },
+      onEachRefused: ({ code }) => { this.#monitor?.noteRefusal(code) },
     })
   }
 
@@ -217,16 +219,6 @@ class Server implements RunningServer {
     })
   }
 
-  async #pair (desk: PairingDesk, channel: Channel): Promise<Admitted> {
-    try {
-      return await desk.receive(channel)
-    } catch (error) {
-      const { code, message } = asFileSyncError(error)
-      this.#log({ event: 'pairing-failed', address: channel.remoteAddress, code, message }, `pairing with ${channel.remoteAddress} failed: ${message}`)
-      throw error
-    }
-  }
-
   async #announce (identity: Identity, desk: PairingDesk): Promise<Announcer> {
     const { interfaces, bind } = this.#settings
     return await announceServer({
@@ -241,6 +233,19 @@ class Server implements RunningServer {
       ...(bind !== undefined && { bind }),
     })
   }
+}
+
+/** One line for a connection that came to nothing; of many from one address some are told, and the next one counts the others. */
+function tellRefusal ({ remoteAddress: address, error: { code, message }, peerId, purpose, dropped }: Refusal, log: EventLog): void {
+  const isPairing = purpose === ALPN_PAIR
+  log(
+    { event: isPairing ? 'pairing-failed' : 'refused', address, code, message, ...(peerId !== undefined && { id: formatDeviceId(peerId) }), ...(dropped > 0 && { leftOut: dropped }) },
+    `${isPairing ? 'pairing failed with' : 'refused'} ${whence(address)}: ${message}${dropped > 0 ? ` (and ${dropped} times before)` : ''}`,
+  )
+}
+
+function whence (address: string): string {
+  return address === '' ? 'a connection' : address
 }
 
 function tellRebuilding (rebuilding: Rebuilding, log: EventLog): void {

@@ -1,4 +1,5 @@
 import type { Archive } from '@filesync/archive'
+import { RefusalLimit } from '@filesync/identity'
 import { LEGACY_LIMITS } from '@filesync/protocol'
 import type { FileSyncError } from '@filesync/protocol'
 import { createHasher, hashBytes, localZone, systemClock } from '@filesync/protocol/node'
@@ -9,7 +10,6 @@ import type { SharedLimit } from '../shared-limit.ts'
 import { Habits } from './habits.ts'
 import { listenLegacy } from './listen.ts'
 import type { LegacyListener } from './listen.ts'
-import { LogLimit } from './log-limit.ts'
 import type { LegacyReport } from './serve-session.ts'
 
 export interface StartLegacyInit {
@@ -23,6 +23,9 @@ export interface StartLegacyInit {
 }
 
 const MAX_WAITING = 32
+/** Lines about sessions of one address: anybody can open one. */
+const LINES_AT_ONCE = 30
+const LINE_EACH_MS = 1_000
 /** How many problems of a session are logged one by one; the rest is counted. */
 const SHOWN_PROBLEMS = 20
 const UNPROTECTED = 'UNPROTECTED: no encryption, and anybody on the network can read, replace and delete there'
@@ -34,7 +37,10 @@ export function legacyBanner (port: number): string {
 
 /** Serves clients of the original program, one at a time, each with an area of its own below `legacy/`. Throws PORT_UNAVAILABLE. */
 export async function startLegacy (archive: Archive, init: StartLegacyInit): Promise<LegacyListener> {
-  const limit = new LogLimit(systemClock)
+  const limit = new RefusalLimit({
+    clock: systemClock, burst: LINES_AT_ONCE, refillMs: LINE_EACH_MS,
+    onLeftOut: ({ address, count }) => { init.log({ event: 'legacy-more', protected: false, address, count }, `${formatCount(count, 'more session')} with ${address}`) },
+  })
   return await listenLegacy({
     port: init.legacyPort,
     bind: init.bind,
@@ -53,13 +59,13 @@ export async function startLegacy (archive: Archive, init: StartLegacyInit): Pro
     signal: init.signal,
     nextSyncInMs: () => Math.max(LEGACY_LIMITS.soonMs, init.nextSyncInMs()),
     onSession: (address, report) => {
-      const dropped = limit.pass()
+      const dropped = limit.take(address)
       if (dropped !== undefined) tellSession({ address, report, dropped }, init.log)
     },
     onFailure: (address, error) => {
       // So that a disk that is gone is let go of.
       if (error.code === 'ARCHIVE_UNAVAILABLE' || error.code === 'ABORTED') void archive.ensurePresent('disk').catch(() => { /* the log says so */ })
-      const dropped = limit.pass()
+      const dropped = limit.take(address)
       if (dropped !== undefined) tellFailure({ address, error, dropped }, init.log)
     },
   })

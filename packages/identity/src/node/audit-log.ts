@@ -11,19 +11,25 @@ const NEWLINE = 0x0a
 
 /**
  * `<stateDir>/audit.log`: one JSON object a line, appended only, mode 0600. Pairings and revocations are on stable storage
- * when they are recorded, or it throws STATE_INVALID; of many refusals some are kept, and the next kept one counts the
- * rest. A refusal that cannot be written is counted too: whether a stranger is refused does not depend on the disk.
+ * when they are recorded, or it throws STATE_INVALID; of many refusals of one address some are kept, and the next kept one, or a
+ * line of its own a minute later, counts the rest. A refusal that cannot be written is counted too: whether a stranger is refused does not depend on the disk.
  */
 export function openAuditLog (stateDir: string, clock: Clock = systemClock): Audit {
   const path = join(stateDir, 'audit.log')
-  const limit = new RefusalLimit(clock.monotonicMs())
+  const now = (): string => new Date(clock.nowMs()).toISOString()
+  const limit = new RefusalLimit({
+    clock,
+    onLeftOut: ({ address, count }) => {
+      void append(path, { time: now(), event: 'refuse', reason: 'as before', address, dropped: count }, false).catch(() => { limit.untold(address, count - 1) })
+    },
+  })
   return {
     async record (event) {
-      const time = new Date(clock.nowMs()).toISOString()
+      const time = now()
       if (event.event !== 'refuse') return await append(path, { time, ...event }, true)
-      const dropped = limit.take(clock.monotonicMs())
+      const dropped = limit.take(event.address)
       if (dropped === undefined) return
-      await append(path, { time, ...event, ...(dropped > 0 && { dropped }) }, false).catch(() => { limit.untold(dropped) })
+      await append(path, { time, ...event, ...(dropped > 0 && { dropped }) }, false).catch(() => { limit.untold(event.address, dropped) })
     },
   }
 }

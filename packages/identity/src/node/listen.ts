@@ -8,8 +8,9 @@ import { remoteAddressOf } from '@filesync/protocol/node'
 import type { DeviceId } from '../device-id.ts'
 import type { Peer } from '../peer-book.ts'
 import { RefusalLimit } from '../refusal-limit.ts'
+import type { LeftOut } from '../refusal-limit.ts'
 import { authenticatePeer, openChannel, TLS_PROFILE } from './authenticated-socket.ts'
-import type { Channel } from './authenticated-socket.ts'
+import type { Channel, Purpose } from './authenticated-socket.ts'
 import type { Identity } from './identity.ts'
 import { OpenSockets } from './open-sockets.ts'
 
@@ -42,7 +43,8 @@ export interface Refusal {
   readonly error: FileSyncError
   /** Where it got as far as proving a key. */
   readonly peerId?: DeviceId | undefined
-  /** How many before this one were not told, because there were too many at once. */
+  readonly purpose?: Purpose | undefined
+  /** How many of this address before this one were not told, because there were too many at once. */
   readonly dropped: number
 }
 
@@ -64,9 +66,13 @@ export interface ListenInit {
   readonly onPair: (channel: Channel) => Promise<void>
   /**
    * Told of connections that came to nothing before a session, and of pairings that failed on this side; of many at once
-   * only of some, so that nobody can flood a log.
+   * from one address only of some, so that nobody can flood a log.
    */
   readonly onRefused: (refusal: Refusal) => void
+  /** Told of how many were left out, where no later one of that address told it. */
+  readonly onLeftOut?: (leftOut: LeftOut) => void
+  /** Told of each of them, for a count. */
+  readonly onEachRefused?: (error: FileSyncError) => void
 }
 
 export interface Listener {
@@ -103,7 +109,7 @@ class TlsListener implements Listener {
     this.#sockets = new OpenSockets({
       ...this.#limits, clock: init.clock, onCut: (remoteAddress, error) => { this.#refuse({ remoteAddress, error }) },
     })
-    this.#refusals = new RefusalLimit(init.clock.monotonicMs())
+    this.#refusals = new RefusalLimit({ clock: init.clock, onLeftOut: leftOut => { init.onLeftOut?.(leftOut) } })
     const secure = createTlsServer({
       ...TLS_PROFILE,
       key: init.identity.privateKey,
@@ -151,6 +157,7 @@ class TlsListener implements Listener {
     await Promise.all([...this.#channels].map(async ({ connection }) => { await connection.close(stopping) }))
     this.#sockets.destroyAll()
     await Promise.all(this.#ended)
+    this.#refusals.sumUp()
     await closed
   }
 
@@ -178,7 +185,8 @@ class TlsListener implements Listener {
   }
 
   #refuse (refusal: Omit<Refusal, 'dropped'>): void {
-    const dropped = this.#refusals.take(this.#init.clock.monotonicMs())
+    this.#init.onEachRefused?.(refusal.error)
+    const dropped = this.#refusals.take(refusal.remoteAddress)
     if (dropped !== undefined) this.#init.onRefused({ ...refusal, dropped })
   }
 
@@ -209,11 +217,11 @@ class TlsListener implements Listener {
     }
   }
 
-  async #orRefused <T>({ remoteAddress, peerId }: Channel, work: Promise<T>): Promise<T> {
+  async #orRefused <T>({ remoteAddress, peerId, purpose }: Channel, work: Promise<T>): Promise<T> {
     try {
       return await work
     } catch (error) {
-      this.#refuse({ remoteAddress, error: asFileSyncError(error), peerId })
+      this.#refuse({ remoteAddress, error: asFileSyncError(error), peerId, purpose })
       throw error
     }
   }

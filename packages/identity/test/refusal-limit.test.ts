@@ -1,0 +1,55 @@
+import { ManualClock } from '@filesync/protocol/testing'
+import { beforeEach, expect, test } from 'vitest'
+import { RefusalLimit } from '../src/refusal-limit.ts'
+import type { LeftOut } from '../src/refusal-limit.ts'
+
+let clock: ManualClock
+let limit: RefusalLimit
+let leftOut: LeftOut[]
+beforeEach(() => {
+  clock = new ManualClock()
+  leftOut = []
+  limit = new RefusalLimit({ clock, onLeftOut: one => { leftOut.push(one) } })
+})
+
+test('a flood from one address leaves room for a line about another one', () => {
+  for (let n = 0; n < 10_000; n++) limit.take('192.0.2.1')
+  expect(limit.take('192.0.2.2')).toBe(0)
+  expect(limit.take('192.0.2.1')).toBeUndefined()
+})
+
+test('each refusal is told, or counted by a later one of its address', () => {
+  let counted = 0
+  for (let n = 0; n < 500; n++) {
+    clock.advance(1_000)
+    const before = limit.take('192.0.2.1')
+    if (before !== undefined) counted += before + 1
+  }
+  limit.sumUp()
+  expect(counted + leftOut.reduce((sum, { count }) => sum + count, 0)).toBe(500)
+})
+
+test('what was left out is told a minute later though nothing comes any more, once', () => {
+  for (let n = 0; n < 25; n++) limit.take('192.0.2.1')
+  for (let n = 0; n < 21; n++) limit.take('192.0.2.2')
+  clock.advance(59_999)
+  expect(leftOut).toEqual([])
+  clock.advance(1)
+  expect(leftOut).toEqual([{ address: '192.0.2.1', count: 5 }, { address: '192.0.2.2', count: 1 }])
+  clock.advance(600_000)
+  expect(leftOut).toHaveLength(2)
+  expect(clock.scheduled).toBe(0)
+})
+
+test('addresses without end take neither memory nor lines, and one that was quiet is told apart again', () => {
+  let told = 0
+  for (let n = 0; n < 50_000; n++) if (limit.take(`2001:db8::${n.toString(16)}`) !== undefined) told++
+  expect(told).toBe(64 + 20)
+  limit.sumUp()
+  expect(leftOut).toEqual([{ address: 'other addresses', count: 50_000 - told }])
+  clock.advance(600_000)
+  expect(limit.take('192.0.2.9')).toBe(0)
+  for (let n = 0; n < 30; n++) limit.take('192.0.2.9')
+  limit.sumUp()
+  expect(leftOut.at(-1)).toEqual({ address: '192.0.2.9', count: 11 })
+})
