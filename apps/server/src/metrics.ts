@@ -34,7 +34,7 @@ export class ServerMetrics {
   readonly #show: (status: Status) => void
   readonly #events = new Counter({ name: 'filesync_server_events_total', help: 'Lines of the log, by their event.', labelNames: ['event'], registers: this.#registers })
 
-  readonly #refusals = new Counter({ name: 'filesync_refusals_total', help: 'Connections that were refused, by the code of the reason.', labelNames: ['code'], registers: this.#registers })
+  readonly #refusals = new Counter({ name: 'filesync_server_refusals_total', help: 'Connections that were refused, by the code of the reason.', labelNames: ['code'], registers: this.#registers })
 
   constructor (health: Health) {
     collectDefaultMetrics({ register: this.#registry })
