@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { errnoOf, FileSyncError } from '@filesync/protocol'
 import type { Beneath } from './beneath.ts'
 import { OWN } from './disk-places.ts'
+import { flushDirectory } from './disk-directories.ts'
 import * as disk from './disk.ts'
 
 /** The file below the archive's own folder that holds its id. */
@@ -45,8 +46,7 @@ export function makeArchiveId (beneath: Beneath): string {
     disk.close(fd)
   }
   disk.renameAt(prefix, temporary, [prefix, ID_FILE])
-  // Windows has no handle of a directory to flush.
-  if (process.platform !== 'win32') disk.syncFile(beneath.handle(OWN))
+  flushDirectory(beneath, OWN)
   return id
 }
 

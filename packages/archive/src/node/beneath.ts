@@ -1,6 +1,7 @@
 import * as fs from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { errnoOf, FileSyncError } from '@filesync/protocol'
+import { hasDescriptorPaths } from '@filesync/protocol/node'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = fs.constants
 const DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
@@ -8,7 +9,7 @@ const DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
 const HELD_HANDLES = 200
 
 /** Whether directories can be held open and names looked up below them, so that no path is walked twice. */
-export const HOLDS_HANDLES: boolean = fs.existsSync('/proc/self/fd')
+export const HOLDS_HANDLES: boolean = hasDescriptorPaths()
 
 /**
  * The only way to a directory beneath a root: no symbolic link is ever followed. On Linux each directory is opened once,
@@ -18,15 +19,16 @@ export const HOLDS_HANDLES: boolean = fs.existsSync('/proc/self/fd')
  */
 export class Beneath {
   readonly root: string
-  readonly #holds: boolean
+  /** Whether directories are held open. If not, {@link handle} is for the root alone. */
+  readonly holds: boolean
   readonly #rootFd: number
   readonly #handles = new Map<string, number>()
 
   /** Throws ARCHIVE_UNAVAILABLE where the root is no directory, ARCHIVE_ESCAPE where it is a symbolic link. */
   constructor (root: string, holds: boolean = HOLDS_HANDLES) {
-    this.#holds = holds
+    this.holds = holds
     this.#rootFd = openRoot(root)
-    this.root = holds ? fs.readlinkSync(`/proc/self/fd/${String(this.#rootFd)}`) : fs.realpathSync(root)
+    this.root = holds ? fs.readlinkSync(`/proc/self/fd/${String(this.#rootFd)}`) : fs.realpathSync.native(root)
   }
 
   /**
@@ -34,18 +36,19 @@ export class Beneath {
    * is no directory.
    */
   open (directory: string, how: 'existing' | 'make' = 'existing'): string {
-    if (!this.#holds) return this.#walk(directory, how)
+    if (!this.holds) return this.#walk(directory, how)
     return `/proc/self/fd/${String(this.handle(directory, how))}/`
   }
 
-  /** A descriptor of a directory, which stays this object's. */
+  /** A descriptor of a directory, which stays this object's. Where none are held, of the root. */
   handle (directory: string, how: 'existing' | 'make' = 'existing'): number {
     if (directory === '') return this.#rootFd
+    if (!this.holds) throw new FileSyncError('INTERNAL', 'Handles of directories are not held on this system.')
     const held = this.#handles.get(directory)
     if (held !== undefined) {
       this.#handles.delete(directory)
       // A directory that was moved away takes its handle along, perhaps out of the root.
-      if (!this.#holds || fs.readlinkSync(`/proc/self/fd/${String(held)}`) === `${this.root}/${directory}`) {
+      if (fs.readlinkSync(`/proc/self/fd/${String(held)}`) === `${this.root}/${directory}`) {
         this.#handles.set(directory, held)
         return held
       }

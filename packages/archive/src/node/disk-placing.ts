@@ -6,6 +6,7 @@ import { isSameTime, mayBeGiven, TOUCH_GRAIN_NS } from '../file-time.ts'
 import { ALTERED, INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
 import type { Batch, Failure, Section } from '../section.ts'
 import type { Beneath } from './beneath.ts'
+import { flushDirectory, setDirectory } from './disk-directories.ts'
 import { folderName, inside, STAGING, stagedName, stagingOf } from './disk-places.ts'
 import type { DiskVersions, Spot } from './disk-versions.ts'
 import * as disk from './disk.ts'
@@ -68,9 +69,7 @@ export class DiskPlacing {
     for (const { directory, mtimeNs, mode } of [...directories].sort((a, b) => b.directory.length - a.directory.length)) {
       this.#beneath.trim()
       try {
-        const fd = this.#beneath.handle(inside(area, directory))
-        disk.setMode(fd, mode | OWNER_OWNS)
-        disk.touch(fd, mtimeNs)
+        setDirectory(this.#beneath, inside(area, directory), { mode: mode | OWNER_OWNS, mtimeNs })
       } catch (error) {
         throwIfStoreTrouble(error)
         // What is not there, or is something else, was told as a problem when it was placed.
@@ -123,7 +122,7 @@ export class DiskPlacing {
       const stat = disk.statAt(spot.prefix, entry.name)
       if (stat !== undefined) this.#versions.keep(spot, entry.name, { stat, keeps: true })
     }
-    disk.renameAt(staged[0], staged[1], [spot.prefix, entry.name])
+    disk.replaceAt(staged[0], staged[1], [spot.prefix, entry.name])
   }
 
   // After a crash: what is not in staging any more must be in its place, because it was durable before. What staging holds is read before it is trusted.
@@ -158,18 +157,17 @@ export class DiskPlacing {
       if (disk.existsAt(staging, temporary)) disk.unlinkAt(staging, temporary)
       disk.symlinkAt(staging, temporary, target)
       if (stat !== undefined) this.#versions.keep(spot, name, { stat, keeps: true })
-      disk.renameAt(staging, temporary, [spot.prefix, name])
+      disk.replaceAt(staging, temporary, [spot.prefix, name])
     }
     disk.touchLinkAt(spot.prefix, name, mtimeNs)
   }
 
   #syncDirectory (directory: string): void {
     try {
-      disk.syncFile(this.#beneath.handle(directory))
+      flushDirectory(this.#beneath, directory)
     } catch (error) {
       throwIfStoreTrouble(error)
-      // Windows cannot flush a directory; NTFS writes renames to its own journal.
-      if (!['EPERM', 'EISDIR', 'EACCES', 'ENOENT', 'ENOTDIR', 'ELOOP', 'EBADF'].includes(errnoOf(error))) throw error
+      if (!['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error))) throw error
     }
   }
 }
@@ -186,7 +184,7 @@ function touchFile (spot: Spot, entry: FileEntry, number: number): void {
     if (stat.sizeBytes !== entry.sizeBytes || (number === NOT_STAGED && !mayBeGiven(entry.mtimeNs, stat.mtimeNs))) throw new Altered()
     const mode = entry.mode & 0o777 | disk.OWNER_READS
     if (stat.mode !== mode) disk.setMode(fd, mode)
-    if (!isSameTime(stat.mtimeNs, entry.mtimeNs, TOUCH_GRAIN_NS)) disk.touch(fd, entry.mtimeNs)
+    if (!isSameTime(stat.mtimeNs, entry.mtimeNs, TOUCH_GRAIN_NS)) disk.touchOpen(fd, entry.mtimeNs, [spot.prefix, entry.name])
   } finally {
     disk.close(fd)
   }

@@ -3,6 +3,7 @@ import type { Digest, RelativePath } from '@filesync/protocol'
 import type { FoundEntry } from '../content-store.ts'
 import type { Beneath } from './beneath.ts'
 import { inside, split } from './disk-places.ts'
+import { directoryStat } from './disk-directories.ts'
 import * as disk from './disk.ts'
 import { throwIfStoreTrouble } from './trouble.ts'
 import { digestAt } from './whole-file.ts'
@@ -17,7 +18,7 @@ export class DiskReading {
 
   bornMs (area: string): number {
     this.#beneath.trim()
-    return disk.statOf(this.#beneath.handle(area)).birthMs
+    return directoryStat(this.#beneath, area).birthMs
   }
 
   list (area: string, directory: RelativePath): FoundEntry[] {

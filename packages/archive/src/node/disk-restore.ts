@@ -3,8 +3,10 @@ import { equalDigests, errnoOf, FileSyncError, ROOT_PATH } from '@filesync/proto
 import type { RelativePath } from '@filesync/protocol'
 import type { Proof, RestoreFailure, RestoreOutcome, RestoreRequest } from '../content-store.ts'
 import { Beneath, makeRoot, realPathOf } from './beneath.ts'
+import { setDirectory } from './disk-directories.ts'
 import { inside, OWN, split, stampName, VERSIONS } from './disk-places.ts'
 import * as disk from './disk.ts'
+import { isInside } from './path-rules.ts'
 import { isRestored, STAYS } from '../restored.ts'
 import { fileTrouble } from './trouble.ts'
 import { copyHashed, copyTo } from './whole-file.ts'
@@ -58,8 +60,7 @@ export class DiskRestore {
         }
       }
       for (const { directory, mtimeNs, mode } of made.reverse()) {
-        disk.setMode(out.handle(directory), mode)
-        disk.touch(out.handle(directory), mtimeNs)
+        setDirectory(out, directory, { mode, mtimeNs })
       }
     } finally {
       out.close()
@@ -156,7 +157,7 @@ function temporaryName (): string {
 function openTarget (to: string, archive: string): Beneath {
   try {
     const real = realPathOf(to)
-    if (real === archive || real.startsWith(`${archive}/`)) {
+    if (isInside(real, archive)) {
       throw new FileSyncError('USAGE', `${to} is in the archive: it would be restored into the archive itself. Name a directory outside of it.`)
     }
     makeRoot(real)
@@ -184,10 +185,12 @@ function makeDirectory ({ out, overwrite }: Target, directory: string): string {
 
 function putInPlace (prefix: string, temporary: string, name: string): void {
   try {
-    disk.renameAt(prefix, temporary, [prefix, name])
+    disk.replaceAt(prefix, temporary, [prefix, name])
   } catch (error) {
     disk.unlinkAt(prefix, temporary)
     // A directory stands there, and what is in it is not thrown away for a file.
-    throw ['EISDIR', 'ENOTEMPTY', 'EEXIST'].includes(errnoOf(error)) ? new Error(STAYS, { cause: error }) : error
+    // Windows says EPERM of that, as of much else.
+    const isDirectory = disk.statAt(prefix, name)?.kind === 'directory'
+    throw isDirectory || ['EISDIR', 'ENOTEMPTY', 'EEXIST'].includes(errnoOf(error)) ? new Error(STAYS, { cause: error }) : error
   }
 }

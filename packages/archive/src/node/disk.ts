@@ -1,6 +1,6 @@
 import * as fs from 'node:fs'
 import { errnoOf } from '@filesync/protocol'
-import { checkedName } from './beneath.ts'
+import { checkedName, HOLDS_HANDLES } from './beneath.ts'
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = fs.constants
 const O_DIRECT: number | undefined = (fs.constants as Partial<typeof fs.constants>).O_DIRECT
@@ -140,6 +140,39 @@ export function renameAt (fromPrefix: string, from: string, to: readonly [prefix
   fs.renameSync(fromPrefix + checkedName(from), to[0] + checkedName(to[1]))
 }
 
+/** How long to wait for another program that holds a file open, before each further try. */
+const BUSY_WAITS_MS = [20, 100, 400]
+const IN_THE_WAY = new Set(['EPERM', 'EACCES', 'EBUSY'])
+
+/**
+ * Renames over what has the name. Windows does not rename over a read-only file, nor over one that another program holds open:
+ * there what is in the way is removed first, so for a moment the name is missing, and a program that holds it is waited for.
+ * What is replaced must have been kept elsewhere.
+ */
+export function replaceAt (fromPrefix: string, from: string, to: readonly [prefix: string, name: string]): void {
+  for (const waitMs of HOLDS_HANDLES ? [] : BUSY_WAITS_MS) {
+    try {
+      renameAt(fromPrefix, from, to)
+      return
+    } catch (error) {
+      const there = IN_THE_WAY.has(errnoOf(error)) ? statAt(to[0], to[1]) : undefined
+      if (there === undefined || there.kind === 'directory') throw error
+      if (!isRemoved(to)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, waitMs)
+    }
+  }
+  renameAt(fromPrefix, from, to)
+}
+
+function isRemoved ([prefix, name]: readonly [prefix: string, name: string]): boolean {
+  try {
+    unlinkAt(prefix, name)
+    return true
+  } catch (error) {
+    if (IN_THE_WAY.has(errnoOf(error))) return false
+    throw error
+  }
+}
+
 export function linkAt (fromPrefix: string, from: string, to: readonly [prefix: string, name: string]): void {
   fs.linkSync(fromPrefix + checkedName(from), to[0] + checkedName(to[1]))
 }
@@ -180,6 +213,15 @@ export function touch (fd: number, mtimeNs: bigint): void {
   fs.futimesSync(fd, seconds, seconds)
 }
 
+/**
+ * As {@link touch}, of a file that is open for reading, where it lies. Windows sets times only through handles that may write,
+ * which a read-only file does not give; by its name it takes them.
+ */
+export function touchOpen (fd: number, mtimeNs: bigint, [prefix, name]: readonly [prefix: string, name: string]): void {
+  if (HOLDS_HANDLES) touch(fd, mtimeNs)
+  else touchLinkAt(prefix, name, mtimeNs)
+}
+
 /** Node takes a negative number for the present moment, and a text for what it says. */
 function secondsOf (timeNs: bigint): number | string {
   const seconds = Number(timeNs) / 1e9
@@ -188,6 +230,11 @@ function secondsOf (timeNs: bigint): number | string {
 
 export function setMode (fd: number, mode: number): void {
   fs.fchmodSync(fd, mode & 0o777)
+}
+
+/** As {@link setMode}, by name: of a directory where no handles are held. */
+export function setModeAt (prefix: string, name: string, mode: number): void {
+  fs.chmodSync(prefix + checkedName(name), mode & 0o777)
 }
 
 export function writeAll (fd: number, bytes: Uint8Array, position?: number): void {
@@ -214,6 +261,16 @@ export function cutTo (fd: number, sizeBytes: number): void {
 
 export function syncFile (fd: number): void {
   fs.fsyncSync(fd)
+}
+
+/** Flushes a directory, given as a prefix. */
+export function syncDirectoryAt (prefix: string): void {
+  const fd = fs.openSync(prefix, O_RDONLY)
+  try {
+    fs.fsyncSync(fd)
+  } finally {
+    fs.closeSync(fd)
+  }
 }
 
 export function close (fd: number): void {

@@ -1,5 +1,6 @@
 export { createHasher, digestEngine, hashBytes } from './blake3.ts'
 export type { DigestEngine } from './blake3.ts'
+export { hasDescriptorPaths } from './descriptor-paths.ts'
 export { endWorker } from './end-worker.ts'
 export { localZone } from './local-zone.ts'
 export { remoteAddressOf } from './remote-address.ts'

@@ -1,5 +1,5 @@
 import type { Clock } from '@filesync/protocol'
-import { hashBytes } from '@filesync/protocol/node'
+import { hasDescriptorPaths, hashBytes } from '@filesync/protocol/node'
 import type { Scanner } from '../scanner.ts'
 import { vanishedRoot } from '../source-root.ts'
 import type { ScanMemory } from '../source-root.ts'
@@ -40,7 +40,7 @@ export interface ScannerInit {
 export async function openScanner (init: ScannerInit): Promise<Scanner> {
   const root = openRoot(init)
   const isLinux = process.platform === 'linux'
-  const reader = new ReaderThreads(init.workers ?? 2, { root: root.path, byDescriptor: isLinux })
+  const reader = new ReaderThreads(init.workers ?? 2, { root: root.path, byDescriptor: hasDescriptorPaths() })
   const ports = { root, reader, watcher: isLinux ? new InotifyTreeWatcher(root.path) : new ParcelTreeWatcher(root.path), hash: hashBytes, clock: init.clock }
   return new TreeScanner(ports, {
     settleMs: init.settleMs ?? 2_000,

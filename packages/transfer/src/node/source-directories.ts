@@ -1,7 +1,8 @@
-import { closeSync, constants, existsSync, lstatSync, openSync } from 'node:fs'
+import { closeSync, constants, lstatSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { joinPath, pathNames, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
+import { hasDescriptorPaths } from '@filesync/protocol/node'
 
 /** Held at once; deeper than any path, so that a path's own directories never push each other out. */
 const HANDLES_MAX = 256
@@ -18,7 +19,7 @@ export interface SourceDirectories {
 
 /** Below held handles where the system has /proc, which nobody can redirect; otherwise by looking at each name before. */
 export function sourceDirectories (root: string): SourceDirectories {
-  return existsSync('/proc/self/fd') ? new HeldDirectories(root) : new CheckedDirectories(root)
+  return hasDescriptorPaths() ? new HeldDirectories(root) : new CheckedDirectories(root)
 }
 
 class HeldDirectories implements SourceDirectories {

@@ -1,0 +1,49 @@
+import { errnoOf, splitPath } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
+import type { Beneath } from './beneath.ts'
+import * as disk from './disk.ts'
+import type { Stat } from './disk.ts'
+
+/**
+ * What a system answers that cannot flush a directory. Windows flushes files only; NTFS writes renames to its own journal. FAT
+ * and some file systems in user space answer EINVAL.
+ */
+const NO_DIRECTORY_FLUSH = new Set(['EPERM', 'EISDIR', 'EACCES', 'EBADF', 'EINVAL'])
+
+/** What is known of a directory. Throws the errno of the first component that is no directory. */
+export function directoryStat (beneath: Beneath, directory: string): Stat {
+  if (beneath.holds || directory === '') return disk.statOf(beneath.handle(directory))
+  beneath.open(directory)
+  const { directory: above, name } = splitPath(directory as RelativePath)
+  const stat = disk.statAt(beneath.open(above), name)
+  if (stat === undefined) throw Object.assign(new Error(`ENOENT: no such directory, '${directory}'`), { code: 'ENOENT' })
+  return stat
+}
+
+/**
+ * Gives a directory its mode and time. By its name where no handles are held: Windows takes neither through a handle, and one
+ * that stays open keeps the directories above it from being renamed.
+ */
+export function setDirectory (beneath: Beneath, directory: string, { mode, mtimeNs }: { readonly mode: number, readonly mtimeNs: bigint }): void {
+  if (beneath.holds) {
+    const fd = beneath.handle(directory)
+    disk.setMode(fd, mode)
+    disk.touch(fd, mtimeNs)
+    return
+  }
+  beneath.open(directory)
+  const { directory: above, name } = splitPath(directory as RelativePath)
+  const prefix = beneath.open(above)
+  disk.setModeAt(prefix, name, mode)
+  disk.touchLinkAt(prefix, name, mtimeNs)
+}
+
+/** Puts the names of a directory on stable storage, if the system can do that. */
+export function flushDirectory (beneath: Beneath, directory: string): void {
+  try {
+    if (beneath.holds) disk.syncFile(beneath.handle(directory))
+    else disk.syncDirectoryAt(beneath.open(directory))
+  } catch (error) {
+    if (!NO_DIRECTORY_FLUSH.has(errnoOf(error))) throw error
+  }
+}
