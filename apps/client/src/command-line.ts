@@ -17,6 +17,7 @@ export function createClientProgram (context: CommandContext): Command {
     name: 'filesync-client',
     version: VERSION,
     description: 'Pushes a directory to a FileSync server that it finds on the local network.',
+    takesPath: true,
   })
   addPushing(program, context)
   addPlan(program, context)

@@ -59,7 +59,12 @@ export function openingAt (windows: readonly DailyWindow[], nowMs: number, zone:
 
 function openingOf ({ fromMinute, toMinute }: DailyWindow, day: number, zone: TimeZone): Opening {
   const lastDay = toMinute <= fromMinute ? day + 1 : day
-  return { opensMs: zone.toUtcMs(day * DAY_MS + fromMinute * MINUTE_MS), closesMs: zone.toUtcMs(lastDay * DAY_MS + toMinute * MINUTE_MS) }
+  const fromMs = day * DAY_MS + fromMinute * MINUTE_MS
+  const toMs = lastDay * DAY_MS + toMinute * MINUTE_MS
+  const opensMs = zone.toUtcMs(fromMs)
+  const closesMs = zone.toUtcMs(toMs)
+  // One whose beginning the clock leaves out, and that would be over when it begins, is as long as on other days.
+  return { opensMs, closesMs: closesMs > opensMs ? closesMs : opensMs + toMs - fromMs }
 }
 
 function timeOfDay (minute: number): string {

@@ -44,6 +44,9 @@ describe('the opening', () => {
 
   test('that falls into the hour that is left out comes behind it, and one in the hour that comes twice comes once', () => {
     expect(span(['02:15-02:45'], '2026-03-28T22:00Z')).toBe('03-29T01:15 03-29T01:45')
+    expect(span(['02:00-03:00'], '2026-03-28T22:00Z')).toBe('03-29T01:00 03-29T02:00')
+    expect(span(['02:30-03:00'], '2026-03-28T22:00Z')).toBe('03-29T01:30 03-29T02:00')
+    expect(span(['02:00-03:00'], '2026-10-24T22:00Z')).toBe('10-25T00:00 10-25T02:00')
     expect(span(['02:15-02:45'], '2026-10-24T22:00Z')).toBe('10-25T00:15 10-25T00:45')
     expect(span(['02:15-02:45'], '2026-10-25T00:50Z')).toBe('10-26T01:15 10-26T01:45')
   })

@@ -11,7 +11,7 @@ import type { Admitted, PairingChannel, PairingClaim, PairingJudge } from './pai
 import { PairingWindow } from './pairing-window.ts'
 import type { Introduction, Peer, PeerBook } from './peer-book.ts'
 import { codeKey } from './proof.ts'
-import { refuseClient } from './refuse-client.ts'
+import { refuseClient, refuseRevoked } from './refuse-client.ts'
 import type { TokenBook } from './token-book.ts'
 
 export interface PairingDeskInit {
@@ -105,12 +105,14 @@ export class PairingDesk {
   }
 
   async #claimToken (id: Uint8Array, clientId: DeviceId, admit: (via: Introduction) => Promise<Peer>): Promise<PairingClaim | undefined> {
-    const { tokens } = this.#init
+    const { tokens, peers } = this.#init
     const token = await tokens.find(id, clientId)
     if (token === undefined) return undefined
     return {
       key: Uint8Array.from(token.key.match(/../gu) ?? [], digits => Number.parseInt(digits, 16)),
       async admit () {
+        // Before a use of the token is taken for nothing.
+        if ((await peers.list()).some(peer => peer.id === clientId && peer.revokedAtMs !== undefined)) throw refuseRevoked()
         await tokens.spend(token.tokenId, clientId)
         return await admit('token')
       },

@@ -4,7 +4,7 @@ import { chooseArea } from './area.ts'
 import type { Audit } from './audit.ts'
 import { formatDeviceId, readDeviceId } from './device-id.ts'
 import type { DeviceId } from './device-id.ts'
-import { refuseClient } from './refuse-client.ts'
+import { refuseRevoked } from './refuse-client.ts'
 import type { RecordStore } from './record-store.ts'
 
 /** How a peer came to be trusted. */
@@ -79,7 +79,7 @@ export class PeerBook {
       const known = peers.find(peer => peer.id === admission.id)
       if (known !== undefined && known.revokedAtMs === undefined) return { records: peers, result: known, before: this.#recordPair(known, admission) }
       if (known !== undefined && admission.via === 'token') {
-        throw refuseClient('it was revoked, and a token does not let it back in')
+        throw refuseRevoked()
       }
       const peer = known === undefined ? newPeer(peers, admission, nowMs) : { ...known, via: admission.via, revokedAtMs: undefined }
       return { records: [...peers.filter(other => other !== known), peer], result: peer, before: this.#recordPair(peer, admission) }

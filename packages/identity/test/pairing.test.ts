@@ -165,6 +165,17 @@ describe('an enrolment token', () => {
     expect(await codeOf(office.peers.judge(clientId, ''))).toBe('NOT_PAIRED')
   })
 
+  test('tells a revoked client that has proven it so, with what to do, and takes no use for it', async () => {
+    const office = new Office()
+    const clientId = someId()
+    const { area } = await office.visit(await office.issue(1), { clientId })
+    await office.peers.revoke(area)
+    const fresh = await office.issue(1)
+    await expect(office.visit(fresh, { clientId })).rejects.toThrow(/has revoked this client.*"filesync-server pair"/u)
+    expect((await office.tokens.list()).at(-1)?.usedBy).toEqual([])
+    await office.visit(fresh, { clientId: someId() })
+  })
+
   test('with a known id and a wrong secret is refused and takes no use', async () => {
     const office = new Office()
     const secret = await office.issue(1)

@@ -1,17 +1,23 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test, vi } from 'vitest'
-import { createProgram, defaultStateDir, homeDirectory, pathSetting, runProgram, userPath } from '@filesync/program/node'
+import { afterAll, expect, test, vi } from 'vitest'
 import { fakeTerminal } from '@filesync/program/testing'
-import { defaultSettingsFile } from '../src/node/state-dir.ts'
 
-// A user id without an entry in the system's list, as in containers that run with --user.
-vi.mock('node:os', async original => ({
+// A user id without an entry in the system's list, as in containers that run with --user. Modules may be shared with other
+// test files, so those that ask the system are loaded again here.
+vi.resetModules()
+vi.doMock('node:os', async original => ({
   ...await original<Record<string, unknown>>(),
   homedir: () => { throw new Error('uv_os_homedir returned ENOENT') },
   userInfo: () => { throw new Error('uv_os_get_passwd returned ENOENT') },
 }))
+const { createProgram, defaultStateDir, homeDirectory, pathSetting, runProgram, userPath } = await import('@filesync/program/node')
+const { defaultSettingsFile } = await import('../src/node/state-dir.ts')
+afterAll(() => {
+  vi.doUnmock('node:os')
+  vi.resetModules()
+})
 
 const env = { XDG_CONFIG_HOME: '' }
 

@@ -173,6 +173,36 @@ test.skipIf(process.getuid?.() === 0)('a file at the usual place that cannot be 
   expect((await run({ env: { XDG_CONFIG_HOME: join(folder, 'locked') } })).terminal.complained()).toMatch(/cannot be read: EACCES/u)
 })
 
+describe('a first word that is no command', () => {
+  async function call (word: string, takesPath: boolean): Promise<{ exitCode: number, told: string, ran: string[] }> {
+    const ran: string[] = []
+    const program = createProgram({ name: 'filesync-test', version: '1', description: '', takesPath })
+    program.command('start', { isDefault: true }).argument('[dir]').action((directory: string) => { ran.push(directory) })
+    for (const name of ['status', 'push', 'pair']) program.command(name).action(() => { ran.push(name) })
+    const terminal = fakeTerminal()
+    return { exitCode: await runProgram(program, [word], terminal), told: terminal.complained(), ran }
+  }
+
+  test.each([['stauts', 'status'], ['Status', 'status'], ['pusch', 'push'], ['par', 'pair'], ['staus', 'status']])('%s is named, with %s', async (word, nearest) => {
+    for (const takesPath of [false, true]) {
+      const { exitCode, told, ran } = await call(word, takesPath)
+      expect([exitCode, ran]).toEqual([2, []])
+      expect(told).toContain(`There is no command "${word}"`)
+      expect(told).toContain(`Did you mean "${nearest}"?`)
+    }
+  })
+
+  test('that is like none is named alone', async () => {
+    expect((await call('photos-of-2019', true)).told).toMatch(/^filesync-test: There is no command "photos-of-2019", and nothing of that name to push\. "filesync-test --help" lists/u)
+  })
+
+  test('may be a path where the program takes one', async () => {
+    expect(await call(folder, true)).toMatchObject({ exitCode: 0, ran: [folder] })
+    expect(await call(folder, false)).toMatchObject({ exitCode: 2, ran: [] })
+    expect(await call('push', true)).toMatchObject({ exitCode: 0, ran: ['push'] })
+  })
+})
+
 describe('errors', () => {
   test.each(Object.keys(ERRORS) as ErrorCode[])('%s ends with its exit code', async code => {
     const { exitCode, terminal } = await run({ action: () => { throw new FileSyncError(code, 'So it is.') } })
@@ -193,6 +223,33 @@ describe('errors', () => {
     expect(plain.exitCode).toBe(1)
     expect(plain.terminal.complained()).toMatch(/^filesync-test: x is undefined\n.*FILESYNC_DEBUG=1.*\n$/u)
     expect((await run({ action, env: { FILESYNC_DEBUG: '1' } })).terminal.complained()).toMatch(/\n {4}at /u)
+  })
+
+  test('FILESYNC_DEBUG shows where every cause came from', async () => {
+    const deepest = new RangeError('the disk\u001b is odd')
+    const middle = new Error('the index failed', { cause: deepest })
+    const error = new FileSyncError('ARCHIVE_UNAVAILABLE', 'The archive cannot be used.', { cause: middle })
+    Object.assign(deepest, { cause: error })
+    const { terminal } = await run({ action: () => { throw error }, env: { FILESYNC_DEBUG: '1' } })
+    expect(terminal.complained()).toMatch(/The archive cannot be used\.\n {4}at [^]*\ncaused by: Error: the index failed\n {4}at [^]*\ncaused by: RangeError: the disk\\u\{1b\} is odd\n {4}at /u)
+    expect(terminal.complained().match(/^caused by: /gmu)).toHaveLength(2)
+    expect((await run({ action: () => { throw error } })).terminal.complained()).toBe('filesync-test: The archive cannot be used.\n')
+  })
+
+  test.each([
+    new Error('No native build was found for platform=linux arch=x64 runtime=node abi=999'),
+    Object.assign(new Error('Cannot find module \'@lmdb/lmdb-linux-x64\''), { code: 'MODULE_NOT_FOUND' }),
+    Object.assign(new Error('/x/node.napi.node: invalid ELF header'), { code: 'ERR_DLOPEN_FAILED' }),
+    new Error('it cannot be loaded', { cause: new Error('Cannot find native binding. npm has a bug related to optional dependencies') }),
+  ])('native code that is missing is told as such, with what to do: %s', async error => {
+    const { terminal } = await run({ action: () => { throw error } })
+    expect(terminal.complained()).toMatch(/native code is missing for this machine .*--omit=optional/u)
+    expect(terminal.complained()).not.toContain('fault in FileSync')
+  })
+
+  test('a message of several lines keeps them, and what stands in a line does not make more', async () => {
+    const error = new FileSyncError('IDENTITY_CHANGED', 'It changed.', { lines: ['  expected a', '  got b\nFAKE'] })
+    expect((await run({ action: () => { throw error } })).terminal.complained()).toBe('filesync-test: It changed.\n  expected a\n  got b\\u{a}FAKE\n')
   })
 
   test('what the system refuses is no fault of the program', async () => {

@@ -88,6 +88,8 @@ export interface ErrorDetail {
   readonly path?: string
   /** After how long the peer may come again, where this end knows; milliseconds. */
   readonly retryInMs?: number | undefined
+  /** Further lines of the message, where it is a block. What comes from a peer or a file name must not make lines. */
+  readonly lines?: readonly string[] | undefined
 }
 
 /**
@@ -99,13 +101,16 @@ export class FileSyncError extends Error {
   readonly code: ErrorCode
   readonly path: string | undefined
   readonly retryInMs: number | undefined
+  /** The message line by line, where it has several of its own. */
+  readonly lines: readonly string[] | undefined
 
   /** @param message what happened, why, and what to do about it, for a person */
   constructor (code: ErrorCode, message: string, detail: ErrorDetail = {}) {
-    super(message, 'cause' in detail ? { cause: detail.cause } : undefined)
+    super([message, ...detail.lines ?? []].join('\n'), 'cause' in detail ? { cause: detail.cause } : undefined)
     this.code = code
     this.path = detail.path
     this.retryInMs = detail.retryInMs
+    this.lines = detail.lines === undefined ? undefined : [message, ...detail.lines]
   }
 }
 

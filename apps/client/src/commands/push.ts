@@ -2,12 +2,14 @@ import { asFileSyncError } from '@filesync/protocol'
 import type { FileSyncError } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { formatDuration, jsonLine, printable } from '@filesync/program'
+import { writeReport } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
 import { createProgressLine, describeProgress } from '../progress-line.ts'
 import type { ProgressLine } from '../progress-line.ts'
 import { canRetry } from '../push-once.ts'
 import type { RunWatcher } from '../push-once.ts'
 import { describeResult, exitCodeOf, failedResult, withAdvice } from '../push-result.ts'
+import type { PushResult } from '../push-result.ts'
 import { Pusher } from '../pusher.ts'
 import type { PusherRun } from '../pusher.ts'
 import { completePushSettings } from '../settings.ts'
@@ -34,7 +36,7 @@ export async function push (directory: string | undefined, flags: PushFlags, { t
     line.clear()
     if (flags.json === true) terminal.stdout.write(jsonLine(result))
     if (error !== undefined) throw withAdvice(error)
-    if (flags.json !== true && flags.quiet !== true) terminal.stdout.write(`${describeResult(result)}\n`)
+    if (flags.json !== true) tellResult(result, flags, terminal)
     tellNotKept(notKept, terminal)
     return exitCodeOf(result)
   } finally {
@@ -116,9 +118,13 @@ function tellNotKept (notKept: FileSyncError | undefined, terminal: Terminal): v
   if (notKept !== undefined) terminal.stderr.write(`filesync-client: ${printable(notKept.message)}\n`)
 }
 
+function tellResult (result: PushResult, { quiet }: CommonFlags, terminal: Terminal): void {
+  writeReport(terminal, `${describeResult(result)}\n`, { quiet, isTrouble: result.result !== 'ok' })
+}
+
 function tellRun ({ result, error, notKept }: PusherRun, flags: CommonFlags, terminal: Terminal): void {
   if (flags.json === true) terminal.stdout.write(jsonLine(result))
   else if (error !== undefined) terminal.stderr.write(`filesync-client: ${printable(error.message)}\n`)
-  else if (flags.quiet !== true) terminal.stdout.write(`${describeResult(result)}\n`)
+  else tellResult(result, flags, terminal)
   tellNotKept(notKept, terminal)
 }

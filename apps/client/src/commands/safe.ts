@@ -1,6 +1,6 @@
 import { isAbsolute, relative, sep } from 'node:path'
 import { jsonLine, printable } from '@filesync/program'
-import { askControl, userPath } from '@filesync/program/node'
+import { askControl, userPath, writeReport } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
 import { FileSyncError } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
@@ -36,6 +36,7 @@ export async function safe (paths: readonly string[], flags: SafeFlags, { termin
   const inside = paths.map(path => pathInside(root, path, terminal.env))
   const tree: LocalTree = { root, settleMs: flags.settle, nowMs: () => systemClock.nowMs() }
   const report = new Report()
+  const tell = (text: string): void => { writeReport(terminal, text, { quiet: flags.quiet, isTrouble: !report.isSafe }) }
   const source = openFileSource({ root })
   try {
     const { identity, servers } = await openClientState(stateDir)
@@ -45,7 +46,7 @@ export async function safe (paths: readonly string[], flags: SafeFlags, { termin
       for await (const row of askSafe(all(tree, inside), { connection, source, hash: hashBytes, fresh: flags.fresh === true })) {
         report.add(row)
         if (flags.json === true) terminal.stdout.write(jsonLine(row))
-        else if (!row.safe && flags.quiet !== true) terminal.stdout.write(`${printable(shown(row.path))}: NOT SAFE. ${printable(row.reason)}\n`)
+        else if (!row.safe) tell(`${printable(shown(row.path))}: NOT SAFE. ${printable(row.reason)}\n`)
       }
       await connection.close()
     } catch (error) {
@@ -55,7 +56,7 @@ export async function safe (paths: readonly string[], flags: SafeFlags, { termin
   } finally {
     await source.close()
   }
-  if (flags.json !== true && flags.quiet !== true) terminal.stdout.write(report.summary())
+  if (flags.json !== true) tell(report.summary())
   return report.isSafe ? 0 : NOT_SAFE_EXIT
 }
 

@@ -1,5 +1,6 @@
 import { openPeers } from '@filesync/identity/node'
 import { formatCount, jsonLine, printable, problemLines } from '@filesync/program'
+import { writeReport } from '@filesync/program/node'
 import { formatSize } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { adopt as adoptCopy } from '../archive-operations.ts'
@@ -17,7 +18,7 @@ export async function adopt ([client, directory]: readonly [string, string], fla
   const report = await operate<AdoptReport>({ route: 'POST /adopt', request, work, makes: true }, flags, context)
   const { stdout } = context.terminal
   if (flags.json === true) stdout.write(jsonLine(report))
-  else if (flags.quiet !== true) stdout.write(describe(report, request.from))
+  else writeReport(context.terminal, describe(report, request.from), { quiet: flags.quiet, isTrouble: report.problemCount > 0 })
   return report.problemCount > 0 ? PROBLEMS_EXIT : 0
 }
 

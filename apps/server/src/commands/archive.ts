@@ -1,7 +1,7 @@
 import { openArchive } from '@filesync/archive/node'
 import type { Archive } from '@filesync/archive'
 import { formatCount, parseDuration, printable } from '@filesync/program'
-import { askControl } from '@filesync/program/node'
+import { askControl, writeReport } from '@filesync/program/node'
 import { FileSyncError, formatSize } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { listVersions, release as releaseArea, restore as restoreArea, verify as verifyArea } from '../archive-operations.ts'
@@ -44,9 +44,10 @@ export async function restore ([client, path]: readonly [string, string | undefi
   const report = await operate<RestoreReport>({ route: 'POST /restore', request, work: restoreArea }, flags, context)
   const { stdout } = context.terminal
   if (flags.json === true) stdout.write(`${JSON.stringify(report)}\n`)
-  else if (flags.quiet !== true || report.failures.length > 0) {
-    stdout.write(`Restored ${formatCount(report.files, 'file')}, ${formatSize(report.bytes)}, to ${printable(request.to)} as of ${new Date(request.atMs).toISOString()}.\n`)
-    for (const { path: at, message } of report.failures) stdout.write(`  ${printable(at)}: ${printable(message)}\n`)
+  else {
+    const failures = report.failures.map(({ path: at, message }) => `  ${printable(at)}: ${printable(message)}\n`)
+    const restored = `Restored ${formatCount(report.files, 'file')}, ${formatSize(report.bytes)}, to ${printable(request.to)} as of ${new Date(request.atMs).toISOString()}.\n`
+    writeReport(context.terminal, [restored, ...failures].join(''), { quiet: flags.quiet, isTrouble: failures.length > 0 })
   }
   return report.failures.length > 0 ? PROBLEMS_EXIT : 0
 }
@@ -57,8 +58,10 @@ export async function verify (client: string | undefined, flags: ArchiveFlags, c
   const { stdout } = context.terminal
   const isTrouble = ({ problems, isKnown }: VerifyReport): boolean => problems.length > 0 || !isKnown
   if (flags.json === true) stdout.write(`${JSON.stringify(reports)}\n`)
-  else for (const report of reports) if (flags.quiet !== true || isTrouble(report)) stdout.write(describeVerification(report))
-  if (reports.length === 0 && flags.json !== true) stdout.write('Nothing is known of this archive, and nothing is in it: no client has been synced yet.\n')
+  else for (const report of reports) writeReport(context.terminal, describeVerification(report), { quiet: flags.quiet, isTrouble: isTrouble(report) })
+  if (reports.length === 0 && flags.json !== true) {
+    writeReport(context.terminal, 'Nothing is known of this archive, and nothing is in it: no client has been synced yet.\n', { quiet: flags.quiet, isTrouble: true })
+  }
   return reports.length === 0 || reports.some(isTrouble) ? PROBLEMS_EXIT : 0
 }
 

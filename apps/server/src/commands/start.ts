@@ -3,6 +3,7 @@ import { checkStateDir } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
 import { systemClock } from '@filesync/protocol/node'
 import { legacyBanner } from '../legacy/start-legacy.ts'
+import { quietLog } from '../quiet-log.ts'
 import { startServer } from '../server.ts'
 import { completeSettings } from '../settings.ts'
 import type { StartFlags } from '../settings.ts'
@@ -20,8 +21,10 @@ export interface CommandContext {
 export async function start (flags: StartFlags, { terminal, signal }: CommandContext): Promise<void> {
   const settings = await completeSettings(flags, terminal)
   await checkStateDir(settings.stateDir, settings.archiveRoot, 'the archive')
-  const write = (line: string): void => { if (!settings.quiet || settings.jsonLogs) terminal.stdout.write(line) }
-  const log = createEventLog({ write, json: settings.jsonLogs, now: () => new Date().toISOString() })
+  const isQuiet = settings.quiet && !settings.jsonLogs
+  const write = (line: string): void => { (isQuiet ? terminal.stderr : terminal.stdout).write(line) }
+  const all = createEventLog({ write, json: settings.jsonLogs, now: () => new Date().toISOString() })
+  const log = isQuiet ? quietLog(all) : all
   const server = await startServer(settings, log)
   try {
     log(

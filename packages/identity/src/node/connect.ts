@@ -106,11 +106,10 @@ function isTlsFault (error: unknown): boolean {
 }
 
 function identityChanged ({ address, port }: ConnectInit, expected: readonly Expected[], got: DeviceId): FileSyncError {
-  return new FileSyncError('IDENTITY_CHANGED', [
-    `SERVER IDENTITY CHANGED at ${address}:${String(port)}. Nothing was sent.`,
+  return new FileSyncError('IDENTITY_CHANGED', `SERVER IDENTITY CHANGED at ${address}:${String(port)}. Nothing was sent.`, { lines: [
     ...expected.map(({ id, name }) => `  expected ${formatDeviceId(id)} (${name})`),
     `  got      ${formatDeviceId(got)}`,
     'Another machine answers in the place of the server, or the server was set up anew. If you know that it was, run ' +
     '"filesync-client forget SERVER" and pair again.',
-  ].join('\n'))
+  ] })
 }

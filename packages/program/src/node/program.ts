@@ -1,7 +1,8 @@
-import { asFileSyncError, ERRORS, isFileSyncError } from '@filesync/protocol'
 import { Command, CommanderError } from 'commander'
 import { printable } from '../printable.ts'
+import { checkCommandName } from './command-name.ts'
 import { ensureNode } from './node-version.ts'
+import { reportError } from './report-error.ts'
 import { applySources, withSubcommands } from './setting-sources.ts'
 import { settingsFileName } from './state-dir.ts'
 
@@ -18,14 +19,25 @@ export interface ProgramInit {
   readonly name: string
   readonly version: string
   readonly description: string
+  /** Whether the command that runs without a name takes a path: a word that is no command then has to be an existing one. */
+  readonly takesPath?: boolean
 }
 
 /** Exit code of a wrong command line. */
 const USAGE_EXIT = 2
 
+class Program extends Command {
+  readonly takesPath: boolean
+
+  constructor ({ name, takesPath = false }: ProgramInit) {
+    super(name)
+    this.takesPath = takesPath
+  }
+}
+
 /** A command line whose every command takes the settings that all commands share. */
 export function createProgram (init: ProgramInit): Command {
-  return new Command(init.name)
+  return new Program(init)
     .description(init.description)
     .version(init.version)
     .exitOverride()
@@ -51,6 +63,7 @@ export async function runProgram (program: Command, argv: readonly string[], ter
   const running = setInterval(() => { /* only its being there matters */ }, 1 << 30)
   const watched = watchFaults(program.name(), terminal)
   try {
+    checkCommandName(program, argv[0], { takesPath: program instanceof Program && program.takesPath, env: terminal.env })
     await program.parseAsync(argv, { from: 'user' })
     if (watched.outputError !== undefined) throw watched.outputError
     return Number(process.exitCode ?? 0)
@@ -83,23 +96,6 @@ function watchFaults (name: string, terminal: Terminal): Watched {
     // The listeners of the output stay: what was printed last may fail later.
     stop: () => { process.off('uncaughtException', onFault) },
   }
-}
-
-function reportError (name: string, error: unknown, terminal: Terminal): number {
-  const known = asFileSyncError(error)
-  const isDebugging = terminal.env['FILESYNC_DEBUG'] !== undefined
-  terminal.stderr.write(`${name}: ${printable(known.message)}\n`)
-  // A fault in the program is the one case where the person needs to hand something on to us.
-  if (!isFileSyncError(error) && !isSystemError(error) && !isDebugging) {
-    terminal.stderr.write(`${name}: this is a fault in FileSync. Run it again with FILESYNC_DEBUG=1 to see where, and report it.\n`)
-  }
-  if (isDebugging && error instanceof Error) terminal.stderr.write(`${printableLines(error.stack ?? '')}\n`)
-  return ERRORS[known.code].exitCode
-}
-
-/** Whether the system refused something, such as a directory that may not be written: nothing for us to mend. */
-function isSystemError (error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error
 }
 
 function printableLines (text: string): string {

@@ -1,3 +1,4 @@
+import { FileSyncError } from '@filesync/protocol'
 import { jsonLine, printable } from '../printable.ts'
 import { askControl, followControl } from './control-socket.ts'
 import type { Terminal } from './program.ts'
@@ -26,12 +27,19 @@ export async function showStatus<S> (init: StatusInit<S>, { terminal, signal }: 
 }
 
 async function follow<S> ({ stateDir, json, notRunning }: StatusInit<S>, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  // A reader that has seen enough (`| head -1`) ends this: nobody else would.
+  const unread = new AbortController()
+  const over = AbortSignal.any([signal, unread.signal])
+  const stop = (): void => { unread.abort(new FileSyncError('ABORTED', 'Nobody reads what is printed.')) }
+  for (const event of ['error', 'close']) terminal.stdout.once(event, stop)
   try {
-    const events = await followControl(stateDir, 'GET /events', signal)
+    const events = await followControl(stateDir, 'GET /events', over)
     if (events === undefined) throw notRunning
     for await (const event of events) terminal.stdout.write(json ? jsonLine(event) : `${describeEvent(event as Record<string, unknown>)}\n`)
   } catch (error) {
-    if (!signal.aborted) throw error
+    if (!over.aborted) throw error
+  } finally {
+    for (const event of ['error', 'close']) terminal.stdout.off(event, stop)
   }
 }
 
