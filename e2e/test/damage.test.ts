@@ -62,7 +62,7 @@ test('a damaged file is reported by each verify, by status and by restore, each 
   for (let i = 0; i < 2; i++) {
     const verified = await command('verify', '--quiet')
     expect(verified.code).toBe(5)
-    expect(verified.stdout).toContain('  thesis: ')
+    expect(verified.stderr).toContain('  thesis: ')
   }
   expect((await command('status')).stdout).toMatch(/1 not as stored\n\s+thesis: damaged in the archive, found at /u)
   const restored = await restore('out')
