@@ -26,10 +26,11 @@ export function digestAt (prefix: string, name: string): Digest {
 }
 
 /** Writes the content of a file into another one, which is empty. Holes stay holes. */
-export function copyTo (fd: number, copy: number): void {
+export function copyTo (fd: number, copy: number, hasher?: Hasher): void {
   const hasHoles = disk.hasHole(fd)
   let isShort = false
   const sizeBytes = readPieces(fd, (piece, position) => {
+    hasher?.update(piece)
     if (writeAround(copy, piece, { position, hasHoles }) < piece.length) isShort = true
   })
   if (isShort) disk.cutTo(copy, sizeBytes)
@@ -38,10 +39,7 @@ export function copyTo (fd: number, copy: number): void {
 /** As {@link copyTo}; returns the digest of what was copied. */
 export function copyHashed (fd: number, copy: number): Digest {
   const hasher = createHasher()
-  readPieces(fd, (piece, position) => {
-    hasher.update(piece)
-    disk.writeAll(copy, piece, position)
-  })
+  copyTo(fd, copy, hasher)
   return hasher.digest()
 }
 
