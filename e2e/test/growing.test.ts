@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { appendFile, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { PushResult } from '@filesync/client'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { CLIENT_PROGRAM, openPairedStage } from '../src/programs.ts'
@@ -72,3 +73,26 @@ test('a stored file that grows while what it grew by is sent stays the version t
   expect(await stage.push('client', source, ['--settle', '0s'])).toMatchObject({ code: 0, result: { filesSent: 1 } })
   expect(await treeDifferences(source, join(server.archive, 'client'))).toEqual([])
 }, 60_000)
+
+test('of a file that is appended to without a pause the beginning is stored after the wait for quiet files, and it is named', async () => {
+  const log = join(source, 'growing.log')
+  let isOver = false
+  const writing = (async () => {
+    while (!isOver) {
+      await appendFile(log, 'one more line\n')
+      // The pace of the program that writes; nothing is waited for by it.
+      await delay(100)
+    }
+  })()
+  try {
+    const { code, result } = await stage.push('client', source)
+    expect(code).toBe(5)
+    expect(result).toMatchObject({ result: 'problems', filesSent: 2, problems: [{ path: 'growing.log', code: 'GROWING' }], problemCount: 1 })
+    expect(await expectConsistent()).toBeGreaterThan(SIZE_BYTES)
+  } finally {
+    isOver = true
+    await writing
+  }
+  expect(await stage.push('client', source)).toMatchObject({ code: 0 })
+  expect(await treeDifferences(source, join(server.archive, 'client'))).toEqual([])
+}, 90_000)

@@ -1,4 +1,4 @@
-import type { RelativePath } from '@filesync/protocol'
+import type { Problem, RelativePath } from '@filesync/protocol'
 import type { Explanation } from '@filesync/scanner'
 import type { RunRecord } from './run-record.ts'
 
@@ -21,9 +21,13 @@ export function explainPath (path: RelativePath, explanation: Explanation, recor
       return { path, state: 'ignored', reason: `It is left out by the rule "${pattern}" in ${source}, line ${line}.` }
     }
     case 'problem': return { path, state: 'problem', reason: `It is not stored: ${explanation.problem.message}.` }
-    case 'unsettled': return { path, state: 'unsettled', reason: `It waits until it is quiet: ${explanation.problem.message}.` }
+    case 'unsettled': return { path, state: 'unsettled', reason: whyUnsettled(explanation.problem) }
     case 'listed': return explainListed(path, explanation, record)
   }
+}
+
+function whyUnsettled ({ code, message }: Problem): string {
+  return code === 'GROWING' ? `It is not stored to its end: ${message}.` : `It waits until it is quiet: ${message}.`
 }
 
 function explainListed (path: RelativePath, { entry }: Extract<Explanation, { state: 'listed' }>, record: RunRecord): PathState {

@@ -16,6 +16,8 @@ export interface PushableTree extends Tree {
   readonly problemCount: number
   /** Whether a file is still being written; its content is held back. */
   isUnsettled (path: RelativePath): boolean
+  /** Those of them whose beginning is sent all the same. */
+  readonly growing?: ReadonlySet<RelativePath>
 }
 
 export interface PushDependencies {
@@ -49,7 +51,7 @@ export async function pushSession (connection: Connection, deps: PushDependencie
   const answers = new ListingAnswers(tree)
   const stale = new Set<RelativePath>()
   const source = settledSource({
-    source: deps.source, isUnsettled: path => tree.isUnsettled(path), onStale: directory => { stale.add(directory) },
+    source: deps.source, isUnsettled: path => tree.isUnsettled(path), growing: tree.growing, onStale: directory => { stale.add(directory) },
   })
   const reply = await answerListings(connection, { answers, onDifference: directories => { deps.source.prepare(directories) } }, ['TASKS', 'NEXT_SYNC'])
   const next = reply.type === 'NEXT_SYNC' ? reply : await sendFiles({

@@ -4,9 +4,13 @@ import type { FileFault, FileSource, SourceStream, StreamRequest, WantedFile } f
 
 const UNSETTLED: FileFault = { code: 'UNSETTLED' }
 
+const NONE: ReadonlySet<RelativePath> = new Set()
+
 export interface SettledSourceInit {
   readonly source: FileSource
   readonly isUnsettled: (path: RelativePath) => boolean
+  /** Those that have not come to rest, and whose beginning is sent all the same. */
+  readonly growing: ReadonlySet<RelativePath> | undefined
   /** Told of each directory in which a file was not what was listed any more. */
   readonly onStale: (directory: RelativePath) => void
 }
@@ -15,8 +19,10 @@ export interface SettledSourceInit {
  * A source that holds back the files that have not come to rest: they are answered with the problem UNSETTLED. Files that
  * were changed, replaced or moved since they were listed are noted, so that they are listed again and sent soon.
  */
-export function settledSource ({ source, isUnsettled, onStale }: SettledSourceInit): FileSource {
-  const holds = ({ directory, entry }: WantedFile): boolean => isUnsettled(joinPath(directory, entry.name))
+export function settledSource ({ source, isUnsettled, growing = NONE, onStale }: SettledSourceInit): FileSource {
+  const grows = ({ directory, entry }: WantedFile): boolean => growing.size > 0 && growing.has(joinPath(directory, entry.name))
+  const holds = (file: WantedFile): boolean => isUnsettled(joinPath(file.directory, file.entry.name)) && !grows(file)
+  const marked = (file: WantedFile): WantedFile => grows(file) ? { ...file, isGrowing: true } : file
   const note = ({ directory }: WantedFile, { code }: FileFault): void => {
     if (code === 'CHANGED_DURING_READ' || code === 'VANISHED') onStale(directory)
   }
@@ -26,7 +32,8 @@ export function settledSource ({ source, isUnsettled, onStale }: SettledSourceIn
     refresh: () => { source.refresh() },
     async readPack (files, compress) {
       const held = files.filter(holds)
-      const read = await source.readPack(held.length === 0 ? files : files.filter(file => !held.includes(file)), compress)
+      const settled = held.length === 0 ? files : files.filter(file => !held.includes(file))
+      const read = await source.readPack(growing.size === 0 ? settled : settled.map(marked), compress)
       if (read.faults.length > 0) {
         const faults = new Map(read.faults.map(fault => [fault.task, fault]))
         for (const file of files) {
@@ -37,7 +44,7 @@ export function settledSource ({ source, isUnsettled, onStale }: SettledSourceIn
       return { ...read, faults: [...read.faults, ...held.map(({ task }) => ({ task, ...UNSETTLED }))] }
     },
     reuse: buffer => { source.reuse(buffer) },
-    openStream: request => holds(request.file) ? heldBack : noted(source.openStream(request), request, note),
+    openStream: request => holds(request.file) ? heldBack : noted(source.openStream({ ...request, file: marked(request.file) }), request, note),
     close: async () => { await source.close() },
   }
 }

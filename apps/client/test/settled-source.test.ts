@@ -17,7 +17,7 @@ beforeEach(async () => {
   for (const name of ['at-rest', 'written', 'dir/written']) await writeFile(join(folder, name), name)
   stale = []
   source = settledSource({
-    source: openFileSource({ root: folder }), isUnsettled: path => path === 'written', onStale: directory => { stale.push(directory) },
+    source: openFileSource({ root: folder }), isUnsettled: path => path === 'written', growing: undefined, onStale: directory => { stale.push(directory) },
   })
 })
 afterEach(async () => {

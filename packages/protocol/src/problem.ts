@@ -17,6 +17,7 @@ export const PROBLEMS = {
   VANISHED: 'it vanished while the sync was running',
   CHANGED_DURING_READ: 'it was being changed while it was read',
   UNSETTLED: 'it was changed a moment ago and is left until it is quiet',
+  GROWING: 'it is written to without a pause, so only its beginning is stored, as it was when it was listed',
   SPECIAL_FILE: 'it is a device, a socket or a named pipe',
   DIRECTORY_LOOP: 'the directory contains itself',
   SYMLINK_OUTSIDE: 'the symbolic link leads out of the directory',

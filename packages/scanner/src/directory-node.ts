@@ -1,3 +1,4 @@
+import { readListing } from '@filesync/protocol'
 import type { Name, Problem } from '@filesync/protocol'
 import type { Unsettled } from './directory-reading.ts'
 import type { RuleSet } from './rule-set.ts'
@@ -85,4 +86,14 @@ function sum (own: OwnFacts, children: readonly DirectoryNode[]): Totals {
     totals.incomplete += child.totals.incomplete
   }
   return totals
+}
+
+/** Whether there is a symbolic link in a directory or below it. */
+export function hasLinks (top: DirectoryNode): boolean {
+  const stack = [top]
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    for (const { kind } of readListing(node.listing)) if (kind === 'symlink') return true
+    stack.push(...node.children)
+  }
+  return false
 }

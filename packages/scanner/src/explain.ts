@@ -15,11 +15,15 @@ export function explain (snapshot: NodeSnapshot | undefined, path: RelativePath,
     if (node === undefined) return { state: 'absent' }
     const at = joinPath(directory, name)
     const child: DirectoryNode | undefined = node.children[node.indexOf(name)]
-    if (at === path || child === undefined) return explainEntry(node, directory, { name, path: at, target: path, root })
+    if (at === path || child === undefined) return markGrowing(snapshot, explainEntry(node, directory, { name, path: at, target: path, root }))
     node = child
     directory = at
   }
   return { state: 'absent' }
+}
+
+function markGrowing (snapshot: NodeSnapshot | undefined, found: Explanation): Explanation {
+  return found.state === 'unsettled' && snapshot !== undefined ? { ...found, problem: snapshot.problemOf(found.problem) } : found
 }
 
 interface Question {

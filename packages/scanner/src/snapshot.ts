@@ -1,4 +1,4 @@
-import { LIMITS, pathNames, splitPath } from '@filesync/protocol'
+import { LIMITS, pathNames, problem, splitPath } from '@filesync/protocol'
 import type { Digest, Problem, RelativePath, Tree } from '@filesync/protocol'
 import type { DirectoryNode } from './directory-node.ts'
 
@@ -18,16 +18,25 @@ export interface Snapshot extends Tree {
   readonly unsettledCount: number
   /** Whether a file has not come to rest: its content must not be sent, but answered with the problem UNSETTLED. */
   isUnsettled (path: RelativePath): boolean
+  /**
+   * Files that have not come to rest for so long that their beginnings are to be sent, as long as they were when they were
+   * listed; their problem is GROWING. They are unsettled, too.
+   */
+  readonly growing: ReadonlySet<RelativePath>
 }
+
+const NONE: ReadonlySet<RelativePath> = new Set()
 
 export class NodeSnapshot implements Snapshot {
   readonly root: DirectoryNode
   readonly rootDigest: Digest
+  readonly growing: ReadonlySet<RelativePath>
   #problems: readonly Problem[] | undefined
 
-  constructor (root: DirectoryNode, rootDigest: Digest) {
+  constructor (root: DirectoryNode, rootDigest: Digest, growing: ReadonlySet<RelativePath> = NONE) {
     this.root = root
     this.rootDigest = rootDigest
+    this.growing = growing
   }
 
   get files (): number { return this.root.totals.files }
@@ -39,7 +48,7 @@ export class NodeSnapshot implements Snapshot {
   get unsettledCount (): number { return this.root.totals.unsettledCount }
 
   get problems (): readonly Problem[] {
-    this.#problems ??= collectProblems(this.root)
+    this.#problems ??= collectProblems(this.root).map(found => this.problemOf(found))
     return this.#problems
   }
 
@@ -52,6 +61,11 @@ export class NodeSnapshot implements Snapshot {
     if (this.unsettledCount === 0) return false
     const { directory, name } = splitPath(path)
     return this.node(directory)?.own.unsettled.some(file => file.name === name) ?? false
+  }
+
+  /** A problem of a directory's own, as it is told of this picture. */
+  problemOf (found: Problem): Problem {
+    return found.code === 'UNSETTLED' && this.growing.has(found.path as RelativePath) ? problem(found.path, 'GROWING') : found
   }
 
   /** The node of a directory. */

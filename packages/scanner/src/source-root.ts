@@ -43,10 +43,19 @@ export function ensureSameRoot (memory: ScanMemory | undefined, now: RootMark): 
   throw new FileSyncError('SOURCE_SUSPECT', `The directory to push is on another disk than last time. Nothing was changed on the server. Check that the right disk is mounted. ${IF_RIGHT}`)
 }
 
-/** Throws SOURCE_SUSPECT where all files have gone since the last scan. */
-export function ensureNotEmptied (memory: ScanMemory | undefined, files: number): void {
-  if (memory === undefined || memory.files === 0 || files > 0) return
-  throw new FileSyncError('SOURCE_SUSPECT', `The directory to push is empty, though it had ${memory.files} files last time. Nothing was changed on the server. Check that its disk is mounted. ${IF_RIGHT}`)
+/** What is in the tree now; `hasLinks` is asked only where there is no file. */
+export interface RootContent {
+  readonly files: number
+  readonly directories: number
+  readonly hasLinks: () => boolean
+}
+
+/** Throws SOURCE_SUSPECT where all files have gone since the last scan, and no link is left either. */
+export function ensureNotEmptied (memory: ScanMemory | undefined, { files, directories, hasLinks }: RootContent): void {
+  if (memory === undefined || memory.files === 0 || files > 0 || hasLinks()) return
+  const what = directories > 0 ? 'holds directories only' : 'is empty'
+  throw new FileSyncError('SOURCE_SUSPECT', `The directory to push ${what}, though it had ${memory.files} files last time. ` +
+    `Nothing was changed on the server. Check that its disk is mounted. ${IF_RIGHT}`)
 }
 
 /** The error for a directory that was there a moment ago; `cause` is what `mark` threw. */

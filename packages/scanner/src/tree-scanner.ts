@@ -2,10 +2,12 @@ import { ROOT_PATH, splitPath, wait } from '@filesync/protocol'
 import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
 import { BUILT_IN_RULES } from './built-in-rules.ts'
 import { ChangeWatch } from './change-watch.ts'
+import { hasLinks } from './directory-node.ts'
 import type { DirectoryReader } from './directory-reading.ts'
 import { DirtyDirectories } from './dirty-directories.ts'
 import { explain } from './explain.ts'
 import { BUILT_IN_SOURCE } from './ignore-rules.ts'
+import { Motion } from './motion.ts'
 import { longestRestMs, markRestless, unsettledPaths } from './restless.ts'
 import { RuleSets } from './rule-set.ts'
 import type { RuleSet } from './rule-set.ts'
@@ -19,6 +21,8 @@ import { walk } from './walk.ts'
 
 /** How often the surroundings of directories that vanish under way are read again within one scan. */
 const MAX_ROUNDS = 5
+/** From then on the beginning of a file that never rests is stored, and no sooner again: each is a version of the whole. */
+const GROWING_MS = 300_000
 /** The shortest wait for a file to come to rest. */
 const MIN_WAIT_MS = 10
 
@@ -50,6 +54,7 @@ export class TreeScanner implements Scanner {
   #latest: NodeSnapshot | undefined
   #memory: ScanMemory | undefined
   #busy: Promise<void> = Promise.resolve()
+  readonly #motion = new Motion()
 
   constructor (ports: ScannerPorts, settings: ScannerSettings) {
     this.#ports = ports
@@ -112,10 +117,13 @@ export class TreeScanner implements Scanner {
     const dirty = this.#takeDirty()
     try {
       let snapshot = await this.#walkToRest(dirty, options)
+      this.#look(snapshot)
       if (options.waitForSettled === true) snapshot = await this.#waitForSettled(snapshot, options)
+      snapshot = this.#withGrowing(snapshot, options.waitForSettled === true ? this.#settings.settleWaitMs : GROWING_MS)
       // What was read is only worth something if it was the same directory all the time.
       ensureSameRoot({ root: mark, files: 0 }, this.#markRoot())
-      ensureNotEmptied(this.#memory, snapshot.files)
+      const { root, files, directories } = snapshot
+      ensureNotEmptied(this.#memory, { files, directories, hasLinks: () => hasLinks(root) })
       this.#memory = { root: mark, files: snapshot.files }
       this.#latest = snapshot
       this.#changes.scanEnds()
@@ -125,6 +133,18 @@ export class TreeScanner implements Scanner {
       this.#dirty.add(dirty)
       throw error
     }
+  }
+
+  #look ({ root, unsettledCount }: NodeSnapshot): void {
+    this.#motion.look(unsettledCount === 0 ? [] : unsettledPaths(root), this.#ports.clock.monotonicMs())
+  }
+
+  /** The picture with those files marked that have not come to rest for so long. */
+  #withGrowing (snapshot: NodeSnapshot, leastMs: number): NodeSnapshot {
+    if (snapshot.unsettledCount === 0) return snapshot
+    this.#look(snapshot)
+    const growing = this.#motion.takeRestless(this.#ports.clock.monotonicMs(), leastMs)
+    return growing.size === 0 ? snapshot : new NodeSnapshot(snapshot.root, snapshot.rootDigest, growing)
   }
 
   #markRoot (): RootMark {

@@ -57,6 +57,22 @@ describe('the directory itself', () => {
     expect((await accepting.scan({ signal })).files).toBe(0)
   })
 
+  test('of which links are left is not empty, and one of which directories are left is not called so', async () => {
+    const root = scratch()
+    write(root, { 'a/file': '' })
+    symlinkSync('file', join(root, 'a/link'))
+    const scanner = await open(root)
+    await scanner.scan({ signal })
+    rmSync(join(root, 'a/file'))
+    expect(await scanner.scan({ signal })).toMatchObject({ files: 0, directories: 1 })
+    write(root, { 'a/file': '' })
+    await scanner.scan({ signal })
+    rmSync(join(root, 'a'), { recursive: true })
+    mkdirSync(join(root, 'a'))
+    const suspect = { code: 'SOURCE_SUSPECT', message: expect.stringMatching(/holds directories only, though it had 1 files/u) as string }
+    await expect(scanner.scan({ signal })).rejects.toMatchObject(suspect)
+  })
+
   test('on another device is suspect; a device that only has another number is not', async () => {
     const here = { device: '1', inode: '2', birthtimeNs: '3' }
     expect(isSameRoot(here, { ...here, device: '9' })).toBe(true)

@@ -89,7 +89,7 @@ describe('a file that was changed a moment ago', () => {
     expect(clock.monotonicMs()).toBeLessThan(5_000)
   })
 
-  test('is waited for only so long: one that never rests stays a problem', async () => {
+  test('is waited for only so long: of one that never rests the beginning is to be stored', async () => {
     const root = scratch()
     const log = join(root, 'log')
     writeFileSync(log, 'x')
@@ -100,10 +100,34 @@ describe('a file that was changed a moment ago', () => {
       const nextMs = clock.nowMs() + 999
       utimesSync(log, nextMs / 1000, nextMs / 1000)
     })
-    expect(problems(snapshot)).toEqual(['log UNSETTLED'])
+    expect(problems(snapshot)).toEqual(['log GROWING'])
     expect(snapshot.isUnsettled('log' as RelativePath)).toBe(true)
+    expect([...snapshot.growing]).toEqual(['log'])
+    expect(scanner.why('log' as RelativePath)).toMatchObject({ state: 'unsettled', problem: { code: 'GROWING' } })
     expect(clock.monotonicMs() - startMs).toBeGreaterThanOrEqual(10_000)
     expect(clock.monotonicMs() - startMs).toBeLessThan(13_000)
+  })
+
+  test('and never rests between scans either is growing after five minutes, and again five minutes after that', async () => {
+    const root = scratch()
+    const clock = new ManualClock(Date.now())
+    const scanner = await open(root, { clock })
+    const growing: number[] = []
+    for (let minute = 0; minute <= 11; minute++, clock.advance(60_000)) {
+      appendFileSync(join(root, 'log'), 'line')
+      writeFileSync(join(root, `new at ${String(minute)}`), 'x')
+      for (const name of ['log', `new at ${String(minute)}`]) utimesSync(join(root, name), clock.nowMs() / 1000, clock.nowMs() / 1000)
+      const snapshot = await scanner.scan({ signal })
+      expect(snapshot.unsettledCount).toBe(2)
+      if (snapshot.growing.size > 0) growing.push(minute)
+      expect(problems(snapshot).sort()).toEqual([`log ${snapshot.growing.has('log' as RelativePath) ? 'GROWING' : 'UNSETTLED'}`, `new at ${String(minute)} UNSETTLED`])
+    }
+    expect(growing).toEqual([5, 10])
+    // Once it has rested, the time begins again.
+    clock.advance(60_000)
+    expect((await scanner.scan({ signal })).unsettledCount).toBe(0)
+    utimesSync(join(root, 'log'), clock.nowMs() / 1000, clock.nowMs() / 1000)
+    expect((await scanner.scan({ signal })).growing.size).toBe(0)
   })
 
   test('that is waited for can be given up', async () => {

@@ -1,5 +1,5 @@
-import { formatSize, LIMITS } from '@filesync/protocol'
-import type { Hasher } from '@filesync/protocol'
+import { equalDigests, formatSize, LIMITS } from '@filesync/protocol'
+import type { Digest, Hasher } from '@filesync/protocol'
 import { compressFrame } from './compressed-frame.ts'
 import { DATA_CONTENT_AT, writeDataHeader } from './data-frame.ts'
 import { DeltaEncoder } from './delta-encoder.ts'
@@ -27,6 +27,8 @@ export class FileReading {
   #position = 0
   #isReadWhole = false
   #hasHoles = false
+  /** Set where it had to be known before the end. */
+  #digest: Digest | undefined
   #last: StreamStep | undefined
 
   /** Throws FRAME_MALFORMED where the signature is not one. */
@@ -144,14 +146,35 @@ export class FileReading {
   #finish (compress: boolean): StreamStep {
     if (!this.#isReadWhole) {
       this.#isReadWhole = true
-      const fault = this.#opened === undefined ? CHANGED : faultAtEnd(this.#opened, this.#position)
+      const fault = this.#faultAtEnd()
       if (fault !== undefined) return this.#fail(fault)
       this.#delta?.finish()
       return this.step(compress)
     }
-    this.#last = { kind: 'END', digest: this.#hasher.digest() }
+    this.#last = { kind: 'END', digest: this.#digest ?? this.#hasher.digest() }
     this.close()
     return this.#last
+  }
+
+  #faultAtEnd (): FileFault | undefined {
+    if (this.#opened === undefined) return CHANGED
+    return this.#request.file.isGrowing === true ? this.#beginningFault(this.#opened) : faultAtEnd(this.#opened, this.#position)
+  }
+
+  /** Reads the beginning of a file that grows once more: what is the same both times was there between them. */
+  #beginningFault (opened: OpenFile): FileFault | undefined {
+    const { file: { entry: { sizeBytes } }, pieceBytes } = this.#request
+    const again = this.#reader.createHasher()
+    for (let at = 0; at < sizeBytes;) {
+      const piece = this.#buffer(false, Math.min(pieceBytes, sizeBytes - at))
+      const got = opened.read(piece, at)
+      if (typeof got !== 'number') return got
+      if (got !== piece.length) return CHANGED
+      again.update(piece)
+      at += got
+    }
+    this.#digest = this.#hasher.digest()
+    return equalDigests(again.digest(), this.#digest) ? opened.check() : CHANGED
   }
 
   #fail (fault: FileFault): StreamStep {

@@ -6,6 +6,8 @@ export interface WantedFile {
   readonly task: number
   readonly directory: RelativePath
   readonly entry: FileEntry
+  /** Whether it may have been appended to since it was listed; its beginning is read, and proven by reading it twice. */
+  readonly isGrowing?: boolean
 }
 
 /** Why a file cannot be sent now. It goes to the server in the file's place, and is tried again at the next sync. */

@@ -21,7 +21,7 @@ export interface OpenFile {
 
 /** What reading needs from the machine. */
 export interface SourceReader {
-  /** Opens a file that is as listed: a regular file of that size and mtime. */
+  /** Opens a file that is as listed: a regular file of that size and mtime, or of one that grows, at least of that size. */
   open (file: WantedFile): OpenFile | FileFault
   /** A buffer of its own, whose bytes may be anything. */
   allocate (sizeBytes: number): Uint8Array<ArrayBuffer>
@@ -81,8 +81,18 @@ function readWhole (file: WantedFile, into: Uint8Array, reader: SourceReader): F
   try {
     const got = opened.read(into, 0, sizeBytes)
     if (typeof got !== 'number') return got
+    if (file.isGrowing === true) return beginningFault(opened, into.subarray(0, sizeBytes), got)
     return got === sizeBytes ? opened.check() : lengthFault(opened)
   } finally {
     opened.close()
   }
+}
+
+/** Whether the beginning of a file that grows is not what it was when it was read a moment ago. */
+function beginningFault (opened: OpenFile, first: Uint8Array, got: number): FileFault | undefined {
+  if (got < first.length) return CHANGED
+  const again = new Uint8Array(first.length)
+  const gotAgain = opened.read(again, 0)
+  if (typeof gotAgain !== 'number') return gotAgain
+  return gotAgain === first.length && first.every((byte, at) => byte === again[at]) ? opened.check() : CHANGED
 }

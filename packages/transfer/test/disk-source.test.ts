@@ -5,7 +5,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { joinPath, LIMITS, readPack, ROOT_PATH, splitPath } from '@filesync/protocol'
+import { joinPath, LIMITS, readPack, ROOT_PATH, splitPath, writeFileIdentity } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -280,6 +280,45 @@ test('a file that changes between two reads is not ended as if it were whole', a
     expect(step).toMatchObject({ kind: 'FAULT', fault: { code: 'CHANGED_DURING_READ' } })
     stream.close()
   }
+})
+
+test('the beginning of a file that grows is read as it was listed, and not where anything else happened to it', async () => {
+  const whole = randomBytes(300_000, 71)
+  const cases: [string, () => void, boolean][] = [
+    ['grew', () => { appendFileSync(join(root, 'log'), 'more') }, true],
+    ['stayed', () => { /* nothing */ }, true],
+    ['was cut', () => { truncateSync(join(root, 'log'), 299_999) }, false],
+    ['was replaced', () => { renameSync(join(root, 'log'), join(root, 'log.1')); writeFileSync(join(root, 'log'), randomBytes(300_001, 72)) }, false],
+  ]
+  for (const [what, happens, isRead] of cases) {
+    const { task, directory, entry } = put('log', whole)
+    const { ino, birthtimeNs } = lstatSync(join(root, 'log'), { bigint: true })
+    const numbers = BigUint64Array.of(ino, birthtimeNs)
+    const identity = new BigUint64Array(1)
+    writeFileIdentity(new Uint32Array(numbers.buffer), new Uint32Array(identity.buffer))
+    const file: WantedFile = { task, directory, entry: { ...entry, identity: identity[0] ?? 0n }, isGrowing: true }
+    happens()
+    const { last, bytes } = await readAsStream({ file, content: 'DATA', offset: 0 })
+    expect(last.kind === 'END' && Buffer.from(last.digest).equals(hashBytes(whole)), what).toBe(isRead)
+    if (isRead) expect(Buffer.compare(bytes, whole), what).toBe(0)
+    const pack = await source.readPack([file], false)
+    expect(pack.files, what).toBe(isRead ? 1 : 0)
+    rmSync(join(root, 'log'))
+  }
+})
+
+test('a file that grows, and is changed in its beginning while it is read, is not stored mixed', async () => {
+  const file: WantedFile = { ...put('log', randomBytes(300_000, 73)), isGrowing: true }
+  const stream = source.openStream({ file, content: 'DATA', offset: 0, pieceBytes: 65_536 })
+  expect((await stream.next(false)).kind).toBe('FRAME')
+  appendFileSync(join(root, 'log'), 'more')
+  const fd = openSync(join(root, 'log'), 'r+')
+  writeSync(fd, 'changed', 0)
+  closeSync(fd)
+  let step = await stream.next(false)
+  while (step.kind === 'FRAME') step = await stream.next(false)
+  expect(step).toMatchObject({ kind: 'FAULT', fault: { code: 'CHANGED_DURING_READ' } })
+  stream.close()
 })
 
 test('a directory that was replaced is found again', async () => {

@@ -32,7 +32,7 @@ function openOnce (file: WantedFile, directories: SourceDirectories): OpenFile |
   try {
     fd = openUnfollowed(directories.prefix(file.directory) + file.entry.name)
     const stats = fstatSync(fd, { bigint: true })
-    if (isListed(stats, file)) return new HeldFile(fd, stats)
+    if (isListed(stats, file)) return new HeldFile(fd, stats, file.isGrowing === true)
     closeSync(fd)
     return CHANGED
   } catch (error) {
@@ -46,7 +46,8 @@ function openUnfollowed (path: string): number {
   return openSync(path, FLAGS)
 }
 
-function isListed (stats: BigIntStats, { entry }: WantedFile): boolean {
+function isListed (stats: BigIntStats, { entry, isGrowing }: WantedFile): boolean {
+  if (isGrowing === true) return stats.isFile() && stats.size >= BigInt(entry.sizeBytes) && isSameFile(stats, entry.identity)
   const isAsLarge = stats.isFile() && stats.size === BigInt(entry.sizeBytes)
   return isAsLarge && clampTimeNs(stats.mtimeNs) === entry.mtimeNs && isSameFile(stats, entry.identity)
 }
@@ -63,11 +64,13 @@ function isSameFile ({ ino, birthtimeNs }: BigIntStats, listed: bigint): boolean
 class HeldFile implements OpenFile {
   readonly #fd: number
   readonly #before: BigIntStats
+  readonly #isGrowing: boolean
   #isOpen = true
 
-  constructor (fd: number, before: BigIntStats) {
+  constructor (fd: number, before: BigIntStats, isGrowing: boolean) {
     this.#fd = fd
     this.#before = before
+    this.#isGrowing = isGrowing
   }
 
   get allocatedBytes (): number {
@@ -92,6 +95,7 @@ class HeldFile implements OpenFile {
     try {
       const after = fstatSync(this.#fd, { bigint: true })
       const { size, mtimeNs, ctimeNs } = this.#before
+      if (this.#isGrowing) return after.size >= size ? undefined : CHANGED
       // ctime tells of a change whose mtime was set back.
       return after.size === size && after.mtimeNs === mtimeNs && after.ctimeNs === ctimeNs ? undefined : CHANGED
     } catch (error) {

@@ -15,6 +15,8 @@ export interface WantedColumns {
   readonly sizesBytes: Float64Array
   readonly mtimesNs: BigInt64Array
   readonly identities: BigUint64Array
+  /** The places of those that grow. */
+  readonly growing: readonly number[]
 }
 
 export function toColumns (files: readonly WantedFile[]): WantedColumns {
@@ -26,8 +28,9 @@ export function toColumns (files: readonly WantedFile[]): WantedColumns {
     sizesBytes: new Float64Array(files.length),
     mtimesNs: new BigInt64Array(files.length),
     identities: new BigUint64Array(files.length),
+    growing: [] as number[],
   }
-  files.forEach(({ task, directory, entry }, i) => {
+  files.forEach(({ task, directory, entry, isGrowing }, i) => {
     const place = places.get(directory) ?? places.size
     if (place === places.size) places.set(directory, place)
     columns.tasks[i] = task
@@ -35,14 +38,17 @@ export function toColumns (files: readonly WantedFile[]): WantedColumns {
     columns.sizesBytes[i] = entry.sizeBytes
     columns.mtimesNs[i] = entry.mtimeNs
     columns.identities[i] = entry.identity
+    if (isGrowing === true) columns.growing.push(i)
   })
   return { ...columns, directories: [...places.keys()] }
 }
 
-export function fromColumns ({ tasks, directories, owners, names, sizesBytes, mtimesNs, identities }: WantedColumns): WantedFile[] {
+export function fromColumns ({ tasks, directories, owners, names, sizesBytes, mtimesNs, identities, growing }: WantedColumns): WantedFile[] {
+  const grow = new Set(growing)
   return names.map((name, i) => ({
     task: tasks[i] ?? 0,
     directory: directories[owners[i] ?? 0] as RelativePath,
     entry: { kind: 'file', name, sizeBytes: sizesBytes[i] ?? 0, mtimeNs: mtimesNs[i] ?? 0n, mode: 0, identity: identities[i] ?? 0n },
+    ...(grow.has(i) && { isGrowing: true }),
   }))
 }
