@@ -123,7 +123,7 @@ class Round {
     this.#init.dial(candidate, this.#signal).then(
       reached => {
         // Two addresses of one server can answer in the same moment; one connection is enough.
-        if (this.#isSettled) reached.connection.destroy(new FileSyncError('ABORTED', 'The server was reached otherwise.'))
+        if (this.#isSettled) void reached.connection.close(new FileSyncError('ABORTED', 'The server was reached otherwise.'))
         else this.#settle(reached)
       },
       (error: unknown) => {

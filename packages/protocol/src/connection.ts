@@ -90,7 +90,9 @@ class StreamConnection implements Connection {
     const onGone = (error: FileSyncError): void => { this.destroy(error) }
     this.#stream = stream
     this.#clock = clock
-    this.#reader = new FrameReader({ stream, clock, idleTimeoutMs, stallTimeoutMs, signal, onGone, onRefused: error => { this.#refuse(error) } })
+    this.#reader = new FrameReader({
+      stream, clock, idleTimeoutMs, stallTimeoutMs, signal, onGone, onFarewell: error => { this.#answer(error) }, onRefused: error => { this.#refuse(error) },
+    })
     this.#writer = new FrameWriter({ stream, clock, heartbeatMs, stallTimeoutMs, signal, onGone })
   }
 
@@ -210,11 +212,18 @@ class StreamConnection implements Connection {
     try {
       const message = decodeMessage(frame.payload)
       if (message?.type !== 'CLOSE') return message === undefined ? undefined : { kind: 'message', message }
-      this.destroy(farewell(message))
+      this.#answer(farewell(message))
     } catch (error) {
       throw this.#refuse(asFileSyncError(error))
     }
     return undefined
+  }
+
+  /** Ends the connection because the peer did, and says CLOSE too; what arrived before is still handed out. */
+  #answer (error: FileSyncError): void {
+    if (this.signal.aborted) return
+    this.#goodbye = Promise.resolve().then(() => this.#sayGoodbye(undefined))
+    this.#abort(error)
   }
 
   /** Ends the connection because of what the peer did, and tells it. */

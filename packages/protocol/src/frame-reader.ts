@@ -16,8 +16,10 @@ export interface FrameReaderInit {
   readonly stallTimeoutMs: number
   /** Aborted when what arrives is of no more interest. */
   readonly signal: AbortSignal
-  /** Nothing more will come: the peer said CLOSE, left, or is taken for gone. */
+  /** Nothing more will come: the stream broke, or the peer is taken for gone. */
   readonly onGone: (error: FileSyncError) => void
+  /** The peer said CLOSE, or ended its side without: it still reads what is said to it. */
+  readonly onFarewell: (error: FileSyncError) => void
   /** The peer sent what it may not send, or too slowly, and is to be told. */
   readonly onRefused: (error: FileSyncError) => void
 }
@@ -84,11 +86,14 @@ export class FrameReader {
   }
 
   async #pump (): Promise<void> {
-    const { signal, onGone } = this.#init
+    const { signal, onGone, onFarewell } = this.#init
     try {
       for (;;) {
         const chunks = await this.#readInTime()
-        if (chunks === undefined) throw new FileSyncError('PEER_GONE', 'The other end ended the connection.')
+        if (chunks === undefined) {
+          if (!signal.aborted) onFarewell(new FileSyncError('PEER_GONE', 'The other end ended the connection.'))
+          return
+        }
         for (const chunk of chunks) {
           this.bytesReceived += chunk.length
           await this.#takeIn(chunk)
@@ -141,7 +146,7 @@ export class FrameReader {
     if (frame.type === 'HEARTBEAT') return
     const close = closeIn(frame)
     if (close !== undefined) {
-      this.#init.onGone(farewell(close))
+      this.#init.onFarewell(farewell(close))
       return
     }
     this.#inbox.push(frame)

@@ -119,6 +119,31 @@ describe('the end of a connection', () => {
     expect((await say(new FileSyncError('HALTED', '😀'.repeat(3000)))).message.isWellFormed()).toBe(true)
   })
 
+  it('answers the CLOSE of its peer with its own, behind which it ends too', async () => {
+    const { connection, peer, clock } = connectOne()
+    await peer.write(join([frameOf(STORED), frameOf({ type: 'CLOSE', code: 'DONE', message: '' })]))
+    await settle()
+    await peer.end()
+    expect(join(await peer.read() ?? [])).toEqual(frameOf({ type: 'CLOSE', code: 'DONE', message: '' }))
+    expect(await peer.read()).toBeUndefined()
+    expect(await connection.receive(['STORED'])).toEqual(STORED)
+    await connection.close()
+    expect(clock.scheduled).toBe(0)
+  })
+
+  it('answers a peer that ends without a CLOSE, and one that says CLOSE and does not end is gone in time', async () => {
+    const silent = connectOne()
+    await silent.peer.end()
+    expect(join(await silent.peer.read() ?? [])).toEqual(frameOf({ type: 'CLOSE', code: 'DONE', message: '' }))
+    expect(await silent.peer.read()).toBeUndefined()
+    expect(reasonOf(silent.connection)).toBe('PEER_GONE')
+    const lazy = connectOne()
+    await lazy.peer.write(frameOf({ type: 'CLOSE', code: 'DONE', message: '' }))
+    await settle()
+    lazy.clock.advance(2_000)
+    await expect(lazy.peer.write(frameOf(STORED))).rejects.toMatchObject({ code: 'PEER_GONE' })
+  })
+
   it.each(['IDENTITY_CHANGED', 'KEY_EXPOSED', 'WHATEVER', '__proto__'])('takes a CLOSE with %s for a peer that is gone', async code => {
     const { connection, peer } = connectOne()
     await peer.write(frameOf({ type: 'CLOSE', code, message: 'x' }))

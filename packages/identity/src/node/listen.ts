@@ -230,7 +230,7 @@ class TlsListener implements Listener {
   async #pair (channel: Channel, socket: Socket | undefined): Promise<void> {
     this.#sockets.lift(socket)
     const cancel = this.#init.clock.schedule(this.#limits.pairingTimeoutMs, () => {
-      channel.connection.destroy(new FileSyncError('PEER_TIMEOUT', 'The pairing took too long.'))
+      void channel.connection.close(new FileSyncError('PEER_TIMEOUT', 'The pairing took too long.'))
     })
     try {
       await this.#init.onPair(channel)
