@@ -2,14 +2,20 @@ import { parseArgs } from 'node:util'
 import { chaos } from './chaos.ts'
 import { chaosLarge } from './chaos-large.ts'
 import { chaosOfMany } from './chaos-many.ts'
+import { chaosPower } from './chaos-power.ts'
 import { whyNoMachines } from './network-wire.ts'
+import { DISK_KINDS, whyNoPowerCut } from './power-disk.ts'
 
-const USAGE = `usage: pnpm chaos [--kills N] [--files N] [--clients N] [--at-once N] [--seconds N] [--large-kills N] [--large-mib N] [--seed N]
+const USAGE = `usage: pnpm chaos [--kills N] [--files N] [--clients N] [--at-once N] [--seconds N] [--large-kills N] [--large-mib N] [--cuts N] [--cut-seconds N]
+  [--disk NAME] [--seed N]
 
 Kills clients and servers at random moments while a changing tree is pushed, and checks the archive after each of --kills.
 Then the same --large-kills times in the transfer of a file of --large-mib, and counts what is sent again. Then --clients, each on
-a machine of its own and --at-once at the same time, do the same to one server for --seconds. Sizes can also be given as
-FILESYNC_CHAOS_KILLS, _FILES, _LARGE_KILLS, _LARGE_MIB, _CLIENTS, _AT_ONCE and _SECONDS.
+a machine of its own and --at-once at the same time, do the same to one server for --seconds. Then the power of the archive's disk
+is cut --cuts times, at most for --cut-seconds, and what a server finds afterwards is compared with what was said to be stored: on
+images with ext4, XFS and btrfs, and on FUSE; with --disk, on those of which the name has that in it. This needs root and loop
+devices. Sizes can also be given as
+FILESYNC_CHAOS_KILLS, _FILES, _LARGE_KILLS, _LARGE_MIB, _CLIENTS, _AT_ONCE, _SECONDS, _CUTS and _CUT_SECONDS.
 `
 
 const of = (name: string, otherwise: string): { readonly type: 'string', readonly default: string } => ({ type: 'string', default: process.env[`FILESYNC_CHAOS_${name}`] ?? otherwise })
@@ -22,6 +28,9 @@ const { values } = parseArgs({
     seconds: of('SECONDS', '120'),
     'large-kills': of('LARGE_KILLS', '200'),
     'large-mib': of('LARGE_MIB', '1024'),
+    cuts: of('CUTS', '100'),
+    'cut-seconds': of('CUT_SECONDS', '900'),
+    disk: of('DISK', ''),
     seed: of('SEED', String(Date.now() % 1_000_000)),
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -51,10 +60,36 @@ async function ofMany (): Promise<void> {
   onProgress(`${values.clients} clients, ${report.syncs} whole syncs, ${report.clientKills} clients and ${report.serverKills} servers killed, ${report.inVain} pushes in vain; the archive is equal to all trees`)
 }
 
+/** Cuts on one disk: versions are kept, so one that went on would be full. */
+const CUTS_OF_A_DISK = 13
+
+async function ofPower (): Promise<void> {
+  const kinds = DISK_KINDS.filter(kind => {
+    if (!kind.name.includes(values.disk)) return false
+    const why = whyNoPowerCut(kind)
+    if (why !== undefined) onProgress(`no power cuts of ${kind.name}: ${why}`)
+    return why === undefined
+  })
+  const untilMs = performance.now() + Number(values['cut-seconds']) * 1000
+  let left = kinds.length === 0 ? 0 : Number(values.cuts)
+  for (let disks = 0; left > 0 && performance.now() < untilMs; disks++) {
+    const kind = kinds[disks % kinds.length]
+    if (kind === undefined) return
+    const { cuts, tooLate, acknowledged } = await chaosPower({
+      seed: Number(values.seed) + disks, kind, cuts: Math.min(left, CUTS_OF_A_DISK), files: 150, limitMs: untilMs - performance.now(), onProgress,
+    })
+    left -= cuts
+    onProgress(`${cuts} power cuts of ${kind.name}, ${tooLate} of them after the push, ${acknowledged} files said to be stored before; nothing of that was lost`)
+  }
+  if (left > 0 && kinds.length > 0) onProgress(`${left} power cuts were left when the ${values['cut-seconds']} s of --cut-seconds were over`)
+}
+
+process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143))
 if (values.help) process.stdout.write(USAGE)
 else {
   onProgress(`seed ${values.seed}`)
   if (Number(values.kills) > 0) await ofOne()
   if (Number(values['large-kills']) > 0) await ofLarge()
   if (Number(values.clients) > 0) await ofMany()
+  if (Number(values.cuts) > 0) await ofPower()
 }

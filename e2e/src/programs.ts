@@ -107,8 +107,13 @@ export class Stage {
     return this.#spawn(program, args)
   }
 
-  async dispose (): Promise<void> {
+  /** Kills all programs that run, and waits for them. */
+  async stopAll (): Promise<void> {
     await Promise.all([...this.#children].map(async child => await this.stop(child, 'SIGKILL')))
+  }
+
+  async dispose (): Promise<void> {
+    await this.stopAll()
     await rm(this.root, { recursive: true, force: true })
   }
 
