@@ -43,3 +43,68 @@ test('an index that was made and not yet written is opened', async () => {
   expect([...index.directories('laptop')]).toHaveLength(1)
   await index.close()
 })
+
+/** Of LMDB's file; the state that was flushed last is described once more in the middle of the first. */
+const PAGE_BYTES = 4096
+const META_BYTES = 160
+const hasOrdinaryPages = (file: string): boolean => readFileSync(file).readUInt32LE(48) === PAGE_BYTES
+/** Elsewhere every transaction is flushed before it counts. */
+const flushesLater = process.platform !== 'win32'
+
+/** The later of the two meta pages. */
+function latestMeta (bytes: Buffer): Buffer {
+  const [first, second] = [bytes.subarray(0, META_BYTES), bytes.subarray(PAGE_BYTES, PAGE_BYTES + META_BYTES)]
+  return first.readBigUInt64LE(152) > second.readBigUInt64LE(152) ? first : second
+}
+
+test.runIf(flushesLater)('of an index whose disk was pulled out without a restart of the system, the state that was flushed is read', async context => {
+  const folder = newFolder()
+  const file = join(folder, 'data.mdb')
+  const index = openLmdbIndex(folder)
+  context.skip(!hasOrdinaryPages(file), 'the places in the file are those of a system with pages of 4 KiB')
+  await index.write(Array.from({ length: 300 }, (_, i) => putOf(`flushed/${String(i)}`)))
+  const flushed = readFileSync(file)
+  await index.write([{ drop: { area: 'laptop', directory: 'flushed' as RelativePath }, andBelow: true }, ...Array.from({ length: 900 }, (_, i) => putOf(`lost/${String(i)}`))])
+  const after = readFileSync(file)
+  await index.close()
+  // Of the second transaction the meta page got to the disk, and nothing that it points to.
+  const pulled = Buffer.concat([flushed, Buffer.alloc(after.length - flushed.length)])
+  const at = after.indexOf(latestMeta(after))
+  latestMeta(after).copy(pulled, at)
+  writeFileSync(file, pulled)
+
+  const again = openLmdbIndex(folder)
+  expect([...again.directories('laptop')]).toHaveLength(300)
+  await again.write([putOf('flushed/later')])
+  expect([...again.directories('laptop')].map(({ directory }) => directory)).toContain('flushed/later')
+  await again.close()
+})
+
+test.runIf(flushesLater)('an index of which nothing was ever flushed is made again', async context => {
+  const { folder, file } = await writtenIndex()
+  context.skip(!hasOrdinaryPages(file), 'the places in the file are those of a system with pages of 4 KiB')
+  const bytes = readFileSync(file)
+  bytes.fill(0, PAGE_BYTES / 2, PAGE_BYTES / 2 + META_BYTES)
+  writeFileSync(file, bytes)
+  const index = openLmdbIndex(folder)
+  expect(index.areas()).toEqual([])
+  await index.write([putOf('first')])
+  expect([...index.directories('laptop')]).toHaveLength(1)
+  await index.close()
+})
+
+test('an index with pages that are something else says so when it is read, and what to do', async context => {
+  const { folder, file } = await writtenIndex()
+  context.skip(!hasOrdinaryPages(file), 'the places in the file are those of a system with pages of 4 KiB')
+  const bytes = readFileSync(file)
+  // The page that names the tables stays, so that the index opens.
+  const tables = Number(latestMeta(bytes).readBigUInt64LE(136))
+  bytes.fill(0, 2 * PAGE_BYTES, tables * PAGE_BYTES).fill(0, (tables + 1) * PAGE_BYTES)
+  writeFileSync(file, bytes)
+  const index = openLmdbIndex(folder)
+  const told = expect.objectContaining({ code: 'ARCHIVE_UNAVAILABLE', message: expect.stringContaining('.filesync/index') as unknown }) as Error
+  expect(() => [...index.directories('laptop')]).toThrow(told)
+  expect(() => index.directory({ area: 'laptop', directory: '1/1' as RelativePath })).toThrow(told)
+  await expect(index.write([putOf('later')])).rejects.toThrow(told)
+  await index.close()
+})

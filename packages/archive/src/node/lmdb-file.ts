@@ -14,6 +14,9 @@ const IS_64_BIT = !['arm', 'ia32', 'mips', 'mipsel'].includes(process.arch)
 const MAGIC_AT = 24
 const MAGIC = 0xbeefc0de
 const PAGE_BYTES_AT = 48
+const FLAGS_AT = 52
+/** MDB_OVERLAPPINGSYNC: the state of this meta page is not known to be flushed. */
+const UNFLUSHED = 0x1000
 const ROOTS_AT = [88, 136]
 const TRANSACTION_AT = 152
 const META_BYTES = 160
@@ -27,12 +30,15 @@ interface Meta {
   readonly pageBytes: number
   readonly roots: readonly bigint[]
   readonly transaction: bigint
+  /** Whether its state was known to be on the disk when it was written. */
+  readonly isFlushed: boolean
 }
 
 /**
  * Looks at the file of LMDB in a directory before it is mapped into memory, where a damaged one ends the process by a signal that nobody can
  * catch. Throws where its beginning is none of LMDB's, or where the state that was written out last has its roots behind the
- * end of the file. A file that is not there, or empty, is made anew by LMDB.
+ * end of the file. LMDB makes a file that is missing or empty. One of which no state was ever flushed is removed: nothing that
+ * anybody waited for is in it, and LMDB takes its zeros for a state.
  */
 export function ensureLmdbFile (directory: string): void {
   const prefix = `${directory}/`
@@ -40,7 +46,7 @@ export function ensureLmdbFile (directory: string): void {
   const fd = disk.readAt(prefix, FILE)
   try {
     const { sizeBytes } = disk.statOf(fd)
-    if (sizeBytes > 0) ensureWhole(fd, BigInt(sizeBytes))
+    if (sizeBytes > 0 && ensureWhole(fd, BigInt(sizeBytes)) === 'never flushed') disk.unlinkAt(prefix, FILE)
   } finally {
     disk.close(fd)
   }
@@ -72,7 +78,7 @@ function tryRoom (prefix: string): void {
   }
 }
 
-function ensureWhole (fd: number, sizeBytes: bigint): void {
+function ensureWhole (fd: number, sizeBytes: bigint): 'whole' | 'never flushed' {
   const first = readMeta(fd, 0)
   const { pageBytes } = first
   if (first.magic !== MAGIC || pageBytes < META_BYTES || pageBytes > PAGE_BYTES_MAX) throw new Error('it is no file of LMDB')
@@ -80,8 +86,11 @@ function ensureWhole (fd: number, sizeBytes: bigint): void {
   if (second.magic !== MAGIC) throw new Error('it is no file of LMDB')
   // Of the two, the later one may be of a state that never got to the disk. What did is written down once more between them.
   const durable = readMeta(fd, pageBytes / 2)
+  const isUnflushed = ({ isFlushed, transaction }: Meta): boolean => !isFlushed || transaction === 0n
+  if (durable.transaction === 0n && first.transaction + second.transaction > 0n && [first, second].every(isUnflushed)) return 'never flushed'
   const hasRoots = ({ roots }: Meta): boolean => roots.every(page => page === NO_PAGE || (page + 1n) * BigInt(pageBytes) <= sizeBytes)
   if (durable.transaction > 0n ? !hasRoots(durable) : !hasRoots(first) && !hasRoots(second)) throw new Error('it ends too early')
+  return 'whole'
 }
 
 function readMeta (fd: number, position: number): Meta {
@@ -95,5 +104,6 @@ function readMeta (fd: number, position: number): Meta {
     pageBytes: words[PAGE_BYTES_AT / 4] ?? 0,
     roots: ROOTS_AT.map(at => longs[at / 8] ?? NO_PAGE),
     transaction: longs[TRANSACTION_AT / 8] ?? 0n,
+    isFlushed: ((words[FLAGS_AT / 4] ?? 0) & UNFLUSHED) === 0,
   }
 }

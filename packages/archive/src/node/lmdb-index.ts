@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
-import { asFileSyncError, FileSyncError } from '@filesync/protocol'
+import { FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
-import type { Database, RootDatabase } from 'lmdb'
+import type { Database, RootDatabase, RootDatabaseOptionsWithPath } from 'lmdb'
 import type { AreaRecord, ArchiveIndex, DamageRecord, DirectoryKey, IndexWrite } from '../archive-index.ts'
 import { FACT_BYTES } from '../facts.ts'
 import type { StoredDirectory } from '../fold.ts'
@@ -21,6 +21,16 @@ const FULL_BELOW_BYTES = 65_536
 /** MDB_MAP_FULL. */
 const MAP_FULL = -30_792
 const EMPTY = new Uint8Array(0)
+
+/** lmdb's declarations leave out `safeRestore`. */
+const OPTIONS: Omit<RootDatabaseOptionsWithPath, 'path'> & { readonly safeRestore: boolean } = {
+  mapSize: MAP_BYTES, maxDbs: 8, cache: false, encoding: 'binary', keyEncoding: 'binary',
+  // With it, a transaction that fails rejects a promise of lmdb's own too, which nobody holds: that ends the process.
+  eventTurnBatching: false,
+  // What was not flushed is never read again. By default lmdb takes it for written while the system has not restarted, but a
+  // disk that was pulled out and plugged in again has lost it all the same.
+  safeRestore: true,
+}
 
 type Bytes = Database<Buffer, Buffer>
 
@@ -46,15 +56,10 @@ export function openLmdbIndex (directory: string): ArchiveIndex {
   try {
     ensureLmdbFile(directory)
     ensureLmdbRoom(directory)
-    const root = open<Buffer, Buffer>({
-      path: directory, mapSize: MAP_BYTES, maxDbs: 8, cache: false, encoding: 'binary', keyEncoding: 'binary',
-      // With it, a transaction that fails rejects a promise of lmdb's own too, which nobody holds: that ends the process.
-      eventTurnBatching: false,
-    })
+    const root = open<Buffer, Buffer>({ ...OPTIONS, path: directory })
     return new LmdbIndex(root, directory)
   } catch (cause) {
-    throw diskTrouble(cause, directory) ?? storeTrouble(cause) ?? new FileSyncError('ARCHIVE_UNAVAILABLE', 'The index of the archive cannot be opened. If it is damaged, delete the folder .filesync/index ' +
-      'in the archive: it is made again by reading the archive.', { cause })
+    throw diskTrouble(cause, directory) ?? storeTrouble(cause) ?? damagedIndex('opened', cause)
   }
 }
 
@@ -111,63 +116,64 @@ class LmdbIndex implements ArchiveIndex {
     } catch (error) {
       this.#hasFailed = true
       const cause = await causeOf(error)
-      throw diskTrouble(cause, this.#directory) ?? asFileSyncError(cause, 'ARCHIVE_UNAVAILABLE')
+      throw this.#trouble('written', cause)
     }
   }
 
   directory (key: DirectoryKey): StoredDirectory | undefined {
-    this.#throwIfClosed()
-    const at = directoryKey(key)
-    const listing = this.#listings.getBinary(at)
-    if (listing === undefined) return undefined
-    return { listing: plain(listing), facts: plain(this.#facts.getBinary(at) ?? EMPTY) }
+    return this.#read(() => {
+      const at = directoryKey(key)
+      const listing = this.#listings.getBinary(at)
+      if (listing === undefined) return undefined
+      return { listing: plain(listing), facts: plain(this.#facts.getBinary(at) ?? EMPTY) }
+    })
   }
 
   listing (key: DirectoryKey): Uint8Array | undefined {
-    this.#throwIfClosed()
-    const listing = this.#listings.getBinary(directoryKey(key))
-    return listing === undefined ? undefined : plain(listing)
+    return this.#read(() => {
+      const listing = this.#listings.getBinary(directoryKey(key))
+      return listing === undefined ? undefined : plain(listing)
+    })
   }
 
   * directories (area: string, after?: RelativePath): Generator<{ readonly directory: RelativePath, readonly files: number }, void, undefined> {
-    this.#throwIfClosed()
-    for (const key of this.#listings.getKeys(below(after === undefined ? area + SEPARATOR : `${area}${SEPARATOR}${after}\0`, area + BEHIND))) {
+    const range = below(after === undefined ? area + SEPARATOR : `${area}${SEPARATOR}${after}\0`, area + BEHIND)
+    for (const key of this.#each(() => this.#listings.getKeys(range))) {
       const directory = key.toString().slice(area.length + 1) as RelativePath
-      yield { directory, files: (this.#facts.getBinaryFast(key)?.length ?? 0) / FACT_BYTES }
+      yield { directory, files: this.#read(() => this.#facts.getBinaryFast(key)?.length ?? 0) / FACT_BYTES }
     }
   }
 
   areas (): string[] {
-    this.#throwIfClosed()
-    return [...this.#areas.getKeys()].map(key => key.toString())
+    return this.#read(() => [...this.#areas.getKeys()].map(key => key.toString()))
   }
 
   area (area: string): AreaRecord | undefined {
-    this.#throwIfClosed()
-    return this.#areas.get(Buffer.from(area))
+    return this.#read(() => this.#areas.get(Buffer.from(area)))
   }
 
   journal (area: string): { readonly number: number, readonly batch: Batch }[] {
-    this.#throwIfClosed()
-    return [...this.#journal.getRange(below(area + SEPARATOR, area + BEHIND)).map(({ key, value }) => ({ number: key.readUInt32BE(key.length - 4), batch: decodeBatch(value) }))]
+    const range = below(area + SEPARATOR, area + BEHIND)
+    const records = this.#read(() => [...this.#journal.getRange(range)])
+    return records.map(({ key, value }) => ({ number: key.readUInt32BE(key.length - 4), batch: decodeBatch(value) }))
   }
 
   signature (area: string, path: RelativePath): Uint8Array | undefined {
-    this.#throwIfClosed()
-    const signature = this.#signatures.getBinary(directoryKey({ area, directory: path }))
-    return signature === undefined ? undefined : plain(signature)
+    return this.#read(() => {
+      const signature = this.#signatures.getBinary(directoryKey({ area, directory: path }))
+      return signature === undefined ? undefined : plain(signature)
+    })
   }
 
   * damages (area: string): Generator<{ readonly path: RelativePath, readonly records: readonly DamageRecord[] }, void, undefined> {
-    this.#throwIfClosed()
-    for (const { key, value } of this.#damages.getRange(below(area + SEPARATOR, area + BEHIND))) {
+    const range = below(area + SEPARATOR, area + BEHIND)
+    for (const { key, value } of this.#each(() => this.#damages.getRange(range))) {
       yield { path: key.toString().slice(area.length + 1) as RelativePath, records: value.map(decodeDamage) }
     }
   }
 
   damagesAt (area: string, path: RelativePath): readonly DamageRecord[] {
-    this.#throwIfClosed()
-    return (this.#damages.get(directoryKey({ area, directory: path })) ?? []).map(decodeDamage)
+    return this.#read(() => this.#damages.get(directoryKey({ area, directory: path })) ?? []).map(decodeDamage)
   }
 
   async close (): Promise<void> {
@@ -177,6 +183,29 @@ class LmdbIndex implements ArchiveIndex {
     // lmdb waits for its last transaction to be flushed, and one that failed never is; an empty one always can.
     if (this.#hasFailed) await this.#root.transaction(() => { /* takes the place of the failed one */ })
     await this.#root.close()
+  }
+
+  #read<T> (work: () => T): T {
+    this.#throwIfClosed()
+    try {
+      return work()
+    } catch (cause) {
+      throw this.#trouble('read', cause)
+    }
+  }
+
+  /** As {@link #read}, for what is read one by one. */
+  * #each<T> (range: () => Iterable<T>): Generator<T, void, undefined> {
+    this.#throwIfClosed()
+    try {
+      yield * range()
+    } catch (cause) {
+      throw this.#trouble('read', cause)
+    }
+  }
+
+  #trouble (what: 'read' | 'written', cause: unknown): FileSyncError {
+    return diskTrouble(cause, this.#directory) ?? (cause instanceof FileSyncError ? cause : damagedIndex(what, cause))
   }
 
   // lmdb answers a read behind its close with an error that it throws later, from a timer, where nobody can catch it.
@@ -219,6 +248,13 @@ class LmdbIndex implements ArchiveIndex {
       this.#facts.removeSync(gone)
     }
   }
+}
+
+/** For what lmdb answers if pages of its file are not what it wrote there. */
+function damagedIndex (what: 'opened' | 'read' | 'written', cause: unknown): FileSyncError {
+  const why = cause instanceof Error ? ` (${cause.message})` : ''
+  return new FileSyncError('ARCHIVE_UNAVAILABLE', `The index of the archive cannot be ${what}${why}. If it is damaged, stop the server and delete the folder ` +
+    '.filesync/index in the archive: the server makes it again by reading the archive.', { cause })
 }
 
 function directoryKey ({ area, directory }: DirectoryKey): Buffer {
