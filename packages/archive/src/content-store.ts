@@ -102,6 +102,12 @@ export interface Version {
 }
 
 /**
+ * How a batch is placed: for the first time; `again` if all of it was placed and flushed before; `unflushed` if an unknown part of
+ * it was placed and may not be on the disk: what is found in its place is read before it counts.
+ */
+export type Placing = 'first' | 'again' | 'unflushed'
+
+/**
  * Where content lives: areas, staging and versions, on one store. What is staged is not visible; what is placed takes
  * its place as a whole. Whole-request trouble rejects with ARCHIVE_FULL or ARCHIVE_UNAVAILABLE; trouble with one entry is
  * returned, and so is that the disk became full while one was staged.
@@ -122,11 +128,8 @@ export interface ContentStore {
   relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<Failure[]>
   /** Looks which files in staging are noise that would take the place of plain content. Entries without content are passed over. */
   findSpoiled (area: string, staging: string, sections: readonly Section[]): Promise<SpoiledFiles>
-  /**
-   * Puts a batch in its place; what stood there goes to versions. `again` is for a batch of which an unknown part was
-   * placed before.
-   */
-  place (area: string, batch: Batch, how: 'first' | 'again'): Promise<Failure[]>
+  /** Puts a batch in its place; what stood there goes to versions. */
+  place (area: string, batch: Batch, how: Placing): Promise<Failure[]>
   /** Moves names to versions; passes over those that are gone. Failures count removals as sections and names as entries. */
   remove (area: string, batch: RemovalBatch): Promise<Failure[]>
   /** Sets times and modes, deepest first. */

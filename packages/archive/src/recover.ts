@@ -1,4 +1,4 @@
-import { joinPath, pathDepth, ROOT_PATH } from '@filesync/protocol'
+import { joinPath, pathDepth, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { ContentStore, DirectoryState } from './content-store.ts'
@@ -6,7 +6,7 @@ import { mendedWrites } from './damage.ts'
 import { EMPTY_DIRECTORY, foldDirectory, patchDigests } from './fold.ts'
 import { directoriesOf } from './lookup.ts'
 import { isUnknown } from './unknown-entry.ts'
-import { withoutFailures } from './section.ts'
+import { entryPath, isContent, NOT_STAGED, withoutFailures } from './section.ts'
 import type { Section } from './section.ts'
 
 export interface Recovery {
@@ -30,14 +30,23 @@ export async function recover (recovery: Recovery): Promise<void> {
   const journal = index.journal(area)
   const sections = new Map<RelativePath, Section[]>()
   const removed = new Map<RelativePath, Set<string>>()
-  for (const { batch } of journal) {
+  // What stands there now is not known, so that the next sync asks for it, also where the client went back to what was there before.
+  const forgetContent = (section: Section | undefined, entry: number): void => {
+    if (section === undefined || !isContent(section.staged[entry] ?? NOT_STAGED)) return
+    const { name } = splitPath(entryPath(section, entry))
+    removed.set(section.directory, (removed.get(section.directory) ?? new Set()).add(name))
+  }
+  for (const { number, batch } of journal) {
     if (batch.areRemoved !== true) await store.remove(area, batch)
     for (const { directory, names } of batch.removals) {
       const gone = removed.get(directory) ?? new Set()
       removed.set(directory, gone)
       for (const name of names) gone.add(name)
     }
-    for (const section of withoutFailures(batch.sections, await store.place(area, batch, 'again'))) {
+    // A batch is journalled when the one before it is flushed in its place.
+    const failures = await store.place(area, batch, number === journal.at(-1)?.number ? 'unflushed' : 'again')
+    for (const failure of failures) forgetContent(batch.sections[failure.section], failure.entry)
+    for (const section of withoutFailures(batch.sections, failures)) {
       sections.set(section.directory, [...sections.get(section.directory) ?? [], section])
     }
   }

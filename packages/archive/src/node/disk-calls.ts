@@ -1,5 +1,5 @@
 import type { Digest, ErrorCode, RelativePath } from '@filesync/protocol'
-import type { DirectoryState, FoundEntry, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles, StreamEnd, StreamRequest, Version } from '../content-store.ts'
+import type { DirectoryState, FoundEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles, StreamEnd, StreamRequest, Version } from '../content-store.ts'
 import type { Batch, Failure, RemovalBatch, Section } from '../section.ts'
 
 /** What a step of reading a file again came to: more to read, nothing more that can be read, or the end. */
@@ -19,7 +19,7 @@ export interface DiskCalls {
   closeFile (fd: number): void
   relocate (area: string, folder: string, relocations: readonly Relocation[]): Failure[]
   findSpoiled (area: string, folder: string, sections: readonly Section[]): SpoiledFiles
-  place (area: string, batch: Batch, how: 'first' | 'again'): Failure[]
+  place (area: string, batch: Batch, how: Placing): Failure[]
   remove (area: string, batch: RemovalBatch): Failure[]
   settle (area: string, directories: readonly DirectoryState[]): void
   reclaim (area: string, folder: string): void

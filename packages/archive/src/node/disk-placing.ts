@@ -1,6 +1,6 @@
 import { equalDigests, errnoOf, readListing, splitPath } from '@filesync/protocol'
 import type { Digest, Entry, FileEntry, RelativePath, SymlinkEntry } from '@filesync/protocol'
-import type { DirectoryState } from '../content-store.ts'
+import type { DirectoryState, Placing } from '../content-store.ts'
 import { FACT_BYTES, readFact } from '../facts.ts'
 import { isSameTime, mayBeGiven, TOUCH_GRAIN_NS } from '../file-time.ts'
 import { ALTERED, INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
@@ -39,7 +39,7 @@ export class DiskPlacing {
     this.#foldsNames = foldsNames
   }
 
-  place (area: string, batch: Batch, how: 'first' | 'again'): Failure[] {
+  place (area: string, batch: Batch, how: Placing): Failure[] {
     const failures: Failure[] = []
     const placed = how === 'first' ? this.#placeFolders(area, batch) : undefined
     batch.sections.forEach((section, s) => {
@@ -108,12 +108,12 @@ export class DiskPlacing {
     return placed
   }
 
-  #placeEntry (spot: Target, entry: Entry, from: { section: Section, e: number, staging: string, how: 'first' | 'again' }): void {
+  #placeEntry (spot: Target, entry: Entry, from: { section: Section, e: number, staging: string, how: Placing }): void {
     const number = from.section.staged[from.e] ?? NOT_STAGED
     if (entry.kind === 'directory') this.#makeDirectory(spot, entry.name)
     else if (entry.kind === 'symlink') { if (number !== INDEX_ONLY) this.#makeLink(spot, entry, from.staging) }
     else if (!isContent(number)) touchFile(spot, entry, number)
-    else if (from.how === 'again') this.#placeAgain(spot, entry, from)
+    else if (from.how !== 'first') this.#placeAgain(spot, entry, from)
     else this.#placeFile(spot, entry, [from.staging, contentName(from.section, entry, number)])
   }
 
@@ -125,16 +125,18 @@ export class DiskPlacing {
     disk.replaceAt(staged[0], staged[1], [spot.prefix, entry.name])
   }
 
-  // After a crash: what is not in staging any more must be in its place, because it was durable before. What staging holds is read before it is trusted.
-  #placeAgain (spot: Target, entry: FileEntry, { section, e, staging }: { section: Section, e: number, staging: string }): void {
+  // After a crash: what is not in staging any more must be in its place. What staging holds is read before it is trusted, and so is what
+  // was placed and may not have been flushed.
+  #placeAgain (spot: Target, entry: FileEntry, { section, e, staging, how }: { section: Section, e: number, staging: string, how: Placing }): void {
+    const { digest } = readFact(section.facts, e * FACT_BYTES)
     const name = contentName(section, entry, section.staged[e] ?? 0)
     if (!disk.existsAt(staging, name)) {
       const stat = disk.statAt(spot.prefix, entry.name)
       const isPlaced = stat?.kind === 'file' && stat.sizeBytes === entry.sizeBytes && mayBeGiven(entry.mtimeNs, stat.mtimeNs)
-      if (isPlaced) return
+      if (isPlaced && (how === 'again' || holdsDigest(spot.prefix, entry.name, digest))) return
       throw new Error('its content was lost in a crash')
     }
-    if (!holdsDigest(staging, name, readFact(section.facts, e * FACT_BYTES).digest)) throw new Error('its content was damaged in a crash')
+    if (!holdsDigest(staging, name, digest)) throw new Error('its content was damaged in a crash')
     this.#placeFile(spot, entry, [staging, name])
   }
 
@@ -199,7 +201,7 @@ function openStored ({ prefix }: Spot, name: string): number {
   }
 }
 
-/** Whether content that staging holds is whole. False too where a part of it cannot be read: it is asked for again. */
+/** Whether the content of a file is the one that arrived. False too if a part of it cannot be read: it is asked for again. */
 function holdsDigest (prefix: string, name: string, digest: Digest): boolean {
   try {
     return equalDigests(digestAt(prefix, name), digest)

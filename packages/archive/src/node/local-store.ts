@@ -1,7 +1,7 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type {
-  ContentStore, ContentStream, DirectoryState, FoundEntry, OpenFile, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
+  ContentStore, ContentStream, DirectoryState, FoundEntry, OpenFile, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
   StoreTraits, StreamRequest, Version,
 } from '../content-store.ts'
 import type { Batch, Failure, RemovalBatch, Section } from '../section.ts'
@@ -84,8 +84,8 @@ class LocalStore implements ContentStore {
     return await this.#idlest().call('findSpoiled', [area, staging, sections])
   }
 
-  async place (area: string, batch: Batch, how: 'first' | 'again'): Promise<Failure[]> {
-    if (how === 'again') return await this.#idlest().call('place', [area, batch, how])
+  async place (area: string, batch: Batch, how: Placing): Promise<Failure[]> {
+    if (how !== 'first') return await this.#idlest().call('place', [area, batch, how])
     // Directories have to be made from the top, links share a name in staging: only contents can be shared out.
     const contents = batch.sections.findIndex(isOfContents)
     const structure = batch.sections.slice(0, contents === -1 ? undefined : contents)

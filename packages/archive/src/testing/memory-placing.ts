@@ -1,6 +1,6 @@
 import { checkWindowsName } from '@filesync/protocol'
 import type { Clock, Entry, FileEntry, RelativePath } from '@filesync/protocol'
-import type { StoreTraits } from '../content-store.ts'
+import type { Placing, StoreTraits } from '../content-store.ts'
 import { mayBeGiven } from '../file-time.ts'
 import { ALTERED, INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
 import type { Batch } from '../section.ts'
@@ -22,7 +22,7 @@ export interface PlacedIn {
   readonly area: string
   readonly directory: RelativePath
   readonly batch: Batch
-  readonly how: 'first' | 'again'
+  readonly how: Placing
 }
 
 /** Gives entries their places, and what stood there to the versions. */
@@ -51,7 +51,7 @@ export class MemoryPlacing {
     }
     if (!isContent(number)) return touch(old, entry, number)
     const staged = staging.take(batch.staging, number)
-    if (staged === undefined) return how === 'again' && isPlaced(old, entry) ? undefined : 'its content is not in staging'
+    if (staged === undefined) return how !== 'first' && isPlaced(old, entry) ? undefined : 'its content is not in staging'
     return put(staged)
   }
 }

@@ -1,7 +1,7 @@
 import { readListing } from '@filesync/protocol'
 import type { Clock, Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type {
-  ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, PackFailure, PackRequest, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
+  ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
   StoreTraits, StreamRequest, Version,
 } from '../content-store.ts'
 import { mayBeGiven } from '../file-time.ts'
@@ -97,7 +97,7 @@ export class MemoryStore implements ContentStore {
     return { replacing, spoiled }
   }
 
-  async place (area: string, batch: Batch, how: 'first' | 'again'): Promise<Failure[]> {
+  async place (area: string, batch: Batch, how: Placing): Promise<Failure[]> {
     const failures: Failure[] = []
     batch.sections.forEach(({ directory, entries, staged }, section) => {
       let entry = -1
