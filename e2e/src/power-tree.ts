@@ -5,7 +5,7 @@ import { digestOf, mulberry32 } from './chaos.ts'
 
 const SMALL_BYTES = 12_000
 /** Each of them travels as a stream, and waits as an unfinished file if it is broken off. */
-const LARGE_MIB = [6, 11, 18]
+const LARGE_MIB = [5, 8, 12]
 /** The time of the first file; long past, so that nothing waits to settle. */
 const FIRST_S = 1_600_000_000
 
