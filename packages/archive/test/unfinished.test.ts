@@ -74,7 +74,7 @@ test('what a sync moved before it ended early is not taken for gone by the next 
   const area = await world.area()
   const preview = await area.beginPreview()
   compareAll(preview, source.snapshot())
-  expect(preview.finish({ complete: true })).toMatchObject({ deleted: { files: 5 }, obstacle: undefined })
+  expect(await preview.finish({ complete: true })).toMatchObject({ deleted: { files: 5 }, obstacle: undefined })
   // Nor where some directories could not be read by then.
   expect(await push(area, source, { complete: false })).toMatchObject({ files: 1, deleted: 0 })
   expect(await push(area, source)).toMatchObject({ renamed: 0, deleted: 5 })

@@ -1,22 +1,22 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { syncBuiltinESMExports } from 'node:module'
+import os, { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createProgram, defaultStateDir, homeDirectory, pathSetting, runProgram, userPath } from '@filesync/program/node'
 import { fakeTerminal } from '@filesync/program/testing'
+import { defaultSettingsFile } from '../src/node/state-dir.ts'
 
-// A user id without an entry in the system's list, as in containers that run with --user. Modules may be shared with other
-// test files, so those that ask the system are loaded again here.
-vi.resetModules()
-vi.doMock('node:os', async original => ({
-  ...await original<Record<string, unknown>>(),
-  homedir: () => { throw new Error('uv_os_homedir returned ENOENT') },
-  userInfo: () => { throw new Error('uv_os_get_passwd returned ENOENT') },
-}))
-const { createProgram, defaultStateDir, homeDirectory, pathSetting, runProgram, userPath } = await import('@filesync/program/node')
-const { defaultSettingsFile } = await import('../src/node/state-dir.ts')
+// A user id without an entry in the system's list, as in containers that run with --user.
+const { homedir, userInfo } = os
+beforeAll(() => {
+  os.homedir = () => { throw new Error('uv_os_homedir returned ENOENT') }
+  os.userInfo = () => { throw new Error('uv_os_get_passwd returned ENOENT') }
+  syncBuiltinESMExports()
+})
 afterAll(() => {
-  vi.doUnmock('node:os')
-  vi.resetModules()
+  Object.assign(os, { homedir, userInfo })
+  syncBuiltinESMExports()
 })
 
 const env = { XDG_CONFIG_HOME: '' }
