@@ -85,7 +85,7 @@ describe.skipIf(noMachines !== undefined).concurrent('doctor', () => {
     await client.line(({ result }) => result === 'ok')
     const beside = await site.doctor(laptop, 'laptop')
     expect([beside.code, bad(beside.findings)]).toEqual([0, []])
-    expect(beside.findings).toContainEqual(like('identity', 'ok', /A client runs here and is not disturbed/u))
+    expect(beside.findings).toContainEqual(like('identity', 'ok', /has proven who it is, and knows this client/u))
     expect(client.lines.filter(line => !line.includes('"result":"ok"'))).toEqual([])
     expect(await client.stop()).toBe(0)
     await first.running.stop()

@@ -4,6 +4,8 @@ import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import type { Readable, Writable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { formatDeviceId } from '@filesync/identity'
+import { openServers } from '@filesync/identity/node'
 import { CLIENT_PROGRAM, SERVER_PROGRAM, Stage } from '../src/programs.ts'
 import type { RunningServer } from '../src/programs.ts'
 
@@ -17,14 +19,14 @@ describe('pairing by a code', () => {
   })
   afterEach(async () => { await stage.dispose() })
 
-  async function showCode (): Promise<string> {
-    const shown = await stage.run(SERVER_PROGRAM, ['pair', '--json', '--state-dir', server.stateDir])
+  async function showCode ({ stateDir } = server): Promise<string> {
+    const shown = await stage.run(SERVER_PROGRAM, ['pair', '--json', '--state-dir', stateDir])
     expect(shown.code, shown.stderr).toBe(0)
     return (JSON.parse(shown.stdout) as { code: string }).code
   }
 
-  async function enter (code: string): Promise<{ code: number | null, stderr: string }> {
-    const child = spawn(process.execPath, [CLIENT_PROGRAM, 'pair', '--code-stdin', '--id', 'laptop', ...stage.clientArgs('client')], { stdio: ['pipe', 'ignore', 'pipe'] })
+  async function enter (code: string, client = 'client'): Promise<{ code: number | null, stderr: string }> {
+    const child = spawn(process.execPath, [CLIENT_PROGRAM, 'pair', '--code-stdin', '--id', 'laptop', ...stage.clientArgs(client)], { stdio: ['pipe', 'ignore', 'pipe'] })
     child.stdin.end(`${code}\n`)
     let stderr = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
@@ -35,6 +37,16 @@ describe('pairing by a code', () => {
     const code = await showCode()
     expect(await enter(code.toLowerCase().replaceAll('-', ' '))).toMatchObject({ code: 0 })
     expect(await stage.push('client', stage.path('source'))).toMatchObject({ code: 0 })
+  })
+
+  test('of several servers that show a code at the same moment, the one that shows this code is found, and the others keep theirs', async () => {
+    const servers = [server, await stage.startServer('second'), await stage.startServer('third')]
+    const codes = await Promise.all(servers.map(showCode))
+    for (const [at, code] of codes.entries()) {
+      const entered = await enter(code, `client${at}`)
+      expect(entered, entered.stderr).toMatchObject({ code: 0 })
+      expect((await openServers(stage.path(`client${at}`)).list()).map(({ id }) => formatDeviceId(id))).toEqual([servers[at]?.listening.id])
+    }
   })
 
   test('a wrong code pairs nobody', async () => {

@@ -32,7 +32,7 @@ export const MAX_TROUBLES_TOLD = 3
 
 /**
  * Tries what is known and what is offered, every server at once, and resolves with the first that proves itself. At most 8
- * offers are followed. Rejects, when the time is over, with what a person can act on: IDENTITY_CHANGED where a known address answers as somebody else, otherwise
+ * offers are followed at a time, in random order. Rejects, when the time is over, with what a person can act on: IDENTITY_CHANGED where a known address answers as somebody else, otherwise
  * what the given address failed with, or why offers cannot be heard, or SERVER_NOT_FOUND.
  */
 export async function reachServer (init: ReachInit): Promise<Reached> {

@@ -148,14 +148,17 @@ describe('the first that proves itself wins', () => {
   })
 })
 
-test('eight offers are followed and no more, however many addresses are known', async () => {
+test('eight offers are followed at a time, however many addresses are known, and then others', async () => {
   const known = Array.from({ length: 10 }, (_, n) => at(100 + n, 'remembered'))
   const reaching = reach(known)
   offers.make(...Array.from({ length: 30 }, (_, n) => offer(`ID${n}`, '127.0.0.1', n + 1)))
   await settle()
-  clock.advance(WITHIN_MS / 2)
+  clock.advance(249)
   await settle()
   expect(ports().slice(10)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+  clock.advance(1)
+  await settle()
+  expect(ports().slice(18)).toEqual([9, 10, 11, 12, 13, 14, 15, 16])
   attempts[17]?.prove()
   expect((await reaching).port).toBe(8)
 })
@@ -183,7 +186,7 @@ describe('several addresses of one server', () => {
     expect(attempts).toHaveLength(4)
   })
 
-  test('who copies its id gets two dials for each address, and the server still has its turn', async () => {
+  test('who copies its id gets eight dials for each address, and the server has its turn before the second', async () => {
     const reaching = reach([])
     offers.make(...Array.from({ length: 30 }, (_, n) => offer('A', '10.0.0.66', 2_000 + n)), offer('A', '10.0.0.1', 4_433))
     await settle()
@@ -193,9 +196,43 @@ describe('several addresses of one server', () => {
     expect(addresses()).toEqual(['10.0.0.66', '10.0.0.1'])
     clock.advance(WITHIN_MS / 2)
     await settle()
-    expect(addresses()).toEqual(['10.0.0.66', '10.0.0.1', '10.0.0.66'])
+    expect(addresses().slice(0, 3)).toEqual(['10.0.0.66', '10.0.0.1', '10.0.0.66'])
+    expect(addresses().filter(address => address === '10.0.0.66').length).toBeLessThanOrEqual(8)
     attempts[1]?.prove()
     expect((await reaching).port).toBe(4_433)
+  })
+
+  test.each([1, 2, 3, 4, 5])('140 addresses that forge its id and say nothing do not hide it, though it speaks last (seed %i)', async seed => {
+    let state = seed
+    const random = (): number => (state = Math.imul(state, 1_664_525) + 1_013_904_223 >>> 0) / 2 ** 32
+    const reaching = reach([at(1, 'remembered')], { random })
+    offers.make(...Array.from({ length: 140 }, (_, n) => offer('A', `10.0.0.${n + 100}`, 4_433)))
+    await settle()
+    offers.make(offer('A', '10.0.0.7', 4_433))
+    await settle()
+    // More than a few never hang at a time because of anything that is heard.
+    for (let atMs = 0; atMs < WITHIN_MS - 250 && !addresses().includes('10.0.0.7'); atMs += 250) {
+      const before = attempts.length
+      clock.advance(250)
+      await settle()
+      expect(attempts.length - before).toBeLessThanOrEqual(8)
+    }
+    attempts.find(({ candidate }) => candidate.address === '10.0.0.7')?.prove()
+    expect((await reaching).address).toBe('10.0.0.7')
+    expect(new Set(addresses()).size).toBe(addresses().length)
+  })
+
+  test('who floods with ports of one address and with addresses does not keep it from being heard', async () => {
+    let state = 7
+    const random = (): number => (state = Math.imul(state, 1_664_525) + 1_013_904_223 >>> 0) / 2 ** 32
+    const reaching = reach([], { random })
+    offers.make(...Array.from({ length: 2_000 }, (_, n) => offer('A', '10.0.0.66', 2_000 + n)), offer('A', '10.0.0.7', 4_433))
+    await settle()
+    clock.advance(250)
+    await settle()
+    expect(addresses()).toContain('10.0.0.7')
+    attempts.find(({ candidate }) => candidate.address === '10.0.0.7')?.prove()
+    expect((await reaching).address).toBe('10.0.0.7')
   })
 
   test('the one where it was before comes first, whatever the order', async () => {

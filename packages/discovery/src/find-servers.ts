@@ -6,7 +6,7 @@ import type { DnsCodec } from './dns-sd.ts'
 import { EventQueue } from './event-queue.ts'
 import { FaultReport } from './fault-report.ts'
 import { freshNonce } from './nonce.ts'
-import { OfferTable } from './offer-table.ts'
+import { CANDIDATES_PER_ROUND, OfferTable } from './offer-table.ts'
 import type { FoundServer } from './offer-table.ts'
 import { readBus } from './read-bus.ts'
 
@@ -15,7 +15,7 @@ const FIRST_DELAY_MS = 250
 /** A client that has looked for long asks this seldom; DNS-SD announcements still reach it at once. */
 const LONGEST_DELAY_MS = 8_000
 
-const WAITING_SERVERS = 64
+const WAITING_SERVERS = CANDIDATES_PER_ROUND
 
 /** The second way to be found. */
 export interface DnsSdInit {
@@ -29,7 +29,7 @@ export interface FindInit {
   readonly bus: DatagramBus
   readonly dnsSd?: DnsSdInit | undefined
   readonly want: DiscoverPurpose
-  /** Id prefixes of servers that the client is paired with: half the places of a round are theirs, whatever others answer. */
+  /** Id prefixes of servers that the client is paired with: all but four places of a round are theirs, whatever others answer. */
   readonly pinned?: readonly string[] | undefined
   readonly randomBytes: (count: number) => Uint8Array
   readonly clock: Clock
@@ -40,8 +40,8 @@ export interface FindInit {
 
 /**
  * Asks for servers over every link, at once and then less and less often, and anew whenever a link comes up. Yields each
- * server when it is first heard, changed, or is back after a silence; at most 8 between two questions. Ends when the signal
- * is aborted, or when the reader stops.
+ * server when it is first heard, changed, or is back after a silence; at most 256 between two questions, 4 of each address. Anybody
+ * can send offers, so who follows them does that a few at a time. Ends when the signal is aborted, or when the reader stops.
  */
 export async function * findServers (init: FindInit): AsyncGenerator<FoundServer, void, undefined> {
   const search = new Search(init)

@@ -17,12 +17,15 @@ export interface FoundServer {
   readonly interfaceName: string
 }
 
-/** New servers that one round of asking may bring. A forger can make its listener dial this many, and no more. */
-export const CANDIDATES_PER_ROUND = 8
+/**
+ * New servers that one round of asking may bring: one for every address of a usual network, so that no forger can be so many that
+ * it hides a server. Whoever dials them has to do it a few at a time.
+ */
+export const CANDIDATES_PER_ROUND = 256
 /** Of these, what one address may claim to be; loopback, which nobody can forge, is exempt. */
 const CANDIDATES_PER_SOURCE = 4
-/** Of these, what is kept for servers that the asker knows, where it knows any. */
-const RESERVED_FOR_PINNED = 4
+/** Of these, what may be servers that the asker does not know, where it knows any. */
+const STRANGERS_PER_ROUND = 4
 /** Questions that may still be answered. */
 const NONCES_REMEMBERED = 3
 /** A server that is silent for more rounds is taken for gone. The first ones fall into one second, where DNS-SD speaks once. */
@@ -38,15 +41,21 @@ interface Known {
 /** The answers so far, and which of them are news. */
 export class OfferTable {
   readonly #pinned: ReadonlySet<string>
+  readonly #limit: number
   readonly #known = new Map<string, Known>()
   readonly #nonces: string[] = []
   #round = 0
   #candidates = 0
+  #strangers = 0
   #bySource = new Map<string, number>()
 
-  /** @param pinned id prefixes of the servers that the asker is paired with */
-  constructor (pinned: readonly string[] = []) {
+  /**
+   * @param pinned id prefixes of the servers that the asker is paired with
+   * @param limit new servers of one round
+   */
+  constructor (pinned: readonly string[] = [], limit: number = CANDIDATES_PER_ROUND) {
     this.#pinned = new Set(pinned)
+    this.#limit = limit
   }
 
   /** A new question was asked. */
@@ -55,6 +64,7 @@ export class OfferTable {
     if (this.#nonces.length > NONCES_REMEMBERED) this.#nonces.shift()
     this.#round++
     this.#candidates = 0
+    this.#strangers = 0
     this.#bySource = new Map()
     for (const [key, known] of this.#known) {
       if (this.#round - known.round > SILENT_ROUNDS) this.#known.delete(key)
@@ -87,6 +97,7 @@ export class OfferTable {
     }
     if (!this.#hasRoom(server)) return undefined
     this.#candidates++
+    if (this.#isStranger(server)) this.#strangers++
     this.#bySource.set(server.address, (this.#bySource.get(server.address) ?? 0) + 1)
     this.#known.set(key, { server, round: this.#round })
     return server
@@ -106,8 +117,12 @@ export class OfferTable {
 
   #hasRoom (server: FoundServer): boolean {
     if (!isLoopback(server.address) && (this.#bySource.get(server.address) ?? 0) >= CANDIDATES_PER_SOURCE) return false
-    const reserved = this.#pinned.size > 0 && !this.#pinned.has(server.idPrefix) ? RESERVED_FOR_PINNED : 0
-    return this.#candidates < CANDIDATES_PER_ROUND - reserved
+    if (this.#isStranger(server) && this.#strangers >= STRANGERS_PER_ROUND) return false
+    return this.#candidates < this.#limit
+  }
+
+  #isStranger ({ idPrefix }: FoundServer): boolean {
+    return this.#pinned.size > 0 && !this.#pinned.has(idPrefix)
   }
 }
 

@@ -10,6 +10,9 @@ import { OfferTable } from './offer-table.ts'
 import type { FoundServer } from './offer-table.ts'
 import { readBus } from './read-bus.ts'
 
+/** Of a round: a person reads them. */
+const SHOWN_SERVERS = 8
+
 export interface ProbeInit {
   readonly ask: DatagramBus
   readonly listen: DatagramBus
@@ -20,7 +23,7 @@ export interface ProbeInit {
 /** Asks, and notes what comes of it: on which links the question is heard, who answers, and what fails. */
 export class Probe {
   readonly #init: ProbeInit
-  readonly #table = new OfferTable()
+  readonly #table = new OfferTable([], SHOWN_SERVERS)
   readonly #services = new Map<string, FoundServer>()
   readonly #nonces = new Set<string>()
   /** Links that cannot be listened on or asked over. */

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { formatDeviceId, idPrefix, parseEnrolmentToken, parsePairingCode, provePairing } from '@filesync/identity'
-import type { Granted, PairingSecret } from '@filesync/identity'
+import type { DeviceId, Granted, PairingSecret } from '@filesync/identity'
 import { connectTls, nodeCrypto } from '@filesync/identity/node'
-import { ALPN_PAIR, asFileSyncError, FileSyncError } from '@filesync/protocol'
+import { ALPN_PAIR, FileSyncError, isFileSyncError } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { jsonLine, printable } from '@filesync/program'
@@ -11,6 +11,7 @@ import type { Terminal } from '@filesync/program/node'
 import type { Candidate } from '../candidate.ts'
 import { openClientState } from '../client-state.ts'
 import type { ClientState } from '../client-state.ts'
+import { findPairing } from '../find-pairing.ts'
 import { offersOf } from '../find-server.ts'
 import type { OffersInit } from '../find-server.ts'
 import { MAX_TROUBLES_TOLD } from '../reach-server.ts'
@@ -71,8 +72,16 @@ async function introduce ({ secret, flags, terminal, signal }: Introduction): Pr
   const state = await openClientState(stateDirOf(flags, terminal))
   const name = flags.id ?? defaultId()
   const troubles: FileSyncError[] = []
-  const offers = candidates(secret, flags, { signal, onProblem: error => { troubles.push(error) } })
-  const granted = await firstThatPairs(offers, async candidate => await introduceTo(candidate, { state, secret, name, signal }), troubles)
+  // Of one server by several addresses, once is enough.
+  const refusedBy = new Set<DeviceId>()
+  const granted = await findPairing({
+    candidates: over => candidates(secret, flags, { signal: over, onProblem: error => { troubles.push(error) } }),
+    attempt: async (candidate, over) => await introduceTo(candidate, { state, secret, name, refusedBy, signal: over }),
+    random: Math.random,
+    clock: systemClock,
+    signal,
+  })
+  if (granted === undefined) throw nobodyPairs(troubles)
   if (flags.json === true) {
     terminal.stdout.write(jsonLine({ server: granted.serverName, serverId: formatDeviceId(granted.serverId), area: granted.area }))
   } else if (flags.quiet !== true) {
@@ -80,12 +89,20 @@ async function introduce ({ secret, flags, terminal, signal }: Introduction): Pr
   }
 }
 
-async function introduceTo (
-  { address, port }: Candidate, { state, secret, name, signal }: { state: ClientState, secret: PairingSecret, name: string, signal: AbortSignal },
-): Promise<Granted> {
+interface Visit {
+  readonly state: ClientState
+  readonly secret: PairingSecret
+  readonly name: string
+  /** Servers that have refused; each that does is added. */
+  readonly refusedBy: Set<DeviceId>
+  readonly signal: AbortSignal
+}
+
+async function introduceTo ({ address, port }: Candidate, { state, secret, name, refusedBy, signal }: Visit): Promise<Granted> {
   const clock: Clock = systemClock
   const channel = await connectTls({ identity: state.identity, address, port, alpn: ALPN_PAIR, clock, signal })
   try {
+    if (refusedBy.has(channel.serverId)) throw new FileSyncError('PEER_UNPROVEN', 'This server was asked already, at another address.')
     const granted = await provePairing(channel, {
       crypto: nodeCrypto,
       secret,
@@ -97,9 +114,16 @@ async function introduceTo (
     await channel.connection.close()
     return granted
   } catch (error) {
+    if (isFileSyncError(error) && error.code === 'PAIRING_REFUSED') refusedBy.add(channel.serverId)
     await channel.connection.close(error)
     throw error
   }
+}
+
+function nobodyPairs (troubles: readonly FileSyncError[]): FileSyncError {
+  return new FileSyncError('SERVER_NOT_FOUND', ['No server that pairs at the moment was found on the local network. ' +
+    'Run "filesync-server pair" on the server, check that both are on the same network, or name the server with --server HOST:PORT.',
+  ...troubles.slice(0, MAX_TROUBLES_TOLD).map(({ message }) => message)].join(' '))
 }
 
 async function * candidates (secret: PairingSecret, flags: ServerFlags, init: OffersInit): AsyncGenerator<Candidate, void, undefined> {
@@ -117,22 +141,4 @@ async function * candidates (secret: PairingSecret, flags: ServerFlags, init: Of
     tried.add(key)
     yield offer
   }
-}
-
-async function firstThatPairs (
-  candidates: AsyncIterable<Candidate>, attempt: (candidate: Candidate) => Promise<Granted>, troubles: readonly FileSyncError[],
-): Promise<Granted> {
-  let failure: FileSyncError | undefined
-  for await (const candidate of candidates) {
-    try {
-      return await attempt(candidate)
-    } catch (error) {
-      failure = asFileSyncError(error)
-      // The code was meant for one server, and that one has answered: trying others would only show it around.
-      if (failure.code === 'PAIRING_REFUSED' || candidate.origin === 'given') break
-    }
-  }
-  throw failure ?? new FileSyncError('SERVER_NOT_FOUND', ['No server that pairs at the moment was found on the local network. ' +
-    'Run "filesync-server pair" on the server, check that both are on the same network, or name the server with --server HOST:PORT.',
-  ...troubles.slice(0, MAX_TROUBLES_TOLD).map(({ message }) => message)].join(' '))
 }
