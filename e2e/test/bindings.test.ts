@@ -46,7 +46,9 @@ describe('native builds that are missing', () => {
   test('of the index name the package and what to do, and are no fault of the program', async () => {
     stage = await Stage.open()
     remove(['@lmdb/'])
-    const { code, stderr } = await stage.run(SERVER_PROGRAM, ['verify', '--archive', stage.path('archive'), '--state-dir', stage.path('server')])
+    const { code, stderr } = await stage.run(SERVER_PROGRAM, [
+      'start', '--archive', stage.path('archive'), '--state-dir', stage.path('server'), '--port', '0', '--bind', '127.0.0.1', '--interface', 'lo',
+    ])
     expect(code).toBe(1)
     expect(stderr).toMatch(/lmdb.*(npm|install)/su)
     expect(stderr).not.toMatch(/fault in FileSync/u)
