@@ -139,6 +139,7 @@ export async function pushTree (connection: Connection, literal: TreeLiteral, op
 /** The same with a tree and its content from elsewhere. */
 export async function pushFrom (connection: Connection, from: Pick<PushDependencies, 'scan' | 'source'> & Partial<PushDependencies>): Promise<NextSync> {
   const { next } = await pushSession(connection, {
+    root: '/nowhere',
     clock: systemClock,
     signal: new AbortController().signal,
     software: 'test',

@@ -1,6 +1,7 @@
 import { ListingAnswers } from '@filesync/protocol'
 import type { Connection, SyncPreview } from '@filesync/protocol'
 import { greetForPlan } from './greet.ts'
+import { refuseOwnArchive } from './own-archive.ts'
 import { announceTree, answerListings, waitForTurn } from './push-session.ts'
 import type { PushableTree, PushDependencies } from './push-session.ts'
 
@@ -11,10 +12,12 @@ export interface Planned {
 }
 
 /** One session from HELLO to PLAN, in which no file is sent. Throws VERSION_UNSUPPORTED where the server cannot tell. */
-export async function planSession (connection: Connection, deps: Pick<PushDependencies, 'scan' | 'clock' | 'software' | 'onBusy' | 'onReady'>): Promise<Planned> {
+export async function planSession (connection: Connection, deps: Pick<PushDependencies, 'root' | 'scan' | 'clock' | 'software' | 'onBusy' | 'onReady'>): Promise<Planned> {
   await greetForPlan(connection, deps.software, deps.clock)
-  deps.onReady(await waitForTurn(connection, deps.onBusy))
+  const ready = await waitForTurn(connection, deps.onBusy)
+  deps.onReady(ready)
   const tree = await deps.scan()
+  refuseOwnArchive({ root: deps.root, archives: tree.archives ?? [], archiveId: ready.archiveId })
   await announceTree(connection, tree)
   return { tree, plan: await answerListings(connection, { answers: new ListingAnswers(tree) }, ['PLAN']) }
 }

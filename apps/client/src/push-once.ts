@@ -14,6 +14,7 @@ export type RunWatcher = Pick<PushDependencies, 'onBusy' | 'onReady' | 'onProgre
 
 export interface PushOnceInit extends RunWatcher, FindServerInit {
   readonly scan: (signal: AbortSignal) => Promise<PushableTree>
+  readonly root: string
   readonly source: FileSource
   readonly limitBytesPerSecond: number | undefined
   readonly compression: Compression

@@ -3,6 +3,7 @@ import type { Clock, Connection, Message, MessageOf, MessageType, NextSync, Prob
 import { sendFiles } from '@filesync/transfer'
 import type { Compression, FileSource, TransferProgress } from '@filesync/transfer'
 import { greetServer } from './greet.ts'
+import { refuseOwnArchive } from './own-archive.ts'
 import { settledSource } from './settled-source.ts'
 
 /** Smaller than frames may be, so that the server compares the first listings while the next are put together. */
@@ -18,9 +19,13 @@ export interface PushableTree extends Tree {
   isUnsettled (path: RelativePath): boolean
   /** Those of them whose beginning is sent all the same. */
   readonly growing?: ReadonlySet<RelativePath>
+  /** Archives of servers in it. */
+  readonly archives?: readonly { readonly path: RelativePath, readonly id: string }[]
 }
 
 export interface PushDependencies {
+  /** The directory that is pushed. */
+  readonly root: string
   /** Taken when it is the client's turn, which a server grants to those alone who have read their tree. */
   readonly scan: () => Promise<PushableTree>
   readonly source: FileSource
@@ -44,8 +49,10 @@ export interface Pushed {
 /** One session from HELLO to NEXT_SYNC, as docs/protocol.md has it under "Session". */
 export async function pushSession (connection: Connection, deps: PushDependencies): Promise<Pushed> {
   const { features } = await greetServer(connection, deps.software, deps.clock)
-  deps.onReady(await waitForTurn(connection, deps.onBusy))
+  const ready = await waitForTurn(connection, deps.onBusy)
+  deps.onReady(ready)
   const tree = await deps.scan()
+  refuseOwnArchive({ root: deps.root, archives: tree.archives ?? [], archiveId: ready.archiveId })
   deps.source.refresh()
   await announceTree(connection, tree)
   const answers = new ListingAnswers(tree)

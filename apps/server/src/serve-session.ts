@@ -41,6 +41,8 @@ export interface ServeDependencies {
   readonly software: string
   readonly serverName: string
   readonly policy: Policy
+  /** By which a client notices that it pushes the archive itself. */
+  readonly archiveId?: string
   readonly newSessionName: () => string
   readonly nextSyncInMs: () => number
   readonly observer?: SessionObserver
@@ -102,6 +104,7 @@ async function serveInTurn (connection: Connection, peer: Peer, deps: SessionDep
     announcement.allow()
     await connection.send({
       type: 'SERVER_STATUS', status: 'READY', session: deps.newSessionName(), serverName: deps.serverName, area: peer.area, policy: deps.policy,
+      ...(deps.archiveId !== undefined && { archiveId: deps.archiveId }),
     })
     const info = await turn.orEnd(announcement.arrives())
     if (!features.has(FEATURES.PLAN)) return await receiveTree(connection, { area, info, deps })

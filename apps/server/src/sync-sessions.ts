@@ -135,6 +135,7 @@ function dependencies ({ settings, archive, signer, queue, schedule, limit, sign
     signal,
     software: SOFTWARE,
     serverName: name,
+    archiveId: archive.id,
     policy: { mode, maxFileBytes: LIMITS.fileBytes },
     newSessionName: () => randomBytes(SESSION_NAME_BYTES).toString('hex'),
     nextSyncInMs: () => schedule.nextSyncInMs(),

@@ -57,6 +57,7 @@ const serverStatus: Schema<m.ServerStatus> = v.variant('status', [
     serverName: text,
     area: text,
     policy,
+    archiveId: v.exactOptional(label),
   }),
 ])
 

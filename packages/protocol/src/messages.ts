@@ -34,6 +34,8 @@ export interface ServerStatusReady {
   /** The client's area: the folder inside the archive that holds its mirror. */
   readonly area: string
   readonly policy: Policy
+  /** The id of the archive, by which a client notices that it is about to push the archive itself. */
+  readonly archiveId?: string
 }
 
 export interface Policy {

@@ -55,8 +55,8 @@ export const messagesByType: { readonly [T in Message['type']]: fc.Arbitrary<Mes
     fc.record({ type: fc.constant('SERVER_STATUS' as const), status: fc.constant('BUSY' as const), position: fc.integer({ min: 1, max: 99 }), estimateMs: count }, { requiredKeys: ['type', 'status', 'position'] }),
     fc.record({
       type: fc.constant('SERVER_STATUS' as const), status: fc.constant('READY' as const), session: label, serverName: text, area: text,
-      policy: fc.record({ mode: fc.constantFrom('mirror' as const, 'archive' as const), maxFileBytes: sizeBytes }),
-    }),
+      policy: fc.record({ mode: fc.constantFrom('mirror' as const, 'archive' as const), maxFileBytes: sizeBytes }), archiveId: label,
+    }, { requiredKeys: ['type', 'status', 'session', 'serverName', 'area', 'policy'] }),
   ),
   CLIENT_FILES_INFO: typed('CLIENT_FILES_INFO', {
     rootDigest: anyDigest, files: fc.nat({ max: LIMITS.treeEntries }), directories: fc.nat({ max: LIMITS.treeEntries }), bytes: count,

@@ -13,6 +13,8 @@ export interface OwnFacts {
   readonly problemCount: number
   readonly complete: boolean
   readonly unsettled: readonly Unsettled[]
+  /** The id of the archive of a FileSync server, if it is the root of one. */
+  readonly archiveId?: string
   /** The rules for its entries. */
   readonly rules: RuleSet
 }

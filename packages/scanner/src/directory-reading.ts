@@ -32,6 +32,8 @@ export interface ListedDirectory extends WrittenListing {
   /** Whether the listing has every entry that the rules want in it. */
   readonly complete: boolean
   readonly unsettled: readonly Unsettled[]
+  /** The id of the archive of a FileSync server, if it is the root of one. */
+  readonly archiveId: string | undefined
   /** The text of an ignore file in it. */
   readonly ruleText: string | undefined
 }

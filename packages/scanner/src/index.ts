@@ -4,8 +4,9 @@
  *
  * @packageDocumentation
  */
+export { archiveIdOf } from './archive-mark.ts'
 export { IGNORE_FILE_NAME } from './ignore-rules.ts'
 export type { RuleReference } from './ignore-rules.ts'
 export type { ChangeBatch, Explanation, Scanner, ScanOptions, ScanProgress, WatchStatus } from './scanner.ts'
-export type { Snapshot } from './snapshot.ts'
+export type { FoundArchive, Snapshot } from './snapshot.ts'
 export type { RootMark, ScanMemory } from './source-root.ts'

@@ -9,12 +9,14 @@ import { IGNORE_FILE_MAX_BYTES, IGNORE_FILE_NAME } from './ignore-rules.ts'
 import type { IgnoreRules } from './ignore-rules.ts'
 import type { OpenDirectory } from './open-directory.ts'
 import { settlesInMs } from './settle.ts'
+import { ARCHIVE_ID_FILE, ARCHIVE_ID_MAX_BYTES, archiveIdOf } from './archive-mark.ts'
 import { sortNames } from './sort-names.ts'
 import { leadsOutside } from './symlink-target.ts'
 import { faultText, isSystemFault } from './system-fault.ts'
 import { explainName } from './unicode-name.ts'
 
 const PERMISSIONS = 0o777
+const OF_ARCHIVE = 'the directory is the archive of a FileSync server, and this holds the index and the versions'
 const LONGEST_NAME = 'x'.repeat(LIMITS.nameBytes) as Name
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -56,6 +58,7 @@ class ListedEntries {
   readonly #childIdentities: bigint[] = []
   readonly #unsettled: Unsettled[] = []
   readonly #problems = new ProblemList()
+  #archiveId: string | undefined
   #ignored = 0
   #files = 0
   #bytes = 0
@@ -76,6 +79,7 @@ class ListedEntries {
     if (fault !== undefined) {
       // What cannot even be named cannot be asked for its kind; a rule for files decides.
       if (this.#context.rules.ignores(path, name, false)) this.#ignored++
+      else if (fault === 'NAME_RESERVED') this.#reserved(name)
       // The other faults cannot come from a file system.
       else this.#tell(name, fault as ProblemCode, fault === 'NAME_NOT_UNICODE' ? explainName(this.#directory, name) : undefined)
       return
@@ -90,13 +94,19 @@ class ListedEntries {
     if (stat !== undefined) this.#describe(name as Name, path, stat)
   }
 
+  /** The part of an archive that is the server's own says so, once, instead of everything in it. */
+  #reserved (name: string): void {
+    this.#archiveId ??= archiveIdIn(this.#directory, name)
+    this.#tell(name, 'NAME_RESERVED', this.#archiveId === undefined ? undefined : OF_ARCHIVE)
+  }
+
   finish (ruleText: string | undefined): ListedDirectory {
     return {
       status: 'read', ...this.#writer.end(),
       childNames: this.#childNames, childIdentities: this.#childIdentities,
       files: this.#files, bytes: this.#bytes, ignored: this.#ignored,
       problems: this.#problems.first, problemCount: this.#problems.count, complete: this.#complete,
-      unsettled: this.#unsettled, ruleText,
+      unsettled: this.#unsettled, archiveId: this.#archiveId, ruleText,
     }
   }
 
@@ -170,6 +180,16 @@ class ListedEntries {
 
   #tell (name: string, code: ProblemCode, detail?: string): void {
     this.#problems.add(problem(this.#prefix + name, code, detail))
+  }
+}
+
+function archiveIdIn (directory: OpenDirectory, name: string): string | undefined {
+  try {
+    return archiveIdOf(directory.text(`${name}/${ARCHIVE_ID_FILE}`, ARCHIVE_ID_MAX_BYTES))
+  } catch (error) {
+    // Whose archive it is cannot be told; that the name is reserved is told in any case.
+    if (isSystemFault(error)) return undefined
+    throw error
   }
 }
 

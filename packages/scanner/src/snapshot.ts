@@ -1,4 +1,4 @@
-import { LIMITS, pathNames, problem, splitPath } from '@filesync/protocol'
+import { joinPath, LIMITS, pathNames, problem, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Digest, Problem, RelativePath, Tree } from '@filesync/protocol'
 import type { DirectoryNode } from './directory-node.ts'
 
@@ -23,6 +23,14 @@ export interface Snapshot extends Tree {
    * listed; their problem is GROWING. They are unsettled, too.
    */
   readonly growing: ReadonlySet<RelativePath>
+  /** Archives of FileSync servers in the tree, by the paths of their roots. */
+  readonly archives: readonly FoundArchive[]
+}
+
+/** The root of an archive that a scan came upon. */
+export interface FoundArchive {
+  readonly path: RelativePath
+  readonly id: string
 }
 
 const NONE: ReadonlySet<RelativePath> = new Set()
@@ -50,6 +58,18 @@ export class NodeSnapshot implements Snapshot {
   get problems (): readonly Problem[] {
     this.#problems ??= collectProblems(this.root).map(found => this.problemOf(found))
     return this.#problems
+  }
+
+  get archives (): FoundArchive[] {
+    const found: FoundArchive[] = []
+    const stack: { readonly node: DirectoryNode, readonly path: RelativePath }[] = [{ node: this.root, path: ROOT_PATH }]
+    for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+      const { own: { archiveId }, children } = at.node
+      if (archiveId !== undefined) found.push({ path: at.path, id: archiveId })
+      // Each has a problem, and few directories have any.
+      for (const child of children) if (child.totals.problemCount > 0) stack.push({ node: child, path: joinPath(at.path, child.name) })
+    }
+    return found
   }
 
   listing (directory: RelativePath): Uint8Array | undefined {

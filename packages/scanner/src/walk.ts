@@ -156,8 +156,8 @@ class Walk {
     const { path, rules } = visit
     const source = joinPath(path, IGNORE_FILE_NAME as Name)
     const inside = reading.ruleText === undefined ? rules : this.#init.ruleSets.extend(rules, { source, directory: path, text: reading.ruleText })
-    const { files, bytes, ignored, problems, problemCount, complete, unsettled } = reading
-    visit.own = { files, bytes, ignored, problems, problemCount, complete, unsettled, rules: inside }
+    const { files, bytes, ignored, problems, problemCount, complete, unsettled, archiveId } = reading
+    visit.own = { files, bytes, ignored, problems, problemCount, complete, unsettled, rules: inside, ...(archiveId !== undefined && { archiveId }) }
     visit.slice = { block: reading.block, start: reading.start, end: reading.end, digestOffsets: reading.digestOffsets }
     visit.isFresh = true
     this.#options.onDirectory(reading)
