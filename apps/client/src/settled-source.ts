@@ -1,6 +1,8 @@
 import { joinPath } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
-import type { FileFault, FileSource, SourceStream, StreamRequest, WantedFile } from '@filesync/transfer'
+import type { FileFault, FileSource, PackRead, SourceStream, StreamRequest, WantedFile } from '@filesync/transfer'
+
+type Wanted = readonly WantedFile[]
 
 const UNSETTLED: FileFault = { code: 'UNSETTLED' }
 
@@ -26,23 +28,23 @@ export function settledSource ({ source, isUnsettled, growing = NONE, onStale }:
   const note = ({ directory }: WantedFile, { code }: FileFault): void => {
     if (code === 'CHANGED_DURING_READ' || code === 'VANISHED') onStale(directory)
   }
+  const readSettled = async (files: Wanted, read: (settled: Wanted) => Promise<PackRead>): Promise<PackRead> => {
+    const held = files.filter(holds)
+    const settled = held.length === 0 ? files : files.filter(file => !held.includes(file))
+    const done = await read(growing.size === 0 ? settled : settled.map(marked))
+    const faults = new Map(done.faults.map(fault => [fault.task, fault]))
+    for (const file of faults.size === 0 ? [] : files) {
+      const fault = faults.get(file.task)
+      if (fault !== undefined) note(file, fault)
+    }
+    return { ...done, faults: [...done.faults, ...held.map(({ task }) => ({ task, ...UNSETTLED }))] }
+  }
   return {
     parallelism: source.parallelism,
     prepare: directories => { source.prepare(directories) },
     refresh: () => { source.refresh() },
-    async readPack (files, compress) {
-      const held = files.filter(holds)
-      const settled = held.length === 0 ? files : files.filter(file => !held.includes(file))
-      const read = await source.readPack(growing.size === 0 ? settled : settled.map(marked), compress)
-      if (read.faults.length > 0) {
-        const faults = new Map(read.faults.map(fault => [fault.task, fault]))
-        for (const file of files) {
-          const fault = faults.get(file.task)
-          if (fault !== undefined) note(file, fault)
-        }
-      }
-      return { ...read, faults: [...read.faults, ...held.map(({ task }) => ({ task, ...UNSETTLED }))] }
-    },
+    readPack: async (files, compress) => await readSettled(files, async settled => await source.readPack(settled, compress)),
+    readDigests: async files => await readSettled(files, async settled => await source.readDigests(settled)),
     reuse: buffer => { source.reuse(buffer) },
     openStream: request => holds(request.file) ? heldBack : noted(source.openStream({ ...request, file: marked(request.file) }), request, note),
     close: async () => { await source.close() },

@@ -137,6 +137,7 @@ export class WatchedSession implements SessionObserver {
   noting (staging: StagingArea, plan: SyncPlan): StagingArea {
     return {
       stagePack: async (pack, reuse) => await staging.stagePack(pack, reuse),
+      compareDigests: async files => await staging.compareDigests(files),
       beginFile: async (task, offset) => {
         this.#meter.path = plan.describe(task).path
         return await staging.beginFile(task, offset)

@@ -1,15 +1,18 @@
-import { equalDigests, FileSyncError, problem } from '@filesync/protocol'
-import type { Clock, Digest, HashBytes, Problem, ProblemList, ReuseBuffer, StagedFile, StageOutcome } from '@filesync/protocol'
+import { FileSyncError, problem } from '@filesync/protocol'
+import type { Clock, Digest, FileDigest, HashBytes, Problem, ProblemList, ReuseBuffer, StagedFile, StageOutcome } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
 import type { Committer } from './committer.ts'
 import { comparedFile } from './compared-file.ts'
 import type { ContentStore, PackFailure, PackRequest } from './content-store.ts'
+import type { Fact } from './facts.ts'
 import type { Ledger } from './ledger.ts'
 import { alteredWrites } from './damage.ts'
 import { parsePack, stagedSections } from './pack-request.ts'
-import { cutSection, partialName } from './plan.ts'
+import type { Move } from './moves.ts'
+import { partialName } from './plan.ts'
 import type { PresentFiles } from './present-files.ts'
-import { entryPath, SAME_CONTENT } from './section.ts'
+import { proveDigests } from './prove-digests.ts'
+import { entryPath } from './section.ts'
 import { fileSection, streamedFile } from './staged-stream.ts'
 import type { StagingFolders } from './staging-folders.ts'
 import type { TaskList } from './task-list.ts'
@@ -29,6 +32,8 @@ export interface AnswersInit {
   readonly folders: StagingFolders
   readonly committer: Committer
   readonly present: PresentFiles
+  /** What is known of the files that seem to move, by their numbers in staging. */
+  readonly moved: Promise<ReadonlyMap<number, Fact>>
   readonly problems: ProblemList
   /** Throws where the sync is over or has failed. */
   readonly check: () => void
@@ -64,11 +69,25 @@ export class Answers {
     return this.#staged(request, failures, files)
   }
 
+  async compareDigests (files: readonly FileDigest[]): Promise<readonly StageOutcome[]> {
+    await this.#init.committer.room()
+    for (const { task } of files) {
+      if (!this.#init.tasks.digests.has(task)) throw new FileSyncError('DATA_UNEXPECTED', 'A digest arrived that was not asked for.')
+      this.#claim(task)
+    }
+    return await this.#compare(files)
+  }
+
+  /** Files that seemed to move and of which nothing is known: the client could not read them. */
+  unprovenMoves (): Move[] {
+    return [...this.#init.tasks.moves].filter(([task]) => this.#answered[task] !== 1).map(([, move]) => move)
+  }
+
   async beginFile (task: number, offset: number): Promise<StagedFile> {
     const { tasks, area, staging, hash, store, committer, check, present, unsigned } = this.#init
     await committer.room()
     this.#claim(task)
-    if (tasks.digests.has(task)) return this.#compared(task)
+    if (tasks.digests.has(task)) return this.#comparedFile(task)
     const expected = tasks.describe(task)
     const partial = partialName(expected, hash)
     const { path, sizeBytes, mtimeNs, mode } = expected
@@ -109,21 +128,22 @@ export class Answers {
     answered[task] = 1
   }
 
-  #compared (task: number): StagedFile {
-    const { index: known, area, clock, tasks, present, committer, check } = this.#init
-    const { path, sizeBytes } = tasks.describe(task)
-    return comparedFile(check, async digest => {
-      const stored = present.digestOf(path)
-      const isSame = stored !== undefined && equalDigests(stored, digest)
-      const isAltered = isSame && !await this.#track(present.isAsGiven(path))
-      if (isAltered) await this.#track(known.write(alteredWrites({ index: known, area, nowMs: clock.nowMs() }, [path])))
-      if (!isSame || isAltered) {
-        tasks.wantAgain(task)
-        return { task, bytes: 0, isWantedAgain: true }
-      }
-      const { directory, index } = tasks.at(task)
-      committer.add([{ section: cutSection(directory, [index], [SAME_CONTENT]), bytes: 0 }])
-      return { task, bytes: sizeBytes }
+  #comparedFile (task: number): StagedFile {
+    return comparedFile(this.#init.check, async digest => {
+      const [outcome] = await this.#compare([{ task, digest }])
+      return outcome ?? { task, bytes: 0, isWantedAgain: true }
+    })
+  }
+
+  async #compare (files: readonly FileDigest[]): Promise<readonly StageOutcome[]> {
+    const { index, area, clock, tasks, committer } = this.#init
+    const { proven, altered, sections } = await this.#track(proveDigests(this.#init, files))
+    if (altered.length > 0) await this.#track(index.write(alteredWrites({ index, area, nowMs: clock.nowMs() }, altered)))
+    committer.add(sections)
+    return files.map(({ task }) => {
+      if (proven.has(task)) return { task, bytes: tasks.describe(task).sizeBytes }
+      tasks.wantAgain(task)
+      return { task, bytes: 0, isWantedAgain: true }
     })
   }
 

@@ -76,8 +76,9 @@ export class Committer {
   }
 
   /** Nothing is placed before this is done. */
-  waitFor (prepared: Promise<void>): void {
-    this.#ready = prepared
+  waitFor (prepared: Promise<unknown>): void {
+    this.#ready = prepared.then(() => { /* what it came to is for others */ })
+    this.#ready.catch(() => { /* told below */ })
     prepared.catch((error: unknown) => { this.fail(error) })
   }
 

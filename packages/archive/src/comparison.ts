@@ -49,8 +49,6 @@ export class Comparison {
   readonly evicted: { readonly directory: RelativePath, readonly name: string }[] = []
   /** Files of the same size and time as stored, but of another identity, as they are stored. */
   readonly renumbered: Displaced[] = []
-  /** Entries of the listings that differ which are as they are stored to the last bit, and so of the same identity. */
-  steady: number = 0
   wantedBytes: number = 0
   /** What it may take in memory. */
   mostBytes: number = LIMITS.syncBytes
@@ -82,7 +80,6 @@ export class Comparison {
     const refusalOf = yield * judgeNames(directory, bytes, this.#traits)
     const compared: Growing = { directory, wanted: [], alike: [], structure: [], renumbered: [], indexOnly: [], gone: [] }
     const differences = committed === undefined && refusalOf === undefined ? this.#takeNew(compared, bytes) : compareListings(committed, bytes)
-    let differing = 0
     for (const difference of differences) {
       if (this.#isStep()) yield undefined
       if (difference === undefined) continue
@@ -91,7 +88,6 @@ export class Comparison {
         yield * this.#displace(directory, difference.committed, 'gone')
         continue
       }
-      differing++
       const { entry, index } = difference
       const trouble = refusalOf?.(entry.name)
       if (trouble !== undefined) {
@@ -103,12 +99,11 @@ export class Comparison {
     }
     this.#makeWayForSpellings(compared, bytes)
     if (compared.wanted.length + compared.structure.length + compared.gone.length === 0 && refusalOf === undefined) return
-    this.#keep(new ComparedDirectory({ ...compared, number: arrived.number, isNew: committed === undefined, listing: this.#slabs.hold(bytes) }), differing)
+    this.#keep(new ComparedDirectory({ ...compared, number: arrived.number, isNew: committed === undefined, listing: this.#slabs.hold(bytes) }))
   }
 
-  #keep (compared: ComparedDirectory, differing: number): void {
+  #keep (compared: ComparedDirectory): void {
     const { directory, listing, count, wanted, structure, gone } = compared
-    this.steady += count - differing
     this.owners.set(directory, this.directories.push(compared) - 1)
     // Each entry has a place in three tables at most.
     this.#heldBytes += DIRECTORY_BYTES + 2 * directory.length + listing.length + 4 * (count + wanted.length + structure.length) + DISPLACED_BYTES * gone.length

@@ -2,7 +2,9 @@ import { formatSize, joinPath, LIMITS, problem } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
 import type { ComparedDirectory } from './compared-directory.ts'
 import type { Comparison, Displaced } from './comparison.ts'
-import type { Move, Plan } from './plan.ts'
+import { movedPlaces } from './moves.ts'
+import type { Move } from './moves.ts'
+import type { Plan } from './plan.ts'
 import type { Room, StoredMirror } from './room.ts'
 
 /** What of a plan has to be known to tell what fits. */
@@ -115,10 +117,12 @@ function quotaLack (growthBytes: number, leftBytes: number): string {
     'Remove files from the directory or ignore some of them, or start the server with a larger --quota'
 }
 
-function listCandidates ({ directories }: Comparison, { digest }: PlanDraft, freed: ReadonlyMap<string, number>): Candidate[] {
+function listCandidates ({ directories }: Comparison, { digest, moves }: PlanDraft, freed: ReadonlyMap<string, number>): Candidate[] {
+  const moved = movedPlaces(moves)
   return directories.flatMap(directory => {
     const mayBeHere = new Set(digest ? directory.alike : [])
-    return Array.from(directory.wanted, index => {
+    const places = moved.get(directory)
+    return Array.from(directory.wanted).filter(index => places?.has(index) !== true).map(index => {
       const sizeBytes = directory.entry(index).sizeBytes()
       const freedBytes = freed.size === 0 ? 0 : freed.get(pathAt(directory, index)) ?? 0
       return { directory, index, sizeBytes, diskBytes: mayBeHere.has(index) ? 0 : sizeBytes, growthBytes: sizeBytes - freedBytes }

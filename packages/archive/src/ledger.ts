@@ -5,7 +5,7 @@ import type { ComparedDirectory } from './compared-directory.ts'
 import type { DirectoryState } from './content-store.ts'
 import { EMPTY_DIRECTORY, foldDirectory, patchDigests } from './fold.ts'
 import type { Plan } from './plan.ts'
-import { countContents } from './section.ts'
+import { countAnswers } from './section.ts'
 import type { Removal, Section } from './section.ts'
 
 /** What happened in one directory. There is none where nothing did. */
@@ -15,7 +15,7 @@ interface Account {
   removed: Set<string> | undefined
   /** Numbers of the journal entries that it needs. */
   journals: number[]
-  /** Tasks and moves that are not settled, and one for the structure. */
+  /** Tasks that are not settled, and one for the structure. */
   pending: number
 }
 
@@ -45,22 +45,16 @@ export class Ledger {
   /** By the place of the directory. */
   readonly #accounts: (Account | typeof FOLDED | undefined)[]
   readonly #leaving: ReadonlySet<RelativePath>
-  /** Directories that are asked more of than their listing: how much room a moved file takes. */
-  readonly #targets = new Set<ComparedDirectory>()
   /** Digests of the directories that were written and are not as the client listed them. */
   readonly #deviating = new Map<RelativePath, Digest>()
   /** For each journal number the directories that still need it. */
   readonly #journals = new Map<number, number>()
   readonly #ready: number[] = []
 
-  constructor (init: LedgerInit, plan: Pick<Plan, 'moves' | 'removals' | 'forgotten'>) {
+  constructor (init: LedgerInit, plan: Pick<Plan, 'removals' | 'forgotten'>) {
     this.#init = init
     this.#accounts = []
     this.#leaving = new Set([...plan.removals, ...plan.forgotten].map(removal => removal.directory))
-    for (const { directory } of plan.moves) {
-      this.#account(this.#owner(directory.directory)).pending++
-      this.#targets.add(directory)
-    }
   }
 
   /** A batch was placed; `placed` is what of it succeeded. */
@@ -71,7 +65,7 @@ export class Ledger {
       this.#bind(account, journal)
     }
     for (const section of batch) {
-      this.settled(section.directory, Math.max(1, countContents(section)))
+      this.settled(section.directory, Math.max(1, countAnswers(section)))
     }
   }
 
@@ -182,7 +176,7 @@ export class Ledger {
     const folded = foldDirectory(index.directory({ area, directory }) ?? EMPTY_DIRECTORY, sections, removed ?? NO_NAMES)
     if (!equalDigests(folded.listing, compared.listing)) this.#deviating.set(directory, hash(folded.listing))
     // The listings of a million files take 60 MB, and those that are in the index are of no more use.
-    if (!this.#targets.has(compared)) compared.letGo()
+    compared.letGo()
     this.#accounts[owner] = FOLDED
     return [
       ...folded.lostDirectories.map(name => ({ drop: { area, directory: joinPath(directory, name as Name) }, andBelow: true })),

@@ -1,27 +1,17 @@
 import { ENTRY_KINDS, LIMITS, toHex } from '@filesync/protocol'
-import type { FileEntry, HashBytes, RelativePath } from '@filesync/protocol'
+import type { HashBytes, RelativePath } from '@filesync/protocol'
 import type { ComparedDirectory, Places } from './compared-directory.ts'
 import type { Comparison, Displaced } from './comparison.ts'
 import { FACT_BYTES } from './facts.ts'
 import type { Fitting, PlanDraft } from './fit-files.ts'
 import { ListingBuilder, ListingCursor } from './listing-cursor.ts'
+import { findMoves, FIRST_RELOCATION } from './moves.ts'
+import type { Move } from './moves.ts'
 import { doubtRenumbered } from './renumbered.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED } from './section.ts'
 import type { Removal, Section } from './section.ts'
 import { TaskList } from './task-list.ts'
 import type { TaskFile } from './task-list.ts'
-
-/** Contents that do not answer a task are numbered in staging from here on. */
-const FIRST_RELOCATION = 0x8000_0000
-
-/** A file that moves: its content is stored under another path already. */
-export interface Move {
-  readonly from: RelativePath
-  readonly number: number
-  readonly directory: ComparedDirectory
-  readonly index: number
-  readonly mode: number
-}
 
 export interface PlanInit {
   /** Whether the client saw all of its directories; without it nothing is removed. */
@@ -29,7 +19,7 @@ export interface PlanInit {
   readonly mode: 'mirror' | 'archive'
   /** Unfinished large files by name, with their sizes; empty where the client cannot resume. */
   readonly partials: ReadonlyMap<string, number>
-  /** Whether digests may be asked for. */
+  /** Whether digests may be asked for; without them nothing moves, and another file of the same size and time is taken for the same. */
   readonly digest?: boolean
   readonly hash: HashBytes
   /** Takes files that there is no room for off what is wanted, and tells how many. */
@@ -43,6 +33,7 @@ export interface PlanInit {
 /** What a sync is going to do. */
 export interface Plan {
   readonly tasks: TaskList
+  /** Files whose content is here already if their digests are the right ones. They are among the tasks. */
   readonly moves: readonly Move[]
   /** Before anything is placed. */
   readonly evictions: readonly Removal[]
@@ -52,60 +43,49 @@ export interface Plan {
   readonly forgotten: readonly Removal[]
   /** Files that leave the mirror without another content at their path, and whose content does not move. */
   readonly leaving: readonly Displaced[]
+  /** Those whose content seems to move. */
+  readonly moving: readonly Displaced[]
   /** Files that get another content at their path, and whose old one does not move. */
   readonly replacing: number
   /** Files that there is no room for. */
   readonly unfit: number
 }
 
-/** Derives from a finished comparison what is to be done. Takes what moves and what does not fit off what the comparison wants. */
+/** Derives from a finished comparison what is to be done. Takes what does not fit off what the comparison wants. */
 export function makePlan (comparison: Comparison, init: PlanInit): Plan {
   if (init.digest === true) doubtRenumbered(comparison)
-  const moves = findMoves(comparison)
+  const moves = init.digest === true ? findMoves(comparison) : []
   const moved = new Set(moves.map(move => move.from))
   const removes = init.complete && init.mode === 'mirror'
   const fitting = init.fit({ moves, removes, digest: init.digest === true, holes: init.holes === true })
   const counts = (displaced: Displaced): boolean => displaced.how === 'lost' || (displaced.how === 'gone' && removes)
-  const leaving = comparison.displaced.filter(displaced => counts(displaced) && !moved.has(displaced.path))
+  const counted = comparison.displaced.filter(displaced => counts(displaced))
+  const leaving = counted.filter(({ path }) => !moved.has(path))
   const movedBefore = init.movedBefore(leaving)
   return {
-    tasks: listTasks(comparison.directories, init, fitting),
+    tasks: listTasks({ directories: comparison.directories, moves, fitting }, init),
     moves,
     evictions: gather(comparison.evicted),
     removals: removes ? removalsOf(comparison.directories, comparison.evicted) : [],
     forgotten: init.complete && !removes ? removalsOf(comparison.directories, comparison.evicted) : [],
     leaving: movedBefore.size === 0 ? leaving : leaving.filter(({ path }) => !movedBefore.has(path)),
+    moving: counted.filter(({ path }) => moved.has(path)),
     replacing: comparison.displaced.filter(({ how, path }) => how === 'replaced' && !moved.has(path)).length,
     unfit: fitting.unfit,
   }
 }
 
-/** Finds wanted files whose content lies under a path that lost it, and takes them off what is wanted. */
-function findMoves (comparison: Comparison): Move[] {
-  const sources = new Map<string, RelativePath>()
-  for (const { path, entry } of comparison.displaced) if (entry.identity !== 0n) sources.set(moveKey(entry), path)
-  const moves: Move[] = []
-  if (sources.size === 0) return moves
-  for (const directory of comparison.directories) {
-    if (directory.wanted.length === 0) continue
-    directory.keepWanted(index => {
-      const entry = directory.entry(index)
-      const from = sources.get(moveKey({ identity: entry.identity(), sizeBytes: entry.sizeBytes(), mtimeNs: entry.mtimeNs() }))
-      if (from !== undefined) moves.push({ from, number: FIRST_RELOCATION + moves.length, directory, index, mode: entry.mode() })
-      return from === undefined
-    })
-  }
-  return moves
+interface Wanted {
+  readonly directories: readonly ComparedDirectory[]
+  readonly moves: readonly Move[]
+  readonly fitting: Fitting
 }
 
-function moveKey (entry: Pick<FileEntry, 'identity' | 'sizeBytes' | 'mtimeNs'>): string {
-  return `${String(entry.identity)}:${String(entry.sizeBytes)}:${String(entry.mtimeNs)}`
-}
-
-function listTasks (directories: readonly ComparedDirectory[], { partials, digest, hash }: PlanInit, fitting: Fitting): TaskList {
+function listTasks ({ directories, moves, fitting }: Wanted, { partials, digest, hash }: PlanInit): TaskList {
   const tasks = new TaskList(directories)
   if (partials.size > 0) resumePartials(tasks, partials, hash)
   if (digest === true) askDigests(tasks, directories)
+  if (moves.length > 0) askMoves(tasks, directories, moves)
   if (fitting.sparse.size > 0) askSparse(tasks, directories, fitting)
   return tasks
 }
@@ -130,6 +110,22 @@ function askDigests (tasks: TaskList, directories: readonly ComparedDirectory[])
       for (const [i, index] of directory.wanted.entries()) if (mayBeHere.has(index)) tasks.askDigest(task + i, directory.entry(index).sizeBytes())
     }
     task += directory.wanted.length
+  }
+}
+
+function askMoves (tasks: TaskList, directories: readonly ComparedDirectory[], moves: readonly Move[]): void {
+  let first = 0
+  // Both are in the order of the listings.
+  let next = 0
+  for (const directory of directories) {
+    for (let at = 0; at < directory.wanted.length && moves[next]?.directory === directory; at++) {
+      const move = moves[next]
+      if (move === undefined || directory.wanted[at] !== move.index) continue
+      tasks.moves.set(first + at, move)
+      tasks.askDigest(first + at, directory.entry(move.index).sizeBytes())
+      next++
+    }
+    first += directory.wanted.length
   }
 }
 

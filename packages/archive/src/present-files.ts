@@ -65,10 +65,22 @@ export class PresentFiles {
    * where somebody changed it by hand, its time is all that tells.
    */
   async isAsGiven (path: RelativePath): Promise<boolean> {
-    const known = this.#find(path)
-    const { directory, name } = splitPath(path)
-    const [found] = await this.#init.store.find(this.#init.area, directory, [name])
-    return known !== undefined && isFileGiven(known, found)
+    const [isGiven] = await this.areAsGiven([path])
+    return isGiven === true
+  }
+
+  /** The same of several, which cost one question a directory. */
+  async areAsGiven (paths: readonly RelativePath[]): Promise<boolean[]> {
+    const { area, store } = this.#init
+    const given = paths.map(() => false)
+    for (const [directory, asked] of Map.groupBy(paths.map((path, at) => ({ path, at, ...splitPath(path) })), one => one.directory)) {
+      const found = await store.find(area, directory, asked.map(({ name }) => name))
+      asked.forEach(({ path, at }, i) => {
+        const known = this.#find(path)
+        given[at] = known !== undefined && isFileGiven(known, found[i])
+      })
+    }
+    return given
   }
 
   /** What arrived for a path was not whole: where it was a difference, the next sync asks for the whole file. */

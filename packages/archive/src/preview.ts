@@ -46,7 +46,7 @@ export class AreaPreview implements Preview {
   async finish ({ complete }: { readonly complete: boolean }, pace?: Pace): Promise<PreviewOutcome> {
     const { mode, hash } = this.#init
     const plan = makePlan(this.#comparison, {
-      complete, mode, partials: new Map(), hash,
+      complete, mode, partials: new Map(), hash, digest: true,
       fit: draft => fitFiles({ ...this.#init, mirror: () => this.#amount.size }, this.#comparison, draft),
       movedBefore: leaving => movedBefore(this.#init, this.#comparison.displaced, leaving),
     })
@@ -54,6 +54,7 @@ export class AreaPreview implements Preview {
     const replaced = new Set<RelativePath>(this.#comparison.displaced.filter(({ how }) => how === 'replaced').map(({ path }) => path))
     for (let task = 0; task < plan.tasks.count; task++) {
       if (pace?.isDue === true) await pace.pause()
+      if (plan.tasks.moves.has(task)) continue
       const file = plan.tasks.describe(task)
       const amount = replaced.size > 0 && replaced.has(file.path) ? changed : added
       amount.files++

@@ -33,9 +33,9 @@ export interface StoredMirror {
   readonly mirror: () => MirrorSize
 }
 
-/** Bytes that a sync brings: what moves within the area is there already, and so may be that of which only the digest is asked for. */
-export function neededBytes ({ wantedBytes }: Comparison, { moves, tasks }: Plan): number {
-  return wantedBytes - tasks.digestBytes - moves.reduce((sum, { directory, index }) => sum + directory.entry(index).sizeBytes(), 0)
+/** Bytes that a sync brings: that of which only the digest is asked for may be there already. */
+export function neededBytes ({ wantedBytes }: Comparison, { tasks }: Plan): number {
+  return wantedBytes - tasks.digestBytes
 }
 
 /** Counts the mirror of an area, without versions. Yields at moments at which it could pause; the index may change meanwhile. */

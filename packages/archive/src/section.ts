@@ -15,9 +15,9 @@ export function isContent (staged: number): boolean {
   return staged < SAME_CONTENT
 }
 
-/** How many contents a section has in staging. */
-export function countContents (section: Section): number {
-  return section.staged.reduce((count, staged) => count + Number(isContent(staged)), 0)
+/** How many of its entries answer a task. */
+export function countAnswers (section: Section): number {
+  return section.staged.reduce((count, staged) => count + Number(staged <= SAME_CONTENT), 0)
 }
 
 /** The path of an entry of a section. */

@@ -22,10 +22,13 @@ export class StagingFolders {
   /** By the place of the directory among the compared ones, which is the number of the folder. */
   readonly #folders = new Map<number, Folder>()
 
-  constructor (directories: readonly ComparedDirectory[]) {
-    directories.forEach(({ isNew, directory, wanted, structure }, number) => {
-      const isOwn = isNew && directory !== '' && wanted.length > 1 && wanted.length + structure.length <= ENTRIES_MAX
-      if (isOwn) this.#folders.set(number, { awaited: wanted.length, staged: 0, isParted: structure.length > 0 })
+  /** @param moved those that files move to: what moves is staged elsewhere */
+  constructor (directories: readonly ComparedDirectory[], moved: { has (directory: ComparedDirectory): boolean }) {
+    directories.forEach((compared, number) => {
+      const { isNew, directory, wanted, structure } = compared
+      const isOwn = isNew && directory !== '' && !moved.has(compared)
+      const isWorthIt = wanted.length > 1 && wanted.length + structure.length <= ENTRIES_MAX
+      if (isOwn && isWorthIt) this.#folders.set(number, { awaited: wanted.length, staged: 0, isParted: structure.length > 0 })
     })
   }
 

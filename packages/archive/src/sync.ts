@@ -1,9 +1,12 @@
 import { asFileSyncError, FileSyncError, problem, ROOT_PATH, toHex } from '@filesync/protocol'
-import type { ArrivedListing, Clock, Digest, HashBytes, ProblemList, RelativePath, ReuseBuffer, StagedFile, StageOutcome, Task } from '@filesync/protocol'
+import type {
+  ArrivedListing, Clock, Digest, FileDigest, HashBytes, ProblemList, RelativePath, ReuseBuffer, StagedFile, StageOutcome, Task,
+} from '@filesync/protocol'
 import { Answers } from './answers.ts'
 import type { AreaRecord, ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { PlanOptions, PresentFile, StoredSoFar, Sync, SyncOutcome, SyncPlan } from './archive.ts'
 import { brakeAfter, halted, judgePlan, NoiseBrake, untilHalted } from './brake.ts'
+import type { Halt } from './brake.ts'
 import { Committer } from './committer.ts'
 import type { PlacedBatch } from './committer.ts'
 import { Comparison } from './comparison.ts'
@@ -13,13 +16,15 @@ import { alteredWrites, hasDamage, mendedWrites } from './damage.ts'
 import { diskLack, fitFiles, unfitAgain } from './fit-files.ts'
 import { Ledger } from './ledger.ts'
 import { wantAltered } from './mirror-check.ts'
-import { stageMoves } from './moves.ts'
+import type { Fact } from './facts.ts'
+import { movedPlaces, stageMoves, withoutSources } from './moves.ts'
+import type { Move } from './moves.ts'
 import { PendingStructure } from './pending-structure.ts'
-import { countPlaced, cutSection, makePlan } from './plan.ts'
+import { countPlaced, makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { PresentFiles } from './present-files.ts'
 import { neededBytes } from './room.ts'
-import { entryPath, entryPathOf, pathOf } from './section.ts'
+import { entryPathOf, pathOf } from './section.ts'
 import type { Failure, Section } from './section.ts'
 import { StagingFolders } from './staging-folders.ts'
 import { StoredAmount } from './stored-amount.ts'
@@ -55,7 +60,8 @@ interface Planned {
   readonly ledger: Ledger
   readonly folders: StagingFolders
   readonly structure: PendingStructure
-  readonly prepared: Promise<void>
+  /** Resolves with what is known of the files that seem to move, once they have a second name. */
+  readonly prepared: Promise<ReadonlyMap<number, Fact>>
   readonly answers: Answers
   /** Whether what is not listed is gone. */
   readonly complete: boolean
@@ -78,6 +84,10 @@ export class AreaSync implements Sync {
   #planned: Planned | undefined
   /** Set where so much is replaced that its content matters. */
   #noise: NoiseBrake | undefined
+  /** What the brake held for. */
+  #halt: Halt | undefined
+  /** Files that seemed to move and left the mirror instead. */
+  #lost = 0
   #tree = ''
   #recorded: Promise<void> = Promise.resolve()
   #stored: StoredSoFar = { files: 0, bytes: 0, renamed: 0, deleted: 0 }
@@ -122,9 +132,10 @@ export class AreaSync implements Sync {
     const ledger = new Ledger({ index, area, hash, directories, owners }, plan)
     const prepared = this.#prepare(plan, ledger)
     this.#committer.waitFor(prepared)
-    const folders = new StagingFolders(directories)
+    const folders = new StagingFolders(directories, movedPlaces(plan.moves))
     const answers = new Answers({
-      ...this.#init, tasks: plan.tasks, ledger, folders, committer: this.#committer, present: this.#present, problems: this.#problems, check: () => { this.#check() },
+      ...this.#init, tasks: plan.tasks, ledger, folders, committer: this.#committer, present: this.#present, moved: prepared,
+      problems: this.#problems, check: () => { this.#check() },
     })
     this.#planned = { plan, ledger, folders, answers, structure: new PendingStructure(directories, owners), prepared, complete: options.complete }
     const describe: SyncPlan['describe'] = task => plan.tasks.describe(task)
@@ -140,6 +151,10 @@ export class AreaSync implements Sync {
     return await this.#expectPlan().answers.stagePack(pack, reuse)
   }
 
+  async compareDigests (files: readonly FileDigest[]): Promise<readonly StageOutcome[]> {
+    return await this.#expectPlan().answers.compareDigests(files)
+  }
+
   async beginFile (task: number, offset: number): Promise<StagedFile> {
     return await this.#expectPlan().answers.beginFile(task, offset)
   }
@@ -149,6 +164,7 @@ export class AreaSync implements Sync {
     if (this.#noise?.halted !== undefined) return []
     const { plan, ledger, folders } = this.#known()
     const { tasks } = plan
+    this.#judgeMoves(plan)
     const unfit = unfitAgain(this.#init.roomBytes - neededBytes(this.#comparison, plan), plan)
     for (const task of unfit.tasks) {
       const { path, sizeBytes } = tasks.describe(task)
@@ -159,6 +175,15 @@ export class AreaSync implements Sync {
     }
     tasks.leaveOutAgain(unfit.tasks)
     return tasks.again()
+  }
+
+  /** Files that seemed to move and have another content leave the mirror after all. Throws HALTED where they are too many. */
+  #judgeMoves (plan: Plan): void {
+    const failed = new Set(plan.tasks.againTasks().map(task => plan.tasks.moves.get(task)?.from))
+    const lost = plan.moving.filter(({ path }) => failed.has(path))
+    if (lost.length === 0) return
+    this.#lost = lost.length
+    this.#brake({ leaving: [...plan.leaving, ...lost], replacing: 0 })
   }
 
   async finish (): Promise<SyncOutcome> {
@@ -174,9 +199,11 @@ export class AreaSync implements Sync {
       await this.#committer.flush()
       if (this.#init.client?.aborted === true && planned.structure.isLeft) await this.#leave(planned, this.#init.client)
       if (this.#noise !== undefined) await this.#letPass(planned, this.#noise)
-      const deleted = await this.#remove(planned)
+      const unproven = planned.answers.unprovenMoves()
+      const deleted = await this.#remove(planned, unproven)
       // What the brake was released for is done only now, and only where deletions were part of it.
-      await this.#settle(planned, planned.complete ? brakeAfter(this.#init, { halt: undefined, isOver: true }) : this.#unfinished(planned.plan))
+      const left = planned.complete ? brakeAfter(this.#init, { halt: undefined, isOver: true }) : this.#unfinished(planned.plan)
+      await this.#settle(planned, unproven.length > 0 ? { ...left, hasHalfMoved: true } : left)
       await this.#init.store.keepPartials(this.#init.area, planned.answers.partials)
       // A disk may have been mounted over the archive while files arrived.
       await this.#init.store.ensurePresent('path')
@@ -210,23 +237,17 @@ export class AreaSync implements Sync {
   }
 
   // Moves are given their second name before anything may take the place of the first one.
-  async #prepare (plan: Plan, ledger: Ledger): Promise<void> {
+  async #prepare (plan: Plan, ledger: Ledger): Promise<ReadonlyMap<number, Fact>> {
     const { index, area, staging } = this.#init
     await index.write([{ area, record: { ...this.#unfinished(plan), open: true, staging, lastStampMs: this.#stampMs } }])
-    const altered: RelativePath[] = []
-    const moves = await stageMoves(this.#init, plan.moves, (move, isAltered) => {
-      if (isAltered) altered.push(move.from)
-      ledger.settled(move.directory.directory, 1)
-      const path = entryPath(cutSection(move.directory, [move.index], [move.number]), 0)
-      this.#problems.add(problem(path, 'STORE_FAILED', 'its earlier copy in the archive was changed or removed; the next sync sends it'))
-    })
+    const { moved, altered } = await stageMoves(this.#init, plan.moves)
     if (altered.length > 0) await index.write(alteredWrites({ ...this.#init, nowMs: this.#init.clock.nowMs() }, altered))
     if (plan.evictions.length > 0) {
       const { journal, failures } = await this.#committer.evict(plan.evictions)
       this.#blame(failures, ({ section, entry }) => pathOf(plan.evictions[section], entry))
       ledger.removed(journal, plan.evictions)
     }
-    if (moves.length > 0) await this.#committer.commit(moves)
+    return moved
   }
 
   async #placed ({ journal, sections, placed, failures }: PlacedBatch): Promise<void> {
@@ -257,16 +278,19 @@ export class AreaSync implements Sync {
     if (this.#stored.deleted > 0 || this.#stored.renamed > this.#toldRenamed) this.#tellStored()
   }
 
-  async #remove ({ plan, ledger }: Planned): Promise<number> {
-    ledger.removed(undefined, plan.forgotten)
-    if (plan.removals.length === 0) return plan.leaving.length
-    const { journal, failures } = await this.#committer.remove(plan.removals)
-    this.#blame(failures, ({ section, entry }) => pathOf(plan.removals[section], entry))
+  /** @param unproven files that stay where they are until it is known what became of them */
+  async #remove ({ plan, ledger }: Planned, unproven: readonly Move[]): Promise<number> {
+    const deleted = plan.leaving.length + this.#lost
+    const removals = withoutSources(plan.removals, unproven)
+    ledger.removed(undefined, withoutSources(plan.forgotten, unproven))
+    if (removals.length === 0) return deleted
+    const { journal, failures } = await this.#committer.remove(removals)
+    this.#blame(failures, ({ section, entry }) => pathOf(removals[section], entry))
     const failed = new Set(failures.map(({ section, entry }) => `${String(section)}:${String(entry)}`))
-    ledger.removed(journal, plan.removals.map(({ directory, names }, section) => (
+    ledger.removed(journal, removals.map(({ directory, names }, section) => (
       { directory, names: names.filter((_, entry) => !failed.has(`${String(section)}:${String(entry)}`)) }
     )))
-    return plan.leaving.length
+    return deleted
   }
 
   /** Writes down what the sync came to, and forgets how. */
@@ -291,14 +315,15 @@ export class AreaSync implements Sync {
   /** What is remembered of a sync until it has come to its end. */
   #unfinished ({ moves }: Plan): Unfinished {
     const hasHalfMoved = moves.length > 0 || this.#init.record.hasHalfMoved === true
-    return { ...brakeAfter(this.#init, { halt: this.#noise?.halted, isOver: false }), ...(hasHalfMoved && { hasHalfMoved }) }
+    return { ...brakeAfter(this.#init, { halt: this.#halt ?? this.#noise?.halted, isOver: false }), ...(hasHalfMoved && { hasHalfMoved }) }
   }
 
   /** Throws HALTED for what is known already; what depends on content that is still to come is looked at by what it returns. */
-  #brake (plan: Plan): NoiseBrake | undefined {
+  #brake (plan: Pick<Plan, 'leaving' | 'replacing'>): NoiseBrake | undefined {
     const { index, area, record, clock } = this.#init
     const judged = judgePlan({ ...this.#init, mirror: () => this.#amount.size, tree: this.#tree, nowMs: () => clock.nowMs() }, plan)
     if (judged === undefined || judged instanceof NoiseBrake) return judged
+    this.#halt = judged
     this.#recorded = index.write([{ area, record: { ...record, halted: judged } }])
     this.#recorded.catch((error: unknown) => { this.#committer.fail(error) })
     throw halted(area, judged)

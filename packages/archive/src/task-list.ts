@@ -2,6 +2,7 @@ import { FileSyncError, joinPath } from '@filesync/protocol'
 import type { Name, RelativePath, Task } from '@filesync/protocol'
 import type { ComparedDirectory } from './compared-directory.ts'
 import { entryAt, fileSizeAt } from './listing-cursor.ts'
+import type { Move } from './moves.ts'
 
 /** The file that a task asks for. Told from the bytes of its entry when it is asked, because it is asked for every file of a sync. */
 export class TaskFile {
@@ -40,6 +41,8 @@ export class TaskList implements Iterable<Task> {
   /** Tasks that ask for the digest alone, and the sizes of their files. */
   readonly digests: Set<number> = new Set()
   digestBytes: number = 0
+  /** Those of them whose content seems to be stored under another path. */
+  readonly moves: Map<number, Move> = new Map<number, Move>()
   readonly #directories: readonly ComparedDirectory[]
   /** For each of the compared directories its first task, and behind them the number of tasks. */
   readonly #firsts: Uint32Array
@@ -71,6 +74,7 @@ export class TaskList implements Iterable<Task> {
 
   /** Only the digest of a task's file is asked for. */
   askDigest (task: number, sizeBytes: number): void {
+    if (this.digests.has(task)) return
     this.digests.add(task)
     this.digestBytes += sizeBytes
   }

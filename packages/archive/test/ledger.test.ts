@@ -5,7 +5,6 @@ import { expect, test } from 'vitest'
 import { ComparedDirectory } from '../src/compared-directory.ts'
 import { Ledger } from '../src/ledger.ts'
 import { cutSection } from '../src/plan.ts'
-import type { Plan } from '../src/plan.ts'
 import { NOT_STAGED } from '../src/section.ts'
 import { MemoryIndex } from '../src/testing/memory-index.ts'
 
@@ -20,9 +19,9 @@ function compared (directory: string, names: readonly string[]): ComparedDirecto
   return new ComparedDirectory({ number: 0, directory: directory as RelativePath, isNew: true, listing: { bytes: listing, start: 0, end: listing.length }, wanted: names.map((_, i) => i) })
 }
 
-function ledgerOf (directories: readonly ComparedDirectory[], { moves = [], index = new MemoryIndex() }: { readonly moves?: Plan['moves'], readonly index?: MemoryIndex } = {}): Ledger {
+function ledgerOf (directories: readonly ComparedDirectory[], index: MemoryIndex = new MemoryIndex()): Ledger {
   const owners = new Map(directories.map(({ directory }, owner) => [directory, owner]))
-  return new Ledger({ index, area: AREA, hash: hashBytes, directories, owners }, { moves, removals: [], forgotten: [] })
+  return new Ledger({ index, area: AREA, hash: hashBytes, directories, owners }, { removals: [], forgotten: [] })
 }
 
 test('what was compared of a directory is let go when all of it is for the index, and not before', () => {
@@ -41,16 +40,6 @@ test('what was compared of a directory is let go when all of it is for the index
   expect(other.listing.length).toBeGreaterThan(0)
 })
 
-test('what was compared of a directory that files move to is kept', () => {
-  const target = compared('target', ['a'])
-  target.keepWanted(() => false)
-  const ledger = ledgerOf([target], { moves: [{ from: 'old' as RelativePath, number: 0x8000_0000, directory: target, index: 0, mode: 0o644 }] })
-  const section = cutSection(target, [0], [0x8000_0000])
-  ledger.placed(0, [section], [section])
-  expect(ledger.takeReady()).toHaveLength(2)
-  expect(target.listing.length).toBeGreaterThan(0)
-})
-
 test('many directories that are in the index already take the digests of what became otherwise below them, each at the cost of one', () => {
   const COUNT = 30_000
   const directories: ComparedDirectory[] = []
@@ -63,7 +52,7 @@ test('many directories that are in the index already take the digests of what be
     directories.push(compared(`${directory}/sub`, ['never comes']))
   }
   const index = new MemoryIndex()
-  const ledger = ledgerOf(directories, { index })
+  const ledger = ledgerOf(directories, index)
   const structure = directories.filter(({ structure }) => structure.length > 0).map(directory => cutSection(directory, [0], [NOT_STAGED]))
   ledger.placed(0, structure, structure)
   void index.write(ledger.takeReady())

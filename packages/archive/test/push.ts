@@ -17,10 +17,14 @@ export interface PushOptions {
   /** Stands between the comparison and the end. */
   readonly before?: () => Promise<void>
   readonly end?: 'finish' | 'abandon'
+  /** Whether the client can be asked for digests; it can by default. */
+  readonly digest?: boolean
 }
 
 export interface Pushed extends SyncOutcome {
+  /** Files whose content was asked for, and those of which only the digest was. */
   readonly asked: string[]
+  readonly digested: string[]
   readonly outcomes: StageOutcome[]
   readonly tasks: readonly Task[]
   readonly listings: number
@@ -53,13 +57,14 @@ export async function push (area: Area, source: SourceTree, options: PushOptions
 async function pushWith (sync: Sync, source: SourceTree, options: PushOptions): Promise<Pushed> {
   options.onSync?.(sync)
   const tree = source.snapshot()
-  const nothing = { asked: [], outcomes: [], tasks: [] }
+  const nothing = { asked: [], digested: [], outcomes: [], tasks: [] }
   if (equalDigests(tree.rootDigest, sync.rootDigest)) return { ...await sync.finish(), ...nothing, listings: 0 }
   const { listings, answers } = compareAll(sync, tree)
-  const plan = sync.plan({ complete: options.complete ?? true })
+  const plan = sync.plan({ complete: options.complete ?? true, digest: options.digest ?? true })
   const tasks = [...plan.tasks]
   const files = source.files()
   const asked: string[] = []
+  const digested: string[] = []
   const outcomes: StageOutcome[] = []
   let waiting: { task: number, content: Uint8Array }[] = []
   let waitingBytes = 0
@@ -76,12 +81,17 @@ async function pushWith (sync: Sync, source: SourceTree, options: PushOptions): 
     waitingBytes = 0
     while (underWay.length > most) outcomes.push(...await underWay.shift() ?? [])
   }
-  for (const [number, [listing, index, how, offset]] of tasks.entries()) {
+  const answer = async (number: number, [listing, index, how, offset]: Task): Promise<void> => {
     const { directory, entry } = answers.entry(listing, index)
     const path = joinPath(directory, entry.name)
     const real = files.get(path) ?? new Uint8Array(0)
-    asked.push(path)
-    if (options.withhold?.(path) === true) continue
+    const list = how === 'DIGEST' ? digested : asked
+    list.push(path)
+    if (options.withhold?.(path) === true) return
+    if (how === 'DIGEST') {
+      outcomes.push(...await sync.compareDigests([{ task: number, digest: hashBytes(real) }]))
+      return
+    }
     const content = options.falsify?.(path, real) ?? real
     if (real.length <= LIMITS.packedFileBytes) {
       waiting.push({ task: number, content })
@@ -91,13 +101,17 @@ async function pushWith (sync: Sync, source: SourceTree, options: PushOptions): 
       outcomes.push(await stream(sync, { task: number, content, real, offset: how === 'RESUME' ? offset : 0, signature: options.describe?.(path) }))
     }
   }
+  for (const [number, task] of tasks.entries()) await answer(number, task)
+  await flush(0)
+  let number = tasks.length
+  for (const task of plan.again()) await answer(number++, task)
   await flush(0)
   await options.before?.()
   if (options.end === 'abandon') {
     await sync.abandon()
-    return { files: 0, bytes: 0, deleted: 0, renamed: 0, problems: [], problemCount: 0, asked, outcomes, tasks, listings }
+    return { files: 0, bytes: 0, deleted: 0, renamed: 0, problems: [], problemCount: 0, asked, digested, outcomes, tasks, listings }
   }
-  return { ...await sync.finish(), asked, outcomes, tasks, listings }
+  return { ...await sync.finish(), asked, digested, outcomes, tasks, listings }
 }
 
 interface StreamedContent {

@@ -18,21 +18,22 @@ function section (folder: number, files: number): Section {
 }
 
 it('gives a folder to new directories of some files', () => {
+  const moved = compared('moved', 3)
   const folders = new StagingFolders([
     compared('new', 3), compared('known', 3, { isNew: false }), compared(ROOT_PATH, 3), compared('nested', 3, { structure: [0] }), compared('single', 1),
-    compared('huge', 5000),
-  ])
-  expect([0, 1, 2, 3, 4, 5].map(number => folders.has(number))).toEqual([true, false, false, true, false, false])
+    compared('huge', 5000), moved,
+  ], new Set([moved]))
+  expect([0, 1, 2, 3, 4, 5, 6].map(number => folders.has(number))).toEqual([true, false, false, true, false, false, false])
 })
 
 it('never takes a folder as whole whose directory holds other things', () => {
-  const folders = new StagingFolders([compared('nested', 2, { structure: [0] })])
+  const folders = new StagingFolders([compared('nested', 2, { structure: [0] })], new Set())
   folders.settled(0, 2, 2)
   expect(folders.wholeIn([section(0, 2)])).toEqual([])
 })
 
 it('knows a folder as whole when all of it arrived and stands in the batch', () => {
-  const folders = new StagingFolders([compared('a', 3)])
+  const folders = new StagingFolders([compared('a', 3)], new Set())
   folders.settled(0, 2, 2)
   expect(folders.isAwaited(section(0, 2))).toBe(true)
   expect(folders.wholeIn([section(0, 2)])).toEqual([])
@@ -43,14 +44,14 @@ it('knows a folder as whole when all of it arrived and stands in the batch', () 
 })
 
 it('counts a large file, which lies outside of the folder, as arrived', () => {
-  const folders = new StagingFolders([compared('a', 3)])
+  const folders = new StagingFolders([compared('a', 3)], new Set())
   folders.settled(0, 2, 2)
   folders.settled(0, 1, 0)
   expect(folders.wholeIn([section(0, 2)])).toEqual([0])
 })
 
 it('never takes a folder as whole in which a broken file may lie', () => {
-  const folders = new StagingFolders([compared('a', 2)])
+  const folders = new StagingFolders([compared('a', 2)], new Set())
   folders.spoil(0)
   folders.settled(0, 2, 2)
   expect(folders.isAwaited(section(0, 2))).toBe(false)

@@ -340,7 +340,6 @@ test('tells of every batch that is durable', async () => {
 test.each([
   ['with the files that stand beside them', 'whole', 1],
   ['where no file stood yet', 'part', 0],
-  ['where nothing was answered yet', 'nothing', 0],
 ] as const)('a sync that is abandoned tells of moves %s, once', async (_, arrives, files) => {
   const area = await (await newArchive()).area('laptop')
   const source = sample()
@@ -350,11 +349,23 @@ test.each([
   const options = { end: 'abandon', onSync: (sync: Sync) => { sync.onStored = stored => { told.push(stored) } } } as const
   // What is spoiled is an answer, and no file.
   const spoiled = (path: string): Uint8Array | undefined => arrives === 'part' && path === 'new' ? new TextEncoder().encode('other') : undefined
-  await push(area, source, { ...options, withhold: path => path === 'never' || arrives === 'nothing', falsify: spoiled })
+  await push(area, source, { ...options, withhold: path => path === 'never', falsify: spoiled })
   expect(told.at(-1)).toEqual({ files, bytes: 3 * files, renamed: 1, deleted: 0 })
   expect(told).toHaveLength(1)
   const again = await push(area, source)
   expect(again).toMatchObject({ files: 2 - files, renamed: 0 })
+})
+
+test('a sync that is abandoned before a digest has come moves nothing, and the next one does', async () => {
+  const area = await (await newArchive()).area('laptop')
+  const source = sample()
+  await push(area, source)
+  source.move('large.bin', 'elsewhere.bin')
+  const told: StoredSoFar[] = []
+  await push(area, source, { end: 'abandon', withhold: () => true, onSync: sync => { sync.onStored = stored => { told.push(stored) } } })
+  expect(told).toEqual([])
+  expect(await push(area, source)).toMatchObject({ asked: [], digested: ['elsewhere.bin'], files: 0, renamed: 1, problems: [] })
+  expect((await push(area, source)).listings).toBe(0)
 })
 
 test('locks the archive against a second process', async () => {

@@ -20,6 +20,8 @@ export const FRAME_TYPES = {
   DELTA: 6,
   /** Parts of signatures. */
   SIGNATURE: 7,
+  /** Digests of small files, one behind the other. */
+  DIGESTS: 8,
 } as const
 
 export type FrameType = keyof typeof FRAME_TYPES

@@ -21,6 +21,8 @@ export {
 } from './datagram.ts'
 export type { DiscoverPurpose, DiscoverV1, DiscoverV2, Offer } from './datagram.ts'
 export { DIGEST_BYTES, equalDigests, toDigest, toHex } from './digest.ts'
+export { DIGEST_RECORD_BYTES, readDigestRecords, writeDigestRecord } from './digest-records.ts'
+export type { FileDigest } from './digest-records.ts'
 export { digestOffsets } from './digest-offsets.ts'
 export type { Digest, HashBytes, Hasher } from './digest.ts'
 export { clampTimeNs, sameContent } from './entry.ts'

@@ -1,4 +1,5 @@
 import type { ReuseBuffer } from './buffer-pool.ts'
+import type { FileDigest } from './digest-records.ts'
 import type { Digest } from './digest.ts'
 import type { Problem } from './problem.ts'
 
@@ -40,6 +41,8 @@ export interface StagedFile {
 export interface StagingArea {
   /** Stages the files of a pack, which is given away. Checks the digest of each. One outcome a file. */
   stagePack (pack: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<readonly StageOutcome[]>
+  /** Takes the digests of files of which nothing else was asked. One outcome a file. */
+  compareDigests (files: readonly FileDigest[]): Promise<readonly StageOutcome[]>
   /** Starts a large file at `offset`: everything before is staged already, from an earlier session. */
   beginFile (task: number, offset: number): Promise<StagedFile>
 }

@@ -55,7 +55,7 @@ describe('FrameDecoder', () => {
     ['an empty message', '00000000 01 00 0000', 'FRAME_MALFORMED'],
     ['an empty raw frame', '00000000 05 00 0000', 'FRAME_MALFORMED'],
     ['type 0', '00000001 00 00 0000', 'FRAME_MALFORMED'],
-    ['a type that is not known', '00000001 08 00 0000', 'FRAME_MALFORMED'],
+    ['a type that is not known', '00000001 63 00 0000', 'FRAME_MALFORMED'],
     ['a compressed message', '00000001 01 01 0000', 'FRAME_MALFORMED'],
     ['a flag that is not known', '00000001 05 02 0000', 'FRAME_MALFORMED'],
     ['a reserved byte that is not zero', '00000001 05 00 0001', 'FRAME_MALFORMED'],

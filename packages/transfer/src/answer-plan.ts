@@ -1,10 +1,11 @@
-import { FileSyncError, LIMITS, PACK_RECORD_BYTES } from '@filesync/protocol'
+import { DIGEST_RECORD_BYTES, FileSyncError, LIMITS, PACK_RECORD_BYTES } from '@filesync/protocol'
 import type { ListingAnswers } from '@filesync/protocol'
 import type { StreamRequest, WantedFile } from './file-source.ts'
 import type { NumberedTask, TaskIntake } from './task-intake.ts'
 
-/** One read at the source: a batch of small files, or a large one. */
+/** One read at the source: a batch of small files, for their content or for their digests alone, or a large one. */
 export type PlannedRead =
+  | { readonly kind: 'DIGESTS', readonly files: readonly WantedFile[], readonly bytes: number }
   | { readonly kind: 'PACK', readonly files: readonly WantedFile[], readonly bytes: number }
   | { readonly kind: 'STREAM', readonly request: StreamRequest, readonly bytes: number }
 
@@ -14,6 +15,8 @@ const PACK_BYTES = 1 << 20
 const FIRST_PACK_BYTES = 64 << 10
 /** Files of one batch, so that a tree of tiny files still spreads over all readers. */
 const PACK_FILES = 1024
+/** Bytes of the files of one frame of digests: some milliseconds of reading and hashing. */
+const DIGESTED_BYTES = 8 << 20
 
 export interface AnswerPlanInit {
   readonly intake: TaskIntake
@@ -51,8 +54,8 @@ export class AnswerPlan {
     this.#waiting = undefined
     if (first === undefined) return undefined
     const file = this.#find(first)
-    if (!isPacked(first, file)) return await this.#stream(first, file)
-    return this.#pack(file)
+    if (isPacked(first, file)) return this.#pack(file)
+    return isDigested(first, file) ? this.#digests(file) : await this.#stream(first, file)
   }
 
   #pack (first: WantedFile): PlannedRead {
@@ -71,6 +74,22 @@ export class AnswerPlan {
     }
     for (const file of files) this.#onWanted(file)
     return { kind: 'PACK', files, bytes }
+  }
+
+  #digests (first: WantedFile): PlannedRead {
+    const files = [first]
+    let readBytes = first.entry.sizeBytes
+    for (let next = this.#intake.tasks.takeNow(); next !== undefined; next = this.#intake.tasks.takeNow()) {
+      const file = this.#find(next)
+      readBytes += file.entry.sizeBytes
+      if (files.length === PACK_FILES || !isDigested(next, file) || readBytes > DIGESTED_BYTES) {
+        this.#waiting = next
+        break
+      }
+      files.push(file)
+    }
+    for (const file of files) this.#onWanted(file)
+    return { kind: 'DIGESTS', files, bytes: files.length * DIGEST_RECORD_BYTES + LIMITS.packedFileBytes }
   }
 
   async #stream (numbered: NumberedTask, file: WantedFile): Promise<PlannedRead> {
@@ -97,6 +116,10 @@ export class AnswerPlan {
 
 function isPacked ({ task }: NumberedTask, file: WantedFile): boolean {
   return task.length === 2 && file.entry.sizeBytes <= LIMITS.packedFileBytes
+}
+
+function isDigested ({ task }: NumberedTask, file: WantedFile): boolean {
+  return task[2] === 'DIGEST' && file.entry.sizeBytes <= LIMITS.packedFileBytes
 }
 
 function packedBytes (file: WantedFile): number {

@@ -67,8 +67,8 @@ export class AnswerSender {
   }
 
   start (read: PlannedRead): PendingAnswer {
-    if (read.kind === 'PACK') {
-      const packRead = this.#source.readPack(read.files, this.#choice.isOn)
+    if (read.kind !== 'STREAM') {
+      const packRead = read.kind === 'PACK' ? this.#source.readPack(read.files, this.#choice.isOn) : this.#source.readDigests(read.files)
       // Its failure is seen when its turn comes; until then it is not unhandled.
       packRead.catch(() => { /* seen in send */ })
       return { kind: 'PACK', tasks: read.files.length, bytes: read.bytes, path: pathOf(read.files[0]), read: packRead, drop: () => { /* it ends by itself */ } }

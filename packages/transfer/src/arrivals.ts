@@ -1,5 +1,7 @@
-import { FileSyncError, FLAG_ZSTD, LIMITS, problem, ProblemList, readPack } from '@filesync/protocol'
-import type { Connection, FileEnd, FileHeader, FileHole, FileProblem, Incoming, Problem, RawFrameType, ReuseBuffer, StageOutcome, StagingArea } from '@filesync/protocol'
+import { FileSyncError, FLAG_ZSTD, LIMITS, problem, ProblemList, readDigestRecords, readPack } from '@filesync/protocol'
+import type {
+  Connection, FileEnd, FileHeader, FileHole, FileProblem, Incoming, Problem, RawFrameType, ReuseBuffer, StageOutcome, StagingArea,
+} from '@filesync/protocol'
 import { ArrivingFile } from './arriving-file.ts'
 import { expandPayload } from './compressed-frame.ts'
 import type { Decompress } from './compressed-frame.ts'
@@ -76,6 +78,7 @@ export class Arrivals {
     this.#throwIfFailed()
     if (incoming.kind === 'raw') {
       const isCompressed = (incoming.flags & FLAG_ZSTD) !== 0
+      if (isCompressed && incoming.type === 'DIGESTS') throw new FileSyncError('MESSAGE_UNEXPECTED', 'The client sent compressed digests.')
       const payload = isCompressed ? await expandPayload(incoming.payload, this.#init.decompress) : incoming.payload
       this.#throwIfFailed()
       await this.#acceptRaw(incoming.type, payload)
@@ -119,7 +122,8 @@ export class Arrivals {
     } else if (type === 'DELTA') {
       const { task, operations } = readDelta(payload)
       await this.#opened(task).apply(operations)
-    } else throw new FileSyncError('MESSAGE_UNEXPECTED', `The client sent a ${type} frame where it was to send files.`)
+    } else if (type === 'DIGESTS') await this.#acceptDigests(payload)
+    else throw new FileSyncError('MESSAGE_UNEXPECTED', `The client sent a ${type} frame where it was to send files.`)
     this.#report()
   }
 
@@ -137,13 +141,19 @@ export class Arrivals {
       if (file.content.length !== expected.sizeBytes) throw unexpected('more or less of a file than it listed')
       due.add(file.task)
     }
-    await this.#stage(async () => {
-      for (const outcome of await this.#init.staging.stagePack(pack, this.#reuse)) {
-        if (!due.delete(outcome.task)) throw new FileSyncError('INTERNAL', 'The staging area tells of a file that it was not given.')
-        this.#settle(outcome)
-      }
-      if (due.size > 0) throw new FileSyncError('INTERNAL', 'The staging area does not tell what became of a file.')
-    })
+    await this.#stage(async () => { this.#settleAll(await this.#init.staging.stagePack(pack, this.#reuse), due) })
+  }
+
+  async #acceptDigests (payload: Uint8Array): Promise<void> {
+    if (this.#open !== undefined) throw unexpected('digests in the middle of another file')
+    const files = [...readDigestRecords(payload)]
+    const due = new Set(files.map(({ task }) => task))
+    if (due.size < files.length) throw unexpected('the digest of a file twice')
+    const isAskedFor = (number: number): boolean => this.#outstanding.peek(number).task[2] === 'DIGEST'
+    if (![...due].every(isAskedFor)) throw unexpected('a digest that it was not asked for')
+    await this.#stage(async () => { this.#settleAll(await this.#init.staging.compareDigests(files), due) })
+    // After that: when all is answered, it has to be known what is still being compared.
+    for (const { task } of files) this.#outstanding.answer(task)
   }
 
   async #begin (header: FileHeader): Promise<void> {
@@ -205,6 +215,15 @@ export class Arrivals {
 
   async #room (): Promise<void> {
     while (this.#staging.size >= STAGING_MAX) await Promise.race(this.#staging)
+  }
+
+  /** @param due the tasks that an outcome is due of */
+  #settleAll (outcomes: readonly StageOutcome[], due: Set<number>): void {
+    for (const outcome of outcomes) {
+      if (!due.delete(outcome.task)) throw new FileSyncError('INTERNAL', 'The staging area tells of a file that it was not given.')
+      this.#settle(outcome)
+    }
+    if (due.size > 0) throw new FileSyncError('INTERNAL', 'The staging area does not tell what became of a file.')
   }
 
   #settle (outcome: StageOutcome): void {

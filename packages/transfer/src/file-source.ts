@@ -17,9 +17,9 @@ export interface FileFault {
   readonly detail?: string
 }
 
-/** What became of a batch of small files. */
+/** What became of a batch of small files that were read for a PACK or a DIGESTS frame. */
 export interface PackRead {
-  /** One whole PACK frame, header in front, alone in its buffer; undefined where no file could be read. */
+  /** One whole frame, header in front, alone in its buffer; undefined where no file could be read. */
   readonly frame: Uint8Array<ArrayBuffer> | undefined
   /** How many files are in the frame, and the bytes of their content. */
   readonly files: number
@@ -87,6 +87,8 @@ export interface FileSource {
   refresh (): void
   /** Reads small files whole. The sum of their sizes and records fits one PACK frame. */
   readPack (files: readonly WantedFile[], compress: boolean): Promise<PackRead>
+  /** Reads small files whole for their digests: as {@link readPack}, but the frame is a DIGESTS one. */
+  readDigests (files: readonly WantedFile[]): Promise<PackRead>
   /** Starts to read a large file. Trouble shows in its steps. */
   openStream (request: StreamRequest): SourceStream
   /** Takes the buffer of a frame that was sent, for a frame to come. */

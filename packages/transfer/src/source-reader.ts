@@ -1,4 +1,6 @@
-import { FRAME_HEADER_BYTES, PACK_RECORD_BYTES, writeFrameHeader, writePackRecord } from '@filesync/protocol'
+import {
+  DIGEST_RECORD_BYTES, FRAME_HEADER_BYTES, PACK_RECORD_BYTES, writeDigestRecord, writeFrameHeader, writePackRecord,
+} from '@filesync/protocol'
 import type { HashBytes, Hasher } from '@filesync/protocol'
 import { compressFrame } from './compressed-frame.ts'
 import type { Compress } from './compressed-frame.ts'
@@ -67,10 +69,37 @@ export function buildPack (files: readonly WantedFile[], reader: SourceReader, c
   return { frame: finishPack(buffer.subarray(0, at), reader, compress), files: files.length - faults.length, bytes, faults }
 }
 
-function finishPack (frame: Uint8Array<ArrayBuffer>, reader: SourceReader, compress: boolean): Uint8Array<ArrayBuffer> | undefined {
+/** Reads small files for one DIGESTS frame. Files that cannot be read leave no trace in it. */
+export function buildDigests (files: readonly WantedFile[], reader: SourceReader): PackRead {
+  const frame = reader.allocate(FRAME_HEADER_BYTES + DIGEST_RECORD_BYTES * files.length)
+  // One byte more, to see that a file ends where it is said to end.
+  const scratch = new Uint8Array(1 + files.reduce((most, { entry }) => Math.max(most, entry.sizeBytes), 0))
+  const faults: (FileFault & { task: number })[] = []
+  let at = FRAME_HEADER_BYTES
+  let bytes = 0
+  for (const file of files) {
+    const { task, entry: { sizeBytes } } = file
+    const fault = readWhole(file, scratch.subarray(0, sizeBytes + 1), reader)
+    if (fault !== undefined) {
+      faults.push({ ...fault, task })
+      continue
+    }
+    writeDigestRecord(frame, at, { task, digest: reader.hash(scratch.subarray(0, sizeBytes)) })
+    at += DIGEST_RECORD_BYTES
+    bytes += sizeBytes
+  }
+  return { frame: finishFrame(frame.subarray(0, at), 'DIGESTS'), files: files.length - faults.length, bytes, faults }
+}
+
+function finishFrame (frame: Uint8Array<ArrayBuffer>, type: 'PACK' | 'DIGESTS'): Uint8Array<ArrayBuffer> | undefined {
   if (frame.length === FRAME_HEADER_BYTES) return undefined
-  writeFrameHeader(frame, { type: 'PACK', flags: 0, payloadBytes: frame.length - FRAME_HEADER_BYTES })
-  return compress && reader.compress !== undefined ? compressFrame(frame, 'PACK', reader.compress) : frame
+  writeFrameHeader(frame, { type, flags: 0, payloadBytes: frame.length - FRAME_HEADER_BYTES })
+  return frame
+}
+
+function finishPack (frame: Uint8Array<ArrayBuffer>, reader: SourceReader, compress: boolean): Uint8Array<ArrayBuffer> | undefined {
+  const pack = finishFrame(frame, 'PACK')
+  return pack !== undefined && compress && reader.compress !== undefined ? compressFrame(pack, 'PACK', reader.compress) : pack
 }
 
 /** @param into has room for one byte more than the file has: asked for together with the others, it costs no call of its own */

@@ -2,7 +2,7 @@ import type { StagedFile, StageOutcome, StagingArea } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { memoryTree } from '@filesync/protocol/testing'
 import { expect, test } from 'vitest'
-import type { FileSource } from '../src/index.ts'
+import type { FileSource, WantedFile } from '../src/index.ts'
 import { MemorySource, MemoryStore } from '../src/testing/index.ts'
 import { sync } from './session.ts'
 
@@ -17,6 +17,7 @@ function counted (source: FileSource): { readonly source: FileSource, readBytes:
       parallelism: source.parallelism,
       prepare: (directories: number) => { source.prepare(directories) },
       refresh: () => { source.refresh() },
+      readDigests: async (files: readonly WantedFile[]) => await source.readDigests(files),
       reuse: (buffer: ArrayBuffer) => { source.reuse(buffer) },
       close: async () => { await source.close() },
       readPack: async (...question: Parameters<FileSource['readPack']>) => {
@@ -58,6 +59,10 @@ class Gate implements StagingArea {
     for (let at = 0; at < pack.length; at += 40 + view.getUint32(at + 4)) outcomes.push({ task: view.getUint32(at), bytes: view.getUint32(at + 4) })
     this.writtenBytes += outcomes.reduce((sum, { bytes }) => sum + bytes, 0)
     return outcomes
+  }
+
+  async compareDigests (): Promise<readonly StageOutcome[]> {
+    throw new Error('No digest is asked for.')
   }
 
   async beginFile (task: number): Promise<StagedFile> {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { encodeParts, equalDigests, ListingAnswers, openConnection } from '@filesync/protocol'
-import type { RelativePath, StagedFile, StagingArea, Task, Tasks } from '@filesync/protocol'
+import { encodeParts, equalDigests, LIMITS, ListingAnswers, openConnection } from '@filesync/protocol'
+import type { Digest, RelativePath, StagedFile, StageOutcome, StagingArea, Task, Tasks } from '@filesync/protocol'
 import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
 import { deltaTasks, receiveFiles, sendFiles } from '../src/index.ts'
@@ -10,7 +10,7 @@ const FILES = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`f${Strin
 const NAMES = Object.keys(FILES).sort()
 
 /** A session in which the server asks for digests of all files, and has another content of every third. */
-async function session (): Promise<{ asked: Tasks[], staged: MemoryStaging, files: number, wanted: number[] }> {
+async function session (): Promise<{ asked: Tasks[], staged: MemoryStaging, files: number, wanted: number[], inFrames: number }> {
   const tree = memoryTree(FILES, hashBytes)
   const [left, right] = memoryStreamPair()
   const [client, server] = [openConnection({ stream: left, clock: systemClock }), openConnection({ stream: right, clock: systemClock })]
@@ -20,20 +20,26 @@ async function session (): Promise<{ asked: Tasks[], staged: MemoryStaging, file
   const entryOf = (task: number): number => task < NAMES.length ? task : wanted[task - NAMES.length] ?? -1
   const pathOf = (task: number): RelativePath => (NAMES[entryOf(task)] ?? '') as RelativePath
   const staged = new MemoryStaging({ hashBytes, createHasher, store: new MemoryStore(), pathOf })
+  let inFrames = 0
+  const compare = async (task: number, digest: Digest): Promise<StageOutcome> => {
+    // Ends come out of order, as they do where some of them wait for a disk.
+    if (task % 2 === 0) await new Promise(resolve => { setImmediate(resolve) })
+    const isSame = equalDigests(digest, hashBytes(new TextEncoder().encode(FILES[NAMES[task] ?? '']))) && task % 3 !== 0
+    if (!isSame) wanted.push(task)
+    return isSame ? { task, bytes: 0 } : { task, bytes: 0, isWantedAgain: true }
+  }
   const staging: StagingArea = {
     stagePack: async pack => await staged.stagePack(pack),
+    compareDigests: async files => {
+      inFrames += files.length
+      return await Promise.all(files.map(async ({ task, digest }) => await compare(task, digest)))
+    },
     beginFile: async (task, offset): Promise<StagedFile> => task >= NAMES.length ? await staged.beginFile(task, offset) : {
       write: async () => { throw new Error('content arrived') },
       copy: async () => { throw new Error('content arrived') },
       hole: async () => { throw new Error('content arrived') },
       abandon: async () => { /* nothing was begun */ },
-      finish: async digest => {
-        // Ends come out of order, as they do where some of them wait for a disk.
-        if (task % 2 === 0) await new Promise(resolve => { setImmediate(resolve) })
-        const isSame = equalDigests(digest, hashBytes(new TextEncoder().encode(FILES[NAMES[task] ?? '']))) && task % 3 !== 0
-        if (!isSame) wanted.push(task)
-        return isSame ? { task, bytes: 0 } : { task, bytes: 0, isWantedAgain: true }
-      },
+      finish: async digest => await compare(task, digest),
     },
   }
   const asked: Tasks[] = []
@@ -54,11 +60,14 @@ async function session (): Promise<{ asked: Tasks[], staged: MemoryStaging, file
   const source = new MemorySource({ content: path => tree.content(path), hashBytes, createHasher })
   const [received] = await Promise.all([receiving, sendFiles({ connection: client, answers, source, clock: systemClock })])
   await Promise.all([client.close(), server.close()])
-  return { asked, staged, files: received.files, wanted }
+  return { asked, staged, files: received.files, wanted, inFrames }
 }
 
 test('files whose digest is another one are asked for whole, behind all others and in the same session', async () => {
-  const { asked, staged, files, wanted } = await session()
+  const { asked, staged, files, wanted, inFrames } = await session()
+  // The digests of small files share frames, and each large one has messages of its own.
+  expect(inFrames).toBe(NAMES.filter(name => (FILES[name]?.length ?? 0) <= LIMITS.packedFileBytes).length)
+  expect(inFrames).toBeLessThan(NAMES.length)
   expect(asked.map(({ first, tasks, last }) => [first, tasks.length, last])).toEqual([[0, NAMES.length, false], [NAMES.length, wanted.length, true]])
   expect(asked[1]?.tasks).toEqual(wanted.map(entry => [0, entry]))
   expect([...wanted].sort((a, b) => a - b)).toEqual(NAMES.map((_, i) => i).filter(i => i % 3 === 0))

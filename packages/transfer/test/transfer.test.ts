@@ -155,7 +155,8 @@ test('a source that fails ends the session on both sides', async () => {
 test('a staging area that fails ends the session on both sides', async () => {
   const tree = memoryTree(TREE, hashBytes)
   const full = new FileSyncError('ARCHIVE_FULL', 'The archive has no room.')
-  const failing = { stagePack: async () => { throw full }, beginFile: async () => { throw full } }
+  const fail = async (): Promise<never> => { throw full }
+  const failing = { stagePack: fail, compareDigests: fail, beginFile: fail }
   const { client, server } = await sync({ tree, source: sourceOf(tree), store: new MemoryStore(), server: { staging: failing } })
   expect(client).toMatchObject({ code: 'ARCHIVE_FULL' })
   expect(server).toMatchObject({ code: 'ARCHIVE_FULL' })

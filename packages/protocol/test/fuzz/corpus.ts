@@ -28,6 +28,7 @@ export function makeCorpus (seed: number): Corpus {
     ...parts.map(part => encodeFrame('LISTINGS', [part])),
     ...packs.filter(pack => pack.length > 0).map(pack => encodeFrame('PACK', [pack])),
     encodeFrame('HEARTBEAT', []), encodeFrame('DATA', [new Uint8Array(50)], 1), encodeFrame('DELTA', [new Uint8Array(30)]), encodeFrame('SIGNATURE', [parts[0] ?? new Uint8Array(1)]),
+    encodeFrame('DIGESTS', [new Uint8Array(72)]),
   ]
   const streams = Array.from({ length: 40 }, (_, i) => join(frames.slice(i * 3, i * 3 + 6)))
   return { messages, listings, datagrams, parts, packs, streams: streams.filter(stream => stream.length > 0) }

@@ -1,8 +1,9 @@
 import {
   decodeDiscover, decodeListing, decodeMessage, decodeOffer, encodeDiscover, encodeDiscoverV1, encodeFrame, encodeListing, encodeMessage, encodeOffer,
-  encodeParts, FrameDecoder, PACK_RECORD_BYTES, PartsDecoder, readPack, writePackRecord,
+  encodeParts, DIGEST_RECORD_BYTES, FrameDecoder, PACK_RECORD_BYTES, PartsDecoder, readDigestRecords, readPack, writeDigestRecord,
+  writePackRecord,
 } from '../../src/index.ts'
-import type { DiscoverV2, Entry, Frame, Message, Offer, PackedFile, Whole } from '../../src/index.ts'
+import type { DiscoverV2, Entry, FileDigest, Frame, Message, Offer, PackedFile, Whole } from '../../src/index.ts'
 import { join } from '../refusal.ts'
 
 /** How the values of one file of vectors become bytes and come back. */
@@ -32,6 +33,13 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     decode: bytes => [...new PartsDecoder(PART_LIMIT_BYTES).push(bytes)],
   },
   packs: { encode: value => encodePack(value as PackedFile[]), decode: bytes => [...readPack(bytes)] },
+  digests: { encode: value => encodeDigests(value as FileDigest[]), decode: bytes => [...readDigestRecords(bytes)] },
+}
+
+function encodeDigests (files: readonly FileDigest[]): Uint8Array {
+  const records = new Uint8Array(DIGEST_RECORD_BYTES * files.length)
+  files.forEach((file, i) => { writeDigestRecord(records, i * DIGEST_RECORD_BYTES, file) })
+  return records
 }
 
 function encodePack (files: readonly PackedFile[]): Uint8Array {

@@ -30,8 +30,9 @@ const VALID: Readonly<Record<string, readonly unknown[]>> = {
   frames: [
     [{ type: 'HEARTBEAT', flags: 0, payload: bytes(0) }],
     [{ type: 'MESSAGE', flags: 0, payload: bytes(1) }, { type: 'DATA', flags: 1, payload: bytes(3) }, { type: 'HEARTBEAT', flags: 0, payload: bytes(0) }],
-    ...['LISTINGS', 'PACK', 'DELTA', 'SIGNATURE'].map(type => [{ type, flags: 0, payload: bytes(2) }]),
+    ...['LISTINGS', 'PACK', 'DELTA', 'SIGNATURE', 'DIGESTS'].map(type => [{ type, flags: 0, payload: bytes(2) }]),
   ],
+  digests: [[{ task: 0, digest: bytes(32) }], [{ task: 0xffff_ffff, digest }, { task: 1, digest: bytes(32) }]],
   messages: MESSAGE_TYPES.flatMap(type => sample(messagesByType[type], 6)),
   listings: entries,
   discovers: [{ v: 1 }, { v: 2, nonce, want: 'sync' }, { v: 2, nonce, want: 'pair' }],

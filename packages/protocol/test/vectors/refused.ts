@@ -6,10 +6,14 @@ export const REFUSED: Readonly<Record<string, readonly { readonly hex: string, r
     { hex: '0011000105000000', refused: 'FRAME_TOO_LARGE', why: 'a raw frame of one byte too much' },
     { hex: '0000000102000000', refused: 'FRAME_TOO_LARGE', why: 'a heartbeat with a payload' },
     { hex: '0000000001000000', refused: 'FRAME_MALFORMED', why: 'an empty message' },
-    { hex: '0000000108000000', refused: 'FRAME_MALFORMED', why: 'a type that is not known' },
+    { hex: '0000000163000000', refused: 'FRAME_MALFORMED', why: 'a type that is not known' },
     { hex: '0000000101010000', refused: 'FRAME_MALFORMED', why: 'a compressed message' },
     { hex: '0000000105020000', refused: 'FRAME_MALFORMED', why: 'a flag that is not known' },
     { hex: '0000000105000001', refused: 'FRAME_MALFORMED', why: 'reserved bytes that are not zero' },
+  ],
+  digests: [
+    { hex: '00'.repeat(35), refused: 'FRAME_MALFORMED', why: 'a digest that is cut' },
+    { hex: '00'.repeat(40), refused: 'FRAME_MALFORMED', why: 'a record that is cut' },
   ],
   messages: [
     { hex: 'ddffffffff', refused: 'ENCODING_MALFORMED', why: 'an array of 2^32 - 1' },

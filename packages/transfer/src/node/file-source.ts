@@ -61,6 +61,10 @@ class WorkerSource implements FileSource {
     return await this.#leastBusy().call<PackRead>(call => ({ kind: 'PACK', call, files: toColumns(files), compress }))
   }
 
+  async readDigests (files: readonly WantedFile[]): Promise<PackRead> {
+    return await this.#leastBusy().call<PackRead>(call => ({ kind: 'DIGESTS', call, files: toColumns(files) }))
+  }
+
   openStream (request: StreamRequest): SourceStream {
     return this.#leastBusy().openStream(request)
   }

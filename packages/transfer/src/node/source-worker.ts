@@ -3,7 +3,7 @@ import { asFileSyncError, FileSyncError, FRAME_HEADER_BYTES, LIMITS } from '@fil
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { FileReading } from '../file-reading.ts'
 import type { PackRead, StreamStep } from '../file-source.ts'
-import { buildPack } from '../source-reader.ts'
+import { buildDigests, buildPack } from '../source-reader.ts'
 import type { SourceReader } from '../source-reader.ts'
 import { createCutFinder } from './cut-finder.ts'
 import { openWanted } from './open-file.ts'
@@ -41,6 +41,7 @@ port.on('message', (question: LendingQuestion) => {
   idle = setTimeout(() => { directories.release() }, IDLE_MS)
   switch (question.kind) {
     case 'PACK': return answer(question.call, () => buildPack(fromColumns(question.files), reader, question.compress))
+    case 'DIGESTS': return answer(question.call, () => buildDigests(fromColumns(question.files), reader))
     case 'NEXT': return answer(question.call, () => nextStep(question.stream, question.compress))
     case 'OPEN': return open(question)
     case 'CLOSE': return close(question.stream)

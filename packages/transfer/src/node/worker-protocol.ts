@@ -10,6 +10,7 @@ export interface SourceWorkerData {
 /** What a source worker is asked. `call` numbers the questions that have an answer, `stream` the files that are open. */
 export type SourceQuestion =
   | { readonly kind: 'PACK', readonly call: number, readonly files: WantedColumns, readonly compress: boolean }
+  | { readonly kind: 'DIGESTS', readonly call: number, readonly files: WantedColumns }
   | { readonly kind: 'OPEN', readonly stream: number, readonly request: StreamRequest }
   | { readonly kind: 'NEXT', readonly call: number, readonly stream: number, readonly compress: boolean }
   | { readonly kind: 'CLOSE', readonly stream: number }

@@ -4,7 +4,7 @@ import type { Compress } from '../compressed-frame.ts'
 import { FileReading } from '../file-reading.ts'
 import type { FileFault, FileSource, PackRead, SourceStream, StreamRequest, StreamStep, WantedFile } from '../file-source.ts'
 import { plainCutFinder } from '../gear.ts'
-import { buildPack, CHANGED } from '../source-reader.ts'
+import { buildDigests, buildPack, CHANGED } from '../source-reader.ts'
 import type { OpenFile, SourceReader } from '../source-reader.ts'
 
 /** What a memory source or staging area needs of `@filesync/protocol/node`. */
@@ -51,6 +51,11 @@ export class MemorySource implements FileSource {
   async readPack (files: readonly WantedFile[], compress: boolean): Promise<PackRead> {
     this.#throwIfClosed()
     return buildPack(files, this.#reader, compress)
+  }
+
+  async readDigests (files: readonly WantedFile[]): Promise<PackRead> {
+    this.#throwIfClosed()
+    return buildDigests(files, this.#reader)
   }
 
   reuse (): void { /* every frame has a buffer of its own */ }

@@ -1,5 +1,5 @@
 import { equalDigests, FileSyncError, problem, readPack } from '@filesync/protocol'
-import type { Digest, RelativePath, StagedFile, StageOutcome, StagingArea } from '@filesync/protocol'
+import type { Digest, FileDigest, RelativePath, StagedFile, StageOutcome, StagingArea } from '@filesync/protocol'
 import type { Hashing } from './memory-source.ts'
 
 /** What outlives a session: the committed files and the files that are staged in part. */
@@ -38,6 +38,15 @@ export class MemoryStaging implements StagingArea {
     // The real one transfers the buffer to its thread, so nobody may rely on it afterwards.
     structuredClone(pack.buffer, { transfer: [pack.buffer] })
     return outcomes
+  }
+
+  async compareDigests (files: readonly FileDigest[]): Promise<readonly StageOutcome[]> {
+    const { store, pathOf, hashBytes } = this.#init
+    return files.map(({ task, digest }) => {
+      const present = store.files.get(pathOf(task))
+      const isSame = present !== undefined && equalDigests(hashBytes(present), digest)
+      return isSame ? { task, bytes: present.length } : { task, bytes: 0, isWantedAgain: true }
+    })
   }
 
   async beginFile (task: number, offset: number): Promise<StagedFile> {
