@@ -55,6 +55,7 @@ export function exampleExchange (): ExampleFrame[] {
   frames.push({ from: 'client', type: 'PACK', says: 'the file of task 0', bytes: encodeFrame('PACK', [pack]) })
   say('server', { type: 'NEXT_SYNC', inMs: 3_600_000, result: 'OK', stored: { files: 1, bytes: CONTENT.length, deleted: 0, renamed: 0 }, problems: [], problemCount: 0 })
   say('client', { type: 'CLOSE', code: 'DONE', message: '' })
+  say('server', { type: 'CLOSE', code: 'DONE', message: '' })
   return frames
 }
 

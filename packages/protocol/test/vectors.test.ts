@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { MESSAGE_TYPES } from '../src/index.ts'
 import { fromHex, refusal } from './refusal.ts'
 import { FORMATS } from './vectors/formats.ts'
 import { fromJson } from './vectors/value.ts'
@@ -15,6 +16,12 @@ const directory = new URL('vectors/', import.meta.url)
 const files = readdirSync(directory).filter(name => name.endsWith('.json')).map(name => name.slice(0, -'.json'.length))
 
 it('there are vectors for every format', () => { expect(files.sort()).toEqual(Object.keys(FORMATS).sort()) })
+
+it('there are vectors for every message', () => {
+  const messages = JSON.parse(readFileSync(new URL('messages.json', directory), 'utf8')) as Vector[]
+  const types = new Set(messages.map(({ value }) => (value as { type?: string } | undefined)?.type))
+  expect(MESSAGE_TYPES.filter(type => !types.has(type))).toEqual([])
+})
 
 describe.each(files)('%s', name => {
   const vectors = JSON.parse(readFileSync(new URL(`${name}.json`, directory), 'utf8')) as Vector[]

@@ -1,0 +1,103 @@
+import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openArchive } from '@filesync/archive/node'
+import type { Archive } from '@filesync/archive'
+import { decodeMessage, FrameDecoder, openConnection } from '@filesync/protocol'
+import type { ByteStream, Frame } from '@filesync/protocol'
+import { hashBytes, systemClock } from '@filesync/protocol/node'
+import { memoryStreamPair } from '@filesync/protocol/testing'
+import { zstdDecompress } from '@filesync/transfer/node'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { QuestionDesk } from '../src/question-desk.ts'
+import { serveSession } from '../src/serve-session.ts'
+import { SessionQueue } from '../src/session-queue.ts'
+
+interface DocumentedFrame {
+  readonly from: 'client' | 'server'
+  readonly bytes: Uint8Array
+}
+
+const DOCUMENT = readFileSync(new URL('../../../docs/protocol.md', import.meta.url), 'utf8')
+const over = new AbortController()
+
+let root: string
+let archive: Archive
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'filesync-document-'))
+  archive = await openArchive({ root, keepMs: 86_400_000, mode: 'mirror', clock: systemClock, signal: over.signal, reserveBytes: 0 })
+})
+afterEach(async () => {
+  await archive.close()
+  await rm(root, { recursive: true })
+})
+
+/** The frames of the example in the document, from its hexadecimal digits alone. */
+function documentedFrames (): DocumentedFrame[] {
+  const [, example = ''] = DOCUMENT.slice(DOCUMENT.indexOf('\n## An example\n')).split('\n```\n')
+  return example.split('\n\n').map(frame => {
+    const [title = '', ...lines] = frame.split('\n')
+    return { from: title.startsWith('client: ') ? 'client' : 'server', bytes: new Uint8Array(Buffer.from(lines.join('').replaceAll(' ', ''), 'hex')) }
+  })
+}
+
+/** The real server with an archive on the disk, to which somebody else has its turn until `letIn` is called. */
+async function startSession (): Promise<{ readonly peer: ByteStream, readonly ended: Promise<void>, readonly letIn: () => void }> {
+  const [peer, far] = memoryStreamPair()
+  const server = openConnection({ stream: far, clock: systemClock })
+  const queue = new SessionQueue({ maxActive: 1, maxWaiting: 9, clock: systemClock })
+  const letIn = await queue.enter({ identity: 'other', signal: over.signal, onPosition () { /* it is the first */ }, onReplaced () { /* by nobody */ } })
+  const ended = serveSession(server, { identity: 'laptop', area: 'laptop' }, {
+    queue, clock: systemClock, signal: over.signal, hash: hashBytes, decompress: zstdDecompress, software: 'example-server/1', serverName: 'nas',
+    openArea: async name => await archive.area(name),
+    questions: new QuestionDesk(async () => undefined),
+    policy: { mode: 'mirror', maxFileBytes: 2 ** 40 },
+    newSessionName: () => 's1',
+    nextSyncInMs: () => 3_600_000,
+  }).then(async () => { await server.close() }, async (error: unknown) => { await server.close(error) })
+  return { peer, ended, letIn }
+}
+
+/** Reads the frames of a stream one by one, without those that may come at any time. */
+async function * framesOf (peer: ByteStream): AsyncGenerator<Frame, undefined, undefined> {
+  const decoder = new FrameDecoder()
+  for (let chunks = await peer.read(); chunks !== undefined; chunks = await peer.read()) {
+    for (const chunk of chunks) {
+      for (const frame of decoder.push(chunk)) {
+        if (frame.type !== 'HEARTBEAT' && (frame.type !== 'MESSAGE' || decodeMessage(frame.payload)?.type !== 'STORED')) yield frame
+      }
+    }
+  }
+  return undefined
+}
+
+test('a real server plays the example of the document with a client that says its bytes', async () => {
+  const { peer, ended, letIn } = await startSession()
+  const heard = framesOf(peer)
+  const frames = documentedFrames()
+  expect(frames.length).toBeGreaterThan(12)
+  for (const { from, bytes } of frames) {
+    if (from === 'client') {
+      await peer.write(bytes)
+      continue
+    }
+    const { value: frame } = await heard.next()
+    const [documented] = new FrameDecoder().push(bytes)
+    if (documented === undefined || frame === undefined) throw new Error('The session ended before its example does.')
+    expect(frame.type).toBe(documented.type)
+    const [says, shouldSay] = [decodeMessage(frame.payload), decodeMessage(documented.payload)]
+    // This server can do more than the one of the example, and tells the time and how long it may take.
+    if (shouldSay?.type === 'HELLO') expect(says).toMatchObject({ ...shouldSay, features: expect.arrayContaining([...shouldSay.features]) as unknown })
+    else if (shouldSay?.type === 'SERVER_STATUS' && shouldSay.status === 'BUSY') expect(says).toMatchObject(shouldSay)
+    else expect(Buffer.from(frame.payload).toString('hex')).toBe(Buffer.from(documented.payload).toString('hex'))
+    if (shouldSay?.type === 'SERVER_STATUS' && shouldSay.status === 'BUSY') letIn()
+  }
+  await peer.end()
+  // Behind the last frame of the example the server ends its side, and nothing more comes.
+  expect(await heard.next()).toEqual({ done: true, value: undefined })
+  await ended
+  expect((await readdir(join(root, 'laptop'))).sort()).toEqual(['latest', 'notes'])
+  expect(await readlink(join(root, 'laptop/latest'))).toBe('notes/hello.txt')
+  expect(await readFile(join(root, 'laptop/notes/hello.txt'), 'utf8')).toBe('hello\n')
+})

@@ -1,0 +1,13 @@
+/** What the vectors are about: the lowest byte of each of the first outputs of SplitMix32 from a seed, as docs/protocol.md has it. */
+export function vectorContent (seed: number, sizeBytes: number): Uint8Array<ArrayBuffer> {
+  const content = new Uint8Array(sizeBytes)
+  let state = seed
+  for (let i = 0; i < sizeBytes; i++) {
+    state = (state + 0x9e3779b9) | 0
+    let mixed = state
+    mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b)
+    mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
+    content[i] = mixed ^ (mixed >>> 16)
+  }
+  return content
+}
