@@ -27,6 +27,8 @@ export interface VerifyReport {
   readonly problems: readonly { readonly path: string, readonly code: string, readonly message: string }[]
   /** False where nothing was known of what lies in the client's folder, so that there was nothing to compare it with. */
   readonly isKnown: boolean
+  /** Whether what was found is noted in the archive; false for one that can only be read. */
+  readonly isRecorded: boolean
 }
 
 /** What taking over a copy came to. */
@@ -80,10 +82,10 @@ export async function verify (archive: Archive, request: unknown): Promise<Verif
   for (const name of client === undefined ? [...archive.areas(), ...unknown] : [client]) {
     // To open it would make it an area.
     if (unknown.includes(name)) {
-      reports.push({ client: name, files: 0, bytes: 0, problems: [], isKnown: false })
+      reports.push({ client: name, files: 0, bytes: 0, problems: [], isKnown: false, isRecorded: !archive.isReadOnly })
     } else {
       const { files, bytes, problems, isKnown } = await (await areaOf(archive, name)).verify()
-      reports.push({ client: name, files, bytes, problems, isKnown })
+      reports.push({ client: name, files, bytes, problems, isKnown, isRecorded: !archive.isReadOnly })
     }
   }
   return reports

@@ -277,6 +277,8 @@ export interface VerifyOptions {
 export interface Archive {
   /** By which it is known again wherever it is mounted or copied to; kept in the archive itself. */
   readonly id: string
+  /** Whether nothing can be written to it; what is found is not recorded then. */
+  readonly isReadOnly: boolean
   /** Opens an area and makes it where it does not exist. Throws NAME_INVALID. */
   area (name: string): Promise<Area>
   /** Names of the areas that have been synced. */

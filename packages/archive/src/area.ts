@@ -30,6 +30,7 @@ import { verifyArea } from './verify.ts'
 const DAMAGE_TOLD = 100
 /** Versions dropped while a sync waits. */
 const DROPPED_AT_ONCE = 500
+const NOT_IN_ORDER = { path: '.', message: 'the last sync did not come to its end, and the archive is read-only: what that sync was storing may be missing or newer here' }
 const NEW_AREA: AreaRecord = { open: false, lastStampMs: 0 }
 
 export interface AreaInit {
@@ -76,6 +77,7 @@ export class StoredArea implements Area {
   }
 
   async beginSync ({ client }: { readonly client?: AbortSignal } = {}): Promise<Sync> {
+    this.#ensureWritable()
     const ended = await this.#turns.sync()
     try {
       const { index, store, hash, name, signal } = this.#init
@@ -112,6 +114,7 @@ export class StoredArea implements Area {
   }
 
   async release (): Promise<void> {
+    this.#ensureWritable()
     const { halted: _, ...record } = this.#record
     await this.#init.index.write([{ area: this.name, record: { ...record, released: true } }])
   }
@@ -167,7 +170,7 @@ export class StoredArea implements Area {
     const { findings, ...outcome } = brought
     this.#damaged = [...this.#damaged, ...findings]
     await this.#turns.stepIfFree(() => this.#note([]))
-    return outcome
+    return this.#isInOrder ? outcome : { ...outcome, failures: [...outcome.failures, NOT_IN_ORDER] }
   }
 
   damage (): DamageReport {
@@ -184,7 +187,7 @@ export class StoredArea implements Area {
     const isKnown = await this.#isKnown()
     await this.#turns.step(() => this.#makeReady())
     const { mended, ...outcome } = await verifyArea({ ...this.#init, area, step: work => this.#turns.step(work) }, options)
-    if (outcome.problems.length + mended > 0) await this.#turns.step(() => recover({ area, index, store, hash }))
+    if (outcome.problems.length + mended > 0 && store.traits.isReadOnly !== true) await this.#turns.step(() => recover({ area, index, store, hash }))
     return { ...outcome, isKnown }
   }
 
@@ -243,8 +246,18 @@ export class StoredArea implements Area {
     const { index, store, name: area } = this.#init
     const listing = index.listing({ area, directory: ROOT_PATH }) ?? EMPTY_DIRECTORY.listing
     if (index.area(area) !== undefined && new ListingCursor(listing).count > 0) return true
-    await store.openArea(area)
+    if (store.traits.isReadOnly !== true) await store.openArea(area)
     return (await store.list(area, ROOT_PATH)).length === 0
+  }
+
+  /** Whether no sync left anything unfinished that only writing could put in order. */
+  get #isInOrder (): boolean {
+    return this.#init.store.traits.isReadOnly !== true || !this.#record.open
+  }
+
+  #ensureWritable (): void {
+    if (this.#init.store.traits.isReadOnly !== true) return
+    throw new FileSyncError('ARCHIVE_UNAVAILABLE', 'The archive is on a file system that is mounted read-only. Mount it for writing, or move the archive to another disk.')
   }
 
   get #record (): AreaRecord {
@@ -254,13 +267,14 @@ export class StoredArea implements Area {
   /** Puts in order what a crash or a failed sync left, or makes the index of an area that has content but none. */
   async #makeReady (): Promise<void> {
     const { index, store, hash, name: area, onRebuild } = this.#init
-    await store.openArea(area)
+    const isReadOnly = store.traits.isReadOnly === true
+    if (!isReadOnly) await store.openArea(area)
     if (index.area(area) === undefined && (await store.list(area, ROOT_PATH)).length > 0) {
       onRebuild?.({ area, state: 'begun' })
       const made = await rebuildIndex({ ...this.#init, area })
       onRebuild?.({ area, state: 'done', ...made })
     }
-    await recover({ area, index, store, hash })
+    if (!isReadOnly) await recover({ area, index, store, hash })
   }
 
   async #room (): Promise<number> {

@@ -7,6 +7,8 @@ export interface StoreTraits {
   readonly foldsNames: boolean
   /** Names that Windows refuses are refused. */
   readonly windowsNames: boolean
+  /** Nothing can be written, so nothing is put in order and nothing that is found is recorded. */
+  readonly isReadOnly?: boolean
 }
 
 /** Small files to stage: where each content stands in the pack; its digest stands in the 32 bytes before. */

@@ -32,7 +32,7 @@ export async function mendIfWhole (mending: Mending, damage: Damage): Promise<'m
   const isWhole = isAsStored(damage, { found, digest })
   return await step(async () => {
     if (openDamageAt(index, area, damage.path)?.foundAtMs !== damage.foundAtMs) return 'gone'
-    if (!isWhole) return 'damaged'
+    if (!isWhole || store.traits.isReadOnly === true) return 'damaged'
     const now = await look()
     // Written to since it was read.
     if (now?.mtimeNs !== found?.mtimeNs || now?.sizeBytes !== found?.sizeBytes) return 'damaged'

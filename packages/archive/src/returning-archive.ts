@@ -37,6 +37,11 @@ export class ReturningArchive implements Archive {
     this.#init = init
   }
 
+  // What can only be read is not served.
+  get isReadOnly (): boolean {
+    return false
+  }
+
   /** Why it is away; undefined while it is here. */
   get away (): FileSyncError | undefined {
     return this.#away

@@ -33,12 +33,16 @@ export class StoredArchive implements Archive {
     return this.#init.id
   }
 
+  get isReadOnly (): boolean {
+    return this.#init.store.traits.isReadOnly === true
+  }
+
   async area (name: string): Promise<Area> {
     if (!isAreaName(name)) throw new FileSyncError('NAME_INVALID', `${JSON.stringify(name)} cannot be the name of a client's folder in the archive.`)
     if (this.#isClosed) throw new FileSyncError('ABORTED', 'The archive is closed.')
     const open = this.#areas.get(name)
     if (open !== undefined) return open
-    await this.#init.store.openArea(name)
+    if (!this.isReadOnly) await this.#init.store.openArea(name)
     const area = this.#areas.get(name) ?? new StoredArea({ ...this.#init, name, reserveBytes: this.#init.reserveBytes })
     this.#areas.set(name, area)
     return area

@@ -65,7 +65,7 @@ async function verifyDamaged (verification: Verification, known: readonly Damage
     const state = await mendIfWhole(verification, damage)
     if (entry.kind === 'file') onProgress?.({ files: 1, bytes: entry.sizeBytes })
     if (state === 'mended') mended++
-    else if (state === 'damaged') problems.push(toProblem(damage.path, damage.what, 'found before'))
+    else if (state === 'damaged') problems.push(toProblem(damage.path, `${WHAT[damage.what]}, which was found before and is not mended`, verification.store))
   }
   return { problems, mended }
 }
@@ -96,14 +96,14 @@ async function verifyDirectory (verification: Verification, directory: RelativeP
         return 'keep'
       }
       const what = seen.digest === undefined ? 'missing' : 'damaged'
-      problems.push(toProblem(path, what))
+      problems.push(toProblem(path, WHAT[what], store))
       return what
     })
   })
   return problems
 }
 
-function toProblem (path: RelativePath, what: DamageKind, when: 'found now' | 'found before' = 'found now'): Problem {
-  const before = when === 'found before' ? ', which was found before and is not mended' : ''
-  return problem(path, 'STORE_FAILED', `${WHAT[what]}${before}; it is asked for again at the next sync`)
+function toProblem (path: RelativePath, what: string, { traits }: ContentStore): Problem {
+  const next = traits.isReadOnly === true ? 'the archive is read-only, so this is not recorded' : 'it is asked for again at the next sync'
+  return problem(path, 'STORE_FAILED', `${what}; ${next}`)
 }

@@ -15,7 +15,7 @@ export async function adopt ([client, directory]: readonly [string, string], fla
   const peers = await openPeers(stateDirOf(flags, context.terminal), systemClock).list()
   const request = { client, from: directory, isPaired: peers.some(({ area }) => area === client) }
   const work = async (...[archive, asked]: Parameters<Parameters<typeof operate<AdoptReport>>[0]['work']>): Promise<AdoptReport> => await adoptCopy(archive, asked, context.signal)
-  const report = await operate<AdoptReport>({ route: 'POST /adopt', request, work, makes: true }, flags, context)
+  const report = await operate<AdoptReport>({ route: 'POST /adopt', request, work, only: 'makes' }, flags, context)
   const { stdout } = context.terminal
   if (flags.json === true) stdout.write(jsonLine(report))
   else writeReport(context.terminal, describe(report, request.from), { quiet: flags.quiet, isTrouble: report.problemCount > 0 })

@@ -29,9 +29,12 @@ export const PROBLEMS_EXIT = 5
 const UNKNOWN_FIX = 'The archive is a copy without its index (.filesync/index), or has lost it. ' +
   'Let the client sync, which makes the index again, then run "filesync-client safe" on the client: it compares the content with the originals.'
 
+const READ_ONLY = 'The archive is on a read-only file system: it is read as it is, and nothing that is found is recorded. ' +
+  'What a sync was storing when it was cut off is not put in its place.\n'
+
 /** `filesync-server versions`. */
 export async function versions ([client, path]: readonly [string, string | undefined], flags: ArchiveFlags, context: CommandContext): Promise<void> {
-  const rows = await operate<VersionRow[]>({ route: 'POST /versions', request: { client, path }, work: listVersions }, flags, context)
+  const rows = await operate<VersionRow[]>({ route: 'POST /versions', request: { client, path }, work: listVersions, only: 'reads' }, flags, context)
   const { stdout } = context.terminal
   if (flags.json === true) stdout.write(`${JSON.stringify(rows)}\n`)
   else if (rows.length === 0) stdout.write('There are no earlier versions.\n')
@@ -41,7 +44,7 @@ export async function versions ([client, path]: readonly [string, string | undef
 /** `filesync-server restore`: resolves with the exit code. */
 export async function restore ([client, path]: readonly [string, string | undefined], flags: RestoreFlags, context: CommandContext): Promise<number> {
   const request = { client, path, atMs: parseMoment(flags.at, systemClock.nowMs()), to: flags.to, overwrite: flags.overwrite === true }
-  const report = await operate<RestoreReport>({ route: 'POST /restore', request, work: restoreArea }, flags, context)
+  const report = await operate<RestoreReport>({ route: 'POST /restore', request, work: restoreArea, only: 'reads' }, flags, context)
   const { stdout } = context.terminal
   if (flags.json === true) stdout.write(`${JSON.stringify(report)}\n`)
   else {
@@ -54,7 +57,7 @@ export async function restore ([client, path]: readonly [string, string | undefi
 
 /** `filesync-server verify`: resolves with the exit code. */
 export async function verify (client: string | undefined, flags: ArchiveFlags, context: CommandContext): Promise<number> {
-  const reports = await operate<VerifyReport[]>({ route: 'POST /verify', request: { client }, work: verifyArea }, flags, context)
+  const reports = await operate<VerifyReport[]>({ route: 'POST /verify', request: { client }, work: verifyArea, only: 'reads' }, flags, context)
   const { stdout } = context.terminal
   const isTrouble = ({ problems, isKnown }: VerifyReport): boolean => problems.length > 0 || !isKnown
   if (flags.json === true) stdout.write(`${JSON.stringify(reports)}\n`)
@@ -74,11 +77,11 @@ export async function release (client: string, flags: ArchiveFlags, context: Com
     : `${printable(client)} was not halted. Its next sync passes the brake all the same.\n`)
 }
 
-function describeVerification ({ client, files, bytes, problems, isKnown }: VerifyReport): string {
+function describeVerification ({ client, files, bytes, problems, isKnown, isRecorded }: VerifyReport): string {
   const lines = problems.map(({ path, message }) => `  ${printable(path)}: ${printable(message)}\n`)
   if (!isKnown) return `${printable(client)}: nothing is known of what is in its folder, so there was nothing to compare it with. ${UNKNOWN_FIX}\n${lines.join('')}`
   if (files === 0 && problems.length === 0) return `${printable(client)}: no files are stored.\n`
-  const state = problems.length === 0 ? 'all as they were stored' : `${problems.length} not as they were stored; they are asked for again at the next sync`
+  const state = problems.length === 0 ? 'all as they were stored' : `${problems.length} not as they were stored; ${isRecorded ? 'they are asked for again at the next sync' : 'nothing of that is recorded'}`
   return `${printable(client)}: ${formatCount(files, 'file')}, ${formatSize(bytes)}, ${state}.\n${lines.join('')}`
 }
 
@@ -86,12 +89,12 @@ export interface Operation<T> {
   readonly route: string
   readonly request: Readonly<Record<string, unknown>>
   readonly work: (archive: Archive, request: unknown) => Promise<T>
-  /** Whether it may make the archive of this server, which otherwise has to exist. */
-  readonly makes?: boolean
+  /** `reads`: it can do without writing to the archive. `makes`: it may make the archive of this server, which otherwise has to exist. */
+  readonly only?: 'reads' | 'makes'
 }
 
 /** Has the running server do it, which holds the archive; opens the archive itself where none runs. */
-export async function operate <T>({ route, request, work, makes = false }: Operation<T>, flags: ArchiveFlags, { terminal, signal }: CommandContext): Promise<T> {
+export async function operate <T>({ route, request, work, only }: Operation<T>, flags: ArchiveFlags, { terminal, signal }: CommandContext): Promise<T> {
   const stateDir = stateDirOf(flags, terminal)
   const answer = await askControl(stateDir, route, { body: request, withinMs: Infinity, signal })
   if (answer !== undefined) return answer as T
@@ -99,8 +102,9 @@ export async function operate <T>({ route, request, work, makes = false }: Opera
     throw new FileSyncError('USAGE', `No server runs with the state directory ${stateDir}. Start it, or say where the archive is: --archive DIR.`)
   }
   const init = { root: flags.archive, keepMs: Infinity, mode: 'archive', clock: systemClock, signal } as const
-  const archive = await (makes ? openOwnArchive({ ...init, stateDir, accept: false }) : openArchive({ ...init, mustExist: true }))
+  const archive = await (only === 'makes' ? openOwnArchive({ ...init, stateDir, accept: false }) : openArchive({ ...init, mustExist: true, mayBeReadOnly: only === 'reads' }))
   try {
+    if (archive.isReadOnly && flags.quiet !== true) terminal.stderr.write(READ_ONLY)
     return await work(archive, request)
   } finally {
     await archive.close()

@@ -70,7 +70,7 @@ export class DiskVersions {
   list (area: string, path: RelativePath): Version[] {
     const all: Found[] = []
     const home = inside(VERSIONS, area)
-    for (const stamp of disk.namesIn(this.#beneath.open(home, 'make')).sort().reverse()) {
+    for (const stamp of this.#stamps(home).sort().reverse()) {
       const untilMs = parseStamp(stamp)
       if (untilMs !== undefined) this.#collect(inside(home, stamp), path, { untilMs, all })
     }
@@ -90,9 +90,19 @@ export class DiskVersions {
     }
     this.#beneath.forget()
     // The folder of a sync goes with its last version, unless a crash came between.
-    if (versions.length === 0) for (const stamp of disk.namesIn(this.#beneath.open(home, 'make'))) left.add(inside(home, stamp))
+    if (versions.length === 0) for (const stamp of this.#stamps(home)) left.add(inside(home, stamp))
     for (const directory of [...left].sort((a, b) => b.length - a.length)) this.#removeIfEmpty(directory)
     this.#beneath.forget()
+  }
+
+  /** What is in an area's folder of versions, which its first sync with any makes. */
+  #stamps (home: string): string[] {
+    try {
+      return disk.namesIn(this.#beneath.open(home))
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error
+      return []
+    }
   }
 
   #collect (stamp: string, path: RelativePath, into: { readonly untilMs: number, readonly all: Found[] }): void {

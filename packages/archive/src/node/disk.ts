@@ -277,6 +277,25 @@ export function close (fd: number): void {
   fs.closeSync(fd)
 }
 
+/** A new directory for this user alone, outside the archive. */
+export function makeScratch (below: string): string {
+  return fs.mkdtempSync(`${below}/filesync-index-`)
+}
+
+export function removeScratch (directory: string): void {
+  fs.rmSync(directory, { recursive: true, force: true })
+}
+
+/** Whether a directory lies on a file system that takes no changes. */
+export function isReadOnly (prefix: string): boolean {
+  try {
+    fs.accessSync(prefix, fs.constants.W_OK)
+    return false
+  } catch (error) {
+    return errnoOf(error) === 'EROFS'
+  }
+}
+
 /** Room on the file system, for a user without privileges. */
 export function roomOf (root: string): { readonly freeBytes: number, readonly totalBytes: number } {
   const { bavail, blocks, bsize } = fs.statfsSync(root)

@@ -1,6 +1,7 @@
 import * as disk from './disk.ts'
 
-const FILE = 'data.mdb'
+/** All that an index is; the other file holds nothing that outlives a process. */
+export const LMDB_FILE = 'data.mdb'
 const LOCK_FILE = 'lock.mdb'
 /** More than LMDB takes for its 126 readers. */
 const LOCK_FILE_BYTES = 16_384
@@ -42,8 +43,8 @@ interface Meta {
  */
 export function ensureLmdbFile (directory: string): void {
   const prefix = `${directory}/`
-  if (!IS_64_BIT || !disk.existsAt(prefix, FILE)) return
-  const fd = disk.readAt(prefix, FILE)
+  if (!IS_64_BIT || !disk.existsAt(prefix, LMDB_FILE)) return
+  const fd = disk.readAt(prefix, LMDB_FILE)
   try {
     const { sizeBytes } = disk.statOf(fd)
     if (sizeBytes > 0 && ensureWhole(fd, BigInt(sizeBytes)) === 'never flushed') disk.unlinkAt(prefix, FILE)
@@ -58,7 +59,7 @@ export function ensureLmdbFile (directory: string): void {
  */
 export function ensureLmdbRoom (directory: string): void {
   const prefix = `${directory}/`
-  if ((disk.statAt(prefix, FILE)?.sizeBytes ?? 0) === 0) tryRoom(prefix)
+  if ((disk.statAt(prefix, LMDB_FILE)?.sizeBytes ?? 0) === 0) tryRoom(prefix)
   const fd = disk.continueAt(prefix, LOCK_FILE)
   try {
     // What is there of a process that ended says nothing to the next one.

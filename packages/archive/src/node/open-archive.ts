@@ -9,9 +9,11 @@ import { ensureArchiveId, makeArchiveId, readArchiveId } from './archive-id.ts'
 import { Beneath, existsPath, makeRoot } from './beneath.ts'
 import { openDiskCopy } from './disk-copy.ts'
 import { INDEX, OWN } from './disk-places.ts'
+import { isReadOnly } from './disk.ts'
 import { openLmdbIndex } from './lmdb-index.ts'
 import { openLocalStore } from './local-store.ts'
 import { lockArchive } from './lock.ts'
+import { openReadOnly } from './open-read-only.ts'
 import { Presence } from './presence.ts'
 import { probeTraits } from './probe.ts'
 import { ownTrouble, storeTrouble } from './trouble.ts'
@@ -23,6 +25,8 @@ export interface ArchiveInit extends ArchiveSettings {
   readonly expectedId?: string
   /** Whether the directory has to hold an archive already, whichever. */
   readonly mustExist?: boolean
+  /** Whether it is opened for reading if its file system takes no changes; otherwise that is an error. */
+  readonly mayBeReadOnly?: boolean
 }
 
 /**
@@ -39,6 +43,7 @@ export async function openArchive (init: ArchiveInit): Promise<Archive> {
     const beneath = new Beneath(root)
     opened.push(() => { beneath.close(); return Promise.resolve() })
     if (init.expectedId !== undefined) ensureArchiveId(root, readArchiveId(beneath), init.expectedId)
+    if (init.mayBeReadOnly === true && isReadOnly(beneath.open(''))) return await openReadOnly({ ...init, root }, beneath, opened)
     opened.push(await lockArchive(beneath))
     const id = readArchiveId(beneath) ?? makeArchiveId(beneath)
     const presence = new Presence({ path: root, beneath, id })
