@@ -48,6 +48,9 @@ export interface DiskWorkerData {
   readonly foldsNames: boolean
 }
 
+/** Told once by each worker, before any reply: it can be ended from now on. */
+export const LOADED = 'loaded'
+
 export interface DiskRequest {
   readonly id: number
   readonly call: keyof DiskCalls

@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads'
 import { errnoOf, FileSyncError } from '@filesync/protocol'
 import type { ReuseBuffer } from '@filesync/protocol'
 import { endWorker } from '@filesync/protocol/node'
+import { LOADED } from './disk-calls.ts'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
 import { storeTrouble } from './trouble.ts'
 
@@ -24,15 +25,17 @@ const YOUNG = { maxYoungGenerationSizeMb: 6 }
 export class DiskThread {
   readonly #worker: Worker
   readonly #waiting = new Map<number, Waiting>()
+  readonly #loaded: Promise<void>
   #next = 0
   #broken: Error | undefined
 
   constructor (data: DiskWorkerData) {
     this.#worker = new Worker(new URL('./disk-worker.ts', import.meta.url), { workerData: data, resourceLimits: YOUNG })
     this.#worker.unref()
-    this.#worker.on('message', (reply: DiskReply) => { this.#answer(reply) })
+    this.#worker.on('message', (reply: DiskReply | typeof LOADED) => { if (reply !== LOADED) this.#answer(reply) })
     this.#worker.on('error', cause => { this.#break(breakdown(cause)) })
     this.#worker.on('exit', () => { this.#break(new FileSyncError('ABORTED', 'The archive is closed.')) })
+    this.#loaded = new Promise(resolve => { for (const event of ['message', 'error', 'exit']) this.#worker.once(event, () => { resolve() }) })
   }
 
   get waiting (): number {
@@ -50,6 +53,9 @@ export class DiskThread {
   }
 
   async close (): Promise<void> {
+    // Ending a thread while it evaluates its modules, one of which awaits at its top level, makes V8 end the whole process.
+    this.#worker.ref()
+    await this.#loaded
     await endWorker(this.#worker)
   }
 

@@ -9,6 +9,7 @@ import { DiskSpoiled } from './disk-spoiled.ts'
 import { DiskStaging } from './disk-staging.ts'
 import { DiskStreams } from './disk-streams.ts'
 import { DiskVersions } from './disk-versions.ts'
+import { LOADED } from './disk-calls.ts'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
 import * as disk from './disk.ts'
 import { ownTrouble, storeTrouble } from './trouble.ts'
@@ -70,6 +71,8 @@ parentPort?.on('message', ({ id, call, args, lent }: DiskRequest) => {
   }
   parentPort?.postMessage(reply, lent === undefined ? [] : [lent])
 })
+
+parentPort?.postMessage(LOADED)
 
 /** Each thread opens the root by its path, where another disk may have been mounted since the first one did. */
 function ensureSameRoot (): void {
