@@ -2,10 +2,13 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
 import { newFolder } from './on-disk.ts'
 
 const SHUT_DOWN = 'import fcntl,os,sys,struct; fcntl.ioctl(os.open(sys.argv[1],0),0x8004587D,struct.pack("I",1))'
+
+const MOUNT_TRIES = 500
 
 /** Runs a tool of the system; false if it fails or does not exist. */
 export function run (tool: string, args: readonly string[]): boolean {
@@ -33,7 +36,9 @@ export class LoopDisk {
   }
 
   mount (options = 'rw'): void {
-    if (!run('mount', ['-o', `loop,${options}`, this.#image, this.at])) throw new Error('The image cannot be mounted.')
+    // The system detaches the loop device of the last mount a moment after that has ended, and lets nobody have a second one until then.
+    let tries = 0
+    while (!run('mount', ['-o', `loop,${options}`, this.#image, this.at])) if (++tries === MOUNT_TRIES) throw new Error('The image cannot be mounted.')
     this.#mounts++
   }
 
@@ -48,6 +53,12 @@ export class LoopDisk {
   /** Makes its file system answer as if the cable had come out (EXT4_IOC_SHUTDOWN); false if that cannot be done. */
   pull (): boolean {
     return run('python3', ['-c', SHUT_DOWN, this.at])
+  }
+
+  /** Waits until nobody has anything open there, such as a child process that is about to end, so that all is written out. */
+  async unmountWhole (): Promise<void> {
+    while (!run('umount', [this.at])) await setTimeout(10)
+    this.#mounts--
   }
 
   /** Also while files on it are open: they stay with the processes that have them open. */

@@ -24,7 +24,7 @@ async function onReadOnlyDisk (spoil: (root: string) => void = () => { /* all is
   await push(area, source.write('a', 'new one'))
   await writing.close()
   spoil(disk.at)
-  disk.unmount()
+  await disk.unmountWhole()
   disk.mount('ro')
   const before = describeFolder(disk.at)
   return { disk, before, betweenMs, archive: await newArchive({ root: disk.at, mustExist: true, mayBeReadOnly: true }) }
@@ -100,7 +100,7 @@ test.runIf(mayMountImages)('a sync that was cut off is told with what is restore
   const cut = push(await writing.area('laptop'), source, { packBytes: 100, onSync: sync => { sync.onStored = () => { closed ??= writing.close() } } })
   await expect(cut).rejects.toMatchObject({ code: 'ABORTED' })
   await closed
-  disk.unmount()
+  await disk.unmountWhole()
   disk.mount('ro')
   const archive = await newArchive({ root: disk.at, mustExist: true, mayBeReadOnly: true })
   const outcome = await (await archive.area('laptop')).restore({ path: ROOT_PATH, atMs: Date.now(), to: newFolder() })

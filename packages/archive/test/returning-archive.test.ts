@@ -120,7 +120,8 @@ test.runIf(mayMountImages)('a disk that is pulled out and plugged in again is cl
   skip(!disk.pull(), 'There is no python3 here, or the file system cannot be shut down.')
   await expect(push(area, source.write('b', 'b'))).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
   await expect(archive.ensurePresent('disk')).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
-  disk.unmount()
+  // Nothing of it is held open any more.
+  await disk.unmountWhole()
   await expect(archive.ensurePresent('path')).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE', message: expect.stringContaining('--accept-archive') as unknown })
   disk.mount()
   await archive.ensurePresent('disk')
