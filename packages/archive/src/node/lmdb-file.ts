@@ -47,7 +47,7 @@ export function ensureLmdbFile (directory: string): void {
   const fd = disk.readAt(prefix, LMDB_FILE)
   try {
     const { sizeBytes } = disk.statOf(fd)
-    if (sizeBytes > 0 && ensureWhole(fd, BigInt(sizeBytes)) === 'never flushed') disk.unlinkAt(prefix, FILE)
+    if (sizeBytes > 0 && ensureWhole(fd, BigInt(sizeBytes)) === 'never flushed') disk.unlinkAt(prefix, LMDB_FILE)
   } finally {
     disk.close(fd)
   }
