@@ -19,11 +19,13 @@ export interface ServerChoice {
  * of its first push, so that its pushes are not scattered between servers of which each lacks what the other got. Throws
  * USAGE where several are paired and nothing tells which is meant.
  */
-export function chooseServers (pinned: readonly PinnedServer[], { root, home, named, isAddressGiven }: ServerChoice): readonly PinnedServer[] {
+export function chooseServers (pinned: readonly PinnedServer[], choice: ServerChoice): readonly PinnedServer[] {
+  const { root, home, named, isAddressGiven } = choice
   if (named !== undefined) return [findPinned(pinned, named)]
   if (isAddressGiven || pinned.length <= 1) return pinned
   const known = pinned.filter(({ id }) => id === home)
   if (known.length > 0) return known
-  throw new FileSyncError('USAGE', `This client is paired with ${pinned.length} servers (${pinned.map(({ name }) => name).join(', ')}), and ${root} was not pushed to one of them yet. ` +
+  const names = pinned.map(({ name }) => name).join(', ')
+  throw new FileSyncError('USAGE', `This client is paired with ${pinned.length} servers (${names}), and ${root} was not pushed to one of them yet. ` +
     'Say where it goes with --server-name NAME; later runs remember it.')
 }

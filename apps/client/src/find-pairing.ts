@@ -67,7 +67,8 @@ class Search<T> {
           else reject(this.#explain())
         })
       }
-      signal.addEventListener('abort', () => { settle(() => { reject(signal.reason as Error) }) }, { once: true, signal: this.#over.signal })
+      const abort = (): void => { settle(() => { reject(signal.reason as Error) }) }
+      signal.addEventListener('abort', abort, { once: true, signal: this.#over.signal })
       void this.#listen()
     })
   }
@@ -97,11 +98,16 @@ class Search<T> {
     this.#cancelEnd()
     if (this.#isSettled) return
     const { clock } = this.#init
-    for (let offer = this.#queue.take(clock.monotonicMs()); offer !== undefined; offer = this.#queue.take(clock.monotonicMs())) this.#ask(offer)
-    const inMs = this.#queue.nextInMs(clock.monotonicMs())
+    const nowMs = clock.monotonicMs()
+    for (let offer = this.#queue.take(nowMs); offer !== undefined; offer = this.#queue.take(nowMs)) this.#ask(offer)
+    const inMs = this.#queue.nextInMs(nowMs)
     if (inMs !== undefined) this.#cancelAdvance = clock.schedule(inMs, () => { this.#advance() })
-    else if (this.#asking === 0 && !this.#listening) this.#give()
-    else if (this.#asking === 0 && this.#failures.some(({ code }) => TELLING.includes(code))) this.#cancelEnd = clock.schedule(OTHERS_WITHIN_MS, () => { this.#give() })
+    else if (this.#asking === 0) this.#endSoon()
+  }
+
+  #endSoon (): void {
+    if (!this.#listening) this.#give()
+    else if (this.#failures.some(({ code }) => TELLING.includes(code))) this.#cancelEnd = this.#init.clock.schedule(OTHERS_WITHIN_MS, () => { this.#give() })
   }
 
   #ask (candidate: Candidate): void {
@@ -123,6 +129,7 @@ class Search<T> {
     const failure = first ?? this.#failures.at(-1) ?? new FileSyncError('SERVER_NOT_FOUND', 'No server was found.')
     const refusals = this.#failures.filter(({ code }) => code === 'PAIRING_REFUSED').length
     if (failure.code !== 'PAIRING_REFUSED' || refusals < 2) return failure
-    return new FileSyncError('PAIRING_REFUSED', `${failure.message} None of the ${refusals} servers that pair at the moment took it; --server HOST:PORT names one.`, { cause: failure })
+    const all = `None of the ${refusals} servers that pair at the moment took it; --server HOST:PORT names one.`
+    return new FileSyncError('PAIRING_REFUSED', `${failure.message} ${all}`, { cause: failure })
   }
 }

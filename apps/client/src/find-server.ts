@@ -58,7 +58,8 @@ export async function findServer (init: FindServerInit): Promise<Reached> {
 function withMeant (error: unknown, meant: readonly PinnedServer[], all: readonly PinnedServer[]): unknown {
   if (!isFileSyncError(error) || error.code !== 'SERVER_NOT_FOUND' || meant.length === all.length) return error
   const names = meant.map(({ name }) => name).join(', ')
-  return new FileSyncError(error.code, `${error.message} Only ${names} was looked for, where this directory goes; --server-name NAME chooses another paired server.`, { cause: error })
+  const hint = `Only ${names} was looked for, where this directory goes; --server-name NAME chooses another paired server.`
+  return new FileSyncError(error.code, `${error.message} ${hint}`, { cause: error })
 }
 
 /** How offers are listened for. */

@@ -153,7 +153,8 @@ export class Pusher {
     this.record.activity = { doing: 'connecting' }
     const { onBusy, onReady } = this.#recording(watcher)
     return await planOnce({
-      ...state, ...this.#settings, ...this.#choosing(), onBusy, onReady, software: SOFTWARE, clock, signal, scan: async over => await scanner.scan({ waitForSettled: false, signal: over }),
+      ...state, ...this.#settings, ...this.#choosing(), onBusy, onReady, software: SOFTWARE, clock, signal,
+      scan: async over => await scanner.scan({ waitForSettled: false, signal: over }),
     })
   }
 

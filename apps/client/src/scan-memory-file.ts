@@ -18,7 +18,10 @@ type Memories = Readonly<Record<string, SourceMemory>>
 
 const FILE_NAME = 'sources.json'
 
-/** What was last known of a directory: where it goes, and what it was, so that an unmounted disk is not taken for a directory whose files were deleted. */
+/**
+ * What was last known of a directory: where it goes, and what it was, so that an unmounted disk is not taken for a directory
+ * whose files were deleted.
+ */
 export async function recallSource (stateDir: string, root: string): Promise<SourceMemory | undefined> {
   return (await load(stateDir))[root]
 }

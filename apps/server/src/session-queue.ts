@@ -188,7 +188,8 @@ export class SessionQueue {
    */
   #estimatesMs (): (number | undefined)[] {
     const { maxActive, clock } = this.#init
-    const meanMs = this.#durationsMs.length === 0 ? Infinity : this.#durationsMs.reduce((sum, durationMs) => sum + durationMs, 0) / this.#durationsMs.length
+    const count = this.#durationsMs.length
+    const meanMs = count === 0 ? Infinity : this.#durationsMs.reduce((sum, durationMs) => sum + durationMs, 0) / count
     const nowMs = clock.monotonicMs()
     const freeInMs = [...this.#active.values()].map(({ arrival, sinceMs }) => {
       // One that takes longer than others did may take any time.

@@ -89,7 +89,8 @@ export class SyncSessions {
     try {
       const next = await serveSession(connection, { identity: id, area }, { ...this.#deps, observer: watched.observer })
       const ended = watched.end(next)
-      if (next !== undefined && ended !== undefined) tellSynced({ address, next, ended, durationMs: Math.round(systemClock.monotonicMs() - startedMs) }, log)
+      const durationMs = Math.round(systemClock.monotonicMs() - startedMs)
+      if (next !== undefined && ended !== undefined) tellSynced({ address, next, ended, durationMs }, log)
     } catch (error) {
       const known = this.#explain(asFileSyncError(error))
       const { code, message } = known

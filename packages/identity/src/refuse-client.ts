@@ -6,8 +6,10 @@ export function refuseClient (why: string): FileSyncError {
     'Get a new one with "filesync-server pair" or "filesync-server token create".', { cause: new Error(why) })
 }
 
-/** The refusal of a client that has proven that it holds a token, and was revoked before: it is told, since it can do nothing else about it. */
+/** The refusal of a client that was revoked before, and has proven that it holds a token: no other could do anything about it. */
 export function refuseRevoked (): FileSyncError {
   return new FileSyncError('PAIRING_REFUSED', 'The server has revoked this client, and a token does not let it back in. ' +
-    'If it shall come back, run "filesync-server pair" on the server and "filesync-client pair" here.', { cause: new Error('it was revoked, and a token does not let it back in') })
+    'If it shall come back, run "filesync-server pair" on the server and "filesync-client pair" here.', {
+    cause: new Error('it was revoked, and a token does not let it back in'),
+  })
 }

@@ -125,7 +125,7 @@ export class AnswerSender {
       }
       if (step.kind === 'HOLE') {
         await this.#say({ type: 'FILE_HOLE', task, bytes: step.fileBytes })
-        this.#count({ bytes: step.fileBytes })
+        this.#count({ bytes: step.fileBytes, skippedBytes: step.fileBytes })
         continue
       }
       // A frame of a difference stands for no bytes of the file: what it stands for was counted when it was read.

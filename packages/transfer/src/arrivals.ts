@@ -239,7 +239,8 @@ export class Arrivals {
 
   #report (): void {
     this.#init.onProgress?.({
-      files: this.#files, bytes: this.#bytes + (this.#open?.arrivedBytes ?? 0), carriedBytes: this.#carriedBytes, filesWanted: this.#outstanding.asked,
+      files: this.#files, bytes: this.#bytes + (this.#open?.arrivedBytes ?? 0), carriedBytes: this.#carriedBytes,
+      filesWanted: this.#outstanding.asked,
     })
   }
 

@@ -85,7 +85,8 @@ export class ProgressMeter {
     const canTell = isTotalKnown && movedPerSecond > 0
     const remainingMs = canTell ? Math.max(0, bytesWanted - bytes) * 1000 / movedPerSecond : undefined
     return {
-      files, bytes, carriedBytes, filesWanted, bytesWanted, isTotalKnown, filesStored, bytesStored, path, isCompressing, bytesPerSecond, remainingMs,
+      files, bytes, carriedBytes, filesWanted, bytesWanted, isTotalKnown, filesStored, bytesStored, path, isCompressing,
+      bytesPerSecond, remainingMs,
     }
   }
 }

@@ -40,7 +40,9 @@ export async function safe (paths: readonly string[], flags: SafeFlags, { termin
   const source = openFileSource({ root })
   try {
     const { identity, servers } = await openClientState(stateDir)
-    const { connection } = await findServer({ identity, servers, server: flags.server, interfaces: flags.interface, choose: await choosing(root, stateDir, flags), clock: systemClock, signal })
+    const { connection } = await findServer({
+      identity, servers, server: flags.server, interfaces: flags.interface, choose: await choosing(root, stateDir, flags), clock: systemClock, signal,
+    })
     try {
       await greetForQuestions(connection, SOFTWARE, systemClock)
       for await (const row of askSafe(all(tree, inside), { connection, source, hash: hashBytes, fresh: flags.fresh === true })) {
@@ -61,7 +63,8 @@ export async function safe (paths: readonly string[], flags: SafeFlags, { termin
 }
 
 /** The server that the directory goes to is the one to ask. */
-async function choosing (root: string, stateDir: string, { server, serverName }: SafeFlags): Promise<NonNullable<FindServerInit['choose']>> {
+async function choosing (root: string, stateDir: string, flags: SafeFlags): Promise<NonNullable<FindServerInit['choose']>> {
+  const { server, serverName } = flags
   const home = (await recallSource(stateDir, root))?.serverId
   return pinned => chooseServers(pinned, { root, home, named: serverName, isAddressGiven: server !== undefined })
 }

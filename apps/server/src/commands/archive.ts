@@ -49,7 +49,8 @@ export async function restore ([client, path]: readonly [string, string | undefi
   if (flags.json === true) stdout.write(`${JSON.stringify(report)}\n`)
   else {
     const failures = report.failures.map(({ path: at, message }) => `  ${printable(at)}: ${printable(message)}\n`)
-    const restored = `Restored ${formatCount(report.files, 'file')}, ${formatSize(report.bytes)}, to ${printable(request.to)} as of ${new Date(request.atMs).toISOString()}.\n`
+    const moment = new Date(request.atMs).toISOString()
+    const restored = `Restored ${formatCount(report.files, 'file')}, ${formatSize(report.bytes)}, to ${printable(request.to)} as of ${moment}.\n`
     writeReport(context.terminal, [restored, ...failures].join(''), { quiet: flags.quiet, isTrouble: failures.length > 0 })
   }
   return report.failures.length > 0 ? PROBLEMS_EXIT : 0
@@ -61,9 +62,12 @@ export async function verify (client: string | undefined, flags: ArchiveFlags, c
   const { stdout } = context.terminal
   const isTrouble = ({ problems, isKnown }: VerifyReport): boolean => problems.length > 0 || !isKnown
   if (flags.json === true) stdout.write(`${JSON.stringify(reports)}\n`)
-  else for (const report of reports) writeReport(context.terminal, describeVerification(report), { quiet: flags.quiet, isTrouble: isTrouble(report) })
+  else {
+    for (const report of reports) writeReport(context.terminal, describeVerification(report), { quiet: flags.quiet, isTrouble: isTrouble(report) })
+  }
   if (reports.length === 0 && flags.json !== true) {
-    writeReport(context.terminal, 'Nothing is known of this archive, and nothing is in it: no client has been synced yet.\n', { quiet: flags.quiet, isTrouble: true })
+    const nothing = 'Nothing is known of this archive, and nothing is in it: no client has been synced yet.\n'
+    writeReport(context.terminal, nothing, { quiet: flags.quiet, isTrouble: true })
   }
   return reports.length === 0 || reports.some(isTrouble) ? PROBLEMS_EXIT : 0
 }

@@ -4,6 +4,9 @@ import type { Clock } from '@filesync/protocol'
 import { remoteAddressOf } from '@filesync/protocol/node'
 import { WaitingRoom } from '../waiting-room.ts'
 
+const CROWDED = 'Too many connections have not proven yet who they are, and this one is the oldest.'
+const LATE = 'It did not prove who it is in time.'
+
 export interface OpenSocketsInit {
   readonly clock: Clock
   /** Until a connection is acquitted, or its deadline is lifted. */
@@ -38,10 +41,10 @@ export class OpenSockets {
       socket.destroy()
       return
     }
-    for (const oldest of this.#strangers.enter(socket, remoteAddress)) this.#cut(oldest, 'Too many connections have not proven yet who they are, and this one is the oldest.')
+    for (const oldest of this.#strangers.enter(socket, remoteAddress)) this.#cut(oldest, CROWDED)
     const place = placeOf(remoteAddress, remotePort)
     this.#sockets.set(place, socket)
-    const cancel = this.#init.clock.schedule(this.#init.handshakeTimeoutMs, () => { this.#cut(socket, 'It did not prove who it is in time.') })
+    const cancel = this.#init.clock.schedule(this.#init.handshakeTimeoutMs, () => { this.#cut(socket, LATE) })
     this.#deadlines.set(socket, cancel)
     socket.once('close', () => {
       this.acquit(socket)

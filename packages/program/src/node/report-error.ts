@@ -5,7 +5,11 @@ import type { Terminal } from './program.ts'
 /** Causes of causes that are printed; they may form a circle. */
 const MAX_CAUSES = 10
 /** How node-gyp-build, N-API loaders and the engine say that there is no native code for this machine. */
-const NO_BINDING = /No native build was found|Cannot find (?:native binding|module '[^']*(?:\.node|-(?:linux|darwin|win32|freebsd)-[^']*)')/u
+const NO_BINDING = /No native build was found|Cannot find (?:native binding|module '[^']*(?:\.node|-(?:linux|darwin|win32)-[^']*)')/u
+
+const INSTALL_AGAIN = `a part of FileSync that is native code is missing for this machine (${process.platform} ${process.arch}). ` +
+  'Install it again here, with optional dependencies ("npm install" without --omit=optional); node_modules cannot be copied from another system.'
+const REPORT = 'this is a fault in FileSync. Run it again with FILESYNC_DEBUG=1 to see where, and report it.'
 
 /** Tells an error on stderr in one message, and returns the exit code. With FILESYNC_DEBUG, the stacks of all causes follow. */
 export function reportError (name: string, error: unknown, terminal: Pick<Terminal, 'stderr' | 'env'>): number {
@@ -13,11 +17,8 @@ export function reportError (name: string, error: unknown, terminal: Pick<Termin
   const isDebugging = terminal.env['FILESYNC_DEBUG'] !== undefined
   terminal.stderr.write(`${name}: ${(known.lines ?? [known.message]).map(printable).join('\n')}\n`)
   if (!isFileSyncError(error)) {
-    const advice = causesOf(error).some(isMissingBinding)
-      ? `a part of FileSync that is native code is missing for this machine (${process.platform} ${process.arch}). Install it again here, with optional dependencies ` +
-        '("npm install" without --omit=optional); node_modules cannot be copied from another system.'
-      // A fault in the program is the one case where the person needs to hand something on to us.
-      : isSystemError(error) || isDebugging ? undefined : 'this is a fault in FileSync. Run it again with FILESYNC_DEBUG=1 to see where, and report it.'
+    // A fault in the program is the one case where the person needs to hand something on to us.
+    const advice = causesOf(error).some(isMissingBinding) ? INSTALL_AGAIN : isSystemError(error) || isDebugging ? undefined : REPORT
     if (advice !== undefined) terminal.stderr.write(`${name}: ${advice}\n`)
   }
   if (isDebugging) terminal.stderr.write(causesOf(error).map(describeCause).join(''))
@@ -27,8 +28,10 @@ export function reportError (name: string, error: unknown, terminal: Pick<Termin
 /** The error, what caused it, what caused that, and so on. */
 function causesOf (error: unknown): unknown[] {
   const causes: unknown[] = []
-  for (let next: unknown = error; next !== undefined && next !== null && causes.length < MAX_CAUSES && !causes.includes(next); next = next instanceof Error ? next.cause : undefined) {
+  let next = error
+  while (next !== undefined && next !== null && causes.length < MAX_CAUSES && !causes.includes(next)) {
     causes.push(next)
+    next = next instanceof Error ? next.cause : undefined
   }
   return causes
 }

@@ -35,7 +35,8 @@ function resolveGivenPaths (command: Command, env: Environment): void {
   for (const setting of settingsOf(command)) {
     const attribute = setting.attributeName()
     const value: unknown = command.getOptionValue(attribute)
-    if (setting.isPath && typeof value === 'string') command.setOptionValueWithSource(attribute, userPath(value, env), command.getOptionValueSource(attribute))
+    if (!setting.isPath || typeof value !== 'string') continue
+    command.setOptionValueWithSource(attribute, userPath(value, env), command.getOptionValueSource(attribute))
   }
   for (const [at, argument] of command.registeredArguments.entries()) {
     const value: unknown = command.processedArgs[at]
