@@ -51,7 +51,9 @@ export async function start (directory: string | undefined, flags: StartFlags, c
   const pusher = await openForRuns(directory, flags, terminal)
   if (pusher.metricsPort !== undefined && flags.quiet !== true) terminal.stderr.write(`filesync-client: metrics are at http://${flags.metrics?.host ?? ''}:${pusher.metricsPort}/metrics\n`)
   const line = createProgressLine(terminal.stderr, flags.quiet === true)
-  const watching = flags.watch ? pusher.watch(signal) : undefined
+  // Otherwise what is watched would keep a program alive that has ended with an error.
+  const over = new AbortController()
+  const watching = flags.watch ? pusher.watch(AbortSignal.any([signal, over.signal])) : undefined
   // Ends with the signal; a tree that cannot be watched is walked at an interval, and status says so.
   watching?.catch(() => { /* told by the signal */ })
   try {
@@ -79,6 +81,8 @@ export async function start (directory: string | undefined, flags: StartFlags, c
     if (signal.aborted) return 0
     throw error
   } finally {
+    over.abort()
+    await watching?.catch(() => { /* it was ended */ })
     line.clear()
     await pusher.close()
   }
