@@ -6,11 +6,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CLIENT_PROGRAM, SERVER_PROGRAM, Stage } from '../src/programs.ts'
 import type { Finished } from '../src/programs.ts'
 
-/** One clear message: no stack trace, no more than a few lines, and it says what to do. */
+/** One clear message: no stack trace, no more than a few lines, each of them printed as one, and it says what to do. */
 function expectClearMessage (finished: Finished, code: number, ...words: string[]): void {
   expect(finished.code, finished.stderr).toBe(code)
   expect(finished.stderr).not.toMatch(/^\s+at /mu)
-  expect(finished.stderr.trimEnd().split('\n').length).toBeLessThanOrEqual(3)
+  expect(finished.stderr.trimEnd().split('\n').length).toBeLessThanOrEqual(4)
+  expect(finished.stderr).not.toContain('\\u{a}')
   for (const word of words) expect(finished.stderr).toContain(word)
 }
 
