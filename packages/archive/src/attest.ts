@@ -7,6 +7,7 @@ import type { Damage, DamageKind } from './damage.ts'
 import { FACT_BYTES, readFact, writeFact } from './facts.ts'
 import type { Fact } from './facts.ts'
 import { isTimeGiven } from './file-time.ts'
+import type { TimeRange } from './file-time.ts'
 import { EMPTY_DIRECTORY } from './fold.ts'
 import type { StoredDirectory } from './fold.ts'
 import { ListingBuilder, ListingCursor } from './listing-cursor.ts'
@@ -110,7 +111,7 @@ async function attestDirectory (attestation: Attestation, { directory, group, fi
   const found = await store.find(area, directory, names)
   const verdicts = group.map(({ at, name, copy }, i) => {
     const ours = known.get(name)
-    const theirs = { ...copy, found: found[i], depth: pathDepth(directory), hash }
+    const theirs = { ...copy, found: found[i], times: store.traits.times, depth: pathDepth(directory), hash }
     const isDoubted = ours !== undefined && isUnknown(ours.entry)
     return { at, name, isDoubted, found: found[i], path: copy.path, verdict: isDoubted ? judgeDamaged(openDamageAt(index, area, copy.path), theirs) : ours === undefined ? ABSENT : judge(ours, theirs) }
   })
@@ -132,6 +133,7 @@ async function attestDirectory (attestation: Attestation, { directory, group, fi
 /** What others have, and what the store found at its path. */
 interface Theirs extends OtherCopy {
   readonly found: FoundEntry | undefined
+  readonly times: TimeRange | undefined
   readonly depth: number
   readonly hash: HashBytes
 }
@@ -156,7 +158,7 @@ function judge ({ entry, fact }: Known, theirs: Theirs): Attested {
     return found?.kind === 'symlink' && found.target === entry.target ? { verdict: 'safe' } : ALTERED
   }
   if (entry.kind !== 'file' || fact === undefined || !equalDigests(fact.digest, theirs.digest)) return DIFFERENT
-  return isFileGiven(entry, found) ? safe(fact) : ALTERED
+  return isFileGiven(entry, found, theirs.times) ? safe(fact) : ALTERED
 }
 
 function safe ({ storedAtMs, verifiedAtMs }: Pick<Fact, 'storedAtMs' | 'verifiedAtMs'>): Attested {
@@ -206,8 +208,8 @@ export async function noteFindings ({ area, index, clock }: Pick<Attestation, 'a
 }
 
 /** Whether a stored file has the size and time that it was given. */
-export function isFileGiven ({ sizeBytes, mtimeNs }: Pick<FileEntry, 'sizeBytes' | 'mtimeNs'>, found: FoundEntry | undefined): boolean {
-  return found?.kind === 'file' && found.sizeBytes === sizeBytes && isTimeGiven(mtimeNs, found.mtimeNs)
+export function isFileGiven ({ sizeBytes, mtimeNs }: Pick<FileEntry, 'sizeBytes' | 'mtimeNs'>, found: FoundEntry | undefined, times: TimeRange | undefined): boolean {
+  return found?.kind === 'file' && found.sizeBytes === sizeBytes && isTimeGiven(mtimeNs, found.mtimeNs, times)
 }
 
 /** Some entries of a directory with their facts, in one walk that decodes no others: there may be a million of them. */

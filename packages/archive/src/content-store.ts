@@ -1,4 +1,5 @@
 import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
+import type { TimeRange } from './file-time.ts'
 import type { Batch, Failure, RemovalBatch, Section } from './section.ts'
 
 /** What the store cannot tell apart or hold. */
@@ -9,6 +10,8 @@ export interface StoreTraits {
   readonly windowsNames: boolean
   /** Nothing can be written, so nothing is put in order and nothing that is found is recorded. */
   readonly isReadOnly?: boolean
+  /** The times that it can hold; all of them by default. */
+  readonly times?: TimeRange
 }
 
 /** Small files to stage: where each content stands in the pack; its digest stands in the 32 bytes before. */

@@ -4,7 +4,8 @@ import type { ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { FoundEntry, StoreTraits } from './content-store.ts'
 import { damageIn } from './damage.ts'
 import type { DamageKind } from './damage.ts'
-import { mayBeGiven } from './file-time.ts'
+import { isTimeGiven } from './file-time.ts'
+import type { TimeRange } from './file-time.ts'
 import { EMPTY_DIRECTORY, foldDirectory } from './fold.ts'
 import { staysInside } from './names.ts'
 import type { Failure, Section } from './section.ts'
@@ -45,7 +46,7 @@ export function compareFound (check: MirrorCheck, directory: RelativePath, { fou
     if (looked?.has(entry.name) === false) continue
     const there = byName.get(key(entry.name))
     byName.delete(key(entry.name))
-    if (isNotMade(directory, entry) || isUnknown(entry) || (there !== undefined && isSame(entry, there))) continue
+    if (isNotMade(directory, entry) || isUnknown(entry) || (there !== undefined && isSame(entry, there, traits.times))) continue
     if (there?.kind === 'file' && entry.kind === 'file') changed.push(entry.name)
     else removed.push(entry.name)
   }
@@ -96,9 +97,9 @@ function isNotMade (directory: RelativePath, entry: Entry): boolean {
   return entry.kind === 'symlink' && !staysInside(pathDepth(directory), entry.target)
 }
 
-function isSame (entry: Entry, there: FoundEntry): boolean {
+function isSame (entry: Entry, there: FoundEntry, times: TimeRange | undefined): boolean {
   if (entry.kind !== there.kind) return false
   if (entry.kind === 'directory') return true
   if (entry.kind === 'symlink') return entry.target === there.target
-  return entry.sizeBytes === there.sizeBytes && mayBeGiven(entry.mtimeNs, there.mtimeNs)
+  return entry.sizeBytes === there.sizeBytes && isTimeGiven(entry.mtimeNs, there.mtimeNs, times)
 }

@@ -3,7 +3,7 @@ import type { Clock, DirectoryEntry, HashBytes, Name, RelativePath } from '@file
 import type { HandMadeChanges } from './archive.ts'
 import type { ArchiveIndex } from './archive-index.ts'
 import type { ContentStore, FoundEntry } from './content-store.ts'
-import { mayBeGiven } from './file-time.ts'
+import { isTimeGiven } from './file-time.ts'
 import { EMPTY_DIRECTORY } from './fold.ts'
 import { ListingCursor } from './listing-cursor.ts'
 import { directoriesOf } from './lookup.ts'
@@ -117,7 +117,7 @@ export class MirrorRound {
       // What is known to be gone is no news.
       if (isUnknown(child)) continue
       const { name, mtimeNs, mode } = child
-      if (there?.kind === 'directory' && mayBeGiven(mtimeNs, there.mtimeNs)) continue
+      if (there?.kind === 'directory' && isTimeGiven(mtimeNs, there.mtimeNs, store.traits.times)) continue
       const suspect = there?.kind === 'directory' ? joinPath(directory, name) : directory
       const before = this.#found
       const cost = turns.isSyncing ? undefined : await this.#checkWhole(suspect)

@@ -77,7 +77,7 @@ export class PresentFiles {
       const found = await store.find(area, directory, asked.map(({ name }) => name))
       asked.forEach(({ path, at }, i) => {
         const known = this.#find(path)
-        given[at] = known !== undefined && isFileGiven(known, found[i])
+        given[at] = known !== undefined && isFileGiven(known, found[i], store.traits.times)
       })
     }
     return given

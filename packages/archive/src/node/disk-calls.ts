@@ -1,5 +1,6 @@
 import type { Digest, ErrorCode, RelativePath } from '@filesync/protocol'
 import type { DirectoryState, FoundEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles, StreamEnd, StreamRequest, Version } from '../content-store.ts'
+import type { TimeRange } from '../file-time.ts'
 import type { Batch, Failure, RemovalBatch, Section } from '../section.ts'
 
 /** What a step of reading a file again came to: more to read, nothing more that can be read, or the end. */
@@ -46,6 +47,7 @@ export interface DiskWorkerData {
   readonly syncsEach: boolean
   readonly umask: number
   readonly foldsNames: boolean
+  readonly times: TimeRange | undefined
 }
 
 /** Told once by each worker, before any reply: it can be ended from now on. */

@@ -2,11 +2,13 @@ import { equalDigests, errnoOf, readListing, splitPath } from '@filesync/protoco
 import type { Digest, Entry, FileEntry, RelativePath, SymlinkEntry } from '@filesync/protocol'
 import type { DirectoryState, Placing } from '../content-store.ts'
 import { FACT_BYTES, readFact } from '../facts.ts'
-import { isSameTime, mayBeGiven, TOUCH_GRAIN_NS } from '../file-time.ts'
+import { isSameTime, isTimeGiven, TOUCH_GRAIN_NS } from '../file-time.ts'
+import type { TimeRange } from '../file-time.ts'
 import { ALTERED, INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
 import type { Batch, Failure, Section } from '../section.ts'
 import type { Beneath } from './beneath.ts'
 import { flushDirectory, setDirectory } from './disk-directories.ts'
+import type { DiskWorkerData } from './disk-calls.ts'
 import { folderName, inside, STAGING, stagedName, stagingOf } from './disk-places.ts'
 import type { DiskVersions, Spot } from './disk-versions.ts'
 import * as disk from './disk.ts'
@@ -31,12 +33,14 @@ export class DiskPlacing {
   readonly #versions: DiskVersions
   readonly #syncsEach: boolean
   readonly #foldsNames: boolean
+  readonly #times: TimeRange | undefined
 
-  constructor (beneath: Beneath, versions: DiskVersions, { syncsEach, foldsNames }: { readonly syncsEach: boolean, readonly foldsNames: boolean }) {
+  constructor (beneath: Beneath, versions: DiskVersions, { syncsEach, foldsNames, times }: Pick<DiskWorkerData, 'syncsEach' | 'foldsNames' | 'times'>) {
     this.#beneath = beneath
     this.#versions = versions
     this.#syncsEach = syncsEach
     this.#foldsNames = foldsNames
+    this.#times = times
   }
 
   place (area: string, batch: Batch, how: Placing): Failure[] {
@@ -112,7 +116,7 @@ export class DiskPlacing {
     const number = from.section.staged[from.e] ?? NOT_STAGED
     if (entry.kind === 'directory') this.#makeDirectory(spot, entry.name)
     else if (entry.kind === 'symlink') { if (number !== INDEX_ONLY) this.#makeLink(spot, entry, from.staging) }
-    else if (!isContent(number)) touchFile(spot, entry, number)
+    else if (!isContent(number)) touchFile(spot, entry, { number, times: this.#times })
     else if (from.how !== 'first') this.#placeAgain(spot, entry, from)
     else this.#placeFile(spot, entry, [from.staging, contentName(from.section, entry, number)])
   }
@@ -132,7 +136,7 @@ export class DiskPlacing {
     const name = contentName(section, entry, section.staged[e] ?? 0)
     if (!disk.existsAt(staging, name)) {
       const stat = disk.statAt(spot.prefix, entry.name)
-      const isPlaced = stat?.kind === 'file' && stat.sizeBytes === entry.sizeBytes && mayBeGiven(entry.mtimeNs, stat.mtimeNs)
+      const isPlaced = stat?.kind === 'file' && stat.sizeBytes === entry.sizeBytes && isTimeGiven(entry.mtimeNs, stat.mtimeNs, this.#times)
       if (isPlaced && (how === 'again' || holdsDigest(spot.prefix, entry.name, digest))) return
       throw new Error('its content was lost in a crash')
     }
@@ -179,11 +183,11 @@ function contentName (section: Section, entry: FileEntry, number: number): strin
 }
 
 /** Gives a file that stays its mode and time. Its time must not be set where it tells that somebody changed the content. */
-function touchFile (spot: Spot, entry: FileEntry, number: number): void {
+function touchFile (spot: Spot, entry: FileEntry, { number, times }: { readonly number: number, readonly times: TimeRange | undefined }): void {
   const fd = openStored(spot, entry.name)
   try {
     const stat = disk.statOf(fd)
-    if (stat.sizeBytes !== entry.sizeBytes || (number === NOT_STAGED && !mayBeGiven(entry.mtimeNs, stat.mtimeNs))) throw new Altered()
+    if (stat.sizeBytes !== entry.sizeBytes || (number === NOT_STAGED && !isTimeGiven(entry.mtimeNs, stat.mtimeNs, times))) throw new Altered()
     const mode = entry.mode & 0o777 | disk.OWNER_READS
     if (stat.mode !== mode) disk.setMode(fd, mode)
     if (!isSameTime(stat.mtimeNs, entry.mtimeNs, TOUCH_GRAIN_NS)) disk.touchOpen(fd, entry.mtimeNs, [spot.prefix, entry.name])

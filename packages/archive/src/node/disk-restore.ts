@@ -7,6 +7,9 @@ import { setDirectory } from './disk-directories.ts'
 import { inside, OWN, split, stampName, VERSIONS } from './disk-places.ts'
 import * as disk from './disk.ts'
 import { isInside } from './path-rules.ts'
+import { ALL_TIMES, isHeldByAll } from '../file-time.ts'
+import type { TimeRange } from '../file-time.ts'
+import { probeTimes } from './probe.ts'
 import { isRestored, STAYS } from '../restored.ts'
 import { fileTrouble } from './trouble.ts'
 import { copyHashed, copyTo } from './whole-file.ts'
@@ -20,6 +23,8 @@ const LOST = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENOTREG', 'EISDIR', 'EIO'])
 interface Target {
   readonly out: Beneath
   readonly overwrite: boolean
+  /** What becomes of a time on its file system. */
+  readonly times: (timeNs: bigint) => TimeRange
 }
 
 /** Copies files of mirrors and versions out of the archive. */
@@ -33,7 +38,7 @@ export class DiskRestore {
   /** Throws USAGE where nothing can be written to the directory. */
   restore (area: string, { files, directories, to, overwrite = false }: RestoreRequest): RestoreOutcome {
     const out = openTarget(to, this.#beneath.root)
-    const target = { out, overwrite }
+    const target = { out, overwrite, times: timesOf(out) }
     const failures: RestoreFailure[] = []
     let [count, bytes] = [0, 0]
     try {
@@ -73,13 +78,13 @@ export class DiskRestore {
     const [directory, name] = split(path)
     const prefix = makeDirectory(target, directory)
     const there = target.overwrite ? undefined : disk.statAt(prefix, name)
-    if (proof !== undefined && there !== undefined && isRestored(proof, there)) return proof.sizeBytes
+    if (proof !== undefined && there !== undefined && isRestored(proof, there, target.times(proof.mtimeNs))) return proof.sizeBytes
     const [fromDirectory, fromName] = split(from)
     const fromPrefix = proof === undefined ? this.#beneath.open(fromDirectory) : provenly(() => this.#beneath.open(fromDirectory))
     const stat = disk.statAt(fromPrefix, fromName)
     if (proof === undefined && stat?.kind === 'symlink') return bringLink(path, { target: disk.targetAt(fromPrefix, fromName), mtimeNs: stat.mtimeNs }, target)
     if (stat !== undefined && there !== undefined) {
-      if (proof !== undefined || !isRestored(stat, there)) throw new Error(STAYS)
+      if (proof !== undefined || !isRestored(stat, there, target.times(stat.mtimeNs))) throw new Error(STAYS)
       return stat.sizeBytes
     }
     const fd = proof === undefined ? disk.readAt(fromPrefix, fromName) : provenly(() => disk.readAt(fromPrefix, fromName))
@@ -148,6 +153,12 @@ function bringLink (path: RelativePath, { target, mtimeNs }: Omit<Extract<Proof,
   return 0
 }
 
+/** Tries far times on the file system of the target, once there is one that not every file system holds. */
+function timesOf (out: Beneath): Target['times'] {
+  let measured: TimeRange | undefined
+  return timeNs => isHeldByAll(timeNs) ? ALL_TIMES : measured ??= probeTimes(out.open(''), temporaryName())
+}
+
 /** A name that nobody has: what stands in the directory is somebody's. */
 function temporaryName (): string {
   return `${OWN}-restoring-${randomBytes(6).toString('hex')}`
@@ -170,14 +181,15 @@ function openTarget (to: string, archive: string): Beneath {
 }
 
 /** Opens a directory of the target. What is no directory is in its way, or gives way where all may be replaced. */
-function makeDirectory ({ out, overwrite }: Target, directory: string): string {
+function makeDirectory (target: Target, directory: string): string {
+  const { out, overwrite } = target
   try {
     return out.open(directory, 'make')
   } catch (error) {
     if (!BLOCKED.has(errnoOf(error))) throw error
     if (!overwrite) throw new Error(STAYS, { cause: error })
     const [above, name] = split(directory)
-    const prefix = makeDirectory({ out, overwrite }, above)
+    const prefix = makeDirectory(target, above)
     if (disk.statAt(prefix, name)?.kind !== 'directory') disk.unlinkAt(prefix, name)
     return out.open(directory, 'make')
   }

@@ -1,11 +1,13 @@
 import { DIGEST_BYTES, ENTRY_KINDS, equalDigests } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import type { PackFailure, PackRequest, Relocation } from '../content-store.ts'
-import { mayBeGiven } from '../file-time.ts'
+import { isTimeGiven } from '../file-time.ts'
+import type { TimeRange } from '../file-time.ts'
 import { ListingCursor } from '../listing-cursor.ts'
 import { ALTERED } from '../section.ts'
 import type { Failure } from '../section.ts'
 import type { Beneath } from './beneath.ts'
+import type { DiskWorkerData } from './disk-calls.ts'
 import { inside, split, STAGING, stagedName, stagingOf } from './disk-places.ts'
 import * as disk from './disk.ts'
 import { linkOrCopy } from './hard-link.ts'
@@ -18,10 +20,13 @@ export class DiskStaging {
   readonly #syncsEach: boolean
   readonly #umask: number
 
-  constructor (beneath: Beneath, syncsEach: boolean, umask: number) {
+  readonly #times: TimeRange | undefined
+
+  constructor (beneath: Beneath, { syncsEach, umask, times }: Pick<DiskWorkerData, 'syncsEach' | 'umask' | 'times'>) {
     this.#beneath = beneath
     this.#syncsEach = syncsEach
     this.#umask = umask
+    this.#times = times
   }
 
   stagePack ({ staging, pack, sections }: PackRequest): PackFailure[] {
@@ -71,7 +76,7 @@ export class DiskStaging {
         const fd = disk.readAt(prefix, name)
         try {
           const stat = disk.statOf(fd)
-          const isGiven = stat.sizeBytes === sizeBytes && mayBeGiven(mtimeNs, stat.mtimeNs)
+          const isGiven = stat.sizeBytes === sizeBytes && isTimeGiven(mtimeNs, stat.mtimeNs, this.#times)
           if (isGiven) {
             const given = mode & 0o777 | disk.OWNER_READS
             if (stat.mode !== given) disk.setMode(fd, given)

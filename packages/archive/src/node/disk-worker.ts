@@ -14,13 +14,13 @@ import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-c
 import * as disk from './disk.ts'
 import { ownTrouble, storeTrouble } from './trouble.ts'
 
-const { root, device, inode, syncsEach, umask, foldsNames } = workerData as DiskWorkerData
+const { root, device, inode, syncsEach, umask, foldsNames, times } = workerData as DiskWorkerData
 const beneath = new Beneath(root)
 ensureSameRoot()
-const staging = new DiskStaging(beneath, syncsEach, umask)
+const staging = new DiskStaging(beneath, { syncsEach, umask, times })
 const streams = new DiskStreams(beneath, syncsEach)
 const versions = new DiskVersions(beneath)
-const placing = new DiskPlacing(beneath, versions, { syncsEach, foldsNames })
+const placing = new DiskPlacing(beneath, versions, { syncsEach, foldsNames, times })
 const reading = new DiskReading(beneath)
 const rereading = new DiskReread(beneath)
 const restoring = new DiskRestore(beneath)

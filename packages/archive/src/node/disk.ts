@@ -1,10 +1,12 @@
 import * as fs from 'node:fs'
 import { errnoOf } from '@filesync/protocol'
+import { COMMON_TIMES, heldTime, isHeldByAll } from '../file-time.ts'
 import { checkedName, HOLDS_HANDLES } from './beneath.ts'
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = fs.constants
 const O_DIRECT: number | undefined = (fs.constants as Partial<typeof fs.constants>).O_DIRECT
 const TMPFS = 0x0102_1994
+const TIME_REFUSALS = new Set(['EINVAL', 'EOVERFLOW', 'ERANGE'])
 const FUSE = 0x6573_5546
 /** Flags that Node passes on to the system and does not name: open(2) of macOS and the BSDs, and libuv's for a share mode of 0. */
 const LOCK_FLAGS = process.platform === 'win32' ? { exclusive: 0x1000_0000, shared: 0x1000_0000 } : { exclusive: 0x20, shared: 0x10 }
@@ -203,14 +205,22 @@ export function namesIn (prefix: string): string[] {
 
 /** Sets the time of a link itself. Node takes seconds as a double, so the disk holds about a quarter of a microsecond. */
 export function touchLinkAt (prefix: string, name: string, mtimeNs: bigint): void {
-  const seconds = secondsOf(mtimeNs)
-  fs.lutimesSync(prefix + checkedName(name), seconds, seconds)
+  setTime(mtimeNs, seconds => { fs.lutimesSync(prefix + checkedName(name), seconds, seconds) })
 }
 
 /** As {@link touchLinkAt}, of an open file or directory. */
 export function touch (fd: number, mtimeNs: bigint): void {
-  const seconds = secondsOf(mtimeNs)
-  fs.futimesSync(fd, seconds, seconds)
+  setTime(mtimeNs, seconds => { fs.futimesSync(fd, seconds, seconds) })
+}
+
+/** Sets the nearest time that every file system holds where this one refuses another instead of changing it. */
+function setTime (mtimeNs: bigint, set: (seconds: number | string) => void): void {
+  try {
+    set(secondsOf(mtimeNs))
+  } catch (error) {
+    if (isHeldByAll(mtimeNs) || !TIME_REFUSALS.has(errnoOf(error))) throw error
+    set(secondsOf(heldTime(mtimeNs, COMMON_TIMES)))
+  }
 }
 
 /**

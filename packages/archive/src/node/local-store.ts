@@ -32,7 +32,7 @@ export async function openLocalStore ({ root, traits, presence, threads = THREAD
   const sync = await startFileSystemSync(root)
   const beneath = new Beneath(root)
   const { device, inode } = statOf(beneath.handle(''))
-  const data = { root, device, inode, syncsEach: sync === undefined, umask: process.umask(), foldsNames: traits.foldsNames }
+  const data = { root, device, inode, syncsEach: sync === undefined, umask: process.umask(), foldsNames: traits.foldsNames, times: traits.times }
   return new LocalStore({ beneath, traits, sync, presence }, Array.from({ length: threads }, () => new DiskThread(data)))
 }
 

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { errnoOf } from '@filesync/protocol'
 import type { StoreTraits } from '../content-store.ts'
+import { measureTimes } from '../file-time.ts'
+import type { TimeRange } from '../file-time.ts'
 import type { Beneath } from './beneath.ts'
 import { STAGING } from './disk-places.ts'
 import * as disk from './disk.ts'
 
-/** Finds out what names the file system of the archive tells apart and can hold, by making some in staging. */
+/** Finds out what names and times the file system of the archive tells apart and can hold, by trying some in staging. */
 export function probeTraits (beneath: Beneath): StoreTraits {
   const prefix = beneath.open(STAGING, 'make')
   const stem = `probe-${randomBytes(4).toString('hex')}`
@@ -14,6 +16,21 @@ export function probeTraits (beneath: Beneath): StoreTraits {
   return {
     foldsNames: meets('a', 'A') || meets('\u00e9', 'e\u0301'),
     windowsNames: process.platform === 'win32' || !holds(':') || !holds('.'),
+    times: probeTimes(prefix, `${stem}-time`),
+  }
+}
+
+/** Finds out what a file system makes of times, by trying some on a new file. */
+export function probeTimes (prefix: string, name: string): TimeRange {
+  const fd = disk.createAt(prefix, name, 0o600)
+  try {
+    return measureTimes(timeNs => {
+      disk.touch(fd, timeNs)
+      return disk.statOf(fd).mtimeNs
+    })
+  } finally {
+    disk.close(fd)
+    disk.unlinkAt(prefix, name)
   }
 }
 

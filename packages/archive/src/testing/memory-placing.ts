@@ -1,7 +1,8 @@
 import { checkWindowsName } from '@filesync/protocol'
 import type { Clock, Entry, FileEntry, RelativePath } from '@filesync/protocol'
 import type { Placing, StoreTraits } from '../content-store.ts'
-import { mayBeGiven } from '../file-time.ts'
+import { heldTime, isTimeGiven } from '../file-time.ts'
+import type { TimeRange } from '../file-time.ts'
 import { ALTERED, INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
 import type { Batch } from '../section.ts'
 import { inside } from './memory-folder.ts'
@@ -49,15 +50,17 @@ export class MemoryPlacing {
       if (number === INDEX_ONLY) return undefined
       return put({ kind: 'symlink', target: entry.target, mtimeNs: entry.mtimeNs, sinceMs: clock.nowMs() })
     }
-    if (!isContent(number)) return touch(old, entry, number)
+    if (!isContent(number)) return touch(old, entry, { number, times: traits.times })
     const staged = staging.take(batch.staging, number)
     if (staged === undefined) return how !== 'first' && isPlaced(old, entry) ? undefined : 'its content is not in staging'
     return put(staged)
   }
 }
 
-function touch (old: MemoryNode | undefined, { sizeBytes, mtimeNs, mode }: FileEntry, number: number): typeof ALTERED | undefined {
-  if (old?.kind !== 'file' || old.content.length !== sizeBytes || (number === NOT_STAGED && !mayBeGiven(mtimeNs, old.mtimeNs))) return ALTERED
+function touch (
+  old: MemoryNode | undefined, { sizeBytes, mtimeNs, mode }: FileEntry, { number, times }: { readonly number: number, readonly times: TimeRange | undefined },
+): typeof ALTERED | undefined {
+  if (old?.kind !== 'file' || old.content.length !== sizeBytes || (number === NOT_STAGED && !isTimeGiven(mtimeNs, heldTime(old.mtimeNs, times), times))) return ALTERED
   Object.assign(old, { mtimeNs, mode: mode & 0o777 | 0o400 })
   return undefined
 }

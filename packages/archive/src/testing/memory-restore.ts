@@ -1,6 +1,7 @@
 import { equalDigests, splitPath } from '@filesync/protocol'
 import type { HashBytes } from '@filesync/protocol'
 import type { RestoredFile, RestoreFailure, RestoreOutcome, RestoreRequest } from '../content-store.ts'
+import { ALL_TIMES } from '../file-time.ts'
 import { isRestored, STAYS } from '../restored.ts'
 import type { MemoryFolder, MemoryNode } from './memory-folder.ts'
 
@@ -39,6 +40,6 @@ function wantedNode (file: RestoredFile, { find, hash }: MemorySource): MemoryNo
 }
 
 function isSame (node: MemoryNode, there: MemoryNode): boolean {
-  if (node.kind === 'file' && there.kind === 'file') return isRestored({ ...node, sizeBytes: node.content.length }, { ...there, sizeBytes: there.content.length })
+  if (node.kind === 'file' && there.kind === 'file') return isRestored({ ...node, sizeBytes: node.content.length }, { ...there, sizeBytes: there.content.length }, ALL_TIMES)
   return node.kind === 'symlink' && there.kind === 'symlink' && node.target === there.target
 }

@@ -4,13 +4,13 @@ import type {
   ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
   StoreTraits, StreamRequest, Version,
 } from '../content-store.ts'
-import { mayBeGiven } from '../file-time.ts'
+import { heldTime, isTimeGiven } from '../file-time.ts'
 import { isNoisy, isPlain, sampleRanges } from '../noise.ts'
 import { ALTERED, NOT_STAGED } from '../section.ts'
 import type { Batch, Failure, RemovalBatch, Section } from '../section.ts'
 import { getOrInsert } from './get-or-insert.ts'
 import { describeNode, inside, MemoryFolder } from './memory-folder.ts'
-import type { MemoryFile } from './memory-folder.ts'
+import type { MemoryFile, MemoryNode } from './memory-folder.ts'
 import { MemoryPlacing } from './memory-placing.ts'
 import { restoreInto } from './memory-restore.ts'
 import type { MemorySource } from './memory-restore.ts'
@@ -73,7 +73,7 @@ export class MemoryStore implements ContentStore {
     this.#before('relocate')
     return relocations.flatMap(({ from, number, sizeBytes, mtimeNs, mode }, entry) => {
       const file = this.#fileAt(area, from)
-      if (file?.content.length !== sizeBytes || !mayBeGiven(mtimeNs, file.mtimeNs)) return [{ section: 0, entry, ...ALTERED }]
+      if (file?.content.length !== sizeBytes || !isTimeGiven(mtimeNs, heldTime(file.mtimeNs, this.traits.times), this.traits.times)) return [{ section: 0, entry, ...ALTERED }]
       file.mode = mode & 0o777 | 0o400
       this.#staging.put(staging, number, { ...file, sinceMs: this.#init.clock.nowMs() })
       return []
@@ -161,14 +161,14 @@ export class MemoryStore implements ContentStore {
     this.#before('list')
     const folder = this.root.below(inside(area, directory))
     if (folder === undefined) throw new Error(`There is no directory ${JSON.stringify(directory)}.`)
-    return folder.entries().map(({ name, node }) => describeNode(name, node))
+    return folder.entries().map(({ name, node }) => this.#describe(name, node))
   }
 
   async find (area: string, directory: RelativePath, names: readonly string[]): Promise<(FoundEntry | undefined)[]> {
     this.#before('find')
     return names.map(name => {
       const node = this.root.at(inside(area, inside(directory, name)))
-      return node === undefined ? undefined : describeNode(name, node)
+      return node === undefined ? undefined : this.#describe(name, node)
     })
   }
 
@@ -221,6 +221,11 @@ export class MemoryStore implements ContentStore {
   #fileAt (area: string, path: string): MemoryFile | undefined {
     const node = this.root.at(inside(area, path))
     return node?.kind === 'file' ? node : undefined
+  }
+
+  #describe (name: string, node: MemoryNode): FoundEntry {
+    const found = describeNode(name, node)
+    return { ...found, mtimeNs: heldTime(found.mtimeNs, this.traits.times) }
   }
 
   #newFolder (): MemoryFolder {
