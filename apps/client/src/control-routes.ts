@@ -28,7 +28,7 @@ export interface ClientStatus {
 export interface ClientControlInit {
   readonly status: () => ClientStatus
   readonly events: EventFeed
-  readonly why: (path: RelativePath) => PathState
+  readonly why: (path: RelativePath, gone: AbortSignal) => Promise<PathState>
 }
 
 /** What commands can ask of the running client. */
@@ -36,11 +36,11 @@ export function controlRoutes ({ status, events, why }: ClientControlInit): Cont
   return {
     'GET /status': status,
     'GET /events': (_, gone) => events.read(gone),
-    'POST /why': body => {
+    'POST /why': async (body, gone) => {
       const path = typeof body === 'object' && body !== null ? (body as Record<string, unknown>)['path'] : undefined
       const fault = checkRelativePath(path)
       if (fault !== undefined) throw new FileSyncError('USAGE', `This cannot be a path in the directory (${fault}).`)
-      return why(path as RelativePath)
+      return await why(path as RelativePath, gone)
     },
   }
 }

@@ -2,7 +2,7 @@ import { EventFeed } from '@filesync/program'
 import type { LogEvent } from '@filesync/program'
 import { leanMemory, serveControl } from '@filesync/program/node'
 import type { ControlServer, MetricsPort } from '@filesync/program/node'
-import { asFileSyncError } from '@filesync/protocol'
+import { asFileSyncError, splitPath } from '@filesync/protocol'
 import type { Clock, FileSyncError, RelativePath } from '@filesync/protocol'
 import type { DeviceId, PinnedServer } from '@filesync/identity'
 import type { Scanner } from '@filesync/scanner'
@@ -182,9 +182,13 @@ export class Pusher {
     await this.#changes.next(signal)
   }
 
-  /** The state of one path, absolute or relative to the directory, as of the last scan. Throws USAGE. */
-  why (path: RelativePath): PathState {
-    return explainPath(path, this.#parts.scanner.why(path), this.record)
+  /** The state of one path as it is now, and how it differs from what the last run stored. Throws what a scan throws. */
+  async why (path: RelativePath, signal: AbortSignal): Promise<PathState> {
+    const { scanner } = this.#parts
+    // The last scan may be long ago, and what happened a moment ago may not have been told yet.
+    scanner.doubt([splitPath(path).directory, path])
+    await scanner.scan({ signal })
+    return explainPath(path, scanner.why(path), this.record)
   }
 
   /** Where metrics are shown. */
@@ -200,7 +204,7 @@ export class Pusher {
   async #openControl (): Promise<void> {
     const { root, stateDir, metrics } = this.#settings
     const status = (): ClientStatus => this.#status(root)
-    this.#control = await serveControl(stateDir, controlRoutes({ status, events: this.#events, why: path => this.why(path) }))
+    this.#control = await serveControl(stateDir, controlRoutes({ status, events: this.#events, why: async (path, gone) => await this.why(path, gone) }))
     if (metrics === undefined) return
     // Loaded by those alone who want it: it takes as long as all else at the start.
     const { ClientMetrics } = await import('./metrics.ts')

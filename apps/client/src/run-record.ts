@@ -1,4 +1,4 @@
-import { readListing, sameContent, splitPath } from '@filesync/protocol'
+import { equalDigests, readListing, sameContent, splitPath } from '@filesync/protocol'
 import type { Entry, Problem, RelativePath, Tree } from '@filesync/protocol'
 import type { LogEvent } from '@filesync/program'
 import type { TransferProgress } from '@filesync/transfer'
@@ -65,13 +65,44 @@ export class RunRecord {
     return this.#problems.get(path)
   }
 
-  /** Since when, at the latest, the server holds exactly this entry; undefined where it does not as far as is known. */
-  storedSinceMs (path: RelativePath, entry: Entry): number | undefined {
-    if (this.#stored === undefined || this.#problems.has(path)) return undefined
-    const { directory, name } = splitPath(path)
-    const listing = this.#stored.tree.listing(directory)
-    if (listing === undefined) return undefined
-    for (const stored of readListing(listing)) if (stored.name === name) return sameContent(stored, entry) ? this.#stored.atMs : undefined
+  /** The first thing below a directory that was not stored in the last run that came to its end. */
+  problemBelow (directory: string): Problem | undefined {
+    for (const [path, problem] of this.#problems) if (path.startsWith(`${directory}/`)) return problem
     return undefined
   }
+
+  /** The end of the last run that came to its end, milliseconds since the Unix epoch; 0 for none. */
+  get storedAtMs (): number {
+    return this.#stored?.atMs ?? 0
+  }
+
+  /**
+   * Whether the server holds exactly this entry, another state of it, or nothing, as far as the last run tells. A directory is the
+   * same where everything below it is. `unsure` where the run left out more than it named.
+   */
+  storedState (path: RelativePath, entry: Entry): 'same' | 'other' | 'nothing' | 'unsure' {
+    if (this.#stored === undefined) return 'nothing'
+    const { directory, name } = splitPath(path)
+    const listing = this.#stored.tree.listing(directory)
+    if (listing === undefined) return 'nothing'
+    for (const stored of readListing(listing)) {
+      if (stored.name !== name) continue
+      if (!isSame(stored, entry)) return 'other'
+      return this.unnamedProblems > 0 ? 'unsure' : 'same'
+    }
+    return 'nothing'
+  }
+
+  /** How many entries the last run left out without naming them: of problems beyond the first ones only the number is told. */
+  get unnamedProblems (): number {
+    const { problemCount, problems } = this.last?.result ?? { problemCount: 0, problems: [] }
+    return Math.max(0, problemCount - problems.length)
+  }
+}
+
+function isSame (stored: Entry, entry: Entry): boolean {
+  if (stored.kind === 'directory' && entry.kind === 'directory') return equalDigests(stored.digest, entry.digest)
+  if (!sameContent(stored, entry)) return false
+  // Another file of the same name, size and time.
+  return stored.kind !== 'file' || entry.kind !== 'file' || stored.identity === entry.identity || stored.identity === 0n || entry.identity === 0n
 }

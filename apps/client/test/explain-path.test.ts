@@ -1,8 +1,10 @@
-import type { Name, RelativePath } from '@filesync/protocol'
+import { encodeListing } from '@filesync/protocol'
+import type { Digest, DirectoryEntry, FileEntry, Name, Problem, RelativePath } from '@filesync/protocol'
 import type { Explanation } from '@filesync/scanner'
 import { expect, test } from 'vitest'
 import { explainPath } from '../src/explain-path.ts'
 import { RunRecord } from '../src/run-record.ts'
+import type { PushResult } from '../src/push-result.ts'
 import type { Activity } from '../src/run-record.ts'
 
 const PATH = 'a/b' as RelativePath
@@ -18,4 +20,38 @@ test.each<[Activity, RegExp]>([
   const record = new RunRecord()
   record.activity = activity
   expect(explainPath(PATH, LISTED, record)).toEqual({ path: PATH, state: 'pending', reason: expect.stringMatching(reason) as unknown })
+})
+
+const DIGEST = (fill: number): Digest => new Uint8Array(32).fill(fill) as Digest
+const FILE: FileEntry = { kind: 'file', name: 'b' as Name, sizeBytes: 1, mtimeNs: 2n, mode: 0o644, identity: 3n }
+const FOLDER: DirectoryEntry = { kind: 'directory', name: 'a' as Name, mtimeNs: 2n, mode: 0o755, digest: DIGEST(1) }
+const NAMED: Problem = { path: 'a/deep/p', code: 'SPECIAL_FILE', message: 'it is a pipe' }
+const OK: PushResult = {
+  result: 'ok', filesSent: 1, filesDeleted: 0, filesRenamed: 0, filesTotal: 1, bytesTotal: 1, bytesSent: 1, bytesReceived: 1, durationMs: 1, nextSyncAt: null, problems: [], problemCount: 0,
+}
+
+/** After a run that stored the file and the directory, which waits for the next one. */
+function afterRun (result: Partial<PushResult> = {}): RunRecord {
+  const record = new RunRecord()
+  const listings = new Map([['', encodeListing([FOLDER])], ['a', encodeListing([FILE])]])
+  const tree = { rootDigest: DIGEST(2), files: 1, directories: 1, bytes: 1, listing: (path: RelativePath) => listings.get(path) }
+  record.note({ ...OK, ...result }, 0, tree)
+  record.activity = { doing: 'waiting', untilMs: 60_000 }
+  return record
+}
+
+const A = 'a' as RelativePath
+const answers: readonly [what: string, path: RelativePath, explanation: Explanation, record: RunRecord, state: string, reason: RegExp][] = [
+  ['a file as it was stored', PATH, { state: 'listed', entry: FILE }, afterRun(), 'stored', /holds it as it is here \(1 byte, modified 1970-01-01T00:00:00\.000Z\), since 1970/u],
+  ['one that changed since', PATH, { state: 'listed', entry: { ...FILE, sizeBytes: 9 } }, afterRun(), 'pending', /^It has changed since it was stored \(9 bytes, modified .*It is not stored yet: the next run is at/u],
+  ['another one of the same size and time', PATH, { state: 'listed', entry: { ...FILE, identity: 4n } }, afterRun(), 'pending', /^It has changed/u],
+  ['a directory of which everything is stored', A, { state: 'listed', entry: FOLDER }, afterRun(), 'stored', /holds it with everything in it, but for what rules leave out, as it is here, since/u],
+  ['one in which something changed', A, { state: 'listed', entry: { ...FOLDER, digest: DIGEST(9) } }, afterRun(), 'pending', /^What is in it has changed since it was stored\. It is not stored yet/u],
+  ['one with something that the scan left out', A, { state: 'listed', entry: FOLDER, below: { first: NAMED, count: 1 } }, afterRun(), 'problem', /^Not everything in it is stored: a\/deep\/p: it is a pipe\.$/u],
+  ['one with something that the server did not store', A, { state: 'listed', entry: FOLDER }, afterRun({ result: 'problems', problems: [NAMED], problemCount: 1 }), 'problem', /^Not everything in it is stored: a\/deep\/p/u],
+  ['a file after a run that left out more than it named', PATH, { state: 'listed', entry: FILE }, afterRun({ result: 'problems', problems: [NAMED], problemCount: 9 }), 'pending', /left out 8 entries that it did not name/u],
+]
+
+test.each(answers)('%s', (_, path, explanation, record, state, reason) => {
+  expect(explainPath(path, explanation, record)).toMatchObject({ state, reason: expect.stringMatching(reason) as unknown })
 })

@@ -4,6 +4,7 @@ import type { DirectoryNode } from './directory-node.ts'
 import { IgnoreRules } from './ignore-rules.ts'
 import { ruleFiles } from './rule-set.ts'
 import type { Explanation } from './scanner.ts'
+import { collectProblems } from './snapshot.ts'
 import type { NodeSnapshot } from './snapshot.ts'
 import type { SourceRoot } from './source-root.ts'
 
@@ -38,7 +39,7 @@ function explainEntry (node: DirectoryNode, directory: RelativePath, { name, pat
   const problem = node.own.problems.find(candidate => candidate.path === path) ?? troubleBelow(node, name)
   const entry = findEntry(node, name)
   if (entry !== undefined && path === target) {
-    if (problem === undefined) return { state: 'listed', entry }
+    if (problem === undefined) return { state: 'listed', entry, ...troubleWithin(node, name) }
     return problem.code === 'UNSETTLED' ? { state: 'unsettled', entry, problem } : { state: 'problem', problem }
   }
   if (problem !== undefined) return { state: 'problem', problem }
@@ -47,6 +48,13 @@ function explainEntry (node: DirectoryNode, directory: RelativePath, { name, pat
   if (rule !== undefined) return { state: 'ignored', rule }
   const own = node.own.problems.find(candidate => candidate.path === directory)
   return own === undefined ? { state: 'absent' } : { state: 'problem', problem: own }
+}
+
+/** What is wrong in a subdirectory and below it. */
+function troubleWithin (node: DirectoryNode, name: Name): Pick<Extract<Explanation, { state: 'listed' }>, 'below'> {
+  const child = node.children[node.indexOf(name)]
+  const [first] = child === undefined ? [] : collectProblems(child)
+  return child === undefined || first === undefined ? {} : { below: { first, count: child.totals.problemCount } }
 }
 
 /** What is wrong with a subdirectory as such, which stands with the subdirectory. */

@@ -44,7 +44,12 @@ export interface WatchStatus {
 
 /** The state of one path and the reason for it. */
 export type Explanation =
-  | { readonly state: 'listed', readonly entry: Entry }
+  | {
+    readonly state: 'listed'
+    readonly entry: Entry
+    /** Of a directory: the first thing in it or below it that is not listed or held back, and how many there are. Absent for none. */
+    readonly below?: { readonly first: Problem, readonly count: number }
+  }
   /** It is listed, but its content is held back until it is quiet. */
   | { readonly state: 'unsettled', readonly entry: Entry, readonly problem: Problem }
   | { readonly state: 'ignored', readonly rule: RuleReference }

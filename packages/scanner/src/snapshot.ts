@@ -99,7 +99,8 @@ export class NodeSnapshot implements Snapshot {
   }
 }
 
-function collectProblems (root: DirectoryNode): Problem[] {
+/** The first problems in a directory and below it, as many as a message may hold. */
+export function collectProblems (root: DirectoryNode): Problem[] {
   const problems: Problem[] = []
   const stack = [root]
   for (let node = stack.pop(); node !== undefined && problems.length < LIMITS.problemsPerMessage; node = stack.pop()) {
