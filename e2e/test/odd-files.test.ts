@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { CLIENT_PROGRAM, openPairedStage } from '../src/programs.ts'
@@ -20,4 +20,21 @@ test.skipIf(!existsSync(PROCFS))('files whose size reads 0 and that have content
   const safe = await stage.run(CLIENT_PROGRAM, ['safe', join(PROCFS, 'boot_id'), '--directory', PROCFS, '--settle', '0s', '--json', ...stage.clientArgs('client')])
   expect(safe.code).toBe(5)
   expect(JSON.parse(safe.stdout)).toMatchObject({ path: 'boot_id', safe: false, state: 'unreadable', reason: expect.stringContaining('the size that its file system reports') as string })
+})
+
+test('a file at the deepest path that is allowed is stored and safe, and one that is deeper is named', async () => {
+  const { stage, server } = await openPairedStage()
+  onTestFinished(async () => { await stage.dispose() })
+  const source = stage.path('source')
+  const deepest = Array.from({ length: 63 }, () => 'd').join('/')
+  await mkdir(join(source, deepest, 'e'), { recursive: true })
+  for (const path of [`${deepest}/last`, `${deepest}/e/deeper`]) await writeFile(join(source, path), path)
+  const { code, result } = await stage.push('client', source, ['--settle', '0s'])
+  expect(code).toBe(5)
+  expect(result.problems).toMatchObject([{ path: `${deepest}/e/deeper`, code: 'PATH_TOO_DEEP' }])
+  expect((await readdir(join(server.archive, 'client', deepest))).sort()).toEqual(['e', 'last'])
+  expect(await readdir(join(server.archive, 'client', deepest, 'e'))).toEqual([])
+  const safe = await stage.run(CLIENT_PROGRAM, ['safe', deepest, '--directory', source, '--settle', '0s', '--json', ...stage.clientArgs('client')])
+  const rows = safe.stdout.trim().split('\n').map(line => JSON.parse(line) as { path: string, state: string })
+  expect(rows.map(({ path, state }) => `${path} ${state}`)).toEqual([`${deepest}/e/deeper uncarried`, `${deepest}/last safe`])
 })

@@ -1,4 +1,4 @@
-import { checkJoin, checkWindowsName, foldKey, joinPath, LIMITS, problem, readListing, utf8Length } from '@filesync/protocol'
+import { checkJoin, checkWindowsName, foldKey, joinPath, LIMITS, pathDepth, problem, readListing, utf8Length } from '@filesync/protocol'
 import type { Entry, Name, Problem, ProblemCode, RelativePath } from '@filesync/protocol'
 import type { StoreTraits } from './content-store.ts'
 import { isSameTime, TOUCH_GRAIN_NS } from './file-time.ts'
@@ -14,8 +14,8 @@ export function * judgeNames (
   directory: RelativePath, listing: Uint8Array, traits: StoreTraits,
 ): Generator<undefined, ((name: Name) => Problem | undefined) | undefined, undefined> {
   const { foldsNames, windowsNames } = traits
-  const isLong = utf8Length(directory) + 1 + LIMITS.nameBytes > LIMITS.pathBytes
-  if (!isLong && !foldsNames && !windowsNames) return undefined
+  const isAtLimit = pathDepth(directory) >= LIMITS.pathDepth || utf8Length(directory) + 1 + LIMITS.nameBytes > LIMITS.pathBytes
+  if (!isAtLimit && !foldsNames && !windowsNames) return undefined
   const faultOf = (name: Name): ProblemCode | undefined => checkJoin(directory, name) ?? (windowsNames ? checkWindowsName(name) : undefined)
   const spellings = new Map<string, Name>()
   let isAnyRefused = false

@@ -1,4 +1,4 @@
-import { checkName, encodeListing, equalDigests, joinPath, ROOT_PATH, compareNames } from '@filesync/protocol'
+import { checkJoin, checkName, encodeListing, equalDigests, joinPath, ROOT_PATH, compareNames } from '@filesync/protocol'
 import type { Clock, Digest, Entry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
 import type { ContentStore, FoundEntry } from './content-store.ts'
@@ -39,7 +39,7 @@ export async function rebuildIndex (rebuild: Rebuild): Promise<{ readonly files:
 async function readDirectory (rebuild: Rebuild, directory: RelativePath): Promise<Rebuilt> {
   const { area, index, store, hash, clock } = rebuild
   rebuild.signal.throwIfAborted()
-  const found = (await store.list(area, directory)).filter(entry => checkName(entry.name) === undefined).sort((a, b) => compareNames(a.name, b.name))
+  const found = (await store.list(area, directory)).filter(entry => checkName(entry.name) === undefined && checkJoin(directory, entry.name as Name) === undefined).sort((a, b) => compareNames(a.name, b.name))
   const files = found.filter(entry => entry.kind === 'file')
   const digests = await store.digests(area, directory, files.map(file => file.name))
   const digestOf = new Map(files.map((file, i) => [file.name, digests[i]]))
