@@ -3,19 +3,22 @@ import { chaos } from './chaos.ts'
 import { chaosLarge } from './chaos-large.ts'
 import { chaosOfMany } from './chaos-many.ts'
 import { chaosPower } from './chaos-power.ts'
+import { chaosOfSource } from './chaos-source.ts'
 import { whyNoMachines } from './network-wire.ts'
 import { DISK_KINDS, whyNoPowerCut } from './power-disk.ts'
 
 const USAGE = `usage: pnpm chaos [--kills N] [--files N] [--clients N] [--at-once N] [--seconds N] [--large-kills N] [--large-mib N] [--cuts N] [--cut-seconds N]
-  [--disk NAME] [--seed N]
+  [--disk NAME] [--source-rounds N] [--source-changes N] [--seed N]
 
 Kills clients and servers at random moments while a changing tree is pushed, and checks the archive after each of --kills.
 Then the same --large-kills times in the transfer of a file of --large-mib, and counts what is sent again. Then --clients, each on
 a machine of its own and --at-once at the same time, do the same to one server for --seconds. Then the power of the archive's disk
 is cut --cuts times, at most for --cut-seconds, and what a server finds afterwards is compared with what was said to be stored: on
 images with ext4, XFS and btrfs, and on FUSE; with --disk, on those of which the name has that in it. This needs root and loop
-devices. Sizes can also be given as
-FILESYNC_CHAOS_KILLS, _FILES, _LARGE_KILLS, _LARGE_MIB, _CLIENTS, _AT_ONCE, _SECONDS, _CUTS and _CUT_SECONDS.
+devices. At last files and directories of equal sizes and times are exchanged, rotated and rewritten during --source-rounds pushes, and
+--source-changes times under start, and the archive is compared with them byte for byte. Sizes can also be given as
+FILESYNC_CHAOS_KILLS, _FILES, _LARGE_KILLS, _LARGE_MIB, _CLIENTS, _AT_ONCE, _SECONDS, _CUTS, _CUT_SECONDS, _SOURCE_ROUNDS
+and _SOURCE_CHANGES.
 `
 
 const of = (name: string, otherwise: string): { readonly type: 'string', readonly default: string } => ({ type: 'string', default: process.env[`FILESYNC_CHAOS_${name}`] ?? otherwise })
@@ -31,6 +34,8 @@ const { values } = parseArgs({
     cuts: of('CUTS', '100'),
     'cut-seconds': of('CUT_SECONDS', '900'),
     disk: of('DISK', ''),
+    'source-rounds': of('SOURCE_ROUNDS', '100'),
+    'source-changes': of('SOURCE_CHANGES', '5000'),
     seed: of('SEED', String(Date.now() % 1_000_000)),
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -48,6 +53,13 @@ async function ofLarge (): Promise<void> {
   const report = await chaosLarge({ seed: Number(values.seed), kills: Number(values['large-kills']), sizeBytes: mib * 2 ** 20, killsPerTransfer: 20, onProgress })
   const inMib = (bytes: number): string => (bytes / 2 ** 20).toFixed(2)
   onProgress(`${report.transfers} transfers of ${mib} MiB, ${report.clientKills} clients and ${report.serverKills} servers killed; a kill cost ${inMib(report.extraBytesPerKill)} MiB, in the worst transfer ${inMib(report.worstExtraBytesPerKill)} MiB`)
+}
+
+async function ofSource (): Promise<void> {
+  const [rounds, changes] = [Number(values['source-rounds']), Number(values['source-changes'])]
+  const report = await chaosOfSource({ seed: Number(values.seed), rounds, changes, onProgress })
+  const pushes = `${report.stored} pushes stored all of it, ${report.named} named files`
+  onProgress(`${report.changes} changes of the source while it was pushed; ${pushes}; the archive is equal to it whenever that was said`)
 }
 
 async function ofMany (): Promise<void> {
@@ -92,4 +104,5 @@ else {
   if (Number(values['large-kills']) > 0) await ofLarge()
   if (Number(values.clients) > 0) await ofMany()
   if (Number(values.cuts) > 0) await ofPower()
+  if (Number(values['source-rounds']) > 0) await ofSource()
 }
