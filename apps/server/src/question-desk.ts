@@ -1,6 +1,7 @@
 import type { Area, Attested } from '@filesync/archive'
 import { checkRelativePath, FileSyncError } from '@filesync/protocol'
 import type { FileVerdict, QuestionedFile, RelativePath, SafeAnswer, SafeQuestion } from '@filesync/protocol'
+import { ReadingTurns } from './reading-turns.ts'
 
 /** Sessions of questions that one client may have open: some scripts at a time, and not a thousand. */
 const SESSIONS_PER_CLIENT = 4
@@ -9,8 +10,8 @@ const SESSIONS_PER_CLIENT = 4
 export class QuestionDesk {
   readonly #findArea: (name: string) => Promise<Area | undefined>
   readonly #open = new Map<string, number>()
-  /** Settles with the last of the questions for which copies are read again. */
-  #reading: Promise<unknown> = Promise.resolve()
+  /** Of the questions for which copies are read again. */
+  readonly #turns = new ReadingTurns()
 
   /** @param findArea an area that was synced before; it is not made for a question */
   constructor (findArea: (name: string) => Promise<Area | undefined>) {
@@ -34,18 +35,13 @@ export class QuestionDesk {
     const copies = question.files.map(({ path, kind, digest }) => ({ path: parsePath(path), kind: KINDS[kind], digest }))
     const found = await this.#findArea(area)
     if (found === undefined) return { type: 'SAFE_ANSWER', files: copies.map(() => ({ verdict: 'ABSENT' })) }
-    const attest = async (): Promise<SafeAnswer> => ({ type: 'SAFE_ANSWER', files: (await found.attest(copies, { fresh: question.fresh, signal })).map(tell) })
-    return question.fresh ? await this.#alone(attest, signal) : await attest()
-  }
-
-  // Reading again is as dear as a sync: all clients together get one of the disk's threads.
-  async #alone<T> (work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const turn = this.#reading.then(async () => {
+    // Reading again is as dear as a sync: all clients together get one of the disk's threads, and take turns in it.
+    const inTurn = async <T>(step: () => Promise<T>): Promise<T> => await this.#turns.take(area, async () => {
       signal.throwIfAborted()
-      return await work()
+      return await step()
     })
-    this.#reading = turn.catch(() => { /* whoever asked is told */ })
-    return await turn
+    const options = { fresh: question.fresh, signal, inTurn }
+    return { type: 'SAFE_ANSWER', files: (await found.attest(copies, options)).map(tell) }
   }
 }
 

@@ -139,28 +139,41 @@ test('a client has a few sessions of questions at most, and others are not held 
   expect((await house.ask('laptop', [file('a')])).files[0]?.verdict).toBe('SAFE')
 })
 
-test('copies are read again for one question at a time, and who is gone is not read for', async () => {
+test('copies are read again one at a time, in turns of the clients, and who is gone is not read for', async () => {
   const house = new House()
-  await house.stock('laptop', ['a', 'b'])
+  const many = Array.from({ length: 20 }, (_, i) => `f${String(i)}`)
+  await house.stock('laptop', many)
+  await house.stock('desktop', ['d'])
   const reads: string[] = []
+  let underWay = 0
   let goOn: () => void = () => { /* set below */ }
   const first = new Promise<void>(resolve => { goOn = resolve })
   const reread = house.store.reread.bind(house.store)
-  house.store.reread = async (area, path, signal) => {
-    reads.push(path)
-    if (reads.length === 1) await first
-    return await reread(area, path, signal)
-  }
+  house.store.reread = async (area, path, options = {}) => await reread(area, path, {
+    ...options,
+    inTurn: async step => await (options.inTurn ?? (async now => await now()))(async () => {
+      expect(++underWay).toBe(1)
+      reads.push(path)
+      await first
+      underWay--
+      return await step()
+    }),
+  })
   const signal = new AbortController().signal
   const gone = new AbortController()
-  const question = (path: string): Parameters<QuestionDesk['answer']>[1] => ({ type: 'SAFE_QUESTION', fresh: true, files: [file(path)] })
-  const answers = [house.questions.answer('laptop', question('a'), signal), house.questions.answer('laptop', question('b'), gone.signal), house.questions.answer('laptop', question('b'), signal)]
+  const question = (...paths: string[]): Parameters<QuestionDesk['answer']>[1] => ({ type: 'SAFE_QUESTION', fresh: true, files: paths.map(path => file(path)) })
+  // Much is asked by one client in several sessions, and then a little by another one.
+  const answers = [
+    house.questions.answer('laptop', question(...many), signal), house.questions.answer('laptop', question(...many), signal),
+    house.questions.answer('laptop', question('f0'), gone.signal), house.questions.answer('desktop', question('d'), signal),
+  ]
+  expect((await house.questions.answer('laptop', { ...question('f1'), fresh: false }, signal)).files[0]?.verdict).toBe('SAFE')
   gone.abort(new Error('gone'))
-  expect((await house.questions.answer('laptop', { ...question('b'), fresh: false }, signal)).files[0]?.verdict).toBe('SAFE')
-  expect(reads).toEqual(['a'])
+  expect(reads).toEqual(['f0'])
   goOn()
-  expect((await Promise.allSettled(answers)).map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
-  expect(reads).toEqual(['a', 'b'])
+  expect((await Promise.allSettled(answers)).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled'])
+  expect(reads.indexOf('d')).toBeLessThan(4)
+  expect(reads).toHaveLength(2 * many.length + 1)
 })
 
 test('a server that stops says so to who asks', async () => {

@@ -1,7 +1,7 @@
 import { compareNames, ENTRY_KINDS, equalDigests, pathDepth, readListing, splitPath } from '@filesync/protocol'
 import type { Clock, Digest, Entry, FileEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
-import type { ContentStore, FoundEntry, Reread } from './content-store.ts'
+import type { ContentStore, FoundEntry, InTurn, Reread } from './content-store.ts'
 import { openDamageAt } from './damage.ts'
 import type { Damage, DamageKind } from './damage.ts'
 import { FACT_BYTES, readFact, writeFact } from './facts.ts'
@@ -38,6 +38,8 @@ export interface AttestOptions {
   /** Reads each copy again before it is called safe. */
   readonly fresh?: boolean
   readonly signal?: AbortSignal
+  /** Asked for each step of reading copies again. */
+  readonly inTurn?: InTurn
 }
 
 /** What was learnt on the way that the index should know. */
@@ -121,7 +123,7 @@ async function attestDirectory (attestation: Attestation, { directory, group, fi
   }
   if (options.fresh !== true) return verdicts
   const reads: (Reread | undefined)[] = []
-  for (const { path, verdict } of verdicts) reads.push(verdict.storedAtMs === undefined ? undefined : await store.reread(area, path, options.signal))
+  for (const { path, verdict } of verdicts) reads.push(verdict.storedAtMs === undefined ? undefined : await store.reread(area, path, options))
   const now = findEntries(index.directory({ area, directory }) ?? EMPTY_DIRECTORY, names)
   return verdicts.map(({ at, name, path, verdict }, i) => {
     const fact = known.get(name)?.fact

@@ -158,7 +158,7 @@ export interface ContentStore {
   /** What stands at these names of a directory now, in their order; undefined for nothing. */
   find (area: string, directory: RelativePath, names: readonly string[]): Promise<(FoundEntry | undefined)[]>
   /** Reads a file again, past caches where the store can; undefined for one that cannot be read to its end. */
-  reread (area: string, path: RelativePath, signal?: AbortSignal): Promise<Reread | undefined>
+  reread (area: string, path: RelativePath, options?: RereadOptions): Promise<Reread | undefined>
   /** Digests of files as they are on the store now; undefined for one that cannot be read. */
   digests (area: string, directory: RelativePath, names: readonly string[]): Promise<(Digest | undefined)[]>
   /** Earlier states of a path and of what lies below it, newest first. Only of the root they tell since when a file that moved stood where it moved to. */
@@ -218,6 +218,15 @@ export interface RestoredFile {
   readonly version: number | undefined
   /** What it has to be: a file of other content is not brought back, and time and mode are these. A link is made from it alone. */
   readonly proof?: Proof
+}
+
+/** Does a step of reading when it may be done. */
+export type InTurn = <T>(step: () => Promise<T>) => Promise<T>
+
+export interface RereadOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Asked for each step, of some megabytes, so that one large file does not hold up others; at once by default. */
+  readonly inTurn?: InTurn | undefined
 }
 
 /** A state to bring back. */

@@ -1,7 +1,7 @@
 import { errnoOf } from '@filesync/protocol'
 import type { Hasher, RelativePath } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
-import type { Reread } from '../content-store.ts'
+import type { Reread, RereadOptions } from '../content-store.ts'
 import type { Beneath } from './beneath.ts'
 import type { RereadStep } from './disk-calls.ts'
 import { inside } from './disk-places.ts'
@@ -91,12 +91,14 @@ export class DiskReread {
 }
 
 /** Has a worker read a file again, step by step; undefined where it cannot be read to its end. */
-export async function reread (thread: DiskThread, file: { readonly id: number, readonly area: string, readonly path: RelativePath }, signal: AbortSignal | undefined): Promise<Reread | undefined> {
+export async function reread (
+  thread: DiskThread, file: { readonly id: number, readonly area: string, readonly path: RelativePath }, { signal, inTurn = atOnce }: RereadOptions,
+): Promise<Reread | undefined> {
   signal?.throwIfAborted()
   if (!await thread.call('beginReread', [file.id, file.area, file.path])) return undefined
   try {
     for (;;) {
-      const step = await thread.call('stepReread', [file.id])
+      const step = await inTurn(async () => await thread.call('stepReread', [file.id]))
       signal?.throwIfAborted()
       if (step === 'unreadable') return undefined
       if (step !== 'more') return step
@@ -104,4 +106,8 @@ export async function reread (thread: DiskThread, file: { readonly id: number, r
   } finally {
     await thread.call('endReread', [file.id])
   }
+}
+
+async function atOnce<T> (step: () => Promise<T>): Promise<T> {
+  return await step()
 }

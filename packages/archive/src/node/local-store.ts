@@ -1,7 +1,7 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type {
-  ContentStore, ContentStream, DirectoryState, FoundEntry, OpenFile, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
+  ContentStore, ContentStream, DirectoryState, FoundEntry, OpenFile, PackFailure, PackRequest, Placing, Relocation, Reread, RereadOptions, RestoreOutcome, RestoreRequest, SpoiledFiles,
   StoreTraits, StreamRequest, Version,
 } from '../content-store.ts'
 import type { Batch, Failure, RemovalBatch, Section } from '../section.ts'
@@ -140,8 +140,8 @@ class LocalStore implements ContentStore {
     return await this.#idlest().call('find', [area, directory, names])
   }
 
-  async reread (area: string, path: RelativePath, signal?: AbortSignal): Promise<Reread | undefined> {
-    return await reread(this.#idlest(), { id: this.#streams++, area, path }, signal)
+  async reread (area: string, path: RelativePath, options: RereadOptions = {}): Promise<Reread | undefined> {
+    return await reread(this.#idlest(), { id: this.#streams++, area, path }, options)
   }
 
   async digests (area: string, directory: RelativePath, names: readonly string[]): Promise<(Digest | undefined)[]> {

@@ -1,7 +1,7 @@
 import { readListing } from '@filesync/protocol'
 import type { Clock, Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type {
-  ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles,
+  ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RereadOptions, RestoreOutcome, RestoreRequest, SpoiledFiles,
   StoreTraits, StreamRequest, Version,
 } from '../content-store.ts'
 import { heldTime, isTimeGiven } from '../file-time.ts'
@@ -172,11 +172,13 @@ export class MemoryStore implements ContentStore {
     })
   }
 
-  async reread (area: string, path: RelativePath, signal?: AbortSignal): Promise<Reread | undefined> {
+  async reread (area: string, path: RelativePath, { signal, inTurn }: RereadOptions = {}): Promise<Reread | undefined> {
     this.#before('reread')
     signal?.throwIfAborted()
     const file = this.#fileAt(area, path)
-    return file === undefined ? undefined : { digest: this.#init.hash(file.content), from: 'disk' }
+    if (file === undefined) return undefined
+    const read = async (): Promise<Reread> => ({ digest: this.#init.hash(file.content), from: 'disk' })
+    return inTurn === undefined ? await read() : await inTurn(read)
   }
 
   async digests (area: string, directory: RelativePath, names: readonly string[]): Promise<(Digest | undefined)[]> {
