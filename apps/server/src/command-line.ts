@@ -61,6 +61,7 @@ function addTokens (token: Command, context: CommandContext): void {
 function addArchive (program: Command, context: CommandContext): void {
   const withArchive = (command: Command): Command => withCommonSettings(command)
     .addOption(pathSetting('--archive <dir>', 'the archive, where no server runs that holds it'))
+    .addOption(setting('--allow-network-disk', 'the archive may be on a network file system, as for "start"'))
   withArchive(program.command('versions <client> [path]')).description('list the earlier versions of a path and of what lies below it')
     .action(async (client: string, path: string | undefined, flags: ArchiveFlags) => { await (await import('./commands/archive.ts')).versions([client, path], flags, context) })
   withArchive(program.command('restore <client> [path]')).description('write what a path was at a moment to a directory')

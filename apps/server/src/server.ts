@@ -107,7 +107,7 @@ class Server implements RunningServer {
   }
 
   async start (): Promise<void> {
-    const { stateDir, archiveRoot, acceptArchive, keepMs, mode, quotaBytes, reserveBytes } = this.#settings
+    const { stateDir, archiveRoot, acceptArchive, allowNetworkDisk, keepMs, mode, quotaBytes, reserveBytes } = this.#settings
     const clock = systemClock
     const signal = this.#stop.signal
     const identity = await loadOrCreateIdentity(stateDir)
@@ -130,7 +130,7 @@ class Server implements RunningServer {
       },
     })
     const archive = this.#keep(await openReturningArchive({
-      stateDir, accept: acceptArchive, root: archiveRoot, keepMs, mode, clock, signal, onRebuild: rebuilding => { tellRebuilding(rebuilding, this.#log) }, ...(quotaBytes !== undefined && { quotaBytes }), ...(reserveBytes !== undefined && { reserveBytes }),
+      stateDir, accept: acceptArchive, allowNetworkDisk, root: archiveRoot, keepMs, mode, clock, signal, onRebuild: rebuilding => { tellRebuilding(rebuilding, this.#log) }, ...(quotaBytes !== undefined && { quotaBytes }), ...(reserveBytes !== undefined && { reserveBytes }),
     }, this.#log))
     // A thread of its own: a session that needs a signature does not wait for a terabyte that nobody waits for.
     const upkeep = this.#keep(this.#lookAfter(archive, this.#keep(openSigner())))

@@ -21,6 +21,7 @@ export interface CommonFlags {
 export interface StartFlags extends CommonFlags {
   readonly archive?: string
   readonly acceptArchive?: boolean
+  readonly allowNetworkDisk?: boolean
   readonly port?: number
   readonly interval?: number
   readonly name?: string
@@ -45,6 +46,8 @@ export interface ServerSettings {
   readonly archiveRoot: string
   /** Whether what is there becomes the archive of this server, whatever archive it knew. */
   readonly acceptArchive: boolean
+  /** Whether the archive may be on a network file system. */
+  readonly allowNetworkDisk: boolean
   /** 0: any free port. */
   readonly port: number
   readonly intervalMs: number
@@ -103,6 +106,7 @@ export function withStartSettings (command: Command): Command {
   return withNetworkSettings(withCommonSettings(command))
     .addOption(pathSetting('--archive <dir>', 'where the files of all clients are kept'))
     .option('--accept-archive', 'use what is at --archive as the archive from now on, though it is another one than before, or empty')
+    .addOption(setting('--allow-network-disk', 'keep the archive on a network file system all the same; no other machine may use it'))
     .addOption(setting('--port <n>', 'TCP port; 0 is any free one', text => parseInteger(text, [0, 65_535])))
     .addOption(setting('--interval <seconds>', 'how often clients come', text => parseInteger(text, [1, MAX_INTERVAL_SECONDS])))
     .addOption(setting('--name <name>', 'what the server calls itself (default: the name of this machine)'))
@@ -137,6 +141,7 @@ export async function completeSettings (flags: StartFlags, terminal: Terminal): 
   return {
     archiveRoot: await checkArchiveRoot(resolve(archive), homeDirectory(terminal.env)),
     acceptArchive: flags.acceptArchive === true,
+    allowNetworkDisk: flags.allowNetworkDisk === true,
     port,
     intervalMs: interval * 1000,
     name: flags.name ?? hostname(),

@@ -28,7 +28,7 @@ const refused = (message: RegExp): unknown => expect.objectContaining({ exitCode
 test('without a terminal, what is not given has a default, and nothing is asked', async () => {
   const terminal = fakeTerminal({ XDG_STATE_HOME: '/var/state' })
   expect(await settings(['--archive', '/srv/archive'], terminal)).toEqual({
-    archiveRoot: '/srv/archive', acceptArchive: false, port: 0, intervalMs: 300_000, name: hostname(), stateDir: '/var/state/filesync/server', bind: undefined, interfaces: undefined,
+    archiveRoot: '/srv/archive', acceptArchive: false, allowNetworkDisk: false, port: 0, intervalMs: 300_000, name: hostname(), stateDir: '/var/state/filesync/server', bind: undefined, interfaces: undefined,
     discovery: true, maxSessions: 1, sessionTimeMs: 1_800_000, windows: [], keepMs: 30 * 86_400_000, quotaBytes: undefined, reserveBytes: undefined, mode: 'mirror', jsonLogs: false, quiet: false,
   })
   expect(terminal.printed()).toBe('')
@@ -42,7 +42,7 @@ test('everything can be said in the environment', async () => {
     FILESYNC_QUOTA: '2G', FILESYNC_RESERVE: '500M', FILESYNC_SESSION_TIME: '10m', FILESYNC_WINDOW: '22:00-06:00, 12:00-13:00', FILESYNC_LIMIT: '20M',
   }
   expect(await settings([], fakeTerminal(env))).toEqual({
-    archiveRoot: '/srv/a', acceptArchive: false, port: 4242, intervalMs: 60_000, name: 'nas', stateDir: '/var/s', bind: '::1', interfaces: ['eth0', 'eth1'],
+    archiveRoot: '/srv/a', acceptArchive: false, allowNetworkDisk: false, port: 4242, intervalMs: 60_000, name: 'nas', stateDir: '/var/s', bind: '::1', interfaces: ['eth0', 'eth1'],
     discovery: false, maxSessions: 3, sessionTimeMs: 600_000, limitBytesPerSecond: 2e7,
     windows: [{ fromMinute: 1320, toMinute: 360 }, { fromMinute: 720, toMinute: 780 }], keepMs: 7 * 86_400_000, quotaBytes: 2e9, reserveBytes: 5e8, mode: 'archive', jsonLogs: true, quiet: false,
   })

@@ -14,6 +14,7 @@ import type { CommandContext } from './start.ts'
 /** What a command needs that works on the archive itself where no server runs. */
 export interface ArchiveFlags extends CommonFlags {
   readonly archive?: string
+  readonly allowNetworkDisk?: boolean
 }
 
 export interface RestoreFlags extends ArchiveFlags {
@@ -105,7 +106,7 @@ export async function operate <T>({ route, request, work, only }: Operation<T>, 
   if (flags.archive === undefined) {
     throw new FileSyncError('USAGE', `No server runs with the state directory ${stateDir}. Start it, or say where the archive is: --archive DIR.`)
   }
-  const init = { root: flags.archive, keepMs: Infinity, mode: 'archive', clock: systemClock, signal } as const
+  const init = { root: flags.archive, allowNetworkDisk: flags.allowNetworkDisk === true, keepMs: Infinity, mode: 'archive', clock: systemClock, signal } as const
   const archive = await (only === 'makes' ? openOwnArchive({ ...init, stateDir, accept: false }) : openArchive({ ...init, mustExist: true, mayBeReadOnly: only === 'reads' }))
   try {
     if (archive.isReadOnly && flags.quiet !== true) terminal.stderr.write(READ_ONLY)

@@ -135,7 +135,26 @@ async function readStart (path: string, bytes: Uint8Array, flags: number): Promi
 
 /** Whether a directory lies on a file system in user space. */
 export function isFuse (prefix: string): boolean {
-  return process.platform === 'linux' && fs.statfsSync(prefix).type === FUSE
+  return process.platform === 'linux' && fileSystemType(prefix) === FUSE
+}
+
+/** The type of a file system, as statfs(2) of Linux numbers them. */
+export function fileSystemType (prefix: string): number {
+  return fs.statfsSync(prefix).type
+}
+
+/** What is mounted, as Linux lists it; empty if it does not. */
+export function mountInfo (): string {
+  try {
+    return fs.readFileSync('/proc/self/mountinfo', 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** A path with every link and drive letter followed, as Windows names it: that of a share begins with two backslashes. */
+export function nativePath (path: string): string {
+  return fs.realpathSync.native(path)
 }
 
 export function renameAt (fromPrefix: string, from: string, to: readonly [prefix: string, name: string]): void {

@@ -3,6 +3,7 @@ import { errnoOf, FileSyncError } from '@filesync/protocol'
 import type { Beneath } from './beneath.ts'
 import { OWN } from './disk-places.ts'
 import * as disk from './disk.ts'
+import { isHeldElsewhere, lightBeacon } from './lock-beacon.ts'
 
 const LOCK = 'archive.lock'
 
@@ -15,17 +16,32 @@ export type LockMode = 'exclusive' | 'shared'
 /**
  * Takes the archive for this process. The lock is one of the operating system on an open file in the archive, so it is the
  * same by whatever path the archive is reached, in every container, and it is gone the moment its process is. It needs
- * neither sockets nor hard links, and a start never waits for it. Throws STATE_IN_USE, and ARCHIVE_UNAVAILABLE if the system
+ * neither sockets nor hard links on the disk, and a start does not wait for it. On Linux a beacon shows the holder where a file
+ * system in user space hides the lock. Throws STATE_IN_USE, and ARCHIVE_UNAVAILABLE if the system
  * cannot lock.
  *
  * @see flock(2); on macOS open(2) with O_EXLOCK takes the same lock; on Windows a share mode of 0, see CreateFileW
  */
 export async function lockArchive (beneath: Beneath, mode: LockMode = 'exclusive'): Promise<Unlock> {
   const fd = await takeLock(beneath, mode)
-  return () => {
-    if (fd !== undefined) disk.close(fd)
-    return Promise.resolve()
+  const release = (): void => { if (fd !== undefined) disk.close(fd) }
+  try {
+    // Who only reads changes nothing, and may not even be able to ask.
+    const putOut = process.platform === 'linux' && mode === 'exclusive' ? await showHolder(beneath) : undefined
+    return async () => {
+      await putOut?.()
+      release()
+    }
+  } catch (error) {
+    release()
+    throw error
   }
+}
+
+async function showHolder (beneath: Beneath): Promise<() => Promise<void>> {
+  const prefix = beneath.open(OWN)
+  if (await isHeldElsewhere(prefix)) throw inUse(beneath.root)
+  return await lightBeacon(prefix)
 }
 
 /** Undefined if there is no file to lock and none may be made. */

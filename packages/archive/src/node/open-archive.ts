@@ -13,6 +13,7 @@ import { isReadOnly } from './disk.ts'
 import { openLmdbIndex } from './lmdb-index.ts'
 import { openLocalStore } from './local-store.ts'
 import { lockArchive } from './lock.ts'
+import { ensureLocalDisk } from './network-disk.ts'
 import { openReadOnly } from './open-read-only.ts'
 import { Presence } from './presence.ts'
 import { probeTraits } from './probe.ts'
@@ -27,6 +28,8 @@ export interface ArchiveInit extends ArchiveSettings {
   readonly mustExist?: boolean
   /** Whether it is opened for reading if its file system takes no changes; otherwise that is an error. */
   readonly mayBeReadOnly?: boolean
+  /** Whether it may lie on a network file system, where an operator sees to it that no other machine uses it. */
+  readonly allowNetworkDisk?: boolean
 }
 
 /**
@@ -44,6 +47,7 @@ export async function openArchive (init: ArchiveInit): Promise<Archive> {
     opened.push(() => { beneath.close(); return Promise.resolve() })
     if (init.expectedId !== undefined) ensureArchiveId(root, readArchiveId(beneath), init.expectedId)
     if (init.mayBeReadOnly === true && isReadOnly(beneath.open(''))) return await openReadOnly({ ...init, root }, beneath, opened)
+    if (init.allowNetworkDisk !== true) ensureLocalDisk(beneath)
     opened.push(await lockArchive(beneath))
     const id = readArchiveId(beneath) ?? makeArchiveId(beneath)
     const presence = new Presence({ path: root, beneath, id })
