@@ -5,13 +5,13 @@ import type { RelativePath } from '@filesync/protocol'
 import { archiveIdOf } from '@filesync/scanner'
 
 /** An archive that the directory to push holds or lies in; absolute path. */
-export interface NearArchive {
+interface NearArchive {
   readonly path: string
   readonly id: string
 }
 
 /** Archives in whose folders a directory lies, however deep. */
-export function archivesAround (root: string): NearArchive[] {
+function archivesAround (root: string): NearArchive[] {
   const found: NearArchive[] = []
   for (let at = dirname(root); ; at = dirname(at)) {
     const id = archiveIdAt(at)

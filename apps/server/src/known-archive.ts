@@ -15,7 +15,7 @@ const VERSION = 1
 const file = v.object({ version: v.literal(VERSION), id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/u)) })
 
 /** The id of the archive that this server opened last, from its state directory; undefined if it has opened none. Throws STATE_INVALID. */
-export async function readKnownArchive (stateDir: string): Promise<string | undefined> {
+async function readKnownArchive (stateDir: string): Promise<string | undefined> {
   const path = join(stateDir, FILE)
   try {
     return v.parse(file, JSON.parse(await readFile(path, 'utf8'))).id

@@ -16,7 +16,7 @@ const NO_ENTRIES: readonly Entry[] = Object.freeze([])
 const NOTHING = new Uint8Array(0)
 
 /** What of one listing differs, as it is found. */
-export interface Differences {
+interface Differences {
   readonly wanted: readonly number[]
   readonly alike?: readonly number[]
   readonly structure?: readonly number[]

@@ -97,7 +97,7 @@ export type DeltaTask = readonly [listing: number, entry: number, how: 'DELTA', 
 export type DigestTask = readonly [listing: number, entry: number, how: 'DIGEST']
 
 /** The file from an offset on, if the client's disk sets no more than so many bytes aside for it: only then it fits. */
-export type SparseTask = readonly [listing: number, entry: number, how: 'SPARSE', offset: number, roomBytes: number]
+type SparseTask = readonly [listing: number, entry: number, how: 'SPARSE', offset: number, roomBytes: number]
 
 /** In front of a streamed file; small files carry it in packed form, in a PACK. */
 export interface FileHeader {

@@ -53,12 +53,12 @@ export function problem (path: string, code: ProblemCode, detail?: string): Prob
 const MAX_TEXT_LENGTH = 1024
 
 /** The first problems that one end tells of, and how many it has in all. */
-export interface ToldProblems {
+interface ToldProblems {
   readonly problems: readonly Problem[]
   readonly problemCount: number
 }
 
-export interface JoinedProblems {
+interface JoinedProblems {
   readonly problemCount: number
   /** Those of the answer that are not among what was told. */
   readonly more: readonly Problem[]

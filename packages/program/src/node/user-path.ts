@@ -24,7 +24,7 @@ export function userPath (text: string, env: Environment, base?: string): string
  * Where the person stands: the working directory, or the one in which a package manager was called that runs this program
  * from a script and has changed to the directory of the package before.
  */
-export function startDirectory (env: Environment): string {
+function startDirectory (env: Environment): string {
   const working = process.cwd()
   const { INIT_CWD: called, npm_package_json: manifest, npm_lifecycle_event: script } = env
   if (called === undefined || !isAbsolute(called) || script === undefined) return working
