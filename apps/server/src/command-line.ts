@@ -65,7 +65,7 @@ function addArchive (program: Command, context: CommandContext): void {
   withArchive(program.command('versions <client> [path]')).description('list the earlier versions of a path and of what lies below it')
     .action(async (client: string, path: string | undefined, flags: ArchiveFlags) => { await (await import('./commands/archive.ts')).versions([client, path], flags, context) })
   withArchive(program.command('restore <client> [path]')).description('write what a path was at a moment to a directory')
-    .requiredOption('--at <time>', 'the moment: 2026-11-22T10:30:00Z, or 2h for two hours ago')
+    .requiredOption('--at <time>', 'the moment: 2026-11-22T10:30:00Z, "2026-11-22 10:30" in local time, or 2h for two hours ago; a time that was printed is taken as it is')
     .addOption(pathSetting('--to <dir>', 'where to write it; outside the archive').makeOptionMandatory())
     .option('--overwrite', 'replace what stands there; otherwise it stays, and is listed')
     .action(async (client: string, path: string | undefined, flags: RestoreFlags) => { process.exitCode = await (await import('./commands/archive.ts')).restore([client, path], flags, context) })

@@ -1,4 +1,5 @@
 import { jsonLine, printable } from './printable.ts'
+import { shownTime } from './shown-time.ts'
 
 /** What happened, in facts. Text in it may come from peers. */
 export interface LogEvent {
@@ -24,6 +25,6 @@ export interface EventLogInit {
 export function createEventLog (init: EventLogInit): EventLog {
   return (event, text) => {
     const time = init.now()
-    init.write(init.json ? jsonLine({ ...event, time }) : `${time.slice(0, 19).replace('T', ' ')} ${printable(text)}\n`)
+    init.write(init.json ? jsonLine({ ...event, time }) : `${shownTime(time)} ${printable(text)}\n`)
   }
 }

@@ -45,7 +45,7 @@ test('the log escapes what peers say, as text and as JSON', () => {
   createEventLog({ ...init, json: false })(event, 'refused \u001b[31m')
   createEventLog({ ...init, json: true })(event, 'refused')
   expect(lines).toEqual([
-    '2026-01-02 03:04:05 refused \\u{1b}[31m\n',
+    '2026-01-02 03:04:05.678Z refused \\u{1b}[31m\n',
     '{"event":"refused","address":"\\u009b31m","time":"2026-01-02T03:04:05.678Z"}\n',
   ])
 })

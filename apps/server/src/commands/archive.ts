@@ -1,12 +1,13 @@
 import { openArchive } from '@filesync/archive/node'
 import type { Archive } from '@filesync/archive'
-import { formatCount, parseDuration, printable } from '@filesync/program'
+import { formatCount, printable } from '@filesync/program'
 import { askControl, writeReport } from '@filesync/program/node'
 import { FileSyncError, formatSize } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { listVersions, release as releaseArea, restore as restoreArea, verify as verifyArea } from '../archive-operations.ts'
 import type { RestoreReport, VerifyReport, VersionRow } from '../archive-operations.ts'
 import { openOwnArchive } from '../known-archive.ts'
+import { parseMoment } from '../moment.ts'
 import { stateDirOf } from '../settings.ts'
 import type { CommonFlags } from '../settings.ts'
 import type { CommandContext } from './start.ts'
@@ -114,11 +115,4 @@ export async function operate <T>({ route, request, work, only }: Operation<T>, 
   } finally {
     await archive.close()
   }
-}
-
-/** A moment, as ISO 8601, or as a duration before now such as `2h` or `3d`. Throws USAGE. */
-function parseMoment (text: string, nowMs: number): number {
-  const timeMs = /^\d{4}-/u.test(text) ? Date.parse(text) : /^\s*\d/u.test(text) ? nowMs - parseDuration(text) : NaN
-  if (Number.isFinite(timeMs)) return timeMs
-  throw new FileSyncError('USAGE', `"${text}" is not a moment. Write for example 2026-11-22T10:30:00Z, or 2h for two hours ago.`)
 }

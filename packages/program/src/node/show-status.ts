@@ -1,5 +1,6 @@
 import { FileSyncError } from '@filesync/protocol'
 import { jsonLine, printable } from '../printable.ts'
+import { shownTime } from '../shown-time.ts'
 import { askControl, followControl } from './control-socket.ts'
 import type { Terminal } from './program.ts'
 
@@ -45,5 +46,5 @@ async function follow<S> ({ stateDir, json, notRunning }: StatusInit<S>, termina
 
 function describeEvent ({ time, event, ...facts }: Record<string, unknown>): string {
   const words = Object.entries(facts).map(([name, value]) => `${printable(name)}=${printable(String(value))}`)
-  return [typeof time === 'string' ? time.slice(0, 19).replace('T', ' ') : '', printable(String(event)), ...words].filter(Boolean).join('  ')
+  return [typeof time === 'string' ? printable(shownTime(time)) : '', printable(String(event)), ...words].filter(Boolean).join('  ')
 }
