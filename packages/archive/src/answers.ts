@@ -5,6 +5,7 @@ import type { Committer } from './committer.ts'
 import { comparedFile } from './compared-file.ts'
 import type { ContentStore, PackFailure, PackRequest } from './content-store.ts'
 import type { Fact } from './facts.ts'
+import type { Position } from './history/position.ts'
 import type { Ledger } from './ledger.ts'
 import { alteredWrites } from './damage.ts'
 import { parsePack, stagedSections } from './pack-request.ts'
@@ -24,6 +25,7 @@ export interface AnswersInit {
   readonly staging: string
   readonly store: ContentStore
   readonly clock: Clock
+  readonly began: Position
   readonly hash: HashBytes
   /** Told of large files that arrive without a signature. */
   readonly unsigned: UnsignedFiles
@@ -61,9 +63,9 @@ export class Answers {
   }
 
   async stagePack (pack: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<readonly StageOutcome[]> {
-    const { tasks, folders, staging, clock, store, committer } = this.#init
+    const { tasks, folders, staging, clock, began, store, committer } = this.#init
     await committer.room()
-    const { request, files } = parsePack(pack, { tasks, folders, staging, nowMs: clock.nowMs() })
+    const { request, files } = parsePack(pack, { tasks, folders, staging, now: { count: began.count, ms: clock.nowMs() } })
     for (const { task } of files) this.#claim(task)
     const failures = await this.#track(store.stagePack(request, reuse))
     return this.#staged(request, failures, files)
@@ -168,14 +170,14 @@ export class Answers {
   }
 
   #streamed (outcome: StageOutcome, digest: Digest | undefined): void {
-    const { tasks, ledger, folders, problems, committer, clock } = this.#init
+    const { tasks, ledger, folders, problems, committer, clock, began } = this.#init
     const { owner, directory: { directory } } = tasks.at(outcome.task)
     folders.settled(owner, 1, 0)
     if (outcome.problem !== undefined) problems.add(outcome.problem)
     if (digest === undefined) {
       ledger.settled(directory, 1)
     } else {
-      const section = fileSection(tasks, outcome.task, { digest, storedAtMs: clock.nowMs() })
+      const section = fileSection(tasks, outcome.task, { digest, storedAtMs: clock.nowMs(), storedCount: began.count })
       committer.add([{ section, bytes: outcome.bytes }])
     }
   }

@@ -1,5 +1,6 @@
 import type { RelativePath } from '@filesync/protocol'
 import type { StoredDirectory } from './fold.ts'
+import type { ArchiveAge } from './history/archive-age.ts'
 import type { Batch } from './section.ts'
 
 /** A directory's place in the index. */
@@ -8,14 +9,25 @@ export interface DirectoryKey {
   readonly directory: RelativePath
 }
 
+/** Where an area is in its history. */
+export interface AreaHistory {
+  /** The number of the last sync that changed something. */
+  readonly lastCount: number
+  /** The last sync of which nothing is remembered any more, because all that left the mirror in it has expired. */
+  readonly droppedCount: number
+  readonly age: ArchiveAge
+}
+
 /** What an area remembers beside its directories. */
 export interface AreaRecord {
   /** A sync is under way, or ended without tidying up: the digests of directories may not fit together. */
   readonly open: boolean
   /** Folder in staging of the last sync; the next one clears what an end at the wrong moment left in it. */
   readonly staging?: string
-  /** The highest stamp used for a folder in versions, so that stamps rise even where the clock does not. */
+  /** The latest time that the last sync gave to anything, so that times rise from one sync to the next while the clock is not set back. */
   readonly lastStampMs: number
+  /** Absent until the area was synced, or if its index was lost. */
+  readonly history?: AreaHistory
   /** Files were moved by a sync that did not remove them from their old paths, because it ended early. */
   readonly hasHalfMoved?: true
   /** Set while the brake holds. */

@@ -1,7 +1,7 @@
 import type { Amount, ArrivedListing, Clock, Digest, Pace, Problem, RelativePath, StagingArea, Task } from '@filesync/protocol'
 import type { Attested, AttestOptions, OtherCopy } from './attest.ts'
 import type { WantedListing } from './comparison.ts'
-import type { RestoreOutcome, Version } from './content-store.ts'
+import type { FoundEntry, RestoreOutcome } from './content-store.ts'
 import type { ExistingCopy } from './existing-copy.ts'
 
 /**
@@ -96,6 +96,19 @@ export interface Sync extends StagingArea {
   finish (): Promise<SyncOutcome>
   /** Ends the sync early. What was staged is committed, nothing is deleted. */
   abandon (): Promise<void>
+}
+
+/** One earlier state of a path. */
+export interface Version {
+  /**
+   * The last moment at which it was there, milliseconds since the Unix epoch by the server's clock. `restore` at that time brings it back,
+   * also if the clock was wrong.
+   */
+  readonly untilMs: number
+  readonly path: RelativePath
+  readonly kind: FoundEntry['kind']
+  readonly sizeBytes: number
+  readonly mtimeNs: bigint
 }
 
 /** What a sync would do. */

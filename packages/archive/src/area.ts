@@ -2,24 +2,29 @@ import { FileSyncError, isRelativePath, pathDepth, ROOT_PATH } from '@filesync/p
 import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './archive-index.ts'
 import type {
-  AdoptOptions, AdoptOutcome, Area, DamageReport, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, Preview, Rebuilding, RestoreOptions, StoredFile, Sync, VerifyOptions, VerifyOutcome,
+  AdoptOptions, AdoptOutcome, Area, DamageReport, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, Preview, Rebuilding, RestoreOptions, StoredFile, Sync,
+  Version, VerifyOptions, VerifyOutcome,
 } from './archive.ts'
 import { adoptCopy } from './adopt.ts'
 import { bringBack } from './bring-back.ts'
 import { expiredWrites, openDamages } from './damage.ts'
 import { attestCopies, noteFindings } from './attest.ts'
 import type { Attested, AttestOptions, Finding, OtherCopy } from './attest.ts'
-import type { ContentStore, RestoreOutcome, Version } from './content-store.ts'
+import type { ContentStore, RestoreOutcome } from './content-store.ts'
 import type { ExistingCopy } from './existing-copy.ts'
 import { EMPTY_DIRECTORY } from './fold.ts'
 import { ListingCursor } from './listing-cursor.ts'
 import { fileLookup, knownPaths } from './lookup.ts'
+import { passTime } from './history/archive-age.ts'
+import type { ArchiveAge } from './history/archive-age.ts'
+import { findHistory } from './history/find-history.ts'
+import { versionsOf } from './history/past-state.ts'
+import { pruneVersions } from './history/prune.ts'
 import { isUnknown } from './unknown-entry.ts'
 import { MirrorRound } from './mirror-round.ts'
 import { AreaPreview } from './preview.ts'
 import { rebuildIndex } from './rebuild.ts'
 import { recover } from './recover.ts'
-import { expiredVersions } from './retention.ts'
 import { diskRoom, mirrorSize } from './room.ts'
 import { AreaSync } from './sync.ts'
 import { Turns } from './turns.ts'
@@ -28,9 +33,11 @@ import { verifyArea } from './verify.ts'
 
 /** Damage that is told one by one. */
 const DAMAGE_TOLD = 100
-/** Versions dropped while a sync waits. */
-const DROPPED_AT_ONCE = 500
 const NOT_IN_ORDER = { path: '.', message: 'the last sync did not come to its end, and the archive is read-only: what that sync was storing may be missing or newer here' }
+const EXPIRED = 'versions of that time have expired: what left before the oldest one that is kept is not restored'
+
+type Reached = Required<Pick<AreaRecord, 'lastStampMs' | 'history'>>
+
 const NEW_AREA: AreaRecord = { open: false, lastStampMs: 0 }
 
 export interface AreaInit {
@@ -63,6 +70,8 @@ export class StoredArea implements Area {
   readonly #unsigned = new UnsignedFiles()
   /** Found while a sync ran, so not written down yet. */
   #damaged: readonly Finding[] = []
+  /** How old the archive is, and up to when by the clock of this process that is known. */
+  #age: { readonly age: ArchiveAge, readonly ranToMs: number } | undefined
   #size: { readonly syncs: number, readonly size: MirrorSize } | undefined
 
   constructor (init: AreaInit) {
@@ -84,6 +93,7 @@ export class StoredArea implements Area {
       signal.throwIfAborted()
       await store.ensurePresent('path')
       await this.#makeReady()
+      const { lastStampMs, history } = await this.#reached()
       const root = index.listing({ area: name, directory: ROOT_PATH }) ?? EMPTY_DIRECTORY.listing
       return new AreaSync({
         ...this.#init,
@@ -91,7 +101,8 @@ export class StoredArea implements Area {
         rootDigest: hash(root),
         partials: await store.partials(name),
         staging: this.#init.newStaging(),
-        record: this.#record,
+        record: { ...this.#record, lastStampMs },
+        history,
         roomBytes: await this.#room(),
         unsigned: this.#unsigned,
         client,
@@ -157,20 +168,23 @@ export class StoredArea implements Area {
 
   async versions (path: RelativePath): Promise<readonly Version[]> {
     await this.#init.store.ensurePresent('path')
-    return await this.#init.store.versions(this.name, path)
+    const versions = await versionsOf({ ...this.#init, area: this.name }, path)
+    return versions.map(({ kept: { path: at, found: { kind, sizeBytes, mtimeNs } }, until }) => ({ path: at, kind, sizeBytes, mtimeNs, untilMs: until.ms }))
   }
 
   async restore (options: RestoreOptions): Promise<RestoreOutcome> {
-    const { index, store, name } = this.#init
+    const { store, name } = this.#init
     await store.ensurePresent('path')
-    const brought = await bringBack({ index, store, area: name }, options)
+    const brought = await bringBack({ ...this.#init, area: name }, options)
     if (brought === undefined) {
       throw new FileSyncError('USAGE', `There is nothing under ${JSON.stringify(options.path)} at that time. "filesync-server versions ${name}" lists what can be restored.`)
     }
-    const { findings, ...outcome } = brought
+    const { findings, at, ...outcome } = brought
     this.#damaged = [...this.#damaged, ...findings]
     await this.#turns.stepIfFree(() => this.#note([]))
-    return this.#isInOrder ? outcome : { ...outcome, failures: [...outcome.failures, NOT_IN_ORDER] }
+    const isExpired = at.count > 0 && at.count <= (this.#record.history?.droppedCount ?? 0)
+    const unsure = [...isExpired ? [{ path: options.path, message: EXPIRED }] : [], ...this.#isInOrder ? [] : [NOT_IN_ORDER]]
+    return { ...outcome, failures: [...outcome.failures, ...unsure] }
   }
 
   damage (): DamageReport {
@@ -182,12 +196,12 @@ export class StoredArea implements Area {
   }
 
   async verify (options: VerifyOptions = {}): Promise<VerifyOutcome> {
-    const { index, store, hash, name: area } = this.#init
+    const { index, store, hash, clock, name: area } = this.#init
     await store.ensurePresent('path')
     const isKnown = await this.#isKnown()
     await this.#turns.step(() => this.#makeReady())
     const { mended, ...outcome } = await verifyArea({ ...this.#init, area, step: work => this.#turns.step(work) }, options)
-    if (outcome.problems.length + mended > 0 && store.traits.isReadOnly !== true) await this.#turns.step(() => recover({ area, index, store, hash }))
+    if (outcome.problems.length + mended > 0 && store.traits.isReadOnly !== true) await this.#turns.step(() => recover({ area, index, store, hash, clock }))
     return { ...outcome, isKnown }
   }
 
@@ -219,19 +233,37 @@ export class StoredArea implements Area {
   }
 
   async prune (): Promise<number> {
-    const { index, store, clock, signal, keepMs, mode, name } = this.#init
+    const { index, clock, keepMs, mode, name } = this.#init
     // Whoever is to find out what happened may need every version that there is.
     if (mode === 'archive' || this.halted !== undefined) return 0
-    // Syncs only add to versions, so looking for what is past keeping does not hold them up.
-    const expired = expiredVersions(await store.versions(name, ROOT_PATH), { nowMs: clock.nowMs(), keepMs })
-    const deepestFirst = expired.sort((a, b) => b.path.length - a.path.length)
-    for (let at = 0; at < deepestFirst.length; at += DROPPED_AT_ONCE) {
-      signal.throwIfAborted()
-      await this.#turns.step(() => store.dropVersions(name, deepestFirst.slice(at, at + DROPPED_AT_ONCE)))
-    }
-    await this.#turns.step(() => store.dropVersions(name, []))
+    const ageMs = await this.#turns.step(() => this.#noteReached(0))
+    const { dropped, droppedCount } = await pruneVersions({ ...this.#init, area: name, step: work => this.#turns.step(work) }, { ageMs, keepMs })
+    await this.#turns.step(() => this.#noteReached(droppedCount))
     await this.#turns.step(() => index.write(expiredWrites(index, name, clock.nowMs() - keepMs)))
-    return expired.filter(version => version.kind !== 'directory').length
+    return dropped
+  }
+
+  /** Writes down where the area is in its history; returns how old the archive is. */
+  async #noteReached (droppedCount: number): Promise<number> {
+    const { index, name: area } = this.#init
+    const record = index.area(area)
+    const { lastStampMs, history } = await this.#reached()
+    const { ageMs } = history.age
+    if (record === undefined) return ageMs
+    await index.write([{ area, record: { ...record, lastStampMs, history: { ...history, droppedCount: Math.max(history.droppedCount, droppedCount) } } }])
+    return ageMs
+  }
+
+  /** Where the area is in its history, and how old it is by now. Found out from what is stored if the index does not know. */
+  async #reached (): Promise<Reached> {
+    const { clock } = this.#init
+    const record = this.#record
+    const { lastStampMs, history } = record.history === undefined ? await findHistory({ ...this.#init, area: this.name }) : { ...record, history: record.history }
+    const known = this.#age ?? { age: history.age, ranToMs: clock.monotonicMs() }
+    const ranToMs = clock.monotonicMs()
+    const age = passTime(known.age, { nowMs: clock.nowMs(), ranMs: ranToMs - known.ranToMs })
+    this.#age = { age, ranToMs }
+    return { lastStampMs, history: { ...history, age } }
   }
 
   async #note (findings: readonly Finding[]): Promise<void> {
@@ -266,7 +298,7 @@ export class StoredArea implements Area {
 
   /** Puts in order what a crash or a failed sync left, or makes the index of an area that has content but none. */
   async #makeReady (): Promise<void> {
-    const { index, store, hash, name: area, onRebuild } = this.#init
+    const { index, store, hash, clock, name: area, onRebuild } = this.#init
     const isReadOnly = store.traits.isReadOnly === true
     if (!isReadOnly) await store.openArea(area)
     if (index.area(area) === undefined && (await store.list(area, ROOT_PATH)).length > 0) {
@@ -274,7 +306,7 @@ export class StoredArea implements Area {
       const made = await rebuildIndex({ ...this.#init, area })
       onRebuild?.({ area, state: 'done', ...made })
     }
-    if (!isReadOnly) await recover({ area, index, store, hash })
+    if (!isReadOnly) await recover({ area, index, store, hash, clock })
   }
 
   async #room (): Promise<number> {

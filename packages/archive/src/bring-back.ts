@@ -3,23 +3,22 @@ import type { Digest, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from './archive-index.ts'
 import type { RestoreOptions } from './archive.ts'
 import type { Finding } from './attest.ts'
-import type { ContentStore, Proof, RestoredFile, RestoreFailure, RestoreOutcome, RestoreRequest } from './content-store.ts'
-import type { Damage } from './damage.ts'
+import type { ContentStore, DirectoryState, KeptEntry, Proof, RestoredFile, RestoreFailure, RestoreOutcome, RestoreRequest } from './content-store.ts'
 import { knownFiles, knownPaths } from './lookup.ts'
-import type { KnownFile } from './lookup.ts'
-import { stateAt } from './past-state.ts'
-import type { PastState } from './past-state.ts'
+import { stateAt } from './history/past-state.ts'
+import type { PastEntry, PastState, PastStateSource } from './history/past-state.ts'
+import type { Position } from './history/position.ts'
 import { isUnknown } from './unknown-entry.ts'
 
-export interface BringBack {
-  readonly index: ArchiveIndex
+export interface BringBack extends PastStateSource {
   readonly store: ContentStore
-  readonly area: string
 }
 
 /** What was brought back, and damage that only this showed. */
 export interface BroughtBack extends RestoreOutcome {
   readonly findings: readonly Finding[]
+  /** The moment, in the history of the area. */
+  readonly at: Position
 }
 
 /** Versions of the size of a damaged file that are read in search of its content. */
@@ -39,20 +38,20 @@ type Target = Pick<RestoreRequest, 'to' | 'overwrite'>
  */
 export async function bringBack (source: BringBack, { path, atMs, ...target }: RestoreOptions): Promise<BroughtBack | undefined> {
   const state = await stateAt(source, path, atMs)
-  if (state.files.size + state.directories.size === 0) return undefined
-  const files = provenFiles(source, state)
+  const { at, directories } = state
+  if (state.files.length + directories.length === 0) return undefined
+  const files = state.files.map(provenFile)
   const { store, area } = source
-  const directories = [...state.directories.values()]
   const outcome = await store.restore(area, { files, directories, ...target })
   const unproven = outcome.failures.filter(failure => failure.unproven !== undefined)
-  if (unproven.length === 0) return { ...outcome, findings: [] }
+  if (unproven.length === 0) return { ...outcome, findings: [], at }
   // On a disk that is gone nothing can be read, which says nothing of the files.
   await store.ensurePresent('disk')
   const wanted = new Map(files.map(file => [file.path as string, file]))
-  const repair = new Repair(source, target, atMs)
+  const repair = new Repair(source, { ...target, atMs, state })
   for (const failure of unproven) {
     const file = wanted.get(failure.path)
-    if (file?.proof?.kind === 'file') await repair.bring(failure, { ...file, proof: file.proof }, state.damages.get(file.path))
+    if (file?.proof?.kind === 'file') await repair.bring(failure, { ...file, proof: file.proof })
   }
   // What was written since changed the times of its directories.
   await store.restore(area, { files: [], directories, ...target })
@@ -61,27 +60,25 @@ export async function bringBack (source: BringBack, { path, atMs, ...target }: R
     bytes: outcome.bytes + repair.bytes,
     failures: [...outcome.failures.filter(({ unproven: why }) => why === undefined), ...repair.failures],
     findings: repair.findings,
+    at,
   }
 }
 
 type ProvenFile = RestoredFile & { readonly proof: Extract<Proof, { kind: 'file' }> }
 
-function provenFiles ({ index, area }: BringBack, { files, damages }: PastState): RestoredFile[] {
-  const proofs = new Map<RelativePath, Proof>()
-  const inMirror = [...files].filter(([at, version]) => version === undefined && !damages.has(at)).map(([at]) => at)
-  for (const known of knownPaths(index, area, inMirror)) if (!isUnknown(known.entry)) proofs.set(known.path, proofOf(known))
-  for (const [at, { entry, fact }] of damages) {
-    if (entry.kind === 'symlink') proofs.set(at, { kind: 'symlink', target: entry.target, mtimeNs: entry.mtimeNs })
-    else if (entry.kind === 'file' && fact !== undefined) proofs.set(at, proofOf({ entry, fact }))
-  }
-  return [...files].map(([at, version]) => {
-    const proof = proofs.get(at)
-    return { path: at, version, ...(proof !== undefined && { proof }) }
-  })
+/** What a file or link has to be, if it is known. */
+function provenFile ({ path, folder, entry, fact }: PastEntry): RestoredFile {
+  const unproven = { path, folder }
+  if (entry?.kind === 'symlink') return { ...unproven, proof: { kind: 'symlink', target: entry.target, mtimeNs: entry.mtimeNs } }
+  if (entry?.kind !== 'file' || fact === undefined) return unproven
+  const { sizeBytes, mtimeNs, mode } = entry
+  return { ...unproven, proof: { kind: 'file', digest: fact.digest, sizeBytes, mtimeNs, mode } }
 }
 
-function proofOf ({ entry: { sizeBytes, mtimeNs, mode }, fact: { digest } }: Pick<KnownFile, 'entry' | 'fact'>): ProvenFile['proof'] {
-  return { kind: 'file', digest, sizeBytes, mtimeNs, mode }
+/** Where files go, and what is brought back with them. */
+interface Mission extends Target {
+  readonly atMs: number
+  readonly state: PastState
 }
 
 /** Finds for single files what the store does not have in their places. */
@@ -91,24 +88,23 @@ class Repair {
   readonly failures: RestoreFailure[] = []
   readonly findings: Finding[] = []
   readonly #source: BringBack
-  readonly #target: Target
-  readonly #atMs: number
+  readonly #mission: Mission
 
-  constructor (source: BringBack, target: Target, atMs: number) {
+  constructor (source: BringBack, mission: Mission) {
     this.#source = source
-    this.#target = target
-    this.#atMs = atMs
+    this.#mission = mission
   }
 
-  async bring (failure: RestoreFailure, file: ProvenFile, damage: Damage | undefined): Promise<void> {
+  async bring (failure: RestoreFailure, file: ProvenFile): Promise<void> {
     const { index, area } = this.#source
-    const { path, proof } = file
-    if (damage === undefined) {
+    const { path, folder, proof } = file
+    const { atMs, state } = this.#mission
+    if (folder === undefined && !state.damaged.has(path)) {
       const [now] = knownPaths(index, area, [path])
       if (now === undefined || isUnknown(now.entry) || !equalDigests(now.fact.digest, proof.digest)) {
         // A sync or a look at the mirror came in between: what was asked for stands elsewhere now.
-        const moved = await stateAt(this.#source, path, this.#atMs)
-        const again = provenFiles(this.#source, moved).find(other => other.path === path)
+        const moved = await stateAt(this.#source, path, atMs)
+        const again = moved.files.map(provenFile).find(other => other.path === path)
         if (again !== undefined && await this.#try(again)) return
       } else {
         this.findings.push({ path, fact: now.fact, what: failure.unproven === 'absent' ? 'missing' : 'damaged' })
@@ -120,7 +116,7 @@ class Repair {
 
   async #try (file: RestoredFile): Promise<boolean> {
     const { store, area } = this.#source
-    const { files, bytes, failures } = await store.restore(area, { files: [file], directories: [], ...this.#target })
+    const { files, bytes, failures } = await store.restore(area, this.#requestOf(file))
     const [failure] = failures
     if (failure?.unproven !== undefined) return false
     // Something stands in its place: the copy was good, so there is nothing else to try.
@@ -133,10 +129,17 @@ class Repair {
   /** Where else its content may be: files of the mirror with the same digest, then versions of its size, those of its own path first. */
   async * #copiesOf ({ path, proof }: ProvenFile): AsyncGenerator<RestoredFile, void, undefined> {
     const { index, area, store } = this.#source
-    for (const from of pathsOf(index, area, proof.digest)) yield { path, from, version: undefined, proof }
-    const versions = (await store.versions(area, '' as RelativePath)).filter(({ kind, sizeBytes }) => kind === 'file' && sizeBytes === proof.sizeBytes)
-    const rank = (version: { readonly path: RelativePath, readonly mtimeNs: bigint }): number => Number(version.path !== path) * 2 + Number(version.mtimeNs !== proof.mtimeNs)
-    for (const version of versions.sort((a, b) => rank(a) - rank(b)).slice(0, CANDIDATES)) yield { path, from: version.path, version: version.untilMs, proof }
+    for (const from of pathsOf(index, area, proof.digest)) yield { path, from, folder: undefined, proof }
+    const versions = (await store.versions(area, '' as RelativePath)).filter(({ found: { kind, sizeBytes } }) => kind === 'file' && sizeBytes === proof.sizeBytes)
+    const rank = (version: KeptEntry): number => Number(version.path !== path) * 2 + Number(version.found.mtimeNs !== proof.mtimeNs)
+    for (const version of versions.sort((a, b) => rank(a) - rank(b)).slice(0, CANDIDATES)) yield { path, from: version.path, folder: version.folder, proof }
+  }
+
+  /** With the directories that it lies in, which may have modes by now that let nobody write. */
+  #requestOf (file: RestoredFile): RestoreRequest {
+    const { to, overwrite, state } = this.#mission
+    const directories: DirectoryState[] = state.directories.filter(({ directory }) => file.path.startsWith(`${directory}/`))
+    return { files: [file], directories, to, ...(overwrite !== undefined && { overwrite }) }
   }
 
   /** Names what cannot be brought back, and writes what is left of it beside. */
@@ -148,8 +151,8 @@ class Repair {
     const { store, area } = this.#source
     const { directory, name } = splitPath(file.path)
     const damagedName = `${name}${DAMAGED_SUFFIX}` as Name
-    const left: RestoredFile = { path: joinPath(directory, damagedName), from: file.path, version: file.version }
-    const { failures: [failure] } = await store.restore(area, { files: [left], directories: [], ...this.#target })
+    const left: RestoredFile = { path: joinPath(directory, damagedName), from: file.path, folder: file.folder }
+    const { failures: [failure] } = await store.restore(area, this.#requestOf(left))
     const beside = failure === undefined ? `what is left of it is in ${JSON.stringify(damagedName)} beside it` : `what is left of it cannot be written to ${JSON.stringify(damagedName)}: ${failure.message}`
     this.failures.push({ path, message: `${LOST}, ${NO_OTHER}; ${beside}` })
   }

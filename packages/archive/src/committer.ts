@@ -1,6 +1,8 @@
 import type { Clock } from '@filesync/protocol'
 import type { ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { ContentStore } from './content-store.ts'
+import type { ChangeHistory } from './history/change-history.ts'
+import type { Position } from './history/position.ts'
 import type { PendingStructure } from './pending-structure.ts'
 import { withoutFailures } from './section.ts'
 import type { Batch, Failure, Removal, Section, StagedSection } from './section.ts'
@@ -26,7 +28,8 @@ export interface CommitterInit {
   readonly clock: Clock
   readonly area: string
   readonly staging: string
-  readonly stampMs: number
+  readonly began: Position
+  readonly history: ChangeHistory
   readonly folders: () => StagingFolders
   readonly structure: () => PendingStructure
   /** Aborted when the client has left: only what arrived takes its place then, with what that needs. */
@@ -154,29 +157,34 @@ export class Committer {
   }
 
   async #place (sections: readonly Section[]): Promise<void> {
-    const { store, area, placed } = this.#init
+    const { store, area, history, placed } = this.#init
     const { batch, journal } = await this.#write(sections, [])
-    const failures = await store.place(area, batch, 'first')
+    const outcome = await store.place(area, batch, 'first')
+    const { failures } = outcome
+    await history.placed(sections, { number: journal, outcome })
     await store.makeDurable()
     await placed({ journal, sections, placed: withoutFailures(sections, failures), failures })
   }
 
   /** Moves names to versions, behind everything that is placed. */
   async remove (removals: readonly Removal[]): Promise<RemovedBatch> {
-    const { store, area } = this.#init
+    const { store, area, history } = this.#init
     const { batch, journal } = await this.#write([], removals)
-    return { journal, failures: await store.remove(area, batch) }
+    const outcome = await store.remove(area, batch)
+    await history.removed(removals, { number: journal, outcome })
+    return { journal, failures: outcome.failures }
   }
 
   /** Moves names to versions before anything is placed that may take their places. */
   async evict (removals: readonly Removal[]): Promise<RemovedBatch> {
-    const { index, store, area } = this.#init
+    const { index, store, area, history } = this.#init
     const { batch, journal } = await this.#write([], removals)
-    const failures = await store.remove(area, batch)
+    const outcome = await store.remove(area, batch)
+    await history.removed(removals, { number: journal, outcome })
     // Before anything is placed: where names are folded, a recovery cannot tell what was to go from what took its place.
     await store.makeDurable()
     await index.write([{ area, journal, batch: { ...batch, areRemoved: true } }])
-    return { journal, failures }
+    return { journal, failures: outcome.failures }
   }
 
   /** Writes that empty the journal. */
@@ -185,8 +193,8 @@ export class Committer {
   }
 
   async #write (sections: readonly Section[], removals: readonly Removal[]): Promise<{ readonly batch: Batch, readonly journal: number }> {
-    const { index, store, area, staging, stampMs } = this.#init
-    const batch = { staging, stampMs, sections, removals, wholeFolders: this.#init.folders().wholeIn(sections) }
+    const { index, store, clock, area, staging, began } = this.#init
+    const batch = { staging, count: began.count, stampMs: began.ms, begunMs: Math.max(began.ms, clock.nowMs()), sections, removals, wholeFolders: this.#init.folders().wholeIn(sections) }
     const journal = this.#journal++
     await Promise.all([store.makeDurable(), index.write([{ area, journal, batch }])])
     return { batch, journal }

@@ -1,6 +1,6 @@
 import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type { TimeRange } from './file-time.ts'
-import type { Batch, Failure, RemovalBatch, Section } from './section.ts'
+import type { Batch, Failure, Outcome, RemovalBatch, Section } from './section.ts'
 
 /** What the store cannot tell apart or hold. */
 export interface StoreTraits {
@@ -94,16 +94,19 @@ export interface FoundEntry {
   readonly bornMs: number
 }
 
-/** One earlier state that versions holds. */
-export interface Version {
-  /** The content stood at its path until then. */
-  readonly untilMs: number
-  /** Since when it stood there, as far as the store knows: a copy of the whole archive is younger than what it holds. */
-  readonly sinceMs: number
+/** Something that left its place, as the store holds it. */
+export interface KeptEntry {
+  /** The folder in versions that it lies in, as `parseVersionFolder` reads it. */
+  readonly folder: string
   readonly path: RelativePath
-  readonly kind: FoundEntry['kind']
-  readonly sizeBytes: number
-  readonly mtimeNs: bigint
+  /** Of a directory also one that was made to hold what left it. */
+  readonly found: FoundEntry
+}
+
+/** What is remembered of one sync, as it was appended. */
+export interface HistoryLog {
+  readonly count: number
+  readonly bytes: Uint8Array
 }
 
 /**
@@ -134,9 +137,9 @@ export interface ContentStore {
   /** Looks which files in staging are noise that would take the place of plain content. Entries without content are passed over. */
   findSpoiled (area: string, staging: string, sections: readonly Section[]): Promise<SpoiledFiles>
   /** Puts a batch in its place; what stood there goes to versions. */
-  place (area: string, batch: Batch, how: Placing): Promise<Failure[]>
+  place (area: string, batch: Batch, how: Placing): Promise<Outcome>
   /** Moves names to versions; passes over those that are gone. Failures count removals as sections and names as entries. */
-  remove (area: string, batch: RemovalBatch): Promise<Failure[]>
+  remove (area: string, batch: RemovalBatch): Promise<Outcome>
   /** Sets times and modes, deepest first. */
   settle (area: string, directories: readonly DirectoryState[]): Promise<void>
   /** Resolves when everything that was staged, placed or removed before the call is on stable storage. */
@@ -161,10 +164,16 @@ export interface ContentStore {
   reread (area: string, path: RelativePath, options?: RereadOptions): Promise<Reread | undefined>
   /** Digests of files as they are on the store now; undefined for one that cannot be read. */
   digests (area: string, directory: RelativePath, names: readonly string[]): Promise<(Digest | undefined)[]>
-  /** Earlier states of a path and of what lies below it, newest first. Only of the root they tell since when a file that moved stood where it moved to. */
-  versions (area: string, path: RelativePath): Promise<Version[]>
+  /** What left a path and what lies below it, newest first. */
+  versions (area: string, path: RelativePath): Promise<KeptEntry[]>
   /** Drops versions, those deepest below first, and what is left empty. Without any, what a crash left empty. */
-  dropVersions (area: string, versions: readonly Version[]): Promise<void>
+  dropVersions (area: string, versions: readonly KeptEntry[]): Promise<void>
+  /** Appends to what is remembered of a sync; durable after `makeDurable`. */
+  appendHistory (area: string, log: HistoryLog): Promise<void>
+  /** What is remembered of syncs, oldest first. */
+  history (area: string): Promise<HistoryLog[]>
+  /** Forgets what is remembered of these syncs. */
+  dropHistory (area: string, counts: readonly number[]): Promise<void>
   /** Copies the state of a path into a directory outside the store. */
   restore (area: string, request: RestoreRequest): Promise<RestoreOutcome>
   /**
@@ -214,8 +223,8 @@ export interface RestoredFile {
   readonly path: RelativePath
   /** The path at which the store has it; the same one by default. */
   readonly from?: RelativePath
-  /** The end of the version that holds it; undefined where the mirror does. */
-  readonly version: number | undefined
+  /** The folder in versions that it is taken from; undefined for the mirror. */
+  readonly folder: string | undefined
   /** What it has to be: a file of other content is not brought back, and time and mode are these. A link is made from it alone. */
   readonly proof?: Proof
 }

@@ -35,7 +35,7 @@ export interface DamageSite {
 const RECORDS_PER_PATH = 8
 
 /** What was found damaged at a path and below it, the oldest of each path first. */
-export function * damagesBelow (index: ArchiveIndex, area: string, top: RelativePath): Generator<Damage, void, undefined> {
+function * damagesBelow (index: ArchiveIndex, area: string, top: RelativePath): Generator<Damage, void, undefined> {
   for (const { path, records } of index.damages(area)) {
     if (top === '' || path === top || path.startsWith(`${top}/`)) for (const record of records) yield decode(path, record)
   }

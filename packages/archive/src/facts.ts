@@ -1,8 +1,9 @@
 import { DIGEST_BYTES } from '@filesync/protocol'
 import type { Digest } from '@filesync/protocol'
+import type { Position } from './history/position.ts'
 
-/** What is known of one stored file: digest (32 bytes), when it was stored and when it was last verified (ms, u48 each). */
-export const FACT_BYTES: number = DIGEST_BYTES + 12
+/** What is known of one stored file: digest (32 bytes), when it was stored and last verified (ms, u48 each), the sync that stored it (u32). */
+export const FACT_BYTES: number = DIGEST_BYTES + 16
 
 /** The facts of one stored file. */
 export interface Fact {
@@ -11,13 +12,21 @@ export interface Fact {
   readonly storedAtMs: number
   /** When it was last read from the disk again and found whole; 0 for never. */
   readonly verifiedAtMs: number
+  /** The number of the sync that stored it, which tells the order where the clock does not; 0 if that is not known. */
+  readonly storedCount: number
 }
 
 /** Writes the facts of one file at `at`. */
 export function writeFact (bytes: Uint8Array, at: number, fact: Fact): void {
   bytes.set(fact.digest, at)
-  writeTime(bytes, at + DIGEST_BYTES, fact.storedAtMs)
   writeTime(bytes, at + DIGEST_BYTES + 6, fact.verifiedAtMs)
+  stampFact(bytes, at, { count: fact.storedCount, ms: fact.storedAtMs })
+}
+
+/** Writes when the file at `at` took its place. */
+export function stampFact (bytes: Uint8Array, at: number, { count, ms }: Position): void {
+  writeTime(bytes, at + DIGEST_BYTES, ms)
+  for (let byte = 0; byte < 4; byte++) bytes[at + DIGEST_BYTES + 12 + byte] = count >>> 8 * (3 - byte)
 }
 
 /** The facts at `at`; the digest is a copy. */
@@ -26,6 +35,7 @@ export function readFact (bytes: Uint8Array, at: number): Fact {
     digest: bytes.slice(at, at + DIGEST_BYTES) as Digest,
     storedAtMs: readTime(bytes, at + DIGEST_BYTES),
     verifiedAtMs: readTime(bytes, at + DIGEST_BYTES + 6),
+    storedCount: new DataView(bytes.buffer, bytes.byteOffset + at + DIGEST_BYTES + 12, 4).getUint32(0),
   }
 }
 

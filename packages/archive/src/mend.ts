@@ -53,7 +53,8 @@ async function putRight ({ area, index, store, newStaging }: Mending, damage: Da
   if (stored === undefined) return false
   const section: Section = { directory, entries: stored.listing, staged: Uint32Array.of(entry.kind === 'file' ? SAME_CONTENT : NOT_STAGED), facts: new Uint8Array(0) }
   const staging = newStaging()
-  const failures = await store.place(area, { staging, stampMs: 0, sections: [section], removals: [] }, 'first')
+  const { lastStampMs: stampMs = 0, history } = index.area(area) ?? {}
+  const { failures } = await store.place(area, { staging, count: history?.lastCount ?? 0, stampMs, begunMs: stampMs, sections: [section], removals: [] }, 'first')
   if (failures.length > 0) return false
   if (entry.kind === 'directory') await store.settle(area, [{ directory: path, mtimeNs: entry.mtimeNs, mode: entry.mode }])
   await store.makeDurable()

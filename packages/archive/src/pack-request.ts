@@ -2,6 +2,7 @@ import { FileSyncError, readPack } from '@filesync/protocol'
 import type { PackedFile } from '@filesync/protocol'
 import type { PackFailure, PackRequest } from './content-store.ts'
 import { FACT_BYTES, writeFact } from './facts.ts'
+import type { Position } from './history/position.ts'
 import { cutSection } from './plan.ts'
 import { withoutEntries } from './section.ts'
 import type { StagedSection } from './section.ts'
@@ -19,11 +20,11 @@ export interface PackContext {
   readonly tasks: TaskList
   readonly folders: StagingFolders
   readonly staging: string
-  readonly nowMs: number
+  readonly now: Position
 }
 
 /** Sorts the files of a pack into sections. Throws FRAME_MALFORMED or DATA_UNEXPECTED. */
-export function parsePack (pack: Uint8Array<ArrayBuffer>, { tasks, folders, staging, nowMs }: PackContext): ParsedPack {
+export function parsePack (pack: Uint8Array<ArrayBuffer>, { tasks, folders, staging, now }: PackContext): ParsedPack {
   const groups = new Map<number, { readonly index: number, readonly file: PackedFile }[]>()
   const files: { task: number, bytes: number }[] = []
   for (const file of readPack(pack)) {
@@ -38,7 +39,7 @@ export function parsePack (pack: Uint8Array<ArrayBuffer>, { tasks, folders, stag
     group.sort((a, b) => a.index - b.index)
     const task = group[0]?.file.task ?? 0
     const section = cutSection(tasks.at(task).directory, group.map(({ index }) => index), group.map(({ file }) => file.task))
-    group.forEach(({ file }, i) => { writeFact(section.facts, i * FACT_BYTES, { digest: file.digest, storedAtMs: nowMs, verifiedAtMs: 0 }) })
+    group.forEach(({ file }, i) => { writeFact(section.facts, i * FACT_BYTES, { digest: file.digest, storedAtMs: now.ms, verifiedAtMs: 0, storedCount: now.count }) })
     const places = new Uint32Array(2 * group.length)
     const [offsets, lengths] = [places.subarray(0, group.length), places.subarray(group.length)]
     group.forEach(({ file: { content } }, i) => {

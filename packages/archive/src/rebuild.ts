@@ -5,6 +5,7 @@ import type { ContentStore, FoundEntry } from './content-store.ts'
 import { openDamageAt } from './damage.ts'
 import type { Damage } from './damage.ts'
 import { FACT_BYTES, writeFact } from './facts.ts'
+import { findHistory } from './history/find-history.ts'
 import { unknownFile } from './unknown-entry.ts'
 
 export interface Rebuild {
@@ -26,13 +27,14 @@ interface Rebuilt {
 export async function rebuildIndex (rebuild: Rebuild): Promise<{ readonly files: number, readonly bytes: number }> {
   const { area, index } = rebuild
   const record = index.area(area)
+  const reached = record?.history === undefined ? await findHistory(rebuild) : {}
   await index.write([
     { drop: { area, directory: ROOT_PATH }, andBelow: false },
     ...[...index.directories(area)].map(({ directory }) => ({ drop: { area, directory }, andBelow: true })),
   ])
   const { files, bytes } = await readDirectory(rebuild, ROOT_PATH)
   // Last: an area without a record is read again, so an interrupted rebuild starts anew.
-  await index.write([{ area, record: { ...record, open: false, lastStampMs: record?.lastStampMs ?? 0 } }])
+  await index.write([{ area, record: { lastStampMs: 0, ...record, ...reached, open: false } }])
   return { files, bytes }
 }
 
@@ -66,7 +68,7 @@ async function readDirectory (rebuild: Rebuild, directory: RelativePath): Promis
     totals.bytes += described.sizeBytes
   }
   const facts = new Uint8Array(known.length * FACT_BYTES)
-  known.forEach(({ digest, storedAtMs }, i) => { writeFact(facts, i * FACT_BYTES, { digest, storedAtMs, verifiedAtMs: nowMs }) })
+  known.forEach(({ digest, storedAtMs }, i) => { writeFact(facts, i * FACT_BYTES, { digest, storedAtMs, verifiedAtMs: nowMs, storedCount: 0 }) })
   const listing = encodeListing(entries)
   await index.write([{ put: { area, directory }, stored: { listing, facts } }])
   return { digest: hash(listing), ...totals }

@@ -1,9 +1,10 @@
 import { joinPath, pathDepth, ROOT_PATH, splitPath } from '@filesync/protocol'
-import type { Digest, HashBytes, RelativePath } from '@filesync/protocol'
+import type { Clock, Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { ContentStore, DirectoryState } from './content-store.ts'
 import { mendedWrites } from './damage.ts'
 import { EMPTY_DIRECTORY, foldDirectory, patchDigests } from './fold.ts'
+import { ChangeHistory } from './history/change-history.ts'
 import { directoriesOf } from './lookup.ts'
 import { isUnknown } from './unknown-entry.ts'
 import { entryPath, isContent, NOT_STAGED, withoutFailures } from './section.ts'
@@ -14,6 +15,7 @@ export interface Recovery {
   readonly index: ArchiveIndex
   readonly store: ContentStore
   readonly hash: HashBytes
+  readonly clock: Pick<Clock, 'nowMs'>
 }
 
 /**
@@ -37,16 +39,22 @@ export async function recover (recovery: Recovery): Promise<void> {
     removed.set(section.directory, (removed.get(section.directory) ?? new Set()).add(name))
   }
   for (const { number, batch } of journal) {
-    if (batch.areRemoved !== true) await store.remove(area, batch)
+    const history = new ChangeHistory({ ...recovery, began: { count: batch.count, ms: batch.stampMs } })
+    const { begunMs } = batch
+    if (batch.areRemoved !== true) {
+      const outcome = await store.remove(area, batch)
+      await history.removed(batch.removals, { number, outcome, begunMs })
+    }
     for (const { directory, names } of batch.removals) {
       const gone = removed.get(directory) ?? new Set()
       removed.set(directory, gone)
       for (const name of names) gone.add(name)
     }
     // A batch is journalled when the one before it is flushed in its place.
-    const failures = await store.place(area, batch, number === journal.at(-1)?.number ? 'unflushed' : 'again')
-    for (const failure of failures) forgetContent(batch.sections[failure.section], failure.entry)
-    for (const section of withoutFailures(batch.sections, failures)) {
+    const outcome = await store.place(area, batch, number === journal.at(-1)?.number ? 'unflushed' : 'again')
+    await history.placed(batch.sections, { number, outcome, begunMs })
+    for (const failure of outcome.failures) forgetContent(batch.sections[failure.section], failure.entry)
+    for (const section of withoutFailures(batch.sections, outcome.failures)) {
       sections.set(section.directory, [...sections.get(section.directory) ?? [], section])
     }
   }
@@ -58,6 +66,8 @@ export async function recover (recovery: Recovery): Promise<void> {
     for (const name of folded.lostDirectories) writes.push({ drop: { area, directory: joinPath(directory, name as never) }, andBelow: true })
     writes.push({ put: { area, directory }, stored: { listing: folded.listing, facts: folded.facts } })
   }
+  // What the history tells of the old state goes before that does.
+  await store.makeDurable()
   await index.write(writes)
   await index.write(refitDigests(recovery))
   await index.write(mendedWrites(index, area, record.lastStampMs))
@@ -74,7 +84,7 @@ export async function recover (recovery: Recovery): Promise<void> {
 }
 
 /** Writes that make every directory's digest in its parent's listing the true one, and drop what no listing names. */
-function refitDigests ({ area, index, hash }: Omit<Recovery, 'store'>): IndexWrite[] {
+function refitDigests ({ area, index, hash }: Omit<Recovery, 'store' | 'clock'>): IndexWrite[] {
   const directories = [...index.directories(area)].map(({ directory }) => directory)
   const deepestFirst = directories.sort((a, b) => pathDepth(b) - pathDepth(a))
   const digests = new Map<RelativePath, Digest>()

@@ -68,8 +68,11 @@ export interface Removal {
 export interface Batch {
   /** Folder in staging that holds the contents. */
   readonly staging: string
-  /** Names the folder in versions that takes what is replaced or removed; milliseconds since the Unix epoch. */
+  /** Number and time of the sync, which name the folder in versions that takes what is replaced or removed. */
+  readonly count: number
   readonly stampMs: number
+  /** When it was begun. */
+  readonly begunMs: number
   readonly sections: readonly Section[]
   readonly removals: readonly Removal[]
   /** What was to go is gone, durably, as far as it could be moved: whatever stands at these names came later. */
@@ -79,7 +82,23 @@ export interface Batch {
 }
 
 /** What is moved to versions, and to which of their folders. */
-export type RemovalBatch = Pick<Batch, 'stampMs' | 'removals'>
+export type RemovalBatch = Pick<Batch, 'count' | 'stampMs' | 'removals'>
+
+/** In {@link Outcome.before}: what is there stays, or it could not be changed. */
+export const STAYS_THERE = 0
+/** In {@link Outcome.before}: there was nothing. */
+export const WAS_NOTHING = 1
+/** In {@link Outcome.before}, and above it: what was there is a version now; above it in another one of the sync's folders. */
+export const WAS_KEPT = 2
+
+/** What became of the entries of a batch, or of the names that it removes, counted through all of its sections or removals. */
+export interface Outcome {
+  readonly failures: Failure[]
+  /** What was there before. */
+  readonly before: Uint16Array
+  /** How long ago each was changed when the call ended, milliseconds. */
+  readonly agesMs: Float64Array
+}
 
 /** One entry that did not take its place. */
 export interface Failure {

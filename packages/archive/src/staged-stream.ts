@@ -2,12 +2,13 @@ import { problem } from '@filesync/protocol'
 import type { Digest, Problem, RelativePath, StagedFile, StageOutcome } from '@filesync/protocol'
 import type { ContentStream, StreamEnd } from './content-store.ts'
 import { writeFact } from './facts.ts'
+import type { Fact } from './facts.ts'
 import { cutSection } from './plan.ts'
 import type { Section } from './section.ts'
 import type { TaskList } from './task-list.ts'
 
 /** A section of one file that is whole in staging. */
-export function fileSection (tasks: TaskList, task: number, fact: { readonly digest: Digest, readonly storedAtMs: number }): Section {
+export function fileSection (tasks: TaskList, task: number, fact: Omit<Fact, 'verifiedAtMs'>): Section {
   const { directory, index } = tasks.at(task)
   const section = cutSection(directory, [index], [task])
   writeFact(section.facts, 0, { ...fact, verifiedAtMs: 0 })

@@ -3,7 +3,7 @@ import type {
   ArrivedListing, Clock, Digest, FileDigest, HashBytes, ProblemList, RelativePath, ReuseBuffer, StagedFile, StageOutcome, Task,
 } from '@filesync/protocol'
 import { Answers } from './answers.ts'
-import type { AreaRecord, ArchiveIndex, IndexWrite } from './archive-index.ts'
+import type { AreaHistory, AreaRecord, ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { PlanOptions, PresentFile, StoredSoFar, Sync, SyncOutcome, SyncPlan } from './archive.ts'
 import { brakeAfter, halted, judgePlan, NoiseBrake, untilHalted } from './brake.ts'
 import type { Halt } from './brake.ts'
@@ -14,6 +14,10 @@ import type { WantedListing } from './comparison.ts'
 import type { ContentStore } from './content-store.ts'
 import { alteredWrites, hasDamage, mendedWrites } from './damage.ts'
 import { diskLack, fitFiles, unfitAgain } from './fit-files.ts'
+import { encodePoint } from './history/change-log.ts'
+import { ChangeHistory } from './history/change-history.ts'
+import { nextPosition } from './history/position.ts'
+import type { Position } from './history/position.ts'
 import { Ledger } from './ledger.ts'
 import { wantAltered } from './mirror-check.ts'
 import type { Fact } from './facts.ts'
@@ -44,6 +48,7 @@ export interface SyncInit {
   /** Folder of staging that no other sync uses. */
   readonly staging: string
   readonly record: AreaRecord
+  readonly history: AreaHistory
   /** Bytes that may be written. */
   readonly roomBytes: number
   readonly quotaBytes?: number
@@ -76,7 +81,8 @@ export class AreaSync implements Sync {
   readonly #init: SyncInit
   readonly #comparison: Comparison
   readonly #committer: Committer
-  readonly #stampMs: number
+  readonly #began: Position
+  readonly #history: ChangeHistory
   /** Begun by the comparison. */
   readonly #problems: ProblemList
   readonly #present: PresentFiles
@@ -101,8 +107,9 @@ export class AreaSync implements Sync {
     this.#amount = new StoredAmount(init)
     this.#comparison = new Comparison(init.index, init.area, init.store.traits)
     this.#problems = this.#comparison.problems
-    this.#stampMs = Math.max(init.clock.nowMs(), init.record.lastStampMs + 1)
-    this.#committer = new Committer({ ...init, client: init.client, stampMs: this.#stampMs, folders: () => this.#known().folders, structure: () => this.#known().structure, sift: async sections => await this.#noise?.sift(sections) ?? sections, placed: step => this.#placed(step) })
+    this.#began = nextPosition(init.history.lastCount, { lastMs: init.record.lastStampMs, nowMs: init.clock.nowMs() })
+    this.#history = new ChangeHistory({ ...init, began: this.#began })
+    this.#committer = new Committer({ ...init, client: init.client, began: this.#began, history: this.#history, folders: () => this.#known().folders, structure: () => this.#known().structure, sift: async sections => await this.#noise?.sift(sections) ?? sections, placed: step => this.#placed(step) })
   }
 
   get stored (): StoredSoFar {
@@ -134,7 +141,7 @@ export class AreaSync implements Sync {
     this.#committer.waitFor(prepared)
     const folders = new StagingFolders(directories, movedPlaces(plan.moves))
     const answers = new Answers({
-      ...this.#init, tasks: plan.tasks, ledger, folders, committer: this.#committer, present: this.#present, moved: prepared,
+      ...this.#init, began: this.#began, tasks: plan.tasks, ledger, folders, committer: this.#committer, present: this.#present, moved: prepared,
       problems: this.#problems, check: () => { this.#check() },
     })
     this.#planned = { plan, ledger, folders, answers, structure: new PendingStructure(directories, owners), prepared, complete: options.complete }
@@ -233,13 +240,17 @@ export class AreaSync implements Sync {
   async #forgetHalt (): Promise<void> {
     const { index, area, record } = this.#init
     if (record.halted === undefined && record.released === undefined) return
-    await index.write([{ area, record: { open: false, lastStampMs: record.lastStampMs } }])
+    await index.write([{ area, record: { open: false, lastStampMs: record.lastStampMs, history: this.#init.history } }])
   }
 
   // Moves are given their second name before anything may take the place of the first one.
   async #prepare (plan: Plan, ledger: Ledger): Promise<ReadonlyMap<number, Fact>> {
-    const { index, area, staging } = this.#init
-    await index.write([{ area, record: { ...this.#unfinished(plan), open: true, staging, lastStampMs: this.#stampMs } }])
+    const { index, store, area, staging, history, hash } = this.#init
+    const { count, ms } = this.#began
+    await Promise.all([
+      index.write([{ area, record: { ...this.#unfinished(plan), open: true, staging, ...this.#reached() } }]),
+      store.appendHistory(area, { count, bytes: encodePoint({ ms, ageMs: history.age.ageMs }, hash) }),
+    ])
     const { moved, altered } = await stageMoves(this.#init, plan.moves)
     if (altered.length > 0) await index.write(alteredWrites({ ...this.#init, nowMs: this.#init.clock.nowMs() }, altered))
     if (plan.evictions.length > 0) {
@@ -282,7 +293,9 @@ export class AreaSync implements Sync {
   async #remove ({ plan, ledger }: Planned, unproven: readonly Move[]): Promise<number> {
     const deleted = plan.leaving.length + this.#lost
     const removals = withoutSources(plan.removals, unproven)
-    ledger.removed(undefined, withoutSources(plan.forgotten, unproven))
+    const forgotten = withoutSources(plan.forgotten, unproven)
+    ledger.removed(undefined, forgotten)
+    await this.#history.released(forgotten)
     if (removals.length === 0) return deleted
     const { journal, failures } = await this.#committer.remove(removals)
     this.#blame(failures, ({ section, entry }) => pathOf(removals[section], entry))
@@ -307,9 +320,13 @@ export class AreaSync implements Sync {
     writes = [...writes, ...this.#committer.clearJournal()]
     // What was mended shows in the index alone.
     if (hasDamage(index, area)) await index.write(writes.splice(0))
-    await index.write([...writes, ...mendedWrites(index, area, this.#stampMs), { area, record: { ...left, open: false, staging, lastStampMs: this.#stampMs } }])
+    await index.write([...writes, ...mendedWrites(index, area, this.#began.ms), { area, record: { ...left, open: false, staging, ...this.#reached() } }])
     await index.write(this.#present.writes(this.#comparison.displaced))
     await store.discard(staging)
+  }
+
+  #reached (): Pick<AreaRecord, 'lastStampMs' | 'history'> {
+    return { lastStampMs: this.#history.lastMs, history: { ...this.#init.history, lastCount: this.#began.count } }
   }
 
   /** What is remembered of a sync until it has come to its end. */

@@ -1,6 +1,7 @@
 import { encodeListing } from '@filesync/protocol'
 import type { DirectoryEntry, Entry, FileEntry, RelativePath, SymlinkEntry } from '@filesync/protocol'
 import { FACT_BYTES } from './facts.ts'
+import type { ListingCursor } from './listing-cursor.ts'
 import type { Section } from './section.ts'
 
 /** Marks an entry of which nothing is known but its name; no client has a file of the year 1823. */
@@ -23,6 +24,11 @@ export function unknownEntry (known: UnknownInit): Entry {
   if (known.kind === 'directory') return { kind: known.kind, name, mtimeNs: UNKNOWN_NS, mode: 0o755, digest: known.digest }
   if (known.kind === 'symlink') return { kind: known.kind, name, mtimeNs: UNKNOWN_NS, target: known.target }
   return unknownFile({ kind: known.kind, name, sizeBytes: known.sizeBytes })
+}
+
+/** As {@link isUnknown}, of an entry that is not decoded. */
+export function isUnknownAt (cursor: ListingCursor): boolean {
+  return cursor.mtimeNs() === UNKNOWN_NS
 }
 
 export function unknownFile (file: Pick<FileEntry, 'kind' | 'name' | 'sizeBytes'>): FileEntry {

@@ -154,7 +154,7 @@ describe('files that are encrypted in place', () => {
     await push(area, source)
     change(source, 200, encrypted)
     await expect(push(area, source)).rejects.toMatchObject(HALTED)
-    clock.jump(365 * 86_400_000)
+    clock.advance(365 * 86_400_000)
     expect(await area.prune()).toBe(0)
     await area.release()
     expect(await area.prune()).toBe(1)

@@ -22,7 +22,7 @@ function anyEntry (name: string, next: (below: number) => number): Entry {
 
 function factFor (name: string, version: number): Uint8Array {
   const bytes = new Uint8Array(FACT_BYTES)
-  writeFact(bytes, 0, { digest: hashBytes(new TextEncoder().encode(`${name}${String(version)}`)), storedAtMs: 2 ** 41 + version, verifiedAtMs: version })
+  writeFact(bytes, 0, { digest: hashBytes(new TextEncoder().encode(`${name}${String(version)}`)), storedAtMs: 2 ** 41 + version, verifiedAtMs: version, storedCount: version })
   return bytes
 }
 

@@ -1,5 +1,5 @@
 import { hashBytes } from '@filesync/protocol/node'
-import type { Area, Failure, IndexWrite, StoreTraits } from '../src/index.ts'
+import type { Area, IndexWrite, Outcome, StoreTraits } from '../src/index.ts'
 import type { RemovalBatch } from '../src/section.ts'
 import { memoryArchive, MemoryIndex, MemoryStore } from '../src/testing/index.ts'
 import type { MemoryFolder } from '../src/testing/index.ts'
@@ -22,11 +22,18 @@ class WatchedIndex extends MemoryIndex {
 class HeldStore extends MemoryStore {
   readonly held: Set<string> = new Set()
 
-  override async remove (area: string, { stampMs, removals }: RemovalBatch): Promise<Failure[]> {
-    const free = removals.map(({ directory, names }) => ({ directory, names: names.filter(name => !this.held.has(name)) }))
-    const failures = await super.remove(area, { stampMs, removals: free })
-    const stuck = removals.flatMap(({ names }, section) => names.map((name, entry) => ({ section, entry, name, message: 'it is in use' })))
-    return [...failures, ...stuck.filter(({ name }) => this.held.has(name))]
+  override async remove (area: string, batch: RemovalBatch): Promise<Outcome> {
+    const places = batch.removals.flatMap(({ directory, names }, section) => names.map((name, entry) => ({ directory, name, section, entry })))
+    const whole: Outcome = { failures: [], before: new Uint16Array(places.length), agesMs: new Float64Array(places.length) }
+    for (const [at, { directory, name, section, entry }] of places.entries()) {
+      if (this.held.has(name)) {
+        whole.failures.push({ section, entry, message: 'it is in use' })
+        continue
+      }
+      const { before } = await super.remove(area, { ...batch, removals: [{ directory, names: [name] }] })
+      whole.before[at] = before[0] ?? 0
+    }
+    return whole
   }
 }
 

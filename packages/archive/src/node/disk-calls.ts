@@ -1,7 +1,9 @@
 import type { Digest, ErrorCode, RelativePath } from '@filesync/protocol'
-import type { DirectoryState, FoundEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles, StreamEnd, StreamRequest, Version } from '../content-store.ts'
+import type {
+  DirectoryState, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles, StreamEnd, StreamRequest,
+} from '../content-store.ts'
 import type { TimeRange } from '../file-time.ts'
-import type { Batch, Failure, RemovalBatch, Section } from '../section.ts'
+import type { Batch, Failure, Outcome, RemovalBatch, Section } from '../section.ts'
 
 /** What a step of reading a file again came to: more to read, nothing more that can be read, or the end. */
 export type RereadStep = 'more' | 'unreadable' | Reread
@@ -20,8 +22,8 @@ export interface DiskCalls {
   closeFile (fd: number): void
   relocate (area: string, folder: string, relocations: readonly Relocation[]): Failure[]
   findSpoiled (area: string, folder: string, sections: readonly Section[]): SpoiledFiles
-  place (area: string, batch: Batch, how: Placing): Failure[]
-  remove (area: string, batch: RemovalBatch): Failure[]
+  place (area: string, batch: Batch, how: Placing): Outcome
+  remove (area: string, batch: RemovalBatch): Outcome
   settle (area: string, directories: readonly DirectoryState[]): void
   reclaim (area: string, folder: string): void
   discard (folder: string | undefined): void
@@ -34,8 +36,11 @@ export interface DiskCalls {
   stepReread (id: number): RereadStep
   endReread (id: number): void
   digests (area: string, directory: RelativePath, names: readonly string[]): (Digest | undefined)[]
-  versions (area: string, path: RelativePath): Version[]
-  dropVersions (area: string, versions: readonly Version[]): void
+  versions (area: string, path: RelativePath): KeptEntry[]
+  dropVersions (area: string, versions: readonly KeptEntry[]): void
+  appendHistory (area: string, log: HistoryLog): void
+  history (area: string): HistoryLog[]
+  dropHistory (area: string, counts: readonly number[]): void
   restore (area: string, request: RestoreRequest): RestoreOutcome
 }
 

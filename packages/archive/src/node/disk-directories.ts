@@ -38,6 +38,17 @@ export function setDirectory (beneath: Beneath, directory: string, { mode, mtime
   disk.touchLinkAt(prefix, name, mtimeNs)
 }
 
+/** As {@link setDirectory}, without the time. */
+export function setDirectoryMode (beneath: Beneath, directory: string, mode: number): void {
+  if (beneath.holds) {
+    disk.setMode(beneath.handle(directory), mode)
+    return
+  }
+  beneath.open(directory)
+  const { directory: above, name } = splitPath(directory as RelativePath)
+  disk.setModeAt(beneath.open(above), name, mode)
+}
+
 /** Puts the names of a directory on stable storage, if the system can do that. */
 export function flushDirectory (beneath: Beneath, directory: string): void {
   try {

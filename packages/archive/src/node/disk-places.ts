@@ -5,6 +5,8 @@ export const OWN = '.filesync'
 export const STAGING: string = `${OWN}/staging`
 export const PARTIAL: string = `${OWN}/partial`
 export const VERSIONS: string = `${OWN}/versions`
+/** What of each sync is remembered that its versions do not tell. */
+export const HISTORY: string = `${OWN}/history`
 export const INDEX: string = `${OWN}/index`
 
 export function inside (directory: string, below: string): string {
@@ -44,15 +46,13 @@ export function stagingOf (staging: string, { folder }: Pick<Section, 'folder'>)
   return folder === undefined ? `${STAGING}/${staging}` : `${STAGING}/${staging}/${folderName(folder)}`
 }
 
-/** The folder in versions for one sync: readable, sortable, and a name on every file system. */
-export function stampName (stampMs: number): string {
-  return new Date(stampMs).toISOString().replaceAll(':', '.')
+/** The name of what one sync put away in the history of its area. */
+export function logName (count: number): string {
+  return `${String(count).padStart(10, '0')}.log`
 }
 
-/** The moment that a folder in versions names, or undefined where it is none. */
-export function parseStamp (name: string): number | undefined {
-  const match = /^(\d{4}-\d\d-\d\dT\d\d)\.(\d\d)\.(\d\d\.\d{3}Z)$/.exec(name)
-  if (match === null) return undefined
-  const stampMs = Date.parse(`${match[1] ?? ''}:${match[2] ?? ''}:${match[3] ?? ''}`)
-  return Number.isNaN(stampMs) ? undefined : stampMs
+/** The number of the sync that such a name tells, or undefined if it is none. */
+export function parseLogName (name: string): number | undefined {
+  const [, count] = /^(\d{10,})\.log$/.exec(name) ?? []
+  return count === undefined ? undefined : Number(count)
 }

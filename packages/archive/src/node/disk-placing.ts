@@ -1,15 +1,16 @@
 import { equalDigests, errnoOf, readListing, splitPath } from '@filesync/protocol'
-import type { Digest, Entry, FileEntry, RelativePath, SymlinkEntry } from '@filesync/protocol'
+import type { Digest, DirectoryEntry, Entry, FileEntry, RelativePath, SymlinkEntry } from '@filesync/protocol'
 import type { DirectoryState, Placing } from '../content-store.ts'
 import { FACT_BYTES, readFact } from '../facts.ts'
 import { isSameTime, isTimeGiven, TOUCH_GRAIN_NS } from '../file-time.ts'
 import type { TimeRange } from '../file-time.ts'
-import { ALTERED, INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
-import type { Batch, Failure, Section } from '../section.ts'
+import { ALTERED, INDEX_ONLY, isContent, NOT_STAGED, STAYS_THERE, WAS_NOTHING } from '../section.ts'
+import type { Batch, Outcome, Section } from '../section.ts'
 import type { Beneath } from './beneath.ts'
 import { flushDirectory, setDirectory } from './disk-directories.ts'
 import type { DiskWorkerData } from './disk-calls.ts'
 import { folderName, inside, STAGING, stagedName, stagingOf } from './disk-places.ts'
+import { newOutcome } from './disk-versions.ts'
 import type { DiskVersions, Spot } from './disk-versions.ts'
 import * as disk from './disk.ts'
 import { fileTrouble, throwIfStoreTrouble } from './trouble.ts'
@@ -43,29 +44,38 @@ export class DiskPlacing {
     this.#times = times
   }
 
-  place (area: string, batch: Batch, how: Placing): Failure[] {
-    const failures: Failure[] = []
+  /** The times are those of the clock, not ages. */
+  place (area: string, batch: Batch, how: Placing): Outcome {
+    const outcome = newOutcome(batch.sections.reduce((sum, { staged }) => sum + staged.length, 0))
     const placed = how === 'first' ? this.#placeFolders(area, batch) : undefined
+    let at = 0
     batch.sections.forEach((section, s) => {
       const { directory } = section
-      if (section.folder !== undefined && placed?.has(section.folder) === true) return
+      const placedMs = section.folder === undefined ? undefined : placed?.get(section.folder)
+      if (placedMs !== undefined) {
+        outcome.before.fill(WAS_NOTHING, at, at + section.staged.length)
+        outcome.agesMs.fill(placedMs, at, at + section.staged.length)
+        at += section.staged.length
+        return
+      }
       this.#beneath.trim()
       const staging = this.#beneath.open(stagingOf(batch.staging, section), 'make')
       let spot: Target | undefined
       let e = 0
       for (const entry of readListing(section.entries)) {
         try {
-          spot ??= this.#spotOf(area, section, batch.stampMs)
-          this.#placeEntry(spot, entry, { section, e, staging, how })
+          spot ??= this.#spotOf(area, section, batch)
+          outcome.before[at] = this.#placeEntry(spot, entry, { section, e, staging, how })
         } catch (error) {
           throwIfStoreTrouble(error)
-          failures.push({ section: s, entry: e, ...error instanceof Altered ? ALTERED : { message: fileTrouble(error) } })
+          outcome.failures.push({ section: s, entry: e, ...error instanceof Altered ? ALTERED : { message: fileTrouble(error) } })
         }
+        outcome.agesMs[at++] = Date.now()
         e++
       }
       if (this.#syncsEach) this.#syncDirectory(inside(area, directory))
     })
-    return failures
+    return outcome
   }
 
   settle (area: string, directories: readonly DirectoryState[]): void {
@@ -82,16 +92,16 @@ export class DiskPlacing {
     }
   }
 
-  #spotOf (area: string, { directory, folder }: Section, stampMs: number): Target {
+  #spotOf (area: string, { directory, folder }: Section, { count, stampMs }: Batch): Target {
     const prefix = this.#beneath.open(inside(area, directory))
-    const spot = { area, directory, prefix, stampMs }
+    const spot = { area, directory, prefix, count, stampMs }
     // A new directory is small: reading its names once takes less than looking for each of them. What is spelled otherwise may be the same name.
     return folder === undefined || this.#foldsNames ? spot : { ...spot, taken: new Set(disk.namesIn(prefix)) }
   }
 
-  /** Tries to put whole folders where their directories stand, empty as yet. Returns those that it could. */
-  #placeFolders (area: string, { staging, sections, wholeFolders = [] }: Batch): Set<number> {
-    const placed = new Set<number>()
+  /** Tries to put whole folders where their directories stand, empty as yet. Returns those that it could, and when. */
+  #placeFolders (area: string, { staging, sections, wholeFolders = [] }: Batch): Map<number, number> {
+    const placed = new Map<number, number>()
     for (const folder of wholeFolders) {
       const directory = sections.find(section => section.folder === folder)?.directory
       if (directory === undefined) continue
@@ -103,7 +113,7 @@ export class DiskPlacing {
         if (this.#syncsEach) this.#syncDirectory(stagingOf(staging, { folder }))
         disk.renameAt(from, folderName(folder), [to, name])
         if (this.#syncsEach) this.#syncDirectory(parent)
-        placed.add(folder)
+        placed.set(folder, Date.now())
       } catch (error) {
         throwIfStoreTrouble(error)
         // Something stands there already, or this system does not put one directory over another: file by file, then.
@@ -112,60 +122,72 @@ export class DiskPlacing {
     return placed
   }
 
-  #placeEntry (spot: Target, entry: Entry, from: { section: Section, e: number, staging: string, how: Placing }): void {
+  /** Returns what was there before, as {@link Outcome} tells it. */
+  #placeEntry (spot: Target, entry: Entry, from: { section: Section, e: number, staging: string, how: Placing }): number {
     const number = from.section.staged[from.e] ?? NOT_STAGED
-    if (entry.kind === 'directory') this.#makeDirectory(spot, entry.name)
-    else if (entry.kind === 'symlink') { if (number !== INDEX_ONLY) this.#makeLink(spot, entry, from.staging) }
-    else if (!isContent(number)) touchFile(spot, entry, { number, times: this.#times })
-    else if (from.how !== 'first') this.#placeAgain(spot, entry, from)
-    else this.#placeFile(spot, entry, [from.staging, contentName(from.section, entry, number)])
+    if (entry.kind === 'directory') return this.#makeDirectory(spot, entry)
+    if (entry.kind === 'symlink') return number === INDEX_ONLY ? STAYS_THERE : this.#makeLink(spot, entry, from.staging)
+    if (!isContent(number)) return touchFile(spot, entry, { number, times: this.#times })
+    if (from.how !== 'first') return this.#placeAgain(spot, entry, from)
+    return this.#placeFile(spot, entry, [from.staging, contentName(from.section, entry, number)])
   }
 
-  #placeFile (spot: Target, entry: FileEntry, staged: readonly [prefix: string, name: string]): void {
+  #placeFile (spot: Target, entry: FileEntry, staged: readonly [prefix: string, name: string]): number {
+    let before = WAS_NOTHING
     if (spot.taken?.has(entry.name) ?? disk.existsAt(spot.prefix, entry.name)) {
       const stat = disk.statAt(spot.prefix, entry.name)
-      if (stat !== undefined) this.#versions.keep(spot, entry.name, { stat, keeps: true })
+      if (stat !== undefined) before = this.#versions.keep(spot, entry.name, { stat, keeps: true })
     }
     disk.replaceAt(staged[0], staged[1], [spot.prefix, entry.name])
+    return before
   }
 
   // After a crash: what is not in staging any more must be in its place. What staging holds is read before it is trusted, and so is what
   // was placed and may not have been flushed.
-  #placeAgain (spot: Target, entry: FileEntry, { section, e, staging, how }: { section: Section, e: number, staging: string, how: Placing }): void {
+  #placeAgain (spot: Target, entry: FileEntry, { section, e, staging, how }: { section: Section, e: number, staging: string, how: Placing }): number {
     const { digest } = readFact(section.facts, e * FACT_BYTES)
     const name = contentName(section, entry, section.staged[e] ?? 0)
     if (!disk.existsAt(staging, name)) {
       const stat = disk.statAt(spot.prefix, entry.name)
       const isPlaced = stat?.kind === 'file' && stat.sizeBytes === entry.sizeBytes && isTimeGiven(entry.mtimeNs, stat.mtimeNs, this.#times)
-      if (isPlaced && (how === 'again' || holdsDigest(spot.prefix, entry.name, digest))) return
+      if (isPlaced && (how === 'again' || holdsDigest(spot.prefix, entry.name, digest))) return STAYS_THERE
       throw new Error('its content was lost in a crash')
     }
     if (!holdsDigest(staging, name, digest)) throw new Error('its content was damaged in a crash')
-    this.#placeFile(spot, entry, [staging, name])
+    return this.#placeFile(spot, entry, [staging, name])
   }
 
-  #makeDirectory (spot: Spot, name: string): void {
+  #makeDirectory (spot: Spot, { name, mode }: DirectoryEntry): number {
     try {
       disk.makeDirectoryAt(spot.prefix, name)
+      return WAS_NOTHING
     } catch (error) {
       if (errnoOf(error) !== 'EEXIST') throw error
       const stat = disk.statAt(spot.prefix, name)
-      if (stat?.kind === 'directory') return
-      if (stat !== undefined) this.#versions.keep(spot, name, { stat, keeps: false })
+      if (stat?.kind === 'directory') {
+        // At once, so that the history can tell when; its time is given to it when nothing more happens in it.
+        const given = mode & 0o777 | OWNER_OWNS
+        if (stat.mode !== given) disk.setDirectoryModeAt(spot.prefix, name, given)
+        return STAYS_THERE
+      }
+      const before = stat === undefined ? WAS_NOTHING : this.#versions.keep(spot, name, { stat, keeps: false })
       disk.makeDirectoryAt(spot.prefix, name)
+      return before
     }
   }
 
-  #makeLink (spot: Spot, { name, target, mtimeNs }: SymlinkEntry, staging: string): void {
+  #makeLink (spot: Spot, { name, target, mtimeNs }: SymlinkEntry, staging: string): number {
     const stat = disk.statAt(spot.prefix, name)
+    let before = stat === undefined ? WAS_NOTHING : STAYS_THERE
     if (stat?.kind !== 'symlink' || disk.targetAt(spot.prefix, name) !== target) {
       const temporary = 'link'
       if (disk.existsAt(staging, temporary)) disk.unlinkAt(staging, temporary)
       disk.symlinkAt(staging, temporary, target)
-      if (stat !== undefined) this.#versions.keep(spot, name, { stat, keeps: true })
+      if (stat !== undefined) before = this.#versions.keep(spot, name, { stat, keeps: true })
       disk.replaceAt(staging, temporary, [spot.prefix, name])
     }
     disk.touchLinkAt(spot.prefix, name, mtimeNs)
+    return before
   }
 
   #syncDirectory (directory: string): void {
@@ -183,7 +205,7 @@ function contentName (section: Section, entry: FileEntry, number: number): strin
 }
 
 /** Gives a file that stays its mode and time. Its time must not be set where it tells that somebody changed the content. */
-function touchFile (spot: Spot, entry: FileEntry, { number, times }: { readonly number: number, readonly times: TimeRange | undefined }): void {
+function touchFile (spot: Spot, entry: FileEntry, { number, times }: { readonly number: number, readonly times: TimeRange | undefined }): number {
   const fd = openStored(spot, entry.name)
   try {
     const stat = disk.statOf(fd)
@@ -191,6 +213,7 @@ function touchFile (spot: Spot, entry: FileEntry, { number, times }: { readonly 
     const mode = entry.mode & 0o777 | disk.OWNER_READS
     if (stat.mode !== mode) disk.setMode(fd, mode)
     if (!isSameTime(stat.mtimeNs, entry.mtimeNs, TOUCH_GRAIN_NS)) disk.touchOpen(fd, entry.mtimeNs, [spot.prefix, entry.name])
+    return STAYS_THERE
   } finally {
     disk.close(fd)
   }

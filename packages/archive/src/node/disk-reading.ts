@@ -2,6 +2,7 @@ import { errnoOf } from '@filesync/protocol'
 import type { Digest, RelativePath } from '@filesync/protocol'
 import type { FoundEntry } from '../content-store.ts'
 import type { Beneath } from './beneath.ts'
+import { describeAt } from './describe-at.ts'
 import { inside, split } from './disk-places.ts'
 import { directoryStat } from './disk-directories.ts'
 import * as disk from './disk.ts'
@@ -69,11 +70,4 @@ export class DiskReading {
       return undefined
     }
   }
-}
-
-function describeAt (prefix: string, name: string): FoundEntry | undefined {
-  const stat = disk.statAt(prefix, name)
-  if (stat === undefined) return undefined
-  const target = stat.kind === 'symlink' ? disk.targetAt(prefix, name) : ''
-  return { name, kind: stat.kind, sizeBytes: stat.sizeBytes, mtimeNs: stat.mtimeNs, mode: stat.mode, target, bornMs: stat.birthMs }
 }

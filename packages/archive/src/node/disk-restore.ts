@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { equalDigests, errnoOf, FileSyncError, ROOT_PATH } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
-import type { Proof, RestoreFailure, RestoreOutcome, RestoreRequest } from '../content-store.ts'
+import type { DirectoryState, Proof, RestoreFailure, RestoreOutcome, RestoreRequest } from '../content-store.ts'
 import { Beneath, makeRoot, realPathOf } from './beneath.ts'
-import { setDirectory } from './disk-directories.ts'
-import { inside, OWN, split, stampName, VERSIONS } from './disk-places.ts'
+import { directoryStat, setDirectory, setDirectoryMode } from './disk-directories.ts'
+import { inside, OWN, split, VERSIONS } from './disk-places.ts'
 import * as disk from './disk.ts'
 import { isInside } from './path-rules.ts'
 import { ALL_TIMES, isHeldByAll } from '../file-time.ts'
@@ -18,6 +18,9 @@ import { copyHashed, copyTo } from './whole-file.ts'
 const BLOCKED = new Set(['ENOTDIR', 'ELOOP'])
 /** What tells that there is no such file in the archive, or that a part of it cannot be read. */
 const LOST = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENOTREG', 'EISDIR', 'EIO'])
+
+/** While files are written into a directory, nobody else looks into it, and they can be written whatever its mode is to be. */
+const WHILE_WRITTEN = 0o700
 
 /** Where something is brought back to. */
 interface Target {
@@ -42,10 +45,11 @@ export class DiskRestore {
     const failures: RestoreFailure[] = []
     let [count, bytes] = [0, 0]
     try {
-      const made = [...directories].sort((a, b) => a.directory.length - b.directory.length).filter(({ directory }) => {
+      const made = [...directories].sort((a, b) => a.directory.length - b.directory.length).filter(state => {
+        const { directory } = state
         out.trim()
         try {
-          makeDirectory(target, directory)
+          openForWriting(target, state)
           return directory !== ROOT_PATH
         } catch (error) {
           failures.push({ path: directory, message: fileTrouble(error) })
@@ -53,11 +57,11 @@ export class DiskRestore {
         }
       })
       for (const file of files) {
-        const { path, from = path, version, proof } = file
+        const { path, from = path, folder, proof } = file
         this.#beneath.trim()
         out.trim()
         try {
-          const home = version === undefined ? area : inside(VERSIONS, `${area}/${stampName(version)}`)
+          const home = folder === undefined ? area : inside(VERSIONS, `${area}/${folder}`)
           bytes += proof?.kind === 'symlink' ? bringLink(path, proof, target) : this.#copyOut(inside(home, from), { path, proof }, target)
           count++
         } catch (error) {
@@ -65,7 +69,12 @@ export class DiskRestore {
         }
       }
       for (const { directory, mtimeNs, mode } of made.reverse()) {
-        setDirectory(out, directory, { mode, mtimeNs })
+        out.trim()
+        try {
+          setDirectory(out, directory, { mode, mtimeNs })
+        } catch (error) {
+          failures.push({ path: directory, message: fileTrouble(error) })
+        }
       }
     } finally {
       out.close()
@@ -193,6 +202,19 @@ function makeDirectory (target: Target, directory: string): string {
     if (disk.statAt(prefix, name)?.kind !== 'directory') disk.unlinkAt(prefix, name)
     return out.open(directory, 'make')
   }
+}
+
+/**
+ * As {@link makeDirectory}. One that is there already, as after an earlier restore, is made writable while files are written into it,
+ * and is never wider than it is to be.
+ */
+function openForWriting (target: Target, { directory, mode }: DirectoryState): void {
+  makeDirectory(target, directory)
+  if (directory === ROOT_PATH) return
+  const there = directoryStat(target.out, directory).mode
+  const isWider = (there & ~mode & 0o077) !== 0
+  const isWritable = (there & WHILE_WRITTEN) === WHILE_WRITTEN
+  if (isWider || !isWritable) setDirectoryMode(target.out, directory, WHILE_WRITTEN)
 }
 
 function putInPlace (prefix: string, temporary: string, name: string): void {

@@ -1,9 +1,12 @@
 import { errnoOf, ROOT_PATH } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
-import type { Version } from '../content-store.ts'
-import type { Failure, RemovalBatch } from '../section.ts'
+import type { KeptEntry } from '../content-store.ts'
+import { STAYS_THERE, WAS_KEPT, WAS_NOTHING } from '../section.ts'
+import type { Outcome, RemovalBatch } from '../section.ts'
+import { compareFolders, parseVersionFolder, versionFolder } from '../version-folder.ts'
 import type { Beneath } from './beneath.ts'
-import { inside, parseStamp, split, stampName, VERSIONS } from './disk-places.ts'
+import { describeAt } from './describe-at.ts'
+import { inside, split, VERSIONS } from './disk-places.ts'
 import * as disk from './disk.ts'
 import type { Stat } from './disk.ts'
 import { tryLink } from './hard-link.ts'
@@ -14,12 +17,8 @@ export interface Spot {
   readonly area: string
   readonly directory: RelativePath
   readonly prefix: string
+  readonly count: number
   readonly stampMs: number
-}
-
-interface Found {
-  readonly version: Version
-  readonly inode: bigint
 }
 
 /** Keeps what is replaced or removed, and looks after what was kept. */
@@ -30,61 +29,65 @@ export class DiskVersions {
     this.#beneath = beneath
   }
 
-  /** Makes what stands at a name a version. `keeps`: the name stays until something takes its place, so that no reader finds it missing. */
-  keep (spot: Spot, name: string, { stat, keeps }: { stat: Stat, keeps: boolean }): void {
-    for (let stampMs = spot.stampMs; ; stampMs++) {
-      const prefix = this.#beneath.open(inside(`${VERSIONS}/${spot.area}/${stampName(stampMs)}`, spot.directory), 'make')
+  /**
+   * Makes what stands at a name a version, and returns in which of the sync's folders, from WAS_KEPT on. `keeps`: the name stays until
+   * something takes its place, so that no reader finds it missing.
+   */
+  keep (spot: Spot, name: string, { stat, keeps }: { stat: Stat, keeps: boolean }): number {
+    for (let extra = 0; ; extra++) {
+      const prefix = this.#beneath.open(inside(`${VERSIONS}/${spot.area}/${versionFolder({ ...spot, extra })}`, spot.directory), 'make')
       const taken = disk.statAt(prefix, name)
       if (taken !== undefined) {
         if (taken.inode !== stat.inode || taken.device !== stat.device) continue
         // Linked before a crash.
         if (!keeps) disk.unlinkAt(spot.prefix, name)
-        return
+        return WAS_KEPT + extra
       }
-      if (keeps && (stat.kind === 'file' || stat.kind === 'symlink') && tryLink([spot.prefix, name], [prefix, name])) return
+      if (keeps && (stat.kind === 'file' || stat.kind === 'symlink') && tryLink([spot.prefix, name], [prefix, name])) return WAS_KEPT + extra
       disk.renameAt(spot.prefix, name, [prefix, name])
-      return
+      return WAS_KEPT + extra
     }
   }
 
-  /** Makes versions of what stands at these names; they are gone then. */
-  remove (area: string, { stampMs, removals }: RemovalBatch): Failure[] {
-    const failures: Failure[] = []
+  /** Makes versions of what stands at these names; they are gone then. The times are those of the clock, not ages. */
+  remove (area: string, { count, stampMs, removals }: RemovalBatch): Outcome {
+    const outcome = newOutcome(removals.reduce((sum, { names }) => sum + names.length, 0))
+    let at = 0
     removals.forEach(({ directory, names }, section) => {
       this.#beneath.trim()
       names.forEach((name, entry) => {
         try {
           const prefix = this.#beneath.open(inside(area, directory))
           const stat = disk.statAt(prefix, name)
-          if (stat !== undefined) this.keep({ area, directory, prefix, stampMs }, name, { stat, keeps: false })
+          outcome.before[at] = stat === undefined ? WAS_NOTHING : this.keep({ area, directory, prefix, count, stampMs }, name, { stat, keeps: false })
         } catch (error) {
           throwIfStoreTrouble(error)
-          if (errnoOf(error) !== 'ENOENT') failures.push({ section, entry, message: fileTrouble(error) })
+          if (errnoOf(error) === 'ENOENT') outcome.before[at] = WAS_NOTHING
+          else outcome.failures.push({ section, entry, message: fileTrouble(error) })
         }
+        outcome.agesMs[at++] = Date.now()
       })
     })
-    return failures
+    return outcome
   }
 
-  /** Earlier states of a path and of what lies below it, newest first. */
-  list (area: string, path: RelativePath): Version[] {
-    const all: Found[] = []
+  /** What left a path and what lies below it, newest first. */
+  list (area: string, path: RelativePath): KeptEntry[] {
+    const all: KeptEntry[] = []
     const home = inside(VERSIONS, area)
-    for (const stamp of this.#stamps(home).sort().reverse()) {
-      const untilMs = parseStamp(stamp)
-      if (untilMs !== undefined) this.#collect(inside(home, stamp), path, { untilMs, all })
-    }
+    const folders = this.#stamps(home).flatMap(name => { const parsed = parseVersionFolder(name); return parsed === undefined ? [] : [{ name, parsed }] })
+    for (const { name } of folders.sort((a, b) => compareFolders(a.parsed, b.parsed))) this.#collect(home, { folder: name, path, all })
     this.#beneath.forget()
-    return sinceTheyMoved(all)
+    return all
   }
 
   /** Drops versions, those deepest below first, and what is left empty. Without any, what a crash left empty. */
-  drop (area: string, versions: readonly Version[]): void {
+  drop (area: string, versions: readonly KeptEntry[]): void {
     const home = inside(VERSIONS, area)
     const left = new Set<string>()
-    for (const { untilMs, path, kind } of versions) {
-      const at = inside(inside(home, stampName(untilMs)), path)
-      if (kind === 'directory') left.add(at)
+    for (const { folder, path, found } of versions) {
+      const at = inside(inside(home, folder), path)
+      if (found.kind === 'directory') left.add(at)
       else this.#unlink(at)
       for (let [above] = split(at); above !== home; [above] = split(above)) left.add(above)
     }
@@ -105,33 +108,31 @@ export class DiskVersions {
     }
   }
 
-  #collect (stamp: string, path: RelativePath, into: { readonly untilMs: number, readonly all: Found[] }): void {
+  #collect (home: string, { folder, path, all }: { readonly folder: string, readonly path: RelativePath, readonly all: KeptEntry[] }): void {
     if (path === ROOT_PATH) {
-      this.#collectBelow(stamp, path, into)
+      this.#collectBelow(home, { folder, path, all })
       return
     }
     try {
-      const [directory, name] = split(inside(stamp, path))
-      this.#take([directory, name], path, { stamp, ...into })
+      this.#take(home, { folder, path, all })
     } catch (error) {
       if (!['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error))) throw error
     }
   }
 
-  #collectBelow (stamp: string, path: RelativePath, into: { readonly untilMs: number, readonly all: Found[] }): void {
-    const directory = inside(stamp, path)
+  #collectBelow (home: string, { folder, path, all }: { readonly folder: string, readonly path: RelativePath, readonly all: KeptEntry[] }): void {
     this.#beneath.trim()
-    for (const name of disk.namesIn(this.#beneath.open(directory)).sort()) {
-      this.#take([directory, name], (path === ROOT_PATH ? name : inside(path, name)) as RelativePath, { stamp, ...into })
+    for (const name of disk.namesIn(this.#beneath.open(inside(inside(home, folder), path))).sort()) {
+      this.#take(home, { folder, path: inside(path, name) as RelativePath, all })
     }
   }
 
-  #take (at: readonly [directory: string, name: string], path: RelativePath, into: { readonly stamp: string, readonly untilMs: number, readonly all: Found[] }): void {
-    const stat = disk.statAt(this.#beneath.open(at[0]), at[1])
-    if (stat === undefined) return
-    const { kind, sizeBytes, mtimeNs, birthMs, inode } = stat
-    into.all.push({ version: { untilMs: into.untilMs, sinceMs: birthMs, path, kind, sizeBytes, mtimeNs }, inode })
-    if (kind === 'directory') this.#collectBelow(into.stamp, path, into)
+  #take (home: string, { folder, path, all }: { readonly folder: string, readonly path: RelativePath, readonly all: KeptEntry[] }): void {
+    const [directory, name] = split(inside(inside(home, folder), path))
+    const found = describeAt(this.#beneath.open(directory), name)
+    if (found === undefined) return
+    all.push({ folder, path, found })
+    if (found.kind === 'directory') this.#collectBelow(home, { folder, path, all })
   }
 
   #unlink (at: string): void {
@@ -155,13 +156,7 @@ export class DiskVersions {
   }
 }
 
-/** A file that moves stays the same file on the disk: under each name it stood from the time that it left the one before. */
-function sinceTheyMoved (newestFirst: readonly Found[]): Version[] {
-  const leftMs = new Map<bigint, number>()
-  return [...newestFirst].reverse().map(({ version, inode }) => {
-    if (version.kind !== 'file') return version
-    const since = Math.max(version.sinceMs, leftMs.get(inode) ?? 0)
-    leftMs.set(inode, version.untilMs)
-    return since === version.sinceMs ? version : { ...version, sinceMs: since }
-  }).reverse()
+/** Of so many entries, none of which was touched yet. */
+export function newOutcome (entries: number): Outcome {
+  return { failures: [], before: new Uint16Array(entries).fill(STAYS_THERE), agesMs: new Float64Array(entries) }
 }

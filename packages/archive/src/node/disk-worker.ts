@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import { Beneath } from './beneath.ts'
+import { DiskHistory } from './disk-history.ts'
 import { DiskPlacing } from './disk-placing.ts'
 import { DiskReading } from './disk-reading.ts'
 import { DiskReread } from './disk-reread.ts'
@@ -21,6 +22,7 @@ const staging = new DiskStaging(beneath, { syncsEach, umask, times })
 const streams = new DiskStreams(beneath, syncsEach)
 const versions = new DiskVersions(beneath)
 const placing = new DiskPlacing(beneath, versions, { syncsEach, foldsNames, times })
+const history = new DiskHistory(beneath, syncsEach)
 const reading = new DiskReading(beneath)
 const rereading = new DiskReread(beneath)
 const restoring = new DiskRestore(beneath)
@@ -55,6 +57,9 @@ const calls: DiskCalls = {
   digests: (area, directory, names) => reading.digests(area, directory, names),
   versions: (area, path) => versions.list(area, path),
   dropVersions: (area, dropped) => { versions.drop(area, dropped) },
+  appendHistory: (area, log) => { history.append(area, log) },
+  history: area => history.read(area),
+  dropHistory: (area, counts) => { history.drop(area, counts) },
   restore: (area, request) => restoring.restore(area, request),
 }
 

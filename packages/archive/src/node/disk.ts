@@ -3,7 +3,7 @@ import { errnoOf } from '@filesync/protocol'
 import { COMMON_TIMES, heldTime, isHeldByAll } from '../file-time.ts'
 import { checkedName, HOLDS_HANDLES } from './beneath.ts'
 
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = fs.constants
+const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = fs.constants
 const O_DIRECT: number | undefined = (fs.constants as Partial<typeof fs.constants>).O_DIRECT
 const TMPFS = 0x0102_1994
 const TIME_REFUSALS = new Set(['EINVAL', 'EOVERFLOW', 'ERANGE'])
@@ -62,6 +62,11 @@ function describe (stat: fs.BigIntStats): Stat {
 /** A new file for writing; fails where the name is taken. */
 export function createAt (prefix: string, name: string, mode: number): number {
   return fs.openSync(prefix + checkedName(name), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, mode)
+}
+
+/** A file to append to, which is made if it does not exist. */
+export function appendAt (prefix: string, name: string): number {
+  return fs.openSync(prefix + checkedName(name), O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600)
 }
 
 /** A file in staging for reading and writing, made where it does not exist. */
@@ -264,6 +269,20 @@ export function setMode (fd: number, mode: number): void {
 /** As {@link setMode}, by name: of a directory where no handles are held. */
 export function setModeAt (prefix: string, name: string, mode: number): void {
   fs.chmodSync(prefix + checkedName(name), mode & 0o777)
+}
+
+/** As {@link setMode}, of a directory by its name, which is not followed if it is a link by now. */
+export function setDirectoryModeAt (prefix: string, name: string, mode: number): void {
+  if (!HOLDS_HANDLES) {
+    setModeAt(prefix, name, mode)
+    return
+  }
+  const fd = fs.openSync(prefix + checkedName(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+  try {
+    setMode(fd, mode)
+  } finally {
+    fs.closeSync(fd)
+  }
 }
 
 export function writeAll (fd: number, bytes: Uint8Array, position?: number): void {

@@ -1,10 +1,10 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type {
-  ContentStore, ContentStream, DirectoryState, FoundEntry, OpenFile, PackFailure, PackRequest, Placing, Relocation, Reread, RereadOptions, RestoreOutcome, RestoreRequest, SpoiledFiles,
-  StoreTraits, StreamRequest, Version,
+  ContentStore, ContentStream, DirectoryState, FoundEntry, HistoryLog, KeptEntry, OpenFile, PackFailure, PackRequest, Placing, Relocation, Reread, RereadOptions, RestoreOutcome,
+  RestoreRequest, SpoiledFiles, StoreTraits, StreamRequest,
 } from '../content-store.ts'
-import type { Batch, Failure, RemovalBatch, Section } from '../section.ts'
+import type { Batch, Failure, Outcome, RemovalBatch, Section } from '../section.ts'
 import { Beneath } from './beneath.ts'
 import { DiskThread } from './disk-pool.ts'
 import { reread } from './disk-reread.ts'
@@ -12,6 +12,7 @@ import { roomOf, statOf } from './disk.ts'
 import { startFileSystemSync } from './durable.ts'
 import type { FileSystemSync } from './durable.ts'
 import { LocalStream } from './local-stream.ts'
+import { asAges, uniteOutcomes } from './outcomes.ts'
 import type { Presence, PresenceCheck } from './presence.ts'
 import { ownTrouble } from './trouble.ts'
 
@@ -84,24 +85,24 @@ class LocalStore implements ContentStore {
     return await this.#idlest().call('findSpoiled', [area, staging, sections])
   }
 
-  async place (area: string, batch: Batch, how: Placing): Promise<Failure[]> {
-    if (how !== 'first') return await this.#idlest().call('place', [area, batch, how])
+  async place (area: string, batch: Batch, how: Placing): Promise<Outcome> {
+    if (how !== 'first') return asAges(await this.#idlest().call('place', [area, batch, how]))
     // Directories have to be made from the top, links share a name in staging: only contents can be shared out.
     const contents = batch.sections.findIndex(isOfContents)
     const structure = batch.sections.slice(0, contents === -1 ? undefined : contents)
-    const failures = structure.length === 0 ? [] : await this.#idlest().call('place', [area, { ...batch, sections: structure, wholeFolders: [] }, how])
+    const first = structure.length === 0 ? undefined : await this.#idlest().call('place', [area, { ...batch, sections: structure, wholeFolders: [] }, how])
     const shares = this.#share(batch.sections, structure.length)
-    const others = await Promise.all(shares.map(async (share, i) => {
+    const outcomes = await Promise.all(shares.map(async (share, i) => {
       if (share.length === 0) return []
       const sections = share.map(at => batch.sections[at]).filter(section => section !== undefined)
-      const failed = await this.#thread(i).call('place', [area, { ...batch, sections }, how])
-      return failed.map(failure => ({ ...failure, section: share[failure.section] ?? 0 }))
+      return [{ share, outcome: await this.#thread(i).call('place', [area, { ...batch, sections }, how]) }]
     }))
-    return [...failures, ...others.flat()]
+    const all = [...first === undefined ? [] : [{ share: structure.map((_, at) => at), outcome: first }], ...outcomes.flat()]
+    return asAges(uniteOutcomes(batch.sections.map(({ staged }) => staged.length), all))
   }
 
-  async remove (area: string, batch: RemovalBatch): Promise<Failure[]> {
-    return await this.#idlest().call('remove', [area, batch])
+  async remove (area: string, batch: RemovalBatch): Promise<Outcome> {
+    return asAges(await this.#idlest().call('remove', [area, batch]))
   }
 
   async settle (area: string, directories: readonly DirectoryState[]): Promise<void> {
@@ -148,12 +149,24 @@ class LocalStore implements ContentStore {
     return await this.#idlest().call('digests', [area, directory, names])
   }
 
-  async versions (area: string, path: RelativePath): Promise<Version[]> {
+  async versions (area: string, path: RelativePath): Promise<KeptEntry[]> {
     return await this.#idlest().call('versions', [area, path])
   }
 
-  async dropVersions (area: string, versions: readonly Version[]): Promise<void> {
+  async dropVersions (area: string, versions: readonly KeptEntry[]): Promise<void> {
     await this.#idlest().call('dropVersions', [area, versions])
+  }
+
+  async appendHistory (area: string, log: HistoryLog): Promise<void> {
+    await this.#idlest().call('appendHistory', [area, log])
+  }
+
+  async history (area: string): Promise<HistoryLog[]> {
+    return await this.#idlest().call('history', [area])
+  }
+
+  async dropHistory (area: string, counts: readonly number[]): Promise<void> {
+    await this.#idlest().call('dropHistory', [area, counts])
   }
 
   async restore (area: string, request: RestoreRequest): Promise<RestoreOutcome> {

@@ -58,7 +58,7 @@ export async function openArchive (init: ArchiveInit): Promise<Archive> {
     opened.push(() => index.close())
     // The index was opened by its path, where another disk may have been mounted meanwhile.
     await presence.ensure('path')
-    for (const area of index.areas()) await recover({ area, index, store, hash: hashBytes })
+    for (const area of index.areas()) await recover({ area, index, store, hash: hashBytes, clock: init.clock })
     await store.discard(undefined)
     return new StoredArchive({ ...init, id, index, store, hash: hashBytes, newStaging: () => randomBytes(8).toString('hex'), openCopy: (area, directory) => openDiskCopy(beneath.root, area, directory), close: () => closeAll(opened) })
   } catch (error) {

@@ -25,6 +25,19 @@ export function digestAt (prefix: string, name: string): Digest {
   }
 }
 
+/** The content of a file. */
+export function readWhole (prefix: string, name: string): Uint8Array {
+  const fd = disk.readAt(prefix, name)
+  try {
+    const content = new Uint8Array(disk.statOf(fd).sizeBytes)
+    let at = 0
+    for (let read = -1; at < content.length && read !== 0; at += read) read = disk.readInto(fd, content.subarray(at), at)
+    return content.subarray(0, at)
+  } finally {
+    disk.close(fd)
+  }
+}
+
 /** Writes the content of a file into another one, which is empty. Holes stay holes. */
 export function copyTo (fd: number, copy: number, hasher?: Hasher): void {
   const hasHoles = disk.hasHole(fd)

@@ -59,7 +59,7 @@ export const archiveIndexConformance: readonly ConformanceCase<ArchiveIndex>[] =
     name: 'keeps records, signatures and the journal in order',
     async run (index) {
       const section = { directory: 'd' as RelativePath, entries: stored('n', 0).listing, staged: Uint32Array.of(7, 0xffff_ffff), facts: new Uint8Array(3).fill(9) }
-      const batch = { staging: 's', stampMs: 5, sections: [section], removals: [{ directory: 'r' as RelativePath, names: ['x', 'ü'] }] }
+      const batch = { staging: 's', count: 1, stampMs: 5, begunMs: 5, sections: [section], removals: [{ directory: 'r' as RelativePath, names: ['x', 'ü'] }] }
       await index.write([
         { area: 'a', journal: 300, batch }, { area: 'a', journal: 2, batch }, { area: 'b', journal: 1, batch },
         { area: 'a', record: { open: true, lastStampMs: 9, staging: 's' } },

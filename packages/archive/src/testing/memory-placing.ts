@@ -3,7 +3,7 @@ import type { Clock, Entry, FileEntry, RelativePath } from '@filesync/protocol'
 import type { Placing, StoreTraits } from '../content-store.ts'
 import { heldTime, isTimeGiven } from '../file-time.ts'
 import type { TimeRange } from '../file-time.ts'
-import { ALTERED, INDEX_ONLY, isContent, NOT_STAGED } from '../section.ts'
+import { ALTERED, INDEX_ONLY, isContent, NOT_STAGED, STAYS_THERE, WAS_NOTHING } from '../section.ts'
 import type { Batch } from '../section.ts'
 import { inside } from './memory-folder.ts'
 import type { MemoryFolder, MemoryNode } from './memory-folder.ts'
@@ -34,35 +34,44 @@ export class MemoryPlacing {
     this.#init = init
   }
 
-  /** @returns why an entry could not be placed; undefined where it was */
-  place (entry: Entry, number: number, { area, directory, batch, how }: PlacedIn): string | typeof ALTERED | undefined {
+  /** @returns what was there before, or why an entry could not be placed */
+  place (entry: Entry, number: number, { area, directory, batch, how }: PlacedIn): string | typeof ALTERED | number {
     const { root, traits, staging, versions, newFolder, clock } = this.#init
     const folder = root.below(inside(area, directory))
     if (folder === undefined) return 'its directory is missing'
     if (traits.windowsNames && checkWindowsName(entry.name) !== undefined) return 'the store cannot hold such a name'
     const old = folder.get(entry.name)
-    const put = (node: MemoryNode): undefined => {
-      if (old !== undefined) versions.keep({ area, directory, stampMs: batch.stampMs }, entry.name, old)
+    const put = (node: MemoryNode): number => {
+      const before = old === undefined ? WAS_NOTHING : versions.keep({ area, directory, ...batch }, entry.name, old)
       folder.put(entry.name, node)
+      return before
     }
-    if (entry.kind === 'directory') return old?.kind === 'directory' ? undefined : put(newFolder())
+    if (entry.kind === 'directory') {
+      if (old?.kind !== 'directory') return put(newFolder())
+      old.mode = entry.mode | 0o700
+      return STAYS_THERE
+    }
     if (entry.kind === 'symlink') {
-      if (number === INDEX_ONLY) return undefined
+      if (number === INDEX_ONLY) return STAYS_THERE
+      if (old?.kind === 'symlink' && old.target === entry.target) {
+        old.mtimeNs = entry.mtimeNs
+        return STAYS_THERE
+      }
       return put({ kind: 'symlink', target: entry.target, mtimeNs: entry.mtimeNs, sinceMs: clock.nowMs() })
     }
     if (!isContent(number)) return touch(old, entry, { number, times: traits.times })
     const staged = staging.take(batch.staging, number)
-    if (staged === undefined) return how !== 'first' && isPlaced(old, entry) ? undefined : 'its content is not in staging'
+    if (staged === undefined) return how !== 'first' && isPlaced(old, entry) ? STAYS_THERE : 'its content is not in staging'
     return put(staged)
   }
 }
 
 function touch (
   old: MemoryNode | undefined, { sizeBytes, mtimeNs, mode }: FileEntry, { number, times }: { readonly number: number, readonly times: TimeRange | undefined },
-): typeof ALTERED | undefined {
+): typeof ALTERED | number {
   if (old?.kind !== 'file' || old.content.length !== sizeBytes || (number === NOT_STAGED && !isTimeGiven(mtimeNs, heldTime(old.mtimeNs, times), times))) return ALTERED
   Object.assign(old, { mtimeNs, mode: mode & 0o777 | 0o400 })
-  return undefined
+  return STAYS_THERE
 }
 
 function isPlaced (node: MemoryNode | undefined, { sizeBytes, mtimeNs }: FileEntry): boolean {

@@ -1,13 +1,13 @@
 import { readListing } from '@filesync/protocol'
 import type { Clock, Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type {
-  ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RereadOptions, RestoreOutcome, RestoreRequest, SpoiledFiles,
-  StoreTraits, StreamRequest, Version,
+  ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RereadOptions, RestoreOutcome,
+  RestoreRequest, SpoiledFiles, StoreTraits, StreamRequest,
 } from '../content-store.ts'
 import { heldTime, isTimeGiven } from '../file-time.ts'
 import { isNoisy, isPlain, sampleRanges } from '../noise.ts'
-import { ALTERED, NOT_STAGED } from '../section.ts'
-import type { Batch, Failure, RemovalBatch, Section } from '../section.ts'
+import { ALTERED, NOT_STAGED, WAS_NOTHING } from '../section.ts'
+import type { Batch, Failure, Outcome, RemovalBatch, Section } from '../section.ts'
 import { getOrInsert } from './get-or-insert.ts'
 import { describeNode, inside, MemoryFolder } from './memory-folder.ts'
 import type { MemoryFile, MemoryNode } from './memory-folder.ts'
@@ -37,6 +37,7 @@ export class MemoryStore implements ContentStore {
   readonly staging: Map<string, Map<number, MemoryFile>>
   readonly partial: Map<string, Map<string, Uint8Array>>
   readonly #init: MemoryStoreInit
+  readonly #history = new Map<string, Map<number, Uint8Array>>()
   readonly #staging: MemoryStaging
   readonly #versions: MemoryVersions
   readonly #placing: MemoryPlacing
@@ -97,30 +98,35 @@ export class MemoryStore implements ContentStore {
     return { replacing, spoiled }
   }
 
-  async place (area: string, batch: Batch, how: Placing): Promise<Failure[]> {
-    const failures: Failure[] = []
+  async place (area: string, batch: Batch, how: Placing): Promise<Outcome> {
+    const outcome = newOutcome(batch.sections.reduce((sum, { staged }) => sum + staged.length, 0))
+    let at = 0
     batch.sections.forEach(({ directory, entries, staged }, section) => {
       let entry = -1
       for (const listed of readListing(entries)) {
         entry++
         this.#before('place')
-        const failure = this.#placing.place(listed, staged[entry] ?? NOT_STAGED, { area, directory, batch, how })
-        if (failure !== undefined) failures.push({ section, entry, ...typeof failure === 'string' ? { message: failure } : failure })
+        const placed = this.#placing.place(listed, staged[entry] ?? NOT_STAGED, { area, directory, batch, how })
+        if (typeof placed === 'number') outcome.before[at] = placed
+        else outcome.failures.push({ section, entry, ...typeof placed === 'string' ? { message: placed } : placed })
+        at++
       }
     })
-    return failures
+    return outcome
   }
 
-  async remove (area: string, { stampMs, removals }: RemovalBatch): Promise<Failure[]> {
+  async remove (area: string, { count, stampMs, removals }: RemovalBatch): Promise<Outcome> {
+    const outcome = newOutcome(removals.reduce((sum, { names }) => sum + names.length, 0))
+    let at = 0
     for (const { directory, names } of removals) {
       const folder = this.root.below(inside(area, directory))
       for (const name of names) {
         this.#before('remove')
         const node = folder?.take(name)
-        if (node !== undefined) this.#versions.keep({ area, directory, stampMs }, name, node)
+        outcome.before[at++] = node === undefined ? WAS_NOTHING : this.#versions.keep({ area, directory, count, stampMs }, name, node)
       }
     }
-    return []
+    return outcome
   }
 
   async settle (area: string, directories: readonly DirectoryState[]): Promise<void> {
@@ -189,21 +195,40 @@ export class MemoryStore implements ContentStore {
     })
   }
 
-  async versions (area: string, path: RelativePath): Promise<Version[]> {
+  async versions (area: string, path: RelativePath): Promise<KeptEntry[]> {
     this.#before('versions')
     return this.#versions.list(area, path)
   }
 
-  async dropVersions (area: string, versions: readonly Version[]): Promise<void> {
+  async dropVersions (area: string, versions: readonly KeptEntry[]): Promise<void> {
     for (const version of versions) {
       this.#before('dropVersions')
       this.#versions.drop(area, version)
     }
   }
 
+  async appendHistory (area: string, { count, bytes }: HistoryLog): Promise<void> {
+    this.#before('appendHistory')
+    const logs = getOrInsert(this.#history, area, () => new Map<number, Uint8Array>())
+    const old = logs.get(count) ?? new Uint8Array(0)
+    const grown = new Uint8Array(old.length + bytes.length)
+    grown.set(old)
+    grown.set(bytes, old.length)
+    logs.set(count, grown)
+  }
+
+  async history (area: string): Promise<HistoryLog[]> {
+    return [...this.#history.get(area) ?? []].map(([count, bytes]) => ({ count, bytes })).sort((a, b) => a.count - b.count)
+  }
+
+  async dropHistory (area: string, counts: readonly number[]): Promise<void> {
+    this.#before('dropHistory')
+    for (const count of counts) this.#history.get(area)?.delete(count)
+  }
+
   async restore (area: string, { to, ...request }: RestoreRequest): Promise<RestoreOutcome> {
     const out = getOrInsert(this.restored, to, () => this.#newFolder())
-    const find: MemorySource['find'] = ({ path, from = path, version }) => (version === undefined ? this.root.below(area) : this.#versions.at(area, version))?.at(from)
+    const find: MemorySource['find'] = ({ path, from = path, folder }) => (folder === undefined ? this.root.below(area) : this.#versions.at(area, folder))?.at(from)
     return restoreInto(out, request, { find, hash: this.#init.hash })
   }
 
@@ -237,6 +262,10 @@ export class MemoryStore implements ContentStore {
   #before (call: string): void {
     this.#init.before?.(call)
   }
+}
+
+function newOutcome (entries: number): Outcome {
+  return { failures: [], before: new Uint16Array(entries), agesMs: new Float64Array(entries) }
 }
 
 function samplesOf (content: Uint8Array): Uint8Array[] {

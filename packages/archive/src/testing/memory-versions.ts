@@ -1,6 +1,8 @@
 import { joinPath, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
-import type { Version } from '../content-store.ts'
+import type { KeptEntry } from '../content-store.ts'
+import { WAS_KEPT } from '../section.ts'
+import { compareFolders, parseVersionFolder, versionFolder } from '../version-folder.ts'
 import { getOrInsert } from './get-or-insert.ts'
 import { describeNode } from './memory-folder.ts'
 import type { MemoryFolder, MemoryNode } from './memory-folder.ts'
@@ -10,66 +12,67 @@ interface FormerPlace {
   readonly area: string
   readonly directory: RelativePath
   /** Of the sync that put it away. */
+  readonly count: number
   readonly stampMs: number
 }
 
-/** What was replaced or removed, by the time of the sync that did it. */
+/** What was replaced or removed, by the sync that did it. */
 export class MemoryVersions {
   readonly #newFolder: () => MemoryFolder
-  readonly #stamps = new Map<string, Map<number, MemoryFolder>>()
+  readonly #folders = new Map<string, Map<string, MemoryFolder>>()
 
   constructor (newFolder: () => MemoryFolder) {
     this.#newFolder = newFolder
   }
 
-  keep ({ area, directory, stampMs }: FormerPlace, name: string, node: MemoryNode): void {
-    const home = getOrInsert(this.#stamps, area, () => new Map<number, MemoryFolder>())
-    for (let at = stampMs; ; at++) {
-      const folder = getOrInsert(home, at, this.#newFolder).below(directory, 'make')
+  /** Returns in which of the sync's folders it is, from WAS_KEPT on. */
+  keep ({ area, directory, count, stampMs }: FormerPlace, name: string, node: MemoryNode): number {
+    const home = getOrInsert(this.#folders, area, () => new Map<string, MemoryFolder>())
+    for (let extra = 0; ; extra++) {
+      const folder = getOrInsert(home, versionFolder({ count, stampMs, extra }), this.#newFolder).below(directory, 'make')
       if (folder === undefined || folder.get(name) !== undefined) continue
       folder.put(name, node)
-      return
+      return WAS_KEPT + extra
     }
   }
 
   /** What one sync put away. */
-  at (area: string, stampMs: number): MemoryFolder | undefined {
-    return this.#stamps.get(area)?.get(stampMs)
+  at (area: string, folder: string): MemoryFolder | undefined {
+    return this.#folders.get(area)?.get(folder)
   }
 
-  /** Earlier states of a path and of what lies below it, newest first. */
-  list (area: string, path: RelativePath): Version[] {
-    const stamps = [...this.#stamps.get(area) ?? []].sort(([a], [b]) => b - a)
-    return stamps.flatMap(([untilMs, folder]) => {
-      if (path === ROOT_PATH) return below(folder, path, untilMs)
+  /** What left a path and what lies below it, newest first. */
+  list (area: string, path: RelativePath): KeptEntry[] {
+    const folders = [...this.#folders.get(area) ?? []].flatMap(([name, folder]) => { const parsed = parseVersionFolder(name); return parsed === undefined ? [] : [{ name, folder, parsed }] })
+    return folders.sort((a, b) => compareFolders(a.parsed, b.parsed)).flatMap(({ name, folder }) => {
+      if (path === ROOT_PATH) return below(folder, path, name)
       const node = folder.at(path)
-      return node === undefined ? [] : [versionOf(path, node, untilMs), ...below(node, path, untilMs)]
+      return node === undefined ? [] : [keptOf(path, node, name), ...below(node, path, name)]
     })
   }
 
   /** Drops a version, and the folders that are empty without it. */
-  drop (area: string, { untilMs, path, kind }: Version): void {
-    const home = this.#stamps.get(area)
-    const stamp = home?.get(untilMs)
-    if (stamp === undefined) return
-    const { directory, name } = splitPath(path)
-    if (kind !== 'directory') stamp.below(directory)?.take(name)
+  drop (area: string, { folder: name, path, found: { kind } }: KeptEntry): void {
+    const home = this.#folders.get(area)
+    const folder = home?.get(name)
+    if (folder === undefined) return
+    const { directory, name: last } = splitPath(path)
+    if (kind !== 'directory') folder.below(directory)?.take(last)
     for (let at = kind === 'directory' ? path : directory; at !== ROOT_PATH; at = splitPath(at).directory) {
-      if (stamp.below(at)?.isEmpty === true) stamp.below(splitPath(at).directory)?.take(splitPath(at).name)
+      if (folder.below(at)?.isEmpty === true) folder.below(splitPath(at).directory)?.take(splitPath(at).name)
     }
-    if (stamp.isEmpty) home?.delete(untilMs)
+    if (folder.isEmpty) home?.delete(name)
   }
 }
 
-function below (node: MemoryNode, path: RelativePath, untilMs: number): Version[] {
+function below (node: MemoryNode, path: RelativePath, folder: string): KeptEntry[] {
   if (node.kind !== 'directory') return []
   return node.entries().flatMap(({ name, node: child }) => {
     const at = joinPath(path, name as Name)
-    return [versionOf(at, child, untilMs), ...below(child, at, untilMs)]
+    return [keptOf(at, child, folder), ...below(child, at, folder)]
   })
 }
 
-function versionOf (path: RelativePath, node: MemoryNode, untilMs: number): Version {
-  const { kind, sizeBytes, mtimeNs } = describeNode(path, node)
-  return { untilMs, sinceMs: node.sinceMs, path, kind, sizeBytes, mtimeNs }
+function keptOf (path: RelativePath, node: MemoryNode, folder: string): KeptEntry {
+  return { folder, path, found: describeNode(splitPath(path).name, node) }
 }

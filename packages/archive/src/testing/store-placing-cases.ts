@@ -13,7 +13,7 @@ async function stageFolder (subject: StoreSubject, files: Contents): Promise<Bat
   const entries = encodeListing([{ kind: 'directory', name: 'album' as Name, mtimeNs: MTIME_NS, mode: 0o755, digest: subject.hash(new Uint8Array()) }])
   const parent: Section = { directory: ROOT_PATH, entries, staged: Uint32Array.of(NOT_STAGED), facts: new Uint8Array() }
   await store.openArea(AREA)
-  ensure((await store.place(AREA, batchOf([parent], 1000), 'first')).length === 0, 'a directory was not made')
+  ensure((await store.place(AREA, batchOf([parent], 1000), 'first')).failures.length === 0, 'a directory was not made')
   const section = { ...sectionOf(subject, files), directory: path('album'), folder: 7 }
   const { sections, ...pack } = packOf(subject, files)
   ensure((await store.stagePack({ ...pack, sections: sections.map(part => ({ ...part, section })) })).length === 0, 'a pack was not staged')
@@ -29,7 +29,7 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
       await store.openArea(AREA)
       await store.stagePack(packOf(subject, { a: 'one', b: 'two' }))
       ensure(await names(store) === '', 'what is staged can be seen')
-      ensure((await store.place(AREA, batchOf([sectionOf(subject, { a: 'one', b: 'two' })], 1000), 'first')).length === 0, 'the batch was not placed')
+      ensure((await store.place(AREA, batchOf([sectionOf(subject, { a: 'one', b: 'two' })], 1000), 'first')).failures.length === 0, 'the batch was not placed')
       ensure(await names(store) === 'a,b' && await holds(subject, 'a', 'one') && await holds(subject, 'b', 'two'), 'what was placed is not there')
       const [found] = await store.list(AREA, ROOT_PATH)
       ensure(found?.kind === 'file' && found.sizeBytes === 3 && found.mode === 0o644 && found.mtimeNs === MTIME_NS, 'size, mode or time is another one')
@@ -44,10 +44,10 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
       await store.stagePack(packOf(subject, { a: 'new', b: 'more' }))
       const batch = batchOf([sectionOf(subject, { a: 'new', b: 'more' })], 2000)
       await store.place(AREA, batch, 'first')
-      ensure((await store.place(AREA, batch, 'again')).length === 0, 'what was placed before failed')
+      ensure((await store.place(AREA, batch, 'again')).failures.length === 0, 'what was placed before failed')
       ensure(await holds(subject, 'a', 'new') && await holds(subject, 'b', 'more'), 'the content is another one')
       ensure((await store.versions(AREA, ROOT_PATH)).length === 1, 'placing again made versions')
-      const lost = await store.place(AREA, batchOf([sectionOf(subject, { c: 'lost' })], 2000), 'again')
+      const { failures: lost } = await store.place(AREA, batchOf([sectionOf(subject, { c: 'lost' })], 2000), 'again')
       ensure(lost.length === 1 && await names(store) === 'a,b', 'a content that is nowhere was placed')
     },
   },
@@ -60,11 +60,11 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
       const b = { ...fileEntry('b', 5), mtimeNs: MTIME_NS + 10_000_000_000n }
       const entries = [{ ...fileEntry('a', 5), mode: 0o600 }, b, { ...fileEntry('c', 4), mode: 0o600 }, fileEntry('d', 5)]
       for (const how of ['first', 'again'] as const) {
-        const failures = await store.place(AREA, batchOf([structure(entries)], 2000), how)
+        const { failures } = await store.place(AREA, batchOf([structure(entries)], 2000), how)
         ensure(failures.map(({ entry, isAltered }) => `${String(entry)}:${String(isAltered)}`).join() === '1:true,2:true,3:true', 'other files were taken for what was stored')
       }
       const same = { ...structure([b]), staged: Uint32Array.of(SAME_CONTENT) }
-      for (const how of ['first', 'again'] as const) ensure((await store.place(AREA, batchOf([same], 2000), how)).length === 0, 'what is known to be the same did not get its time')
+      for (const how of ['first', 'again'] as const) ensure((await store.place(AREA, batchOf([same], 2000), how)).failures.length === 0, 'what is known to be the same did not get its time')
       const found = await store.find(AREA, ROOT_PATH, ['a', 'b', 'c'])
       ensure(found.map(entry => `${String(entry?.mode)}:${String((entry?.mtimeNs ?? 0n) - MTIME_NS)}`).join() === `${String(0o600)}:0,${String(0o644)}:10000000000,${String(0o644)}:0`, 'modes or times are others')
     },
@@ -74,8 +74,8 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
     async run (subject) {
       const { store } = subject
       const batch = await stageFolder(subject, { a: 'one', b: 'two' })
-      ensure((await store.place(AREA, batch, 'first')).length === 0 && await names(store, 'album') === 'a,b', 'the folder was not placed')
-      ensure((await store.place(AREA, batch, 'again')).length === 0 && await names(store, 'album') === 'a,b', 'what was placed before failed')
+      ensure((await store.place(AREA, batch, 'first')).failures.length === 0 && await names(store, 'album') === 'a,b', 'the folder was not placed')
+      ensure((await store.place(AREA, batch, 'again')).failures.length === 0 && await names(store, 'album') === 'a,b', 'what was placed before failed')
     },
   },
   {
@@ -87,7 +87,7 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
       const { sections, ...pack } = packOf(subject, { c: 'other' })
       await store.stagePack({ ...pack, sections: sections.map(part => ({ ...part, section: strange })) })
       await store.place(AREA, batchOf([strange], 1000), 'first')
-      ensure((await store.place(AREA, batch, 'first')).length === 0 && await names(store, 'album') === 'a,b,c', 'the files do not stand beside the other one')
+      ensure((await store.place(AREA, batch, 'first')).failures.length === 0 && await names(store, 'album') === 'a,b,c', 'the files do not stand beside the other one')
     },
   },
   {
@@ -97,14 +97,14 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
       await store.openArea(AREA)
       await put(subject, { x: 'a file' }, 1000)
       const directory: Entry = { kind: 'directory', name: 'x' as Name, mtimeNs: 0n, mode: 0o755, digest: subject.hash(new Uint8Array(0)) }
-      ensure((await store.place(AREA, batchOf([structure([directory])], 2000), 'first')).length === 0, 'the directory was not made')
-      ensure((await store.place(AREA, batchOf([structure([directory])], 2000), 'again')).length === 0, 'the directory was not found again')
+      ensure((await store.place(AREA, batchOf([structure([directory])], 2000), 'first')).failures.length === 0, 'the directory was not made')
+      ensure((await store.place(AREA, batchOf([structure([directory])], 2000), 'again')).failures.length === 0, 'the directory was not found again')
       await store.settle(AREA, [{ directory: path('x'), mtimeNs: MTIME_NS, mode: 0o500 }])
       const [found] = await store.list(AREA, ROOT_PATH)
       ensure(found?.kind === 'directory' && found.mtimeNs === MTIME_NS && found.mode === 0o700, 'time or mode of the directory is another one')
       await put(subject, { x: 'again a file' }, 3000)
       ensure(await holds(subject, 'x', 'again a file'), 'the file is not there')
-      ensure((await store.versions(AREA, path('x'))).map(({ kind }) => kind).join() === 'directory,file', 'one of the two was lost')
+      ensure((await store.versions(AREA, path('x'))).map(({ found }) => found.kind).join() === 'directory,file', 'one of the two was lost')
     },
   },
   {
@@ -120,8 +120,8 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
       ])
       ensure(failures.map(({ entry }) => entry).join() === '1,2,3', 'a file that is not there or was altered was moved')
       const section = { ...sectionOf(subject, { to: 'moves' }), staged: Uint32Array.of(7) }
-      ensure((await store.place(AREA, batchOf([section], 2000), 'first')).length === 0, 'the file was not placed')
-      await store.remove(AREA, { stampMs: 2000, removals: [{ directory: ROOT_PATH, names: ['from'] }] })
+      ensure((await store.place(AREA, batchOf([section], 2000), 'first')).failures.length === 0, 'the file was not placed')
+      await store.remove(AREA, { count: 2, stampMs: 2000, removals: [{ directory: ROOT_PATH, names: ['from'] }] })
       ensure(await names(store) === 'to' && await holds(subject, 'to', 'moves'), 'the file did not move')
       ensure((await store.list(AREA, ROOT_PATH))[0]?.mode === 0o600, 'the file does not have the mode that it moved with')
       await store.discard(undefined)

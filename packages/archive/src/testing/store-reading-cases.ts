@@ -1,6 +1,7 @@
 import { ROOT_PATH } from '@filesync/protocol'
 import { ensure } from '@filesync/protocol/testing'
 import type { ConformanceCase } from '@filesync/protocol/testing'
+import { versionFolder } from '../version-folder.ts'
 import { AREA, bytesOf, names, path, put } from './store-subject.ts'
 import type { StoreSubject } from './store-subject.ts'
 
@@ -13,20 +14,21 @@ export const storeReadingCases: readonly ConformanceCase<StoreSubject>[] = [
       await store.openArea(AREA)
       await put(subject, { a: 'first', b: 'stays' }, 1000)
       await put(subject, { a: 'second' }, 2000)
-      await store.remove(AREA, { stampMs: 3000, removals: [{ directory: ROOT_PATH, names: ['a', 'never'] }] })
+      await store.remove(AREA, { count: 3, stampMs: 3000, removals: [{ directory: ROOT_PATH, names: ['a', 'never'] }] })
       ensure(await names(store) === 'b', 'what was removed is there')
+      const folders = [versionFolder({ count: 2, stampMs: 2000, extra: 0 }), versionFolder({ count: 3, stampMs: 3000, extra: 0 })] as const
       const versions = await store.versions(AREA, path('a'))
-      ensure(versions.map(({ untilMs, sizeBytes }) => `${String(untilMs)}:${String(sizeBytes)}`).join() === '3000:6,2000:5', 'the versions are not those that were replaced')
+      ensure(versions.map(({ folder, found }) => `${folder}:${String(found.sizeBytes)}`).join() === `${folders[1]}:6,${folders[0]}:5`, 'the versions are not those that were replaced')
       ensure((await store.versions(AREA, ROOT_PATH)).length === 2 && (await store.versions(AREA, path('b'))).length === 0, 'there are other versions')
-      const outcome = await store.restore(AREA, { files: [{ path: path('a'), version: 2000 }, { path: path('b'), version: undefined }], directories: [], to: restoreTo })
+      const outcome = await store.restore(AREA, { files: [{ path: path('a'), folder: folders[0] }, { path: path('b'), folder: undefined }], directories: [], to: restoreTo })
       ensure(outcome.files === 2 && outcome.failures.length === 0, 'not everything was restored')
       ensure(restoredText('a') === 'first' && restoredText('b') === 'stays', 'something else was restored')
-      const later = { files: [{ path: path('a'), version: 3000 }, { path: path('b'), version: undefined }], directories: [], to: restoreTo }
+      const later = { files: [{ path: path('a'), folder: folders[1] }, { path: path('b'), folder: undefined }], directories: [], to: restoreTo }
       const beside = await store.restore(AREA, later)
       ensure(beside.files === 1 && beside.failures.map(failure => failure.path).join() === 'a' && restoredText('a') === 'first', 'what stood there was written over, or what is the same was refused')
       ensure((await store.restore(AREA, { ...later, overwrite: true })).failures.length === 0 && restoredText('a') === 'second', 'what stood there was not replaced')
       await store.dropVersions(AREA, versions.slice(1))
-      ensure((await store.versions(AREA, ROOT_PATH)).map(({ untilMs }) => untilMs).join() === '3000', 'another version was dropped')
+      ensure((await store.versions(AREA, ROOT_PATH)).map(({ folder }) => folder).join() === folders[1], 'another version was dropped')
     },
   },
   {

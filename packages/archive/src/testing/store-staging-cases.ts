@@ -33,7 +33,7 @@ export const storeStagingCases: readonly ConformanceCase<StoreSubject>[] = [
       ensure(replacing === 4, 'files that would be replaced were not counted')
       ensure(spoiled.map(({ section, entry }) => `${String(section)}:${String(entry)}`).join() === '1:4', 'other files were found')
       ensure(await holds(subject, 'spoiled', plain), 'the file was replaced')
-      ensure((await store.place(AREA, batchOf([sectionOf(subject, fresh)], 2000), 'first')).length === 0 && await holds(subject, 'spoiled', noise), 'it cannot be placed any more')
+      ensure((await store.place(AREA, batchOf([sectionOf(subject, fresh)], 2000), 'first')).failures.length === 0 && await holds(subject, 'spoiled', noise), 'it cannot be placed any more')
     },
   },
   {

@@ -37,7 +37,7 @@ export type Contents = Readonly<Record<string, string | Uint8Array>>
 export function sectionOf ({ hash }: StoreSubject, files: Contents): Section {
   const names = Object.keys(files).sort()
   const facts = new Uint8Array(names.length * FACT_BYTES)
-  names.forEach((name, i) => { writeFact(facts, i * FACT_BYTES, { digest: hash(bytesOf(files[name] ?? '')), storedAtMs: 1, verifiedAtMs: 0 }) })
+  names.forEach((name, i) => { writeFact(facts, i * FACT_BYTES, { digest: hash(bytesOf(files[name] ?? '')), storedAtMs: 1, verifiedAtMs: 0, storedCount: 1 }) })
   const entries = encodeListing(names.map(name => fileEntry(name, bytesOf(files[name] ?? '').length)))
   return { directory: ROOT_PATH, entries, staged: Uint32Array.from(names, (_, i) => i), facts }
 }
@@ -57,14 +57,14 @@ export function packOf (subject: StoreSubject, files: Contents): PackRequest {
 }
 
 export function batchOf (sections: readonly Section[], stampMs: number): Batch {
-  return { staging: STAGING, stampMs, sections, removals: [] }
+  return { staging: STAGING, count: stampMs / 1000, stampMs, begunMs: stampMs, sections, removals: [] }
 }
 
 /** Stages and places files in the root. */
 export async function put (subject: StoreSubject, files: Contents, stampMs: number): Promise<void> {
   const { store } = subject
   ensure((await store.stagePack(packOf(subject, files))).length === 0, 'a pack was not staged')
-  ensure((await store.place(AREA, batchOf([sectionOf(subject, files)], stampMs), 'first')).length === 0, 'a batch was not placed')
+  ensure((await store.place(AREA, batchOf([sectionOf(subject, files)], stampMs), 'first')).failures.length === 0, 'a batch was not placed')
   await store.makeDurable()
 }
 

@@ -1,0 +1,93 @@
+import { ENTRY_KINDS } from '@filesync/protocol'
+import type { HashBytes, RelativePath } from '@filesync/protocol'
+import { ListingBuilder } from '../listing-cursor.ts'
+import type { ListingCursor } from '../listing-cursor.ts'
+import { FACT_BYTES } from '../facts.ts'
+import { encodeChange } from './change-log.ts'
+import type { Change } from './change-log.ts'
+import { compareBytes, nameOf } from './former-entries.ts'
+
+interface Noted {
+  readonly cursor: ListingCursor
+  readonly fact: Uint8Array | undefined
+  readonly atMs: number
+  readonly folder: number
+  /** Nothing but its name is known. */
+  readonly isUnknown?: boolean
+}
+
+/** Changes of one directory and kind that follow one another. */
+interface Open {
+  readonly kind: Change['kind']
+  readonly directory: RelativePath
+  readonly isUnknown: boolean
+  /** The name that came last. */
+  last: Uint8Array
+  readonly entries: ListingBuilder
+  readonly facts: Uint8Array[]
+  readonly atMs: number[]
+  readonly folders: number[]
+}
+
+/** Gathers the changes of one step of a sync. */
+export class ChangeBatch {
+  readonly #step: number
+  readonly #hash: HashBytes
+  readonly #blocks: Uint8Array[] = []
+  readonly #open = new Map<string, Open>()
+
+  constructor (step: number, { hash }: { readonly hash: HashBytes }) {
+    this.#step = step
+    this.#hash = hash
+  }
+
+  add (kind: Change['kind'], directory: RelativePath, { cursor, fact, atMs, folder, isUnknown = false }: Noted): void {
+    const key = `${kind}:${String(isUnknown)}`
+    let open = this.#open.get(key)
+    const name = nameOf(cursor)
+    // What is appended is a listing, and has its order.
+    if (open !== undefined && (open.directory !== directory || compareBytes(open.last, name) >= 0)) {
+      this.#close(open)
+      open = undefined
+    }
+    if (open === undefined) {
+      open = { kind, directory, isUnknown, last: name, entries: new ListingBuilder(), facts: [], atMs: [], folders: [] }
+      this.#open.set(key, open)
+    }
+    open.last = name
+    open.entries.add(cursor.bytes.subarray(cursor.start, cursor.end))
+    if (cursor.kind === ENTRY_KINDS.file && !isUnknown) open.facts.push(fact ?? new Uint8Array(FACT_BYTES))
+    open.atMs.push(atMs)
+    open.folders.push(folder)
+  }
+
+  /** All entries of a directory at once. */
+  addWhole (kind: Change['kind'], directory: RelativePath, whole: { readonly listing: Uint8Array, readonly facts: Uint8Array, readonly entries: number, readonly atMs: number, readonly folder: number }): void {
+    const { listing, facts, entries, atMs, folder } = whole
+    this.#write({ kind, isUnknown: false, directory, entries: listing, facts, atMs: new Float64Array(entries).fill(atMs), folders: new Uint16Array(entries).fill(folder) })
+  }
+
+  /** What is to be appended; undefined if nothing changed that has to be remembered. */
+  finish (): Uint8Array | undefined {
+    for (const open of this.#open.values()) this.#close(open)
+    this.#open.clear()
+    if (this.#blocks.length === 0) return undefined
+    const whole = new Uint8Array(this.#blocks.reduce((sum, { length }) => sum + length, 0))
+    let at = 0
+    for (const block of this.#blocks) {
+      whole.set(block, at)
+      at += block.length
+    }
+    return whole
+  }
+
+  #close ({ kind, isUnknown, directory, entries, facts, atMs, folders }: Open): void {
+    const joined = new Uint8Array(facts.length * FACT_BYTES)
+    facts.forEach((fact, at) => { joined.set(fact, at * FACT_BYTES) })
+    this.#write({ kind, isUnknown, directory, entries: entries.finish(), facts: joined, atMs: Float64Array.from(atMs), folders: Uint16Array.from(folders) })
+  }
+
+  #write (change: Omit<Change, 'step'>): void {
+    this.#blocks.push(encodeChange({ ...change, step: this.#step }, this.#hash))
+  }
+}

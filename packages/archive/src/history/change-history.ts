@@ -1,0 +1,242 @@
+import { compareNames, ENTRY_KINDS, encodeListing, joinPath } from '@filesync/protocol'
+import type { Clock, HashBytes, Name, RelativePath } from '@filesync/protocol'
+import type { ArchiveIndex } from '../archive-index.ts'
+import type { ContentStore } from '../content-store.ts'
+import { FACT_BYTES, stampFact } from '../facts.ts'
+import { ListingCursor } from '../listing-cursor.ts'
+import { isUnknownAt } from '../unknown-entry.ts'
+import { INDEX_ONLY, isContent, NOT_STAGED, STAYS_THERE, WAS_KEPT, WAS_NOTHING } from '../section.ts'
+import type { Outcome, Removal, Section } from '../section.ts'
+import { ChangeBatch } from './change-batch.ts'
+import { NO_FOLDER } from './change-log.ts'
+import type { Change } from './change-log.ts'
+import { FormerEntries } from './former-entries.ts'
+import type { FormerEntry } from './former-entries.ts'
+import type { Position } from './position.ts'
+
+export interface ChangeHistoryInit {
+  readonly area: string
+  readonly index: ArchiveIndex
+  readonly store: Pick<ContentStore, 'appendHistory'>
+  readonly hash: HashBytes
+  readonly clock: Pick<Clock, 'nowMs'>
+  /** The sync, and when it began. */
+  readonly began: Position
+}
+
+/** What a step of a sync did. */
+export interface Step {
+  readonly number: number
+  readonly outcome: Outcome
+  /** Of a step that a crash may have cut short when it was begun, which is when what is found done was done. */
+  readonly begunMs?: number
+}
+
+/** An entry that took its place, and what was there. */
+interface PlacedEntry {
+  readonly section: Section
+  readonly cursor: ListingCursor
+  readonly before: number
+  readonly atMs: number
+}
+
+/** An entry that left its place, or the index. */
+interface LeftEntry {
+  readonly kind: Change['kind']
+  readonly directory: RelativePath
+  /** At its name. */
+  readonly cursor: ListingCursor
+  readonly old: FormerEntry | 'unknown' | undefined
+  readonly atMs: number
+  readonly folder: number
+}
+
+/**
+ * Remembers what the mirror was before each step of a sync: of what is replaced, removed, or given another time or mode, and when that
+ * was. Of files that are new it is enough that the index knows when they came. To be told of a step before the index is.
+ */
+export class ChangeHistory {
+  readonly #init: ChangeHistoryInit
+  readonly #former: FormerEntries
+  #lastMs: number
+
+  constructor (init: ChangeHistoryInit) {
+    this.#init = init
+    this.#former = new FormerEntries(init.index, init.area)
+    this.#lastMs = init.began.ms
+  }
+
+  /** The latest time that was given to anything: later syncs begin after it. */
+  get lastMs (): number {
+    return this.#lastMs
+  }
+
+  /** Sections took their places. Their facts get the times at which they did. */
+  async placed (sections: readonly Section[], step: Step): Promise<void> {
+    const { number, outcome } = step
+    const batch = new ChangeBatch(number, this.#init)
+    const times = this.#timesOf(step)
+    const failed = new Set(outcome.failures.map(failure => `${String(failure.section)}:${String(failure.entry)}`))
+    this.#former.forget()
+    let start = 0
+    for (const [place, section] of sections.entries()) {
+      const count = section.staged.length
+      this.#stamp(section, times, start)
+      if (isAllNew(section, outcome, start) && !this.#former.has(section.directory)) start += count
+      else {
+        const cursor = new ListingCursor(section.entries)
+        for (; cursor.next(); start++) {
+          const hasFailed = failed.size > 0 && failed.has(`${String(place)}:${String(cursor.index)}`)
+          const { directory, staged } = section
+          if (hasFailed && step.begunMs !== undefined && isContent(staged[cursor.index] ?? NOT_STAGED)) {
+            // Nothing of what came is left after a crash, and what was there may have made way.
+            this.#noteLeft(batch, { kind: 'removed', directory, cursor, old: this.#former.find(directory, cursor), atMs: step.begunMs, folder: 0 })
+          }
+          if (!hasFailed) this.#notePlaced(batch, { section, cursor, before: outcome.before[start] ?? STAYS_THERE, atMs: times(start) })
+        }
+      }
+    }
+    await this.#append(batch)
+  }
+
+  /** Names left the mirror. */
+  async removed (removals: readonly Removal[], step: Step): Promise<void> {
+    const { number, outcome } = step
+    const batch = new ChangeBatch(number, this.#init)
+    const times = this.#timesOf(step)
+    let at = 0
+    for (const { directory, names } of removals) {
+      this.#former.forget()
+      // In the order of the listing, in which they are looked up quickly.
+      const order = names.map((name, i) => ({ name, at: at + i })).sort((a, b) => compareNames(a.name, b.name))
+      at += names.length
+      for (const { name, at: entry } of order) {
+        const before = outcome.before[entry] ?? STAYS_THERE
+        if (before === STAYS_THERE) continue
+        const cursor = cursorOf(name)
+        const old = this.#former.find(directory, cursor)
+        const atMs = times(entry)
+        if (before >= WAS_KEPT) this.#noteLeft(batch, { kind: 'removed', directory, cursor, old, atMs, folder: before - WAS_KEPT })
+        // Before a crash, or by somebody's hand.
+        else if (step.begunMs !== undefined) this.#noteLeft(batch, { kind: 'removed', directory, cursor, old, atMs, folder: 0 })
+        else this.#noteLeft(batch, { kind: 'released', directory, cursor, old, atMs, folder: NO_FOLDER })
+      }
+    }
+    await this.#append(batch)
+  }
+
+  /** The index lets go of names that stay where they are. */
+  async released (removals: readonly Removal[], number = 0): Promise<void> {
+    const batch = new ChangeBatch(number, this.#init)
+    const atMs = this.#now()
+    for (const { directory, names } of removals) {
+      this.#former.forget()
+      for (const name of [...names].sort(compareNames)) {
+        const cursor = cursorOf(name)
+        const old = this.#former.find(directory, cursor)
+        this.#noteLeft(batch, { kind: 'released', directory, cursor, old, atMs, folder: NO_FOLDER })
+      }
+    }
+    await this.#append(batch)
+  }
+
+  #notePlaced (batch: ChangeBatch, { section, cursor, before, atMs }: PlacedEntry): void {
+    const { directory, staged } = section
+    const number = staged[cursor.index] ?? NOT_STAGED
+    if (number === INDEX_ONLY) return
+    const isNewContent = cursor.kind === ENTRY_KINDS.file && isContent(number)
+    const old = this.#former.find(directory, cursor)
+    if (before >= WAS_KEPT) {
+      this.#noteLeft(batch, { kind: 'replaced', directory, cursor, old, atMs, folder: before - WAS_KEPT })
+    } else if (before === WAS_NOTHING || old === undefined) {
+      // Somebody took it away by hand.
+      this.#noteLeft(batch, { kind: 'released', directory, cursor, old, atMs, folder: NO_FOLDER })
+      if (!isNewContent) batch.add('made', directory, { cursor, fact: undefined, atMs, folder: NO_FOLDER })
+    } else if (isNewContent) {
+      // By a step that a crash cut short: the folder of the sync has what was there.
+      this.#noteLeft(batch, { kind: 'replaced', directory, cursor, old, atMs, folder: 0 })
+    } else if (old !== 'unknown' && old.cursor.kind === cursor.kind && isOtherwise(old.cursor, cursor)) {
+      batch.add('touched', directory, { ...old, atMs, folder: NO_FOLDER })
+    }
+  }
+
+  #noteLeft (batch: ChangeBatch, left: LeftEntry): void {
+    const { kind, directory, cursor, old, atMs, folder } = left
+    if (old === undefined || old === 'unknown') {
+      if (kind === 'released') return
+      // Others put it there: all that is known of it is where it went.
+      batch.add(kind, directory, { cursor, fact: undefined, atMs, folder, isUnknown: true })
+      return
+    }
+    batch.add(kind, directory, { ...old, atMs, folder })
+    // What took the place of the directory took that of nothing in it.
+    const below = { ...left, kind: kind === 'replaced' ? 'removed' : kind } as const
+    if (old.cursor.kind === ENTRY_KINDS.directory) this.#noteBelow(batch, joinPath(directory, old.cursor.name() as Name), below)
+  }
+
+  #noteBelow (batch: ChangeBatch, top: RelativePath, { kind, atMs, folder }: Pick<LeftEntry, 'kind' | 'atMs' | 'folder'>): void {
+    const { index, area } = this.#init
+    const below = [top]
+    for (let directory = below.pop(); directory !== undefined; directory = below.pop()) {
+      const stored = index.directory({ area, directory })
+      if (stored === undefined) continue
+      const cursor = new ListingCursor(stored.listing)
+      let [files, isAnyUnknown] = [0, false]
+      while (cursor.next()) {
+        if (cursor.kind === ENTRY_KINDS.directory) below.push(joinPath(directory, cursor.name() as Name))
+        isAnyUnknown ||= isUnknownAt(cursor)
+      }
+      if (!isAnyUnknown) {
+        if (cursor.count > 0) batch.addWhole(kind, directory, { ...stored, entries: cursor.count, atMs, folder })
+        continue
+      }
+      for (const each = new ListingCursor(stored.listing); each.next();) {
+        const fact = each.kind === ENTRY_KINDS.file ? stored.facts.subarray(files * FACT_BYTES, ++files * FACT_BYTES) : undefined
+        const old = this.#former.asStored(directory, { cursor: each, fact })
+        if (old !== 'unknown') batch.add(kind, directory, { ...old, atMs, folder })
+      }
+    }
+  }
+
+  #stamp ({ facts, staged }: Section, times: (at: number) => number, start: number): void {
+    if (facts.length === 0) return
+    const { count } = this.#init.began
+    for (let at = 0; at < staged.length; at++) stampFact(facts, at * FACT_BYTES, { count, ms: times(start + at) })
+  }
+
+  /** Within a sync time never goes back, and what happened is not later than now. */
+  #timesOf ({ outcome: { agesMs, before }, begunMs }: Step): (at: number) => number {
+    const [nowMs, leastMs] = [this.#now(), this.#init.began.ms]
+    return at => begunMs !== undefined && (before[at] ?? STAYS_THERE) < WAS_KEPT ? begunMs : Math.max(leastMs, nowMs - Math.floor(agesMs[at] ?? 0))
+  }
+
+  #now (): number {
+    this.#lastMs = Math.max(this.#lastMs, this.#init.clock.nowMs())
+    return this.#lastMs
+  }
+
+  async #append (batch: ChangeBatch): Promise<void> {
+    const { store, area, began } = this.#init
+    const bytes = batch.finish()
+    if (bytes !== undefined) await store.appendHistory(area, { count: began.count, bytes })
+  }
+}
+
+/** Whether a section is of files alone of which there was nothing before, as most are. */
+function isAllNew ({ facts, staged }: Section, { before }: Outcome, start: number): boolean {
+  if (facts.length === 0) return false
+  for (let at = 0; at < staged.length; at++) if (before[start + at] !== WAS_NOTHING) return false
+  return true
+}
+
+/** Whether time or mode differ. A link has no mode. */
+function isOtherwise (left: ListingCursor, right: ListingCursor): boolean {
+  return left.mtimeNs() !== right.mtimeNs() || (left.kind !== ENTRY_KINDS.symlink && left.mode() !== right.mode())
+}
+
+/** A cursor at an entry of this name. */
+function cursorOf (name: string): ListingCursor {
+  const cursor = new ListingCursor(encodeListing([{ kind: 'symlink', name: name as Name, mtimeNs: 0n, target: 'unknown' }]))
+  cursor.next()
+  return cursor
+}

@@ -1,0 +1,36 @@
+import type { Clock, HashBytes } from '@filesync/protocol'
+import { ROOT_PATH } from '@filesync/protocol'
+import type { AreaRecord } from '../archive-index.ts'
+import type { ContentStore } from '../content-store.ts'
+import { parseVersionFolder } from '../version-folder.ts'
+import { newAge } from './archive-age.ts'
+import { parseLog } from './change-log.ts'
+
+export interface HistoryPlace {
+  readonly area: string
+  readonly store: Pick<ContentStore, 'history' | 'versions'>
+  readonly hash: HashBytes
+  readonly clock: Pick<Clock, 'nowMs'>
+}
+
+/** Finds out from what is stored where an area is in its history, for an area that the index knows nothing of. */
+export async function findHistory ({ area, store, hash, clock }: HistoryPlace): Promise<Required<Pick<AreaRecord, 'lastStampMs' | 'history'>>> {
+  const logs = (await store.history(area)).map(({ count, bytes }) => ({ count, ...parseLog(bytes, hash) }))
+  const folders = (await store.versions(area, ROOT_PATH)).flatMap(({ folder }) => parseVersionFolder(folder) ?? [])
+  const lastCount = [...logs, ...folders].reduce((most, { count }) => Math.max(most, count), 0)
+  const lastMs = [...logs.filter(({ count }) => count === lastCount).map(({ point, changes }) => (
+    changes.reduce((most, { atMs }) => atMs.reduce((late, ms) => Math.max(late, ms), most), point?.ms ?? 0)
+  )), ...folders.filter(({ count }) => count === lastCount).map(({ stampMs }) => stampMs)]
+  const firstCount = logs[0]?.count ?? folders.reduce((least, { count }) => Math.min(least, count), Infinity)
+  const ageMs = logs.reduce((most, { point }) => Math.max(most, point?.ageMs ?? 0), 0)
+  const age = newAge(clock.nowMs())
+  return {
+    lastStampMs: lastMs.reduce((most, ms) => Math.max(most, ms), 0),
+    history: {
+      lastCount,
+      droppedCount: firstCount === Infinity ? 0 : firstCount - 1,
+      // Of the time since then nobody knows whether it passed or the clock was set.
+      age: ageMs === 0 ? age : { ...age, ageMs },
+    },
+  }
+}

@@ -1,0 +1,10 @@
+import type { FoundEntry } from '../content-store.ts'
+import * as disk from './disk.ts'
+
+/** What stands at a name of a directory; undefined for nothing. */
+export function describeAt (prefix: string, name: string): FoundEntry | undefined {
+  const stat = disk.statAt(prefix, name)
+  if (stat === undefined) return undefined
+  const target = stat.kind === 'symlink' ? disk.targetAt(prefix, name) : ''
+  return { name, kind: stat.kind, sizeBytes: stat.sizeBytes, mtimeNs: stat.mtimeNs, mode: stat.mode, target, bornMs: stat.birthMs }
+}

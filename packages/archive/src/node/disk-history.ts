@@ -1,0 +1,49 @@
+import { errnoOf } from '@filesync/protocol'
+import type { HistoryLog } from '../content-store.ts'
+import type { Beneath } from './beneath.ts'
+import { HISTORY, inside, logName, parseLogName } from './disk-places.ts'
+import * as disk from './disk.ts'
+import { readWhole } from './whole-file.ts'
+
+/** What is remembered of syncs beside what they put away: a file for each sync, that is only appended to. */
+export class DiskHistory {
+  readonly #beneath: Beneath
+  readonly #syncsEach: boolean
+
+  constructor (beneath: Beneath, syncsEach: boolean) {
+    this.#beneath = beneath
+    this.#syncsEach = syncsEach
+  }
+
+  append (area: string, { count, bytes }: HistoryLog): void {
+    this.#beneath.trim()
+    const fd = disk.appendAt(this.#beneath.open(inside(HISTORY, area), 'make'), logName(count))
+    try {
+      disk.writeAll(fd, bytes)
+      if (this.#syncsEach) disk.syncFile(fd)
+    } finally {
+      disk.close(fd)
+    }
+  }
+
+  /** Oldest first. */
+  read (area: string): HistoryLog[] {
+    this.#beneath.trim()
+    let prefix: string
+    try {
+      prefix = this.#beneath.open(inside(HISTORY, area))
+    } catch (error) {
+      // Nothing was appended yet; a look makes nothing, also on a disk that nobody may write to.
+      if (errnoOf(error) === 'ENOENT') return []
+      throw error
+    }
+    const counts = disk.namesIn(prefix).flatMap(name => parseLogName(name) ?? []).sort((a, b) => a - b)
+    return counts.map(count => ({ count, bytes: readWhole(prefix, logName(count)) }))
+  }
+
+  drop (area: string, counts: readonly number[]): void {
+    this.#beneath.trim()
+    const prefix = this.#beneath.open(inside(HISTORY, area), 'make')
+    for (const count of counts) if (disk.existsAt(prefix, logName(count))) disk.unlinkAt(prefix, logName(count))
+  }
+}

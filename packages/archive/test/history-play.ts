@@ -1,0 +1,212 @@
+import { chmodSync, existsSync, lstatSync, mkdtempSync, readFileSync, realpathSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { ROOT_PATH } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
+import { hashBytes, systemClock } from '@filesync/protocol/node'
+import { openArchive } from '../src/node/index.ts'
+import type { Area } from '../src/index.ts'
+import { describeTree } from './describe-tree.ts'
+import type { DescribedEntry } from './describe-tree.ts'
+import { push } from './push.ts'
+import { random } from './random.ts'
+import { SourceTree } from './source-tree.ts'
+
+/** Further apart than the kernel's clock for new files is behind. */
+const APART_MS = 6
+const MODES = [0o644, 0o600, 0o640, 0o755, 0o444] as const
+const DIRECTORY_MODES = [0o755, 0o700, 0o750, 0o555, 0o711] as const
+
+/** The mirror at a moment. */
+interface Seen {
+  readonly atMs: number
+  readonly entries: ReadonlyMap<string, DescribedEntry>
+  /** Whether a sync was under way: directories get their times at its end. */
+  readonly isDuring: boolean
+  readonly when: string
+}
+
+export interface HistoryReport {
+  /** Moments that were restored and compared. */
+  readonly states: number
+  /** Those of them while a sync was under way. */
+  readonly during: number
+  readonly faults: readonly string[]
+}
+
+/** Plays one random history of an archive, and restores every moment that was seen of it. */
+export async function playHistory (seed: number, rounds: number): Promise<HistoryReport> {
+  const home = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'filesync-history-'))
+  const archive = await openArchive({ root: join(home, 'archive'), keepMs: 30 * 86_400_000, mode: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
+  try {
+    const play = new HistoryPlay(await archive.area('laptop'), { home, next: random(seed) })
+    for (let round = 0; round < rounds; round++) await play.round(round)
+    return await play.compare()
+  } finally {
+    await archive.close()
+    // Restored directories may be ones that nobody may write to.
+    rmSync(home, { recursive: true, force: true })
+  }
+}
+
+class HistoryPlay {
+  readonly #area: Area
+  readonly #home: string
+  readonly #mirror: string
+  readonly #next: (below: number) => number
+  readonly #source = new SourceTree().write('stays', 'always')
+  readonly #seen: Seen[] = []
+  /** What somebody changed by hand in the mirror, and all contents that the client ever had at each path. */
+  readonly #byHand = new Set<string>()
+  readonly #pushed = new Map<string, Set<string>>()
+  #serial = 0
+
+  constructor (area: Area, { home, next }: { readonly home: string, readonly next: (below: number) => number }) {
+    this.#area = area
+    this.#home = home
+    this.#mirror = join(realpathSync(home), 'archive/laptop')
+    this.#next = next
+  }
+
+  async round (round: number): Promise<void> {
+    for (let changes = 1 + this.#next(4); changes > 0; changes--) this.#change()
+    if (this.#next(3) === 0) this.#changeByHand()
+    if (this.#next(4) === 0) await this.#lookAfter()
+    this.#see(`before sync ${String(round)}`, false)
+    for (const [path, content] of this.#source.files()) this.#pushed.set(path, (this.#pushed.get(path) ?? new Set()).add(Buffer.from(content).toString('base64')))
+    const endsEarly = this.#next(6) === 0
+    let [staged, stored] = [0, 0]
+    await push(this.#area, this.#source, {
+      packBytes: 1 + this.#next(40),
+      end: endsEarly ? 'abandon' : 'finish',
+      complete: this.#next(8) !== 0,
+      withhold: () => { staged++; return false },
+      onSync: sync => { sync.onStored = so => { stored = so.files; this.#see(`during sync ${String(round)}, ${String(stored)} files in`, true) } },
+      before: async () => {
+        // Whatever of it could be placed is, for some may have been refused.
+        for (let left = 400; stored < staged && left > 0; left--) await new Promise(resolve => { setImmediate(resolve) })
+        this.#see(`in sync ${String(round)}, before what is gone leaves`, true)
+      },
+    })
+    this.#see(`after sync ${String(round)}`, false)
+  }
+
+  /** Restores each moment into a directory of its own. */
+  async compare (): Promise<HistoryReport> {
+    const faults: string[] = []
+    for (const [place, seen] of this.#seen.entries()) {
+      const to = join(this.#home, `restored-${String(place)}`)
+      const { failures } = await this.#area.restore({ path: ROOT_PATH, atMs: seen.atMs, to }).catch((error: unknown) => {
+        if (seen.entries.size > 0) throw error
+        return { failures: [] }
+      })
+      faults.push(...this.#faultsOf(seen, existsSync(to) ? describeTree(to) : new Map(), new Set(failures.map(({ path }) => path))).map(fault => `${seen.when}: ${fault}`))
+      rmSync(to, { recursive: true, force: true })
+    }
+    return { states: this.#seen.length, during: this.#seen.filter(({ isDuring }) => isDuring).length, faults }
+  }
+
+  #faultsOf ({ entries, isDuring }: Seen, restored: ReadonlyMap<string, DescribedEntry>, named: ReadonlySet<string>): string[] {
+    return [...new Set([...entries.keys(), ...restored.keys()])].flatMap(path => {
+      const [was, is] = [entries.get(path), restored.get(path)]
+      if (named.has(path) || isSame(was, is, isDuring)) return []
+      // What is left of a file that is named.
+      if (was === undefined && path.endsWith('.damaged') && named.has(path.slice(0, -'.damaged'.length))) return []
+      if (this.#isByHand(path) && (is === undefined || is.kind === 'directory' || this.#pushed.get(path)?.has(is.content) === true || is.content === was?.content)) return []
+      return [`${path} was ${tell(was)} and is ${tell(is)}`]
+    })
+  }
+
+  #isByHand (path: string): boolean {
+    return [...this.#byHand].some(hand => hand === path || path.startsWith(`${hand}/`) || hand.startsWith(`${path}/`))
+  }
+
+  #see (when: string, isDuring: boolean): void {
+    const beganMs = Date.now()
+    waitUntil(beganMs + APART_MS)
+    this.#seen.push({ atMs: Date.now(), entries: describeTree(this.#mirror), isDuring, when })
+    waitUntil(Date.now() + APART_MS)
+  }
+
+  #path (): string {
+    return Array.from({ length: 1 + this.#next(3) }, () => 'abc'[this.#next(3)] ?? 'a').join('/')
+  }
+
+  /** Whatever a user does in a moment; what cannot be done is not done. */
+  #change (): void {
+    const source = this.#source
+    const [one, two] = [this.#path(), this.#path()]
+    const content = `content ${String(this.#serial++)}`
+    try {
+      switch (this.#next(11)) {
+        case 0: case 1: source.remove(one).write(one, content, MODES[this.#next(MODES.length)]); break
+        case 2: source.write(one, content, MODES[this.#next(MODES.length)]); break
+        case 3: source.remove(one); break
+        case 4: source.remove(one).link(one, two); break
+        case 5: source.remove(one).mkdir(one, DIRECTORY_MODES[this.#next(DIRECTORY_MODES.length)]); break
+        case 6: { const node = source.at(one); if (node.kind !== 'symlink') node.mode = node.kind === 'file' ? MODES[this.#next(MODES.length)] ?? 0o644 : DIRECTORY_MODES[this.#next(DIRECTORY_MODES.length)] ?? 0o755; break }
+        case 7: source.at(one).mtimeNs += 1_000_000_000n * BigInt(1 + this.#next(100)); break
+        // A second name for the same file.
+        case 8: { const node = source.at(one); if (node.kind === 'file') { source.remove(two).write(two, ''); Object.assign(source.at(two), node) } break }
+        default:
+          source.at(one)
+          if (!two.startsWith(`${one}/`)) source.remove(two).move(one, two)
+      }
+    } catch {
+      // A part of the path is a file, or there is nothing.
+    }
+  }
+
+  /** Whatever somebody does to the mirror. */
+  #changeByHand (): void {
+    const one = this.#path()
+    const at = join(this.#mirror, one)
+    try {
+      // Not through a link, into another directory.
+      if (realpathSync(dirname(at)) !== dirname(at)) return
+      const stat = lstatSync(at, { throwIfNoEntry: false })
+      if (stat?.isDirectory() === true || stat?.isSymbolicLink() === true) return
+      if (stat === undefined) writeFileSync(at, `by hand ${String(this.#serial++)}`)
+      else {
+        switch (this.#next(5)) {
+          case 0: utimesSync(at, 1_500_000_000, 1_500_000_000 + this.#next(1000)); break
+          case 1: chmodSync(at, 0o666); break
+          case 2: rmSync(at); break
+          case 3: { const { mtime } = stat; writeFileSync(at, Buffer.from(readFileSync(at)).fill(0x21)); utimesSync(at, mtime, mtime); break }
+          default: writeFileSync(at, `altered by hand ${String(this.#serial++)}`)
+        }
+      }
+      this.#byHand.add(one)
+    } catch {
+      // Its directory is not there.
+    }
+  }
+
+  async #lookAfter (): Promise<void> {
+    switch (this.#next(3)) {
+      case 0: await this.#area.verify(); break
+      case 1: await this.#area.checkMirror({ directories: 100 }); break
+      default: await this.#area.attest([...this.#source.files()].map(([path, content]) => ({ path: path as RelativePath, kind: 'file', digest: hashBytes(content) })), { fresh: this.#next(2) === 0 })
+    }
+  }
+}
+
+/** Long enough for whatever comes next to have another time. */
+function waitUntil (timeMs: number): void {
+  while (Date.now() < timeMs);
+}
+
+/** Directories of the mirror can always be written to by the server, and files read by it. */
+function isSame (was: DescribedEntry | undefined, is: DescribedEntry | undefined, isDuring: boolean): boolean {
+  if (was === undefined || is === undefined) return was === is
+  if (was.kind !== is.kind || was.content !== is.content) return false
+  if (was.kind === 'symlink') return true
+  // One that is new has its mode at the end of its sync, and is closed until then.
+  if (isDuring && is.kind === 'directory' && was.mode === 0o700) return true
+  if ((is.mode | (is.kind === 'directory' ? 0o700 : 0o400)) !== was.mode) return false
+  return was.when === is.when || (isDuring && is.kind === 'directory')
+}
+
+function tell (entry: DescribedEntry | undefined): string {
+  return entry === undefined ? 'nothing' : `a ${entry.kind} ${entry.mode.toString(8)} ${entry.when} ${Buffer.from(entry.content, 'base64').toString()}`
+}

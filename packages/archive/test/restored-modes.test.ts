@@ -1,0 +1,100 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { ROOT_PATH } from '@filesync/protocol'
+import type { Area } from '../src/index.ts'
+import { describeFolder, describeSource, newArchive, newFolder, WallClock } from './on-disk.ts'
+import { asPath, push } from './push.ts'
+import { SourceTree } from './source-tree.ts'
+
+const STEP_MS = 60_000
+
+async function restored (area: Area, atMs: number, path = ''): Promise<string[]> {
+  const to = newFolder()
+  expect((await area.restore({ path: asPath(path), atMs, to })).failures).toEqual([])
+  return describeFolder(to)
+}
+
+test('directories and files come back with the modes and times of the moment, also those that were removed or opened to others since', async () => {
+  const clock = new WallClock(Date.now())
+  const area = await (await newArchive({ clock })).area('laptop')
+  const source = new SourceTree().mkdir('private', 0o700).write('private/diary', 'secret', 0o600).mkdir('opened', 0o700).write('opened/f', 'x', 0o400).mkdir('empty', 0o711).write('k', 'k')
+  await push(area, source)
+  const [atMs, lines] = [clock.nowMs(), describeSource(source)]
+  clock.advance(STEP_MS)
+  source.remove('private').remove('empty')
+  Object.assign(source.at('opened'), { mode: 0o755 })
+  Object.assign(source.at('opened/f'), { mode: 0o644, mtimeNs: 1_700_000_500_000_000_000n })
+  await push(area, source)
+  clock.advance(STEP_MS)
+  expect(await restored(area, atMs)).toEqual(lines)
+  expect(await restored(area, clock.nowMs())).toEqual(describeSource(source))
+  expect((await restored(area, atMs, 'private/diary'))[0]).toMatch(/^private\/ 700 /u)
+})
+
+test('a file that moved and was given a second name is restored where it was, and nowhere else', async () => {
+  const clock = new WallClock(Date.now())
+  const area = await (await newArchive({ clock })).area('laptop')
+  const source = new SourceTree().write('k', 'k').write('p/f', 'x').mkdir('q')
+  await push(area, source)
+  clock.advance(STEP_MS)
+  const [atMs, lines] = [clock.nowMs(), describeSource(source)]
+  clock.advance(STEP_MS)
+  source.move('p/f', 'q/one').write('q/two', 'x')
+  Object.assign(source.at('q/two'), source.at('q/one'))
+  await push(area, source)
+  clock.advance(STEP_MS)
+  source.remove('q/one').remove('q/two')
+  await push(area, source)
+  expect(await restored(area, atMs)).toEqual(lines)
+})
+
+test('the time that is shown of a version brings it back, and the next millisecond what replaced it', async () => {
+  const clock = new WallClock(Date.now())
+  const area = await (await newArchive({ clock })).area('laptop')
+  const source = new SourceTree().write('changed', 'first').write('removed', 'was')
+  await push(area, source)
+  clock.advance(STEP_MS)
+  source.write('changed', 'second').remove('removed')
+  let placedMs = 0
+  await push(area, source, {
+    onSync: sync => { sync.onStored = () => { placedMs = clock.nowMs() } },
+    before: async () => {
+      while (placedMs === 0) await new Promise(resolve => { setImmediate(resolve) })
+      // What is gone leaves a minute after what was replaced, and in between is another state.
+      clock.advance(STEP_MS)
+    },
+  })
+  const names = async (atMs: number): Promise<string[]> => (await restored(area, atMs)).map(line => line.split(' ')[0] + (line.includes(Buffer.from('first').toString('base64')) ? ' first' : ''))
+  const until = new Map((await area.versions(ROOT_PATH)).map(({ path, untilMs }) => [path as string, untilMs]))
+  expect(await names(until.get('changed') ?? 0)).toEqual(['changed first', 'removed'])
+  expect(await names((until.get('changed') ?? 0) + 1)).toEqual(['changed', 'removed'])
+  expect(await names(placedMs + STEP_MS / 2)).toEqual(['changed', 'removed'])
+  expect(await names(until.get('removed') ?? 0)).toEqual(['changed', 'removed'])
+  expect(await names((until.get('removed') ?? 0) + 1)).toEqual(['changed'])
+})
+
+test('a directory that is there already and wider than it was is narrowed', async () => {
+  const clock = new WallClock(Date.now())
+  const area = await (await newArchive({ clock })).area('laptop')
+  await push(area, new SourceTree().mkdir('private', 0o700).write('private/diary', 'secret', 0o600))
+  const to = newFolder()
+  mkdirSync(join(to, 'private'))
+  chmodSync(join(to, 'private'), 0o777)
+  writeFileSync(join(to, 'private/mine'), 'mine')
+  expect((await area.restore({ path: ROOT_PATH, atMs: clock.nowMs(), to })).failures).toEqual([])
+  expect(statSync(join(to, 'private')).mode & 0o777).toBe(0o700)
+})
+
+// Who may do everything is not hindered by modes, so another user restores.
+test('a second restore over directories that nobody may write to succeeds', () => {
+  const folder = newFolder()
+  const isRoot = process.getuid?.() === 0
+  if (isRoot) chownSync(folder, 65_534, 65_534)
+  const child = fileURLToPath(new URL('./restore-twice.ts', import.meta.url))
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--conditions=@filesync/source', child, folder], { encoding: 'utf8', ...(isRoot && { uid: 65_534, gid: 65_534 }) })
+  expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' })
+  expect(JSON.parse(stdout)).toEqual([{ files: 2, failures: [] }, { files: 2, failures: [] }, { files: 2, failures: [] }])
+})
