@@ -91,10 +91,13 @@ export async function verify (archive: Archive, request: unknown): Promise<Verif
   return reports
 }
 
+/** What file systems keep in their own root, which may be that of the archive. */
+const OF_FILE_SYSTEMS: ReadonlySet<string> = new Set(['lost+found', 'System Volume Information', '$RECYCLE.BIN'])
+
 /** What stands in the root of the archive, and the index knows nothing of: the archive is a copy without its index, or has lost it. */
 async function unknownFolders (archive: Archive): Promise<string[]> {
   const known = new Set(archive.areas().flatMap(name => [name, name.split('/')[0] ?? name]))
-  return (await archive.takenNames()).filter(name => !known.has(name) && !name.startsWith('.')).sort()
+  return (await archive.takenNames()).filter(name => !known.has(name) && !name.startsWith('.') && !OF_FILE_SYSTEMS.has(name)).sort()
 }
 
 /** `adopt`: takes over a copy that exists in a directory of this machine. Ends with the signal; what was taken over until then stays. */

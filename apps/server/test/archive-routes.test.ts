@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -27,4 +27,13 @@ test.each(['POST /versions', 'POST /restore', 'POST /release'])('%s refuses what
     expect(isFileSyncError(error), `${JSON.stringify(body)}: ${String(error)}`).toBe(true)
   }
   expect(archive.areas()).toEqual([])
+})
+
+test('what a file system keeps in its root is no folder that verifying knows nothing of', async () => {
+  const verify = async (): Promise<unknown> => await archiveRoutes(archive)['POST /verify']?.({}, new AbortController().signal)
+  await mkdir(join(folder, 'lost+found'))
+  await mkdir(join(folder, 'System Volume Information'))
+  expect(await verify()).toEqual([])
+  await mkdir(join(folder, 'left by a client'))
+  expect(await verify()).toMatchObject([{ client: 'left by a client', isKnown: false }])
 })
