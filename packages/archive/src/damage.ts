@@ -62,7 +62,7 @@ export function openDamageAt (index: ArchiveIndex, area: string, path: RelativeP
  * Writes that have the next sync ask again for some names of a directory and for all that lies below them, and that keep what
  * was stored there. To be applied while no sync runs, with the area marked as open.
  */
-export function damageWrites (site: DamageSite, directory: RelativePath, found: ReadonlyMap<string, DamageKind>): IndexWrite[] {
+function damageWrites (site: DamageSite, directory: RelativePath, found: ReadonlyMap<string, DamageKind>): IndexWrite[] {
   const stored = site.index.directory({ area: site.area, directory }) ?? EMPTY_DIRECTORY
   return damageIn(site, { directory, stored, found })
 }
@@ -101,7 +101,7 @@ export function alteredWrites (site: DamageSite, paths: Iterable<RelativePath>):
 }
 
 /** A write that notes the damage of what was stored at a path; damage that was known there keeps what was stored first. */
-export function recordWrite ({ index, area, nowMs }: DamageSite, path: RelativePath, { what, entry, fact }: Pick<Damage, 'what' | 'entry' | 'fact'>): IndexWrite {
+function recordWrite ({ index, area, nowMs }: DamageSite, path: RelativePath, { what, entry, fact }: Pick<Damage, 'what' | 'entry' | 'fact'>): IndexWrite {
   const known = index.damagesAt(area, path)
   const open = known.find(({ untilMs }) => untilMs === undefined)
   const stored = open?.stored ?? { listing: encodeListing([entry]), facts: encodeFact(fact) }

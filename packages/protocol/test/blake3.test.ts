@@ -24,7 +24,7 @@ function vectorInput (length: number): Uint8Array {
 }
 
 const native = loadNativeBlake3()
-const wasm = await loadWasmBlake3()
+const wasm = loadWasmBlake3()
 const engines = [...'engine' in native ? [['native', native.engine] as const] : [], ['WebAssembly', wasm] as const]
 
 describe.each(engines)('BLAKE3, %s', (_, engine) => {

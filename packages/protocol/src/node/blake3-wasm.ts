@@ -1,45 +1,41 @@
+import { createRequire } from 'node:module'
 import type { Digest } from '../digest.ts'
 import type { Blake3Engine } from './blake3-engine.ts'
 
+/** What is used of the package, which is CommonJS and loads its module without waiting. */
+interface Binding {
+  readonly hash: (bytes: Uint8Array) => Uint8Array
+  readonly createHash: () => WasmHasher
+}
+
+interface WasmHasher {
+  update (bytes: Uint8Array): unknown
+  /** Gives its memory back, too. */
+  digest (): Uint8Array
+  dispose (): void
+}
+
 /**
- * BLAKE3 by WebAssembly, for platforms without a native build. Loaded only if it is needed.
- *
- * One instance serves every hasher: making one is asynchronous, and hashers are not. Whoever uses the instance next saves the
- * state of the one before it (2 kB), which is rare, because a stream hashes many buffers of one file in a row.
+ * BLAKE3 by WebAssembly, for platforms without a native build. Loaded only if it is needed, and at once: a module that awaits
+ * at its top keeps a thread from being ended while it loads.
  */
-export async function loadWasmBlake3 (): Promise<Blake3Engine> {
-  const { createBLAKE3 } = await import('hash-wasm')
-  const instance = await createBLAKE3()
-  let owner: { saved: Uint8Array | undefined } | undefined
-
-  function take (next: { saved: Uint8Array | undefined } | undefined): void {
-    if (owner === next) return
-    if (owner !== undefined) owner.saved = instance.save()
-    if (next !== undefined) {
-      if (next.saved === undefined) instance.init()
-      else instance.load(next.saved)
-    }
-    owner = next
-  }
-
+export function loadWasmBlake3 (): Blake3Engine {
+  const binding = createRequire(import.meta.url)('blake3-wasm') as Binding
+  // Memory of WebAssembly is not collected. A hasher that was given up half-way is.
+  const givenUp = new FinalizationRegistry<WasmHasher>(hasher => { hasher.dispose() })
   return {
-    hashBytes (bytes) {
-      take(undefined)
-      return instance.init().update(bytes).digest('binary') as Digest
-    },
+    hashBytes: bytes => Uint8Array.from(binding.hash(bytes)) as Digest,
     createHasher () {
-      const state = { saved: undefined }
-      return {
-        update (bytes) {
-          take(state)
-          instance.update(bytes)
-        },
-        digest () {
-          take(state)
-          owner = undefined
-          return instance.digest('binary') as Digest
+      const inner = binding.createHash()
+      const hasher = {
+        update (bytes: Uint8Array): void { inner.update(bytes) },
+        digest (): Digest {
+          givenUp.unregister(hasher)
+          return Uint8Array.from(inner.digest()) as Digest
         }
       }
+      givenUp.register(hasher, inner, hasher)
+      return hasher
     }
   }
 }

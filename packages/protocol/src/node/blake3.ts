@@ -6,7 +6,7 @@ import { loadWasmBlake3 } from './blake3-wasm.ts'
 export type DigestEngine = { readonly name: 'native' } | { readonly name: 'webassembly', readonly reason: string }
 
 const native = loadNativeBlake3()
-const chosen = 'engine' in native ? native.engine : await loadWasmBlake3()
+const chosen = 'engine' in native ? native.engine : loadWasmBlake3()
 
 /** The native binding if this platform has one, otherwise WebAssembly (about a tenth of the speed). Chosen once, at the start. */
 export const digestEngine: DigestEngine = 'engine' in native ? { name: 'native' } : { name: 'webassembly', reason: native.reason }
