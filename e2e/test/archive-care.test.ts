@@ -1,5 +1,7 @@
 import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { encodePoint } from '@filesync/archive/testing'
+import { hashBytes } from '@filesync/protocol/node'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { LogLines } from '../src/log-lines.ts'
 import { CLIENT_PROGRAM, SERVER_PROGRAM, Stage } from '../src/programs.ts'
@@ -31,9 +33,14 @@ async function pushed (server: RunningServer): Promise<void> {
   expect(await treeDifferences(source, join(server.archive, 'laptop'))).toEqual([])
 }
 
-/** The folder in versions for a moment. */
-function stampOf (ms: number): string {
-  return new Date(ms).toISOString().replaceAll(':', '.')
+/** The folder in versions of a sync, and what is remembered of it: that it was then. */
+async function putAway ({ archive }: RunningServer, count: number, ms: number): Promise<string> {
+  const number = String(count).padStart(10, '0')
+  const folder = `${number}-${new Date(ms).toISOString().replaceAll(':', '.')}`
+  await mkdir(join(archive, '.filesync/versions/laptop', folder))
+  await writeFile(join(archive, '.filesync/versions/laptop', folder, 'diary'), folder)
+  await writeFile(join(archive, '.filesync/history/laptop', `${number}.log`), encodePoint({ ms, ageMs: ms }, hashBytes))
+  return folder
 }
 
 test('versions past --keep are dropped after a session, of older days but the last of each, and all of today', async () => {
@@ -47,17 +54,14 @@ test('versions past --keep are dropped after a session, of older days but the la
   const versions = join(server.archive, '.filesync/versions/laptop')
   const [fresh = ''] = await readdir(versions)
   const noon = Math.floor(Date.now() / DAY_MS) * DAY_MS + DAY_MS / 2
-  const aged = [noon - 40 * DAY_MS, noon - 39 * DAY_MS, noon - 10 * DAY_MS, noon - 10 * DAY_MS + 3_600_000].map(stampOf)
-  for (const stamp of aged) {
-    await mkdir(join(versions, stamp))
-    await writeFile(join(versions, stamp, 'diary'), stamp)
-  }
+  const aged: string[] = []
+  for (const [at, ms] of [noon - 40 * DAY_MS, noon - 39 * DAY_MS, noon - 10 * DAY_MS, noon - 10 * DAY_MS + 3_600_000].entries()) aged.push(await putAway(server, 11 + at, ms))
 
   server = await stage.startServer('server', ['--keep', '30d'])
   const log = new LogLines(server)
   await pushed(server)
   expect(await log.next('pruned')).toMatchObject({ area: 'laptop', versions: 3 })
-  expect((await readdir(versions)).sort()).toEqual([aged[3], fresh])
+  expect((await readdir(versions)).sort()).toEqual([fresh, aged[3]])
   const listed = await stage.run(SERVER_PROGRAM, ['versions', 'laptop', 'diary', '--json', '--state-dir', server.stateDir])
   expect(JSON.parse(listed.stdout)).toHaveLength(2)
 })

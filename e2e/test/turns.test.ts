@@ -70,7 +70,11 @@ test('files that a turn recognised under another name, or moved to versions, cou
   await cp(berts, annas, { recursive: true, preserveTimestamps: true })
   const [pushed] = await Promise.all([stage.push('anna', annas, ['--limit', '400k']), stage.push('bert', berts, ['--limit', '400k'])])
   expect(yielded).toContain('anna')
-  expect(pushed, pushed.stderr).toMatchObject({ code: 0, result: { result: 'ok', filesSent: 25, filesRenamed: 6, filesDeleted: 3 } })
+  expect(pushed, pushed.stderr).toMatchObject({ code: 0, result: { result: 'ok', filesDeleted: 3 } })
+  // What had moved from a name that another file took, and was not proven before the first turn ended, is sent.
+  const { filesSent, filesRenamed } = pushed.result
+  expect(filesSent + filesRenamed).toBe(25 + 6)
+  expect(filesSent).toBeGreaterThanOrEqual(25)
 }, 60_000)
 
 test('a rate for all is shared by those that are served at once', async () => {
