@@ -182,7 +182,7 @@ async function receiveChanges (
   const listing = turn.over(withPatience(collectingGarbage(connection), { clock, limitMs: LIMITS.turnTimeoutMs }))
   const pace = new Pace({ clock, signal: AbortSignal.any([connection.signal, turn.signal]) })
   await receiveListings({ connection: listing, rootDigest: info.rootDigest, hash: deps.hash, compare: listing => sync.compare(listing), pace })
-  await pace.pause()
+  if (pace.isDue) await pace.pause()
   const plan = sync.plan({
     complete: info.complete, resume: deps.features.has(FEATURES.RESUME), digest: true, holes: deps.features.has(FEATURES.HOLES),
   })
