@@ -4,9 +4,11 @@ import type { ArchiveIndex, IndexWrite } from './archive-index.ts'
 import type { ComparedDirectory } from './compared-directory.ts'
 import type { DirectoryState } from './content-store.ts'
 import { EMPTY_DIRECTORY, foldDirectory, patchDigests } from './fold.ts'
+import { directoriesOf } from './lookup.ts'
 import type { Plan } from './plan.ts'
-import { countAnswers } from './section.ts'
+import { countAnswers, SAME_CONTENT } from './section.ts'
 import type { Removal, Section } from './section.ts'
+import { isUnknown } from './unknown-entry.ts'
 
 /** What happened in one directory. There is none where nothing did. */
 interface Account {
@@ -17,6 +19,8 @@ interface Account {
   journals: number[]
   /** Tasks that are not settled, and one for the structure. */
   pending: number
+  /** Whether the structure is in its place. */
+  isStructured: boolean
 }
 
 /** Stands for a directory whose listing was written. */
@@ -62,6 +66,7 @@ export class Ledger {
     for (const section of placed) {
       const account = this.#account(this.#owner(section.directory))
       account.sections.push(section)
+      account.isStructured ||= isStructure(section)
       this.#bind(account, journal)
     }
     for (const section of batch) {
@@ -117,18 +122,34 @@ export class Ledger {
     if (writes.length > 0) yield writes
   }
 
-  /** Times and modes of the directories that are in their places, some at a time: a directory behind all that lie in it. */
+  /**
+   * Times and modes of the directories that are in their places, some at a time: a directory behind all that lie in it. One that the sync
+   * ended too early to change has those that it had, though what came into it has given it another time.
+   */
   * states (): Generator<DirectoryState[], void, undefined> {
     const { directories } = this.#init
     let states: DirectoryState[] = []
     for (let owner = directories.length - 1; owner >= 0; owner--) {
-      if (this.#accounts[owner] === undefined) continue
-      for (const state of directories[owner]?.states() ?? []) states.push(state)
+      const account = this.#accounts[owner]
+      if (account === undefined) continue
+      const isStructured = account === FOLDED || account.isStructured
+      for (const state of isStructured ? directories[owner]?.states() ?? [] : this.#storedStates(directories[owner])) states.push(state)
       if (states.length < DIRECTORIES_AT_ONCE) continue
       yield states
       states = []
     }
     if (states.length > 0) yield states
+  }
+
+  /** As the index has them. */
+  #storedStates (compared: ComparedDirectory | undefined): DirectoryState[] {
+    const { index, area } = this.#init
+    if (compared === undefined) return []
+    const { directory } = compared
+    const listed = new Set([...compared.states()].map(state => state.directory))
+    return directoriesOf(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)
+      .filter(entry => !isUnknown(entry) && listed.has(joinPath(directory, entry.name)))
+      .map(({ name, mtimeNs, mode }) => ({ directory: joinPath(directory, name), mtimeNs, mode }))
   }
 
   // Where nothing took its place in the directory above either, the index knows nothing of what the client listed.
@@ -214,8 +235,13 @@ export class Ledger {
     if (known !== undefined && known !== FOLDED) return known
     const compared = this.#init.directories[owner]
     if (compared === undefined || known === FOLDED) throw new RangeError(`The listing of ${JSON.stringify(compared?.directory)} was written before all of it was in its place.`)
-    const account = { compared, sections: [], removed: undefined, journals: [], pending: compared.wanted.length + Number(compared.structure.length > 0) }
+    const account = { compared, sections: [], removed: undefined, journals: [], pending: compared.wanted.length + Number(compared.structure.length > 0), isStructured: false }
     this.#accounts[owner] = account
     return account
   }
+}
+
+/** Whether a section is of directories, links and metadata. */
+function isStructure ({ facts, staged }: Section): boolean {
+  return facts.length === 0 && staged[0] !== SAME_CONTENT
 }

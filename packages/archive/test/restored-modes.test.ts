@@ -76,6 +76,20 @@ test('the time that is shown of a version brings it back, and the next milliseco
   expect(await names((until.get('removed') ?? 0) + 1)).toEqual(['changed'])
 })
 
+test('a sync that ends early gives no directory a mode that it does not remember', async () => {
+  const [root, clock] = [newFolder(), new WallClock(Date.now())]
+  const area = await (await newArchive({ root, clock })).area('laptop')
+  const source = new SourceTree().mkdir('d', 0o755).write('d/f', 'x')
+  await push(area, source)
+  clock.advance(STEP_MS)
+  Object.assign(source.at('d'), { mode: 0o700 })
+  await push(area, source.write('new', 'y'), { end: 'abandon' })
+  expect((await restored(area, clock.nowMs())).map(line => line.split(' ').slice(0, 2).join(' '))).toEqual(describeFolder(join(root, 'laptop')).map(line => line.split(' ').slice(0, 2).join(' ')))
+  clock.advance(STEP_MS)
+  await push(area, source)
+  expect(await restored(area, clock.nowMs())).toEqual(describeSource(source))
+})
+
 test('a directory that is there already and wider than it was is narrowed', async () => {
   const clock = new WallClock(Date.now())
   const area = await (await newArchive({ clock })).area('laptop')
