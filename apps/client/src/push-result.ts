@@ -40,7 +40,7 @@ export function pushResult (pushed: Pushed, cost: RunCost, nextSyncAt: string): 
   // A file that is held back is a problem of the scan, and of the server that asked for it.
   const { problemCount, more } = joinProblems(tree, next)
   return {
-    result: next.result === 'HALTED' ? 'halted' : problemCount > 0 ? 'problems' : 'ok',
+    result: next.result === 'HALTED' ? 'halted' : problemCount > 0 || next.result !== 'OK' ? 'problems' : 'ok',
     filesSent: next.stored.files,
     filesDeleted: next.stored.deleted,
     filesRenamed: next.stored.renamed,

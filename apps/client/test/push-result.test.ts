@@ -33,6 +33,10 @@ describe('the last line of push --json', () => {
     expect(failedResult(new FileSyncError('HALTED', 'The brake.'), COST).result).toBe('halted')
   })
 
+  test('is no success where the server says that not everything is stored, without a problem that it names', () => {
+    expect(pushResult(pushed({ result: 'PROBLEMS' }), COST, AT).result).toBe('problems')
+  })
+
   test('each problem has a path, a code and a message', () => {
     const { result, problems } = pushResult(pushed({}, [unreadable('a')]), COST, AT)
     expect(result).toBe('problems')

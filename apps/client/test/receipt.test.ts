@@ -111,6 +111,11 @@ describe('asking', () => {
     expect(questions[0]?.files).toMatchObject([{ path: 'a', kind: 'FILE', digest: new Uint8Array(hashBytes(Buffer.from('a'))) }, { path: 'l', kind: 'SYMLINK', digest: new Uint8Array(hashBytes(Buffer.from('a'))) }, { path: 'b' }])
   })
 
+  test('takes no verdict of a newer server for safe', async () => {
+    const { rows } = await asked([copyOf('a'), copyOf('b')], () => [{ verdict: 'SAFE' }, { verdict: 'MOSTLY' } as unknown as FileVerdict])
+    expect(rows).toMatchObject([{ path: 'a', safe: true }, { path: 'b', safe: false, state: 'other', reason: expect.stringContaining('update the client') as unknown }])
+  })
+
   test('is split into questions of as many files as allowed', async () => {
     const { rows, questions } = await asked(Array.from({ length: LIMITS.filesPerQuestion + 1 }, (_, i) => copyOf(String(i))), ({ files }) => files.map(() => ({ verdict: 'SAFE' })))
     expect(questions.map(({ files }) => files.length)).toEqual([LIMITS.filesPerQuestion, 1])

@@ -29,8 +29,15 @@ const bytes = (length: number): Schema<Uint8Array> => v.pipe(
 )
 const digest: Schema<Digest> = v.pipe(bytes(DIGEST_BYTES), v.transform(value => value as Digest))
 
+/** One of some labels that a newer peer may know more of. What is not known counts as `other`, which has to be the safe one to act upon. */
+function tolerated<const T extends string> (known: readonly T[], other: NoInfer<T>): Schema<T> {
+  return v.pipe(label, v.transform(given => known.find(one => one === given) ?? other))
+}
+
 const PROBLEM_CODES = Object.keys(PROBLEMS) as ProblemCode[]
-const problem: Schema<Problem> = v.object({ path: text, code: v.picklist(PROBLEM_CODES), message: text })
+// A newer peer may have more of them; what it says for people is in the message.
+const problemCode = tolerated(PROBLEM_CODES, 'OTHER')
+const problem: Schema<Problem> = v.object({ path: text, code: problemCode, message: text })
 const problems = v.pipe(v.array(problem), v.maxLength(LIMITS.problemsPerMessage))
 
 const hello: Schema<m.Hello> = v.object({
@@ -111,7 +118,7 @@ const fileEnd: Schema<m.FileEnd> = v.object({ type: v.literal('FILE_END'), task:
 const fileProblem: Schema<m.FileProblem> = v.object({
   type: v.literal('FILE_PROBLEM'),
   task: uint32,
-  code: v.picklist(PROBLEM_CODES),
+  code: problemCode,
   message: text,
 })
 
@@ -120,7 +127,8 @@ const stored: Schema<m.Stored> = v.object({ type: v.literal('STORED'), files: co
 const nextSync: Schema<m.NextSync> = v.object({
   type: v.literal('NEXT_SYNC'),
   inMs: count,
-  result: v.picklist(['OK', 'PROBLEMS', 'HALTED']),
+  // Whatever else it may be, it is not that everything is well.
+  result: tolerated(['OK', 'PROBLEMS', 'HALTED'], 'PROBLEMS'),
   stored: v.object({ files: count, bytes: count, deleted: count, renamed: count }),
   problems,
   problemCount: count,
@@ -153,10 +161,11 @@ const safeQuestion: Schema<m.SafeQuestion> = v.object({
 })
 
 const fileVerdict: Schema<m.FileVerdict> = v.object({
-  verdict: v.picklist(['SAFE', 'ABSENT', 'DIFFERENT', 'ALTERED', 'DAMAGED']),
+  verdict: tolerated(['SAFE', 'ABSENT', 'DIFFERENT', 'ALTERED', 'DAMAGED', 'OTHER'], 'OTHER'),
   storedAtMs: v.exactOptional(count),
   verifiedAtMs: v.exactOptional(count),
-  read: v.exactOptional(v.picklist(['DISK', 'CACHE'])),
+  // Only `DISK` says that it is on the disk.
+  read: v.exactOptional(tolerated(['DISK', 'CACHE'], 'CACHE')),
 })
 
 const safeAnswer: Schema<m.SafeAnswer> = v.object({
@@ -219,13 +228,20 @@ export function decodeMessage (payload: Uint8Array): m.Message | undefined {
 export function parseMessage (value: unknown): m.Message | undefined {
   const type = typeof value === 'object' && value !== null && 'type' in value ? value.type : undefined
   if (typeof type !== 'string') throw new FileSyncError('MESSAGE_INVALID', 'A message has no type.')
-  if (!Object.hasOwn(SCHEMAS, type)) return undefined
+  if (!Object.hasOwn(SCHEMAS, type) || (type === 'SERVER_STATUS' && hasOtherStatus(value))) return undefined
   const known = type as m.MessageType
   // One issue is enough: a list of a million wrong elements must not become a million issues.
   const result = v.safeParse(SCHEMAS[known], value, { abortEarly: true })
   if (result.success) return result.output
   const field = v.getDotPath(result.issues[0]) ?? 'a field'
   throw new FileSyncError('MESSAGE_INVALID', `${known} does not have its form: ${field} is not what it has to be.`)
+}
+
+const OTHER_STATUS = v.object({ status: label })
+
+/** A status that a newer server may tell between those that are known; it is skipped as an unknown message is. */
+function hasOtherStatus (value: unknown): boolean {
+  return v.is(OTHER_STATUS, value) && value.status !== 'BUSY' && value.status !== 'READY'
 }
 
 function isTask (value: unknown): boolean {

@@ -209,9 +209,10 @@ export interface SafeAnswer {
 export interface FileVerdict {
   /**
    * SAFE: the server holds exactly this content, durably. ABSENT: it holds nothing at this path. DIFFERENT: it holds another
-   * content. ALTERED: its copy was changed or removed by others. DAMAGED: its copy, read again, is not what was stored.
+   * content. ALTERED: its copy was changed or removed by others. DAMAGED: its copy, read again, is not what was stored. OTHER: what
+   * a newer server says that this version does not know; never sent.
    */
-  readonly verdict: 'SAFE' | 'ABSENT' | 'DIFFERENT' | 'ALTERED' | 'DAMAGED'
+  readonly verdict: 'SAFE' | 'ABSENT' | 'DIFFERENT' | 'ALTERED' | 'DAMAGED' | 'OTHER'
   /** Since when the copy is durable, milliseconds since the Unix epoch by the server's clock; not told of links. */
   readonly storedAtMs?: number
   /** When the copy was last read from the disk again and found whole; absent for never. */

@@ -27,6 +27,7 @@ export const PROBLEMS = {
   DIGEST_MISMATCH: 'what arrived is not what was read',
   SIZE_UNRELIABLE: 'its content is longer or shorter than the size that its file system reports',
   NOT_CARRIED: 'the protocol of the original program cannot carry it',
+  OTHER: 'there is a reason that this version does not know',
 } as const
 
 export type ProblemCode = keyof typeof PROBLEMS

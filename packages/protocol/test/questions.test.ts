@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decodeMessage, encodeMessage, LIMITS } from '../src/index.ts'
-import type { Digest, Message, SafeQuestion } from '../src/index.ts'
+import type { Digest, Message, SafeAnswer, SafeQuestion } from '../src/index.ts'
 import { refusal } from './refusal.ts'
 
 const digest = new Uint8Array(32).fill(7) as Digest
@@ -30,10 +30,14 @@ describe('a question whether files are safe', () => {
 
   it.each([
     ['judges nothing', { files: [] }],
-    ['has a verdict that is not known', { files: [{ verdict: 'PERHAPS' }] }],
     ['has a time before all times', { files: [{ verdict: 'SAFE', storedAtMs: -1 }] }],
     ['judges more than can be asked', { files: Array.from({ length: LIMITS.filesPerQuestion + 1 }, () => ({ verdict: 'SAFE' })) }],
   ])('has no answer that %s', (_, more) => {
     expect(refusal(() => decodeMessage(encodeMessage({ type: 'SAFE_ANSWER', ...more } as Message)))).toBe('MESSAGE_INVALID')
+  })
+
+  it('is not safe where the verdict is one of a newer server, and from the cache where it says so of another place', () => {
+    const files = [{ verdict: 'PERHAPS' }, { verdict: 'SAFE', read: 'TAPE' }] as unknown as SafeAnswer['files']
+    expect(decodeMessage(encodeMessage({ type: 'SAFE_ANSWER', files }))).toEqual({ type: 'SAFE_ANSWER', files: [{ verdict: 'OTHER' }, { verdict: 'SAFE', read: 'CACHE' }] })
   })
 })

@@ -251,6 +251,8 @@ export class Arrivals {
 
 // The catalogue's words are ours; what stands behind them is the client's to say.
 function detailOf (report: FileProblem): string | undefined {
+  // Of a newer client: nothing of ours says it.
+  if (report.code === 'OTHER') return report.message === '' ? undefined : report.message
   const words = problem('', report.code).message
   return report.message.startsWith(`${words}: `) ? report.message.slice(words.length + 2) : undefined
 }

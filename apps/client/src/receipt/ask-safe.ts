@@ -113,6 +113,7 @@ const REASONS: Readonly<Record<FileVerdict['verdict'], string>> = {
   DIFFERENT: 'The server holds another content; push it first.',
   ALTERED: 'The server\'s copy was changed or removed by others, or is just being replaced; a later push puts it right.',
   DAMAGED: 'The server\'s copy is damaged; the next push puts it right.',
+  OTHER: 'The server answered what this version does not know; update the client, then ask again.',
 }
 
 function rowOf (path: string, { verdict, storedAtMs, verifiedAtMs, read }: FileVerdict): ReceiptRow {
