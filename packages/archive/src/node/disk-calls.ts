@@ -4,6 +4,7 @@ import type {
 } from '../content-store.ts'
 import type { TimeRange } from '../file-time.ts'
 import type { Batch, Failure, Outcome, RemovalBatch, Section } from '../section.ts'
+import type { FlushMode } from './disk-flushing.ts'
 
 /** What a step of reading a file again came to: more to read, nothing more that can be read, or the end. */
 export type RereadStep = 'more' | 'unreadable' | Reread
@@ -25,6 +26,7 @@ export interface DiskCalls {
   place (area: string, batch: Batch, how: Placing): Outcome
   remove (area: string, batch: RemovalBatch): Outcome
   settle (area: string, directories: readonly DirectoryState[]): void
+  flush (): void
   reclaim (area: string, folder: string): void
   discard (folder: string | undefined): void
   partials (area: string): ReadonlyMap<string, number>
@@ -49,7 +51,7 @@ export interface DiskWorkerData {
   /** Of the root; a worker that finds another one there refuses to work. */
   readonly device: bigint
   readonly inode: bigint
-  readonly syncsEach: boolean
+  readonly flushes: FlushMode
   readonly umask: number
   readonly foldsNames: boolean
   readonly times: TimeRange | undefined

@@ -1,18 +1,19 @@
 import { errnoOf } from '@filesync/protocol'
 import type { HistoryLog } from '../content-store.ts'
 import type { Beneath } from './beneath.ts'
-import { HISTORY, inside, logName, parseLogName } from './disk-places.ts'
+import type { DiskFlushing } from './disk-flushing.ts'
+import { HISTORY, inside, logName, OWN, parseLogName } from './disk-places.ts'
 import * as disk from './disk.ts'
 import { readWhole } from './whole-file.ts'
 
 /** What is remembered of syncs beside what they put away: a file for each sync, that is only appended to. */
 export class DiskHistory {
   readonly #beneath: Beneath
-  readonly #syncsEach: boolean
+  readonly #flushing: DiskFlushing
 
-  constructor (beneath: Beneath, syncsEach: boolean) {
+  constructor (beneath: Beneath, flushing: DiskFlushing) {
     this.#beneath = beneath
-    this.#syncsEach = syncsEach
+    this.#flushing = flushing
   }
 
   append (area: string, { count, bytes }: HistoryLog): void {
@@ -20,7 +21,8 @@ export class DiskHistory {
     const fd = disk.appendAt(this.#beneath.open(inside(HISTORY, area), 'make'), logName(count))
     try {
       disk.writeAll(fd, bytes)
-      if (this.#syncsEach) disk.syncFile(fd)
+      this.#flushing.written(fd)
+      this.#flushing.made(inside(HISTORY, area), OWN)
     } finally {
       disk.close(fd)
     }

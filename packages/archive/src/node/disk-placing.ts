@@ -7,9 +7,10 @@ import type { TimeRange } from '../file-time.ts'
 import { ALTERED, INDEX_ONLY, isContent, NOT_STAGED, STAYS_THERE, WAS_NOTHING } from '../section.ts'
 import type { Batch, Outcome, Section } from '../section.ts'
 import type { Beneath } from './beneath.ts'
-import { flushDirectory, setDirectory } from './disk-directories.ts'
+import { setDirectory } from './disk-directories.ts'
 import type { DiskWorkerData } from './disk-calls.ts'
 import { folderName, inside, STAGING, stagedName, stagingOf } from './disk-places.ts'
+import type { DiskFlushing } from './disk-flushing.ts'
 import { newOutcome } from './disk-versions.ts'
 import type { DiskVersions, Spot } from './disk-versions.ts'
 import * as disk from './disk.ts'
@@ -32,14 +33,14 @@ interface Target extends Spot {
 export class DiskPlacing {
   readonly #beneath: Beneath
   readonly #versions: DiskVersions
-  readonly #syncsEach: boolean
+  readonly #flushing: DiskFlushing
   readonly #foldsNames: boolean
   readonly #times: TimeRange | undefined
 
-  constructor (beneath: Beneath, versions: DiskVersions, { syncsEach, foldsNames, times }: Pick<DiskWorkerData, 'syncsEach' | 'foldsNames' | 'times'>) {
+  constructor (beneath: Beneath, versions: DiskVersions, { flushing, foldsNames, times }: Pick<DiskWorkerData, 'foldsNames' | 'times'> & { readonly flushing: DiskFlushing }) {
     this.#beneath = beneath
     this.#versions = versions
-    this.#syncsEach = syncsEach
+    this.#flushing = flushing
     this.#foldsNames = foldsNames
     this.#times = times
   }
@@ -73,12 +74,13 @@ export class DiskPlacing {
         outcome.agesMs[at++] = Date.now()
         e++
       }
-      if (this.#syncsEach) this.#syncDirectory(inside(area, directory))
+      this.#flushing.changed(area, directory)
     })
     return outcome
   }
 
   settle (area: string, directories: readonly DirectoryState[]): void {
+    this.#flushing.changed(area)
     // A path is longer than that of any directory it lies in.
     for (const { directory, mtimeNs, mode } of [...directories].sort((a, b) => b.directory.length - a.directory.length)) {
       this.#beneath.trim()
@@ -110,9 +112,9 @@ export class DiskPlacing {
       try {
         const from = this.#beneath.open(`${STAGING}/${staging}`)
         const to = this.#beneath.open(parent)
-        if (this.#syncsEach) this.#syncDirectory(stagingOf(staging, { folder }))
         disk.renameAt(from, folderName(folder), [to, name])
-        if (this.#syncsEach) this.#syncDirectory(parent)
+        this.#flushing.changed(parent)
+        this.#flushing.changed(area, directory)
         placed.set(folder, Date.now())
       } catch (error) {
         throwIfStoreTrouble(error)
@@ -139,6 +141,7 @@ export class DiskPlacing {
       if (stat !== undefined) before = this.#versions.keep(spot, entry.name, { stat, keeps: true })
     }
     disk.replaceAt(staged[0], staged[1], [spot.prefix, entry.name])
+    this.#flushing.named(spot.area, spot.directory, entry.name)
     return before
   }
 
@@ -158,6 +161,7 @@ export class DiskPlacing {
   }
 
   #makeDirectory (spot: Spot, { name, mode }: DirectoryEntry): number {
+    this.#flushing.changed(spot.area, inside(spot.directory, name))
     try {
       disk.makeDirectoryAt(spot.prefix, name)
       return WAS_NOTHING
@@ -188,15 +192,6 @@ export class DiskPlacing {
     }
     disk.touchLinkAt(spot.prefix, name, mtimeNs)
     return before
-  }
-
-  #syncDirectory (directory: string): void {
-    try {
-      flushDirectory(this.#beneath, directory)
-    } catch (error) {
-      throwIfStoreTrouble(error)
-      if (!['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error))) throw error
-    }
   }
 }
 

@@ -8,6 +8,7 @@ import { ALTERED } from '../section.ts'
 import type { Failure } from '../section.ts'
 import type { Beneath } from './beneath.ts'
 import type { DiskWorkerData } from './disk-calls.ts'
+import type { DiskFlushing } from './disk-flushing.ts'
 import { inside, split, STAGING, stagedName, stagingOf } from './disk-places.ts'
 import * as disk from './disk.ts'
 import { linkOrCopy } from './hard-link.ts'
@@ -16,15 +17,13 @@ import { fileTrouble, fullTrouble, isFull, throwIfStoreTrouble } from './trouble
 /** Writes small files into staging, gives those that move a second name there, and throws staging away. One of these works in each disk worker. */
 export class DiskStaging {
   readonly #beneath: Beneath
-  /** Whether each file is made durable by itself, because the file system cannot be told to write out everything. */
-  readonly #syncsEach: boolean
+  readonly #flushing: DiskFlushing
   readonly #umask: number
-
   readonly #times: TimeRange | undefined
 
-  constructor (beneath: Beneath, { syncsEach, umask, times }: Pick<DiskWorkerData, 'syncsEach' | 'umask' | 'times'>) {
+  constructor (beneath: Beneath, flushing: DiskFlushing, { umask, times }: Pick<DiskWorkerData, 'umask' | 'times'>) {
     this.#beneath = beneath
-    this.#syncsEach = syncsEach
+    this.#flushing = flushing
     this.#umask = umask
     this.#times = times
   }
@@ -80,7 +79,7 @@ export class DiskStaging {
           if (isGiven) {
             const given = mode & 0o777 | disk.OWNER_READS
             if (stat.mode !== given) disk.setMode(fd, given)
-            linkOrCopy(fd, [[prefix, name], [staging, stagedName(number)]], this.#syncsEach)
+            linkOrCopy(fd, [[prefix, name], [staging, stagedName(number)]], this.#flushing)
           } else {
             failures.push({ section: 0, entry, ...ALTERED })
           }
@@ -117,7 +116,7 @@ export class DiskStaging {
       disk.writeAll(fd, content)
       if ((mode & this.#umask) !== 0) disk.setMode(fd, mode)
       disk.touch(fd, cursor.mtimeNs())
-      if (this.#syncsEach) disk.syncFile(fd)
+      this.#flushing.written(fd)
     } catch (error) {
       // What was written of it is room for others.
       disk.unlinkAt(...place)

@@ -3,6 +3,7 @@ import type { FileSyncError, Hasher } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
 import type { StreamEnd, StreamRequest } from '../content-store.ts'
 import type { Beneath } from './beneath.ts'
+import type { DiskFlushing } from './disk-flushing.ts'
 import { inside, parseReclaimName, PARTIAL, reclaimName, split, STAGING, stagedName } from './disk-places.ts'
 import * as disk from './disk.ts'
 import { writeAround, zerosOf } from './holes.ts'
@@ -32,15 +33,14 @@ interface OpenStream {
 /** Writes large files as they arrive; unfinished ones wait in `partial`, to be continued. One of these works in each disk worker. */
 export class DiskStreams {
   readonly #beneath: Beneath
-  /** Whether each file is made durable by itself, because the file system cannot be told to write out everything. */
-  readonly #syncsEach: boolean
+  readonly #flushing: DiskFlushing
   readonly #streams = new Map<number, OpenStream>()
   /** What is copied passes through it. */
   #copied: Uint8Array | undefined
 
-  constructor (beneath: Beneath, syncsEach: boolean) {
+  constructor (beneath: Beneath, flushing: DiskFlushing) {
     this.#beneath = beneath
-    this.#syncsEach = syncsEach
+    this.#flushing = flushing
   }
 
   open (id: number, request: StreamRequest): void {
@@ -181,7 +181,7 @@ export class DiskStreams {
     if (stream.hasHoles) disk.cutTo(fd, sizeBytes)
     disk.setMode(fd, mode | disk.OWNER_READS)
     disk.touch(fd, mtimeNs)
-    if (this.#syncsEach) disk.syncFile(fd)
+    this.#flushing.written(fd)
     // First, so that there is no moment at which a crash costs the file.
     if (sizeBytes >= RECLAIMED_BYTES) disk.close(disk.createAt(to, reclaimName(number, partial), 0o600))
     disk.close(fd)

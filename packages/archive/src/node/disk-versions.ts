@@ -6,7 +6,8 @@ import type { Outcome, RemovalBatch } from '../section.ts'
 import { compareFolders, parseVersionFolder, versionFolder } from '../version-folder.ts'
 import type { Beneath } from './beneath.ts'
 import { describeAt } from './describe-at.ts'
-import { inside, split, VERSIONS } from './disk-places.ts'
+import type { DiskFlushing } from './disk-flushing.ts'
+import { inside, OWN, split, VERSIONS } from './disk-places.ts'
 import * as disk from './disk.ts'
 import type { Stat } from './disk.ts'
 import { tryLink } from './hard-link.ts'
@@ -24,9 +25,11 @@ export interface Spot {
 /** Keeps what is replaced or removed, and looks after what was kept. */
 export class DiskVersions {
   readonly #beneath: Beneath
+  readonly #flushing: DiskFlushing
 
-  constructor (beneath: Beneath) {
+  constructor (beneath: Beneath, flushing: DiskFlushing) {
     this.#beneath = beneath
+    this.#flushing = flushing
   }
 
   /**
@@ -35,16 +38,19 @@ export class DiskVersions {
    */
   keep (spot: Spot, name: string, { stat, keeps }: { stat: Stat, keeps: boolean }): number {
     for (let extra = 0; ; extra++) {
-      const prefix = this.#beneath.open(inside(`${VERSIONS}/${spot.area}/${versionFolder({ ...spot, extra })}`, spot.directory), 'make')
+      const directory = inside(`${VERSIONS}/${spot.area}/${versionFolder({ ...spot, extra })}`, spot.directory)
+      const prefix = this.#beneath.open(directory, 'make')
       const taken = disk.statAt(prefix, name)
+      if (taken !== undefined && (taken.inode !== stat.inode || taken.device !== stat.device)) continue
+      this.#flushing.made(directory, OWN)
+      this.#flushing.named(directory, '', name)
+      this.#flushing.changed(spot.area, spot.directory)
       if (taken !== undefined) {
-        if (taken.inode !== stat.inode || taken.device !== stat.device) continue
         // Linked before a crash.
         if (!keeps) disk.unlinkAt(spot.prefix, name)
-        return WAS_KEPT + extra
+      } else if (!keeps || (stat.kind !== 'file' && stat.kind !== 'symlink') || !tryLink([spot.prefix, name], [prefix, name])) {
+        disk.renameAt(spot.prefix, name, [prefix, name])
       }
-      if (keeps && (stat.kind === 'file' || stat.kind === 'symlink') && tryLink([spot.prefix, name], [prefix, name])) return WAS_KEPT + extra
-      disk.renameAt(spot.prefix, name, [prefix, name])
       return WAS_KEPT + extra
     }
   }

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import { Beneath } from './beneath.ts'
+import { DiskFlushing } from './disk-flushing.ts'
 import { DiskHistory } from './disk-history.ts'
 import { DiskPlacing } from './disk-placing.ts'
 import { DiskReading } from './disk-reading.ts'
@@ -15,14 +16,15 @@ import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-c
 import * as disk from './disk.ts'
 import { ownTrouble, storeTrouble } from './trouble.ts'
 
-const { root, device, inode, syncsEach, umask, foldsNames, times } = workerData as DiskWorkerData
+const { root, device, inode, flushes, umask, foldsNames, times } = workerData as DiskWorkerData
 const beneath = new Beneath(root)
 ensureSameRoot()
-const staging = new DiskStaging(beneath, { syncsEach, umask, times })
-const streams = new DiskStreams(beneath, syncsEach)
-const versions = new DiskVersions(beneath)
-const placing = new DiskPlacing(beneath, versions, { syncsEach, foldsNames, times })
-const history = new DiskHistory(beneath, syncsEach)
+const flushing = new DiskFlushing(beneath, flushes)
+const staging = new DiskStaging(beneath, flushing, { umask, times })
+const streams = new DiskStreams(beneath, flushing)
+const versions = new DiskVersions(beneath, flushing)
+const placing = new DiskPlacing(beneath, versions, { flushing, foldsNames, times })
+const history = new DiskHistory(beneath, flushing)
 const reading = new DiskReading(beneath)
 const rereading = new DiskReread(beneath)
 const restoring = new DiskRestore(beneath)
@@ -44,6 +46,7 @@ const calls: DiskCalls = {
   place: (area, batch, how) => placing.place(area, batch, how),
   remove: (area, batch) => versions.remove(area, batch),
   settle: (area, directories) => { placing.settle(area, directories) },
+  flush: () => { flushing.flush() },
   reclaim: (area, folder) => { streams.reclaim(area, folder) },
   discard: folder => { staging.discard(folder) },
   partials: area => streams.partials(area),

@@ -8,6 +8,8 @@ const O_DIRECT: number | undefined = (fs.constants as Partial<typeof fs.constant
 const TMPFS = 0x0102_1994
 const TIME_REFUSALS = new Set(['EINVAL', 'EOVERFLOW', 'ERANGE'])
 const FUSE = 0x6573_5546
+/** FUSE; CIFS, also as SMB 2 and 3; 9p; shared folders of VirtualBox; eCryptfs: Linux has no `sync_fs` operation for them. */
+const RELAYING = new Set([FUSE, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x786f_4256, 0xf15f])
 /** Flags that Node passes on to the system and does not name: open(2) of macOS and the BSDs, and libuv's for a share mode of 0. */
 const LOCK_FLAGS = process.platform === 'win32' ? { exclusive: 0x1000_0000, shared: 0x1000_0000 } : { exclusive: 0x20, shared: 0x10 }
 
@@ -136,6 +138,14 @@ async function readStart (path: string, bytes: Uint8Array, flags: number): Promi
   } finally {
     await file.close()
   }
+}
+
+/**
+ * Whether a directory lies on a file system that hands what it is given to another program or machine, and on which syncfs(2) ends before
+ * it has told them to flush. The kernel passes it on to virtiofs alone, which cannot be told from other FUSE file systems.
+ */
+export function relaysFlushes (prefix: string): boolean {
+  return process.platform === 'linux' && RELAYING.has(fs.statfsSync(prefix).type)
 }
 
 /** Whether a directory lies on a file system in user space. */

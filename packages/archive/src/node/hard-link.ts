@@ -1,4 +1,5 @@
 import { errnoOf } from '@filesync/protocol'
+import type { DiskFlushing } from './disk-flushing.ts'
 import * as disk from './disk.ts'
 import { copyTo } from './whole-file.ts'
 
@@ -23,7 +24,7 @@ export function tryLink (from: Place, to: Place): boolean {
  *
  * @param fd the file, open for reading
  */
-export function linkOrCopy (fd: number, [from, to]: readonly [Place, Place], syncs: boolean): void {
+export function linkOrCopy (fd: number, [from, to]: readonly [Place, Place], flushing: DiskFlushing): void {
   if (disk.existsAt(to[0], to[1])) disk.unlinkAt(to[0], to[1])
   if (tryLink(from, to)) return
   const { mode, mtimeNs } = disk.statOf(fd)
@@ -31,7 +32,7 @@ export function linkOrCopy (fd: number, [from, to]: readonly [Place, Place], syn
   try {
     copyTo(fd, copy)
     disk.touch(copy, mtimeNs)
-    if (syncs) disk.syncFile(copy)
+    flushing.written(copy)
   } finally {
     disk.close(copy)
   }

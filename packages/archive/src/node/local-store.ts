@@ -6,9 +6,10 @@ import type {
 } from '../content-store.ts'
 import type { Batch, Failure, Outcome, RemovalBatch, Section } from '../section.ts'
 import { Beneath } from './beneath.ts'
+import type { FlushMode } from './disk-flushing.ts'
 import { DiskThread } from './disk-pool.ts'
 import { reread } from './disk-reread.ts'
-import { roomOf, statOf } from './disk.ts'
+import { relaysFlushes, roomOf, statOf } from './disk.ts'
 import { startFileSystemSync } from './durable.ts'
 import type { FileSystemSync } from './durable.ts'
 import { LocalStream } from './local-stream.ts'
@@ -30,10 +31,12 @@ export interface LocalStoreInit {
 
 /** Opens the store in a folder of this machine. The root must exist. */
 export async function openLocalStore ({ root, traits, presence, threads = THREADS }: LocalStoreInit): Promise<ContentStore> {
-  const sync = await startFileSystemSync(root)
   const beneath = new Beneath(root)
+  const isRelayed = relaysFlushes(beneath.open(''))
+  const sync = isRelayed ? undefined : await startFileSystemSync(root)
+  const flushes: FlushMode = isRelayed ? 'relayed' : sync === undefined ? 'each' : 'whole'
   const { device, inode } = statOf(beneath.handle(''))
-  const data = { root, device, inode, syncsEach: sync === undefined, umask: process.umask(), foldsNames: traits.foldsNames, times: traits.times }
+  const data = { root, device, inode, flushes, umask: process.umask(), foldsNames: traits.foldsNames, times: traits.times }
   return new LocalStore({ beneath, traits, sync, presence }, Array.from({ length: threads }, () => new DiskThread(data)))
 }
 
@@ -110,7 +113,8 @@ class LocalStore implements ContentStore {
   }
 
   async makeDurable (): Promise<void> {
-    await this.#place.sync?.run()
+    if (this.#place.sync === undefined) await Promise.all(this.#threads.map(thread => thread.call('flush', [])))
+    else await this.#place.sync.run()
   }
 
   async reclaim (area: string, staging: string): Promise<void> {

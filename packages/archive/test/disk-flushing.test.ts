@@ -1,0 +1,66 @@
+import fs from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import type { RelativePath } from '@filesync/protocol'
+import { Beneath } from '../src/node/beneath.ts'
+import { DiskFlushing } from '../src/node/disk-flushing.ts'
+import type { FlushMode } from '../src/node/disk-flushing.ts'
+import { DiskVersions } from '../src/node/disk-versions.ts'
+import { newFolder } from './on-disk.ts'
+
+const STAMP_MS = Date.UTC(2026, 0, 1)
+
+/** Paths below a folder that are flushed from here on. */
+function flushedBelow (root: string): string[] {
+  const original = fs.fsyncSync
+  const flushed: string[] = []
+  fs.fsyncSync = fd => {
+    flushed.push(fs.readlinkSync(`/proc/self/fd/${String(fd)}`).slice(root.length + 1))
+    original(fd)
+  }
+  syncBuiltinESMExports()
+  onTestFinished(() => {
+    fs.fsyncSync = original
+    syncBuiltinESMExports()
+  })
+  return flushed
+}
+
+/** What is flushed for a file that moves to versions. */
+function flushedForVersion (mode: FlushMode): string[] {
+  const root = newFolder()
+  fs.mkdirSync(join(root, 'laptop/photos'), { recursive: true })
+  fs.writeFileSync(join(root, 'laptop/photos/a'), 'old')
+  const beneath = new Beneath(root)
+  onTestFinished(() => { beneath.close() })
+  const flushing = new DiskFlushing(beneath, mode)
+  const flushed = flushedBelow(root)
+  new DiskVersions(beneath, flushing).remove('laptop', { stampMs: STAMP_MS, removals: [{ directory: 'photos' as RelativePath, names: ['a'] }] })
+  expect(flushed).toEqual([])
+  flushing.flush()
+  const all = [...flushed]
+  flushing.flush()
+  expect(flushed).toEqual(all)
+  return all.sort()
+}
+
+const DIRECTORIES = [
+  '.filesync', '.filesync/versions', '.filesync/versions/laptop', '.filesync/versions/laptop/2026-01-01T00.00.00.000Z',
+  '.filesync/versions/laptop/2026-01-01T00.00.00.000Z/photos', 'laptop/photos',
+]
+
+// Elsewhere it cannot be seen which file a descriptor belongs to.
+test.runIf(process.platform === 'linux')('where nothing flushes a file system as a whole, every directory that got or lost a name is flushed once', () => {
+  expect(flushedForVersion('each')).toEqual(DIRECTORIES)
+})
+
+test.runIf(process.platform === 'linux')('where directories may not be flushed, the files in them are, and one that is younger than all', () => {
+  const flushed = flushedForVersion('relayed')
+  expect(flushed).toEqual(expect.arrayContaining([...DIRECTORIES, '.filesync/versions/laptop/2026-01-01T00.00.00.000Z/photos/a']))
+  expect(flushed.filter(path => path.startsWith('.filesync/staging/'))).toHaveLength(1)
+})
+
+test.runIf(process.platform === 'linux')('where one call flushes everything, nothing is flushed by itself', () => {
+  expect(flushedForVersion('whole')).toEqual([])
+})
