@@ -151,7 +151,7 @@ export interface ContentStore {
   reclaim (area: string, staging: string): Promise<void>
   /** Forgets what is in a folder of staging, or in all of them. */
   discard (staging: string | undefined): Promise<void>
-  /** Names and sizes of the unfinished large files of an area. */
+  /** Names of the unfinished large files of an area, and how much of each can be built on. To be called while no sync of it runs. */
   partials (area: string): Promise<ReadonlyMap<string, number>>
   /** Drops unfinished files that are not in the set. */
   keepPartials (area: string, kept: ReadonlySet<string>): Promise<void>

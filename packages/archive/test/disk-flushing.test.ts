@@ -36,7 +36,7 @@ function flushedForVersion (mode: FlushMode): string[] {
   onTestFinished(() => { beneath.close() })
   const flushing = new DiskFlushing(beneath, mode)
   const flushed = flushedBelow(root)
-  new DiskVersions(beneath, flushing).remove('laptop', { stampMs: STAMP_MS, removals: [{ directory: 'photos' as RelativePath, names: ['a'] }] })
+  new DiskVersions(beneath, flushing).remove('laptop', { count: 7, stampMs: STAMP_MS, removals: [{ directory: 'photos' as RelativePath, names: ['a'] }] })
   expect(flushed).toEqual([])
   flushing.flush()
   const all = [...flushed]
@@ -46,8 +46,8 @@ function flushedForVersion (mode: FlushMode): string[] {
 }
 
 const DIRECTORIES = [
-  '.filesync', '.filesync/versions', '.filesync/versions/laptop', '.filesync/versions/laptop/2026-01-01T00.00.00.000Z',
-  '.filesync/versions/laptop/2026-01-01T00.00.00.000Z/photos', 'laptop/photos',
+  '.filesync', '.filesync/versions', '.filesync/versions/laptop', '.filesync/versions/laptop/0000000007-2026-01-01T00.00.00.000Z',
+  '.filesync/versions/laptop/0000000007-2026-01-01T00.00.00.000Z/photos', 'laptop/photos',
 ]
 
 // Elsewhere it cannot be seen which file a descriptor belongs to.
@@ -57,7 +57,7 @@ test.runIf(process.platform === 'linux')('where nothing flushes a file system as
 
 test.runIf(process.platform === 'linux')('where directories may not be flushed, the files in them are, and one that is younger than all', () => {
   const flushed = flushedForVersion('relayed')
-  expect(flushed).toEqual(expect.arrayContaining([...DIRECTORIES, '.filesync/versions/laptop/2026-01-01T00.00.00.000Z/photos/a']))
+  expect(flushed).toEqual(expect.arrayContaining([...DIRECTORIES, '.filesync/versions/laptop/0000000007-2026-01-01T00.00.00.000Z/photos/a']))
   expect(flushed.filter(path => path.startsWith('.filesync/staging/'))).toHaveLength(1)
 })
 

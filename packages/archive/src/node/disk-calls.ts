@@ -13,7 +13,8 @@ export type RereadStep = 'more' | 'unreadable' | Reread
 export interface DiskCalls {
   openArea (area: string): void
   stagePack (request: PackRequest): PackFailure[]
-  openStream (id: number, request: StreamRequest): void
+  openStream (id: number, request: StreamRequest): number
+  flushStream (id: number): void
   write (id: number, bytes: Uint8Array): void
   copy (id: number, offset: number, lengthBytes: number): void
   hole (id: number, lengthBytes: number): void
@@ -30,6 +31,7 @@ export interface DiskCalls {
   reclaim (area: string, folder: string): void
   discard (folder: string | undefined): void
   partials (area: string): ReadonlyMap<string, number>
+  flushedPartials (area: string, partials: ReadonlyMap<string, number>): void
   keepPartials (area: string, kept: ReadonlySet<string>): void
   bornMs (area: string): number
   list (area: string, directory: RelativePath): FoundEntry[]

@@ -4,22 +4,24 @@ import { createHasher } from '@filesync/protocol/node'
 import type { StreamEnd, StreamRequest } from '../content-store.ts'
 import type { Beneath } from './beneath.ts'
 import type { DiskFlushing } from './disk-flushing.ts'
-import { inside, parseReclaimName, PARTIAL, reclaimName, split, STAGING, stagedName } from './disk-places.ts'
+import { inside, PARTIAL, reclaimName, split, STAGING, stagedName } from './disk-places.ts'
 import * as disk from './disk.ts'
 import { writeAround, zerosOf } from './holes.ts'
+import { marksName, noteFlushed, PartialMarks } from './partial-marks.ts'
 import { fullTrouble, isFull, storeTrouble, throwIfStoreTrouble } from './trouble.ts'
 import { hashTo } from './whole-file.ts'
 
 const COPY_BYTES = 1 << 20
 /** From this size on a file that is whole, but not yet committed, is not sent again after a crash. */
 const RECLAIMED_BYTES = 4 << 20
-const PARTIAL_MODE = 0o600
 
 interface OpenStream {
   readonly request: StreamRequest
   /** Undefined once there was no room for it: what still comes of it is dropped. */
   fd: number | undefined
   readonly hasher: Hasher
+  /** As long as the file is open. */
+  marks: PartialMarks | undefined
   present: number | undefined
   position: number
   /** Of the disk, so without holes. */
@@ -43,25 +45,31 @@ export class DiskStreams {
     this.#flushing = flushing
   }
 
-  open (id: number, request: StreamRequest): void {
+  /** Returns how much of the unfinished file is built on. */
+  open (id: number, request: StreamRequest): number {
     const stream: OpenStream = {
-      request, fd: undefined, hasher: createHasher(), present: undefined, position: 0, writtenBytes: 0, hasHoles: false,
+      request, fd: undefined, hasher: createHasher(), marks: undefined, present: undefined, position: 0, writtenBytes: 0, hasHoles: false,
     }
     try {
       const prefix = this.#beneath.open(inside(PARTIAL, request.area), 'make')
       const fd = stream.fd = disk.continueAt(prefix, request.partial)
-      disk.cutTo(fd, Math.min(request.offset, disk.statOf(fd).sizeBytes))
-      stream.position = hashTo(fd, stream.hasher)
+      const keptBytes = Math.min(request.offset, disk.statOf(fd).sizeBytes)
+      const marks = stream.marks = new PartialMarks([prefix, marksName(request.partial)])
+      marks.startAt(keptBytes)
+      disk.cutTo(fd, keptBytes)
+      stream.position = hashTo(fd, { update: bytes => { stream.hasher.update(bytes); marks.restore(bytes) } })
       stream.hasHoles = disk.hasHole(fd)
       stream.writtenBytes = disk.allocatedBytes(fd)
     } catch (error) {
       if (!isFull(error)) {
         if (stream.fd !== undefined) disk.close(stream.fd)
+        stream.marks?.close()
         throw storeTrouble(error) ?? error
       }
       this.#giveUp(stream, fullTrouble(error))
     }
     this.#streams.set(id, stream)
+    return stream.position
   }
 
   write (id: number, bytes: Uint8Array): void {
@@ -73,6 +81,7 @@ export class DiskStreams {
       const written = writeAround(stream.fd, bytes, stream)
       stream.writtenBytes += written
       if (written < bytes.length) stream.hasHoles = true
+      stream.marks?.add(bytes)
     } catch (error) {
       if (isFull(error)) {
         this.#giveUp(stream, fullTrouble(error))
@@ -93,6 +102,7 @@ export class DiskStreams {
     if (stream.failure !== undefined) throw stream.failure
     stream.hasHoles = true
     stream.hasher.update(zerosOf(lengthBytes))
+    stream.marks?.add(zerosOf(lengthBytes))
     stream.position += lengthBytes
   }
 
@@ -132,7 +142,7 @@ export class DiskStreams {
     this.#forget(id)
     if (lack !== undefined) return { lack }
     if (isWhole) return 'WHOLE'
-    disk.unlinkAt(this.#beneath.open(inside(PARTIAL, request.area), 'make'), request.partial)
+    this.#drop(request)
     return 'DIFFERENT'
   }
 
@@ -140,38 +150,19 @@ export class DiskStreams {
     const stream = this.#streams.get(id)
     if (stream === undefined) return
     // So that a hole at the end counts as arrived.
-    if (stream.fd !== undefined && stream.hasHoles && stream.failure === undefined) disk.cutTo(stream.fd, stream.position)
+    if (stream.fd !== undefined && stream.failure === undefined) {
+      if (stream.hasHoles) disk.cutTo(stream.fd, stream.position)
+      stream.marks?.end()
+    }
     this.#forget(id)
   }
 
-  /** Names and lengths of unfinished files. */
-  partials (area: string): Map<string, number> {
-    const prefix = this.#beneath.open(inside(PARTIAL, area), 'make')
-    return new Map(disk.namesIn(prefix).map(name => [name, disk.statAt(prefix, name)?.sizeBytes ?? 0]))
-  }
-
-  keepPartials (area: string, kept: ReadonlySet<string>): void {
-    const prefix = this.#beneath.open(inside(PARTIAL, area), 'make')
-    for (const name of disk.namesIn(prefix)) if (!kept.has(name)) disk.unlinkAt(prefix, name)
-  }
-
-  /** Makes large files unfinished again that are whole and were never placed. */
-  reclaim (area: string, staging: string): void {
-    if (disk.statAt(this.#beneath.open(STAGING, 'make'), staging) === undefined) return
-    const from = this.#beneath.open(inside(STAGING, staging))
-    const to = this.#beneath.open(inside(PARTIAL, area), 'make')
-    for (const name of disk.namesIn(from)) {
-      const found = parseReclaimName(name)
-      if (found === undefined || !disk.existsAt(from, found.staged)) continue
-      const fd = disk.readAt(from, found.staged)
-      try {
-        // It has the mode of the original, which may not be written.
-        disk.setMode(fd, PARTIAL_MODE)
-      } finally {
-        disk.close(fd)
-      }
-      disk.renameAt(from, found.staged, [to, found.partial])
-    }
+  /** Flushes one unfinished file, and notes that. */
+  flush (id: number): void {
+    const { fd, request: { area, partial }, position } = this.#stream(id)
+    if (fd === undefined) return
+    disk.syncFile(fd)
+    noteFlushed([this.#beneath.open(inside(PARTIAL, area)), marksName(partial)], position)
   }
 
   #stageWhole (stream: OpenStream, fd: number): void {
@@ -186,6 +177,8 @@ export class DiskStreams {
     if (sizeBytes >= RECLAIMED_BYTES) disk.close(disk.createAt(to, reclaimName(number, partial), 0o600))
     disk.close(fd)
     stream.fd = undefined
+    // It may become unfinished again.
+    if (sizeBytes >= RECLAIMED_BYTES) stream.marks?.end()
     disk.renameAt(prefix, partial, [to, stagedName(number)])
   }
 
@@ -195,7 +188,13 @@ export class DiskStreams {
     if (stream.fd === undefined) return
     disk.close(stream.fd)
     stream.fd = undefined
-    disk.unlinkAt(this.#beneath.open(inside(PARTIAL, stream.request.area)), stream.request.partial)
+    this.#drop(stream.request)
+  }
+
+  #drop ({ area, partial }: StreamRequest): void {
+    const prefix = this.#beneath.open(inside(PARTIAL, area), 'make')
+    if (disk.existsAt(prefix, marksName(partial))) disk.unlinkAt(prefix, marksName(partial))
+    disk.unlinkAt(prefix, partial)
   }
 
   #openPresent ({ area, present }: StreamRequest): number {
@@ -207,6 +206,7 @@ export class DiskStreams {
     const stream = this.#stream(id)
     this.#streams.delete(id)
     if (stream.fd !== undefined) disk.close(stream.fd)
+    stream.marks?.close()
     if (stream.present !== undefined) disk.close(stream.present)
   }
 

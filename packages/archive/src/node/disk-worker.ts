@@ -3,6 +3,7 @@ import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import { Beneath } from './beneath.ts'
 import { DiskFlushing } from './disk-flushing.ts'
 import { DiskHistory } from './disk-history.ts'
+import { DiskPartials } from './disk-partials.ts'
 import { DiskPlacing } from './disk-placing.ts'
 import { DiskReading } from './disk-reading.ts'
 import { DiskReread } from './disk-reread.ts'
@@ -22,6 +23,7 @@ ensureSameRoot()
 const flushing = new DiskFlushing(beneath, flushes)
 const staging = new DiskStaging(beneath, flushing, { umask, times })
 const streams = new DiskStreams(beneath, flushing)
+const partials = new DiskPartials(beneath)
 const versions = new DiskVersions(beneath, flushing)
 const placing = new DiskPlacing(beneath, versions, { flushing, foldsNames, times })
 const history = new DiskHistory(beneath, flushing)
@@ -33,7 +35,8 @@ const spoiled = new DiskSpoiled(beneath)
 const calls: DiskCalls = {
   openArea: area => { beneath.open(area, 'make') },
   stagePack: request => staging.stagePack(request),
-  openStream: (id, request) => { streams.open(id, request) },
+  openStream: (id, request) => streams.open(id, request),
+  flushStream: id => { streams.flush(id) },
   write: (id, bytes) => { streams.write(id, bytes) },
   copy: (id, offset, lengthBytes) => { streams.copy(id, offset, lengthBytes) },
   hole: (id, lengthBytes) => { streams.hole(id, lengthBytes) },
@@ -47,10 +50,11 @@ const calls: DiskCalls = {
   remove: (area, batch) => versions.remove(area, batch),
   settle: (area, directories) => { placing.settle(area, directories) },
   flush: () => { flushing.flush() },
-  reclaim: (area, folder) => { streams.reclaim(area, folder) },
+  reclaim: (area, folder) => { partials.reclaim(area, folder) },
   discard: folder => { staging.discard(folder) },
-  partials: area => streams.partials(area),
-  keepPartials: (area, kept) => { streams.keepPartials(area, kept) },
+  partials: area => partials.list(area),
+  flushedPartials: (area, lengths) => { partials.flushed(area, lengths) },
+  keepPartials: (area, kept) => { partials.keep(area, kept) },
   bornMs: area => reading.bornMs(area),
   list: (area, directory) => reading.list(area, directory),
   find: (area, directory, names) => reading.find(area, directory, names),

@@ -14,11 +14,14 @@ import { startFileSystemSync } from './durable.ts'
 import type { FileSystemSync } from './durable.ts'
 import { LocalStream } from './local-stream.ts'
 import { asAges, uniteOutcomes } from './outcomes.ts'
+import { PartialProgress } from './partial-progress.ts'
 import type { Presence, PresenceCheck } from './presence.ts'
 import { ownTrouble } from './trouble.ts'
 
 /** Two keep two cores busy and a small server usable. */
 const THREADS = 2
+/** A large file that arrives is flushed this often, as far as batches of other files do not do it more often. */
+const FLUSH_STREAMS_MS = 5000
 
 export interface LocalStoreInit {
   /** Absolute path of the archive. */
@@ -51,7 +54,10 @@ class LocalStore implements ContentStore {
   readonly traits: StoreTraits
   readonly #place: Place
   readonly #threads: readonly DiskThread[]
+  readonly #partials = new PartialProgress()
   #streams = 0
+  /** When the file system was last flushed as a whole. */
+  #flushedMs = 0
 
   constructor (place: Place, threads: readonly DiskThread[]) {
     this.#place = place
@@ -70,8 +76,20 @@ class LocalStore implements ContentStore {
   async openStream (request: StreamRequest): Promise<ContentStream> {
     const thread = this.#idlest()
     const id = this.#streams++
-    await thread.call('openStream', [id, request])
-    return new LocalStream(thread, id)
+    const { area, partial } = request
+    const keptBytes = await thread.call('openStream', [id, request])
+    const progress = this.#partials.begin(area, partial, keptBytes)
+    let sinceMs = performance.now()
+    return new LocalStream(thread, id, {
+      wrote: bytes => {
+        progress.wrote(bytes)
+        const nowMs = performance.now()
+        if (nowMs - Math.max(sinceMs, this.#flushedMs) < FLUSH_STREAMS_MS) return
+        sinceMs = nowMs
+        this.#flushStream(thread, id)
+      },
+      ended: how => { progress.ended(how) },
+    })
   }
 
   async openFile (area: string, path: RelativePath): Promise<OpenFile | undefined> {
@@ -114,7 +132,25 @@ class LocalStore implements ContentStore {
 
   async makeDurable (): Promise<void> {
     if (this.#place.sync === undefined) await Promise.all(this.#threads.map(thread => thread.call('flush', [])))
-    else await this.#place.sync.run()
+    else await this.#flushAll(this.#place.sync)
+  }
+
+  /** Flushes the whole file system, and notes that for the unfinished files on it. */
+  async #flushAll (sync: FileSystemSync): Promise<void> {
+    this.#flushedMs = performance.now()
+    const written = this.#partials.written()
+    await sync.run()
+    for (const [area, partials] of written) {
+      // Without the note, more of them is sent again after a power cut. A worker that broke down tells who waits for its work.
+      void this.#idlest().call('flushedPartials', [area, partials]).then(() => { this.#partials.noted(new Map([[area, partials]])) }, () => { /* as said */ })
+    }
+  }
+
+  /** So that a power cut costs a few seconds of a large file, also where nothing else is stored beside it. */
+  #flushStream (thread: DiskThread, id: number): void {
+    const { sync } = this.#place
+    const flushed = sync === undefined ? thread.call('flushStream', [id]) : this.#flushAll(sync)
+    flushed.catch(() => { /* the flush that the sync waits for tells */ })
   }
 
   async reclaim (area: string, staging: string): Promise<void> {
@@ -126,7 +162,9 @@ class LocalStore implements ContentStore {
   }
 
   async partials (area: string): Promise<ReadonlyMap<string, number>> {
-    return await this.#idlest().call('partials', [area])
+    const partials = await this.#idlest().call('partials', [area])
+    this.#partials.found(area, partials)
+    return partials
   }
 
   async keepPartials (area: string, kept: ReadonlySet<string>): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Digest, ReuseBuffer } from '@filesync/protocol'
 import type { ContentStream, StreamEnd } from '../content-store.ts'
 import type { DiskThread } from './disk-pool.ts'
+import type { WriteProgress } from './partial-progress.ts'
 
 /** Bytes of a stream that may wait for its worker. */
 const STREAM_QUEUE_BYTES = 8 << 20
@@ -11,13 +12,15 @@ const COPY_BYTES = 8 << 20
 export class LocalStream implements ContentStream {
   readonly #thread: DiskThread
   readonly #id: number
+  readonly #progress: WriteProgress
   #queuedBytes = 0
   #failure: unknown
   #tail: Promise<unknown> = Promise.resolve()
 
-  constructor (thread: DiskThread, id: number) {
+  constructor (thread: DiskThread, id: number, progress: WriteProgress) {
     this.#thread = thread
     this.#id = id
+    this.#progress = progress
   }
 
   async write (bytes: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<void> {
@@ -41,19 +44,24 @@ export class LocalStream implements ContentStream {
   async finish (digest: Digest): Promise<StreamEnd> {
     await this.#tail
     this.#throwIfFailed()
+    this.#progress.ended('gone')
     return await this.#thread.call('finish', [this.#id, digest])
   }
 
   async abandon (): Promise<void> {
     await this.#tail
     await this.#thread.call('abandon', [this.#id])
+    this.#progress.ended('unfinished')
   }
 
   async #queue (bytes: number, call: () => Promise<void>): Promise<void> {
     this.#throwIfFailed()
     this.#queuedBytes += bytes
     this.#tail = call().then(
-      () => { this.#queuedBytes -= bytes },
+      () => {
+        this.#queuedBytes -= bytes
+        this.#progress.wrote(bytes)
+      },
       (error: unknown) => { this.#failure ??= error },
     )
     while (this.#queuedBytes > STREAM_QUEUE_BYTES && this.#failure === undefined) await this.#tail

@@ -9,7 +9,7 @@ const READ_BYTES = 1 << 18
 let shared: Uint8Array | undefined
 
 /** Feeds a file to a hasher from its start; returns its length. */
-export function hashTo (fd: number, hasher: Hasher): number {
+export function hashTo (fd: number, hasher: Pick<Hasher, 'update'>): number {
   return readPieces(fd, piece => { hasher.update(piece) })
 }
 

@@ -1,0 +1,81 @@
+import type { Beneath } from './beneath.ts'
+import { inside, parseReclaimName, PARTIAL, STAGING } from './disk-places.ts'
+import * as disk from './disk.ts'
+import { countArrived, marksName, noteFlushed, parseMarksName } from './partial-marks.ts'
+
+const PARTIAL_MODE = 0o600
+
+/** Looks after large files that are unfinished, between syncs and after a crash. */
+export class DiskPartials {
+  readonly #beneath: Beneath
+
+  constructor (beneath: Beneath) {
+    this.#beneath = beneath
+  }
+
+  /** Names of unfinished files, and how much of each is what arrived; the rest is cut off. To be called while no sync runs. */
+  list (area: string): Map<string, number> {
+    const prefix = this.#open(area)
+    const found = new Map<string, number>()
+    const names = new Set(disk.namesIn(prefix))
+    for (const name of names) {
+      const of = parseMarksName(name)
+      if (of !== undefined) {
+        // Its file became whole.
+        if (!names.has(of)) disk.unlinkAt(prefix, name)
+        continue
+      }
+      const arrivedBytes = countArrived([prefix, name], [prefix, marksName(name)])
+      if ((disk.statAt(prefix, name)?.sizeBytes ?? 0) > arrivedBytes) cutAt([prefix, name], arrivedBytes)
+      found.set(name, arrivedBytes)
+    }
+    return found
+  }
+
+  /** Notes that so much of unfinished files of an area is flushed. */
+  flushed (area: string, partials: ReadonlyMap<string, number>): void {
+    const prefix = this.#open(area)
+    for (const [partial, flushedBytes] of partials) noteFlushed([prefix, marksName(partial)], flushedBytes)
+  }
+
+  keep (area: string, kept: ReadonlySet<string>): void {
+    const prefix = this.#open(area)
+    const names = new Set(disk.namesIn(prefix))
+    for (const name of names) {
+      const of = parseMarksName(name)
+      if (of === undefined ? !kept.has(name) : !kept.has(of) || !names.has(of)) disk.unlinkAt(prefix, name)
+    }
+  }
+
+  /** Makes large files unfinished again that are whole and were never placed. */
+  reclaim (area: string, staging: string): void {
+    if (disk.statAt(this.#beneath.open(STAGING, 'make'), staging) === undefined) return
+    const from = this.#beneath.open(inside(STAGING, staging))
+    const to = this.#open(area)
+    for (const name of disk.namesIn(from)) {
+      const found = parseReclaimName(name)
+      if (found === undefined || !disk.existsAt(from, found.staged)) continue
+      const fd = disk.readAt(from, found.staged)
+      try {
+        // It has the mode of the original, which may not be written.
+        disk.setMode(fd, PARTIAL_MODE)
+      } finally {
+        disk.close(fd)
+      }
+      disk.renameAt(from, found.staged, [to, found.partial])
+    }
+  }
+
+  #open (area: string): string {
+    return this.#beneath.open(inside(PARTIAL, area), 'make')
+  }
+}
+
+function cutAt (place: readonly [prefix: string, name: string], sizeBytes: number): void {
+  const fd = disk.continueAt(...place)
+  try {
+    disk.cutTo(fd, sizeBytes)
+  } finally {
+    disk.close(fd)
+  }
+}
