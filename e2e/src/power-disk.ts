@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { SCRATCH } from './programs.ts'
 
 /** A file system to cut the power of. */
@@ -34,6 +35,8 @@ export const DISK_KINDS: readonly DiskKind[] = [
 
 /** mkfs.xfs refuses less than 300 MiB. */
 const IMAGE_MIB = 640
+const UNMOUNT_AGAIN_MS = 50
+const UNMOUNT_TRIES = 400
 /** Sparse, for two images at a time. */
 const HOST_MIB = 3 * IMAGE_MIB
 
@@ -48,9 +51,17 @@ function make (path: string, sizeMib: number, format: readonly string[]): void {
   run(tool, ...args, path)
 }
 
-function unmount (at: string): void {
-  // What was killed may take a moment to let go of its files.
-  run('umount', '-l', at)
+/** What was killed takes a moment to let go of its files, and XFS and btrfs do not mount a copy while the original is mounted. */
+async function unmountWhenIdle (at: string): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      run('umount', at)
+      return
+    } catch (error) {
+      if (tries === UNMOUNT_TRIES) throw error
+      await sleep(UNMOUNT_AGAIN_MS)
+    }
+  }
 }
 
 /**
@@ -96,7 +107,10 @@ export class PowerDisk {
     const taken = `${this.#image}.taken`
     run('cp', '--reflink=always', this.#image, taken)
     await end()
-    for (const at of this.#mounted.splice(1).reverse()) unmount(at)
+    for (const at of this.#mounted.slice(1).reverse()) {
+      await unmountWhenIdle(at)
+      this.#mounted.pop()
+    }
     rmSync(this.#image)
     renameSync(taken, this.#image)
     this.#start()
@@ -104,7 +118,7 @@ export class PowerDisk {
 
   dispose (): void {
     process.off('exit', this.#onExit)
-    for (const at of this.#mounted.splice(0).reverse()) unmount(at)
+    for (const at of this.#mounted.splice(0).reverse()) run('umount', '-l', at)
     rmSync(join(this.#folder, 'host.img'), { force: true })
   }
 
