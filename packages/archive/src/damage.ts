@@ -58,15 +58,6 @@ export function openDamageAt (index: ArchiveIndex, area: string, path: RelativeP
   return open === undefined ? undefined : decode(path, open)
 }
 
-/**
- * Writes that have the next sync ask again for some names of a directory and for all that lies below them, and that keep what
- * was stored there. To be applied while no sync runs, with the area marked as open.
- */
-function damageWrites (site: DamageSite, directory: RelativePath, found: ReadonlyMap<string, DamageKind>): IndexWrite[] {
-  const stored = site.index.directory({ area: site.area, directory }) ?? EMPTY_DIRECTORY
-  return damageIn(site, { directory, stored, found })
-}
-
 interface DamagedDirectory {
   readonly directory: RelativePath
   readonly stored: StoredDirectory
@@ -74,7 +65,10 @@ interface DamagedDirectory {
   readonly found: ReadonlyMap<string, DamageKind> | 'all'
 }
 
-/** As {@link damageWrites}, of a directory that was read already. */
+/**
+ * Writes that have the next sync ask again for some names of a directory and for all that lies below them, and that keep what
+ * was stored there. To be applied while no sync runs, with the area marked as open.
+ */
 export function damageIn (site: DamageSite, { directory, stored, found }: DamagedDirectory): IndexWrite[] {
   const { index, area } = site
   const writes: IndexWrite[] = []

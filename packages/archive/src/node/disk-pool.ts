@@ -53,7 +53,7 @@ export class DiskThread {
   }
 
   async close (): Promise<void> {
-    // Ending a thread while it evaluates its modules, one of which awaits at its top level, makes V8 end the whole process.
+    // V8 was seen to end the whole process when a thread was ended while it evaluated its modules.
     this.#worker.ref()
     await this.#loaded
     await endWorker(this.#worker)

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { asFileSyncError, FileSyncError } from '@filesync/protocol'
+import { asFileSyncError } from '@filesync/protocol'
 import { Beneath } from './beneath.ts'
 import { DiskFlushing } from './disk-flushing.ts'
 import { DiskHistory } from './disk-history.ts'
@@ -15,6 +15,7 @@ import { DiskVersions } from './disk-versions.ts'
 import { LOADED } from './disk-calls.ts'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
 import * as disk from './disk.ts'
+import { elsewhere } from './presence.ts'
 import { ownTrouble, storeTrouble } from './trouble.ts'
 
 const { root, device, inode, flushes, umask, foldsNames, times } = workerData as DiskWorkerData
@@ -90,5 +91,5 @@ parentPort?.postMessage(LOADED)
 function ensureSameRoot (): void {
   const own = disk.statOf(beneath.handle(''))
   if (own.device === device && own.inode === inode) return
-  throw new FileSyncError('ARCHIVE_UNAVAILABLE', `Another disk was mounted at the archive ${root} while it was opened. Start the server again.`)
+  throw elsewhere(root, 'something else is mounted or was put there')
 }

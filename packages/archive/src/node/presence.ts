@@ -58,7 +58,8 @@ export class Presence {
   }
 }
 
-function elsewhere (path: string, why: string, cause?: unknown): FileSyncError {
+/** The path of an archive leads to something else than the archive that is held. */
+export function elsewhere (path: string, why: string, cause?: unknown): FileSyncError {
   return new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive is not where it was when the server opened it, at ${path} (${why}). ` +
     'On the server, see whether its disk is mounted; if the archive was moved, start the server with its new path.', { cause })
 }
