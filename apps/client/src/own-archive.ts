@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { FileSyncError } from '@filesync/protocol'
+import { ARCHIVE_ID_FILE, archiveIdOf, FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
-import { archiveIdOf } from '@filesync/scanner'
 
 /** An archive that the directory to push holds or lies in; absolute path. */
 interface NearArchive {
@@ -44,7 +43,7 @@ export function refuseOwnArchive ({ root, archives, archiveId }: OwnArchiveInit)
 
 function archiveIdAt (directory: string): string | undefined {
   try {
-    return archiveIdOf(readFileSync(join(directory, '.filesync', 'id'), 'utf8'))
+    return archiveIdOf(readFileSync(join(directory, '.filesync', ARCHIVE_ID_FILE), 'utf8'))
   } catch {
     // There is none, or none that this user may read, and then none of its files either.
     return undefined

@@ -16,6 +16,9 @@ export type { Difference } from './compare.ts'
 export { openConnection } from './connection.ts'
 export type { Connection, ConnectionInit, Incoming } from './connection.ts'
 export { layerOver } from './connection-layer.ts'
+export { ARCHIVE_ID_FILE, archiveIdOf } from './archive-id.ts'
+export { civilFromDays, daysFromCivil } from './civil-date.ts'
+export type { CivilDate } from './civil-date.ts'
 export {
   decodeDiscover, decodeOffer, DISCOVERY_GROUP_IPV4, DISCOVERY_GROUP_IPV6, DISCOVERY_PORT, encodeDiscover, encodeDiscoverV1, encodeOffer, isIdPrefix,
 } from './datagram.ts'

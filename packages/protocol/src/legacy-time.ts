@@ -1,3 +1,5 @@
+import { civilFromDays, daysFromCivil } from './civil-date.ts'
+
 /** Where this machine is in time, as a port: the original writes times without a zone, and means that of the machine. */
 export interface TimeZone {
   /** Milliseconds since the Unix epoch of what a clock on the wall shows, itself as milliseconds as if it were in UTC. */
@@ -20,7 +22,7 @@ export function parseLegacyTime (text: string, zone: TimeZone): bigint | undefin
   if (match === null) return undefined
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number)
   if (year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 || second > 59) return undefined
-  const wallMs = daysFromCivil(year, month, day) * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000
+  const wallMs = daysFromCivil({ year, month, day }) * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000
   const fractionNs = BigInt((match[7] ?? '').padEnd(9, '0'))
   const ns = BigInt(zone.toUtcMs(wallMs)) * NS_PER_MS + fractionNs
   return ns < MIN_NS ? MIN_NS : ns > MAX_NS ? MAX_NS : ns
@@ -42,31 +44,6 @@ export function formatLegacyTime (ns: bigint, zone: TimeZone): string {
 export function sameMicrosecond (leftNs: bigint, rightNs: bigint): boolean {
   const differenceNs = leftNs - rightNs
   return differenceNs < 1000n && differenceNs > -1000n
-}
-
-// Both conversions: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil and civil_from_days.
-function daysFromCivil (year: number, month: number, day: number): number {
-  const shifted = month <= 2 ? year - 1 : year
-  const era = Math.floor(shifted / 400)
-  const yearOfEra = shifted - era * 400
-  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1
-  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear
-  return era * 146_097 + dayOfEra - 719_468
-}
-
-function civilFromDays (days: number): { readonly year: number, readonly month: number, readonly day: number } {
-  const shifted = days + 719_468
-  const era = Math.floor(shifted / 146_097)
-  const dayOfEra = shifted - era * 146_097
-  const yearOfEra = Math.floor((dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365)
-  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
-  const monthFromMarch = Math.floor((5 * dayOfYear + 2) / 153)
-  const month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
-  return {
-    year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0),
-    month,
-    day: dayOfYear - Math.floor((153 * monthFromMarch + 2) / 5) + 1,
-  }
 }
 
 function daysIn (year: number, month: number): number {

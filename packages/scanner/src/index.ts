@@ -4,7 +4,6 @@
  *
  * @packageDocumentation
  */
-export { archiveIdOf } from './archive-mark.ts'
 export { IGNORE_FILE_NAME } from './ignore-rules.ts'
 export type { RuleReference } from './ignore-rules.ts'
 export type { ChangeBatch, Explanation, Scanner, ScanOptions, ScanProgress, WatchStatus } from './scanner.ts'

@@ -1,5 +1,5 @@
 import {
-  checkJoin, checkName, isSymlinkTarget, joinPath, LIMITS, problem, ProblemList, writeFileIdentity,
+  ARCHIVE_ID_FILE, archiveIdOf, checkJoin, checkName, isSymlinkTarget, joinPath, LIMITS, problem, ProblemList, writeFileIdentity,
 } from '@filesync/protocol'
 import type { ListingWriter, Name, ProblemCode } from '@filesync/protocol'
 import type { ListedDirectory, Unsettled } from './directory-reading.ts'
@@ -9,7 +9,6 @@ import { IGNORE_FILE_MAX_BYTES, IGNORE_FILE_NAME } from './ignore-rules.ts'
 import type { IgnoreRules } from './ignore-rules.ts'
 import type { OpenDirectory } from './open-directory.ts'
 import { settlesInMs } from './settle.ts'
-import { ARCHIVE_ID_FILE, ARCHIVE_ID_MAX_BYTES, archiveIdOf } from './archive-mark.ts'
 import { sortNames } from './sort-names.ts'
 import { leadsOutside } from './symlink-target.ts'
 import { faultText, isSystemFault } from './system-fault.ts'
@@ -17,6 +16,8 @@ import { explainName } from './unicode-name.ts'
 
 const PERMISSIONS = 0o777
 const OF_ARCHIVE = 'the directory is the archive of a FileSync server, and this holds the index and the versions'
+/** The file has a block of 4 KiB. */
+const ARCHIVE_ID_MAX_BYTES = 8192
 const LONGEST_NAME = 'x'.repeat(LIMITS.nameBytes) as Name
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -185,7 +186,8 @@ class ListedEntries {
 
 function archiveIdIn (directory: OpenDirectory, name: string): string | undefined {
   try {
-    return archiveIdOf(directory.text(`${name}/${ARCHIVE_ID_FILE}`, ARCHIVE_ID_MAX_BYTES))
+    const text = directory.text(`${name}/${ARCHIVE_ID_FILE}`, ARCHIVE_ID_MAX_BYTES)
+    return text === undefined ? undefined : archiveIdOf(text)
   } catch (error) {
     // Whose archive it is cannot be told; that the name is reserved is told in any case.
     if (isSystemFault(error)) return undefined

@@ -1,21 +1,18 @@
 import { randomBytes } from 'node:crypto'
-import { errnoOf, FileSyncError } from '@filesync/protocol'
+import { ARCHIVE_ID_FILE, archiveIdOf, errnoOf, FileSyncError } from '@filesync/protocol'
 import type { Beneath } from './beneath.ts'
 import { OWN } from './disk-places.ts'
 import { flushDirectory } from './disk-directories.ts'
 import * as disk from './disk.ts'
 
-/** The file below the archive's own folder that holds its id. */
-export const ID_FILE = 'id'
 /** A whole block, so that reading it past the page cache asks the disk itself and not the inode. */
 export const ID_FILE_BYTES = 4096
-const ID = /^[0-9a-f]{32}(?=\n)/u
 const EXPLANATION = 'By this id a FileSync server knows its archive again. Leave the file here; a copy of the whole archive may keep it.\n'
 
 /** The id that an archive has, in 32 hexadecimal digits; undefined if it has none. Throws what the system refuses. */
 export function readArchiveId (beneath: Beneath): string | undefined {
   try {
-    const fd = disk.readAt(beneath.open(OWN), ID_FILE)
+    const fd = disk.readAt(beneath.open(OWN), ARCHIVE_ID_FILE)
     try {
       const bytes = new Uint8Array(ID_FILE_BYTES)
       return parseArchiveId(bytes.subarray(0, disk.readInto(fd, bytes, 0)))
@@ -30,14 +27,14 @@ export function readArchiveId (beneath: Beneath): string | undefined {
 
 /** The id in the content of the file; undefined if there is none. */
 export function parseArchiveId (content: Uint8Array): string | undefined {
-  return ID.exec(new TextDecoder('latin1').decode(content))?.[0]
+  return archiveIdOf(new TextDecoder('latin1').decode(content))
 }
 
 /** Gives an archive an id, on stable storage when it returns. To be called while the archive is locked. */
 export function makeArchiveId (beneath: Beneath): string {
   const id = randomBytes(16).toString('hex')
   const prefix = beneath.open(OWN, 'make')
-  const temporary = `${ID_FILE}.${id}`
+  const temporary = `${ARCHIVE_ID_FILE}.${id}`
   const fd = disk.createAt(prefix, temporary, 0o644)
   try {
     disk.writeAll(fd, new TextEncoder().encode(`${id}\n${EXPLANATION}`.padEnd(ID_FILE_BYTES, '\n')))
@@ -45,7 +42,7 @@ export function makeArchiveId (beneath: Beneath): string {
   } finally {
     disk.close(fd)
   }
-  disk.renameAt(prefix, temporary, [prefix, ID_FILE])
+  disk.renameAt(prefix, temporary, [prefix, ARCHIVE_ID_FILE])
   flushDirectory(beneath, OWN)
   return id
 }

@@ -1,5 +1,5 @@
-import { errnoOf, FileSyncError } from '@filesync/protocol'
-import { ID_FILE, ID_FILE_BYTES, parseArchiveId } from './archive-id.ts'
+import { ARCHIVE_ID_FILE, errnoOf, FileSyncError } from '@filesync/protocol'
+import { ID_FILE_BYTES, parseArchiveId } from './archive-id.ts'
 import { HOLDS_HANDLES } from './beneath.ts'
 import type { Beneath } from './beneath.ts'
 import { OWN } from './disk-places.ts'
@@ -38,7 +38,7 @@ export class Presence {
     try {
       const now = await disk.lookAt(path)
       if (now.device !== this.#root.device || (this.#comparesInode && now.inode !== this.#root.inode)) throw elsewhere(path, 'something else is mounted or was put there')
-      const found = parseArchiveId(await disk.readBeginning(`${path}/${OWN}/${ID_FILE}`, new Uint8Array(ID_FILE_BYTES)))
+      const found = parseArchiveId(await disk.readBeginning(`${path}/${OWN}/${ARCHIVE_ID_FILE}`, new Uint8Array(ID_FILE_BYTES)))
       if (found !== id) throw elsewhere(path, found === undefined ? 'it has no id' : `it has the id ${found.slice(0, 8)}`)
       if (check === 'disk') await this.#askDisk()
     } catch (cause) {
@@ -51,7 +51,7 @@ export class Presence {
   async #askDisk (): Promise<void> {
     // Elsewhere the page cache cannot be passed by.
     if (!HOLDS_HANDLES) return
-    const file = `${this.#init.beneath.open('')}${OWN}/${ID_FILE}`
+    const file = `${this.#init.beneath.open('')}${OWN}/${ARCHIVE_ID_FILE}`
     // Some file systems refuse to be read past the cache.
     const content = await disk.readBeginningDirect(file, pageAlignedBuffer(ID_FILE_BYTES)) ?? await disk.readBeginning(file, new Uint8Array(ID_FILE_BYTES))
     if (parseArchiveId(content) !== this.#init.id) throw elsewhere(this.#init.path, 'its id is damaged')
