@@ -1,4 +1,4 @@
-import { isAbsolute, join, relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
@@ -6,6 +6,7 @@ import type { CopiedFile, ExistingCopy } from '../existing-copy.ts'
 import { Beneath } from './beneath.ts'
 import { DiskReading } from './disk-reading.ts'
 import * as disk from './disk.ts'
+import { isInside } from './path-rules.ts'
 
 const READ_BYTES = 1 << 20
 
@@ -33,11 +34,6 @@ function openDirectory (directory: string): Beneath {
   } catch (cause) {
     throw new FileSyncError('USAGE', `${directory} is not a directory that the server can read. Give the directory of the copy itself, not a link to it.`, { cause })
   }
-}
-
-function isInside (path: string, directory: string): boolean {
-  const way = relative(directory, path)
-  return way === '' || !(way === '..' || /^\.\.[/\\]/u.test(way) || isAbsolute(way))
 }
 
 class DiskCopy implements ExistingCopy {
