@@ -13,9 +13,7 @@ const NO_DIRECTORY_FLUSH = new Set(['EPERM', 'EISDIR', 'EACCES', 'EBADF', 'EINVA
 /** What is known of a directory. Throws the errno of the first component that is no directory. */
 export function directoryStat (beneath: Beneath, directory: string): Stat {
   if (beneath.holds || directory === '') return disk.statOf(beneath.handle(directory))
-  beneath.open(directory)
-  const { directory: above, name } = splitPath(directory as RelativePath)
-  const stat = disk.statAt(beneath.open(above), name)
+  const stat = disk.statAt(...placeOf(beneath, directory))
   if (stat === undefined) throw Object.assign(new Error(`ENOENT: no such directory, '${directory}'`), { code: 'ENOENT' })
   return stat
 }
@@ -31,22 +29,15 @@ export function setDirectory (beneath: Beneath, directory: string, { mode, mtime
     disk.touch(fd, mtimeNs)
     return
   }
-  beneath.open(directory)
-  const { directory: above, name } = splitPath(directory as RelativePath)
-  const prefix = beneath.open(above)
-  disk.setModeAt(prefix, name, mode)
-  disk.touchLinkAt(prefix, name, mtimeNs)
+  const place = placeOf(beneath, directory)
+  disk.setModeAt(...place, mode)
+  disk.touchLinkAt(...place, mtimeNs)
 }
 
 /** As {@link setDirectory}, without the time. */
 export function setDirectoryMode (beneath: Beneath, directory: string, mode: number): void {
-  if (beneath.holds) {
-    disk.setMode(beneath.handle(directory), mode)
-    return
-  }
-  beneath.open(directory)
-  const { directory: above, name } = splitPath(directory as RelativePath)
-  disk.setModeAt(beneath.open(above), name, mode)
+  if (beneath.holds) disk.setMode(beneath.handle(directory), mode)
+  else disk.setModeAt(...placeOf(beneath, directory), mode)
 }
 
 /** Puts the names of a directory on stable storage, if the system can do that. */
@@ -57,4 +48,11 @@ export function flushDirectory (beneath: Beneath, directory: string): void {
   } catch (error) {
     if (!NO_DIRECTORY_FLUSH.has(errnoOf(error))) throw error
   }
+}
+
+/** Where a directory has its name. Throws the errno of the first component, itself included, that is no directory. */
+function placeOf (beneath: Beneath, directory: string): readonly [prefix: string, name: string] {
+  beneath.open(directory)
+  const { directory: above, name } = splitPath(directory as RelativePath)
+  return [beneath.open(above), name]
 }

@@ -2,6 +2,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, read
 import type { BigIntStats } from 'node:fs'
 import { clampTimeNs, errnoOf } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
+import { entryType } from '../entry-stat.ts'
 import type { EntryStat } from '../entry-stat.ts'
 import type { OpenDirectory } from '../open-directory.ts'
 import { isGone, systemFault } from '../system-fault.ts'
@@ -10,8 +11,6 @@ import type { InodeNumbering } from './inode-numbering.ts'
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 const STAT = { bigint: true, throwIfNoEntry: false } as const
 const IS_WINDOWS = process.platform === 'win32'
-const TYPE_MASK = 0o170000
-const DIRECTORY = 0o040000
 const PERMISSIONS = 0o777
 const OWNER_WRITES = 0o200
 
@@ -94,8 +93,8 @@ export class LocalDirectory implements OpenDirectory {
  * bits, and what libuv makes up (0666) would let every user of the server write to the copy.
  */
 export function modeFromWindows (mode: number): number {
-  if ((mode & TYPE_MASK) === DIRECTORY) return DIRECTORY | 0o755
-  return (mode & ~PERMISSIONS) | ((mode & OWNER_WRITES) === 0 ? 0o444 : 0o644)
+  const permissions = entryType(mode) === 'directory' ? 0o755 : (mode & OWNER_WRITES) === 0 ? 0o444 : 0o644
+  return (mode & ~PERMISSIONS) | permissions
 }
 
 /** Writes what Node has read into a record. */
