@@ -10,7 +10,8 @@ interface Binding {
 
 /**
  * BLAKE3 by the native binding, or the reason why it cannot be loaded: no build for this platform, or optional dependencies
- * were not installed. By `require`, because an import that fails cannot be caught without giving up its static form.
+ * were not installed. By `require`, because an import that may fail has to be awaited, and a module
+ * that awaits at its top keeps a thread from being ended while it loads.
  */
 export function loadNativeBlake3 (): { readonly engine: Blake3Engine } | { readonly reason: string } {
   try {
