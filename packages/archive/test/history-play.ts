@@ -113,6 +113,8 @@ class HistoryPlay {
       // What is left of a file that is named.
       if (was === undefined && path.endsWith('.damaged') && named.has(path.slice(0, -'.damaged'.length))) return []
       if (this.#isByHand(path) && (is === undefined || is.kind === 'directory' || this.#pushed.get(path)?.has(is.content) === true || is.content === was?.content)) return []
+      // What others put there and changed again, nobody ever knew.
+      if (this.#isByHand(path) && was?.kind === 'file' && this.#pushed.get(path)?.has(was.content) !== true) return []
       return [`${path} was ${tell(was)} and is ${tell(is)}`]
     })
   }
