@@ -48,6 +48,23 @@ describe.each([
     expect(directories.read('' as RelativePath, directory => directory.names())).toEqual(['a'])
   })
 
+  test.each(['is gone', 'is a link that leads nowhere'])('keeps the identities of all files when the first one %s after it was looked at', now => {
+    const { root } = twoPlaces()
+    const path = join(root, 'a/b/file')
+    write(root, { 'a/b/other': 'x' })
+    const directories = confined(root)
+    onTestFinished(() => { directories.close() })
+    const kept = directories.read('a/b' as RelativePath, directory => {
+      const first = directory.stat('file')
+      unlinkSync(path)
+      if (now !== 'is gone') symlinkSync('nowhere', path)
+      const isFirst = first !== undefined && directory.keepsNumbers('file', first)
+      const other = directory.stat('other')
+      return [isFirst, other !== undefined && directory.keepsNumbers('other', other)]
+    })
+    expect(kept).toEqual([true, true])
+  })
+
   test('does not go through a link', () => {
     const { root, outside } = twoPlaces()
     exchange(join(root, 'a'), outside)

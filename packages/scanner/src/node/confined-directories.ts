@@ -55,7 +55,7 @@ export class ConfinedDirectories {
   read<T> (path: RelativePath, use: (directory: OpenDirectory) => T): T {
     const held = this.#enter(path)
     const there = {
-      place: held.place, record: this.#record, numbering: this.#numbering,
+      place: held.place, device: held.stat.dev, record: this.#record, numbering: this.#numbering,
       isAncestor: (stat: EntryStat): boolean => this.#levels.some(level => isSame(level.stat, stat)),
     }
     const plain = { ...there, place: path === '' ? this.#root : `${this.#root}/${path}` }

@@ -1,4 +1,4 @@
-import { statfsSync } from 'node:fs'
+import { lstatSync, statfsSync } from 'node:fs'
 
 /**
  * Magic numbers of Linux file systems that give a file another inode number after a mount, or as soon as the kernel has
@@ -12,11 +12,19 @@ export class InodeNumbering {
   #lastDevice: bigint | undefined
   #lastLasts = true
 
-  /** @param path of something on the device, asked for where the device was not met before */
+  /**
+   * @param device of a file or a directory
+   * @param path of something on the device, called if the device is not known. If the path leads elsewhere by now, the answer
+   *   is true and is not remembered: identities that change cost a read, missing ones hide that a file was exchanged
+   */
   lasts (device: bigint, path: () => string): boolean {
     if (device === this.#lastDevice) return this.#lastLasts
     let lasts = this.#known.get(device)
-    if (lasts === undefined) this.#known.set(device, lasts = areNumbersKept(path()))
+    if (lasts === undefined) {
+      lasts = areNumbersKept(device, path())
+      if (lasts === undefined) return true
+      this.#known.set(device, lasts)
+    }
     this.#lastDevice = device
     return this.#lastLasts = lasts
   }
@@ -28,13 +36,15 @@ export class InodeNumbering {
   }
 }
 
-function areNumbersKept (path: string): boolean {
+/** Undefined if the path does not lead to the device, or no longer. */
+function areNumbersKept (device: bigint, path: string): boolean | undefined {
   // The numbers of file system types mean something else on other systems.
   if (process.platform !== 'linux') return true
   try {
-    return !UNSTABLE.has(statfsSync(path, { bigint: true }).type)
+    const { type } = statfsSync(path, { bigint: true })
+    // Unlike lstat, statfs follows a symbolic link that took the name meanwhile.
+    return lstatSync(path, { bigint: true }).dev === device ? !UNSTABLE.has(type) : undefined
   } catch {
-    // A symbolic link that took its place leads nowhere, or it is gone: the next look at the directory tells.
-    return false
+    return undefined
   }
 }

@@ -17,6 +17,8 @@ const OWNER_WRITES = 0o200
 export interface LocalPlace {
   /** A path that leads to the directory. */
   readonly place: string
+  /** Number of the device that the directory is on. */
+  readonly device: bigint
   /** What is written by each `stat`. */
   readonly record: EntryStat
   readonly isAncestor: (stat: EntryStat) => boolean
@@ -28,14 +30,16 @@ export class LocalDirectory implements OpenDirectory {
   readonly path: RelativePath
   readonly isAncestor: (stat: EntryStat) => boolean
   readonly #place: string
+  readonly #device: bigint
   readonly #prefix: string
   readonly #record: EntryStat
   readonly #numbering: InodeNumbering
 
-  constructor (path: RelativePath, { place, record, isAncestor, numbering }: LocalPlace) {
+  constructor (path: RelativePath, { place, device, record, isAncestor, numbering }: LocalPlace) {
     this.path = path
     this.isAncestor = isAncestor
     this.#place = place
+    this.#device = device
     this.#prefix = `${place}/`
     this.#record = record
     this.#numbering = numbering
@@ -57,7 +61,8 @@ export class LocalDirectory implements OpenDirectory {
   }
 
   keepsNumbers (name: string, { dev }: EntryStat): boolean {
-    return this.#numbering.lasts(dev, () => this.#prefix + name)
+    // The file may be gone by now; the directory is there.
+    return this.#numbering.lasts(dev, () => dev === this.#device ? `${this.#prefix}.` : this.#prefix + name)
   }
 
   linkTarget (name: string): Uint8Array | undefined {
