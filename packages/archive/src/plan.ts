@@ -182,9 +182,9 @@ export function cutSection (directory: ComparedDirectory, indices: Places, stage
   }
 }
 
-/** The name under which an unfinished large file waits to be continued. */
-export function partialName ({ path, sizeBytes, mtimeNs }: Pick<TaskFile, 'path' | 'sizeBytes' | 'mtimeNs'>, hash: HashBytes): string {
-  const what = `${String(sizeBytes)}:${String(mtimeNs)}:${path}`
+/** The name under which an unfinished large file waits to be continued. Another file of the same path, size and time has another one. */
+export function partialName ({ path, sizeBytes, mtimeNs, identity }: Pick<TaskFile, 'path' | 'sizeBytes' | 'mtimeNs' | 'identity'>, hash: HashBytes): string {
+  const what = `${String(sizeBytes)}:${String(mtimeNs)}:${String(identity)}:${path}`
   return toHex(hash(new TextEncoder().encode(what))).slice(0, 40)
 }
 

@@ -28,6 +28,10 @@ export class TaskFile {
     return entryAt(this.#directory.listing, this.#start).mtimeNs()
   }
 
+  get identity (): bigint {
+    return entryAt(this.#directory.listing, this.#start).identity()
+  }
+
   get mode (): number {
     return entryAt(this.#directory.listing, this.#start).mode()
   }

@@ -244,6 +244,23 @@ test('continues a large file where it broke off', async () => {
   expect(readdirSync(join(root, '.filesync/partial/laptop'))).toEqual([])
 })
 
+test('does not continue a large file with another one that took its name, size and time', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = new SourceTree().write('large', new Uint8Array(900_000).fill(1))
+  const sync = await area.beginSync()
+  compareAll(sync, source.snapshot())
+  sync.plan({ complete: true })
+  await (await sync.beginFile(0, 0)).write(new Uint8Array(300_000).fill(1))
+  await sync.abandon()
+  const listed = source.at('large')
+  const exchanged = new SourceTree().write('large', new Uint8Array(900_000).fill(2))
+  Object.assign(exchanged.at('large'), { mtimeNs: 'mtimeNs' in listed && listed.mtimeNs, identity: 4711n })
+  expect(await push(area, exchanged)).toMatchObject({ tasks: [[0, 0]], problems: [], files: 1 })
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(exchanged))
+  expect(readdirSync(join(root, '.filesync/partial/laptop'))).toEqual([])
+})
+
 test('builds a file from pieces of its present copy', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')
