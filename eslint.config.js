@@ -4,9 +4,10 @@ import js from '@eslint/js'
 import stylistic from '@stylistic/eslint-plugin'
 import { defineConfig } from 'eslint/config'
 import tseslint from 'typescript-eslint'
+import { folderArrows } from './scripts/folder-arrows.js'
 
 const middle = ['archive', 'discovery', 'identity', 'scanner', 'transfer']
-const packages = ['protocol', ...middle]
+const packages = ['protocol', ...middle, 'program']
 
 const deep = {
   regex: `^(@filesync/[^/]+/(src|dist)|(\\.\\./){3}|(\\.\\./)+(packages/|apps/|(${packages.join('|')})/src/))`,
@@ -15,7 +16,7 @@ const deep = {
 const node = { regex: '^node:', message: 'Only src/node/ may touch Node. Take a port instead.' }
 const disk = { regex: '^(node:)?fs(/|$)', message: 'Only src/node/beneath.ts and disk.ts touch the archive.' }
 const door = { regex: '^\\.{1,2}/(.*/)?index\\.(ts|js)$', message: 'Import the module itself, not the door.' }
-const codecOnly = { name: 'msgpackr', message: 'Only packages/protocol/src/codec.ts knows the encoding.' }
+const codecOnly = { name: 'msgpackr', message: 'Only packages/protocol/src/encoding/codec.ts knows the encoding.' }
 const unprefixed = builtinModules
   .filter(name => !name.startsWith('_') && !name.startsWith('node:'))
   .map(name => ({ name, message: `Write node:${name}.` }))
@@ -38,13 +39,15 @@ const boundaries = packages.flatMap(name => {
     { files: [`${src}/**/*.ts`], rules: imports([...inside, node]) },
     { files: [`${src}/node/**/*.ts`], rules: imports(name === 'archive' ? [...inside, disk] : inside) },
     ...name === 'archive' ? [{ files: [`${src}/node/{beneath,disk}.ts`], rules: imports(inside) }] : [],
-    ...name === 'protocol' ? [{ files: [`${src}/codec.ts`, `${src}/msgpackr-pack.d.ts`], rules: imports([...inside, node], []) }] : []
+    ...name === 'program' ? [{ files: [`${src}/testing/**/*.ts`], rules: imports(inside) }] : [],
+    ...name === 'protocol' ? [{ files: [`${src}/encoding/codec.ts`, `${src}/encoding/msgpackr-pack.d.ts`], rules: imports([...inside, node], []) }] : []
   ]
 })
 
 const drawer = /^(utils?|helpers?|common|shared|misc|managers?|handlers?|services?)$|-(utils?|helpers?|manager|handler|service)$/i
 const names = {
   rules: {
+    'folder-arrows': folderArrows,
     'no-drawers': {
       create: context => ({
         Program: node => {
@@ -65,6 +68,7 @@ export default defineConfig(
     plugins: { names, style: stylistic },
     rules: {
       'names/no-drawers': 'error',
+      'names/folder-arrows': 'error',
       eqeqeq: 'error',
       'no-restricted-syntax': ['error', { selector: 'ExportAllDeclaration', message: 'Name what you export.' }],
       'style/indent': ['error', 2],

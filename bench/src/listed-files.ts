@@ -52,7 +52,7 @@ export function makeLargeFile (root: string, bytes: number): ListedFiles {
 function describe (root: string, names: readonly string[]): ListedFiles {
   const entries = names.map((name): FileEntry => {
     const { size, mtimeNs } = lstatSync(join(root, name), { bigint: true })
-    return { kind: 'file', name: name as Name, sizeBytes: Number(size), mtimeNs, mode: 0o644, identity: 0n }
+    return { kind: 'file', name: name as Name, sizeBytes: Number(size), mtimeNs, mode: 0o644, fileId: 0n }
   })
   const listing = encodeListing(entries)
   const bytes = entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)

@@ -42,7 +42,7 @@ export class Ground {
     await mkdir(join(root, 'canary', 'below'), { recursive: true })
     await writeFile(join(root, 'canary', 'file'), 'nobody writes here')
     await writeFile(join(root, 'canary', 'below', 'secret'), 'nor here')
-    const archive = await openArchive({ root: join(root, 'archive'), keepMs: 86_400_000, mode: 'mirror', clock: systemClock, signal: new AbortController().signal, reserveBytes: 0 })
+    const archive = await openArchive({ root: join(root, 'archive'), keepMs: 86_400_000, deletions: 'mirror', clock: systemClock, signal: new AbortController().signal, reserveBytes: 0 })
     const ground = new Ground(root, archive)
     ground.#canary = await describeTree(join(root, 'canary'))
     return ground

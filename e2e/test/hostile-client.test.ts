@@ -45,7 +45,7 @@ const end = (more: object = {}): Run => say({ type: 'FILE_END', task: B, digest:
 const packed = pack({ task: A, bytes: SMALL })
 const zstd = (claimedBytes: number, bytes: Uint8Array): Run => raw('PACK', compressed(claimedBytes, bytes), FLAG_ZSTD)
 
-const file = (name: string): Entry => ({ kind: 'file', name: name as Name, mtimeNs: 1n, mode: 0o644, sizeBytes: 1, identity: 1n })
+const file = (name: string): Entry => ({ kind: 'file', name: name as Name, mtimeNs: 1n, mode: 0o644, sizeBytes: 1, fileId: 1n })
 const directory = (name: string, below: Uint8Array): Entry => ({ kind: 'directory', name: name as Name, mtimeNs: 1n, mode: 0o755, digest: hashBytes(below) })
 const serverMessages = {
   NEXT_SYNC: { type: 'NEXT_SYNC', inMs: 1, result: 'OK', stored: { files: 0, bytes: 0, deleted: 0, renamed: 0 }, problems: [], problemCount: 0 },

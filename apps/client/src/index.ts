@@ -3,6 +3,6 @@
  *
  * @packageDocumentation
  */
-export type { PushResult } from './push-result.ts'
-export { pushSession } from './push-session.ts'
-export type { PushableTree, PushDependencies, Pushed } from './push-session.ts'
+export type { PushResult } from './push/push-result.ts'
+export { pushSession } from './push/push-session.ts'
+export type { PushableTree, PushDependencies, Pushed } from './push/push-session.ts'

@@ -10,25 +10,25 @@ import { openScanner } from '@filesync/scanner/node'
 import { MovingRate } from '@filesync/transfer'
 import type { FileSource } from '@filesync/transfer'
 import { openFileSource } from '@filesync/transfer/node'
-import { ChangeSignal } from './change-signal.ts'
-import { checkId } from './check-id.ts'
-import { chooseServers } from './choose-server.ts'
-import { openClientState } from './client-state.ts'
-import type { ClientState } from './client-state.ts'
-import { controlRoutes } from './control-routes.ts'
-import type { ClientStatus } from './control-routes.ts'
-import type { FindServerInit } from './find-server.ts'
-import { explainPath } from './explain-path.ts'
-import type { PathState } from './explain-path.ts'
+import { ChangeSignal } from './push/change-signal.ts'
+import { checkId } from './connect/check-id.ts'
+import { chooseServers } from './connect/choose-server.ts'
+import { openClientState } from './connect/client-state.ts'
+import type { ClientState } from './connect/client-state.ts'
+import { controlRoutes } from './status/control-routes.ts'
+import type { ClientStatus } from './status/control-routes.ts'
+import type { FindServerInit } from './connect/find-server.ts'
+import { explainPath } from './status/explain-path.ts'
+import type { PathState } from './status/explain-path.ts'
 import { pushLegacyOnce } from './legacy/push-once.ts'
-import type { ClientMetrics } from './metrics.ts'
-import { planOnce } from './plan-once.ts'
-import type { Planned } from './plan-session.ts'
-import { pushOnce } from './push-once.ts'
-import type { PushRun, RunWatcher } from './push-once.ts'
-import { atRate, RunRecord } from './run-record.ts'
-import { recallSource, rememberSource } from './scan-memory-file.ts'
-import type { SourceMemory } from './scan-memory-file.ts'
+import type { ClientMetrics } from './status/metrics.ts'
+import { planOnce } from './push/plan-once.ts'
+import type { Planned } from './push/plan-session.ts'
+import { pushOnce } from './push/push-once.ts'
+import type { PushRun, RunWatcher } from './push/push-once.ts'
+import { atRate, RunRecord } from './status/run-record.ts'
+import { recallSource, rememberSource } from './push/scan-memory-file.ts'
+import type { SourceMemory } from './push/scan-memory-file.ts'
 import type { LegacySettings, PushSettings } from './settings.ts'
 import { SOFTWARE, VERSION } from './software.ts'
 
@@ -207,7 +207,7 @@ export class Pusher {
     this.#control = await serveControl(stateDir, controlRoutes({ status, events: this.#events, why: async (path, gone) => await this.why(path, gone) }))
     if (metrics === undefined) return
     // Loaded by those alone who want it: it takes as long as all else at the start.
-    const { ClientMetrics } = await import('./metrics.ts')
+    const { ClientMetrics } = await import('./status/metrics.ts')
     this.#metrics = new ClientMetrics()
     this.#metricsPort = await this.#metrics.serve(metrics, status)
   }

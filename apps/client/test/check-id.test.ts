@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { checkId } from '../src/check-id.ts'
+import { checkId } from '../src/connect/check-id.ts'
 
 test.each([
   [undefined, 'laptop'], ['laptop', 'laptop'], ['Laptop', 'laptop'], ['laptop', 'laptop-2'], ['a/b:c', 'a-b-c'], ['..', 'client'],

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { toDeviceId } from '@filesync/identity'
 import type { PinnedServer } from '@filesync/identity'
-import { chooseServers } from '../src/choose-server.ts'
+import { chooseServers } from '../src/connect/choose-server.ts'
 
 function server (name: string, seed: number): PinnedServer {
   return { id: toDeviceId(new Uint8Array(32).fill(seed)), name, pinnedAtMs: 1, via: 'code', minProtocol: 2 }

@@ -2,13 +2,13 @@ import { encodeListing } from '@filesync/protocol'
 import type { Digest, DirectoryEntry, FileEntry, Name, Problem, RelativePath } from '@filesync/protocol'
 import type { Explanation } from '@filesync/scanner'
 import { expect, test } from 'vitest'
-import { explainPath } from '../src/explain-path.ts'
-import { RunRecord } from '../src/run-record.ts'
-import type { PushResult } from '../src/push-result.ts'
-import type { Activity } from '../src/run-record.ts'
+import { explainPath } from '../src/status/explain-path.ts'
+import { RunRecord } from '../src/status/run-record.ts'
+import type { PushResult } from '../src/push/push-result.ts'
+import type { Activity } from '../src/status/run-record.ts'
 
 const PATH = 'a/b' as RelativePath
-const LISTED: Explanation = { state: 'listed', entry: { kind: 'file', name: 'b' as Name, sizeBytes: 1, mtimeNs: 2n, mode: 0o644, identity: 3n } }
+const LISTED: Explanation = { state: 'listed', entry: { kind: 'file', name: 'b' as Name, sizeBytes: 1, mtimeNs: 2n, mode: 0o644, fileId: 3n } }
 
 test.each<[Activity, RegExp]>([
   [{ doing: 'idle' }, /^No client is running, so it is not known here/u],
@@ -23,7 +23,7 @@ test.each<[Activity, RegExp]>([
 })
 
 const DIGEST = (fill: number): Digest => new Uint8Array(32).fill(fill) as Digest
-const FILE: FileEntry = { kind: 'file', name: 'b' as Name, sizeBytes: 1, mtimeNs: 2n, mode: 0o644, identity: 3n }
+const FILE: FileEntry = { kind: 'file', name: 'b' as Name, sizeBytes: 1, mtimeNs: 2n, mode: 0o644, fileId: 3n }
 const FOLDER: DirectoryEntry = { kind: 'directory', name: 'a' as Name, mtimeNs: 2n, mode: 0o755, digest: DIGEST(1) }
 const NAMED: Problem = { path: 'a/deep/p', code: 'SPECIAL_FILE', message: 'it is a pipe' }
 const OK: PushResult = {
@@ -44,7 +44,7 @@ const A = 'a' as RelativePath
 const answers: readonly [what: string, path: RelativePath, explanation: Explanation, record: RunRecord, state: string, reason: RegExp][] = [
   ['a file as it was stored', PATH, { state: 'listed', entry: FILE }, afterRun(), 'stored', /holds it as it is here \(1 byte, modified 1970-01-01T00:00:00\.000Z\), since 1970/u],
   ['one that changed since', PATH, { state: 'listed', entry: { ...FILE, sizeBytes: 9 } }, afterRun(), 'pending', /^It has changed since it was stored \(9 bytes, modified .*It is not stored yet: the next run is at/u],
-  ['another one of the same size and time', PATH, { state: 'listed', entry: { ...FILE, identity: 4n } }, afterRun(), 'pending', /^It has changed/u],
+  ['another one of the same size and time', PATH, { state: 'listed', entry: { ...FILE, fileId: 4n } }, afterRun(), 'pending', /^It has changed/u],
   ['a directory of which everything is stored', A, { state: 'listed', entry: FOLDER }, afterRun(), 'stored', /holds it with everything in it, but for what rules leave out, as it is here, since/u],
   ['one in which something changed', A, { state: 'listed', entry: { ...FOLDER, digest: DIGEST(9) } }, afterRun(), 'pending', /^What is in it has changed since it was stored\. It is not stored yet/u],
   ['one with something that the scan left out', A, { state: 'listed', entry: FOLDER, below: { first: NAMED, count: 1 } }, afterRun(), 'problem', /^Not everything in it is stored: a\/deep\/p: it is a pipe\.$/u],

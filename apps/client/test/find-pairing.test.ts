@@ -2,8 +2,8 @@ import { beforeEach, expect, test } from 'vitest'
 import { FileSyncError } from '@filesync/protocol'
 import type { ErrorCode } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
-import type { Candidate } from '../src/candidate.ts'
-import { findPairing } from '../src/find-pairing.ts'
+import type { Candidate } from '../src/connect/candidate.ts'
+import { findPairing } from '../src/connect/find-pairing.ts'
 
 interface Attempt {
   readonly port: number

@@ -1,4 +1,5 @@
-import { asFileSyncError, LEGACY_LIMITS, LegacyChannel, LIMITS } from '@filesync/protocol'
+import { asFileSyncError, LIMITS } from '@filesync/protocol'
+import { LEGACY_LIMITS, LegacyChannel } from '@filesync/protocol/legacy'
 import type { TimeZone } from '@filesync/protocol'
 import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { ManualClock, memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
@@ -8,7 +9,7 @@ import { MemorySource } from '@filesync/transfer/testing'
 import { describe, expect, test } from 'vitest'
 import { pushLegacySession } from '../src/legacy/push-session.ts'
 import type { LegacyPushDependencies, LegacyPushed } from '../src/legacy/push-session.ts'
-import type { PushableTree } from '../src/push-session.ts'
+import type { PushableTree } from '../src/push/push-session.ts'
 
 const UTC: TimeZone = { toUtcMs: wallMs => wallMs, toWallMs: utcMs => utcMs }
 const TIME = '2023-11-14T22:13:20.000000'

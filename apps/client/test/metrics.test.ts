@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest'
-import type { ClientStatus } from '../src/control-routes.ts'
-import { ClientMetrics } from '../src/metrics.ts'
-import type { PushResult } from '../src/push-result.ts'
+import type { ClientStatus } from '../src/status/control-routes.ts'
+import { ClientMetrics } from '../src/status/metrics.ts'
+import type { PushResult } from '../src/push/push-result.ts'
 
 const STARTED: ClientStatus = {
   version: '1', directory: '/photos', server: null, startedAt: '2026-01-01T00:00:00.000Z', activity: { doing: 'connecting' },

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 import { hashBytes } from '@filesync/protocol/node'
 import { memoryTree } from '@filesync/protocol/testing'
 import type { Problem, SyncPreview } from '@filesync/protocol'
-import { describePlan, planResult } from '../src/plan-result.ts'
-import type { PlanResult } from '../src/plan-result.ts'
+import { describePlan, planResult } from '../src/push/plan-result.ts'
+import type { PlanResult } from '../src/push/plan-result.ts'
 
 const NOTHING: SyncPreview = {
   type: 'PLAN', added: { files: 0, bytes: 0 }, changed: { files: 0, bytes: 0 }, deleted: { files: 0, bytes: 0 }, renamed: 0, problems: [], problemCount: 0,

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { fakeTerminal } from '@filesync/program/testing'
 import type { RelativePath } from '@filesync/protocol'
 import type { TransferProgress } from '@filesync/transfer'
-import { createProgressLine, describeProgress } from '../src/progress-line.ts'
+import { createProgressLine, describeProgress } from '../src/status/progress-line.ts'
 
 const progress: TransferProgress = {
   carriedBytes: 1,

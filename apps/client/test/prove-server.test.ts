@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { compareClocks } from '../src/prove-server.ts'
+import { compareClocks } from '../src/connect/prove-server.ts'
 
 // The server reads its clock between the question and the answer, so it is from `aheadMs` to `aheadMs + tookMs` ahead.
 test.each([

@@ -3,8 +3,8 @@ import { FileSyncError, problem } from '@filesync/protocol'
 import type { NextSync, Problem } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { memoryTree } from '@filesync/protocol/testing'
-import { describeResult, exitCodeOf, failedResult, pushResult, withAdvice } from '../src/push-result.ts'
-import type { Pushed } from '../src/push-session.ts'
+import { describeResult, exitCodeOf, failedResult, pushResult, withAdvice } from '../src/push/push-result.ts'
+import type { Pushed } from '../src/push/push-session.ts'
 
 const COST = { bytesSent: 900, bytesReceived: 80, durationMs: 1234 }
 const AT = '2026-01-02T03:04:05.678Z'

@@ -3,9 +3,9 @@ import { toDeviceId } from '@filesync/identity'
 import { FileSyncError, openConnection } from '@filesync/protocol'
 import type { Connection } from '@filesync/protocol'
 import { ManualClock, memoryStreamPair } from '@filesync/protocol/testing'
-import type { Candidate } from '../src/candidate.ts'
-import { reachServer } from '../src/reach-server.ts'
-import type { Reached, ReachInit } from '../src/reach-server.ts'
+import type { Candidate } from '../src/connect/candidate.ts'
+import { reachServer } from '../src/connect/reach-server.ts'
+import type { Reached, ReachInit } from '../src/connect/reach-server.ts'
 
 /** One attempt at an address, ended by the test. */
 interface Attempt {

@@ -8,11 +8,11 @@ import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
 import { MemorySource } from '@filesync/transfer/testing'
 import { pathInside } from '../src/commands/safe.ts'
-import { greetForQuestions } from '../src/greet.ts'
-import { askSafe } from '../src/receipt/ask-safe.ts'
-import type { ReceiptRow } from '../src/receipt/ask-safe.ts'
-import { localCopies } from '../src/receipt/local-copies.ts'
-import type { LocalCopy } from '../src/receipt/local-copies.ts'
+import { greetForQuestions } from '../src/connect/greet.ts'
+import { askSafe } from '../src/safe/ask-safe.ts'
+import type { ReceiptRow } from '../src/safe/ask-safe.ts'
+import { localCopies } from '../src/safe/local-copies.ts'
+import type { LocalCopy } from '../src/safe/local-copies.ts'
 
 const NOW_MS = 1_700_000_000_000
 const SETTLE_MS = 2000
@@ -71,7 +71,7 @@ test('a path is looked for from where one is, then from the directory, and never
 })
 
 const copyOf = (path: string, sizeBytes = path.length): LocalCopy => ({
-  kind: 'file', path: path as RelativePath, directory: '' as RelativePath, entry: { kind: 'file', name: path as never, sizeBytes, mtimeNs: 0n, mode: 0o644, identity: 0n },
+  kind: 'file', path: path as RelativePath, directory: '' as RelativePath, entry: { kind: 'file', name: path as never, sizeBytes, mtimeNs: 0n, mode: 0o644, fileId: 0n },
 })
 
 /** A server that answers each question with what is told. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { atRate } from '../src/run-record.ts'
-import type { Activity } from '../src/run-record.ts'
+import { atRate } from '../src/status/run-record.ts'
+import type { Activity } from '../src/status/run-record.ts'
 
 const SENDING: Activity = {
   doing: 'sending', files: 0, filesWanted: 1, bytes: 100_000_000, bytesWanted: 400_000_000, bytesPerSecond: 30_000_000, remainingMs: 10_000,

@@ -6,7 +6,7 @@ import { ROOT_PATH } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
 import { openFileSource } from '@filesync/transfer/node'
 import type { FileSource, WantedFile } from '@filesync/transfer'
-import { settledSource } from '../src/settled-source.ts'
+import { settledSource } from '../src/push/settled-source.ts'
 
 let folder: string
 let source: FileSource
@@ -27,7 +27,7 @@ afterEach(async () => {
 
 async function wanted (task: number, directory: RelativePath, name: string): Promise<WantedFile> {
   const { size, mtimeNs, mode } = await stat(join(folder, directory, name), { bigint: true })
-  const entry = { kind: 'file', name: name as Name, sizeBytes: Number(size), mtimeNs, mode: Number(mode) & 0o7777, identity: 0n } as const
+  const entry = { kind: 'file', name: name as Name, sizeBytes: Number(size), mtimeNs, mode: Number(mode) & 0o7777, fileId: 0n } as const
   return { task, directory, entry }
 }
 

@@ -1,9 +1,9 @@
 import { beforeEach, expect, test } from 'vitest'
 import { FileSyncError } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
-import { ChangeSignal } from '../src/change-signal.ts'
-import { keepSyncing } from '../src/sync-loop.ts'
-import type { RunOutcome } from '../src/sync-loop.ts'
+import { ChangeSignal } from '../src/push/change-signal.ts'
+import { keepSyncing } from '../src/push/sync-loop.ts'
+import type { RunOutcome } from '../src/push/sync-loop.ts'
 
 const failed = (code: FileSyncError['code'], canRetry = true, retryInMs?: number): RunOutcome => ({ kind: 'failed', canRetry, error: new FileSyncError(code, 'So it is.', { retryInMs }) })
 const done = (nextInMs: number, isStale = false): RunOutcome => ({ kind: 'done', nextInMs, isStale })

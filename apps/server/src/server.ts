@@ -13,20 +13,20 @@ import type { FileSyncError } from '@filesync/protocol'
 import { localZone, systemClock } from '@filesync/protocol/node'
 import { openSigner } from '@filesync/transfer/node'
 import type { Signer } from '@filesync/transfer/node'
-import { archiveRoutes } from './archive-operations.ts'
-import { controlRoutes } from './control-routes.ts'
-import { Health } from './health.ts'
-import { openReturningArchive } from './known-archive.ts'
+import { archiveRoutes } from './archive/archive-operations.ts'
+import { controlRoutes } from './status/control-routes.ts'
+import { Health } from './status/health.ts'
+import { openReturningArchive } from './archive/known-archive.ts'
 import { startLegacy } from './legacy/start-legacy.ts'
 import type { LegacyListener } from './legacy/listen.ts'
-import { Monitor } from './monitor.ts'
-import { Schedule } from './schedule.ts'
-import { SessionQueue } from './session-queue.ts'
+import { Monitor } from './status/monitor.ts'
+import { Schedule } from './schedule/schedule.ts'
+import { SessionQueue } from './schedule/session-queue.ts'
 import type { ServerSettings } from './settings.ts'
-import { SharedLimit } from './shared-limit.ts'
+import { SharedLimit } from './schedule/shared-limit.ts'
 import { VERSION } from './software.ts'
 import { SyncSessions } from './sync-sessions.ts'
-import { Upkeep } from './upkeep.ts'
+import { Upkeep } from './archive/upkeep.ts'
 
 /** How many clients may wait; each holds one idle connection. */
 const MAX_WAITING = 1000
@@ -130,7 +130,7 @@ class Server implements RunningServer {
       },
     })
     const archive = this.#keep(await openReturningArchive({
-      stateDir, accept: acceptArchive, allowNetworkDisk, root: archiveRoot, keepMs, mode, clock, signal, onRebuild: rebuilding => { tellRebuilding(rebuilding, this.#log) }, ...(quotaBytes !== undefined && { quotaBytes }), ...(reserveBytes !== undefined && { reserveBytes }),
+      stateDir, accept: acceptArchive, allowNetworkDisk, root: archiveRoot, keepMs, deletions: mode, clock, signal, onRebuild: rebuilding => { tellRebuilding(rebuilding, this.#log) }, ...(quotaBytes !== undefined && { quotaBytes }), ...(reserveBytes !== undefined && { reserveBytes }),
     }, this.#log))
     // A thread of its own: a session that needs a signature does not wait for a terabyte that nobody waits for.
     const upkeep = this.#keep(this.#lookAfter(archive, this.#keep(openSigner())))

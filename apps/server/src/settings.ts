@@ -7,8 +7,8 @@ import type { ListenAddress } from '@filesync/program'
 import { canPrompt, defaultStateDir, homeDirectory, listSetting, pathSetting, prompt, setting, userPath } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
 import type { Command } from 'commander'
-import { parseWindow } from './windows.ts'
-import type { DailyWindow } from './windows.ts'
+import { parseWindow } from './schedule/windows.ts'
+import type { DailyWindow } from './schedule/windows.ts'
 
 /** What every command of the server takes, as the command line gives it. */
 export interface CommonFlags {

@@ -6,13 +6,13 @@ import type { Archive } from '@filesync/archive'
 import { openArchive } from '@filesync/archive/node'
 import { isFileSyncError } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
-import { archiveRoutes } from '../src/archive-operations.ts'
+import { archiveRoutes } from '../src/archive/archive-operations.ts'
 
 let folder: string
 let archive: Archive
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'filesync-routes-'))
-  archive = await openArchive({ root: folder, keepMs: 1, mode: 'mirror', clock: new ManualClock(), signal: new AbortController().signal })
+  archive = await openArchive({ root: folder, keepMs: 1, deletions: 'mirror', clock: new ManualClock(), signal: new AbortController().signal })
 })
 afterAll(async () => {
   await archive.close()

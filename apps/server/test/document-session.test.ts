@@ -10,9 +10,9 @@ import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
 import { zstdDecompress } from '@filesync/transfer/node'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { QuestionDesk } from '../src/question-desk.ts'
-import { serveSession } from '../src/serve-session.ts'
-import { SessionQueue } from '../src/session-queue.ts'
+import { QuestionDesk } from '../src/session/question-desk.ts'
+import { serveSession } from '../src/session/serve-session.ts'
+import { SessionQueue } from '../src/schedule/session-queue.ts'
 
 interface DocumentedFrame {
   readonly from: 'client' | 'server'
@@ -26,7 +26,7 @@ let root: string
 let archive: Archive
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'filesync-document-'))
-  archive = await openArchive({ root, keepMs: 86_400_000, mode: 'mirror', clock: systemClock, signal: over.signal, reserveBytes: 0 })
+  archive = await openArchive({ root, keepMs: 86_400_000, deletions: 'mirror', clock: systemClock, signal: over.signal, reserveBytes: 0 })
 })
 afterEach(async () => {
   await archive.close()

@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { LEGACY_LIMITS } from '@filesync/protocol'
+import { LEGACY_LIMITS } from '@filesync/protocol/legacy'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { OLD, sendFile } from './legacy-client.ts'
 import { LegacyServer } from './legacy-server.ts'

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openArchive } from '@filesync/archive/node'
 import type { Archive } from '@filesync/archive'
-import { asFileSyncError, LegacyChannel } from '@filesync/protocol'
-import type { Clock, LegacyPace, TimeZone } from '@filesync/protocol'
+import { asFileSyncError } from '@filesync/protocol'
+import { LegacyChannel } from '@filesync/protocol/legacy'
+import type { Clock, TimeZone } from '@filesync/protocol'
+import type { LegacyPace } from '@filesync/protocol/legacy'
 import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
 import type { MemoryStreamInit } from '@filesync/protocol/testing'
@@ -13,7 +15,7 @@ import { expect } from 'vitest'
 import { Habits } from '../src/legacy/habits.ts'
 import { serveLegacySession } from '../src/legacy/serve-session.ts'
 import type { LegacyDependencies, LegacyReport } from '../src/legacy/serve-session.ts'
-import { SessionQueue } from '../src/session-queue.ts'
+import { SessionQueue } from '../src/schedule/session-queue.ts'
 import { info, sendFile, Wire } from './legacy-client.ts'
 import type { Files } from './legacy-client.ts'
 
@@ -48,7 +50,7 @@ export class LegacyServer {
     const root = await mkdtemp(join(SCRATCH, 'filesync-legacy-'))
     const archiveRoot = join(root, 'archive')
     await writeFile(join(root, 'canary'), 'untouched')
-    const archive = await openArchive({ root: archiveRoot, keepMs: 86_400_000, mode: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
+    const archive = await openArchive({ root: archiveRoot, keepMs: 86_400_000, deletions: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
     return new LegacyServer(root, archiveRoot, archive)
   }
 

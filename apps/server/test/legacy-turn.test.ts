@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { LEGACY_LIMITS } from '@filesync/protocol'
+import { LEGACY_LIMITS } from '@filesync/protocol/legacy'
 import { ManualClock } from '@filesync/protocol/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { NEW, OLD, sendFile } from './legacy-client.ts'

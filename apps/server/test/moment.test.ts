@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'vitest'
 import { createEventLog } from '@filesync/program'
-import { parseMoment } from '../src/moment.ts'
+import { parseMoment } from '../src/schedule/moment.ts'
 
 // In this zone, local time is never that of UTC.
 const zone = process.env['TZ']

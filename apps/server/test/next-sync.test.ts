@@ -1,7 +1,7 @@
 import { LIMITS, PROBLEMS_KEPT, problem } from '@filesync/protocol'
 import type { Problem } from '@filesync/protocol'
 import { expect, test } from 'vitest'
-import { nextSync } from '../src/next-sync.ts'
+import { nextSync } from '../src/session/next-sync.ts'
 
 const some = (count: number, what: string, code: Problem['code']): Problem[] => Array.from({ length: count }, (_, number) => problem(`${what}${number}`, code))
 const STORED = { files: 0, bytes: 0, deleted: 0, renamed: 0 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { LIMITS, openConnection } from '@filesync/protocol'
 import type { Connection, FileSyncError, Task } from '@filesync/protocol'
 import { ManualClock, memoryStreamPair } from '@filesync/protocol/testing'
-import { withPatience } from '../src/patience.ts'
+import { withPatience } from '../src/session/patience.ts'
 
 interface Scene {
   readonly clock: ManualClock

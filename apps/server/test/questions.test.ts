@@ -5,10 +5,10 @@ import { encodeFrame, encodeMessage, FEATURES, hello, isFileSyncError, LIMITS, o
 import type { Connection, Digest, Message, SafeAnswer } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
-import { QuestionDesk } from '../src/question-desk.ts'
-import { serveSession } from '../src/serve-session.ts'
-import type { ServeDependencies } from '../src/serve-session.ts'
-import { SessionQueue } from '../src/session-queue.ts'
+import { QuestionDesk } from '../src/session/question-desk.ts'
+import { serveSession } from '../src/session/serve-session.ts'
+import type { ServeDependencies } from '../src/session/serve-session.ts'
+import { SessionQueue } from '../src/schedule/session-queue.ts'
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text)
 const file = (path: string, content = path): { path: string, kind: 'FILE', digest: Digest } => ({ path, kind: 'FILE', digest: hashBytes(bytesOf(content)) })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { quietLog } from '../src/quiet-log.ts'
+import { quietLog } from '../src/status/quiet-log.ts'
 
 test('what is well is left out, and trouble is not, also of a kind that nobody thought of', () => {
   const told: string[] = []

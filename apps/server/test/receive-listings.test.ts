@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { encodeListing, FileSyncError, LIMITS, Pace, PART_HEADER_BYTES } from '@filesync/protocol'
 import type { Clock, Connection, Digest, DirectoryEntry, Entry, Name } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
-import { receiveListings } from '../src/receive-listings.ts'
+import { receiveListings } from '../src/session/receive-listings.ts'
 
 const DIGEST = new Uint8Array(32) as Digest
 
@@ -73,7 +73,7 @@ test('a few listings at very many places take no more memory than one sync may',
 })
 
 test('a few listings of very many short entries are no more than one tree may have', async () => {
-  const file: Entry = { kind: 'file', name: 'x' as Name, mtimeNs: 1n, mode: 0, sizeBytes: 0, identity: 0n }
+  const file: Entry = { kind: 'file', name: 'x' as Name, mtimeNs: 1n, mode: 0, sizeBytes: 0, fileId: 0n }
   const { code, listings } = await ask(Array.from({ length: 100_000 }, (_, i) => ({ ...file, name: String(i).padStart(5, '0') as Name })))
   expect(code).toBe('LIMIT_EXCEEDED')
   expect(listings).toBeLessThanOrEqual(2 * LIMITS.treeEntries / 100_000 + 2)

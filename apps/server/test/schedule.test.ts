@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { FileSyncError, TimeZone } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
-import { nextSyncInMs, Schedule } from '../src/schedule.ts'
-import { parseWindow } from '../src/windows.ts'
+import { nextSyncInMs, Schedule } from '../src/schedule/schedule.ts'
+import { parseWindow } from '../src/schedule/windows.ts'
 
 const HOUR_MS = 3_600_000
 const UTC: TimeZone = { toUtcMs: ms => ms, toWallMs: ms => ms }

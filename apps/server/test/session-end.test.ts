@@ -9,12 +9,12 @@ import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { ManualClock, memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
 import { zstdDecompress } from '@filesync/transfer/node'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { QuestionDesk } from '../src/question-desk.ts'
-import { Schedule } from '../src/schedule.ts'
-import { serveSession } from '../src/serve-session.ts'
-import { SessionQueue } from '../src/session-queue.ts'
-import type { SessionRules } from '../src/session-turn.ts'
-import { parseWindow } from '../src/windows.ts'
+import { QuestionDesk } from '../src/session/question-desk.ts'
+import { Schedule } from '../src/schedule/schedule.ts'
+import { serveSession } from '../src/session/serve-session.ts'
+import { SessionQueue } from '../src/schedule/session-queue.ts'
+import type { SessionRules } from '../src/session/session-turn.ts'
+import { parseWindow } from '../src/schedule/windows.ts'
 
 const HOUR_MS = 3_600_000
 const FILES = { arrives: 'in time', late: 'never comes' }
@@ -28,7 +28,7 @@ const over = new AbortController()
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'filesync-session-end-'))
-  archive = await openArchive({ root, keepMs: 86_400_000, mode: 'mirror', clock: systemClock, signal: over.signal, reserveBytes: 0 })
+  archive = await openArchive({ root, keepMs: 86_400_000, deletions: 'mirror', clock: systemClock, signal: over.signal, reserveBytes: 0 })
   wall = new ManualClock(Date.parse('2026-11-22T23:00Z'))
   stopping = new AbortController()
   queue = new SessionQueue({ maxActive: 1, maxWaiting: 9, clock: systemClock })

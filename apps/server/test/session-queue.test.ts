@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { FileSyncError } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
-import { SessionQueue } from '../src/session-queue.ts'
+import { SessionQueue } from '../src/schedule/session-queue.ts'
 
 /** Somebody in a queue, and what became of them so far. */
 interface Visitor {

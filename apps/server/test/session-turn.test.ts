@@ -2,11 +2,11 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { openConnection } from '@filesync/protocol'
 import type { Connection, FileSyncError, RawFrameType } from '@filesync/protocol'
 import { ManualClock, memoryStreamPair } from '@filesync/protocol/testing'
-import { Schedule } from '../src/schedule.ts'
-import { SessionQueue } from '../src/session-queue.ts'
-import { SessionTurn } from '../src/session-turn.ts'
-import { SharedLimit } from '../src/shared-limit.ts'
-import { parseWindow } from '../src/windows.ts'
+import { Schedule } from '../src/schedule/schedule.ts'
+import { SessionQueue } from '../src/schedule/session-queue.ts'
+import { SessionTurn } from '../src/session/session-turn.ts'
+import { SharedLimit } from '../src/schedule/shared-limit.ts'
+import { parseWindow } from '../src/schedule/windows.ts'
 
 const SESSION_TIME_MS = 30_000
 const NIGHT = Date.parse('2026-11-22T23:00Z')

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { wait } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
-import { SharedLimit } from '../src/shared-limit.ts'
-import type { Flow } from '../src/shared-limit.ts'
+import { SharedLimit } from '../src/schedule/shared-limit.ts'
+import type { Flow } from '../src/schedule/shared-limit.ts'
 
 const RATE = 1_000_000
 

@@ -3,8 +3,8 @@ import type { Area } from '@filesync/archive'
 import { FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
-import { Upkeep } from '../src/upkeep.ts'
-import type { UpkeepInit, UpkeepReport } from '../src/upkeep.ts'
+import { Upkeep } from '../src/archive/upkeep.ts'
+import type { UpkeepInit, UpkeepReport } from '../src/archive/upkeep.ts'
 
 const HOUR_MS = 3_600_000
 const MINUTE_MS = 60_000

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { TimeZone } from '@filesync/protocol'
-import { formatWindow, openingAt, parseWindow } from '../src/windows.ts'
-import type { DailyWindow } from '../src/windows.ts'
+import { formatWindow, openingAt, parseWindow } from '../src/schedule/windows.ts'
+import type { DailyWindow } from '../src/schedule/windows.ts'
 
 const HOUR_MS = 3_600_000
 

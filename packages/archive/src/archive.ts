@@ -1,8 +1,39 @@
-import type { Amount, ArrivedListing, Clock, Digest, Pace, Problem, RelativePath, StagingArea, Task } from '@filesync/protocol'
-import type { Attested, AttestOptions, OtherCopy } from './attest.ts'
-import type { WantedListing } from './comparison.ts'
-import type { FoundEntry, RestoreOutcome } from './content-store.ts'
-import type { ExistingCopy } from './existing-copy.ts'
+import type { Amount, ArrivedListing, Clock, Digest, DirectoryEntry, Pace, Problem, RelativePath, StagingArea, Task } from '@filesync/protocol'
+import type { FoundEntry, InTurn, RestoreOutcome } from './store/content-store.ts'
+import type { ExistingCopy } from './store/existing-copy.ts'
+
+/** A directory whose listing is to be asked for. */
+export interface WantedListing {
+  readonly index: number
+  readonly entry: DirectoryEntry
+}
+
+/** A file or link that somebody else holds too. */
+export interface OtherCopy {
+  readonly path: RelativePath
+  readonly kind: 'file' | 'symlink'
+  /** Of a file's content; of a link, of its target in UTF-8. */
+  readonly digest: Digest
+}
+
+/** What the archive can say of its own copy; the verdicts are those of SAFE_ANSWER in docs/protocol.md. */
+export interface SafeResult {
+  readonly verdict: 'safe' | 'absent' | 'different' | 'altered' | 'damaged'
+  /** Since when it is durable, milliseconds since the Unix epoch; not known of links. */
+  readonly storedAtMs?: number
+  /** When it was last read again and found whole; absent for never. */
+  readonly verifiedAtMs?: number
+  /** Where it was read from for this answer. */
+  readonly from?: 'disk' | 'cache'
+}
+
+export interface SafeCheckOptions {
+  /** Reads each copy again before it is called safe. */
+  readonly fresh?: boolean
+  readonly signal?: AbortSignal
+  /** Asked for each step of reading copies again. */
+  readonly inTurn?: InTurn
+}
 
 /**
  * Makes the signature of an open file that differences are made against; undefined where it cannot be read to its end.
@@ -112,7 +143,7 @@ export interface Version {
 }
 
 /** What a sync would do. */
-export interface PreviewOutcome {
+export interface PlanRunOutcome {
   /** Files that would be asked for and that the area has nothing of, and those that it has another state of; their whole size. */
   readonly added: Amount
   readonly changed: Amount
@@ -128,12 +159,12 @@ export interface PreviewOutcome {
 }
 
 /** A look at what a sync would do. */
-export interface Preview {
+export interface PlanRun {
   /** As that of a sync. */
   readonly rootDigest: Digest
   compare (arrived: ArrivedListing): Iterable<WantedListing | undefined>
   /** To be called once, when all listings have arrived. */
-  finish (options: Pick<PlanOptions, 'complete'>, pace?: Pace): Promise<PreviewOutcome>
+  finish (options: Pick<PlanOptions, 'complete'>, pace?: Pace): Promise<PlanRunOutcome>
 }
 
 /** A stored file as `stat` tells it. */
@@ -198,7 +229,7 @@ export interface Area {
    */
   beginSync (options?: { readonly client?: AbortSignal }): Promise<Sync>
   /** Looks at what a sync would do, and does nothing of it. */
-  beginPreview (): Promise<Preview>
+  beginPlanRun (): Promise<PlanRun>
   /** Lets the next sync pass the brake. */
   release (): Promise<void>
   /** Set while the brake holds. */
@@ -216,7 +247,7 @@ export interface Area {
    * Compares copies of others with what is stored, one verdict for each; waits for no sync. What turns out to be damaged is
    * asked for again at the next sync, as after `verify`.
    */
-  attest (copies: readonly OtherCopy[], options?: AttestOptions): Promise<readonly Attested[]>
+  checkSafe (copies: readonly OtherCopy[], options?: SafeCheckOptions): Promise<readonly SafeResult[]>
   /** Earlier states of a path and of what lies below it, newest first. */
   versions (path: RelativePath): Promise<readonly Version[]>
   /**
@@ -321,7 +352,7 @@ export interface ArchiveSettings {
   /** How long replaced and deleted files are kept, milliseconds. */
   readonly keepMs: number
   /** `archive`: nothing ever leaves. */
-  readonly mode: 'mirror' | 'archive'
+  readonly deletions: 'mirror' | 'archive'
   /** Free space that syncs leave alone; max(1 GiB, 5 %) unless told. */
   readonly reserveBytes?: number
   /** How large the mirror of one client may become, without versions; as large as it likes unless told. */

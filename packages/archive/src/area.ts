@@ -1,35 +1,35 @@
 import { FileSyncError, isRelativePath, pathDepth, ROOT_PATH } from '@filesync/protocol'
 import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
-import type { ArchiveIndex, AreaRecord } from './archive-index.ts'
+import type { ArchiveIndex, AreaRecord } from './store/archive-index.ts'
 import type {
-  AdoptOptions, AdoptOutcome, Area, DamageReport, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, Preview, Rebuilding, RestoreOptions, StoredFile, Sync,
-  Version, VerifyOptions, VerifyOutcome,
+  AdoptOptions, AdoptOutcome, Area, DamageReport, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, PlanRun, Rebuilding, RestoreOptions, StoredFile, Sync,
+  Version, VerifyOptions, VerifyOutcome, SafeResult, SafeCheckOptions, OtherCopy
 } from './archive.ts'
-import { adoptCopy } from './adopt.ts'
-import { bringBack } from './bring-back.ts'
-import { expiredWrites, openDamages } from './damage.ts'
-import { attestCopies, noteFindings } from './attest.ts'
-import type { Attested, AttestOptions, Finding, OtherCopy } from './attest.ts'
-import type { ContentStore, RestoreOutcome } from './content-store.ts'
-import type { ExistingCopy } from './existing-copy.ts'
-import { EMPTY_DIRECTORY } from './fold.ts'
-import { ListingCursor } from './listing-cursor.ts'
-import { fileLookup, knownPaths } from './lookup.ts'
-import { passTime } from './history/archive-age.ts'
-import type { ArchiveAge } from './history/archive-age.ts'
+import { adoptCopy } from './adopt/adopt.ts'
+import { bringBack } from './upkeep/bring-back.ts'
+import { expiredWrites, openDamages } from './store/damage.ts'
+import { checkCopies, noteFindings } from './upkeep/safe-check.ts'
+import type { Finding } from './upkeep/safe-check.ts'
+import type { ContentStore, RestoreOutcome } from './store/content-store.ts'
+import type { ExistingCopy } from './store/existing-copy.ts'
+import { EMPTY_DIRECTORY } from './store/fold.ts'
+import { ListingCursor } from './store/listing-cursor.ts'
+import { fileLookup, knownPaths } from './store/lookup.ts'
+import { passTime } from './store/archive-age.ts'
+import type { ArchiveAge } from './store/archive-age.ts'
 import { findHistory } from './history/find-history.ts'
 import { versionsOf } from './history/past-state.ts'
 import { pruneVersions } from './history/prune.ts'
-import { isUnknown } from './unknown-entry.ts'
-import { MirrorRound } from './mirror-round.ts'
-import { AreaPreview } from './preview.ts'
-import { rebuildIndex } from './rebuild.ts'
-import { recover } from './recover.ts'
-import { diskRoom, mirrorSize } from './room.ts'
-import { AreaSync } from './sync.ts'
-import { Turns } from './turns.ts'
-import { UnsignedFiles } from './unsigned-files.ts'
-import { verifyArea } from './verify.ts'
+import { isUnknown } from './store/unknown-entry.ts'
+import { MirrorRound } from './upkeep/mirror-round.ts'
+import { AreaPlanRun } from './compare/plan-run.ts'
+import { rebuildIndex } from './upkeep/rebuild.ts'
+import { recover } from './upkeep/recover.ts'
+import { diskRoom, mirrorSize } from './compare/room.ts'
+import { AreaSync } from './commit/sync.ts'
+import { Turns } from './upkeep/turns.ts'
+import { UnsignedFiles } from './commit/unsigned-files.ts'
+import { verifyArea } from './upkeep/verify.ts'
 
 /** Damage that is told one by one. */
 const DAMAGE_TOLD = 100
@@ -48,7 +48,7 @@ export interface AreaInit {
   readonly signal: AbortSignal
   readonly hash: HashBytes
   readonly keepMs: number
-  readonly mode: 'mirror' | 'archive'
+  readonly deletions: 'mirror' | 'archive'
   readonly reserveBytes: number | undefined
   readonly quotaBytes?: number
   readonly onRebuild?: (rebuilding: Rebuilding) => void
@@ -114,12 +114,12 @@ export class StoredArea implements Area {
     }
   }
 
-  async beginPreview (): Promise<Preview> {
+  async beginPlanRun (): Promise<PlanRun> {
     const { index, store, hash, clock, name: area } = this.#init
     await store.ensurePresent('path')
     await this.#turns.step(() => this.#makeReady())
     const root = index.listing({ area, directory: ROOT_PATH }) ?? EMPTY_DIRECTORY.listing
-    return new AreaPreview({
+    return new AreaPlanRun({
       ...this.#init, area, traits: store.traits, rootDigest: hash(root), record: this.#record, roomBytes: await this.#room(), nowMs: () => clock.nowMs(),
     })
   }
@@ -153,10 +153,10 @@ export class StoredArea implements Area {
     return size
   }
 
-  async attest (copies: readonly OtherCopy[], options: AttestOptions = {}): Promise<readonly Attested[]> {
+  async checkSafe (copies: readonly OtherCopy[], options: SafeCheckOptions = {}): Promise<readonly SafeResult[]> {
     const attestation = { ...this.#init, area: this.name }
     const { syncs, isSyncing } = this.#turns
-    const { verdicts, findings: all } = await attestCopies(attestation, copies, options)
+    const { verdicts, findings: all } = await checkCopies(attestation, copies, options)
     // What was read of a disk that is gone, or of one that nobody sees any more, is no answer and no finding.
     await this.#init.store.ensurePresent('disk')
     // What a sync is just replacing looks like that, too.
@@ -233,9 +233,9 @@ export class StoredArea implements Area {
   }
 
   async prune (): Promise<number> {
-    const { index, clock, keepMs, mode, name } = this.#init
+    const { index, clock, keepMs, deletions, name } = this.#init
     // Whoever is to find out what happened may need every version that there is.
-    if (mode === 'archive' || this.halted !== undefined) return 0
+    if (deletions === 'archive' || this.halted !== undefined) return 0
     const ageMs = await this.#turns.step(() => this.#noteReached(0))
     const { dropped, droppedCount } = await pruneVersions({ ...this.#init, area: name, step: work => this.#turns.step(work) }, { ageMs, keepMs })
     await this.#turns.step(() => this.#noteReached(droppedCount))

@@ -5,29 +5,28 @@
  *
  * @packageDocumentation
  */
-export type { AreaHistory, ArchiveIndex, AreaRecord, DamageRecord, DirectoryKey, IndexWrite } from './archive-index.ts'
+export type { AreaHistory, ArchiveIndex, AreaRecord, DamageRecord, DirectoryKey, IndexWrite } from './store/archive-index.ts'
 export type {
-  AdoptOptions, AdoptOutcome, Archive, ArchiveSettings, Area, DamageReport, DiskRoom, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, PlanOptions,
-  PresentFile, Preview, PreviewOutcome, Rebuilding, RestoreOptions, StoredFile, StoredSoFar, Sync, SyncOutcome, SyncPlan, Version, VerifyOptions, VerifyOutcome,
+  AdoptOptions, AdoptOutcome, Archive, ArchiveSettings, Area, SafeResult as Attested, SafeCheckOptions as AttestOptions, DamageReport, DiskRoom, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, OtherCopy, PlanOptions,
+  PresentFile, PlanRun as Preview, PlanRunOutcome as PreviewOutcome, Rebuilding, RestoreOptions, StoredFile, StoredSoFar, Sync, SyncOutcome, SyncPlan, Version, VerifyOptions, VerifyOutcome,
+  WantedListing,
 } from './archive.ts'
-export type { Attested, AttestOptions, OtherCopy } from './attest.ts'
 export { StoredArea } from './area.ts'
 export type { AreaInit } from './area.ts'
-export { BRAKE_FILES, BRAKE_SHARE, brakeHolds } from './brake.ts'
-export type { WantedListing } from './comparison.ts'
+export { BRAKE_FILES, BRAKE_SHARE, brakeHolds } from './compare/brake.ts'
 export type {
   ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, HistoryLog, KeptEntry, OpenFile, PackFailure, PackRequest, Relocation, Reread, RestoredFile,
   RestoreFailure, RestoreOutcome, RestoreRequest, Proof, SpoiledFiles, StoreTraits, StreamRequest,
-} from './content-store.ts'
-export type { CopiedFile, ExistingCopy } from './existing-copy.ts'
-export { FACT_BYTES, readFact, writeFact } from './facts.ts'
-export type { Fact } from './facts.ts'
-export type { StoredDirectory } from './fold.ts'
-export { expiredVersions } from './retention.ts'
-export type { AgedVersion } from './retention.ts'
-export { ReturningArchive } from './returning-archive.ts'
-export type { ReturningArchiveInit } from './returning-archive.ts'
+} from './store/content-store.ts'
+export type { CopiedFile, ExistingCopy } from './store/existing-copy.ts'
+export { FACT_BYTES, readFact, writeFact } from './store/facts.ts'
+export type { Fact } from './store/facts.ts'
+export type { StoredDirectory } from './store/fold.ts'
+export { expiredVersions } from './history/retention.ts'
+export type { AgedVersion } from './history/retention.ts'
+export { ReturningArchive } from './adopt/returning-archive.ts'
+export type { ReturningArchiveInit } from './adopt/returning-archive.ts'
 export { StoredArchive } from './stored-archive.ts'
 export type { StoredArchiveInit } from './stored-archive.ts'
-export { INDEX_ONLY, NOT_STAGED } from './section.ts'
-export type { Batch, Failure, Outcome, Removal, Section } from './section.ts'
+export { INDEX_ONLY, NOT_STAGED } from './store/section.ts'
+export type { Batch, Failure, Outcome, Removal, Section } from './store/section.ts'

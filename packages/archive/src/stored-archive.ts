@@ -1,11 +1,11 @@
 import { FileSyncError, ROOT_PATH } from '@filesync/protocol'
 import type { HashBytes } from '@filesync/protocol'
 import type { AdoptOptions, AdoptOutcome, Archive, ArchiveSettings, Area, DiskRoom } from './archive.ts'
-import type { ArchiveIndex } from './archive-index.ts'
+import type { ArchiveIndex } from './store/archive-index.ts'
 import { isAreaName, StoredArea } from './area.ts'
-import type { ContentStore } from './content-store.ts'
-import type { ExistingCopy } from './existing-copy.ts'
-import { diskRoom } from './room.ts'
+import type { ContentStore } from './store/content-store.ts'
+import type { ExistingCopy } from './store/existing-copy.ts'
+import { diskRoom } from './compare/room.ts'
 
 export interface StoredArchiveInit extends ArchiveSettings {
   readonly id: string

@@ -11,7 +11,7 @@ const [root, work, write, moment] = process.argv.slice(2)
 if (root === undefined) throw new Error('The archive is missing.')
 
 async function sync (at: string): Promise<void> {
-  const archive = await openArchive({ root: at, keepMs: work === 'prune' ? 1 : 1e12, mode: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
+  const archive = await openArchive({ root: at, keepMs: work === 'prune' ? 1 : 1e12, deletions: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
   process.stdout.write('opened\n')
   try {
     if (work === 'hold') await new Promise(() => { setInterval(() => { /* until it is killed */ }, 60_000) })

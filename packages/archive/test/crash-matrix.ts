@@ -100,7 +100,7 @@ export class CrashGround {
 async function openAt (root: string): Promise<Archive> {
   const clock = new ManualClock(Date.now() - YEAR_MS)
   clock.schedule = (delayMs, callback) => systemClock.schedule(delayMs, callback)
-  return await openArchive({ root, keepMs: 1e12, mode: 'mirror', reserveBytes: 0, clock, signal: new AbortController().signal })
+  return await openArchive({ root, keepMs: 1e12, deletions: 'mirror', reserveBytes: 0, clock, signal: new AbortController().signal })
 }
 
 /** Resolves with what the process told until its end, and how long it worked. `workMs`: how long it does when it is left alone. */
@@ -167,7 +167,7 @@ async function faultsAfterSync (root: string, told: string): Promise<string[]> {
 async function faultsAfterPrune (root: string): Promise<string[]> {
   const after = crashStates()[1]
   const faults = difference(describeFolder(join(root, 'laptop')), describeSource(after))
-  const archive = await openArchive({ root, keepMs: 1, mode: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
+  const archive = await openArchive({ root, keepMs: 1, deletions: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
   try {
     const area = await archive.area('laptop')
     await area.prune()

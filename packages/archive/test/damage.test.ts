@@ -54,7 +54,7 @@ function namesOf (lines: readonly string[]): string[] {
 
 const touches: readonly [who: string, notice: (area: Area) => Promise<unknown>][] = [
   ['the look after a session', async area => await area.checkMirror(ALL)],
-  ['a question whether it is safe', async area => await area.attest([{ path: asPath('d/a'), kind: 'file', digest: hashBytes(Buffer.from('two')) }])],
+  ['a question whether it is safe', async area => await area.checkSafe([{ path: asPath('d/a'), kind: 'file', digest: hashBytes(Buffer.from('two')) }])],
 ]
 
 test.each(touches)('a file that was only touched, as %s noticed, is restored as it was stored, and verify finds it right again', async (_, notice) => {
@@ -65,7 +65,7 @@ test.each(touches)('a file that was only touched, as %s noticed, is restored as 
   expect(await restored(area, clock.nowMs())).toMatchObject({ failures: [], lines: describeSource(source) })
   expect((await area.verify()).problems).toEqual([])
   expect(area.damage().count).toBe(0)
-  expect((await area.attest([{ path: asPath('d/a'), kind: 'file', digest: hashBytes(Buffer.from('two')) }]))[0]?.verdict).toBe('safe')
+  expect((await area.checkSafe([{ path: asPath('d/a'), kind: 'file', digest: hashBytes(Buffer.from('two')) }]))[0]?.verdict).toBe('safe')
   expect((await push(area, source)).listings).toBe(0)
 })
 

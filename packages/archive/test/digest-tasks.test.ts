@@ -55,7 +55,7 @@ test('a copy with other times is taken for what it is by its digest, and gets th
   expect(first).toMatchObject({ problems: [], files: 2, bytes: 4 })
   expect(first.asked.sort()).toEqual(['d/a DIGEST', 'd/b DIGEST', 'new WHOLE', 'none WHOLE', 'top DIGEST'])
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
-  expect((await area.attest([{ path: asPath('d/a'), kind: 'file', digest: hashBytes(Buffer.from('one')) }]))[0]?.verdict).toBe('safe')
+  expect((await area.checkSafe([{ path: asPath('d/a'), kind: 'file', digest: hashBytes(Buffer.from('one')) }]))[0]?.verdict).toBe('safe')
   expect((await push(area, source)).listings).toBe(0)
 })
 

@@ -27,7 +27,7 @@ function farSource (): SourceTree {
 
 async function expectSafe (area: Area, source: SourceTree): Promise<void> {
   const files = [...source.files()].map(([path, content]) => ({ path: asPath(path), kind: 'file' as const, digest: hashBytes(content) }))
-  for (const fresh of [false, true]) expect((await area.attest(files, { fresh })).map(({ verdict }) => verdict)).toEqual(files.map(() => 'safe'))
+  for (const fresh of [false, true]) expect((await area.checkSafe(files, { fresh })).map(({ verdict }) => verdict)).toEqual(files.map(() => 'safe'))
   expect(await area.checkMirror(ALL)).toEqual({ changed: [], removed: [], added: [] })
   expect(await area.checkMirror({ directories: 1000, entries: 1000 })).toEqual({ changed: [], removed: [], added: [] })
   expect((await area.verify()).problems).toEqual([])

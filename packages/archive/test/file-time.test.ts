@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { COMMON_TIMES, heldTime, isHeldByAll, isSameTime, isTimeGiven, measureTimes, TOUCH_GRAIN_NS } from '../src/file-time.ts'
-import type { TimeRange } from '../src/file-time.ts'
+import { COMMON_TIMES, heldTime, isHeldByAll, isSameTime, isTimeGiven, measureTimes, TOUCH_GRAIN_NS } from '../src/store/file-time.ts'
+import type { TimeRange } from '../src/store/file-time.ts'
 
 test('a time on the disk is the one that was given, or the grain it fell into', () => {
   const givenNs = 1_700_000_000_123_456_789n

@@ -2,12 +2,12 @@ import { expect, test } from 'vitest'
 import { compareNames, decodeListing, encodeListing } from '@filesync/protocol'
 import type { Digest, Entry, Name, RelativePath } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
-import { FACT_BYTES, readFact, writeFact } from '../src/facts.ts'
-import { foldDirectory, patchDigests } from '../src/fold.ts'
-import type { StoredDirectory } from '../src/fold.ts'
-import { entryOffsets } from '../src/listing-cursor.ts'
-import { INDEX_ONLY, NOT_STAGED, withoutEntries } from '../src/section.ts'
-import type { Section } from '../src/section.ts'
+import { FACT_BYTES, readFact, writeFact } from '../src/store/facts.ts'
+import { foldDirectory, patchDigests } from '../src/store/fold.ts'
+import type { StoredDirectory } from '../src/store/fold.ts'
+import { entryOffsets } from '../src/store/listing-cursor.ts'
+import { INDEX_ONLY, NOT_STAGED, withoutEntries } from '../src/store/section.ts'
+import type { Section } from '../src/store/section.ts'
 import { random } from './random.ts'
 
 const NAMES = ['a', 'b', 'ä', 'Z', '~', 'name with a space', 'x'.repeat(40), 'é'.repeat(100), '\u{1f600}', '\uffef', 'a-b', 'a.b']
@@ -15,7 +15,7 @@ const NAMES = ['a', 'b', 'ä', 'Z', '~', 'name with a space', 'x'.repeat(40), '�
 function anyEntry (name: string, next: (below: number) => number): Entry {
   const mtimeNs = [0n, -5n, 127n, 2n ** 40n, -(2n ** 62n), 1_700_000_000_123_456_789n][next(6)] ?? 0n
   const kind = next(3)
-  if (kind === 0) return { kind: 'file', name: name as Name, mtimeNs, mode: next(0o1000), sizeBytes: [0, 200, 70_000, 2 ** 40][next(4)] ?? 0, identity: 2n ** BigInt(next(63)) }
+  if (kind === 0) return { kind: 'file', name: name as Name, mtimeNs, mode: next(0o1000), sizeBytes: [0, 200, 70_000, 2 ** 40][next(4)] ?? 0, fileId: 2n ** BigInt(next(63)) }
   if (kind === 1) return { kind: 'directory', name: name as Name, mtimeNs, mode: next(0o1000), digest: hashBytes(Uint8Array.of(next(256))) }
   return { kind: 'symlink', name: name as Name, mtimeNs, target: 't'.repeat(1 + next(300)) }
 }
@@ -81,7 +81,7 @@ test('finds the entries of listings of every length', () => {
 })
 
 test('keeps the facts of a file whose metadata changed, and does not invent any', () => {
-  const file = (mode: number): Entry => ({ kind: 'file', name: 'f' as Name, mtimeNs: 1n, mode, sizeBytes: 1, identity: 1n })
+  const file = (mode: number): Entry => ({ kind: 'file', name: 'f' as Name, mtimeNs: 1n, mode, sizeBytes: 1, fileId: 1n })
   const touch: Section = { directory: '' as RelativePath, entries: encodeListing([file(0o600)]), staged: Uint32Array.of(NOT_STAGED), facts: new Uint8Array(0) }
   const old = { listing: encodeListing([file(0o644)]), facts: factFor('f', 3) }
   const folded = foldDirectory(old, [touch], new Set())
@@ -91,7 +91,7 @@ test('keeps the facts of a file whose metadata changed, and does not invent any'
 })
 
 test('cuts failed entries out of a section', () => {
-  const entries = ['a', 'b', 'c'].map((name): Entry => ({ kind: 'file', name: name as Name, mtimeNs: 1n, mode: 0o644, sizeBytes: 1, identity: 1n }))
+  const entries = ['a', 'b', 'c'].map((name): Entry => ({ kind: 'file', name: name as Name, mtimeNs: 1n, mode: 0o644, sizeBytes: 1, fileId: 1n }))
   const section: Section = { directory: '' as RelativePath, entries: encodeListing(entries), staged: Uint32Array.of(4, INDEX_ONLY, 6), facts: new Uint8Array(3 * FACT_BYTES).map((_, i) => i / FACT_BYTES) }
   const cut = withoutEntries(section, new Set([1]))
   expect(decodeListing(cut.entries).map(entry => entry.name)).toEqual(['a', 'c'])

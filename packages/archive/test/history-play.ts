@@ -37,7 +37,7 @@ export interface HistoryReport {
 /** Plays one random history of an archive, and restores every moment that was seen of it. */
 export async function playHistory (seed: number, rounds: number): Promise<HistoryReport> {
   const home = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'filesync-history-'))
-  const archive = await openArchive({ root: join(home, 'archive'), keepMs: 30 * 86_400_000, mode: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
+  const archive = await openArchive({ root: join(home, 'archive'), keepMs: 30 * 86_400_000, deletions: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
   try {
     const play = new HistoryPlay(await archive.area('laptop'), { home, next: random(seed) })
     for (let round = 0; round < rounds; round++) await play.round(round)
@@ -188,7 +188,7 @@ class HistoryPlay {
     switch (this.#next(3)) {
       case 0: await this.#area.verify(); break
       case 1: await this.#area.checkMirror({ directories: 100 }); break
-      default: await this.#area.attest([...this.#source.files()].map(([path, content]) => ({ path: path as RelativePath, kind: 'file', digest: hashBytes(content) })), { fresh: this.#next(2) === 0 })
+      default: await this.#area.checkSafe([...this.#source.files()].map(([path, content]) => ({ path: path as RelativePath, kind: 'file', digest: hashBytes(content) })), { fresh: this.#next(2) === 0 })
     }
   }
 }

@@ -1,6 +1,6 @@
 import { hashBytes } from '@filesync/protocol/node'
 import type { Area, IndexWrite, Outcome, StoreTraits } from '../src/index.ts'
-import type { RemovalBatch } from '../src/section.ts'
+import type { RemovalBatch } from '../src/store/section.ts'
 import { memoryArchive, MemoryIndex, MemoryStore } from '../src/testing/index.ts'
 import type { MemoryFolder } from '../src/testing/index.ts'
 import { WallClock } from './on-disk.ts'

@@ -25,7 +25,7 @@ test('takes under 200 bytes a file for a million files, and opens in under a sec
   for (let d = 0; d < directories; d += 500) {
     await index.write(Array.from({ length: 500 }, (_, i) => {
       const entries = Array.from({ length: files }, (_, f): FileEntry => (
-        { kind: 'file', name: `some-file-name-${String(1000 + f)}.dat` as Name, sizeBytes: 100_000 + f, mtimeNs: 1_700_000_000_123_456_789n + BigInt(f), mode: 0o644, identity: 2n ** 33n + BigInt(f) }
+        { kind: 'file', name: `some-file-name-${String(1000 + f)}.dat` as Name, sizeBytes: 100_000 + f, mtimeNs: 1_700_000_000_123_456_789n + BigInt(f), mode: 0o644, fileId: 2n ** 33n + BigInt(f) }
       ))
       const directory = `directory/${String(Math.floor((d + i) / 100))}/${String(d + i)}` as RelativePath
       return { put: { area: 'laptop', directory }, stored: { listing: encodeListing(entries), facts: new Uint8Array(files * FACT_BYTES).fill(d + i) } }

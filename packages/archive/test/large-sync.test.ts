@@ -4,9 +4,9 @@ import { encodeListing, FileSyncError, LIMITS, ROOT_PATH } from '@filesync/proto
 import type { Entry, Name, RelativePath } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { expect, test } from 'vitest'
-import { ByteSlabs } from '../src/byte-slabs.ts'
-import { Comparison } from '../src/comparison.ts'
-import type { ComparedDirectory } from '../src/compared-directory.ts'
+import { ByteSlabs } from '../src/store/byte-slabs.ts'
+import { Comparison } from '../src/compare/comparison.ts'
+import type { ComparedDirectory } from '../src/compare/compared-directory.ts'
 import type { Batch, Sync } from '../src/index.ts'
 import { MemoryIndex } from '../src/testing/memory-index.ts'
 import { World } from './in-memory.ts'
@@ -18,7 +18,7 @@ const collectGarbage = runInNewContext('gc') as () => void
 const AREA = 'laptop'
 const TRAITS = { foldsNames: false, windowsNames: false }
 const LINK: Entry = { kind: 'symlink', name: 'link' as Name, mtimeNs: 7n, target: 'x' }
-const FILE: Entry = { kind: 'file', name: 'file' as Name, mtimeNs: 7n, mode: 0o644, sizeBytes: 1, identity: 5n }
+const FILE: Entry = { kind: 'file', name: 'file' as Name, mtimeNs: 7n, mode: 0o644, sizeBytes: 1, fileId: 5n }
 const CONTENT = Uint8Array.of(7)
 
 /** Shows a sync that many new directories, each with these entries. */

@@ -2,16 +2,16 @@ import { encodeListing } from '@filesync/protocol'
 import type { Digest, Entry, FileEntry, Name, RelativePath } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { expect, test } from 'vitest'
-import { ComparedDirectory } from '../src/compared-directory.ts'
-import { Ledger } from '../src/ledger.ts'
-import { cutSection } from '../src/plan.ts'
-import { NOT_STAGED } from '../src/section.ts'
+import { ComparedDirectory } from '../src/compare/compared-directory.ts'
+import { Ledger } from '../src/commit/ledger.ts'
+import { cutSection } from '../src/compare/plan.ts'
+import { NOT_STAGED } from '../src/store/section.ts'
 import { MemoryIndex } from '../src/testing/memory-index.ts'
 
 const AREA = 'laptop'
 
 function file (name: string): FileEntry {
-  return { kind: 'file', name: name as Name, sizeBytes: 3, mode: 0o644, mtimeNs: 5n, identity: 1n }
+  return { kind: 'file', name: name as Name, sizeBytes: 3, mode: 0o644, mtimeNs: 5n, fileId: 1n }
 }
 
 function compared (directory: string, names: readonly string[]): ComparedDirectory {

@@ -2,12 +2,12 @@ import { encodeListing, readListing } from '@filesync/protocol'
 import type { Entry, Name } from '@filesync/protocol'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { fileSizeAt, ListingCursor } from '../src/listing-cursor.ts'
+import { fileSizeAt, ListingCursor } from '../src/store/listing-cursor.ts'
 
 const EDGES = [0n, 127n, 128n, 255n, 256n, 65_535n, 65_536n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 63n - 1n, -1n, -32n, -33n, -128n, -129n, -32_768n, -32_769n, -(2n ** 31n), -(2n ** 31n) - 1n, -(2n ** 63n)]
 
 function file (i: number, mtimeNs: bigint, { mode, sizeBytes }: { mode: number, sizeBytes: number }): Entry {
-  return { kind: 'file', name: String(i).padStart(4, '0') as Name, mtimeNs, mode, sizeBytes, identity: 1n }
+  return { kind: 'file', name: String(i).padStart(4, '0') as Name, mtimeNs, mode, sizeBytes, fileId: 1n }
 }
 
 function expectSame (listing: Uint8Array<ArrayBuffer>): void {

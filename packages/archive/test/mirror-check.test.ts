@@ -10,7 +10,7 @@ const ALL = { directories: 1000 }
 
 async function stored (mode: 'mirror' | 'archive' = 'mirror'): Promise<{ root: string, area: Area, source: SourceTree, at: (path: string) => string }> {
   const root = newFolder()
-  const area = await (await newArchive({ root, mode })).area('laptop')
+  const area = await (await newArchive({ root, deletions: mode })).area('laptop')
   const source = new SourceTree().write('top', 'one').write('d/a', 'two').write('d/e/b', 'three').write('gone/c', 'four').link('l', 'top').link('out', '/etc')
   await push(area, source)
   return { root, area, source, at: path => join(root, 'laptop', path) }

@@ -11,14 +11,14 @@ async function openArea (): Promise<{ root: string, area: Area }> {
   return { root, area: await (await newArchive({ root })).area('laptop') }
 }
 
-/** Gives a file other content of the same size under the identity and the time that it had, as a client with weak identities may list it. */
+/** Gives a file other content of the same size under the file id and the time that it had, as a client with weak file ids may list it. */
 function exchange (source: SourceTree, path: string, content: string): void {
   const file = source.at(path)
   if (file.kind !== 'file' || file.content.length !== content.length) throw new Error(`${path} is no file of that size`)
   file.content = new TextEncoder().encode(content)
 }
 
-test('a file with the identity, size and time of one that is gone is stored with its own content', async () => {
+test('a file with the file id, size and time of one that is gone is stored with its own content', async () => {
   const { root, area } = await openArea()
   const source = new SourceTree().write('old/a', 'AAAA').write('old/b', 'BBBB').write('stays', 'stays')
   await push(area, source)
@@ -31,7 +31,7 @@ test('a file with the identity, size and time of one that is gone is stored with
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('of two files with the identity of one that is gone, each is stored with its own content', async () => {
+test('of two files with the file id of one that is gone, each is stored with its own content', async () => {
   const { root, area } = await openArea()
   const source = new SourceTree().write('one', 'AAAA')
   await push(area, source)

@@ -2,9 +2,9 @@ import { createCipheriv, createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { deflateRawSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { estimateRatio, isNoisy, isPlain, sampleRanges } from '../src/noise.ts'
+import { estimateRatio, isNoisy, isPlain, sampleRanges } from '../src/store/noise.ts'
 
-const TEXT = readFileSync(new URL('../src/sync.ts', import.meta.url))
+const TEXT = readFileSync(new URL('../src/commit/sync.ts', import.meta.url))
 const SIZES = [128, 300, 1000, 6144, 20_000, 300_000]
 
 function samplesOf (content: Uint8Array): Uint8Array[] {

@@ -27,7 +27,7 @@ export class WallClock extends ManualClock {
 /** An archive that is closed after the test. */
 export async function newArchive (init: Partial<ArchiveInit> = {}): Promise<Archive> {
   const archive = await openArchive({
-    root: init.root ?? newFolder(), keepMs: 30 * 86_400_000, mode: 'mirror', reserveBytes: 0,
+    root: init.root ?? newFolder(), keepMs: 30 * 86_400_000, deletions: 'mirror', reserveBytes: 0,
     clock: new WallClock(Date.now()), signal: new AbortController().signal, ...init,
   })
   // Before its folder goes: what was made last is taken down first.

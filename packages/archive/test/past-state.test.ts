@@ -92,7 +92,7 @@ test('of an archive that was copied, or lost its index, nothing is left out', as
   spawnSync('cp', ['-a', `${root}/.`, copy])
   for (const lost of [false, true]) {
     if (lost) rmSync(join(copy, '.filesync/index'), { recursive: true })
-    const archive = await openArchive({ root: copy, clock: systemClock, keepMs: 30 * 86_400_000, mode: 'mirror', reserveBytes: 0, signal: new AbortController().signal })
+    const archive = await openArchive({ root: copy, clock: systemClock, keepMs: 30 * 86_400_000, deletions: 'mirror', reserveBytes: 0, signal: new AbortController().signal })
     try {
       const area = await archive.area('laptop')
       if (lost) await area.rebuild()

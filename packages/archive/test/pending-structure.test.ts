@@ -1,9 +1,9 @@
 import { encodeListing } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
 import { describe, expect, it } from 'vitest'
-import { ComparedDirectory } from '../src/compared-directory.ts'
-import { PendingStructure } from '../src/pending-structure.ts'
-import type { Section } from '../src/section.ts'
+import { ComparedDirectory } from '../src/compare/compared-directory.ts'
+import { PendingStructure } from '../src/commit/pending-structure.ts'
+import type { Section } from '../src/store/section.ts'
 
 const LINK = encodeListing([{ kind: 'symlink', name: 'link' as Name, mtimeNs: 1n, target: 'x' }])
 const ALL = 1000

@@ -22,9 +22,9 @@ async function everyAnswer (archive: Archive): Promise<(readonly [string, () => 
   const source = new SourceTree().write('a', 'content')
   return [
     ['sync', () => push(area, source)],
-    ['preview', () => area.beginPreview()],
-    ['safe', () => area.attest([copyOf('a', 'content')])],
-    ['safe --fresh', () => area.attest([copyOf('a', 'content')], { fresh: true })],
+    ['preview', () => area.beginPlanRun()],
+    ['safe', () => area.checkSafe([copyOf('a', 'content')])],
+    ['safe --fresh', () => area.checkSafe([copyOf('a', 'content')], { fresh: true })],
     ['verify', () => area.verify()],
     ['versions', () => area.versions(ROOT_PATH)],
     ['restore', () => area.restore({ path: ROOT_PATH, atMs: Date.now(), to: newFolder() })],
@@ -75,12 +75,12 @@ test.runIf(mayMountImages)('a disk that is mounted over the archive is noticed b
   const source = new SourceTree().write('a', 'content')
   const area = await archive.area('laptop')
   await push(area, source)
-  expect(await area.attest([copyOf('a', 'content')])).toMatchObject([{ verdict: 'safe' }])
+  expect(await area.checkSafe([copyOf('a', 'content')])).toMatchObject([{ verdict: 'safe' }])
   disk.mount()
   await expectAway(archive)
   expect(readdirSync(disk.at)).toEqual(['lost+found'])
   disk.unmount()
-  expect(await area.attest([copyOf('a', 'content')])).toMatchObject([{ verdict: 'safe' }])
+  expect(await area.checkSafe([copyOf('a', 'content')])).toMatchObject([{ verdict: 'safe' }])
 })
 
 // Mounting an image takes root.
@@ -100,8 +100,8 @@ test.runIf(mayMountImages)('a disk that was pulled out answers nothing as safe, 
   const area = await archive.area('laptop')
   await push(area, new SourceTree().write('a', 'content'))
   skip(!disk.pull(), 'There is no python3 here, or the file system cannot be shut down.')
-  await expect(area.attest([copyOf('a', 'content')])).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
-  await expect(area.attest([copyOf('a', 'content')], { fresh: true })).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
+  await expect(area.checkSafe([copyOf('a', 'content')])).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
+  await expect(area.checkSafe([copyOf('a', 'content')], { fresh: true })).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
   await expect(area.verify()).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
   expect(area.stat('a' as never)).toBeDefined()
 })
@@ -114,11 +114,11 @@ test('what is read of a disk that does not answer is neither safe nor a finding'
   const gone = Object.assign(new Error('EIO'), { code: 'ARCHIVE_UNAVAILABLE' })
   const ensure = world.store.ensurePresent.bind(world.store)
   world.store.ensurePresent = async check => { if (check === 'disk') throw gone; await ensure(check) }
-  await expect(area.attest([copyOf('a', 'content')])).rejects.toBe(gone)
+  await expect(area.checkSafe([copyOf('a', 'content')])).rejects.toBe(gone)
   await expect(area.verify()).rejects.toBe(gone)
   world.store.ensurePresent = ensure
   expect(area.stat('a' as never)).toBeDefined()
-  expect(await area.attest([copyOf('a', 'content')])).toMatchObject([{ verdict: 'altered' }])
+  expect(await area.checkSafe([copyOf('a', 'content')])).toMatchObject([{ verdict: 'altered' }])
 })
 
 test('only the archive that is expected is opened, and nothing is made at another place', async () => {

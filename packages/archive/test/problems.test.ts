@@ -29,14 +29,14 @@ function name (text: string): Name {
 }
 
 function file (text: string): Entry {
-  return { kind: 'file', name: name(text), mtimeNs: 1n, mode: 0o644, sizeBytes: 1, identity: 0n }
+  return { kind: 'file', name: name(text), mtimeNs: 1n, mode: 0o644, sizeBytes: 1, fileId: 0n }
 }
 
 describe('however many entries are bad, the first are told and all are counted', () => {
   test.each(crowds)('%s', async (_, traits, code, bad) => {
     const area = await newArea(traits)
     const entries = Array.from({ length: CROWD }, (_, number) => bad(number)).flat().sort((a, b) => a.name < b.name ? -1 : 1)
-    const looking = await area.beginPreview()
+    const looking = await area.beginPlanRun()
     Array.from(looking.compare({ number: 0, directory: ROOT_PATH, bytes: encodeListing(entries) }))
     const { problems, problemCount } = await looking.finish({ complete: true })
     expect([problems.length, problemCount]).toEqual([PROBLEMS_KEPT, CROWD])

@@ -1,22 +1,22 @@
 import type { FileEntry, Name, RelativePath } from '@filesync/protocol'
 import { encodeListing } from '@filesync/protocol'
 import { expect, test } from 'vitest'
-import { Comparison } from '../src/comparison.ts'
-import { doubtRenumbered } from '../src/renumbered.ts'
+import { Comparison } from '../src/compare/comparison.ts'
+import { doubtRenumbered } from '../src/compare/renumbered.ts'
 import { MemoryIndex } from '../src/testing/memory-index.ts'
 
 const AREA = 'laptop'
 const TRAITS = { foldsNames: false, windowsNames: false }
 const MIB = 2 ** 20
 
-function file (name: string, identity: bigint, sizeBytes: number): FileEntry {
-  return { kind: 'file', name: name as Name, sizeBytes, mode: 0o644, mtimeNs: 5n, identity }
+function file (name: string, fileId: bigint, sizeBytes: number): FileEntry {
+  return { kind: 'file', name: name as Name, sizeBytes, mode: 0o644, mtimeNs: 5n, fileId }
 }
 
-/** What a comparison finds of one directory, before which all files had the identity 1. */
+/** What a comparison finds of one directory, before which all files had the file id 1. */
 async function compared (files: readonly FileEntry[]): Promise<Comparison> {
   const index = new MemoryIndex()
-  const known = encodeListing(files.map(entry => ({ ...entry, identity: 1n })))
+  const known = encodeListing(files.map(entry => ({ ...entry, fileId: 1n })))
   await index.write([{ put: { area: AREA, directory: '' as RelativePath }, stored: { listing: known, facts: new Uint8Array(0) } }])
   const comparison = new Comparison(index, AREA, TRAITS)
   const listing = encodeListing(files)
@@ -35,8 +35,8 @@ test.each([
   const [directory] = directories
   expect([...directory?.wanted ?? []]).toEqual(places)
   expect(directory?.alike).toEqual(places)
-  // An empty one gets its new identity, as any other metadata.
-  const renumbered = files.flatMap(({ identity }, i) => identity === 1n ? [] : [i])
+  // An empty one gets its new file id, as any other metadata.
+  const renumbered = files.flatMap(({ fileId }, i) => fileId === 1n ? [] : [i])
   expect(directory?.structure).toEqual(renumbered.filter(i => !places.includes(i)))
   expect(displaced.map(({ path }) => path)).toEqual(places.map(i => files[i]?.name))
   expect(wantedBytes).toBe(places.reduce((sum, i) => sum + (files[i]?.sizeBytes ?? 0), 0))

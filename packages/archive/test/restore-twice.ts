@@ -10,7 +10,7 @@ import { SourceTree } from './source-tree.ts'
 const folder = process.argv[2] ?? ''
 const to = join(folder, 'restored')
 mkdirSync(to)
-const archive = await openArchive({ root: join(folder, 'archive'), keepMs: 86_400_000, mode: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
+const archive = await openArchive({ root: join(folder, 'archive'), keepMs: 86_400_000, deletions: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
 const area = await archive.area('laptop')
 await push(area, new SourceTree().mkdir('sealed', 0o555).write('sealed/a', 'a', 0o444).mkdir('sealed/deep', 0o500).write('sealed/deep/b', 'b'))
 const outcomes = []

@@ -2,7 +2,7 @@ import { compareNames, encodeListing, joinPath, ROOT_PATH } from '@filesync/prot
 import type { Digest, Entry, Name, RelativePath, Tree } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 
-interface SourceFile { kind: 'file', content: Uint8Array, mtimeNs: bigint, mode: number, identity: bigint }
+interface SourceFile { kind: 'file', content: Uint8Array, mtimeNs: bigint, mode: number, fileId: bigint }
 interface SourceLink { kind: 'symlink', target: string, mtimeNs: bigint }
 interface SourceDirectory { kind: 'directory', mtimeNs: bigint, mode: number, children: Map<string, SourceNode> }
 export type SourceNode = SourceFile | SourceLink | SourceDirectory
@@ -17,9 +17,9 @@ export class SourceTree {
   write (path: string, content: string | Uint8Array, mode = 0o644): this {
     const { directory, name } = this.#parent(path)
     const old = directory.children.get(name)
-    const identity = old?.kind === 'file' ? old.identity : this.#tick()
+    const fileId = old?.kind === 'file' ? old.fileId : this.#tick()
     const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content
-    directory.children.set(name, { kind: 'file', content: bytes, mtimeNs: START_NS + this.#tick() * 1_000_003n, mode, identity })
+    directory.children.set(name, { kind: 'file', content: bytes, mtimeNs: START_NS + this.#tick() * 1_000_003n, mode, fileId })
     return this
   }
 
@@ -84,7 +84,7 @@ export class SourceTree {
         }
         totals.files++
         totals.bytes += node.content.length
-        return { kind: 'file', name, sizeBytes: node.content.length, mtimeNs: node.mtimeNs, mode: node.mode, identity: node.identity }
+        return { kind: 'file', name, sizeBytes: node.content.length, mtimeNs: node.mtimeNs, mode: node.mode, fileId: node.fileId }
       })
       const listing = encodeListing(entries)
       listings.set(path, listing)

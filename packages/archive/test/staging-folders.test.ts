@@ -1,10 +1,10 @@
 import { ROOT_PATH } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import { expect, it } from 'vitest'
-import { ComparedDirectory } from '../src/compared-directory.ts'
-import type { ComparedInit } from '../src/compared-directory.ts'
-import type { Section } from '../src/section.ts'
-import { StagingFolders } from '../src/staging-folders.ts'
+import { ComparedDirectory } from '../src/compare/compared-directory.ts'
+import type { ComparedInit } from '../src/compare/compared-directory.ts'
+import type { Section } from '../src/store/section.ts'
+import { StagingFolders } from '../src/commit/staging-folders.ts'
 
 function compared (directory: string, files: number, more: Partial<ComparedInit> = {}): ComparedDirectory {
   return new ComparedDirectory({

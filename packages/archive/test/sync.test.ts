@@ -172,7 +172,7 @@ test('removes nothing when the client goes away before it has listed everything,
 
 test('never lets anything leave an archive of mode archive', async () => {
   const root = newFolder()
-  const area = await (await newArchive({ root, mode: 'archive' })).area('laptop')
+  const area = await (await newArchive({ root, deletions: 'archive' })).area('laptop')
   const source = sample()
   await push(area, source)
   source.remove('photos').write('readme.txt', 'changed')
@@ -255,7 +255,7 @@ test('does not continue a large file with another one that took its name, size a
   await sync.abandon()
   const listed = source.at('large')
   const exchanged = new SourceTree().write('large', new Uint8Array(900_000).fill(2))
-  Object.assign(exchanged.at('large'), { mtimeNs: 'mtimeNs' in listed && listed.mtimeNs, identity: 4711n })
+  Object.assign(exchanged.at('large'), { mtimeNs: 'mtimeNs' in listed && listed.mtimeNs, fileId: 4711n })
   expect(await push(area, exchanged)).toMatchObject({ tasks: [[0, 0]], problems: [], files: 1 })
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(exchanged))
   expect(readdirSync(join(root, '.filesync/partial/laptop'))).toEqual([])

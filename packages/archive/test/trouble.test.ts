@@ -145,7 +145,7 @@ test.runIf(mayMount)('says that the archive is unavailable when its disk becomes
   const content = new TextEncoder().encode('x')
   const pack = (): PackRequest => {
     const bytes = makePack([{ task: 0, content }])
-    const entries = encodeListing([{ kind: 'file', name: 'a' as Name, sizeBytes: 1, mtimeNs: 0n, mode: 0o644, identity: 1n }])
+    const entries = encodeListing([{ kind: 'file', name: 'a' as Name, sizeBytes: 1, mtimeNs: 0n, mode: 0o644, fileId: 1n }])
     const section = { directory: ROOT_PATH, entries, staged: Uint32Array.of(0), facts: new Uint8Array(FACT_BYTES) }
     return { staging: 's', pack: bytes, sections: [{ section, offsets: Uint32Array.of(PACK_RECORD_BYTES), lengths: Uint32Array.of(1) }] }
   }

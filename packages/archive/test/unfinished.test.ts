@@ -72,7 +72,7 @@ test('what a sync moved before it ended early is not taken for gone by the next 
   const { world, source } = await moveAll()
   expect(await pushMost(world, source)).toMatchObject({ renamed: FILES, deleted: 0 })
   const area = await world.area()
-  const preview = await area.beginPreview()
+  const preview = await area.beginPlanRun()
   compareAll(preview, source.snapshot())
   expect(await preview.finish({ complete: true })).toMatchObject({ deleted: { files: 5 }, obstacle: undefined })
   // Nor where some directories could not be read by then.
@@ -90,12 +90,12 @@ test('nor where the process was killed behind the moves', async () => {
   expect([0, FILES]).toContain(renamed)
 })
 
-test('a file is gone whose content has no other path, though another file has its identity, size and time', async () => {
+test('a file is gone whose content has no other path, though another file has its file id, size and time', async () => {
   const world = new World()
   const source = manyFiles()
   await push(await world.area(), source)
-  const { mtimeNs, identity } = source.at('docs/f0') as SourceFile
-  Object.assign(source.write('alike', 'CONTENT 0').at('alike'), { mtimeNs, identity })
+  const { mtimeNs, fileId } = source.at('docs/f0') as SourceFile
+  Object.assign(source.write('alike', 'CONTENT 0').at('alike'), { mtimeNs, fileId })
   await push(await world.area(), source)
   source.move('docs', 'elsewhere').write('late', 'comes late')
   await pushMost(world, source)

@@ -2,7 +2,7 @@ import type { RelativePath } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { expect, test } from 'vitest'
 import { MemoryIndex, MemoryStore } from '../src/testing/index.ts'
-import { UnsignedFiles } from '../src/unsigned-files.ts'
+import { UnsignedFiles } from '../src/commit/unsigned-files.ts'
 
 /** Writes down where files are looked for. */
 class AskedIndex extends MemoryIndex {

@@ -33,3 +33,10 @@ export function civilFromDays (days: number): CivilDate {
     day: dayOfYear - Math.floor((153 * monthFromMarch + 2) / 5) + 1,
   }
 }
+
+/** Where this machine is in time, as a port: the original writes times without a zone, and means that of the machine. */
+export interface TimeZone {
+  /** Milliseconds since the Unix epoch of what a clock on the wall shows, itself as milliseconds as if it were in UTC. */
+  toUtcMs (wallMs: number): number
+  toWallMs (utcMs: number): number
+}

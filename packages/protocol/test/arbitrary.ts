@@ -17,7 +17,7 @@ function bytes (length: number): fc.Arbitrary<Uint8Array> {
 export const anyDigest: fc.Arbitrary<Digest> = bytes(32).map(value => toDigest(value) as Digest)
 
 const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
-  fc.record({ kind: fc.constant('file' as const), name: anyName, mtimeNs, mode, sizeBytes, identity: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }) }),
+  fc.record({ kind: fc.constant('file' as const), name: anyName, mtimeNs, mode, sizeBytes, fileId: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }) }),
   fc.record({ kind: fc.constant('directory' as const), name: anyName, mtimeNs, mode, digest: anyDigest }),
   fc.record({
     kind: fc.constant('symlink' as const), name: anyName, mtimeNs,

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { checkMsgpack } from '../src/bounded-msgpack.ts'
-import { decodeValue, encodeValue } from '../src/codec.ts'
+import { checkMsgpack } from '../src/encoding/bounded-msgpack.ts'
+import { decodeValue, encodeValue } from '../src/encoding/codec.ts'
 import { LIMITS } from '../src/index.ts'
 import { fromHex, refusal } from './refusal.ts'
 

@@ -4,7 +4,7 @@ import type { ByteStream, Connection, Message } from '@filesync/protocol'
 import { ManualClock, memoryStreamPair } from '@filesync/protocol/testing'
 import type { MemoryStreamInit } from '@filesync/protocol/testing'
 import { describe, expect, it } from 'vitest'
-import { encodeMessage } from '../src/message-schema.ts'
+import { encodeMessage } from '../src/wire/message-schema.ts'
 import { join, rejection } from './refusal.ts'
 
 const STORED: Message = { type: 'STORED', files: 1, bytes: 2 }

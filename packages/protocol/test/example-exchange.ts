@@ -15,7 +15,7 @@ const CONTENT = new TextEncoder().encode('hello\n')
 const mtimeNs = 1_700_000_000_000_000_000n
 
 function exampleTree (): Tree {
-  const inner = encodeListing([{ kind: 'file', name: 'hello.txt' as Name, mtimeNs, mode: 0o644, sizeBytes: CONTENT.length, identity: 4711n }])
+  const inner = encodeListing([{ kind: 'file', name: 'hello.txt' as Name, mtimeNs, mode: 0o644, sizeBytes: CONTENT.length, fileId: 4711n }])
   const entries: Entry[] = [
     { kind: 'symlink', name: 'latest' as Name, mtimeNs, target: 'notes/hello.txt' },
     { kind: 'directory', name: 'notes' as Name, mtimeNs, mode: 0o755, digest: hashBytes(inner) },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { encodeValue } from '../src/codec.ts'
+import { encodeValue } from '../src/encoding/codec.ts'
 import {
   checkRelativePath, checkWindowsName, decodeListing, decodeMessage, encodeFrame, encodeListing, encodeParts, foldKey, FrameDecoder, LIMITS,
   ListingQuestions, parseMessage, PartsDecoder, readPack,
@@ -129,7 +129,7 @@ describe('what a session sends', () => {
   })
 
   it('a mode with set-user-ID or a file type in it', () => {
-    const entry = (mode: number): Uint8Array => encodeListing([{ kind: 'file', name: 'a' as Name, mtimeNs: 0n, mode, sizeBytes: 0, identity: 0n } satisfies Entry])
+    const entry = (mode: number): Uint8Array => encodeListing([{ kind: 'file', name: 'a' as Name, mtimeNs: 0n, mode, sizeBytes: 0, fileId: 0n } satisfies Entry])
     expect(refusal(() => decodeListing(entry(0o777)))).toBe('accepted')
     for (const mode of [0o4755, 0o7777, 0o100644]) expect(refusal(() => decodeListing(entry(mode)))).toBe('LISTING_INVALID')
   })

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { encodeLegacyMessage, fitLegacyTasks, LEGACY_LIMITS, parseLegacyMessage } from '../src/index.ts'
+import { encodeLegacyMessage, fitLegacyTasks, LEGACY_LIMITS, parseLegacyMessage } from '../src/legacy/index.ts'
 
 const chapter = readFileSync(new URL('../../../docs/protocol.md', import.meta.url), 'utf8').split('\n## Legacy\n')[1] ?? ''
 

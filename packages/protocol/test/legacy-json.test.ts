@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { JsonReader } from '../src/index.ts'
-import type { JsonBounds } from '../src/index.ts'
+import { JsonReader } from '../src/legacy/index.ts'
+import type { JsonBounds } from '../src/legacy/index.ts'
 
 const bounds: JsonBounds = { maxBytes: 4096, maxDepth: 3, maxContainers: 12 }
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { formatLegacyTime, parseLegacyTime, sameMicrosecond } from '../src/index.ts'
+import { formatLegacyTime, parseLegacyTime, sameMicrosecond } from '../src/legacy/index.ts'
 import type { TimeZone } from '../src/index.ts'
 import { localZone } from '../src/node/index.ts'
 

@@ -144,7 +144,7 @@ describe('ListingAnswers', () => {
   })
 
   it('finds the last entries of a million without holding them', () => {
-    const entries = Array.from({ length: 200_000 }, (_, i): Entry => ({ kind: 'file', name: `f${String(i).padStart(7, '0')}` as Name, mtimeNs: 0n, mode: 0, sizeBytes: 0, identity: 0n }))
+    const entries = Array.from({ length: 200_000 }, (_, i): Entry => ({ kind: 'file', name: `f${String(i).padStart(7, '0')}` as Name, mtimeNs: 0n, mode: 0, sizeBytes: 0, fileId: 0n }))
     const bytes = encodeListing(entries)
     const answers = new ListingAnswers({ rootDigest: toDigest(new Uint8Array(32)) as Digest, files: entries.length, directories: 0, bytes: 0, listing: () => bytes })
     for (const _ of answers.answer([]));

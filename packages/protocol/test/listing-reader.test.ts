@@ -4,7 +4,7 @@ import { asFileSyncError, compareNames, encodeListing, ListingReader } from '../
 import type { Entry, Name } from '../src/index.ts'
 import { anyEntries } from './arbitrary.ts'
 
-const file = (name: string, mode = 0o644): Entry => ({ kind: 'file', name: name as Name, mtimeNs: 1n, mode, sizeBytes: 1, identity: 0n })
+const file = (name: string, mode = 0o644): Entry => ({ kind: 'file', name: name as Name, mtimeNs: 1n, mode, sizeBytes: 1, fileId: 0n })
 const NAMES = Array.from({ length: 100 }, (_, i) => `file-${String(100 + i)}`)
 
 describe('ListingReader.passEqual', () => {

@@ -1,19 +1,19 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ListingIndex } from '../src/listing-index.ts'
-import { MsgpackReader } from '../src/msgpack-reader.ts'
-import { MsgpackWriter } from '../src/msgpack-writer.ts'
+import { ListingIndex } from '../src/listing/listing-index.ts'
+import { MsgpackReader } from '../src/encoding/msgpack-reader.ts'
+import { MsgpackWriter } from '../src/encoding/msgpack-writer.ts'
 import { countListing, decodeListing, digestOffsets, encodeListing, equalDigests, isName, isSymlinkTarget, LIMITS, ListingWriter, readListing } from '../src/index.ts'
 import type { Digest, Entry, Name } from '../src/index.ts'
 import { anyEntries } from './arbitrary.ts'
 import { fromHex, join, refusal } from './refusal.ts'
 
-const file = (name: string): Entry => ({ kind: 'file', name: name as Name, mtimeNs: 0n, mode: 0o644, sizeBytes: 0, identity: 0n })
+const file = (name: string): Entry => ({ kind: 'file', name: name as Name, mtimeNs: 0n, mode: 0o644, sizeBytes: 0, fileId: 0n })
 
 function writeOne (writer: ListingWriter, entry: Entry): void {
   if (entry.kind === 'directory') writer.directory(entry.name, entry.mode, entry.mtimeNs)
   else if (entry.kind === 'symlink') writer.symlink(entry.name, entry.mtimeNs, entry.target)
-  else writer.file(entry.name, new Uint32Array(BigUint64Array.of(BigInt.asUintN(64, entry.mtimeNs), BigInt(entry.mode), BigInt(entry.sizeBytes), entry.identity).buffer))
+  else writer.file(entry.name, new Uint32Array(BigUint64Array.of(BigInt.asUintN(64, entry.mtimeNs), BigInt(entry.mode), BigInt(entry.sizeBytes), entry.fileId).buffer))
 }
 
 describe('listings', () => {
@@ -66,14 +66,14 @@ describe('listings', () => {
     const borders = [0n, 7n, 8n, 16n, 32n].flatMap(bits => [2n ** bits - 1n, 2n ** bits, 2n ** bits + 1n])
     const times = [...borders, ...borders.map(value => -value), 2n ** 63n - 1n, -(2n ** 63n)]
     const sizes = [...borders.map(Number), Number.MAX_SAFE_INTEGER]
-    const identities = [...borders, 2n ** 63n, 2n ** 64n - 1n]
+    const fileIds = [...borders, 2n ** 63n, 2n ** 64n - 1n]
     const writer = new ListingWriter()
     for (let length = 3; length <= 255; length++) {
       const names = ['a'.repeat(length), `${'b'.repeat(length - 2)}é`, `${'c'.repeat(length - 3)}水`]
       const entries = names.filter(name => isName(name)).map((name, at): Entry => {
         const turn = length * 3 + at
-        const [mtimeNs = 0n, sizeBytes = 0, identity = 0n] = [times[turn % times.length], sizes[turn % sizes.length], identities[turn % identities.length]]
-        return { kind: 'file', name, mtimeNs, mode: turn % 0o1000, sizeBytes, identity }
+        const [mtimeNs = 0n, sizeBytes = 0, fileId = 0n] = [times[turn % times.length], sizes[turn % sizes.length], fileIds[turn % fileIds.length]]
+        return { kind: 'file', name, mtimeNs, mode: turn % 0o1000, sizeBytes, fileId }
       })
       writer.begin()
       for (const entry of entries) writeOne(writer, entry)
@@ -83,7 +83,7 @@ describe('listings', () => {
   })
 
   it('are the same bytes wherever in an entry the buffer has to grow', () => {
-    const largest: Entry = { kind: 'file', name: 'n' as Name, mtimeNs: -(2n ** 63n), mode: 0o777, sizeBytes: Number.MAX_SAFE_INTEGER, identity: 2n ** 64n - 1n }
+    const largest: Entry = { kind: 'file', name: 'n' as Name, mtimeNs: -(2n ** 63n), mode: 0o777, sizeBytes: Number.MAX_SAFE_INTEGER, fileId: 2n ** 64n - 1n }
     const expected = encodeListing([largest])
     for (let shift = 0; shift <= expected.length; shift++) {
       const writer = new ListingWriter()
@@ -110,12 +110,12 @@ describe('listings', () => {
     expect(refusal(() => encodeListing([file('𐀀'), file('\uffee')]))).toBe('LISTING_INVALID')
   })
 
-  // A file with the name "a": its fields are name, kind, mtime, mode, size, identity.
+  // A file with the name "a": its fields are name, kind, mtime, mode, size, file id.
   it.each([
     ['well formed', '91 96 a161 00 00 00 00 00', 'accepted'],
     ['a time of int64 at most', '91 96 a161 00 cf7fffffffffffffff 00 00 00', 'accepted'],
     ['a time of int64 at least', '91 96 a161 00 d38000000000000000 00 00 00', 'accepted'],
-    ['the largest identity', '91 96 a161 00 00 00 00 cfffffffffffffffff', 'accepted'],
+    ['the largest file id', '91 96 a161 00 00 00 00 cfffffffffffffffff', 'accepted'],
     ['the largest file', '91 96 a161 00 00 00 cf0004000000000000 00', 'accepted'],
     ['no array', '80', 'LISTING_INVALID'],
     ['2^32 - 1 entries', 'dd ffffffff', 'LISTING_INVALID'],
@@ -135,7 +135,7 @@ describe('listings', () => {
     ['a size of 2^53', '91 96 a161 00 00 00 cf0020000000000000 00', 'LISTING_INVALID'],
     ['a size that is a float', '91 96 a161 00 00 00 cb3ff8000000000000 00', 'LISTING_INVALID'],
     ['a size that is text', '91 96 a161 00 00 00 a135 00', 'LISTING_INVALID'],
-    ['a negative identity', '91 96 a161 00 00 00 00 ff', 'LISTING_INVALID'],
+    ['a negative file id', '91 96 a161 00 00 00 00 ff', 'LISTING_INVALID'],
     ['a field too few', '91 95 a161 00 00 00 00', 'LISTING_INVALID'],
     ['a kind that is not known', '91 96 a161 03 00 00 00 00', 'LISTING_INVALID'],
     ['a digest that is short', '91 95 a161 01 00 00 c401 00', 'LISTING_INVALID'],

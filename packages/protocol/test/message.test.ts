@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { encodeValue } from '../src/codec.ts'
+import { encodeValue } from '../src/encoding/codec.ts'
 import { decodeMessage, encodeMessage, LIMITS, MESSAGE_TYPES, parseMessage } from '../src/index.ts'
 import { anyMessage, messagesByType } from './arbitrary.ts'
 import { refusal } from './refusal.ts'

@@ -2,7 +2,7 @@ import { generateKeyPairSync, sign } from 'node:crypto'
 
 /**
  * A key pair and the least certificate for it (RFC 5280, version 1), for one run. Who the ends are does not matter to
- * these tests; packages/identity has the certificates that FileSync uses, and the tests of who may connect.
+ * these tests; packages/file id has the certificates that FileSync uses, and the tests of who may connect.
  */
 export function selfSigned (): { readonly key: string, readonly cert: string } {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519')

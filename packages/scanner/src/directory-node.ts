@@ -41,15 +41,15 @@ export interface ListingSlice {
 /** One directory of a finished tree. Never changes: a new tree shares the nodes of the old one that are still true. */
 export class DirectoryNode {
   readonly name: Name
-  readonly identity: bigint
+  readonly fileId: bigint
   readonly own: OwnFacts
   readonly totals: Totals
   readonly children: readonly DirectoryNode[]
   readonly slice: ListingSlice
 
-  constructor (init: { readonly name: Name, readonly identity: bigint, readonly own: OwnFacts, readonly slice: ListingSlice, readonly children: readonly DirectoryNode[] }) {
+  constructor (init: { readonly name: Name, readonly fileId: bigint, readonly own: OwnFacts, readonly slice: ListingSlice, readonly children: readonly DirectoryNode[] }) {
     this.name = init.name
-    this.identity = init.identity
+    this.fileId = init.fileId
     this.own = init.own
     this.slice = init.slice
     this.children = init.children

@@ -20,9 +20,9 @@ export interface ReadRequest {
 /** What one directory holds, with its listing in a block of many. */
 export interface ListedDirectory extends WrittenListing {
   readonly status: 'read'
-  /** Beside `digestOffsets`, the names and identities of the subdirectories. */
+  /** Beside `digestOffsets`, the names and file ids of the subdirectories. */
   readonly childNames: readonly Name[]
-  readonly childIdentities: readonly bigint[]
+  readonly childIds: readonly bigint[]
   readonly files: number
   readonly bytes: number
   readonly ignored: number

@@ -11,19 +11,19 @@ export class EntryStat {
   ctimeMs = 0
   /** Device, inode, and time of birth in nanoseconds. */
   readonly ids: BigUint64Array = new BigUint64Array(3)
-  /** What a listing holds of a file: mtime in nanoseconds, permissions, size in bytes and identity, the last three once they are known. */
+  /** What a listing holds of a file: mtime in nanoseconds, permissions, size in bytes and file id, the last three once they are known. */
   readonly numbers: BigInt64Array = new BigInt64Array(4)
   /** The same memory in halves of 32 bits, the lower first. */
   readonly idHalves: Uint32Array = new Uint32Array(this.ids.buffer)
   readonly halves: Uint32Array = new Uint32Array(this.numbers.buffer)
-  /** Inode and time of birth, and the identity that is made from them. */
-  readonly identityInput: Uint32Array = this.idHalves.subarray(2)
-  readonly identityHalves: Uint32Array = this.halves.subarray(6)
+  /** Inode and time of birth, and the file id that is made from them. */
+  readonly fileIdInput: Uint32Array = this.idHalves.subarray(2)
+  readonly fileIdHalves: Uint32Array = this.halves.subarray(6)
 
   get dev (): bigint { return this.ids[0] ?? 0n }
   get ino (): bigint { return this.ids[1] ?? 0n }
   get mtimeNs (): bigint { return this.numbers[0] ?? 0n }
-  get identity (): bigint { return BigInt.asUintN(64, this.numbers[3] ?? 0n) }
+  get fileId (): bigint { return BigInt.asUintN(64, this.numbers[3] ?? 0n) }
 }
 
 export type EntryType = 'file' | 'directory' | 'symlink' | 'special'

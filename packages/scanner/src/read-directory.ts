@@ -1,5 +1,5 @@
 import {
-  ARCHIVE_ID_FILE, archiveIdOf, checkJoin, checkName, isSymlinkTarget, joinPath, LIMITS, problem, ProblemList, writeFileIdentity,
+  ARCHIVE_ID_FILE, archiveIdOf, checkJoin, checkName, isSymlinkTarget, joinPath, LIMITS, problem, ProblemList, writeFileId,
 } from '@filesync/protocol'
 import type { ListingWriter, Name, ProblemCode } from '@filesync/protocol'
 import type { ListedDirectory, Unsettled } from './directory-reading.ts'
@@ -56,7 +56,7 @@ class ListedEntries {
   readonly #isRoomy: boolean
   readonly #writer: ListingWriter
   readonly #childNames: Name[] = []
-  readonly #childIdentities: bigint[] = []
+  readonly #childIds: bigint[] = []
   readonly #unsettled: Unsettled[] = []
   readonly #problems = new ProblemList()
   #archiveId: string | undefined
@@ -104,7 +104,7 @@ class ListedEntries {
   finish (ruleText: string | undefined): ListedDirectory {
     return {
       status: 'read', ...this.#writer.end(),
-      childNames: this.#childNames, childIdentities: this.#childIdentities,
+      childNames: this.#childNames, childIds: this.#childIds,
       files: this.#files, bytes: this.#bytes, ignored: this.#ignored,
       problems: this.#problems.first, problemCount: this.#problems.count, complete: this.#complete,
       unsettled: this.#unsettled, archiveId: this.#archiveId, ruleText,
@@ -139,8 +139,8 @@ class ListedEntries {
     this.#files++
     this.#bytes += sizeBytes
     const { halves } = stat
-    if (this.#directory.keepsNumbers(name, stat)) writeFileIdentity(stat.identityInput, stat.identityHalves)
-    else stat.identityHalves.fill(0)
+    if (this.#directory.keepsNumbers(name, stat)) writeFileId(stat.fileIdInput, stat.fileIdHalves)
+    else stat.fileIdHalves.fill(0)
     halves[2] = mode & PERMISSIONS
     halves[4] = sizeBytes
     halves[5] = sizeBytes / 0x1_0000_0000
@@ -152,10 +152,10 @@ class ListedEntries {
       this.#tell(name, 'DIRECTORY_LOOP')
       return
     }
-    writeFileIdentity(stat.identityInput, stat.identityHalves)
+    writeFileId(stat.fileIdInput, stat.fileIdHalves)
     this.#childNames.push(name)
     // The root of a disk that is mounted here has often the number and the time of birth of another one's.
-    this.#childIdentities.push(stat.identity ^ stat.dev)
+    this.#childIds.push(stat.fileId ^ stat.dev)
     this.#writer.directory(name, stat.mode & PERMISSIONS, stat.mtimeNs)
   }
 

@@ -43,7 +43,7 @@ export interface Walked {
 interface Visit {
   readonly path: RelativePath
   readonly name: Name
-  readonly identity: bigint
+  readonly fileId: bigint
   readonly parent: Visit | undefined
   /** Its place among the children of the parent. */
   readonly index: number
@@ -86,7 +86,7 @@ class Walk {
 
   async run (): Promise<Walked> {
     const { previous, rules, reader } = this.#init
-    this.#enter({ path: ROOT_PATH, name: '' as Name, identity: 0n, parent: undefined, index: 0, old: previous, isDoubtful: this.#init.dirty.hasWhole(ROOT_PATH), rules, ...UNREAD })
+    this.#enter({ path: ROOT_PATH, name: '' as Name, fileId: 0n, parent: undefined, index: 0, old: previous, isDoubtful: this.#init.dirty.hasWhole(ROOT_PATH), rules, ...UNREAD })
     const lanes = Array.from({ length: reader.parallel * QUEUED_PER_THREAD }, async () => { await this.#readOn() })
     const ends = await Promise.allSettled(lanes)
     reader.rest()
@@ -161,7 +161,7 @@ class Walk {
     visit.slice = { block: reading.block, start: reading.start, end: reading.end, digestOffsets: reading.digestOffsets }
     visit.isFresh = true
     this.#options.onDirectory(reading)
-    this.#descend(visit, reading.childNames.map((name, at) => ({ name, identity: reading.childIdentities[at] ?? 0n })))
+    this.#descend(visit, reading.childNames.map((name, at) => ({ name, fileId: reading.childIds[at] ?? 0n })))
   }
 
   #absorbNothing (visit: Visit, reading: Exclude<DirectoryReading, DirectoryContents>): void {
@@ -175,17 +175,17 @@ class Walk {
     this.#descend(visit, [])
   }
 
-  #descend (visit: Visit, children: readonly { readonly name: Name, readonly identity: bigint }[]): void {
+  #descend (visit: Visit, children: readonly { readonly name: Name, readonly fileId: bigint }[]): void {
     const { dirty } = this.#init
     const rules = visit.own?.rules ?? visit.rules
     visit.children = new Array<DirectoryNode | undefined>(children.length)
     visit.pending = 1
-    children.forEach(({ name, identity }, index) => {
+    children.forEach(({ name, fileId }, index) => {
       const path = joinPath(visit.path, name)
       const at = visit.old === undefined || visit.old.own.rules !== rules ? -1 : visit.old.indexOf(name)
       const candidate = visit.old?.children[at]
       // Another directory under the same name shares nothing with the old one.
-      const old = candidate?.identity === identity ? candidate : undefined
+      const old = candidate?.fileId === fileId ? candidate : undefined
       const isDoubtful = visit.isDoubtful || dirty.hasWhole(path)
       if (old !== undefined && !isDoubtful && !dirty.has(path) && !dirty.hasBelow(path)) {
         visit.children[index] = old
@@ -193,7 +193,7 @@ class Walk {
         return
       }
       visit.pending++
-      this.#enter({ path, name, identity, parent: visit, index, old, isDoubtful, rules, ...UNREAD })
+      this.#enter({ path, name, fileId, parent: visit, index, old, isDoubtful, rules, ...UNREAD })
     })
     this.#settle(visit)
   }
@@ -233,13 +233,13 @@ const UNREAD = { own: undefined, slice: undefined, isFresh: false, children: [],
 
 /** The node of a directory; the old one where nothing about it changed. */
 function finish (visit: Visit): DirectoryNode {
-  const { name, identity, old, own, slice } = visit
+  const { name, fileId, old, own, slice } = visit
   if (own === undefined || slice === undefined) throw new Error('a directory was finished before it was read')
   const children = visit.children.filter(child => child !== undefined)
   const bytes = slice.block.subarray(slice.start, slice.end)
   const isSame = old !== undefined && equalDigests(old.listing, bytes)
   if (isSame && own === old.own && children.every((child, at) => child === old.children[at])) return old
-  return new DirectoryNode({ name, identity, own, children, slice: isSame ? old.slice : slice })
+  return new DirectoryNode({ name, fileId, own, children, slice: isSame ? old.slice : slice })
 }
 
 function rootTrouble (reading: Exclude<DirectoryReading, DirectoryContents>): FileSyncError {

@@ -48,7 +48,7 @@ describe.each([
     expect(directories.read('' as RelativePath, directory => directory.names())).toEqual(['a'])
   })
 
-  test.each(['is gone', 'is a link that leads nowhere'])('keeps the identities of all files when the first one %s after it was looked at', now => {
+  test.each(['is gone', 'is a link that leads nowhere'])('keeps the file ids of all files when the first one %s after it was looked at', now => {
     const { root } = twoPlaces()
     const path = join(root, 'a/b/file')
     write(root, { 'a/b/other': 'x' })

@@ -38,7 +38,7 @@ describe('what a tree holds', () => {
     }
   })
 
-  test('is told with size, time to the nanosecond, mode and identity', async () => {
+  test('is told with size, time to the nanosecond, mode and file id', async () => {
     const root = scratch()
     write(root, { file: 'four' })
     execFileSync('touch', ['-d', '2021-05-06 07:08:09.123456789 UTC', join(root, 'file')])
@@ -61,20 +61,20 @@ describe('what a tree holds', () => {
     expect(found.get('far')).toMatchObject({ mtimeNs: stored > 2n ** 63n - 1n ? 2n ** 63n - 1n : stored })
   })
 
-  test('another file under a freed inode number has another identity', async () => {
+  test('another file under a freed inode number has another file id', async () => {
     const root = scratch()
     const scanner = await open(root, { workers: 1 })
     const seen = new Set<bigint>()
     for (let i = 0; i < 20; i++) {
       write(root, { file: 'same', stays: '' })
       const entry = entries(await scanner.scan({ signal: AbortSignal.timeout(20_000) })).get('file')
-      if (entry?.kind === 'file') seen.add(entry.identity)
+      if (entry?.kind === 'file') seen.add(entry.fileId)
       rmSync(join(root, 'file'))
     }
     expect(seen.size).toBe(20)
   })
 
-  test('hard links are files of their own with one identity', async () => {
+  test('hard links are files of their own with one file id', async () => {
     const root = scratch()
     write(root, { one: 'data' })
     linkSync(join(root, 'one'), join(root, 'two'))
@@ -82,7 +82,7 @@ describe('what a tree holds', () => {
     expect(found.get('two')).toEqual({ ...found.get('one'), name: 'two' })
   })
 
-  test.skipIf(!canBind)('without an identity where the file system numbers files as it likes, and with one beside it', async () => {
+  test.skipIf(!canBind)('without a file id where the file system numbers files as it likes, and with one beside it', async () => {
     const root = scratch()
     const elsewhere = scratch()
     write(root, { here: 'data' })
@@ -91,8 +91,8 @@ describe('what a tree holds', () => {
     expect(bind(elsewhere, join(root, 'mounted'))).toBe(true)
     onTestFinished(() => { spawnSync('umount', ['-l', join(root, 'mounted')]) })
     const found = entries(await scanOnce(root))
-    expect(found.get('mounted/file')).toMatchObject({ kind: 'file', sizeBytes: 4, identity: 0n })
-    expect(found.get('here')).not.toMatchObject({ identity: 0n })
+    expect(found.get('mounted/file')).toMatchObject({ kind: 'file', sizeBytes: 4, fileId: 0n })
+    expect(found.get('here')).not.toMatchObject({ fileId: 0n })
   })
 
   test('names in the order of their UTF-8 bytes', async () => {

@@ -1,7 +1,7 @@
 import { lstatSync, mkdtempSync, readdirSync, readlinkSync, realpathSync, rmSync, utimesSync, writeFileSync, mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { encodeListing, toHex, writeFileIdentity } from '@filesync/protocol'
+import { encodeListing, toHex, writeFileId } from '@filesync/protocol'
 import type { Digest, Entry, Name } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { onTestFinished } from 'vitest'
@@ -56,8 +56,8 @@ export function plainDigest (root: string): string {
     if (stat.isSymbolicLink()) return { kind: 'symlink', name, mtimeNs, target: readlinkSync(path) }
     const record = new EntryStat()
     fillRecord(record, stat)
-    writeFileIdentity(record.identityInput, record.identityHalves)
-    return { kind: 'file', name, mtimeNs, mode, sizeBytes: Number(stat.size), identity: record.identity }
+    writeFileId(record.fileIdInput, record.fileIdHalves)
+    return { kind: 'file', name, mtimeNs, mode, sizeBytes: Number(stat.size), fileId: record.fileId }
   }
   return toHex(read(root))
 }

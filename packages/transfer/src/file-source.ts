@@ -70,7 +70,7 @@ export interface SourceStream {
 }
 
 /**
- * Where the bytes of wanted files come from, as a port. What is read is what was listed: it is the file with the identity of
+ * Where the bytes of wanted files come from, as a port. What is read is what was listed: it is the file with the file id of
  * the entry, size and mtime are those of the entry before and after reading, and no symbolic link is followed on the way;
  * anything else is a fault of that file.
  */

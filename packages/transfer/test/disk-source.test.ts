@@ -5,7 +5,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { joinPath, LIMITS, readPack, ROOT_PATH, splitPath, writeFileIdentity } from '@filesync/protocol'
+import { joinPath, LIMITS, readPack, ROOT_PATH, splitPath, writeFileId } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -17,7 +17,7 @@ import { CheckedDirectories } from '../src/node/source-directories.ts'
 import { SignatureBuilder } from '../src/signature.ts'
 import { buildPack } from '../src/source-reader.ts'
 import type { OpenFile, SourceReader } from '../src/source-reader.ts'
-import { identityOf } from './identity-of.ts'
+import { fileIdOf } from './file-id-of.ts'
 import { randomBytes } from './session.ts'
 
 // The year 2262.
@@ -47,13 +47,13 @@ function put (path: string, bytes: Uint8Array | string): WantedFile {
 function want (path: string): WantedFile {
   const stats = lstatSync(join(root, path), { bigint: true })
   const { directory, name } = splitPath(path as RelativePath)
-  const identity = identityOf(stats)
-  return { task: path.length, directory, entry: { kind: 'file', name, sizeBytes: Number(stats.size), mtimeNs: stats.mtimeNs, mode: 0o644, identity } }
+  const fileId = fileIdOf(stats)
+  return { task: path.length, directory, entry: { kind: 'file', name, sizeBytes: Number(stats.size), mtimeNs: stats.mtimeNs, mode: 0o644, fileId } }
 }
 
 /** The same file, in a listing that does not know which file it is. */
 function unidentified (file: WantedFile): WantedFile {
-  return { ...file, entry: { ...file.entry, identity: 0n } }
+  return { ...file, entry: { ...file.entry, fileId: 0n } }
 }
 
 /** A file of a time that is the same for all. */
@@ -144,7 +144,7 @@ test('directories that changed places are read where they were listed', async ()
   expect(await readAsPack(...files)).toEqual({ contents: { 'daily.0/file': 'BBBB', 'daily.1/file': 'AAAA' }, faults: [] })
 })
 
-test('where files have no identity, what was held open before a scan is not used after it', async () => {
+test('where files have no file id, what was held open before a scan is not used after it', async () => {
   await readAsPack(unidentified(putDated('daily.0/file', 'AAAA')), unidentified(putDated('new/file', 'BBBB')))
   renameSync(join(root, 'daily.0'), join(root, 'daily.1'))
   renameSync(join(root, 'new'), join(root, 'daily.0'))
@@ -170,7 +170,7 @@ test.skipIf(untrue.length === 0).each(untrue)('%s, whose size is not that of its
   const elsewhere = openFileSource({ root: join('/', directory), workers: 1 })
   try {
     const { size, mtimeNs } = lstatSync(path, { bigint: true })
-    const file: WantedFile = { task: 1, directory: ROOT_PATH, entry: { kind: 'file', name, sizeBytes: Number(size), mtimeNs, mode: 0o644, identity: 0n } }
+    const file: WantedFile = { task: 1, directory: ROOT_PATH, entry: { kind: 'file', name, sizeBytes: Number(size), mtimeNs, mode: 0o644, fileId: 0n } }
     expect(await elsewhere.readPack([file], false)).toMatchObject({ frame: undefined, files: 0, faults: [{ task: 1, code: 'SIZE_UNRELIABLE' }] })
     for (const content of ['DATA', 'NONE'] as const) {
       const stream = elsewhere.openStream({ file, content, offset: 0, pieceBytes: 65_536 })
@@ -219,7 +219,7 @@ test('that a file ends where it is said to end is seen without a call of its own
     open: ({ entry }) => opened(entry.sizeBytes), allocate: sizeBytes => new Uint8Array(sizeBytes), hash: hashBytes, createHasher, createCutFinder: plainCutFinder,
   }
   const file = (task: number, sizeBytes: number): WantedFile => (
-    { task, directory: ROOT_PATH, entry: { kind: 'file', name: 'a' as Name, sizeBytes, mtimeNs: 0n, mode: 0o644, identity: 0n } }
+    { task, directory: ROOT_PATH, entry: { kind: 'file', name: 'a' as Name, sizeBytes, mtimeNs: 0n, mode: 0o644, fileId: 0n } }
   )
   expect(buildPack([file(0, 7), file(1, 0), file(2, 9)], reader, false)).toMatchObject({ files: 3, bytes: 16, faults: [] })
   expect(reads).toEqual([8, 1, 10])
@@ -294,9 +294,9 @@ test('the beginning of a file that grows is read as it was listed, and not where
     const { task, directory, entry } = put('log', whole)
     const { ino, birthtimeNs } = lstatSync(join(root, 'log'), { bigint: true })
     const numbers = BigUint64Array.of(ino, birthtimeNs)
-    const identity = new BigUint64Array(1)
-    writeFileIdentity(new Uint32Array(numbers.buffer), new Uint32Array(identity.buffer))
-    const file: WantedFile = { task, directory, entry: { ...entry, identity: identity[0] ?? 0n }, isGrowing: true }
+    const fileId = new BigUint64Array(1)
+    writeFileId(new Uint32Array(numbers.buffer), new Uint32Array(fileId.buffer))
+    const file: WantedFile = { task, directory, entry: { ...entry, fileId: fileId[0] ?? 0n }, isGrowing: true }
     happens()
     const { last, bytes } = await readAsStream({ file, content: 'DATA', offset: 0 })
     expect(last.kind === 'END' && Buffer.from(last.digest).equals(hashBytes(whole)), what).toBe(isRead)

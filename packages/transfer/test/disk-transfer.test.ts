@@ -7,7 +7,7 @@ import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openFileSource, zstdDecompress } from '../src/node/index.ts'
 import { MemoryStore } from '../src/testing/index.ts'
-import { identityOf } from './identity-of.ts'
+import { fileIdOf } from './file-id-of.ts'
 import { randomBytes, randomNumbers, sync } from './session.ts'
 
 let root: string
@@ -22,14 +22,14 @@ function scan (): Tree {
   const visit = (directory: RelativePath): Uint8Array => {
     const entries = readdirSync(join(root, directory)).sort().map((text): Entry => {
       const name = text as Name
-      const { size, mtimeNs, identity, isDirectory } = statOf(joinPath(directory, name))
+      const { size, mtimeNs, fileId, isDirectory } = statOf(joinPath(directory, name))
       if (isDirectory) {
         totals.directories++
         return { kind: 'directory', name, mtimeNs, mode: 0o755, digest: hashBytes(visit(joinPath(directory, name))) }
       }
       totals.files++
       totals.bytes += size
-      return { kind: 'file', name, sizeBytes: size, mtimeNs, mode: 0o644, identity }
+      return { kind: 'file', name, sizeBytes: size, mtimeNs, mode: 0o644, fileId }
     })
     const listing = encodeListing(entries)
     listings.set(directory, listing)
@@ -39,9 +39,9 @@ function scan (): Tree {
   return { rootDigest, ...totals, listing: directory => listings.get(directory) }
 }
 
-function statOf (path: string): { size: number, mtimeNs: bigint, identity: bigint, isDirectory: boolean } {
+function statOf (path: string): { size: number, mtimeNs: bigint, fileId: bigint, isDirectory: boolean } {
   const stats = lstatSync(join(root, path), { bigint: true })
-  return { size: Number(stats.size), mtimeNs: stats.mtimeNs, identity: identityOf(stats), isDirectory: stats.isDirectory() }
+  return { size: Number(stats.size), mtimeNs: stats.mtimeNs, fileId: fileIdOf(stats), isDirectory: stats.isDirectory() }
 }
 
 function expectAsOnDisk (store: MemoryStore, count: number): void {

@@ -8,7 +8,7 @@ test('files cross between threads as they were listed, but for what reading does
     task: 7_000_000 + i,
     directory: directory as RelativePath,
     entry: {
-      kind: 'file', name: `name ${String(i)}` as Name, sizeBytes: 2 ** 40 + i, mtimeNs: BigInt(i) - 1n, mode: 0o644, identity: 2n ** 64n - 1n - BigInt(i),
+      kind: 'file', name: `name ${String(i)}` as Name, sizeBytes: 2 ** 40 + i, mtimeNs: BigInt(i) - 1n, mode: 0o644, fileId: 2n ** 64n - 1n - BigInt(i),
     },
   }))
   const crossed = fromColumns(structuredClone(toColumns(files)))

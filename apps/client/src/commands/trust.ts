@@ -1,7 +1,7 @@
 import { formatDeviceId, parseDeviceId } from '@filesync/identity'
 import { jsonLine, printable } from '@filesync/program'
 import type { Terminal } from '@filesync/program/node'
-import { openClientState } from '../client-state.ts'
+import { openClientState } from '../connect/client-state.ts'
 import { stateDirOf } from '../settings.ts'
 import type { CommonFlags, HostPort } from '../settings.ts'
 

@@ -1,6 +1,8 @@
-import { encodeLegacyMessage, FileSyncError, formatLegacyTime, joinPath, LEGACY_LIMITS, problem, readListing, ROOT_PATH } from '@filesync/protocol'
-import type { FileEntry, LegacyFilesInfo, Problem, RelativePath, TimeZone } from '@filesync/protocol'
-import type { PushableTree } from '../push-session.ts'
+import { FileSyncError, joinPath, problem, readListing, ROOT_PATH } from '@filesync/protocol'
+import { encodeLegacyMessage, formatLegacyTime, LEGACY_LIMITS } from '@filesync/protocol/legacy'
+import type { FileEntry, Problem, RelativePath, TimeZone } from '@filesync/protocol'
+import type { LegacyFilesInfo } from '@filesync/protocol/legacy'
+import type { PushableTree } from '../push/push-session.ts'
 
 /** A file that may be asked for. */
 export interface ListedFile {

@@ -1,7 +1,9 @@
-import { FileSyncError, FRAME_HEADER_BYTES, formatLegacyTime, LEGACY_LIMITS, LIMITS, parseLegacyTime, readPack } from '@filesync/protocol'
-import type { Clock, LegacyChannel, Problem, RelativePath, TimeZone } from '@filesync/protocol'
+import { FileSyncError, FRAME_HEADER_BYTES, LIMITS, readPack } from '@filesync/protocol'
+import { formatLegacyTime, LEGACY_LIMITS, parseLegacyTime } from '@filesync/protocol/legacy'
+import type { Clock, Problem, RelativePath, TimeZone } from '@filesync/protocol'
+import type { LegacyChannel } from '@filesync/protocol/legacy'
 import type { FileFault, FileSource } from '@filesync/transfer'
-import type { PushableTree } from '../push-session.ts'
+import type { PushableTree } from '../push/push-session.ts'
 import { describeFiles, listFiles } from './file-list.ts'
 import type { ListedFile } from './file-list.ts'
 

@@ -4,10 +4,10 @@ import { formatCount, printable } from '@filesync/program'
 import { askControl, writeReport } from '@filesync/program/node'
 import { FileSyncError, formatSize } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
-import { listVersions, release as releaseArea, restore as restoreArea, verify as verifyArea } from '../archive-operations.ts'
-import type { RestoreReport, VerifyReport, VersionRow } from '../archive-operations.ts'
-import { openOwnArchive } from '../known-archive.ts'
-import { parseMoment } from '../moment.ts'
+import { listVersions, release as releaseArea, restore as restoreArea, verify as verifyArea } from '../archive/archive-operations.ts'
+import type { RestoreReport, VerifyReport, VersionRow } from '../archive/archive-operations.ts'
+import { openOwnArchive } from '../archive/known-archive.ts'
+import { parseMoment } from '../schedule/moment.ts'
 import { stateDirOf } from '../settings.ts'
 import type { CommonFlags } from '../settings.ts'
 import type { CommandContext } from './start.ts'
@@ -107,7 +107,7 @@ export async function operate <T>({ route, request, work, only }: Operation<T>, 
   if (flags.archive === undefined) {
     throw new FileSyncError('USAGE', `No server runs with the state directory ${stateDir}. Start it, or say where the archive is: --archive DIR.`)
   }
-  const init = { root: flags.archive, allowNetworkDisk: flags.allowNetworkDisk === true, keepMs: Infinity, mode: 'archive', clock: systemClock, signal } as const
+  const init = { root: flags.archive, allowNetworkDisk: flags.allowNetworkDisk === true, keepMs: Infinity, deletions: 'archive', clock: systemClock, signal } as const
   const archive = await (only === 'makes' ? openOwnArchive({ ...init, stateDir, accept: false }) : openArchive({ ...init, mustExist: true, mayBeReadOnly: only === 'reads' }))
   try {
     if (archive.isReadOnly && flags.quiet !== true) terminal.stderr.write(READ_ONLY)

@@ -11,7 +11,7 @@ import { digestEngine, systemClock } from '@filesync/protocol/node'
 import { stateDirOf } from '../settings.ts'
 import type { CommonFlags } from '../settings.ts'
 import type { CommandContext } from './start.ts'
-import type { Status } from '../health.ts'
+import type { Status } from '../status/health.ts'
 
 export interface DoctorFlags extends CommonFlags {
   readonly interface?: readonly string[]

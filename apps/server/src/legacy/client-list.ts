@@ -1,5 +1,7 @@
-import { checkRelativePath, FileSyncError, isProblemCode, LEGACY_LIMITS, parseLegacyTime, problem } from '@filesync/protocol'
-import type { LegacyFile, Problem, RelativePath, TimeZone } from '@filesync/protocol'
+import { checkRelativePath, FileSyncError, isProblemCode, problem } from '@filesync/protocol'
+import { LEGACY_LIMITS, parseLegacyTime } from '@filesync/protocol/legacy'
+import type { Problem, RelativePath, TimeZone } from '@filesync/protocol'
+import type { LegacyFile } from '@filesync/protocol/legacy'
 
 /** What a client says that it has. */
 export interface ClientList {

@@ -30,7 +30,7 @@ export function buildTree (files: ReadonlyMap<RelativePath, PlainFile>, hash: Ha
   }
   for (const [path, { sizeBytes, mtimeNs }] of files) {
     const { directory, name } = splitPath(path)
-    entriesOf(directory).push({ kind: 'file', name, sizeBytes, mtimeNs, mode: FILE_MODE, identity: 0n })
+    entriesOf(directory).push({ kind: 'file', name, sizeBytes, mtimeNs, mode: FILE_MODE, fileId: 0n })
   }
   const listings = new Map<RelativePath, Uint8Array>()
   const deepestFirst = [...contents.keys()].sort((a, b) => pathDepth(b) - pathDepth(a))

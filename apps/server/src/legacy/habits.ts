@@ -1,4 +1,4 @@
-import { LEGACY_LIMITS } from '@filesync/protocol'
+import { LEGACY_LIMITS } from '@filesync/protocol/legacy'
 
 interface Habit {
   replyBytes: number

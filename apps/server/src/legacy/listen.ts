@@ -1,9 +1,10 @@
 import { createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
-import { asFileSyncError, FileSyncError, LegacyChannel } from '@filesync/protocol'
-import type { LegacyPace } from '@filesync/protocol'
+import { asFileSyncError, FileSyncError } from '@filesync/protocol'
+import { LegacyChannel } from '@filesync/protocol/legacy'
+import type { LegacyPace } from '@filesync/protocol/legacy'
 import { remoteAddressOf, socketStream } from '@filesync/protocol/node'
-import type { SharedLimit } from '../shared-limit.ts'
+import type { SharedLimit } from '../schedule/shared-limit.ts'
 import { serveLegacySession } from './serve-session.ts'
 import type { LegacyDependencies, LegacyReport } from './serve-session.ts'
 

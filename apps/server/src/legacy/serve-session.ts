@@ -1,9 +1,9 @@
 import type { Area } from '@filesync/archive'
-import {
-  asFileSyncError, encodeLegacyMessage, FileSyncError, fitLegacyTasks, formatLegacyTime, LEGACY_LIMITS, LEGACY_LIST, sameMicrosecond,
-} from '@filesync/protocol'
-import type { Clock, HashBytes, Hasher, LegacyChannel, LegacyFilesInfo, Problem, RelativePath, TimeZone } from '@filesync/protocol'
-import type { SessionQueue } from '../session-queue.ts'
+import { asFileSyncError, FileSyncError } from '@filesync/protocol'
+import { encodeLegacyMessage, fitLegacyTasks, formatLegacyTime, LEGACY_LIMITS, LEGACY_LIST, sameMicrosecond } from '@filesync/protocol/legacy'
+import type { Clock, HashBytes, Hasher, Problem, RelativePath, TimeZone } from '@filesync/protocol'
+import type { LegacyChannel, LegacyFilesInfo } from '@filesync/protocol/legacy'
+import type { SessionQueue } from '../schedule/session-queue.ts'
 import { legacyArea } from './area-name.ts'
 import { Arrivals } from './arrivals.ts'
 import { readClientList, readTime } from './client-list.ts'

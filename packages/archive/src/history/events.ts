@@ -1,14 +1,14 @@
 import { joinPath, pathDepth, readListing } from '@filesync/protocol'
 import type { Entry, HashBytes, RelativePath } from '@filesync/protocol'
-import type { HistoryLog, KeptEntry } from '../content-store.ts'
-import { FACT_BYTES, readFact } from '../facts.ts'
-import type { Fact } from '../facts.ts'
-import { staysInside } from '../names.ts'
-import { parseVersionFolder, versionFolder } from '../version-folder.ts'
+import type { HistoryLog, KeptEntry } from '../store/content-store.ts'
+import { FACT_BYTES, readFact } from '../store/facts.ts'
+import type { Fact } from '../store/facts.ts'
+import { staysInside } from '../store/names.ts'
+import { parseVersionFolder, versionFolder } from '../store/version-folder.ts'
 import { NO_FOLDER, parseLog } from './change-log.ts'
 import type { Change, Point } from './change-log.ts'
-import { comparePositions } from './position.ts'
-import type { Position } from './position.ts'
+import { comparePositions } from '../store/position.ts'
+import type { Position } from '../store/position.ts'
 
 /** What happened at a path. */
 export interface PathEvent {

@@ -1,9 +1,9 @@
 import type { Clock, HashBytes } from '@filesync/protocol'
 import { ROOT_PATH } from '@filesync/protocol'
-import type { AreaRecord } from '../archive-index.ts'
-import type { ContentStore } from '../content-store.ts'
-import { parseVersionFolder } from '../version-folder.ts'
-import { newAge } from './archive-age.ts'
+import type { AreaRecord } from '../store/archive-index.ts'
+import type { ContentStore } from '../store/content-store.ts'
+import { parseVersionFolder } from '../store/version-folder.ts'
+import { newAge } from '../store/archive-age.ts'
 import { parseLog } from './change-log.ts'
 
 export interface HistoryPlace {

@@ -1,11 +1,11 @@
 import { ENTRY_KINDS, joinPath } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
-import type { ArchiveIndex } from '../archive-index.ts'
-import { FACT_BYTES } from '../facts.ts'
-import { EMPTY_DIRECTORY } from '../fold.ts'
-import type { StoredDirectory } from '../fold.ts'
-import { compareCursors, ListingCursor } from '../listing-cursor.ts'
-import { isUnknownAt } from '../unknown-entry.ts'
+import type { ArchiveIndex } from '../store/archive-index.ts'
+import { FACT_BYTES } from '../store/facts.ts'
+import { EMPTY_DIRECTORY } from '../store/fold.ts'
+import type { StoredDirectory } from '../store/fold.ts'
+import { compareCursors, ListingCursor } from '../store/listing-cursor.ts'
+import { isUnknownAt } from '../store/unknown-entry.ts'
 
 /** An entry as the index still has it. */
 export interface FormerEntry {

@@ -1,10 +1,10 @@
 import type { Entry, RelativePath } from '@filesync/protocol'
-import type { FoundEntry, KeptEntry } from '../content-store.ts'
-import type { Fact } from '../facts.ts'
-import { parseVersionFolder } from '../version-folder.ts'
+import type { FoundEntry, KeptEntry } from '../store/content-store.ts'
+import type { Fact } from '../store/facts.ts'
+import { parseVersionFolder } from '../store/version-folder.ts'
 import type { PathEvent } from './events.ts'
-import { comparePositions } from './position.ts'
-import type { Position } from './position.ts'
+import { comparePositions } from '../store/position.ts'
+import type { Position } from '../store/position.ts'
 import type { Present } from './present.ts'
 
 const ENDLESS: Position = { count: Infinity, ms: Infinity }

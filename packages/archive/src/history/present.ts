@@ -1,11 +1,11 @@
 import { foldKey, joinPath, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Entry, RelativePath } from '@filesync/protocol'
-import type { ArchiveIndex } from '../archive-index.ts'
-import type { ContentStore, FoundEntry } from '../content-store.ts'
-import { knownEntries, openDamageAt } from '../damage.ts'
-import type { Fact } from '../facts.ts'
-import { EMPTY_DIRECTORY } from '../fold.ts'
-import { isUnknown } from '../unknown-entry.ts'
+import type { ArchiveIndex } from '../store/archive-index.ts'
+import type { ContentStore, FoundEntry } from '../store/content-store.ts'
+import { knownEntries, openDamageAt } from '../store/damage.ts'
+import type { Fact } from '../store/facts.ts'
+import { EMPTY_DIRECTORY } from '../store/fold.ts'
+import { isUnknown } from '../store/unknown-entry.ts'
 import { isNotMade } from './events.ts'
 
 export interface PresentSource {

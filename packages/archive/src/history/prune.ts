@@ -1,8 +1,8 @@
 import { ROOT_PATH } from '@filesync/protocol'
 import type { HashBytes } from '@filesync/protocol'
-import type { ContentStore, KeptEntry } from '../content-store.ts'
-import { expiredVersions } from '../retention.ts'
-import { parseVersionFolder } from '../version-folder.ts'
+import type { ContentStore, KeptEntry } from '../store/content-store.ts'
+import { expiredVersions } from './retention.ts'
+import { parseVersionFolder } from '../store/version-folder.ts'
 import { encodePoint, parseLog } from './change-log.ts'
 
 /** Versions dropped while a sync waits. */

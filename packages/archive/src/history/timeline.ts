@@ -1,5 +1,5 @@
-import { BEFORE_ALL, comparePositions } from './position.ts'
-import type { Position } from './position.ts'
+import { BEFORE_ALL, comparePositions } from '../store/position.ts'
+import type { Position } from '../store/position.ts'
 
 /** Syncs that follow one another while the clock only goes forward. */
 interface Segment {

@@ -1,4 +1,4 @@
-import type { FoundEntry } from '../content-store.ts'
+import type { FoundEntry } from '../store/content-store.ts'
 import * as disk from './disk.ts'
 
 /** What stands at a name of a directory; undefined for nothing. */

@@ -1,9 +1,9 @@
 import type { Digest, ErrorCode, RelativePath } from '@filesync/protocol'
 import type {
   DirectoryState, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles, StreamEnd, StreamRequest,
-} from '../content-store.ts'
-import type { TimeRange } from '../file-time.ts'
-import type { Batch, Failure, Outcome, RemovalBatch, Section } from '../section.ts'
+} from '../store/content-store.ts'
+import type { TimeRange } from '../store/file-time.ts'
+import type { Batch, Failure, Outcome, RemovalBatch, Section } from '../store/section.ts'
 import type { FlushMode } from './disk-flushing.ts'
 
 /** What a step of reading a file again came to: more to read, nothing more that can be read, or the end. */

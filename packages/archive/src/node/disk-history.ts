@@ -1,5 +1,5 @@
 import { errnoOf } from '@filesync/protocol'
-import type { HistoryLog } from '../content-store.ts'
+import type { HistoryLog } from '../store/content-store.ts'
 import type { Beneath } from './beneath.ts'
 import type { DiskFlushing } from './disk-flushing.ts'
 import { HISTORY, inside, logName, OWN, parseLogName } from './disk-places.ts'

@@ -1,4 +1,4 @@
-import type { Section } from '../section.ts'
+import type { Section } from '../store/section.ts'
 
 /** Where things lie below the root. */
 export const OWN = '.filesync'

@@ -1,6 +1,6 @@
 import { errnoOf } from '@filesync/protocol'
 import type { Digest, RelativePath } from '@filesync/protocol'
-import type { FoundEntry } from '../content-store.ts'
+import type { FoundEntry } from '../store/content-store.ts'
 import type { Beneath } from './beneath.ts'
 import { describeAt } from './describe-at.ts'
 import { inside, split } from './disk-places.ts'

@@ -1,7 +1,7 @@
 import { errnoOf } from '@filesync/protocol'
 import type { Hasher, RelativePath } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
-import type { Reread, RereadOptions } from '../content-store.ts'
+import type { Reread, RereadOptions } from '../store/content-store.ts'
 import type { Beneath } from './beneath.ts'
 import type { RereadStep } from './disk-calls.ts'
 import { inside } from './disk-places.ts'

@@ -1,7 +1,7 @@
 import { asFileSyncError, equalDigests, formatSize } from '@filesync/protocol'
 import type { FileSyncError, Hasher } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
-import type { StreamEnd, StreamRequest } from '../content-store.ts'
+import type { StreamEnd, StreamRequest } from '../store/content-store.ts'
 import type { Beneath } from './beneath.ts'
 import type { DiskFlushing } from './disk-flushing.ts'
 import { inside, PARTIAL, reclaimName, split, STAGING, stagedName } from './disk-places.ts'

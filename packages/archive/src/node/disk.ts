@@ -1,6 +1,6 @@
 import * as fs from 'node:fs'
 import { errnoOf } from '@filesync/protocol'
-import { COMMON_TIMES, heldTime, isHeldByAll } from '../file-time.ts'
+import { COMMON_TIMES, heldTime, isHeldByAll } from '../store/file-time.ts'
 import { checkedName, HOLDS_HANDLES } from './beneath.ts'
 
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = fs.constants

@@ -3,8 +3,8 @@ import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type {
   ContentStore, ContentStream, DirectoryState, FoundEntry, HistoryLog, KeptEntry, OpenFile, PackFailure, PackRequest, Placing, Relocation, Reread, RereadOptions, RestoreOutcome,
   RestoreRequest, SpoiledFiles, StoreTraits, StreamRequest,
-} from '../content-store.ts'
-import type { Batch, Failure, Outcome, RemovalBatch, Section } from '../section.ts'
+} from '../store/content-store.ts'
+import type { Batch, Failure, Outcome, RemovalBatch, Section } from '../store/section.ts'
 import { Beneath } from './beneath.ts'
 import type { FlushMode } from './disk-flushing.ts'
 import { DiskThread } from './disk-pool.ts'

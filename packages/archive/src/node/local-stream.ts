@@ -1,5 +1,5 @@
 import type { Digest, ReuseBuffer } from '@filesync/protocol'
-import type { ContentStream, StreamEnd } from '../content-store.ts'
+import type { ContentStream, StreamEnd } from '../store/content-store.ts'
 import type { DiskThread } from './disk-pool.ts'
 import type { WriteProgress } from './partial-progress.ts'
 

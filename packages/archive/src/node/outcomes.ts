@@ -1,4 +1,4 @@
-import type { Outcome } from '../section.ts'
+import type { Outcome } from '../store/section.ts'
 
 /** The outcome that a disk worker told by the clock, with ages instead: how long ago everything was changed. */
 export function asAges (outcome: Outcome): Outcome {

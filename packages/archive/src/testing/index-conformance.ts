@@ -2,9 +2,9 @@ import { encodeListing } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
 import { ensure } from '@filesync/protocol/testing'
 import type { ConformanceCase } from '@filesync/protocol/testing'
-import type { ArchiveIndex } from '../archive-index.ts'
-import { FACT_BYTES } from '../facts.ts'
-import type { StoredDirectory } from '../fold.ts'
+import type { ArchiveIndex } from '../store/archive-index.ts'
+import { FACT_BYTES } from '../store/facts.ts'
+import type { StoredDirectory } from '../store/fold.ts'
 
 function stored (name: string, files: number): StoredDirectory {
   const listing = encodeListing([{ kind: 'symlink', name: name as Name, mtimeNs: 1n, target: 'x' }])

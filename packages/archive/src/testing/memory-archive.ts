@@ -19,7 +19,7 @@ export function memoryArchive (init: MemoryArchiveInit): Archive {
   return new StoredArchive({
     id: 'memory',
     keepMs: 30 * 86_400_000,
-    mode: 'mirror',
+    deletions: 'mirror',
     reserveBytes: 0,
     signal: new AbortController().signal,
     ...init,

@@ -1,5 +1,5 @@
 import { foldKey } from '@filesync/protocol'
-import type { FoundEntry } from '../content-store.ts'
+import type { FoundEntry } from '../store/content-store.ts'
 
 export interface MemoryFile {
   readonly kind: 'file'

@@ -1,8 +1,8 @@
 import type { RelativePath } from '@filesync/protocol'
-import type { AreaRecord, ArchiveIndex, DamageRecord, DirectoryKey, IndexWrite } from '../archive-index.ts'
-import { FACT_BYTES } from '../facts.ts'
-import type { StoredDirectory } from '../fold.ts'
-import type { Batch } from '../section.ts'
+import type { AreaRecord, ArchiveIndex, DamageRecord, DirectoryKey, IndexWrite } from '../store/archive-index.ts'
+import { FACT_BYTES } from '../store/facts.ts'
+import type { StoredDirectory } from '../store/fold.ts'
+import type { Batch } from '../store/section.ts'
 
 /** The twin of the index on disk. Forgets everything with its process. */
 export class MemoryIndex implements ArchiveIndex {

@@ -1,8 +1,8 @@
 import { equalDigests, splitPath } from '@filesync/protocol'
 import type { HashBytes } from '@filesync/protocol'
-import type { RestoredFile, RestoreFailure, RestoreOutcome, RestoreRequest } from '../content-store.ts'
-import { ALL_TIMES } from '../file-time.ts'
-import { isRestored, STAYS } from '../restored.ts'
+import type { RestoredFile, RestoreFailure, RestoreOutcome, RestoreRequest } from '../store/content-store.ts'
+import { ALL_TIMES } from '../store/file-time.ts'
+import { isRestored, STAYS } from '../store/restored.ts'
 import type { MemoryFolder, MemoryNode } from './memory-folder.ts'
 
 /** Where something is brought back from. */

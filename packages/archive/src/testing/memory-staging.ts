@@ -1,6 +1,6 @@
 import { DIGEST_BYTES, equalDigests, readListing } from '@filesync/protocol'
 import type { Clock, HashBytes } from '@filesync/protocol'
-import type { PackFailure, PackRequest, StreamRequest } from '../content-store.ts'
+import type { PackFailure, PackRequest, StreamRequest } from '../store/content-store.ts'
 import { getOrInsert } from './get-or-insert.ts'
 import type { MemoryFile } from './memory-folder.ts'
 import { MemoryStream } from './memory-stream.ts'

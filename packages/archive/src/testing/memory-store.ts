@@ -3,11 +3,11 @@ import type { Clock, Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type {
   ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RereadOptions, RestoreOutcome,
   RestoreRequest, SpoiledFiles, StoreTraits, StreamRequest,
-} from '../content-store.ts'
-import { heldTime, isTimeGiven } from '../file-time.ts'
-import { isNoisy, isPlain, sampleRanges } from '../noise.ts'
-import { ALTERED, NOT_STAGED, WAS_NOTHING } from '../section.ts'
-import type { Batch, Failure, Outcome, RemovalBatch, Section } from '../section.ts'
+} from '../store/content-store.ts'
+import { heldTime, isTimeGiven } from '../store/file-time.ts'
+import { isNoisy, isPlain, sampleRanges } from '../store/noise.ts'
+import { ALTERED, NOT_STAGED, WAS_NOTHING } from '../store/section.ts'
+import type { Batch, Failure, Outcome, RemovalBatch, Section } from '../store/section.ts'
 import { getOrInsert } from './get-or-insert.ts'
 import { describeNode, inside, MemoryFolder } from './memory-folder.ts'
 import type { MemoryFile, MemoryNode } from './memory-folder.ts'

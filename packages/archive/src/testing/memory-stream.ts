@@ -1,6 +1,6 @@
 import { equalDigests } from '@filesync/protocol'
 import type { Digest, HashBytes } from '@filesync/protocol'
-import type { ContentStream, StreamEnd, StreamRequest } from '../content-store.ts'
+import type { ContentStream, StreamEnd, StreamRequest } from '../store/content-store.ts'
 
 export interface MemoryStreamInit {
   readonly hash: HashBytes

@@ -1,7 +1,7 @@
 import { ROOT_PATH } from '@filesync/protocol'
 import { ensure } from '@filesync/protocol/testing'
 import type { ConformanceCase } from '@filesync/protocol/testing'
-import { versionFolder } from '../version-folder.ts'
+import { versionFolder } from '../store/version-folder.ts'
 import { AREA, bytesOf, names, path, put } from './store-subject.ts'
 import type { StoreSubject } from './store-subject.ts'
 

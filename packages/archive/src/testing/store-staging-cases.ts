@@ -1,7 +1,7 @@
 import { DIGEST_BYTES } from '@filesync/protocol'
 import { ensure } from '@filesync/protocol/testing'
 import type { ConformanceCase } from '@filesync/protocol/testing'
-import type { StreamRequest } from '../content-store.ts'
+import type { StreamRequest } from '../store/content-store.ts'
 import { AREA, batchOf, bytesOf, fileEntry, holds, MTIME_NS, packOf, path, put, sectionOf, STAGING, structure } from './store-subject.ts'
 import type { StoreSubject } from './store-subject.ts'
 

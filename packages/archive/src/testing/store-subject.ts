@@ -1,10 +1,10 @@
 import { DIGEST_BYTES, encodeListing, ROOT_PATH } from '@filesync/protocol'
 import type { Entry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import { ensure } from '@filesync/protocol/testing'
-import type { ContentStore, PackRequest } from '../content-store.ts'
-import { FACT_BYTES, writeFact } from '../facts.ts'
-import { NOT_STAGED } from '../section.ts'
-import type { Batch, Section } from '../section.ts'
+import type { ContentStore, PackRequest } from '../store/content-store.ts'
+import { FACT_BYTES, writeFact } from '../store/facts.ts'
+import { NOT_STAGED } from '../store/section.ts'
+import type { Batch, Section } from '../store/section.ts'
 
 /** An empty store, and what its cases need beside it. */
 export interface StoreSubject {
@@ -28,7 +28,7 @@ export function bytesOf (content: string | Uint8Array): Uint8Array<ArrayBuffer> 
 }
 
 export function fileEntry (name: string, sizeBytes: number): Entry {
-  return { kind: 'file', name: name as Name, sizeBytes, mtimeNs: MTIME_NS, mode: 0o644, identity: 1n }
+  return { kind: 'file', name: name as Name, sizeBytes, mtimeNs: MTIME_NS, mode: 0o644, fileId: 1n }
 }
 
 export type Contents = Readonly<Record<string, string | Uint8Array>>

@@ -1,6 +1,7 @@
 export { canConnect } from './can-connect.ts'
 export { askControl, followControl, serveControl } from './control-socket.ts'
 export type { ControlRoutes, ControlServer } from './control-socket.ts'
+export { collectingGarbage, givingMemoryBack } from './collect-garbage.ts'
 export { collectAlone, leanMemory, letHeapGrow } from './engine-memory.ts'
 export { serveMetrics } from './metrics-port.ts'
 export type { MetricsPort, MetricsSource } from './metrics-port.ts'

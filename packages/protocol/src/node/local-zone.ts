@@ -1,4 +1,4 @@
-import type { TimeZone } from '../legacy-time.ts'
+import type { TimeZone } from '../civil-date.ts'
 
 /** The time zone of this machine. */
 export const localZone: TimeZone = {

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { ByteStream } from '../byte-stream.ts'
+import type { ByteStream } from '../wire/byte-stream.ts'
 import { FileSyncError } from '../errors.ts'
 
 /** Chunks that may wait for the reader before the socket is paused. */

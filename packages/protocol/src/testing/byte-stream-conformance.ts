@@ -1,4 +1,4 @@
-import type { ByteStream } from '../byte-stream.ts'
+import type { ByteStream } from '../wire/byte-stream.ts'
 import { ensure } from './conformance-case.ts'
 import type { ConformanceCase } from './conformance-case.ts'
 

@@ -1,5 +1,5 @@
-import { openConnection } from '../connection.ts'
-import type { Connection } from '../connection.ts'
+import { openConnection } from '../wire/connection.ts'
+import type { Connection } from '../wire/connection.ts'
 import { FileSyncError, isFileSyncError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import type { StreamPair } from './byte-stream-conformance.ts'

@@ -1,4 +1,4 @@
-import type { ByteStream } from '../byte-stream.ts'
+import type { ByteStream } from '../wire/byte-stream.ts'
 import type { Clock } from '../clock.ts'
 import { FileSyncError } from '../errors.ts'
 

@@ -1,18 +1,18 @@
 import type { Digest, HashBytes } from '../digest.ts'
-import type { Entry } from '../entry.ts'
-import { encodeListing } from '../listing.ts'
-import { compareNames } from '../name.ts'
-import type { Name } from '../name.ts'
-import { joinPath, ROOT_PATH } from '../relative-path.ts'
-import type { RelativePath } from '../relative-path.ts'
-import type { Tree } from '../tree.ts'
+import type { Entry } from '../listing/entry.ts'
+import { encodeListing } from '../listing/listing.ts'
+import { compareNames } from '../listing/name.ts'
+import type { Name } from '../listing/name.ts'
+import { joinPath, ROOT_PATH } from '../listing/relative-path.ts'
+import type { RelativePath } from '../listing/relative-path.ts'
+import type { Tree } from '../listing/tree.ts'
 
 /** A file, as text or bytes, or a directory of such, or a link `{ symlink: target }`, by name. */
 export interface TreeLiteral {
   readonly [name: string]: string | Uint8Array | TreeLiteral | { readonly symlink: string }
 }
 
-/** A tree from a literal, with made-up times, modes and identities that depend on nothing but the literal. */
+/** A tree from a literal, with made-up times, modes and file ids that depend on nothing but the literal. */
 export function memoryTree (literal: TreeLiteral, hash: HashBytes): Tree & { content (path: RelativePath): Uint8Array | undefined } {
   const listings = new Map<string, Uint8Array>()
   const contents = new Map<string, Uint8Array>()
@@ -33,7 +33,7 @@ export function memoryTree (literal: TreeLiteral, hash: HashBytes): Tree & { con
       contents.set(path, content)
       totals.files++
       totals.bytes += content.length
-      return { kind: 'file', name, sizeBytes: content.length, mtimeNs, mode: 0o644, identity: BigInt(contents.size) }
+      return { kind: 'file', name, sizeBytes: content.length, mtimeNs, mode: 0o644, fileId: BigInt(contents.size) }
     }
     if (typeof child.symlink === 'string') return { kind: 'symlink', name, mtimeNs, target: child.symlink }
     totals.directories++

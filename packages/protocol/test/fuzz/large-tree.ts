@@ -76,7 +76,7 @@ function generatedTree (directories: number, filesEach: number): Tree {
 
 function listFiles (directory: number, count: number): Uint8Array {
   return encodeListing(Array.from({ length: count }, (_, i): Entry =>
-    ({ kind: 'file', name: nameOf('file-', i), mtimeNs: 1_700_000_000_000_000_000n, mode: 0o644, sizeBytes: i, identity: BigInt(directory * count + i) })))
+    ({ kind: 'file', name: nameOf('file-', i), mtimeNs: 1_700_000_000_000_000_000n, mode: 0o644, sizeBytes: i, fileId: BigInt(directory * count + i) })))
 }
 
 function nameOf (prefix: string, i: number): Name {

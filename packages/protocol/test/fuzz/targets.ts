@@ -1,6 +1,6 @@
 import { compareListings, decodeDiscover, decodeListing, decodeMessage, decodeOffer, FrameDecoder, openConnection, PartsDecoder, readPack } from '../../src/index.ts'
 import type { Frame } from '../../src/index.ts'
-import { ListingIndex } from '../../src/listing-index.ts'
+import { ListingIndex } from '../../src/listing/listing-index.ts'
 import { ManualClock, memoryStreamPair } from '../../src/testing/index.ts'
 import type { Corpus } from './corpus.ts'
 import type { Random } from './random.ts'

@@ -14,12 +14,12 @@ const bytes = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i)
 const [digest = bytes(32)] = sample(anyDigest, 1)
 const entries: Entry[][] = [
   [],
-  [{ kind: 'file', name: 'a' as Name, mtimeNs: 0n, mode: 0, sizeBytes: 0, identity: 0n }],
+  [{ kind: 'file', name: 'a' as Name, mtimeNs: 0n, mode: 0, sizeBytes: 0, fileId: 0n }],
   [
     { kind: 'directory', name: 'photos' as Name, mtimeNs: 1_700_000_000_123_456_789n, mode: 0o755, digest: digest as never },
     { kind: 'symlink', name: 'zuletzt' as Name, mtimeNs: -1n, target: 'photos/Größe.jpg' },
-    { kind: 'file', name: '\uffee' as Name, mtimeNs: -(2n ** 63n), mode: 0o777, sizeBytes: 2 ** 50, identity: 2n ** 64n - 1n },
-    { kind: 'file', name: '𐀀' as Name, mtimeNs: 2n ** 63n - 1n, mode: 0o644, sizeBytes: 4_294_967_296, identity: 4_294_967_295n },
+    { kind: 'file', name: '\uffee' as Name, mtimeNs: -(2n ** 63n), mode: 0o777, sizeBytes: 2 ** 50, fileId: 2n ** 64n - 1n },
+    { kind: 'file', name: '𐀀' as Name, mtimeNs: 2n ** 63n - 1n, mode: 0o644, sizeBytes: 4_294_967_296, fileId: 4_294_967_295n },
   ],
   ...sample(anyEntries, 20),
 ]

@@ -15,7 +15,7 @@ export class InodeNumbering {
   /**
    * @param device of a file or a directory
    * @param path of something on the device, called if the device is not known. If the path leads elsewhere by now, the answer
-   *   is true and is not remembered: identities that change cost a read, missing ones hide that a file was exchanged
+   *   is true and is not remembered: file ids that change cost a read, missing ones hide that a file was exchanged
    */
   lasts (device: bigint, path: () => string): boolean {
     if (device === this.#lastDevice) return this.#lastLasts

@@ -79,12 +79,12 @@ export const scannerConformance: readonly ConformanceCase<ScannedTree>[] = [
     name: 'knows a renamed file again, and does not take another one for it',
     async run (tree) {
       tree.write('first', 'x')
-      const identity = identityOf(entries(await scan(tree), tree.hash).get('first'))
+      const fileId = fileIdOf(entries(await scan(tree), tree.hash).get('first'))
       tree.rename('first', 'second')
       tree.write('first', 'x')
       const found = entries(await scan(tree), tree.hash)
-      ensure(identityOf(found.get('second')) === identity, 'the renamed file has another identity')
-      ensure(identityOf(found.get('first')) !== identity, 'the new file has the identity of the old one')
+      ensure(fileIdOf(found.get('second')) === fileId, 'the renamed file has another file id')
+      ensure(fileIdOf(found.get('first')) !== fileId, 'the new file has the file id of the old one')
     },
   },
   {
@@ -135,8 +135,8 @@ export const scannerConformance: readonly ConformanceCase<ScannedTree>[] = [
   },
 ]
 
-function identityOf (entry: Entry | undefined): bigint | undefined {
-  return entry?.kind === 'file' ? entry.identity : undefined
+function fileIdOf (entry: Entry | undefined): bigint | undefined {
+  return entry?.kind === 'file' ? entry.fileId : undefined
 }
 
 function decimal (_key: string, value: unknown): unknown {

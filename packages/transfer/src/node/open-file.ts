@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs'
 import type { BigIntStats } from 'node:fs'
-import { clampTimeNs, writeFileIdentity } from '@filesync/protocol'
+import { clampTimeNs, writeFileId } from '@filesync/protocol'
 import type { FileFault, WantedFile } from '../file-source.ts'
 import { CHANGED } from '../source-reader.ts'
 import type { OpenFile } from '../source-reader.ts'
@@ -11,11 +11,11 @@ const HAS_NOFOLLOW = 'O_NOFOLLOW' in constants
 // Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
-/** Memory for what the identity of one file is made from, and for the identity. */
+/** Memory for what the file id of one file is made from, and for the file id. */
 const numbers = new BigUint64Array(2)
 const numberHalves = new Uint32Array(numbers.buffer)
-const identity = new BigUint64Array(1)
-const identityHalves = new Uint32Array(identity.buffer)
+const fileId = new BigUint64Array(1)
+const fileIdHalves = new Uint32Array(fileId.buffer)
 
 /** What `stat` counts blocks in, whatever the file system's are. */
 const BLOCK_BYTES = 512
@@ -47,18 +47,18 @@ function openUnfollowed (path: string): number {
 }
 
 function isListed (stats: BigIntStats, { entry, isGrowing }: WantedFile): boolean {
-  if (isGrowing === true) return stats.isFile() && stats.size >= BigInt(entry.sizeBytes) && isSameFile(stats, entry.identity)
+  if (isGrowing === true) return stats.isFile() && stats.size >= BigInt(entry.sizeBytes) && isSameFile(stats, entry.fileId)
   const isAsLarge = stats.isFile() && stats.size === BigInt(entry.sizeBytes)
-  return isAsLarge && clampTimeNs(stats.mtimeNs) === entry.mtimeNs && isSameFile(stats, entry.identity)
+  return isAsLarge && clampTimeNs(stats.mtimeNs) === entry.mtimeNs && isSameFile(stats, entry.fileId)
 }
 
-/** Another file of the same size and time may have taken the name. Where the listed one has no identity, nothing is known of that. */
+/** Another file of the same size and time may have taken the name. Where the listed one has no file id, nothing is known of that. */
 function isSameFile ({ ino, birthtimeNs }: BigIntStats, listed: bigint): boolean {
   if (listed === 0n) return true
   numbers[0] = ino
   numbers[1] = birthtimeNs
-  writeFileIdentity(numberHalves, identityHalves)
-  return identity[0] === listed
+  writeFileId(numberHalves, fileIdHalves)
+  return fileId[0] === listed
 }
 
 class HeldFile implements OpenFile {

@@ -14,7 +14,7 @@ export interface WantedColumns {
   readonly names: readonly Name[]
   readonly sizesBytes: Float64Array
   readonly mtimesNs: BigInt64Array
-  readonly identities: BigUint64Array
+  readonly fileIds: BigUint64Array
   /** The places of those that grow. */
   readonly growing: readonly number[]
 }
@@ -27,7 +27,7 @@ export function toColumns (files: readonly WantedFile[]): WantedColumns {
     names: files.map(({ entry }) => entry.name),
     sizesBytes: new Float64Array(files.length),
     mtimesNs: new BigInt64Array(files.length),
-    identities: new BigUint64Array(files.length),
+    fileIds: new BigUint64Array(files.length),
     growing: [] as number[],
   }
   files.forEach(({ task, directory, entry, isGrowing }, i) => {
@@ -37,18 +37,18 @@ export function toColumns (files: readonly WantedFile[]): WantedColumns {
     columns.owners[i] = place
     columns.sizesBytes[i] = entry.sizeBytes
     columns.mtimesNs[i] = entry.mtimeNs
-    columns.identities[i] = entry.identity
+    columns.fileIds[i] = entry.fileId
     if (isGrowing === true) columns.growing.push(i)
   })
   return { ...columns, directories: [...places.keys()] }
 }
 
-export function fromColumns ({ tasks, directories, owners, names, sizesBytes, mtimesNs, identities, growing }: WantedColumns): WantedFile[] {
+export function fromColumns ({ tasks, directories, owners, names, sizesBytes, mtimesNs, fileIds, growing }: WantedColumns): WantedFile[] {
   const grow = new Set(growing)
   return names.map((name, i) => ({
     task: tasks[i] ?? 0,
     directory: directories[owners[i] ?? 0] as RelativePath,
-    entry: { kind: 'file', name, sizeBytes: sizesBytes[i] ?? 0, mtimeNs: mtimesNs[i] ?? 0n, mode: 0, identity: identities[i] ?? 0n },
+    entry: { kind: 'file', name, sizeBytes: sizesBytes[i] ?? 0, mtimeNs: mtimesNs[i] ?? 0n, mode: 0, fileId: fileIds[i] ?? 0n },
     ...(grow.has(i) && { isGrowing: true }),
   }))
 }

@@ -1,0 +1,247 @@
+import { equalDigests, joinPath, ROOT_PATH, splitPath } from '@filesync/protocol'
+import type { Digest, HashBytes, Name, RelativePath } from '@filesync/protocol'
+import type { ArchiveIndex, IndexWrite } from '../store/archive-index.ts'
+import type { ComparedDirectory } from '../compare/compared-directory.ts'
+import type { DirectoryState } from '../store/content-store.ts'
+import { EMPTY_DIRECTORY, foldDirectory, patchDigests } from '../store/fold.ts'
+import { directoriesOf } from '../store/lookup.ts'
+import type { Plan } from '../compare/plan.ts'
+import { countAnswers, SAME_CONTENT } from '../store/section.ts'
+import type { Removal, Section } from '../store/section.ts'
+import { isUnknown } from '../store/unknown-entry.ts'
+
+/** What happened in one directory. There is none where nothing did. */
+interface Account {
+  readonly compared: ComparedDirectory
+  readonly sections: Section[]
+  removed: Set<string> | undefined
+  /** Numbers of the journal entries that it needs. */
+  journals: number[]
+  /** Tasks that are not settled, and one for the structure. */
+  pending: number
+  /** Whether the structure is in its place. */
+  isStructured: boolean
+}
+
+/** Stands for a directory whose listing was written. */
+const FOLDED = 'folded'
+/** What is written in one transaction, or settled in one call: of a million directories at once the thread would not come back for long. */
+const DIRECTORIES_AT_ONCE = 2048
+const NO_NAMES: ReadonlySet<string> = new Set()
+
+export interface LedgerInit {
+  readonly index: ArchiveIndex
+  readonly area: string
+  readonly hash: HashBytes
+  /** A directory before what lies in it. */
+  readonly directories: readonly ComparedDirectory[]
+  /** The place of each among them. */
+  readonly owners: ReadonlyMap<RelativePath, number>
+}
+
+/**
+ * Keeps for each directory of a sync what has taken its place, and turns it into index writes: a directory's listing is
+ * written once, when nothing more can happen in it, so that a million files in one directory are not written again with
+ * every batch.
+ */
+export class Ledger {
+  readonly #init: LedgerInit
+  /** By the place of the directory. */
+  readonly #accounts: (Account | typeof FOLDED | undefined)[]
+  readonly #leaving: ReadonlySet<RelativePath>
+  /** Digests of the directories that were written and are not as the client listed them. */
+  readonly #deviating = new Map<RelativePath, Digest>()
+  /** For each journal number the directories that still need it. */
+  readonly #journals = new Map<number, number>()
+  readonly #ready: number[] = []
+
+  constructor (init: LedgerInit, plan: Pick<Plan, 'removals' | 'forgotten'>) {
+    this.#init = init
+    this.#accounts = []
+    this.#leaving = new Set([...plan.removals, ...plan.forgotten].map(removal => removal.directory))
+  }
+
+  /** A batch was placed; `placed` is what of it succeeded. */
+  placed (journal: number, batch: readonly Section[], placed: readonly Section[]): void {
+    for (const section of placed) {
+      const account = this.#account(this.#owner(section.directory))
+      account.sections.push(section)
+      account.isStructured ||= isStructure(section)
+      this.#bind(account, journal)
+    }
+    for (const section of batch) {
+      this.settled(section.directory, Math.max(1, countAnswers(section)))
+    }
+  }
+
+  /** So many tasks of a directory came to an end without anything to place. */
+  settled (directory: RelativePath, count: number): void {
+    const owner = this.#owner(directory)
+    const account = this.#account(owner)
+    account.pending -= count
+    if (account.pending === 0 && !this.#leaving.has(directory)) this.#ready.push(owner)
+  }
+
+  /** @param journal undefined where the names leave the index alone */
+  removed (journal: number | undefined, removals: readonly Removal[]): void {
+    for (const { directory, names } of removals) {
+      const account = this.#account(this.#owner(directory))
+      account.removed ??= new Set()
+      for (const name of names) account.removed.add(name)
+      if (journal !== undefined) this.#bind(account, journal)
+    }
+  }
+
+  /** Writes for the directories in which nothing more can happen. */
+  takeReady (): IndexWrite[] {
+    return this.#ready.splice(0).flatMap(owner => this.#fold(owner))
+  }
+
+  /**
+   * Writes for everything that is left, and for directories that hold the digest of one that did not become as listed, some at
+   * a time. A directory comes behind all that lie in it: until the last of them is written, digests do not fit together.
+   */
+  * takeAll (): Generator<IndexWrite[], void, undefined> {
+    const { directories } = this.#init
+    let writes: IndexWrite[] = []
+    const patches = new Map<RelativePath, Map<string, Digest>>()
+    for (let owner = directories.length - 1; owner >= 0; owner--) {
+      const directory = directories[owner]?.directory ?? ROOT_PATH
+      if (!this.#isTouched(owner) && !patches.has(directory)) continue
+      const folded = this.#accounts[owner] === FOLDED ? [] : this.#fold(owner)
+      for (const write of folded) writes.push(write)
+      const children = patches.get(directory)
+      if (children !== undefined) for (const write of this.#patch(directory, children, folded)) writes.push(write)
+      patches.delete(directory)
+      this.#passOn(directory, patches)
+      if (writes.length >= DIRECTORIES_AT_ONCE) {
+        yield writes
+        writes = []
+      }
+    }
+    if (writes.length > 0) yield writes
+  }
+
+  /**
+   * Times and modes of the directories that are in their places, some at a time: a directory behind all that lie in it. One that the sync
+   * ended too early to change has those that it had, though what came into it has given it another time.
+   */
+  * states (): Generator<DirectoryState[], void, undefined> {
+    const { directories } = this.#init
+    let states: DirectoryState[] = []
+    for (let owner = directories.length - 1; owner >= 0; owner--) {
+      const account = this.#accounts[owner]
+      if (account === undefined) continue
+      const isStructured = account === FOLDED || account.isStructured
+      for (const state of isStructured ? directories[owner]?.states() ?? [] : this.#storedStates(directories[owner])) states.push(state)
+      if (states.length < DIRECTORIES_AT_ONCE) continue
+      yield states
+      states = []
+    }
+    if (states.length > 0) yield states
+  }
+
+  /** As the index has them. */
+  #storedStates (compared: ComparedDirectory | undefined): DirectoryState[] {
+    const { index, area } = this.#init
+    if (compared === undefined) return []
+    const { directory } = compared
+    const listed = new Set([...compared.states()].map(state => state.directory))
+    return directoriesOf(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)
+      .filter(entry => !isUnknown(entry) && listed.has(joinPath(directory, entry.name)))
+      .map(({ name, mtimeNs, mode }) => ({ directory: joinPath(directory, name), mtimeNs, mode }))
+  }
+
+  // Where nothing took its place in the directory above either, the index knows nothing of what the client listed.
+  #isTouched (owner: number): boolean {
+    if (this.#accounts[owner] !== undefined) return true
+    const directory = this.#init.directories[owner]?.directory ?? ROOT_PATH
+    if (directory === ROOT_PATH) return false
+    const above = this.#init.owners.get(splitPath(directory).directory)
+    return above !== undefined && this.#accounts[above] !== undefined
+  }
+
+  /** Has the directory above take the digest of one that did not become as listed. */
+  #passOn (directory: RelativePath, patches: Map<RelativePath, Map<string, Digest>>): void {
+    const actual = this.#deviating.get(directory)
+    if (actual === undefined || directory === ROOT_PATH) return
+    this.#deviating.delete(directory)
+    const { directory: parent, name } = splitPath(directory)
+    const siblings = patches.get(parent) ?? new Map<string, Digest>()
+    patches.set(parent, siblings.set(name, actual))
+  }
+
+  /** @param folded what is about to be written of the directory itself */
+  #patch (directory: RelativePath, children: Map<string, Digest>, folded: readonly IndexWrite[]): IndexWrite[] {
+    const { index, area, hash } = this.#init
+    const written = folded.find(write => 'put' in write)
+    const stored = written !== undefined && 'put' in written ? written.stored : index.directory({ area, directory }) ?? EMPTY_DIRECTORY
+    const found = new Set<string>()
+    const listing = patchDigests(stored.listing, name => {
+      found.add(name)
+      return children.get(name) ?? 'keep'
+    })
+    this.#deviating.set(directory, hash(listing))
+    const orphans = [...children.keys()].filter(name => !found.has(name))
+    return [
+      { put: { area, directory }, stored: { listing, facts: stored.facts } },
+      ...orphans.map(name => ({ drop: { area, directory: joinPath(directory, name as Name) }, andBelow: true })),
+    ]
+  }
+
+  #fold (owner: number): IndexWrite[] {
+    const { index, area, hash } = this.#init
+    const account = this.#account(owner)
+    const { compared, sections, removed } = account
+    const { directory } = compared
+    const folded = foldDirectory(index.directory({ area, directory }) ?? EMPTY_DIRECTORY, sections, removed ?? NO_NAMES)
+    if (!equalDigests(folded.listing, compared.listing)) this.#deviating.set(directory, hash(folded.listing))
+    // The listings of a million files take 60 MB, and those that are in the index are of no more use.
+    compared.letGo()
+    this.#accounts[owner] = FOLDED
+    return [
+      ...folded.lostDirectories.map(name => ({ drop: { area, directory: joinPath(directory, name as Name) }, andBelow: true })),
+      { put: { area, directory }, stored: { listing: folded.listing, facts: folded.facts } },
+      ...this.#release(account),
+    ]
+  }
+
+  #bind (account: Account, journal: number): void {
+    if (account.journals.includes(journal)) return
+    account.journals.push(journal)
+    this.#journals.set(journal, (this.#journals.get(journal) ?? 0) + 1)
+  }
+
+  #release (account: Account): IndexWrite[] {
+    const done: number[] = []
+    for (const journal of account.journals) {
+      const left = (this.#journals.get(journal) ?? 1) - 1
+      if (left === 0) done.push(journal)
+      if (left === 0) this.#journals.delete(journal)
+      else this.#journals.set(journal, left)
+    }
+    account.journals = []
+    return done.map(journal => ({ area: this.#init.area, journal, batch: undefined }))
+  }
+
+  #owner (directory: RelativePath): number {
+    const owner = this.#init.owners.get(directory)
+    if (owner === undefined) throw new RangeError(`The sync has no directory ${JSON.stringify(directory)}.`)
+    return owner
+  }
+
+  #account (owner: number): Account {
+    const known = this.#accounts[owner]
+    if (known !== undefined && known !== FOLDED) return known
+    const compared = this.#init.directories[owner]
+    if (compared === undefined || known === FOLDED) throw new RangeError(`The listing of ${JSON.stringify(compared?.directory)} was written before all of it was in its place.`)
+    const account = { compared, sections: [], removed: undefined, journals: [], pending: compared.wanted.length + Number(compared.structure.length > 0), isStructured: false }
+    this.#accounts[owner] = account
+    return account
+  }
+}
+
+/** Whether a section is of directories, links and metadata. */
+function isStructure ({ facts, staged }: Section): boolean {
+  return facts.length === 0 && staged[0] !== SAME_CONTENT
+}

@@ -1,0 +1,202 @@
+import { compareListings, FileSyncError, foldKey, formatSize, joinPath, LIMITS, ListingReader, pathDepth, problem, ProblemList, readListing } from '@filesync/protocol'
+import type { ArrivedListing, Difference, Entry, FileEntry, RelativePath } from '@filesync/protocol'
+import type { WantedListing } from '../archive.ts'
+import type { ArchiveIndex } from '../store/archive-index.ts'
+import { ByteSlabs } from '../store/byte-slabs.ts'
+import { ComparedDirectory } from './compared-directory.ts'
+import type { StoreTraits } from '../store/content-store.ts'
+import { isRebuiltTwin, judgeNames, mayBeTwin, staysInside } from '../store/names.ts'
+import { isUnknown } from '../store/unknown-entry.ts'
+
+/** As it grows while its listing is walked. */
+interface Growing {
+  readonly directory: RelativePath
+  readonly wanted: number[]
+  readonly alike: number[]
+  readonly structure: number[]
+  readonly renumbered: number[]
+  readonly indexOnly: number[]
+  readonly gone: Entry[]
+}
+
+/** A stored file whose content does not belong to its path any more. */
+export interface Displaced {
+  readonly path: RelativePath
+  readonly entry: FileEntry
+  /** `replaced`: the path has another content now. `gone`: it has none. `lost`: its place is taken by another kind of thing. */
+  readonly how: 'replaced' | 'gone' | 'lost'
+}
+
+/** Entries that are looked at between two moments at which the comparison could pause. */
+const STEP_ENTRIES = 1024
+/** What a directory takes beside its listing, and what each stored entry takes that is gone or replaced; measured. */
+const DIRECTORY_BYTES = 512
+const DISPLACED_BYTES = 512
+
+/** Compares the client's listings with the stored ones as they arrive. Pure but for reading the index. */
+export class Comparison {
+  readonly directories: ComparedDirectory[] = []
+  /** Place of each directory among them. */
+  readonly owners: Map<RelativePath, number> = new Map()
+  readonly problems: ProblemList = new ProblemList()
+  displaced: Displaced[] = []
+  /** Names that have to make way before anything is placed. */
+  readonly evicted: { readonly directory: RelativePath, readonly name: string }[] = []
+  /** Files of the same size and time as stored, but of another file id, as they are stored. */
+  readonly renumbered: Displaced[] = []
+  wantedBytes: number = 0
+  /** What it may take in memory. */
+  mostBytes: number = LIMITS.syncBytes
+  readonly #slabs = new ByteSlabs()
+  #heldBytes = 0
+  #step = 0
+  readonly #index: ArchiveIndex
+  readonly #area: string
+  readonly #traits: StoreTraits
+
+  constructor (index: ArchiveIndex, area: string, traits: StoreTraits) {
+    this.#index = index
+    this.#area = area
+    this.#traits = traits
+  }
+
+  /** What it takes in memory, about. */
+  get heldBytes (): number {
+    return this.#heldBytes + DISPLACED_BYTES * (this.displaced.length + this.renumbered.length)
+  }
+
+  /**
+   * Takes in one listing. Yields the directories whose listings are to be asked for, and undefined at moments at which it could
+   * pause. Throws LIMIT_EXCEEDED where all that was compared takes more memory than one sync may.
+   */
+  * add (arrived: ArrivedListing): Generator<WantedListing | undefined, void, undefined> {
+    const { directory, bytes } = arrived
+    const committed = this.#index.listing({ area: this.#area, directory })
+    const refusalOf = yield * judgeNames(directory, bytes, this.#traits)
+    const compared: Growing = { directory, wanted: [], alike: [], structure: [], renumbered: [], indexOnly: [], gone: [] }
+    const differences = committed === undefined && refusalOf === undefined ? this.#takeNew(compared, bytes) : compareListings(committed, bytes)
+    for (const difference of differences) {
+      if (this.#isStep()) yield undefined
+      if (difference === undefined) continue
+      if (difference.how === 'gone') {
+        compared.gone.push(difference.committed)
+        yield * this.#displace(directory, difference.committed, 'gone')
+        continue
+      }
+      const { entry, index } = difference
+      const trouble = refusalOf?.(entry.name)
+      if (trouble !== undefined) {
+        this.problems.add(trouble)
+        continue
+      }
+      yield * this.#take(compared, difference)
+      if (entry.kind === 'directory' && difference.how === 'changed') yield { index, entry }
+    }
+    this.#makeWayForSpellings(compared, bytes)
+    if (compared.wanted.length + compared.structure.length + compared.gone.length === 0 && refusalOf === undefined) return
+    this.#keep(new ComparedDirectory({ ...compared, number: arrived.number, isNew: committed === undefined, listing: this.#slabs.hold(bytes) }))
+  }
+
+  #keep (compared: ComparedDirectory): void {
+    const { directory, listing, count, wanted, structure, gone } = compared
+    this.owners.set(directory, this.directories.push(compared) - 1)
+    // Each entry has a place in three tables at most.
+    this.#heldBytes += DIRECTORY_BYTES + 2 * directory.length + listing.length + 4 * (count + wanted.length + structure.length) + DISPLACED_BYTES * gone.length
+    this.#check()
+  }
+
+  #check (): void {
+    if (this.heldBytes <= this.mostBytes) return
+    throw new FileSyncError('LIMIT_EXCEEDED', `What differs from the archive takes more memory than the server may use for one sync (${formatSize(this.mostBytes)}, with ` +
+      `${String(this.directories.length)} directories so far). Push a part of the tree first: name the rest in an ignore file, and remove it from there afterwards.`)
+  }
+
+  #isStep (): boolean {
+    this.#step = (this.#step + 1) % STEP_ENTRIES
+    return this.#step === 0
+  }
+
+  /** Wants the files of a new directory, most of them without decoding their entries, and yields the rest. */
+  * #takeNew (compared: Growing, listing: Uint8Array): Generator<Difference | undefined, void, undefined> {
+    const reader = new ListingReader(listing)
+    for (;;) {
+      const sizeBytes = reader.passFile()
+      if (sizeBytes !== undefined) {
+        this.#want(compared, reader.index, sizeBytes)
+        if (reader.index % STEP_ENTRIES === 0) yield undefined
+        continue
+      }
+      const entry = reader.next()
+      if (entry === undefined) return
+      yield { how: 'changed', index: reader.index, entry, committed: undefined }
+    }
+  }
+
+  #want (compared: Growing, index: number, sizeBytes: number): void {
+    compared.wanted.push(index)
+    this.wantedBytes += sizeBytes
+  }
+
+  * #take (compared: Growing, difference: Exclude<Difference, { how: 'gone' }>): Generator<undefined, void, undefined> {
+    const { entry, index, committed } = difference
+    const { directory } = compared
+    if (entry.kind === 'file' && difference.how === 'changed' && !isRebuiltTwin(committed, entry)) {
+      this.#want(compared, index, entry.sizeBytes)
+      if (mayBeTwin(committed, entry) && committed !== undefined && !isUnknown(committed)) compared.alike.push(index)
+    } else {
+      compared.structure.push(index)
+      if (difference.how === 'touched' && isRenumbered(difference.committed, entry)) {
+        compared.renumbered.push(index)
+        this.renumbered.push({ path: joinPath(directory, entry.name), entry: difference.committed, how: 'replaced' })
+      }
+    }
+    if (entry.kind === 'symlink' && !staysInside(pathDepth(directory), entry.target)) {
+      compared.indexOnly.push(index)
+      if (committed !== undefined) this.evicted.push({ directory, name: entry.name })
+      this.problems.add(problem(joinPath(directory, entry.name), 'SYMLINK_OUTSIDE', 'it is noted, but not made in the archive'))
+    }
+    if (committed !== undefined && difference.how === 'changed') {
+      yield * this.#displace(directory, committed, committed.kind === entry.kind ? 'replaced' : 'lost')
+    }
+  }
+
+  * #displace (directory: RelativePath, entry: Entry, how: Displaced['how']): Generator<undefined, void, undefined> {
+    const path = joinPath(directory, entry.name)
+    if (entry.kind === 'file') this.displaced.push({ path, entry, how })
+    if (entry.kind !== 'directory' || how === 'replaced') return
+    for (const file of storedFiles(this.#index, this.#area, path)) {
+      this.displaced.push({ ...file, how })
+      if (this.#isStep()) yield undefined
+      this.#check()
+    }
+  }
+
+  // Where the store folds names, the new spelling of a name would be written over the old one and removed with it.
+  #makeWayForSpellings (compared: Growing, listing: Uint8Array): void {
+    if (!this.#traits.foldsNames || compared.gone.length === 0) return
+    const listed = new Set<string>()
+    for (const { name } of readListing(listing)) listed.add(foldKey(name))
+    for (const { name } of compared.gone) {
+      if (listed.has(foldKey(name))) this.evicted.push({ directory: compared.directory, name })
+    }
+  }
+}
+
+/** Whether another file has its name, size and time, or its file system gives numbers anew. Without a file id nothing is known. */
+function isRenumbered (committed: Entry, entry: Entry): committed is FileEntry {
+  return committed.kind === 'file' && entry.kind === 'file' && committed.fileId !== 0n && entry.fileId !== 0n && committed.fileId !== entry.fileId && committed.mtimeNs === entry.mtimeNs && entry.sizeBytes > 0
+}
+
+/** All stored files of a directory and below it. */
+function * storedFiles (index: ArchiveIndex, area: string, directory: RelativePath): Generator<Omit<Displaced, 'how'>, void, undefined> {
+  const below = [directory]
+  for (let next = below.pop(); next !== undefined; next = below.pop()) {
+    const listing = index.listing({ area, directory: next })
+    if (listing === undefined) continue
+    for (const entry of readListing(listing)) {
+      const path = joinPath(next, entry.name)
+      if (entry.kind === 'directory') below.push(path)
+      else if (entry.kind === 'file') yield { path, entry }
+    }
+  }
+}

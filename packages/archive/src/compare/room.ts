@@ -1,0 +1,73 @@
+import { ENTRY_KINDS } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
+import type { ArchiveIndex } from '../store/archive-index.ts'
+import type { DiskRoom, MirrorSize } from '../archive.ts'
+import type { Comparison } from './comparison.ts'
+import type { ContentStore } from '../store/content-store.ts'
+import { ListingCursor } from '../store/listing-cursor.ts'
+import type { Plan } from './plan.ts'
+
+const MIN_RESERVE_BYTES = 2 ** 30
+const RESERVE_SHARE = 0.05
+/** Directories whose files are counted before others get a turn of the thread. */
+const COUNTED_AT_ONCE = 1_000
+
+/** What the disk has, and what of it stays free; max(1 GiB, 5 %) unless told. */
+export async function diskRoom (store: ContentStore, reserveBytes: number | undefined): Promise<DiskRoom> {
+  const { freeBytes, totalBytes } = await store.freeBytes()
+  return { freeBytes, totalBytes, reserveBytes: reserveBytes ?? Math.max(MIN_RESERVE_BYTES, Math.ceil(totalBytes * RESERVE_SHARE)) }
+}
+
+export interface Room {
+  readonly index: ArchiveIndex
+  readonly area: string
+  /** Bytes that may be written to the disk. */
+  readonly roomBytes: number
+  /** How large the mirror of the area may become; undefined for as large as it likes. */
+  readonly quotaBytes?: number
+}
+
+/** What is known of an area when a sync is planned. */
+export interface StoredMirror {
+  /** Asked where there is a quota, or where much is replaced or gone. */
+  readonly mirror: () => MirrorSize
+}
+
+/** Bytes that a sync brings: that of which only the digest is asked for may be there already. */
+export function neededBytes ({ wantedBytes }: Comparison, { tasks }: Plan): number {
+  return wantedBytes - tasks.digestBytes
+}
+
+/** Counts the mirror of an area, without versions. Yields at moments at which it could pause; the index may change meanwhile. */
+export function * countMirror (index: ArchiveIndex, area: string): Generator<undefined, MirrorSize, undefined> {
+  let [files, bytes] = [0, 0]
+  for (let at: RelativePath | undefined; ;) {
+    let counted = 0
+    for (const found of index.directories(area, at)) {
+      files += found.files
+      if (found.files > 0) bytes += directoryBytes(index, area, found.directory)
+      at = found.directory
+      if (++counted === COUNTED_AT_ONCE) break
+    }
+    if (counted < COUNTED_AT_ONCE) return { files, bytes }
+    yield undefined
+  }
+}
+
+/** As {@link countMirror}, and lets others have the thread in between. */
+export async function mirrorSize ({ index, area, pause }: { readonly index: ArchiveIndex, readonly area: string, readonly pause: () => Promise<void> }): Promise<MirrorSize> {
+  const counting = countMirror(index, area)
+  for (;;) {
+    const step = counting.next()
+    if (step.done === true) return step.value
+    await pause()
+  }
+}
+
+function directoryBytes (index: ArchiveIndex, area: string, directory: RelativePath): number {
+  const listing = index.listing({ area, directory })
+  let sum = 0
+  if (listing === undefined) return sum
+  for (const cursor = new ListingCursor(listing); cursor.next();) if (cursor.kind === ENTRY_KINDS.file) sum += cursor.sizeBytes()
+  return sum
+}

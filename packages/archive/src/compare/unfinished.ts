@@ -1,0 +1,57 @@
+import { ENTRY_KINDS, equalDigests, joinPath } from '@filesync/protocol'
+import type { Name, RelativePath } from '@filesync/protocol'
+import type { AreaRecord, ArchiveIndex } from '../store/archive-index.ts'
+import type { Displaced } from './comparison.ts'
+import { ListingCursor } from '../store/listing-cursor.ts'
+import { knownPaths } from '../store/lookup.ts'
+import type { Plan } from './plan.ts'
+
+interface Stored {
+  readonly index: ArchiveIndex
+  readonly area: string
+}
+
+/** A stored file that has the file id, size and time of one that leaves. */
+interface Twin {
+  readonly from: Displaced
+  readonly to: RelativePath
+}
+
+/**
+ * Those of the files that leave the mirror whose content an earlier sync put under another path: it ended early, before it
+ * removed them, so that they look as if they vanished. Where there was such a sync, all listings are read.
+ *
+ * @param displaced all whose content does not belong to their paths any more, so that it is not kept there
+ */
+export function movedBefore (stored: Stored & { readonly record: AreaRecord }, displaced: readonly Displaced[], leaving: readonly Displaced[]): Set<RelativePath> {
+  if (stored.record.hasHalfMoved !== true || leaving.length === 0) return new Set()
+  const lost = new Set(displaced.map(({ path }) => path))
+  const twins = findTwins(stored, leaving).filter(({ to }) => !lost.has(to))
+  const { index, area } = stored
+  const digests = new Map([...knownPaths(index, area, twins.flatMap(({ from, to }) => [from.path, to]))].map(({ path, fact }) => [path, fact.digest]))
+  return new Set(twins.filter(({ from, to }) => {
+    const [old, fresh] = [digests.get(from.path), digests.get(to)]
+    return old !== undefined && fresh !== undefined && equalDigests(old, fresh)
+  }).map(({ from }) => from.path))
+}
+
+function findTwins ({ index, area }: Stored, files: readonly Displaced[]): Twin[] {
+  const byFileId = new Map(files.filter(({ entry }) => entry.fileId !== 0n).map(file => [file.entry.fileId, file]))
+  const twins: Twin[] = []
+  for (const { directory } of byFileId.size === 0 ? [] : index.directories(area)) {
+    const listing = index.listing({ area, directory })
+    if (listing === undefined) continue
+    for (const cursor = new ListingCursor(listing); cursor.next();) {
+      const from = cursor.kind === ENTRY_KINDS.file ? byFileId.get(cursor.fileId()) : undefined
+      if (from === undefined || cursor.sizeBytes() !== from.entry.sizeBytes || cursor.mtimeNs() !== from.entry.mtimeNs) continue
+      twins.push({ from, to: joinPath(directory, cursor.name() as Name) })
+    }
+  }
+  return twins
+}
+
+/** How many files have left the mirror by a sync that has removed nothing yet: another kind of thing took their places, or they made way. */
+export function countLeft ({ index, area }: Stored, { leaving, evictions }: Pick<Plan, 'leaving' | 'evictions'>): number {
+  const paths = leaving.filter(({ how }) => how === 'lost' || evictions.length > 0).map(({ path }) => path)
+  return paths.length - [...knownPaths(index, area, paths)].length
+}

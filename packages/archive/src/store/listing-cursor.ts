@@ -1,0 +1,212 @@
+import { ENTRY_KINDS, textHeaderBytes } from '@filesync/protocol'
+
+export type EntryKindNumber = typeof ENTRY_KINDS[keyof typeof ENTRY_KINDS]
+
+// A name may begin with what would be a byte order mark elsewhere.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+const ARRAY16 = 0xdc
+const ARRAY32 = 0xdd
+
+/**
+ * Walks the entries of an encoded listing without decoding them, so that listings of a million entries are merged and
+ * cut at the speed of bytes. Only for listings that were validated before (`readListing`): nothing is checked here.
+ */
+export class ListingCursor {
+  readonly bytes: Uint8Array
+  readonly count: number
+  #opened: DataView | undefined
+  /** Place of the present entry; -1 before the first `next`. */
+  index = -1
+  /** The bytes of the present entry. */
+  start: number
+  end: number
+  nameStart = 0
+  nameEnd = 0
+  kind: EntryKindNumber = ENTRY_KINDS.file
+
+  constructor (bytes: Uint8Array) {
+    this.bytes = bytes
+    const tag = bytes[0] ?? 0x90
+    this.count = tag === ARRAY32 ? uint(bytes, 1, 4) : tag === ARRAY16 ? uint(bytes, 1, 2) : tag & 0x0f
+    this.start = this.end = tag === ARRAY32 ? 5 : tag === ARRAY16 ? 3 : Math.min(1, bytes.length)
+  }
+
+  get isDone (): boolean {
+    return this.index >= this.count
+  }
+
+  /** Steps to the next entry; false behind the last one. */
+  next (): boolean {
+    this.index++
+    if (this.index >= this.count) {
+      this.index = this.count
+      return false
+    }
+    this.start = this.end
+    const fields = (this.bytes[this.start] ?? 0) & 0x0f
+    this.nameStart = this.start + 1 + textHeaderBytes(this.bytes[this.start + 1] ?? 0)
+    this.nameEnd = skip(this.bytes, this.start + 1)
+    this.kind = (this.bytes[this.nameEnd] ?? 0) as EntryKindNumber
+    let at = this.nameEnd + 1
+    for (let field = 2; field < fields; field++) at = skip(this.bytes, at)
+    this.end = at
+    return true
+  }
+
+  name (): string {
+    return decoder.decode(this.bytes.subarray(this.nameStart, this.nameEnd))
+  }
+
+  isNamed (name: Uint8Array): boolean {
+    if (this.nameEnd - this.nameStart !== name.length) return false
+    for (let i = 0; i < name.length; i++) if (this.bytes[this.nameStart + i] !== name[i]) return false
+    return true
+  }
+
+  mtimeNs (): bigint {
+    const view = this.#view()
+    const at = this.nameEnd + 1
+    const tag = this.bytes[at] ?? 0
+    if (tag === 0xcf) return view.getBigUint64(at + 1)
+    // Before 1970, and the first seconds behind it.
+    if (tag === 0xd3) return view.getBigInt64(at + 1)
+    if (tag === 0xd2) return BigInt(view.getInt32(at + 1))
+    if (tag === 0xd1) return BigInt(view.getInt16(at + 1))
+    if (tag === 0xd0 || tag >= 0xe0) return BigInt(view.getInt8(tag === 0xd0 ? at + 1 : at))
+    return BigInt(uintAt(this.bytes, at))
+  }
+
+  /** Of a file or a directory. */
+  mode (): number {
+    return uintAt(this.bytes, skip(this.bytes, this.nameEnd + 1))
+  }
+
+  /** Of a file. */
+  sizeBytes (): number {
+    return uintAt(this.bytes, this.#sizeAt())
+  }
+
+  /** Of a file. */
+  fileId (): bigint {
+    const at = skip(this.bytes, this.#sizeAt())
+    return this.bytes[at] === 0xcf ? this.#view().getBigUint64(at + 1) : BigInt(uintAt(this.bytes, at))
+  }
+
+  #sizeAt (): number {
+    return skip(this.bytes, skip(this.bytes, this.nameEnd + 1))
+  }
+
+  #view (): DataView {
+    return this.#opened ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length)
+  }
+}
+
+/** Canonical order of the names under two cursors; a cursor behind its last entry is above all names. */
+export function compareCursors (left: ListingCursor, right: ListingCursor): number {
+  if (left.isDone || right.isDone) return Number(left.isDone) - Number(right.isDone)
+  const leftLength = left.nameEnd - left.nameStart
+  const rightLength = right.nameEnd - right.nameStart
+  const length = Math.min(leftLength, rightLength)
+  for (let i = 0; i < length; i++) {
+    const difference = (left.bytes[left.nameStart + i] ?? 0) - (right.bytes[right.nameStart + i] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return leftLength - rightLength
+}
+
+/** The entry that starts at a place of a listing. */
+export function entryAt (listing: Uint8Array, start: number): ListingCursor {
+  const cursor = new ListingCursor(listing)
+  cursor.end = start
+  cursor.next()
+  return cursor
+}
+
+/** The size of the file whose entry starts at a place of a listing; quicker than a cursor. */
+export function fileSizeAt (listing: Uint8Array, start: number): number {
+  // Behind the name: kind, mtime, mode.
+  const kind = skip(listing, start + 1)
+  return uintAt(listing, skip(listing, skip(listing, kind + 1)))
+}
+
+function uintAt (bytes: Uint8Array, at: number): number {
+  const tag = bytes[at] ?? 0
+  return tag < 0x80 ? tag : uint(bytes, at + 1, 1 << (tag - 0xcc))
+}
+
+/** Where each entry of a listing starts, and behind them where the last one ends. */
+export function entryOffsets (listing: Uint8Array): Uint32Array {
+  const cursor = new ListingCursor(listing)
+  const offsets = new Uint32Array(cursor.count + 1)
+  while (cursor.next()) offsets[cursor.index] = cursor.start
+  offsets[cursor.count] = cursor.end
+  return offsets
+}
+
+function headerBytes (count: number): number {
+  return count < 16 ? 1 : count < 0x10000 ? 3 : 5
+}
+
+/** The header of a listing of `count` entries, in canonical form. */
+function writeHeader (bytes: Uint8Array, count: number): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  if (count < 16) view.setUint8(0, 0x90 | count)
+  else if (count < 0x10000) { view.setUint8(0, ARRAY16); view.setUint16(1, count) }
+  else { view.setUint8(0, ARRAY32); view.setUint32(1, count) }
+}
+
+/** Collects byte ranges of encoded entries, in name order, into one listing. */
+export class ListingBuilder {
+  readonly #pieces: Uint8Array[] = []
+  #count = 0
+  #entryBytes = 0
+
+  /** Of the listing as it is now. */
+  get sizeBytes (): number {
+    return headerBytes(this.#count) + this.#entryBytes
+  }
+
+  add (entry: Uint8Array): void {
+    this.#count++
+    this.#entryBytes += entry.length
+    const last = this.#pieces.at(-1)
+    // Neighbours in one buffer stay one range: a listing that hardly changed is a handful of copies.
+    if (last?.buffer === entry.buffer && last.byteOffset + last.length === entry.byteOffset) {
+      this.#pieces[this.#pieces.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + entry.length)
+    } else {
+      this.#pieces.push(entry)
+    }
+  }
+
+  /** @param bytes takes the listing, and is as long as that */
+  finish (bytes: Uint8Array = new Uint8Array(this.sizeBytes)): Uint8Array {
+    writeHeader(bytes, this.#count)
+    let at = headerBytes(this.#count)
+    for (const piece of this.#pieces) {
+      bytes.set(piece, at)
+      at += piece.length
+    }
+    return bytes
+  }
+}
+
+function uint (bytes: Uint8Array, at: number, length: number): number {
+  let value = 0
+  for (let i = 0; i < length; i++) value = value * 256 + (bytes[at + i] ?? 0)
+  return value
+}
+
+/** The end of the MessagePack item at `at`; only the types that a listing holds. */
+function skip (bytes: Uint8Array, at: number): number {
+  const tag = bytes[at] ?? 0
+  if (tag < 0x80 || tag >= 0xe0) return at + 1
+  if (tag < 0xc0) return at + 1 + (tag & 0x1f)
+  switch (tag) {
+    case 0xc4: case 0xd9: return at + 2 + (bytes[at + 1] ?? 0)
+    case 0xda: return at + 3 + uint(bytes, at + 1, 2)
+    case 0xcc: case 0xd0: return at + 2
+    case 0xcd: case 0xd1: return at + 3
+    case 0xce: case 0xd2: return at + 5
+    default: return at + 9
+  }
+}

@@ -1,0 +1,69 @@
+import { checkJoin, checkWindowsName, foldKey, joinPath, LIMITS, pathDepth, problem, readListing, utf8Length } from '@filesync/protocol'
+import type { Entry, Name, Problem, ProblemCode, RelativePath } from '@filesync/protocol'
+import type { StoreTraits } from './content-store.ts'
+import { isSameTime, TOUCH_GRAIN_NS } from './file-time.ts'
+
+/** Names that are looked at between two moments at which it could pause. */
+const STEP_NAMES = 1024
+
+/**
+ * Says of the names of one listing why the archive cannot hold them; undefined where it can hold all. Nothing is kept for a
+ * name that is refused, because a client may send millions. Yields at moments at which it could pause.
+ */
+export function * judgeNames (
+  directory: RelativePath, listing: Uint8Array, traits: StoreTraits,
+): Generator<undefined, ((name: Name) => Problem | undefined) | undefined, undefined> {
+  const { foldsNames, windowsNames } = traits
+  const isAtLimit = pathDepth(directory) >= LIMITS.pathDepth || utf8Length(directory) + 1 + LIMITS.nameBytes > LIMITS.pathBytes
+  if (!isAtLimit && !foldsNames && !windowsNames) return undefined
+  const faultOf = (name: Name): ProblemCode | undefined => checkJoin(directory, name) ?? (windowsNames ? checkWindowsName(name) : undefined)
+  const spellings = new Map<string, Name>()
+  let isAnyRefused = false
+  let judged = 0
+  for (const { name } of readListing(listing)) {
+    if (++judged % STEP_NAMES === 0) yield undefined
+    if (faultOf(name) !== undefined) {
+      isAnyRefused = true
+    } else if (foldsNames) {
+      const key = foldKey(name)
+      if (spellings.has(key)) isAnyRefused = true
+      else spellings.set(key, name)
+    }
+  }
+  if (!isAnyRefused) return undefined
+  return name => {
+    const fault = faultOf(name)
+    if (fault !== undefined) return problem(joinPath(directory, name), fault)
+    const first = foldsNames ? spellings.get(foldKey(name)) : name
+    return first === undefined || first === name ? undefined : problem(joinPath(directory, name), 'NAME_COLLIDES', `${JSON.stringify(first)} is stored; rename one of the two`)
+  }
+}
+
+/**
+ * Whether a link can be made without leading out of the area. `..` may only stand in front: behind a name it could climb
+ * from where another link leads to, which text alone does not tell.
+ */
+export function staysInside (depth: number, target: string): boolean {
+  if (target.startsWith('/') || target.includes('\\') || /^[a-z]:/iu.test(target)) return false
+  let ups = 0
+  let named = false
+  for (const part of target.split('/')) {
+    if (part === '' || part === '.') continue
+    if (part !== '..') named = true
+    else if (named || ++ups > depth) return false
+  }
+  return true
+}
+
+/** Whether what is stored may have the same content though its time is another one: a copy that was brought by hand. Its digest tells. */
+export function mayBeTwin (committed: Entry | undefined, entry: Entry): boolean {
+  if (committed?.kind !== 'file' || entry.kind !== 'file') return false
+  // A client that knows no file ids would be asked twice for each file that it changed.
+  return committed.fileId === 0n && entry.fileId !== 0n && committed.sizeBytes === entry.sizeBytes && entry.sizeBytes > 0
+}
+
+/** Whether what is stored was made again from the disk, which holds times less exactly and no file ids. */
+export function isRebuiltTwin (committed: Entry | undefined, entry: Entry): boolean {
+  if (committed?.kind !== 'file' || entry.kind !== 'file' || committed.fileId !== 0n) return false
+  return committed.sizeBytes === entry.sizeBytes && isSameTime(committed.mtimeNs, entry.mtimeNs, TOUCH_GRAIN_NS)
+}

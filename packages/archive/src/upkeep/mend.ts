@@ -1,0 +1,72 @@
+import { equalDigests, splitPath } from '@filesync/protocol'
+import type { Digest, HashBytes } from '@filesync/protocol'
+import type { ArchiveIndex } from '../store/archive-index.ts'
+import type { ContentStore, FoundEntry } from '../store/content-store.ts'
+import { forgetWrite, openDamageAt } from '../store/damage.ts'
+import type { Damage } from '../store/damage.ts'
+import { EMPTY_DIRECTORY, foldDirectory } from '../store/fold.ts'
+import { NOT_STAGED, SAME_CONTENT } from '../store/section.ts'
+import type { Section } from '../store/section.ts'
+
+export interface Mending {
+  readonly area: string
+  readonly index: ArchiveIndex
+  readonly store: ContentStore
+  readonly hash: HashBytes
+  /** A folder name in staging that was never used. */
+  readonly newStaging: () => string
+  /** Does what changes the index while no sync runs. */
+  readonly step: <T>(work: () => Promise<T>) => Promise<T>
+}
+
+/**
+ * Looks whether what was damaged is as it was stored after all: touched only, or put right by hand. Then it gets its time and
+ * mode again and is no longer doubted. `gone` where a sync mended it meanwhile.
+ */
+export async function mendIfWhole (mending: Mending, damage: Damage): Promise<'mended' | 'damaged' | 'gone'> {
+  const { area, index, store, step } = mending
+  const { directory, name } = splitPath(damage.path)
+  const look = async (): Promise<FoundEntry | undefined> => (await store.find(area, directory, [name]))[0]
+  const found = await look()
+  const digest = damage.entry.kind === 'file' && found?.kind === 'file' ? (await store.digests(area, directory, [name]))[0] : undefined
+  const isWhole = isAsStored(damage, { found, digest })
+  return await step(async () => {
+    if (openDamageAt(index, area, damage.path)?.foundAtMs !== damage.foundAtMs) return 'gone'
+    if (!isWhole || store.traits.isReadOnly === true) return 'damaged'
+    const now = await look()
+    // Written to since it was read.
+    if (now?.mtimeNs !== found?.mtimeNs || now?.sizeBytes !== found?.sizeBytes) return 'damaged'
+    return await putRight(mending, damage) ? 'mended' : 'damaged'
+  })
+}
+
+function isAsStored ({ entry, fact }: Damage, { found, digest }: { readonly found: FoundEntry | undefined, readonly digest: Digest | undefined }): boolean {
+  if (found?.kind !== entry.kind) return false
+  if (entry.kind === 'symlink') return found.target === entry.target
+  return entry.kind === 'directory' || (fact !== undefined && digest !== undefined && equalDigests(fact.digest, digest))
+}
+
+async function putRight ({ area, index, store, newStaging }: Mending, damage: Damage): Promise<boolean> {
+  const { entry, path } = damage
+  const { directory } = splitPath(path)
+  const [stored] = index.damagesAt(area, path).filter(({ untilMs }) => untilMs === undefined).map(record => record.stored)
+  if (stored === undefined) return false
+  const section: Section = { directory, entries: stored.listing, staged: Uint32Array.of(entry.kind === 'file' ? SAME_CONTENT : NOT_STAGED), facts: new Uint8Array(0) }
+  const staging = newStaging()
+  const { lastStampMs: stampMs = 0, history } = index.area(area) ?? {}
+  const { failures } = await store.place(area, { staging, count: history?.lastCount ?? 0, stampMs, begunMs: stampMs, sections: [section], removals: [] }, 'first')
+  if (failures.length > 0) return false
+  if (entry.kind === 'directory') await store.settle(area, [{ directory: path, mtimeNs: entry.mtimeNs, mode: entry.mode }])
+  await store.makeDurable()
+  const old = index.directory({ area, directory }) ?? EMPTY_DIRECTORY
+  const known: Section = { ...section, staged: Uint32Array.of(entry.kind === 'file' ? 0 : NOT_STAGED), facts: stored.facts }
+  const { listing, facts } = foldDirectory(old, [known], new Set())
+  const record = index.area(area)
+  await index.write([
+    { put: { area, directory }, stored: { listing, facts } },
+    forgetWrite(index, area, path),
+    ...record === undefined ? [] : [{ area, record: { ...record, open: true } }],
+  ])
+  await store.discard(staging)
+  return true
+}

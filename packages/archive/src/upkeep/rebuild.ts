@@ -1,0 +1,87 @@
+import { checkJoin, checkName, encodeListing, equalDigests, joinPath, ROOT_PATH, compareNames } from '@filesync/protocol'
+import type { Clock, Digest, Entry, HashBytes, Name, RelativePath } from '@filesync/protocol'
+import type { ArchiveIndex } from '../store/archive-index.ts'
+import type { ContentStore, FoundEntry } from '../store/content-store.ts'
+import { openDamageAt } from '../store/damage.ts'
+import type { Damage } from '../store/damage.ts'
+import { FACT_BYTES, writeFact } from '../store/facts.ts'
+import { findHistory } from '../history/find-history.ts'
+import { unknownFile } from '../store/unknown-entry.ts'
+
+export interface Rebuild {
+  readonly area: string
+  readonly index: ArchiveIndex
+  readonly store: ContentStore
+  readonly hash: HashBytes
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+interface Rebuilt {
+  readonly digest: Digest
+  readonly files: number
+  readonly bytes: number
+}
+
+/** Makes the index of an area again by reading everything in it. File ids are lost, so the next sync moves no files. */
+export async function rebuildIndex (rebuild: Rebuild): Promise<{ readonly files: number, readonly bytes: number }> {
+  const { area, index } = rebuild
+  const record = index.area(area)
+  const reached = record?.history === undefined ? await findHistory(rebuild) : {}
+  await index.write([
+    { drop: { area, directory: ROOT_PATH }, andBelow: false },
+    ...[...index.directories(area)].map(({ directory }) => ({ drop: { area, directory }, andBelow: true })),
+  ])
+  const { files, bytes } = await readDirectory(rebuild, ROOT_PATH)
+  // Last: an area without a record is read again, so an interrupted rebuild starts anew.
+  await index.write([{ area, record: { lastStampMs: 0, ...record, ...reached, open: false } }])
+  return { files, bytes }
+}
+
+async function readDirectory (rebuild: Rebuild, directory: RelativePath): Promise<Rebuilt> {
+  const { area, index, store, hash, clock } = rebuild
+  rebuild.signal.throwIfAborted()
+  const found = (await store.list(area, directory)).filter(entry => checkName(entry.name) === undefined && checkJoin(directory, entry.name as Name) === undefined).sort((a, b) => compareNames(a.name, b.name))
+  const files = found.filter(entry => entry.kind === 'file')
+  const digests = await store.digests(area, directory, files.map(file => file.name))
+  const digestOf = new Map(files.map((file, i) => [file.name, digests[i]]))
+  const entries: Entry[] = []
+  const known: { readonly digest: Digest, readonly storedAtMs: number }[] = []
+  const totals = { files: 0, bytes: 0 }
+  const nowMs = clock.nowMs()
+  for (const entry of found) {
+    if (entry.kind === 'directory') {
+      const below = await readDirectory(rebuild, joinPath(directory, entry.name as Name))
+      totals.files += below.files
+      totals.bytes += below.bytes
+      entries.push({ kind: 'directory', name: entry.name as Name, mtimeNs: entry.mtimeNs, mode: entry.mode, digest: below.digest })
+      continue
+    }
+    const digest = digestOf.get(entry.name)
+    const path = joinPath(directory, entry.name as Name)
+    const described = isStillDamaged(openDamageAt(index, area, path), digest) ? unknownFile({ kind: 'file', name: entry.name as Name, sizeBytes: entry.sizeBytes }) : describe(entry, digest)
+    if (described === undefined) continue
+    entries.push(described)
+    if (described.kind !== 'file' || digest === undefined) continue
+    known.push({ digest, storedAtMs: entry.bornMs === 0 ? nowMs : Math.min(entry.bornMs, nowMs) })
+    totals.files++
+    totals.bytes += described.sizeBytes
+  }
+  const facts = new Uint8Array(known.length * FACT_BYTES)
+  known.forEach(({ digest, storedAtMs }, i) => { writeFact(facts, i * FACT_BYTES, { digest, storedAtMs, verifiedAtMs: nowMs, storedCount: 0 }) })
+  const listing = encodeListing(entries)
+  await index.write([{ put: { area, directory }, stored: { listing, facts } }])
+  return { digest: hash(listing), ...totals }
+}
+
+/** What is known to be damaged is not taken for what was stored. */
+function isStillDamaged (damage: Damage | undefined, digest: Digest | undefined): boolean {
+  return damage?.fact !== undefined && digest !== undefined && !equalDigests(damage.fact.digest, digest)
+}
+
+function describe (entry: FoundEntry, digest: Digest | undefined): Entry | undefined {
+  const name = entry.name as Name
+  if (entry.kind === 'symlink') return { kind: 'symlink', name, mtimeNs: entry.mtimeNs, target: entry.target }
+  if (entry.kind !== 'file' || digest === undefined) return undefined
+  return { kind: 'file', name, sizeBytes: entry.sizeBytes, mtimeNs: entry.mtimeNs, mode: entry.mode, fileId: 0n }
+}

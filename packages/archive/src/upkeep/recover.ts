@@ -1,0 +1,127 @@
+import { joinPath, pathDepth, ROOT_PATH, splitPath } from '@filesync/protocol'
+import type { Clock, Digest, HashBytes, RelativePath } from '@filesync/protocol'
+import type { AreaRecord, ArchiveIndex, IndexWrite } from '../store/archive-index.ts'
+import type { ContentStore, DirectoryState } from '../store/content-store.ts'
+import { mendedWrites } from '../store/damage.ts'
+import { EMPTY_DIRECTORY, foldDirectory, patchDigests } from '../store/fold.ts'
+import { ChangeHistory } from '../history/change-history.ts'
+import { directoriesOf } from '../store/lookup.ts'
+import { isUnknown } from '../store/unknown-entry.ts'
+import { entryPath, isContent, NOT_STAGED, withoutFailures } from '../store/section.ts'
+import type { Section } from '../store/section.ts'
+
+export interface Recovery {
+  readonly area: string
+  readonly index: ArchiveIndex
+  readonly store: ContentStore
+  readonly hash: HashBytes
+  readonly clock: Pick<Clock, 'nowMs'>
+}
+
+/**
+ * Finishes what a sync left that did not end: everything in the journal takes its place, the listings are written, and
+ * digests of directories fit together again. Interrupted, it can be repeated.
+ */
+export async function recover (recovery: Recovery): Promise<void> {
+  const { area, index, store } = recovery
+  const record = index.area(area)
+  if (record?.open !== true) {
+    if (record?.staging !== undefined) await store.discard(record.staging)
+    return
+  }
+  const journal = index.journal(area)
+  const sections = new Map<RelativePath, Section[]>()
+  const removed = new Map<RelativePath, Set<string>>()
+  // What stands there now is not known, so that the next sync asks for it, also where the client went back to what was there before.
+  const forgetContent = (section: Section | undefined, entry: number): void => {
+    if (section === undefined || !isContent(section.staged[entry] ?? NOT_STAGED)) return
+    const { name } = splitPath(entryPath(section, entry))
+    removed.set(section.directory, (removed.get(section.directory) ?? new Set()).add(name))
+  }
+  for (const { number, batch } of journal) {
+    const history = new ChangeHistory({ ...recovery, began: { count: batch.count, ms: batch.stampMs } })
+    const { begunMs } = batch
+    if (batch.areRemoved !== true) {
+      const outcome = await store.remove(area, batch)
+      await history.removed(batch.removals, { number, outcome, begunMs })
+    }
+    for (const { directory, names } of batch.removals) {
+      const gone = removed.get(directory) ?? new Set()
+      removed.set(directory, gone)
+      for (const name of names) gone.add(name)
+    }
+    // A batch is journalled when the one before it is flushed in its place.
+    const outcome = await store.place(area, batch, number === journal.at(-1)?.number ? 'unflushed' : 'again')
+    await history.placed(batch.sections, { number, outcome, begunMs })
+    for (const failure of outcome.failures) forgetContent(batch.sections[failure.section], failure.entry)
+    for (const section of withoutFailures(batch.sections, outcome.failures)) {
+      sections.set(section.directory, [...sections.get(section.directory) ?? [], section])
+    }
+  }
+  const touched = new Set([...sections.keys(), ...removed.keys()])
+  const writes: IndexWrite[] = []
+  for (const directory of touched) {
+    const old = index.directory({ area, directory }) ?? EMPTY_DIRECTORY
+    const folded = foldDirectory(old, sections.get(directory) ?? [], removed.get(directory) ?? new Set())
+    for (const name of folded.lostDirectories) writes.push({ drop: { area, directory: joinPath(directory, name as never) }, andBelow: true })
+    writes.push({ put: { area, directory }, stored: { listing: folded.listing, facts: folded.facts } })
+  }
+  // What the history tells of the old state goes before that does.
+  await store.makeDurable()
+  await index.write(writes)
+  await index.write(refitDigests(recovery))
+  await index.write(mendedWrites(index, area, record.lastStampMs))
+  await store.settle(area, statesOf(index, area))
+  await store.makeDurable()
+  if (record.staging !== undefined) {
+    await store.reclaim(area, record.staging)
+    await store.discard(record.staging)
+  }
+  await index.write([
+    ...journal.map(({ number }): IndexWrite => ({ area, journal: number, batch: undefined })),
+    { area, record: withoutStaging(record) },
+  ])
+}
+
+/** Writes that make every directory's digest in its parent's listing the true one, and drop what no listing names. */
+function refitDigests ({ area, index, hash }: Omit<Recovery, 'store' | 'clock'>): IndexWrite[] {
+  const directories = [...index.directories(area)].map(({ directory }) => directory)
+  const deepestFirst = directories.sort((a, b) => pathDepth(b) - pathDepth(a))
+  const digests = new Map<RelativePath, Digest>()
+  const named = new Set<RelativePath>([ROOT_PATH])
+  const empty = hash(EMPTY_DIRECTORY.listing)
+  const writes: IndexWrite[] = []
+  for (const directory of deepestFirst) {
+    const stored = index.directory({ area, directory }) ?? EMPTY_DIRECTORY
+    const listing = patchDigests(stored.listing, name => {
+      const child = joinPath(directory, name as never)
+      named.add(child)
+      return digests.get(child) ?? empty
+    })
+    digests.set(directory, hash(listing))
+    if (listing !== stored.listing) writes.push({ put: { area, directory }, stored: { listing, facts: stored.facts } })
+  }
+  const orphans = deepestFirst.filter(directory => !named.has(directory))
+  return [...writes, ...orphans.map((directory): IndexWrite => ({ drop: { area, directory }, andBelow: true }))]
+}
+
+/**
+ * Times and modes of all directories, as the index has them: those that were made or changed before the crash, and are in the
+ * index already, have left the journal and were never given theirs.
+ */
+function statesOf (index: ArchiveIndex, area: string): DirectoryState[] {
+  const states: DirectoryState[] = []
+  for (const { directory } of index.directories(area)) {
+    for (const entry of directoriesOf(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)) {
+      const { name, mtimeNs, mode } = entry
+      // What somebody made by hand has no time that the archive knows of.
+      if (!isUnknown(entry)) states.push({ directory: joinPath(directory, name), mtimeNs, mode })
+    }
+  }
+  return states
+}
+
+/** The record of an area that is in order again; what the brake knew stays. */
+function withoutStaging ({ staging: _staging, ...record }: AreaRecord): AreaRecord {
+  return { ...record, open: false }
+}

@@ -1,0 +1,224 @@
+import { compareNames, ENTRY_KINDS, equalDigests, pathDepth, readListing, splitPath } from '@filesync/protocol'
+import type { Clock, Entry, FileEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
+import type { SafeResult, SafeCheckOptions, OtherCopy } from '../archive.ts'
+import type { ArchiveIndex } from '../store/archive-index.ts'
+import type { ContentStore, FoundEntry, Reread } from '../store/content-store.ts'
+import { openDamageAt } from '../store/damage.ts'
+import type { Damage, DamageKind } from '../store/damage.ts'
+import { FACT_BYTES, readFact, writeFact } from '../store/facts.ts'
+import type { Fact } from '../store/facts.ts'
+import { isTimeGiven } from '../store/file-time.ts'
+import type { TimeRange } from '../store/file-time.ts'
+import { EMPTY_DIRECTORY } from '../store/fold.ts'
+import type { StoredDirectory } from '../store/fold.ts'
+import { ListingBuilder, ListingCursor } from '../store/listing-cursor.ts'
+import { isUnknown } from '../store/unknown-entry.ts'
+import { staysInside } from '../store/names.ts'
+import { reviseDirectory } from './revise.ts'
+
+/** What was learnt on the way that the index should know. */
+export interface Finding {
+  readonly path: RelativePath
+  readonly fact: Fact
+  readonly what: 'whole' | DamageKind
+}
+
+export interface SafeCheck {
+  readonly area: string
+  readonly index: ArchiveIndex
+  readonly store: ContentStore
+  readonly hash: HashBytes
+  readonly clock: Clock
+}
+
+interface Known {
+  readonly entry: Entry
+  readonly fact: Fact | undefined
+}
+
+const ABSENT: SafeResult = { verdict: 'absent' }
+const ALTERED: SafeResult = { verdict: 'altered' }
+const DAMAGED: SafeResult = { verdict: 'damaged' }
+const DIFFERENT: SafeResult = { verdict: 'different' }
+
+/**
+ * Compares copies of others with those of an area, also while a sync runs: what is just being replaced is not called safe.
+ * One verdict for each, in their order. Nothing is changed.
+ */
+export async function checkCopies (attestation: SafeCheck, copies: readonly OtherCopy[], options: SafeCheckOptions): Promise<{ readonly verdicts: SafeResult[], readonly findings: Finding[] }> {
+  const verdicts = copies.map(() => ABSENT)
+  const findings: Finding[] = []
+  for (const [directory, group] of byDirectory(copies)) {
+    options.signal?.throwIfAborted()
+    for (const { at, verdict } of await attestDirectory(attestation, { directory, group, findings }, options)) verdicts[at] = verdict
+  }
+  return { verdicts, findings }
+}
+
+interface Asked {
+  readonly at: number
+  readonly name: Name
+  readonly copy: OtherCopy
+}
+
+interface Group {
+  readonly directory: RelativePath
+  readonly group: readonly Asked[]
+  readonly findings: Finding[]
+}
+
+function byDirectory (copies: readonly OtherCopy[]): Map<RelativePath, Asked[]> {
+  const groups = new Map<RelativePath, Asked[]>()
+  copies.forEach((copy, at) => {
+    const { directory, name } = splitPath(copy.path)
+    const group = groups.get(directory)
+    if (group === undefined) groups.set(directory, [{ at, name, copy }])
+    else group.push({ at, name, copy })
+  })
+  return groups
+}
+
+async function attestDirectory (attestation: SafeCheck, { directory, group, findings }: Group, options: SafeCheckOptions): Promise<{ readonly at: number, readonly verdict: SafeResult }[]> {
+  const { area, index, store, hash } = attestation
+  const stored = index.directory({ area, directory })
+  if (stored === undefined) return []
+  const names = group.map(({ name }) => name)
+  const known = findEntries(stored, names)
+  const found = await store.find(area, directory, names)
+  const verdicts = group.map(({ at, name, copy }, i) => {
+    const ours = known.get(name)
+    const theirs = { ...copy, found: found[i], times: store.traits.times, depth: pathDepth(directory), hash }
+    const isDoubted = ours !== undefined && isUnknown(ours.entry)
+    return { at, name, isDoubted, found: found[i], path: copy.path, verdict: isDoubted ? judgeDamaged(openDamageAt(index, area, copy.path), theirs) : ours === undefined ? ABSENT : judge(ours, theirs) }
+  })
+  for (const { name, path, verdict, found: there, isDoubted } of verdicts) {
+    const fact = known.get(name)?.fact
+    if (verdict === ALTERED && fact !== undefined && !isDoubted) findings.push({ path, fact, what: there === undefined ? 'missing' : 'altered' })
+  }
+  if (options.fresh !== true) return verdicts
+  const reads: (Reread | undefined)[] = []
+  for (const { path, verdict } of verdicts) reads.push(verdict.storedAtMs === undefined ? undefined : await store.reread(area, path, options))
+  const now = findEntries(index.directory({ area, directory }) ?? EMPTY_DIRECTORY, names)
+  return verdicts.map(({ at, name, path, verdict }, i) => {
+    const fact = known.get(name)?.fact
+    if (verdict.storedAtMs === undefined || fact === undefined) return { at, verdict }
+    return { at, verdict: judgeRead({ path, fact, now: now.get(name)?.fact, read: reads[i] }, attestation, findings) }
+  })
+}
+
+/** What others have, and what the store found at its path. */
+interface Theirs extends OtherCopy {
+  readonly found: FoundEntry | undefined
+  readonly times: TimeRange | undefined
+  readonly depth: number
+  readonly hash: HashBytes
+}
+
+/** What is said of a copy that is known to be damaged, until it is mended; a name that others took is of no copy. */
+function judgeDamaged (damage: Damage | undefined, theirs: Theirs): SafeResult {
+  if (damage === undefined) return ABSENT
+  const { entry, fact, what } = damage
+  if (entry.kind !== theirs.kind) return DIFFERENT
+  const stored = entry.kind === 'symlink' ? theirs.hash(new TextEncoder().encode(entry.target)) : fact?.digest
+  if (stored === undefined || !equalDigests(stored, theirs.digest)) return DIFFERENT
+  return what === 'damaged' ? DAMAGED : ALTERED
+}
+
+function judge ({ entry, fact }: Known, theirs: Theirs): SafeResult {
+  const { found } = theirs
+  if (entry.kind !== theirs.kind) return DIFFERENT
+  if (entry.kind === 'symlink') {
+    if (!equalDigests(theirs.hash(new TextEncoder().encode(entry.target)), theirs.digest)) return DIFFERENT
+    // Noted, but not made.
+    if (!staysInside(theirs.depth, entry.target)) return ABSENT
+    return found?.kind === 'symlink' && found.target === entry.target ? { verdict: 'safe' } : ALTERED
+  }
+  if (entry.kind !== 'file' || fact === undefined || !equalDigests(fact.digest, theirs.digest)) return DIFFERENT
+  return isFileGiven(entry, found, theirs.times) ? safe(fact) : ALTERED
+}
+
+function safe ({ storedAtMs, verifiedAtMs }: Pick<Fact, 'storedAtMs' | 'verifiedAtMs'>): SafeResult {
+  return { verdict: 'safe', storedAtMs, ...(verifiedAtMs > 0 && { verifiedAtMs }) }
+}
+
+interface ReadCopy {
+  readonly path: RelativePath
+  /** What was known before it was read, and what is known behind that. */
+  readonly fact: Fact
+  readonly now: Fact | undefined
+  readonly read: Reread | undefined
+}
+
+function judgeRead ({ path, fact, now, read }: ReadCopy, { clock }: SafeCheck, findings: Finding[]): SafeResult {
+  // A sync stored another content meanwhile, or the same anew: what was read tells nothing of it.
+  if (now === undefined || !isSameFact(now, fact)) return ALTERED
+  const isWhole = read !== undefined && equalDigests(read.digest, fact.digest)
+  findings.push({ path, fact, what: isWhole ? 'whole' : 'damaged' })
+  if (!isWhole) return { verdict: 'damaged', ...(read !== undefined && { from: read.from }) }
+  return { ...safe({ ...fact, verifiedAtMs: clock.nowMs() }), from: read.from }
+}
+
+function isSameFact (left: Fact, right: Fact): boolean {
+  return left.storedAtMs === right.storedAtMs && equalDigests(left.digest, right.digest)
+}
+
+/** A larger directory is not written again for some of its files: `verify` notes all of them at once. */
+const NOTED_DIRECTORY_FILES = 10_000
+
+/** Writes down what was learnt. To be called while no sync runs. */
+export async function noteFindings ({ area, index, clock }: Pick<SafeCheck, 'area' | 'index' | 'clock'>, findings: readonly Finding[]): Promise<void> {
+  const byPath = new Map(findings.map(finding => [finding.path, finding]))
+  for (const directory of new Set(findings.map(({ path }) => splitPath(path).directory))) {
+    const files = (index.directory({ area, directory })?.facts.length ?? 0) / FACT_BYTES
+    const isDamaged = findings.some(({ path, what }) => what !== 'whole' && splitPath(path).directory === directory)
+    if (files > NOTED_DIRECTORY_FILES && !isDamaged) continue
+    await reviseDirectory({ area, index, nowMs: clock.nowMs() }, directory, ({ path, fact }, facts, at) => {
+      const found = byPath.get(path)
+      // A sync stored it anew meanwhile: what was read tells nothing of it.
+      if (found === undefined || !isSameFact(found.fact, fact)) return 'keep'
+      if (found.what !== 'whole') return found.what
+      writeFact(facts, at, { ...fact, verifiedAtMs: clock.nowMs() })
+      return 'keep'
+    })
+  }
+}
+
+/** Whether a stored file has the size and time that it was given. */
+export function isFileGiven ({ sizeBytes, mtimeNs }: Pick<FileEntry, 'sizeBytes' | 'mtimeNs'>, found: FoundEntry | undefined, times: TimeRange | undefined): boolean {
+  return found?.kind === 'file' && found.sizeBytes === sizeBytes && isTimeGiven(mtimeNs, found.mtimeNs, times)
+}
+
+/** Some entries of a directory with their facts, in one walk that decodes no others: there may be a million of them. */
+function findEntries ({ listing, facts }: StoredDirectory, names: readonly Name[]): Map<Name, Known> {
+  const wanted = [...new Set(names)].sort(compareNames).map(name => new TextEncoder().encode(name))
+  const picked = new ListingBuilder()
+  const factsAt: number[] = []
+  const cursor = new ListingCursor(listing)
+  let files = 0
+  for (let next = 0; next < wanted.length && cursor.next();) {
+    const order = (): number => compareBytes(wanted[next] ?? new Uint8Array(0), cursor)
+    while (next < wanted.length && order() < 0) next++
+    if (next < wanted.length && order() === 0) {
+      picked.add(listing.subarray(cursor.start, cursor.end))
+      factsAt.push(files)
+      next++
+    }
+    if (cursor.kind === ENTRY_KINDS.file) files++
+  }
+  let at = 0
+  const known = new Map<Name, Known>()
+  for (const entry of readListing(picked.finish())) {
+    const file = factsAt[at++] ?? 0
+    known.set(entry.name, { entry, fact: entry.kind === 'file' ? readFact(facts, file * FACT_BYTES) : undefined })
+  }
+  return known
+}
+
+function compareBytes (name: Uint8Array, { bytes, nameStart, nameEnd }: ListingCursor): number {
+  const length = Math.min(name.length, nameEnd - nameStart)
+  for (let i = 0; i < length; i++) {
+    const difference = (name[i] ?? 0) - (bytes[nameStart + i] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return name.length - (nameEnd - nameStart)
+}

@@ -1,0 +1,109 @@
+import { equalDigests, problem } from '@filesync/protocol'
+import type { Clock, Digest, HashBytes, Problem, RelativePath } from '@filesync/protocol'
+import type { ArchiveIndex } from '../store/archive-index.ts'
+import type { VerifyOptions, VerifyOutcome } from '../archive.ts'
+import type { ContentStore } from '../store/content-store.ts'
+import { openDamages } from '../store/damage.ts'
+import type { Damage, DamageKind } from '../store/damage.ts'
+import { writeFact } from '../store/facts.ts'
+import { knownFiles } from '../store/lookup.ts'
+import type { KnownFile } from '../store/lookup.ts'
+import { mendIfWhole } from './mend.ts'
+import { reviseDirectory } from './revise.ts'
+import { isUnknown } from '../store/unknown-entry.ts'
+
+export interface Verification {
+  readonly area: string
+  readonly index: ArchiveIndex
+  readonly store: ContentStore
+  readonly hash: HashBytes
+  readonly clock: Clock
+  /** A folder name in staging that was never used. */
+  readonly newStaging: () => string
+  /** Does what changes the index while no sync runs. */
+  readonly step: <T>(work: () => Promise<T>) => Promise<T>
+}
+
+/** Files read in one go, so that the store stays free for syncs in between. */
+const FILES_AT_ONCE = 64
+
+const WHAT: Readonly<Record<DamageKind, string>> = {
+  altered: 'others changed it or its time in the archive',
+  damaged: 'its content in the archive is not what was stored',
+  missing: 'it is missing from the archive or cannot be read there',
+}
+
+/**
+ * Reads every stored file again, also while a sync runs. What is damaged or missing is asked for again by the next sync, and
+ * is reported by each call until it is mended; what is whole is noted as verified.
+ */
+export async function verifyArea (verification: Verification, options: VerifyOptions = {}): Promise<Omit<VerifyOutcome, 'isKnown'> & { readonly mended: number }> {
+  const { area, index } = verification
+  const known = [...openDamages(index, area)]
+  const problems: Problem[] = []
+  const soFar = { files: 0, bytes: 0 }
+  const counting: VerifyOptions = { ...options, onProgress: read => {
+    soFar.files += read.files
+    soFar.bytes += read.bytes
+    options.onProgress?.({ ...soFar })
+  } }
+  for (const { directory } of [...index.directories(area)]) {
+    for (const trouble of await verifyDirectory(verification, directory, counting)) problems.push(trouble)
+  }
+  const { mended, problems: left } = await verifyDamaged(verification, known, counting)
+  for (const trouble of left) problems.push(trouble)
+  return { ...soFar, problems, mended }
+}
+
+/** Looks again at what was known to be damaged: it may have been put right by hand. */
+async function verifyDamaged (verification: Verification, known: readonly Damage[], { signal, onProgress }: VerifyOptions): Promise<{ readonly problems: Problem[], readonly mended: number }> {
+  const problems: Problem[] = []
+  let mended = 0
+  for (const damage of known) {
+    signal?.throwIfAborted()
+    const { entry } = damage
+    const state = await mendIfWhole(verification, damage)
+    if (entry.kind === 'file') onProgress?.({ files: 1, bytes: entry.sizeBytes })
+    if (state === 'mended') mended++
+    else if (state === 'damaged') problems.push(toProblem(damage.path, `${WHAT[damage.what]}, which was found before and is not mended`, verification.store))
+  }
+  return { problems, mended }
+}
+
+async function verifyDirectory (verification: Verification, directory: RelativePath, options: VerifyOptions): Promise<Problem[]> {
+  const { area, index, store, clock, step } = verification
+  const files = [...knownFiles(index, area, directory)].filter(({ entry }) => !isUnknown(entry))
+  if (files.length === 0) return []
+  const read = new Map<string, { readonly file: KnownFile, readonly digest: Digest | undefined }>()
+  for (let at = 0; at < files.length; at += FILES_AT_ONCE) {
+    options.signal?.throwIfAborted()
+    const group = files.slice(at, at + FILES_AT_ONCE)
+    const digests = await store.digests(area, directory, group.map(({ entry }) => entry.name))
+    group.forEach((file, i) => { read.set(file.entry.name, { file, digest: digests[i] }) })
+    options.onProgress?.({ files: group.length, bytes: group.reduce((sum, { entry }) => sum + entry.sizeBytes, 0) })
+  }
+  // On a disk that is gone nothing can be read, which says nothing of the files.
+  if ([...read.values()].some(({ digest }) => digest === undefined)) await store.ensurePresent('disk')
+  const problems: Problem[] = []
+  const nowMs = clock.nowMs()
+  await step(async () => {
+    await reviseDirectory({ ...verification, nowMs }, directory, ({ path, entry, fact }, facts, at) => {
+      const seen = read.get(entry.name)
+      // A sync stored it anew meanwhile: what was read tells nothing of it.
+      if (seen === undefined || seen.file.fact.storedAtMs !== fact.storedAtMs || !equalDigests(seen.file.fact.digest, fact.digest)) return 'keep'
+      if (seen.digest !== undefined && equalDigests(seen.digest, fact.digest)) {
+        writeFact(facts, at, { ...fact, verifiedAtMs: nowMs })
+        return 'keep'
+      }
+      const what = seen.digest === undefined ? 'missing' : 'damaged'
+      problems.push(toProblem(path, WHAT[what], store))
+      return what
+    })
+  })
+  return problems
+}
+
+function toProblem (path: RelativePath, what: string, { traits }: ContentStore): Problem {
+  const next = traits.isReadOnly === true ? 'the archive is read-only, so this is not recorded' : 'it is asked for again at the next sync'
+  return problem(path, 'STORE_FAILED', `${what}; ${next}`)
+}

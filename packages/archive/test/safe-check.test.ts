@@ -1,0 +1,105 @@
+import { appendFileSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statfsSync, statSync, utimesSync, writeFileSync, writeSync, closeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { hashBytes } from '@filesync/protocol/node'
+import type { Area, Attested, OtherCopy } from '../src/index.ts'
+import { newArchive, newFolder } from './on-disk.ts'
+import { asPath, push } from './push.ts'
+import { SourceTree } from './source-tree.ts'
+
+const file = (path: string, content: string | Uint8Array): OtherCopy => ({ path: asPath(path), kind: 'file', digest: hashBytes(Buffer.from(content)) })
+const link = (path: string, target: string): OtherCopy => ({ path: asPath(path), kind: 'symlink', digest: hashBytes(Buffer.from(target)) })
+const verdicts = (attested: readonly Attested[]): string[] => attested.map(({ verdict }) => verdict)
+
+async function stored (root = newFolder()): Promise<{ area: Area, source: SourceTree, at: (path: string) => string }> {
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = new SourceTree().write('top', 'one').write('d/a', 'two').write('d/b', 'three').write('d/empty', '').link('d/l', 'a').link('out', '/etc')
+  await push(area, source)
+  return { area, source, at: path => join(root, 'laptop', path) }
+}
+
+/** Changes one bit of a file and nothing that `stat` tells. */
+function flipBit (path: string): void {
+  const mtimeSeconds = Number(statSync(path, { bigint: true }).mtimeNs) / 1e9
+  const content = readFileSync(path)
+  content[content.length >> 1] = (content[content.length >> 1] ?? 0) ^ 1
+  const fd = openSync(path, 'r+')
+  writeSync(fd, content, 0, content.length, 0)
+  closeSync(fd)
+  utimesSync(path, mtimeSeconds, mtimeSeconds)
+}
+
+describe('an answer whether copies are safe', () => {
+  test('is yes for what is held, file by file and in the order of the question', async () => {
+    const { area } = await stored()
+    const answers = await area.checkSafe([file('d/b', 'three'), file('top', 'two'), link('d/l', 'a'), file('d/empty', ''), file('d/c', ''), file('no/where', 'x'), file('d/a', 'two')])
+    expect(verdicts(answers)).toEqual(['safe', 'different', 'safe', 'safe', 'absent', 'absent', 'safe'])
+    expect(answers[0]?.storedAtMs).toBe(area.stat(asPath('d/b'))?.storedAtMs)
+    expect(answers[0]).not.toHaveProperty('verifiedAtMs')
+  })
+
+  test('is no for another kind of thing, and for a link that is noted but not made', async () => {
+    const { area } = await stored()
+    expect(verdicts(await area.checkSafe([file('d', 'x'), link('top', 'one'), file('d/l', 'a'), link('d/l', 'b'), link('out', '/etc')]))).toEqual(['different', 'different', 'different', 'different', 'absent'])
+  })
+
+  test('is no for what others changed or removed in the archive, before anything noticed', async () => {
+    const { area, source, at } = await stored()
+    appendFileSync(at('d/a'), ' and more')
+    rmSync(at('top'))
+    utimesSync(at('d/b'), 1_700_000_061, 1_700_000_061)
+    writeFileSync(at('d/empty'), '')
+    rmSync(at('d/l'))
+    expect(verdicts(await area.checkSafe([file('d/a', 'two'), file('top', 'one'), file('d/b', 'three'), file('d/empty', ''), link('d/l', 'a')]))).toEqual(Array(5).fill('altered'))
+    expect((await push(area, source)).asked.sort()).toEqual(['d/a', 'd/b', 'd/empty', 'top'])
+  })
+
+  test('finds a flipped bit where the copies are read again, and has the file sent again', async () => {
+    const { area, source, at } = await stored()
+    flipBit(at('d/b'))
+    const question = [file('d/a', 'two'), file('d/b', 'three'), link('d/l', 'a')]
+    expect(verdicts(await area.checkSafe(question))).toEqual(['safe', 'safe', 'safe'])
+    const fresh = await area.checkSafe(question, { fresh: true })
+    expect(verdicts(fresh)).toEqual(['safe', 'damaged', 'safe'])
+    expect(fresh[0]?.verifiedAtMs).toBeGreaterThan(0)
+    expect(['disk', 'cache']).toContain(fresh[0]?.from)
+    const later = await area.checkSafe(question)
+    expect(verdicts(later)).toEqual(['safe', 'damaged', 'safe'])
+    expect(later[0]?.verifiedAtMs).toBe(area.stat(asPath('d/a'))?.verifiedAtMs)
+    expect(later[0]?.verifiedAtMs).toBeGreaterThan(0)
+    expect((await push(area, source)).asked).toEqual(['d/b'])
+    expect(verdicts(await area.checkSafe(question, { fresh: true }))).toEqual(['safe', 'safe', 'safe'])
+  })
+
+  test('does not wait for a sync, and what it found damaged meanwhile is sent again behind it', async () => {
+    const { area, source, at } = await stored()
+    flipBit(at('top'))
+    const sync = await area.beginSync()
+    expect(verdicts(await area.checkSafe([file('top', 'one'), file('d/a', 'two')], { fresh: true }))).toEqual(['damaged', 'safe'])
+    await sync.abandon()
+    await area.checkMirror({ directories: 1 })
+    expect(area.stat(asPath('top'))).toBeUndefined()
+    expect((await push(area, source)).asked).toEqual(['top'])
+  })
+
+  test('ends with its signal', async () => {
+    const { area } = await stored()
+    await expect(area.checkSafe([file('top', 'one')], { signal: AbortSignal.abort(new Error('gone')) })).rejects.toThrow('gone')
+  })
+
+  // A file system on a disk, where there is one: in memory there is no way past the cache.
+  test.skipIf(!existsSync('/proc/self/fd'))('comes from the disk where the file system allows it, whatever the size of the file', async () => {
+    const root = mkdtempSync(join(process.env['FILESYNC_TEST_DISK'] ?? tmpdir(), 'filesync-archive-'))
+    onTestFinished(() => { rmSync(root, { recursive: true, force: true }) })
+    const area = await (await newArchive({ root })).area('laptop')
+    const large = new Uint8Array(8 * 1024 * 1024 + 4097).map((_, i) => i * 31 + (i >> 9))
+    const exact = large.slice(0, 8 * 1024 * 1024)
+    await push(area, new SourceTree().write('large', large).write('exact', exact).write('small', 'x').write('none', ''))
+    const answers = await area.checkSafe([file('large', large), file('exact', exact), file('small', 'x'), file('none', '')], { fresh: true })
+    expect(verdicts(answers)).toEqual(Array(4).fill('safe'))
+    expect(new Set(answers.map(({ from }) => from)).size).toBe(1)
+    const EXT4 = 0xef53
+    if (statfsSync(root).type === EXT4) expect(answers[0]?.from).toBe('disk')
+  })
+})

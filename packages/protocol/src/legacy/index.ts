@@ -1,0 +1,16 @@
+/**
+ * The original protocol of the Python program: its messages, its JSON framing and its limits. docs/protocol.md describes it
+ * under "Legacy".
+ *
+ * @packageDocumentation
+ */
+export { LegacyChannel, LEGACY_LIST } from './legacy-channel.ts'
+export type { LegacyPace, LegacyReceiveOptions } from './legacy-channel.ts'
+export { JsonReader } from './legacy-json.ts'
+export type { JsonBounds } from './legacy-json.ts'
+export { LEGACY_LIMITS } from './legacy-limits.ts'
+export { encodeLegacyMessage, fitLegacyTasks, parseLegacyMessage } from './legacy-messages.ts'
+export type {
+  LegacyFile, LegacyFileHeader, LegacyFilesInfo, LegacyMessages, LegacyNextSync, LegacyServerStatus, LegacyTasks,
+} from './legacy-messages.ts'
+export { formatLegacyTime, parseLegacyTime, sameMicrosecond } from './legacy-time.ts'

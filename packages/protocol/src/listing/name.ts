@@ -1,0 +1,108 @@
+import { LIMITS } from '../limits.ts'
+import type { ProblemCode } from '../problem.ts'
+
+declare const nameBrand: unique symbol
+
+/** One component of a path that passed {@link checkName}. Only a parser can make one. */
+export type Name = string & { readonly [nameBrand]: true }
+
+/** Why a name is refused: a problem where it is found on disk, the end of the session where a peer sends it. */
+export type NameFault = ProblemCode | 'NAME_EMPTY' | 'NAME_DOTS' | 'NAME_SEPARATOR' | 'NAME_NOT_TEXT'
+
+// C0, DEL and C1 reach terminals and logs as commands; the bidirectional controls make a name look like another one.
+// eslint-disable-next-line no-control-regex -- control characters are what it looks for
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u
+const PLAIN = /^[\u0020-\u002e\u0030-\u007e]+$/u
+const WINDOWS_CHARACTERS = /[\\:*?"<>|]/u
+const WINDOWS_DEVICE = /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])[ ]*(?:\.|$)/iu
+const WINDOWS_SHORT = /~[0-9]/u
+const RESERVED = '.FILESYNC'
+const DOT = 0x2e
+const SLASH = 0x2f
+// HFS+ drops these from names, so there `.file\u200csync` is the reserved name.
+const IGNORED = /\p{Default_Ignorable_Code_Point}/gu
+
+const encoder = new TextEncoder()
+
+/** Length of a string in UTF-8, in bytes. */
+export function utf8Length (text: string): number {
+  return PLAIN.test(text) ? text.length : encoder.encode(text).length
+}
+
+/**
+ * What a name becomes on a file system that folds case and normalises Unicode. Two names with the same key are one file
+ * there. Lower case first, then upper, so that `ß`, `ẞ` and `SS`, the ligature `ﬁ` and `FI`, or the Kelvin sign and `k`
+ * meet; lower case alone misses them.
+ */
+export function foldKey (name: string): string {
+  if (PLAIN.test(name)) return name.toUpperCase()
+  return name.normalize('NFD').toLowerCase().toUpperCase().normalize('NFC')
+}
+
+/** The reason to refuse one component of a path, or undefined where it is a name on every POSIX file system. */
+export function checkName (name: unknown): NameFault | undefined {
+  if (typeof name !== 'string') return 'NAME_NOT_TEXT'
+  if (name === '') return 'NAME_EMPTY'
+  if (name === '.' || name === '..') return 'NAME_DOTS'
+  // Units are never more than bytes; before anything that costs more than looking at the length.
+  if (name.length > LIMITS.nameBytes) return 'NAME_TOO_LONG'
+  if (PLAIN.test(name)) {
+    return name.length === RESERVED.length && foldKey(name) === RESERVED ? 'NAME_RESERVED' : undefined
+  }
+  if (name.includes('/')) return 'NAME_SEPARATOR'
+  if (!name.isWellFormed() || name.includes('\ufffd')) return 'NAME_NOT_UNICODE'
+  if (CONTROL.test(name)) return 'NAME_CONTROL'
+  if (utf8Length(name) > LIMITS.nameBytes) return 'NAME_TOO_LONG'
+  return foldKey(name.replace(IGNORED, '')) === RESERVED ? 'NAME_RESERVED' : undefined
+}
+
+/**
+ * The reason Windows could not store a POSIX name under exactly that name, or undefined. Applies when the archive's file
+ * system asks for it. Facts: "Naming Files, Paths, and Namespaces" in the Windows documentation.
+ */
+export function checkWindowsName (name: Name): 'NAME_WINDOWS' | undefined {
+  const refused = WINDOWS_CHARACTERS.test(name) || name.endsWith('.') || name.endsWith(' ') ||
+    WINDOWS_DEVICE.test(name) || WINDOWS_SHORT.test(name)
+  return refused ? 'NAME_WINDOWS' : undefined
+}
+
+/**
+ * Whether encoded text is a name of printable ASCII letters, which most are and which takes no decoding to see. False says
+ * nothing: `checkName` decides.
+ */
+export function isPlainName (bytes: Uint8Array, start: number, end: number): boolean {
+  const length = end - start
+  if (length === 0 || length > LIMITS.nameBytes) return false
+  // What may be `.`, `..`, or the reserved name.
+  if (bytes[start] === DOT && (length <= 2 || length === RESERVED.length)) return false
+  for (let i = start; i < end; i++) {
+    const letter = bytes[i] ?? 0
+    if (letter < 0x20 || letter > 0x7e || letter === SLASH) return false
+  }
+  return true
+}
+
+/** Whether a value is a name. */
+export function isName (name: unknown): name is Name {
+  return checkName(name) === undefined
+}
+
+/**
+ * The canonical order of names: by their UTF-8 bytes. JavaScript compares UTF-16 units, which differs where surrogates
+ * meet U+E000 and above; shifting the units puts them in code point order.
+ */
+export function compareNames (left: string, right: string): number {
+  if (left === right) return 0
+  const length = Math.min(left.length, right.length)
+  for (let i = 0; i < length; i++) {
+    const a = left.charCodeAt(i)
+    const b = right.charCodeAt(i)
+    if (a !== b) return codePointOrder(a) - codePointOrder(b)
+  }
+  return left.length - right.length
+}
+
+function codePointOrder (unit: number): number {
+  if (unit < 0xd800) return unit
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800
+}

@@ -1,0 +1,49 @@
+import { asFileSyncError, ERRORS, FileSyncError, isErrorCode } from '../errors.ts'
+import type { ErrorCode } from '../errors.ts'
+import type { Frame } from './frame.ts'
+import { LIMITS } from '../limits.ts'
+import { decodeMessage } from './message-schema.ts'
+import type { Close } from './messages.ts'
+
+/** A code and a text of the longest kind fit; a longer CLOSE is only noticed in its turn. */
+const MAX_CLOSE_BYTES = 16_384
+const CLOSE_LETTERS = [...'CLOSE'].map(letter => letter.charCodeAt(0))
+
+const STOPPED = 'The other end stopped.'
+const HAS_TROUBLE = 'The other end cannot go on, for a reason on its own machine. What it says there tells more.'
+
+/** CLOSE with what a peer may know of an error; DONE where there is none. */
+export function lastWords (error: unknown): Close {
+  if (error === undefined) return { type: 'CLOSE', code: 'DONE', message: '' }
+  const { code, message, retryInMs } = asFileSyncError(error)
+  // A peer learns what concerns it. The words of a fault in this program could hold paths, so they stay here.
+  if (!ERRORS[code].wire) return { type: 'CLOSE', code: 'PEER_GONE', message: code === 'ABORTED' ? STOPPED : HAS_TROUBLE }
+  const words = code === 'INTERNAL' ? ERRORS.INTERNAL.meaning : message
+  const inMs = retryInMs === undefined ? {} : { inMs: Math.max(0, Math.round(retryInMs)) }
+  return { type: 'CLOSE', code, message: words.slice(0, LIMITS.textBytes).toWellFormed(), ...inMs }
+}
+
+/** What a CLOSE means to the end that receives it. A code that is not for the wire cannot be forced on this end. */
+export function farewell ({ code, message, inMs }: Close): FileSyncError {
+  if (code === 'DONE') return new FileSyncError('PEER_GONE', 'The other end closed the connection.')
+  const known: ErrorCode = isErrorCode(code) && ERRORS[code].wire ? code : 'PEER_GONE'
+  return new FileSyncError(known, message === '' ? ERRORS[known].meaning : message, { retryInMs: inMs })
+}
+
+/**
+ * The CLOSE in a frame, or undefined. Frames wait undecoded for the session, but a CLOSE must not wait with them; looking
+ * for its letters first keeps the other messages from being decoded twice.
+ */
+export function closeIn (frame: Frame): Close | undefined {
+  if (frame.type !== 'MESSAGE' || frame.payload.length > MAX_CLOSE_BYTES || !hasCloseLetters(frame.payload)) return undefined
+  const message = decodeMessage(frame.payload)
+  return message?.type === 'CLOSE' ? message : undefined
+}
+
+function hasCloseLetters (bytes: Uint8Array): boolean {
+  const [first = 0] = CLOSE_LETTERS
+  for (let at = bytes.indexOf(first); at >= 0; at = bytes.indexOf(first, at + 1)) {
+    if (CLOSE_LETTERS.every((letter, i) => bytes[at + i] === letter)) return true
+  }
+  return false
+}

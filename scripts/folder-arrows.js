@@ -1,0 +1,64 @@
+import { dirname, join, relative, sep } from 'node:path'
+
+/**
+ * Which folders of a package's src the files of a folder may import from, beside their own. A name that starts with ./ is a
+ * module of src itself. No arrow runs back, so each folder can be read without those that build on it.
+ */
+export const ARROWS = {
+  'packages/archive': {
+    store: [],
+    history: ['store'],
+    compare: ['store', './archive'],
+    upkeep: ['store', 'history', './archive'],
+    commit: ['store', 'history', 'compare', 'upkeep', './archive'],
+    adopt: ['store', './archive'],
+    node: ['store', 'upkeep', './archive', './stored-archive'],
+    testing: ['store', 'history', './archive', './stored-archive']
+  },
+  'packages/protocol': {
+    '.': [],
+    encoding: ['.'],
+    wire: ['.', 'encoding'],
+    listing: ['.', 'encoding', 'wire'],
+    legacy: ['.', 'wire'],
+    node: ['.', 'wire'],
+    testing: ['.', 'wire', 'listing']
+  },
+  'apps/server': {
+    schedule: ['./settings', './software'],
+    session: ['schedule', './settings', './software'],
+    archive: ['./settings', './software'],
+    status: ['archive', 'schedule', 'session', './settings', './software'],
+    legacy: ['schedule', './settings', './software'],
+    commands: ['archive', 'legacy', 'schedule', 'session', 'status', './server', './settings', './software']
+  },
+  'apps/client': {
+    connect: ['./settings', './software'],
+    push: ['connect', './settings', './software'],
+    status: ['connect', 'push', './settings', './software'],
+    safe: ['connect', './settings', './software'],
+    legacy: ['connect', 'push', 'status', './settings', './software'],
+    commands: ['connect', 'legacy', 'push', 'safe', 'status', './pusher', './settings', './software']
+  }
+}
+
+/** Reports an import of a folder that is not among those of the importing one. */
+export const folderArrows = {
+  create: context => {
+    const [area, name, source, ...place] = relative(context.cwd, context.filename).split(sep)
+    const arrows = ARROWS[`${area}/${name}`]
+    if (arrows === undefined || source !== 'src') return {}
+    const own = place.length === 1 ? '.' : place[0]
+    const allowed = arrows[own]
+    // The doors, and in most packages the modules that put the folders together.
+    if (place.at(-1) === 'index.ts' || (own === '.' && allowed === undefined)) return {}
+    const check = node => {
+      if (!node.source?.value.startsWith('.')) return
+      const target = relative(join(context.cwd, area, name, source), join(dirname(context.filename), node.source.value)).split(sep)
+      const to = target.length === 1 ? `./${target[0].replace(/\.ts$/, '')}` : target[0]
+      const isAllowed = to === own || allowed?.includes(to) || (target.length === 1 && (own === '.' || allowed?.includes('.')))
+      if (!isAllowed) context.report({ node, message: `${own}/ may not import from ${to}; scripts/folder-arrows.js says what it may.` })
+    }
+    return { ImportDeclaration: check, ExportNamedDeclaration: check }
+  }
+}
