@@ -10,7 +10,7 @@ import { newArchive, newFolder } from './on-disk.ts'
 import { push } from './push.ts'
 import { SourceTree } from './source-tree.ts'
 
-const AWAY = { code: 'ARCHIVE_UNAVAILABLE', message: expect.stringMatching(/not where it was when the server opened it/u) as unknown }
+const AWAY = { code: 'ARCHIVE_UNAVAILABLE', message: expect.stringMatching(/archive that the server opened is no longer at/u) as unknown }
 
 function copyOf (path: string, text: string): OtherCopy {
   return { path: path as OtherCopy['path'], kind: 'file', digest: hashBytes(new TextEncoder().encode(text)) }

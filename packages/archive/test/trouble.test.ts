@@ -100,7 +100,7 @@ test('an archive that was moved away under its server ends syncs with what to do
   await push(area, source)
   renameSync(root, `${root} elsewhere`)
   source.write('b', 'b')
-  await expect(push(area, source)).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE', message: expect.stringMatching(/not where it was.*ENOENT/u) as unknown })
+  await expect(push(area, source)).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE', message: expect.stringMatching(/no longer at.*ENOENT/u) as unknown })
   renameSync(`${root} elsewhere`, root)
   expect(await push(area, source)).toMatchObject({ asked: ['b'], problems: [] })
 })
@@ -174,7 +174,7 @@ test.each(['ENOENT', 'EACCES', 'ELOOP', 'ENAMETOOLONG'])('%s is the trouble of o
 test('what the system refuses the archive itself ends a sync, and is told without the paths of the server', async () => {
   const root = newFolder()
   writeFileSync(join(root, '.filesync'), 'in the way')
-  const inTheWay = { code: 'ARCHIVE_UNAVAILABLE', message: expect.stringMatching(/^The archive cannot be used: something else stands in the archive .* \(ENOTDIR\)\. Look at the folder \.filesync/u) as unknown }
+  const inTheWay = { code: 'ARCHIVE_UNAVAILABLE', message: expect.stringMatching(/^The archive cannot be used: something else is in the archive .* \(ENOTDIR\)\. Check the folder \.filesync/u) as unknown }
   await expect(newArchive({ root })).rejects.toMatchObject(inTheWay)
   rmSync(join(root, '.filesync'))
   const area = await (await newArchive({ root })).area('laptop')
@@ -185,7 +185,7 @@ test('what the system refuses the archive itself ends a sync, and is told withou
 
 test.each(['EACCES', 'EPERM'])('%s for the archive itself says who has to own it', errno => {
   const refused = Object.assign(new Error(`${errno}: permission denied, mkdir '/proc/self/fd/21/.filesync'`), { code: errno })
-  expect(ownTrouble(refused)).toMatchObject({ code: 'ARCHIVE_UNAVAILABLE', message: `The archive cannot be used: the server may not write there (${errno}). Make the user that runs the server the owner of the archive and of everything in it.` })
+  expect(ownTrouble(refused)).toMatchObject({ code: 'ARCHIVE_UNAVAILABLE', message: `The archive cannot be used: the server has no permission there (${errno}). Make the user that runs the server the owner of the archive and of everything in it.` })
 })
 
 test('leaves the reserve alone', async () => {

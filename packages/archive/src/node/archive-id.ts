@@ -51,8 +51,8 @@ export function makeArchiveId (beneath: Beneath): string {
 export function ensureArchiveId (root: string, found: string | undefined, expected: string): void {
   if (found === expected) return
   const what = found === undefined
-    ? `${root} does not hold the archive that this server knows (id ${expected.slice(0, 8)}), and nothing by which to recognize it.`
-    : `${root} holds another archive (id ${found.slice(0, 8)}) than the one that this server knows (id ${expected.slice(0, 8)}).`
-  throw new FileSyncError('ARCHIVE_UNAVAILABLE', `${what} Probably its disk is not mounted, or another one is. Mount the disk of the archive; ` +
-    'to use what is there as the archive from now on, start the server once with --accept-archive.')
+    ? `${root} does not exist or has no archive id; this server expects its archive there (id ${expected.slice(0, 8)}).`
+    : `${root} holds a different archive (id ${found.slice(0, 8)}) from the one that this server uses (id ${expected.slice(0, 8)}).`
+  throw new FileSyncError('ARCHIVE_UNAVAILABLE', `${what} Its disk is probably not mounted, or another disk is mounted in its place. ` +
+    'Mount the disk of the archive. To use this directory as the archive from now on, start the server once with --accept-archive.')
 }

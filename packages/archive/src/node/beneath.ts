@@ -43,7 +43,7 @@ export class Beneath {
   /** A descriptor of a directory, which stays this object's. Where none are held, of the root. */
   handle (directory: string, how: 'existing' | 'make' = 'existing'): number {
     if (directory === '') return this.#rootFd
-    if (!this.holds) throw new FileSyncError('INTERNAL', 'Handles of directories are not held on this system.')
+    if (!this.holds) throw new FileSyncError('INTERNAL', 'Directory handles are not kept open on this system.')
     const held = this.#handles.get(directory)
     if (held !== undefined) {
       this.#handles.delete(directory)
@@ -106,9 +106,10 @@ function openRoot (root: string): number {
   } catch (cause) {
     const code = errnoOf(cause)
     if (code === 'ELOOP' || (code === 'ENOTDIR' && fs.lstatSync(root).isSymbolicLink())) {
-      throw new FileSyncError('ARCHIVE_ESCAPE', `The archive ${root} is a symbolic link. Give the directory that it points to.`, { cause })
+      throw new FileSyncError('ARCHIVE_ESCAPE', `The archive ${root} is a symbolic link. Use the directory that it points to.`, { cause })
     }
-    throw new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive ${root} cannot be opened as a directory (${code}).`, { cause })
+    throw new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive ${root} cannot be opened as a directory (${code}). ` +
+      'Check that it is a directory and that the server may read it.', { cause })
   }
 }
 
@@ -138,7 +139,7 @@ function notADirectory (path: string, code: string): Error {
 /** The name itself. Throws ARCHIVE_ESCAPE for what is not a single one: `..` works below a handle too. */
 export function checkedName (name: string): string {
   if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0')) {
-    throw new FileSyncError('ARCHIVE_ESCAPE', 'Something that is not a single name was about to be looked up in the archive.')
+    throw new FileSyncError('ARCHIVE_ESCAPE', 'Refused to look up a name in the archive that is empty, "." or "..", or contains "/" or NUL.')
   }
   return name
 }

@@ -23,7 +23,9 @@ export function openDiskCopy (archiveRoot: string, area: string, directory: stri
   }
   if (isInside(root, archiveRoot) || isInside(archiveRoot, root)) {
     beneath.close()
-    throw new FileSyncError('USAGE', `${directory} ${isInside(root, archiveRoot) ? 'lies in' : 'contains'} the archive itself. Give the directory of a copy outside of it, or ${archiveRoot}/${area} for what was put there.`)
+    const where = isInside(root, archiveRoot) ? 'is inside the archive' : 'contains the archive'
+    throw new FileSyncError('USAGE', `${directory} ${where}. Choose a directory outside the archive, ` +
+      `or ${archiveRoot}/${area} for files that were put there.`)
   }
   return new DiskCopy(beneath)
 }
@@ -32,7 +34,8 @@ function openDirectory (directory: string): Beneath {
   try {
     return new Beneath(directory)
   } catch (cause) {
-    throw new FileSyncError('USAGE', `${directory} is not a directory that the server can read. Give the directory of the copy itself, not a link to it.`, { cause })
+    throw new FileSyncError('USAGE', `${directory} is not a directory that the server can read. ` +
+      'Choose the directory of the copy itself, not a link to it.', { cause })
   }
 }
 

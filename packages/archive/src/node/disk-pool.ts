@@ -83,5 +83,5 @@ export class DiskThread {
 function breakdown (cause: unknown): FileSyncError {
   const code = errnoOf(cause)
   if (cause instanceof Error && (code === 'ARCHIVE_UNAVAILABLE' || code === 'ARCHIVE_ESCAPE')) return new FileSyncError(code, cause.message, { cause })
-  return storeTrouble(cause) ?? new FileSyncError('INTERNAL', 'A disk worker of the archive broke down.', { cause })
+  return storeTrouble(cause) ?? new FileSyncError('INTERNAL', 'A disk worker of the archive stopped unexpectedly. Restart the server.', { cause })
 }

@@ -132,7 +132,7 @@ class Unproven extends Error {
   readonly why: 'other' | 'absent'
 
   constructor (why: Unproven['why']) {
-    super(why === 'other' ? 'its content in the archive is not what was stored' : 'it is missing from the archive')
+    super(why === 'other' ? 'its content in the archive is not what was stored' : 'it is missing from the archive or cannot be read there')
     this.why = why
   }
 }
@@ -178,14 +178,14 @@ function openTarget (to: string, archive: string): Beneath {
   try {
     const real = realPathOf(to)
     if (isInside(real, archive)) {
-      throw new FileSyncError('USAGE', `${to} is in the archive: it would be restored into the archive itself. Name a directory outside of it.`)
+      throw new FileSyncError('USAGE', `${to} is inside the archive. Choose a directory outside the archive to restore to.`)
     }
     makeRoot(real)
     return new Beneath(real)
   } catch (cause) {
     if (errnoOf(cause) === 'USAGE') throw cause
     const why = cause instanceof Error ? cause.message : String(cause)
-    throw new FileSyncError('USAGE', `Nothing can be restored to ${to}: ${why}. Name a directory that the server may write to.`, { cause })
+    throw new FileSyncError('USAGE', `Cannot restore to ${to}: ${why}. Choose a directory that the server can write to.`, { cause })
   }
 }
 

@@ -44,9 +44,9 @@ export class DiskStaging {
         const length = lengths[cursor.index] ?? 0
         const content = pack.subarray(offset, offset + length)
         if (cursor.kind !== ENTRY_KINDS.file || cursor.sizeBytes() !== length) {
-          fail('CHANGED_DURING_READ', 'its size is not the listed one')
+          fail('CHANGED_DURING_READ', 'its size differs from the listed size')
         } else if (!equalDigests(hashBytes(content), pack.subarray(offset - DIGEST_BYTES, offset))) {
-          fail('DIGEST_MISMATCH', 'it is asked for again at the next sync')
+          fail('DIGEST_MISMATCH', 'the next sync requests it again')
         } else {
           try {
             const name = section.folder === undefined ? stagedName(section.staged[cursor.index] ?? 0) : cursor.name()

@@ -94,7 +94,7 @@ export class DiskStreams {
     stream.position += bytes.length
     const { roomBytes = Infinity } = stream.request
     if (stream.writtenBytes <= roomBytes) return
-    this.#giveUp(stream, `it takes more than the ${formatSize(roomBytes)} that are left. Free some space on the server`)
+    this.#giveUp(stream, `it needs more than the remaining ${formatSize(roomBytes)}. Free some space on the server`)
   }
 
   hole (id: number, lengthBytes: number): void {

@@ -91,5 +91,5 @@ parentPort?.postMessage(LOADED)
 function ensureSameRoot (): void {
   const own = disk.statOf(beneath.handle(''))
   if (own.device === device && own.inode === inode) return
-  throw elsewhere(root, 'something else is mounted or was put there')
+  throw elsewhere(root, 'another directory is there, or another disk is mounted')
 }

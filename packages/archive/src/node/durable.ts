@@ -81,7 +81,7 @@ export class FileSystemSync {
 }
 
 function unsynced (): FileSyncError {
-  return new FileSyncError('ARCHIVE_UNAVAILABLE', 'What arrived cannot be written to stable storage. Look at the server\'s disk and its system log.')
+  return new FileSyncError('ARCHIVE_UNAVAILABLE', 'The archive disk could not write data to stable storage. Check the server\'s disk and its system log.')
 }
 
 /** Whether this system can; elsewhere each file and directory is flushed by itself. */

@@ -82,15 +82,15 @@ function tryRoom (prefix: string): void {
 function ensureWhole (fd: number, sizeBytes: bigint): 'whole' | 'never flushed' {
   const first = readMeta(fd, 0)
   const { pageBytes } = first
-  if (first.magic !== MAGIC || pageBytes < META_BYTES || pageBytes > PAGE_BYTES_MAX) throw new Error('it is no file of LMDB')
+  if (first.magic !== MAGIC || pageBytes < META_BYTES || pageBytes > PAGE_BYTES_MAX) throw new Error('it is not an LMDB file')
   const second = readMeta(fd, pageBytes)
-  if (second.magic !== MAGIC) throw new Error('it is no file of LMDB')
+  if (second.magic !== MAGIC) throw new Error('it is not an LMDB file')
   // Of the two, the later one may be of a state that never got to the disk. What did is written down once more between them.
   const durable = readMeta(fd, pageBytes / 2)
   const isUnflushed = ({ isFlushed, transaction }: Meta): boolean => !isFlushed || transaction === 0n
   if (durable.transaction === 0n && first.transaction + second.transaction > 0n && [first, second].every(isUnflushed)) return 'never flushed'
   const hasRoots = ({ roots }: Meta): boolean => roots.every(page => page === NO_PAGE || (page + 1n) * BigInt(pageBytes) <= sizeBytes)
-  if (durable.transaction > 0n ? !hasRoots(durable) : !hasRoots(first) && !hasRoots(second)) throw new Error('it ends too early')
+  if (durable.transaction > 0n ? !hasRoots(durable) : !hasRoots(first) && !hasRoots(second)) throw new Error('it is truncated')
   return 'whole'
 }
 

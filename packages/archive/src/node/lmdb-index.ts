@@ -253,8 +253,8 @@ class LmdbIndex implements ArchiveIndex {
 /** For what lmdb answers if pages of its file are not what it wrote there. */
 function damagedIndex (what: 'opened' | 'read' | 'written', cause: unknown): FileSyncError {
   const why = cause instanceof Error ? ` (${cause.message})` : ''
-  return new FileSyncError('ARCHIVE_UNAVAILABLE', `The index of the archive cannot be ${what}${why}. If it is damaged, stop the server and delete the folder ` +
-    '.filesync/index in the archive: the server makes it again by reading the archive.', { cause })
+  return new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive index cannot be ${what}${why}. If it is damaged, stop the server and delete the folder ` +
+    '.filesync/index in the archive; the server then rebuilds it by reading the archive.', { cause })
 }
 
 function directoryKey ({ area, directory }: DirectoryKey): Buffer {

@@ -10,8 +10,8 @@ export function loadLmdb (): { readonly open: typeof open } {
   try {
     return createRequire(import.meta.url)('lmdb') as { readonly open: typeof open }
   } catch (cause) {
-    throw new FileSyncError('ARCHIVE_UNAVAILABLE', 'The index of the archive needs the library lmdb, and no build of it for this platform ' +
-      `(${process.platform} ${process.arch}) can be loaded. Install again with optional dependencies ("npm install", ` +
-      'without --omit=optional). If there is no prebuilt one, install a C++ compiler and Python first, so that it is built.', { cause })
+    throw new FileSyncError('ARCHIVE_UNAVAILABLE', 'The archive index needs the library lmdb, and no build of it for this platform ' +
+      `(${process.platform} ${process.arch}) could be loaded. Reinstall with optional dependencies ("npm install" ` +
+      'without --omit=optional). If there is no prebuilt version, install a C++ compiler and Python first, so that it can be compiled.', { cause })
   }
 }

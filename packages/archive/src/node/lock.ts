@@ -83,10 +83,11 @@ async function flock (fd: number, mode: LockMode, root: string): Promise<void> {
   })
   if (code === 0) return
   if (code === 1 && said === '') throw inUse(root)
-  throw new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive ${root} cannot be locked against a second server: ${said.trim() || `flock ended with ${String(code)}`}. ` +
-    'Its file system does not support locks (flock). Move the archive to a disk whose file system does.')
+  const why = said.trim() || `flock exited with ${String(code)}`
+  throw new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive ${root} cannot be locked against a second server: ${why}. ` +
+    'Its file system probably does not support locks (flock). Move the archive to a disk whose file system does.')
 }
 
 function inUse (root: string): FileSyncError {
-  return new FileSyncError('STATE_IN_USE', `Another server uses the archive ${root}. Stop it first, or give this one an archive of its own.`)
+  return new FileSyncError('STATE_IN_USE', `Another server is using the archive ${root}. Stop that server first, or use another archive.`)
 }

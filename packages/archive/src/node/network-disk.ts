@@ -25,8 +25,10 @@ const MAC_TYPES: readonly string[] = ['nfs', 'smbfs', 'afpfs', 'webdav', 'ftp', 
 export function ensureLocalDisk (beneath: Beneath): void {
   const kind = networkKind(beneath)
   if (kind === undefined) return
-  throw new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive ${beneath.root} is on a network file system (${kind}), where its index is not safe and another machine may use it. ` +
-    'Run the server on the machine that has the disk, or keep the archive on a disk of this one. If no other machine uses this archive, --allow-network-disk uses it all the same.')
+  throw new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive ${beneath.root} is on a network file system (${kind}), ` +
+    'where its index may be damaged and another machine may use it at the same time. ' +
+    'Run the server on the machine that has the disk, or keep the archive on a local disk. ' +
+    'If no other machine uses this archive, use it anyway with --allow-network-disk.')
 }
 
 function networkKind (beneath: Beneath): string | undefined {

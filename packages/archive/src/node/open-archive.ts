@@ -69,14 +69,16 @@ export async function openArchive (init: ArchiveInit): Promise<Archive> {
 
 function ensureArchiveAt (root: string): void {
   if (existsPath(`${root}/${OWN}`)) return
-  throw new FileSyncError('ARCHIVE_UNAVAILABLE', `There is no archive at ${root}: it has no folder ${OWN}. See whether its disk is mounted, and name the directory that "filesync-server start" has as --archive.`)
+  throw new FileSyncError('ARCHIVE_UNAVAILABLE', `There is no archive at ${root}: it has no folder ${OWN}. ` +
+    'Check that its disk is mounted, and that --archive names the same directory as for "filesync-server start".')
 }
 
 function prepareRoot (root: string): void {
   try {
     makeRoot(root)
   } catch (cause) {
-    throw storeTrouble(cause) ?? new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive ${root} cannot be made or is not a directory. Give another directory with --archive.`, { cause })
+    throw storeTrouble(cause) ?? new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive ${root} cannot be created or is not a directory. ` +
+      'Choose another directory with --archive.', { cause })
   }
 }
 

@@ -42,7 +42,8 @@ function copyIndex (beneath: Beneath, scratch: string): void {
   try {
     const { sizeBytes } = disk.statOf(from)
     if (disk.roomOf(scratch).freeBytes < sizeBytes) {
-      throw new FileSyncError('ARCHIVE_FULL', `The archive is read-only, so its index of ${formatSize(sizeBytes)} has to be copied, and ${tmpdir()} has no room for it. Name another directory for temporary files with TMPDIR.`)
+      throw new FileSyncError('ARCHIVE_FULL', `The archive is read-only, so its index (${formatSize(sizeBytes)}) has to be copied, ` +
+        `but ${tmpdir()} does not have enough room. Set TMPDIR to another directory for temporary files.`)
     }
     const to = disk.createAt(`${scratch}/`, LMDB_FILE, 0o600)
     try {

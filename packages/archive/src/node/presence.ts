@@ -37,9 +37,11 @@ export class Presence {
     const { path, id } = this.#init
     try {
       const now = await disk.lookAt(path)
-      if (now.device !== this.#root.device || (this.#comparesInode && now.inode !== this.#root.inode)) throw elsewhere(path, 'something else is mounted or was put there')
+      if (now.device !== this.#root.device || (this.#comparesInode && now.inode !== this.#root.inode)) {
+        throw elsewhere(path, 'another directory is there, or another disk is mounted')
+      }
       const found = parseArchiveId(await disk.readBeginning(`${path}/${OWN}/${ARCHIVE_ID_FILE}`, new Uint8Array(ID_FILE_BYTES)))
-      if (found !== id) throw elsewhere(path, found === undefined ? 'it has no id' : `it has the id ${found.slice(0, 8)}`)
+      if (found !== id) throw elsewhere(path, found === undefined ? 'what is there has no archive id' : `what is there has the id ${found.slice(0, 8)}`)
       if (check === 'disk') await this.#askDisk()
     } catch (cause) {
       const code = errnoOf(cause)
@@ -60,10 +62,11 @@ export class Presence {
 
 /** The path of an archive leads to something else than the archive that is held. */
 export function elsewhere (path: string, why: string, cause?: unknown): FileSyncError {
-  return new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive is not where it was when the server opened it, at ${path} (${why}). ` +
-    'On the server, see whether its disk is mounted; if the archive was moved, start the server with its new path.', { cause })
+  return new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive that the server opened is no longer at ${path} (${why}). ` +
+    'On the server, check that its disk is mounted; if the archive was moved, restart the server with its new path.', { cause })
 }
 
 function silent (path: string, code: string, cause: unknown): FileSyncError {
-  return new FileSyncError('ARCHIVE_UNAVAILABLE', `The disk of the archive at ${path} does not answer (${code}). On the server, see whether it is connected and mounted, and look at the system log.`, { cause })
+  return new FileSyncError('ARCHIVE_UNAVAILABLE', `The disk of the archive at ${path} does not answer (${code}). ` +
+    'On the server, check that it is connected and mounted, and look at the system log.', { cause })
 }

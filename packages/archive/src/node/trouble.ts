@@ -14,8 +14,8 @@ export function isFull (error: unknown): boolean {
 /** What is told of a file that the system had no room for. */
 export function fullTrouble (error: unknown): string {
   const code = errnoOf(error)
-  if (code === TOO_LARGE) return `the file system of the archive holds no file so large (${code})`
-  const what = code === 'EDQUOT' ? 'the quota of the user that runs the server was used up' : 'the disk of the archive became full'
+  if (code === TOO_LARGE) return `the file system of the archive does not allow files this large (${code})`
+  const what = code === 'EDQUOT' ? 'the quota of the user that runs the server ran out' : 'the archive disk became full'
   return `${what} while it was written (${code}). Free some space on the server`
 }
 
@@ -23,11 +23,11 @@ export function fullTrouble (error: unknown): string {
 export function storeTrouble (error: unknown): FileSyncError | undefined {
   const code = errnoOf(error)
   if (FULL.has(code)) {
-    const what = code === 'EDQUOT' ? 'The quota of the user that runs the server is used up' : 'The disk of the archive is full'
+    const what = code === 'EDQUOT' ? 'The quota of the user that runs the server is used up' : 'The archive disk is full'
     return new FileSyncError('ARCHIVE_FULL', `${what} (${code}). Free some space on the server, then sync again.`, { cause: error })
   }
   if (UNAVAILABLE.has(code)) {
-    return new FileSyncError('ARCHIVE_UNAVAILABLE', `The disk of the archive does not work as it has to (${code}). Look at the server's disk and its system log.`, { cause: error })
+    return new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive disk reported an error (${code}). Check the server's disk and its system log.`, { cause: error })
   }
   return error instanceof FileSyncError && error.code !== 'ARCHIVE_ESCAPE' ? error : undefined
 }
@@ -39,14 +39,14 @@ export function throwIfStoreTrouble (error: unknown): void {
 }
 
 const MEANINGS: Readonly<Record<string, string>> = {
-  ELOOP: 'a symbolic link stands in the archive where a directory or file of it should be',
-  ENOTDIR: 'something else stands in the archive where a directory should be',
+  ELOOP: 'a symbolic link is in the archive where a directory or file should be',
+  ENOTDIR: 'something else is in the archive where a directory should be',
   ENOENT: 'its directory in the archive is missing',
-  EACCES: 'the server may not write there',
-  EPERM: 'the server may not write there',
+  EACCES: 'the server has no permission there',
+  EPERM: 'the server has no permission there',
   ENAMETOOLONG: 'the name is too long for the file system of the archive',
-  EXDEV: 'another file system is mounted inside the archive there',
-  ENOTREG: 'something that is not a regular file stands in its place',
+  EXDEV: 'another file system is mounted there inside the archive',
+  ENOTREG: 'something that is not a regular file is in its place',
 }
 
 /** What happened to one file, for a person; without paths of the server. */
@@ -64,6 +64,8 @@ export function fileTrouble (error: unknown): string {
 export function ownTrouble (error: unknown): FileSyncError | undefined {
   const trouble = storeTrouble(error)
   if (trouble !== undefined || errnoOf(error) === '' || error instanceof FileSyncError) return trouble
-  const fix = REFUSED.has(errnoOf(error)) ? 'Make the user that runs the server the owner of the archive and of everything in it.' : 'Look at the folder .filesync in the archive: nobody else may change it.'
+  const fix = REFUSED.has(errnoOf(error))
+    ? 'Make the user that runs the server the owner of the archive and of everything in it.'
+    : 'Check the folder .filesync in the archive; only the server may change it.'
   return new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive cannot be used: ${fileTrouble(error)}. ${fix}`, { cause: error })
 }

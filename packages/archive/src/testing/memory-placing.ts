@@ -39,7 +39,7 @@ export class MemoryPlacing {
     const { root, traits, staging, versions, newFolder, clock } = this.#init
     const folder = root.below(inside(area, directory))
     if (folder === undefined) return 'its directory is missing'
-    if (traits.windowsNames && checkWindowsName(entry.name) !== undefined) return 'the store cannot hold such a name'
+    if (traits.windowsNames && checkWindowsName(entry.name) !== undefined) return 'the store cannot hold a file of this name'
     const old = folder.get(entry.name)
     const put = (node: MemoryNode): number => {
       const before = old === undefined ? WAS_NOTHING : versions.keep({ area, directory, ...batch }, entry.name, old)

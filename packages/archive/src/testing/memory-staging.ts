@@ -44,9 +44,9 @@ export class MemoryStaging {
         const [offset, length] = [offsets[++entry] ?? 0, lengths[entry] ?? 0]
         const content = pack.slice(offset, offset + length)
         if (listed.kind !== 'file' || listed.sizeBytes !== length) {
-          failures.push({ section, entry, code: 'CHANGED_DURING_READ', message: 'its size is not the listed one' })
+          failures.push({ section, entry, code: 'CHANGED_DURING_READ', message: 'its size differs from the listed size' })
         } else if (!equalDigests(this.#hash(content), pack.subarray(offset - DIGEST_BYTES, offset))) {
-          failures.push({ section, entry, code: 'DIGEST_MISMATCH', message: 'it is asked for again at the next sync' })
+          failures.push({ section, entry, code: 'DIGEST_MISMATCH', message: 'the next sync requests it again' })
         } else {
           this.put(staging, staged[entry] ?? 0, this.#newFile(content, listed))
         }
