@@ -41,7 +41,7 @@ type Reached = Required<Pick<AreaRecord, 'lastStampMs' | 'history'>>
 const NEW_AREA: AreaRecord = { open: false, lastStampMs: 0 }
 
 export interface AreaInit {
-  readonly name: string
+  readonly name: RelativePath
   readonly index: ArchiveIndex
   readonly store: ContentStore
   readonly clock: Clock
@@ -57,7 +57,7 @@ export interface AreaInit {
 }
 
 /** Whether a text can name an area. */
-export function isAreaName (name: string): boolean {
+export function isAreaName (name: string): name is RelativePath {
   return isRelativePath(name) && pathDepth(name) <= 2
 }
 

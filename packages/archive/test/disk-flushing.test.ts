@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import type { RelativePath } from '@filesync/protocol'
+import type { Name, RelativePath } from '@filesync/protocol'
 import { Beneath } from '../src/node/beneath.ts'
 import { DiskFlushing } from '../src/node/disk-flushing.ts'
 import type { FlushMode } from '../src/node/disk-flushing.ts'
@@ -36,7 +36,7 @@ function flushedForVersion (mode: FlushMode): string[] {
   onTestFinished(() => { beneath.close() })
   const flushing = new DiskFlushing(beneath, mode)
   const flushed = flushedBelow(root)
-  new DiskVersions(beneath, flushing).remove('laptop', { count: 7, stampMs: STAMP_MS, removals: [{ directory: 'photos' as RelativePath, names: ['a'] }] })
+  new DiskVersions(beneath, flushing).remove('laptop', { count: 7, stampMs: STAMP_MS, removals: [{ directory: 'photos' as RelativePath, names: ['a' as Name] }] })
   expect(flushed).toEqual([])
   flushing.flush()
   const all = [...flushed]

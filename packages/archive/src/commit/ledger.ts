@@ -104,7 +104,7 @@ export class Ledger {
   * takeAll (): Generator<IndexWrite[], void, undefined> {
     const { directories } = this.#init
     let writes: IndexWrite[] = []
-    const patches = new Map<RelativePath, Map<string, Digest>>()
+    const patches = new Map<RelativePath, Map<Name, Digest>>()
     for (let owner = directories.length - 1; owner >= 0; owner--) {
       const directory = directories[owner]?.directory ?? ROOT_PATH
       if (!this.#isTouched(owner) && !patches.has(directory)) continue
@@ -162,17 +162,17 @@ export class Ledger {
   }
 
   /** Has the directory above take the digest of one that did not become as listed. */
-  #passOn (directory: RelativePath, patches: Map<RelativePath, Map<string, Digest>>): void {
+  #passOn (directory: RelativePath, patches: Map<RelativePath, Map<Name, Digest>>): void {
     const actual = this.#deviating.get(directory)
     if (actual === undefined || directory === ROOT_PATH) return
     this.#deviating.delete(directory)
     const { directory: parent, name } = splitPath(directory)
-    const siblings = patches.get(parent) ?? new Map<string, Digest>()
+    const siblings = patches.get(parent) ?? new Map<Name, Digest>()
     patches.set(parent, siblings.set(name, actual))
   }
 
   /** @param folded what is about to be written of the directory itself */
-  #patch (directory: RelativePath, children: Map<string, Digest>, folded: readonly IndexWrite[]): IndexWrite[] {
+  #patch (directory: RelativePath, children: Map<Name, Digest>, folded: readonly IndexWrite[]): IndexWrite[] {
     const { index, area, hash } = this.#init
     const written = folded.find(write => 'put' in write)
     const stored = written !== undefined && 'put' in written ? written.stored : index.directory({ area, directory }) ?? EMPTY_DIRECTORY
@@ -185,7 +185,7 @@ export class Ledger {
     const orphans = [...children.keys()].filter(name => !found.has(name))
     return [
       { put: { area, directory }, stored: { listing, facts: stored.facts } },
-      ...orphans.map(name => ({ drop: { area, directory: joinPath(directory, name as Name) }, andBelow: true })),
+      ...orphans.map(name => ({ drop: { area, directory: joinPath(directory, name) }, andBelow: true })),
     ]
   }
 
@@ -200,7 +200,7 @@ export class Ledger {
     compared.letGo()
     this.#accounts[owner] = FOLDED
     return [
-      ...folded.lostDirectories.map(name => ({ drop: { area, directory: joinPath(directory, name as Name) }, andBelow: true })),
+      ...folded.lostDirectories.map(name => ({ drop: { area, directory: joinPath(directory, name) }, andBelow: true })),
       { put: { area, directory }, stored: { listing: folded.listing, facts: folded.facts } },
       ...this.#release(account),
     ]

@@ -1,6 +1,6 @@
 import { asFileSyncError, FileSyncError, problem, ROOT_PATH, toHex } from '@filesync/protocol'
 import type {
-  ArrivedListing, Clock, Digest, FileDigest, HashBytes, ProblemList, RelativePath, ReuseBuffer, StagedFile, StageOutcome, Task,
+  ArrivedListing, Clock, Digest, FileDigest, HashBytes, ProblemList, ReuseBuffer, StagedFile, StageOutcome, Task,
 } from '@filesync/protocol'
 import { Answers } from './answers.ts'
 import type { AreaHistory, AreaRecord, ArchiveIndex, IndexWrite } from '../store/archive-index.ts'
@@ -273,7 +273,7 @@ export class AreaSync implements Sync {
   }
 
   #altered (sections: readonly Section[], failures: readonly Failure[]): IndexWrite[] {
-    const altered = failures.filter(({ isAltered }) => isAltered === true).map(({ section, entry }) => entryPathOf(sections[section], entry) as RelativePath)
+    const altered = failures.filter(({ isAltered }) => isAltered === true).map(({ section, entry }) => entryPathOf(sections[section], entry))
     return altered.length === 0 ? [] : alteredWrites({ ...this.#init, nowMs: this.#init.clock.nowMs() }, altered)
   }
 

@@ -1,5 +1,5 @@
 import { ENTRY_KINDS, joinPath } from '@filesync/protocol'
-import type { Entry, Name, RelativePath } from '@filesync/protocol'
+import type { Entry, RelativePath } from '@filesync/protocol'
 import type { Held } from '../store/byte-slabs.ts'
 import type { DirectoryState } from '../store/content-store.ts'
 import { entryAt, entryOffsets, ListingBuilder, ListingCursor } from '../store/listing-cursor.ts'
@@ -152,7 +152,7 @@ export class ComparedDirectory {
 }
 
 function stateAt (directory: RelativePath, cursor: ListingCursor): DirectoryState {
-  return { directory: joinPath(directory, cursor.name() as Name), mtimeNs: cursor.mtimeNs(), mode: cursor.mode() }
+  return { directory: joinPath(directory, cursor.name()), mtimeNs: cursor.mtimeNs(), mode: cursor.mode() }
 }
 
 // An array that grew by one at a time has room for many more.

@@ -1,5 +1,5 @@
 import { compareListings, FileSyncError, foldKey, formatSize, joinPath, LIMITS, ListingReader, pathDepth, problem, ProblemList, readListing } from '@filesync/protocol'
-import type { ArrivedListing, Difference, Entry, FileEntry, RelativePath } from '@filesync/protocol'
+import type { ArrivedListing, Difference, Entry, FileEntry, Name, RelativePath } from '@filesync/protocol'
 import type { WantedListing } from '../archive.ts'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import { ByteSlabs } from '../store/byte-slabs.ts'
@@ -41,7 +41,7 @@ export class Comparison {
   readonly problems: ProblemList = new ProblemList()
   displaced: Displaced[] = []
   /** Names that have to make way before anything is placed. */
-  readonly evicted: { readonly directory: RelativePath, readonly name: string }[] = []
+  readonly evicted: { readonly directory: RelativePath, readonly name: Name }[] = []
   /** Files of the same size and time as stored, but of another file id, as they are stored. */
   readonly renumbered: Displaced[] = []
   wantedBytes: number = 0

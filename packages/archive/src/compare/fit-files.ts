@@ -1,5 +1,5 @@
 import { formatSize, joinPath, LIMITS, problem } from '@filesync/protocol'
-import type { Name, RelativePath } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
 import type { ComparedDirectory } from './compared-directory.ts'
 import type { Comparison, Displaced } from './comparison.ts'
 import { movedPlaces } from './moves.ts'
@@ -172,7 +172,7 @@ function waysUp (path: string, how: Displaced['how']): string[] {
 }
 
 function pathAt (compared: ComparedDirectory, index: number): RelativePath {
-  return joinPath(compared.directory, compared.entry(index).name() as Name)
+  return joinPath(compared.directory, compared.entry(index).name())
 }
 
 /** Bytes that leave the mirror once everything is stored. */

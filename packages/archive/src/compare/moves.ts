@@ -1,5 +1,5 @@
 import { joinPath, ROOT_PATH, splitPath } from '@filesync/protocol'
-import type { Name, RelativePath } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { ComparedDirectory } from './compared-directory.ts'
 import type { Comparison } from './comparison.ts'
@@ -68,7 +68,7 @@ export function withoutSources (removals: readonly Removal[], moves: readonly Mo
   for (const { from } of moves) {
     for (let at: RelativePath = from; at !== ROOT_PATH && !kept.has(at); at = splitPath(at).directory) kept.add(at)
   }
-  return removals.map(({ directory, names }) => ({ directory, names: names.filter(name => !kept.has(joinPath(directory, name as Name))) }))
+  return removals.map(({ directory, names }) => ({ directory, names: names.filter(name => !kept.has(joinPath(directory, name))) }))
     .filter(({ names }) => names.length > 0)
 }
 

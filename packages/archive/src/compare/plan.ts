@@ -1,5 +1,5 @@
 import { ENTRY_KINDS, LIMITS, toHex } from '@filesync/protocol'
-import type { HashBytes, RelativePath } from '@filesync/protocol'
+import type { HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ComparedDirectory, Places } from './compared-directory.ts'
 import type { Comparison, Displaced } from './comparison.ts'
 import { FACT_BYTES } from '../store/facts.ts'
@@ -155,7 +155,7 @@ function removalsOf (directories: readonly ComparedDirectory[], evicted: Compari
 }
 
 function gather (names: Comparison['evicted']): Removal[] {
-  const byDirectory = new Map<RelativePath, string[]>()
+  const byDirectory = new Map<RelativePath, Name[]>()
   for (const { directory, name } of names) {
     const gathered = byDirectory.get(directory)
     if (gathered === undefined) byDirectory.set(directory, [name])

@@ -1,5 +1,5 @@
 import { FileSyncError, joinPath } from '@filesync/protocol'
-import type { Name, RelativePath, Task } from '@filesync/protocol'
+import type { RelativePath, Task } from '@filesync/protocol'
 import type { ComparedDirectory } from './compared-directory.ts'
 import { entryAt, fileSizeAt } from '../store/listing-cursor.ts'
 import type { Move } from './moves.ts'
@@ -17,7 +17,7 @@ export class TaskFile {
   }
 
   get path (): RelativePath {
-    return joinPath(this.#directory.directory, entryAt(this.#directory.listing, this.#start).name() as Name)
+    return joinPath(this.#directory.directory, entryAt(this.#directory.listing, this.#start).name())
   }
 
   get sizeBytes (): number {

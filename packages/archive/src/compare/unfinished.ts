@@ -1,5 +1,5 @@
 import { ENTRY_KINDS, equalDigests, joinPath } from '@filesync/protocol'
-import type { Name, RelativePath } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex } from '../store/archive-index.ts'
 import type { Displaced } from './comparison.ts'
 import { ListingCursor } from '../store/listing-cursor.ts'
@@ -44,7 +44,7 @@ function findTwins ({ index, area }: Stored, files: readonly Displaced[]): Twin[
     for (const cursor = new ListingCursor(listing); cursor.next();) {
       const from = cursor.kind === ENTRY_KINDS.file ? byFileId.get(cursor.fileId()) : undefined
       if (from === undefined || cursor.sizeBytes() !== from.entry.sizeBytes || cursor.mtimeNs() !== from.entry.mtimeNs) continue
-      twins.push({ from, to: joinPath(directory, cursor.name() as Name) })
+      twins.push({ from, to: joinPath(directory, cursor.name()) })
     }
   }
   return twins

@@ -171,7 +171,7 @@ export class ChangeHistory {
     batch.add(kind, directory, { ...old, atMs, folder })
     // What took the place of the directory took that of nothing in it.
     const below = { ...left, kind: kind === 'replaced' ? 'removed' : kind } as const
-    if (old.cursor.kind === ENTRY_KINDS.directory) this.#noteBelow(batch, joinPath(directory, old.cursor.name() as Name), below)
+    if (old.cursor.kind === ENTRY_KINDS.directory) this.#noteBelow(batch, joinPath(directory, old.cursor.name()), below)
   }
 
   #noteBelow (batch: ChangeBatch, top: RelativePath, { kind, atMs, folder }: Pick<LeftEntry, 'kind' | 'atMs' | 'folder'>): void {
@@ -183,7 +183,7 @@ export class ChangeHistory {
       const cursor = new ListingCursor(stored.listing)
       let [files, isAnyUnknown] = [0, false]
       while (cursor.next()) {
-        if (cursor.kind === ENTRY_KINDS.directory) below.push(joinPath(directory, cursor.name() as Name))
+        if (cursor.kind === ENTRY_KINDS.directory) below.push(joinPath(directory, cursor.name()))
         isAnyUnknown ||= isUnknownAt(cursor)
       }
       if (!isAnyUnknown) {
@@ -235,8 +235,8 @@ function isOtherwise (left: ListingCursor, right: ListingCursor): boolean {
 }
 
 /** A cursor at an entry of this name. */
-function cursorOf (name: string): ListingCursor {
-  const cursor = new ListingCursor(encodeListing([{ kind: 'symlink', name: name as Name, mtimeNs: 0n, target: 'unknown' }]))
+function cursorOf (name: Name): ListingCursor {
+  const cursor = new ListingCursor(encodeListing([{ kind: 'symlink', name, mtimeNs: 0n, target: 'unknown' }]))
   cursor.next()
   return cursor
 }

@@ -1,5 +1,5 @@
 import { ENTRY_KINDS, joinPath } from '@filesync/protocol'
-import type { Name, RelativePath } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import { FACT_BYTES } from '../store/facts.ts'
 import { EMPTY_DIRECTORY } from '../store/fold.ts'
@@ -59,7 +59,7 @@ export class FormerEntries {
   /** An entry of the index as it was stored, also if its copy is damaged by now; unknown is what others put there. */
   asStored (directory: RelativePath, known: FormerEntry): FormerEntry | 'unknown' {
     if (!isUnknownAt(known.cursor)) return known
-    const path = joinPath(directory, known.cursor.name() as Name)
+    const path = joinPath(directory, known.cursor.name())
     const stored = this.#index.damagesAt(this.#area, path).find(({ untilMs }) => untilMs === undefined)?.stored
     if (stored === undefined) return 'unknown'
     const cursor = new ListingCursor(stored.listing)

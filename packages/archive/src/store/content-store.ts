@@ -1,4 +1,5 @@
-import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
+import { isName } from '@filesync/protocol'
+import type { Digest, Name, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type { TimeRange } from './file-time.ts'
 import type { Batch, Failure, Outcome, RemovalBatch, Section } from './section.ts'
 
@@ -92,6 +93,16 @@ export interface FoundEntry {
   readonly target: string
   /** When it was made on the store, as far as that knows; 0 where it does not. A copy of the whole archive makes it anew. */
   readonly bornMs: number
+}
+
+/** A found entry whose name an archive may hold. */
+export interface NamedEntry extends FoundEntry {
+  readonly name: Name
+}
+
+/** Whether an archive may hold the name of an entry: anyone may have put it into the mirror. */
+export function isNamed (found: FoundEntry): found is NamedEntry {
+  return isName(found.name)
 }
 
 /** Something that left its place, as the store holds it. */

@@ -1,4 +1,4 @@
-import { encodeListing, joinPath, readListing, splitPath } from '@filesync/protocol'
+import { encodeListing, joinPath, readListing, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Entry, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, DamageRecord, IndexWrite } from './archive-index.ts'
 import { FACT_BYTES, readFact, writeFact } from './facts.ts'
@@ -43,7 +43,7 @@ function * damagesBelow (index: ArchiveIndex, area: string, top: RelativePath): 
 
 /** What is damaged in an area and not mended. */
 export function * openDamages (index: ArchiveIndex, area: string): Generator<Damage, void, undefined> {
-  for (const damage of damagesBelow(index, area, '' as RelativePath)) if (damage.untilMs === undefined) yield damage
+  for (const damage of damagesBelow(index, area, ROOT_PATH)) if (damage.untilMs === undefined) yield damage
 }
 
 /** Whether an area has any damage, mended or not. */

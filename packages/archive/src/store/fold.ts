@@ -1,5 +1,5 @@
-import { DIGEST_BYTES, ENTRY_KINDS } from '@filesync/protocol'
-import type { Digest, RelativePath } from '@filesync/protocol'
+import { DIGEST_BYTES, ENTRY_KINDS, ROOT_PATH } from '@filesync/protocol'
+import type { Digest, Name } from '@filesync/protocol'
 import { FACT_BYTES } from './facts.ts'
 import { compareCursors, ListingBuilder, ListingCursor } from './listing-cursor.ts'
 import { INDEX_ONLY, isContent } from './section.ts'
@@ -15,7 +15,7 @@ export const EMPTY_DIRECTORY: StoredDirectory = { listing: Uint8Array.of(0x90), 
 
 export interface Folded extends StoredDirectory {
   /** Names that were directories and are not any more; their subtrees leave the index. */
-  readonly lostDirectories: readonly string[]
+  readonly lostDirectories: readonly Name[]
 }
 
 /** What a directory becomes when sections take their places in it and names leave it. Repeating it changes nothing. */
@@ -66,7 +66,7 @@ class Run {
   }
 }
 
-const EMPTY_SECTION: Section = { directory: '' as RelativePath, entries: EMPTY_DIRECTORY.listing, staged: new Uint32Array(0), facts: new Uint8Array(0) }
+const EMPTY_SECTION: Section = { directory: ROOT_PATH, entries: EMPTY_DIRECTORY.listing, staged: new Uint32Array(0), facts: new Uint8Array(0) }
 
 // Tasks are answered nearly in order, so thousands of sections make a handful of runs.
 function makeRuns (sections: readonly Section[]): Run[] {
@@ -96,7 +96,7 @@ class Fold {
   readonly #oldFacts: Uint8Array
   readonly #listing = new ListingBuilder()
   readonly #facts: Uint8Array[] = []
-  readonly #lost: string[] = []
+  readonly #lost: Name[] = []
   #oldFiles = 0
 
   constructor (old: StoredDirectory) {
@@ -145,7 +145,7 @@ class Fold {
  * The listing with other digests for some of its directories; those that have none are dropped. Returns the listing
  * itself where nothing differs.
  */
-export function patchDigests (listing: Uint8Array, digestOf: (name: string) => Digest | 'keep' | undefined): Uint8Array {
+export function patchDigests (listing: Uint8Array, digestOf: (name: Name) => Digest | 'keep' | undefined): Uint8Array {
   const cursor = new ListingCursor(listing)
   const builder = new ListingBuilder()
   let differs = false

@@ -1,4 +1,5 @@
 import { ENTRY_KINDS, textHeaderBytes } from '@filesync/protocol'
+import type { Name } from '@filesync/protocol'
 
 export type EntryKindNumber = typeof ENTRY_KINDS[keyof typeof ENTRY_KINDS]
 
@@ -53,8 +54,8 @@ export class ListingCursor {
     return true
   }
 
-  name (): string {
-    return decoder.decode(this.bytes.subarray(this.nameStart, this.nameEnd))
+  name (): Name {
+    return decoder.decode(this.bytes.subarray(this.nameStart, this.nameEnd)) as Name
   }
 
   isNamed (name: Uint8Array): boolean {

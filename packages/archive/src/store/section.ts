@@ -1,4 +1,4 @@
-import { joinPath } from '@filesync/protocol'
+import { joinPath, ROOT_PATH } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
 import { FACT_BYTES } from './facts.ts'
 import { entryOffsets, ListingBuilder, ListingCursor } from './listing-cursor.ts'
@@ -24,19 +24,18 @@ export function countAnswers (section: Section): number {
 export function entryPath (section: Section, entry: number): RelativePath {
   const cursor = new ListingCursor(section.entries)
   while (cursor.index < entry && cursor.next());
-  return joinPath(section.directory, cursor.name() as Name)
+  return joinPath(section.directory, cursor.name())
 }
 
 /** As {@link entryPath}, of a section that may not be there. */
-export function entryPathOf (section: Section | undefined, entry: number): string {
-  return section === undefined ? '' : entryPath(section, entry)
+export function entryPathOf (section: Section | undefined, entry: number): RelativePath {
+  return section === undefined ? ROOT_PATH : entryPath(section, entry)
 }
 
 /** The path of a name that leaves; '' where there is none. */
-export function pathOf (removal: Removal | undefined, entry: number): string {
-  if (removal === undefined) return ''
-  const name = removal.names[entry] ?? ''
-  return removal.directory === '' ? name : `${removal.directory}/${name}`
+export function pathOf (removal: Removal | undefined, entry: number): RelativePath {
+  const name = removal?.names[entry]
+  return removal === undefined || name === undefined ? ROOT_PATH : joinPath(removal.directory, name)
 }
 
 /** Some entries of one directory that take their places together. The unit that is journalled, placed and folded. */
@@ -61,7 +60,7 @@ export interface StagedSection {
 /** Names that leave a directory. */
 export interface Removal {
   readonly directory: RelativePath
-  readonly names: readonly string[]
+  readonly names: readonly Name[]
 }
 
 /** What takes its place as one step of a sync. */

@@ -1,17 +1,18 @@
 import { encodeListing } from '@filesync/protocol'
-import type { Name, RelativePath } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
 import { ensure } from '@filesync/protocol/testing'
 import type { ConformanceCase } from '@filesync/protocol/testing'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import { FACT_BYTES } from '../store/facts.ts'
 import type { StoredDirectory } from '../store/fold.ts'
+import { name, path } from './store-subject.ts'
 
-function stored (name: string, files: number): StoredDirectory {
-  const listing = encodeListing([{ kind: 'symlink', name: name as Name, mtimeNs: 1n, target: 'x' }])
+function stored (entry: string, files: number): StoredDirectory {
+  const listing = encodeListing([{ kind: 'symlink', name: name(entry), mtimeNs: 1n, target: 'x' }])
   return { listing, facts: new Uint8Array(files * FACT_BYTES).fill(files) }
 }
 
-const at = (area: string, directory: string): { area: string, directory: RelativePath } => ({ area, directory: directory as RelativePath })
+const at = (area: string, directory: string): { area: string, directory: RelativePath } => ({ area, directory: path(directory) })
 
 function same (left: Uint8Array | undefined, right: Uint8Array): boolean {
   return left?.length === right.length && left.every((byte, i) => byte === right[i])
@@ -30,7 +31,7 @@ export const archiveIndexConformance: readonly ConformanceCase<ArchiveIndex>[] =
       ensure(index.listing(at('b', '')) === undefined, 'an area that was never written has a listing')
       const all = [...index.directories('a')].map(({ directory, files }) => `${directory}:${String(files)}`)
       ensure(all.join() === ':2,sub:0', `the directories are ${all.join()}`)
-      const behind = ['', 'sub', 'ta'].map(after => [...index.directories('a', after as RelativePath)].length)
+      const behind = ['', 'sub', 'ta'].map(after => [...index.directories('a', path(after))].length)
       ensure(behind.join() === '1,0,0', 'the directories behind one are others')
     },
   },
@@ -38,7 +39,7 @@ export const archiveIndexConformance: readonly ConformanceCase<ArchiveIndex>[] =
     name: 'drops a directory alone, or with all that lies below it and nothing beside',
     async run (index) {
       const paths = ['', 'd', 'd/e', 'd/e/f', 'd0', 'd-', 'de']
-      await index.write(paths.map(path => ({ put: at('a', path), stored: stored('n', 1) })))
+      await index.write(paths.map(directory => ({ put: at('a', directory), stored: stored('n', 1) })))
       await index.write([{ drop: at('a', 'd/e'), andBelow: false }])
       ensure(index.listing(at('a', 'd/e')) === undefined && index.listing(at('a', 'd/e/f')) !== undefined, 'one directory was not dropped alone')
       await index.write([{ drop: at('a', 'd'), andBelow: true }])
@@ -58,12 +59,12 @@ export const archiveIndexConformance: readonly ConformanceCase<ArchiveIndex>[] =
   {
     name: 'keeps records, signatures and the journal in order',
     async run (index) {
-      const section = { directory: 'd' as RelativePath, entries: stored('n', 0).listing, staged: Uint32Array.of(7, 0xffff_ffff), facts: new Uint8Array(3).fill(9) }
-      const batch = { staging: 's', count: 1, stampMs: 5, begunMs: 5, sections: [section], removals: [{ directory: 'r' as RelativePath, names: ['x', 'ü'] }] }
+      const section = { directory: path('d'), entries: stored('n', 0).listing, staged: Uint32Array.of(7, 0xffff_ffff), facts: new Uint8Array(3).fill(9) }
+      const batch = { staging: 's', count: 1, stampMs: 5, begunMs: 5, sections: [section], removals: [{ directory: path('r'), names: [name('x'), name('ü')] }] }
       await index.write([
         { area: 'a', journal: 300, batch }, { area: 'a', journal: 2, batch }, { area: 'b', journal: 1, batch },
         { area: 'a', record: { open: true, lastStampMs: 9, staging: 's' } },
-        { area: 'a', path: 'big' as RelativePath, signature: Uint8Array.of(1, 2, 3) },
+        { area: 'a', path: path('big'), signature: Uint8Array.of(1, 2, 3) },
       ])
       const journal = index.journal('a')
       ensure(journal.map(({ number }) => number).join() === '2,300', 'the journal is out of order or has foreign entries')
@@ -71,9 +72,9 @@ export const archiveIndexConformance: readonly ConformanceCase<ArchiveIndex>[] =
       ensure(read?.stampMs === 5 && read.removals[0]?.names.join() === 'x,ü', 'the batch is not what was written')
       ensure(read.sections[0]?.staged.join() === '7,4294967295' && same(read.sections[0].entries, section.entries) && same(read.sections[0].facts, section.facts), 'the section is not what was written')
       ensure(index.area('a')?.lastStampMs === 9 && index.areas().join() === 'a', 'the record is not what was written')
-      ensure(same(index.signature('a', 'big' as RelativePath), Uint8Array.of(1, 2, 3)), 'the signature is not what was written')
-      await index.write([{ area: 'a', journal: 2, batch: undefined }, { area: 'a', path: 'big' as RelativePath, signature: undefined }])
-      ensure(index.journal('a').length === 1 && index.signature('a', 'big' as RelativePath) === undefined, 'what was taken out is still there')
+      ensure(same(index.signature('a', path('big')), Uint8Array.of(1, 2, 3)), 'the signature is not what was written')
+      await index.write([{ area: 'a', journal: 2, batch: undefined }, { area: 'a', path: path('big'), signature: undefined }])
+      ensure(index.journal('a').length === 1 && index.signature('a', path('big')) === undefined, 'what was taken out is still there')
     },
   },
   {
@@ -81,15 +82,15 @@ export const archiveIndexConformance: readonly ConformanceCase<ArchiveIndex>[] =
     async run (index) {
       const record = { what: 'altered' as const, foundAtMs: 7, stored: stored('n', 1) }
       await index.write([
-        { area: 'a', path: 'z' as RelativePath, damages: [record] }, { area: 'ab', path: 'y' as RelativePath, damages: [record] },
-        { area: 'a', path: 'd/e' as RelativePath, damages: [{ ...record, untilMs: 9 }, record] },
+        { area: 'a', path: path('z'), damages: [record] }, { area: 'ab', path: path('y'), damages: [record] },
+        { area: 'a', path: path('d/e'), damages: [{ ...record, untilMs: 9 }, record] },
       ])
       const all = [...index.damages('a')].map(({ path, records }) => `${path}:${records.map(({ untilMs }) => String(untilMs ?? 'open')).join('+')}`)
       ensure(all.join() === 'd/e:9+open,z:open', `the damage is ${all.join()}`)
-      const [read] = index.damagesAt('a', 'z' as RelativePath)
+      const [read] = index.damagesAt('a', path('z'))
       ensure(read?.what === 'altered' && read.foundAtMs === 7 && same(read.stored.listing, record.stored.listing) && same(read.stored.facts, record.stored.facts), 'the record is not what was written')
-      await index.write([{ area: 'a', path: 'z' as RelativePath, damages: [] }])
-      ensure(index.damagesAt('a', 'z' as RelativePath).length === 0 && [...index.damages('a')].length === 1, 'what was forgotten is still there')
+      await index.write([{ area: 'a', path: path('z'), damages: [] }])
+      ensure(index.damagesAt('a', path('z')).length === 0 && [...index.damages('a')].length === 1, 'what was forgotten is still there')
     },
   },
 ]

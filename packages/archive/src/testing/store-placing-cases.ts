@@ -1,16 +1,16 @@
 import { encodeListing, ROOT_PATH } from '@filesync/protocol'
-import type { Entry, Name } from '@filesync/protocol'
+import type { Entry } from '@filesync/protocol'
 import { ensure } from '@filesync/protocol/testing'
 import type { ConformanceCase } from '@filesync/protocol/testing'
 import { NOT_STAGED, SAME_CONTENT } from '../store/section.ts'
 import type { Batch, Section } from '../store/section.ts'
-import { AREA, batchOf, fileEntry, holds, MTIME_NS, names, packOf, path, put, sectionOf, STAGING, structure } from './store-subject.ts'
+import { AREA, batchOf, fileEntry, holds, MTIME_NS, name, names, packOf, path, put, sectionOf, STAGING, structure } from './store-subject.ts'
 import type { Contents, StoreSubject } from './store-subject.ts'
 
 /** Makes a directory, and stages files for it in a folder of their own; returns the batch that places them. */
 async function stageFolder (subject: StoreSubject, files: Contents): Promise<Batch> {
   const { store } = subject
-  const entries = encodeListing([{ kind: 'directory', name: 'album' as Name, mtimeNs: MTIME_NS, mode: 0o755, digest: subject.hash(new Uint8Array()) }])
+  const entries = encodeListing([{ kind: 'directory', name: name('album'), mtimeNs: MTIME_NS, mode: 0o755, digest: subject.hash(new Uint8Array()) }])
   const parent: Section = { directory: ROOT_PATH, entries, staged: Uint32Array.of(NOT_STAGED), facts: new Uint8Array() }
   await store.openArea(AREA)
   ensure((await store.place(AREA, batchOf([parent], 1000), 'first')).failures.length === 0, 'a directory was not made')
@@ -96,7 +96,7 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
       const { store } = subject
       await store.openArea(AREA)
       await put(subject, { x: 'a file' }, 1000)
-      const directory: Entry = { kind: 'directory', name: 'x' as Name, mtimeNs: 0n, mode: 0o755, digest: subject.hash(new Uint8Array(0)) }
+      const directory: Entry = { kind: 'directory', name: name('x'), mtimeNs: 0n, mode: 0o755, digest: subject.hash(new Uint8Array(0)) }
       ensure((await store.place(AREA, batchOf([structure([directory])], 2000), 'first')).failures.length === 0, 'the directory was not made')
       ensure((await store.place(AREA, batchOf([structure([directory])], 2000), 'again')).failures.length === 0, 'the directory was not found again')
       await store.settle(AREA, [{ directory: path('x'), mtimeNs: MTIME_NS, mode: 0o500 }])
@@ -121,7 +121,7 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
       ensure(failures.map(({ entry }) => entry).join() === '1,2,3', 'a file that is not there or was altered was moved')
       const section = { ...sectionOf(subject, { to: 'moves' }), staged: Uint32Array.of(7) }
       ensure((await store.place(AREA, batchOf([section], 2000), 'first')).failures.length === 0, 'the file was not placed')
-      await store.remove(AREA, { count: 2, stampMs: 2000, removals: [{ directory: ROOT_PATH, names: ['from'] }] })
+      await store.remove(AREA, { count: 2, stampMs: 2000, removals: [{ directory: ROOT_PATH, names: [name('from')] }] })
       ensure(await names(store) === 'to' && await holds(subject, 'to', 'moves'), 'the file did not move')
       ensure((await store.list(AREA, ROOT_PATH))[0]?.mode === 0o600, 'the file does not have the mode that it moved with')
       await store.discard(undefined)

@@ -2,7 +2,7 @@ import { ROOT_PATH } from '@filesync/protocol'
 import { ensure } from '@filesync/protocol/testing'
 import type { ConformanceCase } from '@filesync/protocol/testing'
 import { versionFolder } from '../store/version-folder.ts'
-import { AREA, bytesOf, names, path, put } from './store-subject.ts'
+import { AREA, bytesOf, name, names, path, put } from './store-subject.ts'
 import type { StoreSubject } from './store-subject.ts'
 
 /** What is stored is found again, as it is and as it was. */
@@ -14,7 +14,7 @@ export const storeReadingCases: readonly ConformanceCase<StoreSubject>[] = [
       await store.openArea(AREA)
       await put(subject, { a: 'first', b: 'stays' }, 1000)
       await put(subject, { a: 'second' }, 2000)
-      await store.remove(AREA, { count: 3, stampMs: 3000, removals: [{ directory: ROOT_PATH, names: ['a', 'never'] }] })
+      await store.remove(AREA, { count: 3, stampMs: 3000, removals: [{ directory: ROOT_PATH, names: [name('a'), name('never')] }] })
       ensure(await names(store) === 'b', 'what was removed is there')
       const folders = [versionFolder({ count: 2, stampMs: 2000, extra: 0 }), versionFolder({ count: 3, stampMs: 3000, extra: 0 })] as const
       const versions = await store.versions(AREA, path('a'))

@@ -23,12 +23,16 @@ export function path (text: string): RelativePath {
   return text as RelativePath
 }
 
+export function name (text: string): Name {
+  return text as Name
+}
+
 export function bytesOf (content: string | Uint8Array): Uint8Array<ArrayBuffer> {
   return typeof content === 'string' ? new TextEncoder().encode(content) : new Uint8Array(content)
 }
 
-export function fileEntry (name: string, sizeBytes: number): Entry {
-  return { kind: 'file', name: name as Name, sizeBytes, mtimeNs: MTIME_NS, mode: 0o644, fileId: 1n }
+export function fileEntry (text: string, sizeBytes: number): Entry {
+  return { kind: 'file', name: name(text), sizeBytes, mtimeNs: MTIME_NS, mode: 0o644, fileId: 1n }
 }
 
 export type Contents = Readonly<Record<string, string | Uint8Array>>

@@ -1,4 +1,4 @@
-import { equalDigests, joinPath, splitPath } from '@filesync/protocol'
+import { equalDigests, joinPath, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Digest, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { RestoreOptions } from '../archive.ts'
@@ -130,7 +130,7 @@ class Repair {
   async * #copiesOf ({ path, proof }: ProvenFile): AsyncGenerator<RestoredFile, void, undefined> {
     const { index, area, store } = this.#source
     for (const from of pathsOf(index, area, proof.digest)) yield { path, from, folder: undefined, proof }
-    const versions = (await store.versions(area, '' as RelativePath)).filter(({ found: { kind, sizeBytes } }) => kind === 'file' && sizeBytes === proof.sizeBytes)
+    const versions = (await store.versions(area, ROOT_PATH)).filter(({ found: { kind, sizeBytes } }) => kind === 'file' && sizeBytes === proof.sizeBytes)
     const rank = (version: KeptEntry): number => Number(version.path !== path) * 2 + Number(version.found.mtimeNs !== proof.mtimeNs)
     for (const version of versions.sort((a, b) => rank(a) - rank(b)).slice(0, CANDIDATES)) yield { path, from: version.path, folder: version.folder, proof }
   }

@@ -1,7 +1,8 @@
-import { checkName, compareNames, foldKey, pathDepth, readListing } from '@filesync/protocol'
+import { compareNames, foldKey, pathDepth, readListing } from '@filesync/protocol'
 import type { Clock, Entry, FileEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, IndexWrite } from '../store/archive-index.ts'
-import type { FoundEntry, StoreTraits } from '../store/content-store.ts'
+import { isNamed } from '../store/content-store.ts'
+import type { FoundEntry, NamedEntry, StoreTraits } from '../store/content-store.ts'
 import { damageIn } from '../store/damage.ts'
 import type { DamageKind } from '../store/damage.ts'
 import { isTimeGiven } from '../store/file-time.ts'
@@ -13,9 +14,9 @@ import { isUnknown, unknownEntry, unknownFile, unknownSection } from '../store/u
 
 /** What was done to a directory of the mirror by others than the archive. */
 export interface HandMade {
-  readonly changed: readonly string[]
-  readonly removed: readonly string[]
-  readonly added: readonly string[]
+  readonly changed: readonly Name[]
+  readonly removed: readonly Name[]
+  readonly added: readonly NamedEntry[]
 }
 
 export interface MirrorCheck {
@@ -41,7 +42,7 @@ export function compareFound (check: MirrorCheck, directory: RelativePath, { fou
   const key = (name: string): string => traits.foldsNames ? foldKey(name) : name
   const byName = new Map(found.map(entry => [key(entry.name), entry]))
   const looked = names === undefined ? undefined : new Set(names)
-  const [changed, removed]: [string[], string[]] = [[], []]
+  const [changed, removed]: [Name[], Name[]] = [[], []]
   for (const entry of readListing(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)) {
     if (looked?.has(entry.name) === false) continue
     const there = byName.get(key(entry.name))
@@ -50,7 +51,7 @@ export function compareFound (check: MirrorCheck, directory: RelativePath, { fou
     if (there?.kind === 'file' && entry.kind === 'file') changed.push(entry.name)
     else removed.push(entry.name)
   }
-  const added = [...byName.values()].filter(({ kind, name }) => kind !== 'special' && checkName(name) === undefined).map(({ name }) => name)
+  const added = [...byName.values()].filter(({ kind }) => kind !== 'special').filter(isNamed)
   return { changed, removed, added: deletions === 'archive' ? [] : added }
 }
 
@@ -59,11 +60,10 @@ export function compareFound (check: MirrorCheck, directory: RelativePath, { fou
  * was is kept as damage; what was added moves to versions after a complete scan, and the brake sees it all. To be applied
  * while no sync runs.
  */
-export function noteHandMade (check: MirrorCheck, directory: RelativePath, { changed, removed, added, found }: HandMade & { readonly found: readonly FoundEntry[] }): IndexWrite[] {
+export function noteHandMade (check: MirrorCheck, directory: RelativePath, { changed, removed, added }: HandMade): IndexWrite[] {
   if (changed.length + removed.length + added.length === 0) return []
   const { index, area, hash, clock } = check
-  const unknown = new Set(added)
-  const entries = found.filter(({ name }) => unknown.has(name)).sort((a, b) => compareNames(a.name, b.name)).map(entry => addedEntry(entry, hash))
+  const entries = [...added].sort((a, b) => compareNames(a.name, b.name)).map(entry => addedEntry(entry, hash))
   const old = index.directory({ area, directory }) ?? EMPTY_DIRECTORY
   const { listing, facts } = foldDirectory(old, entries.length === 0 ? [] : [unknownSection(directory, entries)], new Set())
   const damaged = new Map<string, DamageKind>([...changed.map(name => [name, 'altered'] as const), ...removed.map(name => [name, 'missing'] as const)])
@@ -87,10 +87,10 @@ export function wantAltered (sections: readonly Section[], failures: readonly Fa
   })
 }
 
-function addedEntry ({ name, kind, sizeBytes, target }: FoundEntry, hash: HashBytes): Entry {
-  if (kind === 'directory') return unknownEntry({ kind, name: name as Name, digest: hash(EMPTY_DIRECTORY.listing) })
-  if (kind === 'symlink') return unknownEntry({ kind, name: name as Name, target })
-  return unknownFile({ kind: 'file', name: name as Name, sizeBytes })
+function addedEntry ({ name, kind, sizeBytes, target }: NamedEntry, hash: HashBytes): Entry {
+  if (kind === 'directory') return unknownEntry({ kind, name, digest: hash(EMPTY_DIRECTORY.listing) })
+  if (kind === 'symlink') return unknownEntry({ kind, name, target })
+  return unknownFile({ kind: 'file', name, sizeBytes })
 }
 
 function isNotMade (directory: RelativePath, entry: Entry): boolean {

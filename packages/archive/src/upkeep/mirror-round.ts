@@ -1,5 +1,5 @@
 import { joinPath, ROOT_PATH, splitPath } from '@filesync/protocol'
-import type { Clock, DirectoryEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
+import type { Clock, DirectoryEntry, HashBytes, RelativePath } from '@filesync/protocol'
 import type { HandMadeChanges } from '../archive.ts'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { ContentStore, FoundEntry } from '../store/content-store.ts'
@@ -15,7 +15,7 @@ import { isUnknown } from '../store/unknown-entry.ts'
 const LARGE_ROOT_EVERY_MS = 3_600_000
 
 export interface MirrorRoundInit {
-  readonly area: string
+  readonly area: RelativePath
   readonly index: ArchiveIndex
   readonly store: ContentStore
   readonly hash: HashBytes
@@ -77,7 +77,7 @@ export class MirrorRound {
   async #checkRoot (entries: number): Promise<number | undefined> {
     const { area, index, store, clock, turns } = this.#init
     if (turns.isSyncing) return undefined
-    const { directory: above, name } = splitPath(area as RelativePath)
+    const { directory: above, name } = splitPath(area)
     const [found] = await store.find('', above, [name])
     if (found?.kind === 'directory' && found.mtimeNs === this.#root?.mtimeNs) return entries
     const size = new ListingCursor(index.listing({ area, directory: ROOT_PATH }) ?? EMPTY_DIRECTORY.listing).count
@@ -174,9 +174,11 @@ export class MirrorRound {
     return await turns.step(async () => {
       if (turns.syncs !== seen.syncs || (index.area(area)?.open === true && index.journal(area).length > 0)) return false
       const made = compareFound(check, directory, seen)
-      const writes = noteHandMade(check, directory, { ...made, found: seen.found })
+      const writes = noteHandMade(check, directory, made)
       if (writes.length > 0) await index.write(writes)
-      for (const how of ['changed', 'removed', 'added'] as const) for (const name of made[how]) this.#changes[how].push(joinPath(directory, name as Name))
+      for (const name of made.changed) this.#changes.changed.push(joinPath(directory, name))
+      for (const name of made.removed) this.#changes.removed.push(joinPath(directory, name))
+      for (const { name } of made.added) this.#changes.added.push(joinPath(directory, name))
       return true
     })
   }

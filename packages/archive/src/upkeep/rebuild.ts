@@ -1,7 +1,8 @@
-import { checkJoin, checkName, encodeListing, equalDigests, joinPath, ROOT_PATH, compareNames } from '@filesync/protocol'
-import type { Clock, Digest, Entry, HashBytes, Name, RelativePath } from '@filesync/protocol'
+import { checkJoin, compareNames, encodeListing, equalDigests, joinPath, ROOT_PATH } from '@filesync/protocol'
+import type { Clock, Digest, Entry, HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from '../store/archive-index.ts'
-import type { ContentStore, FoundEntry } from '../store/content-store.ts'
+import { isNamed } from '../store/content-store.ts'
+import type { ContentStore, NamedEntry } from '../store/content-store.ts'
 import { openDamageAt } from '../store/damage.ts'
 import type { Damage } from '../store/damage.ts'
 import { FACT_BYTES, writeFact } from '../store/facts.ts'
@@ -41,7 +42,9 @@ export async function rebuildIndex (rebuild: Rebuild): Promise<{ readonly files:
 async function readDirectory (rebuild: Rebuild, directory: RelativePath): Promise<Rebuilt> {
   const { area, index, store, hash, clock } = rebuild
   rebuild.signal.throwIfAborted()
-  const found = (await store.list(area, directory)).filter(entry => checkName(entry.name) === undefined && checkJoin(directory, entry.name as Name) === undefined).sort((a, b) => compareNames(a.name, b.name))
+  const found = (await store.list(area, directory)).filter(isNamed)
+    .filter(({ name }) => checkJoin(directory, name) === undefined)
+    .sort((a, b) => compareNames(a.name, b.name))
   const files = found.filter(entry => entry.kind === 'file')
   const digests = await store.digests(area, directory, files.map(file => file.name))
   const digestOf = new Map(files.map((file, i) => [file.name, digests[i]]))
@@ -51,15 +54,17 @@ async function readDirectory (rebuild: Rebuild, directory: RelativePath): Promis
   const nowMs = clock.nowMs()
   for (const entry of found) {
     if (entry.kind === 'directory') {
-      const below = await readDirectory(rebuild, joinPath(directory, entry.name as Name))
+      const below = await readDirectory(rebuild, joinPath(directory, entry.name))
       totals.files += below.files
       totals.bytes += below.bytes
-      entries.push({ kind: 'directory', name: entry.name as Name, mtimeNs: entry.mtimeNs, mode: entry.mode, digest: below.digest })
+      entries.push({ kind: 'directory', name: entry.name, mtimeNs: entry.mtimeNs, mode: entry.mode, digest: below.digest })
       continue
     }
     const digest = digestOf.get(entry.name)
-    const path = joinPath(directory, entry.name as Name)
-    const described = isStillDamaged(openDamageAt(index, area, path), digest) ? unknownFile({ kind: 'file', name: entry.name as Name, sizeBytes: entry.sizeBytes }) : describe(entry, digest)
+    const path = joinPath(directory, entry.name)
+    const described = isStillDamaged(openDamageAt(index, area, path), digest)
+      ? unknownFile({ kind: 'file', name: entry.name, sizeBytes: entry.sizeBytes })
+      : describe(entry, digest)
     if (described === undefined) continue
     entries.push(described)
     if (described.kind !== 'file' || digest === undefined) continue
@@ -79,9 +84,9 @@ function isStillDamaged (damage: Damage | undefined, digest: Digest | undefined)
   return damage?.fact !== undefined && digest !== undefined && !equalDigests(damage.fact.digest, digest)
 }
 
-function describe (entry: FoundEntry, digest: Digest | undefined): Entry | undefined {
-  const name = entry.name as Name
-  if (entry.kind === 'symlink') return { kind: 'symlink', name, mtimeNs: entry.mtimeNs, target: entry.target }
-  if (entry.kind !== 'file' || digest === undefined) return undefined
-  return { kind: 'file', name, sizeBytes: entry.sizeBytes, mtimeNs: entry.mtimeNs, mode: entry.mode, fileId: 0n }
+function describe (entry: NamedEntry, digest: Digest | undefined): Entry | undefined {
+  const { name, kind, sizeBytes, mtimeNs, mode, target } = entry
+  if (kind === 'symlink') return { kind, name, mtimeNs, target }
+  if (kind !== 'file' || digest === undefined) return undefined
+  return { kind, name, sizeBytes, mtimeNs, mode, fileId: 0n }
 }

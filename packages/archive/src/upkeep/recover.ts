@@ -63,7 +63,7 @@ export async function recover (recovery: Recovery): Promise<void> {
   for (const directory of touched) {
     const old = index.directory({ area, directory }) ?? EMPTY_DIRECTORY
     const folded = foldDirectory(old, sections.get(directory) ?? [], removed.get(directory) ?? new Set())
-    for (const name of folded.lostDirectories) writes.push({ drop: { area, directory: joinPath(directory, name as never) }, andBelow: true })
+    for (const name of folded.lostDirectories) writes.push({ drop: { area, directory: joinPath(directory, name) }, andBelow: true })
     writes.push({ put: { area, directory }, stored: { listing: folded.listing, facts: folded.facts } })
   }
   // What the history tells of the old state goes before that does.
@@ -94,7 +94,7 @@ function refitDigests ({ area, index, hash }: Omit<Recovery, 'store' | 'clock'>)
   for (const directory of deepestFirst) {
     const stored = index.directory({ area, directory }) ?? EMPTY_DIRECTORY
     const listing = patchDigests(stored.listing, name => {
-      const child = joinPath(directory, name as never)
+      const child = joinPath(directory, name)
       named.add(child)
       return digests.get(child) ?? empty
     })
