@@ -12,7 +12,10 @@ export interface ListedFiles {
   readonly sizes: readonly number[]
 }
 
-/** Sizes as people have them: log-normal with median 4 KiB, one directory. */
+/**
+ * Sizes as people have them: log-normal with median 4 KiB, one directory. Recorded figures depend on these files, so the
+ * generator (xorshift32) stays.
+ */
 export function makeSmallFiles (root: string, count: number): ListedFiles {
   mkdirSync(root)
   let state = 0x2545f491

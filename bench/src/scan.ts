@@ -52,7 +52,10 @@ export async function benchScan (init: ScanBenchInit = {}): Promise<ScanFigures[
   return figures
 }
 
-/** Files of log-normal sizes around 4 KiB, all holes, so that a million of them need no disk. */
+/**
+ * Files of log-normal sizes around 4 KiB, all holes, so that a million of them need no disk. Recorded figures depend on their
+ * sizes, so the generator stays.
+ */
 function makeTree (root: string, files: number): void {
   let seed = 1
   const random = (): number => {

@@ -3,7 +3,10 @@ import { join } from 'node:path'
 
 const LARGE_BYTES = 24 << 20
 
-/** Pseudo-random bytes (xorshift32, Marsaglia 2003), the same for every run: large enough to be streamed, and not compressible. */
+/**
+ * Pseudo-random bytes (xorshift32, Marsaglia 2003), the same for every run: large enough to be streamed, and not compressible.
+ * The demo uses no test code, so it has a generator of its own.
+ */
 function noise (bytes: number): Uint8Array {
   const words = new Uint32Array(bytes / 4)
   let state = 0x9e3779b9

@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { digestOf, mulberry32 } from './chaos.ts'
+import { randomBytes } from '@filesync/protocol/testing'
+import { digestOf } from './chaos.ts'
 import type { Machine } from './network-wire.ts'
 import { CLIENT_PROGRAM } from './programs.ts'
 import type { Finished, Stage } from './programs.ts'
@@ -130,10 +131,9 @@ export class ChaosClient {
 
   /** Unlike that of all other clients, and hard to compress. */
   #content (n: number): Uint8Array {
-    const bytes = Buffer.alloc(n % 10 === 0 ? LARGE_BYTES : 8 + Math.floor(this.#init.random() * 10_000))
-    const words = mulberry32(Math.floor(this.#init.random() * 2 ** 32))
-    for (let at = 0; at + 4 <= bytes.length; at += 4) bytes.writeUInt32LE(Math.floor(words() * 2 ** 32), at)
-    bytes.writeUInt32LE(this.#number, 0)
+    const sizeBytes = n % 10 === 0 ? LARGE_BYTES : 8 + Math.floor(this.#init.random() * 10_000)
+    const bytes = randomBytes(sizeBytes, Math.floor(this.#init.random() * 2 ** 32))
+    new DataView(bytes.buffer).setUint32(0, this.#number, true)
     return bytes
   }
 

@@ -2,7 +2,7 @@ import { createCipheriv } from 'node:crypto'
 import { mkdir, open, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { mulberry32 } from './chaos.ts'
+import { seededRandom } from '@filesync/protocol/testing'
 import { CountingRelay } from './counting-relay.ts'
 import { CLIENT_PROGRAM, Stage } from './programs.ts'
 import type { RunningServer } from './programs.ts'
@@ -72,7 +72,7 @@ class ChaosLarge {
 
   constructor (init: ChaosLargeInit) {
     this.#init = init
-    this.#random = mulberry32(init.seed)
+    this.#random = seededRandom(init.seed)
   }
 
   get #kills (): number {

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { seededRandom } from '@filesync/protocol/testing'
 import { ChaosClient } from './chaos-client.ts'
-import { mulberry32 } from './chaos.ts'
 import { Wire } from './network-wire.ts'
 import type { Machine, Running } from './network-wire.ts'
 import { SERVER_PROGRAM, Stage } from './programs.ts'
@@ -66,13 +66,13 @@ class Many {
   constructor (stage: Stage, wire: Wire, init: ManyInit) {
     this.#stage = stage
     this.#init = init
-    this.#random = mulberry32(init.seed)
+    this.#random = seededRandom(init.seed)
     this.#machine = wire.machine(`${SERVER}/16`)
     this.#server = Promise.reject(new Error('no server runs yet'))
     this.#server.catch(() => { /* it is started below */ })
     const turns = new Turns(init.atOnce)
     this.#clients = Array.from({ length: init.clients }, (_, n) => new ChaosClient(n, {
-      server: `${SERVER}:${PORT}`, stage, turns, files: init.files, machine: wire.machine(`10.99.${1 + (n >> 7)}.${1 + (n & 127)}/16`), random: mulberry32(init.seed * 1000 + n),
+      server: `${SERVER}:${PORT}`, stage, turns, files: init.files, machine: wire.machine(`10.99.${1 + (n >> 7)}.${1 + (n & 127)}/16`), random: seededRandom(init.seed * 1000 + n),
     }))
   }
 

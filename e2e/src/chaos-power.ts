@@ -2,8 +2,8 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { seededRandom } from '@filesync/protocol/testing'
 import type { PushResult } from '@filesync/client'
-import { mulberry32 } from './chaos.ts'
 import { CountingRelay } from './counting-relay.ts'
 import { PowerDisk } from './power-disk.ts'
 import type { DiskKind } from './power-disk.ts'
@@ -84,7 +84,7 @@ class ChaosPower {
     this.#disk = disk
     this.#relay = relay
     this.#init = init
-    this.#random = mulberry32(init.seed)
+    this.#random = seededRandom(init.seed)
     this.#tree = new PowerTree(stage.path('source'), init.files, this.#random)
   }
 

@@ -1,7 +1,8 @@
 import { mkdir, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { digestOf, mulberry32 } from './chaos.ts'
+import { seededRandom } from '@filesync/protocol/testing'
+import { digestOf } from './chaos.ts'
 import { CLIENT_PROGRAM, Stage } from './programs.ts'
 import type { RunningServer } from './programs.ts'
 import { treeDifferences } from './trees.ts'
@@ -68,7 +69,7 @@ class ChaosSource {
     this.#stage = stage
     this.#init = init
     this.#source = stage.path('source')
-    this.#random = mulberry32(init.seed)
+    this.#random = seededRandom(init.seed)
   }
 
   async run (): Promise<ChaosSourceReport> {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '@filesync/protocol'
+import { randomBytes, seededRandom } from '@filesync/protocol/testing'
 import { CLIENT_PROGRAM, Stage } from './programs.ts'
 import type { RunningServer } from './programs.ts'
 import { treeDifferences } from './trees.ts'
@@ -59,7 +60,7 @@ class Chaos {
     this.#stage = stage
     this.#init = init
     this.#source = stage.path('source')
-    this.#random = mulberry32(init.seed)
+    this.#random = seededRandom(init.seed)
   }
 
   async run (): Promise<ChaosReport> {
@@ -102,10 +103,8 @@ class Chaos {
   }
 
   #content (n: number): Uint8Array {
-    const bytes = new Uint8Array(n % 10 === 0 ? LARGE_BYTES : Math.floor(this.#random() * 20_000))
-    const words = mulberry32(Math.floor(this.#random() * 2 ** 32))
-    for (let i = 0; i < bytes.length; i++) bytes[i] = words() * 256
-    return bytes
+    const sizeBytes = n % 10 === 0 ? LARGE_BYTES : Math.floor(this.#random() * 20_000)
+    return randomBytes(sizeBytes, Math.floor(this.#random() * 2 ** 32))
   }
 
   async #pushAndKill (): Promise<void> {
@@ -182,15 +181,4 @@ async function contentAt (path: string): Promise<Uint8Array | 'directory' | unde
 
 export function digestOf (content: Uint8Array): string {
   return createHash('sha256').update(content).digest('base64')
-}
-
-/** Random numbers from 0 to 1 that depend on the seed alone (mulberry32, Tommy Ettinger, 2017, public domain). */
-export function mulberry32 (seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

@@ -75,17 +75,6 @@ export async function replay (stream: ByteStream, writes: readonly Recorded[]): 
   await hearing
 }
 
-/** Numbers from 0 up to a bound, from one seed (Marsaglia's xorshift32). */
-export function randomNumbers (seed: number): (below: number) => number {
-  let state = seed | 1
-  return below => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % below
-  }
-}
-
 /** The recording with one to three faults in it: in bytes, in lengths, or in the order of what is said. */
 export function mutate (writes: readonly Recorded[], random: (below: number) => number): Recorded[] {
   let mutated = [...writes]

@@ -1,7 +1,8 @@
 import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { errnoOf } from '@filesync/protocol'
-import { digestOf, mulberry32 } from './chaos.ts'
+import { seededRandom } from '@filesync/protocol/testing'
+import { digestOf } from './chaos.ts'
 
 const SMALL_BYTES = 12_000
 /** Each of them travels as a stream, and waits as an unfinished file if it is broken off. */
@@ -81,8 +82,8 @@ export class PowerTree {
 
 /** Bytes that do not compress and hold no zeros, as which lost ones come back. */
 function noise (sizeBytes: number, seed: number): Uint8Array {
-  const words = mulberry32(seed)
-  const block = new Uint8Array(Math.min(sizeBytes, 1 << 16)).map(() => 1 + Math.floor(words() * 255))
+  const { below } = seededRandom(seed)
+  const block = new Uint8Array(Math.min(sizeBytes, 1 << 16)).map(() => 1 + below(255))
   const bytes = Buffer.alloc(sizeBytes)
   for (let at = 0; at < sizeBytes; at += block.length) {
     bytes.set(block.subarray(0, sizeBytes - at), at)

@@ -1,5 +1,6 @@
 import { cp, mkdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { randomBytes } from '@filesync/protocol/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CLIENT_PROGRAM, SERVER_PROGRAM, Stage } from '../src/programs.ts'
 import type { RunningServer } from '../src/programs.ts'
@@ -10,11 +11,7 @@ const FILES = 150
 
 /** Content that does not compress, of a size between 4 and 150 KiB. */
 function noise (seed: number, sizeBytes = 4096 + seed * 1000): Uint8Array {
-  let state = seed + 1
-  return new Uint8Array(sizeBytes).map(() => {
-    state = Math.imul(state ^ state >>> 15, 0x2c1b_3c6d) + 0x9e37_79b9 | 0
-    return state >>> 24
-  })
+  return randomBytes(sizeBytes, seed)
 }
 
 async function makeTree (root: string): Promise<void> {

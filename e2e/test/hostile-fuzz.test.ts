@@ -1,11 +1,11 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { memoryStreamPair } from '@filesync/protocol/testing'
+import { memoryStreamPair, seededRandom } from '@filesync/protocol/testing'
 import type { TreeLiteral } from '@filesync/protocol/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Ground, push } from '../src/hostile-ground.ts'
 import type { Taken } from '../src/hostile-ground.ts'
-import { mutate, randomNumbers, RecordingStream, replay } from '../src/hostile-replay.ts'
+import { mutate, RecordingStream, replay } from '../src/hostile-replay.ts'
 import type { Recorded } from '../src/hostile-replay.ts'
 
 const SEED = Number(process.env['HOSTILE_SEED'] ?? Date.now() % 2 ** 31)
@@ -94,7 +94,7 @@ async function forRuns (work: (run: number, random: (below: number) => number) =
   await Promise.all(Array.from({ length: CONCURRENCY }, async () => {
     for (let run = next++; run < RUNS && failure === undefined; run = next++) {
       try {
-        await work(run, randomNumbers(SEED + run * 7919))
+        await work(run, seededRandom(SEED + run * 7919).below)
       } catch (error) {
         failure ??= new Error(`Run ${String(run)} with HOSTILE_SEED=${String(SEED)}: ${String(error)}`, { cause: error })
       }

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { toDeviceId } from '@filesync/identity'
 import { FileSyncError, openConnection } from '@filesync/protocol'
 import type { Connection } from '@filesync/protocol'
-import { ManualClock, memoryStreamPair } from '@filesync/protocol/testing'
+import { ManualClock, memoryStreamPair, seededRandom } from '@filesync/protocol/testing'
 import type { Candidate } from '../src/connect/candidate.ts'
 import { reachServer } from '../src/connect/reach-server.ts'
 import type { Reached, ReachInit } from '../src/connect/reach-server.ts'
@@ -203,9 +203,7 @@ describe('several addresses of one server', () => {
   })
 
   test.each([1, 2, 3, 4, 5])('140 addresses that forge its id and say nothing do not hide it, though it speaks last (seed %i)', async seed => {
-    let state = seed
-    const random = (): number => (state = Math.imul(state, 1_664_525) + 1_013_904_223 >>> 0) / 2 ** 32
-    const reaching = reach([at(1, 'remembered')], { random })
+    const reaching = reach([at(1, 'remembered')], { random: seededRandom(seed) })
     offers.make(...Array.from({ length: 140 }, (_, n) => offer('A', `10.0.0.${n + 100}`, 4_433)))
     await settle()
     offers.make(offer('A', '10.0.0.7', 4_433))
@@ -223,9 +221,7 @@ describe('several addresses of one server', () => {
   })
 
   test('who floods with ports of one address and with addresses does not keep it from being heard', async () => {
-    let state = 7
-    const random = (): number => (state = Math.imul(state, 1_664_525) + 1_013_904_223 >>> 0) / 2 ** 32
-    const reaching = reach([], { random })
+    const reaching = reach([], { random: seededRandom(7) })
     offers.make(...Array.from({ length: 2_000 }, (_, n) => offer('A', '10.0.0.66', 2_000 + n)), offer('A', '10.0.0.7', 4_433))
     await settle()
     clock.advance(250)

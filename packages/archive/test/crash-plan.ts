@@ -1,3 +1,4 @@
+import { seededRandom } from '@filesync/protocol/testing'
 import type { Blow } from './crash-matrix.ts'
 
 /** Changes that each of the two disk workers makes in a sync and in dropping versions, and writes of the index in a sync. Who does what of the changes varies. */
@@ -17,7 +18,7 @@ const KINDS: readonly Kind[] = ['sync', 'prune', 'sync', 'index', 'error', 'sync
  * every place has its turn. The same for a seed.
  */
 export function planBlows (count: number, seed: number): Blow[] {
-  const random = mulberry32(seed)
+  const random = seededRandom(seed)
   const kinds = Array.from({ length: count }, (_, i) => KINDS[i % KINDS.length] ?? 'sync')
   const totals = new Map<Kind, number>()
   for (const kind of kinds) totals.set(kind, (totals.get(kind) ?? 0) + 1)
@@ -46,15 +47,4 @@ function changeAt (part: number, changes: readonly number[]): { readonly thread:
   const [first = 0, second = 0] = changes
   const place = Math.floor(part * (first + second))
   return place < first ? { thread: 1, at: 1 + place } : { thread: 2, at: 1 + place - first }
-}
-
-/** Random numbers from 0 to 1 that depend on the seed alone (mulberry32, Tommy Ettinger, 2017, public domain). */
-function mulberry32 (seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

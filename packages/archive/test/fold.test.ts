@@ -2,13 +2,13 @@ import { expect, test } from 'vitest'
 import { compareNames, decodeListing, encodeListing } from '@filesync/protocol'
 import type { Digest, Entry, Name, RelativePath } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
+import { seededRandom } from '@filesync/protocol/testing'
 import { FACT_BYTES, readFact, writeFact } from '../src/store/facts.ts'
 import { foldDirectory, patchDigests } from '../src/store/fold.ts'
 import type { StoredDirectory } from '../src/store/fold.ts'
 import { entryOffsets } from '../src/store/listing-cursor.ts'
 import { INDEX_ONLY, NOT_STAGED, withoutEntries } from '../src/store/section.ts'
 import type { Section } from '../src/store/section.ts'
-import { random } from './random.ts'
 
 const NAMES = ['a', 'b', 'ä', 'Z', '~', 'name with a space', 'x'.repeat(40), 'é'.repeat(100), '\u{1f600}', '\uffef', 'a-b', 'a.b']
 
@@ -37,7 +37,7 @@ function encode (state: State): StoredDirectory {
 
 test('folding sections does what replacing entries one by one does', () => {
   for (let seed = 1; seed <= 300; seed++) {
-    const next = random(seed)
+    const next = seededRandom(seed).below
     const state: State = new Map()
     for (const name of NAMES) if (next(2) === 0) state.set(name, { entry: anyEntry(name, next), fact: factFor(name, 0) })
     const old = encode(state)

@@ -4,12 +4,12 @@ import { dirname, join } from 'node:path'
 import { ROOT_PATH } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
+import { seededRandom } from '@filesync/protocol/testing'
 import { openArchive } from '../src/node/index.ts'
 import type { Area } from '../src/index.ts'
 import { describeTree } from './describe-tree.ts'
 import type { DescribedEntry } from './describe-tree.ts'
 import { push } from './push.ts'
-import { random } from './random.ts'
 import { SourceTree } from './source-tree.ts'
 
 /** Further apart than the kernel's clock for new files is behind. */
@@ -39,7 +39,7 @@ export async function playHistory (seed: number, rounds: number): Promise<Histor
   const home = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'filesync-history-'))
   const archive = await openArchive({ root: join(home, 'archive'), keepMs: 30 * 86_400_000, deletions: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
   try {
-    const play = new HistoryPlay(await archive.area('laptop'), { home, next: random(seed) })
+    const play = new HistoryPlay(await archive.area('laptop'), { home, next: seededRandom(seed).below })
     for (let round = 0; round < rounds; round++) await play.round(round)
     return await play.compare()
   } finally {

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ROOT_PATH } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
+import { seededRandom } from '@filesync/protocol/testing'
 import type { Area, Sync, SyncOutcome } from '../src/index.ts'
 import { copyTo } from '../src/node/whole-file.ts'
 import { newArchive, newFolder } from './on-disk.ts'
 import { compareAll, push } from './push.ts'
-import { random } from './random.ts'
 import { mayMount, smallDisk } from './small-disk.ts'
 import { SourceTree } from './source-tree.ts'
 
@@ -15,16 +15,16 @@ const MIB = 1 << 20
 const PIECE_BYTES = 64 << 10
 const SIZE_BYTES = 16 * MIB
 
-function randomBytes (length: number, seed: number): Uint8Array {
-  const next = random(seed)
-  return Uint8Array.from({ length }, () => 1 + next(255))
+function nonZeroBytes (length: number, seed: number): Uint8Array {
+  const { below } = seededRandom(seed)
+  return Uint8Array.from({ length }, () => 1 + below(255))
 }
 
 /** 16 MiB, of which 8 KiB are not zeros. */
 function sparse (seed: number): Uint8Array {
   const bytes = new Uint8Array(SIZE_BYTES)
-  bytes.set(randomBytes(4096, seed), 0)
-  bytes.set(randomBytes(4096, seed + 1), 10 * MIB)
+  bytes.set(nonZeroBytes(4096, seed), 0)
+  bytes.set(nonZeroBytes(4096, seed + 1), 10 * MIB)
   return bytes
 }
 
@@ -122,7 +122,7 @@ test.runIf(mayMount)('a file that fits only because of its holes is asked for so
   await (await send(0, bytes.length)).finish(hashBytes(bytes))
   expect(await sync.finish()).toMatchObject({ files: 1, problems: [] })
 
-  const solid = randomBytes(SIZE_BYTES, 11)
+  const solid = nonZeroBytes(SIZE_BYTES, 11)
   const lying = await arriving(area, source.write('a disk.img', solid), solid)
   expect(lying.tasks).toHaveLength(1)
   const outcome = await (await lying.send(0, solid.length)).finish(hashBytes(solid))
@@ -140,9 +140,9 @@ test('a copy keeps holes and every byte beside them', () => {
   const folder = newFolder()
   mkdirSync(folder, { recursive: true })
   const [from, to] = [join(folder, 'from'), join(folder, 'to')]
-  writeFileSync(from, randomBytes(5000, 13))
+  writeFileSync(from, nonZeroBytes(5000, 13))
   const fd = openSync(from, 'r+')
-  writeSync(fd, randomBytes(10_001, 17), 0, 10_001, 3 * MIB + 5)
+  writeSync(fd, nonZeroBytes(10_001, 17), 0, 10_001, 3 * MIB + 5)
   truncateSync(from, 9 * MIB + 1)
   const copy = openSync(to, 'w')
   copyTo(fd, copy)

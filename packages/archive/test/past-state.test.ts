@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ROOT_PATH } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
+import { seededRandom } from '@filesync/protocol/testing'
 import { expect, test } from 'vitest'
 import { openArchive } from '../src/node/index.ts'
 import type { Area } from '../src/index.ts'
 import { describeFolder, describeSource, newArchive, newFolder } from './on-disk.ts'
 import { asPath, push } from './push.ts'
-import { random } from './random.ts'
 import { SourceTree } from './source-tree.ts'
 
 const SEED = 20_261_123
@@ -44,7 +44,7 @@ function change (source: SourceTree, next: (below: number) => number, serial: nu
 
 test.each([1, 2, 3, 4, 5, 6])('any state that was pushed comes back as it was, whatever became of it (seed %i)', async run => {
   const area = await (await newArchive({ clock: systemClock })).area('laptop')
-  const next = random(SEED + run)
+  const next = seededRandom(SEED + run).below
   const source = new SourceTree().write('stays', 'always')
   const states: { readonly atMs: number, readonly lines: string[] }[] = []
   for (let round = 0; round < ROUNDS; round++) {

@@ -1,9 +1,10 @@
+import { seededRandom } from '@filesync/protocol/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { serviceRecords } from '../src/dns-sd.ts'
 import type { DnsRecord } from '../src/dns-sd.ts'
 import { dnsCodec } from '../src/node/dns-codec.ts'
 import { memoryLink } from '../src/testing/memory-network.ts'
-import { idA, idB, MemoryHosts, onWire, seeded } from './memory-hosts.ts'
+import { idA, idB, MemoryHosts, onWire } from './memory-hosts.ts'
 
 let hosts: MemoryHosts
 beforeEach(() => { hosts = new MemoryHosts() })
@@ -27,7 +28,7 @@ describe('the encoding', () => {
   })
 
   test('refuses what is no DNS message, and never throws', () => {
-    const random = seeded(3)
+    const random = seededRandom(3)
     const valid = dnsCodec.encode({ kind: 'response', questions: [], answers: serviceRecords(advertised, link) })
     for (let index = 0; index < 20_000; index++) {
       const bytes = valid.slice(0, Math.ceil(random() * valid.length))

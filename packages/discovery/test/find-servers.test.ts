@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { decodeDiscover, encodeDiscover, encodeOffer, FileSyncError } from '@filesync/protocol'
+import { seededRandom } from '@filesync/protocol/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { findServers } from '../src/find-servers.ts'
 import { memoryLink } from '../src/testing/memory-network.ts'
 import type { Fate } from '../src/testing/memory-network.ts'
-import { idA, idB, MemoryHosts, onWire, seeded } from './memory-hosts.ts'
+import { idA, idB, MemoryHosts, onWire } from './memory-hosts.ts'
 
 let hosts: MemoryHosts
 beforeEach(() => { hosts = new MemoryHosts() })
@@ -159,7 +160,7 @@ describe('on a bad network', () => {
   const seeds = Array.from({ length: 40 }, (_, index) => index + 1)
 
   test.each(seeds)('a third of the datagrams lost, others doubled or late: found, and told once (seed %i)', async seed => {
-    const random = seeded(seed)
+    const random = seededRandom(seed)
     hosts.network.fate = (): Fate => {
       const luck = random()
       return luck < 0.3 ? 'lose' : luck < 0.4 ? 'double' : luck < 0.5 ? 'hold' : 'deliver'
@@ -175,7 +176,7 @@ describe('on a bad network', () => {
     const server = hosts.server(idA, onWire('10.0.0.1'))
     const { found, bus } = hosts.client(onWire('10.0.0.2'))
     await hosts.pass(0)
-    const random = seeded(7)
+    const random = seededRandom(7)
     const sent = hosts.network.sent.length
     for (let index = 0; index < 2_000; index++) {
       const bytes = Uint8Array.from({ length: Math.floor(random() * 1_600) }, () => Math.floor(random() * 256))

@@ -70,14 +70,3 @@ export class MemoryHosts {
 export const idA = 'AAAAAAAAAAAAAAAA'
 export const idB = 'BBBBBBBBBBBBBBBB'
 export const onWire = (address: string, wire = 'wire'): MemoryLink[] => [memoryLink(`${address}/24`, 'eth0', wire)]
-
-/** Repeatable randomness: mulberry32. */
-export function seeded (seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}

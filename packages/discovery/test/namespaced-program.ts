@@ -5,11 +5,11 @@ import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { DISCOVERY_GROUP_IPV4, DISCOVERY_PORT, encodeDiscover, wait } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
+import { seededRandom } from '@filesync/protocol/testing'
 import type { DatagramBus } from '../src/datagram-bus.ts'
 import { findServers as findOverBus } from '../src/find-servers.ts'
 import { announceServer, diagnose, findServers, openMulticastBus } from '../src/node/index.ts'
 import { DISCOVERY } from '../src/node/groups.ts'
-import { seeded } from './memory-hosts.ts'
 
 // Runs in a network namespace. Each line of input starts a task or stops it; what the tasks see is printed as lines of JSON.
 // Ends when its input does.
@@ -67,7 +67,7 @@ async function find (task: Extract<Task, { do: 'find' | 'find over a bad line' }
   const init = { want: 'sync', clock, signal } as const
   const servers = task.do === 'find'
     ? findServers({ ...init, dnsSd: task.dnsSd ?? false })
-    : findOverBus({ ...init, randomBytes, bus: lossy(await openMulticastBus({ group: DISCOVERY, role: 'ask', choice: {}, clock }), seeded(task.seed)) })
+    : findOverBus({ ...init, randomBytes, bus: lossy(await openMulticastBus({ group: DISCOVERY, role: 'ask', choice: {}, clock }), seededRandom(task.seed)) })
   print('looking')
   for await (const server of servers) print('found', { ...server, afterMs: Math.round(clock.monotonicMs() - startMs) })
 }

@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT_PATH, toHex } from '@filesync/protocol'
+import { seededRandom } from '@filesync/protocol/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { open, plainDigest, scratch } from './fixture.ts'
-import { change, random } from './random-change.ts'
+import { change } from './random-change.ts'
 import { openTold } from './told-watcher.ts'
 import { entries } from './tree-text.ts'
 
@@ -13,7 +14,7 @@ describe('after thousands of changes', () => {
   const seed = Number(process.env['FILESYNC_SEED'] ?? Date.now() % 1e9)
 
   test(`a watched picture that is read again in parts is that of a fresh walk (FILESYNC_SEED=${seed})`, async () => {
-    const pick = random(seed)
+    const pick = seededRandom(seed).below
     const root = scratch()
     writeFileSync(join(root, 'always'), '')
     const { scanner, tell } = await openTold(root)
@@ -27,7 +28,7 @@ describe('after thousands of changes', () => {
   }, 40_000)
 
   test(`with scans under way all the time, the last picture is that of a fresh walk (FILESYNC_SEED=${seed})`, async () => {
-    const pick = random(seed + 1)
+    const pick = seededRandom(seed + 1).below
     const root = scratch()
     writeFileSync(join(root, 'always'), '')
     const scanner = await open(root, { settleMs: 0 })
@@ -45,7 +46,7 @@ describe('after thousands of changes', () => {
   }, 40_000)
 
   test(`under a real watch, the last picture is that of a fresh walk (FILESYNC_SEED=${seed})`, async () => {
-    const pick = random(seed + 2)
+    const pick = seededRandom(seed + 2).below
     const root = scratch()
     writeFileSync(join(root, 'always'), '')
     const scanner = await open(root, { settleMs: 50 })

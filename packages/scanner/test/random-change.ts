@@ -3,17 +3,6 @@ import type { Stats } from 'node:fs'
 import { join } from 'node:path'
 import type { RelativePath } from '@filesync/protocol'
 
-/** Random numbers from a seed: mulberry32. */
-export function random (seed: number): (below: number) => number {
-  let state = seed
-  return below => {
-    state = state + 0x6d2b79f5 | 0
-    let mixed = Math.imul(state ^ state >>> 15, 1 | state)
-    mixed = mixed + Math.imul(mixed ^ mixed >>> 7, 61 | mixed) ^ mixed
-    return ((mixed ^ mixed >>> 14) >>> 0) % below
-  }
-}
-
 function statOf (path: string): Stats | undefined {
   try {
     return lstatSync(path)

@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Digest } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
+import { randomBytes, seededRandom } from '@filesync/protocol/testing'
+import type { SeededRandom } from '@filesync/protocol/testing'
 import { expect, test } from 'vitest'
 import { DeltaEncoder } from '../src/delta-encoder.ts'
 import { readDelta } from '../src/delta-frame.ts'
@@ -10,11 +12,9 @@ import { chunkSizes, GEAR, plainCutFinder } from '../src/gear.ts'
 import type { CutFinder } from '../src/gear.ts'
 import { averageBitsFor, Signature, SignatureBuilder } from '../src/index.ts'
 import { createCutFinder } from '../src/node/cut-finder.ts'
-import { randomBytes, randomNumbers } from './session.ts'
-import type { RandomNumber } from './session.ts'
 
 /** Takes bytes in pieces of random lengths. */
-function * pieces (bytes: Uint8Array, random: RandomNumber): Generator<Uint8Array, void, undefined> {
+function * pieces (bytes: Uint8Array, random: SeededRandom['below']): Generator<Uint8Array, void, undefined> {
   for (let at = 0; at < bytes.length;) {
     const length = 1 + random(700_000)
     yield bytes.subarray(at, at + length)
@@ -22,7 +22,7 @@ function * pieces (bytes: Uint8Array, random: RandomNumber): Generator<Uint8Arra
   }
 }
 
-function cutsOf (finder: CutFinder, bytes: Uint8Array, random: RandomNumber): number[] {
+function cutsOf (finder: CutFinder, bytes: Uint8Array, random: SeededRandom['below']): number[] {
   const cuts: number[] = []
   let at = 0
   for (const piece of pieces(bytes, random)) {
@@ -32,14 +32,14 @@ function cutsOf (finder: CutFinder, bytes: Uint8Array, random: RandomNumber): nu
   return cuts
 }
 
-function sign (bytes: Uint8Array, random: RandomNumber): Signature {
+function sign (bytes: Uint8Array, random: SeededRandom['below']): Signature {
   const builder = new SignatureBuilder({ averageBits: 16, cuts: createCutFinder(16), hash: hashBytes })
   for (const piece of pieces(bytes, random)) builder.push(piece)
   return new Signature(builder.finish())
 }
 
 /** Makes the new bytes from the old ones and what the encoder sends. */
-function reconstruct (old: Uint8Array, changed: Uint8Array, random: RandomNumber): { result: Uint8Array, sentBytes: number } {
+function reconstruct (old: Uint8Array, changed: Uint8Array, random: SeededRandom['below']): { result: Uint8Array, sentBytes: number } {
   const encoder = new DeltaEncoder({ task: 5, signature: sign(old, random), cuts: createCutFinder(16), hash: hashBytes })
   const result: Uint8Array[] = []
   let sentBytes = 0
@@ -63,7 +63,7 @@ function reconstruct (old: Uint8Array, changed: Uint8Array, random: RandomNumber
 }
 
 /** Cuts, copies, moves, overwrites, repeats and drops parts, at random. */
-function edit (old: Uint8Array, random: RandomNumber): Uint8Array {
+function edit (old: Uint8Array, random: SeededRandom['below']): Uint8Array {
   let bytes: Uint8Array = old
   for (let edits = 1 + random(4); edits > 0; edits--) {
     const from = random(bytes.length + 1)
@@ -88,7 +88,7 @@ function edit (old: Uint8Array, random: RandomNumber): Uint8Array {
 
 test('random edit scripts are reconstructed exactly', () => {
   const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31)
-  const random = randomNumbers(seed)
+  const random = seededRandom(seed).below
   console.info(`FUZZ_SEED=${String(seed)}`)
   for (let i = Number(process.env['FUZZ_CASES'] ?? 150); i > 0; i--) {
     const old = random(8) === 0 ? new Uint8Array(random(800_000)) : randomBytes(random(800_000), random(2 ** 31))
@@ -100,7 +100,7 @@ test('random edit scripts are reconstructed exactly', () => {
 }, 1_200_000)
 
 test('WebAssembly finds the cuts of its twin, in whatever pieces the bytes come', () => {
-  const random = randomNumbers(51)
+  const random = seededRandom(51).below
   for (const averageBits of [16, 17, 18]) {
     const noise = randomBytes(6_000_000, averageBits)
     const text = new TextEncoder().encode('It was the best of times, it was the worst of times. '.repeat(50_000))
@@ -136,7 +136,7 @@ test('chunks are as long as they are meant to be', () => {
 })
 
 test('one byte in front, in the middle, and a moved block cost a few chunks', () => {
-  const random = randomNumbers(53)
+  const random = seededRandom(53).below
   const old = randomBytes(20_000_000, 54)
   const half = old.length / 2
   for (const changed of [
@@ -153,7 +153,7 @@ test('one byte in front, in the middle, and a moved block cost a few chunks', ()
 })
 
 test('zeros and repeating blocks are found again, and cost next to nothing', () => {
-  const random = randomNumbers(55)
+  const random = seededRandom(55).below
   const block = randomBytes(100_000, 56)
   const zeros = new Uint8Array(10_000_000)
   const blocks = Buffer.concat(Array.from({ length: 100 }, () => block))
@@ -165,7 +165,7 @@ test('zeros and repeating blocks are found again, and cost next to nothing', () 
 })
 
 /** Counts what the encoder has its two slow helpers look at. */
-function countWork (signature: Signature, changed: Uint8Array, random: RandomNumber): { hashes: number, hashedBytes: number, soughtBytes: number } {
+function countWork (signature: Signature, changed: Uint8Array, random: SeededRandom['below']): { hashes: number, hashedBytes: number, soughtBytes: number } {
   const work = { hashes: 0, hashedBytes: 0, soughtBytes: 0 }
   const finder = plainCutFinder(16)
   const cuts: CutFinder = {
@@ -187,7 +187,7 @@ function countWork (signature: Signature, changed: Uint8Array, random: RandomNum
 }
 
 test('where the old chunks follow each other, nobody looks for cuts', () => {
-  const random = randomNumbers(58)
+  const random = seededRandom(58).below
   const old = randomBytes(20_000_000, 59)
   for (const changed of [old, Buffer.concat([Buffer.of(1), old]), Buffer.concat([old, Buffer.of(1)])]) {
     const { hashedBytes, soughtBytes } = countWork(sign(old, random), changed, random)
@@ -197,7 +197,7 @@ test('where the old chunks follow each other, nobody looks for cuts', () => {
 })
 
 test('content made so that every guess fails costs an eighth and a mebibyte more, and no more', () => {
-  const random = randomNumbers(60)
+  const random = seededRandom(60).below
   const old = randomBytes(20_000_000, 61)
   const ends = [0, ...plainCutFinder(16).push(old)]
   // Short chunks that are known, and behind each of them not the long one that stood there.
@@ -227,7 +227,7 @@ function signatureOfChunks (chunks: readonly Uint8Array[]): Signature {
 }
 
 test('a signature of chunks as nobody cuts them makes no more work than another', () => {
-  const random = randomNumbers(62)
+  const random = seededRandom(62).below
   const zeros = new Uint8Array(10_000_000)
   const longest = zeros.subarray(0, 262_144)
   const [short] = plainCutFinder(16).push(randomBytes(1_000_000, 63))
@@ -271,7 +271,7 @@ test('the chunk size grows with the file, until there is no signature any more',
 })
 
 test('an empty file has a signature', () => {
-  const signature = sign(new Uint8Array(0), randomNumbers(57))
+  const signature = sign(new Uint8Array(0), seededRandom(57).below)
   expect(signature).toMatchObject({ chunks: 0, fileBytes: 0 })
   expect(signature.find(createHasher().digest(), 0)).toBeUndefined()
 })

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { joinPath, LIMITS, readPack, ROOT_PATH, splitPath, writeFileId } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
+import { randomBytes } from '@filesync/protocol/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { FileSource, StreamRequest, StreamStep, WantedFile } from '../src/index.ts'
 import { plainCutFinder } from '../src/gear.ts'
@@ -18,7 +19,6 @@ import { SignatureBuilder } from '../src/signature.ts'
 import { buildPack } from '../src/source-reader.ts'
 import type { OpenFile, SourceReader } from '../src/source-reader.ts'
 import { fileIdOf } from './file-id-of.ts'
-import { randomBytes } from './session.ts'
 
 // The year 2262.
 const LATEST_TIME_NS = 2n ** 63n - 1n

@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import { encodeListing, joinPath, ROOT_PATH } from '@filesync/protocol'
 import type { Entry, Name, RelativePath, Tree } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
+import { randomBytes, seededRandom } from '@filesync/protocol/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openFileSource, zstdDecompress } from '../src/node/index.ts'
 import { MemoryStore } from '../src/testing/index.ts'
 import { fileIdOf } from './file-id-of.ts'
-import { randomBytes, randomNumbers, sync } from './session.ts'
+import { sync } from './session.ts'
 
 let root: string
 
@@ -50,7 +51,7 @@ function expectAsOnDisk (store: MemoryStore, count: number): void {
 }
 
 test('a directory on disk arrives, plain and compressed', async () => {
-  const random = randomNumbers(81)
+  const random = seededRandom(81).below
   for (let i = 0; i < 300; i++) {
     const directory = join(root, `d${String(i % 7)}`, `e${String(i % 3)}`)
     mkdirSync(directory, { recursive: true })

@@ -1,4 +1,5 @@
 import { hashBytes } from '@filesync/protocol/node'
+import { randomBytes } from '@filesync/protocol/testing'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { DeltaEncoder } from '../src/delta-encoder.ts'
@@ -11,17 +12,6 @@ import { Signature, SignatureBuilder } from '../src/signature.ts'
 
 const BITS = 16
 const FRAME_HEADER_BYTES = 8
-
-/** Bytes that look like nothing else, from a seed. */
-function noise (seed: number, length: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length)
-  let state = seed + 1
-  for (let i = 0; i < length; i++) {
-    state = Math.imul(state ^ state >>> 15, 0x2c1b3c6d) + 0x9e3779b9 | 0
-    bytes[i] = state >>> 11
-  }
-  return bytes
-}
 
 function sign (file: Uint8Array): Uint8Array {
   const builder = new SignatureBuilder({ averageBits: BITS, cuts: plainCutFinder(BITS), hash: hashBytes })
@@ -62,10 +52,10 @@ function splice (file: Uint8Array, { at, cut, put }: { at: number, cut: number, 
 }
 
 test('follows edits to the signature that reading the new file gives', () => {
-  const base = noise(7, 3 << 20)
+  const base = randomBytes(3 << 20, 7)
   const edit = fc.record({ at: fc.nat(3 << 20), cut: fc.nat(400_000), length: fc.nat(400_000), seed: fc.nat(1000) })
   fc.assert(fc.property(fc.array(edit, { minLength: 1, maxLength: 6 }), edits => {
-    const file = edits.reduce((before, { at, cut, length, seed }) => splice(before, { at, cut, put: noise(seed, length) }), base)
+    const file = edits.reduce((before, { at, cut, length, seed }) => splice(before, { at, cut, put: randomBytes(length, seed) }), base)
     const followed = follow(base, operationsOf(base, file))
     expect(followed).toBeDefined()
     expect(Buffer.compare(followed ?? new Uint8Array(0), sign(file))).toBe(0)
@@ -73,33 +63,33 @@ test('follows edits to the signature that reading the new file gives', () => {
 })
 
 test.each([
-  ['a file that is empty now', noise(1, 500_000), new Uint8Array(0)],
+  ['a file that is empty now', randomBytes(500_000, 1), new Uint8Array(0)],
   ['zeros', new Uint8Array(2_000_000), new Uint8Array(2_100_000)],
-  ['something else', noise(1, 600_000), noise(2, 700_000)],
-  ['the same', noise(1, 600_000), noise(1, 600_000)],
+  ['something else', randomBytes(600_000, 1), randomBytes(700_000, 2)],
+  ['the same', randomBytes(600_000, 1), randomBytes(600_000, 1)],
 ])('follows %s', (_name, old, file) => {
   expect(Buffer.compare(follow(old, operationsOf(old, file)) ?? new Uint8Array(0), sign(file))).toBe(0)
 })
 
 test('tells the truth of what a sender cuts in its own way, or nothing', () => {
-  const old = noise(1, 1_000_000)
+  const old = randomBytes(1_000_000, 1)
   expect(follow(old, [{ kind: 'COPY', offset: 17, lengthBytes: 100_000 }])).toBeUndefined()
   expect(follow(old, [{ kind: 'COPY', offset: 0, lengthBytes: 2_000_000 }])).toBeUndefined()
-  const parts: DeltaOperation[] = [{ kind: 'DATA', content: noise(2, 10) }, { kind: 'COPY', offset: 0, lengthBytes: 1_000_000 }]
+  const parts: DeltaOperation[] = [{ kind: 'DATA', content: randomBytes(10, 2) }, { kind: 'COPY', offset: 0, lengthBytes: 1_000_000 }]
   const signature = new Signature(follow(old, parts) ?? new Uint8Array(0))
   expect(signature.fileBytes).toBe(1_000_010)
-  expect(signature.find(hashBytes(noise(2, 10)), 10)).toBe(0)
+  expect(signature.find(hashBytes(randomBytes(10, 2)), 10)).toBe(0)
 })
 
 test('gives up where too much is new', () => {
-  const old = noise(1, 100_000)
-  const piece: DeltaOperation = { kind: 'DATA', content: noise(3, 1 << 20) }
+  const old = randomBytes(100_000, 1)
+  const piece: DeltaOperation = { kind: 'DATA', content: randomBytes(1 << 20, 3) }
   expect(follow(old, Array.from({ length: 64 }, () => piece))).toBeDefined()
   expect(follow(old, Array.from({ length: 65 }, () => piece))).toBeUndefined()
 })
 
 test('gives up where tiny operations would make it long', () => {
-  const old = noise(1, 100_000)
+  const old = randomBytes(100_000, 1)
   const records = 40_000
   const operations: DeltaOperation[] = Array.from({ length: 2 * records }, (_, i) => (
     i % 2 === 0 ? { kind: 'DATA', content: Uint8Array.of(i) } : { kind: 'COPY', offset: 0, lengthBytes: 100_000 }
@@ -109,11 +99,11 @@ test('gives up where tiny operations would make it long', () => {
 })
 
 test('one finder of cuts serves one file after the other, also behind one that was given up', () => {
-  const old = noise(1, 1_000_000)
+  const old = randomBytes(1_000_000, 1)
   const shared = createCutFinder(BITS)
   const init = { signature: sign(old), createCutFinder: () => shared, hash: hashBytes }
-  new FollowedSignature(init).data(noise(5, 70_001))
-  const file = splice(old, { at: 300_000, cut: 5, put: noise(6, 200_000) })
+  new FollowedSignature(init).data(randomBytes(70_001, 5))
+  const file = splice(old, { at: 300_000, cut: 5, put: randomBytes(200_000, 6) })
   const second = new FollowedSignature(init)
   for (const operation of operationsOf(old, file)) {
     if (operation.kind === 'COPY') second.copy(operation.offset, operation.lengthBytes)

@@ -2,14 +2,14 @@ import { zstdCompressSync } from 'node:zlib'
 import { encodeFrame, FLAG_ZSTD, FRAME_HEADER_BYTES, openConnection, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
 import type { Connection, Digest, Message, RelativePath, Task } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
-import { ManualClock, memoryStreamPair } from '@filesync/protocol/testing'
+import { ManualClock, memoryStreamPair, randomBytes } from '@filesync/protocol/testing'
 import { describe, expect, test } from 'vitest'
 import { DeltaWriter } from '../src/delta-frame.ts'
 import { receiveFiles } from '../src/index.ts'
 import type { ReceivedFiles, ReceiveFilesInit } from '../src/index.ts'
 import { zstdDecompress } from '../src/node/index.ts'
 import { MemoryStaging, MemoryStore } from '../src/testing/index.ts'
-import { randomBytes, signatureOf } from './session.ts'
+import { signatureOf } from './session.ts'
 
 const SMALL = new TextEncoder().encode('hello')
 const LARGE = randomBytes(300_000, 31)

@@ -1,11 +1,11 @@
 import { encodeParts, LIMITS, openConnection } from '@filesync/protocol'
 import type { Connection, Message, NextSync, Task, Tasks } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
-import { ManualClock, memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
+import { ManualClock, memoryStreamPair, memoryTree, randomBytes } from '@filesync/protocol/testing'
 import { describe, expect, test } from 'vitest'
 import { sendFiles } from '../src/index.ts'
 import { MemorySource } from '../src/testing/index.ts'
-import { listAll, randomBytes, signatureOf } from './session.ts'
+import { listAll, signatureOf } from './session.ts'
 
 const LARGE = randomBytes(300_000, 41)
 const TREE = memoryTree({ aaa: 'small', large: LARGE, zzz: { below: 'x' } }, hashBytes)

@@ -2,7 +2,7 @@ import { zstdDecompressSync } from 'node:zlib'
 import { wait } from '@filesync/protocol'
 import type { ByteStream, RelativePath } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
-import { ManualClock, memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
+import { ManualClock, memoryStreamPair, memoryTree, randomBytes, seededRandom } from '@filesync/protocol/testing'
 import { expect, test } from 'vitest'
 import { CompressionChoice } from '../src/compression-choice.ts'
 import type { Decompress, SendFilesInit, TransferProgress } from '../src/index.ts'
@@ -10,13 +10,13 @@ import { zstdCompress, zstdDecompress } from '../src/node/index.ts'
 import { ProgressMeter } from '../src/progress.ts'
 import { MemorySource, MemoryStore } from '../src/testing/index.ts'
 import { TokenBucket } from '../src/token-bucket.ts'
-import { randomBytes, randomNumbers, sync } from './session.ts'
+import { sync } from './session.ts'
 
 const MEBIBYTE = 1 << 20
 
 /** Log lines, as instruments and servers write them. */
 function logText (lines: number): Uint8Array {
-  const random = randomNumbers(71)
+  const random = seededRandom(71).below
   const words = ['request', 'from', 'client', 'took', 'and', 'was', 'stored', 'refused', 'retried', 'in', 'queue']
   return new TextEncoder().encode(Array.from({ length: lines }, (_, i) => {
     const text = Array.from({ length: 12 }, () => words[random(words.length)]).join(' ')

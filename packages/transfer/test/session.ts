@@ -8,32 +8,6 @@ import type { FileSource, ReceivedFiles, ReceiveFilesInit, SendFilesInit } from 
 import { MemoryStaging } from '../src/testing/index.ts'
 import type { MemoryStore } from '../src/testing/index.ts'
 
-/** Bytes that look random and depend on the seed alone (Marsaglia's xorshift32). */
-export function randomBytes (length: number, seed: number): Uint8Array<ArrayBuffer> {
-  const words = new Uint32Array(Math.ceil(length / 4))
-  let state = seed | 1
-  for (let i = 0; i < words.length; i++) {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    words[i] = state
-  }
-  return new Uint8Array(words.buffer, 0, length)
-}
-
-/** A random number below `below`, from a generator made by {@link randomNumbers}. */
-export type RandomNumber = (below: number) => number
-
-export function randomNumbers (seed: number): RandomNumber {
-  let state = seed | 1
-  return below => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % below
-  }
-}
-
 export interface WantedEntry {
   readonly path: RelativePath
   readonly entry: FileEntry

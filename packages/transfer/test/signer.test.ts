@@ -2,11 +2,12 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
+import { randomBytes } from '@filesync/protocol/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Signature } from '../src/index.ts'
 import { openSigner } from '../src/node/index.ts'
 import type { Signer } from '../src/node/index.ts'
-import { randomBytes, signatureOf } from './session.ts'
+import { signatureOf } from './session.ts'
 
 const BYTES = randomBytes(3_500_000, 101)
 let directory: string

@@ -1,13 +1,13 @@
 import { LIMITS } from '@filesync/protocol'
 import type { RelativePath, Task } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
-import { ManualClock, memoryTree } from '@filesync/protocol/testing'
+import { ManualClock, memoryTree, randomBytes } from '@filesync/protocol/testing'
 import { expect, test } from 'vitest'
 import { deltaTasks } from '../src/index.ts'
 import { OutstandingTasks } from '../src/outstanding-tasks.ts'
 import { taskPages } from '../src/task-pages.ts'
 import { MemorySource, MemoryStore } from '../src/testing/index.ts'
-import { listAll, randomBytes, signatureOf, sync } from './session.ts'
+import { listAll, signatureOf, sync } from './session.ts'
 
 async function pageSizes (tasks: Iterable<Task | Promise<Task>>): Promise<[number, boolean][]> {
   const sizes: [number, boolean][] = []

@@ -1,12 +1,12 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Problem, RelativePath, Tree } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
-import { memoryTree } from '@filesync/protocol/testing'
+import { memoryTree, randomBytes } from '@filesync/protocol/testing'
 import type { TreeLiteral } from '@filesync/protocol/testing'
 import { expect, test } from 'vitest'
 import type { FileFault, ReceivedFiles, TransferProgress } from '../src/index.ts'
 import { MemorySource, MemoryStore } from '../src/testing/index.ts'
-import { randomBytes, signatureOf, sync } from './session.ts'
+import { signatureOf, sync } from './session.ts'
 
 const TREE: TreeLiteral = {
   empty: '', small: 'hello', deep: { er: { file: 'x'.repeat(1000) } },

@@ -1,7 +1,8 @@
+import { seededRandom } from '@filesync/protocol/testing'
+import type { SeededRandom } from '@filesync/protocol/testing'
 import { isFileSyncError } from '../../src/index.ts'
 import { makeCorpus } from './corpus.ts'
 import { mutate } from './mutate.ts'
-import { Random } from './random.ts'
 import { makeTargets } from './targets.ts'
 import type { Target } from './targets.ts'
 
@@ -31,7 +32,7 @@ const PROGRESS_EVERY = 10_000
 export async function fuzz (init: FuzzInit): Promise<FuzzReport> {
   const targets = makeTargets(makeCorpus(init.seed))
   const byShare = targets.flatMap(target => new Array<Target>(target.share).fill(target))
-  const random = new Random(init.seed)
+  const random = seededRandom(init.seed)
   const outcomes = new Map<string, number>()
   const startBytes = process.memoryUsage().rss
   let [done, slowestMs, grownBytes] = [0, 0, 0]
@@ -52,7 +53,7 @@ export async function fuzz (init: FuzzInit): Promise<FuzzReport> {
   }
   return { inputs: done, outcomes, slowestMs, grownBytes }
 
-  async function takeOne (target: Target, bytes: Uint8Array<ArrayBuffer>, source: Random): Promise<string> {
+  async function takeOne (target: Target, bytes: Uint8Array<ArrayBuffer>, source: SeededRandom): Promise<string> {
     try {
       const result = target.take(bytes, source)
       if (result !== undefined) await result

@@ -1,16 +1,16 @@
-import type { Random } from './random.ts'
+import type { SeededRandom } from '@filesync/protocol/testing'
 
 /** Bytes that mean something to MessagePack, to lengths, or to JSON. */
 const TELLING = [0, 1, 0x7f, 0x80, 0x8f, 0x90, 0x91, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc4, 0xc6, 0xc7, 0xcb, 0xcf, 0xd3, 0xd4, 0xd9, 0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0xe0, 0xff, 0x22, 0x2e, 0x2f, 0x5b, 0x7b]
 
 /** A copy with one to four changes: bytes replaced, dropped, repeated, inserted, cut, or spliced from another input. */
-export function mutate (input: Uint8Array, other: Uint8Array, random: Random): Uint8Array<ArrayBuffer> {
+export function mutate (input: Uint8Array, other: Uint8Array, random: SeededRandom): Uint8Array<ArrayBuffer> {
   let bytes = input.slice()
   for (let changes = 1 + random.below(4); changes > 0; changes--) bytes = change(bytes, other, random)
   return bytes
 }
 
-function change (bytes: Uint8Array<ArrayBuffer>, other: Uint8Array, random: Random): Uint8Array<ArrayBuffer> {
+function change (bytes: Uint8Array<ArrayBuffer>, other: Uint8Array, random: SeededRandom): Uint8Array<ArrayBuffer> {
   if (bytes.length === 0) return Uint8Array.of(random.pick(TELLING))
   const at = random.below(bytes.length)
   const length = 1 + random.below(Math.min(16, bytes.length - at))

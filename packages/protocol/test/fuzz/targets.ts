@@ -1,9 +1,9 @@
+import type { SeededRandom } from '@filesync/protocol/testing'
 import { compareListings, decodeDiscover, decodeListing, decodeMessage, decodeOffer, FrameDecoder, openConnection, PartsDecoder, readPack } from '../../src/index.ts'
 import type { Frame } from '../../src/index.ts'
 import { ListingIndex } from '../../src/listing/listing-index.ts'
 import { ManualClock, memoryStreamPair } from '../../src/testing/index.ts'
 import type { Corpus } from './corpus.ts'
-import type { Random } from './random.ts'
 
 /** One thing that takes bytes from a peer. */
 export interface Target {
@@ -11,7 +11,7 @@ export interface Target {
   readonly inputs: readonly Uint8Array[]
   /** Of a thousand inputs, how many go here. */
   readonly share: number
-  take (bytes: Uint8Array<ArrayBuffer>, random: Random): void | Promise<void>
+  take (bytes: Uint8Array<ArrayBuffer>, random: SeededRandom): void | Promise<void>
 }
 
 const WHOLE_BYTES_MAX = 1 << 20
@@ -28,7 +28,7 @@ export function makeTargets (corpus: Corpus): readonly Target[] {
   ]
 }
 
-function takeListing (bytes: Uint8Array, committed: Uint8Array, random: Random): void {
+function takeListing (bytes: Uint8Array, committed: Uint8Array, random: SeededRandom): void {
   const index = new ListingIndex(bytes)
   for (let i = 0; i < 3; i++) index.entry(bytes, random.below(50))
   for (const _ of compareListings(committed, bytes));
@@ -36,7 +36,7 @@ function takeListing (bytes: Uint8Array, committed: Uint8Array, random: Random):
 }
 
 /** As the connection and the session would take the stream, cut anywhere. */
-function takeFrames (bytes: Uint8Array, random: Random): void {
+function takeFrames (bytes: Uint8Array, random: SeededRandom): void {
   const decoder = new FrameDecoder()
   const parts = new PartsDecoder(WHOLE_BYTES_MAX)
   for (let at = 0; at < bytes.length;) {

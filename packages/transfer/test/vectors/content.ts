@@ -1,4 +1,7 @@
-/** What the vectors are about: the lowest byte of each of the first outputs of SplitMix32 from a seed, as docs/protocol.md has it. */
+/**
+ * The content that the vectors encode: the lowest byte of each output of SplitMix32, as docs/protocol.md specifies. The vectors
+ * depend on this generator, so it stays.
+ */
 export function vectorContent (seed: number, sizeBytes: number): Uint8Array<ArrayBuffer> {
   const content = new Uint8Array(sizeBytes)
   let state = seed
