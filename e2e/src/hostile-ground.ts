@@ -9,7 +9,7 @@ import type { ByteStream, Clock, Connection, NextSync } from '@filesync/protocol
 import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
 import type { MemoryStreamInit, TreeLiteral } from '@filesync/protocol/testing'
-import { QuestionDesk, serveSession, SessionQueue } from '@filesync/server'
+import { SafeCheckDesk, serveSession, SessionQueue } from '@filesync/server'
 import { zstdDecompress } from '@filesync/transfer/node'
 import { MemorySource } from '@filesync/transfer/testing'
 import { SCRATCH } from './programs.ts'
@@ -60,7 +60,7 @@ export class Ground {
     return await ended(connection, serveSession(connection, { identity, area }, {
       queue,
       openArea: async name => await this.#archive.area(name),
-      questions: new QuestionDesk(async name => await this.#archive.area(name)),
+      safeChecks: new SafeCheckDesk(async name => await this.#archive.area(name)),
       hash: hashBytes,
       decompress: zstdDecompress,
       clock,

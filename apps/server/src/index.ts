@@ -3,8 +3,8 @@
  *
  * @packageDocumentation
  */
-export { QuestionDesk } from './session/question-desk.ts'
+export { SafeCheckDesk } from './session/safe-check-desk.ts'
 export { serveSession } from './session/serve-session.ts'
-export type { Peer, ServeDependencies } from './session/serve-session.ts'
+export type { ServedClient, ServeDependencies } from './session/serve-session.ts'
 export { SessionQueue } from './schedule/session-queue.ts'
 export type { Arrival, SessionQueueInit } from './schedule/session-queue.ts'

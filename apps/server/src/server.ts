@@ -107,7 +107,7 @@ class Server implements RunningServer {
   }
 
   async start (): Promise<void> {
-    const { stateDir, archiveRoot, acceptArchive, allowNetworkDisk, keepMs, mode, quotaBytes, reserveBytes } = this.#settings
+    const { stateDir, archiveRoot, acceptArchive, allowNetworkDisk, keepMs, deletions, quotaBytes, reserveBytes } = this.#settings
     const clock = systemClock
     const signal = this.#stop.signal
     const identity = await loadOrCreateIdentity(stateDir)
@@ -130,7 +130,7 @@ class Server implements RunningServer {
       },
     })
     const archive = this.#keep(await openReturningArchive({
-      stateDir, accept: acceptArchive, allowNetworkDisk, root: archiveRoot, keepMs, deletions: mode, clock, signal, onRebuild: rebuilding => { tellRebuilding(rebuilding, this.#log) }, ...(quotaBytes !== undefined && { quotaBytes }), ...(reserveBytes !== undefined && { reserveBytes }),
+      stateDir, accept: acceptArchive, allowNetworkDisk, root: archiveRoot, keepMs, deletions, clock, signal, onRebuild: rebuilding => { logRebuilding(rebuilding, this.#log) }, ...(quotaBytes !== undefined && { quotaBytes }), ...(reserveBytes !== undefined && { reserveBytes }),
     }, this.#log))
     // A thread of its own: a session that needs a signature does not wait for a terabyte that nobody waits for.
     const upkeep = this.#keep(this.#lookAfter(archive, this.#keep(openSigner())))
@@ -138,7 +138,7 @@ class Server implements RunningServer {
     await this.#openControl({ archive, desk, peers, monitor })
     const sessions = this.#sessions = new SyncSessions({
       settings: this.#settings, archive, signer: this.#keep(openSigner()), queue: this.#queue, schedule: this.#schedule, limit: this.#limit, monitor, log: this.#log, signal,
-      onEnd: area => { upkeep.note(area) },
+      onEnd: area => { upkeep.schedule(area) },
     })
     this.#listener = this.#keep(await this.#listen({ identity, peers, desk, sessions }))
     if (this.#settings.legacyPort !== undefined) this.#legacy = this.#keep(await startLegacy(archive, {
@@ -198,9 +198,9 @@ class Server implements RunningServer {
           `${area} at ${address} is trusted, but did not say that it trusts this server (${message}). If it cannot push, pair it again; if you do not know it, run "filesync-server revoke ${area}".`,
         )
       },
-      onRefused: refusal => { tellRefusal(refusal, this.#log) },
+      onRefused: refusal => { logRefusal(refusal, this.#log) },
       onLeftOut: ({ address, count }) => {
-        this.#log({ event: 'refused-more', address, count }, `refused ${formatCount(count, 'more connection')} from ${whence(address)}`)
+        this.#log({ event: 'refused-more', address, count }, `refused ${formatCount(count, 'more connection')} from ${describeAddress(address)}`)
       },
       onEachRefused: ({ code }) => { this.#monitor?.noteRefusal(code) },
     })
@@ -211,7 +211,7 @@ class Server implements RunningServer {
       archive,
       clock: systemClock,
       sign: async (fd, sizeBytes, signal) => await signer.sign(fd, sizeBytes, signal),
-      onDone: ({ area, pruned, handMade }) => {
+      onDone: ({ area, pruned, externalChanges: handMade }) => {
         if (pruned > 0) this.#log({ event: 'pruned', area, versions: pruned }, `${area}: removed ${formatCount(pruned, 'version')} past keeping`)
         if (handMade.length > 0) this.#log({ event: 'hand-made', area, paths: handMade.length }, `${area}: ${formatCount(handMade.length, 'path was', 'paths were')} changed by others, such as ${printable(handMade[0] ?? '')}; the next sync puts that right`)
       },
@@ -236,19 +236,19 @@ class Server implements RunningServer {
 }
 
 /** One line for a connection that came to nothing; of many from one address some are told, and the next one counts the others. */
-function tellRefusal ({ remoteAddress: address, error: { code, message }, peerId, purpose, dropped }: Refusal, log: EventLog): void {
+function logRefusal ({ remoteAddress: address, error: { code, message }, peerId, purpose, dropped }: Refusal, log: EventLog): void {
   const isPairing = purpose === ALPN_PAIR
   log(
     { event: isPairing ? 'pairing-failed' : 'refused', address, code, message, ...(peerId !== undefined && { id: formatDeviceId(peerId) }), ...(dropped > 0 && { leftOut: dropped }) },
-    `${isPairing ? 'pairing failed with' : 'refused'} ${whence(address)}: ${message}${dropped > 0 ? ` (and ${dropped} times before)` : ''}`,
+    `${isPairing ? 'pairing failed with' : 'refused'} ${describeAddress(address)}: ${message}${dropped > 0 ? ` (and ${dropped} times before)` : ''}`,
   )
 }
 
-function whence (address: string): string {
+function describeAddress (address: string): string {
   return address === '' ? 'a connection' : address
 }
 
-function tellRebuilding (rebuilding: Rebuilding, log: EventLog): void {
+function logRebuilding (rebuilding: Rebuilding, log: EventLog): void {
   const { area } = rebuilding
   if (rebuilding.state === 'begun') {
     log({ event: 'index-lost', area }, `${area}: the index knows nothing of what is stored, so all of it is read; its client waits`)

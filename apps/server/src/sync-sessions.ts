@@ -11,7 +11,7 @@ import { createCutFinder, zstdDecompress } from '@filesync/transfer/node'
 import type { Signer } from '@filesync/transfer/node'
 import { INTERRUPTIONS } from './status/monitor.ts'
 import type { EndedSync, Monitor } from './status/monitor.ts'
-import { QuestionDesk } from './session/question-desk.ts'
+import { SafeCheckDesk } from './session/safe-check-desk.ts'
 import type { Schedule } from './schedule/schedule.ts'
 import { serveSession } from './session/serve-session.ts'
 import type { ServeDependencies } from './session/serve-session.ts'
@@ -90,7 +90,7 @@ export class SyncSessions {
       const next = await serveSession(connection, { identity: id, area }, { ...this.#deps, observer: watched.observer })
       const ended = watched.end(next)
       const durationMs = Math.round(systemClock.monotonicMs() - startedMs)
-      if (next !== undefined && ended !== undefined) tellSynced({ address, next, ended, durationMs }, log)
+      if (next !== undefined && ended !== undefined) logSynced({ address, next, ended, durationMs }, log)
     } catch (error) {
       const known = this.#explain(asFileSyncError(error))
       const { code, message } = known
@@ -117,14 +117,14 @@ export class SyncSessions {
 }
 
 function dependencies ({ settings, archive, signer, queue, schedule, limit, signal }: SyncSessionsInit, stopping: AbortSignal): ServeDependencies {
-  const { mode, name, sessionTimeMs } = settings
+  const { deletions, name, sessionTimeMs } = settings
   return {
     queue,
     openArea: async area => {
       await archive.ensurePresent('path')
       return await archive.area(area)
     },
-    questions: new QuestionDesk(async area => {
+    safeChecks: new SafeCheckDesk(async area => {
       await archive.ensurePresent('path')
       return archive.areas().includes(area) ? await archive.area(area) : undefined
     }),
@@ -137,7 +137,7 @@ function dependencies ({ settings, archive, signer, queue, schedule, limit, sign
     software: SOFTWARE,
     serverName: name,
     archiveId: archive.id,
-    policy: { mode, maxFileBytes: LIMITS.fileBytes },
+    policy: { mode: deletions, maxFileBytes: LIMITS.fileBytes },
     newSessionName: () => randomBytes(SESSION_NAME_BYTES).toString('hex'),
     nextSyncInMs: () => schedule.nextSyncInMs(),
     rules: {
@@ -157,7 +157,7 @@ interface Synced {
 }
 
 /** The client tells its user the same numbers. */
-function tellSynced ({ address, next: { stored }, ended, durationMs }: Synced, log: EventLog): void {
+function logSynced ({ address, next: { stored }, ended, durationMs }: Synced, log: EventLog): void {
   const { client: area, result, problemCount } = ended
   log(
     { event: 'synced', area, address, result, ...stored, problems: problemCount, durationMs },

@@ -134,7 +134,7 @@ describe('GET /status', () => {
     watched.onProgress({ files: 1, bytes: 2_000_000, carriedBytes: 2_000_000, filesWanted: 4 })
     const beginFile = async (): Promise<never> => { throw new Error('not looked at') }
     const staging = { stagePack: async () => [], compareDigests: async () => [], beginFile }
-    await watched.noting(staging, plan).beginFile(0, 0).catch(() => 0)
+    await watched.observeStaging(staging, plan).beginFile(0, 0).catch(() => 0)
     expect(await ask('GET /sessions')).toMatchObject([{
       doing: 'receiving', files: 1, filesWanted: 4, bytes: 2_000_000, bytesWanted: 8_000_000, bytesPerSecond: 2_000_000, remainingMs: 3_000, path: 'a/b',
     }])

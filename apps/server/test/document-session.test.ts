@@ -10,7 +10,7 @@ import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
 import { zstdDecompress } from '@filesync/transfer/node'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { QuestionDesk } from '../src/session/question-desk.ts'
+import { SafeCheckDesk } from '../src/session/safe-check-desk.ts'
 import { serveSession } from '../src/session/serve-session.ts'
 import { SessionQueue } from '../src/schedule/session-queue.ts'
 
@@ -51,7 +51,7 @@ async function startSession (): Promise<{ readonly peer: ByteStream, readonly en
   const ended = serveSession(server, { identity: 'laptop', area: 'laptop' }, {
     queue, clock: systemClock, signal: over.signal, hash: hashBytes, decompress: zstdDecompress, software: 'example-server/1', serverName: 'nas',
     openArea: async name => await archive.area(name),
-    questions: new QuestionDesk(async () => undefined),
+    safeChecks: new SafeCheckDesk(async () => undefined),
     policy: { mode: 'mirror', maxFileBytes: 2 ** 40 },
     newSessionName: () => 's1',
     nextSyncInMs: () => 3_600_000,

@@ -4,7 +4,7 @@ import type { RelativePath } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { ManualClock } from '@filesync/protocol/testing'
 import { expect, test } from 'vitest'
-import { Arrivals } from '../src/legacy/arrivals.ts'
+import { LegacyArrivals } from '../src/legacy/arrivals.ts'
 
 async function * contentOf (text: string): AsyncGenerator<Uint8Array> {
   yield new TextEncoder().encode(text)
@@ -14,12 +14,12 @@ test('trouble that each commit comes upon is counted once, beyond what is named 
   const clock = new ManualClock()
   const store = new MemoryStore({ hash: hashBytes, clock, traits: { foldsNames: true, windowsNames: false } })
   const area = await memoryArchive({ hash: hashBytes, clock, store }).area('laptop')
-  const arrivals = new Arrivals({ area, files: new Map(), hash: hashBytes, createHasher })
+  const arrivals = new LegacyArrivals({ area, files: new Map(), hash: hashBytes, createHasher })
   for (let number = 0; number < PROBLEMS_KEPT + 200; number++) {
-    for (const path of [`A${number}`, `a${number}`]) await arrivals.take(path as RelativePath, { sizeBytes: 1, mtimeNs: 1n }, contentOf('x'))
+    for (const path of [`A${number}`, `a${number}`]) await arrivals.receive(path as RelativePath, { sizeBytes: 1, mtimeNs: 1n }, contentOf('x'))
   }
-  await arrivals.keep()
-  await arrivals.take('more' as RelativePath, { sizeBytes: 1, mtimeNs: 1n }, contentOf('x'))
+  await arrivals.commit()
+  await arrivals.receive('more' as RelativePath, { sizeBytes: 1, mtimeNs: 1n }, contentOf('x'))
   await arrivals.finish()
   expect([arrivals.problems.length, arrivals.problemCount, arrivals.stored.files]).toEqual([PROBLEMS_KEPT, PROBLEMS_KEPT + 200, PROBLEMS_KEPT + 201])
 })

@@ -2,8 +2,8 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LEGACY_LIMITS } from '@filesync/protocol/legacy'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { OLD, sendFile } from './legacy-client.ts'
-import { LegacyServer } from './legacy-server.ts'
+import { OLD, sendFile } from './support/legacy-client.ts'
+import { LegacyServer } from './support/legacy-server.ts'
 
 let server: LegacyServer
 beforeAll(async () => { server = await LegacyServer.open() })

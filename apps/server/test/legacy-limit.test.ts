@@ -4,9 +4,9 @@ import { ManualClock } from '@filesync/protocol/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { listenLegacy } from '../src/legacy/listen.ts'
 import { SharedLimit } from '../src/schedule/shared-limit.ts'
-import { OLD } from './legacy-client.ts'
-import type { Wire } from './legacy-client.ts'
-import { LegacyServer } from './legacy-server.ts'
+import { OLD } from './support/legacy-client.ts'
+import type { Wire } from './support/legacy-client.ts'
+import { LegacyServer } from './support/legacy-server.ts'
 
 const RATE = 1_000_000
 const BURST = RATE / 4

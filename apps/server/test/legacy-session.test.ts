@@ -4,9 +4,9 @@ import type { RelativePath } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { storeFiles } from '../src/legacy/store-files.ts'
-import { NEW, OLD } from './legacy-client.ts'
-import type { Files } from './legacy-client.ts'
-import { LegacyServer } from './legacy-server.ts'
+import { NEW, OLD } from './support/legacy-client.ts'
+import type { Files } from './support/legacy-client.ts'
+import { LegacyServer } from './support/legacy-server.ts'
 
 let server: LegacyServer
 beforeAll(async () => { server = await LegacyServer.open() })

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { LEGACY_LIMITS } from '@filesync/protocol/legacy'
 import { ManualClock } from '@filesync/protocol/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { NEW, OLD, sendFile } from './legacy-client.ts'
-import type { Files } from './legacy-client.ts'
-import { LegacyServer } from './legacy-server.ts'
+import { NEW, OLD, sendFile } from './support/legacy-client.ts'
+import type { Files } from './support/legacy-client.ts'
+import { LegacyServer } from './support/legacy-server.ts'
 
 let server: LegacyServer
 beforeAll(async () => { server = await LegacyServer.open() })

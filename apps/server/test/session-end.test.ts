@@ -9,7 +9,7 @@ import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { ManualClock, memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
 import { zstdDecompress } from '@filesync/transfer/node'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { QuestionDesk } from '../src/session/question-desk.ts'
+import { SafeCheckDesk } from '../src/session/safe-check-desk.ts'
 import { Schedule } from '../src/schedule/schedule.ts'
 import { serveSession } from '../src/session/serve-session.ts'
 import { SessionQueue } from '../src/schedule/session-queue.ts'
@@ -56,14 +56,14 @@ function serve (identity: string, onPlan = (): void => { /* not looked at */ }):
   const ended = serveSession(server, { identity, area: identity }, {
     queue, rules, clock: systemClock, signal: over.signal, hash: hashBytes, decompress: zstdDecompress, software: 'test', serverName: 'test',
     openArea: async name => await archive.area(name),
-    questions: new QuestionDesk(async () => undefined),
+    safeChecks: new SafeCheckDesk(async () => undefined),
     policy: { mode: 'mirror', maxFileBytes: LIMITS.fileBytes },
     newSessionName: () => 's',
     nextSyncInMs: () => HOUR_MS,
     observer: {
       onWaiting () { /* not looked at */ }, onTurn () { /* not looked at */ }, remainingMs: () => undefined, onTree () { /* not looked at */ }, onPlan,
       onProgress: ({ files }) => { if (files === 1) noteStaged() },
-      noting: staging => staging,
+      observeStaging: staging => staging,
     },
   }).then(async () => { await server.close() }, async (error: unknown) => { await server.close(error) })
   return { client: openConnection({ stream: left, clock: systemClock }), staged, ended }

@@ -280,13 +280,13 @@ describe('making room', () => {
   test('is asked of nobody while nobody waits, and of who is served when somebody does', async () => {
     const { arrive, queue } = room()
     arrive('a')
-    expect(queue.asksToYield('a')).toBe(false)
+    expect(queue.mustYield('a')).toBe(false)
     const b = arrive('b')
-    expect(queue.asksToYield('b')).toBe(false)
-    expect(queue.asksToYield('a')).toBe(true)
+    expect(queue.mustYield('b')).toBe(false)
+    expect(queue.mustYield('a')).toBe(true)
     b.gone.abort(gone())
     await settle()
-    expect(queue.asksToYield('a')).toBe(true)
+    expect(queue.mustYield('a')).toBe(true)
   })
 
   test('is asked of no more than wait, and anew of those who are served next', async () => {
@@ -294,14 +294,14 @@ describe('making room', () => {
     const a = arrive('a')
     arrive('b')
     arrive('c')
-    expect(['b', 'a', 'b'].map(identity => queue.asksToYield(identity))).toEqual([true, false, true])
+    expect(['b', 'a', 'b'].map(identity => queue.mustYield(identity))).toEqual([true, false, true])
     await settle()
     a.leave()
     await settle()
     expect(queue.identities).toEqual(['b', 'c'])
     arrive('d')
     arrive('e')
-    expect(['c', 'b'].map(identity => queue.asksToYield(identity))).toEqual([true, true])
+    expect(['c', 'b'].map(identity => queue.mustYield(identity))).toEqual([true, true])
   })
 
   test('is not asked for the sake of the same client on a newer connection', async () => {
@@ -309,7 +309,7 @@ describe('making room', () => {
     arrive('a')
     await settle()
     arrive('a')
-    expect(queue.asksToYield('a')).toBe(false)
+    expect(queue.mustYield('a')).toBe(false)
   })
 
   test('puts who comes back behind those who waited', async () => {
@@ -317,7 +317,7 @@ describe('making room', () => {
     const a = arrive('a')
     await settle()
     for (const identity of ['b', 'c']) arrive(identity)
-    expect(queue.asksToYield('a')).toBe(true)
+    expect(queue.mustYield('a')).toBe(true)
     a.leave()
     arrive('a')
     await settle()

@@ -32,7 +32,7 @@ async function begin ({ windows = [], limit }: { windows?: readonly string[], li
   const turn = new SessionTurn({ identity: 'a', queue, clock, rules: { schedule, stopping: stopping.signal, sessionTimeMs: SESSION_TIME_MS, limit } })
   await enter('a')
   turn.begin()
-  return { turn, over: turn.over(server) }
+  return { turn, over: turn.wrap(server) }
 }
 
 async function enter (identity: string): Promise<void> {
@@ -90,7 +90,7 @@ describe('a session that runs for long', () => {
 describe('a session that waits for the client', () => {
   test('ends when the server stops, and says when to come again', async () => {
     const { turn, over } = await begin()
-    const waiting = [over.next(), turn.orEnd(new Promise(() => { /* never */ }))]
+    const waiting = [over.next(), turn.race(new Promise(() => { /* never */ }))]
     const ended = Promise.all(waiting.map(async wait => { await expect(wait).rejects.toMatchObject({ code: 'SERVER_STOPPING', retryInMs: expect.any(Number) as unknown }) }))
     stopping.abort()
     await ended

@@ -5,7 +5,7 @@ import { Command } from 'commander'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createProgram, runProgram } from '@filesync/program/node'
 import { completeSettings, parseInteger, stateDirOf, withStartSettings } from '../src/settings.ts'
-import type { ServerSettings, StartFlags } from '../src/settings.ts'
+import type { ServerSettings, ServerStartFlags } from '../src/settings.ts'
 import { fakeTerminal } from '@filesync/program/testing'
 import type { FakeTerminal } from '@filesync/program/testing'
 
@@ -17,7 +17,7 @@ afterAll(async () => { await rm(folder, { recursive: true }) })
 async function settings (argv: readonly string[], terminal: FakeTerminal = fakeTerminal()): Promise<ServerSettings> {
   let complete: ServerSettings | undefined
   const program = createProgram({ name: 'filesync-server', version: '0', description: '' })
-  program.addCommand(withStartSettings(new Command('start')).action(async (flags: StartFlags) => { complete = await completeSettings(flags, terminal) }), { isDefault: true })
+  program.addCommand(withStartSettings(new Command('start')).action(async (flags: ServerStartFlags) => { complete = await completeSettings(flags, terminal) }), { isDefault: true })
   const exitCode = await runProgram(program, argv, terminal)
   if (complete === undefined) throw Object.assign(new Error(terminal.complained()), { exitCode })
   return complete
@@ -29,7 +29,7 @@ test('without a terminal, what is not given has a default, and nothing is asked'
   const terminal = fakeTerminal({ XDG_STATE_HOME: '/var/state' })
   expect(await settings(['--archive', '/srv/archive'], terminal)).toEqual({
     archiveRoot: '/srv/archive', acceptArchive: false, allowNetworkDisk: false, port: 0, intervalMs: 300_000, name: hostname(), stateDir: '/var/state/filesync/server', bind: undefined, interfaces: undefined,
-    discovery: true, maxSessions: 1, sessionTimeMs: 1_800_000, windows: [], keepMs: 30 * 86_400_000, quotaBytes: undefined, reserveBytes: undefined, mode: 'mirror', jsonLogs: false, quiet: false,
+    discovery: true, maxSessions: 1, sessionTimeMs: 1_800_000, windows: [], keepMs: 30 * 86_400_000, quotaBytes: undefined, reserveBytes: undefined, deletions: 'mirror', jsonLogs: false, quiet: false,
   })
   expect(terminal.printed()).toBe('')
   await expect(settings([])).rejects.toEqual(refused(/--archive DIR/u))
@@ -44,7 +44,7 @@ test('everything can be said in the environment', async () => {
   expect(await settings([], fakeTerminal(env))).toEqual({
     archiveRoot: '/srv/a', acceptArchive: false, allowNetworkDisk: false, port: 4242, intervalMs: 60_000, name: 'nas', stateDir: '/var/s', bind: '::1', interfaces: ['eth0', 'eth1'],
     discovery: false, maxSessions: 3, sessionTimeMs: 600_000, limitBytesPerSecond: 2e7,
-    windows: [{ fromMinute: 1320, toMinute: 360 }, { fromMinute: 720, toMinute: 780 }], keepMs: 7 * 86_400_000, quotaBytes: 2e9, reserveBytes: 5e8, mode: 'archive', jsonLogs: true, quiet: false,
+    windows: [{ fromMinute: 1320, toMinute: 360 }, { fromMinute: 720, toMinute: 780 }], keepMs: 7 * 86_400_000, quotaBytes: 2e9, reserveBytes: 5e8, deletions: 'archive', jsonLogs: true, quiet: false,
   })
 })
 
@@ -122,15 +122,15 @@ test('a relative state directory is below the working directory', () => {
 test('the original protocol is off unless asked for, and has a port of its own', async () => {
   expect((await settings(['--archive', '/srv/archive', '--port', '4242'])).legacyPort).toBeUndefined()
   expect((await settings(['--archive', '/srv/archive', '--port', '4242', '--legacy-port', '4243'])).legacyPort).toBe(4243)
-  await expect(settings(['--archive', '/srv/archive', '--port', '4242', '--legacy-port', '4242'])).rejects.toEqual(refused(/port of its own/u))
+  await expect(settings(['--archive', '/srv/archive', '--port', '4242', '--legacy-port', '4242'])).rejects.toEqual(refused(/needs a separate port/u))
 })
 
 test.each([
   [['--session-time', '500ms'], /too short for a session/u],
   [['--window', '22-6'], /"22-6" is not a window/u],
-  [['--limit', '20k'], /taken for stuck. Give 50k or more/u],
-  [['--limit', '99k', '--legacy-port', '4243'], /2 clients at once.*Give 100k or more/u],
-  [['--limit', '100k', '--max-sessions', '4'], /4 clients at once.*Give 200k or more/u],
+  [['--limit', '20k'], /would time out. Use 50k or more/u],
+  [['--limit', '99k', '--legacy-port', '4243'], /2 clients at once.*Use 100k or more/u],
+  [['--limit', '100k', '--max-sessions', '4'], /4 clients at once.*Use 200k or more/u],
 ])('%j is refused', async (flags, message) => {
   await expect(settings(['--archive', '/srv/a', ...flags])).rejects.toEqual(refused(message))
 })

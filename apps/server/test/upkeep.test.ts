@@ -61,17 +61,17 @@ function stage (prune: (name: string) => Promise<number> = async () => 2, sign: 
 
 test('after a session its area is pruned and looked over, but looked over no more than once a minute, and pruned once an hour', async () => {
   const { clock, upkeep, calls, told, reports } = stage()
-  upkeep.note('one')
+  upkeep.schedule('one')
   await reports(1)
   expect(told).toEqual([{ area: 'one', pruned: 2, handMade: ['c', 'a'] }])
-  upkeep.note('one')
+  upkeep.schedule('one')
   await reports(2)
   expect(told[1]).toEqual({ area: 'one', pruned: 0, handMade: [] })
   clock.advance(MINUTE_MS)
-  upkeep.note('one')
+  upkeep.schedule('one')
   await reports(3)
   clock.advance(HOUR_MS)
-  upkeep.note('one')
+  upkeep.schedule('one')
   await reports(4)
   expect(calls).toEqual(['prune one', 'check one', 'check one', 'prune one', 'check one'])
   await upkeep.close()
@@ -93,8 +93,8 @@ test('what fails is told, and the next area has its turn', async () => {
     if (name === 'one') throw new FileSyncError('ARCHIVE_UNAVAILABLE', 'The disk is gone.')
     return 0
   })
-  upkeep.note('one')
-  upkeep.note('two')
+  upkeep.schedule('one')
+  upkeep.schedule('two')
   await reports(2)
   expect(told).toEqual(['one ARCHIVE_UNAVAILABLE', { area: 'two', pruned: 0, handMade: ['c', 'a'] }])
   await upkeep.close()
@@ -102,8 +102,8 @@ test('what fails is told, and the next area has its turn', async () => {
 
 test('whoever stored nothing has no area to look after, and none is made', async () => {
   const { upkeep, told, reports } = stage()
-  upkeep.note('left the queue')
-  upkeep.note('two')
+  upkeep.schedule('left the queue')
+  upkeep.schedule('two')
   await reports(1)
   expect(told).toEqual([{ area: 'two', pruned: 2, handMade: ['c', 'a'] }])
   await upkeep.close()
@@ -113,12 +113,12 @@ test('closing waits for what is under way and begins no more', async () => {
   let finish: () => void = () => { /* set below */ }
   const slow = new Promise<void>(resolve => { finish = resolve })
   const { upkeep, calls } = stage(async () => { await slow; return 0 })
-  upkeep.note('one')
-  upkeep.note('two')
+  upkeep.schedule('one')
+  upkeep.schedule('two')
   const closed = upkeep.close()
   finish()
   await closed
-  upkeep.note('two')
+  upkeep.schedule('two')
   expect(calls.filter(call => call.startsWith('prune'))).toEqual(['prune one'])
 })
 
@@ -130,7 +130,7 @@ test('large files are signed first, and a server that stops does not wait for it
       signal.addEventListener('abort', () => { reject(new FileSyncError('ABORTED', 'Signing was stopped.')) }, { once: true })
     })
   }, ['large'])
-  upkeep.note('large')
+  upkeep.schedule('large')
   while (asked.length === 0) await Promise.resolve()
   expect(calls).toEqual(['sign 134217728'])
   await upkeep.close()

@@ -27,7 +27,7 @@ async function readKnownArchive (stateDir: string): Promise<string | undefined> 
   }
 }
 
-export interface OwnArchiveInit extends ArchiveInit {
+export interface KnownArchiveInit extends ArchiveInit {
   readonly stateDir: string
   /** An operator says that what is at the root is the archive from now on. */
   readonly accept: boolean
@@ -37,7 +37,7 @@ export interface OwnArchiveInit extends ArchiveInit {
  * Opens the archive of this server: the one that it knows, and any if it knows none. It is known from then on. Throws what `openArchive`
  * throws, ARCHIVE_UNAVAILABLE for another archive, and STATE_INVALID.
  */
-export async function openOwnArchive ({ stateDir, accept, ...init }: OwnArchiveInit): Promise<Archive> {
+export async function openKnownArchive ({ stateDir, accept, ...init }: KnownArchiveInit): Promise<Archive> {
   const known = accept ? undefined : await readKnownArchive(stateDir)
   const archive = await openArchive({ ...init, ...(known !== undefined && { expectedId: known }) })
   try {
@@ -59,10 +59,10 @@ async function ensureStateFree (stateDir: string): Promise<void> {
   throw new FileSyncError('STATE_IN_USE', `Another program is running with the state directory ${stateDir}. Stop it first, or choose another directory with --state-dir.`)
 }
 
-/** As {@link openOwnArchive}, on a disk that may go away and come back while the server runs. */
-export async function openReturningArchive (init: OwnArchiveInit, log: EventLog): Promise<ReturningArchive> {
+/** As {@link openKnownArchive}, on a disk that may go away and come back while the server runs. */
+export async function openReturningArchive (init: KnownArchiveInit, log: EventLog): Promise<ReturningArchive> {
   await ensureStateFree(init.stateDir)
-  const first = await openOwnArchive(init)
+  const first = await openKnownArchive(init)
   const { root, clock } = init
   return new ReturningArchive(first, {
     reopen: async () => await openArchive({ ...init, expectedId: first.id }),

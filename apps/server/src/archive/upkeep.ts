@@ -19,7 +19,7 @@ export interface UpkeepReport {
   /** Versions past keeping that were dropped. */
   readonly pruned: number
   /** Paths that others changed, removed or added in the mirror; the next sync puts them right. */
-  readonly handMade: readonly string[]
+  readonly externalChanges: readonly string[]
 }
 
 export interface UpkeepInit {
@@ -47,7 +47,7 @@ export class Upkeep {
   }
 
   /** A session of the area is over. */
-  note (area: string): void {
+  schedule (area: string): void {
     // Who left before its turn, or only asked, has stored nothing; to open its area would make a folder for it.
     if (this.#closed.signal.aborted || !this.#init.archive.areas().includes(area)) return
     this.#due.add(area)
@@ -64,7 +64,7 @@ export class Upkeep {
 
   #scheduleRound (): () => void {
     return this.#init.clock.schedule(ROUND_EVERY_MS, () => {
-      for (const area of this.#init.archive.areas()) this.note(area)
+      for (const area of this.#init.archive.areas()) this.schedule(area)
       this.#cancelRound = this.#scheduleRound()
     })
   }
@@ -85,7 +85,7 @@ export class Upkeep {
     await this.#signLarge(area)
     const pruned = await this.#ifDue(this.#prunedAtMs, [name, PRUNE_EVERY_MS], async () => await area.prune()) ?? 0
     const made = await this.#ifDue(this.#glancedAtMs, [name, GLANCE_EVERY_MS], async () => await area.checkMirror(GLANCE))
-    return { area: name, pruned, handMade: made === undefined ? [] : [...made.changed, ...made.removed, ...made.added] }
+    return { area: name, pruned, externalChanges: made === undefined ? [] : [...made.changed, ...made.removed, ...made.added] }
   }
 
   async #signLarge (area: Area): Promise<void> {

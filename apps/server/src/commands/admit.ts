@@ -4,15 +4,15 @@ import { formatDuration, jsonLine, printable } from '@filesync/program'
 import { askControl } from '@filesync/program/node'
 import { FileSyncError } from '@filesync/protocol'
 import { stateDirOf } from '../settings.ts'
-import type { CommonFlags } from '../settings.ts'
-import type { CommandContext } from './start.ts'
+import type { ServerCommonFlags } from '../settings.ts'
+import type { ServerContext } from './start.ts'
 
-export interface PairFlags extends CommonFlags {
+export interface ServerPairFlags extends ServerCommonFlags {
   readonly ttl: number
 }
 
 /** `filesync-server pair`: has the running server admit one client, and shows the code for it. */
-export async function pair (flags: PairFlags, { terminal }: CommandContext): Promise<void> {
+export async function pair (flags: ServerPairFlags, { terminal }: ServerContext): Promise<void> {
   const stateDir = stateDirOf(flags, terminal)
   const answer = await askControl(stateDir, 'POST /pair', { body: { ttlMs: flags.ttl } }) as { code: string } | undefined
   if (answer === undefined) {
@@ -25,13 +25,13 @@ export async function pair (flags: PairFlags, { terminal }: CommandContext): Pro
   }
 }
 
-export interface TokenFlags extends CommonFlags {
+export interface TokenFlags extends ServerCommonFlags {
   readonly uses: number
   readonly expires: number
 }
 
 /** `filesync-server token create`: prints a token, and nothing else, so that it can be sent to a file. */
-export async function createToken (flags: TokenFlags, { terminal }: CommandContext): Promise<void> {
+export async function createToken (flags: TokenFlags, { terminal }: ServerContext): Promise<void> {
   const stateDir = stateDirOf(flags, terminal)
   const { id } = await loadOrCreateIdentity(stateDir)
   const { token, record } = await openTokens(stateDir).create(id, { uses: flags.uses, ttlMs: flags.expires })
@@ -39,7 +39,7 @@ export async function createToken (flags: TokenFlags, { terminal }: CommandConte
 }
 
 /** `filesync-server token list`: never shows the tokens themselves, which the server does not know. */
-export async function listTokens (flags: CommonFlags, { terminal }: CommandContext): Promise<void> {
+export async function listTokens (flags: ServerCommonFlags, { terminal }: ServerContext): Promise<void> {
   const tokens = await openTokens(stateDirOf(flags, terminal)).list()
   const rows = tokens.map(({ tokenId, uses, usedBy, expiresAtMs }) => ({ tokenId, uses, used: usedBy.length, expiresAt: isoTime(expiresAtMs) }))
   if (flags.json === true) terminal.stdout.write(jsonLine(rows))
@@ -48,13 +48,13 @@ export async function listTokens (flags: CommonFlags, { terminal }: CommandConte
 }
 
 /** `filesync-server token revoke`. */
-export async function revokeToken (tokenId: string, flags: CommonFlags, { terminal }: CommandContext): Promise<void> {
+export async function revokeToken (tokenId: string, flags: ServerCommonFlags, { terminal }: ServerContext): Promise<void> {
   await openTokens(stateDirOf(flags, terminal)).revoke(tokenId)
   if (flags.quiet !== true) terminal.stdout.write('The token admits nobody any more. Clients that used it stay paired.\n')
 }
 
 /** `filesync-server peers`: the clients that are paired, and those that were. */
-export async function listPeers (flags: CommonFlags, { terminal }: CommandContext): Promise<void> {
+export async function listPeers (flags: ServerCommonFlags, { terminal }: ServerContext): Promise<void> {
   const peers = await openPeers(stateDirOf(flags, terminal)).list()
   if (flags.json === true) {
     terminal.stdout.write(jsonLine(peers.map(peer => ({ ...peer, id: formatDeviceId(peer.id) }))))
@@ -68,7 +68,7 @@ export async function listPeers (flags: CommonFlags, { terminal }: CommandContex
 }
 
 /** `filesync-server revoke`: by the running server, which ends the client's sessions, or in the files where none runs. */
-export async function revoke (nameOrId: string, flags: CommonFlags, { terminal }: CommandContext): Promise<void> {
+export async function revoke (nameOrId: string, flags: ServerCommonFlags, { terminal }: ServerContext): Promise<void> {
   const stateDir = stateDirOf(flags, terminal)
   const answer = await askControl(stateDir, 'POST /revoke', { body: { peer: nameOrId } }) as { area: string } | undefined
   const area = answer?.area ?? await revokeInFiles(stateDir, nameOrId)
@@ -81,14 +81,14 @@ async function revokeInFiles (stateDir: string, nameOrId: string): Promise<strin
 }
 
 /** `filesync-server trust`: admits a client by its full id, without a code. */
-export async function trust (fullId: string, flags: CommonFlags & { readonly name: string }, { terminal }: CommandContext): Promise<void> {
+export async function trust (fullId: string, flags: ServerCommonFlags & { readonly name: string }, { terminal }: ServerContext): Promise<void> {
   const stateDir = stateDirOf(flags, terminal)
   const peer = await openPeers(stateDir).admit({ id: parseDeviceId(fullId), wish: flags.name, via: 'manual' })
   if (flags.quiet !== true) terminal.stdout.write(`${peer.area} is trusted. It has to trust this server too: "filesync-client trust-server" there, with what "filesync-server id" prints here.\n`)
 }
 
 /** `filesync-server id`. */
-export async function showId (flags: CommonFlags, { terminal }: CommandContext): Promise<void> {
+export async function showId (flags: ServerCommonFlags, { terminal }: ServerContext): Promise<void> {
   const id = formatDeviceId((await loadOrCreateIdentity(stateDirOf(flags, terminal))).id)
   terminal.stdout.write(flags.json === true ? jsonLine({ id }) : `${id}\n`)
 }

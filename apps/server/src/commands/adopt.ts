@@ -6,16 +6,16 @@ import { systemClock } from '@filesync/protocol/node'
 import { adopt as adoptCopy } from '../archive/archive-operations.ts'
 import type { AdoptReport } from '../archive/archive-operations.ts'
 import { stateDirOf } from '../settings.ts'
-import { operate, PROBLEMS_EXIT } from './archive.ts'
+import { runOnArchive, PROBLEMS_EXIT } from './archive.ts'
 import type { ArchiveFlags } from './archive.ts'
-import type { CommandContext } from './start.ts'
+import type { ServerContext } from './start.ts'
 
 /** `filesync-server adopt`: takes over an existing copy, so that the client need not send it. Resolves with the exit code. */
-export async function adopt ([client, directory]: readonly [string, string], flags: ArchiveFlags, context: CommandContext): Promise<number> {
+export async function adopt ([client, directory]: readonly [string, string], flags: ArchiveFlags, context: ServerContext): Promise<number> {
   const peers = await openPeers(stateDirOf(flags, context.terminal), systemClock).list()
   const request = { client, from: directory, isPaired: peers.some(({ area }) => area === client) }
-  const work = async (...[archive, asked]: Parameters<Parameters<typeof operate<AdoptReport>>[0]['work']>): Promise<AdoptReport> => await adoptCopy(archive, asked, context.signal)
-  const report = await operate<AdoptReport>({ route: 'POST /adopt', request, work, only: 'makes' }, flags, context)
+  const work = async (...[archive, asked]: Parameters<Parameters<typeof runOnArchive<AdoptReport>>[0]['work']>): Promise<AdoptReport> => await adoptCopy(archive, asked, context.signal)
+  const report = await runOnArchive<AdoptReport>({ route: 'POST /adopt', request, work, access: 'makes' }, flags, context)
   const { stdout } = context.terminal
   if (flags.json === true) stdout.write(jsonLine(report))
   else writeReport(context.terminal, describe(report, request.from), { quiet: flags.quiet, isTrouble: report.problemCount > 0 })

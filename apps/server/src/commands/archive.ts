@@ -6,14 +6,14 @@ import { FileSyncError, formatSize } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { listVersions, release as releaseArea, restore as restoreArea, verify as verifyArea } from '../archive/archive-operations.ts'
 import type { RestoreReport, VerifyReport, VersionRow } from '../archive/archive-operations.ts'
-import { openOwnArchive } from '../archive/known-archive.ts'
+import { openKnownArchive } from '../archive/known-archive.ts'
 import { parseMoment } from '../schedule/moment.ts'
 import { stateDirOf } from '../settings.ts'
-import type { CommonFlags } from '../settings.ts'
-import type { CommandContext } from './start.ts'
+import type { ServerCommonFlags } from '../settings.ts'
+import type { ServerContext } from './start.ts'
 
 /** What a command needs that works on the archive itself where no server runs. */
-export interface ArchiveFlags extends CommonFlags {
+export interface ArchiveFlags extends ServerCommonFlags {
   readonly archive?: string
   readonly allowNetworkDisk?: boolean
 }
@@ -35,8 +35,8 @@ const READ_ONLY = 'The archive is on a read-only file system: it is read as it i
   'What a sync was storing when it was cut off is not put in its place.\n'
 
 /** `filesync-server versions`. */
-export async function versions ([client, path]: readonly [string, string | undefined], flags: ArchiveFlags, context: CommandContext): Promise<void> {
-  const rows = await operate<VersionRow[]>({ route: 'POST /versions', request: { client, path }, work: listVersions, only: 'reads' }, flags, context)
+export async function versions ([client, path]: readonly [string, string | undefined], flags: ArchiveFlags, context: ServerContext): Promise<void> {
+  const rows = await runOnArchive<VersionRow[]>({ route: 'POST /versions', request: { client, path }, work: listVersions, access: 'reads' }, flags, context)
   const { stdout } = context.terminal
   if (flags.json === true) stdout.write(`${JSON.stringify(rows)}\n`)
   else if (rows.length === 0) stdout.write('There are no earlier versions.\n')
@@ -44,9 +44,9 @@ export async function versions ([client, path]: readonly [string, string | undef
 }
 
 /** `filesync-server restore`: resolves with the exit code. */
-export async function restore ([client, path]: readonly [string, string | undefined], flags: RestoreFlags, context: CommandContext): Promise<number> {
+export async function restore ([client, path]: readonly [string, string | undefined], flags: RestoreFlags, context: ServerContext): Promise<number> {
   const request = { client, path, atMs: parseMoment(flags.at, systemClock.nowMs()), to: flags.to, overwrite: flags.overwrite === true }
-  const report = await operate<RestoreReport>({ route: 'POST /restore', request, work: restoreArea, only: 'reads' }, flags, context)
+  const report = await runOnArchive<RestoreReport>({ route: 'POST /restore', request, work: restoreArea, access: 'reads' }, flags, context)
   const { stdout } = context.terminal
   if (flags.json === true) stdout.write(`${JSON.stringify(report)}\n`)
   else {
@@ -59,8 +59,8 @@ export async function restore ([client, path]: readonly [string, string | undefi
 }
 
 /** `filesync-server verify`: resolves with the exit code. */
-export async function verify (client: string | undefined, flags: ArchiveFlags, context: CommandContext): Promise<number> {
-  const reports = await operate<VerifyReport[]>({ route: 'POST /verify', request: { client }, work: verifyArea, only: 'reads' }, flags, context)
+export async function verify (client: string | undefined, flags: ArchiveFlags, context: ServerContext): Promise<number> {
+  const reports = await runOnArchive<VerifyReport[]>({ route: 'POST /verify', request: { client }, work: verifyArea, access: 'reads' }, flags, context)
   const { stdout } = context.terminal
   const isTrouble = ({ problems, isKnown }: VerifyReport): boolean => problems.length > 0 || !isKnown
   if (flags.json === true) stdout.write(`${JSON.stringify(reports)}\n`)
@@ -75,8 +75,8 @@ export async function verify (client: string | undefined, flags: ArchiveFlags, c
 }
 
 /** `filesync-server release`. */
-export async function release (client: string, flags: ArchiveFlags, context: CommandContext): Promise<void> {
-  const { wasHalted } = await operate({ route: 'POST /release', request: { client }, work: releaseArea }, flags, context)
+export async function release (client: string, flags: ArchiveFlags, context: ServerContext): Promise<void> {
+  const { wasHalted } = await runOnArchive({ route: 'POST /release', request: { client }, work: releaseArea }, flags, context)
   if (flags.quiet === true) return
   context.terminal.stdout.write(wasHalted
     ? `The next sync of ${printable(client)} goes through. What it removes or replaces moves to versions.\n`
@@ -96,11 +96,11 @@ export interface Operation<T> {
   readonly request: Readonly<Record<string, unknown>>
   readonly work: (archive: Archive, request: unknown) => Promise<T>
   /** `reads`: it can do without writing to the archive. `makes`: it may make the archive of this server, which otherwise has to exist. */
-  readonly only?: 'reads' | 'makes'
+  readonly access?: 'reads' | 'makes'
 }
 
 /** Has the running server do it, which holds the archive; opens the archive itself where none runs. */
-export async function operate <T>({ route, request, work, only }: Operation<T>, flags: ArchiveFlags, { terminal, signal }: CommandContext): Promise<T> {
+export async function runOnArchive <T>({ route, request, work, access: only }: Operation<T>, flags: ArchiveFlags, { terminal, signal }: ServerContext): Promise<T> {
   const stateDir = stateDirOf(flags, terminal)
   const answer = await askControl(stateDir, route, { body: request, withinMs: Infinity, signal })
   if (answer !== undefined) return answer as T
@@ -108,7 +108,7 @@ export async function operate <T>({ route, request, work, only }: Operation<T>, 
     throw new FileSyncError('USAGE', `No server runs with the state directory ${stateDir}. Start it, or say where the archive is: --archive DIR.`)
   }
   const init = { root: flags.archive, allowNetworkDisk: flags.allowNetworkDisk === true, keepMs: Infinity, deletions: 'archive', clock: systemClock, signal } as const
-  const archive = await (only === 'makes' ? openOwnArchive({ ...init, stateDir, accept: false }) : openArchive({ ...init, mustExist: true, mayBeReadOnly: only === 'reads' }))
+  const archive = await (only === 'makes' ? openKnownArchive({ ...init, stateDir, accept: false }) : openArchive({ ...init, mustExist: true, mayBeReadOnly: only === 'reads' }))
   try {
     if (archive.isReadOnly && flags.quiet !== true) terminal.stderr.write(READ_ONLY)
     return await work(archive, request)

@@ -9,11 +9,11 @@ import { askControl, canConnect } from '@filesync/program/node'
 import { ALPN_SYNC, asFileSyncError } from '@filesync/protocol'
 import { digestEngine, systemClock } from '@filesync/protocol/node'
 import { stateDirOf } from '../settings.ts'
-import type { CommonFlags } from '../settings.ts'
-import type { CommandContext } from './start.ts'
+import type { ServerCommonFlags } from '../settings.ts'
+import type { ServerContext } from './start.ts'
 import type { Status } from '../status/health.ts'
 
-export interface DoctorFlags extends CommonFlags {
+export interface DoctorFlags extends ServerCommonFlags {
   readonly interface?: readonly string[]
   readonly bind?: string
 }
@@ -22,7 +22,7 @@ export interface DoctorFlags extends CommonFlags {
 const CONNECT_TIMEOUT_MS = 3_000
 
 /** `filesync-server doctor`: what keeps clients from finding this server, with the fix. Resolves with the exit code: 1 with a fault. */
-export async function doctor (flags: DoctorFlags, { terminal, signal }: CommandContext): Promise<number> {
+export async function doctor (flags: DoctorFlags, { terminal, signal }: ServerContext): Promise<number> {
   const stateDir = stateDirOf(flags, terminal)
   let faults = 0
   for await (const finding of examine(flags, stateDir, signal)) {
@@ -47,8 +47,8 @@ async function * examine (flags: DoctorFlags, stateDir: string, signal: AbortSig
     yield finding
   }
   if (running === undefined) return
-  if (own !== undefined) yield await proveSelf(running.identity, own, signal)
-  else if (running.discovery) yield unheard(running)
+  if (own !== undefined) yield await verifyOwnIdentity(running.identity, own, signal)
+  else if (running.discovery) yield offerNotReceived(running)
 }
 
 function describeServer (status: Status | undefined): DoctorFinding {
@@ -61,7 +61,7 @@ function describeServer (status: Status | undefined): DoctorFinding {
     : { check: 'server', level: 'warning', what: `${name} runs on port ${port} but cannot be found.`, fix: 'start it without --no-discovery and with an interface that is up, or give clients --server HOST:PORT' }
 }
 
-function unheard ({ name, port }: Status): DoctorFinding {
+function offerNotReceived ({ name, port }: Status): DoctorFinding {
   return {
     check: 'offer',
     level: 'fault',
@@ -71,7 +71,7 @@ function unheard ({ name, port }: Status): DoctorFinding {
 }
 
 /** Whether what answers on the port that is offered holds the key of this server, as each client will check. */
-async function proveSelf (identity: Identity, { address, port }: NonNullable<Finding['server']>, signal: AbortSignal): Promise<DoctorFinding> {
+async function verifyOwnIdentity (identity: Identity, { address, port }: NonNullable<Finding['server']>, signal: AbortSignal): Promise<DoctorFinding> {
   const where = `${address} port ${port}`
   try {
     const { connection } = await connectTls({

@@ -6,19 +6,19 @@ import { legacyBanner } from '../legacy/start-legacy.ts'
 import { quietLog } from '../status/quiet-log.ts'
 import { startServer } from '../server.ts'
 import { completeSettings } from '../settings.ts'
-import type { StartFlags } from '../settings.ts'
+import type { ServerStartFlags } from '../settings.ts'
 
 /** How long a stop may take. */
 const STOP_WITHIN_MS = 5_000
 
 /** Where a command runs. */
-export interface CommandContext {
+export interface ServerContext {
   readonly terminal: Terminal
   readonly signal: AbortSignal
 }
 
 /** `filesync-server start`: serves until it is stopped. */
-export async function start (flags: StartFlags, { terminal, signal }: CommandContext): Promise<void> {
+export async function start (flags: ServerStartFlags, { terminal, signal }: ServerContext): Promise<void> {
   const settings = await completeSettings(flags, terminal)
   await checkStateDir(settings.stateDir, settings.archiveRoot, 'the archive')
   const isQuiet = settings.quiet && !settings.jsonLogs
@@ -38,14 +38,14 @@ export async function start (flags: StartFlags, { terminal, signal }: CommandCon
     }
     await untilAborted(signal)
   } finally {
-    const cancel = signal.aborted ? endAtLast(terminal) : undefined
+    const cancel = signal.aborted ? exitIfStuck(terminal) : undefined
     await server.close()
     cancel?.()
   }
 }
 
 /** A disk that does not answer must not keep a machine from going down. The next start puts in order what this one left. */
-function endAtLast (terminal: Terminal): () => void {
+function exitIfStuck (terminal: Terminal): () => void {
   return systemClock.schedule(STOP_WITHIN_MS, () => {
     terminal.stderr.write('filesync-server: the disk takes too long to write out what arrived last, so the server ends without. What was reported as stored is safe; clients send the rest again.\n')
     process.exit(1)

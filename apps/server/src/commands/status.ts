@@ -4,15 +4,15 @@ import { FileSyncError, formatSize } from '@filesync/protocol'
 import type { DiskReport, PeerRow, QueueRow, Status } from '../status/health.ts'
 import type { SessionRow } from '../status/session-board.ts'
 import { stateDirOf } from '../settings.ts'
-import type { CommonFlags } from '../settings.ts'
-import type { CommandContext } from './start.ts'
+import type { ServerCommonFlags } from '../settings.ts'
+import type { ServerContext } from './start.ts'
 
-export interface StatusFlags extends CommonFlags {
+export interface ServerStatusFlags extends ServerCommonFlags {
   readonly follow?: boolean
 }
 
 /** `filesync-server status`: once, or with `--follow` what happens from now on. */
-export async function showStatus (flags: StatusFlags, context: CommandContext): Promise<void> {
+export async function showStatus (flags: ServerStatusFlags, context: ServerContext): Promise<void> {
   const stateDir = stateDirOf(flags, context.terminal)
   await show<Status>({ stateDir, follow: flags.follow === true, json: flags.json === true, describe: describeStatus, notRunning: notRunning(stateDir) }, context)
 }

@@ -3,9 +3,9 @@ import { LIMITS } from '@filesync/protocol'
 import type { HashBytes, Hasher, Problem, RelativePath } from '@filesync/protocol'
 import type { PlainFile } from './file-tree.ts'
 import { storeFiles } from './store-files.ts'
-import type { ArrivingFile } from './store-files.ts'
+import type { LegacyArrival } from './store-files.ts'
 
-export interface ArrivalsInit {
+export interface LegacyArrivalsInit {
   readonly area: Area
   /** What the client has and the archive holds; what arrives is added to it. */
   readonly files: Map<RelativePath, PlainFile>
@@ -17,16 +17,16 @@ export interface ArrivalsInit {
 const BATCH_BYTES = 8_388_608
 
 /** Takes the files of one session, and commits them in batches. */
-export class Arrivals {
-  readonly #init: ArrivalsInit
+export class LegacyArrivals {
+  readonly #init: LegacyArrivalsInit
   readonly #problems = new Map<string, Problem>()
   /** The most that one commit came upon. */
   #mostProblems = 0
-  #batch: ArrivingFile[] = []
+  #batch: LegacyArrival[] = []
   #batchBytes = 0
   readonly #stored = { files: 0, bytes: 0, deleted: 0 }
 
-  constructor (init: ArrivalsInit) {
+  constructor (init: LegacyArrivalsInit) {
     this.#init = init
   }
 
@@ -43,7 +43,7 @@ export class Arrivals {
     return Math.max(this.#mostProblems, this.#problems.size)
   }
 
-  async take (path: RelativePath, file: PlainFile, content: AsyncIterable<Uint8Array>): Promise<void> {
+  async receive (path: RelativePath, file: PlainFile, content: AsyncIterable<Uint8Array>): Promise<void> {
     if (file.sizeBytes > LIMITS.packedFileBytes) {
       this.#init.files.set(path, file)
       await this.#commit([...this.#takeBatch(), { ...file, path, content }], false)
@@ -52,12 +52,12 @@ export class Arrivals {
       this.#init.files.set(path, file)
       this.#batch.push({ ...file, path, content: whole })
       this.#batchBytes += whole.length
-      if (this.#batchBytes >= BATCH_BYTES) await this.keep()
+      if (this.#batchBytes >= BATCH_BYTES) await this.commit()
     }
   }
 
   /** Commits what has arrived whole, and deletes nothing. */
-  async keep (): Promise<void> {
+  async commit (): Promise<void> {
     if (this.#batch.length > 0) await this.#commit(this.#takeBatch(), false)
   }
 
@@ -74,7 +74,7 @@ export class Arrivals {
     }
   }
 
-  async #commit (arriving: readonly ArrivingFile[], complete: boolean): Promise<void> {
+  async #commit (arriving: readonly LegacyArrival[], complete: boolean): Promise<void> {
     const outcome = await storeFiles({ ...this.#init, arriving, complete })
     this.#stored.files += outcome.files
     this.#stored.bytes += outcome.bytes
@@ -88,7 +88,7 @@ export class Arrivals {
     for (const trouble of problems) this.#problems.set(`${trouble.code} ${trouble.path}`, trouble)
   }
 
-  #takeBatch (): ArrivingFile[] {
+  #takeBatch (): LegacyArrival[] {
     const batch = this.#batch
     this.#batch = []
     this.#batchBytes = 0

@@ -5,18 +5,18 @@ import type { Clock, HashBytes, Hasher, Problem, RelativePath, TimeZone } from '
 import type { LegacyChannel, LegacyFilesInfo } from '@filesync/protocol/legacy'
 import type { SessionQueue } from '../schedule/session-queue.ts'
 import { legacyArea } from './area-name.ts'
-import { Arrivals } from './arrivals.ts'
+import { LegacyArrivals } from './arrivals.ts'
 import { readClientList, readTime } from './client-list.ts'
 import type { ClientList } from './client-list.ts'
 import type { PlainFile } from './file-tree.ts'
-import type { Habits } from './habits.ts'
+import type { ClientMemory } from './client-memory.ts'
 
 export interface LegacyDependencies {
   /** Of its own: a stranger must not keep a paired client from its turn. */
   readonly queue: SessionQueue
   readonly areas: () => readonly string[]
   readonly openArea: (name: string) => Promise<Area>
-  readonly habits: Habits
+  readonly memory: ClientMemory
   readonly hash: HashBytes
   readonly createHasher: () => Hasher
   readonly clock: Clock
@@ -79,11 +79,11 @@ async function receiveTree (channel: LegacyChannel, { info, area: name }: { info
   const area = await deps.openArea(name)
   const files = new Map<RelativePath, PlainFile>()
   const wanted = await compare(list, { area, files, signal: deps.signal, clock: deps.clock })
-  const arrivals = new Arrivals({ area, files, hash: deps.hash, createHasher: deps.createHasher })
-  const isAll = await askAndTake(channel, { area: name, wanted, arrivals, deps })
+  const arrivals = new LegacyArrivals({ area, files, hash: deps.hash, createHasher: deps.createHasher })
+  const isAll = await requestFiles(channel, { area: name, wanted, arrivals, deps })
   const isHalted = await finish(arrivals)
   const problems = [...list.problems, ...arrivals.problems]
-  deps.habits.noteTrouble(name, problems.map(({ path }) => path))
+  deps.memory.noteProblems(name, problems.map(({ path }) => path))
   return {
     area: name,
     result: isHalted ? 'HALTED' : problems.length > 0 ? 'PROBLEMS' : 'OK',
@@ -121,13 +121,13 @@ async function compare (
 interface Asking {
   readonly area: string
   readonly wanted: readonly RelativePath[]
-  readonly arrivals: Arrivals
+  readonly arrivals: LegacyArrivals
   readonly deps: LegacyDependencies
 }
 
 /** Asks for as many of the wanted files as one reply may name, and takes them. Returns whether that was all. */
-async function askAndTake (channel: LegacyChannel, { area, wanted, arrivals, deps }: Asking): Promise<boolean> {
-  const { tasks, isAll } = fitLegacyTasks(deps.habits.order(area, wanted), deps.habits.replyBytes(area))
+async function requestFiles (channel: LegacyChannel, { area, wanted, arrivals, deps }: Asking): Promise<boolean> {
+  const { tasks, isAll } = fitLegacyTasks(deps.memory.order(area, wanted), deps.memory.replyBytes(area))
   const reply = encodeLegacyMessage(tasks)
   const due = new Set(tasks.files_to_send)
   await channel.sendBytes(reply)
@@ -140,23 +140,23 @@ async function askAndTake (channel: LegacyChannel, { area, wanted, arrivals, dep
       if (!due.delete(header.path)) throw new FileSyncError('DATA_UNEXPECTED', 'The client sent a file that was not asked for.')
       const file = { sizeBytes: header.size, mtimeNs: readTime(header.last_mod, deps.zone) }
       try {
-        await arrivals.take(header.path as RelativePath, file, channel.receiveBytes(header.size))
+        await arrivals.receive(header.path as RelativePath, file, channel.receiveBytes(header.size))
       } catch (error) {
         // Next time the others come first.
-        if (asFileSyncError(error).code === 'ARCHIVE_FULL') deps.habits.noteTrouble(area, [header.path])
+        if (asFileSyncError(error).code === 'ARCHIVE_FULL') deps.memory.noteProblems(area, [header.path])
         throw error
       }
     }
   } catch (error) {
-    if (!hasBegun) deps.habits.noteUnanswered(area, reply.length)
+    if (!hasBegun) deps.memory.noteUnanswered(area, reply.length)
     // Files that arrived whole need not be sent again.
-    await arrivals.keep()
+    await arrivals.commit()
     throw error
   }
   return isAll
 }
 
-async function finish (arrivals: Arrivals): Promise<boolean> {
+async function finish (arrivals: LegacyArrivals): Promise<boolean> {
   try {
     await arrivals.finish()
     return false

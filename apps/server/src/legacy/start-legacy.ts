@@ -7,7 +7,7 @@ import { formatCount, printable } from '@filesync/program'
 import type { EventLog } from '@filesync/program'
 import { SessionQueue } from '../schedule/session-queue.ts'
 import type { SharedLimit } from '../schedule/shared-limit.ts'
-import { Habits } from './habits.ts'
+import { ClientMemory } from './client-memory.ts'
 import { listenLegacy } from './listen.ts'
 import type { LegacyListener } from './listen.ts'
 import type { LegacyReport } from './serve-session.ts'
@@ -51,7 +51,7 @@ export async function startLegacy (archive: Archive, init: StartLegacyInit): Pro
       await archive.ensurePresent('path')
       return await archive.area(name)
     },
-    habits: new Habits(),
+    memory: new ClientMemory(),
     hash: hashBytes,
     createHasher,
     clock: systemClock,
@@ -60,18 +60,18 @@ export async function startLegacy (archive: Archive, init: StartLegacyInit): Pro
     nextSyncInMs: () => Math.max(LEGACY_LIMITS.soonMs, init.nextSyncInMs()),
     onSession: (address, report) => {
       const dropped = limit.take(address)
-      if (dropped !== undefined) tellSession({ address, report, dropped }, init.log)
+      if (dropped !== undefined) logSession({ address, report, dropped }, init.log)
     },
     onFailure: (address, error) => {
       // So that a disk that is gone is let go of.
       if (error.code === 'ARCHIVE_UNAVAILABLE' || error.code === 'ABORTED') void archive.ensurePresent('disk').catch(() => { /* the log says so */ })
       const dropped = limit.take(address)
-      if (dropped !== undefined) tellFailure({ address, error, dropped }, init.log)
+      if (dropped !== undefined) logFailure({ address, error, dropped }, init.log)
     },
   })
 }
 
-function tellSession ({ address, report, dropped }: { address: string, report: LegacyReport, dropped: number }, log: EventLog): void {
+function logSession ({ address, report, dropped }: { address: string, report: LegacyReport, dropped: number }, log: EventLog): void {
   const { area, result, stored, problems, problemCount, isMore } = report
   log(
     { event: 'legacy-synced', protected: false, area, address, result, ...stored, problems: problemCount, more: isMore, dropped },
@@ -83,7 +83,7 @@ function tellSession ({ address, report, dropped }: { address: string, report: L
   }
 }
 
-function tellFailure ({ address, error, dropped }: { address: string, error: FileSyncError, dropped: number }, log: EventLog): void {
+function logFailure ({ address, error, dropped }: { address: string, error: FileSyncError, dropped: number }, log: EventLog): void {
   const { code, message } = error
   log(
     { event: 'legacy-failed', protected: false, address, code, message, dropped },

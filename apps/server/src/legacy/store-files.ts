@@ -5,7 +5,7 @@ import { buildTree, compareTree } from './file-tree.ts'
 import type { PlainFile } from './file-tree.ts'
 
 /** A small file that has arrived, or a large one that is arriving. */
-export interface ArrivingFile extends PlainFile {
+export interface LegacyArrival extends PlainFile {
   readonly path: RelativePath
   readonly content: Uint8Array | AsyncIterable<Uint8Array>
 }
@@ -14,7 +14,7 @@ export interface StoreFilesInit {
   readonly area: Area
   /** All that the client has and the archive holds, or will hold with `arriving`. */
   readonly files: ReadonlyMap<RelativePath, PlainFile>
-  readonly arriving: readonly ArrivingFile[]
+  readonly arriving: readonly LegacyArrival[]
   /** Whether what is not in `files` leaves for versions. */
   readonly complete: boolean
   readonly hash: HashBytes
@@ -103,7 +103,7 @@ function * packs (files: readonly { readonly task: number, readonly content: Uin
   }
 }
 
-async function drop (content: ArrivingFile['content']): Promise<void> {
+async function drop (content: LegacyArrival['content']): Promise<void> {
   if (content instanceof Uint8Array) return
   for await (const _ of content) { /* the bytes behind it belong to the next file */ }
 }

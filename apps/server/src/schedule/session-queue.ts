@@ -1,61 +1,75 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
 
-/** Somebody who wants the server's attention. */
+/*
+ * What happens while the server is busy?
+ *
+ * - `maxActive` sessions (`--max-sessions`) have their turn at once. The next `maxWaiting` arrivals wait, first come, first served; any
+ *   further one is refused with SERVER_BUSY.
+ * - A waiting client receives BUSY with its position and an estimate at once, and again when its position changes, or, at most every
+ *   `REPORT_EVERY_MS`, when the estimate has changed by `REPORT_FROM_MS` or more. Heartbeats keep the connection open; waiting itself
+ *   has no time limit.
+ *
+ * What is the longest that a client waits for its turn? Each session before it has to yield after `sessionTimeMs` (`--session-time`)
+ * of receiving files, and after `PREPARATION_TIMES` as long if it has not received any; see ../session/session-turn.ts. A client that
+ * sends nothing loses its turn earlier; see ../session/patience.ts.
+ */
+
+/** A client that asks for a turn. */
 export interface Arrival {
-  /** The proven identity. Each has one place at most. */
+  /** The proven identity. Each identity has at most one place. */
   readonly identity: string
-  /** Aborted when the peer is gone; its place is given up then. */
+  /** Aborted when the client is gone; it then loses its place. */
   readonly signal: AbortSignal
-  /** How long its session still takes, asked while it is being served; undefined where that cannot be told. */
+  /** How long its session will still take, asked while it has its turn; undefined while that is unknown. */
   readonly remainingMs?: () => number | undefined
-  /** Told at first, and whenever the position or the estimate changes; 1 is next. */
+  /** Called at first, and whenever the position or the estimate changes. Position 1 is next. */
   readonly onPosition: (position: number, estimateMs: number | undefined) => void
-  /** Told when the same identity arrives anew; this arrival has to leave. */
+  /** Called when the same identity arrives again; this arrival has to leave. */
   readonly onReplaced: (error: FileSyncError) => void
 }
 
 export interface SessionQueueInit {
-  /** How many are served at once. */
+  /** How many have their turn at once. */
   readonly maxActive: number
-  /** How many may wait; beyond, an arrival is turned away with SERVER_BUSY. */
+  /** How many may wait. Further arrivals are refused with SERVER_BUSY. */
   readonly maxWaiting: number
   readonly clock: Clock
 }
 
-interface Waiting {
+interface WaitingArrival {
   readonly arrival: Arrival
   readonly admit: () => void
   readonly refuse: (error: unknown) => void
-  told: number
-  toldEstimateMs: number | undefined
-  /** Whether it came while an older session of its identity had the turn, and took its place. */
-  isHeir: boolean
+  reportedPosition: number
+  reportedEstimateMs: number | undefined
+  /** Whether it replaced a session of its identity that had the turn, and so is next. */
+  inheritsTurn: boolean
 }
 
-interface Active {
+interface ActiveArrival {
   readonly arrival: Arrival
   readonly sinceMs: number
-  readonly isHeir: boolean
+  readonly inheritedTurn: boolean
 }
 
-/** How many past sessions the estimate is made of. */
+/** The estimate is the mean duration of so many past sessions. */
 const REMEMBERED_SESSIONS = 16
-/** How often those who wait are told how the estimate has changed, and by how much it has to have. */
-const RETELL_EVERY_MS = 5_000
-const RETELL_FROM_MS = 1_000
+/** How often changes of the estimate are reported, and how large a change has to be. */
+const REPORT_EVERY_MS = 5_000
+const REPORT_FROM_MS = 1_000
 
 /**
- * First come, first served. A place belongs to an identity: who comes back after a lost connection keeps it, and the
- * older arrival is told to leave. Whose turn it is keeps the turn like that once.
+ * First come, first served. A place belongs to an identity: a client that reconnects keeps its place, and its older arrival has to
+ * leave. A client that reconnects during its turn is next, but only once.
  */
 export class SessionQueue {
   readonly #init: SessionQueueInit
-  readonly #active = new Map<string, Active>()
-  #waiting: Waiting[] = []
-  #cancelRetelling: (() => void) | undefined
+  readonly #active = new Map<string, ActiveArrival>()
+  #waiting: WaitingArrival[] = []
+  #cancelReport: (() => void) | undefined
   readonly #durationsMs: number[] = []
-  /** Those that were asked to make room. */
+  /** Those that have to yield. */
   readonly #yielding = new Set<string>()
 
   constructor (init: SessionQueueInit) {
@@ -70,34 +84,34 @@ export class SessionQueue {
     return this.#waiting.length
   }
 
-  /** Who waits, the next one first. */
+  /** The waiting clients, the next one first. */
   get places (): { readonly identity: string, readonly position: number, readonly estimateMs: number | undefined }[] {
     const estimatesMs = this.#estimatesMs()
     return this.#waiting.map(({ arrival }, at) => ({ identity: arrival.identity, position: at + 1, estimateMs: estimatesMs[at] }))
   }
 
-  /** Identities in the order they are served, those being served first. */
+  /** All identities: those that have their turn, then those that wait, in order. */
   get identities (): string[] {
     return [...this.#active.keys(), ...this.#waiting.map(({ arrival }) => arrival.identity)]
   }
 
-  /** Whether somebody waits for whom this one has to make room; no more have to than wait. */
-  asksToYield (identity: string): boolean {
+  /** Whether this active client has to make room for a waiting one. No more clients have to yield than wait. */
+  mustYield (identity: string): boolean {
     if (this.#yielding.has(identity)) return true
-    const eager = this.#waiting.filter(({ arrival }) => !this.#active.has(arrival.identity)).length
-    if (!this.#active.has(identity) || this.#yielding.size >= eager) return false
+    const waitingCount = this.#waiting.filter(({ arrival }) => !this.#active.has(arrival.identity)).length
+    if (!this.#active.has(identity) || this.#yielding.size >= waitingCount) return false
     this.#yielding.add(identity)
     return true
   }
 
   /**
-   * Waits for its turn, and resolves with the function that gives the place up. Rejects with the signal's reason, with
+   * Waits for the arrival's turn. Resolves with the function that ends it. Rejects with the signal's reason, with
    * SESSION_REPLACED, or with SERVER_BUSY.
    */
   async enter (arrival: Arrival): Promise<() => void> {
     arrival.signal.throwIfAborted()
     await new Promise<void>((admit, refuse) => {
-      this.#place({ arrival, admit, refuse, told: 0, toldEstimateMs: undefined, isHeir: false })
+      this.#place({ arrival, admit, refuse, reportedPosition: 0, reportedEstimateMs: undefined, inheritsTurn: false })
       arrival.signal.addEventListener('abort', () => { this.#withdraw(arrival) }, { once: true })
       this.#advance()
     })
@@ -109,23 +123,23 @@ export class SessionQueue {
     }
   }
 
-  #place (newcomer: Waiting): void {
+  #place (newcomer: WaitingArrival): void {
     const { identity } = newcomer.arrival
-    const replaced = new FileSyncError('SESSION_REPLACED', 'This client connected anew; the older connection ends.')
+    const replaced = new FileSyncError('SESSION_REPLACED', 'This client connected again, so its older connection was closed.')
     const at = this.#waiting.findIndex(({ arrival }) => arrival.identity === identity)
     if (at >= 0) {
       const [older] = this.#waiting.splice(at, 1, newcomer)
-      newcomer.isHeir = older?.isHeir === true
+      newcomer.inheritsTurn = older?.inheritsTurn === true
       older?.arrival.onReplaced(replaced)
       older?.refuse(replaced)
       return
     }
     const active = this.#active.get(identity)
     active?.arrival.onReplaced(replaced)
-    if (active !== undefined && !active.isHeir) {
-      // It was its turn already, so it stays so as soon as the older session has let go. Once: who connected anew again and
-      // again would hold the turn for ever.
-      newcomer.isHeir = true
+    if (active !== undefined && !active.inheritedTurn) {
+      // The client keeps its turn and goes on once the older session has ended. Only once: a client that reconnects again and
+      // again would otherwise never give the turn up.
+      newcomer.inheritsTurn = true
       this.#waiting.unshift(newcomer)
       return
     }
@@ -156,35 +170,36 @@ export class SessionQueue {
 
   #advance (): void {
     while (this.#active.size < this.#init.maxActive) {
-      // An identity whose older session is still letting go has to wait for that, but holds up nobody else.
+      // An identity whose older session is still ending has to wait for that, but it does not hold up others.
       const at = this.#waiting.findIndex(({ arrival }) => !this.#active.has(arrival.identity))
       if (at < 0) break
       const [next] = this.#waiting.splice(at, 1)
       if (next === undefined) break
-      this.#active.set(next.arrival.identity, { arrival: next.arrival, sinceMs: this.#init.clock.monotonicMs(), isHeir: next.isHeir })
+      const { arrival, inheritsTurn: inheritedTurn } = next
+      this.#active.set(arrival.identity, { arrival, sinceMs: this.#init.clock.monotonicMs(), inheritedTurn })
       next.admit()
     }
-    this.#tell()
+    this.#report()
   }
 
-  /** Tells those for whom something has changed, and again for as long as somebody waits: a transfer goes on meanwhile. */
-  #tell (): void {
+  /** Reports to each waiting client what has changed for it, and schedules the next report while anyone waits. */
+  #report (): void {
     const estimatesMs = this.#estimatesMs()
     for (const [index, waiting] of this.#waiting.entries()) {
       const position = index + 1
       const estimateMs = estimatesMs[index]
-      if (waiting.told === position && !isNews(waiting.toldEstimateMs, estimateMs)) continue
-      waiting.told = position
-      waiting.toldEstimateMs = estimateMs
+      if (waiting.reportedPosition === position && !hasChanged(waiting.reportedEstimateMs, estimateMs)) continue
+      waiting.reportedPosition = position
+      waiting.reportedEstimateMs = estimateMs
       waiting.arrival.onPosition(position, estimateMs)
     }
-    this.#cancelRetelling?.()
-    this.#cancelRetelling = this.#waiting.length === 0 ? undefined : this.#init.clock.schedule(RETELL_EVERY_MS, () => { this.#tell() })
+    this.#cancelReport?.()
+    this.#cancelReport = this.#waiting.length === 0 ? undefined : this.#init.clock.schedule(REPORT_EVERY_MS, () => { this.#report() })
   }
 
   /**
-   * Until when each of those who wait has its turn, in their order: those who are served take what they still have to do, and
-   * those who wait as long as sessions took of late. Undefined where that is not known.
+   * Milliseconds until each waiting client has its turn, in order. Active sessions count with the time they still need, waiting
+   * ones with the mean of past sessions. Undefined if unknown.
    */
   #estimatesMs (): (number | undefined)[] {
     const { maxActive, clock } = this.#init
@@ -192,7 +207,7 @@ export class SessionQueue {
     const meanMs = count === 0 ? Infinity : this.#durationsMs.reduce((sum, durationMs) => sum + durationMs, 0) / count
     const nowMs = clock.monotonicMs()
     const freeInMs = [...this.#active.values()].map(({ arrival, sinceMs }) => {
-      // One that takes longer than others did may take any time.
+      // Once a session has run for longer than the mean, nothing is known about its end.
       const leftMs = meanMs - (nowMs - sinceMs)
       return arrival.remainingMs?.() ?? (leftMs > 0 ? leftMs : Infinity)
     })
@@ -206,7 +221,7 @@ export class SessionQueue {
   }
 }
 
-function isNews (toldMs: number | undefined, nowMs: number | undefined): boolean {
-  if (toldMs === undefined || nowMs === undefined) return toldMs !== nowMs
-  return Math.abs(toldMs - nowMs) >= RETELL_FROM_MS
+function hasChanged (reportedMs: number | undefined, nowMs: number | undefined): boolean {
+  if (reportedMs === undefined || nowMs === undefined) return reportedMs !== nowMs
+  return Math.abs(reportedMs - nowMs) >= REPORT_FROM_MS
 }

@@ -1,9 +1,9 @@
 import type { Incoming, Message } from '@filesync/protocol'
 
-/** What a message counts for; messages are small, and few beside the frames. */
+/** What any message counts for. Messages are small, and few compared to raw frames. */
 const MESSAGE_BYTES = 64
 
-/** What a client sent, in bytes, where its pace and its share of the network are measured. */
+/** The size of what a client sent, as patience and the rate limit count it. */
 export function arrivedBytes (arrived: Incoming | Message): number {
   return 'kind' in arrived && arrived.kind === 'raw' ? arrived.payload.length : MESSAGE_BYTES
 }

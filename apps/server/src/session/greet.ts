@@ -3,7 +3,7 @@ import type { Agreement, Clock, Connection } from '@filesync/protocol'
 import { ABILITIES } from '@filesync/transfer'
 
 /**
- * The server's side of HELLO. The client, which is known by its key already, greets first. Throws VERSION_UNSUPPORTED or
+ * The server's side of HELLO. The client, whose key has been verified already, sends its HELLO first. Throws VERSION_UNSUPPORTED or
  * PEER_TIMEOUT.
  */
 export async function greetClient (connection: Connection, software: string, clock: Clock): Promise<Agreement> {

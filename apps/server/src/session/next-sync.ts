@@ -3,11 +3,11 @@ import { fitProblems } from '@filesync/protocol'
 import type { NextSync } from '@filesync/protocol'
 import type { ReceivedFiles } from '@filesync/transfer'
 
-/** What a client is told of a session that came to its end. */
+/** NEXT_SYNC after a session that came to its end. */
 export function nextSync (outcome: SyncOutcome, received: ReceivedFiles, inMs: number): NextSync {
-  // What arrived and was refused stands in both accounts; of both, only the first are told one by one.
-  const told = new Set(received.problems.map(({ path, code }) => `${code} ${path}`))
-  const more = outcome.problems.filter(({ path, code }) => !told.has(`${code} ${path}`))
+  // Files that arrived and were refused are in both reports. Both list only their first problems.
+  const listed = new Set(received.problems.map(({ path, code }) => `${code} ${path}`))
+  const more = outcome.problems.filter(({ path, code }) => !listed.has(`${code} ${path}`))
   const problemCount = received.problemCount - received.refused + outcome.problemCount
   const { files, bytes, deleted, renamed } = outcome
   return {
@@ -20,7 +20,7 @@ export function nextSync (outcome: SyncOutcome, received: ReceivedFiles, inMs: n
   }
 }
 
-/** The same where the brake holds; what it did not hold back is stored. */
+/** NEXT_SYNC after a sync that the brake halted; `stored` is what it had stored by then. */
 export function haltedSync (message: string, stored: StoredSoFar, inMs: number): NextSync {
   return { type: 'NEXT_SYNC', inMs, result: 'HALTED', stored, problems: [], problemCount: 0, message }
 }

@@ -2,18 +2,31 @@ import { FileSyncError, layerOver, LIMITS } from '@filesync/protocol'
 import type { Clock, Connection, Incoming, Message, Tasks } from '@filesync/protocol'
 import { arrivedBytes } from './arrived-bytes.ts'
 
+/*
+ * How long may a client keep the server waiting during its turn?
+ *
+ * - `LIMITS.turnTimeoutMs` for CLIENT_FILES_INFO, and again for its listings.
+ * - `LIMITS.answerTimeoutMs` for files.
+ * - Each byte received wins time back, as if `LIMITS.leastBytesPerSecond` were its due rate, up to the limit.
+ * - A task for which the client reads a file without sending it (RESUME, DELTA, DIGEST, SPARSE) grants extra time once, at
+ *   `LIMITS.rereadBytesPerSecond`.
+ *
+ * A client that is silent altogether, without heartbeats, is cut off earlier by the connection (`LIMITS.idleTimeoutMs`). How long a
+ * turn may last is decided in session-turn.ts; how long a client waits for its turn, in ../schedule/session-queue.ts.
+ */
+
 export interface PatienceInit {
   readonly clock: Clock
-  /** How long the client may let the server wait before it has to earn more. */
+  /** How long the client may keep the server waiting before it has to earn more time. */
   readonly limitMs: number
-  /** Size of the file that a task asks for; of those that may be read without being sent. */
+  /** Size of the file that a task asks for. */
   readonly sizeOf?: (task: number) => number
 }
 
 /**
- * The connection of a client whose turn it is. Waiting for the client uses patience up, and what it sends wins patience
- * back, so that nobody holds a turn by heartbeats or a trickle of bytes: where none is left, the connection ends with
- * PEER_TOO_SLOW. While the server itself is busy, and does not ask for the next frame, no time counts.
+ * The connection of a client during its turn. The wait for the client is measured; if the limit is used up, the connection closes
+ * with PEER_TOO_SLOW. What the client sends wins time back, so that heartbeats or a trickle of bytes do not hold a turn. While the
+ * server itself is busy and does not ask for the next frame, no time counts.
  */
 export function withPatience (connection: Connection, init: PatienceInit): Connection {
   const patience = new Patience(connection, init)
@@ -27,7 +40,7 @@ export function withPatience (connection: Connection, init: PatienceInit): Conne
   })
 }
 
-/** Waits for one message with the patience that {@link withPatience} has. */
+/** Waits for one message under the same limit as {@link withPatience}. */
 export async function withinPatience<T extends Message> (arrival: Promise<T>, connection: Connection, init: PatienceInit): Promise<T> {
   return await new Patience(connection, init).wait(arrival)
 }
@@ -36,7 +49,7 @@ class Patience {
   readonly #connection: Connection
   readonly #init: PatienceInit
   #leftMs: number
-  /** For reading that nothing is sent of; used when the rest is used up, and not won back. */
+  /** Time for files that the client reads but does not send. It is used last, and not won back. */
   #grantedMs = 0
 
   constructor (connection: Connection, init: PatienceInit) {
@@ -53,7 +66,8 @@ class Patience {
     const { clock } = this.#init
     const sinceMs = clock.monotonicMs()
     const cancel = clock.schedule(this.#leftMs + this.#grantedMs, () => {
-      void this.#connection.close(new FileSyncError('PEER_TOO_SLOW', 'The client did not send what it was asked for, or too little of it, for too long.'))
+      const message = 'The client sent nothing, or too little, of what it was asked for, and the time for it is used up.'
+      void this.#connection.close(new FileSyncError('PEER_TOO_SLOW', message))
     })
     try {
       const arrived = await arrival
@@ -73,7 +87,7 @@ class Patience {
   }
 }
 
-/** How long a client may read in silence to answer these tasks: what the server has of a file is hashed and not sent. */
+/** How long a client may read in silence to answer these tasks: it hashes what the server already has, and does not send it. */
 function readingMs ({ first, tasks }: Tasks, { sizeOf }: PatienceInit): number {
   let silentBytes = 0
   for (const [i, task] of tasks.entries()) {

@@ -3,29 +3,31 @@ import type { ArrivedListing, Connection, Digest, DirectoryEntry, HashBytes, Pac
 
 export interface ReceiveListingsInit {
   readonly connection: Connection
-  /** As the client announced it. */
+  /** The root digest in CLIENT_FILES_INFO. */
   readonly rootDigest: Digest
   readonly hash: HashBytes
-  /** Looks at a listing. Yields the directories in it whose listings are needed too, and undefined at moments at which it could pause. */
+  /** Compares a listing. Yields each directory in it whose listing is needed too, and undefined where it could pause. */
   readonly compare: (listing: ArrivedListing) => Iterable<{ readonly index: number, readonly entry: DirectoryEntry } | undefined>
-  /** Lets others have the thread while a large tree is compared, and ends that when the client has left. */
+  /** Yields the thread while a large tree is compared; throws once the client has left. */
   readonly pace: Pace
 }
 
 /**
- * Asks the client for its listings from the root down, a page at a time, wherever `compare` sees a difference. When it
- * resolves, every listing that was needed has arrived and has the digest that was announced for it.
+ * Requests the client's listings from the root down, a page at a time, for each directory that `compare` asks for. When it
+ * resolves, every requested listing has arrived and matched the digest that was announced for it. Throws LIMIT_EXCEEDED,
+ * MESSAGE_UNEXPECTED, and what the connection throws.
  */
 export async function receiveListings (init: ReceiveListingsInit): Promise<void> {
   const { connection, pace } = init
   const questions = new ListingQuestions(init.rootDigest, init.hash)
   const parts = new PartsDecoder(LIMITS.listingBytes)
-  const account = new Account()
+  const budget = new ListingBudget()
   for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
     await connection.send({ type: 'LISTINGS_WANTED', directories: page })
     while (questions.isWaiting) {
       const incoming = await connection.next()
-      if (incoming.kind !== 'raw' || incoming.type !== 'LISTINGS') throw unexpected(incoming.kind === 'raw' ? incoming.type : incoming.message.type)
+      if (incoming.kind !== 'raw') throw unexpected(incoming.message.type)
+      if (incoming.type !== 'LISTINGS') throw unexpected(incoming.type)
       if (incoming.flags !== 0) throw unexpected('compressed LISTINGS')
       for (const whole of parts.push(incoming.payload)) {
         const listing = questions.accept(whole)
@@ -33,28 +35,28 @@ export async function receiveListings (init: ReceiveListingsInit): Promise<void>
           if (wanted !== undefined) questions.want(listing, wanted.index, wanted.entry)
           if (pace.isDue) await pace.pause()
         }
-        account.add(listing.bytes)
+        budget.spend(listing.bytes)
         if (pace.isDue) await pace.pause()
       }
     }
   }
 }
 
-/** Counts what the listings of one sync take: a few that differ can name each other, and so be sent any number of times. */
-class Account {
+/** Bounds the listings of one sync. A few listings can be named at any number of places, so a small tree could fill the memory. */
+class ListingBudget {
   #bytes = 0
   #entries = 0
 
   /** Throws LIMIT_EXCEEDED. */
-  add (listing: Uint8Array): void {
+  spend (listing: Uint8Array): void {
     this.#bytes += listing.length
     this.#entries += countListing(listing)
     if (this.#bytes > LIMITS.treeListingBytes || this.#entries > 2 * LIMITS.treeEntries) {
-      throw new FileSyncError('LIMIT_EXCEEDED', 'The tree has more entries than a server takes on for one client.')
+      throw new FileSyncError('LIMIT_EXCEEDED', 'The tree has more entries than the server accepts from one client.')
     }
   }
 }
 
 function unexpected (what: string): FileSyncError {
-  return new FileSyncError('MESSAGE_UNEXPECTED', `The client sent ${what} where LISTINGS were due.`)
+  return new FileSyncError('MESSAGE_UNEXPECTED', `The client sent ${what} when LISTINGS were due.`)
 }

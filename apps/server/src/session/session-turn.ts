@@ -5,14 +5,25 @@ import type { Schedule } from '../schedule/schedule.ts'
 import type { SessionQueue } from '../schedule/session-queue.ts'
 import type { Flow, SharedLimit } from '../schedule/shared-limit.ts'
 
-/** What the server ends sessions early for, or slows them down. */
+/*
+ * How long does a turn last? It ends early:
+ *
+ * - with SESSION_YIELDED, if another client is waiting and the session has received files for `sessionTimeMs` (`--session-time`), or
+ *   has prepared for `PREPARATION_TIMES` as long without receiving one. While nobody waits it goes on.
+ * - with OUTSIDE_WINDOW, when the window in which syncs are allowed closes (`--window`).
+ * - with SERVER_STOPPING, when the server is stopped.
+ *
+ * What arrived by then is stored. A session that yields is checked between two frames, so committing what has arrived comes on top.
+ */
+
+/** Why and when the server ends sessions early, and how far it slows them down. */
 export interface SessionRules {
   readonly schedule: Schedule
   /** Aborted when the server stops. */
   readonly stopping: AbortSignal
   /** How long a session may go on while others wait. */
   readonly sessionTimeMs: number
-  /** Of what all sessions receive together. */
+  /** Limits what all sessions together receive; undefined for no limit. */
   readonly limit: SharedLimit | undefined
 }
 
@@ -20,20 +31,20 @@ export interface SessionTurnInit {
   readonly identity: string
   readonly queue: SessionQueue
   readonly clock: Clock
-  /** None: it ends by itself only. */
+  /** Undefined: the session is never ended early. */
   readonly rules: SessionRules | undefined
 }
 
 /**
- * How much longer a session may prepare than it may send: what it did before the first file is lost with its end, so a session
- * that yields before would never come further.
+ * How much longer a session may prepare than it may receive files. What it did before the first file is lost when it ends, so a
+ * session that yielded then would make no progress, however often it returned.
  */
 const PREPARATION_TIMES = 10
-/** A server that is started anew takes a moment. */
+/** A restarted server takes a moment; clients return to it spread over some seconds. */
 const RETURN_MS = 1_000
 const RETURN_SPREAD_MS = 4_000
 
-/** One session, as far as others matter to it: whether it has to end, and how fast it may receive. */
+/** The limits that one session has because of others: when it must end, and how fast it may receive. */
 export class SessionTurn {
   readonly #init: SessionTurnInit
   readonly #over = new AbortController()
@@ -43,7 +54,7 @@ export class SessionTurn {
   #sinceMs: number
   #hasFiles = false
 
-  /** Throws OUTSIDE_WINDOW or SERVER_STOPPING where no session may begin. */
+  /** Throws OUTSIDE_WINDOW or SERVER_STOPPING if no session may begin now. */
   constructor (init: SessionTurnInit) {
     const { rules, clock } = init
     this.#init = init
@@ -55,20 +66,20 @@ export class SessionTurn {
     this.#cancelClose = rules?.schedule.onClose(error => { this.#over.abort(error) }) ?? ((): void => { /* nothing was scheduled */ })
   }
 
-  /** Aborted when the session has to end, with what to tell the client as the reason. */
+  /** Aborted when the session has to end; the reason is the error that the client receives. */
   get signal (): AbortSignal {
     return this.#over.signal
   }
 
-  /** The queue has let it through. */
+  /** The queue has admitted the session. */
   begin (): void {
     this.#sinceMs = this.#init.clock.monotonicMs()
   }
 
-  /** Waits for something that ends with the session. */
-  async orEnd<T> (work: Promise<T>): Promise<T> {
+  /** Waits for `work`, or rejects when the session has to end. */
+  async race<T> (work: Promise<T>): Promise<T> {
     const { signal } = this
-    if (signal.aborted) work.catch(() => { /* nobody waits for it any more */ })
+    if (signal.aborted) work.catch(() => { /* nobody waits for it */ })
     signal.throwIfAborted()
     let stop: (() => void) | undefined
     const ended = new Promise<never>((_, reject) => {
@@ -82,13 +93,13 @@ export class SessionTurn {
     }
   }
 
-  /** The connection on which the session receives. What arrives is held back, and its end comes, between two frames. */
-  over (connection: Connection): Connection {
+  /** Wraps the connection so that between two frames the session ends if it has to, and frames are held back to the rate limit. */
+  wrap (connection: Connection): Connection {
     const signal = AbortSignal.any([this.signal, connection.signal])
     return layerOver(connection, {
       next: async () => {
         this.#yieldIfDue()
-        const incoming = await this.orEnd(connection.next())
+        const incoming = await this.race(connection.next())
         if (isFile(incoming)) this.#startCounting()
         await this.#flow?.take(arrivedBytes(incoming), signal)
         return incoming
@@ -101,14 +112,14 @@ export class SessionTurn {
     this.#init.rules?.stopping.removeEventListener('abort', this.#stop)
   }
 
-  /** What a session takes that would take so long by itself: no longer than it may while others wait. */
-  boundedMs (remainingMs: number | undefined): number | undefined {
+  /** The time that a session still takes while others wait: its own estimate, but no more than it is allowed. */
+  capRemainingMs (remainingMs: number | undefined): number | undefined {
     const { rules, clock } = this.#init
     if (rules === undefined || remainingMs === undefined) return remainingMs
     return Math.min(remainingMs, Math.max(0, rules.sessionTimeMs - (clock.monotonicMs() - this.#sinceMs)))
   }
 
-  // A turn of reading again what was sent before, at the client, must not use up the time in which files are sent.
+  // The client may first have to read again what it sent before; that must not use up the time for sending files.
   #startCounting (): void {
     if (this.#hasFiles) return
     this.#hasFiles = true
@@ -119,8 +130,9 @@ export class SessionTurn {
     const { rules, clock, queue, identity } = this.#init
     if (rules === undefined) return
     const allowedMs = rules.sessionTimeMs * (this.#hasFiles ? 1 : PREPARATION_TIMES)
-    if (clock.monotonicMs() - this.#sinceMs < allowedMs || !queue.asksToYield(identity)) return
-    throw new FileSyncError('SESSION_YIELDED', 'The session has run for long, and others wait. What arrived is stored; the rest has its turn after them.')
+    if (clock.monotonicMs() - this.#sinceMs < allowedMs || !queue.mustYield(identity)) return
+    const message = 'Other clients are waiting. What arrived is stored; the rest follows when they have had their turn.'
+    throw new FileSyncError('SESSION_YIELDED', message)
   }
 }
 
@@ -130,5 +142,6 @@ function isFile (incoming: Incoming): boolean {
 }
 
 function stopping (): FileSyncError {
-  return new FileSyncError('SERVER_STOPPING', 'The server is stopping. What arrived is stored; the next run goes on from there.', { retryInMs: RETURN_MS + Math.random() * RETURN_SPREAD_MS })
+  const message = 'The server is stopping. What arrived is stored; the next run continues from there.'
+  return new FileSyncError('SERVER_STOPPING', message, { retryInMs: RETURN_MS + Math.random() * RETURN_SPREAD_MS })
 }

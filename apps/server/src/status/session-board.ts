@@ -134,7 +134,7 @@ export class WatchedSession implements SessionObserver {
     this.#tell({ event: 'progress', client: this.#who.client, files, filesWanted, bytes, bytesWanted, bytesPerSecond: Math.round(bytesPerSecond) })
   }
 
-  noting (staging: StagingArea, plan: SyncPlan): StagingArea {
+  observeStaging (staging: StagingArea, plan: SyncPlan): StagingArea {
     return {
       stagePack: async (pack, reuse) => await staging.stagePack(pack, reuse),
       compareDigests: async files => await staging.compareDigests(files),

@@ -1,17 +1,17 @@
 import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import type { Connection } from '@filesync/protocol'
-import type { QuestionDesk } from './question-desk.ts'
+import type { SafeCheckDesk } from './safe-check-desk.ts'
 
-export interface AnswerInit {
+export interface AnswerSafeChecksInit {
   readonly identity: string
   readonly area: string
-  readonly desk: QuestionDesk
+  readonly desk: SafeCheckDesk
   /** Aborted when the server is about to stop. */
   readonly stopping: AbortSignal | undefined
 }
 
-/** A session of questions, from behind HELLO to the client's goodbye, as docs/protocol.md has it under "Questions". */
-export async function answerQuestions (connection: Connection, { identity, area, desk, stopping }: AnswerInit): Promise<void> {
+/** A session of safe checks, from after HELLO until the client leaves, as specified in docs/protocol.md under "Questions". */
+export async function answerSafeChecks (connection: Connection, { identity, area, desk, stopping }: AnswerSafeChecksInit): Promise<void> {
   const leave = desk.enter(identity)
   const stop = (): void => { void connection.close(new FileSyncError('SERVER_STOPPING', 'The server is stopping. Try again later.')) }
   stopping?.addEventListener('abort', stop, { once: true })
@@ -22,7 +22,7 @@ export async function answerQuestions (connection: Connection, { identity, area,
       await connection.send(await desk.answer(area, question, connection.signal))
     }
   } catch (error) {
-    // Whoever is gone has asked all that it wanted, and nothing was begun that could be lost.
+    // A client that left has no more questions, and nothing was begun that could be lost.
     if (asFileSyncError(error).code !== 'PEER_GONE') throw error
   } finally {
     stopping?.removeEventListener('abort', stop)

@@ -9,7 +9,7 @@ interface Habit {
 const MAX_CLIENTS = 256
 
 /** What is remembered of clients of the original program from one session to the next, so that each one comes further. */
-export class Habits {
+export class ClientMemory {
   readonly #habits = new Map<string, Habit>()
 
   /** How long TASKS may be. */
@@ -26,7 +26,7 @@ export class Habits {
   }
 
   /** Paths that could not be stored. */
-  noteTrouble (area: string, paths: readonly string[]): void {
+  noteProblems (area: string, paths: readonly string[]): void {
     if (paths.length > 0 || this.#habits.has(area)) this.#habitOf(area).troubled = new Set(paths)
   }
 

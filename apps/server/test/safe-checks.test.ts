@@ -5,7 +5,7 @@ import { encodeFrame, encodeMessage, FEATURES, hello, isFileSyncError, LIMITS, o
 import type { Connection, Digest, Message, SafeAnswer } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
-import { QuestionDesk } from '../src/session/question-desk.ts'
+import { SafeCheckDesk } from '../src/session/safe-check-desk.ts'
 import { serveSession } from '../src/session/serve-session.ts'
 import type { ServeDependencies } from '../src/session/serve-session.ts'
 import { SessionQueue } from '../src/schedule/session-queue.ts'
@@ -17,7 +17,7 @@ class House {
   readonly store: MemoryStore = new MemoryStore({ hash: hashBytes, clock: systemClock })
   readonly archive: Archive = memoryArchive({ hash: hashBytes, clock: systemClock, store: this.store })
   readonly queue: SessionQueue = new SessionQueue({ maxActive: 1, maxWaiting: 1, clock: systemClock })
-  readonly questions: QuestionDesk = new QuestionDesk(async area => this.archive.areas().includes(area) ? await this.archive.area(area) : undefined)
+  readonly safeChecks: SafeCheckDesk = new SafeCheckDesk(async area => this.archive.areas().includes(area) ? await this.archive.area(area) : undefined)
   readonly stopping = new AbortController()
   readonly sessions: Promise<unknown>[] = []
 
@@ -31,7 +31,7 @@ class House {
   connect (identity: string, area: string = identity): Connection {
     const [client, server] = memoryStreamPair()
     const connection = openConnection({ stream: server, clock: systemClock })
-    const deps = { queue: this.queue, questions: this.questions, clock: systemClock, software: 'test', rules: { stopping: this.stopping.signal, schedule: { admit () { /* at any time */ }, onClose: () => () => { /* it never closes */ } } } } as unknown as ServeDependencies
+    const deps = { queue: this.queue, safeChecks: this.safeChecks, clock: systemClock, software: 'test', rules: { stopping: this.stopping.signal, schedule: { admit () { /* at any time */ }, onClose: () => () => { /* it never closes */ } } } } as unknown as ServeDependencies
     this.sessions.push(serveSession(connection, { identity, area }, deps).then(
       async outcome => { await connection.close(); return outcome },
       async (error: unknown) => { await connection.close(error); throw error },
@@ -161,13 +161,13 @@ test('copies are read again one at a time, in turns of the clients, and who is g
   })
   const signal = new AbortController().signal
   const gone = new AbortController()
-  const question = (...paths: string[]): Parameters<QuestionDesk['answer']>[1] => ({ type: 'SAFE_QUESTION', fresh: true, files: paths.map(path => file(path)) })
+  const question = (...paths: string[]): Parameters<SafeCheckDesk['answer']>[1] => ({ type: 'SAFE_QUESTION', fresh: true, files: paths.map(path => file(path)) })
   // Much is asked by one client in several sessions, and then a little by another one.
   const answers = [
-    house.questions.answer('laptop', question(...many), signal), house.questions.answer('laptop', question(...many), signal),
-    house.questions.answer('laptop', question('f0'), gone.signal), house.questions.answer('desktop', question('d'), signal),
+    house.safeChecks.answer('laptop', question(...many), signal), house.safeChecks.answer('laptop', question(...many), signal),
+    house.safeChecks.answer('laptop', question('f0'), gone.signal), house.safeChecks.answer('desktop', question('d'), signal),
   ]
-  expect((await house.questions.answer('laptop', { ...question('f1'), fresh: false }, signal)).files[0]?.verdict).toBe('SAFE')
+  expect((await house.safeChecks.answer('laptop', { ...question('f1'), fresh: false }, signal)).files[0]?.verdict).toBe('SAFE')
   gone.abort(new Error('gone'))
   expect(reads).toEqual(['f0'])
   goOn()

@@ -12,10 +12,10 @@ import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
 import type { MemoryStreamInit } from '@filesync/protocol/testing'
 import { expect } from 'vitest'
-import { Habits } from '../src/legacy/habits.ts'
-import { serveLegacySession } from '../src/legacy/serve-session.ts'
-import type { LegacyDependencies, LegacyReport } from '../src/legacy/serve-session.ts'
-import { SessionQueue } from '../src/schedule/session-queue.ts'
+import { ClientMemory } from '../../src/legacy/client-memory.ts'
+import { serveLegacySession } from '../../src/legacy/serve-session.ts'
+import type { LegacyDependencies, LegacyReport } from '../../src/legacy/serve-session.ts'
+import { SessionQueue } from '../../src/schedule/session-queue.ts'
 import { info, sendFile, Wire } from './legacy-client.ts'
 import type { Files } from './legacy-client.ts'
 
@@ -70,7 +70,7 @@ export class LegacyServer {
       queue: new SessionQueue({ maxActive: 1, maxWaiting: 4, clock }),
       areas: () => this.archive.areas(),
       openArea: async name => await this.archive.area(name),
-      habits: new Habits(),
+      memory: new ClientMemory(),
       hash: hashBytes,
       createHasher,
       clock,
