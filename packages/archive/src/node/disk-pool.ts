@@ -1,16 +1,10 @@
 import { Worker } from 'node:worker_threads'
 import { errnoOf, FileSyncError } from '@filesync/protocol'
 import type { ReuseBuffer } from '@filesync/protocol'
-import { endWorker } from '@filesync/protocol/node'
+import { WorkerCalls } from '@filesync/protocol/node'
 import { LOADED } from './disk-calls.ts'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
 import { storeTrouble } from './trouble.ts'
-
-interface Waiting {
-  readonly resolve: (result: never) => void
-  readonly reject: (error: Error) => void
-  readonly reuse: ReuseBuffer | undefined
-}
 
 /** A buffer that arguments lie in, and who gets it back. */
 export interface Loan {
@@ -24,59 +18,50 @@ const YOUNG = { maxYoungGenerationSizeMb: 6 }
 /** One worker and the calls that it has not answered. */
 export class DiskThread {
   readonly #worker: Worker
-  readonly #waiting = new Map<number, Waiting>()
+  readonly #calls: WorkerCalls<DiskRequest, DiskReply | typeof LOADED, ReuseBuffer>
   readonly #loaded: Promise<void>
-  #next = 0
-  #broken: Error | undefined
 
   constructor (data: DiskWorkerData) {
-    this.#worker = new Worker(new URL('./disk-worker.ts', import.meta.url), { workerData: data, resourceLimits: YOUNG })
-    this.#worker.unref()
-    this.#worker.on('message', (reply: DiskReply | typeof LOADED) => { if (reply !== LOADED) this.#answer(reply) })
-    this.#worker.on('error', cause => { this.#break(breakdown(cause)) })
-    this.#worker.on('exit', () => { this.#break(new FileSyncError('ABORTED', 'The archive is closed.')) })
-    this.#loaded = new Promise(resolve => { for (const event of ['message', 'error', 'exit']) this.#worker.once(event, () => { resolve() }) })
+    const worker = this.#worker = new Worker(new URL('./disk-worker.ts', import.meta.url), { workerData: data, resourceLimits: YOUNG })
+    this.#loaded = new Promise(resolve => { for (const event of ['message', 'error', 'exit']) worker.once(event, () => { resolve() }) })
+    this.#calls = new WorkerCalls({
+      startWorker: () => worker,
+      onMessage: reply => { if (reply !== LOADED) this.#receive(reply) },
+      errorOfFailure: breakdown,
+      errorOfExit: closed,
+    })
+    this.#calls.start()
   }
 
   get waiting (): number {
-    return this.#waiting.size
+    return this.#calls.pending
   }
 
   async call<C extends keyof DiskCalls> (call: C, args: Parameters<DiskCalls[C]>, loan?: Loan): Promise<ReturnType<DiskCalls[C]>> {
-    if (this.#broken !== undefined) throw this.#broken
-    const id = this.#next++
     const lent = loan?.buffer
-    const request: DiskRequest = { id, call, args, lent }
-    this.#worker.postMessage(request, lent === undefined ? [] : [lent])
-    if (this.#waiting.size === 0) this.#worker.ref()
-    return await new Promise((resolve, reject) => { this.#waiting.set(id, { resolve, reject, reuse: loan?.reuse }) })
+    return await this.#calls.call({ id: this.#calls.nextId(), call, args, lent }, lent === undefined ? undefined : [lent], loan?.reuse)
   }
 
   async close (): Promise<void> {
     // V8 was seen to end the whole process when a thread was ended while it evaluated its modules.
     this.#worker.ref()
     await this.#loaded
-    await endWorker(this.#worker)
+    await this.#calls.close(closed())
   }
 
-  #answer (reply: DiskReply): void {
-    const waiting = this.#waiting.get(reply.id)
-    this.#waiting.delete(reply.id)
-    if (this.#waiting.size === 0) this.#worker.unref()
-    if (reply.lent !== undefined) waiting?.reuse?.(reply.lent)
+  #receive (reply: DiskReply): void {
+    if (reply.lent !== undefined) this.#calls.noteOf(reply.id)?.(reply.lent)
     if ('error' in reply) {
       const { code, message, path } = reply.error
-      waiting?.reject(new FileSyncError(code, message, path === undefined ? {} : { path }))
+      this.#calls.reject(reply.id, new FileSyncError(code, message, path === undefined ? {} : { path }))
     } else {
-      waiting?.resolve(reply.result as never)
+      this.#calls.resolve(reply.id, reply.result)
     }
   }
+}
 
-  #break (error: Error): void {
-    this.#broken ??= error
-    for (const { reject } of this.#waiting.values()) reject(this.#broken)
-    this.#waiting.clear()
-  }
+function closed (): FileSyncError {
+  return new FileSyncError('ABORTED', 'The archive is closed.')
 }
 
 // What a worker throws while it starts arrives as a plain error with the code that it had.

@@ -14,17 +14,17 @@ export interface RuleDefinition {
   readonly file: RuleFile | undefined
 }
 
-export type ToReader =
-  | {
-    readonly type: 'read'
-    readonly id: number
-    readonly rules: readonly RuleDefinition[]
-    readonly directories: readonly RelativePath[]
-    readonly rulesIds: readonly number[]
-    readonly nowMs: number
-    readonly settleMs: number
-  }
-  | { readonly type: 'rest' }
+export interface ReadCall {
+  readonly type: 'read'
+  readonly id: number
+  readonly rules: readonly RuleDefinition[]
+  readonly directories: readonly RelativePath[]
+  readonly rulesIds: readonly number[]
+  readonly nowMs: number
+  readonly settleMs: number
+}
+
+export type ToReader = ReadCall | { readonly type: 'rest' }
 
 export type PackedReading = ListedDirectory | DirectoryGone | DirectoryUnreadable
 

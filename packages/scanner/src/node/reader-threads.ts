@@ -1,9 +1,9 @@
 import { Worker } from 'node:worker_threads'
 import { FileSyncError } from '@filesync/protocol'
-import { endWorker } from '@filesync/protocol/node'
+import { WorkerCalls } from '@filesync/protocol/node'
 import type { DirectoryReader, DirectoryReading, ReadRequest } from '../directory-reading.ts'
 import type { RuleSet } from '../rule-set.ts'
-import type { FromReader, ReaderData, RuleDefinition, ToReader } from './reader-messages.ts'
+import type { FromReader, ReadCall, ReaderData, RuleDefinition, ToReader } from './reader-messages.ts'
 
 // A flag that was meant for the program itself (--input-type, --eval) can keep a thread from starting.
 const OWN_FLAGS = process.execArgv.filter(flag => flag.startsWith('--conditions='))
@@ -23,11 +23,11 @@ export class ReaderThreads implements DirectoryReader {
     return await idlest.read(batch)
   }
 
-  // Threads that are not needed must not keep a program alive; a scan that waits for files to settle must.
+  // An idle thread must not keep a program alive; a scan that waits for files to settle must.
   stay (): () => void {
     const [first] = this.#threads
-    first?.keepAlive(1)
-    return () => { first?.keepAlive(-1) }
+    first?.hold()
+    return () => { first?.release() }
   }
 
   rest (): void {
@@ -40,56 +40,51 @@ export class ReaderThreads implements DirectoryReader {
 }
 
 class ReaderThread {
-  readonly #worker: Worker
+  /** Ids of the rule sets that the worker has. */
   readonly #known = new Set<number>()
-  readonly #answers = new Map<number, PromiseWithResolvers<readonly DirectoryReading[]>>()
-  #asked = 0
-  #reasonsToLive = 0
-  #broken: FileSyncError | undefined
+  readonly #calls: WorkerCalls<ReadCall, FromReader>
 
   constructor (data: ReaderData) {
-    this.#worker = new Worker(new URL('./reader-worker.ts', import.meta.url), { workerData: data, execArgv: OWN_FLAGS })
-    this.#worker.on('message', (message: FromReader) => { this.#take(message) })
-    this.#worker.on('error', (cause: unknown) => { this.#break(cause) })
-    this.#worker.on('exit', () => { this.#break(undefined) })
-    this.#worker.unref()
+    this.#calls = new WorkerCalls({
+      startWorker: () => new Worker(new URL('./reader-worker.ts', import.meta.url), { workerData: data, execArgv: OWN_FLAGS }),
+      onMessage: message => { this.#receive(message) },
+      errorOfFailure: cause => new FileSyncError('INTERNAL', 'A thread that reads directories failed.', { cause }),
+      errorOfExit: ended,
+    })
+    this.#calls.start()
   }
 
   /** Batches that it has not answered. */
   get waiting (): number {
-    return this.#answers.size
+    return this.#calls.pending
   }
 
   async read (batch: readonly ReadRequest[]): Promise<readonly DirectoryReading[]> {
-    if (this.#broken !== undefined) throw this.#broken
-    const id = this.#asked++
-    const answer = Promise.withResolvers<readonly DirectoryReading[]>()
-    this.#answers.set(id, answer)
-    this.keepAlive(1)
-    this.#worker.postMessage({
-      type: 'read', id,
+    return await this.#calls.call({
+      type: 'read',
+      id: this.#calls.nextId(),
       rules: batch.flatMap(({ rules }) => this.#introduce(rules)),
       directories: batch.map(({ directory }) => directory),
       rulesIds: batch.map(({ rules }) => rules.id),
       nowMs: batch[0]?.nowMs ?? 0,
       settleMs: batch[0]?.settleMs ?? 0,
-    } satisfies ToReader)
-    return await answer.promise
+    })
   }
 
-  keepAlive (reasons: 1 | -1): void {
-    this.#reasonsToLive += reasons
-    if (this.#reasonsToLive > 0) this.#worker.ref()
-    else this.#worker.unref()
+  hold (): void {
+    this.#calls.hold()
+  }
+
+  release (): void {
+    this.#calls.release()
   }
 
   rest (): void {
-    if (this.#broken === undefined) this.#worker.postMessage({ type: 'rest' } satisfies ToReader)
+    this.#calls.post({ type: 'rest' } satisfies ToReader)
   }
 
   async close (): Promise<void> {
-    this.#break(undefined)
-    await endWorker(this.#worker)
+    await this.#calls.close(ended())
   }
 
   #introduce (rules: RuleSet): RuleDefinition[] {
@@ -99,21 +94,17 @@ class ReaderThread {
     return [...above, { id: rules.id, parentId: rules.parent?.id, file: rules.file }]
   }
 
-  #take (message: FromReader): void {
-    const answer = this.#answers.get(message.id)
-    this.#answers.delete(message.id)
-    this.keepAlive(-1)
+  #receive (message: FromReader): void {
     if ('error' in message) {
-      answer?.reject(new FileSyncError('INTERNAL', 'A thread that reads directories failed.', { cause: message.error }))
+      const error = new FileSyncError('INTERNAL', 'A thread that reads directories failed.', { cause: message.error })
+      this.#calls.reject(message.id, error)
       return
     }
-    const { block } = message
-    answer?.resolve(message.readings.map(reading => reading.status === 'read' ? { ...reading, block } : reading))
+    const { id, block, readings } = message
+    this.#calls.resolve(id, readings.map(reading => reading.status === 'read' ? { ...reading, block } : reading))
   }
+}
 
-  #break (cause: unknown): void {
-    this.#broken ??= new FileSyncError('INTERNAL', 'A thread that reads directories ended.', cause === undefined ? {} : { cause })
-    for (const answer of this.#answers.values()) answer.reject(this.#broken)
-    this.#answers.clear()
-  }
+function ended (): FileSyncError {
+  return new FileSyncError('INTERNAL', 'A thread that reads directories has ended.')
 }

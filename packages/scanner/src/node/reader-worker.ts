@@ -6,7 +6,7 @@ import type { RuleFile } from '../ignore-rules.ts'
 import { readDirectory } from '../read-directory.ts'
 import { faultText, isGone, isSystemFault } from '../system-fault.ts'
 import { ConfinedDirectories } from './confined-directories.ts'
-import type { FromReader, PackedReading, ReaderData, RuleDefinition, ToReader } from './reader-messages.ts'
+import type { FromReader, PackedReading, ReadCall, ReaderData, RuleDefinition, ToReader } from './reader-messages.ts'
 
 const { root, byDescriptor } = workerData as ReaderData
 const directories = new ConfinedDirectories(root, byDescriptor)
@@ -41,7 +41,7 @@ function readOne (path: RelativePath, rulesId: number, { nowMs, settleMs }: { re
   }
 }
 
-function readAll (message: Extract<ToReader, { type: 'read' }>): FromReader {
+function readAll (message: ReadCall): FromReader {
   define(message.rules)
   const readings = message.directories.map((path, at) => readOne(path, message.rulesIds[at] ?? 0, message))
   return { id: message.id, block: writer.take(), readings }

@@ -3,10 +3,10 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { BufferPool, FileSyncError, FRAME_HEADER_BYTES, LIMITS } from '@filesync/protocol'
-import { endWorker } from '@filesync/protocol/node'
+import { WorkerCalls } from '@filesync/protocol/node'
 import type { FileSource, PackRead, SourceStream, StreamRequest, StreamStep, WantedFile } from '../file-source.ts'
 import { toColumns } from './wanted-columns.ts'
-import type { SourceAnswer, SourceQuestion, SourceWorkerData } from './worker-protocol.ts'
+import type { LentBuffer, SourceAnswer, SourceCall, SourceQuestion, SourceWorkerData } from './worker-protocol.ts'
 
 export interface FileSourceInit {
   /** The directory whose files are read. */
@@ -54,15 +54,15 @@ class WorkerSource implements FileSource {
   }
 
   refresh (): void {
-    for (const thread of this.#threads) thread.release()
+    for (const thread of this.#threads) thread.releaseDirectories()
   }
 
   async readPack (files: readonly WantedFile[], compress: boolean): Promise<PackRead> {
-    return await this.#leastBusy().call<PackRead>(call => ({ kind: 'PACK', call, files: toColumns(files), compress }))
+    return await this.#leastBusy().call<PackRead>(id => ({ kind: 'PACK', id, files: toColumns(files), compress }))
   }
 
   async readDigests (files: readonly WantedFile[]): Promise<PackRead> {
-    return await this.#leastBusy().call<PackRead>(call => ({ kind: 'DIGESTS', call, files: toColumns(files) }))
+    return await this.#leastBusy().call<PackRead>(id => ({ kind: 'DIGESTS', id, files: toColumns(files) }))
   }
 
   openStream (request: StreamRequest): SourceStream {
@@ -84,91 +84,68 @@ class WorkerSource implements FileSource {
 }
 
 class SourceThread {
-  readonly #root: string
   readonly #buffers: BufferPool
-  #worker: Worker | undefined
-  readonly #calls = new Map<number, { resolve: (result: PackRead | StreamStep) => void, reject: (error: unknown) => void }>()
-  #numbers = 0
-  #streams = 0
-  #failure: FileSyncError | undefined
+  readonly #calls: WorkerCalls<SourceCall & LentBuffer, SourceAnswer>
+  #openStreams = 0
 
   constructor (root: string, buffers: BufferPool) {
-    this.#root = root
     this.#buffers = buffers
-  }
-
-  /** What it has to do; a stream counts, because it will ask for more. */
-  get load (): number {
-    return this.#calls.size + this.#streams
-  }
-
-  start (): void {
-    if (this.#failure === undefined) this.#started()
-  }
-
-  release (): void {
-    this.#worker?.postMessage({ kind: 'RELEASE' } satisfies SourceQuestion)
-  }
-
-  async call<T extends PackRead | StreamStep> (question: (call: number) => SourceQuestion): Promise<T> {
-    if (this.#failure !== undefined) throw this.#failure
-    const call = this.#numbers++
-    return await new Promise<T>((resolve, reject) => {
-      this.#calls.set(call, { resolve: resolve as (result: PackRead | StreamStep) => void, reject })
-      const worker = this.#started()
-      if (this.#calls.size === 1) worker.ref()
-      const buffer = this.#buffers.takeFree(FRAME_BYTES)
-      worker.postMessage({ ...question(call), buffer }, buffer === undefined ? [] : [buffer])
+    // Started by the first file to read: most syncs have none, and starting a thread takes longer than all else that they do.
+    this.#calls = new WorkerCalls({
+      startWorker: () => new Worker(new URL('./source-worker.ts', import.meta.url), { workerData: { root } satisfies SourceWorkerData }),
+      onMessage: answer => { this.#receive(answer) },
+      errorOfFailure: cause => new FileSyncError('INTERNAL', 'A thread that reads files failed.', { cause }),
+      errorOfExit: closed,
     })
   }
 
+  /** Pending calls and open streams, which will ask for more. */
+  get load (): number {
+    return this.#calls.pending + this.#openStreams
+  }
+
+  start (): void {
+    this.#calls.start()
+  }
+
+  releaseDirectories (): void {
+    this.#calls.post({ kind: 'RELEASE' } satisfies SourceQuestion)
+  }
+
+  async call<T extends PackRead | StreamStep> (questionOf: (id: number) => SourceCall): Promise<T> {
+    const question = questionOf(this.#calls.nextId())
+    const buffer = this.#buffers.takeFree(FRAME_BYTES)
+    return await this.#calls.call<T>({ ...question, buffer }, buffer === undefined ? [] : [buffer])
+  }
+
   openStream (request: StreamRequest): SourceStream {
-    if (this.#failure !== undefined) throw this.#failure
-    const worker = this.#started()
-    const stream = this.#numbers++
+    const stream = this.#calls.nextId()
     let isOpen = true
-    this.#streams++
-    worker.postMessage({ kind: 'OPEN', stream, request } satisfies SourceQuestion)
+    this.#calls.start()
+    this.#calls.post({ kind: 'OPEN', stream, request } satisfies SourceQuestion)
+    this.#openStreams++
     return {
-      next: async compress => await this.call<StreamStep>(call => ({ kind: 'NEXT', call, stream, compress })),
+      next: async compress => await this.call<StreamStep>(id => ({ kind: 'NEXT', id, stream, compress })),
       close: () => {
         if (!isOpen) return
         isOpen = false
-        this.#streams--
-        worker.postMessage({ kind: 'CLOSE', stream } satisfies SourceQuestion)
+        this.#openStreams--
+        this.#calls.post({ kind: 'CLOSE', stream } satisfies SourceQuestion)
       },
     }
   }
 
   async close (): Promise<void> {
-    this.#fail(new FileSyncError('ABORTED', 'The source is closed.'))
-    if (this.#worker !== undefined) await endWorker(this.#worker)
+    await this.#calls.close(closed())
   }
 
-  // With the first file to read: most syncs have none, and starting a thread takes longer than all else that they do.
-  #started (): Worker {
-    if (this.#worker !== undefined) return this.#worker
-    const worker = this.#worker = new Worker(new URL('./source-worker.ts', import.meta.url), { workerData: { root: this.#root } satisfies SourceWorkerData })
-    // A source that nobody closes does not keep the program alive; a call under way does.
-    worker.unref()
-    worker.on('message', (answer: SourceAnswer) => { this.#settle(answer) })
-    worker.on('error', error => { this.#fail(new FileSyncError('INTERNAL', 'A thread that reads files failed.', { cause: error })) })
-    worker.on('exit', () => { this.#fail(new FileSyncError('ABORTED', 'The source is closed.')) })
-    return worker
-  }
-
-  #settle (answer: SourceAnswer): void {
-    const call = this.#calls.get(answer.call)
-    this.#calls.delete(answer.call)
-    if (this.#calls.size === 0) this.#worker?.unref()
+  #receive (answer: SourceAnswer): void {
     if (answer.spare !== undefined) this.#buffers.give(answer.spare)
-    if ('result' in answer) call?.resolve(answer.result)
-    else call?.reject(new FileSyncError(answer.error.code, answer.error.message))
+    if ('result' in answer) this.#calls.resolve(answer.id, answer.result)
+    else this.#calls.reject(answer.id, new FileSyncError(answer.error.code, answer.error.message))
   }
+}
 
-  #fail (error: FileSyncError): void {
-    this.#failure ??= error
-    for (const call of this.#calls.values()) call.reject(this.#failure)
-    this.#calls.clear()
-  }
+function closed (): FileSyncError {
+  return new FileSyncError('ABORTED', 'The source is closed.')
 }

@@ -3,12 +3,12 @@ import { asFileSyncError } from '@filesync/protocol'
 import { signFile } from './sign-file.ts'
 import type { SignAnswer, SignQuestion } from './signer.ts'
 
-parentPort?.on('message', ({ call, fd, sizeBytes, stop }: SignQuestion) => {
+parentPort?.on('message', ({ id, fd, sizeBytes, stop }: SignQuestion) => {
   try {
     const signature = signFile({ fd, sizeBytes, isStopped: () => Atomics.load(stop, 0) !== 0 })
-    parentPort?.postMessage({ call, signature } satisfies SignAnswer, signature === undefined ? [] : [signature.buffer])
+    parentPort?.postMessage({ id, signature } satisfies SignAnswer, signature === undefined ? [] : [signature.buffer])
   } catch (error) {
     const { code, message } = asFileSyncError(error)
-    parentPort?.postMessage({ call, error: { code, message } } satisfies SignAnswer)
+    parentPort?.postMessage({ id, error: { code, message } } satisfies SignAnswer)
   }
 })

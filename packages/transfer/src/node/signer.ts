@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { FileSyncError } from '@filesync/protocol'
 import type { ErrorCode } from '@filesync/protocol'
-import { endWorker } from '@filesync/protocol/node'
+import { WorkerCalls } from '@filesync/protocol/node'
 
 /** Makes signatures of files in a thread of its own, one at a time. */
 export interface Signer {
@@ -14,7 +14,7 @@ export interface Signer {
 }
 
 export interface SignQuestion {
-  readonly call: number
+  readonly id: number
   readonly fd: number
   readonly sizeBytes: number
   /** Set to 1 to stop. */
@@ -22,64 +22,42 @@ export interface SignQuestion {
 }
 
 export type SignAnswer =
-  | { readonly call: number, readonly signature: Uint8Array<ArrayBuffer> | undefined }
-  | { readonly call: number, readonly error: { readonly code: ErrorCode, readonly message: string } }
+  | { readonly id: number, readonly signature: Uint8Array<ArrayBuffer> | undefined }
+  | { readonly id: number, readonly error: { readonly code: ErrorCode, readonly message: string } }
 
 export function openSigner (): Signer {
   return new ThreadSigner()
 }
 
 class ThreadSigner implements Signer {
-  #worker: Worker | undefined
-  readonly #calls = new Map<number, { resolve: (signature: Uint8Array<ArrayBuffer> | undefined) => void, reject: (error: unknown) => void }>()
-  #numbers = 0
-  #failure: FileSyncError | undefined
+  // The thread is started for the first file: most servers never sign one.
+  readonly #calls = new WorkerCalls<SignQuestion, SignAnswer>({
+    startWorker: () => new Worker(new URL('./signer-worker.ts', import.meta.url)),
+    onMessage: answer => { this.#receive(answer) },
+    errorOfFailure: cause => new FileSyncError('INTERNAL', 'The thread that signs files failed.', { cause }),
+    errorOfExit: closed,
+  })
 
   async sign (fd: number, sizeBytes: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer> | undefined> {
     signal?.throwIfAborted()
-    if (this.#failure !== undefined) throw this.#failure
-    const call = this.#numbers++
+    const id = this.#calls.nextId()
     const stop = new Int32Array(new SharedArrayBuffer(4))
     const onAbort = (): void => { Atomics.store(stop, 0, 1) }
     signal?.addEventListener('abort', onAbort, { once: true })
     try {
-      return await new Promise((resolve, reject) => {
-        this.#calls.set(call, { resolve, reject })
-        const worker = this.#worker ??= this.#start()
-        worker.ref()
-        worker.postMessage({ call, fd, sizeBytes, stop } satisfies SignQuestion)
-      })
+      return await this.#calls.call({ id, fd, sizeBytes, stop })
     } finally {
       signal?.removeEventListener('abort', onAbort)
     }
   }
 
   async close (): Promise<void> {
-    this.#fail(closed())
-    if (this.#worker !== undefined) await endWorker(this.#worker)
+    await this.#calls.close(closed())
   }
 
-  // When the first file is to be signed: most servers never do.
-  #start (): Worker {
-    const worker = new Worker(new URL('./signer-worker.ts', import.meta.url))
-    worker.on('message', (answer: SignAnswer) => { this.#settle(answer) })
-    worker.on('error', error => { this.#fail(new FileSyncError('INTERNAL', 'The thread that signs files failed.', { cause: error })) })
-    worker.on('exit', () => { this.#fail(closed()) })
-    return worker
-  }
-
-  #settle (answer: SignAnswer): void {
-    const call = this.#calls.get(answer.call)
-    this.#calls.delete(answer.call)
-    if (this.#calls.size === 0) this.#worker?.unref()
-    if ('signature' in answer) call?.resolve(answer.signature)
-    else call?.reject(new FileSyncError(answer.error.code, answer.error.message))
-  }
-
-  #fail (error: FileSyncError): void {
-    this.#failure ??= error
-    for (const call of this.#calls.values()) call.reject(this.#failure)
-    this.#calls.clear()
+  #receive (answer: SignAnswer): void {
+    if ('signature' in answer) this.#calls.resolve(answer.id, answer.signature)
+    else this.#calls.reject(answer.id, new FileSyncError(answer.error.code, answer.error.message))
   }
 }
 

@@ -9,7 +9,7 @@ import { createCutFinder } from './cut-finder.ts'
 import { openWanted } from './open-file.ts'
 import { sourceDirectories } from './source-directories.ts'
 import { fromColumns } from './wanted-columns.ts'
-import type { LendingQuestion, SourceAnswer, SourceQuestion, SourceWorkerData } from './worker-protocol.ts'
+import type { LentBuffer, SourceAnswer, SourceQuestion, SourceWorkerData } from './worker-protocol.ts'
 import { zstdCompress } from './zstd.ts'
 
 /** Handles are let go after this time without work. */
@@ -35,14 +35,14 @@ let idle: NodeJS.Timeout | undefined
 /** Came with the question that is being answered, until a frame takes it. */
 let lent: ArrayBuffer | undefined
 
-port.on('message', (question: LendingQuestion) => {
+port.on('message', (question: SourceQuestion & LentBuffer) => {
   lent = question.buffer
   clearTimeout(idle)
   idle = setTimeout(() => { directories.release() }, IDLE_MS)
   switch (question.kind) {
-    case 'PACK': return answer(question.call, () => buildPack(fromColumns(question.files), reader, question.compress))
-    case 'DIGESTS': return answer(question.call, () => buildDigests(fromColumns(question.files), reader))
-    case 'NEXT': return answer(question.call, () => nextStep(question.stream, question.compress))
+    case 'PACK': return answer(question.id, () => buildPack(fromColumns(question.files), reader, question.compress))
+    case 'DIGESTS': return answer(question.id, () => buildDigests(fromColumns(question.files), reader))
+    case 'NEXT': return answer(question.id, () => nextStep(question.stream, question.compress))
     case 'OPEN': return open(question)
     case 'CLOSE': return close(question.stream)
     case 'RELEASE': return void directories.release()
@@ -81,14 +81,14 @@ function allocate (sizeBytes: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(made.buffer, 0, sizeBytes)
 }
 
-function answer (call: number, work: () => PackRead | StreamStep): void {
+function answer (id: number, work: () => PackRead | StreamStep): void {
   try {
     const result = work()
     const frame = 'frame' in result ? result.frame : undefined
-    reply({ call, result, spare: lent }, frame === undefined ? [] : [frame.buffer])
+    reply({ id, result, spare: lent }, frame === undefined ? [] : [frame.buffer])
   } catch (error) {
     const { code, message } = asFileSyncError(error)
-    reply({ call, error: { code, message }, spare: lent }, [])
+    reply({ id, error: { code, message }, spare: lent }, [])
   }
 }
 
