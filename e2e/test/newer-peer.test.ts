@@ -25,7 +25,7 @@ test('a client with a new kind of problem is served by an older server, which sh
       await peer.say({ type: 'CLOSE', code: 'DONE', message: '' })
     },
   })
-  expect(next).toMatchObject({ result: 'PROBLEMS', stored: { files: 1 }, problems: [{ path: 'frozen', code: 'OTHER', message: `there is a reason that this version does not know: ${NEW_PROBLEM.message}` }] })
+  expect(next).toMatchObject({ result: 'PROBLEMS', stored: { files: 1 }, problems: [{ path: 'frozen', code: 'OTHER', message: `the reason is unknown to this version: ${NEW_PROBLEM.message}` }] })
   expect({ taken, heard }).toMatchObject({ taken: { result: 'PROBLEMS' }, heard: 'DONE' })
   expect(Object.keys(await ground.stored('newer'))).toEqual(['plain'])
 })

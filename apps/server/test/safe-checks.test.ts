@@ -122,10 +122,10 @@ test('who did not say that it asks may not ask, whether it greeted or not', asyn
   await greeted.receive(['HELLO'])
   await greeted.receive(['SERVER_STATUS'])
   await greeted.sendFrame(question)
-  await expect(greeted.receive(['SAFE_ANSWER'])).rejects.toThrow('SAFE_QUESTION where CLIENT_FILES_INFO was due')
+  await expect(greeted.receive(['SAFE_ANSWER'])).rejects.toThrow('SAFE_QUESTION, but CLIENT_FILES_INFO was expected')
   const rude = house.connect('laptop')
   await rude.sendFrame(question)
-  await expect(rude.receive(['SAFE_ANSWER'])).rejects.toThrow('SAFE_QUESTION where HELLO was due')
+  await expect(rude.receive(['SAFE_ANSWER'])).rejects.toThrow('SAFE_QUESTION, but HELLO was expected')
 })
 
 test('a client has a few sessions of questions at most, and others are not held up by them', async () => {

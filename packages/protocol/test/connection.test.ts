@@ -111,7 +111,7 @@ describe('the end of a connection', () => {
     expect(await say(new FileSyncError('ABORTED', 'by ^C'))).toMatchObject({ code: 'PEER_GONE', message: 'The other end stopped.' })
     const trouble = await say(new FileSyncError('KEY_EXPOSED', '/home/me/key.pem'))
     expect(trouble.code).toBe('PEER_GONE')
-    expect(trouble.message).toMatch(/^The other end cannot go on, for a reason on its own machine\. /u)
+    expect(trouble.message).toMatch(/^The other end stopped because of a problem on its own machine\. /u)
     expect(trouble.message).not.toContain('/home')
     const fault = await say(new Error('ENOENT /secret'))
     expect(fault.code).toBe('INTERNAL')

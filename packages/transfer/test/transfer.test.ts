@@ -111,9 +111,9 @@ test('a file that cannot be sent is a problem in its place, and the others arriv
   const problems = [...(server as ReceivedFiles).problems].sort((a: Problem, b: Problem) => a.path < b.path ? -1 : 1)
   expect(problems).toEqual([
     { path: 'above', code: 'UNREADABLE', message: 'it cannot be read: EACCES' },
-    { path: 'edge', code: 'CHANGED_DURING_READ', message: 'it was being changed while it was read' },
-    { path: 'large', code: 'CHANGED_DURING_READ', message: 'it was being changed while it was read' },
-    { path: 'small', code: 'VANISHED', message: 'it vanished while the sync was running' },
+    { path: 'edge', code: 'CHANGED_DURING_READ', message: 'it changed while it was being read' },
+    { path: 'large', code: 'CHANGED_DURING_READ', message: 'it changed while it was being read' },
+    { path: 'small', code: 'VANISHED', message: 'it disappeared while the sync was running' },
   ])
   expectSame(store, tree, 2)
   expect(source.openFiles).toBe(0)

@@ -22,7 +22,7 @@ const FIXED_BYTES = new Map<number, number>([
  */
 export function checkMsgpack (bytes: Uint8Array): void {
   const end = new Walk(bytes).value(0, 0)
-  if (end !== bytes.length) throw fault('ENCODING_MALFORMED', 'there are bytes behind the value')
+  if (end !== bytes.length) throw fault('ENCODING_MALFORMED', 'there are bytes after the value')
 }
 
 class Walk {
@@ -55,7 +55,7 @@ class Walk {
       return this.#map(at + 1 + width, this.#uint(at + 1, width), depth)
     }
     const fixed = FIXED_BYTES.get(tag)
-    if (fixed === undefined) throw fault('ENCODING_FORBIDDEN', `type 0x${tag.toString(16)} is not used`)
+    if (fixed === undefined) throw fault('ENCODING_FORBIDDEN', `type 0x${tag.toString(16)} is not allowed`)
     return this.#skip(at + 1, fixed)
   }
 
@@ -75,7 +75,7 @@ class Walk {
       if (!(tag >= 0xa0 && tag <= 0xbf) && !(tag >= 0xd9 && tag <= 0xdb)) throw fault('ENCODING_FORBIDDEN', 'a map key is not text')
       const keyEnd = this.value(at, depth + 1)
       const key = decoder.decode(this.#bytes.subarray(at + (tag >= 0xd9 ? 1 + (1 << (tag - 0xd9)) : 1), keyEnd))
-      if (key === '__proto__' || keys.has(key)) throw fault('ENCODING_FORBIDDEN', 'a map key stands twice or is not allowed')
+      if (key === '__proto__' || keys.has(key)) throw fault('ENCODING_FORBIDDEN', 'a map key is duplicate or not allowed')
       keys.add(key)
       at = this.value(keyEnd, depth + 1)
     }
@@ -85,7 +85,7 @@ class Walk {
   #enter (values: number, at: number, depth: number): void {
     if (depth >= LIMITS.messageDepth) throw fault('ENCODING_TOO_DEEP', 'containers are nested too deep')
     // Each value takes a byte at least, so a count beyond the bytes that are left is a lie.
-    if (values > this.#bytes.length - at) throw fault('ENCODING_MALFORMED', 'a count is beyond the bytes that are there')
+    if (values > this.#bytes.length - at) throw fault('ENCODING_MALFORMED', 'a count exceeds the bytes that are left')
   }
 
   #text (start: number, length: number): number {
@@ -116,5 +116,5 @@ class Walk {
 }
 
 function fault (code: ErrorCode, why: string): FileSyncError {
-  return new FileSyncError(code, `A message cannot be decoded: ${why}.`)
+  return new FileSyncError(code, `Invalid message: ${why}.`)
 }

@@ -21,7 +21,7 @@ export function decodeValue (bytes: Uint8Array): unknown {
   try {
     return packr.unpack(bytes) as unknown
   } catch (cause) {
-    throw new FileSyncError('ENCODING_MALFORMED', 'A message cannot be decoded.', { cause })
+    throw new FileSyncError('ENCODING_MALFORMED', 'Invalid message: it cannot be decoded.', { cause })
   }
 }
 

@@ -152,7 +152,7 @@ export class MsgpackReader {
   #passUint64 (): void {
     this.#at++
     this.#need(8)
-    if (this.#view.getUint32(this.#at) === 0) throw fault('a number is longer than it needs to be')
+    if (this.#view.getUint32(this.#at) === 0) throw fault('a number is not in its shortest form')
     this.#at += 8
   }
 
@@ -169,7 +169,7 @@ export class MsgpackReader {
     const value = bytes === 8 ? this.#view.getBigInt64(this.#at)
       : BigInt(bytes === 4 ? this.#view.getInt32(this.#at) : bytes === 2 ? this.#view.getInt16(this.#at) : this.#view.getInt8(this.#at))
     this.#at += bytes
-    if (value >= limit) throw fault('a number is longer than it needs to be')
+    if (value >= limit) throw fault('a number is not in its shortest form')
     return value
   }
 
@@ -197,12 +197,12 @@ export class MsgpackReader {
     try {
       return decoder.decode(this.#bytes.subarray(start, end))
     } catch (cause) {
-      throw new FileSyncError('LISTING_INVALID', 'A listing holds text that is not UTF-8.', { cause })
+      throw new FileSyncError('LISTING_INVALID', 'A listing contains text that is not UTF-8.', { cause })
     }
   }
 
   #atLeast (value: number, least: number): number {
-    if (value < least) throw fault('a number is longer than it needs to be')
+    if (value < least) throw fault('a number is not in its shortest form')
     return value
   }
 

@@ -77,7 +77,7 @@ export class LegacyChannel {
   /** The newline that stands behind a message. */
   async receiveNewline (): Promise<void> {
     const piece = await this.#within(LEGACY_LIMITS.idleTimeoutMs, 'a newline', async () => await this.#next())
-    if (piece[0] !== NEWLINE) throw new FileSyncError('MESSAGE_INVALID', 'No newline stands behind a message of the original protocol that needs one.')
+    if (piece[0] !== NEWLINE) throw new FileSyncError('MESSAGE_INVALID', 'The newline after a message of the original protocol is missing.')
     this.#unread(piece, 1)
     await this.#pace?.(1)
   }
@@ -105,12 +105,12 @@ export class LegacyChannel {
 
   async sendBytes (bytes: Uint8Array): Promise<void> {
     this.bytesSent += bytes.length
-    await this.#within(LEGACY_LIMITS.idleTimeoutMs, 'room for more', async () => { await this.#stream.write(bytes) })
+    await this.#within(LEGACY_LIMITS.idleTimeoutMs, 'it to accept data', async () => { await this.#stream.write(bytes) })
   }
 
   /** Ends the session in good order. */
   async end (): Promise<void> {
-    await this.#within(LEGACY_LIMITS.idleTimeoutMs, 'the end', async () => { await this.#stream.end() })
+    await this.#within(LEGACY_LIMITS.idleTimeoutMs, 'it to end the connection', async () => { await this.#stream.end() })
   }
 
   destroy (reason: Error): void {
@@ -119,7 +119,7 @@ export class LegacyChannel {
 
   async #within<T> (delayMs: number, what: string, work: () => Promise<T>): Promise<T> {
     const cancel = this.#clock.schedule(Math.max(0, delayMs), () => {
-      this.#stream.destroy(new FileSyncError('PEER_TIMEOUT', `The peer let this end wait too long for ${what}.`))
+      this.#stream.destroy(new FileSyncError('PEER_TIMEOUT', `The peer took too long: timed out waiting for ${what}.`))
     })
     try {
       return await work()

@@ -47,7 +47,7 @@ export class JsonReader {
       this.#keep(piece.subarray(0, at + 1))
       return { value: this.#decode(), used: at + 1 }
     }
-    if (piece.length > room) throw beyond(`longer than ${String(this.#bounds.maxBytes)} bytes`)
+    if (piece.length > room) throw beyond(`is longer than ${String(this.#bounds.maxBytes)} bytes`)
     this.#keep(piece)
     return undefined
   }
@@ -72,8 +72,8 @@ export class JsonReader {
       else if (letter === QUOTE) this.#inString = false
     } else if (letter === OPEN_OBJECT || letter === OPEN_ARRAY) {
       if (this.#depth === 0 && letter !== OPEN_OBJECT) throw notJson()
-      if (++this.#depth > this.#bounds.maxDepth) throw beyond('nested too deep')
-      if (++this.#containers > this.#bounds.maxContainers) throw beyond('of too many parts')
+      if (++this.#depth > this.#bounds.maxDepth) throw beyond('is nested too deep')
+      if (++this.#containers > this.#bounds.maxContainers) throw beyond('has too many objects and arrays')
     } else if (this.#depth === 0) {
       if (!isSpace(letter)) throw notJson()
     } else if (letter === QUOTE) {
@@ -98,9 +98,9 @@ function isSpace (letter: number): boolean {
 }
 
 function notJson (cause?: unknown): FileSyncError {
-  return new FileSyncError('MESSAGE_INVALID', 'The peer sent something that is not a message of the original protocol.', cause === undefined ? {} : { cause })
+  return new FileSyncError('MESSAGE_INVALID', 'The peer sent data that is not a message of the original protocol.', cause === undefined ? {} : { cause })
 }
 
 function beyond (what: string): FileSyncError {
-  return new FileSyncError('LIMIT_EXCEEDED', `The peer sent a message of the original protocol that is ${what}.`)
+  return new FileSyncError('LIMIT_EXCEEDED', `The peer sent a message of the original protocol that ${what}.`)
 }

@@ -71,7 +71,7 @@ export function parseLegacyMessage<K extends keyof LegacyMessages> (type: K, val
   const schema: v.GenericSchema<unknown, LegacyMessages[K]> = SCHEMAS[type]
   const result = v.safeParse(schema, value, { abortEarly: true })
   if (result.success) return result.output
-  throw new FileSyncError('MESSAGE_INVALID', `The peer sent something else than ${type} of the original protocol, or a field of it does not fit.`)
+  throw new FileSyncError('MESSAGE_INVALID', `The peer did not send a valid ${type} of the original protocol.`)
 }
 
 const encoder = new TextEncoder()

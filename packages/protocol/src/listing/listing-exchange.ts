@@ -67,9 +67,13 @@ export class ListingQuestions {
    */
   want (parent: ArrivedListing, index: number, entry: DirectoryEntry): void {
     const fault = checkJoin(parent.directory, entry.name)
-    if (fault !== undefined) throw new FileSyncError('LIMIT_EXCEEDED', `A directory is listed below ${JSON.stringify(parent.directory)} where none may be (${fault}).`)
+    if (fault !== undefined) {
+      throw new FileSyncError('LIMIT_EXCEEDED', `A directory below ${JSON.stringify(parent.directory)} exceeds the limits of a path (${fault}).`)
+    }
     if (this.#waiting.length >= LIMITS.listingsWaiting || this.#asked + this.#waiting.length >= LIMITS.listingsPerSync) {
-      throw new FileSyncError('LIMIT_EXCEEDED', `More than ${LIMITS.listingsPerSync} directories, or ${LIMITS.listingsWaiting} in one place, are new or changed at once. Push a part of the tree first: name the rest in an ignore file, and remove it from there afterwards.`)
+      throw new FileSyncError('LIMIT_EXCEEDED',
+        `More than ${LIMITS.listingsPerSync} directories, or ${LIMITS.listingsWaiting} in one place, are new or changed at once. ` +
+        'Push a part of the tree first: exclude the rest in an ignore file, then remove it from there and push again.')
     }
     const expected = { directory: joinPath(parent.directory, entry.name), digest: entry.digest }
     this.#waiting.push({ reference: [parent.number, index], expected })
@@ -78,9 +82,9 @@ export class ListingQuestions {
   /** Checks a listing that arrived. Throws MESSAGE_UNEXPECTED or LISTING_MISMATCH. */
   accept (whole: Whole): ArrivedListing {
     const expected = this.#expected.get(whole.number)
-    if (expected === undefined) throw new FileSyncError('MESSAGE_UNEXPECTED', 'A listing arrived that was not asked for.')
+    if (expected === undefined) throw new FileSyncError('MESSAGE_UNEXPECTED', 'A listing arrived that was not requested.')
     if (!equalDigests(this.#hash(whole.bytes), expected.digest)) {
-      throw new FileSyncError('LISTING_MISMATCH', 'A listing is not the one that was announced.', { path: expected.directory })
+      throw new FileSyncError('LISTING_MISMATCH', 'The digest of a listing differs from the announced one.', { path: expected.directory })
     }
     this.#expected.delete(whole.number)
     this.#arrived++
@@ -101,13 +105,13 @@ export class ListingAnswers {
   /** The listings that a LISTINGS_WANTED asks for, in its order. Throws TASK_INVALID for what was not listed. */
   * answer (directories: readonly EntryReference[]): Generator<Whole, void, undefined> {
     if (directories.length === 0) {
-      if (this.#given.length > 0) throw new FileSyncError('TASK_INVALID', 'The server asked for the root twice.')
+      if (this.#given.length > 0) throw new FileSyncError('TASK_INVALID', 'The server requested the root listing twice.')
       yield this.#give(ROOT_PATH)
       return
     }
     for (const [listing, index] of directories) {
       const { directory, entry } = this.entry(listing, index)
-      if (entry.kind !== 'directory') throw new FileSyncError('TASK_INVALID', 'The server asked for the listing of something that is not a directory.')
+      if (entry.kind !== 'directory') throw new FileSyncError('TASK_INVALID', 'The server requested the listing of an entry that is not a directory.')
       yield this.#give(joinPath(directory, entry.name))
     }
   }
@@ -122,19 +126,19 @@ export class ListingAnswers {
       const entry = given.index.entry(this.#open.bytes, index)
       if (entry !== undefined) return { directory: given.directory, entry }
     }
-    throw new FileSyncError('TASK_INVALID', 'The server named an entry that was not listed to it.')
+    throw new FileSyncError('TASK_INVALID', 'The server referred to an entry that was not listed.')
   }
 
   #give (directory: RelativePath): Whole {
     // Each directory is asked for once; a server that asks on and on must not make this list grow for ever.
-    if (this.#given.length > this.#tree.directories + 1) throw new FileSyncError('TASK_INVALID', 'The server asked for more listings than there are.')
+    if (this.#given.length > this.#tree.directories + 1) throw new FileSyncError('TASK_INVALID', 'The server requested more listings than there are.')
     const number = this.#given.push({ directory }) - 1
     return { number, bytes: this.#listing(directory) }
   }
 
   #listing (directory: RelativePath): Uint8Array {
     const bytes = this.#tree.listing(directory)
-    if (bytes === undefined) throw new FileSyncError('INTERNAL', 'The tree has lost one of its listings.', { path: directory })
+    if (bytes === undefined) throw new FileSyncError('INTERNAL', 'A listing is missing from the tree.', { path: directory })
     return bytes
   }
 }

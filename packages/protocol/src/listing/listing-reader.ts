@@ -52,7 +52,7 @@ export class ListingReader {
   /** The next entry; undefined behind the last. Throws LISTING_INVALID or NAME_INVALID for anything not in canonical form. */
   next (): Entry | undefined {
     if (this.#isDone) {
-      if (this.#reader.remainingBytes > 0) throw new FileSyncError('LISTING_INVALID', 'A listing has bytes behind its last entry.')
+      if (this.#reader.remainingBytes > 0) throw new FileSyncError('LISTING_INVALID', 'A listing has bytes after its last entry.')
       return undefined
     }
     const previous = this.#lastName()

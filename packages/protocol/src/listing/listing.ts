@@ -98,7 +98,7 @@ export function isSymlinkTarget (target: string): boolean {
 function readName (reader: MsgpackReader): Name {
   const name = reader.str()
   const fault = checkName(name)
-  if (fault !== undefined) throw new FileSyncError('NAME_INVALID', `A listing holds a name that is refused (${fault}).`)
+  if (fault !== undefined) throw new FileSyncError('NAME_INVALID', `A listing contains an invalid name (${fault}).`)
   return name as Name
 }
 
@@ -109,9 +109,9 @@ function readMode (reader: MsgpackReader, name: Name): number {
 }
 
 function misshapen (name: Name): FileSyncError {
-  return new FileSyncError('LISTING_INVALID', `The entry ${JSON.stringify(name)} of a listing does not have the form of an entry.`)
+  return new FileSyncError('LISTING_INVALID', `The entry ${JSON.stringify(name)} of a listing is malformed.`)
 }
 
 export function outOfOrder (name: Name): FileSyncError {
-  return new FileSyncError('LISTING_INVALID', `The entry ${JSON.stringify(name)} of a listing is out of order or stands twice.`)
+  return new FileSyncError('LISTING_INVALID', `The entry ${JSON.stringify(name)} of a listing is out of order or duplicate.`)
 }

@@ -65,7 +65,7 @@ export class PartsDecoder {
   * push (payload: Uint8Array): Generator<Whole, void, undefined> {
     let at = 0
     while (at < payload.length) {
-      if (payload.length - at < PART_HEADER_BYTES) throw malformed('a part header is cut')
+      if (payload.length - at < PART_HEADER_BYTES) throw malformed('a part header is truncated')
       const view = new DataView(payload.buffer, payload.byteOffset + at, PART_HEADER_BYTES)
       const length = view.getUint32(12)
       this.#begin(view)
@@ -84,7 +84,7 @@ export class PartsDecoder {
     const offset = view.getUint32(8)
     if (this.#whole === undefined) {
       if (totalBytes > this.#maxBytes) {
-        throw new FileSyncError('LIMIT_EXCEEDED', `A whole of ${String(totalBytes)} bytes is beyond the limit of ${String(this.#maxBytes)}.`)
+        throw new FileSyncError('LIMIT_EXCEEDED', `A listing or signature of ${String(totalBytes)} bytes exceeds the limit of ${String(this.#maxBytes)}.`)
       }
       this.#number = number
       this.#totalBytes = totalBytes
@@ -92,7 +92,7 @@ export class PartsDecoder {
       this.#filled = 0
     }
     if (number !== this.#number || totalBytes !== this.#totalBytes || offset !== this.#filled) {
-      throw malformed('parts are not one behind the other')
+      throw malformed('the parts are not consecutive')
     }
   }
 
@@ -120,5 +120,5 @@ export class PartsDecoder {
 const NO_BYTES = new Uint8Array(0)
 
 function malformed (why: string): FileSyncError {
-  return new FileSyncError('FRAME_MALFORMED', `The parts in a frame do not fit together: ${why}.`)
+  return new FileSyncError('FRAME_MALFORMED', `Invalid parts in a frame: ${why}.`)
 }

@@ -137,7 +137,7 @@ class StreamConnection implements Connection {
         return incoming.message as MessageOf<T>
       }
       const got = incoming.kind === 'message' ? incoming.message.type : `a ${incoming.type} frame`
-      throw this.#refuse(new FileSyncError('MESSAGE_UNEXPECTED', `The other end sent ${got} where ${types.join(' or ')} was due.`))
+      throw this.#refuse(new FileSyncError('MESSAGE_UNEXPECTED', `The other end sent ${got}, but ${types.join(' or ')} was expected.`))
     } finally {
       cancel?.()
     }

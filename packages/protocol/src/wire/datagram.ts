@@ -112,10 +112,10 @@ function decodeJson (datagram: Uint8Array): unknown {
   try {
     return JSON.parse(decoder.decode(datagram)) as unknown
   } catch (cause) {
-    throw new FileSyncError('DATAGRAM_INVALID', 'A datagram is not for FileSync: it is not JSON.', { cause })
+    throw new FileSyncError('DATAGRAM_INVALID', 'Invalid discovery datagram: it is not JSON.', { cause })
   }
 }
 
 function invalid (why: string): FileSyncError {
-  return new FileSyncError('DATAGRAM_INVALID', `A datagram is not for FileSync: ${why}.`)
+  return new FileSyncError('DATAGRAM_INVALID', `Invalid discovery datagram: ${why}.`)
 }

@@ -20,7 +20,7 @@ export function writeDigestRecord (into: Uint8Array, at: number, { task, digest 
 
 /** The records of a DIGESTS frame in order. Throws FRAME_MALFORMED; nothing is copied. */
 export function * readDigestRecords (payload: Uint8Array): Generator<FileDigest, void, undefined> {
-  if (payload.length % DIGEST_RECORD_BYTES !== 0) throw new FileSyncError('FRAME_MALFORMED', 'A frame of digests ends within a record.')
+  if (payload.length % DIGEST_RECORD_BYTES !== 0) throw new FileSyncError('FRAME_MALFORMED', 'Invalid DIGESTS frame: it ends within a record.')
   const view = new DataView(payload.buffer, payload.byteOffset, payload.length)
   for (let at = 0; at < payload.length; at += DIGEST_RECORD_BYTES) {
     yield { task: view.getUint32(at), digest: payload.subarray(at + 4, at + DIGEST_RECORD_BYTES) as Digest }

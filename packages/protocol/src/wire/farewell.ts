@@ -10,7 +10,7 @@ const MAX_CLOSE_BYTES = 16_384
 const CLOSE_LETTERS = [...'CLOSE'].map(letter => letter.charCodeAt(0))
 
 const STOPPED = 'The other end stopped.'
-const HAS_TROUBLE = 'The other end cannot go on, for a reason on its own machine. What it says there tells more.'
+const HAS_TROUBLE = 'The other end stopped because of a problem on its own machine. Its output or log there says more.'
 
 /** CLOSE with what a peer may know of an error; DONE where there is none. */
 export function lastWords (error: unknown): Close {

@@ -48,7 +48,7 @@ export class FrameWriter {
     this.#lastSentMs = clock.monotonicMs()
     this.#pendingWrites++
     const cancel = clock.schedule(stallTimeoutMs, () => {
-      onGone(new FileSyncError('PEER_TIMEOUT', 'The other end did not take what was sent to it for too long.'))
+      onGone(new FileSyncError('PEER_TIMEOUT', 'The other end accepted no data for too long.'))
     })
     try {
       await stream.write(frame, onPassed)

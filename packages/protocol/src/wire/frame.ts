@@ -137,7 +137,7 @@ export class FrameDecoder {
     if (length > maxPayloadBytes(type)) throw tooLarge(type, length)
     const allowedFlags = type === 'MESSAGE' || type === 'HEARTBEAT' ? 0 : FLAG_ZSTD
     if ((flags & ~allowedFlags) !== 0 || view.getUint16(6) !== 0) {
-      throw new FileSyncError('FRAME_MALFORMED', `A ${type} frame has flags that it may not have.`)
+      throw new FileSyncError('FRAME_MALFORMED', `The header of a ${type} frame has flags or reserved bits that are not allowed.`)
     }
     if (length === 0 && type !== 'HEARTBEAT') throw new FileSyncError('FRAME_MALFORMED', `A ${type} frame is empty.`)
     this.#type = type
@@ -156,5 +156,5 @@ export class FrameDecoder {
 }
 
 function tooLarge (type: FrameType, bytes: number): FileSyncError {
-  return new FileSyncError('FRAME_TOO_LARGE', `A ${type} frame of ${String(bytes)} bytes is beyond its limit of ${String(maxPayloadBytes(type))}.`)
+  return new FileSyncError('FRAME_TOO_LARGE', `A ${type} frame of ${String(bytes)} bytes exceeds its limit of ${String(maxPayloadBytes(type))}.`)
 }

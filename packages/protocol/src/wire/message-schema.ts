@@ -227,14 +227,14 @@ export function decodeMessage (payload: Uint8Array): m.Message | undefined {
 /** As {@link decodeMessage}, from the decoded value. */
 export function parseMessage (value: unknown): m.Message | undefined {
   const type = typeof value === 'object' && value !== null && 'type' in value ? value.type : undefined
-  if (typeof type !== 'string') throw new FileSyncError('MESSAGE_INVALID', 'A message has no type.')
+  if (typeof type !== 'string') throw new FileSyncError('MESSAGE_INVALID', 'Invalid message: it has no type.')
   if (!Object.hasOwn(SCHEMAS, type) || (type === 'SERVER_STATUS' && hasOtherStatus(value))) return undefined
   const known = type as m.MessageType
   // One issue is enough: a list of a million wrong elements must not become a million issues.
   const result = v.safeParse(SCHEMAS[known], value, { abortEarly: true })
   if (result.success) return result.output
-  const field = v.getDotPath(result.issues[0]) ?? 'a field'
-  throw new FileSyncError('MESSAGE_INVALID', `${known} does not have its form: ${field} is not what it has to be.`)
+  const field = v.getDotPath(result.issues[0])
+  throw new FileSyncError('MESSAGE_INVALID', `Invalid ${known}: ${field === null ? 'it' : `field ${field}`} failed validation.`)
 }
 
 const OTHER_STATUS = v.object({ status: label })

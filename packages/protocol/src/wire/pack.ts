@@ -31,11 +31,11 @@ export function * readPack (pack: Uint8Array): Generator<PackedFile, void, undef
   const view = new DataView(pack.buffer, pack.byteOffset, pack.length)
   let at = 0
   while (at < pack.length) {
-    if (pack.length - at < PACK_RECORD_BYTES) throw malformed('a record is cut')
+    if (pack.length - at < PACK_RECORD_BYTES) throw malformed('a record is truncated')
     const task = view.getUint32(at)
     const sizeBytes = view.getUint32(at + 4)
     const start = at + PACK_RECORD_BYTES
-    if (sizeBytes > LIMITS.packedFileBytes || sizeBytes > pack.length - start) throw malformed('a file is longer than its pack')
+    if (sizeBytes > LIMITS.packedFileBytes || sizeBytes > pack.length - start) throw malformed('a file is longer than its pack or the limit')
     yield {
       task,
       digest: pack.subarray(at + 8, start) as Digest,
@@ -46,5 +46,5 @@ export function * readPack (pack: Uint8Array): Generator<PackedFile, void, undef
 }
 
 function malformed (why: string): FileSyncError {
-  return new FileSyncError('FRAME_MALFORMED', `A pack of files does not have its form: ${why}.`)
+  return new FileSyncError('FRAME_MALFORMED', `Invalid pack of files: ${why}.`)
 }

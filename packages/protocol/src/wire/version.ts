@@ -46,7 +46,7 @@ export function agree (ours: Hello, theirs: Hello): Agreement {
   }
   const features = new Set(ours.features.filter(feature => theirs.features.includes(feature)))
   if (!features.has(FEATURES.BLAKE3)) {
-    throw new FileSyncError('VERSION_UNSUPPORTED', 'The other end does not use BLAKE3 digests, and this program knows no other.')
+    throw new FileSyncError('VERSION_UNSUPPORTED', 'The other end does not support BLAKE3 digests, which this program requires.')
   }
   return { version, features }
 }
