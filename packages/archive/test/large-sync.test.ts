@@ -152,7 +152,7 @@ test('the listing of a directory that is let go still tells what directories it 
   compareMany({ compare: arrived => comparison.add(arrived) }, 20, [LINK])
   const root = comparison.directories[0] as ComparedDirectory
   const before = [...root.states()]
-  root.letGo()
+  root.releaseListing()
   expect(root.listing).toHaveLength(0)
   expect(before).toHaveLength(20)
   expect([...root.states()]).toEqual(before)

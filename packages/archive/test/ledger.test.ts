@@ -3,8 +3,8 @@ import type { Digest, Entry, FileEntry, Name, RelativePath } from '@filesync/pro
 import { hashBytes } from '@filesync/protocol/node'
 import { expect, test } from 'vitest'
 import { ComparedDirectory } from '../src/compare/compared-directory.ts'
-import { Ledger } from '../src/commit/ledger.ts'
-import { cutSection } from '../src/compare/plan.ts'
+import { DirectoryLedger } from '../src/commit/directory-ledger.ts'
+import { cutSection } from '../src/compare/cut-section.ts'
 import { NOT_STAGED } from '../src/store/section.ts'
 import { MemoryIndex } from '../src/testing/memory-index.ts'
 
@@ -19,9 +19,9 @@ function compared (directory: string, names: readonly string[]): ComparedDirecto
   return new ComparedDirectory({ number: 0, directory: directory as RelativePath, isNew: true, listing: { bytes: listing, start: 0, end: listing.length }, wanted: names.map((_, i) => i) })
 }
 
-function ledgerOf (directories: readonly ComparedDirectory[], index: MemoryIndex = new MemoryIndex()): Ledger {
+function ledgerOf (directories: readonly ComparedDirectory[], index: MemoryIndex = new MemoryIndex()): DirectoryLedger {
   const owners = new Map(directories.map(({ directory }, owner) => [directory, owner]))
-  return new Ledger({ index, area: AREA, hash: hashBytes, directories, owners }, { removals: [], forgotten: [] })
+  return new DirectoryLedger({ index, area: AREA, hash: hashBytes, directories, owners }, { removals: [], forgotten: [] })
 }
 
 test('what was compared of a directory is let go when all of it is for the index, and not before', () => {
@@ -30,11 +30,11 @@ test('what was compared of a directory is let go when all of it is for the index
   const ledger = ledgerOf([one, other])
   const whole = one.listing
   const first = cutSection(one, [0], [0])
-  ledger.placed(0, [first], [first])
+  ledger.addPlaced(0, [first], [first])
   expect(ledger.takeReady()).toEqual([])
   expect(one.listing).toBe(whole)
   const second = cutSection(one, [1], [1])
-  ledger.placed(1, [second], [second])
+  ledger.addPlaced(1, [second], [second])
   expect(ledger.takeReady()).toContainEqual(expect.objectContaining({ put: { area: AREA, directory: 'one' }, stored: expect.objectContaining({ listing: whole }) as unknown }))
   expect([one.listing.length, one.startOf(0)]).toEqual([0, undefined])
   expect(other.listing.length).toBeGreaterThan(0)
@@ -54,10 +54,10 @@ test('many directories that are in the index already take the digests of what be
   const index = new MemoryIndex()
   const ledger = ledgerOf(directories, index)
   const structure = directories.filter(({ structure }) => structure.length > 0).map(directory => cutSection(directory, [0], [NOT_STAGED]))
-  ledger.placed(0, structure, structure)
+  ledger.addPlaced(0, structure, structure)
   void index.write(ledger.takeReady())
   const startMs = performance.now()
-  const writes = [...ledger.takeAll()].flat()
+  const writes = [...ledger.takeRest()].flat()
   expect(performance.now() - startMs).toBeLessThan(5_000)
   const patched = writes.flatMap(write => 'put' in write && !write.put.directory.includes('/') ? [write] : [])
   expect(patched).toHaveLength(COUNT)

@@ -2,7 +2,7 @@ import type { FileEntry, Name, RelativePath } from '@filesync/protocol'
 import { encodeListing } from '@filesync/protocol'
 import { expect, test } from 'vitest'
 import { Comparison } from '../src/compare/comparison.ts'
-import { doubtRenumbered } from '../src/compare/renumbered.ts'
+import { recheckRenumbered } from '../src/compare/renumbered.ts'
 import { MemoryIndex } from '../src/testing/memory-index.ts'
 
 const AREA = 'laptop'
@@ -21,7 +21,7 @@ async function compared (files: readonly FileEntry[]): Promise<Comparison> {
   const comparison = new Comparison(index, AREA, TRAITS)
   const listing = encodeListing(files)
   expect([...comparison.add({ number: 0, directory: '' as RelativePath, bytes: listing })]).toEqual([])
-  doubtRenumbered(comparison)
+  recheckRenumbered(comparison)
   return comparison
 }
 

@@ -28,16 +28,16 @@ it('gives a folder to new directories of some files', () => {
 
 it('never takes a folder as whole whose directory holds other things', () => {
   const folders = new StagingFolders([compared('nested', 2, { structure: [0] })], new Set())
-  folders.settled(0, 2, 2)
+  folders.endFiles(0, 2, 2)
   expect(folders.wholeIn([section(0, 2)])).toEqual([])
 })
 
 it('knows a folder as whole when all of it arrived and stands in the batch', () => {
   const folders = new StagingFolders([compared('a', 3)], new Set())
-  folders.settled(0, 2, 2)
+  folders.endFiles(0, 2, 2)
   expect(folders.isAwaited(section(0, 2))).toBe(true)
   expect(folders.wholeIn([section(0, 2)])).toEqual([])
-  folders.settled(0, 1, 1)
+  folders.endFiles(0, 1, 1)
   expect(folders.isAwaited(section(0, 2))).toBe(false)
   expect(folders.wholeIn([section(0, 2)])).toEqual([])
   expect(folders.wholeIn([section(0, 2), section(0, 1)])).toEqual([0])
@@ -45,15 +45,15 @@ it('knows a folder as whole when all of it arrived and stands in the batch', () 
 
 it('counts a large file, which lies outside of the folder, as arrived', () => {
   const folders = new StagingFolders([compared('a', 3)], new Set())
-  folders.settled(0, 2, 2)
-  folders.settled(0, 1, 0)
+  folders.endFiles(0, 2, 2)
+  folders.endFiles(0, 1, 0)
   expect(folders.wholeIn([section(0, 2)])).toEqual([0])
 })
 
 it('never takes a folder as whole in which a broken file may lie', () => {
   const folders = new StagingFolders([compared('a', 2)], new Set())
   folders.spoil(0)
-  folders.settled(0, 2, 2)
+  folders.endFiles(0, 2, 2)
   expect(folders.isAwaited(section(0, 2))).toBe(false)
   expect(folders.wholeIn([section(0, 2)])).toEqual([])
 })

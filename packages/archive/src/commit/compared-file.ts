@@ -1,15 +1,18 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Digest, StagedFile, StageOutcome } from '@filesync/protocol'
+import type { SyncStatus } from './sync-status.ts'
 
-/** A file of which nothing but the digest arrives. */
-export function comparedFile (check: () => void, compare: (digest: Digest) => Promise<StageOutcome>): StagedFile {
-  const refuse = async (): Promise<never> => { throw new FileSyncError('DATA_UNEXPECTED', 'Content arrived of a file of which only the digest was asked for.') }
+/** A file for which only the digest is expected. */
+export function comparedFile (status: SyncStatus, compare: (digest: Digest) => Promise<StageOutcome>): StagedFile {
+  const refuse = async (): Promise<never> => {
+    throw new FileSyncError('DATA_UNEXPECTED', 'Received the content of a file for which only the digest was requested.')
+  }
   return {
     write: refuse,
     copy: refuse,
     hole: refuse,
     finish: async digest => {
-      check()
+      status.check()
       return await compare(digest)
     },
     abandon: async () => { /* nothing was begun */ },

@@ -3,7 +3,7 @@ import type { PackedFile } from '@filesync/protocol'
 import type { PackFailure, PackRequest } from '../store/content-store.ts'
 import { FACT_BYTES, writeFact } from '../store/facts.ts'
 import type { Position } from '../store/position.ts'
-import { cutSection } from '../compare/plan.ts'
+import { cutSection } from '../compare/cut-section.ts'
 import { withoutEntries } from '../store/section.ts'
 import type { StagedSection } from '../store/section.ts'
 import type { StagingFolders } from './staging-folders.ts'
@@ -28,7 +28,7 @@ export function parsePack (pack: Uint8Array<ArrayBuffer>, { tasks, folders, stag
   const groups = new Map<number, { readonly index: number, readonly file: PackedFile }[]>()
   const files: { task: number, bytes: number }[] = []
   for (const file of readPack(pack)) {
-    if (file.task >= tasks.mostTasks) throw new FileSyncError('DATA_UNEXPECTED', 'A file arrived for a task that was never given.')
+    if (file.task >= tasks.maxTasks) throw new FileSyncError('DATA_UNEXPECTED', 'A file arrived for a task that was never given.')
     const { owner, index } = tasks.at(file.task)
     const group = groups.get(owner)
     if (group === undefined) groups.set(owner, [{ index, file }])

@@ -1,7 +1,7 @@
 import { ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { ComparedDirectory } from '../compare/compared-directory.ts'
-import { structureOf } from '../compare/plan.ts'
+import { structureOf } from '../compare/cut-section.ts'
 import type { Section } from '../store/section.ts'
 
 /**

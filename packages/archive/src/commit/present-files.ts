@@ -84,13 +84,13 @@ export class PresentFiles {
   }
 
   /** What arrived for a path was not whole: where it was a difference, the next sync asks for the whole file. */
-  failed (path: RelativePath): void {
+  addFailed (path: RelativePath): void {
     const signature = this.#compared.get(path)
     if (signature !== undefined) this.#failed.push({ area: this.#init.area, path, signature })
   }
 
   /** The signature of what arrived for a path is known without reading it. */
-  described (path: RelativePath, digest: Digest, signature: Uint8Array): void {
+  addSignature (path: RelativePath, digest: Digest, signature: Uint8Array): void {
     if (this.#describedBytes + signature.length > DESCRIBED_BYTES_MAX) return
     this.#describedBytes += signature.length
     this.#described.push({ path, digest, signature })

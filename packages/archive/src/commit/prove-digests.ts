@@ -3,7 +3,7 @@ import type { Clock, Digest, FileDigest, RelativePath } from '@filesync/protocol
 import type { ComparedDirectory } from '../compare/compared-directory.ts'
 import { FACT_BYTES, writeFact } from '../store/facts.ts'
 import type { Fact } from '../store/facts.ts'
-import { cutSection } from '../compare/plan.ts'
+import { cutSection } from '../compare/cut-section.ts'
 import type { PresentFiles } from './present-files.ts'
 import { SAME_CONTENT } from '../store/section.ts'
 import type { StagedSection } from '../store/section.ts'

@@ -3,11 +3,12 @@ import type { Digest, Problem, RelativePath, StagedFile, StageOutcome } from '@f
 import type { ContentStream, StreamEnd } from '../store/content-store.ts'
 import { writeFact } from '../store/facts.ts'
 import type { Fact } from '../store/facts.ts'
-import { cutSection } from '../compare/plan.ts'
+import { cutSection } from '../compare/cut-section.ts'
 import type { Section } from '../store/section.ts'
 import type { TaskList } from '../compare/task-list.ts'
+import type { SyncStatus } from './sync-status.ts'
 
-/** A section of one file that is whole in staging. */
+/** A section of one file whose content is staged. */
 export function fileSection (tasks: TaskList, task: number, fact: Omit<Fact, 'verifiedAtMs'>): Section {
   const { directory, index } = tasks.at(task)
   const section = cutSection(directory, [index], [task])
@@ -20,23 +21,22 @@ export interface StreamedFileInit {
   readonly path: RelativePath
   readonly sizeBytes: number
   readonly stream: ContentStream
-  /** Called once, with the digest where the content is whole, and with its signature where that is known. */
+  readonly status: SyncStatus
+  /** Called once, with the digest if the content is whole, and with its signature if that is known. */
   readonly ended: (outcome: StageOutcome, digest: Digest | undefined, signature: Uint8Array | undefined) => void
-  /** Told of all that arrives but holes. */
+  /** Called for all bytes that arrive, except holes. */
   readonly wrote: (bytes: number) => void
-  readonly check: () => void
-  readonly failed: (error: unknown) => void
 }
 
-/** Wraps the store's stream, so that its end reaches the sync. */
+/** Wraps the store's stream, so that its result or failure reaches the sync. */
 export function streamedFile (init: StreamedFileInit): StagedFile {
-  const { task, path, stream } = init
+  const { task, path, stream, status } = init
   const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
-    init.check()
+    status.check()
     try {
       return await work()
     } catch (error) {
-      init.failed(error)
+      status.fail(error)
       throw error
     }
   }
@@ -58,5 +58,6 @@ export function streamedFile (init: StreamedFileInit): StagedFile {
 }
 
 function faultOf (path: RelativePath, end: Exclude<StreamEnd, 'WHOLE'>): Problem {
-  return end === 'DIFFERENT' ? problem(path, 'DIGEST_MISMATCH', 'it is asked for again at the next sync') : problem(path, 'NO_ROOM', end.lack)
+  if (end === 'DIFFERENT') return problem(path, 'DIGEST_MISMATCH', 'it is asked for again at the next sync')
+  return problem(path, 'NO_ROOM', end.lack)
 }

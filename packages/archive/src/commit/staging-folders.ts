@@ -36,8 +36,8 @@ export class StagingFolders {
     return this.#folders.has(number)
   }
 
-  /** So many files of a directory came to an end; `staged` of them lie in its folder. */
-  settled (number: number, files: number, staged: number): void {
+  /** Files of a directory have ended, successfully or not; `staged` of them are in its folder. */
+  endFiles (number: number, files: number, staged: number): void {
     const folder = this.#folders.get(number)
     if (folder === undefined) return
     folder.awaited -= files

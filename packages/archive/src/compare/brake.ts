@@ -57,7 +57,7 @@ export function judgePlan (init: PlanJudgement, { leaving, replacing }: Pick<Pla
   const vanishing = leaving.length
   const { record, tree, nowMs, mirror } = init
   if (vanishing + replacing <= BRAKE_FILES || record.released === true) return undefined
-  const stored = mirror().files
+  const stored = mirror.size.files
   if (!brakeHolds(vanishing + replacing, stored)) return undefined
   if (record.halted?.tree !== undefined && record.halted.tree === tree) return record.halted
   if (brakeHolds(vanishing, stored)) return { atMs: nowMs(), vanishing, of: stored }

@@ -106,7 +106,7 @@ export class ComparedDirectory {
   }
 
   /** Wants the content of files of its structure, which may be here already. */
-  doubt (indices: readonly number[]): void {
+  recheck (indices: readonly number[]): void {
     const doubted = new Set(indices)
     this.structure = packed(Array.from(this.structure).filter(index => !doubted.has(index)))
     this.wanted = packed([...this.wanted, ...doubted].sort((a, b) => a - b))
@@ -134,7 +134,7 @@ export class ComparedDirectory {
   }
 
   /** Lets the listing go, which is in the index and of no more use; what `states` tells is kept. */
-  letGo (): void {
+  releaseListing (): void {
     if (this.structure.length > 0) {
       const builder = new ListingBuilder()
       let claims = 0

@@ -5,7 +5,7 @@ import type { Comparison, Displaced } from './comparison.ts'
 import { movedPlaces } from './moves.ts'
 import type { Move } from './moves.ts'
 import type { Plan } from './plan.ts'
-import type { Room, StoredMirror } from './room.ts'
+import type { SpaceLimits, StoredMirror } from './room.ts'
 
 /** What of a plan has to be known to tell what fits. */
 export interface PlanDraft {
@@ -60,12 +60,12 @@ interface Left {
  * large file never takes the room of many small ones, and the same files are chosen at each sync. Large ones that the
  * disk has no room for stay wanted where the client can leave holes out: only the client knows whether they have any.
  */
-export function fitFiles (room: Room & StoredMirror, comparison: Comparison, draft: PlanDraft): Fitting {
+export function fitFiles (room: SpaceLimits & StoredMirror, comparison: Comparison, draft: PlanDraft): Fitting {
   const movedBytes = draft.moves.reduce((sum, { directory, index }) => sum + directory.entry(index).sizeBytes(), 0)
   const neededBytes = comparison.wantedBytes - movedBytes
   const { quotaBytes } = room
   const displacedBytes = quotaBytes === undefined ? 0 : leavingBytes(comparison.displaced, draft)
-  const storedBytes = quotaBytes === undefined ? 0 : room.mirror().bytes + movedBytes - displacedBytes
+  const storedBytes = quotaBytes === undefined ? 0 : room.mirror.size.bytes + movedBytes - displacedBytes
   if (neededBytes <= room.roomBytes && (quotaBytes === undefined || storedBytes + neededBytes <= quotaBytes)) return ALL_FIT
 
   const freed = quotaBytes === undefined ? new Map<string, number>() : freedBy(comparison.displaced)
@@ -95,10 +95,10 @@ function takeSparse (comparison: Comparison, refused: readonly RefusedFiles[]): 
 }
 
 /** Tasks for files whose digest turned out to be another one, and for which the disk has no room; the smallest ones fit first. */
-export function unfitAgain (roomBytes: number, plan: Pick<Plan, 'tasks'>): { readonly tasks: ReadonlySet<number>, readonly leftBytes: number } {
+export function unfitRepeats (roomBytes: number, plan: Pick<Plan, 'tasks'>): { readonly tasks: ReadonlySet<number>, readonly leftBytes: number } {
   const tasks = new Set<number>()
   let leftBytes = roomBytes
-  const wanted = plan.tasks.againTasks().map(task => ({ task, sizeBytes: plan.tasks.describe(task).sizeBytes }))
+  const wanted = plan.tasks.tasksToRepeat().map(task => ({ task, sizeBytes: plan.tasks.describe(task).sizeBytes }))
   for (const { task, sizeBytes } of wanted.sort((a, b) => a.sizeBytes - b.sizeBytes)) {
     if (sizeBytes > leftBytes) tasks.add(task)
     else leftBytes -= sizeBytes
@@ -107,7 +107,7 @@ export function unfitAgain (roomBytes: number, plan: Pick<Plan, 'tasks'>): { rea
 }
 
 /** What a person is told of a file that does not fit on the disk. */
-export function diskLack (sizeBytes: number, leftBytes: number): string {
+export function diskShortage (sizeBytes: number, leftBytes: number): string {
   return `it takes ${formatSize(sizeBytes)}, and ${formatSize(Math.max(0, leftBytes))} are left. ` +
     'Free some space on the server, keep versions for a shorter time, or lower its --reserve'
 }
@@ -158,7 +158,7 @@ function leaveOut (comparison: Comparison, refused: readonly RefusedFiles[], lef
       const path = pathAt(directory, index)
       paths.add(path)
       comparison.wantedBytes -= sizeBytes
-      comparison.problems.add(problem(path, 'NO_ROOM', lack === 'disk' ? diskLack(sizeBytes, left.diskBytes) : quotaLack(sizeBytes, left.quotaBytes)))
+      comparison.problems.add(problem(path, 'NO_ROOM', lack === 'disk' ? diskShortage(sizeBytes, left.diskBytes) : quotaLack(sizeBytes, left.quotaBytes)))
     }
   }
   comparison.displaced = comparison.displaced.filter(({ path, how }) => how === 'gone' || !waysUp(path, how).some(way => paths.has(way)))

@@ -9,36 +9,36 @@ import type { Plan } from './plan.ts'
 
 const MIN_RESERVE_BYTES = 2 ** 30
 const RESERVE_SHARE = 0.05
-/** Directories whose files are counted before others get a turn of the thread. */
+/** Directories whose files are counted between two pauses. */
 const COUNTED_AT_ONCE = 1_000
 
-/** What the disk has, and what of it stays free; max(1 GiB, 5 %) unless told. */
+/** The disk's size, its free bytes, and how many of these syncs leave free: by default max(1 GiB, 5 %). */
 export async function diskRoom (store: ContentStore, reserveBytes: number | undefined): Promise<DiskRoom> {
   const { freeBytes, totalBytes } = await store.freeBytes()
   return { freeBytes, totalBytes, reserveBytes: reserveBytes ?? Math.max(MIN_RESERVE_BYTES, Math.ceil(totalBytes * RESERVE_SHARE)) }
 }
 
-export interface Room {
+/** How much a sync may store. */
+export interface SpaceLimits {
   readonly index: ArchiveIndex
   readonly area: string
   /** Bytes that may be written to the disk. */
   readonly roomBytes: number
-  /** How large the mirror of the area may become; undefined for as large as it likes. */
+  /** How large the mirror of the area may become; undefined for no limit. */
   readonly quotaBytes?: number
 }
 
-/** What is known of an area when a sync is planned. */
 export interface StoredMirror {
-  /** Asked where there is a quota, or where much is replaced or gone. */
-  readonly mirror: () => MirrorSize
+  /** Read only if there is a quota, or if much is replaced or gone: counting takes time. */
+  readonly mirror: { readonly size: MirrorSize }
 }
 
-/** Bytes that a sync brings: that of which only the digest is asked for may be there already. */
+/** Bytes that a sync transfers. Files for which only the digest is asked do not count: they may be stored already. */
 export function neededBytes ({ wantedBytes }: Comparison, { tasks }: Plan): number {
   return wantedBytes - tasks.digestBytes
 }
 
-/** Counts the mirror of an area, without versions. Yields at moments at which it could pause; the index may change meanwhile. */
+/** Counts the mirror of an area, without versions. Yields when it could pause; the index may change meanwhile. */
 export function * countMirror (index: ArchiveIndex, area: string): Generator<undefined, MirrorSize, undefined> {
   let [files, bytes] = [0, 0]
   for (let at: RelativePath | undefined; ;) {
@@ -54,8 +54,14 @@ export function * countMirror (index: ArchiveIndex, area: string): Generator<und
   }
 }
 
-/** As {@link countMirror}, and lets others have the thread in between. */
-export async function mirrorSize ({ index, area, pause }: { readonly index: ArchiveIndex, readonly area: string, readonly pause: () => Promise<void> }): Promise<MirrorSize> {
+interface CountInit {
+  readonly index: ArchiveIndex
+  readonly area: string
+  readonly pause: () => Promise<void>
+}
+
+/** As {@link countMirror}, pausing in between. */
+export async function mirrorSize ({ index, area, pause }: CountInit): Promise<MirrorSize> {
   const counting = countMirror(index, area)
   for (;;) {
     const step = counting.next()

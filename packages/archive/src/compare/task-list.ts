@@ -1,5 +1,5 @@
-import { FileSyncError, joinPath } from '@filesync/protocol'
-import type { RelativePath, Task } from '@filesync/protocol'
+import { FileSyncError, joinPath, toHex } from '@filesync/protocol'
+import type { HashBytes, RelativePath, Task } from '@filesync/protocol'
 import type { ComparedDirectory } from './compared-directory.ts'
 import { entryAt, fileSizeAt } from '../store/listing-cursor.ts'
 import type { Move } from './moves.ts'
@@ -84,22 +84,22 @@ export class TaskList implements Iterable<Task> {
   }
 
   /** How many numbers tasks can have: those that ask for a digest may be followed by another one. */
-  get mostTasks (): number {
+  get maxTasks (): number {
     return this.count + this.digests.size
   }
 
   /** The file of a task that asked for its digest is wanted whole. */
-  wantAgain (task: number): void {
+  askAgain (task: number): void {
     this.#again.push(task)
   }
 
   /** Those tasks by their first numbers. */
-  againTasks (): readonly number[] {
+  tasksToRepeat (): readonly number[] {
     return this.#again
   }
 
   /** Before any of them is asked for again. */
-  leaveOutAgain (tasks: ReadonlySet<number>): void {
+  dropRepeats (tasks: ReadonlySet<number>): void {
     if (tasks.size > 0) this.#again = this.#again.filter(task => !tasks.has(task))
   }
 
@@ -151,4 +151,10 @@ export class TaskList implements Iterable<Task> {
     const { directory, index } = this.at(task)
     return new TaskFile(directory, index)
   }
+}
+
+/** The name under which an unfinished large file waits to be continued. Another file of the same path, size and time has another one. */
+export function partialName ({ path, sizeBytes, mtimeNs, fileId }: Pick<TaskFile, 'path' | 'sizeBytes' | 'mtimeNs' | 'fileId'>, hash: HashBytes): string {
+  const what = `${String(sizeBytes)}:${String(mtimeNs)}:${String(fileId)}:${path}`
+  return toHex(hash(new TextEncoder().encode(what))).slice(0, 40)
 }

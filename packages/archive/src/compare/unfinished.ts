@@ -11,6 +11,11 @@ interface Stored {
   readonly area: string
 }
 
+/** An area, and what it remembers of earlier syncs. */
+export interface StoredArea extends Stored {
+  readonly record: AreaRecord
+}
+
 /** A stored file that has the file id, size and time of one that leaves. */
 interface Twin {
   readonly from: Displaced
@@ -18,17 +23,18 @@ interface Twin {
 }
 
 /**
- * Those of the files that leave the mirror whose content an earlier sync put under another path: it ended early, before it
- * removed them, so that they look as if they vanished. Where there was such a sync, all listings are read.
+ * Of the files that leave the mirror, those whose content an earlier sync moved to another path: that sync ended early, before it
+ * removed them, so they look as if they vanished. Reads all listings if there was such a sync.
  *
- * @param displaced all whose content does not belong to their paths any more, so that it is not kept there
+ * @param displaced all files whose content no longer belongs to their paths, so that it is not kept there
  */
-export function movedBefore (stored: Stored & { readonly record: AreaRecord }, displaced: readonly Displaced[], leaving: readonly Displaced[]): Set<RelativePath> {
+export function alreadyMoved (stored: StoredArea, displaced: readonly Displaced[], leaving: readonly Displaced[]): Set<RelativePath> {
   if (stored.record.hasHalfMoved !== true || leaving.length === 0) return new Set()
   const lost = new Set(displaced.map(({ path }) => path))
   const twins = findTwins(stored, leaving).filter(({ to }) => !lost.has(to))
   const { index, area } = stored
-  const digests = new Map([...knownPaths(index, area, twins.flatMap(({ from, to }) => [from.path, to]))].map(({ path, fact }) => [path, fact.digest]))
+  const known = knownPaths(index, area, twins.flatMap(({ from, to }) => [from.path, to]))
+  const digests = new Map([...known].map(({ path, fact }) => [path, fact.digest]))
   return new Set(twins.filter(({ from, to }) => {
     const [old, fresh] = [digests.get(from.path), digests.get(to)]
     return old !== undefined && fresh !== undefined && equalDigests(old, fresh)
@@ -43,14 +49,14 @@ function findTwins ({ index, area }: Stored, files: readonly Displaced[]): Twin[
     if (listing === undefined) continue
     for (const cursor = new ListingCursor(listing); cursor.next();) {
       const from = cursor.kind === ENTRY_KINDS.file ? byFileId.get(cursor.fileId()) : undefined
-      if (from === undefined || cursor.sizeBytes() !== from.entry.sizeBytes || cursor.mtimeNs() !== from.entry.mtimeNs) continue
-      twins.push({ from, to: joinPath(directory, cursor.name()) })
+      const isTwin = from !== undefined && cursor.sizeBytes() === from.entry.sizeBytes && cursor.mtimeNs() === from.entry.mtimeNs
+      if (isTwin) twins.push({ from, to: joinPath(directory, cursor.name()) })
     }
   }
   return twins
 }
 
-/** How many files have left the mirror by a sync that has removed nothing yet: another kind of thing took their places, or they made way. */
+/** How many files left the mirror before a sync removed anything: another kind of entry took their places, or they were evicted. */
 export function countLeft ({ index, area }: Stored, { leaving, evictions }: Pick<Plan, 'leaving' | 'evictions'>): number {
   const paths = leaving.filter(({ how }) => how === 'lost' || evictions.length > 0).map(({ path }) => path)
   return paths.length - [...knownPaths(index, area, paths)].length

@@ -10,22 +10,22 @@ import { countAnswers, SAME_CONTENT } from '../store/section.ts'
 import type { Removal, Section } from '../store/section.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 
-/** What happened in one directory. There is none where nothing did. */
+/** What happened in one directory. A directory in which nothing did has none. */
 interface Account {
   readonly compared: ComparedDirectory
   readonly sections: Section[]
   removed: Set<string> | undefined
   /** Numbers of the journal entries that it needs. */
   journals: number[]
-  /** Tasks that are not settled, and one for the structure. */
+  /** Tasks that have not ended, and one for the structure. */
   pending: number
-  /** Whether the structure is in its place. */
+  /** Whether the structure is placed. */
   isStructured: boolean
 }
 
-/** Stands for a directory whose listing was written. */
+/** Replaces the account of a directory whose listing was written. */
 const FOLDED = 'folded'
-/** What is written in one transaction, or settled in one call: of a million directories at once the thread would not come back for long. */
+/** Directories that are written in one transaction, or get their times in one call: a million at once would block the thread for long. */
 const DIRECTORIES_AT_ONCE = 2048
 const NO_NAMES: ReadonlySet<string> = new Set()
 
@@ -33,25 +33,25 @@ export interface LedgerInit {
   readonly index: ArchiveIndex
   readonly area: string
   readonly hash: HashBytes
-  /** A directory before what lies in it. */
+  /** Each directory before those inside it. */
   readonly directories: readonly ComparedDirectory[]
-  /** The place of each among them. */
+  /** The position of each in `directories`. */
   readonly owners: ReadonlyMap<RelativePath, number>
 }
 
 /**
- * Keeps for each directory of a sync what has taken its place, and turns it into index writes: a directory's listing is
- * written once, when nothing more can happen in it, so that a million files in one directory are not written again with
- * every batch.
+ * Collects what was placed in each directory, and turns it into index writes. Writes a directory's listing once, when nothing more can
+ * happen in it, so that a directory of a million files is not written with every batch. Until then the journal entries that the
+ * directory needs are kept, from which its listing can be written after a crash.
  */
-export class Ledger {
+export class DirectoryLedger {
   readonly #init: LedgerInit
-  /** By the place of the directory. */
+  /** By the position of the directory. */
   readonly #accounts: (Account | typeof FOLDED | undefined)[]
   readonly #leaving: ReadonlySet<RelativePath>
-  /** Digests of the directories that were written and are not as the client listed them. */
+  /** Digests of directories that were written and differ from what the client listed. */
   readonly #deviating = new Map<RelativePath, Digest>()
-  /** For each journal number the directories that still need it. */
+  /** By journal number, how many directories still need the entry. */
   readonly #journals = new Map<number, number>()
   readonly #ready: number[] = []
 
@@ -61,8 +61,8 @@ export class Ledger {
     this.#leaving = new Set([...plan.removals, ...plan.forgotten].map(removal => removal.directory))
   }
 
-  /** A batch was placed; `placed` is what of it succeeded. */
-  placed (journal: number, batch: readonly Section[], placed: readonly Section[]): void {
+  /** A batch was placed; `placed` is the part of it that succeeded. */
+  addPlaced (journal: number, batch: readonly Section[], placed: readonly Section[]): void {
     for (const section of placed) {
       const account = this.#account(this.#owner(section.directory))
       account.sections.push(section)
@@ -70,20 +70,24 @@ export class Ledger {
       this.#bind(account, journal)
     }
     for (const section of batch) {
-      this.settled(section.directory, Math.max(1, countAnswers(section)))
+      this.endTasks(section.directory, Math.max(1, countAnswers(section)))
     }
   }
 
-  /** So many tasks of a directory came to an end without anything to place. */
-  settled (directory: RelativePath, count: number): void {
+  /** Tasks of a directory have ended, successfully or not. */
+  endTasks (directory: RelativePath, count: number): void {
     const owner = this.#owner(directory)
     const account = this.#account(owner)
     account.pending -= count
     if (account.pending === 0 && !this.#leaving.has(directory)) this.#ready.push(owner)
   }
 
-  /** @param journal undefined where the names leave the index alone */
-  removed (journal: number | undefined, removals: readonly Removal[]): void {
+  /**
+   * Names left a directory.
+   *
+   * @param journal undefined if they leave only the index
+   */
+  addRemoved (journal: number | undefined, removals: readonly Removal[]): void {
     for (const { directory, names } of removals) {
       const account = this.#account(this.#owner(directory))
       account.removed ??= new Set()
@@ -92,16 +96,16 @@ export class Ledger {
     }
   }
 
-  /** Writes for the directories in which nothing more can happen. */
+  /** Writes for directories in which nothing more can happen. */
   takeReady (): IndexWrite[] {
     return this.#ready.splice(0).flatMap(owner => this.#fold(owner))
   }
 
   /**
-   * Writes for everything that is left, and for directories that hold the digest of one that did not become as listed, some at
-   * a time. A directory comes behind all that lie in it: until the last of them is written, digests do not fit together.
+   * Writes for the remaining directories, and for those that hold the digest of a directory that did not become as listed, in groups. A
+   * directory comes after all that are inside it: the digests are consistent only after the last group.
    */
-  * takeAll (): Generator<IndexWrite[], void, undefined> {
+  * takeRest (): Generator<IndexWrite[], void, undefined> {
     const { directories } = this.#init
     let writes: IndexWrite[] = []
     const patches = new Map<RelativePath, Map<Name, Digest>>()
@@ -123,10 +127,10 @@ export class Ledger {
   }
 
   /**
-   * Times and modes of the directories that are in their places, some at a time: a directory behind all that lie in it. One that the sync
-   * ended too early to change has those that it had, though what came into it has given it another time.
+   * Times and modes of the placed directories, in groups, each directory after all that are inside it. A directory that the sync ended too
+   * early to change keeps its former ones: what was placed in it has changed its time.
    */
-  * states (): Generator<DirectoryState[], void, undefined> {
+  * directoryStates (): Generator<DirectoryState[], void, undefined> {
     const { directories } = this.#init
     let states: DirectoryState[] = []
     for (let owner = directories.length - 1; owner >= 0; owner--) {
@@ -141,7 +145,7 @@ export class Ledger {
     if (states.length > 0) yield states
   }
 
-  /** As the index has them. */
+  /** Times and modes as recorded in the index. */
   #storedStates (compared: ComparedDirectory | undefined): DirectoryState[] {
     const { index, area } = this.#init
     if (compared === undefined) return []
@@ -152,7 +156,7 @@ export class Ledger {
       .map(({ name, mtimeNs, mode }) => ({ directory: joinPath(directory, name), mtimeNs, mode }))
   }
 
-  // Where nothing took its place in the directory above either, the index knows nothing of what the client listed.
+  // If nothing was placed in the parent either, the index knows nothing of what the client listed.
   #isTouched (owner: number): boolean {
     if (this.#accounts[owner] !== undefined) return true
     const directory = this.#init.directories[owner]?.directory ?? ROOT_PATH
@@ -161,7 +165,7 @@ export class Ledger {
     return above !== undefined && this.#accounts[above] !== undefined
   }
 
-  /** Has the directory above take the digest of one that did not become as listed. */
+  /** Has the parent take the digest of a directory that did not become as listed. */
   #passOn (directory: RelativePath, patches: Map<RelativePath, Map<Name, Digest>>): void {
     const actual = this.#deviating.get(directory)
     if (actual === undefined || directory === ROOT_PATH) return
@@ -171,7 +175,7 @@ export class Ledger {
     patches.set(parent, siblings.set(name, actual))
   }
 
-  /** @param folded what is about to be written of the directory itself */
+  /** @param folded writes that are due for the directory itself */
   #patch (directory: RelativePath, children: Map<Name, Digest>, folded: readonly IndexWrite[]): IndexWrite[] {
     const { index, area, hash } = this.#init
     const written = folded.find(write => 'put' in write)
@@ -196,8 +200,8 @@ export class Ledger {
     const { directory } = compared
     const folded = foldDirectory(index.directory({ area, directory }) ?? EMPTY_DIRECTORY, sections, removed ?? NO_NAMES)
     if (!equalDigests(folded.listing, compared.listing)) this.#deviating.set(directory, hash(folded.listing))
-    // The listings of a million files take 60 MB, and those that are in the index are of no more use.
-    compared.letGo()
+    // The listings of a million files take 60 MB, and are not needed once they are in the index.
+    compared.releaseListing()
     this.#accounts[owner] = FOLDED
     return [
       ...folded.lostDirectories.map(name => ({ drop: { area, directory: joinPath(directory, name) }, andBelow: true })),
@@ -234,14 +238,17 @@ export class Ledger {
     const known = this.#accounts[owner]
     if (known !== undefined && known !== FOLDED) return known
     const compared = this.#init.directories[owner]
-    if (compared === undefined || known === FOLDED) throw new RangeError(`The listing of ${JSON.stringify(compared?.directory)} was written before all of it was in its place.`)
-    const account = { compared, sections: [], removed: undefined, journals: [], pending: compared.wanted.length + Number(compared.structure.length > 0), isStructured: false }
+    if (compared === undefined || known === FOLDED) {
+      throw new RangeError(`The listing of ${JSON.stringify(compared?.directory)} was written before all of it was placed.`)
+    }
+    const pending = compared.wanted.length + Number(compared.structure.length > 0)
+    const account = { compared, sections: [], removed: undefined, journals: [], pending, isStructured: false }
     this.#accounts[owner] = account
     return account
   }
 }
 
-/** Whether a section is of directories, links and metadata. */
+/** Whether a section consists of directories, links and metadata. */
 function isStructure ({ facts, staged }: Section): boolean {
   return facts.length === 0 && staged[0] !== SAME_CONTENT
 }

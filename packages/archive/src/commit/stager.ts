@@ -6,20 +6,21 @@ import { comparedFile } from './compared-file.ts'
 import type { ContentStore, PackFailure, PackRequest } from '../store/content-store.ts'
 import type { Fact } from '../store/facts.ts'
 import type { Position } from '../store/position.ts'
-import type { Ledger } from './ledger.ts'
 import { alteredWrites } from '../store/damage.ts'
 import { parsePack, stagedSections } from './pack-request.ts'
 import type { Move } from '../compare/moves.ts'
-import { partialName } from '../compare/plan.ts'
+import { partialName } from '../compare/task-list.ts'
 import type { PresentFiles } from './present-files.ts'
 import { proveDigests } from './prove-digests.ts'
 import { entryPath } from '../store/section.ts'
 import { fileSection, streamedFile } from './staged-stream.ts'
+import type { DirectoryLedger } from './directory-ledger.ts'
 import type { StagingFolders } from './staging-folders.ts'
+import type { SyncStatus } from './sync-status.ts'
 import type { TaskList } from '../compare/task-list.ts'
 import type { UnsignedFiles } from './unsigned-files.ts'
 
-export interface AnswersInit {
+export interface StagerInit {
   readonly area: string
   readonly index: ArchiveIndex
   readonly staging: string
@@ -27,44 +28,46 @@ export interface AnswersInit {
   readonly clock: Clock
   readonly began: Position
   readonly hash: HashBytes
-  /** Told of large files that arrive without a signature. */
+  /** Collects large files that arrive without a signature. */
   readonly unsigned: UnsignedFiles
   readonly tasks: TaskList
-  readonly ledger: Ledger
+  readonly ledger: DirectoryLedger
   readonly folders: StagingFolders
   readonly committer: Committer
   readonly present: PresentFiles
-  /** What is known of the files that seem to move, by their numbers in staging. */
+  /** Facts of the files that seem to move, by their numbers in staging. */
   readonly moved: Promise<ReadonlyMap<number, Fact>>
   readonly problems: ProblemList
-  /** Throws where the sync is over or has failed. */
-  readonly check: () => void
+  readonly status: SyncStatus
 }
 
-/** Takes the answers to the tasks of a sync: each once, into staging, and from there to the committer. */
-export class Answers {
-  readonly #init: AnswersInit
-  /** 1 for a task that was answered. */
+/**
+ * Receives what the client sends for the tasks of a sync, one answer to each, and writes it to staging. What is staged whole goes to the
+ * committer. It does not count as stored yet: see {@link BatchRecorder}.
+ */
+export class Stager {
+  readonly #init: StagerInit
+  /** By task: 1 if it was answered. */
   readonly #answered: Uint8Array
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #streams = new Set<StagedFile>()
   readonly #partials = new Set<string>()
-  /** What files took that fit only because they have holes. */
+  /** Written for files that fit only because they have holes. */
   #sparseBytes = 0
 
-  constructor (init: AnswersInit) {
+  constructor (init: StagerInit) {
     this.#init = init
-    this.#answered = new Uint8Array(init.tasks.mostTasks)
+    this.#answered = new Uint8Array(init.tasks.maxTasks)
   }
 
-  /** Names of the large files that were begun; some may be unfinished. */
+  /** Names of large files that were begun; some may be unfinished. */
   get partials (): ReadonlySet<string> {
     return this.#partials
   }
 
   async stagePack (pack: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<readonly StageOutcome[]> {
     const { tasks, folders, staging, clock, began, store, committer } = this.#init
-    await committer.room()
+    await committer.waitForCapacity()
     const { request, files } = parsePack(pack, { tasks, folders, staging, now: { count: began.count, ms: clock.nowMs() } })
     for (const { task } of files) this.#claim(task)
     const failures = await this.#track(store.stagePack(request, reuse))
@@ -72,22 +75,22 @@ export class Answers {
   }
 
   async compareDigests (files: readonly FileDigest[]): Promise<readonly StageOutcome[]> {
-    await this.#init.committer.room()
+    await this.#init.committer.waitForCapacity()
     for (const { task } of files) {
-      if (!this.#init.tasks.digests.has(task)) throw new FileSyncError('DATA_UNEXPECTED', 'A digest arrived that was not asked for.')
+      if (!this.#init.tasks.digests.has(task)) throw new FileSyncError('DATA_UNEXPECTED', 'Received a digest that was not requested.')
       this.#claim(task)
     }
     return await this.#compare(files)
   }
 
-  /** Files that seemed to move and of which nothing is known: the client could not read them. */
+  /** Files that seemed to move, but whose digests the client did not send: it could not read them. */
   unprovenMoves (): Move[] {
     return [...this.#init.tasks.moves].filter(([task]) => this.#answered[task] !== 1).map(([, move]) => move)
   }
 
   async beginFile (task: number, offset: number): Promise<StagedFile> {
-    const { tasks, area, staging, hash, store, committer, check, present, unsigned } = this.#init
-    await committer.room()
+    const { tasks, area, staging, hash, store, committer, status, present, unsigned } = this.#init
+    await committer.waitForCapacity()
     this.#claim(task)
     if (tasks.digests.has(task)) return this.#comparedFile(task)
     const expected = tasks.describe(task)
@@ -99,15 +102,14 @@ export class Answers {
     let wroteBytes = 0
     this.#partials.add(partial)
     const file = streamedFile({
-      task, path, sizeBytes, stream, check,
-      failed: error => { committer.fail(error) },
+      task, path, sizeBytes, stream, status,
       wrote: bytes => { wroteBytes += bytes },
       ended: (outcome, digest, signature) => {
         this.#streams.delete(file)
         if (roomBytes !== undefined && digest !== undefined) this.#sparseBytes += wroteBytes
-        // That there was no room says nothing against a difference.
-        if (outcome.problem?.code === 'DIGEST_MISMATCH') present.failed(path)
-        if (digest !== undefined && signature !== undefined) present.described(path, digest, signature)
+        // A full disk does not mean that the difference was wrong.
+        if (outcome.problem?.code === 'DIGEST_MISMATCH') present.addFailed(path)
+        if (digest !== undefined && signature !== undefined) present.addSignature(path, digest, signature)
         else if (digest !== undefined) unsigned.note(path, sizeBytes)
         this.#streamed(outcome, digest)
       },
@@ -116,7 +118,7 @@ export class Answers {
     return file
   }
 
-  /** Resolves when nothing is being staged. Streams that were not finished keep what they have. */
+  /** Resolves when nothing is being staged. Unfinished streams keep what they have. */
   async quiet (): Promise<void> {
     await Promise.allSettled(this.#underWay)
     await Promise.allSettled([...this.#streams].map(stream => stream.abandon()))
@@ -125,13 +127,13 @@ export class Answers {
 
   #claim (task: number): void {
     const answered = this.#answered
-    if (task >= answered.length) throw new FileSyncError('DATA_UNEXPECTED', 'A file arrived for a task that was never given.')
-    if (answered[task] === 1) throw new FileSyncError('DATA_UNEXPECTED', 'A file arrived twice.')
+    if (task >= answered.length) throw new FileSyncError('DATA_UNEXPECTED', 'Received a file for a task that does not exist.')
+    if (answered[task] === 1) throw new FileSyncError('DATA_UNEXPECTED', 'Received a file twice.')
     answered[task] = 1
   }
 
   #comparedFile (task: number): StagedFile {
-    return comparedFile(this.#init.check, async digest => {
+    return comparedFile(this.#init.status, async digest => {
       const [outcome] = await this.#compare([{ task, digest }])
       return outcome ?? { task, bytes: 0, isWantedAgain: true }
     })
@@ -144,7 +146,7 @@ export class Answers {
     committer.add(sections)
     return files.map(({ task }) => {
       if (proven.has(task)) return { task, bytes: tasks.describe(task).sizeBytes }
-      tasks.wantAgain(task)
+      tasks.askAgain(task)
       return { task, bytes: 0, isWantedAgain: true }
     })
   }
@@ -157,11 +159,13 @@ export class Answers {
       const task = failed?.staged[entry]
       if (failed === undefined || task === undefined) continue
       troubles.set(task, problem(entryPath(failed, entry), code, message))
-      ledger.settled(failed.directory, 1)
+      ledger.endTasks(failed.directory, 1)
       if (failed.folder !== undefined) folders.spoil(failed.folder)
     }
     for (const trouble of troubles.values()) problems.add(trouble)
-    for (const { section: { folder, staged } } of request.sections) if (folder !== undefined) folders.settled(folder, staged.length, staged.length)
+    for (const { section: { folder, staged } } of request.sections) {
+      if (folder !== undefined) folders.endFiles(folder, staged.length, staged.length)
+    }
     committer.add(stagedSections(request, failures))
     return files.map(({ task, bytes }) => {
       const trouble = troubles.get(task)
@@ -172,10 +176,10 @@ export class Answers {
   #streamed (outcome: StageOutcome, digest: Digest | undefined): void {
     const { tasks, ledger, folders, problems, committer, clock, began } = this.#init
     const { owner, directory: { directory } } = tasks.at(outcome.task)
-    folders.settled(owner, 1, 0)
+    folders.endFiles(owner, 1, 0)
     if (outcome.problem !== undefined) problems.add(outcome.problem)
     if (digest === undefined) {
-      ledger.settled(directory, 1)
+      ledger.endTasks(directory, 1)
     } else {
       const section = fileSection(tasks, outcome.task, { digest, storedAtMs: clock.nowMs(), storedCount: began.count })
       committer.add([{ section, bytes: outcome.bytes }])
@@ -187,7 +191,7 @@ export class Answers {
     try {
       return await work
     } catch (error) {
-      this.#init.committer.fail(error)
+      this.#init.status.fail(error)
       throw error
     } finally {
       this.#underWay.delete(work)

@@ -1,0 +1,63 @@
+import { ROOT_PATH, toHex } from '@filesync/protocol'
+import type { ArrivedListing, HashBytes } from '@filesync/protocol'
+import type { AreaRecord } from '../store/archive-index.ts'
+import type { PlanOptions, WantedListing } from '../archive.ts'
+import { Comparison } from './comparison.ts'
+import type { StoreTraits } from '../store/content-store.ts'
+import { fitFiles } from './fit-files.ts'
+import type { PlanDraft } from './fit-files.ts'
+import { findMoves } from './moves.ts'
+import { makePlan } from './plan.ts'
+import type { Plan } from './plan.ts'
+import { recheckRenumbered } from './renumbered.ts'
+import type { SpaceLimits } from './room.ts'
+import { MirrorCount } from './mirror-count.ts'
+
+export interface SyncPlannerInit extends SpaceLimits {
+  readonly traits: StoreTraits
+  readonly hash: HashBytes
+  readonly deletions: 'mirror' | 'archive'
+  readonly record: AreaRecord
+  /** Unfinished large files by name, with their sizes. */
+  readonly partials: ReadonlyMap<string, number>
+}
+
+const NO_PARTIALS: ReadonlyMap<string, number> = new Map()
+
+/** Compares a client's tree with an area, listing by listing, and then plans the sync. Reads the index and writes nothing. */
+export class SyncPlanner {
+  readonly comparison: Comparison
+  readonly mirror: MirrorCount
+  readonly #init: SyncPlannerInit
+  #tree = ''
+
+  constructor (init: SyncPlannerInit) {
+    this.#init = init
+    this.comparison = new Comparison(init.index, init.area, init.traits)
+    this.mirror = new MirrorCount(init)
+  }
+
+  /** Root digest of the client's tree, in hexadecimal; empty before the root was compared. */
+  get tree (): string {
+    return this.#tree
+  }
+
+  /** See `Sync.compare`. */
+  * compare (arrived: ArrivedListing): Generator<WantedListing | undefined, void, undefined> {
+    if (arrived.directory === ROOT_PATH) this.#tree = toHex(this.#init.hash(arrived.bytes))
+    yield * this.comparison.add(arrived)
+    yield * this.mirror.countIfNeeded(this.comparison)
+  }
+
+  /** To be called once, after all listings. */
+  plan ({ complete, resume = true, digest = false, holes = false }: PlanOptions): Plan {
+    const { comparison, mirror } = this
+    const { deletions, partials } = this.#init
+    // These steps adjust what the comparison wants. The plan then only reads it.
+    if (digest) recheckRenumbered(comparison)
+    const moves = digest ? findMoves(comparison) : []
+    const draft: PlanDraft = { moves, removes: complete && deletions === 'mirror', digest, holes }
+    const fitting = fitFiles({ ...this.#init, mirror }, comparison, draft)
+    return makePlan(comparison, { ...draft, complete, partials: resume ? partials : NO_PARTIALS, hash: this.#init.hash, fitting, stored: this.#init })
+  }
+}
