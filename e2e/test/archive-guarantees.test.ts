@@ -14,7 +14,9 @@ interface NamedTest {
 function promisesOf (document: string): { readonly title: string, readonly tests: readonly NamedTest[] }[] {
   return document.split(/^## /mu).slice(1).map(section => ({
     title: section.split('\n', 1)[0] ?? '',
-    tests: [...section.matchAll(/^- `([^`]+)`: "(.+)"$/gmu)].map(([, file = '', name = '']) => ({ file, name })),
+    // A long title is wrapped.
+    tests: [...section.matchAll(/^- `([^`]+)`:\s+"((?:.|\n {2})+?)"$/gmu)]
+      .map(([, file = '', name = '']) => ({ file, name: name.replaceAll('\n  ', ' ') })),
   }))
 }
 
@@ -31,7 +33,10 @@ function faultsOf ({ tests }: { readonly tests: readonly NamedTest[] }): string[
 // A test that is skipped or to be done holds nothing.
 function namesTest (source: string, name: string): boolean {
   const spellings = [`'${name.replaceAll('\'', '\\\'')}'`, `"${name}"`, `\`${name}\``]
-  return source.split('\n').some(line => /^\s*(?:test|it)\b(?!\.(?:skip|todo|fails)\()/u.test(line) && spellings.some(spelling => line.includes(`(${spelling}`)))
+  return spellings.some(spelling => {
+    const before = source.split(spelling).slice(0, -1)
+    return before.some(text => /(?:^|\n)[ ]*(?:test|it)\b(?!\.(?:skip|todo|fails)\()[^\n]*\(\s*$/u.test(text))
+  })
 }
 
 describe('docs/guarantees.md', () => {
@@ -52,5 +57,13 @@ describe('docs/guarantees.md', () => {
     expect(faults([{ file: 'e2e/test/chaos.test.ts', name: 'another' }])).toHaveLength(1)
     expect(namesTest('test.skip(\'x\', () => {})', 'x')).toBe(false)
     expect(namesTest('  test.runIf(may)(\'x\', () => {})', 'x')).toBe(true)
+    expect(namesTest('const y = 1\ntest(\n  \'x\',\n  () => {})', 'x')).toBe(true)
+    expect(namesTest('expect(\'x\')', 'x')).toBe(false)
+  })
+
+  test('a title may be wrapped', () => {
+    expect(promisesOf('## 1. p\n\n- `a.test.ts`:\n  "b\n  c"\n- `d.test.ts`: "e"\n')[0]?.tests).toEqual([
+      { file: 'a.test.ts', name: 'b c' }, { file: 'd.test.ts', name: 'e' },
+    ])
   })
 })
