@@ -15,7 +15,7 @@ afterAll(async () => { await rm(folder, { recursive: true }) })
 
 interface Run {
   readonly exitCode: number
-  /** What the command was given; undefined when it did not run. */
+  /** The options that the command received; undefined if it did not run. */
   readonly options: Readonly<Record<string, unknown>> | undefined
   readonly terminal: FakeTerminal
 }
@@ -60,7 +60,7 @@ async function run ({ flags = [], env = {}, file, action }: Given): Promise<Run>
   return { exitCode, options, terminal }
 }
 
-/** The value that comes out when the sources say what is given here. */
+/** The value of an option with these sources. */
 async function value (name: string, given: Given): Promise<unknown> {
   const { exitCode, options, terminal } = await run(given)
   expect(terminal.complained()).toBe('')
@@ -71,16 +71,28 @@ async function value (name: string, given: Given): Promise<unknown> {
 describe.each([
   { kind: 'text', name: 'name', flags: ['--name', 'a'], env: { FILESYNC_NAME: 'b' }, file: 'name: c', values: ['a', 'b', 'c', undefined] },
   { kind: 'a number', name: 'port', flags: ['--port', '1'], env: { FILESYNC_PORT: '2' }, file: 'port: 3', values: [1, 2, 3, 7] },
-  { kind: 'a duration', name: 'keep', flags: ['--keep', '2s'], env: { FILESYNC_KEEP: '3s' }, file: 'keep: 4s', values: [2000, 3000, 4000, 1000] },
-  { kind: 'a choice', name: 'mode', flags: ['--mode', 'two'], env: { FILESYNC_MODE: 'one' }, file: 'mode: two', values: ['two', 'one', 'two', 'one'] },
   {
-    kind: 'a list', name: 'interface', flags: ['--interface', 'a', '--interface', 'b,c'], env: { FILESYNC_INTERFACE: 'd, e' }, file: 'interface: [f, g]',
-    values: [['a', 'b', 'c'], ['d', 'e'], ['f', 'g'], undefined],
+    kind: 'a duration', name: 'keep', flags: ['--keep', '2s'], env: { FILESYNC_KEEP: '3s' }, file: 'keep: 4s',
+    values: [2000, 3000, 4000, 1000],
   },
-  { kind: 'a switch', name: 'quiet', flags: ['--quiet'], env: { FILESYNC_QUIET: 'false' }, file: 'quiet: true', values: [true, false, true, undefined] },
-  { kind: 'a switch that is on', name: 'discovery', flags: ['--no-discovery'], env: { FILESYNC_DISCOVERY: '1' }, file: 'discovery: false', values: [false, true, false, true] },
+  {
+    kind: 'a choice', name: 'mode', flags: ['--mode', 'two'], env: { FILESYNC_MODE: 'one' }, file: 'mode: two',
+    values: ['two', 'one', 'two', 'one'],
+  },
+  {
+    kind: 'a list', name: 'interface', flags: ['--interface', 'a', '--interface', 'b,c'], env: { FILESYNC_INTERFACE: 'd, e' },
+    file: 'interface: [f, g]', values: [['a', 'b', 'c'], ['d', 'e'], ['f', 'g'], undefined],
+  },
+  {
+    kind: 'a switch', name: 'quiet', flags: ['--quiet'], env: { FILESYNC_QUIET: 'false' }, file: 'quiet: true',
+    values: [true, false, true, undefined],
+  },
+  {
+    kind: 'a switch that is on', name: 'discovery', flags: ['--no-discovery'], env: { FILESYNC_DISCOVERY: '1' }, file: 'discovery: false',
+    values: [false, true, false, true],
+  },
 ])('$kind', ({ name, flags, env, file, values: [fromFlags, fromEnv, fromFile, byDefault] }) => {
-  test('comes from the flags first, then the environment, then the file, then the default', async () => {
+  test('is taken from the flags first, then from the environment, the file and the default', async () => {
     expect(await value(name, { flags, env, file })).toEqual(fromFlags)
     expect(await value(name, { env, file })).toEqual(fromEnv)
     expect(await value(name, { file })).toEqual(fromFile)
@@ -89,19 +101,20 @@ describe.each([
 })
 
 describe('switches', () => {
-  test('a name of several words has its opposite too', async () => {
+  test('a negated name of several words can be set by its positive name', async () => {
     expect(await value('defaultRules', { env: { FILESYNC_DEFAULT_RULES: 'no' } })).toBe(false)
     expect(await value('defaultRules', { file: 'default-rules: false' })).toBe(false)
   })
 
-  test.each([['true', true], ['1', true], ['YES', true], ['on', true], ['false', false], ['0', false], ['No', false], ['off', false], ['', false]])(
-    'FILESYNC_QUIET=%j means %j', async (text, expected) => {
-      expect(await value('quiet', { env: { FILESYNC_QUIET: text } })).toBe(expected)
-      expect(await value('discovery', { env: { FILESYNC_NO_DISCOVERY: text } })).toBe(!expected)
-      if (text !== '') expect(await value('quiet', { file: `quiet: ${text}` })).toBe(expected)
-    })
+  test.each([
+    ['true', true], ['1', true], ['YES', true], ['on', true], ['false', false], ['0', false], ['No', false], ['off', false], ['', false],
+  ])('FILESYNC_QUIET=%j means %j', async (text, expected) => {
+    expect(await value('quiet', { env: { FILESYNC_QUIET: text } })).toBe(expected)
+    expect(await value('discovery', { env: { FILESYNC_NO_DISCOVERY: text } })).toBe(!expected)
+    if (text !== '') expect(await value('quiet', { file: `quiet: ${text}` })).toBe(expected)
+  })
 
-  test('a file may say it by either name, and not by both', async () => {
+  test('a file may use either name of a switch, but not both', async () => {
     expect(await value('discovery', { file: 'no-discovery: true' })).toBe(false)
     expect(await value('discovery', { file: 'no-discovery: false' })).toBe(true)
     expect((await run({ file: 'no-discovery: true\ndiscovery: true' })).exitCode).toBe(2)
@@ -109,7 +122,7 @@ describe('switches', () => {
   })
 })
 
-describe('what is refused, with exit code 2 and one line that names it', () => {
+describe('refuses with exit code 2 and one line that names the cause', () => {
   test.each<[Given, RegExp]>([
     [{ file: 'prot: 1' }, /unknown setting "prot"/u],
     [{ file: 'config: x' }, /unknown setting "config"/u],
@@ -119,11 +132,11 @@ describe('what is refused, with exit code 2 and one line that names it', () => {
     [{ file: 'quiet: maybe' }, /"maybe" is neither true nor false/u],
     [{ file: 'mode: three' }, /Allowed choices are one, two/u],
     [{ file: 'port: x', flags: ['--port', '1'] }, /"x" is no number/u],
-    [{ env: { FILESYNC_PORT: 'x' } }, /FILESYNC_PORT .* "x" is no number/u],
-    [{ env: { FILESYNC_QUIET: 'maybe' } }, /FILESYNC_QUIET .* neither true nor false/u],
-    [{ env: { FILESYNC_INTERFACE: 'a,,b' } }, /It is empty/u],
+    [{ env: { FILESYNC_PORT: 'x' } }, /FILESYNC_PORT: "x" is no number/u],
+    [{ env: { FILESYNC_QUIET: 'maybe' } }, /FILESYNC_QUIET: "maybe" is neither true nor false/u],
+    [{ env: { FILESYNC_INTERFACE: 'a,,b' } }, /The value is empty/u],
     [{ env: { FILESYNC_CONFIG: '/nonexistent/x.yaml' } }, /cannot be read: ENOENT/u],
-    [{ flags: ['other'] }, /give --token-file <file>, or FILESYNC_TOKEN_FILE/u],
+    [{ flags: ['other'] }, /give --token-file <file>, or set FILESYNC_TOKEN_FILE/u],
   ])('%j', async (given, message) => {
     const { exitCode, options, terminal } = await run(given)
     expect(terminal.complained()).toMatch(/^filesync-test: [^\n]*\n$/u)
@@ -132,21 +145,23 @@ describe('what is refused, with exit code 2 and one line that names it', () => {
     expect(options).toBeUndefined()
   })
 
-  test.each([[['--port', 'x'], /"x" is no number/u], [['--name', ''], /It is empty/u], [['--nmae', 'x'], /unknown option '--nmae'/u], [['go', 'x'], /too many arguments/u]])(
-    '%j', async (flags, message) => {
-      const { exitCode, terminal } = await run({ flags })
-      expect(exitCode).toBe(2)
-      expect(terminal.complained()).toMatch(message)
-      expect(terminal.complained()).toMatch(/--help shows how it is used/u)
-    })
+  test.each([
+    [['--port', 'x'], /"x" is no number/u], [['--name', ''], /The value is empty/u],
+    [['--nmae', 'x'], /unknown option '--nmae'/u], [['go', 'x'], /too many arguments/u],
+  ])('%j', async (flags, message) => {
+    const { exitCode, terminal } = await run({ flags })
+    expect(exitCode).toBe(2)
+    expect(terminal.complained()).toMatch(message)
+    expect(terminal.complained()).toMatch(/run with --help for usage/u)
+  })
 })
 
-test('an empty variable is as good as none', async () => {
+test('an empty environment variable counts as not set', async () => {
   expect(await value('name', { env: { FILESYNC_NAME: '' }, file: 'name: c' })).toBe('c')
   expect(await value('port', { env: { FILESYNC_PORT: '' } })).toBe(7)
 })
 
-test('a setting that is needed can come from each source', async () => {
+test('a required setting can come from any source', async () => {
   expect(await value('tokenFile', { flags: ['other', '--token-file', 'a'] })).toBe('a')
   expect(await value('tokenFile', { flags: ['other'], env: { FILESYNC_TOKEN_FILE: 'b' } })).toBe('b')
   const config = join(folder, 'config', 'filesync')
@@ -155,7 +170,7 @@ test('a setting that is needed can come from each source', async () => {
   expect(await value('tokenFile', { flags: ['other'], env: { XDG_CONFIG_HOME: join(folder, 'config') } })).toBe('c')
 })
 
-test('the file at the usual place is read unless another is named', async () => {
+test('reads the default settings file unless another is named', async () => {
   const env = { XDG_CONFIG_HOME: join(folder, 'usual') }
   expect(await value('port', { env })).toBe(7)
   await mkdir(join(folder, 'usual', 'filesync'), { recursive: true })
@@ -165,7 +180,7 @@ test('the file at the usual place is read unless another is named', async () => 
   expect(await value('port', { env: { XDG_CONFIG_HOME: '' } })).toBe(7)
 })
 
-test.skipIf(process.getuid?.() === 0)('a file at the usual place that cannot be read is told', async () => {
+test.skipIf(process.getuid?.() === 0)('reports a default settings file that cannot be read', async () => {
   const directory = join(folder, 'locked', 'filesync')
   await mkdir(directory, { recursive: true })
   await writeFile(join(directory, 'test.yaml'), '')
@@ -173,51 +188,76 @@ test.skipIf(process.getuid?.() === 0)('a file at the usual place that cannot be 
   expect((await run({ env: { XDG_CONFIG_HOME: join(folder, 'locked') } })).terminal.complained()).toMatch(/cannot be read: EACCES/u)
 })
 
-describe('a first word that is no command', () => {
-  async function call (word: string, takesPath: boolean): Promise<{ exitCode: number, told: string, ran: string[] }> {
-    const ran: string[] = []
-    const program = createProgram({ name: 'filesync-test', version: '1', description: '', takesPath })
-    program.command('start', { isDefault: true }).argument('[dir]').action((directory: string) => { ran.push(directory) })
-    for (const name of ['status', 'push', 'pair']) program.command(name).action(() => { ran.push(name) })
-    const terminal = fakeTerminal()
-    return { exitCode: await runProgram(program, [word], terminal), told: terminal.complained(), ran }
+describe('a first word that is not a command', () => {
+  interface Call {
+    readonly exitCode: number
+    readonly stderr: string
+    readonly ran: readonly string[]
   }
 
-  test.each([['stauts', 'status'], ['Status', 'status'], ['pusch', 'push'], ['par', 'pair'], ['staus', 'status']])('%s is named, with %s', async (word, nearest) => {
-    for (const takesPath of [false, true]) {
-      const { exitCode, told, ran } = await call(word, takesPath)
-      expect([exitCode, ran]).toEqual([2, []])
-      expect(told).toContain(`There is no command "${word}"`)
-      expect(told).toContain(`Did you mean "${nearest}"?`)
-    }
+  async function call (argv: readonly string[], takesPath: boolean): Promise<Call> {
+    const ran: string[] = []
+    const program = createProgram({ name: 'filesync-test', version: '1', description: '', takesPath })
+    program.command('start', { isDefault: true }).argument('[dir]')
+      .addOption(setting('--quiet', '')).addOption(setting('--server <address>', ''))
+      .action((directory: string) => { ran.push(directory) })
+    for (const name of ['status', 'push', 'pair']) program.command(name).action(() => { ran.push(name) })
+    const terminal = fakeTerminal()
+    return { exitCode: await runProgram(program, argv, terminal), stderr: terminal.complained(), ran }
+  }
+
+  const typos = [['stauts', 'status'], ['Status', 'status'], ['pusch', 'push'], ['par', 'pair'], ['staus', 'status']]
+  const options = [[], ['--quiet'], ['--server', 'nas'], ['--server=nas', '--quiet']]
+  describe.each(options)('after %j', (...before) => {
+    test.each(typos)('%s is refused with the suggestion %s', async (word, nearest) => {
+      for (const takesPath of [false, true]) {
+        const { exitCode, stderr, ran } = await call([...before, word], takesPath)
+        expect([exitCode, ran]).toEqual([2, []])
+        expect(stderr).toContain(`There is no command "${word}"`)
+        expect(stderr).toContain(`Did you mean "${nearest}"?`)
+      }
+    })
   })
 
-  test('that is like none is named alone', async () => {
-    expect((await call('photos-of-2019', true)).told).toMatch(/^filesync-test: There is no command "photos-of-2019", and nothing of that name to push\. "filesync-test --help" lists/u)
+  test('is refused without a suggestion if no command is similar', async () => {
+    expect((await call(['photos-of-2019'], true)).stderr).toMatch(
+      /^filesync-test: There is no command "photos-of-2019", and no file or directory of that name\. "filesync-test --help" lists/u)
   })
 
-  test('may be a path where the program takes one', async () => {
-    expect(await call(folder, true)).toMatchObject({ exitCode: 0, ran: [folder] })
-    expect(await call(folder, false)).toMatchObject({ exitCode: 2, ran: [] })
-    expect(await call('push', true)).toMatchObject({ exitCode: 0, ran: ['push'] })
+  test('may be an existing path if the program takes one', async () => {
+    expect(await call([folder], true)).toMatchObject({ exitCode: 0, ran: [folder] })
+    expect(await call(['--quiet', folder], true)).toMatchObject({ exitCode: 0, ran: [folder] })
+    expect(await call([folder], false)).toMatchObject({ exitCode: 2, ran: [] })
+    expect(await call(['push'], true)).toMatchObject({ exitCode: 0, ran: ['push'] })
+  })
+
+  test('does not include the value of an option', async () => {
+    expect(await call(['--server', 'stauts'], true)).toMatchObject({ exitCode: 0, ran: [undefined] })
   })
 })
 
+test('refuses a command after an option, which would be an argument of the default command', async () => {
+  const { exitCode, options, terminal } = await run({ flags: ['--quiet', 'other'] })
+  expect([exitCode, options]).toEqual([2, undefined])
+  expect(terminal.complained()).toBe(
+    'filesync-test: Options must follow the command. Write "filesync-test other", then the options.\n')
+})
+
 describe('errors', () => {
-  test.each(Object.keys(ERRORS) as ErrorCode[])('%s ends with its exit code', async code => {
+  test.each(Object.keys(ERRORS) as ErrorCode[])('%s determines the exit code', async code => {
     const { exitCode, terminal } = await run({ action: () => { throw new FileSyncError(code, 'So it is.') } })
     expect(exitCode).toBe(ERRORS[code].exitCode)
     expect(terminal.complained()).toBe('filesync-test: So it is.\n')
     expect(terminal.printed()).toBe('')
   })
 
-  test('what a peer named is not obeyed by the terminal', async () => {
+  test('escapes text from a peer that the terminal would obey', async () => {
     const { terminal } = await run({ action: () => { throw new FileSyncError('PEER_GONE', 'No "\u001b]0;x\u0007\n\u202e" there.') } })
     expect(terminal.complained()).toBe('filesync-test: No "\\u{1b}]0;x\\u{7}\\u{a}\\u{202e}" there.\n')
     expect((await run({ flags: ['--\u001b[31m'] })).terminal.complained()).not.toContain('\u001b')
   })
 
-  test('a fault shows no stack unless asked, and says what to do', async () => {
+  test('a bug shows no stack by default, and says what to do', async () => {
     const action = (): void => { throw new TypeError('x is undefined') }
     const plain = await run({ action })
     expect(plain.exitCode).toBe(1)
@@ -225,13 +265,15 @@ describe('errors', () => {
     expect((await run({ action, env: { FILESYNC_DEBUG: '1' } })).terminal.complained()).toMatch(/\n {4}at /u)
   })
 
-  test('FILESYNC_DEBUG shows where every cause came from', async () => {
+  test('FILESYNC_DEBUG shows the stack of each cause', async () => {
     const deepest = new RangeError('the disk\u001b is odd')
     const middle = new Error('the index failed', { cause: deepest })
     const error = new FileSyncError('ARCHIVE_UNAVAILABLE', 'The archive cannot be used.', { cause: middle })
     Object.assign(deepest, { cause: error })
     const { terminal } = await run({ action: () => { throw error }, env: { FILESYNC_DEBUG: '1' } })
-    expect(terminal.complained()).toMatch(/The archive cannot be used\.\n {4}at [^]*\ncaused by: Error: the index failed\n {4}at [^]*\ncaused by: RangeError: the disk\\u\{1b\} is odd\n {4}at /u)
+    expect(terminal.complained()).toMatch(/The archive cannot be used\.\n {4}at /u)
+    expect(terminal.complained()).toMatch(
+      /\ncaused by: Error: the index failed\n {4}at [^]*\ncaused by: RangeError: the disk\\u\{1b\} is odd\n {4}at /u)
     expect(terminal.complained().match(/^caused by: /gmu)).toHaveLength(2)
     expect((await run({ action: () => { throw error } })).terminal.complained()).toBe('filesync-test: The archive cannot be used.\n')
   })
@@ -241,32 +283,35 @@ describe('errors', () => {
     Object.assign(new Error('Cannot find module \'@lmdb/lmdb-linux-x64\''), { code: 'MODULE_NOT_FOUND' }),
     Object.assign(new Error('/x/node.napi.node: invalid ELF header'), { code: 'ERR_DLOPEN_FAILED' }),
     new Error('it cannot be loaded', { cause: new Error('Cannot find native binding. npm has a bug related to optional dependencies') }),
-  ])('native code that is missing is told as such, with what to do: %s', async error => {
+  ])('reports missing native code, with what to do: %s', async error => {
     const { terminal } = await run({ action: () => { throw error } })
     expect(terminal.complained()).toMatch(/native code is missing for this machine .*--omit=optional/u)
-    expect(terminal.complained()).not.toContain('fault in FileSync')
+    expect(terminal.complained()).not.toContain('bug in FileSync')
   })
 
-  test('a message of several lines keeps them, and what stands in a line does not make more', async () => {
+  test('keeps the lines of a message, and escapes line ends within them', async () => {
     const error = new FileSyncError('IDENTITY_CHANGED', 'It changed.', { lines: ['  expected a', '  got b\nFAKE'] })
-    expect((await run({ action: () => { throw error } })).terminal.complained()).toBe('filesync-test: It changed.\n  expected a\n  got b\\u{a}FAKE\n')
+    const { terminal } = await run({ action: () => { throw error } })
+    expect(terminal.complained()).toBe('filesync-test: It changed.\n  expected a\n  got b\\u{a}FAKE\n')
   })
 
-  test('what the system refuses is no fault of the program', async () => {
+  test('does not call an error of the system a bug', async () => {
     const error = Object.assign(new Error('EACCES: permission denied, mkdir \'/x\''), { code: 'EACCES', syscall: 'mkdir' })
     const { terminal } = await run({ action: () => { throw error } })
     expect(terminal.complained()).toBe('filesync-test: EACCES: permission denied, mkdir \'/x\'\n')
   })
 
-  test.each([['EPIPE', 0, ''], ['ENOSPC', 1, 'filesync-test: It failed.\n']])('after %s on the output the exit code is %i', async (code, exitCode, told) => {
+  test.each([
+    ['EPIPE', 0, ''], ['ENOSPC', 1, 'filesync-test: It failed.\n'],
+  ])('after %s on the output the exit code is %i', async (code, exitCode, stderr) => {
     const error = Object.assign(new Error('It failed.'), { code, syscall: 'write' })
     const ended = await run({ action: terminal => { terminal.stdout.emit('error', error) } })
     expect(ended.exitCode).toBe(exitCode)
-    expect(ended.terminal.complained()).toBe(told)
+    expect(ended.terminal.complained()).toBe(stderr)
   })
 })
 
-test('help and version go to the output, with exit code 0', async () => {
+test('prints help and version on stdout, with exit code 0', async () => {
   const help = await run({ flags: ['go', '--help'] })
   expect(help.exitCode).toBe(0)
   expect(help.terminal.printed()).toMatch(/--no-discovery/u)

@@ -6,7 +6,7 @@ import { reportError } from './report-error.ts'
 import { applySources, withSubcommands } from './setting-sources.ts'
 import { settingsFileName } from './state-dir.ts'
 
-/** What a program talks to. */
+/** The streams and the environment of a program. */
 export interface Terminal {
   readonly stdin: NodeJS.ReadStream
   readonly stdout: NodeJS.WriteStream
@@ -15,15 +15,15 @@ export interface Terminal {
 }
 
 export interface ProgramInit {
-  /** Such as `filesync-client`; the configuration file that is read by itself is named after it. */
+  /** Such as `filesync-client`; the default configuration file is named after it. */
   readonly name: string
   readonly version: string
   readonly description: string
-  /** Whether the command that runs without a name takes a path: a word that is no command then has to be an existing one. */
+  /** Whether the default command takes a path: a first word that is not a command must then be an existing path. */
   readonly takesPath?: boolean
 }
 
-/** Exit code of a wrong command line. */
+/** Exit code for an invalid command line. */
 const USAGE_EXIT = 2
 
 class Program extends Command {
@@ -35,19 +35,20 @@ class Program extends Command {
   }
 }
 
-/** A command line whose every command takes the settings that all commands share. */
+/** A command line, to which the caller adds its commands. Each is given its settings from flags, environment and file. */
 export function createProgram (init: ProgramInit): Command {
   return new Program(init)
     .description(init.description)
     .version(init.version)
     .exitOverride()
-    .showHelpAfterError('(--help shows how it is used)')
+    .showHelpAfterError('(run with --help for usage)')
     .configureHelp({ showGlobalOptions: true })
-    .addHelpText('afterAll', `\nEvery option of a command can be given as a flag, as FILESYNC_<OPTION> in the environment, or as a line of the file that
---config names, in this order. Without --config, ${settingsFileName(init.name)} is read if it exists.`)
+    .addHelpText('afterAll', `
+Every option can be given as a flag, as FILESYNC_<OPTION> in the environment, or as a line of the file named by
+--config; the first of these takes precedence. Without --config, ${settingsFileName(init.name)} is read if it exists.`)
 }
 
-/** Runs a program to its end and returns its exit code. Errors are told on stderr in one message, without a stack. */
+/** Runs a program to its end and returns its exit code. Errors are printed on stderr as one message, without a stack. */
 export async function runProgram (program: Command, argv: readonly string[], terminal: Terminal): Promise<number> {
   program.hook('preAction', async (_program, action) => {
     ensureNode(process.versions.node)
@@ -59,33 +60,33 @@ export async function runProgram (program: Command, argv: readonly string[], ter
       writeErr: text => { terminal.stderr.write(printableLines(text)) },
     })
   }
-  // Timers of the packages do not hold the process, so that a forgotten one never does; the command that runs does.
-  const running = setInterval(() => { /* only its being there matters */ }, 1 << 30)
-  const watched = watchFaults(program.name(), terminal)
+  // The packages' timers do not keep the process alive, so that a forgotten one cannot; the running command does.
+  const running = setInterval(() => { /* its existence is what matters */ }, 1 << 30)
+  const faults = watchFaults(program.name(), terminal)
   try {
-    checkCommandName(program, argv[0], { takesPath: program instanceof Program && program.takesPath, env: terminal.env })
+    checkCommandName(program, argv, { takesPath: program instanceof Program && program.takesPath, env: terminal.env })
     await program.parseAsync(argv, { from: 'user' })
-    if (watched.outputError !== undefined) throw watched.outputError
+    if (faults.outputError !== undefined) throw faults.outputError
     return Number(process.exitCode ?? 0)
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_EXIT
     return reportError(program.name(), error, terminal)
   } finally {
     clearInterval(running)
-    watched.stop()
+    faults.stop()
   }
 }
 
-interface Watched {
-  /** Why not all that was printed has arrived. */
+interface FaultWatch {
+  /** Why output could not be written, if so. */
   readonly outputError: Error | undefined
   stop (): void
 }
 
-/** Faults that no call returns: output that nobody takes, and what escapes every promise. */
-function watchFaults (name: string, terminal: Terminal): Watched {
+/** Faults that no call reports: failed output, and uncaught exceptions. */
+function watchFaults (name: string, terminal: Terminal): FaultWatch {
   let outputError: Error | undefined
-  // A reader that has seen enough (`| head -1`) is no reason to stop a sync; a full disk behind `> FILE` is told.
+  // A reader that has ended (`| head -1`) does not stop a sync; a full disk under `> FILE` is an error.
   const onOutputError = (error: NodeJS.ErrnoException): void => { if (error.code !== 'EPIPE') outputError ??= error }
   const onFault = (error: unknown): void => { process.exit(reportError(name, error, terminal)) }
   terminal.stdout.on('error', onOutputError)
@@ -93,7 +94,7 @@ function watchFaults (name: string, terminal: Terminal): Watched {
   process.on('uncaughtException', onFault)
   return {
     get outputError () { return outputError },
-    // The listeners of the output stay: what was printed last may fail later.
+    // The listeners on the output stay: the last write may fail later.
     stop: () => { process.off('uncaughtException', onFault) },
   }
 }
