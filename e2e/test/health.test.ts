@@ -111,7 +111,7 @@ test('a place for metrics that cannot be had is told at the start, and the progr
   await Promise.all(commands.map(async ([program, args]) => {
     const busy = await stage.run(program, [...args, '--metrics', `127.0.0.1:${port}`])
     expect(busy.code).toBe(1)
-    expect(busy.stderr).toMatch(new RegExp(`Metrics cannot be shown at 127\\.0\\.0\\.1 port ${port}: .*EADDRINUSE.*--metrics`, 'u'))
+    expect(busy.stderr).toMatch(new RegExp(`Metrics cannot be served at 127\\.0\\.0\\.1 port ${port}: .*EADDRINUSE.*--metrics`, 'u'))
     const wrong = await stage.run(program, [...args, '--metrics', 'localhost'])
     expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('"localhost" is not HOST:PORT') as unknown })
   }))

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { collectAlone, runProgram, stopSignal } from '@filesync/program/node'
+import { disableParallelCollection, runProgram, stopSignal } from '@filesync/program/node'
 import { createClientProgram } from './command-line.ts'
 
-collectAlone()
+disableParallelCollection()
 const terminal = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, env: process.env }
 process.exitCode = await runProgram(createClientProgram({ terminal, signal: stopSignal() }), process.argv.slice(2), terminal)

@@ -1,6 +1,6 @@
 import { EventFeed } from '@filesync/program'
 import type { LogEvent } from '@filesync/program'
-import { leanMemory, serveControl } from '@filesync/program/node'
+import { saveMemory, serveControl } from '@filesync/program/node'
 import type { ControlServer, MetricsPort } from '@filesync/program/node'
 import { asFileSyncError, splitPath } from '@filesync/protocol'
 import type { Clock, FileSyncError, RelativePath } from '@filesync/protocol'
@@ -104,7 +104,7 @@ export class Pusher {
       scan: async over => {
         const snapshot = await scanner.scan({ waitForSettled, signal: over })
         // For good: the next picture of it is as large.
-        leanMemory(snapshot.files)
+        saveMemory(snapshot.files)
         return snapshot
       },
       source,

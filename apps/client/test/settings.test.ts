@@ -99,11 +99,11 @@ describe('the state directory', () => {
   })
 
   test('may not lie inside the tree, also not by a link', async () => {
-    await expect(settings([join(folder, 'tree'), '--state-dir', join(folder, 'tree', '.filesync')])).rejects.toEqual(refused(/lies inside the directory to push/u))
+    await expect(settings([join(folder, 'tree'), '--state-dir', join(folder, 'tree', '.filesync')])).rejects.toEqual(refused(/is inside the directory to push/u))
     await symlink(join(folder, 'tree'), join(folder, 'link'))
-    await expect(settings([join(folder, 'tree'), '--state-dir', join(folder, 'link', 'state')])).rejects.toEqual(refused(/lies inside/u))
-    await expect(settings([join(folder, 'link'), '--state-dir', join(folder, 'tree', 'state')])).rejects.toEqual(refused(/lies inside/u))
-    await expect(settings([folder], fakeTerminal({ XDG_STATE_HOME: join(folder, 'home', 'state') }))).rejects.toEqual(refused(/lies inside/u))
+    await expect(settings([join(folder, 'tree'), '--state-dir', join(folder, 'link', 'state')])).rejects.toEqual(refused(/is inside/u))
+    await expect(settings([join(folder, 'link'), '--state-dir', join(folder, 'tree', 'state')])).rejects.toEqual(refused(/is inside/u))
+    await expect(settings([folder], fakeTerminal({ XDG_STATE_HOME: join(folder, 'home', 'state') }))).rejects.toEqual(refused(/is inside/u))
   })
 })
 

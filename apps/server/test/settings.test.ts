@@ -91,7 +91,7 @@ describe('the archive', () => {
   })
 
   test('is not the working directory because a variable was empty', async () => {
-    await expect(settings(['--archive', ''])).rejects.toEqual(refused(/It is empty/u))
+    await expect(settings(['--archive', ''])).rejects.toEqual(refused(/The value is empty/u))
     await expect(settings([], fakeTerminal({ FILESYNC_ARCHIVE: '' }))).rejects.toEqual(refused(/--archive DIR/u))
   })
 

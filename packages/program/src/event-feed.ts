@@ -1,9 +1,9 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { LogEvent } from './event-log.ts'
 
-/** What one reader may be behind; what is older is dropped then, and counted. */
-const MAX_BEHIND = 1_000
-/** Readers at once; each may hold that many events. */
+/** Unread events kept for one reader; older ones are dropped and counted. */
+const MAX_UNREAD = 1_000
+/** Readers at the same time; each may hold that many events. */
 const MAX_READERS = 16
 
 interface Reader {
@@ -13,20 +13,19 @@ interface Reader {
 }
 
 /**
- * Hands events to whoever reads them at the moment. A reader that is too slow loses the oldest, and is told how many by
- * `{"event":"missed","count":n}`, so that it costs the program neither memory nor time.
+ * Distributes events to its current readers. A reader that is too slow loses the oldest events and receives
+ * `{"event":"missed","count":n}` in their place, so that it slows down nobody and needs bounded memory.
  */
 export class EventFeed {
   readonly #readers = new Set<Reader>()
 
-  /** Whether anybody would take notice. */
   get hasReaders (): boolean {
     return this.#readers.size > 0
   }
 
   push (event: LogEvent): void {
     for (const reader of this.#readers) {
-      if (reader.events.length >= MAX_BEHIND) {
+      if (reader.events.length >= MAX_UNREAD) {
         reader.events.shift()
         reader.missed++
       }
@@ -35,20 +34,22 @@ export class EventFeed {
     }
   }
 
-  /** Everything from now on, until the signal is aborted. Throws SERVER_BUSY where too many read already. */
+  /** All events from this call on, until the signal is aborted. Throws SERVER_BUSY if there are too many readers. */
   read (signal: AbortSignal): AsyncGenerator<LogEvent, void, undefined> {
-    if (this.#readers.size >= MAX_READERS) throw new FileSyncError('SERVER_BUSY', `${MAX_READERS} programs read the events already. End one of them first.`)
+    if (this.#readers.size >= MAX_READERS) {
+      throw new FileSyncError('SERVER_BUSY', `${MAX_READERS} programs already follow the events. Stop one of them first.`)
+    }
     const reader: Reader = { events: [], missed: 0, wake () { /* nobody waits yet */ } }
-    // From the call on, not from the first question on: what happens between must not be lost.
+    // Registered here rather than in the generator: events between this call and the first next() must not be lost.
     if (!signal.aborted) this.#readers.add(reader)
     signal.addEventListener('abort', () => {
       this.#readers.delete(reader)
       reader.wake()
     }, { once: true })
-    return this.#take(reader, signal)
+    return this.#eventsOf(reader, signal)
   }
 
-  async * #take (reader: Reader, signal: AbortSignal): AsyncGenerator<LogEvent, void, undefined> {
+  async * #eventsOf (reader: Reader, signal: AbortSignal): AsyncGenerator<LogEvent, void, undefined> {
     try {
       while (!signal.aborted) {
         if (reader.missed > 0) {

@@ -1,7 +1,7 @@
-/** Up to so much of the longer name may be wrong: more is another word. */
+/** The share of the longer name that may be wrong; beyond it, it is another word. */
 const WRONG_SHARE = 0.4
 
-/** The name that a mistyped one most likely stands for; undefined where none is near. */
+/** The name that was most likely meant by a mistyped one; undefined if none is similar. */
 export function nearestName (typed: string, names: readonly string[]): string | undefined {
   let nearest: string | undefined
   let least = Infinity
@@ -12,7 +12,7 @@ export function nearestName (typed: string, names: readonly string[]): string | 
   return nearest
 }
 
-/** Letters that are added, left out, replaced or swapped with their neighbour (the restricted Damerau-Levenshtein distance). */
+/** Letters added, left out, replaced or swapped with their neighbour (the restricted Damerau-Levenshtein distance). */
 function distance (left: string, right: string): number {
   const rows: number[][] = [Array.from({ length: right.length + 1 }, (_, column) => column)]
   for (let row = 1; row <= left.length; row++) {

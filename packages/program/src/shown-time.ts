@@ -1,4 +1,7 @@
-/** A time as ISO 8601 in UTC, as people are shown it: with its zone and its milliseconds, so that it means one moment wherever it is given back. */
+/**
+ * An ISO 8601 time in UTC as people see it. It keeps its zone and milliseconds, so that it means the same moment when it is
+ * passed back to a command.
+ */
 export function shownTime (iso: string): string {
   return iso.replace('T', ' ')
 }

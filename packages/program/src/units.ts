@@ -5,14 +5,14 @@ const SIZE_UNITS: Readonly<Record<string, number>> = {
   '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12, ki: 2 ** 10, mi: 2 ** 20, gi: 2 ** 30, ti: 2 ** 40,
 }
 
-/** Longer ones are typing errors, and added to today's date they would leave the calendar. */
+/** Longer ones are typing errors, and added to the current date they would exceed the range of dates. */
 const MAX_DURATION_MS = 100 * 365 * 86_400_000
 
 /** `30d`, `10m`, `1h30m`, `500ms`, or plain seconds, in milliseconds, up to 100 years. Throws USAGE. */
 export function parseDuration (text: string): number {
   const trimmed = text.trim().toLowerCase()
   const totalMs = /^\d+(?:\.\d+)?$/u.test(trimmed) ? Number(trimmed) * 1000 : sumDuration(trimmed, text)
-  if (totalMs > MAX_DURATION_MS) throw new FileSyncError('USAGE', `"${text}" is too long. At most 36500d, which is 100 years, can be given.`)
+  if (totalMs > MAX_DURATION_MS) throw new FileSyncError('USAGE', `"${text}" is too long. The maximum is 36500d, which is 100 years.`)
   return Math.round(totalMs)
 }
 
@@ -27,7 +27,7 @@ function sumDuration (trimmed: string, text: string): number {
   return totalMs
 }
 
-/** `20M`, `1.5GiB`, `500k`, `1000`: in bytes; `K M G T` are powers of 1000, with `i` powers of 1024. Throws USAGE. */
+/** `20M`, `1.5GiB`, `500k` or `1000`, in bytes; `K M G T` are powers of 1000, with `i` powers of 1024. Throws USAGE. */
 export function parseSize (text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?(?:\/s)?$/u.exec(text.trim().toLowerCase())
   const factor = SIZE_UNITS[match?.[2] ?? 'none']
@@ -35,11 +35,11 @@ export function parseSize (text: string): number {
     throw new FileSyncError('USAGE', `"${text}" is not a size. Write for example 500k, 20M, 1.5GiB or 1000.`)
   }
   const bytes = Math.round(Number(match[1]) * factor)
-  if (!Number.isSafeInteger(bytes)) throw new FileSyncError('USAGE', `"${text}" is too large. At most 9000T can be given.`)
+  if (!Number.isSafeInteger(bytes)) throw new FileSyncError('USAGE', `"${text}" is too large. The maximum is 9000T.`)
   return bytes
 }
 
-/** How many of what there are, for people: `1 file`, `2 files`, `0 entries`. */
+/** An amount with its noun, for people: `1 file`, `2 files`, `0 entries`. */
 export function formatCount (amount: number, one: string, many = `${one}s`): string {
   return `${amount} ${amount === 1 ? one : many}`
 }

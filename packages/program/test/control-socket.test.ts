@@ -27,18 +27,20 @@ async function serve (routes: ControlRoutes = {}): Promise<ControlServer> {
   return server
 }
 
-/** Sends what no command of ours would send, and resolves with the status and the answer. */
+/** Sends what no command would send, and resolves with the status and the answer. */
 async function send (method: string, path: string, body: string): Promise<readonly [number | undefined, unknown]> {
   return await new Promise((resolve, reject) => {
     const asking = request({ socketPath: socketPath(), method, path, agent: false }, incoming => {
       let text = ''
-      incoming.setEncoding('utf8').on('data', (chunk: string) => { text += chunk }).on('end', () => { resolve([incoming.statusCode, JSON.parse(text)]) })
+      incoming.setEncoding('utf8')
+        .on('data', (chunk: string) => { text += chunk })
+        .on('end', () => { resolve([incoming.statusCode, JSON.parse(text)]) })
     })
     asking.on('error', reject).end(body)
   })
 }
 
-/** Leaves a socket behind as a killed program does. */
+/** Leaves a socket as a killed program does. */
 async function leaveStale (name: string): Promise<void> {
   await mkdir(join(stateDir, 'run'), { recursive: true })
   const child = spawn(process.execPath, ['-e', `
@@ -47,43 +49,44 @@ async function leaveStale (name: string): Promise<void> {
 }
 
 describe('asking', () => {
-  test('a route is given the body, and its answer comes back', async () => {
+  test('a route receives the body, and its answer is returned', async () => {
     await serve({ 'POST /double': async body => ({ twice: (body as { n: number }).n * 2 }), 'GET /nothing': () => undefined })
     expect(await askControl(stateDir, 'POST /double', { body: { n: 21 } })).toEqual({ twice: 42 })
     expect(await askControl(stateDir, 'GET /nothing')).toBeNull()
   })
 
-  test('an error comes back with its code and message, and a fault as INTERNAL', async () => {
+  test('an error is returned with its code and message, and any other exception as INTERNAL', async () => {
     await serve({
       'GET /refused': () => { throw new FileSyncError('NOT_PAIRED', 'Unknown client.') },
       'GET /broken': () => { throw new TypeError('oops') },
       'GET /unspeakable': () => ({ n: 1n }),
     })
-    await expect(askControl(stateDir, 'GET /refused')).rejects.toEqual(expect.objectContaining({ code: 'NOT_PAIRED', message: 'Unknown client.' }))
+    await expect(askControl(stateDir, 'GET /refused'))
+      .rejects.toEqual(expect.objectContaining({ code: 'NOT_PAIRED', message: 'Unknown client.' }))
     await expect(askControl(stateDir, 'GET /broken')).rejects.toEqual(code('INTERNAL'))
     await expect(askControl(stateDir, 'GET /unspeakable')).rejects.toEqual(code('INTERNAL'))
   })
 
-  test('a route that the running program does not have is told', async () => {
+  test('a route that the running program does not have is an error', async () => {
     await serve({ 'GET /status': () => 1 })
     await expect(askControl(stateDir, 'POST /status')).rejects.toEqual(code('USAGE'))
     await expect(askControl(stateDir, 'GET /constructor')).rejects.toEqual(code('USAGE'))
   })
 
-  test('where no program runs, or one crashed, there is no answer', async () => {
+  test('the answer is undefined if no program runs, also after a crash', async () => {
     expect(await askControl(stateDir, 'GET /status')).toBeUndefined()
     await leaveStale('control.sock')
     expect(await askControl(stateDir, 'GET /status')).toBeUndefined()
   })
 
-  test('a program that is silent is not waited for for ever', async () => {
+  test('waiting for a program that does not answer ends', async () => {
     let asked = false
     await serve({ 'GET /slow': async () => { asked = true; return await new Promise(() => { /* never */ }) } })
     await expect(askControl(stateDir, 'GET /slow', { withinMs: 50 })).rejects.toEqual(code('STATE_IN_USE'))
     expect(asked).toBe(true)
   })
 
-  test('something else that listens there is an error, not a fault', async () => {
+  test('another program that listens there is reported as STATE_IN_USE', async () => {
     await mkdir(join(stateDir, 'run'))
     const other = createServer(socket => { socket.end('SSH-2.0\r\n') }).listen(socketPath())
     await once(other, 'listening')
@@ -92,7 +95,7 @@ describe('asking', () => {
   })
 })
 
-test('who gives a question up is told so, and the program that was asked as well', async () => {
+test('cancelling a question ends it on both sides', async () => {
   const stop = new AbortController()
   let hearEnd: () => void = () => { /* set below */ }
   const end = new Promise<void>(resolve => { hearEnd = resolve })
@@ -108,19 +111,20 @@ test('who gives a question up is told so, and the program that was asked as well
 })
 
 describe('hostile questions', () => {
-  test('a body that is too long is refused with an answer, and the next one is served', async () => {
+  test('a body that is too long is refused with an error, and the next question is answered', async () => {
     await serve({ 'POST /echo': body => body })
     expect(await send('POST', '/echo', JSON.stringify('x'.repeat(65_534)))).toEqual([200, 'x'.repeat(65_534)])
-    expect(await send('POST', '/echo', JSON.stringify('x'.repeat(65_535)))).toEqual([400, expect.objectContaining({ code: 'LIMIT_EXCEEDED' })])
+    expect(await send('POST', '/echo', JSON.stringify('x'.repeat(65_535))))
+      .toEqual([400, expect.objectContaining({ code: 'LIMIT_EXCEEDED' })])
     expect(await askControl(stateDir, 'POST /echo', { body: 1 })).toBe(1)
   })
 
-  test('a body that is no JSON is refused', async () => {
+  test('a body that is not JSON is refused', async () => {
     await serve({ 'POST /echo': body => body })
     expect(await send('POST', '/echo', '{"a":')).toEqual([400, expect.objectContaining({ code: 'MESSAGE_INVALID' })])
   })
 
-  test('a flood of connections leaves the program answering once it is over', async () => {
+  test('the program answers again after a flood of connections', async () => {
     await serve({ 'GET /status': () => 'here' })
     const flood = await Promise.all(Array.from({ length: 300 }, async () => {
       const socket = connect(socketPath())
@@ -134,14 +138,14 @@ describe('hostile questions', () => {
   })
 })
 
-describe('an answer that goes on', () => {
+describe('a streamed answer', () => {
   const follow = async (signal = new AbortController().signal): Promise<AsyncGenerator<unknown, void, undefined>> => {
     const answer = await followControl(stateDir, 'GET /events', signal)
     if (answer === undefined) throw new Error('nobody answers')
     return answer
   }
 
-  test('comes line by line, and ends when the asking does', async () => {
+  test('arrives line by line, and ends when the reader does', async () => {
     let release: () => void = () => { /* set below */ }
     const left = new Promise<void>(resolve => { release = resolve })
     await serve({
@@ -155,10 +159,10 @@ describe('an answer that goes on', () => {
     for (let n = 0; n < 10_000; n++) expect((await lines.next()).value).toEqual({ n })
     stop.abort()
     await left
-    await expect((async () => { for await (const _ of lines) { /* what has come already */ } })()).rejects.toEqual(code('ABORTED'))
+    await expect((async () => { for await (const _ of lines) { /* what has already arrived */ } })()).rejects.toEqual(code('ABORTED'))
   })
 
-  test('is written no further than it is read', async () => {
+  test('is written only as fast as it is read', async () => {
     let written = 0
     await serve({ 'GET /events': async function * () { for (;;) yield { n: written++, filling: 'x'.repeat(10_000) } } })
     const stop = new AbortController()
@@ -170,7 +174,7 @@ describe('an answer that goes on', () => {
     stop.abort()
   })
 
-  test('that is refused is an error, and where nobody is there is no answer', async () => {
+  test('is an error if it is refused, and undefined if no program runs', async () => {
     expect(await followControl(stateDir, 'GET /events', new AbortController().signal)).toBeUndefined()
     await serve({ 'GET /events': () => { throw new FileSyncError('SERVER_BUSY', 'too many') } })
     await expect(follow()).rejects.toEqual(code('SERVER_BUSY'))
@@ -189,7 +193,7 @@ describe('an answer that goes on', () => {
 })
 
 describe('the address', () => {
-  test('is open to this user alone, even where the directory was laxer before', async () => {
+  test('is open to this user alone, even if the directory was open to others before', async () => {
     await mkdir(join(stateDir, 'run'))
     await chmod(join(stateDir, 'run'), 0o777)
     await serve()
@@ -198,13 +202,13 @@ describe('the address', () => {
     expect(await readdir(join(stateDir, 'run'))).toEqual(['control.sock'])
   })
 
-  test('is refused where its directory leads elsewhere', async () => {
+  test('is refused if its directory is a symbolic link', async () => {
     await mkdir(join(stateDir, 'elsewhere'))
     await symlink(join(stateDir, 'elsewhere'), join(stateDir, 'run'))
     await expect(serve()).rejects.toEqual(code('STATE_INVALID'))
   })
 
-  test('is refused where the path is longer than a socket takes, before anything is made', async () => {
+  test('is refused if the path is too long for a socket, before anything is created', async () => {
     const deep = join(stateDir, 'x'.repeat(100))
     await expect(serveControl(deep, {})).rejects.toEqual(code('USAGE'))
     await expect(askControl(deep, 'GET /status')).rejects.toEqual(code('USAGE'))
@@ -215,12 +219,12 @@ describe('the address', () => {
     await server.close()
   })
 
-  test('is refused where a file is in the way', async () => {
+  test('is refused if a file has the name of its directory', async () => {
     await writeFile(join(stateDir, 'run'), '')
     await expect(serve()).rejects.toEqual(code('STATE_INVALID'))
   })
 
-  test('belongs to one program; the next one gets it when that has ended', async () => {
+  test('belongs to one program; the next one gets it after that has ended', async () => {
     const first = await serve({ 'GET /who': () => 'first' })
     await expect(serve({ 'GET /who': () => 'second' })).rejects.toEqual(code('STATE_IN_USE'))
     expect(await askControl(stateDir, 'GET /who')).toBe('first')
@@ -230,7 +234,7 @@ describe('the address', () => {
     expect(await askControl(stateDir, 'GET /who')).toBe('third')
   })
 
-  test('is taken over from programs that were killed, while they ran and while they started', async () => {
+  test('is taken over from killed programs, whether they were running or starting', async () => {
     await leaveStale('control.sock')
     await leaveStale('0123abc.sock')
     await serve({ 'GET /who': () => 'new' })
@@ -238,7 +242,7 @@ describe('the address', () => {
     expect(await readdir(join(stateDir, 'run'))).toEqual(['control.sock'])
   })
 
-  test.each([2, 5])('%i programs that start at the same moment: never two get it', async count => {
+  test.each([2, 5])('is given to at most one of %i programs that start at the same moment', async count => {
     await leaveStale('control.sock')
     const started = await Promise.allSettled(Array.from({ length: count }, async (_, n) => await serve({ 'GET /who': () => n })))
     const winners = started.flatMap(({ status }, n) => status === 'fulfilled' ? [n] : [])

@@ -4,7 +4,7 @@ import type { LogEvent } from '@filesync/program'
 
 const named = (n: number): LogEvent => ({ event: String(n) })
 
-test('each reader gets what happens from its call on, in order', async () => {
+test('each reader receives all events after its call, in order', async () => {
   const feed = new EventFeed()
   const stop = new AbortController()
   feed.push(named(0))
@@ -16,7 +16,7 @@ test('each reader gets what happens from its call on, in order', async () => {
   expect((await due).value).toEqual(named(3))
 })
 
-test('a reader that is too slow loses the oldest and is told how many; the others lose nothing', async () => {
+test('a slow reader loses the oldest events and receives their number; the others lose nothing', async () => {
   const feed = new EventFeed()
   const stop = new AbortController()
   const [slow, quick] = [feed.read(stop.signal), feed.read(stop.signal)]
@@ -28,7 +28,7 @@ test('a reader that is too slow loses the oldest and is told how many; the other
   expect((await slow.next()).value).toEqual(named(500))
 })
 
-test('ends with the signal, and makes room for another reader', async () => {
+test('reading ends with the signal, and frees the place for another reader', async () => {
   const feed = new EventFeed()
   const stop = new AbortController()
   const readers = Array.from({ length: 16 }, () => feed.read(stop.signal))

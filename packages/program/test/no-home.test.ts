@@ -21,25 +21,25 @@ afterAll(() => {
 
 const env = { XDG_CONFIG_HOME: '' }
 
-test('no home directory is known, and none is made up', () => {
+test('there is no home directory, and none is invented', () => {
   for (const HOME of [undefined, '', '.']) expect(homeDirectory({ HOME })).toBeUndefined()
   expect(homeDirectory({ HOME: '/home/me' })).toBe('/home/me')
 })
 
-test('the place of the state has to be named, and the message says how', () => {
-  for (const program of ['server', 'client'] as const) {
-    expect(() => defaultStateDir(program, {})).toThrow(expect.objectContaining({ code: 'USAGE', message: expect.stringContaining('--state-dir DIR') as unknown }))
-  }
+test('asks for --state-dir', () => {
+  const usage = expect.objectContaining({ code: 'USAGE', message: expect.stringContaining('--state-dir DIR') as unknown }) as unknown
+  for (const program of ['server', 'client'] as const) expect(() => defaultStateDir(program, {})).toThrow(usage)
   expect(defaultSettingsFile('filesync-client', {})).toBeUndefined()
   expect(() => userPath('~/x', {})).toThrow(expect.objectContaining({ code: 'USAGE' }))
 })
 
-test('a command with --state-dir runs, and nothing is written below the working directory', async () => {
+test('a command with --state-dir runs, and writes nothing to the working directory', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'filesync-no-home-'))
   const before = await readdir('.')
   let stateDir: unknown
   const program = createProgram({ name: 'filesync-client', version: '1', description: '' })
-  program.command('id').addOption(pathSetting('--state-dir <dir>', '')).addOption(pathSetting('--config <file>', '')).action((flags: { stateDir: string }) => { ({ stateDir } = flags) })
+  program.command('id').addOption(pathSetting('--state-dir <dir>', '')).addOption(pathSetting('--config <file>', ''))
+    .action((flags: { stateDir: string }) => { ({ stateDir } = flags) })
   const terminal = fakeTerminal(env)
   expect(await runProgram(program, ['id', '--state-dir', folder], terminal), terminal.complained()).toBe(0)
   expect(stateDir).toBe(folder)

@@ -2,10 +2,10 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createEventLog, jsonLine, printable } from '@filesync/program'
 
-// Written apart from the expression that is tested, by Unicode property: controls, formats, surrogates, separators.
+// Independent of the expression under test, by Unicode property: controls, formats, surrogates, separators.
 const OBEYED = /[\p{Cc}\p{Bidi_Control}\p{Cs}\p{Zl}\p{Zp}]/u
 
-/** Strings with many of the characters that matter. */
+/** Strings with many characters that need escaping. */
 const hostile = fc.string({
   unit: fc.oneof(
     fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }),
@@ -13,11 +13,11 @@ const hostile = fc.string({
   ),
 })
 
-test('nothing that a terminal obeys is left', () => {
+test('escapes everything that a terminal obeys', () => {
   fc.assert(fc.property(hostile, text => { expect(printable(text)).not.toMatch(OBEYED) }))
 })
 
-test('JSON for a terminal reads back as it was, in one line', () => {
+test('JSON for a terminal is one line that parses to the same value', () => {
   fc.assert(fc.property(fc.dictionary(hostile, hostile), value => {
     const line = jsonLine(value)
     expect(JSON.parse(line)).toEqual(JSON.parse(JSON.stringify(value)))
@@ -38,7 +38,7 @@ test.each([
   expect(printable(text)).toBe(shown)
 })
 
-test('the log escapes what peers say, as text and as JSON', () => {
+test('the log escapes texts from peers, in text and in JSON', () => {
   const lines: string[] = []
   const init = { write: (line: string) => { lines.push(line) }, now: () => '2026-01-02T03:04:05.678Z' }
   const event = { event: 'refused', address: '\u009b31m' }

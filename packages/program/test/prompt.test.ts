@@ -7,14 +7,14 @@ function parseEven (text: string): number {
   return Number(text)
 }
 
-test('a person is asked only where both ends are a terminal', () => {
+test('asks only if both input and output are a terminal', () => {
   const [on, off] = [fakeTerminal({}, true), fakeTerminal({}, false)]
   expect([canPrompt(on), canPrompt(off)]).toEqual([true, false])
   expect(canPrompt({ stdin: on.stdin, stdout: off.stdout })).toBe(false)
   expect(canPrompt({ stdin: off.stdin, stdout: on.stdout })).toBe(false)
 })
 
-test('a wrong answer is explained and asked for again', async () => {
+test('explains an invalid answer and asks again', async () => {
   const terminal = fakeTerminal({}, true)
   const asked = prompt(terminal, 'An even number:', parseEven)
   terminal.input.write('3\n')
@@ -23,20 +23,22 @@ test('a wrong answer is explained and asked for again', async () => {
   expect(await asked).toBe(4)
 })
 
-test('an input that ends is an answer too, and nothing waits for ever', async () => {
+test('fails if the input ends', async () => {
   const terminal = fakeTerminal({}, true)
   const asked = prompt(terminal, 'An even number:', parseEven)
   terminal.input.end()
   await expect(asked).rejects.toEqual(expect.objectContaining({ code: 'ABORTED' }))
 })
 
-test.each([['1234-5678\nmore', '1234-5678'], ['  padded \r\n', 'padded'], ['no line end', 'no line end'], ['', '']])('of %j the secret is %j', async (text, secret) => {
+test.each([
+  ['1234-5678\nmore', '1234-5678'], ['  padded \r\n', 'padded'], ['no line end', 'no line end'], ['', ''],
+])('reads from %j the secret %j', async (text, secret) => {
   const terminal = fakeTerminal()
   terminal.input.end(text)
   expect(await readSecretLine(terminal)).toBe(secret)
 })
 
-test('a secret without an end is refused', async () => {
+test('refuses an endless secret', async () => {
   const terminal = fakeTerminal()
   terminal.input.write('x'.repeat(5000))
   await expect(readSecretLine(terminal)).rejects.toEqual(expect.objectContaining({ code: 'USAGE' }))

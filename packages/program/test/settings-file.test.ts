@@ -7,7 +7,7 @@ import { parseSettings } from '../src/node/settings-text.ts'
 
 const usage = (message: RegExp): unknown => expect.objectContaining({ code: 'USAGE', message: expect.stringMatching(message) as unknown })
 
-describe('what is understood', () => {
+describe('accepts', () => {
   test.each([
     ['', {}],
     ['# only a comment\n', {}],
@@ -22,10 +22,10 @@ describe('what is understood', () => {
   })
 })
 
-describe('what is refused, in one line', () => {
+describe('refuses in one line', () => {
   test.each([
-    ['just text', /has to hold settings/u],
-    ['- a\n- b', /has to hold settings/u],
+    ['just text', /must contain settings/u],
+    ['- a\n- b', /must contain settings/u],
     ['port:', /"port" has no value/u],
     ['port: ""', /"port" has no value/u],
     ['port: {a: b}', /"port" has no value/u],
@@ -39,7 +39,7 @@ describe('what is refused, in one line', () => {
     ['a: "', /not valid YAML/u],
     ['\tx: 1', /not valid YAML/u],
     ['['.repeat(60_000), /not valid YAML/u],
-    ['\u0000', /not valid YAML|has to hold/u],
+    ['\u0000', /not valid YAML|must contain/u],
   ])('%.40j', (text, message) => {
     expect(() => parseSettings(text, 'f')).toThrow(usage(message))
     expect(() => parseSettings(text, 'f')).not.toThrow(/\n/u)
@@ -51,19 +51,19 @@ describe('files', () => {
   beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'filesync-settings-')) })
   afterAll(async () => { await rm(folder, { recursive: true }) })
 
-  test('a missing file is told when it was named, and nothing when it was not', async () => {
+  test('a missing file is an error only if it was named', async () => {
     await expect(loadSettingsFile(join(folder, 'none.yaml'))).rejects.toEqual(usage(/cannot be read: ENOENT/u))
     expect(await loadSettingsFileIfAny(join(folder, 'none.yaml'))).toBeUndefined()
     await writeFile(join(folder, 'file'), '')
     expect(await loadSettingsFileIfAny(join(folder, 'file', 'x.yaml'))).toBeUndefined()
   })
 
-  test('a directory, and a file without an end, are refused', async () => {
+  test('a directory and an endless file are refused', async () => {
     await expect(loadSettingsFileIfAny(folder)).rejects.toEqual(usage(/EISDIR/u))
     await expect(loadSettingsFile('/dev/zero')).rejects.toEqual(usage(/longer than 65536 bytes/u))
   })
 
-  test('a file up to the bound is read, and no more', async () => {
+  test('a file is read up to the maximum size', async () => {
     const file = join(folder, 'large.yaml')
     await writeFile(file, `port: 1\n#${'x'.repeat(65_536 - 9)}`)
     expect((await loadSettingsFile(file)).get('port')).toEqual(['1'])

@@ -6,7 +6,7 @@ import { EventFeed } from '@filesync/program'
 import { serveControl, showStatus } from '@filesync/program/node'
 import { fakeTerminal } from '@filesync/program/testing'
 
-test('following ends when nobody reads what it prints, and lets the feed go', async () => {
+test('following ends when the reader of its output does, and releases the feed', async () => {
   const stateDir = await mkdtemp(join(tmpdir(), 'filesync-follow-'))
   const feed = new EventFeed()
   const control = await serveControl(stateDir, { 'GET /events': (_, gone) => feed.read(gone) })
@@ -15,10 +15,12 @@ test('following ends when nobody reads what it prints, and lets the feed go', as
     await rm(stateDir, { recursive: true })
   })
   const terminal = fakeTerminal()
-  // As the system does with a pipe whose reader has ended.
+  // As the system does for a pipe whose reader has ended.
   terminal.stdout.on('data', () => { terminal.stdout.destroy(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })) })
-  terminal.stdout.on('error', () => { /* as runProgram has it */ })
-  const following = showStatus({ stateDir, follow: true, json: true, describe: () => '', notRunning: new Error('not running') }, { terminal, signal: new AbortController().signal })
+  terminal.stdout.on('error', () => { /* as runProgram does */ })
+  const following = showStatus(
+    { stateDir, follow: true, json: true, describe: () => '', notRunning: new Error('not running') },
+    { terminal, signal: new AbortController().signal })
   await expect.poll(() => feed.hasReaders).toBe(true)
   feed.push({ event: 'first' })
   await following

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { checkStateDir, defaultStateDir } from '@filesync/program/node'
 import { defaultSettingsFile, settingsFileName } from '../src/node/state-dir.ts'
 
-describe.runIf(process.platform === 'linux')('the usual places', () => {
+describe.runIf(process.platform === 'linux')('default paths', () => {
   const home = join(homedir(), '.local/state/filesync/server')
   test.each([
     [{}, home],
@@ -14,7 +14,7 @@ describe.runIf(process.platform === 'linux')('the usual places', () => {
     [{ XDG_STATE_HOME: 'here' }, home],
     [{ STATE_DIRECTORY: '/var/lib/a:/var/lib/b' }, '/var/lib/a'],
     [{ STATE_DIRECTORY: '' }, home],
-  ])('with %j the state is in %s', (env, directory) => {
+  ])('with %j, the state directory is %s', (env, directory) => {
     expect(defaultStateDir('server', env)).toBe(directory)
   })
 
@@ -34,8 +34,11 @@ describe('a state directory', () => {
   })
   afterAll(async () => { await rm(folder, { recursive: true }) })
 
-  test.each(['tree', 'tree/below', 'tree/not/there/yet', 'tree/..state', 'link', 'link/state', 'other/../tree/state', 'file/x'])('%s is refused', async path => {
-    await expect(checkStateDir(join(folder, path), join(folder, 'tree'), 'the tree')).rejects.toEqual(expect.objectContaining({ code: 'USAGE' }))
+  test.each([
+    'tree', 'tree/below', 'tree/not/there/yet', 'tree/..state', 'link', 'link/state', 'other/../tree/state', 'file/x',
+  ])('%s is refused', async path => {
+    await expect(checkStateDir(join(folder, path), join(folder, 'tree'), 'the tree'))
+      .rejects.toEqual(expect.objectContaining({ code: 'USAGE' }))
   })
 
   test.each(['', 'treehouse', 'state', 'not/there/yet', '..tree'])('%j is accepted', async path => {

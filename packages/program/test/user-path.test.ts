@@ -14,7 +14,7 @@ afterAll(async () => { await rm(folder, { recursive: true }) })
 
 const working = process.cwd()
 
-describe.runIf(process.platform !== 'win32')('a path that a person gave', () => {
+describe.runIf(process.platform !== 'win32')('a path from the user', () => {
   test.each([
     ['/a/../b', '/b'], ['a', join(working, 'a')], ['~', '/home/me'], ['~/x', '/home/me/x'], ['~/', '/home/me'], ['./~', join(working, '~')],
     ['a/~', join(working, 'a/~')], ['~$x', join(working, '~$x')], ['x~', join(working, 'x~')],
@@ -22,77 +22,82 @@ describe.runIf(process.platform !== 'win32')('a path that a person gave', () => 
     expect(userPath(text, { HOME: '/home/me' })).toBe(path)
   })
 
-  test('counts from where it is said to, but for ~', () => {
+  test('is relative to the given base, except for ~', () => {
     expect(userPath('../x', { HOME: '/home/me' }, '/etc/filesync')).toBe('/etc/x')
     expect(userPath('~/x', { HOME: '/home/me' }, '/etc/filesync')).toBe('/home/me/x')
   })
 
   test.each(['~root', '~root/x', '~a.b-c/x'])('%s is refused with what to do', text => {
-    expect(() => userPath(text, { HOME: '/home/me' })).toThrow(expect.objectContaining({ code: 'USAGE', message: expect.stringContaining(`./${text}`) as unknown }))
+    const usage = expect.objectContaining({ code: 'USAGE', message: expect.stringContaining(`./${text}`) as unknown }) as unknown
+    expect(() => userPath(text, { HOME: '/home/me' })).toThrow(usage)
   })
 
-  test('an empty or relative HOME is as none at all', () => {
+  test('an empty or relative HOME counts as not set', () => {
     for (const HOME of ['', '.', 'me']) expect(homeDirectory({ HOME })).toBe(homeDirectory({}))
     expect(homeDirectory({ HOME: '' })).toBe(homedir())
   })
 })
 
-describe.runIf(process.platform !== 'win32')('under the script of a package manager', () => {
+describe.runIf(process.platform !== 'win32')('in the script of a package manager', () => {
   const script = { npm_lifecycle_event: 'start', npm_package_json: join(working, 'package.json'), INIT_CWD: '/where/I/am' }
 
-  test('a path counts from where that was called', () => {
+  test('a path is relative to the directory in which the package manager was called', () => {
     expect(userPath('x', script)).toBe('/where/I/am/x')
     expect(userPath('.', { ...script, npm_package_json: undefined })).toBe('/where/I/am')
   })
 
-  test('which has changed the directory itself, it counts from there', () => {
+  test('a path is relative to the working directory if the script has changed it', () => {
     expect(userPath('x', { ...script, npm_package_json: '/elsewhere/package.json' })).toBe(join(working, 'x'))
   })
 
-  test('that reached its directory by a link, it does as well', async () => {
+  test('a symbolic link to the working directory makes no difference', async () => {
     await symlink(working, join(folder, 'link'))
     expect(userPath('x', { ...script, npm_package_json: join(folder, 'link', 'package.json') })).toBe('/where/I/am/x')
   })
 
-  test.each([{ npm_lifecycle_event: undefined }, { INIT_CWD: undefined }, { INIT_CWD: '' }, { INIT_CWD: 'here' }])('that is none, with %j, nothing changes', change => {
+  test.each([
+    { npm_lifecycle_event: undefined }, { INIT_CWD: undefined }, { INIT_CWD: '' }, { INIT_CWD: 'here' },
+  ])('%j means that no script runs', change => {
     expect(userPath('x', { ...script, ...change })).toBe(join(working, 'x'))
   })
 })
 
-interface Taken {
+interface Received {
   readonly directory?: string | undefined
   readonly options?: Readonly<Record<string, string>>
 }
 
-async function run (argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Taken> {
-  let taken: Taken = {}
+async function run (argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Received> {
+  let received: Received = {}
   const program = createProgram({ name: 'filesync-test', version: '1', description: '' })
-  program.command('go').addArgument(pathArgument('[dir]')).addOption(pathSetting('--config <file>', '')).addOption(pathSetting('--archive <dir>', ''))
-    .action((directory: string | undefined, options: Record<string, string>) => { taken = { directory, options } })
+  program.command('go').addArgument(pathArgument('[dir]'))
+    .addOption(pathSetting('--config <file>', '')).addOption(pathSetting('--archive <dir>', ''))
+    .action((directory: string | undefined, options: Record<string, string>) => { received = { directory, options } })
   await runProgram(program, ['go', ...argv], fakeTerminal({ HOME: '/home/me', ...env }))
-  return taken
+  return received
 }
 
-describe.runIf(process.platform !== 'win32')('every path of a command is absolute', () => {
+describe.runIf(process.platform !== 'win32')('a command receives absolute paths', () => {
   const script = { npm_lifecycle_event: 'start', npm_package_json: join(working, 'package.json'), INIT_CWD: '/where/I/am' }
 
-  test('that is a flag, an argument or in the environment, and counts from where the person stands', async () => {
+  test('from flags, arguments and the environment, relative to the working directory', async () => {
     expect(await run(['a', '--archive', 'b'])).toEqual({ directory: join(working, 'a'), options: { archive: join(working, 'b') } })
     expect(await run(['a', '--archive', 'b'], script)).toEqual({ directory: '/where/I/am/a', options: { archive: '/where/I/am/b' } })
     expect(await run(['~/a'], { FILESYNC_ARCHIVE: '~/b' })).toEqual({ directory: '/home/me/a', options: { archive: '/home/me/b' } })
     expect(await run([], { ...script, FILESYNC_ARCHIVE: 'b' })).toMatchObject({ options: { archive: '/where/I/am/b' } })
   })
 
-  test('that is in a settings file, and counts from the directory of the file', async () => {
+  test('from a settings file, relative to the directory of the file', async () => {
     const file = join(folder, 'etc', 'settings.yaml')
     await writeFile(file, 'archive: ../x')
     expect(await run(['--config', file], script)).toMatchObject({ options: { archive: join(folder, 'x') } })
-    expect(await run(['--config', 'etc/settings.yaml'], { ...script, INIT_CWD: folder })).toMatchObject({ options: { archive: join(folder, 'x') } })
+    expect(await run(['--config', 'etc/settings.yaml'], { ...script, INIT_CWD: folder }))
+      .toMatchObject({ options: { archive: join(folder, 'x') } })
     await writeFile(file, 'archive: ~/x')
     expect(await run(['--config', file])).toMatchObject({ options: { archive: '/home/me/x' } })
   })
 
-  test('an empty argument stays what it is, so that the command can refuse it', async () => {
+  test('but an empty argument as it is, so that the command can refuse it', async () => {
     expect((await run([''])).directory).toBe('')
   })
 })

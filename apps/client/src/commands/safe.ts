@@ -1,6 +1,6 @@
-import { isAbsolute, relative, sep } from 'node:path'
+import { sep } from 'node:path'
 import { jsonLine, printable } from '@filesync/program'
-import { askControl, userPath, writeReport } from '@filesync/program/node'
+import { askControl, pathWithin, userPath, writeReport } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
 import { FileSyncError } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
@@ -83,14 +83,9 @@ async function pushedDirectory (stateDir: string, { directory }: SafeFlags): Pro
 
 /** A path that a person gave: absolute, or from where they are, or else from the directory. Throws USAGE. */
 export function pathInside (directory: string, path: string, env: Terminal['env']): string {
-  const here = relative(directory, userPath(path, env))
-  const inside = leadsOut(here) ? relative(directory, userPath(path, env, directory)) : here
-  if (leadsOut(inside)) throw new FileSyncError('USAGE', `${path} is not a path inside ${directory}.`)
+  const inside = pathWithin(directory, userPath(path, env)) ?? pathWithin(directory, userPath(path, env, directory))
+  if (inside === undefined) throw new FileSyncError('USAGE', `${path} is not a path inside ${directory}.`)
   return inside.split(sep).join('/')
-}
-
-function leadsOut (path: string): boolean {
-  return path === '..' || path.startsWith(`..${sep}`) || isAbsolute(path)
 }
 
 function shown (path: string): string {

@@ -1,5 +1,5 @@
 import type { Area, PresentFile, Sync, SyncPlan } from '@filesync/archive'
-import { givingMemoryBack, leanMemory } from '@filesync/program/node'
+import { prepareMemoryRelease, saveMemory } from '@filesync/program/node'
 import { asFileSyncError, equalDigests, FEATURES, LIMITS, Pace } from '@filesync/protocol'
 import type { Agreement, ClientFilesInfo, Clock, Connection, HashBytes, NextSync, Policy } from '@filesync/protocol'
 import { deltaTasks, receiveFiles } from '@filesync/transfer'
@@ -94,7 +94,7 @@ async function serveInTurn (connection: Connection, client: ServedClient, deps: 
   const { turn, features } = deps
   const tree = awaitTree(connection, deps.clock)
   const leaveQueue = await waitForTurn(connection, client, deps)
-  const giveMemoryBack = givingMemoryBack()
+  const giveMemoryBack = prepareMemoryRelease()
   try {
     turn.begin()
     deps.observer?.onTurn()
@@ -154,7 +154,7 @@ async function storeTree (connection: Connection, { area, info, deps }: StoreIni
   deps.observer?.onTree(info)
   const sync = await area.beginSync({ client: connection.signal })
   const isSame = equalDigests(info.rootDigest, sync.rootDigest)
-  const endLean = leanMemory(isSame ? 0 : info.files)
+  const endLean = saveMemory(isSame ? 0 : info.files)
   try {
     const received = isSame ? NOTHING_RECEIVED : await receiveChanges(connection, { info, sync, deps })
     const next = nextSync(await sync.finish(), received, deps.nextSyncInMs())

@@ -1,4 +1,4 @@
-import { collectingGarbage } from '@filesync/program/node'
+import { collectWhileReceiving } from '@filesync/program/node'
 import { layerOver } from '@filesync/protocol'
 import type { Clock, Connection } from '@filesync/protocol'
 import { withPatience } from './patience.ts'
@@ -21,7 +21,7 @@ export interface SessionConnectionInit {
  */
 export function sessionConnection (connection: Connection, { turn, clock, limitMs, sizeOf, onTasks }: SessionConnectionInit): Connection {
   // Collects the short-lived buffers that TLS leaves behind, so that the engine does not walk its whole heap for them.
-  const collected = collectingGarbage(connection)
+  const collected = collectWhileReceiving(connection)
   // Notes that tasks were sent: only then does the client expect STORED.
   const noted = onTasks === undefined ? collected : notingTasks(collected, onTasks)
   // Closes the connection with PEER_TOO_SLOW if the client sends nothing, or too little, for too long.

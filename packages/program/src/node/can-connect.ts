@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 
 const TIMEOUT_MS = 3_000
 
-/** Whether a TCP connection comes about; where not, `why` says so in the system's words. */
+/** Whether a TCP connection can be established; if not, `why` is the system's message. */
 export async function canConnect (
   { address, port }: { readonly address: string, readonly port: number }, signal: AbortSignal,
 ): Promise<{ readonly reached: true } | { readonly reached: false, readonly why: string }> {

@@ -5,12 +5,12 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FileSyncError } from '@filesync/protocol'
 
-/** What the address of a Unix socket can hold on every system that has them. */
+/** The longest address of a Unix socket that every system supports. */
 const MAX_SOCKET_PATH_BYTES = 103
 const NAME = 'control.sock'
-/** As long as the name above, so that a path which holds the one holds the other. */
+/** As long as the name above, so that a path that fits one fits the other. */
 const CANDIDATE = /^[0-9a-f]{7}\.sock$/u
-/** How often a program that meets another one starting tries again, and how long it waits at most before. */
+/** How often a program tries to start while another one is starting, and the longest pause between. */
 const TRIES = 4
 const MAX_PAUSE_MS = 100
 
@@ -20,7 +20,7 @@ export interface ClaimedAddress {
   release (): Promise<void>
 }
 
-/** Where commands meet the program. Throws USAGE for a path that is too long for a socket. */
+/** Where commands reach the program. Throws USAGE if the path is too long for a socket. */
 export function controlAddress (stateDir: string): string {
   const absolute = resolve(stateDir)
   const digest = createHash('sha256').update(absolute).digest('hex').slice(0, 24)
@@ -28,15 +28,15 @@ export function controlAddress (stateDir: string): string {
   const address = join(absolute, 'run', NAME)
   if (Buffer.byteLength(address) <= MAX_SOCKET_PATH_BYTES) return address
   throw new FileSyncError('USAGE', `The path of the state directory ${absolute} is too long for a control socket ` +
-    `(${Buffer.byteLength(address)} bytes; ${MAX_SOCKET_PATH_BYTES} fit). Choose a shorter one with --state-dir.`)
+    `(${Buffer.byteLength(address)} bytes, at most ${MAX_SOCKET_PATH_BYTES}). Choose a shorter one with --state-dir.`)
 }
 
 /**
- * Claims the address for one process: listens under a name that nobody else uses, looks whether anybody else listens, and
- * only then takes the name that commands know. Who starts meanwhile sees one name or the other, and yields. A file name
- * alone would not do: two that both remove what a crash left behind would remove each other.
+ * Claims the address for one process: listens on a unique name, checks whether another process listens, and only then renames
+ * the socket to the name that commands know. A process that starts meanwhile sees one of the two names and gives way. A fixed
+ * name alone would not be enough: two processes that both remove the socket of a crashed one would remove each other's.
  *
- * Throws STATE_IN_USE where another process has it, STATE_INVALID where the socket cannot be made.
+ * Throws STATE_IN_USE if another process has it, and STATE_INVALID if the socket cannot be created.
  */
 export async function claimAddress (
   stateDir: string, listen: (address: string) => Promise<void>, stop: () => Promise<void>,
@@ -61,22 +61,22 @@ export async function claimAddress (
       if (cause instanceof FileSyncError) throw cause
       throw new FileSyncError('STATE_INVALID', `The control socket ${candidate} cannot be opened: ${(cause as Error).message}.`, { cause })
     }
-    // Both yielded; one of the two comes back first.
+    // Both gave way; after random pauses, one of the two is first.
     await sleep(Math.random() * MAX_PAUSE_MS)
   }
 }
 
-// The system gives a pipe to one process, and takes it back by itself.
+// The system gives a pipe to one process, and removes it when the process ends.
 async function claimPipe (address: string, stateDir: string, listen: (address: string) => Promise<void>): Promise<ClaimedAddress> {
   try {
     await listen(address)
   } catch (cause) {
     throw inUse(stateDir, cause)
   }
-  return { release: async () => { /* goes with the process */ } }
+  return { release: async () => { /* ends with the process */ } }
 }
 
-/** The directory of the socket, for this user alone: others could connect between its making and its chmod. */
+/** The directory of the socket, private to this user: others could connect to a socket before its chmod. */
 async function openRunDirectory (stateDir: string): Promise<string> {
   const directory = join(resolve(stateDir), 'run')
   try {
@@ -89,14 +89,14 @@ async function openRunDirectory (stateDir: string): Promise<string> {
   }
 }
 
-/** Another program that listens here, the one that commands know last: a starting one moves to that name. */
+/** Another program that listens here. The name that commands know is checked last, since a starting program moves to it. */
 async function findOther (directory: string, own: string): Promise<string | undefined> {
   const candidates = (await readdir(directory)).filter(name => CANDIDATE.test(name) && join(directory, name) !== own)
   let starting: string | undefined
   for (const name of candidates) {
     const path = join(directory, name)
     if (await answers(path)) starting = name
-    // A name is used once, so what does not answer is of a process that is gone.
+    // Each name is used once, so a socket that does not answer belongs to a process that has ended.
     else await rm(path, { force: true })
   }
   return await answers(join(directory, NAME)) ? NAME : starting
@@ -109,7 +109,7 @@ async function answers (address: string): Promise<boolean> {
       socket.destroy()
       resolveAnswer(true)
     })
-    // Anything but these two, such as a queue that is full, comes from a process that lives.
+    // Any other error, such as a full queue, means that a process is listening.
     socket.once('error', (error: NodeJS.ErrnoException) => { resolveAnswer(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT') })
   })
 }

@@ -7,8 +7,8 @@ import { claimAddress, controlAddress } from './control-address.ts'
 const http = process.getBuiltinModule('node:http')
 
 /**
- * Answers by method and path, such as `GET /status`. The answer travels as JSON; what can be iterated over asynchronously
- * travels as one line of JSON each, for as long as it lasts. The signal is aborted when nobody waits for the answer any more.
+ * Handlers by method and path, such as `GET /status`. The answer is sent as JSON; an async iterable is sent as one line of
+ * JSON per value until it ends. The signal is aborted once nobody waits for the answer.
  */
 export type ControlRoutes = Readonly<Record<string, (body: unknown, gone: AbortSignal) => unknown>>
 
@@ -16,7 +16,7 @@ export interface ControlServer {
   close (): Promise<void>
 }
 
-/** Bounds of what a command may ask, of what it may be told, of how many ask at once, and of how long each waits. */
+/** Limits for the size of a request and of its answer, for concurrent requests, and for the duration of each. */
 const MAX_BODY_BYTES = 64 << 10
 const MAX_ANSWER_BYTES = 64 << 20
 const MAX_CONNECTIONS = 64
@@ -24,9 +24,9 @@ const REQUEST_TIMEOUT_MS = 10_000
 const CHECK_INTERVAL_MS = 1_000
 
 /**
- * Answers the commands of this machine over HTTP on a Unix socket that only this user may open (a named pipe on Windows).
- * A socket that a crash left behind is replaced; one that answers means that the state directory is in use: STATE_IN_USE.
- * Of several that start at the same moment, at most one gets it. Throws USAGE for a path too long for a socket.
+ * Answers commands on this machine over HTTP, on a Unix socket that only this user can open (a named pipe on Windows). A
+ * socket left by a crash is replaced; one that answers means that the state directory is in use: throws STATE_IN_USE. Of
+ * several programs that start at the same moment, at most one gets the socket. Throws USAGE if the path is too long for it.
  */
 export async function serveControl (stateDir: string, routes: ControlRoutes): Promise<ControlServer> {
   const server = http.createServer({
@@ -36,7 +36,7 @@ export async function serveControl (stateDir: string, routes: ControlRoutes): Pr
   const claimed = await claimAddress(stateDir, async address => { await listen(server, address) }, async () => { await stop(server) })
   return {
     close: async () => {
-      // The address goes first: once the socket is deaf, the next program may put its own there.
+      // The address is released first: once the server has stopped, the next program may put its own socket there.
       await claimed.release()
       await stop(server)
     },
@@ -60,45 +60,51 @@ async function stop (server: Server): Promise<void> {
 
 interface ControlQuestion {
   readonly body?: unknown
-  /** How long the answer may take; 10 s unless told. */
+  /** How long the answer may take; 10 s by default. */
   readonly withinMs?: number
-  /** Gives the question up: the program that was asked is told by the end of the connection. */
+  /** Cancels the question; the running program notices that the connection ends. */
   readonly signal?: AbortSignal
 }
 
 /**
- * Asks the program that runs with this state directory. Undefined where none runs. Rejects with the error that the
- * program answered with, or with STATE_IN_USE where it does not answer within the time.
+ * Asks the program that runs with this state directory. Undefined if none runs. Throws the error that the program answered
+ * with, and STATE_IN_USE if it does not answer in time.
  */
-export async function askControl (stateDir: string, route: string, { body, withinMs = REQUEST_TIMEOUT_MS, signal }: ControlQuestion = {}): Promise<unknown> {
+export async function askControl (
+  stateDir: string, route: string, { body, withinMs = REQUEST_TIMEOUT_MS, signal }: ControlQuestion = {},
+): Promise<unknown> {
   const socketPath = controlAddress(stateDir)
   const [method, path] = route.split(' ')
   const text = body === undefined ? '' : JSON.stringify(body)
   return await new Promise((resolveAnswer, reject) => {
-    const silent = (cause: Error): void => {
-      reject(new FileSyncError('STATE_IN_USE', `The program that runs with the state directory ${stateDir} does not answer (${cause.message}). Try again, or restart it.`, { cause }))
+    const onNoAnswer = (cause: Error): void => {
+      reject(new FileSyncError('STATE_IN_USE', `The program that runs with the state directory ${stateDir} does not answer ` +
+        `(${cause.message}). Try again, or restart it.`, { cause }))
     }
-    const asking = http.request({ socketPath, method, path, agent: false, headers: { 'content-type': 'application/json' }, ...(signal !== undefined && { signal }) }, incoming => {
+    const headers = { 'content-type': 'application/json' }
+    const asking = http.request({ socketPath, method, path, agent: false, headers, ...(signal !== undefined && { signal }) }, incoming => {
       readBody(incoming, MAX_ANSWER_BYTES).then(answer => {
         if (incoming.statusCode === 200) resolveAnswer(answer)
         else reject(toError(answer))
-      }, silent)
+      }, onNoAnswer)
     })
-    if (Number.isFinite(withinMs)) asking.setTimeout(withinMs, () => { asking.destroy(new Error('it is silent')) })
+    if (Number.isFinite(withinMs)) asking.setTimeout(withinMs, () => { asking.destroy(new Error(`nothing within ${withinMs} ms`)) })
     asking.on('error', (error: NodeJS.ErrnoException) => {
       if (signal?.aborted === true) reject(asFileSyncError(signal.reason, 'ABORTED'))
       else if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolveAnswer(undefined)
-      else silent(error)
+      else onNoAnswer(error)
     })
     asking.end(text)
   })
 }
 
 /**
- * As {@link askControl}, for a route that answers line by line: each line as it comes, until the program ends it. Throws
- * ABORTED where the signal ends it first. Undefined where no program runs.
+ * Like {@link askControl}, for a route that answers line by line: yields each line as it arrives, until the program ends the
+ * answer. Throws ABORTED if the signal ends it first. Undefined if no program runs.
  */
-export async function followControl (stateDir: string, route: string, signal: AbortSignal): Promise<AsyncGenerator<unknown, void, undefined> | undefined> {
+export async function followControl (
+  stateDir: string, route: string, signal: AbortSignal,
+): Promise<AsyncGenerator<unknown, void, undefined> | undefined> {
   const socketPath = controlAddress(stateDir)
   const [method, path] = route.split(' ')
   const incoming = await new Promise<IncomingMessage | undefined>((resolveAnswer, reject) => {
@@ -125,7 +131,7 @@ async function * readLines (incoming: IncomingMessage, signal: AbortSignal): Asy
     }
   } catch (error) {
     if (signal.aborted) throw asFileSyncError(signal.reason, 'ABORTED')
-    // A program that is killed ends its stream like this; what it wrote before has been read.
+    // A killed program ends its stream like this; what it wrote before has been read.
     if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error
   }
 }
@@ -141,7 +147,7 @@ async function respond (routes: ControlRoutes, incoming: IncomingMessage, outgoi
     const name = `${incoming.method ?? ''} ${incoming.url ?? ''}`
     const route = Object.hasOwn(routes, name) ? routes[name] : undefined
     if (route === undefined) {
-      reply(404, { code: 'USAGE', message: 'The running program does not know this command. It may be of another version.' })
+      reply(404, { code: 'USAGE', message: 'The running program does not support this command. It may be another version; restart it.' })
       return
     }
     const answer = await route(await readBody(incoming, MAX_BODY_BYTES), gone.signal)
@@ -149,7 +155,7 @@ async function respond (routes: ControlRoutes, incoming: IncomingMessage, outgoi
     else reply(200, answer)
   } catch (error) {
     const { code, message } = asFileSyncError(error)
-    // In the middle of a stream there is no place for an error any more.
+    // Once a stream has started, an error can only be signalled by cutting the connection.
     if (outgoing.headersSent) outgoing.destroy()
     else reply(400, { code, message })
   }
@@ -159,7 +165,7 @@ function isStream (answer: unknown): answer is AsyncIterable<unknown> {
   return typeof answer === 'object' && answer !== null && Symbol.asyncIterator in answer
 }
 
-/** Writes no further than the other end reads, so that what piles up does so where it is bounded. */
+/** Waits until the other end has read what was written, so that a backlog builds up only in the feed, which is bounded. */
 async function sendLines (values: AsyncIterable<unknown>, outgoing: ServerResponse, gone: AbortSignal): Promise<void> {
   outgoing.writeHead(200, { 'content-type': 'application/x-ndjson', connection: 'close' })
   outgoing.flushHeaders()
@@ -174,21 +180,21 @@ async function sendLines (values: AsyncIterable<unknown>, outgoing: ServerRespon
   outgoing.end()
 }
 
-/** Throws LIMIT_EXCEEDED, or MESSAGE_INVALID where it is no JSON. */
+/** Throws LIMIT_EXCEEDED, and MESSAGE_INVALID if it is not JSON. */
 async function readBody (incoming: IncomingMessage, maxBytes: number): Promise<unknown> {
   const chunks: Buffer[] = []
   let length = 0
-  // Left open on a throw, so that the error still finds its way back.
+  // Left open if this throws, so that the error can still be sent.
   for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     length += chunk.length
-    if (length > maxBytes) throw new FileSyncError('LIMIT_EXCEEDED', 'The command is too long.')
+    if (length > maxBytes) throw new FileSyncError('LIMIT_EXCEEDED', `A message on the control socket exceeds ${maxBytes} bytes.`)
     chunks.push(chunk)
   }
   if (length === 0) return undefined
   try {
     return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown
   } catch (cause) {
-    throw new FileSyncError('MESSAGE_INVALID', 'What was said is no JSON.', { cause })
+    throw new FileSyncError('MESSAGE_INVALID', 'A message on the control socket is not valid JSON.', { cause })
   }
 }
 

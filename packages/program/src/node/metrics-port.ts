@@ -4,7 +4,7 @@ import type { ListenAddress } from '../listen-address.ts'
 
 const http = process.getBuiltinModule('node:http')
 
-/** What is shown: a registry of prom-client is one. */
+/** What is served; a prom-client registry is one. */
 export interface MetricsSource {
   readonly contentType: string
   metrics (): Promise<string>
@@ -18,10 +18,11 @@ export interface MetricsPort {
 const MAX_CONNECTIONS = 16
 const TIMEOUT_MS = 10_000
 
-/** Shows metrics at `/metrics` of one address, to whoever can reach it. Throws PORT_UNAVAILABLE. */
+/** Serves metrics at `/metrics` of one address, to anyone who can reach it. Throws PORT_UNAVAILABLE. */
 export async function serveMetrics (at: ListenAddress, source: MetricsSource): Promise<MetricsPort> {
-  const server = http.createServer({ requestTimeout: TIMEOUT_MS, headersTimeout: TIMEOUT_MS, keepAliveTimeout: TIMEOUT_MS }, (incoming, outgoing) => {
-    // What is asked has no body; what comes as one is not kept.
+  const timeouts = { requestTimeout: TIMEOUT_MS, headersTimeout: TIMEOUT_MS, keepAliveTimeout: TIMEOUT_MS }
+  const server = http.createServer(timeouts, (incoming, outgoing) => {
+    // Such requests have no body; if one comes, it is discarded.
     incoming.resume()
     const isKnown = incoming.url?.split('?')[0] === '/metrics' && (incoming.method === 'GET' || incoming.method === 'HEAD')
     if (!isKnown) {
@@ -36,7 +37,8 @@ export async function serveMetrics (at: ListenAddress, source: MetricsSource): P
   server.maxConnections = MAX_CONNECTIONS
   await new Promise<void>((resolve, reject) => {
     server.once('error', cause => {
-      reject(new FileSyncError('PORT_UNAVAILABLE', `Metrics cannot be shown at ${at.host} port ${at.port}: ${cause.message}. Choose another place with --metrics.`, { cause }))
+      reject(new FileSyncError('PORT_UNAVAILABLE', `Metrics cannot be served at ${at.host} port ${at.port}: ${cause.message}. ` +
+        'Choose another address with --metrics.', { cause }))
     })
     server.listen(at.port, at.host, resolve)
   })

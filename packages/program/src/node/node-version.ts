@@ -1,11 +1,12 @@
 import { FileSyncError } from '@filesync/protocol'
 
-/** As `engines` of the packages has it: the first with zstd. */
+/** The same as `engines` in package.json: the first version with zstd. */
 const OLDEST = { major: 22, minor: 15 }
 
-/** Throws USAGE where the programs cannot run on this version of Node, which would show somewhere in the middle. */
+/** Throws USAGE if the programs cannot run on this version of Node; otherwise they would fail in the middle of a command. */
 export function ensureNode (version: string): void {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   if (major > OLDEST.major || (major === OLDEST.major && minor >= OLDEST.minor)) return
-  throw new FileSyncError('USAGE', `FileSync needs Node.js ${OLDEST.major}.${OLDEST.minor} or newer, and this is ${version}. Install a newer one from https://nodejs.org.`)
+  throw new FileSyncError('USAGE', `FileSync needs Node.js ${OLDEST.major}.${OLDEST.minor} or newer, but this is ${version}. ` +
+    'Install a newer version from https://nodejs.org.')
 }

@@ -2,21 +2,24 @@ import { createInterface } from 'node:readline/promises'
 import { FileSyncError } from '@filesync/protocol'
 import type { Terminal } from './program.ts'
 
-/** Longer than any secret that is typed or piped in. */
+/** Longer than any secret that is typed in or piped in. */
 const MAX_SECRET_LENGTH = 4096
 
-/** Whether a person can be asked: only where both ends of the conversation are a terminal. */
+/** Whether the user can be asked: only if both input and output are a terminal. */
 export function canPrompt (terminal: Pick<Terminal, 'stdin' | 'stdout'>): boolean {
-  // Node leaves the field out where it is no terminal.
+  // Node leaves the field out if the stream is not a terminal.
   return [terminal.stdin, terminal.stdout].every(stream => (stream.isTTY as boolean | undefined) === true)
 }
 
-/** Asks one question until `parse` accepts the answer; what `parse` throws is shown. Throws ABORTED when the input ends. */
+/** Asks one question until `parse` accepts the answer, and shows what `parse` throws. Throws ABORTED if the input ends. */
 export async function prompt <T>(terminal: Pick<Terminal, 'stdin' | 'stdout'>, question: string, parse: (text: string) => T): Promise<T> {
   const lines = createInterface({ input: terminal.stdin, output: terminal.stdout })
-  // Ctrl-C and Ctrl-D close the conversation, and the question would wait for ever.
+  // Ctrl-C and Ctrl-D close the interface, but leave the question pending for ever.
   const ended = new Promise<never>((_resolve, reject) => {
-    lines.once('close', () => { reject(new FileSyncError('ABORTED', 'The question was not answered. Give the value as an option; --help lists them.')) })
+    lines.once('close', () => {
+      reject(new FileSyncError('ABORTED', 'The input ended before the question was answered. ' +
+        'Give the value as an option instead; --help lists the options.'))
+    })
   })
   ended.catch(() => { /* also closed after the last answer */ })
   try {
@@ -33,7 +36,7 @@ export async function prompt <T>(terminal: Pick<Terminal, 'stdin' | 'stdout'>, q
   }
 }
 
-/** The first line of standard input, for what may not stand in the arguments, where every user could read it. Throws USAGE. */
+/** The first line of standard input: for secrets, because every user can read the arguments of a process. Throws USAGE. */
 export async function readSecretLine (terminal: Pick<Terminal, 'stdin'>): Promise<string> {
   let text = ''
   for await (const chunk of terminal.stdin.setEncoding('utf8') as AsyncIterable<string>) {
@@ -41,6 +44,8 @@ export async function readSecretLine (terminal: Pick<Terminal, 'stdin'>): Promis
     if (text.includes('\n') || text.length > MAX_SECRET_LENGTH) break
   }
   const [line = ''] = text.split('\n')
-  if (line.length > MAX_SECRET_LENGTH) throw new FileSyncError('USAGE', 'What stands on standard input is too long.')
+  if (line.length > MAX_SECRET_LENGTH) {
+    throw new FileSyncError('USAGE', `The line on standard input exceeds ${MAX_SECRET_LENGTH} characters, so it is not a code or token.`)
+  }
   return line.trim()
 }

@@ -2,22 +2,23 @@ import { asFileSyncError, ERRORS, isFileSyncError } from '@filesync/protocol'
 import { printable } from '../printable.ts'
 import type { Terminal } from './program.ts'
 
-/** Causes of causes that are printed; they may form a circle. */
+/** How many nested causes are printed; they may form a cycle. */
 const MAX_CAUSES = 10
-/** How node-gyp-build, N-API loaders and the engine say that there is no native code for this machine. */
+/** How node-gyp-build, N-API loaders and Node report that there is no native code for this machine. */
 const NO_BINDING = /No native build was found|Cannot find (?:native binding|module '[^']*(?:\.node|-(?:linux|darwin|win32)-[^']*)')/u
 
-const INSTALL_AGAIN = `a part of FileSync that is native code is missing for this machine (${process.platform} ${process.arch}). ` +
-  'Install it again here, with optional dependencies ("npm install" without --omit=optional); node_modules cannot be copied from another system.'
-const REPORT = 'this is a fault in FileSync. Run it again with FILESYNC_DEBUG=1 to see where, and report it.'
+const INSTALL_AGAIN = `FileSync's native code is missing for this machine (${process.platform} ${process.arch}). ` +
+  'Install FileSync again here, with optional dependencies ("npm install" without --omit=optional); ' +
+  'node_modules cannot be copied from another system.'
+const REPORT = 'this is a bug in FileSync. Run it again with FILESYNC_DEBUG=1 for a stack trace, and report it.'
 
-/** Tells an error on stderr in one message, and returns the exit code. With FILESYNC_DEBUG, the stacks of all causes follow. */
+/** Prints an error on stderr as one message and returns the exit code. With FILESYNC_DEBUG, the stacks of all causes follow. */
 export function reportError (name: string, error: unknown, terminal: Pick<Terminal, 'stderr' | 'env'>): number {
   const known = asFileSyncError(error)
   const isDebugging = terminal.env['FILESYNC_DEBUG'] !== undefined
   terminal.stderr.write(`${name}: ${(known.lines ?? [known.message]).map(printable).join('\n')}\n`)
   if (!isFileSyncError(error)) {
-    // A fault in the program is the one case where the person needs to hand something on to us.
+    // A bug is the only case in which the user should report anything.
     const advice = causesOf(error).some(isMissingBinding) ? INSTALL_AGAIN : isSystemError(error) || isDebugging ? undefined : REPORT
     if (advice !== undefined) terminal.stderr.write(`${name}: ${advice}\n`)
   }
@@ -25,7 +26,7 @@ export function reportError (name: string, error: unknown, terminal: Pick<Termin
   return ERRORS[known.code].exitCode
 }
 
-/** The error, what caused it, what caused that, and so on. */
+/** The error, its cause, the cause of that, and so on. */
 function causesOf (error: unknown): unknown[] {
   const causes: unknown[] = []
   let next = error
@@ -45,7 +46,7 @@ function isMissingBinding (error: unknown): boolean {
   return error instanceof Error && (NO_BINDING.test(error.message) || ('code' in error && error.code === 'ERR_DLOPEN_FAILED'))
 }
 
-/** Whether the system refused something, such as a directory that may not be written: nothing for us to mend. */
+/** Whether the system refused something, such as writing to a directory: this is not a bug. */
 function isSystemError (error: unknown): boolean {
   return error instanceof Error && 'syscall' in error
 }

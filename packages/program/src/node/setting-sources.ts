@@ -8,15 +8,15 @@ import { defaultSettingsFile } from './state-dir.ts'
 import { userPath } from './user-path.ts'
 import type { Environment } from './user-path.ts'
 
-/** A setting that goes by a name; `--no-discovery` also goes by `discovery`, with the opposite meaning. */
+/** A setting found by a name; `--no-discovery` is also found by `discovery`, with the opposite meaning. */
 interface Named {
   readonly setting: Setting
   readonly isOpposite: boolean
 }
 
 /**
- * Fills in what the flags did not give: from the environment, then from the configuration file. Every path becomes absolute:
- * from where the person stands, or from the directory of the file that holds it. Throws USAGE.
+ * Fills in what the flags did not give: from the environment, then from the configuration file. Every path becomes absolute,
+ * relative to the user's working directory or to the directory of the file that contains it. Throws USAGE.
  */
 export async function applySources (command: Command, env: Environment): Promise<void> {
   resolveGivenPaths(command, env)
@@ -27,7 +27,7 @@ export async function applySources (command: Command, env: Environment): Promise
   if (file !== undefined && settings !== undefined) applyFile(command, settings, { file, env })
   for (const setting of settingsOf(command)) {
     if (!setting.isNeeded || command.getOptionValue(setting.attributeName()) !== undefined) continue
-    throw new FileSyncError('USAGE', `Something is missing: give ${setting.flags}, or ${setting.variable} in the environment.`)
+    throw new FileSyncError('USAGE', `A required setting is missing: give ${setting.flags}, or set ${setting.variable} in the environment.`)
   }
 }
 
@@ -40,7 +40,7 @@ function resolveGivenPaths (command: Command, env: Environment): void {
   }
   for (const [at, argument] of command.registeredArguments.entries()) {
     const value: unknown = command.processedArgs[at]
-    // An empty one is refused by the command, and must not become the working directory before.
+    // The command refuses an empty one, so it must not become the working directory here.
     if (argument instanceof PathArgument && typeof value === 'string' && value !== '') command.processedArgs[at] = userPath(value, env)
   }
 }
@@ -52,20 +52,20 @@ function applyEnvironment (command: Command, env: Environment): void {
     for (const name of names) {
       const variable = variableOf(name)
       const text = env[variable]
-      // Unit files and containers pass variables on that are set to nothing.
+      // Unit files and containers pass on variables with an empty value.
       if (text === undefined || (text === '' && setting.takesValue)) continue
       fill({ setting, isOpposite: name !== setting.name() }, [text], `the environment variable ${variable}`)
     }
   }
 }
 
-/** Unknown names are refused: a typing error must not be silent. */
+/** Unknown names are refused: a typing error must not go unnoticed. */
 function applyFile (command: Command, settings: FileSettings, { file, env }: { readonly file: string, readonly env: Environment }): void {
   const fill = filler(command, { source: 'config', env, base: dirname(file) })
   for (const [name, texts] of settings) {
     const found = name === 'config' ? undefined : find(command, name)
     if (found !== undefined) fill(found, texts, `"${name}" in the configuration file ${file}`)
-    // One file serves all commands of a program, and not every command takes every setting.
+    // All commands of a program share one file, and not every command takes every setting.
     else if (name === 'config' || !withSubcommands(rootOf(command)).some(other => find(other, name) !== undefined)) {
       throw new FileSyncError('USAGE', `The configuration file ${file} has the unknown setting "${name}". See --help for the names.`)
     }
@@ -75,19 +75,19 @@ function applyFile (command: Command, settings: FileSettings, { file, env }: { r
 interface Source {
   readonly source: 'env' | 'config'
   readonly env: Environment
-  /** What paths count from; by default where the person stands. */
+  /** What relative paths start from; by default the user's working directory. */
   readonly base?: string
 }
 
-/** Sets values of one source. `where` says for errors what the texts come from. */
+/** Sets values from one source. `where` names the place of the texts in errors. */
 function filler (command: Command, from: Source): (named: Named, texts: readonly string[], where: string) => void {
   const seen = new Map<string, string>()
   return ({ setting, isOpposite }, texts, where) => {
     const attribute = setting.attributeName()
     const earlier = seen.get(attribute)
-    if (earlier !== undefined) throw new FileSyncError('USAGE', `Give only one of ${earlier} and ${where}; they say the same thing.`)
+    if (earlier !== undefined) throw new FileSyncError('USAGE', `Give only one of ${earlier} and ${where}; both set the same option.`)
     seen.set(attribute, where)
-    // Read even where a flag goes first: what is wrong today should not wait for the day the flag is left out.
+    // Parsed even if a flag takes precedence, so that an error shows now and not once the flag is left out.
     const value = convert(setting, texts, { ...from, where })
     const stronger = command.getOptionValueSource(attribute)
     if (stronger !== undefined && stronger !== 'default') return
@@ -97,14 +97,14 @@ function filler (command: Command, from: Source): (named: Named, texts: readonly
 
 function convert (setting: Setting, texts: readonly string[], { where, env, base }: Source & { readonly where: string }): unknown {
   try {
-    if (texts.length > 1 && !setting.isList) throw new Error('It has several values, and takes one.')
+    if (texts.length > 1 && !setting.isList) throw new Error('it has several values but takes only one.')
     const [text = ''] = texts
     if (!setting.takesValue) return parseBoolean(text)
     let value: unknown
     for (const each of texts) value = setting.parseArg === undefined ? each : setting.parseArg(each, value)
     return setting.isPath && typeof value === 'string' ? userPath(value, env, base) : value
   } catch (cause) {
-    throw new FileSyncError('USAGE', `What ${where} says cannot be used: ${(cause as Error).message}`, { cause })
+    throw new FileSyncError('USAGE', `Invalid value of ${where}: ${(cause as Error).message}`, { cause })
   }
 }
 
@@ -128,7 +128,7 @@ function rootOf (command: Command): Command {
   return command.parent === null ? command : rootOf(command.parent)
 }
 
-/** A command and all that are below it. */
+/** A command and all its subcommands. */
 export function withSubcommands (command: Command): Command[] {
   return [command, ...command.commands.flatMap(withSubcommands)]
 }

@@ -2,13 +2,13 @@ import { FileSyncError } from '@filesync/protocol'
 import { Argument, InvalidArgumentError, Option } from 'commander'
 
 /**
- * An option that can also come from the environment or the configuration file. What it needs is looked at after all three:
- * commander would look before the file is read.
+ * An option that can also come from the environment or the configuration file. Whether a required value is missing is checked
+ * after all three; commander would check before the file is read.
  */
 export class Setting extends Option {
   isNeeded = false
   isList = false
-  /** Made absolute once it is known where it comes from; see `userPath`. */
+  /** A path becomes absolute once its source is known; see `userPath`. */
   isPath = false
 
   override makeOptionMandatory (mandatory = true): this {
@@ -31,8 +31,8 @@ export function variableOf (name: string): string {
 }
 
 /**
- * A setting: a flag, the environment variable `FILESYNC_<NAME>`, or a line in the configuration file, in this order.
- * Nothing takes an empty value: an unset variable in a script must not make the working directory the archive.
+ * A setting: a flag, the environment variable `FILESYNC_<NAME>`, or a line in the configuration file, in this order. Empty
+ * values are refused: an unset variable in a script must not make the working directory the archive.
  *
  * @param parse turns the text into the value; its errors become usage errors
  */
@@ -42,7 +42,7 @@ export function setting <T = string>(flags: string, description: string, parse?:
   return made
 }
 
-/** A setting whose value is a path: what the command gets is absolute, see `userPath`. */
+/** A setting whose value is a path. The command receives an absolute path; see `userPath`. */
 export function pathSetting (flags: string, description: string): Setting {
   const made = setting(flags, description)
   made.isPath = true
@@ -52,12 +52,12 @@ export function pathSetting (flags: string, description: string): Setting {
 /** An argument of a command that is a path. */
 export class PathArgument extends Argument {}
 
-/** An argument that is a path, such as `[dir]`: what the command gets is absolute, see `userPath`. */
+/** An argument that is a path, such as `[dir]`. The command receives an absolute path; see `userPath`. */
 export function pathArgument (name: string): PathArgument {
   return new PathArgument(name)
 }
 
-/** A setting with several values: given more than once, with commas between, or as a list in the file. */
+/** A setting with several values: given more than once, separated by commas, or as a list in the file. */
 export function listSetting (flags: string, description: string): Setting {
   const made = new Setting(flags, description)
   made.isList = true
@@ -68,7 +68,7 @@ export function listSetting (flags: string, description: string): Setting {
 }
 
 function checked <T>(text: string, parse: () => T): T {
-  if (text === '') throw new InvalidArgumentError('It is empty.')
+  if (text === '') throw new InvalidArgumentError('The value is empty.')
   try {
     return parse()
   } catch (error) {
@@ -76,7 +76,7 @@ function checked <T>(text: string, parse: () => T): T {
   }
 }
 
-/** `true`, `yes`, `on` and `1`, or `false`, `no`, `off`, `0` and nothing at all. Throws USAGE. */
+/** `true`, `yes`, `on` and `1`, or `false`, `no`, `off`, `0` and the empty text. Throws USAGE. */
 export function parseBoolean (text: string): boolean {
   switch (text.trim().toLowerCase()) {
     case 'true': case 'yes': case 'on': case '1': return true

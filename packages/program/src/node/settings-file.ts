@@ -2,12 +2,12 @@ import { open } from 'node:fs/promises'
 import { FileSyncError } from '@filesync/protocol'
 import type { FileSettings } from './settings-text.ts'
 
-/** Far more than there are settings; beyond it, the wrong file was named. */
+/** Far more than all settings need; a longer file must be the wrong one. */
 const MAX_FILE_BYTES = 64 << 10
 
 /**
  * The settings of a file in YAML (or JSON, which is YAML): one mapping from the names of long options, without the
- * dashes, to their values. Throws USAGE when it cannot be read or is something else.
+ * dashes, to their values. Throws USAGE if it cannot be read or contains anything else.
  */
 export async function loadSettingsFile (file: string): Promise<FileSettings> {
   let text: string
@@ -16,12 +16,12 @@ export async function loadSettingsFile (file: string): Promise<FileSettings> {
   } catch (cause) {
     throw new FileSyncError('USAGE', `The configuration file ${file} cannot be read: ${(cause as Error).message}.`, { cause })
   }
-  // Loaded only where there is a file: the parser costs a tenth of the start of a command.
+  // Loaded only if there is a file: the parser takes a tenth of the time in which a command starts.
   const { parseSettings } = await import('./settings-text.ts')
   return parseSettings(text, file)
 }
 
-/** As {@link loadSettingsFile}; undefined where there is no such file. */
+/** Like {@link loadSettingsFile}, but undefined if there is no such file. */
 export async function loadSettingsFileIfAny (file: string): Promise<FileSettings | undefined> {
   try {
     return await loadSettingsFile(file)
@@ -32,7 +32,7 @@ export async function loadSettingsFileIfAny (file: string): Promise<FileSettings
   }
 }
 
-// It may be a pipe or a device, which has no size to look at before.
+// It may be a pipe or a device, whose size is not known in advance.
 async function readBounded (file: string): Promise<string> {
   const handle = await open(file)
   try {

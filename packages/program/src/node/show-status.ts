@@ -4,20 +4,22 @@ import { shownTime } from '../shown-time.ts'
 import { askControl, followControl } from './control-socket.ts'
 import type { Terminal } from './program.ts'
 
-/** What the `status` commands of the programs do not share. */
+/** How the `status` commands of the programs differ. */
 export interface StatusInit<S> {
   readonly stateDir: string
-  /** Tells what happens from now on, instead of what is. */
+  /** Prints events as they happen instead of the current state. */
   readonly follow: boolean
   readonly json: boolean
-  /** For a person, over several lines. */
+  /** The status for people, as several lines. */
   readonly describe: (status: S, nowMs: number) => string
-  /** Thrown where no program of this state directory runs. */
+  /** Thrown if no program runs with this state directory. */
   readonly notRunning: Error
 }
 
-/** Asks the running program for its state, or follows its events until the signal, and prints what it says. */
-export async function showStatus<S> (init: StatusInit<S>, { terminal, signal }: { readonly terminal: Terminal, readonly signal: AbortSignal }): Promise<void> {
+/** Asks the running program for its state, or follows its events until the signal is aborted, and prints the answer. */
+export async function showStatus<S> (
+  init: StatusInit<S>, { terminal, signal }: { readonly terminal: Terminal, readonly signal: AbortSignal },
+): Promise<void> {
   if (init.follow) {
     await follow(init, terminal, signal)
     return
@@ -28,15 +30,17 @@ export async function showStatus<S> (init: StatusInit<S>, { terminal, signal }: 
 }
 
 async function follow<S> ({ stateDir, json, notRunning }: StatusInit<S>, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  // A reader that has seen enough (`| head -1`) ends this: nobody else would.
+  // Ends when the reader of the output does (`| head -1`): nothing else would end it.
   const unread = new AbortController()
   const over = AbortSignal.any([signal, unread.signal])
-  const stop = (): void => { unread.abort(new FileSyncError('ABORTED', 'Nobody reads what is printed.')) }
+  const stop = (): void => { unread.abort(new FileSyncError('ABORTED', 'The reader of the output has gone.')) }
   for (const event of ['error', 'close']) terminal.stdout.once(event, stop)
   try {
     const events = await followControl(stateDir, 'GET /events', over)
     if (events === undefined) throw notRunning
-    for await (const event of events) terminal.stdout.write(json ? jsonLine(event) : `${describeEvent(event as Record<string, unknown>)}\n`)
+    for await (const event of events) {
+      terminal.stdout.write(json ? jsonLine(event) : `${describeEvent(event as Record<string, unknown>)}\n`)
+    }
   } catch (error) {
     if (!over.aborted) throw error
   } finally {

@@ -1,11 +1,11 @@
 import { FileSyncError } from '@filesync/protocol'
 
-/** Exit code of a process that a signal ended at once, as shells count it. */
+/** Exit code of a process that was ended by a signal at once, by the convention of shells. */
 const KILLED_EXIT = 130
 
 /**
- * Aborted by the first SIGINT or SIGTERM, so that what is under way can be brought to an end in order. The second one
- * ends the process at once.
+ * Aborted by the first SIGINT or SIGTERM, so that work in progress can end in an orderly way. The second signal ends the
+ * process at once.
  */
 export function stopSignal (): AbortSignal {
   const stop = new AbortController()

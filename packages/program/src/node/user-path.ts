@@ -1,19 +1,19 @@
 import { realpathSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { dirname, isAbsolute, join, resolve, sep } from 'node:path'
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** The home of another user, in the notation of shells. */
+/** The home directory of another user, as shells write it. */
 const OTHER_HOME = /^~[A-Za-z_][\w.-]*(?=[/\\]|$)/u
 
 /**
- * The absolute form of a path that a person gave in a flag, the environment, a settings file or an answer. `~` and `~/x` are
- * in the home directory, which shells expand only where the `~` is not quoted and comes first. Throws USAGE for the home
- * of another user, and where there is no home directory.
+ * The absolute form of a path that the user gave in a flag, the environment, a settings file or an answer. `~` and `~/x` mean
+ * the home directory; shells expand them only if the `~` is unquoted and comes first. Throws USAGE for the home directory of
+ * another user, and if there is no home directory.
  *
- * @param base what a relative path counts from; by default where the person stands
+ * @param base what a relative path starts from; by default the user's working directory
  */
 export function userPath (text: string, env: Environment, base?: string): string {
   const expanded = expandHome(text, env)
@@ -21,38 +21,44 @@ export function userPath (text: string, env: Environment, base?: string): string
 }
 
 /**
- * Where the person stands: the working directory, or the one in which a package manager was called that runs this program
- * from a script and has changed to the directory of the package before.
+ * The user's working directory: that of this process, or, if a package manager runs the program from a script after changing
+ * to the directory of the package, the one in which the package manager was called.
  */
 function startDirectory (env: Environment): string {
   const working = process.cwd()
   const { INIT_CWD: called, npm_package_json: manifest, npm_lifecycle_event: script } = env
   if (called === undefined || !isAbsolute(called) || script === undefined) return working
-  // A script that has changed the directory itself means that one.
+  // If the script itself changed the directory, paths are relative to that one.
   return manifest === undefined || isSame(dirname(manifest), working) ? called : working
 }
 
-/** The home directory; undefined where the environment names none, nor the system, as for the user of many containers. */
+/** The home directory; undefined if neither the environment nor the system names one, as for the user of many containers. */
 export function homeDirectory (env: Environment): string | undefined {
   const named = absolutePath(env[process.platform === 'win32' ? 'USERPROFILE' : 'HOME'])
   if (named !== undefined) return named
   try {
     return absolutePath(userInfo().homedir)
   } catch {
-    // It throws where the user has no entry in the system's list of users.
+    // It throws if the user has no entry in the system's list of users.
     return undefined
   }
 }
 
-/** An empty or relative path counts as not given, as the XDG Base Directory Specification has it. */
+/** An empty or relative path counts as not given, as the XDG Base Directory Specification requires. */
 export function absolutePath (path: string | undefined): string | undefined {
   return path !== undefined && isAbsolute(path) ? path : undefined
+}
+
+/** A path relative to a directory that contains it, or '' for the directory itself; undefined if it is outside. */
+export function pathWithin (directory: string, path: string): string | undefined {
+  const below = relative(directory, path)
+  return below === '..' || below.startsWith(`..${sep}`) || isAbsolute(below) ? undefined : below
 }
 
 function expandHome (text: string, env: Environment): string {
   const other = OTHER_HOME.exec(text)?.[0]
   if (other !== undefined) {
-    throw new FileSyncError('USAGE', `"${text}" names the home directory of another user, which is not looked up. ` +
+    throw new FileSyncError('USAGE', `"${text}" names the home directory of another user, which is not supported. ` +
       `Write the path in full, or ./${text} for a directory named ${other}.`)
   }
   const isHome = text === '~' || text.startsWith('~/') || text.startsWith(`~${sep}`)

@@ -1,14 +1,16 @@
 import { PassThrough } from 'node:stream'
 import type { Terminal } from '../node/program.ts'
 
-/** A terminal of which everything printed is kept. */
+/** A terminal that records everything printed. */
 export interface FakeTerminal extends Terminal {
   readonly input: PassThrough
+  /** What was written to stdout. */
   printed (): string
+  /** What was written to stderr. */
   complained (): string
 }
 
-/** A terminal in memory; `isTTY` makes it one where a person can be asked. */
+/** A terminal in memory; `isTTY` makes it interactive. */
 export function fakeTerminal (env: Readonly<Record<string, string>> = {}, isTTY = false): FakeTerminal {
   const input = Object.assign(new PassThrough(), { isTTY })
   const [stdout, stderr] = [recorder(isTTY), recorder(isTTY)]
@@ -17,7 +19,7 @@ export function fakeTerminal (env: Readonly<Record<string, string>> = {}, isTTY 
     stdin: input as unknown as NodeJS.ReadStream,
     stdout: stdout.stream,
     stderr: stderr.stream,
-    // Nothing of the machine that runs the test is read.
+    // No settings file of the machine that runs the test is read.
     env: { XDG_CONFIG_HOME: '/nonexistent', ...env },
     printed: stdout.text,
     complained: stderr.text,
