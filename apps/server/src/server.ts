@@ -1,4 +1,4 @@
-import type { Rebuilding, ReturningArchive } from '@filesync/archive'
+import type { RebuildProgress, ReopeningArchive } from '@filesync/archive'
 import { announceServer } from '@filesync/discovery/node'
 import type { Announcer } from '@filesync/discovery/node'
 import { formatDeviceId, idPrefix, PairingDesk } from '@filesync/identity'
@@ -16,7 +16,7 @@ import type { Signer } from '@filesync/transfer/node'
 import { archiveRoutes } from './archive/archive-operations.ts'
 import { controlRoutes } from './status/control-routes.ts'
 import { Health } from './status/health.ts'
-import { openReturningArchive } from './archive/known-archive.ts'
+import { openServerArchive } from './archive/known-archive.ts'
 import { startLegacy } from './legacy/start-legacy.ts'
 import type { LegacyListener } from './legacy/listen.ts'
 import { Monitor } from './status/monitor.ts'
@@ -129,7 +129,7 @@ class Server implements RunningServer {
         this.#log({ event: 'paired', area, id: formatDeviceId(id), address }, `paired with ${area} at ${address}`)
       },
     })
-    const archive = this.#keep(await openReturningArchive({
+    const archive = this.#keep(await openServerArchive({
       stateDir, accept: acceptArchive, allowNetworkDisk, root: archiveRoot, keepMs, deletions, clock, signal, onRebuild: rebuilding => { logRebuilding(rebuilding, this.#log) }, ...(quotaBytes !== undefined && { quotaBytes }), ...(reserveBytes !== undefined && { reserveBytes }),
     }, this.#log))
     // A thread of its own: a session that needs a signature does not wait for a terabyte that nobody waits for.
@@ -163,7 +163,7 @@ class Server implements RunningServer {
     return part
   }
 
-  async #openControl ({ archive, desk, peers, monitor }: { archive: ReturningArchive, desk: PairingDesk, peers: PeerBook, monitor: Monitor }): Promise<void> {
+  async #openControl ({ archive, desk, peers, monitor }: { archive: ReopeningArchive, desk: PairingDesk, peers: PeerBook, monitor: Monitor }): Promise<void> {
     const { name, archiveRoot, quotaBytes, stateDir, metrics } = this.#settings
     const { board, history, events } = monitor
     const health = new Health({
@@ -206,7 +206,7 @@ class Server implements RunningServer {
     })
   }
 
-  #lookAfter (archive: ReturningArchive, signer: Signer): Upkeep {
+  #lookAfter (archive: ReopeningArchive, signer: Signer): Upkeep {
     return new Upkeep({
       archive,
       clock: systemClock,
@@ -248,7 +248,7 @@ function describeAddress (address: string): string {
   return address === '' ? 'a connection' : address
 }
 
-function logRebuilding (rebuilding: Rebuilding, log: EventLog): void {
+function logRebuilding (rebuilding: RebuildProgress, log: EventLog): void {
   const { area } = rebuilding
   if (rebuilding.state === 'begun') {
     log({ event: 'index-lost', area }, `${area}: the index knows nothing of what is stored, so all of it is read; its client waits`)

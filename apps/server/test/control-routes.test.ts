@@ -127,7 +127,7 @@ describe('GET /status', () => {
     watched.onTurn()
     expect(await ask('GET /sessions')).toMatchObject([{ client: 'laptop', address: '10.0.0.7', doing: 'comparing', startedAt: isoTime(clock.nowMs()) }])
     const plan: SyncPlan = {
-      tasks: [], again: () => [], taskCount: 4, bytes: 8_000_000, renamed: 0, vanishing: 0, unfit: 0, describe: () => ({ path: 'a/b' as RelativePath, sizeBytes: 1, mtimeNs: 0n }),
+      tasks: [], retryTasks: () => [], taskCount: 4, bytes: 8_000_000, renamed: 0, vanishing: 0, unfit: 0, describe: () => ({ path: 'a/b' as RelativePath, sizeBytes: 1, mtimeNs: 0n }),
     }
     watched.onPlan(plan)
     clock.advance(1_000)

@@ -53,7 +53,7 @@ export interface SyncPlan {
   readonly tasks: Iterable<Task>
   readonly taskCount: number
   /** Tasks that follow those, when all are answered: for files whose digest turned out to be another one. */
-  again (): Iterable<Task>
+  retryTasks (): Iterable<Task>
   /** The file that a task asks for. Throws TASK_INVALID where there is no such task. */
   describe (task: number): { readonly path: RelativePath, readonly sizeBytes: number, readonly mtimeNs: bigint }
   /** Sum of the sizes of the files that are wanted. */
@@ -270,7 +270,7 @@ export interface Area {
    * Compares the next directories of the mirror with the index, by size and time, and goes on from there at the next call.
    * What others changed, removed or added there is put right by the next sync. Ends early for a sync.
    */
-  checkMirror (limits: MirrorLimits): Promise<HandMadeChanges>
+  checkMirror (limits: MirrorLimits): Promise<ExternalChanges>
   /**
    * Makes the signatures of large files that arrived whole since the last call, so that their first difference need not wait
    * for it. Ends early for a sync, and goes on at the next call. Returns how many were made.
@@ -306,7 +306,7 @@ export interface MirrorLimits {
 }
 
 /** What was done to the mirror by others than the archive. */
-export interface HandMadeChanges {
+export interface ExternalChanges {
   readonly changed: RelativePath[]
   readonly removed: RelativePath[]
   readonly added: RelativePath[]
@@ -346,7 +346,7 @@ export interface Archive {
 }
 
 /** The content of an area is read, because the index has nothing of it, or has been. */
-export type Rebuilding = { readonly area: string } & ({ readonly state: 'begun' } | { readonly state: 'done', readonly files: number, readonly bytes: number })
+export type RebuildProgress = { readonly area: string } & ({ readonly state: 'begun' } | { readonly state: 'done', readonly files: number, readonly bytes: number })
 
 export interface ArchiveSettings {
   /** How long replaced and deleted files are kept, milliseconds. */
@@ -358,7 +358,7 @@ export interface ArchiveSettings {
   /** How large the mirror of one client may become, without versions; as large as it likes unless told. */
   readonly quotaBytes?: number
   /** Reading all of an area takes long, and its client waits meanwhile. */
-  readonly onRebuild?: (rebuilding: Rebuilding) => void
+  readonly onRebuild?: (rebuilding: RebuildProgress) => void
   readonly clock: Clock
   readonly signal: AbortSignal
 }

@@ -2,20 +2,20 @@ import { FileSyncError, isRelativePath, pathDepth, ROOT_PATH } from '@filesync/p
 import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './store/archive-index.ts'
 import type {
-  AdoptOptions, AdoptOutcome, Area, DamageReport, HandMadeChanges, MakeSignature, MirrorLimits, MirrorSize, PlanRun, Rebuilding, RestoreOptions, StoredFile, Sync,
+  AdoptOptions, AdoptOutcome, Area, DamageReport, ExternalChanges, MakeSignature, MirrorLimits, MirrorSize, PlanRun, RebuildProgress, RestoreOptions, StoredFile, Sync,
   Version, VerifyOptions, VerifyOutcome, SafeResult, SafeCheckOptions, OtherCopy
 } from './archive.ts'
 import { adoptCopy } from './adopt/adopt.ts'
-import { bringBack } from './upkeep/bring-back.ts'
+import { restoreState } from './upkeep/restore-state.ts'
 import { expiredWrites, openDamages } from './store/damage.ts'
 import { checkCopies, noteFindings } from './upkeep/safe-check.ts'
-import type { Finding } from './upkeep/safe-check.ts'
+import type { CopyFinding } from './upkeep/safe-check.ts'
 import type { ContentStore, RestoreOutcome } from './store/content-store.ts'
 import type { ExistingCopy } from './store/existing-copy.ts'
 import { EMPTY_DIRECTORY } from './store/fold.ts'
 import { ListingCursor } from './store/listing-cursor.ts'
 import { fileLookup, knownPaths } from './store/lookup.ts'
-import { passTime } from './store/archive-age.ts'
+import { advanceAge } from './store/archive-age.ts'
 import type { ArchiveAge } from './store/archive-age.ts'
 import { findHistory } from './history/find-history.ts'
 import { versionsOf } from './history/past-state.ts'
@@ -27,7 +27,7 @@ import { rebuildIndex } from './upkeep/rebuild.ts'
 import { recover } from './upkeep/recover.ts'
 import { diskRoom, mirrorSize } from './compare/room.ts'
 import { AreaSync } from './commit/sync.ts'
-import { Turns } from './upkeep/turns.ts'
+import { AreaLock } from './upkeep/area-lock.ts'
 import { UnsignedFiles } from './commit/unsigned-files.ts'
 import { verifyArea } from './upkeep/verify.ts'
 
@@ -51,7 +51,7 @@ export interface AreaInit {
   readonly deletions: 'mirror' | 'archive'
   readonly reserveBytes: number | undefined
   readonly quotaBytes?: number
-  readonly onRebuild?: (rebuilding: Rebuilding) => void
+  readonly onRebuild?: (rebuilding: RebuildProgress) => void
   /** A folder name in staging that was never used. */
   readonly newStaging: () => string
 }
@@ -65,11 +65,11 @@ export function isAreaName (name: string): name is RelativePath {
 export class StoredArea implements Area {
   readonly name: string
   readonly #init: AreaInit
-  readonly #turns: Turns
+  readonly #lock: AreaLock
   readonly #round: MirrorRound
   readonly #unsigned = new UnsignedFiles()
   /** Found while a sync ran, so not written down yet. */
-  #damaged: readonly Finding[] = []
+  #damaged: readonly CopyFinding[] = []
   /** How old the archive is, and up to when by the clock of this process that is known. */
   #age: { readonly age: ArchiveAge, readonly ranToMs: number } | undefined
   #size: { readonly syncs: number, readonly size: MirrorSize } | undefined
@@ -77,8 +77,8 @@ export class StoredArea implements Area {
   constructor (init: AreaInit) {
     this.#init = init
     this.name = init.name
-    this.#turns = new Turns(init.name)
-    this.#round = new MirrorRound({ ...init, area: init.name, turns: this.#turns })
+    this.#lock = new AreaLock(init.name)
+    this.#round = new MirrorRound({ ...init, area: init.name, lock: this.#lock })
   }
 
   get halted (): Area['halted'] {
@@ -87,7 +87,7 @@ export class StoredArea implements Area {
 
   async beginSync ({ client }: { readonly client?: AbortSignal } = {}): Promise<Sync> {
     this.#ensureWritable()
-    const ended = await this.#turns.sync()
+    const ended = await this.#lock.beginSync()
     try {
       const { index, store, hash, name, signal } = this.#init
       signal.throwIfAborted()
@@ -117,7 +117,7 @@ export class StoredArea implements Area {
   async beginPlanRun (): Promise<PlanRun> {
     const { index, store, hash, clock, name: area } = this.#init
     await store.ensurePresent('path')
-    await this.#turns.step(() => this.#makeReady())
+    await this.#lock.step(() => this.#makeReady())
     const root = index.listing({ area, directory: ROOT_PATH }) ?? EMPTY_DIRECTORY.listing
     return new AreaPlanRun({
       ...this.#init, area, traits: store.traits, rootDigest: hash(root), record: this.#record, roomBytes: await this.#room(), nowMs: () => clock.nowMs(),
@@ -146,23 +146,23 @@ export class StoredArea implements Area {
 
   async size (): Promise<MirrorSize> {
     const { index, clock, name: area } = this.#init
-    const { syncs, isSyncing } = this.#turns
+    const { syncs, isSyncing } = this.#lock
     if (this.#size !== undefined && (isSyncing || this.#size.syncs === syncs)) return this.#size.size
     const size = await mirrorSize({ index, area, pause: async () => { await new Promise<void>(resolve => { clock.schedule(0, resolve) }) } })
-    if (!isSyncing && this.#turns.syncs === syncs) this.#size = { syncs, size }
+    if (!isSyncing && this.#lock.syncs === syncs) this.#size = { syncs, size }
     return size
   }
 
   async checkSafe (copies: readonly OtherCopy[], options: SafeCheckOptions = {}): Promise<readonly SafeResult[]> {
     const attestation = { ...this.#init, area: this.name }
-    const { syncs, isSyncing } = this.#turns
+    const { syncs, isSyncing } = this.#lock
     const { verdicts, findings: all } = await checkCopies(attestation, copies, options)
     // What was read of a disk that is gone, or of one that nobody sees any more, is no answer and no finding.
     await this.#init.store.ensurePresent('disk')
     // What a sync is just replacing looks like that, too.
-    const findings = isSyncing || this.#turns.syncs !== syncs ? all.filter(({ what }) => what !== 'altered') : all
+    const findings = isSyncing || this.#lock.syncs !== syncs ? all.filter(({ what }) => what !== 'altered') : all
     this.#damaged = [...this.#damaged, ...findings.filter(({ what }) => what === 'damaged')]
-    await this.#turns.stepIfFree(() => this.#note(findings))
+    await this.#lock.stepIfFree(() => this.#note(findings))
     return verdicts
   }
 
@@ -175,13 +175,13 @@ export class StoredArea implements Area {
   async restore (options: RestoreOptions): Promise<RestoreOutcome> {
     const { store, name } = this.#init
     await store.ensurePresent('path')
-    const brought = await bringBack({ ...this.#init, area: name }, options)
+    const brought = await restoreState({ ...this.#init, area: name }, options)
     if (brought === undefined) {
       throw new FileSyncError('USAGE', `There is nothing under ${JSON.stringify(options.path)} at that time. "filesync-server versions ${name}" lists what can be restored.`)
     }
     const { findings, at, ...outcome } = brought
     this.#damaged = [...this.#damaged, ...findings]
-    await this.#turns.stepIfFree(() => this.#note([]))
+    await this.#lock.stepIfFree(() => this.#note([]))
     const isExpired = at.count > 0 && at.count <= (this.#record.history?.droppedCount ?? 0)
     const unsure = [...isExpired ? [{ path: options.path, message: EXPIRED }] : [], ...this.#isInOrder ? [] : [NOT_IN_ORDER]]
     return { ...outcome, failures: [...outcome.failures, ...unsure] }
@@ -199,9 +199,9 @@ export class StoredArea implements Area {
     const { index, store, hash, clock, name: area } = this.#init
     await store.ensurePresent('path')
     const isKnown = await this.#isKnown()
-    await this.#turns.step(() => this.#makeReady())
-    const { mended, ...outcome } = await verifyArea({ ...this.#init, area, step: work => this.#turns.step(work) }, options)
-    if (outcome.problems.length + mended > 0 && store.traits.isReadOnly !== true) await this.#turns.step(() => recover({ area, index, store, hash, clock }))
+    await this.#lock.step(() => this.#makeReady())
+    const { mended, ...outcome } = await verifyArea({ ...this.#init, area, step: work => this.#lock.step(work) }, options)
+    if (outcome.problems.length + mended > 0 && store.traits.isReadOnly !== true) await this.#lock.step(() => recover({ area, index, store, hash, clock }))
     return { ...outcome, isKnown }
   }
 
@@ -218,28 +218,28 @@ export class StoredArea implements Area {
 
   async rebuild (): Promise<{ readonly files: number, readonly bytes: number }> {
     this.#size = undefined
-    return await this.#turns.step(() => rebuildIndex({ ...this.#init, area: this.name }), 'long')
+    return await this.#lock.step(() => rebuildIndex({ ...this.#init, area: this.name }), 'long')
   }
 
-  async checkMirror ({ directories, entries }: MirrorLimits): Promise<HandMadeChanges> {
+  async checkMirror ({ directories, entries }: MirrorLimits): Promise<ExternalChanges> {
     if (this.#init.index.area(this.name) === undefined) return { changed: [], removed: [], added: [] }
-    if (this.#damaged.length > 0) await this.#turns.step(() => this.#note([]))
-    return await (entries === undefined ? this.#round.look(directories) : this.#round.glance({ directories, entries }))
+    if (this.#damaged.length > 0) await this.#lock.step(() => this.#note([]))
+    return await (entries === undefined ? this.#round.checkDirectories(directories) : this.#round.quickCheck({ directories, entries }))
   }
 
   async signLarge (make: MakeSignature, fromBytes: number): Promise<number> {
     const { signal } = this.#init
-    return await this.#unsigned.sign({ ...this.#init, area: this.name }, make, { fromBytes, isDue: () => !signal.aborted && !this.#turns.isSyncing })
+    return await this.#unsigned.sign({ ...this.#init, area: this.name }, make, { fromBytes, isDue: () => !signal.aborted && !this.#lock.isSyncing })
   }
 
   async prune (): Promise<number> {
     const { index, clock, keepMs, deletions, name } = this.#init
     // Whoever is to find out what happened may need every version that there is.
     if (deletions === 'archive' || this.halted !== undefined) return 0
-    const ageMs = await this.#turns.step(() => this.#noteReached(0))
-    const { dropped, droppedCount } = await pruneVersions({ ...this.#init, area: name, step: work => this.#turns.step(work) }, { ageMs, keepMs })
-    await this.#turns.step(() => this.#noteReached(droppedCount))
-    await this.#turns.step(() => index.write(expiredWrites(index, name, clock.nowMs() - keepMs)))
+    const ageMs = await this.#lock.step(() => this.#noteReached(0))
+    const { dropped, droppedCount } = await pruneVersions({ ...this.#init, area: name, step: work => this.#lock.step(work) }, { ageMs, keepMs })
+    await this.#lock.step(() => this.#noteReached(droppedCount))
+    await this.#lock.step(() => index.write(expiredWrites(index, name, clock.nowMs() - keepMs)))
     return dropped
   }
 
@@ -261,12 +261,12 @@ export class StoredArea implements Area {
     const { lastStampMs, history } = record.history === undefined ? await findHistory({ ...this.#init, area: this.name }) : { ...record, history: record.history }
     const known = this.#age ?? { age: history.age, ranToMs: clock.monotonicMs() }
     const ranToMs = clock.monotonicMs()
-    const age = passTime(known.age, { nowMs: clock.nowMs(), ranMs: ranToMs - known.ranToMs })
+    const age = advanceAge(known.age, { nowMs: clock.nowMs(), ranMs: ranToMs - known.ranToMs })
     this.#age = { age, ranToMs }
     return { lastStampMs, history: { ...history, age } }
   }
 
-  async #note (findings: readonly Finding[]): Promise<void> {
+  async #note (findings: readonly CopyFinding[]): Promise<void> {
     const damaged = this.#damaged
     const due = new Set([...damaged, ...findings])
     if (due.size > 0) await noteFindings({ ...this.#init, area: this.name }, [...due])

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ROOT_PATH } from '@filesync/protocol'
 import type { Archive, Area } from '../src/index.ts'
-import { newAge, passTime } from '../src/store/archive-age.ts'
+import { newAge, advanceAge } from '../src/store/archive-age.ts'
 import { Timeline } from '../src/history/timeline.ts'
 import { newArchive, newFolder, WallClock } from './on-disk.ts'
 import { push } from './push.ts'
@@ -124,14 +124,14 @@ test('what was kept by a boot in 2042 expires as what was kept by any other', as
 
 test('an archive grows older with the time that it is served, and catches up with the time that it was not', () => {
   const start = newAge(NOW_MS)
-  const served = passTime(start, { nowMs: NOW_MS + DAY_MS, ranMs: DAY_MS })
+  const served = advanceAge(start, { nowMs: NOW_MS + DAY_MS, ranMs: DAY_MS })
   expect(served.ageMs).toBe(NOW_MS + DAY_MS)
   // Off for ten days: for six hours of running nothing of it counts, then all of it soon.
-  let off = passTime(served, { nowMs: NOW_MS + 11 * DAY_MS, ranMs: 0 })
+  let off = advanceAge(served, { nowMs: NOW_MS + 11 * DAY_MS, ranMs: 0 })
   expect(off.ageMs).toBe(served.ageMs)
-  off = passTime(off, { nowMs: NOW_MS + 11 * DAY_MS + 6 * HOUR_MS, ranMs: 6 * HOUR_MS })
+  off = advanceAge(off, { nowMs: NOW_MS + 11 * DAY_MS + 6 * HOUR_MS, ranMs: 6 * HOUR_MS })
   expect(off.ageMs).toBe(served.ageMs + 6 * HOUR_MS)
-  off = passTime(off, { nowMs: NOW_MS + 11 * DAY_MS + 9 * HOUR_MS, ranMs: 3 * HOUR_MS })
+  off = advanceAge(off, { nowMs: NOW_MS + 11 * DAY_MS + 9 * HOUR_MS, ranMs: 3 * HOUR_MS })
   expect(off.ageMs).toBe(NOW_MS + 11 * DAY_MS + 9 * HOUR_MS)
   expect(off.gaps).toEqual([])
 })
@@ -140,9 +140,9 @@ test('a server that runs for a quarter of an hour a day keeps up with the days',
   let [age, nowMs] = [newAge(NOW_MS), NOW_MS]
   for (let day = 0; day < 100; day++) {
     nowMs += DAY_MS - HOUR_MS / 4
-    age = passTime(age, { nowMs, ranMs: 0 })
+    age = advanceAge(age, { nowMs, ranMs: 0 })
     nowMs += HOUR_MS / 4
-    age = passTime(age, { nowMs, ranMs: HOUR_MS / 4 })
+    age = advanceAge(age, { nowMs, ranMs: HOUR_MS / 4 })
   }
   expect((nowMs - age.ageMs) / DAY_MS).toBeLessThan(30)
   expect(age.ageMs).toBeLessThanOrEqual(nowMs)

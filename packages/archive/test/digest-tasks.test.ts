@@ -21,7 +21,7 @@ async function sync (area: Area, source: SourceTree): Promise<Synced> {
   const files = source.files()
   const asked: string[] = []
   let number = 0
-  for (const tasks of [() => plan.tasks, () => plan.again()]) {
+  for (const tasks of [() => plan.tasks, () => plan.retryTasks()]) {
     for (const [listing, index, how] of tasks()) {
       const { directory, entry } = answers.entry(listing, index)
       const path = joinPath(directory, entry.name)

@@ -1,5 +1,8 @@
 import { hashBytes } from '@filesync/protocol/node'
-import type { Area, IndexWrite, Outcome, StoreTraits } from '../src/index.ts'
+import type { Area } from '../src/index.ts'
+import type { IndexWrite } from '../src/store/archive-index.ts'
+import type { BatchOutcome } from '../src/store/section.ts'
+import type { StoreTraits } from '../src/store/content-store.ts'
 import type { RemovalBatch } from '../src/store/section.ts'
 import { memoryArchive, MemoryIndex, MemoryStore } from '../src/testing/index.ts'
 import type { MemoryFolder } from '../src/testing/index.ts'
@@ -22,9 +25,9 @@ class WatchedIndex extends MemoryIndex {
 class HeldStore extends MemoryStore {
   readonly held: Set<string> = new Set()
 
-  override async remove (area: string, batch: RemovalBatch): Promise<Outcome> {
+  override async remove (area: string, batch: RemovalBatch): Promise<BatchOutcome> {
     const places = batch.removals.flatMap(({ directory, names }, section) => names.map((name, entry) => ({ directory, name, section, entry })))
-    const whole: Outcome = { failures: [], before: new Uint16Array(places.length), agesMs: new Float64Array(places.length) }
+    const whole: BatchOutcome = { failures: [], before: new Uint16Array(places.length), agesMs: new Float64Array(places.length) }
     for (const [at, { directory, name, section, entry }] of places.entries()) {
       if (this.held.has(name)) {
         whole.failures.push({ section, entry, message: 'it is in use' })

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { encodeListing } from '@filesync/protocol'
 import type { FileEntry, Name, RelativePath } from '@filesync/protocol'
 import { archiveIndexConformance, MemoryIndex } from '../src/testing/index.ts'
-import { FACT_BYTES } from '../src/index.ts'
+import { FACT_BYTES } from '../src/store/facts.ts'
 import { openLmdbIndex } from '../src/node/index.ts'
 import { newFolder } from './on-disk.ts'
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { ArchiveIndex } from '../src/index.ts'
+import type { ArchiveIndex } from '../src/store/archive-index.ts'
 import { openLmdbIndex } from '../src/node/lmdb-index.ts'
 
 /** Where in a write of the index a process ends: before it is begun, while it is under way, or when it is durable. */

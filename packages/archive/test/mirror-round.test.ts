@@ -2,13 +2,13 @@ import { appendFileSync, mkdirSync, renameSync, rmSync, statSync, utimesSync, wr
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { hashBytes } from '@filesync/protocol/node'
-import type { Area, HandMadeChanges } from '../src/index.ts'
+import type { Area, ExternalChanges } from '../src/index.ts'
 import { memoryArchive, MemoryStore } from '../src/testing/index.ts'
 import { describeFolder, describeSource, newArchive, newFolder, WallClock } from './on-disk.ts'
 import { push } from './push.ts'
 import { SourceTree } from './source-tree.ts'
 
-const NOTHING: HandMadeChanges = { changed: [], removed: [], added: [] }
+const NOTHING: ExternalChanges = { changed: [], removed: [], added: [] }
 
 async function stored (): Promise<{ root: string, area: Area, source: SourceTree, at: (path: string) => string }> {
   const root = newFolder()

@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { Area, PreviewOutcome } from '../src/index.ts'
+import type { Area, PlanRunOutcome } from '../src/index.ts'
 import { describeFolder, newArchive, newFolder, versionsIn } from './on-disk.ts'
 import { compareAll, push } from './push.ts'
 import { SourceTree } from './source-tree.ts'
 
-async function preview (area: Area, source: SourceTree, complete = true): Promise<PreviewOutcome> {
+async function preview (area: Area, source: SourceTree, complete = true): Promise<PlanRunOutcome> {
   const looking = await area.beginPlanRun()
   compareAll(looking, source.snapshot())
   return await looking.finish({ complete })

@@ -104,7 +104,7 @@ async function pushWith (sync: Sync, source: SourceTree, options: PushOptions): 
   for (const [number, task] of tasks.entries()) await answer(number, task)
   await flush(0)
   let number = tasks.length
-  for (const task of plan.again()) await answer(number++, task)
+  for (const task of plan.retryTasks()) await answer(number++, task)
   await flush(0)
   await options.before?.()
   if (options.end === 'abandon') {

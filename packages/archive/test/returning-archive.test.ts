@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { FileSyncError } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { ManualClock } from '@filesync/protocol/testing'
-import { ReturningArchive } from '../src/index.ts'
+import { ReopeningArchive } from '../src/index.ts'
 import type { Archive } from '../src/index.ts'
 import { memoryArchive, MemoryIndex, MemoryStore } from '../src/testing/index.ts'
 import { LoopDisk, mayMountImages } from './disks.ts'
@@ -23,15 +23,15 @@ class Cable {
   hangs = false
   readonly #store = new MemoryStore({ hash: hashBytes, clock: this.clock, before: () => { if (this.trouble !== undefined) throw this.trouble } })
   readonly #index = new MemoryIndex()
-  readonly archive: ReturningArchive = new ReturningArchive(this.#open(), {
+  readonly archive: ReopeningArchive = new ReopeningArchive(this.#open(), {
     reopen: async () => {
       if (this.trouble !== undefined) throw this.trouble
       this.opened++
       return await Promise.resolve(this.#open())
     },
     clock: this.clock,
-    onAway: ({ message }) => { this.log.push(`away: ${message}`) },
-    onBack: () => { this.log.push('back') },
+    onUnavailable: ({ message }) => { this.log.push(`away: ${message}`) },
+    onAvailable: () => { this.log.push('back') },
   })
 
   #open (): Archive {
@@ -60,7 +60,7 @@ test('an archive that goes away is closed and says so, and is opened again by it
   await expect(archive.area('laptop')).rejects.toBe(GONE)
   await expect(archive.room()).rejects.toBe(GONE)
   expect(archive.areas()).toEqual(['laptop'])
-  expect([cable.closed, archive.away]).toEqual([1, GONE])
+  expect([cable.closed, archive.unavailable]).toEqual([1, GONE])
   clock.advance(60_000)
   await turn()
   expect(cable.log).toEqual(['away: The disk is gone.'])
@@ -68,7 +68,7 @@ test('an archive that goes away is closed and says so, and is opened again by it
   clock.advance(3_000)
   await turn()
   expect(cable.log).toEqual(['away: The disk is gone.', 'back'])
-  expect([cable.opened, archive.away]).toEqual([2, undefined])
+  expect([cable.opened, archive.unavailable]).toEqual([2, undefined])
   expect(await push(await archive.area('laptop'), new SourceTree().write('a', 'a').write('b', 'b'))).toMatchObject({ asked: ['b'], problems: [] })
 })
 
@@ -113,7 +113,7 @@ test.runIf(mayMountImages)('a disk that is pulled out and plugged in again is cl
   disk.mount()
   const clock = new ManualClock()
   const first = await newArchive({ root: disk.at })
-  const archive = new ReturningArchive(first, { reopen: () => newArchive({ root: disk.at, expectedId: first.id }), clock, onAway () { /* asked for */ }, onBack () { /* asked for */ } })
+  const archive = new ReopeningArchive(first, { reopen: () => newArchive({ root: disk.at, expectedId: first.id }), clock, onUnavailable () { /* asked for */ }, onAvailable () { /* asked for */ } })
   const source = new SourceTree().write('a', 'a')
   await push(await archive.area('laptop'), source)
   const area = await archive.area('laptop')

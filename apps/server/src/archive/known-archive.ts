@@ -2,7 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openArchive } from '@filesync/archive/node'
 import type { ArchiveInit } from '@filesync/archive/node'
-import { ReturningArchive } from '@filesync/archive'
+import { ReopeningArchive } from '@filesync/archive'
 import type { Archive } from '@filesync/archive'
 import type { EventLog } from '@filesync/program'
 import { askControl } from '@filesync/program/node'
@@ -60,15 +60,15 @@ async function ensureStateFree (stateDir: string): Promise<void> {
 }
 
 /** As {@link openKnownArchive}, on a disk that may go away and come back while the server runs. */
-export async function openReturningArchive (init: KnownArchiveInit, log: EventLog): Promise<ReturningArchive> {
+export async function openServerArchive (init: KnownArchiveInit, log: EventLog): Promise<ReopeningArchive> {
   await ensureStateFree(init.stateDir)
   const first = await openKnownArchive(init)
   const { root, clock } = init
-  return new ReturningArchive(first, {
+  return new ReopeningArchive(first, {
     reopen: async () => await openArchive({ ...init, expectedId: first.id }),
     clock,
-    onAway: ({ code, message }) => { log({ event: 'archive-away', archive: root, code, message }, `the archive is away, and nothing is stored until it is back: ${message}`) },
-    onBack: () => { log({ event: 'archive-back', archive: root }, `the archive is back at ${root}`) },
+    onUnavailable: ({ code, message }) => { log({ event: 'archive-away', archive: root, code, message }, `the archive is away, and nothing is stored until it is back: ${message}`) },
+    onAvailable: () => { log({ event: 'archive-back', archive: root }, `the archive is back at ${root}`) },
   })
 }
 

@@ -216,7 +216,7 @@ async function receivePlanned (
     connection: layered,
     ...deltaTasks({
       tasks: plan.tasks,
-      again: () => plan.again(),
+      again: () => plan.retryTasks(),
       sizeOf,
       present: async task => presentCopy(sync.present(task), connection.signal, deps),
     }),

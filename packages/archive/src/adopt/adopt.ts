@@ -3,8 +3,8 @@ import type { HashBytes } from '@filesync/protocol'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { AdoptOptions, AdoptOutcome, Sync } from '../archive.ts'
 import type { ExistingCopy } from '../store/existing-copy.ts'
-import { takeOver } from './take-over.ts'
-import { UnitedTree } from './united-tree.ts'
+import { copyIntoSync } from './copy-into-sync.ts'
+import { MergedTree } from './merged-tree.ts'
 
 export interface Adoption {
   readonly area: string
@@ -21,11 +21,11 @@ export async function adoptCopy (adoption: Adoption, copy: ExistingCopy, { signa
   const sync = await adoption.beginSync()
   try {
     const problems = new ProblemList()
-    const tree = new UnitedTree({ ...adoption, copy, problems, signal })
+    const tree = new MergedTree({ ...adoption, copy, problems, signal })
     const rootDigest = await tree.add(ROOT_PATH)
     if (!equalDigests(rootDigest, sync.rootDigest)) {
       await tree.show(sync)
-      await takeOver(sync, copy, { hash: adoption.hash, problems, signal })
+      await copyIntoSync(sync, copy, { hash: adoption.hash, problems, signal })
     }
     const outcome = await sync.finish()
     return {

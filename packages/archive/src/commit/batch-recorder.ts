@@ -2,8 +2,8 @@ import type { Clock, ProblemList } from '@filesync/protocol'
 import type { ArchiveIndex, IndexWrite } from '../store/archive-index.ts'
 import { alteredWrites } from '../store/damage.ts'
 import { entryPathOf } from '../store/section.ts'
-import type { Failure, Section } from '../store/section.ts'
-import { wantAltered } from '../upkeep/mirror-check.ts'
+import type { EntryFailure, Section } from '../store/section.ts'
+import { alteredSections } from '../upkeep/mirror-check.ts'
 import type { DirectoryLedger } from './directory-ledger.ts'
 import { addFailures } from './failures.ts'
 import type { PlacedBatch } from './mirror-steps.ts'
@@ -32,14 +32,14 @@ export class BatchRecorder {
   async record ({ journal, sections, placed, failures }: PlacedBatch): Promise<void> {
     const { index, ledger, problems, progress } = this.#init
     addFailures(problems, failures, ({ section, entry }) => entryPathOf(sections[section], entry))
-    ledger.addPlaced(journal, sections, [...placed, ...wantAltered(sections, failures)])
+    ledger.addPlaced(journal, sections, [...placed, ...alteredSections(sections, failures)])
     const writes = [...this.#alteredWrites(sections, failures), ...ledger.takeReady()]
     if (writes.length > 0) await index.write(writes)
     progress.addPlaced(placed)
   }
 
   /** For files that were to keep their content, and that someone changed in the mirror. */
-  #alteredWrites (sections: readonly Section[], failures: readonly Failure[]): IndexWrite[] {
+  #alteredWrites (sections: readonly Section[], failures: readonly EntryFailure[]): IndexWrite[] {
     const altered = failures.filter(({ isAltered }) => isAltered === true).map(({ section, entry }) => entryPathOf(sections[section], entry))
     return altered.length === 0 ? [] : alteredWrites({ ...this.#init, nowMs: this.#init.clock.nowMs() }, altered)
   }

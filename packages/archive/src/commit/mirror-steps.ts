@@ -4,7 +4,7 @@ import type { ContentStore } from '../store/content-store.ts'
 import type { ChangeHistory } from '../history/change-history.ts'
 import type { Position } from '../store/position.ts'
 import { withoutFailures } from '../store/section.ts'
-import type { Batch, Failure, Removal, Section } from '../store/section.ts'
+import type { Batch, EntryFailure, Removal, Section } from '../store/section.ts'
 import type { StagingFolders } from './staging-folders.ts'
 
 export interface MirrorStepsInit {
@@ -25,13 +25,13 @@ export interface PlacedBatch {
   readonly sections: readonly Section[]
   /** The sections without the failures. */
   readonly placed: readonly Section[]
-  readonly failures: readonly Failure[]
+  readonly failures: readonly EntryFailure[]
 }
 
 export interface RemovedBatch {
   /** Number of its journal entry. */
   readonly journal: number
-  readonly failures: readonly Failure[]
+  readonly failures: readonly EntryFailure[]
 }
 
 /**
@@ -57,7 +57,7 @@ export class MirrorSteps {
     const { batch, journal } = await this.#write(sections, [])
     const outcome = await store.place(area, batch, 'first')
     const { failures } = outcome
-    await history.placed(sections, { number: journal, outcome })
+    await history.recordPlaced(sections, { number: journal, outcome })
     await store.makeDurable()
     return { journal, sections, placed: withoutFailures(sections, failures), failures }
   }
@@ -87,7 +87,7 @@ export class MirrorSteps {
     const { store, area, history } = this.#init
     const { batch, journal } = await this.#write([], removals)
     const outcome = await store.remove(area, batch)
-    await history.removed(removals, { number: journal, outcome })
+    await history.recordRemoved(removals, { number: journal, outcome })
     return { batch, removed: { journal, failures: outcome.failures } }
   }
 

@@ -75,7 +75,7 @@ export class PlannedSync {
     return {
       tasks: noise === undefined ? plan.tasks : untilHalted(plan.tasks, noise),
       taskCount: plan.tasks.count,
-      again: () => this.#repeatTasks(),
+      retryTasks: () => this.#repeatTasks(),
       describe: task => plan.tasks.describe(task),
       bytes: neededBytes(planner.comparison, plan),
       renamed: plan.moves.length,
@@ -178,7 +178,7 @@ export class PlannedSync {
     const removals = withoutSources(plan.removals, unproven)
     const forgotten = withoutSources(plan.forgotten, unproven)
     this.#ledger.addRemoved(undefined, forgotten)
-    await this.#changes.released(forgotten)
+    await this.#changes.recordReleased(forgotten)
     if (removals.length === 0) return deleted
     const { journal, failures } = await this.#steps.remove(removals)
     addRemovalFailures(problems, failures, removals)

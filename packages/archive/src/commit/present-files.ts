@@ -2,7 +2,7 @@ import { DIGEST_BYTES, equalDigests, splitPath } from '@filesync/protocol'
 import type { Digest, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, IndexWrite } from '../store/archive-index.ts'
 import type { MakeSignature, PresentFile } from '../archive.ts'
-import { isFileGiven } from '../upkeep/safe-check.ts'
+import { isFileUnchanged } from '../upkeep/safe-check.ts'
 import type { Displaced } from '../compare/comparison.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import type { StoredDirectory } from '../store/fold.ts'
@@ -77,7 +77,7 @@ export class PresentFiles {
       const found = await store.find(area, directory, asked.map(({ name }) => name))
       asked.forEach(({ path, at }, i) => {
         const known = this.#find(path)
-        given[at] = known !== undefined && isFileGiven(known, found[i], store.traits.times)
+        given[at] = known !== undefined && isFileUnchanged(known, found[i], store.traits.times)
       })
     }
     return given

@@ -4,7 +4,7 @@ import type { NoiseBrake } from '../compare/brake.ts'
 import type { Plan } from '../compare/plan.ts'
 import type { ChangeHistory } from '../history/change-history.ts'
 import { encodePoint } from '../history/change-log.ts'
-import { hasDamage, mendedWrites } from '../store/damage.ts'
+import { hasDamage, repairedWrites } from '../store/damage.ts'
 import type { DirectoryLedger } from './directory-ledger.ts'
 import type { MirrorSteps } from './mirror-steps.ts'
 import type { SyncContext } from './sync-context.ts'
@@ -62,7 +62,7 @@ export class SyncRecord {
 
   async #close (remembered: Remembered): Promise<void> {
     const { index, store, area, staging, began, ledger, steps, present, planner } = this.#init
-    for (const states of ledger.directoryStates()) await store.settle(area, states)
+    for (const states of ledger.directoryStates()) await store.applyDirectoryStates(area, states)
     await store.makeDurable()
     let writes: IndexWrite[] = []
     for (const more of ledger.takeRest()) {
@@ -74,7 +74,7 @@ export class SyncRecord {
     // What was mended is known only after these writes.
     if (hasDamage(index, area)) await index.write(writes.splice(0))
     const record: AreaRecord = { ...remembered, open: false, staging, ...this.#reached }
-    await index.write([...writes, ...mendedWrites(index, area, began.ms), { area, record }])
+    await index.write([...writes, ...repairedWrites(index, area, began.ms), { area, record }])
     await index.write(present.writes(planner.comparison.displaced))
     await store.discard(staging)
   }

@@ -1,6 +1,6 @@
 import { ENTRY_KINDS, joinPath } from '@filesync/protocol'
 import type { Entry, RelativePath } from '@filesync/protocol'
-import type { Held } from '../store/byte-slabs.ts'
+import type { SlabRange } from '../store/byte-slabs.ts'
 import type { DirectoryState } from '../store/content-store.ts'
 import { entryAt, entryOffsets, ListingBuilder, ListingCursor } from '../store/listing-cursor.ts'
 
@@ -29,7 +29,7 @@ export interface ComparedInit extends Differences {
   readonly number: number
   readonly directory: RelativePath
   readonly isNew: boolean
-  readonly listing: Held
+  readonly listing: SlabRange
 }
 
 /**

@@ -5,7 +5,7 @@ import type { ArchiveIndex } from '../store/archive-index.ts'
 import { ByteSlabs } from '../store/byte-slabs.ts'
 import { ComparedDirectory } from './compared-directory.ts'
 import type { StoreTraits } from '../store/content-store.ts'
-import { isRebuiltTwin, judgeNames, mayBeTwin, staysInside } from '../store/names.ts'
+import { isRebuiltTwin, checkNames, mayBeTwin, staysInside } from '../store/names.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 
 /** As it grows while its listing is walked. */
@@ -72,7 +72,7 @@ export class Comparison {
   * add (arrived: ArrivedListing): Generator<WantedListing | undefined, void, undefined> {
     const { directory, bytes } = arrived
     const committed = this.#index.listing({ area: this.#area, directory })
-    const refusalOf = yield * judgeNames(directory, bytes, this.#traits)
+    const refusalOf = yield * checkNames(directory, bytes, this.#traits)
     const compared: Growing = { directory, wanted: [], alike: [], structure: [], renumbered: [], indexOnly: [], gone: [] }
     const differences = committed === undefined && refusalOf === undefined ? this.#takeNew(compared, bytes) : compareListings(committed, bytes)
     for (const difference of differences) {

@@ -6,10 +6,10 @@ import { FACT_BYTES, stampFact } from '../store/facts.ts'
 import { ListingCursor } from '../store/listing-cursor.ts'
 import { isUnknownAt } from '../store/unknown-entry.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED, STAYS_THERE, WAS_KEPT, WAS_NOTHING } from '../store/section.ts'
-import type { Outcome, Removal, Section } from '../store/section.ts'
-import { ChangeBatch } from './change-batch.ts'
+import type { BatchOutcome, Removal, Section } from '../store/section.ts'
+import { HistoryBatch } from './history-batch.ts'
 import { NO_FOLDER } from './change-log.ts'
-import type { Change } from './change-log.ts'
+import type { HistoryChange } from './change-log.ts'
 import { FormerEntries } from './former-entries.ts'
 import type { FormerEntry } from './former-entries.ts'
 import type { Position } from '../store/position.ts'
@@ -25,9 +25,9 @@ export interface ChangeHistoryInit {
 }
 
 /** What a step of a sync did. */
-export interface Step {
+export interface SyncStep {
   readonly number: number
-  readonly outcome: Outcome
+  readonly outcome: BatchOutcome
   /** Of a step that a crash may have cut short when it was begun, which is when what is found done was done. */
   readonly begunMs?: number
 }
@@ -42,7 +42,7 @@ interface PlacedEntry {
 
 /** An entry that left its place, or the index. */
 interface LeftEntry {
-  readonly kind: Change['kind']
+  readonly kind: HistoryChange['kind']
   readonly directory: RelativePath
   /** At its name. */
   readonly cursor: ListingCursor
@@ -72,12 +72,12 @@ export class ChangeHistory {
   }
 
   /** Sections took their places. Their facts get the times at which they did. */
-  async placed (sections: readonly Section[], step: Step): Promise<void> {
+  async recordPlaced (sections: readonly Section[], step: SyncStep): Promise<void> {
     const { number, outcome } = step
-    const batch = new ChangeBatch(number, this.#init)
+    const batch = new HistoryBatch(number, this.#init)
     const times = this.#timesOf(step)
     const failed = new Set(outcome.failures.map(failure => `${String(failure.section)}:${String(failure.entry)}`))
-    this.#former.forget()
+    this.#former.invalidate()
     let start = 0
     for (const [place, section] of sections.entries()) {
       const count = section.staged.length
@@ -100,13 +100,13 @@ export class ChangeHistory {
   }
 
   /** Names left the mirror. */
-  async removed (removals: readonly Removal[], step: Step): Promise<void> {
+  async recordRemoved (removals: readonly Removal[], step: SyncStep): Promise<void> {
     const { number, outcome } = step
-    const batch = new ChangeBatch(number, this.#init)
+    const batch = new HistoryBatch(number, this.#init)
     const times = this.#timesOf(step)
     let at = 0
     for (const { directory, names } of removals) {
-      this.#former.forget()
+      this.#former.invalidate()
       // In the order of the listing, in which they are looked up quickly.
       const order = names.map((name, i) => ({ name, at: at + i })).sort((a, b) => compareNames(a.name, b.name))
       at += names.length
@@ -126,11 +126,11 @@ export class ChangeHistory {
   }
 
   /** The index lets go of names that stay where they are. */
-  async released (removals: readonly Removal[], number = 0): Promise<void> {
-    const batch = new ChangeBatch(number, this.#init)
+  async recordReleased (removals: readonly Removal[], number = 0): Promise<void> {
+    const batch = new HistoryBatch(number, this.#init)
     const atMs = this.#now()
     for (const { directory, names } of removals) {
-      this.#former.forget()
+      this.#former.invalidate()
       for (const name of [...names].sort(compareNames)) {
         const cursor = cursorOf(name)
         const old = this.#former.find(directory, cursor)
@@ -140,7 +140,7 @@ export class ChangeHistory {
     await this.#append(batch)
   }
 
-  #notePlaced (batch: ChangeBatch, { section, cursor, before, atMs }: PlacedEntry): void {
+  #notePlaced (batch: HistoryBatch, { section, cursor, before, atMs }: PlacedEntry): void {
     const { directory, staged } = section
     const number = staged[cursor.index] ?? NOT_STAGED
     if (number === INDEX_ONLY) return
@@ -160,7 +160,7 @@ export class ChangeHistory {
     }
   }
 
-  #noteLeft (batch: ChangeBatch, left: LeftEntry): void {
+  #noteLeft (batch: HistoryBatch, left: LeftEntry): void {
     const { kind, directory, cursor, old, atMs, folder } = left
     if (old === undefined || old === 'unknown') {
       if (kind === 'released') return
@@ -174,7 +174,7 @@ export class ChangeHistory {
     if (old.cursor.kind === ENTRY_KINDS.directory) this.#noteBelow(batch, joinPath(directory, old.cursor.name()), below)
   }
 
-  #noteBelow (batch: ChangeBatch, top: RelativePath, { kind, atMs, folder }: Pick<LeftEntry, 'kind' | 'atMs' | 'folder'>): void {
+  #noteBelow (batch: HistoryBatch, top: RelativePath, { kind, atMs, folder }: Pick<LeftEntry, 'kind' | 'atMs' | 'folder'>): void {
     const { index, area } = this.#init
     const below = [top]
     for (let directory = below.pop(); directory !== undefined; directory = below.pop()) {
@@ -205,7 +205,7 @@ export class ChangeHistory {
   }
 
   /** Within a sync time never goes back, and what happened is not later than now. */
-  #timesOf ({ outcome: { agesMs, before }, begunMs }: Step): (at: number) => number {
+  #timesOf ({ outcome: { agesMs, before }, begunMs }: SyncStep): (at: number) => number {
     const [nowMs, leastMs] = [this.#now(), this.#init.began.ms]
     return at => begunMs !== undefined && (before[at] ?? STAYS_THERE) < WAS_KEPT ? begunMs : Math.max(leastMs, nowMs - Math.floor(agesMs[at] ?? 0))
   }
@@ -215,7 +215,7 @@ export class ChangeHistory {
     return this.#lastMs
   }
 
-  async #append (batch: ChangeBatch): Promise<void> {
+  async #append (batch: HistoryBatch): Promise<void> {
     const { store, area, began } = this.#init
     const bytes = batch.finish()
     if (bytes !== undefined) await store.appendHistory(area, { count: began.count, bytes })
@@ -223,7 +223,7 @@ export class ChangeHistory {
 }
 
 /** Whether a section is of files alone of which there was nothing before, as most are. */
-function isAllNew ({ facts, staged }: Section, { before }: Outcome, start: number): boolean {
+function isAllNew ({ facts, staged }: Section, { before }: BatchOutcome, start: number): boolean {
   if (facts.length === 0) return false
   for (let at = 0; at < staged.length; at++) if (before[start + at] !== WAS_NOTHING) return false
   return true

@@ -12,7 +12,7 @@ type ChangeKind = typeof CHANGE_KINDS[number]
 const CHANGE_KINDS = ['point', 'made', 'replaced', 'removed', 'touched', 'released'] as const
 
 /** What happened to some entries of one directory. */
-export interface Change {
+export interface HistoryChange {
   readonly kind: Exclude<ChangeKind, 'point'>
   readonly directory: RelativePath
   /** The step of the sync: what a recovery writes again has the same one. */
@@ -41,7 +41,7 @@ export interface Point {
 
 export interface ParsedLog {
   readonly point: Point | undefined
-  readonly changes: readonly Change[]
+  readonly changes: readonly HistoryChange[]
 }
 
 // No listing holds it, so that what follows a block that a crash cut short is found again.
@@ -56,7 +56,7 @@ export function encodePoint ({ ms, ageMs }: Point, hash: HashBytes): Uint8Array 
   return frame(body.finish(), hash)
 }
 
-export function encodeChange (change: Change, hash: HashBytes): Uint8Array {
+export function encodeChange (change: HistoryChange, hash: HashBytes): Uint8Array {
   const body = new BlockWriter()
   body.byte(CHANGE_KINDS.indexOf(change.kind))
   body.byte(Number(change.isUnknown))
@@ -71,7 +71,7 @@ export function encodeChange (change: Change, hash: HashBytes): Uint8Array {
 
 /** Reads what was appended; passes over what a crash cut short. */
 export function parseLog (bytes: Uint8Array, hash: HashBytes): ParsedLog {
-  const changes: Change[] = []
+  const changes: HistoryChange[] = []
   let point: Point | undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   for (let at = findMark(bytes, 0); at !== -1;) {

@@ -6,14 +6,14 @@ import type { Fact } from '../store/facts.ts'
 import { staysInside } from '../store/names.ts'
 import { parseVersionFolder, versionFolder } from '../store/version-folder.ts'
 import { NO_FOLDER, parseLog } from './change-log.ts'
-import type { Change, Point } from './change-log.ts'
+import type { HistoryChange, Point } from './change-log.ts'
 import { comparePositions } from '../store/position.ts'
 import type { Position } from '../store/position.ts'
 
 /** What happened at a path. */
 export interface PathEvent {
   readonly path: RelativePath
-  readonly kind: Change['kind']
+  readonly kind: HistoryChange['kind']
   readonly at: Position
   /** What was there before; undefined if nothing is known of it. */
   readonly entry: Entry | undefined
@@ -24,14 +24,14 @@ export interface PathEvent {
 }
 
 /** What is remembered of an area. */
-export interface Remembered {
+export interface RecordedHistory {
   readonly points: ReadonlyMap<number, Point>
   /** In the order in which they happened. */
   readonly events: readonly PathEvent[]
 }
 
 /** Reads what is remembered of the paths that are asked for. */
-export function readEvents (logs: readonly HistoryLog[], kept: readonly KeptEntry[], { hash, isWanted }: { readonly hash: HashBytes, readonly isWanted: (path: RelativePath) => boolean }): Remembered {
+export function readEvents (logs: readonly HistoryLog[], kept: readonly KeptEntry[], { hash, isWanted }: { readonly hash: HashBytes, readonly isWanted: (path: RelativePath) => boolean }): RecordedHistory {
   const stamps = new Map(kept.flatMap(({ folder }) => { const parsed = parseVersionFolder(folder); return parsed === undefined ? [] : [[parsed.count, parsed.stampMs] as const] }))
   const points = new Map<number, Point>()
   const events: PathEvent[] = []
@@ -52,7 +52,7 @@ export function readEvents (logs: readonly HistoryLog[], kept: readonly KeptEntr
   return { points, events: events.sort((a, b) => comparePositions(a.at, b.at)) }
 }
 
-function * eventsOf (change: Change, { count, stampMs, isWanted }: { readonly count: number, readonly stampMs: number, readonly isWanted: (path: RelativePath) => boolean }): Generator<PathEvent, void, undefined> {
+function * eventsOf (change: HistoryChange, { count, stampMs, isWanted }: { readonly count: number, readonly stampMs: number, readonly isWanted: (path: RelativePath) => boolean }): Generator<PathEvent, void, undefined> {
   const { kind, directory, isUnknown, entries, facts, atMs, folders } = change
   let [place, files] = [-1, 0]
   for (const entry of readListing(entries)) {
@@ -60,7 +60,7 @@ function * eventsOf (change: Change, { count, stampMs, isWanted }: { readonly co
     const isFile = entry.kind === 'file'
     const fact = isFile && !isUnknown && facts.length > 0 ? readFact(facts, files++ * FACT_BYTES) : undefined
     const path = joinPath(directory, entry.name)
-    if (!isWanted(path) || isNotMade(directory, entry)) continue
+    if (!isWanted(path) || isIndexOnly(directory, entry)) continue
     const extra = folders[place] ?? NO_FOLDER
     yield {
       path, kind, at: { count, ms: atMs[place] ?? stampMs }, entry: isUnknown ? undefined : entry, fact,
@@ -70,6 +70,6 @@ function * eventsOf (change: Change, { count, stampMs, isWanted }: { readonly co
 }
 
 /** Whether an entry is noted in the index alone: a link that leads out. */
-export function isNotMade (directory: RelativePath, entry: Entry): boolean {
+export function isIndexOnly (directory: RelativePath, entry: Entry): boolean {
   return entry.kind === 'symlink' && !staysInside(pathDepth(directory), entry.target)
 }

@@ -6,7 +6,7 @@ import { parseVersionFolder } from '../store/version-folder.ts'
 import { newAge } from '../store/archive-age.ts'
 import { parseLog } from './change-log.ts'
 
-export interface HistoryPlace {
+export interface HistorySource {
   readonly area: string
   readonly store: Pick<ContentStore, 'history' | 'versions'>
   readonly hash: HashBytes
@@ -14,7 +14,7 @@ export interface HistoryPlace {
 }
 
 /** Finds out from what is stored where an area is in its history, for an area that the index knows nothing of. */
-export async function findHistory ({ area, store, hash, clock }: HistoryPlace): Promise<Required<Pick<AreaRecord, 'lastStampMs' | 'history'>>> {
+export async function findHistory ({ area, store, hash, clock }: HistorySource): Promise<Required<Pick<AreaRecord, 'lastStampMs' | 'history'>>> {
   const logs = (await store.history(area)).map(({ count, bytes }) => ({ count, ...parseLog(bytes, hash) }))
   const folders = (await store.versions(area, ROOT_PATH)).flatMap(({ folder }) => parseVersionFolder(folder) ?? [])
   const lastCount = [...logs, ...folders].reduce((most, { count }) => Math.max(most, count), 0)

@@ -73,7 +73,7 @@ export class FormerEntries {
   }
 
   /** Has the index looked at again: it has changed. */
-  forget (): void {
+  invalidate (): void {
     this.#directory = undefined
   }
 

@@ -6,12 +6,12 @@ import type { Fact } from '../store/facts.ts'
 import { parseVersionFolder } from '../store/version-folder.ts'
 import { readEvents } from './events.ts'
 import type { PathEvent } from './events.ts'
-import { eventOfKept, holderAt, holdersOf, sinceOf } from './holders.ts'
-import type { Holder } from './holders.ts'
+import { eventOfVersion, occupantAt, occupantsOf, sinceOf } from './occupants.ts'
+import type { Occupant } from './occupants.ts'
 import { comparePositions } from '../store/position.ts'
 import type { Position } from '../store/position.ts'
 import { presentAt, presentBelow } from './present.ts'
-import type { Present } from './present.ts'
+import type { PresentEntry } from './present.ts'
 import { Timeline } from './timeline.ts'
 
 /** Stores tell times more coarsely than clocks do. */
@@ -44,15 +44,15 @@ export interface PastState {
 export interface PastStateSource {
   readonly area: string
   readonly index: ArchiveIndex
-  readonly store: Pick<ContentStore, 'versions' | 'history' | 'bornMs' | 'list' | 'find' | 'traits'>
+  readonly store: Pick<ContentStore, 'versions' | 'history' | 'areaBirthtimeMs' | 'list' | 'find' | 'traits'>
   readonly hash: HashBytes
 }
 
 /** Everything that is known of a path and what lies below it. */
 interface Known {
   readonly kept: readonly KeptEntry[]
-  readonly present: readonly Present[]
-  readonly byPath: ReadonlyMap<RelativePath, readonly Holder[]>
+  readonly present: readonly PresentEntry[]
+  readonly byPath: ReadonlyMap<RelativePath, readonly Occupant[]>
   readonly timeline: Timeline
 }
 
@@ -63,13 +63,13 @@ interface Known {
 export async function stateAt (source: PastStateSource, path: RelativePath, atMs: number): Promise<PastState> {
   const known = await gather(source, path)
   const at = known.timeline.at(atMs)
-  const isOfCopy = copiedDuring(await source.store.bornMs(source.area), known)
-  const isBorn = ({ fact, found, until }: Holder): boolean => {
-    const bornMs = fact?.storedAtMs ?? found?.bornMs ?? 0
+  const isOfCopy = copiedDuring(await source.store.areaBirthtimeMs(source.area), known)
+  const isBorn = ({ fact, found, until }: Occupant): boolean => {
+    const bornMs = fact?.storedAtMs ?? found?.birthtimeMs ?? 0
     // Nothing comes after it has left, so such a time tells nothing.
     return bornMs <= atMs || bornMs >= until.ms || isOfCopy(bornMs)
   }
-  const chosen = [...known.byPath.values()].flatMap(holders => holderAt(holders, at, isBorn) ?? [])
+  const chosen = [...known.byPath.values()].flatMap(holders => occupantAt(holders, at, isBorn) ?? [])
   const { files, filled } = withoutConflicts(chosen.filter(holder => !isDirectory(holder)))
   const directories = new Map<RelativePath, DirectoryState>()
   for (const holder of chosen) if (isDirectory(holder) && !liesInOne(holder.path, files)) directories.set(holder.path, stateOf(holder))
@@ -99,7 +99,7 @@ export async function versionsOf (source: Pick<PastStateSource, 'area' | 'store'
     const event = left.get(`${one.folder}/${one.path}`)
     // A directory that nothing is remembered of was made to hold what left it.
     if (event === undefined && one.found.kind === 'directory' && points.has(parseVersionFolder(one.folder)?.count ?? 0)) return []
-    return [{ kept: one, until: lastMoment((event ?? eventOfKept(one)).at) }]
+    return [{ kept: one, until: lastMoment((event ?? eventOfVersion(one)).at) }]
   }).sort((a, b) => comparePositions(b.until, a.until))
 }
 
@@ -123,7 +123,7 @@ async function gather (source: PastStateSource, path: RelativePath): Promise<Kno
   const born = new Map(kept.map(({ folder, path: at, found }) => [`${folder}/${at}`, found]))
   const holders = new Map([...new Set([...byPath.keys(), ...now.keys()])].map(at => {
     const ordered = (byPath.get(at) ?? []).sort((a, b) => comparePositions(a.at, b.at))
-    const all = holdersOf(at, ordered, now.get(at)).map(holder => holder.entry === undefined && holder.folder !== undefined ? { ...holder, found: born.get(`${holder.folder}/${at}`) } : holder)
+    const all = occupantsOf(at, ordered, now.get(at)).map(holder => holder.entry === undefined && holder.folder !== undefined ? { ...holder, found: born.get(`${holder.folder}/${at}`) } : holder)
     // Of what others put there nothing is left to tell what it was.
     return [at, all.filter(({ entry, found }) => entry !== undefined || found !== undefined)] as const
   }))
@@ -142,14 +142,14 @@ function unremembered (kept: readonly KeptEntry[], { points, events }: { readonl
     if (known.has(`${folder}/${path}`)) return []
     // What others had put into a directory left with it.
     const taken = above(path).map(directory => known.get(`${folder}/${directory}`)).find(event => event !== undefined)
-    if (taken !== undefined) return [{ ...eventOfKept(one), at: taken.at }]
+    if (taken !== undefined) return [{ ...eventOfVersion(one), at: taken.at }]
     // A directory that nothing is remembered of, while something is of its sync, was made to hold what left it.
-    return found.kind === 'directory' && points.has(parseVersionFolder(folder)?.count ?? 0) ? [] : [eventOfKept(one)]
+    return found.kind === 'directory' && points.has(parseVersionFolder(folder)?.count ?? 0) ? [] : [eventOfVersion(one)]
   })
 }
 
 /** Where the content of a holder is: if it has no folder of its own, with what came after it, which is the same but for time and mode. */
-function sourceOf (holder: Holder, all: readonly Holder[], isKept: (folder: string, path: RelativePath) => boolean): PastEntry {
+function sourceOf (holder: Occupant, all: readonly Occupant[], isKept: (folder: string, path: RelativePath) => boolean): PastEntry {
   const { path, entry, fact } = holder
   const next = holder.folder === undefined ? all.slice(all.indexOf(holder) + 1).find(({ folder }) => folder !== undefined && isKept(folder, path)) : holder
   return { path, folder: next?.folder, entry, fact }
@@ -160,25 +160,25 @@ function keptFiles (kept: readonly KeptEntry[]): (folder: string, path: Relative
   return (folder, path) => known.has(`${folder}/${path}`)
 }
 
-function isDirectory ({ entry, found }: Holder): boolean {
+function isDirectory ({ entry, found }: Occupant): boolean {
   return (entry ?? found)?.kind === 'directory'
 }
 
-function stateOf ({ path, entry, found }: Holder): DirectoryState {
+function stateOf ({ path, entry, found }: Occupant): DirectoryState {
   const mode = entry?.kind === 'directory' ? entry.mode : found?.mode ?? PRIVATE
   return { directory: path, mode, mtimeNs: entry?.mtimeNs ?? found?.mtimeNs ?? 0n }
 }
 
 /** Of a directory that held something, though nothing tells that it was there: as it was at the nearest time before or after. */
-function nearestState (directory: RelativePath, holders: readonly Holder[], at: Position): DirectoryState {
+function nearestState (directory: RelativePath, holders: readonly Occupant[], at: Position): DirectoryState {
   const known = holders.filter(isDirectory)
   const nearest = known.find(({ until }) => comparePositions(until, at) > 0) ?? known.at(-1)
   return nearest === undefined ? { directory, mode: PRIVATE, mtimeNs: 0n } : stateOf(nearest)
 }
 
 /** A file and something below it cannot both have been there: what left first is the older one. Also tells which directories are not empty. */
-function withoutConflicts (chosen: readonly Holder[]): { readonly files: ReadonlyMap<RelativePath, Holder>, readonly filled: ReadonlySet<RelativePath> } {
-  const files = new Map<RelativePath, Holder>()
+function withoutConflicts (chosen: readonly Occupant[]): { readonly files: ReadonlyMap<RelativePath, Occupant>, readonly filled: ReadonlySet<RelativePath> } {
+  const files = new Map<RelativePath, Occupant>()
   const filled = new Set<RelativePath>()
   for (const holder of [...chosen].sort((a, b) => comparePositions(a.until, b.until))) {
     if (filled.has(holder.path) || liesInOne(holder.path, files)) continue

@@ -6,7 +6,7 @@ import { knownEntries, openDamageAt } from '../store/damage.ts'
 import type { Fact } from '../store/facts.ts'
 import { EMPTY_DIRECTORY } from '../store/fold.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
-import { isNotMade } from './events.ts'
+import { isIndexOnly } from './events.ts'
 
 export interface PresentSource {
   readonly area: string
@@ -15,7 +15,7 @@ export interface PresentSource {
 }
 
 /** What is at a path of the mirror now. */
-export interface Present {
+export interface PresentEntry {
   readonly path: RelativePath
   /** As it was stored; undefined of what others put there. */
   readonly entry: Entry | undefined
@@ -28,10 +28,10 @@ export interface Present {
 }
 
 /** What the mirror holds at a path and below it, by the index and by the store: either may know what the other does not. */
-export async function presentBelow (source: PresentSource, path: RelativePath): Promise<Present[]> {
-  const present: Present[] = []
+export async function presentBelow (source: PresentSource, path: RelativePath): Promise<PresentEntry[]> {
+  const present: PresentEntry[] = []
   const below: RelativePath[] = []
-  const take = (seen: readonly Present[]): void => {
+  const take = (seen: readonly PresentEntry[]): void => {
     for (const one of seen) {
       present.push(one)
       if (one.entry?.kind === 'directory' || one.found?.kind === 'directory') below.push(one.path)
@@ -44,18 +44,18 @@ export async function presentBelow (source: PresentSource, path: RelativePath): 
 }
 
 /** What the mirror holds at a path, without what lies below it; nothing or one. */
-export async function presentAt (source: PresentSource, path: RelativePath): Promise<Present[]> {
+export async function presentAt (source: PresentSource, path: RelativePath): Promise<PresentEntry[]> {
   const { directory, name } = splitPath(path)
   return (await presentIn(source, directory, name)).filter(one => one.path === path)
 }
 
-async function presentIn ({ area, index, store }: PresentSource, directory: RelativePath, only?: string): Promise<Present[]> {
+async function presentIn ({ area, index, store }: PresentSource, directory: RelativePath, only?: string): Promise<PresentEntry[]> {
   const key = (name: string): string => store.traits.foldsNames ? foldKey(name) : name
   const found = new Map<string, FoundEntry>()
   for (const entry of await listOf({ area, store }, directory, only)) if (entry.kind !== 'special') found.set(key(entry.name), entry)
-  const present: Present[] = []
+  const present: PresentEntry[] = []
   for (const { entry, fact } of knownEntries(index.directory({ area, directory }) ?? EMPTY_DIRECTORY)) {
-    if (isNotMade(directory, entry) || (only !== undefined && entry.name !== only)) continue
+    if (isIndexOnly(directory, entry) || (only !== undefined && entry.name !== only)) continue
     const there = found.get(key(entry.name))
     found.delete(key(entry.name))
     const path = joinPath(directory, entry.name)

@@ -8,7 +8,7 @@ import { encodePoint, parseLog } from './change-log.ts'
 /** Versions dropped while a sync waits. */
 const DROPPED_AT_ONCE = 500
 
-export interface Pruning {
+export interface PruneInit {
   readonly area: string
   readonly store: Pick<ContentStore, 'versions' | 'dropVersions' | 'history' | 'appendHistory' | 'dropHistory'>
   readonly hash: HashBytes
@@ -18,7 +18,7 @@ export interface Pruning {
 }
 
 /** What was dropped. */
-export interface Pruned {
+export interface PruneOutcome {
   /** Versions, without directories. */
   readonly dropped: number
   /** The last sync of which nothing is remembered any more; 0 for none. */
@@ -26,7 +26,7 @@ export interface Pruned {
 }
 
 /** Drops what is past keeping by the age of the archive, and what is remembered of it. */
-export async function pruneVersions (pruning: Pruning, { ageMs, keepMs }: { readonly ageMs: number, readonly keepMs: number }): Promise<Pruned> {
+export async function pruneVersions (pruning: PruneInit, { ageMs, keepMs }: { readonly ageMs: number, readonly keepMs: number }): Promise<PruneOutcome> {
   const { area, store, hash, signal, step } = pruning
   // Syncs only add to versions, so looking for what is past keeping does not hold them up.
   const kept = await store.versions(area, ROOT_PATH)
@@ -52,7 +52,7 @@ export async function pruneVersions (pruning: Pruning, { ageMs, keepMs }: { read
 }
 
 /** Of syncs that nothing is remembered of, nobody knows how old they are: they are taken for as young as may be, from now on. */
-async function rememberAges ({ area, store, hash }: Pruning, { kept, ages, ageMs }: { readonly kept: readonly KeptEntry[], readonly ages: Map<number, number>, readonly ageMs: number }): Promise<void> {
+async function rememberAges ({ area, store, hash }: PruneInit, { kept, ages, ageMs }: { readonly kept: readonly KeptEntry[], readonly ages: Map<number, number>, readonly ageMs: number }): Promise<void> {
   for (const count of new Set(kept.map(countOf))) {
     if (ages.has(count)) continue
     ages.set(count, ageMs)

@@ -6,5 +6,5 @@ export function describeAt (prefix: string, name: string): FoundEntry | undefine
   const stat = disk.statAt(prefix, name)
   if (stat === undefined) return undefined
   const target = stat.kind === 'symlink' ? disk.targetAt(prefix, name) : ''
-  return { name, kind: stat.kind, sizeBytes: stat.sizeBytes, mtimeNs: stat.mtimeNs, mode: stat.mode, target, bornMs: stat.birthMs }
+  return { name, kind: stat.kind, sizeBytes: stat.sizeBytes, mtimeNs: stat.mtimeNs, mode: stat.mode, target, birthtimeMs: stat.birthMs }
 }

@@ -1,9 +1,9 @@
 import type { Digest, ErrorCode, RelativePath } from '@filesync/protocol'
 import type {
-  DirectoryState, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles, StreamEnd, StreamRequest,
+  DirectoryState, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles, StreamEnd, StagedStreamRequest,
 } from '../store/content-store.ts'
 import type { TimeRange } from '../store/file-time.ts'
-import type { Batch, Failure, Outcome, RemovalBatch, Section } from '../store/section.ts'
+import type { Batch, EntryFailure, BatchOutcome, RemovalBatch, Section } from '../store/section.ts'
 import type { FlushMode } from './disk-flushing.ts'
 
 /** What a step of reading a file again came to: more to read, nothing more that can be read, or the end. */
@@ -13,7 +13,7 @@ export type RereadStep = 'more' | 'unreadable' | Reread
 export interface DiskCalls {
   openArea (area: string): void
   stagePack (request: PackRequest): PackFailure[]
-  openStream (id: number, request: StreamRequest): number
+  openStream (id: number, request: StagedStreamRequest): number
   flushStream (id: number): void
   write (id: number, bytes: Uint8Array): void
   copy (id: number, offset: number, lengthBytes: number): void
@@ -22,11 +22,11 @@ export interface DiskCalls {
   abandon (id: number): void
   openFile (area: string, path: RelativePath): { readonly fd: number, readonly sizeBytes: number } | undefined
   closeFile (fd: number): void
-  relocate (area: string, folder: string, relocations: readonly Relocation[]): Failure[]
+  relocate (area: string, folder: string, relocations: readonly Relocation[]): EntryFailure[]
   findSpoiled (area: string, folder: string, sections: readonly Section[]): SpoiledFiles
-  place (area: string, batch: Batch, how: Placing): Outcome
-  remove (area: string, batch: RemovalBatch): Outcome
-  settle (area: string, directories: readonly DirectoryState[]): void
+  place (area: string, batch: Batch, how: Placing): BatchOutcome
+  remove (area: string, batch: RemovalBatch): BatchOutcome
+  applyDirectoryStates (area: string, directories: readonly DirectoryState[]): void
   flush (): void
   reclaim (area: string, folder: string): void
   discard (folder: string | undefined): void

@@ -2,10 +2,10 @@ import { equalDigests, errnoOf, readListing, splitPath } from '@filesync/protoco
 import type { Digest, DirectoryEntry, Entry, FileEntry, RelativePath, SymlinkEntry } from '@filesync/protocol'
 import type { DirectoryState, Placing } from '../store/content-store.ts'
 import { FACT_BYTES, readFact } from '../store/facts.ts'
-import { isSameTime, isTimeGiven, TOUCH_GRAIN_NS } from '../store/file-time.ts'
+import { isSameTime, isTimeAsSet, TOUCH_GRAIN_NS } from '../store/file-time.ts'
 import type { TimeRange } from '../store/file-time.ts'
 import { ALTERED, INDEX_ONLY, isContent, NOT_STAGED, STAYS_THERE, WAS_NOTHING } from '../store/section.ts'
-import type { Batch, Outcome, Section } from '../store/section.ts'
+import type { Batch, BatchOutcome, Section } from '../store/section.ts'
 import type { Beneath } from './beneath.ts'
 import { setDirectory } from './disk-directories.ts'
 import type { DiskWorkerData } from './disk-calls.ts'
@@ -46,7 +46,7 @@ export class DiskPlacing {
   }
 
   /** The times are those of the clock, not ages. */
-  place (area: string, batch: Batch, how: Placing): Outcome {
+  place (area: string, batch: Batch, how: Placing): BatchOutcome {
     const outcome = newOutcome(batch.sections.reduce((sum, { staged }) => sum + staged.length, 0))
     const placed = how === 'first' ? this.#placeFolders(area, batch) : undefined
     let at = 0
@@ -79,7 +79,7 @@ export class DiskPlacing {
     return outcome
   }
 
-  settle (area: string, directories: readonly DirectoryState[]): void {
+  applyDirectoryStates (area: string, directories: readonly DirectoryState[]): void {
     this.#flushing.changed(area)
     // A path is longer than that of any directory it lies in.
     for (const { directory, mtimeNs, mode } of [...directories].sort((a, b) => b.directory.length - a.directory.length)) {
@@ -124,7 +124,7 @@ export class DiskPlacing {
     return placed
   }
 
-  /** Returns what was there before, as {@link Outcome} tells it. */
+  /** Returns what was there before, as {@link BatchOutcome} tells it. */
   #placeEntry (spot: Target, entry: Entry, from: { section: Section, e: number, staging: string, how: Placing }): number {
     const number = from.section.staged[from.e] ?? NOT_STAGED
     if (entry.kind === 'directory') return this.#makeDirectory(spot, entry)
@@ -152,7 +152,7 @@ export class DiskPlacing {
     const name = contentName(section, entry, section.staged[e] ?? 0)
     if (!disk.existsAt(staging, name)) {
       const stat = disk.statAt(spot.prefix, entry.name)
-      const isPlaced = stat?.kind === 'file' && stat.sizeBytes === entry.sizeBytes && isTimeGiven(entry.mtimeNs, stat.mtimeNs, this.#times)
+      const isPlaced = stat?.kind === 'file' && stat.sizeBytes === entry.sizeBytes && isTimeAsSet(entry.mtimeNs, stat.mtimeNs, this.#times)
       if (isPlaced && (how === 'again' || holdsDigest(spot.prefix, entry.name, digest))) return STAYS_THERE
       throw new Error('its content was lost in a crash')
     }
@@ -204,7 +204,7 @@ function touchFile (spot: Spot, entry: FileEntry, { number, times }: { readonly 
   const fd = openStored(spot, entry.name)
   try {
     const stat = disk.statOf(fd)
-    if (stat.sizeBytes !== entry.sizeBytes || (number === NOT_STAGED && !isTimeGiven(entry.mtimeNs, stat.mtimeNs, times))) throw new Altered()
+    if (stat.sizeBytes !== entry.sizeBytes || (number === NOT_STAGED && !isTimeAsSet(entry.mtimeNs, stat.mtimeNs, times))) throw new Altered()
     const mode = entry.mode & 0o777 | disk.OWNER_READS
     if (stat.mode !== mode) disk.setMode(fd, mode)
     if (!isSameTime(stat.mtimeNs, entry.mtimeNs, TOUCH_GRAIN_NS)) disk.touchOpen(fd, entry.mtimeNs, [spot.prefix, entry.name])

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { equalDigests, errnoOf, FileSyncError, ROOT_PATH } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
-import type { DirectoryState, Proof, RestoreFailure, RestoreOutcome, RestoreRequest } from '../store/content-store.ts'
+import type { DirectoryState, ExpectedEntry, RestoreFailure, RestoreOutcome, RestoreRequest } from '../store/content-store.ts'
 import { Beneath, makeRoot, realPathOf } from './beneath.ts'
 import { directoryStat, setDirectory, setDirectoryMode } from './disk-directories.ts'
 import { inside, OWN, split, VERSIONS } from './disk-places.ts'
 import * as disk from './disk.ts'
 import { isInside } from './path-rules.ts'
-import { ALL_TIMES, isHeldByAll } from '../store/file-time.ts'
+import { ALL_TIMES, isStorableEverywhere } from '../store/file-time.ts'
 import type { TimeRange } from '../store/file-time.ts'
 import { probeTimes } from './probe.ts'
 import { isRestored, STAYS } from '../store/restored.ts'
@@ -57,15 +57,15 @@ export class DiskRestore {
         }
       })
       for (const file of files) {
-        const { path, from = path, folder, proof } = file
+        const { path, from = path, folder, expected } = file
         this.#beneath.trim()
         out.trim()
         try {
           const home = folder === undefined ? area : inside(VERSIONS, `${area}/${folder}`)
-          bytes += proof?.kind === 'symlink' ? bringLink(path, proof, target) : this.#copyOut(inside(home, from), { path, proof }, target)
+          bytes += expected?.kind === 'symlink' ? bringLink(path, expected, target) : this.#copyOut(inside(home, from), { path, expected }, target)
           count++
         } catch (error) {
-          failures.push({ path, message: fileTrouble(error), ...(error instanceof Unproven && { unproven: error.why }) })
+          failures.push({ path, message: fileTrouble(error), ...(error instanceof Unproven && { mismatch: error.why }) })
         }
       }
       for (const { directory, mtimeNs, mode } of made.reverse()) {
@@ -83,27 +83,27 @@ export class DiskRestore {
   }
 
   /** Returns the bytes of the file; those of one that stands there already, too, as after a restore that was interrupted. */
-  #copyOut (from: string, { path, proof }: Wanted, target: Target): number {
+  #copyOut (from: string, { path, expected }: Wanted, target: Target): number {
     const [directory, name] = split(path)
     const prefix = makeDirectory(target, directory)
     const there = target.overwrite ? undefined : disk.statAt(prefix, name)
-    if (proof !== undefined && there !== undefined && isRestored(proof, there, target.times(proof.mtimeNs))) return proof.sizeBytes
+    if (expected !== undefined && there !== undefined && isRestored(expected, there, target.times(expected.mtimeNs))) return expected.sizeBytes
     const [fromDirectory, fromName] = split(from)
-    const fromPrefix = proof === undefined ? this.#beneath.open(fromDirectory) : provenly(() => this.#beneath.open(fromDirectory))
+    const fromPrefix = expected === undefined ? this.#beneath.open(fromDirectory) : provenly(() => this.#beneath.open(fromDirectory))
     const stat = disk.statAt(fromPrefix, fromName)
-    if (proof === undefined && stat?.kind === 'symlink') return bringLink(path, { target: disk.targetAt(fromPrefix, fromName), mtimeNs: stat.mtimeNs }, target)
+    if (expected === undefined && stat?.kind === 'symlink') return bringLink(path, { target: disk.targetAt(fromPrefix, fromName), mtimeNs: stat.mtimeNs }, target)
     if (stat !== undefined && there !== undefined) {
-      if (proof !== undefined || !isRestored(stat, there, target.times(stat.mtimeNs))) throw new Error(STAYS)
+      if (expected !== undefined || !isRestored(stat, there, target.times(stat.mtimeNs))) throw new Error(STAYS)
       return stat.sizeBytes
     }
-    const fd = proof === undefined ? disk.readAt(fromPrefix, fromName) : provenly(() => disk.readAt(fromPrefix, fromName))
+    const fd = expected === undefined ? disk.readAt(fromPrefix, fromName) : provenly(() => disk.readAt(fromPrefix, fromName))
     try {
-      const { mode, mtimeNs, sizeBytes } = proof ?? disk.statOf(fd)
+      const { mode, mtimeNs, sizeBytes } = expected ?? disk.statOf(fd)
       const temporary = temporaryName()
       const copy = disk.createAt(prefix, temporary, 0o600)
       try {
-        if (proof === undefined) copyTo(fd, copy)
-        else if (!equalDigests(provenly(() => copyHashed(fd, copy)), proof.digest)) throw new Unproven('other')
+        if (expected === undefined) copyTo(fd, copy)
+        else if (!equalDigests(provenly(() => copyHashed(fd, copy)), expected.digest)) throw new Unproven('other')
         disk.setMode(copy, mode)
         disk.touch(copy, mtimeNs)
         disk.syncFile(copy)
@@ -124,7 +124,7 @@ export class DiskRestore {
 /** A file that is to be brought back, and what it has to be. */
 interface Wanted {
   readonly path: RelativePath
-  readonly proof: Extract<Proof, { kind: 'file' }> | undefined
+  readonly expected: Extract<ExpectedEntry, { kind: 'file' }> | undefined
 }
 
 /** The store does not have what a file has to be. */
@@ -147,7 +147,7 @@ function provenly<T> (read: () => T): T {
 }
 
 /** Makes a link; passes over one that stands there already. */
-function bringLink (path: RelativePath, { target, mtimeNs }: Omit<Extract<Proof, { kind: 'symlink' }>, 'kind'>, into: Target): number {
+function bringLink (path: RelativePath, { target, mtimeNs }: Omit<Extract<ExpectedEntry, { kind: 'symlink' }>, 'kind'>, into: Target): number {
   const [directory, name] = split(path)
   const prefix = makeDirectory(into, directory)
   const there = into.overwrite ? undefined : disk.statAt(prefix, name)
@@ -165,7 +165,7 @@ function bringLink (path: RelativePath, { target, mtimeNs }: Omit<Extract<Proof,
 /** Tries far times on the file system of the target, once there is one that not every file system holds. */
 function timesOf (out: Beneath): Target['times'] {
   let measured: TimeRange | undefined
-  return timeNs => isHeldByAll(timeNs) ? ALL_TIMES : measured ??= probeTimes(out.open(''), temporaryName())
+  return timeNs => isStorableEverywhere(timeNs) ? ALL_TIMES : measured ??= probeTimes(out.open(''), temporaryName())
 }
 
 /** A name that nobody has: what stands in the directory is somebody's. */

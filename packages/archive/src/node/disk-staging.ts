@@ -1,11 +1,11 @@
 import { DIGEST_BYTES, ENTRY_KINDS, equalDigests } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import type { PackFailure, PackRequest, Relocation } from '../store/content-store.ts'
-import { isTimeGiven } from '../store/file-time.ts'
+import { isTimeAsSet } from '../store/file-time.ts'
 import type { TimeRange } from '../store/file-time.ts'
 import { ListingCursor } from '../store/listing-cursor.ts'
 import { ALTERED } from '../store/section.ts'
-import type { Failure } from '../store/section.ts'
+import type { EntryFailure } from '../store/section.ts'
 import type { Beneath } from './beneath.ts'
 import type { DiskWorkerData } from './disk-calls.ts'
 import type { DiskFlushing } from './disk-flushing.ts'
@@ -64,8 +64,8 @@ export class DiskStaging {
     return failures
   }
 
-  relocate (area: string, folder: string, relocations: readonly Relocation[]): Failure[] {
-    const failures: Failure[] = []
+  relocate (area: string, folder: string, relocations: readonly Relocation[]): EntryFailure[] {
+    const failures: EntryFailure[] = []
     relocations.forEach(({ from, number, sizeBytes, mtimeNs, mode }, entry) => {
       this.#beneath.trim()
       try {
@@ -75,7 +75,7 @@ export class DiskStaging {
         const fd = disk.readAt(prefix, name)
         try {
           const stat = disk.statOf(fd)
-          const isGiven = stat.sizeBytes === sizeBytes && isTimeGiven(mtimeNs, stat.mtimeNs, this.#times)
+          const isGiven = stat.sizeBytes === sizeBytes && isTimeAsSet(mtimeNs, stat.mtimeNs, this.#times)
           if (isGiven) {
             const given = mode & 0o777 | disk.OWNER_READS
             if (stat.mode !== given) disk.setMode(fd, given)

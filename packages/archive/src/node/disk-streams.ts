@@ -1,7 +1,7 @@
 import { asFileSyncError, equalDigests, formatSize } from '@filesync/protocol'
 import type { FileSyncError, Hasher } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
-import type { StreamEnd, StreamRequest } from '../store/content-store.ts'
+import type { StreamEnd, StagedStreamRequest } from '../store/content-store.ts'
 import type { Beneath } from './beneath.ts'
 import type { DiskFlushing } from './disk-flushing.ts'
 import { inside, PARTIAL, reclaimName, split, STAGING, stagedName } from './disk-places.ts'
@@ -16,7 +16,7 @@ const COPY_BYTES = 1 << 20
 const RECLAIMED_BYTES = 4 << 20
 
 interface OpenStream {
-  readonly request: StreamRequest
+  readonly request: StagedStreamRequest
   /** Undefined once there was no room for it: what still comes of it is dropped. */
   fd: number | undefined
   readonly hasher: Hasher
@@ -46,7 +46,7 @@ export class DiskStreams {
   }
 
   /** Returns how much of the unfinished file is built on. */
-  open (id: number, request: StreamRequest): number {
+  open (id: number, request: StagedStreamRequest): number {
     const stream: OpenStream = {
       request, fd: undefined, hasher: createHasher(), marks: undefined, present: undefined, position: 0, writtenBytes: 0, hasHoles: false,
     }
@@ -191,13 +191,13 @@ export class DiskStreams {
     this.#drop(stream.request)
   }
 
-  #drop ({ area, partial }: StreamRequest): void {
+  #drop ({ area, partial }: StagedStreamRequest): void {
     const prefix = this.#beneath.open(inside(PARTIAL, area), 'make')
     if (disk.existsAt(prefix, marksName(partial))) disk.unlinkAt(prefix, marksName(partial))
     disk.unlinkAt(prefix, partial)
   }
 
-  #openPresent ({ area, present }: StreamRequest): number {
+  #openPresent ({ area, present }: StagedStreamRequest): number {
     const [directory, name] = split(inside(area, present))
     return disk.readAt(this.#beneath.open(directory), name)
   }

@@ -2,7 +2,7 @@ import { errnoOf, ROOT_PATH } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { KeptEntry } from '../store/content-store.ts'
 import { STAYS_THERE, WAS_KEPT, WAS_NOTHING } from '../store/section.ts'
-import type { Outcome, RemovalBatch } from '../store/section.ts'
+import type { BatchOutcome, RemovalBatch } from '../store/section.ts'
 import { compareFolders, parseVersionFolder, versionFolder } from '../store/version-folder.ts'
 import type { Beneath } from './beneath.ts'
 import { describeAt } from './describe-at.ts'
@@ -56,7 +56,7 @@ export class DiskVersions {
   }
 
   /** Makes versions of what stands at these names; they are gone then. The times are those of the clock, not ages. */
-  remove (area: string, { count, stampMs, removals }: RemovalBatch): Outcome {
+  remove (area: string, { count, stampMs, removals }: RemovalBatch): BatchOutcome {
     const outcome = newOutcome(removals.reduce((sum, { names }) => sum + names.length, 0))
     let at = 0
     removals.forEach(({ directory, names }, section) => {
@@ -163,6 +163,6 @@ export class DiskVersions {
 }
 
 /** Of so many entries, none of which was touched yet. */
-export function newOutcome (entries: number): Outcome {
+export function newOutcome (entries: number): BatchOutcome {
   return { failures: [], before: new Uint16Array(entries).fill(STAYS_THERE), agesMs: new Float64Array(entries) }
 }

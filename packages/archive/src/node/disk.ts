@@ -1,6 +1,6 @@
 import * as fs from 'node:fs'
 import { errnoOf } from '@filesync/protocol'
-import { COMMON_TIMES, heldTime, isHeldByAll } from '../store/file-time.ts'
+import { COMMON_TIMES, storableTime, isStorableEverywhere } from '../store/file-time.ts'
 import { checkedName, HOLDS_HANDLES } from './beneath.ts'
 
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = fs.constants
@@ -252,8 +252,8 @@ function setTime (mtimeNs: bigint, set: (seconds: number | string) => void): voi
   try {
     set(secondsOf(mtimeNs))
   } catch (error) {
-    if (isHeldByAll(mtimeNs) || !TIME_REFUSALS.has(errnoOf(error))) throw error
-    set(secondsOf(heldTime(mtimeNs, COMMON_TIMES)))
+    if (isStorableEverywhere(mtimeNs) || !TIME_REFUSALS.has(errnoOf(error))) throw error
+    set(secondsOf(storableTime(mtimeNs, COMMON_TIMES)))
   }
 }
 

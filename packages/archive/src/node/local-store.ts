@@ -1,10 +1,10 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type {
-  ContentStore, ContentStream, DirectoryState, FoundEntry, HistoryLog, KeptEntry, OpenFile, PackFailure, PackRequest, Placing, Relocation, Reread, RereadOptions, RestoreOutcome,
-  RestoreRequest, SpoiledFiles, StoreTraits, StreamRequest,
+  ContentStore, ContentStream, DirectoryState, FoundEntry, HistoryLog, KeptEntry, StoredFileHandle, PackFailure, PackRequest, Placing, Relocation, Reread, RereadOptions, RestoreOutcome,
+  RestoreRequest, SpoiledFiles, StoreTraits, StagedStreamRequest,
 } from '../store/content-store.ts'
-import type { Batch, Failure, Outcome, RemovalBatch, Section } from '../store/section.ts'
+import type { Batch, EntryFailure, BatchOutcome, RemovalBatch, Section } from '../store/section.ts'
 import { Beneath } from './beneath.ts'
 import type { FlushMode } from './disk-flushing.ts'
 import { DiskThread } from './disk-pool.ts'
@@ -73,7 +73,7 @@ class LocalStore implements ContentStore {
     return await this.#idlest().call('stagePack', [request], { buffer: request.pack.buffer, reuse })
   }
 
-  async openStream (request: StreamRequest): Promise<ContentStream> {
+  async openStream (request: StagedStreamRequest): Promise<ContentStream> {
     const thread = this.#idlest()
     const id = this.#streams++
     const { area, partial } = request
@@ -92,13 +92,13 @@ class LocalStore implements ContentStore {
     })
   }
 
-  async openFile (area: string, path: RelativePath): Promise<OpenFile | undefined> {
+  async openFile (area: string, path: RelativePath): Promise<StoredFileHandle | undefined> {
     const thread = this.#idlest()
     const opened = await thread.call('openFile', [area, path])
     return opened && { ...opened, close: () => thread.call('closeFile', [opened.fd]) }
   }
 
-  async relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<Failure[]> {
+  async relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<EntryFailure[]> {
     return await this.#idlest().call('relocate', [area, staging, relocations])
   }
 
@@ -106,7 +106,7 @@ class LocalStore implements ContentStore {
     return await this.#idlest().call('findSpoiled', [area, staging, sections])
   }
 
-  async place (area: string, batch: Batch, how: Placing): Promise<Outcome> {
+  async place (area: string, batch: Batch, how: Placing): Promise<BatchOutcome> {
     if (how !== 'first') return asAges(await this.#idlest().call('place', [area, batch, how]))
     // Directories have to be made from the top, links share a name in staging: only contents can be shared out.
     const contents = batch.sections.findIndex(isOfContents)
@@ -122,12 +122,12 @@ class LocalStore implements ContentStore {
     return asAges(uniteOutcomes(batch.sections.map(({ staged }) => staged.length), all))
   }
 
-  async remove (area: string, batch: RemovalBatch): Promise<Outcome> {
+  async remove (area: string, batch: RemovalBatch): Promise<BatchOutcome> {
     return asAges(await this.#idlest().call('remove', [area, batch]))
   }
 
-  async settle (area: string, directories: readonly DirectoryState[]): Promise<void> {
-    await this.#idlest().call('settle', [area, directories])
+  async applyDirectoryStates (area: string, directories: readonly DirectoryState[]): Promise<void> {
+    await this.#idlest().call('applyDirectoryStates', [area, directories])
   }
 
   async makeDurable (): Promise<void> {
@@ -171,7 +171,7 @@ class LocalStore implements ContentStore {
     await this.#idlest().call('keepPartials', [area, kept])
   }
 
-  async bornMs (area: string): Promise<number> {
+  async areaBirthtimeMs (area: string): Promise<number> {
     return await this.#idlest().call('bornMs', [area])
   }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { errnoOf } from '@filesync/protocol'
 import type { StoreTraits } from '../store/content-store.ts'
-import { measureTimes } from '../store/file-time.ts'
+import { probeTimeRange } from '../store/file-time.ts'
 import type { TimeRange } from '../store/file-time.ts'
 import type { Beneath } from './beneath.ts'
 import { STAGING } from './disk-places.ts'
@@ -24,7 +24,7 @@ export function probeTraits (beneath: Beneath): StoreTraits {
 export function probeTimes (prefix: string, name: string): TimeRange {
   const fd = disk.createAt(prefix, name, 0o600)
   try {
-    return measureTimes(timeNs => {
+    return probeTimeRange(timeNs => {
       disk.touch(fd, timeNs)
       return disk.statOf(fd).mtimeNs
     })

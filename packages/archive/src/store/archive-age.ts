@@ -31,7 +31,7 @@ export function newAge (nowMs: number): ArchiveAge {
 }
 
 /** @param ranMs for how long this process has run since it last looked; 0 if it has not */
-export function passTime (age: ArchiveAge, { nowMs, ranMs }: { readonly nowMs: number, readonly ranMs: number }): ArchiveAge {
+export function advanceAge (age: ArchiveAge, { nowMs, ranMs }: { readonly nowMs: number, readonly ranMs: number }): ArchiveAge {
   const runMs = age.runMs + ranMs
   const apartMs = nowMs - age.wallMs - ranMs
   const isSteady = Math.abs(apartMs) <= TOLERANCE_MS

@@ -4,7 +4,7 @@ const SLAB_BYTES = 65_536
 const SMALL_BYTES = 1024
 
 /** Where some bytes lie. */
-export interface Held {
+export interface SlabRange {
   readonly bytes: Uint8Array
   readonly start: number
   readonly end: number
@@ -19,7 +19,7 @@ export class ByteSlabs {
   #used = 0
 
   /** Bytes to keep, copied where they are short. */
-  hold (bytes: Uint8Array): Held {
+  hold (bytes: Uint8Array): SlabRange {
     if (bytes.length > SMALL_BYTES) return { bytes, start: 0, end: bytes.length }
     if (this.#used + bytes.length > this.#slab.length) {
       this.#slab = new Uint8Array(SLAB_BYTES)

@@ -1,7 +1,7 @@
 import { isName } from '@filesync/protocol'
 import type { Digest, Name, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type { TimeRange } from './file-time.ts'
-import type { Batch, Failure, Outcome, RemovalBatch, Section } from './section.ts'
+import type { Batch, EntryFailure, BatchOutcome, RemovalBatch, Section } from './section.ts'
 
 /** What the store cannot tell apart or hold. */
 export interface StoreTraits {
@@ -23,7 +23,7 @@ export interface PackRequest {
 }
 
 /** A large file to stage. */
-export interface StreamRequest {
+export interface StagedStreamRequest {
   readonly area: string
   readonly staging: string
   /** Number of the content in staging. */
@@ -58,7 +58,7 @@ export interface ContentStream {
 }
 
 /** A stored file that is open for reading. */
-export interface OpenFile {
+export interface StoredFileHandle {
   /** The number of the descriptor, which any thread of this process may read from. */
   readonly fd: number
   readonly sizeBytes: number
@@ -92,7 +92,7 @@ export interface FoundEntry {
   readonly mode: number
   readonly target: string
   /** When it was made on the store, as far as that knows; 0 where it does not. A copy of the whole archive makes it anew. */
-  readonly bornMs: number
+  readonly birthtimeMs: number
 }
 
 /** A found entry whose name an archive may hold. */
@@ -137,22 +137,22 @@ export interface ContentStore {
   openArea (area: string): Promise<void>
   /** Stages and verifies small files. Failures count sections and entries as the request does. */
   stagePack (request: PackRequest, reuse?: ReuseBuffer): Promise<PackFailure[]>
-  openStream (request: StreamRequest): Promise<ContentStream>
+  openStream (request: StagedStreamRequest): Promise<ContentStream>
   /**
    * Opens a stored file to read it beside the store; undefined where it cannot be opened. Absent where content is not in
    * files of this machine: what changed is asked for whole then.
    */
-  openFile? (area: string, path: RelativePath): Promise<OpenFile | undefined>
+  openFile? (area: string, path: RelativePath): Promise<StoredFileHandle | undefined>
   /** Gives stored files a second name in staging, those that nobody altered. Failures count relocations as entries. */
-  relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<Failure[]>
+  relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<EntryFailure[]>
   /** Looks which files in staging are noise that would take the place of plain content. Entries without content are passed over. */
   findSpoiled (area: string, staging: string, sections: readonly Section[]): Promise<SpoiledFiles>
   /** Puts a batch in its place; what stood there goes to versions. */
-  place (area: string, batch: Batch, how: Placing): Promise<Outcome>
+  place (area: string, batch: Batch, how: Placing): Promise<BatchOutcome>
   /** Moves names to versions; passes over those that are gone. Failures count removals as sections and names as entries. */
-  remove (area: string, batch: RemovalBatch): Promise<Outcome>
+  remove (area: string, batch: RemovalBatch): Promise<BatchOutcome>
   /** Sets times and modes, deepest first. */
-  settle (area: string, directories: readonly DirectoryState[]): Promise<void>
+  applyDirectoryStates (area: string, directories: readonly DirectoryState[]): Promise<void>
   /** Resolves when everything that was staged, placed or removed before the call is on stable storage. */
   makeDurable (): Promise<void>
   /**
@@ -167,7 +167,7 @@ export interface ContentStore {
   /** Drops unfinished files that are not in the set. */
   keepPartials (area: string, kept: ReadonlySet<string>): Promise<void>
   /** When the folder of an area was made on the store; 0 where it does not know. */
-  bornMs (area: string): Promise<number>
+  areaBirthtimeMs (area: string): Promise<number>
   list (area: string, directory: RelativePath): Promise<FoundEntry[]>
   /** What stands at these names of a directory now, in their order; undefined for nothing. */
   find (area: string, directory: RelativePath, names: readonly string[]): Promise<(FoundEntry | undefined)[]>
@@ -219,12 +219,12 @@ export interface Reread {
 }
 
 /** A file of a pack that was not staged. */
-export interface PackFailure extends Failure {
+export interface PackFailure extends EntryFailure {
   readonly code: 'DIGEST_MISMATCH' | 'CHANGED_DURING_READ' | 'STORE_FAILED' | 'NO_ROOM'
 }
 
 /** What a file or link is known to have been. */
-export type Proof =
+export type ExpectedEntry =
   | { readonly kind: 'file', readonly digest: Digest, readonly sizeBytes: number, readonly mtimeNs: bigint, readonly mode: number }
   | { readonly kind: 'symlink', readonly target: string, readonly mtimeNs: bigint }
 
@@ -237,7 +237,7 @@ export interface RestoredFile {
   /** The folder in versions that it is taken from; undefined for the mirror. */
   readonly folder: string | undefined
   /** What it has to be: a file of other content is not brought back, and time and mode are these. A link is made from it alone. */
-  readonly proof?: Proof
+  readonly expected?: ExpectedEntry
 }
 
 /** Does a step of reading when it may be done. */
@@ -263,7 +263,7 @@ export interface RestoreFailure {
   readonly path: string
   readonly message: string
   /** What the store has in its place is not what was stored; `absent` where it has no file there that can be read. */
-  readonly unproven?: 'other' | 'absent'
+  readonly mismatch?: 'other' | 'absent'
 }
 
 export interface RestoreOutcome {

@@ -69,7 +69,7 @@ interface DamagedDirectory {
  * Writes that have the next sync ask again for some names of a directory and for all that lies below them, and that keep what
  * was stored there. To be applied while no sync runs, with the area marked as open.
  */
-export function damageIn (site: DamageSite, { directory, stored, found }: DamagedDirectory): IndexWrite[] {
+export function damageWrites (site: DamageSite, { directory, stored, found }: DamagedDirectory): IndexWrite[] {
   const { index, area } = site
   const writes: IndexWrite[] = []
   const doubted: Entry[] = []
@@ -80,7 +80,7 @@ export function damageIn (site: DamageSite, { directory, stored, found }: Damage
     writes.push(recordWrite(site, path, { what, entry, fact }))
     doubted.push(doubt(entry, what))
     const below = entry.kind === 'directory' ? index.directory({ area, directory: path }) : undefined
-    if (below !== undefined) for (const write of damageIn(site, { directory: path, stored: below, found: 'all' })) writes.push(write)
+    if (below !== undefined) for (const write of damageWrites(site, { directory: path, stored: below, found: 'all' })) writes.push(write)
   }
   if (doubted.length === 0) return []
   const { listing, facts } = foldDirectory(stored, [unknownSection(directory, doubted)], new Set())
@@ -109,7 +109,7 @@ export function forgetWrite (index: ArchiveIndex, area: string, path: RelativePa
 }
 
 /** Writes for the damage that a sync mended: it stored something at the path, or the client has nothing there any more. */
-export function mendedWrites (index: ArchiveIndex, area: string, untilMs: number): IndexWrite[] {
+export function repairedWrites (index: ArchiveIndex, area: string, untilMs: number): IndexWrite[] {
   const writes: IndexWrite[] = []
   let last: { readonly directory: RelativePath, readonly unknown: ReadonlySet<string> } | undefined
   for (const { path, records } of index.damages(area)) {

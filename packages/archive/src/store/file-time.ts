@@ -31,15 +31,15 @@ export function isSameTime (leftNs: bigint, rightNs: bigint, grainNs: bigint): b
  * Whether a time on the disk is what its file system makes of the one that was set: nearly the same, the grain of time that it
  * fell into, or what stands for a time that it cannot hold. The one rule for all who ask whether a file was touched since.
  */
-export function isTimeGiven (givenNs: bigint, foundNs: bigint, times: TimeRange = ALL_TIMES): boolean {
+export function isTimeAsSet (givenNs: bigint, foundNs: bigint, times: TimeRange = ALL_TIMES): boolean {
   if (isSameTime(givenNs, foundNs, TOUCH_GRAIN_NS)) return true
-  const heldNs = heldTime(givenNs, times)
+  const heldNs = storableTime(givenNs, times)
   return isSameTime(heldNs, foundNs, heldNs > FAR_NS || heldNs < -FAR_NS ? FAR_GRAIN_NS : TOUCH_GRAIN_NS) ||
     COARSE_GRAINS_NS.some(grainNs => foundNs % grainNs === 0n && isSameTime(heldNs, foundNs, grainNs))
 }
 
 /** What a file system makes of a time, but for its grain. */
-export function heldTime (givenNs: bigint, { earliestNs, latestNs, outside }: TimeRange = ALL_TIMES): bigint {
+export function storableTime (givenNs: bigint, { earliestNs, latestNs, outside }: TimeRange = ALL_TIMES): bigint {
   if (givenNs >= earliestNs && givenNs <= latestNs) return givenNs
   if (outside === 'nearest') return givenNs < earliestNs ? earliestNs : latestNs
   const fractionNs = ((givenNs % SECOND_NS) + SECOND_NS) % SECOND_NS
@@ -47,7 +47,7 @@ export function heldTime (givenNs: bigint, { earliestNs, latestNs, outside }: Ti
 }
 
 /** Whether every file system gives this time back as it was given, but for its grain. */
-export function isHeldByAll (timeNs: bigint): boolean {
+export function isStorableEverywhere (timeNs: bigint): boolean {
   return timeNs >= 0n && timeNs <= LATEST_NS
 }
 
@@ -56,11 +56,11 @@ export function isHeldByAll (timeNs: bigint): boolean {
  *
  * @param give sets a time and returns what came of it, nanoseconds since the Unix epoch
  */
-export function measureTimes (give: (timeNs: bigint) => bigint): TimeRange {
+export function probeTimeRange (give: (timeNs: bigint) => bigint): TimeRange {
   const [early, late] = [FAR_TIMES.map(timeNs => [-timeNs, give(-timeNs)] as const), FAR_TIMES.map(timeNs => [timeNs, give(timeNs)] as const)]
   const bound = (probes: typeof early): bigint | undefined => {
     const [[given, found], [, other]] = [probes[0] ?? [0n, 0n], probes[1] ?? [0n, 0n]]
-    if (isTimeGiven(given, found, ALL_TIMES)) return given
+    if (isTimeAsSet(given, found, ALL_TIMES)) return given
     return found === other ? found : undefined
   }
   const [earliestNs, latestNs] = [bound(early), bound(late)]

@@ -10,7 +10,7 @@ const STEP_NAMES = 1024
  * Says of the names of one listing why the archive cannot hold them; undefined where it can hold all. Nothing is kept for a
  * name that is refused, because a client may send millions. Yields at moments at which it could pause.
  */
-export function * judgeNames (
+export function * checkNames (
   directory: RelativePath, listing: Uint8Array, traits: StoreTraits,
 ): Generator<undefined, ((name: Name) => Problem | undefined) | undefined, undefined> {
   const { foldsNames, windowsNames } = traits

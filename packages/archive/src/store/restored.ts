@@ -1,4 +1,4 @@
-import { isTimeGiven } from './file-time.ts'
+import { isTimeAsSet } from './file-time.ts'
 import type { TimeRange } from './file-time.ts'
 
 /** Told of what is in the way of a file that is brought back. */
@@ -12,5 +12,5 @@ interface Standing {
 
 /** Whether what stands there is the file that is to be brought back, as an earlier restore left it on a file system of such times. */
 export function isRestored (wanted: Standing, there: Standing, times: TimeRange): boolean {
-  return wanted.kind === 'file' && there.kind === 'file' && wanted.sizeBytes === there.sizeBytes && isTimeGiven(wanted.mtimeNs, there.mtimeNs, times)
+  return wanted.kind === 'file' && there.kind === 'file' && wanted.sizeBytes === there.sizeBytes && isTimeAsSet(wanted.mtimeNs, there.mtimeNs, times)
 }

@@ -33,7 +33,7 @@ export function entryPathOf (section: Section | undefined, entry: number): Relat
 }
 
 /** The path of a name that leaves; '' where there is none. */
-export function pathOf (removal: Removal | undefined, entry: number): RelativePath {
+export function removedPath (removal: Removal | undefined, entry: number): RelativePath {
   const name = removal?.names[entry]
   return removal === undefined || name === undefined ? ROOT_PATH : joinPath(removal.directory, name)
 }
@@ -83,16 +83,16 @@ export interface Batch {
 /** What is moved to versions, and to which of their folders. */
 export type RemovalBatch = Pick<Batch, 'count' | 'stampMs' | 'removals'>
 
-/** In {@link Outcome.before}: what is there stays, or it could not be changed. */
+/** In {@link BatchOutcome.before}: what is there stays, or it could not be changed. */
 export const STAYS_THERE = 0
-/** In {@link Outcome.before}: there was nothing. */
+/** In {@link BatchOutcome.before}: there was nothing. */
 export const WAS_NOTHING = 1
-/** In {@link Outcome.before}, and above it: what was there is a version now; above it in another one of the sync's folders. */
+/** In {@link BatchOutcome.before}, and above it: what was there is a version now; above it in another one of the sync's folders. */
 export const WAS_KEPT = 2
 
 /** What became of the entries of a batch, or of the names that it removes, counted through all of its sections or removals. */
-export interface Outcome {
-  readonly failures: Failure[]
+export interface BatchOutcome {
+  readonly failures: EntryFailure[]
   /** What was there before. */
   readonly before: Uint16Array
   /** How long ago each was changed when the call ended, milliseconds. */
@@ -100,7 +100,7 @@ export interface Outcome {
 }
 
 /** One entry that did not take its place. */
-export interface Failure {
+export interface EntryFailure {
   /** Place of the section in the request. */
   readonly section: number
   /** Place of the entry in the section. */
@@ -111,7 +111,7 @@ export interface Failure {
 }
 
 /** What is told of content that is not there any more. */
-export const ALTERED: Pick<Failure, 'message' | 'isAltered'> = { message: 'somebody changed or removed it in the archive; the next sync sends it again', isAltered: true }
+export const ALTERED: Pick<EntryFailure, 'message' | 'isAltered'> = { message: 'somebody changed or removed it in the archive; the next sync sends it again', isAltered: true }
 
 /** The section without some of its entries. */
 export function withoutEntries (section: Section, failed: ReadonlySet<number>): Section {
@@ -125,7 +125,7 @@ export function withoutEntries (section: Section, failed: ReadonlySet<number>): 
 }
 
 /** All sections without what failed; those that are left empty are dropped. */
-export function withoutFailures (sections: readonly Section[], failures: readonly Pick<Failure, 'section' | 'entry'>[]): Section[] {
+export function withoutFailures (sections: readonly Section[], failures: readonly Pick<EntryFailure, 'section' | 'entry'>[]): Section[] {
   if (failures.length === 0) return [...sections]
   const bySection = new Map<number, Set<number>>()
   for (const { section, entry } of failures) {

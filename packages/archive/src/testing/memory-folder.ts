@@ -89,7 +89,7 @@ export function describeNode (name: string, node: MemoryNode): FoundEntry {
     mtimeNs: node.mtimeNs,
     mode: node.kind === 'symlink' ? 0o777 : node.mode,
     target: node.kind === 'symlink' ? node.target : '',
-    bornMs: node.sinceMs,
+    birthtimeMs: node.sinceMs,
   }
 }
 

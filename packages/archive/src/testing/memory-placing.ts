@@ -1,7 +1,7 @@
 import { checkWindowsName } from '@filesync/protocol'
 import type { Clock, Entry, FileEntry, RelativePath } from '@filesync/protocol'
 import type { Placing, StoreTraits } from '../store/content-store.ts'
-import { heldTime, isTimeGiven } from '../store/file-time.ts'
+import { storableTime, isTimeAsSet } from '../store/file-time.ts'
 import type { TimeRange } from '../store/file-time.ts'
 import { ALTERED, INDEX_ONLY, isContent, NOT_STAGED, STAYS_THERE, WAS_NOTHING } from '../store/section.ts'
 import type { Batch } from '../store/section.ts'
@@ -69,7 +69,7 @@ export class MemoryPlacing {
 function touch (
   old: MemoryNode | undefined, { sizeBytes, mtimeNs, mode }: FileEntry, { number, times }: { readonly number: number, readonly times: TimeRange | undefined },
 ): typeof ALTERED | number {
-  if (old?.kind !== 'file' || old.content.length !== sizeBytes || (number === NOT_STAGED && !isTimeGiven(mtimeNs, heldTime(old.mtimeNs, times), times))) return ALTERED
+  if (old?.kind !== 'file' || old.content.length !== sizeBytes || (number === NOT_STAGED && !isTimeAsSet(mtimeNs, storableTime(old.mtimeNs, times), times))) return ALTERED
   Object.assign(old, { mtimeNs, mode: mode & 0o777 | 0o400 })
   return STAYS_THERE
 }

@@ -21,7 +21,7 @@ export function restoreInto (out: MemoryFolder, { files, directories, overwrite 
     const node = wantedNode(file, source)
     const { directory, name } = splitPath(path)
     const there = overwrite === true ? undefined : out.below(directory)?.get(name)
-    if (typeof node === 'string') failures.push({ path, message: node === 'other' ? 'its content is not what was stored' : 'it is missing', ...(file.proof !== undefined && { unproven: node }) })
+    if (typeof node === 'string') failures.push({ path, message: node === 'other' ? 'its content is not what was stored' : 'it is missing', ...(file.expected !== undefined && { mismatch: node }) })
     else if (there === undefined) out.below(directory, 'make')?.put(name, node)
     else if (!isSame(node, there)) failures.push({ path, message: STAYS })
     if (typeof node !== 'string' && node.kind === 'file' && failures.at(-1)?.path !== path) bytes += node.content.length
@@ -31,12 +31,12 @@ export function restoreInto (out: MemoryFolder, { files, directories, overwrite 
 }
 
 function wantedNode (file: RestoredFile, { find, hash }: MemorySource): MemoryNode | 'other' | 'absent' {
-  const { proof } = file
-  if (proof?.kind === 'symlink') return { kind: 'symlink', target: proof.target, mtimeNs: proof.mtimeNs, sinceMs: 0 }
+  const { expected } = file
+  if (expected?.kind === 'symlink') return { kind: 'symlink', target: expected.target, mtimeNs: expected.mtimeNs, sinceMs: 0 }
   const node = find(file)
-  if (proof === undefined) return node ?? 'absent'
+  if (expected === undefined) return node ?? 'absent'
   if (node?.kind !== 'file') return 'absent'
-  return equalDigests(hash(node.content), proof.digest) ? { ...node, mtimeNs: proof.mtimeNs, mode: proof.mode } : 'other'
+  return equalDigests(hash(node.content), expected.digest) ? { ...node, mtimeNs: expected.mtimeNs, mode: expected.mode } : 'other'
 }
 
 function isSame (node: MemoryNode, there: MemoryNode): boolean {

@@ -1,6 +1,6 @@
 import { DIGEST_BYTES, equalDigests, readListing } from '@filesync/protocol'
 import type { Clock, HashBytes } from '@filesync/protocol'
-import type { PackFailure, PackRequest, StreamRequest } from '../store/content-store.ts'
+import type { PackFailure, PackRequest, StagedStreamRequest } from '../store/content-store.ts'
 import { getOrInsert } from './get-or-insert.ts'
 import type { MemoryFile } from './memory-folder.ts'
 import { MemoryStream } from './memory-stream.ts'
@@ -55,7 +55,7 @@ export class MemoryStaging {
     return failures
   }
 
-  openStream (request: StreamRequest, { before, present }: Pick<MemoryStreamInit, 'before' | 'present'>): MemoryStream {
+  openStream (request: StagedStreamRequest, { before, present }: Pick<MemoryStreamInit, 'before' | 'present'>): MemoryStream {
     return new MemoryStream(request, {
       hash: this.#hash,
       before,

@@ -2,12 +2,12 @@ import { readListing } from '@filesync/protocol'
 import type { Clock, Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type {
   ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RereadOptions, RestoreOutcome,
-  RestoreRequest, SpoiledFiles, StoreTraits, StreamRequest,
+  RestoreRequest, SpoiledFiles, StoreTraits, StagedStreamRequest,
 } from '../store/content-store.ts'
-import { heldTime, isTimeGiven } from '../store/file-time.ts'
+import { storableTime, isTimeAsSet } from '../store/file-time.ts'
 import { isNoisy, isPlain, sampleRanges } from '../store/noise.ts'
 import { ALTERED, NOT_STAGED, WAS_NOTHING } from '../store/section.ts'
-import type { Batch, Failure, Outcome, RemovalBatch, Section } from '../store/section.ts'
+import type { Batch, EntryFailure, BatchOutcome, RemovalBatch, Section } from '../store/section.ts'
 import { getOrInsert } from './get-or-insert.ts'
 import { describeNode, inside, MemoryFolder } from './memory-folder.ts'
 import type { MemoryFile, MemoryNode } from './memory-folder.ts'
@@ -62,7 +62,7 @@ export class MemoryStore implements ContentStore {
     return this.#staging.stagePack(request)
   }
 
-  async openStream (request: StreamRequest): Promise<ContentStream> {
+  async openStream (request: StagedStreamRequest): Promise<ContentStream> {
     this.#before('openStream')
     return this.#staging.openStream(request, {
       before: call => { this.#before(call) },
@@ -70,11 +70,11 @@ export class MemoryStore implements ContentStore {
     })
   }
 
-  async relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<Failure[]> {
+  async relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<EntryFailure[]> {
     this.#before('relocate')
     return relocations.flatMap(({ from, number, sizeBytes, mtimeNs, mode }, entry) => {
       const file = this.#fileAt(area, from)
-      if (file?.content.length !== sizeBytes || !isTimeGiven(mtimeNs, heldTime(file.mtimeNs, this.traits.times), this.traits.times)) return [{ section: 0, entry, ...ALTERED }]
+      if (file?.content.length !== sizeBytes || !isTimeAsSet(mtimeNs, storableTime(file.mtimeNs, this.traits.times), this.traits.times)) return [{ section: 0, entry, ...ALTERED }]
       file.mode = mode & 0o777 | 0o400
       this.#staging.put(staging, number, { ...file, sinceMs: this.#init.clock.nowMs() })
       return []
@@ -98,7 +98,7 @@ export class MemoryStore implements ContentStore {
     return { replacing, spoiled }
   }
 
-  async place (area: string, batch: Batch, how: Placing): Promise<Outcome> {
+  async place (area: string, batch: Batch, how: Placing): Promise<BatchOutcome> {
     const outcome = newOutcome(batch.sections.reduce((sum, { staged }) => sum + staged.length, 0))
     let at = 0
     batch.sections.forEach(({ directory, entries, staged }, section) => {
@@ -115,7 +115,7 @@ export class MemoryStore implements ContentStore {
     return outcome
   }
 
-  async remove (area: string, { count, stampMs, removals }: RemovalBatch): Promise<Outcome> {
+  async remove (area: string, { count, stampMs, removals }: RemovalBatch): Promise<BatchOutcome> {
     const outcome = newOutcome(removals.reduce((sum, { names }) => sum + names.length, 0))
     let at = 0
     for (const { directory, names } of removals) {
@@ -129,8 +129,8 @@ export class MemoryStore implements ContentStore {
     return outcome
   }
 
-  async settle (area: string, directories: readonly DirectoryState[]): Promise<void> {
-    this.#before('settle')
+  async applyDirectoryStates (area: string, directories: readonly DirectoryState[]): Promise<void> {
+    this.#before('applyDirectoryStates')
     for (const { directory, mtimeNs, mode } of directories) {
       const folder = this.root.below(inside(area, directory))
       if (folder !== undefined) Object.assign(folder, { mtimeNs, mode: mode | 0o700 })
@@ -159,7 +159,7 @@ export class MemoryStore implements ContentStore {
     this.#staging.keepPartials(area, kept)
   }
 
-  async bornMs (area: string): Promise<number> {
+  async areaBirthtimeMs (area: string): Promise<number> {
     return this.root.below(area)?.sinceMs ?? 0
   }
 
@@ -252,7 +252,7 @@ export class MemoryStore implements ContentStore {
 
   #describe (name: string, node: MemoryNode): FoundEntry {
     const found = describeNode(name, node)
-    return { ...found, mtimeNs: heldTime(found.mtimeNs, this.traits.times) }
+    return { ...found, mtimeNs: storableTime(found.mtimeNs, this.traits.times) }
   }
 
   #newFolder (): MemoryFolder {
@@ -264,7 +264,7 @@ export class MemoryStore implements ContentStore {
   }
 }
 
-function newOutcome (entries: number): Outcome {
+function newOutcome (entries: number): BatchOutcome {
   return { failures: [], before: new Uint16Array(entries), agesMs: new Float64Array(entries) }
 }
 

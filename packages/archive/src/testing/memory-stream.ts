@@ -1,6 +1,6 @@
 import { equalDigests } from '@filesync/protocol'
 import type { Digest, HashBytes } from '@filesync/protocol'
-import type { ContentStream, StreamEnd, StreamRequest } from '../store/content-store.ts'
+import type { ContentStream, StreamEnd, StagedStreamRequest } from '../store/content-store.ts'
 
 export interface MemoryStreamInit {
   readonly hash: HashBytes
@@ -14,11 +14,11 @@ export interface MemoryStreamInit {
 
 /** A large file that arrives in memory. */
 export class MemoryStream implements ContentStream {
-  readonly #request: StreamRequest
+  readonly #request: StagedStreamRequest
   readonly #init: MemoryStreamInit
   readonly #pieces: Uint8Array[]
 
-  constructor (request: StreamRequest, init: MemoryStreamInit) {
+  constructor (request: StagedStreamRequest, init: MemoryStreamInit) {
     this.#request = request
     this.#init = init
     this.#pieces = [(init.partials.get(request.partial) ?? new Uint8Array(0)).slice(0, request.offset)]

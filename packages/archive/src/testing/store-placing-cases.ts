@@ -99,7 +99,7 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
       const directory: Entry = { kind: 'directory', name: name('x'), mtimeNs: 0n, mode: 0o755, digest: subject.hash(new Uint8Array(0)) }
       ensure((await store.place(AREA, batchOf([structure([directory])], 2000), 'first')).failures.length === 0, 'the directory was not made')
       ensure((await store.place(AREA, batchOf([structure([directory])], 2000), 'again')).failures.length === 0, 'the directory was not found again')
-      await store.settle(AREA, [{ directory: path('x'), mtimeNs: MTIME_NS, mode: 0o500 }])
+      await store.applyDirectoryStates(AREA, [{ directory: path('x'), mtimeNs: MTIME_NS, mode: 0o500 }])
       const [found] = await store.list(AREA, ROOT_PATH)
       ensure(found?.kind === 'directory' && found.mtimeNs === MTIME_NS && found.mode === 0o700, 'time or mode of the directory is another one')
       await put(subject, { x: 'again a file' }, 3000)

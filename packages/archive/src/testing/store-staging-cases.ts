@@ -1,7 +1,7 @@
 import { DIGEST_BYTES } from '@filesync/protocol'
 import { ensure } from '@filesync/protocol/testing'
 import type { ConformanceCase } from '@filesync/protocol/testing'
-import type { StreamRequest } from '../store/content-store.ts'
+import type { StagedStreamRequest } from '../store/content-store.ts'
 import { AREA, batchOf, bytesOf, fileEntry, holds, MTIME_NS, packOf, path, put, sectionOf, STAGING, structure } from './store-subject.ts'
 import type { StoreSubject } from './store-subject.ts'
 
@@ -41,7 +41,7 @@ export const storeStagingCases: readonly ConformanceCase<StoreSubject>[] = [
     async run ({ store, hash }) {
       await store.openArea(AREA)
       const content = bytesOf('0123456789')
-      const request: StreamRequest = {
+      const request: StagedStreamRequest = {
         area: AREA, staging: STAGING, number: 0, partial: 'p', offset: 0, present: path('big'), sizeBytes: 10, mtimeNs: MTIME_NS, mode: 0o644,
       }
       const first = await store.openStream(request)
@@ -66,7 +66,7 @@ export const storeStagingCases: readonly ConformanceCase<StoreSubject>[] = [
     async run ({ store, hash }) {
       await store.openArea(AREA)
       const content = new Uint8Array(5 << 20).map((_, at) => at * 7 >> 5)
-      const request: StreamRequest = {
+      const request: StagedStreamRequest = {
         area: AREA, staging: STAGING, number: 0, partial: 'p', offset: 0, present: path('big'), sizeBytes: content.length, mtimeNs: MTIME_NS, mode: 0o444,
       }
       const first = await store.openStream(request)

@@ -3,17 +3,17 @@ import type { Clock, Entry, FileEntry, HashBytes, Name, RelativePath } from '@fi
 import type { ArchiveIndex, IndexWrite } from '../store/archive-index.ts'
 import { isNamed } from '../store/content-store.ts'
 import type { FoundEntry, NamedEntry, StoreTraits } from '../store/content-store.ts'
-import { damageIn } from '../store/damage.ts'
+import { damageWrites } from '../store/damage.ts'
 import type { DamageKind } from '../store/damage.ts'
-import { isTimeGiven } from '../store/file-time.ts'
+import { isTimeAsSet } from '../store/file-time.ts'
 import type { TimeRange } from '../store/file-time.ts'
 import { EMPTY_DIRECTORY, foldDirectory } from '../store/fold.ts'
 import { staysInside } from '../store/names.ts'
-import type { Failure, Section } from '../store/section.ts'
+import type { EntryFailure, Section } from '../store/section.ts'
 import { isUnknown, unknownEntry, unknownFile, unknownSection } from '../store/unknown-entry.ts'
 
 /** What was done to a directory of the mirror by others than the archive. */
-export interface HandMade {
+export interface DirectoryChanges {
   readonly changed: readonly Name[]
   readonly removed: readonly Name[]
   readonly added: readonly NamedEntry[]
@@ -37,7 +37,7 @@ export interface SeenEntries {
 }
 
 /** Compares a directory as the store found it with the index, by kind, size and time. Pure but for reading the index. */
-export function compareFound (check: MirrorCheck, directory: RelativePath, { found, names }: SeenEntries): HandMade {
+export function compareDirectory (check: MirrorCheck, directory: RelativePath, { found, names }: SeenEntries): DirectoryChanges {
   const { index, area, traits, deletions } = check
   const key = (name: string): string => traits.foldsNames ? foldKey(name) : name
   const byName = new Map(found.map(entry => [key(entry.name), entry]))
@@ -60,7 +60,7 @@ export function compareFound (check: MirrorCheck, directory: RelativePath, { fou
  * was is kept as damage; what was added moves to versions after a complete scan, and the brake sees it all. To be applied
  * while no sync runs.
  */
-export function noteHandMade (check: MirrorCheck, directory: RelativePath, { changed, removed, added }: HandMade): IndexWrite[] {
+export function externalChangeWrites (check: MirrorCheck, directory: RelativePath, { changed, removed, added }: DirectoryChanges): IndexWrite[] {
   if (changed.length + removed.length + added.length === 0) return []
   const { index, area, hash, clock } = check
   const entries = [...added].sort((a, b) => compareNames(a.name, b.name)).map(entry => addedEntry(entry, hash))
@@ -69,13 +69,13 @@ export function noteHandMade (check: MirrorCheck, directory: RelativePath, { cha
   const damaged = new Map<string, DamageKind>([...changed.map(name => [name, 'altered'] as const), ...removed.map(name => [name, 'missing'] as const)])
   return [
     { put: { area, directory }, stored: { listing, facts } },
-    ...damageIn({ index, area, nowMs: clock.nowMs() }, { directory, stored: { listing, facts }, found: damaged }),
+    ...damageWrites({ index, area, nowMs: clock.nowMs() }, { directory, stored: { listing, facts }, found: damaged }),
     { area, record: { lastStampMs: 0, ...index.area(area), open: true } },
   ]
 }
 
 /** Sections that make the next sync ask again for files which were to stay and were altered by hand. */
-export function wantAltered (sections: readonly Section[], failures: readonly Failure[]): Section[] {
+export function alteredSections (sections: readonly Section[], failures: readonly EntryFailure[]): Section[] {
   const altered = new Map<Section, Set<number>>()
   for (const { section, entry, isAltered } of failures) {
     const at = sections[section]
@@ -101,5 +101,5 @@ function isSame (entry: Entry, there: FoundEntry, times: TimeRange | undefined):
   if (entry.kind !== there.kind) return false
   if (entry.kind === 'directory') return true
   if (entry.kind === 'symlink') return entry.target === there.target
-  return entry.sizeBytes === there.sizeBytes && isTimeGiven(entry.mtimeNs, there.mtimeNs, times)
+  return entry.sizeBytes === there.sizeBytes && isTimeAsSet(entry.mtimeNs, there.mtimeNs, times)
 }

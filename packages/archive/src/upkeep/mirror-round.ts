@@ -1,14 +1,14 @@
 import { joinPath, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Clock, DirectoryEntry, HashBytes, RelativePath } from '@filesync/protocol'
-import type { HandMadeChanges } from '../archive.ts'
+import type { ExternalChanges } from '../archive.ts'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { ContentStore, FoundEntry } from '../store/content-store.ts'
-import { isTimeGiven } from '../store/file-time.ts'
+import { isTimeAsSet } from '../store/file-time.ts'
 import { EMPTY_DIRECTORY } from '../store/fold.ts'
 import { ListingCursor } from '../store/listing-cursor.ts'
 import { directoriesOf } from '../store/lookup.ts'
-import { compareFound, noteHandMade } from './mirror-check.ts'
-import type { Turns } from './turns.ts'
+import { compareDirectory, externalChangeWrites } from './mirror-check.ts'
+import type { AreaLock } from './area-lock.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 
 /** A root directory that is larger than a glance may cost is listed this often at most. */
@@ -22,11 +22,11 @@ export interface MirrorRoundInit {
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly deletions: 'mirror' | 'archive'
-  readonly turns: Turns
+  readonly lock: AreaLock
 }
 
 /** What a glance may cost. */
-export interface GlanceLimits {
+export interface QuickCheckLimits {
   /** Directories of which the time is compared: it tells that names in them were added, removed or exchanged. */
   readonly directories: number
   /** Entries that are looked at one by one: what is written over keeps its directory's time. */
@@ -45,28 +45,28 @@ export class MirrorRound {
   #entries: { readonly directory: RelativePath, readonly done: number } | undefined
   /** The root's own time stands in no listing. */
   #root: { readonly mtimeNs: bigint, readonly listedMs: number } | undefined
-  #changes: HandMadeChanges = { changed: [], removed: [], added: [] }
+  #changes: ExternalChanges = { changed: [], removed: [], added: [] }
 
   constructor (init: MirrorRoundInit) {
     this.#init = init
   }
 
-  /** Lists and compares the next directories as a whole. Ends early for a sync, like {@link glance}. */
-  async look (directories: number): Promise<HandMadeChanges> {
+  /** Lists and compares the next directories as a whole. Ends early for a sync, like {@link quickCheck}. */
+  async checkDirectories (directories: number): Promise<ExternalChanges> {
     const { index, area } = this.#init
     const all = [...index.directories(area)].map(({ directory }) => directory)
     const next = this.#lookedUpTo === undefined ? 0 : all.indexOf(this.#lookedUpTo) + 1
     // After the last one it begins anew.
     for (const directory of all.slice(next < all.length ? next : 0).slice(0, directories)) {
       // A sync is under way: the rest can wait until after it.
-      if (this.#init.turns.isSyncing || await this.#checkWhole(directory) === undefined) break
+      if (this.#init.lock.isSyncing || await this.#checkWhole(directory) === undefined) break
       this.#lookedUpTo = directory
     }
     return this.#takeChanges()
   }
 
   /** Compares the times of directories, lists those that give themselves away, and looks at a few entries of the others. */
-  async glance ({ directories, entries }: GlanceLimits): Promise<HandMadeChanges> {
+  async quickCheck ({ directories, entries }: QuickCheckLimits): Promise<ExternalChanges> {
     const afterRoot = await this.#checkRoot(entries)
     const left = afterRoot === undefined ? 0 : await this.#checkTimes(directories, afterRoot)
     await this.#checkEntries(left)
@@ -75,8 +75,8 @@ export class MirrorRound {
 
   /** How much may be looked at after it; undefined where a sync came in between. */
   async #checkRoot (entries: number): Promise<number | undefined> {
-    const { area, index, store, clock, turns } = this.#init
-    if (turns.isSyncing) return undefined
+    const { area, index, store, clock, lock } = this.#init
+    if (lock.isSyncing) return undefined
     const { directory: above, name } = splitPath(area)
     const [found] = await store.find('', above, [name])
     if (found?.kind === 'directory' && found.mtimeNs === this.#root?.mtimeNs) return entries
@@ -109,7 +109,7 @@ export class MirrorRound {
 
   /** Compares the times of the directories in one directory. Returns how many entries were looked at because of them. */
   async #checkChildren (directory: RelativePath, children: readonly DirectoryEntry[]): Promise<number | undefined> {
-    const { area, store, turns } = this.#init
+    const { area, store, lock } = this.#init
     const found = await store.find(area, directory, children.map(({ name }) => name))
     let looked = 0
     for (const [i, child] of children.entries()) {
@@ -117,26 +117,26 @@ export class MirrorRound {
       // What is known to be gone is no news.
       if (isUnknown(child)) continue
       const { name, mtimeNs, mode } = child
-      if (there?.kind === 'directory' && isTimeGiven(mtimeNs, there.mtimeNs, store.traits.times)) continue
+      if (there?.kind === 'directory' && isTimeAsSet(mtimeNs, there.mtimeNs, store.traits.times)) continue
       const suspect = there?.kind === 'directory' ? joinPath(directory, name) : directory
       const before = this.#found
-      const cost = turns.isSyncing ? undefined : await this.#checkWhole(suspect)
+      const cost = lock.isSyncing ? undefined : await this.#checkWhole(suspect)
       if (cost === undefined) return undefined
       looked += cost
       // Nothing was done but to its time, by hand or by a sync that was cut: once it is right again it is no suspect.
-      if (this.#found === before && suspect !== directory) await turns.step(() => store.settle(area, [{ directory: suspect, mtimeNs, mode }]))
+      if (this.#found === before && suspect !== directory) await lock.step(() => store.applyDirectoryStates(area, [{ directory: suspect, mtimeNs, mode }]))
     }
     return looked
   }
 
   async #checkEntries (entries: number): Promise<void> {
-    const { index, area, store, turns } = this.#init
-    for (let left = entries; left > 0 && !turns.isSyncing;) {
+    const { index, area, store, lock } = this.#init
+    for (let left = entries; left > 0 && !lock.isSyncing;) {
       const at = this.#entries ?? nextOf(index.directories(area))
       if (at === undefined) return
       const listing = index.listing({ area, directory: at.directory }) ?? EMPTY_DIRECTORY.listing
       const names = namesOf(listing, at.done, left)
-      const { syncs } = turns
+      const { syncs } = lock
       const found = names.length === 0 ? [] : await store.find(area, at.directory, names)
       // What is gone as a whole is noticed in the directory above it.
       const isThere = found.some(entry => entry !== undefined) || await this.#isDirectory(at.directory)
@@ -158,9 +158,9 @@ export class MirrorRound {
 
   /** How many entries the directory has; undefined where a sync came in between, so that it was not compared. */
   async #checkWhole (directory: RelativePath): Promise<number | undefined> {
-    const { signal, turns } = this.#init
+    const { signal, lock } = this.#init
     signal.throwIfAborted()
-    const { syncs } = turns
+    const { syncs } = lock
     const found = await this.#list(directory)
     // What is gone as a whole is noticed in the directory above it.
     if (found === undefined) return 0
@@ -169,12 +169,12 @@ export class MirrorRound {
 
   /** Notes what was done to a directory; not where a sync came since it was looked at. `names` where only these were. */
   async #note (directory: RelativePath, seen: { readonly syncs: number, readonly found: readonly FoundEntry[], readonly names?: readonly string[] }): Promise<boolean> {
-    const { index, area, store, turns } = this.#init
+    const { index, area, store, lock } = this.#init
     const check = { ...this.#init, traits: store.traits }
-    return await turns.step(async () => {
-      if (turns.syncs !== seen.syncs || (index.area(area)?.open === true && index.journal(area).length > 0)) return false
-      const made = compareFound(check, directory, seen)
-      const writes = noteHandMade(check, directory, made)
+    return await lock.step(async () => {
+      if (lock.syncs !== seen.syncs || (index.area(area)?.open === true && index.journal(area).length > 0)) return false
+      const made = compareDirectory(check, directory, seen)
+      const writes = externalChangeWrites(check, directory, made)
       if (writes.length > 0) await index.write(writes)
       for (const name of made.changed) this.#changes.changed.push(joinPath(directory, name))
       for (const name of made.removed) this.#changes.removed.push(joinPath(directory, name))
@@ -197,7 +197,7 @@ export class MirrorRound {
     return this.#changes.changed.length + this.#changes.removed.length + this.#changes.added.length
   }
 
-  #takeChanges (): HandMadeChanges {
+  #takeChanges (): ExternalChanges {
     const changes = this.#changes
     this.#changes = { changed: [], removed: [], added: [] }
     return changes

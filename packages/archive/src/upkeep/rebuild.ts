@@ -68,7 +68,7 @@ async function readDirectory (rebuild: Rebuild, directory: RelativePath): Promis
     if (described === undefined) continue
     entries.push(described)
     if (described.kind !== 'file' || digest === undefined) continue
-    known.push({ digest, storedAtMs: entry.bornMs === 0 ? nowMs : Math.min(entry.bornMs, nowMs) })
+    known.push({ digest, storedAtMs: entry.birthtimeMs === 0 ? nowMs : Math.min(entry.birthtimeMs, nowMs) })
     totals.files++
     totals.bytes += described.sizeBytes
   }

@@ -2,7 +2,7 @@ import { joinPath, pathDepth, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Clock, Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex, IndexWrite } from '../store/archive-index.ts'
 import type { ContentStore, DirectoryState } from '../store/content-store.ts'
-import { mendedWrites } from '../store/damage.ts'
+import { repairedWrites } from '../store/damage.ts'
 import { EMPTY_DIRECTORY, foldDirectory, patchDigests } from '../store/fold.ts'
 import { ChangeHistory } from '../history/change-history.ts'
 import { directoriesOf } from '../store/lookup.ts'
@@ -43,7 +43,7 @@ export async function recover (recovery: Recovery): Promise<void> {
     const { begunMs } = batch
     if (batch.areRemoved !== true) {
       const outcome = await store.remove(area, batch)
-      await history.removed(batch.removals, { number, outcome, begunMs })
+      await history.recordRemoved(batch.removals, { number, outcome, begunMs })
     }
     for (const { directory, names } of batch.removals) {
       const gone = removed.get(directory) ?? new Set()
@@ -52,7 +52,7 @@ export async function recover (recovery: Recovery): Promise<void> {
     }
     // A batch is journalled when the one before it is flushed in its place.
     const outcome = await store.place(area, batch, number === journal.at(-1)?.number ? 'unflushed' : 'again')
-    await history.placed(batch.sections, { number, outcome, begunMs })
+    await history.recordPlaced(batch.sections, { number, outcome, begunMs })
     for (const failure of outcome.failures) forgetContent(batch.sections[failure.section], failure.entry)
     for (const section of withoutFailures(batch.sections, outcome.failures)) {
       sections.set(section.directory, [...sections.get(section.directory) ?? [], section])
@@ -70,8 +70,8 @@ export async function recover (recovery: Recovery): Promise<void> {
   await store.makeDurable()
   await index.write(writes)
   await index.write(refitDigests(recovery))
-  await index.write(mendedWrites(index, area, record.lastStampMs))
-  await store.settle(area, statesOf(index, area))
+  await index.write(repairedWrites(index, area, record.lastStampMs))
+  await store.applyDirectoryStates(area, statesOf(index, area))
   await store.makeDurable()
   if (record.staging !== undefined) {
     await store.reclaim(area, record.staging)

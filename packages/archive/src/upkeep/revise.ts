@@ -1,6 +1,6 @@
 import type { RelativePath } from '@filesync/protocol'
 import type { IndexWrite } from '../store/archive-index.ts'
-import { damageIn } from '../store/damage.ts'
+import { damageWrites } from '../store/damage.ts'
 import type { DamageKind, DamageSite } from '../store/damage.ts'
 import { FACT_BYTES } from '../store/facts.ts'
 import { knownFiles } from '../store/lookup.ts'
@@ -27,7 +27,7 @@ export async function reviseDirectory (site: DamageSite, directory: RelativePath
     at += FACT_BYTES
   }
   const revised = { listing: stored.listing, facts }
-  const writes: IndexWrite[] = [{ put: { area, directory }, stored: revised }, ...damageIn(site, { directory, stored: revised, found: damaged })]
+  const writes: IndexWrite[] = [{ put: { area, directory }, stored: revised }, ...damageWrites(site, { directory, stored: revised, found: damaged })]
   const record = index.area(area)
   if (damaged.size > 0 && record !== undefined) writes.push({ area, record: { ...record, open: true } })
   await index.write(writes)

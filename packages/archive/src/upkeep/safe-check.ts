@@ -7,7 +7,7 @@ import { openDamageAt } from '../store/damage.ts'
 import type { Damage, DamageKind } from '../store/damage.ts'
 import { FACT_BYTES, readFact, writeFact } from '../store/facts.ts'
 import type { Fact } from '../store/facts.ts'
-import { isTimeGiven } from '../store/file-time.ts'
+import { isTimeAsSet } from '../store/file-time.ts'
 import type { TimeRange } from '../store/file-time.ts'
 import { EMPTY_DIRECTORY } from '../store/fold.ts'
 import type { StoredDirectory } from '../store/fold.ts'
@@ -17,7 +17,7 @@ import { staysInside } from '../store/names.ts'
 import { reviseDirectory } from './revise.ts'
 
 /** What was learnt on the way that the index should know. */
-export interface Finding {
+export interface CopyFinding {
   readonly path: RelativePath
   readonly fact: Fact
   readonly what: 'whole' | DamageKind
@@ -45,9 +45,9 @@ const DIFFERENT: SafeResult = { verdict: 'different' }
  * Compares copies of others with those of an area, also while a sync runs: what is just being replaced is not called safe.
  * One verdict for each, in their order. Nothing is changed.
  */
-export async function checkCopies (attestation: SafeCheck, copies: readonly OtherCopy[], options: SafeCheckOptions): Promise<{ readonly verdicts: SafeResult[], readonly findings: Finding[] }> {
+export async function checkCopies (attestation: SafeCheck, copies: readonly OtherCopy[], options: SafeCheckOptions): Promise<{ readonly verdicts: SafeResult[], readonly findings: CopyFinding[] }> {
   const verdicts = copies.map(() => ABSENT)
-  const findings: Finding[] = []
+  const findings: CopyFinding[] = []
   for (const [directory, group] of byDirectory(copies)) {
     options.signal?.throwIfAborted()
     for (const { at, verdict } of await attestDirectory(attestation, { directory, group, findings }, options)) verdicts[at] = verdict
@@ -64,7 +64,7 @@ interface Asked {
 interface Group {
   readonly directory: RelativePath
   readonly group: readonly Asked[]
-  readonly findings: Finding[]
+  readonly findings: CopyFinding[]
 }
 
 function byDirectory (copies: readonly OtherCopy[]): Map<RelativePath, Asked[]> {
@@ -134,7 +134,7 @@ function judge ({ entry, fact }: Known, theirs: Theirs): SafeResult {
     return found?.kind === 'symlink' && found.target === entry.target ? { verdict: 'safe' } : ALTERED
   }
   if (entry.kind !== 'file' || fact === undefined || !equalDigests(fact.digest, theirs.digest)) return DIFFERENT
-  return isFileGiven(entry, found, theirs.times) ? safe(fact) : ALTERED
+  return isFileUnchanged(entry, found, theirs.times) ? safe(fact) : ALTERED
 }
 
 function safe ({ storedAtMs, verifiedAtMs }: Pick<Fact, 'storedAtMs' | 'verifiedAtMs'>): SafeResult {
@@ -149,7 +149,7 @@ interface ReadCopy {
   readonly read: Reread | undefined
 }
 
-function judgeRead ({ path, fact, now, read }: ReadCopy, { clock }: SafeCheck, findings: Finding[]): SafeResult {
+function judgeRead ({ path, fact, now, read }: ReadCopy, { clock }: SafeCheck, findings: CopyFinding[]): SafeResult {
   // A sync stored another content meanwhile, or the same anew: what was read tells nothing of it.
   if (now === undefined || !isSameFact(now, fact)) return ALTERED
   const isWhole = read !== undefined && equalDigests(read.digest, fact.digest)
@@ -166,7 +166,7 @@ function isSameFact (left: Fact, right: Fact): boolean {
 const NOTED_DIRECTORY_FILES = 10_000
 
 /** Writes down what was learnt. To be called while no sync runs. */
-export async function noteFindings ({ area, index, clock }: Pick<SafeCheck, 'area' | 'index' | 'clock'>, findings: readonly Finding[]): Promise<void> {
+export async function noteFindings ({ area, index, clock }: Pick<SafeCheck, 'area' | 'index' | 'clock'>, findings: readonly CopyFinding[]): Promise<void> {
   const byPath = new Map(findings.map(finding => [finding.path, finding]))
   for (const directory of new Set(findings.map(({ path }) => splitPath(path).directory))) {
     const files = (index.directory({ area, directory })?.facts.length ?? 0) / FACT_BYTES
@@ -184,8 +184,8 @@ export async function noteFindings ({ area, index, clock }: Pick<SafeCheck, 'are
 }
 
 /** Whether a stored file has the size and time that it was given. */
-export function isFileGiven ({ sizeBytes, mtimeNs }: Pick<FileEntry, 'sizeBytes' | 'mtimeNs'>, found: FoundEntry | undefined, times: TimeRange | undefined): boolean {
-  return found?.kind === 'file' && found.sizeBytes === sizeBytes && isTimeGiven(mtimeNs, found.mtimeNs, times)
+export function isFileUnchanged ({ sizeBytes, mtimeNs }: Pick<FileEntry, 'sizeBytes' | 'mtimeNs'>, found: FoundEntry | undefined, times: TimeRange | undefined): boolean {
+  return found?.kind === 'file' && found.sizeBytes === sizeBytes && isTimeAsSet(mtimeNs, found.mtimeNs, times)
 }
 
 /** Some entries of a directory with their facts, in one walk that decodes no others: there may be a million of them. */

@@ -8,7 +8,7 @@ import type { Damage, DamageKind } from '../store/damage.ts'
 import { writeFact } from '../store/facts.ts'
 import { knownFiles } from '../store/lookup.ts'
 import type { KnownFile } from '../store/lookup.ts'
-import { mendIfWhole } from './mend.ts'
+import { repairIfIntact } from './repair.ts'
 import { reviseDirectory } from './revise.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 
@@ -62,7 +62,7 @@ async function verifyDamaged (verification: Verification, known: readonly Damage
   for (const damage of known) {
     signal?.throwIfAborted()
     const { entry } = damage
-    const state = await mendIfWhole(verification, damage)
+    const state = await repairIfIntact(verification, damage)
     if (entry.kind === 'file') onProgress?.({ files: 1, bytes: entry.sizeBytes })
     if (state === 'mended') mended++
     else if (state === 'damaged') problems.push(toProblem(damage.path, `${WHAT[damage.what]}, which was found before and is not mended`, verification.store))

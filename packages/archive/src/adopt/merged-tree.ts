@@ -9,7 +9,7 @@ import { EMPTY_DIRECTORY } from '../store/fold.ts'
 /** Listings that are compared in one go. */
 const SHOWN_AT_ONCE = 64
 
-export interface UnitedTreeInit {
+export interface MergedTreeInit {
   readonly area: string
   readonly index: ArchiveIndex
   readonly hash: HashBytes
@@ -20,13 +20,13 @@ export interface UnitedTreeInit {
 }
 
 /** The listings of the area with what the copy has beyond them. */
-export class UnitedTree {
+export class MergedTree {
   /** Entries of the copy that the area holds already, and that were left out. */
   held: number = 0
-  readonly #init: UnitedTreeInit
+  readonly #init: MergedTreeInit
   readonly #listings = new Map<RelativePath, Uint8Array>()
 
-  constructor (init: UnitedTreeInit) {
+  constructor (init: MergedTreeInit) {
     this.#init = init
   }
 

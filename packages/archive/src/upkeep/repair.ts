@@ -8,7 +8,7 @@ import { EMPTY_DIRECTORY, foldDirectory } from '../store/fold.ts'
 import { NOT_STAGED, SAME_CONTENT } from '../store/section.ts'
 import type { Section } from '../store/section.ts'
 
-export interface Mending {
+export interface RepairInit {
   readonly area: string
   readonly index: ArchiveIndex
   readonly store: ContentStore
@@ -23,7 +23,7 @@ export interface Mending {
  * Looks whether what was damaged is as it was stored after all: touched only, or put right by hand. Then it gets its time and
  * mode again and is no longer doubted. `gone` where a sync mended it meanwhile.
  */
-export async function mendIfWhole (mending: Mending, damage: Damage): Promise<'mended' | 'damaged' | 'gone'> {
+export async function repairIfIntact (mending: RepairInit, damage: Damage): Promise<'mended' | 'damaged' | 'gone'> {
   const { area, index, store, step } = mending
   const { directory, name } = splitPath(damage.path)
   const look = async (): Promise<FoundEntry | undefined> => (await store.find(area, directory, [name]))[0]
@@ -46,7 +46,7 @@ function isAsStored ({ entry, fact }: Damage, { found, digest }: { readonly foun
   return entry.kind === 'directory' || (fact !== undefined && digest !== undefined && equalDigests(fact.digest, digest))
 }
 
-async function putRight ({ area, index, store, newStaging }: Mending, damage: Damage): Promise<boolean> {
+async function putRight ({ area, index, store, newStaging }: RepairInit, damage: Damage): Promise<boolean> {
   const { entry, path } = damage
   const { directory } = splitPath(path)
   const [stored] = index.damagesAt(area, path).filter(({ untilMs }) => untilMs === undefined).map(record => record.stored)
@@ -56,7 +56,7 @@ async function putRight ({ area, index, store, newStaging }: Mending, damage: Da
   const { lastStampMs: stampMs = 0, history } = index.area(area) ?? {}
   const { failures } = await store.place(area, { staging, count: history?.lastCount ?? 0, stampMs, begunMs: stampMs, sections: [section], removals: [] }, 'first')
   if (failures.length > 0) return false
-  if (entry.kind === 'directory') await store.settle(area, [{ directory: path, mtimeNs: entry.mtimeNs, mode: entry.mode }])
+  if (entry.kind === 'directory') await store.applyDirectoryStates(area, [{ directory: path, mtimeNs: entry.mtimeNs, mode: entry.mode }])
   await store.makeDurable()
   const old = index.directory({ area, directory }) ?? EMPTY_DIRECTORY
   const known: Section = { ...section, staged: Uint32Array.of(entry.kind === 'file' ? 0 : NOT_STAGED), facts: stored.facts }

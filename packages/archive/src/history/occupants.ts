@@ -5,12 +5,12 @@ import { parseVersionFolder } from '../store/version-folder.ts'
 import type { PathEvent } from './events.ts'
 import { comparePositions } from '../store/position.ts'
 import type { Position } from '../store/position.ts'
-import type { Present } from './present.ts'
+import type { PresentEntry } from './present.ts'
 
 const ENDLESS: Position = { count: Infinity, ms: Infinity }
 
 /** What was at a path from one moment to another. */
-export interface Holder {
+export interface Occupant {
   readonly path: RelativePath
   /** As it was; undefined if it was never in the index. */
   readonly entry: Entry | undefined
@@ -20,7 +20,7 @@ export interface Holder {
   /** Since when it was there, as far as that is known. */
   readonly since: Position | undefined
   /** It followed on another one, so that since when is no question. */
-  readonly follows: boolean
+  readonly isReplacement: boolean
   /** The folder in versions that has it; undefined if it has none of its own. */
   readonly folder: string | undefined
   /** As the store has it, of what the index does not know. */
@@ -30,26 +30,26 @@ export interface Holder {
 }
 
 /** Puts together what was at one path, oldest first. */
-export function holdersOf (path: RelativePath, events: readonly PathEvent[], present: Present | undefined): Holder[] {
+export function occupantsOf (path: RelativePath, events: readonly PathEvent[], present: PresentEntry | undefined): Occupant[] {
   const chain = new Chain(path)
   for (const event of events) chain.take(event)
   return chain.finish(present)
 }
 
 /** What a version tells without anything being remembered of it. */
-export function eventOfKept ({ folder, path, found }: KeptEntry): PathEvent {
+export function eventOfVersion ({ folder, path, found }: KeptEntry): PathEvent {
   const { count, stampMs } = parseVersionFolder(folder) ?? { count: 0, stampMs: 0 }
   return { path, kind: found.kind === 'directory' ? 'removed' : 'replaced', at: { count, ms: stampMs }, entry: undefined, fact: undefined, folder }
 }
 
 class Chain {
   readonly #path: RelativePath
-  readonly #holders: Holder[] = []
+  readonly #holders: Occupant[] = []
   /** When the next one was made, if it was. */
   #since: Position | undefined
-  #follows = false
+  #isReplacement = false
   /** What the index let go of, and where it is still. */
-  #released: { readonly entry: Entry | undefined, readonly fact: Fact | undefined, readonly since: Position | undefined, readonly follows: boolean } | undefined
+  #released: { readonly entry: Entry | undefined, readonly fact: Fact | undefined, readonly since: Position | undefined, readonly isReplacement: boolean } | undefined
 
   constructor (path: RelativePath) {
     this.#path = path
@@ -59,11 +59,11 @@ class Chain {
     if (kind === 'made') {
       this.#endReleased(at)
       this.#since = at
-      this.#follows = false
+      this.#isReplacement = false
       return
     }
     if (kind === 'released') {
-      this.#released ??= { entry, fact, since: this.#since, follows: this.#follows }
+      this.#released ??= { entry, fact, since: this.#since, isReplacement: this.#isReplacement }
       return
     }
     if (entry === undefined && this.#released !== undefined) {
@@ -71,20 +71,20 @@ class Chain {
       this.#released = undefined
     } else {
       this.#endReleased(sinceOf(fact) ?? at)
-      this.#push({ entry, fact, until: at, since: this.#since, follows: this.#follows, folder, isDoubtful: false })
+      this.#push({ entry, fact, until: at, since: this.#since, isReplacement: this.#isReplacement, folder, isDoubtful: false })
     }
     this.#since = undefined
-    this.#follows = kind !== 'removed'
+    this.#isReplacement = kind !== 'removed'
   }
 
-  finish (present: Present | undefined): Holder[] {
+  finish (present: PresentEntry | undefined): Occupant[] {
     if (present?.entry !== undefined) {
       this.#endReleased(sinceOf(present.fact) ?? ENDLESS)
-      this.#push({ entry: present.entry, fact: present.fact, until: ENDLESS, since: this.#since, follows: this.#follows, folder: undefined, found: present.found, isDoubtful: false })
+      this.#push({ entry: present.entry, fact: present.fact, until: ENDLESS, since: this.#since, isReplacement: this.#isReplacement, folder: undefined, found: present.found, isDoubtful: false })
     } else if (this.#released !== undefined) {
       this.#endReleased(ENDLESS)
     } else if (present !== undefined) {
-      this.#push({ entry: undefined, fact: undefined, until: ENDLESS, since: this.#since, follows: this.#follows, folder: undefined, found: present.found, isDoubtful: false })
+      this.#push({ entry: undefined, fact: undefined, until: ENDLESS, since: this.#since, isReplacement: this.#isReplacement, folder: undefined, found: present.found, isDoubtful: false })
     }
     return this.#holders
   }
@@ -95,10 +95,10 @@ class Chain {
     this.#push({ ...this.#released, until, folder: undefined, isDoubtful: true })
     this.#released = undefined
     this.#since = undefined
-    this.#follows = true
+    this.#isReplacement = true
   }
 
-  #push (holder: Omit<Holder, 'path' | 'found'> & { readonly found?: FoundEntry | undefined }): void {
+  #push (holder: Omit<Occupant, 'path' | 'found'> & { readonly found?: FoundEntry | undefined }): void {
     this.#holders.push({ path: this.#path, found: undefined, ...holder })
   }
 }
@@ -109,9 +109,9 @@ export function sinceOf (fact: Fact | undefined): Position | undefined {
 }
 
 /** What was there at a moment, and came by then or may have come by then; undefined for nothing. `wasThere` tells of what nothing is known. */
-export function holderAt (holders: readonly Holder[], at: Position, wasThere: (holder: Holder) => boolean): Holder | undefined {
+export function occupantAt (holders: readonly Occupant[], at: Position, wasThere: (holder: Occupant) => boolean): Occupant | undefined {
   const holder = holders.find(({ until }) => comparePositions(until, at) > 0)
-  if (holder === undefined || holder.follows) return holder
+  if (holder === undefined || holder.isReplacement) return holder
   const since = sinceOf(holder.fact) ?? holder.since
   if (since !== undefined) return comparePositions(since, at) <= 0 ? holder : undefined
   return wasThere(holder) ? holder : undefined

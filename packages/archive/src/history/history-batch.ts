@@ -4,7 +4,7 @@ import { ListingBuilder } from '../store/listing-cursor.ts'
 import type { ListingCursor } from '../store/listing-cursor.ts'
 import { FACT_BYTES } from '../store/facts.ts'
 import { encodeChange } from './change-log.ts'
-import type { Change } from './change-log.ts'
+import type { HistoryChange } from './change-log.ts'
 import { compareBytes, nameOf } from './former-entries.ts'
 
 interface Noted {
@@ -18,7 +18,7 @@ interface Noted {
 
 /** Changes of one directory and kind that follow one another. */
 interface Open {
-  readonly kind: Change['kind']
+  readonly kind: HistoryChange['kind']
   readonly directory: RelativePath
   readonly isUnknown: boolean
   /** The name that came last. */
@@ -30,7 +30,7 @@ interface Open {
 }
 
 /** Gathers the changes of one step of a sync. */
-export class ChangeBatch {
+export class HistoryBatch {
   readonly #step: number
   readonly #hash: HashBytes
   readonly #blocks: Uint8Array[] = []
@@ -41,7 +41,7 @@ export class ChangeBatch {
     this.#hash = hash
   }
 
-  add (kind: Change['kind'], directory: RelativePath, { cursor, fact, atMs, folder, isUnknown = false }: Noted): void {
+  add (kind: HistoryChange['kind'], directory: RelativePath, { cursor, fact, atMs, folder, isUnknown = false }: Noted): void {
     const key = `${kind}:${String(isUnknown)}`
     let open = this.#open.get(key)
     const name = nameOf(cursor)
@@ -62,7 +62,7 @@ export class ChangeBatch {
   }
 
   /** All entries of a directory at once. */
-  addWhole (kind: Change['kind'], directory: RelativePath, whole: { readonly listing: Uint8Array, readonly facts: Uint8Array, readonly entries: number, readonly atMs: number, readonly folder: number }): void {
+  addWhole (kind: HistoryChange['kind'], directory: RelativePath, whole: { readonly listing: Uint8Array, readonly facts: Uint8Array, readonly entries: number, readonly atMs: number, readonly folder: number }): void {
     const { listing, facts, entries, atMs, folder } = whole
     this.#write({ kind, isUnknown: false, directory, entries: listing, facts, atMs: new Float64Array(entries).fill(atMs), folders: new Uint16Array(entries).fill(folder) })
   }
@@ -87,7 +87,7 @@ export class ChangeBatch {
     this.#write({ kind, isUnknown, directory, entries: entries.finish(), facts: joined, atMs: Float64Array.from(atMs), folders: Uint16Array.from(folders) })
   }
 
-  #write (change: Omit<Change, 'step'>): void {
+  #write (change: Omit<HistoryChange, 'step'>): void {
     this.#blocks.push(encodeChange({ ...change, step: this.#step }, this.#hash))
   }
 }

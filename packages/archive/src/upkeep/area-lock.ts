@@ -4,7 +4,7 @@ import { FileSyncError } from '@filesync/protocol'
  * Who may change an area: one sync at a time, and between syncs single steps of upkeep. A sync that wants to begin waits
  * for the step that is under way, never for the next one.
  */
-export class Turns {
+export class AreaLock {
   readonly #area: string
   #sync: Promise<void> | undefined
   #syncs = 0
@@ -25,7 +25,7 @@ export class Turns {
   }
 
   /** Resolves, when the sync may begin, with the function that ends its turn. Throws SERVER_BUSY. */
-  async sync (): Promise<() => void> {
+  async beginSync (): Promise<() => void> {
     if (this.#sync !== undefined) throw busy(this.#area, 'synced')
     if (this.#step?.isLong === true) throw busy(this.#area, 'read anew')
     this.#syncs++

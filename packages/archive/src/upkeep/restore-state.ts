@@ -2,21 +2,21 @@ import { equalDigests, joinPath, ROOT_PATH, splitPath } from '@filesync/protocol
 import type { Digest, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { RestoreOptions } from '../archive.ts'
-import type { Finding } from './safe-check.ts'
-import type { ContentStore, DirectoryState, KeptEntry, Proof, RestoredFile, RestoreFailure, RestoreOutcome, RestoreRequest } from '../store/content-store.ts'
+import type { CopyFinding } from './safe-check.ts'
+import type { ContentStore, DirectoryState, KeptEntry, ExpectedEntry, RestoredFile, RestoreFailure, RestoreOutcome, RestoreRequest } from '../store/content-store.ts'
 import { knownFiles, knownPaths } from '../store/lookup.ts'
 import { stateAt } from '../history/past-state.ts'
 import type { PastEntry, PastState, PastStateSource } from '../history/past-state.ts'
 import type { Position } from '../store/position.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 
-export interface BringBack extends PastStateSource {
+export interface RestoreSource extends PastStateSource {
   readonly store: ContentStore
 }
 
 /** What was brought back, and damage that only this showed. */
-export interface BroughtBack extends RestoreOutcome {
-  readonly findings: readonly Finding[]
+export interface RestoredState extends RestoreOutcome {
+  readonly findings: readonly CopyFinding[]
   /** The moment, in the history of the area. */
   readonly at: Position
 }
@@ -36,14 +36,14 @@ type Target = Pick<RestoreRequest, 'to' | 'overwrite'>
  * damaged is taken from another copy of the same content, under whatever path; where there is none it is a failure, and what is
  * left of it is written beside its place. Undefined where there was nothing.
  */
-export async function bringBack (source: BringBack, { path, atMs, ...target }: RestoreOptions): Promise<BroughtBack | undefined> {
+export async function restoreState (source: RestoreSource, { path, atMs, ...target }: RestoreOptions): Promise<RestoredState | undefined> {
   const state = await stateAt(source, path, atMs)
   const { at, directories } = state
   if (state.files.length + directories.length === 0) return undefined
-  const files = state.files.map(provenFile)
+  const files = state.files.map(expectedFile)
   const { store, area } = source
   const outcome = await store.restore(area, { files, directories, ...target })
-  const unproven = outcome.failures.filter(failure => failure.unproven !== undefined)
+  const unproven = outcome.failures.filter(failure => failure.mismatch !== undefined)
   if (unproven.length === 0) return { ...outcome, findings: [], at }
   // On a disk that is gone nothing can be read, which says nothing of the files.
   await store.ensurePresent('disk')
@@ -51,28 +51,28 @@ export async function bringBack (source: BringBack, { path, atMs, ...target }: R
   const repair = new Repair(source, { ...target, atMs, state })
   for (const failure of unproven) {
     const file = wanted.get(failure.path)
-    if (file?.proof?.kind === 'file') await repair.bring(failure, { ...file, proof: file.proof })
+    if (file?.expected?.kind === 'file') await repair.bring(failure, { ...file, expected: file.expected })
   }
   // What was written since changed the times of its directories.
   await store.restore(area, { files: [], directories, ...target })
   return {
     files: outcome.files + repair.files,
     bytes: outcome.bytes + repair.bytes,
-    failures: [...outcome.failures.filter(({ unproven: why }) => why === undefined), ...repair.failures],
+    failures: [...outcome.failures.filter(({ mismatch: why }) => why === undefined), ...repair.failures],
     findings: repair.findings,
     at,
   }
 }
 
-type ProvenFile = RestoredFile & { readonly proof: Extract<Proof, { kind: 'file' }> }
+type ExpectedFile = RestoredFile & { readonly expected: Extract<ExpectedEntry, { kind: 'file' }> }
 
 /** What a file or link has to be, if it is known. */
-function provenFile ({ path, folder, entry, fact }: PastEntry): RestoredFile {
+function expectedFile ({ path, folder, entry, fact }: PastEntry): RestoredFile {
   const unproven = { path, folder }
-  if (entry?.kind === 'symlink') return { ...unproven, proof: { kind: 'symlink', target: entry.target, mtimeNs: entry.mtimeNs } }
+  if (entry?.kind === 'symlink') return { ...unproven, expected: { kind: 'symlink', target: entry.target, mtimeNs: entry.mtimeNs } }
   if (entry?.kind !== 'file' || fact === undefined) return unproven
   const { sizeBytes, mtimeNs, mode } = entry
-  return { ...unproven, proof: { kind: 'file', digest: fact.digest, sizeBytes, mtimeNs, mode } }
+  return { ...unproven, expected: { kind: 'file', digest: fact.digest, sizeBytes, mtimeNs, mode } }
 }
 
 /** Where files go, and what is brought back with them. */
@@ -86,28 +86,28 @@ class Repair {
   files = 0
   bytes = 0
   readonly failures: RestoreFailure[] = []
-  readonly findings: Finding[] = []
-  readonly #source: BringBack
+  readonly findings: CopyFinding[] = []
+  readonly #source: RestoreSource
   readonly #mission: Mission
 
-  constructor (source: BringBack, mission: Mission) {
+  constructor (source: RestoreSource, mission: Mission) {
     this.#source = source
     this.#mission = mission
   }
 
-  async bring (failure: RestoreFailure, file: ProvenFile): Promise<void> {
+  async bring (failure: RestoreFailure, file: ExpectedFile): Promise<void> {
     const { index, area } = this.#source
-    const { path, folder, proof } = file
+    const { path, folder, expected } = file
     const { atMs, state } = this.#mission
     if (folder === undefined && !state.damaged.has(path)) {
       const [now] = knownPaths(index, area, [path])
-      if (now === undefined || isUnknown(now.entry) || !equalDigests(now.fact.digest, proof.digest)) {
+      if (now === undefined || isUnknown(now.entry) || !equalDigests(now.fact.digest, expected.digest)) {
         // A sync or a look at the mirror came in between: what was asked for stands elsewhere now.
         const moved = await stateAt(this.#source, path, atMs)
-        const again = moved.files.map(provenFile).find(other => other.path === path)
+        const again = moved.files.map(expectedFile).find(other => other.path === path)
         if (again !== undefined && await this.#try(again)) return
       } else {
-        this.findings.push({ path, fact: now.fact, what: failure.unproven === 'absent' ? 'missing' : 'damaged' })
+        this.findings.push({ path, fact: now.fact, what: failure.mismatch === 'absent' ? 'missing' : 'damaged' })
       }
     }
     for await (const copy of this.#copiesOf(file)) if (await this.#try(copy)) return
@@ -118,7 +118,7 @@ class Repair {
     const { store, area } = this.#source
     const { files, bytes, failures } = await store.restore(area, this.#requestOf(file))
     const [failure] = failures
-    if (failure?.unproven !== undefined) return false
+    if (failure?.mismatch !== undefined) return false
     // Something stands in its place: the copy was good, so there is nothing else to try.
     if (failure !== undefined) this.failures.push(failure)
     this.files += files
@@ -127,12 +127,12 @@ class Repair {
   }
 
   /** Where else its content may be: files of the mirror with the same digest, then versions of its size, those of its own path first. */
-  async * #copiesOf ({ path, proof }: ProvenFile): AsyncGenerator<RestoredFile, void, undefined> {
+  async * #copiesOf ({ path, expected }: ExpectedFile): AsyncGenerator<RestoredFile, void, undefined> {
     const { index, area, store } = this.#source
-    for (const from of pathsOf(index, area, proof.digest)) yield { path, from, folder: undefined, proof }
-    const versions = (await store.versions(area, ROOT_PATH)).filter(({ found: { kind, sizeBytes } }) => kind === 'file' && sizeBytes === proof.sizeBytes)
-    const rank = (version: KeptEntry): number => Number(version.path !== path) * 2 + Number(version.found.mtimeNs !== proof.mtimeNs)
-    for (const version of versions.sort((a, b) => rank(a) - rank(b)).slice(0, CANDIDATES)) yield { path, from: version.path, folder: version.folder, proof }
+    for (const from of pathsOf(index, area, expected.digest)) yield { path, from, folder: undefined, expected }
+    const versions = (await store.versions(area, ROOT_PATH)).filter(({ found: { kind, sizeBytes } }) => kind === 'file' && sizeBytes === expected.sizeBytes)
+    const rank = (version: KeptEntry): number => Number(version.path !== path) * 2 + Number(version.found.mtimeNs !== expected.mtimeNs)
+    for (const version of versions.sort((a, b) => rank(a) - rank(b)).slice(0, CANDIDATES)) yield { path, from: version.path, folder: version.folder, expected }
   }
 
   /** With the directories that it lies in, which may have modes by now that let nobody write. */
@@ -143,8 +143,8 @@ class Repair {
   }
 
   /** Names what cannot be brought back, and writes what is left of it beside. */
-  async #leave ({ path, unproven }: RestoreFailure, file: ProvenFile): Promise<void> {
-    if (unproven !== 'other') {
+  async #leave ({ path, mismatch }: RestoreFailure, file: ExpectedFile): Promise<void> {
+    if (mismatch !== 'other') {
       this.failures.push({ path, message: `${GONE}, ${NO_OTHER}` })
       return
     }

@@ -6,12 +6,12 @@ import type { AdoptOptions, AdoptOutcome, Archive, Area, DiskRoom } from '../arc
 const CLOSE_WITHIN_MS = 5_000
 const REOPEN_EVERY_MS = 3_000
 
-export interface ReturningArchiveInit {
+export interface ReopeningArchiveInit {
   /** Opens the same archive once more. Rejects as long as it is away, and changes nothing then. */
   readonly reopen: () => Promise<Archive>
   readonly clock: Clock
-  readonly onAway: (why: FileSyncError) => void
-  readonly onBack: () => void
+  readonly onUnavailable: (why: FileSyncError) => void
+  readonly onAvailable: () => void
 }
 
 /**
@@ -19,9 +19,9 @@ export interface ReturningArchiveInit {
  * answer, it is closed, which cuts off whatever is under way, and opened again as soon as it is back. Meanwhile everything that asks
  * for content ends with ARCHIVE_UNAVAILABLE.
  */
-export class ReturningArchive implements Archive {
+export class ReopeningArchive implements Archive {
   readonly id: string
-  readonly #init: ReturningArchiveInit
+  readonly #init: ReopeningArchiveInit
   #held: Archive | undefined
   #away: FileSyncError | undefined
   #names: readonly string[]
@@ -30,7 +30,7 @@ export class ReturningArchive implements Archive {
   #cancelRetry: (() => void) | undefined
   #isClosed = false
 
-  constructor (first: Archive, init: ReturningArchiveInit) {
+  constructor (first: Archive, init: ReopeningArchiveInit) {
     this.id = first.id
     this.#held = first
     this.#names = first.areas()
@@ -43,7 +43,7 @@ export class ReturningArchive implements Archive {
   }
 
   /** Why it is away; undefined while it is here. */
-  get away (): FileSyncError | undefined {
+  get unavailable (): FileSyncError | undefined {
     return this.#away
   }
 
@@ -102,7 +102,7 @@ export class ReturningArchive implements Archive {
   async #leave (held: Archive, why: FileSyncError): Promise<void> {
     this.#held = undefined
     this.#away = why
-    this.#init.onAway(why)
+    this.#init.onUnavailable(why)
     await this.#closeInTime(held)
     await this.#tryAgain()
   }
@@ -127,7 +127,7 @@ export class ReturningArchive implements Archive {
       const held = await this.#init.reopen()
       this.#held = held
       this.#away = undefined
-      this.#init.onBack()
+      this.#init.onAvailable()
     } catch (error) {
       this.#away = asFileSyncError(error, 'ARCHIVE_UNAVAILABLE')
       if (!this.#isClosed) this.#cancelRetry = this.#init.clock.schedule(REOPEN_EVERY_MS, () => { void this.#tryAgain() })

@@ -11,7 +11,7 @@ interface SmallFile {
 /** Packs under way, so that reading and writing overlap. */
 const PACKS_AT_ONCE = 3
 
-export interface TakeOverOptions {
+export interface CopyOptions {
   readonly hash: HashBytes
   /** Takes what cannot be read. */
   readonly problems: ProblemList
@@ -19,7 +19,7 @@ export interface TakeOverOptions {
 }
 
 /** Reads what the sync wants and gives it to the sync. */
-export async function takeOver (sync: Sync, copy: ExistingCopy, { hash, problems, signal }: TakeOverOptions): Promise<void> {
+export async function copyIntoSync (sync: Sync, copy: ExistingCopy, { hash, problems, signal }: CopyOptions): Promise<void> {
   const plan = sync.plan({ complete: false })
   const small: SmallFile[] = []
   const underWay = new Set<Promise<unknown>>()
