@@ -9,7 +9,7 @@ import type { Terminal } from '@filesync/program/node'
 import type { Compression } from '@filesync/transfer'
 import type { Command } from 'commander'
 
-/** What every command of the client takes, as the command line gives it. */
+/** The options of every command of the client, as parsed from the command line. */
 export interface CommonFlags {
   readonly stateDir?: string
   readonly profile?: string
@@ -17,13 +17,13 @@ export interface CommonFlags {
   readonly quiet?: boolean
 }
 
-/** What every command takes that speaks to a server. */
+/** The options of every command that talks to a server. */
 export interface ServerFlags extends CommonFlags {
   readonly server?: HostPort
   readonly interface?: readonly string[]
 }
 
-/** What the commands take that push a directory. */
+/** The options of the commands that push a directory. */
 export interface PushFlags extends ServerFlags {
   readonly serverName?: string
   readonly directory?: string
@@ -43,12 +43,12 @@ export interface HostPort {
   readonly port: number
 }
 
-/** What pushing runs with, complete and checked. */
+/** Complete, validated settings for pushing. */
 export interface PushSettings {
   readonly root: string
   readonly stateDir: string
   readonly server: HostPort | undefined
-  /** Which of several paired servers is meant, by its name or full id. */
+  /** The paired server to use, by its name or full id. */
   readonly serverName: string | undefined
   readonly interfaces: readonly string[] | undefined
   readonly ignoreFile: string | undefined
@@ -56,19 +56,19 @@ export interface PushSettings {
   readonly limitBytesPerSecond: number | undefined
   readonly compression: Compression
   readonly settleMs: number
-  /** Whether the directory is taken as it is, even where it is empty or on another disk than last time. */
+  /** Whether the directory is accepted even if it is empty or on another disk than last time. */
   readonly acceptSource: boolean
-  /** What the client was paired as, where that is to be made sure of. */
+  /** The name the client must have been paired under; undefined for no check. */
   readonly id: string | undefined
-  /** Set where a server of the original program is spoken to, without any protection. */
+  /** Set to push to a server of the original program, without any protection. */
   readonly legacy: LegacySettings | undefined
-  /** Where metrics are shown; undefined: nowhere. */
+  /** Where to serve metrics; undefined for nowhere. */
   readonly metrics: ListenAddress | undefined
 }
 
 export interface LegacySettings {
   readonly server: HostPort
-  /** What the client calls itself; null: the server goes by its address. */
+  /** The name the client sends; if null, the server uses the client's address. */
   readonly clientId: string | null
 }
 
@@ -77,72 +77,78 @@ const DEFAULT_SETTLE = '2s'
 /** Adds the settings that all commands share. */
 export function withCommonSettings (command: Command): Command {
   return command
-    .addOption(pathSetting('--state-dir <dir>', 'where keys, pins and records are kept'))
-    .addOption(setting('--profile <name>', 'a state of its own, for several clients of one user', parseProfile))
-    .addOption(pathSetting('--config <file>', 'a file with settings, one "name: value" a line'))
+    .addOption(pathSetting('--state-dir <dir>', 'the directory for keys, trusted servers and records'))
+    .addOption(setting('--profile <name>', 'use a separate state, to run several clients as one user', parseProfile))
+    .addOption(pathSetting('--config <file>', 'a file with settings, one "name: value" per line'))
     .addOption(setting('--json', 'print data as JSON'))
     .addOption(setting('--quiet', 'print nothing but errors'))
 }
 
-/** Adds the settings of the commands that speak to a server. */
+/** Adds the settings of the commands that talk to a server. */
 export function withServerSettings (command: Command): Command {
   return withCommonSettings(command)
-    .addOption(setting('--server <host:port>', 'where the server is, instead of looking for it', parseHostPort))
-    .addOption(listSetting('--interface <name>', 'look for the server on this network interface only; may be given more than once'))
+    .addOption(setting('--server <host:port>', 'connect to this address instead of searching the local network', parseHostPort))
+    .addOption(listSetting('--interface <name>', 'search on this network interface only; may be given more than once'))
 }
 
 /** Adds the settings of the commands that push. */
 export function withPushSettings (command: Command): Command {
   return withServerName(withSettle(withServerSettings(command)))
-    .addOption(pathSetting('--directory <dir>', 'the directory to push, where it does not stand as an argument'))
-    .addOption(pathSetting('--ignore-file <file>', 'a file with more rules of what to leave out, in the syntax of .gitignore'))
-    .addOption(setting('--no-default-ignores', 'push temporary files of common programs too'))
-    .addOption(setting('--limit <rate>', 'bytes a second at most, such as 20M or 500k', parseRate))
-    .addOption(setting('--compress <when>', 'auto: where the network is the limit and the content shrinks').choices(['auto', 'always', 'never']).default('auto'))
-    .addOption(setting('--accept-source', 'push although the directory is empty, or on another disk, unlike last time'))
+    .addOption(pathSetting('--directory <dir>', 'the directory to push, instead of the argument'))
+    .addOption(pathSetting('--ignore-file <file>', 'a file with more ignore rules, in .gitignore syntax'))
+    .addOption(setting('--no-default-ignores', 'also push the temporary files of common programs'))
+    .addOption(setting('--limit <rate>', 'send at most this many bytes per second, such as 20M or 500k', parseRate))
+    .addOption(setting('--compress <when>', 'whether to compress; auto compresses if the network is the bottleneck and the content shrinks')
+      .choices(['auto', 'always', 'never']).default('auto'))
+    .addOption(setting('--accept-source', 'push even if the directory is empty or on another disk than last time'))
 }
 
-/** Which of several paired servers a directory goes to. */
+/** Adds the setting that chooses one of several paired servers. */
 export function withServerName (command: Command): Command {
-  return command.addOption(setting('--server-name <name>', 'which paired server the directory goes to, by name or full id; later runs remember it'))
+  const description = 'the paired server to use for this directory, by name or full id; later runs remember it'
+  return command.addOption(setting('--server-name <name>', description))
 }
 
-/** How long a file has to be quiet. */
+/** Adds the setting for how long a file must be unchanged. */
 export function withSettle (command: Command): Command {
-  return command.addOption(setting('--settle <duration>', 'how long a file has to be quiet before it is taken', parseDuration).default(parseDuration(DEFAULT_SETTLE), DEFAULT_SETTLE))
+  const description = 'how long a file must be unchanged before it is read'
+  const option = setting('--settle <duration>', description, parseDuration)
+  return command.addOption(option.default(parseDuration(DEFAULT_SETTLE), DEFAULT_SETTLE))
 }
 
-/** Lets a command speak to a server of the original program. */
+/** Adds the setting for pushing to a server of the original program. */
 export function withLegacy (command: Command): Command {
-  return command.addOption(setting('--legacy', 'speak to a server of the original program, WITHOUT ANY PROTECTION; needs --server'))
+  return command.addOption(setting('--legacy', 'push to a server of the original program, WITHOUT ANY PROTECTION; needs --server'))
 }
 
-/** The name that the client wishes for itself when it is paired. */
+/** Adds the setting for the name that the client asks for when it is paired. */
 export function withId (command: Command): Command {
-  return command.addOption(setting('--id <id>', 'the name this client asks for when it is paired (default: the name of this machine); a push under another one is refused'))
+  const description = 'the name of this client, asked for when it is paired (default: the host name); a push under another name is refused'
+  return command.addOption(setting('--id <id>', description))
 }
 
-/** The name a client has unless told. */
+/** The name of a client by default. */
 export function defaultId (): string {
   return hostname()
 }
 
-/** The state directory of a command. Throws USAGE. */
+/** The state directory that a command uses. Throws USAGE. */
 export function stateDirOf (flags: CommonFlags, terminal: Terminal): string {
   if (flags.stateDir !== undefined && flags.profile !== undefined) {
-    throw new FileSyncError('USAGE', 'Give --state-dir or --profile, not both: each names the place of the state.')
+    throw new FileSyncError('USAGE', '--state-dir and --profile exclude each other: both choose the state directory. Give one of them.')
   }
   if (flags.stateDir !== undefined) return resolve(flags.stateDir)
   const base = defaultStateDir('client', terminal.env)
   return resolve(flags.profile === undefined ? base : `${base}-${flags.profile}`)
 }
 
-/** Fills in what was not given: asks for it in a terminal. Throws USAGE. */
+/** Validates the flags; asks for a missing directory if there is a terminal. Throws USAGE. */
 export async function completePushSettings (directory: string | undefined, flags: PushFlags, terminal: Terminal): Promise<PushSettings> {
-  const asking = canPrompt(terminal) && flags.quiet !== true && flags.json !== true
-  const given = directory ?? flags.directory ?? (asking ? await prompt(terminal, 'Directory to push:', text => userPath(parseText(text), terminal.env)) : undefined)
-  if (given === undefined) throw new FileSyncError('USAGE', 'Say which directory to push, such as: filesync-client push /home/me/photos')
-  const root = parseText(given)
+  const given = directory ?? flags.directory ?? await promptForDirectory(flags, terminal)
+  if (given === undefined) {
+    throw new FileSyncError('USAGE', 'No directory to push was given. Name one, for example: filesync-client push /home/me/photos')
+  }
+  const root = parseDirectory(given)
   const stateDir = stateDirOf(flags, terminal)
   await checkStateDir(stateDir, root, 'the directory to push,')
   return {
@@ -163,12 +169,21 @@ export async function completePushSettings (directory: string | undefined, flags
   }
 }
 
+async function promptForDirectory ({ quiet, json }: CommonFlags, terminal: Terminal): Promise<string | undefined> {
+  if (!canPrompt(terminal) || quiet === true || json === true) return undefined
+  return await prompt(terminal, 'Directory to push:', text => userPath(parseDirectory(text), terminal.env))
+}
+
 function legacySettings ({ legacy, server, limit, id }: PushFlags): LegacySettings | undefined {
   if (legacy !== true) return undefined
-  if (server === undefined) throw new FileSyncError('USAGE', 'With --legacy say where the server of the original program is: --server HOST:PORT. It is never looked for, because anybody could answer.')
-  if (limit !== undefined) throw new FileSyncError('USAGE', 'With --legacy there is no --limit.')
+  if (server === undefined) {
+    throw new FileSyncError('USAGE', '--legacy needs the address of the server: --server HOST:PORT. ' +
+      'A server of the original program is never searched for, because any machine could answer.')
+  }
+  if (limit !== undefined) throw new FileSyncError('USAGE', '--limit cannot be combined with --legacy. Leave one of them out.')
   if (id !== undefined && (!/^[A-Za-z0-9._-]{1,64}$/u.test(id) || /^\.+$/u.test(id))) {
-    throw new FileSyncError('USAGE', `"${id}" cannot be an id for --legacy: it may have up to 64 letters, digits, dots, hyphens and underscores.`)
+    throw new FileSyncError('USAGE', `"${id}" is not a valid --id for --legacy. ` +
+      'Use up to 64 letters, digits, dots, hyphens and underscores, and not only dots.')
   }
   return { server, clientId: id ?? null }
 }
@@ -180,30 +195,32 @@ export function parseHostPort (text: string): HostPort {
   const host = match?.[1] ?? match?.[2]
   const isBroken = host === undefined || !(port >= 1 && port <= 65_535)
   if (isBroken || (match?.[1] !== undefined && !isIPv6(match[1]))) {
-    throw new FileSyncError('USAGE', `"${text}" is not HOST:PORT. Write for example nas.local:4242, 192.168.1.5:4242 or [fe80::1%eth0]:4242.`)
+    throw new FileSyncError('USAGE', `"${text}" is not a valid HOST:PORT. Examples: nas.local:4242, 192.168.1.5:4242, [fe80::1%eth0]:4242.`)
   }
   return { host, port }
 }
 
-/** The largest packed file then takes about a minute, within the server's patience (`answerTimeoutMs`, `stallTimeoutMs`). */
+/** At this rate the largest packed file takes about a minute, within the server's timeouts (`answerTimeoutMs`, `stallTimeoutMs`). */
 const MIN_BYTES_PER_SECOND = 4000
 
 function parseRate (text: string): number {
   const rate = parseSize(text)
   if (rate < MIN_BYTES_PER_SECOND) {
-    throw new FileSyncError('USAGE', 'The limit is below 4k a second, at which a server would take this client for stuck. Give a higher one, or leave --limit out to send without a limit.')
+    throw new FileSyncError('USAGE', 'The limit is below 4k per second; a server would consider this client stuck. ' +
+      'Give a higher limit, or leave --limit out to send without one.')
   }
   return rate
 }
 
 function parseProfile (text: string): string {
   if (!/^[A-Za-z0-9._-]{1,64}$/u.test(text) || text.startsWith('.')) {
-    throw new FileSyncError('USAGE', 'The name of a profile has letters, digits, dots, hyphens and underscores.')
+    throw new FileSyncError('USAGE', `"${text}" is not a valid profile name. ` +
+      'Use up to 64 letters, digits, dots, hyphens and underscores, not starting with a dot.')
   }
   return text
 }
 
-function parseText (text: string): string {
-  if (text === '') throw new FileSyncError('USAGE', 'The name of the directory to push is empty.')
+function parseDirectory (text: string): string {
+  if (text === '') throw new FileSyncError('USAGE', 'The name of the directory to push is empty. Name a directory.')
   return text
 }

@@ -59,7 +59,7 @@ test('push --json ends with its line also where no run could start', async () =>
   const { exitCode, out, err } = await run(['push', '--json'])
   expect(exitCode).toBe(2)
   expect(JSON.parse(out)).toMatchObject({ result: 'failed', filesSent: 0, problems: [], code: 'USAGE' })
-  expect(err).toMatch(/^filesync-client: Say which directory/u)
+  expect(err).toMatch(/^filesync-client: No directory to push/u)
 })
 
 test('the commands that README starts with are scripts of the repository', async () => {

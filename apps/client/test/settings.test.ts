@@ -63,8 +63,8 @@ test('everything can be said in the environment', async () => {
 describe('the directory', () => {
   test('goes before the setting, and is asked for only in a terminal', async () => {
     expect((await settings([join(folder, 'tree'), '--directory', '/elsewhere', '--state-dir', '/var/s'])).root).toBe(join(folder, 'tree'))
-    await expect(settings([])).rejects.toEqual(refused(/Say which directory/u))
-    await expect(settings(['--json'], fakeTerminal({}, true))).rejects.toEqual(refused(/Say which directory/u))
+    await expect(settings([])).rejects.toEqual(refused(/No directory to push/u))
+    await expect(settings(['--json'], fakeTerminal({}, true))).rejects.toEqual(refused(/No directory to push/u))
     const terminal = fakeTerminal({}, true)
     const asked = settings(['--state-dir', '/var/s'], terminal)
     await expect.poll(() => terminal.printed()).toContain('Directory to push:')
@@ -108,5 +108,5 @@ describe('the state directory', () => {
 })
 
 test.each(['0', '1', '3.9k'])('a limit of %s, at which a server would lose patience, is refused', async limit => {
-  await expect(settings([join(folder, 'tree'), '--limit', limit])).rejects.toEqual(refused(/below 4k a second/u))
+  await expect(settings([join(folder, 'tree'), '--limit', limit])).rejects.toEqual(refused(/below 4k per second/u))
 })
