@@ -38,7 +38,7 @@ export const ARROWS = {
     status: ['connect', 'push', './settings', './software'],
     safe: ['connect', './settings', './software'],
     legacy: ['connect', 'push', 'status', './settings', './software'],
-    commands: ['connect', 'legacy', 'push', 'safe', 'status', './pusher', './settings', './software']
+    commands: ['connect', 'legacy', 'push', 'safe', 'status', './push-client', './settings', './software']
   }
 }
 

@@ -2,13 +2,13 @@ import { parseListenAddress } from '@filesync/program'
 import { createProgram, pathArgument, pathSetting, setting } from '@filesync/program/node'
 import { Option } from 'commander'
 import type { Command } from 'commander'
-import type { EnrollFlags, PairFlags } from './commands/pair.ts'
-import type { CommandContext, StartFlags } from './commands/push.ts'
+import type { EnrollFlags, PairingFlags } from './commands/pair.ts'
+import type { CommandContext, ClientStartFlags } from './commands/push.ts'
 import type { SafeFlags } from './commands/safe.ts'
-import type { StatusFlags } from './commands/status.ts'
+import type { ClientStatusFlags } from './commands/status.ts'
 import type { TrustFlags } from './commands/trust.ts'
 import { withCommonSettings, withId, withLegacy, withPushSettings, withServerName, withServerSettings, withSettle } from './settings.ts'
-import type { CommonFlags, PushFlags, ServerFlags } from './settings.ts'
+import type { ClientFlags, PushFlags, ServerFlags } from './settings.ts'
 import { VERSION } from './software.ts'
 
 /** The command line of the client: the options of each command and what it runs. A command is loaded only when it is called. */
@@ -27,14 +27,16 @@ export function createClientProgram (context: CommandContext): Command {
   return program
 }
 
+const METRICS_HELP = 'serve Prometheus metrics at this address, under /metrics; PORT alone listens on this machine only'
+
 function addPushing (program: Command, context: CommandContext): void {
   withLegacy(withId(withPushSettings(program.command('start', { isDefault: true }).addArgument(pathArgument('[dir]')))))
     .description('push DIR now, whenever it changes, and whenever the server asks, until stopped')
     .addOption(setting('--once', 'exit after one push'))
     .addOption(setting('--no-watch', 'push only when the server asks, not when the directory changes'))
-    .addOption(setting('--metrics <host:port>', 'serve Prometheus metrics here, under /metrics; PORT alone listens on this machine only', parseListenAddress))
+    .addOption(setting('--metrics <host:port>', METRICS_HELP, parseListenAddress))
     .addOption(new Option('--watch', 'push when the directory changes').default(true, 'on'))
-    .action(async (directory: string | undefined, flags: StartFlags) => {
+    .action(async (directory: string | undefined, flags: ClientStartFlags) => {
       const { start } = await import('./commands/push.ts')
       process.exitCode = await start(directory, flags, context)
     })
@@ -59,7 +61,7 @@ function addPairing (program: Command, context: CommandContext): void {
   withId(withServerSettings(program.command('pair')))
     .description('pair with a server, using the code that "filesync-server pair" shows')
     .addOption(setting('--code-stdin', 'read the code from standard input'))
-    .action(async (flags: PairFlags) => { await (await import('./commands/pair.ts')).pair(flags, context) })
+    .action(async (flags: PairingFlags) => { await (await import('./commands/pair.ts')).pair(flags, context) })
   withId(withServerSettings(program.command('enroll')))
     .description('pair with a server, using a token from "filesync-server token create"')
     .addOption(pathSetting('--token-file <file>', 'the file that holds the token').makeOptionMandatory())
@@ -69,29 +71,29 @@ function addPairing (program: Command, context: CommandContext): void {
 function addTrust (program: Command, { terminal }: CommandContext): void {
   withCommonSettings(program.command('servers'))
     .description('list the servers this client is paired with')
-    .action(async (flags: CommonFlags) => { await (await import('./commands/trust.ts')).listServers(flags, terminal) })
+    .action(async (flags: ClientFlags) => { await (await import('./commands/trust.ts')).listServers(flags, terminal) })
   withCommonSettings(program.command('forget <server>'))
     .description('stop trusting a server, given by its name or full id')
-    .action(async (server: string, flags: CommonFlags) => { await (await import('./commands/trust.ts')).forget(server, flags, terminal) })
+    .action(async (server: string, flags: ClientFlags) => { await (await import('./commands/trust.ts')).forget(server, flags, terminal) })
   withServerSettings(program.command('trust-server <full-id>'))
     .description('trust the server with this id, as "filesync-server id" prints it')
     .option('--name <name>', 'the name to show for this server')
     .action(async (id: string, flags: TrustFlags) => { await (await import('./commands/trust.ts')).trustServer(id, flags, terminal) })
   withCommonSettings(program.command('id'))
     .description('print the full id of this client')
-    .action(async (flags: CommonFlags) => { await (await import('./commands/trust.ts')).showId(flags, terminal) })
+    .action(async (flags: ClientFlags) => { await (await import('./commands/trust.ts')).showId(flags, terminal) })
 }
 
 function addInspection (program: Command, context: CommandContext): void {
   withCommonSettings(program.command('status'))
     .description('show what the running client is doing')
     .addOption(setting('--follow', 'show events as they happen, until stopped'))
-    .action(async (flags: StatusFlags) => { await (await import('./commands/status.ts')).showStatus(flags, context) })
+    .action(async (flags: ClientStatusFlags) => { await (await import('./commands/status.ts')).showStatus(flags, context) })
   withPushSettings(program.command('why <path>'))
     .description('show the state of one path and the reason for it')
-    .action(async (path: string, flags: PushFlags) => { await (await import('./commands/inspect.ts')).why(path, flags, context) })
+    .action(async (path: string, flags: PushFlags) => { await (await import('./commands/why.ts')).why(path, flags, context) })
   withServerName(withSettle(withServerSettings(program.command('safe <path...>'))))
-    .description('check that the server durably holds exactly these files, so that they can be deleted here; exit code 0 only if all are safe')
+    .description('check that the server holds exactly these files, so that they can be deleted here; exit code 0 only if all are safe')
     .addOption(pathSetting('--directory <dir>', 'the pushed directory; needed if no client is running'))
     .addOption(setting('--fresh', 'make the server read its copies again before it answers'))
     .action(async (paths: string[], flags: SafeFlags) => {

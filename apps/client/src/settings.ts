@@ -10,7 +10,7 @@ import type { Compression } from '@filesync/transfer'
 import type { Command } from 'commander'
 
 /** The options of every command of the client, as parsed from the command line. */
-export interface CommonFlags {
+export interface ClientFlags {
   readonly stateDir?: string
   readonly profile?: string
   readonly json?: boolean
@@ -18,7 +18,7 @@ export interface CommonFlags {
 }
 
 /** The options of every command that talks to a server. */
-export interface ServerFlags extends CommonFlags {
+export interface ServerFlags extends ClientFlags {
   readonly server?: HostPort
   readonly interface?: readonly string[]
 }
@@ -133,7 +133,7 @@ export function defaultId (): string {
 }
 
 /** The state directory that a command uses. Throws USAGE. */
-export function stateDirOf (flags: CommonFlags, terminal: Terminal): string {
+export function stateDirOf (flags: ClientFlags, terminal: Terminal): string {
   if (flags.stateDir !== undefined && flags.profile !== undefined) {
     throw new FileSyncError('USAGE', '--state-dir and --profile exclude each other: both choose the state directory. Give one of them.')
   }
@@ -169,7 +169,7 @@ export async function completePushSettings (directory: string | undefined, flags
   }
 }
 
-async function promptForDirectory ({ quiet, json }: CommonFlags, terminal: Terminal): Promise<string | undefined> {
+async function promptForDirectory ({ quiet, json }: ClientFlags, terminal: Terminal): Promise<string | undefined> {
   if (!canPrompt(terminal) || quiet === true || json === true) return undefined
   return await prompt(terminal, 'Directory to push:', text => userPath(parseDirectory(text), terminal.env))
 }

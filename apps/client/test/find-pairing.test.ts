@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { FileSyncError } from '@filesync/protocol'
 import type { ErrorCode } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
-import type { Candidate } from '../src/connect/candidate.ts'
+import type { ServerCandidate } from '../src/connect/server-candidate.ts'
 import { findPairing } from '../src/connect/find-pairing.ts'
 
 interface Attempt {
@@ -15,7 +15,7 @@ interface Attempt {
 let clock: ManualClock
 let attempts: Attempt[]
 let stop: AbortController
-let offers: Candidate[]
+let offers: ServerCandidate[]
 /** No more offers are to come. */
 let isOver: boolean
 let wake: () => void
@@ -23,11 +23,11 @@ beforeEach(() => {
   [clock, attempts, stop, offers, isOver, wake] = [new ManualClock(), [], new AbortController(), [], false, () => { /* nobody waits yet */ }]
 })
 
-function offer (port: number, idPrefix = `ID${port}`, address = '10.0.0.1'): Candidate {
+function offer (port: number, idPrefix = `ID${port}`, address = '10.0.0.1'): ServerCandidate {
   return { address, port, origin: 'offered', idPrefix }
 }
 
-async function * listen (signal: AbortSignal): AsyncGenerator<Candidate, void, undefined> {
+async function * listen (signal: AbortSignal): AsyncGenerator<ServerCandidate, void, undefined> {
   signal.addEventListener('abort', () => { wake() })
   while (!signal.aborted) {
     const next = offers.shift()

@@ -15,7 +15,7 @@ import { stateDirOf } from '../settings.ts'
 import type { HostPort, ServerFlags } from '../settings.ts'
 import type { CommandContext } from './push.ts'
 
-/** `filesync-client doctor`: why this client cannot reach its server, and how to fix it. Resolves with the exit code: 1 if there is a fault. */
+/** `filesync-client doctor`: why this client cannot reach its server, and how to fix it. Resolves with the exit code, 1 for a fault. */
 export async function doctor (flags: ServerFlags, { terminal, signal }: CommandContext): Promise<number> {
   const stateDir = stateDirOf(flags, terminal)
   const state = await openClientState(stateDir)
@@ -110,7 +110,7 @@ function isOffer ({ check, server }: Finding): boolean {
   return (check === 'offer' || check === 'dns-sd') && server !== undefined
 }
 
-/** Records where a paired server may be; the same server often answers on several interfaces. False for an offer of any other server. */
+/** Records the address if the offer is from a paired server, which often answers on several interfaces. False for any other server. */
 function addPairedOffer ({ server }: Finding, places: Map<string, HostPort>, pinned: readonly PinnedServer[]): boolean {
   if (server === undefined || pinned.every(({ id }) => idPrefix(id) !== server.idPrefix)) return false
   places.set(`${server.address} ${server.port}`, { host: server.address, port: server.port })
@@ -142,10 +142,11 @@ async function * proveOffers (places: readonly HostPort[], init: ProveServerInit
 }
 
 function noPairedServer (pinned: readonly PinnedServer[]): DoctorFinding {
+  const names = pinned.map(({ name }) => name).join(', ')
   return {
     check: 'pairing',
     level: 'fault',
-    what: `Servers answer on this network, but this client is not paired with any of them. It is paired with ${pinned.map(({ name }) => name).join(', ')}.`,
+    what: `Servers answer, but this client is not paired with any of them, only with ${names}.`,
     fix: 'start the paired server on this subnet, or name its address: --server HOST:PORT',
   }
 }

@@ -3,21 +3,21 @@ import { jsonLine } from '@filesync/program'
 import { describePlan, failedPlan, planResult } from '../push/plan-result.ts'
 import { createProgressLine } from '../status/progress-line.ts'
 import type { PushFlags } from '../settings.ts'
-import { openPusher, watcher } from './push.ts'
+import { openClient, showProgress } from './push.ts'
 import type { CommandContext } from './push.ts'
 
-/** `filesync-client plan`: what `push` would do. Nothing is sent but the listings that the server lacks, and nothing is changed. */
+/** `filesync-client plan`: what `push` would do. Sends only the listings that the server lacks, and changes nothing. */
 export async function plan (directory: string | undefined, flags: PushFlags, { terminal, signal }: CommandContext): Promise<void> {
   const line = createProgressLine(terminal.stderr, flags.quiet === true)
   try {
-    const pusher = await openPusher(directory, flags, terminal)
+    const client = await openClient(directory, flags, terminal)
     try {
-      const result = planResult(await pusher.plan(watcher(line), signal))
+      const result = planResult(await client.plan(showProgress(line), signal))
       line.clear()
       if (flags.json === true) terminal.stdout.write(jsonLine(result))
       else if (flags.quiet !== true) terminal.stdout.write(`${describePlan(result)}\n`)
     } finally {
-      await pusher.close()
+      await client.close()
     }
   } catch (error) {
     line.clear()

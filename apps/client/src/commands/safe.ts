@@ -7,14 +7,14 @@ import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { openFileSource } from '@filesync/transfer/node'
 import { chooseServers } from '../connect/choose-server.ts'
 import { openClientState } from '../connect/client-state.ts'
-import { findServer } from '../connect/find-server.ts'
-import type { FindServerInit } from '../connect/find-server.ts'
-import { greetForQuestions } from '../connect/greet.ts'
-import { askSafe } from '../safe/ask-safe.ts'
-import type { ReceiptRow } from '../safe/ask-safe.ts'
+import { connectToServer } from '../connect/connect-to-server.ts'
+import type { ConnectToServerInit } from '../connect/connect-to-server.ts'
+import { greetForSafeCheck } from '../connect/greet.ts'
+import { checkSafe } from '../safe/check-safe.ts'
+import type { SafeResult } from '../safe/check-safe.ts'
 import { localCopies } from '../safe/local-copies.ts'
-import type { LocalTree } from '../safe/local-copies.ts'
-import { recallSource } from '../push/scan-memory-file.ts'
+import type { LocalCopy, LocalTree } from '../safe/local-copies.ts'
+import { recallSource } from '../push/source-memory.ts'
 import { stateDirOf } from '../settings.ts'
 import type { ServerFlags } from '../settings.ts'
 import { SOFTWARE } from '../software.ts'
@@ -29,26 +29,32 @@ export interface SafeFlags extends ServerFlags {
 
 const NOT_SAFE_EXIT = 5
 
-/** `filesync-client safe`: whether the server holds exactly what is here. Resolves with the exit code, 0 where all is safe. */
+/** `filesync-client safe`: whether the server holds exactly what is here. Resolves with the exit code: 0 only if all is safe. */
 export async function safe (paths: readonly string[], flags: SafeFlags, { terminal, signal }: CommandContext): Promise<number> {
   const stateDir = stateDirOf(flags, terminal)
   const root = await pushedDirectory(stateDir, flags)
   const inside = paths.map(path => pathInside(root, path, terminal.env))
   const tree: LocalTree = { root, settleMs: flags.settle, nowMs: () => systemClock.nowMs() }
-  const report = new Report()
-  const tell = (text: string): void => { writeReport(terminal, text, { quiet: flags.quiet, isTrouble: !report.isSafe }) }
+  const summary = new SafeSummary()
+  const print = (text: string): void => { writeReport(terminal, text, { quiet: flags.quiet, isTrouble: !summary.isSafe }) }
   const source = openFileSource({ root })
   try {
     const { identity, servers } = await openClientState(stateDir)
-    const { connection } = await findServer({
-      identity, servers, server: flags.server, interfaces: flags.interface, choose: await choosing(root, stateDir, flags), clock: systemClock, signal,
+    const { connection } = await connectToServer({
+      identity,
+      servers,
+      server: flags.server,
+      interfaces: flags.interface,
+      choose: await serverChooser(root, stateDir, flags),
+      clock: systemClock,
+      signal,
     })
     try {
-      await greetForQuestions(connection, SOFTWARE, systemClock)
-      for await (const row of askSafe(all(tree, inside), { connection, source, hash: hashBytes, fresh: flags.fresh === true })) {
-        report.add(row)
-        if (flags.json === true) terminal.stdout.write(jsonLine(row))
-        else if (!row.safe) tell(`${printable(shown(row.path))}: NOT SAFE. ${printable(row.reason)}\n`)
+      await greetForSafeCheck(connection, SOFTWARE, systemClock)
+      for await (const result of checkSafe(copiesAt(tree, inside), { connection, source, hash: hashBytes, fresh: flags.fresh === true })) {
+        summary.add(result)
+        if (flags.json === true) terminal.stdout.write(jsonLine(result))
+        else if (!result.safe) print(`${displayPath(result.path)}: NOT SAFE. ${printable(result.reason)}\n`)
       }
       await connection.close()
     } catch (error) {
@@ -58,45 +64,50 @@ export async function safe (paths: readonly string[], flags: SafeFlags, { termin
   } finally {
     await source.close()
   }
-  if (flags.json !== true) tell(report.summary())
-  return report.isSafe ? 0 : NOT_SAFE_EXIT
+  if (flags.json !== true) print(summary.describe())
+  return summary.isSafe ? 0 : NOT_SAFE_EXIT
 }
 
-/** The server that the directory goes to is the one to ask. */
-async function choosing (root: string, stateDir: string, flags: SafeFlags): Promise<NonNullable<FindServerInit['choose']>> {
+/** Chooses the server that the directory is pushed to. */
+async function serverChooser (root: string, stateDir: string, flags: SafeFlags): Promise<ConnectToServerInit['choose']> {
   const { server, serverName } = flags
   const home = (await recallSource(stateDir, root))?.serverId
   return pinned => chooseServers(pinned, { root, home, named: serverName, isAddressGiven: server !== undefined })
 }
 
-function * all (tree: LocalTree, paths: readonly string[]): Generator<ReturnType<typeof localCopies> extends Generator<infer T> ? T : never, void, undefined> {
+function * copiesAt (tree: LocalTree, paths: readonly string[]): Generator<LocalCopy, void, undefined> {
   for (const path of paths) yield * localCopies(tree, path)
 }
 
-/** As told, or else the one that the running client pushes. Throws USAGE. */
+/** The directory given as an option, or the one that the running client pushes. Throws USAGE. */
 async function pushedDirectory (stateDir: string, { directory }: SafeFlags): Promise<string> {
   if (directory !== undefined) return directory
   const status = await askControl(stateDir, 'GET /status') as { readonly directory: string } | undefined
   if (status !== undefined) return status.directory
-  throw new FileSyncError('USAGE', 'No client is running, so say which directory is pushed: --directory DIR.')
+  throw new FileSyncError('USAGE', 'No client is running, so the pushed directory is not known. Name it with --directory DIR.')
 }
 
-/** A path that a person gave: absolute, or from where they are, or else from the directory. Throws USAGE. */
+/**
+ * Converts a path from the command line into one relative to the pushed directory. It may be absolute, relative to the working
+ * directory, or, if that leads outside, relative to the pushed directory. Throws USAGE.
+ */
 export function pathInside (directory: string, path: string, env: Terminal['env']): string {
   const inside = pathWithin(directory, userPath(path, env)) ?? pathWithin(directory, userPath(path, env, directory))
-  if (inside === undefined) throw new FileSyncError('USAGE', `${path} is not a path inside ${directory}.`)
-  return inside.split(sep).join('/')
+  if (inside !== undefined) return inside.split(sep).join('/')
+  throw new FileSyncError('USAGE', `${path} is not inside the pushed directory ${directory}. Give a path below that directory.`)
 }
 
-function shown (path: string): string {
-  return path === '' ? '.' : path
+function displayPath (path: string): string {
+  return path === '' ? '.' : printable(path)
 }
 
-/** What a run came to, for a person. */
-class Report {
-  #rows = 0
+/** The outcome of all checks of one run. */
+class SafeSummary {
+  #checked = 0
   #unsafe = 0
-  #only: ReceiptRow | undefined
+  /** The result if there is only one. */
+  #only: SafeResult | undefined
+  /** When the copy that was not verified for longest was last verified. */
   #oldest: string | undefined
   #isAllVerified = true
 
@@ -104,20 +115,20 @@ class Report {
     return this.#unsafe === 0
   }
 
-  add (row: ReceiptRow): void {
-    this.#rows++
-    this.#only = this.#rows === 1 ? row : undefined
-    if (!row.safe) this.#unsafe++
-    if (row.verifiedAt === undefined) this.#isAllVerified = false
-    else if (this.#oldest === undefined || row.verifiedAt < this.#oldest) this.#oldest = row.verifiedAt
+  add (result: SafeResult): void {
+    this.#checked++
+    this.#only = this.#checked === 1 ? result : undefined
+    if (!result.safe) this.#unsafe++
+    if (result.verifiedAt === undefined) this.#isAllVerified = false
+    else if (this.#oldest === undefined || result.verifiedAt < this.#oldest) this.#oldest = result.verifiedAt
   }
 
-  summary (): string {
-    if (this.#only !== undefined) return this.#only.safe ? `${printable(shown(this.#only.path))}: safe. ${printable(this.#only.reason)}\n` : ''
-    if (!this.isSafe) return `${this.#unsafe} of ${this.#rows} are NOT SAFE.\n`
+  describe (): string {
+    if (this.#only !== undefined) return this.#only.safe ? `${displayPath(this.#only.path)}: safe. ${printable(this.#only.reason)}\n` : ''
+    if (!this.isSafe) return `${this.#unsafe} of ${this.#checked} are NOT SAFE.\n`
     const verified = this.#isAllVerified && this.#oldest !== undefined
-      ? ` The server has read every copy again since ${this.#oldest}.`
-      : ' Not every copy was read again since it was stored; --fresh has the server do that now.'
-    return `All ${this.#rows} are safe: the server holds exactly what is here.${verified}\n`
+      ? ` The server has verified every copy since ${this.#oldest}.`
+      : ' Some copies have not been verified since they were stored; --fresh makes the server verify all of them now.'
+    return `All ${this.#checked} are safe: the server holds exactly what is here.${verified}\n`
   }
 }

@@ -2,26 +2,30 @@ import { formatCount, formatDuration, printable } from '@filesync/program'
 import { showStatus as show } from '@filesync/program/node'
 import { FileSyncError, formatSize } from '@filesync/protocol'
 import type { ClientStatus } from '../status/control-routes.ts'
+import { describeEstimate } from '../status/progress-line.ts'
 import type { Activity } from '../status/run-record.ts'
 import { stateDirOf } from '../settings.ts'
-import type { CommonFlags } from '../settings.ts'
+import type { ClientFlags } from '../settings.ts'
 import type { CommandContext } from './push.ts'
 
-export interface StatusFlags extends CommonFlags {
+export interface ClientStatusFlags extends ClientFlags {
   readonly follow?: boolean
 }
 
-/** `filesync-client status`: once, or with `--follow` what happens from now on. */
-export async function showStatus (flags: StatusFlags, context: CommandContext): Promise<void> {
+/** `filesync-client status`: prints the status once, or events as they happen with `--follow`. */
+export async function showStatus (flags: ClientStatusFlags, context: CommandContext): Promise<void> {
   const stateDir = stateDirOf(flags, context.terminal)
-  await show<ClientStatus>({ stateDir, follow: flags.follow === true, json: flags.json === true, describe: describeStatus, notRunning: notRunning(stateDir) }, context)
+  await show<ClientStatus>({
+    stateDir, follow: flags.follow === true, json: flags.json === true, describe: describeStatus, notRunning: notRunning(stateDir),
+  }, context)
 }
 
 function notRunning (stateDir: string): FileSyncError {
-  return new FileSyncError('USAGE', `No client runs with the state directory ${stateDir}. Start one with "filesync-client start DIR", or name its directory with --state-dir.`)
+  return new FileSyncError('USAGE', `No client is running with the state directory ${stateDir}. ` +
+    'Start one with "filesync-client start DIR", or name its state directory with --state-dir.')
 }
 
-/** The state of a client for a person, over several lines. */
+/** The status as several lines of text. */
 export function describeStatus (status: ClientStatus, nowMs: number): string {
   const { directory, server, activity, watch, last, lastCompleteAt, nextSyncAt } = status
   const ago = (timeMs: number): string => `${formatDuration(Math.max(0, nowMs - timeMs))} ago`
@@ -30,7 +34,7 @@ export function describeStatus (status: ClientStatus, nowMs: number): string {
     ...(server === null ? [] : [`server     ${printable(server)}`]),
     `now        ${describeActivity(activity)}`,
     `changes    ${watch.mode}${watch.why === undefined ? '' : `: ${printable(watch.why)}`}`,
-    `complete   ${lastCompleteAt === null ? 'never yet' : ago(Date.parse(lastCompleteAt))}`,
+    `complete   ${lastCompleteAt === null ? 'never' : ago(Date.parse(lastCompleteAt))}`,
   ]
   if (nextSyncAt !== null) lines.push(`next run   ${nextSyncAt}, in ${formatDuration(Math.max(0, Date.parse(nextSyncAt) - nowMs))}`)
   if (last !== null) {
@@ -46,16 +50,21 @@ export function describeStatus (status: ClientStatus, nowMs: number): string {
 function describeActivity (activity: Activity): string {
   switch (activity.doing) {
     case 'idle': return 'between two runs'
-    case 'connecting': return 'looking for the server'
+    case 'connecting': return 'searching for the server'
     case 'comparing': return 'comparing with the archive'
-    case 'queued': return `in place ${activity.position} of the server's queue${activity.estimateMs === undefined ? '' : `, about ${formatDuration(activity.estimateMs)}`}`
+    case 'queued': return `waiting at position ${activity.position} in the server's queue${describeEstimate(activity.estimateMs)}`
     case 'sending': return describeSending(activity)
     case 'waiting': return 'waiting for the next run'
   }
 }
 
-function describeSending ({ files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path, isCompressing }: Extract<Activity, { doing: 'sending' }>): string {
-  const parts = [`sending ${files} of ${formatCount(filesWanted, 'file')}`, `${formatSize(bytes)} of ${formatSize(bytesWanted)}`, `${formatSize(bytesPerSecond)}/s`]
+function describeSending (activity: Extract<Activity, { doing: 'sending' }>): string {
+  const { files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path, isCompressing } = activity
+  const parts = [
+    `sending ${files} of ${formatCount(filesWanted, 'file')}`,
+    `${formatSize(bytes)} of ${formatSize(bytesWanted)}`,
+    `${formatSize(bytesPerSecond)}/s`,
+  ]
   if (isCompressing) parts.push('compressed')
   if (remainingMs !== undefined) parts.push(`${formatDuration(remainingMs)} left`)
   if (path !== undefined) parts.push(printable(path))

@@ -2,16 +2,16 @@ import { tameName } from '@filesync/identity'
 import { FileSyncError, foldKey } from '@filesync/protocol'
 
 /**
- * Throws USAGE where a client that was paired under another name is told to be `id`: it would go on in the folder it was given
- * then. A number behind the name is the server's doing, where two clients wished for the same.
+ * Throws USAGE if the client was paired under another name than `id`: its files would still go to the old folder. The server
+ * appends a number to the name if two clients ask for the same one, so that is accepted.
  *
- * @param area the client's folder in the archive, as the server says
+ * @param area the client's folder in the archive, as reported by the server
  */
 export function checkId (id: string | undefined, area: string): void {
   if (id === undefined) return
-  const named = foldKey(tameName(id))
-  const given = foldKey(area)
-  if (given === named || (given.startsWith(`${named}-`) && /^\d+$/u.test(given.slice(named.length + 1)))) return
+  const requested = foldKey(tameName(id))
+  const actual = foldKey(area)
+  if (actual === requested || (actual.startsWith(`${requested}-`) && /^\d+$/u.test(actual.slice(requested.length + 1)))) return
   throw new FileSyncError('USAGE', `This client was paired as "${area}", so its files go to that folder; --id ${id} cannot change that. ` +
-    'Leave --id out; or, for a folder of its own, give it a state of its own too (--profile or --state-dir) and pair that with --id.')
+    'Leave --id out. To push to a separate folder, choose a separate state with --profile or --state-dir, and pair again with --id.')
 }

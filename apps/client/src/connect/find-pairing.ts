@@ -1,31 +1,31 @@
 import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import type { Clock, ErrorCode } from '@filesync/protocol'
-import type { Candidate } from './candidate.ts'
+import type { ServerCandidate } from './server-candidate.ts'
 import { OfferQueue } from './offer-queue.ts'
 
 export interface FindPairingInit<T> {
-  /** Servers that may be meant, as they are heard; ends when the signal is aborted, or when there are no more. */
-  readonly candidates: (signal: AbortSignal) => AsyncIterable<Candidate>
-  /** Proves to one server that this client was given the secret, and has it prove the same. */
-  readonly attempt: (candidate: Candidate, signal: AbortSignal) => Promise<T>
+  /** Servers to ask, as they are discovered; ends when the signal is aborted, or when there are no more. */
+  readonly candidates: (signal: AbortSignal) => AsyncIterable<ServerCandidate>
+  /** Proves to one server that this client knows the secret, and verifies the server's proof. */
+  readonly attempt: (candidate: ServerCandidate, signal: AbortSignal) => Promise<T>
   /** Uniform from 0 to 1. */
   readonly random: () => number
   readonly clock: Clock
   readonly signal: AbortSignal
 }
 
-/** What says more than that a server cannot be reached, the most important first. */
-const TELLING: readonly ErrorCode[] = ['PAIRING_UNPROVEN', 'PAIRING_REFUSED']
-/** After a refusal others may still be heard; the questions of the first two seconds reach every server that is there. */
+/** Failures that explain more than an unreachable server does, the most important first. */
+const INFORMATIVE: readonly ErrorCode[] = ['PAIRING_UNPROVEN', 'PAIRING_REFUSED']
+/** After a refusal another server may still answer; the requests of the first two seconds reach every server that is running. */
 const OTHERS_WITHIN_MS = 2_000
 
 /**
- * Asks the servers that pair at the moment until one proves that it knows the secret: several may show a code, and only one
- * of them shows this. Asking gives nothing away, see docs/protocol.md under "Pairing". Rejects with the most telling failure,
- * or with the signal's reason; resolves with undefined where no server was heard.
+ * Asks the servers that accept pairing until one proves that it knows the secret: several servers may show a code, but only one
+ * of them shows this code. Asking reveals nothing, see docs/protocol.md under "Pairing". Rejects with the most informative
+ * failure, or with the signal's reason. Resolves with undefined if no server was discovered.
  */
 export async function findPairing<T> (init: FindPairingInit<T>): Promise<T | undefined> {
-  const search = new Search(init)
+  const search = new PairingSearch(init)
   try {
     return await search.run()
   } finally {
@@ -33,7 +33,7 @@ export async function findPairing<T> (init: FindPairingInit<T>): Promise<T | und
   }
 }
 
-class Search<T> {
+class PairingSearch<T> {
   readonly #init: FindPairingInit<T>
   readonly #over = new AbortController()
   readonly #queue: OfferQueue
@@ -42,9 +42,9 @@ class Search<T> {
   #cancelEnd: () => void = () => { /* nothing is scheduled yet */ }
   #asking = 0
   #listening = true
-  #isSettled = false
-  #grant: (granted: T) => void = () => { /* set by run */ }
-  #give: () => void = () => { /* set by run */ }
+  #isOver = false
+  #succeed: (granted: T) => void = () => { /* set by run */ }
+  #giveUp: () => void = () => { /* set by run */ }
 
   constructor (init: FindPairingInit<T>) {
     this.#init = init
@@ -55,19 +55,19 @@ class Search<T> {
     const { signal } = this.#init
     signal.throwIfAborted()
     return await new Promise<T | undefined>((resolve, reject) => {
-      const settle = (end: () => void): void => {
-        if (this.#isSettled) return
-        this.#isSettled = true
+      const finish = (end: () => void): void => {
+        if (this.#isOver) return
+        this.#isOver = true
         end()
       }
-      this.#grant = granted => { settle(() => { resolve(granted) }) }
-      this.#give = () => {
-        settle(() => {
+      this.#succeed = granted => { finish(() => { resolve(granted) }) }
+      this.#giveUp = () => {
+        finish(() => {
           if (this.#failures.length === 0) resolve(undefined)
           else reject(this.#explain())
         })
       }
-      const abort = (): void => { settle(() => { reject(signal.reason as Error) }) }
+      const abort = (): void => { finish(() => { reject(signal.reason as Error) }) }
       signal.addEventListener('abort', abort, { once: true, signal: this.#over.signal })
       void this.#listen()
     })
@@ -76,7 +76,7 @@ class Search<T> {
   stop (): void {
     this.#cancelAdvance()
     this.#cancelEnd()
-    this.#over.abort(new FileSyncError('ABORTED', 'The server was found elsewhere.'))
+    this.#over.abort(new FileSyncError('ABORTED', 'The search for the server is over.'))
   }
 
   async #listen (): Promise<void> {
@@ -92,44 +92,46 @@ class Search<T> {
     this.#advance()
   }
 
-  /** Asks who is ready, comes again when others are, and ends where nothing more can come of it. */
+  /** Asks the servers that are ready, schedules itself for the next one, and ends the search if there is nothing left to try. */
   #advance (): void {
     this.#cancelAdvance()
     this.#cancelEnd()
-    if (this.#isSettled) return
+    if (this.#isOver) return
     const { clock } = this.#init
     const nowMs = clock.monotonicMs()
-    for (let offer = this.#queue.take(nowMs); offer !== undefined; offer = this.#queue.take(nowMs)) this.#ask(offer)
+    for (let offer = this.#queue.next(nowMs); offer !== undefined; offer = this.#queue.next(nowMs)) this.#ask(offer)
     const inMs = this.#queue.nextInMs(nowMs)
     if (inMs !== undefined) this.#cancelAdvance = clock.schedule(inMs, () => { this.#advance() })
     else if (this.#asking === 0) this.#endSoon()
   }
 
   #endSoon (): void {
-    if (!this.#listening) this.#give()
-    else if (this.#failures.some(({ code }) => TELLING.includes(code))) this.#cancelEnd = this.#init.clock.schedule(OTHERS_WITHIN_MS, () => { this.#give() })
+    if (!this.#listening) this.#giveUp()
+    else if (this.#failures.some(({ code }) => INFORMATIVE.includes(code))) {
+      this.#cancelEnd = this.#init.clock.schedule(OTHERS_WITHIN_MS, () => { this.#giveUp() })
+    }
   }
 
-  #ask (candidate: Candidate): void {
+  #ask (candidate: ServerCandidate): void {
     this.#asking++
     this.#init.attempt(candidate, AbortSignal.any([this.#init.signal, this.#over.signal])).then(
-      granted => { this.#grant(granted) },
+      granted => { this.#succeed(granted) },
       (error: unknown) => {
-        if (this.#isSettled) return
+        if (this.#isOver) return
         this.#failures.push(asFileSyncError(error, 'SERVER_UNREACHABLE'))
         this.#asking--
-        this.#queue.failed(candidate)
+        this.#queue.dialFailed(candidate)
         this.#advance()
       },
     )
   }
 
   #explain (): FileSyncError {
-    const [first] = TELLING.flatMap(code => this.#failures.filter(failure => failure.code === code))
+    const [first] = INFORMATIVE.flatMap(code => this.#failures.filter(failure => failure.code === code))
     const failure = first ?? this.#failures.at(-1) ?? new FileSyncError('SERVER_NOT_FOUND', 'No server was found.')
     const refusals = this.#failures.filter(({ code }) => code === 'PAIRING_REFUSED').length
     if (failure.code !== 'PAIRING_REFUSED' || refusals < 2) return failure
-    const all = `None of the ${refusals} servers that pair at the moment took it; --server HOST:PORT names one.`
+    const all = `All ${refusals} servers that accept pairing refused it; name the right one with --server HOST:PORT.`
     return new FileSyncError('PAIRING_REFUSED', `${failure.message} ${all}`, { cause: failure })
   }
 }

@@ -1,7 +1,7 @@
 import { formatCount, printable, problemLines } from '@filesync/program'
 import { formatSize } from '@filesync/protocol'
 import type { FileSyncError, Problem } from '@filesync/protocol'
-import type { Planned } from './plan-session.ts'
+import type { PushPlan } from './plan-session.ts'
 
 /** The line of `plan --json`. */
 export interface PlanResult {
@@ -25,7 +25,7 @@ export interface PlanResult {
 }
 
 /** What a plan means for the person or script that asked for it. */
-export function planResult ({ tree, plan }: Planned): PlanResult {
+export function planResult ({ tree, plan }: PushPlan): PlanResult {
   const { added, changed, deleted, renamed, obstacle } = plan
   const problemCount = tree.problemCount + plan.problemCount
   return {

@@ -1,8 +1,8 @@
 import { asFileSyncError, ERRORS, layerOver, wait } from '@filesync/protocol'
 import type { Clock, Connection, FileSyncError, NextSync, Tree } from '@filesync/protocol'
 import type { Compression, FileSource } from '@filesync/transfer'
-import { connectWhenRead } from '../connect/connect-when-read.ts'
-import type { FindServerInit } from '../connect/find-server.ts'
+import { connectWhileScanning } from '../connect/connect-while-scanning.ts'
+import type { ConnectToServerInit } from '../connect/connect-to-server.ts'
 import { failedResult, NOTHING_STORED, pushResult } from './push-result.ts'
 import type { PushResult, RunCost, RunStored } from './push-result.ts'
 import { pushSession } from './push-session.ts'
@@ -12,7 +12,7 @@ import { keepWithinLimits } from './sync-loop.ts'
 /** What is told while a run is under way. */
 export type RunWatcher = Pick<PushDependencies, 'onBusy' | 'onReady' | 'onProgress'>
 
-export interface PushOnceInit extends RunWatcher, FindServerInit {
+export interface PushOnceInit extends RunWatcher, ConnectToServerInit {
   readonly scan: (signal: AbortSignal) => Promise<PushableTree>
   readonly root: string
   readonly source: FileSource
@@ -31,7 +31,7 @@ export type PushRun =
  * when others wait. Whatever ends the run stands in what it resolves with.
  */
 export async function pushOnce (init: PushOnceInit): Promise<PushRun> {
-  const account = new Account(init.clock)
+  const account = new RunTotals(init.clock)
   for (;;) {
     const run = await pushInOneSession(init, account)
     if (run.error?.code !== 'SESSION_YIELDED') return run
@@ -46,13 +46,13 @@ export async function pushOnce (init: PushOnceInit): Promise<PushRun> {
   }
 }
 
-async function pushInOneSession (init: PushOnceInit, account: Account): Promise<PushRun> {
+async function pushInOneSession (init: PushOnceInit, account: RunTotals): Promise<PushRun> {
   const over = new AbortController()
   let connection: Connection | undefined
   try {
     const scanning = init.scan(AbortSignal.any([init.signal, over.signal]))
     scanning.catch(() => { /* awaited below, or given up with the run */ })
-    connection = await connectWhenRead(init, scanning, found => account.follow(found))
+    connection = await connectWhileScanning(init, scanning, found => account.follow(found))
     const pushed = await pushSession(connection, { ...init, scan: async () => await scanning })
     await connection.close()
     const nextInMs = keepWithinLimits(pushed.next.inMs)
@@ -74,7 +74,7 @@ function isoIn (delayMs: number, clock: Clock): string {
 }
 
 /** Adds up what the connections of one run carried, and what the sessions did that ended early. */
-class Account {
+class RunTotals {
   readonly #clock: Clock
   readonly #startedMs: number
   readonly #connections: Connection[] = []

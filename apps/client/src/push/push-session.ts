@@ -3,7 +3,7 @@ import type { Clock, Connection, Message, MessageOf, MessageType, NextSync, Prob
 import { sendFiles } from '@filesync/transfer'
 import type { Compression, FileSource, TransferProgress } from '@filesync/transfer'
 import { greetServer } from '../connect/greet.ts'
-import { refuseOwnArchive } from './own-archive.ts'
+import { refuseOwnArchive } from './refuse-own-archive.ts'
 import { settledSource } from './settled-source.ts'
 
 /** Smaller than frames may be, so that the server compares the first listings while the next are put together. */

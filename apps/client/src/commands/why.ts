@@ -14,20 +14,22 @@ import { completePushSettings, stateDirOf } from '../settings.ts'
 import type { PushFlags } from '../settings.ts'
 import type { CommandContext } from './push.ts'
 
-/** `filesync-client why`: the state of one path and the reason for it, from the running client or by reading the directory. */
+/** `filesync-client why`: the state of one path and its reason, from the running client, or from a scan if none is running. */
 export async function why (path: string, flags: PushFlags, context: CommandContext): Promise<void> {
   const { terminal } = context
-  const status = await askControl(stateDirOf(flags, terminal), 'GET /status') as ClientStatus | undefined
+  const stateDir = stateDirOf(flags, terminal)
+  const status = await askControl(stateDir, 'GET /status') as ClientStatus | undefined
   const state = status === undefined
-    ? await whyAtRest(path, flags, context)
-    : await askControl(stateDirOf(flags, terminal), 'POST /why', { body: { path: pathWithin(status.directory, path, terminal.env) } }) as PathState
+    ? await whyByScan(path, flags, context)
+    : await askControl(stateDir, 'POST /why', { body: { path: pathWithin(status.directory, path, terminal.env) } }) as PathState
   terminal.stdout.write(flags.json === true ? jsonLine(state) : `${printable(state.path)}: ${printable(state.reason)}\n`)
 }
 
-async function whyAtRest (path: string, flags: PushFlags, { terminal, signal }: CommandContext): Promise<PathState> {
+async function whyByScan (path: string, flags: PushFlags, { terminal, signal }: CommandContext): Promise<PathState> {
   const { root, settleMs, builtInIgnores, ignoreFile } = await completePushSettings(undefined, flags, terminal)
   const inside = pathWithin(root, path, terminal.env)
-  const scanner = await openScanner({ root, settleMs, clock: systemClock, ignore: { builtIn: builtInIgnores, ...(ignoreFile !== undefined && { file: ignoreFile }) } })
+  const ignore = { builtIn: builtInIgnores, ...(ignoreFile !== undefined && { file: ignoreFile }) }
+  const scanner = await openScanner({ root, settleMs, clock: systemClock, ignore })
   try {
     await scanner.scan({ signal })
     return explainPath(inside, scanner.why(inside), new RunRecord())
@@ -36,10 +38,10 @@ async function whyAtRest (path: string, flags: PushFlags, { terminal, signal }: 
   }
 }
 
-/** A path that a person gave, relative to the directory: absolute, or relative to it already. Throws USAGE. */
+/** Converts a path from the command line, absolute or relative to the directory, into a relative one. Throws USAGE. */
 function pathWithin (directory: string, path: string, env: Terminal['env']): RelativePath {
   const inside = relative(directory, userPath(path, env, directory))
   const fault = checkRelativePath(inside)
-  if (fault !== undefined) throw new FileSyncError('USAGE', `${path} is not a path inside ${directory}.`)
+  if (fault !== undefined) throw new FileSyncError('USAGE', `${path} is not inside ${directory}. Give a path below that directory.`)
   return inside as RelativePath
 }

@@ -3,13 +3,13 @@ import { toDeviceId } from '@filesync/identity'
 import { FileSyncError, openConnection } from '@filesync/protocol'
 import type { Connection } from '@filesync/protocol'
 import { ManualClock, memoryStreamPair, seededRandom } from '@filesync/protocol/testing'
-import type { Candidate } from '../src/connect/candidate.ts'
-import { reachServer } from '../src/connect/reach-server.ts'
-import type { Reached, ReachInit } from '../src/connect/reach-server.ts'
+import type { ServerCandidate } from '../src/connect/server-candidate.ts'
+import { raceServers } from '../src/connect/race-servers.ts'
+import type { ReachedServer, RaceServersInit } from '../src/connect/race-servers.ts'
 
 /** One attempt at an address, ended by the test. */
 interface Attempt {
-  readonly candidate: Candidate
+  readonly candidate: ServerCandidate
   readonly signal: AbortSignal
   prove (): Connection
   fail (error: unknown): void
@@ -17,25 +17,25 @@ interface Attempt {
 
 const WITHIN_MS = 10_000
 const serverId = toDeviceId(new Uint8Array(32).fill(7))
-const at = (port: number, origin: Candidate['origin']): Candidate => ({ address: '127.0.0.1', port, origin })
+const at = (port: number, origin: ServerCandidate['origin']): ServerCandidate => ({ address: '127.0.0.1', port, origin })
 /** An offer of the server `id`. */
-const offer = (id: string, address: string, port: number): Candidate => ({ address, port, origin: 'offered', idPrefix: id })
+const offer = (id: string, address: string, port: number): ServerCandidate => ({ address, port, origin: 'offered', idPrefix: id })
 const error = (code: FileSyncError['code'], message = 'So it is.'): FileSyncError => new FileSyncError(code, message)
 const code = (name: string, message = /./u): unknown => expect.objectContaining({ code: name, message: expect.stringMatching(message) as unknown })
 
 /** Offers that a test makes. */
 class Offers {
-  readonly #waiting: Candidate[] = []
+  readonly #waiting: ServerCandidate[] = []
   #wake: () => void = () => { /* nobody listens */ }
   failure: Error | undefined
   stopped = false
 
-  make (...candidates: Candidate[]): void {
+  make (...candidates: ServerCandidate[]): void {
     this.#waiting.push(...candidates)
     this.#wake()
   }
 
-  async * listen (signal: AbortSignal): AsyncGenerator<Candidate, void, undefined> {
+  async * listen (signal: AbortSignal): AsyncGenerator<ServerCandidate, void, undefined> {
     signal.addEventListener('abort', () => { this.#wake() })
     while (!signal.aborted) {
       if (this.failure !== undefined) throw this.failure
@@ -61,11 +61,11 @@ beforeEach(() => {
   connections = []
 })
 
-function reach (known: readonly Candidate[], init: Partial<ReachInit> = {}): Promise<Reached> {
-  const reaching = reachServer({
+function reach (known: readonly ServerCandidate[], init: Partial<RaceServersInit> = {}): Promise<ReachedServer> {
+  const reaching = raceServers({
     known,
     offers: signal => offers.listen(signal),
-    dial: async (candidate, signal) => await new Promise<Reached>((resolve, reject) => {
+    dial: async (candidate, signal) => await new Promise<ReachedServer>((resolve, reject) => {
       signal.addEventListener('abort', () => { reject(signal.reason as Error) })
       attempts.push({
         candidate,
@@ -83,7 +83,7 @@ function reach (known: readonly Candidate[], init: Partial<ReachInit> = {}): Pro
     random: () => 0,
     clock,
     signal: stop.signal,
-    withinMs: WITHIN_MS,
+    timeoutMs: WITHIN_MS,
     ...init,
   })
   reaching.catch(() => { /* looked at later */ })

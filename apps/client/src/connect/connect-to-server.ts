@@ -5,76 +5,76 @@ import { connectTls } from '@filesync/identity/node'
 import type { Identity } from '@filesync/identity/node'
 import { ALPN_SYNC, FileSyncError, isFileSyncError } from '@filesync/protocol'
 import type { Clock, DiscoverPurpose } from '@filesync/protocol'
-import type { Candidate } from './candidate.ts'
-import { reachServer } from './reach-server.ts'
-import type { Reached } from './reach-server.ts'
+import type { ServerCandidate } from './server-candidate.ts'
+import { raceServers } from './race-servers.ts'
+import type { ReachedServer } from './race-servers.ts'
 import type { HostPort } from '../settings.ts'
 
-export interface FindServerInit {
+export interface ConnectToServerInit {
   readonly identity: Identity
   readonly servers: ServerBook
-  /** Where the server is, instead of looking for it. */
+  /** The address of the server; undefined to search for it. */
   readonly server: HostPort | undefined
   readonly interfaces: readonly string[] | undefined
-  /** Which of the paired servers are meant; all by default. May throw. */
+  /** Chooses among the paired servers; all by default. May throw. */
   readonly choose?: (pinned: readonly PinnedServer[]) => readonly PinnedServer[]
-  /** Told which server was reached. */
+  /** Called with the server that was reached. */
   readonly onReached?: (server: PinnedServer) => void
   readonly clock: Clock
   readonly signal: AbortSignal
 }
 
-/** How long one run looks for the server; its first question and answer take milliseconds. */
-const FIND_TIMEOUT_MS = 10_000
+/** How long one run searches for the server; a server that runs answers in milliseconds. */
+const SEARCH_TIMEOUT_MS = 10_000
 
 /**
- * Connects to a server that this client is paired with: at the given address, or else at the one where it was last and
- * wherever offers lead. Throws NOT_PAIRED, SERVER_NOT_FOUND, SERVER_UNREACHABLE, or IDENTITY_CHANGED.
+ * Connects to a server that this client is paired with: at the given address if there is one, otherwise at its last address or
+ * at any address that is offered on the network. Throws NOT_PAIRED, SERVER_NOT_FOUND, SERVER_UNREACHABLE, or IDENTITY_CHANGED.
  */
-export async function findServer (init: FindServerInit): Promise<Reached> {
+export async function connectToServer (init: ConnectToServerInit): Promise<ReachedServer> {
   const { servers, server, clock, signal } = init
   const all = await servers.list()
   if (all.length === 0) {
-    throw new FileSyncError('NOT_PAIRED', 'This client is not paired with a server. On the server run "filesync-server pair", then here "filesync-client pair".')
+    throw new FileSyncError('NOT_PAIRED', 'This client is not paired with a server. ' +
+      'Run "filesync-server pair" on the server, then "filesync-client pair" here.')
   }
   const pinned = init.choose?.(all) ?? all
   const known = server === undefined ? remembered(pinned) : [{ address: server.host, port: server.port, origin: 'given' as const }]
-  const reached = await reachServer({
+  const reached = await raceServers({
     known,
     offers: server === undefined ? (over, onProblem) => pinnedOffers(init, pinned, { signal: over, onProblem }) : noOffers,
     dial: async (candidate, over) => await dial(init, candidate, { pinned, signal: over }),
     random: Math.random,
     clock,
     signal,
-    withinMs: FIND_TIMEOUT_MS,
-  }).catch((error: unknown) => { throw withMeant(error, pinned, all) })
+    timeoutMs: SEARCH_TIMEOUT_MS,
+  }).catch((error: unknown) => { throw withChoice(error, pinned, all) })
   await servers.noteReached(reached.serverId, reached.address, reached.port)
   const found = pinned.find(({ id }) => id === reached.serverId)
   if (found !== undefined) init.onReached?.(found)
   return reached
 }
 
-/** Where other paired servers were not looked for, that is told. */
-function withMeant (error: unknown, meant: readonly PinnedServer[], all: readonly PinnedServer[]): unknown {
-  if (!isFileSyncError(error) || error.code !== 'SERVER_NOT_FOUND' || meant.length === all.length) return error
-  const names = meant.map(({ name }) => name).join(', ')
-  const hint = `Only ${names} was looked for, where this directory goes; --server-name NAME chooses another paired server.`
+/** Adds to SERVER_NOT_FOUND that other paired servers were not searched for. */
+function withChoice (error: unknown, chosen: readonly PinnedServer[], all: readonly PinnedServer[]): unknown {
+  if (!isFileSyncError(error) || error.code !== 'SERVER_NOT_FOUND' || chosen.length === all.length) return error
+  const names = chosen.map(({ name }) => name).join(', ')
+  const hint = `Only ${names} was searched for, because this directory is pushed there; --server-name NAME chooses another paired server.`
   return new FileSyncError(error.code, `${error.message} ${hint}`, { cause: error })
 }
 
-/** How offers are listened for. */
-export interface OffersInit {
+export interface ServerOffersInit {
   readonly signal: AbortSignal
-  /** Id prefixes of the servers that are meant, where they are known. */
+  /** Id prefixes of the servers to search for, if they are known. */
   readonly pinned?: readonly string[]
-  /** Told what hinders the hearing. */
+  /** Called with what keeps offers from being received, such as an interface that is down. */
   readonly onProblem?: (error: FileSyncError) => void
 }
 
 /** Offers of servers on the local network, as candidates. */
-export async function * offersOf (
-  init: Pick<FindServerInit, 'interfaces' | 'clock'>, want: DiscoverPurpose, over: OffersInit,
-): AsyncGenerator<Candidate & { readonly idPrefix: string, readonly pairing: boolean }, void, undefined> {
+export async function * serverOffers (
+  init: Pick<ConnectToServerInit, 'interfaces' | 'clock'>, want: DiscoverPurpose, over: ServerOffersInit,
+): AsyncGenerator<ServerCandidate & { readonly idPrefix: string, readonly pairing: boolean }, void, undefined> {
   const { interfaces, clock } = init
   for await (const { address, port, idPrefix: claimed, pairing } of findServers({ want, clock, interfaces, ...over })) {
     yield { address, port, origin: 'offered', idPrefix: claimed, pairing }
@@ -82,28 +82,33 @@ export async function * offersOf (
 }
 
 async function * pinnedOffers (
-  init: FindServerInit, pinned: readonly PinnedServer[], over: OffersInit,
-): AsyncGenerator<Candidate, void, undefined> {
+  init: ConnectToServerInit, pinned: readonly PinnedServer[], over: ServerOffersInit,
+): AsyncGenerator<ServerCandidate, void, undefined> {
   const prefixes = pinned.map(({ id }) => idPrefix(id))
-  for await (const candidate of offersOf(init, 'sync', { ...over, pinned: prefixes })) {
-    // Another server's offer is normal on a network with several; dialling it would only fail.
+  for await (const candidate of serverOffers(init, 'sync', { ...over, pinned: prefixes })) {
+    // Offers of other servers are normal on a shared network; connecting to them would only fail.
     if (prefixes.includes(candidate.idPrefix)) yield candidate
   }
 }
 
-async function * noOffers (): AsyncGenerator<Candidate, void, undefined> {
+async function * noOffers (): AsyncGenerator<ServerCandidate, void, undefined> {
   // Ends at once.
 }
 
-function remembered (pinned: readonly PinnedServer[]): Candidate[] {
+function remembered (pinned: readonly PinnedServer[]): ServerCandidate[] {
   return pinned.flatMap(({ lastAddress, lastPort }) =>
     lastAddress === undefined || lastPort === undefined ? [] : [{ address: lastAddress, port: lastPort, origin: 'remembered' as const }])
 }
 
-async function dial (init: FindServerInit, candidate: Candidate, { pinned, signal }: { pinned: readonly PinnedServer[], signal: AbortSignal }): Promise<Reached> {
+interface DialOptions {
+  readonly pinned: readonly PinnedServer[]
+  readonly signal: AbortSignal
+}
+
+async function dial (init: ConnectToServerInit, candidate: ServerCandidate, { pinned, signal }: DialOptions): Promise<ReachedServer> {
   const { identity, clock } = init
   const { address, port } = candidate
-  // The round ends an attempt that is under way; a connection that stands outlives it, and ends with the run.
+  // The end of the race aborts an attempt in progress. An established connection outlives the race and ends with the run.
   const attempt = new AbortController()
   const stop = (): void => { attempt.abort(init.signal.aborted ? init.signal.reason : signal.reason) }
   signal.addEventListener('abort', stop, { once: true })

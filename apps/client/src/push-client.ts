@@ -17,25 +17,25 @@ import { openClientState } from './connect/client-state.ts'
 import type { ClientState } from './connect/client-state.ts'
 import { controlRoutes } from './status/control-routes.ts'
 import type { ClientStatus } from './status/control-routes.ts'
-import type { FindServerInit } from './connect/find-server.ts'
+import type { ConnectToServerInit } from './connect/connect-to-server.ts'
 import { explainPath } from './status/explain-path.ts'
 import type { PathState } from './status/explain-path.ts'
 import { pushLegacyOnce } from './legacy/push-once.ts'
 import type { ClientMetrics } from './status/metrics.ts'
 import { planOnce } from './push/plan-once.ts'
-import type { Planned } from './push/plan-session.ts'
+import type { PushPlan } from './push/plan-session.ts'
 import { pushOnce } from './push/push-once.ts'
 import type { PushRun, RunWatcher } from './push/push-once.ts'
 import { atRate, RunRecord } from './status/run-record.ts'
-import { recallSource, rememberSource } from './push/scan-memory-file.ts'
-import type { SourceMemory } from './push/scan-memory-file.ts'
+import { recallSource, rememberSource } from './push/source-memory.ts'
+import type { SourceMemory } from './push/source-memory.ts'
 import type { LegacySettings, PushSettings } from './settings.ts'
 import { SOFTWARE, VERSION } from './software.ts'
 
 /** A run, and why what was learnt of the directory could not be kept, where it could not. */
-export type PusherRun = PushRun & { readonly notKept?: FileSyncError }
+export type PushClientRun = PushRun & { readonly notSaved?: FileSyncError }
 
-interface PusherParts {
+interface ClientParts {
   readonly state: ClientState
   readonly scanner: Scanner
   readonly source: FileSource
@@ -43,7 +43,7 @@ interface PusherParts {
 }
 
 /** What one client needs to push one directory, open from its first run to its last. */
-export class Pusher {
+export class PushClient {
   /** What it does and how its runs ended; answers `status` and `why`. */
   readonly record: RunRecord = new RunRecord(event => { this.#tell(event) })
   readonly #events = new EventFeed()
@@ -51,7 +51,7 @@ export class Pusher {
   #metrics: ClientMetrics | undefined
   #metricsPort: MetricsPort | undefined
   readonly #settings: PushSettings
-  readonly #parts: PusherParts
+  readonly #parts: ClientParts
   readonly #changes = new ChangeSignal()
   #control: ControlServer | undefined
   /** The server that the directory goes to, once a push has come to its end there. */
@@ -61,7 +61,7 @@ export class Pusher {
   /** Of the transfer that runs. */
   #rate: MovingRate | undefined
 
-  private constructor (settings: PushSettings, parts: PusherParts, remembered: SourceMemory | undefined) {
+  private constructor (settings: PushSettings, parts: ClientParts, remembered: SourceMemory | undefined) {
     this.#settings = settings
     this.#parts = parts
     this.#home = remembered?.serverId
@@ -69,7 +69,7 @@ export class Pusher {
   }
 
   /** Opens the directory and the state. Throws SOURCE_UNAVAILABLE, STATE_IN_USE, KEY_EXPOSED and the like. */
-  static async open (settings: PushSettings, clock: Clock): Promise<Pusher> {
+  static async open (settings: PushSettings, clock: Clock): Promise<PushClient> {
     const { root, stateDir, ignoreFile, builtInIgnores, settleMs } = settings
     const remembered = await recallSource(stateDir, root)
     const memory = settings.acceptSource ? undefined : remembered
@@ -78,12 +78,12 @@ export class Pusher {
     const source = openFileSource({ root })
     const close = async (): Promise<void> => { await Promise.all([scanner.close(), source.close()]) }
     try {
-      const pusher = new Pusher(settings, { state: await openClientState(stateDir), scanner, source, clock }, remembered)
-      await pusher.#openControl().catch(async (error: unknown) => {
-        await pusher.#control?.close()
+      const client = new PushClient(settings, { state: await openClientState(stateDir), scanner, source, clock }, remembered)
+      await client.#openControl().catch(async (error: unknown) => {
+        await client.#control?.close()
         throw error
       })
-      return pusher
+      return client
     } catch (error) {
       await close()
       throw error
@@ -91,7 +91,7 @@ export class Pusher {
   }
 
   /** One run. `waitForSettled` waits for files that are being written instead of leaving them for the next run. */
-  async run (watcher: RunWatcher, { waitForSettled, signal }: { waitForSettled: boolean, signal: AbortSignal }): Promise<PusherRun> {
+  async run (watcher: RunWatcher, { waitForSettled, signal }: { waitForSettled: boolean, signal: AbortSignal }): Promise<PushClientRun> {
     const { state, scanner, source, clock } = this.#parts
     const { legacy } = this.#settings
     this.#changes.clear()
@@ -117,12 +117,12 @@ export class Pusher {
     const result = { ...run.result, ...(this.#server !== undefined && { server: this.#server.name }) }
     this.#metrics?.noteRun(result)
     this.record.note(result, clock.nowMs(), run.error === undefined ? run.tree : undefined)
-    const notKept = run.error === undefined ? await this.#remember() : undefined
-    return { ...run, result, ...(notKept !== undefined && { notKept }) }
+    const notSaved = run.error === undefined ? await this.#remember() : undefined
+    return { ...run, result, ...(notSaved !== undefined && { notSaved }) }
   }
 
   /** A directory stays with the server of its first push, unless the user names another. */
-  #choosing (): Pick<FindServerInit, 'choose' | 'onReached'> {
+  #choosing (): Pick<ConnectToServerInit, 'choose' | 'onReached'> {
     const { root, server, serverName } = this.#settings
     return {
       choose: pinned => chooseServers(pinned, { root, home: this.#home, named: serverName, isAddressGiven: server !== undefined }),
@@ -148,7 +148,7 @@ export class Pusher {
   }
 
   /** Asks the server what a run would do. Throws what ended it. */
-  async plan (watcher: RunWatcher, signal: AbortSignal): Promise<Planned> {
+  async plan (watcher: RunWatcher, signal: AbortSignal): Promise<PushPlan> {
     const { state, scanner, clock } = this.#parts
     this.record.activity = { doing: 'connecting' }
     const { onBusy, onReady } = this.#recording(watcher)

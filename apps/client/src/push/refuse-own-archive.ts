@@ -19,7 +19,7 @@ function archivesAround (root: string): NearArchive[] {
   }
 }
 
-export interface OwnArchiveInit {
+export interface OwnArchiveCheck {
   readonly root: string
   /** What a scan found in it. */
   readonly archives: readonly { readonly path: RelativePath, readonly id: string }[]
@@ -28,7 +28,7 @@ export interface OwnArchiveInit {
 }
 
 /** Throws USAGE where the server's archive lies in the directory to push, or that directory in the archive. */
-export function refuseOwnArchive ({ root, archives, archiveId }: OwnArchiveInit): void {
+export function refuseOwnArchive ({ root, archives, archiveId }: OwnArchiveCheck): void {
   if (archiveId === undefined) return
   const inside = archives.find(({ id }) => id === archiveId)
   if (inside !== undefined) {

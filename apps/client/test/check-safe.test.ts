@@ -8,9 +8,9 @@ import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
 import { MemorySource } from '@filesync/transfer/testing'
 import { pathInside } from '../src/commands/safe.ts'
-import { greetForQuestions } from '../src/connect/greet.ts'
-import { askSafe } from '../src/safe/ask-safe.ts'
-import type { ReceiptRow } from '../src/safe/ask-safe.ts'
+import { greetForSafeCheck } from '../src/connect/greet.ts'
+import { checkSafe } from '../src/safe/check-safe.ts'
+import type { SafeResult } from '../src/safe/check-safe.ts'
 import { localCopies } from '../src/safe/local-copies.ts'
 import type { LocalCopy } from '../src/safe/local-copies.ts'
 
@@ -29,7 +29,7 @@ describe('what is asked about', () => {
   }
 
   const look = (path: string): string[] => [...localCopies({ root, settleMs: SETTLE_MS, nowMs: () => NOW_MS }, path)]
-    .map(copy => `${copy.path} ${copy.kind === 'unasked' ? copy.state : copy.kind}`)
+    .map(copy => `${copy.path} ${copy.kind === 'unchecked' ? copy.state : copy.kind}`)
 
   test('is everything in a directory, whatever would be ignored, and no link is followed', () => {
     write('d/a')
@@ -75,7 +75,7 @@ const copyOf = (path: string, sizeBytes = path.length): LocalCopy => ({
 })
 
 /** A server that answers each question with what is told. */
-async function asked (copies: readonly LocalCopy[], verdicts: (question: SafeQuestion) => FileVerdict[]): Promise<{ rows: ReceiptRow[], questions: SafeQuestion[] }> {
+async function asked (copies: readonly LocalCopy[], verdicts: (question: SafeQuestion) => FileVerdict[]): Promise<{ rows: SafeResult[], questions: SafeQuestion[] }> {
   const [left, right] = memoryStreamPair()
   const [connection, server] = [openConnection({ stream: left, clock: systemClock }), openConnection({ stream: right, clock: systemClock })]
   const questions: SafeQuestion[] = []
@@ -87,9 +87,9 @@ async function asked (copies: readonly LocalCopy[], verdicts: (question: SafeQue
     }
   })().catch(() => { /* the client is done */ })
   const source = new MemorySource({ content: path => path === 'lost' ? undefined : new TextEncoder().encode(path), hashBytes, createHasher })
-  const rows: ReceiptRow[] = []
+  const rows: SafeResult[] = []
   try {
-    for await (const row of askSafe(copies, { connection, source, hash: hashBytes, fresh: false })) rows.push(row)
+    for await (const row of checkSafe(copies, { connection, source, hash: hashBytes, fresh: false })) rows.push(row)
   } finally {
     await connection.close()
     await serving
@@ -103,7 +103,7 @@ describe('asking', () => {
       { verdict: 'SAFE', storedAtMs: 1000, verifiedAtMs: 2000, read: 'DISK' }, { verdict: 'DIFFERENT' }, { verdict: 'SAFE', storedAtMs: Number.MAX_SAFE_INTEGER },
     ]
     const { rows, questions } = await asked([
-      copyOf('a'), { kind: 'unasked', path: 'odd', state: 'uncarried', reason: 'No.' }, copyOf('lost'), { kind: 'symlink', path: 'l' as RelativePath, target: 'a' }, copyOf('b'),
+      copyOf('a'), { kind: 'unchecked', path: 'odd', state: 'uncarried', reason: 'No.' }, copyOf('lost'), { kind: 'symlink', path: 'l' as RelativePath, target: 'a' }, copyOf('b'),
     ], () => verdicts)
     expect(rows.map(({ path, safe, state }) => `${path} ${String(safe)} ${state}`)).toEqual(['a true safe', 'odd false uncarried', 'lost false changing', 'l false different', 'b true safe'])
     expect(rows[0]).toMatchObject({ storedAt: '1970-01-01T00:00:01.000Z', verifiedAt: '1970-01-01T00:00:02.000Z', read: 'disk' })
@@ -129,7 +129,7 @@ describe('asking', () => {
   test('says clearly that an older server cannot answer, and leaves its queue', async () => {
     const [left, right] = memoryStreamPair()
     const [client, server] = [openConnection({ stream: left, clock: systemClock }), openConnection({ stream: right, clock: systemClock })]
-    const greeting: Promise<Connection | undefined> = greetForQuestions(client, 'test', systemClock).then(() => client)
+    const greeting: Promise<Connection | undefined> = greetForSafeCheck(client, 'test', systemClock).then(() => client)
     const { features } = await server.receive(['HELLO'])
     expect(features).toEqual([FEATURES.BLAKE3, FEATURES.SAFE])
     await server.send(hello('old', [FEATURES.RESUME, FEATURES.ZSTD]))

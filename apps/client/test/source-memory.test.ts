@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { recallSource, rememberSource } from '../src/push/scan-memory-file.ts'
+import { recallSource, rememberSource } from '../src/push/source-memory.ts'
 
 const MEMORY = { root: { device: '1', inode: '2', birthtimeNs: '3' }, files: 4 }
 
