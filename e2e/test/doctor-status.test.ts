@@ -19,7 +19,7 @@ test('a doctor changes nothing of what the server shows and logs', async () => {
     const client = running ? stage.start(CLIENT_PROGRAM, ['start', source, '--settle', '0s', ...stage.clientArgs('client')]) : undefined
     if (running) await events.until(({ event }) => event === 'synced')
     const examined = await stage.run(CLIENT_PROGRAM, ['doctor', '--server', address, ...stage.clientArgs('client')])
-    expect(examined.stdout).toContain('has proven who it is, and knows this client.')
+    expect(examined.stdout).toContain('has proven its identity and accepts this client.')
     if (!running) expect(await peers()).toEqual(before)
     if (client !== undefined) expect(await stage.stop(client)).toBe(0)
   }

@@ -26,7 +26,7 @@ test('a directory that holds the archive of its server is refused with both path
   server = await stage.startServer('server', ['--archive', archive])
   const refused = await stage.push('client', documents, settled)
   expect(refused).toMatchObject({ code: 2, result: { result: 'failed', code: 'USAGE' } })
-  expect(refused.result.message).toContain(`${documents}, holds the archive of the server, ${archive},`)
+  expect(refused.result.message).toContain(`${documents}, contains the archive of the server, ${archive},`)
   expect(await readdir(join(archive, 'client'))).toEqual([])
   // It does not go on trying either.
   expect((await stage.run(CLIENT_PROGRAM, ['start', documents, ...settled, ...stage.clientArgs('client')])).code).toBe(2)
@@ -41,7 +41,7 @@ test('a directory in the archive of its server is refused with both paths', asyn
   const copy = join(server.archive, 'client')
   const refused = await stage.push('client', copy, settled)
   expect(refused).toMatchObject({ code: 2, result: { code: 'USAGE' } })
-  expect(refused.result.message).toContain(`${copy}, lies in the archive of the server, ${server.archive}.`)
+  expect(refused.result.message).toContain(`${copy}, is inside the archive of the server, ${server.archive}.`)
 }, 60_000)
 
 test('the archive of another server is pushed, but for the part that is the server\'s own, which is told once', async () => {

@@ -40,7 +40,7 @@ test('a client that does not watch says of a file how it is now, not how it was 
   await write('d/new', 'new')
   expect(await why('top')).toMatchObject({ state: 'pending', reason: expect.stringMatching(/^It has changed since it was stored \(13 bytes, .*the next run is at/u) as unknown })
   expect(await why('d/new')).toMatchObject({ state: 'pending' })
-  expect(await why('d')).toMatchObject({ state: 'pending', reason: expect.stringContaining('What is in it has changed') as unknown })
+  expect(await why('d')).toMatchObject({ state: 'pending', reason: expect.stringContaining('Its content has changed') as unknown })
   expect(await why('d/file')).toMatchObject({ state: 'stored' })
   // Another file of the same size and time.
   await write('other', 'two')

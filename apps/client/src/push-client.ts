@@ -1,38 +1,38 @@
+import type { DeviceId, PinnedServer } from '@filesync/identity'
 import { EventFeed } from '@filesync/program'
 import type { LogEvent } from '@filesync/program'
 import { saveMemory, serveControl } from '@filesync/program/node'
 import type { ControlServer, MetricsPort } from '@filesync/program/node'
 import { asFileSyncError, splitPath } from '@filesync/protocol'
 import type { Clock, FileSyncError, RelativePath } from '@filesync/protocol'
-import type { DeviceId, PinnedServer } from '@filesync/identity'
 import type { Scanner } from '@filesync/scanner'
 import { openScanner } from '@filesync/scanner/node'
-import { MovingRate } from '@filesync/transfer'
 import type { FileSource } from '@filesync/transfer'
 import { openFileSource } from '@filesync/transfer/node'
-import { ChangeSignal } from './push/change-signal.ts'
 import { checkId } from './connect/check-id.ts'
 import { chooseServers } from './connect/choose-server.ts'
 import { openClientState } from './connect/client-state.ts'
 import type { ClientState } from './connect/client-state.ts'
-import { controlRoutes } from './status/control-routes.ts'
-import type { ClientStatus } from './status/control-routes.ts'
 import type { ConnectToServerInit } from './connect/connect-to-server.ts'
-import { explainPath } from './status/explain-path.ts'
-import type { PathState } from './status/explain-path.ts'
 import { pushLegacyOnce } from './legacy/push-once.ts'
-import type { ClientMetrics } from './status/metrics.ts'
+import { ChangeSignal } from './push/change-signal.ts'
 import { planOnce } from './push/plan-once.ts'
 import type { PushPlan } from './push/plan-session.ts'
 import { pushOnce } from './push/push-once.ts'
 import type { PushRun, RunWatcher } from './push/push-once.ts'
-import { atRate, RunRecord } from './status/run-record.ts'
 import { recallSource, rememberSource } from './push/source-memory.ts'
 import type { SourceMemory } from './push/source-memory.ts'
 import type { LegacySettings, PushSettings } from './settings.ts'
 import { SOFTWARE, VERSION } from './software.ts'
+import { ActivityRecorder } from './status/activity-recorder.ts'
+import { controlRoutes } from './status/control-routes.ts'
+import type { ClientStatus } from './status/control-routes.ts'
+import { explainPath } from './status/explain-path.ts'
+import type { PathState } from './status/explain-path.ts'
+import type { ClientMetrics } from './status/metrics.ts'
+import { RunRecord } from './status/run-record.ts'
 
-/** A run, and why what was learnt of the directory could not be kept, where it could not. */
+/** A run; `notSaved` if the record of the directory could not be written afterwards. */
 export type PushClientRun = PushRun & { readonly notSaved?: FileSyncError }
 
 interface ClientParts {
@@ -42,33 +42,36 @@ interface ClientParts {
   readonly clock: Clock
 }
 
-/** What one client needs to push one directory, open from its first run to its last. */
+/**
+ * A client of one directory. It keeps open what the runs share: the scanner, the source, the state, and the control socket that
+ * answers `status` and `why`.
+ */
 export class PushClient {
-  /** What it does and how its runs ended; answers `status` and `why`. */
-  readonly record: RunRecord = new RunRecord(event => { this.#tell(event) })
+  /** What the client is doing, and how its runs ended. */
+  readonly record: RunRecord = new RunRecord(event => { this.#publish(event) })
   readonly #events = new EventFeed()
   readonly #startedAt: string = new Date().toISOString()
   #metrics: ClientMetrics | undefined
   #metricsPort: MetricsPort | undefined
   readonly #settings: PushSettings
   readonly #parts: ClientParts
+  readonly #recorder: ActivityRecorder
   readonly #changes = new ChangeSignal()
   #control: ControlServer | undefined
-  /** The server that the directory goes to, once a push has come to its end there. */
+  /** The server that the directory is pushed to, after the first complete run. */
   #home: DeviceId | undefined
   /** The server that was reached last. */
   #server: PinnedServer | undefined
-  /** Of the transfer that runs. */
-  #rate: MovingRate | undefined
 
   private constructor (settings: PushSettings, parts: ClientParts, remembered: SourceMemory | undefined) {
     this.#settings = settings
     this.#parts = parts
+    this.#recorder = new ActivityRecorder(this.record, parts.clock)
     this.#home = remembered?.serverId
     this.record.completeAtMs = remembered?.completeAtMs
   }
 
-  /** Opens the directory and the state. Throws SOURCE_UNAVAILABLE, STATE_IN_USE, KEY_EXPOSED and the like. */
+  /** Opens the directory and the state. Throws SOURCE_UNAVAILABLE, STATE_IN_USE, KEY_EXPOSED, and others. */
   static async open (settings: PushSettings, clock: Clock): Promise<PushClient> {
     const { root, stateDir, ignoreFile, builtInIgnores, settleMs } = settings
     const remembered = await recallSource(stateDir, root)
@@ -90,20 +93,32 @@ export class PushClient {
     }
   }
 
-  /** One run. `waitForSettled` waits for files that are being written instead of leaving them for the next run. */
-  async run (watcher: RunWatcher, { waitForSettled, signal }: { waitForSettled: boolean, signal: AbortSignal }): Promise<PushClientRun> {
-    const { state, scanner, source, clock } = this.#parts
+  /** One run. With `waitForSettled` it waits for files that are being written; otherwise they are left to the next run. */
+  async run (watcher: RunWatcher, options: { waitForSettled: boolean, signal: AbortSignal }): Promise<PushClientRun> {
+    const { scanner, clock } = this.#parts
     const { legacy } = this.#settings
     this.#changes.clear()
     this.record.activity = { doing: 'connecting' }
-    const run = legacy !== undefined ? await this.#runLegacy(legacy, watcher, signal) : await pushOnce({
+    const run = legacy === undefined ? await this.#push(watcher, options) : await this.#pushLegacy(legacy, watcher, options.signal)
+    if (run.error === undefined) scanner.doubt(run.stale)
+    this.record.activity = { doing: 'idle' }
+    const result = { ...run.result, ...(this.#server !== undefined && { server: this.#server.name }) }
+    this.#metrics?.countRun(result)
+    this.record.add(result, clock.nowMs(), run.error === undefined ? run.tree : undefined)
+    const notSaved = run.error === undefined ? await this.#remember() : undefined
+    return { ...run, result, ...(notSaved !== undefined && { notSaved }) }
+  }
+
+  async #push (watcher: RunWatcher, { waitForSettled, signal }: { waitForSettled: boolean, signal: AbortSignal }): Promise<PushRun> {
+    const { state, scanner, source, clock } = this.#parts
+    return await pushOnce({
       ...state,
       ...this.#settings,
       ...this.#recording(watcher),
       ...this.#choosing(),
       scan: async over => {
         const snapshot = await scanner.scan({ waitForSettled, signal: over })
-        // For good: the next picture of it is as large.
+        // This stays in force after the run: the next snapshot will be as large.
         saveMemory(snapshot.files)
         return snapshot
       },
@@ -112,16 +127,23 @@ export class PushClient {
       clock,
       signal,
     })
-    if (run.error === undefined) scanner.doubt(run.stale)
-    this.record.activity = { doing: 'idle' }
-    const result = { ...run.result, ...(this.#server !== undefined && { server: this.#server.name }) }
-    this.#metrics?.noteRun(result)
-    this.record.note(result, clock.nowMs(), run.error === undefined ? run.tree : undefined)
-    const notSaved = run.error === undefined ? await this.#remember() : undefined
-    return { ...run, result, ...(notSaved !== undefined && { notSaved }) }
   }
 
-  /** A directory stays with the server of its first push, unless the user names another. */
+  /** The original protocol cannot leave out a file that is being written, so the scan always waits for such files. */
+  async #pushLegacy (legacy: LegacySettings, watcher: RunWatcher, signal: AbortSignal): Promise<PushRun> {
+    const { state, scanner, source, clock } = this.#parts
+    return await pushLegacyOnce({
+      ...legacy,
+      servers: state.servers,
+      scan: async over => await scanner.scan({ waitForSettled: true, signal: over }),
+      source,
+      clock,
+      signal,
+      onBusy: () => { this.#recording(watcher).onBusy(1, undefined) },
+    })
+  }
+
+  /** A directory stays with the server of its first push, unless the user names another one. */
   #choosing (): Pick<ConnectToServerInit, 'choose' | 'onReached'> {
     const { root, server, serverName } = this.#settings
     return {
@@ -130,7 +152,7 @@ export class PushClient {
     }
   }
 
-  /** Keeps what was learnt of the directory. What hinders that is no failure of the run: what it says is stored is. */
+  /** Saves what the run learned about the directory. A failure does not make the run fail: what it reported as stored is stored. */
   async #remember (): Promise<FileSyncError | undefined> {
     const { memory } = this.#parts.scanner
     if (memory === undefined) return undefined
@@ -147,7 +169,7 @@ export class PushClient {
     }
   }
 
-  /** Asks the server what a run would do. Throws what ended it. */
+  /** Asks the server what a run would do. Throws what ended the session. */
   async plan (watcher: RunWatcher, signal: AbortSignal): Promise<PushPlan> {
     const { state, scanner, clock } = this.#parts
     this.record.activity = { doing: 'connecting' }
@@ -158,40 +180,26 @@ export class PushClient {
     })
   }
 
-  /** The original protocol cannot leave out a file that is being written, so such files are always waited for. */
-  async #runLegacy (legacy: LegacySettings, watcher: RunWatcher, signal: AbortSignal): Promise<PushRun> {
-    const { state, scanner, source, clock } = this.#parts
-    return await pushLegacyOnce({
-      ...legacy,
-      servers: state.servers,
-      scan: async over => await scanner.scan({ waitForSettled: true, signal: over }),
-      source,
-      clock,
-      signal,
-      onBusy: () => { this.#recording(watcher).onBusy(1, undefined) },
-    })
-  }
-
-  /** Watches the tree until the signal is aborted, so that {@link nextChange} resolves. */
+  /** Watches the tree until the signal is aborted; needed for {@link nextChange}. */
   async watch (signal: AbortSignal): Promise<void> {
-    for await (const { reason } of this.#parts.scanner.watch({ signal })) if (reason !== 'start') this.#changes.note()
+    for await (const { reason } of this.#parts.scanner.watch({ signal })) if (reason !== 'start') this.#changes.set()
   }
 
-  /** Resolves when the tree has changed since the last run began, and become quiet. */
+  /** Resolves when the tree has changed since the last run began, and has settled. */
   async nextChange (signal: AbortSignal): Promise<void> {
-    await this.#changes.next(signal)
+    await this.#changes.wait(signal)
   }
 
-  /** The state of one path as it is now, and how it differs from what the last run stored. Throws what a scan throws. */
+  /** The current state of one path, and how it differs from what the last run stored. Throws what a scan throws. */
   async why (path: RelativePath, signal: AbortSignal): Promise<PathState> {
     const { scanner } = this.#parts
-    // The last scan may be long ago, and what happened a moment ago may not have been told yet.
+    // The last scan may be old, and the watcher may not have reported a very recent change yet.
     scanner.doubt([splitPath(path).directory, path])
     await scanner.scan({ signal })
     return explainPath(path, scanner.why(path), this.record)
   }
 
-  /** Where metrics are shown. */
+  /** The port on which metrics are served; undefined if they are not. */
   get metricsPort (): number | undefined {
     return this.#metricsPort?.port
   }
@@ -200,13 +208,14 @@ export class PushClient {
     await Promise.all([this.#control?.close(), this.#metricsPort?.close(), this.#parts.source.close(), this.#parts.scanner.close()])
   }
 
-  /** Two runs with one identity would push each other out of the queue, so the socket is the lock of the state directory too. */
+  /** The socket also locks the state directory: two clients with one identity would displace each other in the server's queue. */
   async #openControl (): Promise<void> {
     const { root, stateDir, metrics } = this.#settings
     const status = (): ClientStatus => this.#status(root)
-    this.#control = await serveControl(stateDir, controlRoutes({ status, events: this.#events, why: async (path, gone) => await this.why(path, gone) }))
+    const why = async (path: RelativePath, gone: AbortSignal): Promise<PathState> => await this.why(path, gone)
+    this.#control = await serveControl(stateDir, controlRoutes({ status, events: this.#events, why }))
     if (metrics === undefined) return
-    // Loaded by those alone who want it: it takes as long as all else at the start.
+    // Loaded only if needed: it takes as long as the rest of the start.
     const { ClientMetrics } = await import('./status/metrics.ts')
     this.#metrics = new ClientMetrics()
     this.#metricsPort = await this.#metrics.serve(metrics, status)
@@ -214,7 +223,7 @@ export class PushClient {
 
   #status (directory: string): ClientStatus {
     const { last, completeAtMs } = this.record
-    const activity = atRate(this.record.activity, this.#rate?.perSecond(this.#parts.clock.monotonicMs()) ?? 0)
+    const { activity } = this.#recorder
     return {
       version: VERSION,
       directory,
@@ -228,29 +237,18 @@ export class PushClient {
     }
   }
 
-  #tell (event: LogEvent): void {
+  #publish (event: LogEvent): void {
     if (this.#events.hasReaders) this.#events.push({ ...event, time: new Date(this.#parts.clock.nowMs()).toISOString() })
   }
 
+  /** Callbacks that record the activity and refuse a client that was paired under another name. */
   #recording (watcher: RunWatcher): RunWatcher {
+    const recording = this.#recorder.callbacks(watcher)
     return {
-      onBusy: (position, estimateMs) => {
-        this.record.activity = { doing: 'queued', position, estimateMs }
-        watcher.onBusy(position, estimateMs)
-      },
+      ...recording,
       onReady: status => {
         checkId(this.#settings.id, status.area)
-        this.#rate = undefined
-        this.record.activity = { doing: 'comparing' }
-        watcher.onReady(status)
-      },
-      onProgress: progress => {
-        const { files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path, isCompressing } = progress
-        const nowMs = this.#parts.clock.monotonicMs()
-        this.#rate ??= new MovingRate(nowMs)
-        this.#rate.note(nowMs, progress.carriedBytes)
-        this.record.activity = { doing: 'sending', files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path, isCompressing }
-        watcher.onProgress(progress)
+        recording.onReady(status)
       },
     }
   }

@@ -214,8 +214,8 @@ function parseRate (text: string): number {
 
 function parseProfile (text: string): string {
   if (!/^[A-Za-z0-9._-]{1,64}$/u.test(text) || text.startsWith('.')) {
-    throw new FileSyncError('USAGE', `"${text}" is not a valid profile name. ` +
-      'Use up to 64 letters, digits, dots, hyphens and underscores, not starting with a dot.')
+    throw new FileSyncError('USAGE', 'A profile name has up to 64 letters, digits, dots, hyphens and underscores, ' +
+      'and does not start with a dot.')
   }
   return text
 }

@@ -11,9 +11,9 @@ const PATH = 'a/b' as RelativePath
 const LISTED: Explanation = { state: 'listed', entry: { kind: 'file', name: 'b' as Name, sizeBytes: 1, mtimeNs: 2n, mode: 0o644, fileId: 3n } }
 
 test.each<[Activity, RegExp]>([
-  [{ doing: 'idle' }, /^No client is running, so it is not known here/u],
-  [{ doing: 'connecting' }, /not stored yet: the server is being looked for\.$/u],
-  [{ doing: 'queued', position: 3, estimateMs: undefined }, /not stored yet: this client is in place 3 of the server's queue\.$/u],
+  [{ doing: 'idle' }, /^No client is running, so it is not known whether/u],
+  [{ doing: 'connecting' }, /not stored yet: the client is searching for the server\.$/u],
+  [{ doing: 'queued', position: 3, estimateMs: undefined }, /not stored yet: this client is at position 3 in the server's queue\.$/u],
   [{ doing: 'comparing' }, /not stored yet: the directory is being compared/u],
   [{ doing: 'waiting', untilMs: 0 }, /not stored yet: the next run is at 1970-01-01T00:00:00\.000Z\.$/u],
 ])('a file that was never stored, while the client does %j', (activity, reason) => {
@@ -35,21 +35,21 @@ function afterRun (result: Partial<PushResult> = {}): RunRecord {
   const record = new RunRecord()
   const listings = new Map([['', encodeListing([FOLDER])], ['a', encodeListing([FILE])]])
   const tree = { rootDigest: DIGEST(2), files: 1, directories: 1, bytes: 1, listing: (path: RelativePath) => listings.get(path) }
-  record.note({ ...OK, ...result }, 0, tree)
+  record.add({ ...OK, ...result }, 0, tree)
   record.activity = { doing: 'waiting', untilMs: 60_000 }
   return record
 }
 
 const A = 'a' as RelativePath
 const answers: readonly [what: string, path: RelativePath, explanation: Explanation, record: RunRecord, state: string, reason: RegExp][] = [
-  ['a file as it was stored', PATH, { state: 'listed', entry: FILE }, afterRun(), 'stored', /holds it as it is here \(1 byte, modified 1970-01-01T00:00:00\.000Z\), since 1970/u],
+  ['a file as it was stored', PATH, { state: 'listed', entry: FILE }, afterRun(), 'stored', /holds it exactly as it is here \(1 byte, modified 1970-01-01T00:00:00\.000Z\), since 1970/u],
   ['one that changed since', PATH, { state: 'listed', entry: { ...FILE, sizeBytes: 9 } }, afterRun(), 'pending', /^It has changed since it was stored \(9 bytes, modified .*It is not stored yet: the next run is at/u],
   ['another one of the same size and time', PATH, { state: 'listed', entry: { ...FILE, fileId: 4n } }, afterRun(), 'pending', /^It has changed/u],
-  ['a directory of which everything is stored', A, { state: 'listed', entry: FOLDER }, afterRun(), 'stored', /holds it with everything in it, but for what rules leave out, as it is here, since/u],
-  ['one in which something changed', A, { state: 'listed', entry: { ...FOLDER, digest: DIGEST(9) } }, afterRun(), 'pending', /^What is in it has changed since it was stored\. It is not stored yet/u],
+  ['a directory of which everything is stored', A, { state: 'listed', entry: FOLDER }, afterRun(), 'stored', /holds it with everything in it, except for ignored files, exactly as it is here, since/u],
+  ['one in which something changed', A, { state: 'listed', entry: { ...FOLDER, digest: DIGEST(9) } }, afterRun(), 'pending', /^Its content has changed since it was stored\. It is not stored yet/u],
   ['one with something that the scan left out', A, { state: 'listed', entry: FOLDER, below: { first: NAMED, count: 1 } }, afterRun(), 'problem', /^Not everything in it is stored: a\/deep\/p: it is a pipe\.$/u],
   ['one with something that the server did not store', A, { state: 'listed', entry: FOLDER }, afterRun({ result: 'problems', problems: [NAMED], problemCount: 1 }), 'problem', /^Not everything in it is stored: a\/deep\/p/u],
-  ['a file after a run that left out more than it named', PATH, { state: 'listed', entry: FILE }, afterRun({ result: 'problems', problems: [NAMED], problemCount: 9 }), 'pending', /left out 8 entries that it did not name/u],
+  ['a file after a run that left out more than it named', PATH, { state: 'listed', entry: FILE }, afterRun({ result: 'problems', problems: [NAMED], problemCount: 9 }), 'pending', /did not store 8 entries that it did not name/u],
 ]
 
 test.each(answers)('%s', (_, path, explanation, record, state, reason) => {

@@ -96,7 +96,7 @@ test('after a refusal others are waited for a while, and a wrong code is told th
   await settle()
   expect(clock.scheduled).toBe(1)
   clock.advance(1)
-  await expect(finding).rejects.toMatchObject({ code: 'PAIRING_REFUSED', message: expect.stringContaining('None of the 2 servers') as unknown })
+  await expect(finding).rejects.toMatchObject({ code: 'PAIRING_REFUSED', message: expect.stringContaining('All 2 servers') as unknown })
 })
 
 test('the only server that was named tells its own failure at once', async () => {

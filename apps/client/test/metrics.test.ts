@@ -33,10 +33,10 @@ test('what is not known yet is absent, and what was known before a restart is th
   status = { ...STARTED, lastCompleteAt: '2025-12-31T00:00:00.000Z' }
   expect(await valuesOf()).toEqual([undefined, '1767139200', undefined, undefined, undefined, undefined])
 
-  metrics.noteRun(RUN)
+  metrics.countRun(RUN)
   status = { ...status, last: { atMs: 5_000, result: RUN }, nextSyncAt: '2026-01-01T00:00:00.000Z' }
   expect(await valuesOf()).toEqual(['5', '1767139200', '1767225600', '2', '7', '90'])
 
-  metrics.noteRun({ ...RUN, result: 'failed', problemCount: 0, filesTotal: 0, bytesTotal: 0 })
+  metrics.countRun({ ...RUN, result: 'failed', problemCount: 0, filesTotal: 0, bytesTotal: 0 })
   expect(await valuesOf()).toEqual(['5', '1767139200', '1767225600', '2', '7', '90'])
 })

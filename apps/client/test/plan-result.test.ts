@@ -16,7 +16,7 @@ function result (plan: Partial<SyncPreview>, problems: readonly Problem[] = []):
 
 test('a person reads what would be done, and nothing of what would not', () => {
   expect(describePlan(result({ added: { files: 1, bytes: 5 }, renamed: 2, deleted: { files: 3, bytes: 1500 } }))).toBe([
-    'A push of 2 files, 8 B would bring about, at most:',
+    'A push of 2 files, 8 B would make at most these changes:',
     '  new          1 file, 5 B',
     '  renamed      2 files',
     '  to versions  3 files, 1.50 kB',
@@ -31,7 +31,7 @@ test('problems of both ends are counted, and what would stop the push is told', 
   const text = describePlan(made)
   expect(text).toContain('8 entries would not be stored:')
   expect(text).toContain('and 6 more')
-  expect(text).toContain('The server would stop it: too much would vanish')
+  expect(text).toContain('The server would refuse the push: too much would vanish')
   expect(text).not.toContain('\u001b')
   expect(result({ problemCount: 1 }).result).toBe('problems')
 })

@@ -88,7 +88,7 @@ describe('for a person', () => {
 
 test.each(['PEER_GONE', 'PEER_TIMEOUT'] as const)('a push that ended with %s says what to do, and keeps its code', code => {
   const error = withAdvice(new FileSyncError(code, 'The connection was lost.'))
-  expect([error.code, error.message]).toEqual([code, 'The connection was lost. What arrived is kept: push again, and it goes on from there.'])
+  expect([error.code, error.message]).toEqual([code, 'The connection was lost. The server keeps what has arrived: push again to continue from there.'])
 })
 
 test('an error that says what to do stays as it is', () => {

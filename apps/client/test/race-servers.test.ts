@@ -259,7 +259,7 @@ describe('when nothing works', () => {
     await settle()
     expect(clock.scheduled).toBe(1)
     clock.advance(1)
-    await expect(reaching).rejects.toEqual(code('SERVER_NOT_FOUND', /No server .*answered on the local network/u))
+    await expect(reaching).rejects.toEqual(code('SERVER_NOT_FOUND', /No paired server answered on the local network/u))
     expect(offers.stopped).toBe(true)
   })
 
@@ -279,7 +279,7 @@ describe('when nothing works', () => {
     attempts[0]?.fail(error('IDENTITY_CHANGED'))
     await settle()
     clock.advance(WITHIN_MS)
-    await expect(strangers).rejects.toEqual(code('SERVER_NOT_FOUND', /not usable: 127\.0\.0\.1:3 \(has another key\)/u))
+    await expect(strangers).rejects.toEqual(code('SERVER_NOT_FOUND', /Seen: 127\.0\.0\.1:3 \(has another key\)/u))
   })
 
   test('what hindered the search is told with it, the first of much', async () => {
@@ -292,7 +292,7 @@ describe('when nothing works', () => {
     })
     await settle()
     clock.advance(WITHIN_MS)
-    await expect(reaching).rejects.toEqual(code('SERVER_NOT_FOUND', /No server .* eth0 is down\. wlan0 is forbidden\. tun0 is odd\.$/u))
+    await expect(reaching).rejects.toEqual(code('SERVER_NOT_FOUND', /No paired server .* eth0 is down\. wlan0 is forbidden\. tun0 is odd\.$/u))
   })
 
   test('a changed identity at a remembered address is loud, but not while an offer may still lead to the server', async () => {

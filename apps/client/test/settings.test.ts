@@ -95,7 +95,7 @@ describe('the state directory', () => {
   })
 
   test.each(['../x', 'a/b', '.hidden', '..', 'x'.repeat(65), 'ü'])('a profile is not called %j', async profile => {
-    await expect(settings([join(folder, 'tree'), '--profile', profile])).rejects.toEqual(refused(/name of a profile/u))
+    await expect(settings([join(folder, 'tree'), '--profile', profile])).rejects.toEqual(refused(/profile name has/u))
   })
 
   test('may not lie inside the tree, also not by a link', async () => {

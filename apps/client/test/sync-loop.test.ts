@@ -30,7 +30,7 @@ function loop (outcomes: readonly RunOutcome[]): Promise<FileSyncError> {
       startedMs.push(clock.monotonicMs())
       return outcomes[Math.min(startedMs.length, outcomes.length) - 1] ?? done(1000)
     },
-    nextChange: async signal => { await changes.next(signal) },
+    nextChange: async signal => { await changes.wait(signal) },
     onWait: (delayMs, failure) => { waits.push([delayMs, failure?.code]) },
     random: () => 1,
     clock,
@@ -59,7 +59,7 @@ test('the next run is when the server said', async () => {
 test('a change is pushed at once, and nothing of the old wait is left', async () => {
   void loop([done(60_000)])
   await advance(10_000)
-  changes.note()
+  changes.set()
   await advance(0)
   expect(startedMs).toEqual([0, 10_000])
   expect(clock.scheduled).toBe(1)

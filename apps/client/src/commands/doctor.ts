@@ -96,7 +96,8 @@ async function * diagnoseNetwork (
   flags: ServerFlags, target: Target | undefined, signal: AbortSignal,
 ): AsyncGenerator<Finding, void, undefined> {
   const expected = target === undefined ? undefined : { address: target.host, port: target.port }
-  for await (const finding of diagnose({ role: 'client', clock: systemClock, signal, reach: canConnect, expected, interfaces: flags.interface })) {
+  const findings = diagnose({ role: 'client', clock: systemClock, signal, reach: canConnect, expected, interfaces: flags.interface })
+  for await (const finding of findings) {
     // The usual fix is to name the server, which the user has done already.
     if (finding.check === 'subnet' && target?.isFromUser === true) {
       yield { ...finding, fix: 'connect the two subnets with a router, or move both machines to the same subnet' }
@@ -110,7 +111,7 @@ function isOffer ({ check, server }: Finding): boolean {
   return (check === 'offer' || check === 'dns-sd') && server !== undefined
 }
 
-/** Records the address if the offer is from a paired server, which often answers on several interfaces. False for any other server. */
+/** Records the address once if the offer is from a paired server, which may answer on several interfaces. False for other servers. */
 function addPairedOffer ({ server }: Finding, places: Map<string, HostPort>, pinned: readonly PinnedServer[]): boolean {
   if (server === undefined || pinned.every(({ id }) => idPrefix(id) !== server.idPrefix)) return false
   places.set(`${server.address} ${server.port}`, { host: server.address, port: server.port })

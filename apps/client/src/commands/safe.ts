@@ -8,7 +8,7 @@ import { openFileSource } from '@filesync/transfer/node'
 import { chooseServers } from '../connect/choose-server.ts'
 import { openClientState } from '../connect/client-state.ts'
 import { connectToServer } from '../connect/connect-to-server.ts'
-import type { ConnectToServerInit } from '../connect/connect-to-server.ts'
+import type { ServerChooser } from '../connect/connect-to-server.ts'
 import { greetForSafeCheck } from '../connect/greet.ts'
 import { checkSafe } from '../safe/check-safe.ts'
 import type { SafeResult } from '../safe/check-safe.ts'
@@ -69,7 +69,7 @@ export async function safe (paths: readonly string[], flags: SafeFlags, { termin
 }
 
 /** Chooses the server that the directory is pushed to. */
-async function serverChooser (root: string, stateDir: string, flags: SafeFlags): Promise<ConnectToServerInit['choose']> {
+async function serverChooser (root: string, stateDir: string, flags: SafeFlags): Promise<ServerChooser> {
   const { server, serverName } = flags
   const home = (await recallSource(stateDir, root))?.serverId
   return pinned => chooseServers(pinned, { root, home, named: serverName, isAddressGiven: server !== undefined })

@@ -10,6 +10,8 @@ import { raceServers } from './race-servers.ts'
 import type { ReachedServer } from './race-servers.ts'
 import type { HostPort } from '../settings.ts'
 
+export type ServerChooser = (pinned: readonly PinnedServer[]) => readonly PinnedServer[]
+
 export interface ConnectToServerInit {
   readonly identity: Identity
   readonly servers: ServerBook
@@ -17,7 +19,7 @@ export interface ConnectToServerInit {
   readonly server: HostPort | undefined
   readonly interfaces: readonly string[] | undefined
   /** Chooses among the paired servers; all by default. May throw. */
-  readonly choose?: (pinned: readonly PinnedServer[]) => readonly PinnedServer[]
+  readonly choose?: ServerChooser
   /** Called with the server that was reached. */
   readonly onReached?: (server: PinnedServer) => void
   readonly clock: Clock
@@ -113,7 +115,9 @@ async function dial (init: ConnectToServerInit, candidate: ServerCandidate, { pi
   const stop = (): void => { attempt.abort(init.signal.aborted ? init.signal.reason : signal.reason) }
   signal.addEventListener('abort', stop, { once: true })
   init.signal.addEventListener('abort', stop, { once: true })
-  const { connection, peerId } = await connectTls({ identity, address, port, alpn: ALPN_SYNC, expect: pinned, clock, signal: attempt.signal })
+  const { connection, peerId } = await connectTls({
+    identity, address, port, alpn: ALPN_SYNC, expect: pinned, clock, signal: attempt.signal,
+  })
   signal.removeEventListener('abort', stop)
   connection.signal.addEventListener('abort', () => { init.signal.removeEventListener('abort', stop) }, { once: true })
   return { connection, serverId: peerId, address, port }

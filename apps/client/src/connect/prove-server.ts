@@ -40,7 +40,14 @@ export async function proveServer (place: HostPort, init: ProveServerInit): Prom
   const where = `${place.host} port ${place.port}`
   try {
     const channel = await connectTls({
-      identity: state.identity, address: place.host, port: place.port, alpn: ALPN_SYNC, expect: pinned, clock, signal, timeoutMs: CONNECT_TIMEOUT_MS,
+      identity: state.identity,
+      address: place.host,
+      port: place.port,
+      alpn: ALPN_SYNC,
+      expect: pinned,
+      clock,
+      signal,
+      timeoutMs: CONNECT_TIMEOUT_MS,
     })
     try {
       const name = pinned.find(({ id }) => id === channel.serverId)?.name ?? idPrefix(channel.serverId)

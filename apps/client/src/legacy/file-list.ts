@@ -4,21 +4,21 @@ import type { FileEntry, Problem, RelativePath, TimeZone } from '@filesync/proto
 import type { LegacyFilesInfo } from '@filesync/protocol/legacy'
 import type { PushableTree } from '../push/push-session.ts'
 
-/** A file that may be asked for. */
+/** A file that the server may ask for. */
 export interface ListedFile {
   readonly directory: RelativePath
   readonly entry: FileEntry
 }
 
-/** A tree as the original protocol tells it. */
+/** A tree as the original protocol can represent it. */
 export interface FileList {
   /** In the order of the list. */
   readonly files: ReadonlyMap<RelativePath, ListedFile>
-  /** What the original protocol has no words for. */
+  /** Entries that the original protocol cannot carry. */
   readonly problems: readonly Problem[]
 }
 
-/** The files of a tree; those that are still being written come last, so that they hold up no others. */
+/** The files of a tree. Those that are still being written come last, so that they do not delay the others. */
 export function listFiles (tree: PushableTree): FileList {
   const settled = new Map<RelativePath, ListedFile>()
   const unsettled = new Map<RelativePath, ListedFile>()
@@ -41,8 +41,8 @@ export function listFiles (tree: PushableTree): FileList {
 }
 
 /**
- * CLIENT_FILES_INFO for these files. Throws LIMIT_EXCEEDED where it is longer than the original server reads: what is
- * behind would be cut off, and the server deletes what it does not find in the list.
+ * CLIENT_FILES_INFO for these files. Throws LIMIT_EXCEEDED if it is longer than the original server reads: the rest would be cut
+ * off, and the server deletes every file that is not in the list.
  */
 export function describeFiles (files: FileList['files'], clientId: string | null, zone: TimeZone): LegacyFilesInfo {
   const info: LegacyFilesInfo = {
@@ -52,6 +52,7 @@ export function describeFiles (files: FileList['files'], clientId: string | null
   }
   const sizeBytes = encodeLegacyMessage(info).length
   if (sizeBytes <= LEGACY_LIMITS.recvBytes) return info
-  throw new FileSyncError('LIMIT_EXCEEDED', `The list of ${files.size} files takes ${sizeBytes} bytes, and the original server reads no more than ${LEGACY_LIMITS.recvBytes} of it, which is about 70 files. ` +
-    'Push a smaller directory, or use the server of this version, which has no such limit.')
+  throw new FileSyncError('LIMIT_EXCEEDED', `The list of ${files.size} files takes ${sizeBytes} bytes, ` +
+    `but the original server reads only ${LEGACY_LIMITS.recvBytes} of them, which is about 70 files. ` +
+    'Push a smaller directory, or use the current server, which has no such limit.')
 }

@@ -28,21 +28,23 @@ export interface LegacyPushInit {
 
 const CONNECT_TIMEOUT_MS = 10_000
 
-/** One run against a server of the original program. Whatever ends it stands in what it resolves with. */
+/** One run against a server of the original program. Never rejects: an error is part of the outcome. */
 export async function pushLegacyOnce (init: LegacyPushInit): Promise<PushRun> {
   const { clock } = init
   const startedMs = clock.monotonicMs()
   let channel: LegacyChannel | undefined
   const cost = (): RunCost => ({
-    bytesSent: channel?.bytesSent ?? 0, bytesReceived: channel?.bytesReceived ?? 0, durationMs: Math.round(clock.monotonicMs() - startedMs),
+    bytesSent: channel?.bytesSent ?? 0,
+    bytesReceived: channel?.bytesReceived ?? 0,
+    durationMs: Math.round(clock.monotonicMs() - startedMs),
   })
   const stop = (): void => { channel?.destroy(asFileSyncError(init.signal.reason, 'ABORTED')) }
   init.signal.addEventListener('abort', stop, { once: true })
   try {
-    channel = await reach(init)
+    channel = await connectUnpaired(init)
     init.signal.throwIfAborted()
     const pushed = await pushLegacySession(channel, { ...init, zone: localZone, scan: async () => await init.scan(init.signal) })
-    return { result: describe(pushed, cost(), clock), error: undefined, nextInMs: pushed.nextInMs, tree: pushed.tree, stale: new Set() }
+    return { result: resultOf(pushed, cost(), clock), error: undefined, nextInMs: pushed.nextInMs, tree: pushed.tree, stale: new Set() }
   } catch (caught) {
     const error = asFileSyncError(caught)
     return { result: failedResult(error, cost()), error }
@@ -52,8 +54,8 @@ export async function pushLegacyOnce (init: LegacyPushInit): Promise<PushRun> {
   }
 }
 
-/** Connects. Nothing is sent before it is sure that no paired server is at this address. */
-async function reach ({ servers, server, clock, signal }: LegacyPushInit): Promise<LegacyChannel> {
+/** Connects, and sends nothing before it is certain that no paired server has this address. */
+async function connectUnpaired ({ servers, server, clock, signal }: LegacyPushInit): Promise<LegacyChannel> {
   const paired = await servers.list()
   refuseDowngrade(paired, server.host)
   const socket = await dial(server, clock, signal)
@@ -69,7 +71,7 @@ async function reach ({ servers, server, clock, signal }: LegacyPushInit): Promi
 async function dial ({ host, port }: HostPort, clock: Clock, signal: AbortSignal): Promise<Socket> {
   signal.throwIfAborted()
   const socket = connect({ host, port, noDelay: true, allowHalfOpen: true })
-  socket.on('error', () => { /* told below, or by the stream */ })
+  socket.on('error', () => { /* reported below, or by the stream */ })
   const cancel = clock.schedule(CONNECT_TIMEOUT_MS, () => { socket.destroy(new Error('it did not answer in time')) })
   const stop = (): void => { socket.destroy(signal.reason as Error) }
   signal.addEventListener('abort', stop, { once: true })
@@ -82,19 +84,20 @@ async function dial ({ host, port }: HostPort, clock: Clock, signal: AbortSignal
   } catch (cause) {
     signal.throwIfAborted()
     const why = cause instanceof Error ? ` (${cause.message})` : ''
-    throw new FileSyncError('SERVER_UNREACHABLE', `The server at ${host}:${port} could not be reached${why}. Check that the original program runs there.`, { cause })
+    const message = `The server at ${host}:${port} could not be reached${why}. Check that the original program is running there.`
+    throw new FileSyncError('SERVER_UNREACHABLE', message, { cause })
   } finally {
     cancel()
     signal.removeEventListener('abort', stop)
   }
 }
 
-function describe ({ tree, filesSent, problems, nextInMs }: LegacyPushed, cost: RunCost, clock: Clock): PushResult {
+function resultOf ({ tree, filesSent, problems, nextInMs }: LegacyPushed, cost: RunCost, clock: Clock): PushResult {
   const problemCount = tree.problemCount + problems.length - tree.problems.length
   return {
     result: problemCount > 0 ? 'problems' : 'ok',
     filesSent,
-    // The original does not tell what it deleted.
+    // The original server does not report what it deleted.
     filesDeleted: 0,
     filesRenamed: 0,
     filesTotal: tree.files,

@@ -10,7 +10,7 @@ import type { ListedFile } from './file-list.ts'
 export interface LegacyPushDependencies {
   readonly scan: () => Promise<PushableTree>
   readonly source: FileSource
-  /** What the client calls itself; null: the server goes by its address. */
+  /** The name the client sends; if null, the server uses the client's address. */
   readonly clientId: string | null
   readonly zone: TimeZone
   readonly clock: Clock
@@ -20,30 +20,34 @@ export interface LegacyPushDependencies {
 export interface LegacyPushed {
   readonly tree: PushableTree
   readonly filesSent: number
-  /** Of the scan, and of what the original protocol cannot carry. */
+  /** Problems of the scan, and entries that the original protocol cannot carry. */
   readonly problems: readonly Problem[]
   readonly nextInMs: number
 }
 
-/** Bytes of a large file that are read and sent at once. */
+/** Bytes of a large file that are read and sent at a time. */
 const PIECE_BYTES = 262_144
-/** A DATA frame has the number of its task in front of the bytes. */
+/** In a DATA frame the task number comes before the content. */
 const CONTENT_AT: number = FRAME_HEADER_BYTES + 4
 
-/** One session of the original protocol, as docs/protocol.md has it under "Legacy". */
+/** Runs one session of the original protocol, see docs/protocol.md under "Legacy". */
 export async function pushLegacySession (channel: LegacyChannel, deps: LegacyPushDependencies): Promise<LegacyPushed> {
   await waitForTurn(channel, deps.onBusy)
   const tree = await deps.scan()
   deps.source.refresh()
   if (!tree.complete) {
-    throw new FileSyncError('SOURCE_UNAVAILABLE', 'A part of the directory cannot be read, and the original server deletes what it is not told of. ' +
-      `${tree.problems[0]?.path ?? 'It'}: ${tree.problems[0]?.message ?? 'it cannot be read'}. Make it readable, or leave it out by an ignore rule.`)
+    throw new FileSyncError('SOURCE_UNAVAILABLE', 'A part of the directory cannot be read, ' +
+      'and the original server deletes every file that is not in the list. ' +
+      `${tree.problems[0]?.path ?? 'It'}: ${tree.problems[0]?.message ?? 'it cannot be read'}. ` +
+      'Make it readable, or exclude it with an ignore rule.')
   }
   const { files, problems } = listFiles(tree)
   await channel.send(describeFiles(files, deps.clientId, deps.zone))
   const wanted = await receiveTasks(channel, files)
-  // The original reads in the order of the list, whatever the order of its questions.
-  for (const [path, file] of files) if (wanted.has(path)) await sendFile(channel, { path, file, isUnsettled: tree.isUnsettled(path) }, deps)
+  // The original server reads files in the order of the list, whatever the order in which it asks for them.
+  for (const [path, file] of files) {
+    if (wanted.has(path)) await sendFile(channel, { path, file, isUnsettled: tree.isUnsettled(path) }, deps)
+  }
   const { time } = await channel.receive('NEXT_SYNC', { withinMs: LEGACY_LIMITS.answerTimeoutMs })
   return { tree, filesSent: wanted.size, problems: [...tree.problems, ...problems], nextInMs: delayUntil(time, deps) }
 }
@@ -56,27 +60,29 @@ async function waitForTurn (channel: LegacyChannel, onBusy: () => void): Promise
   }
 }
 
-/** What the server wants, which is only ever what it was told of. Throws TASK_INVALID. */
+/** The paths that the server asks for. Throws TASK_INVALID for a path that is not in the list. */
 async function receiveTasks (channel: LegacyChannel, files: ReadonlyMap<string, ListedFile>): Promise<ReadonlySet<string>> {
   const { files_to_send: asked } = await channel.receive('TASKS', { withinMs: LEGACY_LIMITS.answerTimeoutMs })
   const wanted = new Set(asked)
   if (wanted.size < asked.length) throw new FileSyncError('TASK_INVALID', 'The server asked for a file twice.')
-  for (const path of wanted) if (!files.has(path)) throw new FileSyncError('TASK_INVALID', 'The server asked for a file that it was not told of.')
+  for (const path of wanted) {
+    if (!files.has(path)) throw new FileSyncError('TASK_INVALID', 'The server asked for a file that is not in the list.')
+  }
   return wanted
 }
 
-interface Sending {
+interface FileToSend {
   readonly path: RelativePath
   readonly file: ListedFile
   readonly isUnsettled: boolean
 }
 
-async function sendFile (channel: LegacyChannel, { path, file, isUnsettled }: Sending, deps: LegacyPushDependencies): Promise<void> {
+async function sendFile (channel: LegacyChannel, { path, file, isUnsettled }: FileToSend, deps: LegacyPushDependencies): Promise<void> {
   if (isUnsettled) throw unsendable(path, { code: 'UNSETTLED' })
   const { name, sizeBytes, mtimeNs } = file.entry
   const header = { type: 'FILE_HEADER', name, path, size: sizeBytes, last_mod: formatLegacyTime(mtimeNs, deps.zone) } as const
   if (sizeBytes > LIMITS.packedFileBytes) {
-    await sendLarge(channel, { path, file, begin: async () => { await channel.send(header) } }, deps.source)
+    await sendLarge(channel, { path, file, sendHeader: async () => { await channel.send(header) } }, deps.source)
     return
   }
   const { frame, faults: [fault] } = await deps.source.readPack([{ task: 0, ...file }], false)
@@ -85,17 +91,23 @@ async function sendFile (channel: LegacyChannel, { path, file, isUnsettled }: Se
   for (const { content } of readPack(frame.subarray(FRAME_HEADER_BYTES))) await channel.sendBytes(content)
 }
 
-/** The last piece goes only when the file is known to have stayed as it was; without it, no server can take it for whole. */
-async function sendLarge (channel: LegacyChannel, { path, file, begin }: { path: RelativePath, file: ListedFile, begin: () => Promise<void> }, source: FileSource): Promise<void> {
+interface LargeFileToSend {
+  readonly path: RelativePath
+  readonly file: ListedFile
+  readonly sendHeader: () => Promise<void>
+}
+
+/** Sends the last piece only after the file is known not to have changed: without it, no server considers the file complete. */
+async function sendLarge (channel: LegacyChannel, { path, file, sendHeader }: LargeFileToSend, source: FileSource): Promise<void> {
   const stream = source.openStream({ file: { task: 0, ...file }, content: 'DATA', offset: 0, pieceBytes: PIECE_BYTES })
   try {
     let held: Uint8Array | undefined
     for (let step = await stream.next(false); ; step = await stream.next(false)) {
       if (step.kind === 'FAULT') throw unsendable(path, step.fault)
-      if (step.kind === 'HOLE') throw new FileSyncError('INTERNAL', 'A hole was read, though the original protocol has none.')
+      if (step.kind === 'HOLE') throw new FileSyncError('INTERNAL', 'A hole was read, but the original protocol has no holes.')
       if (step.kind === 'READ') continue
       if (held !== undefined) await channel.sendBytes(held)
-      else await begin()
+      else await sendHeader()
       if (step.kind === 'END') return
       held = step.frame.subarray(CONTENT_AT)
     }
@@ -104,14 +116,20 @@ async function sendLarge (channel: LegacyChannel, { path, file, begin }: { path:
   }
 }
 
-/** The original protocol has no way to say that one file cannot be had, so the session ends, and a later one tries again. */
-function unsendable (path: RelativePath, { code, detail }: FileFault): FileSyncError {
-  const why = code === 'UNSETTLED' || code === 'CHANGED_DURING_READ' ? 'it is being written' : code === 'VANISHED' ? 'it vanished' : `it cannot be read (${detail ?? code})`
-  return new FileSyncError('DATA_MISMATCH', `${JSON.stringify(path)} was asked for and could not be sent: ${why}. The original protocol cannot leave a file out, so the session ended here; the next one tries again.`, { path })
+/** The original protocol cannot say that one file is unavailable, so the session ends, and a later one tries again. */
+function unsendable (path: RelativePath, fault: FileFault): FileSyncError {
+  const message = `${JSON.stringify(path)} was asked for but could not be sent: ${whyUnsendable(fault)}. ` +
+    'The original protocol cannot leave a file out, so the session ended here; the next one tries again.'
+  return new FileSyncError('DATA_MISMATCH', message, { path })
+}
+
+function whyUnsendable ({ code, detail }: FileFault): string {
+  if (code === 'UNSETTLED' || code === 'CHANGED_DURING_READ') return 'it is being written'
+  return code === 'VANISHED' ? 'it no longer exists' : `it cannot be read (${detail ?? code})`
 }
 
 function delayUntil (time: string, { zone, clock }: LegacyPushDependencies): number {
   const atNs = parseLegacyTime(time, zone)
-  if (atNs === undefined) throw new FileSyncError('MESSAGE_INVALID', 'The server named a time for the next sync that is none.')
+  if (atNs === undefined) throw new FileSyncError('MESSAGE_INVALID', 'The time of the next sync that the server sent is invalid.')
   return Math.min(Math.max(Number(atNs / 1_000_000n) - clock.nowMs(), LIMITS.nextSyncMinMs), LIMITS.nextSyncMaxMs)
 }

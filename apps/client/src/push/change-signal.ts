@@ -1,21 +1,20 @@
-/** Remembers that something changed until somebody takes notice of it. */
+/** Remembers that something has changed since it was last cleared. */
 export class ChangeSignal {
   #pending = false
   #wake: (() => void) | undefined
 
-  /** Something changed. */
-  note (): void {
+  set (): void {
     this.#pending = true
     this.#wake?.()
   }
 
-  /** What changed up to now is being looked at. */
+  /** Called before the changes so far are looked at. */
   clear (): void {
     this.#pending = false
   }
 
-  /** Resolves as soon as something has changed since the last `clear`. Rejects with the signal's reason. */
-  async next (signal: AbortSignal): Promise<void> {
+  /** Resolves once something has changed since the last `clear`. Rejects with the signal's reason. */
+  async wait (signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     if (this.#pending) return
     let stop: (() => void) | undefined

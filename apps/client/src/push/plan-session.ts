@@ -1,23 +1,26 @@
 import { ListingAnswers } from '@filesync/protocol'
 import type { Connection, SyncPreview } from '@filesync/protocol'
 import { greetForPlan } from '../connect/greet.ts'
-import { refuseOwnArchive } from './refuse-own-archive.ts'
 import { announceTree, answerListings, waitForTurn } from './push-session.ts'
 import type { PushableTree, PushDependencies } from './push-session.ts'
+import { refuseOwnArchive } from './refuse-own-archive.ts'
 
-/** What a push would do, as the server says. */
+/** What a push would do, according to the server. */
 export interface PushPlan {
   readonly tree: PushableTree
   readonly plan: SyncPreview
 }
 
-/** One session from HELLO to PLAN, in which no file is sent. Throws VERSION_UNSUPPORTED where the server cannot tell. */
-export async function planSession (connection: Connection, deps: Pick<PushDependencies, 'root' | 'scan' | 'clock' | 'software' | 'onBusy' | 'onReady'>): Promise<PushPlan> {
+export type PlanDependencies = Pick<PushDependencies, 'root' | 'scan' | 'clock' | 'software' | 'onBusy' | 'onReady'>
+
+/** Runs one session from HELLO to PLAN, in which no file is sent. Throws VERSION_UNSUPPORTED if the server does not support plans. */
+export async function planSession (connection: Connection, deps: PlanDependencies): Promise<PushPlan> {
   await greetForPlan(connection, deps.software, deps.clock)
   const ready = await waitForTurn(connection, deps.onBusy)
   deps.onReady(ready)
   const tree = await deps.scan()
   refuseOwnArchive({ root: deps.root, archives: tree.archives ?? [], archiveId: ready.archiveId })
   await announceTree(connection, tree)
-  return { tree, plan: await answerListings(connection, { answers: new ListingAnswers(tree) }, ['PLAN']) }
+  const plan = await answerListings(connection, { answers: new ListingAnswers(tree) }, ['PLAN'])
+  return { tree, plan }
 }

@@ -9,7 +9,7 @@ import { pushSession } from './push-session.ts'
 import type { PushableTree, Pushed, PushDependencies } from './push-session.ts'
 import { keepWithinLimits } from './sync-loop.ts'
 
-/** What is told while a run is under way. */
+/** Callbacks for the progress of a run. */
 export type RunWatcher = Pick<PushDependencies, 'onBusy' | 'onReady' | 'onProgress'>
 
 export interface PushOnceInit extends RunWatcher, ConnectToServerInit {
@@ -21,49 +21,49 @@ export interface PushOnceInit extends RunWatcher, ConnectToServerInit {
   readonly software: string
 }
 
-/** How a run ended: with what the server said, or with the error that ended it. */
+/** How a run ended: with NEXT_SYNC, or with an error. */
 export type PushRun =
   | Pick<Pushed, 'stale'> & { readonly result: PushResult, readonly error: undefined, readonly nextInMs: number, readonly tree: Tree }
   | { readonly result: PushResult, readonly error: FileSyncError }
 
 /**
- * One run from finding the server to NEXT_SYNC, over as many sessions as that takes: a server ends one that runs for long
- * when others wait. Whatever ends the run stands in what it resolves with.
+ * One run, from connecting to NEXT_SYNC. It may take several sessions: the server ends a long session with SESSION_YIELDED if
+ * other clients wait, and the run then continues in the next one. Never rejects: an error is part of the outcome.
  */
 export async function pushOnce (init: PushOnceInit): Promise<PushRun> {
-  const account = new RunTotals(init.clock)
+  const totals = new RunTotals(init.clock)
   for (;;) {
-    const run = await pushInOneSession(init, account)
+    const run = await pushInOneSession(init, totals)
     if (run.error?.code !== 'SESSION_YIELDED') return run
     try {
-      // Nor can a server make a client spin like this.
-      const leastMs = keepWithinLimits(run.error.retryInMs ?? 0)
-      await wait(init.clock, Math.max(0, account.connectedMs + leastMs - init.clock.monotonicMs()), init.signal)
+      // At least a second between two connections, so that a server cannot make a client spin.
+      const delayMs = keepWithinLimits(run.error.retryInMs ?? 0)
+      await wait(init.clock, Math.max(0, totals.connectedMs + delayMs - init.clock.monotonicMs()), init.signal)
     } catch (caught) {
       const error = asFileSyncError(caught)
-      return { result: failedResult(error, account.cost(), account.stored), error }
+      return { result: failedResult(error, totals.cost(), totals.stored), error }
     }
   }
 }
 
-async function pushInOneSession (init: PushOnceInit, account: RunTotals): Promise<PushRun> {
+async function pushInOneSession (init: PushOnceInit, totals: RunTotals): Promise<PushRun> {
   const over = new AbortController()
   let connection: Connection | undefined
   try {
     const scanning = init.scan(AbortSignal.any([init.signal, over.signal]))
-    scanning.catch(() => { /* awaited below, or given up with the run */ })
-    connection = await connectWhileScanning(init, scanning, found => account.follow(found))
+    scanning.catch(() => { /* awaited in the session, or aborted below */ })
+    connection = totals.countingStored(await connectWhileScanning(init, scanning, connected => { totals.add(connected) }))
     const pushed = await pushSession(connection, { ...init, scan: async () => await scanning })
     await connection.close()
     const nextInMs = keepWithinLimits(pushed.next.inMs)
-    const result = pushResult({ ...pushed, next: account.sum(pushed.next) }, account.cost(), isoIn(nextInMs, init.clock))
+    const result = pushResult({ ...pushed, next: totals.addTo(pushed.next) }, totals.cost(), isoIn(nextInMs, init.clock))
     return { result, error: undefined, nextInMs, tree: pushed.tree, stale: pushed.stale }
   } catch (caught) {
     const error = asFileSyncError(caught)
     over.abort(error)
     await connection?.close(error)
-    await account.settle(connection)
-    const failed = failedResult(error, account.cost(), account.stored)
+    await totals.endSession(connection)
+    const failed = failedResult(error, totals.cost(), totals.stored)
     const { retryInMs } = error
     return { result: retryInMs === undefined ? failed : { ...failed, nextSyncAt: isoIn(keepWithinLimits(retryInMs), init.clock) }, error }
   }
@@ -73,15 +73,15 @@ function isoIn (delayMs: number, clock: Clock): string {
   return new Date(clock.nowMs() + delayMs).toISOString()
 }
 
-/** Adds up what the connections of one run carried, and what the sessions did that ended early. */
+/** Adds up the bytes on all connections of one run, and what its sessions stored before they ended early. */
 class RunTotals {
   readonly #clock: Clock
   readonly #startedMs: number
   readonly #connections: Connection[] = []
   #stored = NOTHING_STORED
-  /** Of the session that runs. */
-  #last = NOTHING_STORED
-  /** When the last connection was made. */
+  /** What the current session has stored so far. */
+  #current = NOTHING_STORED
+  /** When the last connection was made; monotonic. */
   connectedMs = 0
 
   constructor (clock: Clock) {
@@ -89,22 +89,28 @@ class RunTotals {
     this.#startedMs = clock.monotonicMs()
   }
 
-  /** The connection, with what the server says of stored files noted. */
-  follow (connection: Connection): Connection {
+  /** Counts the bytes of a connection. */
+  add (connection: Connection): void {
     this.#connections.push(connection)
     this.connectedMs = this.#clock.monotonicMs()
+  }
+
+  /** The connection as the session sees it; what the server reports as stored is recorded here. */
+  countingStored (connection: Connection): Connection {
     return layerOver(connection, {
       next: async () => {
         const incoming = await connection.next()
-        if (incoming.kind === 'message' && incoming.message.type === 'STORED') this.#last = { deleted: 0, renamed: 0, ...incoming.message }
+        if (incoming.kind === 'message' && incoming.message.type === 'STORED') {
+          this.#current = { deleted: 0, renamed: 0, ...incoming.message }
+        }
         return incoming
       },
     })
   }
 
-  /** A session ended early. */
-  async settle (connection: Connection | undefined): Promise<void> {
-    // What the server stored last, it told in front of its CLOSE.
+  /** Adds what a session stored that ended early. */
+  async endSession (connection: Connection | undefined): Promise<void> {
+    // The last STORED arrives before CLOSE and may not have been read yet.
     while (connection?.signal.aborted === true) {
       try {
         await connection.next()
@@ -112,13 +118,13 @@ class RunTotals {
         break
       }
     }
-    this.#stored = added(this.#stored, this.#last)
-    this.#last = NOTHING_STORED
+    this.#stored = sumStored(this.#stored, this.#current)
+    this.#current = NOTHING_STORED
   }
 
-  /** The last message of the last session, as the end of all of them. */
-  sum (next: NextSync): NextSync {
-    return { ...next, stored: { ...next.stored, ...added(this.#stored, next.stored) } }
+  /** NEXT_SYNC of the last session, with what the earlier sessions stored added. */
+  addTo (next: NextSync): NextSync {
+    return { ...next, stored: { ...next.stored, ...sumStored(this.#stored, next.stored) } }
   }
 
   /** What the sessions stored that ended early. */
@@ -135,11 +141,11 @@ class RunTotals {
   }
 }
 
-function added (left: RunStored, right: RunStored): RunStored {
+function sumStored (left: RunStored, right: RunStored): RunStored {
   return { files: left.files + right.files, deleted: left.deleted + right.deleted, renamed: left.renamed + right.renamed }
 }
 
-/** Whether another run can succeed where this one failed, without a person. */
+/** Whether another run may succeed after this error without anyone doing something. */
 export function canRetry (error: FileSyncError): boolean {
   return ERRORS[error.code].retryable
 }

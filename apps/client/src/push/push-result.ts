@@ -3,41 +3,41 @@ import type { ErrorCode, Problem } from '@filesync/protocol'
 import { formatCount, formatDuration, printable, problemLines } from '@filesync/program'
 import type { Pushed } from './push-session.ts'
 
-/** The last line of `push --json`; scripts rely on its fields. */
+/** The last line of `push --json`. Scripts rely on its fields. */
 export interface PushResult {
   readonly result: 'ok' | 'problems' | 'halted' | 'failed'
-  /** The name of the server that was reached; absent where none was. */
+  /** The name of the server that was reached; absent if none was. */
   readonly server?: string
   readonly filesSent: number
   readonly filesDeleted: number
   readonly filesRenamed: number
   readonly filesTotal: number
   readonly bytesTotal: number
-  /** What crossed the socket. */
+  /** Bytes on the connection, before TLS. */
   readonly bytesSent: number
   readonly bytesReceived: number
   readonly durationMs: number
-  /** ISO 8601; null where the run failed and no server said when to come again. */
+  /** ISO 8601; null if the run failed and no server said when to come again. */
   readonly nextSyncAt: string | null
   readonly problems: readonly Problem[]
-  /** How many problems there are in all; `problems` holds the first. */
+  /** The number of all problems; `problems` holds the first ones. */
   readonly problemCount: number
   /** Why the run failed or halted. */
   readonly code?: string
   readonly message?: string
 }
 
-/** What a run cost, whatever became of it. */
+/** What a run cost, whether or not it succeeded. */
 export interface RunCost {
   readonly bytesSent: number
   readonly bytesReceived: number
   readonly durationMs: number
 }
 
-/** What a session that came to its end means for the person or script that asked for it. */
+/** The result of a run whose session ended with NEXT_SYNC. */
 export function pushResult (pushed: Pushed, cost: RunCost, nextSyncAt: string): PushResult {
   const { tree, next } = pushed
-  // A file that is held back is a problem of the scan, and of the server that asked for it.
+  // A file that was held back is a problem of the scan, and of the server too if it asked for the file.
   const { problemCount, more } = joinProblems(tree, next)
   return {
     result: next.result === 'HALTED' ? 'halted' : problemCount > 0 || next.result !== 'OK' ? 'problems' : 'ok',
@@ -54,7 +54,7 @@ export function pushResult (pushed: Pushed, cost: RunCost, nextSyncAt: string): 
   }
 }
 
-/** What of a run is stored by now. */
+/** What a run has stored so far. */
 export interface RunStored {
   readonly files: number
   readonly deleted: number
@@ -63,7 +63,7 @@ export interface RunStored {
 
 export const NOTHING_STORED: RunStored = { files: 0, deleted: 0, renamed: 0 }
 
-/** As {@link pushResult}, for a run that an error ended, with what is stored nevertheless. */
+/** As {@link pushResult}, for a run that ended with an error; counts what was stored nevertheless. */
 export function failedResult (error: FileSyncError, cost: RunCost, stored: RunStored = NOTHING_STORED): PushResult {
   return {
     result: error.code === 'HALTED' ? 'halted' : 'failed',
@@ -81,13 +81,13 @@ export function failedResult (error: FileSyncError, cost: RunCost, stored: RunSt
   }
 }
 
-/** The exit code of a run that came to its end. */
+/** The exit code of a run that did not fail. */
 export function exitCodeOf (result: PushResult): number {
   if (result.result === 'ok') return 0
   return result.result === 'problems' ? 5 : ERRORS.HALTED.exitCode
 }
 
-/** The same for a person, over several lines. */
+/** The result as several lines of text. */
 export function describeResult (result: PushResult): string {
   const lines = problemLines(result)
   if (lines.length > 0) lines.unshift(`${result.problemCount} ${result.problemCount === 1 ? 'entry was' : 'entries were'} not stored:`)
@@ -105,11 +105,12 @@ function headline (result: PushResult): string {
     `${formatSize(result.bytesSent)} over the network in ${formatDuration(result.durationMs)}).`
 }
 
-/** Ends of a connection that say nothing about what to do. */
-const BROKEN_OFF: readonly ErrorCode[] = ['PEER_GONE', 'PEER_TIMEOUT']
+/** Errors of a lost connection; their messages do not say what to do. */
+const CONNECTION_LOST: readonly ErrorCode[] = ['PEER_GONE', 'PEER_TIMEOUT']
 
-/** The error that ended a push, with what a person can do about it. */
+/** The error that ended a push, with advice added if it has none. */
 export function withAdvice (error: FileSyncError): FileSyncError {
-  if (!BROKEN_OFF.includes(error.code)) return error
-  return new FileSyncError(error.code, `${error.message} What arrived is kept: push again, and it goes on from there.`, { cause: error, retryInMs: error.retryInMs })
+  if (!CONNECTION_LOST.includes(error.code)) return error
+  const message = `${error.message} The server keeps what has arrived: push again to continue from there.`
+  return new FileSyncError(error.code, message, { cause: error, retryInMs: error.retryInMs })
 }

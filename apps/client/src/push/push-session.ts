@@ -1,32 +1,41 @@
+/**
+ * One session of a push, on a connection to a paired server.
+ *
+ * What happens at BUSY is decided here, in {@link waitForTurn}: the client stays connected and waits for its turn without a time
+ * limit, as long as the server keeps sending (a connection that is silent for `LIMITS.idleTimeoutMs` ends with PEER_TIMEOUT). How
+ * long a client waits between two runs is decided in `sync-loop.ts`.
+ */
 import { encodeParts, FEATURES, fitProblems, ListingAnswers } from '@filesync/protocol'
-import type { Clock, Connection, Message, MessageOf, MessageType, NextSync, Problem, RelativePath, ServerStatusReady, Tree } from '@filesync/protocol'
+import type {
+  Clock, Connection, Message, MessageOf, MessageType, NextSync, Problem, RelativePath, ServerStatusReady, Tree,
+} from '@filesync/protocol'
 import { sendFiles } from '@filesync/transfer'
 import type { Compression, FileSource, TransferProgress } from '@filesync/transfer'
 import { greetServer } from '../connect/greet.ts'
 import { refuseOwnArchive } from './refuse-own-archive.ts'
 import { settledSource } from './settled-source.ts'
 
-/** Smaller than frames may be, so that the server compares the first listings while the next are put together. */
+/** Smaller than the frame limit, so that the server compares the first listings while the next are encoded. */
 const LISTINGS_FRAME_BYTES = 256 << 10
 
-/** What the client has to say about its tree. */
+/** The result of a scan, as a push needs it. */
 export interface PushableTree extends Tree {
-  /** False when a directory could not be read. */
+  /** False if a directory could not be read. */
   readonly complete: boolean
   readonly problems: readonly Problem[]
   readonly problemCount: number
-  /** Whether a file is still being written; its content is held back. */
+  /** Whether a file is still being written, so that its content is not sent yet. */
   isUnsettled (path: RelativePath): boolean
-  /** Those of them whose beginning is sent all the same. */
+  /** The unsettled files whose beginning is sent nevertheless. */
   readonly growing?: ReadonlySet<RelativePath>
-  /** Archives of servers in it. */
+  /** Archives of servers found in the tree. */
   readonly archives?: readonly { readonly path: RelativePath, readonly id: string }[]
 }
 
 export interface PushDependencies {
-  /** The directory that is pushed. */
+  /** The directory to push. */
   readonly root: string
-  /** Taken when it is the client's turn, which a server grants to those alone who have read their tree. */
+  /** Called when it is the client's turn. It should resolve at once: scan before the session, so that no turn is spent on it. */
   readonly scan: () => Promise<PushableTree>
   readonly source: FileSource
   readonly clock: Clock
@@ -42,11 +51,11 @@ export interface PushDependencies {
 export interface Pushed {
   readonly tree: PushableTree
   readonly next: NextSync
-  /** Directories in which files were not what was listed any more when they were to be sent. */
+  /** Directories with files that had changed or vanished when they were to be sent. */
   readonly stale: ReadonlySet<RelativePath>
 }
 
-/** One session from HELLO to NEXT_SYNC, as docs/protocol.md has it under "Session". */
+/** Runs one session from HELLO to NEXT_SYNC, see docs/protocol.md under "Session". Throws what ends the session early. */
 export async function pushSession (connection: Connection, deps: PushDependencies): Promise<Pushed> {
   const { features } = await greetServer(connection, deps.software, deps.clock)
   const ready = await waitForTurn(connection, deps.onBusy)
@@ -56,13 +65,23 @@ export async function pushSession (connection: Connection, deps: PushDependencie
   deps.source.refresh()
   await announceTree(connection, tree)
   const answers = new ListingAnswers(tree)
+  const onDifference = (directories: number): void => { deps.source.prepare(directories) }
+  const reply = await answerListings(connection, { answers, onDifference }, ['TASKS', 'NEXT_SYNC'])
   const stale = new Set<RelativePath>()
-  const source = settledSource({
-    source: deps.source, isUnsettled: path => tree.isUnsettled(path), growing: tree.growing, onStale: directory => { stale.add(directory) },
-  })
-  const reply = await answerListings(connection, { answers, onDifference: directories => { deps.source.prepare(directories) } }, ['TASKS', 'NEXT_SYNC'])
-  const next = reply.type === 'NEXT_SYNC' ? reply : await sendFiles({
-    connection, answers, firstPage: reply, source, clock: deps.clock, signal: deps.signal, onProgress: deps.onProgress,
+  if (reply.type === 'NEXT_SYNC') return { tree, next: reply, stale }
+  const next = await sendFiles({
+    connection,
+    answers,
+    firstPage: reply,
+    source: settledSource({
+      source: deps.source,
+      isUnsettled: path => tree.isUnsettled(path),
+      growing: tree.growing,
+      onStale: directory => { stale.add(directory) },
+    }),
+    clock: deps.clock,
+    signal: deps.signal,
+    onProgress: deps.onProgress,
     compression: features.has(FEATURES.ZSTD) ? deps.compression : 'never',
     holes: features.has(FEATURES.HOLES),
     ...(deps.limitBytesPerSecond !== undefined && { limitBytesPerSecond: deps.limitBytesPerSecond }),
@@ -70,7 +89,7 @@ export async function pushSession (connection: Connection, deps: PushDependencie
   return { tree, next, stale }
 }
 
-/** Waits behind BUSY. */
+/** Waits in the server's queue, however long that takes: each BUSY has the position, and READY ends the wait. */
 export async function waitForTurn (connection: Connection, onBusy: PushDependencies['onBusy']): Promise<ServerStatusReady> {
   for (;;) {
     const status = await connection.receive(['SERVER_STATUS'])
@@ -79,7 +98,7 @@ export async function waitForTurn (connection: Connection, onBusy: PushDependenc
   }
 }
 
-/** Says what the client has, as a whole. */
+/** Sends the root digest and the totals of the tree. */
 export async function announceTree (connection: Connection, tree: PushableTree): Promise<void> {
   const { rootDigest, files, directories, bytes, complete, problemCount } = tree
   const problems = fitProblems(tree.problems)
@@ -88,18 +107,18 @@ export async function announceTree (connection: Connection, tree: PushableTree):
 
 export interface ListingsToAnswer {
   readonly answers: ListingAnswers
-  /** Called when the server asks for the listings of so many directories. */
+  /** Called with the number of directories whose listings the server asks for. */
   readonly onDifference?: (directories: number) => void
 }
 
-/** Sends the listings that the server asks for, until it says one of `ends`. */
+/** Sends the listings that the server asks for, until it sends a message of one of the types in `ends`. */
 export async function answerListings <T extends MessageType>(
   connection: Connection, { answers, onDifference }: ListingsToAnswer, ends: readonly T[],
 ): Promise<MessageOf<T>> {
   for (;;) {
     const message: Message = await connection.receive<MessageType>(['LISTINGS_WANTED', ...ends])
     if (message.type !== 'LISTINGS_WANTED') return message as MessageOf<T>
-    // None are named where it asks for the root.
+    // A request for the root names no directory.
     onDifference?.(Math.max(1, message.directories.length))
     for (const payload of encodeParts(answers.answer(message.directories), LISTINGS_FRAME_BYTES)) {
       await connection.sendRaw('LISTINGS', [payload])

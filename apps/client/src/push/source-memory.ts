@@ -5,36 +5,37 @@ import { isDeviceId } from '@filesync/identity'
 import type { DeviceId } from '@filesync/identity'
 import type { ScanMemory } from '@filesync/scanner'
 
-/** What the client remembers of a directory that it pushed. */
+/** What the client remembers about a directory that it has pushed. */
 export interface SourceMemory extends ScanMemory {
-  /** The server that it goes to. */
+  /** The server that the directory is pushed to. */
   readonly serverId?: DeviceId
   /** The end of the last run after which everything was stored. */
   readonly completeAtMs?: number
 }
 
-/** By the path of the directory. */
+/** Keyed by the path of the directory. */
 type Memories = Readonly<Record<string, SourceMemory>>
 
 const FILE_NAME = 'sources.json'
 
 /**
- * What was last known of a directory: where it goes, and what it was, so that an unmounted disk is not taken for a directory
- * whose files were deleted.
+ * Reads what was last known about a directory: where it is pushed to, and which directory it was, so that an unmounted disk is
+ * not mistaken for a directory whose files were deleted.
  */
 export async function recallSource (stateDir: string, root: string): Promise<SourceMemory | undefined> {
   return (await load(stateDir))[root]
 }
 
-/** Keeps what is known of a directory now. Throws STATE_INVALID where it cannot be written, such as on a full disk. */
+/** Saves what is now known about a directory. Throws STATE_INVALID if it cannot be written, for example on a full disk. */
 export async function rememberSource (stateDir: string, root: string, memory: SourceMemory): Promise<void> {
   try {
     await replace(stateDir, root, memory)
   } catch (error) {
     if (isFileSyncError(error)) throw error
     const why = error instanceof Error ? error.message : String(error)
-    throw new FileSyncError('STATE_INVALID', `What this client has to remember of ${root} cannot be written to ${stateDir}: ${why}. Until it can, a later start may not notice ` +
-      'that the directory is not the one it was.', { cause: error })
+    throw new FileSyncError('STATE_INVALID', `The record of ${root} cannot be written to ${stateDir}: ${why}. ` +
+      'Until it can be written, a later start may not notice that the directory was replaced, for example by an unmounted disk. ' +
+      'Check the free space and the permissions there.', { cause: error })
   }
 }
 
@@ -62,11 +63,13 @@ async function load (stateDir: string): Promise<Memories> {
     throw error
   }
   const memories = parse(text)
-  if (memories === undefined) throw new FileSyncError('STATE_INVALID', `${path} is damaged. Remove it; the next run accepts the directory as it is then.`)
+  if (memories === undefined) {
+    throw new FileSyncError('STATE_INVALID', `${path} is damaged. Remove it; the next run then accepts the directory as it is.`)
+  }
   return memories
 }
 
-/** Undefined where the text is not what was written. */
+/** Undefined if the text is not valid. */
 function parse (text: string): Memories | undefined {
   try {
     const value: unknown = JSON.parse(text)

@@ -7,21 +7,21 @@ import type { PathState } from './explain-path.ts'
 import type { PushResult } from '../push/push-result.ts'
 import type { Activity } from './run-record.ts'
 
-/** What the client says of itself. */
+/** The status of a running client. */
 export interface ClientStatus {
   readonly version: string
   readonly directory: string
-  /** The name of the server that was reached last; null where none was yet. */
+  /** The name of the server that was reached last; null if none was yet. */
   readonly server: string | null
   readonly startedAt: string
   readonly activity: Activity
-  /** How changes of the directory are noticed. */
+  /** How changes in the directory are noticed. */
   readonly watch: WatchStatus
   /** The last run, however it ended. */
   readonly last: { readonly atMs: number, readonly result: PushResult } | null
-  /** The end of the last run after which everything was stored, also before the start; ISO 8601, null for none. */
+  /** The end of the last run after which everything was stored, runs before the start included; ISO 8601, null for none. */
   readonly lastCompleteAt: string | null
-  /** When the next run is due, unless something changes before; ISO 8601, null while one is under way. */
+  /** When the next run is due, if nothing changes earlier; ISO 8601, null during a run. */
   readonly nextSyncAt: string | null
 }
 
@@ -31,7 +31,7 @@ export interface ClientControlInit {
   readonly why: (path: RelativePath, gone: AbortSignal) => Promise<PathState>
 }
 
-/** What commands can ask of the running client. */
+/** The requests that a running client answers on its control socket. */
 export function controlRoutes ({ status, events, why }: ClientControlInit): ControlRoutes {
   return {
     'GET /status': status,
@@ -39,7 +39,7 @@ export function controlRoutes ({ status, events, why }: ClientControlInit): Cont
     'POST /why': async (body, gone) => {
       const path = typeof body === 'object' && body !== null ? (body as Record<string, unknown>)['path'] : undefined
       const fault = checkRelativePath(path)
-      if (fault !== undefined) throw new FileSyncError('USAGE', `This cannot be a path in the directory (${fault}).`)
+      if (fault !== undefined) throw new FileSyncError('USAGE', `The path is not valid inside the directory (${fault}).`)
       return await why(path as RelativePath, gone)
     },
   }

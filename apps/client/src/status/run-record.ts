@@ -4,40 +4,46 @@ import type { LogEvent } from '@filesync/program'
 import type { TransferProgress } from '@filesync/transfer'
 import type { PushResult } from '../push/push-result.ts'
 
-/** What the client is doing, for people. */
+/** What the client is doing. */
 export type Activity =
   | { readonly doing: 'idle' | 'connecting' | 'comparing' }
   | { readonly doing: 'queued', readonly position: number, readonly estimateMs: number | undefined }
-  | { readonly doing: 'sending' } & Pick<TransferProgress, 'files' | 'filesWanted' | 'bytes' | 'bytesWanted' | 'bytesPerSecond' | 'remainingMs' | 'path' | 'isCompressing'>
+  | { readonly doing: 'sending' } & SendingProgress
   | { readonly doing: 'waiting', readonly untilMs: number }
 
+type SendingProgress = Pick<
+  TransferProgress, 'files' | 'filesWanted' | 'bytes' | 'bytesWanted' | 'bytesPerSecond' | 'remainingMs' | 'path' | 'isCompressing'
+>
+
 /**
- * A transfer with its rate as of now: it tells of itself only while it moves. The time left changes with the rate.
+ * A transfer with its current rate: progress is reported only while bytes move, so the last report may be old. The time left is
+ * adjusted to the rate.
  *
- * @param bytesPerSecond over the last seconds, as of now
+ * @param bytesPerSecond the rate over the last seconds
  */
 export function atRate (activity: Activity, bytesPerSecond: number): Activity {
   if (activity.doing !== 'sending') return activity
   const { remainingMs, bytesPerSecond: before } = activity
-  // Where nothing went over the link before, as in a file that is compared, the time left rests on something else.
+  // If no bytes were sent before, for example while a file is compared, the time left is not derived from the rate.
   if (remainingMs === undefined || before === 0) return { ...activity, bytesPerSecond }
   return { ...activity, bytesPerSecond, remainingMs: bytesPerSecond > 0 ? remainingMs * before / bytesPerSecond : undefined }
 }
 
-/** What the running client knows of itself: what it does now, and how its last runs ended. */
+/** What the client is doing now, and how its last runs ended. */
 export class RunRecord {
-  readonly #tell: (event: LogEvent) => void
+  readonly #publish: (event: LogEvent) => void
   #activity: Activity = { doing: 'idle' }
   /** The last run, however it ended. */
   last: { readonly atMs: number, readonly result: PushResult } | undefined
-  /** The end of the last run after which everything was stored, also of an earlier process. */
+  /** The end of the last run after which everything was stored, possibly of an earlier process. */
   completeAtMs: number | undefined
+  /** The last run that did not fail. */
   #stored: { readonly atMs: number, readonly tree: Tree } | undefined
   #problems = new Map<string, Problem>()
 
-  /** @param tell told of every change of activity, and of every run that has ended */
-  constructor (tell: (event: LogEvent) => void = () => { /* nobody wants to know */ }) {
-    this.#tell = tell
+  /** @param publish called with every change of activity and with the end of every run */
+  constructor (publish: (event: LogEvent) => void = () => { /* no readers */ }) {
+    this.#publish = publish
   }
 
   get activity (): Activity {
@@ -46,39 +52,39 @@ export class RunRecord {
 
   set activity (next: Activity) {
     this.#activity = next
-    this.#tell({ event: 'activity', ...next })
+    this.#publish({ event: 'activity', ...next })
   }
 
-  /** A run has ended. */
-  note (result: PushResult, atMs: number, tree: Tree | undefined): void {
+  /** Records a run that has ended. */
+  add (result: PushResult, atMs: number, tree: Tree | undefined): void {
     this.last = { atMs, result }
     if (result.result === 'ok') this.completeAtMs = atMs
     const { problems: _, nextSyncAt, ...facts } = result
-    this.#tell({ event: 'run', ...facts, ...(nextSyncAt !== null && { nextSyncAt }) })
+    this.#publish({ event: 'run', ...facts, ...(nextSyncAt !== null && { nextSyncAt }) })
     if (tree === undefined || result.result === 'halted') return
     this.#stored = { atMs, tree }
     this.#problems = new Map(result.problems.map(problem => [problem.path, problem]))
   }
 
-  /** What kept a path from being stored in the last run that came to its end. */
+  /** Why a path was not stored by the last run that did not fail. */
   problemOf (path: string): Problem | undefined {
     return this.#problems.get(path)
   }
 
-  /** The first thing below a directory that was not stored in the last run that came to its end. */
+  /** The first problem below a directory in the last run that did not fail. */
   problemBelow (directory: string): Problem | undefined {
     for (const [path, problem] of this.#problems) if (path.startsWith(`${directory}/`)) return problem
     return undefined
   }
 
-  /** The end of the last run that came to its end, milliseconds since the Unix epoch; 0 for none. */
+  /** When the last run that did not fail ended, in milliseconds since the Unix epoch; 0 for none. */
   get storedAtMs (): number {
     return this.#stored?.atMs ?? 0
   }
 
   /**
-   * Whether the server holds exactly this entry, another state of it, or nothing, as far as the last run tells. A directory is the
-   * same where everything below it is. `unsure` where the run left out more than it named.
+   * Whether the server holds exactly this entry, another state of it, or nothing, according to the last run. A directory is the
+   * same if everything below it is. `unsure` if the run left out entries without naming them.
    */
   storedState (path: RelativePath, entry: Entry): 'same' | 'other' | 'nothing' | 'unsure' {
     if (this.#stored === undefined) return 'nothing'
@@ -93,7 +99,7 @@ export class RunRecord {
     return 'nothing'
   }
 
-  /** How many entries the last run left out without naming them: of problems beyond the first ones only the number is told. */
+  /** How many entries the last run left out without naming them: only the first problems are listed. */
   get unnamedProblems (): number {
     const { problemCount, problems } = this.last?.result ?? { problemCount: 0, problems: [] }
     return Math.max(0, problemCount - problems.length)
