@@ -146,7 +146,7 @@ export function stateDirOf (flags: ClientFlags, terminal: Terminal): string {
 export async function completePushSettings (directory: string | undefined, flags: PushFlags, terminal: Terminal): Promise<PushSettings> {
   const given = directory ?? flags.directory ?? await promptForDirectory(flags, terminal)
   if (given === undefined) {
-    throw new FileSyncError('USAGE', 'No directory to push was given. Name one, for example: filesync-client push /home/me/photos')
+    throw new FileSyncError('USAGE', 'No directory to push was given. Name one as an argument or with --directory DIR.')
   }
   const root = parseDirectory(given)
   const stateDir = stateDirOf(flags, terminal)
