@@ -80,7 +80,7 @@ test('while the archive is away nothing is called safe or stored, and status say
   expect(await push()).toMatchObject({ code: 1, result: { code: 'ARCHIVE_UNAVAILABLE' } })
   expect(await status()).toMatchObject({ disk: null, away: expect.stringContaining(server.archive) as unknown })
   const text = (await stage.run(SERVER_PROGRAM, ['status', '--state-dir', server.stateDir])).stdout
-  expect(text).toMatch(/^archive .*AWAY/mu)
+  expect(text).toMatch(/^archive .*UNAVAILABLE/mu)
   const verified = await stage.run(SERVER_PROGRAM, ['verify', '--state-dir', server.stateDir])
   expect(verified.code).toBe(1)
   // Something else at its place, such as the bare mount point, is left as it is.

@@ -43,16 +43,16 @@ async function restore (to: string): Promise<Finished> {
 test('a file that was only touched in the archive is restored, with its time, and verify puts it right', async () => {
   const stored = join(server.archive, 'laptop/thesis')
   await utimes(stored, 1_700_000_000, 1_700_000_000)
-  expect((await stage.run(SERVER_PROGRAM, ['status', '--state-dir', server.stateDir])).stdout).not.toContain('not as stored')
+  expect((await stage.run(SERVER_PROGRAM, ['status', '--state-dir', server.stateDir])).stdout).not.toContain('altered, damaged or missing')
   // The question notes it.
   expect((await safe()).code).not.toBe(0)
-  expect((await command('status')).stdout).toContain('1 not as stored')
+  expect((await command('status')).stdout).toContain('1 altered, damaged or missing')
   expect((await restore('out')).code).toBe(0)
   expect(await readFile(stage.path('out/thesis'), 'utf8')).toBe('thesis')
   expect((await stat(stage.path('out/thesis'))).mtimeMs).toBe(1_600_000_000_000)
-  expect(await command('verify')).toMatchObject({ code: 0, stdout: 'laptop: 2 files, 11 B, all as they were stored.\n' })
+  expect(await command('verify')).toMatchObject({ code: 0, stdout: 'laptop: 2 files, 11 B, all intact.\n' })
   expect((await safe()).code).toBe(0)
-  expect((await command('status')).stdout).not.toContain('not as stored')
+  expect((await command('status')).stdout).not.toContain('altered, damaged or missing')
 })
 
 test('a damaged file is reported by each verify, by status and by restore, each with exit code 5, until the client has sent it again', async () => {
@@ -64,7 +64,7 @@ test('a damaged file is reported by each verify, by status and by restore, each 
     expect(verified.code).toBe(5)
     expect(verified.stderr).toContain('  thesis: ')
   }
-  expect((await command('status')).stdout).toMatch(/1 not as stored\n\s+thesis: damaged in the archive, found at /u)
+  expect((await command('status')).stdout).toMatch(/1 altered, damaged or missing\n\s+thesis: damaged in the archive, found at /u)
   const restored = await restore('out')
   expect(restored.code).toBe(5)
   expect(restored.stdout).toContain('thesis: its content in the archive is not what was stored')
@@ -83,9 +83,9 @@ test('verify says that nothing is known where the index is not there, with exit 
   await rm(join(copy, '.filesync/index'), { recursive: true })
   const verified = await command('verify', '--archive', copy)
   expect(verified.code).toBe(5)
-  expect(verified.stdout).toMatch(/^laptop: nothing is known of what is in its folder, so there was nothing to compare it with\. .*Let the client sync/u)
+  expect(verified.stdout).toMatch(/^laptop: no digests are recorded for the files in its folder, so they could not be verified\. .*Let the client sync/u)
   expect((await command('verify', 'laptop', '--archive', copy)).code).toBe(5)
   const fresh = await stage.startServer('fresh')
   const empty = await stage.run(SERVER_PROGRAM, ['verify', '--state-dir', fresh.stateDir])
-  expect(empty).toMatchObject({ code: 5, stdout: expect.stringContaining('no client has been synced yet') as unknown })
+  expect(empty).toMatchObject({ code: 5, stdout: expect.stringContaining('no client has synced yet') as unknown })
 })

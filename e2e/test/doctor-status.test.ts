@@ -23,7 +23,7 @@ test('a doctor changes nothing of what the server shows and logs', async () => {
     if (!running) expect(await peers()).toEqual(before)
     if (client !== undefined) expect(await stage.stop(client)).toBe(0)
   }
-  expect((await stage.run(SERVER_PROGRAM, ['doctor', '--interface', 'lo', '--bind', '127.0.0.1', '--state-dir', server.stateDir])).stdout).toContain('has proven to be this server')
+  expect((await stage.run(SERVER_PROGRAM, ['doctor', '--interface', 'lo', '--bind', '127.0.0.1', '--state-dir', server.stateDir])).stdout).toContain('proved that it is this server')
   expect(await peers()).toMatchObject([{ lastResult: 'problems', problemCount: 1, nextSyncAt: expect.any(String) as unknown }])
   expect([...new Set(events.events.map(({ event }) => event))].filter(event => event !== 'turn' && event !== 'progress')).toEqual(['synced'])
   events.close()

@@ -45,7 +45,7 @@ describe.skipIf(noMachines !== undefined).concurrent('doctor', () => {
     expect([...new Set(client.findings.map(({ check }) => check))].sort()).toEqual(['clock', 'digest', 'discover', 'dns-sd', 'group', 'identity', 'interface', 'offer', 'reach'])
     expect(client.findings).toContainEqual(like('identity', 'ok', /^nas at 10\.0\.0\.1 port \d+ has proven its identity and accepts this client/u))
     expect([server.code, bad(server.findings)]).toEqual([0, []])
-    expect(server.findings).toContainEqual(like('identity', 'ok', new RegExp(`port ${port} has proven to be this server`, 'u')))
+    expect(server.findings).toContainEqual(like('identity', 'ok', new RegExp(`port ${port} proved that it is this server`, 'u')))
   }))
 
   test('says that the server is on another subnet, where a push finds none', on(async ({ site, laptop }) => {
@@ -139,7 +139,7 @@ describe.skipIf(noMachines !== undefined).concurrent('doctor', () => {
     expect(refused.findings).toContainEqual(like('identity', 'fault', /No session with a paired server at 10\.0\.0\.1/u, /filesync-server pair/u))
     expect(strange.findings).toContainEqual(like('pairing', 'fault', /Servers answer, but this client is not paired with any of them, only with another\./u))
     expect(fresh.findings).toContainEqual(like('pairing', 'fault', /not paired/u, /filesync-client pair/u))
-    expect(idle.findings).toContainEqual(like('server', 'fault', /No server runs/u, /filesync-server start/u))
+    expect(idle.findings).toContainEqual(like('server', 'fault', /No server is running/u, /filesync-server start/u))
     for (const { fix } of [refused, strange, fresh, idle].flatMap(({ findings }) => findings).filter(({ level }) => level !== 'ok')) expect(fix).toMatch(/^[^\n]{5,}$/u)
   }))
 

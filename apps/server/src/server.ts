@@ -1,14 +1,12 @@
-import type { RebuildProgress, ReopeningArchive } from '@filesync/archive'
+import type { ReopeningArchive } from '@filesync/archive'
 import { announceServer } from '@filesync/discovery/node'
 import type { Announcer } from '@filesync/discovery/node'
 import { formatDeviceId, idPrefix, PairingDesk } from '@filesync/identity'
 import type { DeviceId, PeerBook } from '@filesync/identity'
 import { listenTls, loadOrCreateIdentity, nodeCrypto, openAuditLog, openPeers, openTokens } from '@filesync/identity/node'
-import type { Identity, Listener, Refusal } from '@filesync/identity/node'
-import { formatCount, printable } from '@filesync/program'
+import type { Identity, Listener } from '@filesync/identity/node'
 import type { EventLog } from '@filesync/program'
 import { serveControl } from '@filesync/program/node'
-import { ALPN_PAIR, formatSize } from '@filesync/protocol'
 import type { FileSyncError } from '@filesync/protocol'
 import { localZone, systemClock } from '@filesync/protocol/node'
 import { openSigner } from '@filesync/transfer/node'
@@ -23,6 +21,7 @@ import { Monitor } from './status/monitor.ts'
 import { Schedule } from './schedule/schedule.ts'
 import { SessionQueue } from './schedule/session-queue.ts'
 import type { ServerSettings } from './settings.ts'
+import { logMoreRefusals, logRebuilding, logRefusal, logUpkeep } from './server-log.ts'
 import { SharedLimit } from './schedule/shared-limit.ts'
 import { VERSION } from './software.ts'
 import { SyncSessions } from './sync-sessions.ts'
@@ -30,22 +29,22 @@ import { Upkeep } from './archive/upkeep.ts'
 
 /** How many clients may wait; each holds one idle connection. */
 const MAX_WAITING = 1000
-/** How long sessions may take to commit what they have, before their connections are closed under them. */
-const SETTLE_WITHIN_MS = 2_500
+/** How long sessions may take to commit what has arrived before their connections are closed. */
+const COMMIT_WITHIN_MS = 2_500
 
-/** A server that is up. */
+/** A running server. */
 export interface RunningServer {
   readonly port: number
   readonly id: string
   readonly discovery: boolean
-  /** Where the original's protocol is spoken. */
+  /** The port of the original protocol; undefined if it is off. */
   readonly legacyPort: number | undefined
   readonly metricsPort: number | undefined
-  /** Tells the clients, commits what is under way, and resolves when everything is closed. */
+  /** Ends all sessions, commits what has arrived, and resolves when everything is closed. */
   close (): Promise<void>
 }
 
-/** Puts a server together and starts it. Throws what keeps it from running: STATE_IN_USE, PORT_UNAVAILABLE and the like. */
+/** Starts a server. Throws STATE_IN_USE, STATE_INVALID, PORT_UNAVAILABLE, and what opening the archive throws. */
 export async function startServer (settings: ServerSettings, log: EventLog): Promise<RunningServer> {
   const server = new Server(settings, log)
   try {
@@ -64,7 +63,7 @@ class Server implements RunningServer {
   readonly #queue: SessionQueue
   readonly #schedule: Schedule
   readonly #limit: SharedLimit | undefined
-  /** Closed in the reverse order of their opening. */
+  /** The parts that are open, closed in reverse order. */
   readonly #open: { close (): Promise<void> }[] = []
   #sessions: SyncSessions | undefined
   #listener: Listener | undefined
@@ -82,8 +81,9 @@ class Server implements RunningServer {
       log(event, text)
     }
     this.#queue = new SessionQueue({ maxActive: settings.maxSessions, maxWaiting: MAX_WAITING, clock: systemClock })
-    this.#schedule = new Schedule({ intervalMs: settings.intervalMs, windows: settings.windows, zone: localZone, clock: systemClock, random: Math.random })
-    this.#limit = settings.limitBytesPerSecond === undefined ? undefined : new SharedLimit(settings.limitBytesPerSecond, systemClock)
+    const { intervalMs, windows, limitBytesPerSecond } = settings
+    this.#schedule = new Schedule({ intervalMs, windows, zone: localZone, clock: systemClock, random: Math.random })
+    this.#limit = limitBytesPerSecond === undefined ? undefined : new SharedLimit(limitBytesPerSecond, systemClock)
   }
 
   get port (): number {
@@ -107,18 +107,17 @@ class Server implements RunningServer {
   }
 
   async start (): Promise<void> {
-    const { stateDir, archiveRoot, acceptArchive, allowNetworkDisk, keepMs, deletions, quotaBytes, reserveBytes } = this.#settings
+    const { stateDir, name, legacyPort, discovery } = this.#settings
     const clock = systemClock
     const signal = this.#stop.signal
-    const identity = await loadOrCreateIdentity(stateDir)
-    this.#identity = identity
+    const identity = this.#identity = await loadOrCreateIdentity(stateDir)
     const peers = openPeers(stateDir, clock)
     const tokens = openTokens(stateDir, clock)
-    // A damaged book would turn every client away, each with a riddle, while the server seems to run.
+    // With a damaged book the server would seem to run, and refuse every client for no visible reason.
     await Promise.all([peers.list(), tokens.list()])
     const desk = new PairingDesk({
       serverId: identity.id,
-      serverName: this.#settings.name,
+      serverName: name,
       peers,
       tokens,
       audit: openAuditLog(stateDir, clock),
@@ -129,54 +128,99 @@ class Server implements RunningServer {
         this.#log({ event: 'paired', area, id: formatDeviceId(id), address }, `paired with ${area} at ${address}`)
       },
     })
-    const archive = this.#keep(await openServerArchive({
-      stateDir, accept: acceptArchive, allowNetworkDisk, root: archiveRoot, keepMs, deletions, clock, signal, onRebuild: rebuilding => { logRebuilding(rebuilding, this.#log) }, ...(quotaBytes !== undefined && { quotaBytes }), ...(reserveBytes !== undefined && { reserveBytes }),
-    }, this.#log))
-    // A thread of its own: a session that needs a signature does not wait for a terabyte that nobody waits for.
-    const upkeep = this.#keep(this.#lookAfter(archive, this.#keep(openSigner())))
-    const monitor = this.#monitor = this.#keep(await Monitor.open(stateDir, clock, this.#log))
+    const archive = this.#closeLater(await this.#openArchive())
+    // Upkeep has a signer thread of its own, so that no session waits while upkeep signs a large file.
+    const upkeep = this.#closeLater(this.#startUpkeep(archive, this.#closeLater(openSigner())))
+    const monitor = this.#monitor = this.#closeLater(await Monitor.open(stateDir, clock, this.#log))
     await this.#openControl({ archive, desk, peers, monitor })
     const sessions = this.#sessions = new SyncSessions({
-      settings: this.#settings, archive, signer: this.#keep(openSigner()), queue: this.#queue, schedule: this.#schedule, limit: this.#limit, monitor, log: this.#log, signal,
+      settings: this.#settings,
+      archive,
+      signer: this.#closeLater(openSigner()),
+      queue: this.#queue,
+      schedule: this.#schedule,
+      limit: this.#limit,
+      monitor,
+      log: this.#log,
+      signal,
       onEnd: area => { upkeep.schedule(area) },
     })
-    this.#listener = this.#keep(await this.#listen({ identity, peers, desk, sessions }))
-    if (this.#settings.legacyPort !== undefined) this.#legacy = this.#keep(await startLegacy(archive, {
-      ...this.#settings, legacyPort: this.#settings.legacyPort, limit: this.#limit, nextSyncInMs: () => this.#schedule.nextSyncInMs(), log: this.#log, signal,
-    }))
-    if (this.#settings.discovery) this.#announcer = this.#keep(await this.#announce(identity, desk))
+    this.#listener = this.#closeLater(await this.#listen({ identity, peers, desk, sessions }))
+    if (legacyPort !== undefined) this.#legacy = this.#closeLater(await this.#startLegacy(archive, legacyPort))
+    if (discovery) this.#announcer = this.#closeLater(await this.#announce(identity, desk))
   }
 
   async close (): Promise<void> {
     const failures: unknown[] = []
-    await this.#sessions?.stop(SETTLE_WITHIN_MS)
+    await this.#sessions?.stop(COMMIT_WITHIN_MS)
     for (let part = this.#open.pop(); part !== undefined; part = this.#open.pop()) {
-      // Whatever goes wrong with one part, the archive behind it has to be closed.
+      // If one part fails to close, the archive below it still has to be closed.
       await part.close().catch((error: unknown) => { failures.push(error) })
     }
     this.#stop.abort()
     if (failures.length > 0) throw failures[0]
   }
 
-  #keep <T extends { close (): Promise<void> }>(part: T): T {
+  #closeLater <T extends { close (): Promise<void> }>(part: T): T {
     this.#open.push(part)
     return part
   }
 
-  async #openControl ({ archive, desk, peers, monitor }: { archive: ReopeningArchive, desk: PairingDesk, peers: PeerBook, monitor: Monitor }): Promise<void> {
+  async #openArchive (): Promise<ReopeningArchive> {
+    const { stateDir, archiveRoot, acceptArchive, allowNetworkDisk, keepMs, deletions, quotaBytes, reserveBytes } = this.#settings
+    return await openServerArchive({
+      stateDir,
+      root: archiveRoot,
+      accept: acceptArchive,
+      allowNetworkDisk,
+      keepMs,
+      deletions,
+      clock: systemClock,
+      signal: this.#stop.signal,
+      onRebuild: rebuilding => { logRebuilding(rebuilding, this.#log) },
+      ...(quotaBytes !== undefined && { quotaBytes }),
+      ...(reserveBytes !== undefined && { reserveBytes }),
+    }, this.#log)
+  }
+
+  async #startLegacy (archive: ReopeningArchive, legacyPort: number): Promise<LegacyListener> {
+    return await startLegacy(archive, {
+      legacyPort,
+      bind: this.#settings.bind,
+      limit: this.#limit,
+      nextSyncInMs: () => this.#schedule.nextSyncInMs(),
+      log: this.#log,
+      signal: this.#stop.signal,
+    })
+  }
+
+  async #openControl (
+    { archive, desk, peers, monitor }: { archive: ReopeningArchive, desk: PairingDesk, peers: PeerBook, monitor: Monitor },
+  ): Promise<void> {
     const { name, archiveRoot, quotaBytes, stateDir, metrics } = this.#settings
     const { board, history, events } = monitor
     const health = new Health({
       archive, desk, peers, board, history, quotaBytes,
       queue: this.#queue,
-      describe: () => ({ id: this.id, name, version: VERSION, port: this.port, discovery: this.discovery, archive: archiveRoot, startedAt: this.#startedAt }),
+      describe: () => ({
+        id: this.id,
+        name,
+        version: VERSION,
+        port: this.port,
+        discovery: this.discovery,
+        archive: archiveRoot,
+        startedAt: this.#startedAt,
+      }),
     })
     const endSessions = async (peer: DeviceId, error: FileSyncError): Promise<void> => { await this.#listener?.endSessions(peer, error) }
-    this.#keep(await serveControl(stateDir, { ...controlRoutes({ desk, peers, health, events, endSessions, log: this.#log }), ...archiveRoutes(archive) }))
-    if (metrics !== undefined) this.#metricsPort = this.#keep(await monitor.serveMetrics(metrics, health)).port
+    const routes = { ...controlRoutes({ desk, peers, health, events, endSessions, log: this.#log }), ...archiveRoutes(archive) }
+    this.#closeLater(await serveControl(stateDir, routes))
+    if (metrics !== undefined) this.#metricsPort = this.#closeLater(await monitor.serveMetrics(metrics, health)).port
   }
 
-  async #listen ({ identity, peers, desk, sessions }: { identity: Identity, peers: PeerBook, desk: PairingDesk, sessions: SyncSessions }): Promise<Listener> {
+  async #listen (
+    { identity, peers, desk, sessions }: { identity: Identity, peers: PeerBook, desk: PairingDesk, sessions: SyncSessions },
+  ): Promise<Listener> {
     return await listenTls({
       identity,
       port: this.#settings.port,
@@ -195,27 +239,25 @@ class Server implements RunningServer {
         const { code, message } = unconfirmed
         this.#log(
           { event: 'pairing-unconfirmed', area, id: formatDeviceId(id), address, code, message },
-          `${area} at ${address} is trusted, but did not say that it trusts this server (${message}). If it cannot push, pair it again; if you do not know it, run "filesync-server revoke ${area}".`,
+          `${area} at ${address} is trusted, but did not confirm that it trusts this server (${message}). ` +
+            `If it cannot push, pair it again; if you do not know it, run "filesync-server revoke ${area}".`,
         )
       },
       onRefused: refusal => { logRefusal(refusal, this.#log) },
-      onLeftOut: ({ address, count }) => {
-        this.#log({ event: 'refused-more', address, count }, `refused ${formatCount(count, 'more connection')} from ${describeAddress(address)}`)
-      },
+      onLeftOut: ({ address, count }) => { logMoreRefusals(address, count, this.#log) },
       onEachRefused: ({ code }) => { this.#monitor?.noteRefusal(code) },
     })
   }
 
-  #lookAfter (archive: ReopeningArchive, signer: Signer): Upkeep {
+  #startUpkeep (archive: ReopeningArchive, signer: Signer): Upkeep {
     return new Upkeep({
       archive,
       clock: systemClock,
       sign: async (fd, sizeBytes, signal) => await signer.sign(fd, sizeBytes, signal),
-      onDone: ({ area, pruned, externalChanges: handMade }) => {
-        if (pruned > 0) this.#log({ event: 'pruned', area, versions: pruned }, `${area}: removed ${formatCount(pruned, 'version')} past keeping`)
-        if (handMade.length > 0) this.#log({ event: 'hand-made', area, paths: handMade.length }, `${area}: ${formatCount(handMade.length, 'path was', 'paths were')} changed by others, such as ${printable(handMade[0] ?? '')}; the next sync puts that right`)
+      onDone: report => { logUpkeep(report, this.#log) },
+      onFailed: (area, { code, message }) => {
+        this.#log({ event: 'upkeep-failed', area, code, message }, `${area}: upkeep failed: ${message}`)
       },
-      onFailed: (area, { code, message }) => { this.#log({ event: 'upkeep-failed', area, code, message }, `${area}: looking after it failed: ${message}`) },
     })
   }
 
@@ -232,28 +274,5 @@ class Server implements RunningServer {
       ...(interfaces !== undefined && { interfaces }),
       ...(bind !== undefined && { bind }),
     })
-  }
-}
-
-/** One line for a connection that came to nothing; of many from one address some are told, and the next one counts the others. */
-function logRefusal ({ remoteAddress: address, error: { code, message }, peerId, purpose, dropped }: Refusal, log: EventLog): void {
-  const isPairing = purpose === ALPN_PAIR
-  log(
-    { event: isPairing ? 'pairing-failed' : 'refused', address, code, message, ...(peerId !== undefined && { id: formatDeviceId(peerId) }), ...(dropped > 0 && { leftOut: dropped }) },
-    `${isPairing ? 'pairing failed with' : 'refused'} ${describeAddress(address)}: ${message}${dropped > 0 ? ` (and ${dropped} times before)` : ''}`,
-  )
-}
-
-function describeAddress (address: string): string {
-  return address === '' ? 'a connection' : address
-}
-
-function logRebuilding (rebuilding: RebuildProgress, log: EventLog): void {
-  const { area } = rebuilding
-  if (rebuilding.state === 'begun') {
-    log({ event: 'index-lost', area }, `${area}: the index knows nothing of what is stored, so all of it is read; its client waits`)
-  } else {
-    const { files, bytes } = rebuilding
-    log({ event: 'index-made', area, files, bytes }, `${area}: the index is made again, of ${formatCount(files, 'file')}, ${formatSize(bytes)}`)
   }
 }

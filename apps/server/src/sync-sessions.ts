@@ -23,25 +23,25 @@ import { SOFTWARE } from './software.ts'
 export interface SyncSessionsInit {
   readonly settings: ServerSettings
   readonly archive: Archive
-  /** Whoever waits for it, waits in a session: not shared with others. */
+  /** Signs files while a session waits, so upkeep must not use it too. */
   readonly signer: Signer
   readonly queue: SessionQueue
   readonly schedule: Schedule
-  /** Of what is received; not these sessions alone may share it. */
+  /** Limits what is received; shared with legacy sessions. */
   readonly limit: SharedLimit | undefined
   readonly monitor: Monitor
   readonly log: EventLog
   /** Aborted when the server has stopped. */
   readonly signal: AbortSignal
-  /** A session of the area is over. */
+  /** Called when a session of the area has ended. */
   readonly onEnd: (area: string) => void
 }
 
 const SESSION_NAME_BYTES = 6
-/** A client needs one for its push, and one for each question that somebody asks meanwhile. */
+/** A client needs one for its push, and one for each safe check or plan at the same time. */
 const CONNECTIONS_PER_CLIENT = 32
 
-/** All sessions of paired clients: what they share, what is told of each, and how they come to an end together. */
+/** Runs the sessions of all paired clients: gives them what they share, logs how each ended, and stops them together. */
 export class SyncSessions {
   readonly #init: SyncSessionsInit
   readonly #deps: ServeDependencies
@@ -54,10 +54,12 @@ export class SyncSessions {
     this.#deps = dependencies(init, this.#stopping.signal)
   }
 
-  /** Serves one client. Rejects with what ended the session early; with SERVER_BUSY where the client has more connections than it can need. */
+  /** Serves one connection. Rejects with the error that ended the session early, and with SERVER_BUSY if the client has too many. */
   async serve (channel: Channel, peer: Peer): Promise<void> {
     const open = this.#connections.get(peer.id) ?? 0
-    if (open >= CONNECTIONS_PER_CLIENT) throw new FileSyncError('SERVER_BUSY', `The client has ${CONNECTIONS_PER_CLIENT} connections open already.`)
+    if (open >= CONNECTIONS_PER_CLIENT) {
+      throw new FileSyncError('SERVER_BUSY', `This client already has ${CONNECTIONS_PER_CLIENT} open connections.`)
+    }
     this.#connections.set(peer.id, open + 1)
     const session = this.#serve(channel, peer)
     this.#serving.add(session)
@@ -71,7 +73,7 @@ export class SyncSessions {
     }
   }
 
-  /** Has all sessions commit what they have and end, and resolves when they did, or after that time. No more begin. */
+  /** Makes all sessions commit what has arrived and end. Resolves when they have, or after `withinMs`. No new ones begin. */
   async stop (withinMs: number): Promise<void> {
     this.#stopping.abort()
     const over = new AbortController()
@@ -97,26 +99,28 @@ export class SyncSessions {
       watched.end(known)
       const event = INTERRUPTIONS.includes(code) ? 'session-ended' : 'session-failed'
       log({ event, area, address, code, message }, `${area}: the session ended early: ${message}`)
-      if (code === 'ARCHIVE_UNAVAILABLE') await this.#look()
+      if (code === 'ARCHIVE_UNAVAILABLE') await this.#checkDisk()
       throw known
     } finally {
       onEnd(area)
     }
   }
 
-  // What runs while the disk goes away is cut off, which says nothing to a client and would keep it from coming again.
+  // When the disk goes away, its operations are aborted. To a client, ABORTED means nothing, and it would not retry.
   #explain (error: FileSyncError): FileSyncError {
     if (error.code !== 'ABORTED' || this.#stopping.signal.aborted) return error
-    return new FileSyncError('ARCHIVE_UNAVAILABLE', 'The disk of the archive went away during the session. The server goes on when it is back.', { cause: error })
+    const message = 'The archive disk became unavailable during the session. The server continues when it is back.'
+    return new FileSyncError('ARCHIVE_UNAVAILABLE', message, { cause: error })
   }
 
-  /** Finds out whether the disk is gone, so that the next session need not fail to notice. */
-  async #look (): Promise<void> {
-    await this.#init.archive.ensurePresent('disk').catch(() => { /* it is away now, which the log says */ })
+  /** Checks whether the disk is gone, so that the next session is refused at once instead of failing. */
+  async #checkDisk (): Promise<void> {
+    await this.#init.archive.ensurePresent('disk').catch(() => { /* the archive has logged it */ })
   }
 }
 
-function dependencies ({ settings, archive, signer, queue, schedule, limit, signal }: SyncSessionsInit, stopping: AbortSignal): ServeDependencies {
+function dependencies (init: SyncSessionsInit, stopping: AbortSignal): ServeDependencies {
+  const { settings, archive, signer, queue, schedule, limit, signal } = init
   const { deletions, name, sessionTimeMs } = settings
   return {
     queue,
@@ -156,11 +160,13 @@ interface Synced {
   readonly durationMs: number
 }
 
-/** The client tells its user the same numbers. */
+/** Logs a finished session, with the same numbers that the client prints. */
 function logSynced ({ address, next: { stored }, ended, durationMs }: Synced, log: EventLog): void {
   const { client: area, result, problemCount } = ended
+  const { files, renamed, deleted } = stored
   log(
     { event: 'synced', area, address, result, ...stored, problems: problemCount, durationMs },
-    `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${formatCount(stored.files, 'file')} sent, ${stored.renamed} renamed, ${stored.deleted} moved to versions, ${formatCount(problemCount, 'problem')}`,
+    `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${formatCount(files, 'file')} sent, ${renamed} renamed, ` +
+      `${deleted} moved to versions, ${formatCount(problemCount, 'problem')}`,
   )
 }

@@ -4,12 +4,12 @@ import { checkRelativePath, FileSyncError, LIMITS, ROOT_PATH } from '@filesync/p
 import type { RelativePath } from '@filesync/protocol'
 import * as v from 'valibot'
 
-/** An earlier state of a path, as commands show it. */
+/** An earlier version of a path, as commands print it. */
 export interface VersionRow {
   readonly path: string
   readonly kind: string
   readonly sizeBytes: number
-  /** The content stood in the mirror until then; ISO 8601. */
+  /** When the content left the mirror; ISO 8601. */
   readonly until: string
 }
 
@@ -19,38 +19,44 @@ export interface RestoreReport {
   readonly failures: readonly { readonly path: string, readonly message: string }[]
 }
 
-/** What re-reading one client's files found. */
+/** The result of verifying one client's files. */
 export interface VerifyReport {
   readonly client: string
   readonly files: number
   readonly bytes: number
   readonly problems: readonly { readonly path: string, readonly code: string, readonly message: string }[]
-  /** False where nothing was known of what lies in the client's folder, so that there was nothing to compare it with. */
+  /** False if nothing is recorded about the files in the client's folder, so that they could not be compared with anything. */
   readonly isKnown: boolean
-  /** Whether what was found is noted in the archive; false for one that can only be read. */
+  /** Whether the findings are recorded in the archive; false for a read-only one. */
   readonly isRecorded: boolean
 }
 
-/** What taking over a copy came to. */
+/** The result of importing a copy. */
 export interface AdoptReport {
   readonly client: string
   readonly files: number
   readonly bytes: number
-  /** Entries that the client's folder held already. */
+  /** Entries that were in the archive already. */
   readonly held: number
-  /** The first of what was not taken over, and how many there are. */
+  /** The first entries that were not imported; `problemCount` counts all. */
   readonly problems: readonly { readonly path: string, readonly code: string, readonly message: string }[]
   readonly problemCount: number
 }
 
 const text = v.pipe(v.string(), v.maxLength(LIMITS.textBytes))
 const versionsRequest = v.object({ client: text, path: v.optional(text, '') })
-const restoreRequest = v.object({ client: text, path: v.optional(text, ''), atMs: v.pipe(v.number(), v.finite()), to: text, overwrite: v.optional(v.boolean(), false) })
+const restoreRequest = v.object({
+  client: text,
+  path: v.optional(text, ''),
+  atMs: v.pipe(v.number(), v.finite()),
+  to: text,
+  overwrite: v.optional(v.boolean(), false),
+})
 const verifyRequest = v.object({ client: v.optional(text) })
 const adoptRequest = v.object({ client: text, from: text, isPaired: v.boolean() })
 const releaseRequest = v.object({ client: text })
 
-/** What commands can ask of the archive that the running server holds. */
+/** The routes by which commands use the archive that the running server has open. */
 export function archiveRoutes (archive: Archive): ControlRoutes {
   return {
     'POST /versions': async body => await listVersions(archive, body),
@@ -61,26 +67,26 @@ export function archiveRoutes (archive: Archive): ControlRoutes {
   }
 }
 
-/** `versions`: the earlier states of a path and of what lies below it, newest first. */
+/** `versions`: the earlier versions of a path and of everything below it, newest first. */
 export async function listVersions (archive: Archive, request: unknown): Promise<VersionRow[]> {
   const { client, path } = parse(versionsRequest, request)
   const versions = await (await areaOf(archive, client)).versions(parsePath(path))
   return versions.map(({ path: at, kind, sizeBytes, untilMs }) => ({ path: at, kind, sizeBytes, until: new Date(untilMs).toISOString() }))
 }
 
-/** `restore`: writes what a path was at a moment to a directory outside the archive. */
+/** `restore`: copies a path as it was at a given time to a directory outside the archive. */
 export async function restore (archive: Archive, request: unknown): Promise<RestoreReport> {
   const { client, path, ...options } = parse(restoreRequest, request)
   return await (await areaOf(archive, client)).restore({ path: parsePath(path), ...options })
 }
 
-/** `verify`: reads the files of one client or of all and compares them with their digests. Folders that nobody knows are reported as such. */
+/** `verify`: reads the files of one client or of all and compares them with their digests. Also reports folders that are in no index. */
 export async function verify (archive: Archive, request: unknown): Promise<VerifyReport[]> {
   const { client } = parse(verifyRequest, request)
   const unknown = await unknownFolders(archive)
   const reports: VerifyReport[] = []
   for (const name of client === undefined ? [...archive.areas(), ...unknown] : [client]) {
-    // To open it would make it an area.
+    // Opening it would make it an area.
     if (unknown.includes(name)) {
       reports.push({ client: name, files: 0, bytes: 0, problems: [], isKnown: false, isRecorded: !archive.isReadOnly })
     } else {
@@ -91,20 +97,21 @@ export async function verify (archive: Archive, request: unknown): Promise<Verif
   return reports
 }
 
-/** What file systems keep in their own root, which may be that of the archive. */
-const OF_FILE_SYSTEMS: ReadonlySet<string> = new Set(['lost+found', 'System Volume Information', '$RECYCLE.BIN'])
+/** Names that file systems use in their root directory, which may also be the root of the archive. */
+const FILE_SYSTEM_NAMES: ReadonlySet<string> = new Set(['lost+found', 'System Volume Information', '$RECYCLE.BIN'])
 
-/** What stands in the root of the archive, and the index knows nothing of: the archive is a copy without its index, or has lost it. */
+/** Folders in the root of the archive that are in no index. If there are any, the archive lost its index, or is a copy without it. */
 async function unknownFolders (archive: Archive): Promise<string[]> {
   const known = new Set(archive.areas().flatMap(name => [name, name.split('/')[0] ?? name]))
-  return (await archive.takenNames()).filter(name => !known.has(name) && !name.startsWith('.') && !OF_FILE_SYSTEMS.has(name)).sort()
+  return (await archive.takenNames()).filter(name => !known.has(name) && !name.startsWith('.') && !FILE_SYSTEM_NAMES.has(name)).sort()
 }
 
-/** `adopt`: takes over a copy that exists in a directory of this machine. Ends with the signal; what was taken over until then stays. */
+/** `adopt`: imports an existing copy from a directory of this machine. When the signal aborts, what was imported by then stays. */
 export async function adopt (archive: Archive, request: unknown, signal: AbortSignal): Promise<AdoptReport> {
   const { client, from, isPaired } = parse(adoptRequest, request)
   if (!isPaired && !archive.areas().includes(client)) {
-    throw new FileSyncError('USAGE', `No client "${client}" is paired with this server, so nobody would use its copy. Pair it first; "filesync-server peers" lists the names.`)
+    const what = `No client "${client}" is paired with this server.`
+    throw new FileSyncError('USAGE', `${what} Pair it first; "filesync-server peers" lists the names.`)
   }
   const outcome = await archive.adopt(client, from, { signal })
   return { client, ...outcome }
@@ -119,12 +126,13 @@ export async function release (archive: Archive, request: unknown): Promise<{ re
   return { client, wasHalted }
 }
 
-/** Throws USAGE for a client that the archive does not know: opening it would make it. */
+/** The area of a client. Throws USAGE if it does not exist, because opening it would create it. */
 async function areaOf (archive: Archive, client: string): Promise<Area> {
   await archive.ensurePresent('path')
   const names = archive.areas()
   if (!names.includes(client)) {
-    throw new FileSyncError('USAGE', `The archive has nothing of a client "${client}". ${names.length === 0 ? 'No client has been synced yet.' : `It has: ${names.join(', ')}.`}`)
+    const known = names.length === 0 ? 'No client has synced yet.' : `It has files of: ${names.join(', ')}.`
+    throw new FileSyncError('USAGE', `The archive has no files of a client "${client}". ${known}`)
   }
   return await archive.area(client)
 }
@@ -140,5 +148,5 @@ function parsePath (path: string): RelativePath {
 function parse <T>(schema: v.GenericSchema<unknown, T>, request: unknown): T {
   const result = v.safeParse(schema, request)
   if (result.success) return result.output
-  throw new FileSyncError('USAGE', 'The command does not have its form. The running server may be of another version.')
+  throw new FileSyncError('USAGE', 'The server did not understand the command. It may be of another version than this program.')
 }

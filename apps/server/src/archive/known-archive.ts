@@ -14,7 +14,7 @@ const FILE = 'archive.json'
 const VERSION = 1
 const file = v.object({ version: v.literal(VERSION), id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/u)) })
 
-/** The id of the archive that this server opened last, from its state directory; undefined if it has opened none. Throws STATE_INVALID. */
+/** The id of the archive that this server opened last, as recorded in its state directory; undefined if none. Throws STATE_INVALID. */
 async function readKnownArchive (stateDir: string): Promise<string | undefined> {
   const path = join(stateDir, FILE)
   try {
@@ -22,20 +22,21 @@ async function readKnownArchive (stateDir: string): Promise<string | undefined> 
   } catch (cause) {
     if (errnoOf(cause) === 'ENOENT') return undefined
     const why = cause instanceof Error ? cause.message : String(cause)
-    throw new FileSyncError('STATE_INVALID', `${path}, which names the archive of this server, cannot be read or is damaged: ${why}. ` +
-      'See that the disk of the archive is mounted, remove this file, and start the server again.', { cause })
+    const what = `${path}, which identifies the archive of this server, cannot be read or is damaged: ${why}.`
+    throw new FileSyncError('STATE_INVALID', `${what} ` +
+      'Make sure that the archive disk is mounted, remove this file, and start the server again.', { cause })
   }
 }
 
 export interface KnownArchiveInit extends ArchiveInit {
   readonly stateDir: string
-  /** An operator says that what is at the root is the archive from now on. */
+  /** The operator wants the archive at the root from now on, even if another one is known. */
   readonly accept: boolean
 }
 
 /**
- * Opens the archive of this server: the one that it knows, and any if it knows none. It is known from then on. Throws what `openArchive`
- * throws, ARCHIVE_UNAVAILABLE for another archive, and STATE_INVALID.
+ * Opens the archive of this server and records its id; if an id is recorded already, only that archive is opened. Throws what
+ * `openArchive` throws, ARCHIVE_UNAVAILABLE for another archive, and STATE_INVALID.
  */
 export async function openKnownArchive ({ stateDir, accept, ...init }: KnownArchiveInit): Promise<Archive> {
   const known = accept ? undefined : await readKnownArchive(stateDir)
@@ -50,16 +51,17 @@ export async function openKnownArchive ({ stateDir, accept, ...init }: KnownArch
 }
 
 /**
- * Throws STATE_IN_USE if a server runs with the state directory. The control socket finds that too, but only once the archive is open:
- * by then another archive could have become the one that is known.
+ * Throws STATE_IN_USE if a server is running with the state directory. Opening the control socket would find that too, but only after
+ * the archive was opened and its id recorded, which could replace the id that the running server relies on.
  */
 async function ensureStateFree (stateDir: string): Promise<void> {
   const isFree = await askControl(stateDir, 'GET /sessions').then(answer => answer === undefined, () => false)
   if (isFree) return
-  throw new FileSyncError('STATE_IN_USE', `Another program is running with the state directory ${stateDir}. Stop it first, or choose another directory with --state-dir.`)
+  const what = `Another program is running with the state directory ${stateDir}.`
+  throw new FileSyncError('STATE_IN_USE', `${what} Stop it first, or choose another directory with --state-dir.`)
 }
 
-/** As {@link openKnownArchive}, on a disk that may go away and come back while the server runs. */
+/** Like {@link openKnownArchive}, for a disk that may be disconnected and return while the server runs. */
 export async function openServerArchive (init: KnownArchiveInit, log: EventLog): Promise<ReopeningArchive> {
   await ensureStateFree(init.stateDir)
   const first = await openKnownArchive(init)
@@ -67,7 +69,10 @@ export async function openServerArchive (init: KnownArchiveInit, log: EventLog):
   return new ReopeningArchive(first, {
     reopen: async () => await openArchive({ ...init, expectedId: first.id }),
     clock,
-    onUnavailable: ({ code, message }) => { log({ event: 'archive-away', archive: root, code, message }, `the archive is away, and nothing is stored until it is back: ${message}`) },
+    onUnavailable: ({ code, message }) => {
+      const text = `the archive is unavailable, and nothing is stored until it is back: ${message}`
+      log({ event: 'archive-away', archive: root, code, message }, text)
+    },
     onAvailable: () => { log({ event: 'archive-back', archive: root }, `the archive is back at ${root}`) },
   })
 }
@@ -79,6 +84,7 @@ async function writeKnownArchive (stateDir: string, id: string): Promise<void> {
     await replaceFile(path, JSON.stringify({ version: VERSION, id }))
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    throw new FileSyncError('STATE_INVALID', `${path} cannot be written: ${why}. See that its disk has room and that the server may write there.`, { cause })
+    const todo = 'Make sure that its disk has room and that the server may write there.'
+    throw new FileSyncError('STATE_INVALID', `${path} cannot be written: ${why}. ${todo}`, { cause })
   }
 }

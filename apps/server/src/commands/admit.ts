@@ -2,26 +2,25 @@ import { formatDeviceId, parseDeviceId } from '@filesync/identity'
 import { loadOrCreateIdentity, openPeers, openTokens } from '@filesync/identity/node'
 import { formatDuration, jsonLine, printable } from '@filesync/program'
 import { askControl } from '@filesync/program/node'
-import { FileSyncError } from '@filesync/protocol'
 import { stateDirOf } from '../settings.ts'
 import type { ServerCommonFlags } from '../settings.ts'
 import type { ServerContext } from './start.ts'
+import { notRunning } from './status.ts'
 
 export interface ServerPairFlags extends ServerCommonFlags {
   readonly ttl: number
 }
 
-/** `filesync-server pair`: has the running server admit one client, and shows the code for it. */
+/** `filesync-server pair`: opens pairing for one client at the running server, and prints its code. */
 export async function pair (flags: ServerPairFlags, { terminal }: ServerContext): Promise<void> {
   const stateDir = stateDirOf(flags, terminal)
   const answer = await askControl(stateDir, 'POST /pair', { body: { ttlMs: flags.ttl } }) as { code: string } | undefined
-  if (answer === undefined) {
-    throw new FileSyncError('SERVER_UNREACHABLE', `No server runs with the state directory ${stateDir}. Start it first, or name its directory with --state-dir.`)
-  }
+  if (answer === undefined) throw notRunning(stateDir)
   if (flags.json === true) terminal.stdout.write(jsonLine({ code: answer.code, ttlMs: flags.ttl }))
   else if (flags.quiet === true) terminal.stdout.write(`${answer.code}\n`)
   else {
-    terminal.stdout.write(`One client can pair in the next ${formatDuration(flags.ttl)}. On it, run "filesync-client pair" and enter this code:\n\n    ${answer.code}\n\n`)
+    terminal.stdout.write(`One client can pair within the next ${formatDuration(flags.ttl)}. ` +
+      `On it, run "filesync-client pair" and enter this code:\n\n    ${answer.code}\n\n`)
   }
 }
 
@@ -30,18 +29,21 @@ export interface TokenFlags extends ServerCommonFlags {
   readonly expires: number
 }
 
-/** `filesync-server token create`: prints a token, and nothing else, so that it can be sent to a file. */
+/** `filesync-server token create`: prints only the token, so that the output can be redirected to a file. */
 export async function createToken (flags: TokenFlags, { terminal }: ServerContext): Promise<void> {
   const stateDir = stateDirOf(flags, terminal)
   const { id } = await loadOrCreateIdentity(stateDir)
   const { token, record } = await openTokens(stateDir).create(id, { uses: flags.uses, ttlMs: flags.expires })
-  terminal.stdout.write(flags.json === true ? jsonLine({ token, tokenId: record.tokenId, uses: record.uses, expiresAt: isoTime(record.expiresAtMs) }) : `${token}\n`)
+  const { tokenId, uses, expiresAtMs } = record
+  terminal.stdout.write(flags.json === true ? jsonLine({ token, tokenId, uses, expiresAt: isoTime(expiresAtMs) }) : `${token}\n`)
 }
 
-/** `filesync-server token list`: never shows the tokens themselves, which the server does not know. */
+/** `filesync-server token list`: without the tokens themselves, which the server does not store. */
 export async function listTokens (flags: ServerCommonFlags, { terminal }: ServerContext): Promise<void> {
   const tokens = await openTokens(stateDirOf(flags, terminal)).list()
-  const rows = tokens.map(({ tokenId, uses, usedBy, expiresAtMs }) => ({ tokenId, uses, used: usedBy.length, expiresAt: isoTime(expiresAtMs) }))
+  const rows = tokens.map(({ tokenId, uses, usedBy, expiresAtMs }) => (
+    { tokenId, uses, used: usedBy.length, expiresAt: isoTime(expiresAtMs) }
+  ))
   if (flags.json === true) terminal.stdout.write(jsonLine(rows))
   else if (rows.length === 0) terminal.stdout.write('There are no tokens.\n')
   else for (const row of rows) terminal.stdout.write(`${row.tokenId}  used ${row.used} of ${row.uses}  expires ${row.expiresAt}\n`)
@@ -50,10 +52,10 @@ export async function listTokens (flags: ServerCommonFlags, { terminal }: Server
 /** `filesync-server token revoke`. */
 export async function revokeToken (tokenId: string, flags: ServerCommonFlags, { terminal }: ServerContext): Promise<void> {
   await openTokens(stateDirOf(flags, terminal)).revoke(tokenId)
-  if (flags.quiet !== true) terminal.stdout.write('The token admits nobody any more. Clients that used it stay paired.\n')
+  if (flags.quiet !== true) terminal.stdout.write('The token is revoked. Clients that paired with it stay paired.\n')
 }
 
-/** `filesync-server peers`: the clients that are paired, and those that were. */
+/** `filesync-server peers`: the paired clients, and the revoked ones. */
 export async function listPeers (flags: ServerCommonFlags, { terminal }: ServerContext): Promise<void> {
   const peers = await openPeers(stateDirOf(flags, terminal)).list()
   if (flags.json === true) {
@@ -67,24 +69,23 @@ export async function listPeers (flags: ServerCommonFlags, { terminal }: ServerC
   }
 }
 
-/** `filesync-server revoke`: by the running server, which ends the client's sessions, or in the files where none runs. */
+/** `filesync-server revoke`: the running server also ends the client's sessions; if none runs, only the record is changed. */
 export async function revoke (nameOrId: string, flags: ServerCommonFlags, { terminal }: ServerContext): Promise<void> {
   const stateDir = stateDirOf(flags, terminal)
   const answer = await askControl(stateDir, 'POST /revoke', { body: { peer: nameOrId } }) as { area: string } | undefined
-  const area = answer?.area ?? await revokeInFiles(stateDir, nameOrId)
+  const area = answer?.area ?? (await openPeers(stateDir).revoke(nameOrId)).area
   if (flags.quiet !== true) terminal.stdout.write(`${area} is revoked. Its files stay in the archive.\n`)
 }
 
-async function revokeInFiles (stateDir: string, nameOrId: string): Promise<string> {
-  const peer = await openPeers(stateDir).revoke(nameOrId)
-  return peer.area
-}
-
 /** `filesync-server trust`: admits a client by its full id, without a code. */
-export async function trust (fullId: string, flags: ServerCommonFlags & { readonly name: string }, { terminal }: ServerContext): Promise<void> {
+export async function trust (
+  fullId: string, flags: ServerCommonFlags & { readonly name: string }, { terminal }: ServerContext,
+): Promise<void> {
   const stateDir = stateDirOf(flags, terminal)
   const peer = await openPeers(stateDir).admit({ id: parseDeviceId(fullId), wish: flags.name, via: 'manual' })
-  if (flags.quiet !== true) terminal.stdout.write(`${peer.area} is trusted. It has to trust this server too: "filesync-client trust-server" there, with what "filesync-server id" prints here.\n`)
+  if (flags.quiet === true) return
+  terminal.stdout.write(`${peer.area} is trusted. It must also trust this server: ` +
+    'run "filesync-client trust-server" on it, with the id that "filesync-server id" prints here.\n')
 }
 
 /** `filesync-server id`. */

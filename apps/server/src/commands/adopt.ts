@@ -7,15 +7,22 @@ import { adopt as adoptCopy } from '../archive/archive-operations.ts'
 import type { AdoptReport } from '../archive/archive-operations.ts'
 import { stateDirOf } from '../settings.ts'
 import { runOnArchive, PROBLEMS_EXIT } from './archive.ts'
-import type { ArchiveFlags } from './archive.ts'
+import type { ArchiveFlags, Operation } from './archive.ts'
 import type { ServerContext } from './start.ts'
 
-/** `filesync-server adopt`: takes over an existing copy, so that the client need not send it. Resolves with the exit code. */
-export async function adopt ([client, directory]: readonly [string, string], flags: ArchiveFlags, context: ServerContext): Promise<number> {
+/** `filesync-server adopt`: imports an existing copy, so that the client need not send it. Resolves with the exit code. */
+export async function adopt (
+  [client, directory]: readonly [string, string], flags: ArchiveFlags, context: ServerContext,
+): Promise<number> {
   const peers = await openPeers(stateDirOf(flags, context.terminal), systemClock).list()
   const request = { client, from: directory, isPaired: peers.some(({ area }) => area === client) }
-  const work = async (...[archive, asked]: Parameters<Parameters<typeof runOnArchive<AdoptReport>>[0]['work']>): Promise<AdoptReport> => await adoptCopy(archive, asked, context.signal)
-  const report = await runOnArchive<AdoptReport>({ route: 'POST /adopt', request, work, access: 'makes' }, flags, context)
+  const operation: Operation<AdoptReport> = {
+    route: 'POST /adopt',
+    request,
+    work: async (archive, body) => await adoptCopy(archive, body, context.signal),
+    access: 'create',
+  }
+  const report = await runOnArchive(operation, flags, context)
   const { stdout } = context.terminal
   if (flags.json === true) stdout.write(jsonLine(report))
   else writeReport(context.terminal, describe(report, request.from), { quiet: flags.quiet, isTrouble: report.problemCount > 0 })
@@ -23,8 +30,11 @@ export async function adopt ([client, directory]: readonly [string, string], fla
 }
 
 function describe ({ client, files, bytes, held, problems, problemCount }: AdoptReport, from: string): string {
-  const lines = [`${printable(client)}: took over ${formatCount(files, 'file')}, ${formatSize(bytes)}, from ${printable(from)}. The next push sends only what is not among them.`]
-  if (held > 0) lines.push(`${formatCount(held, 'entry was', 'entries were')} there already: nothing was replaced.`)
-  if (problemCount > 0) lines.push(`${problemCount} were not taken over:`, ...problemLines({ problems, problemCount }))
+  const imported = `${formatCount(files, 'file')}, ${formatSize(bytes)}`
+  const lines = [`${printable(client)}: imported ${imported} from ${printable(from)}. The next push sends only what differs or is missing.`]
+  if (held > 0) lines.push(`${formatCount(held, 'entry was', 'entries were')} in the archive already and kept as they were.`)
+  if (problemCount > 0) {
+    lines.push(`${formatCount(problemCount, 'entry was', 'entries were')} not imported:`, ...problemLines({ problems, problemCount }))
+  }
   return `${lines.join('\n')}\n`
 }

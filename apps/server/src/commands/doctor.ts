@@ -18,10 +18,10 @@ export interface DoctorFlags extends ServerCommonFlags {
   readonly bind?: string
 }
 
-/** A server of this machine answers in milliseconds. */
+/** A server on this machine answers within milliseconds. */
 const CONNECT_TIMEOUT_MS = 3_000
 
-/** `filesync-server doctor`: what keeps clients from finding this server, with the fix. Resolves with the exit code: 1 with a fault. */
+/** `filesync-server doctor`: what keeps clients from finding this server. Resolves with the exit code: 1 if there is a fault. */
 export async function doctor (flags: DoctorFlags, { terminal, signal }: ServerContext): Promise<number> {
   const stateDir = stateDirOf(flags, terminal)
   let faults = 0
@@ -36,14 +36,16 @@ export async function doctor (flags: DoctorFlags, { terminal, signal }: ServerCo
 async function * examine (flags: DoctorFlags, stateDir: string, signal: AbortSignal): AsyncGenerator<DoctorFinding, void, undefined> {
   yield digestFinding(digestEngine)
   const status = await askControl(stateDir, 'GET /status') as Status | undefined
-  // Only a server that runs has a key for certain, and a doctor makes none.
+  // Only a server that runs is known to have a key, and this command must not create one.
   const running = status === undefined ? undefined : { ...status, identity: await loadOrCreateIdentity(stateDir) }
   yield describeServer(status)
   let own: Finding['server']
-  for await (const finding of diagnose({ role: 'server', clock: systemClock, signal, reach: canConnect, interfaces: flags.interface, bind: flags.bind })) {
-    if (finding.server !== undefined && running !== undefined && finding.server.idPrefix === idPrefix(running.identity.id)) {
-      if (finding.check === 'offer') own ??= finding.server
-    }
+  const findings = diagnose({
+    role: 'server', clock: systemClock, signal, reach: canConnect, interfaces: flags.interface, bind: flags.bind,
+  })
+  for await (const finding of findings) {
+    const isOwn = running !== undefined && finding.server?.idPrefix === idPrefix(running.identity.id)
+    if (isOwn && finding.check === 'offer') own ??= finding.server
     yield finding
   }
   if (running === undefined) return
@@ -53,35 +55,58 @@ async function * examine (flags: DoctorFlags, stateDir: string, signal: AbortSig
 
 function describeServer (status: Status | undefined): DoctorFinding {
   if (status === undefined) {
-    return { check: 'server', level: 'fault', what: 'No server runs with this state directory.', fix: 'start it with "filesync-server start", or name its directory with --state-dir' }
+    return {
+      check: 'server',
+      level: 'fault',
+      what: 'No server is running with this state directory.',
+      fix: 'start it with "filesync-server start", or give its state directory with --state-dir',
+    }
   }
   const { name, port, discovery } = status
-  return discovery
-    ? { check: 'server', level: 'ok', what: `${name} runs on port ${port} and answers clients that look for it.` }
-    : { check: 'server', level: 'warning', what: `${name} runs on port ${port} but cannot be found.`, fix: 'start it without --no-discovery and with an interface that is up, or give clients --server HOST:PORT' }
+  if (discovery) return { check: 'server', level: 'ok', what: `${name} is running on port ${port} and answers clients that search for it.` }
+  return {
+    check: 'server',
+    level: 'warning',
+    what: `${name} is running on port ${port}, but clients cannot find it.`,
+    fix: 'start it without --no-discovery and with a network interface that is up, or start clients with --server HOST:PORT',
+  }
 }
 
 function offerNotReceived ({ name, port }: Status): DoctorFinding {
   return {
     check: 'offer',
     level: 'fault',
-    what: `${name} runs, but its OFFER does not come back even to this machine.`,
-    fix: `allow UDP from and to port 9999, run this with the --interface and --bind that the server has, or give clients --server HOST:${port}`,
+    what: `${name} is running, but not even this machine receives its OFFER.`,
+    fix: `allow UDP from and to port 9999, run doctor with the server's --interface and --bind, or give clients --server HOST:${port}`,
   }
 }
 
-/** Whether what answers on the port that is offered holds the key of this server, as each client will check. */
-async function verifyOwnIdentity (identity: Identity, { address, port }: NonNullable<Finding['server']>, signal: AbortSignal): Promise<DoctorFinding> {
+/** Checks, as each client will, that the program at the offered address holds the key of this server. */
+async function verifyOwnIdentity (
+  identity: Identity, { address, port }: NonNullable<Finding['server']>, signal: AbortSignal,
+): Promise<DoctorFinding> {
   const where = `${address} port ${port}`
   try {
     const { connection } = await connectTls({
-      identity, address, port, alpn: ALPN_SYNC, expect: [{ id: identity.id, name: 'this server' }], clock: systemClock, signal, timeoutMs: CONNECT_TIMEOUT_MS,
+      identity,
+      address,
+      port,
+      alpn: ALPN_SYNC,
+      expect: [{ id: identity.id, name: 'this server' }],
+      clock: systemClock,
+      signal,
+      timeoutMs: CONNECT_TIMEOUT_MS,
     })
     await connection.close()
-    return { check: 'identity', level: 'ok', what: `What answers at ${where} has proven to be this server.` }
+    return { check: 'identity', level: 'ok', what: `The program at ${where} proved that it is this server.` }
   } catch (error) {
     signal.throwIfAborted()
     const { message } = asFileSyncError(error)
-    return { check: 'identity', level: 'fault', what: `What answers at ${where} is not this server: ${message.replaceAll(/\s*\n\s*/gu, ' ')}`, fix: `find out who listens ("ss -ltnp sport = ${port}"), or start the server on another --port` }
+    return {
+      check: 'identity',
+      level: 'fault',
+      what: `The program at ${where} is not this server: ${message.replaceAll(/\s*\n\s*/gu, ' ')}`,
+      fix: `find out which program listens there ("ss -ltnp sport = ${port}"), or start the server with another --port`,
+    }
   }
 }

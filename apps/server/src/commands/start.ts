@@ -1,53 +1,71 @@
 import { createEventLog } from '@filesync/program'
+import type { EventLog } from '@filesync/program'
 import { checkStateDir } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
 import { systemClock } from '@filesync/protocol/node'
 import { legacyBanner } from '../legacy/start-legacy.ts'
 import { quietLog } from '../status/quiet-log.ts'
 import { startServer } from '../server.ts'
+import type { RunningServer } from '../server.ts'
 import { completeSettings } from '../settings.ts'
-import type { ServerStartFlags } from '../settings.ts'
+import type { ServerSettings, ServerStartFlags } from '../settings.ts'
 
-/** How long a stop may take. */
+/** How long stopping may take before the process exits. */
 const STOP_WITHIN_MS = 5_000
 
-/** Where a command runs. */
+/** What every command is given. */
 export interface ServerContext {
   readonly terminal: Terminal
   readonly signal: AbortSignal
 }
 
-/** `filesync-server start`: serves until it is stopped. */
+/** `filesync-server start`: serves clients until the signal aborts. */
 export async function start (flags: ServerStartFlags, { terminal, signal }: ServerContext): Promise<void> {
   const settings = await completeSettings(flags, terminal)
   await checkStateDir(settings.stateDir, settings.archiveRoot, 'the archive')
   const isQuiet = settings.quiet && !settings.jsonLogs
   const write = (line: string): void => { (isQuiet ? terminal.stderr : terminal.stdout).write(line) }
-  const all = createEventLog({ write, json: settings.jsonLogs, now: () => new Date().toISOString() })
-  const log = isQuiet ? quietLog(all) : all
+  const everything = createEventLog({ write, json: settings.jsonLogs, now: () => new Date().toISOString() })
+  const log = isQuiet ? quietLog(everything) : everything
   const server = await startServer(settings, log)
   try {
-    log(
-      { event: 'listening', port: server.port, discovery: server.discovery, id: server.id, ...(server.legacyPort !== undefined && { legacyPort: server.legacyPort }), ...(server.metricsPort !== undefined && { metricsPort: server.metricsPort }) },
-      `"${settings.name}" is ready on port ${server.port}${server.discovery ? '' : ', not discoverable'}; the archive is ${settings.archiveRoot}`,
-    )
-    if (server.metricsPort !== undefined && settings.metrics !== undefined) log({ event: 'metrics-listening', host: settings.metrics.host, port: server.metricsPort }, `metrics are at http://${settings.metrics.host}:${server.metricsPort}/metrics`)
-    if (server.legacyPort !== undefined) log({ event: 'legacy-listening', port: server.legacyPort, protected: false }, legacyBanner(server.legacyPort))
-    if (settings.discovery && !server.discovery) {
-      log({ event: 'not-discoverable' }, 'no network interface can be used for discovery; clients need --server HOST:PORT until one can')
-    }
+    logStarted(server, settings, log)
     await untilAborted(signal)
   } finally {
-    const cancel = signal.aborted ? exitIfStuck(terminal) : undefined
+    const cancelExit = signal.aborted ? exitIfStuck(terminal) : undefined
     await server.close()
-    cancel?.()
+    cancelExit?.()
   }
 }
 
-/** A disk that does not answer must not keep a machine from going down. The next start puts in order what this one left. */
+function logStarted (server: RunningServer, { name, archiveRoot, metrics, discovery }: ServerSettings, log: EventLog): void {
+  const { port, legacyPort, metricsPort } = server
+  const facts = {
+    port,
+    discovery: server.discovery,
+    id: server.id,
+    ...(legacyPort !== undefined && { legacyPort }),
+    ...(metricsPort !== undefined && { metricsPort }),
+  }
+  log(
+    { event: 'listening', ...facts },
+    `"${name}" is ready on port ${port}${server.discovery ? '' : ', not discoverable'}; the archive is ${archiveRoot}`,
+  )
+  if (metricsPort !== undefined && metrics !== undefined) {
+    const { host } = metrics
+    log({ event: 'metrics-listening', host, port: metricsPort }, `metrics are served at http://${host}:${metricsPort}/metrics`)
+  }
+  if (legacyPort !== undefined) log({ event: 'legacy-listening', port: legacyPort, protected: false }, legacyBanner(legacyPort))
+  if (discovery && !server.discovery) {
+    log({ event: 'not-discoverable' }, 'no network interface is usable for discovery; until one is, clients need --server HOST:PORT')
+  }
+}
+
+/** A disk that does not answer must not keep the machine from shutting down. The next start recovers what was under way. */
 function exitIfStuck (terminal: Terminal): () => void {
   return systemClock.schedule(STOP_WITHIN_MS, () => {
-    terminal.stderr.write('filesync-server: the disk takes too long to write out what arrived last, so the server ends without. What was reported as stored is safe; clients send the rest again.\n')
+    terminal.stderr.write('filesync-server: the archive disk is not responding; exiting without flushing the last files. ' +
+      'Everything reported as stored is safe, and clients send the rest again.\n')
     process.exit(1)
   })
 }

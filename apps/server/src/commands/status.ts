@@ -11,23 +11,28 @@ export interface ServerStatusFlags extends ServerCommonFlags {
   readonly follow?: boolean
 }
 
-/** `filesync-server status`: once, or with `--follow` what happens from now on. */
+/** `filesync-server status`: the state once, or with `--follow` events as they happen. */
 export async function showStatus (flags: ServerStatusFlags, context: ServerContext): Promise<void> {
   const stateDir = stateDirOf(flags, context.terminal)
-  await show<Status>({ stateDir, follow: flags.follow === true, json: flags.json === true, describe: describeStatus, notRunning: notRunning(stateDir) }, context)
+  await show<Status>({
+    stateDir, follow: flags.follow === true, json: flags.json === true, describe: describeStatus, notRunning: notRunning(stateDir),
+  }, context)
 }
 
-function notRunning (stateDir: string): FileSyncError {
-  return new FileSyncError('SERVER_UNREACHABLE', `No server runs with the state directory ${stateDir}. Start it first, or name its directory with --state-dir.`)
+/** The error of a command that needs a running server. */
+export function notRunning (stateDir: string): FileSyncError {
+  const what = `No server is running with the state directory ${stateDir}.`
+  return new FileSyncError('SERVER_UNREACHABLE', `${what} Start it, or give its state directory with --state-dir.`)
 }
 
-/** The state of a server for a person, over several lines. */
+/** The state of a server as several lines of text. */
 export function describeStatus (status: Status, nowMs: number): string {
   const { name, port, discovery, pairing, archive, sessions, queue, peers, disk, away } = status
+  const uptime = formatDuration(nowMs - Date.parse(status.startedAt))
   return [
-    `${printable(name)} on port ${port}${discovery ? '' : ', not discoverable'}${pairing ? ', pairing is open' : ''}, up for ${formatDuration(nowMs - Date.parse(status.startedAt))}`,
+    `${printable(name)} on port ${port}${discovery ? '' : ', not discoverable'}${pairing ? ', pairing is open' : ''}, up for ${uptime}`,
     ...disk === null
-      ? [`archive   ${printable(archive)}: AWAY, nothing is stored until it is back`, `          ${printable(away ?? '')}`]
+      ? [`archive   ${printable(archive)}: UNAVAILABLE, nothing is stored until it is back`, `          ${printable(away ?? '')}`]
       : [`archive   ${printable(archive)}: ${describeArchive(disk)}`, `disk      ${describeDisk(disk)}`],
     ...table('serving', sessions.map(describeSession)),
     ...table('waiting', queue.map(describeWaiting)),
@@ -41,17 +46,22 @@ function table (title: string, rows: readonly string[]): string[] {
 }
 
 function describeArchive ({ areas, files, bytes }: DiskReport): string {
-  return `${formatSize(bytes)} in ${formatCount(files, 'file')} of ${formatCount(areas.length, 'client')}, versions not counted`
+  return `${formatSize(bytes)} in ${formatCount(files, 'file')} of ${formatCount(areas.length, 'client')}, without versions`
 }
 
 function describeDisk ({ freeBytes, totalBytes, reserveBytes, quotaBytes }: DiskReport): string {
-  const quota = quotaBytes === null ? 'no quota' : `each client may have ${formatSize(quotaBytes)}`
-  return `${formatSize(freeBytes)} of ${formatSize(totalBytes)} free, ${formatSize(reserveBytes)} of it never used; ${quota}`
+  const quota = quotaBytes === null ? 'no quota' : `quota ${formatSize(quotaBytes)} per client`
+  return `${formatSize(freeBytes)} of ${formatSize(totalBytes)} free, ${formatSize(reserveBytes)} of it reserved; ${quota}`
 }
 
-function describeSession ({ client, doing, files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path }: SessionRow): string {
+function describeSession (row: SessionRow): string {
+  const { client, doing, files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path } = row
   if (doing === 'comparing') return `${printable(client)}  comparing`
-  const parts = [`${printable(client)}  ${files} of ${formatCount(filesWanted, 'file')}`, `${formatSize(bytes)} of ${formatSize(bytesWanted)}`, `${formatSize(bytesPerSecond)}/s`]
+  const parts = [
+    `${printable(client)}  ${files} of ${formatCount(filesWanted, 'file')}`,
+    `${formatSize(bytes)} of ${formatSize(bytesWanted)}`,
+    `${formatSize(bytesPerSecond)}/s`,
+  ]
   if (remainingMs !== null) parts.push(`${formatDuration(remainingMs)} left`)
   if (path !== null) parts.push(printable(path))
   return parts.join(', ')
@@ -64,10 +74,11 @@ function describeWaiting ({ client, position, estimateMs }: QueueRow): string {
 function describePeer (peer: PeerRow, disk: DiskReport | null, nowMs: number): string[] {
   const ago = (time: string): string => `${formatDuration(Math.max(0, nowMs - Date.parse(time)))} ago`
   const size = disk?.areas.find(({ client }) => client === peer.client)
-  const parts = [peer.lastCompleteAt === null ? 'never stored completely' : `complete ${ago(peer.lastCompleteAt)}`]
+  const parts = [peer.lastCompleteAt === null ? 'never synced completely' : `complete ${ago(peer.lastCompleteAt)}`]
   if (size !== undefined) parts.push(`${formatSize(size.bytes)} in ${formatCount(size.files, 'file')}`)
   parts.push(peer.lastSeenAt === null ? 'never seen' : `seen ${ago(peer.lastSeenAt)} at ${printable(peer.lastAddress ?? '?')}`)
-  if (peer.nextSyncAt !== null && Date.parse(peer.nextSyncAt) > nowMs) parts.push(`next sync in ${formatDuration(Date.parse(peer.nextSyncAt) - nowMs)}`)
+  const nextSyncInMs = peer.nextSyncAt === null ? 0 : Date.parse(peer.nextSyncAt) - nowMs
+  if (nextSyncInMs > 0) parts.push(`next sync in ${formatDuration(nextSyncInMs)}`)
   if (peer.problemCount > 0) parts.push(`${peer.problemCount} not stored`)
   const troubles = peer.problems.map(({ path, message }) => `    ${printable(path)}: ${printable(message)}`)
   if (peer.problemCount > troubles.length) troubles.push(`    and ${peer.problemCount - troubles.length} more`)
@@ -75,9 +86,11 @@ function describePeer (peer: PeerRow, disk: DiskReport | null, nowMs: number): s
   const { count, first } = peer.damage
   if (count > 0) {
     const named = first.map(({ path, what, foundAt }) => `    ${printable(path)}: ${what} in the archive, found at ${foundAt}`)
-    const more = count > first.length ? [`    and ${count - first.length} more: "filesync-server verify ${printable(peer.client)}" names them all`] : []
-    parts.push(`${count} not as stored`)
-    troubles.unshift(...named, ...more)
+    if (count > first.length) {
+      named.push(`    and ${count - first.length} more: "filesync-server verify ${printable(peer.client)}" lists them all`)
+    }
+    parts.push(`${count} altered, damaged or missing`)
+    troubles.unshift(...named)
   }
   if (peer.halted) troubles.unshift(`    HALTED: "filesync-server release ${printable(peer.client)}" lets its next sync pass`)
   return [`${printable(peer.client)}  ${parts.join(', ')}`, ...troubles]
