@@ -202,7 +202,7 @@ test('a history that cannot be written says so when it closes, and is whole when
   // Stands where the file is written anew.
   await mkdir(join(stateDir, 'history.json.new'))
   history.note(record)
-  await expect(history.close()).rejects.toMatchObject({ code: 'STATE_INVALID', message: expect.stringMatching(/history\.json cannot be written: EISDIR.*Nothing that clients pushed is lost/u) as unknown })
+  await expect(history.close()).rejects.toMatchObject({ code: 'STATE_INVALID', message: expect.stringMatching(/history\.json cannot be written: EISDIR.*No pushed file is lost/u) as unknown })
   await rm(join(stateDir, 'history.json.new'), { recursive: true })
   history.note(record)
   await history.close()

@@ -29,5 +29,5 @@ test('a duration is so long ago', () => {
 })
 
 test.each(['2026-02-30', '2026-13-01', '2026-11-30 24:01', '2026-11-30 02:60', '2026-11-30 02:03:30 EST', '2026-11-30x', 'soon', ''])('%j is no moment', text => {
-  expect(() => parseMoment(text, NOW_MS)).toThrow(/not a moment/u)
+  expect(() => parseMoment(text, NOW_MS)).toThrow(/not a valid time/u)
 })

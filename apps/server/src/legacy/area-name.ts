@@ -1,14 +1,14 @@
 import { checkWindowsName, FileSyncError, foldKey, isName } from '@filesync/protocol'
 
-/** Folder in the archive that holds the areas of all clients of the original program. No paired client can be called so. */
+/** The folder with the areas of all legacy clients. No paired client can have this name. */
 const ROOT = 'legacy'
 const CLIENT_ID = /^[A-Za-z0-9._-]{1,64}$/u
-/** Anybody can come under any name, so there are only so many. */
+/** Legacy clients choose their ids and prove nothing, so the number of areas is limited. */
 const MAX_AREAS = 256
 
 /**
- * The area of a client that speaks the original protocol: by the id that it gives itself, or its address. Throws
- * NAME_INVALID for an id that is not a plain name, LIMIT_EXCEEDED where there are too many areas.
+ * The area of a legacy client, named after the id that it sends, or after its address if it sends none. Throws NAME_INVALID for an
+ * id that is not a plain name, and LIMIT_EXCEEDED if there are too many areas.
  *
  * @param taken names of all areas of the archive
  */
@@ -18,9 +18,13 @@ export function legacyArea (clientId: string | null, address: string, taken: rea
   const area = `${ROOT}/${name}`
   const legacy = taken.filter(other => other.startsWith(`${ROOT}/`))
   if (legacy.includes(area)) return area
-  // Where the file system folds case, two spellings would be one folder.
-  if (legacy.some(other => foldKey(other) === foldKey(area))) throw new FileSyncError('NAME_INVALID', `A client of the original program has the name "${name}" already, in another spelling.`)
-  if (legacy.length >= MAX_AREAS) throw new FileSyncError('LIMIT_EXCEEDED', `There are ${MAX_AREAS} clients of the original program already; no other is taken in.`)
+  // On a file system that ignores case, both spellings would be one folder.
+  if (legacy.some(other => foldKey(other) === foldKey(area))) {
+    throw new FileSyncError('NAME_INVALID', `A client of the original program already has the name "${name}" in another spelling.`)
+  }
+  if (legacy.length >= MAX_AREAS) {
+    throw new FileSyncError('LIMIT_EXCEEDED', `The archive already has ${MAX_AREAS} clients of the original program; no more are accepted.`)
+  }
   return area
 }
 
@@ -30,5 +34,6 @@ function checkId (clientId: string): string {
 }
 
 function refused (name: string): FileSyncError {
-  return new FileSyncError('NAME_INVALID', `The client calls itself ${JSON.stringify(name)}, which is refused: an id has up to 64 letters, digits, dots, hyphens and underscores.`)
+  const rule = 'An id has up to 64 letters, digits, dots, hyphens and underscores.'
+  return new FileSyncError('NAME_INVALID', `The client's id ${JSON.stringify(name)} is invalid. ${rule}`)
 }

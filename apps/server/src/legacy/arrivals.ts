@@ -7,20 +7,20 @@ import type { LegacyArrival } from './store-files.ts'
 
 export interface LegacyArrivalsInit {
   readonly area: Area
-  /** What the client has and the archive holds; what arrives is added to it. */
+  /** The files that client and archive both have; files that arrive are added. */
   readonly files: Map<RelativePath, PlainFile>
   readonly hash: HashBytes
   readonly createHasher: () => Hasher
 }
 
-/** Small files that wait to be committed together. */
+/** Small files are collected up to this size and committed together. */
 const BATCH_BYTES = 8_388_608
 
-/** Takes the files of one session, and commits them in batches. */
+/** Receives the files of one session, and commits them in batches. */
 export class LegacyArrivals {
   readonly #init: LegacyArrivalsInit
   readonly #problems = new Map<string, Problem>()
-  /** The most that one commit came upon. */
+  /** The largest problem count of any commit. */
   #mostProblems = 0
   #batch: LegacyArrival[] = []
   #batchBytes = 0
@@ -38,7 +38,7 @@ export class LegacyArrivals {
     return [...this.#problems.values()]
   }
 
-  /** How many there are, at least: each commit tells the first of its own. */
+  /** A lower bound: each commit lists only the first of its problems. */
   get problemCount (): number {
     return Math.max(this.#mostProblems, this.#problems.size)
   }
@@ -56,12 +56,12 @@ export class LegacyArrivals {
     }
   }
 
-  /** Commits what has arrived whole, and deletes nothing. */
+  /** Commits the files that have arrived completely. Deletes nothing. */
   async commit (): Promise<void> {
     if (this.#batch.length > 0) await this.#commit(this.#takeBatch(), false)
   }
 
-  /** Commits the rest; what the client does not have any more leaves for versions. Throws HALTED, with the rest committed all the same. */
+  /** Commits the rest, and moves files that the client no longer has to versions. Throws HALTED; the rest is committed even then. */
   async finish (): Promise<void> {
     const batch = this.#takeBatch()
     try {
@@ -69,7 +69,7 @@ export class LegacyArrivals {
     } catch (error) {
       if (batch.length === 0 || !isHalt(error)) throw error
       await this.#commit(batch, false)
-      // Once more, because the archive forgets with the commit between that the brake held.
+      // Again, because the commit in between cleared the halted state of the archive.
       await this.#commit([], true)
     }
   }
@@ -79,13 +79,13 @@ export class LegacyArrivals {
     this.#stored.files += outcome.files
     this.#stored.bytes += outcome.bytes
     this.#stored.deleted += outcome.deleted
-    this.#note(outcome)
+    this.#recordProblems(outcome)
   }
 
-  #note ({ problems, problemCount }: SyncOutcome): void {
-    // Each commit of a session comes upon the same trouble anew.
+  #recordProblems ({ problems, problemCount }: SyncOutcome): void {
+    // Every commit of a session runs into the same problems, so counts are not added.
     this.#mostProblems = Math.max(this.#mostProblems, problemCount)
-    for (const trouble of problems) this.#problems.set(`${trouble.code} ${trouble.path}`, trouble)
+    for (const problem of problems) this.#problems.set(`${problem.code} ${problem.path}`, problem)
   }
 
   #takeBatch (): LegacyArrival[] {

@@ -3,17 +3,17 @@ import { LEGACY_LIMITS, parseLegacyTime } from '@filesync/protocol/legacy'
 import type { Problem, RelativePath, TimeZone } from '@filesync/protocol'
 import type { LegacyFile } from '@filesync/protocol/legacy'
 
-/** What a client says that it has. */
+/** The files that a client listed. */
 export interface ClientList {
   /** In the client's order. */
   readonly files: ReadonlyMap<RelativePath, { readonly mtimeNs: bigint }>
-  /** Paths that are refused; nothing is asked for or done under them. */
+  /** Paths that are refused; they are neither requested nor stored. */
   readonly problems: readonly Problem[]
 }
 
 /**
- * Judges the list of a client, path by path, by the rules of all paths. Throws MESSAGE_INVALID for a time that is none,
- * LIMIT_EXCEEDED for too many directories.
+ * Checks a client's list against the rules for names and paths. Throws MESSAGE_INVALID for an invalid time, and LIMIT_EXCEEDED for
+ * too many directories.
  */
 export function readClientList (listed: readonly LegacyFile[], zone: TimeZone): ClientList {
   const files = new Map<RelativePath, { readonly mtimeNs: bigint }>()
@@ -33,16 +33,18 @@ export function readClientList (listed: readonly LegacyFile[], zone: TimeZone): 
     }
     files.set(path as RelativePath, { mtimeNs })
     for (const parent of parents) directories.add(parent)
-    // Each path may name sixty, of which a server would hold a listing each.
-    if (directories.size > LEGACY_LIMITS.listFiles) throw new FileSyncError('LIMIT_EXCEEDED', `The client lists files in more than ${LEGACY_LIMITS.listFiles} directories.`)
+    // Each path may contain sixty directories, and the server keeps a listing for each in memory.
+    if (directories.size > LEGACY_LIMITS.listFiles) {
+      throw new FileSyncError('LIMIT_EXCEEDED', `The client lists files in more than ${LEGACY_LIMITS.listFiles} directories.`)
+    }
   }
   return { files, problems }
 }
 
-/** The moment that a message names. Throws MESSAGE_INVALID. */
+/** Parses a time in a message. Throws MESSAGE_INVALID. */
 export function readTime (text: string, zone: TimeZone): bigint {
   const ns = parseLegacyTime(text, zone)
-  if (ns === undefined) throw new FileSyncError('MESSAGE_INVALID', 'The peer sent a time that is none.')
+  if (ns === undefined) throw new FileSyncError('MESSAGE_INVALID', 'The peer sent an invalid time.')
   return ns
 }
 

@@ -1,49 +1,49 @@
 import { LEGACY_LIMITS } from '@filesync/protocol/legacy'
 
-interface Habit {
+interface ClientRecord {
   replyBytes: number
-  troubled: ReadonlySet<string>
+  failedPaths: ReadonlySet<string>
 }
 
-/** How many clients are remembered; the one that was not here for longest is forgotten first. */
+/** How many clients are remembered; the least recently updated one is forgotten first. */
 const MAX_CLIENTS = 256
 
-/** What is remembered of clients of the original program from one session to the next, so that each one comes further. */
+/** Remembers facts about legacy clients from one session to the next, so that a session that failed gets further the next time. */
 export class ClientMemory {
-  readonly #habits = new Map<string, Habit>()
+  readonly #records = new Map<string, ClientRecord>()
 
-  /** How long TASKS may be. */
+  /** The maximum size of TASKS for this client. */
   replyBytes (area: string): number {
-    return this.#habits.get(area)?.replyBytes ?? LEGACY_LIMITS.recvBytes
+    return this.#records.get(area)?.replyBytes ?? LEGACY_LIMITS.recvBytes
   }
 
   /**
-   * A client went away, or fell silent, when it was asked for files. The original reads the reply with one `recv`, which
-   * returns the first segment where the rest is late: from now on the reply fits one.
+   * Notes that a client left, or fell silent, after it was sent TASKS. The original reads TASKS with a single `recv`, which returns
+   * only the first segment if the rest is late. From now on TASKS fits one segment.
    */
   noteUnanswered (area: string, replyBytes: number): void {
-    if (replyBytes > LEGACY_LIMITS.segmentBytes) this.#habitOf(area).replyBytes = LEGACY_LIMITS.segmentBytes
+    if (replyBytes > LEGACY_LIMITS.segmentBytes) this.#recordOf(area).replyBytes = LEGACY_LIMITS.segmentBytes
   }
 
-  /** Paths that could not be stored. */
+  /** Notes the paths that could not be stored in the last session. */
   noteProblems (area: string, paths: readonly string[]): void {
-    if (paths.length > 0 || this.#habits.has(area)) this.#habitOf(area).troubled = new Set(paths)
+    if (paths.length > 0 || this.#records.has(area)) this.#recordOf(area).failedPaths = new Set(paths)
   }
 
-  /** What is wanted, with that behind which could not be stored last time: it must not take the place of all others for ever. */
-  order<T extends string> (area: string, wanted: readonly T[]): readonly T[] {
-    const troubled = this.#habits.get(area)?.troubled
-    if (troubled === undefined || troubled.size === 0) return wanted
-    return [...wanted.filter(path => !troubled.has(path)), ...wanted.filter(path => troubled.has(path))]
+  /** Moves paths that could not be stored last time to the end, so that they do not keep all others from being requested. */
+  sortWanted<T extends string> (area: string, wanted: readonly T[]): readonly T[] {
+    const failed = this.#records.get(area)?.failedPaths
+    if (failed === undefined || failed.size === 0) return wanted
+    return [...wanted.filter(path => !failed.has(path)), ...wanted.filter(path => failed.has(path))]
   }
 
-  #habitOf (area: string): Habit {
-    const habit = this.#habits.get(area) ?? { replyBytes: LEGACY_LIMITS.recvBytes, troubled: new Set() }
-    // The order of a Map is that of insertion.
-    this.#habits.delete(area)
-    this.#habits.set(area, habit)
-    const [oldest] = this.#habits.keys()
-    if (this.#habits.size > MAX_CLIENTS && oldest !== undefined) this.#habits.delete(oldest)
-    return habit
+  #recordOf (area: string): ClientRecord {
+    const record = this.#records.get(area) ?? { replyBytes: LEGACY_LIMITS.recvBytes, failedPaths: new Set() }
+    // A Map iterates in insertion order, so this makes the record the newest.
+    this.#records.delete(area)
+    this.#records.set(area, record)
+    const [oldest] = this.#records.keys()
+    if (this.#records.size > MAX_CLIENTS && oldest !== undefined) this.#records.delete(oldest)
+    return record
   }
 }

@@ -2,13 +2,13 @@ import { compareNames, encodeListing, joinPath, pathDepth, ROOT_PATH, splitPath 
 import type { Digest, Entry, HashBytes, RelativePath } from '@filesync/protocol'
 import type { Sync } from '@filesync/archive'
 
-/** A file as the original tells of it: no mode, no identity. */
+/** A file as the original protocol describes it, without mode and file id. */
 export interface PlainFile {
   readonly sizeBytes: number
   readonly mtimeNs: bigint
 }
 
-/** Listings of a tree that is known by its files alone. */
+/** The listings of a tree, built from its files alone. */
 export interface FileTree {
   readonly rootDigest: Digest
   readonly listings: ReadonlyMap<RelativePath, Uint8Array>
@@ -17,7 +17,7 @@ export interface FileTree {
 const FILE_MODE = 0o644
 const DIRECTORY_MODE = 0o755
 
-/** Makes listings from files. A directory is as new as what is newest in it, so that equal files make equal listings. */
+/** Builds listings from files. A directory gets the newest mtime of its entries, so that equal files give equal listings. */
 export function buildTree (files: ReadonlyMap<RelativePath, PlainFile>, hash: HashBytes): FileTree {
   const contents = new Map<RelativePath, Entry[]>([[ROOT_PATH, []]])
   const entriesOf = (directory: RelativePath): Entry[] => {
@@ -45,14 +45,16 @@ export function buildTree (files: ReadonlyMap<RelativePath, PlainFile>, hash: Ha
   return { rootDigest: hash(listings.get(ROOT_PATH) ?? encodeListing([])), listings }
 }
 
-/** Shows a sync all listings in which something differs. */
+/** Passes to a sync each listing that it asks for, from the root down. */
 export function compareTree (sync: Sync, { listings }: FileTree): void {
   const due: RelativePath[] = [ROOT_PATH]
   for (let number = 0; number < due.length; number++) {
     const directory = due[number] ?? ROOT_PATH
     const bytes = listings.get(directory)
     if (bytes === undefined) continue
-    for (const wanted of sync.compare({ number, directory, bytes })) if (wanted !== undefined) due.push(joinPath(directory, wanted.entry.name))
+    for (const wanted of sync.compare({ number, directory, bytes })) {
+      if (wanted !== undefined) due.push(joinPath(directory, wanted.entry.name))
+    }
   }
 }
 

@@ -12,7 +12,7 @@ export interface LegacyListenInit extends LegacyDependencies {
   /** 0 lets the system choose. */
   readonly port: number
   readonly bind: string | undefined
-  /** Of what is received. */
+  /** Limits what is received. */
   readonly limit: SharedLimit | undefined
   readonly onSession: (address: string, report: LegacyReport) => void
   readonly onFailure: (address: string, error: FileSyncError) => void
@@ -20,11 +20,11 @@ export interface LegacyListenInit extends LegacyDependencies {
 
 export interface LegacyListener {
   readonly port: number
-  /** Ends all sessions; what arrived whole is kept. */
+  /** Ends all sessions. Files that arrived completely are kept. */
   close (): Promise<void>
 }
 
-/** Connections at once, in all and of one address; nothing is known of who is at the other end. */
+/** Concurrent connections, in total and from one address. Clients are not authenticated. */
 const MAX_CONNECTIONS = 64
 const MAX_PER_ADDRESS = 16
 const FAREWELL_MS = 5_000
@@ -34,7 +34,7 @@ export async function listenLegacy (init: LegacyListenInit): Promise<LegacyListe
   const sockets = new Map<Socket, string>()
   const running = new Set<Promise<void>>()
   const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
-    socket.on('error', () => { /* the stream tells, or 'close' follows */ })
+    socket.on('error', () => { /* the stream reports it, or 'close' follows */ })
     const address = remoteAddressOf(socket)
     const neighbours = [...sockets.values()].filter(other => other === address).length
     if (address === '' || sockets.size >= MAX_CONNECTIONS || neighbours >= MAX_PER_ADDRESS) {
@@ -49,9 +49,12 @@ export async function listenLegacy (init: LegacyListenInit): Promise<LegacyListe
   })
   const port = await new Promise<number>((resolve, reject) => {
     server.once('error', cause => {
-      reject(new FileSyncError('PORT_UNAVAILABLE', `Port ${init.port} for the original protocol cannot be listened on (${cause.message}). Choose another with --legacy-port.`, { cause }))
+      const what = `Cannot listen on port ${init.port} for the original protocol (${cause.message}).`
+      reject(new FileSyncError('PORT_UNAVAILABLE', `${what} Choose another with --legacy-port.`, { cause }))
     })
-    server.listen({ port: init.port, ...(init.bind !== undefined && { host: init.bind }) }, () => { resolve((server.address() as AddressInfo).port) })
+    server.listen({ port: init.port, ...(init.bind !== undefined && { host: init.bind }) }, () => {
+      resolve((server.address() as AddressInfo).port)
+    })
   })
   server.on('error', error => { init.onFailure('', asFileSyncError(error)) })
   return {
@@ -69,7 +72,7 @@ async function serve (socket: Socket, address: string, init: LegacyListenInit): 
   const channel = new LegacyChannel(socketStream(socket), init.clock, paceOf(socket, init.limit))
   try {
     init.onSession(address, await serveLegacySession(channel, { address, port: socket.remotePort ?? 0 }, init))
-    // Time for the last message to be read; a reset would take it back.
+    // Give the client time to read the last message; a reset would discard it.
     const cancel = init.clock.schedule(FAREWELL_MS, () => { socket.destroy() })
     socket.once('close', cancel)
   } catch (error) {
@@ -79,7 +82,7 @@ async function serve (socket: Socket, address: string, init: LegacyListenInit): 
   }
 }
 
-/** What the limit lets through of one socket, as long as that is open. */
+/** Applies the rate limit to one socket, until it closes. */
 function paceOf (socket: Socket, limit: SharedLimit | undefined): LegacyPace | undefined {
   if (limit === undefined) return undefined
   const flow = limit.open()

@@ -1,6 +1,8 @@
 import type { Area } from '@filesync/archive'
 import { asFileSyncError, FileSyncError } from '@filesync/protocol'
-import { encodeLegacyMessage, fitLegacyTasks, formatLegacyTime, LEGACY_LIMITS, LEGACY_LIST, sameMicrosecond } from '@filesync/protocol/legacy'
+import {
+  encodeLegacyMessage, fitLegacyTasks, formatLegacyTime, LEGACY_LIMITS, LEGACY_LIST, sameMicrosecond,
+} from '@filesync/protocol/legacy'
 import type { Clock, HashBytes, Hasher, Problem, RelativePath, TimeZone } from '@filesync/protocol'
 import type { LegacyChannel, LegacyFilesInfo } from '@filesync/protocol/legacy'
 import type { SessionQueue } from '../schedule/session-queue.ts'
@@ -12,7 +14,7 @@ import type { PlainFile } from './file-tree.ts'
 import type { ClientMemory } from './client-memory.ts'
 
 export interface LegacyDependencies {
-  /** Of its own: a stranger must not keep a paired client from its turn. */
+  /** Separate from the queue of paired clients, so that a stranger cannot keep those from their turn. */
   readonly queue: SessionQueue
   readonly areas: () => readonly string[]
   readonly openArea: (name: string) => Promise<Area>
@@ -30,22 +32,25 @@ export interface LegacyReport {
   readonly area: string
   readonly result: 'OK' | 'PROBLEMS' | 'HALTED'
   readonly stored: { readonly files: number, readonly bytes: number, readonly deleted: number }
-  /** Those that are told one by one, and how many there are. */
+  /** The first problems; `problemCount` counts all. */
   readonly problems: readonly Problem[]
   readonly problemCount: number
-  /** Whether the client was told to come again at once, for the files that one reply had no room to name. */
+  /** Whether the client was asked to sync again at once, because one TASKS could not name all wanted files. */
   readonly isMore: boolean
 }
 
-/** One session of the original protocol, as docs/protocol.md has it under "Legacy". `place` is where the client comes from. */
-export async function serveLegacySession (channel: LegacyChannel, place: { readonly address: string, readonly port: number }, deps: LegacyDependencies): Promise<LegacyReport> {
-  const leave = await waitForTurn(channel, `${place.address} ${place.port}`, deps)
+/** Serves one session of the original protocol, as specified in docs/protocol.md under "Legacy". `from` is the client's endpoint. */
+export async function serveLegacySession (
+  channel: LegacyChannel, from: { readonly address: string, readonly port: number }, deps: LegacyDependencies,
+): Promise<LegacyReport> {
+  const leave = await waitForTurn(channel, `${from.address} ${from.port}`, deps)
   try {
     await channel.send({ type: 'SERVER_STATUS_MESSAGE', status: 'READY' })
     const info = await channel.receive('CLIENT_FILES_INFO', LEGACY_LIST)
-    const report = await receiveTree(channel, { info, area: legacyArea(info.client_id, place.address, deps.areas()) }, deps)
+    const report = await receiveTree(channel, { info, area: legacyArea(info.client_id, from.address, deps.areas()) }, deps)
     const inMs = report.isMore ? LEGACY_LIMITS.soonMs : deps.nextSyncInMs()
-    await channel.send({ type: 'NEXT_SYNC', time: formatLegacyTime(BigInt(deps.clock.nowMs() + inMs) * 1_000_000n, deps.zone) })
+    const nextNs = BigInt(deps.clock.nowMs() + inMs) * 1_000_000n
+    await channel.send({ type: 'NEXT_SYNC', time: formatLegacyTime(nextNs, deps.zone) })
     await channel.end()
     return report
   } finally {
@@ -53,28 +58,39 @@ export async function serveLegacySession (channel: LegacyChannel, place: { reado
   }
 }
 
-/** The original gives up on BUSY, so it is said only to who really has to wait, and READY when it is its turn. */
+/** The original client gives up on BUSY, so BUSY is sent only if the client really has to wait, and READY when its turn begins. */
 async function waitForTurn (channel: LegacyChannel, identity: string, { queue }: LegacyDependencies): Promise<() => void> {
-  let isTold = false
+  let hasSentBusy = false
   channel.readAhead()
   return await queue.enter({
     identity,
     signal: channel.signal,
     onPosition: () => {
-      if (isTold) return
-      isTold = true
-      channel.send({ type: 'SERVER_STATUS_MESSAGE', status: 'BUSY' }).catch((error: unknown) => { channel.destroy(asFileSyncError(error, 'PEER_GONE')) })
+      if (hasSentBusy) return
+      hasSentBusy = true
+      channel.send({ type: 'SERVER_STATUS_MESSAGE', status: 'BUSY' }).catch((error: unknown) => {
+        channel.destroy(asFileSyncError(error, 'PEER_GONE'))
+      })
     },
     onReplaced: error => { channel.destroy(error) },
   })
 }
 
-async function receiveTree (channel: LegacyChannel, { info, area: name }: { info: LegacyFilesInfo, area: string }, deps: LegacyDependencies): Promise<LegacyReport> {
+async function receiveTree (
+  channel: LegacyChannel, { info, area: name }: { info: LegacyFilesInfo, area: string }, deps: LegacyDependencies,
+): Promise<LegacyReport> {
   const list = readClientList(info.files, deps.zone)
-  // A folder is made for who has something to store, not for whoever has only a name.
+  // A client that lists no files gets no folder; otherwise anyone could create folders by sending names.
   if (list.files.size === 0 && !deps.areas().includes(name)) {
     await channel.send({ type: 'TASKS', files_to_send: [] })
-    return { area: name, result: list.problems.length > 0 ? 'PROBLEMS' : 'OK', stored: { files: 0, bytes: 0, deleted: 0 }, problems: list.problems, problemCount: list.problems.length, isMore: false }
+    return {
+      area: name,
+      result: list.problems.length > 0 ? 'PROBLEMS' : 'OK',
+      stored: { files: 0, bytes: 0, deleted: 0 },
+      problems: list.problems,
+      problemCount: list.problems.length,
+      isMore: false,
+    }
   }
   const area = await deps.openArea(name)
   const files = new Map<RelativePath, PlainFile>()
@@ -90,24 +106,24 @@ async function receiveTree (channel: LegacyChannel, { info, area: name }: { info
     stored: arrivals.stored,
     problems,
     problemCount: list.problems.length + arrivals.problemCount,
-    // A round that stored nothing would be followed by another just like it.
+    // After a session that stored nothing, another one at once would do the same.
     isMore: !isAll && arrivals.stored.files > 0,
   }
 }
 
-/** How many stored files are found before others get a turn of the thread. */
-const FOUND_AT_ONCE = 1_000
+/** How many stored files are looked up before the thread is yielded. */
+const LOOKUPS_AT_ONCE = 1_000
 
 /**
- * Sorts the client's files into those whose copy is as old as they are, which go to `files`, and those that are wanted. A
- * copy that is newer is no better than one that is older: the client's clock may have been wrong, or a backup restored.
+ * Fills `files` with the stored copies, and returns the files that are wanted: those without a copy of the same mtime. A newer copy is
+ * wanted again too: the client's clock may have been wrong, or a backup restored.
  */
 async function compare (
   list: ClientList, { area, files, signal, clock }: { area: Area, files: Map<RelativePath, PlainFile>, signal: AbortSignal, clock: Clock },
 ): Promise<RelativePath[]> {
   for (const { path, file: { sizeBytes, mtimeNs } } of area.lookup(list.files.keys())) {
     files.set(path, { sizeBytes, mtimeNs })
-    if (files.size % FOUND_AT_ONCE === 0) await new Promise<void>(resolve => { clock.schedule(0, resolve) })
+    if (files.size % LOOKUPS_AT_ONCE === 0) await new Promise<void>(resolve => { clock.schedule(0, resolve) })
     signal.throwIfAborted()
   }
   const wanted: RelativePath[] = []
@@ -125,9 +141,9 @@ interface Asking {
   readonly deps: LegacyDependencies
 }
 
-/** Asks for as many of the wanted files as one reply may name, and takes them. Returns whether that was all. */
+/** Requests as many of the wanted files as one TASKS may name, and receives them. Returns whether those were all. */
 async function requestFiles (channel: LegacyChannel, { area, wanted, arrivals, deps }: Asking): Promise<boolean> {
-  const { tasks, isAll } = fitLegacyTasks(deps.memory.order(area, wanted), deps.memory.replyBytes(area))
+  const { tasks, isAll } = fitLegacyTasks(deps.memory.sortWanted(area, wanted), deps.memory.replyBytes(area))
   const reply = encodeLegacyMessage(tasks)
   const due = new Set(tasks.files_to_send)
   await channel.sendBytes(reply)
@@ -142,14 +158,14 @@ async function requestFiles (channel: LegacyChannel, { area, wanted, arrivals, d
       try {
         await arrivals.receive(header.path as RelativePath, file, channel.receiveBytes(header.size))
       } catch (error) {
-        // Next time the others come first.
+        // Next time the other files are requested first.
         if (asFileSyncError(error).code === 'ARCHIVE_FULL') deps.memory.noteProblems(area, [header.path])
         throw error
       }
     }
   } catch (error) {
     if (!hasBegun) deps.memory.noteUnanswered(area, reply.length)
-    // Files that arrived whole need not be sent again.
+    // Files that arrived completely need not be sent again.
     await arrivals.commit()
     throw error
   }

@@ -15,7 +15,7 @@ import type { LegacyReport } from './serve-session.ts'
 export interface StartLegacyInit {
   readonly legacyPort: number
   readonly bind: string | undefined
-  /** Shared with the sessions of paired clients. */
+  /** Limits what is received; shared with the sessions of paired clients. */
   readonly limit: SharedLimit | undefined
   readonly nextSyncInMs: () => number
   readonly log: EventLog
@@ -23,23 +23,27 @@ export interface StartLegacyInit {
 }
 
 const MAX_WAITING = 32
-/** Lines about sessions of one address: anybody can open one. */
+/** Limits the log lines about sessions from one address, because anyone can open sessions. */
 const LINES_AT_ONCE = 30
 const LINE_EACH_MS = 1_000
-/** How many problems of a session are logged one by one; the rest is counted. */
+/** How many problems of a session are logged one by one; the rest are counted. */
 const SHOWN_PROBLEMS = 20
-const UNPROTECTED = 'UNPROTECTED: no encryption, and anybody on the network can read, replace and delete there'
+const UNPROTECTED = 'UNPROTECTED: not encrypted, and anyone on the network can read, replace and delete its files'
 
-/** What is said when the port opens. */
+/** The log line when the port opens. */
 export function legacyBanner (port: number): string {
-  return `the original protocol is spoken on port ${port}, ${UNPROTECTED}; only below legacy/ in the archive`
+  return `the original protocol is served on port ${port}, ${UNPROTECTED}; they are all below legacy/ in the archive`
 }
 
-/** Serves clients of the original program, one at a time, each with an area of its own below `legacy/`. Throws PORT_UNAVAILABLE. */
+/** Serves clients of the original program, one at a time, each with its own area below `legacy/`. Throws PORT_UNAVAILABLE. */
 export async function startLegacy (archive: Archive, init: StartLegacyInit): Promise<LegacyListener> {
   const limit = new RefusalLimit({
-    clock: systemClock, burst: LINES_AT_ONCE, refillMs: LINE_EACH_MS,
-    onLeftOut: ({ address, count }) => { init.log({ event: 'legacy-more', protected: false, address, count }, `${formatCount(count, 'more session')} with ${address}`) },
+    clock: systemClock,
+    burst: LINES_AT_ONCE,
+    refillMs: LINE_EACH_MS,
+    onLeftOut: ({ address, count }) => {
+      init.log({ event: 'legacy-more', protected: false, address, count }, `${formatCount(count, 'more session')} with ${address}`)
+    },
   })
   return await listenLegacy({
     port: init.legacyPort,
@@ -63,8 +67,9 @@ export async function startLegacy (archive: Archive, init: StartLegacyInit): Pro
       if (dropped !== undefined) logSession({ address, report, dropped }, init.log)
     },
     onFailure: (address, error) => {
-      // So that a disk that is gone is let go of.
-      if (error.code === 'ARCHIVE_UNAVAILABLE' || error.code === 'ABORTED') void archive.ensurePresent('disk').catch(() => { /* the log says so */ })
+      // If the disk is gone, this makes the archive close it.
+      const mayBeGone = error.code === 'ARCHIVE_UNAVAILABLE' || error.code === 'ABORTED'
+      if (mayBeGone) void archive.ensurePresent('disk').catch(() => { /* the archive has logged it */ })
       const dropped = limit.take(address)
       if (dropped !== undefined) logFailure({ address, error, dropped }, init.log)
     },
@@ -73,10 +78,12 @@ export async function startLegacy (archive: Archive, init: StartLegacyInit): Pro
 
 function logSession ({ address, report, dropped }: { address: string, report: LegacyReport, dropped: number }, log: EventLog): void {
   const { area, result, stored, problems, problemCount, isMore } = report
+  const { files, deleted } = stored
+  const shown = problemCount > SHOWN_PROBLEMS ? ` (the first ${SHOWN_PROBLEMS} follow)` : ''
   log(
     { event: 'legacy-synced', protected: false, area, address, result, ...stored, problems: problemCount, more: isMore, dropped },
-    `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${formatCount(stored.files, 'file')} sent, ${stored.deleted} moved to versions, ${formatCount(problemCount, 'problem')}` +
-      `${problemCount > SHOWN_PROBLEMS ? `, of which ${SHOWN_PROBLEMS} are named` : ''}${isMore ? ', more to come' : ''}; the session was ${UNPROTECTED}`,
+    `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${formatCount(files, 'file')} sent, ${deleted} moved to versions, ` +
+      `${formatCount(problemCount, 'problem')}${shown}${isMore ? ', more files to come' : ''}; the session was ${UNPROTECTED}`,
   )
   for (const { path, code, message } of problems.slice(0, SHOWN_PROBLEMS)) {
     log({ event: 'legacy-problem', area, path, code, message }, `${area}: ${printable(path)}: ${printable(message)}`)

@@ -4,7 +4,7 @@ import type { HashBytes, Hasher, RelativePath } from '@filesync/protocol'
 import { buildTree, compareTree } from './file-tree.ts'
 import type { PlainFile } from './file-tree.ts'
 
-/** A small file that has arrived, or a large one that is arriving. */
+/** A small file that has arrived, or a large one that is still arriving. */
 export interface LegacyArrival extends PlainFile {
   readonly path: RelativePath
   readonly content: Uint8Array | AsyncIterable<Uint8Array>
@@ -12,19 +12,19 @@ export interface LegacyArrival extends PlainFile {
 
 export interface StoreFilesInit {
   readonly area: Area
-  /** All that the client has and the archive holds, or will hold with `arriving`. */
+  /** All files that client and archive both have once `arriving` is stored. */
   readonly files: ReadonlyMap<RelativePath, PlainFile>
   readonly arriving: readonly LegacyArrival[]
-  /** Whether what is not in `files` leaves for versions. */
+  /** Whether files that are not in `files` move to versions. */
   readonly complete: boolean
   readonly hash: HashBytes
   readonly createHasher: () => Hasher
 }
 
 /**
- * One sync of the archive, so that the original's files come under the same rules as all: staged, verified, committed as
- * a whole, replaced ones kept as versions. Content that the archive does not want is read and dropped. Throws HALTED,
- * ARCHIVE_FULL, SERVER_BUSY, and what reading content throws; whole files are committed then.
+ * Runs one sync of the archive, so that legacy files follow the same rules as all others: staged, verified, committed together,
+ * replaced ones kept as versions. Content that the archive does not want is read and discarded. Throws HALTED, ARCHIVE_FULL,
+ * SERVER_BUSY, and what reading content throws; files that arrived completely are committed even then.
  */
 export async function storeFiles (init: StoreFilesInit): Promise<SyncOutcome> {
   const sync = await init.area.beginSync()
@@ -34,7 +34,7 @@ export async function storeFiles (init: StoreFilesInit): Promise<SyncOutcome> {
       compareTree(sync, tree)
       await stage(sync, sync.plan({ complete: init.complete, resume: false }), init)
     } else {
-      for (const { content } of init.arriving) await drop(content)
+      for (const { content } of init.arriving) await discard(content)
     }
     return await sync.finish()
   } catch (error) {
@@ -43,10 +43,20 @@ export async function storeFiles (init: StoreFilesInit): Promise<SyncOutcome> {
   }
 }
 
+interface SmallFile {
+  readonly task: number
+  readonly content: Uint8Array
+}
+
+interface LargeFile {
+  readonly task: number
+  readonly content: AsyncIterable<Uint8Array>
+}
+
 async function stage (sync: Sync, plan: SyncPlan, init: StoreFilesInit): Promise<void> {
   const arriving = new Map(init.arriving.map(file => [file.path, file]))
-  const small: { readonly task: number, readonly content: Uint8Array }[] = []
-  const large: { readonly task: number, readonly content: AsyncIterable<Uint8Array> }[] = []
+  const small: SmallFile[] = []
+  const large: LargeFile[] = []
   for (let task = 0; task < plan.taskCount; task++) {
     const { path } = plan.describe(task)
     const content = arriving.get(path)?.content
@@ -58,20 +68,25 @@ async function stage (sync: Sync, plan: SyncPlan, init: StoreFilesInit): Promise
   for (const pack of packs(small, init.hash)) await sync.stagePack(pack)
   for (const { task, content } of large) await stageStream(sync, { task, content, hasher: init.createHasher() })
   for (const { content } of arriving.values()) {
-    // There is no way to tell the original client to leave it out, and reading all of it would keep the session for nothing.
+    // The original protocol cannot ask the client to skip a file, and reading all of a large one would block the session for nothing.
     if (plan.unfit > 0 && !(content instanceof Uint8Array)) {
-      throw new FileSyncError('ARCHIVE_FULL', 'The archive has no room for a file. Free some space on the server, or start it with a larger --quota or a lower --reserve.')
+      throw new FileSyncError(
+        'ARCHIVE_FULL',
+        'The archive has no room for a file. Free some space on the server, or start it with a larger --quota or a lower --reserve.',
+      )
     }
-    await drop(content)
+    await discard(content)
   }
 }
 
-async function stageStream (sync: Sync, { task, content, hasher }: { task: number, content: AsyncIterable<Uint8Array>, hasher: Hasher }): Promise<void> {
+async function stageStream (
+  sync: Sync, { task, content, hasher }: LargeFile & { readonly hasher: Hasher },
+): Promise<void> {
   const file = await sync.beginFile(task, 0)
   try {
     for await (const piece of content) {
       hasher.update(piece)
-      // The sync takes the buffer, and this one may hold what follows the file. Not by slice, which copies nothing of a Buffer.
+      // The sync takes ownership of the buffer, which may also hold what follows the file, so copy it. Buffer.slice does not copy.
       await file.write(new Uint8Array(piece))
     }
   } catch (error) {
@@ -81,8 +96,8 @@ async function stageStream (sync: Sync, { task, content, hasher }: { task: numbe
   await file.finish(hasher.digest())
 }
 
-/** Packs, each alone in its buffer, as a sync takes them. */
-function * packs (files: readonly { readonly task: number, readonly content: Uint8Array }[], hash: HashBytes): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
+/** Packs small files. Each pack has its own buffer, because the sync takes ownership of it. */
+function * packs (files: readonly SmallFile[], hash: HashBytes): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
   for (let first = 0; first < files.length;) {
     let end = first
     let sizeBytes = 0
@@ -103,7 +118,7 @@ function * packs (files: readonly { readonly task: number, readonly content: Uin
   }
 }
 
-async function drop (content: LegacyArrival['content']): Promise<void> {
+async function discard (content: LegacyArrival['content']): Promise<void> {
   if (content instanceof Uint8Array) return
-  for await (const _ of content) { /* the bytes behind it belong to the next file */ }
+  for await (const _ of content) { /* the bytes after it belong to the next file */ }
 }

@@ -4,13 +4,13 @@ import type { Clock, TimeZone } from '@filesync/protocol'
 import { formatWindow, openingAt } from './windows.ts'
 import type { DailyWindow, Opening } from './windows.ts'
 
-/** Share of the interval by which clients are spread, so that those that met once do not meet for ever. */
+/** Clients are spread by this share of the interval; otherwise two that collide once would collide at every sync. */
 const JITTER = 0.1
-/** The end of a window is looked for this often at least: a machine may sleep, and clocks are set. */
-const LOOK_EVERY_MS = 30_000
+/** The end of a window is checked at least this often, because the machine may sleep and its clock may be set. */
+const CHECK_EVERY_MS = 30_000
 
 /**
- * When a client should come again.
+ * The time until a client's next sync.
  *
  * @param intervalMs the server's sync interval
  * @param random uniform from 0 to 1
@@ -22,7 +22,7 @@ export function nextSyncInMs (intervalMs: number, random: number): number {
 
 export interface ScheduleInit {
   readonly intervalMs: number
-  /** When syncs may run; at any time where there are none. */
+  /** When syncs may run; empty for any time. */
   readonly windows: readonly DailyWindow[]
   readonly zone: TimeZone
   readonly clock: Clock
@@ -30,7 +30,7 @@ export interface ScheduleInit {
   readonly random: () => number
 }
 
-/** When clients may come. */
+/** Decides when clients may sync. */
 export class Schedule {
   readonly #init: ScheduleInit
 
@@ -38,48 +38,52 @@ export class Schedule {
     this.#init = init
   }
 
-  /** Milliseconds until a client that is done should come again: at the interval, but within a window. */
+  /** Milliseconds until a client that has finished should sync again: after the interval, but inside a window. */
   nextSyncInMs (): number {
     const { intervalMs, windows, zone, clock, random } = this.#init
     const inMs = nextSyncInMs(intervalMs, random())
     if (windows.length === 0) return inMs
     const atMs = clock.nowMs() + inMs
     const opening = openingAt(windows, atMs, zone)
-    return opening.opensMs <= atMs ? inMs : this.#untilSomeTimeIn(opening)
+    return opening.opensMs <= atMs ? inMs : this.#untilInside(opening)
   }
 
-  /** Throws OUTSIDE_WINDOW where no sync may run now. */
+  /** Throws OUTSIDE_WINDOW if no sync may run now. */
   admit (): void {
     const closed = this.#closed('Nothing was transferred')
     if (closed !== undefined) throw closed
   }
 
-  /** Calls back once, with OUTSIDE_WINDOW, when the window that is open closes. Returns what takes that back. */
+  /** Calls back once, with OUTSIDE_WINDOW, when the current window closes. Returns a function that cancels this. */
   onClose (callback: (error: FileSyncError) => void): () => void {
     const { windows, zone, clock } = this.#init
     let cancel: () => void = () => { /* nothing is scheduled */ }
-    const look = (): void => {
+    const check = (): void => {
       const closed = this.#closed('What arrived is stored')
       if (closed !== undefined) callback(closed)
-      else cancel = clock.schedule(Math.min(LOOK_EVERY_MS, openingAt(windows, clock.nowMs(), zone).closesMs - clock.nowMs()), look)
+      else {
+        const untilCloseMs = openingAt(windows, clock.nowMs(), zone).closesMs - clock.nowMs()
+        cancel = clock.schedule(Math.min(CHECK_EVERY_MS, untilCloseMs), check)
+      }
     }
-    if (windows.length > 0) look()
+    if (windows.length > 0) check()
     return () => { cancel() }
   }
 
-  #closed (sofar: string): FileSyncError | undefined {
+  #closed (done: string): FileSyncError | undefined {
     const { windows, zone, clock } = this.#init
     const nowMs = clock.nowMs()
     if (windows.length === 0) return undefined
     const opening = openingAt(windows, nowMs, zone)
     if (opening.opensMs <= nowMs) return undefined
     const times = windows.map(formatWindow).join(', ')
-    return new FileSyncError('OUTSIDE_WINDOW', `The server syncs at ${times} only, by its own clock, and opens in ${formatDuration(opening.opensMs - nowMs)}. ` +
-      `${sofar}. A client that was started goes on by itself then; "push" has to be run again.`, { retryInMs: this.#untilSomeTimeIn(opening) })
+    const when = `The server syncs only at ${times}, by its own clock; the next window opens in ${formatDuration(opening.opensMs - nowMs)}.`
+    const next = 'A client that keeps running continues then by itself; a single "push" has to be run again.'
+    return new FileSyncError('OUTSIDE_WINDOW', `${when} ${done}. ${next}`, { retryInMs: this.#untilInside(opening) })
   }
 
-  // Not at its first second: all clients would be there.
-  #untilSomeTimeIn ({ opensMs, closesMs }: Opening): number {
+  // Spread over the first part of the window: otherwise all clients would arrive the moment it opens.
+  #untilInside ({ opensMs, closesMs }: Opening): number {
     const { intervalMs, clock, random } = this.#init
     return Math.ceil(opensMs - clock.nowMs() + random() * Math.min(intervalMs, (closesMs - opensMs) / 2))
   }

@@ -2,36 +2,36 @@ import { wait } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
 import { TokenBucket } from '@filesync/transfer'
 
-interface Request {
-  /** Its place in the row: where its flow is in virtual time. */
+interface LimitRequest {
+  /** When it starts in virtual time; requests pass in this order. */
   readonly start: number
   readonly bytes: number
   readonly admit: () => void
 }
 
-/** One of those that share the limit. */
+/** One user of the shared limit. */
 export interface Flow {
-  /** Resolves when so many bytes of it may pass. Rejects with the signal's reason. */
+  /** Resolves when that many bytes may pass. Rejects with the signal's reason. */
   take (bytes: number, signal: AbortSignal): Promise<void>
 }
 
-/** What may pass at once after a pause, in time. */
+/** How much may pass at once after a pause, as time at the full rate. */
 const BURST_MS = 250
-/** A large frame passes in slices, so that who comes in the middle of it waits for one of them only. */
+/** A large frame passes in slices, so that a request that comes meanwhile waits for one slice only. */
 const SLICE_MS = 2
 const MIN_SLICE_BYTES = 16 << 10
 
 /**
- * A rate that several flows share fairly, by bytes: whoever wants little gets all of it, and the rest is split evenly among
- * those who want more ("Start-time Fair Queuing", Goyal, Vin and Cheng, 1996).
+ * A rate limit that several flows share fairly by bytes: a flow that needs little gets all of it, and the others share the rest
+ * evenly ("Start-time Fair Queuing", Goyal, Vin and Cheng, 1996).
  */
 export class SharedLimit {
   readonly #clock: Clock
   readonly #bucket: TokenBucket
   readonly #burstBytes: number
   readonly #sliceBytes: number
-  #waiting: Request[] = []
-  #virtual = 0
+  #waiting: LimitRequest[] = []
+  #virtualTime = 0
   #isRunning = false
 
   constructor (bytesPerSecond: number, clock: Clock) {
@@ -47,8 +47,8 @@ export class SharedLimit {
       take: async (bytes, signal) => {
         for (let left = bytes; left > 0; left -= this.#sliceBytes) {
           signal.throwIfAborted()
-          // Who was busy with its last bytes for a moment catches up on that, but not on what it did not want.
-          const start = Math.max(this.#virtual - this.#burstBytes, finish)
+          // A flow that paused to process its last bytes may catch up on the pause, but only by one burst.
+          const start = Math.max(this.#virtualTime - this.#burstBytes, finish)
           const slice = Math.min(left, this.#sliceBytes)
           finish = start + slice
           await this.#pass(start, slice, signal)
@@ -77,11 +77,11 @@ export class SharedLimit {
 
   async #run (): Promise<void> {
     this.#isRunning = true
-    // Whoever asks within this turn is compared with the others.
+    // Collect all requests of this event loop turn, so that the earliest in virtual time goes first.
     await Promise.resolve()
     for (let next = this.#first(); next !== undefined; next = this.#first()) {
       this.#waiting = this.#waiting.filter(request => request !== next)
-      this.#virtual = next.start
+      this.#virtualTime = next.start
       const delayMs = this.#bucket.take(next.bytes, this.#clock.monotonicMs())
       next.admit()
       if (delayMs > 0) await wait(this.#clock, delayMs)
@@ -89,7 +89,9 @@ export class SharedLimit {
     this.#isRunning = false
   }
 
-  #first (): Request | undefined {
-    return this.#waiting.reduce<Request | undefined>((least, request) => least === undefined || request.start < least.start ? request : least, undefined)
+  #first (): LimitRequest | undefined {
+    let first: LimitRequest | undefined
+    for (const request of this.#waiting) if (first === undefined || request.start < first.start) first = request
+    return first
   }
 }

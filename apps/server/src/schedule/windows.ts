@@ -1,7 +1,7 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { TimeZone } from '@filesync/protocol'
 
-/** A span of the day, in minutes since midnight by the clock on the wall; over midnight where it ends before it begins. */
+/** A span of the day in minutes since local midnight; if it ends before it begins, it extends past midnight. */
 export interface DailyWindow {
   /** 0 to 1439. */
   readonly fromMinute: number
@@ -18,33 +18,36 @@ export interface Opening {
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
 const DAY_MINUTES = 1440
-/** A window opens within a day, and openings that touch are one: whoever needs its end later asks again then. */
+/** A window opens within a day. Openings that touch are joined; a caller that needs the end of a longer one asks again later. */
 const DAYS_AHEAD = 2
 
-/** `22:00-06:00`, with 24:00 for the end of a day. Throws USAGE. */
+/** Parses `22:00-06:00`, with 24:00 for the end of a day. Throws USAGE. */
 export function parseWindow (text: string): DailyWindow {
   const match = /^(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})$/u.exec(text.trim())
   const [fromHour, fromMinute, toHour, toMinute] = (match ?? []).slice(1).map(Number) as [number, number, number, number]
   const window = { fromMinute: fromHour * 60 + fromMinute, toMinute: toHour * 60 + toMinute }
   const isTime = match !== null && fromMinute < 60 && toMinute < 60 && window.fromMinute < DAY_MINUTES && window.toMinute <= DAY_MINUTES
-  if (!isTime) throw new FileSyncError('USAGE', `"${text}" is not a window. Write the time it opens and the time it closes, such as 22:00-06:00.`)
-  // Nothing and a whole day look alike; a whole day can be said.
-  if (window.fromMinute === window.toMinute) throw new FileSyncError('USAGE', `The window "${text}" ends when it begins. For the whole day write 00:00-24:00, or leave --window out.`)
+  if (!isTime) throw new FileSyncError('USAGE', `"${text}" is not a window. Give its first and last time of day, such as 22:00-06:00.`)
+  // It could mean no time at all or the whole day, which has a notation of its own.
+  if (window.fromMinute === window.toMinute) {
+    throw new FileSyncError('USAGE', `The window "${text}" ends when it begins. For the whole day use 00:00-24:00, or leave --window out.`)
+  }
   return { ...window, toMinute: window.toMinute === 0 ? DAY_MINUTES : window.toMinute }
 }
 
-/** As `parseWindow` reads it. */
+/** The inverse of {@link parseWindow}. */
 export function formatWindow ({ fromMinute, toMinute }: DailyWindow): string {
   return `${timeOfDay(fromMinute)}-${timeOfDay(toMinute)}`
 }
 
 /**
- * The opening that `nowMs` lies in, or else the next one. Windows are moments of each day by the clock on the wall, so one over
- * a change to or from daylight saving time is an hour shorter or longer, and none is skipped or doubled.
+ * The opening that contains `nowMs`, or else the next one. Windows are in local time, so one that spans a change to or from
+ * daylight saving time is an hour shorter or longer; none is skipped or doubled.
  */
 export function openingAt (windows: readonly DailyWindow[], nowMs: number, zone: TimeZone): Opening {
   const today = Math.floor(zone.toWallMs(nowMs) / DAY_MS)
-  const openings = windows.flatMap(window => Array.from({ length: DAYS_AHEAD + 2 }, (_, i) => openingOf(window, today - 1 + i, zone)))
+  const openings = windows
+    .flatMap(window => Array.from({ length: DAYS_AHEAD + 2 }, (_, i) => openingOf(window, today - 1 + i, zone)))
     .filter(({ opensMs, closesMs }) => closesMs > Math.max(opensMs, nowMs))
     .sort((left, right) => left.opensMs - right.opensMs)
   let found: Opening | undefined
@@ -63,7 +66,7 @@ function openingOf ({ fromMinute, toMinute }: DailyWindow, day: number, zone: Ti
   const toMs = lastDay * DAY_MS + toMinute * MINUTE_MS
   const opensMs = zone.toUtcMs(fromMs)
   const closesMs = zone.toUtcMs(toMs)
-  // One whose beginning the clock leaves out, and that would be over when it begins, is as long as on other days.
+  // A window whose beginning is skipped by daylight saving time could end before it begins; it then gets its usual length.
   return { opensMs, closesMs: closesMs > opensMs ? closesMs : opensMs + toMs - fromMs }
 }
 

@@ -20,7 +20,7 @@ export interface SessionConnectionInit {
  * time for which the rate limit holds it back is not counted as waiting for the client.
  */
 export function sessionConnection (connection: Connection, { turn, clock, limitMs, sizeOf, onTasks }: SessionConnectionInit): Connection {
-  // Collects the short-lived buffers that TLS leaves behind, so that the engine does not walk its whole heap for them.
+  // Collects the short-lived buffers of TLS early; otherwise the engine walks its whole heap for them.
   const collected = collectWhileReceiving(connection)
   // Notes that tasks were sent: only then does the client expect STORED.
   const noted = onTasks === undefined ? collected : notingTasks(collected, onTasks)

@@ -14,23 +14,23 @@ export interface ControlInit {
   readonly endSessions: (peer: DeviceId, error: FileSyncError) => Promise<void>
 }
 
-/** A code that works for longer is guessed at for longer. */
+/** The longer a code is valid, the longer it can be guessed. */
 const MAX_TTL_MS = 86_400_000
 
-/** What commands can ask of the running server. */
+/** The routes by which commands ask and control the running server. */
 export function controlRoutes (init: ControlInit): ControlRoutes {
   const { desk, peers, health, events } = init
   return {
     'POST /pair': async body => {
       const ttlMs = field(body, 'ttlMs')
       if (typeof ttlMs !== 'number' || !(ttlMs > 0 && ttlMs <= MAX_TTL_MS)) {
-        throw new FileSyncError('USAGE', 'A code can work for a day at most, and longer than no time at all.')
+        throw new FileSyncError('USAGE', 'A code must be valid for more than no time, and for a day at most.')
       }
       return { code: formatPairingCode(await desk.openWindow({ ttlMs })), ttlMs }
     },
     'POST /revoke': async body => {
       const named = field(body, 'peer')
-      if (typeof named !== 'string') throw new FileSyncError('USAGE', 'Say which client is to be revoked.')
+      if (typeof named !== 'string') throw new FileSyncError('USAGE', 'The name or id of the client to revoke is missing.')
       const peer = await peers.revoke(named)
       init.log({ event: 'revoked', area: peer.area, id: formatDeviceId(peer.id) }, `revoked ${peer.area}`)
       await init.endSessions(peer.id, new FileSyncError('NOT_PAIRED', 'The server has revoked this client.'))
@@ -45,7 +45,7 @@ export function controlRoutes (init: ControlInit): ControlRoutes {
   }
 }
 
-// The socket is this user's own, but the program at its other end may be of another version.
+// The socket belongs to this user, but the program at the other end may be of another version.
 function field (body: unknown, name: string): unknown {
   return typeof body === 'object' && body !== null ? (body as Record<string, unknown>)[name] : undefined
 }

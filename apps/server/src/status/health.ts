@@ -14,13 +14,20 @@ export interface QueueRow {
   readonly estimateMs: number | null
 }
 
-/** A client, and how its files are. Times are ISO 8601, null for never. */
+/** A stored file that no longer matches its digest, or is missing. */
+export interface DamageRow {
+  readonly path: string
+  readonly what: string
+  readonly foundAt: string
+}
+
+/** A client and the state of its files. Times are ISO 8601, or null for never. */
 export interface PeerRow {
   readonly client: string
   readonly id: string
   readonly lastSeenAt: string | null
   readonly lastAddress: string | null
-  /** After that sync everything was stored. */
+  /** The end of the last sync after which everything was stored. */
   readonly lastCompleteAt: string | null
   readonly lastEndedAt: string | null
   readonly lastResult: Lowercase<SyncRecord['result']> | null
@@ -30,21 +37,22 @@ export interface PeerRow {
   readonly problems: SyncRecord['problems']
   /** The mass-change brake holds. */
   readonly halted: boolean
-  /** What is known not to be as it was stored, and is not mended: how much, and the first of it. */
-  readonly damage: { readonly count: number, readonly first: readonly { readonly path: string, readonly what: string, readonly foundAt: string }[] }
+  /** Stored files that are altered, damaged or missing, and not yet repaired: how many, and the first of them. */
+  readonly damage: { readonly count: number, readonly first: readonly DamageRow[] }
   readonly revokedAt: string | null
 }
 
-/** Damage that a status names one by one. */
+/** How many damaged files a status lists. */
 const DAMAGE_SHOWN = 10
 const UNSYNCED: Pick<PeerRow, 'halted' | 'damage'> = { halted: false, damage: { count: 0, first: [] } }
 
+/** The disk of the archive, and what is stored there. */
 export interface DiskReport {
   readonly totalBytes: number
   readonly freeBytes: number
-  /** Of the free bytes, those that are never used. */
+  /** How much of the free bytes is never used. */
   readonly reserveBytes: number
-  /** Of each client's folder; null for any size. */
+  /** The limit of each client's mirror; null for none. */
   readonly quotaBytes: number | null
   /** All mirrors together, without versions. */
   readonly files: number
@@ -52,7 +60,7 @@ export interface DiskReport {
   readonly areas: readonly { readonly client: string, readonly files: number, readonly bytes: number }[]
 }
 
-/** What the server says of itself. */
+/** The state of the server, as `status` prints it. */
 export interface Status {
   readonly id: string
   readonly name: string
@@ -62,15 +70,15 @@ export interface Status {
   readonly archive: string
   readonly startedAt: string
   readonly pairing: boolean
-  /** Names of those who are served, and of those who wait. */
+  /** Names of the clients that have their turn, and of those that wait. */
   readonly active: readonly string[]
   readonly queued: readonly string[]
   readonly sessions: readonly SessionRow[]
   readonly queue: readonly QueueRow[]
   readonly peers: readonly PeerRow[]
-  /** Null while the archive is away. */
+  /** Null while the archive is unavailable. */
   readonly disk: DiskReport | null
-  /** Why the archive is away; null while it is here. */
+  /** Why the archive is unavailable; null while it is available. */
   readonly away: string | null
 }
 
@@ -85,7 +93,7 @@ export interface HealthInit {
   readonly describe: () => Pick<Status, 'id' | 'name' | 'version' | 'port' | 'discovery' | 'archive' | 'startedAt'>
 }
 
-/** Answers how the server is: for `status`, for programs, and for metrics. */
+/** Collects the state of the server for `status`, for other programs, and for metrics. */
 export class Health {
   readonly #init: HealthInit
 
@@ -99,7 +107,9 @@ export class Health {
 
   async queue (): Promise<QueueRow[]> {
     const names = await this.#names()
-    return this.#init.queue.places.map(({ identity, position, estimateMs }) => ({ client: names.get(identity) ?? identity, position, estimateMs: estimateMs ?? null }))
+    return this.#init.queue.places.map(({ identity, position, estimateMs }) => (
+      { client: names.get(identity) ?? identity, position, estimateMs: estimateMs ?? null }
+    ))
   }
 
   async peers (): Promise<PeerRow[]> {
@@ -110,7 +120,7 @@ export class Health {
       return {
         client: area,
         id: formatDeviceId(id),
-        // Of arrivals that follow each other only the first is written down.
+        // The peer book does not record each of several arrivals in quick succession.
         lastSeenAt: isoTime(lastSeenAtMs === undefined ? undefined : Math.max(lastSeenAtMs, last?.endedAtMs ?? 0)),
         lastAddress: lastAddress ?? null,
         lastCompleteAt: isoTime(last?.completeAtMs),
@@ -120,8 +130,8 @@ export class Health {
         nextSyncAt: isoTime(last?.nextAtMs),
         problemCount: last?.problemCount ?? 0,
         problems: last?.problems ?? [],
-        // An area that was never synced would be made by asking for it.
-        ...synced.has(area) ? await this.#condition(area) : UNSYNCED,
+        // Asking for an area that was never synced would create it.
+        ...synced.has(area) ? await this.#areaState(area) : UNSYNCED,
         revokedAt: isoTime(revokedAtMs),
       }
     }))
@@ -156,18 +166,19 @@ export class Health {
     try {
       return { disk: await this.disk(), away: null }
     } catch (error) {
-      return { disk: null, away: awayMessage(error) }
+      return { disk: null, away: unavailableMessage(error) }
     }
   }
 
-  async #condition (name: string): Promise<Pick<PeerRow, 'halted' | 'damage'>> {
+  async #areaState (name: string): Promise<Pick<PeerRow, 'halted' | 'damage'>> {
     try {
       const area = await this.#init.archive.area(name)
       const { count, first } = area.damage()
-      const named = first.slice(0, DAMAGE_SHOWN).map(({ path, what, foundAtMs }) => ({ path, what, foundAt: new Date(foundAtMs).toISOString() }))
-      return { halted: area.halted !== undefined, damage: { count, first: named } }
+      const shown = first.slice(0, DAMAGE_SHOWN)
+      const rows = shown.map(({ path, what, foundAtMs }) => ({ path, what, foundAt: new Date(foundAtMs).toISOString() }))
+      return { halted: area.halted !== undefined, damage: { count, first: rows } }
     } catch (error) {
-      awayMessage(error)
+      unavailableMessage(error)
       return UNSYNCED
     }
   }
@@ -177,8 +188,8 @@ export class Health {
   }
 }
 
-/** Throws what is not about an archive that is away. */
-function awayMessage (error: unknown): string {
+/** Why the archive is unavailable. Rethrows any other error. */
+function unavailableMessage (error: unknown): string {
   const { code, message } = asFileSyncError(error)
   if (code !== 'ARCHIVE_UNAVAILABLE' && code !== 'ABORTED') throw error
   return message

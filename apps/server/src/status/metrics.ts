@@ -8,7 +8,7 @@ import { VERSION } from '../software.ts'
 
 const RESULTS = ['ok', 'problems', 'halted', 'failed', 'interrupted'] as const
 
-/** What one session came to. */
+/** The result of one session, and what it transferred. */
 export interface SessionCost {
   readonly result: typeof RESULTS[number]
   readonly files: number
@@ -18,30 +18,34 @@ export interface SessionCost {
   readonly durationMs: number
 }
 
-/** Of how many clients there is a series of their own, in the order in which they were paired. */
+/** How many clients have series of their own, in the order in which they were paired. */
 const MAX_CLIENTS = 500
+const DURATION_BUCKETS_SECONDS = [0.1, 0.5, 2, 10, 60, 300, 1800, 7200]
 
-/** The state of a server in the words of Prometheus. Names of clients are in it, keys and paths are not. */
+/** The state of a server as Prometheus series. They include names of clients, but no keys or paths. The README lists them. */
 export class ServerMetrics {
   readonly #registry: Registry = new Registry()
-  readonly #registers: Registry[] = [this.#registry]
-  readonly #sessions = new Counter({ name: 'filesync_server_sessions_total', help: 'Sessions that ended, by how.', labelNames: ['result'], registers: this.#registers })
-  readonly #durations = new Histogram({ name: 'filesync_server_session_duration_seconds', help: 'From a turn to its end.', buckets: [0.1, 0.5, 2, 10, 60, 300, 1800, 7200], registers: this.#registers })
-  readonly #files = new Counter({ name: 'filesync_server_stored_files_total', help: 'Files that were sent and stored.', registers: this.#registers })
-  readonly #bytes = new Counter({ name: 'filesync_server_stored_bytes_total', help: 'Bytes of those files.', registers: this.#registers })
-  readonly #network = new Counter({ name: 'filesync_server_network_bytes_total', help: 'Bytes of sessions on the wire, before TLS.', labelNames: ['direction'], registers: this.#registers })
+  readonly #sessions = this.#counter('sessions_total', 'Sessions that ended, by result.', ['result'])
+  readonly #durations = new Histogram({
+    name: 'filesync_server_session_duration_seconds',
+    help: 'Duration of sessions from the begin of their turn.',
+    buckets: DURATION_BUCKETS_SECONDS,
+    registers: [this.#registry],
+  })
+  readonly #files = this.#counter('stored_files_total', 'Files that were sent and stored.')
+  readonly #bytes = this.#counter('stored_bytes_total', 'Bytes of those files.')
+  readonly #network = this.#counter('network_bytes_total', 'Bytes that sessions sent and received, before TLS.', ['direction'])
+  readonly #events = this.#counter('events_total', 'Log lines, by event.', ['event'])
+  readonly #refusals = this.#counter('refusals_total', 'Refused connections, by error code.', ['code'])
   readonly #health: Health
-  readonly #show: (status: Status) => void
-  readonly #events = new Counter({ name: 'filesync_server_events_total', help: 'Lines of the log, by their event.', labelNames: ['event'], registers: this.#registers })
-
-  readonly #refusals = new Counter({ name: 'filesync_server_refusals_total', help: 'Connections that were refused, by the code of the reason.', labelNames: ['code'], registers: this.#registers })
+  readonly #update: (status: Status) => void
 
   constructor (health: Health) {
     collectDefaultMetrics({ register: this.#registry })
     for (const result of RESULTS) this.#sessions.inc({ result }, 0)
-    new Gauge({ name: 'filesync_server_build_info', help: 'Always 1; the version is a label.', labelNames: ['version'], registers: this.#registers }).set({ version: VERSION }, 1)
+    this.#gauge('build_info', 'Always 1; the version is a label.', ['version']).set({ version: VERSION }, 1)
     this.#health = health
-    this.#show = this.#gauges()
+    this.#update = this.#gauges()
   }
 
   noteSession ({ result, files, bytes, bytesSent, bytesReceived, durationMs }: SessionCost): void {
@@ -66,25 +70,34 @@ export class ServerMetrics {
     return await serveMetrics(at, {
       contentType: this.#registry.contentType,
       metrics: async () => {
-        this.#show(await this.#health.status())
+        this.#update(await this.#health.status())
         return await this.#registry.metrics()
       },
     })
   }
 
-  /** What is as it is when it is asked for. */
+  #counter (name: string, help: string, labelNames: string[] = []): Counter {
+    return new Counter({ name: `filesync_server_${name}`, help, labelNames, registers: [this.#registry] })
+  }
+
+  #gauge (name: string, help: string, labelNames: string[] = []): Gauge {
+    return new Gauge({ name: `filesync_server_${name}`, help, labelNames, registers: [this.#registry] })
+  }
+
+  /** Registers the series that are set from a status at each request. Returns the function that sets them. */
   #gauges (): (status: Status) => void {
-    const gauge = (name: string, help: string, labelNames: string[] = []): Gauge => new Gauge({ name: `filesync_server_${name}`, help, labelNames, registers: this.#registers })
-    const active = gauge('sessions_active', 'Clients that are served now.')
-    const waiting = gauge('sessions_waiting', 'Clients that wait for their turn.')
-    const clients = gauge('clients', 'Clients that are paired, or were.', ['state'])
-    const present = gauge('archive_present', 'Whether the archive is here; 0 while its disk is away.')
-    const disk = gauge('disk_bytes', 'The disk of the archive; absent while it is away.', ['kind'])
-    const mirrorFiles = gauge('mirror_files', 'Files in the folders of all clients, without versions.')
-    const mirrorBytes = gauge('mirror_bytes', 'Bytes of those files.')
-    const complete = gauge('client_last_complete_timestamp_seconds', 'End of the last sync after which everything was stored; absent for never.', ['client'])
-    const problems = gauge('client_problems', 'Entries that the last sync of a client could not store; absent before its first.', ['client'])
-    const halted = gauge('client_halted', 'Whether the mass-change brake holds.', ['client'])
+    const active = this.#gauge('sessions_active', 'Clients that have their turn.')
+    const waiting = this.#gauge('sessions_waiting', 'Clients that wait for their turn.')
+    const clients = this.#gauge('clients', 'Paired and revoked clients.', ['state'])
+    const present = this.#gauge('archive_present', 'Whether the archive is available; 0 while its disk is not.')
+    const disk = this.#gauge('disk_bytes', 'Space on the disk of the archive; absent while it is unavailable.', ['kind'])
+    const mirrorFiles = this.#gauge('mirror_files', 'Files in the mirrors of all clients, without versions.')
+    const mirrorBytes = this.#gauge('mirror_bytes', 'Bytes of those files.')
+    const complete = this.#gauge(
+      'client_last_complete_timestamp_seconds', 'End of the last sync after which everything was stored; absent if none.', ['client'],
+    )
+    const problems = this.#gauge('client_problems', 'Entries that the last sync did not store; absent before the first sync.', ['client'])
+    const halted = this.#gauge('client_halted', 'Whether the mass-change brake has halted the client.', ['client'])
     return ({ sessions, queue, peers, disk: report }) => {
       const paired = peers.filter(({ revokedAt }) => revokedAt === null)
       active.set(sessions.length)
@@ -99,7 +112,7 @@ export class ServerMetrics {
         mirrorFiles.set(files)
         mirrorBytes.set(bytes)
       } else {
-        // Without a label a reset leaves 0, which would say that all is gone.
+        // For a series without labels, a reset leaves 0, which would mean that all files are gone.
         mirrorFiles.remove()
         mirrorBytes.remove()
       }

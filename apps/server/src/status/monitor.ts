@@ -10,22 +10,22 @@ import type { SessionObserver } from '../session/session-observer.ts'
 import { SyncHistory } from './sync-history.ts'
 import type { SyncRecord } from './sync-history.ts'
 
-/** Ends of a session that are nobody's fault. */
+/** Errors that end a session though nothing failed. */
 export const INTERRUPTIONS: readonly ErrorCode[] = ['SESSION_YIELDED', 'OUTSIDE_WINDOW', 'SESSION_REPLACED', 'SERVER_STOPPING']
 
-/** What is noted of a session that is over. */
+/** The record of a session that has ended. */
 export type EndedSync = Omit<SyncRecord, 'completeAtMs'>
 
 export interface MonitoredSession {
   readonly observer: SessionObserver
   /**
-   * The session is over: with what the client was told, or with the error that ended it; undefined where it only asked questions.
-   * Returns what is noted of it, where that is something.
+   * Records the end of the session: with NEXT_SYNC, with the error that ended it, or with undefined if the client only asked something.
+   * Returns the record; undefined if nothing was recorded.
    */
   end (outcome: NextSync | FileSyncError | undefined): EndedSync | undefined
 }
 
-/** Sees what the server does, for status, events and metrics. */
+/** Collects what the server does, for status, events and metrics. */
 export class Monitor {
   readonly events: EventFeed = new EventFeed()
   readonly board: SessionBoard
@@ -39,21 +39,21 @@ export class Monitor {
     this.board = new SessionBoard(clock, event => { this.#push(event) })
   }
 
-  /** Throws STATE_INVALID. @param log is told where the history is damaged */
+  /** Throws STATE_INVALID. @param log gets a line if the history is damaged */
   static async open (stateDir: string, clock: Clock, log: EventLog): Promise<Monitor> {
     const history = await SyncHistory.open(stateDir, clock, aside => {
-      log({ event: 'history-damaged', aside }, `the times of past syncs were damaged and begin anew; the file lies at ${aside}`)
+      log({ event: 'history-damaged', aside }, `the file with the times of past syncs was damaged and is now ${aside}; a new one begins`)
     })
     return new Monitor(history, clock)
   }
 
-  /** A line of the log. */
+  /** Passes a log event on to metrics and the event feed. */
   note (event: LogEvent): void {
     this.#metrics?.noteEvent(event)
     this.#push(event)
   }
 
-  /** A connection came to nothing, whether or not there is a line about it. */
+  /** Counts a refused connection, whether or not it is logged. */
   noteRefusal (code: ErrorCode): void {
     this.#metrics?.noteRefusal(code)
   }
@@ -64,27 +64,31 @@ export class Monitor {
       observer,
       end: outcome => {
         this.board.remove(observer)
-        // Who left the queue was not served.
+        // A client that left the queue was not served.
         if (observer.turnMs === undefined || outcome === undefined) return undefined
         const { bytesSent, bytesReceived } = connection
         const endedAtMs = this.#clock.nowMs()
         const nextInMs = isFileSyncError(outcome) ? outcome.retryInMs : outcome.inMs
-        const judged = judge(outcome, observer.info, this.history.of(client))
-        const record = { client, endedAtMs, ...judged, ...(nextInMs !== undefined && { nextAtMs: Math.round(endedAtMs + nextInMs) }) }
+        const result = resultOf(outcome, observer.info, this.history.of(client))
+        const record = { client, endedAtMs, ...result, ...(nextInMs !== undefined && { nextAtMs: Math.round(endedAtMs + nextInMs) }) }
         const stored = isFileSyncError(outcome) ? { files: 0, bytes: 0 } : outcome.stored
         this.history.note(record)
         this.#metrics?.noteSession({
           result: record.result.toLowerCase() as Lowercase<SyncRecord['result']>,
-          files: stored.files, bytes: stored.bytes, bytesSent, bytesReceived, durationMs: this.#clock.monotonicMs() - observer.turnMs,
+          files: stored.files,
+          bytes: stored.bytes,
+          bytesSent,
+          bytesReceived,
+          durationMs: this.#clock.monotonicMs() - observer.turnMs,
         })
         return record
       },
     }
   }
 
-  /** Shows metrics. Throws PORT_UNAVAILABLE. */
+  /** Serves metrics. Throws PORT_UNAVAILABLE. */
   async serveMetrics (at: ListenAddress, health: Health): Promise<MetricsPort> {
-    // Loaded by those alone who want it: it takes as long as all else at the start.
+    // Loaded only if it is used, because loading it takes as long as the rest of the start.
     const { ServerMetrics } = await import('./metrics.ts')
     this.#metrics = new ServerMetrics(health)
     return await this.#metrics.serve(at)
@@ -99,22 +103,22 @@ export class Monitor {
   }
 }
 
-/** Trouble is what either side had with an entry. @param before the session before this one */
-function judge (
+/** The result of a session. A problem counts if either side had it. @param before the record of the session before */
+function resultOf (
   outcome: NextSync | FileSyncError, info: ClientFilesInfo | undefined, before: SyncRecord | undefined,
 ): Omit<SyncRecord, 'client' | 'endedAtMs' | 'completeAtMs'> {
   if (isFileSyncError(outcome)) {
     const { code, message } = outcome
-    // What could not be stored before is not stored now either.
+    // What was not stored before is still not stored.
     const { problemCount, problems } = before ?? { problemCount: 0, problems: [] }
     return { result: INTERRUPTIONS.includes(code) ? 'INTERRUPTED' : 'FAILED', code, message, problemCount, problems }
   }
-  const told = info?.problems ?? []
-  const { problemCount, more } = joinProblems({ problems: told, problemCount: info?.problemCount ?? 0 }, outcome)
+  const clientProblems = info?.problems ?? []
+  const { problemCount, more } = joinProblems({ problems: clientProblems, problemCount: info?.problemCount ?? 0 }, outcome)
   return {
     result: outcome.result === 'OK' && problemCount > 0 ? 'PROBLEMS' : outcome.result,
     message: outcome.message,
     problemCount,
-    problems: [...told, ...more].map(({ path, code, message }) => ({ path, code, message })),
+    problems: [...clientProblems, ...more].map(({ path, code, message }) => ({ path, code, message })),
   }
 }

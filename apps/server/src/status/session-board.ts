@@ -4,82 +4,82 @@ import { ProgressMeter } from '@filesync/transfer'
 import type { ReceiveProgress } from '@filesync/transfer'
 import type { SessionObserver } from '../session/session-observer.ts'
 
-/** A session that is being served, as `status` shows it. */
+/** A session that has its turn, as `status` shows it. */
 export interface SessionRow {
   readonly client: string
   readonly address: string
   /** When its turn began; ISO 8601. */
   readonly startedAt: string
   readonly doing: 'comparing' | 'receiving'
-  /** Files and bytes that have arrived, of those that are asked for. */
+  /** Files and bytes that have arrived, and how many were requested. */
   readonly files: number
   readonly filesWanted: number
   readonly bytes: number
   readonly bytesWanted: number
   readonly bytesPerSecond: number
-  /** Milliseconds to the end, where that can be told. */
+  /** Milliseconds to the end; null while that is unknown. */
   readonly remainingMs: number | null
-  /** The large file that came last; small ones come many at once. */
+  /** The large file that began last; null if none did. Small files arrive many at once. */
   readonly path: string | null
 }
 
-/** Something that happens in sessions; a row of the feed of events. */
+/** An event of a session, as the event feed reports it. */
 export type SessionEvent =
   | { readonly event: 'waiting', readonly client: string, readonly position: number, readonly estimateMs?: number }
   | { readonly event: 'turn', readonly client: string, readonly address: string }
   | { readonly event: 'progress' } & Pick<SessionRow, 'client' | 'files' | 'filesWanted' | 'bytes' | 'bytesWanted' | 'bytesPerSecond'>
 
-/** Events of progress are at least this far apart. */
+/** Progress events are at least this far apart. */
 const PROGRESS_EVERY_MS = 1_000
 
-/** What every session does at the moment. */
+/** The current state of every session. */
 export class SessionBoard {
   readonly #clock: Clock
-  readonly #tell: (event: SessionEvent) => void
+  readonly #report: (event: SessionEvent) => void
   readonly #sessions = new Set<WatchedSession>()
 
-  constructor (clock: Clock, tell: (event: SessionEvent) => void) {
+  constructor (clock: Clock, report: (event: SessionEvent) => void) {
     this.#clock = clock
-    this.#tell = tell
+    this.#report = report
   }
 
-  /** Those whose turn it is. */
+  /** The sessions that have their turn. */
   get rows (): SessionRow[] {
     return [...this.#sessions].flatMap(session => session.row ?? [])
   }
 
-  /** Watches one session from its connection on. */
+  /** Begins to watch a session, when its connection opens. */
   watch (client: string, address: string): WatchedSession {
-    const session = new WatchedSession({ client, address }, this.#clock, this.#tell)
+    const session = new WatchedSession({ client, address }, this.#clock, this.#report)
     this.#sessions.add(session)
     return session
   }
 
-  /** Takes a session off the board. */
+  /** Removes a session that has ended. */
   remove (session: WatchedSession): void {
     this.#sessions.delete(session)
   }
 }
 
-/** A session that is looked at. */
+/** Observes one session for the board. */
 export class WatchedSession implements SessionObserver {
   readonly #who: { readonly client: string, readonly address: string }
   readonly #clock: Clock
-  readonly #tell: (event: SessionEvent) => void
+  readonly #report: (event: SessionEvent) => void
   readonly #meter: ProgressMeter
   #startedAt: string | undefined
-  #toldMs = -Infinity
+  #reportedMs = -Infinity
   #plan: SyncPlan | undefined
-  /** When its turn began; monotonic. Undefined while it waits for that. */
+  /** When its turn began, on the monotonic clock; undefined while it waits. */
   turnMs: number | undefined
-  /** What the client said of its tree. */
+  /** CLIENT_FILES_INFO; undefined before it arrives. */
   info: ClientFilesInfo | undefined
 
-  constructor (who: { readonly client: string, readonly address: string }, clock: Clock, tell: (event: SessionEvent) => void) {
+  constructor (who: { readonly client: string, readonly address: string }, clock: Clock, report: (event: SessionEvent) => void) {
     this.#who = who
     this.#clock = clock
-    this.#tell = tell
-    this.#meter = new ProgressMeter(() => { /* rows are made when they are asked for */ }, clock.monotonicMs())
+    this.#report = report
+    this.#meter = new ProgressMeter(() => { /* rows are computed on request */ }, clock.monotonicMs())
   }
 
   /** Undefined while it waits for its turn. */
@@ -88,20 +88,27 @@ export class WatchedSession implements SessionObserver {
     this.#meter.update(this.#clock.monotonicMs())
     const { files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path } = this.#meter.snapshot()
     return {
-      ...this.#who, startedAt: this.#startedAt, doing: this.#plan === undefined ? 'comparing' : 'receiving',
-      files, filesWanted, bytes, bytesWanted,
-      bytesPerSecond: Math.round(bytesPerSecond), remainingMs: remainingMs === undefined ? null : Math.round(remainingMs), path: path ?? null,
+      ...this.#who,
+      startedAt: this.#startedAt,
+      doing: this.#plan === undefined ? 'comparing' : 'receiving',
+      files,
+      filesWanted,
+      bytes,
+      bytesWanted,
+      bytesPerSecond: Math.round(bytesPerSecond),
+      remainingMs: remainingMs === undefined ? null : Math.round(remainingMs),
+      path: path ?? null,
     }
   }
 
   onWaiting (position: number, estimateMs: number | undefined): void {
-    this.#tell({ event: 'waiting', client: this.#who.client, position, ...(estimateMs !== undefined && { estimateMs }) })
+    this.#report({ event: 'waiting', client: this.#who.client, position, ...(estimateMs !== undefined && { estimateMs }) })
   }
 
   onTurn (): void {
     this.turnMs = this.#clock.monotonicMs()
     this.#startedAt = new Date(this.#clock.nowMs()).toISOString()
-    this.#tell({ event: 'turn', ...this.#who })
+    this.#report({ event: 'turn', ...this.#who })
   }
 
   remainingMs (): number | undefined {
@@ -125,13 +132,14 @@ export class WatchedSession implements SessionObserver {
     this.#meter.files = files
     this.#meter.bytes = bytes
     this.#meter.carriedBytes = carriedBytes
-    // Of a file that goes on all counts at its end, also what was there before.
+    // When a resumed file is complete, all of it counts, including what was there before.
     this.#meter.skippedBytes = bytes - carriedBytes
     this.#meter.update(nowMs)
-    if (nowMs - this.#toldMs < PROGRESS_EVERY_MS) return
-    this.#toldMs = nowMs
+    if (nowMs - this.#reportedMs < PROGRESS_EVERY_MS) return
+    this.#reportedMs = nowMs
     const { filesWanted, bytesWanted, bytesPerSecond } = this.#meter.snapshot()
-    this.#tell({ event: 'progress', client: this.#who.client, files, filesWanted, bytes, bytesWanted, bytesPerSecond: Math.round(bytesPerSecond) })
+    const progress = { files, filesWanted, bytes, bytesWanted, bytesPerSecond: Math.round(bytesPerSecond) }
+    this.#report({ event: 'progress', client: this.#who.client, ...progress })
   }
 
   observeStaging (staging: StagingArea, plan: SyncPlan): StagingArea {

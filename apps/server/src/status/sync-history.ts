@@ -9,7 +9,7 @@ import { replaceFile } from '../archive/replace-file.ts'
 export interface SyncRecord {
   readonly client: string
   readonly endedAtMs: number
-  /** INTERRUPTED: by no fault; it goes on with the next one. */
+  /** INTERRUPTED means that nothing failed; the next session continues. */
   readonly result: 'OK' | 'PROBLEMS' | 'HALTED' | 'FAILED' | 'INTERRUPTED'
   /** Why it failed or halted. */
   readonly code?: string | undefined
@@ -17,7 +17,7 @@ export interface SyncRecord {
   /** How many entries were not stored, and the first of them. */
   readonly problemCount: number
   readonly problems: readonly { readonly path: string, readonly code: string, readonly message: string }[]
-  /** When the client is to come again. */
+  /** When the client will sync again. */
   readonly nextAtMs?: number | undefined
   /** The end of the last session after which everything was stored. */
   readonly completeAtMs?: number | undefined
@@ -25,7 +25,7 @@ export interface SyncRecord {
 
 const FILE = 'history.json'
 const VERSION = 1
-/** A client that watches its tree comes every second, and this is no promise but a help for people. */
+/** A client that watches its tree may sync every second, and this file is only information for people. */
 const WRITE_EVERY_MS = 5_000
 const MAX_PROBLEMS = 20
 
@@ -43,7 +43,7 @@ const record: v.GenericSchema<unknown, SyncRecord> = v.object({
 })
 const file = v.object({ version: v.literal(VERSION), syncs: v.array(record) })
 
-/** How the last session of each client ended, also before this server was started. */
+/** How the last session of each client ended. Kept in a file, so that it survives a restart. */
 export class SyncHistory {
   readonly #path: string
   readonly #clock: Clock
@@ -58,10 +58,10 @@ export class SyncHistory {
   }
 
   /**
-   * Reads what there is. A damaged file is laid aside under another name: nothing rests on it, and clients wait for the
-   * server. Throws STATE_INVALID where it cannot be read or laid aside.
+   * Reads the file, if there is one. A damaged file is renamed and the history begins empty, because nothing depends on it and the
+   * server should start. Throws STATE_INVALID if the file cannot be read or renamed.
    *
-   * @param onDamaged is told the path under which it lies then
+   * @param onDamaged called with the new path of a damaged file
    */
   static async open (stateDir: string, clock: Clock, onDamaged: (aside: string) => void): Promise<SyncHistory> {
     const path = join(stateDir, FILE)
@@ -77,7 +77,8 @@ export class SyncHistory {
     } catch (cause) {
       if (errnoOf(cause) === 'ENOENT') return new SyncHistory(path, clock, [])
       const why = cause instanceof Error ? cause.message : String(cause)
-      throw new FileSyncError('STATE_INVALID', `${path} cannot be read: ${why}. Remove it: nothing but the times of past syncs in "filesync-server status" is lost with it.`, { cause })
+      const todo = 'Remove it: only the times of past syncs in "filesync-server status" are lost with it.'
+      throw new FileSyncError('STATE_INVALID', `${path} cannot be read: ${why}. ${todo}`, { cause })
     }
   }
 
@@ -85,17 +86,17 @@ export class SyncHistory {
     return this.#records.get(client)
   }
 
-  /** A session is over. What the last complete one was is known already. */
+  /** Records the end of a session. The time of the last complete one is kept here. */
   note (ended: Omit<SyncRecord, 'completeAtMs'>): void {
     const completeAtMs = ended.result === 'OK' ? ended.endedAtMs : this.#records.get(ended.client)?.completeAtMs
     this.#records.set(ended.client, { ...ended, problems: ended.problems.slice(0, MAX_PROBLEMS), completeAtMs })
     this.#cancel ??= this.#clock.schedule(WRITE_EVERY_MS, () => {
       this.#cancel = undefined
-      this.#write().catch(() => { /* it is written again with the next session, and `close` tells */ })
+      this.#write().catch(() => { /* the next session writes it again, and `close` throws */ })
     })
   }
 
-  /** Writes what is not written yet. */
+  /** Writes what is not yet written. Throws STATE_INVALID. */
   async close (): Promise<void> {
     if (this.#cancel === undefined) return await this.#writing
     this.#cancel()
@@ -104,20 +105,20 @@ export class SyncHistory {
   }
 
   async #write (): Promise<void> {
-    this.#writing = this.#writing.catch(() => { /* told to whoever asked for that one */ }).then(async () => {
+    this.#writing = this.#writing.catch(() => { /* its own caller received the error */ }).then(async () => {
       try {
         await replaceFile(this.#path, JSON.stringify({ version: VERSION, syncs: [...this.#records.values()] }))
       } catch (cause) {
         const why = cause instanceof Error ? cause.message : String(cause)
-        throw new FileSyncError('STATE_INVALID', `${this.#path} cannot be written: ${why}. Nothing that clients pushed is lost, only the times of the last syncs in "filesync-server status". ` +
-          'See that its disk has room and that the server may write there.', { cause })
+        throw new FileSyncError('STATE_INVALID', `${this.#path} cannot be written: ${why}. No pushed file is lost, only the times of the ` +
+          'last syncs in "filesync-server status". Make sure that its disk has room and that the server may write there.', { cause })
       }
     })
     await this.#writing
   }
 }
 
-/** Undefined where the text is no history. */
+/** Undefined if the text is not a valid history. */
 function parse (text: string): readonly SyncRecord[] | undefined {
   try {
     return v.parse(file, JSON.parse(text)).syncs
