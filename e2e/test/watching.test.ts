@@ -174,7 +174,7 @@ describe('a source that is not what it was', () => {
     await rename(source, stage.path('away'))
     await runs.until(({ message }) => message?.includes('has vanished') === true)
     await mkdir(source)
-    await runs.until(({ message }) => message?.includes('is empty, though it had 1 files') === true)
+    await runs.until(({ message }) => message?.includes('is empty, but had 1 files') === true)
     await rm(source, { recursive: true })
     await rename(stage.path('away'), source)
     expect(await runs.until(({ result }) => result === 'ok')).toMatchObject({ filesTotal: 1, filesDeleted: 0 })

@@ -100,7 +100,7 @@ export class PushClient {
     this.#changes.clear()
     this.record.activity = { doing: 'connecting' }
     const run = legacy === undefined ? await this.#push(watcher, options) : await this.#pushLegacy(legacy, watcher, options.signal)
-    if (run.error === undefined) scanner.doubt(run.stale)
+    if (run.error === undefined) scanner.invalidate(run.stale)
     this.record.activity = { doing: 'idle' }
     const result = { ...run.result, ...(this.#server !== undefined && { server: this.#server.name }) }
     this.#metrics?.countRun(result)
@@ -194,9 +194,9 @@ export class PushClient {
   async why (path: RelativePath, signal: AbortSignal): Promise<PathState> {
     const { scanner } = this.#parts
     // The last scan may be old, and the watcher may not have reported a very recent change yet.
-    scanner.doubt([splitPath(path).directory, path])
+    scanner.invalidate([splitPath(path).directory, path])
     await scanner.scan({ signal })
-    return explainPath(path, scanner.why(path), this.record)
+    return explainPath(path, scanner.explain(path), this.record)
   }
 
   /** The port on which metrics are served; undefined if they are not. */

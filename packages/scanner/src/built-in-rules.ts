@@ -1,6 +1,6 @@
 /**
- * What programs and file systems leave lying about for a moment or for themselves alone, in gitignore syntax. Backups that
- * a person may want back (`*~`, `*.bak`) are not among it.
+ * Temporary and private files of programs and file systems, in gitignore syntax. Backups that a person may want back (`*~`,
+ * `*.bak`) are not among them.
  */
 export const BUILT_IN_RULES = `\
 .*.sw[a-p]
@@ -29,11 +29,11 @@ $RECYCLE.BIN/
 const FIRST_LETTERS = '.~#$4TeSl'
 
 /**
- * Whether a name may match one of the rules above. The library that decides takes microseconds a name; this takes a
- * fraction of one, and is asked first while there are no rules but the built-in ones.
+ * Whether a name may match one of the rules above. The matching library takes microseconds per name; this takes a fraction
+ * of one, and filters the names if there are only built-in rules.
  */
 export function mayMatchBuiltIn (name: string): boolean {
-  // Almost every name is out by its first letter and its last one.
+  // The first and the last letter rule out almost every name.
   if (!FIRST_LETTERS.includes(name.charAt(0)) && !name.endsWith('d')) return false
   return /^(?:[.~#$]|4913$|Thumbs\.db$|ehthumbs\.db$|System Volume|lost\+found)|\.crdownload$/u.test(name)
 }

@@ -1,40 +1,40 @@
 import { ROOT_PATH } from '@filesync/protocol'
 import type { Clock, RelativePath } from '@filesync/protocol'
 import type { DirtyDirectories } from './dirty-directories.ts'
-import { QuietPaths } from './quiet-paths.ts'
+import { ChangeDebouncer } from './change-debouncer.ts'
 import type { ChangeBatch, WatchStatus } from './scanner.ts'
 import type { TreeWatcher } from './tree-watcher.ts'
 
-/** Paths in motion that are told apart; one more costs nothing but a better guess of when they are quiet. */
-const MAX_QUIET_PATHS = 20_000
+/** Pending paths that are kept apart. Changes of more paths count as changes of the root, which delays the batch. */
+const MAX_PENDING_PATHS = 20_000
 
 export interface ChangeWatchInit {
   readonly watcher: TreeWatcher
   readonly clock: Clock
   readonly settleMs: number
-  /** Between full walks while the watch is held. */
+  /** Time between full walks while the tree is watched. */
   readonly fullWalkMs: number
-  /** Between walks while it is not. */
+  /** Time between walks while it cannot be watched. */
   readonly fallbackWalkMs: number
-  /** The set that changes are marked in; it is asked for anew each time, because every scan takes it away. */
+  /** Returns the set in which changes are marked. Every scan replaces it, so it is fetched each time. */
   readonly dirty: () => DirtyDirectories
 }
 
 const WATCHING: WatchStatus = { mode: 'watching', why: undefined }
 
-/** Turns what a watch tells into batches, and a watch that fails into walks. */
+/** Turns the events of a watcher into batches, and falls back to periodic walks if watching fails. */
 export class ChangeWatch {
   readonly #init: ChangeWatchInit
-  readonly #quiet: QuietPaths
+  readonly #debouncer: ChangeDebouncer
   #status: WatchStatus = { mode: 'idle', why: undefined }
   #unsubscribe: (() => Promise<void>) | undefined
   #lostWhy: string | undefined
   #walkDueMs = 0
-  #wake: () => void = () => { /* nobody waits yet */ }
+  #wake: () => void = () => { /* nothing waits yet */ }
 
   constructor (init: ChangeWatchInit) {
     this.#init = init
-    this.#quiet = new QuietPaths(init.settleMs)
+    this.#debouncer = new ChangeDebouncer(init.settleMs)
   }
 
   get status (): WatchStatus {
@@ -42,32 +42,32 @@ export class ChangeWatch {
   }
 
   async * run (signal: AbortSignal): AsyncGenerator<ChangeBatch, void, undefined> {
-    if (this.#status.mode !== 'idle') throw new Error('a tree is watched once at a time')
+    if (this.#status.mode !== 'idle') throw new Error('The tree is watched already.')
     try {
       await this.#subscribe()
-      yield this.#walkNow('start')
+      yield this.#requestWalk('start')
       for (;;) yield await this.#next(signal)
     } finally {
-      await this.#end()
-      this.#quiet.clear()
+      await this.#endWatch()
+      this.#debouncer.clear()
       this.#status = { mode: 'idle', why: undefined }
     }
   }
 
-  /** A scan ended well: what was missed has been found, unless more was missed meanwhile. */
-  scanEnds (): void {
+  /** A scan succeeded: it found the changes that were missed, unless more were missed meanwhile. */
+  scanCompleted (): void {
     if (this.#status.mode === 'watching' && !this.#init.dirty().everything) this.#status = WATCHING
   }
 
-  /** The scan found these files in motion; wakes when they may have come to rest, even if nothing more is told. */
-  expect (paths: readonly RelativePath[]): void {
+  /** Schedules a batch for when these unsettled files can have settled, even if no more events arrive. */
+  expectSettled (paths: readonly RelativePath[]): void {
     if (this.#status.mode === 'idle') return
-    for (const path of paths) if (!this.#quiet.has(path)) this.#quiet.note(path, this.#init.clock.monotonicMs())
+    for (const path of paths) if (!this.#debouncer.has(path)) this.#debouncer.add(path, this.#init.clock.monotonicMs())
     this.#wake()
   }
 
-  /** The watch is held on something that is not the tree any more. */
-  lose (why: string): void {
+  /** What is watched is no longer the tree. */
+  markLost (why: string): void {
     this.#lostWhy ??= why
     this.#wake()
   }
@@ -79,19 +79,19 @@ export class ChangeWatch {
       const nowMs = clock.monotonicMs()
       if (this.#lostWhy !== undefined && this.#status.mode === 'watching') {
         await this.#fallBack(this.#lostWhy)
-        return this.#walkNow('lost')
+        return this.#requestWalk('lost')
       }
       if (nowMs >= this.#walkDueMs) {
         if (this.#status.mode === 'walking') await this.#subscribe()
-        return this.#walkNow('interval')
+        return this.#requestWalk('interval')
       }
-      const dueMs = this.#quiet.dueMs()
-      if (dueMs !== undefined && nowMs >= dueMs) return { reason: 'changes', paths: this.#quiet.take(nowMs) }
+      const dueMs = this.#debouncer.dueMs()
+      if (dueMs !== undefined && nowMs >= dueMs) return { reason: 'changes', paths: this.#debouncer.take(nowMs) }
       await this.#sleep(Math.min(dueMs ?? Infinity, this.#walkDueMs) - nowMs, signal)
     }
   }
 
-  #walkNow (reason: ChangeBatch['reason']): ChangeBatch {
+  #requestWalk (reason: ChangeBatch['reason']): ChangeBatch {
     const { clock, fullWalkMs, fallbackWalkMs, dirty } = this.#init
     this.#walkDueMs = clock.monotonicMs() + (this.#status.mode === 'watching' ? fullWalkMs : fallbackWalkMs)
     dirty().markEverything()
@@ -102,42 +102,43 @@ export class ChangeWatch {
     this.#lostWhy = undefined
     try {
       this.#unsubscribe = await this.#init.watcher.subscribe({
-        changed: paths => { this.#changed(paths) },
-        missed: why => { this.#missed(why) },
-        lost: why => { this.lose(why) },
+        changed: paths => { this.#onChanged(paths) },
+        missed: why => { this.#onMissed(why) },
+        lost: why => { this.markLost(why) },
       })
       this.#status = WATCHING
     } catch (error) {
-      this.#status = { mode: 'walking', why: `The directory cannot be watched: ${error instanceof Error ? error.message : String(error)}.` }
+      const message = error instanceof Error ? error.message : String(error)
+      this.#status = { mode: 'walking', why: `The directory cannot be watched: ${message}.` }
     }
   }
 
   async #fallBack (why: string): Promise<void> {
-    await this.#end()
+    await this.#endWatch()
     this.#status = { mode: 'walking', why }
   }
 
-  async #end (): Promise<void> {
+  async #endWatch (): Promise<void> {
     const unsubscribe = this.#unsubscribe
     this.#unsubscribe = undefined
     await unsubscribe?.()
   }
 
-  #changed (paths: readonly RelativePath[]): void {
+  #onChanged (paths: readonly RelativePath[]): void {
     const { clock, dirty } = this.#init
     const nowMs = clock.monotonicMs()
     for (const path of paths) {
       dirty().markEvent(path)
-      this.#quiet.note(this.#quiet.size < MAX_QUIET_PATHS ? path : ROOT_PATH, nowMs)
+      this.#debouncer.add(this.#debouncer.size < MAX_PENDING_PATHS ? path : ROOT_PATH, nowMs)
     }
     this.#wake()
   }
 
-  #missed (why: string): void {
+  #onMissed (why: string): void {
     const { clock, dirty } = this.#init
     dirty().markEverything()
     if (this.#status.mode === 'watching') this.#status = { mode: 'watching', why }
-    this.#quiet.note(ROOT_PATH, clock.monotonicMs())
+    this.#debouncer.add(ROOT_PATH, clock.monotonicMs())
     this.#wake()
   }
 

@@ -4,7 +4,7 @@ import type { Unsettled } from './directory-reading.ts'
 import type { RuleSet } from './rule-set.ts'
 import { findName } from './sort-names.ts'
 
-/** What one directory holds by itself, without what lies below. */
+/** The content of one directory, without that of its subdirectories. */
 export interface OwnFacts {
   readonly files: number
   readonly bytes: number
@@ -13,13 +13,13 @@ export interface OwnFacts {
   readonly problemCount: number
   readonly complete: boolean
   readonly unsettled: readonly Unsettled[]
-  /** The id of the archive of a FileSync server, if it is the root of one. */
+  /** The id of a FileSync archive, if the directory is the root of one. */
   readonly archiveId?: string
   /** The rules for its entries. */
   readonly rules: RuleSet
 }
 
-/** Sums over a directory and everything below it. */
+/** Totals of a directory and everything below it. */
 export interface Totals {
   files: number
   directories: number
@@ -30,7 +30,7 @@ export interface Totals {
   incomplete: number
 }
 
-/** An encoded listing within a larger block, so that a tree of many directories is not as many small buffers. */
+/** An encoded listing within a block of many: a buffer for each directory would cost much more memory. */
 export interface ListingSlice {
   readonly block: Uint8Array
   readonly start: number
@@ -38,7 +38,7 @@ export interface ListingSlice {
   readonly digestOffsets: readonly number[]
 }
 
-/** One directory of a finished tree. Never changes: a new tree shares the nodes of the old one that are still true. */
+/** One directory of a finished tree. Immutable: a new tree shares the nodes of the old one that did not change. */
 export class DirectoryNode {
   readonly name: Name
   readonly fileId: bigint
@@ -47,7 +47,7 @@ export class DirectoryNode {
   readonly children: readonly DirectoryNode[]
   readonly slice: ListingSlice
 
-  constructor (init: { readonly name: Name, readonly fileId: bigint, readonly own: OwnFacts, readonly slice: ListingSlice, readonly children: readonly DirectoryNode[] }) {
+  constructor (init: Pick<DirectoryNode, 'name' | 'fileId' | 'own' | 'slice' | 'children'>) {
     this.name = init.name
     this.fileId = init.fileId
     this.own = init.own
@@ -61,7 +61,7 @@ export class DirectoryNode {
     return this.slice.block.subarray(this.slice.start, this.slice.end)
   }
 
-  /** Where a subdirectory stands among the children, or -1. */
+  /** Index of a subdirectory among the children, or -1. */
   indexOf (name: Name): number {
     return findName(this.children.length, index => this.children[index]?.name ?? '', name)
   }
@@ -90,7 +90,7 @@ function sum (own: OwnFacts, children: readonly DirectoryNode[]): Totals {
   return totals
 }
 
-/** Whether there is a symbolic link in a directory or below it. */
+/** Whether a directory or one below it has a symbolic link. */
 export function hasLinks (top: DirectoryNode): boolean {
   const stack = [top]
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {

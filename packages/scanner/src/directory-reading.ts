@@ -1,64 +1,64 @@
 import type { Name, Problem, RelativePath, WrittenListing } from '@filesync/protocol'
 import type { RuleSet } from './rule-set.ts'
 
-/** A file that was changed a moment ago. */
+/** A file that was written to recently. */
 export interface Unsettled {
   readonly name: Name
-  /** How long it still has to stay as it is. */
+  /** How long it must remain unchanged to count as settled. */
   readonly settlesInMs: number
 }
 
-/** What is to be read. */
+/** One directory to read. */
 export interface ReadRequest {
   readonly directory: RelativePath
-  /** The rules that apply to the directory itself; those in it come on top. */
+  /** The rules of the directories above; an ignore file in the directory adds to them. */
   readonly rules: RuleSet
   readonly settleMs: number
   readonly nowMs: number
 }
 
-/** What one directory holds, with its listing in a block of many. */
+/** The content of one directory, whose listing is in a block of many. */
 export interface ListedDirectory extends WrittenListing {
   readonly status: 'read'
-  /** Beside `digestOffsets`, the names and file ids of the subdirectories. */
+  /** Names and file ids of the subdirectories, in the order of `digestOffsets`. */
   readonly childNames: readonly Name[]
   readonly childIds: readonly bigint[]
   readonly files: number
   readonly bytes: number
   readonly ignored: number
-  /** As many as a `ProblemList` keeps; `problemCount` is exact. */
+  /** The first problems, as many as a `ProblemList` keeps; `problemCount` is exact. */
   readonly problems: readonly Problem[]
   readonly problemCount: number
-  /** Whether the listing has every entry that the rules want in it. */
+  /** Whether the listing has every entry that no rule ignores. */
   readonly complete: boolean
   readonly unsettled: readonly Unsettled[]
-  /** The id of the archive of a FileSync server, if it is the root of one. */
+  /** The id of a FileSync archive, if the directory is the root of one. */
   readonly archiveId: string | undefined
-  /** The text of an ignore file in it. */
+  /** The text of the directory's ignore file. */
   readonly ruleText: string | undefined
 }
 
-/** What one directory holds. */
+/** The content of one directory. */
 export interface DirectoryContents extends ListedDirectory {
-  /** The encoded listing is this from `start` to `end`. */
+  /** Holds the encoded listing from `start` to `end`. */
   readonly block: Uint8Array
 }
 
-/** Gone, or no directory any more. */
+/** The directory is gone, or something else has its name. */
 export interface DirectoryGone { readonly status: 'gone' }
-/** There, but it does not let itself be read. */
+/** The directory exists but cannot be read. */
 export interface DirectoryUnreadable { readonly status: 'unreadable', readonly why: string }
 
 export type DirectoryReading = DirectoryContents | DirectoryGone | DirectoryUnreadable
 
-/** Reads directories; the port between the walk and the threads that touch the disk. */
+/** Reads directories: the port between the walk and the threads that touch the disk. */
 export interface DirectoryReader {
-  /** How many batches at once keep it busy. */
+  /** Number of concurrent batches that keep it busy. */
   readonly parallel: number
-  /** Readings in the order of the requests. Rejects only when reading as such is impossible. */
+  /** Readings in the order of the requests. Rejects only if no directory can be read at all. */
   read (batch: readonly ReadRequest[]): Promise<readonly DirectoryReading[]>
-  /** Says that a scan is under way, so that the process does not end in the middle of it. The result takes it back. */
-  stay (): () => void
-  /** Lets go of everything that is held open, until the next read: a held directory keeps its disk from being unmounted. */
-  rest (): void
+  /** Keeps the process alive during a scan, until the returned function is called. */
+  hold (): () => void
+  /** Closes all open directories until the next read: an open directory keeps its disk from being unmounted. */
+  releaseHandles (): void
 }

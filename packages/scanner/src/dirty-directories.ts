@@ -1,76 +1,76 @@
 import { ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 
-/** The directories that have to be read again; the rest of a tree is taken as it was. */
+/** The directories to read again; the rest is taken from the previous tree. */
 export class DirtyDirectories {
-  readonly #own = new Set<RelativePath>()
-  readonly #above = new Set<RelativePath>()
-  readonly #whole = new Set<RelativePath>()
+  readonly #single = new Set<RelativePath>()
+  readonly #ancestors = new Set<RelativePath>()
+  readonly #subtrees = new Set<RelativePath>()
   #everything = false
 
-  /** Everything has to be read again. */
+  /** Whether everything is to be read again. */
   get everything (): boolean {
     return this.#everything
   }
 
   get isEmpty (): boolean {
-    return !this.#everything && this.#own.size === 0
+    return !this.#everything && this.#single.size === 0
   }
 
   /** Number of directories marked one by one. */
   get size (): number {
-    return this.#own.size
+    return this.#single.size
   }
 
   markEverything (): void {
     this.#everything = true
-    this.#own.clear()
-    this.#above.clear()
-    this.#whole.clear()
+    this.#single.clear()
+    this.#ancestors.clear()
+    this.#subtrees.clear()
   }
 
-  /** Marks one directory, not what lies below it. */
+  /** Marks one directory, without those below it. */
   mark (directory: RelativePath): void {
-    if (this.#everything || this.#own.has(directory)) return
-    this.#own.add(directory)
+    if (this.#everything || this.#single.has(directory)) return
+    this.#single.add(directory)
     for (let at = directory; at !== ROOT_PATH;) {
       at = splitPath(at).directory
-      if (this.#above.has(at)) break
-      this.#above.add(at)
+      if (this.#ancestors.has(at)) break
+      this.#ancestors.add(at)
     }
   }
 
   /**
-   * Marks what an event about a path puts in doubt: the directory it lies in, and the one above, whose listing holds that
-   * directory's mtime; and, should it be a directory, the path itself with all below it. For it may have been away under
-   * another name, and what was changed in it there was told under that name.
+   * Marks what may have changed with an event on a path: its parent directory; the directory above that, whose listing has
+   * the parent's mtime; and the path itself with everything below, in case it is a directory. It may have been renamed and
+   * back, and changes below it were reported under the other name.
    */
   markEvent (path: RelativePath): void {
     this.mark(path)
-    if (!this.#everything) this.#whole.add(path)
+    if (!this.#everything) this.#subtrees.add(path)
     if (path === ROOT_PATH) return
     const parent = splitPath(path).directory
     this.mark(parent)
     if (parent !== ROOT_PATH) this.mark(splitPath(parent).directory)
   }
 
-  /** Takes over what another set has marked. */
+  /** Adds the marks of another set. */
   add (other: DirtyDirectories): void {
     if (other.#everything) this.markEverything()
-    else for (const directory of other.#own) this.mark(directory)
-    if (!this.#everything) for (const directory of other.#whole) this.#whole.add(directory)
+    else for (const directory of other.#single) this.mark(directory)
+    if (!this.#everything) for (const directory of other.#subtrees) this.#subtrees.add(directory)
   }
 
-  /** Whether a directory has to be read again with all below it. */
-  hasWhole (directory: RelativePath): boolean {
-    return this.#everything || this.#whole.has(directory)
+  /** Whether a directory is to be read again with everything below it. */
+  hasSubtree (directory: RelativePath): boolean {
+    return this.#everything || this.#subtrees.has(directory)
   }
 
   has (directory: RelativePath): boolean {
-    return this.#everything || this.#own.has(directory)
+    return this.#everything || this.#single.has(directory)
   }
 
   hasBelow (directory: RelativePath): boolean {
-    return this.#everything || this.#above.has(directory)
+    return this.#everything || this.#ancestors.has(directory)
   }
 }

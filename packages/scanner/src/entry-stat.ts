@@ -1,22 +1,22 @@
 /**
- * What is read of one name without following it. One record is written anew for each name, and keeps numbers of 64 bits in
- * arrays: an object and half a dozen big integers for each of a million files would keep the collector busy.
+ * The result of `lstat` for one name. One record is reused for all names and keeps 64-bit numbers in typed arrays: an object
+ * and half a dozen bigints for each of a million files would keep the garbage collector busy.
  */
 export class EntryStat {
   /** Type and permission bits together, as in POSIX. */
   mode = 0
   sizeBytes = 0
-  /** To within a thousandth; exact in `numbers`. */
+  /** Rounded; the exact time is in `numbers`. */
   mtimeMs = 0
   ctimeMs = 0
   /** Device, inode, and time of birth in nanoseconds. */
   readonly ids: BigUint64Array = new BigUint64Array(3)
-  /** What a listing holds of a file: mtime in nanoseconds, permissions, size in bytes and file id, the last three once they are known. */
+  /** A file's fields in a listing: mtime in nanoseconds, mode, size in bytes and file id. The last three are set by the reader. */
   readonly numbers: BigInt64Array = new BigInt64Array(4)
-  /** The same memory in halves of 32 bits, the lower first. */
+  /** The same memory as 32-bit halves, low half first. */
   readonly idHalves: Uint32Array = new Uint32Array(this.ids.buffer)
   readonly halves: Uint32Array = new Uint32Array(this.numbers.buffer)
-  /** Inode and time of birth, and the file id that is made from them. */
+  /** Inode and time of birth, and the file id that is derived from them. */
   readonly fileIdInput: Uint32Array = this.idHalves.subarray(2)
   readonly fileIdHalves: Uint32Array = this.halves.subarray(6)
 
@@ -33,7 +33,7 @@ const REGULAR = 0o100000
 const DIRECTORY = 0o040000
 const SYMLINK = 0o120000
 
-/** The kind of thing that mode bits tell of. Devices, sockets and pipes are `special`. */
+/** The type of an entry by its mode bits. Devices, sockets and pipes are `special`. */
 export function entryType (mode: number): EntryType {
   switch (mode & TYPE_MASK) {
     case REGULAR: return 'file'

@@ -8,7 +8,7 @@ import { collectProblems } from './snapshot.ts'
 import type { NodeSnapshot } from './snapshot.ts'
 import type { SourceRoot } from './source-root.ts'
 
-/** The state of one path in a picture and the reason for it: that of the first thing on the way that decides. */
+/** The state of one path in a snapshot and the reason for it: the first entry on the way to the path that decides. */
 export function explain (snapshot: NodeSnapshot | undefined, path: RelativePath, root: SourceRoot): Explanation {
   let node: DirectoryNode | undefined = snapshot?.root
   let directory = ROOT_PATH
@@ -16,30 +16,32 @@ export function explain (snapshot: NodeSnapshot | undefined, path: RelativePath,
     if (node === undefined) return { state: 'absent' }
     const at = joinPath(directory, name)
     const child: DirectoryNode | undefined = node.children[node.indexOf(name)]
-    if (at === path || child === undefined) return markGrowing(snapshot, explainEntry(node, directory, { name, path: at, target: path, root }))
+    if (at === path || child === undefined) {
+      return withGrowing(snapshot, explainEntry(node, directory, { name, path: at, target: path, root }))
+    }
     node = child
     directory = at
   }
   return { state: 'absent' }
 }
 
-function markGrowing (snapshot: NodeSnapshot | undefined, found: Explanation): Explanation {
+function withGrowing (snapshot: NodeSnapshot | undefined, found: Explanation): Explanation {
   return found.state === 'unsettled' && snapshot !== undefined ? { ...found, problem: snapshot.problemOf(found.problem) } : found
 }
 
-interface Question {
+interface ExplainRequest {
   readonly name: Name
   readonly path: RelativePath
-  /** The path that was asked for; the entry may be a directory on the way to it. */
+  /** The path to explain; the entry may be a directory on the way to it. */
   readonly target: RelativePath
   readonly root: SourceRoot
 }
 
-function explainEntry (node: DirectoryNode, directory: RelativePath, { name, path, target, root }: Question): Explanation {
-  const problem = node.own.problems.find(candidate => candidate.path === path) ?? troubleBelow(node, name)
+function explainEntry (node: DirectoryNode, directory: RelativePath, { name, path, target, root }: ExplainRequest): Explanation {
+  const problem = node.own.problems.find(candidate => candidate.path === path) ?? directoryProblem(node, name)
   const entry = findEntry(node, name)
   if (entry !== undefined && path === target) {
-    if (problem === undefined) return { state: 'listed', entry, ...troubleWithin(node, name) }
+    if (problem === undefined) return { state: 'listed', entry, ...problemsWithin(node, name) }
     return problem.code === 'UNSETTLED' ? { state: 'unsettled', entry, problem } : { state: 'problem', problem }
   }
   if (problem !== undefined) return { state: 'problem', problem }
@@ -50,15 +52,15 @@ function explainEntry (node: DirectoryNode, directory: RelativePath, { name, pat
   return own === undefined ? { state: 'absent' } : { state: 'problem', problem: own }
 }
 
-/** What is wrong in a subdirectory and below it. */
-function troubleWithin (node: DirectoryNode, name: Name): Pick<Extract<Explanation, { state: 'listed' }>, 'below'> {
+/** The problems in a subdirectory and below it. */
+function problemsWithin (node: DirectoryNode, name: Name): Pick<Extract<Explanation, { state: 'listed' }>, 'below'> {
   const child = node.children[node.indexOf(name)]
   const [first] = child === undefined ? [] : collectProblems(child)
   return child === undefined || first === undefined ? {} : { below: { first, count: child.totals.problemCount } }
 }
 
-/** What is wrong with a subdirectory as such, which stands with the subdirectory. */
-function troubleBelow (node: DirectoryNode, name: Name): Problem | undefined {
+/** The problem of a subdirectory itself, which is recorded in its own node. */
+function directoryProblem (node: DirectoryNode, name: Name): Problem | undefined {
   const child = node.children[node.indexOf(name)]
   return child?.own.problems.find(candidate => candidate.code === 'UNREADABLE' || candidate.code === 'VANISHED')
 }

@@ -1,6 +1,6 @@
 /**
- * What is on disk: an exact picture of a tree as listings with digests, its changes, and the reason for whatever is left out.
- * Opened for a directory by `openScanner` of `@filesync/scanner/node`.
+ * Scans a directory into an exact snapshot of listings with digests, detects changes, and explains what it leaves out.
+ * `openScanner` of `@filesync/scanner/node` opens a directory.
  *
  * @packageDocumentation
  */

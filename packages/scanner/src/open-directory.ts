@@ -2,24 +2,24 @@ import type { RelativePath } from '@filesync/protocol'
 import type { EntryStat } from './entry-stat.ts'
 
 /**
- * A directory that is held open while it is read: whatever happens to its path meanwhile, what is read is in it. The port
- * between the rules for entries and a file system. Every method throws an error with a `code` (EACCES, EIO, …) where the
- * file system refuses.
+ * A directory that is held open while it is read, so that a change of its path does not lead elsewhere. The port between the
+ * rules for entries and a file system. Every method throws an error with a `code` (EACCES, EIO, …) if the file system
+ * reports one.
  */
 export interface OpenDirectory {
   readonly path: RelativePath
   /** The names in it, in any order; bytes that are not UTF-8 appear as U+FFFD. */
   names (): string[]
-  /** The names as they are on disk. */
+  /** The names as bytes, as they are on disk. */
   rawNames (): Uint8Array[]
-  /** What is known of a name, without following a link; undefined where it is gone. One record, written anew by each call. */
+  /** `lstat` of a name; undefined if it is gone. All calls return the same record with new content. */
   stat (name: string): EntryStat | undefined
-  /** The bytes of a symbolic link; undefined where it is gone or no link any more. */
+  /** The bytes of a symbolic link; undefined if it is gone or no longer a link. */
   linkTarget (name: string): Uint8Array | undefined
-  /** The text of a small regular file; undefined where it is gone or something else. */
+  /** The text of a small regular file; undefined if it is gone or something else. */
   text (name: string, maxBytes: number): string | undefined
-  /** Whether a directory is this one or one that it lies in, which only a mount can bring about. */
+  /** Whether a directory is this one or one above it, which only a mount can cause. */
   isAncestor (stat: EntryStat): boolean
-  /** Whether the file system of a file lets it keep its inode number as long as it exists; others number files as they please. */
-  keepsNumbers (name: string, stat: EntryStat): boolean
+  /** Whether the file keeps its inode number as long as it exists, which depends on its file system. */
+  hasStableInode (name: string, stat: EntryStat): boolean
 }

@@ -15,14 +15,14 @@ import { faultText, isSystemFault } from './system-fault.ts'
 import { explainName } from './unicode-name.ts'
 
 const PERMISSIONS = 0o777
-const OF_ARCHIVE = 'the directory is the archive of a FileSync server, and this holds the index and the versions'
-/** The file has a block of 4 KiB. */
+const OF_ARCHIVE = 'the directory is the archive of a FileSync server, and this is the part with its index and versions'
+/** The file has one block of 4 KiB. */
 const ARCHIVE_ID_MAX_BYTES = 8192
 const LONGEST_NAME = 'x'.repeat(LIMITS.nameBytes) as Name
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export interface ReadContext {
-  /** Takes the listing. */
+  /** Receives the listing. */
   readonly writer: ListingWriter
   /** The rules of the directories above. */
   readonly rules: IgnoreRules
@@ -31,8 +31,8 @@ export interface ReadContext {
 }
 
 /**
- * Reads one directory into a listing whose digests of subdirectories are still zero. What cannot be listed is a problem.
- * Throws what the file system throws when the directory itself, or its ignore file, cannot be read.
+ * Reads one directory into a listing whose digests of subdirectories are still zero. An entry that cannot be listed is a
+ * problem. Throws the file system's error if the directory itself or its ignore file cannot be read.
  */
 export function readDirectory (directory: OpenDirectory, context: ReadContext): ListedDirectory {
   const names = sortNames(directory.names())
@@ -42,8 +42,8 @@ export function readDirectory (directory: OpenDirectory, context: ReadContext): 
   const listed = new ListedEntries(directory, { ...context, rules })
   let previous: string | undefined
   for (const name of names) {
-    // There are file systems that tell a name twice when it is renamed meanwhile.
-    if (name !== previous) listed.take(name)
+    // Some file systems list a name twice if it is renamed meanwhile.
+    if (name !== previous) listed.add(name)
     previous = name
   }
   return listed.finish(ruleText)
@@ -53,7 +53,7 @@ class ListedEntries {
   readonly #directory: OpenDirectory
   readonly #context: ReadContext
   readonly #prefix: string
-  readonly #isRoomy: boolean
+  readonly #isFarFromLimits: boolean
   readonly #writer: ListingWriter
   readonly #childNames: Name[] = []
   readonly #childIds: bigint[] = []
@@ -71,34 +71,34 @@ class ListedEntries {
     this.#writer = context.writer
     this.#writer.begin()
     this.#prefix = directory.path === '' ? '' : `${directory.path}/`
-    this.#isRoomy = checkJoin(directory.path, LONGEST_NAME) === undefined
+    this.#isFarFromLimits = checkJoin(directory.path, LONGEST_NAME) === undefined
   }
 
-  take (name: string): void {
-    const fault = checkName(name) ?? this.#checkPlace(name as Name)
+  add (name: string): void {
+    const fault = checkName(name) ?? this.#checkPathLimits(name as Name)
     const path = this.#prefix + name
     if (fault !== undefined) {
-      // What cannot even be named cannot be asked for its kind; a rule for files decides.
+      // An invalid name is not looked up, so its type is unknown and it is matched as a file.
       if (this.#context.rules.ignores(path, name, false)) this.#ignored++
-      else if (fault === 'NAME_RESERVED') this.#reserved(name)
-      // The other faults cannot come from a file system.
-      else this.#tell(name, fault as ProblemCode, fault === 'NAME_NOT_UNICODE' ? explainName(this.#directory, name) : undefined)
+      else if (fault === 'NAME_RESERVED') this.#reportReserved(name)
+      // A file system cannot cause the other faults.
+      else this.#report(name, fault as ProblemCode, fault === 'NAME_NOT_UNICODE' ? explainName(this.#directory, name) : undefined)
       return
     }
     let stat: EntryStat | undefined
     try {
       stat = this.#directory.stat(name)
     } catch (error) {
-      this.#unreadable(name, error)
+      this.#reportUnreadable(name, error)
       return
     }
-    if (stat !== undefined) this.#describe(name as Name, path, stat)
+    if (stat !== undefined) this.#addEntry(name as Name, path, stat)
   }
 
-  /** The part of an archive that is the server's own says so, once, instead of everything in it. */
-  #reserved (name: string): void {
+  /** Reports the server's own part of an archive as one problem, instead of everything in it. */
+  #reportReserved (name: string): void {
     this.#archiveId ??= archiveIdIn(this.#directory, name)
-    this.#tell(name, 'NAME_RESERVED', this.#archiveId === undefined ? undefined : OF_ARCHIVE)
+    this.#report(name, 'NAME_RESERVED', this.#archiveId === undefined ? undefined : OF_ARCHIVE)
   }
 
   finish (ruleText: string | undefined): ListedDirectory {
@@ -111,35 +111,35 @@ class ListedEntries {
     }
   }
 
-  // Almost every directory is so far from the limits of a path that no name can reach them.
-  #checkPlace (name: Name): ReturnType<typeof checkJoin> {
-    return this.#isRoomy ? undefined : checkJoin(this.#directory.path, name)
+  // Almost every directory is so far from the limits of a path that no name can exceed them.
+  #checkPathLimits (name: Name): ReturnType<typeof checkJoin> {
+    return this.#isFarFromLimits ? undefined : checkJoin(this.#directory.path, name)
   }
 
-  #describe (name: Name, path: string, stat: EntryStat): void {
+  #addEntry (name: Name, path: string, stat: EntryStat): void {
     const type = entryType(stat.mode)
     if (this.#context.rules.ignores(path, name, type === 'directory')) this.#ignored++
-    else if (type === 'file') this.#file(name, stat)
-    else if (type === 'directory') this.#subdirectory(name, stat)
-    else if (type === 'symlink') this.#symlink(name, stat)
-    else this.#tell(name, 'SPECIAL_FILE')
+    else if (type === 'file') this.#addFile(name, stat)
+    else if (type === 'directory') this.#addDirectory(name, stat)
+    else if (type === 'symlink') this.#addSymlink(name, stat)
+    else this.#report(name, 'SPECIAL_FILE')
   }
 
-  #file (name: Name, stat: EntryStat): void {
+  #addFile (name: Name, stat: EntryStat): void {
     const { mode, sizeBytes } = stat
     if (sizeBytes > LIMITS.fileBytes) {
-      this.#tell(name, 'TOO_LARGE')
+      this.#report(name, 'TOO_LARGE')
       return
     }
-    const restMs = settlesInMs(stat, this.#context.nowMs, this.#context.settleMs)
-    if (restMs !== undefined) {
-      this.#unsettled.push({ name, settlesInMs: restMs })
-      this.#tell(name, 'UNSETTLED')
+    const settleLeftMs = settlesInMs(stat, this.#context.nowMs, this.#context.settleMs)
+    if (settleLeftMs !== undefined) {
+      this.#unsettled.push({ name, settlesInMs: settleLeftMs })
+      this.#report(name, 'UNSETTLED')
     }
     this.#files++
     this.#bytes += sizeBytes
     const { halves } = stat
-    if (this.#directory.keepsNumbers(name, stat)) writeFileId(stat.fileIdInput, stat.fileIdHalves)
+    if (this.#directory.hasStableInode(name, stat)) writeFileId(stat.fileIdInput, stat.fileIdHalves)
     else stat.fileIdHalves.fill(0)
     halves[2] = mode & PERMISSIONS
     halves[4] = sizeBytes
@@ -147,39 +147,39 @@ class ListedEntries {
     this.#writer.file(name, halves)
   }
 
-  #subdirectory (name: Name, stat: EntryStat): void {
+  #addDirectory (name: Name, stat: EntryStat): void {
     if (this.#directory.isAncestor(stat)) {
-      this.#tell(name, 'DIRECTORY_LOOP')
+      this.#report(name, 'DIRECTORY_LOOP')
       return
     }
     writeFileId(stat.fileIdInput, stat.fileIdHalves)
     this.#childNames.push(name)
-    // The root of a disk that is mounted here has often the number and the time of birth of another one's.
+    // Roots of different disks that are mounted here often have the same inode number and time of birth.
     this.#childIds.push(stat.fileId ^ stat.dev)
     this.#writer.directory(name, stat.mode & PERMISSIONS, stat.mtimeNs)
   }
 
-  #symlink (name: Name, { mtimeNs }: EntryStat): void {
+  #addSymlink (name: Name, { mtimeNs }: EntryStat): void {
     try {
       const bytes = this.#directory.linkTarget(name)
       if (bytes === undefined) return
       const target = decode(bytes)
-      if (target === undefined || !isSymlinkTarget(target)) this.#tell(name, 'NAME_NOT_UNICODE', 'the text of the symbolic link')
-      else if (leadsOutside(this.#directory.path, target)) this.#tell(name, 'SYMLINK_OUTSIDE', `it points to ${JSON.stringify(target)}`)
+      if (target === undefined || !isSymlinkTarget(target)) this.#report(name, 'NAME_NOT_UNICODE', 'the text of the symbolic link')
+      else if (leadsOutside(this.#directory.path, target)) this.#report(name, 'SYMLINK_OUTSIDE', `it points to ${JSON.stringify(target)}`)
       else this.#writer.symlink(name, mtimeNs, target)
     } catch (error) {
-      this.#unreadable(name, error)
+      this.#reportUnreadable(name, error)
     }
   }
 
-  // Left out, it would look deleted: the listing does not tell the whole directory.
-  #unreadable (name: string, error: unknown): void {
+  // The entry would look deleted if the listing were taken for complete.
+  #reportUnreadable (name: string, error: unknown): void {
     if (!isSystemFault(error)) throw error
     this.#complete = false
-    this.#tell(name, 'UNREADABLE', faultText(error))
+    this.#report(name, 'UNREADABLE', faultText(error))
   }
 
-  #tell (name: string, code: ProblemCode, detail?: string): void {
+  #report (name: string, code: ProblemCode, detail?: string): void {
     this.#problems.add(problem(this.#prefix + name, code, detail))
   }
 }
@@ -189,7 +189,7 @@ function archiveIdIn (directory: OpenDirectory, name: string): string | undefine
     const text = directory.text(`${name}/${ARCHIVE_ID_FILE}`, ARCHIVE_ID_MAX_BYTES)
     return text === undefined ? undefined : archiveIdOf(text)
   } catch (error) {
-    // Whose archive it is cannot be told; that the name is reserved is told in any case.
+    // Which archive it is remains unknown; the reserved name is reported in any case.
     if (isSystemFault(error)) return undefined
     throw error
   }

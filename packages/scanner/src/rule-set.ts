@@ -1,19 +1,19 @@
 import type { RuleFile } from './ignore-rules.ts'
 
-/** The rules of one directory, as a chain from its own ignore file up to the built-in ones. Equal chains are one object. */
+/** The rules of one directory: a chain from its own ignore file up to the built-in rules. Equal chains are one object. */
 export interface RuleSet {
   readonly id: number
   readonly parent: RuleSet | undefined
-  /** Undefined only for the chain without any rule. */
+  /** Undefined only for the empty chain. */
   readonly file: RuleFile | undefined
 }
 
-/** Gives equal chains of rules one number, so that a change of rules is seen by comparing and workers are told once. */
+/** Interns chains of rules: equal chains get one id, so that they compare by id and each worker receives them once. */
 export class RuleSets {
   readonly none: RuleSet = { id: 0, parent: undefined, file: undefined }
   readonly #known = new Map<string, RuleSet>()
 
-  /** The chain that `file` makes when it is put before `parent`. */
+  /** The chain of `file` and `parent`; `file` takes precedence. */
   extend (parent: RuleSet, file: RuleFile): RuleSet {
     const key = JSON.stringify([parent.id, file.source, file.directory, file.text])
     let found = this.#known.get(key)
@@ -25,7 +25,7 @@ export class RuleSets {
   }
 }
 
-/** The files of a chain, the one that decides last first. */
+/** The files of a chain, the one with the lowest precedence first. */
 export function ruleFiles (rules: RuleSet): RuleFile[] {
   const files: RuleFile[] = []
   for (let at: RuleSet | undefined = rules; at !== undefined; at = at.parent) {

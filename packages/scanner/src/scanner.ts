@@ -3,7 +3,7 @@ import type { RuleReference } from './ignore-rules.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { ScanMemory } from './source-root.ts'
 
-/** What a running scan has read so far. */
+/** Totals of what a running scan has read so far. */
 export interface ScanProgress {
   readonly files: number
   readonly directories: number
@@ -13,31 +13,31 @@ export interface ScanProgress {
 export interface ScanOptions {
   readonly signal: AbortSignal
   readonly onProgress?: (progress: ScanProgress) => void
-  /** Waits until files that were changed a moment ago have come to rest, but not longer than `settleWaitMs`. */
+  /** Waits until recently written files have settled, at most `settleWaitMs`. */
   readonly waitForSettled?: boolean
 }
 
-/** Why it is time to scan again. */
+/** A reason to scan again. */
 export interface ChangeBatch {
   readonly reason:
     /** The watch has begun. */
     | 'start'
-    /** Something changed and became quiet. */
+    /** Something changed, and has been quiet since. */
     | 'changes'
-    /** The slow walk that finds what a watch has missed. */
+    /** The periodic walk that finds changes that the watch missed. */
     | 'interval'
-    /** The watch was lost; until it can be taken up again, the tree is walked at an interval. */
+    /** The watch failed. The source is walked periodically until it can be watched again. */
     | 'lost'
-  /** Number of paths that changes were told of; 0 where that is not known. */
+  /** Number of changed paths; 0 if it is not known. */
   readonly paths: number
 }
 
-/** How changes are found at the moment. */
+/** How changes are currently found. */
 export interface WatchStatus {
   readonly mode: 'idle' | 'watching' | 'walking'
   /**
-   * Why what is watched is not enough, for people: the tree cannot be watched, or the watch missed changes and everything is
-   * walked with the next scan. Undefined while all is well.
+   * Message to the user if watching is not enough: the source cannot be watched, or the watch missed changes, so that the
+   * next scan walks everything. Undefined otherwise.
    */
   readonly why: string | undefined
 }
@@ -47,37 +47,37 @@ export type Explanation =
   | {
     readonly state: 'listed'
     readonly entry: Entry
-    /** Of a directory: the first thing in it or below it that is not listed or held back, and how many there are. Absent for none. */
+    /** Of a directory: the first problem in it or below it, and their number. Absent if there is none. */
     readonly below?: { readonly first: Problem, readonly count: number }
   }
-  /** It is listed, but its content is held back until it is quiet. */
+  /** It is listed, but its content is not sent until it has settled. */
   | { readonly state: 'unsettled', readonly entry: Entry, readonly problem: Problem }
   | { readonly state: 'ignored', readonly rule: RuleReference }
   | { readonly state: 'problem', readonly problem: Problem }
-  /** It was not there at the last scan. */
+  /** The last scan did not find it. */
   | { readonly state: 'absent' }
 
-/** Keeps a picture of one tree up to date. */
+/** Takes snapshots of one source and watches it. */
 export interface Scanner {
   /**
-   * A picture of the tree as it is now. While a watch is held, only directories that may have changed are read. Rejects with
-   * SOURCE_UNAVAILABLE where the directory is missing, something else or unreadable; with SOURCE_SUSPECT where it has vanished,
-   * lies on another disk than last time, or is empty though it was not; with USAGE where the extra ignore file cannot be
-   * read; and with the signal's reason. Scans run one after the other.
+   * Takes a snapshot. While the source is watched, only directories that may have changed are read. Rejects with
+   * SOURCE_UNAVAILABLE if the source is missing, not a directory or unreadable; with SOURCE_SUSPECT if it vanished, is on
+   * another disk than last time, or is empty although it was not; with USAGE if the extra ignore file cannot be read; and with
+   * the signal's reason. Scans run one after the other.
    */
   scan (options: ScanOptions): Promise<Snapshot>
   /**
-   * Watches the tree, and tells each time that changes have become quiet; scan then. The first batch comes at once. Where the
-   * tree cannot be watched it is to be walked at an interval, and `status` says why. Ends by throwing the signal's reason.
+   * Watches the source and yields a batch whenever it is time to scan; the first comes at once. If the source cannot be watched,
+   * batches come periodically, and `status` says why. Ends by throwing the signal's reason.
    */
   watch (options: { readonly signal: AbortSignal }): AsyncIterable<ChangeBatch>
-  /** What was listed of these directories turned out not to be true any more: the next scan reads them, and those above, again. */
-  doubt (directories: Iterable<RelativePath>): void
-  /** The state of one path at the last scan, and the reason. Before the first scan every path is absent. */
-  why (path: RelativePath): Explanation
+  /** Has the next scan read these directories, whose listings are out of date, and those above them again. */
+  invalidate (directories: Iterable<RelativePath>): void
+  /** The state of one path at the last scan, and the reason for it. Before the first scan every path is absent. */
+  explain (path: RelativePath): Explanation
   readonly status: WatchStatus
-  /** What the app has to keep and give to the next scanner of this tree. Undefined before the first scan. */
+  /** To be stored and passed to the next scanner of this source. Undefined before the first scan. */
   readonly memory: ScanMemory | undefined
-  /** Ends the threads. A scan that is running rejects. */
+  /** Ends the threads. A running scan rejects. */
   close (): Promise<void>
 }

@@ -2,32 +2,32 @@ import { joinPath, LIMITS, pathNames, problem, ROOT_PATH, splitPath } from '@fil
 import type { Digest, Problem, RelativePath, Tree } from '@filesync/protocol'
 import type { DirectoryNode } from './directory-node.ts'
 
-/** A picture of a tree at one time. Never changes; a later picture shares with it what stayed the same. */
+/** The state of a source at one time. Immutable; a later snapshot shares what did not change. */
 export interface Snapshot extends Tree {
   /**
-   * False where a directory, or an entry of one, could not be read: then what is missing in the listings may still be there,
-   * and the server must delete nothing.
+   * False if a directory or an entry could not be read: what is missing in the listings may still exist, so the server must
+   * delete nothing.
    */
   readonly complete: boolean
-  /** The first of them, in the order of directories; `problemCount` is exact. */
+  /** The first problems, in the order of directories; `problemCount` is exact. */
   readonly problems: readonly Problem[]
   readonly problemCount: number
-  /** Names that an ignore rule leaves out; what lies below an ignored directory is not counted. */
+  /** Number of ignored names; what is below an ignored directory is not counted. */
   readonly ignoredCount: number
-  /** Files that were changed a moment ago. They are listed as they are, so that they do not look deleted. */
+  /** Number of files that were written to recently. They are listed, so that they do not look deleted. */
   readonly unsettledCount: number
-  /** Whether a file has not come to rest: its content must not be sent, but answered with the problem UNSETTLED. */
+  /** Whether a file is unsettled: its content must not be sent; the answer is the problem UNSETTLED. */
   isUnsettled (path: RelativePath): boolean
   /**
-   * Files that have not come to rest for so long that their beginnings are to be sent, as long as they were when they were
-   * listed; their problem is GROWING. They are unsettled, too.
+   * Files that have been unsettled for so long that their content is sent up to the size that is listed. Their problem is
+   * GROWING. `isUnsettled` is true for them too.
    */
   readonly growing: ReadonlySet<RelativePath>
-  /** Archives of FileSync servers in the tree, by the paths of their roots. */
+  /** FileSync archives in the source, by the paths of their roots. */
   readonly archives: readonly FoundArchive[]
 }
 
-/** The root of an archive that a scan came upon. */
+/** The root of an archive that a scan found. */
 export interface FoundArchive {
   readonly path: RelativePath
   readonly id: string
@@ -66,7 +66,7 @@ export class NodeSnapshot implements Snapshot {
     for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
       const { own: { archiveId }, children } = at.node
       if (archiveId !== undefined) found.push({ path: at.path, id: archiveId })
-      // Each has a problem, and few directories have any.
+      // Each archive has a problem, and few directories have any.
       for (const child of children) if (child.totals.problemCount > 0) stack.push({ node: child, path: joinPath(at.path, child.name) })
     }
     return found
@@ -77,13 +77,13 @@ export class NodeSnapshot implements Snapshot {
   }
 
   isUnsettled (path: RelativePath): boolean {
-    // Asked of every file that is sent, and there is hardly ever one.
+    // Called for every file that is sent, and hardly ever are there any.
     if (this.unsettledCount === 0) return false
     const { directory, name } = splitPath(path)
     return this.node(directory)?.own.unsettled.some(file => file.name === name) ?? false
   }
 
-  /** A problem of a directory's own, as it is told of this picture. */
+  /** A problem as this snapshot reports it: UNSETTLED becomes GROWING for growing files. */
   problemOf (found: Problem): Problem {
     return found.code === 'UNSETTLED' && this.growing.has(found.path as RelativePath) ? problem(found.path, 'GROWING') : found
   }
@@ -99,7 +99,7 @@ export class NodeSnapshot implements Snapshot {
   }
 }
 
-/** The first problems in a directory and below it, as many as a message may hold. */
+/** The first problems in a directory and below it, as many as fit in a message. */
 export function collectProblems (root: DirectoryNode): Problem[] {
   const problems: Problem[] = []
   const stack = [root]

@@ -1,12 +1,12 @@
 import { compareNames } from '@filesync/protocol'
 import type { Name } from '@filesync/protocol'
 
-// From U+D800 on, the order of UTF-16 units and that of code points part.
-const BEYOND = /[\ud800-\uffff]/
+// From U+D800 on, the order of UTF-16 code units differs from that of code points.
+const DIFFERS = /[\ud800-\uffff]/
 
-/** Sorts names into the canonical order, in place. Almost all names take the engine's own, much faster order. */
+/** Sorts names into the canonical order, in place. Almost all names can use the engine's much faster default order. */
 export function sortNames<T extends string> (names: T[]): T[] {
-  return names.some(name => BEYOND.test(name)) ? names.sort((left, right) => compareNames(left, right)) : names.sort()
+  return names.some(name => DIFFERS.test(name)) ? names.sort((left, right) => compareNames(left, right)) : names.sort()
 }
 
 /** Index of a name among names in canonical order, or -1. */

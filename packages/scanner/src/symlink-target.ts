@@ -2,8 +2,8 @@ import { pathDepth } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 
 /**
- * Whether a symbolic link in `directory` leads out of the tree: resolved by its text alone, against the place where the
- * link lies. An absolute target is outside even where it happens to point into the tree, because elsewhere it does not.
+ * Whether a symbolic link in `directory` leads out of the source. Its text alone is resolved, relative to the link's
+ * directory. An absolute target counts as outside even if it points into the source, because on the server it does not.
  */
 export function leadsOutside (directory: RelativePath, target: string): boolean {
   if (target.startsWith('/') || /^[a-z]:|^\\/iu.test(target)) return true

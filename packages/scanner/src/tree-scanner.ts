@@ -7,8 +7,8 @@ import type { DirectoryReader } from './directory-reading.ts'
 import { DirtyDirectories } from './dirty-directories.ts'
 import { explain } from './explain.ts'
 import { BUILT_IN_SOURCE } from './ignore-rules.ts'
-import { Motion } from './motion.ts'
-import { longestRestMs, markRestless, unsettledPaths } from './restless.ts'
+import { UnsettledFiles } from './unsettled-files.ts'
+import { longestSettleMs, markForReread, unsettledPaths } from './unsettled-directories.ts'
 import { RuleSets } from './rule-set.ts'
 import type { RuleSet } from './rule-set.ts'
 import type { ChangeBatch, Explanation, Scanner, ScanOptions, WatchStatus } from './scanner.ts'
@@ -19,11 +19,11 @@ import type { RootMark, ScanMemory, SourceRoot } from './source-root.ts'
 import type { TreeWatcher } from './tree-watcher.ts'
 import { walk } from './walk.ts'
 
-/** How often the surroundings of directories that vanish under way are read again within one scan. */
+/** How often one scan reads the parents of directories that vanished meanwhile again. */
 const MAX_ROUNDS = 5
-/** From then on the beginning of a file that never rests is stored, and no sooner again: each is a version of the whole. */
+/** A file that never settles is stored as it grows, at this interval: each time makes a version of the whole file. */
 const GROWING_MS = 300_000
-/** The shortest wait for a file to come to rest. */
+/** The shortest wait for a file to settle. */
 const MIN_WAIT_MS = 10
 
 export interface ScannerPorts {
@@ -54,15 +54,16 @@ export class TreeScanner implements Scanner {
   #latest: NodeSnapshot | undefined
   #memory: ScanMemory | undefined
   #busy: Promise<void> = Promise.resolve()
-  readonly #motion = new Motion()
+  readonly #unsettledFiles = new UnsettledFiles()
 
   constructor (ports: ScannerPorts, settings: ScannerSettings) {
     this.#ports = ports
     this.#settings = settings
     this.#memory = settings.memory
     this.#dirty.markEverything()
+    const { watcher, clock } = ports
     const { settleMs, fullWalkMs, fallbackWalkMs } = settings
-    this.#changes = new ChangeWatch({ watcher: ports.watcher, clock: ports.clock, settleMs, fullWalkMs, fallbackWalkMs, dirty: () => this.#dirty })
+    this.#changes = new ChangeWatch({ watcher, clock, settleMs, fullWalkMs, fallbackWalkMs, dirty: () => this.#dirty })
   }
 
   get status (): WatchStatus {
@@ -77,13 +78,13 @@ export class TreeScanner implements Scanner {
     const before = this.#busy
     const turn = Promise.withResolvers<void>()
     this.#busy = turn.promise
-    const leave = this.#ports.reader.stay()
+    const release = this.#ports.reader.hold()
     try {
       await before
       options.signal.throwIfAborted()
       return await this.#scanNow(options)
     } finally {
-      leave()
+      release()
       turn.resolve()
     }
   }
@@ -92,9 +93,9 @@ export class TreeScanner implements Scanner {
     return this.#changes.run(options.signal)
   }
 
-  doubt (directories: Iterable<RelativePath>): void {
+  invalidate (directories: Iterable<RelativePath>): void {
     for (const directory of directories) {
-      // One of those above may have been replaced, and only its own parent tells that.
+      // One of those above may have been replaced, which only the listing of its parent shows.
       for (let at = directory; ; at = splitPath(at).directory) {
         this.#dirty.mark(at)
         if (at === ROOT_PATH) break
@@ -102,7 +103,7 @@ export class TreeScanner implements Scanner {
     }
   }
 
-  why (path: RelativePath): Explanation {
+  explain (path: RelativePath): Explanation {
     return explain(this.#latest, path, this.#ports.root)
   }
 
@@ -113,21 +114,21 @@ export class TreeScanner implements Scanner {
   async #scanNow (options: ScanOptions): Promise<Snapshot> {
     const mark = this.#markRoot()
     ensureSameRoot(this.#memory, mark)
-    this.#compareWatched(mark)
+    this.#checkWatchedRoot(mark)
     const dirty = this.#takeDirty()
     try {
-      let snapshot = await this.#walkToRest(dirty, options)
-      this.#look(snapshot)
+      let snapshot = await this.#walkUntilStable(dirty, options)
+      this.#updateUnsettled(snapshot)
       if (options.waitForSettled === true) snapshot = await this.#waitForSettled(snapshot, options)
       snapshot = this.#withGrowing(snapshot, options.waitForSettled === true ? this.#settings.settleWaitMs : GROWING_MS)
-      // What was read is only worth something if it was the same directory all the time.
+      // Do not trust the scan unless it read the same directory all the time.
       ensureSameRoot({ root: mark, files: 0 }, this.#markRoot())
       const { root, files, directories } = snapshot
       ensureNotEmptied(this.#memory, { files, directories, hasLinks: () => hasLinks(root) })
       this.#memory = { root: mark, files: snapshot.files }
       this.#latest = snapshot
-      this.#changes.scanEnds()
-      this.#changes.expect(unsettledPaths(snapshot.root))
+      this.#changes.scanCompleted()
+      this.#changes.expectSettled(unsettledPaths(snapshot.root))
       return snapshot
     } catch (error) {
       this.#dirty.add(dirty)
@@ -135,15 +136,15 @@ export class TreeScanner implements Scanner {
     }
   }
 
-  #look ({ root, unsettledCount }: NodeSnapshot): void {
-    this.#motion.look(unsettledCount === 0 ? [] : unsettledPaths(root), this.#ports.clock.monotonicMs())
+  #updateUnsettled ({ root, unsettledCount }: NodeSnapshot): void {
+    this.#unsettledFiles.update(unsettledCount === 0 ? [] : unsettledPaths(root), this.#ports.clock.monotonicMs())
   }
 
-  /** The picture with those files marked that have not come to rest for so long. */
+  /** The snapshot with the files marked as growing that have been unsettled for at least `leastMs`. */
   #withGrowing (snapshot: NodeSnapshot, leastMs: number): NodeSnapshot {
     if (snapshot.unsettledCount === 0) return snapshot
-    this.#look(snapshot)
-    const growing = this.#motion.takeRestless(this.#ports.clock.monotonicMs(), leastMs)
+    this.#updateUnsettled(snapshot)
+    const growing = this.#unsettledFiles.takeLongUnsettled(this.#ports.clock.monotonicMs(), leastMs)
     return growing.size === 0 ? snapshot : new NodeSnapshot(snapshot.root, snapshot.rootDigest, growing)
   }
 
@@ -155,12 +156,12 @@ export class TreeScanner implements Scanner {
     }
   }
 
-  // A directory that was put in the place of the watched one is not watched.
-  #compareWatched (mark: RootMark): void {
+  // If another directory replaced the watched one, it is not watched.
+  #checkWatchedRoot (mark: RootMark): void {
     const watched = this.#memory?.root
     if (watched === undefined || (isSameRoot(watched, mark) && watched.inode === mark.inode)) return
     this.#dirty.markEverything()
-    this.#changes.lose('The directory was replaced by another one of the same name.')
+    this.#changes.markLost('The directory to push was replaced by another one of the same name.')
   }
 
   #takeDirty (): DirtyDirectories {
@@ -168,7 +169,7 @@ export class TreeScanner implements Scanner {
     this.#dirty = new DirtyDirectories()
     const rules = this.#baseRules()
     if (this.status.mode !== 'watching' || this.#latest === undefined || rules !== this.#rules) dirty.markEverything()
-    else markRestless(this.#latest.root, dirty)
+    else markForReread(this.#latest.root, dirty)
     this.#rules = rules
     return dirty
   }
@@ -176,11 +177,12 @@ export class TreeScanner implements Scanner {
   #baseRules (): RuleSet {
     const sets = this.#ruleSets
     const extra = this.#ports.root.extraRules()
-    const base = this.#settings.builtInRules ? sets.extend(sets.none, { source: BUILT_IN_SOURCE, directory: ROOT_PATH, text: BUILT_IN_RULES }) : sets.none
+    const builtIn = { source: BUILT_IN_SOURCE, directory: ROOT_PATH, text: BUILT_IN_RULES }
+    const base = this.#settings.builtInRules ? sets.extend(sets.none, builtIn) : sets.none
     return extra === undefined ? base : sets.extend(base, { ...extra, directory: ROOT_PATH })
   }
 
-  async #walkToRest (dirty: DirtyDirectories, { signal, onProgress }: ScanOptions): Promise<NodeSnapshot> {
+  async #walkUntilStable (dirty: DirtyDirectories, { signal, onProgress }: ScanOptions): Promise<NodeSnapshot> {
     const { reader, hash, clock } = this.#ports
     const seen = { files: 0, directories: 0, bytes: 0 }
     let snapshot = this.#latest
@@ -203,7 +205,7 @@ export class TreeScanner implements Scanner {
       todo = new DirtyDirectories()
       for (const path of gone) todo.markEvent(path)
     }
-    if (snapshot === undefined) throw new Error('a scan ended without a picture')
+    if (snapshot === undefined) throw new Error('a scan ended without a snapshot')
     return snapshot
   }
 
@@ -214,11 +216,11 @@ export class TreeScanner implements Scanner {
     while (snapshot.unsettledCount > 0) {
       const leftMs = deadlineMs - clock.monotonicMs()
       if (leftMs <= 0) break
-      await wait(clock, Math.min(Math.max(longestRestMs(snapshot.root), MIN_WAIT_MS), leftMs), options.signal)
+      await wait(clock, Math.min(Math.max(longestSettleMs(snapshot.root), MIN_WAIT_MS), leftMs), options.signal)
       this.#latest = snapshot
       const dirty = new DirtyDirectories()
-      markRestless(snapshot.root, dirty)
-      snapshot = await this.#walkToRest(dirty, options)
+      markForReread(snapshot.root, dirty)
+      snapshot = await this.#walkUntilStable(dirty, options)
     }
     return snapshot
   }

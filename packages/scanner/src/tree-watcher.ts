@@ -1,17 +1,17 @@
 import type { RelativePath } from '@filesync/protocol'
 
-/** What a watch tells. */
+/** Receives the events of a watcher. */
 export interface WatchListener {
-  /** Something happened at these paths, or to a directory of that name. */
+  /** Something changed at these paths: an entry, or the content of a file or directory. */
   changed (paths: readonly RelativePath[]): void
-  /** Changes may be missing among those that were told; what happens from now on is told. */
+  /** Changes may have been missed; from now on they are reported again. */
   missed (why: string): void
-  /** Nothing more will be told; what was told may not be everything. */
+  /** The watch ended; changes may have been missed before. */
   lost (why: string): void
 }
 
-/** Tells of changes in a tree, as a port. */
+/** Reports changes in a tree; a port. */
 export interface TreeWatcher {
-  /** From when this resolves on, every change is told. The result ends it. Rejects where watching is not possible. */
+  /** Reports every change after it resolves, until the returned function is called. Rejects if the tree cannot be watched. */
   subscribe (listener: WatchListener): Promise<() => Promise<void>>
 }

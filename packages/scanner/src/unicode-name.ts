@@ -4,13 +4,13 @@ const lossy = new TextDecoder()
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * Why a name is not Unicode, for people. Reading names as text shows bytes that are not UTF-8 as U+FFFD, which a name may
- * also hold in truth, so the names are read again as they are on disk.
+ * Why a name is not Unicode, for messages. Names read as text have U+FFFD in the place of bytes that are not UTF-8. A name can
+ * also contain that character itself, so the names are read again as bytes.
  */
 export function explainName (directory: OpenDirectory, shown: string): string {
   const raw = directory.rawNames().filter(bytes => lossy.decode(bytes) === shown)
   const broken = raw.find(bytes => !isUtf8(bytes))
-  if (broken === undefined) return 'it has the character U+FFFD, which stands for text that was lost earlier; rename it'
+  if (broken === undefined) return 'it contains the character U+FFFD, which replaces text that was lost earlier; rename it'
   return `its bytes are ${escape(broken)}; rename it`
 }
 

@@ -7,9 +7,9 @@ import type { DirtyDirectories } from './dirty-directories.ts'
 import { IGNORE_FILE_NAME } from './ignore-rules.ts'
 import type { RuleSet, RuleSets } from './rule-set.ts'
 
-/** Directories in one request: enough to make messages between threads cheap, few enough to share the work out. */
+/** Directories in one request: enough to make messages between threads cheap, few enough to spread the work. */
 const MAX_BATCH = 64
-/** Batches that wait at a thread, so that it never waits for the next. */
+/** Batches queued at a thread, so that it never waits for the next. */
 const QUEUED_PER_THREAD = 2
 
 export interface WalkInit {
@@ -19,7 +19,7 @@ export interface WalkInit {
   /** The rules that apply to the root. */
   readonly rules: RuleSet
   readonly settleMs: number
-  /** The tree as it was; what is not dirty is taken from it. */
+  /** The previous tree; what is not dirty is taken from it. */
   readonly previous: DirectoryNode | undefined
   readonly dirty: DirtyDirectories
 }
@@ -30,73 +30,74 @@ export interface WalkOptions {
   readonly onDirectory: (contents: DirectoryContents) => void
 }
 
-export interface Walked {
+export interface WalkResult {
   readonly root: DirectoryNode
   readonly rootDigest: Digest
-  /** Directories that were listed, but gone when their turn came: what they lie in has changed meanwhile. */
+  /** Directories that were listed but gone when they were to be read: their parents have changed meanwhile. */
   readonly gone: readonly RelativePath[]
   /** Number of directories that were read. */
   readonly read: number
 }
 
-/** A directory on its way to becoming a node. */
-interface Visit {
+/** A directory that will become a node. */
+interface DirectoryVisit {
   readonly path: RelativePath
   readonly name: Name
   readonly fileId: bigint
-  readonly parent: Visit | undefined
-  /** Its place among the children of the parent. */
+  readonly parent: DirectoryVisit | undefined
+  /** Index among the children of the parent. */
   readonly index: number
   readonly old: DirectoryNode | undefined
-  /** Whether nothing below may be taken as it was. */
-  readonly isDoubtful: boolean
+  /** Whether nothing below may be taken from the previous tree. */
+  readonly mustReread: boolean
   /** The rules of the parent. */
   readonly rules: RuleSet
   own: OwnFacts | undefined
   slice: ListingSlice | undefined
-  /** Whether `slice` is this visit's own, to write into; otherwise it is that of `old`. */
+  /** Whether `slice` belongs to this visit and may be written to; otherwise it is that of `old`. */
   isFresh: boolean
   children: (DirectoryNode | undefined)[]
   pending: number
 }
 
 /**
- * Reads a tree, or what is dirty of it, several batches at a time, and puts digests together from the leaves up while
- * readings come in.
+ * Reads a tree, or the dirty part of it, in several concurrent batches, and computes digests from the leaves up as readings
+ * arrive.
  */
-export async function walk (init: WalkInit, options: WalkOptions): Promise<Walked> {
-  return await new Walk(init, options).run()
+export async function walk (init: WalkInit, options: WalkOptions): Promise<WalkResult> {
+  return await new TreeWalk(init, options).run()
 }
 
-class Walk {
+class TreeWalk {
   readonly #init: WalkInit
   readonly #options: WalkOptions
-  readonly #queue: Visit[] = []
+  readonly #queue: DirectoryVisit[] = []
   readonly #gone: RelativePath[] = []
   /** Queued or being read. */
   #unread = 0
   #read = 0
   #more: PromiseWithResolvers<void> = Promise.withResolvers()
-  #result: Pick<Walked, 'root' | 'rootDigest'> | undefined
+  #result: Pick<WalkResult, 'root' | 'rootDigest'> | undefined
 
   constructor (init: WalkInit, options: WalkOptions) {
     this.#init = init
     this.#options = options
   }
 
-  async run (): Promise<Walked> {
+  async run (): Promise<WalkResult> {
     const { previous, rules, reader } = this.#init
-    this.#enter({ path: ROOT_PATH, name: '' as Name, fileId: 0n, parent: undefined, index: 0, old: previous, isDoubtful: this.#init.dirty.hasWhole(ROOT_PATH), rules, ...UNREAD })
-    const lanes = Array.from({ length: reader.parallel * QUEUED_PER_THREAD }, async () => { await this.#readOn() })
+    const mustReread = this.#init.dirty.hasSubtree(ROOT_PATH)
+    this.#enter({ path: ROOT_PATH, name: '' as Name, fileId: 0n, parent: undefined, index: 0, old: previous, mustReread, rules, ...UNREAD })
+    const lanes = Array.from({ length: reader.parallel * QUEUED_PER_THREAD }, async () => { await this.#readBatches() })
     const ends = await Promise.allSettled(lanes)
-    reader.rest()
+    reader.releaseHandles()
     for (const end of ends) if (end.status === 'rejected') throw end.reason
     this.#options.signal.throwIfAborted()
     if (this.#result === undefined) throw new Error('a walk ended without a root')
     return { ...this.#result, gone: this.#gone, read: this.#read }
   }
 
-  async #readOn (): Promise<void> {
+  async #readBatches (): Promise<void> {
     try {
       while (this.#unread > 0 && !this.#options.signal.aborted) {
         const batch = this.#takeBatch()
@@ -111,19 +112,19 @@ class Walk {
     }
   }
 
-  // From the end: neighbours lie together there, and the queue stays short.
-  #takeBatch (): Visit[] {
+  // From the end of the queue: neighbours are next to each other there, and the queue stays short.
+  #takeBatch (): DirectoryVisit[] {
     const share = Math.ceil(this.#queue.length / (this.#init.reader.parallel * QUEUED_PER_THREAD))
     return this.#queue.splice(this.#queue.length - Math.min(share, MAX_BATCH))
   }
 
-  async #readBatch (batch: readonly Visit[]): Promise<void> {
+  async #readBatch (batch: readonly DirectoryVisit[]): Promise<void> {
     const { reader, settleMs } = this.#init
     const nowMs = this.#options.nowMs()
     const readings = await reader.read(batch.map(({ path, rules }) => ({ directory: path, rules, settleMs, nowMs })))
     batch.forEach((visit, at) => {
       const reading = readings[at]
-      if (reading === undefined) throw new Error('a reader gave too few readings')
+      if (reading === undefined) throw new Error('a reader returned too few readings')
       this.#absorb(visit, reading)
     })
     this.#read += batch.length
@@ -136,9 +137,9 @@ class Walk {
     this.#more = Promise.withResolvers()
   }
 
-  /** Decides what of a directory has to be read. */
-  #enter (visit: Visit): void {
-    if (visit.old !== undefined && !visit.isDoubtful && !this.#init.dirty.has(visit.path)) {
+  /** Takes a directory from the previous tree, or queues it to be read. */
+  #enter (visit: DirectoryVisit): void {
+    if (visit.old !== undefined && !visit.mustReread && !this.#init.dirty.has(visit.path)) {
       visit.slice = visit.old.slice
       visit.own = visit.old.own
       this.#descend(visit, visit.old.children)
@@ -148,34 +149,38 @@ class Walk {
     }
   }
 
-  #absorb (visit: Visit, reading: DirectoryReading): void {
+  #absorb (visit: DirectoryVisit, reading: DirectoryReading): void {
     if (reading.status !== 'read') {
-      this.#absorbNothing(visit, reading)
+      this.#absorbUnread(visit, reading)
       return
     }
     const { path, rules } = visit
     const source = joinPath(path, IGNORE_FILE_NAME as Name)
-    const inside = reading.ruleText === undefined ? rules : this.#init.ruleSets.extend(rules, { source, directory: path, text: reading.ruleText })
+    const inside = reading.ruleText === undefined
+      ? rules : this.#init.ruleSets.extend(rules, { source, directory: path, text: reading.ruleText })
     const { files, bytes, ignored, problems, problemCount, complete, unsettled, archiveId } = reading
-    visit.own = { files, bytes, ignored, problems, problemCount, complete, unsettled, rules: inside, ...(archiveId !== undefined && { archiveId }) }
+    visit.own = {
+      files, bytes, ignored, problems, problemCount, complete, unsettled, rules: inside,
+      ...(archiveId !== undefined && { archiveId }),
+    }
     visit.slice = { block: reading.block, start: reading.start, end: reading.end, digestOffsets: reading.digestOffsets }
     visit.isFresh = true
     this.#options.onDirectory(reading)
     this.#descend(visit, reading.childNames.map((name, at) => ({ name, fileId: reading.childIds[at] ?? 0n })))
   }
 
-  #absorbNothing (visit: Visit, reading: Exclude<DirectoryReading, DirectoryContents>): void {
-    if (visit.parent === undefined) throw rootTrouble(reading)
+  #absorbUnread (visit: DirectoryVisit, reading: Exclude<DirectoryReading, DirectoryContents>): void {
+    if (visit.parent === undefined) throw rootError(reading)
     if (reading.status === 'gone') this.#gone.push(visit.path)
     const block = encodeListing([])
-    const trouble = reading.status === 'gone' ? problem(visit.path, 'VANISHED') : problem(visit.path, 'UNREADABLE', reading.why)
-    visit.own = { files: 0, bytes: 0, ignored: 0, problems: [trouble], problemCount: 1, complete: false, unsettled: [], rules: visit.rules }
+    const found = reading.status === 'gone' ? problem(visit.path, 'VANISHED') : problem(visit.path, 'UNREADABLE', reading.why)
+    visit.own = { files: 0, bytes: 0, ignored: 0, problems: [found], problemCount: 1, complete: false, unsettled: [], rules: visit.rules }
     visit.slice = { block, start: 0, end: block.length, digestOffsets: [] }
     visit.isFresh = true
     this.#descend(visit, [])
   }
 
-  #descend (visit: Visit, children: readonly { readonly name: Name, readonly fileId: bigint }[]): void {
+  #descend (visit: DirectoryVisit, children: readonly { readonly name: Name, readonly fileId: bigint }[]): void {
     const { dirty } = this.#init
     const rules = visit.own?.rules ?? visit.rules
     visit.children = new Array<DirectoryNode | undefined>(children.length)
@@ -184,23 +189,23 @@ class Walk {
       const path = joinPath(visit.path, name)
       const at = visit.old === undefined || visit.old.own.rules !== rules ? -1 : visit.old.indexOf(name)
       const candidate = visit.old?.children[at]
-      // Another directory under the same name shares nothing with the old one.
+      // Another directory with the same name shares nothing with the old one.
       const old = candidate?.fileId === fileId ? candidate : undefined
-      const isDoubtful = visit.isDoubtful || dirty.hasWhole(path)
-      if (old !== undefined && !isDoubtful && !dirty.has(path) && !dirty.hasBelow(path)) {
+      const mustReread = visit.mustReread || dirty.hasSubtree(path)
+      if (old !== undefined && !mustReread && !dirty.has(path) && !dirty.hasBelow(path)) {
         visit.children[index] = old
         if (visit.isFresh && visit.old !== undefined) this.#writeDigest(visit, index, visit.old.childDigest(at))
         return
       }
       visit.pending++
-      this.#enter({ path, name, fileId, parent: visit, index, old, isDoubtful, rules, ...UNREAD })
+      this.#enter({ path, name, fileId, parent: visit, index, old, mustReread, rules, ...UNREAD })
     })
-    this.#settle(visit)
+    this.#countDown(visit)
   }
 
-  /** Counts down, and finishes every directory upwards that has nothing pending any more. */
-  #settle (visit: Visit): void {
-    for (let at: Visit | undefined = visit; at !== undefined && --at.pending === 0; at = at.parent) {
+  /** Counts down, and finishes every directory upwards that has nothing pending left. */
+  #countDown (visit: DirectoryVisit): void {
+    for (let at: DirectoryVisit | undefined = visit; at !== undefined && --at.pending === 0; at = at.parent) {
       const node = finish(at)
       const digest = this.#init.hash(node.listing)
       if (at.parent === undefined) {
@@ -212,10 +217,10 @@ class Walk {
     }
   }
 
-  #writeDigest (visit: Visit, index: number, digest: Uint8Array): void {
+  #writeDigest (visit: DirectoryVisit, index: number, digest: Uint8Array): void {
     const slice = visit.slice
     const offset = slice?.digestOffsets[index]
-    if (slice === undefined || offset === undefined) throw new Error('a listing has no place for a digest')
+    if (slice === undefined || offset === undefined) throw new Error('a listing has no field for a digest')
     const at = slice.start + offset
     if (equalDigests(slice.block.subarray(at, at + digest.length), digest)) return
     if (visit.isFresh) {
@@ -231,8 +236,8 @@ class Walk {
 
 const UNREAD = { own: undefined, slice: undefined, isFresh: false, children: [], pending: 0 }
 
-/** The node of a directory; the old one where nothing about it changed. */
-function finish (visit: Visit): DirectoryNode {
+/** The node of a directory; the old one if nothing changed. */
+function finish (visit: DirectoryVisit): DirectoryNode {
   const { name, fileId, old, own, slice } = visit
   if (own === undefined || slice === undefined) throw new Error('a directory was finished before it was read')
   const children = visit.children.filter(child => child !== undefined)
@@ -242,7 +247,10 @@ function finish (visit: Visit): DirectoryNode {
   return new DirectoryNode({ name, fileId, own, children, slice: isSame ? old.slice : slice })
 }
 
-function rootTrouble (reading: Exclude<DirectoryReading, DirectoryContents>): FileSyncError {
-  if (reading.status === 'gone') return new FileSyncError('SOURCE_SUSPECT', 'The directory to push vanished while it was read. Nothing was changed on the server. Check that its disk is still there.')
+function rootError (reading: Exclude<DirectoryReading, DirectoryContents>): FileSyncError {
+  if (reading.status === 'gone') {
+    return new FileSyncError('SOURCE_SUSPECT', 'The directory to push vanished while it was read. Nothing was changed on the server. ' +
+      'Check that its disk is mounted.')
+  }
   return new FileSyncError('SOURCE_UNAVAILABLE', `The directory to push cannot be read (${reading.why}). Check its permissions.`)
 }

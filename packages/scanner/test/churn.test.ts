@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { ROOT_PATH, toHex } from '@filesync/protocol'
 import { seededRandom } from '@filesync/protocol/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { open, plainDigest, scratch } from './fixture.ts'
-import { change } from './random-change.ts'
-import { openTold } from './told-watcher.ts'
-import { entries } from './tree-text.ts'
+import { open, plainDigest, scratch } from './support/fixture.ts'
+import { change } from './support/random-change.ts'
+import { openWithManualWatcher } from './support/manual-watcher.ts'
+import { entries } from './support/tree-text.ts'
 
 const signal = AbortSignal.timeout(60_000)
 
@@ -17,9 +17,9 @@ describe('after thousands of changes', () => {
     const pick = seededRandom(seed).below
     const root = scratch()
     writeFileSync(join(root, 'always'), '')
-    const { scanner, tell } = await openTold(root)
+    const { scanner, report } = await openWithManualWatcher(root)
     for (let round = 0; round < 40; round++) {
-      for (let i = 0; i < 100; i++) tell(change(root, pick))
+      for (let i = 0; i < 100; i++) report(change(root, pick))
       const snapshot = await scanner.scan({ signal, waitForSettled: true })
       expect(toHex(snapshot.rootDigest), `round ${round}`).toBe(plainDigest(root))
       const kinds = [...entries(snapshot).values()].map(entry => entry.kind)

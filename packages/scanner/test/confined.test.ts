@@ -4,8 +4,8 @@ import { Worker } from 'node:worker_threads'
 import type { RelativePath } from '@filesync/protocol'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { ConfinedDirectories } from '../src/node/confined-directories.ts'
-import { open, scratch, write } from './fixture.ts'
-import { entries } from './tree-text.ts'
+import { open, scratch, write } from './support/fixture.ts'
+import { entries } from './support/tree-text.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -58,9 +58,9 @@ describe.each([
       const first = directory.stat('file')
       unlinkSync(path)
       if (now !== 'is gone') symlinkSync('nowhere', path)
-      const isFirst = first !== undefined && directory.keepsNumbers('file', first)
+      const isFirst = first !== undefined && directory.hasStableInode('file', first)
       const other = directory.stat('other')
-      return [isFirst, other !== undefined && directory.keepsNumbers('other', other)]
+      return [isFirst, other !== undefined && directory.hasStableInode('other', other)]
     })
     expect(kept).toEqual([true, true])
   })

@@ -14,8 +14,8 @@ import { localRoot } from '../src/node/local-root.ts'
 import { readDirectory } from '../src/read-directory.ts'
 import { ruleFiles } from '../src/rule-set.ts'
 import { TreeScanner } from '../src/tree-scanner.ts'
-import { scratch, write } from './fixture.ts'
-import { ToldWatcher } from './told-watcher.ts'
+import { scratch, write } from './support/fixture.ts'
+import { ManualWatcher } from './support/manual-watcher.ts'
 
 const NOW_MS = Date.UTC(2026, 0, 1)
 const YEARS_AGO_NS = BigInt(Date.UTC(2020, 0, 1)) * 1_000_000n
@@ -45,8 +45,8 @@ function hereReader (root: string, byDescriptor: boolean): DirectoryReader & { c
   return {
     parallel: 1,
     read: async batch => batch.map(read),
-    stay: () => () => { /* nothing to keep running */ },
-    rest: () => { directories.close() },
+    hold: () => () => { /* nothing to keep running */ },
+    releaseHandles: () => { directories.close() },
     close: async () => { directories.close() },
   }
 }
@@ -54,7 +54,7 @@ function hereReader (root: string, byDescriptor: boolean): DirectoryReader & { c
 function onDisk (byDescriptor: boolean): ScannedTree {
   const root = scratch()
   const reader = hereReader(root, byDescriptor)
-  const scanner = new TreeScanner({ root: localRoot(root, undefined), reader, watcher: new ToldWatcher(), hash: hashBytes, clock: systemClock }, {
+  const scanner = new TreeScanner({ root: localRoot(root, undefined), reader, watcher: new ManualWatcher(), hash: hashBytes, clock: systemClock }, {
     settleMs: 0, settleWaitMs: 1_000, builtInRules: true, fullWalkMs: 1e9, fallbackWalkMs: 1e9, memory: undefined,
   })
   onTestFinished(async () => { await scanner.close() })

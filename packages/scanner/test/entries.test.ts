@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { toHex } from '@filesync/protocol'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { modeFromWindows } from '../src/node/local-directory.ts'
-import { open, plainDigest, scanOnce, scratch, write } from './fixture.ts'
-import { entries, paths, problems } from './tree-text.ts'
+import { open, plainDigest, scanOnce, scratch, write } from './support/fixture.ts'
+import { entries, paths, problems } from './support/tree-text.ts'
 
 /** Shows a directory at another place by a FUSE daemon. */
 function bind (directory: string, place: string): boolean {
@@ -173,7 +173,7 @@ function inMountNamespace (script: string): string | undefined {
   return run.status === 0 ? run.stdout : undefined
 }
 
-const scanProgram = new URL('./scan-program.ts', import.meta.url).pathname
+const scanProgram = new URL('./support/scan-program.ts', import.meta.url).pathname
 const node = `${process.execPath} --conditions=@filesync/source ${scanProgram}`
 
 describe('mounts', () => {

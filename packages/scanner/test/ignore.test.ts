@@ -6,8 +6,8 @@ import type { RelativePath } from '@filesync/protocol'
 import { describe, expect, test } from 'vitest'
 import { BUILT_IN_RULES, mayMatchBuiltIn } from '../src/built-in-rules.ts'
 import { BUILT_IN_SOURCE, IgnoreRules } from '../src/ignore-rules.ts'
-import { open, scanOnce, scratch, write } from './fixture.ts'
-import { entries, paths } from './tree-text.ts'
+import { open, scanOnce, scratch, write } from './support/fixture.ts'
+import { entries, paths } from './support/tree-text.ts'
 
 const signal = AbortSignal.timeout(30_000)
 
@@ -91,9 +91,9 @@ describe('why', () => {
     write(root, { '.filesyncignore': '# first\n*.log\n', 'sub/.filesyncignore': '\ncache/\n', 'x.log': '', 'sub/cache/deep/file': '', 'by-extra': '', '~$doc.docx': '', 'kept': '' })
     writeFileSync(extra, 'by-extra\n')
     const scanner = await open(root, { ignore: { file: extra } })
-    expect(scanner.why('kept' as RelativePath)).toEqual({ state: 'absent' })
+    expect(scanner.explain('kept' as RelativePath)).toEqual({ state: 'absent' })
     await scanner.scan({ signal })
-    const why = (path: string): unknown => scanner.why(path as RelativePath)
+    const why = (path: string): unknown => scanner.explain(path as RelativePath)
     expect(why('x.log')).toEqual({ state: 'ignored', rule: { source: '.filesyncignore', line: 2, pattern: '*.log' } })
     expect(why('sub/cache')).toEqual({ state: 'ignored', rule: { source: 'sub/.filesyncignore', line: 2, pattern: 'cache/' } })
     expect(why('sub/cache/deep/file')).toEqual(why('sub/cache'))
@@ -109,8 +109,8 @@ describe('why', () => {
     symlinkSync('/etc', join(root, 'out'))
     const scanner = await open(root)
     await scanner.scan({ signal })
-    expect(scanner.why('out' as RelativePath)).toMatchObject({ state: 'problem', problem: { code: 'SYMLINK_OUTSIDE' } })
-    expect(scanner.why('out/passwd' as RelativePath)).toMatchObject({ state: 'problem', problem: { code: 'SYMLINK_OUTSIDE' } })
+    expect(scanner.explain('out' as RelativePath)).toMatchObject({ state: 'problem', problem: { code: 'SYMLINK_OUTSIDE' } })
+    expect(scanner.explain('out/passwd' as RelativePath)).toMatchObject({ state: 'problem', problem: { code: 'SYMLINK_OUTSIDE' } })
   })
 })
 

@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { FileSyncError } from '@filesync/protocol'
 import { ensureSameRoot, isSameRoot, vanishedRoot } from '../src/source-root.ts'
 import { systemFault } from '../src/system-fault.ts'
-import { open, scratch, write } from './fixture.ts'
-import { paths } from './tree-text.ts'
+import { open, scratch, write } from './support/fixture.ts'
+import { paths } from './support/tree-text.ts'
 
 const signal = AbortSignal.timeout(30_000)
 
@@ -38,7 +38,7 @@ describe('the directory itself', () => {
 
   test('that is there but may not be read any more is not called vanished', () => {
     const unavailable = (code: string): FileSyncError => new FileSyncError('SOURCE_UNAVAILABLE', 'It cannot be pushed.', { cause: systemFault(code, 'says the system') })
-    expect(vanishedRoot(unavailable('EACCES'))).toMatchObject({ code: 'SOURCE_SUSPECT', message: expect.stringContaining('cannot be read any more (EACCES: says the system)') as string })
+    expect(vanishedRoot(unavailable('EACCES'))).toMatchObject({ code: 'SOURCE_SUSPECT', message: expect.stringContaining('can no longer be read (EACCES: says the system)') as string })
     expect(vanishedRoot(unavailable('ENOENT'))).toMatchObject({ code: 'SOURCE_SUSPECT', message: expect.stringContaining('has vanished') as string })
   })
 
@@ -69,7 +69,7 @@ describe('the directory itself', () => {
     await scanner.scan({ signal })
     rmSync(join(root, 'a'), { recursive: true })
     mkdirSync(join(root, 'a'))
-    const suspect = { code: 'SOURCE_SUSPECT', message: expect.stringMatching(/holds directories only, though it had 1 files/u) as string }
+    const suspect = { code: 'SOURCE_SUSPECT', message: expect.stringMatching(/contains only directories, but had 1 files/u) as string }
     await expect(scanner.scan({ signal })).rejects.toMatchObject(suspect)
   })
 

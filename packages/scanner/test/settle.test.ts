@@ -5,8 +5,8 @@ import type { RelativePath } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
 import { describe, expect, test } from 'vitest'
 import { settlesInMs } from '../src/settle.ts'
-import { open, scratch, write } from './fixture.ts'
-import { entries, paths, problems } from './tree-text.ts'
+import { open, scratch, write } from './support/fixture.ts'
+import { entries, paths, problems } from './support/tree-text.ts'
 
 const signal = AbortSignal.timeout(30_000)
 
@@ -40,13 +40,13 @@ describe('a file that was changed a moment ago', () => {
     expect(snapshot.isUnsettled('growing' as RelativePath)).toBe(true)
     expect(snapshot.isUnsettled('quiet/file' as RelativePath)).toBe(false)
     expect(snapshot).toMatchObject({ complete: true, unsettledCount: 1 })
-    expect(scanner.why('growing' as RelativePath)).toMatchObject({ state: 'unsettled', problem: { code: 'UNSETTLED' } })
+    expect(scanner.explain('growing' as RelativePath)).toMatchObject({ state: 'unsettled', problem: { code: 'UNSETTLED' } })
 
     clock.advance(2_100)
     const later = await scanner.scan({ signal })
     expect(later.problemCount).toBe(0)
     expect(later.isUnsettled('growing' as RelativePath)).toBe(false)
-    expect(scanner.why('growing' as RelativePath)).toMatchObject({ state: 'listed', entry: { sizeBytes: 4 } })
+    expect(scanner.explain('growing' as RelativePath)).toMatchObject({ state: 'listed', entry: { sizeBytes: 4 } })
   })
 
   test('is waited for on request', async () => {
@@ -103,7 +103,7 @@ describe('a file that was changed a moment ago', () => {
     expect(problems(snapshot)).toEqual(['log GROWING'])
     expect(snapshot.isUnsettled('log' as RelativePath)).toBe(true)
     expect([...snapshot.growing]).toEqual(['log'])
-    expect(scanner.why('log' as RelativePath)).toMatchObject({ state: 'unsettled', problem: { code: 'GROWING' } })
+    expect(scanner.explain('log' as RelativePath)).toMatchObject({ state: 'unsettled', problem: { code: 'GROWING' } })
     expect(clock.monotonicMs() - startMs).toBeGreaterThanOrEqual(10_000)
     expect(clock.monotonicMs() - startMs).toBeLessThan(13_000)
   })

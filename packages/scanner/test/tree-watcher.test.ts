@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { InotifyTreeWatcher } from '../src/node/inotify-tree-watcher.ts'
 import { ParcelTreeWatcher } from '../src/node/parcel-tree-watcher.ts'
 import type { TreeWatcher } from '../src/tree-watcher.ts'
-import { scratch, write } from './fixture.ts'
+import { scratch, write } from './support/fixture.ts'
 
 const watchers: readonly (readonly [string, (root: string) => TreeWatcher])[] = [
   ...process.platform === 'linux' ? [['inotify', (root: string) => new InotifyTreeWatcher(root)] as const] : [],

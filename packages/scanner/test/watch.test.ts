@@ -7,15 +7,15 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { ChangeBatch } from '@filesync/scanner'
 import { ChangeWatch } from '../src/change-watch.ts'
 import { DirtyDirectories } from '../src/dirty-directories.ts'
-import { open, plainDigest, scratch, write } from './fixture.ts'
-import { ToldWatcher, openTold } from './told-watcher.ts'
-import { paths } from './tree-text.ts'
+import { open, plainDigest, scratch, write } from './support/fixture.ts'
+import { ManualWatcher, openWithManualWatcher } from './support/manual-watcher.ts'
+import { paths } from './support/tree-text.ts'
 
 const SETTLE_MS = 2_000
 
-function start (): { clock: ManualClock, watcher: ToldWatcher, watch: ChangeWatch, dirty: () => DirtyDirectories, scan: () => void, next: () => Promise<ChangeBatch> } {
+function start (): { clock: ManualClock, watcher: ManualWatcher, watch: ChangeWatch, dirty: () => DirtyDirectories, scan: () => void, next: () => Promise<ChangeBatch> } {
   const clock = new ManualClock()
-  const watcher = new ToldWatcher()
+  const watcher = new ManualWatcher()
   let dirty = new DirtyDirectories()
   const watch = new ChangeWatch({ watcher, clock, settleMs: SETTLE_MS, fullWalkMs: 900_000, fallbackWalkMs: 60_000, dirty: () => dirty })
   const stop = new AbortController()
@@ -48,7 +48,7 @@ describe('a watch', () => {
     scan()
     const batch = next()
     await idle()
-    watcher.tell('a/b/file')
+    watcher.report('a/b/file')
     expect(['a/b/file', 'a/b', 'a', ''].map(path => dirty().has(path as RelativePath))).toEqual([true, true, true, false])
     await idle()
     clock.advance(SETTLE_MS)
@@ -61,7 +61,7 @@ describe('a watch', () => {
     scan()
     const batch = next()
     for (let i = 0; i < 10; i++) {
-      watcher.tell(...Array.from({ length: 999 }, (_, at) => `d/f${i}-${at}`))
+      watcher.report(...Array.from({ length: 999 }, (_, at) => `d/f${i}-${at}`))
       await idle()
       clock.advance(140)
     }
@@ -77,18 +77,18 @@ describe('a watch', () => {
     let woken: ChangeBatch | undefined
     let batch = next().then(value => { woken = value })
     for (let ms = 0; ms < 60_000; ms += 500) {
-      watcher.tell('log')
+      watcher.report('log')
       await idle()
       clock.advance(500)
     }
     await idle()
     expect(woken).toBeUndefined()
-    watcher.tell('document')
+    watcher.report('document')
     const changedMs = clock.monotonicMs()
     while (woken === undefined) {
       await idle()
       clock.advance(500)
-      watcher.tell('log')
+      watcher.report('log')
       await idle()
     }
     await batch
@@ -109,7 +109,7 @@ describe('a watch', () => {
     scan()
     const batch = next()
     await idle()
-    watch.expect(['new' as RelativePath])
+    watch.expectSettled(['new' as RelativePath])
     await idle()
     clock.advance(SETTLE_MS)
     expect(await batch).toEqual({ reason: 'changes', paths: 1 })
@@ -119,7 +119,7 @@ describe('a watch', () => {
     const { clock, watcher, watch, dirty, scan, next } = start()
     await next()
     scan()
-    watch.scanEnds()
+    watch.scanCompleted()
     expect(watch.status).toEqual({ mode: 'watching', why: undefined })
     const batch = next()
     await idle()
@@ -131,10 +131,10 @@ describe('a watch', () => {
     expect(await batch).toMatchObject({ reason: 'changes' })
     scan()
     watcher.listener?.missed('Again, while it is walked.')
-    watch.scanEnds()
+    watch.scanCompleted()
     expect(watch.status).toEqual({ mode: 'watching', why: 'Again, while it is walked.' })
     scan()
-    watch.scanEnds()
+    watch.scanCompleted()
     expect(watch.status).toEqual({ mode: 'watching', why: undefined })
   })
 
@@ -222,13 +222,13 @@ describe('watching a real directory', () => {
   test('finds what was changed in a directory while it had another name', async () => {
     const root = scratch()
     write(root, { 'd/deep/file': 'x', 'd/deep/er/file': 'x', 'other/file': 'x' })
-    const { scanner, tell } = await openTold(root)
+    const { scanner, report } = await openWithManualWatcher(root)
     const signal = AbortSignal.timeout(20_000)
     await scanner.scan({ signal })
     renameSync(join(root, 'd'), join(root, 'away'))
     write(root, { 'away/deep/er/file': 'longer', 'away/deep/new': '' })
     renameSync(join(root, 'away'), join(root, 'd'))
-    tell(['d', 'away', 'away/deep/er/file', 'away/deep/new', 'away', 'd'])
+    report(['d', 'away', 'away/deep/er/file', 'away/deep/new', 'away', 'd'])
     const snapshot = await scanner.scan({ signal, waitForSettled: true })
     expect(paths(snapshot)).toContain('d/deep/new')
     expect(toHex(snapshot.rootDigest)).toBe(plainDigest(root))
@@ -271,7 +271,7 @@ describe('watching a real directory', () => {
     write(root, { 'other/dropped': '' })
     expect(scanner.status).toEqual({ mode: 'watching', why: undefined })
     await batches.next()
-    expect(scanner.status).toEqual({ mode: 'watching', why: expect.stringContaining('may not have told of all of it') as string })
+    expect(scanner.status).toEqual({ mode: 'watching', why: expect.stringContaining('may have dropped events') as string })
     expect(toHex((await scanner.scan({ signal, waitForSettled: true })).rootDigest)).toBe(plainDigest(root))
     expect(scanner.status).toEqual({ mode: 'watching', why: undefined })
   }, 20_000)
@@ -311,12 +311,12 @@ describe('watching a real directory', () => {
 test('what turned out not to be true is read again with the next scan, though no change was told', async () => {
   const root = scratch()
   write(root, { 'a/daily.0/file': 'one', 'a/new/file': 'two' })
-  const { scanner } = await openTold(root)
+  const { scanner } = await openWithManualWatcher(root)
   const signal = AbortSignal.timeout(20_000)
   const before = await scanner.scan({ signal })
   renameSync(join(root, 'a/daily.0'), join(root, 'a/daily.1'))
   renameSync(join(root, 'a/new'), join(root, 'a/daily.0'))
   expect(toHex((await scanner.scan({ signal })).rootDigest)).toBe(toHex(before.rootDigest))
-  scanner.doubt(['a/daily.0' as RelativePath])
+  scanner.invalidate(['a/daily.0' as RelativePath])
   expect(toHex((await scanner.scan({ signal })).rootDigest)).toBe(plainDigest(root))
 })

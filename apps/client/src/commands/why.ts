@@ -32,7 +32,7 @@ async function whyByScan (path: string, flags: PushFlags, { terminal, signal }: 
   const scanner = await openScanner({ root, settleMs, clock: systemClock, ignore })
   try {
     await scanner.scan({ signal })
-    return explainPath(inside, scanner.why(inside), new RunRecord())
+    return explainPath(inside, scanner.explain(inside), new RunRecord())
   } finally {
     await scanner.close()
   }

@@ -10,31 +10,31 @@ import { LocalDirectory } from './local-directory.ts'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
 const EXACT = { bigint: true } as const
-/** A directory whose ctime is older than this shows every later change by another ctime, however coarse its clock. */
+/** If the ctime of a directory is older than this, every later change shows as another ctime, however coarse the clock is. */
 const CTIME_TRUSTED_AFTER_MS = 2_000
 
-type Place = Pick<EntryStat, 'dev' | 'ino'>
+type DeviceAndInode = Pick<EntryStat, 'dev' | 'ino'>
 
 interface Level {
   readonly name: Name
   readonly path: RelativePath
-  /** -1 where directories are not held by descriptor. */
+  /** -1 if directories are not held by descriptor. */
   readonly descriptor: number
-  /** A path that leads to this very directory, whatever happens above it. */
-  readonly place: string
+  /** A path that always leads to this directory: with descriptors, even if one above it is replaced. */
+  readonly location: string
   readonly stat: BigIntStats
 }
 
 /**
- * Goes from directory to directory of a tree without ever being led out of it, and holds open the ones that it stands in.
+ * Walks the directories of a tree without ever leaving it, and holds open the directory that is read and those above it.
  *
  * On Linux each level is opened with O_DIRECTORY | O_NOFOLLOW from the level above through /proc/self/fd, so a directory that
- * is exchanged for a symbolic link leads nowhere. Names below such a place cost twice as much as below a plain path
- * (measured: 4.4 against 2.6 µs each), so plain paths are used wherever it can be shown afterwards that they led to the
- * held directory all the time: to exchange a directory, the one above it has to be written to, which sets its ctime. Where
- * a ctime is too young to tell, or was set while reading, the held directory is read.
+ * is replaced by a symbolic link leads nowhere. Names below such a path cost twice as much as below a plain path
+ * (measured: 4.4 against 2.6 µs each), so a plain path is used if it can be shown afterwards that it led to the held
+ * directory all the time: replacing a directory writes to the one above it, which sets its ctime. If a ctime is too young to
+ * prove that, or changed during the reading, the held directory is read.
  *
- * Elsewhere there are no such descriptors; there each level is checked by `lstat` on the way and once more after reading.
+ * Other systems have no such descriptors; there each level is checked with `lstat` on the way and again after reading.
  */
 export class ConfinedDirectories {
   readonly #root: string
@@ -49,32 +49,32 @@ export class ConfinedDirectories {
   }
 
   /**
-   * Opens a directory and has it read; twice where the first time cannot be trusted. Throws what the file system throws:
-   * ENOENT, ENOTDIR or ELOOP where there is no directory, or not the same any more.
+   * Opens a directory and reads it with `use`, which is called again if the first result cannot be trusted. Throws the file
+   * system's error: ENOENT, ENOTDIR or ELOOP if there is no directory or it was replaced.
    */
   read<T> (path: RelativePath, use: (directory: OpenDirectory) => T): T {
     const held = this.#enter(path)
-    const there = {
-      place: held.place, device: held.stat.dev, record: this.#record, numbering: this.#numbering,
+    const byHandle = {
+      location: held.location, device: held.stat.dev, record: this.#record, numbering: this.#numbering,
       isAncestor: (stat: EntryStat): boolean => this.#levels.some(level => isSame(level.stat, stat)),
     }
-    const plain = { ...there, place: path === '' ? this.#root : `${this.#root}/${path}` }
+    const byPath = { ...byHandle, location: path === '' ? this.#root : `${this.#root}/${path}` }
     if (!this.#byDescriptor) {
-      const result = use(new LocalDirectory(path, plain))
-      if (this.#levels.every(level => isSame(lstatSync(level.place, EXACT), level.stat))) return result
+      const result = use(new LocalDirectory(path, byPath))
+      if (this.#levels.every(level => isSame(lstatSync(level.location, EXACT), level.stat))) return result
       this.close()
       throw systemFault('ENOENT', 'the directory was replaced while it was read')
     }
-    if (this.#isQuiet()) {
-      const result = use(new LocalDirectory(path, plain))
+    if (this.#wouldShowChanges()) {
+      const result = use(new LocalDirectory(path, byPath))
       if (this.#isUntouched()) return result
       this.close()
       return this.read(path, use)
     }
-    return use(new LocalDirectory(path, there))
+    return use(new LocalDirectory(path, byHandle))
   }
 
-  /** Lets go of every directory. */
+  /** Closes every directory. */
   close (): void {
     this.#leave(0)
     this.#numbering.forget()
@@ -87,32 +87,32 @@ export class ConfinedDirectories {
     this.#leave(depth + 1)
     let level = this.#levels.at(-1) ?? this.#open('' as Name, this.#root, '' as RelativePath)
     for (const name of names.slice(depth)) {
-      level = this.#open(name, `${level.place}/${name}`, (level.path === '' ? name : `${level.path}/${name}`) as RelativePath)
+      level = this.#open(name, `${level.location}/${name}`, (level.path === '' ? name : `${level.path}/${name}`) as RelativePath)
     }
     return level
   }
 
-  #open (name: Name, place: string, path: RelativePath): Level {
+  #open (name: Name, location: string, path: RelativePath): Level {
     let level: Level
     if (this.#byDescriptor) {
-      const descriptor = openSync(place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-      level = { name, path, descriptor, place: `/proc/self/fd/${descriptor}`, stat: fstatSync(descriptor, EXACT) }
+      const descriptor = openSync(location, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+      level = { name, path, descriptor, location: `/proc/self/fd/${descriptor}`, stat: fstatSync(descriptor, EXACT) }
     } else {
-      const stat = lstatSync(place, EXACT)
+      const stat = lstatSync(location, EXACT)
       if (!stat.isDirectory()) throw systemFault('ENOTDIR', 'not a directory')
-      level = { name, path, descriptor: -1, place, stat }
+      level = { name, path, descriptor: -1, location, stat }
     }
     this.#levels.push(level)
     return level
   }
 
-  /** Whether a change above the directory that is stood in would show. */
-  #isQuiet (): boolean {
+  /** Whether a change above the current directory would show in a ctime. */
+  #wouldShowChanges (): boolean {
     const youngestNs = BigInt(Date.now() - CTIME_TRUSTED_AFTER_MS) * 1_000_000n
     return this.#above().every(level => level.stat.ctimeNs < youngestNs)
   }
 
-  /** Whether nothing above the directory that is stood in was written to since it was opened. */
+  /** Whether nothing above the current directory was written to since it was opened. */
   #isUntouched (): boolean {
     return this.#above().every(level => fstatSync(level.descriptor, EXACT).ctimeNs === level.stat.ctimeNs)
   }
@@ -129,6 +129,6 @@ export class ConfinedDirectories {
   }
 }
 
-function isSame (left: Place, right: Place): boolean {
+function isSame (left: DeviceAndInode, right: DeviceAndInode): boolean {
   return left.ino === right.ino && left.dev === right.dev
 }

@@ -1,24 +1,24 @@
 import { readFileSync } from 'node:fs'
 
-/** Events that may stand in the queue without being told: those of watches that were just ended. */
-const UNTOLD_EVENTS = 400
+/** Events in the queue that are not delivered: those of watches that were just closed. */
+const UNDELIVERED_EVENTS = 400
 
 /**
- * Notices that the kernel's queue of inotify events may have overflowed. The kernel says so by an event that libuv drops, but
- * libuv also reads the queue to its end within one turn of the event loop: what was full shows as that many events in one turn.
+ * Detects that the kernel's queue of inotify events may have overflowed. libuv drops the event by which the kernel reports it,
+ * but reads the whole queue within one turn of the event loop: a queue that was full shows as that many events in one turn.
  */
 export class EventFlood {
   readonly #onFlood: () => void
   readonly #limit: number
   #count = 0
 
-  /** @param onFlood called at least once while the events of a full queue are told, so after what was dropped had happened */
+  /** @param onFlood called at least once while the events of a full queue are delivered, so after the lost changes were made */
   constructor (onFlood: () => void) {
     this.#onFlood = onFlood
-    this.#limit = Math.max(1, Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8')) - UNTOLD_EVENTS)
+    this.#limit = Math.max(1, Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8')) - UNDELIVERED_EVENTS)
   }
 
-  /** One more event was told. */
+  /** Counts one event. */
   count (): void {
     if (this.#count === 0) setImmediate(() => { this.#count = 0 })
     if (++this.#count % this.#limit === 0) this.#onFlood()

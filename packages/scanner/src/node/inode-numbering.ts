@@ -1,48 +1,48 @@
 import { lstatSync, statfsSync } from 'node:fs'
 
 /**
- * Magic numbers of Linux file systems that give a file another inode number after a mount, or as soon as the kernel has
- * forgotten it: FAT and exFAT have none on disk, and most FUSE daemons count up as files are looked up.
+ * Magic numbers of Linux file systems whose inode numbers change with a mount, or when the kernel evicts an inode: FAT and
+ * exFAT store none on disk, and most FUSE daemons number files as they are looked up.
  */
 const UNSTABLE = new Set<bigint>([0x4d44n, 0x2011_bab0n, 0x6573_5546n])
 
-/** Tells of devices whether their inode numbers last. */
+/** Caches for each device whether its inode numbers are stable. */
 export class InodeNumbering {
   readonly #known = new Map<bigint, boolean>()
   #lastDevice: bigint | undefined
-  #lastLasts = true
+  #lastIsStable = true
 
   /**
    * @param device of a file or a directory
-   * @param path of something on the device, called if the device is not known. If the path leads elsewhere by now, the answer
-   *   is true and is not remembered: file ids that change cost a read, missing ones hide that a file was exchanged
+   * @param path returns the path of something on the device; called if the device is not cached. If it now leads elsewhere,
+   *   the answer is true and is not cached: file ids that change cost a read, missing ones hide that a file was replaced
    */
-  lasts (device: bigint, path: () => string): boolean {
-    if (device === this.#lastDevice) return this.#lastLasts
-    let lasts = this.#known.get(device)
-    if (lasts === undefined) {
-      lasts = areNumbersKept(device, path())
-      if (lasts === undefined) return true
-      this.#known.set(device, lasts)
+  isStable (device: bigint, path: () => string): boolean {
+    if (device === this.#lastDevice) return this.#lastIsStable
+    let isStable = this.#known.get(device)
+    if (isStable === undefined) {
+      isStable = hasStableInodes(device, path())
+      if (isStable === undefined) return true
+      this.#known.set(device, isStable)
     }
     this.#lastDevice = device
-    return this.#lastLasts = lasts
+    return this.#lastIsStable = isStable
   }
 
-  /** Another file system may be mounted under the number of a device. */
+  /** Clears the cache: another file system may be mounted under the same device number. */
   forget (): void {
     this.#known.clear()
     this.#lastDevice = undefined
   }
 }
 
-/** Undefined if the path does not lead to the device, or no longer. */
-function areNumbersKept (device: bigint, path: string): boolean | undefined {
+/** Undefined if the path does not lead to the device. */
+function hasStableInodes (device: bigint, path: string): boolean | undefined {
   // The numbers of file system types mean something else on other systems.
   if (process.platform !== 'linux') return true
   try {
     const { type } = statfsSync(path, { bigint: true })
-    // Unlike lstat, statfs follows a symbolic link that took the name meanwhile.
+    // Unlike lstat, statfs follows a symbolic link that may have replaced the entry meanwhile.
     return lstatSync(path, { bigint: true }).dev === device ? !UNSTABLE.has(type) : undefined
   } catch {
     return undefined

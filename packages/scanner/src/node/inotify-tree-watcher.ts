@@ -8,13 +8,13 @@ import { isGone } from '../system-fault.ts'
 import type { TreeWatcher, WatchListener } from '../tree-watcher.ts'
 import { EventFlood } from './event-flood.ts'
 
-/** Directories that are taken under watch, or out of it, before the event loop has its turn. */
+/** Directories to watch or unwatch before yielding to the event loop. */
 const DIRECTORIES_PER_TURN = 200
-const MISSED = 'So much changed at once that the system may not have told of all of it; everything is walked with the next scan.'
+const MISSED = 'So much changed at once that the system may have dropped events; the next scan walks everything.'
 
 /**
- * Watches a directory of a Linux machine: one inotify watch for each directory in it. @parcel/watcher does the same, but keeps
- * the path of every file in memory besides, which for a million files measured 205 MB, where this takes 12.
+ * Watches a tree on Linux with one inotify watch per directory. @parcel/watcher does the same, but also keeps the path of every
+ * file in memory, which measured 205 MB for a million files; this takes 12 MB.
  */
 export class InotifyTreeWatcher implements TreeWatcher {
   readonly #root: string
@@ -27,7 +27,7 @@ export class InotifyTreeWatcher implements TreeWatcher {
   async subscribe (listener: WatchListener): Promise<() => Promise<void>> {
     const watched = new WatchedTree(this.#root, listener)
     try {
-      await watched.begin()
+      await watched.start()
     } catch (error) {
       watched.close()
       throw error
@@ -40,32 +40,32 @@ interface Watched {
   readonly path: RelativePath
   readonly watcher: FSWatcher
   readonly children: Map<string, Watched>
-  /** Whether it is watched no more, and only its events are still counted. */
-  isForgotten: boolean
+  /** Whether its events are only counted until the watch is closed. */
+  isUnwatched: boolean
 }
 
 class WatchedTree {
   readonly #root: string
   readonly #listener: WatchListener
   readonly #flood: EventFlood
-  readonly #forgotten: FSWatcher[] = []
+  readonly #closing: FSWatcher[] = []
   #top: Watched | undefined
   #closed = false
-  /** How often events were missed. */
+  /** How often events may have been dropped. */
   #floods = 0
-  /** Whether all directories are just taken under watch again. */
-  #isRenewing = false
+  /** Whether `#rewatchAll` is running. */
+  #isRewatching = false
 
   constructor (root: string, listener: WatchListener) {
     this.#root = root
     this.#listener = listener
     this.#flood = new EventFlood(() => {
       listener.missed(MISSED)
-      void this.#renewAll()
+      void this.#rewatchAll()
     })
   }
 
-  async begin (): Promise<void> {
+  async start (): Promise<void> {
     this.#top = this.#watch('' as RelativePath)
     await this.#watchBelow(this.#top)
   }
@@ -80,54 +80,55 @@ class WatchedTree {
   }
 
   /**
-   * Takes every directory under watch again after events were missed: some may be new, and others be watched under the name
-   * that they had. Until that is done the old watches go on telling. Only the listener's next walk finds what was missed.
+   * Watches every directory again after events were dropped: some directories may be new, and others watched under a former
+   * name. The old watches remain until that is done. Only the listener's next walk finds the changes that were missed.
    */
-  async #renewAll (): Promise<void> {
+  async #rewatchAll (): Promise<void> {
     this.#floods++
-    if (this.#isRenewing) return
-    this.#isRenewing = true
+    if (this.#isRewatching) return
+    this.#isRewatching = true
     try {
       let done = 0
       do {
         done = this.#floods
-        // What is still in the queue tells of the time before.
+        // Events that are still in the queue are from before.
         await turn()
         if (this.#closed) return
         const top = this.#watch('' as RelativePath)
         const old = this.#top
         this.#top = top
-        await this.#watchBelow(top).finally(() => { if (old !== undefined) this.#forget(old) })
+        await this.#watchBelow(top).finally(() => { if (old !== undefined) this.#unwatch(old) })
       } while (done < this.#floods)
       if (!this.#closed) this.#listener.missed(MISSED)
     } catch (error) {
-      this.#lose(error)
+      this.#reportLost(error)
     } finally {
-      this.#isRenewing = false
+      this.#isRewatching = false
     }
   }
 
   close (): void {
     this.#closed = true
-    if (this.#top !== undefined) this.#forget(this.#top)
-    for (const watcher of this.#forgotten.splice(0)) watcher.close()
+    if (this.#top !== undefined) this.#unwatch(this.#top)
+    for (const watcher of this.#closing.splice(0)) watcher.close()
   }
 
   #watch (path: RelativePath): Watched {
     const children = new Map<string, Watched>()
     try {
       const watcher = watch(join(this.#root, path))
-      const watched = { path, watcher, children, isForgotten: false }
-      watcher.on('change', (type, name) => { this.#happened(watched, type, String(name)) })
-      // A directory that is gone tells so in the one above as well.
-      watcher.on('error', error => { if (!isGone(error)) this.#lose(error) })
+      const watched = { path, watcher, children, isUnwatched: false }
+      watcher.on('change', (type, name) => { this.#onEvent(watched, type, String(name)) })
+      // The removal of a directory is also an event in the one above.
+      watcher.on('error', error => { if (!isGone(error)) this.#reportLost(error) })
       return watched
     } catch (error) {
-      throw errnoOf(error) === 'ENOSPC' ? new Error('the system allows no more watches; raise fs.inotify.max_user_watches', { cause: error }) : error
+      if (errnoOf(error) !== 'ENOSPC') throw error
+      throw new Error('the system allows no more watches; raise fs.inotify.max_user_watches', { cause: error })
     }
   }
 
-  /** Takes the subdirectories of a directory under watch, as far as they are not. Returns the new ones. */
+  /** Watches the subdirectories of a directory that are not watched yet, and returns them. */
   #watchChildren (watched: Watched): Watched[] {
     try {
       const added: Watched[] = []
@@ -138,7 +139,7 @@ class WatchedTree {
       }
       return added
     } catch (error) {
-      // What cannot be read is a problem that the scan tells of, and reads again each time.
+      // The scan reports an unreadable directory as a problem, and reads it again each time.
       if (isGone(error) || errnoOf(error) === 'EACCES') return []
       throw error
     }
@@ -155,33 +156,33 @@ class WatchedTree {
     }
   }
 
-  #happened (watched: Watched, type: string, name: string): void {
+  #onEvent (watched: Watched, type: string, name: string): void {
     if (this.#closed) return
     this.#flood.count()
-    if (watched.isForgotten) return
+    if (watched.isUnwatched) return
     const path = (watched.path === '' ? name : `${watched.path}/${name}`) as RelativePath
     if (type === 'change') {
       this.#listener.changed([path])
       return
     }
     if (watched === this.#top && name === basename(this.#root) && !isDirectory(this.#root)) {
-      this.#listener.lost('The directory that was watched is gone.')
+      this.#listener.lost('The watched directory is gone.')
       return
     }
     try {
-      this.#listener.changed([path, ...this.#renew(watched, name)])
+      this.#listener.changed([path, ...this.#rewatch(watched, name)])
     } catch (error) {
-      this.#lose(error)
+      this.#reportLost(error)
     }
   }
 
   /**
-   * Something came or went under a name. What was watched there is not what is there now. Returns every directory that was taken
-   * under watch: what happened in it before that was not told.
+   * An entry appeared or vanished, so a watch under its name is of another directory. Returns every directory that is watched
+   * now and was not before: earlier changes in it were not reported.
    */
-  #renew (watched: Watched, name: string): RelativePath[] {
+  #rewatch (watched: Watched, name: string): RelativePath[] {
     const old = watched.children.get(name)
-    if (old !== undefined) this.#forget(old)
+    if (old !== undefined) this.#unwatch(old)
     watched.children.delete(name)
     if (!isDirectory(join(this.#root, watched.path, name))) return []
     const paths: RelativePath[] = []
@@ -195,25 +196,25 @@ class WatchedTree {
   }
 
   /**
-   * Takes a directory out of watch with all below it; slowly, because each watch that ends leaves an event in the queue, and
-   * because events of a watch that has ended would no longer be counted.
+   * Stops watching a directory and everything below it. Watches are closed slowly, because each that is closed leaves an event
+   * in the queue, and because events of a closed watch would no longer be counted.
    */
-  #forget (watched: Watched): void {
-    if (this.#forgotten.length === 0) setImmediate(() => { this.#closeForgotten() })
+  #unwatch (watched: Watched): void {
+    if (this.#closing.length === 0) setImmediate(() => { this.#closeUnwatched() })
     const stack = [watched]
     for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
-      at.isForgotten = true
-      this.#forgotten.push(at.watcher)
+      at.isUnwatched = true
+      this.#closing.push(at.watcher)
       for (const child of at.children.values()) stack.push(child)
     }
   }
 
-  #closeForgotten (): void {
-    for (const watcher of this.#forgotten.splice(0, DIRECTORIES_PER_TURN)) watcher.close()
-    if (this.#forgotten.length > 0) setImmediate(() => { this.#closeForgotten() })
+  #closeUnwatched (): void {
+    for (const watcher of this.#closing.splice(0, DIRECTORIES_PER_TURN)) watcher.close()
+    if (this.#closing.length > 0) setImmediate(() => { this.#closeUnwatched() })
   }
 
-  #lose (error: unknown): void {
+  #reportLost (error: unknown): void {
     this.#listener.lost(`The directory can no longer be watched: ${error instanceof Error ? error.message : String(error)}.`)
   }
 }

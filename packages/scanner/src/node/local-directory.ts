@@ -14,43 +14,43 @@ const IS_WINDOWS = process.platform === 'win32'
 const PERMISSIONS = 0o777
 const OWNER_WRITES = 0o200
 
-export interface LocalPlace {
+export interface LocalDirectoryInit {
   /** A path that leads to the directory. */
-  readonly place: string
+  readonly location: string
   /** Number of the device that the directory is on. */
   readonly device: bigint
-  /** What is written by each `stat`. */
+  /** Filled by each `stat`. */
   readonly record: EntryStat
   readonly isAncestor: (stat: EntryStat) => boolean
   readonly numbering: InodeNumbering
 }
 
-/** A directory of this machine, read with synchronous calls. */
+/** A directory on a local disk, read with synchronous calls. */
 export class LocalDirectory implements OpenDirectory {
   readonly path: RelativePath
   readonly isAncestor: (stat: EntryStat) => boolean
-  readonly #place: string
+  readonly #location: string
   readonly #device: bigint
   readonly #prefix: string
   readonly #record: EntryStat
   readonly #numbering: InodeNumbering
 
-  constructor (path: RelativePath, { place, device, record, isAncestor, numbering }: LocalPlace) {
+  constructor (path: RelativePath, { location, device, record, isAncestor, numbering }: LocalDirectoryInit) {
     this.path = path
     this.isAncestor = isAncestor
-    this.#place = place
+    this.#location = location
     this.#device = device
-    this.#prefix = `${place}/`
+    this.#prefix = `${location}/`
     this.#record = record
     this.#numbering = numbering
   }
 
   names (): string[] {
-    return readdirSync(this.#place)
+    return readdirSync(this.#location)
   }
 
   rawNames (): Uint8Array[] {
-    return readdirSync(this.#place, { encoding: 'buffer' })
+    return readdirSync(this.#location, { encoding: 'buffer' })
   }
 
   stat (name: string): EntryStat | undefined {
@@ -60,9 +60,9 @@ export class LocalDirectory implements OpenDirectory {
     return this.#record
   }
 
-  keepsNumbers (name: string, { dev }: EntryStat): boolean {
-    // The file may be gone by now; the directory is there.
-    return this.#numbering.lasts(dev, () => dev === this.#device ? `${this.#prefix}.` : this.#prefix + name)
+  hasStableInode (name: string, { dev }: EntryStat): boolean {
+    // The file may be gone by now; the directory still exists.
+    return this.#numbering.isStable(dev, () => dev === this.#device ? `${this.#prefix}.` : this.#prefix + name)
   }
 
   linkTarget (name: string): Uint8Array | undefined {
@@ -94,15 +94,15 @@ export class LocalDirectory implements OpenDirectory {
 }
 
 /**
- * The mode that a file of Windows gets: 0644, or 0444 if it is read-only, and 0755 for a directory. Windows has no permission
- * bits, and what libuv makes up (0666) would let every user of the server write to the copy.
+ * The mode of a file on Windows: 0644, or 0444 if it is read-only, and 0755 for a directory. Windows has no permission bits,
+ * and the mode that libuv reports (0666) would let every user of the server write to the copy.
  */
 export function modeFromWindows (mode: number): number {
   const permissions = entryType(mode) === 'directory' ? 0o755 : (mode & OWNER_WRITES) === 0 ? 0o444 : 0o644
   return (mode & ~PERMISSIONS) | permissions
 }
 
-/** Writes what Node has read into a record. */
+/** Copies the stat of Node into a record. */
 export function fillRecord (record: EntryStat, stat: BigIntStats): void {
   record.mode = IS_WINDOWS ? modeFromWindows(Number(stat.mode)) : Number(stat.mode)
   record.sizeBytes = Number(stat.size)

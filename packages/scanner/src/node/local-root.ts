@@ -5,7 +5,7 @@ import type { RelativePath } from '@filesync/protocol'
 import type { RootMark, SourceRoot } from '../source-root.ts'
 import { faultText } from '../system-fault.ts'
 
-/** A directory of this machine as the source. Throws SOURCE_UNAVAILABLE where it is not there. */
+/** A local directory as the source. Throws SOURCE_UNAVAILABLE if it does not exist. */
 export function localRoot (root: string, ignoreFile: string | undefined): SourceRoot & { readonly path: string } {
   const path = realRoot(root)
   return {
@@ -45,5 +45,6 @@ function markOf (path: string): RootMark {
 
 function unavailable (path: string, why: string, cause: unknown): FileSyncError {
   const detail = cause === undefined ? {} : { cause }
-  return new FileSyncError('SOURCE_UNAVAILABLE', `The directory ${path} cannot be pushed: ${why}. Name a directory that exists and that you may read.`, detail)
+  return new FileSyncError('SOURCE_UNAVAILABLE', `The directory ${path} cannot be pushed: ${why}. ` +
+    'Name an existing directory that you may read.', detail)
 }

@@ -13,36 +13,36 @@ export interface ScannerInit {
   /** The directory to scan. */
   readonly root: string
   readonly clock: Clock
-  /** Threads that read; 2 unless told. More gain nothing on two cores and little on more. */
+  /** Number of threads that read. Default 2; more does not help on two cores and helps little on more. */
   readonly workers?: number
-  /** How long a file must stay as it is to be taken; 2 s unless told, and at least one tick of the kernel's clock. */
+  /** How long a file must be unchanged to be settled. Default 2 s; at least one tick of the kernel's clock. */
   readonly settleMs?: number
-  /** How long `waitForSettled` waits at most; 30 s unless told. */
+  /** How long `waitForSettled` waits at most. Default 30 s. */
   readonly settleWaitMs?: number
   readonly ignore?: {
-    /** A file of rules beside those in the tree. */
+    /** A file of rules in addition to those in the source. */
     readonly file?: string
-    /** Whether temporary files of common programs are left out; they are unless told. */
+    /** Whether temporary files of common programs are ignored. Default true. */
     readonly builtIn?: boolean
   }
-  /** What the last scanner of this directory knew (`Scanner.memory`). Leave it out to accept the directory as it is. */
+  /** `Scanner.memory` of the previous scanner of this directory. Omit it to accept the directory as it is. */
   readonly memory?: ScanMemory
-  /** Between full walks while changes are watched; 15 min unless told. */
+  /** Time between full walks while changes are watched. Default 15 min. */
   readonly fullWalkMs?: number
-  /** Between walks where changes cannot be watched; 1 min unless told. */
+  /** Time between walks if changes cannot be watched. Default 1 min. */
   readonly fallbackWalkMs?: number
 }
 
 /**
- * Opens a directory for scanning. Rejects with SOURCE_UNAVAILABLE where it is missing, not a directory or unreadable, and with
- * SOURCE_SUSPECT where it is missing but is remembered.
+ * Opens a directory for scanning. Rejects with SOURCE_UNAVAILABLE if it is missing, not a directory or unreadable, or with
+ * SOURCE_SUSPECT if `memory` shows that it was scanned before.
  */
 export async function openScanner (init: ScannerInit): Promise<Scanner> {
   const root = openRoot(init)
   const isLinux = process.platform === 'linux'
   const reader = new ReaderThreads(init.workers ?? 2, { root: root.path, byDescriptor: hasDescriptorPaths() })
-  const ports = { root, reader, watcher: isLinux ? new InotifyTreeWatcher(root.path) : new ParcelTreeWatcher(root.path), hash: hashBytes, clock: init.clock }
-  return new TreeScanner(ports, {
+  const watcher = isLinux ? new InotifyTreeWatcher(root.path) : new ParcelTreeWatcher(root.path)
+  return new TreeScanner({ root, reader, watcher, hash: hashBytes, clock: init.clock }, {
     settleMs: init.settleMs ?? 2_000,
     settleWaitMs: init.settleWaitMs ?? 30_000,
     builtInRules: init.ignore?.builtIn ?? true,

@@ -2,7 +2,7 @@ import { sep } from 'node:path'
 import type { RelativePath } from '@filesync/protocol'
 import type { TreeWatcher, WatchListener } from '../tree-watcher.ts'
 
-/** Watches a directory of this machine with the means of its operating system, which reports what it dropped as an error. */
+/** Watches a local directory by the API of its operating system, which reports dropped events as an error. */
 export class ParcelTreeWatcher implements TreeWatcher {
   readonly #root: string
 
@@ -12,15 +12,15 @@ export class ParcelTreeWatcher implements TreeWatcher {
   }
 
   async subscribe (listener: WatchListener): Promise<() => Promise<void>> {
-    // Loaded when it is needed: it is native, and a machine that has no build of it can still walk.
+    // Loaded on use: it is native, and a machine without a build of it can still walk.
     const { subscribe } = await import('@parcel/watcher')
     const subscription = await subscribe(this.#root, (error, events) => {
       if (error !== null) {
-        listener.lost(`The operating system stopped the watch: ${error.message}.`)
+        listener.lost(`The operating system ended the watch: ${error.message}.`)
         return
       }
       if (events.some(event => event.path === this.#root && event.type === 'delete')) {
-        listener.lost('The directory that was watched is gone.')
+        listener.lost('The watched directory is gone.')
         return
       }
       listener.changed(events.map(event => this.#relative(event.path)))

@@ -7,7 +7,7 @@ export interface ReaderData {
   readonly byDescriptor: boolean
 }
 
-/** Makes a chain of rules known under its number. */
+/** Defines a chain of rules under its id. */
 export interface RuleDefinition {
   readonly id: number
   readonly parentId: number | undefined
@@ -24,11 +24,11 @@ export interface ReadCall {
   readonly settleMs: number
 }
 
-export type ToReader = ReadCall | { readonly type: 'rest' }
+export type ToReader = ReadCall | { readonly type: 'release' }
 
 export type PackedReading = ListedDirectory | DirectoryGone | DirectoryUnreadable
 
 export type FromReader =
-  /** All listings lie in the one block, which is transferred rather than copied. */
+  /** All listings are in one block, which is transferred instead of copied. */
   | { readonly id: number, readonly block: Uint8Array<ArrayBuffer>, readonly readings: readonly PackedReading[] }
   | { readonly id: number, readonly error: unknown }

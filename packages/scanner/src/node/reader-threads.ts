@@ -5,10 +5,10 @@ import type { DirectoryReader, DirectoryReading, ReadRequest } from '../director
 import type { RuleSet } from '../rule-set.ts'
 import type { FromReader, ReadCall, ReaderData, RuleDefinition, ToReader } from './reader-messages.ts'
 
-// A flag that was meant for the program itself (--input-type, --eval) can keep a thread from starting.
+// A flag that is meant for the program itself (--input-type, --eval) can keep a thread from starting.
 const OWN_FLAGS = process.execArgv.filter(flag => flag.startsWith('--conditions='))
 
-/** Threads that read directories with synchronous calls, which cost a quarter of the asynchronous ones. */
+/** Reads directories in threads with synchronous calls, which cost a quarter of the asynchronous ones. */
 export class ReaderThreads implements DirectoryReader {
   readonly parallel: number
   readonly #threads: ReaderThread[]
@@ -24,14 +24,14 @@ export class ReaderThreads implements DirectoryReader {
   }
 
   // An idle thread must not keep a program alive; a scan that waits for files to settle must.
-  stay (): () => void {
+  hold (): () => void {
     const [first] = this.#threads
     first?.hold()
     return () => { first?.release() }
   }
 
-  rest (): void {
-    for (const thread of this.#threads) thread.rest()
+  releaseHandles (): void {
+    for (const thread of this.#threads) thread.releaseHandles()
   }
 
   async close (): Promise<void> {
@@ -54,7 +54,7 @@ class ReaderThread {
     this.#calls.start()
   }
 
-  /** Batches that it has not answered. */
+  /** Batches without an answer. */
   get waiting (): number {
     return this.#calls.pending
   }
@@ -63,7 +63,7 @@ class ReaderThread {
     return await this.#calls.call({
       type: 'read',
       id: this.#calls.nextId(),
-      rules: batch.flatMap(({ rules }) => this.#introduce(rules)),
+      rules: batch.flatMap(({ rules }) => this.#define(rules)),
       directories: batch.map(({ directory }) => directory),
       rulesIds: batch.map(({ rules }) => rules.id),
       nowMs: batch[0]?.nowMs ?? 0,
@@ -79,18 +79,18 @@ class ReaderThread {
     this.#calls.release()
   }
 
-  rest (): void {
-    this.#calls.post({ type: 'rest' } satisfies ToReader)
+  releaseHandles (): void {
+    this.#calls.post({ type: 'release' } satisfies ToReader)
   }
 
   async close (): Promise<void> {
     await this.#calls.close(ended())
   }
 
-  #introduce (rules: RuleSet): RuleDefinition[] {
+  #define (rules: RuleSet): RuleDefinition[] {
     if (this.#known.has(rules.id)) return []
     this.#known.add(rules.id)
-    const above = rules.parent === undefined ? [] : this.#introduce(rules.parent)
+    const above = rules.parent === undefined ? [] : this.#define(rules.parent)
     return [...above, { id: rules.id, parentId: rules.parent?.id, file: rules.file }]
   }
 

@@ -30,7 +30,7 @@ function rulesOf (id: number): IgnoreRules {
   return rules
 }
 
-function readOne (path: RelativePath, rulesId: number, { nowMs, settleMs }: { readonly nowMs: number, readonly settleMs: number }): PackedReading {
+function readOne (path: RelativePath, rulesId: number, { nowMs, settleMs }: Pick<ReadCall, 'nowMs' | 'settleMs'>): PackedReading {
   try {
     const rules = rulesOf(rulesId)
     return directories.read(path, directory => readDirectory(directory, { writer, rules, nowMs, settleMs }))
@@ -48,7 +48,7 @@ function readAll (message: ReadCall): FromReader {
 }
 
 parentPort?.on('message', (message: ToReader) => {
-  if (message.type === 'rest') {
+  if (message.type === 'release') {
     directories.close()
     return
   }

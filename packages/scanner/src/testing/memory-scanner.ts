@@ -18,30 +18,36 @@ export interface MemoryScannerInit {
   readonly tree: MemoryTree
   readonly clock: Clock
   readonly hash: HashBytes
-  /** 2 s unless told. */
+  /** Default 2 s. */
   readonly settleMs?: number
-  /** 30 s unless told. */
+  /** Default 30 s. */
   readonly settleWaitMs?: number
-  /** What the last scanner of this tree knew. */
+  /** `memory` of the previous scanner of this tree. */
   readonly memory?: ScanMemory
 }
 
 /**
- * The scanner over a tree in memory: the same walk, rules, settling and watching as over a disk, with nothing that is slow
- * or left to chance. A change of the tree is told to a watch at once.
+ * The scanner over a tree in memory: the same walk, rules, settling and watching as over a disk, but fast and deterministic.
+ * A watch receives each change at once.
  */
 export function memoryScanner ({ tree, clock, hash, settleMs = 2_000, settleWaitMs = 30_000, memory }: MemoryScannerInit): Scanner {
   return new TreeScanner({
     root: {
       mark () {
-        if (tree.root.refusal !== undefined) throw new FileSyncError('SOURCE_UNAVAILABLE', `The directory cannot be pushed: ${tree.root.refusal}.`)
+        const { refusal } = tree.root
+        if (refusal !== undefined) throw new FileSyncError('SOURCE_UNAVAILABLE', `The directory cannot be pushed: ${refusal}.`)
         return { device: String(DEVICE), inode: String(tree.root.inode), birthtimeNs: String(tree.root.birthNs) }
       },
       extraRules: () => undefined,
       isDirectory: path => { const node = tree.node(path); return node === undefined ? undefined : node.kind === 'directory' },
     },
     reader: new MemoryReader(tree),
-    watcher: { subscribe: async listener => { const end = tree.watch(path => { listener.changed([path]) }); return async () => { end() } } },
+    watcher: {
+      async subscribe (listener) {
+        const unwatch = tree.watch(path => { listener.changed([path]) })
+        return async () => { unwatch() }
+      },
+    },
     hash,
     clock,
   }, { settleMs, settleWaitMs, builtInRules: true, fullWalkMs: 900_000, fallbackWalkMs: 60_000, memory })
@@ -59,11 +65,11 @@ class MemoryReader implements DirectoryReader {
     return batch.map(request => this.#readOne(request))
   }
 
-  stay (): () => void {
-    return () => { /* nothing to keep running */ }
+  hold (): () => void {
+    return () => { /* no process to keep alive */ }
   }
 
-  rest (): void { /* nothing is held open */ }
+  releaseHandles (): void { /* nothing is held open */ }
 
   async close (): Promise<void> { /* nothing is held open */ }
 
@@ -99,8 +105,9 @@ class MemoryDirectory implements OpenDirectory {
   stat (name: string): EntryStat | undefined {
     const node = this.#node.children.get(name)
     if (node === undefined) return undefined
-    // A directory is refused when it is opened, not when it is looked at.
-    if (node.refusal !== undefined && node.kind !== 'directory') throw Object.assign(new Error(`${node.refusal}: refused`), { code: node.refusal })
+    // A directory is refused when it is opened, not by lstat.
+    const { refusal } = node
+    if (refusal !== undefined && node.kind !== 'directory') throw Object.assign(new Error(`${refusal}: refused`), { code: refusal })
     const record = this.#record
     record.mode = TYPE_BITS[node.kind] | node.mode
     record.sizeBytes = new TextEncoder().encode(node.text).length
@@ -121,11 +128,11 @@ class MemoryDirectory implements OpenDirectory {
     return node?.kind === 'file' ? node.text : undefined
   }
 
-  // There are no mounts here, so nothing lies in itself.
-  keepsNumbers (): boolean {
+  hasStableInode (): boolean {
     return true
   }
 
+  // Without mounts, no directory is below itself.
   isAncestor (): boolean {
     return false
   }

@@ -3,7 +3,7 @@ import type { RelativePath } from '@filesync/protocol'
 
 export type MemoryKind = 'file' | 'directory' | 'symlink' | 'special'
 
-/** One thing in a tree in memory. */
+/** One entry of a tree in memory. */
 export interface MemoryNode {
   readonly kind: MemoryKind
   readonly inode: bigint
@@ -11,11 +11,11 @@ export interface MemoryNode {
   mode: number
   mtimeNs: bigint
   ctimeNs: bigint
-  /** What a file holds, or where a link points. */
+  /** The content of a file, or the target of a link. */
   text: string
   /** By name; empty in all but directories. */
   readonly children: Map<string, MemoryNode>
-  /** The code of the error that reading it throws, as EACCES. */
+  /** Code of the error that reading it throws, such as EACCES. */
   refusal: string | undefined
 }
 
@@ -23,27 +23,27 @@ const NS_PER_MS = 1_000_000n
 const DIRECTORY_MODE = 0o755
 const FILE_MODE = 0o644
 
-/** A directory with all below it, in memory. Whoever watches is told of each change at once. */
+/** A directory tree in memory, which reports each change to its watchers at once. */
 export class MemoryTree {
   readonly root: MemoryNode
   readonly #nowMs: () => number
   readonly #watchers = new Set<(path: RelativePath) => void>()
   #inodes = 0n
 
-  /** @param nowMs the time that changes are made at */
+  /** @param nowMs the current time, for the times of changes */
   constructor (nowMs: () => number) {
     this.#nowMs = nowMs
     this.root = this.#make('directory', '')
   }
 
-  /** Writes a file, with the directories on the way to it. Its mtime is now unless told. Throws where a file is in the way. */
+  /** Writes a file and makes its parent directories; by default its mtime is now. Throws if a file is in the way. */
   write (path: RelativePath, text: string, mtimeNs: bigint = this.#nowNs()): void {
     const known = this.node(path)
     if (known?.kind === 'file') {
       known.text = text
       known.mtimeNs = mtimeNs
       known.ctimeNs = this.#nowNs()
-      this.#tell(path)
+      this.#report(path)
       return
     }
     const file = this.#make('file', text)
@@ -51,7 +51,7 @@ export class MemoryTree {
     this.#put(path, file)
   }
 
-  /** Makes a directory where there is none, and those on the way to it. */
+  /** Makes a directory and its parents, unless they exist. */
   makeDirectory (path: RelativePath): void {
     this.#directory(path)
   }
@@ -61,21 +61,21 @@ export class MemoryTree {
     this.#put(path, this.#make('symlink', target))
   }
 
-  /** Makes a thing that is no file, as a pipe. */
+  /** Makes an entry that is not a file, such as a pipe. */
   makeSpecial (path: RelativePath): void {
     this.#put(path, this.#make('special', ''))
   }
 
-  /** Removes a path with all below it. Throws where nothing is there. */
+  /** Removes a path and everything below it. Throws if nothing is there. */
   remove (path: RelativePath): void {
     const { directory, name } = splitPath(path)
     const parent = this.node(directory)
     if (parent?.children.delete(name) !== true) throw new Error(`${path} is not there`)
     this.#touch(parent)
-    this.#tell(path)
+    this.#report(path)
   }
 
-  /** Gives a thing another name; it stays the same thing. */
+  /** Renames an entry, which keeps its inode. */
   rename (from: RelativePath, to: RelativePath): void {
     const node = this.node(from)
     if (node === undefined) throw new Error(`${from} is not there`)
@@ -84,12 +84,12 @@ export class MemoryTree {
     this.#put(to, node)
   }
 
-  /** Has reading a path fail with a code as EACCES from now on, or no more. */
+  /** Makes reading a path fail with a code such as EACCES, or succeed again if it is undefined. */
   refuse (path: RelativePath, code: string | undefined): void {
     const node = this.node(path)
     if (node === undefined) throw new Error(`${path} is not there`)
     node.refusal = code
-    this.#tell(path)
+    this.#report(path)
   }
 
   node (path: RelativePath): MemoryNode | undefined {
@@ -98,7 +98,7 @@ export class MemoryTree {
     return at
   }
 
-  /** Tells the path of each change. The result ends it. */
+  /** Reports the path of each change, until the returned function is called. */
   watch (changed: (path: RelativePath) => void): () => void {
     this.#watchers.add(changed)
     return () => { this.#watchers.delete(changed) }
@@ -109,13 +109,13 @@ export class MemoryTree {
     const parent = this.#directory(directory)
     parent.children.set(name, node)
     this.#touch(parent)
-    this.#tell(path)
+    this.#report(path)
   }
 
   #directory (path: RelativePath): MemoryNode {
     const known = this.node(path)
     if (known?.kind === 'directory') return known
-    if (known !== undefined) throw new Error(`${path} is no directory`)
+    if (known !== undefined) throw new Error(`${path} is not a directory`)
     const made = this.#make('directory', '')
     this.#put(path, made)
     return made
@@ -124,7 +124,8 @@ export class MemoryTree {
   #make (kind: MemoryKind, text: string): MemoryNode {
     const nowNs = this.#nowNs()
     const mode = kind === 'directory' ? DIRECTORY_MODE : FILE_MODE
-    return { kind, inode: ++this.#inodes, birthNs: nowNs, mode, mtimeNs: nowNs, ctimeNs: nowNs, text, children: new Map(), refusal: undefined }
+    const times = { birthNs: nowNs, mtimeNs: nowNs, ctimeNs: nowNs }
+    return { kind, inode: ++this.#inodes, ...times, mode, text, children: new Map(), refusal: undefined }
   }
 
   #touch (node: MemoryNode): void {
@@ -132,7 +133,7 @@ export class MemoryTree {
     node.ctimeNs = node.mtimeNs
   }
 
-  #tell (path: RelativePath): void {
+  #report (path: RelativePath): void {
     for (const changed of this.#watchers) changed(path)
   }
 

@@ -5,11 +5,11 @@ import type { ConformanceCase } from '@filesync/protocol/testing'
 import type { Scanner } from '../scanner.ts'
 import type { Snapshot } from '../snapshot.ts'
 
-/** A scanner over an empty directory, and what a case does to that directory. Files have been quiet for years. */
+/** A scanner over an empty directory, and operations on that directory. Files it writes have been settled for years. */
 export interface ScannedTree {
   readonly scanner: Scanner
   readonly hash: HashBytes
-  /** Writes a file, with the directories on the way to it. */
+  /** Writes a file and makes its parent directories. */
   write (path: string, text: string): void
   makeDirectory (path: string): void
   link (path: string, target: string): void
@@ -17,7 +17,7 @@ export interface ScannedTree {
   remove (path: string): void
 }
 
-/** All entries by path. Throws where a digest is not that of the listing it stands for. */
+/** All entries by path. Throws if a digest is not that of its listing. */
 function entries (snapshot: Snapshot, hash: HashBytes): Map<string, Entry> {
   const found = new Map<string, Entry>()
   const visit = (directory: RelativePath, digest: Digest): void => {
@@ -41,10 +41,10 @@ function ensureSame (actual: unknown, expected: unknown, what: string): void {
   ensure(JSON.stringify(actual) === JSON.stringify(expected), `${what}: ${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}`)
 }
 
-/** What every scanner has to find, whatever the tree lies in. */
+/** What every scanner must find, whatever stores the tree. */
 export const scannerConformance: readonly ConformanceCase<ScannedTree>[] = [
   {
-    name: 'pictures an empty directory',
+    name: 'takes a snapshot of an empty directory',
     async run (tree) {
       const snapshot = await scan(tree)
       ensure(equalDigests(snapshot.rootDigest, tree.hash(encodeListing([]))), 'the digest is not that of an empty listing')
@@ -54,29 +54,30 @@ export const scannerConformance: readonly ConformanceCase<ScannedTree>[] = [
   {
     name: 'lists files and directories in the canonical order, with totals',
     async run (tree) {
-      // By UTF-16 units, 𐀀 would stand before U+FFEE.
+      // In the order of UTF-16 code units, 𐀀 would come before U+FFEE.
       for (const path of ['b/deep/file', 'a', 'b/\uffee', 'b/𐀀', 'B']) tree.write(path, path)
       tree.makeDirectory('empty')
       const snapshot = await scan(tree)
-      ensureSame([...entries(snapshot, tree.hash).keys()], ['B', 'a', 'b', 'b/deep', 'b/deep/file', 'b/\uffee', 'b/𐀀', 'empty'], 'the paths')
+      const sorted = ['B', 'a', 'b', 'b/deep', 'b/deep/file', 'b/\uffee', 'b/𐀀', 'empty']
+      ensureSame([...entries(snapshot, tree.hash).keys()], sorted, 'the paths')
       ensureSame([snapshot.files, snapshot.directories, snapshot.bytes, snapshot.problemCount], [5, 3, 24, 0], 'the totals')
     },
   },
   {
-    name: 'shows a change deep down in the digests above it, and in no other',
+    name: 'changes the digests above a change, and no others',
     async run (tree) {
       for (const path of ['a/b/file', 'c/file']) tree.write(path, path)
       const before = await scan(tree)
-      ensure(equalDigests((await scan(tree)).rootDigest, before.rootDigest), 'the digest changes although nothing does')
+      ensure(equalDigests((await scan(tree)).rootDigest, before.rootDigest), 'the digest changed although nothing else did')
       tree.write('a/b/file', 'longer than before')
       const after = await scan(tree)
       const [was, is] = [entries(before, tree.hash), entries(after, tree.hash)]
-      const changed = [...is].filter(([path, entry]) => JSON.stringify(entry, decimal) !== JSON.stringify(was.get(path), decimal)).map(([path]) => path)
+      const changed = [...is.keys()].filter(path => textOf(is.get(path)) !== textOf(was.get(path)))
       ensureSame(changed, ['a', 'a/b', 'a/b/file'], 'what changed')
     },
   },
   {
-    name: 'knows a renamed file again, and does not take another one for it',
+    name: 'keeps the file id of a renamed file, and gives a new file another one',
     async run (tree) {
       tree.write('first', 'x')
       const fileId = fileIdOf(entries(await scan(tree), tree.hash).get('first'))
@@ -88,20 +89,22 @@ export const scannerConformance: readonly ConformanceCase<ScannedTree>[] = [
     },
   },
   {
-    name: 'leaves out what rules ignore, and says which',
+    name: 'leaves out what rules ignore, and names the rule',
     async run (tree) {
       tree.write('.filesyncignore', '# noise\n*.log\n!keep.log\n')
       for (const path of ['debug.log', 'keep.log', 'sub/debug.log', '~$letter.docx', 'notes']) tree.write(path, '')
       tree.write('sub/.filesyncignore', 'notes\n')
       tree.write('sub/notes', '')
       const snapshot = await scan(tree)
-      ensureSame([...entries(snapshot, tree.hash).keys()], ['.filesyncignore', 'keep.log', 'notes', 'sub', 'sub/.filesyncignore'], 'the paths')
+      const listed = ['.filesyncignore', 'keep.log', 'notes', 'sub', 'sub/.filesyncignore']
+      ensureSame([...entries(snapshot, tree.hash).keys()], listed, 'the paths')
       ensureSame(snapshot.ignoredCount, 4, 'what is ignored')
-      ensureSame(tree.scanner.why('sub/notes' as RelativePath), { state: 'ignored', rule: { source: 'sub/.filesyncignore', line: 1, pattern: 'notes' } }, 'the reason')
+      const rule = { source: 'sub/.filesyncignore', line: 1, pattern: 'notes' }
+      ensureSame(tree.scanner.explain('sub/notes' as RelativePath), { state: 'ignored', rule }, 'the reason')
     },
   },
   {
-    name: 'keeps links that stay inside, and names those that lead out',
+    name: 'lists links that stay inside, and reports those that lead out',
     async run (tree) {
       tree.write('sub/file', 'x')
       tree.link('sub/inside', '../sub/file')
@@ -110,27 +113,27 @@ export const scannerConformance: readonly ConformanceCase<ScannedTree>[] = [
       tree.link('absolute', '/etc')
       const snapshot = await scan(tree)
       ensureSame([...entries(snapshot, tree.hash).keys()], ['dangling', 'sub', 'sub/file', 'sub/inside'], 'the paths')
-      ensureSame(snapshot.problems.map(({ path, code }) => `${path} ${code}`), ['absolute SYMLINK_OUTSIDE', 'out SYMLINK_OUTSIDE'], 'the problems')
-      ensure(snapshot.complete, 'a problem that leaves nothing unread makes the picture incomplete')
+      ensureSame(problems(snapshot), ['absolute SYMLINK_OUTSIDE', 'out SYMLINK_OUTSIDE'], 'the problems')
+      ensure(snapshot.complete, 'the snapshot is incomplete although everything could be read')
     },
   },
   {
-    name: 'names what has a name that no server takes',
+    name: 'reports names that no server accepts',
     async run (tree) {
       for (const path of ['line\nbreak', '.filesync', 'fine']) tree.write(path, '')
       const snapshot = await scan(tree)
       ensureSame([...entries(snapshot, tree.hash).keys()], ['fine'], 'the paths')
-      ensureSame(snapshot.problems.map(({ path, code }) => `${path} ${code}`), ['.filesync NAME_RESERVED', 'line\nbreak NAME_CONTROL'], 'the problems')
+      ensureSame(problems(snapshot), ['.filesync NAME_RESERVED', 'line\nbreak NAME_CONTROL'], 'the problems')
     },
   },
   {
-    name: 'does not believe that every file is gone',
+    name: 'rejects a directory from which every file is gone',
     async run (tree) {
       tree.write('only', 'x')
       await scan(tree)
       tree.remove('only')
       const failure = await scan(tree).then(() => undefined, (error: unknown) => error)
-      ensure(isFileSyncError(failure) && failure.code === 'SOURCE_SUSPECT', 'an emptied directory is pushed')
+      ensure(isFileSyncError(failure) && failure.code === 'SOURCE_SUSPECT', 'an emptied directory was not rejected')
     },
   },
 ]
@@ -139,6 +142,10 @@ function fileIdOf (entry: Entry | undefined): bigint | undefined {
   return entry?.kind === 'file' ? entry.fileId : undefined
 }
 
-function decimal (_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? String(value) : value
+function problems (snapshot: Snapshot): string[] {
+  return snapshot.problems.map(({ path, code }) => `${path} ${code}`)
+}
+
+function textOf (entry: Entry | undefined): string {
+  return JSON.stringify(entry, (_key, value: unknown) => typeof value === 'bigint' ? String(value) : value)
 }

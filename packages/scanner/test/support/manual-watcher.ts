@@ -2,13 +2,13 @@ import type { RelativePath } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { expect, onTestFinished } from 'vitest'
 import type { Scanner } from '@filesync/scanner'
-import { localRoot } from '../src/node/local-root.ts'
-import { ReaderThreads } from '../src/node/reader-threads.ts'
-import { TreeScanner } from '../src/tree-scanner.ts'
-import type { TreeWatcher, WatchListener } from '../src/tree-watcher.ts'
+import { localRoot } from '../../src/node/local-root.ts'
+import { ReaderThreads } from '../../src/node/reader-threads.ts'
+import { TreeScanner } from '../../src/tree-scanner.ts'
+import type { TreeWatcher, WatchListener } from '../../src/tree-watcher.ts'
 
 /** A watch over nothing that is told by hand. */
-export class ToldWatcher implements TreeWatcher {
+export class ManualWatcher implements TreeWatcher {
   listener: WatchListener | undefined
   refusal: string | undefined
 
@@ -18,14 +18,14 @@ export class ToldWatcher implements TreeWatcher {
     return async () => { this.listener = undefined }
   }
 
-  tell (...told: string[]): void {
+  report (...told: string[]): void {
     this.listener?.changed(told as RelativePath[])
   }
 }
 
 /** A scanner over a real directory whose watch begins and is then told by hand. */
-export async function openTold (root: string): Promise<{ readonly scanner: Scanner, readonly tell: (paths: readonly string[]) => void }> {
-  const watcher = new ToldWatcher()
+export async function openWithManualWatcher (root: string): Promise<{ readonly scanner: Scanner, readonly report: (paths: readonly string[]) => void }> {
+  const watcher = new ManualWatcher()
   const reader = new ReaderThreads(2, { root, byDescriptor: process.platform === 'linux' })
   const scanner = new TreeScanner({ root: localRoot(root, undefined), reader, watcher, hash: hashBytes, clock: systemClock }, {
     settleMs: 0, settleWaitMs: 1_000, builtInRules: true, fullWalkMs: 1e9, fallbackWalkMs: 1e9, memory: undefined,
@@ -38,5 +38,5 @@ export async function openTold (root: string): Promise<{ readonly scanner: Scann
     await scanner.close()
   })
   expect((await batches.next()).value).toEqual({ reason: 'start', paths: 0 })
-  return { scanner, tell: paths => { watcher.tell(...paths) } }
+  return { scanner, report: paths => { watcher.report(...paths) } }
 }

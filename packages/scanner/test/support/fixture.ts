@@ -8,8 +8,8 @@ import { onTestFinished } from 'vitest'
 import type { Scanner, Snapshot } from '@filesync/scanner'
 import { openScanner } from '@filesync/scanner/node'
 import type { ScannerInit } from '@filesync/scanner/node'
-import { EntryStat } from '../src/entry-stat.ts'
-import { fillRecord } from '../src/node/local-directory.ts'
+import { EntryStat } from '../../src/entry-stat.ts'
+import { fillRecord } from '../../src/node/local-directory.ts'
 
 /** A file that was quiet long ago. */
 const QUIET = new Date('2020-01-02T03:04:05.678Z')

@@ -1,11 +1,11 @@
-/** A path that rests waits this long for the ones that do not, so that a burst of changes is one sync. */
-const COMPANY_MS = 1_500
+/** A quiet path waits this long for those that still change, so that a burst of changes is one sync. */
+const MAX_EXTRA_WAIT_MS = 1_500
 
 /**
- * Decides when changes have become quiet. A path is quiet when nothing was heard of it for `settleMs`; a file that never
- * rests (a log) neither holds back the others nor causes syncs of its own.
+ * Debounces changes by path. A path is quiet if no change was reported for `settleMs`; a file that changes all the time (a
+ * log) neither delays the others nor causes syncs.
  */
-export class QuietPaths {
+export class ChangeDebouncer {
   readonly #settleMs: number
   /** By the time of the last change, oldest first. */
   readonly #lastMs = new Map<string, number>()
@@ -23,21 +23,21 @@ export class QuietPaths {
     return this.#lastMs.has(path)
   }
 
-  /** A path was changed at this time. Times never go back. */
-  note (path: string, monotonicMs: number): void {
+  /** Adds a change of a path at this time, which must not be earlier than the previous one. */
+  add (path: string, monotonicMs: number): void {
     this.#lastMs.delete(path)
     this.#lastMs.set(path, monotonicMs)
     this.#latestMs = monotonicMs
   }
 
-  /** When the next batch is due, as a monotonic time; undefined while nothing is waiting. */
+  /** The monotonic time at which the next batch is due; undefined if no path is pending. */
   dueMs (): number | undefined {
     const first = this.#firstMs()
     if (first === undefined) return undefined
-    return Math.min(this.#latestMs + this.#settleMs, first + this.#settleMs + COMPANY_MS)
+    return Math.min(this.#latestMs + this.#settleMs, first + this.#settleMs + MAX_EXTRA_WAIT_MS)
   }
 
-  /** Takes the paths that are quiet and returns how many they were. */
+  /** Removes the quiet paths and returns their number. */
   take (monotonicMs: number): number {
     let taken = 0
     for (const [path, lastMs] of this.#lastMs) {

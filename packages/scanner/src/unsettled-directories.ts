@@ -3,33 +3,33 @@ import type { RelativePath } from '@filesync/protocol'
 import type { DirectoryNode } from './directory-node.ts'
 import type { DirtyDirectories } from './dirty-directories.ts'
 
-/** Directories that have to be read again even though no change was told: files in motion, and what could not be read. */
-export function markRestless (root: DirectoryNode, dirty: DirtyDirectories): void {
-  visit(root, (node, path) => { if (isRestless(node)) dirty.mark(path) })
+/** Marks directories to read again without an event: those with unsettled files or with something that could not be read. */
+export function markForReread (root: DirectoryNode, dirty: DirtyDirectories): void {
+  visit(root, (node, path) => { if (needsReread(node)) dirty.mark(path) })
 }
 
-/** The paths of the files in motion. */
+/** The paths of the unsettled files. */
 export function unsettledPaths (root: DirectoryNode): RelativePath[] {
   const paths: RelativePath[] = []
   visit(root, (node, path) => { for (const { name } of node.own.unsettled) paths.push(joinPath(path, name)) })
   return paths
 }
 
-/** How long until the last of the files in motion can have come to rest; 0 where there is none. */
-export function longestRestMs (root: DirectoryNode): number {
+/** How long until the last of the unsettled files can have settled; 0 if there is none. */
+export function longestSettleMs (root: DirectoryNode): number {
   let longestMs = 0
   visit(root, node => { for (const { settlesInMs } of node.own.unsettled) longestMs = Math.max(longestMs, settlesInMs) })
   return longestMs
 }
 
-function isRestless (node: DirectoryNode): boolean {
+function needsReread (node: DirectoryNode): boolean {
   return node.own.unsettled.length > 0 || !node.own.complete
 }
 
-function visit (root: DirectoryNode, take: (node: DirectoryNode, path: RelativePath) => void): void {
+function visit (root: DirectoryNode, use: (node: DirectoryNode, path: RelativePath) => void): void {
   const stack: { readonly node: DirectoryNode, readonly path: RelativePath }[] = [{ node: root, path: ROOT_PATH }]
   for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
-    take(at.node, at.path)
+    use(at.node, at.path)
     for (const child of at.node.children) {
       if (child.totals.unsettledCount > 0 || child.totals.incomplete > 0) stack.push({ node: child, path: joinPath(at.path, child.name) })
     }
