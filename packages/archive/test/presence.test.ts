@@ -110,7 +110,7 @@ test('what is read of a disk that does not answer is neither safe nor a finding'
   const world = new World()
   const area = await world.area()
   await push(area, new SourceTree().write('a', 'content'))
-  world.store.root.below('laptop')?.take('a')
+  world.store.root.below('laptop')?.remove('a')
   const gone = Object.assign(new Error('EIO'), { code: 'ARCHIVE_UNAVAILABLE' })
   const ensure = world.store.ensurePresent.bind(world.store)
   world.store.ensurePresent = async check => { if (check === 'disk') throw gone; await ensure(check) }

@@ -8,7 +8,7 @@ import { FACT_BYTES } from '../src/store/facts.ts'
 import type { IndexWrite } from '../src/store/archive-index.ts'
 import type { PackRequest } from '../src/store/content-store.ts'
 import { openLmdbIndex, openLocalStore } from '../src/node/index.ts'
-import { ownTrouble, storeTrouble } from '../src/node/trouble.ts'
+import { archiveError, storeError } from '../src/node/disk-errors.ts'
 import { describeFolder, describeSource, newArchive, newFolder } from './on-disk.ts'
 import { mayMount, run, smallDisk } from './small-disk.ts'
 import { compareAll, makePack, push } from './push.ts'
@@ -163,13 +163,13 @@ const ERRORS = [
 ] as const
 
 test.each(ERRORS)('%s of the system ends a sync with %s, and says so', (errno, code) => {
-  const trouble = storeTrouble(Object.assign(new Error(`${errno}: something`), { code: errno }))
+  const trouble = storeError(Object.assign(new Error(`${errno}: something`), { code: errno }))
   expect(trouble).toMatchObject({ code })
   expect(trouble?.message).toContain(errno)
 })
 
 test.each(['ENOENT', 'EACCES', 'ELOOP', 'ENAMETOOLONG'])('%s is the trouble of one file', errno => {
-  expect(storeTrouble(Object.assign(new Error(errno), { code: errno }))).toBeUndefined()
+  expect(storeError(Object.assign(new Error(errno), { code: errno }))).toBeUndefined()
 })
 
 test('what the system refuses the archive itself ends a sync, and is told without the paths of the server', async () => {
@@ -186,7 +186,7 @@ test('what the system refuses the archive itself ends a sync, and is told withou
 
 test.each(['EACCES', 'EPERM'])('%s for the archive itself says who has to own it', errno => {
   const refused = Object.assign(new Error(`${errno}: permission denied, mkdir '/proc/self/fd/21/.filesync'`), { code: errno })
-  expect(ownTrouble(refused)).toMatchObject({ code: 'ARCHIVE_UNAVAILABLE', message: `The archive cannot be used: the server has no permission there (${errno}). Make the user that runs the server the owner of the archive and of everything in it.` })
+  expect(archiveError(refused)).toMatchObject({ code: 'ARCHIVE_UNAVAILABLE', message: `The archive cannot be used: the server has no permission there (${errno}). Make the user that runs the server the owner of the archive and of everything in it.` })
 })
 
 test('leaves the reserve alone', async () => {

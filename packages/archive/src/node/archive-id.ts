@@ -5,11 +5,11 @@ import { OWN } from './disk-places.ts'
 import { flushDirectory } from './disk-directories.ts'
 import * as disk from './disk.ts'
 
-/** A whole block, so that reading it past the page cache asks the disk itself and not the inode. */
+/** A whole block, so that reading it past the page cache reaches the disk and is not answered from the inode. */
 export const ID_FILE_BYTES = 4096
 const EXPLANATION = 'By this id a FileSync server knows its archive again. Leave the file here; a copy of the whole archive may keep it.\n'
 
-/** The id that an archive has, in 32 hexadecimal digits; undefined if it has none. Throws what the system refuses. */
+/** The id of an archive, 32 hexadecimal digits; undefined if it has none. Throws errors of the system. */
 export function readArchiveId (beneath: Beneath): string | undefined {
   try {
     const fd = disk.readAt(beneath.open(OWN), ARCHIVE_ID_FILE)
@@ -25,12 +25,12 @@ export function readArchiveId (beneath: Beneath): string | undefined {
   }
 }
 
-/** The id in the content of the file; undefined if there is none. */
+/** The id in the content of the id file; undefined if there is none. */
 export function parseArchiveId (content: Uint8Array): string | undefined {
   return archiveIdOf(new TextDecoder('latin1').decode(content))
 }
 
-/** Gives an archive an id, on stable storage when it returns. To be called while the archive is locked. */
+/** Gives an archive an id, which is on stable storage when this returns. To be called while the archive is locked. */
 export function makeArchiveId (beneath: Beneath): string {
   const id = randomBytes(16).toString('hex')
   const prefix = beneath.open(OWN, 'make')
@@ -47,7 +47,7 @@ export function makeArchiveId (beneath: Beneath): string {
   return id
 }
 
-/** Throws ARCHIVE_UNAVAILABLE if an archive is not the one that is expected. `found` is undefined for one without an id. */
+/** Throws ARCHIVE_UNAVAILABLE unless the id that was found, undefined for none, is the expected one. */
 export function ensureArchiveId (root: string, found: string | undefined, expected: string): void {
   if (found === expected) return
   const what = found === undefined

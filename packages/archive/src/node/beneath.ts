@@ -5,26 +5,26 @@ import { hasDescriptorPaths } from '@filesync/protocol/node'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = fs.constants
 const DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
-/** Handles that are held at once, well below the usual limit of 1024 open files a process. */
+/** How many handles are held at the same time: well below the usual limit of 1024 open files per process. */
 const HELD_HANDLES = 200
 
-/** Whether directories can be held open and names looked up below them, so that no path is walked twice. */
+/** Whether directories can be held open and names looked up relative to them, so that no path is resolved twice. */
 export const HOLDS_HANDLES: boolean = hasDescriptorPaths()
 
 /**
- * The only way to a directory beneath a root: no symbolic link is ever followed. On Linux each directory is opened once,
- * component by component with O_NOFOLLOW, and held; names are looked up below the handle through `/proc/self/fd`, so
- * nothing that is exchanged meanwhile can lead out. Elsewhere every component is looked at before each use, which leaves a
- * moment in which a local user could exchange it. What is done to names in a directory is in disk.ts.
+ * Opens directories beneath a root; there is no other way to reach them, and symbolic links are never followed. On Linux each
+ * directory is opened once, component by component with O_NOFOLLOW, and held open. Names are looked up relative to the handle
+ * through `/proc/self/fd`, so replacing a component cannot lead outside the root. On other systems every component is checked
+ * before each use, which leaves a moment in which a local user could replace it. Operations on names in a directory are in disk.ts.
  */
 export class Beneath {
   readonly root: string
-  /** Whether directories are held open. If not, {@link handle} is for the root alone. */
+  /** Whether directories are held open. If not, {@link handle} works for the root only. */
   readonly holds: boolean
   readonly #rootFd: number
   readonly #handles = new Map<string, number>()
 
-  /** Throws ARCHIVE_UNAVAILABLE where the root is no directory, ARCHIVE_ESCAPE where it is a symbolic link. */
+  /** Throws ARCHIVE_UNAVAILABLE if the root is not a directory, and ARCHIVE_ESCAPE if it is a symbolic link. */
   constructor (root: string, holds: boolean = HOLDS_HANDLES) {
     this.holds = holds
     this.#rootFd = openRoot(root)
@@ -32,22 +32,22 @@ export class Beneath {
   }
 
   /**
-   * The prefix for names in a directory, good until `trim`; '' is the root. Throws the errno of the first component that
-   * is no directory.
+   * Returns the prefix for names in a directory, which is valid until `trim`; '' is the root. Throws the errno of the first
+   * component that is not a directory.
    */
   open (directory: string, how: 'existing' | 'make' = 'existing'): string {
     if (!this.holds) return this.#walk(directory, how)
     return `/proc/self/fd/${String(this.handle(directory, how))}/`
   }
 
-  /** A descriptor of a directory, which stays this object's. Where none are held, of the root. */
+  /** A descriptor of a directory, owned by this object. If none are held open, only that of the root is available. */
   handle (directory: string, how: 'existing' | 'make' = 'existing'): number {
     if (directory === '') return this.#rootFd
     if (!this.holds) throw new FileSyncError('INTERNAL', 'Directory handles are not kept open on this system.')
     const held = this.#handles.get(directory)
     if (held !== undefined) {
       this.#handles.delete(directory)
-      // A directory that was moved away takes its handle along, perhaps out of the root.
+      // The handle follows a directory that was moved, perhaps out of the root.
       if (fs.readlinkSync(`/proc/self/fd/${String(held)}`) === `${this.root}/${directory}`) {
         this.#handles.set(directory, held)
         return held
@@ -62,8 +62,8 @@ export class Beneath {
   }
 
   /**
-   * Lets go of the handles that were not used for longest. To be called between pieces of work, when no prefix is in
-   * use: the number of a closed handle may be given to another directory.
+   * Closes the least recently used handles if there are too many. To be called between operations, when no prefix is in use: the
+   * number of a closed handle may be reused for another directory.
    */
   trim (): void {
     if (this.#handles.size <= HELD_HANDLES) return
@@ -74,14 +74,14 @@ export class Beneath {
     }
   }
 
-  /** Lets go of all handles. */
-  forget (): void {
+  /** Closes all handles but that of the root. */
+  closeHandles (): void {
     for (const fd of this.#handles.values()) fs.closeSync(fd)
     this.#handles.clear()
   }
 
   close (): void {
-    this.forget()
+    this.closeHandles()
     fs.closeSync(this.#rootFd)
   }
 
@@ -91,7 +91,7 @@ export class Beneath {
       path = `${path}/${checkedName(name)}`
       let found = fs.lstatSync(path, { throwIfNoEntry: false })
       if (found === undefined && how === 'make') {
-        makeUnlessThere(path)
+        makeIfMissing(path)
         found = fs.lstatSync(path, { throwIfNoEntry: false })
       }
       if (found?.isDirectory() !== true) throw notADirectory(path, found === undefined ? 'ENOENT' : 'ENOTDIR')
@@ -118,13 +118,13 @@ function openDirectory (path: string, how: 'existing' | 'make'): number {
     return fs.openSync(path, DIRECTORY)
   } catch (error) {
     if (how === 'existing' || errnoOf(error) !== 'ENOENT') throw error
-    makeUnlessThere(path)
+    makeIfMissing(path)
     return fs.openSync(path, DIRECTORY)
   }
 }
 
-/** Another thread may make it at the same moment. */
-function makeUnlessThere (path: string, mode = 0o700): void {
+/** Another thread may create it at the same moment. */
+function makeIfMissing (path: string, mode = 0o700): void {
   try {
     fs.mkdirSync(path, mode)
   } catch (race) {
@@ -136,34 +136,35 @@ function notADirectory (path: string, code: string): Error {
   return Object.assign(new Error(`${code}: not a directory, open '${path}'`), { code })
 }
 
-/** The name itself. Throws ARCHIVE_ESCAPE for what is not a single one: `..` works below a handle too. */
+/** Returns the name. Throws ARCHIVE_ESCAPE if it is not a single component: `..` would leave the directory of a handle too. */
 export function checkedName (name: string): string {
   if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0')) {
-    throw new FileSyncError('ARCHIVE_ESCAPE', 'Refused to look up a name in the archive that is empty, "." or "..", or contains "/" or NUL.')
+    throw new FileSyncError('ARCHIVE_ESCAPE', 'Refused to look up a name in the archive that is empty, "." or "..", ' +
+      'or contains "/" or NUL.')
   }
   return name
 }
 
 /**
- * Makes a directory and those above it. For the root itself, before it is opened. Node's own way tries for ever where a
- * file system makes none, such as below /proc.
+ * Creates a directory and its parents. For the root, before it is opened. Node's recursive mkdir retries forever on a file
+ * system that cannot create directories, such as /proc.
  */
 export function makeRoot (path: string): void {
   try {
-    makeUnlessThere(path, 0o755)
+    makeIfMissing(path, 0o755)
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw error
     makeRoot(dirname(path))
-    makeUnlessThere(path, 0o755)
+    makeIfMissing(path, 0o755)
   }
 }
 
-/** Whether anything is at a path; for the root itself, before it is opened. */
+/** Whether anything is at a path. For the root, before it is opened. */
 export function existsPath (path: string): boolean {
   return fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined
 }
 
-/** The real path of what exists of a path, with the rest behind it. */
+/** The real path of the part of a path that exists, followed by the rest. */
 export function realPathOf (path: string): string {
   try {
     return fs.realpathSync(path)

@@ -1,7 +1,7 @@
 import type { FoundEntry } from '../store/content-store.ts'
 import * as disk from './disk.ts'
 
-/** What stands at a name of a directory; undefined for nothing. */
+/** Describes the entry at a name of a directory; undefined if there is none. */
 export function describeAt (prefix: string, name: string): FoundEntry | undefined {
   const stat = disk.statAt(prefix, name)
   if (stat === undefined) return undefined

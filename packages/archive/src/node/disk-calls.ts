@@ -1,15 +1,16 @@
 import type { Digest, ErrorCode, RelativePath } from '@filesync/protocol'
 import type {
-  DirectoryState, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome, RestoreRequest, SpoiledFiles, StreamEnd, StagedStreamRequest,
+  DirectoryState, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome, RestoreRequest,
+  SpoiledFiles, StreamEnd, StagedStreamRequest,
 } from '../store/content-store.ts'
 import type { TimeRange } from '../store/file-time.ts'
 import type { Batch, EntryFailure, BatchOutcome, RemovalBatch, Section } from '../store/section.ts'
 import type { FlushMode } from './disk-flushing.ts'
 
-/** What a step of reading a file again came to: more to read, nothing more that can be read, or the end. */
+/** The result of one step of rereading a file: there is more to read, the rest cannot be read, or the whole file was read. */
 export type RereadStep = 'more' | 'unreadable' | Reread
 
-/** What a disk worker does, each in one go. Whole batches, so that nothing per file crosses between threads. */
+/** The calls that a disk worker serves, one at a time. They take whole batches, so that no message per file crosses between threads. */
 export interface DiskCalls {
   openArea (area: string): void
   stagePack (request: PackRequest): PackFailure[]
@@ -50,7 +51,7 @@ export interface DiskCalls {
 
 export interface DiskWorkerData {
   readonly root: string
-  /** Of the root; a worker that finds another one there refuses to work. */
+  /** Device and inode of the root; a worker that finds another directory there fails to start. */
   readonly device: bigint
   readonly inode: bigint
   readonly flushes: FlushMode
@@ -59,17 +60,23 @@ export interface DiskWorkerData {
   readonly times: TimeRange | undefined
 }
 
-/** Told once by each worker, before any reply: it can be ended from now on. */
+/** Sent once by each worker, before any reply: from now on it can be terminated. */
 export const LOADED = 'loaded'
 
 export interface DiskRequest {
   readonly id: number
   readonly call: keyof DiskCalls
   readonly args: unknown[]
-  /** A buffer that the arguments lie in; it comes back with the reply. */
+  /** A buffer that contains the arguments' bytes. It is transferred, and returned with the reply. */
   readonly lent: ArrayBuffer | undefined
 }
 
 export type DiskReply =
   & { readonly id: number, readonly lent: ArrayBuffer | undefined }
-  & ({ readonly result: unknown } | { readonly error: { readonly code: ErrorCode, readonly message: string, readonly path: string | undefined } })
+  & ({ readonly result: unknown } | { readonly error: ReplyError })
+
+interface ReplyError {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly path: string | undefined
+}

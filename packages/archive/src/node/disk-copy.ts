@@ -5,14 +5,15 @@ import { createHasher } from '@filesync/protocol/node'
 import type { CopiedFile, ExistingCopy } from '../store/existing-copy.ts'
 import { Beneath } from './beneath.ts'
 import { DiskReading } from './disk-reading.ts'
+import { readAsync } from './disk-async.ts'
 import * as disk from './disk.ts'
 import { isInside } from './path-rules.ts'
 
 const READ_BYTES = 1 << 20
 
 /**
- * Opens a directory as the copy that an area is to take over; `in place` where it is the area's own folder. Throws USAGE for
- * what is no directory, and for one that lies in the archive or around it.
+ * Opens a directory as the copy that an area is to adopt; returns `in place` if it is the area's own directory. Throws USAGE if it is
+ * not a directory, or if it is inside the archive or contains it.
  */
 export function openDiskCopy (archiveRoot: string, area: string, directory: string): ExistingCopy | 'in place' {
   const beneath = openDirectory(directory)
@@ -88,7 +89,7 @@ class DiskFile implements CopiedFile {
 
   async read (): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const buffer = new Uint8Array(Math.min(READ_BYTES, Math.max(1, this.sizeBytes - this.#position)))
-    const read = await disk.readLater(this.#fd, buffer, this.#position)
+    const read = await readAsync(this.#fd, buffer, this.#position)
     if (read === 0) return undefined
     this.#position += read
     const piece = read === buffer.length ? buffer : buffer.slice(0, read)

@@ -5,12 +5,12 @@ import * as disk from './disk.ts'
 import type { Stat } from './disk.ts'
 
 /**
- * What a system answers that cannot flush a directory. Windows flushes files only; NTFS writes renames to its own journal. FAT
- * and some file systems in user space answer EINVAL.
+ * Errors of systems that cannot flush a directory. Windows flushes files only, and NTFS writes renames to its own journal. FAT and
+ * some file systems in user space report EINVAL.
  */
 const NO_DIRECTORY_FLUSH = new Set(['EPERM', 'EISDIR', 'EACCES', 'EBADF', 'EINVAL'])
 
-/** What is known of a directory. Throws the errno of the first component that is no directory. */
+/** Describes a directory. Throws the errno of the first component that is not a directory. */
 export function directoryStat (beneath: Beneath, directory: string): Stat {
   if (beneath.holds || directory === '') return disk.statOf(beneath.handle(directory))
   const stat = disk.statAt(...placeOf(beneath, directory))
@@ -19,10 +19,12 @@ export function directoryStat (beneath: Beneath, directory: string): Stat {
 }
 
 /**
- * Gives a directory its mode and time. By its name where no handles are held: Windows takes neither through a handle, and one
- * that stays open keeps the directories above it from being renamed.
+ * Sets the mode and time of a directory. By name if no handles are held: Windows sets neither through a handle, and an open handle
+ * prevents the directories above it from being renamed.
  */
-export function setDirectory (beneath: Beneath, directory: string, { mode, mtimeNs }: { readonly mode: number, readonly mtimeNs: bigint }): void {
+export function setDirectory (
+  beneath: Beneath, directory: string, { mode, mtimeNs }: { readonly mode: number, readonly mtimeNs: bigint },
+): void {
   if (beneath.holds) {
     const fd = beneath.handle(directory)
     disk.setMode(fd, mode)
@@ -40,7 +42,7 @@ export function setDirectoryMode (beneath: Beneath, directory: string, mode: num
   else disk.setModeAt(...placeOf(beneath, directory), mode)
 }
 
-/** Puts the names of a directory on stable storage, if the system can do that. */
+/** Flushes the names in a directory to stable storage, if the system can do that. */
 export function flushDirectory (beneath: Beneath, directory: string): void {
   try {
     if (beneath.holds) disk.syncFile(beneath.handle(directory))
@@ -50,7 +52,7 @@ export function flushDirectory (beneath: Beneath, directory: string): void {
   }
 }
 
-/** Where a directory has its name. Throws the errno of the first component, itself included, that is no directory. */
+/** The place of a directory's name. Throws the errno of the first component, itself included, that is not a directory. */
 function placeOf (beneath: Beneath, directory: string): readonly [prefix: string, name: string] {
   beneath.open(directory)
   const { directory: above, name } = splitPath(directory as RelativePath)

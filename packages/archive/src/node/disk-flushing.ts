@@ -6,15 +6,15 @@ import { inside, STAGING } from './disk-places.ts'
 import * as disk from './disk.ts'
 
 /**
- * How what a worker writes gets to stable storage. `whole`: by one call for the file system, which is made elsewhere. `each`: file by
- * file and directory by directory. `relayed`: the same, by way of another program or machine that may not flush directories.
+ * How the writes of a worker reach stable storage. `whole`: by one call for the whole file system, made elsewhere. `each`: file by
+ * file and directory by directory. `relayed`: the same, but through another program or machine that may not flush directories.
  */
 export type FlushMode = 'whole' | 'each' | 'relayed'
 
-/** What became of a name since it was noted; it is noted again at its new place. */
+/** Errors for a name that has moved since it was noted; it was noted again at its new place. */
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENOTREG'])
 
-/** Flushes what one disk worker changed. Costs nothing where the file system is flushed as a whole. */
+/** Flushes what one disk worker changed. Does nothing if the file system is flushed as a whole. */
 export class DiskFlushing {
   readonly #mode: FlushMode
   readonly #beneath: Beneath
@@ -31,18 +31,20 @@ export class DiskFlushing {
     if (this.#mode !== 'whole') disk.syncFile(fd)
   }
 
-  /** Names came to a directory of an area, or left it. */
+  /** Names were added to a directory of an area, or removed from it. */
   changed (area: string, directory = ''): void {
     if (this.#mode !== 'whole') this.#directories.add(inside(area, directory))
   }
 
-  /** As {@link changed}, of a directory that may have been made together with some of those above it. */
+  /** As {@link changed}, for a directory that may have been created together with some of those above it. */
   made (directory: string, below: string): void {
     if (this.#mode === 'whole') return
-    for (let path = directory; path.length >= below.length && path !== ''; path = path.slice(0, Math.max(path.lastIndexOf('/'), 0))) this.#directories.add(path)
+    for (let path = directory; path.length >= below.length && path !== ''; path = path.slice(0, Math.max(path.lastIndexOf('/'), 0))) {
+      this.#directories.add(path)
+    }
   }
 
-  /** A file got this name. What is relayed has its name flushed for certain only with the file itself. */
+  /** A file was given this name. On a relaying file system, only flushing the file itself is certain to flush its name. */
   named (area: string, directory: string, name: string): void {
     if (this.#mode === 'whole') return
     const at = inside(area, directory)
@@ -50,11 +52,11 @@ export class DiskFlushing {
     if (this.#mode === 'relayed') this.#files.set(`${at}/${name}`, [at, name])
   }
 
-  /** Everything that was noted is on stable storage when it returns. */
+  /** Flushes everything that was noted; it is on stable storage when this returns. */
   flush (): void {
     if (this.#directories.size === 0) return
-    for (const [directory, name] of this.#files.values()) this.#unlessGone(() => { this.#flushFile(directory, name) })
-    for (const directory of this.#directories) this.#unlessGone(() => { flushDirectory(this.#beneath, directory) })
+    for (const [directory, name] of this.#files.values()) this.#ignoreIfGone(() => { this.#flushFile(directory, name) })
+    for (const directory of this.#directories) this.#ignoreIfGone(() => { flushDirectory(this.#beneath, directory) })
     if (this.#mode === 'relayed') this.#flushNewFile()
     this.#files.clear()
     this.#directories.clear()
@@ -70,7 +72,7 @@ export class DiskFlushing {
     }
   }
 
-  /** ext4 and XFS write their changes in order: with a file that is younger than all of them, they are on the disk too. */
+  /** ext4 and XFS write their changes in order: once a file that is newer than all of them is on the disk, they are too. */
   #flushNewFile (): void {
     const prefix = this.#beneath.open(STAGING, 'make')
     const name = `flush-${randomBytes(6).toString('hex')}`
@@ -80,11 +82,11 @@ export class DiskFlushing {
       disk.syncFile(fd)
     } finally {
       disk.close(fd)
-      this.#unlessGone(() => { disk.unlinkAt(prefix, name) })
+      this.#ignoreIfGone(() => { disk.unlinkAt(prefix, name) })
     }
   }
 
-  #unlessGone (work: () => void): void {
+  #ignoreIfGone (work: () => void): void {
     this.#beneath.trim()
     try {
       work()

@@ -6,7 +6,7 @@ import { HISTORY, inside, logName, OWN, parseLogName } from './disk-places.ts'
 import * as disk from './disk.ts'
 import { readWhole } from './whole-file.ts'
 
-/** What is remembered of syncs beside what they put away: a file for each sync, that is only appended to. */
+/** The history of syncs, beside the versions: one append-only file for each sync. */
 export class DiskHistory {
   readonly #beneath: Beneath
   readonly #flushing: DiskFlushing
@@ -35,7 +35,7 @@ export class DiskHistory {
     try {
       prefix = this.#beneath.open(inside(HISTORY, area))
     } catch (error) {
-      // Nothing was appended yet; a look makes nothing, also on a disk that nobody may write to.
+      // Nothing was appended yet. Reading creates nothing, because the disk may be read-only.
       if (errnoOf(error) === 'ENOENT') return []
       throw error
     }

@@ -5,7 +5,7 @@ import { countArrived, marksName, noteFlushed, parseMarksName } from './partial-
 
 const PARTIAL_MODE = 0o600
 
-/** Looks after large files that are unfinished, between syncs and after a crash. */
+/** Manages the partials: unfinished large files, between syncs and after a crash. */
 export class DiskPartials {
   readonly #beneath: Beneath
 
@@ -13,7 +13,7 @@ export class DiskPartials {
     this.#beneath = beneath
   }
 
-  /** Names of unfinished files, and how much of each is what arrived; the rest is cut off. To be called while no sync runs. */
+  /** The names of partials, and how many bytes of each arrived for certain; the rest is truncated. To be called while no sync runs. */
   list (area: string): Map<string, number> {
     const prefix = this.#open(area)
     const found = new Map<string, number>()
@@ -21,7 +21,7 @@ export class DiskPartials {
     for (const name of names) {
       const of = parseMarksName(name)
       if (of !== undefined) {
-        // Its file became whole.
+        // Its file is complete.
         if (!names.has(of)) disk.unlinkAt(prefix, name)
         continue
       }
@@ -32,7 +32,7 @@ export class DiskPartials {
     return found
   }
 
-  /** Notes that so much of unfinished files of an area is flushed. */
+  /** Records how many bytes of some partials of an area were flushed. */
   flushed (area: string, partials: ReadonlyMap<string, number>): void {
     const prefix = this.#open(area)
     for (const [partial, flushedBytes] of partials) noteFlushed([prefix, marksName(partial)], flushedBytes)
@@ -47,7 +47,7 @@ export class DiskPartials {
     }
   }
 
-  /** Makes large files unfinished again that are whole and were never placed. */
+  /** Turns large files that are complete but were never placed back into partials. */
   reclaim (area: string, staging: string): void {
     if (disk.statAt(this.#beneath.open(STAGING, 'make'), staging) === undefined) return
     const from = this.#beneath.open(inside(STAGING, staging))
@@ -57,7 +57,7 @@ export class DiskPartials {
       if (found === undefined || !disk.existsAt(from, found.staged)) continue
       const fd = disk.readAt(from, found.staged)
       try {
-        // It has the mode of the original, which may not be written.
+        // It has the mode of the original, which may not be writable.
         disk.setMode(fd, PARTIAL_MODE)
       } finally {
         disk.close(fd)
@@ -74,7 +74,7 @@ export class DiskPartials {
 function cutAt (place: readonly [prefix: string, name: string], sizeBytes: number): void {
   const fd = disk.continueAt(...place)
   try {
-    disk.cutTo(fd, sizeBytes)
+    disk.truncate(fd, sizeBytes)
   } finally {
     disk.close(fd)
   }

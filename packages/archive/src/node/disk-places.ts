@@ -1,11 +1,11 @@
 import type { Section } from '../store/section.ts'
 
-/** Where things lie below the root. */
+/** Directories below the root. */
 export const OWN = '.filesync'
 export const STAGING: string = `${OWN}/staging`
 export const PARTIAL: string = `${OWN}/partial`
 export const VERSIONS: string = `${OWN}/versions`
-/** What of each sync is remembered that its versions do not tell. */
+/** What is known of each sync beyond its versions. */
 export const HISTORY: string = `${OWN}/history`
 export const INDEX: string = `${OWN}/index`
 
@@ -14,7 +14,7 @@ export function inside (directory: string, below: string): string {
   return below === '' ? directory : `${directory}/${below}`
 }
 
-/** The directory that a path lies in, and its last name. */
+/** The parent directory of a path, and its last name. */
 export function split (path: string): [directory: string, name: string] {
   const at = path.lastIndexOf('/')
   return [path.slice(0, Math.max(at, 0)), path.slice(at + 1)]
@@ -25,33 +25,33 @@ export function stagedName (number: number): string {
   return number.toString(36)
 }
 
-/** Stands beside a large file in staging and tells the name that it had while it was unfinished. */
+/** The name of a marker beside a large file in staging, which contains the name that the file had as a partial. */
 export function reclaimName (number: number, partial: string): string {
   return `=${stagedName(number)}.${partial}`
 }
 
-/** What such a name tells, or undefined where it is none. */
+/** Parses such a name; undefined for any other. */
 export function parseReclaimName (name: string): { readonly staged: string, readonly partial: string } | undefined {
   const [, staged, partial] = /^=([0-9a-z]+)\.(.+)$/.exec(name) ?? []
   return staged === undefined || partial === undefined ? undefined : { staged, partial }
 }
 
-/** The folder in staging with the contents of one directory; no content is named like that. */
+/** The name of the folder in staging for the contents of one directory; no content has such a name. */
 export function folderName (number: number): string {
   return `+${number.toString(36)}`
 }
 
-/** The directory in staging where the contents of a section lie. */
+/** The directory in staging that holds the contents of a section. */
 export function stagingOf (staging: string, { folder }: Pick<Section, 'folder'>): string {
   return folder === undefined ? `${STAGING}/${staging}` : `${STAGING}/${staging}/${folderName(folder)}`
 }
 
-/** The name of what one sync put away in the history of its area. */
+/** The name of a sync's file in the history of its area. */
 export function logName (count: number): string {
   return `${String(count).padStart(10, '0')}.log`
 }
 
-/** The number of the sync that such a name tells, or undefined if it is none. */
+/** The number of the sync in such a name; undefined for any other name. */
 export function parseLogName (name: string): number | undefined {
   const [, count] = /^(\d{10,})\.log$/.exec(name) ?? []
   return count === undefined ? undefined : Number(count)

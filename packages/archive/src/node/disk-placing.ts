@@ -14,22 +14,22 @@ import type { DiskFlushing } from './disk-flushing.ts'
 import { newOutcome } from './disk-versions.ts'
 import type { DiskVersions, Spot } from './disk-versions.ts'
 import * as disk from './disk.ts'
-import { fileTrouble, throwIfStoreTrouble } from './trouble.ts'
+import { describeFileError, throwIfStoreError } from './disk-errors.ts'
 import { digestAt } from './whole-file.ts'
 
-/** The server has to be able to change the directories that it keeps. */
+/** The server has to be able to change the directories that it stores. */
 const OWNER_OWNS = 0o700
 
-/** What was to stay is not what was stored. */
-class Altered extends Error {}
+/** A file that was to stay is no longer what was stored. */
+class AlteredError extends Error {}
 
-/** Where the entries of a section go. */
+/** The directory that the entries of a section are placed in. */
 interface Target extends Spot {
-  /** What stands there already, where that is known for all names. */
+  /** The names that exist there already, if they were all read. */
   readonly taken?: ReadonlySet<string>
 }
 
-/** Puts what is staged into its place; what stood there becomes a version. */
+/** Moves staged content to its place; what was there becomes a version. */
 export class DiskPlacing {
   readonly #beneath: Beneath
   readonly #versions: DiskVersions
@@ -37,7 +37,10 @@ export class DiskPlacing {
   readonly #foldsNames: boolean
   readonly #times: TimeRange | undefined
 
-  constructor (beneath: Beneath, versions: DiskVersions, { flushing, foldsNames, times }: Pick<DiskWorkerData, 'foldsNames' | 'times'> & { readonly flushing: DiskFlushing }) {
+  constructor (
+    beneath: Beneath, versions: DiskVersions,
+    { flushing, foldsNames, times }: Pick<DiskWorkerData, 'foldsNames' | 'times'> & { readonly flushing: DiskFlushing },
+  ) {
     this.#beneath = beneath
     this.#versions = versions
     this.#flushing = flushing
@@ -45,7 +48,7 @@ export class DiskPlacing {
     this.#times = times
   }
 
-  /** The times are those of the clock, not ages. */
+  /** In the outcome, `agesMs` are times of the clock, not ages. */
   place (area: string, batch: Batch, how: Placing): BatchOutcome {
     const outcome = newOutcome(batch.sections.reduce((sum, { staged }) => sum + staged.length, 0))
     const placed = how === 'first' ? this.#placeFolders(area, batch) : undefined
@@ -68,8 +71,9 @@ export class DiskPlacing {
           spot ??= this.#spotOf(area, section, batch)
           outcome.before[at] = this.#placeEntry(spot, entry, { section, e, staging, how })
         } catch (error) {
-          throwIfStoreTrouble(error)
-          outcome.failures.push({ section: s, entry: e, ...error instanceof Altered ? ALTERED : { message: fileTrouble(error) } })
+          throwIfStoreError(error)
+          const why = error instanceof AlteredError ? ALTERED : { message: describeFileError(error) }
+          outcome.failures.push({ section: s, entry: e, ...why })
         }
         outcome.agesMs[at++] = Date.now()
         e++
@@ -81,14 +85,14 @@ export class DiskPlacing {
 
   applyDirectoryStates (area: string, directories: readonly DirectoryState[]): void {
     this.#flushing.changed(area)
-    // A path is longer than that of any directory it lies in.
+    // Deepest first: a path is longer than those of the directories above it.
     for (const { directory, mtimeNs, mode } of [...directories].sort((a, b) => b.directory.length - a.directory.length)) {
       this.#beneath.trim()
       try {
         setDirectory(this.#beneath, inside(area, directory), { mode: mode | OWNER_OWNS, mtimeNs })
       } catch (error) {
-        throwIfStoreTrouble(error)
-        // What is not there, or is something else, was told as a problem when it was placed.
+        throwIfStoreError(error)
+        // A directory that is missing, or is something else, was reported as a problem when it was placed.
         if (!['ENOENT', 'ENOTDIR', 'ELOOP', 'EPERM'].includes(errnoOf(error))) throw error
       }
     }
@@ -97,11 +101,12 @@ export class DiskPlacing {
   #spotOf (area: string, { directory, folder }: Section, { count, stampMs }: Batch): Target {
     const prefix = this.#beneath.open(inside(area, directory))
     const spot = { area, directory, prefix, count, stampMs }
-    // A new directory is small: reading its names once takes less than looking for each of them. What is spelled otherwise may be the same name.
+    // A new directory is small: reading its names once is faster than looking up each of them. If the file system folds names, another
+    // spelling may be the same name, so each one is looked up.
     return folder === undefined || this.#foldsNames ? spot : { ...spot, taken: new Set(disk.namesIn(prefix)) }
   }
 
-  /** Tries to put whole folders where their directories stand, empty as yet. Returns those that it could, and when. */
+  /** Tries to rename whole folders over their directories, which are still empty. Returns those that it could, with the time. */
   #placeFolders (area: string, { staging, sections, wholeFolders = [] }: Batch): Map<number, number> {
     const placed = new Map<number, number>()
     for (const folder of wholeFolders) {
@@ -117,14 +122,14 @@ export class DiskPlacing {
         this.#flushing.changed(area, directory)
         placed.set(folder, Date.now())
       } catch (error) {
-        throwIfStoreTrouble(error)
-        // Something stands there already, or this system does not put one directory over another: file by file, then.
+        throwIfStoreError(error)
+        // The directory is not empty, or this system cannot rename over a directory: its files are placed one by one.
       }
     }
     return placed
   }
 
-  /** Returns what was there before, as {@link BatchOutcome} tells it. */
+  /** Returns what was there before, for {@link BatchOutcome.before}. */
   #placeEntry (spot: Target, entry: Entry, from: { section: Section, e: number, staging: string, how: Placing }): number {
     const number = from.section.staged[from.e] ?? NOT_STAGED
     if (entry.kind === 'directory') return this.#makeDirectory(spot, entry)
@@ -145,9 +150,11 @@ export class DiskPlacing {
     return before
   }
 
-  // After a crash: what is not in staging any more must be in its place. What staging holds is read before it is trusted, and so is what
-  // was placed and may not have been flushed.
-  #placeAgain (spot: Target, entry: FileEntry, { section, e, staging, how }: { section: Section, e: number, staging: string, how: Placing }): number {
+  // After a crash: content that is no longer in staging must be in its place. Content in staging is verified before it is used, and so is
+  // content that was placed and may not have been flushed.
+  #placeAgain (
+    spot: Target, entry: FileEntry, { section, e, staging, how }: { section: Section, e: number, staging: string, how: Placing },
+  ): number {
     const { digest } = readFact(section.facts, e * FACT_BYTES)
     const name = contentName(section, entry, section.staged[e] ?? 0)
     if (!disk.existsAt(staging, name)) {
@@ -169,7 +176,7 @@ export class DiskPlacing {
       if (errnoOf(error) !== 'EEXIST') throw error
       const stat = disk.statAt(spot.prefix, name)
       if (stat?.kind === 'directory') {
-        // At once, so that the history can tell when; its time is given to it when nothing more happens in it.
+        // At once, so that the history records when. Its time is set later, when nothing in it changes any more.
         const given = mode & 0o777 | OWNER_OWNS
         if (stat.mode !== given) disk.setDirectoryModeAt(spot.prefix, name, given)
         return STAYS_THERE
@@ -199,12 +206,15 @@ function contentName (section: Section, entry: FileEntry, number: number): strin
   return section.folder === undefined ? stagedName(number) : entry.name
 }
 
-/** Gives a file that stays its mode and time. Its time must not be set where it tells that somebody changed the content. */
-function touchFile (spot: Spot, entry: FileEntry, { number, times }: { readonly number: number, readonly times: TimeRange | undefined }): number {
+/** Sets the mode and time of a file that stays. Throws instead if its time shows that somebody changed the content. */
+function touchFile (
+  spot: Spot, entry: FileEntry, { number, times }: { readonly number: number, readonly times: TimeRange | undefined },
+): number {
   const fd = openStored(spot, entry.name)
   try {
     const stat = disk.statOf(fd)
-    if (stat.sizeBytes !== entry.sizeBytes || (number === NOT_STAGED && !isTimeAsSet(entry.mtimeNs, stat.mtimeNs, times))) throw new Altered()
+    const isAltered = stat.sizeBytes !== entry.sizeBytes || (number === NOT_STAGED && !isTimeAsSet(entry.mtimeNs, stat.mtimeNs, times))
+    if (isAltered) throw new AlteredError()
     const mode = entry.mode & 0o777 | disk.OWNER_READS
     if (stat.mode !== mode) disk.setMode(fd, mode)
     if (!isSameTime(stat.mtimeNs, entry.mtimeNs, TOUCH_GRAIN_NS)) disk.touchOpen(fd, entry.mtimeNs, [spot.prefix, entry.name])
@@ -218,12 +228,12 @@ function openStored ({ prefix }: Spot, name: string): number {
   try {
     return disk.readAt(prefix, name)
   } catch (error) {
-    if (['ENOENT', 'ELOOP', 'ENOTREG'].includes(errnoOf(error))) throw new Altered()
+    if (['ENOENT', 'ELOOP', 'ENOTREG'].includes(errnoOf(error))) throw new AlteredError()
     throw error
   }
 }
 
-/** Whether the content of a file is the one that arrived. False too if a part of it cannot be read: it is asked for again. */
+/** Whether the content of a file is what arrived. Also false if part of it cannot be read, so that it is requested again. */
 function holdsDigest (prefix: string, name: string, digest: Digest): boolean {
   try {
     return equalDigests(digestAt(prefix, name), digest)

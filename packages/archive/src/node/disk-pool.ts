@@ -4,18 +4,18 @@ import type { ReuseBuffer } from '@filesync/protocol'
 import { WorkerCalls } from '@filesync/protocol/node'
 import { LOADED } from './disk-calls.ts'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
-import { storeTrouble } from './trouble.ts'
+import { storeError } from './disk-errors.ts'
 
-/** A buffer that arguments lie in, and who gets it back. */
+/** A buffer that contains the arguments' bytes, and the callback that receives it afterwards. */
 export interface Loan {
   readonly buffer: ArrayBuffer
   readonly reuse: ReuseBuffer | undefined
 }
 
-/** What a worker throws away lives for one pack; left alone, the engine gives that 48 MB in each of them. */
+/** A worker's garbage lives for one pack; by default, the engine reserves 48 MB for it in each worker. */
 const YOUNG = { maxYoungGenerationSizeMb: 6 }
 
-/** One worker and the calls that it has not answered. */
+/** One disk worker, and its pending calls. */
 export class DiskThread {
   readonly #worker: Worker
   readonly #calls: WorkerCalls<DiskRequest, DiskReply | typeof LOADED, ReuseBuffer>
@@ -23,7 +23,9 @@ export class DiskThread {
 
   constructor (data: DiskWorkerData) {
     const worker = this.#worker = new Worker(new URL('./disk-worker.ts', import.meta.url), { workerData: data, resourceLimits: YOUNG })
-    this.#loaded = new Promise(resolve => { for (const event of ['message', 'error', 'exit']) worker.once(event, () => { resolve() }) })
+    this.#loaded = new Promise(resolve => {
+      for (const event of ['message', 'error', 'exit']) worker.once(event, () => { resolve() })
+    })
     this.#calls = new WorkerCalls({
       startWorker: () => worker,
       onMessage: reply => { if (reply !== LOADED) this.#receive(reply) },
@@ -43,7 +45,7 @@ export class DiskThread {
   }
 
   async close (): Promise<void> {
-    // V8 was seen to end the whole process when a thread was ended while it evaluated its modules.
+    // V8 has been seen to end the whole process if a thread is terminated while it evaluates its modules.
     this.#worker.ref()
     await this.#loaded
     await this.#calls.close(closed())
@@ -64,9 +66,12 @@ function closed (): FileSyncError {
   return new FileSyncError('ABORTED', 'The archive is closed.')
 }
 
-// What a worker throws while it starts arrives as a plain error with the code that it had.
+// An error that a worker throws while it starts arrives as a plain error that has kept its code.
 function breakdown (cause: unknown): FileSyncError {
   const code = errnoOf(cause)
-  if (cause instanceof Error && (code === 'ARCHIVE_UNAVAILABLE' || code === 'ARCHIVE_ESCAPE')) return new FileSyncError(code, cause.message, { cause })
-  return storeTrouble(cause) ?? new FileSyncError('INTERNAL', 'A disk worker of the archive stopped unexpectedly. Restart the server.', { cause })
+  if (cause instanceof Error && (code === 'ARCHIVE_UNAVAILABLE' || code === 'ARCHIVE_ESCAPE')) {
+    return new FileSyncError(code, cause.message, { cause })
+  }
+  const message = 'A disk worker of the archive stopped unexpectedly. Restart the server.'
+  return storeError(cause) ?? new FileSyncError('INTERNAL', message, { cause })
 }

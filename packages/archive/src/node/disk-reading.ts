@@ -6,10 +6,10 @@ import { describeAt } from './describe-at.ts'
 import { inside, split } from './disk-places.ts'
 import { directoryStat } from './disk-directories.ts'
 import * as disk from './disk.ts'
-import { throwIfStoreTrouble } from './trouble.ts'
+import { throwIfStoreError } from './disk-errors.ts'
 import { digestAt } from './whole-file.ts'
 
-/** Looks at what stands in a mirror. */
+/** Reads what is in a mirror. */
 export class DiskReading {
   readonly #beneath: Beneath
 
@@ -34,7 +34,7 @@ export class DiskReading {
       try {
         return describeAt(this.#beneath.open(inside(area, directory)), name)
       } catch (error) {
-        throwIfStoreTrouble(error)
+        throwIfStoreError(error)
         return undefined
       }
     })
@@ -46,14 +46,14 @@ export class DiskReading {
       try {
         return digestAt(this.#beneath.open(inside(area, directory)), name)
       } catch (error) {
-        // A sector that cannot be read is what verifying looks for; anything else about the disk ends it.
-        if (errnoOf(error) !== 'EIO') throwIfStoreTrouble(error)
+        // Verifying looks for unreadable sectors; any other error of the disk ends it.
+        if (errnoOf(error) !== 'EIO') throwIfStoreError(error)
         return undefined
       }
     })
   }
 
-  /** The file stays open until it is closed in this thread, which is what Node counts it to. */
+  /** The file stays open until it is closed in this thread, because Node tracks open files by thread. */
   openFile (area: string, path: RelativePath): { readonly fd: number, readonly sizeBytes: number } | undefined {
     this.#beneath.trim()
     try {
@@ -66,7 +66,7 @@ export class DiskReading {
         throw error
       }
     } catch (error) {
-      throwIfStoreTrouble(error)
+      throwIfStoreError(error)
       return undefined
     }
   }

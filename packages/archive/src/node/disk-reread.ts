@@ -8,9 +8,9 @@ import { inside } from './disk-places.ts'
 import type { DiskThread } from './disk-pool.ts'
 import * as disk from './disk.ts'
 import { pageAlignedBuffer } from './page-aligned.ts'
-import { throwIfStoreTrouble } from './trouble.ts'
+import { throwIfStoreError } from './disk-errors.ts'
 
-/** Read in one go; between two, the worker does other work. */
+/** Read in one step; between steps, the worker does other work. */
 const STEP_BYTES = 8 << 20
 
 interface OpenReread {
@@ -23,8 +23,8 @@ interface OpenReread {
 }
 
 /**
- * Reads stored files again, past the page cache where the file system allows it, so that the answer is about what the disk
- * holds. The buffer for that has to be aligned: the memory of WebAssembly is, being made of whole pages.
+ * Reads stored files again, past the page cache if the file system allows it, so that the result shows what the disk holds. That needs an
+ * aligned buffer: WebAssembly memory is aligned, because it consists of whole pages.
  */
 export class DiskReread {
   readonly #beneath: Beneath
@@ -40,10 +40,12 @@ export class DiskReread {
     try {
       const [prefix, name] = this.#place(area, path)
       const direct = disk.readDirectAt(prefix, name)
-      this.#open.set(id, { fd: direct ?? disk.readAt(prefix, name), from: direct === undefined ? 'cache' : 'disk', hasher: createHasher(), position: 0, area, path })
+      const fd = direct ?? disk.readAt(prefix, name)
+      const from = direct === undefined ? 'cache' : 'disk'
+      this.#open.set(id, { fd, from, hasher: createHasher(), position: 0, area, path })
       return true
     } catch (error) {
-      throwIfStoreTrouble(error)
+      throwIfStoreError(error)
       return false
     }
   }
@@ -56,14 +58,14 @@ export class DiskReread {
       const read = disk.readInto(reading.fd, this.#buffer, reading.position)
       reading.hasher.update(this.#buffer.subarray(0, read))
       reading.position += read
-      // Behind a short read the position is not aligned any more, and there is nothing more.
+      // A short read is at the end of the file, and the position after it is no longer aligned.
       if (read === STEP_BYTES) return 'more'
     } catch (error) {
       const code = errnoOf(error)
-      // Some file systems refuse only when it comes to reading.
-      if (code === 'EINVAL' && reading.from === 'disk') return this.#beginAnew(reading)
+      // Some file systems accept the flag when opening a file, and fail when it is read.
+      if (code === 'EINVAL' && reading.from === 'disk') return this.#restartThroughCache(reading)
       if (code === 'EIO') return 'unreadable'
-      throwIfStoreTrouble(error)
+      throwIfStoreError(error)
       return 'unreadable'
     }
     return { digest: reading.hasher.digest(), from: reading.from }
@@ -75,7 +77,7 @@ export class DiskReread {
     if (reading !== undefined) disk.close(reading.fd)
   }
 
-  #beginAnew (reading: OpenReread): RereadStep {
+  #restartThroughCache (reading: OpenReread): RereadStep {
     const [prefix, name] = this.#place(reading.area, reading.path)
     const fd = disk.readAt(prefix, name)
     disk.close(reading.fd)
@@ -90,9 +92,9 @@ export class DiskReread {
   }
 }
 
-/** Has a worker read a file again, step by step; undefined where it cannot be read to its end. */
+/** Has a worker read a file again, step by step; undefined if it cannot be read to its end. */
 export async function reread (
-  thread: DiskThread, file: { readonly id: number, readonly area: string, readonly path: RelativePath }, { signal, inTurn = atOnce }: RereadOptions,
+  thread: DiskThread, file: Pick<OpenReread, 'area' | 'path'> & { readonly id: number }, { signal, inTurn = immediately }: RereadOptions,
 ): Promise<Reread | undefined> {
   signal?.throwIfAborted()
   if (!await thread.call('beginReread', [file.id, file.area, file.path])) return undefined
@@ -108,6 +110,6 @@ export async function reread (
   }
 }
 
-async function atOnce<T> (step: () => Promise<T>): Promise<T> {
+async function immediately<T> (step: () => Promise<T>): Promise<T> {
   return await step()
 }

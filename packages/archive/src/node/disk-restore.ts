@@ -11,26 +11,26 @@ import { ALL_TIMES, isStorableEverywhere } from '../store/file-time.ts'
 import type { TimeRange } from '../store/file-time.ts'
 import { probeTimes } from './probe.ts'
 import { isRestored, STAYS } from '../store/restored.ts'
-import { fileTrouble } from './trouble.ts'
+import { describeFileError } from './disk-errors.ts'
 import { copyHashed, copyTo } from './whole-file.ts'
 
-/** What is in the way of a directory. */
+/** Errors if something else is in the place of a directory. */
 const BLOCKED = new Set(['ENOTDIR', 'ELOOP'])
-/** What tells that there is no such file in the archive, or that a part of it cannot be read. */
+/** Errors if a file is not in the archive, or part of it cannot be read. */
 const LOST = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENOTREG', 'EISDIR', 'EIO'])
 
-/** While files are written into a directory, nobody else looks into it, and they can be written whatever its mode is to be. */
-const WHILE_WRITTEN = 0o700
+/** The mode of a directory while files are written into it: private, and writable whatever its final mode is. */
+const WRITABLE_MODE = 0o700
 
-/** Where something is brought back to. */
+/** The directory that files are restored to. */
 interface Target {
   readonly out: Beneath
   readonly overwrite: boolean
-  /** What becomes of a time on its file system. */
+  /** The range of times that its file system can hold. */
   readonly times: (timeNs: bigint) => TimeRange
 }
 
-/** Copies files of mirrors and versions out of the archive. */
+/** Copies files from mirrors and versions to a directory outside the archive. */
 export class DiskRestore {
   readonly #beneath: Beneath
 
@@ -38,7 +38,7 @@ export class DiskRestore {
     this.#beneath = beneath
   }
 
-  /** Throws USAGE where nothing can be written to the directory. */
+  /** Throws USAGE if the directory cannot be written to. */
   restore (area: string, { files, directories, to, overwrite = false }: RestoreRequest): RestoreOutcome {
     const out = openTarget(to, this.#beneath.root)
     const target = { out, overwrite, times: timesOf(out) }
@@ -52,7 +52,7 @@ export class DiskRestore {
           openForWriting(target, state)
           return directory !== ROOT_PATH
         } catch (error) {
-          failures.push({ path: directory, message: fileTrouble(error) })
+          failures.push({ path: directory, message: describeFileError(error) })
           return false
         }
       })
@@ -62,10 +62,11 @@ export class DiskRestore {
         out.trim()
         try {
           const home = folder === undefined ? area : inside(VERSIONS, `${area}/${folder}`)
-          bytes += expected?.kind === 'symlink' ? bringLink(path, expected, target) : this.#copyOut(inside(home, from), { path, expected }, target)
+          if (expected?.kind === 'symlink') bytes += restoreLink(path, expected, target)
+          else bytes += this.#restoreFile(inside(home, from), { path, expected }, target)
           count++
         } catch (error) {
-          failures.push({ path, message: fileTrouble(error), ...(error instanceof Unproven && { mismatch: error.why }) })
+          failures.push({ path, message: describeFileError(error), ...(error instanceof Unproven && { mismatch: error.why }) })
         }
       }
       for (const { directory, mtimeNs, mode } of made.reverse()) {
@@ -73,7 +74,7 @@ export class DiskRestore {
         try {
           setDirectory(out, directory, { mode, mtimeNs })
         } catch (error) {
-          failures.push({ path: directory, message: fileTrouble(error) })
+          failures.push({ path: directory, message: describeFileError(error) })
         }
       }
     } finally {
@@ -82,28 +83,30 @@ export class DiskRestore {
     return { files: count, bytes, failures }
   }
 
-  /** Returns the bytes of the file; those of one that stands there already, too, as after a restore that was interrupted. */
-  #copyOut (from: string, { path, expected }: Wanted, target: Target): number {
+  /** Returns the size of the file, also if it exists already, for example after an interrupted restore. */
+  #restoreFile (from: string, { path, expected }: Wanted, target: Target): number {
     const [directory, name] = split(path)
     const prefix = makeDirectory(target, directory)
     const there = target.overwrite ? undefined : disk.statAt(prefix, name)
     if (expected !== undefined && there !== undefined && isRestored(expected, there, target.times(expected.mtimeNs))) return expected.sizeBytes
     const [fromDirectory, fromName] = split(from)
-    const fromPrefix = expected === undefined ? this.#beneath.open(fromDirectory) : provenly(() => this.#beneath.open(fromDirectory))
+    const fromPrefix = expected === undefined ? this.#beneath.open(fromDirectory) : orUnproven(() => this.#beneath.open(fromDirectory))
     const stat = disk.statAt(fromPrefix, fromName)
-    if (expected === undefined && stat?.kind === 'symlink') return bringLink(path, { target: disk.targetAt(fromPrefix, fromName), mtimeNs: stat.mtimeNs }, target)
+    if (expected === undefined && stat?.kind === 'symlink') {
+      return restoreLink(path, { target: disk.targetAt(fromPrefix, fromName), mtimeNs: stat.mtimeNs }, target)
+    }
     if (stat !== undefined && there !== undefined) {
       if (expected !== undefined || !isRestored(stat, there, target.times(stat.mtimeNs))) throw new Error(STAYS)
       return stat.sizeBytes
     }
-    const fd = expected === undefined ? disk.readAt(fromPrefix, fromName) : provenly(() => disk.readAt(fromPrefix, fromName))
+    const fd = expected === undefined ? disk.readAt(fromPrefix, fromName) : orUnproven(() => disk.readAt(fromPrefix, fromName))
     try {
       const { mode, mtimeNs, sizeBytes } = expected ?? disk.statOf(fd)
       const temporary = temporaryName()
       const copy = disk.createAt(prefix, temporary, 0o600)
       try {
         if (expected === undefined) copyTo(fd, copy)
-        else if (!equalDigests(provenly(() => copyHashed(fd, copy)), expected.digest)) throw new Unproven('other')
+        else if (!equalDigests(orUnproven(() => copyHashed(fd, copy)), expected.digest)) throw new Unproven('other')
         disk.setMode(copy, mode)
         disk.touch(copy, mtimeNs)
         disk.syncFile(copy)
@@ -121,13 +124,13 @@ export class DiskRestore {
   }
 }
 
-/** A file that is to be brought back, and what it has to be. */
+/** A file to restore, and what its content must be. */
 interface Wanted {
   readonly path: RelativePath
   readonly expected: Extract<ExpectedEntry, { kind: 'file' }> | undefined
 }
 
-/** The store does not have what a file has to be. */
+/** The archive does not have the content that a file must have. */
 class Unproven extends Error {
   readonly why: 'other' | 'absent'
 
@@ -137,8 +140,8 @@ class Unproven extends Error {
   }
 }
 
-/** Reads of the archive what another copy may have where this one is gone or cannot be read. */
-function provenly<T> (read: () => T): T {
+/** Reads from the archive. If the file is missing or unreadable, throws {@link Unproven}, because another copy may have its content. */
+function orUnproven<T> (read: () => T): T {
   try {
     return read()
   } catch (error) {
@@ -146,8 +149,8 @@ function provenly<T> (read: () => T): T {
   }
 }
 
-/** Makes a link; passes over one that stands there already. */
-function bringLink (path: RelativePath, { target, mtimeNs }: Omit<Extract<ExpectedEntry, { kind: 'symlink' }>, 'kind'>, into: Target): number {
+/** Creates a link, unless the same link exists already. */
+function restoreLink (path: RelativePath, { target, mtimeNs }: Omit<Extract<ExpectedEntry, { kind: 'symlink' }>, 'kind'>, into: Target): number {
   const [directory, name] = split(path)
   const prefix = makeDirectory(into, directory)
   const there = into.overwrite ? undefined : disk.statAt(prefix, name)
@@ -162,18 +165,18 @@ function bringLink (path: RelativePath, { target, mtimeNs }: Omit<Extract<Expect
   return 0
 }
 
-/** Tries far times on the file system of the target, once there is one that not every file system holds. */
+/** Measures which times the file system of the target can hold, as soon as there is one that not every file system can. */
 function timesOf (out: Beneath): Target['times'] {
   let measured: TimeRange | undefined
   return timeNs => isStorableEverywhere(timeNs) ? ALL_TIMES : measured ??= probeTimes(out.open(''), temporaryName())
 }
 
-/** A name that nobody has: what stands in the directory is somebody's. */
+/** A name that is not in use: the directory may contain other files. */
 function temporaryName (): string {
   return `${OWN}-restoring-${randomBytes(6).toString('hex')}`
 }
 
-/** Opens the directory to restore to, which is made where it does not exist. Where it is in the archive, nothing is made. */
+/** Opens the directory to restore to, and creates it if it does not exist. If it is inside the archive, nothing is created. */
 function openTarget (to: string, archive: string): Beneath {
   try {
     const real = realPathOf(to)
@@ -189,7 +192,7 @@ function openTarget (to: string, archive: string): Beneath {
   }
 }
 
-/** Opens a directory of the target. What is no directory is in its way, or gives way where all may be replaced. */
+/** Opens a directory of the target, and creates it if it does not exist. With `overwrite`, removes what is in its place. */
 function makeDirectory (target: Target, directory: string): string {
   const { out, overwrite } = target
   try {
@@ -205,16 +208,16 @@ function makeDirectory (target: Target, directory: string): string {
 }
 
 /**
- * As {@link makeDirectory}. One that is there already, as after an earlier restore, is made writable while files are written into it,
- * and is never wider than it is to be.
+ * As {@link makeDirectory}. A directory that exists already, for example after an earlier restore, is made writable while files are
+ * written into it, and is at no time accessible to more users than its final mode allows.
  */
 function openForWriting (target: Target, { directory, mode }: DirectoryState): void {
   makeDirectory(target, directory)
   if (directory === ROOT_PATH) return
   const there = directoryStat(target.out, directory).mode
   const isWider = (there & ~mode & 0o077) !== 0
-  const isWritable = (there & WHILE_WRITTEN) === WHILE_WRITTEN
-  if (isWider || !isWritable) setDirectoryMode(target.out, directory, WHILE_WRITTEN)
+  const isWritable = (there & WRITABLE_MODE) === WRITABLE_MODE
+  if (isWider || !isWritable) setDirectoryMode(target.out, directory, WRITABLE_MODE)
 }
 
 function putInPlace (prefix: string, temporary: string, name: string): void {
@@ -222,8 +225,7 @@ function putInPlace (prefix: string, temporary: string, name: string): void {
     disk.replaceAt(prefix, temporary, [prefix, name])
   } catch (error) {
     disk.unlinkAt(prefix, temporary)
-    // A directory stands there, and what is in it is not thrown away for a file.
-    // Windows says EPERM of that, as of much else.
+    // A directory is never removed to make place for a file. Windows reports EPERM for it, as for many other things.
     const isDirectory = disk.statAt(prefix, name)?.kind === 'directory'
     throw isDirectory || ['EISDIR', 'ENOTEMPTY', 'EEXIST'].includes(errnoOf(error)) ? new Error(STAYS, { cause: error }) : error
   }

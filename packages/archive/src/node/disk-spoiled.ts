@@ -6,9 +6,9 @@ import type { Section } from '../store/section.ts'
 import type { Beneath } from './beneath.ts'
 import { inside, STAGING, stagedName } from './disk-places.ts'
 import * as disk from './disk.ts'
-import { throwIfStoreTrouble } from './trouble.ts'
+import { throwIfStoreError } from './disk-errors.ts'
 
-/** Looks at files in staging, and at those whose place they are to take. */
+/** Compares files in staging with the files that they are to replace. */
 export class DiskSpoiled {
   readonly #beneath: Beneath
 
@@ -20,7 +20,7 @@ export class DiskSpoiled {
     const spoiled: EntryPlace[] = []
     let replacing = 0
     sections.forEach(({ directory, entries, staged, folder: own }, section) => {
-      // What arrives in a folder of its own is new altogether.
+      // A section with a folder of its own has new files only.
       if (own !== undefined) return
       this.#beneath.trim()
       let entry = -1
@@ -35,7 +35,7 @@ export class DiskSpoiled {
     return { replacing, spoiled }
   }
 
-  /** Undefined where no file is replaced. */
+  /** Undefined if no file is replaced. */
   #compare (present: readonly [directory: string, name: string], staged: readonly [directory: string, name: string]): boolean | undefined {
     const old = this.#open(present)
     if (old === undefined) return undefined
@@ -56,7 +56,7 @@ export class DiskSpoiled {
     try {
       return disk.readAt(this.#beneath.open(directory), name)
     } catch (error) {
-      throwIfStoreTrouble(error)
+      throwIfStoreError(error)
       return undefined
     }
   }

@@ -12,9 +12,9 @@ import type { DiskFlushing } from './disk-flushing.ts'
 import { inside, split, STAGING, stagedName, stagingOf } from './disk-places.ts'
 import * as disk from './disk.ts'
 import { linkOrCopy } from './hard-link.ts'
-import { fileTrouble, fullTrouble, isFull, throwIfStoreTrouble } from './trouble.ts'
+import { describeFileError, describeNoRoom, isFull, throwIfStoreError } from './disk-errors.ts'
 
-/** Writes small files into staging, gives those that move a second name there, and throws staging away. One of these works in each disk worker. */
+/** Writes small files into staging, links files that are to move into it, and discards it. Each disk worker has one. */
 export class DiskStaging {
   readonly #beneath: Beneath
   readonly #flushing: DiskFlushing
@@ -31,7 +31,9 @@ export class DiskStaging {
   stagePack ({ staging, pack, sections }: PackRequest): PackFailure[] {
     const failures: PackFailure[] = []
     sections.forEach(({ section, offsets, lengths }, s) => {
-      const fail = (code: PackFailure['code'], message: string): void => { failures.push({ section: s, entry: cursor.index, code, message }) }
+      const fail = (code: PackFailure['code'], message: string): void => {
+        failures.push({ section: s, entry: cursor.index, code, message })
+      }
       const cursor = new ListingCursor(section.entries)
       this.#beneath.trim()
       const prefix = this.#openFolder(stagingOf(staging, section))
@@ -52,10 +54,10 @@ export class DiskStaging {
             const name = section.folder === undefined ? stagedName(section.staged[cursor.index] ?? 0) : cursor.name()
             this.#writeSmall([prefix, name], content, cursor)
           } catch (error) {
-            if (isFull(error)) fail('NO_ROOM', fullTrouble(error))
+            if (isFull(error)) fail('NO_ROOM', describeNoRoom(error))
             else {
-              throwIfStoreTrouble(error)
-              fail('STORE_FAILED', fileTrouble(error))
+              throwIfStoreError(error)
+              fail('STORE_FAILED', describeFileError(error))
             }
           }
         }
@@ -87,8 +89,8 @@ export class DiskStaging {
           disk.close(fd)
         }
       } catch (error) {
-        throwIfStoreTrouble(error)
-        failures.push({ section: 0, entry, message: fileTrouble(error) })
+        throwIfStoreError(error)
+        failures.push({ section: 0, entry, message: describeFileError(error) })
       }
     })
     return failures
@@ -97,14 +99,14 @@ export class DiskStaging {
   discard (staging: string | undefined): void {
     const prefix = this.#beneath.open(STAGING, 'make')
     for (const name of disk.namesIn(prefix)) if (staging === undefined || name === staging) this.#removeTree(STAGING, name)
-    this.#beneath.forget()
+    this.#beneath.closeHandles()
   }
 
   #openFolder (directory: string): string | { readonly lack: string } {
     try {
       return this.#beneath.open(directory, 'make')
     } catch (error) {
-      if (isFull(error)) return { lack: fullTrouble(error) }
+      if (isFull(error)) return { lack: describeNoRoom(error) }
       throw error
     }
   }
@@ -118,7 +120,7 @@ export class DiskStaging {
       disk.touch(fd, cursor.mtimeNs())
       this.#flushing.written(fd)
     } catch (error) {
-      // What was written of it is room for others.
+      // Give the room back for other files.
       disk.unlinkAt(...place)
       throw error
     } finally {

@@ -8,23 +8,23 @@ import { inside, PARTIAL, reclaimName, split, STAGING, stagedName } from './disk
 import * as disk from './disk.ts'
 import { writeAround, zerosOf } from './holes.ts'
 import { marksName, noteFlushed, PartialMarks } from './partial-marks.ts'
-import { fullTrouble, isFull, storeTrouble, throwIfStoreTrouble } from './trouble.ts'
+import { describeNoRoom, isFull, storeError, throwIfStoreError } from './disk-errors.ts'
 import { hashTo } from './whole-file.ts'
 
 const COPY_BYTES = 1 << 20
-/** From this size on a file that is whole, but not yet committed, is not sent again after a crash. */
+/** From this size on, a file that is complete but not yet committed is not sent again after a crash. */
 const RECLAIMED_BYTES = 4 << 20
 
 interface OpenStream {
   readonly request: StagedStreamRequest
-  /** Undefined once there was no room for it: what still comes of it is dropped. */
+  /** Undefined once there was no room for it; the rest of it is dropped. */
   fd: number | undefined
   readonly hasher: Hasher
-  /** As long as the file is open. */
+  /** Open as long as the file is. */
   marks: PartialMarks | undefined
   present: number | undefined
   position: number
-  /** Of the disk, so without holes. */
+  /** Bytes that the disk has allocated, so without holes. */
   writtenBytes: number
   hasHoles: boolean
   failure?: FileSyncError
@@ -32,12 +32,12 @@ interface OpenStream {
   lack?: string
 }
 
-/** Writes large files as they arrive; unfinished ones wait in `partial`, to be continued. One of these works in each disk worker. */
+/** Writes large files as they arrive; unfinished ones wait in `partial` to be continued. Each disk worker has one. */
 export class DiskStreams {
   readonly #beneath: Beneath
   readonly #flushing: DiskFlushing
   readonly #streams = new Map<number, OpenStream>()
-  /** What is copied passes through it. */
+  /** The buffer for copying. */
   #copied: Uint8Array | undefined
 
   constructor (beneath: Beneath, flushing: DiskFlushing) {
@@ -45,7 +45,7 @@ export class DiskStreams {
     this.#flushing = flushing
   }
 
-  /** Returns how much of the unfinished file is built on. */
+  /** Returns how many bytes of the partial are kept. */
   open (id: number, request: StagedStreamRequest): number {
     const stream: OpenStream = {
       request, fd: undefined, hasher: createHasher(), marks: undefined, present: undefined, position: 0, writtenBytes: 0, hasHoles: false,
@@ -56,7 +56,7 @@ export class DiskStreams {
       const keptBytes = Math.min(request.offset, disk.statOf(fd).sizeBytes)
       const marks = stream.marks = new PartialMarks([prefix, marksName(request.partial)])
       marks.startAt(keptBytes)
-      disk.cutTo(fd, keptBytes)
+      disk.truncate(fd, keptBytes)
       stream.position = hashTo(fd, { update: bytes => { stream.hasher.update(bytes); marks.restore(bytes) } })
       stream.hasHoles = disk.hasHole(fd)
       stream.writtenBytes = disk.allocatedBytes(fd)
@@ -64,9 +64,9 @@ export class DiskStreams {
       if (!isFull(error)) {
         if (stream.fd !== undefined) disk.close(stream.fd)
         stream.marks?.close()
-        throw storeTrouble(error) ?? error
+        throw storeError(error) ?? error
       }
-      this.#giveUp(stream, fullTrouble(error))
+      this.#giveUp(stream, describeNoRoom(error))
     }
     this.#streams.set(id, stream)
     return stream.position
@@ -74,7 +74,7 @@ export class DiskStreams {
 
   write (id: number, bytes: Uint8Array): void {
     const stream = this.#stream(id)
-    // Pieces are under way behind one that could not be written; they would stand in its place.
+    // After a piece that could not be written, others may already be queued; they would be written in its place.
     if (stream.failure !== undefined) throw stream.failure
     if (stream.fd === undefined) return
     try {
@@ -84,10 +84,10 @@ export class DiskStreams {
       stream.marks?.add(bytes)
     } catch (error) {
       if (isFull(error)) {
-        this.#giveUp(stream, fullTrouble(error))
+        this.#giveUp(stream, describeNoRoom(error))
         return
       }
-      stream.failure = storeTrouble(error) ?? asFileSyncError(error, 'ARCHIVE_UNAVAILABLE')
+      stream.failure = storeError(error) ?? asFileSyncError(error, 'ARCHIVE_UNAVAILABLE')
       throw stream.failure
     }
     stream.hasher.update(bytes)
@@ -114,14 +114,14 @@ export class DiskStreams {
         stream.hasHoles ||= disk.hasHole(stream.present)
       }
     } catch (error) {
-      throwIfStoreTrouble(error)
-      // Without it the digest will not fit, which makes it the trouble of this file alone.
+      throwIfStoreError(error)
+      // Without the present copy, the digest will not match, so the problem stays with this file.
       return
     }
     const buffer = this.#copied ??= new Uint8Array(COPY_BYTES)
     for (let left = lengthBytes; left > 0;) {
       const read = disk.readInto(stream.present, buffer.subarray(0, Math.min(left, buffer.length)), offset + lengthBytes - left)
-      // Its digest will tell that the present copy is shorter than its signature said.
+      // The present copy is shorter than its signature says; the digest will not match.
       if (read === 0) return
       this.write(id, buffer.subarray(0, read))
       left -= read
@@ -135,8 +135,8 @@ export class DiskStreams {
     try {
       if (isWhole) this.#stageWhole(stream, fd)
     } catch (error) {
-      if (!isFull(error) || stream.fd === undefined) throw storeTrouble(error) ?? error
-      this.#giveUp(stream, fullTrouble(error))
+      if (!isFull(error) || stream.fd === undefined) throw storeError(error) ?? error
+      this.#giveUp(stream, describeNoRoom(error))
     }
     const { lack } = stream
     this.#forget(id)
@@ -149,15 +149,15 @@ export class DiskStreams {
   abandon (id: number): void {
     const stream = this.#streams.get(id)
     if (stream === undefined) return
-    // So that a hole at the end counts as arrived.
+    // Extend the file, so that a hole at the end counts as arrived.
     if (stream.fd !== undefined && stream.failure === undefined) {
-      if (stream.hasHoles) disk.cutTo(stream.fd, stream.position)
+      if (stream.hasHoles) disk.truncate(stream.fd, stream.position)
       stream.marks?.end()
     }
     this.#forget(id)
   }
 
-  /** Flushes one unfinished file, and notes that. */
+  /** Flushes one partial, and records that. */
   flush (id: number): void {
     const { fd, request: { area, partial }, position } = this.#stream(id)
     if (fd === undefined) return
@@ -169,20 +169,20 @@ export class DiskStreams {
     const { area, partial, staging, number, sizeBytes, mode, mtimeNs } = stream.request
     const prefix = this.#beneath.open(inside(PARTIAL, area), 'make')
     const to = this.#beneath.open(inside(STAGING, staging), 'make')
-    if (stream.hasHoles) disk.cutTo(fd, sizeBytes)
+    if (stream.hasHoles) disk.truncate(fd, sizeBytes)
     disk.setMode(fd, mode | disk.OWNER_READS)
     disk.touch(fd, mtimeNs)
     this.#flushing.written(fd)
-    // First, so that there is no moment at which a crash costs the file.
+    // The marker comes first, so that at no moment a crash loses the file.
     if (sizeBytes >= RECLAIMED_BYTES) disk.close(disk.createAt(to, reclaimName(number, partial), 0o600))
     disk.close(fd)
     stream.fd = undefined
-    // It may become unfinished again.
+    // It may become a partial again.
     if (sizeBytes >= RECLAIMED_BYTES) stream.marks?.end()
     disk.renameAt(prefix, partial, [to, stagedName(number)])
   }
 
-  /** The disk has no room for a file: what was written of it makes room for others. */
+  /** The disk has no room for a file: what was written of it is removed to make room for others. */
   #giveUp (stream: OpenStream, lack: string): void {
     stream.lack = lack
     if (stream.fd === undefined) return

@@ -11,7 +11,7 @@ import { inside, OWN, split, VERSIONS } from './disk-places.ts'
 import * as disk from './disk.ts'
 import type { Stat } from './disk.ts'
 import { tryLink } from './hard-link.ts'
-import { fileTrouble, throwIfStoreTrouble } from './trouble.ts'
+import { describeFileError, throwIfStoreError } from './disk-errors.ts'
 
 /** A directory of the mirror, and the sync that changes it. */
 export interface Spot {
@@ -22,7 +22,14 @@ export interface Spot {
   readonly stampMs: number
 }
 
-/** Keeps what is replaced or removed, and looks after what was kept. */
+/** A path in a sync's folder of versions, and the list that its versions are added to. */
+interface Collected {
+  readonly folder: string
+  readonly path: RelativePath
+  readonly all: KeptEntry[]
+}
+
+/** Keeps versions of what is replaced or removed, lists them, and drops them. */
 export class DiskVersions {
   readonly #beneath: Beneath
   readonly #flushing: DiskFlushing
@@ -33,8 +40,8 @@ export class DiskVersions {
   }
 
   /**
-   * Makes what stands at a name a version, and returns in which of the sync's folders, from WAS_KEPT on. `keeps`: the name stays until
-   * something takes its place, so that no reader finds it missing.
+   * Turns what is at a name into a version, and returns WAS_KEPT plus the number of the sync's folder that holds it. With `keeps`, the
+   * name stays until it is replaced, so that no reader finds it missing.
    */
   keep (spot: Spot, name: string, { stat, keeps }: { stat: Stat, keeps: boolean }): number {
     for (let extra = 0; ; extra++) {
@@ -55,7 +62,7 @@ export class DiskVersions {
     }
   }
 
-  /** Makes versions of what stands at these names; they are gone then. The times are those of the clock, not ages. */
+  /** Moves what is at these names to versions. In the outcome, `agesMs` are times of the clock, not ages. */
   remove (area: string, { count, stampMs, removals }: RemovalBatch): BatchOutcome {
     const outcome = newOutcome(removals.reduce((sum, { names }) => sum + names.length, 0))
     let at = 0
@@ -65,11 +72,12 @@ export class DiskVersions {
         try {
           const prefix = this.#beneath.open(inside(area, directory))
           const stat = disk.statAt(prefix, name)
-          outcome.before[at] = stat === undefined ? WAS_NOTHING : this.keep({ area, directory, prefix, count, stampMs }, name, { stat, keeps: false })
+          if (stat === undefined) outcome.before[at] = WAS_NOTHING
+          else outcome.before[at] = this.keep({ area, directory, prefix, count, stampMs }, name, { stat, keeps: false })
         } catch (error) {
-          throwIfStoreTrouble(error)
+          throwIfStoreError(error)
           if (errnoOf(error) === 'ENOENT') outcome.before[at] = WAS_NOTHING
-          else outcome.failures.push({ section, entry, message: fileTrouble(error) })
+          else outcome.failures.push({ section, entry, message: describeFileError(error) })
         }
         outcome.agesMs[at++] = Date.now()
       })
@@ -77,17 +85,20 @@ export class DiskVersions {
     return outcome
   }
 
-  /** What left a path and what lies below it, newest first. */
+  /** The versions of a path and of everything below it, newest first. */
   list (area: string, path: RelativePath): KeptEntry[] {
     const all: KeptEntry[] = []
     const home = inside(VERSIONS, area)
-    const folders = this.#stamps(home).flatMap(name => { const parsed = parseVersionFolder(name); return parsed === undefined ? [] : [{ name, parsed }] })
+    const folders = this.#stamps(home).flatMap(name => {
+      const parsed = parseVersionFolder(name)
+      return parsed === undefined ? [] : [{ name, parsed }]
+    })
     for (const { name } of folders.sort((a, b) => compareFolders(a.parsed, b.parsed))) this.#collect(home, { folder: name, path, all })
-    this.#beneath.forget()
+    this.#beneath.closeHandles()
     return all
   }
 
-  /** Drops versions, those deepest below first, and what is left empty. Without any, what a crash left empty. */
+  /** Drops versions and the directories that become empty, deepest first. With an empty list, drops folders that a crash left empty. */
   drop (area: string, versions: readonly KeptEntry[]): void {
     const home = inside(VERSIONS, area)
     const left = new Set<string>()
@@ -97,14 +108,14 @@ export class DiskVersions {
       else this.#unlink(at)
       for (let [above] = split(at); above !== home; [above] = split(above)) left.add(above)
     }
-    this.#beneath.forget()
-    // The folder of a sync goes with its last version, unless a crash came between.
+    this.#beneath.closeHandles()
+    // The folder of a sync is removed with its last version, unless a crash interrupts that.
     if (versions.length === 0) for (const stamp of this.#stamps(home)) left.add(inside(home, stamp))
     for (const directory of [...left].sort((a, b) => b.length - a.length)) this.#removeIfEmpty(directory)
-    this.#beneath.forget()
+    this.#beneath.closeHandles()
   }
 
-  /** What is in an area's folder of versions, which its first sync with any makes. */
+  /** The names in the versions directory of an area, which the first sync that keeps a version creates. */
   #stamps (home: string): string[] {
     try {
       return disk.namesIn(this.#beneath.open(home))
@@ -114,26 +125,26 @@ export class DiskVersions {
     }
   }
 
-  #collect (home: string, { folder, path, all }: { readonly folder: string, readonly path: RelativePath, readonly all: KeptEntry[] }): void {
+  #collect (home: string, { folder, path, all }: Collected): void {
     if (path === ROOT_PATH) {
       this.#collectBelow(home, { folder, path, all })
       return
     }
     try {
-      this.#take(home, { folder, path, all })
+      this.#collectEntry(home, { folder, path, all })
     } catch (error) {
       if (!['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error))) throw error
     }
   }
 
-  #collectBelow (home: string, { folder, path, all }: { readonly folder: string, readonly path: RelativePath, readonly all: KeptEntry[] }): void {
+  #collectBelow (home: string, { folder, path, all }: Collected): void {
     this.#beneath.trim()
     for (const name of disk.namesIn(this.#beneath.open(inside(inside(home, folder), path))).sort()) {
-      this.#take(home, { folder, path: inside(path, name) as RelativePath, all })
+      this.#collectEntry(home, { folder, path: inside(path, name) as RelativePath, all })
     }
   }
 
-  #take (home: string, { folder, path, all }: { readonly folder: string, readonly path: RelativePath, readonly all: KeptEntry[] }): void {
+  #collectEntry (home: string, { folder, path, all }: Collected): void {
     const [directory, name] = split(inside(inside(home, folder), path))
     const found = describeAt(this.#beneath.open(directory), name)
     if (found === undefined) return
@@ -162,7 +173,7 @@ export class DiskVersions {
   }
 }
 
-/** Of so many entries, none of which was touched yet. */
+/** The outcome for a number of entries before any of them is touched. */
 export function newOutcome (entries: number): BatchOutcome {
   return { failures: [], before: new Uint16Array(entries).fill(STAYS_THERE), agesMs: new Float64Array(entries) }
 }

@@ -15,8 +15,8 @@ import { DiskVersions } from './disk-versions.ts'
 import { LOADED } from './disk-calls.ts'
 import type { DiskCalls, DiskReply, DiskRequest, DiskWorkerData } from './disk-calls.ts'
 import * as disk from './disk.ts'
-import { elsewhere } from './presence.ts'
-import { ownTrouble, storeTrouble } from './trouble.ts'
+import { archiveNotAtPath } from './presence.ts'
+import { archiveError, storeError } from './disk-errors.ts'
 
 const { root, device, inode, flushes, umask, foldsNames, times } = workerData as DiskWorkerData
 const beneath = new Beneath(root)
@@ -77,9 +77,9 @@ parentPort?.on('message', ({ id, call, args, lent }: DiskRequest) => {
     const work = calls as unknown as Record<string, (...args: unknown[]) => unknown>
     reply = { id, lent, result: work[call]?.(...args) }
   } catch (error) {
-    // What is restored goes to a directory that is not the archive's, and that the operator knows.
-    const trouble = call === 'restore' ? storeTrouble(error) : ownTrouble(error)
-    const { code, message, path } = trouble ?? asFileSyncError(error, 'ARCHIVE_UNAVAILABLE')
+    // A restore writes to a directory outside the archive, whose path the operator knows.
+    const known = call === 'restore' ? storeError(error) : archiveError(error)
+    const { code, message, path } = known ?? asFileSyncError(error, 'ARCHIVE_UNAVAILABLE')
     reply = { id, lent, error: { code, message, path } }
   }
   parentPort?.postMessage(reply, lent === undefined ? [] : [lent])
@@ -87,9 +87,9 @@ parentPort?.on('message', ({ id, call, args, lent }: DiskRequest) => {
 
 parentPort?.postMessage(LOADED)
 
-/** Each thread opens the root by its path, where another disk may have been mounted since the first one did. */
+/** Each thread opens the root by its path, where another disk may have been mounted since the main thread opened it. */
 function ensureSameRoot (): void {
   const own = disk.statOf(beneath.handle(''))
   if (own.device === device && own.inode === inode) return
-  throw elsewhere(root, 'another directory is there, or another disk is mounted')
+  throw archiveNotAtPath(root, 'another directory is there, or another disk is mounted')
 }

@@ -5,10 +5,10 @@ import { copyTo } from './whole-file.ts'
 
 type Place = readonly [prefix: string, name: string]
 
-/** What file systems answer that have no hard links, or no more of them. */
+/** Errors of file systems that have no hard links, or cannot make another one for this file. */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS', 'EXDEV'])
 
-/** Gives what stands at a place a second name. False where the file system cannot. */
+/** Gives what is at a place a second name. Returns false if the file system cannot. */
 export function tryLink (from: Place, to: Place): boolean {
   try {
     disk.linkAt(from[0], from[1], to)
@@ -20,7 +20,7 @@ export function tryLink (from: Place, to: Place): boolean {
 }
 
 /**
- * Gives a file a second name, in place of what has that name, or makes a copy where the file system cannot.
+ * Gives a file a second name, replacing what has that name, or copies it if the file system has no hard links.
  *
  * @param fd the file, open for reading
  */

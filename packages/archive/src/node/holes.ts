@@ -1,13 +1,13 @@
 import * as disk from './disk.ts'
 
-/** Holes are made of whole blocks of this size, which is that of most file systems. */
+/** Holes consist of whole blocks of this size, which is the block size of most file systems. */
 const BLOCK_BYTES = 4096
-/** A piece shorter than this is written as it is, unless its file is known to have holes. */
+/** A piece shorter than this is written in full, unless its file is known to have holes. */
 const PIECE_BYTES = 64 << 10
 
 let zeros = Buffer.alloc(PIECE_BYTES)
 
-/** Zeros to hash, as many as are asked for. */
+/** A number of zeros, for hashing. */
 export function zerosOf (lengthBytes: number): Uint8Array {
   if (zeros.length < lengthBytes) zeros = Buffer.alloc(lengthBytes)
   return zeros.subarray(0, lengthBytes)
@@ -20,8 +20,8 @@ interface WritePlace {
 }
 
 /**
- * Writes bytes into a file and leaves holes for zeros: for a piece of nothing else, and within one for each block of a file
- * that has holes already. Returns how many bytes were written. A hole at the end of a file is made by setting its length.
+ * Writes bytes into a file and leaves holes for zeros: for a piece that is all zeros, and, if the file has holes already, for each
+ * block of zeros within a piece. Returns how many bytes were written. A hole at the end of a file is made by setting its length.
  */
 export function writeAround (fd: number, bytes: Uint8Array, { position, hasHoles }: WritePlace): number {
   if (bytes.length >= PIECE_BYTES && isZero(bytes)) return 0
@@ -42,7 +42,7 @@ export function writeAround (fd: number, bytes: Uint8Array, { position, hasHoles
   return written
 }
 
-/** Where a run of blocks ends that are all zeros, or of which none is. */
+/** Returns the end of a run of blocks that are either all zeros or all other content. */
 function runEnd (bytes: Uint8Array, start: number): number {
   const isHole = isZero(bytes.subarray(start, start + BLOCK_BYTES))
   for (let at = start + BLOCK_BYTES; at < bytes.length; at += BLOCK_BYTES) {
@@ -51,7 +51,7 @@ function runEnd (bytes: Uint8Array, start: number): number {
   return bytes.length
 }
 
-/** Content that is not a hole shows it by one of three bytes almost always, which costs nothing. */
+/** Three bytes almost always show that content is not all zeros, so the comparison is rarely made. */
 function isZero (bytes: Uint8Array): boolean {
   if (bytes[0] !== 0 || bytes[bytes.length >> 1] !== 0 || bytes.at(-1) !== 0) return false
   return Buffer.compare(bytes, zerosOf(bytes.length)) === 0

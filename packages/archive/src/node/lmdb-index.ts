@@ -2,55 +2,47 @@ import { constants } from 'node:os'
 import { FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { Database, RootDatabase, RootDatabaseOptionsWithPath } from 'lmdb'
-import type { AreaRecord, ArchiveIndex, DamageRecord, DirectoryKey, IndexWrite } from '../store/archive-index.ts'
+import type { ArchiveIndex, AreaRecord, DamageRecord, DirectoryKey, IndexWrite } from '../store/archive-index.ts'
 import { FACT_BYTES } from '../store/facts.ts'
 import type { StoredDirectory } from '../store/fold.ts'
-import type { Batch, Section } from '../store/section.ts'
-import { roomOf } from './disk.ts'
+import type { Batch } from '../store/section.ts'
+import { roomOf } from './file-system.ts'
 import { loadLmdb } from './load-lmdb.ts'
 import { ensureLmdbFile, ensureLmdbRoom } from './lmdb-file.ts'
-import { storeTrouble } from './trouble.ts'
+import {
+  asBuffer, copyOf, decodeBatch, decodeDamage, directoryKey, encodeBatch, encodeDamage, journalKey, keysBelow, keysOf,
+} from './lmdb-records.ts'
+import type { JournalRecord, StoredDamage } from './lmdb-records.ts'
+import { storeError } from './disk-errors.ts'
 
-// No name holds it, so an area's keys stand together and no path of one area can pass for another's.
-const SEPARATOR = '\u0001'
-const BEHIND = '\u0002'
-/** Virtual, not taken from the disk: room for some 100 million files. */
+/** Virtual memory, which takes nothing from the disk: enough for some 100 million files. */
 const MAP_BYTES = 64 * 2 ** 30
-/** What a write may leave that the disk had no room for. */
+/** How much may still be free after a write that the disk had no room for. */
 const FULL_BELOW_BYTES = 65_536
 /** MDB_MAP_FULL. */
 const MAP_FULL = -30_792
-const EMPTY = new Uint8Array(0)
+const NO_FACTS = new Uint8Array(0)
 
-/** lmdb's declarations leave out `safeRestore`. */
+/** lmdb's type declarations omit `safeRestore`. */
 const OPTIONS: Omit<RootDatabaseOptionsWithPath, 'path'> & { readonly safeRestore: boolean } = {
   mapSize: MAP_BYTES, maxDbs: 8, cache: false, encoding: 'binary', keyEncoding: 'binary',
-  // With it, a transaction that fails rejects a promise of lmdb's own too, which nobody holds: that ends the process.
+  // With it, a failed transaction also rejects a promise inside lmdb that nothing handles, which ends the process.
   eventTurnBatching: false,
-  // What was not flushed is never read again. By default lmdb takes it for written while the system has not restarted, but a
-  // disk that was pulled out and plugged in again has lost it all the same.
+  // Never read what was not flushed. By default lmdb considers it written as long as the system has not restarted, but a disk that
+  // was pulled out and plugged in again has lost it.
   safeRestore: true,
 }
 
 type Bytes = Database<Buffer, Buffer>
 
-/** A batch as the journal holds it. */
-interface JournalRecord extends Omit<Batch, 'sections'> {
-  readonly sections: readonly (Pick<Section, 'directory' | 'folder'> & { readonly entries: Buffer, readonly staged: Buffer, readonly facts: Buffer })[]
-}
-
-/** Damage as the index holds it. */
-interface StoredDamage extends Omit<DamageRecord, 'stored'> {
-  readonly stored: { readonly listing: Buffer, readonly facts: Buffer }
-}
-
-/** Writes that share one transaction, and when it is on the disk. */
+/** Writes that share one transaction. */
 interface Group {
   readonly writes: (readonly IndexWrite[])[]
+  /** Resolves when the transaction is on the disk. */
   readonly done: Promise<void>
 }
 
-/** Opens the index in a directory of its own. Throws ARCHIVE_UNAVAILABLE, ARCHIVE_FULL. */
+/** Opens the index that has a directory to itself. Throws ARCHIVE_UNAVAILABLE, ARCHIVE_FULL. */
 export function openLmdbIndex (directory: string): ArchiveIndex {
   const { open } = loadLmdb()
   try {
@@ -59,7 +51,7 @@ export function openLmdbIndex (directory: string): ArchiveIndex {
     const root = open<Buffer, Buffer>({ ...OPTIONS, path: directory })
     return new LmdbIndex(root, directory)
   } catch (cause) {
-    throw diskTrouble(cause, directory) ?? storeTrouble(cause) ?? damagedIndex('opened', cause)
+    throw diskError(cause, directory) ?? storeError(cause) ?? indexUnusable('opened', cause)
   }
 }
 
@@ -73,7 +65,7 @@ class LmdbIndex implements ArchiveIndex {
   readonly #journal: Database<JournalRecord, Buffer>
   readonly #damages: Database<readonly StoredDamage[], Buffer>
   #gathering: Group | undefined
-  /** Resolves when nothing is being written, whatever became of it. */
+  /** Resolves when nothing is being written, whether or not that succeeded. */
   #idle: Promise<unknown> = Promise.resolve()
   #hasFailed = false
   #isClosed = false
@@ -97,14 +89,14 @@ class LmdbIndex implements ArchiveIndex {
     await group.done
   }
 
-  // One transaction at a time: when one fails, lmdb never tells those who wait for an earlier one to be flushed.
+  // One transaction at a time: if one fails, lmdb never settles the promises of those that wait for an earlier one to be flushed.
   #newGroup (): Group {
     const writes: (readonly IndexWrite[])[] = []
     const done = this.#idle.then(async () => {
       this.#gathering = undefined
       await this.#commit(writes)
     })
-    this.#idle = done.catch(() => { /* told to who wrote */ })
+    this.#idle = done.catch(() => { /* reported to the writers */ })
     return { writes, done }
   }
 
@@ -116,7 +108,7 @@ class LmdbIndex implements ArchiveIndex {
     } catch (error) {
       this.#hasFailed = true
       const cause = await causeOf(error)
-      throw this.#trouble('written', cause)
+      throw this.#toError('written', cause)
     }
   }
 
@@ -125,20 +117,21 @@ class LmdbIndex implements ArchiveIndex {
       const at = directoryKey(key)
       const listing = this.#listings.getBinary(at)
       if (listing === undefined) return undefined
-      return { listing: plain(listing), facts: plain(this.#facts.getBinary(at) ?? EMPTY) }
+      return { listing: copyOf(listing), facts: copyOf(this.#facts.getBinary(at) ?? NO_FACTS) }
     })
   }
 
   listing (key: DirectoryKey): Uint8Array | undefined {
     return this.#read(() => {
       const listing = this.#listings.getBinary(directoryKey(key))
-      return listing === undefined ? undefined : plain(listing)
+      return listing === undefined ? undefined : copyOf(listing)
     })
   }
 
-  * directories (area: string, after?: RelativePath): Generator<{ readonly directory: RelativePath, readonly files: number }, void, undefined> {
-    const range = below(after === undefined ? area + SEPARATOR : `${area}${SEPARATOR}${after}\0`, area + BEHIND)
-    for (const key of this.#each(() => this.#listings.getKeys(range))) {
+  * directories (
+    area: string, after?: RelativePath,
+  ): Generator<{ readonly directory: RelativePath, readonly files: number }, void, undefined> {
+    for (const key of this.#each(() => this.#listings.getKeys(keysOf(area, after)))) {
       const directory = key.toString().slice(area.length + 1) as RelativePath
       yield { directory, files: this.#read(() => this.#facts.getBinaryFast(key)?.length ?? 0) / FACT_BYTES }
     }
@@ -153,21 +146,19 @@ class LmdbIndex implements ArchiveIndex {
   }
 
   journal (area: string): { readonly number: number, readonly batch: Batch }[] {
-    const range = below(area + SEPARATOR, area + BEHIND)
-    const records = this.#read(() => [...this.#journal.getRange(range)])
+    const records = this.#read(() => [...this.#journal.getRange(keysOf(area))])
     return records.map(({ key, value }) => ({ number: key.readUInt32BE(key.length - 4), batch: decodeBatch(value) }))
   }
 
   signature (area: string, path: RelativePath): Uint8Array | undefined {
     return this.#read(() => {
       const signature = this.#signatures.getBinary(directoryKey({ area, directory: path }))
-      return signature === undefined ? undefined : plain(signature)
+      return signature === undefined ? undefined : copyOf(signature)
     })
   }
 
   * damages (area: string): Generator<{ readonly path: RelativePath, readonly records: readonly DamageRecord[] }, void, undefined> {
-    const range = below(area + SEPARATOR, area + BEHIND)
-    for (const { key, value } of this.#each(() => this.#damages.getRange(range))) {
+    for (const { key, value } of this.#each(() => this.#damages.getRange(keysOf(area)))) {
       yield { path: key.toString().slice(area.length + 1) as RelativePath, records: value.map(decodeDamage) }
     }
   }
@@ -180,8 +171,8 @@ class LmdbIndex implements ArchiveIndex {
     if (this.#isClosed) return
     this.#isClosed = true
     await this.#idle
-    // lmdb waits for its last transaction to be flushed, and one that failed never is; an empty one always can.
-    if (this.#hasFailed) await this.#root.transaction(() => { /* takes the place of the failed one */ })
+    // lmdb waits for its last transaction to be flushed. A failed one never is, but an empty one always can be.
+    if (this.#hasFailed) await this.#root.transaction(() => { /* becomes the last one */ })
     await this.#root.close()
   }
 
@@ -190,25 +181,25 @@ class LmdbIndex implements ArchiveIndex {
     try {
       return work()
     } catch (cause) {
-      throw this.#trouble('read', cause)
+      throw this.#toError('read', cause)
     }
   }
 
-  /** As {@link #read}, for what is read one by one. */
+  /** As {@link #read}, for records that are read one by one. */
   * #each<T> (range: () => Iterable<T>): Generator<T, void, undefined> {
     this.#throwIfClosed()
     try {
       yield * range()
     } catch (cause) {
-      throw this.#trouble('read', cause)
+      throw this.#toError('read', cause)
     }
   }
 
-  #trouble (what: 'read' | 'written', cause: unknown): FileSyncError {
-    return diskTrouble(cause, this.#directory) ?? (cause instanceof FileSyncError ? cause : damagedIndex(what, cause))
+  #toError (what: 'read' | 'written', cause: unknown): FileSyncError {
+    return diskError(cause, this.#directory) ?? (cause instanceof FileSyncError ? cause : indexUnusable(what, cause))
   }
 
-  // lmdb answers a read behind its close with an error that it throws later, from a timer, where nobody can catch it.
+  // lmdb reports a read after its close by throwing an error from a timer, where nothing can catch it.
   #throwIfClosed (): void {
     if (this.#isClosed) throw new FileSyncError('ABORTED', 'The archive is closed.')
   }
@@ -241,8 +232,7 @@ class LmdbIndex implements ArchiveIndex {
   #drop (key: DirectoryKey, andBelow: boolean): void {
     const at = directoryKey(key)
     const keys = [at]
-    // The character behind `/` ends the range of everything below.
-    if (andBelow) for (const gone of this.#listings.getKeys(below(`${at.toString()}/`, `${at.toString()}0`))) keys.push(gone)
+    if (andBelow) for (const below of this.#listings.getKeys(keysBelow(at))) keys.push(below)
     for (const gone of keys) {
       this.#listings.removeSync(gone)
       this.#facts.removeSync(gone)
@@ -250,65 +240,14 @@ class LmdbIndex implements ArchiveIndex {
   }
 }
 
-/** For what lmdb answers if pages of its file are not what it wrote there. */
-function damagedIndex (what: 'opened' | 'read' | 'written', cause: unknown): FileSyncError {
+/** For the errors of lmdb when pages of its file are not what it wrote. */
+function indexUnusable (what: 'opened' | 'read' | 'written', cause: unknown): FileSyncError {
   const why = cause instanceof Error ? ` (${cause.message})` : ''
-  return new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive index cannot be ${what}${why}. If it is damaged, stop the server and delete the folder ` +
-    '.filesync/index in the archive; the server then rebuilds it by reading the archive.', { cause })
+  return new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive index cannot be ${what}${why}. If it is damaged, stop the server and ` +
+    'delete the folder .filesync/index in the archive; the server then rebuilds it by reading the archive.', { cause })
 }
 
-function directoryKey ({ area, directory }: DirectoryKey): Buffer {
-  return Buffer.from(area + SEPARATOR + directory)
-}
-
-function journalKey (area: string, number: number): Buffer {
-  const prefix = Buffer.from(area + SEPARATOR)
-  const key = Buffer.alloc(prefix.length + 4)
-  prefix.copy(key)
-  key.writeUInt32BE(number, prefix.length)
-  return key
-}
-
-function below (start: string, end: string): { start: Buffer, end: Buffer } {
-  return { start: Buffer.from(start), end: Buffer.from(end) }
-}
-
-// A copy: what lmdb hands out may lie in memory that its next read writes over.
-function plain (bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(bytes)
-}
-
-function encodeBatch (batch: Batch): JournalRecord {
-  return {
-    ...batch,
-    sections: batch.sections.map(({ entries, staged, facts, ...section }) => (
-      { ...section, entries: asBuffer(entries), staged: Buffer.from(staged.buffer, staged.byteOffset, staged.byteLength), facts: asBuffer(facts) }
-    )),
-  }
-}
-
-function decodeBatch (record: JournalRecord): Batch {
-  return {
-    ...record,
-    sections: record.sections.map(({ entries, staged, facts, ...section }) => (
-      { ...section, entries: plain(entries), staged: new Uint32Array(plain(staged).buffer), facts: plain(facts) }
-    )),
-  }
-}
-
-function encodeDamage ({ stored: { listing, facts }, ...record }: DamageRecord): StoredDamage {
-  return { ...record, stored: { listing: asBuffer(listing), facts: asBuffer(facts) } }
-}
-
-function decodeDamage ({ stored: { listing, facts }, ...record }: StoredDamage): DamageRecord {
-  return { ...record, stored: { listing: plain(listing), facts: plain(facts) } }
-}
-
-function asBuffer (bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
-
-/** What made a transaction fail: lmdb tells it in a promise beside the error, which ends the process where nobody waits for it. */
+/** Why a transaction failed: lmdb attaches the cause to the error as a rejected promise, which ends the process unless it is awaited. */
 async function causeOf (error: unknown): Promise<unknown> {
   if (!(error instanceof Error && 'commitError' in error)) return error
   try {
@@ -319,12 +258,12 @@ async function causeOf (error: unknown): Promise<unknown> {
   }
 }
 
-/** The trouble of the disk that lmdb tells by the number of the system's error; undefined for any other. */
-function diskTrouble (error: unknown, directory: string): FileSyncError | undefined {
+/** The error of the disk that lmdb reports by the system's error number; undefined for other errors. */
+function diskError (error: unknown, directory: string): FileSyncError | undefined {
   const code = codeOf(error)
-  // What the disk took a part of before it was full, lmdb calls an error of the disk.
+  // If the disk becomes full in the middle of a write, lmdb reports an I/O error.
   const isFull = code === 'EIO' && roomOf(directory).freeBytes < FULL_BELOW_BYTES
-  return storeTrouble(Object.assign(new Error(code, { cause: error }), { code: isFull ? 'ENOSPC' : code }))
+  return storeError(Object.assign(new Error(code, { cause: error }), { code: isFull ? 'ENOSPC' : code }))
 }
 
 function codeOf (error: unknown): string | undefined {

@@ -1,38 +1,39 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type {
-  ContentStore, ContentStream, DirectoryState, FoundEntry, HistoryLog, KeptEntry, StoredFileHandle, PackFailure, PackRequest, Placing, Relocation, Reread, RereadOptions, RestoreOutcome,
-  RestoreRequest, SpoiledFiles, StoreTraits, StagedStreamRequest,
+  ContentStore, ContentStream, DirectoryState, FoundEntry, HistoryLog, KeptEntry, StoredFileHandle, PackFailure, PackRequest, Placing, Relocation,
+  Reread, RereadOptions, RestoreOutcome, RestoreRequest, SpoiledFiles, StoreTraits, StagedStreamRequest,
 } from '../store/content-store.ts'
 import type { Batch, EntryFailure, BatchOutcome, RemovalBatch, Section } from '../store/section.ts'
 import { Beneath } from './beneath.ts'
 import type { FlushMode } from './disk-flushing.ts'
 import { DiskThread } from './disk-pool.ts'
 import { reread } from './disk-reread.ts'
-import { relaysFlushes, roomOf, statOf } from './disk.ts'
+import { statOf } from './disk.ts'
 import { startFileSystemSync } from './durable.ts'
 import type { FileSystemSync } from './durable.ts'
+import { relaysFlushes, roomOf } from './file-system.ts'
 import { LocalStream } from './local-stream.ts'
 import { asAges, uniteOutcomes } from './outcomes.ts'
 import { PartialProgress } from './partial-progress.ts'
 import type { Presence, PresenceCheck } from './presence.ts'
-import { ownTrouble } from './trouble.ts'
+import { archiveError } from './disk-errors.ts'
 
-/** Two keep two cores busy and a small server usable. */
+/** Two threads keep two cores busy and leave a small server usable. */
 const THREADS = 2
-/** A large file that arrives is flushed this often, as far as batches of other files do not do it more often. */
+/** A large file is flushed this often while it arrives, unless batches of other files are flushed more often. */
 const FLUSH_STREAMS_MS = 5000
 
 export interface LocalStoreInit {
   /** Absolute path of the archive. */
   readonly root: string
   readonly traits: StoreTraits
-  /** Finds out whether the root is still the one that is held; without it, it always is. */
+  /** Checks whether the root is still the directory that is held open; by default this is assumed. */
   readonly presence?: Presence
   readonly threads?: number
 }
 
-/** Opens the store in a folder of this machine. The root must exist. */
+/** Opens a store in a directory of this machine. The root must exist. */
 export async function openLocalStore ({ root, traits, presence, threads = THREADS }: LocalStoreInit): Promise<ContentStore> {
   const beneath = new Beneath(root)
   const isRelayed = relaysFlushes(beneath.open(''))
@@ -108,10 +109,11 @@ class LocalStore implements ContentStore {
 
   async place (area: string, batch: Batch, how: Placing): Promise<BatchOutcome> {
     if (how !== 'first') return asAges(await this.#idlest().call('place', [area, batch, how]))
-    // Directories have to be made from the top, links share a name in staging: only contents can be shared out.
+    // Directories have to be created from the top, and links share a name in staging: only contents can be divided among threads.
     const contents = batch.sections.findIndex(isOfContents)
     const structure = batch.sections.slice(0, contents === -1 ? undefined : contents)
-    const first = structure.length === 0 ? undefined : await this.#idlest().call('place', [area, { ...batch, sections: structure, wholeFolders: [] }, how])
+    const structureBatch = { ...batch, sections: structure, wholeFolders: [] }
+    const first = structure.length === 0 ? undefined : await this.#idlest().call('place', [area, structureBatch, how])
     const shares = this.#share(batch.sections, structure.length)
     const outcomes = await Promise.all(shares.map(async (share, i) => {
       if (share.length === 0) return []
@@ -135,22 +137,25 @@ class LocalStore implements ContentStore {
     else await this.#flushAll(this.#place.sync)
   }
 
-  /** Flushes the whole file system, and notes that for the unfinished files on it. */
+  /** Flushes the whole file system, and records that for the partials on it. */
   async #flushAll (sync: FileSystemSync): Promise<void> {
     this.#flushedMs = performance.now()
     const written = this.#partials.written()
     await sync.run()
     for (const [area, partials] of written) {
-      // Without the note, more of them is sent again after a power cut. A worker that broke down tells who waits for its work.
-      void this.#idlest().call('flushedPartials', [area, partials]).then(() => { this.#partials.noted(new Map([[area, partials]])) }, () => { /* as said */ })
+      // If this fails, more of them is sent again after a power cut. The failure of a worker is reported to those that wait for its work.
+      void this.#idlest().call('flushedPartials', [area, partials]).then(
+        () => { this.#partials.noted(new Map([[area, partials]])) },
+        () => { /* as said */ },
+      )
     }
   }
 
-  /** So that a power cut costs a few seconds of a large file, also where nothing else is stored beside it. */
+  /** So that a power cut costs at most a few seconds of a large file, also if nothing else is being stored. */
   #flushStream (thread: DiskThread, id: number): void {
     const { sync } = this.#place
     const flushed = sync === undefined ? thread.call('flushStream', [id]) : this.#flushAll(sync)
-    flushed.catch(() => { /* the flush that the sync waits for tells */ })
+    flushed.catch(() => { /* the flush that the sync waits for fails too */ })
   }
 
   async reclaim (area: string, staging: string): Promise<void> {
@@ -223,7 +228,7 @@ class LocalStore implements ContentStore {
     try {
       return await Promise.resolve(roomOf(this.#place.beneath.open('')))
     } catch (error) {
-      throw ownTrouble(error) ?? error
+      throw archiveError(error) ?? error
     }
   }
 
@@ -233,14 +238,14 @@ class LocalStore implements ContentStore {
     this.#place.beneath.close()
   }
 
-  /** For each thread the places of its sections, from `first` on. */
+  /** For each thread the indices of its sections, from `first` on. */
   #share (sections: readonly Section[], first: number): number[][] {
     const shares = this.#threads.map((): number[] => [])
     const loads = this.#threads.map(() => 0)
     const owners = new Map<RelativePath, number>()
     sections.forEach((section, at) => {
       if (at < first) return
-      // All sections of a directory go to the same thread: a folder that is put in its place takes the directory away from under others.
+      // All sections of a directory go to the same thread, because placing a folder replaces the directory that others would write to.
       const lightest = owners.get(section.directory) ?? loads.indexOf(Math.min(...loads))
       owners.set(section.directory, lightest)
       loads[lightest] = (loads[lightest] ?? 0) + section.staged.length

@@ -5,10 +5,10 @@ import type { WriteProgress } from './partial-progress.ts'
 
 /** Bytes of a stream that may wait for its worker. */
 const STREAM_QUEUE_BYTES = 8 << 20
-/** A long copy is made in parts, between which the worker does other work. */
+/** A long copy is made in parts, so that the worker can do other work in between. */
 const COPY_BYTES = 8 << 20
 
-/** A large file that a disk worker writes as it arrives; what is written waits for its turn there, up to a bound. */
+/** A large file that a disk worker writes as it arrives; a limited number of bytes may wait for the worker. */
 export class LocalStream implements ContentStream {
   readonly #thread: DiskThread
   readonly #id: number

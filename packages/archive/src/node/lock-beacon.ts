@@ -3,40 +3,40 @@ import { connect, createServer } from 'node:net'
 import { errnoOf } from '@filesync/protocol'
 import * as disk from './disk.ts'
 
-/** Names the beacon of the process that has the archive, or had it last. */
+/** The file with the name of the beacon of the process that holds the archive, or held it last. */
 const HOLDER = 'holder'
-/** Before a random name: the file that a process makes to find out whether it sees the archive of the holder, or a copy of it. */
-const QUESTION = 'asked-by.'
+/** Followed by a random name: a file that a process creates to find out whether its archive is that of the holder, or a copy of it. */
+const PROBE_PREFIX = 'asked-by.'
 const NAME = /^[0-9a-f]{32}$/u
 const NAME_LENGTH = 32
-/** A holder that is alive and does not answer within this time has the archive. */
+/** A holder that is alive but does not answer within this time is assumed to hold the archive. */
 const ANSWER_WITHIN_MS = 5_000
 
 /**
- * Whether another process of this machine has the archive by a way that hides its lock: a file system in user space, such as mergerfs
- * or bindfs, shows the files of another one and does not pass locks on. Whoever has an archive listens on a socket that has no place in
- * any file system, and leaves its name in the archive; the socket goes with the process. A copy of the archive brings the name along,
- * so the holder is asked whether it sees a file that is made here. Linux alone has such sockets, one set of names for each network
- * namespace.
+ * Whether another process of this machine holds the archive through a path that hides its lock: a file system in user space, such as
+ * mergerfs or bindfs, shows the files of another one but does not pass locks on. The process that holds an archive listens on an abstract
+ * socket, which has no place in any file system and ends with the process, and stores its name in the archive. A copy of the archive
+ * contains the name too, so the holder is asked whether it sees a file that is created here. Only Linux has abstract sockets; each network
+ * namespace has its own names.
  */
 export async function isHeldElsewhere (prefix: string): Promise<boolean> {
   const holder = readHolder(prefix)
   if (holder === undefined) return false
-  const question = newName()
-  disk.close(disk.createAt(prefix, QUESTION + question, 0o600))
+  const probe = newName()
+  disk.close(disk.createAt(prefix, PROBE_PREFIX + probe, 0o600))
   try {
-    return await ask(address(holder), question)
+    return await ask(address(holder), probe)
   } finally {
-    disk.unlinkAt(prefix, QUESTION + question)
+    disk.unlinkAt(prefix, PROBE_PREFIX + probe)
   }
 }
 
-/** Lights the beacon of this process; resolves with the function that puts it out. To be called with the lock taken. */
-export async function lightBeacon (prefix: string): Promise<() => Promise<void>> {
+/** Starts the beacon of this process; resolves with the function that stops it. The caller must hold the lock. */
+export async function startBeacon (prefix: string): Promise<() => Promise<void>> {
   const name = newName()
   const server = createServer(socket => {
     socket.setEncoding('latin1').setTimeout(ANSWER_WITHIN_MS, () => { socket.destroy() })
-    socket.once('data', (question: string) => { socket.end(sees(prefix, question) ? 'y' : 'n') })
+    socket.once('data', (probe: string) => { socket.end(seesProbe(prefix, probe) ? 'y' : 'n') })
     socket.on('error', () => { socket.destroy() })
   })
   await new Promise<void>((resolve, reject) => {
@@ -62,28 +62,28 @@ function address (name: string): string {
   return `\0filesync-archive-${name}`
 }
 
-function sees (prefix: string, question: string): boolean {
+function seesProbe (prefix: string, probe: string): boolean {
   try {
-    return NAME.test(question) && disk.existsAt(prefix, QUESTION + question)
+    return NAME.test(probe) && disk.existsAt(prefix, PROBE_PREFIX + probe)
   } catch {
-    // Its disk is gone, so what somebody else has is another one, or the same plugged in again.
+    // The disk of this process is gone, so the other process has another disk, or the same one plugged in again.
     return false
   }
 }
 
-async function ask (path: string, question: string): Promise<boolean> {
+async function ask (path: string, probe: string): Promise<boolean> {
   return await new Promise<boolean>(resolve => {
     const socket = connect(path)
-    const settle = (isHeld: boolean): void => {
+    const finish = (isHeld: boolean): void => {
       socket.destroy()
       resolve(isHeld)
     }
-    socket.setEncoding('latin1').setTimeout(ANSWER_WITHIN_MS, () => { settle(true) })
-    socket.once('connect', () => { socket.write(question) })
-    socket.once('data', (answer: string) => { settle(answer !== 'n') })
-    // Nobody listens, or whoever did ended without an answer; any other error comes of a process that lives.
-    socket.once('error', error => { settle(!['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(errnoOf(error))) })
-    socket.once('close', () => { settle(false) })
+    socket.setEncoding('latin1').setTimeout(ANSWER_WITHIN_MS, () => { finish(true) })
+    socket.once('connect', () => { socket.write(probe) })
+    socket.once('data', (answer: string) => { finish(answer !== 'n') })
+    // These mean that nothing listens, or that the listener ended without an answer. After any other error the process is alive.
+    socket.once('error', error => { finish(!['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(errnoOf(error))) })
+    socket.once('close', () => { finish(false) })
   })
 }
 
@@ -93,7 +93,7 @@ function readHolder (prefix: string): string | undefined {
   try {
     const bytes = new Uint8Array(64)
     const name = new TextDecoder('latin1').decode(bytes.subarray(0, disk.readInto(fd, bytes, 0)))
-    // A power cut may leave anything in it; nobody has the archive then.
+    // A power cut may leave anything in the file; then nobody holds the archive.
     return NAME.test(name) ? name : undefined
   } finally {
     disk.close(fd)
@@ -104,7 +104,7 @@ function writeHolder (prefix: string, name: string): void {
   const fd = disk.continueAt(prefix, HOLDER)
   try {
     disk.writeAll(fd, new TextEncoder().encode(name), 0)
-    disk.cutTo(fd, NAME_LENGTH)
+    disk.truncate(fd, NAME_LENGTH)
   } finally {
     disk.close(fd)
   }

@@ -9,7 +9,7 @@ import { ensureArchiveId, makeArchiveId, readArchiveId } from './archive-id.ts'
 import { Beneath, existsPath, makeRoot } from './beneath.ts'
 import { openDiskCopy } from './disk-copy.ts'
 import { INDEX, OWN } from './disk-places.ts'
-import { isReadOnly } from './disk.ts'
+import { isReadOnly } from './file-system.ts'
 import { openLmdbIndex } from './lmdb-index.ts'
 import { openLocalStore } from './local-store.ts'
 import { lockArchive } from './lock.ts'
@@ -17,24 +17,24 @@ import { ensureLocalDisk } from './network-disk.ts'
 import { openReadOnly } from './open-read-only.ts'
 import { Presence } from './presence.ts'
 import { probeTraits } from './probe.ts'
-import { ownTrouble, storeTrouble } from './trouble.ts'
+import { archiveError, storeError } from './disk-errors.ts'
 
 export interface ArchiveInit extends ArchiveSettings {
-  /** The directory of the archive; made if it does not exist and no id is expected. */
+  /** The directory of the archive; created if it does not exist and no id is expected. */
   readonly root: string
-  /** The id that the archive has to have. Without it any archive is opened, and one is made of any other directory. */
+  /** The id that the archive must have. By default any archive is opened, and any other directory becomes an archive. */
   readonly expectedId?: string
-  /** Whether the directory has to hold an archive already, whichever. */
+  /** Whether the directory must contain an archive already, of any id. */
   readonly mustExist?: boolean
-  /** Whether it is opened for reading if its file system takes no changes; otherwise that is an error. */
+  /** Whether to open the archive for reading if its file system is read-only. By default, that is an error. */
   readonly mayBeReadOnly?: boolean
-  /** Whether it may lie on a network file system, where an operator sees to it that no other machine uses it. */
+  /** Whether the archive may be on a network file system; the operator must ensure that no other machine uses it. */
   readonly allowNetworkDisk?: boolean
 }
 
 /**
- * Opens an archive for this process and puts in order what a crash left. Throws STATE_IN_USE where another process has
- * it, ARCHIVE_UNAVAILABLE, ARCHIVE_ESCAPE, ARCHIVE_FULL. Of a directory that does not hold the expected archive nothing is changed.
+ * Opens an archive for this process, and recovers from a crash. Throws STATE_IN_USE if another process holds the archive,
+ * ARCHIVE_UNAVAILABLE, ARCHIVE_ESCAPE and ARCHIVE_FULL. A directory that is not the expected archive is not changed.
  */
 export async function openArchive (init: ArchiveInit): Promise<Archive> {
   const root = isAbsolute(init.root) ? init.root : resolve(init.root)
@@ -56,14 +56,23 @@ export async function openArchive (init: ArchiveInit): Promise<Archive> {
     beneath.open(INDEX, 'make')
     const index = openLmdbIndex(`${beneath.root}/${INDEX}`)
     opened.push(() => index.close())
-    // The index was opened by its path, where another disk may have been mounted meanwhile.
+    // The index was opened by its path, where another disk may have been mounted since the root was opened.
     await presence.ensure('path')
     for (const area of index.areas()) await recover({ area, index, store, hash: hashBytes, clock: init.clock })
     await store.discard(undefined)
-    return new StoredArchive({ ...init, id, index, store, hash: hashBytes, newStaging: () => randomBytes(8).toString('hex'), openCopy: (area, directory) => openDiskCopy(beneath.root, area, directory), close: () => closeAll(opened) })
+    return new StoredArchive({
+      ...init,
+      id,
+      index,
+      store,
+      hash: hashBytes,
+      newStaging: () => randomBytes(8).toString('hex'),
+      openCopy: (area, directory) => openDiskCopy(beneath.root, area, directory),
+      close: () => closeAll(opened),
+    })
   } catch (error) {
     await closeAll(opened)
-    throw ownTrouble(error) ?? error
+    throw archiveError(error) ?? error
   }
 }
 
@@ -77,7 +86,7 @@ function prepareRoot (root: string): void {
   try {
     makeRoot(root)
   } catch (cause) {
-    throw storeTrouble(cause) ?? new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive ${root} cannot be created or is not a directory. ` +
+    throw storeError(cause) ?? new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive ${root} cannot be created or is not a directory. ` +
       'Choose another directory with --archive.', { cause })
   }
 }

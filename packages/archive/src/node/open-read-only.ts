@@ -7,6 +7,7 @@ import { readArchiveId } from './archive-id.ts'
 import type { Beneath } from './beneath.ts'
 import { INDEX, OWN } from './disk-places.ts'
 import * as disk from './disk.ts'
+import { makeScratch, removeScratch, roomOf } from './file-system.ts'
 import { LMDB_FILE } from './lmdb-file.ts'
 import { openLmdbIndex } from './lmdb-index.ts'
 import { openLocalStore } from './local-store.ts'
@@ -17,9 +18,9 @@ import { Presence } from './presence.ts'
 const COPY_BYTES = 4 << 20
 
 /**
- * Opens an archive that nothing can be written to, such as one on a failing disk that the system mounted read-only. Its index is
- * copied: LMDB reads by mapping into memory, where a sector that cannot be read ends the process instead of failing a call. What
- * is learnt goes to the copy and is forgotten. An unfinished sync is not put in order. `opened` collects what has to be closed.
+ * Opens an archive that cannot be written to, such as one on a failing disk that the system mounted read-only. Its index is copied:
+ * LMDB reads through a memory map, where an unreadable sector ends the process instead of failing a call. Changes to the index go to
+ * the copy and are lost. An unfinished sync is not recovered. `opened` collects what has to be closed.
  */
 export async function openReadOnly (init: ArchiveInit, beneath: Beneath, opened: (() => Promise<void>)[]): Promise<Archive> {
   opened.push(await lockArchive(beneath, 'shared'))
@@ -28,12 +29,13 @@ export async function openReadOnly (init: ArchiveInit, beneath: Beneath, opened:
   const traits = { foldsNames: disk.existsAt(beneath.open(''), OWN.toUpperCase()), windowsNames: false, isReadOnly: true }
   const store = await openLocalStore({ root: beneath.root, traits, ...(presence !== undefined && { presence }) })
   opened.push(() => store.close())
-  const scratch = disk.makeScratch(tmpdir())
-  opened.push(() => { disk.removeScratch(scratch); return Promise.resolve() })
+  const scratch = makeScratch(tmpdir())
+  opened.push(() => { removeScratch(scratch); return Promise.resolve() })
   copyIndex(beneath, scratch)
   const index = openLmdbIndex(scratch)
   opened.push(() => index.close())
-  return new StoredArchive({ ...init, id, index, store, hash: hashBytes, newStaging: () => 'none', close: async () => { for (const close of opened.splice(0).reverse()) await close() } })
+  const close = async (): Promise<void> => { for (const closeOne of opened.splice(0).reverse()) await closeOne() }
+  return new StoredArchive({ ...init, id, index, store, hash: hashBytes, newStaging: () => 'none', close })
 }
 
 /** Throws ARCHIVE_FULL if there is no room for the copy, and ARCHIVE_UNAVAILABLE if the index cannot be read. */
@@ -41,7 +43,7 @@ function copyIndex (beneath: Beneath, scratch: string): void {
   const from = disk.readAt(beneath.open(INDEX), LMDB_FILE)
   try {
     const { sizeBytes } = disk.statOf(from)
-    if (disk.roomOf(scratch).freeBytes < sizeBytes) {
+    if (roomOf(scratch).freeBytes < sizeBytes) {
       throw new FileSyncError('ARCHIVE_FULL', `The archive is read-only, so its index (${formatSize(sizeBytes)}) has to be copied, ` +
         `but ${tmpdir()} does not have enough room. Set TMPDIR to another directory for temporary files.`)
     }

@@ -1,6 +1,6 @@
 import type { BatchOutcome } from '../store/section.ts'
 
-/** The outcome that a disk worker told by the clock, with ages instead: how long ago everything was changed. */
+/** Converts the clock times in an outcome from a disk worker to ages: how long ago each entry was changed. */
 export function asAges (outcome: BatchOutcome): BatchOutcome {
   const nowMs = Date.now()
   const { agesMs } = outcome
@@ -8,13 +8,19 @@ export function asAges (outcome: BatchOutcome): BatchOutcome {
   return outcome
 }
 
+/** The outcome of some sections of a batch. */
+interface OutcomePart {
+  /** The indices of the sections in the batch. */
+  readonly share: readonly number[]
+  readonly outcome: BatchOutcome
+}
+
 /**
- * One outcome of a batch whose sections were shared out.
+ * Combines the outcomes of a batch whose sections were divided among disk workers.
  *
  * @param lengths how many entries each section has
- * @param parts each with the places of its sections
  */
-export function uniteOutcomes (lengths: readonly number[], parts: readonly { readonly share: readonly number[], readonly outcome: BatchOutcome }[]): BatchOutcome {
+export function uniteOutcomes (lengths: readonly number[], parts: readonly OutcomePart[]): BatchOutcome {
   const starts: number[] = []
   let entries = 0
   for (const length of lengths) {

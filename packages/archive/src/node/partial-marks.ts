@@ -1,25 +1,25 @@
 import * as disk from './disk.ts'
 
 /**
- * What is noted beside an unfinished file, so that after a power cut no more of it counts than got to the disk: how much was flushed,
- * and for what came later a fingerprint of each span. After a process was killed all of it is still there, and the fingerprints say so.
+ * The marks file beside a partial ensures that after a power cut only what reached the disk counts as arrived. It records how much was
+ * flushed, and a fingerprint of each span after that. After a killed process everything is still there, which the fingerprints show.
  *
- * The file: two numbers of 8 bytes, the flushed length and where the content ended when its last span was noted, then 4 bytes a span.
+ * Format: two numbers of 8 bytes, the flushed length and the end of the content when its last span was recorded, then 4 bytes a span.
  */
 const SUFFIX = '.marks'
 const SPAN_BYTES = 1 << 20
-/** One byte of each sector counts, because a disk writes whole ones. Looking at all bytes would take much longer. */
+/** A fingerprint covers one byte of each sector, because a disk writes whole sectors. Covering all bytes would take much longer. */
 const SECTOR_BYTES = 512
 const HEADER_BYTES = 16
 const END_AT = 8
 const MARK_BYTES = 4
-/** Of FNV-1a by Fowler, Noll and Vo. */
+/** The constants of FNV-1a by Fowler, Noll and Vo. */
 const SEED = 0x811c_9dc5
 const PRIME = 0x0100_0193
 
 type Place = readonly [prefix: string, name: string]
 
-/** The unfinished file that a name beside it notes something of; undefined for any other name. */
+/** The partial that a marks file belongs to; undefined if the name is not that of a marks file. */
 export function parseMarksName (name: string): string | undefined {
   return name.endsWith(SUFFIX) ? name.slice(0, -SUFFIX.length) : undefined
 }
@@ -28,13 +28,13 @@ export function marksName (partial: string): string {
   return partial + SUFFIX
 }
 
-/** Takes in a content from its start, in pieces of any length. */
+/** Computes the fingerprints of a content that is added from its start, in pieces of any length. */
 class Spans {
   endBytes = 0
-  /** The fingerprint of the span that is not complete. */
+  /** The fingerprint of the incomplete last span. */
   mark = SEED
 
-  /** The fingerprints of the spans that are complete with this piece. */
+  /** Adds a piece; returns the fingerprints of the spans that it completes. */
   add (bytes: Uint8Array): number[] {
     const complete: number[] = []
     let at = (SECTOR_BYTES - this.endBytes % SECTOR_BYTES) % SECTOR_BYTES
@@ -51,7 +51,7 @@ class Spans {
   }
 }
 
-/** Notes what arrives of an unfinished file. */
+/** Records what arrives of a partial. */
 export class PartialMarks {
   readonly #fd: number
   readonly #spans = new Spans()
@@ -60,17 +60,17 @@ export class PartialMarks {
     this.#fd = disk.continueAt(...place)
   }
 
-  /** What was there before; to be called with all of it before anything is added. */
+  /** Takes in the kept content; to be called with all of it before anything is added. */
   restore (bytes: Uint8Array): void {
     this.#spans.add(bytes)
   }
 
-  /** Forgets what was noted of content behind the place at which it goes on. */
+  /** Discards what was recorded past the offset where writing continues. */
   startAt (endBytes: number): void {
     const header = readHeader(this.#fd)
     if (header.flushedBytes <= endBytes) return
     writeNumber(this.#fd, endBytes, 0)
-    // At once: otherwise what comes there would count as flushed, if the power is cut before.
+    // Flushed at once: otherwise new content there would count as flushed after a power cut.
     disk.syncFile(this.#fd)
   }
 
@@ -80,7 +80,7 @@ export class PartialMarks {
     if (complete.length > 0) this.#write(first, complete)
   }
 
-  /** Notes the last span as well, and that it ends here. */
+  /** Records the last span too, and where it ends. */
   end (): void {
     const { endBytes, mark } = this.#spans
     this.#write(Math.floor(endBytes / SPAN_BYTES), [mark >>> 0])
@@ -96,7 +96,7 @@ export class PartialMarks {
   }
 }
 
-/** Notes how much of an unfinished file is flushed; nothing where none is noted of it any more. */
+/** Records how much of a partial is flushed; does nothing if it no longer has a marks file. */
 export function noteFlushed (place: Place, flushedBytes: number): void {
   if (!disk.existsAt(...place)) return
   const fd = disk.continueAt(...place)
@@ -107,7 +107,7 @@ export function noteFlushed (place: Place, flushedBytes: number): void {
   }
 }
 
-/** How many bytes of an unfinished file are what arrived. */
+/** How many bytes of a partial are what arrived. */
 export function countArrived (partial: Place, marks: Place): number {
   if (!disk.existsAt(...marks)) return 0
   const noted = disk.readAt(...marks)
@@ -143,12 +143,12 @@ function readHeader (fd: number): { readonly flushedBytes: number, readonly endB
   const header = new Float64Array(2)
   readFully(fd, new Uint8Array(header.buffer), 0)
   const [flushedBytes = 0, endBytes = 0] = header
-  // What a power cut left of it may be anything.
+  // A power cut may leave anything in it.
   const isLength = (value: number): boolean => Number.isSafeInteger(value) && value >= 0
   return { flushedBytes: isLength(flushedBytes) ? flushedBytes : 0, endBytes: isLength(endBytes) ? endBytes : 0 }
 }
 
-/** Undefined where none was noted. */
+/** Undefined if none was recorded. */
 function readMark (fd: number, span: number): number | undefined {
   const mark = new Uint32Array(1)
   return readFully(fd, new Uint8Array(mark.buffer), HEADER_BYTES + span * MARK_BYTES) === MARK_BYTES ? mark[0] : undefined
@@ -158,7 +158,7 @@ function writeNumber (fd: number, value: number, position: number): void {
   disk.writeAll(fd, new Uint8Array(Float64Array.of(value).buffer), position)
 }
 
-/** Bytes read; fewer than asked for at the end alone. */
+/** Returns the number of bytes read, fewer than requested only at the end of the file. */
 function readFully (fd: number, bytes: Uint8Array, position: number): number {
   let done = 0
   while (done < bytes.length) {

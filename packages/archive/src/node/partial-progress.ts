@@ -4,25 +4,25 @@ interface Progress {
   readonly partial: string
   writtenBytes: number
   notedBytes: number
-  /** Nothing more comes, so that it is forgotten once all of it is noted. */
+  /** Nothing more is written; the entry is dropped once all of it is noted. */
   isOver: boolean
 }
 
-/** Of one file that is being written. */
+/** Receives the progress of one file that is being written. */
 export interface WriteProgress {
   wrote: (bytes: number) => void
-  /** `unfinished`: what was written stays, to be continued later. */
+  /** `unfinished`: what was written is kept, to be continued later. */
   ended: (how: 'unfinished' | 'gone') => void
 }
 
-/** Lengths of unfinished files, by area and name. */
+/** Lengths of partials, by area and name. */
 export type PartialLengths = ReadonlyMap<string, ReadonlyMap<string, number>>
 
-/** Keeps in mind what was written of unfinished files, so that a flush that is made anyway can be noted for them. */
+/** Tracks how much of each partial was written, so that any flush of the whole file system can be noted for it. */
 export class PartialProgress {
   readonly #known = new Map<string, Progress>()
 
-  /** A file is written from here on. */
+  /** Starts tracking a file that is being written. */
   begin (area: string, partial: string, writtenBytes: number): WriteProgress {
     const progress: Progress = { area, partial, writtenBytes, notedBytes: 0, isOver: false }
     const key = `${area}/${partial}`
@@ -36,12 +36,14 @@ export class PartialProgress {
     }
   }
 
-  /** Unfinished files that were found. */
+  /** Starts tracking partials that were found on the disk. */
   found (area: string, partials: ReadonlyMap<string, number>): void {
-    for (const [partial, bytes] of partials) if (!this.#known.has(`${area}/${partial}`)) this.begin(area, partial, bytes).ended('unfinished')
+    for (const [partial, bytes] of partials) {
+      if (!this.#known.has(`${area}/${partial}`)) this.begin(area, partial, bytes).ended('unfinished')
+    }
   }
 
-  /** What is written by now and not noted. To be called before a flush. */
+  /** What has been written but not noted yet. To be called before a flush. */
   written (): PartialLengths {
     const areas = new Map<string, Map<string, number>>()
     for (const { area, partial, writtenBytes, notedBytes } of this.#known.values()) {
@@ -50,7 +52,7 @@ export class PartialProgress {
     return areas
   }
 
-  /** So much of them is noted as flushed. */
+  /** These lengths were noted as flushed. */
   noted (lengths: PartialLengths): void {
     for (const [area, partials] of lengths) {
       for (const [partial, bytes] of partials) {

@@ -7,7 +7,7 @@ import type { Beneath } from './beneath.ts'
 import { STAGING } from './disk-places.ts'
 import * as disk from './disk.ts'
 
-/** Finds out what names and times the file system of the archive tells apart and can hold, by trying some in staging. */
+/** Finds out which names and times the file system of the archive can distinguish and hold, by trying some in staging. */
 export function probeTraits (beneath: Beneath): StoreTraits {
   const prefix = beneath.open(STAGING, 'make')
   const stem = `probe-${randomBytes(4).toString('hex')}`
@@ -20,7 +20,7 @@ export function probeTraits (beneath: Beneath): StoreTraits {
   }
 }
 
-/** Finds out what a file system makes of times, by trying some on a new file. */
+/** Finds out which times a file system can hold, by trying some on a new file. */
 export function probeTimes (prefix: string, name: string): TimeRange {
   const fd = disk.createAt(prefix, name, 0o600)
   try {

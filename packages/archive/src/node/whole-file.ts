@@ -5,7 +5,7 @@ import { writeAround } from './holes.ts'
 
 const READ_BYTES = 1 << 18
 
-/** Of this thread: made for every file, it took a small one ten times as long. */
+/** The read buffer of this thread. With a new one for every file, reading a small file took ten times as long. */
 let shared: Uint8Array | undefined
 
 /** Feeds a file to a hasher from its start; returns its length. */
@@ -13,7 +13,7 @@ export function hashTo (fd: number, hasher: Pick<Hasher, 'update'>): number {
   return readPieces(fd, piece => { hasher.update(piece) })
 }
 
-/** The digest of a file, which is read as a whole. Throws the errno of what hinders that. */
+/** The digest of a file, which is read as a whole. Throws errors of the system. */
 export function digestAt (prefix: string, name: string): Digest {
   const fd = disk.readAt(prefix, name)
   try {
@@ -38,7 +38,7 @@ export function readWhole (prefix: string, name: string): Uint8Array {
   }
 }
 
-/** Writes the content of a file into another one, which is empty. Holes stay holes. */
+/** Copies the content of a file into an empty one. Holes stay holes. */
 export function copyTo (fd: number, copy: number, hasher?: Hasher): void {
   const hasHoles = disk.hasHole(fd)
   let isShort = false
@@ -46,7 +46,7 @@ export function copyTo (fd: number, copy: number, hasher?: Hasher): void {
     hasher?.update(piece)
     if (writeAround(copy, piece, { position, hasHoles }) < piece.length) isShort = true
   })
-  if (isShort) disk.cutTo(copy, sizeBytes)
+  if (isShort) disk.truncate(copy, sizeBytes)
 }
 
 /** As {@link copyTo}; returns the digest of what was copied. */
@@ -56,13 +56,13 @@ export function copyHashed (fd: number, copy: number): Digest {
   return hasher.digest()
 }
 
-/** Reads a file from its start, and returns its length. A piece is only good until the next one. */
-function readPieces (fd: number, take: (piece: Uint8Array, position: number) => void): number {
+/** Reads a file from its start, and returns its length. A piece is valid only until the next one. */
+function readPieces (fd: number, onPiece: (piece: Uint8Array, position: number) => void): number {
   const buffer = shared ??= new Uint8Array(READ_BYTES)
   for (let position = 0; ;) {
     const read = disk.readInto(fd, buffer, position)
     if (read === 0) return position
-    take(buffer.subarray(0, read), position)
+    onPiece(buffer.subarray(0, read), position)
     position += read
   }
 }

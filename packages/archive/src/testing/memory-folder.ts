@@ -46,7 +46,7 @@ export class MemoryFolder {
     this.#children.set(key, { name: this.#children.get(key)?.name ?? name, node })
   }
 
-  take (name: string): MemoryNode | undefined {
+  remove (name: string): MemoryNode | undefined {
     const node = this.get(name)
     this.#children.delete(this.#key(name))
     return node

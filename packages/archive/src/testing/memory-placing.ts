@@ -60,7 +60,7 @@ export class MemoryPlacing {
       return put({ kind: 'symlink', target: entry.target, mtimeNs: entry.mtimeNs, sinceMs: clock.nowMs() })
     }
     if (!isContent(number)) return touch(old, entry, { number, times: traits.times })
-    const staged = staging.take(batch.staging, number)
+    const staged = staging.remove(batch.staging, number)
     if (staged === undefined) return how !== 'first' && isPlaced(old, entry) ? STAYS_THERE : 'its content is not in staging'
     return put(staged)
   }

@@ -30,7 +30,7 @@ export class MemoryStaging {
     return this.files.get(staging)?.get(number)
   }
 
-  take (staging: string, number: number): MemoryFile | undefined {
+  remove (staging: string, number: number): MemoryFile | undefined {
     const file = this.get(staging, number)
     this.files.get(staging)?.delete(number)
     return file

@@ -122,7 +122,7 @@ export class MemoryStore implements ContentStore {
       const folder = this.root.below(inside(area, directory))
       for (const name of names) {
         this.#before('remove')
-        const node = folder?.take(name)
+        const node = folder?.remove(name)
         outcome.before[at++] = node === undefined ? WAS_NOTHING : this.#versions.keep({ area, directory, count, stampMs }, name, node)
       }
     }

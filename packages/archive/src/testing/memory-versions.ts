@@ -57,9 +57,9 @@ export class MemoryVersions {
     const folder = home?.get(name)
     if (folder === undefined) return
     const { directory, name: last } = splitPath(path)
-    if (kind !== 'directory') folder.below(directory)?.take(last)
+    if (kind !== 'directory') folder.below(directory)?.remove(last)
     for (let at = kind === 'directory' ? path : directory; at !== ROOT_PATH; at = splitPath(at).directory) {
-      if (folder.below(at)?.isEmpty === true) folder.below(splitPath(at).directory)?.take(splitPath(at).name)
+      if (folder.below(at)?.isEmpty === true) folder.below(splitPath(at).directory)?.remove(splitPath(at).name)
     }
     if (folder.isEmpty) home?.delete(name)
   }

@@ -1,41 +1,42 @@
 import { errnoOf, FileSyncError } from '@filesync/protocol'
 
 const FULL = new Set(['ENOSPC', 'EDQUOT'])
-/** Larger than a file may be there: 4 GiB on FAT. */
+/** The file would be too large for the file system: 4 GiB on FAT. */
 const TOO_LARGE = 'EFBIG'
 const UNAVAILABLE = new Set(['EIO', 'EROFS', 'EMFILE', 'ENFILE', 'ENODEV', 'ENXIO', 'ESTALE', 'ETIMEDOUT', 'ENOMEM'])
 const REFUSED = new Set(['EACCES', 'EPERM'])
 
-/** Whether a system error says that there is no more room: for what is being written now, and perhaps for less all the same. */
+/** Whether a system error means that there is no room for what is being written; there may still be room for less. */
 export function isFull (error: unknown): boolean {
   return FULL.has(errnoOf(error)) || errnoOf(error) === TOO_LARGE
 }
 
-/** What is told of a file that the system had no room for. */
-export function fullTrouble (error: unknown): string {
+/** Describes the problem of a file that the system had no room for. */
+export function describeNoRoom (error: unknown): string {
   const code = errnoOf(error)
   if (code === TOO_LARGE) return `the file system of the archive does not allow files this large (${code})`
   const what = code === 'EDQUOT' ? 'the quota of the user that runs the server ran out' : 'the archive disk became full'
   return `${what} while it was written (${code}). Free some space on the server`
 }
 
-/** The error that ends a sync, where a system error says that the store as a whole is in trouble; undefined where one file is. */
-export function storeTrouble (error: unknown): FileSyncError | undefined {
+/** The error that ends a sync, if a system error concerns the store as a whole; undefined if it concerns one file. */
+export function storeError (error: unknown): FileSyncError | undefined {
   const code = errnoOf(error)
   if (FULL.has(code)) {
     const what = code === 'EDQUOT' ? 'The quota of the user that runs the server is used up' : 'The archive disk is full'
     return new FileSyncError('ARCHIVE_FULL', `${what} (${code}). Free some space on the server, then sync again.`, { cause: error })
   }
   if (UNAVAILABLE.has(code)) {
-    return new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive disk reported an error (${code}). Check the server's disk and its system log.`, { cause: error })
+    return new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive disk reported an error (${code}). ` +
+      'Check the server\'s disk and its system log.', { cause: error })
   }
   return error instanceof FileSyncError && error.code !== 'ARCHIVE_ESCAPE' ? error : undefined
 }
 
-/** For an error that could be the trouble of one file: throws that of the whole store instead, where it is that. */
-export function throwIfStoreTrouble (error: unknown): void {
-  const trouble = storeTrouble(error)
-  if (trouble !== undefined) throw trouble
+/** For an error that may concern one file only: throws if it concerns the store as a whole. */
+export function throwIfStoreError (error: unknown): void {
+  const ofStore = storeError(error)
+  if (ofStore !== undefined) throw ofStore
 }
 
 const MEANINGS: Readonly<Record<string, string>> = {
@@ -49,8 +50,8 @@ const MEANINGS: Readonly<Record<string, string>> = {
   ENOTREG: 'something that is not a regular file is in its place',
 }
 
-/** What happened to one file, for a person; without paths of the server. */
-export function fileTrouble (error: unknown): string {
+/** Describes the problem of one file for a person, without paths of the server. */
+export function describeFileError (error: unknown): string {
   const code = errnoOf(error)
   const meaning = MEANINGS[code]
   if (meaning !== undefined) return `${meaning} (${code})`
@@ -58,14 +59,14 @@ export function fileTrouble (error: unknown): string {
 }
 
 /**
- * The error that ends what is done for the archive as a whole, such as opening it or its staging, where the system refused that; undefined
- * for what is no error of the system. Its own text would name a path that only this process knows.
+ * The error that ends an operation on the archive as a whole, such as opening it or its staging, if the system refused that; undefined
+ * for other errors. The text of a system error is not used, because it names a path that is valid only in this process.
  */
-export function ownTrouble (error: unknown): FileSyncError | undefined {
-  const trouble = storeTrouble(error)
-  if (trouble !== undefined || errnoOf(error) === '' || error instanceof FileSyncError) return trouble
+export function archiveError (error: unknown): FileSyncError | undefined {
+  const ofStore = storeError(error)
+  if (ofStore !== undefined || errnoOf(error) === '' || error instanceof FileSyncError) return ofStore
   const fix = REFUSED.has(errnoOf(error))
     ? 'Make the user that runs the server the owner of the archive and of everything in it.'
     : 'Check the folder .filesync in the archive; only the server may change it.'
-  return new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive cannot be used: ${fileTrouble(error)}. ${fix}`, { cause: error })
+  return new FileSyncError('ARCHIVE_UNAVAILABLE', `The archive cannot be used: ${describeFileError(error)}. ${fix}`, { cause: error })
 }
