@@ -8,10 +8,10 @@ export const ARROWS = {
   'packages/archive': {
     store: [],
     history: ['store'],
-    compare: ['store', './archive'],
+    compare: ['store', './archive', './sync-contract'],
     upkeep: ['store', 'history', './archive'],
-    commit: ['store', 'history', 'compare', 'upkeep', './archive'],
-    adopt: ['store', './archive'],
+    commit: ['store', 'history', 'compare', 'upkeep', './archive', './sync-contract'],
+    adopt: ['store', './archive', './sync-contract'],
     node: ['store', 'upkeep', './archive', './stored-archive'],
     testing: ['store', 'history', './archive', './stored-archive']
   },

@@ -1,84 +1,68 @@
-import { FileSyncError, isRelativePath, pathDepth, ROOT_PATH } from '@filesync/protocol'
-import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
+import { FileSyncError, ROOT_PATH } from '@filesync/protocol'
+import type { Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './store/archive-index.ts'
 import type {
-  AdoptOptions, AdoptOutcome, Area, DamageReport, ExternalChanges, MakeSignature, MirrorLimits, MirrorSize, PlanRun, RebuildProgress, RestoreOptions, StoredFile, Sync,
-  Version, VerifyOptions, VerifyOutcome, SafeResult, SafeCheckOptions, OtherCopy
+  AdoptOptions, AdoptOutcome, Area, ArchiveSettings, DamageReport, ExternalChanges, MirrorLimits, MirrorSize, OtherCopy, RestoreOptions,
+  SafeCheckOptions, SafeResult, StoredFile, VerifyOptions, VerifyOutcome, Version,
 } from './archive.ts'
-import { adoptCopy } from './adopt/adopt.ts'
-import { restoreState } from './upkeep/restore-state.ts'
-import { expiredWrites, openDamages } from './store/damage.ts'
-import { checkCopies, noteFindings } from './upkeep/safe-check.ts'
-import type { CopyFinding } from './upkeep/safe-check.ts'
-import type { ContentStore, RestoreOutcome } from './store/content-store.ts'
-import type { ExistingCopy } from './store/existing-copy.ts'
-import { EMPTY_DIRECTORY } from './store/fold.ts'
-import { ListingCursor } from './store/listing-cursor.ts'
-import { fileLookup, knownPaths } from './store/lookup.ts'
-import { advanceAge } from './store/archive-age.ts'
-import type { ArchiveAge } from './store/archive-age.ts'
-import { findHistory } from './history/find-history.ts'
+import type { MakeSignature, PlanRun, Sync } from './sync-contract.ts'
+import { adoptCopy, adoptInPlace } from './adopt/adopt.ts'
+import { AreaSync } from './commit/sync.ts'
+import { UnsignedFiles } from './commit/unsigned-files.ts'
+import { AreaPlanRun } from './compare/plan-run.ts'
+import { diskRoom, mirrorSize } from './compare/room.ts'
+import { HistoryProgress } from './history/history-progress.ts'
 import { versionsOf } from './history/past-state.ts'
 import { pruneVersions } from './history/prune.ts'
+import type { ContentStore, RestoreOutcome } from './store/content-store.ts'
+import { damageReport, expiredWrites } from './store/damage.ts'
+import type { ExistingCopy } from './store/existing-copy.ts'
+import { EMPTY_DIRECTORY } from './store/fold.ts'
+import { fileLookup, knownPaths } from './store/lookup.ts'
 import { isUnknown } from './store/unknown-entry.ts'
+import { AreaLock } from './upkeep/area-lock.ts'
 import { MirrorRound } from './upkeep/mirror-round.ts'
-import { AreaPlanRun } from './compare/plan-run.ts'
+import { PendingFindings } from './upkeep/pending-findings.ts'
+import { isContentKnown, prepareArea } from './upkeep/prepare.ts'
 import { rebuildIndex } from './upkeep/rebuild.ts'
 import { recover } from './upkeep/recover.ts'
-import { diskRoom, mirrorSize } from './compare/room.ts'
-import { AreaSync } from './commit/sync.ts'
-import { AreaLock } from './upkeep/area-lock.ts'
-import { UnsignedFiles } from './commit/unsigned-files.ts'
+import { doubtsAbout, restoreState } from './upkeep/restore-state.ts'
+import { checkCopies } from './upkeep/safe-check.ts'
+import { SizeCache } from './upkeep/size-cache.ts'
 import { verifyArea } from './upkeep/verify.ts'
-
-/** Damage that is told one by one. */
-const DAMAGE_TOLD = 100
-const NOT_IN_ORDER = { path: '.', message: 'the last sync did not come to its end, and the archive is read-only: what that sync was storing may be missing or newer here' }
-const EXPIRED = 'versions of that time have expired: what left before the oldest one that is kept is not restored'
-
-type Reached = Required<Pick<AreaRecord, 'lastStampMs' | 'history'>>
 
 const NEW_AREA: AreaRecord = { open: false, lastStampMs: 0 }
 
-export interface AreaInit {
+export interface AreaInit extends ArchiveSettings {
   readonly name: RelativePath
   readonly index: ArchiveIndex
   readonly store: ContentStore
-  readonly clock: Clock
-  readonly signal: AbortSignal
   readonly hash: HashBytes
-  readonly keepMs: number
-  readonly deletions: 'mirror' | 'archive'
-  readonly reserveBytes: number | undefined
-  readonly quotaBytes?: number
-  readonly onRebuild?: (rebuilding: RebuildProgress) => void
-  /** A folder name in staging that was never used. */
+  /** Returns a new folder name in staging, never used before. */
   readonly newStaging: () => string
 }
 
-/** Whether a text can name an area. */
-export function isAreaName (name: string): name is RelativePath {
-  return isRelativePath(name) && pathDepth(name) <= 2
-}
-
-/** One client's part of an archive, over the ports. */
+/** One client's part of an archive, on top of a content store and an index. */
 export class StoredArea implements Area {
   readonly name: string
-  readonly #init: AreaInit
+  readonly #init: AreaInit & { readonly area: RelativePath }
   readonly #lock: AreaLock
   readonly #round: MirrorRound
   readonly #unsigned = new UnsignedFiles()
-  /** Found while a sync ran, so not written down yet. */
-  #damaged: readonly CopyFinding[] = []
-  /** How old the archive is, and up to when by the clock of this process that is known. */
-  #age: { readonly age: ArchiveAge, readonly ranToMs: number } | undefined
-  #size: { readonly syncs: number, readonly size: MirrorSize } | undefined
+  readonly #findings: PendingFindings
+  readonly #size: SizeCache
+  readonly #progress: HistoryProgress
 
   constructor (init: AreaInit) {
-    this.#init = init
-    this.name = init.name
-    this.#lock = new AreaLock(init.name)
-    this.#round = new MirrorRound({ ...init, area: init.name, lock: this.#lock })
+    const { name: area, index, clock } = init
+    this.#init = { ...init, area }
+    this.name = area
+    this.#lock = new AreaLock(area)
+    this.#findings = new PendingFindings(this.#init)
+    this.#progress = new HistoryProgress(this.#init)
+    this.#round = new MirrorRound({ ...this.#init, lock: this.#lock })
+    const pause = async (): Promise<void> => { await new Promise<void>(resolve => { clock.schedule(0, resolve) }) }
+    this.#size = new SizeCache({ lock: this.#lock, measure: () => mirrorSize({ index, area, pause }) })
   }
 
   get halted (): Area['halted'] {
@@ -89,18 +73,16 @@ export class StoredArea implements Area {
     this.#ensureWritable()
     const ended = await this.#lock.beginSync()
     try {
-      const { index, store, hash, name, signal } = this.#init
+      const { store, area, signal, newStaging } = this.#init
       signal.throwIfAborted()
       await store.ensurePresent('path')
-      await this.#makeReady()
-      const { lastStampMs, history } = await this.#reached()
-      const root = index.listing({ area: name, directory: ROOT_PATH }) ?? EMPTY_DIRECTORY.listing
+      await prepareArea(this.#init)
+      const { lastStampMs, history } = await this.#progress.read()
       return new AreaSync({
         ...this.#init,
-        area: name,
-        rootDigest: hash(root),
-        partials: await store.partials(name),
-        staging: this.#init.newStaging(),
+        rootDigest: this.#rootDigest(),
+        partials: await store.partials(area),
+        staging: newStaging(),
         record: { ...this.#record, lastStampMs },
         history,
         roomBytes: await this.#room(),
@@ -115,12 +97,16 @@ export class StoredArea implements Area {
   }
 
   async beginPlanRun (): Promise<PlanRun> {
-    const { index, store, hash, clock, name: area } = this.#init
+    const { store, clock } = this.#init
     await store.ensurePresent('path')
-    await this.#lock.step(() => this.#makeReady())
-    const root = index.listing({ area, directory: ROOT_PATH }) ?? EMPTY_DIRECTORY.listing
+    await this.#lock.step(() => prepareArea(this.#init))
     return new AreaPlanRun({
-      ...this.#init, area, traits: store.traits, rootDigest: hash(root), record: this.#record, roomBytes: await this.#room(), nowMs: () => clock.nowMs(),
+      ...this.#init,
+      traits: store.traits,
+      rootDigest: this.#rootDigest(),
+      record: this.#record,
+      roomBytes: await this.#room(),
+      nowMs: () => clock.nowMs(),
     })
   }
 
@@ -145,170 +131,111 @@ export class StoredArea implements Area {
   }
 
   async size (): Promise<MirrorSize> {
-    const { index, clock, name: area } = this.#init
-    const { syncs, isSyncing } = this.#lock
-    if (this.#size !== undefined && (isSyncing || this.#size.syncs === syncs)) return this.#size.size
-    const size = await mirrorSize({ index, area, pause: async () => { await new Promise<void>(resolve => { clock.schedule(0, resolve) }) } })
-    if (!isSyncing && this.#lock.syncs === syncs) this.#size = { syncs, size }
-    return size
+    return await this.#size.get()
   }
 
   async checkSafe (copies: readonly OtherCopy[], options: SafeCheckOptions = {}): Promise<readonly SafeResult[]> {
-    const attestation = { ...this.#init, area: this.name }
     const { syncs, isSyncing } = this.#lock
-    const { verdicts, findings: all } = await checkCopies(attestation, copies, options)
-    // What was read of a disk that is gone, or of one that nobody sees any more, is no answer and no finding.
+    const { verdicts, findings: all } = await checkCopies(this.#init, copies, options)
+    // What was read proves nothing if the disk is gone or the path leads to another one by now.
     await this.#init.store.ensurePresent('disk')
-    // What a sync is just replacing looks like that, too.
+    // A file that a sync is just replacing looks altered too.
     const findings = isSyncing || this.#lock.syncs !== syncs ? all.filter(({ what }) => what !== 'altered') : all
-    this.#damaged = [...this.#damaged, ...findings.filter(({ what }) => what === 'damaged')]
-    await this.#lock.stepIfFree(() => this.#note(findings))
+    this.#findings.add(findings.filter(({ what }) => what === 'damaged'))
+    await this.#lock.stepIfFree(() => this.#findings.write(findings))
     return verdicts
   }
 
   async versions (path: RelativePath): Promise<readonly Version[]> {
     await this.#init.store.ensurePresent('path')
-    const versions = await versionsOf({ ...this.#init, area: this.name }, path)
-    return versions.map(({ kept: { path: at, found: { kind, sizeBytes, mtimeNs } }, until }) => ({ path: at, kind, sizeBytes, mtimeNs, untilMs: until.ms }))
+    const versions = await versionsOf(this.#init, path)
+    return versions.map(({ kept, until }) => {
+      const { kind, sizeBytes, mtimeNs } = kept.found
+      return { path: kept.path, kind, sizeBytes, mtimeNs, untilMs: until.ms }
+    })
   }
 
   async restore (options: RestoreOptions): Promise<RestoreOutcome> {
     const { store, name } = this.#init
     await store.ensurePresent('path')
-    const brought = await restoreState({ ...this.#init, area: name }, options)
-    if (brought === undefined) {
-      throw new FileSyncError('USAGE', `There is nothing under ${JSON.stringify(options.path)} at that time. "filesync-server versions ${name}" lists what can be restored.`)
+    const restored = await restoreState(this.#init, options)
+    if (restored === undefined) {
+      throw new FileSyncError('USAGE', `There was nothing at ${JSON.stringify(options.path)} at that time. ` +
+        `Run "filesync-server versions ${name}" to list what can be restored.`)
     }
-    const { findings, at, ...outcome } = brought
-    this.#damaged = [...this.#damaged, ...findings]
-    await this.#lock.stepIfFree(() => this.#note([]))
-    const isExpired = at.count > 0 && at.count <= (this.#record.history?.droppedCount ?? 0)
-    const unsure = [...isExpired ? [{ path: options.path, message: EXPIRED }] : [], ...this.#isInOrder ? [] : [NOT_IN_ORDER]]
-    return { ...outcome, failures: [...outcome.failures, ...unsure] }
+    const { findings, at, ...outcome } = restored
+    this.#findings.add(findings)
+    await this.#lock.stepIfFree(() => this.#findings.write())
+    const failures = [...outcome.failures, ...doubtsAbout(this.#init, options.path, at)]
+    return { ...outcome, failures }
   }
 
   damage (): DamageReport {
-    const { index, name } = this.#init
-    const first: DamageReport['first'][number][] = []
-    let count = 0
-    for (const { path, what, foundAtMs } of openDamages(index, name)) if (count++ < DAMAGE_TOLD) first.push({ path, what, foundAtMs })
-    return { count, first }
+    return damageReport(this.#init.index, this.name)
   }
 
   async verify (options: VerifyOptions = {}): Promise<VerifyOutcome> {
-    const { index, store, hash, clock, name: area } = this.#init
+    const { store } = this.#init
     await store.ensurePresent('path')
-    const isKnown = await this.#isKnown()
-    await this.#lock.step(() => this.#makeReady())
-    const { mended, ...outcome } = await verifyArea({ ...this.#init, area, step: work => this.#lock.step(work) }, options)
-    if (outcome.problems.length + mended > 0 && store.traits.isReadOnly !== true) await this.#lock.step(() => recover({ area, index, store, hash, clock }))
+    const isKnown = await isContentKnown(this.#init)
+    await this.#lock.step(() => prepareArea(this.#init))
+    const { repaired, ...outcome } = await verifyArea({ ...this.#init, step: work => this.#lock.step(work) }, options)
+    if (outcome.problems.length + repaired > 0 && store.traits.isReadOnly !== true) {
+      await this.#lock.step(() => recover(this.#init))
+    }
     return { ...outcome, isKnown }
   }
 
   async adopt (copy: ExistingCopy | 'in place', options: AdoptOptions = {}): Promise<AdoptOutcome> {
-    const { index, store, name: area } = this.#init
-    if (copy !== 'in place') return await adoptCopy({ ...this.#init, area, beginSync: () => this.beginSync() }, copy, options)
-    for (const { files } of index.directories(area)) {
-      if (files > 0) throw new FileSyncError('USAGE', `The archive holds files of ${JSON.stringify(area)} already, so what was put into its folder is not taken over. Move the copy out of the archive, and adopt it from there.`)
-    }
-    // What another program wrote there may still be in memory only.
-    await store.makeDurable()
-    return { ...await this.rebuild(), held: 0, problems: [], problemCount: 0 }
+    if (copy !== 'in place') return await adoptCopy({ ...this.#init, beginSync: () => this.beginSync() }, copy, options)
+    return await adoptInPlace({ ...this.#init, rebuild: () => this.rebuild() })
   }
 
   async rebuild (): Promise<{ readonly files: number, readonly bytes: number }> {
-    this.#size = undefined
-    return await this.#lock.step(() => rebuildIndex({ ...this.#init, area: this.name }), 'long')
+    this.#size.clear()
+    return await this.#lock.step(() => rebuildIndex(this.#init), 'long')
   }
 
   async checkMirror ({ directories, entries }: MirrorLimits): Promise<ExternalChanges> {
     if (this.#init.index.area(this.name) === undefined) return { changed: [], removed: [], added: [] }
-    if (this.#damaged.length > 0) await this.#lock.step(() => this.#note([]))
+    if (!this.#findings.isEmpty) await this.#lock.step(() => this.#findings.write())
     return await (entries === undefined ? this.#round.checkDirectories(directories) : this.#round.quickCheck({ directories, entries }))
   }
 
   async signLarge (make: MakeSignature, fromBytes: number): Promise<number> {
     const { signal } = this.#init
-    return await this.#unsigned.sign({ ...this.#init, area: this.name }, make, { fromBytes, isDue: () => !signal.aborted && !this.#lock.isSyncing })
+    const isDue = (): boolean => !signal.aborted && !this.#lock.isSyncing
+    return await this.#unsigned.sign(this.#init, make, { fromBytes, isDue })
   }
 
   async prune (): Promise<number> {
     const { index, clock, keepMs, deletions, name } = this.#init
-    // Whoever is to find out what happened may need every version that there is.
+    // Finding out why the brake holds may need every version.
     if (deletions === 'archive' || this.halted !== undefined) return 0
-    const ageMs = await this.#lock.step(() => this.#noteReached(0))
-    const { dropped, droppedCount } = await pruneVersions({ ...this.#init, area: name, step: work => this.#lock.step(work) }, { ageMs, keepMs })
-    await this.#lock.step(() => this.#noteReached(droppedCount))
+    const ageMs = await this.#lock.step(() => this.#progress.write(0))
+    const prune = { ...this.#init, step: <T>(work: () => Promise<T>): Promise<T> => this.#lock.step(work) }
+    const { dropped, droppedCount } = await pruneVersions(prune, { ageMs, keepMs })
+    await this.#lock.step(() => this.#progress.write(droppedCount))
     await this.#lock.step(() => index.write(expiredWrites(index, name, clock.nowMs() - keepMs)))
     return dropped
   }
 
-  /** Writes down where the area is in its history; returns how old the archive is. */
-  async #noteReached (droppedCount: number): Promise<number> {
-    const { index, name: area } = this.#init
-    const record = index.area(area)
-    const { lastStampMs, history } = await this.#reached()
-    const { ageMs } = history.age
-    if (record === undefined) return ageMs
-    await index.write([{ area, record: { ...record, lastStampMs, history: { ...history, droppedCount: Math.max(history.droppedCount, droppedCount) } } }])
-    return ageMs
-  }
-
-  /** Where the area is in its history, and how old it is by now. Found out from what is stored if the index does not know. */
-  async #reached (): Promise<Reached> {
-    const { clock } = this.#init
-    const record = this.#record
-    const { lastStampMs, history } = record.history === undefined ? await findHistory({ ...this.#init, area: this.name }) : { ...record, history: record.history }
-    const known = this.#age ?? { age: history.age, ranToMs: clock.monotonicMs() }
-    const ranToMs = clock.monotonicMs()
-    const age = advanceAge(known.age, { nowMs: clock.nowMs(), ranMs: ranToMs - known.ranToMs })
-    this.#age = { age, ranToMs }
-    return { lastStampMs, history: { ...history, age } }
-  }
-
-  async #note (findings: readonly CopyFinding[]): Promise<void> {
-    const damaged = this.#damaged
-    const due = new Set([...damaged, ...findings])
-    if (due.size > 0) await noteFindings({ ...this.#init, area: this.name }, [...due])
-    this.#damaged = this.#damaged.filter(finding => !damaged.includes(finding))
-  }
-
-  /** Whether the index knows anything of what lies in the folder of the area; there may be nothing to know. */
-  async #isKnown (): Promise<boolean> {
-    const { index, store, name: area } = this.#init
-    const listing = index.listing({ area, directory: ROOT_PATH }) ?? EMPTY_DIRECTORY.listing
-    if (index.area(area) !== undefined && new ListingCursor(listing).count > 0) return true
-    if (store.traits.isReadOnly !== true) await store.openArea(area)
-    return (await store.list(area, ROOT_PATH)).length === 0
-  }
-
-  /** Whether no sync left anything unfinished that only writing could put in order. */
-  get #isInOrder (): boolean {
-    return this.#init.store.traits.isReadOnly !== true || !this.#record.open
-  }
-
   #ensureWritable (): void {
     if (this.#init.store.traits.isReadOnly !== true) return
-    throw new FileSyncError('ARCHIVE_UNAVAILABLE', 'The archive is on a file system that is mounted read-only. Mount it for writing, or move the archive to another disk.')
+    throw new FileSyncError('ARCHIVE_UNAVAILABLE', 'The archive is on a file system that is mounted read-only. ' +
+      'Mount it read-write, or move the archive to another disk.')
+  }
+
+  #rootDigest (): Digest {
+    const { index, hash, area } = this.#init
+    return hash(index.listing({ area, directory: ROOT_PATH }) ?? EMPTY_DIRECTORY.listing)
   }
 
   get #record (): AreaRecord {
     return this.#init.index.area(this.name) ?? NEW_AREA
   }
 
-  /** Puts in order what a crash or a failed sync left, or makes the index of an area that has content but none. */
-  async #makeReady (): Promise<void> {
-    const { index, store, hash, clock, name: area, onRebuild } = this.#init
-    const isReadOnly = store.traits.isReadOnly === true
-    if (!isReadOnly) await store.openArea(area)
-    if (index.area(area) === undefined && (await store.list(area, ROOT_PATH)).length > 0) {
-      onRebuild?.({ area, state: 'begun' })
-      const made = await rebuildIndex({ ...this.#init, area })
-      onRebuild?.({ area, state: 'done', ...made })
-    }
-    if (!isReadOnly) await recover({ area, index, store, hash, clock })
-  }
-
+  /** Bytes that a sync may still use. */
   async #room (): Promise<number> {
     const { freeBytes, reserveBytes } = await diskRoom(this.#init.store, this.#init.reserveBytes)
     return Math.max(0, freeBytes - reserveBytes)

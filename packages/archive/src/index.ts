@@ -5,10 +5,12 @@
  * @packageDocumentation
  */
 export type {
-  AdoptOptions, AdoptOutcome, Archive, ArchiveSettings, Area, DamageReport, DiskRoom, ExternalChanges, MakeSignature, MirrorLimits, MirrorSize,
-  OtherCopy, PlanOptions, PlanRun, PlanRunOutcome, PresentFile, RebuildProgress, RestoreOptions, SafeCheckOptions, SafeResult, StoredFile,
-  StoredSoFar, Sync, SyncOutcome, SyncPlan, VerifyOptions, VerifyOutcome, Version, WantedListing,
+  AdoptOptions, AdoptOutcome, Archive, ArchiveSettings, Area, DamageReport, DiskRoom, ExternalChanges, MirrorLimits, MirrorSize, OtherCopy,
+  RebuildProgress, RestoreOptions, SafeCheckOptions, SafeResult, StoredFile, VerifyOptions, VerifyOutcome, Version,
 } from './archive.ts'
+export type {
+  MakeSignature, PlanOptions, PlanRun, PlanRunOutcome, PresentFile, StoredSoFar, Sync, SyncOutcome, SyncPlan, WantedListing,
+} from './sync-contract.ts'
 export type { FoundEntry, RestoreFailure, RestoreOutcome } from './store/content-store.ts'
 export type { CopiedFile, ExistingCopy } from './store/existing-copy.ts'
 export { ReopeningArchive } from './adopt/reopening-archive.ts'

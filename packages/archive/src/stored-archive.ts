@@ -1,8 +1,8 @@
-import { FileSyncError, ROOT_PATH } from '@filesync/protocol'
-import type { HashBytes } from '@filesync/protocol'
+import { FileSyncError, isRelativePath, pathDepth, ROOT_PATH } from '@filesync/protocol'
+import type { HashBytes, RelativePath } from '@filesync/protocol'
 import type { AdoptOptions, AdoptOutcome, Archive, ArchiveSettings, Area, DiskRoom } from './archive.ts'
 import type { ArchiveIndex } from './store/archive-index.ts'
-import { isAreaName, StoredArea } from './area.ts'
+import { StoredArea } from './area.ts'
 import type { ContentStore } from './store/content-store.ts'
 import type { ExistingCopy } from './store/existing-copy.ts'
 import { diskRoom } from './compare/room.ts'
@@ -12,14 +12,19 @@ export interface StoredArchiveInit extends ArchiveSettings {
   readonly index: ArchiveIndex
   readonly store: ContentStore
   readonly hash: HashBytes
-  /** A folder name in staging that was never used. */
+  /** Returns a new folder name in staging, never used before. */
   readonly newStaging: () => string
-  /** Opens a directory of this machine as the copy that an area takes over; throws USAGE. */
+  /** Opens a directory of this machine as a copy to adopt. Throws USAGE. Absent if the archive is not stored on this machine. */
   readonly openCopy?: (area: string, directory: string) => ExistingCopy | 'in place'
   readonly close: () => Promise<void>
 }
 
-/** An archive over the ports. */
+/** Whether a text is a valid name of an area. */
+function isAreaName (name: string): name is RelativePath {
+  return isRelativePath(name) && pathDepth(name) <= 2
+}
+
+/** An archive on top of a content store and an index. */
 export class StoredArchive implements Archive {
   readonly #init: StoredArchiveInit
   readonly #areas = new Map<string, Area>()
@@ -38,12 +43,14 @@ export class StoredArchive implements Archive {
   }
 
   async area (name: string): Promise<Area> {
-    if (!isAreaName(name)) throw new FileSyncError('NAME_INVALID', `${JSON.stringify(name)} cannot be the name of a client's folder in the archive.`)
+    if (!isAreaName(name)) {
+      throw new FileSyncError('NAME_INVALID', `${JSON.stringify(name)} is not a valid name for a client's directory in the archive.`)
+    }
     if (this.#isClosed) throw new FileSyncError('ABORTED', 'The archive is closed.')
     const open = this.#areas.get(name)
     if (open !== undefined) return open
     if (!this.isReadOnly) await this.#init.store.openArea(name)
-    const area = this.#areas.get(name) ?? new StoredArea({ ...this.#init, name, reserveBytes: this.#init.reserveBytes })
+    const area = this.#areas.get(name) ?? new StoredArea({ ...this.#init, name })
     this.#areas.set(name, area)
     return area
   }
@@ -54,8 +61,10 @@ export class StoredArchive implements Archive {
 
   async takenNames (): Promise<readonly string[]> {
     const areas = this.areas()
-    // An area may lie one folder deep, and its first part is taken with it.
-    return [...new Set([...areas, ...areas.map(name => name.split('/')[0] ?? name), ...(await this.#init.store.list('', ROOT_PATH)).map(({ name }) => name)])]
+    // An area may be one directory deep; its parent's name is then taken too.
+    const parents = areas.map(name => name.split('/')[0] ?? name)
+    const found = (await this.#init.store.list('', ROOT_PATH)).map(({ name }) => name)
+    return [...new Set([...areas, ...parents, ...found])]
   }
 
   async ensurePresent (check: 'path' | 'disk'): Promise<void> {
@@ -69,7 +78,9 @@ export class StoredArchive implements Archive {
 
   async adopt (area: string, directory: string, options: AdoptOptions = {}): Promise<AdoptOutcome> {
     const { openCopy } = this.#init
-    if (openCopy === undefined) throw new FileSyncError('USAGE', 'This archive is not on a disk of this machine.')
+    if (openCopy === undefined) {
+      throw new FileSyncError('USAGE', 'This archive is not stored on this machine, so it cannot adopt a directory.')
+    }
     const copy = openCopy(area, directory)
     try {
       return await (await this.area(area)).adopt(copy, options)

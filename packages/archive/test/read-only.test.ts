@@ -104,6 +104,6 @@ test.runIf(mayMountImages)('a sync that was cut off is told with what is restore
   disk.mount('ro')
   const archive = await newArchive({ root: disk.at, mustExist: true, mayBeReadOnly: true })
   const outcome = await (await archive.area('laptop')).restore({ path: ROOT_PATH, atMs: Date.now(), to: newFolder() })
-  expect(outcome).toMatchObject({ failures: [{ path: '.', message: expect.stringContaining('did not come to its end') as unknown }] })
+  expect(outcome).toMatchObject({ failures: [{ path: '.', message: expect.stringContaining('the last sync did not finish') as unknown }] })
   await archive.close()
 })

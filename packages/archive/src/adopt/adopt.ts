@@ -1,7 +1,9 @@
-import { equalDigests, ProblemList, PROBLEMS_KEPT, ROOT_PATH } from '@filesync/protocol'
+import { equalDigests, FileSyncError, ProblemList, PROBLEMS_KEPT, ROOT_PATH } from '@filesync/protocol'
 import type { HashBytes } from '@filesync/protocol'
 import type { ArchiveIndex } from '../store/archive-index.ts'
-import type { AdoptOptions, AdoptOutcome, Sync } from '../archive.ts'
+import type { AdoptOptions, AdoptOutcome } from '../archive.ts'
+import type { Sync } from '../sync-contract.ts'
+import type { ContentStore } from '../store/content-store.ts'
 import type { ExistingCopy } from '../store/existing-copy.ts'
 import { copyIntoSync } from './copy-into-sync.ts'
 import { MergedTree } from './merged-tree.ts'
@@ -14,8 +16,8 @@ export interface Adoption {
 }
 
 /**
- * Takes a copy into an area as if a client that knows no file ids had pushed it, so that all rules of a sync hold. What the
- * area holds already stays as it is: nothing is replaced and nothing leaves. Interrupted, it goes on with the next call.
+ * Adopts a copy as if a client without file ids had pushed it, so that all rules of a sync hold. Entries that the area already has
+ * are kept: nothing is replaced or removed. If it is interrupted, the next call continues.
  */
 export async function adoptCopy (adoption: Adoption, copy: ExistingCopy, { signal }: AdoptOptions): Promise<AdoptOutcome> {
   const sync = await adoption.beginSync()
@@ -39,4 +41,24 @@ export async function adoptCopy (adoption: Adoption, copy: ExistingCopy, { signa
     await sync.abandon()
     throw error
   }
+}
+
+export interface InPlaceAdoption {
+  readonly area: string
+  readonly index: ArchiveIndex
+  readonly store: ContentStore
+  readonly rebuild: () => Promise<{ readonly files: number, readonly bytes: number }>
+}
+
+/** Adopts the files that were placed in an area's directory by hand. Throws USAGE if the area already holds files. */
+export async function adoptInPlace ({ area, index, store, rebuild }: InPlaceAdoption): Promise<AdoptOutcome> {
+  for (const { files } of index.directories(area)) {
+    if (files > 0) {
+      throw new FileSyncError('USAGE', `The area ${JSON.stringify(area)} already holds files, so files placed in its directory ` +
+        'are not adopted. Move the copy out of the archive and adopt it from there.')
+    }
+  }
+  // What another program wrote there may not be on the disk yet.
+  await store.makeDurable()
+  return { ...await rebuild(), held: 0, problems: [], problemCount: 0 }
 }

@@ -1,6 +1,6 @@
 import { FileSyncError, LIMITS, PACK_RECORD_BYTES, problem, writePackRecord } from '@filesync/protocol'
 import type { HashBytes, ProblemList } from '@filesync/protocol'
-import type { Sync } from '../archive.ts'
+import type { Sync } from '../sync-contract.ts'
 import type { CopiedFile, ExistingCopy } from '../store/existing-copy.ts'
 
 interface SmallFile {

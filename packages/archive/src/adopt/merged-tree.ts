@@ -1,7 +1,7 @@
 import { checkJoin, checkName, compareNames, encodeListing, FileSyncError, isProblemCode, isSymlinkTarget, joinPath, problem, readListing, ROOT_PATH } from '@filesync/protocol'
 import type { Digest, Entry, HashBytes, Name, Problem, ProblemList, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from '../store/archive-index.ts'
-import type { Sync } from '../archive.ts'
+import type { Sync } from '../sync-contract.ts'
 import type { FoundEntry } from '../store/content-store.ts'
 import type { ExistingCopy } from '../store/existing-copy.ts'
 import { EMPTY_DIRECTORY } from '../store/fold.ts'

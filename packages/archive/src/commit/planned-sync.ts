@@ -1,6 +1,6 @@
 import { asFileSyncError, problem } from '@filesync/protocol'
 import type { Task } from '@filesync/protocol'
-import type { PresentFile, SyncOutcome, SyncPlan } from '../archive.ts'
+import type { PresentFile, SyncOutcome, SyncPlan } from '../sync-contract.ts'
 import { halted, untilHalted } from '../compare/brake.ts'
 import type { NoiseBrake } from '../compare/brake.ts'
 import { diskShortage, unfitRepeats } from '../compare/fit-files.ts'

@@ -1,7 +1,7 @@
 import { DIGEST_BYTES, equalDigests, splitPath } from '@filesync/protocol'
 import type { Digest, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, IndexWrite } from '../store/archive-index.ts'
-import type { MakeSignature, PresentFile } from '../archive.ts'
+import type { MakeSignature, PresentFile } from '../sync-contract.ts'
 import { isFileUnchanged } from '../upkeep/safe-check.ts'
 import type { Displaced } from '../compare/comparison.ts'
 import type { ContentStore } from '../store/content-store.ts'

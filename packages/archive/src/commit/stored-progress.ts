@@ -1,5 +1,5 @@
 import { ENTRY_KINDS } from '@filesync/protocol'
-import type { StoredSoFar } from '../archive.ts'
+import type { StoredSoFar } from '../sync-contract.ts'
 import { FIRST_RELOCATION } from '../compare/moves.ts'
 import { ListingCursor } from '../store/listing-cursor.ts'
 import { isContent, NOT_STAGED } from '../store/section.ts'

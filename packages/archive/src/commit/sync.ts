@@ -1,6 +1,6 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { ArrivedListing, Digest, FileDigest, ReuseBuffer, StagedFile, StageOutcome } from '@filesync/protocol'
-import type { PlanOptions, PresentFile, StoredSoFar, Sync, SyncOutcome, SyncPlan, WantedListing } from '../archive.ts'
+import type { PlanOptions, PresentFile, StoredSoFar, Sync, SyncOutcome, SyncPlan, WantedListing } from '../sync-contract.ts'
 import { SyncPlanner } from '../compare/sync-planner.ts'
 import { nextPosition } from '../store/position.ts'
 import { PlannedSync } from './planned-sync.ts'

@@ -1,5 +1,5 @@
 import type { RelativePath } from '@filesync/protocol'
-import type { MakeSignature } from '../archive.ts'
+import type { MakeSignature } from '../sync-contract.ts'
 import { PresentFiles } from './present-files.ts'
 import type { PresentFilesInit } from './present-files.ts'
 

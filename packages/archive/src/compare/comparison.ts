@@ -1,6 +1,6 @@
 import { compareListings, FileSyncError, foldKey, formatSize, joinPath, LIMITS, ListingReader, pathDepth, problem, ProblemList, readListing } from '@filesync/protocol'
 import type { ArrivedListing, Difference, Entry, FileEntry, Name, RelativePath } from '@filesync/protocol'
-import type { WantedListing } from '../archive.ts'
+import type { WantedListing } from '../sync-contract.ts'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import { ByteSlabs } from '../store/byte-slabs.ts'
 import { ComparedDirectory } from './compared-directory.ts'

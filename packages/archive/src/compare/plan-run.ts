@@ -1,5 +1,5 @@
 import type { ArrivedListing, Digest, Pace, RelativePath } from '@filesync/protocol'
-import type { PlanRun, PlanRunOutcome, WantedListing } from '../archive.ts'
+import type { PlanRun, PlanRunOutcome, WantedListing } from '../sync-contract.ts'
 import { BRAKE_FILES, brakeHolds, halted } from './brake.ts'
 import type { Plan } from './plan.ts'
 import { SyncPlanner } from './sync-planner.ts'

@@ -1,7 +1,7 @@
 import { ROOT_PATH, toHex } from '@filesync/protocol'
 import type { ArrivedListing, HashBytes } from '@filesync/protocol'
 import type { AreaRecord } from '../store/archive-index.ts'
-import type { PlanOptions, WantedListing } from '../archive.ts'
+import type { PlanOptions, WantedListing } from '../sync-contract.ts'
 import { Comparison } from './comparison.ts'
 import type { StoreTraits } from '../store/content-store.ts'
 import { fitFiles } from './fit-files.ts'

@@ -31,6 +31,8 @@ export interface DamageSite {
   readonly nowMs: number
 }
 
+/** Damage that a report lists one by one. */
+const DAMAGE_REPORTED = 100
 /** Records of one path: those that are mended are kept as long as versions are, for whoever restores a moment of then. */
 const RECORDS_PER_PATH = 8
 
@@ -44,6 +46,19 @@ function * damagesBelow (index: ArchiveIndex, area: string, top: RelativePath): 
 /** What is damaged in an area and not mended. */
 export function * openDamages (index: ArchiveIndex, area: string): Generator<Damage, void, undefined> {
   for (const damage of damagesBelow(index, area, ROOT_PATH)) if (damage.untilMs === undefined) yield damage
+}
+
+/** Damage of an area that is not repaired, the first of it one by one. */
+export function damageReport (index: ArchiveIndex, area: string): {
+  readonly count: number
+  readonly first: readonly Pick<Damage, 'path' | 'what' | 'foundAtMs'>[]
+} {
+  const first: Pick<Damage, 'path' | 'what' | 'foundAtMs'>[] = []
+  let count = 0
+  for (const { path, what, foundAtMs } of openDamages(index, area)) {
+    if (count++ < DAMAGE_REPORTED) first.push({ path, what, foundAtMs })
+  }
+  return { count, first }
 }
 
 /** Whether an area has any damage, mended or not. */

@@ -23,7 +23,7 @@ export interface RepairInit {
  * Looks whether what was damaged is as it was stored after all: touched only, or put right by hand. Then it gets its time and
  * mode again and is no longer doubted. `gone` where a sync mended it meanwhile.
  */
-export async function repairIfIntact (mending: RepairInit, damage: Damage): Promise<'mended' | 'damaged' | 'gone'> {
+export async function repairIfIntact (mending: RepairInit, damage: Damage): Promise<'repaired' | 'damaged' | 'gone'> {
   const { area, index, store, step } = mending
   const { directory, name } = splitPath(damage.path)
   const look = async (): Promise<FoundEntry | undefined> => (await store.find(area, directory, [name]))[0]
@@ -36,7 +36,7 @@ export async function repairIfIntact (mending: RepairInit, damage: Damage): Prom
     const now = await look()
     // Written to since it was read.
     if (now?.mtimeNs !== found?.mtimeNs || now?.sizeBytes !== found?.sizeBytes) return 'damaged'
-    return await putRight(mending, damage) ? 'mended' : 'damaged'
+    return await putRight(mending, damage) ? 'repaired' : 'damaged'
   })
 }
 

@@ -29,6 +29,12 @@ const LOST = 'its content in the archive is not what was stored'
 const GONE = 'it is missing from the archive or cannot be read there'
 const NO_OTHER = 'and there is no other copy of it'
 
+const EXPIRED = 'versions of that time have expired: files that left the mirror before the oldest kept version are not restored'
+const UNFINISHED_SYNC: RestoreFailure = {
+  path: '.',
+  message: 'the last sync did not finish, and the archive is read-only: files that it was storing may be missing or newer than requested',
+}
+
 type Target = Pick<RestoreRequest, 'to' | 'overwrite'>
 
 /**
@@ -62,6 +68,16 @@ export async function restoreState (source: RestoreSource, { path, atMs, ...targ
     findings: repair.findings,
     at,
   }
+}
+
+/** Reasons why a restored state may be incomplete or inexact. */
+export function doubtsAbout ({ index, area, store }: RestoreSource, path: RelativePath, at: Position): RestoreFailure[] {
+  const { history, open = false } = index.area(area) ?? {}
+  const doubts: RestoreFailure[] = []
+  if (at.count > 0 && at.count <= (history?.droppedCount ?? 0)) doubts.push({ path, message: EXPIRED })
+  // Only writing to the archive could complete the sync.
+  if (store.traits.isReadOnly === true && open) doubts.push(UNFINISHED_SYNC)
+  return doubts
 }
 
 type ExpectedFile = RestoredFile & { readonly expected: Extract<ExpectedEntry, { kind: 'file' }> }

@@ -37,7 +37,7 @@ const WHAT: Readonly<Record<DamageKind, string>> = {
  * Reads every stored file again, also while a sync runs. What is damaged or missing is asked for again by the next sync, and
  * is reported by each call until it is mended; what is whole is noted as verified.
  */
-export async function verifyArea (verification: Verification, options: VerifyOptions = {}): Promise<Omit<VerifyOutcome, 'isKnown'> & { readonly mended: number }> {
+export async function verifyArea (verification: Verification, options: VerifyOptions = {}): Promise<Omit<VerifyOutcome, 'isKnown'> & { readonly repaired: number }> {
   const { area, index } = verification
   const known = [...openDamages(index, area)]
   const problems: Problem[] = []
@@ -50,24 +50,24 @@ export async function verifyArea (verification: Verification, options: VerifyOpt
   for (const { directory } of [...index.directories(area)]) {
     for (const trouble of await verifyDirectory(verification, directory, counting)) problems.push(trouble)
   }
-  const { mended, problems: left } = await verifyDamaged(verification, known, counting)
+  const { repaired, problems: left } = await verifyDamaged(verification, known, counting)
   for (const trouble of left) problems.push(trouble)
-  return { ...soFar, problems, mended }
+  return { ...soFar, problems, repaired }
 }
 
 /** Looks again at what was known to be damaged: it may have been put right by hand. */
-async function verifyDamaged (verification: Verification, known: readonly Damage[], { signal, onProgress }: VerifyOptions): Promise<{ readonly problems: Problem[], readonly mended: number }> {
+async function verifyDamaged (verification: Verification, known: readonly Damage[], { signal, onProgress }: VerifyOptions): Promise<{ readonly problems: Problem[], readonly repaired: number }> {
   const problems: Problem[] = []
-  let mended = 0
+  let repaired = 0
   for (const damage of known) {
     signal?.throwIfAborted()
     const { entry } = damage
     const state = await repairIfIntact(verification, damage)
     if (entry.kind === 'file') onProgress?.({ files: 1, bytes: entry.sizeBytes })
-    if (state === 'mended') mended++
+    if (state === 'repaired') repaired++
     else if (state === 'damaged') problems.push(toProblem(damage.path, `${WHAT[damage.what]}, which was found before and is not mended`, verification.store))
   }
-  return { problems, mended }
+  return { problems, repaired }
 }
 
 async function verifyDirectory (verification: Verification, directory: RelativePath, options: VerifyOptions): Promise<Problem[]> {

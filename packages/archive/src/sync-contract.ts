@@ -1,0 +1,138 @@
+import type {
+  Amount, ArrivedListing, Digest, DirectoryEntry, Pace, Problem, RelativePath, StagingArea, Task,
+} from '@filesync/protocol'
+
+/** A directory whose listing the client is asked for next. */
+export interface WantedListing {
+  /** The position of the directory in the listing that was compared. */
+  readonly index: number
+  readonly entry: DirectoryEntry
+}
+
+/**
+ * Computes the signature of an open file, against which the client computes a difference; undefined if the file cannot be read to
+ * its end. The file is closed after the promise settles.
+ */
+export type MakeSignature = (file: { readonly fd: number, readonly sizeBytes: number }) => Promise<Uint8Array | undefined>
+
+/** The stored version of a file that a task asks for. */
+export interface PresentFile {
+  readonly sizeBytes: number
+  /** The cached signature, or a new one that is cached until the file is replaced; undefined if none can be made. */
+  signature (make: MakeSignature): Promise<Uint8Array | undefined>
+}
+
+/** What a sync will do. */
+export interface SyncPlan {
+  /**
+   * In the order of listings and entries; the n-th task has the number n. Ends early if the brake halts the sync; `finish` then
+   * throws.
+   */
+  readonly tasks: Iterable<Task>
+  readonly taskCount: number
+  /** Further tasks, to be read when all others are answered: files whose content turned out to have another digest. */
+  retryTasks (): Iterable<Task>
+  /** The file that a task asks for. Throws TASK_INVALID if there is no such task. */
+  describe (task: number): { readonly path: RelativePath, readonly sizeBytes: number, readonly mtimeNs: bigint }
+  /** Total size of the files that the tasks ask for. */
+  readonly bytes: number
+  /** Number of files whose content is stored under another path. */
+  readonly renamed: number
+  /** Number of files that will leave the mirror and be kept as versions. */
+  readonly vanishing: number
+  /** Number of files that do not fit. Each is reported as a problem, and no task asks for it. */
+  readonly unfit: number
+}
+
+export interface PlanOptions {
+  /** CLIENT_FILES_INFO.complete: whether entries that are not listed are gone from the source. */
+  readonly complete: boolean
+  /** Whether the client supports RESUME tasks; true by default. */
+  readonly resume?: boolean
+  /**
+   * Whether tasks may ask the client for digests alone. They are used for files that may be stored already with another mtime,
+   * because they were adopted. False by default.
+   */
+  readonly digest?: boolean
+  /** Whether the client can leave holes out, so that a sparse file may be asked for whose full size does not fit. */
+  readonly holes?: boolean
+}
+
+export interface SyncOutcome {
+  readonly files: number
+  readonly bytes: number
+  readonly deleted: number
+  readonly renamed: number
+  /** The first problems; `problemCount` is the number of all of them. */
+  readonly problems: readonly Problem[]
+  readonly problemCount: number
+}
+
+/** How much of a sync is durable so far. */
+export interface StoredSoFar {
+  readonly files: number
+  readonly bytes: number
+  readonly renamed: number
+  /** Files that left the mirror; counted only when a sync is abandoned. */
+  readonly deleted: number
+}
+
+/** One sync of one area, from the comparison of listings to the committed tree. */
+export interface Sync extends StagingArea {
+  /** Root digest of the stored tree; equal to the client's if there is nothing to do. */
+  readonly rootDigest: Digest
+  /** Also valid after the sync failed. */
+  readonly stored: StoredSoFar
+  /** Called after each batch of files that became durable, and when a sync is abandoned after storing more. */
+  onStored: ((stored: StoredSoFar) => void) | undefined
+  /**
+   * Compares a listing whose digest was verified with the stored one. Yields the directories to ask for next, and undefined
+   * wherever the caller may pause. Throws LIMIT_EXCEEDED if the comparison takes more memory than one sync may.
+   */
+  compare (arrived: ArrivedListing): Iterable<WantedListing | undefined>
+  /**
+   * Computes the plan. Call it once, after all listings arrived. Throws HALTED if the brake finds that too many files would leave
+   * the mirror. Files that do not fit become problems.
+   */
+  plan (options: PlanOptions): SyncPlan
+  /**
+   * The stored version of the file that a task asks for, as the base of a difference; undefined if there is none or if a
+   * difference against it failed before. Call it after `plan`.
+   */
+  present (task: number): PresentFile | undefined
+  /**
+   * Commits the sync; resolves when everything it reports is durable. Tasks that were not answered are asked for again at the next
+   * sync. Throws HALTED if noise would replace too much plain content: those files are not replaced, all others are durable. If
+   * the client leaves before everything is committed, ends the sync as `abandon` does and throws the reason.
+   */
+  finish (): Promise<SyncOutcome>
+  /** Ends the sync early: commits what is staged and deletes nothing. */
+  abandon (): Promise<void>
+}
+
+/** What a sync would do. */
+export interface PlanRunOutcome {
+  /** Files that would be asked for because the area has none at their paths, with their whole size. */
+  readonly added: Amount
+  /** Files that would be asked for because the area has another version of them, with their whole size. */
+  readonly changed: Amount
+  /** Files that would leave the mirror. */
+  readonly deleted: Amount
+  /** Number of files whose content is stored under another path. */
+  readonly renamed: number
+  /** The first problems; `problemCount` is the number of all of them. */
+  readonly problems: readonly Problem[]
+  readonly problemCount: number
+  /** Message for people: what would stop the sync before it stores anything; undefined if nothing would. */
+  readonly obstacle: string | undefined
+}
+
+/** Computes what a sync would do without changing anything. */
+export interface PlanRun {
+  /** Root digest of the stored tree. */
+  readonly rootDigest: Digest
+  /** Compares a listing, as `Sync.compare` does. */
+  compare (arrived: ArrivedListing): Iterable<WantedListing | undefined>
+  /** Computes the outcome. Call it once, after all listings arrived. */
+  finish (options: Pick<PlanOptions, 'complete'>, pace?: Pace): Promise<PlanRunOutcome>
+}
