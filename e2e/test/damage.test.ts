@@ -46,7 +46,7 @@ test('a file that was only touched in the archive is restored, with its time, an
   expect((await stage.run(SERVER_PROGRAM, ['status', '--state-dir', server.stateDir])).stdout).not.toContain('altered, damaged or missing')
   // The question notes it.
   expect((await safe()).code).not.toBe(0)
-  expect((await command('status')).stdout).toContain('1 altered, damaged or missing')
+  expect((await command('status')).stdout).toContain('1 stored file altered, damaged or missing')
   expect((await restore('out')).code).toBe(0)
   expect(await readFile(stage.path('out/thesis'), 'utf8')).toBe('thesis')
   expect((await stat(stage.path('out/thesis'))).mtimeMs).toBe(1_600_000_000_000)
@@ -64,7 +64,7 @@ test('a damaged file is reported by each verify, by status and by restore, each 
     expect(verified.code).toBe(5)
     expect(verified.stderr).toContain('  thesis: ')
   }
-  expect((await command('status')).stdout).toMatch(/1 altered, damaged or missing\n\s+thesis: damaged in the archive, found at /u)
+  expect((await command('status')).stdout).toMatch(/1 stored file altered, damaged or missing\n\s+thesis: damaged in the archive, found at /u)
   const restored = await restore('out')
   expect(restored.code).toBe(5)
   expect(restored.stdout).toContain('thesis: its content in the archive is not what was stored')

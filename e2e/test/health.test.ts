@@ -70,7 +70,7 @@ test('a session is seen while it runs, and what is left of it afterwards, by peo
     active: [], sessions: [], disk: { files: 2, bytes: 900_001, areas: [{ client: 'client', files: 2, bytes: 900_001 }] },
     peers: [{ client: 'client', lastResult: 'problems', lastCompleteAt: null, problemCount: 1, problems: [{ path: 'link', code: 'SYMLINK_OUTSIDE' }] }],
   })
-  expect(await status()).toMatch(/^clients +client {2}never stored completely, 900 kB in 2 files, seen .* at 127\.0\.0\.1, next sync in .*, 1 not stored\n +link: /mu)
+  expect(await status()).toMatch(/^clients +client {2}never synced completely, 900 kB in 2 files, seen .* at 127\.0\.0\.1, next sync in .*, 1 not stored\n +link: /mu)
   const metrics = await metricsOf(port)
   expect(metrics.get('filesync_server_sessions_total{result="problems"}')).toBe(1)
   expect(metrics.get('filesync_server_stored_bytes_total')).toBe(900_001)

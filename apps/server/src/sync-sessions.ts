@@ -160,13 +160,17 @@ interface Synced {
   readonly durationMs: number
 }
 
+const RESULT_TEXTS: Readonly<Record<EndedSync['result'], string>> = {
+  OK: 'stored', PROBLEMS: 'stored with problems', HALTED: 'halted', FAILED: 'failed', INTERRUPTED: 'interrupted',
+}
+
 /** Logs a finished session, with the same numbers that the client prints. */
 function logSynced ({ address, next: { stored }, ended, durationMs }: Synced, log: EventLog): void {
   const { client: area, result, problemCount } = ended
   const { files, renamed, deleted } = stored
   log(
     { event: 'synced', area, address, result, ...stored, problems: problemCount, durationMs },
-    `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${formatCount(files, 'file')} sent, ${renamed} renamed, ` +
+    `${area}: ${RESULT_TEXTS[result]}, ${formatCount(files, 'file')} sent, ${renamed} renamed, ` +
       `${deleted} moved to versions, ${formatCount(problemCount, 'problem')}`,
   )
 }

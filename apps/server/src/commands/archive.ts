@@ -105,7 +105,7 @@ function describeVerification ({ client, files, bytes, problems, isKnown, isReco
   }
   if (files === 0 && problems.length === 0) return `${printable(client)}: no files are stored.\n`
   const next = isRecorded ? 'the next sync requests them again' : 'this is not recorded'
-  const state = problems.length === 0 ? 'all intact' : `${problems.length} altered, damaged or missing; ${next}`
+  const state = problems.length === 0 ? 'all intact' : `${problems.length} of them altered, damaged or missing; ${next}`
   return `${printable(client)}: ${formatCount(files, 'file')}, ${formatSize(bytes)}, ${state}.\n${lines.join('')}`
 }
 

@@ -89,7 +89,7 @@ function describePeer (peer: PeerRow, disk: DiskReport | null, nowMs: number): s
     if (count > first.length) {
       named.push(`    and ${count - first.length} more: "filesync-server verify ${printable(peer.client)}" lists them all`)
     }
-    parts.push(`${count} altered, damaged or missing`)
+    parts.push(`${formatCount(count, 'stored file')} altered, damaged or missing`)
     troubles.unshift(...named)
   }
   if (peer.halted) troubles.unshift(`    HALTED: "filesync-server release ${printable(peer.client)}" lets its next sync pass`)

@@ -28,11 +28,11 @@ const LINES_AT_ONCE = 30
 const LINE_EACH_MS = 1_000
 /** How many problems of a session are logged one by one; the rest are counted. */
 const SHOWN_PROBLEMS = 20
-const UNPROTECTED = 'UNPROTECTED: not encrypted, and anyone on the network can read, replace and delete its files'
+const UNPROTECTED = 'UNPROTECTED: not encrypted, and anyone on the network can read, replace and delete files below legacy/'
 
 /** The log line when the port opens. */
 export function legacyBanner (port: number): string {
-  return `the original protocol is served on port ${port}, ${UNPROTECTED}; they are all below legacy/ in the archive`
+  return `the original protocol is served on port ${port}, ${UNPROTECTED} in the archive`
 }
 
 /** Serves clients of the original program, one at a time, each with its own area below `legacy/`. Throws PORT_UNAVAILABLE. */
@@ -76,13 +76,15 @@ export async function startLegacy (archive: Archive, init: StartLegacyInit): Pro
   })
 }
 
+const RESULT_TEXTS: Readonly<Record<LegacyReport['result'], string>> = { OK: 'stored', PROBLEMS: 'stored with problems', HALTED: 'halted' }
+
 function logSession ({ address, report, dropped }: { address: string, report: LegacyReport, dropped: number }, log: EventLog): void {
   const { area, result, stored, problems, problemCount, isMore } = report
   const { files, deleted } = stored
   const shown = problemCount > SHOWN_PROBLEMS ? ` (the first ${SHOWN_PROBLEMS} follow)` : ''
   log(
     { event: 'legacy-synced', protected: false, area, address, result, ...stored, problems: problemCount, more: isMore, dropped },
-    `${area}: ${result === 'OK' ? 'stored' : result.toLowerCase()}, ${formatCount(files, 'file')} sent, ${deleted} moved to versions, ` +
+    `${area}: ${RESULT_TEXTS[result]}, ${formatCount(files, 'file')} sent, ${deleted} moved to versions, ` +
       `${formatCount(problemCount, 'problem')}${shown}${isMore ? ', more files to come' : ''}; the session was ${UNPROTECTED}`,
   )
   for (const { path, code, message } of problems.slice(0, SHOWN_PROBLEMS)) {

@@ -28,7 +28,7 @@ export class ServerMetrics {
   readonly #sessions = this.#counter('sessions_total', 'Sessions that ended, by result.', ['result'])
   readonly #durations = new Histogram({
     name: 'filesync_server_session_duration_seconds',
-    help: 'Duration of sessions from the begin of their turn.',
+    help: 'Duration of sessions, from the beginning of their turn.',
     buckets: DURATION_BUCKETS_SECONDS,
     registers: [this.#registry],
   })
