@@ -133,7 +133,7 @@ test('a million new directories fit into what one sync may take, and no client c
   expect(honest.heldBytes * 1000).toBeLessThan(LIMITS.syncBytes)
   const long = encodeListing([{ ...LINK, name: 'l'.repeat(255) as Name, target: 't'.repeat(4000) }])
   const bounded = new Comparison(index, AREA, TRAITS)
-  bounded.mostBytes = 1 << 20
+  bounded.maxBytes = 1 << 20
   expect(() => {
     for (let i = 0; i < 1000; i++) Array.from(bounded.add({ number: i, directory: `d${String(i)}` as RelativePath, bytes: long }))
   }).toThrow(expect.objectContaining({ code: 'LIMIT_EXCEEDED' }))

@@ -40,7 +40,8 @@ export class BatchRecorder {
 
   /** For files that were to keep their content, and that someone changed in the mirror. */
   #alteredWrites (sections: readonly Section[], failures: readonly EntryFailure[]): IndexWrite[] {
-    const altered = failures.filter(({ isAltered }) => isAltered === true).map(({ section, entry }) => entryPathOf(sections[section], entry))
+    const altered = failures.filter(({ isAltered }) => isAltered === true)
+      .map(({ section, entry }) => entryPathOf(sections[section], entry))
     return altered.length === 0 ? [] : alteredWrites({ ...this.#init, nowMs: this.#init.clock.nowMs() }, altered)
   }
 }

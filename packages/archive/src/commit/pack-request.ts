@@ -9,7 +9,7 @@ import type { StagedSection } from '../store/section.ts'
 import type { StagingFolders } from './staging-folders.ts'
 import type { TaskList } from '../compare/task-list.ts'
 
-/** A pack and the tasks that it answers. */
+/** A pack, and the tasks that it answers. */
 export interface ParsedPack {
   readonly request: PackRequest
   /** The tasks in the order of the pack, with the sizes of their contents. */
@@ -28,7 +28,7 @@ export function parsePack (pack: Uint8Array<ArrayBuffer>, { tasks, folders, stag
   const groups = new Map<number, { readonly index: number, readonly file: PackedFile }[]>()
   const files: { task: number, bytes: number }[] = []
   for (const file of readPack(pack)) {
-    if (file.task >= tasks.maxTasks) throw new FileSyncError('DATA_UNEXPECTED', 'A file arrived for a task that was never given.')
+    if (file.task >= tasks.maxTasks) throw new FileSyncError('DATA_UNEXPECTED', 'Received a file for a task that does not exist.')
     const { owner, index } = tasks.at(file.task)
     const group = groups.get(owner)
     if (group === undefined) groups.set(owner, [{ index, file }])
@@ -39,9 +39,11 @@ export function parsePack (pack: Uint8Array<ArrayBuffer>, { tasks, folders, stag
     group.sort((a, b) => a.index - b.index)
     const task = group[0]?.file.task ?? 0
     const section = cutSection(tasks.at(task).directory, group.map(({ index }) => index), group.map(({ file }) => file.task))
-    group.forEach(({ file }, i) => { writeFact(section.facts, i * FACT_BYTES, { digest: file.digest, storedAtMs: now.ms, verifiedAtMs: 0, storedCount: now.count }) })
-    const places = new Uint32Array(2 * group.length)
-    const [offsets, lengths] = [places.subarray(0, group.length), places.subarray(group.length)]
+    group.forEach(({ file: { digest } }, i) => {
+      writeFact(section.facts, i * FACT_BYTES, { digest, storedAtMs: now.ms, verifiedAtMs: 0, storedCount: now.count })
+    })
+    const ranges = new Uint32Array(2 * group.length)
+    const [offsets, lengths] = [ranges.subarray(0, group.length), ranges.subarray(group.length)]
     group.forEach(({ file: { content } }, i) => {
       offsets[i] = content.byteOffset - pack.byteOffset
       lengths[i] = content.length
@@ -51,7 +53,7 @@ export function parsePack (pack: Uint8Array<ArrayBuffer>, { tasks, folders, stag
   return { request: { staging, pack, sections }, files }
 }
 
-/** What of a pack is in staging. */
+/** The sections of a pack that are in staging. */
 export function stagedSections ({ sections }: PackRequest, failures: readonly PackFailure[]): StagedSection[] {
   return sections.flatMap(({ section, lengths }, at) => {
     const failed = failures.filter(failure => failure.section === at).map(({ entry }) => entry)

@@ -9,10 +9,10 @@ import type { StoredDirectory } from '../store/fold.ts'
 import { findFile } from '../store/lookup.ts'
 import type { FoundFile } from '../store/lookup.ts'
 
-/** Nothing below is ever worth a signature, so nothing is looked up for it. */
+/** Smaller files are never worth a signature, so none is looked up for them. */
 const SIGNED_FROM_BYTES = 256 << 10
-/** Signatures that wait for the end of their sync; what is beyond is made when it is needed. */
-const DESCRIBED_BYTES_MAX = 32 << 20
+/** Signatures that are kept until the end of their sync; the others are made when they are needed. */
+const NEW_BYTES_MAX = 32 << 20
 
 export interface PresentFilesInit {
   readonly area: string
@@ -21,24 +21,24 @@ export interface PresentFilesInit {
 }
 
 /**
- * The stored copies that arriving files can be compared with. The index keeps a signature behind the digest of the content
- * that it describes, so that one of other content is never taken for it; a digest with nothing behind it says that a
- * difference against this content has failed.
+ * The stored copies against which differences of arriving files can be made. The index keeps a signature after the digest of the content
+ * that it describes, so a signature of other content is never used. A digest without a signature means that a difference against this
+ * content has failed.
  */
 export class PresentFiles {
   readonly #init: PresentFilesInit
-  /** Digests of the copies whose signatures were given out. */
+  /** Digests of the copies whose signatures were handed out. */
   readonly #compared = new Map<RelativePath, Digest>()
   readonly #failed: IndexWrite[] = []
-  readonly #described: { readonly path: RelativePath, readonly digest: Digest, readonly signature: Uint8Array }[] = []
-  #describedBytes = 0
+  readonly #newSignatures: { readonly path: RelativePath, readonly digest: Digest, readonly signature: Uint8Array }[] = []
+  #newBytes = 0
   #last: { readonly directory: RelativePath, readonly stored: StoredDirectory | undefined } | undefined
 
   constructor (init: PresentFilesInit) {
     this.#init = init
   }
 
-  /** Undefined where nothing is stored at the path, or a difference against what is stored there has failed before. */
+  /** Undefined if nothing is stored at the path, or if a difference against the stored content has failed before. */
   find (path: RelativePath): PresentFile | undefined {
     const known = this.#find(path)
     if (known === undefined || this.#init.store.openFile === undefined) return undefined
@@ -48,66 +48,68 @@ export class PresentFiles {
       sizeBytes: known.sizeBytes,
       signature: async make => {
         this.#compared.set(path, known.digest)
-        // Others than the archive changed it, and what is kept describes what it was.
-        if (kept === undefined || !await this.isAsGiven(path)) return await this.#sign(path, known.digest, make)
+        // If the file was changed outside FileSync, the kept signature describes its former content.
+        if (kept === undefined || !await this.#isUnaltered(path)) return await this.#sign(path, known.digest, make)
         return kept
       },
     }
   }
 
-  /** Of what is stored at a path. */
+  /** The digest of the content that is stored at a path. */
   digestOf (path: RelativePath): Digest | undefined {
     return this.#find(path)?.digest
   }
 
   /**
-   * Whether the store still has a file with the size and time that the index knows. Asked before the file gets another time:
-   * where somebody changed it by hand, its time is all that tells.
+   * Whether the store still has each of these files with the size and time that the index has. To be called before a file gets another
+   * time: after a change outside FileSync, the time is all that shows it. Looks at each directory once.
    */
-  async isAsGiven (path: RelativePath): Promise<boolean> {
-    const [isGiven] = await this.areAsGiven([path])
-    return isGiven === true
-  }
-
-  /** The same of several, which cost one question a directory. */
-  async areAsGiven (paths: readonly RelativePath[]): Promise<boolean[]> {
+  async areUnaltered (paths: readonly RelativePath[]): Promise<boolean[]> {
     const { area, store } = this.#init
-    const given = paths.map(() => false)
+    const unaltered = paths.map(() => false)
     for (const [directory, asked] of Map.groupBy(paths.map((path, at) => ({ path, at, ...splitPath(path) })), one => one.directory)) {
       const found = await store.find(area, directory, asked.map(({ name }) => name))
       asked.forEach(({ path, at }, i) => {
         const known = this.#find(path)
-        given[at] = known !== undefined && isFileUnchanged(known, found[i], store.traits.times)
+        unaltered[at] = known !== undefined && isFileUnchanged(known, found[i], store.traits.times)
       })
     }
-    return given
+    return unaltered
   }
 
-  /** What arrived for a path was not whole: where it was a difference, the next sync asks for the whole file. */
+  /** What arrived for a path did not match its digest: if it was a difference, the next sync asks for the whole file. */
   addFailed (path: RelativePath): void {
     const signature = this.#compared.get(path)
     if (signature !== undefined) this.#failed.push({ area: this.#init.area, path, signature })
   }
 
-  /** The signature of what arrived for a path is known without reading it. */
+  /** Keeps the signature of content that arrived for a path. */
   addSignature (path: RelativePath, digest: Digest, signature: Uint8Array): void {
-    if (this.#describedBytes + signature.length > DESCRIBED_BYTES_MAX) return
-    this.#describedBytes += signature.length
-    this.#described.push({ path, digest, signature })
+    if (this.#newBytes + signature.length > NEW_BYTES_MAX) return
+    this.#newBytes += signature.length
+    this.#newSignatures.push({ path, digest, signature })
   }
 
-  /** What is to be written when the index holds what the sync came to. */
+  /** Writes that are due after the index has the result of the sync. */
   writes (displaced: readonly Displaced[]): IndexWrite[] {
     this.#last = undefined
-    const dropped = displaced.filter(({ path, entry }) => entry.sizeBytes >= SIGNED_FROM_BYTES && this.#isStale(path))
     const { area } = this.#init
-    // What took its place in the end decides: a signature goes with one content alone.
-    const described = this.#described.splice(0).filter(({ path, digest }) => { const known = this.digestOf(path); return known !== undefined && equalDigests(known, digest) })
+    const dropped = displaced.filter(({ path, entry }) => entry.sizeBytes >= SIGNED_FROM_BYTES && this.#isStale(path))
+    // Only the signatures of content that was placed in the end are kept.
+    const signed = this.#newSignatures.splice(0).filter(({ path, digest }) => {
+      const known = this.digestOf(path)
+      return known !== undefined && equalDigests(known, digest)
+    })
     return [
       ...dropped.map(({ path }) => ({ area, path, signature: undefined })),
-      ...described.map(({ path, digest, signature }) => ({ area, path, signature: join(digest, signature) })),
+      ...signed.map(({ path, digest, signature }) => ({ area, path, signature: join(digest, signature) })),
       ...this.#failed.splice(0),
     ]
+  }
+
+  async #isUnaltered (path: RelativePath): Promise<boolean> {
+    const [isUnaltered] = await this.areUnaltered([path])
+    return isUnaltered === true
   }
 
   async #sign (path: RelativePath, digest: Digest, make: MakeSignature): Promise<Uint8Array | undefined> {

@@ -13,11 +13,11 @@ export interface ProofInit {
   readonly tasks: TaskList
   readonly present: PresentFiles
   readonly clock: Clock
-  /** What is known of the files that seem to move, by their numbers in staging. */
+  /** Facts of the files that seem to move, by their numbers in staging. */
   readonly moved: Promise<ReadonlyMap<number, Fact>>
 }
 
-/** A file whose content is here. */
+/** A file whose content is stored already. */
 interface Proven {
   readonly task: number
   readonly index: number
@@ -27,15 +27,15 @@ interface Proven {
 }
 
 export interface Proofs {
-  /** Tasks of the files whose content is here. */
+  /** Tasks of the files whose content is stored already. */
   readonly proven: ReadonlySet<number>
-  /** Put that content in its places. */
+  /** Sections that place this content. */
   readonly sections: StagedSection[]
-  /** Paths at which others changed what was stored. */
+  /** Paths of stored files that were changed outside FileSync. */
   readonly altered: readonly RelativePath[]
 }
 
-/** Compares digests of the client with what is stored: under the path that a file seems to come from, or under its own. */
+/** Compares the client's digests with what is stored: under the path from which a file seems to have moved, or under its own. */
 export async function proveDigests (init: ProofInit, files: readonly FileDigest[]): Promise<Proofs> {
   const { tasks, clock } = init
   const { alike, altered } = await proveAlike(init, files)
@@ -48,7 +48,7 @@ export async function proveDigests (init: ProofInit, files: readonly FileDigest[
     if (group === undefined) groups.set(directory, [{ ...found, index }])
     else group.push({ ...found, index })
   }
-  // Under this name, from now on: what stood where at a past moment is told from it.
+  // The content is stored under this path from now on; the history depends on that time.
   const storedAtMs = clock.nowMs()
   const sections = [...groups].map(([directory, group]) => {
     group.sort((a, b) => a.index - b.index)
@@ -78,10 +78,10 @@ async function proveAlike ({ tasks, present }: ProofInit, files: readonly FileDi
   const candidates = files.filter(({ task }) => !tasks.moves.has(task))
     .map(({ task, digest }) => ({ task, digest, path: tasks.describe(task).path }))
     .filter(({ path, digest }) => isSame(present.digestOf(path), digest))
-  const areGiven = await present.areAsGiven(candidates.map(({ path }) => path))
+  const areUnaltered = await present.areUnaltered(candidates.map(({ path }) => path))
   return {
-    alike: candidates.filter((_, i) => areGiven[i]).map(({ task }) => ({ task, number: SAME_CONTENT, fact: undefined })),
-    altered: candidates.filter((_, i) => areGiven[i] !== true).map(({ path }) => path),
+    alike: candidates.filter((_, i) => areUnaltered[i]).map(({ task }) => ({ task, number: SAME_CONTENT, fact: undefined })),
+    altered: candidates.filter((_, i) => areUnaltered[i] !== true).map(({ path }) => path),
   }
 }
 

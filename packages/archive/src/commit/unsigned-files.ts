@@ -3,16 +3,23 @@ import type { MakeSignature } from '../sync-contract.ts'
 import { PresentFiles } from './present-files.ts'
 import type { PresentFilesInit } from './present-files.ts'
 
-/** Beyond, the smallest are left out: they are signed when they are first compared with. */
+/** Of more files, the smallest are left out: they are signed when the first difference needs it. */
 const NOTED_FILES = 1000
 
+export interface SigningLimits {
+  /** Smaller files are skipped. */
+  readonly fromBytes: number
+  /** Signing stops when this is false. */
+  readonly isDue: () => boolean
+}
+
 /**
- * Large files that arrived whole, and so have no signature. To make one takes a read of the file, for which the first change
- * of it would have to wait; done ahead, nobody waits.
+ * Large files that arrived whole, and so have no signature. Making one reads the file, and the first difference would have to wait for
+ * that; made in advance, nothing waits.
  */
 export class UnsignedFiles {
   readonly #paths = new Map<RelativePath, number>()
-  /** Files up to this size were left out for others, and are until some of those are gone. */
+  /** Files up to this size are left out until some of the larger ones are signed. */
   #leftOutBytes = 0
 
   note (path: RelativePath, sizeBytes: number): void {
@@ -24,16 +31,16 @@ export class UnsignedFiles {
     this.#leftOutBytes = bytes
   }
 
-  /** Signs those that are at least so large, one after the other, and forgets what it comes to. Returns how many were signed. */
-  async sign (store: PresentFilesInit, make: MakeSignature, { fromBytes, isDue }: { readonly fromBytes: number, readonly isDue: () => boolean }): Promise<number> {
+  /** Signs the files that are large enough, one after the other. Returns how many were signed. */
+  async sign (store: PresentFilesInit, make: MakeSignature, { fromBytes, isDue }: SigningLimits): Promise<number> {
     let signed = 0
     for (const [path, sizeBytes] of this.#paths) {
       if (!isDue()) return signed
       this.#paths.delete(path)
-      // There is room again.
+      // One more file can be noted.
       this.#leftOutBytes = 0
       if (sizeBytes < fromBytes) continue
-      // Under the digest of what it read: a sync that stores another content meanwhile makes it worthless, not wrong.
+      // It is kept under the digest of what was read: if a sync stores other content meanwhile, it is unused, not wrong.
       const signature = await new PresentFiles(store).find(path)?.signature(make)
       if (signature !== undefined) signed++
     }

@@ -1,41 +1,50 @@
 import { FileSyncError } from '@filesync/protocol'
-import type { AreaRecord, ArchiveIndex } from '../store/archive-index.ts'
+import type { AreaRecord } from '../store/archive-index.ts'
 import type { ContentStore, EntryPlace } from '../store/content-store.ts'
 import type { Plan } from './plan.ts'
 import type { StoredMirror } from './room.ts'
+import type { StoredArea } from './unfinished.ts'
 import { withoutEntries, withoutFailures } from '../store/section.ts'
 import type { Section } from '../store/section.ts'
 
-/** So many files may always vanish or be spoiled in one sync. */
+/** This many files may always be removed or spoiled in one sync. */
 export const BRAKE_FILES = 100
-/** And so large a part of what is stored. */
+/** And this share of the stored files. */
 export const BRAKE_SHARE = 0.5
 
-/** What the brake holds for. */
+/** Why the brake holds. */
 export type Halt = NonNullable<AreaRecord['halted']>
 
-/** Whether so many of so many files may not go in one sync: an unmounted disk, an emptied folder or ransomware looks like that. */
+/** Whether one sync may not remove this many of the stored files: an unmounted disk, an emptied directory or ransomware looks like that. */
 export function brakeHolds (files: number, stored: number): boolean {
   return files > Math.max(BRAKE_FILES, stored * BRAKE_SHARE)
 }
 
-/** The error that tells the client and the operator what happened and what to do. */
+/** The error that tells the client and the operator what happened, and what to do. */
 export function halted (area: string, { vanishing, spoiled = 0, of }: Halt): FileSyncError {
-  const release = `release it on the server ("filesync-server release ${area}") and sync again`
+  const release = `If that is intended, run "filesync-server release ${area}" on the server and sync again.`
+  const name = JSON.stringify(area)
   if (spoiled === 0) {
-    return new FileSyncError('HALTED', `${String(vanishing)} of ${String(of)} files of ${JSON.stringify(area)} would vanish from the archive in one sync, ` +
-      `so nothing was changed. If that is right, ${release}; if not, look whether the client's directory is complete.`)
+    return new FileSyncError('HALTED', `${String(vanishing)} of ${String(of)} files of ${name} would vanish from the archive in one ` +
+      `sync, so nothing was changed. ${release} Otherwise check that the client's directory is complete.`)
   }
   const vanish = vanishing === 0 ? '' : `${String(vanishing)} would vanish, and `
-  return new FileSyncError('HALTED', `Of ${String(of)} files of ${JSON.stringify(area)} ${vanish}${String(spoiled)} or more would be replaced by content that looks encrypted, ` +
-    `in one sync, so none of these was changed. If that is right, ${release}; if not, look on the client for what encrypts files.`)
+  return new FileSyncError('HALTED', `Of ${String(of)} files of ${name}, ${vanish}at least ${String(spoiled)} would be replaced by ` +
+    `content that looks encrypted, in one sync, so none of these was changed. ${release} Otherwise find what encrypts files on the client.`)
 }
 
 /** What an area remembers of the brake. */
 export type BrakeState = Pick<AreaRecord, 'halted' | 'released'>
 
-/** What is remembered when a sync ends. One that came to its end used up the release that it had, but not one that came meanwhile. */
-export function brakeAfter ({ index, area, record }: { readonly index: ArchiveIndex, readonly area: string, readonly record: AreaRecord }, { halt, isOver }: { readonly halt: Halt | undefined, readonly isOver: boolean }): BrakeState {
+export interface BrakeEnd {
+  /** Why the brake held in this sync. */
+  readonly halt: Halt | undefined
+  /** Whether the sync did all that it planned. */
+  readonly isOver: boolean
+}
+
+/** What is remembered when a sync ends. A completed sync uses up the release it began with, but not one that was made while it ran. */
+export function brakeAfter ({ index, area, record }: StoredArea, { halt, isOver }: BrakeEnd): BrakeState {
   const isReleased = index.area(area)?.released === true
   if (isReleased && !(isOver && record.released === true)) return { released: true }
   const halted = isOver ? undefined : halt ?? record.halted
@@ -52,8 +61,10 @@ export interface PlanJudgement extends StoredMirror {
   readonly nowMs: () => number
 }
 
-/** Whether a sync is halted before it begins, has to have its content looked at, or (undefined) cannot trip the brake. */
-export function judgePlan (init: PlanJudgement, { leaving, replacing }: Pick<Plan, 'leaving' | 'replacing'>): Halt | NoiseBrake | undefined {
+/** Whether a sync is halted before it begins, needs its content inspected, or (undefined) cannot trip the brake. */
+export function judgePlan (
+  init: PlanJudgement, { leaving, replacing }: Pick<Plan, 'leaving' | 'replacing'>,
+): Halt | NoiseBrake | undefined {
   const vanishing = leaving.length
   const { record, tree, nowMs, mirror } = init
   if (vanishing + replacing <= BRAKE_FILES || record.released === true) return undefined
@@ -69,25 +80,24 @@ export interface NoiseBrakeInit {
   readonly store: Pick<ContentStore, 'findSpoiled'>
   readonly staging: string
   readonly nowMs: () => number
-  /** Files that leave without another content at their path, and those whose content is replaced. */
+  /** How many files leave without other content at their path, and how many have their content replaced. */
   readonly vanishing: number
   readonly replacing: number
   readonly stored: number
-  /** Names the client's tree, so that its next sync need not send all of it again to be halted. */
+  /** Identifies the client's tree, so that its next sync is halted without sending everything again. */
   readonly tree: string
 }
 
 /**
- * Looks at what is staged before it takes its place, in a sync that could trip the brake: files that are noise where plain
- * content stands are held back until it is known that they are few. So once the brake holds, none of them has replaced
- * anything.
+ * Inspects staged content before it is placed, in a sync that could trip the brake. Files that are noise and would replace plain content
+ * are held back until it is known that they are few, so when the brake holds, none of them has replaced anything.
  */
 export class NoiseBrake {
   readonly #init: NoiseBrakeInit
-  /** For each batch what of it is held back. */
+  /** The held-back sections of each batch. */
   #held: Section[][] = []
   #spoiled = 0
-  /** Files whose content is still to be judged. */
+  /** Files whose content has not been inspected yet. */
   #left: number
   #halted: Halt | undefined
 
@@ -101,10 +111,10 @@ export class NoiseBrake {
     return this.#halted
   }
 
-  /** What of a batch may take its place now. */
+  /** The sections of a batch that may be placed now. */
   async sift (sections: readonly Section[]): Promise<readonly Section[]> {
     const { area, store, staging, vanishing, stored } = this.#init
-    // So few are left that they cannot trip it.
+    // Too few are left to trip it.
     if (this.#halted === undefined && !brakeHolds(vanishing + this.#spoiled + this.#left, stored)) return sections
     const { replacing, spoiled } = await store.findSpoiled(area, staging, sections)
     this.#left -= replacing
@@ -115,7 +125,7 @@ export class NoiseBrake {
     return withoutFailures(sections, spoiled)
   }
 
-  /** What was held back and may take its place after all, batch by batch. */
+  /** What was held back and may be placed after all, batch by batch. */
   takeHeld (): Section[][] {
     return this.#held.splice(0)
   }
@@ -127,7 +137,7 @@ export class NoiseBrake {
   }
 }
 
-/** Yields until the brake holds: what is asked for behind that would not be stored. */
+/** Yields until the brake holds: what is asked for after that would not be stored. */
 export function * untilHalted<T> (items: Iterable<T>, brake: NoiseBrake): Generator<T, void, undefined> {
   for (const item of items) {
     if (brake.halted !== undefined) return

@@ -43,7 +43,9 @@ function askDigests (tasks: TaskList, directories: readonly ComparedDirectory[])
   for (const directory of directories) {
     if (directory.alike.length > 0) {
       const mayBeHere = new Set(directory.alike)
-      for (const [i, index] of directory.wanted.entries()) if (mayBeHere.has(index)) tasks.askDigest(task + i, directory.entry(index).sizeBytes())
+      for (const [i, index] of directory.wanted.entries()) {
+        if (mayBeHere.has(index)) tasks.askDigest(task + i, directory.entry(index).sizeBytes())
+      }
     }
     task += directory.wanted.length
   }
@@ -51,7 +53,7 @@ function askDigests (tasks: TaskList, directories: readonly ComparedDirectory[])
 
 function askMoves (tasks: TaskList, directories: readonly ComparedDirectory[], moves: readonly Move[]): void {
   let first = 0
-  // Both are in the order of the listings.
+  // Tasks and moves are both in the order of the listings.
   let next = 0
   for (const directory of directories) {
     for (let at = 0; at < directory.wanted.length && moves[next]?.directory === directory; at++) {

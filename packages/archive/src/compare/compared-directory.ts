@@ -4,18 +4,18 @@ import type { SlabRange } from '../store/byte-slabs.ts'
 import type { DirectoryState } from '../store/content-store.ts'
 import { entryAt, entryOffsets, ListingBuilder, ListingCursor } from '../store/listing-cursor.ts'
 
-/** Places of entries in a listing, in its order. */
+/** Positions of entries in a listing, ascending. */
 export type Places = readonly number[] | Uint32Array
 
-/** A listing of so few entries is walked again for each of them, which takes less than to remember where they start. */
+/** Up to this many entries, a listing is walked again for each lookup, which costs less than keeping their offsets. */
 const FEW_ENTRIES = 16
-/** So few places take less in an array of the engine's own. */
+/** Up to this many positions take less memory in a plain array than in a typed one. */
 const FEW_PLACES = 32
 const NO_PLACES: readonly number[] = Object.freeze([])
 const NO_ENTRIES: readonly Entry[] = Object.freeze([])
 const NOTHING = new Uint8Array(0)
 
-/** What of one listing differs, as it is found. */
+/** The differences of one listing, as they are found. */
 interface Differences {
   readonly wanted: readonly number[]
   readonly alike?: readonly number[]
@@ -33,31 +33,31 @@ export interface ComparedInit extends Differences {
 }
 
 /**
- * One listing of the client, and what of it differs from what is stored. There may be more than a million of them at once,
- * most of them small, so that what one takes in memory beside its listing counts.
+ * One listing of the client, and how it differs from what is stored. There may be more than a million of these at once, most of them
+ * small, so the memory that each takes beside its listing matters.
  */
 export class ComparedDirectory {
   readonly number: number
   readonly directory: RelativePath
-  /** Whether nothing is stored of it. */
+  /** Whether nothing of it is stored. */
   readonly isNew: boolean
-  /** Places of files whose content is wanted. */
+  /** Positions of files whose content is wanted. */
   wanted: Places
-  /** Those of them of which the stored copy may have the content already. */
+  /** Of these, the files whose stored copy may have the content already. */
   alike: readonly number[]
-  /** Places of directories, links, and files of which only the metadata differs, in the order of the listing. */
+  /** Positions of directories, links, and files that differ only in metadata. */
   structure: Places
-  /** Those of them that are files of the same size and time but another file id. */
+  /** Of these, files with the same size and time but another file id. */
   readonly renumbered: readonly number[]
-  /** Places of links that are kept in the index only. */
+  /** Positions of links that are kept only in the index. */
   readonly indexOnly: readonly number[]
   readonly gone: readonly Entry[]
   #held: Uint8Array
   #start: number
   #end: number
   #offsets: Uint32Array | undefined
-  /** Directories in its structure, as a listing of their own: set when the listing was let go. */
-  #claims: Uint8Array | undefined
+  /** The directories of its structure, as a listing of their own; set when the listing was released. */
+  #directories: Uint8Array | undefined
 
   constructor ({ number, directory, isNew, listing: { bytes, start, end }, ...found }: ComparedInit) {
     this.number = number
@@ -75,17 +75,17 @@ export class ComparedDirectory {
     this.#offsets = new ListingCursor(this.listing).count > FEW_ENTRIES ? entryOffsets(this.listing) : undefined
   }
 
-  /** As the client has it; empty when the index has it too and nothing more is asked of it. */
+  /** As the client sent it; empty after `releaseListing`. */
   get listing (): Uint8Array {
     return this.#end - this.#start === this.#held.length ? this.#held : this.#held.subarray(this.#start, this.#end)
   }
 
-  /** Number of all entries of the listing. */
+  /** Number of entries in the listing. */
   get count (): number {
     return this.#offsets === undefined ? new ListingCursor(this.listing).count : this.#offsets.length - 1
   }
 
-  /** Where the entry at a place starts in the listing; undefined where there is none any more. */
+  /** Where the entry at a position starts in the listing; undefined if the listing was released. */
   startOf (index: number): number | undefined {
     if (this.#offsets !== undefined) return index < this.#offsets.length - 1 ? this.#offsets[index] : undefined
     const cursor = new ListingCursor(this.listing)
@@ -93,37 +93,37 @@ export class ComparedDirectory {
     return cursor.start
   }
 
-  /** The entry at a place. */
+  /** The entry at a position. */
   entry (index: number): ListingCursor {
     return entryAt(this.listing, this.startOf(index) ?? 0)
   }
 
-  /** Wants those of the files no more that are not to be kept. */
+  /** Drops wanted files for which `keep` is false. */
   keepWanted (keep: (index: number) => boolean): void {
     const kept: number[] = []
     for (const index of this.wanted) if (keep(index)) kept.push(index)
     if (kept.length < this.wanted.length) this.wanted = packed(kept)
   }
 
-  /** Wants the content of files of its structure, which may be here already. */
+  /** Moves files from the structure to the wanted ones whose content may be here already. */
   recheck (indices: readonly number[]): void {
-    const doubted = new Set(indices)
-    this.structure = packed(Array.from(this.structure).filter(index => !doubted.has(index)))
-    this.wanted = packed([...this.wanted, ...doubted].sort((a, b) => a - b))
-    this.alike = [...this.alike, ...doubted]
+    const rechecked = new Set(indices)
+    this.structure = packed(Array.from(this.structure).filter(index => !rechecked.has(index)))
+    this.wanted = packed([...this.wanted, ...rechecked].sort((a, b) => a - b))
+    this.alike = [...this.alike, ...rechecked]
   }
 
-  /** The bytes of the entries at some places, which rise. */
+  /** The bytes of the entries at these positions, which are ascending. */
   * entriesAt (indices: Iterable<number>): Generator<Uint8Array, void, undefined> {
     const { listing } = this
     const offsets = this.#offsets ?? entryOffsets(listing)
     for (const index of indices) yield listing.subarray(offsets[index], offsets[index + 1])
   }
 
-  /** Times and modes of the directories in it that are new, or changed, as the client has them. */
+  /** Times and modes of its new and changed directories, as the client has them. */
   * states (): Generator<DirectoryState, void, undefined> {
-    if (this.#claims !== undefined) {
-      for (const cursor = new ListingCursor(this.#claims); cursor.next();) yield stateAt(this.directory, cursor)
+    if (this.#directories !== undefined) {
+      for (const cursor = new ListingCursor(this.#directories); cursor.next();) yield stateAt(this.directory, cursor)
       return
     }
     if (this.structure.length === 0) return
@@ -133,17 +133,17 @@ export class ComparedDirectory {
     }
   }
 
-  /** Lets the listing go, which is in the index and of no more use; what `states` tells is kept. */
+  /** Frees the listing, which is in the index now; keeps what `states` needs. */
   releaseListing (): void {
     if (this.structure.length > 0) {
       const builder = new ListingBuilder()
-      let claims = 0
+      let count = 0
       for (const entry of this.entriesAt(this.structure)) {
         if (entryAt(entry, 0).kind !== ENTRY_KINDS.directory) continue
         builder.add(entry)
-        claims++
+        count++
       }
-      this.#claims = claims === 0 ? NOTHING : builder.finish()
+      this.#directories = count === 0 ? NOTHING : builder.finish()
     }
     this.#held = NOTHING
     this.#start = this.#end = 0
@@ -155,7 +155,7 @@ function stateAt (directory: RelativePath, cursor: ListingCursor): DirectoryStat
   return { directory: joinPath(directory, cursor.name()), mtimeNs: cursor.mtimeNs(), mode: cursor.mode() }
 }
 
-// An array that grew by one at a time has room for many more.
+// An array that grew element by element has spare capacity; a copy has none.
 function packed (places: readonly number[]): Places {
   return places.length > FEW_PLACES ? Uint32Array.from(places) : exact(places)
 }

@@ -1,4 +1,6 @@
-import { compareListings, FileSyncError, foldKey, formatSize, joinPath, LIMITS, ListingReader, pathDepth, problem, ProblemList, readListing } from '@filesync/protocol'
+import {
+  compareListings, FileSyncError, foldKey, formatSize, joinPath, LIMITS, ListingReader, pathDepth, problem, ProblemList, readListing,
+} from '@filesync/protocol'
 import type { ArrivedListing, Difference, Entry, FileEntry, Name, RelativePath } from '@filesync/protocol'
 import type { WantedListing } from '../sync-contract.ts'
 import type { ArchiveIndex } from '../store/archive-index.ts'
@@ -8,8 +10,8 @@ import type { StoreTraits } from '../store/content-store.ts'
 import { isRebuiltTwin, checkNames, mayBeTwin, staysInside } from '../store/names.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 
-/** As it grows while its listing is walked. */
-interface Growing {
+/** The differences of a directory while its listing is walked. */
+interface GrowingDirectory {
   readonly directory: RelativePath
   readonly wanted: number[]
   readonly alike: number[]
@@ -19,34 +21,34 @@ interface Growing {
   readonly gone: Entry[]
 }
 
-/** A stored file whose content does not belong to its path any more. */
+/** A stored file whose content no longer belongs to its path. */
 export interface Displaced {
   readonly path: RelativePath
   readonly entry: FileEntry
-  /** `replaced`: the path has another content now. `gone`: it has none. `lost`: its place is taken by another kind of thing. */
+  /** `replaced`: the path has other content now. `gone`: nothing is there. `lost`: another kind of entry is there. */
   readonly how: 'replaced' | 'gone' | 'lost'
 }
 
-/** Entries that are looked at between two moments at which the comparison could pause. */
+/** Entries that are compared between two points at which the comparison can pause. */
 const STEP_ENTRIES = 1024
-/** What a directory takes beside its listing, and what each stored entry takes that is gone or replaced; measured. */
+/** Memory of a directory beside its listing, and of each stored entry that is gone or replaced; measured. */
 const DIRECTORY_BYTES = 512
 const DISPLACED_BYTES = 512
 
-/** Compares the client's listings with the stored ones as they arrive. Pure but for reading the index. */
+/** Compares the client's listings with the stored ones as they arrive. Pure, except that it reads the index. */
 export class Comparison {
   readonly directories: ComparedDirectory[] = []
-  /** Place of each directory among them. */
+  /** The position of each in `directories`. */
   readonly owners: Map<RelativePath, number> = new Map()
   readonly problems: ProblemList = new ProblemList()
   displaced: Displaced[] = []
-  /** Names that have to make way before anything is placed. */
+  /** Names that must leave before anything is placed. */
   readonly evicted: { readonly directory: RelativePath, readonly name: Name }[] = []
-  /** Files of the same size and time as stored, but of another file id, as they are stored. */
+  /** Stored files for which the client has the same path, size and time, but another file id. */
   readonly renumbered: Displaced[] = []
   wantedBytes: number = 0
-  /** What it may take in memory. */
-  mostBytes: number = LIMITS.syncBytes
+  /** How much memory it may take. */
+  maxBytes: number = LIMITS.syncBytes
   readonly #slabs = new ByteSlabs()
   #heldBytes = 0
   #step = 0
@@ -60,21 +62,22 @@ export class Comparison {
     this.#traits = traits
   }
 
-  /** What it takes in memory, about. */
+  /** About how much memory it takes. */
   get heldBytes (): number {
     return this.#heldBytes + DISPLACED_BYTES * (this.displaced.length + this.renumbered.length)
   }
 
   /**
-   * Takes in one listing. Yields the directories whose listings are to be asked for, and undefined at moments at which it could
-   * pause. Throws LIMIT_EXCEEDED where all that was compared takes more memory than one sync may.
+   * Compares one listing. Yields the directories whose listings are to be requested, and undefined when it can pause. Throws
+   * LIMIT_EXCEEDED if the differences take more memory than one sync may use.
    */
   * add (arrived: ArrivedListing): Generator<WantedListing | undefined, void, undefined> {
     const { directory, bytes } = arrived
     const committed = this.#index.listing({ area: this.#area, directory })
     const refusalOf = yield * checkNames(directory, bytes, this.#traits)
-    const compared: Growing = { directory, wanted: [], alike: [], structure: [], renumbered: [], indexOnly: [], gone: [] }
-    const differences = committed === undefined && refusalOf === undefined ? this.#takeNew(compared, bytes) : compareListings(committed, bytes)
+    const compared: GrowingDirectory = { directory, wanted: [], alike: [], structure: [], renumbered: [], indexOnly: [], gone: [] }
+    const isAllNew = committed === undefined && refusalOf === undefined
+    const differences = isAllNew ? this.#addNew(compared, bytes) : compareListings(committed, bytes)
     for (const difference of differences) {
       if (this.#isStep()) yield undefined
       if (difference === undefined) continue
@@ -89,26 +92,30 @@ export class Comparison {
         this.problems.add(trouble)
         continue
       }
-      yield * this.#take(compared, difference)
+      yield * this.#addDifference(compared, difference)
       if (entry.kind === 'directory' && difference.how === 'changed') yield { index, entry }
     }
-    this.#makeWayForSpellings(compared, bytes)
-    if (compared.wanted.length + compared.structure.length + compared.gone.length === 0 && refusalOf === undefined) return
-    this.#keep(new ComparedDirectory({ ...compared, number: arrived.number, isNew: committed === undefined, listing: this.#slabs.hold(bytes) }))
+    this.#evictOldSpellings(compared, bytes)
+    const { wanted, structure, gone } = compared
+    if (wanted.length + structure.length + gone.length === 0 && refusalOf === undefined) return
+    const listing = this.#slabs.hold(bytes)
+    this.#keep(new ComparedDirectory({ ...compared, number: arrived.number, isNew: committed === undefined, listing }))
   }
 
   #keep (compared: ComparedDirectory): void {
     const { directory, listing, count, wanted, structure, gone } = compared
     this.owners.set(directory, this.directories.push(compared) - 1)
-    // Each entry has a place in three tables at most.
-    this.#heldBytes += DIRECTORY_BYTES + 2 * directory.length + listing.length + 4 * (count + wanted.length + structure.length) + DISPLACED_BYTES * gone.length
+    // Each entry is in three tables at most.
+    const tableBytes = 4 * (count + wanted.length + structure.length)
+    this.#heldBytes += DIRECTORY_BYTES + 2 * directory.length + listing.length + tableBytes + DISPLACED_BYTES * gone.length
     this.#check()
   }
 
   #check (): void {
-    if (this.heldBytes <= this.mostBytes) return
-    throw new FileSyncError('LIMIT_EXCEEDED', `What differs from the archive takes more memory than the server may use for one sync (${formatSize(this.mostBytes)}, with ` +
-      `${String(this.directories.length)} directories so far). Push a part of the tree first: name the rest in an ignore file, and remove it from there afterwards.`)
+    if (this.heldBytes <= this.maxBytes) return
+    throw new FileSyncError('LIMIT_EXCEEDED', 'The differences from the archive need more memory than the server may use for one sync ' +
+      `(${formatSize(this.maxBytes)}, after ${String(this.directories.length)} directories). ` +
+      'Push a part of the tree first: exclude the rest in an ignore file, then remove it from there and push again.')
   }
 
   #isStep (): boolean {
@@ -116,8 +123,8 @@ export class Comparison {
     return this.#step === 0
   }
 
-  /** Wants the files of a new directory, most of them without decoding their entries, and yields the rest. */
-  * #takeNew (compared: Growing, listing: Uint8Array): Generator<Difference | undefined, void, undefined> {
+  /** Wants the files of a new directory, most of them without decoding their entries, and yields the other entries. */
+  * #addNew (compared: GrowingDirectory, listing: Uint8Array): Generator<Difference | undefined, void, undefined> {
     const reader = new ListingReader(listing)
     for (;;) {
       const sizeBytes = reader.passFile()
@@ -132,12 +139,12 @@ export class Comparison {
     }
   }
 
-  #want (compared: Growing, index: number, sizeBytes: number): void {
+  #want (compared: GrowingDirectory, index: number, sizeBytes: number): void {
     compared.wanted.push(index)
     this.wantedBytes += sizeBytes
   }
 
-  * #take (compared: Growing, difference: Exclude<Difference, { how: 'gone' }>): Generator<undefined, void, undefined> {
+  * #addDifference (compared: GrowingDirectory, difference: Exclude<Difference, { how: 'gone' }>): Generator<undefined, void, undefined> {
     const { entry, index, committed } = difference
     const { directory } = compared
     if (entry.kind === 'file' && difference.how === 'changed' && !isRebuiltTwin(committed, entry)) {
@@ -153,7 +160,7 @@ export class Comparison {
     if (entry.kind === 'symlink' && !staysInside(pathDepth(directory), entry.target)) {
       compared.indexOnly.push(index)
       if (committed !== undefined) this.evicted.push({ directory, name: entry.name })
-      this.problems.add(problem(joinPath(directory, entry.name), 'SYMLINK_OUTSIDE', 'it is noted, but not made in the archive'))
+      this.problems.add(problem(joinPath(directory, entry.name), 'SYMLINK_OUTSIDE', 'it is recorded, but not created in the archive'))
     }
     if (committed !== undefined && difference.how === 'changed') {
       yield * this.#displace(directory, committed, committed.kind === entry.kind ? 'replaced' : 'lost')
@@ -171,8 +178,8 @@ export class Comparison {
     }
   }
 
-  // Where the store folds names, the new spelling of a name would be written over the old one and removed with it.
-  #makeWayForSpellings (compared: Growing, listing: Uint8Array): void {
+  // If the store folds names, a new spelling would be written over the old one, and removed with it.
+  #evictOldSpellings (compared: GrowingDirectory, listing: Uint8Array): void {
     if (!this.#traits.foldsNames || compared.gone.length === 0) return
     const listed = new Set<string>()
     for (const { name } of readListing(listing)) listed.add(foldKey(name))
@@ -182,12 +189,14 @@ export class Comparison {
   }
 }
 
-/** Whether another file has its name, size and time, or its file system gives numbers anew. Without a file id nothing is known. */
+/** Whether another file now has its name, size and time, or the file system changed its file ids. Without a file id nothing is known. */
 function isRenumbered (committed: Entry, entry: Entry): committed is FileEntry {
-  return committed.kind === 'file' && entry.kind === 'file' && committed.fileId !== 0n && entry.fileId !== 0n && committed.fileId !== entry.fileId && committed.mtimeNs === entry.mtimeNs && entry.sizeBytes > 0
+  if (committed.kind !== 'file' || entry.kind !== 'file') return false
+  const hasOtherId = committed.fileId !== 0n && entry.fileId !== 0n && committed.fileId !== entry.fileId
+  return hasOtherId && committed.mtimeNs === entry.mtimeNs && entry.sizeBytes > 0
 }
 
-/** All stored files of a directory and below it. */
+/** All stored files in a directory and below it. */
 function * storedFiles (index: ArchiveIndex, area: string, directory: RelativePath): Generator<Omit<Displaced, 'how'>, void, undefined> {
   const below = [directory]
   for (let next = below.pop(); next !== undefined; next = below.pop()) {

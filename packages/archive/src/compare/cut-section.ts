@@ -7,7 +7,8 @@ import type { Section } from '../store/section.ts'
 /** The directories, links and metadata changes of a directory. */
 export function structureOf (directory: ComparedDirectory): Section {
   const indexOnly = new Set(directory.indexOnly)
-  return cutSection(directory, directory.structure, Array.from(directory.structure, index => indexOnly.has(index) ? INDEX_ONLY : NOT_STAGED))
+  const staged = Array.from(directory.structure, index => indexOnly.has(index) ? INDEX_ONLY : NOT_STAGED)
+  return cutSection(directory, directory.structure, staged)
 }
 
 /** A section of some entries of a listing; `indices` is ascending. The caller fills in the facts. */

@@ -8,16 +8,16 @@ import type { Fact } from '../store/facts.ts'
 import { fileLookup } from '../store/lookup.ts'
 import type { Removal } from '../store/section.ts'
 
-/** Contents that do not answer a task are numbered in staging from here on. */
+/** In staging, content that answers no task is numbered from here on. */
 export const FIRST_RELOCATION = 0x8000_0000
 
 /**
- * A file that seems to move: what is stored under another path has its file id, size and time. Its content is taken once
- * its digest is that of the stored one.
+ * A file that seems to move: a file stored under another path has its file id, size and time. The stored content is used if the
+ * client's digest matches it.
  */
 export interface Move {
   readonly from: RelativePath
-  /** Of the second name in staging. */
+  /** The number of its second name in staging. */
   readonly number: number
   readonly directory: ComparedDirectory
   readonly index: number
@@ -30,7 +30,7 @@ interface MoveMark {
   readonly mtimeNs: bigint
 }
 
-/** Finds wanted files whose content seems to lie under a path that lost it. */
+/** Finds wanted files whose content seems to be stored under a path that lost it. */
 export function findMoves ({ displaced, directories }: Comparison): Move[] {
   const sources = new Map<string, RelativePath>()
   for (const { path, entry } of displaced) if (entry.fileId !== 0n) sources.set(moveKey(entry), path)
@@ -50,7 +50,7 @@ function moveKey ({ fileId, sizeBytes, mtimeNs }: MoveMark): string {
   return `${String(fileId)}:${String(sizeBytes)}:${String(mtimeNs)}`
 }
 
-/** For each directory the places of those of its files that seem to move. */
+/** By directory, the positions of its files that seem to move. */
 export function movedPlaces (moves: readonly Move[]): Map<ComparedDirectory, Set<number>> {
   const places = new Map<ComparedDirectory, Set<number>>()
   for (const { directory, index } of moves) {
@@ -61,7 +61,7 @@ export function movedPlaces (moves: readonly Move[]): Map<ComparedDirectory, Set
   return places
 }
 
-/** Those of the removals that take nothing away of which it is not known yet where it moved to. */
+/** The removals without files that seem to move, but are not proven to, and without the directories that hold them. */
 export function withoutSources (removals: readonly Removal[], moves: readonly Move[]): readonly Removal[] {
   if (moves.length === 0) return removals
   const kept = new Set<string>()
@@ -80,15 +80,15 @@ export interface MovesInit {
 }
 
 export interface StagedMoves {
-  /** What is known of the files that have a second name, by its number. */
+  /** Facts of the files that have a second name, by its number. */
   readonly moved: ReadonlyMap<number, Fact>
-  /** Paths of those that others changed. */
+  /** Paths of files that were changed outside FileSync. */
   readonly altered: readonly RelativePath[]
 }
 
 /**
- * Gives files that seem to move a second name in staging, before anything may take the place of the first one. Those that
- * others changed or removed get none.
+ * Gives files that seem to move a second name in staging, before anything can replace them. Files that were changed or removed outside
+ * FileSync get none.
  */
 export async function stageMoves ({ index, store, area, staging }: MovesInit, moves: readonly Move[]): Promise<StagedMoves> {
   const moved = new Map<number, Fact>()
@@ -98,7 +98,9 @@ export async function stageMoves ({ index, store, area, staging }: MovesInit, mo
     const file = find(move.from)
     return file === undefined ? [] : [{ move, file }]
   })
-  const relocations = known.map(({ move: { from, number, mode }, file: { entry: { sizeBytes, mtimeNs } } }) => ({ from, number, sizeBytes, mtimeNs, mode }))
+  const relocations = known.map(({ move: { from, number, mode }, file: { entry: { sizeBytes, mtimeNs } } }) => (
+    { from, number, sizeBytes, mtimeNs, mode }
+  ))
   const failures = new Map((await store.relocate(area, staging, relocations)).map(failure => [failure.entry, failure]))
   known.forEach(({ move, file: { fact } }, i) => { if (!failures.has(i)) moved.set(move.number, fact) })
   return { moved, altered: known.flatMap(({ move }, i) => failures.get(i)?.isAltered === true ? [move.from] : []) }

@@ -44,7 +44,11 @@ export class AreaPlanRun implements PlanRun {
       deleted.bytes += entry.sizeBytes
     }
     return {
-      added, changed, deleted, renamed: plan.moves.length, problems: problems.first, problemCount: problems.count, obstacle: this.#obstacle(plan),
+      added, changed, deleted,
+      renamed: plan.moves.length,
+      problems: problems.first,
+      problemCount: problems.count,
+      obstacle: this.#obstacle(plan),
     }
   }
 

@@ -1,9 +1,9 @@
 import type { Comparison } from './comparison.ts'
 
 /**
- * Has the content of files looked at which have the size and time of what is stored, but are other files: unpacked from
- * another package, restored, or exchanged with each other. Where they were exchanged they are found to move; of the others
- * the digest is asked for, which costs the client a read and no transfer.
+ * Wants files that have the size and time of the stored ones, but another file id: they may have been unpacked from another package,
+ * restored, or swapped with each other. Swapped ones are then found to move; for the others the digest is asked for, which costs the
+ * client a read and no transfer.
  */
 export function recheckRenumbered (comparison: Comparison): void {
   const { renumbered } = comparison

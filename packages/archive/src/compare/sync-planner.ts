@@ -52,12 +52,13 @@ export class SyncPlanner {
   /** To be called once, after all listings. */
   plan ({ complete, resume = true, digest = false, holes = false }: PlanOptions): Plan {
     const { comparison, mirror } = this
-    const { deletions, partials } = this.#init
+    const { deletions, hash } = this.#init
+    const partials = resume ? this.#init.partials : NO_PARTIALS
     // These steps adjust what the comparison wants. The plan then only reads it.
     if (digest) recheckRenumbered(comparison)
     const moves = digest ? findMoves(comparison) : []
     const draft: PlanDraft = { moves, removes: complete && deletions === 'mirror', digest, holes }
     const fitting = fitFiles({ ...this.#init, mirror }, comparison, draft)
-    return makePlan(comparison, { ...draft, complete, partials: resume ? partials : NO_PARTIALS, hash: this.#init.hash, fitting, stored: this.#init })
+    return makePlan(comparison, { ...draft, complete, partials, hash, fitting, stored: this.#init })
   }
 }

@@ -4,14 +4,16 @@ import type { ComparedDirectory } from './compared-directory.ts'
 import { entryAt, fileSizeAt } from '../store/listing-cursor.ts'
 import type { Move } from './moves.ts'
 
-/** The file that a task asks for. Told from the bytes of its entry when it is asked, because it is asked for every file of a sync. */
+/** The file that a task asks for. Decodes its entry only when a property is read: there is one for every file of a sync. */
 export class TaskFile {
   readonly #directory: ComparedDirectory
   readonly #start: number
 
   constructor (directory: ComparedDirectory, index: number) {
     const start = directory.startOf(index)
-    if (start === undefined) throw new FileSyncError('TASK_INVALID', `The file of a task in ${JSON.stringify(directory.directory)} is not asked for any more.`)
+    if (start === undefined) {
+      throw new FileSyncError('TASK_INVALID', `A task asks for a file in ${JSON.stringify(directory.directory)}, which is stored already.`)
+    }
     this.#directory = directory
     this.#start = start
   }
@@ -37,27 +39,32 @@ export class TaskFile {
   }
 }
 
-/** The tasks of a sync in the order of listings and entries. Which they are stands in `ComparedDirectory.wanted` alone: there may be a million. */
+/**
+ * The tasks of a sync, in the order of listings and entries. It keeps no list of them: the n-th task is the n-th of all places in
+ * `ComparedDirectory.wanted`, and there may be a million.
+ */
 export class TaskList implements Iterable<Task> {
   readonly count: number
-  /** Names of the unfinished files that tasks build on. */
+  /** Names of the unfinished files that tasks continue. */
   readonly resumed: Set<string> = new Set()
-  /** Tasks that ask for the digest alone, and the sizes of their files. */
+  /** Tasks that ask only for the digest. */
   readonly digests: Set<number> = new Set()
+  /** The sum of the sizes of their files. */
   digestBytes: number = 0
-  /** Those of them whose content seems to be stored under another path. */
+  /** Of these, the tasks whose content seems to be stored under another path. */
   readonly moves: Map<number, Move> = new Map<number, Move>()
   readonly #directories: readonly ComparedDirectory[]
-  /** For each of the compared directories its first task, and behind them the number of tasks. */
+  /** The first task of each compared directory, followed by the number of tasks. */
   readonly #firsts: Uint32Array
-  /** The directory that was asked for last: tasks come one directory after the other. */
+  /** The directory of the last lookup: tasks come directory by directory. */
   #lastOwner = 0
   readonly #offsets = new Map<number, number>()
-  /** Tasks for files that fit only if they have holes, and what there is room for. */
+  /** Tasks for files that fit only if they have holes. */
   readonly sparse: Set<number> = new Set()
+  /** Room for all of these. */
   sparseRoomBytes: number = 0
-  /** The tasks whose files are asked for again, whole; they are numbered behind all others in this order. */
-  #again: number[] = []
+  /** Tasks whose files are asked for again, whole. In this order they get the numbers after all other tasks. */
+  #repeated: number[] = []
 
   constructor (directories: readonly ComparedDirectory[]) {
     this.#directories = directories
@@ -70,41 +77,41 @@ export class TaskList implements Iterable<Task> {
     this.#firsts[directories.length] = this.count = count
   }
 
-  /** The file of a task is continued from an offset, where the unfinished file of that name ends. */
+  /** Continues the file of a task from an offset, where the unfinished file of that name ends. */
   resume (task: number, name: string, offset: number): void {
     this.#offsets.set(task, offset)
     this.resumed.add(name)
   }
 
-  /** Only the digest of a task's file is asked for. */
+  /** Asks only for the digest of a task's file. */
   askDigest (task: number, sizeBytes: number): void {
     if (this.digests.has(task)) return
     this.digests.add(task)
     this.digestBytes += sizeBytes
   }
 
-  /** How many numbers tasks can have: those that ask for a digest may be followed by another one. */
+  /** How many tasks there can be: each that asks for a digest may be repeated for the content. */
   get maxTasks (): number {
     return this.count + this.digests.size
   }
 
-  /** The file of a task that asked for its digest is wanted whole. */
+  /** Asks for the whole file of a task that asked for its digest. */
   askAgain (task: number): void {
-    this.#again.push(task)
+    this.#repeated.push(task)
   }
 
-  /** Those tasks by their first numbers. */
+  /** The numbers of the tasks that are repeated. */
   tasksToRepeat (): readonly number[] {
-    return this.#again
+    return this.#repeated
   }
 
-  /** Before any of them is asked for again. */
+  /** Drops some of these. To be called before `again` is iterated. */
   dropRepeats (tasks: ReadonlySet<number>): void {
-    if (tasks.size > 0) this.#again = this.#again.filter(task => !tasks.has(task))
+    if (tasks.size > 0) this.#repeated = this.#repeated.filter(task => !tasks.has(task))
   }
 
   * again (): Generator<Task, void, undefined> {
-    for (const task of this.#again) {
+    for (const task of this.#repeated) {
       const { directory, index } = this.at(task)
       yield [directory.number, index]
     }
@@ -121,7 +128,7 @@ export class TaskList implements Iterable<Task> {
   }
 
   at (task: number): { readonly owner: number, readonly directory: ComparedDirectory, readonly index: number } {
-    const first = task < this.count ? task : this.#again[task - this.count] ?? task
+    const first = task < this.count ? task : this.#repeated[task - this.count] ?? task
     const owner = this.#ownerOf(first)
     const directory = this.#directories[owner]
     const index = directory?.wanted[first - this.#firstOf(owner)]
@@ -133,7 +140,7 @@ export class TaskList implements Iterable<Task> {
     let low = this.#lastOwner
     if (this.#firstOf(low) <= task && task < this.#firstOf(low + 1)) return low
     low = 0
-    // The last directory whose first task is not behind this one; those without any stand before it.
+    // The last directory whose first task is not after this one. Directories without tasks come before it.
     for (let high = this.#directories.length; high - low > 1;) {
       const middle = (low + high) >>> 1
       if (this.#firstOf(middle) <= task) low = middle
@@ -153,8 +160,10 @@ export class TaskList implements Iterable<Task> {
   }
 }
 
-/** The name under which an unfinished large file waits to be continued. Another file of the same path, size and time has another one. */
-export function partialName ({ path, sizeBytes, mtimeNs, fileId }: Pick<TaskFile, 'path' | 'sizeBytes' | 'mtimeNs' | 'fileId'>, hash: HashBytes): string {
+type IdentifiedFile = Pick<TaskFile, 'path' | 'sizeBytes' | 'mtimeNs' | 'fileId'>
+
+/** The name of an unfinished large file. Another file with the same path, size and time has another name. */
+export function partialName ({ path, sizeBytes, mtimeNs, fileId }: IdentifiedFile, hash: HashBytes): string {
   const what = `${String(sizeBytes)}:${String(mtimeNs)}:${String(fileId)}:${path}`
   return toHex(hash(new TextEncoder().encode(what))).slice(0, 40)
 }
