@@ -211,6 +211,16 @@ describe('the brake does not hold when most files', () => {
   })
 })
 
+test('keeps a release that is made during a sync that the brake halts', async () => {
+  const { area } = await memoryArea()
+  const source = tree(text)
+  await push(area, source)
+  for (let i = 0; i < 200; i++) source.remove(nameOf(i))
+  await expect(push(area, source, { onSync: () => { void area.release() } })).rejects.toMatchObject(HALTED)
+  expect(area.halted).toBeUndefined()
+  expect(await push(area, source)).toMatchObject({ deleted: 200, problems: [] })
+})
+
 test('content is looked at only where it could matter', async () => {
   const calls: string[] = []
   const clock = new WallClock(Date.now())

@@ -1,7 +1,10 @@
+import { ROOT_PATH } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
 import { expect, test } from 'vitest'
 import type { StoredSoFar, Sync } from '../src/index.ts'
 import { World } from './in-memory.ts'
-import { compareAll, push } from './push.ts'
+import { compareAll, makePack, push } from './push.ts'
 import { SourceTree } from './source-tree.ts'
 import type { SourceNode } from './source-tree.ts'
 
@@ -101,4 +104,27 @@ test('a file is gone whose content has no other path, though another file has it
   await pushMost(world, source)
   source.remove('elsewhere/f0')
   expect(await push(await world.area(), source)).toMatchObject({ deleted: 2 })
+})
+
+test('what was placed before the brake held is finished after a crash', async () => {
+  const world = new World()
+  const source = manyFiles()
+  await push(await world.area(), source)
+  source.move('docs', 'elsewhere').write('early', 'new')
+  const sync = await (await world.area()).beginSync()
+  const { answers } = compareAll(sync, source.snapshot())
+  const plan = sync.plan({ complete: true, digest: true })
+  const stored = new Promise<void>(resolve => { sync.onStored = () => { resolve() } })
+  for (const [task, [listing, index, how]] of [...plan.tasks].entries()) {
+    if (how === 'DIGEST') await sync.compareDigests([{ task, digest: hashBytes(new Uint8Array([1])) }])
+    else expect(answers.entry(listing, index)).toMatchObject({ directory: ROOT_PATH, entry: { name: 'early' } })
+    if (how !== 'DIGEST') await sync.stagePack(makePack([{ task, content: new TextEncoder().encode('new') }]))
+  }
+  await stored
+  expect(() => plan.again()).toThrow(expect.objectContaining({ code: 'HALTED' }))
+  // The process ends here, and another one starts.
+  const area = await world.area()
+  await (await area.beginSync()).abandon()
+  expect(area.stat('early' as RelativePath)).toMatchObject({ sizeBytes: 3 })
+  expect(area.halted).toMatchObject({ vanishing: FILES })
 })

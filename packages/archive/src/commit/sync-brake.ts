@@ -1,6 +1,6 @@
 import type { Clock } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex } from '../store/archive-index.ts'
-import { halted, judgePlan, NoiseBrake } from '../compare/brake.ts'
+import { brakeAfter, halted, judgePlan, NoiseBrake } from '../compare/brake.ts'
 import type { Halt } from '../compare/brake.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import type { Plan } from '../compare/plan.ts'
@@ -43,12 +43,19 @@ export class SyncBrake {
    * the brake that inspects that content.
    */
   judge (plan: Pick<Plan, 'leaving' | 'replacing'>): NoiseBrake | undefined {
-    const { index, area, record, clock, planner: { mirror, tree }, status } = this.#init
+    const { area, clock, planner: { mirror, tree }, status } = this.#init
     const judged = judgePlan({ ...this.#init, mirror, tree, nowMs: () => clock.nowMs() }, plan)
     if (judged === undefined || judged instanceof NoiseBrake) return judged
     this.#halt = judged
-    this.#recorded = index.write([{ area, record: { ...record, halted: judged } }])
+    this.#recorded = this.#record(judged)
     this.#recorded.catch((error: unknown) => { status.fail(error) })
     throw halted(area, judged)
+  }
+
+  /** The rest of the record stays: it may say that the sync has placed something, or the brake may have been released meanwhile. */
+  async #record (halt: Halt): Promise<void> {
+    const { index, area, record } = this.#init
+    const { halted: _halted, released: _released, ...rest } = index.area(area) ?? record
+    await index.write([{ area, record: { ...rest, ...brakeAfter(this.#init, { halt, isOver: false }) } }])
   }
 }
