@@ -49,7 +49,7 @@ export class PresentFiles {
       signature: async make => {
         this.#compared.set(path, known.digest)
         // If the file was changed outside FileSync, the kept signature describes its former content.
-        if (kept === undefined || !await this.#isUnaltered(path)) return await this.#sign(path, known.digest, make)
+        if (kept === undefined || !await this.#isUnchanged(path)) return await this.#sign(path, known.digest, make)
         return kept
       },
     }
@@ -64,17 +64,17 @@ export class PresentFiles {
    * Whether the store still has each of these files with the size and time that the index has. To be called before a file gets another
    * time: after a change outside FileSync, the time is all that shows it. Looks at each directory once.
    */
-  async areUnaltered (paths: readonly RelativePath[]): Promise<boolean[]> {
+  async areUnchanged (paths: readonly RelativePath[]): Promise<boolean[]> {
     const { area, store } = this.#init
-    const unaltered = paths.map(() => false)
+    const unchanged = paths.map(() => false)
     for (const [directory, asked] of Map.groupBy(paths.map((path, at) => ({ path, at, ...splitPath(path) })), one => one.directory)) {
       const found = await store.find(area, directory, asked.map(({ name }) => name))
       asked.forEach(({ path, at }, i) => {
         const known = this.#find(path)
-        unaltered[at] = known !== undefined && isFileUnchanged(known, found[i], store.traits.times)
+        unchanged[at] = known !== undefined && isFileUnchanged(known, found[i], store.traits.times)
       })
     }
-    return unaltered
+    return unchanged
   }
 
   /** What arrived for a path did not match its digest: if it was a difference, the next sync asks for the whole file. */
@@ -107,9 +107,9 @@ export class PresentFiles {
     ]
   }
 
-  async #isUnaltered (path: RelativePath): Promise<boolean> {
-    const [isUnaltered] = await this.areUnaltered([path])
-    return isUnaltered === true
+  async #isUnchanged (path: RelativePath): Promise<boolean> {
+    const [isUnchanged] = await this.areUnchanged([path])
+    return isUnchanged === true
   }
 
   async #sign (path: RelativePath, digest: Digest, make: MakeSignature): Promise<Uint8Array | undefined> {

@@ -78,10 +78,10 @@ async function proveAlike ({ tasks, present }: ProofInit, files: readonly FileDi
   const candidates = files.filter(({ task }) => !tasks.moves.has(task))
     .map(({ task, digest }) => ({ task, digest, path: tasks.describe(task).path }))
     .filter(({ path, digest }) => isSame(present.digestOf(path), digest))
-  const areUnaltered = await present.areUnaltered(candidates.map(({ path }) => path))
+  const areUnchanged = await present.areUnchanged(candidates.map(({ path }) => path))
   return {
-    alike: candidates.filter((_, i) => areUnaltered[i]).map(({ task }) => ({ task, number: SAME_CONTENT, fact: undefined })),
-    altered: candidates.filter((_, i) => areUnaltered[i] !== true).map(({ path }) => path),
+    alike: candidates.filter((_, i) => areUnchanged[i]).map(({ task }) => ({ task, number: SAME_CONTENT, fact: undefined })),
+    altered: candidates.filter((_, i) => areUnchanged[i] !== true).map(({ path }) => path),
   }
 }
 
