@@ -121,7 +121,7 @@ test('what was placed before the brake held is finished after a crash', async ()
     if (how !== 'DIGEST') await sync.stagePack(makePack([{ task, content: new TextEncoder().encode('new') }]))
   }
   await stored
-  expect(() => plan.again()).toThrow(expect.objectContaining({ code: 'HALTED' }))
+  expect(() => plan.retryTasks()).toThrow(expect.objectContaining({ code: 'HALTED' }))
   // The process ends here, and another one starts.
   const area = await world.area()
   await (await area.beginSync()).abandon()

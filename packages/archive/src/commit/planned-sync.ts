@@ -3,7 +3,7 @@ import type { Task } from '@filesync/protocol'
 import type { PresentFile, SyncOutcome, SyncPlan } from '../sync-contract.ts'
 import { halted, untilHalted } from '../compare/brake.ts'
 import type { NoiseBrake } from '../compare/brake.ts'
-import { diskShortage, unfitRepeats } from '../compare/fit-files.ts'
+import { diskShortage, unfitRetries } from '../compare/fit-files.ts'
 import { movedPlaces, withoutSources } from '../compare/moves.ts'
 import type { Move } from '../compare/moves.ts'
 import type { Plan } from '../compare/plan.ts'
@@ -75,7 +75,7 @@ export class PlannedSync {
     return {
       tasks: noise === undefined ? plan.tasks : untilHalted(plan.tasks, noise),
       taskCount: plan.tasks.count,
-      retryTasks: () => this.#repeatTasks(),
+      retryTasks: () => this.#retryTasks(),
       describe: task => plan.tasks.describe(task),
       bytes: neededBytes(planner.comparison, plan),
       renamed: plan.moves.length,
@@ -124,13 +124,13 @@ export class PlannedSync {
   }
 
   /** Tasks for files whose digest differs from that of the stored copy: their content is asked for after all. */
-  #repeatTasks (): Iterable<Task> {
+  #retryTasks (): Iterable<Task> {
     const { plan, noise, planner: { comparison }, roomBytes } = this.#init
     // Not all other tasks were asked for, so these would have other numbers.
     if (noise?.halted !== undefined) return []
     const { tasks } = plan
     this.#judgeLostMoves()
-    const unfit = unfitRepeats(roomBytes - neededBytes(comparison, plan), plan)
+    const unfit = unfitRetries(roomBytes - neededBytes(comparison, plan), plan)
     for (const task of unfit.tasks) {
       const { path, sizeBytes } = tasks.describe(task)
       comparison.problems.add(problem(path, 'NO_ROOM', diskShortage(sizeBytes, unfit.leftBytes)))
@@ -138,14 +138,14 @@ export class PlannedSync {
       this.#folders.endFiles(owner, 1, 0)
       this.#ledger.endTasks(directory, 1)
     }
-    tasks.dropRepeats(unfit.tasks)
-    return tasks.again()
+    tasks.dropRetries(unfit.tasks)
+    return tasks.retryTasks()
   }
 
   /** Files that seemed to move, but have other content, leave the mirror. Throws HALTED if too many do. */
   #judgeLostMoves (): void {
     const { plan, brake } = this.#init
-    const failed = new Set(plan.tasks.tasksToRepeat().map(task => plan.tasks.moves.get(task)?.from))
+    const failed = new Set(plan.tasks.tasksToRetry().map(task => plan.tasks.moves.get(task)?.from))
     const lost = plan.moving.filter(({ path }) => failed.has(path))
     if (lost.length === 0) return
     this.#lostMoves = lost.length

@@ -146,7 +146,7 @@ export class Stager {
     committer.add(sections)
     return files.map(({ task }) => {
       if (proven.has(task)) return { task, bytes: tasks.describe(task).sizeBytes }
-      tasks.askAgain(task)
+      tasks.addRetry(task)
       return { task, bytes: 0, isWantedAgain: true }
     })
   }

@@ -95,16 +95,16 @@ function takeSparse (comparison: Comparison, refused: readonly RefusedFiles[]): 
   return sparse
 }
 
-export interface UnfitRepeats {
+export interface UnfitRetries {
   readonly tasks: ReadonlySet<number>
   readonly leftBytes: number
 }
 
-/** Of the tasks that are repeated because a digest differed, those for which the disk has no room. The smallest files come first. */
-export function unfitRepeats (roomBytes: number, plan: Pick<Plan, 'tasks'>): UnfitRepeats {
+/** Of the tasks that are retried because a digest differed, those for which the disk has no room. The smallest files come first. */
+export function unfitRetries (roomBytes: number, plan: Pick<Plan, 'tasks'>): UnfitRetries {
   const tasks = new Set<number>()
   let leftBytes = roomBytes
-  const wanted = plan.tasks.tasksToRepeat().map(task => ({ task, sizeBytes: plan.tasks.describe(task).sizeBytes }))
+  const wanted = plan.tasks.tasksToRetry().map(task => ({ task, sizeBytes: plan.tasks.describe(task).sizeBytes }))
   for (const { task, sizeBytes } of wanted.sort((a, b) => a.sizeBytes - b.sizeBytes)) {
     if (sizeBytes > leftBytes) tasks.add(task)
     else leftBytes -= sizeBytes

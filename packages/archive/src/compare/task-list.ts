@@ -64,7 +64,7 @@ export class TaskList implements Iterable<Task> {
   /** Room for all of these. */
   sparseRoomBytes: number = 0
   /** Tasks whose files are asked for again, whole. In this order they get the numbers after all other tasks. */
-  #repeated: number[] = []
+  #retries: number[] = []
 
   constructor (directories: readonly ComparedDirectory[]) {
     this.#directories = directories
@@ -90,28 +90,28 @@ export class TaskList implements Iterable<Task> {
     this.digestBytes += sizeBytes
   }
 
-  /** How many tasks there can be: each that asks for a digest may be repeated for the content. */
+  /** How many tasks there can be: each that asks for a digest may be retried for the content. */
   get maxTasks (): number {
     return this.count + this.digests.size
   }
 
   /** Asks for the whole file of a task that asked for its digest. */
-  askAgain (task: number): void {
-    this.#repeated.push(task)
+  addRetry (task: number): void {
+    this.#retries.push(task)
   }
 
-  /** The numbers of the tasks that are repeated. */
-  tasksToRepeat (): readonly number[] {
-    return this.#repeated
+  /** The numbers of the tasks that are retried. */
+  tasksToRetry (): readonly number[] {
+    return this.#retries
   }
 
-  /** Drops some of these. To be called before `again` is iterated. */
-  dropRepeats (tasks: ReadonlySet<number>): void {
-    if (tasks.size > 0) this.#repeated = this.#repeated.filter(task => !tasks.has(task))
+  /** Drops some of these. To be called before `retryTasks` is iterated. */
+  dropRetries (tasks: ReadonlySet<number>): void {
+    if (tasks.size > 0) this.#retries = this.#retries.filter(task => !tasks.has(task))
   }
 
-  * again (): Generator<Task, void, undefined> {
-    for (const task of this.#repeated) {
+  * retryTasks (): Generator<Task, void, undefined> {
+    for (const task of this.#retries) {
       const { directory, index } = this.at(task)
       yield [directory.number, index]
     }
@@ -128,7 +128,7 @@ export class TaskList implements Iterable<Task> {
   }
 
   at (task: number): { readonly owner: number, readonly directory: ComparedDirectory, readonly index: number } {
-    const first = task < this.count ? task : this.#repeated[task - this.count] ?? task
+    const first = task < this.count ? task : this.#retries[task - this.count] ?? task
     const owner = this.#ownerOf(first)
     const directory = this.#directories[owner]
     const index = directory?.wanted[first - this.#firstOf(owner)]
