@@ -1,4 +1,4 @@
-import { encodeFrame, encodeParts, LIMITS, ListingAnswers } from '@filesync/protocol'
+import { encodeFrame, encodeParts, LIMITS, ListingResponder } from '@filesync/protocol'
 import type { Tasks } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
@@ -32,7 +32,7 @@ export async function untilTasks (peer: HostilePeer, literal: TreeLiteral, more:
   const tree = memoryTree(literal, hashBytes)
   const { rootDigest, files, directories, bytes } = tree
   await peer.say({ type: 'CLIENT_FILES_INFO', rootDigest, files, directories, bytes, complete: true, problems: [], problemCount: 0 })
-  const answers = new ListingAnswers(tree)
+  const answers = new ListingResponder(tree)
   for (;;) {
     const wanted = await peer.hear('LISTINGS_WANTED', 'TASKS')
     if (wanted.type === 'TASKS') return wanted

@@ -110,9 +110,9 @@ function countBytes (stream: ByteStream): { readonly stream: ByteStream, readonl
   let bytes = 0
   const counting: ByteStream = {
     read: async () => await stream.read(),
-    write: async (piece, onPassed) => {
+    write: async (piece, onReleased) => {
       bytes += piece.length
-      await stream.write(piece, onPassed)
+      await stream.write(piece, onReleased)
     },
     end: async () => { await stream.end() },
     destroy: reason => { stream.destroy(reason) },

@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest'
 import { hashBytes } from '@filesync/protocol/node'
 import { memoryTree } from '@filesync/protocol/testing'
-import type { Problem, SyncPreview } from '@filesync/protocol'
+import type { PlanMessage, Problem } from '@filesync/protocol'
 import { describePlan, planResult } from '../src/push/plan-result.ts'
 import type { PlanResult } from '../src/push/plan-result.ts'
 
-const NOTHING: SyncPreview = {
+const NOTHING: PlanMessage = {
   type: 'PLAN', added: { files: 0, bytes: 0 }, changed: { files: 0, bytes: 0 }, deleted: { files: 0, bytes: 0 }, renamed: 0, problems: [], problemCount: 0,
 }
 
-function result (plan: Partial<SyncPreview>, problems: readonly Problem[] = []): PlanResult {
+function result (plan: Partial<PlanMessage>, problems: readonly Problem[] = []): PlanResult {
   const tree = { ...memoryTree({ a: 'one', b: 'three' }, hashBytes), complete: true, problems, problemCount: problems.length, isUnsettled: () => false }
   return planResult({ tree, plan: { ...NOTHING, ...plan } })
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { encodeListing, FileSyncError, LIMITS, Pace, PART_HEADER_BYTES } from '@filesync/protocol'
+import { encodeListing, FileSyncError, LIMITS, PART_HEADER_BYTES, TimeSlice } from '@filesync/protocol'
 import type { Clock, Connection, Digest, DirectoryEntry, Entry, Name } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { receiveListings } from '../src/session/receive-listings.ts'
@@ -34,7 +34,7 @@ class TickingClock implements Clock {
 }
 
 /** Answers every question with the root, and then with one listing again and again. Gives what the server took before it ended. */
-async function ask (below: Entry[], pace: Pace = new Pace({ clock: systemClock })): Promise<{ readonly code: string, readonly listings: number, readonly bytes: number }> {
+async function ask (below: Entry[], slice: TimeSlice = new TimeSlice({ clock: systemClock })): Promise<{ readonly code: string, readonly listings: number, readonly bytes: number }> {
   const directories = claims(1024)
   const root = encodeListing(directories)
   const again = encodeListing(below)
@@ -59,7 +59,7 @@ async function ask (below: Entry[], pace: Pace = new Pace({ clock: systemClock }
     connection,
     rootDigest: DIGEST,
     hash: () => DIGEST,
-    pace,
+    slice,
     compare: listing => listing.number === 0 ? directories.map((entry, index) => ({ index, entry })) : [],
   }).then(() => 'done', (error: { code: string }) => error.code)
   return { code, listings: number, bytes: (number - 1) * again.length }
@@ -85,7 +85,7 @@ test('many directories that list nothing are all taken', async () => {
 
 test('others have the thread in between, however much a client sends in one frame', async () => {
   const clock = new TickingClock()
-  expect(await ask([], new Pace({ clock }))).toMatchObject({ code: 'done', listings: 1025 })
+  expect(await ask([], new TimeSlice({ clock }))).toMatchObject({ code: 'done', listings: 1025 })
   // A look for each directory that is wanted, and for each listing.
   expect(clock.pauses).toBeGreaterThan(1024 * 2 / 20)
 })
@@ -94,7 +94,7 @@ test('what a client sent before it left is not compared to its end', async () =>
   const clock = new TickingClock()
   const client = new AbortController()
   clock.onPause = () => { if (clock.pauses === 90) client.abort(new FileSyncError('PEER_GONE', 'It left.')) }
-  const { code, listings } = await ask([], new Pace({ clock, signal: client.signal }))
+  const { code, listings } = await ask([], new TimeSlice({ clock, signal: client.signal }))
   expect(code).toBe('PEER_GONE')
   expect(listings).toBeLessThan(1025)
   expect(clock.pauses).toBe(90)

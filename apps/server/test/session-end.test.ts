@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openArchive } from '@filesync/archive/node'
 import type { Archive } from '@filesync/archive'
-import { encodeParts, FEATURES, hello, LIMITS, ListingAnswers, openConnection, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
+import { encodeParts, FEATURES, hello, LIMITS, ListingResponder, openConnection, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
 import type { Connection, FileSyncError, Stored } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { ManualClock, memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
@@ -77,7 +77,7 @@ async function announce ({ client }: Session, files: Readonly<Record<string, str
   await client.receive(['SERVER_STATUS'])
   await client.send({ type: 'CLIENT_FILES_INFO', rootDigest: tree.rootDigest, files: tree.files, directories: 0, bytes: tree.bytes, complete: true, problems: [], problemCount: 0 })
   const { directories } = await client.receive(['LISTINGS_WANTED'])
-  for (const part of encodeParts(new ListingAnswers(tree).answer(directories), LIMITS.rawFrameBytes)) await client.sendRaw('LISTINGS', [part])
+  for (const part of encodeParts(new ListingResponder(tree).answer(directories), LIMITS.rawFrameBytes)) await client.sendRaw('LISTINGS', [part])
 }
 
 async function sendTask0 (client: Connection, text: string): Promise<void> {

@@ -1,5 +1,5 @@
 import type {
-  Amount, ArrivedListing, Digest, DirectoryEntry, Pace, Problem, RelativePath, StagingArea, Task,
+  Amount, ArrivedListing, Digest, DirectoryEntry, TimeSlice, Problem, RelativePath, StagingArea, Task,
 } from '@filesync/protocol'
 
 /** A directory whose listing the client is asked for next. */
@@ -134,5 +134,5 @@ export interface PlanRun {
   /** Compares a listing, as `Sync.compare` does. */
   compare (arrived: ArrivedListing): Iterable<WantedListing | undefined>
   /** Computes the outcome. Call it once, after all listings arrived. */
-  finish (options: Pick<PlanOptions, 'complete'>, pace?: Pace): Promise<PlanRunOutcome>
+  finish (options: Pick<PlanOptions, 'complete'>, slice?: TimeSlice): Promise<PlanRunOutcome>
 }

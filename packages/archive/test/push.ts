@@ -1,4 +1,4 @@
-import { equalDigests, joinPath, LIMITS, ListingAnswers, ListingQuestions, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
+import { equalDigests, joinPath, LIMITS, ListingRequester, ListingResponder, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
 import type { RelativePath, StageOutcome, Task, Tree } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import type { Area, Sync, SyncOutcome } from '../src/index.ts'
@@ -31,13 +31,13 @@ export interface Pushed extends SyncOutcome {
 }
 
 /** Asks for listings as a server does. Returns how many it asked for, and the answering side. */
-export function compareAll (sync: Pick<Sync, 'compare'>, tree: Tree): { listings: number, answers: ListingAnswers } {
-  const answers = new ListingAnswers(tree)
-  const questions = new ListingQuestions(tree.rootDigest, hashBytes)
+export function compareAll (sync: Pick<Sync, 'compare'>, tree: Tree): { listings: number, answers: ListingResponder } {
+  const answers = new ListingResponder(tree)
+  const questions = new ListingRequester(tree.rootDigest, hashBytes)
   for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
     for (const whole of answers.answer(page)) {
       const arrived = questions.accept(whole)
-      for (const wanted of sync.compare(arrived)) if (wanted !== undefined) questions.want(arrived, wanted.index, wanted.entry)
+      for (const wanted of sync.compare(arrived)) if (wanted !== undefined) questions.request(arrived, wanted.index, wanted.entry)
     }
   }
   return { listings: questions.arrived, answers }

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { equalDigests, ListingQuestions, ROOT_PATH } from '@filesync/protocol'
+import { equalDigests, ListingRequester, ROOT_PATH } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './on-disk.ts'
 import type { StoredSoFar, Sync } from '../src/index.ts'
@@ -160,7 +160,7 @@ test('removes nothing when the client goes away before it has listed everything,
   // Only the listing of the root arrived, which does not have the photos any more.
   const cut = await area.beginSync()
   const tree = source.snapshot()
-  const questions = new ListingQuestions(tree.rootDigest, hashBytes)
+  const questions = new ListingRequester(tree.rootDigest, hashBytes)
   questions.nextPage()
   for (const asked of cut.compare(questions.accept({ number: 0, bytes: tree.listing(ROOT_PATH) ?? new Uint8Array(0) }))) expect(asked?.entry.kind).toBe('directory')
   await cut.abandon()

@@ -1,5 +1,5 @@
 /** Bounds of a row of growing waits. */
-export interface BackOffBounds {
+export interface BackOffLimits {
   /** The longest that the first wait may be. */
   readonly firstMs: number
   /** The longest that any may be. */
@@ -14,7 +14,7 @@ export interface BackOffBounds {
  * @param random uniform from 0 to 1
  * @returns milliseconds, between half of what is allowed and all of it
  */
-export function backOffMs (tries: number, { firstMs, maxMs }: BackOffBounds, random: number): number {
+export function backOffMs (tries: number, { firstMs, maxMs }: BackOffLimits, random: number): number {
   const ceilingMs = Math.min(maxMs, firstMs * 2 ** Math.min(tries - 1, 30))
   return Math.round(ceilingMs / 2 + random * ceilingMs / 2)
 }

@@ -69,7 +69,7 @@ interface JoinedProblems {
  * The trouble of a sync as a whole: what the client told of its tree, and what the server answered of that. Both ends know
  * both, so both come to one number. What both tell, such as a file that was held back, counts once.
  */
-export function joinProblems (told: ToldProblems, answered: ToldProblems): JoinedProblems {
+export function mergeProblems (told: ToldProblems, answered: ToldProblems): JoinedProblems {
   // As they travel: an end that has more of its own problems than fit a message must not come to another number.
   const known = new Set(fitProblems(told.problems).map(({ path, code }) => `${code} ${path}`))
   const more = answered.problems.filter(({ path, code }) => !known.has(`${code} ${path}`))

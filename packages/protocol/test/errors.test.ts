@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { asFileSyncError, encodeFrame, encodeMessage, errnoOf, ERRORS, FileSyncError, fitProblems, isErrorCode, isFileSyncError, isProblemCode, joinProblems, LIMITS, problem, PROBLEMS } from '@filesync/protocol'
+import { asFileSyncError, encodeFrame, encodeMessage, errnoOf, ERRORS, FileSyncError, fitProblems, isErrorCode, isFileSyncError, isProblemCode, LIMITS, mergeProblems, problem, PROBLEMS } from '@filesync/protocol'
 import { describe, expect, it } from 'vitest'
 
 describe('errors', () => {
@@ -76,8 +76,8 @@ it('both ends of a sync come to one number of problems, also of more than travel
   const held = Array.from({ length: 400 }, (_, n) => problem(`held ${n}`, 'UNSETTLED'))
   const refused = [problem('refused', 'TOO_LARGE'), ...held.slice(140, 160)]
   const answered = { problems: fitProblems(refused), problemCount: refused.length }
-  const atClient = joinProblems({ problems: held, problemCount: 400 }, answered)
-  expect(atClient).toEqual(joinProblems({ problems: fitProblems(held), problemCount: 400 }, answered))
-  expect(joinProblems({ problems: held.slice(0, 2), problemCount: 2 }, { problems: [...held.slice(1, 2), problem('x', 'TOO_LARGE')], problemCount: 2 }))
+  const atClient = mergeProblems({ problems: held, problemCount: 400 }, answered)
+  expect(atClient).toEqual(mergeProblems({ problems: fitProblems(held), problemCount: 400 }, answered))
+  expect(mergeProblems({ problems: held.slice(0, 2), problemCount: 2 }, { problems: [...held.slice(1, 2), problem('x', 'TOO_LARGE')], problemCount: 2 }))
     .toEqual({ problemCount: 3, more: [problem('x', 'TOO_LARGE')] })
 })

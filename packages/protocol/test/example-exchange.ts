@@ -1,4 +1,4 @@
-import { encodeFrame, encodeListing, encodeMessage, encodeParts, FRAME_TYPES, hello, ListingAnswers, ListingQuestions, PACK_RECORD_BYTES, writePackRecord } from '../src/index.ts'
+import { encodeFrame, encodeListing, encodeMessage, encodeParts, FRAME_TYPES, hello, ListingRequester, ListingResponder, PACK_RECORD_BYTES, writePackRecord } from '../src/index.ts'
 import type { Entry, FrameType, Message, Name, RelativePath, Tree } from '../src/index.ts'
 import { hashBytes } from '../src/node/index.ts'
 
@@ -31,8 +31,8 @@ export function exampleExchange (): ExampleFrame[] {
     frames.push({ from, type: 'MESSAGE', says: describeMessage(message), bytes: encodeFrame('MESSAGE', [encodeMessage(message)]) })
   }
   const tree = exampleTree()
-  const answers = new ListingAnswers(tree)
-  const questions = new ListingQuestions(tree.rootDigest, hashBytes)
+  const answers = new ListingResponder(tree)
+  const questions = new ListingRequester(tree.rootDigest, hashBytes)
 
   say('client', hello('example-client/1', []))
   say('server', hello('example-server/1', []))
@@ -45,7 +45,7 @@ export function exampleExchange (): ExampleFrame[] {
       const [payload = new Uint8Array(0)] = encodeParts([whole], 1000)
       frames.push({ from: 'client', type: 'LISTINGS', says: `listing ${String(whole.number)}`, bytes: encodeFrame('LISTINGS', [payload]) })
       const arrived = questions.accept(whole)
-      if (whole.number === 0) questions.want(arrived, 1, answers.entry(0, 1).entry as never)
+      if (whole.number === 0) questions.request(arrived, 1, answers.entry(0, 1).entry as never)
     }
   }
   say('server', { type: 'TASKS', first: 0, tasks: [[1, 0]], last: true })

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { encodeValue } from '../src/encoding/codec.ts'
 import {
   checkRelativePath, checkWindowsName, decodeListing, decodeMessage, encodeFrame, encodeListing, encodeParts, foldKey, FrameDecoder, LIMITS,
-  ListingQuestions, parseMessage, PartsDecoder, readPack,
+  ListingRequester, parseMessage, PartsDecoder, readPack,
 } from '../src/index.ts'
 import type { Entry, Name } from '../src/index.ts'
 import { hashBytes } from '../src/node/index.ts'
@@ -109,7 +109,7 @@ describe('what a session sends', () => {
 
   it('44: listings that nobody asked for, however many', () => {
     const empty = encodeListing([])
-    const questions = new ListingQuestions(hashBytes(empty), hashBytes)
+    const questions = new ListingRequester(hashBytes(empty), hashBytes)
     questions.nextPage()
     expect(refusal(() => questions.accept({ number: 0, bytes: empty }))).toBe('accepted')
     expect(refusal(() => questions.accept({ number: 1, bytes: empty }))).toBe('MESSAGE_UNEXPECTED')

@@ -1,4 +1,4 @@
-import { encodeListing, encodeParts, LIMITS, ListingAnswers, ListingQuestions, PartsDecoder, readListing, ROOT_PATH, toDigest } from '@filesync/protocol'
+import { encodeListing, encodeParts, LIMITS, ListingRequester, ListingResponder, PartsDecoder, readListing, ROOT_PATH, toDigest } from '@filesync/protocol'
 import type { ArrivedListing, Digest, DirectoryEntry, Entry, Name, RelativePath, Tree } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { memoryTree } from '@filesync/protocol/testing'
@@ -15,8 +15,8 @@ const anyTree = fc.letrec<{ directory: TreeLiteral }>(tie => ({
 
 /** The whole exchange, as both sessions would do it; every directory is wanted. */
 function exchange (tree: Tree, payloadBytes: number): Map<string, Uint8Array> {
-  const questions = new ListingQuestions(tree.rootDigest, hashBytes)
-  const answers = new ListingAnswers(tree)
+  const questions = new ListingRequester(tree.rootDigest, hashBytes)
+  const answers = new ListingResponder(tree)
   const arrived = new Map<string, Uint8Array>()
   for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
     expect(questions.isWaiting).toBe(true)
@@ -33,7 +33,7 @@ function exchange (tree: Tree, payloadBytes: number): Map<string, Uint8Array> {
     arrived.set(listing.directory, listing.bytes)
     let index = 0
     for (const entry of readListing(listing.bytes)) {
-      if (entry.kind === 'directory') questions.want(listing, index, entry)
+      if (entry.kind === 'directory') questions.request(listing, index, entry)
       expect(answers.entry(listing.number, index)).toEqual({ directory: listing.directory, entry })
       index++
     }
@@ -54,16 +54,16 @@ describe('the exchange of listings', () => {
     const many = Object.fromEntries(Array.from({ length: LIMITS.listingsPerPage * 2 + 5 }, (_, i) => [`d${String(i)}`, {}]))
     const tree = memoryTree(many, hashBytes)
     expect(exchange(tree, 1000).size).toBe(LIMITS.listingsPerPage * 2 + 6)
-    const questions = new ListingQuestions(tree.rootDigest, hashBytes)
+    const questions = new ListingRequester(tree.rootDigest, hashBytes)
     expect(questions.nextPage()).toEqual([])
     expect(questions.nextPage()).toBeUndefined()
   })
 })
 
-describe('ListingQuestions', () => {
+describe('ListingRequester', () => {
   const root = encodeListing([])
-  const rootOf = (bytes: Uint8Array): ListingQuestions => {
-    const questions = new ListingQuestions(hashBytes(bytes), hashBytes)
+  const rootOf = (bytes: Uint8Array): ListingRequester => {
+    const questions = new ListingRequester(hashBytes(bytes), hashBytes)
     questions.nextPage()
     return questions
   }
@@ -74,7 +74,7 @@ describe('ListingQuestions', () => {
     expect(refusal(() => questions.accept({ number: 1, bytes: root }))).toBe('MESSAGE_UNEXPECTED')
     expect(refusal(() => questions.accept({ number: 0, bytes: root }))).toBe('accepted')
     expect(refusal(() => questions.accept({ number: 0, bytes: root }))).toBe('MESSAGE_UNEXPECTED')
-    expect(refusal(() => new ListingQuestions(hashBytes(root), hashBytes).accept({ number: 0, bytes: root }))).toBe('MESSAGE_UNEXPECTED')
+    expect(refusal(() => new ListingRequester(hashBytes(root), hashBytes).accept({ number: 0, bytes: root }))).toBe('MESSAGE_UNEXPECTED')
   })
 
   it('refuses another listing than the one announced', () => {
@@ -83,8 +83,8 @@ describe('ListingQuestions', () => {
 
   it('refuses directories that are too deep or too long', () => {
     const parent = (directory: string): ArrivedListing => ({ number: 0, directory: directory as RelativePath, bytes: root })
-    expect(refusal(() => { rootOf(root).want(parent(new Array(64).fill('a').join('/')), 0, entry('b')) })).toBe('LIMIT_EXCEEDED')
-    expect(refusal(() => { rootOf(root).want(parent(new Array(4).fill('x'.repeat(254)).join('/')), 0, entry('abcde')) })).toBe('LIMIT_EXCEEDED')
+    expect(refusal(() => { rootOf(root).request(parent(new Array(64).fill('a').join('/')), 0, entry('b')) })).toBe('LIMIT_EXCEEDED')
+    expect(refusal(() => { rootOf(root).request(parent(new Array(4).fill('x'.repeat(254)).join('/')), 0, entry('abcde')) })).toBe('LIMIT_EXCEEDED')
   })
 
   it('refuses a tree that claims to be endless', () => {
@@ -92,13 +92,13 @@ describe('ListingQuestions', () => {
     const questions = rootOf(root)
     const parent: ArrivedListing = { number: 0, directory: ROOT_PATH, bytes: root }
     const child = entry('a')
-    expect(refusal(() => { for (let i = 0; i <= LIMITS.listingsWaiting; i++) questions.want(parent, i, child) })).toBe('LIMIT_EXCEEDED')
+    expect(refusal(() => { for (let i = 0; i <= LIMITS.listingsWaiting; i++) questions.request(parent, i, child) })).toBe('LIMIT_EXCEEDED')
   })
 
   it('takes a tree of a million directories, and refuses what no server can hold, also where little of it waits at once', { timeout: 30_000 }, () => {
     const child = entry('a')
     const bytes = new Uint8Array(1)
-    const questions = new ListingQuestions(child.digest, () => child.digest)
+    const questions = new ListingRequester(child.digest, () => child.digest)
     let asked = 0
     const askOn = (): void => {
       for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
@@ -106,7 +106,7 @@ describe('ListingQuestions', () => {
           const arrived: ArrivedListing = questions.accept({ number: asked++, bytes })
           // Four thousand in the root, and five hundred below each, which have none.
           const below = asked === 1 ? 4000 : arrived.directory === 'a' ? 500 : 0
-          for (let j = 0; j < below; j++) questions.want(arrived, j, child)
+          for (let j = 0; j < below; j++) questions.request(arrived, j, child)
         }
       }
     }
@@ -116,16 +116,16 @@ describe('ListingQuestions', () => {
   })
 })
 
-describe('ListingAnswers', () => {
+describe('ListingResponder', () => {
   const tree = memoryTree({ a: { 'x.txt': 'x' }, b: 'b', c: { symlink: 'b' } }, hashBytes)
-  const asked = (): ListingAnswers => {
-    const answers = new ListingAnswers(tree)
+  const asked = (): ListingResponder => {
+    const answers = new ListingResponder(tree)
     for (const _ of answers.answer([]));
     return answers
   }
 
   it('knows entries only of listings that were given', () => {
-    const answers = new ListingAnswers(tree)
+    const answers = new ListingResponder(tree)
     expect(refusal(() => answers.entry(0, 0))).toBe('TASK_INVALID')
     for (const _ of answers.answer([]));
     expect(answers.entry(0, 1)).toMatchObject({ directory: '', entry: { name: 'b' } })
@@ -146,7 +146,7 @@ describe('ListingAnswers', () => {
   it('finds the last entries of a million without holding them', () => {
     const entries = Array.from({ length: 200_000 }, (_, i): Entry => ({ kind: 'file', name: `f${String(i).padStart(7, '0')}` as Name, mtimeNs: 0n, mode: 0, sizeBytes: 0, fileId: 0n }))
     const bytes = encodeListing(entries)
-    const answers = new ListingAnswers({ rootDigest: toDigest(new Uint8Array(32)) as Digest, files: entries.length, directories: 0, bytes: 0, listing: () => bytes })
+    const answers = new ListingResponder({ rootDigest: toDigest(new Uint8Array(32)) as Digest, files: entries.length, directories: 0, bytes: 0, listing: () => bytes })
     for (const _ of answers.answer([]));
     entries.length = 0
     const before = process.memoryUsage().heapUsed

@@ -7,14 +7,14 @@ import { anyEntries } from './arbitrary.ts'
 const file = (name: string, mode = 0o644): Entry => ({ kind: 'file', name: name as Name, mtimeNs: 1n, mode, sizeBytes: 1, fileId: 0n })
 const NAMES = Array.from({ length: 100 }, (_, i) => `file-${String(100 + i)}`)
 
-describe('ListingReader.passEqual', () => {
+describe('ListingReader.skipEqual', () => {
   it('leaves only what differs to be taken', () => {
     const changed = new Set(['file-110', 'file-150', 'file-151'])
     const stored = new ListingReader(encodeListing(NAMES.map(name => file(name))))
     const listed = new ListingReader(encodeListing(NAMES.map(name => file(name, changed.has(name) ? 0o600 : 0o644))))
     const taken: (string | undefined)[] = []
     for (let entry: Entry | undefined, isOver = false; !isOver; isOver = entry === undefined) {
-      listed.passEqual(stored)
+      listed.skipEqual(stored)
       entry = listed.next()
       if (entry !== undefined) expect(stored.next()?.name).toBe(entry.name)
       taken.push(entry?.name)
@@ -28,11 +28,11 @@ describe('ListingReader.passEqual', () => {
     const parts = ['c', 'b'].map(name => encodeListing([file(name)]).subarray(1))
     const listed = new ListingReader(Buffer.concat([Uint8Array.of(0x92), ...parts]))
     expect(listed.next()?.name).toBe('c')
-    expect(() => { listed.passEqual(stored) }).toThrow(expect.objectContaining({ code: 'LISTING_INVALID' }))
+    expect(() => { listed.skipEqual(stored) }).toThrow(expect.objectContaining({ code: 'LISTING_INVALID' }))
   })
 })
 
-describe('ListingReader.passFile', () => {
+describe('ListingReader.skipFile', () => {
   it('passes over files with plain names, and leaves all else to be decoded', () => {
     const names = ['!', '.hidden', '.filesynd', 'a b', 'plain', 'a'.repeat(255), '.FileSyn', 'é', 'ü'.repeat(20)].sort(compareNames)
     const entries: Entry[] = [...names.map(name => file(name)), { kind: 'symlink' as const, name: 'ÿ' as Name, mtimeNs: 1n, target: 'x' }]
@@ -75,7 +75,7 @@ function walk (listing: Uint8Array, how: 'passing' | 'decoding'): { entries: (re
   try {
     const reader = new ListingReader(listing)
     for (;;) {
-      const sizeBytes = how === 'passing' ? reader.passFile() : undefined
+      const sizeBytes = how === 'passing' ? reader.skipFile() : undefined
       if (sizeBytes !== undefined) {
         passed++
         entries.push([reader.index, sizeBytes])

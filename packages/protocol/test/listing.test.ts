@@ -53,7 +53,7 @@ describe('listings', () => {
         for (const entry of entries) writeOne(writer, entry)
         return writer.end()
       })
-      const block = writer.take()
+      const block = writer.flush()
       written.forEach(({ start, end, digestOffsets: offsets }, at) => {
         const expected = encodeListing((listings[at] ?? []).map(entry => entry.kind === 'directory' ? { ...entry, digest: new Uint8Array(32) as Digest } : entry))
         expect(block.slice(start, end)).toEqual(expected)
@@ -78,7 +78,7 @@ describe('listings', () => {
       writer.begin()
       for (const entry of entries) writeOne(writer, entry)
       const { start, end } = writer.end()
-      expect(writer.take().subarray(start, end)).toEqual(encodeListing(entries))
+      expect(writer.flush().subarray(start, end)).toEqual(encodeListing(entries))
     }
   })
 
@@ -92,7 +92,7 @@ describe('listings', () => {
         writeOne(writer, at === 0 ? { ...largest, name: 'n'.repeat(1 + shift) as Name } : largest)
         return writer.end()
       })
-      const block = writer.take()
+      const block = writer.flush()
       expect(written.slice(1).filter(({ start, end }) => !equalDigests(block.subarray(start, end), expected))).toEqual([])
     }
   })
@@ -220,12 +220,12 @@ describe('canonical integers', () => {
     for (const [i, value] of edges.entries()) {
       const writer = new MsgpackWriter()
       writer.int64(value)
-      expect([writer.take().length, new MsgpackReader(writer.take()).int64()]).toEqual([sizes[i], value])
+      expect([writer.toBytes().length, new MsgpackReader(writer.toBytes()).int64()]).toEqual([sizes[i], value])
     }
     fc.assert(fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), value => {
       const writer = new MsgpackWriter()
       writer.int64(value)
-      expect(new MsgpackReader(writer.take()).int64()).toBe(value)
+      expect(new MsgpackReader(writer.toBytes()).int64()).toBe(value)
     }))
   })
 })

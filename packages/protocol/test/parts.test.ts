@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encodeParts, PACK_RECORD_BYTES, PART_HEADER_BYTES, PartsDecoder, readPack, toDigest, writePackRecord } from '../src/index.ts'
-import type { Whole } from '../src/index.ts'
+import type { NumberedBlob } from '../src/index.ts'
 import { fromHex, join, refusal } from './refusal.ts'
 
-const anyWhole: fc.Arbitrary<Whole> = fc.record({ number: fc.nat({ max: 0xffff_ffff }), bytes: fc.uint8Array({ maxLength: 200 }) })
+const anyWhole: fc.Arbitrary<NumberedBlob> = fc.record({ number: fc.nat({ max: 0xffff_ffff }), bytes: fc.uint8Array({ maxLength: 200 }) })
 
 function part (number: number, total: number, offset: number, bytes: readonly number[], length = bytes.length): Uint8Array {
   const header = new DataView(new ArrayBuffer(PART_HEADER_BYTES))

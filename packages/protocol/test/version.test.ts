@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { agree, decodeMessage, encodeMessage, FEATURES, hello, VERSIONS } from '../src/index.ts'
+import { decodeMessage, encodeMessage, FEATURES, hello, negotiate, VERSIONS } from '../src/index.ts'
 import type { Hello } from '../src/index.ts'
 import { refusal } from './refusal.ts'
 
@@ -9,7 +9,7 @@ const there = (versions: readonly number[], features: readonly string[]): Hello 
 describe('agree', () => {
   it('lets a newer peer and an older one speak the older version', () => {
     const newer = there([2, 3], [FEATURES.BLAKE3, FEATURES.ZSTD, 'time-travel'])
-    const agreed = agree(here, newer)
+    const agreed = negotiate(here, newer)
     expect(agreed.version).toBe(2)
     expect([...agreed.features].sort()).toEqual([FEATURES.BLAKE3, FEATURES.ZSTD].sort())
   })
@@ -17,21 +17,21 @@ describe('agree', () => {
   it('comes to the same on both ends, also when the greetings crossed the wire', () => {
     const newer = there([1, 3, 2], [FEATURES.ZSTD, 'x', FEATURES.BLAKE3, FEATURES.DELTA])
     const carried = decodeMessage(encodeMessage(newer)) as Hello
-    const [left, right] = [agree(here, carried), agree(carried, here)]
+    const [left, right] = [negotiate(here, carried), negotiate(carried, here)]
     expect(left.version).toBe(right.version)
     expect([...left.features].sort()).toEqual([...right.features].sort())
   })
 
   it('takes the highest version that both speak', () => {
-    expect(agree(there([1, 2, 3], [FEATURES.BLAKE3]), there([3, 2], [FEATURES.BLAKE3])).version).toBe(3)
+    expect(negotiate(there([1, 2, 3], [FEATURES.BLAKE3]), there([3, 2], [FEATURES.BLAKE3])).version).toBe(3)
   })
 
   it('refuses a peer that speaks no version of ours', () => {
-    expect(refusal(() => agree(here, there([1], [FEATURES.BLAKE3])))).toBe('VERSION_UNSUPPORTED')
-    expect(refusal(() => agree(here, there([3, 4], [FEATURES.BLAKE3])))).toBe('VERSION_UNSUPPORTED')
+    expect(refusal(() => negotiate(here, there([1], [FEATURES.BLAKE3])))).toBe('VERSION_UNSUPPORTED')
+    expect(refusal(() => negotiate(here, there([3, 4], [FEATURES.BLAKE3])))).toBe('VERSION_UNSUPPORTED')
   })
 
-  it('refuses a peer that has other digests', () => { expect(refusal(() => agree(here, there([2], [])))).toBe('VERSION_UNSUPPORTED') })
+  it('refuses a peer that has other digests', () => { expect(refusal(() => negotiate(here, there([2], [])))).toBe('VERSION_UNSUPPORTED') })
 })
 
 describe('hello', () => {

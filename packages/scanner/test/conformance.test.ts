@@ -40,7 +40,7 @@ function hereReader (root: string, byDescriptor: boolean): DirectoryReader & { c
     const writer = new ListingWriter()
     const context = { writer, rules: new IgnoreRules(ruleFiles(rules)), nowMs, settleMs }
     const listed = directories.read(directory, opened => readDirectory(opened, context))
-    return { ...listed, block: writer.take() }
+    return { ...listed, block: writer.flush() }
   }
   return {
     parallel: 1,

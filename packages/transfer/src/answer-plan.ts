@@ -1,5 +1,5 @@
 import { DIGEST_RECORD_BYTES, FileSyncError, LIMITS, PACK_RECORD_BYTES } from '@filesync/protocol'
-import type { ListingAnswers } from '@filesync/protocol'
+import type { ListingResponder } from '@filesync/protocol'
 import type { StreamRequest, WantedFile } from './file-source.ts'
 import type { NumberedTask, TaskIntake } from './task-intake.ts'
 
@@ -20,7 +20,7 @@ const DIGESTED_BYTES = 8 << 20
 
 export interface AnswerPlanInit {
   readonly intake: TaskIntake
-  readonly answers: ListingAnswers
+  readonly answers: ListingResponder
   readonly pieceBytes: number
   /** Whether HELLO agreed on them. */
   readonly holes: boolean
@@ -33,7 +33,7 @@ export interface AnswerPlanInit {
  */
 export class AnswerPlan {
   readonly #intake: TaskIntake
-  readonly #answers: ListingAnswers
+  readonly #answers: ListingResponder
   readonly #pieceBytes: number
   readonly #onWanted: (file: WantedFile) => void
   readonly #holes: boolean

@@ -1,5 +1,5 @@
 import { asFileSyncError } from '@filesync/protocol'
-import type { Clock, Connection, ListingAnswers, NextSync, Tasks } from '@filesync/protocol'
+import type { Clock, Connection, ListingResponder, NextSync, Tasks } from '@filesync/protocol'
 import { AnswerPlan } from './answer-plan.ts'
 import { AnswerSender } from './answer-sender.ts'
 import type { PendingAnswer } from './answer-sender.ts'
@@ -14,7 +14,7 @@ import { TaskIntake } from './task-intake.ts'
 export interface SendFilesInit {
   readonly connection: Connection
   /** What the server knows of the tree; tasks name its entries. */
-  readonly answers: ListingAnswers
+  readonly answers: ListingResponder
   readonly source: FileSource
   readonly clock: Clock
   readonly signal?: AbortSignal

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { encodeParts, equalDigests, LIMITS, ListingAnswers, openConnection } from '@filesync/protocol'
+import { encodeParts, equalDigests, LIMITS, ListingResponder, openConnection } from '@filesync/protocol'
 import type { Digest, RelativePath, StagedFile, StageOutcome, StagingArea, Task, Tasks } from '@filesync/protocol'
 import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
@@ -14,7 +14,7 @@ async function session (): Promise<{ asked: Tasks[], staged: MemoryStaging, file
   const tree = memoryTree(FILES, hashBytes)
   const [left, right] = memoryStreamPair()
   const [client, server] = [openConnection({ stream: left, clock: systemClock }), openConnection({ stream: right, clock: systemClock })]
-  const answers = new ListingAnswers(tree)
+  const answers = new ListingResponder(tree)
   for (const _ of encodeParts(answers.answer([]), 1 << 20)) { /* the root is given */ }
   const wanted: number[] = []
   const entryOf = (task: number): number => task < NAMES.length ? task : wanted[task - NAMES.length] ?? -1

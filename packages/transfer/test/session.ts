@@ -1,4 +1,4 @@
-import { decodeListing, joinPath, ListingAnswers, openConnection, ROOT_PATH } from '@filesync/protocol'
+import { decodeListing, joinPath, ListingResponder, openConnection, ROOT_PATH } from '@filesync/protocol'
 import type { ByteStream, Clock, Connection, FileEntry, Name, NextSync, RelativePath, Task, Tree } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { ManualClock, memoryStreamPair } from '@filesync/protocol/testing'
@@ -15,8 +15,8 @@ export interface WantedEntry {
 }
 
 /** Has the client list its whole tree, and gives every file with the place that tasks name it by. */
-export function listAll (tree: Tree): { answers: ListingAnswers, files: WantedEntry[] } {
-  const answers = new ListingAnswers(tree)
+export function listAll (tree: Tree): { answers: ListingResponder, files: WantedEntry[] } {
+  const answers = new ListingResponder(tree)
   const files: WantedEntry[] = []
   let count = 0
   const visit = (directory: RelativePath, bytes: Uint8Array): void => {

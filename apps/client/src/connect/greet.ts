@@ -1,4 +1,4 @@
-import { agree, FEATURES, FileSyncError, hello, LIMITS } from '@filesync/protocol'
+import { FEATURES, FileSyncError, hello, LIMITS, negotiate } from '@filesync/protocol'
 import type { Agreement, Clock, Connection } from '@filesync/protocol'
 import { ABILITIES } from '@filesync/transfer'
 
@@ -13,7 +13,7 @@ export async function greetServer (connection: Connection, software: string, clo
   const ours = hello(software, ABILITIES, clock.nowMs())
   await connection.send(ours)
   const theirs = await connection.receive(['HELLO'], LIMITS.helloTimeoutMs)
-  return { ...agree(ours, theirs), serverTimeMs: theirs.timeMs }
+  return { ...negotiate(ours, theirs), serverTimeMs: theirs.timeMs }
 }
 
 /** As {@link greetServer}, for a safe check. Throws VERSION_UNSUPPORTED if the server does not support it. */
@@ -21,7 +21,7 @@ export async function greetForSafeCheck (connection: Connection, software: strin
   const ours = hello(software, [FEATURES.SAFE], clock.nowMs())
   await connection.send(ours)
   const theirs = await connection.receive(['HELLO'], LIMITS.helloTimeoutMs)
-  const agreement = agree(ours, theirs)
+  const agreement = negotiate(ours, theirs)
   if (agreement.features.has(FEATURES.SAFE)) return { ...agreement, serverTimeMs: theirs.timeMs }
   throw new FileSyncError('VERSION_UNSUPPORTED', 'The server runs an earlier version, which cannot check what is safe. ' +
     'Update it, or run "filesync-server verify" there.')
@@ -31,7 +31,7 @@ export async function greetForSafeCheck (connection: Connection, software: strin
 export async function greetForPlan (connection: Connection, software: string, clock: Clock): Promise<void> {
   const ours = hello(software, [FEATURES.PLAN], clock.nowMs())
   await connection.send(ours)
-  const { features } = agree(ours, await connection.receive(['HELLO'], LIMITS.helloTimeoutMs))
+  const { features } = negotiate(ours, await connection.receive(['HELLO'], LIMITS.helloTimeoutMs))
   if (features.has(FEATURES.PLAN)) return
   throw new FileSyncError('VERSION_UNSUPPORTED', 'The server runs an earlier version, which cannot plan a push. Update it.')
 }

@@ -1,5 +1,5 @@
-import { ListingAnswers } from '@filesync/protocol'
-import type { Connection, SyncPreview } from '@filesync/protocol'
+import { ListingResponder } from '@filesync/protocol'
+import type { Connection, PlanMessage } from '@filesync/protocol'
 import { greetForPlan } from '../connect/greet.ts'
 import { announceTree, answerListings, waitForTurn } from './push-session.ts'
 import type { PushableTree, PushDependencies } from './push-session.ts'
@@ -8,7 +8,7 @@ import { refuseOwnArchive } from './refuse-own-archive.ts'
 /** What a push would do, according to the server. */
 export interface PushPlan {
   readonly tree: PushableTree
-  readonly plan: SyncPreview
+  readonly plan: PlanMessage
 }
 
 export type PlanDependencies = Pick<PushDependencies, 'root' | 'scan' | 'clock' | 'software' | 'onBusy' | 'onReady'>
@@ -21,6 +21,6 @@ export async function planSession (connection: Connection, deps: PlanDependencie
   const tree = await deps.scan()
   refuseOwnArchive({ root: deps.root, archives: tree.archives ?? [], archiveId: ready.archiveId })
   await announceTree(connection, tree)
-  const plan = await answerListings(connection, { answers: new ListingAnswers(tree) }, ['PLAN'])
+  const plan = await answerListings(connection, { answers: new ListingResponder(tree) }, ['PLAN'])
   return { tree, plan }
 }

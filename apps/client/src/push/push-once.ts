@@ -1,4 +1,4 @@
-import { asFileSyncError, ERRORS, layerOver, wait } from '@filesync/protocol'
+import { asFileSyncError, ERRORS, wrapConnection, wait } from '@filesync/protocol'
 import type { Clock, Connection, FileSyncError, NextSync, Tree } from '@filesync/protocol'
 import type { Compression, FileSource } from '@filesync/transfer'
 import { connectWhileScanning } from '../connect/connect-while-scanning.ts'
@@ -97,7 +97,7 @@ class RunTotals {
 
   /** The connection as the session sees it; what the server reports as stored is recorded here. */
   countingStored (connection: Connection): Connection {
-    return layerOver(connection, {
+    return wrapConnection(connection, {
       next: async () => {
         const incoming = await connection.next()
         if (incoming.kind === 'message' && incoming.message.type === 'STORED') {

@@ -1,4 +1,4 @@
-import { ERRORS, FileSyncError, formatSize, joinProblems } from '@filesync/protocol'
+import { ERRORS, FileSyncError, formatSize, mergeProblems } from '@filesync/protocol'
 import type { ErrorCode, Problem } from '@filesync/protocol'
 import { formatCount, formatDuration, printable, problemLines } from '@filesync/program'
 import type { Pushed } from './push-session.ts'
@@ -38,7 +38,7 @@ export interface RunCost {
 export function pushResult (pushed: Pushed, cost: RunCost, nextSyncAt: string): PushResult {
   const { tree, next } = pushed
   // A file that was held back is a problem of the scan, and of the server too if it asked for the file.
-  const { problemCount, more } = joinProblems(tree, next)
+  const { problemCount, more } = mergeProblems(tree, next)
   return {
     result: next.result === 'HALTED' ? 'halted' : problemCount > 0 || next.result !== 'OK' ? 'problems' : 'ok',
     filesSent: next.stored.files,

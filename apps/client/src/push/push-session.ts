@@ -5,7 +5,7 @@
  * limit, as long as the server keeps sending (a connection that is silent for `LIMITS.idleTimeoutMs` ends with PEER_TIMEOUT). How
  * long a client waits between two runs is decided in `sync-loop.ts`.
  */
-import { encodeParts, FEATURES, fitProblems, ListingAnswers } from '@filesync/protocol'
+import { encodeParts, FEATURES, fitProblems, ListingResponder } from '@filesync/protocol'
 import type {
   Clock, Connection, Message, MessageOf, MessageType, NextSync, Problem, RelativePath, ServerStatusReady, Tree,
 } from '@filesync/protocol'
@@ -64,7 +64,7 @@ export async function pushSession (connection: Connection, deps: PushDependencie
   refuseOwnArchive({ root: deps.root, archives: tree.archives ?? [], archiveId: ready.archiveId })
   deps.source.refresh()
   await announceTree(connection, tree)
-  const answers = new ListingAnswers(tree)
+  const answers = new ListingResponder(tree)
   const onDifference = (directories: number): void => { deps.source.prepare(directories) }
   const reply = await answerListings(connection, { answers, onDifference }, ['TASKS', 'NEXT_SYNC'])
   const stale = new Set<RelativePath>()
@@ -106,7 +106,7 @@ export async function announceTree (connection: Connection, tree: PushableTree):
 }
 
 export interface ListingsToAnswer {
-  readonly answers: ListingAnswers
+  readonly answers: ListingResponder
   /** Called with the number of directories whose listings the server asks for. */
   readonly onDifference?: (directories: number) => void
 }

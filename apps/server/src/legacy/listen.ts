@@ -2,7 +2,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import { LegacyChannel } from '@filesync/protocol/legacy'
-import type { LegacyPace } from '@filesync/protocol/legacy'
+import type { LegacyThrottle } from '@filesync/protocol/legacy'
 import { remoteAddressOf, socketStream } from '@filesync/protocol/node'
 import type { SharedLimit } from '../schedule/shared-limit.ts'
 import { serveLegacySession } from './serve-session.ts'
@@ -83,7 +83,7 @@ async function serve (socket: Socket, address: string, init: LegacyListenInit): 
 }
 
 /** Applies the rate limit to one socket, until it closes. */
-function paceOf (socket: Socket, limit: SharedLimit | undefined): LegacyPace | undefined {
+function paceOf (socket: Socket, limit: SharedLimit | undefined): LegacyThrottle | undefined {
   if (limit === undefined) return undefined
   const flow = limit.open()
   const over = new AbortController()

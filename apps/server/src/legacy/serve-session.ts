@@ -1,7 +1,7 @@
 import type { Area } from '@filesync/archive'
 import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import {
-  encodeLegacyMessage, fitLegacyTasks, formatLegacyTime, LEGACY_LIMITS, LEGACY_LIST, sameMicrosecond,
+  encodeLegacyMessage, fitLegacyTasks, formatLegacyTime, LEGACY_LIMITS, LEGACY_LIST_OPTIONS, sameMicrosecond,
 } from '@filesync/protocol/legacy'
 import type { Clock, HashBytes, Hasher, Problem, RelativePath, TimeZone } from '@filesync/protocol'
 import type { LegacyChannel, LegacyFilesInfo } from '@filesync/protocol/legacy'
@@ -46,7 +46,7 @@ export async function serveLegacySession (
   const leave = await waitForTurn(channel, `${from.address} ${from.port}`, deps)
   try {
     await channel.send({ type: 'SERVER_STATUS_MESSAGE', status: 'READY' })
-    const info = await channel.receive('CLIENT_FILES_INFO', LEGACY_LIST)
+    const info = await channel.receive('CLIENT_FILES_INFO', LEGACY_LIST_OPTIONS)
     const report = await receiveTree(channel, { info, area: legacyArea(info.client_id, from.address, deps.areas()) }, deps)
     const inMs = report.isMore ? LEGACY_LIMITS.soonMs : deps.nextSyncInMs()
     const nextNs = BigInt(deps.clock.nowMs() + inMs) * 1_000_000n

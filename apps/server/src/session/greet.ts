@@ -1,4 +1,4 @@
-import { agree, FEATURES, hello, LIMITS } from '@filesync/protocol'
+import { FEATURES, hello, LIMITS, negotiate } from '@filesync/protocol'
 import type { Agreement, Clock, Connection } from '@filesync/protocol'
 import { ABILITIES } from '@filesync/transfer'
 
@@ -9,7 +9,7 @@ import { ABILITIES } from '@filesync/transfer'
 export async function greetClient (connection: Connection, software: string, clock: Clock): Promise<Agreement> {
   const theirs = await connection.receive(['HELLO'], LIMITS.helloTimeoutMs)
   const ours = hello(software, [...ABILITIES, FEATURES.SAFE, FEATURES.PLAN], clock.nowMs())
-  const agreement = agree(ours, theirs)
+  const agreement = negotiate(ours, theirs)
   await connection.send(ours)
   return agreement
 }

@@ -1,4 +1,4 @@
-import { FileSyncError, layerOver, LIMITS } from '@filesync/protocol'
+import { FileSyncError, LIMITS, wrapConnection } from '@filesync/protocol'
 import type { Clock, Connection, Incoming, Message, Tasks } from '@filesync/protocol'
 import { arrivedBytes } from './arrived-bytes.ts'
 
@@ -30,7 +30,7 @@ export interface PatienceInit {
  */
 export function withPatience (connection: Connection, init: PatienceInit): Connection {
   const patience = new Patience(connection, init)
-  return layerOver(connection, {
+  return wrapConnection(connection, {
     async send (message) {
       if (message.type === 'TASKS') patience.grant(readingMs(message, init))
       await connection.send(message)

@@ -1,5 +1,5 @@
-import { countListing, FileSyncError, LIMITS, ListingQuestions, PartsDecoder } from '@filesync/protocol'
-import type { ArrivedListing, Connection, Digest, DirectoryEntry, HashBytes, Pace } from '@filesync/protocol'
+import { countListing, FileSyncError, LIMITS, ListingRequester, PartsDecoder } from '@filesync/protocol'
+import type { ArrivedListing, Connection, Digest, DirectoryEntry, HashBytes, TimeSlice } from '@filesync/protocol'
 
 export interface ReceiveListingsInit {
   readonly connection: Connection
@@ -9,7 +9,7 @@ export interface ReceiveListingsInit {
   /** Compares a listing. Yields each directory in it whose listing is needed too, and undefined where it could pause. */
   readonly compare: (listing: ArrivedListing) => Iterable<{ readonly index: number, readonly entry: DirectoryEntry } | undefined>
   /** Yields the thread while a large tree is compared; throws once the client has left. */
-  readonly pace: Pace
+  readonly slice: TimeSlice
 }
 
 /**
@@ -18,8 +18,8 @@ export interface ReceiveListingsInit {
  * MESSAGE_UNEXPECTED, and what the connection throws.
  */
 export async function receiveListings (init: ReceiveListingsInit): Promise<void> {
-  const { connection, pace } = init
-  const questions = new ListingQuestions(init.rootDigest, init.hash)
+  const { connection, slice } = init
+  const questions = new ListingRequester(init.rootDigest, init.hash)
   const parts = new PartsDecoder(LIMITS.listingBytes)
   const budget = new ListingBudget()
   for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
@@ -32,11 +32,11 @@ export async function receiveListings (init: ReceiveListingsInit): Promise<void>
       for (const whole of parts.push(incoming.payload)) {
         const listing = questions.accept(whole)
         for (const wanted of init.compare(listing)) {
-          if (wanted !== undefined) questions.want(listing, wanted.index, wanted.entry)
-          if (pace.isDue) await pace.pause()
+          if (wanted !== undefined) questions.request(listing, wanted.index, wanted.entry)
+          if (slice.isOver) await slice.yieldThread()
         }
         budget.spend(listing.bytes)
-        if (pace.isDue) await pace.pause()
+        if (slice.isOver) await slice.yieldThread()
       }
     }
   }

@@ -1,5 +1,5 @@
 import type { Area } from '@filesync/archive'
-import { equalDigests, fitProblems, LIMITS, Pace } from '@filesync/protocol'
+import { equalDigests, fitProblems, LIMITS, TimeSlice } from '@filesync/protocol'
 import type { ClientFilesInfo, Clock, Connection, HashBytes } from '@filesync/protocol'
 import { receiveListings } from './receive-listings.ts'
 import { sessionConnection } from './session-connection.ts'
@@ -16,17 +16,17 @@ export interface SendPlanInit {
 /** Compares listings and sends PLAN: what a sync would do. Nothing is stored. */
 export async function sendPlan (connection: Connection, { area, info, turn, hash, clock }: SendPlanInit): Promise<void> {
   const run = await area.beginPlanRun()
-  const pace = new Pace({ clock, signal: AbortSignal.any([connection.signal, turn.signal]) })
+  const slice = new TimeSlice({ clock, signal: AbortSignal.any([connection.signal, turn.signal]) })
   if (!equalDigests(info.rootDigest, run.rootDigest)) {
     await receiveListings({
       connection: sessionConnection(connection, { turn, clock, limitMs: LIMITS.turnTimeoutMs }),
       rootDigest: info.rootDigest,
       hash,
       compare: listing => run.compare(listing),
-      pace,
+      slice,
     })
   }
-  const { problems, obstacle, ...counts } = await run.finish({ complete: info.complete }, pace)
+  const { problems, obstacle, ...counts } = await run.finish({ complete: info.complete }, slice)
   await connection.send({
     type: 'PLAN',
     ...counts,

@@ -1,6 +1,6 @@
 import type { Area, PresentFile, Sync, SyncPlan } from '@filesync/archive'
 import { prepareMemoryRelease, saveMemory } from '@filesync/program/node'
-import { asFileSyncError, equalDigests, FEATURES, LIMITS, Pace } from '@filesync/protocol'
+import { asFileSyncError, equalDigests, FEATURES, LIMITS, TimeSlice } from '@filesync/protocol'
 import type { Agreement, ClientFilesInfo, Clock, Connection, HashBytes, NextSync, Policy } from '@filesync/protocol'
 import { deltaTasks, receiveFiles } from '@filesync/transfer'
 import type { Decompress, FollowedSignatureInit, PresentCopy, ReceivedFiles } from '@filesync/transfer'
@@ -182,15 +182,15 @@ interface ReceiveInit {
 /** Compares listings, plans, and receives the files that the plan asks for. */
 async function receiveChanges (connection: Connection, { info, sync, deps }: ReceiveInit): Promise<ReceivedFiles> {
   const { clock, turn, features } = deps
-  const pace = new Pace({ clock, signal: AbortSignal.any([connection.signal, turn.signal]) })
+  const slice = new TimeSlice({ clock, signal: AbortSignal.any([connection.signal, turn.signal]) })
   await receiveListings({
     connection: sessionConnection(connection, { turn, clock, limitMs: LIMITS.turnTimeoutMs }),
     rootDigest: info.rootDigest,
     hash: deps.hash,
     compare: listing => sync.compare(listing),
-    pace,
+    slice,
   })
-  if (pace.isDue) await pace.pause()
+  if (slice.isOver) await slice.yieldThread()
   const plan = sync.plan({
     complete: info.complete, resume: features.has(FEATURES.RESUME), digest: true, holes: features.has(FEATURES.HOLES),
   })

@@ -1,5 +1,5 @@
 import { collectWhileReceiving } from '@filesync/program/node'
-import { layerOver } from '@filesync/protocol'
+import { wrapConnection } from '@filesync/protocol'
 import type { Clock, Connection } from '@filesync/protocol'
 import { withPatience } from './patience.ts'
 import type { SessionTurn } from './session-turn.ts'
@@ -31,7 +31,7 @@ export function sessionConnection (connection: Connection, { turn, clock, limitM
 }
 
 function notingTasks (connection: Connection, onTasks: () => void): Connection {
-  return layerOver(connection, {
+  return wrapConnection(connection, {
     send: async message => {
       if (message.type === 'TASKS') onTasks()
       await connection.send(message)

@@ -1,4 +1,4 @@
-import { FileSyncError, layerOver } from '@filesync/protocol'
+import { FileSyncError, wrapConnection } from '@filesync/protocol'
 import type { Clock, Connection, Incoming } from '@filesync/protocol'
 import { arrivedBytes } from './arrived-bytes.ts'
 import type { Schedule } from '../schedule/schedule.ts'
@@ -96,7 +96,7 @@ export class SessionTurn {
   /** Wraps the connection so that between two frames the session ends if it has to, and frames are held back to the rate limit. */
   wrap (connection: Connection): Connection {
     const signal = AbortSignal.any([this.signal, connection.signal])
-    return layerOver(connection, {
+    return wrapConnection(connection, {
       next: async () => {
         this.#yieldIfDue()
         const incoming = await this.race(connection.next())

@@ -1,7 +1,7 @@
 import { EventFeed } from '@filesync/program'
 import type { EventLog, ListenAddress, LogEvent } from '@filesync/program'
 import type { MetricsPort } from '@filesync/program/node'
-import { isFileSyncError, joinProblems } from '@filesync/protocol'
+import { isFileSyncError, mergeProblems } from '@filesync/protocol'
 import type { ClientFilesInfo, Clock, Connection, ErrorCode, FileSyncError, NextSync } from '@filesync/protocol'
 import type { Health } from './health.ts'
 import type { ServerMetrics } from './metrics.ts'
@@ -114,7 +114,7 @@ function resultOf (
     return { result: INTERRUPTIONS.includes(code) ? 'INTERRUPTED' : 'FAILED', code, message, problemCount, problems }
   }
   const clientProblems = info?.problems ?? []
-  const { problemCount, more } = joinProblems({ problems: clientProblems, problemCount: info?.problemCount ?? 0 }, outcome)
+  const { problemCount, more } = mergeProblems({ problems: clientProblems, problemCount: info?.problemCount ?? 0 }, outcome)
   return {
     result: outcome.result === 'OK' && problemCount > 0 ? 'PROBLEMS' : outcome.result,
     message: outcome.message,

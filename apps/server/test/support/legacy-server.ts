@@ -7,7 +7,7 @@ import type { Archive } from '@filesync/archive'
 import { asFileSyncError } from '@filesync/protocol'
 import { LegacyChannel } from '@filesync/protocol/legacy'
 import type { Clock, TimeZone } from '@filesync/protocol'
-import type { LegacyPace } from '@filesync/protocol/legacy'
+import type { LegacyThrottle } from '@filesync/protocol/legacy'
 import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
 import type { MemoryStreamInit } from '@filesync/protocol/testing'
@@ -80,7 +80,7 @@ export class LegacyServer {
     }
   }
 
-  connect (init: MemoryStreamInit = {}, over: LegacyDependencies = this.deps, pace?: LegacyPace): { readonly wire: Wire, readonly session: Promise<LegacyReport> } {
+  connect (init: MemoryStreamInit = {}, over: LegacyDependencies = this.deps, pace?: LegacyThrottle): { readonly wire: Wire, readonly session: Promise<LegacyReport> } {
     const [theirs, ours] = memoryStreamPair(init)
     const channel = new LegacyChannel(ours, over.clock, pace)
     const session = serveLegacySession(channel, { address: ADDRESS, port: ++this.#ports }, over).catch((error: unknown) => {

@@ -127,7 +127,7 @@ export class Comparison {
   * #addNew (compared: GrowingDirectory, listing: Uint8Array): Generator<Difference | undefined, void, undefined> {
     const reader = new ListingReader(listing)
     for (;;) {
-      const sizeBytes = reader.passFile()
+      const sizeBytes = reader.skipFile()
       if (sizeBytes !== undefined) {
         this.#want(compared, reader.index, sizeBytes)
         if (reader.index % STEP_ENTRIES === 0) yield undefined

@@ -1,4 +1,4 @@
-import type { ArrivedListing, Digest, Pace, RelativePath } from '@filesync/protocol'
+import type { ArrivedListing, Digest, TimeSlice, RelativePath } from '@filesync/protocol'
 import type { PlanRun, PlanRunOutcome, WantedListing } from '../sync-contract.ts'
 import { BRAKE_FILES, brakeHolds, halted } from './brake.ts'
 import type { Plan } from './plan.ts'
@@ -26,13 +26,13 @@ export class AreaPlanRun implements PlanRun {
     return this.#planner.compare(arrived)
   }
 
-  async finish ({ complete }: { readonly complete: boolean }, pace?: Pace): Promise<PlanRunOutcome> {
+  async finish ({ complete }: { readonly complete: boolean }, slice?: TimeSlice): Promise<PlanRunOutcome> {
     const plan = this.#planner.plan({ complete, digest: true })
     const { displaced, problems } = this.#planner.comparison
     const [added, changed, deleted] = [{ files: 0, bytes: 0 }, { files: 0, bytes: 0 }, { files: 0, bytes: 0 }]
     const replaced = new Set<RelativePath>(displaced.filter(({ how }) => how === 'replaced').map(({ path }) => path))
     for (let task = 0; task < plan.tasks.count; task++) {
-      if (pace?.isDue === true) await pace.pause()
+      if (slice?.isOver === true) await slice.yieldThread()
       if (plan.tasks.moves.has(task)) continue
       const file = plan.tasks.describe(task)
       const amount = replaced.size > 0 && replaced.has(file.path) ? changed : added

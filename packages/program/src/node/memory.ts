@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { layerOver } from '@filesync/protocol'
+import { wrapConnection } from '@filesync/protocol'
 import type { Connection } from '@filesync/protocol'
 
 /*
@@ -92,7 +92,7 @@ export function collectWhileReceiving (connection: Connection): Connection {
   if (collect === undefined) return connection
   let collectedAt = connection.bytesReceived
   let frames = 0
-  return layerOver(connection, {
+  return wrapConnection(connection, {
     next: async () => {
       const incoming = await connection.next()
       if (++frames >= MINOR_EVERY_FRAMES || connection.bytesReceived - collectedAt >= MINOR_EVERY_BYTES) {

@@ -81,19 +81,19 @@ export class MsgpackReader {
   }
 
   /** Passes over what `int64` takes and refuses the same, but makes no big integer, which costs more than the rest of an entry. */
-  passInt64 (): void {
+  skipInt64 (): void {
     if (this.#bytes[this.#at] === 0xcf) this.#passPositive64()
     else this.int64()
   }
 
-  /** As {@link passInt64}, of what `uint64` takes. */
-  passUint64 (): void {
+  /** As {@link skipInt64}, of what `uint64` takes. */
+  skipUint64 (): void {
     if (this.#bytes[this.#at] === 0xcf) this.#passUint64()
     else this.uint()
   }
 
   /** Passes over text and returns its length in bytes; its letters are not looked at. */
-  passStr (): number {
+  skipStr (): number {
     const length = this.#textLength()
     this.#pass(length)
     return length

@@ -32,7 +32,7 @@ export class MsgpackWriter {
   }
 
   /** A copy of what was written. */
-  take (): Uint8Array<ArrayBuffer> {
+  toBytes (): Uint8Array<ArrayBuffer> {
     return this.#bytes.slice(0, this.#at)
   }
 

@@ -4,8 +4,8 @@
  *
  * @packageDocumentation
  */
-export { LegacyChannel, LEGACY_LIST } from './legacy-channel.ts'
-export type { LegacyPace, LegacyReceiveOptions } from './legacy-channel.ts'
+export { LegacyChannel, LEGACY_LIST_OPTIONS } from './legacy-channel.ts'
+export type { LegacyThrottle, LegacyReceiveOptions } from './legacy-channel.ts'
 export { JsonReader } from './legacy-json.ts'
 export type { JsonBounds } from './legacy-json.ts'
 export { LEGACY_LIMITS } from './legacy-limits.ts'

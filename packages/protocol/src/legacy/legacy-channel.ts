@@ -15,13 +15,13 @@ export interface LegacyReceiveOptions {
 }
 
 /** Resolves when so many bytes that arrived count as taken; the next ones are read behind that. Rejects when the session has to end. */
-export type LegacyPace = (bytes: number) => Promise<void>
+export type LegacyThrottle = (bytes: number) => Promise<void>
 
 const MESSAGE_BOUNDS: JsonBounds = { maxBytes: LEGACY_LIMITS.messageBytes, maxDepth: LEGACY_LIMITS.messageDepth, maxContainers: 16 }
 const NEWLINE = 0x0a
 
 /** CLIENT_FILES_INFO, as a server takes it from anybody. */
-export const LEGACY_LIST: Required<LegacyReceiveOptions> = {
+export const LEGACY_LIST_OPTIONS: Required<LegacyReceiveOptions> = {
   withinMs: LEGACY_LIMITS.listTimeoutMs,
   bounds: { maxBytes: LEGACY_LIMITS.listBytes, maxDepth: LEGACY_LIMITS.messageDepth, maxContainers: LEGACY_LIMITS.listFiles + 2 },
 }
@@ -33,7 +33,7 @@ export const LEGACY_LIST: Required<LegacyReceiveOptions> = {
 export class LegacyChannel {
   readonly #stream: ByteStream
   readonly #clock: Clock
-  readonly #pace: LegacyPace | undefined
+  readonly #pace: LegacyThrottle | undefined
   readonly #gone = new AbortController()
   #chunks: Uint8Array[] = []
   #filling: Promise<void> | undefined
@@ -41,7 +41,7 @@ export class LegacyChannel {
   bytesSent: number = 0
   bytesReceived: number = 0
 
-  constructor (stream: ByteStream, clock: Clock, pace?: LegacyPace) {
+  constructor (stream: ByteStream, clock: Clock, pace?: LegacyThrottle) {
     this.#stream = stream
     this.#clock = clock
     this.#pace = pace

@@ -23,7 +23,7 @@ export function * compareListings (committed: Uint8Array | undefined, listed: Ui
   const now = new ListingReader(listed)
   let before: Entry | undefined
   for (;;) {
-    if (before === undefined && old !== undefined) now.passEqual(old)
+    if (before === undefined && old !== undefined) now.skipEqual(old)
     const entry = now.next()
     if (entry === undefined) break
     before ??= old?.next()

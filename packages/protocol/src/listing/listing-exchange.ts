@@ -5,7 +5,7 @@ import { FileSyncError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import { ListingIndex } from './listing-index.ts'
 import type { EntryReference } from '../wire/messages.ts'
-import type { Whole } from './parts.ts'
+import type { NumberedBlob } from './parts.ts'
 import { checkJoin, joinPath, ROOT_PATH } from './relative-path.ts'
 import type { RelativePath } from './relative-path.ts'
 import type { Tree } from './tree.ts'
@@ -23,7 +23,7 @@ interface Expected {
 }
 
 /** The asking side of the exchange of listings: what was asked for, what is still to be asked for, and what may arrive. */
-export class ListingQuestions {
+export class ListingRequester {
   readonly #hash: HashBytes
   readonly #waiting: { readonly reference: EntryReference | undefined, readonly expected: Expected }[] = []
   readonly #expected = new Map<number, Expected>()
@@ -65,7 +65,7 @@ export class ListingQuestions {
    * the path is too long or too deep, or the tree has too many directories: a few listings that name each other can
    * claim any number.
    */
-  want (parent: ArrivedListing, index: number, entry: DirectoryEntry): void {
+  request (parent: ArrivedListing, index: number, entry: DirectoryEntry): void {
     const fault = checkJoin(parent.directory, entry.name)
     if (fault !== undefined) {
       throw new FileSyncError('LIMIT_EXCEEDED', `A directory below ${JSON.stringify(parent.directory)} exceeds the limits of a path (${fault}).`)
@@ -80,7 +80,7 @@ export class ListingQuestions {
   }
 
   /** Checks a listing that arrived. Throws MESSAGE_UNEXPECTED or LISTING_MISMATCH. */
-  accept (whole: Whole): ArrivedListing {
+  accept (whole: NumberedBlob): ArrivedListing {
     const expected = this.#expected.get(whole.number)
     if (expected === undefined) throw new FileSyncError('MESSAGE_UNEXPECTED', 'A listing arrived that was not requested.')
     if (!equalDigests(this.#hash(whole.bytes), expected.digest)) {
@@ -93,7 +93,7 @@ export class ListingQuestions {
 }
 
 /** The answering side: finds the listings that are asked for, and remembers what their numbers mean. */
-export class ListingAnswers {
+export class ListingResponder {
   readonly #tree: Tree
   readonly #given: { readonly directory: RelativePath, index?: ListingIndex }[] = []
   #open: { readonly number: number, readonly bytes: Uint8Array } | undefined
@@ -103,7 +103,7 @@ export class ListingAnswers {
   }
 
   /** The listings that a LISTINGS_WANTED asks for, in its order. Throws TASK_INVALID for what was not listed. */
-  * answer (directories: readonly EntryReference[]): Generator<Whole, void, undefined> {
+  * answer (directories: readonly EntryReference[]): Generator<NumberedBlob, void, undefined> {
     if (directories.length === 0) {
       if (this.#given.length > 0) throw new FileSyncError('TASK_INVALID', 'The server requested the root listing twice.')
       yield this.#give(ROOT_PATH)
@@ -129,7 +129,7 @@ export class ListingAnswers {
     throw new FileSyncError('TASK_INVALID', 'The server referred to an entry that was not listed.')
   }
 
-  #give (directory: RelativePath): Whole {
+  #give (directory: RelativePath): NumberedBlob {
     // Each directory is asked for once; a server that asks on and on must not make this list grow for ever.
     if (this.#given.length > this.#tree.directories + 1) throw new FileSyncError('TASK_INVALID', 'The server requested more listings than there are.')
     const number = this.#given.push({ directory }) - 1

@@ -36,7 +36,7 @@ export class ListingReader {
   #lastStart = 0
   /** Its name, where it was decoded. */
   #lastDecoded: Name | undefined
-  /** Whether it stands in the other listing of `passEqual` too, as the last one there. */
+  /** Whether it stands in the other listing of `skipEqual` too, as the last one there. */
   #isInStep = true
 
   /** Throws LISTING_INVALID where the listing claims more entries than it can hold. */
@@ -67,22 +67,22 @@ export class ListingReader {
    * Passes over the next entry where that is a file with a plain name, without decoding it, and returns its size in bytes.
    * Undefined where it is anything else or there is none: `next` takes that. Refuses what `next` refuses.
    */
-  passFile (): number | undefined {
+  skipFile (): number | undefined {
     const reader = this.#reader
     const start = reader.offset
     if (this.#isDone || this.#bytes[start] !== FILE_HEADER) return undefined
     reader.offset = start + 1
-    const length = reader.passStr()
+    const length = reader.skipStr()
     const nameStart = reader.offset - length
     if (!isPlainName(this.#bytes, nameStart, reader.offset) || this.#bytes[reader.offset] !== FILE || !this.#isBehindLast(nameStart, length)) {
       reader.offset = start
       return undefined
     }
     reader.offset++
-    reader.passInt64()
+    reader.skipInt64()
     const mode = reader.uint()
     const sizeBytes = reader.uint()
-    reader.passUint64()
+    reader.skipUint64()
     if (mode > MAX_MODE || sizeBytes > LIMITS.fileBytes) {
       reader.offset = start
       return undefined
@@ -96,7 +96,7 @@ export class ListingReader {
    *
    * @param valid a listing that is in canonical form, so that what equals its entries is too
    */
-  passEqual (valid: ListingReader): void {
+  skipEqual (valid: ListingReader): void {
     while (!this.#isDone && !valid.#isDone) {
       const start = valid.#reader.offset
       valid.#reader.skipArray()

@@ -69,9 +69,9 @@ export class ListingWriter {
   }
 
   /** A copy of everything up to the last listing that was ended, in a buffer of its own; writing starts anew. */
-  take (): Uint8Array<ArrayBuffer> {
+  flush (): Uint8Array<ArrayBuffer> {
     this.#writer.rewind(this.#written)
-    const bytes = this.#writer.take()
+    const bytes = this.#writer.toBytes()
     this.#writer.reset()
     this.#written = 0
     return bytes

@@ -30,7 +30,7 @@ export function encodeListing (entries: readonly Entry[]): Uint8Array {
     previous = entry.name
     writeEntry(entry)
   }
-  return writer.take()
+  return writer.toBytes()
 }
 
 function writeEntry (entry: Entry): void {

@@ -4,7 +4,7 @@ import { FileSyncError } from '../errors.ts'
 export const PART_HEADER_BYTES = 16
 
 /** A numbered whole that travels in parts: a listing by its number in the session, or a signature by its task. */
-export interface Whole {
+export interface NumberedBlob {
   readonly number: number
   readonly bytes: Uint8Array
 }
@@ -14,7 +14,7 @@ export interface Whole {
  *
  * @param payloadBytes more than PART_HEADER_BYTES, or nothing would ever fit
  */
-export function * encodeParts (wholes: Iterable<Whole>, payloadBytes: number): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
+export function * encodeParts (wholes: Iterable<NumberedBlob>, payloadBytes: number): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
   if (payloadBytes <= PART_HEADER_BYTES) throw new RangeError(`Parts do not fit into frames of ${String(payloadBytes)} bytes.`)
   let payload = new Uint8Array(payloadBytes)
   let at = 0
@@ -62,7 +62,7 @@ export class PartsDecoder {
   }
 
   /** The wholes that this payload completes. Throws FRAME_MALFORMED or LIMIT_EXCEEDED. */
-  * push (payload: Uint8Array): Generator<Whole, void, undefined> {
+  * push (payload: Uint8Array): Generator<NumberedBlob, void, undefined> {
     let at = 0
     while (at < payload.length) {
       if (payload.length - at < PART_HEADER_BYTES) throw malformed('a part header is truncated')
@@ -109,7 +109,7 @@ export class PartsDecoder {
     this.#filled = needed
   }
 
-  #finish (): Whole {
+  #finish (): NumberedBlob {
     const bytes = this.#whole ?? NO_BYTES
     this.#whole = undefined
     // The buffer never grows beyond the whole, so by now it has exactly its length.

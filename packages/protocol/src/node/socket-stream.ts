@@ -51,9 +51,9 @@ class SocketStream implements ByteStream {
     }
   }
 
-  async write (bytes: Uint8Array, onPassed?: () => void): Promise<void> {
+  async write (bytes: Uint8Array, onReleased?: () => void): Promise<void> {
     if (this.#broken !== undefined) throw this.#broken
-    const hasRoom = this.#socket.write(bytes, error => { if (error === null || error === undefined) onPassed?.() })
+    const hasRoom = this.#socket.write(bytes, error => { if (error === null || error === undefined) onReleased?.() })
     if (hasRoom) return
     this.#drained ??= this.#waitForDrain()
     await this.#drained

@@ -136,10 +136,10 @@ class MemoryStream implements ByteStream {
     return await this.#incoming.read()
   }
 
-  async write (bytes: Uint8Array, onPassed?: () => void): Promise<void> {
+  async write (bytes: Uint8Array, onReleased?: () => void): Promise<void> {
     try {
       const written = this.#outgoing.write(bytes)
-      onPassed?.()
+      onReleased?.()
       await written
     } catch (error) {
       throw this.#destroyed ?? error

@@ -20,19 +20,19 @@ export class BufferPool {
   }
 
   /** A buffer for so many bytes that may hold anything; undefined where none fits that is not twice as large. */
-  takeFree (sizeBytes: number): ArrayBuffer | undefined {
+  acquireFree (sizeBytes: number): ArrayBuffer | undefined {
     const at = this.#free.findLastIndex(buffer => buffer.byteLength >= sizeBytes && buffer.byteLength <= 2 * sizeBytes)
     return at < 0 ? undefined : this.#free.splice(at, 1)[0]
   }
 
   /** So many bytes that may hold anything, in a buffer that holds nothing else. */
-  take (sizeBytes: number): Uint8Array<ArrayBuffer> {
+  acquire (sizeBytes: number): Uint8Array<ArrayBuffer> {
     if (sizeBytes < POOLED_BYTES_MIN) return new Uint8Array(sizeBytes)
-    return new Uint8Array(this.takeFree(sizeBytes) ?? new ArrayBuffer(Math.ceil(sizeBytes / STEP_BYTES) * STEP_BYTES), 0, sizeBytes)
+    return new Uint8Array(this.acquireFree(sizeBytes) ?? new ArrayBuffer(Math.ceil(sizeBytes / STEP_BYTES) * STEP_BYTES), 0, sizeBytes)
   }
 
   /** Takes a buffer that nobody uses any more. */
-  give (buffer: ArrayBuffer): void {
+  release (buffer: ArrayBuffer): void {
     if (buffer.byteLength >= POOLED_BYTES_MIN && this.#free.length < this.#maxBuffers) this.#free.push(buffer)
   }
 }

@@ -1,7 +1,7 @@
 import type { ByteStream } from './byte-stream.ts'
 import type { Clock } from '../clock.ts'
 import { asFileSyncError, FileSyncError } from '../errors.ts'
-import { farewell, lastWords } from './farewell.ts'
+import { errorFromClose, closeMessageFor } from './close-message.ts'
 import { encodeFrame } from './frame.ts'
 import type { Frame, RawFrameType } from './frame.ts'
 import { FrameReader } from './frame-reader.ts'
@@ -44,8 +44,8 @@ export interface Connection {
   send (message: Message): Promise<void>
   /** Sends one raw frame; `flags` as in a frame. Resolves when the stream has room for more. */
   sendRaw (type: RawFrameType, payload: readonly Uint8Array[], flags?: number): Promise<void>
-  /** Sends a frame that was built whole, header included. `onPassed` is called when its buffer may be used again. */
-  sendFrame (frame: Uint8Array, onPassed?: () => void): Promise<void>
+  /** Sends a frame that was built whole, header included. `onReleased` is called when its buffer may be used again. */
+  sendFrame (frame: Uint8Array, onReleased?: () => void): Promise<void>
   /**
    * The next message, which has to be of one of these types; anything else ends the connection with MESSAGE_UNEXPECTED.
    * With `withinMs`, ends it with PEER_TIMEOUT when nothing comes in that time. The peer is told either.
@@ -91,7 +91,7 @@ class StreamConnection implements Connection {
     this.#stream = stream
     this.#clock = clock
     this.#reader = new FrameReader({
-      stream, clock, idleTimeoutMs, stallTimeoutMs, signal, onGone, onFarewell: error => { this.#answer(error) }, onRefused: error => { this.#refuse(error) },
+      stream, clock, idleTimeoutMs, stallTimeoutMs, signal, onGone, onPeerClosed: error => { this.#answer(error) }, onViolation: error => { this.#refuse(error) },
     })
     this.#writer = new FrameWriter({ stream, clock, heartbeatMs, stallTimeoutMs, signal, onGone })
   }
@@ -123,8 +123,8 @@ class StreamConnection implements Connection {
   }
 
   // Hands the writer's promise on: a transfer passes here for each frame.
-  sendFrame (frame: Uint8Array, onPassed?: () => void): Promise<void> {
-    return this.#writer.write(frame, onPassed)
+  sendFrame (frame: Uint8Array, onReleased?: () => void): Promise<void> {
+    return this.#writer.write(frame, onReleased)
   }
 
   async receive <T extends MessageType>(types: readonly T[], withinMs?: number): Promise<MessageOf<T>> {
@@ -178,7 +178,7 @@ class StreamConnection implements Connection {
   async #sayGoodbye (error: unknown): Promise<void> {
     const cancel = this.#clock.schedule(CLOSE_TIMEOUT_MS, () => { this.#stream.destroy(closed()) })
     try {
-      await this.#writer.writeLast(encodeFrame('MESSAGE', [encodeMessage(lastWords(error))]))
+      await this.#writer.writeLast(encodeFrame('MESSAGE', [encodeMessage(closeMessageFor(error))]))
       await this.#stream.end()
       // A socket that is destroyed with unread bytes resets the connection, and the peer would lose the last words.
       await this.#reader.ended()
@@ -212,7 +212,7 @@ class StreamConnection implements Connection {
     try {
       const message = decodeMessage(frame.payload)
       if (message?.type !== 'CLOSE') return message === undefined ? undefined : { kind: 'message', message }
-      this.#answer(farewell(message))
+      this.#answer(errorFromClose(message))
     } catch (error) {
       throw this.#refuse(asFileSyncError(error))
     }

@@ -2,7 +2,7 @@ import { BufferPool } from './buffer-pool.ts'
 import type { ByteStream } from './byte-stream.ts'
 import type { Clock } from '../clock.ts'
 import { asFileSyncError, FileSyncError } from '../errors.ts'
-import { closeIn, farewell } from './farewell.ts'
+import { closeMessageIn, errorFromClose } from './close-message.ts'
 import { FrameDecoder } from './frame.ts'
 import type { Frame } from './frame.ts'
 import { Inbox } from './inbox.ts'
@@ -19,9 +19,9 @@ export interface FrameReaderInit {
   /** Nothing more will come: the stream broke, or the peer is taken for gone. */
   readonly onGone: (error: FileSyncError) => void
   /** The peer said CLOSE, or ended its side without: it still reads what is said to it. */
-  readonly onFarewell: (error: FileSyncError) => void
+  readonly onPeerClosed: (error: FileSyncError) => void
   /** The peer sent what it may not send, or too slowly, and is to be told. */
-  readonly onRefused: (error: FileSyncError) => void
+  readonly onViolation: (error: FileSyncError) => void
 }
 
 /** Buffers that wait for their next frame: as many as are under way, read ahead and being staged. */
@@ -34,7 +34,7 @@ const FREE_BUFFERS_MAX = 8
 export class FrameReader {
   readonly #init: FrameReaderInit
   readonly #buffers = new BufferPool(FREE_BUFFERS_MAX)
-  readonly #decoder = new FrameDecoder(sizeBytes => this.#buffers.take(sizeBytes))
+  readonly #decoder = new FrameDecoder(sizeBytes => this.#buffers.acquire(sizeBytes))
   readonly #inbox = new Inbox(LIMITS.inboxBytes)
   #wakeReceivers: (() => void)[] = []
   #wakeReader: (() => void) | undefined
@@ -71,7 +71,7 @@ export class FrameReader {
 
   /** Takes the buffer of a payload that nobody needs any more, for a frame to come. */
   reuse (buffer: ArrayBuffer): void {
-    this.#buffers.give(buffer)
+    this.#buffers.release(buffer)
   }
 
   /** Wakes all who wait, as the signal was aborted. What still comes is read and dropped. */
@@ -86,7 +86,7 @@ export class FrameReader {
   }
 
   async #pump (): Promise<void> {
-    const { signal, onGone, onFarewell } = this.#init
+    const { signal, onGone, onPeerClosed: onFarewell } = this.#init
     try {
       for (;;) {
         const chunks = await this.#readInTime()
@@ -118,7 +118,7 @@ export class FrameReader {
   }
 
   async #takeIn (chunk: Uint8Array): Promise<void> {
-    const { clock, stallTimeoutMs, signal, onRefused } = this.#init
+    const { clock, stallTimeoutMs, signal, onViolation: onRefused } = this.#init
     if (signal.aborted) return
     try {
       if (this.#decoder.isBetweenFrames) this.#frameSinceMs = clock.monotonicMs()
@@ -144,9 +144,9 @@ export class FrameReader {
 
   #accept (frame: Frame): void {
     if (frame.type === 'HEARTBEAT') return
-    const close = closeIn(frame)
+    const close = closeMessageIn(frame)
     if (close !== undefined) {
-      this.#init.onFarewell(farewell(close))
+      this.#init.onPeerClosed(errorFromClose(close))
       return
     }
     this.#inbox.push(frame)

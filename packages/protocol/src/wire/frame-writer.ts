@@ -40,8 +40,8 @@ export class FrameWriter {
     return this.#pendingWrites > 0
   }
 
-  /** Resolves when the stream has room for more. `onPassed` is called when the frame's buffer may be used again. */
-  async write (frame: Uint8Array, onPassed?: () => void): Promise<void> {
+  /** Resolves when the stream has room for more. `onReleased` is called when the frame's buffer may be used again. */
+  async write (frame: Uint8Array, onReleased?: () => void): Promise<void> {
     const { stream, clock, stallTimeoutMs, onGone } = this.#init
     this.#throwIfOver()
     this.bytesSent += frame.length
@@ -51,7 +51,7 @@ export class FrameWriter {
       onGone(new FileSyncError('PEER_TIMEOUT', 'The other end accepted no data for too long.'))
     })
     try {
-      await stream.write(frame, onPassed)
+      await stream.write(frame, onReleased)
     } catch (error) {
       onGone(asFileSyncError(error, 'PEER_GONE'))
     } finally {

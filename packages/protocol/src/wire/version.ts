@@ -38,7 +38,7 @@ export interface Agreement {
  * What two ends that greeted each other agree on: the highest version both speak and the features both name. Both ends
  * compute the same. Throws VERSION_UNSUPPORTED.
  */
-export function agree (ours: Hello, theirs: Hello): Agreement {
+export function negotiate (ours: Hello, theirs: Hello): Agreement {
   const version = Math.max(...ours.versions.filter(candidate => theirs.versions.includes(candidate)))
   if (!Number.isFinite(version)) {
     throw new FileSyncError('VERSION_UNSUPPORTED', 'The two ends speak different versions of the protocol ' +

@@ -1,4 +1,4 @@
-import { compareListings, encodeListing, encodeParts, LIMITS, ListingAnswers, ListingQuestions, openConnection, PartsDecoder } from '../../src/index.ts'
+import { compareListings, encodeListing, encodeParts, LIMITS, ListingRequester, ListingResponder, openConnection, PartsDecoder } from '../../src/index.ts'
 import type { Connection, Entry, Name, RelativePath, Tree } from '../../src/index.ts'
 import { hashBytes } from '../../src/node/index.ts'
 import { ManualClock, memoryStreamPair } from '../../src/testing/index.ts'
@@ -27,7 +27,7 @@ export async function describeLargeTree (shape: { readonly directories: number, 
 }
 
 async function answer (client: Connection, tree: Tree): Promise<void> {
-  const answers = new ListingAnswers(tree)
+  const answers = new ListingResponder(tree)
   while (!client.signal.aborted) {
     const incoming = await client.next().catch(() => undefined)
     if (incoming?.kind !== 'message' || incoming.message.type !== 'LISTINGS_WANTED') return
@@ -36,7 +36,7 @@ async function answer (client: Connection, tree: Tree): Promise<void> {
 }
 
 async function ask (server: Connection, tree: Tree): Promise<LargeTreeReport> {
-  const questions = new ListingQuestions(tree.rootDigest, hashBytes)
+  const questions = new ListingRequester(tree.rootDigest, hashBytes)
   const parts = new PartsDecoder(LIMITS.listingBytes)
   const startBytes = heldBytes()
   let [files, bytes, grownBytes] = [0, 0, 0]
@@ -50,7 +50,7 @@ async function ask (server: Connection, tree: Tree): Promise<LargeTreeReport> {
       bytes += whole.bytes.length
       for (const difference of compareListings(undefined, arrived.bytes)) {
         if (difference.how !== 'changed') continue
-        if (difference.entry.kind === 'directory') questions.want(arrived, difference.index, difference.entry)
+        if (difference.entry.kind === 'directory') questions.request(arrived, difference.index, difference.entry)
         else files++
       }
     }

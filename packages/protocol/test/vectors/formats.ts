@@ -3,7 +3,7 @@ import {
   encodeParts, DIGEST_RECORD_BYTES, FrameDecoder, PACK_RECORD_BYTES, PartsDecoder, readDigestRecords, readPack, writeDigestRecord,
   writePackRecord,
 } from '../../src/index.ts'
-import type { DiscoverV2, Entry, FileDigest, Frame, Message, Offer, PackedFile, Whole } from '../../src/index.ts'
+import type { DiscoverV2, Entry, FileDigest, Frame, Message, NumberedBlob, Offer, PackedFile } from '../../src/index.ts'
 import { join } from '../refusal.ts'
 
 /** How the values of one file of vectors become bytes and come back. */
@@ -29,7 +29,7 @@ export const FORMATS: Readonly<Record<string, Format>> = {
   },
   offers: { encode: value => encodeOffer(value as Offer), decode: decodeOffer },
   parts: {
-    encode: value => join([...encodeParts(value as Whole[], PART_PAYLOAD_BYTES)]),
+    encode: value => join([...encodeParts(value as NumberedBlob[], PART_PAYLOAD_BYTES)]),
     decode: bytes => [...new PartsDecoder(PART_LIMIT_BYTES).push(bytes)],
   },
   packs: { encode: value => encodePack(value as PackedFile[]), decode: bytes => [...readPack(bytes)] },

@@ -44,7 +44,7 @@ function readOne (path: RelativePath, rulesId: number, { nowMs, settleMs }: Pick
 function readAll (message: ReadCall): FromReader {
   define(message.rules)
   const readings = message.directories.map((path, at) => readOne(path, message.rulesIds[at] ?? 0, message))
-  return { id: message.id, block: writer.take(), readings }
+  return { id: message.id, block: writer.flush(), readings }
 }
 
 parentPort?.on('message', (message: ToReader) => {

@@ -80,7 +80,7 @@ class MemoryReader implements DirectoryReader {
     const writer = new ListingWriter()
     const context = { writer, rules: new IgnoreRules(ruleFiles(rules)), nowMs, settleMs }
     const listed = readDirectory(new MemoryDirectory(directory, node), context)
-    return { ...listed, block: writer.take() }
+    return { ...listed, block: writer.flush() }
   }
 }
 

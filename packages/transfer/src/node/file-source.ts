@@ -70,7 +70,7 @@ class WorkerSource implements FileSource {
   }
 
   reuse (buffer: ArrayBuffer): void {
-    this.#buffers.give(buffer)
+    this.#buffers.release(buffer)
   }
 
   async close (): Promise<void> {
@@ -114,7 +114,7 @@ class SourceThread {
 
   async call<T extends PackRead | StreamStep> (questionOf: (id: number) => SourceCall): Promise<T> {
     const question = questionOf(this.#calls.nextId())
-    const buffer = this.#buffers.takeFree(FRAME_BYTES)
+    const buffer = this.#buffers.acquireFree(FRAME_BYTES)
     return await this.#calls.call<T>({ ...question, buffer }, buffer === undefined ? [] : [buffer])
   }
 
@@ -140,7 +140,7 @@ class SourceThread {
   }
 
   #receive (answer: SourceAnswer): void {
-    if (answer.spare !== undefined) this.#buffers.give(answer.spare)
+    if (answer.spare !== undefined) this.#buffers.release(answer.spare)
     if ('result' in answer) this.#calls.resolve(answer.id, answer.result)
     else this.#calls.reject(answer.id, new FileSyncError(answer.error.code, answer.error.message))
   }

@@ -1,7 +1,7 @@
 import type { Connection } from './connection.ts'
 
 /** The same connection, a part of which behaves otherwise for whoever is given it. */
-export function layerOver (connection: Connection, changes: Partial<Pick<Connection, 'send' | 'receive' | 'next'>>): Connection {
+export function wrapConnection (connection: Connection, changes: Partial<Pick<Connection, 'send' | 'receive' | 'next'>>): Connection {
   return {
     get signal () { return connection.signal },
     get bytesSent () { return connection.bytesSent },

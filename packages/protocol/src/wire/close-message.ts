@@ -13,7 +13,7 @@ const STOPPED = 'The other end stopped.'
 const HAS_TROUBLE = 'The other end stopped because of a problem on its own machine. Its output or log there says more.'
 
 /** CLOSE with what a peer may know of an error; DONE where there is none. */
-export function lastWords (error: unknown): Close {
+export function closeMessageFor (error: unknown): Close {
   if (error === undefined) return { type: 'CLOSE', code: 'DONE', message: '' }
   const { code, message, retryInMs } = asFileSyncError(error)
   // A peer learns what concerns it. The words of a fault in this program could hold paths, so they stay here.
@@ -24,7 +24,7 @@ export function lastWords (error: unknown): Close {
 }
 
 /** What a CLOSE means to the end that receives it. A code that is not for the wire cannot be forced on this end. */
-export function farewell ({ code, message, inMs }: Close): FileSyncError {
+export function errorFromClose ({ code, message, inMs }: Close): FileSyncError {
   if (code === 'DONE') return new FileSyncError('PEER_GONE', 'The other end closed the connection.')
   const known: ErrorCode = isErrorCode(code) && ERRORS[code].wire ? code : 'PEER_GONE'
   return new FileSyncError(known, message === '' ? ERRORS[known].meaning : message, { retryInMs: inMs })
@@ -34,7 +34,7 @@ export function farewell ({ code, message, inMs }: Close): FileSyncError {
  * The CLOSE in a frame, or undefined. Frames wait undecoded for the session, but a CLOSE must not wait with them; looking
  * for its letters first keeps the other messages from being decoded twice.
  */
-export function closeIn (frame: Frame): Close | undefined {
+export function closeMessageIn (frame: Frame): Close | undefined {
   if (frame.type !== 'MESSAGE' || frame.payload.length > MAX_CLOSE_BYTES || !hasCloseLetters(frame.payload)) return undefined
   const message = decodeMessage(frame.payload)
   return message?.type === 'CLOSE' ? message : undefined
