@@ -27,7 +27,7 @@ test('brings back a file, a directory and everything as they were', async () => 
   const withoutTimes = (lines: readonly string[]): string[] => lines.map(line => line.replace(/^(.*\/ \d+) \d+$/, '$1'))
   expect(withoutTimes(describeFolder(all))).toEqual(withoutTimes(original))
   writeFileSync(join(all, 'd/a'), 'is newer')
-  const message = 'something else stands there and stays; name another directory, or say --overwrite'
+  const message = 'something else exists at this path and was kept; choose another directory, or use --overwrite'
   expect(await area.restore({ path: ROOT_PATH, atMs, to: all })).toMatchObject({ files: 3, failures: [{ path: 'd/a', message }] })
   expect(readFileSync(join(all, 'd/a'), 'utf8')).toBe('is newer')
   expect(await area.restore({ path: ROOT_PATH, atMs, to: all, overwrite: true })).toMatchObject({ files: 4, failures: [] })
@@ -52,7 +52,7 @@ test('what stands where something is brought back to is nobody else\'s to take, 
   symlinkSync(elsewhere, join(to, 'd'))
   mkdirSync(join(to, 'f'))
   writeFileSync(join(to, 'f/other'), 'other')
-  const message = 'something else stands there and stays; name another directory, or say --overwrite'
+  const message = 'something else exists at this path and was kept; choose another directory, or use --overwrite'
   expect(await restore(to)).toMatchObject({ files: 1, failures: [{ path: 'd', message }, { path: 'f', message }, { path: 'd/a', message }] })
   expect(readFileSync(join(to, '.filesync-restoring'), 'utf8')).toBe('mine')
   // A link gives way to a directory; a directory with something in it does not to a file.

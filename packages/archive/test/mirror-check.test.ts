@@ -52,7 +52,7 @@ test.each(byHand)('a file is to get another mode, and somebody made of it %s: it
   file.mode = 0o600
   alter(at('d/a'))
   const first = await push(area, source)
-  expect(first.problems).toMatchObject([{ path: 'd/a', code: 'STORE_FAILED', message: 'the server could not store it: somebody changed or removed it in the archive; the next sync sends it again' }])
+  expect(first.problems).toMatchObject([{ path: 'd/a', code: 'STORE_FAILED', message: 'the server could not store it: it was changed or removed in the archive by hand; the next sync sends it again' }])
   expect(first.asked).toEqual([])
   expect(area.stat(asPath('d/a'))).toBeUndefined()
   expect((await push(area, source)).asked).toEqual(['d/a'])

@@ -10,7 +10,7 @@ import { isInside } from './path-rules.ts'
 import { ALL_TIMES, isStorableEverywhere } from '../store/file-time.ts'
 import type { TimeRange } from '../store/file-time.ts'
 import { probeTimes } from './probe.ts'
-import { isRestored, STAYS } from '../store/restored.ts'
+import { isRestored, PATH_TAKEN } from '../store/restored.ts'
 import { describeFileError } from './disk-errors.ts'
 import { copyHashed, copyTo } from './whole-file.ts'
 
@@ -96,7 +96,7 @@ export class DiskRestore {
       return restoreLink(path, { target: disk.targetAt(fromPrefix, fromName), mtimeNs: stat.mtimeNs }, target)
     }
     if (stat !== undefined && there !== undefined) {
-      if (expected !== undefined || !isRestored(stat, there, target.times(stat.mtimeNs))) throw new Error(STAYS)
+      if (expected !== undefined || !isRestored(stat, there, target.times(stat.mtimeNs))) throw new Error(PATH_TAKEN)
       return stat.sizeBytes
     }
     const fd = expected === undefined ? disk.readAt(fromPrefix, fromName) : orUnproven(() => disk.readAt(fromPrefix, fromName))
@@ -155,7 +155,7 @@ function restoreLink (path: RelativePath, { target, mtimeNs }: Omit<Extract<Expe
   const prefix = makeDirectory(into, directory)
   const there = into.overwrite ? undefined : disk.statAt(prefix, name)
   if (there !== undefined) {
-    if (there.kind !== 'symlink' || disk.targetAt(prefix, name) !== target) throw new Error(STAYS)
+    if (there.kind !== 'symlink' || disk.targetAt(prefix, name) !== target) throw new Error(PATH_TAKEN)
     return 0
   }
   const temporary = temporaryName()
@@ -199,7 +199,7 @@ function makeDirectory (target: Target, directory: string): string {
     return out.open(directory, 'make')
   } catch (error) {
     if (!BLOCKED.has(errnoOf(error))) throw error
-    if (!overwrite) throw new Error(STAYS, { cause: error })
+    if (!overwrite) throw new Error(PATH_TAKEN, { cause: error })
     const [above, name] = split(directory)
     const prefix = makeDirectory(target, above)
     if (disk.statAt(prefix, name)?.kind !== 'directory') disk.unlinkAt(prefix, name)
@@ -227,6 +227,6 @@ function putInPlace (prefix: string, temporary: string, name: string): void {
     disk.unlinkAt(prefix, temporary)
     // A directory is never removed to make place for a file. Windows reports EPERM for it, as for many other things.
     const isDirectory = disk.statAt(prefix, name)?.kind === 'directory'
-    throw isDirectory || ['EISDIR', 'ENOTEMPTY', 'EEXIST'].includes(errnoOf(error)) ? new Error(STAYS, { cause: error }) : error
+    throw isDirectory || ['EISDIR', 'ENOTEMPTY', 'EEXIST'].includes(errnoOf(error)) ? new Error(PATH_TAKEN, { cause: error }) : error
   }
 }

@@ -3,56 +3,57 @@ import type { StoredDirectory } from './fold.ts'
 import type { ArchiveAge } from './archive-age.ts'
 import type { Batch } from './section.ts'
 
-/** A directory's place in the index. */
+/** Key of a directory in the index. */
 export interface DirectoryKey {
   readonly area: string
   readonly directory: RelativePath
 }
 
-/** Where an area is in its history. */
+/** How far the history of an area goes. */
 export interface AreaHistory {
-  /** The number of the last sync that changed something. */
+  /** Number of the last sync that changed something. */
   readonly lastCount: number
-  /** The last sync of which nothing is remembered any more, because all that left the mirror in it has expired. */
+  /** Number of the last sync whose history was dropped, because everything that left the mirror in it has expired. */
   readonly droppedCount: number
   readonly age: ArchiveAge
 }
 
-/** What an area remembers beside its directories. */
+/** What the index records of an area besides its directories. */
 export interface AreaRecord {
-  /** A sync is under way, or ended without tidying up: the digests of directories may not fit together. */
+  /** A sync is in progress, or ended without completing: the digests of directories may be inconsistent. */
   readonly open: boolean
-  /** Folder in staging of the last sync; the next one clears what an end at the wrong moment left in it. */
+  /** Staging folder of the last sync; the next sync removes what a crash left in it. */
   readonly staging?: string
-  /** The latest time that the last sync gave to anything, so that times rise from one sync to the next while the clock is not set back. */
+  /** The latest time that the last sync recorded, so that times increase from sync to sync unless the clock is set back. */
   readonly lastStampMs: number
-  /** Absent until the area was synced, or if its index was lost. */
+  /** Absent before the first sync, and if the index was lost. */
   readonly history?: AreaHistory
-  /** Files were moved by a sync that did not remove them from their old paths, because it ended early. */
+  /** A sync that ended early stored moved files at their new paths without removing them from their old ones. */
   readonly hasHalfMoved?: true
   /** Set while the brake holds. */
   readonly halted?: {
     readonly atMs: number
-    /** Files that would vanish, and those of which plain content would be replaced by noise, as far as they were counted. */
+    /** Files that would leave the mirror. */
     readonly vanishing: number
+    /** Files whose plain content noise would replace, as far as they were counted. */
     readonly spoiled?: number
-    /** Files that are stored. */
+    /** Files in the mirror. */
     readonly of: number
-    /** The root digest of the tree whose content tripped the brake, in hexadecimal. */
+    /** Root digest of the tree that tripped the brake, in hexadecimal. */
     readonly tree?: string
   }
-  /** An operator allowed the next sync to pass the brake. */
+  /** The operator allowed the next sync to pass the brake. */
   readonly released?: boolean
 }
 
-/** Something that was stored, of which the copy in the mirror is not as it was stored any more. */
+/** A stored entry whose copy in the mirror no longer is what was stored. */
 export interface DamageRecord {
-  /** `altered`: others changed it or its time. `damaged`: its content is another one. `missing`: it is gone. */
+  /** `altered`: its size or mtime was changed. `damaged`: its content no longer matches its digest. `missing`: it is gone. */
   readonly what: 'altered' | 'damaged' | 'missing'
   readonly foundAtMs: number
-  /** Stamp of the sync that put something else in its place or removed it; absent for what is not mended yet. */
+  /** Time of the sync that replaced or removed it; absent if it is not repaired yet. */
   readonly untilMs?: number
-  /** As it was stored: its one entry, and its facts where it is a file. */
+  /** The entry as stored: a listing of one entry, and the facts if it is a file. */
   readonly stored: StoredDirectory
 }
 
@@ -66,23 +67,23 @@ export type IndexWrite =
   | { readonly area: string, readonly path: RelativePath, readonly damages: readonly DamageRecord[] }
 
 /**
- * What the archive knows of its content: for each area and directory the listing as it is stored, the facts of its
- * files, signatures of large files, what others damaged, and the journal of a sync that is under way. It is a cache: all of it
- * but the journal and the damage can be made again from the content.
+ * What the archive knows of its content: for each area and directory the listing as stored, the facts of its files, signatures of
+ * large files, known damage, and the journal of a sync in progress. It is a cache: everything except the journal and the damage can be
+ * rebuilt from the content.
  */
 export interface ArchiveIndex {
-  /** Applies all writes or none; resolves when they are durable. */
+  /** Applies all writes atomically; resolves when they are durable. */
   write (writes: readonly IndexWrite[]): Promise<void>
   directory (key: DirectoryKey): StoredDirectory | undefined
   listing (key: DirectoryKey): Uint8Array | undefined
-  /** All directories of an area with the number of their files, each before what lies below it. With `after`, those that come behind it. */
+  /** All directories of an area with the number of their files, parents before children. With `after`, those that follow it. */
   directories (area: string, after?: RelativePath): Iterable<{ readonly directory: RelativePath, readonly files: number }>
   areas (): string[]
   area (area: string): AreaRecord | undefined
   /** The journal of an area, oldest first. */
   journal (area: string): { readonly number: number, readonly batch: Batch }[]
   signature (area: string, path: RelativePath): Uint8Array | undefined
-  /** All damage of an area, in the order of paths; of each path the oldest first. */
+  /** All damage of an area, ordered by path; for each path the oldest first. */
   damages (area: string): Iterable<{ readonly path: RelativePath, readonly records: readonly DamageRecord[] }>
   damagesAt (area: string, path: RelativePath): readonly DamageRecord[]
   close (): Promise<void>

@@ -1,9 +1,9 @@
-/** Many listings share one buffer; it is freed when none of them is held any more. */
+/** Many listings share one buffer, which is freed when none of them is referenced. */
 const SLAB_BYTES = 65_536
-/** What is longer is worth a buffer of its own. */
+/** Longer listings get their own buffer. */
 const SMALL_BYTES = 1024
 
-/** Where some bytes lie. */
+/** A range of bytes in a buffer. */
 export interface SlabRange {
   readonly bytes: Uint8Array
   readonly start: number
@@ -11,14 +11,14 @@ export interface SlabRange {
 }
 
 /**
- * Holds the bytes of very many small listings. The engine takes some 300 bytes for each buffer beside what is in it, which
- * for a directory with one file is six times as much as its listing.
+ * Stores the bytes of very many small listings. The engine needs about 300 bytes for each buffer in addition to its content, which for
+ * a directory with one file is six times the size of its listing.
  */
 export class ByteSlabs {
   #slab = new Uint8Array(0)
   #used = 0
 
-  /** Bytes to keep, copied where they are short. */
+  /** Keeps bytes: small ones are copied, large ones are referenced. */
   hold (bytes: Uint8Array): SlabRange {
     if (bytes.length > SMALL_BYTES) return { bytes, start: 0, end: bytes.length }
     if (this.#used + bytes.length > this.#slab.length) {

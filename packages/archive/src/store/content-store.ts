@@ -3,19 +3,19 @@ import type { Digest, Name, RelativePath, ReuseBuffer } from '@filesync/protocol
 import type { TimeRange } from './file-time.ts'
 import type { Batch, EntryFailure, BatchOutcome, RemovalBatch, Section } from './section.ts'
 
-/** What the store cannot tell apart or hold. */
+/** Limits of a store. */
 export interface StoreTraits {
-  /** Names that differ in case or Unicode form only are one name. */
+  /** Whether names that differ only in case or Unicode form are the same name. */
   readonly foldsNames: boolean
-  /** Names that Windows refuses are refused. */
+  /** Whether names that Windows refuses are refused. */
   readonly windowsNames: boolean
-  /** Nothing can be written, so nothing is put in order and nothing that is found is recorded. */
+  /** Whether nothing can be written: unfinished syncs are not completed, and damage that is found is not recorded. */
   readonly isReadOnly?: boolean
-  /** The times that it can hold; all of them by default. */
+  /** The mtimes that it can store; all by default. */
   readonly times?: TimeRange
 }
 
-/** Small files to stage: where each content stands in the pack; its digest stands in the 32 bytes before. */
+/** Small files to stage: the position of each content in the pack; the 32 bytes before it are its digest. */
 export interface PackRequest {
   readonly staging: string
   readonly pack: Uint8Array<ArrayBuffer>
@@ -28,62 +28,63 @@ export interface StagedStreamRequest {
   readonly staging: string
   /** Number of the content in staging. */
   readonly number: number
-  /** Names the unfinished file across syncs. */
+  /** Name of the partial file, the same in later syncs. */
   readonly partial: string
-  /** Bytes of the unfinished file to build on. */
+  /** Bytes of the partial file to continue after. */
   readonly offset: number
-  /** The present copy, for `copy`. */
+  /** The stored version that `copy` reads. */
   readonly present: RelativePath
   readonly sizeBytes: number
   readonly mtimeNs: bigint
   readonly mode: number
-  /** What it may take of the disk, where that is less than its size: it fits only if it has holes. */
+  /** Disk space that it may use, if less than its size: it then fits only if it has holes. */
   readonly roomBytes?: number
 }
 
-/** What became of a large file: whole and in staging, with another digest, or (why) too large for what the disk had left. */
+/** The outcome for a large file: whole and in staging, a digest mismatch, or (with the reason) too large for the disk. */
 export type StreamEnd = 'WHOLE' | 'DIFFERENT' | { readonly lack: string }
 
-/** A large file that is arriving. That the disk becomes full meanwhile is the trouble of this file, which its end tells. */
+/** A large file that is arriving. If the disk becomes full meanwhile, `finish` reports it for this file; the others continue. */
 export interface ContentStream {
-  /** Takes the buffer. Resolves when there is room for more. */
+  /** Appends bytes and takes ownership of the buffer. Resolves when more can be written. */
   write (bytes: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<void>
+  /** Appends bytes of the stored version. */
   copy (offset: number, lengthBytes: number): Promise<void>
-  /** Appends zeros, which take no room where the store can do that. */
+  /** Appends zeros, as a hole if the store supports that. */
   hole (lengthBytes: number): Promise<void>
-  /** Anything but WHOLE leaves nothing of the file. */
+  /** Verifies the digest of the whole file. Unless the outcome is WHOLE, the file is removed. */
   finish (digest: Digest): Promise<StreamEnd>
-  /** Keeps what arrived under the partial's name. */
+  /** Keeps what arrived as the partial file. */
   abandon (): Promise<void>
 }
 
-/** A stored file that is open for reading. */
+/** A stored file, open for reading. */
 export interface StoredFileHandle {
-  /** The number of the descriptor, which any thread of this process may read from. */
+  /** File descriptor; any thread of this process may read from it. */
   readonly fd: number
   readonly sizeBytes: number
   close (): Promise<void>
 }
 
-/** A stored file that goes to staging under a second name, because it moves. */
+/** A stored file to link into staging because it moves. */
 export interface Relocation {
   readonly from: RelativePath
   readonly number: number
-  /** As it was given them; what has others now was altered by hand and stays where it is. */
+  /** Size and mtime as recorded. A file that differs was altered by hand and is not moved. */
   readonly sizeBytes: number
   readonly mtimeNs: bigint
-  /** The one it is to have; under its old name it has that, too. */
+  /** The mode to set; under its old name the file gets it too. */
   readonly mode: number
 }
 
-/** The time and mode of a directory whose content is complete. */
+/** Mtime and mode of a directory, to be set after its content is complete. */
 export interface DirectoryState {
   readonly directory: RelativePath
   readonly mtimeNs: bigint
   readonly mode: number
 }
 
-/** A file or directory as the store finds it. */
+/** An entry as found on the store. */
 export interface FoundEntry {
   readonly name: string
   readonly kind: 'file' | 'directory' | 'symlink' | 'special'
@@ -91,7 +92,7 @@ export interface FoundEntry {
   readonly mtimeNs: bigint
   readonly mode: number
   readonly target: string
-  /** When it was made on the store, as far as that knows; 0 where it does not. A copy of the whole archive makes it anew. */
+  /** When it was created on the store; 0 if unknown. Copying the whole archive creates it again. */
   readonly birthtimeMs: number
 }
 
@@ -105,164 +106,165 @@ export function isNamed (found: FoundEntry): found is NamedEntry {
   return isName(found.name)
 }
 
-/** Something that left its place, as the store holds it. */
+/** A version: an entry that left the mirror, as found on the store. */
 export interface KeptEntry {
-  /** The folder in versions that it lies in, as `parseVersionFolder` reads it. */
+  /** Its folder in versions, which `parseVersionFolder` reads. */
   readonly folder: string
   readonly path: RelativePath
-  /** Of a directory also one that was made to hold what left it. */
+  /** May also be a directory that was created only to hold what left it. */
   readonly found: FoundEntry
 }
 
-/** What is remembered of one sync, as it was appended. */
+/** The history of one sync, as appended. */
 export interface HistoryLog {
   readonly count: number
   readonly bytes: Uint8Array
 }
 
 /**
- * How a batch is placed: for the first time; `again` if all of it was placed and flushed before; `unflushed` if an unknown part of
- * it was placed and may not be on the disk: what is found in its place is read before it counts.
+ * How a batch is placed: for the first time; `again` if all of it was placed and flushed before; `unflushed` if an unknown part was
+ * placed and may not be on the disk, so that content found in place is verified before it counts.
  */
 export type Placing = 'first' | 'again' | 'unflushed'
 
 /**
- * Where content lives: areas, staging and versions, on one store. What is staged is not visible; what is placed takes
- * its place as a whole. Whole-request trouble rejects with ARCHIVE_FULL or ARCHIVE_UNAVAILABLE; trouble with one entry is
- * returned, and so is that the disk became full while one was staged.
+ * Stores content: areas, staging and versions. Staged content is not visible; placed content replaces what was there as a whole. An
+ * error of a whole request rejects with ARCHIVE_FULL or ARCHIVE_UNAVAILABLE. The failure of one entry is returned, also if the disk
+ * became full while the entry was staged.
  */
 export interface ContentStore {
   readonly traits: StoreTraits
-  /** Makes the area where it does not exist yet. */
+  /** Creates the area if it does not exist. */
   openArea (area: string): Promise<void>
-  /** Stages and verifies small files. Failures count sections and entries as the request does. */
+  /** Stages and verifies small files. Failures refer to sections and entries of the request. */
   stagePack (request: PackRequest, reuse?: ReuseBuffer): Promise<PackFailure[]>
+  /** Begins to stage a large file. */
   openStream (request: StagedStreamRequest): Promise<ContentStream>
   /**
-   * Opens a stored file to read it beside the store; undefined where it cannot be opened. Absent where content is not in
-   * files of this machine: what changed is asked for whole then.
+   * Opens a stored file so that the caller can read it; undefined if it cannot be opened. Absent if content is not in files on this
+   * machine: changed files are then asked for whole.
    */
   openFile? (area: string, path: RelativePath): Promise<StoredFileHandle | undefined>
-  /** Gives stored files a second name in staging, those that nobody altered. Failures count relocations as entries. */
+  /** Links stored files into staging, except altered ones. Failures refer to relocations as entries. */
   relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<EntryFailure[]>
-  /** Looks which files in staging are noise that would take the place of plain content. Entries without content are passed over. */
+  /** Finds staged files that are noise and would replace plain content. Skips entries without content. */
   findSpoiled (area: string, staging: string, sections: readonly Section[]): Promise<SpoiledFiles>
-  /** Puts a batch in its place; what stood there goes to versions. */
+  /** Moves a batch to its place; what was there goes to versions. */
   place (area: string, batch: Batch, how: Placing): Promise<BatchOutcome>
-  /** Moves names to versions; passes over those that are gone. Failures count removals as sections and names as entries. */
+  /** Moves names to versions, and skips those that are gone. Failures refer to removals as sections and to names as entries. */
   remove (area: string, batch: RemovalBatch): Promise<BatchOutcome>
-  /** Sets times and modes, deepest first. */
+  /** Sets mtimes and modes of directories, deepest first. */
   applyDirectoryStates (area: string, directories: readonly DirectoryState[]): Promise<void>
   /** Resolves when everything that was staged, placed or removed before the call is on stable storage. */
   makeDurable (): Promise<void>
   /**
-   * Makes large files that are whole in a folder of staging unfinished ones of their area again, so that they need not be
-   * sent once more. Called before that folder is discarded.
+   * Turns whole large files in a staging folder back into partial files of their area, so that they need not be sent again. Call it
+   * before discarding that folder.
    */
   reclaim (area: string, staging: string): Promise<void>
-  /** Forgets what is in a folder of staging, or in all of them. */
+  /** Removes a staging folder; all of them if undefined. */
   discard (staging: string | undefined): Promise<void>
-  /** Names of the unfinished large files of an area, and how much of each can be built on. To be called while no sync of it runs. */
+  /** Names of an area's partial files, and the bytes of each that can be continued after. Call it only while no sync of the area runs. */
   partials (area: string): Promise<ReadonlyMap<string, number>>
-  /** Drops unfinished files that are not in the set. */
+  /** Removes the partial files that are not in the set. */
   keepPartials (area: string, kept: ReadonlySet<string>): Promise<void>
-  /** When the folder of an area was made on the store; 0 where it does not know. */
+  /** When the directory of an area was created on the store; 0 if unknown. */
   areaBirthtimeMs (area: string): Promise<number>
   list (area: string, directory: RelativePath): Promise<FoundEntry[]>
-  /** What stands at these names of a directory now, in their order; undefined for nothing. */
+  /** The entries at these names of a directory, in their order; undefined for none. */
   find (area: string, directory: RelativePath, names: readonly string[]): Promise<(FoundEntry | undefined)[]>
-  /** Reads a file again, past caches where the store can; undefined for one that cannot be read to its end. */
+  /** Reads a file again, bypassing caches if the store can; undefined if it cannot be read to its end. */
   reread (area: string, path: RelativePath, options?: RereadOptions): Promise<Reread | undefined>
-  /** Digests of files as they are on the store now; undefined for one that cannot be read. */
+  /** Digests of the content that files have now; undefined for a file that cannot be read. */
   digests (area: string, directory: RelativePath, names: readonly string[]): Promise<(Digest | undefined)[]>
-  /** What left a path and what lies below it, newest first. */
+  /** Versions of a path and of everything below it, newest first. */
   versions (area: string, path: RelativePath): Promise<KeptEntry[]>
-  /** Drops versions, those deepest below first, and what is left empty. Without any, what a crash left empty. */
+  /** Removes versions, given deepest first, and directories left empty. With none, removes what a crash left empty. */
   dropVersions (area: string, versions: readonly KeptEntry[]): Promise<void>
-  /** Appends to what is remembered of a sync; durable after `makeDurable`. */
+  /** Appends to the history of a sync; durable after `makeDurable`. */
   appendHistory (area: string, log: HistoryLog): Promise<void>
-  /** What is remembered of syncs, oldest first. */
+  /** The history of all syncs, oldest first. */
   history (area: string): Promise<HistoryLog[]>
-  /** Forgets what is remembered of these syncs. */
+  /** Removes the history of these syncs. */
   dropHistory (area: string, counts: readonly number[]): Promise<void>
-  /** Copies the state of a path into a directory outside the store. */
+  /** Copies files to a directory outside the store. */
   restore (area: string, request: RestoreRequest): Promise<RestoreOutcome>
   /**
-   * Throws ARCHIVE_UNAVAILABLE if the place of the store no longer leads to the content that is held open, such as after its disk
-   * was exchanged; with `disk` as well if its disk does not answer. To be called before content is said to be stored.
+   * Throws ARCHIVE_UNAVAILABLE if the path of the store no longer leads to the content that is open, for example after its disk was
+   * exchanged; with `disk`, also if its disk does not answer. Call it before reporting content as stored.
    */
   ensurePresent (check: 'path' | 'disk'): Promise<void>
-  /** Of the store that is held open, wherever its place leads by now. */
+  /** Space of the store that is open, even if its path leads elsewhere by now. */
   freeBytes (): Promise<{ readonly freeBytes: number, readonly totalBytes: number }>
   close (): Promise<void>
 }
 
 /** What {@link ContentStore.findSpoiled} found. */
 export interface SpoiledFiles {
-  /** Files in staging whose place holds another file now. */
+  /** Staged files that would replace another file. */
   readonly replacing: number
-  /** Those of them that are noise while the present content is plain, as `isNoisy` and `isPlain` have it. */
+  /** Those that are noise (`isNoisy`) while the stored content is plain (`isPlain`). */
   readonly spoiled: readonly EntryPlace[]
 }
 
-/** An entry, counted as the request does. */
+/** An entry of a request: the positions of its section and of the entry in it. */
 export interface EntryPlace {
   readonly section: number
   readonly entry: number
 }
 
-/** A file as it was read again. */
+/** The result of reading a file again. */
 export interface Reread {
   readonly digest: Digest
-  /** `cache`: perhaps from memory, because the store could not be told to read past it. */
+  /** `cache`: possibly from memory, because the store could not bypass its cache. */
   readonly from: 'disk' | 'cache'
 }
 
-/** A file of a pack that was not staged. */
+/** A file of a pack that could not be staged. */
 export interface PackFailure extends EntryFailure {
   readonly code: 'DIGEST_MISMATCH' | 'CHANGED_DURING_READ' | 'STORE_FAILED' | 'NO_ROOM'
 }
 
-/** What a file or link is known to have been. */
+/** What a file or link is known to have been when it was stored. */
 export type ExpectedEntry =
   | { readonly kind: 'file', readonly digest: Digest, readonly sizeBytes: number, readonly mtimeNs: bigint, readonly mode: number }
   | { readonly kind: 'symlink', readonly target: string, readonly mtimeNs: bigint }
 
-/** A file or link to bring back: one of the mirror, or of versions. */
+/** A file or link to restore, from the mirror or from versions. */
 export interface RestoredFile {
-  /** The path it is to have. */
+  /** The path to restore it to, below the target directory. */
   readonly path: RelativePath
-  /** The path at which the store has it; the same one by default. */
+  /** Its path on the store; the same as `path` by default. */
   readonly from?: RelativePath
-  /** The folder in versions that it is taken from; undefined for the mirror. */
+  /** Its folder in versions; undefined for the mirror. */
   readonly folder: string | undefined
-  /** What it has to be: a file of other content is not brought back, and time and mode are these. A link is made from it alone. */
+  /** What it must be: a file with other content is not restored, and mtime and mode are set from this. A link is made from it alone. */
   readonly expected?: ExpectedEntry
 }
 
-/** Does a step of reading when it may be done. */
+/** Runs a step of reading when it may run. */
 export type InTurn = <T>(step: () => Promise<T>) => Promise<T>
 
 export interface RereadOptions {
   readonly signal?: AbortSignal | undefined
-  /** Asked for each step, of some megabytes, so that one large file does not hold up others; at once by default. */
+  /** Schedules each step of some megabytes, so that one large file does not delay others; by default all run at once. */
   readonly inTurn?: InTurn | undefined
 }
 
-/** A state to bring back. */
+/** A state to restore. */
 export interface RestoreRequest {
   readonly files: readonly RestoredFile[]
   readonly directories: readonly DirectoryState[]
-  /** Absolute path of the directory to write into; made where it does not exist. */
+  /** Absolute path of the directory to write to; created if it does not exist. */
   readonly to: string
-  /** Replaces what stands there. Without it that stays, and is a failure unless it is what would be written. */
+  /** Replaces existing files. By default they are kept, and reported as failures unless they equal what would be written. */
   readonly overwrite?: boolean
 }
 
 export interface RestoreFailure {
   readonly path: string
   readonly message: string
-  /** What the store has in its place is not what was stored; `absent` where it has no file there that can be read. */
+  /** Set if the store does not have what is expected: `other` content, or `absent` if it has no readable file there. */
   readonly mismatch?: 'other' | 'absent'
 }
 

@@ -8,23 +8,23 @@ import type { StoredDirectory } from './fold.ts'
 import { knownPaths } from './lookup.ts'
 import { isUnknown, unknownEntry, unknownSection } from './unknown-entry.ts'
 
-/** How a copy differs from what was stored: others changed it or its time, its content is another one, or it is gone. */
+/** How the copy in the mirror differs from what was stored. */
 export type DamageKind = DamageRecord['what']
 
-/** Something that was stored, of which the copy in the mirror is not as it was stored any more. */
+/** A stored entry whose copy in the mirror no longer is what was stored. */
 export interface Damage {
   readonly path: RelativePath
   readonly what: DamageKind
   readonly foundAtMs: number
-  /** When a sync put something else in its place or removed it; undefined for what is not mended yet. */
+  /** When a sync replaced or removed it; undefined if it is not repaired yet. */
   readonly untilMs: number | undefined
-  /** As it was stored. */
+  /** The entry as stored. */
   readonly entry: Entry
   /** Of a file. */
   readonly fact: Fact | undefined
 }
 
-/** Where the damage is, and when it was found. */
+/** The area with the damage, and the time at which it is found. */
 export interface DamageSite {
   readonly index: ArchiveIndex
   readonly area: string
@@ -33,17 +33,17 @@ export interface DamageSite {
 
 /** Damage that a report lists one by one. */
 const DAMAGE_REPORTED = 100
-/** Records of one path: those that are mended are kept as long as versions are, for whoever restores a moment of then. */
+/** Records kept for one path. Repaired ones are kept as long as versions, because restoring a moment before the repair needs them. */
 const RECORDS_PER_PATH = 8
 
-/** What was found damaged at a path and below it, the oldest of each path first. */
+/** Damage at a path and below it, for each path the oldest first. */
 function * damagesBelow (index: ArchiveIndex, area: string, top: RelativePath): Generator<Damage, void, undefined> {
   for (const { path, records } of index.damages(area)) {
     if (top === '' || path === top || path.startsWith(`${top}/`)) for (const record of records) yield decode(path, record)
   }
 }
 
-/** What is damaged in an area and not mended. */
+/** Damage of an area that is not repaired. */
 export function * openDamages (index: ArchiveIndex, area: string): Generator<Damage, void, undefined> {
   for (const damage of damagesBelow(index, area, ROOT_PATH)) if (damage.untilMs === undefined) yield damage
 }
@@ -61,13 +61,13 @@ export function damageReport (index: ArchiveIndex, area: string): {
   return { count, first }
 }
 
-/** Whether an area has any damage, mended or not. */
+/** Whether an area has any damage, repaired or not. */
 export function hasDamage (index: ArchiveIndex, area: string): boolean {
   for (const _ of index.damages(area)) return true
   return false
 }
 
-/** The damage at a path that is not mended. */
+/** The damage at a path that is not repaired. */
 export function openDamageAt (index: ArchiveIndex, area: string, path: RelativePath): Damage | undefined {
   const open = index.damagesAt(area, path).find(({ untilMs }) => untilMs === undefined)
   return open === undefined ? undefined : decode(path, open)
@@ -76,41 +76,44 @@ export function openDamageAt (index: ArchiveIndex, area: string, path: RelativeP
 interface DamagedDirectory {
   readonly directory: RelativePath
   readonly stored: StoredDirectory
-  /** The names that are damaged; 'all' where the directory itself is gone. */
+  /** The damaged names; 'all' if the directory itself is gone. */
   readonly found: ReadonlyMap<string, DamageKind> | 'all'
 }
 
 /**
- * Writes that have the next sync ask again for some names of a directory and for all that lies below them, and that keep what
- * was stored there. To be applied while no sync runs, with the area marked as open.
+ * Writes that record damaged names of a directory and everything below them, and make the next sync ask for them again. Apply them only
+ * while no sync runs, together with a record that marks the area as open.
  */
 export function damageWrites (site: DamageSite, { directory, stored, found }: DamagedDirectory): IndexWrite[] {
   const { index, area } = site
   const writes: IndexWrite[] = []
-  const doubted: Entry[] = []
+  const unknown: Entry[] = []
   for (const { entry, fact } of knownEntries(stored)) {
     const what = found === 'all' ? 'missing' : found.get(entry.name)
     if (what === undefined || isUnknown(entry)) continue
     const path = joinPath(directory, entry.name)
     writes.push(recordWrite(site, path, { what, entry, fact }))
-    doubted.push(doubt(entry, what))
+    unknown.push(unknownFor(entry, what))
     const below = entry.kind === 'directory' ? index.directory({ area, directory: path }) : undefined
-    if (below !== undefined) for (const write of damageWrites(site, { directory: path, stored: below, found: 'all' })) writes.push(write)
+    if (below === undefined) continue
+    for (const write of damageWrites(site, { directory: path, stored: below, found: 'all' })) writes.push(write)
   }
-  if (doubted.length === 0) return []
-  const { listing, facts } = foldDirectory(stored, [unknownSection(directory, doubted)], new Set())
+  if (unknown.length === 0) return []
+  const { listing, facts } = foldDirectory(stored, [unknownSection(directory, unknown)], new Set())
   writes.push({ put: { area, directory }, stored: { listing, facts } })
   return writes
 }
 
-/** Writes that note files which a sync found altered by others. To be applied before the sync puts anything else in their places. */
+/** Writes that record files which a sync found altered. Apply them before the sync replaces those files. */
 export function alteredWrites (site: DamageSite, paths: Iterable<RelativePath>): IndexWrite[] {
   const known = [...knownPaths(site.index, site.area, paths)].filter(({ entry }) => !isUnknown(entry))
   return known.map(({ path, entry, fact }) => recordWrite(site, path, { what: 'altered', entry, fact }))
 }
 
-/** A write that notes the damage of what was stored at a path; damage that was known there keeps what was stored first. */
-function recordWrite ({ index, area, nowMs }: DamageSite, path: RelativePath, { what, entry, fact }: Pick<Damage, 'what' | 'entry' | 'fact'>): IndexWrite {
+/** A write that records the damage of a stored entry. If its damage is known already, the entry recorded first is kept. */
+function recordWrite (
+  { index, area, nowMs }: DamageSite, path: RelativePath, { what, entry, fact }: Pick<Damage, 'what' | 'entry' | 'fact'>,
+): IndexWrite {
   const known = index.damagesAt(area, path)
   const open = known.find(({ untilMs }) => untilMs === undefined)
   const stored = open?.stored ?? { listing: encodeListing([entry]), facts: encodeFact(fact) }
@@ -118,12 +121,12 @@ function recordWrite ({ index, area, nowMs }: DamageSite, path: RelativePath, { 
   return { area, path, damages: [...earlier, { what, foundAtMs: open?.foundAtMs ?? nowMs, stored }] }
 }
 
-/** A write that forgets the damage of a path which turned out to be as it was stored. */
+/** A write that removes the damage of a path whose entry turned out to be intact. */
 export function forgetWrite (index: ArchiveIndex, area: string, path: RelativePath): IndexWrite {
   return { area, path, damages: index.damagesAt(area, path).filter(({ untilMs }) => untilMs !== undefined) }
 }
 
-/** Writes for the damage that a sync mended: it stored something at the path, or the client has nothing there any more. */
+/** Writes for the damage that a sync repaired: it stored something at the path, or the client no longer has anything there. */
 export function repairedWrites (index: ArchiveIndex, area: string, untilMs: number): IndexWrite[] {
   const writes: IndexWrite[] = []
   let last: { readonly directory: RelativePath, readonly unknown: ReadonlySet<string> } | undefined
@@ -137,7 +140,7 @@ export function repairedWrites (index: ArchiveIndex, area: string, untilMs: numb
   return writes
 }
 
-/** Writes that forget what was mended before a time. */
+/** Writes that remove damage which was repaired before a time. */
 export function expiredWrites (index: ArchiveIndex, area: string, beforeMs: number): IndexWrite[] {
   const writes: IndexWrite[] = []
   for (const { path, records } of index.damages(area)) {
@@ -147,7 +150,7 @@ export function expiredWrites (index: ArchiveIndex, area: string, beforeMs: numb
   return writes
 }
 
-/** The entries of a directory, and of its files the facts. */
+/** The entries of a directory with the facts of its files. */
 export function * knownEntries ({ listing, facts }: StoredDirectory): Generator<Pick<Damage, 'entry' | 'fact'>, void, undefined> {
   let at = 0
   for (const entry of readListing(listing)) {
@@ -156,8 +159,8 @@ export function * knownEntries ({ listing, facts }: StoredDirectory): Generator<
   }
 }
 
-/** What is gone takes no room. */
-function doubt (entry: Entry, what: DamageKind): Entry {
+/** The unknown entry that replaces a damaged one. A missing file takes no disk space, so its size is 0. */
+function unknownFor (entry: Entry, what: DamageKind): Entry {
   return unknownEntry(entry.kind === 'file' && what === 'missing' ? { ...entry, sizeBytes: 0 } : entry)
 }
 
@@ -175,5 +178,5 @@ function encodeFact (fact: Fact | undefined): Uint8Array {
 
 function decode (path: RelativePath, { what, foundAtMs, untilMs, stored }: DamageRecord): Damage {
   for (const { entry, fact } of knownEntries(stored)) return { path, what, foundAtMs, untilMs, entry, fact }
-  throw new RangeError(`The index has damage of nothing at ${JSON.stringify(path)}.`)
+  throw new RangeError(`The damage record of ${JSON.stringify(path)} in the index has no entry.`)
 }

@@ -2,7 +2,7 @@ import { DIGEST_BYTES } from '@filesync/protocol'
 import type { Digest } from '@filesync/protocol'
 import type { Position } from './position.ts'
 
-/** What is known of one stored file: digest (32 bytes), when it was stored and last verified (ms, u48 each), the sync that stored it (u32). */
+/** Size of the encoded facts of a file: digest (32 bytes), times stored and last verified (ms, u48 each), number of the sync (u32). */
 export const FACT_BYTES: number = DIGEST_BYTES + 16
 
 /** The facts of one stored file. */
@@ -10,9 +10,9 @@ export interface Fact {
   readonly digest: Digest
   /** When this content became durable under its path, milliseconds since the Unix epoch. */
   readonly storedAtMs: number
-  /** When it was last read from the disk again and found whole; 0 for never. */
+  /** When it was last verified, milliseconds since the Unix epoch; 0 if never. */
   readonly verifiedAtMs: number
-  /** The number of the sync that stored it, which tells the order where the clock does not; 0 if that is not known. */
+  /** Number of the sync that stored it, which gives the order even if the clock was set back; 0 if unknown. */
   readonly storedCount: number
 }
 
@@ -23,7 +23,7 @@ export function writeFact (bytes: Uint8Array, at: number, fact: Fact): void {
   stampFact(bytes, at, { count: fact.storedCount, ms: fact.storedAtMs })
 }
 
-/** Writes when the file at `at` took its place. */
+/** Writes when the file whose facts are at `at` was stored. */
 export function stampFact (bytes: Uint8Array, at: number, { count, ms }: Position): void {
   writeTime(bytes, at + DIGEST_BYTES, ms)
   for (let byte = 0; byte < 4; byte++) bytes[at + DIGEST_BYTES + 12 + byte] = count >>> 8 * (3 - byte)

@@ -5,7 +5,7 @@ import { compareCursors, ListingBuilder, ListingCursor } from './listing-cursor.
 import { INDEX_ONLY, isContent } from './section.ts'
 import type { Section } from './section.ts'
 
-/** A directory as it is stored: its listing, and the facts of its files in the listing's order. */
+/** A directory as stored: its listing, and the facts of its files in the order of the listing. */
 export interface StoredDirectory {
   readonly listing: Uint8Array
   readonly facts: Uint8Array
@@ -14,11 +14,11 @@ export interface StoredDirectory {
 export const EMPTY_DIRECTORY: StoredDirectory = { listing: Uint8Array.of(0x90), facts: new Uint8Array(0) }
 
 export interface Folded extends StoredDirectory {
-  /** Names that were directories and are not any more; their subtrees leave the index. */
+  /** Names that no longer are directories; their subtrees must leave the index. */
   readonly lostDirectories: readonly Name[]
 }
 
-/** What a directory becomes when sections take their places in it and names leave it. Repeating it changes nothing. */
+/** Applies placed sections and removed names to a directory. Applying them again changes nothing. */
 export function foldDirectory (old: StoredDirectory, sections: readonly Section[], removed: ReadonlySet<string>): Folded {
   const fold = new Fold(old)
   const runs = makeRuns(sections)
@@ -30,7 +30,7 @@ export function foldDirectory (old: StoredDirectory, sections: readonly Section[
     }
     if (next === undefined) break
     while (!fold.cursor.isDone && compareCursors(fold.cursor, next.cursor) < 0) fold.keep(removed)
-    fold.take(next)
+    fold.merge(next)
     for (const run of runs) if (run !== next && compareCursors(run.cursor, next.cursor) === 0) run.next()
     next.next()
   }
@@ -38,7 +38,7 @@ export function foldDirectory (old: StoredDirectory, sections: readonly Section[
   return fold.finish()
 }
 
-/** Sections of one directory whose names follow one another. */
+/** Sections of one directory whose names are in order. */
 class Run {
   readonly #sections: Section[]
   #at = 0
@@ -66,9 +66,14 @@ class Run {
   }
 }
 
-const EMPTY_SECTION: Section = { directory: ROOT_PATH, entries: EMPTY_DIRECTORY.listing, staged: new Uint32Array(0), facts: new Uint8Array(0) }
+const EMPTY_SECTION: Section = {
+  directory: ROOT_PATH,
+  entries: EMPTY_DIRECTORY.listing,
+  staged: new Uint32Array(0),
+  facts: new Uint8Array(0),
+}
 
-// Tasks are answered nearly in order, so thousands of sections make a handful of runs.
+// Tasks are answered nearly in order, so thousands of sections form a handful of runs.
 function makeRuns (sections: readonly Section[]): Run[] {
   const spans = sections.map(section => {
     const first = new ListingCursor(section.entries)
@@ -91,6 +96,7 @@ function makeRuns (sections: readonly Section[]): Run[] {
   return runs.map(({ run }) => run)
 }
 
+/** Merges sections into a directory while walking its old listing. */
 class Fold {
   readonly cursor: ListingCursor
   readonly #oldFacts: Uint8Array
@@ -114,14 +120,18 @@ class Fold {
     cursor.next()
   }
 
-  take ({ cursor, section }: Run): void {
+  merge ({ cursor, section }: Run): void {
     const replaces = compareCursors(this.cursor, cursor) === 0 && !cursor.isDone
     const kept = replaces ? this.#oldFact() : undefined
-    if (replaces && this.cursor.kind === ENTRY_KINDS.directory && cursor.kind !== ENTRY_KINDS.directory) this.#lost.push(cursor.name())
+    if (replaces && this.cursor.kind === ENTRY_KINDS.directory && cursor.kind !== ENTRY_KINDS.directory) {
+      this.#lost.push(cursor.name())
+    }
     if (replaces) this.cursor.next()
     if (cursor.kind === ENTRY_KINDS.file) {
-      const fact = isContent(section.staged[cursor.index] ?? INDEX_ONLY) ? section.facts.subarray(cursor.index * FACT_BYTES, (cursor.index + 1) * FACT_BYTES) : kept
-      // Its content was to stay, but there is none: the file is asked for again.
+      const fact = isContent(section.staged[cursor.index] ?? INDEX_ONLY)
+        ? section.facts.subarray(cursor.index * FACT_BYTES, (cursor.index + 1) * FACT_BYTES)
+        : kept
+      // The file was to keep its content but has none, so the next sync asks for it.
       if (fact === undefined) return
       this.#facts.push(fact)
     }
@@ -142,8 +152,8 @@ class Fold {
 }
 
 /**
- * The listing with other digests for some of its directories; those that have none are dropped. Returns the listing
- * itself where nothing differs.
+ * Replaces the digests of directories in a listing, and removes the directories whose digest is undefined. Returns the listing itself
+ * if nothing changes.
  */
 export function patchDigests (listing: Uint8Array, digestOf: (name: Name) => Digest | 'keep' | undefined): Uint8Array {
   const cursor = new ListingCursor(listing)

@@ -2,7 +2,7 @@ import { civilFromDays, daysFromCivil } from '@filesync/protocol'
 
 const DAY_MS = 86_400_000
 
-/** A time as ISO 8601 in UTC, as `Date.prototype.toISOString` has it for the years 0 to 9999, without asking a clock. */
+/** Formats a time as ISO 8601 in UTC, as `Date.prototype.toISOString` does for the years 0 to 9999, without using `Date`. */
 export function isoTime (timeMs: number): string {
   const days = Math.floor(timeMs / DAY_MS)
   const ofDayMs = timeMs - days * DAY_MS
@@ -13,7 +13,7 @@ export function isoTime (timeMs: number): string {
   return `${part(year, 4)}-${part(month)}-${part(day)}T${time}Z`
 }
 
-/** The time that {@link isoTime} wrote. */
+/** Parses a time that {@link isoTime} formatted; undefined if the text has another form. */
 export function parseIsoTime (text: string): number | undefined {
   const parts = /^(\d{4,6})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{3})Z$/.exec(text)?.slice(1).map(Number)
   if (parts === undefined) return undefined

@@ -3,22 +3,22 @@ import type { Name } from '@filesync/protocol'
 
 export type EntryKindNumber = typeof ENTRY_KINDS[keyof typeof ENTRY_KINDS]
 
-// A name may begin with what would be a byte order mark elsewhere.
+// A name may begin with the character that elsewhere is a byte order mark.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const ARRAY16 = 0xdc
 const ARRAY32 = 0xdd
 
 /**
- * Walks the entries of an encoded listing without decoding them, so that listings of a million entries are merged and
- * cut at the speed of bytes. Only for listings that were validated before (`readListing`): nothing is checked here.
+ * Walks the entries of an encoded listing without decoding them, so that merging and cutting listings of a million entries only copies
+ * bytes. The listing must have been validated by `readListing`: nothing is checked here.
  */
 export class ListingCursor {
   readonly bytes: Uint8Array
   readonly count: number
   #opened: DataView | undefined
-  /** Place of the present entry; -1 before the first `next`. */
+  /** Position of the current entry; -1 before the first `next`. */
   index = -1
-  /** The bytes of the present entry. */
+  /** The byte range of the current entry. */
   start: number
   end: number
   nameStart = 0
@@ -36,7 +36,7 @@ export class ListingCursor {
     return this.index >= this.count
   }
 
-  /** Steps to the next entry; false behind the last one. */
+  /** Moves to the next entry; false after the last one. */
   next (): boolean {
     this.index++
     if (this.index >= this.count) {
@@ -69,7 +69,7 @@ export class ListingCursor {
     const at = this.nameEnd + 1
     const tag = this.bytes[at] ?? 0
     if (tag === 0xcf) return view.getBigUint64(at + 1)
-    // Before 1970, and the first seconds behind it.
+    // Times before 1970, and the first seconds after it.
     if (tag === 0xd3) return view.getBigInt64(at + 1)
     if (tag === 0xd2) return BigInt(view.getInt32(at + 1))
     if (tag === 0xd1) return BigInt(view.getInt16(at + 1))
@@ -77,17 +77,17 @@ export class ListingCursor {
     return BigInt(uintAt(this.bytes, at))
   }
 
-  /** Of a file or a directory. */
+  /** Only for files and directories. */
   mode (): number {
     return uintAt(this.bytes, skip(this.bytes, this.nameEnd + 1))
   }
 
-  /** Of a file. */
+  /** Only for files. */
   sizeBytes (): number {
     return uintAt(this.bytes, this.#sizeAt())
   }
 
-  /** Of a file. */
+  /** Only for files. */
   fileId (): bigint {
     const at = skip(this.bytes, this.#sizeAt())
     return this.bytes[at] === 0xcf ? this.#view().getBigUint64(at + 1) : BigInt(uintAt(this.bytes, at))
@@ -102,7 +102,7 @@ export class ListingCursor {
   }
 }
 
-/** Canonical order of the names under two cursors; a cursor behind its last entry is above all names. */
+/** Canonical order of the names at two cursors; a cursor past its last entry comes after all names. */
 export function compareCursors (left: ListingCursor, right: ListingCursor): number {
   if (left.isDone || right.isDone) return Number(left.isDone) - Number(right.isDone)
   const leftLength = left.nameEnd - left.nameStart
@@ -115,7 +115,7 @@ export function compareCursors (left: ListingCursor, right: ListingCursor): numb
   return leftLength - rightLength
 }
 
-/** The entry that starts at a place of a listing. */
+/** A cursor at the entry that starts at a byte offset of a listing. */
 export function entryAt (listing: Uint8Array, start: number): ListingCursor {
   const cursor = new ListingCursor(listing)
   cursor.end = start
@@ -123,9 +123,9 @@ export function entryAt (listing: Uint8Array, start: number): ListingCursor {
   return cursor
 }
 
-/** The size of the file whose entry starts at a place of a listing; quicker than a cursor. */
+/** The size of the file whose entry starts at a byte offset of a listing; faster than a cursor. */
 export function fileSizeAt (listing: Uint8Array, start: number): number {
-  // Behind the name: kind, mtime, mode.
+  // The name is followed by kind, mtime and mode.
   const kind = skip(listing, start + 1)
   return uintAt(listing, skip(listing, skip(listing, kind + 1)))
 }
@@ -135,7 +135,7 @@ function uintAt (bytes: Uint8Array, at: number): number {
   return tag < 0x80 ? tag : uint(bytes, at + 1, 1 << (tag - 0xcc))
 }
 
-/** Where each entry of a listing starts, and behind them where the last one ends. */
+/** The byte offset of each entry of a listing, and at the end that of the end of the last one. */
 export function entryOffsets (listing: Uint8Array): Uint32Array {
   const cursor = new ListingCursor(listing)
   const offsets = new Uint32Array(cursor.count + 1)
@@ -148,7 +148,7 @@ function headerBytes (count: number): number {
   return count < 16 ? 1 : count < 0x10000 ? 3 : 5
 }
 
-/** The header of a listing of `count` entries, in canonical form. */
+/** Writes the header of a listing of `count` entries in canonical form. */
 function writeHeader (bytes: Uint8Array, count: number): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset)
   if (count < 16) view.setUint8(0, 0x90 | count)
@@ -162,7 +162,7 @@ export class ListingBuilder {
   #count = 0
   #entryBytes = 0
 
-  /** Of the listing as it is now. */
+  /** Size of the listing so far. */
   get sizeBytes (): number {
     return headerBytes(this.#count) + this.#entryBytes
   }
@@ -171,7 +171,7 @@ export class ListingBuilder {
     this.#count++
     this.#entryBytes += entry.length
     const last = this.#pieces.at(-1)
-    // Neighbours in one buffer stay one range: a listing that hardly changed is a handful of copies.
+    // Adjacent ranges of one buffer become one, so a listing that hardly changed takes a handful of copies.
     if (last?.buffer === entry.buffer && last.byteOffset + last.length === entry.byteOffset) {
       this.#pieces[this.#pieces.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + entry.length)
     } else {
@@ -179,7 +179,7 @@ export class ListingBuilder {
     }
   }
 
-  /** @param bytes takes the listing, and is as long as that */
+  /** @param bytes receives the listing; its length must be `sizeBytes` */
   finish (bytes: Uint8Array = new Uint8Array(this.sizeBytes)): Uint8Array {
     writeHeader(bytes, this.#count)
     let at = headerBytes(this.#count)
@@ -197,7 +197,7 @@ function uint (bytes: Uint8Array, at: number, length: number): number {
   return value
 }
 
-/** The end of the MessagePack item at `at`; only the types that a listing holds. */
+/** The end of the MessagePack item at `at`; only types that occur in listings. */
 function skip (bytes: Uint8Array, at: number): number {
   const tag = bytes[at] ?? 0
   if (tag < 0x80 || tag >= 0xe0) return at + 1

@@ -6,7 +6,7 @@ import type { Fact } from './facts.ts'
 import type { StoredDirectory } from './fold.ts'
 import { ListingBuilder, ListingCursor } from './listing-cursor.ts'
 
-/** A stored file with what is known of it. */
+/** A stored file with its facts. */
 export interface KnownFile {
   readonly path: RelativePath
   readonly entry: FileEntry
@@ -32,21 +32,23 @@ export interface FoundFile {
   readonly digest: Digest
 }
 
-/** One file of a directory, without decoding the others: there may be a million of them. */
+/** Finds one file of a directory without decoding the others: there may be a million of them. */
 export function findFile ({ listing, facts }: StoredDirectory, name: string): FoundFile | undefined {
   const wanted = new TextEncoder().encode(name)
   const cursor = new ListingCursor(listing)
   let files = 0
   while (cursor.next()) {
     if (cursor.isNamed(wanted)) {
-      return cursor.kind === ENTRY_KINDS.file ? { sizeBytes: cursor.sizeBytes(), mtimeNs: cursor.mtimeNs(), digest: readFact(facts, files * FACT_BYTES).digest } : undefined
+      if (cursor.kind !== ENTRY_KINDS.file) return undefined
+      const { digest } = readFact(facts, files * FACT_BYTES)
+      return { sizeBytes: cursor.sizeBytes(), mtimeNs: cursor.mtimeNs(), digest }
     }
     if (cursor.kind === ENTRY_KINDS.file) files++
   }
   return undefined
 }
 
-/** Those of the paths that are stored, directory by directory. */
+/** The stored files among the paths, directory by directory. */
 export function * knownPaths (index: ArchiveIndex, area: string, paths: Iterable<RelativePath>): Generator<KnownFile, void, undefined> {
   const wanted = new Map<RelativePath, Set<RelativePath>>()
   for (const path of paths) {
@@ -60,7 +62,7 @@ export function * knownPaths (index: ArchiveIndex, area: string, paths: Iterable
   }
 }
 
-/** Looks up files by path. Keeps the last directory, because questions come directory by directory. */
+/** Looks up files by path. Caches the last directory, because lookups come directory by directory. */
 export function fileLookup (index: ArchiveIndex, area: string): (path: RelativePath) => KnownFile | undefined {
   let last: { readonly directory: RelativePath, readonly files: ReadonlyMap<string, KnownFile> } | undefined
   return path => {

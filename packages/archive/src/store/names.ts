@@ -3,12 +3,12 @@ import type { Entry, Name, Problem, ProblemCode, RelativePath } from '@filesync/
 import type { StoreTraits } from './content-store.ts'
 import { isSameTime, TOUCH_GRAIN_NS } from './file-time.ts'
 
-/** Names that are looked at between two moments at which it could pause. */
+/** Names that are checked between two yields. */
 const STEP_NAMES = 1024
 
 /**
- * Says of the names of one listing why the archive cannot hold them; undefined where it can hold all. Nothing is kept for a
- * name that is refused, because a client may send millions. Yields at moments at which it could pause.
+ * Checks whether the archive can store the names of a listing. Returns undefined if it can store all, otherwise a function that gives the
+ * problem of a name. No memory is kept for each refused name, because a client may send millions. Yields wherever the caller may pause.
  */
 export function * checkNames (
   directory: RelativePath, listing: Uint8Array, traits: StoreTraits,
@@ -19,9 +19,9 @@ export function * checkNames (
   const faultOf = (name: Name): ProblemCode | undefined => checkJoin(directory, name) ?? (windowsNames ? checkWindowsName(name) : undefined)
   const spellings = new Map<string, Name>()
   let isAnyRefused = false
-  let judged = 0
+  let checked = 0
   for (const { name } of readListing(listing)) {
-    if (++judged % STEP_NAMES === 0) yield undefined
+    if (++checked % STEP_NAMES === 0) yield undefined
     if (faultOf(name) !== undefined) {
       isAnyRefused = true
     } else if (foldsNames) {
@@ -35,13 +35,14 @@ export function * checkNames (
     const fault = faultOf(name)
     if (fault !== undefined) return problem(joinPath(directory, name), fault)
     const first = foldsNames ? spellings.get(foldKey(name)) : name
-    return first === undefined || first === name ? undefined : problem(joinPath(directory, name), 'NAME_COLLIDES', `${JSON.stringify(first)} is stored; rename one of the two`)
+    if (first === undefined || first === name) return undefined
+    return problem(joinPath(directory, name), 'NAME_COLLIDES', `${JSON.stringify(first)} is stored; rename one of the two`)
   }
 }
 
 /**
- * Whether a link can be made without leading out of the area. `..` may only stand in front: behind a name it could climb
- * from where another link leads to, which text alone does not tell.
+ * Whether a link with this target, in a directory of this depth, can be made without leading out of the area. `..` is allowed only at
+ * the beginning: after a name that is itself a link it would climb from that link's target, which the text does not show.
  */
 export function staysInside (depth: number, target: string): boolean {
   if (target.startsWith('/') || target.includes('\\') || /^[a-z]:/iu.test(target)) return false
@@ -55,14 +56,14 @@ export function staysInside (depth: number, target: string): boolean {
   return true
 }
 
-/** Whether what is stored may have the same content though its time is another one: a copy that was brought by hand. Its digest tells. */
+/** Whether a stored file may have the same content despite another mtime because it was adopted; comparing digests decides. */
 export function mayBeTwin (committed: Entry | undefined, entry: Entry): boolean {
   if (committed?.kind !== 'file' || entry.kind !== 'file') return false
-  // A client that knows no file ids would be asked twice for each file that it changed.
+  // A client without file ids would be asked twice for each file that it changed.
   return committed.fileId === 0n && entry.fileId !== 0n && committed.sizeBytes === entry.sizeBytes && entry.sizeBytes > 0
 }
 
-/** Whether what is stored was made again from the disk, which holds times less exactly and no file ids. */
+/** Whether the stored entry was rebuilt from the disk, which stores mtimes less exactly and no file ids. */
 export function isRebuiltTwin (committed: Entry | undefined, entry: Entry): boolean {
   if (committed?.kind !== 'file' || entry.kind !== 'file' || committed.fileId !== 0n) return false
   return committed.sizeBytes === entry.sizeBytes && isSameTime(committed.mtimeNs, entry.mtimeNs, TOUCH_GRAIN_NS)

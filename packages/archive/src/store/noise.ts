@@ -1,12 +1,12 @@
-/** Bytes that are looked at in each place of a file; a file is looked at in three places at most. */
+/** Size of a sample. At most three samples of a file are examined. */
 const SAMPLE_BYTES = 2048
-/** Fewer bytes tell nothing of their content. */
+/** Smaller samples are not conclusive. */
 const LEAST_BYTES = 128
-/** What no compressor makes noticeably smaller: encrypted content, and most of what is compressed. */
+/** Above this ratio a compressor gains nothing noticeable: encrypted content, and most compressed content. */
 const NOISE_RATIO = 0.98
-/** The estimate is this inexact for a sample of one byte, four standard deviations, and gets better in proportion. */
+/** Four standard deviations of the estimate for a sample of one byte; the error shrinks in proportion to the sample's size. */
 const RATIO_DOUBT = 16
-/** What a compressor makes smaller than this is text, tables, programs: content that people and programs read. */
+/** Below this ratio content is text, tables, programs: what people and programs read. */
 const PLAIN_RATIO = 0.9
 const BYTE_VALUES = 256
 const BITS_PER_BYTE = 8
@@ -19,20 +19,20 @@ export interface SampleRange {
   readonly lengthBytes: number
 }
 
-/** Where to look at a file of this size: its beginning, its middle and its end, or all of a small one. */
+/** The samples to examine of a file of this size: its beginning, middle and end, or all of a small file. */
 export function sampleRanges (sizeBytes: number): SampleRange[] {
   if (sizeBytes <= 3 * SAMPLE_BYTES) return [{ offset: 0, lengthBytes: sizeBytes }]
   return [0, Math.floor((sizeBytes - SAMPLE_BYTES) / 2), sizeBytes - SAMPLE_BYTES].map(offset => ({ offset, lengthBytes: SAMPLE_BYTES }))
 }
 
-/** Whether new content is noise anywhere: who encrypts files in a hurry encrypts their beginnings only. */
+/** Whether any sample of new content is noise: ransomware in a hurry encrypts only the beginnings of files. */
 export function isNoisy (samples: readonly Uint8Array[]): boolean {
   return samples.some(sample => sample.length >= LEAST_BYTES && estimateRatio(sample) > NOISE_RATIO - RATIO_DOUBT / sample.length)
 }
 
 /**
- * Whether old content can be read or compressed for the most part. A picture with a long header is not plain. A file that is
- * too short to tell is: what compresses does not make files of a hundred bytes.
+ * Whether most samples of old content are plain, that is, compressible. A picture with a long header is not plain. A file that is too
+ * short to tell counts as plain: compression does not produce files of a hundred bytes.
  */
 export function isPlain (samples: readonly Uint8Array[]): boolean {
   const long = samples.filter(sample => sample.length >= LEAST_BYTES)
@@ -42,10 +42,10 @@ export function isPlain (samples: readonly Uint8Array[]): boolean {
 }
 
 /**
- * What part of its size a sample would have when compressed, from 0 to about 1: sequences that occurred before cost nothing, and every
- * other byte the bits of the collision entropy. That is the logarithm of how often two bytes are the same (A. Rényi, On Measures
- * of Entropy and Information, 1961; W. F. Friedman, The Index of Coincidence, 1922), which can be told from a few hundred
- * bytes without a bias, unlike Shannon's.
+ * Estimates the compression ratio of a sample, from 0 to about 1. Sequences that occurred before cost nothing; every other byte costs
+ * the bits of the collision entropy: the logarithm of how often two bytes are the same (A. Rényi, On Measures of Entropy and
+ * Information, 1961; W. F. Friedman, The Index of Coincidence, 1922). Unlike Shannon's entropy, it can be estimated from a few hundred
+ * bytes without bias.
  */
 export function estimateRatio (sample: Uint8Array): number {
   if (sample.length < 2) return 1
@@ -53,12 +53,12 @@ export function estimateRatio (sample: Uint8Array): number {
   for (const byte of sample) counts[byte] = (counts[byte] ?? 0) + 1
   let same = 0
   for (const count of counts) same += count * (count - 1)
-  // Without any two that are the same, there are at least as many values as bytes.
+  // If no two bytes are the same, there are at least as many values as bytes.
   const chance = Math.max(same, 1) / (sample.length * (sample.length - 1))
   return Math.min(1.1, -Math.log2(chance) / BITS_PER_BYTE) * (1 - repeatedShare(sample))
 }
 
-/** The part of a sample that is covered by sequences which occurred before in it. */
+/** The share of a sample that consists of sequences which occurred earlier in it. */
 function repeatedShare (sample: Uint8Array): number {
   const view = new DataView(sample.buffer, sample.byteOffset, sample.length)
   const last = new Int32Array(MATCH_SLOTS).fill(-1)

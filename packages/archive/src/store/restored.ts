@@ -1,16 +1,17 @@
 import { isTimeAsSet } from './file-time.ts'
 import type { TimeRange } from './file-time.ts'
 
-/** Told of what is in the way of a file that is brought back. */
-export const STAYS = 'something else stands there and stays; name another directory, or say --overwrite'
+/** Message for a file that was not restored because its path is taken. */
+export const PATH_TAKEN = 'something else exists at this path and was kept; choose another directory, or use --overwrite'
 
-interface Standing {
+interface FileState {
   readonly kind: string
   readonly sizeBytes: number
   readonly mtimeNs: bigint
 }
 
-/** Whether what stands there is the file that is to be brought back, as an earlier restore left it on a file system of such times. */
-export function isRestored (wanted: Standing, there: Standing, times: TimeRange): boolean {
-  return wanted.kind === 'file' && there.kind === 'file' && wanted.sizeBytes === there.sizeBytes && isTimeAsSet(wanted.mtimeNs, there.mtimeNs, times)
+/** Whether the existing file is the one to restore, left by an earlier restore on a file system with this range of times. */
+export function isRestored (wanted: FileState, there: FileState, times: TimeRange): boolean {
+  return wanted.kind === 'file' && there.kind === 'file' && wanted.sizeBytes === there.sizeBytes &&
+    isTimeAsSet(wanted.mtimeNs, there.mtimeNs, times)
 }

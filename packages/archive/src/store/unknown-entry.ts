@@ -4,21 +4,21 @@ import { FACT_BYTES } from './facts.ts'
 import type { ListingCursor } from './listing-cursor.ts'
 import type { Section } from './section.ts'
 
-/** Marks an entry of which nothing is known but its name; no client has a file of the year 1823. */
+/** The mtime that marks an unknown entry; no client has a file from the year 1823. */
 const UNKNOWN_NS = -(2n ** 62n)
 
-/** What is known of an unknown entry; of a directory the digest of the listing below it. */
+/** What an unknown entry needs: for a directory, the digest of its listing in the index. */
 export type UnknownInit =
   | Pick<FileEntry, 'kind' | 'name' | 'sizeBytes'>
   | Pick<SymlinkEntry, 'kind' | 'name' | 'target'>
   | Pick<DirectoryEntry, 'kind' | 'name' | 'digest'>
 
-/** Whether the entry only says that a name is taken, or that what was stored under it is not there any more. */
+/** Whether an entry is unknown: it only marks a name as taken, or its stored content as lost. */
 export function isUnknown (entry: Entry): boolean {
   return entry.mtimeNs === UNKNOWN_NS
 }
 
-/** An entry that equals none of a client, so the next sync asks for what the client has under the name. */
+/** An entry that equals no entry of a client, so that the next sync asks for what the client has under the name. */
 export function unknownEntry (known: UnknownInit): Entry {
   const { name } = known
   if (known.kind === 'directory') return { kind: known.kind, name, mtimeNs: UNKNOWN_NS, mode: 0o755, digest: known.digest }
@@ -26,7 +26,7 @@ export function unknownEntry (known: UnknownInit): Entry {
   return unknownFile({ kind: known.kind, name, sizeBytes: known.sizeBytes })
 }
 
-/** As {@link isUnknown}, of an entry that is not decoded. */
+/** As {@link isUnknown}, for an entry that is not decoded. */
 export function isUnknownAt (cursor: ListingCursor): boolean {
   return cursor.mtimeNs() === UNKNOWN_NS
 }
@@ -35,7 +35,12 @@ export function unknownFile (file: Pick<FileEntry, 'kind' | 'name' | 'sizeBytes'
   return { ...file, mtimeNs: UNKNOWN_NS, mode: 0o644, fileId: 0n }
 }
 
-/** Unknown entries as a section. Their facts are of no content. */
+/** A section of unknown entries, with empty facts. */
 export function unknownSection (directory: RelativePath, entries: readonly Entry[]): Section {
-  return { directory, entries: encodeListing(entries), staged: new Uint32Array(entries.length), facts: new Uint8Array(entries.length * FACT_BYTES) }
+  return {
+    directory,
+    entries: encodeListing(entries),
+    staged: new Uint32Array(entries.length),
+    facts: new Uint8Array(entries.length * FACT_BYTES),
+  }
 }

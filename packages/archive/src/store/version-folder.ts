@@ -1,22 +1,22 @@
 import { isoTime, parseIsoTime } from './iso-time.ts'
 
-/** What the name of a folder in versions tells. */
+/** The parts of the name of a folder in versions. */
 export interface VersionFolder {
-  /** The number of the sync that put things away there. */
+  /** Number of the sync that moved entries there. */
   readonly count: number
-  /** The server's clock when that sync began, milliseconds since the Unix epoch. */
+  /** When that sync began by the server's clock, milliseconds since the Unix epoch. */
   readonly stampMs: number
-  /** 0, and more for what the sync put away from a path for the second time. */
+  /** 0; more for entries that the sync moved from a path for a further time. */
   readonly extra: number
 }
 
-/** The name of a folder in versions: sortable by the order of syncs whatever their clocks said, readable, and a name on every file system. */
+/** Makes the name of a folder in versions: readable, valid on every file system, and sorted by sync even if the clock was set back. */
 export function versionFolder ({ count, stampMs, extra }: VersionFolder): string {
   const stamp = isoTime(stampMs).replaceAll(':', '.')
   return `${String(count).padStart(10, '0')}-${stamp}${extra === 0 ? '' : `~${String(extra)}`}`
 }
 
-/** What a name tells, or undefined if it is none of these. */
+/** Parses the name of a folder in versions; undefined if it is none. */
 export function parseVersionFolder (name: string): VersionFolder | undefined {
   const [, count, day, minute, second, extra] = /^(\d{10,})-(\d{4,6}-\d\d-\d\dT\d\d)\.(\d\d)\.(\d\d\.\d{3}Z)(?:~(\d+))?$/.exec(name) ?? []
   const stampMs = parseIsoTime(`${day ?? ''}:${minute ?? ''}:${second ?? ''}`)

@@ -2,7 +2,7 @@ import { equalDigests, splitPath } from '@filesync/protocol'
 import type { HashBytes } from '@filesync/protocol'
 import type { RestoredFile, RestoreFailure, RestoreOutcome, RestoreRequest } from '../store/content-store.ts'
 import { ALL_TIMES } from '../store/file-time.ts'
-import { isRestored, STAYS } from '../store/restored.ts'
+import { isRestored, PATH_TAKEN } from '../store/restored.ts'
 import type { MemoryFolder, MemoryNode } from './memory-folder.ts'
 
 /** Where something is brought back from. */
@@ -23,7 +23,7 @@ export function restoreInto (out: MemoryFolder, { files, directories, overwrite 
     const there = overwrite === true ? undefined : out.below(directory)?.get(name)
     if (typeof node === 'string') failures.push({ path, message: node === 'other' ? 'its content is not what was stored' : 'it is missing', ...(file.expected !== undefined && { mismatch: node }) })
     else if (there === undefined) out.below(directory, 'make')?.put(name, node)
-    else if (!isSame(node, there)) failures.push({ path, message: STAYS })
+    else if (!isSame(node, there)) failures.push({ path, message: PATH_TAKEN })
     if (typeof node !== 'string' && node.kind === 'file' && failures.at(-1)?.path !== path) bytes += node.content.length
   }
   for (const { directory, mtimeNs, mode } of directories) Object.assign(out.below(directory) ?? {}, { mtimeNs, mode })
