@@ -125,7 +125,7 @@ class SafeSummary {
 
   describe (): string {
     if (this.#only !== undefined) return this.#only.safe ? `${displayPath(this.#only.path)}: safe. ${printable(this.#only.reason)}\n` : ''
-    if (!this.isSafe) return `${this.#unsafe} of ${this.#checked} are NOT SAFE.\n`
+    if (!this.isSafe) return `NOT SAFE: ${this.#unsafe} of ${this.#checked}.\n`
     const verified = this.#isAllVerified && this.#oldest !== undefined
       ? ` The server has verified every copy since ${this.#oldest}.`
       : ' Some copies have not been verified since they were stored; --fresh makes the server verify all of them now.'

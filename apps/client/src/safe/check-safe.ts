@@ -113,7 +113,7 @@ function faultResult (path: string, { code, detail }: FileFault): SafeResult {
 }
 
 const REASONS: Readonly<Record<FileVerdict['verdict'], string>> = {
-  SAFE: 'The server holds exactly this content',
+  SAFE: 'The server holds exactly this content.',
   ABSENT: 'The server does not hold it; "filesync-client why" may show the reason.',
   DIFFERENT: 'The server holds different content; push first.',
   ALTERED: 'The server\'s copy was modified or removed outside FileSync, or is being replaced right now; a later push repairs it.',
@@ -121,18 +121,21 @@ const REASONS: Readonly<Record<FileVerdict['verdict'], string>> = {
   OTHER: 'The server gave an answer that this version does not know; update the client and check again.',
 }
 
-const READ_FROM: Readonly<Record<NonNullable<FileVerdict['read']>, string>> = { DISK: ' from its disk', CACHE: ', possibly from memory' }
+const READ_FROM: Readonly<Record<NonNullable<FileVerdict['read']>, string>> = {
+  DISK: ' from its disk',
+  CACHE: ', possibly from its memory',
+}
 
 function resultOf (path: string, { verdict, storedAtMs, verifiedAtMs, read }: FileVerdict): SafeResult {
   const storedAt = storedAtMs === undefined ? undefined : isoOf(storedAtMs)
   const verifiedAt = verifiedAtMs === undefined ? undefined : isoOf(verifiedAtMs)
-  const since = storedAt === undefined ? '' : `, stored durably since ${storedAt}`
-  const verified = verifiedAt === undefined ? '' : `, and read it again at ${verifiedAt}${read === undefined ? '' : READ_FROM[read]}`
+  const stored = storedAt === undefined ? '' : ` It has been stored durably since ${storedAt}.`
+  const verified = verifiedAt === undefined ? '' : ` It was verified at ${verifiedAt}${read === undefined ? '' : READ_FROM[read]}.`
   return {
     path,
     safe: verdict === 'SAFE',
     state: verdict.toLowerCase() as Lowercase<typeof verdict>,
-    reason: verdict === 'SAFE' ? `${REASONS.SAFE}${since}${verified}.` : REASONS[verdict],
+    reason: verdict === 'SAFE' ? `${REASONS.SAFE}${stored}${verified}` : REASONS[verdict],
     ...(storedAt !== undefined && { storedAt }),
     ...(verifiedAt !== undefined && { verifiedAt }),
     ...(read !== undefined && { read: read.toLowerCase() as Lowercase<typeof read> }),

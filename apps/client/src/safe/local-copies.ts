@@ -66,7 +66,7 @@ function inspect ({ root, settleMs, nowMs }: LocalTree, path: RelativePath): Loc
     if (!stat.isFile()) return { kind: 'unchecked', path, state: 'uncarried', reason: `It is not stored: ${PROBLEMS.SPECIAL_FILE}.` }
     const quietMs = nowMs() - Number(stat.mtimeMs > BigInt(Math.ceil(nowMs())) ? stat.ctimeMs : stat.mtimeMs)
     if (quietMs >= 0 && quietMs < settleMs) {
-      return { kind: 'unchecked', path, state: 'unsettled', reason: `It may be unfinished: ${PROBLEMS.UNSETTLED}.` }
+      return { kind: 'unchecked', path, state: 'unsettled', reason: `It was not checked: ${PROBLEMS.UNSETTLED}.` }
     }
     const { directory, name } = splitPath(path)
     const entry: FileEntry = {

@@ -28,7 +28,7 @@ export function explainPath (path: RelativePath, explanation: Explanation, recor
 }
 
 function whyUnsettled ({ code, message }: Problem): string {
-  return code === 'GROWING' ? `It is not stored completely: ${message}.` : `It is not stored until it has settled: ${message}.`
+  return code === 'GROWING' ? `It is not stored completely: ${message}.` : `It is not stored yet: ${message}.`
 }
 
 function explainListed (path: RelativePath, { entry, below }: Extract<Explanation, { state: 'listed' }>, record: RunRecord): PathState {
