@@ -123,7 +123,7 @@ export function withLegacy (command: Command): Command {
 
 /** Adds the setting for the name that the client asks for when it is paired. */
 export function withId (command: Command): Command {
-  const description = 'the name of this client, asked for when it is paired (default: the host name); a push under another name is refused'
+  const description = 'the name to ask for when pairing (default: the host name); a push under another name is refused'
   return command.addOption(setting('--id <id>', description))
 }
 
