@@ -115,10 +115,16 @@ async function dial (init: ConnectToServerInit, candidate: ServerCandidate, { pi
   const stop = (): void => { attempt.abort(init.signal.aborted ? init.signal.reason : signal.reason) }
   signal.addEventListener('abort', stop, { once: true })
   init.signal.addEventListener('abort', stop, { once: true })
-  const { connection, peerId } = await connectTls({
-    identity, address, port, alpn: ALPN_SYNC, expect: pinned, clock, signal: attempt.signal,
-  })
-  signal.removeEventListener('abort', stop)
-  connection.signal.addEventListener('abort', () => { init.signal.removeEventListener('abort', stop) }, { once: true })
-  return { connection, serverId: peerId, address, port }
+  try {
+    const { connection, peerId } = await connectTls({
+      identity, address, port, alpn: ALPN_SYNC, expect: pinned, clock, signal: attempt.signal,
+    })
+    connection.signal.addEventListener('abort', () => { init.signal.removeEventListener('abort', stop) }, { once: true })
+    return { connection, serverId: peerId, address, port }
+  } catch (error) {
+    init.signal.removeEventListener('abort', stop)
+    throw error
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
 }
