@@ -17,9 +17,9 @@ import type { LocalCopy } from '../src/safe/local-copies.ts'
 const NOW_MS = 1_700_000_000_000
 const SETTLE_MS = 2000
 
-describe('what is asked about', () => {
+describe('the local copies to check', () => {
   let root: string
-  beforeEach(() => { root = mkdtempSync(join(tmpdir(), 'filesync-receipt-')) })
+  beforeEach(() => { root = mkdtempSync(join(tmpdir(), 'filesync-safe-')) })
   afterEach(() => { rmSync(root, { recursive: true }) })
 
   function write (path: string, ageMs = 60_000): void {
@@ -31,7 +31,7 @@ describe('what is asked about', () => {
   const look = (path: string): string[] => [...localCopies({ root, settleMs: SETTLE_MS, nowMs: () => NOW_MS }, path)]
     .map(copy => `${copy.path} ${copy.kind === 'unchecked' ? copy.state : copy.kind}`)
 
-  test('is everything in a directory, whatever would be ignored, and no link is followed', () => {
+  test('are all files in a directory, ignored ones included, and links are not followed', () => {
     write('d/a')
     write('d/.git/config')
     write('d/x.tmp')
@@ -43,13 +43,13 @@ describe('what is asked about', () => {
     expect(look('d/a')).toEqual(['d/a file'])
   })
 
-  test('is a file of a far time with the nearest that a listing holds, as it was pushed', () => {
+  test('clamp a time out of range as a push does', () => {
     write('from-2400', -13_000_000_000_000)
     const [copy] = localCopies({ root, settleMs: 0, nowMs: () => NOW_MS }, 'from-2400')
     expect(copy?.kind === 'file' && copy.entry.mtimeNs <= 2n ** 63n - 1n).toBe(true)
   })
 
-  test('is not what is missing, still being written, or cannot be stored, and each is named', () => {
+  test('report files that are missing, unsettled, or cannot be stored', () => {
     write('fresh', 1000)
     write('quiet', 2000)
     write('bell\u0007')
@@ -61,21 +61,28 @@ describe('what is asked about', () => {
   })
 })
 
-test('a path is looked for from where one is, then from the directory, and never outside', () => {
+test('a path is relative to the working directory, or else to the pushed directory, and never outside it', () => {
   const here = process.cwd()
   expect(pathInside(here, 'a/b', {})).toBe('a/b')
   expect(pathInside(here, '.', {})).toBe('')
   expect(pathInside('/srv/photos', 'a/../b', {})).toBe('b')
   expect(pathInside('/srv/photos', '/srv/photos/2019/x', {})).toBe('2019/x')
-  for (const path of ['../x', '/srv/photos-2', '/srv', 'a/../../x']) expect(() => pathInside('/srv/photos', path, {}), path).toThrow('is not inside')
+  for (const path of ['../x', '/srv/photos-2', '/srv', 'a/../../x']) {
+    expect(() => pathInside('/srv/photos', path, {}), path).toThrow('is not inside')
+  }
 })
 
 const copyOf = (path: string, sizeBytes = path.length): LocalCopy => ({
-  kind: 'file', path: path as RelativePath, directory: '' as RelativePath, entry: { kind: 'file', name: path as never, sizeBytes, mtimeNs: 0n, mode: 0o644, fileId: 0n },
+  kind: 'file',
+  path: path as RelativePath,
+  directory: '' as RelativePath,
+  entry: { kind: 'file', name: path as never, sizeBytes, mtimeNs: 0n, mode: 0o644, fileId: 0n },
 })
 
-/** A server that answers each question with what is told. */
-async function asked (copies: readonly LocalCopy[], verdicts: (question: SafeQuestion) => FileVerdict[]): Promise<{ rows: SafeResult[], questions: SafeQuestion[] }> {
+/** Checks copies against a server that gives these verdicts. */
+async function asked (
+  copies: readonly LocalCopy[], verdicts: (question: SafeQuestion) => FileVerdict[]
+): Promise<{ rows: SafeResult[], questions: SafeQuestion[] }> {
   const [left, right] = memoryStreamPair()
   const [connection, server] = [openConnection({ stream: left, clock: systemClock }), openConnection({ stream: right, clock: systemClock })]
   const questions: SafeQuestion[] = []
@@ -85,8 +92,10 @@ async function asked (copies: readonly LocalCopy[], verdicts: (question: SafeQue
       questions.push(question)
       await server.send({ type: 'SAFE_ANSWER', files: verdicts(question) })
     }
-  })().catch(() => { /* the client is done */ })
-  const source = new MemorySource({ content: path => path === 'lost' ? undefined : new TextEncoder().encode(path), hashBytes, createHasher })
+  })().catch(() => { /* the client has closed */ })
+  const source = new MemorySource({
+    content: path => path === 'lost' ? undefined : new TextEncoder().encode(path), hashBytes, createHasher,
+  })
   const rows: SafeResult[] = []
   try {
     for await (const row of checkSafe(copies, { connection, source, hash: hashBytes, fresh: false })) rows.push(row)
@@ -97,36 +106,57 @@ async function asked (copies: readonly LocalCopy[], verdicts: (question: SafeQue
   return { rows, questions }
 }
 
-describe('asking', () => {
-  test('tells of each copy, in order, what the server says or why it was not asked', async () => {
+describe('a safe check', () => {
+  test('reports for each copy, in order, the verdict of the server or why it was not asked', async () => {
     const verdicts: FileVerdict[] = [
-      { verdict: 'SAFE', storedAtMs: 1000, verifiedAtMs: 2000, read: 'DISK' }, { verdict: 'DIFFERENT' }, { verdict: 'SAFE', storedAtMs: Number.MAX_SAFE_INTEGER },
+      { verdict: 'SAFE', storedAtMs: 1000, verifiedAtMs: 2000, read: 'DISK' },
+      { verdict: 'DIFFERENT' },
+      { verdict: 'SAFE', storedAtMs: Number.MAX_SAFE_INTEGER },
     ]
     const { rows, questions } = await asked([
-      copyOf('a'), { kind: 'unchecked', path: 'odd', state: 'uncarried', reason: 'No.' }, copyOf('lost'), { kind: 'symlink', path: 'l' as RelativePath, target: 'a' }, copyOf('b'),
+      copyOf('a'),
+      { kind: 'unchecked', path: 'odd', state: 'uncarried', reason: 'No.' },
+      copyOf('lost'),
+      { kind: 'symlink', path: 'l' as RelativePath, target: 'a' },
+      copyOf('b'),
     ], () => verdicts)
-    expect(rows.map(({ path, safe, state }) => `${path} ${String(safe)} ${state}`)).toEqual(['a true safe', 'odd false uncarried', 'lost false changing', 'l false different', 'b true safe'])
+    expect(rows.map(({ path, safe, state }) => `${path} ${String(safe)} ${state}`)).toEqual([
+      'a true safe', 'odd false uncarried', 'lost false changing', 'l false different', 'b true safe',
+    ])
     expect(rows[0]).toMatchObject({ storedAt: '1970-01-01T00:00:01.000Z', verifiedAt: '1970-01-01T00:00:02.000Z', read: 'disk' })
     expect(rows[4]).not.toHaveProperty('storedAt')
-    expect(questions[0]?.files).toMatchObject([{ path: 'a', kind: 'FILE', digest: new Uint8Array(hashBytes(Buffer.from('a'))) }, { path: 'l', kind: 'SYMLINK', digest: new Uint8Array(hashBytes(Buffer.from('a'))) }, { path: 'b' }])
+    expect(questions[0]?.files).toMatchObject([
+      { path: 'a', kind: 'FILE', digest: new Uint8Array(hashBytes(Buffer.from('a'))) },
+      { path: 'l', kind: 'SYMLINK', digest: new Uint8Array(hashBytes(Buffer.from('a'))) }, { path: 'b' },
+    ])
   })
 
-  test('takes no verdict of a newer server for safe', async () => {
+  test('does not treat an unknown verdict of a newer server as safe', async () => {
     const { rows } = await asked([copyOf('a'), copyOf('b')], () => [{ verdict: 'SAFE' }, { verdict: 'MOSTLY' } as unknown as FileVerdict])
-    expect(rows).toMatchObject([{ path: 'a', safe: true }, { path: 'b', safe: false, state: 'other', reason: expect.stringContaining('update the client') as unknown }])
+    expect(rows).toMatchObject([
+      { path: 'a', safe: true },
+      { path: 'b', safe: false, state: 'other', reason: expect.stringContaining('update the client') as unknown },
+    ])
   })
 
-  test('is split into questions of as many files as allowed', async () => {
-    const { rows, questions } = await asked(Array.from({ length: LIMITS.filesPerQuestion + 1 }, (_, i) => copyOf(String(i))), ({ files }) => files.map(() => ({ verdict: 'SAFE' })))
+  test('is split into messages of as many files as allowed', async () => {
+    const { rows, questions } = await asked(
+      Array.from({ length: LIMITS.filesPerQuestion + 1 }, (_, i) => copyOf(String(i))),
+      ({ files }) => files.map(() => ({ verdict: 'SAFE' }))
+    )
     expect(questions.map(({ files }) => files.length)).toEqual([LIMITS.filesPerQuestion, 1])
     expect(rows).toHaveLength(LIMITS.filesPerQuestion + 1)
   })
 
-  test.each([[[]], [[{ verdict: 'SAFE' }, { verdict: 'SAFE' }]]] as [FileVerdict[]][])('ends where the server answers for fewer or more files: %j', async verdicts => {
-    await expect(asked([copyOf('a')], () => verdicts)).rejects.toMatchObject({ code: expect.stringMatching(/^(MESSAGE_INVALID|PEER_GONE)$/u) as string })
+  test.each<[FileVerdict[]]>([
+    [[]], [[{ verdict: 'SAFE' }, { verdict: 'SAFE' }]],
+  ])('fails if the server answers for fewer or more files: %j', async verdicts => {
+    await expect(asked([copyOf('a')], () => verdicts)).rejects.toMatchObject({
+      code: expect.stringMatching(/^(MESSAGE_INVALID|PEER_GONE)$/u) as string,
+    })
   })
 
-  test('says clearly that an older server cannot answer, and leaves its queue', async () => {
+  test('says that an older server cannot answer, before it is queued', async () => {
     const [left, right] = memoryStreamPair()
     const [client, server] = [openConnection({ stream: left, clock: systemClock }), openConnection({ stream: right, clock: systemClock })]
     const greeting: Promise<Connection | undefined> = greetForSafeCheck(client, 'test', systemClock).then(() => client)

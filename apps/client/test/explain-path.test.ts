@@ -8,7 +8,9 @@ import type { PushResult } from '../src/push/push-result.ts'
 import type { Activity } from '../src/status/run-record.ts'
 
 const PATH = 'a/b' as RelativePath
-const LISTED: Explanation = { state: 'listed', entry: { kind: 'file', name: 'b' as Name, sizeBytes: 1, mtimeNs: 2n, mode: 0o644, fileId: 3n } }
+const LISTED: Explanation = {
+  state: 'listed', entry: { kind: 'file', name: 'b' as Name, sizeBytes: 1, mtimeNs: 2n, mode: 0o644, fileId: 3n },
+}
 
 test.each<[Activity, RegExp]>([
   [{ doing: 'idle' }, /^No client is running, so it is not known whether/u],
@@ -16,7 +18,7 @@ test.each<[Activity, RegExp]>([
   [{ doing: 'queued', position: 3, estimateMs: undefined }, /not stored yet: this client is at position 3 in the server's queue\.$/u],
   [{ doing: 'comparing' }, /not stored yet: the directory is being compared/u],
   [{ doing: 'waiting', untilMs: 0 }, /not stored yet: the next run is at 1970-01-01T00:00:00\.000Z\.$/u],
-])('a file that was never stored, while the client does %j', (activity, reason) => {
+])('says why a file was not stored yet while the client does %j', (activity, reason) => {
   const record = new RunRecord()
   record.activity = activity
   expect(explainPath(PATH, LISTED, record)).toEqual({ path: PATH, state: 'pending', reason: expect.stringMatching(reason) as unknown })
@@ -27,10 +29,11 @@ const FILE: FileEntry = { kind: 'file', name: 'b' as Name, sizeBytes: 1, mtimeNs
 const FOLDER: DirectoryEntry = { kind: 'directory', name: 'a' as Name, mtimeNs: 2n, mode: 0o755, digest: DIGEST(1) }
 const NAMED: Problem = { path: 'a/deep/p', code: 'SPECIAL_FILE', message: 'it is a pipe' }
 const OK: PushResult = {
-  result: 'ok', filesSent: 1, filesDeleted: 0, filesRenamed: 0, filesTotal: 1, bytesTotal: 1, bytesSent: 1, bytesReceived: 1, durationMs: 1, nextSyncAt: null, problems: [], problemCount: 0,
+  result: 'ok', filesSent: 1, filesDeleted: 0, filesRenamed: 0, filesTotal: 1, bytesTotal: 1, bytesSent: 1, bytesReceived: 1, durationMs: 1,
+  nextSyncAt: null, problems: [], problemCount: 0,
 }
 
-/** After a run that stored the file and the directory, which waits for the next one. */
+/** The record of a client that stored the file and the directory and waits for the next run. */
 function afterRun (result: Partial<PushResult> = {}): RunRecord {
   const record = new RunRecord()
   const listings = new Map([['', encodeListing([FOLDER])], ['a', encodeListing([FILE])]])
@@ -42,16 +45,40 @@ function afterRun (result: Partial<PushResult> = {}): RunRecord {
 
 const A = 'a' as RelativePath
 const answers: readonly [what: string, path: RelativePath, explanation: Explanation, record: RunRecord, state: string, reason: RegExp][] = [
-  ['a file as it was stored', PATH, { state: 'listed', entry: FILE }, afterRun(), 'stored', /holds it exactly as it is here \(1 byte, modified 1970-01-01T00:00:00\.000Z\), since 1970/u],
-  ['one that changed since', PATH, { state: 'listed', entry: { ...FILE, sizeBytes: 9 } }, afterRun(), 'pending', /^It has changed since it was stored \(9 bytes, modified .*It is not stored yet: the next run is at/u],
-  ['another one of the same size and time', PATH, { state: 'listed', entry: { ...FILE, fileId: 4n } }, afterRun(), 'pending', /^It has changed/u],
-  ['a directory of which everything is stored', A, { state: 'listed', entry: FOLDER }, afterRun(), 'stored', /holds it with everything in it, except for ignored files, exactly as it is here, since/u],
-  ['one in which something changed', A, { state: 'listed', entry: { ...FOLDER, digest: DIGEST(9) } }, afterRun(), 'pending', /^Its content has changed since it was stored\. It is not stored yet/u],
-  ['one with something that the scan left out', A, { state: 'listed', entry: FOLDER, below: { first: NAMED, count: 1 } }, afterRun(), 'problem', /^Not everything in it is stored: a\/deep\/p: it is a pipe\.$/u],
-  ['one with something that the server did not store', A, { state: 'listed', entry: FOLDER }, afterRun({ result: 'problems', problems: [NAMED], problemCount: 1 }), 'problem', /^Not everything in it is stored: a\/deep\/p/u],
-  ['a file after a run that left out more than it named', PATH, { state: 'listed', entry: FILE }, afterRun({ result: 'problems', problems: [NAMED], problemCount: 9 }), 'pending', /did not store 8 entries that it did not name/u],
+  [
+    'a file that has not changed since', PATH, { state: 'listed', entry: FILE }, afterRun(), 'stored',
+    /holds it exactly as it is here \(1 byte, modified 1970-01-01T00:00:00\.000Z\), since 1970/u,
+  ],
+  [
+    'a file that has changed since', PATH, { state: 'listed', entry: { ...FILE, sizeBytes: 9 } }, afterRun(), 'pending',
+    /^It has changed since it was stored \(9 bytes, modified .*It is not stored yet: the next run is at/u,
+  ],
+  [
+    'another file of the same size and time', PATH, { state: 'listed', entry: { ...FILE, fileId: 4n } }, afterRun(), 'pending',
+    /^It has changed/u,
+  ],
+  [
+    'a directory that is stored completely', A, { state: 'listed', entry: FOLDER }, afterRun(), 'stored',
+    /holds it with everything in it, except for ignored files, exactly as it is here, since/u,
+  ],
+  [
+    'a directory whose content has changed', A, { state: 'listed', entry: { ...FOLDER, digest: DIGEST(9) } }, afterRun(), 'pending',
+    /^Its content has changed since it was stored\. It is not stored yet/u,
+  ],
+  [
+    'a directory with a file that the scan left out', A, { state: 'listed', entry: FOLDER, below: { first: NAMED, count: 1 } }, afterRun(),
+    'problem', /^Not everything in it is stored: a\/deep\/p: it is a pipe\.$/u,
+  ],
+  [
+    'a directory with a file that the server did not store', A, { state: 'listed', entry: FOLDER },
+    afterRun({ result: 'problems', problems: [NAMED], problemCount: 1 }), 'problem', /^Not everything in it is stored: a\/deep\/p/u,
+  ],
+  [
+    'a file after a run with problems that it did not name', PATH, { state: 'listed', entry: FILE },
+    afterRun({ result: 'problems', problems: [NAMED], problemCount: 9 }), 'pending', /did not store 8 entries that it did not name/u,
+  ],
 ]
 
-test.each(answers)('%s', (_, path, explanation, record, state, reason) => {
+test.each(answers)('explains the state of %s', (_, path, explanation, record, state, reason) => {
   expect(explainPath(path, explanation, record)).toMatchObject({ state, reason: expect.stringMatching(reason) as unknown })
 })

@@ -16,11 +16,13 @@ let clock: ManualClock
 let attempts: Attempt[]
 let stop: AbortController
 let offers: ServerCandidate[]
-/** No more offers are to come. */
+/** Whether no more offers will come. */
 let isOver: boolean
 let wake: () => void
 beforeEach(() => {
-  [clock, attempts, stop, offers, isOver, wake] = [new ManualClock(), [], new AbortController(), [], false, () => { /* nobody waits yet */ }]
+  [clock, attempts, stop, offers, isOver, wake] = [
+    new ManualClock(), [], new AbortController(), [], false, () => { /* nothing waits yet */ },
+  ]
 })
 
 function offer (port: number, idPrefix = `ID${port}`, address = '10.0.0.1'): ServerCandidate {
@@ -41,10 +43,12 @@ async function find (): Promise<number | undefined> {
   const finding = findPairing<number>({
     candidates: listen, random: () => 0, clock, signal: stop.signal,
     attempt: async ({ port }, signal) => await new Promise((resolve, reject) => {
-      attempts.push({ port, signal, grant: () => { resolve(port) }, fail: code => { reject(new FileSyncError(code, `${code} at ${port}.`)) } })
+      attempts.push({
+        port, signal, grant: () => { resolve(port) }, fail: code => { reject(new FileSyncError(code, `${code} at ${port}.`)) },
+      })
     }),
   })
-  finding.catch(() => { /* looked at by the test */ })
+  finding.catch(() => { /* awaited by the test */ })
   await settle()
   return await finding
 }
@@ -55,12 +59,12 @@ async function settle (): Promise<void> {
 
 async function begin (): Promise<{ finding: Promise<number | undefined> }> {
   const finding = find()
-  finding.catch(() => { /* looked at by the test */ })
+  finding.catch(() => { /* awaited by the test */ })
   await settle()
   return { finding }
 }
 
-test('servers that do not show this code refuse, and the one that does is found, whoever answers first', async () => {
+test('finds the server that shows the code, even if others refuse first', async () => {
   offers.push(offer(1), offer(2), offer(3))
   const { finding } = await begin()
   expect(attempts.map(({ port }) => port)).toEqual([1, 2, 3])
@@ -71,7 +75,7 @@ test('servers that do not show this code refuse, and the one that does is found,
   expect(await finding).toBe(3)
 })
 
-test('one that says nothing holds up nobody, and is left when another is found', async () => {
+test('is not held up by a server that does not answer, and aborts that attempt when another one succeeds', async () => {
   offers.push(offer(1), offer(2))
   const { finding } = await begin()
   attempts[1]?.grant()
@@ -80,7 +84,7 @@ test('one that says nothing holds up nobody, and is left when another is found',
   expect(clock.scheduled).toBe(0)
 })
 
-test('after a refusal others are waited for a while, and a wrong code is told then', async () => {
+test('waits two seconds for other servers after a refusal, then reports a wrong code', async () => {
   offers.push(offer(1))
   const { finding } = await begin()
   attempts[0]?.fail('PAIRING_REFUSED')
@@ -99,7 +103,7 @@ test('after a refusal others are waited for a while, and a wrong code is told th
   await expect(finding).rejects.toMatchObject({ code: 'PAIRING_REFUSED', message: expect.stringContaining('All 2 servers') as unknown })
 })
 
-test('the only server that was named tells its own failure at once', async () => {
+test('reports the failure of a server that the user named immediately', async () => {
   offers.push({ address: '10.0.0.1', port: 1, origin: 'given' })
   isOver = true
   const { finding } = await begin()
@@ -108,7 +112,7 @@ test('the only server that was named tells its own failure at once', async () =>
   expect(clock.monotonicMs()).toBe(0)
 })
 
-test('somebody who pretends to be the server is told before mere refusals', async () => {
+test('prefers to report a server that does not know the code over refusals', async () => {
   offers.push(offer(1), offer(2), offer(3))
   isOver = true
   const { finding } = await begin()
@@ -116,7 +120,7 @@ test('somebody who pretends to be the server is told before mere refusals', asyn
   await expect(finding).rejects.toMatchObject({ code: 'PAIRING_UNPROVEN' })
 })
 
-test('where nobody is heard there is nobody, and a stop ends it', async () => {
+test('resolves with undefined if no server is discovered, and rejects when it is aborted', async () => {
   isOver = true
   expect(await (await begin()).finding).toBeUndefined()
   isOver = false

@@ -24,7 +24,7 @@ interface Options extends MemoryStreamInit {
   readonly clock?: ManualClock
 }
 
-/** A run of our client, and the server's end of its connection. */
+/** A client that pushes, and the server's end of its connection. */
 class Run {
   readonly session: Promise<LegacyPushed>
   readonly #server: ReturnType<typeof memoryStreamPair>[0]
@@ -45,7 +45,9 @@ class Run {
     this.#server = server
     const clock = options.clock ?? systemClock
     const channel = new LegacyChannel(client, clock)
-    const deps: LegacyPushDependencies = { scan: async () => pushable, source, clientId: 'pc', zone: UTC, clock, onBusy: () => { this.busy.push(true) } }
+    const deps: LegacyPushDependencies = {
+      scan: async () => pushable, source, clientId: 'pc', zone: UTC, clock, onBusy: () => { this.busy.push(true) },
+    }
     this.session = pushLegacySession(channel, deps).catch((error: unknown) => {
       channel.destroy(asFileSyncError(error))
       throw error
@@ -53,9 +55,9 @@ class Run {
     this.session.catch(() => { /* awaited in the test */ })
   }
 
-  async say (text: string): Promise<void> { await this.#server.write(new TextEncoder().encode(text)) }
+  async send (text: string): Promise<void> { await this.#server.write(new TextEncoder().encode(text)) }
 
-  /** Waits for what ends with this, and takes all up to it. */
+  /** Reads up to the end of this text. */
   async until (end: string): Promise<string> {
     for (;;) {
       const text = Buffer.from(this.received).toString('latin1')
@@ -64,7 +66,8 @@ class Run {
         this.received = this.received.slice(at + end.length)
         return Buffer.from(text.slice(0, at + end.length), 'latin1').toString('utf8')
       }
-      if (!await this.more()) throw new Error(`The client ended before it said ${JSON.stringify(end)}; it said ${JSON.stringify(text.slice(0, 500))}.`)
+      if (await this.more()) continue
+      throw new Error(`The client ended before it sent ${JSON.stringify(end)}; it sent ${JSON.stringify(text.slice(0, 500))}.`)
     }
   }
 
@@ -75,9 +78,9 @@ class Run {
   }
 
   async ask (paths: readonly string[]): Promise<Record<string, unknown>> {
-    await this.say(READY)
+    await this.send(READY)
     const info = JSON.parse(await this.until(']}')) as Record<string, unknown>
-    await this.say(`{"type":"TASKS","files_to_send":${JSON.stringify(paths)}}\n`)
+    await this.send(`{"type":"TASKS","files_to_send":${JSON.stringify(paths)}}\n`)
     return info
   }
 }
@@ -85,34 +88,39 @@ class Run {
 const nextSync = '{"type":"NEXT_SYNC","time":"2099-01-01T00:00:00"}'
 
 describe('a push to the original server', () => {
-  test.each([undefined, 1, 5])('says what the original says, in pieces of %s bytes', async chunkBytes => {
-    const run = new Run({ 'ü': 'umlaut', 'd': { 'b"': 'quote', 'large': LARGE }, 'skip': 'x' }, chunkBytes === undefined ? {} : { chunkBytes })
-    await run.say('{"type":"SERVER_STATUS_MESSAGE","status":"BUSY"}{"type":"SERVER_STATUS","status":"READY"}')
+  test.each([undefined, 1, 5])('sends the bytes that the original client sends, in pieces of %s bytes', async chunkBytes => {
+    const run = new Run(
+      { 'ü': 'umlaut', 'd': { 'b"': 'quote', 'large': LARGE }, 'skip': 'x' }, chunkBytes === undefined ? {} : { chunkBytes }
+    )
+    await run.send('{"type":"SERVER_STATUS_MESSAGE","status":"BUSY"}{"type":"SERVER_STATUS","status":"READY"}')
     const info = await run.until(']}')
-    expect(info).toBe(`{"type":"CLIENT_FILES_INFO","client_id":"pc","files":[${['skip', 'ü', 'd/b"', 'd/large'].map(path => JSON.stringify({ name: path.split('/').at(-1), path, last_mod: TIME })).join()}]}`)
+    const files = ['skip', 'ü', 'd/b"', 'd/large'].map(path => JSON.stringify({ name: path.split('/').at(-1), path, last_mod: TIME }))
+    expect(info).toBe(`{"type":"CLIENT_FILES_INFO","client_id":"pc","files":[${files.join()}]}`)
     expect(run.busy).toEqual([true])
-    await run.say('{"type":"TASKS","files_to_send":["d/large","d/b\\"","\\u00fc"]}\n')
+    await run.send('{"type":"TASKS","files_to_send":["d/large","d/b\\"","\\u00fc"]}\n')
     expect(await run.until('umlaut')).toBe(`{"type":"FILE_HEADER","name":"ü","path":"ü","size":6,"last_mod":"${TIME}"}\numlaut`)
     expect(await run.until('quote')).toContain('"path":"d/b\\""')
     expect(await run.until('\n')).toBe(`{"type":"FILE_HEADER","name":"large","path":"d/large","size":700000,"last_mod":"${TIME}"}\n`)
     while (run.received.length < LARGE.length) await run.more()
     expect(Buffer.from(run.received).equals(LARGE)).toBe(true)
-    await run.say(nextSync)
+    await run.send(nextSync)
     expect(await run.session).toMatchObject({ filesSent: 3, problems: [], nextInMs: LIMITS.nextSyncMaxMs })
   })
 
-  test('names what cannot travel', async () => {
+  test('reports entries that the protocol cannot carry', async () => {
     const run = new Run({ link: { symlink: 'x' }, empty: {}, d: { file: '1' } })
     expect(await run.ask([])).toMatchObject({ files: [{ path: 'd/file' }] })
-    await run.say(nextSync)
-    expect((await run.session).problems.map(({ path, code }) => `${code} ${path}`).sort()).toEqual(['NOT_CARRIED empty', 'NOT_CARRIED link'])
+    await run.send(nextSync)
+    expect(
+      (await run.session).problems.map(({ path, code }) => `${code} ${path}`).sort()
+    ).toEqual(['NOT_CARRIED empty', 'NOT_CARRIED link'])
   })
 
-  test('of a list of 8192 bytes goes on, and of a byte more stops before it says anything', async () => {
-    // The name of a file stands in the list twice, that of its directory once.
+  test('accepts a list of 8192 bytes, and refuses one more byte before it sends anything', async () => {
+    // The name of a file is in the list twice, that of its directory once.
     const list = async (files: TreeLiteral): Promise<Run> => {
       const run = new Run(files)
-      await run.say(READY)
+      await run.send(READY)
       return run
     }
     const many = Object.fromEntries(Array.from({ length: 31 }, (_, i) => [`${'n'.repeat(90)}${10 + i}`, '']))
@@ -130,9 +138,9 @@ describe('a push to the original server', () => {
     expect(tooLong.received).toEqual([])
   })
 
-  test('of a directory that could not be read whole stops before it says anything', async () => {
+  test('refuses a directory that cannot be read completely before it sends anything', async () => {
     const run = new Run({ a: '1' }, { complete: false })
-    await run.say(READY)
+    await run.send(READY)
     await expect(run.session).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' })
     expect(run.received).toEqual([])
   })
@@ -149,11 +157,11 @@ describe('a push to the original server', () => {
     const run = new Run({ large: LARGE }, { changed: ['large'] })
     await run.ask(['large'])
     await expect(run.session).rejects.toMatchObject({ code: 'DATA_MISMATCH', path: 'large' })
-    while (await run.more()) { /* until it ends */ }
+    while (await run.more()) { /* the rest */ }
     expect(run.received.length).toBeLessThan(LARGE.length)
   })
 
-  test('sends nothing of a small file that cannot be read', async () => {
+  test('sends no part of a small file that cannot be read', async () => {
     const run = new Run({ a: '1' }, { faults: { a: { code: 'UNREADABLE', detail: 'EACCES' } } })
     await run.ask(['a'])
     await expect(run.session).rejects.toMatchObject({ code: 'DATA_MISMATCH' })
@@ -163,8 +171,14 @@ describe('a push to the original server', () => {
 
 describe('a hostile server of the original protocol', () => {
   test.each([
-    ['what it was not told of', ['b']], ['a way out', ['../../etc/passwd']], ['another spelling', ['./a']], ['an absolute path', ['/a']], ['a directory', ['d']],
-    ['a link', ['link']], ['a file twice', ['a', 'a']], ['a name of JavaScript', ['__proto__']],
+    ['a file that is not in the list', ['b']],
+    ['a path outside the directory', ['../../etc/passwd']],
+    ['another spelling of a path', ['./a']],
+    ['an absolute path', ['/a']],
+    ['a directory', ['d']],
+    ['a link', ['link']],
+    ['a file twice', ['a', 'a']],
+    ['a property name of JavaScript', ['__proto__']],
   ])('gets nothing for %s', async (_, paths) => {
     const run = new Run({ a: '1', d: { file: '2' }, link: { symlink: 'a' } })
     await run.ask(paths)
@@ -173,43 +187,47 @@ describe('a hostile server of the original protocol', () => {
   })
 
   test.each([
-    ['tasks without end', `{"type":"TASKS","files_to_send":["${'x'.repeat(LEGACY_LIMITS.messageBytes)}`, 'LIMIT_EXCEEDED'],
-    ['a thousand million tasks', `{"type":"TASKS","files_to_send":[${'"a",'.repeat(20_000)}`, 'LIMIT_EXCEEDED'],
-    ['tasks that are no text', '{"type":"TASKS","files_to_send":[1]}', 'MESSAGE_INVALID'],
-    ['the next sync in place of tasks', nextSync, 'MESSAGE_INVALID'],
+    ['an endless task', `{"type":"TASKS","files_to_send":["${'x'.repeat(LEGACY_LIMITS.messageBytes)}`, 'LIMIT_EXCEEDED'],
+    ['too many tasks', `{"type":"TASKS","files_to_send":[${'"a",'.repeat(20_000)}`, 'LIMIT_EXCEEDED'],
+    ['tasks that are not text', '{"type":"TASKS","files_to_send":[1]}', 'MESSAGE_INVALID'],
+    ['NEXT_SYNC instead of TASKS', nextSync, 'MESSAGE_INVALID'],
     ['no JSON', 'HTTP/1.1 400 Bad Request', 'MESSAGE_INVALID'],
-  ])('is left for %s', async (_, reply, code) => {
+  ])('is disconnected for %s', async (_, reply, code) => {
     const run = new Run({ a: '1' })
-    await run.say(READY)
+    await run.send(READY)
     await run.until(']}')
-    await run.say(reply)
+    await run.send(reply)
     await expect(run.session).rejects.toMatchObject({ code })
   })
 
-  test.each([['never', '"never"'], ['a number', '0'], ['an instant with a zone', '"2026-01-01T00:00:00Z"']])('is left for the next sync at %s', async (_, time) => {
+  test.each([
+    ['never', '"never"'], ['a number', '0'], ['an instant with a zone', '"2026-01-01T00:00:00Z"'],
+  ])('is disconnected if the time of the next sync is %s', async (_, time) => {
     const run = new Run({ a: '1' })
     await run.ask([])
-    await run.say(`{"type":"NEXT_SYNC","time":${time}}`)
+    await run.send(`{"type":"NEXT_SYNC","time":${time}}`)
     await expect(run.session).rejects.toMatchObject({ code: 'MESSAGE_INVALID' })
   })
 
-  test.each([['0001-01-01T00:00:00', LIMITS.nextSyncMinMs], ['9999-01-01T00:00:00', LIMITS.nextSyncMaxMs]])('cannot make the client spin or wait for ever (%s)', async (time, expected) => {
+  test.each([
+    ['0001-01-01T00:00:00', LIMITS.nextSyncMinMs], ['9999-01-01T00:00:00', LIMITS.nextSyncMaxMs],
+  ])('cannot make the client spin or wait forever (%s)', async (time, expected) => {
     const run = new Run({ a: '1' })
     await run.ask([])
-    await run.say(`{"type":"NEXT_SYNC","time":"${time}"}`)
+    await run.send(`{"type":"NEXT_SYNC","time":"${time}"}`)
     expect((await run.session).nextInMs).toBe(expected)
   })
 
-  test('that says nothing is left', async () => {
+  test('is disconnected if it sends nothing', async () => {
     const clock = new ManualClock()
     const run = new Run({ a: '1' }, { clock })
     clock.advance(LEGACY_LIMITS.idleTimeoutMs)
     await expect(run.session).rejects.toMatchObject({ code: 'PEER_TIMEOUT' })
   })
 
-  test('that leaves is told as gone', async () => {
+  test('is reported as gone if it disconnects', async () => {
     const run = new Run({ a: '1' }, { cutAfterBytes: [READY.length, undefined] })
-    await run.say(READY).catch(() => { /* it is cut behind these bytes */ })
+    await run.send(READY).catch(() => { /* the connection is cut after these bytes */ })
     await expect(run.session).rejects.toMatchObject({ code: 'PEER_GONE' })
   })
 })

@@ -9,20 +9,24 @@ const STARTED: ClientStatus = {
 }
 
 const RUN: PushResult = {
-  result: 'problems', filesSent: 1, filesDeleted: 0, filesRenamed: 0, filesTotal: 7, bytesTotal: 90, bytesSent: 5, bytesReceived: 6, durationMs: 1,
+  result: 'problems', filesSent: 1, filesDeleted: 0, filesRenamed: 0, filesTotal: 7, bytesTotal: 90, bytesSent: 5, bytesReceived: 6,
+  durationMs: 1,
   nextSyncAt: null, problems: [], problemCount: 2,
 }
 
-test('what is not known yet is absent, and what was known before a restart is there', async () => {
+test('unknown values are absent, and values from before a restart are present', async () => {
   let status = STARTED
   const metrics = new ClientMetrics()
   const port = await metrics.serve({ host: '127.0.0.1', port: 0 }, () => status)
   onTestFinished(async () => { await port.close() })
   const shown = async (): Promise<Map<string, string>> => {
-    const lines = (await (await fetch(`http://127.0.0.1:${port.port}/metrics`)).text()).split('\n').filter(line => line.startsWith('filesync_'))
+    const response = await fetch(`http://127.0.0.1:${port.port}/metrics`)
+    const lines = (await response.text()).split('\n').filter(line => line.startsWith('filesync_'))
     return new Map(lines.map(line => [line.slice(0, line.lastIndexOf(' ')), line.slice(line.lastIndexOf(' ') + 1)]))
   }
-  const names = ['last_run_timestamp_seconds', 'last_complete_timestamp_seconds', 'next_sync_timestamp_seconds', 'problems', 'tree_files', 'tree_bytes']
+  const names = [
+    'last_run_timestamp_seconds', 'last_complete_timestamp_seconds', 'next_sync_timestamp_seconds', 'problems', 'tree_files', 'tree_bytes',
+  ]
   const valuesOf = async (): Promise<(string | undefined)[]> => {
     const all = await shown()
     return names.map(name => all.get(`filesync_client_${name}`))

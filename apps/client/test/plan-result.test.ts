@@ -6,15 +6,18 @@ import { describePlan, planResult } from '../src/push/plan-result.ts'
 import type { PlanResult } from '../src/push/plan-result.ts'
 
 const NOTHING: PlanMessage = {
-  type: 'PLAN', added: { files: 0, bytes: 0 }, changed: { files: 0, bytes: 0 }, deleted: { files: 0, bytes: 0 }, renamed: 0, problems: [], problemCount: 0,
+  type: 'PLAN', added: { files: 0, bytes: 0 }, changed: { files: 0, bytes: 0 }, deleted: { files: 0, bytes: 0 }, renamed: 0, problems: [],
+  problemCount: 0,
 }
 
 function result (plan: Partial<PlanMessage>, problems: readonly Problem[] = []): PlanResult {
-  const tree = { ...memoryTree({ a: 'one', b: 'three' }, hashBytes), complete: true, problems, problemCount: problems.length, isUnsettled: () => false }
+  const tree = {
+    ...memoryTree({ a: 'one', b: 'three' }, hashBytes), complete: true, problems, problemCount: problems.length, isUnsettled: () => false,
+  }
   return planResult({ tree, plan: { ...NOTHING, ...plan } })
 }
 
-test('a person reads what would be done, and nothing of what would not', () => {
+test('shows only the kinds of changes that would be made', () => {
   expect(describePlan(result({ added: { files: 1, bytes: 5 }, renamed: 2, deleted: { files: 3, bytes: 1500 } }))).toBe([
     'A push of 2 files, 8 B would make at most these changes:',
     '  new          1 file, 5 B',
@@ -24,7 +27,7 @@ test('a person reads what would be done, and nothing of what would not', () => {
   expect(describePlan(result({}))).toBe('A push would change nothing: 2 files, 8 B.')
 })
 
-test('problems of both ends are counted, and what would stop the push is told', () => {
+test('counts the problems of both ends, and shows why the server would refuse the push', () => {
   const here: Problem = { path: 'pipe\u001b', code: 'NOT_A_FILE' as Problem['code'], message: 'it is a pipe' }
   const made = result({ problems: [{ ...here, path: 'there' }], problemCount: 7, obstacle: 'too much would vanish' }, [here])
   expect(made).toMatchObject({ result: 'stopped', problemCount: 8, message: 'too much would vanish' })

@@ -11,7 +11,7 @@ const progress: TransferProgress = {
   bytesPerSecond: 2_000_000, remainingMs: 9_250, path: 'a/\u001b[31mb' as RelativePath, isCompressing: false,
 }
 
-test('a terminal shows one line in the place of the last, and is left clean', () => {
+test('replaces the line on a terminal and clears it at the end', () => {
   const terminal = fakeTerminal({}, true)
   const line = createProgressLine(terminal.stderr, false)
   line.clear()
@@ -22,7 +22,7 @@ test('a terminal shows one line in the place of the last, and is left clean', ()
   expect(terminal.complained()).toBe('\r\u001b[2Kone\r\u001b[2Ktwo\r\u001b[2K')
 })
 
-test.each([[false, false], [true, true]])('with a terminal %j and --quiet %j nothing is shown', (isTTY, quiet) => {
+test.each([[false, false], [true, true]])('shows nothing with a terminal %j and --quiet %j', (isTTY, quiet) => {
   const terminal = fakeTerminal({}, isTTY)
   const line = createProgressLine(terminal.stderr, quiet)
   line.show('one')
@@ -30,7 +30,7 @@ test.each([[false, false], [true, true]])('with a terminal %j and --quiet %j not
   expect(terminal.complained()).toBe('')
 })
 
-/** What is shown of a text on a terminal of 80 columns. */
+/** What a terminal of 80 columns shows of a text. */
 function shown (text: string): string {
   const terminal = fakeTerminal({}, true)
   createProgressLine(terminal.stderr, false).show(text)
@@ -44,18 +44,20 @@ test.each([
   ['日'.repeat(40), `${'日'.repeat(39)}…`],
   [`${'x'.repeat(78)}👍`, `${'x'.repeat(78)}…`],
   ['e\u0301'.repeat(79), 'e\u0301'.repeat(79)],
-])('%j is cut to the width of the terminal', (text, cut) => {
+])('truncates %j to the width of the terminal', (text, cut) => {
   expect(shown(text)).toBe(cut)
 })
 
-test('no letter is cut in half', () => {
+test('never splits a character', () => {
   fc.assert(fc.property(fc.string({ unit: 'grapheme', maxLength: 200 }), text => {
     expect(shown(text).isWellFormed()).toBe(true)
     expect(shown(text) === text || shown(text).endsWith('…')).toBe(true)
   }))
 })
 
-test('progress says what is known and no more', () => {
+test('describes only what is known of the progress', () => {
   expect(describeProgress(progress)).toBe('3/10+ files  1.50 MB of 20.0 MB+  2.00 MB/s  9.3 s left  a/\\u{1b}[31mb')
-  expect(describeProgress({ ...progress, isTotalKnown: true, remainingMs: undefined, path: undefined })).toBe('3/10 files  1.50 MB of 20.0 MB  2.00 MB/s')
+  expect(
+    describeProgress({ ...progress, isTotalKnown: true, remainingMs: undefined, path: undefined })
+  ).toBe('3/10 files  1.50 MB of 20.0 MB  2.00 MB/s')
 })

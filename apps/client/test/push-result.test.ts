@@ -12,32 +12,36 @@ const unreadable = (path: string): Problem => problem(path, 'UNREADABLE')
 const unsettled = (path: string): Problem => problem(path, 'UNSETTLED')
 
 function pushed (next: Partial<NextSync> = {}, problems: readonly Problem[] = []): Pushed {
-  const tree = { ...memoryTree({ a: 'one', b: 'two' }, hashBytes), complete: true, problems, problemCount: problems.length, isUnsettled: () => false }
+  const tree = {
+    ...memoryTree({ a: 'one', b: 'two' }, hashBytes), complete: true, problems, problemCount: problems.length, isUnsettled: () => false,
+  }
   const stored = { files: 2, bytes: 6, deleted: 1, renamed: 3 }
   return { tree, next: { type: 'NEXT_SYNC', inMs: 1000, result: 'OK', stored, problems: [], problemCount: 0, ...next }, stale: new Set() }
 }
 
 describe('the last line of push --json', () => {
-  test('has the fields of the contract, in its order, and the count of problems', () => {
-    expect(JSON.stringify(pushResult(pushed(), COST, AT))).toBe('{"result":"ok","filesSent":2,"filesDeleted":1,"filesRenamed":3,"filesTotal":2,"bytesTotal":6,' +
+  test('has the documented fields in the documented order', () => {
+    expect(JSON.stringify(pushResult(pushed(), COST, AT))).toBe('{"result":"ok",' +
+      '"filesSent":2,"filesDeleted":1,"filesRenamed":3,"filesTotal":2,"bytesTotal":6,' +
       `"bytesSent":900,"bytesReceived":80,"durationMs":1234,"nextSyncAt":"${AT}","problems":[],"problemCount":0}`)
   })
 
-  test('after an error it has the same fields, and the reason', () => {
+  test('has the same fields and the reason after an error', () => {
     const failed = failedResult(new FileSyncError('SERVER_NOT_FOUND', 'No server answered.'), COST)
     expect(failed).toEqual({
-      result: 'failed', filesSent: 0, filesDeleted: 0, filesRenamed: 0, filesTotal: 0, bytesTotal: 0, ...COST, nextSyncAt: null, problems: [], problemCount: 0,
+      result: 'failed', filesSent: 0, filesDeleted: 0, filesRenamed: 0, filesTotal: 0, bytesTotal: 0, ...COST, nextSyncAt: null,
+      problems: [], problemCount: 0,
       code: 'SERVER_NOT_FOUND', message: 'No server answered.',
     })
     expect(Object.keys(failed).slice(0, 12)).toEqual(Object.keys(pushResult(pushed(), COST, AT)))
     expect(failedResult(new FileSyncError('HALTED', 'The brake.'), COST).result).toBe('halted')
   })
 
-  test('is no success where the server says that not everything is stored, without a problem that it names', () => {
+  test('reports problems if the server says that not everything is stored, even if it names none', () => {
     expect(pushResult(pushed({ result: 'PROBLEMS' }), COST, AT).result).toBe('problems')
   })
 
-  test('each problem has a path, a code and a message', () => {
+  test('has a path, a code and a message for each problem', () => {
     const { result, problems } = pushResult(pushed({}, [unreadable('a')]), COST, AT)
     expect(result).toBe('problems')
     expect(problems).toEqual([{ path: 'a', code: 'UNREADABLE', message: expect.stringMatching(/./u) as unknown }])
@@ -45,19 +49,21 @@ describe('the last line of push --json', () => {
 })
 
 describe('problems', () => {
-  test('one that both ends know of counts once', () => {
-    const result = pushResult(pushed({ result: 'PROBLEMS', problems: [unsettled('a'), unreadable('b')], problemCount: 2 }, [unsettled('a')]), COST, AT)
+  test('a problem that both ends report counts once', () => {
+    const result = pushResult(
+      pushed({ result: 'PROBLEMS', problems: [unsettled('a'), unreadable('b')], problemCount: 2 }, [unsettled('a')]), COST, AT
+    )
     expect(result.problems.map(({ path }) => path)).toEqual(['a', 'b'])
     expect(result.problemCount).toBe(2)
   })
 
-  test('those that the server only counted still count', () => {
+  test('problems that the server counts without naming them still count', () => {
     const result = pushResult(pushed({ result: 'PROBLEMS', problems: [unreadable('b')], problemCount: 1000 }), COST, AT)
     expect([result.problems.length, result.problemCount, result.result]).toEqual([1, 1000, 'problems'])
   })
 })
 
-test('exit codes follow from the result', () => {
+test('the exit code follows from the result', () => {
   const stored = pushResult(pushed(), COST, AT)
   const halted = pushResult(pushed({ result: 'HALTED', message: 'Too much would go.' }), COST, AT)
   expect(exitCodeOf(stored)).toBe(0)
@@ -66,12 +72,14 @@ test('exit codes follow from the result', () => {
   expect([halted.code, halted.message]).toEqual(['HALTED', 'Too much would go.'])
 })
 
-describe('for a person', () => {
-  test('a good run is one line', () => {
-    expect(describeResult(pushResult(pushed(), COST, AT))).toBe('Everything is stored: 2 files, 6 B (2 sent, 3 renamed, 1 moved to versions; 900 B over the network in 1.2 s).')
+describe('the result as text', () => {
+  test('is one line for a complete run', () => {
+    expect(describeResult(pushResult(pushed(), COST, AT))).toBe(
+      'Everything is stored: 2 files, 6 B (2 sent, 3 renamed, 1 moved to versions; 900 B over the network in 1.2 s).'
+    )
   })
 
-  test('problems are listed up to twenty, the rest is counted, and names are not obeyed', () => {
+  test('lists up to twenty problems, counts the rest, and escapes control characters in names', () => {
     const many = Array.from({ length: 30 }, (_, n) => unreadable(`dir/\u001b[31m${n}`))
     const lines = describeResult(pushResult(pushed({}, many), COST, AT)).split('\n')
     expect(lines[0]).toBe('30 entries were not stored:')
@@ -81,17 +89,20 @@ describe('for a person', () => {
     expect(lines[22]).toMatch(/^Finished with problems/u)
   })
 
-  test('a halt says why first', () => {
-    expect(describeResult(pushResult(pushed({ result: 'HALTED', message: 'Too much\u0007 would go.' }), COST, AT))).toMatch(/^Too much\\u\{7\} would go\.\nHalted: /u)
+  test('begins with the reason of a halt', () => {
+    const halted = pushResult(pushed({ result: 'HALTED', message: 'Too much\u0007 would go.' }), COST, AT)
+    expect(describeResult(halted)).toMatch(/^Too much\\u\{7\} would go\.\nHalted: /u)
   })
 })
 
-test.each(['PEER_GONE', 'PEER_TIMEOUT'] as const)('a push that ended with %s says what to do, and keeps its code', code => {
+test.each(['PEER_GONE', 'PEER_TIMEOUT'] as const)('adds what to do to a push that ended with %s, and keeps the code', code => {
   const error = withAdvice(new FileSyncError(code, 'The connection was lost.'))
-  expect([error.code, error.message]).toEqual([code, 'The connection was lost. The server keeps what has arrived: push again to continue from there.'])
+  expect([error.code, error.message]).toEqual([
+    code, 'The connection was lost. The server keeps what has arrived: push again to continue from there.',
+  ])
 })
 
-test('an error that says what to do stays as it is', () => {
+test('does not change an error that says what to do', () => {
   const error = new FileSyncError('NOT_PAIRED', 'Pair first.')
   expect(withAdvice(error)).toBe(error)
 })

@@ -7,16 +7,16 @@ const SENDING: Activity = {
   path: undefined, isCompressing: false,
 }
 
-test('a transfer is shown at its rate as of now, with the time that it takes at that', () => {
+test('shows a transfer with its current rate and the time left at that rate', () => {
   expect(atRate(SENDING, 15_000_000)).toEqual({ ...SENDING, bytesPerSecond: 15_000_000, remainingMs: 20_000 })
   expect(atRate(SENDING, 30_000_000)).toEqual(SENDING)
 })
 
-test('one that stands still is shown so, and its end is not foretold', () => {
+test('shows no time left for a transfer that has stalled', () => {
   expect(atRate(SENDING, 0)).toEqual({ ...SENDING, bytesPerSecond: 0, remainingMs: undefined })
 })
 
-test('what cannot be told stays so, and what is no transfer stays as it is', () => {
+test('leaves an unknown time left and other activities unchanged', () => {
   expect(atRate({ ...SENDING, remainingMs: undefined }, 10_000)).toMatchObject({ remainingMs: undefined, bytesPerSecond: 10_000 })
   expect(atRate({ ...SENDING, bytesPerSecond: 0 }, 10_000)).toMatchObject({ remainingMs: 10_000 })
   expect(atRate({ doing: 'comparing' }, 10_000)).toEqual({ doing: 'comparing' })

@@ -16,11 +16,12 @@ beforeAll(async () => {
 })
 afterAll(async () => { await rm(folder, { recursive: true }) })
 
-/** What `push` runs with, by the command line that people type. */
+/** The settings of `push` for a command line. */
 async function settings (argv: readonly string[], terminal: FakeTerminal = fakeTerminal()): Promise<PushSettings> {
   let complete: PushSettings | undefined
   const program = createProgram({ name: 'filesync-client', version: '0', description: '' })
-  program.addCommand(withPushSettings(new Command('push').argument('[dir]')).action(async (directory: string | undefined, flags: PushFlags) => {
+  const command = withPushSettings(new Command('push').argument('[dir]'))
+  program.addCommand(command.action(async (directory: string | undefined, flags: PushFlags) => {
     complete = await completePushSettings(directory, flags, terminal)
   }))
   const exitCode = await runProgram(program, ['push', ...argv], terminal)
@@ -32,36 +33,44 @@ const refused = (message: RegExp): unknown => expect.objectContaining({ exitCode
 
 describe('HOST:PORT', () => {
   test.each([
-    ['nas.local:4242', 'nas.local', 4242], ['192.168.1.5:1', '192.168.1.5', 1], ['[::1]:65535', '::1', 65_535], ['[fe80::1%eth0]:4242', 'fe80::1%eth0', 4242],
+    ['nas.local:4242', 'nas.local', 4242], ['192.168.1.5:1', '192.168.1.5', 1],
+    ['[::1]:65535', '::1', 65_535], ['[fe80::1%eth0]:4242', 'fe80::1%eth0', 4242],
     ['[::ffff:10.0.0.1]:80', '::ffff:10.0.0.1', 80], [' nas:80 ', 'nas', 80],
-  ])('%j is %s and %i', (text, host, port) => {
+  ])('parses %j as %s and %i', (text, host, port) => {
     expect(parseHostPort(text)).toEqual({ host, port })
   })
 
-  test.each(['', 'nas', 'nas:', ':80', 'nas:0', 'nas:65536', 'nas:-1', 'nas:8x', '::1:80', '::1', '[::1]', '[::1]80', '[nas]:80', '[]:80', '[1.2.3.4]:80', 'http://nas:80', 'nas:80/x', 'a b:80', 'nas:080000'])(
-    '%j is refused', text => { expect(() => parseHostPort(text)).toThrow(expect.objectContaining({ code: 'USAGE' })) })
+  test.each([
+    '', 'nas', 'nas:', ':80', 'nas:0', 'nas:65536', 'nas:-1', 'nas:8x', '::1:80', '::1', '[::1]', '[::1]80', '[nas]:80', '[]:80',
+    '[1.2.3.4]:80', 'http://nas:80', 'nas:80/x', 'a b:80', 'nas:080000',
+  ])('refuses %j', text => {
+    expect(() => parseHostPort(text)).toThrow(expect.objectContaining({ code: 'USAGE' }))
+  })
 })
 
-test('what is not given has a default', async () => {
+test('settings that are not given have a default', async () => {
   expect(await settings([join(folder, 'tree')], fakeTerminal({ XDG_STATE_HOME: '/var/state' }))).toEqual({
-    root: join(folder, 'tree'), stateDir: '/var/state/filesync/client', server: undefined, interfaces: undefined, ignoreFile: undefined, builtInIgnores: true,
+    root: join(folder, 'tree'), stateDir: '/var/state/filesync/client', server: undefined, interfaces: undefined, ignoreFile: undefined,
+    builtInIgnores: true,
     limitBytesPerSecond: undefined, compression: 'auto', settleMs: 2000, acceptSource: false,
   })
 })
 
-test('everything can be said in the environment', async () => {
+test('every setting can be given in the environment', async () => {
   const env = {
-    FILESYNC_DIRECTORY: join(folder, 'tree'), FILESYNC_STATE_DIR: '/var/s', FILESYNC_SERVER: '[::1]:42', FILESYNC_INTERFACE: 'eth0,eth1', FILESYNC_IGNORE_FILE: '/etc/rules',
+    FILESYNC_DIRECTORY: join(folder, 'tree'), FILESYNC_STATE_DIR: '/var/s', FILESYNC_SERVER: '[::1]:42', FILESYNC_INTERFACE: 'eth0,eth1',
+    FILESYNC_IGNORE_FILE: '/etc/rules',
     FILESYNC_DEFAULT_IGNORES: 'no', FILESYNC_LIMIT: '20M', FILESYNC_COMPRESS: 'never', FILESYNC_SETTLE: '5s', FILESYNC_ACCEPT_SOURCE: 'yes',
   }
   expect(await settings([], fakeTerminal(env))).toEqual({
-    root: join(folder, 'tree'), stateDir: '/var/s', server: { host: '::1', port: 42 }, interfaces: ['eth0', 'eth1'], ignoreFile: '/etc/rules', builtInIgnores: false,
+    root: join(folder, 'tree'), stateDir: '/var/s', server: { host: '::1', port: 42 }, interfaces: ['eth0', 'eth1'],
+    ignoreFile: '/etc/rules', builtInIgnores: false,
     limitBytesPerSecond: 20_000_000, compression: 'never', settleMs: 5000, acceptSource: true,
   })
 })
 
-describe('the directory', () => {
-  test('goes before the setting, and is asked for only in a terminal', async () => {
+describe('the directory to push', () => {
+  test('is taken from the argument before the setting, and asked for only in a terminal', async () => {
     expect((await settings([join(folder, 'tree'), '--directory', '/elsewhere', '--state-dir', '/var/s'])).root).toBe(join(folder, 'tree'))
     await expect(settings([])).rejects.toEqual(refused(/No directory to push/u))
     await expect(settings(['--json'], fakeTerminal({}, true))).rejects.toEqual(refused(/No directory to push/u))
@@ -72,7 +81,7 @@ describe('the directory', () => {
     expect((await asked).root).toBe(join(folder, 'tree'))
   })
 
-  test('that is answered with ~ is in the home directory', async () => {
+  test('may be entered relative to the home directory with ~', async () => {
     const terminal = fakeTerminal({ HOME: folder }, true)
     const asked = settings(['--state-dir', '/var/s'], terminal)
     await expect.poll(() => terminal.printed()).toContain('Directory to push:')
@@ -80,26 +89,28 @@ describe('the directory', () => {
     expect((await asked).root).toBe(join(folder, 'tree'))
   })
 
-  test('is not the working directory because a variable was empty', async () => {
+  test('may not be empty', async () => {
     await expect(settings([''])).rejects.toEqual(refused(/is empty/u))
     await expect(settings(['--directory', ''])).rejects.toEqual(refused(/is empty/u))
   })
 })
 
 describe('the state directory', () => {
-  test('each profile has its own, beside the usual one', () => {
+  test('is separate for each profile, beside the default one', () => {
     const terminal = fakeTerminal({ XDG_STATE_HOME: '/var/state' })
     expect(stateDirOf({}, terminal)).toBe('/var/state/filesync/client')
     expect(stateDirOf({ profile: 'photos' }, terminal)).toBe('/var/state/filesync/client-photos')
     expect(() => stateDirOf({ profile: 'photos', stateDir: '/var/s' }, terminal)).toThrow(expect.objectContaining({ code: 'USAGE' }))
   })
 
-  test.each(['../x', 'a/b', '.hidden', '..', 'x'.repeat(65), 'ü'])('a profile is not called %j', async profile => {
+  test.each(['../x', 'a/b', '.hidden', '..', 'x'.repeat(65), 'ü'])('refuses the profile name %j', async profile => {
     await expect(settings([join(folder, 'tree'), '--profile', profile])).rejects.toEqual(refused(/profile name has/u))
   })
 
-  test('may not lie inside the tree, also not by a link', async () => {
-    await expect(settings([join(folder, 'tree'), '--state-dir', join(folder, 'tree', '.filesync')])).rejects.toEqual(refused(/is inside the directory to push/u))
+  test('may not be inside the directory to push, not even through a link', async () => {
+    await expect(
+      settings([join(folder, 'tree'), '--state-dir', join(folder, 'tree', '.filesync')])
+    ).rejects.toEqual(refused(/is inside the directory to push/u))
     await symlink(join(folder, 'tree'), join(folder, 'link'))
     await expect(settings([join(folder, 'tree'), '--state-dir', join(folder, 'link', 'state')])).rejects.toEqual(refused(/is inside/u))
     await expect(settings([join(folder, 'link'), '--state-dir', join(folder, 'tree', 'state')])).rejects.toEqual(refused(/is inside/u))
@@ -107,6 +118,6 @@ describe('the state directory', () => {
   })
 })
 
-test.each(['0', '1', '3.9k'])('a limit of %s, at which a server would lose patience, is refused', async limit => {
+test.each(['0', '1', '3.9k'])('refuses a limit of %s, because a server would consider the client stuck', async limit => {
   await expect(settings([join(folder, 'tree'), '--limit', limit])).rejects.toEqual(refused(/below 4k per second/u))
 })

@@ -14,10 +14,11 @@ let stale: string[]
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'filesync-settled-'))
   await mkdir(join(folder, 'dir'))
-  for (const name of ['at-rest', 'written', 'dir/written']) await writeFile(join(folder, name), name)
+  for (const name of ['settled', 'written', 'dir/written']) await writeFile(join(folder, name), name)
   stale = []
   source = settledSource({
-    source: openFileSource({ root: folder }), isUnsettled: path => path === 'written', growing: undefined, onStale: directory => { stale.push(directory) },
+    source: openFileSource({ root: folder }), isUnsettled: path => path === 'written', growing: undefined,
+    onStale: directory => { stale.push(directory) },
   })
 })
 afterEach(async () => {
@@ -31,35 +32,39 @@ async function wanted (task: number, directory: RelativePath, name: string): Pro
   return { task, directory, entry }
 }
 
-test('of several small files only those at rest are read, and the others are named', async () => {
-  const files = [await wanted(1, ROOT_PATH, 'at-rest'), await wanted(2, ROOT_PATH, 'written'), await wanted(3, 'dir' as RelativePath, 'written')]
+test('reads only the settled files of a pack, and reports the others', async () => {
+  const files = [
+    await wanted(1, ROOT_PATH, 'settled'), await wanted(2, ROOT_PATH, 'written'), await wanted(3, 'dir' as RelativePath, 'written'),
+  ]
   const read = await source.readPack(files, false)
-  expect([read.files, read.bytes]).toEqual([2, 'at-rest'.length + 'dir/written'.length])
+  expect([read.files, read.bytes]).toEqual([2, 'settled'.length + 'dir/written'.length])
   expect(read.faults).toEqual([{ task: 2, code: 'UNSETTLED' }])
 })
 
-test('where none is at rest, nothing is read', async () => {
+test('reads nothing if no file is settled', async () => {
   const read = await source.readPack([await wanted(2, ROOT_PATH, 'written')], false)
   expect([read.frame, read.files, read.bytes]).toEqual([undefined, 0, 0])
   expect(read.faults).toEqual([{ task: 2, code: 'UNSETTLED' }])
 })
 
-test('a large file that is being written is answered with the problem, every time it is asked for', async () => {
-  const open = async (name: string) => source.openStream({ file: await wanted(1, ROOT_PATH, name), content: 'DATA', offset: 0, pieceBytes: 1 << 20 })
+test('answers for an unsettled large file with the problem each time', async () => {
+  const open = async (name: string) => source.openStream({
+    file: await wanted(1, ROOT_PATH, name), content: 'DATA', offset: 0, pieceBytes: 1 << 20,
+  })
   const held = await open('written')
   expect([await held.next(false), await held.next(false)]).toEqual(Array(2).fill({ kind: 'FAULT', fault: { code: 'UNSETTLED' } }))
   held.close()
-  const atRest = await open('at-rest')
-  expect((await atRest.next(false)).kind).toBe('FRAME')
-  atRest.close()
+  const settled = await open('settled')
+  expect((await settled.next(false)).kind).toBe('FRAME')
+  settled.close()
 })
 
-test('directories in which files are not what was listed are noted, and those of files that are held back are not', async () => {
+test('reports directories in which files have changed, but not those of unsettled files', async () => {
   const inDirectory = await wanted(3, 'dir' as RelativePath, 'written')
-  const files = [await wanted(1, ROOT_PATH, 'at-rest'), await wanted(2, ROOT_PATH, 'written'), inDirectory]
+  const files = [await wanted(1, ROOT_PATH, 'settled'), await wanted(2, ROOT_PATH, 'written'), inDirectory]
   await source.readPack(files, false)
   expect(stale).toEqual([])
-  await rm(join(folder, 'at-rest'))
+  await rm(join(folder, 'settled'))
   await utimes(join(folder, 'dir/written'), 1, 1)
   await source.readPack(files, false)
   const stream = source.openStream({ file: inDirectory, content: 'DATA', offset: 0, pieceBytes: 1 << 20 })

@@ -12,7 +12,7 @@ async function newStateDir (): Promise<string> {
   return stateDir
 }
 
-test('what is known of one directory does not touch what is known of another', async () => {
+test('remembers each directory separately', async () => {
   const stateDir = await newStateDir()
   expect(await recallSource(stateDir, '/a')).toBeUndefined()
   await rememberSource(stateDir, '/a', MEMORY)
@@ -20,7 +20,10 @@ test('what is known of one directory does not touch what is known of another', a
   expect([await recallSource(stateDir, '/a'), await recallSource(stateDir, '/b')]).toEqual([MEMORY, { ...MEMORY, files: 5 }])
 })
 
-test.each(['null', '[]', '7', 'no JSON', '', '{"/a":null}', '{"/a":{"files":"4","root":{}}}', '{"/a":{"files":4,"root":{"device":1,"inode":2,"birthtimeNs":3}}}'])('%s is damage, and stays as it is', async text => {
+test.each([
+  'null', '[]', '7', 'no JSON', '', '{"/a":null}', '{"/a":{"files":"4","root":{}}}',
+  '{"/a":{"files":4,"root":{"device":1,"inode":2,"birthtimeNs":3}}}',
+])('reports %s as damage and does not overwrite it', async text => {
   const stateDir = await newStateDir()
   const path = join(stateDir, 'sources.json')
   await writeFile(path, text)

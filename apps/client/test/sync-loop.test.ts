@@ -5,7 +5,9 @@ import { ChangeSignal } from '../src/push/change-signal.ts'
 import { keepSyncing } from '../src/push/sync-loop.ts'
 import type { RunOutcome } from '../src/push/sync-loop.ts'
 
-const failed = (code: FileSyncError['code'], canRetry = true, retryInMs?: number): RunOutcome => ({ kind: 'failed', canRetry, error: new FileSyncError(code, 'So it is.', { retryInMs }) })
+const failed = (code: FileSyncError['code'], canRetry = true, retryInMs?: number): RunOutcome => ({
+  kind: 'failed', canRetry, error: new FileSyncError(code, 'So it is.', { retryInMs }),
+})
 const done = (nextInMs: number, isStale = false): RunOutcome => ({ kind: 'done', nextInMs, isStale })
 
 let clock: ManualClock
@@ -22,7 +24,7 @@ beforeEach(() => {
   waits = []
 })
 
-/** A loop whose runs end as they are told; the last outcome is that of all later runs. */
+/** A loop whose runs have these outcomes; the last one repeats. */
 function loop (outcomes: readonly RunOutcome[]): Promise<FileSyncError> {
   const running = keepSyncing({
     run: async () => {
@@ -36,7 +38,7 @@ function loop (outcomes: readonly RunOutcome[]): Promise<FileSyncError> {
     clock,
     signal: stop.signal,
   })
-  running.catch(() => { /* looked at later */ })
+  running.catch(() => { /* awaited by the test */ })
   return running
 }
 
@@ -46,7 +48,7 @@ async function advance (byMs: number): Promise<void> {
   await new Promise(resolve => { setImmediate(resolve) })
 }
 
-test('the next run is when the server said', async () => {
+test('runs again when the server asked for it', async () => {
   void loop([done(5000), done(7000)])
   await advance(4999)
   expect(startedMs).toEqual([0])
@@ -56,7 +58,7 @@ test('the next run is when the server said', async () => {
   expect(waits).toEqual([[5000, undefined], [7000, undefined], [7000, undefined]])
 })
 
-test('a change is pushed at once, and nothing of the old wait is left', async () => {
+test('runs at once after a change, and drops the old wait', async () => {
   void loop([done(60_000)])
   await advance(10_000)
   changes.set()
@@ -69,13 +71,13 @@ test('a change is pushed at once, and nothing of the old wait is left', async ()
   expect(startedMs).toEqual([0, 10_000, 70_000])
 })
 
-test('files that were replaced under way are looked at again soon', async () => {
+test('scans again soon if files were replaced during a run', async () => {
   void loop([done(60_000, true), done(60_000, true), done(60_000, true), done(60_000), done(5000, true)])
   for (const waitMs of [1000, 2000, 4000, 60_000, 1000, 2000, 4000, 5000]) await advance(waitMs)
   expect(waits.map(([delayMs]) => delayMs).slice(0, 8)).toEqual([1000, 2000, 4000, 60_000, 1000, 2000, 4000, 5000])
 })
 
-test.each([[1, 1000], [-5, 1000], [999_999_999, 86_400_000]])('a server that says %i ms is held to %i ms', async (saidMs, heldMs) => {
+test.each([[1, 1000], [-5, 1000], [999_999_999, 86_400_000]])('limits a wait of %i ms from the server to %i ms', async (saidMs, heldMs) => {
   void loop([done(saidMs)])
   await advance(heldMs - 1)
   expect(startedMs).toHaveLength(1)
@@ -83,15 +85,20 @@ test.each([[1, 1000], [-5, 1000], [999_999_999, 86_400_000]])('a server that say
   expect(startedMs).toHaveLength(2)
 })
 
-test('waits grow after failures, up to a minute, and start over after a success', async () => {
-  void loop([...Array.from({ length: 8 }, () => failed('SERVER_NOT_FOUND')), done(3000), failed('PEER_GONE'), failed('PEER_GONE'), failed('PEER_GONE'), failed('PEER_GONE')])
+test('backs off after failures, up to a minute or the interval, and starts over after a success', async () => {
+  void loop([
+    ...Array.from({ length: 8 }, () => failed('SERVER_NOT_FOUND')), done(3000), failed('PEER_GONE'), failed('PEER_GONE'),
+    failed('PEER_GONE'), failed('PEER_GONE'),
+  ])
   for (let run = 0; run < 13; run++) await advance(60_000)
   expect(waits.slice(0, 8).map(([delayMs]) => delayMs)).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000])
   expect(waits[7]?.[1]).toBe('SERVER_NOT_FOUND')
-  expect(waits.slice(8, 13)).toEqual([[3000, undefined], [1000, 'PEER_GONE'], [2000, 'PEER_GONE'], [3000, 'PEER_GONE'], [3000, 'PEER_GONE']])
+  expect(waits.slice(8, 13)).toEqual([
+    [3000, undefined], [1000, 'PEER_GONE'], [2000, 'PEER_GONE'], [3000, 'PEER_GONE'], [3000, 'PEER_GONE'],
+  ])
 })
 
-test('a machine that slept past its time comes soon after it is awake', async () => {
+test('runs soon after the machine wakes up if a run was due during its sleep', async () => {
   void loop([done(8 * 3_600_000)])
   await advance(60_000)
   clock.jump(10 * 3_600_000)
@@ -99,7 +106,7 @@ test('a machine that slept past its time comes soon after it is awake', async ()
   expect(startedMs).toEqual([0, 75_000])
 })
 
-test('a clock that is set back holds nothing up', async () => {
+test('is not delayed by a clock that is set back', async () => {
   void loop([done(20_000)])
   await advance(5_000)
   clock.jump(-86_400_000)
@@ -107,26 +114,26 @@ test('a clock that is set back holds nothing up', async () => {
   expect(startedMs).toEqual([0, 20_000])
 })
 
-test('who was away for long is back within minutes, also where the interval is a day', async () => {
+test('backs off to five minutes at most, even if the interval is a day', async () => {
   void loop([done(86_400_000), ...Array.from({ length: 20 }, () => failed('SERVER_NOT_FOUND'))])
   for (let run = 0; run < 15; run++) await advance(run === 0 ? 86_400_000 : 300_000)
   expect(waits.at(-1)).toEqual([300_000, 'SERVER_NOT_FOUND'])
 })
 
-test('a server that says when to come again is taken at its word, and that is no failure', async () => {
+test('waits as long as a server that ended the session asks, and does not count that as a failure', async () => {
   void loop([failed('PEER_GONE'), failed('OUTSIDE_WINDOW', true, 7_200_000), failed('SERVER_STOPPING', true, 5), failed('PEER_GONE')])
   for (const waitMs of [1000, 7_200_000, 1000]) await advance(waitMs)
   await advance(0)
   expect(waits).toEqual([[1000, 'PEER_GONE'], [7_200_000, 'OUTSIDE_WINDOW'], [1000, 'SERVER_STOPPING'], [1000, 'PEER_GONE']])
 })
 
-test('an error that no further run can mend ends the loop', async () => {
+test('ends with an error that another run cannot fix', async () => {
   const error = await loop([failed('PEER_GONE'), failed('IDENTITY_CHANGED', false)].slice(1))
   expect(error.code).toBe('IDENTITY_CHANGED')
   expect(waits).toEqual([])
 })
 
-test.each([done(60_000), failed('PEER_GONE')])('a stop ends the wait after %j', async outcome => {
+test.each([done(60_000), failed('PEER_GONE')])('ends its wait after %j when it is aborted', async outcome => {
   const running = loop([outcome])
   await advance(0)
   stop.abort(new FileSyncError('ABORTED', 'Stopped on request.'))
