@@ -53,7 +53,9 @@ export class ChaosClient {
     await this.#change(this.#init.files * 2)
     while (!isOver()) {
       await serverIsUp()
-      await this.#init.turns.take(async () => { await this.#push(this.#init.random() < KILLED_SHARE ? this.#init.random() * this.#pushMs : undefined) })
+      await this.#init.turns.take(async () => {
+        await this.#push(this.#init.random() < KILLED_SHARE ? this.#init.random() * this.#pushMs : undefined)
+      })
       await this.#change(Math.ceil(this.#init.files / 8))
     }
   }
@@ -66,7 +68,8 @@ export class ChaosClient {
 
   async compare (): Promise<void> {
     const differences = await treeDifferences(this.#source, this.#mirror())
-    if (differences.length > 0) throw new Error(`the archive of ${this.name} differs after a whole sync: ${differences.slice(0, 3).join('; ')}`)
+    if (differences.length > 0)
+      throw new Error(`the archive of ${this.name} differs after a whole sync: ${differences.slice(0, 3).join('; ')}`)
   }
 
   /** What was said to be stored is there. */
@@ -75,7 +78,8 @@ export class ChaosClient {
       const content = await readFile(join(this.#mirror(), path)).catch(() => undefined)
       // It may have changed since the list was made, and have been pushed already.
       if (this.#stored.get(path) !== digest) continue
-      if (content === undefined || digestOf(content) !== digest) throw new Error(`${this.name}/${path} was stored, and is ${content === undefined ? 'gone' : 'another one'}`)
+      if (content === undefined || digestOf(content) !== digest)
+        throw new Error(`${this.name}/${path} was stored, and is ${content === undefined ? 'gone' : 'another one'}`)
     }
   }
 

@@ -48,7 +48,9 @@ export async function chaosLarge (init: ChaosLargeInit): Promise<ChaosLargeRepor
   try {
     return await run.run()
   } catch (error) {
-    throw new Error(`chaos of a large file with seed ${init.seed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    throw new Error(`chaos of a large file with seed ${init.seed}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    })
   }
 }
 
@@ -138,8 +140,11 @@ class ChaosLarge {
     if (kills === 0) return
     this.#worstExtraBytes = Math.max(this.#worstExtraBytes, extraBytes / kills)
     const share = extraBytes / kills / this.#init.sizeBytes
-    this.#init.onProgress?.(`${this.#kills} of ${this.#init.kills} kills, ${kills} in this transfer at ${(share * 100).toFixed(2)} % of the file each`)
-    if (share >= EXTRA_SHARE) throw new Error(`a kill of ${source} cost ${(share * 100).toFixed(2)} % of the file (${extraBytes} bytes for ${kills} kills)`)
+    this.#init.onProgress?.(
+      `${this.#kills} of ${this.#init.kills} kills, ${kills} in this transfer at ${(share * 100).toFixed(2)} % of the file each`
+    )
+    if (share >= EXTRA_SHARE)
+      throw new Error(`a kill of ${source} cost ${(share * 100).toFixed(2)} % of the file (${extraBytes} bytes for ${kills} kills)`)
   }
 
   #pushArgs ({ source, relay, stage }: Scene): string[] {
@@ -178,11 +183,11 @@ class ChaosLarge {
       await Promise.race([ended, sleep(laterMs)])
       return
     }
-    // On the average half of the kills of a transfer get it to its end, so that some come behind its last byte.
+    // On the average half of the kills of a transfer get it to its end, so some come after its last byte.
     const gapBytes = 4 * this.#init.sizeBytes / this.#init.killsPerTransfer
     const atBytes = relay.sentBytes + this.#random() * gapBytes
     await relay.passed(Math.min(atBytes, wholeAtBytes), over.signal)
-    // Then it hits what comes behind the last byte, while the file is proven, made durable and put in its place.
+    // Then it hits the time after the last byte, while the file is verified, flushed and moved into place.
     if (atBytes > wholeAtBytes) await Promise.race([ended, sleep(laterMs / 2)])
   }
 }
@@ -205,7 +210,8 @@ async function writeNoise (path: string, sizeBytes: number, seed: number): Promi
   const zeros = Buffer.alloc(Math.min(PIECE_BYTES, sizeBytes))
   const file = await open(path, 'w')
   try {
-    for (let left = sizeBytes; left > 0; left -= zeros.length) await file.writeFile(cipher.update(zeros.subarray(0, Math.min(left, zeros.length))))
+    for (let left = sizeBytes; left > 0; left -= zeros.length)
+      await file.writeFile(cipher.update(zeros.subarray(0, Math.min(left, zeros.length))))
   } finally {
     await file.close()
   }

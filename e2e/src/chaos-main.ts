@@ -7,21 +7,24 @@ import { chaosOfSource } from './chaos-source.ts'
 import { whyNoMachines } from './network-wire.ts'
 import { DISK_KINDS, whyNoPowerCut } from './power-disk.ts'
 
-const USAGE = `usage: pnpm chaos [--kills N] [--files N] [--clients N] [--at-once N] [--seconds N] [--large-kills N] [--large-mib N] [--cuts N] [--cut-seconds N]
-  [--disk NAME] [--source-rounds N] [--source-changes N] [--seed N]
+const USAGE = `usage: pnpm chaos [--kills N] [--files N] [--clients N] [--at-once N] [--seconds N] [--large-kills N] [--large-mib N]
+  [--cuts N] [--cut-seconds N] [--disk NAME] [--source-rounds N] [--source-changes N] [--seed N]
 
 Kills clients and servers at random moments while a changing tree is pushed, and checks the archive after each of --kills.
 Then the same --large-kills times in the transfer of a file of --large-mib, and counts what is sent again. Then --clients, each on
 a machine of its own and --at-once at the same time, do the same to one server for --seconds. Then the power of the archive's disk
 is cut --cuts times, at most for --cut-seconds, and what a server finds afterwards is compared with what was said to be stored: on
-images with ext4, XFS and btrfs, and on FUSE; with --disk, on those of which the name has that in it. This needs root and loop
+images with ext4, XFS and btrfs, and on FUSE; with --disk, only on those whose name contains NAME. This needs root and loop
 devices. At last files and directories of equal sizes and times are exchanged, rotated and rewritten during --source-rounds pushes, and
 --source-changes times under start, and the archive is compared with them byte for byte. Sizes can also be given as
 FILESYNC_CHAOS_KILLS, _FILES, _LARGE_KILLS, _LARGE_MIB, _CLIENTS, _AT_ONCE, _SECONDS, _CUTS, _CUT_SECONDS, _SOURCE_ROUNDS
 and _SOURCE_CHANGES.
 `
 
-const of = (name: string, otherwise: string): { readonly type: 'string', readonly default: string } => ({ type: 'string', default: process.env[`FILESYNC_CHAOS_${name}`] ?? otherwise })
+const of = (name: string, otherwise: string): { readonly type: 'string', readonly default: string } => ({
+  type: 'string',
+  default: process.env[`FILESYNC_CHAOS_${name}`] ?? otherwise,
+})
 const { values } = parseArgs({
   options: {
     kills: of('KILLS', '200'),
@@ -50,9 +53,18 @@ async function ofOne (): Promise<void> {
 
 async function ofLarge (): Promise<void> {
   const mib = Number(values['large-mib'])
-  const report = await chaosLarge({ seed: Number(values.seed), kills: Number(values['large-kills']), sizeBytes: mib * 2 ** 20, killsPerTransfer: 20, onProgress })
+  const report = await chaosLarge({
+    seed: Number(values.seed),
+    kills: Number(values['large-kills']),
+    sizeBytes: mib * 2 ** 20,
+    killsPerTransfer: 20,
+    onProgress,
+  })
   const inMib = (bytes: number): string => (bytes / 2 ** 20).toFixed(2)
-  onProgress(`${report.transfers} transfers of ${mib} MiB, ${report.clientKills} clients and ${report.serverKills} servers killed; a kill cost ${inMib(report.extraBytesPerKill)} MiB, in the worst transfer ${inMib(report.worstExtraBytesPerKill)} MiB`)
+  onProgress(
+    `${report.transfers} transfers of ${mib} MiB, ${report.clientKills} clients and ${report.serverKills} servers killed; ` +
+      `a kill cost ${inMib(report.extraBytesPerKill)} MiB, in the worst transfer ${inMib(report.worstExtraBytesPerKill)} MiB`
+  )
 }
 
 async function ofSource (): Promise<void> {
@@ -68,8 +80,18 @@ async function ofMany (): Promise<void> {
     onProgress(`not with many clients: ${why}`)
     return
   }
-  const report = await chaosOfMany({ seed: Number(values.seed), clients: Number(values.clients), atOnce: Number(values['at-once']), seconds: Number(values.seconds), files: 40, onProgress })
-  onProgress(`${values.clients} clients, ${report.syncs} whole syncs, ${report.clientKills} clients and ${report.serverKills} servers killed, ${report.inVain} pushes in vain; the archive is equal to all trees`)
+  const report = await chaosOfMany({
+    seed: Number(values.seed),
+    clients: Number(values.clients),
+    atOnce: Number(values['at-once']),
+    seconds: Number(values.seconds),
+    files: 40,
+    onProgress,
+  })
+  onProgress(
+    `${values.clients} clients, ${report.syncs} whole syncs, ${report.clientKills} clients and ${report.serverKills} servers killed, ` +
+      `${report.inVain} pushes in vain; the archive is equal to all trees`
+  )
 }
 
 /** Cuts on one disk: versions are kept, so one that went on would be full. */
@@ -88,12 +110,21 @@ async function ofPower (): Promise<void> {
     const kind = kinds[disks % kinds.length]
     if (kind === undefined) return
     const { cuts, tooLate, acknowledged } = await chaosPower({
-      seed: Number(values.seed) + disks, kind, cuts: Math.min(left, CUTS_OF_A_DISK), files: 150, limitMs: untilMs - performance.now(), onProgress,
+      seed: Number(values.seed) + disks,
+      kind,
+      cuts: Math.min(left, CUTS_OF_A_DISK),
+      files: 150,
+      limitMs: untilMs - performance.now(),
+      onProgress,
     })
     left -= cuts
-    onProgress(`${cuts} power cuts of ${kind.name}, ${tooLate} of them after the push, ${acknowledged} files said to be stored before; nothing of that was lost`)
+    onProgress(
+      `${cuts} power cuts of ${kind.name}, ${tooLate} of them after the push, ` +
+        `${acknowledged} files reported as stored before; none of them was lost`
+    )
   }
-  if (left > 0 && kinds.length > 0) onProgress(`${left} power cuts were left when the ${values['cut-seconds']} s of --cut-seconds were over`)
+  if (left > 0 && kinds.length > 0)
+    onProgress(`${left} power cuts were left when the ${values['cut-seconds']} s of --cut-seconds were over`)
 }
 
 process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143))

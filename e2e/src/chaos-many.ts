@@ -71,9 +71,18 @@ class Many {
     this.#server = Promise.reject(new Error('no server runs yet'))
     this.#server.catch(() => { /* it is started below */ })
     const turns = new Turns(init.atOnce)
-    this.#clients = Array.from({ length: init.clients }, (_, n) => new ChaosClient(n, {
-      server: `${SERVER}:${PORT}`, stage, turns, files: init.files, machine: wire.machine(`10.99.${1 + (n >> 7)}.${1 + (n & 127)}/16`), random: seededRandom(init.seed * 1000 + n),
-    }))
+    this.#clients = Array.from(
+      { length: init.clients },
+      (_, n) =>
+        new ChaosClient(n, {
+          server: `${SERVER}:${PORT}`,
+          stage,
+          turns,
+          files: init.files,
+          machine: wire.machine(`10.99.${1 + (n >> 7)}.${1 + (n & 127)}/16`),
+          random: seededRandom(init.seed * 1000 + n),
+        })
+    )
   }
 
   async run (): Promise<ManyReport> {
@@ -82,7 +91,18 @@ class Many {
     await this.#server
     const deadline = new Promise<void>(resolve => { setTimeout(resolve, this.#init.seconds * 1000) })
     const over = deadline.then(() => { this.#isOver = true })
-    await Promise.all([over, this.#killServers(deadline), ...this.#clients.map(async client => { await client.goOn(() => this.#isOver, async () => { await this.#server }) })])
+    await Promise.all([
+      over,
+      this.#killServers(deadline),
+      ...this.#clients.map(async client => {
+        await client.goOn(
+          () => this.#isOver,
+          async () => {
+            await this.#server
+          }
+        )
+      }),
+    ])
     this.#tell('nobody is killed any more')
     await Promise.all(this.#clients.map(async client => { await client.finish() }))
     for (const client of this.#clients) await client.compare()
@@ -93,8 +113,23 @@ class Many {
 
   async #start (): Promise<Running> {
     const running = this.#machine.start(SERVER_PROGRAM, [
-      'start', '--archive', this.#stage.path('archive'), '--state-dir', this.#stage.path('server'), '--port', String(PORT), '--bind', SERVER,
-      '--no-discovery', '--interval', '3600', '--max-sessions', '4', '--reserve', '0', '--json-logs',
+      'start',
+      '--archive',
+      this.#stage.path('archive'),
+      '--state-dir',
+      this.#stage.path('server'),
+      '--port',
+      String(PORT),
+      '--bind',
+      SERVER,
+      '--no-discovery',
+      '--interval',
+      '3600',
+      '--max-sessions',
+      '4',
+      '--reserve',
+      '0',
+      '--json-logs',
     ])
     await running.line(({ event }) => event === 'listening')
     return running
@@ -109,7 +144,10 @@ class Many {
       this.#server = this.#start()
       await this.#server
       for (const client of this.#clients) await client.checkStored()
-      this.#tell(`the server was killed ${this.#serverKills} times; ${this.#clients.filter(({ syncs }) => syncs > 0).length} of ${this.#clients.length} clients were stored, nothing is lost`)
+      this.#tell(
+        `the server was killed ${this.#serverKills} times; ${this.#clients.filter(({ syncs }) => syncs > 0).length} of ` +
+          `${this.#clients.length} clients were stored, nothing is lost`
+      )
     }
   }
 

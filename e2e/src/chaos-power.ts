@@ -53,7 +53,9 @@ export async function chaosPower (init: ChaosPowerInit): Promise<ChaosPowerRepor
     disk = new PowerDisk(stage.path(), stage.path('server-archive'), init.kind)
     return await new ChaosPower({ stage, disk, relay }, init).run()
   } catch (error) {
-    throw new Error(`power cuts of ${init.kind.name} with seed ${init.seed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    throw new Error(`power cuts of ${init.kind.name} with seed ${init.seed}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    })
   } finally {
     await stage.stopAll()
     disk?.dispose()
@@ -100,7 +102,10 @@ class ChaosPower {
       cuts++
       await this.#pushToTheEnd(server)
       await this.#tree.change(CHANGED_SHARE)
-      this.#init.onProgress?.(`${cuts} of ${this.#init.cuts} power cuts of ${this.#init.kind.name}, ${this.#tooLate} after the push, ${this.#acknowledged} files said to be stored before`)
+      this.#init.onProgress?.(
+        `${cuts} of ${this.#init.cuts} power cuts of ${this.#init.kind.name}, ${this.#tooLate} after the push, ` +
+          `${this.#acknowledged} files reported as stored before`
+      )
     }
     return { cuts, tooLate: this.#tooLate, acknowledged: this.#acknowledged }
   }
@@ -145,7 +150,8 @@ class ChaosPower {
     if (faults.length > 0) throw new Error(`after a cut, ${faults.slice(0, 5).join('; ')}`)
     const verified = await this.#stage.run(SERVER_PROGRAM, ['verify', AREA, '--state-dir', server.stateDir])
     // The very first push may have been cut off before it began.
-    if (verified.code !== 0 && !/no client|nothing|unknown/iu.test(verified.stderr)) throw new Error(`after a cut, verify ended with ${verified.code}: ${verified.stdout}${verified.stderr}`)
+    if (verified.code !== 0 && !/no client|nothing|unknown/iu.test(verified.stderr))
+      throw new Error(`after a cut, verify ended with ${verified.code}: ${verified.stdout}${verified.stderr}`)
   }
 
   async #pushToTheEnd (server: RunningServer): Promise<void> {

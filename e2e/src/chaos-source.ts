@@ -45,7 +45,9 @@ export async function chaosOfSource (init: ChaosSourceInit): Promise<ChaosSource
   try {
     return await new ChaosSource(stage, init).run()
   } catch (error) {
-    throw new Error(`chaos of the source with seed ${init.seed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    throw new Error(`chaos of the source with seed ${init.seed}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    })
   } finally {
     await stage.dispose()
   }
@@ -109,7 +111,14 @@ class ChaosSource {
   /** What was exchanged in the end is stored soon, long before the server's interval. */
   async #startUnderChange (): Promise<void> {
     if (this.#init.changes === 0) return
-    const client = this.#stage.start(CLIENT_PROGRAM, ['start', this.#source, '--limit', '8M', '--quiet', ...this.#stage.clientArgs('client')])
+    const client = this.#stage.start(CLIENT_PROGRAM, [
+      'start',
+      this.#source,
+      '--limit',
+      '8M',
+      '--quiet',
+      ...this.#stage.clientArgs('client'),
+    ])
     client.stdout.resume()
     client.stderr.resume()
     for (let i = 0; i < this.#init.changes; i++) await this.#changeSoon()
@@ -124,7 +133,8 @@ class ChaosSource {
       // A directory of the archive may be replaced while it is read.
       const differences = await treeDifferences(this.#source, this.#mirror()).catch((error: unknown) => [String(error)])
       if (differences.length === 0) return
-      if (performance.now() > deadlineMs) throw new Error(`start did not store ${differences.length} paths: ${differences.slice(0, 3).join('; ')}`)
+      if (performance.now() > deadlineMs)
+        throw new Error(`start did not store ${differences.length} paths: ${differences.slice(0, 3).join('; ')}`)
       await pause(100)
     }
   }
@@ -148,7 +158,7 @@ class ChaosSource {
     for (let i = 0; i < FILES / 2; i++) await this.#write(`${directory}/f${i}`, SECONDS)
   }
 
-  /** The name with a 1 behind it gets the old content, and other content takes the name. */
+  /** The name with .1 appended gets the old content, and other content takes the name. */
   async #rotate (path: string): Promise<void> {
     const older = path.endsWith('.1') ? path : `${path}.1`
     const aside = await this.#makeAside(path)
@@ -163,7 +173,7 @@ class ChaosSource {
     this.#note(path, aside.digest)
   }
 
-  /** In its place, which another time tells of. */
+  /** In place, with a new time. */
   async #rewrite (path: string): Promise<void> {
     await this.#write(path, SECONDS + ++this.#written)
   }

@@ -160,7 +160,9 @@ class Chaos {
     const differences = await treeDifferences(this.#source, this.#mirror())
     if (differences.length > 0) throw new Error(`the archive differs after a whole sync: ${differences.slice(0, 3).join('; ')}`)
     const staging = await readdir(join(this.#server?.archive ?? '', '.filesync', 'staging'), { recursive: true }).catch(() => [])
-    const leftovers = (await Promise.all(staging.map(async path => (await stat(join(this.#server?.archive ?? '', '.filesync', 'staging', path))).isFile()))).filter(Boolean)
+    const leftovers = (
+      await Promise.all(staging.map(async path => (await stat(join(this.#server?.archive ?? '', '.filesync', 'staging', path))).isFile()))
+    ).filter(Boolean)
     if (leftovers.length > 0) throw new Error(`${leftovers.length} files are left in staging`)
   }
 

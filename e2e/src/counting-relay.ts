@@ -1,7 +1,7 @@
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 
-/** Stands between clients and a server that may be another process each time, and counts what the clients send. */
+/** A relay between clients and a server that may be another process each time. Counts what the clients send. */
 export class CountingRelay {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()

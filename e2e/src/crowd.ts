@@ -47,12 +47,23 @@ export async function crowd (stage: Stage, { clients }: CrowdInit): Promise<Crow
   const startedMs = performance.now()
   const visit = async ([name, identity]: readonly [string, Identity], isInside: () => void): Promise<void> => {
     const signal = new AbortController().signal
-    const { connection } = await connectTls({ identity, address: '127.0.0.1', port: server.listening.port, alpn: ALPN_SYNC, expect: [{ id, name: 'server' }], clock: systemClock, signal })
+    const { connection } = await connectTls({
+      identity,
+      address: '127.0.0.1',
+      port: server.listening.port,
+      alpn: ALPN_SYNC,
+      expect: [{ id, name: 'server' }],
+      clock: systemClock,
+      signal,
+    })
     const enter = (): void => {
       if (!arrived.includes(name)) arrived.push(name)
       isInside()
     }
-    const taken = await ended(connection, pushTree(connection, { [`of ${name}`]: name, below: { same: 'for all' } }, { onBusy: enter, onReady: enter }))
+    const taken = await ended(
+      connection,
+      pushTree(connection, { [`of ${name}`]: name, below: { same: 'for all' } }, { onBusy: enter, onReady: enter })
+    )
     if (typeof taken === 'string' || taken.result !== 'OK') failed.push(`${name}: ${JSON.stringify(taken)}`)
     else served.push(name)
     if (served.length === Math.floor(clients / 4)) peakBytes = Math.max(peakBytes, await memoryOf(port))

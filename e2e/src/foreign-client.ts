@@ -70,20 +70,29 @@ export class ForeignTrial {
     renameSync(this.#source('moves'), this.#source('moved'))
     rmSync(this.#source('leaves'))
     const result = await this.#pushAll(1)
-    if (result.filesRenamed !== 1 || result.filesDeleted !== 1) throw new Error(`renamed ${result.filesRenamed}, deleted ${result.filesDeleted}; expected 1 and 1`)
+    if (result.filesRenamed !== 1 || result.filesDeleted !== 1)
+      throw new Error(`renamed ${result.filesRenamed}, deleted ${result.filesDeleted}; expected 1 and 1`)
   }
 
   async #ask (): Promise<void> {
-    const { stdout } = await this.#expect(['safe', this.#machine.path('source', 'large'), '--directory', this.#machine.path('source'), '--fresh'], 0)
+    const { stdout } = await this.#expect(
+      ['safe', this.#machine.path('source', 'large'), '--directory', this.#machine.path('source'), '--fresh'],
+      0
+    )
     if (!stdout.includes('safe')) throw new Error(`safe said: ${stdout}`)
   }
 
   async #watch (): Promise<void> {
     const { child, output } = this.#start(['start', this.#machine.path('source'), '--settle', '0s', ...this.#flags])
     try {
-      await this.#until('the client watches', async () => /watching/u.test((await this.#run(['status', '--state-dir', this.#machine.path('state')])).stdout))
+      await this.#until('the client watches', async () =>
+        /watching/u.test((await this.#run(['status', '--state-dir', this.#machine.path('state')])).stdout)
+      )
       this.#write('seen', 'by the watch\n')
-      await this.#until('a change is stored without being asked for', async () => (await treeDifferences(this.#source(), this.#archived)).length === 0)
+      await this.#until(
+        'a change is stored without being asked for',
+        async () => (await treeDifferences(this.#source(), this.#archived)).length === 0
+      )
       const { stdout } = await this.#run(['status', '--state-dir', this.#machine.path('state')])
       console.log(stdout.trimEnd())
     } catch (error) {
@@ -96,17 +105,28 @@ export class ForeignTrial {
 
   async #pushAll (sent: number): Promise<{ readonly filesRenamed: number, readonly filesDeleted: number }> {
     const { stdout } = await this.#expect(['push', this.#machine.path('source'), '--settle', '0s', '--json'], 0)
-    const result = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { filesSent: number, filesRenamed: number, filesDeleted: number, durationMs: number }
+    const result = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as {
+      filesSent: number
+      filesRenamed: number
+      filesDeleted: number
+      durationMs: number
+    }
     if (result.filesSent !== sent) throw new Error(`${result.filesSent} files were sent; expected ${sent}`)
     const differences = await treeDifferences(this.#source(), this.#archived)
     if (differences.length > 0) throw new Error(`The archive differs: ${differences.join(', ')}`)
-    console.log(`${this.#machine.name}: pushed, ${result.filesSent} sent, ${result.filesRenamed} renamed, ${result.filesDeleted} deleted, ${result.durationMs} ms`)
+    console.log(
+      `${this.#machine.name}: pushed, ${result.filesSent} sent, ${result.filesRenamed} renamed, ` +
+        `${result.filesDeleted} deleted, ${result.durationMs} ms`
+    )
     return result
   }
 
   async #expect (args: readonly string[], code: number): Promise<Finished> {
     const finished = await this.#run([...args, ...this.#flags])
-    if (finished.code !== code) throw new Error(`${this.#machine.name}: ${args[0] ?? ''} ended with ${finished.code}, expected ${code}: ${finished.stdout}${finished.stderr}`)
+    if (finished.code !== code)
+      throw new Error(
+        `${this.#machine.name}: ${args[0] ?? ''} ended with ${finished.code}, expected ${code}: ${finished.stdout}${finished.stderr}`
+      )
     console.log(`${this.#machine.name}: ${args[0] ?? ''} ended with ${code}`)
     return finished
   }

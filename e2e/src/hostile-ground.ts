@@ -24,7 +24,7 @@ export interface ServeOptions {
   readonly identity?: string
 }
 
-/** An archive on a disk, with a tree beside it that nobody may touch, and the real server's session in front of it. */
+/** An archive on disk, with a tree beside it that must not change, served by sessions of the real server. */
 export class Ground {
   readonly root: string
   readonly #archive: Archive
@@ -42,7 +42,14 @@ export class Ground {
     await mkdir(join(root, 'canary', 'below'), { recursive: true })
     await writeFile(join(root, 'canary', 'file'), 'nobody writes here')
     await writeFile(join(root, 'canary', 'below', 'secret'), 'nor here')
-    const archive = await openArchive({ root: join(root, 'archive'), keepMs: 86_400_000, deletions: 'mirror', clock: systemClock, signal: new AbortController().signal, reserveBytes: 0 })
+    const archive = await openArchive({
+      root: join(root, 'archive'),
+      keepMs: 86_400_000,
+      deletions: 'mirror',
+      clock: systemClock,
+      signal: new AbortController().signal,
+      reserveBytes: 0,
+    })
     const ground = new Ground(root, archive)
     ground.#canary = await describeTree(join(root, 'canary'))
     return ground
@@ -55,22 +62,33 @@ export class Ground {
   }
 
   /** Serves one session of the real server. Anything but a FileSyncError that comes out of it is thrown on. */
-  async serve (stream: ByteStream, area: string, { clock = systemClock, queue = this.#queue, identity = area }: ServeOptions = {}): Promise<Taken> {
+  async serve (
+    stream: ByteStream,
+    area: string,
+    { clock = systemClock, queue = this.#queue, identity = area }: ServeOptions = {}
+  ): Promise<Taken> {
     const connection = openConnection({ stream, clock })
-    return await ended(connection, serveSession(connection, { identity, area }, {
-      queue,
-      openArea: async name => await this.#archive.area(name),
-      safeChecks: new SafeCheckDesk(async name => await this.#archive.area(name)),
-      hash: hashBytes,
-      decompress: zstdDecompress,
-      clock,
-      signal: this.#stopped.signal,
-      software: 'test',
-      serverName: 'test',
-      policy: { mode: 'mirror', maxFileBytes: LIMITS.fileBytes },
-      newSessionName: () => 'session',
-      nextSyncInMs: () => 1000,
-    }))
+    return await ended(
+      connection,
+      serveSession(
+        connection,
+        { identity, area },
+        {
+          queue,
+          openArea: async name => await this.#archive.area(name),
+          safeChecks: new SafeCheckDesk(async name => await this.#archive.area(name)),
+          hash: hashBytes,
+          decompress: zstdDecompress,
+          clock,
+          signal: this.#stopped.signal,
+          software: 'test',
+          serverName: 'test',
+          policy: { mode: 'mirror', maxFileBytes: LIMITS.fileBytes },
+          newSessionName: () => 'session',
+          nextSyncInMs: () => 1000,
+        }
+      )
+    )
   }
 
   /** One session of an honest client. */
@@ -78,8 +96,12 @@ export class Ground {
     return (await this.session(area, literal, options)).heard
   }
 
-  /** The same over a pair of streams that is told, with what each side took it for. */
-  async session (area: string, literal: TreeLiteral, { stream = {}, ...options }: ServeOptions & { readonly stream?: MemoryStreamInit } = {}): Promise<SessionOutcome> {
+  /** The same over a given pair of streams, with what each side made of it. */
+  async session (
+    area: string,
+    literal: TreeLiteral,
+    { stream = {}, ...options }: ServeOptions & { readonly stream?: MemoryStreamInit } = {}
+  ): Promise<SessionOutcome> {
     const [left, right] = memoryStreamPair(stream)
     const counted = [countBytes(left), countBytes(right)] as const
     const [heard, served] = await Promise.all([push(counted[0].stream, literal), this.serve(counted[1].stream, area, options)])
@@ -120,7 +142,7 @@ function countBytes (stream: ByteStream): { readonly stream: ByteStream, readonl
   return { stream: counting, written: () => bytes }
 }
 
-/** One session of the real client over a stream, with a tree that is told. */
+/** One session of the real client over a stream, with a given tree. */
 export async function push (stream: ByteStream, literal: TreeLiteral, clock: Clock = systemClock): Promise<Taken> {
   const connection = openConnection({ stream, clock })
   return await ended(connection, pushTree(connection, literal, { clock }))
@@ -137,7 +159,10 @@ export async function pushTree (connection: Connection, literal: TreeLiteral, op
 }
 
 /** The same with a tree and its content from elsewhere. */
-export async function pushFrom (connection: Connection, from: Pick<PushDependencies, 'scan' | 'source'> & Partial<PushDependencies>): Promise<NextSync> {
+export async function pushFrom (
+  connection: Connection,
+  from: Pick<PushDependencies, 'scan' | 'source'> & Partial<PushDependencies>
+): Promise<NextSync> {
   const { next } = await pushSession(connection, {
     root: '/nowhere',
     clock: systemClock,
@@ -145,9 +170,15 @@ export async function pushFrom (connection: Connection, from: Pick<PushDependenc
     software: 'test',
     limitBytesPerSecond: undefined,
     compression: 'never',
-    onBusy () { /* nobody looks */ },
-    onReady () { /* nobody looks */ },
-    onProgress () { /* nobody looks */ },
+    onBusy () {
+      /* nobody looks */
+    },
+    onReady () {
+      /* nobody looks */
+    },
+    onProgress () {
+      /* nobody looks */
+    },
     ...from,
   })
   return next

@@ -2,7 +2,7 @@ import { decodeMessage, encodeFrame, encodeMessage, FrameDecoder, PACK_RECORD_BY
 import type { ByteStream, Frame, Message, MessageOf, MessageType, RawFrameType } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 
-/** An end that speaks frames by hand, and says whatever it is told to. It reads only when asked to. */
+/** A peer that sends frames by hand, valid or not. It reads only when asked to. */
 export class HostilePeer {
   readonly stream: ByteStream
   readonly #decoder = new FrameDecoder()
@@ -20,7 +20,7 @@ export class HostilePeer {
     for (const piece of pieces) await this.stream.write(piece).catch(() => { /* it has ended already */ })
   }
 
-  /** Sends a message, whether it has its form or not. */
+  /** Sends a message, valid or not. */
   async say (...messages: readonly object[]): Promise<void> {
     for (const message of messages) await this.bytes(encodeFrame('MESSAGE', [encodeMessage(message as Message)]))
   }
@@ -33,7 +33,8 @@ export class HostilePeer {
   async hear<T extends MessageType> (...types: readonly T[]): Promise<MessageOf<T>> {
     for (;;) {
       const message = await this.hearAny()
-      if (message === undefined) throw new Error(`The other end closed with ${String(this.closedWith)} where ${types.join(' or ')} was awaited.`)
+      if (message === undefined)
+        throw new Error(`The other end closed with ${String(this.closedWith)} where ${types.join(' or ')} was awaited.`)
       if ((types as readonly string[]).includes(message.type)) return message as MessageOf<T>
     }
   }
@@ -93,8 +94,12 @@ export function hello (more: object = {}): object {
   return { type: 'HELLO', versions: [2], features: ['digest-blake3', 'zstd', 'resume', 'delta-fastcdc'], software: 'hostile', ...more }
 }
 
-/** A part of a listing or of a signature, with a header that says what it is told to. */
-export function part (number: number, bytes: Uint8Array, claim: { totalBytes?: number, offset?: number, lengthBytes?: number } = {}): Uint8Array {
+/** A part of a listing or of a signature, with any header. */
+export function part (
+  number: number,
+  bytes: Uint8Array,
+  claim: { totalBytes?: number, offset?: number, lengthBytes?: number } = {}
+): Uint8Array {
   const header = Buffer.alloc(16)
   header.writeUInt32BE(number, 0)
   header.writeUInt32BE(claim.totalBytes ?? bytes.length, 4)
@@ -104,13 +109,17 @@ export function part (number: number, bytes: Uint8Array, claim: { totalBytes?: n
 }
 
 /** The payload of a PACK. */
-export function pack (...files: readonly { readonly task: number, readonly bytes: Uint8Array, readonly digest?: Uint8Array, readonly sizeBytes?: number }[]): Uint8Array {
-  return Buffer.concat(files.map(({ task, bytes, digest, sizeBytes }) => {
-    const record = new Uint8Array(PACK_RECORD_BYTES + bytes.length)
-    writePackRecord(record, 0, { task, sizeBytes: sizeBytes ?? bytes.length, digest: digest ?? hashBytes(bytes) })
-    record.set(bytes, PACK_RECORD_BYTES)
-    return record
-  }))
+export function pack (
+  ...files: readonly { readonly task: number, readonly bytes: Uint8Array, readonly digest?: Uint8Array, readonly sizeBytes?: number }[]
+): Uint8Array {
+  return Buffer.concat(
+    files.map(({ task, bytes, digest, sizeBytes }) => {
+      const record = new Uint8Array(PACK_RECORD_BYTES + bytes.length)
+      writePackRecord(record, 0, { task, sizeBytes: sizeBytes ?? bytes.length, digest: digest ?? hashBytes(bytes) })
+      record.set(bytes, PACK_RECORD_BYTES)
+      return record
+    })
+  )
 }
 
 /** The payload of a DATA or DELTA frame. */

@@ -68,7 +68,7 @@ export async function replay (stream: ByteStream, writes: readonly Recorded[]): 
     if (isOver) break
     await stream.write(bytes).catch(() => { /* the other end has gone */ })
   }
-  // What it is told last may be on its way still.
+  // The last message to it may still be on its way.
   isLost = false
   await hear(Infinity)
   await stream.end().catch(() => { /* the other end has gone */ })
@@ -95,21 +95,30 @@ export function mutate (writes: readonly Recorded[], random: (below: number) => 
 
 function spoil (bytes: Uint8Array, random: (below: number) => number): Uint8Array {
   if (bytes.length === 0) return bytes
-  // Mostly where the meaning is: the header and the first bytes behind it.
+  // Mostly where the meaning is: the header and the first bytes after it.
   const at = random(4) === 0 ? random(bytes.length) : random(Math.min(bytes.length, 160))
   const spoilt = bytes.slice()
   switch (random(6)) {
-    case 0: spoilt[at] = random(256); break
-    case 1: spoilt[at] = (spoilt[at] ?? 0) ^ (1 << random(8)); break
-    case 2: spoilt[at] = [0, 1, 0x7f, 0x80, 0xc0, 0xc1, 0xdd, 0xff][random(8)] ?? 0; break
-    case 3: return Buffer.concat([spoilt.subarray(0, at), Uint8Array.from({ length: 1 + random(8) }, () => random(256)), spoilt.subarray(at)])
-    case 4: return Buffer.concat([spoilt.subarray(0, at), spoilt.subarray(at + 1 + random(8))])
-    case 5: return fitLength(Buffer.concat([spoilt.subarray(0, at), spoilt.subarray(Math.max(at + 1 + random(8), FRAME_HEADER_BYTES))]))
+    case 0:
+      spoilt[at] = random(256)
+      break
+    case 1:
+      spoilt[at] = (spoilt[at] ?? 0) ^ (1 << random(8))
+      break
+    case 2:
+      spoilt[at] = [0, 1, 0x7f, 0x80, 0xc0, 0xc1, 0xdd, 0xff][random(8)] ?? 0
+      break
+    case 3:
+      return Buffer.concat([spoilt.subarray(0, at), Uint8Array.from({ length: 1 + random(8) }, () => random(256)), spoilt.subarray(at)])
+    case 4:
+      return Buffer.concat([spoilt.subarray(0, at), spoilt.subarray(at + 1 + random(8))])
+    case 5:
+      return fitLength(Buffer.concat([spoilt.subarray(0, at), spoilt.subarray(Math.max(at + 1 + random(8), FRAME_HEADER_BYTES))]))
   }
   return spoilt
 }
 
-/** A frame whose length is right again, so that what is wrong is found behind its header. */
+/** A frame whose length is right again, so that the fault is found after its header. */
 function fitLength (frame: Uint8Array): Uint8Array {
   if (frame.length <= FRAME_HEADER_BYTES) return frame
   new DataView(frame.buffer, frame.byteOffset).setUint32(0, frame.length - FRAME_HEADER_BYTES)

@@ -12,7 +12,10 @@ import { systemClock } from '@filesync/protocol/node'
 //   forge DIR ID OFFERS    answers each DISCOVER with OFFERs in the name of ID and of a stranger from all of its addresses, and
 //                          counts who connects; it has the key in DIR, so it is another server than ID
 
-const addresses = Object.values(networkInterfaces()).flatMap(found => found ?? []).filter(({ family, internal }) => family === 'IPv4' && !internal).map(({ address }) => address)
+const addresses = Object.values(networkInterfaces())
+  .flatMap(found => found ?? [])
+  .filter(({ family, internal }) => family === 'IPv4' && !internal)
+  .map(({ address }) => address)
 const print = (event: string, fields: object = {}): void => { process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`) }
 
 async function bound (address: string, port = 0): Promise<ReturnType<typeof createSocket>> {
@@ -43,7 +46,14 @@ async function flood (count: number): Promise<void> {
 async function forge (directory: string, idPrefix: string, offers: number): Promise<void> {
   const { privateKey, certificate } = await loadOrCreateIdentity(directory)
   const ports = await Promise.all(Array.from({ length: offers }, async () => {
-    const server = createServer({ key: privateKey, cert: certificate, minVersion: 'TLSv1.3', requestCert: true, rejectUnauthorized: false, ALPNProtocols: [ALPN_SYNC] })
+    const server = createServer({
+      key: privateKey,
+      cert: certificate,
+      minVersion: 'TLSv1.3',
+      requestCert: true,
+      rejectUnauthorized: false,
+      ALPNProtocols: [ALPN_SYNC],
+    })
     server.on('connection', () => { print('dialled') })
     server.on('secureConnection', socket => { socket.on('error', () => { /* the client leaves as it likes */ }).resume() })
     server.listen(0)
@@ -58,7 +68,9 @@ async function forge (directory: string, idPrefix: string, offers: number): Prom
     const question = decodeDiscover(bytes)
     if (question.v !== 2) return
     for (const id of [idPrefix, '0000000000000000']) {
-      for (const mouth of mouths) for (const tlsPort of ports) mouth.send(encodeOffer({ v: 2, legacyPort: 0, tlsPort, idPrefix: id, nonce: question.nonce }), port, address)
+      for (const mouth of mouths)
+        for (const tlsPort of ports)
+          mouth.send(encodeOffer({ v: 2, legacyPort: 0, tlsPort, idPrefix: id, nonce: question.nonce }), port, address)
     }
   })
   print('forging')

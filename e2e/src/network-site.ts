@@ -39,8 +39,16 @@ export class Site {
   }
 
   /** Starts a server, and waits until it is ready. Its name is that of its state directory. */
-  async serve (machine: Machine, name: string, { args = [], ...options }: RunOptions & { readonly args?: readonly string[] } = {}): Promise<NetworkServer> {
-    const running = machine.start(SERVER_PROGRAM, ['start', '--archive', this.path(`${name}-archive`), '--state-dir', this.path(name), '--name', name, '--json-logs', ...args], options)
+  async serve (
+    machine: Machine,
+    name: string,
+    { args = [], ...options }: RunOptions & { readonly args?: readonly string[] } = {}
+  ): Promise<NetworkServer> {
+    const running = machine.start(
+      SERVER_PROGRAM,
+      ['start', '--archive', this.path(`${name}-archive`), '--state-dir', this.path(name), '--name', name, '--json-logs', ...args],
+      options
+    )
     const { port, id } = await running.line(({ event }) => event === 'listening')
     return { running, port: Number(port), idPrefix: String(id).replaceAll('-', '').slice(0, 16) }
   }
@@ -57,11 +65,24 @@ export class Site {
 
   /** Pushes once. */
   async push (machine: Machine, client: string, args: readonly string[] = []): Promise<Finished & { readonly result: PushResult }> {
-    const finished = await machine.run(CLIENT_PROGRAM, ['push', await this.source(), '--settle', '0s', '--json', '--state-dir', this.path(client), ...args])
+    const finished = await machine.run(CLIENT_PROGRAM, [
+      'push',
+      await this.source(),
+      '--settle',
+      '0s',
+      '--json',
+      '--state-dir',
+      this.path(client),
+      ...args,
+    ])
     return { ...finished, result: JSON.parse(finished.stdout.trimEnd().split('\n').at(-1) ?? '{}') as PushResult }
   }
 
-  async doctor (machine: Machine, state: string, { program = CLIENT_PROGRAM, args = [] }: { readonly program?: string, readonly args?: readonly string[] } = {}): Promise<{ readonly code: number, readonly findings: readonly Found[] }> {
+  async doctor (
+    machine: Machine,
+    state: string,
+    { program = CLIENT_PROGRAM, args = [] }: { readonly program?: string, readonly args?: readonly string[] } = {}
+  ): Promise<{ readonly code: number, readonly findings: readonly Found[] }> {
     const { code, stdout, stderr } = await machine.run(program, ['doctor', '--json', '--state-dir', this.path(state), ...args])
     if (stdout === '') throw new Error(stderr)
     return { code, findings: stdout.split('\n').map(line => JSON.parse(line) as Found) }

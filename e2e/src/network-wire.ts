@@ -65,7 +65,8 @@ export class Running {
     for (;;) {
       const found = this.lines.map(line => JSON.parse(line) as Record<string, unknown>).find(fits)
       if (found !== undefined) return found
-      if (this.#child.exitCode !== null || this.#child.signalCode !== null) throw new Error(`The program ended: ${this.lines.join('\n')}\n${this.#stderr}`)
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null)
+        throw new Error(`The program ended: ${this.lines.join('\n')}\n${this.#stderr}`)
       await new Promise<void>(resolve => { this.#wake = resolve })
     }
   }
@@ -84,7 +85,7 @@ export class Running {
 export class Machine {
   readonly namespace: string
   readonly #running = new Set<Running>()
-  /** A file that stands in the place of /etc/hosts. */
+  /** A file that replaces /etc/hosts. */
   hosts: string | undefined
 
   constructor (namespace: string) {
@@ -111,8 +112,20 @@ export class Machine {
   start (script: string, args: readonly string[], { input = '', env = {} }: RunOptions = {}): Running {
     // A process in a namespace of "ip netns exec" has mounts of its own, so what is mounted here ends with it.
     const mount = this.hosts === undefined ? [] : ['sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"', this.hosts]
-    const command = ['netns', 'exec', this.namespace, ...mount, process.execPath, ...script.endsWith('.ts') ? ['--conditions=@filesync/source'] : [], script, ...args]
-    const child = spawn('ip', command, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env, FILESYNC_TEST_INTERFACES: INTERFACES } })
+    const command = [
+      'netns',
+      'exec',
+      this.namespace,
+      ...mount,
+      process.execPath,
+      ...(script.endsWith('.ts') ? ['--conditions=@filesync/source'] : []),
+      script,
+      ...args,
+    ]
+    const child = spawn('ip', command, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, ...env, FILESYNC_TEST_INTERFACES: INTERFACES },
+    })
     child.stdin.on('error', () => { /* it ended before it read */ })
     child.stdin.end(input)
     const running = new Running(child)
@@ -133,7 +146,7 @@ export class Machine {
 
 let wires = 0
 
-/** Machines on one wire. All of it lies in namespaces, the bridge too: nothing is joined to the network of this machine. */
+/** Machines on one wire. Everything is in namespaces, the bridge too: nothing is connected to the network of this machine. */
 export class Wire {
   readonly #name: string = `fse-${process.pid}-${wires++}`
   readonly #machines: Machine[] = []

@@ -1,5 +1,5 @@
 /**
- * Stands in for the client of the original program, to the byte: one `recv(8192)` for each answer, it gives up on BUSY, and
+ * Replaces the client of the original program, byte for byte: one `recv(8192)` for each answer, it gives up on BUSY, and
  * cannot sleep until a time that is past. Arguments: port, directory, id or "-", rounds at most. One line of JSON a round.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
@@ -17,7 +17,8 @@ async function round (): Promise<number> {
   const socket = connect(Number(port), '127.0.0.1')
   await new Promise<void>((resolve, reject) => { socket.once('connect', resolve).once('error', reject) })
   const status = await recvJson(socket)
-  if (status.type !== 'SERVER_STATUS_MESSAGE' || status.status !== 'READY') throw new Error(`The server is not ready: ${JSON.stringify(status)}`)
+  if (status.type !== 'SERVER_STATUS_MESSAGE' || status.status !== 'READY')
+    throw new Error(`The server is not ready: ${JSON.stringify(status)}`)
   const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).map(entry => {
     const full = join(entry.parentPath, entry.name)
     return { name: entry.name, path: relative(directory, full), last_mod: naiveIso(statSync(full, { bigint: true }).mtimeNs) }
@@ -29,7 +30,9 @@ async function round (): Promise<number> {
   for (const file of files) {
     if (!asked.includes(file.path)) continue
     const content = readFileSync(join(directory, file.path))
-    socket.write(`${JSON.stringify({ type: 'FILE_HEADER', name: file.name, path: file.path, size: content.length, last_mod: file.last_mod })}\n`)
+    socket.write(
+      `${JSON.stringify({ type: 'FILE_HEADER', name: file.name, path: file.path, size: content.length, last_mod: file.last_mod })}\n`
+    )
     socket.write(content)
   }
   const next = await recvJson(socket)

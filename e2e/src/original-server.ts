@@ -1,5 +1,5 @@
 /**
- * Stands in for the server of the original program, to the byte: it speaks first, reads the list with one `recv(8192)`,
+ * Replaces the server of the original program, byte for byte: it speaks first, reads the list with one `recv(8192)`,
  * wants what is missing or newer, writes in place, and deletes what is not listed. Arguments: directory, seconds between
  * two syncs. Prints its port.
  */

@@ -11,7 +11,7 @@ export interface DiskKind {
   readonly format: readonly string[]
   /** Options of its mount. */
   readonly options: string
-  /** The archive lies on a FUSE file system, whose daemon keeps its files on this one. */
+  /** The archive is on a FUSE file system, whose daemon keeps its files on this one. */
   readonly isBelowFuse: boolean
 }
 
@@ -144,7 +144,8 @@ export function whyNoPowerCut (kind: DiskKind): string | undefined {
     new PowerDisk(folder, join(folder, 'at'), kind).dispose()
     return undefined
   } catch (error) {
-    return `a disk of ${kind.name} cannot be made and mounted here (root, loop devices, xfsprogs and the tools of ${kind.name} are needed): ${(error as Error).message.trim()}`
+    const needed = `root, loop devices, xfsprogs and the tools of ${kind.name} are needed`
+    return `a disk of ${kind.name} cannot be made and mounted here (${needed}): ${(error as Error).message.trim()}`
   } finally {
     rmSync(folder, { recursive: true })
   }

@@ -36,20 +36,23 @@ export class PowerTree {
 
   /** Writes, rewrites and removes some files. */
   async change (share: number): Promise<void> {
-    for (let n = 0; n < this.#files; n++) if (this.#random() < share) await this.#write(`d${n % 9}/s${n % 5}/f${n}`, 1 + Math.floor(this.#random() * SMALL_BYTES))
-    for (const [n, mib] of LARGE_MIB.entries()) if (!this.#now.has(`large${n}`) || this.#random() < 0.5) await this.#write(`large${n}`, mib << 20)
+    for (let n = 0; n < this.#files; n++)
+      if (this.#random() < share) await this.#write(`d${n % 9}/s${n % 5}/f${n}`, 1 + Math.floor(this.#random() * SMALL_BYTES))
+    for (const [n, mib] of LARGE_MIB.entries())
+      if (!this.#now.has(`large${n}`) || this.#random() < 0.5) await this.#write(`large${n}`, mib << 20)
     for (const path of [...this.#now.keys()]) {
       if (path.startsWith('large') || this.#random() >= share / 8) continue
       await rm(join(this.root, path))
       this.#now.delete(path)
     }
-    // New directories, of which the files are placed in one go.
-    for (let n = 0; n < 2; n++) for (let f = 0; f < 12; f++) await this.#write(`new${this.#clockS}/f${f}`, 1 + Math.floor(this.#random() * SMALL_BYTES))
+    // New directories, whose files are placed with one rename.
+    for (let n = 0; n < 2; n++)
+      for (let f = 0; f < 12; f++) await this.#write(`new${this.#clockS}/f${f}`, 1 + Math.floor(this.#random() * SMALL_BYTES))
   }
 
   /**
    * What is wrong with an archive after a cut, one line each: a file that was said to be stored and is neither there nor
-   * replaced by what is there now, old content of which there is no version, and fewer new files than were said to be stored.
+   * replaced by what is there now, old content without a version, and fewer new files than were said to be stored.
    *
    * @param acknowledged files of the push that was cut off which the server said were stored
    */
@@ -63,7 +66,8 @@ export class PowerTree {
       if (found !== undefined && found === now && now !== stored) arrived++
       if (found !== undefined && found !== now && found !== stored) faults.push(`${path} holds something that it never held`)
       if (found === undefined && now !== undefined && stored !== undefined) faults.push(`${path} was stored, and is gone`)
-      if (found !== stored && stored !== undefined && versions.get(path)?.has(stored) !== true) faults.push(`the old content of ${path} is in no version`)
+      if (found !== stored && stored !== undefined && versions.get(path)?.has(stored) !== true)
+        faults.push(`the old content of ${path} is in no version`)
     }
     if (arrived < acknowledged) faults.push(`${acknowledged} files were said to be stored, and ${arrived} are there`)
     return faults

@@ -56,7 +56,17 @@ export class Stage {
   /** Starts a server on the loopback interface and waits until it is ready. */
   async startServer (name = 'server', args: readonly string[] = []): Promise<RunningServer> {
     const child = this.#spawn(SERVER_PROGRAM, [
-      'start', '--archive', this.path(`${name}-archive`), '--state-dir', this.path(name), '--bind', '127.0.0.1', '--interface', 'lo', '--json-logs', ...args,
+      'start',
+      '--archive',
+      this.path(`${name}-archive`),
+      '--state-dir',
+      this.path(name),
+      '--bind',
+      '127.0.0.1',
+      '--interface',
+      'lo',
+      '--json-logs',
+      ...args,
     ])
     let stderr = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
@@ -149,7 +159,13 @@ export async function openPairedStage (id = 'client'): Promise<PairedStage> {
 
 export interface RunningServer {
   readonly child: Child
-  readonly listening: { readonly event: string, readonly port: number, readonly discovery: boolean, readonly id: string, readonly metricsPort?: number }
+  readonly listening: {
+    readonly event: string
+    readonly port: number
+    readonly discovery: boolean
+    readonly id: string
+    readonly metricsPort?: number
+  }
   readonly archive: string
   readonly stateDir: string
 }

@@ -33,5 +33,7 @@ export function naiveIso (mtimeNs: bigint): string {
   const at = new Date(Number(mtimeNs / 1_000_000n))
   const two = (value: number): string => String(value).padStart(2, '0')
   const micros = String(mtimeNs / 1000n % 1_000_000n).padStart(6, '0')
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}T${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}${micros === '000000' ? '' : `.${micros}`}`
+  const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`
+  const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`
+  return `${date}T${time}${micros === '000000' ? '' : `.${micros}`}`
 }

@@ -19,7 +19,11 @@ const MTIME_TOLERANCE_MS = 0.002
  *
  * @param modes whether modes are compared, which a server on Windows does not keep
  */
-export async function treeDifferences (original: string, copy: string, { modes = true }: { readonly modes?: boolean } = {}): Promise<string[]> {
+export async function treeDifferences (
+  original: string,
+  copy: string,
+  { modes = true }: { readonly modes?: boolean } = {}
+): Promise<string[]> {
   const [expected, found] = await Promise.all([describe(original, modes), describe(copy, modes)])
   const paths = new Set([...expected.keys(), ...found.keys()])
   return [...paths].sort().flatMap(path => {
@@ -39,7 +43,12 @@ function words (entry: Carried | undefined): string {
   return entry === undefined ? 'absent' : `${entry.text} of ${String(entry.mtimeMs)}`
 }
 
-async function describe (root: string, modes: boolean, directory = '', entries: Map<string, Carried> = new Map()): Promise<Map<string, Carried>> {
+async function describe (
+  root: string,
+  modes: boolean,
+  directory = '',
+  entries: Map<string, Carried> = new Map()
+): Promise<Map<string, Carried>> {
   for (const name of await readdir(join(root, directory))) {
     const path = directory === '' ? name : `${directory}/${name}`
     const full = join(root, path)
@@ -50,7 +59,9 @@ async function describe (root: string, modes: boolean, directory = '', entries: 
       entries.set(path, { text: `directory ${mode}`, mtimeMs: stat.mtimeMs })
       await describe(root, modes, path, entries)
     } else if (stat.isFile()) {
-      const digest = createHash('sha256').update(await readFile(full)).digest('hex')
+      const digest = createHash('sha256')
+        .update(await readFile(full))
+        .digest('hex')
       entries.set(path, { text: `file ${mode} ${stat.size} ${digest}`, mtimeMs: stat.mtimeMs })
     } else entries.set(path, { text: 'something else', mtimeMs: undefined })
   }

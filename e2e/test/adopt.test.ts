@@ -69,7 +69,9 @@ describe('a copy that was made before', () => {
     const args = ['adopt', 'laptop', copy, '--archive', first.archive]
     expect((await stage.run(SERVER_PROGRAM, [...args, '--state-dir', stage.path('elsewhere')])).code).not.toBe(0)
     await stage.stop(first.child)
-    expect((await stage.run(SERVER_PROGRAM, ['adopt', 'nobody', copy, '--archive', first.archive, '--state-dir', first.stateDir])).code).toBe(2)
+    expect(
+      (await stage.run(SERVER_PROGRAM, ['adopt', 'nobody', copy, '--archive', first.archive, '--state-dir', first.stateDir])).code
+    ).toBe(2)
     const adopted = await stage.run(SERVER_PROGRAM, [...args, '--state-dir', first.stateDir])
     expect(adopted.code, adopted.stderr).toBe(0)
     expect(adopted.stdout).toContain(`${FILES + 1} files`)

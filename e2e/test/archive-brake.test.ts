@@ -22,7 +22,7 @@ beforeEach(async () => {
 })
 afterEach(async () => { await stage.dispose() })
 
-/** Writes all files anew; each generation has times of its own. */
+/** Writes all files again; each generation has its own times. */
 async function write (generation: number, contentOf: (i: number) => Uint8Array, files = FILES): Promise<void> {
   for (let i = 0; i < files; i++) {
     const path = join(source, `chapter${i % 5}`, `file${i}`)
@@ -45,36 +45,52 @@ function picture (i: number): Uint8Array {
   return Buffer.concat([Buffer.alloc(2000, `camera ${i}   `), encrypted(new Uint8Array(8000), i)])
 }
 
-test('200 of 250 texts that are encrypted in place halt with exit code 6, and an operator lets them through or brings them back', { timeout: 60_000 }, async () => {
-  await write(0, text)
-  expect((await stage.push('laptop', source)).code).toBe(0)
-  const mirror = join(server.archive, 'laptop')
-  await cp(source, stage.path('before'), { recursive: true, preserveTimestamps: true })
-  const at = new Date().toISOString()
+test(
+  '200 of 250 texts that are encrypted in place halt with exit code 6, and an operator lets them through or brings them back',
+  { timeout: 60_000 },
+  async () => {
+    await write(0, text)
+    expect((await stage.push('laptop', source)).code).toBe(0)
+    const mirror = join(server.archive, 'laptop')
+    await cp(source, stage.path('before'), { recursive: true, preserveTimestamps: true })
+    const at = new Date().toISOString()
 
-  await write(1, i => encrypted(text(i), i), ENCRYPTED)
-  const halted = await stage.push('laptop', source)
-  expect(halted).toMatchObject({ code: 6, result: { result: 'halted', code: 'HALTED' } })
-  expect(halted.stdout).toContain('filesync-server release laptop')
-  expect(await treeDifferences(stage.path('before'), mirror)).toEqual([])
-  expect(await readdir(join(server.archive, '.filesync/versions/laptop')).catch(() => [])).toEqual([])
+    await write(1, i => encrypted(text(i), i), ENCRYPTED)
+    const halted = await stage.push('laptop', source)
+    expect(halted).toMatchObject({ code: 6, result: { result: 'halted', code: 'HALTED' } })
+    expect(halted.stdout).toContain('filesync-server release laptop')
+    expect(await treeDifferences(stage.path('before'), mirror)).toEqual([])
+    expect(await readdir(join(server.archive, '.filesync/versions/laptop')).catch(() => [])).toEqual([])
 
-  // Again, also from a server that was started anew, and without sending it all again.
-  await stage.stop(server.child)
-  server = await stage.startServer()
-  const again = await stage.push('laptop', source)
-  expect(again).toMatchObject({ code: 6, result: { result: 'halted' } })
-  expect(again.result.bytesSent).toBeLessThan(32_000)
+    // Again, also from a restarted server, and without sending it all again.
+    await stage.stop(server.child)
+    server = await stage.startServer()
+    const again = await stage.push('laptop', source)
+    expect(again).toMatchObject({ code: 6, result: { result: 'halted' } })
+    expect(again.result.bytesSent).toBeLessThan(32_000)
 
-  const released = await stage.run(SERVER_PROGRAM, ['release', 'laptop', '--state-dir', server.stateDir])
-  expect(released).toMatchObject({ code: 0 })
-  expect(await stage.push('laptop', source)).toMatchObject({ code: 0, result: { filesSent: ENCRYPTED } })
-  expect(await treeDifferences(source, mirror)).toEqual([])
+    const released = await stage.run(SERVER_PROGRAM, ['release', 'laptop', '--state-dir', server.stateDir])
+    expect(released).toMatchObject({ code: 0 })
+    expect(await stage.push('laptop', source)).toMatchObject({ code: 0, result: { filesSent: ENCRYPTED } })
+    expect(await treeDifferences(source, mirror)).toEqual([])
 
-  const restored = await stage.run(SERVER_PROGRAM, ['restore', 'laptop', '--at', at, '--to', stage.path('restored'), '--state-dir', server.stateDir])
-  expect(restored, restored.stderr).toMatchObject({ code: 0 })
-  for (let i = 0; i < FILES; i++) expect(await readFile(stage.path('restored', `chapter${i % 5}`, `file${i}`))).toEqual(await readFile(stage.path('before', `chapter${i % 5}`, `file${i}`)))
-})
+    const restored = await stage.run(SERVER_PROGRAM, [
+      'restore',
+      'laptop',
+      '--at',
+      at,
+      '--to',
+      stage.path('restored'),
+      '--state-dir',
+      server.stateDir,
+    ])
+    expect(restored, restored.stderr).toMatchObject({ code: 0 })
+    for (let i = 0; i < FILES; i++)
+      expect(await readFile(stage.path('restored', `chapter${i % 5}`, `file${i}`))).toEqual(
+        await readFile(stage.path('before', `chapter${i % 5}`, `file${i}`))
+      )
+  }
+)
 
 test('a push that is halted tells what was stored beside what is held back', { timeout: 30_000 }, async () => {
   await write(0, text)
@@ -86,7 +102,7 @@ test('a push that is halted tells what was stored beside what is held back', { t
   expect(await readFile(join(server.archive, 'laptop', 'added'), 'utf8')).toContain('It is new')
 })
 
-test('a library of pictures that is written anew, and texts that are all edited, do not trip the brake', async () => {
+test('a rewritten library of pictures and a full edit of all texts do not trip the brake', async () => {
   await write(0, picture)
   expect((await stage.push('laptop', source)).code).toBe(0)
   await write(1, i => picture(i + 1))

@@ -55,7 +55,8 @@ test('versions past --keep are dropped after a session, of older days but the la
   const [fresh = ''] = await readdir(versions)
   const noon = Math.floor(Date.now() / DAY_MS) * DAY_MS + DAY_MS / 2
   const aged: string[] = []
-  for (const [at, ms] of [noon - 40 * DAY_MS, noon - 39 * DAY_MS, noon - 10 * DAY_MS, noon - 10 * DAY_MS + 3_600_000].entries()) aged.push(await putAway(server, 11 + at, ms))
+  for (const [at, ms] of [noon - 40 * DAY_MS, noon - 39 * DAY_MS, noon - 10 * DAY_MS, noon - 10 * DAY_MS + 3_600_000].entries())
+    aged.push(await putAway(server, 11 + at, ms))
 
   server = await stage.startServer('server', ['--keep', '30d'])
   const log = new LogLines(server)
@@ -68,34 +69,40 @@ test('versions past --keep are dropped after a session, of older days but the la
 
 const LIMITS = [['a quota', ['--quota', '1M', '--reserve', '0']], ['a reserve of free space', ['--reserve', '900000G']]] as const
 
-test.each(LIMITS)('%s keeps one file out, names it with exit code 5 and does not have it sent, and stores the others', async (what, limits) => {
-  let server = await stage.startServer('server', ['--reserve', '0'])
-  await write('kept', 'stays')
-  await pushed(server)
-  await stage.stop(server.child)
-  server = await stage.startServer('server', limits)
-  await write('large', new Uint8Array(3 << 20).fill(7))
-  await write('empty', '')
-  if (what === 'a quota') await write('small', 'fits')
-  await rm(join(source, 'kept'))
-  for (let i = 0; i < 2; i++) {
-    const partly = await stage.push('laptop', source)
-    expect(partly).toMatchObject({ code: 5, result: { result: 'problems', problems: [{ path: 'large', code: 'NO_ROOM' }], problemCount: 1 } })
-    expect(partly.result.problems[0]?.message).toMatch(what === 'a quota' ? /--quota/u : /--reserve/u)
-    expect(partly.result.bytesSent).toBeLessThan(64 << 10)
-    // What leaves the mirror needs no room.
-    expect(await readdir(join(server.archive, 'laptop'))).toEqual(what === 'a quota' ? ['empty', 'small'] : ['empty'])
-    expect(await readdir(join(server.archive, '.filesync/staging'))).toEqual([])
-  }
-  const planned = await stage.run(CLIENT_PROGRAM, ['plan', source, '--json', ...stage.clientArgs('laptop')])
-  expect(planned.code).toBe(0)
-  expect(JSON.parse(planned.stdout)).toMatchObject({ result: 'problems', filesNew: 0, problems: [{ path: 'large', code: 'NO_ROOM' }] })
+test.each(LIMITS)(
+  '%s keeps one file out, names it with exit code 5 and does not have it sent, and stores the others',
+  async (what, limits) => {
+    let server = await stage.startServer('server', ['--reserve', '0'])
+    await write('kept', 'stays')
+    await pushed(server)
+    await stage.stop(server.child)
+    server = await stage.startServer('server', limits)
+    await write('large', new Uint8Array(3 << 20).fill(7))
+    await write('empty', '')
+    if (what === 'a quota') await write('small', 'fits')
+    await rm(join(source, 'kept'))
+    for (let i = 0; i < 2; i++) {
+      const partly = await stage.push('laptop', source)
+      expect(partly).toMatchObject({
+        code: 5,
+        result: { result: 'problems', problems: [{ path: 'large', code: 'NO_ROOM' }], problemCount: 1 },
+      })
+      expect(partly.result.problems[0]?.message).toMatch(what === 'a quota' ? /--quota/u : /--reserve/u)
+      expect(partly.result.bytesSent).toBeLessThan(64 << 10)
+      // What leaves the mirror needs no room.
+      expect(await readdir(join(server.archive, 'laptop'))).toEqual(what === 'a quota' ? ['empty', 'small'] : ['empty'])
+      expect(await readdir(join(server.archive, '.filesync/staging'))).toEqual([])
+    }
+    const planned = await stage.run(CLIENT_PROGRAM, ['plan', source, '--json', ...stage.clientArgs('laptop')])
+    expect(planned.code).toBe(0)
+    expect(JSON.parse(planned.stdout)).toMatchObject({ result: 'problems', filesNew: 0, problems: [{ path: 'large', code: 'NO_ROOM' }] })
 
-  await rm(join(source, 'large'))
-  await pushed(server)
-  const verified = await stage.run(SERVER_PROGRAM, ['verify', '--state-dir', server.stateDir])
-  expect(verified, verified.stdout).toMatchObject({ code: 0 })
-})
+    await rm(join(source, 'large'))
+    await pushed(server)
+    const verified = await stage.run(SERVER_PROGRAM, ['verify', '--state-dir', server.stateDir])
+    expect(verified, verified.stdout).toMatchObject({ code: 0 })
+  }
+)
 
 test('an index that was lost is made again at the next session, and the log says so', async () => {
   let server = await stage.startServer()
@@ -117,7 +124,7 @@ test('what was damaged, deleted and added by hand in the archive is noticed afte
   let server = await stage.startServer()
   for (let i = 0; i < 30; i++) await write(`d${i % 3}/deep/f${i}`, `content ${i}`)
   await pushed(server)
-  // Nobody looks twice within a minute; a server that was started anew has not looked yet.
+  // The mirror is checked at most once a minute; a restarted server has not checked yet.
   await stage.stop(server.child)
   const mirror = join(server.archive, 'laptop')
   await writeFile(join(mirror, 'd0/deep/f0'), 'CONTENT 0')

@@ -11,7 +11,17 @@ afterEach(async () => { await paired.stage.dispose() })
 
 function safe (...args: string[]): Promise<Finished> {
   const { stage, source, server } = paired
-  return stage.run(CLIENT_PROGRAM, ['safe', join(source, 'a'), ...args, '--directory', source, '--server', `127.0.0.1:${String(server.listening.port)}`, '--state-dir', stage.path('client')])
+  return stage.run(CLIENT_PROGRAM, [
+    'safe',
+    join(source, 'a'),
+    ...args,
+    '--directory',
+    source,
+    '--server',
+    `127.0.0.1:${String(server.listening.port)}`,
+    '--state-dir',
+    stage.path('client'),
+  ])
 }
 
 function push (): Promise<Finished> {
@@ -27,7 +37,18 @@ async function status (): Promise<unknown> {
 
 function startAgain (...args: string[]): Promise<Finished> {
   const { stage, server } = paired
-  return stage.run(SERVER_PROGRAM, ['start', '--archive', server.archive, '--state-dir', server.stateDir, '--bind', '127.0.0.1', '--interface', 'lo', ...args])
+  return stage.run(SERVER_PROGRAM, [
+    'start',
+    '--archive',
+    server.archive,
+    '--state-dir',
+    server.stateDir,
+    '--bind',
+    '127.0.0.1',
+    '--interface',
+    'lo',
+    ...args,
+  ])
 }
 
 test('a server whose archive is gone, empty or another one does not start, makes nothing there, and says what to do', async () => {
@@ -47,7 +68,7 @@ test('a server whose archive is gone, empty or another one does not start, makes
   await refused()
   expect(readdirSync(server.archive)).toEqual([])
   rmSync(server.archive, { recursive: true })
-  // A copy of the whole archive is the archive, wherever it lies.
+  // A copy of the whole archive is the archive, wherever it is.
   cpSync(aside, server.archive, { recursive: true, preserveTimestamps: true })
   const copied = await stage.startServer()
   await stage.stop(copied.child)
@@ -97,7 +118,18 @@ test('while the archive is away nothing is called safe or stored, and status say
 
 test('a second server with the state directory of a running one does not change which archive that one knows', async () => {
   const { stage, server } = paired
-  const elsewhere = await stage.run(SERVER_PROGRAM, ['start', '--archive', stage.path('elsewhere'), '--accept-archive', '--state-dir', server.stateDir, '--bind', '127.0.0.1', '--interface', 'lo'])
+  const elsewhere = await stage.run(SERVER_PROGRAM, [
+    'start',
+    '--archive',
+    stage.path('elsewhere'),
+    '--accept-archive',
+    '--state-dir',
+    server.stateDir,
+    '--bind',
+    '127.0.0.1',
+    '--interface',
+    'lo',
+  ])
   expect([elsewhere.code, elsewhere.stderr]).toEqual([1, expect.stringContaining(server.stateDir)])
   expect(existsSync(stage.path('elsewhere'))).toBe(false)
   await stage.stop(server.child)
@@ -109,7 +141,12 @@ test('a command never makes an archive of a directory that is none', async () =>
   await stage.stop(server.child)
   const mountPoint = stage.path('mount-point')
   mkdirSync(mountPoint)
-  for (const command of [['verify'], ['versions', 'client'], ['release', 'client'], ['restore', 'client', '--at', '0s', '--to', stage.path('out')]]) {
+  for (const command of [
+    ['verify'],
+    ['versions', 'client'],
+    ['release', 'client'],
+    ['restore', 'client', '--at', '0s', '--to', stage.path('out')],
+  ]) {
     const { code, stderr } = await stage.run(SERVER_PROGRAM, [...command, '--archive', mountPoint, '--state-dir', server.stateDir])
     expect([command[0], code, stderr]).toEqual([command[0], 1, expect.stringContaining(`no archive at ${mountPoint}`)])
   }

@@ -100,7 +100,13 @@ describe('bad input gets one clear message and its exit code', () => {
   })
 
   test('a state directory inside the archive', async () => {
-    const finished = await stage.run(SERVER_PROGRAM, ['start', '--archive', stage.path('archive'), '--state-dir', stage.path('archive', 'state')])
+    const finished = await stage.run(SERVER_PROGRAM, [
+      'start',
+      '--archive',
+      stage.path('archive'),
+      '--state-dir',
+      stage.path('archive', 'state'),
+    ])
     expectClearMessage(finished, 2, '--state-dir')
   })
 
@@ -108,19 +114,49 @@ describe('bad input gets one clear message and its exit code', () => {
     const stateDir = stage.path('damaged')
     await mkdir(stateDir, { mode: 0o700 })
     await writeFile(join(stateDir, name), '', { mode: 0o600 })
-    const finished = await stage.run(SERVER_PROGRAM, ['start', '--archive', stage.path('archive'), '--state-dir', stateDir, '--bind', '127.0.0.1', '--interface', 'lo'])
+    const finished = await stage.run(SERVER_PROGRAM, [
+      'start',
+      '--archive',
+      stage.path('archive'),
+      '--state-dir',
+      stateDir,
+      '--bind',
+      '127.0.0.1',
+      '--interface',
+      'lo',
+    ])
     expectClearMessage(finished, 1, join(stateDir, name), 'is damaged')
   })
 
   test('two servers on one archive', async () => {
     const running = await stage.startServer()
-    const second = await stage.run(SERVER_PROGRAM, ['start', '--archive', running.archive, '--state-dir', stage.path('second'), '--bind', '127.0.0.1', '--interface', 'lo'])
+    const second = await stage.run(SERVER_PROGRAM, [
+      'start',
+      '--archive',
+      running.archive,
+      '--state-dir',
+      stage.path('second'),
+      '--bind',
+      '127.0.0.1',
+      '--interface',
+      'lo',
+    ])
     expectClearMessage(second, 1, running.archive)
   })
 
   test('two servers with one state directory', async () => {
     const running = await stage.startServer()
-    const second = await stage.run(SERVER_PROGRAM, ['start', '--archive', stage.path('elsewhere'), '--state-dir', running.stateDir, '--bind', '127.0.0.1', '--interface', 'lo'])
+    const second = await stage.run(SERVER_PROGRAM, [
+      'start',
+      '--archive',
+      stage.path('elsewhere'),
+      '--state-dir',
+      running.stateDir,
+      '--bind',
+      '127.0.0.1',
+      '--interface',
+      'lo',
+    ])
     expectClearMessage(second, 1, running.stateDir)
   })
 

@@ -35,19 +35,32 @@ describe('native builds that are missing', () => {
     expect(await treeDifferences(paired.source, join(paired.server.archive, 'client'))).toEqual([])
   })
 
-  test('are told by doctor', async () => {
+  test('are reported by doctor', async () => {
     stage = await Stage.open()
     remove(OPTIONAL)
     const { stdout } = await stage.run(SERVER_PROGRAM, ['doctor', '--json', '--interface', 'lo', '--state-dir', stage.path('server')])
     const findings = stdout.trim().split('\n').map(line => JSON.parse(line) as { check: string, level: string, what: string })
-    expect(findings.find(({ check }) => check === 'digest')).toMatchObject({ level: 'warning', what: expect.stringContaining('WebAssembly') as unknown })
+    expect(findings.find(({ check }) => check === 'digest')).toMatchObject({
+      level: 'warning',
+      what: expect.stringContaining('WebAssembly') as unknown,
+    })
   })
 
   test('of the index name the package and what to do, and are no fault of the program', async () => {
     stage = await Stage.open()
     remove(['@lmdb/'])
     const { code, stderr } = await stage.run(SERVER_PROGRAM, [
-      'start', '--archive', stage.path('archive'), '--state-dir', stage.path('server'), '--port', '0', '--bind', '127.0.0.1', '--interface', 'lo',
+      'start',
+      '--archive',
+      stage.path('archive'),
+      '--state-dir',
+      stage.path('server'),
+      '--port',
+      '0',
+      '--bind',
+      '127.0.0.1',
+      '--interface',
+      'lo',
     ])
     expect(code).toBe(1)
     expect(stderr).toMatch(/lmdb.*(npm|install)/su)

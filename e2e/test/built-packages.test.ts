@@ -32,7 +32,10 @@ test.each(PACKAGES)('%s carries code only of itself, and of packages that are ne
     if (other === directory) continue
     expect(PACKAGES, `${directory} carries code of ${other}`).toContain(other)
     const names = [nameOf(directory), nameOf(other)]
-    expect(fixed.some(group => names.every(name => group.includes(name))), `${names.join(' and ')} belong into one group of "fixed" in .changeset/config.json`).toBe(true)
+    expect(
+      fixed.some(group => names.every(name => group.includes(name))),
+      `${names.join(' and ')} belong into one group of "fixed" in .changeset/config.json`
+    ).toBe(true)
   }
 })
 

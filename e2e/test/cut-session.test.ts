@@ -8,7 +8,12 @@ import { Ground } from '../src/hostile-ground.ts'
 import type { SessionOutcome } from '../src/hostile-ground.ts'
 
 const BEFORE: TreeLiteral = { 'keep.txt': 'stays as it is', 'change.txt': 'old content', gone: { 'a.txt': 'will vanish' }, empty: {} }
-const AFTER: TreeLiteral = { 'keep.txt': 'stays as it is', 'change.txt': 'new content, longer', new: { 'b.txt': 'arrives', link: { symlink: 'b.txt' } }, empty: {} }
+const AFTER: TreeLiteral = {
+  'keep.txt': 'stays as it is',
+  'change.txt': 'new content, longer',
+  new: { 'b.txt': 'arrives', link: { symlink: 'b.txt' } },
+  empty: {},
+}
 
 /** Each path with the contents it may have at any moment while AFTER replaces BEFORE. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {

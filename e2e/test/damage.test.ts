@@ -55,7 +55,7 @@ test('a file that was only touched in the archive is restored, with its time, an
   expect((await command('status')).stdout).not.toContain('altered, damaged or missing')
 })
 
-test('a damaged file is reported by each verify, by status and by restore, each with exit code 5, until the client has sent it again', async () => {
+test('verify, status and restore report a damaged file with exit code 5 until the client has sent it again', async () => {
   const stored = join(server.archive, 'laptop/thesis')
   await writeFile(stored, 'theSis')
   await utimes(stored, 1_600_000_000, 1_600_000_000)
@@ -64,7 +64,9 @@ test('a damaged file is reported by each verify, by status and by restore, each 
     expect(verified.code).toBe(5)
     expect(verified.stderr).toContain('  thesis: ')
   }
-  expect((await command('status')).stdout).toMatch(/1 stored file altered, damaged or missing\n\s+thesis: damaged in the archive, found at /u)
+  expect((await command('status')).stdout).toMatch(
+    /1 stored file altered, damaged or missing\n\s+thesis: damaged in the archive, found at /u
+  )
   const restored = await restore('out')
   expect(restored.code).toBe(5)
   expect(restored.stdout).toContain('thesis: its content in the archive is not what was stored')
@@ -83,7 +85,9 @@ test('verify says that nothing is known where the index is not there, with exit 
   await rm(join(copy, '.filesync/index'), { recursive: true })
   const verified = await command('verify', '--archive', copy)
   expect(verified.code).toBe(5)
-  expect(verified.stdout).toMatch(/^laptop: no digests are recorded for the files in its folder, so they could not be verified\. .*Let the client sync/u)
+  expect(verified.stdout).toMatch(
+    /^laptop: no digests are recorded for the files in its folder, so they could not be verified\. .*Let the client sync/u
+  )
   expect((await command('verify', 'laptop', '--archive', copy)).code).toBe(5)
   const fresh = await stage.startServer('fresh')
   const empty = await stage.run(SERVER_PROGRAM, ['verify', '--state-dir', fresh.stateDir])

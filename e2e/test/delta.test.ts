@@ -76,7 +76,7 @@ test.each<[string, () => Uint8Array[]]>([
   expect(wireBytes(result)).toBeLessThan(LIMIT_BYTES)
 }, 30_000)
 
-/** Changes what the archive holds behind its back, as a failing disk does. */
+/** Changes what the archive holds without its knowledge, as a failing disk does. */
 function damage (name = 'disk.img'): void {
   const stored = join(server.archive, 'laptop', name)
   const { atime, mtime } = statSync(stored)

@@ -10,7 +10,9 @@ test('a doctor changes nothing of what the server shows and logs', async () => {
   await symlink('/etc/hostname', stage.path('source', 'out'))
   expect((await stage.push('client', source, ['--settle', '0s'])).code).toBe(5)
 
-  const peers = async (): Promise<unknown> => (JSON.parse((await stage.run(SERVER_PROGRAM, ['status', '--json', '--state-dir', server.stateDir])).stdout) as { peers: unknown }).peers
+  const peers = async (): Promise<unknown> =>
+    (JSON.parse((await stage.run(SERVER_PROGRAM, ['status', '--json', '--state-dir', server.stateDir])).stdout) as { peers: unknown })
+      .peers
   const before = await peers()
   expect(before).toMatchObject([{ lastResult: 'problems', problemCount: 1, nextSyncAt: expect.any(String) as unknown }])
   const events = await EventTail.open(server.stateDir)
@@ -23,8 +25,12 @@ test('a doctor changes nothing of what the server shows and logs', async () => {
     if (!running) expect(await peers()).toEqual(before)
     if (client !== undefined) expect(await stage.stop(client)).toBe(0)
   }
-  expect((await stage.run(SERVER_PROGRAM, ['doctor', '--interface', 'lo', '--bind', '127.0.0.1', '--state-dir', server.stateDir])).stdout).toContain('proved that it is this server')
+  expect(
+    (await stage.run(SERVER_PROGRAM, ['doctor', '--interface', 'lo', '--bind', '127.0.0.1', '--state-dir', server.stateDir])).stdout
+  ).toContain('proved that it is this server')
   expect(await peers()).toMatchObject([{ lastResult: 'problems', problemCount: 1, nextSyncAt: expect.any(String) as unknown }])
-  expect([...new Set(events.events.map(({ event }) => event))].filter(event => event !== 'turn' && event !== 'progress')).toEqual(['synced'])
+  expect([...new Set(events.events.map(({ event }) => event))].filter(event => event !== 'turn' && event !== 'progress')).toEqual([
+    'synced',
+  ])
   events.close()
 })

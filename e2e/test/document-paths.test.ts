@@ -4,7 +4,13 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', ...readdirSync(join(ROOT, 'docs')).filter(name => name.endsWith('.md')).map(name => `docs/${name}`)]
+const DOCUMENTS = [
+  'README.md',
+  'CONTRIBUTING.md',
+  ...readdirSync(join(ROOT, 'docs'))
+    .filter(name => name.endsWith('.md'))
+    .map(name => `docs/${name}`),
+]
 /** What `pnpm bench` writes is in no checkout. */
 const PATH = /`((?!bench\/results)(?:packages|apps|e2e|bench|demo|docs|scripts)\/[\w./-]+)`/gu
 const LINK = /\]\(([\w./-]+)(?:#[\w-]+)?\)/gu

@@ -87,7 +87,12 @@ test('of a file that is appended to without a pause the beginning is stored afte
   try {
     const { code, result } = await stage.push('client', source)
     expect(code).toBe(5)
-    expect(result).toMatchObject({ result: 'problems', filesSent: 2, problems: [{ path: 'growing.log', code: 'GROWING' }], problemCount: 1 })
+    expect(result).toMatchObject({
+      result: 'problems',
+      filesSent: 2,
+      problems: [{ path: 'growing.log', code: 'GROWING' }],
+      problemCount: 1,
+    })
     expect(await expectConsistent()).toBeGreaterThan(SIZE_BYTES)
   } finally {
     isOver = true

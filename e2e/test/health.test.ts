@@ -37,9 +37,22 @@ test('a session is seen while it runs, and what is left of it afterwards, by peo
   const port = server.listening.metricsPort
   await stage.pair(server, 'client')
   const events = await EventTail.open(server.stateDir)
-  const start = async (...args: readonly string[]): Promise<{ readonly client: ReturnType<Stage['start']>, readonly clientPort: string | undefined }> => {
-    const client = stage.start(CLIENT_PROGRAM, ['start', stage.path('source'), '--compress', 'never', '--metrics', '127.0.0.1:0', ...stage.clientArgs('client'), ...args])
-    const line = await new Promise<string>(resolve => { createInterface({ input: client.stderr }).once('line', resolve) })
+  const start = async (
+    ...args: readonly string[]
+  ): Promise<{ readonly client: ReturnType<Stage['start']>, readonly clientPort: string | undefined }> => {
+    const client = stage.start(CLIENT_PROGRAM, [
+      'start',
+      stage.path('source'),
+      '--compress',
+      'never',
+      '--metrics',
+      '127.0.0.1:0',
+      ...stage.clientArgs('client'),
+      ...args,
+    ])
+    const line = await new Promise<string>(resolve => {
+      createInterface({ input: client.stderr }).once('line', resolve)
+    })
     return { client, clientPort: /:(\d+)\/metrics/u.exec(line)?.[1] }
   }
   // So slow that it is looked at from all sides before it is over.
@@ -67,10 +80,22 @@ test('a session is seen while it runs, and what is left of it afterwards, by peo
   expect(await events.until(({ event }) => event === 'synced')).toMatchObject({ result: 'PROBLEMS', problems: 1 })
   const after = JSON.parse(await status(['--json'])) as object
   expect(after).toMatchObject({
-    active: [], sessions: [], disk: { files: 2, bytes: 900_001, areas: [{ client: 'client', files: 2, bytes: 900_001 }] },
-    peers: [{ client: 'client', lastResult: 'problems', lastCompleteAt: null, problemCount: 1, problems: [{ path: 'link', code: 'SYMLINK_OUTSIDE' }] }],
+    active: [],
+    sessions: [],
+    disk: { files: 2, bytes: 900_001, areas: [{ client: 'client', files: 2, bytes: 900_001 }] },
+    peers: [
+      {
+        client: 'client',
+        lastResult: 'problems',
+        lastCompleteAt: null,
+        problemCount: 1,
+        problems: [{ path: 'link', code: 'SYMLINK_OUTSIDE' }],
+      },
+    ],
   })
-  expect(await status()).toMatch(/^clients +client {2}never synced completely, 900 kB in 2 files, seen .* at 127\.0\.0\.1, next sync in .*, 1 not stored\n +link: /mu)
+  expect(await status()).toMatch(
+    /^clients +client {2}never synced completely, 900 kB in 2 files, seen .* at 127\.0\.0\.1, next sync in .*, 1 not stored\n +link: /mu
+  )
   const metrics = await metricsOf(port)
   expect(metrics.get('filesync_server_sessions_total{result="problems"}')).toBe(1)
   expect(metrics.get('filesync_server_stored_bytes_total')).toBe(900_001)
@@ -82,7 +107,10 @@ test('a session is seen while it runs, and what is left of it afterwards, by peo
   const own = await EventTail.open(stage.path('client'))
   await write('source', 'another', 'y')
   expect(await own.until(({ event }) => event === 'run')).toMatchObject({ result: 'problems', filesSent: 1 })
-  expect(await askControl(stage.path('client'), 'GET /status')).toMatchObject({ lastCompleteAt: null, last: { result: { problemCount: 1 } } })
+  expect(await askControl(stage.path('client'), 'GET /status')).toMatchObject({
+    lastCompleteAt: null,
+    last: { result: { problemCount: 1 } },
+  })
   expect((await metricsOf(clientPort)).get('filesync_client_runs_total{result="problems"}')).toBe(2)
 
   const follower = stage.start(CLIENT_PROGRAM, ['status', '--follow', '--json', '--state-dir', stage.path('client')])
@@ -99,13 +127,16 @@ test('a session is seen while it runs, and what is left of it afterwards, by peo
   for (const child of [client, server.child]) expect(await stage.stop(child)).toBe(0)
 })
 
-test('a place for metrics that cannot be had is told at the start, and the programs end', async () => {
+test('a metrics address that cannot be used is reported at the start, and the programs exit', async () => {
   await write('source', 'small', 'x')
   const taken = createServer()
   await new Promise<void>(resolve => { taken.listen(0, '127.0.0.1', resolve) })
   const { port } = taken.address() as AddressInfo
   const commands = [
-    [SERVER_PROGRAM, ['start', '--archive', stage.path('archive'), '--state-dir', stage.path('server'), '--bind', '127.0.0.1', '--no-discovery']],
+    [
+      SERVER_PROGRAM,
+      ['start', '--archive', stage.path('archive'), '--state-dir', stage.path('server'), '--bind', '127.0.0.1', '--no-discovery'],
+    ],
     [CLIENT_PROGRAM, ['start', stage.path('source'), ...stage.clientArgs('client')]],
   ] as const
   await Promise.all(commands.map(async ([program, args]) => {

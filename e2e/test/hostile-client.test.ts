@@ -11,7 +11,12 @@ import type { HostilePeer } from '../src/hostile-peer.ts'
 
 const SMALL = Buffer.from('new content, longer')
 const LARGE = new Uint8Array(300_000).map((_, at) => at * 31 >> 3)
-const BEFORE: TreeLiteral = { 'a-small.txt': 'old content', 'b-large.bin': 'was small', 'keep.txt': 'stays as it is', kept: { 'c.txt': 'below' } }
+const BEFORE: TreeLiteral = {
+  'a-small.txt': 'old content',
+  'b-large.bin': 'was small',
+  'keep.txt': 'stays as it is',
+  kept: { 'c.txt': 'below' },
+}
 const AFTER: TreeLiteral = { ...BEFORE, 'a-small.txt': SMALL, 'b-large.bin': LARGE }
 /** Where the files of AFTER stand in TASKS. */
 const A = 0
@@ -39,16 +44,30 @@ const say = (...messages: object[]): Run => async peer => { await peer.say(...me
 const raw = (...frame: Parameters<HostilePeer['raw']>): Run => async peer => { await peer.raw(...frame) }
 const row = (...runs: Run[]): Run => async peer => { for (const run of runs) await run(peer) }
 
-const header = (more: object = {}): Run => say({ type: 'FILE_HEADER', task: B, sizeBytes: LARGE.length, offset: 0, content: 'DATA', ...more })
+const header = (more: object = {}): Run =>
+  say({ type: 'FILE_HEADER', task: B, sizeBytes: LARGE.length, offset: 0, content: 'DATA', ...more })
 const data = (bytes: Uint8Array, task = B): Run => raw('DATA', forTask(task, bytes))
 const end = (more: object = {}): Run => say({ type: 'FILE_END', task: B, digest: hashBytes(LARGE), ...more })
 const packed = pack({ task: A, bytes: SMALL })
 const zstd = (claimedBytes: number, bytes: Uint8Array): Run => raw('PACK', compressed(claimedBytes, bytes), FLAG_ZSTD)
 
 const file = (name: string): Entry => ({ kind: 'file', name: name as Name, mtimeNs: 1n, mode: 0o644, sizeBytes: 1, fileId: 1n })
-const directory = (name: string, below: Uint8Array): Entry => ({ kind: 'directory', name: name as Name, mtimeNs: 1n, mode: 0o755, digest: hashBytes(below) })
+const directory = (name: string, below: Uint8Array): Entry => ({
+  kind: 'directory',
+  name: name as Name,
+  mtimeNs: 1n,
+  mode: 0o755,
+  digest: hashBytes(below),
+})
 const serverMessages = {
-  NEXT_SYNC: { type: 'NEXT_SYNC', inMs: 1, result: 'OK', stored: { files: 0, bytes: 0, deleted: 0, renamed: 0 }, problems: [], problemCount: 0 },
+  NEXT_SYNC: {
+    type: 'NEXT_SYNC',
+    inMs: 1,
+    result: 'OK',
+    stored: { files: 0, bytes: 0, deleted: 0, renamed: 0 },
+    problems: [],
+    problemCount: 0,
+  },
   TASKS: { type: 'TASKS', first: 0, tasks: [[0, 0]], last: true },
   STORED: { type: 'STORED', files: 1, bytes: 1 },
   LISTINGS_WANTED: { type: 'LISTINGS_WANTED', directories: [] },
@@ -56,7 +75,7 @@ const serverMessages = {
   PAIR_PROOF: { type: 'PAIR_PROOF', name: 'x', mac: new Uint8Array(32) },
 }
 
-/** The area is as it was, nobody touched what lies beside the archive, and the next client is served. */
+/** The area is unchanged, nothing beside the archive was touched, and the next client is served. */
 async function expectUnharmed (area: string, before: Record<string, string>): Promise<void> {
   expect(await ground.stored(area)).toEqual(before)
   expect(await ground.isCanaryAlive()).toBe(true)
@@ -101,11 +120,41 @@ describe('what a client says in the wrong place:', () => {
     ['a signature', 'MESSAGE_UNEXPECTED', transfer(raw('SIGNATURE', part(0, EMPTY)))],
     ['only versions that nobody speaks', 'VERSION_UNSUPPORTED', say(hello({ versions: [1, 77] }))],
     ['no digest that the server knows', 'VERSION_UNSUPPORTED', say(hello({ features: ['zstd'] }))],
-    ['a frame of an unknown type', 'FRAME_MALFORMED', row(untilReady, async peer => { await peer.bytes(Buffer.of(0, 0, 0, 1, 99, 0, 0, 0, 0)) })],
-    ['a frame of 4 GiB', 'FRAME_TOO_LARGE', row(untilReady, async peer => { await peer.bytes(Buffer.of(255, 255, 255, 255, 5, 0, 0, 0, 0)) })],
-    ['a frame with flags of its own', 'FRAME_MALFORMED', row(untilReady, async peer => { await peer.bytes(Buffer.of(0, 0, 0, 1, 4, 2, 0, 0, 0)) })],
-    ['a message that is no map', 'MESSAGE_INVALID', row(untilReady, async peer => { await peer.bytes(encodeFrame('MESSAGE', [Buffer.of(0xc0)])) })],
-    ['an extension type', 'ENCODING_FORBIDDEN', row(untilReady, async peer => { await peer.bytes(encodeFrame('MESSAGE', [Buffer.of(0xd4, 0x72, 0x40)])) })],
+    [
+      'a frame of an unknown type',
+      'FRAME_MALFORMED',
+      row(untilReady, async peer => {
+        await peer.bytes(Buffer.of(0, 0, 0, 1, 99, 0, 0, 0, 0))
+      }),
+    ],
+    [
+      'a frame of 4 GiB',
+      'FRAME_TOO_LARGE',
+      row(untilReady, async peer => {
+        await peer.bytes(Buffer.of(255, 255, 255, 255, 5, 0, 0, 0, 0))
+      }),
+    ],
+    [
+      'a frame with flags of its own',
+      'FRAME_MALFORMED',
+      row(untilReady, async peer => {
+        await peer.bytes(Buffer.of(0, 0, 0, 1, 4, 2, 0, 0, 0))
+      }),
+    ],
+    [
+      'a message that is no map',
+      'MESSAGE_INVALID',
+      row(untilReady, async peer => {
+        await peer.bytes(encodeFrame('MESSAGE', [Buffer.of(0xc0)]))
+      }),
+    ],
+    [
+      'an extension type',
+      'ENCODING_FORBIDDEN',
+      row(untilReady, async peer => {
+        await peer.bytes(encodeFrame('MESSAGE', [Buffer.of(0xd4, 0x72, 0x40)]))
+      }),
+    ],
   ])
 })
 
@@ -116,25 +165,74 @@ describe('what a client says of its tree:', () => {
     ['8,000,001 directories', 'MESSAGE_INVALID', row(untilReady, say(info(EMPTY, { directories: LIMITS.treeEntries + 1 })))],
     ['a digest of 31 bytes', 'MESSAGE_INVALID', row(untilReady, say(info(EMPTY, { rootDigest: new Uint8Array(31) })))],
     ['a listing that was not asked for', 'MESSAGE_UNEXPECTED', listing(EMPTY, raw('LISTINGS', part(7, EMPTY)))],
-    ['the root twice', 'MESSAGE_UNEXPECTED', listing(encodeListing([directory('a', EMPTY)]), raw('LISTINGS', Buffer.concat([part(0, encodeListing([directory('a', EMPTY)])), part(0, encodeListing([directory('a', EMPTY)]))])))],
+    [
+      'the root twice',
+      'MESSAGE_UNEXPECTED',
+      listing(
+        encodeListing([directory('a', EMPTY)]),
+        raw('LISTINGS', Buffer.concat([part(0, encodeListing([directory('a', EMPTY)])), part(0, encodeListing([directory('a', EMPTY)]))]))
+      ),
+    ],
     ['a root that is not the announced one', 'LISTING_MISMATCH', listing(encodeListing([file('a')]), raw('LISTINGS', part(0, EMPTY)))],
     ['a listing of 4 GiB', 'LIMIT_EXCEEDED', listing(EMPTY, raw('LISTINGS', part(0, EMPTY, { totalBytes: 2 ** 32 - 1 })))],
-    ['a part that is longer than its listing', 'FRAME_MALFORMED', listing(EMPTY, raw('LISTINGS', part(0, Buffer.alloc(9), { totalBytes: 8 })))],
-    ['parts in another order', 'FRAME_MALFORMED', listing(EMPTY, raw('LISTINGS', part(0, Buffer.alloc(9), { totalBytes: 20, offset: 3 })))],
+    [
+      'a part that is longer than its listing',
+      'FRAME_MALFORMED',
+      listing(EMPTY, raw('LISTINGS', part(0, Buffer.alloc(9), { totalBytes: 8 }))),
+    ],
+    [
+      'parts in another order',
+      'FRAME_MALFORMED',
+      listing(EMPTY, raw('LISTINGS', part(0, Buffer.alloc(9), { totalBytes: 20, offset: 3 }))),
+    ],
     ['empty parts without end', 'FRAME_MALFORMED', listing(EMPTY, raw('LISTINGS', part(0, new Uint8Array(0), { totalBytes: 20 })))],
-    ['compressed listings', 'MESSAGE_UNEXPECTED', listing(EMPTY, raw('LISTINGS', compressed(17, zstdCompressSync(part(0, EMPTY))), FLAG_ZSTD))],
-    ...([['4 billion', [0xdd, 255, 255, 255, 255]], ['2,000,001', [0xdd, 0, 0x1e, 0x84, 0x81]]] as const).map(([count, bytes]): Attacks[number] => (
-      [`a listing that claims ${count} entries`, 'LISTING_INVALID', listing(Buffer.from(bytes), raw('LISTINGS', part(0, Buffer.from(bytes))))]
-    )),
-    ['a name twice', 'LISTING_INVALID', givesRoot(Buffer.concat([Buffer.of(0x92), encodeListing([file('a')]).subarray(1), encodeListing([file('a')]).subarray(1)]))],
-    ['bytes behind a listing', 'LISTING_INVALID', givesRoot(Buffer.concat([EMPTY, EMPTY]))],
-    ...['..', '.', '', '../attacked-0', '/etc/passwd', 'a/b', 'a\0b', '\u001b]0;x\u0007', 'a\u202etxt.exe', 'x'.repeat(256), '.filesync', '.FileSync'].map((name): Attacks[number] => (
-      [`the name ${JSON.stringify(name.slice(0, 20))}`, 'NAME_INVALID', givesRoot(encodeListing([file(name)]))]
-    )),
+    [
+      'compressed listings',
+      'MESSAGE_UNEXPECTED',
+      listing(EMPTY, raw('LISTINGS', compressed(17, zstdCompressSync(part(0, EMPTY))), FLAG_ZSTD)),
+    ],
+    ...(
+      [
+        ['4 billion', [0xdd, 255, 255, 255, 255]],
+        ['2,000,001', [0xdd, 0, 0x1e, 0x84, 0x81]],
+      ] as const
+    ).map(([count, bytes]): Attacks[number] => [
+      `a listing that claims ${count} entries`,
+      'LISTING_INVALID',
+      listing(Buffer.from(bytes), raw('LISTINGS', part(0, Buffer.from(bytes)))),
+    ]),
+    [
+      'a name twice',
+      'LISTING_INVALID',
+      givesRoot(Buffer.concat([Buffer.of(0x92), encodeListing([file('a')]).subarray(1), encodeListing([file('a')]).subarray(1)])),
+    ],
+    ['bytes after a listing', 'LISTING_INVALID', givesRoot(Buffer.concat([EMPTY, EMPTY]))],
+    ...[
+      '..',
+      '.',
+      '',
+      '../attacked-0',
+      '/etc/passwd',
+      'a/b',
+      'a\0b',
+      '\u001b]0;x\u0007',
+      'a\u202etxt.exe',
+      'x'.repeat(256),
+      '.filesync',
+      '.FileSync',
+    ].map((name): Attacks[number] => [
+      `the name ${JSON.stringify(name.slice(0, 20))}`,
+      'NAME_INVALID',
+      givesRoot(encodeListing([file(name)])),
+    ]),
     // Seconds of encoding and reading; packages/protocol/test/listing-exchange.test.ts holds the same limit without a session around it.
-    ...(HEAVY ? [LIMITS.listingsWaiting + 1] : []).map((count): Attacks[number] => (
-      ['a root with a million and one directories', 'LIMIT_EXCEEDED', async peer => { await givesRoot(manyDirectories(count))(peer) }]
-    )),
+    ...(HEAVY ? [LIMITS.listingsWaiting + 1] : []).map((count): Attacks[number] => [
+      'a root with a million and one directories',
+      'LIMIT_EXCEEDED',
+      async peer => {
+        await givesRoot(manyDirectories(count))(peer)
+      },
+    ]),
     ['200,000 parts of one byte, and a listing that is another one', 'LISTING_MISMATCH', listing(EMPTY, manyParts(200_000))],
   ])
 
@@ -152,13 +250,15 @@ describe('what a client says of its tree:', () => {
     expect(Object.keys(await ground.stored(area)).at(-1)?.split('/')).toHaveLength(64)
   })
 
-  test('what lies deeper than a path may be long is left out, and told', async () => {
+  test('what is deeper than a path may be long is left out and reported', async () => {
     const { taken } = await attack(ground, 'long', { run: nested(5, 'x'.repeat(250)) })
     expect(taken).toMatchObject({ result: 'PROBLEMS', problems: [{ code: 'PATH_TOO_LONG' }] })
   })
 
-  test('more bad entries than are told one by one are counted', async () => {
-    const outside: TreeLiteral = Object.fromEntries(Array.from({ length: 5000 }, (_, number) => [`link${String(number)}`, { symlink: '/etc' }]))
+  test('bad entries beyond those reported one by one are counted', async () => {
+    const outside: TreeLiteral = Object.fromEntries(
+      Array.from({ length: 5000 }, (_, number) => [`link${String(number)}`, { symlink: '/etc' }])
+    )
     const next = await ground.honest('crowd', { ...BEFORE, outside })
     expect(next).toMatchObject({ result: 'PROBLEMS', stored: { files: 4 }, problemCount: 5000 })
     expect((next as NextSync).problems).toHaveLength(LIMITS.problemsPerMessage)
@@ -174,14 +274,22 @@ describe('what a client sends as files:', () => {
     ['more bytes than listed, packed', 'DATA_UNEXPECTED', transfer(raw('PACK', pack({ task: A, bytes: Buffer.concat([SMALL, SMALL]) })))],
     ['fewer bytes than listed, packed', 'DATA_UNEXPECTED', transfer(raw('PACK', pack({ task: A, bytes: SMALL.subarray(1) })))],
     ['a pack that is cut', 'FRAME_MALFORMED', transfer(raw('PACK', packed.subarray(0, -1)))],
-    ['a packed file that claims 4 GiB', 'FRAME_MALFORMED', transfer(raw('PACK', pack({ task: A, bytes: SMALL, sizeBytes: 2 ** 32 - 1 })))],
+    [
+      'a packed file that claims 4 GiB',
+      'FRAME_MALFORMED',
+      transfer(raw('PACK', pack({ task: A, bytes: SMALL, sizeBytes: 2 ** 32 - 1 }))),
+    ],
     ['another size than listed', 'DATA_UNEXPECTED', transfer(header({ sizeBytes: LARGE.length + 1 }))],
     ['an offset that was not asked for', 'DATA_UNEXPECTED', transfer(header({ offset: 1 }))],
     ['an offset beyond the file', 'MESSAGE_INVALID', transfer(header({ offset: LARGE.length + 1 }))],
     ['a size of NaN', 'MESSAGE_INVALID', transfer(header({ sizeBytes: NaN }))],
     ['a difference that was not asked for', 'DATA_UNEXPECTED', transfer(header({ content: 'DELTA' }))],
     ['only a digest where content was asked for', 'DATA_UNEXPECTED', transfer(header({ content: 'NONE' }))],
-    ['two files at once', 'DATA_UNEXPECTED', transfer(row(header(), say({ type: 'FILE_HEADER', task: A, sizeBytes: SMALL.length, offset: 0, content: 'DATA' })))],
+    [
+      'two files at once',
+      'DATA_UNEXPECTED',
+      transfer(row(header(), say({ type: 'FILE_HEADER', task: A, sizeBytes: SMALL.length, offset: 0, content: 'DATA' }))),
+    ],
     ['a pack inside a file', 'DATA_UNEXPECTED', transfer(row(header(), raw('PACK', packed)))],
     ['data of another file', 'DATA_UNEXPECTED', transfer(row(header(), data(SMALL, A)))],
     ['more bytes than announced', 'DATA_UNEXPECTED', transfer(row(header(), data(LARGE), data(SMALL)))],
@@ -189,23 +297,46 @@ describe('what a client sends as files:', () => {
     ['the end of another file', 'DATA_UNEXPECTED', transfer(row(header(), data(LARGE), end({ task: A })))],
     ['an empty DATA frame', 'FRAME_MALFORMED', transfer(row(header(), data(new Uint8Array(0))))],
     ['a problem of no task', 'DATA_UNEXPECTED', transfer(say({ type: 'FILE_PROBLEM', task: 99, code: 'VANISHED', message: '' }))],
-    ['a problem of another file than the open one', 'DATA_UNEXPECTED', transfer(row(header(), say({ type: 'FILE_PROBLEM', task: A, code: 'VANISHED', message: '' })))],
+    [
+      'a problem of another file than the open one',
+      'DATA_UNEXPECTED',
+      transfer(row(header(), say({ type: 'FILE_PROBLEM', task: A, code: 'VANISHED', message: '' }))),
+    ],
     ['8 KiB that unpack to 256 MiB', 'FRAME_MALFORMED', transfer(zstd(LIMITS.rawFrameBytes, zstdCompressSync(new Uint8Array(1 << 28))))],
     ['a compressed frame that claims nothing', 'FRAME_MALFORMED', transfer(zstd(0, zstdCompressSync(packed)))],
     ['a compressed frame that claims 4 GiB', 'FRAME_MALFORMED', transfer(zstd(2 ** 32 - 1, zstdCompressSync(packed)))],
     ['a compressed frame that holds more than it claims', 'FRAME_MALFORMED', transfer(zstd(packed.length - 1, zstdCompressSync(packed)))],
     ['a compressed frame that holds less than it claims', 'FRAME_MALFORMED', transfer(zstd(packed.length + 1, zstdCompressSync(packed)))],
-    ['a compressed frame with another one behind it', 'FRAME_MALFORMED', transfer(zstd(packed.length, Buffer.concat([zstdCompressSync(packed), zstdCompressSync(packed)])))],
-    ['a file in two compressed frames', 'FRAME_MALFORMED', transfer(zstd(packed.length, Buffer.concat([zstdCompressSync(packed.subarray(0, 20)), zstdCompressSync(packed.subarray(20))])))],
-    ['a compressed frame with bytes behind it', 'FRAME_MALFORMED', transfer(zstd(packed.length, Buffer.concat([zstdCompressSync(packed), Buffer.of(1, 2, 3)])))],
+    [
+      'a compressed frame followed by another one',
+      'FRAME_MALFORMED',
+      transfer(zstd(packed.length, Buffer.concat([zstdCompressSync(packed), zstdCompressSync(packed)]))),
+    ],
+    [
+      'a file in two compressed frames',
+      'FRAME_MALFORMED',
+      transfer(zstd(packed.length, Buffer.concat([zstdCompressSync(packed.subarray(0, 20)), zstdCompressSync(packed.subarray(20))]))),
+    ],
+    [
+      'a compressed frame followed by other bytes',
+      'FRAME_MALFORMED',
+      transfer(zstd(packed.length, Buffer.concat([zstdCompressSync(packed), Buffer.of(1, 2, 3)]))),
+    ],
     ['a compressed frame that is noise', 'FRAME_MALFORMED', transfer(zstd(packed.length, Buffer.alloc(60, 0xa5)))],
-    ['a compressed frame that was not agreed on', 'MESSAGE_UNEXPECTED', transfer(zstd(packed.length, zstdCompressSync(packed)), { features: ['digest-blake3'] })],
+    [
+      'a compressed frame that was not agreed on',
+      'MESSAGE_UNEXPECTED',
+      transfer(zstd(packed.length, zstdCompressSync(packed)), { features: ['digest-blake3'] }),
+    ],
   ])
 
   test('a file again that was sent: it is stored once, wholly', async () => {
     const area = 'twice'
     const before = await seed(area)
-    expect(await attack(ground, area, { run: transfer(row(raw('PACK', packed), raw('PACK', packed))) })).toEqual({ taken: 'DATA_UNEXPECTED', heard: 'DATA_UNEXPECTED' })
+    expect(await attack(ground, area, { run: transfer(row(raw('PACK', packed), raw('PACK', packed))) })).toEqual({
+      taken: 'DATA_UNEXPECTED',
+      heard: 'DATA_UNEXPECTED',
+    })
     const { 'a-small.txt': small, ...others } = await ground.stored(area)
     const { 'a-small.txt': old, ...othersBefore } = before
     expect(others).toEqual(othersBefore)
@@ -218,9 +349,20 @@ describe('what a client sends as files:', () => {
     const area = 'wrong-digest'
     const before = await seed(area)
     const { taken } = await attack(ground, area, {
-      run: transfer(row(raw('PACK', pack({ task: A, bytes: SMALL, digest: hashBytes(LARGE) })), header(), data(LARGE), end({ digest: hashBytes(SMALL) }))),
+      run: transfer(
+        row(
+          raw('PACK', pack({ task: A, bytes: SMALL, digest: hashBytes(LARGE) })),
+          header(),
+          data(LARGE),
+          end({ digest: hashBytes(SMALL) })
+        )
+      ),
     })
-    expect(taken).toMatchObject({ result: 'PROBLEMS', stored: { files: 0 }, problems: [{ code: 'DIGEST_MISMATCH' }, { code: 'DIGEST_MISMATCH' }] })
+    expect(taken).toMatchObject({
+      result: 'PROBLEMS',
+      stored: { files: 0 },
+      problems: [{ code: 'DIGEST_MISMATCH' }, { code: 'DIGEST_MISMATCH' }],
+    })
     await expectUnharmed(area, before)
   })
 
@@ -246,7 +388,10 @@ describe('the area of another client', () => {
     const named = { area: 'victim', identity: 'victim', client: 'victim', root: '../victim' }
     await attack(ground, 'mallory', { run: row(say(hello(named)), say({ ...info(EMPTY, named), ...named })) })
     const linked: TreeLiteral = { ...BEFORE, way: { symlink: '../victim' }, straight: { symlink: 'kept' } }
-    expect(await ground.honest('mallory', linked)).toMatchObject({ result: 'PROBLEMS', problems: [{ path: 'way', code: 'SYMLINK_OUTSIDE' }] })
+    expect(await ground.honest('mallory', linked)).toMatchObject({
+      result: 'PROBLEMS',
+      problems: [{ path: 'way', code: 'SYMLINK_OUTSIDE' }],
+    })
     const through: TreeLiteral = { ...BEFORE, way: { 'keep.txt': 'mine now' }, straight: { 'c.txt': 'mine now' } }
     expect(await ground.honest('mallory', through)).toMatchObject({ result: 'OK' })
     expect(await ground.stored('victim')).toEqual(before)

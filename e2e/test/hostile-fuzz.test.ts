@@ -16,8 +16,18 @@ const CONCURRENCY = 8
 const HANG_MS = 30_000
 
 const LARGE = Buffer.alloc(270_000, 'large ')
-const BEFORE: TreeLiteral = { 'keep.txt': 'stays as it is', 'change.txt': 'old content', gone: { 'a.txt': 'will vanish' }, 'large.bin': 'was small' }
-const AFTER: TreeLiteral = { 'keep.txt': 'stays as it is', 'change.txt': 'new content, longer', new: { 'b.txt': 'arrives', link: { symlink: 'b.txt' } }, 'large.bin': LARGE }
+const BEFORE: TreeLiteral = {
+  'keep.txt': 'stays as it is',
+  'change.txt': 'old content',
+  gone: { 'a.txt': 'will vanish' },
+  'large.bin': 'was small',
+}
+const AFTER: TreeLiteral = {
+  'keep.txt': 'stays as it is',
+  'change.txt': 'new content, longer',
+  new: { 'b.txt': 'arrives', link: { symlink: 'b.txt' } },
+  'large.bin': LARGE,
+}
 /** Each path with the contents it may have at any moment while AFTER replaces BEFORE. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'keep.txt': ['stays as it is'],
@@ -103,37 +113,41 @@ async function forRuns (work: (run: number, random: (below: number) => number) =
   if (failure !== undefined) throw failure
 }
 
-describe(`sessions with faults in them (HOSTILE_SEED=${String(SEED)}, HOSTILE_RUNS=${String(RUNS)})`, { timeout: 60_000 + RUNS * 1000 }, () => {
-  test('what was recorded is taken where it is said again without a fault', async () => {
-    expect(await ground.honest('repeated', BEFORE)).toMatchObject({ result: 'OK' })
-    expect(await toServer(spoken.client, 'repeated')).toMatchObject({ result: 'OK', stored: { files: 3 } })
-    expect(await toClient(spoken.server)).toMatchObject({ result: 'OK', stored: { files: 3 } })
-  })
-
-  test('of a client end with a code, leave every file whole, and the next sync is right', async () => {
-    const codes = new Map<string, number>()
-    await forRuns(async (run, random) => {
-      // As long as the recorded one: its name stands in what the server says, and the replay counts bytes.
-      const area = `f${String(run).padStart(7, '0')}`
-      expect(await ground.honest(area, BEFORE)).toMatchObject({ result: 'OK' })
-      const taken = await toServer(mutate(spoken.client, random), area)
-      const outcome = typeof taken === 'string' ? taken : taken.result
-      codes.set(outcome, (codes.get(outcome) ?? 0) + 1)
-      await expectWholeFiles(area)
-      await expectConverged(area, outcome)
-      expect(await ground.isCanaryAlive()).toBe(true)
+describe(
+  `sessions with faults in them (HOSTILE_SEED=${String(SEED)}, HOSTILE_RUNS=${String(RUNS)})`,
+  { timeout: 60_000 + RUNS * 1000 },
+  () => {
+    test('what was recorded is taken where it is said again without a fault', async () => {
+      expect(await ground.honest('repeated', BEFORE)).toMatchObject({ result: 'OK' })
+      expect(await toServer(spoken.client, 'repeated')).toMatchObject({ result: 'OK', stored: { files: 3 } })
+      expect(await toClient(spoken.server)).toMatchObject({ result: 'OK', stored: { files: 3 } })
     })
-    // The faults reach different places of the session, or this would prove little.
-    expect(codes.size).toBeGreaterThan(RUNS < 50 ? 1 : 5)
-  })
 
-  test('of a server end with a code', async () => {
-    const codes = new Map<string, number>()
-    await forRuns(async (_, random) => {
-      const taken = await toClient(mutate(spoken.server, random))
-      const outcome = typeof taken === 'string' ? taken : taken.result
-      codes.set(outcome, (codes.get(outcome) ?? 0) + 1)
+    test('of a client end with a code, leave every file whole, and the next sync is right', async () => {
+      const codes = new Map<string, number>()
+      await forRuns(async (run, random) => {
+        // As long as the recorded one: the server sends its name, and the replay counts bytes.
+        const area = `f${String(run).padStart(7, '0')}`
+        expect(await ground.honest(area, BEFORE)).toMatchObject({ result: 'OK' })
+        const taken = await toServer(mutate(spoken.client, random), area)
+        const outcome = typeof taken === 'string' ? taken : taken.result
+        codes.set(outcome, (codes.get(outcome) ?? 0) + 1)
+        await expectWholeFiles(area)
+        await expectConverged(area, outcome)
+        expect(await ground.isCanaryAlive()).toBe(true)
+      })
+      // The faults reach different places of the session, or this would prove little.
+      expect(codes.size).toBeGreaterThan(RUNS < 50 ? 1 : 5)
     })
-    expect(codes.size).toBeGreaterThan(RUNS < 50 ? 1 : 3)
-  })
-})
+
+    test('of a server end with a code', async () => {
+      const codes = new Map<string, number>()
+      await forRuns(async (_, random) => {
+        const taken = await toClient(mutate(spoken.server, random))
+        const outcome = typeof taken === 'string' ? taken : taken.result
+        codes.set(outcome, (codes.get(outcome) ?? 0) + 1)
+      })
+      expect(codes.size).toBeGreaterThan(RUNS < 50 ? 1 : 3)
+    })
+  }
+)

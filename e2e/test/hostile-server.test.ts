@@ -16,8 +16,22 @@ import { SCRATCH } from '../src/programs.ts'
 const LARGE = new Uint8Array(300_000).map((_, at) => at * 31 >> 3)
 /** The root lists a file, a large file, a link and two directories, in this order. */
 const TREE: TreeLiteral = { aaa: 'small', large: LARGE, link: { symlink: 'aaa' }, yyy: { below: 'x' }, zzz: {} }
-const READY = { type: 'SERVER_STATUS', status: 'READY', session: 's', serverName: 'nas', area: 'laptop', policy: { mode: 'mirror', maxFileBytes: LIMITS.fileBytes } }
-const NEXT = { type: 'NEXT_SYNC', inMs: 1000, result: 'OK', stored: { files: 0, bytes: 0, deleted: 0, renamed: 0 }, problems: [], problemCount: 0 }
+const READY = {
+  type: 'SERVER_STATUS',
+  status: 'READY',
+  session: 's',
+  serverName: 'nas',
+  area: 'laptop',
+  policy: { mode: 'mirror', maxFileBytes: LIMITS.fileBytes },
+}
+const NEXT = {
+  type: 'NEXT_SYNC',
+  inMs: 1000,
+  result: 'OK',
+  stored: { files: 0, bytes: 0, deleted: 0, renamed: 0 },
+  problems: [],
+  problemCount: 0,
+}
 const ROOT = { type: 'LISTINGS_WANTED', directories: [] }
 
 type Run = (peer: HostilePeer) => Promise<void>
@@ -45,8 +59,10 @@ async function attack (run: Run): Promise<{ readonly taken: Taken, readonly hear
   return { taken: await pushing, heard }
 }
 
-/** A signature of one chunk that says what it is told to. */
-function signature (claim: { readonly version?: number, readonly bits?: number, readonly sizeBytes?: bigint, readonly chunkBytes?: number } = {}): Buffer {
+/** A signature of one chunk with any header. */
+function signature (
+  claim: { readonly version?: number, readonly bits?: number, readonly sizeBytes?: bigint, readonly chunkBytes?: number } = {}
+): Buffer {
   const bytes = Buffer.alloc(32)
   bytes.writeUInt8(claim.version ?? 1, 0)
   bytes.writeUInt8(claim.bits ?? 16, 1)
@@ -54,24 +70,72 @@ function signature (claim: { readonly version?: number, readonly bits?: number, 
   bytes.writeUInt32BE(claim.chunkBytes ?? 1000, 12)
   return bytes
 }
-const signed = (bytes: Uint8Array, claim: Parameters<typeof part>[2] = {}): Run => row(listed, tasks([[0, 1, 'DELTA', bytes.length]]), raw('SIGNATURE', part(0, bytes, claim)))
+const signed = (bytes: Uint8Array, claim: Parameters<typeof part>[2] = {}): Run =>
+  row(listed, tasks([[0, 1, 'DELTA', bytes.length]]), raw('SIGNATURE', part(0, bytes, claim)))
 
 const REFUSED: readonly [what: string, code: string, run: Run][] = [
   ['TASKS before HELLO', 'MESSAGE_UNEXPECTED', tasks([])],
-  ['a second HELLO', 'MESSAGE_UNEXPECTED', row(async peer => { await peer.hear('HELLO') }, say(hello(), hello()))],
+  [
+    'a second HELLO',
+    'MESSAGE_UNEXPECTED',
+    row(
+      async peer => {
+        await peer.hear('HELLO')
+      },
+      say(hello(), hello())
+    ),
+  ],
   ['READY twice', 'MESSAGE_UNEXPECTED', row(greeted, say(READY))],
   ['versions that nobody speaks', 'VERSION_UNSUPPORTED', say(hello({ versions: [7] }))],
-  ['CLIENT_FILES_INFO', 'MESSAGE_UNEXPECTED', row(listed, say({ type: 'CLIENT_FILES_INFO', rootDigest: new Uint8Array(32), files: 0, directories: 0, bytes: 0, complete: true, problems: [], problemCount: 0 }))],
+  [
+    'CLIENT_FILES_INFO',
+    'MESSAGE_UNEXPECTED',
+    row(
+      listed,
+      say({
+        type: 'CLIENT_FILES_INFO',
+        rootDigest: new Uint8Array(32),
+        files: 0,
+        directories: 0,
+        bytes: 0,
+        complete: true,
+        problems: [],
+        problemCount: 0,
+      })
+    ),
+  ],
   ['data', 'MESSAGE_UNEXPECTED', row(listed, raw('DATA', forTask(0, LARGE)))],
-  ['an unknown frame', 'FRAME_MALFORMED', row(listed, async peer => { await peer.bytes(Buffer.of(0, 0, 0, 1, 99, 0, 0, 0, 0)) })],
-  ['a frame of 4 GiB', 'FRAME_TOO_LARGE', row(listed, async peer => { await peer.bytes(Buffer.of(255, 255, 255, 255, 7, 0, 0, 0, 0)) })],
+  [
+    'an unknown frame',
+    'FRAME_MALFORMED',
+    row(listed, async peer => {
+      await peer.bytes(Buffer.of(0, 0, 0, 1, 99, 0, 0, 0, 0))
+    }),
+  ],
+  [
+    'a frame of 4 GiB',
+    'FRAME_TOO_LARGE',
+    row(listed, async peer => {
+      await peer.bytes(Buffer.of(255, 255, 255, 255, 7, 0, 0, 0, 0))
+    }),
+  ],
   ['a question for the listing of a file', 'TASK_INVALID', row(listed, wants([0, 0]))],
   ['a question for the listing of a link', 'TASK_INVALID', row(listed, wants([0, 2]))],
   ['a question for the root twice', 'TASK_INVALID', row(listed, say(ROOT))],
   ['a question for what no listing has', 'TASK_INVALID', row(listed, wants([0, 5]))],
   ['a question in a listing that was not given', 'TASK_INVALID', row(listed, wants([1, 0]))],
-  ['questions without end', 'TASK_INVALID', row(listed, async peer => { for (let i = 0; i < 100; i++) await peer.say({ type: 'LISTINGS_WANTED', directories: [[0, 3]] }) })],
-  ['more questions than a page holds', 'MESSAGE_INVALID', row(listed, wants(...new Array<unknown>(LIMITS.listingsPerPage + 1).fill([0, 3])))],
+  [
+    'questions without end',
+    'TASK_INVALID',
+    row(listed, async peer => {
+      for (let i = 0; i < 100; i++) await peer.say({ type: 'LISTINGS_WANTED', directories: [[0, 3]] })
+    }),
+  ],
+  [
+    'more questions than a page holds',
+    'MESSAGE_INVALID',
+    row(listed, wants(...new Array<unknown>(LIMITS.listingsPerPage + 1).fill([0, 3]))),
+  ],
   ['a question by path', 'MESSAGE_INVALID', row(listed, wants('../etc'))],
   ['a task before any listing', 'TASK_INVALID', row(greeted, tasks([[0, 0]]))],
   ['a task beyond the listing', 'TASK_INVALID', row(listed, tasks([[0, 5]]))],
@@ -85,24 +149,49 @@ const REFUSED: readonly [what: string, code: string, run: Run][] = [
   ['a task by path and place', 'MESSAGE_INVALID', row(listed, tasks([[0, '/etc/passwd']]))],
   ['a task of an unknown kind', 'MESSAGE_INVALID', row(listed, tasks([[0, 0, 'DELETE']]))],
   ['more tasks than a page holds', 'MESSAGE_INVALID', row(listed, tasks(new Array<unknown>(LIMITS.tasksPerPage + 1).fill([0, 0])))],
-  ['a page that claims a billion tasks', 'ENCODING_MALFORMED', row(listed, async peer => { await peer.bytes(encodeFrame('MESSAGE', [Buffer.from('84a474797065a55441534b53a5666972737400a57461736b73dd3b9aca00a46c617374c3', 'hex')])) })],
-  ['more tasks than it may leave unanswered', 'LIMIT_EXCEEDED', row(listed, async peer => {
-    for (let first = 0; first < 9 * LIMITS.tasksPerPage; first += LIMITS.tasksPerPage) {
-      await peer.say({ type: 'TASKS', first, tasks: [[0, 1, 'DELTA', 12], ...new Array<unknown>(LIMITS.tasksPerPage - 1).fill([0, 0])], last: false })
-    }
-  })],
+  [
+    'a page that claims a billion tasks',
+    'ENCODING_MALFORMED',
+    row(listed, async peer => {
+      await peer.bytes(
+        encodeFrame('MESSAGE', [Buffer.from('84a474797065a55441534b53a5666972737400a57461736b73dd3b9aca00a46c617374c3', 'hex')])
+      )
+    }),
+  ],
+  [
+    'more tasks than it may leave unanswered',
+    'LIMIT_EXCEEDED',
+    row(listed, async peer => {
+      for (let first = 0; first < 9 * LIMITS.tasksPerPage; first += LIMITS.tasksPerPage) {
+        await peer.say({
+          type: 'TASKS',
+          first,
+          tasks: [[0, 1, 'DELTA', 12], ...new Array<unknown>(LIMITS.tasksPerPage - 1).fill([0, 0])],
+          last: false,
+        })
+      }
+    }),
+  ],
   ['empty pages without end', 'MESSAGE_UNEXPECTED', row(listed, tasks([], { last: false }))],
   ['pages that overlap', 'MESSAGE_UNEXPECTED', row(listed, tasks([[0, 0]], { last: false }), tasks([[0, 0]]))],
-  ['a page behind the last', 'MESSAGE_UNEXPECTED', row(listed, tasks([[0, 0]]), tasks([[0, 0]], { first: 1 }))],
-  ['a listing behind TASKS', 'MESSAGE_UNEXPECTED', row(listed, tasks([[0, 0]], { last: false }), wants([0, 3]))],
+  ['a page after the last', 'MESSAGE_UNEXPECTED', row(listed, tasks([[0, 0]]), tasks([[0, 0]], { first: 1 }))],
+  ['a listing after TASKS', 'MESSAGE_UNEXPECTED', row(listed, tasks([[0, 0]], { last: false }), wants([0, 3]))],
   ['the rest of a file from beyond its end', 'TASK_INVALID', row(listed, tasks([[0, 1, 'RESUME', LARGE.length + 1]]))],
   ['the rest of a file from beyond any file', 'MESSAGE_INVALID', row(listed, tasks([[0, 1, 'RESUME', LIMITS.fileBytes + 1]]))],
   ['the rest of a file from NaN', 'MESSAGE_INVALID', row(listed, tasks([[0, 1, 'RESUME', NaN]]))],
   ['a signature of 4 GiB', 'LIMIT_EXCEEDED', row(listed, tasks([[0, 1, 'DELTA', 2 ** 32 - 1]]))],
-  ['a signature that claims to be larger than announced', 'MESSAGE_UNEXPECTED', row(listed, tasks([[0, 1, 'DELTA', 32]]), raw('SIGNATURE', part(0, Buffer.alloc(52))))],
+  [
+    'a signature that claims to be larger than announced',
+    'MESSAGE_UNEXPECTED',
+    row(listed, tasks([[0, 1, 'DELTA', 32]]), raw('SIGNATURE', part(0, Buffer.alloc(52)))),
+  ],
   ['a signature whose parts never end', 'LIMIT_EXCEEDED', signed(Buffer.alloc(32), { totalBytes: 2 ** 32 - 1 })],
   ['a signature that no task announced', 'MESSAGE_UNEXPECTED', row(listed, tasks([[0, 1]]), raw('SIGNATURE', part(0, signature())))],
-  ['a compressed signature', 'MESSAGE_UNEXPECTED', row(listed, tasks([[0, 1, 'DELTA', 32]]), raw('SIGNATURE', part(0, signature()), FLAG_ZSTD))],
+  [
+    'a compressed signature',
+    'MESSAGE_UNEXPECTED',
+    row(listed, tasks([[0, 1, 'DELTA', 32]]), raw('SIGNATURE', part(0, signature()), FLAG_ZSTD)),
+  ],
   ['a signature that is cut', 'FRAME_MALFORMED', signed(signature().subarray(0, 11))],
   ['a signature of another version', 'FRAME_MALFORMED', signed(signature({ version: 9 }))],
   ['a signature with chunks of a byte', 'FRAME_MALFORMED', signed(signature({ bits: 0 }))],
@@ -111,10 +200,14 @@ const REFUSED: readonly [what: string, code: string, run: Run][] = [
   ['a signature with a chunk of 4 GiB', 'FRAME_MALFORMED', signed(signature({ chunkBytes: 2 ** 32 - 1 }))],
   ['a signature with an empty chunk', 'FRAME_MALFORMED', signed(signature({ chunkBytes: 0, sizeBytes: 0n }))],
   ['NEXT_SYNC while files are due', 'MESSAGE_UNEXPECTED', row(listed, tasks([[0, 1, 'DELTA', 32]]), say(NEXT))],
-  ...[-1, NaN, Infinity, 0.5, '5', null, 2 ** 53].map((inMs): [string, string, Run] => [`NEXT_SYNC in ${String(inMs)} ms`, 'MESSAGE_INVALID', row(greeted, say({ ...NEXT, inMs }))]),
+  ...[-1, NaN, Infinity, 0.5, '5', null, 2 ** 53].map((inMs): [string, string, Run] => [
+    `NEXT_SYNC in ${String(inMs)} ms`,
+    'MESSAGE_INVALID',
+    row(greeted, say({ ...NEXT, inMs })),
+  ]),
 ]
 
-describe('a server that breaks the protocol gets nothing, and is told why:', () => {
+describe('a server that breaks the protocol gets nothing but the reason:', () => {
   test.concurrent.each(REFUSED)('%s: %s', { timeout: 30_000 }, async (_, code, run) => {
     expect(await attack(run)).toEqual({ taken: code, heard: code })
   })
@@ -154,7 +247,17 @@ describe('a directory that changes between the scan and the question', () => {
         const tree = await scanner.scan({ signal: new AbortController().signal })
         const { rootDigest, files, directories, bytes, complete, problems, problemCount } = tree
         // A file that was made a moment ago would be held back for that alone.
-        return { rootDigest, files, directories, bytes, complete, problems, problemCount, listing: below => tree.listing(below), isUnsettled: () => false }
+        return {
+          rootDigest,
+          files,
+          directories,
+          bytes,
+          complete,
+          problems,
+          problemCount,
+          listing: below => tree.listing(below),
+          isUnsettled: () => false,
+        }
       },
       source,
     }))
@@ -181,17 +284,36 @@ describe('a directory that changes between the scan and the question', () => {
 
   const cases: readonly [what: string, codes: readonly string[], change: (directory: string) => Promise<void>][] = [
     ['a link that leads out', ['CHANGED_DURING_READ', 'SPECIAL_FILE', 'UNREADABLE'], replaced(path => symlink('../secret', path))],
-    ['a named pipe', ['SPECIAL_FILE', 'CHANGED_DURING_READ'], replaced(path => { execFileSync('mkfifo', [path]); return undefined })],
+    [
+      'a named pipe',
+      ['SPECIAL_FILE', 'CHANGED_DURING_READ'],
+      replaced(path => {
+        execFileSync('mkfifo', [path])
+        return undefined
+      }),
+    ],
     ['a directory', ['SPECIAL_FILE', 'CHANGED_DURING_READ', 'UNREADABLE'], replaced(path => mkdir(path))],
     ['nothing', ['VANISHED'], replaced(() => undefined)],
-    ['a longer file', ['CHANGED_DURING_READ'], async directory => { await appendFile(join(directory, 'file'), 'more') }],
-    ['another file of its size', ['CHANGED_DURING_READ'], async directory => { await rename(join(directory, '..', 'secret'), join(directory, 'file')) }],
+    [
+      'a longer file',
+      ['CHANGED_DURING_READ'],
+      async directory => {
+        await appendFile(join(directory, 'file'), 'more')
+      },
+    ],
+    [
+      'another file of its size',
+      ['CHANGED_DURING_READ'],
+      async directory => {
+        await rename(join(directory, '..', 'secret'), join(directory, 'file'))
+      },
+    ],
   ]
 
-  test.concurrent.each(cases.flatMap(([what, codes, change]) => [[what, 1000, codes, change] as const, [what, 400_000, codes, change] as const]))(
-    '%s instead of a file of %i bytes is told as a problem, and nothing of it is sent', async (_, sizeBytes, codes, change) => {
-      const problem = await askAfter(change, sizeBytes)
-      expect(codes).toContain((problem as { code: string }).code)
-    },
-  )
+  test.concurrent.each(
+    cases.flatMap(([what, codes, change]) => [[what, 1000, codes, change] as const, [what, 400_000, codes, change] as const])
+  )('%s instead of a file of %i bytes is reported as a problem, and none of it is sent', async (_, sizeBytes, codes, change) => {
+    const problem = await askAfter(change, sizeBytes)
+    expect(codes).toContain((problem as { code: string }).code)
+  })
 })

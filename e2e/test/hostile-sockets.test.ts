@@ -46,7 +46,11 @@ describe('a paired client of the real server', () => {
     })
     sockets.push(socket)
     socket.on('error', () => { /* 'close' follows */ })
-    await new Promise<void>((resolve, reject) => { socket.once('secureConnect', resolve).once('close', () => { reject(new Error('It was not let in.')) }) })
+    await new Promise<void>((resolve, reject) => {
+      socket.once('secureConnect', resolve).once('close', () => {
+        reject(new Error('It was not let in.'))
+      })
+    })
     return { socket, peer: new HostilePeer(socketStream(socket)) }
   }
 
@@ -64,7 +68,7 @@ describe('a paired client of the real server', () => {
     await expectServed()
   })
 
-  test('is told its fault over TLS, leaves the archive as it is, and the next client is served', async () => {
+  test('gets its fault over TLS, leaves the archive unchanged, and the next client is served', async () => {
     const before = await describeTree(server.archive + '/honest')
     const { peer } = await dial()
     await untilTasks(peer, { 'file.txt': 'mine now' })
@@ -77,7 +81,7 @@ describe('a paired client of the real server', () => {
   test('that never reads does not make the server grow', { timeout: 60_000 }, async () => {
     const { socket, peer } = await dial()
     const before = await rssBytes(server)
-    // Noise that each frame of is refused at once, behind a HELLO; nothing of what comes back is taken.
+    // Noise after a HELLO, in frames that are refused at once; nothing that comes back is read.
     for (let i = 0; i < 64; i++) {
       await Promise.race([peer.raw('DATA', forTask(0, new Uint8Array(1 << 20))), closed(socket)])
       if (socket.destroyed) break
@@ -87,17 +91,21 @@ describe('a paired client of the real server', () => {
     await expectServed()
   })
 
-  test('that opens connections and says nothing gets no more than a few dozen, and others are served meanwhile', { timeout: 60_000 }, async () => {
-    const opened: Awaited<ReturnType<typeof dial>>[] = []
-    // One after the other: strangers of one address are bounded, too.
-    for (let i = 0; i < 48; i++) opened.push(await dial())
-    const ends = Promise.all(opened.map(async ({ peer }) => await peer.heardAtEnd()))
-    await expectServed()
-    const heard = await ends
-    expect(heard.filter(code => code === 'SERVER_BUSY')).toHaveLength(16)
-    expect(heard.filter(code => code === 'PEER_TIMEOUT')).toHaveLength(32)
-    expect(await stage.push('mallory', stage.path('source'))).toMatchObject({ code: 0 })
-  })
+  test(
+    'that opens connections and says nothing gets no more than a few dozen, and others are served meanwhile',
+    { timeout: 60_000 },
+    async () => {
+      const opened: Awaited<ReturnType<typeof dial>>[] = []
+      // One after the other: strangers of one address are bounded, too.
+      for (let i = 0; i < 48; i++) opened.push(await dial())
+      const ends = Promise.all(opened.map(async ({ peer }) => await peer.heardAtEnd()))
+      await expectServed()
+      const heard = await ends
+      expect(heard.filter(code => code === 'SERVER_BUSY')).toHaveLength(16)
+      expect(heard.filter(code => code === 'PEER_TIMEOUT')).toHaveLength(32)
+      expect(await stage.push('mallory', stage.path('source'))).toMatchObject({ code: 0 })
+    }
+  )
 
   test('that says it is another one is served under its own name alone', async () => {
     const { peer } = await dial()
@@ -143,20 +151,49 @@ describe('a server that the real client is paired with', () => {
       onPair: async () => { /* nobody pairs */ },
       onRefused: () => { /* nobody looks */ },
     })
-    await openServers(stage.path(name), systemClock).pin({ id: identity.id, name: `nas${ESCAPES}`, area: 'laptop', via: 'token', address: '127.0.0.1', port: listener.port })
-    const finished = await stage.run(CLIENT_PROGRAM, ['push', stage.path('source'), '--server', `127.0.0.1:${String(listener.port)}`, '--settle', '0', ...stage.clientArgs(name), ...args])
+    await openServers(stage.path(name), systemClock).pin({
+      id: identity.id,
+      name: `nas${ESCAPES}`,
+      area: 'laptop',
+      via: 'token',
+      address: '127.0.0.1',
+      port: listener.port,
+    })
+    const finished = await stage.run(CLIENT_PROGRAM, [
+      'push',
+      stage.path('source'),
+      '--server',
+      `127.0.0.1:${String(listener.port)}`,
+      '--settle',
+      '0',
+      ...stage.clientArgs(name),
+      ...args,
+    ])
     await listener.close()
     return finished
   }
 
   async function ready (connection: Connection): Promise<void> {
     await connection.send({ type: 'SERVER_STATUS', status: 'BUSY', position: 2 ** 32 - 1, estimateMs: Number.MAX_SAFE_INTEGER })
-    await connection.send({ type: 'SERVER_STATUS', status: 'READY', session: `s${ESCAPES}`, serverName: `nas${ESCAPES}`, area: `area${ESCAPES}`, policy: { mode: 'mirror', maxFileBytes: 1 } })
+    await connection.send({
+      type: 'SERVER_STATUS',
+      status: 'READY',
+      session: `s${ESCAPES}`,
+      serverName: `nas${ESCAPES}`,
+      area: `area${ESCAPES}`,
+      policy: { mode: 'mirror', maxFileBytes: 1 },
+    })
     await connection.receive(['CLIENT_FILES_INFO'])
   }
 
   const next = (more: Partial<NextSync> = {}): NextSync => ({
-    type: 'NEXT_SYNC', inMs: 1000, result: 'OK', stored: { files: 0, bytes: 0, deleted: 0, renamed: 0 }, problems: [], problemCount: 0, ...more,
+    type: 'NEXT_SYNC',
+    inMs: 1000,
+    result: 'OK',
+    stored: { files: 0, bytes: 0, deleted: 0, renamed: 0 },
+    problems: [],
+    problemCount: 0,
+    ...more,
   })
 
   function expectHarmless ({ stdout, stderr }: Finished): void {
@@ -164,22 +201,45 @@ describe('a server that the real client is paired with', () => {
     expect(stderr).not.toMatch(/^\s+at /mu)
   }
 
-  test.each([['for people', []], ['as JSON', ['--json']]])('cannot write to the terminal by its names, problems and messages, shown %s', async (how, args) => {
-    const finished = await pushTo(`escapes-${String(args.length)}`, async connection => {
-      await ready(connection)
-      await connection.send(next({ result: 'HALTED', message: `halted${ESCAPES}`, problems: [{ path: `p${ESCAPES}`, code: 'STORE_FAILED', message: `m${ESCAPES}` }], problemCount: 1 }))
-      await connection.next().catch(() => { /* it is done */ })
-    }, args)
+  test.each([
+    ['for people', []],
+    ['as JSON', ['--json']],
+  ])('cannot write to the terminal by its names, problems and messages, shown %s', async (how, args) => {
+    const finished = await pushTo(
+      `escapes-${String(args.length)}`,
+      async connection => {
+        await ready(connection)
+        await connection.send(
+          next({
+            result: 'HALTED',
+            message: `halted${ESCAPES}`,
+            problems: [{ path: `p${ESCAPES}`, code: 'STORE_FAILED', message: `m${ESCAPES}` }],
+            problemCount: 1,
+          })
+        )
+        await connection.next().catch(() => {
+          /* it is done */
+        })
+      },
+      args
+    )
     expectHarmless(finished)
     expect(finished.code, how).toBe(6)
     expect(finished.stdout + finished.stderr).toContain('owned')
   })
 
-  test.each([['for people', []], ['as JSON', ['--json']]])('cannot write to the terminal by the words of its goodbye, shown %s', async (how, args) => {
-    const finished = await pushTo(`goodbye-${String(args.length)}`, async connection => {
-      await ready(connection)
-      await connection.close(new FileSyncError('ARCHIVE_FULL', `full${ESCAPES}`))
-    }, args)
+  test.each([
+    ['for people', []],
+    ['as JSON', ['--json']],
+  ])('cannot write to the terminal by the words of its goodbye, shown %s', async (how, args) => {
+    const finished = await pushTo(
+      `goodbye-${String(args.length)}`,
+      async connection => {
+        await ready(connection)
+        await connection.close(new FileSyncError('ARCHIVE_FULL', `full${ESCAPES}`))
+      },
+      args
+    )
     expectHarmless(finished)
     expect(finished.code, how).toBe(1)
     expect(finished.stdout + finished.stderr).toContain('owned')

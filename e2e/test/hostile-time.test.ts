@@ -23,7 +23,7 @@ interface Scene {
   readonly serving: Promise<Taken>
 }
 
-/** A hostile client in front of the real server, with a clock that is turned by hand. */
+/** A hostile client of the real server, with a manual clock. */
 function scene (area: string, options: ServeOptions & { readonly capacityBytes?: number, readonly clock?: ManualClock } = {}): Scene {
   const clock = options.clock ?? new ManualClock()
   const [left, right] = memoryStreamPair(options.capacityBytes === undefined ? {} : { capacityBytes: options.capacityBytes })
@@ -36,23 +36,88 @@ const idle = (): void => { /* it says nothing */ }
 const heartbeats = ({ peer }: Scene) => (): void => { void peer.bytes(HEARTBEAT) }
 
 describe('a client that does not get on is cut, and the next one is served:', () => {
-  const cases: readonly [what: string, code: string, withinSeconds: number, prepare: (peer: HostilePeer) => Promise<void>, everySecond: (scene: Scene) => () => void][] = [
-    ['silence instead of HELLO', 'PEER_TIMEOUT', 6, async () => { /* nothing */ }, () => idle],
-    ['heartbeats instead of HELLO', 'PEER_TIMEOUT', 6, async () => { /* nothing */ }, heartbeats],
+  const cases: readonly [
+    what: string,
+    code: string,
+    withinSeconds: number,
+    prepare: (peer: HostilePeer) => Promise<void>,
+    everySecond: (scene: Scene) => () => void,
+  ][] = [
+    [
+      'silence instead of HELLO',
+      'PEER_TIMEOUT',
+      6,
+      async () => {
+        /* nothing */
+      },
+      () => idle,
+    ],
+    [
+      'heartbeats instead of HELLO',
+      'PEER_TIMEOUT',
+      6,
+      async () => {
+        /* nothing */
+      },
+      heartbeats,
+    ],
     ['silence instead of its tree', 'PEER_TIMEOUT', 16, untilReady, () => idle],
     ['heartbeats instead of its tree', 'PEER_TOO_SLOW', 62, untilReady, heartbeats],
-    ['unknown messages instead of its tree', 'PEER_TOO_SLOW', 62, untilReady, ({ peer }) => () => { void peer.say({ type: 'WEATHER' }) }],
-    ['heartbeats instead of listings', 'PEER_TOO_SLOW', 62, async peer => { await untilWanted(peer, EMPTY) }, heartbeats],
-    ['a byte a second of one frame', 'PEER_TOO_SLOW', 62, async peer => {
-      await untilWanted(peer, EMPTY)
-      await peer.bytes(Buffer.of(0, 0, 4, 0, 3, 0, 0, 0))
-    }, ({ peer }) => () => { void peer.bytes(Buffer.of(0)) }],
-    ['heartbeats instead of files', 'PEER_TOO_SLOW', 302, async peer => { await untilTasks(peer, { ...BEFORE, 'b.bin': LARGE }) }, heartbeats],
+    [
+      'unknown messages instead of its tree',
+      'PEER_TOO_SLOW',
+      62,
+      untilReady,
+      ({ peer }) =>
+        () => {
+          void peer.say({ type: 'WEATHER' })
+        },
+    ],
+    [
+      'heartbeats instead of listings',
+      'PEER_TOO_SLOW',
+      62,
+      async peer => {
+        await untilWanted(peer, EMPTY)
+      },
+      heartbeats,
+    ],
+    [
+      'a byte a second of one frame',
+      'PEER_TOO_SLOW',
+      62,
+      async peer => {
+        await untilWanted(peer, EMPTY)
+        await peer.bytes(Buffer.of(0, 0, 4, 0, 3, 0, 0, 0))
+      },
+      ({ peer }) =>
+        () => {
+          void peer.bytes(Buffer.of(0))
+        },
+    ],
+    [
+      'heartbeats instead of files',
+      'PEER_TOO_SLOW',
+      302,
+      async peer => {
+        await untilTasks(peer, { ...BEFORE, 'b.bin': LARGE })
+      },
+      heartbeats,
+    ],
     // Time in which the server's own disk works does not count, and the clock here is turned meanwhile too.
-    ['a byte of a file a second', 'PEER_TOO_SLOW', 1500, async peer => {
-      await untilTasks(peer, { ...BEFORE, 'b.bin': LARGE })
-      await peer.say({ type: 'FILE_HEADER', task: 0, sizeBytes: LARGE.length, offset: 0, content: 'DATA' })
-    }, ({ peer }) => () => { void peer.raw('DATA', forTask(0, Buffer.of(1))) }],
+    [
+      'a byte of a file a second',
+      'PEER_TOO_SLOW',
+      1500,
+      async peer => {
+        await untilTasks(peer, { ...BEFORE, 'b.bin': LARGE })
+        await peer.say({ type: 'FILE_HEADER', task: 0, sizeBytes: LARGE.length, offset: 0, content: 'DATA' })
+      },
+      ({ peer }) =>
+        () => {
+          void peer.raw('DATA', forTask(0, Buffer.of(1)))
+        },
+    ],
   ]
 
   test.each(cases)('%s', async (what, code, withinSeconds, prepare, everySecond) => {
@@ -96,7 +161,7 @@ describe('a client that never reads', () => {
     expect(seconds).toBeLessThanOrEqual(62)
   })
 
-  test('does not hold up others with the places it is told', async () => {
+  test('does not delay others by the positions it receives', async () => {
     const clock = new ManualClock()
     const queue = new SessionQueue({ maxActive: 1, maxWaiting: 9, clock })
     const active = scene('reads-1', { queue, clock })
@@ -119,7 +184,7 @@ describe('the queue', () => {
     return { clock, queue: new SessionQueue({ maxActive: 1, maxWaiting, clock }) }
   }
 
-  test('a second connection of one identity ends the first, which is told', async () => {
+  test('a second connection of one identity ends the first, which learns why', async () => {
     const { clock, queue } = open()
     const first = scene('same', { clock, queue })
     await untilReady(first.peer)
@@ -133,7 +198,7 @@ describe('the queue', () => {
     expect(queue.activeCount).toBe(0)
   })
 
-  test('who connects anew again and again does not keep the turn', async () => {
+  test('a client that reconnects again and again does not keep the turn', async () => {
     const { clock, queue } = open()
     const first = scene('greedy', { clock, queue })
     await untilReady(first.peer)

@@ -156,7 +156,10 @@ describe('our client and a server of the original program', () => {
     expect((await stage.push('client', source)).code).toBe(0)
     const port = await startOriginal()
     expect(await push(port)).toMatchObject({ code: 4, result: { code: 'IDENTITY_CHANGED', bytesSent: 0 } })
-    expect(await stage.push('client', source, ['--legacy', '--server', `localhost:${port}`])).toMatchObject({ code: 4, result: { bytesSent: 0 } })
+    expect(await stage.push('client', source, ['--legacy', '--server', `localhost:${port}`])).toMatchObject({
+      code: 4,
+      result: { bytesSent: 0 },
+    })
     expect(await readdir(stage.root)).not.toContain('repo')
   })
 

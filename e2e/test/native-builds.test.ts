@@ -3,7 +3,9 @@ import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 
 interface Lockfile {
-  readonly packages: Readonly<Record<string, { readonly os?: readonly string[], readonly cpu?: readonly string[], readonly libc?: readonly string[] }>>
+  readonly packages: Readonly<
+    Record<string, { readonly os?: readonly string[], readonly cpu?: readonly string[], readonly libc?: readonly string[] }>
+  >
   readonly snapshots: Readonly<Record<string, { readonly optionalDependencies?: Readonly<Record<string, string>> }>>
 }
 
@@ -37,7 +39,11 @@ function nativePackages (): (readonly [string, readonly string[]])[] {
 
 function runsOn (build: string, { os, cpu, libc }: Platform): boolean {
   const needs = lockfile.packages[build]
-  return needs?.os?.includes(os) === true && needs.cpu?.includes(cpu) === true && (needs.libc === undefined || libc === undefined || needs.libc.includes(libc))
+  return (
+    needs?.os?.includes(os) === true &&
+    needs.cpu?.includes(cpu) === true &&
+    (needs.libc === undefined || libc === undefined || needs.libc.includes(libc))
+  )
 }
 
 function isSubstituted (name: string, platform: string): boolean {

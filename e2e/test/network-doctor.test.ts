@@ -12,11 +12,17 @@ if (noMachines !== undefined) console.warn(`Skipped: programs on machines of the
 const noFirewall = whyNoFirewall()
 if (noFirewall !== undefined) console.warn(`Skipped: programs behind a firewall, because ${noFirewall}`)
 
-const bad = (findings: readonly Found[]): string[] => findings.filter(({ level }) => level !== 'ok').map(({ check, level }) => `${check} ${level}`)
+const bad = (findings: readonly Found[]): string[] =>
+  findings.filter(({ level }) => level !== 'ok').map(({ check, level }) => `${check} ${level}`)
 const like = (check: string, level: string, what: RegExp, fix?: RegExp): unknown =>
-  expect.objectContaining({ check, level, what: expect.stringMatching(what) as unknown, ...fix !== undefined && { fix: expect.stringMatching(fix) as unknown } })
+  expect.objectContaining({
+    check,
+    level,
+    what: expect.stringMatching(what) as unknown,
+    ...(fix !== undefined && { fix: expect.stringMatching(fix) as unknown }),
+  })
 
-/** A server's machine and a client's on one wire, and what each is told of the other. */
+/** A server's machine and a client's on one wire, and what each knows of the other. */
 interface Scene {
   readonly site: Site
   readonly nas: Machine
@@ -42,8 +48,20 @@ describe.skipIf(noMachines !== undefined).concurrent('doctor', () => {
     const { port } = await site.serve(nas, 'nas')
     const [client, server] = await Promise.all([site.doctor(laptop, 'laptop'), site.doctor(nas, 'nas', ON_SERVER)])
     expect([client.code, bad(client.findings)]).toEqual([0, []])
-    expect([...new Set(client.findings.map(({ check }) => check))].sort()).toEqual(['clock', 'digest', 'discover', 'dns-sd', 'group', 'identity', 'interface', 'offer', 'reach'])
-    expect(client.findings).toContainEqual(like('identity', 'ok', /^nas at 10\.0\.0\.1 port \d+ has proven its identity and accepts this client/u))
+    expect([...new Set(client.findings.map(({ check }) => check))].sort()).toEqual([
+      'clock',
+      'digest',
+      'discover',
+      'dns-sd',
+      'group',
+      'identity',
+      'interface',
+      'offer',
+      'reach',
+    ])
+    expect(client.findings).toContainEqual(
+      like('identity', 'ok', /^nas at 10\.0\.0\.1 port \d+ has proven its identity and accepts this client/u)
+    )
     expect([server.code, bad(server.findings)]).toEqual([0, []])
     expect(server.findings).toContainEqual(like('identity', 'ok', new RegExp(`port ${port} proved that it is this server`, 'u')))
   }))
@@ -65,7 +83,9 @@ describe.skipIf(noMachines !== undefined).concurrent('doctor', () => {
     expect(pushed.code).toBe(75)
     expect(pushed.stderr).toMatch(/No server .* answered on the local network.*--server HOST:PORT/u)
     expect(remembered.code).toBe(1)
-    expect(remembered.findings).toContainEqual(like('subnet', 'fault', /10\.0\.9\.1 is in no subnet/u, new RegExp(`--server ${server}`, 'u')))
+    expect(remembered.findings).toContainEqual(
+      like('subnet', 'fault', /10\.0\.9\.1 is in no subnet/u, new RegExp(`--server ${server}`, 'u'))
+    )
     expect(given.code).toBe(1)
     expect(given.findings).toContainEqual(like('subnet', 'fault', /10\.0\.9\.1 is in no subnet/u, /router/u))
     // A router between them, and all is well, as long as the server is named.
@@ -93,41 +113,71 @@ describe.skipIf(noMachines !== undefined).concurrent('doctor', () => {
     const { code, findings } = await site.doctor(laptop, 'laptop')
     expect(code).toBe(0)
     expect(findings).toContainEqual(like('identity', 'ok', new RegExp(`port ${port} has proven its identity`, 'u')))
-    expect(findings).toContainEqual(like('reach', 'warning', new RegExp(`port ${first.port} cannot be connected to`, 'u'), /^nothing for now, because the server has moved to another address/u))
+    expect(findings).toContainEqual(
+      like(
+        'reach',
+        'warning',
+        new RegExp(`port ${first.port} cannot be connected to`, 'u'),
+        /^nothing for now, because the server has moved to another address/u
+      )
+    )
   }))
 
   test('names a route for multicast that is missing, and the command that adds it', on(async ({ site }) => {
     const six = site.wire.machine('fe80::2/64')
     // The kernel adds it a moment after the link is up.
-    await expect.poll(() => six.ip('-6', 'route', 'show', 'table', 'local').split('\n').some(line => line.includes('ff00::/8 dev fst0')), { timeout: 10_000 }).toBe(true)
+    await expect
+      .poll(
+        () =>
+          six
+            .ip('-6', 'route', 'show', 'table', 'local')
+            .split('\n')
+            .some(line => line.includes('ff00::/8 dev fst0')),
+        { timeout: 10_000 }
+      )
+      .toBe(true)
     six.ip('-6', 'route', 'delete', 'ff00::/8', 'dev', 'fst0', 'table', 'local')
     const { code, findings } = await site.doctor(six, 'laptop')
     expect(code).toBe(1)
-    const named = like('discover', 'fault', /there is no route for multicast; "ip -6 route add multicast ff00::\/8 dev fst0 table local" adds one/u)
+    const named = like(
+      'discover',
+      'fault',
+      /there is no route for multicast; "ip -6 route add multicast ff00::\/8 dev fst0 table local" adds one/u
+    )
     expect(findings).toContainEqual(named)
     six.ip('-6', 'route', 'add', 'multicast', 'ff00::/8', 'dev', 'fst0', 'table', 'local')
     expect((await site.doctor(six, 'laptop')).findings).not.toContainEqual(named)
   }))
 
-  test.skipIf(noFirewall !== undefined)('recognises firewalls: of this machine, of the server, and for TCP', on(async ({ site, nas, laptop }) => {
-    const { port } = await site.serve(nas, 'nas')
-    const third = site.wire.machine('10.0.0.3/24')
-    third.drop('output', 'udp dport { 9999, 5353 }')
-    nas.drop('input', 'udp dport 9999', `ip saddr 10.0.0.4 tcp dport ${port}`)
-    const fourth = site.wire.machine('10.0.0.4/24')
-    const [outgoing, incoming, tcp, server] = await Promise.all([
-      site.doctor(third, 'laptop'), site.doctor(laptop, 'laptop'), site.doctor(fourth, 'laptop'), site.doctor(nas, 'nas', ON_SERVER),
-    ])
-    expect(outgoing.code).toBe(1)
-    expect(outgoing.findings).toContainEqual(like('discover', 'fault', /a firewall on this machine forbids it; allow UDP/u))
-    expect(incoming.findings).toContainEqual(like('offer', 'warning', /found by DNS-SD, but no OFFER of it comes back: a firewall/u, /port 9999/u))
-    expect([incoming.code, tcp.code]).toEqual([0, 1])
-    expect(tcp.findings).toContainEqual(like('reach', 'fault', /cannot be connected to: no answer in time/u, new RegExp(`allow TCP port ${port}`, 'u')))
-    expect(server.code).toBe(1)
-    expect(server.findings).toContainEqual(like('discover', 'fault', /not even this machine hears it: a firewall/u, /ufw allow/u))
-  }))
+  test.skipIf(noFirewall !== undefined)(
+    'recognises firewalls: of this machine, of the server, and for TCP',
+    on(async ({ site, nas, laptop }) => {
+      const { port } = await site.serve(nas, 'nas')
+      const third = site.wire.machine('10.0.0.3/24')
+      third.drop('output', 'udp dport { 9999, 5353 }')
+      nas.drop('input', 'udp dport 9999', `ip saddr 10.0.0.4 tcp dport ${port}`)
+      const fourth = site.wire.machine('10.0.0.4/24')
+      const [outgoing, incoming, tcp, server] = await Promise.all([
+        site.doctor(third, 'laptop'),
+        site.doctor(laptop, 'laptop'),
+        site.doctor(fourth, 'laptop'),
+        site.doctor(nas, 'nas', ON_SERVER),
+      ])
+      expect(outgoing.code).toBe(1)
+      expect(outgoing.findings).toContainEqual(like('discover', 'fault', /a firewall on this machine forbids it; allow UDP/u))
+      expect(incoming.findings).toContainEqual(
+        like('offer', 'warning', /found by DNS-SD, but no OFFER of it comes back: a firewall/u, /port 9999/u)
+      )
+      expect([incoming.code, tcp.code]).toEqual([0, 1])
+      expect(tcp.findings).toContainEqual(
+        like('reach', 'fault', /cannot be connected to: no answer in time/u, new RegExp(`allow TCP port ${port}`, 'u'))
+      )
+      expect(server.code).toBe(1)
+      expect(server.findings).toContainEqual(like('discover', 'fault', /not even this machine hears it: a firewall/u, /ufw allow/u))
+    })
+  )
 
-  test('tells of a server that refuses, of one that nobody runs, and of strangers', on(async ({ site, nas, laptop }) => {
+  test('reports a server that refuses, one that is not running, and strangers', on(async ({ site, nas, laptop }) => {
     await site.serve(nas, 'nas')
     const revoked = await nas.run(SERVER_PROGRAM, ['revoke', 'laptop', '--state-dir', site.path('nas')])
     expect(revoked.code, revoked.stderr).toBe(0)
@@ -136,16 +186,23 @@ describe.skipIf(noMachines !== undefined).concurrent('doctor', () => {
       site.doctor(laptop, 'laptop'), site.doctor(laptop, 'tablet'), site.doctor(laptop, 'fresh'), site.doctor(laptop, 'idle', ON_SERVER),
     ])
     expect([refused, strange, fresh, idle].map(({ code }) => code)).toEqual([1, 1, 1, 1])
-    expect(refused.findings).toContainEqual(like('identity', 'fault', /No session with a paired server at 10\.0\.0\.1/u, /filesync-server pair/u))
-    expect(strange.findings).toContainEqual(like('pairing', 'fault', /Servers answer, but this client is not paired with any of them, only with another\./u))
+    expect(refused.findings).toContainEqual(
+      like('identity', 'fault', /No session with a paired server at 10\.0\.0\.1/u, /filesync-server pair/u)
+    )
+    expect(strange.findings).toContainEqual(
+      like('pairing', 'fault', /Servers answer, but this client is not paired with any of them, only with another\./u)
+    )
     expect(fresh.findings).toContainEqual(like('pairing', 'fault', /not paired/u, /filesync-client pair/u))
     expect(idle.findings).toContainEqual(like('server', 'fault', /No server is running/u, /filesync-server start/u))
-    for (const { fix } of [refused, strange, fresh, idle].flatMap(({ findings }) => findings).filter(({ level }) => level !== 'ok')) expect(fix).toMatch(/^[^\n]{5,}$/u)
+    for (const { fix } of [refused, strange, fresh, idle].flatMap(({ findings }) => findings).filter(({ level }) => level !== 'ok'))
+      expect(fix).toMatch(/^[^\n]{5,}$/u)
   }))
 
   test('tells when two clocks differ', on(async ({ site, nas, laptop }) => {
     const ahead = 'const{now}=Date;Date.now=()=>now()+300000'
-    await site.serve(nas, 'nas', { env: { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=data:text/javascript,${ahead.replace(' ', '%20')}` } })
+    await site.serve(nas, 'nas', {
+      env: { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=data:text/javascript,${ahead.replace(' ', '%20')}` },
+    })
     const { code, findings } = await site.doctor(laptop, 'laptop')
     expect(code).toBe(0)
     expect(findings).toContainEqual(like('clock', 'warning', /server's clock is (5 min|4 min 59 s).* ahead of this machine's/u, /NTP/u))
@@ -158,16 +215,28 @@ describe.skipIf(noMachines !== undefined).concurrent('doctor', () => {
       laptop.ip('link', 'set', name, 'up')
     }
     await site.serve(nas, 'nas')
-    const { findings } = await site.doctor(laptop, 'laptop', { args: ['--interface', 'fst0', '--interface', 'fst1', '--interface', 'docker0', '--interface', 'eth9'] })
-    expect(findings).toContainEqual(like('interface', 'warning', /fst0 \(10\.0\.0\.2\/24\) and fst1 \(10\.0\.0\.3\/24\) are in one subnet/u, /--interface fst0/u))
+    const { findings } = await site.doctor(laptop, 'laptop', {
+      args: ['--interface', 'fst0', '--interface', 'fst1', '--interface', 'docker0', '--interface', 'eth9'],
+    })
+    expect(findings).toContainEqual(
+      like('interface', 'warning', /fst0 \(10\.0\.0\.2\/24\) and fst1 \(10\.0\.0\.3\/24\) are in one subnet/u, /--interface fst0/u)
+    )
     expect(findings).toContainEqual(like('interface', 'ok', /docker0 \(172\.17\.0\.1\/16\) is used, to find containers of this machine/u))
     expect(findings).toContainEqual(like('interface', 'fault', /The interface eth9 is not there/u, /ip link set eth9 up/u))
   }))
 
   test('prints one line for a finding, with the fix', on(async ({ site, laptop }) => {
-    const { code, stdout } = await laptop.run(CLIENT_PROGRAM, ['doctor', '--state-dir', site.path('laptop'), '--server', 'no-such-name.invalid:4433'])
+    const { code, stdout } = await laptop.run(CLIENT_PROGRAM, [
+      'doctor',
+      '--state-dir',
+      site.path('laptop'),
+      '--server',
+      'no-such-name.invalid:4433',
+    ])
     expect(code).toBe(1)
-    expect(stdout).toMatch(/^FAULT {4}The host name no-such-name\.invalid cannot be resolved: .* {2}Fix: check the name, or give the address/mu)
+    expect(stdout).toMatch(
+      /^FAULT {4}The host name no-such-name\.invalid cannot be resolved: .* {2}Fix: check the name, or give the address/mu
+    )
     for (const line of stdout.split('\n')) expect(line).toMatch(/^(ok|warning|FAULT) +\S/u)
   }))
 })

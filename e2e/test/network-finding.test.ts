@@ -60,7 +60,9 @@ describe.skipIf(noMachines !== undefined).concurrent('a client finds its server'
     await site.serve(nas, 'nas')
     const shown = await nas.run(SERVER_PROGRAM, ['pair', '--json', '--state-dir', site.path('nas')])
     const { code } = JSON.parse(shown.stdout) as { code: string }
-    const paired = await laptop.run(CLIENT_PROGRAM, ['pair', '--code-stdin', '--id', 'laptop', '--state-dir', site.path('laptop')], { input: `${code}\n` })
+    const paired = await laptop.run(CLIENT_PROGRAM, ['pair', '--code-stdin', '--id', 'laptop', '--state-dir', site.path('laptop')], {
+      input: `${code}\n`,
+    })
     expect(paired.code, paired.stderr).toBe(0)
     await store(site, 'a file')
     const pushed = await site.push(laptop, 'laptop')
@@ -105,7 +107,15 @@ describe.skipIf(noMachines !== undefined).concurrent('a client finds its server'
     const laptop = site.wire.machine('10.0.0.2/24')
     await site.introduce('laptop', 'nas')
     await site.serve(nas, 'nas', { args: ['--interval', '1'] })
-    const client = laptop.start(CLIENT_PROGRAM, ['start', await site.source(), '--settle', '0s', '--json', '--state-dir', site.path('laptop')])
+    const client = laptop.start(CLIENT_PROGRAM, [
+      'start',
+      await site.source(),
+      '--settle',
+      '0s',
+      '--json',
+      '--state-dir',
+      site.path('laptop'),
+    ])
     await client.line(({ result }) => result === 'ok')
     laptop.ip('link', 'set', 'fst0', 'down')
     await client.line(({ result }) => result === 'failed')

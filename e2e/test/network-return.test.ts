@@ -33,7 +33,16 @@ describe.skipIf(noMachines !== undefined)('a client that keeps running', () => {
   }
 
   async function start (...args: string[]): Promise<Running> {
-    return laptop.start(CLIENT_PROGRAM, ['start', await site.source(), '--settle', '0s', '--json', '--state-dir', site.path('laptop'), ...args])
+    return laptop.start(CLIENT_PROGRAM, [
+      'start',
+      await site.source(),
+      '--settle',
+      '0s',
+      '--json',
+      '--state-dir',
+      site.path('laptop'),
+      ...args,
+    ])
   }
 
   /** A machine moves to another network; its old address is nobody's. */
@@ -45,12 +54,28 @@ describe.skipIf(noMachines !== undefined)('a client that keeps running', () => {
   /** What has arrived and has no place yet. */
   async function stagedBytes (): Promise<number> {
     const staged = await readdir(site.path('nas-archive', '.filesync', 'partial'), { recursive: true, withFileTypes: true }).catch(() => [])
-    const sizes = await Promise.all(staged.filter(entry => entry.isFile()).map(async entry => await stat(join(entry.parentPath, entry.name)).then(({ size }) => size, () => 0)))
+    const sizes = await Promise.all(
+      staged
+        .filter(entry => entry.isFile())
+        .map(
+          async entry =>
+            await stat(join(entry.parentPath, entry.name)).then(
+              ({ size }) => size,
+              () => 0
+            )
+        )
+    )
     return sizes.reduce((sum, size) => sum + size, 0)
   }
 
-  const isStored = async (name: string): Promise<boolean> => await stat(site.path('nas-archive', 'laptop', name)).then(() => true, () => false)
-  const arrives = async (name: string): Promise<void> => { await expect.poll(async () => await isStored(name), { timeout: 40_000, interval: 50 }).toBe(true) }
+  const isStored = async (name: string): Promise<boolean> =>
+    await stat(site.path('nas-archive', 'laptop', name)).then(
+      () => true,
+      () => false
+    )
+  const arrives = async (name: string): Promise<void> => {
+    await expect.poll(async () => await isStored(name), { timeout: 40_000, interval: 50 }).toBe(true)
+  }
 
   test('goes on when its own address changes, and when the server comes back with another address and port', async () => {
     const first = await site.serve(nas, 'nas', { args: ['--interval', '1'] })

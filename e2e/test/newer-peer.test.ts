@@ -25,7 +25,11 @@ test('a client with a new kind of problem is served by an older server, which sh
       await peer.say({ type: 'CLOSE', code: 'DONE', message: '' })
     },
   })
-  expect(next).toMatchObject({ result: 'PROBLEMS', stored: { files: 1 }, problems: [{ path: 'frozen', code: 'OTHER', message: `the reason is unknown to this version: ${NEW_PROBLEM.message}` }] })
+  expect(next).toMatchObject({
+    result: 'PROBLEMS',
+    stored: { files: 1 },
+    problems: [{ path: 'frozen', code: 'OTHER', message: `the reason is unknown to this version: ${NEW_PROBLEM.message}` }],
+  })
   expect({ taken, heard }).toMatchObject({ taken: { result: 'PROBLEMS' }, heard: 'DONE' })
   expect(Object.keys(await ground.stored('newer'))).toEqual(['plain'])
 })
@@ -36,7 +40,14 @@ test('a server with new states, results and problems is understood by an older c
   const pushing = push(left, { file: 'content' })
   await peer.hear('HELLO')
   await peer.say(hello(), { type: 'SERVER_STATUS', status: 'WARMING_UP', degrees: 7 })
-  await peer.say({ type: 'SERVER_STATUS', status: 'READY', session: 's', serverName: 'nas', area: 'laptop', policy: { mode: 'mirror', maxFileBytes: LIMITS.fileBytes } })
+  await peer.say({
+    type: 'SERVER_STATUS',
+    status: 'READY',
+    session: 's',
+    serverName: 'nas',
+    area: 'laptop',
+    policy: { mode: 'mirror', maxFileBytes: LIMITS.fileBytes },
+  })
   await peer.hear('CLIENT_FILES_INFO')
   await peer.say({ type: 'NEXT_SYNC', inMs: 1000, result: 'POSTPONED', stored: STORED, problems: [NEW_PROBLEM], problemCount: 1 })
   expect(await peer.heardAtEnd()).toBe('DONE')

@@ -7,20 +7,39 @@ import { CLIENT_PROGRAM, openPairedStage } from '../src/programs.ts'
 const PROCFS = '/proc/sys/kernel/random'
 
 // Only Linux has files whose size reads 0 and that have content.
-test.skipIf(!existsSync(PROCFS))('files whose size reads 0 and that have content are named, never stored empty, and never safe', async () => {
-  const { stage, server } = await openPairedStage()
-  onTestFinished(async () => { await stage.dispose() })
-  const names = (await readdir(PROCFS)).sort()
-  const { code, result } = await stage.push('client', PROCFS, ['--settle', '0s'])
-  expect(code).toBe(5)
-  expect(result.problems.map(({ path }) => path).sort()).toEqual(names)
-  expect(new Set(result.problems.map(problem => problem.code))).toEqual(new Set(['SIZE_UNRELIABLE']))
-  await mkdir(join(server.archive, 'client'), { recursive: true })
-  expect(await readdir(join(server.archive, 'client'))).toEqual([])
-  const safe = await stage.run(CLIENT_PROGRAM, ['safe', join(PROCFS, 'boot_id'), '--directory', PROCFS, '--settle', '0s', '--json', ...stage.clientArgs('client')])
-  expect(safe.code).toBe(5)
-  expect(JSON.parse(safe.stdout)).toMatchObject({ path: 'boot_id', safe: false, state: 'unreadable', reason: expect.stringContaining('the size that its file system reports') as string })
-})
+test.skipIf(!existsSync(PROCFS))(
+  'files whose size reads 0 and that have content are named, never stored empty, and never safe',
+  async () => {
+    const { stage, server } = await openPairedStage()
+    onTestFinished(async () => {
+      await stage.dispose()
+    })
+    const names = (await readdir(PROCFS)).sort()
+    const { code, result } = await stage.push('client', PROCFS, ['--settle', '0s'])
+    expect(code).toBe(5)
+    expect(result.problems.map(({ path }) => path).sort()).toEqual(names)
+    expect(new Set(result.problems.map(problem => problem.code))).toEqual(new Set(['SIZE_UNRELIABLE']))
+    await mkdir(join(server.archive, 'client'), { recursive: true })
+    expect(await readdir(join(server.archive, 'client'))).toEqual([])
+    const safe = await stage.run(CLIENT_PROGRAM, [
+      'safe',
+      join(PROCFS, 'boot_id'),
+      '--directory',
+      PROCFS,
+      '--settle',
+      '0s',
+      '--json',
+      ...stage.clientArgs('client'),
+    ])
+    expect(safe.code).toBe(5)
+    expect(JSON.parse(safe.stdout)).toMatchObject({
+      path: 'boot_id',
+      safe: false,
+      state: 'unreadable',
+      reason: expect.stringContaining('the size that its file system reports') as string,
+    })
+  }
+)
 
 test('a file at the deepest path that is allowed is stored and safe, and one that is deeper is named', async () => {
   const { stage, server } = await openPairedStage()
@@ -34,7 +53,16 @@ test('a file at the deepest path that is allowed is stored and safe, and one tha
   expect(result.problems).toMatchObject([{ path: `${deepest}/e/deeper`, code: 'PATH_TOO_DEEP' }])
   expect((await readdir(join(server.archive, 'client', deepest))).sort()).toEqual(['e', 'last'])
   expect(await readdir(join(server.archive, 'client', deepest, 'e'))).toEqual([])
-  const safe = await stage.run(CLIENT_PROGRAM, ['safe', deepest, '--directory', source, '--settle', '0s', '--json', ...stage.clientArgs('client')])
+  const safe = await stage.run(CLIENT_PROGRAM, [
+    'safe',
+    deepest,
+    '--directory',
+    source,
+    '--settle',
+    '0s',
+    '--json',
+    ...stage.clientArgs('client'),
+  ])
   const rows = safe.stdout.trim().split('\n').map(line => JSON.parse(line) as { path: string, state: string })
   expect(rows.map(({ path, state }) => `${path} ${state}`)).toEqual([`${deepest}/e/deeper uncarried`, `${deepest}/last safe`])
 })

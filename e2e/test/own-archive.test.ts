@@ -19,7 +19,7 @@ afterEach(async () => { await stage.dispose() })
 
 const settled = ['--settle', '0s']
 
-test('a directory that holds the archive of its server is refused with both paths, and pushed once a rule leaves the archive out', async () => {
+test('a directory that holds the archive of its server is refused with both paths, unless a rule leaves the archive out', async () => {
   await stage.stop(server.child)
   const archive = join(documents, 'backup')
   await rename(server.archive, archive)
@@ -44,7 +44,7 @@ test('a directory in the archive of its server is refused with both paths', asyn
   expect(refused.result.message).toContain(`${copy}, is inside the archive of the server, ${server.archive}.`)
 }, 60_000)
 
-test('the archive of another server is pushed, but for the part that is the server\'s own, which is told once', async () => {
+test('the archive of another server is pushed, except for the part that is the server\'s own, which is reported once', async () => {
   expect(await stage.push('client', documents, settled)).toMatchObject({ code: 0 })
   await stage.stop(server.child)
   const all = stage.path('all')

@@ -26,7 +26,9 @@ describe('pairing by a code', () => {
   }
 
   async function enter (code: string, client = 'client'): Promise<{ code: number | null, stderr: string }> {
-    const child = spawn(process.execPath, [CLIENT_PROGRAM, 'pair', '--code-stdin', '--id', 'laptop', ...stage.clientArgs(client)], { stdio: ['pipe', 'ignore', 'pipe'] })
+    const child = spawn(process.execPath, [CLIENT_PROGRAM, 'pair', '--code-stdin', '--id', 'laptop', ...stage.clientArgs(client)], {
+      stdio: ['pipe', 'ignore', 'pipe'],
+    })
     child.stdin.end(`${code}\n`)
     let stderr = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
@@ -39,13 +41,15 @@ describe('pairing by a code', () => {
     expect(await stage.push('client', stage.path('source'))).toMatchObject({ code: 0 })
   })
 
-  test('of several servers that show a code at the same moment, the one that shows this code is found, and the others keep theirs', async () => {
+  test('of several servers that show a code, the one with this code is found, and the others keep theirs', async () => {
     const servers = [server, await stage.startServer('second'), await stage.startServer('third')]
     const codes = await Promise.all(servers.map(showCode))
     for (const [at, code] of codes.entries()) {
       const entered = await enter(code, `client${at}`)
       expect(entered, entered.stderr).toMatchObject({ code: 0 })
-      expect((await openServers(stage.path(`client${at}`)).list()).map(({ id }) => formatDeviceId(id))).toEqual([servers[at]?.listening.id])
+      expect((await openServers(stage.path(`client${at}`)).list()).map(({ id }) => formatDeviceId(id))).toEqual([
+        servers[at]?.listening.id,
+      ])
     }
   })
 

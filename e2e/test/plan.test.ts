@@ -27,22 +27,48 @@ async function plan (...args: string[]): Promise<Finished> {
   return await stage.run(CLIENT_PROGRAM, ['plan', source, ...stage.clientArgs('client'), ...args])
 }
 
-test('a plan says what the push behind it does, and leaves both ends as they were', async () => {
+test('a plan says what the push after it does, and leaves both ends unchanged', async () => {
   for (const name of ['stays', 'changes', 'goes', 'moves', 'sub/one']) await write(name, `content of ${name}`)
-  expect(JSON.parse((await plan('--json')).stdout)).toMatchObject({ result: 'ok', filesNew: 5, filesChanged: 0, filesDeleted: 0, filesRenamed: 0, filesTotal: 5 })
+  expect(JSON.parse((await plan('--json')).stdout)).toMatchObject({
+    result: 'ok',
+    filesNew: 5,
+    filesChanged: 0,
+    filesDeleted: 0,
+    filesRenamed: 0,
+    filesTotal: 5,
+  })
   expect(await readdir(join(server.archive, 'client'))).toEqual([])
   await stage.push('client', source)
   await write('changes', 'content that is new')
   await write('sub/fresh', 'fresh')
   await rm(join(source, 'goes'))
   await rename(join(source, 'moves'), join(source, 'sub', 'moved'))
-  const before = [await describeTree(source), await describeTree(join(server.archive, 'client')), await readdir(join(server.archive, '.filesync', 'versions')).catch(() => [])]
+  const before = [
+    await describeTree(source),
+    await describeTree(join(server.archive, 'client')),
+    await readdir(join(server.archive, '.filesync', 'versions')).catch(() => []),
+  ]
   const planned = await plan('--json')
   expect(planned.code, planned.stderr).toBe(0)
   expect(JSON.parse(planned.stdout)).toEqual({
-    result: 'ok', filesNew: 1, bytesNew: 5, filesChanged: 1, bytesChanged: 19, filesDeleted: 1, bytesDeleted: 15, filesRenamed: 1, filesTotal: 5, bytesTotal: 74, problems: [], problemCount: 0,
+    result: 'ok',
+    filesNew: 1,
+    bytesNew: 5,
+    filesChanged: 1,
+    bytesChanged: 19,
+    filesDeleted: 1,
+    bytesDeleted: 15,
+    filesRenamed: 1,
+    filesTotal: 5,
+    bytesTotal: 74,
+    problems: [],
+    problemCount: 0,
   })
-  expect([await describeTree(source), await describeTree(join(server.archive, 'client')), await readdir(join(server.archive, '.filesync', 'versions')).catch(() => [])]).toEqual(before)
+  expect([
+    await describeTree(source),
+    await describeTree(join(server.archive, 'client')),
+    await readdir(join(server.archive, '.filesync', 'versions')).catch(() => []),
+  ]).toEqual(before)
   expect(await stage.push('client', source)).toMatchObject({ code: 0, result: { filesSent: 2, filesDeleted: 1, filesRenamed: 1 } })
 }, 60_000)
 
@@ -51,7 +77,11 @@ test('a plan names what would stop the push, and a failed one says so in JSON to
   await write('kept', 'x')
   await stage.push('client', source)
   for (let i = 0; i < 150; i++) await rm(join(source, `f${i}`))
-  expect(JSON.parse((await plan('--json')).stdout)).toMatchObject({ result: 'stopped', filesDeleted: 150, message: expect.stringContaining('would vanish') as unknown })
+  expect(JSON.parse((await plan('--json')).stdout)).toMatchObject({
+    result: 'stopped',
+    filesDeleted: 150,
+    message: expect.stringContaining('would vanish') as unknown,
+  })
   await stage.stop(server.child)
   const failed = await plan('--json', '--server', `127.0.0.1:${server.listening.port}`)
   expect(failed.code).toBe(75)

@@ -23,12 +23,20 @@ async function source (client: string, sizeBytes: number): Promise<string> {
   return directory
 }
 
-test('clients are served in the order in which they came: one that is killed leaves the line, one that comes again keeps its place', async () => {
+test('clients are served in order of arrival: a killed one leaves the queue, one that reconnects keeps its place', async () => {
   for (const client of [SLOW, ...OTHERS]) await stage.introduce(client, 'server')
   const server = await stage.startServer()
   const told = await EventTail.open(server.stateDir)
   const start = (client: string, state = client, args: readonly string[] = []): ReturnType<Stage['start']> => {
-    const child = stage.start(CLIENT_PROGRAM, ['push', stage.path(`${client}-files`), '--json', '--server', `127.0.0.1:${server.listening.port}`, ...stage.clientArgs(state), ...args])
+    const child = stage.start(CLIENT_PROGRAM, [
+      'push',
+      stage.path(`${client}-files`),
+      '--json',
+      '--server',
+      `127.0.0.1:${server.listening.port}`,
+      ...stage.clientArgs(state),
+      ...args,
+    ])
     child.stdout.resume()
     child.stderr.resume()
     return child
@@ -55,7 +63,7 @@ test('clients are served in the order in which they came: one that is killed lea
   await own.until(({ doing, position }) => doing === 'queued' && position === 4)
   own.close()
 
-  // Gone without a word, as with a cable that is pulled: the same client on a new connection stands where it stood.
+  // Gone without a CLOSE, as with a pulled cable: the same client on a new connection keeps its position.
   children.get('dora')?.kill('SIGSTOP')
   await cp(stage.path('dora'), stage.path('dora-again'), { recursive: true, filter: path => !path.endsWith('/run') })
   const again = start('dora', 'dora-again')
@@ -69,7 +77,8 @@ test('clients are served in the order in which they came: one that is killed lea
   await kill(SLOW)
   await told.until(({ event, area }) => event === 'synced' && area === 'finn')
   expect(turns()).toEqual([SLOW, 'carl', 'dora', 'emil', 'finn'])
-  for (const client of ['carl', 'dora', 'emil', 'finn']) expect(await treeDifferences(stage.path(`${client}-files`), `${server.archive}/${client}`)).toEqual([])
+  for (const client of ['carl', 'dora', 'emil', 'finn'])
+    expect(await treeDifferences(stage.path(`${client}-files`), `${server.archive}/${client}`)).toEqual([])
   expect(existsSync(`${server.archive}/bert`)).toBe(false)
   told.close()
   await rm(stage.path('dora-again'), { recursive: true })

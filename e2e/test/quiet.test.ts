@@ -13,9 +13,17 @@ test('--quiet prints nothing of what is well, and everything of what is not', as
   expect(await client('safe', join(source, 'a'), '--directory', source)).toEqual({ code: 0, stdout: '', stderr: '' })
 
   await symlink('/etc/hostname', join(source, 'out'))
-  expect(await client('push', source)).toMatchObject({ code: 5, stdout: '', stderr: expect.stringMatching(/1 entry was not stored:\n {2}out: /u) as unknown })
+  expect(await client('push', source)).toMatchObject({
+    code: 5,
+    stdout: '',
+    stderr: expect.stringMatching(/1 entry was not stored:\n {2}out: /u) as unknown,
+  })
   await writeFile(join(source, 'b'), 'b')
-  expect(await client('safe', join(source, 'b'), '--directory', source)).toMatchObject({ code: 5, stdout: '', stderr: expect.stringContaining('b: NOT SAFE.') as unknown })
+  expect(await client('safe', join(source, 'b'), '--directory', source)).toMatchObject({
+    code: 5,
+    stdout: '',
+    stderr: expect.stringContaining('b: NOT SAFE.') as unknown,
+  })
 
   const verify = async (): Promise<{ code: number, stdout: string, stderr: string }> =>
     await stage.run(SERVER_PROGRAM, ['verify', 'client', '--quiet', '--state-dir', server.stateDir])

@@ -32,7 +32,7 @@ async function damage (path: string, position: number): Promise<void> {
   await utimes(path, Number(mtimeNs) / 1e9, Number(mtimeNs) / 1e9)
 }
 
-describe('the receipt', () => {
+describe('the safe check', () => {
   let stage: Stage
   let server: RunningServer
   let source: string
@@ -69,7 +69,14 @@ describe('the receipt', () => {
     await writeFile(join(source, 'd', 'fresh'), 'just now')
     const changed = await safe('d', join(source, 'top.txt'), 'gone.txt', '--settle', '10m')
     expect(states(changed)).toEqual({
-      'd/e/large.bin': 'safe', 'd/link': 'safe', 'd/one.txt': 'different', 'd/new': 'absent', 'd/trash.tmp': 'absent', 'd/fresh': 'unsettled', 'top.txt': 'safe', 'gone.txt': 'missing',
+      'd/e/large.bin': 'safe',
+      'd/link': 'safe',
+      'd/one.txt': 'different',
+      'd/new': 'absent',
+      'd/trash.tmp': 'absent',
+      'd/fresh': 'unsettled',
+      'top.txt': 'safe',
+      'gone.txt': 'missing',
     })
     expect(changed.rows.filter(row => row.safe).map(({ path }) => path).sort()).toEqual(['d/e/large.bin', 'd/link', 'top.txt'])
     expect(changed.code).toBe(5)
@@ -87,7 +94,10 @@ describe('the receipt', () => {
     const fresh = await safe('d', '--fresh')
     expect(states(fresh)).toEqual({ 'd/e/large.bin': 'damaged', 'd/link': 'safe', 'd/one.txt': 'safe' })
     expect(fresh.code).toBe(5)
-    expect(fresh.rows.find(({ path }) => path === 'd/one.txt')).toMatchObject({ read: expect.stringMatching(/^(disk|cache)$/u) as string, verifiedAt: expect.any(String) as string })
+    expect(fresh.rows.find(({ path }) => path === 'd/one.txt')).toMatchObject({
+      read: expect.stringMatching(/^(disk|cache)$/u) as string,
+      verifiedAt: expect.any(String) as string,
+    })
     // What was found is put right by the next push.
     await settled(join(source, 'd', 'more'), 'more')
     expect((await stage.push('client', source)).result).toMatchObject({ result: 'ok' })

@@ -61,7 +61,7 @@ test('a server that is stopped commits what it has, tells the client when to ret
   expect(await treeDifferences(source, join(server.archive, 'client'))).toEqual([])
 }, 60_000)
 
-test('a client that keeps running is back by itself when its server was stopped and started anew, on another port', async () => {
+test('a running client reconnects by itself when its server was restarted on another port', async () => {
   const { results } = await startSending('start')
   await stage.stop(server.child)
   expect(await nextResult(results)).toMatchObject({ code: 'SERVER_STOPPING' })

@@ -48,7 +48,7 @@ test('two clients that take long have their turns in alternation, and each push 
   expect(contested.filter((area, i) => i > 0 && contested[i - 1] === area)).toEqual([])
 }, 60_000)
 
-test('files that a turn recognised under another name, or moved to versions, count once in the result of the push that went on after it', async () => {
+test('files that an earlier turn renamed or moved to versions count once in the result of the push', async () => {
   const server = await stage.startServer('server', ['--session-time', '1s'])
   const yielded: string[] = []
   createInterface({ input: server.child.stdout }).on('line', line => {
@@ -108,7 +108,13 @@ test('a server that yields at once, again and again, does not make a client spin
     onPair: async () => { /* nobody pairs */ },
     onRefused: () => { /* nobody is refused */ },
   })
-  const child = stage.start(CLIENT_PROGRAM, ['push', await noise('source', 1, 10), '--server', `127.0.0.1:${listener.port}`, ...stage.clientArgs('client')])
+  const child = stage.start(CLIENT_PROGRAM, [
+    'push',
+    await noise('source', 1, 10),
+    '--server',
+    `127.0.0.1:${listener.port}`,
+    ...stage.clientArgs('client'),
+  ])
   await expect.poll(() => cameAtMs.length, { timeout: 20_000, interval: 20 }).toBeGreaterThanOrEqual(3)
   expect((cameAtMs[2] ?? 0) - (cameAtMs[0] ?? 0)).toBeGreaterThan(1_800)
   expect(await stage.stop(child)).toBe(1)

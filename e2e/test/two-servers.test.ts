@@ -38,11 +38,24 @@ test('a client that is paired with two servers keeps each directory on one, and 
   expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/2 servers \(nas, attic\).*--server-name/u) as unknown })
 
   await stage.stop(nas.child)
-  const away = await stage.push('client', stage.path('source'), [...args, '--server', `127.0.0.1:${attic.listening.port}`, '--server-name', 'nas'])
+  const away = await stage.push('client', stage.path('source'), [
+    ...args,
+    '--server',
+    `127.0.0.1:${attic.listening.port}`,
+    '--server-name',
+    'nas',
+  ])
   expect(away.code).toBe(4)
   expect(existsSync(join(attic.archive, 'client'))).toBe(false)
 
-  const moved = await stage.run(CLIENT_PROGRAM, ['push', stage.path('source'), ...args, '--server-name', 'attic', ...stage.clientArgs('client')])
+  const moved = await stage.run(CLIENT_PROGRAM, [
+    'push',
+    stage.path('source'),
+    ...args,
+    '--server-name',
+    'attic',
+    ...stage.clientArgs('client'),
+  ])
   expect(moved).toMatchObject({ code: 0, stdout: expect.stringContaining('Everything is stored on attic: 1 file') as unknown })
   expect(await stage.push('client', stage.path('source'), args)).toMatchObject({ code: 0, result: { server: 'attic' } })
 })
@@ -53,7 +66,13 @@ test('a client that is started again knows when everything was stored last', asy
   await write('first', '1')
   expect((await stage.push('client', stage.path('source'), ['--settle', '0s'])).result.result).toBe('ok')
   await stage.stop(server.child)
-  stage.start(CLIENT_PROGRAM, ['start', stage.path('source'), '--server', `127.0.0.1:${server.listening.port}`, ...stage.clientArgs('client')])
+  stage.start(CLIENT_PROGRAM, [
+    'start',
+    stage.path('source'),
+    '--server',
+    `127.0.0.1:${server.listening.port}`,
+    ...stage.clientArgs('client'),
+  ])
   await expect.poll(async () => await askControl(stage.path('client'), 'GET /status'), { timeout: 20_000 })
     .toMatchObject({ lastCompleteAt: expect.stringMatching(/^\d{4}-/u) as unknown })
 })

@@ -86,27 +86,31 @@ describe('a client that keeps running', () => {
 })
 
 describe.concurrent('a client that keeps running', () => {
-  test.runIf(fillsQueue)('what is new or renamed while the queue of the system is full is stored, and what happens in it later, too', on(async scene => {
-    const at = (path: string): string => join(scene.source, path)
-    const archived = (path: string): Promise<string> => readFile(join(scene.server.archive, 'client', path), 'utf8').catch(() => '')
-    await mkdir(at('old/deep'), { recursive: true })
-    const { runs, child } = await scene.startRunning()
-    child.kill('SIGSTOP')
-    for (let i = 0; i <= queueLength; i += 2) {
-      writeFileSync(at('flicker'), '')
-      unlinkSync(at('flicker'))
-    }
-    await rename(at('old'), at('renamed'))
-    await mkdir(at('late/deep'), { recursive: true })
-    await writeFile(at('late/deep/one'), 'one')
-    child.kill('SIGCONT')
-    while (await archived('late/deep/one') !== 'one') await runs.next()
-    // Long after that walk: only a watch tells of these.
-    for (const path of ['late/deep/two', 'renamed/deep/three']) {
-      await writeFile(at(path), path)
-      while (await archived(path) !== path) await runs.next()
-    }
-  }), 60_000)
+  test.runIf(fillsQueue)(
+    'what is new or renamed while the queue of the system is full is stored, and what happens in it later, too',
+    on(async scene => {
+      const at = (path: string): string => join(scene.source, path)
+      const archived = (path: string): Promise<string> => readFile(join(scene.server.archive, 'client', path), 'utf8').catch(() => '')
+      await mkdir(at('old/deep'), { recursive: true })
+      const { runs, child } = await scene.startRunning()
+      child.kill('SIGSTOP')
+      for (let i = 0; i <= queueLength; i += 2) {
+        writeFileSync(at('flicker'), '')
+        unlinkSync(at('flicker'))
+      }
+      await rename(at('old'), at('renamed'))
+      await mkdir(at('late/deep'), { recursive: true })
+      await writeFile(at('late/deep/one'), 'one')
+      child.kill('SIGCONT')
+      while ((await archived('late/deep/one')) !== 'one') await runs.next()
+      // Long after that walk: only a watch notices these.
+      for (const path of ['late/deep/two', 'renamed/deep/three']) {
+        await writeFile(at(path), path)
+        while ((await archived(path)) !== path) await runs.next()
+      }
+    }),
+    60_000
+  )
 
   test('ten thousand changes are one sync', on(async scene => {
     const runs = await scene.startClient()
@@ -118,13 +122,20 @@ describe.concurrent('a client that keeps running', () => {
   test('status and why tell what is going on', on(async scene => {
     const runs = await scene.startClient()
     expect(await scene.ask('status')).toContain(scene.source)
-    expect(JSON.parse(await scene.ask('status', '--json'))).toMatchObject({ directory: scene.source, watch: { mode: 'watching' }, last: { result: { result: 'ok' } } })
+    expect(JSON.parse(await scene.ask('status', '--json'))).toMatchObject({
+      directory: scene.source,
+      watch: { mode: 'watching' },
+      last: { result: { result: 'ok' } },
+    })
     expect(JSON.parse(await scene.ask('why', 'first', '--json'))).toMatchObject({ state: 'stored' })
     expect(JSON.parse(await scene.ask('why', join(scene.source, 'missing'), '--json'))).toMatchObject({ state: 'absent' })
     await writeFile(join(scene.source, '.filesyncignore'), '*.log\n')
     await writeFile(join(scene.source, 'noise.log'), 'x')
     expect(await runs.next()).toMatchObject({ result: 'ok' })
-    expect(JSON.parse(await scene.ask('why', 'noise.log', '--json'))).toMatchObject({ state: 'ignored', reason: expect.stringContaining('*.log') as unknown })
+    expect(JSON.parse(await scene.ask('why', 'noise.log', '--json'))).toMatchObject({
+      state: 'ignored',
+      reason: expect.stringContaining('*.log') as unknown,
+    })
     expect((await readFile(join(scene.server.archive, 'client', '.filesyncignore'), 'utf8'))).toBe('*.log\n')
   }))
 
@@ -145,7 +156,7 @@ describe('a source that is not what it was', () => {
   test('a client whose state cannot be written goes on', async () => {
     const scene = await Scene.open(stage)
     const runs = await scene.startClient()
-    // Stands where the file is written anew.
+    // The file is rewritten here.
     await mkdir(stage.path('client', 'sources.json.new'))
     await writeFile(join(scene.source, 'second'), 'x')
     await runs.until(({ filesTotal }) => filesTotal === 2)

@@ -33,12 +33,18 @@ async function why (path: string): Promise<{ readonly state: string, readonly re
 test('a client that does not watch says of a file how it is now, not how it was at the last run', async () => {
   const child = stage.start(CLIENT_PROGRAM, ['start', source, '--no-watch', '--json', ...stage.clientArgs('client')])
   await once(createInterface({ input: child.stdout }), 'line')
-  expect(await why('top')).toMatchObject({ state: 'stored', reason: expect.stringContaining('(3 bytes, modified 2020-09-13T12:26:40.000Z)') as unknown })
+  expect(await why('top')).toMatchObject({
+    state: 'stored',
+    reason: expect.stringContaining('(3 bytes, modified 2020-09-13T12:26:40.000Z)') as unknown,
+  })
   expect(await why('d')).toMatchObject({ state: 'stored' })
 
   await write('top', 'changed since')
   await write('d/new', 'new')
-  expect(await why('top')).toMatchObject({ state: 'pending', reason: expect.stringMatching(/^It has changed since it was stored \(13 bytes, .*the next run is at/u) as unknown })
+  expect(await why('top')).toMatchObject({
+    state: 'pending',
+    reason: expect.stringMatching(/^It has changed since it was stored \(13 bytes, .*the next run is at/u) as unknown,
+  })
   expect(await why('d/new')).toMatchObject({ state: 'pending' })
   expect(await why('d')).toMatchObject({ state: 'pending', reason: expect.stringContaining('Its content has changed') as unknown })
   expect(await why('d/file')).toMatchObject({ state: 'stored' })

@@ -40,7 +40,7 @@ async function put (path: string, content: string): Promise<void> {
   await utimes(join(source, path), FIXED_SECONDS + content.length, FIXED_SECONDS)
 }
 
-/** Pushes, and compares everything but modes, of which Windows keeps one bit. */
+/** Pushes, and compares everything but modes; Windows keeps one bit of them. */
 async function push (): Promise<void> {
   const { code, result, stderr } = await stage.push('client', source, ['--settle', '0s'])
   expect({ code, problems: result.problems, stderr }).toMatchObject({ code: 0, problems: [] })
@@ -78,7 +78,7 @@ test('directories with directories in them are moved, removed and replaced', asy
   await push()
 })
 
-test('a restore brings back modes and times as far as they are kept, overwrites what is read-only, and is refused into the archive', async () => {
+test('a restore brings back kept modes and times, overwrites read-only files, and is refused into the archive', async () => {
   await chmod(join(source, 'file-0'), 0o444)
   await push()
   const restore = async (...args: string[]): Promise<number> =>
