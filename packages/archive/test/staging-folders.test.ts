@@ -52,7 +52,7 @@ it('counts a large file, which lies outside of the folder, as arrived', () => {
 
 it('never takes a folder as whole in which a broken file may lie', () => {
   const folders = new StagingFolders([compared('a', 2)], new Set())
-  folders.spoil(0)
+  folders.markIncomplete(0)
   folders.endFiles(0, 2, 2)
   expect(folders.isAwaited(section(0, 2))).toBe(false)
   expect(folders.wholeIn([section(0, 2)])).toEqual([])

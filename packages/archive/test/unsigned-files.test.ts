@@ -27,9 +27,9 @@ async function sign (files: UnsignedFiles, index: AskedIndex, { fromBytes, isDue
 
 test('a thousand smaller files do not crowd out a large one', async () => {
   const files = new UnsignedFiles()
-  files.note('early/disk.img' as RelativePath, 5_000_000)
-  for (let i = 0; i < 1500; i++) files.note(`photos/${String(i)}` as RelativePath, 1_000_000 + i)
-  files.note('late/disk.img' as RelativePath, 5_000_000)
+  files.add('early/disk.img' as RelativePath, 5_000_000)
+  for (let i = 0; i < 1500; i++) files.add(`photos/${String(i)}` as RelativePath, 1_000_000 + i)
+  files.add('late/disk.img' as RelativePath, 5_000_000)
   const index = new AskedIndex()
   await sign(files, index, { fromBytes: 5_000_000 })
   expect(new Set(index.asked)).toEqual(new Set(['early', 'late']))
@@ -37,11 +37,11 @@ test('a thousand smaller files do not crowd out a large one', async () => {
 
 test('files that were left out keep no later one out where an interrupted signing made room', async () => {
   const files = new UnsignedFiles()
-  for (let i = 0; i < 1500; i++) files.note(`films/${String(i)}` as RelativePath, 5_000_000)
-  files.note('films/longest' as RelativePath, 6_000_000)
+  for (let i = 0; i < 1500; i++) files.add(`films/${String(i)}` as RelativePath, 5_000_000)
+  files.add('films/longest' as RelativePath, 6_000_000)
   let calls = 0
   await sign(files, new AskedIndex(), { fromBytes: 5_000_000, isDue: () => calls++ < 10 })
-  files.note('late/disk.img' as RelativePath, 4_000_000)
+  files.add('late/disk.img' as RelativePath, 4_000_000)
   const index = new AskedIndex()
   await sign(files, index, { fromBytes: 4_000_000 })
   expect(new Set(index.asked)).toEqual(new Set(['films', 'late']))

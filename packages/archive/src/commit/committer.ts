@@ -154,8 +154,8 @@ export class Committer {
     this.#openFiles -= files
     this.#openBytes -= bytes
     this.#running = this.#ready
-      .then(() => noise === undefined ? sections : noise.sift(sections))
-      .then(sifted => sifted.length === 0 ? undefined : this.commit(sifted))
+      .then(() => noise === undefined ? sections : noise.admit(sections))
+      .then(admitted => admitted.length === 0 ? undefined : this.commit(admitted))
       .catch((error: unknown) => { status.fail(error) })
       .finally(() => {
         this.#running = undefined

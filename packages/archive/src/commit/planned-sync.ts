@@ -4,7 +4,7 @@ import type { PresentFile, SyncOutcome, SyncPlan } from '../sync-contract.ts'
 import { halted, untilHalted } from '../compare/brake.ts'
 import type { NoiseBrake } from '../compare/brake.ts'
 import { diskShortage, unfitRetries } from '../compare/fit-files.ts'
-import { movedPlaces, withoutSources } from '../compare/moves.ts'
+import { movedIndices, withoutMoveSources } from '../compare/moves.ts'
 import type { Move } from '../compare/moves.ts'
 import type { Plan } from '../compare/plan.ts'
 import { neededBytes } from '../compare/room.ts'
@@ -49,7 +49,7 @@ export class PlannedSync {
   constructor (init: PlannedSyncInit) {
     this.#init = init
     const { plan, planner: { comparison: { directories, owners, problems } } } = init
-    const folders = new StagingFolders(directories, movedPlaces(plan.moves))
+    const folders = new StagingFolders(directories, movedIndices(plan.moves))
     const structure = new PendingStructure(directories, owners)
     const ledger = new DirectoryLedger({ ...init, directories, owners }, plan)
     const changes = new ChangeHistory(init)
@@ -175,8 +175,8 @@ export class PlannedSync {
   async #remove (unproven: readonly Move[]): Promise<number> {
     const { plan, planner: { comparison: { problems } } } = this.#init
     const deleted = plan.leaving.length + this.#lostMoves
-    const removals = withoutSources(plan.removals, unproven)
-    const forgotten = withoutSources(plan.forgotten, unproven)
+    const removals = withoutMoveSources(plan.removals, unproven)
+    const forgotten = withoutMoveSources(plan.forgotten, unproven)
     this.#ledger.addRemoved(undefined, forgotten)
     await this.#changes.recordReleased(forgotten)
     if (removals.length === 0) return deleted

@@ -110,7 +110,7 @@ export class Stager {
         // A full disk does not mean that the difference was wrong.
         if (outcome.problem?.code === 'DIGEST_MISMATCH') present.addFailed(path)
         if (digest !== undefined && signature !== undefined) present.addSignature(path, digest, signature)
-        else if (digest !== undefined) unsigned.note(path, sizeBytes)
+        else if (digest !== undefined) unsigned.add(path, sizeBytes)
         this.#streamed(outcome, digest)
       },
     })
@@ -160,7 +160,7 @@ export class Stager {
       if (failed === undefined || task === undefined) continue
       troubles.set(task, problem(entryPath(failed, entry), code, message))
       ledger.endTasks(failed.directory, 1)
-      if (failed.folder !== undefined) folders.spoil(failed.folder)
+      if (failed.folder !== undefined) folders.markIncomplete(failed.folder)
     }
     for (const trouble of troubles.values()) problems.add(trouble)
     for (const { section: { folder, staged } } of request.sections) {

@@ -44,7 +44,7 @@ export class StagingFolders {
   }
 
   /** The folder may contain an incomplete file. */
-  spoil (number: number): void {
+  markIncomplete (number: number): void {
     const folder = this.#folders.get(number)
     if (folder !== undefined) folder.isSplit = true
   }

@@ -4,7 +4,7 @@ import { PresentFiles } from './present-files.ts'
 import type { PresentFilesInit } from './present-files.ts'
 
 /** Of more files, the smallest are left out: they are signed when the first difference needs it. */
-const NOTED_FILES = 1000
+const FILES_MAX = 1000
 
 export interface SigningLimits {
   /** Smaller files are skipped. */
@@ -22,10 +22,10 @@ export class UnsignedFiles {
   /** Files up to this size are left out until some of the larger ones are signed. */
   #leftOutBytes = 0
 
-  note (path: RelativePath, sizeBytes: number): void {
+  add (path: RelativePath, sizeBytes: number): void {
     if (sizeBytes <= this.#leftOutBytes) return
     this.#paths.set(path, sizeBytes)
-    if (this.#paths.size <= NOTED_FILES) return
+    if (this.#paths.size <= FILES_MAX) return
     const [smallest, bytes] = this.#smallest()
     this.#paths.delete(smallest)
     this.#leftOutBytes = bytes
@@ -37,7 +37,7 @@ export class UnsignedFiles {
     for (const [path, sizeBytes] of this.#paths) {
       if (!isDue()) return signed
       this.#paths.delete(path)
-      // One more file can be noted.
+      // Another file can be added now.
       this.#leftOutBytes = 0
       if (sizeBytes < fromBytes) continue
       // It is kept under the digest of what was read: if a sync stores other content meanwhile, it is unused, not wrong.
@@ -49,7 +49,7 @@ export class UnsignedFiles {
 
   #smallest (): [path: RelativePath, sizeBytes: number] {
     const [first, ...others] = this.#paths
-    if (first === undefined) throw new RangeError('No file is noted.')
+    if (first === undefined) throw new RangeError('There is no file.')
     return others.reduce((least, file) => file[1] < least[1] ? file : least, first)
   }
 }

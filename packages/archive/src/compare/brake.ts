@@ -10,7 +10,7 @@ import type { Section } from '../store/section.ts'
 /** This many files may always be removed or spoiled in one sync. */
 export const BRAKE_FILES = 100
 /** And this share of the stored files. */
-export const BRAKE_SHARE = 0.5
+const BRAKE_SHARE = 0.5
 
 /** Why the brake holds. */
 export type Halt = NonNullable<AreaRecord['halted']>
@@ -26,7 +26,7 @@ export function halted (area: string, { vanishing, spoiled = 0, of }: Halt): Fil
   const name = JSON.stringify(area)
   if (spoiled === 0) {
     return new FileSyncError('HALTED', `${String(vanishing)} of ${String(of)} files of ${name} would vanish from the archive in one ` +
-      `sync, so nothing was changed. ${release} Otherwise check that the client's directory is complete.`)
+      `sync, so none of them was removed. ${release} Otherwise check that the client's directory is complete.`)
   }
   const vanish = vanishing === 0 ? '' : `${String(vanishing)} would vanish, and `
   return new FileSyncError('HALTED', `Of ${String(of)} files of ${name}, ${vanish}at least ${String(spoiled)} would be replaced by ` +
@@ -112,7 +112,7 @@ export class NoiseBrake {
   }
 
   /** The sections of a batch that may be placed now. */
-  async sift (sections: readonly Section[]): Promise<readonly Section[]> {
+  async admit (sections: readonly Section[]): Promise<readonly Section[]> {
     const { area, store, staging, vanishing, stored } = this.#init
     // Too few are left to trip it.
     if (this.#halted === undefined && !brakeHolds(vanishing + this.#spoiled + this.#left, stored)) return sections

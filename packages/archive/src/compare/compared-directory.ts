@@ -4,14 +4,14 @@ import type { SlabRange } from '../store/byte-slabs.ts'
 import type { DirectoryState } from '../store/content-store.ts'
 import { entryAt, entryOffsets, ListingBuilder, ListingCursor } from '../store/listing-cursor.ts'
 
-/** Positions of entries in a listing, ascending. */
-export type Places = readonly number[] | Uint32Array
+/** Indices of entries in a listing, ascending. */
+export type Indices = readonly number[] | Uint32Array
 
 /** Up to this many entries, a listing is walked again for each lookup, which costs less than keeping their offsets. */
 const FEW_ENTRIES = 16
-/** Up to this many positions take less memory in a plain array than in a typed one. */
-const FEW_PLACES = 32
-const NO_PLACES: readonly number[] = Object.freeze([])
+/** Up to this many indices take less memory in a plain array than in a typed one. */
+const FEW_INDICES = 32
+const NO_INDICES: readonly number[] = Object.freeze([])
 const NO_ENTRIES: readonly Entry[] = Object.freeze([])
 const NOTHING = new Uint8Array(0)
 
@@ -41,18 +41,20 @@ export class ComparedDirectory {
   readonly directory: RelativePath
   /** Whether nothing of it is stored. */
   readonly isNew: boolean
-  /** Positions of files whose content is wanted. */
-  wanted: Places
+  /** Files whose content is wanted. */
+  wanted: Indices
   /** Of these, the files whose stored copy may have the content already. */
   alike: readonly number[]
-  /** Positions of directories, links, and files that differ only in metadata. */
-  structure: Places
+  /** Directories, links, and files that differ only in metadata. */
+  structure: Indices
   /** Of these, files with the same size and time but another file id. */
   readonly renumbered: readonly number[]
-  /** Positions of links that are kept only in the index. */
+  /** Links that are kept only in the index. */
   readonly indexOnly: readonly number[]
+  /** Stored entries that the client no longer has. */
   readonly gone: readonly Entry[]
-  #held: Uint8Array
+  /** The slab that holds the listing, and the listing's range in it. */
+  #slab: Uint8Array
   #start: number
   #end: number
   #offsets: Uint32Array | undefined
@@ -65,11 +67,11 @@ export class ComparedDirectory {
     this.isNew = isNew
     this.wanted = packed(found.wanted)
     this.alike = exact(found.alike)
-    this.structure = packed(found.structure ?? NO_PLACES)
+    this.structure = packed(found.structure ?? NO_INDICES)
     this.renumbered = exact(found.renumbered)
     this.indexOnly = exact(found.indexOnly)
     this.gone = found.gone === undefined || found.gone.length === 0 ? NO_ENTRIES : found.gone.slice()
-    this.#held = bytes
+    this.#slab = bytes
     this.#start = start
     this.#end = end
     this.#offsets = new ListingCursor(this.listing).count > FEW_ENTRIES ? entryOffsets(this.listing) : undefined
@@ -77,7 +79,7 @@ export class ComparedDirectory {
 
   /** As the client sent it; empty after `releaseListing`. */
   get listing (): Uint8Array {
-    return this.#end - this.#start === this.#held.length ? this.#held : this.#held.subarray(this.#start, this.#end)
+    return this.#end - this.#start === this.#slab.length ? this.#slab : this.#slab.subarray(this.#start, this.#end)
   }
 
   /** Number of entries in the listing. */
@@ -85,7 +87,7 @@ export class ComparedDirectory {
     return this.#offsets === undefined ? new ListingCursor(this.listing).count : this.#offsets.length - 1
   }
 
-  /** Where the entry at a position starts in the listing; undefined if the listing was released. */
+  /** The offset of an entry in the listing; undefined if the listing was released. */
   startOf (index: number): number | undefined {
     if (this.#offsets !== undefined) return index < this.#offsets.length - 1 ? this.#offsets[index] : undefined
     const cursor = new ListingCursor(this.listing)
@@ -93,7 +95,7 @@ export class ComparedDirectory {
     return cursor.start
   }
 
-  /** The entry at a position. */
+  /** The entry at an index. */
   entry (index: number): ListingCursor {
     return entryAt(this.listing, this.startOf(index) ?? 0)
   }
@@ -113,7 +115,7 @@ export class ComparedDirectory {
     this.alike = [...this.alike, ...rechecked]
   }
 
-  /** The bytes of the entries at these positions, which are ascending. */
+  /** The bytes of the entries at these indices, which are ascending. */
   * entriesAt (indices: Iterable<number>): Generator<Uint8Array, void, undefined> {
     const { listing } = this
     const offsets = this.#offsets ?? entryOffsets(listing)
@@ -145,7 +147,7 @@ export class ComparedDirectory {
       }
       this.#directories = count === 0 ? NOTHING : builder.finish()
     }
-    this.#held = NOTHING
+    this.#slab = NOTHING
     this.#start = this.#end = 0
     this.#offsets = undefined
   }
@@ -156,10 +158,10 @@ function stateAt (directory: RelativePath, cursor: ListingCursor): DirectoryStat
 }
 
 // An array that grew element by element has spare capacity; a copy has none.
-function packed (places: readonly number[]): Places {
-  return places.length > FEW_PLACES ? Uint32Array.from(places) : exact(places)
+function packed (indices: readonly number[]): Indices {
+  return indices.length > FEW_INDICES ? Uint32Array.from(indices) : exact(indices)
 }
 
-function exact (places: readonly number[] | undefined): readonly number[] {
-  return places === undefined || places.length === 0 ? NO_PLACES : places.slice()
+function exact (indices: readonly number[] | undefined): readonly number[] {
+  return indices === undefined || indices.length === 0 ? NO_INDICES : indices.slice()
 }

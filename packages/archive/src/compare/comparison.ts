@@ -99,19 +99,19 @@ export class Comparison {
     const { wanted, structure, gone } = compared
     if (wanted.length + structure.length + gone.length === 0 && refusalOf === undefined) return
     const listing = this.#slabs.hold(bytes)
-    this.#keep(new ComparedDirectory({ ...compared, number: arrived.number, isNew: committed === undefined, listing }))
+    this.#addDirectory(new ComparedDirectory({ ...compared, number: arrived.number, isNew: committed === undefined, listing }))
   }
 
-  #keep (compared: ComparedDirectory): void {
+  #addDirectory (compared: ComparedDirectory): void {
     const { directory, listing, count, wanted, structure, gone } = compared
     this.owners.set(directory, this.directories.push(compared) - 1)
     // Each entry is in three tables at most.
     const tableBytes = 4 * (count + wanted.length + structure.length)
     this.#heldBytes += DIRECTORY_BYTES + 2 * directory.length + listing.length + tableBytes + DISPLACED_BYTES * gone.length
-    this.#check()
+    this.#checkMemory()
   }
 
-  #check (): void {
+  #checkMemory (): void {
     if (this.heldBytes <= this.maxBytes) return
     throw new FileSyncError('LIMIT_EXCEEDED', 'The differences from the archive need more memory than the server may use for one sync ' +
       `(${formatSize(this.maxBytes)}, after ${String(this.directories.length)} directories). ` +
@@ -174,7 +174,7 @@ export class Comparison {
     for (const file of storedFiles(this.#index, this.#area, path)) {
       this.displaced.push({ ...file, how })
       if (this.#isStep()) yield undefined
-      this.#check()
+      this.#checkMemory()
     }
   }
 

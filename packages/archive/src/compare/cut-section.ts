@@ -1,4 +1,4 @@
-import type { ComparedDirectory, Places } from './compared-directory.ts'
+import type { ComparedDirectory, Indices } from './compared-directory.ts'
 import { FACT_BYTES } from '../store/facts.ts'
 import { ListingBuilder } from '../store/listing-cursor.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED } from '../store/section.ts'
@@ -12,7 +12,7 @@ export function structureOf (directory: ComparedDirectory): Section {
 }
 
 /** A section of some entries of a listing; `indices` is ascending. The caller fills in the facts. */
-export function cutSection (directory: ComparedDirectory, indices: Places, staged: readonly number[]): Section {
+export function cutSection (directory: ComparedDirectory, indices: Indices, staged: readonly number[]): Section {
   const builder = new ListingBuilder()
   for (const entry of directory.entriesAt(indices)) builder.add(entry)
   const factBytes = staged.some(isContent) ? staged.length * FACT_BYTES : 0

@@ -2,7 +2,7 @@ import { formatSize, joinPath, LIMITS, problem } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { ComparedDirectory } from './compared-directory.ts'
 import type { Comparison, Displaced } from './comparison.ts'
-import { movedPlaces } from './moves.ts'
+import { movedIndices } from './moves.ts'
 import type { Move } from './moves.ts'
 import type { Plan } from './plan.ts'
 import type { SpaceLimits, StoredMirror } from './room.ts'
@@ -41,7 +41,7 @@ interface Candidate {
 
 type Shortage = 'disk' | 'quota'
 
-/** Files of a directory that do not fit, by their position in its listing. */
+/** Files of a directory that do not fit, by their index in its listing. */
 interface RefusedFiles {
   readonly directory: ComparedDirectory
   readonly shortages: Map<number, Shortage>
@@ -124,11 +124,11 @@ function quotaShortage (growthBytes: number, leftBytes: number): string {
 }
 
 function listCandidates ({ directories }: Comparison, { digest, moves }: PlanDraft, freed: ReadonlyMap<string, number>): Candidate[] {
-  const moved = movedPlaces(moves)
+  const moved = movedIndices(moves)
   return directories.flatMap(directory => {
     const mayBeHere = new Set(digest ? directory.alike : [])
-    const places = moved.get(directory)
-    return Array.from(directory.wanted).filter(index => places?.has(index) !== true).map(index => {
+    const movedHere = moved.get(directory)
+    return Array.from(directory.wanted).filter(index => movedHere?.has(index) !== true).map(index => {
       const sizeBytes = directory.entry(index).sizeBytes()
       const freedBytes = freed.size === 0 ? 0 : freed.get(pathAt(directory, index)) ?? 0
       return { directory, index, sizeBytes, diskBytes: mayBeHere.has(index) ? 0 : sizeBytes, growthBytes: sizeBytes - freedBytes }
@@ -153,6 +153,7 @@ function refuse (candidates: readonly Candidate[], left: Left): RefusedFiles[] {
   return [...refused].map(([directory, shortages]) => ({ directory, shortages })).sort((a, b) => a.directory.number - b.directory.number)
 }
 
+/** Drops the refused files from what the comparison wants, and makes each a problem. */
 function leaveOut (comparison: Comparison, refused: readonly RefusedFiles[], left: Left): void {
   const paths = new Set<string>()
   for (const { directory, shortages } of refused) {

@@ -50,19 +50,19 @@ function moveKey ({ fileId, sizeBytes, mtimeNs }: MoveMark): string {
   return `${String(fileId)}:${String(sizeBytes)}:${String(mtimeNs)}`
 }
 
-/** By directory, the positions of its files that seem to move. */
-export function movedPlaces (moves: readonly Move[]): Map<ComparedDirectory, Set<number>> {
-  const places = new Map<ComparedDirectory, Set<number>>()
+/** By directory, the indices of its files that seem to move. */
+export function movedIndices (moves: readonly Move[]): Map<ComparedDirectory, Set<number>> {
+  const indices = new Map<ComparedDirectory, Set<number>>()
   for (const { directory, index } of moves) {
-    const known = places.get(directory)
-    if (known === undefined) places.set(directory, new Set([index]))
+    const known = indices.get(directory)
+    if (known === undefined) indices.set(directory, new Set([index]))
     else known.add(index)
   }
-  return places
+  return indices
 }
 
 /** The removals without files that seem to move, but are not proven to, and without the directories that hold them. */
-export function withoutSources (removals: readonly Removal[], moves: readonly Move[]): readonly Removal[] {
+export function withoutMoveSources (removals: readonly Removal[], moves: readonly Move[]): readonly Removal[] {
   if (moves.length === 0) return removals
   const kept = new Set<string>()
   for (const { from } of moves) {

@@ -40,8 +40,8 @@ export class TaskFile {
 }
 
 /**
- * The tasks of a sync, in the order of listings and entries. It keeps no list of them: the n-th task is the n-th of all places in
- * `ComparedDirectory.wanted`, and there may be a million.
+ * The tasks of a sync, in the order of listings and entries. It keeps no list of them: the n-th task is the n-th index in all
+ * `ComparedDirectory.wanted` together, and there may be a million.
  */
 export class TaskList implements Iterable<Task> {
   readonly count: number
