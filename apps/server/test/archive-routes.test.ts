@@ -12,24 +12,29 @@ let folder: string
 let archive: Archive
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'filesync-routes-'))
-  archive = await openArchive({ root: folder, keepMs: 1, deletions: 'mirror', clock: new ManualClock(), signal: new AbortController().signal })
+  const signal = new AbortController().signal
+  archive = await openArchive({ root: folder, keepMs: 1, deletions: 'mirror', clock: new ManualClock(), signal })
 })
 afterAll(async () => {
   await archive.close()
   await rm(folder, { recursive: true })
 })
 
-const BODIES = [undefined, null, 7, [], {}, { client: 7 }, { client: '../x' }, { client: 'nobody' }, { client: 'nobody', path: '../x', at: 'x', to: 7 }]
+const BODIES = [
+  undefined, null, 7, [], {}, { client: 7 }, { client: '../x' }, { client: 'nobody' }, { client: 'nobody', path: '../x', at: 'x', to: 7 },
+]
+const ROUTES = ['POST /versions', 'POST /restore', 'POST /release']
 
-test.each(['POST /versions', 'POST /restore', 'POST /release'])('%s refuses what it cannot use with an error of ours, and makes no area', async route => {
+test.each(ROUTES)('%s rejects invalid requests with a FileSync error, and creates no area', async route => {
   for (const body of BODIES) {
-    const error: unknown = await Promise.resolve(archiveRoutes(archive)[route]?.(body, new AbortController().signal)).then(() => undefined, (reason: unknown) => reason)
+    const answer = Promise.resolve(archiveRoutes(archive)[route]?.(body, new AbortController().signal))
+    const error: unknown = await answer.then(() => undefined, (reason: unknown) => reason)
     expect(isFileSyncError(error), `${JSON.stringify(body)}: ${String(error)}`).toBe(true)
   }
   expect(archive.areas()).toEqual([])
 })
 
-test('what a file system keeps in its root is no folder that verifying knows nothing of', async () => {
+test('verify ignores the folders that a file system keeps in its root', async () => {
   const verify = async (): Promise<unknown> => await archiveRoutes(archive)['POST /verify']?.({}, new AbortController().signal)
   await mkdir(join(folder, 'lost+found'))
   await mkdir(join(folder, 'System Volume Information'))

@@ -5,10 +5,11 @@ import { fakeTerminal } from '@filesync/program/testing'
 import { createServerProgram } from '../src/command-line.ts'
 
 const COMMON = ['--state-dir', '--config', '--json', '--quiet']
-/** The command line contract: scripts rely on it. */
+/** The commands and flags that scripts rely on. */
 const CONTRACT: Readonly<Record<string, readonly string[]>> = {
   'start': [
-    '--archive', '--port', '--interval', '--name', '--bind', '--interface', '--no-discovery', '--max-sessions', '--keep', '--quota', '--reserve', '--mode', '--metrics', '--json-logs',
+    '--archive', '--port', '--interval', '--name', '--bind', '--interface', '--no-discovery', '--max-sessions', '--keep', '--quota',
+    '--reserve', '--mode', '--metrics', '--json-logs',
   ],
   'pair': ['--ttl'],
   'token create': ['--uses', '--expires'],
@@ -31,7 +32,7 @@ async function run (argv: readonly string[]): Promise<{ exitCode: number, out: s
   return { exitCode, out: terminal.printed(), err: terminal.complained() }
 }
 
-test('--help names every command', async () => {
+test('--help lists every command', async () => {
   const [main, token] = [await run(['--help']), await run(['token', '--help'])]
   expect([main.exitCode, token.exitCode]).toEqual([0, 0])
   for (const command of Object.keys(CONTRACT)) {
@@ -41,13 +42,13 @@ test('--help names every command', async () => {
   }
 })
 
-test.each(Object.entries(CONTRACT))('%s --help names every flag', async (command, flags) => {
+test.each(Object.entries(CONTRACT))('%s --help lists every flag', async (command, flags) => {
   const { exitCode, out } = await run([...command.split(' '), '--help'])
   expect(exitCode).toBe(0)
   for (const flag of [...COMMON, ...flags]) expect(out).toMatch(new RegExp(`^ +${flag}\\b`, 'mu'))
 })
 
-test('every flag says what it does', () => {
+test('every flag has a description', () => {
   const bare = (command: Command): string[] => [
     ...command.options.filter(({ description }) => description === '').map(({ flags }) => `${command.name()} ${flags}`),
     ...command.commands.flatMap(bare),
@@ -55,8 +56,12 @@ test('every flag says what it does', () => {
   expect(bare(createServerProgram({ terminal: fakeTerminal(), signal: new AbortController().signal }))).toEqual([])
 })
 
-test.each([['nonsense'], ['start --prot 1'], ['start'], ['token'], ['token create --uses 0'], ['revoke'], ['trust x'], ['start --archive /']])(
-  '"%s" is wrong usage, told without a stack', async line => {
+const WRONG_USAGE = [
+  ['nonsense'], ['start --prot 1'], ['start'], ['token'], ['token create --uses 0'], ['revoke'], ['trust x'], ['start --archive /'],
+]
+
+test.each(WRONG_USAGE)(
+  '"%s" is reported as wrong usage, without a stack trace', async line => {
     const { exitCode, out, err } = await run(line.split(' '))
     expect([exitCode, out]).toEqual([2, ''])
     expect(err).not.toBe('')

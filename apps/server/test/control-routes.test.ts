@@ -20,6 +20,8 @@ import type { Status } from '../src/status/health.ts'
 import { SessionBoard } from '../src/status/session-board.ts'
 import { SessionQueue } from '../src/schedule/session-queue.ts'
 import { SyncHistory } from '../src/status/sync-history.ts'
+import type { SyncRecord } from '../src/status/sync-history.ts'
+import { arrivalOf } from './support/queue.ts'
 
 const id = (fill: number): DeviceId => toDeviceId(new Uint8Array(32).fill(fill))
 const usage: unknown = expect.objectContaining({ code: 'USAGE' })
@@ -46,7 +48,8 @@ beforeEach(async () => {
   const audited: AuditEvent[] = []
   const audit = { record: async (event: AuditEvent) => { audited.push(event) } }
   peers = new PeerBook(memoryRecords(), { clock, audit })
-  desk = new PairingDesk({ serverId: id(9), serverName: 'nas', peers, tokens: new TokenBook(memoryRecords(), { crypto: nodeCrypto, clock, audit }), audit, crypto: nodeCrypto, clock })
+  const tokens = new TokenBook(memoryRecords(), { crypto: nodeCrypto, clock, audit })
+  desk = new PairingDesk({ serverId: id(9), serverName: 'nas', peers, tokens, audit, crypto: nodeCrypto, clock })
   queue = new SessionQueue({ maxActive: 1, maxWaiting: 9, clock })
   ended = []
   logged = []
@@ -59,18 +62,23 @@ beforeEach(async () => {
     desk, peers, queue, board, history, quotaBytes: undefined,
     describe: () => ({ id: 'x', name: 'nas', version: '1', port: 42, discovery: true, archive: '/srv', startedAt: isoTime(clock.nowMs()) }),
   })
-  routes = controlRoutes({ desk, peers, health, events, log: event => { logged.push(event.event) }, endSessions: async (peer, error) => { ended.push([peer, error.code]) } })
+  routes = controlRoutes({
+    desk,
+    peers,
+    health,
+    events,
+    log: event => { logged.push(event.event) },
+    endSessions: async (peer, error) => { ended.push([peer, error.code]) },
+  })
 })
 
 afterEach(async () => { await rm(stateDir, { recursive: true }) })
 
 const ask = async (route: string, body?: unknown): Promise<unknown> => await routes[route]?.(body, new AbortController().signal)
-const enter = (identity: string): void => {
-  void queue.enter({ identity, signal: new AbortController().signal, onPosition () { /* not looked at */ }, onReplaced () { /* not looked at */ } })
-}
+const enter = (identity: string): void => { void queue.enter(arrivalOf(identity)) }
 
 describe('POST /pair', () => {
-  test('opens the desk for as long as it was asked to', async () => {
+  test('opens pairing for the requested time', async () => {
     expect(desk.isOpen).toBe(false)
     const { code, ttlMs } = await ask('POST /pair', { ttlMs: 60_000 }) as { code: string, ttlMs: number }
     expect(parsePairingCode(code)).toBeDefined()
@@ -81,14 +89,15 @@ describe('POST /pair', () => {
     expect(desk.isOpen).toBe(false)
   })
 
-  test.each([undefined, null, 'x', {}, { ttlMs: 'x' }, { ttlMs: 0 }, { ttlMs: -1 }, { ttlMs: NaN }, { ttlMs: 86_400_001 }])('refuses %j', async body => {
+  const invalid = [undefined, null, 'x', {}, { ttlMs: 'x' }, { ttlMs: 0 }, { ttlMs: -1 }, { ttlMs: NaN }, { ttlMs: 86_400_001 }]
+  test.each(invalid)('rejects %j', async body => {
     await expect(ask('POST /pair', body)).rejects.toEqual(usage)
     expect(desk.isOpen).toBe(false)
   })
 })
 
 describe('POST /revoke', () => {
-  test('a client that is revoked is trusted no more, and its sessions end', async () => {
+  test('a revoked client is no longer trusted, and its sessions end', async () => {
     await peers.admit({ id: id(1), wish: 'laptop', via: 'manual' })
     expect(await ask('POST /revoke', { peer: 'laptop' })).toEqual({ area: 'laptop', id: formatDeviceId(id(1)) })
     expect(ended).toEqual([[id(1), 'NOT_PAIRED']])
@@ -96,12 +105,12 @@ describe('POST /revoke', () => {
     await expect(peers.judge(id(1), '127.0.0.1')).rejects.toEqual(expect.objectContaining({ code: 'NOT_PAIRED' }))
   })
 
-  test('a client that nobody knows ends no session', async () => {
+  test('revoking an unknown client ends no session', async () => {
     await expect(ask('POST /revoke', { peer: 'nobody' })).rejects.toThrow()
     expect(ended).toEqual([])
   })
 
-  test.each([undefined, null, [], {}, { peer: 7 }])('refuses %j', async body => {
+  test.each([undefined, null, [], {}, { peer: 7 }])('rejects %j', async body => {
     await expect(ask('POST /revoke', body)).rejects.toEqual(usage)
   })
 })
@@ -109,50 +118,79 @@ describe('POST /revoke', () => {
 describe('GET /status', () => {
   const status = async (): Promise<Status> => await ask('GET /status') as Status
 
-  test('tells who is served and who waits, by the names of their folders', async () => {
-    expect(await status()).toMatchObject({ name: 'nas', port: 42, pairing: false, active: [], queued: [], sessions: [], queue: [], peers: [] })
+  test('lists the clients that are served and that wait, by folder name', async () => {
+    expect(await status()).toMatchObject({
+      name: 'nas', port: 42, pairing: false, active: [], queued: [], sessions: [], queue: [], peers: [],
+    })
     await peers.admit({ id: id(1), wish: 'laptop', via: 'manual' })
     await peers.admit({ id: id(2), wish: 'camera', via: 'manual' })
     for (const who of [2, 1]) enter(id(who))
     await desk.openWindow()
-    expect(await status()).toMatchObject({ pairing: true, active: ['camera'], queued: ['laptop'], queue: [{ client: 'laptop', position: 1, estimateMs: null }] })
+    expect(await status()).toMatchObject({
+      pairing: true, active: ['camera'], queued: ['laptop'], queue: [{ client: 'laptop', position: 1, estimateMs: null }],
+    })
     expect(await ask('GET /queue')).toEqual((await status()).queue)
     expect(describeStatus(await status(), clock.nowMs())).toContain('waiting   1. laptop\n')
   })
 
-  test('tells how far a session is', async () => {
+  test('shows the progress of a session', async () => {
     const watched = board.watch('laptop', '10.0.0.7')
     watched.onWaiting(1, undefined)
     expect(await ask('GET /sessions')).toEqual([])
     watched.onTurn()
-    expect(await ask('GET /sessions')).toMatchObject([{ client: 'laptop', address: '10.0.0.7', doing: 'comparing', startedAt: isoTime(clock.nowMs()) }])
+    const startedAt = isoTime(clock.nowMs())
+    expect(await ask('GET /sessions')).toMatchObject([{ client: 'laptop', address: '10.0.0.7', doing: 'comparing', startedAt }])
     const plan: SyncPlan = {
-      tasks: [], retryTasks: () => [], taskCount: 4, bytes: 8_000_000, renamed: 0, vanishing: 0, unfit: 0, describe: () => ({ path: 'a/b' as RelativePath, sizeBytes: 1, mtimeNs: 0n }),
+      tasks: [],
+      retryTasks: () => [],
+      taskCount: 4,
+      bytes: 8_000_000,
+      renamed: 0,
+      vanishing: 0,
+      unfit: 0,
+      describe: () => ({ path: 'a/b' as RelativePath, sizeBytes: 1, mtimeNs: 0n }),
     }
     watched.onPlan(plan)
     clock.advance(1_000)
     watched.onProgress({ files: 1, bytes: 2_000_000, carriedBytes: 2_000_000, filesWanted: 4 })
-    const beginFile = async (): Promise<never> => { throw new Error('not looked at') }
+    const beginFile = async (): Promise<never> => { throw new Error('not used') }
     const staging = { stagePack: async () => [], compareDigests: async () => [], beginFile }
     await watched.observeStaging(staging, plan).beginFile(0, 0).catch(() => 0)
     expect(await ask('GET /sessions')).toMatchObject([{
-      doing: 'receiving', files: 1, filesWanted: 4, bytes: 2_000_000, bytesWanted: 8_000_000, bytesPerSecond: 2_000_000, remainingMs: 3_000, path: 'a/b',
+      doing: 'receiving',
+      files: 1,
+      filesWanted: 4,
+      bytes: 2_000_000,
+      bytesWanted: 8_000_000,
+      bytesPerSecond: 2_000_000,
+      remainingMs: 3_000,
+      path: 'a/b',
     }])
-    expect(describeStatus(await status(), clock.nowMs())).toContain('serving   laptop  1 of 4 files, 2.00 MB of 8.00 MB, 2.00 MB/s, 3.0 s left, a/b\n')
+    const text = describeStatus(await status(), clock.nowMs())
+    expect(text).toContain('serving   laptop  1 of 4 files, 2.00 MB of 8.00 MB, 2.00 MB/s, 3.0 s left, a/b\n')
     board.remove(watched)
     expect(await ask('GET /sessions')).toEqual([])
   })
 
-  test('tells when each client was last safe, and what was not stored, also after a restart', async () => {
+  test('shows the last complete sync of each client and what was not stored, also after a restart', async () => {
     await peers.admit({ id: id(1), wish: 'laptop', via: 'manual' })
-    expect(await ask('GET /peers')).toMatchObject([{ client: 'laptop', lastCompleteAt: null, lastResult: null, problems: [], halted: false, revokedAt: null }])
+    expect(await ask('GET /peers')).toMatchObject([
+      { client: 'laptop', lastCompleteAt: null, lastResult: null, problems: [], halted: false, revokedAt: null },
+    ])
     const completeAtMs = clock.nowMs()
-    history.note({ client: 'laptop', endedAtMs: completeAtMs, result: 'OK', problemCount: 0, problems: [], nextAtMs: completeAtMs + 60_000 })
+    const nextAtMs = completeAtMs + 60_000
+    history.note({ client: 'laptop', endedAtMs: completeAtMs, result: 'OK', problemCount: 0, problems: [], nextAtMs })
     clock.advance(60_000)
     const problems = [{ path: 'pipe\u001b', code: 'SPECIAL_FILE', message: 'it is a pipe' }]
     history.note({ client: 'laptop', endedAtMs: clock.nowMs(), result: 'PROBLEMS', problemCount: 1, problems })
-    const row = { client: 'laptop', lastCompleteAt: isoTime(completeAtMs), lastEndedAt: isoTime(clock.nowMs()), lastResult: 'problems', problemCount: 1, problems }
-    expect(await ask('GET /peers')).toMatchObject([row])
+    expect(await ask('GET /peers')).toMatchObject([{
+      client: 'laptop',
+      lastCompleteAt: isoTime(completeAtMs),
+      lastEndedAt: isoTime(clock.nowMs()),
+      lastResult: 'problems',
+      problemCount: 1,
+      problems,
+    }])
     await history.close()
     const again = await openHistory()
     expect(again.of('laptop')).toEqual(history.of('laptop'))
@@ -162,7 +200,7 @@ describe('GET /status', () => {
     expect(text).not.toContain('more')
   })
 
-  test('a client that was served a moment ago was seen then, though not every arrival is written down', async () => {
+  test('the last sync of a client counts as last seen, though not every arrival is recorded', async () => {
     await peers.admit({ id: id(1), wish: 'laptop', via: 'manual' })
     await peers.noteSeen(id(1), '10.0.0.7')
     clock.advance(30_000)
@@ -170,9 +208,12 @@ describe('GET /status', () => {
     expect(await ask('GET /peers')).toMatchObject([{ lastSeenAt: isoTime(clock.nowMs()), lastAddress: '10.0.0.7' }])
   })
 
-  test('tells how many entries were not stored beyond those that it names', async () => {
+  test('counts the entries that were not stored, beyond the ones that it lists', async () => {
     await peers.admit({ id: id(1), wish: 'laptop', via: 'manual' })
-    const problems = Array.from({ length: 150 }, (_, number) => ({ path: `pipe${number}`, code: 'SPECIAL_FILE', message: 'it is a pipe' }))
+    const problemOf = (number: number): SyncRecord['problems'][number] => (
+      { path: `pipe${number}`, code: 'SPECIAL_FILE', message: 'it is a pipe' }
+    )
+    const problems = Array.from({ length: 150 }, (_, number) => problemOf(number))
     history.note({ client: 'laptop', endedAtMs: clock.nowMs(), result: 'PROBLEMS', problemCount: 2_000_000, problems })
     expect(await ask('GET /peers')).toMatchObject([{ problemCount: 2_000_000, problems: problems.slice(0, 20) }])
     const text = describeStatus(await status(), clock.nowMs())
@@ -180,12 +221,14 @@ describe('GET /status', () => {
     expect(text).toContain('    pipe19: it is a pipe\n              and 1999980 more\n')
   })
 
-  test('tells what the disk has', async () => {
-    expect(await ask('GET /disk')).toEqual({ totalBytes: 2 ** 40, freeBytes: 2 ** 40, reserveBytes: 7, quotaBytes: null, files: 0, bytes: 0, areas: [] })
+  test('shows the space of the disk', async () => {
+    expect(await ask('GET /disk')).toEqual({
+      totalBytes: 2 ** 40, freeBytes: 2 ** 40, reserveBytes: 7, quotaBytes: null, files: 0, bytes: 0, areas: [],
+    })
   })
 })
 
-test('GET /events tells what happens from then on', async () => {
+test('GET /events streams the events that follow', async () => {
   const gone = new AbortController()
   const read = routes['GET /events']?.(undefined, gone.signal) as AsyncGenerator<unknown, void, undefined>
   const watched = board.watch('laptop', '10.0.0.7')
@@ -197,30 +240,34 @@ test('GET /events tells what happens from then on', async () => {
   expect((await read.next()).done).toBe(true)
 })
 
-test('a history that cannot be written says so when it closes, and is whole when it can be again', async () => {
+test('closing a history that cannot be written fails, and a later write is complete', async () => {
   const record = { client: 'laptop', endedAtMs: 1_000_000, result: 'OK', problemCount: 0, problems: [] } as const
-  // Stands where the file is written anew.
+  // Blocks the temporary file that is renamed into place.
   await mkdir(join(stateDir, 'history.json.new'))
   history.note(record)
-  await expect(history.close()).rejects.toMatchObject({ code: 'STATE_INVALID', message: expect.stringMatching(/history\.json cannot be written: EISDIR.*No pushed file is lost/u) as unknown })
+  const message: unknown = expect.stringMatching(/history\.json cannot be written: EISDIR.*No pushed file is lost/u)
+  await expect(history.close()).rejects.toMatchObject({ code: 'STATE_INVALID', message })
   await rm(join(stateDir, 'history.json.new'), { recursive: true })
   history.note(record)
   await history.close()
   expect((await openHistory()).of('laptop')).toMatchObject(record)
 })
 
-test.each(['{"version":1,"syncs":[{}]}', '{"version":2,"syncs":[]}', 'no JSON', ''])('a history that is damaged (%j) is laid aside, and a new one begins', async text => {
+const DAMAGED = ['{"version":1,"syncs":[{}]}', '{"version":2,"syncs":[]}', 'no JSON', '']
+
+test.each(DAMAGED)('a damaged history (%j) is renamed, and a new one begins', async text => {
   await writeFile(join(stateDir, 'history.json'), text)
-  const told: string[] = []
-  const begun = await SyncHistory.open(stateDir, clock, aside => { told.push(aside) })
-  expect(told).toEqual([join(stateDir, 'history.json.damaged')])
+  const reported: string[] = []
+  const begun = await SyncHistory.open(stateDir, clock, aside => { reported.push(aside) })
+  expect(reported).toEqual([join(stateDir, 'history.json.damaged')])
   expect(await readFile(join(stateDir, 'history.json.damaged'), 'utf8')).toBe(text)
   begun.note({ client: 'laptop', endedAtMs: 1_000_000, result: 'OK', problemCount: 0, problems: [] })
   await begun.close()
   expect((await openHistory()).of('laptop')).toMatchObject({ result: 'OK' })
 })
 
-test('a history that cannot be read is told with its place', async () => {
+test('an unreadable history is reported with its path', async () => {
   await mkdir(join(stateDir, 'history.json'))
-  await expect(openHistory()).rejects.toMatchObject({ code: 'STATE_INVALID', message: expect.stringMatching(/history\.json cannot be read: EISDIR/u) as unknown })
+  const message: unknown = expect.stringMatching(/history\.json cannot be read: EISDIR/u)
+  await expect(openHistory()).rejects.toMatchObject({ code: 'STATE_INVALID', message })
 })

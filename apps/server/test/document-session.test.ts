@@ -13,6 +13,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { SafeCheckDesk } from '../src/session/safe-check-desk.ts'
 import { serveSession } from '../src/session/serve-session.ts'
 import { SessionQueue } from '../src/schedule/session-queue.ts'
+import { arrivalOf } from './support/queue.ts'
 
 interface DocumentedFrame {
   readonly from: 'client' | 'server'
@@ -33,23 +34,30 @@ afterEach(async () => {
   await rm(root, { recursive: true })
 })
 
-/** The frames of the example in the document, from its hexadecimal digits alone. */
+/** The frames of the example in docs/protocol.md, from their hexadecimal digits alone. */
 function documentedFrames (): DocumentedFrame[] {
   const [, example = ''] = DOCUMENT.slice(DOCUMENT.indexOf('\n## An example\n')).split('\n```\n')
   return example.split('\n\n').map(frame => {
     const [title = '', ...lines] = frame.split('\n')
-    return { from: title.startsWith('client: ') ? 'client' : 'server', bytes: new Uint8Array(Buffer.from(lines.join('').replaceAll(' ', ''), 'hex')) }
+    const bytes = new Uint8Array(Buffer.from(lines.join('').replaceAll(' ', ''), 'hex'))
+    return { from: title.startsWith('client: ') ? 'client' : 'server', bytes }
   })
 }
 
-/** The real server with an archive on the disk, to which somebody else has its turn until `letIn` is called. */
+/** The real server with an archive on disk. Another client has its turn until `letIn` is called. */
 async function startSession (): Promise<{ readonly peer: ByteStream, readonly ended: Promise<void>, readonly letIn: () => void }> {
   const [peer, far] = memoryStreamPair()
   const server = openConnection({ stream: far, clock: systemClock })
   const queue = new SessionQueue({ maxActive: 1, maxWaiting: 9, clock: systemClock })
-  const letIn = await queue.enter({ identity: 'other', signal: over.signal, onPosition () { /* it is the first */ }, onReplaced () { /* by nobody */ } })
+  const letIn = await queue.enter(arrivalOf('other'))
   const ended = serveSession(server, { identity: 'laptop', area: 'laptop' }, {
-    queue, clock: systemClock, signal: over.signal, hash: hashBytes, decompress: zstdDecompress, software: 'example-server/1', serverName: 'nas',
+    queue,
+    clock: systemClock,
+    signal: over.signal,
+    hash: hashBytes,
+    decompress: zstdDecompress,
+    software: 'example-server/1',
+    serverName: 'nas',
     openArea: async name => await archive.area(name),
     safeChecks: new SafeCheckDesk(async () => undefined),
     policy: { mode: 'mirror', maxFileBytes: 2 ** 40 },
@@ -59,7 +67,7 @@ async function startSession (): Promise<{ readonly peer: ByteStream, readonly en
   return { peer, ended, letIn }
 }
 
-/** Reads the frames of a stream one by one, without those that may come at any time. */
+/** Reads the frames of a stream, except those that may come at any time. */
 async function * framesOf (peer: ByteStream): AsyncGenerator<Frame, undefined, undefined> {
   const decoder = new FrameDecoder()
   for (let chunks = await peer.read(); chunks !== undefined; chunks = await peer.read()) {
@@ -72,7 +80,7 @@ async function * framesOf (peer: ByteStream): AsyncGenerator<Frame, undefined, u
   return undefined
 }
 
-test('a real server plays the example of the document with a client that says its bytes', async () => {
+test('a real server answers the client of the documented example with the documented bytes', async () => {
   const { peer, ended, letIn } = await startSession()
   const heard = framesOf(peer)
   const frames = documentedFrames()
@@ -87,14 +95,15 @@ test('a real server plays the example of the document with a client that says it
     if (documented === undefined || frame === undefined) throw new Error('The session ended before its example does.')
     expect(frame.type).toBe(documented.type)
     const [says, shouldSay] = [decodeMessage(frame.payload), decodeMessage(documented.payload)]
-    // This server can do more than the one of the example, and tells the time and how long it may take.
-    if (shouldSay?.type === 'HELLO') expect(says).toMatchObject({ ...shouldSay, features: expect.arrayContaining([...shouldSay.features]) as unknown })
-    else if (shouldSay?.type === 'SERVER_STATUS' && shouldSay.status === 'BUSY') expect(says).toMatchObject(shouldSay)
+    // This server has more features than the one of the example, and sends its time and an estimate.
+    if (shouldSay?.type === 'HELLO') {
+      expect(says).toMatchObject({ ...shouldSay, features: expect.arrayContaining([...shouldSay.features]) as unknown })
+    } else if (shouldSay?.type === 'SERVER_STATUS' && shouldSay.status === 'BUSY') expect(says).toMatchObject(shouldSay)
     else expect(Buffer.from(frame.payload).toString('hex')).toBe(Buffer.from(documented.payload).toString('hex'))
     if (shouldSay?.type === 'SERVER_STATUS' && shouldSay.status === 'BUSY') letIn()
   }
   await peer.end()
-  // Behind the last frame of the example the server ends its side, and nothing more comes.
+  // After the last frame of the example the server ends its side, and nothing more comes.
   expect(await heard.next()).toEqual({ done: true, value: undefined })
   await ended
   expect((await readdir(join(root, 'laptop'))).sort()).toEqual(['latest', 'notes'])

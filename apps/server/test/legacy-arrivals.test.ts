@@ -10,16 +10,19 @@ async function * contentOf (text: string): AsyncGenerator<Uint8Array> {
   yield new TextEncoder().encode(text)
 }
 
-test('trouble that each commit comes upon is counted once, beyond what is named too', async () => {
+test('a problem that every commit runs into is counted once, also beyond those that are listed', async () => {
   const clock = new ManualClock()
   const store = new MemoryStore({ hash: hashBytes, clock, traits: { foldsNames: true, windowsNames: false } })
   const area = await memoryArchive({ hash: hashBytes, clock, store }).area('laptop')
   const arrivals = new LegacyArrivals({ area, files: new Map(), hash: hashBytes, createHasher })
   for (let number = 0; number < PROBLEMS_KEPT + 200; number++) {
-    for (const path of [`A${number}`, `a${number}`]) await arrivals.receive(path as RelativePath, { sizeBytes: 1, mtimeNs: 1n }, contentOf('x'))
+    for (const path of [`A${number}`, `a${number}`]) {
+      await arrivals.receive(path as RelativePath, { sizeBytes: 1, mtimeNs: 1n }, contentOf('x'))
+    }
   }
   await arrivals.commit()
   await arrivals.receive('more' as RelativePath, { sizeBytes: 1, mtimeNs: 1n }, contentOf('x'))
   await arrivals.finish()
-  expect([arrivals.problems.length, arrivals.problemCount, arrivals.stored.files]).toEqual([PROBLEMS_KEPT, PROBLEMS_KEPT + 200, PROBLEMS_KEPT + 201])
+  const counts = [arrivals.problems.length, arrivals.problemCount, arrivals.stored.files]
+  expect(counts).toEqual([PROBLEMS_KEPT, PROBLEMS_KEPT + 200, PROBLEMS_KEPT + 201])
 })

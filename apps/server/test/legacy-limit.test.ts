@@ -19,7 +19,7 @@ beforeAll(async () => { server = await LegacyServer.open() })
 beforeEach(() => { server.nextClient() })
 afterAll(async () => { await server.close() })
 
-/** Up to where the server waits for the content of the only file. */
+/** Runs a session up to the point where the server waits for the content of the only file. */
 async function announce (wire: Wire): Promise<void> {
   await wire.until('}')
   await wire.send(server.info({ a: { content: '' } }))
@@ -27,11 +27,12 @@ async function announce (wire: Wire): Promise<void> {
   await wire.send(HEADER)
 }
 
-describe('a limit', () => {
-  test('is kept by clients of the original program, and what they send faster waits at their end', async () => {
+describe('the rate limit', () => {
+  test('applies to legacy clients, and slows them down through TCP', async () => {
     const flow = new SharedLimit(RATE, systemClock).open()
     const stop = new AbortController()
-    const { wire, session } = server.connect({ capacityBytes: PIECE_BYTES }, server.deps, async bytes => { await flow.take(bytes, stop.signal) })
+    const pace = async (bytes: number): Promise<void> => { await flow.take(bytes, stop.signal) }
+    const { wire, session } = server.connect({ capacityBytes: PIECE_BYTES }, server.deps, pace)
     await announce(wire)
     const startedMs = performance.now()
     let mostAhead = 0
@@ -43,7 +44,7 @@ describe('a limit', () => {
     const tookMs = performance.now() - startedMs
     expect(tookMs).toBeGreaterThan(1000 * (FILE_BYTES - BURST) / RATE - 50)
     expect(tookMs).toBeLessThan(15_000)
-    // What is on its way, what is being taken, and a piece that is written.
+    // The bytes in transit, those that are being received, and one piece that is being written.
     expect(mostAhead).toBeLessThan(4 * PIECE_BYTES)
     expect(await session).toMatchObject({ result: 'OK', stored: { files: 1, bytes: FILE_BYTES } })
   })
@@ -58,7 +59,7 @@ describe('a limit', () => {
     expect(counted).toBe(server.info({ a: { content: '' } }).length + HEADER.length + FILE_BYTES)
   })
 
-  test('does not make a client look stuck that it holds back', async () => {
+  test('does not time out a client that it holds back', async () => {
     const clock = new ManualClock()
     const { wire, session } = server.connect({ chunkBytes: 1_000 }, server.dependencies(clock), async () => { clock.advance(600_000) })
     await announce(wire)
@@ -67,14 +68,14 @@ describe('a limit', () => {
     expect(await session).toMatchObject({ result: 'OK', stored: { files: 1 } })
   })
 
-  test('does not keep a server from closing', async () => {
+  test('does not delay closing the server', async () => {
     const failed: string[] = []
     const listener = await listenLegacy({
       ...server.deps, port: 0, bind: '127.0.0.1', limit: new SharedLimit(1_000, systemClock),
-      onSession: () => { /* none comes to its end */ }, onFailure: (_, { code }) => { failed.push(code) },
+      onSession: () => { /* no session completes */ }, onFailure: (_, { code }) => { failed.push(code) },
     })
     const socket = connect(listener.port, '127.0.0.1')
-    socket.on('error', () => { /* it is cut off */ })
+    socket.on('error', () => { /* the server disconnects it */ })
     await new Promise(resolve => { socket.once('data', resolve) })
     socket.write(server.info({ a: { content: '' } }))
     await new Promise(resolve => { socket.once('data', resolve) })

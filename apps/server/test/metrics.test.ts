@@ -12,7 +12,8 @@ function documented (): string[] {
 
 /** Every series of a server with one client, as the README writes them. */
 async function served (): Promise<string[]> {
-  const peer: Partial<PeerRow> = { client: 'laptop', lastCompleteAt: '2026-11-22T10:30:00Z', lastEndedAt: '2026-11-22T10:30:00Z', problemCount: 0, revokedAt: null }
+  const endedAt = '2026-11-22T10:30:00Z'
+  const peer: Partial<PeerRow> = { client: 'laptop', lastCompleteAt: endedAt, lastEndedAt: endedAt, problemCount: 0, revokedAt: null }
   const disk = { totalBytes: 9, freeBytes: 5, reserveBytes: 1, quotaBytes: null, files: 2, bytes: 3, areas: [] }
   const status: Partial<Status> = { sessions: [], queue: [], peers: [peer as PeerRow], disk }
   const metrics = new ServerMetrics({ status: async () => status } as unknown as Health)
@@ -24,7 +25,7 @@ async function served (): Promise<string[]> {
   await port.close()
   const names = new Set<string>()
   for (const [, name = '', label] of text.matchAll(/^filesync_server_([a-z_]+)(?:\{([a-z]+)=.*\})? /gmu)) {
-    // A histogram has three series of its own for each that is documented.
+    // The README documents a histogram once; it has three series.
     if (/_duration_seconds_(?:bucket|sum)$/u.test(name)) continue
     names.add(`${name.replace(/_duration_seconds_count$/u, '_duration_seconds')}${label === undefined ? '' : `{${label}}`}`)
   }

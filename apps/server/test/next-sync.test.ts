@@ -3,11 +3,12 @@ import type { Problem } from '@filesync/protocol'
 import { expect, test } from 'vitest'
 import { nextSync } from '../src/session/next-sync.ts'
 
-const some = (count: number, what: string, code: Problem['code']): Problem[] => Array.from({ length: count }, (_, number) => problem(`${what}${number}`, code))
+const some = (count: number, what: string, code: Problem['code']): Problem[] =>
+  Array.from({ length: count }, (_, number) => problem(`${what}${number}`, code))
 const STORED = { files: 0, bytes: 0, deleted: 0, renamed: 0 }
 const NOTHING = { files: 0, bytes: 0, problems: [], problemCount: 0, refused: 0 }
 
-test('what arrived and was refused is told once, and so is what the client could not send', () => {
+test('lists each file once that arrived and was refused, and each that the client could not send', () => {
   const unsent = some(1, 'unsent', 'VANISHED')
   const refused = some(2, 'refused', 'DIGEST_MISMATCH')
   const outside = some(1, 'outside', 'SYMLINK_OUTSIDE')
@@ -17,14 +18,16 @@ test('what arrived and was refused is told once, and so is what the client could
   expect(next.problems).toEqual([...unsent, ...refused, ...outside])
 })
 
-test('of more than either side keeps, the first are told and all are counted once', () => {
+test('lists the first of very many problems, and counts each once', () => {
   const refused = some(5_000, 'refused', 'DIGEST_MISMATCH')
-  const outcome = { ...STORED, problems: [...some(900, 'outside', 'SYMLINK_OUTSIDE'), ...refused].slice(0, PROBLEMS_KEPT), problemCount: 5_900 }
+  const problems = [...some(900, 'outside', 'SYMLINK_OUTSIDE'), ...refused].slice(0, PROBLEMS_KEPT)
+  const outcome = { ...STORED, problems, problemCount: 5_900 }
   const received = { ...NOTHING, problems: refused.slice(0, LIMITS.problemsPerMessage), problemCount: 5_003, refused: 5_000 }
   const next = nextSync(outcome, received, 1000)
   expect([next.problems.length, next.problemCount]).toEqual([LIMITS.problemsPerMessage, 5_903])
 })
 
-test('nothing is wrong where nobody has a problem', () => {
-  expect(nextSync({ ...STORED, problems: [], problemCount: 0 }, NOTHING, 1000)).toMatchObject({ result: 'OK', problems: [], problemCount: 0 })
+test('is OK if there are no problems', () => {
+  const next = nextSync({ ...STORED, problems: [], problemCount: 0 }, NOTHING, 1000)
+  expect(next).toMatchObject({ result: 'OK', problems: [], problemCount: 0 })
 })

@@ -3,12 +3,13 @@ import { LIMITS, openConnection } from '@filesync/protocol'
 import type { Connection, FileSyncError, Task } from '@filesync/protocol'
 import { ManualClock, memoryStreamPair } from '@filesync/protocol/testing'
 import { withPatience } from '../src/session/patience.ts'
+import { passTime } from './support/time.ts'
 
 interface Scene {
   readonly clock: ManualClock
   readonly client: Connection
   readonly server: Connection
-  /** The code of what the wait for the client came to, or the type of what arrived. */
+  /** Waits for the client: resolves with the type of what arrived, or with the error code. */
   readonly wait: () => Promise<string>
 }
 
@@ -17,27 +18,27 @@ function scene (limitMs: number, sizeBytes = 0): Scene {
   const [left, right] = memoryStreamPair()
   const client = openConnection({ stream: left, clock })
   const server = withPatience(openConnection({ stream: right, clock }), { clock, limitMs, sizeOf: () => sizeBytes })
-  const wait = async (): Promise<string> => await server.next().then(incoming => incoming.kind === 'raw' ? incoming.type : incoming.message.type, (error: FileSyncError) => error.code)
+  const wait = async (): Promise<string> => await server.next().then(
+    incoming => incoming.kind === 'raw' ? incoming.type : incoming.message.type,
+    (error: FileSyncError) => error.code,
+  )
   return { clock, client, server, wait }
 }
 
-/** Time passes, second by second, and both ends send their heartbeats. */
+/** Lets seconds pass while both ends send their heartbeats. */
 async function pass (clock: ManualClock, seconds: number): Promise<void> {
-  for (let second = 0; second < seconds; second++) {
-    clock.advance(1000)
-    await new Promise(resolve => { setImmediate(resolve) })
-  }
+  await passTime(clock, 1000 * seconds)
 }
 
 describe('patience with a client', () => {
-  test('ends where only heartbeats come', async () => {
+  test('ends if only heartbeats arrive', async () => {
     const { clock, wait } = scene(20_000)
     const waiting = wait()
     await pass(clock, 21)
     expect(await waiting).toBe('PEER_TOO_SLOW')
   })
 
-  test('does not run out while the server is busy itself', async () => {
+  test('is not used up while the server itself is busy', async () => {
     const { clock, client, wait } = scene(20_000)
     await pass(clock, 100)
     await client.sendRaw('DATA', [new Uint8Array(10)])
@@ -75,10 +76,10 @@ describe('patience with a client', () => {
 
   const silent: readonly [what: string, task: Task][] = [
     ['the rest of a file', [0, 0, 'RESUME', 100 * LIMITS.rereadBytesPerSecond]],
-    ['a difference', [0, 0, 'DELTA', 12]],
+    ['a delta', [0, 0, 'DELTA', 12]],
     ['a digest', [0, 0, 'DIGEST']],
   ]
-  test.each(silent)('is longer where %s is asked for, which the client reads in silence', async (_, task) => {
+  test.each(silent)('is extended for %s, which the client reads without sending it', async (_, task) => {
     const { clock, server, wait } = scene(20_000, 100 * LIMITS.rereadBytesPerSecond)
     await server.send({ type: 'TASKS', first: 0, tasks: [task], last: true })
     const waiting = wait()

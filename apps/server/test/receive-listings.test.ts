@@ -6,17 +6,19 @@ import { receiveListings } from '../src/session/receive-listings.ts'
 
 const DIGEST = new Uint8Array(32) as Digest
 
-/** Entries that a root lists and that each have the same listing below them, as a client with a few listings can claim. */
+const nameOf = (number: number): Name => String(number).padStart(5, '0') as Name
+
+/** Directories that all have the same listing, as a client with a few listings can claim. */
 function claims (count: number): DirectoryEntry[] {
-  return Array.from({ length: count }, (_, i) => ({ kind: 'directory', name: String(i).padStart(5, '0') as Name, mtimeNs: 1n, mode: 0o755, digest: DIGEST }))
+  return Array.from({ length: count }, (_, i) => ({ kind: 'directory', name: nameOf(i), mtimeNs: 1n, mode: 0o755, digest: DIGEST }))
 }
 
-/** A millisecond goes by with each look at it. */
+/** A clock that advances by a millisecond each time it is read. */
 class TickingClock implements Clock {
   #nowMs = 0
-  /** How often somebody let others have the thread. */
+  /** How often the thread was yielded. */
   pauses = 0
-  onPause: () => void = () => { /* nobody waits for the thread */ }
+  onPause: () => void = () => { /* nothing to do */ }
 
   nowMs (): number {
     return this.#nowMs
@@ -33,8 +35,14 @@ class TickingClock implements Clock {
   }
 }
 
-/** Answers every question with the root, and then with one listing again and again. Gives what the server took before it ended. */
-async function ask (below: Entry[], slice: TimeSlice = new TimeSlice({ clock: systemClock })): Promise<{ readonly code: string, readonly listings: number, readonly bytes: number }> {
+interface Received {
+  readonly code: string
+  readonly listings: number
+  readonly bytes: number
+}
+
+/** Answers every request: with the root first, and then with one listing again and again. Resolves with what the server received. */
+async function ask (below: Entry[], slice: TimeSlice = new TimeSlice({ clock: systemClock })): Promise<Received> {
   const directories = claims(1024)
   const root = encodeListing(directories)
   const again = encodeListing(below)
@@ -54,7 +62,7 @@ async function ask (below: Entry[], slice: TimeSlice = new TimeSlice({ clock: sy
     }
     return { kind: 'raw', type: 'LISTINGS', flags: 0, payload }
   }
-  const connection = { next, send: async () => { /* it knows what is wanted */ } } as unknown as Connection
+  const connection = { next, send: async () => { /* requests are ignored */ } } as unknown as Connection
   const code = await receiveListings({
     connection,
     rootDigest: DIGEST,
@@ -65,32 +73,32 @@ async function ask (below: Entry[], slice: TimeSlice = new TimeSlice({ clock: sy
   return { code, listings: number, bytes: (number - 1) * again.length }
 }
 
-test('a few listings at very many places take no more memory than one sync may', { timeout: 30_000 }, async () => {
+test('listings that are named at very many places are limited in total size', { timeout: 30_000 }, async () => {
   const link: Entry = { kind: 'symlink', name: 'x' as Name, mtimeNs: 1n, target: 'x'.repeat(LIMITS.symlinkTargetBytes) }
-  const { code, bytes } = await ask(Array.from({ length: 30_000 }, (_, i) => ({ ...link, name: String(i).padStart(5, '0') as Name })))
+  const { code, bytes } = await ask(Array.from({ length: 30_000 }, (_, i) => ({ ...link, name: nameOf(i) })))
   expect(code).toBe('LIMIT_EXCEEDED')
   expect(bytes).toBeLessThan(LIMITS.treeListingBytes + LIMITS.listingBytes)
 })
 
-test('a few listings of very many short entries are no more than one tree may have', async () => {
+test('listings of very many short entries are limited in total entries', async () => {
   const file: Entry = { kind: 'file', name: 'x' as Name, mtimeNs: 1n, mode: 0, sizeBytes: 0, fileId: 0n }
-  const { code, listings } = await ask(Array.from({ length: 100_000 }, (_, i) => ({ ...file, name: String(i).padStart(5, '0') as Name })))
+  const { code, listings } = await ask(Array.from({ length: 100_000 }, (_, i) => ({ ...file, name: nameOf(i) })))
   expect(code).toBe('LIMIT_EXCEEDED')
   expect(listings).toBeLessThanOrEqual(2 * LIMITS.treeEntries / 100_000 + 2)
 })
 
-test('many directories that list nothing are all taken', async () => {
+test('many empty directories are all accepted', async () => {
   expect(await ask([])).toMatchObject({ code: 'done', listings: 1025 })
 })
 
-test('others have the thread in between, however much a client sends in one frame', async () => {
+test('comparing yields the thread, however much a client sends in one frame', async () => {
   const clock = new TickingClock()
   expect(await ask([], new TimeSlice({ clock }))).toMatchObject({ code: 'done', listings: 1025 })
-  // A look for each directory that is wanted, and for each listing.
+  // The clock is read once for each directory that is wanted, and once for each listing.
   expect(clock.pauses).toBeGreaterThan(1024 * 2 / 20)
 })
 
-test('what a client sent before it left is not compared to its end', async () => {
+test('comparing stops when the client has left', async () => {
   const clock = new TickingClock()
   const client = new AbortController()
   clock.onPause = () => { if (clock.pauses === 90) client.abort(new FileSyncError('PEER_GONE', 'It left.')) }

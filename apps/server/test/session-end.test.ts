@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openArchive } from '@filesync/archive/node'
 import type { Archive } from '@filesync/archive'
-import { encodeParts, FEATURES, hello, LIMITS, ListingResponder, openConnection, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
+import {
+  encodeParts, FEATURES, hello, LIMITS, ListingResponder, openConnection, PACK_RECORD_BYTES, writePackRecord,
+} from '@filesync/protocol'
 import type { Connection, FileSyncError, Stored } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { ManualClock, memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
@@ -15,6 +17,7 @@ import { serveSession } from '../src/session/serve-session.ts'
 import { SessionQueue } from '../src/schedule/session-queue.ts'
 import type { SessionRules } from '../src/session/session-turn.ts'
 import { parseWindow } from '../src/schedule/windows.ts'
+import { UTC } from './support/time.ts'
 
 const HOUR_MS = 3_600_000
 const FILES = { arrives: 'in time', late: 'never comes' }
@@ -45,23 +48,35 @@ interface Session {
   readonly ended: Promise<void>
 }
 
-/** A session of the real server with an archive on the disk, whose windows go by a clock of their own. */
-function serve (identity: string, onPlan = (): void => { /* not looked at */ }): Session {
+/** A session of the real server with an archive on disk. Its windows use a clock of their own. */
+function serve (identity: string, onPlan = (): void => { /* ignored */ }): Session {
   const [left, right] = memoryStreamPair()
   const server = openConnection({ stream: right, clock: systemClock })
-  const schedule = new Schedule({ intervalMs: HOUR_MS, windows: [parseWindow('22:00-06:00')], zone: { toUtcMs: ms => ms, toWallMs: ms => ms }, clock: wall, random: () => 0 })
+  const windows = [parseWindow('22:00-06:00')]
+  const schedule = new Schedule({ intervalMs: HOUR_MS, windows, zone: UTC, clock: wall, random: () => 0 })
   const rules: SessionRules = { schedule, stopping: stopping.signal, sessionTimeMs: HOUR_MS, limit: undefined }
-  let noteStaged: () => void = () => { /* set at once */ }
+  let noteStaged: () => void = () => { /* set below */ }
   const staged = new Promise<void>(resolve => { noteStaged = resolve })
   const ended = serveSession(server, { identity, area: identity }, {
-    queue, rules, clock: systemClock, signal: over.signal, hash: hashBytes, decompress: zstdDecompress, software: 'test', serverName: 'test',
+    queue,
+    rules,
+    clock: systemClock,
+    signal: over.signal,
+    hash: hashBytes,
+    decompress: zstdDecompress,
+    software: 'test',
+    serverName: 'test',
     openArea: async name => await archive.area(name),
     safeChecks: new SafeCheckDesk(async () => undefined),
     policy: { mode: 'mirror', maxFileBytes: LIMITS.fileBytes },
     newSessionName: () => 's',
     nextSyncInMs: () => HOUR_MS,
     observer: {
-      onWaiting () { /* not looked at */ }, onTurn () { /* not looked at */ }, remainingMs: () => undefined, onTree () { /* not looked at */ }, onPlan,
+      onWaiting () { /* ignored */ },
+      onTurn () { /* ignored */ },
+      remainingMs: () => undefined,
+      onTree () { /* ignored */ },
+      onPlan,
       onProgress: ({ files }) => { if (files === 1) noteStaged() },
       observeStaging: staging => staging,
     },
@@ -69,15 +84,19 @@ function serve (identity: string, onPlan = (): void => { /* not looked at */ }):
   return { client: openConnection({ stream: left, clock: systemClock }), staged, ended }
 }
 
-/** The client's part up to what it is asked for. */
+/** The client's part up to TASKS. */
 async function announce ({ client }: Session, files: Readonly<Record<string, string>>): Promise<void> {
   const tree = memoryTree(files, hashBytes)
   await client.send(hello('client', [FEATURES.RESUME]))
   await client.receive(['HELLO'])
   await client.receive(['SERVER_STATUS'])
-  await client.send({ type: 'CLIENT_FILES_INFO', rootDigest: tree.rootDigest, files: tree.files, directories: 0, bytes: tree.bytes, complete: true, problems: [], problemCount: 0 })
+  const { rootDigest, files: fileCount, bytes } = tree
+  await client.send({
+    type: 'CLIENT_FILES_INFO', rootDigest, files: fileCount, directories: 0, bytes, complete: true, problems: [], problemCount: 0,
+  })
   const { directories } = await client.receive(['LISTINGS_WANTED'])
-  for (const part of encodeParts(new ListingResponder(tree).answer(directories), LIMITS.rawFrameBytes)) await client.sendRaw('LISTINGS', [part])
+  const answers = new ListingResponder(tree).answer(directories)
+  for (const part of encodeParts(answers, LIMITS.rawFrameBytes)) await client.sendRaw('LISTINGS', [part])
 }
 
 async function sendTask0 (client: Connection, text: string): Promise<void> {
@@ -88,7 +107,7 @@ async function sendTask0 (client: Connection, text: string): Promise<void> {
   await client.sendRaw('PACK', [pack])
 }
 
-/** The client's part up to the first of its two files; the second never comes. */
+/** The client's part up to the first of its two files. The second never comes. */
 async function sendFirst (session: Session): Promise<void> {
   await announce(session, FILES)
   expect(await session.client.receive(['TASKS'])).toMatchObject({ tasks: [[0, 0], [0, 1]] })
@@ -106,7 +125,7 @@ async function sendOne (name: string, text: string): Promise<void> {
   await session.ended
 }
 
-/** What the server still says, and what it ends with. */
+/** The last STORED of the server, and the error with which it ends. */
 async function heard (client: Connection): Promise<{ readonly stored: Stored | undefined, readonly error: FileSyncError }> {
   let stored: Stored | undefined
   for (;;) {
@@ -122,7 +141,7 @@ async function heard (client: Connection): Promise<{ readonly stored: Stored | u
 test.each([
   ['the window closes', 'OUTSIDE_WINDOW', () => { wall.advance(7 * HOUR_MS) }],
   ['the server stops', 'SERVER_STOPPING', () => { stopping.abort() }],
-] as const)('what arrived is stored when %s, and the client is told so, and when to come again', async (_, code, happen) => {
+] as const)('what arrived is stored when %s, and the client learns that and when to return', async (_, code, happen) => {
   const session = serve('client')
   await sendFirst(session)
   happen()
@@ -134,10 +153,10 @@ test.each([
   expect(queue.identities).toEqual([])
 })
 
-// A file of a test tree has its number for an identity, so that the first one is taken for the one that was there.
+// The file id of a test file is its number, so the first file here seems to be the first file of the sync before.
 const MOVED = { archived: 'content', late: 'never comes' }
 
-test('nothing moves, and nothing is told as moved, where a session ends before the client has proven what it has', async () => {
+test('no file is renamed if the session ends before the client has sent its digest', async () => {
   await sendOne('before', MOVED.archived)
   const session = serve('client')
   await announce(session, MOVED)
@@ -150,7 +169,7 @@ test('nothing moves, and nothing is told as moved, where a session ends before t
   expect(await readdir(join(root, 'client'))).toEqual(['before'])
 })
 
-test('nothing is told as stored before anything was asked for, where a client would take it for an error', async () => {
+test('STORED is not sent before TASKS', async () => {
   await sendOne('before', MOVED.archived)
   const session = serve('client', () => { stopping.abort() })
   await announce(session, MOVED)
@@ -161,7 +180,7 @@ test('nothing is told as stored before anything was asked for, where a client wo
   expect(await readdir(join(root, 'client'))).toEqual(['before'])
 })
 
-test('who waits is told too when the server stops, and has no place any more', async () => {
+test('waiting clients are notified when the server stops, and lose their place', async () => {
   const first = serve('client')
   await sendFirst(first)
   const waiting = serve('other')

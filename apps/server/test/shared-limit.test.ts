@@ -3,15 +3,14 @@ import { wait } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
 import { SharedLimit } from '../src/schedule/shared-limit.ts'
 import type { Flow } from '../src/schedule/shared-limit.ts'
+import { settlePromises } from './support/time.ts'
 
 const RATE = 1_000_000
 
-async function settled (): Promise<void> {
-  await new Promise(resolve => { setImmediate(resolve) })
-}
-
-/** Takes frames of one size, one behind the other, as long as the signal lasts; `bytes` counts what passed. */
-function sender (flow: Flow, frameBytes: number, signal: AbortSignal, work: () => Promise<void> = async () => { /* none */ }): { bytes: number } {
+/** Sends frames of one size, one after another, until the signal aborts. `bytes` counts what passed. */
+function sender (
+  flow: Flow, frameBytes: number, signal: AbortSignal, work: () => Promise<void> = async () => { /* none */ },
+): { bytes: number } {
   const state = { bytes: 0 }
   const run = async (): Promise<void> => {
     for (;;) {
@@ -20,19 +19,19 @@ function sender (flow: Flow, frameBytes: number, signal: AbortSignal, work: () =
       await work()
     }
   }
-  run().catch(() => { /* it was stopped */ })
+  run().catch(() => { /* aborted */ })
   return state
 }
 
 async function pass (clock: ManualClock, seconds: number): Promise<void> {
   for (let step = 0; step < seconds * 200; step++) {
     clock.advance(5)
-    await settled()
+    await settlePromises()
   }
 }
 
-describe('a rate that is shared', () => {
-  test('bounds the sum, and is used up', async () => {
+describe('a shared limit', () => {
+  test('limits the sum of all flows, and is used fully', async () => {
     const clock = new ManualClock()
     const limit = new SharedLimit(RATE, clock)
     const stop = new AbortController()
@@ -44,7 +43,7 @@ describe('a rate that is shared', () => {
     expect(sum).toBeLessThan(10.5 * RATE + 3 * 30_000)
   })
 
-  test('is split evenly by bytes, whatever the size of frames', async () => {
+  test('is split evenly by bytes, whatever the frame size', async () => {
     const clock = new ManualClock()
     const limit = new SharedLimit(RATE, clock)
     const stop = new AbortController()
@@ -55,7 +54,7 @@ describe('a rate that is shared', () => {
     expect(large.bytes / small.bytes).toBeLessThan(1.25)
   })
 
-  test('does not make who is busy with each of its small frames wait for large ones', async () => {
+  test('does not delay a flow of small frames by large frames of another', async () => {
     const clock = new ManualClock()
     const limit = new SharedLimit(RATE, clock)
     const stop = new AbortController()
@@ -67,7 +66,7 @@ describe('a rate that is shared', () => {
     expect(large.bytes / small.bytes).toBeLessThan(4)
   })
 
-  test('is all for one where the others want nothing, and nobody catches up on that', async () => {
+  test('is used by one flow alone while others are idle, and idle flows do not catch up', async () => {
     const clock = new ManualClock()
     const limit = new SharedLimit(RATE, clock)
     const stop = new AbortController()
@@ -82,14 +81,14 @@ describe('a rate that is shared', () => {
     expect(second.bytes / (first.bytes - firstBefore)).toBeLessThan(1.25)
   })
 
-  test('lets go of who is gone, and goes on with the others', async () => {
+  test('drops a flow that is aborted, and continues with the others', async () => {
     const clock = new ManualClock()
     const limit = new SharedLimit(RATE, clock)
     const [gone, stop] = [new AbortController(), new AbortController()]
     await limit.open().take(10_000, gone.signal)
     const waiting = limit.open().take(1_000 * RATE, gone.signal)
     const stays = sender(limit.open(), 50_000, stop.signal)
-    await settled()
+    await settlePromises()
     gone.abort(new Error('gone'))
     await expect(waiting).rejects.toThrow('gone')
     await pass(clock, 3)

@@ -1,15 +1,15 @@
 import type { ByteStream } from '@filesync/protocol'
 
-/** Times as the original writes them. */
+/** Times as the original program writes them. */
 export const OLD = '2023-11-14T22:13:20.000001'
 export const NEW = '2024-01-01T00:00:00.500000'
 
-/** What a client has, by path; as of OLD unless told. */
+/** The files of a client by path. Their time is OLD by default. */
 export type Files = Record<string, { readonly content: string | Uint8Array, readonly time?: string }>
 
 const encoder = new TextEncoder()
 
-/** What is read and written at the client's end, to the byte. */
+/** Reads and writes the bytes at the client's end. */
 export class Wire {
   readonly #stream: ByteStream
   #text = ''
@@ -19,7 +19,7 @@ export class Wire {
     this.#stream = stream
   }
 
-  /** Everything up to what ends with `end`. */
+  /** Reads everything up to and including `end`. */
   async until (end: string): Promise<string> {
     while (!this.#text.includes(end)) await this.#more()
     const at = this.#text.indexOf(end) + end.length
@@ -28,9 +28,9 @@ export class Wire {
     return text
   }
 
-  /** What comes until the server closes. */
+  /** Reads everything until the server closes. */
   async rest (): Promise<string> {
-    while (await this.#more()) { /* until it ends */ }
+    while (await this.#more()) { /* read on */ }
     return this.#text
   }
 
@@ -49,14 +49,14 @@ export class Wire {
 
 /** CLIENT_FILES_INFO. */
 export function info (files: Files, clientId: string | null): string {
-  return JSON.stringify({
-    type: 'CLIENT_FILES_INFO', client_id: clientId, files: Object.entries(files).map(([path, { time = OLD }]) => ({ name: path.split('/').at(-1), path, last_mod: time })),
-  })
+  const listed = Object.entries(files).map(([path, { time = OLD }]) => ({ name: path.split('/').at(-1), path, last_mod: time }))
+  return JSON.stringify({ type: 'CLIENT_FILES_INFO', client_id: clientId, files: listed })
 }
 
-/** FILE_HEADER and the bytes of a file; `size` is what the header says, where it lies. */
+/** Sends FILE_HEADER and the bytes of a file. `size` is the size in the header, if it is to be wrong. */
 export async function sendFile (wire: Wire, path: string, { content, time = OLD }: Files[string], size?: number): Promise<void> {
   const bytes = typeof content === 'string' ? encoder.encode(content) : content
-  await wire.send(`${JSON.stringify({ type: 'FILE_HEADER', name: path.split('/').at(-1), path, size: size ?? bytes.length, last_mod: time })}\n`)
+  const header = { type: 'FILE_HEADER', name: path.split('/').at(-1), path, size: size ?? bytes.length, last_mod: time }
+  await wire.send(`${JSON.stringify(header)}\n`)
   await wire.send(bytes)
 }

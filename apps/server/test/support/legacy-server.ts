@@ -6,7 +6,7 @@ import { openArchive } from '@filesync/archive/node'
 import type { Archive } from '@filesync/archive'
 import { asFileSyncError } from '@filesync/protocol'
 import { LegacyChannel } from '@filesync/protocol/legacy'
-import type { Clock, TimeZone } from '@filesync/protocol'
+import type { Clock } from '@filesync/protocol'
 import type { LegacyThrottle } from '@filesync/protocol/legacy'
 import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
@@ -17,23 +17,23 @@ import { serveLegacySession } from '../../src/legacy/serve-session.ts'
 import type { LegacyDependencies, LegacyReport } from '../../src/legacy/serve-session.ts'
 import { SessionQueue } from '../../src/schedule/session-queue.ts'
 import { info, sendFile, Wire } from './legacy-client.ts'
+import { UTC } from './time.ts'
 import type { Files } from './legacy-client.ts'
 
-// Where a disk of memory is to be had, what is made durable costs nothing.
+// On a RAM disk, flushing costs nothing.
 const SCRATCH = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
-const UTC: TimeZone = { toUtcMs: wallMs => wallMs, toWallMs: utcMs => utcMs }
 const ADDRESS = '192.168.1.7'
 
 /**
- * An archive, and the sessions of the original protocol that are served from it. Opening an archive starts threads, which
- * takes longer than most tests; a file of tests opens one, and each test is another client of it.
+ * An archive that serves sessions of the original protocol. Opening an archive starts threads, which takes longer than most tests, so
+ * a test file opens one, and each test is another client of it.
  */
 export class LegacyServer {
-  /** Holds the archive, and a file `canary` beside it that says `untouched`. */
+  /** Contains the archive, and beside it a file `canary` with the content `untouched`. */
   readonly root: string
   readonly archiveRoot: string
   readonly archive: Archive
-  /** Of the client of this test. */
+  /** The id of this test's client. */
   id = ''
   deps: LegacyDependencies
   #clients = 0
@@ -50,7 +50,14 @@ export class LegacyServer {
     const root = await mkdtemp(join(SCRATCH, 'filesync-legacy-'))
     const archiveRoot = join(root, 'archive')
     await writeFile(join(root, 'canary'), 'untouched')
-    const archive = await openArchive({ root: archiveRoot, keepMs: 86_400_000, deletions: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
+    const archive = await openArchive({
+      root: archiveRoot,
+      keepMs: 86_400_000,
+      deletions: 'mirror',
+      reserveBytes: 0,
+      clock: systemClock,
+      signal: new AbortController().signal,
+    })
     return new LegacyServer(root, archiveRoot, archive)
   }
 
@@ -59,7 +66,7 @@ export class LegacyServer {
     await rm(this.root, { recursive: true })
   }
 
-  /** From now on it is another client, and a server that has seen none before. */
+  /** Switches to another client, and a server that remembers none. */
   nextClient (): void {
     this.id = `pc-${++this.#clients}`
     this.deps = this.dependencies(systemClock)
@@ -80,10 +87,12 @@ export class LegacyServer {
     }
   }
 
-  connect (init: MemoryStreamInit = {}, over: LegacyDependencies = this.deps, pace?: LegacyThrottle): { readonly wire: Wire, readonly session: Promise<LegacyReport> } {
+  connect (
+    init: MemoryStreamInit = {}, deps: LegacyDependencies = this.deps, pace?: LegacyThrottle,
+  ): { readonly wire: Wire, readonly session: Promise<LegacyReport> } {
     const [theirs, ours] = memoryStreamPair(init)
-    const channel = new LegacyChannel(ours, over.clock, pace)
-    const session = serveLegacySession(channel, { address: ADDRESS, port: ++this.#ports }, over).catch((error: unknown) => {
+    const channel = new LegacyChannel(ours, deps.clock, pace)
+    const session = serveLegacySession(channel, { address: ADDRESS, port: ++this.#ports }, deps).catch((error: unknown) => {
       channel.destroy(asFileSyncError(error))
       throw error
     })
@@ -91,13 +100,15 @@ export class LegacyServer {
     return { wire: new Wire(theirs), session }
   }
 
-  /** CLIENT_FILES_INFO of the client of this test, unless told. */
+  /** CLIENT_FILES_INFO, of this test's client by default. */
   info (files: Files, clientId: string | null = this.id): string {
     return info(files, clientId)
   }
 
-  /** A whole session as the original's client holds it. Returns what was asked for. */
-  async sync (files: Files, init: MemoryStreamInit & { readonly id?: string | null } = {}): Promise<{ readonly asked: string[], readonly report: LegacyReport }> {
+  /** Runs a whole session as the original client does. Returns the requested paths and the server's report. */
+  async sync (
+    files: Files, init: MemoryStreamInit & { readonly id?: string | null } = {},
+  ): Promise<{ readonly asked: string[], readonly report: LegacyReport }> {
     const { wire, session } = this.connect(init)
     expect(await wire.until('}')).toBe('{"type":"SERVER_STATUS_MESSAGE","status":"READY"}')
     await wire.send(info(files, init.id === undefined ? this.id : init.id))
@@ -111,12 +122,12 @@ export class LegacyServer {
     return { asked: [...asked], report: await session }
   }
 
-  /** What a file holds in the archive. */
+  /** The content of a file in the archive. */
   async stored (path: string, area = `client_${this.id}`): Promise<string> {
     return await readFile(join(this.archiveRoot, 'legacy', area, path), 'utf8')
   }
 
-  /** All that lies in the archive of a client. */
+  /** All paths of a client in the archive. */
   async names (area = `client_${this.id}`): Promise<string[]> {
     return (await readdir(join(this.archiveRoot, 'legacy', area), { recursive: true })).sort()
   }
