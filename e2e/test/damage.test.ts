@@ -69,7 +69,7 @@ test('verify, status and restore report a damaged file with exit code 5 until th
   )
   const restored = await restore('out')
   expect(restored.code).toBe(5)
-  expect(restored.stdout).toContain('thesis: its content in the archive is not what was stored')
+  expect(restored.stdout).toContain('thesis: its content in the archive no longer matches its digest')
   expect((await readdir(stage.path('out'))).sort()).toEqual(['other', 'thesis.damaged'])
   expect(await readFile(stage.path('out/thesis.damaged'), 'utf8')).toBe('theSis')
   await push()

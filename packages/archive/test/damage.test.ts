@@ -72,8 +72,8 @@ test.each(touches)('a file that was only touched, as %s noticed, is restored as 
 test('damage is reported by each verify and by each process until it is mended, named by a restore, and what is left of it is beside its place', async () => {
   const { root, archive, area, source, clock, at } = await stored()
   flipBit(at('d/a'))
-  expect((await area.verify()).problems).toMatchObject([{ path: 'd/a', message: expect.stringContaining('not what was stored') as unknown }])
-  expect((await area.verify()).problems).toMatchObject([{ path: 'd/a', message: expect.stringContaining('found before and is not mended') as unknown }])
+  expect((await area.verify()).problems).toMatchObject([{ path: 'd/a', message: expect.stringContaining('no longer matches its digest') as unknown }])
+  expect((await area.verify()).problems).toMatchObject([{ path: 'd/a', message: expect.stringContaining('as found earlier and not repaired yet') as unknown }])
   await archive.close()
   const again = await (await newArchive({ root, clock })).area('laptop')
   expect((await again.verify()).problems).toMatchObject([{ path: 'd/a' }])
@@ -81,7 +81,7 @@ test('damage is reported by each verify and by each process until it is mended, 
 
   const atMs = clock.nowMs()
   const while_ = await restored(again, atMs)
-  expect(while_.failures).toMatchObject([{ path: 'd/a', message: expect.stringContaining('"a.damaged" beside it') as unknown }])
+  expect(while_.failures).toMatchObject([{ path: 'd/a', message: expect.stringContaining('"a.damaged" next to it') as unknown }])
   expect(namesOf(while_.lines)).toEqual(['d/', 'd/a.damaged', 'd/deep/', 'd/deep/b', 'd/l', 'd/none/', 'top'])
 
   clock.jump(STEP_MS)

@@ -26,7 +26,7 @@ export async function adoptCopy (adoption: Adoption, copy: ExistingCopy, { signa
     const tree = new MergedTree({ ...adoption, copy, problems, signal })
     const rootDigest = await tree.add(ROOT_PATH)
     if (!equalDigests(rootDigest, sync.rootDigest)) {
-      await tree.show(sync)
+      await tree.passTo(sync)
       await copyIntoSync(sync, copy, { hash: adoption.hash, problems, signal })
     }
     const outcome = await sync.finish()

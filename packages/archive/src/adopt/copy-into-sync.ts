@@ -8,31 +8,31 @@ interface SmallFile {
   readonly content: Uint8Array
 }
 
-/** Packs under way, so that reading and writing overlap. */
+/** Packs staged at the same time, so that reading and writing overlap. */
 const PACKS_AT_ONCE = 3
 
 export interface CopyOptions {
   readonly hash: HashBytes
-  /** Takes what cannot be read. */
+  /** Collects files that cannot be read. */
   readonly problems: ProblemList
   readonly signal: AbortSignal | undefined
 }
 
-/** Reads what the sync wants and gives it to the sync. */
+/** Reads the files that a sync asks for from a copy, and stages them. */
 export async function copyIntoSync (sync: Sync, copy: ExistingCopy, { hash, problems, signal }: CopyOptions): Promise<void> {
   const plan = sync.plan({ complete: false })
   const small: SmallFile[] = []
-  const underWay = new Set<Promise<unknown>>()
+  const staging = new Set<Promise<unknown>>()
   let bytes = 0
   const flush = async (atOnce: number): Promise<void> => {
     if (small.length > 0) {
-      const staged = sync.stagePack(makePack(small.splice(0), hash)).finally(() => { underWay.delete(staged) })
-      // Whoever waits for one of them is told.
-      staged.catch(() => { /* seen below */ })
-      underWay.add(staged)
+      const staged = sync.stagePack(makePack(small.splice(0), hash)).finally(() => { staging.delete(staged) })
+      // The race below reports the error.
+      staged.catch(() => { /* reported below */ })
+      staging.add(staged)
     }
     bytes = 0
-    while (underWay.size > atOnce) await Promise.race(underWay)
+    while (staging.size > atOnce) await Promise.race(staging)
   }
   let task = 0
   for (const [, , how, argument] of plan.tasks) {
@@ -74,7 +74,7 @@ function openCopy (copy: ExistingCopy, { path, sizeBytes, mtimeNs }: Wanted): Co
   }
   if (file.sizeBytes === sizeBytes && file.mtimeNs === mtimeNs) return file
   file.close()
-  throw new Unreadable('CHANGED_DURING_READ', 'its size or time is another one than a moment ago')
+  throw new Unreadable('CHANGED_DURING_READ', 'its size or mtime changed after it was listed')
 }
 
 function checkUnchanged (file: CopiedFile, readBytes: number, sizeBytes: number): void {
@@ -86,7 +86,7 @@ async function nextOf (file: CopiedFile): Promise<Uint8Array<ArrayBuffer> | unde
   try {
     return await file.read()
   } catch {
-    throw new Unreadable('UNREADABLE', 'it cannot be read to its end in the copy')
+    throw new Unreadable('UNREADABLE', 'it cannot be read completely in the copy')
   }
 }
 
@@ -108,7 +108,14 @@ async function readWhole (copy: ExistingCopy, wanted: Wanted): Promise<Uint8Arra
   }
 }
 
-async function stream (sync: Sync, copy: ExistingCopy, { task, wanted, offset }: { readonly task: number, readonly wanted: Wanted, readonly offset: number }): Promise<void> {
+interface LargeFile {
+  readonly task: number
+  readonly wanted: Wanted
+  /** Bytes that are staged already. */
+  readonly offset: number
+}
+
+async function stream (sync: Sync, copy: ExistingCopy, { task, wanted, offset }: LargeFile): Promise<void> {
   const { sizeBytes } = wanted
   const file = openCopy(copy, wanted)
   try {
@@ -119,7 +126,7 @@ async function stream (sync: Sync, copy: ExistingCopy, { task, wanted, offset }:
         const known = Math.min(piece.length, Math.max(0, offset - at))
         at += piece.length
         if (at > sizeBytes) throw new Unreadable('CHANGED_DURING_READ', 'it grew while it was read')
-        // The sync takes the buffer; what an interrupted call wrote is there already.
+        // The sync takes ownership of the buffer. What an interrupted call staged is not written again.
         if (known < piece.length) await staged.write(known === 0 ? piece : piece.slice(known))
       }
       checkUnchanged(file, at, sizeBytes)

@@ -1,4 +1,4 @@
-/** Writes numbers and bytes one behind the other, big-endian; arrays with their lengths before them. */
+/** Writes numbers and bytes one after the other, big-endian; each array follows its length. */
 export class BlockWriter {
   readonly #pieces: Uint8Array[] = []
 

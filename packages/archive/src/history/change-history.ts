@@ -20,19 +20,19 @@ export interface ChangeHistoryInit {
   readonly store: Pick<ContentStore, 'appendHistory'>
   readonly hash: HashBytes
   readonly clock: Pick<Clock, 'nowMs'>
-  /** The sync, and when it began. */
+  /** The number of the sync, and when it began. */
   readonly began: Position
 }
 
-/** What a step of a sync did. */
+/** One step of a sync, and its outcome. */
 export interface SyncStep {
   readonly number: number
   readonly outcome: BatchOutcome
-  /** Of a step that a crash may have cut short when it was begun, which is when what is found done was done. */
+  /** Set if a crash may have interrupted the step: when it began, which counts as the time of everything that was done before the crash. */
   readonly begunMs?: number
 }
 
-/** An entry that took its place, and what was there. */
+/** An entry that was placed, and what was there before (as in `BatchOutcome.before`). */
 interface PlacedEntry {
   readonly section: Section
   readonly cursor: ListingCursor
@@ -40,11 +40,11 @@ interface PlacedEntry {
   readonly atMs: number
 }
 
-/** An entry that left its place, or the index. */
+/** An entry that left the mirror or the index. */
 interface LeftEntry {
   readonly kind: HistoryChange['kind']
   readonly directory: RelativePath
-  /** At its name. */
+  /** At the entry's name. */
   readonly cursor: ListingCursor
   readonly old: FormerEntry | 'unknown' | undefined
   readonly atMs: number
@@ -52,8 +52,9 @@ interface LeftEntry {
 }
 
 /**
- * Remembers what the mirror was before each step of a sync: of what is replaced, removed, or given another time or mode, and when that
- * was. Of files that are new it is enough that the index knows when they came. To be told of a step before the index is.
+ * Records the state of the mirror before each step of a sync: entries that are replaced, removed, or get another mtime or mode, and when
+ * that happened. New files need no record, because the index has the time at which they were stored. Record a step before writing it to
+ * the index.
  */
 export class ChangeHistory {
   readonly #init: ChangeHistoryInit
@@ -66,12 +67,12 @@ export class ChangeHistory {
     this.#lastMs = init.began.ms
   }
 
-  /** The latest time that was given to anything: later syncs begin after it. */
+  /** The latest time that was recorded. Later syncs begin after it. */
   get lastMs (): number {
     return this.#lastMs
   }
 
-  /** Sections took their places. Their facts get the times at which they did. */
+  /** Records that sections were placed, and writes the time of placing to their facts. */
   async recordPlaced (sections: readonly Section[], step: SyncStep): Promise<void> {
     const { number, outcome } = step
     const batch = new HistoryBatch(number, this.#init)
@@ -89,17 +90,18 @@ export class ChangeHistory {
           const hasFailed = failed.size > 0 && failed.has(`${String(place)}:${String(cursor.index)}`)
           const { directory, staged } = section
           if (hasFailed && step.begunMs !== undefined && isContent(staged[cursor.index] ?? NOT_STAGED)) {
-            // Nothing of what came is left after a crash, and what was there may have made way.
-            this.#noteLeft(batch, { kind: 'removed', directory, cursor, old: this.#former.find(directory, cursor), atMs: step.begunMs, folder: 0 })
+            // The new content was lost in the crash, and what was there may already have been moved to versions.
+            const old = this.#former.find(directory, cursor)
+            this.#addLeft(batch, { kind: 'removed', directory, cursor, old, atMs: step.begunMs, folder: 0 })
           }
-          if (!hasFailed) this.#notePlaced(batch, { section, cursor, before: outcome.before[start] ?? STAYS_THERE, atMs: times(start) })
+          if (!hasFailed) this.#addPlaced(batch, { section, cursor, before: outcome.before[start] ?? STAYS_THERE, atMs: times(start) })
         }
       }
     }
     await this.#append(batch)
   }
 
-  /** Names left the mirror. */
+  /** Records that names were removed from the mirror. */
   async recordRemoved (removals: readonly Removal[], step: SyncStep): Promise<void> {
     const { number, outcome } = step
     const batch = new HistoryBatch(number, this.#init)
@@ -107,7 +109,7 @@ export class ChangeHistory {
     let at = 0
     for (const { directory, names } of removals) {
       this.#former.invalidate()
-      // In the order of the listing, in which they are looked up quickly.
+      // Lookups are fast in the order of the listing.
       const order = names.map((name, i) => ({ name, at: at + i })).sort((a, b) => compareNames(a.name, b.name))
       at += names.length
       for (const { name, at: entry } of order) {
@@ -116,16 +118,16 @@ export class ChangeHistory {
         const cursor = cursorOf(name)
         const old = this.#former.find(directory, cursor)
         const atMs = times(entry)
-        if (before >= WAS_KEPT) this.#noteLeft(batch, { kind: 'removed', directory, cursor, old, atMs, folder: before - WAS_KEPT })
-        // Before a crash, or by somebody's hand.
-        else if (step.begunMs !== undefined) this.#noteLeft(batch, { kind: 'removed', directory, cursor, old, atMs, folder: 0 })
-        else this.#noteLeft(batch, { kind: 'released', directory, cursor, old, atMs, folder: NO_FOLDER })
+        if (before >= WAS_KEPT) this.#addLeft(batch, { kind: 'removed', directory, cursor, old, atMs, folder: before - WAS_KEPT })
+        // It was removed before the crash, or by hand.
+        else if (step.begunMs !== undefined) this.#addLeft(batch, { kind: 'removed', directory, cursor, old, atMs, folder: 0 })
+        else this.#addLeft(batch, { kind: 'released', directory, cursor, old, atMs, folder: NO_FOLDER })
       }
     }
     await this.#append(batch)
   }
 
-  /** The index lets go of names that stay where they are. */
+  /** Records that names leave the index but stay in the mirror. */
   async recordReleased (removals: readonly Removal[], number = 0): Promise<void> {
     const batch = new HistoryBatch(number, this.#init)
     const atMs = this.#now()
@@ -134,47 +136,47 @@ export class ChangeHistory {
       for (const name of [...names].sort(compareNames)) {
         const cursor = cursorOf(name)
         const old = this.#former.find(directory, cursor)
-        this.#noteLeft(batch, { kind: 'released', directory, cursor, old, atMs, folder: NO_FOLDER })
+        this.#addLeft(batch, { kind: 'released', directory, cursor, old, atMs, folder: NO_FOLDER })
       }
     }
     await this.#append(batch)
   }
 
-  #notePlaced (batch: HistoryBatch, { section, cursor, before, atMs }: PlacedEntry): void {
+  #addPlaced (batch: HistoryBatch, { section, cursor, before, atMs }: PlacedEntry): void {
     const { directory, staged } = section
     const number = staged[cursor.index] ?? NOT_STAGED
     if (number === INDEX_ONLY) return
     const isNewContent = cursor.kind === ENTRY_KINDS.file && isContent(number)
     const old = this.#former.find(directory, cursor)
     if (before >= WAS_KEPT) {
-      this.#noteLeft(batch, { kind: 'replaced', directory, cursor, old, atMs, folder: before - WAS_KEPT })
+      this.#addLeft(batch, { kind: 'replaced', directory, cursor, old, atMs, folder: before - WAS_KEPT })
     } else if (before === WAS_NOTHING || old === undefined) {
-      // Somebody took it away by hand.
-      this.#noteLeft(batch, { kind: 'released', directory, cursor, old, atMs, folder: NO_FOLDER })
+      // What was there had been removed by hand.
+      this.#addLeft(batch, { kind: 'released', directory, cursor, old, atMs, folder: NO_FOLDER })
       if (!isNewContent) batch.add('made', directory, { cursor, fact: undefined, atMs, folder: NO_FOLDER })
     } else if (isNewContent) {
-      // By a step that a crash cut short: the folder of the sync has what was there.
-      this.#noteLeft(batch, { kind: 'replaced', directory, cursor, old, atMs, folder: 0 })
-    } else if (old !== 'unknown' && old.cursor.kind === cursor.kind && isOtherwise(old.cursor, cursor)) {
+      // A step that a crash interrupted placed it: what was there is in the sync's folder.
+      this.#addLeft(batch, { kind: 'replaced', directory, cursor, old, atMs, folder: 0 })
+    } else if (old !== 'unknown' && old.cursor.kind === cursor.kind && hasOtherMetadata(old.cursor, cursor)) {
       batch.add('touched', directory, { ...old, atMs, folder: NO_FOLDER })
     }
   }
 
-  #noteLeft (batch: HistoryBatch, left: LeftEntry): void {
+  #addLeft (batch: HistoryBatch, left: LeftEntry): void {
     const { kind, directory, cursor, old, atMs, folder } = left
     if (old === undefined || old === 'unknown') {
       if (kind === 'released') return
-      // Others put it there: all that is known of it is where it went.
+      // It was put there by hand: only where it went is known.
       batch.add(kind, directory, { cursor, fact: undefined, atMs, folder, isUnknown: true })
       return
     }
     batch.add(kind, directory, { ...old, atMs, folder })
-    // What took the place of the directory took that of nothing in it.
+    // What replaced the directory replaced nothing inside it.
     const below = { ...left, kind: kind === 'replaced' ? 'removed' : kind } as const
-    if (old.cursor.kind === ENTRY_KINDS.directory) this.#noteBelow(batch, joinPath(directory, old.cursor.name()), below)
+    if (old.cursor.kind === ENTRY_KINDS.directory) this.#addBelow(batch, joinPath(directory, old.cursor.name()), below)
   }
 
-  #noteBelow (batch: HistoryBatch, top: RelativePath, { kind, atMs, folder }: Pick<LeftEntry, 'kind' | 'atMs' | 'folder'>): void {
+  #addBelow (batch: HistoryBatch, top: RelativePath, { kind, atMs, folder }: Pick<LeftEntry, 'kind' | 'atMs' | 'folder'>): void {
     const { index, area } = this.#init
     const below = [top]
     for (let directory = below.pop(); directory !== undefined; directory = below.pop()) {
@@ -204,10 +206,12 @@ export class ChangeHistory {
     for (let at = 0; at < staged.length; at++) stampFact(facts, at * FACT_BYTES, { count, ms: times(start + at) })
   }
 
-  /** Within a sync time never goes back, and what happened is not later than now. */
+  /** The time of each entry of a step. Times never decrease within a sync, and are never in the future. */
   #timesOf ({ outcome: { agesMs, before }, begunMs }: SyncStep): (at: number) => number {
     const [nowMs, leastMs] = [this.#now(), this.#init.began.ms]
-    return at => begunMs !== undefined && (before[at] ?? STAYS_THERE) < WAS_KEPT ? begunMs : Math.max(leastMs, nowMs - Math.floor(agesMs[at] ?? 0))
+    return at => begunMs !== undefined && (before[at] ?? STAYS_THERE) < WAS_KEPT
+      ? begunMs
+      : Math.max(leastMs, nowMs - Math.floor(agesMs[at] ?? 0))
   }
 
   #now (): number {
@@ -222,19 +226,19 @@ export class ChangeHistory {
   }
 }
 
-/** Whether a section is of files alone of which there was nothing before, as most are. */
+/** Whether a section has only new files, as most sections do. */
 function isAllNew ({ facts, staged }: Section, { before }: BatchOutcome, start: number): boolean {
   if (facts.length === 0) return false
   for (let at = 0; at < staged.length; at++) if (before[start + at] !== WAS_NOTHING) return false
   return true
 }
 
-/** Whether time or mode differ. A link has no mode. */
-function isOtherwise (left: ListingCursor, right: ListingCursor): boolean {
+/** Whether mtime or mode differ. A link has no mode. */
+function hasOtherMetadata (left: ListingCursor, right: ListingCursor): boolean {
   return left.mtimeNs() !== right.mtimeNs() || (left.kind !== ENTRY_KINDS.symlink && left.mode() !== right.mode())
 }
 
-/** A cursor at an entry of this name. */
+/** A cursor at an entry with this name. */
 function cursorOf (name: Name): ListingCursor {
   const cursor = new ListingCursor(encodeListing([{ kind: 'symlink', name, mtimeNs: 0n, target: 'unknown' }]))
   cursor.next()

@@ -3,29 +3,29 @@ import type { HashBytes, RelativePath } from '@filesync/protocol'
 import { BlockReader, BlockWriter } from './block.ts'
 
 /**
- * How entries came or left. `made`: there was nothing. `replaced`: something else took the place. `removed`: nothing did. `touched`:
- * only time or mode changed. `released`: the index let go of it, and it stayed where it was.
+ * How entries changed. `made`: nothing was there before. `replaced`: another entry replaced it. `removed`: it was removed. `touched`: only
+ * mtime or mode changed. `released`: it left the index but stayed in the mirror.
  */
 type ChangeKind = typeof CHANGE_KINDS[number]
 
-/** Their places are what is written. */
+/** Their positions are the encoded values. */
 const CHANGE_KINDS = ['point', 'made', 'replaced', 'removed', 'touched', 'released'] as const
 
-/** What happened to some entries of one directory. */
+/** A change of some entries of one directory. */
 export interface HistoryChange {
   readonly kind: Exclude<ChangeKind, 'point'>
   readonly directory: RelativePath
-  /** The step of the sync: what a recovery writes again has the same one. */
+  /** Number of the step of the sync; a recovery that records the step again uses the same number. */
   readonly step: number
-  /** Nothing is known of the entries but their names: others put there what was there before. */
+  /** Whether only the names of the entries are known, because what was there had been put there by hand. */
   readonly isUnknown: boolean
-  /** The entries as they were before, as a listing of their own; of what was made or is unknown, as they are since. */
+  /** The entries before the change, encoded as a listing; if made or unknown, the entries after it. */
   readonly entries: Uint8Array
-  /** The facts of its files. */
+  /** The facts of the files among them. */
   readonly facts: Uint8Array
-  /** For each entry when, by the server's clock. */
+  /** For each entry the time of the change by the server's clock, milliseconds since the Unix epoch. */
   readonly atMs: Float64Array
-  /** For each entry the folder of the sync that took it, from 0; NO_FOLDER for none. */
+  /** For each entry the number of the sync's folder in versions that received it; NO_FOLDER for none. */
   readonly folders: Uint16Array
 }
 
@@ -33,9 +33,9 @@ export const NO_FOLDER = 0xffff
 
 /** The beginning of a sync. */
 export interface Point {
-  /** Milliseconds since the Unix epoch; not a number of one of which nothing else is remembered. */
+  /** Milliseconds since the Unix epoch; NaN if nothing else is recorded of the sync. */
   readonly ms: number
-  /** The age of the archive then, by which its versions expire. */
+  /** The age of the archive at that time, by which the sync's versions expire. */
   readonly ageMs: number
 }
 
@@ -44,7 +44,7 @@ export interface ParsedLog {
   readonly changes: readonly HistoryChange[]
 }
 
-// No listing holds it, so that what follows a block that a crash cut short is found again.
+// Starts each block. It occurs in no listing, so the block that follows a truncated one is found.
 const MARK = Uint8Array.of(0xc1, 0xc1, 0x46, 0x53, 0x48, 0x31, 0xc1, 0xc1)
 const CHECK_BYTES = 8
 const HEAD_BYTES: number = MARK.length + CHECK_BYTES + 4
@@ -69,7 +69,7 @@ export function encodeChange (change: HistoryChange, hash: HashBytes): Uint8Arra
   return frame(body.finish(), hash)
 }
 
-/** Reads what was appended; passes over what a crash cut short. */
+/** Parses the history of a sync; skips blocks that a crash truncated. */
 export function parseLog (bytes: Uint8Array, hash: HashBytes): ParsedLog {
   const changes: HistoryChange[] = []
   let point: Point | undefined
@@ -77,7 +77,8 @@ export function parseLog (bytes: Uint8Array, hash: HashBytes): ParsedLog {
   for (let at = findMark(bytes, 0); at !== -1;) {
     const end = at + HEAD_BYTES <= bytes.length ? at + HEAD_BYTES + view.getUint32(at + HEAD_BYTES - 4) : Infinity
     const body = end <= bytes.length ? bytes.subarray(at + HEAD_BYTES, end) : undefined
-    if (body === undefined || !equalDigests(hash(body).subarray(0, CHECK_BYTES), bytes.subarray(at + MARK.length, at + MARK.length + CHECK_BYTES))) {
+    const check = bytes.subarray(at + MARK.length, at + MARK.length + CHECK_BYTES)
+    if (body === undefined || !equalDigests(hash(body).subarray(0, CHECK_BYTES), check)) {
       at = findMark(bytes, at + 1)
       continue
     }
@@ -90,7 +91,16 @@ export function parseLog (bytes: Uint8Array, hash: HashBytes): ParsedLog {
       const isUnknown = reader.byte() === 1
       const step = reader.number()
       const directory = new TextDecoder('utf-8', { ignoreBOM: true }).decode(reader.bytes()) as RelativePath
-      changes.push({ kind, isUnknown, step, directory, atMs: reader.times(), folders: reader.shorts(), entries: reader.bytes(), facts: reader.bytes() })
+      changes.push({
+        kind,
+        isUnknown,
+        step,
+        directory,
+        atMs: reader.times(),
+        folders: reader.shorts(),
+        entries: reader.bytes(),
+        facts: reader.bytes(),
+      })
     }
     at = findMark(bytes, end)
   }

@@ -13,8 +13,11 @@ export interface HistorySource {
   readonly clock: Pick<Clock, 'nowMs'>
 }
 
-/** Finds out from what is stored where an area is in its history, for an area that the index knows nothing of. */
-export async function findHistory ({ area, store, hash, clock }: HistorySource): Promise<Required<Pick<AreaRecord, 'lastStampMs' | 'history'>>> {
+/** The last sync and time in the history of an area. */
+export type HistoryState = Required<Pick<AreaRecord, 'lastStampMs' | 'history'>>
+
+/** Derives how far the history of an area goes from its stored versions and history, for an area that the index does not know. */
+export async function findHistory ({ area, store, hash, clock }: HistorySource): Promise<HistoryState> {
   const logs = (await store.history(area)).map(({ count, bytes }) => ({ count, ...parseLog(bytes, hash) }))
   const folders = (await store.versions(area, ROOT_PATH)).flatMap(({ folder }) => parseVersionFolder(folder) ?? [])
   const lastCount = [...logs, ...folders].reduce((most, { count }) => Math.max(most, count), 0)
@@ -29,7 +32,7 @@ export async function findHistory ({ area, store, hash, clock }: HistorySource):
     history: {
       lastCount,
       droppedCount: firstCount === Infinity ? 0 : firstCount - 1,
-      // Of the time since then nobody knows whether it passed or the clock was set.
+      // Whether the time since then passed or the clock was set is unknown.
       age: ageMs === 0 ? age : { ...age, ageMs },
     },
   }

@@ -7,17 +7,17 @@ import type { StoredDirectory } from '../store/fold.ts'
 import { compareCursors, ListingCursor } from '../store/listing-cursor.ts'
 import { isUnknownAt } from '../store/unknown-entry.ts'
 
-/** An entry as the index still has it. */
+/** An entry as it is in the index before a step is written to it. */
 export interface FormerEntry {
-  /** Good until the next one is looked for. */
+  /** Valid until the next lookup. */
   readonly cursor: ListingCursor
-  /** Of a file. */
+  /** If it is a file. */
   readonly fact: Uint8Array | undefined
 }
 
 /**
- * Looks up entries of the index one after the other. What is asked for comes nearly in the order of the listings, so each directory is
- * walked a few times, however many steps a sync has in it.
+ * Looks up entries of the index. Lookups come nearly in the order of the listings, so each directory is walked only a few times, however
+ * many steps of a sync change it.
  */
 export class FormerEntries {
   readonly #index: ArchiveIndex
@@ -26,7 +26,7 @@ export class FormerEntries {
   #stored: StoredDirectory = EMPTY_DIRECTORY
   #cursor = new ListingCursor(EMPTY_DIRECTORY.listing)
   #files = 0
-  /** The name that was looked for last. */
+  /** The name that was looked up last. */
   #last: Uint8Array = new Uint8Array(0)
 
   constructor (index: ArchiveIndex, area: string) {
@@ -34,7 +34,7 @@ export class FormerEntries {
     this.#area = area
   }
 
-  /** @param wanted stands at the name that is looked for */
+  /** @param wanted a cursor at the name to look up */
   find (directory: RelativePath, wanted: ListingCursor): FormerEntry | 'unknown' | undefined {
     if (directory !== this.#directory) {
       this.#directory = directory
@@ -56,7 +56,7 @@ export class FormerEntries {
     return this.asStored(directory, { cursor: this.#cursor, fact })
   }
 
-  /** An entry of the index as it was stored, also if its copy is damaged by now; unknown is what others put there. */
+  /** An entry of the index as stored, even if its copy is damaged by now; 'unknown' if it was put there by hand. */
   asStored (directory: RelativePath, known: FormerEntry): FormerEntry | 'unknown' {
     if (!isUnknownAt(known.cursor)) return known
     const path = joinPath(directory, known.cursor.name())
@@ -67,12 +67,12 @@ export class FormerEntries {
     return { cursor, fact: cursor.kind === ENTRY_KINDS.file ? stored.facts : undefined }
   }
 
-  /** Whether the index has the directory at all. */
+  /** Whether the index has the directory. */
   has (directory: RelativePath): boolean {
     return this.#index.listing({ area: this.#area, directory }) !== undefined
   }
 
-  /** Has the index looked at again: it has changed. */
+  /** Call it after the index changed. */
   invalidate (): void {
     this.#directory = undefined
   }
@@ -84,7 +84,7 @@ export class FormerEntries {
   }
 }
 
-/** The bytes of the name that a cursor is at. */
+/** The bytes of the name at a cursor. */
 export function nameOf ({ bytes, nameStart, nameEnd }: ListingCursor): Uint8Array {
   return bytes.subarray(nameStart, nameEnd)
 }

@@ -3,25 +3,35 @@ import type { HashBytes, RelativePath } from '@filesync/protocol'
 import { ListingBuilder } from '../store/listing-cursor.ts'
 import type { ListingCursor } from '../store/listing-cursor.ts'
 import { FACT_BYTES } from '../store/facts.ts'
+import type { StoredDirectory } from '../store/fold.ts'
 import { encodeChange } from './change-log.ts'
 import type { HistoryChange } from './change-log.ts'
 import { compareBytes, nameOf } from './former-entries.ts'
 
-interface Noted {
+/** An entry to record, and what became of it. */
+interface RecordedEntry {
   readonly cursor: ListingCursor
   readonly fact: Uint8Array | undefined
   readonly atMs: number
   readonly folder: number
-  /** Nothing but its name is known. */
+  /** Only its name is known. */
   readonly isUnknown?: boolean
 }
 
-/** Changes of one directory and kind that follow one another. */
+/** All entries of a directory that changed in the same way at the same time. */
+interface WholeDirectory extends StoredDirectory {
+  /** Number of entries of the listing. */
+  readonly entries: number
+  readonly atMs: number
+  readonly folder: number
+}
+
+/** A run of changes of one directory and kind, in name order. */
 interface Open {
   readonly kind: HistoryChange['kind']
   readonly directory: RelativePath
   readonly isUnknown: boolean
-  /** The name that came last. */
+  /** The name that was added last. */
   last: Uint8Array
   readonly entries: ListingBuilder
   readonly facts: Uint8Array[]
@@ -29,7 +39,7 @@ interface Open {
   readonly folders: number[]
 }
 
-/** Gathers the changes of one step of a sync. */
+/** Collects the changes of one step of a sync, to be appended to the history. */
 export class HistoryBatch {
   readonly #step: number
   readonly #hash: HashBytes
@@ -41,11 +51,11 @@ export class HistoryBatch {
     this.#hash = hash
   }
 
-  add (kind: HistoryChange['kind'], directory: RelativePath, { cursor, fact, atMs, folder, isUnknown = false }: Noted): void {
+  add (kind: HistoryChange['kind'], directory: RelativePath, { cursor, fact, atMs, folder, isUnknown = false }: RecordedEntry): void {
     const key = `${kind}:${String(isUnknown)}`
     let open = this.#open.get(key)
     const name = nameOf(cursor)
-    // What is appended is a listing, and has its order.
+    // Each block holds a listing, so its entries must be in order.
     if (open !== undefined && (open.directory !== directory || compareBytes(open.last, name) >= 0)) {
       this.#close(open)
       open = undefined
@@ -62,12 +72,14 @@ export class HistoryBatch {
   }
 
   /** All entries of a directory at once. */
-  addWhole (kind: HistoryChange['kind'], directory: RelativePath, whole: { readonly listing: Uint8Array, readonly facts: Uint8Array, readonly entries: number, readonly atMs: number, readonly folder: number }): void {
+  addWhole (kind: HistoryChange['kind'], directory: RelativePath, whole: WholeDirectory): void {
     const { listing, facts, entries, atMs, folder } = whole
-    this.#write({ kind, isUnknown: false, directory, entries: listing, facts, atMs: new Float64Array(entries).fill(atMs), folders: new Uint16Array(entries).fill(folder) })
+    const times = new Float64Array(entries).fill(atMs)
+    const folders = new Uint16Array(entries).fill(folder)
+    this.#write({ kind, isUnknown: false, directory, entries: listing, facts, atMs: times, folders })
   }
 
-  /** What is to be appended; undefined if nothing changed that has to be remembered. */
+  /** The bytes to append; undefined if there are no changes to record. */
   finish (): Uint8Array | undefined {
     for (const open of this.#open.values()) this.#close(open)
     this.#open.clear()
@@ -84,7 +96,15 @@ export class HistoryBatch {
   #close ({ kind, isUnknown, directory, entries, facts, atMs, folders }: Open): void {
     const joined = new Uint8Array(facts.length * FACT_BYTES)
     facts.forEach((fact, at) => { joined.set(fact, at * FACT_BYTES) })
-    this.#write({ kind, isUnknown, directory, entries: entries.finish(), facts: joined, atMs: Float64Array.from(atMs), folders: Uint16Array.from(folders) })
+    this.#write({
+      kind,
+      isUnknown,
+      directory,
+      entries: entries.finish(),
+      facts: joined,
+      atMs: Float64Array.from(atMs),
+      folders: Uint16Array.from(folders),
+    })
   }
 
   #write (change: Omit<HistoryChange, 'step'>): void {

@@ -1,9 +1,10 @@
 import type { Clock, HashBytes } from '@filesync/protocol'
 import { advanceAge } from '../store/archive-age.ts'
 import type { ArchiveAge } from '../store/archive-age.ts'
-import type { ArchiveIndex, AreaRecord } from '../store/archive-index.ts'
+import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import { findHistory } from './find-history.ts'
+import type { HistoryState } from './find-history.ts'
 
 export interface HistoryProgressInit {
   readonly area: string
@@ -12,8 +13,6 @@ export interface HistoryProgressInit {
   readonly hash: HashBytes
   readonly clock: Clock
 }
-
-type Progress = Required<Pick<AreaRecord, 'lastStampMs' | 'history'>>
 
 /** Knows the last sync in the history of an area, and how old its archive is by now. */
 export class HistoryProgress {
@@ -26,7 +25,7 @@ export class HistoryProgress {
   }
 
   /** The present progress. It is derived from the stored versions and history if the index does not have it. */
-  async read (): Promise<Progress> {
+  async read (): Promise<HistoryState> {
     const { area, index, clock } = this.#init
     const record = index.area(area)
     const { lastStampMs, history } = record?.history === undefined ? await findHistory(this.#init) : { ...record, history: record.history }

@@ -9,53 +9,55 @@ import type { PresentEntry } from './present.ts'
 
 const ENDLESS: Position = { count: Infinity, ms: Infinity }
 
-/** What was at a path from one moment to another. */
+/** An entry that was at a path from one moment to another. */
 export interface Occupant {
   readonly path: RelativePath
-  /** As it was; undefined if it was never in the index. */
+  /** The entry as stored; undefined if it was never in the index. */
   readonly entry: Entry | undefined
   readonly fact: Fact | undefined
   /** When it left. */
   readonly until: Position
-  /** Since when it was there, as far as that is known. */
+  /** Since when it was there, if known. */
   readonly since: Position | undefined
-  /** It followed on another one, so that since when is no question. */
+  /** Whether it replaced the occupant before it, whose end is then its beginning. */
   readonly isReplacement: boolean
-  /** The folder in versions that has it; undefined if it has none of its own. */
+  /** The folder in versions with its content; undefined if it has none of its own. */
   readonly folder: string | undefined
-  /** As the store has it, of what the index does not know. */
+  /** The entry as found on the store, if the index does not know it. */
   readonly found: FoundEntry | undefined
-  /** Whether it may have been altered since the index let go of it. */
+  /** Whether it may have been altered after it left the index. */
   readonly isDoubtful: boolean
 }
 
-/** Puts together what was at one path, oldest first. */
+/** All occupants of one path, oldest first. */
 export function occupantsOf (path: RelativePath, events: readonly PathEvent[], present: PresentEntry | undefined): Occupant[] {
   const chain = new Chain(path)
-  for (const event of events) chain.take(event)
+  for (const event of events) chain.add(event)
   return chain.finish(present)
 }
 
-/** What a version tells without anything being remembered of it. */
+/** The event that a version implies if none is recorded for it. */
 export function eventOfVersion ({ folder, path, found }: KeptEntry): PathEvent {
   const { count, stampMs } = parseVersionFolder(folder) ?? { count: 0, stampMs: 0 }
-  return { path, kind: found.kind === 'directory' ? 'removed' : 'replaced', at: { count, ms: stampMs }, entry: undefined, fact: undefined, folder }
+  const kind = found.kind === 'directory' ? 'removed' : 'replaced'
+  return { path, kind, at: { count, ms: stampMs }, entry: undefined, fact: undefined, folder }
 }
 
+/** Builds the occupants of one path from its events. */
 class Chain {
   readonly #path: RelativePath
-  readonly #holders: Occupant[] = []
-  /** When the next one was made, if it was. */
+  readonly #occupants: Occupant[] = []
+  /** When the next occupant was made, if nothing was there before it. */
   #since: Position | undefined
   #isReplacement = false
-  /** What the index let go of, and where it is still. */
-  #released: { readonly entry: Entry | undefined, readonly fact: Fact | undefined, readonly since: Position | undefined, readonly isReplacement: boolean } | undefined
+  /** An entry that left the index and is still at the path. */
+  #released: Pick<Occupant, 'entry' | 'fact' | 'since' | 'isReplacement'> | undefined
 
   constructor (path: RelativePath) {
     this.#path = path
   }
 
-  take ({ kind, at, entry, fact, folder }: PathEvent): void {
+  add ({ kind, at, entry, fact, folder }: PathEvent): void {
     if (kind === 'made') {
       this.#endReleased(at)
       this.#since = at
@@ -80,16 +82,16 @@ class Chain {
   finish (present: PresentEntry | undefined): Occupant[] {
     if (present?.entry !== undefined) {
       this.#endReleased(sinceOf(present.fact) ?? ENDLESS)
-      this.#push({ entry: present.entry, fact: present.fact, until: ENDLESS, since: this.#since, isReplacement: this.#isReplacement, folder: undefined, found: present.found, isDoubtful: false })
+      this.#pushPresent(present)
     } else if (this.#released !== undefined) {
       this.#endReleased(ENDLESS)
     } else if (present !== undefined) {
-      this.#push({ entry: undefined, fact: undefined, until: ENDLESS, since: this.#since, isReplacement: this.#isReplacement, folder: undefined, found: present.found, isDoubtful: false })
+      this.#pushPresent(present)
     }
-    return this.#holders
+    return this.#occupants
   }
 
-  /** The index let go of it, and then something came of which it is only known since when. */
+  /** Ends the entry that left the index: its successor is known to have come at `until`. */
   #endReleased (until: Position): void {
     if (this.#released === undefined) return
     this.#push({ ...this.#released, until, folder: undefined, isDoubtful: true })
@@ -98,21 +100,33 @@ class Chain {
     this.#isReplacement = true
   }
 
-  #push (holder: Omit<Occupant, 'path' | 'found'> & { readonly found?: FoundEntry | undefined }): void {
-    this.#holders.push({ path: this.#path, found: undefined, ...holder })
+  #pushPresent ({ entry, fact, found }: PresentEntry): void {
+    const [since, isReplacement] = [this.#since, this.#isReplacement]
+    const known = entry === undefined ? undefined : fact
+    this.#push({ entry, fact: known, until: ENDLESS, since, isReplacement, folder: undefined, found, isDoubtful: false })
+  }
+
+  #push (occupant: Omit<Occupant, 'path' | 'found'> & { readonly found?: FoundEntry | undefined }): void {
+    this.#occupants.push({ path: this.#path, found: undefined, ...occupant })
   }
 }
 
-/** Since when a file was at its path, if that is known by the number of its sync. */
+/** Since when a file was at its path; undefined if the sync that stored it is unknown. */
 export function sinceOf (fact: Fact | undefined): Position | undefined {
   return fact === undefined || fact.storedCount === 0 ? undefined : { count: fact.storedCount, ms: fact.storedAtMs }
 }
 
-/** What was there at a moment, and came by then or may have come by then; undefined for nothing. `wasThere` tells of what nothing is known. */
-export function occupantAt (holders: readonly Occupant[], at: Position, wasThere: (holder: Occupant) => boolean): Occupant | undefined {
-  const holder = holders.find(({ until }) => comparePositions(until, at) > 0)
-  if (holder === undefined || holder.isReplacement) return holder
-  const since = sinceOf(holder.fact) ?? holder.since
-  if (since !== undefined) return comparePositions(since, at) <= 0 ? holder : undefined
-  return wasThere(holder) ? holder : undefined
+/**
+ * The occupant at a moment; undefined if there was none.
+ *
+ * @param wasThere decides if it is unknown when the occupant came
+ */
+export function occupantAt (
+  occupants: readonly Occupant[], at: Position, wasThere: (occupant: Occupant) => boolean,
+): Occupant | undefined {
+  const occupant = occupants.find(({ until }) => comparePositions(until, at) > 0)
+  if (occupant === undefined || occupant.isReplacement) return occupant
+  const since = sinceOf(occupant.fact) ?? occupant.since
+  if (since !== undefined) return comparePositions(since, at) <= 0 ? occupant : undefined
+  return wasThere(occupant) ? occupant : undefined
 }

@@ -5,7 +5,7 @@ import type { ContentStore, DirectoryState, KeptEntry } from '../store/content-s
 import type { Fact } from '../store/facts.ts'
 import { parseVersionFolder } from '../store/version-folder.ts'
 import { readEvents } from './events.ts'
-import type { PathEvent } from './events.ts'
+import type { PathEvent, RecordedHistory } from './events.ts'
 import { eventOfVersion, occupantAt, occupantsOf, sinceOf } from './occupants.ts'
 import type { Occupant } from './occupants.ts'
 import { comparePositions } from '../store/position.ts'
@@ -14,30 +14,30 @@ import { presentAt, presentBelow } from './present.ts'
 import type { PresentEntry } from './present.ts'
 import { Timeline } from './timeline.ts'
 
-/** Stores tell times more coarsely than clocks do. */
+/** Stores may keep times less exactly than clocks. */
 const GRAIN_MS = 1000
 const DAY_MS = 86_400_000
-/** Of a directory that nothing is known of. */
+/** The mode of a directory whose mode is unknown. */
 const PRIVATE = 0o700
 
-/** A file or link that there was. */
+/** A file or link of a past state. */
 export interface PastEntry {
   readonly path: RelativePath
-  /** The folder in versions that has it; undefined for the mirror. */
+  /** The folder in versions with its content; undefined for the mirror. */
   readonly folder: string | undefined
-  /** As it was; undefined of one that the index never knew. */
+  /** The entry as stored; undefined if it was never in the index. */
   readonly entry: Entry | undefined
-  /** Of a file. */
+  /** If it is a file. */
   readonly fact: Fact | undefined
 }
 
-/** What there was of an area at a moment. */
+/** The state of an area, or of a path in it, at a moment. */
 export interface PastState {
   readonly files: readonly PastEntry[]
   readonly directories: readonly DirectoryState[]
-  /** Those of the files of which it is known that the mirror does not have them as they were stored. */
+  /** Files whose copy in the mirror is known or suspected to be damaged. */
   readonly damaged: ReadonlySet<RelativePath>
-  /** The moment, in the history of the area. */
+  /** The position of the moment in the history of the area. */
   readonly at: Position
 }
 
@@ -48,7 +48,7 @@ export interface PastStateSource {
   readonly hash: HashBytes
 }
 
-/** Everything that is known of a path and what lies below it. */
+/** Everything that is known of a path and of everything below it. */
 interface Known {
   readonly kept: readonly KeptEntry[]
   readonly present: readonly PresentEntry[]
@@ -57,30 +57,37 @@ interface Known {
 }
 
 /**
- * What was at a path and below it at a moment, from what the mirror holds, what left it since, and what is remembered of that. Of what
- * nothing is remembered, as after the index of an archive was lost that is itself a copy, it may tell more than there was, but never less.
+ * Derives the state of a path at a moment from the mirror, the versions and the history. If no history is recorded, for example after
+ * the loss of the index in a copy of an archive, the state may contain more than there was, but never less.
  */
 export async function stateAt (source: PastStateSource, path: RelativePath, atMs: number): Promise<PastState> {
   const known = await gather(source, path)
   const at = known.timeline.at(atMs)
-  const isOfCopy = copiedDuring(await source.store.areaBirthtimeMs(source.area), known)
-  const isBorn = ({ fact, found, until }: Occupant): boolean => {
-    const bornMs = fact?.storedAtMs ?? found?.birthtimeMs ?? 0
-    // Nothing comes after it has left, so such a time tells nothing.
-    return bornMs <= atMs || bornMs >= until.ms || isOfCopy(bornMs)
+  const isFromCopying = copyingPeriod(await source.store.areaBirthtimeMs(source.area), known)
+  const wasThere = ({ fact, found, until }: Occupant): boolean => {
+    const birthtimeMs = fact?.storedAtMs ?? found?.birthtimeMs ?? 0
+    // Nothing is created after it left, so such a time is useless.
+    return birthtimeMs <= atMs || birthtimeMs >= until.ms || isFromCopying(birthtimeMs)
   }
-  const chosen = [...known.byPath.values()].flatMap(holders => occupantAt(holders, at, isBorn) ?? [])
-  const { files, filled } = withoutConflicts(chosen.filter(holder => !isDirectory(holder)))
+  const chosen = [...known.byPath.values()].flatMap(occupants => occupantAt(occupants, at, wasThere) ?? [])
+  const { files, filled } = withoutConflicts(chosen.filter(occupant => !isDirectory(occupant)))
   const directories = new Map<RelativePath, DirectoryState>()
-  for (const holder of chosen) if (isDirectory(holder) && !liesInOne(holder.path, files)) directories.set(holder.path, stateOf(holder))
-  for (const directory of filled) if (!directories.has(directory)) directories.set(directory, nearestState(directory, known.byPath.get(directory) ?? [], at))
+  for (const occupant of chosen) {
+    if (isDirectory(occupant) && !isInAny(occupant.path, files)) directories.set(occupant.path, stateOf(occupant))
+  }
+  for (const directory of filled) {
+    if (!directories.has(directory)) directories.set(directory, nearestState(directory, known.byPath.get(directory) ?? [], at))
+  }
   const isKept = keptFiles(known.kept)
-  // Above what was asked for, directories are only told of for the sake of what is in them.
+  // Directories above the requested path are included only if something is restored in them.
   const isAbove = (directory: RelativePath): boolean => directory !== path && !isAtOrBelow(directory, path)
   return {
-    files: [...files.values()].map(holder => sourceOf(holder, known.byPath.get(holder.path) ?? [], isKept)),
+    files: [...files.values()].map(occupant => sourceOf(occupant, known.byPath.get(occupant.path) ?? [], isKept)),
     directories: [...directories.values()].filter(({ directory }) => !isAbove(directory) || filled.has(directory) || directories.has(path)),
-    damaged: new Set([...known.present.filter(({ isDamaged }) => isDamaged).map(one => one.path), ...[...files.values()].filter(({ isDoubtful }) => isDoubtful).map(holder => holder.path)]),
+    damaged: new Set([
+      ...known.present.filter(({ isDamaged }) => isDamaged).map(({ path: at }) => at),
+      ...[...files.values()].filter(({ isDoubtful }) => isDoubtful).map(({ path: at }) => at),
+    ]),
     at,
   }
 }
@@ -90,15 +97,17 @@ function lastMoment ({ count, ms }: Position): Position {
   return { count, ms: ms - 1 }
 }
 
-/** Earlier states of a path and of what lies below it, newest first, each with the last moment at which it was there. */
-export async function versionsOf (source: Pick<PastStateSource, 'area' | 'store' | 'hash'>, path: RelativePath): Promise<{ readonly kept: KeptEntry, readonly until: Position }[]> {
-  const kept = await source.store.versions(source.area, path)
-  const { points, events } = readEvents(await source.store.history(source.area), kept, { ...source, isWanted: wanted => isAtOrBelow(wanted, path) })
+/** Versions of a path and of everything below it, newest first, each with the last moment at which it was in the mirror. */
+export async function versionsOf (
+  { area, store, hash }: Pick<PastStateSource, 'area' | 'store' | 'hash'>, path: RelativePath,
+): Promise<{ readonly kept: KeptEntry, readonly until: Position }[]> {
+  const kept = await store.versions(area, path)
+  const isWanted = (wanted: RelativePath): boolean => isAtOrBelow(wanted, path)
+  const { points, events } = readEvents(await store.history(area), kept, { hash, isWanted })
   const left = new Map(events.flatMap(event => event.folder === undefined ? [] : [[`${event.folder}/${event.path}`, event] as const]))
   return kept.flatMap(one => {
     const event = left.get(`${one.folder}/${one.path}`)
-    // A directory that nothing is remembered of was made to hold what left it.
-    if (event === undefined && one.found.kind === 'directory' && points.has(parseVersionFolder(one.folder)?.count ?? 0)) return []
+    if (event === undefined && isContainer(one, points)) return []
     return [{ kept: one, until: lastMoment((event ?? eventOfVersion(one)).at) }]
   }).sort((a, b) => comparePositions(b.until, a.until))
 }
@@ -112,46 +121,61 @@ async function gather (source: PastStateSource, path: RelativePath): Promise<Kno
   const present = await presentBelow(source, path)
   for (const parent of parents) present.push(...await presentAt(source, parent))
   const byPath = new Map<RelativePath, PathEvent[]>()
-  const note = (event: PathEvent): void => {
+  const add = (event: PathEvent): void => {
     const events = byPath.get(event.path)
     if (events === undefined) byPath.set(event.path, [event])
     else events.push(event)
   }
-  for (const event of events) note(event)
-  for (const event of unremembered(kept, { points, events })) note(event)
+  for (const event of events) add(event)
+  for (const event of impliedEvents(kept, { points, events })) add(event)
   const now = new Map(present.map(one => [one.path, one]))
-  const born = new Map(kept.map(({ folder, path: at, found }) => [`${folder}/${at}`, found]))
-  const holders = new Map([...new Set([...byPath.keys(), ...now.keys()])].map(at => {
+  const foundAt = new Map(kept.map(({ folder, path: at, found }) => [`${folder}/${at}`, found]))
+  const occupants = new Map([...new Set([...byPath.keys(), ...now.keys()])].map(at => {
     const ordered = (byPath.get(at) ?? []).sort((a, b) => comparePositions(a.at, b.at))
-    const all = occupantsOf(at, ordered, now.get(at)).map(holder => holder.entry === undefined && holder.folder !== undefined ? { ...holder, found: born.get(`${holder.folder}/${at}`) } : holder)
-    // Of what others put there nothing is left to tell what it was.
+    const all = occupantsOf(at, ordered, now.get(at)).map(occupant => {
+      const { entry, folder } = occupant
+      return entry === undefined && folder !== undefined ? { ...occupant, found: foundAt.get(`${folder}/${at}`) } : occupant
+    })
+    // Nothing is known of entries that were put there by hand and whose versions are gone.
     return [at, all.filter(({ entry, found }) => entry !== undefined || found !== undefined)] as const
   }))
   const places = [...points].map(([count, { ms }]) => ({ count, ms }))
   const facts = present.flatMap(({ fact }) => sinceOf(fact) ?? [])
-  const folders = kept.flatMap(({ folder }) => { const parsed = parseVersionFolder(folder); return parsed === undefined ? [] : [{ count: parsed.count, ms: parsed.stampMs }] })
+  const folders = kept.flatMap(({ folder }) => {
+    const parsed = parseVersionFolder(folder)
+    return parsed === undefined ? [] : [{ count: parsed.count, ms: parsed.stampMs }]
+  })
   const ended = [...byPath.values()].flat().filter(({ folder }) => folder !== undefined).map(event => lastMoment(event.at))
-  return { kept, present, byPath: holders, timeline: new Timeline([...places, ...facts, ...folders, ...events.map(event => event.at)], ended) }
+  const timeline = new Timeline([...places, ...facts, ...folders, ...events.map(event => event.at)], ended)
+  return { kept, present, byPath: occupants, timeline }
 }
 
-/** Versions of which nothing is remembered: of a sync before the memory was lost, or that were made by hand. */
-function unremembered (kept: readonly KeptEntry[], { points, events }: { readonly points: ReadonlyMap<number, unknown>, readonly events: readonly PathEvent[] }): PathEvent[] {
+/** Whether a version is a directory that was only created to hold what left it: its sync has history, but not of it. */
+function isContainer ({ folder, found }: KeptEntry, points: ReadonlyMap<number, unknown>): boolean {
+  return found.kind === 'directory' && points.has(parseVersionFolder(folder)?.count ?? 0)
+}
+
+/** Events of versions without recorded history, because it was lost or they were placed there by hand. */
+function impliedEvents (
+  kept: readonly KeptEntry[], { points, events }: Pick<RecordedHistory, 'points' | 'events'>,
+): PathEvent[] {
   const known = new Map(events.flatMap(event => event.folder === undefined ? [] : [[`${event.folder}/${event.path}`, event] as const]))
   return kept.flatMap(one => {
-    const { folder, path, found } = one
+    const { folder, path } = one
     if (known.has(`${folder}/${path}`)) return []
-    // What others had put into a directory left with it.
-    const taken = above(path).map(directory => known.get(`${folder}/${directory}`)).find(event => event !== undefined)
-    if (taken !== undefined) return [{ ...eventOfVersion(one), at: taken.at }]
-    // A directory that nothing is remembered of, while something is of its sync, was made to hold what left it.
-    return found.kind === 'directory' && points.has(parseVersionFolder(folder)?.count ?? 0) ? [] : [eventOfVersion(one)]
+    // Entries that were put into a directory by hand left together with it.
+    const parent = above(path).map(directory => known.get(`${folder}/${directory}`)).find(event => event !== undefined)
+    if (parent !== undefined) return [{ ...eventOfVersion(one), at: parent.at }]
+    return isContainer(one, points) ? [] : [eventOfVersion(one)]
   })
 }
 
-/** Where the content of a holder is: if it has no folder of its own, with what came after it, which is the same but for time and mode. */
-function sourceOf (holder: Occupant, all: readonly Occupant[], isKept: (folder: string, path: RelativePath) => boolean): PastEntry {
-  const { path, entry, fact } = holder
-  const next = holder.folder === undefined ? all.slice(all.indexOf(holder) + 1).find(({ folder }) => folder !== undefined && isKept(folder, path)) : holder
+/** Where an occupant's content is: its own folder, or that of a later occupant which differs only in mtime or mode. */
+function sourceOf (occupant: Occupant, all: readonly Occupant[], isKept: (folder: string, path: RelativePath) => boolean): PastEntry {
+  const { path, entry, fact } = occupant
+  const next = occupant.folder === undefined
+    ? all.slice(all.indexOf(occupant) + 1).find(({ folder }) => folder !== undefined && isKept(folder, path))
+    : occupant
   return { path, folder: next?.folder, entry, fact }
 }
 
@@ -169,38 +193,46 @@ function stateOf ({ path, entry, found }: Occupant): DirectoryState {
   return { directory: path, mode, mtimeNs: entry?.mtimeNs ?? found?.mtimeNs ?? 0n }
 }
 
-/** Of a directory that held something, though nothing tells that it was there: as it was at the nearest time before or after. */
-function nearestState (directory: RelativePath, holders: readonly Occupant[], at: Position): DirectoryState {
-  const known = holders.filter(isDirectory)
+/** The state of a directory that held something but is not known to have existed then: that of the nearest time before or after. */
+function nearestState (directory: RelativePath, occupants: readonly Occupant[], at: Position): DirectoryState {
+  const known = occupants.filter(isDirectory)
   const nearest = known.find(({ until }) => comparePositions(until, at) > 0) ?? known.at(-1)
   return nearest === undefined ? { directory, mode: PRIVATE, mtimeNs: 0n } : stateOf(nearest)
 }
 
-/** A file and something below it cannot both have been there: what left first is the older one. Also tells which directories are not empty. */
-function withoutConflicts (chosen: readonly Occupant[]): { readonly files: ReadonlyMap<RelativePath, Occupant>, readonly filled: ReadonlySet<RelativePath> } {
+/**
+ * Resolves conflicts: a file and something below its path cannot both have existed, so the one that left first wins. `filled` has the
+ * directories that are not empty.
+ */
+function withoutConflicts (
+  chosen: readonly Occupant[],
+): { readonly files: ReadonlyMap<RelativePath, Occupant>, readonly filled: ReadonlySet<RelativePath> } {
   const files = new Map<RelativePath, Occupant>()
   const filled = new Set<RelativePath>()
-  for (const holder of [...chosen].sort((a, b) => comparePositions(a.until, b.until))) {
-    if (filled.has(holder.path) || liesInOne(holder.path, files)) continue
-    files.set(holder.path, holder)
-    for (const directory of above(holder.path)) filled.add(directory)
+  for (const occupant of [...chosen].sort((a, b) => comparePositions(a.until, b.until))) {
+    if (filled.has(occupant.path) || isInAny(occupant.path, files)) continue
+    files.set(occupant.path, occupant)
+    for (const directory of above(occupant.path)) filled.add(directory)
   }
   return { files, filled }
 }
 
 /**
- * Whether a time at which something was made is that of a copy of the whole archive. It was copied if its folder is younger than what
- * it holds, and that may have taken a day.
+ * Returns whether a birth time only says when the whole archive was copied. It was copied if the area's directory is younger than its
+ * content, and copying may have taken a day.
  */
-function copiedDuring (bornMs: number, { present, kept }: Known): (timeMs: number) => boolean {
-  const knownMs = [...present.flatMap(({ fact }) => fact?.storedAtMs ?? []), ...kept.flatMap(({ folder }) => parseVersionFolder(folder)?.stampMs ?? [])]
+function copyingPeriod (birthtimeMs: number, { present, kept }: Known): (timeMs: number) => boolean {
+  const knownMs = [
+    ...present.flatMap(({ fact }) => fact?.storedAtMs ?? []),
+    ...kept.flatMap(({ folder }) => parseVersionFolder(folder)?.stampMs ?? []),
+  ]
   const oldestMs = knownMs.reduce((least, timeMs) => Math.min(least, timeMs), Infinity)
-  if (oldestMs > bornMs - GRAIN_MS) return () => false
-  return timeMs => timeMs >= bornMs - GRAIN_MS && timeMs <= bornMs + DAY_MS
+  if (oldestMs > birthtimeMs - GRAIN_MS) return () => false
+  return timeMs => timeMs >= birthtimeMs - GRAIN_MS && timeMs <= birthtimeMs + DAY_MS
 }
 
-/** Whether a path is one of the files or lies below one. */
-function liesInOne (path: RelativePath, files: ReadonlyMap<RelativePath, unknown>): boolean {
+/** Whether a path is one of the files or below one. */
+function isInAny (path: RelativePath, files: ReadonlyMap<RelativePath, unknown>): boolean {
   return files.has(path) || above(path).some(directory => files.has(directory))
 }
 

@@ -5,7 +5,7 @@ import { expiredVersions } from './retention.ts'
 import { parseVersionFolder } from '../store/version-folder.ts'
 import { encodePoint, parseLog } from './change-log.ts'
 
-/** Versions dropped while a sync waits. */
+/** Versions removed in one step, for which a sync may have to wait. */
 const DROPPED_AT_ONCE = 500
 
 export interface PruneInit {
@@ -13,29 +13,35 @@ export interface PruneInit {
   readonly store: Pick<ContentStore, 'versions' | 'dropVersions' | 'history' | 'appendHistory' | 'dropHistory'>
   readonly hash: HashBytes
   readonly signal: AbortSignal
-  /** Does what changes versions while no sync runs. */
+  /** Runs work that changes versions while no sync runs. */
   readonly step: <T>(work: () => Promise<T>) => Promise<T>
 }
 
-/** What was dropped. */
+/** What was removed. */
 export interface PruneOutcome {
-  /** Versions, without directories. */
+  /** Number of versions, without directories. */
   readonly dropped: number
-  /** The last sync of which nothing is remembered any more; 0 for none. */
+  /** Number of the last sync whose history was removed; 0 for none. */
   readonly droppedCount: number
 }
 
-/** Drops what is past keeping by the age of the archive, and what is remembered of it. */
-export async function pruneVersions (pruning: PruneInit, { ageMs, keepMs }: { readonly ageMs: number, readonly keepMs: number }): Promise<PruneOutcome> {
-  const { area, store, hash, signal, step } = pruning
-  // Syncs only add to versions, so looking for what is past keeping does not hold them up.
+/** The age of the archive, and the age after which versions expire. */
+export interface Expiry {
+  readonly ageMs: number
+  readonly keepMs: number
+}
+
+/** Removes versions that expired by the age of the archive, and their history. */
+export async function pruneVersions (init: PruneInit, { ageMs, keepMs }: Expiry): Promise<PruneOutcome> {
+  const { area, store, hash, signal, step } = init
+  // Syncs only add versions, so finding expired ones does not have to wait for them.
   const kept = await store.versions(area, ROOT_PATH)
   const ages = new Map<number, number>()
   for (const { count, bytes } of await store.history(area)) {
     const { point } = parseLog(bytes, hash)
     if (point !== undefined) ages.set(count, point.ageMs)
   }
-  await rememberAges(pruning, { kept, ages, ageMs })
+  await recordAges(init, { kept, ages, ageMs })
   const expired = expiredVersions(kept.map(one => {
     const count = countOf(one)
     return { one, path: one.path, count, ageMs: ages.get(count) ?? ageMs }
@@ -48,11 +54,21 @@ export async function pruneVersions (pruning: PruneInit, { ageMs, keepMs }: { re
   await step(() => store.dropVersions(area, []))
   const old = [...ages].filter(([, countAgeMs]) => countAgeMs < ageMs - keepMs).map(([count]) => count)
   await step(() => store.dropHistory(area, old))
-  return { dropped: expired.filter(({ found }) => found.kind !== 'directory').length, droppedCount: old.reduce((most, count) => Math.max(most, count), 0) }
+  return {
+    dropped: expired.filter(({ found }) => found.kind !== 'directory').length,
+    droppedCount: old.reduce((most, count) => Math.max(most, count), 0),
+  }
 }
 
-/** Of syncs that nothing is remembered of, nobody knows how old they are: they are taken for as young as may be, from now on. */
-async function rememberAges ({ area, store, hash }: PruneInit, { kept, ages, ageMs }: { readonly kept: readonly KeptEntry[], readonly ages: Map<number, number>, readonly ageMs: number }): Promise<void> {
+interface KnownAges {
+  readonly kept: readonly KeptEntry[]
+  /** The age of the archive at each sync with recorded history. */
+  readonly ages: Map<number, number>
+  readonly ageMs: number
+}
+
+/** Syncs without recorded history have an unknown age. From now on they count as if they had happened now. */
+async function recordAges ({ area, store, hash }: PruneInit, { kept, ages, ageMs }: KnownAges): Promise<void> {
   for (const count of new Set(kept.map(countOf))) {
     if (ages.has(count)) continue
     ages.set(count, ageMs)

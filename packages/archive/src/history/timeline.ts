@@ -1,23 +1,23 @@
 import { BEFORE_ALL, comparePositions } from '../store/position.ts'
 import type { Position } from '../store/position.ts'
 
-/** Syncs that follow one another while the clock only goes forward. */
+/** Consecutive syncs during which the clock was not set back. */
 interface Segment {
   readonly points: Position[]
   lastMs: number
 }
 
 /**
- * Finds the place in the history that a time names, also if the clock was set back in between: a time may then belong to
- * more than one stretch of the history, or to none.
+ * Finds the position in the history that a time means. If the clock was set back, a time may belong to more than one segment of the
+ * history, or to none.
  */
 export class Timeline {
   readonly #segments: Segment[] = []
   readonly #exact: readonly Position[]
 
   /**
-   * @param known all places that are known, in any order
-   * @param exact those that were shown to people as times: a time that is one of them to the millisecond means this one
+   * @param known all known positions, in any order
+   * @param exact positions whose times were shown to people: exactly such a time means this position
    */
   constructor (known: Iterable<Position>, exact: readonly Position[]) {
     this.#exact = exact
@@ -39,7 +39,7 @@ export class Timeline {
     if (last !== undefined) last.lastMs = Infinity
   }
 
-  /** The place that a time names. */
+  /** The position that a time means. */
   at (timeMs: number): Position {
     const shown = this.#exact.filter(({ ms }) => ms === timeMs).sort(comparePositions).at(-1)
     if (shown !== undefined) return shown
@@ -49,8 +49,10 @@ export class Timeline {
       const count = within.points.findLast(({ ms }) => ms <= timeMs)?.count ?? 0
       return { count, ms: timeMs }
     }
-    // Before each stretch began by its own clock: what stood before the earliest of them came by a clock that was ahead.
-    const next = this.#segments.reduce<Segment | undefined>((least, segment) => least === undefined || firstMs(segment) < firstMs(least) ? segment : least, undefined)
+    // Before the beginning of every segment by its own clock: what precedes the earliest of them was stored while the clock was ahead.
+    const next = this.#segments.reduce<Segment | undefined>((least, segment) => (
+      least === undefined || firstMs(segment) < firstMs(least) ? segment : least
+    ), undefined)
     const before = next === undefined ? undefined : this.#segments[this.#segments.indexOf(next) - 1]
     return before === undefined ? BEFORE_ALL : { count: before.points.at(-1)?.count ?? 0, ms: Infinity }
   }

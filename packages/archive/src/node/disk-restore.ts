@@ -135,7 +135,7 @@ class Unproven extends Error {
   readonly why: 'other' | 'absent'
 
   constructor (why: Unproven['why']) {
-    super(why === 'other' ? 'its content in the archive is not what was stored' : 'it is missing from the archive or cannot be read there')
+    super(why === 'other' ? 'its content in the archive no longer matches its digest' : 'it is missing from the archive or cannot be read there')
     this.why = why
   }
 }

@@ -56,6 +56,11 @@ export function staysInside (depth: number, target: string): boolean {
   return true
 }
 
+/** Whether an entry is recorded in the index but not created in the store: a link that leads out of the area. */
+export function isIndexOnly (directory: RelativePath, entry: Entry): boolean {
+  return entry.kind === 'symlink' && !staysInside(pathDepth(directory), entry.target)
+}
+
 /** Whether a stored file may have the same content despite another mtime because it was adopted; comparing digests decides. */
 export function mayBeTwin (committed: Entry | undefined, entry: Entry): boolean {
   if (committed?.kind !== 'file' || entry.kind !== 'file') return false

@@ -21,7 +21,7 @@ export function restoreInto (out: MemoryFolder, { files, directories, overwrite 
     const node = wantedNode(file, source)
     const { directory, name } = splitPath(path)
     const there = overwrite === true ? undefined : out.below(directory)?.get(name)
-    if (typeof node === 'string') failures.push({ path, message: node === 'other' ? 'its content is not what was stored' : 'it is missing', ...(file.expected !== undefined && { mismatch: node }) })
+    if (typeof node === 'string') failures.push({ path, message: node === 'other' ? 'its content no longer matches its digest' : 'it is missing', ...(file.expected !== undefined && { mismatch: node }) })
     else if (there === undefined) out.below(directory, 'make')?.put(name, node)
     else if (!isSame(node, there)) failures.push({ path, message: PATH_TAKEN })
     if (typeof node !== 'string' && node.kind === 'file' && failures.at(-1)?.path !== path) bytes += node.content.length

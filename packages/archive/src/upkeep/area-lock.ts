@@ -1,8 +1,8 @@
 import { FileSyncError } from '@filesync/protocol'
 
 /**
- * Who may change an area: one sync at a time, and between syncs single steps of upkeep. A sync that wants to begin waits
- * for the step that is under way, never for the next one.
+ * Decides who may change an area: one sync at a time, and between syncs single steps of upkeep. A sync that begins waits for the step in
+ * progress, never for the next one.
  */
 export class AreaLock {
   readonly #area: string
@@ -14,39 +14,39 @@ export class AreaLock {
     this.#area = area
   }
 
-  /** How many syncs have begun: what was seen without a turn is good while this stays the same. */
+  /** How many syncs have begun. What was read without the lock is valid while this number stays the same. */
   get syncs (): number {
     return this.#syncs
   }
 
-  /** Whether a sync is under way. */
+  /** Whether a sync is in progress. */
   get isSyncing (): boolean {
     return this.#sync !== undefined
   }
 
-  /** Resolves, when the sync may begin, with the function that ends its turn. Throws SERVER_BUSY. */
+  /** Resolves when the sync may begin, with a function that releases the lock. Throws SERVER_BUSY. */
   async beginSync (): Promise<() => void> {
-    if (this.#sync !== undefined) throw busy(this.#area, 'synced')
-    if (this.#step?.isLong === true) throw busy(this.#area, 'read anew')
+    if (this.#sync !== undefined) throw busy(this.#area, 'already being synced')
+    if (this.#step?.isLong === true) throw busy(this.#area, 'being read to rebuild its index')
     this.#syncs++
-    let wake: (() => void) | undefined
-    const turn = new Promise<void>(resolve => { wake = resolve })
-    this.#sync = turn
+    let release: (() => void) | undefined
+    const held = new Promise<void>(resolve => { release = resolve })
+    this.#sync = held
     await this.#step?.over
     return () => {
-      if (this.#sync === turn) this.#sync = undefined
-      wake?.()
+      if (this.#sync === held) this.#sync = undefined
+      release?.()
     }
   }
 
-  /** As {@link step}, but only where nothing has to be waited for; tells whether it did the work. */
+  /** Runs a step as {@link step} does, but only if it need not wait. Resolves to whether it ran. */
   async stepIfFree (work: () => Promise<void>): Promise<boolean> {
     if (this.#sync !== undefined || this.#step !== undefined) return false
     await this.step(work)
     return true
   }
 
-  /** Does a step of upkeep, when it may. A `long` one turns syncs away instead of having them wait. */
+  /** Runs a step of upkeep as soon as no sync and no other step runs. During a `long` step syncs are refused instead of waiting. */
   async step<T> (work: () => Promise<T>, length: 'short' | 'long' = 'short'): Promise<T> {
     for (let other = this.#sync ?? this.#step?.over; other !== undefined; other = this.#sync ?? this.#step?.over) await other
     const running = work()
@@ -56,6 +56,6 @@ export class AreaLock {
   }
 }
 
-function busy (area: string, how: string): FileSyncError {
-  return new FileSyncError('SERVER_BUSY', `${JSON.stringify(area)} is being ${how} already. Try again in a moment.`)
+function busy (area: string, why: string): FileSyncError {
+  return new FileSyncError('SERVER_BUSY', `${JSON.stringify(area)} is ${why}. Try again in a moment.`)
 }

@@ -1,4 +1,4 @@
-import { compareNames, foldKey, pathDepth, readListing } from '@filesync/protocol'
+import { compareNames, foldKey, readListing } from '@filesync/protocol'
 import type { Clock, Entry, FileEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, IndexWrite } from '../store/archive-index.ts'
 import { isNamed } from '../store/content-store.ts'
@@ -8,11 +8,11 @@ import type { DamageKind } from '../store/damage.ts'
 import { isTimeAsSet } from '../store/file-time.ts'
 import type { TimeRange } from '../store/file-time.ts'
 import { EMPTY_DIRECTORY, foldDirectory } from '../store/fold.ts'
-import { staysInside } from '../store/names.ts'
+import { isIndexOnly } from '../store/names.ts'
 import type { EntryFailure, Section } from '../store/section.ts'
 import { isUnknown, unknownEntry, unknownFile, unknownSection } from '../store/unknown-entry.ts'
 
-/** What was done to a directory of the mirror by others than the archive. */
+/** Changes that others than the archive made in a directory of the mirror. */
 export interface DirectoryChanges {
   readonly changed: readonly Name[]
   readonly removed: readonly Name[]
@@ -25,29 +25,30 @@ export interface MirrorCheck {
   readonly hash: HashBytes
   readonly traits: StoreTraits
   readonly clock: Clock
-  /** In an archive from which nothing leaves, files that the index has forgotten stay. */
+  /** With `archive`, files that the index does not know are no changes: the client removed them and they are kept. */
   readonly deletions: 'mirror' | 'archive'
 }
 
-/** What the store found in a directory. */
+/** Entries that the store found in a directory. */
 export interface SeenEntries {
   readonly found: readonly FoundEntry[]
-  /** The names that were looked for; all that there are unless told. */
+  /** The names that were looked up; by default the whole directory was listed. */
   readonly names?: readonly string[]
 }
 
-/** Compares a directory as the store found it with the index, by kind, size and time. Pure but for reading the index. */
+/** Compares the found entries of a directory with the index, by kind, size and mtime. Changes nothing. */
 export function compareDirectory (check: MirrorCheck, directory: RelativePath, { found, names }: SeenEntries): DirectoryChanges {
   const { index, area, traits, deletions } = check
   const key = (name: string): string => traits.foldsNames ? foldKey(name) : name
   const byName = new Map(found.map(entry => [key(entry.name), entry]))
-  const looked = names === undefined ? undefined : new Set(names)
+  const lookedUp = names === undefined ? undefined : new Set(names)
   const [changed, removed]: [Name[], Name[]] = [[], []]
   for (const entry of readListing(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)) {
-    if (looked?.has(entry.name) === false) continue
+    if (lookedUp?.has(entry.name) === false) continue
     const there = byName.get(key(entry.name))
     byName.delete(key(entry.name))
-    if (isNotMade(directory, entry) || isUnknown(entry) || (there !== undefined && isSame(entry, there, traits.times))) continue
+    if (isIndexOnly(directory, entry) || isUnknown(entry)) continue
+    if (there !== undefined && isSame(entry, there, traits.times)) continue
     if (there?.kind === 'file' && entry.kind === 'file') changed.push(entry.name)
     else removed.push(entry.name)
   }
@@ -56,17 +57,21 @@ export function compareDirectory (check: MirrorCheck, directory: RelativePath, {
 }
 
 /**
- * Writes that make the next sync put right what was done by hand: what was changed or removed is asked for again, and what it
- * was is kept as damage; what was added moves to versions after a complete scan, and the brake sees it all. To be applied
- * while no sync runs.
+ * Writes that make the next sync repair external changes. What was changed or removed is recorded as damage and asked for again. What
+ * was added moves to versions after a complete scan. The brake counts all of it. Apply the writes only while no sync runs.
  */
-export function externalChangeWrites (check: MirrorCheck, directory: RelativePath, { changed, removed, added }: DirectoryChanges): IndexWrite[] {
+export function externalChangeWrites (
+  check: MirrorCheck, directory: RelativePath, { changed, removed, added }: DirectoryChanges,
+): IndexWrite[] {
   if (changed.length + removed.length + added.length === 0) return []
   const { index, area, hash, clock } = check
   const entries = [...added].sort((a, b) => compareNames(a.name, b.name)).map(entry => addedEntry(entry, hash))
   const old = index.directory({ area, directory }) ?? EMPTY_DIRECTORY
   const { listing, facts } = foldDirectory(old, entries.length === 0 ? [] : [unknownSection(directory, entries)], new Set())
-  const damaged = new Map<string, DamageKind>([...changed.map(name => [name, 'altered'] as const), ...removed.map(name => [name, 'missing'] as const)])
+  const damaged = new Map<string, DamageKind>([
+    ...changed.map(name => [name, 'altered'] as const),
+    ...removed.map(name => [name, 'missing'] as const),
+  ])
   return [
     { put: { area, directory }, stored: { listing, facts } },
     ...damageWrites({ index, area, nowMs: clock.nowMs() }, { directory, stored: { listing, facts }, found: damaged }),
@@ -74,7 +79,7 @@ export function externalChangeWrites (check: MirrorCheck, directory: RelativePat
   ]
 }
 
-/** Sections that make the next sync ask again for files which were to stay and were altered by hand. */
+/** Sections that make the next sync ask for files which were to be kept but were altered by hand. */
 export function alteredSections (sections: readonly Section[], failures: readonly EntryFailure[]): Section[] {
   const altered = new Map<Section, Set<number>>()
   for (const { section, entry, isAltered } of failures) {
@@ -91,10 +96,6 @@ function addedEntry ({ name, kind, sizeBytes, target }: NamedEntry, hash: HashBy
   if (kind === 'directory') return unknownEntry({ kind, name, digest: hash(EMPTY_DIRECTORY.listing) })
   if (kind === 'symlink') return unknownEntry({ kind, name, target })
   return unknownFile({ kind: 'file', name, sizeBytes })
-}
-
-function isNotMade (directory: RelativePath, entry: Entry): boolean {
-  return entry.kind === 'symlink' && !staysInside(pathDepth(directory), entry.target)
 }
 
 function isSame (entry: Entry, there: FoundEntry, times: TimeRange | undefined): boolean {

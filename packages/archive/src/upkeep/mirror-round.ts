@@ -8,10 +8,11 @@ import { EMPTY_DIRECTORY } from '../store/fold.ts'
 import { ListingCursor } from '../store/listing-cursor.ts'
 import { directoriesOf } from '../store/lookup.ts'
 import { compareDirectory, externalChangeWrites } from './mirror-check.ts'
+import type { SeenEntries } from './mirror-check.ts'
 import type { AreaLock } from './area-lock.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 
-/** A root directory that is larger than a glance may cost is listed this often at most. */
+/** A root directory with more entries than one quick check may look at is listed at most this often. */
 const LARGE_ROOT_EVERY_MS = 3_600_000
 
 export interface MirrorRoundInit {
@@ -25,25 +26,31 @@ export interface MirrorRoundInit {
   readonly lock: AreaLock
 }
 
-/** What a glance may cost. */
+/** Limits of one quick check. */
 export interface QuickCheckLimits {
-  /** Directories of which the time is compared: it tells that names in them were added, removed or exchanged. */
+  /** Directories whose mtime is compared; it changes when names in them are added, removed or exchanged. */
   readonly directories: number
-  /** Entries that are looked at one by one: what is written over keeps its directory's time. */
+  /** Entries that are checked one by one, because overwriting a file does not change the mtime of its directory. */
   readonly entries: number
 }
 
+/** A directory, and how many of its entries were checked. */
+interface EntriesPosition {
+  readonly directory: RelativePath
+  readonly done: number
+}
+
 /**
- * Goes round and round the mirror, a few directories at a time, and compares it with the index. The archive gives each
- * directory the time that the client's has, so one that was changed by hand gives itself away, without a memory of how it was.
+ * Compares the mirror with the index in rounds, a few directories at a time. The archive sets the mtime of each directory to that of the
+ * client's, so a directory that was changed by hand shows it without anything being remembered about it.
  */
 export class MirrorRound {
   readonly #init: MirrorRoundInit
-  #lookedUpTo: RelativePath | undefined
+  #listedUpTo: RelativePath | undefined
   #timesUpTo: RelativePath | undefined
-  /** The directory whose entries are looked at next, and how many of them were. */
-  #entries: { readonly directory: RelativePath, readonly done: number } | undefined
-  /** The root's own time stands in no listing. */
+  /** The entries to check next. */
+  #entries: EntriesPosition | undefined
+  /** No listing has the mtime of the root. */
   #root: { readonly mtimeNs: bigint, readonly listedMs: number } | undefined
   #changes: ExternalChanges = { changed: [], removed: [], added: [] }
 
@@ -51,21 +58,21 @@ export class MirrorRound {
     this.#init = init
   }
 
-  /** Lists and compares the next directories as a whole. Ends early for a sync, like {@link quickCheck}. */
+  /** Lists the next directories and compares all of their entries. Ends early if a sync begins, like {@link quickCheck}. */
   async checkDirectories (directories: number): Promise<ExternalChanges> {
     const { index, area } = this.#init
     const all = [...index.directories(area)].map(({ directory }) => directory)
-    const next = this.#lookedUpTo === undefined ? 0 : all.indexOf(this.#lookedUpTo) + 1
-    // After the last one it begins anew.
+    const next = this.#listedUpTo === undefined ? 0 : all.indexOf(this.#listedUpTo) + 1
+    // After the last directory a new round begins.
     for (const directory of all.slice(next < all.length ? next : 0).slice(0, directories)) {
-      // A sync is under way: the rest can wait until after it.
+      // While a sync runs, the rest waits.
       if (this.#init.lock.isSyncing || await this.#checkWhole(directory) === undefined) break
-      this.#lookedUpTo = directory
+      this.#listedUpTo = directory
     }
     return this.#takeChanges()
   }
 
-  /** Compares the times of directories, lists those that give themselves away, and looks at a few entries of the others. */
+  /** Compares the mtimes of directories, lists those that differ, and checks a few entries of the others. */
   async quickCheck ({ directories, entries }: QuickCheckLimits): Promise<ExternalChanges> {
     const afterRoot = await this.#checkRoot(entries)
     const left = afterRoot === undefined ? 0 : await this.#checkTimes(directories, afterRoot)
@@ -73,7 +80,7 @@ export class MirrorRound {
     return this.#takeChanges()
   }
 
-  /** How much may be looked at after it; undefined where a sync came in between. */
+  /** Returns how many entries may still be checked; undefined if a sync came in between. */
   async #checkRoot (entries: number): Promise<number | undefined> {
     const { area, index, store, clock, lock } = this.#init
     if (lock.isSyncing) return undefined
@@ -82,10 +89,10 @@ export class MirrorRound {
     if (found?.kind === 'directory' && found.mtimeNs === this.#root?.mtimeNs) return entries
     const size = new ListingCursor(index.listing({ area, directory: ROOT_PATH }) ?? EMPTY_DIRECTORY.listing).count
     if (size > entries && this.#root !== undefined && clock.monotonicMs() - this.#root.listedMs < LARGE_ROOT_EVERY_MS) return entries
-    const looked = await this.#checkWhole(ROOT_PATH)
-    if (looked === undefined) return undefined
+    const checked = await this.#checkWhole(ROOT_PATH)
+    if (checked === undefined) return undefined
     if (found !== undefined) this.#root = { mtimeNs: found.mtimeNs, listedMs: clock.monotonicMs() }
-    return entries - looked
+    return entries - checked
   }
 
   async #checkTimes (directories: number, entries: number): Promise<number> {
@@ -94,27 +101,27 @@ export class MirrorRound {
     for (const { directory, files } of [...take(index.directories(area, this.#timesUpTo), directories)]) {
       if (left <= 0 || compared >= directories) return left
       const listing = index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing
-      // Most directories have nothing but files.
+      // Most directories contain only files.
       const children = new ListingCursor(listing).count === files ? [] : directoriesOf(listing)
-      const looked = children.length === 0 ? 0 : await this.#checkChildren(directory, children)
-      if (looked === undefined) return 0
+      const checked = children.length === 0 ? 0 : await this.#checkChildren(directory, children)
+      if (checked === undefined) return 0
       this.#timesUpTo = directory
       compared += 1 + children.length
-      left -= looked
+      left -= checked
     }
-    // The end of the round; the next one begins with the next glance.
+    // End of the round; the next quick check begins a new one.
     if (compared < directories) this.#timesUpTo = undefined
     return left
   }
 
-  /** Compares the times of the directories in one directory. Returns how many entries were looked at because of them. */
+  /** Compares the mtimes of the directories in a directory. Returns how many entries were checked because of them. */
   async #checkChildren (directory: RelativePath, children: readonly DirectoryEntry[]): Promise<number | undefined> {
     const { area, store, lock } = this.#init
     const found = await store.find(area, directory, children.map(({ name }) => name))
-    let looked = 0
+    let checked = 0
     for (const [i, child] of children.entries()) {
       const there = found[i]
-      // What is known to be gone is no news.
+      // It is known to be gone.
       if (isUnknown(child)) continue
       const { name, mtimeNs, mode } = child
       if (there?.kind === 'directory' && isTimeAsSet(mtimeNs, there.mtimeNs, store.traits.times)) continue
@@ -122,11 +129,13 @@ export class MirrorRound {
       const before = this.#found
       const cost = lock.isSyncing ? undefined : await this.#checkWhole(suspect)
       if (cost === undefined) return undefined
-      looked += cost
-      // Nothing was done but to its time, by hand or by a sync that was cut: once it is right again it is no suspect.
-      if (this.#found === before && suspect !== directory) await lock.step(() => store.applyDirectoryStates(area, [{ directory: suspect, mtimeNs, mode }]))
+      checked += cost
+      // Only its mtime changed, by hand or by an interrupted sync. Setting it again clears the suspicion.
+      if (this.#found === before && suspect !== directory) {
+        await lock.step(() => store.applyDirectoryStates(area, [{ directory: suspect, mtimeNs, mode }]))
+      }
     }
-    return looked
+    return checked
   }
 
   async #checkEntries (entries: number): Promise<void> {
@@ -138,13 +147,16 @@ export class MirrorRound {
       const names = namesOf(listing, at.done, left)
       const { syncs } = lock
       const found = names.length === 0 ? [] : await store.find(area, at.directory, names)
-      // What is gone as a whole is noticed in the directory above it.
+      // A directory that is gone is noticed in its parent.
       const isThere = found.some(entry => entry !== undefined) || await this.#isDirectory(at.directory)
-      if (isThere && names.length > 0 && !await this.#note(at.directory, { syncs, names, found: found.filter(entry => entry !== undefined) })) return
+      const seen = { syncs, names, found: found.filter(entry => entry !== undefined) }
+      if (isThere && names.length > 0 && !await this.#record(at.directory, seen)) return
       left -= names.length
       const done = at.done + names.length
-      this.#entries = done < new ListingCursor(listing).count ? { directory: at.directory, done } : nextOf(index.directories(area, at.directory))
-      // The end of the round; the next one begins with the next glance.
+      this.#entries = done < new ListingCursor(listing).count
+        ? { directory: at.directory, done }
+        : nextOf(index.directories(area, at.directory))
+      // End of the round; the next quick check begins a new one.
       if (this.#entries === undefined) return
     }
   }
@@ -156,34 +168,34 @@ export class MirrorRound {
     return found?.kind === 'directory'
   }
 
-  /** How many entries the directory has; undefined where a sync came in between, so that it was not compared. */
+  /** Returns how many entries a directory has; undefined if a sync came in between, so that it was not compared. */
   async #checkWhole (directory: RelativePath): Promise<number | undefined> {
     const { signal, lock } = this.#init
     signal.throwIfAborted()
     const { syncs } = lock
     const found = await this.#list(directory)
-    // What is gone as a whole is noticed in the directory above it.
+    // A directory that is gone is noticed in its parent.
     if (found === undefined) return 0
-    return await this.#note(directory, { syncs, found }) ? found.length : undefined
+    return await this.#record(directory, { syncs, found }) ? found.length : undefined
   }
 
-  /** Notes what was done to a directory; not where a sync came since it was looked at. `names` where only these were. */
-  async #note (directory: RelativePath, seen: { readonly syncs: number, readonly found: readonly FoundEntry[], readonly names?: readonly string[] }): Promise<boolean> {
+  /** Records the changes of a directory. Returns false if a sync began since it was read. */
+  async #record (directory: RelativePath, seen: SeenEntries & { readonly syncs: number }): Promise<boolean> {
     const { index, area, store, lock } = this.#init
     const check = { ...this.#init, traits: store.traits }
     return await lock.step(async () => {
       if (lock.syncs !== seen.syncs || (index.area(area)?.open === true && index.journal(area).length > 0)) return false
-      const made = compareDirectory(check, directory, seen)
-      const writes = externalChangeWrites(check, directory, made)
+      const changes = compareDirectory(check, directory, seen)
+      const writes = externalChangeWrites(check, directory, changes)
       if (writes.length > 0) await index.write(writes)
-      for (const name of made.changed) this.#changes.changed.push(joinPath(directory, name))
-      for (const name of made.removed) this.#changes.removed.push(joinPath(directory, name))
-      for (const { name } of made.added) this.#changes.added.push(joinPath(directory, name))
+      for (const name of changes.changed) this.#changes.changed.push(joinPath(directory, name))
+      for (const name of changes.removed) this.#changes.removed.push(joinPath(directory, name))
+      for (const { name } of changes.added) this.#changes.added.push(joinPath(directory, name))
       return true
     })
   }
 
-  /** Undefined for what cannot be listed; without the root nothing of the area can be judged. */
+  /** Undefined if the directory cannot be listed. Throws for the root: without it nothing can be compared. */
   async #list (directory: RelativePath): Promise<FoundEntry[] | undefined> {
     try {
       return await this.#init.store.list(this.#init.area, directory)
@@ -212,13 +224,16 @@ function * take<T> (items: Iterable<T>, count: number): Generator<T, void, undef
   }
 }
 
-function nextOf (directories: Iterable<{ readonly directory: RelativePath }>): { readonly directory: RelativePath, readonly done: number } | undefined {
+/** The first of the directories, with no entries checked yet. */
+function nextOf (directories: Iterable<Pick<EntriesPosition, 'directory'>>): EntriesPosition | undefined {
   for (const { directory } of directories) return { directory, done: 0 }
   return undefined
 }
 
 function namesOf (listing: Uint8Array, from: number, atMost: number): string[] {
   const names: string[] = []
-  for (const cursor = new ListingCursor(listing); cursor.next() && names.length < atMost;) if (cursor.index >= from) names.push(cursor.name())
+  for (const cursor = new ListingCursor(listing); cursor.next() && names.length < atMost;) {
+    if (cursor.index >= from) names.push(cursor.name())
+  }
   return names
 }

@@ -1,4 +1,4 @@
-import { noteFindings } from './safe-check.ts'
+import { recordFindings } from './safe-check.ts'
 import type { CopyFinding, SafeCheck } from './safe-check.ts'
 
 /** Keeps damage that was found while a sync ran, until the index may be changed. */
@@ -22,7 +22,7 @@ export class PendingFindings {
   async write (findings: readonly CopyFinding[] = []): Promise<void> {
     const pending = this.#pending
     const due = new Set([...pending, ...findings])
-    if (due.size > 0) await noteFindings(this.#init, [...due])
+    if (due.size > 0) await recordFindings(this.#init, [...due])
     this.#pending = this.#pending.filter(finding => !pending.includes(finding))
   }
 }

@@ -24,18 +24,18 @@ interface Rebuilt {
   readonly bytes: number
 }
 
-/** Makes the index of an area again by reading everything in it. File ids are lost, so the next sync moves no files. */
+/** Rebuilds the index of an area by reading all of its content. File ids are lost, so the next sync recognizes no moved files. */
 export async function rebuildIndex (rebuild: Rebuild): Promise<{ readonly files: number, readonly bytes: number }> {
   const { area, index } = rebuild
   const record = index.area(area)
-  const reached = record?.history === undefined ? await findHistory(rebuild) : {}
+  const history = record?.history === undefined ? await findHistory(rebuild) : {}
   await index.write([
     { drop: { area, directory: ROOT_PATH }, andBelow: false },
     ...[...index.directories(area)].map(({ directory }) => ({ drop: { area, directory }, andBelow: true })),
   ])
   const { files, bytes } = await readDirectory(rebuild, ROOT_PATH)
-  // Last: an area without a record is read again, so an interrupted rebuild starts anew.
-  await index.write([{ area, record: { lastStampMs: 0, ...record, ...reached, open: false } }])
+  // Last: an area without a record is rebuilt, so an interrupted rebuild starts over.
+  await index.write([{ area, record: { lastStampMs: 0, ...record, ...history, open: false } }])
   return { files, bytes }
 }
 
@@ -73,13 +73,13 @@ async function readDirectory (rebuild: Rebuild, directory: RelativePath): Promis
     totals.bytes += described.sizeBytes
   }
   const facts = new Uint8Array(known.length * FACT_BYTES)
-  known.forEach(({ digest, storedAtMs }, i) => { writeFact(facts, i * FACT_BYTES, { digest, storedAtMs, verifiedAtMs: nowMs, storedCount: 0 }) })
+  known.forEach((fact, i) => { writeFact(facts, i * FACT_BYTES, { ...fact, verifiedAtMs: nowMs, storedCount: 0 }) })
   const listing = encodeListing(entries)
   await index.write([{ put: { area, directory }, stored: { listing, facts } }])
   return { digest: hash(listing), ...totals }
 }
 
-/** What is known to be damaged is not taken for what was stored. */
+/** Whether a file still has the known damage; it must not be recorded as what was stored. */
 function isStillDamaged (damage: Damage | undefined, digest: Digest | undefined): boolean {
   return damage?.fact !== undefined && digest !== undefined && !equalDigests(damage.fact.digest, digest)
 }

@@ -19,8 +19,8 @@ export interface Recovery {
 }
 
 /**
- * Finishes what a sync left that did not end: everything in the journal takes its place, the listings are written, and
- * digests of directories fit together again. Interrupted, it can be repeated.
+ * Completes a sync that did not end: places everything in the journal, writes the listings, and makes the digests of directories
+ * consistent again. It can be repeated if it is interrupted.
  */
 export async function recover (recovery: Recovery): Promise<void> {
   const { area, index, store } = recovery
@@ -32,7 +32,7 @@ export async function recover (recovery: Recovery): Promise<void> {
   const journal = index.journal(area)
   const sections = new Map<RelativePath, Section[]>()
   const removed = new Map<RelativePath, Set<string>>()
-  // What stands there now is not known, so that the next sync asks for it, also where the client went back to what was there before.
+  // What is there now is unknown. The next sync must ask for it, even if the client has the former content again.
   const forgetContent = (section: Section | undefined, entry: number): void => {
     if (section === undefined || !isContent(section.staged[entry] ?? NOT_STAGED)) return
     const { name } = splitPath(entryPath(section, entry))
@@ -50,7 +50,7 @@ export async function recover (recovery: Recovery): Promise<void> {
       removed.set(directory, gone)
       for (const name of names) gone.add(name)
     }
-    // A batch is journalled when the one before it is flushed in its place.
+    // A batch is journalled only after the one before it was placed and flushed.
     const outcome = await store.place(area, batch, number === journal.at(-1)?.number ? 'unflushed' : 'again')
     await history.recordPlaced(batch.sections, { number, outcome, begunMs })
     for (const failure of outcome.failures) forgetContent(batch.sections[failure.section], failure.entry)
@@ -66,10 +66,10 @@ export async function recover (recovery: Recovery): Promise<void> {
     for (const name of folded.lostDirectories) writes.push({ drop: { area, directory: joinPath(directory, name) }, andBelow: true })
     writes.push({ put: { area, directory }, stored: { listing: folded.listing, facts: folded.facts } })
   }
-  // What the history tells of the old state goes before that does.
+  // The history of the old state must be durable before the index forgets that state.
   await store.makeDurable()
   await index.write(writes)
-  await index.write(refitDigests(recovery))
+  await index.write(digestWrites(recovery))
   await index.write(repairedWrites(index, area, record.lastStampMs))
   await store.applyDirectoryStates(area, statesOf(index, area))
   await store.makeDurable()
@@ -83,8 +83,8 @@ export async function recover (recovery: Recovery): Promise<void> {
   ])
 }
 
-/** Writes that make every directory's digest in its parent's listing the true one, and drop what no listing names. */
-function refitDigests ({ area, index, hash }: Omit<Recovery, 'store' | 'clock'>): IndexWrite[] {
+/** Writes that correct the digest of each directory in its parent's listing, and drop directories that no listing names. */
+function digestWrites ({ area, index, hash }: Omit<Recovery, 'store' | 'clock'>): IndexWrite[] {
   const directories = [...index.directories(area)].map(({ directory }) => directory)
   const deepestFirst = directories.sort((a, b) => pathDepth(b) - pathDepth(a))
   const digests = new Map<RelativePath, Digest>()
@@ -106,22 +106,22 @@ function refitDigests ({ area, index, hash }: Omit<Recovery, 'store' | 'clock'>)
 }
 
 /**
- * Times and modes of all directories, as the index has them: those that were made or changed before the crash, and are in the
- * index already, have left the journal and were never given theirs.
+ * Mtimes and modes of all directories, from the index. Directories that were made or changed before the crash may already be in the
+ * index, and so no longer in the journal, without having got theirs.
  */
 function statesOf (index: ArchiveIndex, area: string): DirectoryState[] {
   const states: DirectoryState[] = []
   for (const { directory } of index.directories(area)) {
     for (const entry of directoriesOf(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)) {
       const { name, mtimeNs, mode } = entry
-      // What somebody made by hand has no time that the archive knows of.
+      // Of a directory that was made by hand no mtime is known.
       if (!isUnknown(entry)) states.push({ directory: joinPath(directory, name), mtimeNs, mode })
     }
   }
   return states
 }
 
-/** The record of an area that is in order again; what the brake knew stays. */
+/** The record of a recovered area; the state of the brake is kept. */
 function withoutStaging ({ staging: _staging, ...record }: AreaRecord): AreaRecord {
   return { ...record, open: false }
 }

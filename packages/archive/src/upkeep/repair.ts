@@ -13,48 +13,52 @@ export interface RepairInit {
   readonly index: ArchiveIndex
   readonly store: ContentStore
   readonly hash: HashBytes
-  /** A folder name in staging that was never used. */
+  /** Returns a new folder name in staging, never used before. */
   readonly newStaging: () => string
-  /** Does what changes the index while no sync runs. */
+  /** Runs work that changes the index while no sync runs. */
   readonly step: <T>(work: () => Promise<T>) => Promise<T>
 }
 
 /**
- * Looks whether what was damaged is as it was stored after all: touched only, or put right by hand. Then it gets its time and
- * mode again and is no longer doubted. `gone` where a sync mended it meanwhile.
+ * Checks whether a damaged entry is intact after all: only touched, or repaired by hand. Then its mtime and mode are set again and its
+ * damage is removed (`repaired`). `gone` if a sync repaired it meanwhile.
  */
-export async function repairIfIntact (mending: RepairInit, damage: Damage): Promise<'repaired' | 'damaged' | 'gone'> {
-  const { area, index, store, step } = mending
+export async function repairIfIntact (repair: RepairInit, damage: Damage): Promise<'repaired' | 'damaged' | 'gone'> {
+  const { area, index, store, step } = repair
   const { directory, name } = splitPath(damage.path)
   const look = async (): Promise<FoundEntry | undefined> => (await store.find(area, directory, [name]))[0]
   const found = await look()
   const digest = damage.entry.kind === 'file' && found?.kind === 'file' ? (await store.digests(area, directory, [name]))[0] : undefined
-  const isWhole = isAsStored(damage, { found, digest })
+  const isIntact = matchesStored(damage, { found, digest })
   return await step(async () => {
     if (openDamageAt(index, area, damage.path)?.foundAtMs !== damage.foundAtMs) return 'gone'
-    if (!isWhole || store.traits.isReadOnly === true) return 'damaged'
+    if (!isIntact || store.traits.isReadOnly === true) return 'damaged'
     const now = await look()
-    // Written to since it was read.
+    // It was written to since it was read.
     if (now?.mtimeNs !== found?.mtimeNs || now?.sizeBytes !== found?.sizeBytes) return 'damaged'
-    return await putRight(mending, damage) ? 'repaired' : 'damaged'
+    return await confirmIntact(repair, damage) ? 'repaired' : 'damaged'
   })
 }
 
-function isAsStored ({ entry, fact }: Damage, { found, digest }: { readonly found: FoundEntry | undefined, readonly digest: Digest | undefined }): boolean {
+function matchesStored (
+  { entry, fact }: Damage, { found, digest }: { readonly found: FoundEntry | undefined, readonly digest: Digest | undefined },
+): boolean {
   if (found?.kind !== entry.kind) return false
   if (entry.kind === 'symlink') return found.target === entry.target
   return entry.kind === 'directory' || (fact !== undefined && digest !== undefined && equalDigests(fact.digest, digest))
 }
 
-async function putRight ({ area, index, store, newStaging }: RepairInit, damage: Damage): Promise<boolean> {
+async function confirmIntact ({ area, index, store, newStaging }: RepairInit, damage: Damage): Promise<boolean> {
   const { entry, path } = damage
   const { directory } = splitPath(path)
   const [stored] = index.damagesAt(area, path).filter(({ untilMs }) => untilMs === undefined).map(record => record.stored)
   if (stored === undefined) return false
-  const section: Section = { directory, entries: stored.listing, staged: Uint32Array.of(entry.kind === 'file' ? SAME_CONTENT : NOT_STAGED), facts: new Uint8Array(0) }
+  const staged = Uint32Array.of(entry.kind === 'file' ? SAME_CONTENT : NOT_STAGED)
+  const section: Section = { directory, entries: stored.listing, staged, facts: new Uint8Array(0) }
   const staging = newStaging()
   const { lastStampMs: stampMs = 0, history } = index.area(area) ?? {}
-  const { failures } = await store.place(area, { staging, count: history?.lastCount ?? 0, stampMs, begunMs: stampMs, sections: [section], removals: [] }, 'first')
+  const batch = { staging, count: history?.lastCount ?? 0, stampMs, begunMs: stampMs, sections: [section], removals: [] }
+  const { failures } = await store.place(area, batch, 'first')
   if (failures.length > 0) return false
   if (entry.kind === 'directory') await store.applyDirectoryStates(area, [{ directory: path, mtimeNs: entry.mtimeNs, mode: entry.mode }])
   await store.makeDurable()

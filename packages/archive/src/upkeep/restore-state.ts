@@ -3,7 +3,9 @@ import type { Digest, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { RestoreOptions } from '../archive.ts'
 import type { CopyFinding } from './safe-check.ts'
-import type { ContentStore, DirectoryState, KeptEntry, ExpectedEntry, RestoredFile, RestoreFailure, RestoreOutcome, RestoreRequest } from '../store/content-store.ts'
+import type {
+  ContentStore, DirectoryState, ExpectedEntry, KeptEntry, RestoredFile, RestoreFailure, RestoreOutcome, RestoreRequest,
+} from '../store/content-store.ts'
 import { knownFiles, knownPaths } from '../store/lookup.ts'
 import { stateAt } from '../history/past-state.ts'
 import type { PastEntry, PastState, PastStateSource } from '../history/past-state.ts'
@@ -14,20 +16,20 @@ export interface RestoreSource extends PastStateSource {
   readonly store: ContentStore
 }
 
-/** What was brought back, and damage that only this showed. */
+/** The outcome of a restore, and damage that it found. */
 export interface RestoredState extends RestoreOutcome {
   readonly findings: readonly CopyFinding[]
-  /** The moment, in the history of the area. */
+  /** The position of the restored moment in the history of the area. */
   readonly at: Position
 }
 
-/** Versions of the size of a damaged file that are read in search of its content. */
+/** Versions of a damaged file's size that are read in search of its content. */
 const CANDIDATES = 64
-/** Behind the name of what is left of a damaged file. */
+/** Appended to the name of what is left of a damaged file. */
 const DAMAGED_SUFFIX = '.damaged'
-const LOST = 'its content in the archive is not what was stored'
-const GONE = 'it is missing from the archive or cannot be read there'
-const NO_OTHER = 'and there is no other copy of it'
+const DAMAGED = 'its content in the archive no longer matches its digest'
+const MISSING = 'it is missing from the archive or cannot be read there'
+const NO_OTHER_COPY = 'and there is no other copy of it'
 
 const EXPIRED = 'versions of that time have expired: files that left the mirror before the oldest kept version are not restored'
 const UNFINISHED_SYNC: RestoreFailure = {
@@ -38,9 +40,9 @@ const UNFINISHED_SYNC: RestoreFailure = {
 type Target = Pick<RestoreRequest, 'to' | 'overwrite'>
 
 /**
- * Brings back what stood at a path and below it at a moment. Files of which the digest is known are proven by it. One that is
- * damaged is taken from another copy of the same content, under whatever path; where there is none it is a failure, and what is
- * left of it is written beside its place. Undefined where there was nothing.
+ * Restores the state of a path at a moment. Files whose digest is known are verified. A damaged file is restored from another copy of
+ * the same content, at any path. If there is none, it is a failure, and what is left of it is written next to its place. Undefined if
+ * there was nothing.
  */
 export async function restoreState (source: RestoreSource, { path, atMs, ...target }: RestoreOptions): Promise<RestoredState | undefined> {
   const state = await stateAt(source, path, atMs)
@@ -49,17 +51,17 @@ export async function restoreState (source: RestoreSource, { path, atMs, ...targ
   const files = state.files.map(expectedFile)
   const { store, area } = source
   const outcome = await store.restore(area, { files, directories, ...target })
-  const unproven = outcome.failures.filter(failure => failure.mismatch !== undefined)
-  if (unproven.length === 0) return { ...outcome, findings: [], at }
-  // On a disk that is gone nothing can be read, which says nothing of the files.
+  const mismatches = outcome.failures.filter(failure => failure.mismatch !== undefined)
+  if (mismatches.length === 0) return { ...outcome, findings: [], at }
+  // If the disk is gone, nothing can be read, which does not mean that the files are damaged.
   await store.ensurePresent('disk')
   const wanted = new Map(files.map(file => [file.path as string, file]))
   const repair = new Repair(source, { ...target, atMs, state })
-  for (const failure of unproven) {
+  for (const failure of mismatches) {
     const file = wanted.get(failure.path)
-    if (file?.expected?.kind === 'file') await repair.bring(failure, { ...file, expected: file.expected })
+    if (file?.expected?.kind === 'file') await repair.restore(failure, { ...file, expected: file.expected })
   }
-  // What was written since changed the times of its directories.
+  // Files written since changed the mtimes of their directories.
   await store.restore(area, { files: [], directories, ...target })
   return {
     files: outcome.files + repair.files,
@@ -82,43 +84,43 @@ export function doubtsAbout ({ index, area, store }: RestoreSource, path: Relati
 
 type ExpectedFile = RestoredFile & { readonly expected: Extract<ExpectedEntry, { kind: 'file' }> }
 
-/** What a file or link has to be, if it is known. */
+/** A file to restore, with what it must be if that is known. */
 function expectedFile ({ path, folder, entry, fact }: PastEntry): RestoredFile {
-  const unproven = { path, folder }
-  if (entry?.kind === 'symlink') return { ...unproven, expected: { kind: 'symlink', target: entry.target, mtimeNs: entry.mtimeNs } }
-  if (entry?.kind !== 'file' || fact === undefined) return unproven
+  const place = { path, folder }
+  if (entry?.kind === 'symlink') return { ...place, expected: { kind: 'symlink', target: entry.target, mtimeNs: entry.mtimeNs } }
+  if (entry?.kind !== 'file' || fact === undefined) return place
   const { sizeBytes, mtimeNs, mode } = entry
-  return { ...unproven, expected: { kind: 'file', digest: fact.digest, sizeBytes, mtimeNs, mode } }
+  return { ...place, expected: { kind: 'file', digest: fact.digest, sizeBytes, mtimeNs, mode } }
 }
 
-/** Where files go, and what is brought back with them. */
-interface Mission extends Target {
+/** Where files are restored to, and the state that they belong to. */
+interface RepairContext extends Target {
   readonly atMs: number
   readonly state: PastState
 }
 
-/** Finds for single files what the store does not have in their places. */
+/** Restores single files whose content is not at its place in the store. */
 class Repair {
   files = 0
   bytes = 0
   readonly failures: RestoreFailure[] = []
   readonly findings: CopyFinding[] = []
   readonly #source: RestoreSource
-  readonly #mission: Mission
+  readonly #context: RepairContext
 
-  constructor (source: RestoreSource, mission: Mission) {
+  constructor (source: RestoreSource, context: RepairContext) {
     this.#source = source
-    this.#mission = mission
+    this.#context = context
   }
 
-  async bring (failure: RestoreFailure, file: ExpectedFile): Promise<void> {
+  async restore (failure: RestoreFailure, file: ExpectedFile): Promise<void> {
     const { index, area } = this.#source
     const { path, folder, expected } = file
-    const { atMs, state } = this.#mission
+    const { atMs, state } = this.#context
     if (folder === undefined && !state.damaged.has(path)) {
       const [now] = knownPaths(index, area, [path])
       if (now === undefined || isUnknown(now.entry) || !equalDigests(now.fact.digest, expected.digest)) {
-        // A sync or a look at the mirror came in between: what was asked for stands elsewhere now.
+        // A sync or a check of the mirror came in between, so the content is elsewhere now.
         const moved = await stateAt(this.#source, path, atMs)
         const again = moved.files.map(expectedFile).find(other => other.path === path)
         if (again !== undefined && await this.#try(again)) return
@@ -127,7 +129,7 @@ class Repair {
       }
     }
     for await (const copy of this.#copiesOf(file)) if (await this.#try(copy)) return
-    await this.#leave(failure, file)
+    await this.#saveDamaged(failure, file)
   }
 
   async #try (file: RestoredFile): Promise<boolean> {
@@ -135,33 +137,36 @@ class Repair {
     const { files, bytes, failures } = await store.restore(area, this.#requestOf(file))
     const [failure] = failures
     if (failure?.mismatch !== undefined) return false
-    // Something stands in its place: the copy was good, so there is nothing else to try.
+    // The copy is good but its path is taken, so no other copy needs to be tried.
     if (failure !== undefined) this.failures.push(failure)
     this.files += files
     this.bytes += bytes
     return true
   }
 
-  /** Where else its content may be: files of the mirror with the same digest, then versions of its size, those of its own path first. */
+  /** Other places that may have its content: files of the mirror with the same digest, then versions of its size, first of its own path. */
   async * #copiesOf ({ path, expected }: ExpectedFile): AsyncGenerator<RestoredFile, void, undefined> {
     const { index, area, store } = this.#source
     for (const from of pathsOf(index, area, expected.digest)) yield { path, from, folder: undefined, expected }
-    const versions = (await store.versions(area, ROOT_PATH)).filter(({ found: { kind, sizeBytes } }) => kind === 'file' && sizeBytes === expected.sizeBytes)
+    const all = await store.versions(area, ROOT_PATH)
+    const versions = all.filter(({ found: { kind, sizeBytes } }) => kind === 'file' && sizeBytes === expected.sizeBytes)
     const rank = (version: KeptEntry): number => Number(version.path !== path) * 2 + Number(version.found.mtimeNs !== expected.mtimeNs)
-    for (const version of versions.sort((a, b) => rank(a) - rank(b)).slice(0, CANDIDATES)) yield { path, from: version.path, folder: version.folder, expected }
+    for (const version of versions.sort((a, b) => rank(a) - rank(b)).slice(0, CANDIDATES)) {
+      yield { path, from: version.path, folder: version.folder, expected }
+    }
   }
 
-  /** With the directories that it lies in, which may have modes by now that let nobody write. */
+  /** Includes the parent directories, because their restored modes may forbid writing by now. */
   #requestOf (file: RestoredFile): RestoreRequest {
-    const { to, overwrite, state } = this.#mission
+    const { to, overwrite, state } = this.#context
     const directories: DirectoryState[] = state.directories.filter(({ directory }) => file.path.startsWith(`${directory}/`))
     return { files: [file], directories, to, ...(overwrite !== undefined && { overwrite }) }
   }
 
-  /** Names what cannot be brought back, and writes what is left of it beside. */
-  async #leave ({ path, mismatch }: RestoreFailure, file: ExpectedFile): Promise<void> {
+  /** Reports a file that cannot be restored, and writes what is left of it next to its place. */
+  async #saveDamaged ({ path, mismatch }: RestoreFailure, file: ExpectedFile): Promise<void> {
     if (mismatch !== 'other') {
-      this.failures.push({ path, message: `${GONE}, ${NO_OTHER}` })
+      this.failures.push({ path, message: `${MISSING}, ${NO_OTHER_COPY}` })
       return
     }
     const { store, area } = this.#source
@@ -169,15 +174,19 @@ class Repair {
     const damagedName = `${name}${DAMAGED_SUFFIX}` as Name
     const left: RestoredFile = { path: joinPath(directory, damagedName), from: file.path, folder: file.folder }
     const { failures: [failure] } = await store.restore(area, this.#requestOf(left))
-    const beside = failure === undefined ? `what is left of it is in ${JSON.stringify(damagedName)} beside it` : `what is left of it cannot be written to ${JSON.stringify(damagedName)}: ${failure.message}`
-    this.failures.push({ path, message: `${LOST}, ${NO_OTHER}; ${beside}` })
+    const saved = failure === undefined
+      ? `what is left of it was written to ${JSON.stringify(damagedName)} next to it`
+      : `what is left of it could not be written to ${JSON.stringify(damagedName)}: ${failure.message}`
+    this.failures.push({ path, message: `${DAMAGED}, ${NO_OTHER_COPY}; ${saved}` })
   }
 }
 
-/** Paths of the mirror under which the index knows a content. */
+/** Paths of the mirror whose files have a digest, according to the index. */
 function * pathsOf (index: ArchiveIndex, area: string, digest: Digest): Generator<RelativePath, void, undefined> {
   for (const { directory, files } of [...index.directories(area)]) {
     if (files === 0) continue
-    for (const file of knownFiles(index, area, directory)) if (!isUnknown(file.entry) && equalDigests(file.fact.digest, digest)) yield file.path
+    for (const file of knownFiles(index, area, directory)) {
+      if (!isUnknown(file.entry) && equalDigests(file.fact.digest, digest)) yield file.path
+    }
   }
 }

@@ -7,12 +7,12 @@ import { knownFiles } from '../store/lookup.ts'
 import type { KnownFile } from '../store/lookup.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 
-/** Judges one stored file; may write its facts anew at `at`. What is damaged is asked for again at the next sync. */
+/** Judges one stored file, and may write its facts at `at`. The next sync asks again for a damaged file. */
 export type Judge = (file: KnownFile, facts: Uint8Array, at: number) => 'keep' | DamageKind
 
 /**
- * Corrects what the index says of one directory. To be called while no sync runs. Where something is damaged, the area is
- * marked as one whose digests do not fit together, which the next sync puts right before it compares.
+ * Updates the facts and damage of the files in one directory. Call it only while no sync runs. If a file is damaged, the area is marked
+ * as open, so that the next sync makes its digests consistent before it compares.
  */
 export async function reviseDirectory (site: DamageSite, directory: RelativePath, judge: Judge): Promise<void> {
   const { index, area } = site
@@ -27,7 +27,10 @@ export async function reviseDirectory (site: DamageSite, directory: RelativePath
     at += FACT_BYTES
   }
   const revised = { listing: stored.listing, facts }
-  const writes: IndexWrite[] = [{ put: { area, directory }, stored: revised }, ...damageWrites(site, { directory, stored: revised, found: damaged })]
+  const writes: IndexWrite[] = [
+    { put: { area, directory }, stored: revised },
+    ...damageWrites(site, { directory, stored: revised, found: damaged }),
+  ]
   const record = index.area(area)
   if (damaged.size > 0 && record !== undefined) writes.push({ area, record: { ...record, open: true } })
   await index.write(writes)

@@ -16,7 +16,7 @@ import { isUnknown } from '../store/unknown-entry.ts'
 import { staysInside } from '../store/names.ts'
 import { reviseDirectory } from './revise.ts'
 
-/** What was learnt on the way that the index should know. */
+/** What a check found about a stored file, to be recorded in the index. */
 export interface CopyFinding {
   readonly path: RelativePath
   readonly fact: Fact
@@ -42,33 +42,37 @@ const DAMAGED: SafeResult = { verdict: 'damaged' }
 const DIFFERENT: SafeResult = { verdict: 'different' }
 
 /**
- * Compares copies of others with those of an area, also while a sync runs: what is just being replaced is not called safe.
- * One verdict for each, in their order. Nothing is changed.
+ * Compares copies that others hold with those of an area, also while a sync runs: a file that is just being replaced is not called safe.
+ * Resolves to one result for each copy, in their order. Nothing is changed.
  */
-export async function checkCopies (attestation: SafeCheck, copies: readonly OtherCopy[], options: SafeCheckOptions): Promise<{ readonly verdicts: SafeResult[], readonly findings: CopyFinding[] }> {
+export async function checkCopies (
+  check: SafeCheck, copies: readonly OtherCopy[], options: SafeCheckOptions,
+): Promise<{ readonly verdicts: SafeResult[], readonly findings: CopyFinding[] }> {
   const verdicts = copies.map(() => ABSENT)
   const findings: CopyFinding[] = []
   for (const [directory, group] of byDirectory(copies)) {
     options.signal?.throwIfAborted()
-    for (const { at, verdict } of await attestDirectory(attestation, { directory, group, findings }, options)) verdicts[at] = verdict
+    for (const { at, verdict } of await checkDirectory(check, { directory, group, findings }, options)) verdicts[at] = verdict
   }
   return { verdicts, findings }
 }
 
-interface Asked {
+/** A copy to check, and its position in the request. */
+interface CheckedCopy {
   readonly at: number
   readonly name: Name
   readonly copy: OtherCopy
 }
 
+/** The copies in one directory. */
 interface Group {
   readonly directory: RelativePath
-  readonly group: readonly Asked[]
+  readonly group: readonly CheckedCopy[]
   readonly findings: CopyFinding[]
 }
 
-function byDirectory (copies: readonly OtherCopy[]): Map<RelativePath, Asked[]> {
-  const groups = new Map<RelativePath, Asked[]>()
+function byDirectory (copies: readonly OtherCopy[]): Map<RelativePath, CheckedCopy[]> {
+  const groups = new Map<RelativePath, CheckedCopy[]>()
   copies.forEach((copy, at) => {
     const { directory, name } = splitPath(copy.path)
     const group = groups.get(directory)
@@ -78,8 +82,10 @@ function byDirectory (copies: readonly OtherCopy[]): Map<RelativePath, Asked[]> 
   return groups
 }
 
-async function attestDirectory (attestation: SafeCheck, { directory, group, findings }: Group, options: SafeCheckOptions): Promise<{ readonly at: number, readonly verdict: SafeResult }[]> {
-  const { area, index, store, hash } = attestation
+async function checkDirectory (
+  check: SafeCheck, { directory, group, findings }: Group, options: SafeCheckOptions,
+): Promise<{ readonly at: number, readonly verdict: SafeResult }[]> {
+  const { area, index, store, hash } = check
   const stored = index.directory({ area, directory })
   if (stored === undefined) return []
   const names = group.map(({ name }) => name)
@@ -88,25 +94,31 @@ async function attestDirectory (attestation: SafeCheck, { directory, group, find
   const verdicts = group.map(({ at, name, copy }, i) => {
     const ours = known.get(name)
     const theirs = { ...copy, found: found[i], times: store.traits.times, depth: pathDepth(directory), hash }
-    const isDoubted = ours !== undefined && isUnknown(ours.entry)
-    return { at, name, isDoubted, found: found[i], path: copy.path, verdict: isDoubted ? judgeDamaged(openDamageAt(index, area, copy.path), theirs) : ours === undefined ? ABSENT : judge(ours, theirs) }
+    const isDamaged = ours !== undefined && isUnknown(ours.entry)
+    const verdict = isDamaged
+      ? judgeDamaged(openDamageAt(index, area, copy.path), theirs)
+      : ours === undefined ? ABSENT : judge(ours, theirs)
+    return { at, name, isDamaged, found: found[i], path: copy.path, verdict }
   })
-  for (const { name, path, verdict, found: there, isDoubted } of verdicts) {
+  for (const { name, path, verdict, found: there, isDamaged } of verdicts) {
     const fact = known.get(name)?.fact
-    if (verdict === ALTERED && fact !== undefined && !isDoubted) findings.push({ path, fact, what: there === undefined ? 'missing' : 'altered' })
+    if (verdict !== ALTERED || fact === undefined || isDamaged) continue
+    findings.push({ path, fact, what: there === undefined ? 'missing' : 'altered' })
   }
   if (options.fresh !== true) return verdicts
   const reads: (Reread | undefined)[] = []
-  for (const { path, verdict } of verdicts) reads.push(verdict.storedAtMs === undefined ? undefined : await store.reread(area, path, options))
+  for (const { path, verdict } of verdicts) {
+    reads.push(verdict.storedAtMs === undefined ? undefined : await store.reread(area, path, options))
+  }
   const now = findEntries(index.directory({ area, directory }) ?? EMPTY_DIRECTORY, names)
   return verdicts.map(({ at, name, path, verdict }, i) => {
     const fact = known.get(name)?.fact
     if (verdict.storedAtMs === undefined || fact === undefined) return { at, verdict }
-    return { at, verdict: judgeRead({ path, fact, now: now.get(name)?.fact, read: reads[i] }, attestation, findings) }
+    return { at, verdict: judgeRead({ path, fact, now: now.get(name)?.fact, read: reads[i] }, check, findings) }
   })
 }
 
-/** What others have, and what the store found at its path. */
+/** The copy that someone else holds, and what the store has at its path. */
 interface Theirs extends OtherCopy {
   readonly found: FoundEntry | undefined
   readonly times: TimeRange | undefined
@@ -114,7 +126,7 @@ interface Theirs extends OtherCopy {
   readonly hash: HashBytes
 }
 
-/** What is said of a copy that is known to be damaged, until it is mended; a name that others took is of no copy. */
+/** The result for a stored entry that is known to be damaged and not repaired. An entry that was added by hand is no copy. */
 function judgeDamaged (damage: Damage | undefined, theirs: Theirs): SafeResult {
   if (damage === undefined) return ABSENT
   const { entry, fact, what } = damage
@@ -129,7 +141,7 @@ function judge ({ entry, fact }: Known, theirs: Theirs): SafeResult {
   if (entry.kind !== theirs.kind) return DIFFERENT
   if (entry.kind === 'symlink') {
     if (!equalDigests(theirs.hash(new TextEncoder().encode(entry.target)), theirs.digest)) return DIFFERENT
-    // Noted, but not made.
+    // It is recorded in the index only.
     if (!staysInside(theirs.depth, entry.target)) return ABSENT
     return found?.kind === 'symlink' && found.target === entry.target ? { verdict: 'safe' } : ALTERED
   }
@@ -143,14 +155,14 @@ function safe ({ storedAtMs, verifiedAtMs }: Pick<Fact, 'storedAtMs' | 'verified
 
 interface ReadCopy {
   readonly path: RelativePath
-  /** What was known before it was read, and what is known behind that. */
+  /** The facts before the file was read, and after that. */
   readonly fact: Fact
   readonly now: Fact | undefined
   readonly read: Reread | undefined
 }
 
 function judgeRead ({ path, fact, now, read }: ReadCopy, { clock }: SafeCheck, findings: CopyFinding[]): SafeResult {
-  // A sync stored another content meanwhile, or the same anew: what was read tells nothing of it.
+  // If a sync stored the file again meanwhile, what was read says nothing about it.
   if (now === undefined || !isSameFact(now, fact)) return ALTERED
   const isWhole = read !== undefined && equalDigests(read.digest, fact.digest)
   findings.push({ path, fact, what: isWhole ? 'whole' : 'damaged' })
@@ -162,19 +174,21 @@ function isSameFact (left: Fact, right: Fact): boolean {
   return left.storedAtMs === right.storedAtMs && equalDigests(left.digest, right.digest)
 }
 
-/** A larger directory is not written again for some of its files: `verify` notes all of them at once. */
-const NOTED_DIRECTORY_FILES = 10_000
+/** A larger directory is not rewritten because some of its files were verified; `verify` records all of them at once. */
+const RECORDED_DIRECTORY_FILES = 10_000
 
-/** Writes down what was learnt. To be called while no sync runs. */
-export async function noteFindings ({ area, index, clock }: Pick<SafeCheck, 'area' | 'index' | 'clock'>, findings: readonly CopyFinding[]): Promise<void> {
+/** Records findings in the index. Call it only while no sync runs. */
+export async function recordFindings (
+  { area, index, clock }: Pick<SafeCheck, 'area' | 'index' | 'clock'>, findings: readonly CopyFinding[],
+): Promise<void> {
   const byPath = new Map(findings.map(finding => [finding.path, finding]))
   for (const directory of new Set(findings.map(({ path }) => splitPath(path).directory))) {
     const files = (index.directory({ area, directory })?.facts.length ?? 0) / FACT_BYTES
     const isDamaged = findings.some(({ path, what }) => what !== 'whole' && splitPath(path).directory === directory)
-    if (files > NOTED_DIRECTORY_FILES && !isDamaged) continue
+    if (files > RECORDED_DIRECTORY_FILES && !isDamaged) continue
     await reviseDirectory({ area, index, nowMs: clock.nowMs() }, directory, ({ path, fact }, facts, at) => {
       const found = byPath.get(path)
-      // A sync stored it anew meanwhile: what was read tells nothing of it.
+      // If a sync stored the file again meanwhile, the finding says nothing about it.
       if (found === undefined || !isSameFact(found.fact, fact)) return 'keep'
       if (found.what !== 'whole') return found.what
       writeFact(facts, at, { ...fact, verifiedAtMs: clock.nowMs() })
@@ -183,12 +197,14 @@ export async function noteFindings ({ area, index, clock }: Pick<SafeCheck, 'are
   }
 }
 
-/** Whether a stored file has the size and time that it was given. */
-export function isFileUnchanged ({ sizeBytes, mtimeNs }: Pick<FileEntry, 'sizeBytes' | 'mtimeNs'>, found: FoundEntry | undefined, times: TimeRange | undefined): boolean {
+/** Whether a stored file still has the size and mtime that were recorded. */
+export function isFileUnchanged (
+  { sizeBytes, mtimeNs }: Pick<FileEntry, 'sizeBytes' | 'mtimeNs'>, found: FoundEntry | undefined, times: TimeRange | undefined,
+): boolean {
   return found?.kind === 'file' && found.sizeBytes === sizeBytes && isTimeAsSet(mtimeNs, found.mtimeNs, times)
 }
 
-/** Some entries of a directory with their facts, in one walk that decodes no others: there may be a million of them. */
+/** Finds some entries of a directory with their facts, without decoding the others: there may be a million of them. */
 function findEntries ({ listing, facts }: StoredDirectory, names: readonly Name[]): Map<Name, Known> {
   const wanted = [...new Set(names)].sort(compareNames).map(name => new TextEncoder().encode(name))
   const picked = new ListingBuilder()

@@ -18,26 +18,28 @@ export interface Verification {
   readonly store: ContentStore
   readonly hash: HashBytes
   readonly clock: Clock
-  /** A folder name in staging that was never used. */
+  /** Returns a new folder name in staging, never used before. */
   readonly newStaging: () => string
-  /** Does what changes the index while no sync runs. */
+  /** Runs work that changes the index while no sync runs. */
   readonly step: <T>(work: () => Promise<T>) => Promise<T>
 }
 
-/** Files read in one go, so that the store stays free for syncs in between. */
+/** Files read per request, so that syncs can use the store in between. */
 const FILES_AT_ONCE = 64
 
 const WHAT: Readonly<Record<DamageKind, string>> = {
-  altered: 'others changed it or its time in the archive',
-  damaged: 'its content in the archive is not what was stored',
+  altered: 'its content or mtime was changed in the archive by hand',
+  damaged: 'its content in the archive no longer matches its digest',
   missing: 'it is missing from the archive or cannot be read there',
 }
 
 /**
- * Reads every stored file again, also while a sync runs. What is damaged or missing is asked for again by the next sync, and
- * is reported by each call until it is mended; what is whole is noted as verified.
+ * Verifies every stored file, also while a sync runs. The next sync asks again for damaged and missing files, and every call reports
+ * them until they are repaired. Intact files are recorded as verified.
  */
-export async function verifyArea (verification: Verification, options: VerifyOptions = {}): Promise<Omit<VerifyOutcome, 'isKnown'> & { readonly repaired: number }> {
+export async function verifyArea (
+  verification: Verification, options: VerifyOptions = {},
+): Promise<Omit<VerifyOutcome, 'isKnown'> & { readonly repaired: number }> {
   const { area, index } = verification
   const known = [...openDamages(index, area)]
   const problems: Problem[] = []
@@ -55,8 +57,10 @@ export async function verifyArea (verification: Verification, options: VerifyOpt
   return { ...soFar, problems, repaired }
 }
 
-/** Looks again at what was known to be damaged: it may have been put right by hand. */
-async function verifyDamaged (verification: Verification, known: readonly Damage[], { signal, onProgress }: VerifyOptions): Promise<{ readonly problems: Problem[], readonly repaired: number }> {
+/** Verifies what is known to be damaged again: it may have been repaired by hand. */
+async function verifyDamaged (
+  verification: Verification, known: readonly Damage[], { signal, onProgress }: VerifyOptions,
+): Promise<{ readonly problems: Problem[], readonly repaired: number }> {
   const problems: Problem[] = []
   let repaired = 0
   for (const damage of known) {
@@ -65,7 +69,8 @@ async function verifyDamaged (verification: Verification, known: readonly Damage
     const state = await repairIfIntact(verification, damage)
     if (entry.kind === 'file') onProgress?.({ files: 1, bytes: entry.sizeBytes })
     if (state === 'repaired') repaired++
-    else if (state === 'damaged') problems.push(toProblem(damage.path, `${WHAT[damage.what]}, which was found before and is not mended`, verification.store))
+    if (state !== 'damaged') continue
+    problems.push(toProblem(damage.path, `${WHAT[damage.what]}, as found earlier and not repaired yet`, verification.store))
   }
   return { problems, repaired }
 }
@@ -82,15 +87,16 @@ async function verifyDirectory (verification: Verification, directory: RelativeP
     group.forEach((file, i) => { read.set(file.entry.name, { file, digest: digests[i] }) })
     options.onProgress?.({ files: group.length, bytes: group.reduce((sum, { entry }) => sum + entry.sizeBytes, 0) })
   }
-  // On a disk that is gone nothing can be read, which says nothing of the files.
+  // If the disk is gone, nothing can be read, which does not mean that the files are damaged.
   if ([...read.values()].some(({ digest }) => digest === undefined)) await store.ensurePresent('disk')
   const problems: Problem[] = []
   const nowMs = clock.nowMs()
   await step(async () => {
     await reviseDirectory({ ...verification, nowMs }, directory, ({ path, entry, fact }, facts, at) => {
       const seen = read.get(entry.name)
-      // A sync stored it anew meanwhile: what was read tells nothing of it.
-      if (seen === undefined || seen.file.fact.storedAtMs !== fact.storedAtMs || !equalDigests(seen.file.fact.digest, fact.digest)) return 'keep'
+      // If a sync stored the file again meanwhile, what was read says nothing about it.
+      if (seen === undefined || seen.file.fact.storedAtMs !== fact.storedAtMs) return 'keep'
+      if (!equalDigests(seen.file.fact.digest, fact.digest)) return 'keep'
       if (seen.digest !== undefined && equalDigests(seen.digest, fact.digest)) {
         writeFact(facts, at, { ...fact, verifiedAtMs: nowMs })
         return 'keep'
@@ -104,6 +110,6 @@ async function verifyDirectory (verification: Verification, directory: RelativeP
 }
 
 function toProblem (path: RelativePath, what: string, { traits }: ContentStore): Problem {
-  const next = traits.isReadOnly === true ? 'the archive is read-only, so this is not recorded' : 'it is asked for again at the next sync'
+  const next = traits.isReadOnly === true ? 'the archive is read-only, so this is not recorded' : 'the next sync asks for it again'
   return problem(path, 'STORE_FAILED', `${what}; ${next}`)
 }
