@@ -1,6 +1,6 @@
 /**
- * The inner loop of chunking, for WebAssembly: the same cuts as plainCutFinder in src/gear.ts, where its source and its
- * parameters are explained. Memory: the gear table (256 x i32) at 0, the bytes at 1024, the cuts (i32) behind the bytes.
+ * The inner loop of chunking, for WebAssembly. It finds the same cuts as plainCutFinder in src/gear.ts, which explains the
+ * algorithm and its parameters. Memory: the gear table (256 x i32) at 0, the bytes at 1024, then the cuts (i32).
  */
 const GEAR: usize = 0
 const BYTES: usize = 1024
@@ -23,7 +23,7 @@ export function configure (averageBits: u32, strict: u32, loose: u32): void {
   hash = 0
 }
 
-/** Writes the cuts in the first `count` bytes to `cuts`, and says how many there are. */
+/** Writes the cuts in the first `count` bytes to `cuts`, and returns their number. */
 export function push (count: u32, cuts: usize): u32 {
   let found: u32 = 0
   let at: u32 = 0

@@ -3,33 +3,33 @@ import type { ListingResponder } from '@filesync/protocol'
 import type { StreamRequest, WantedFile } from './file-source.ts'
 import type { NumberedTask, TaskIntake } from './task-intake.ts'
 
-/** One read at the source: a batch of small files, for their content or for their digests alone, or a large one. */
+/** One read at the source: a batch of small files, for their content or only their digests, or one large file. */
 export type PlannedRead =
   | { readonly kind: 'DIGESTS', readonly files: readonly WantedFile[], readonly bytes: number }
   | { readonly kind: 'PACK', readonly files: readonly WantedFile[], readonly bytes: number }
   | { readonly kind: 'STREAM', readonly request: StreamRequest, readonly bytes: number }
 
-/** A pack below this stays open for the next small file. */
+/** A pack is filled with small files up to this size. */
 const PACK_BYTES = 1 << 20
-/** The first one is smaller, and each twice as large as the one before: whoever sends, stages and stores has something to do sooner. */
+/** The first pack is smaller and each next one twice as large, so that sending, staging and storing start sooner. */
 const FIRST_PACK_BYTES = 64 << 10
-/** Files of one batch, so that a tree of tiny files still spreads over all readers. */
+/** Most files in one batch, so that a tree of tiny files is spread over all readers. */
 const PACK_FILES = 1024
-/** Bytes of the files of one frame of digests: some milliseconds of reading and hashing. */
+/** Most bytes that are read for one frame of digests: some milliseconds of reading and hashing. */
 const DIGESTED_BYTES = 8 << 20
 
 export interface AnswerPlanInit {
   readonly intake: TaskIntake
   readonly answers: ListingResponder
   readonly pieceBytes: number
-  /** Whether HELLO agreed on them. */
+  /** Whether HELLO agreed on holes. */
   readonly holes: boolean
   readonly onWanted: (file: WantedFile) => void
 }
 
 /**
- * Turns tasks into reads, in order. A batch ends where the next file does not fit, is large, or is not asked for yet: a
- * client that waits for tasks has sent all that it knows of.
+ * Turns tasks into reads, in order. A batch ends if the next file does not fit, is large, or was not asked for yet: a client
+ * that waits for tasks has sent all files that it knows of.
  */
 export class AnswerPlan {
   readonly #intake: TaskIntake
@@ -48,7 +48,7 @@ export class AnswerPlan {
     this.#onWanted = init.onWanted
   }
 
-  /** The next read, or undefined behind the last task. Rejects with TASK_INVALID for what was not listed as a file. */
+  /** The next read, or undefined after the last task. Rejects with TASK_INVALID if a task is not for a listed file. */
   async next (): Promise<PlannedRead | undefined> {
     const first = this.#waiting ?? await this.#intake.tasks.take()
     this.#waiting = undefined
@@ -61,11 +61,11 @@ export class AnswerPlan {
   #pack (first: WantedFile): PlannedRead {
     const files = [first]
     let bytes = packedBytes(first)
-    const mostBytes = Math.min(this.#packBytes, this.#pieceBytes)
+    const maxBytes = Math.min(this.#packBytes, this.#pieceBytes)
     this.#packBytes = Math.min(2 * this.#packBytes, PACK_BYTES)
     for (let next = this.#intake.tasks.takeNow(); next !== undefined; next = this.#intake.tasks.takeNow()) {
       const file = this.#find(next)
-      if (files.length === PACK_FILES || !isPacked(next, file) || bytes + packedBytes(file) > mostBytes) {
+      if (files.length === PACK_FILES || !isPacked(next, file) || bytes + packedBytes(file) > maxBytes) {
         this.#waiting = next
         break
       }
@@ -109,7 +109,7 @@ export class AnswerPlan {
 
   #find ({ number, task }: NumberedTask): WantedFile {
     const { directory, entry } = this.#answers.entry(task[0], task[1])
-    if (entry.kind !== 'file') throw new FileSyncError('TASK_INVALID', 'The server asked for the content of something that was not listed as a file.')
+    if (entry.kind !== 'file') throw new FileSyncError('TASK_INVALID', 'The server asked for the content of an entry that is not a file.')
     return { task: number, directory, entry }
   }
 }

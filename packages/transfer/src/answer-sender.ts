@@ -3,7 +3,7 @@ import type { Clock, Connection, Message, RelativePath } from '@filesync/protoco
 import type { PlannedRead } from './answer-plan.ts'
 import { CompressionChoice } from './compression-choice.ts'
 import type { Compression } from './compression-choice.ts'
-import { SILENT_BYTES } from './file-reading.ts'
+import { UNSENT_BYTES_PER_STEP } from './file-reading.ts'
 import type { FileFault, FileSource, PackRead, SourceStream, StreamRequest, StreamStep, WantedFile } from './file-source.ts'
 import type { ProgressMeter } from './progress.ts'
 import { TokenBucket } from './token-bucket.ts'
@@ -11,7 +11,7 @@ import { TokenBucket } from './token-bucket.ts'
 interface PendingPack {
   readonly kind: 'PACK'
   readonly tasks: number
-  /** The first of its files, to show where the transfer is. */
+  /** The first of its files, shown as progress. */
   readonly path: RelativePath | undefined
   readonly bytes: number
   readonly read: Promise<PackRead>
@@ -23,11 +23,11 @@ interface PendingStream {
   readonly tasks: 1
   readonly bytes: number
   readonly request: StreamRequest
-  readonly steps: StepsAhead
+  readonly steps: ReadAhead
   drop (): void
 }
 
-/** An answer that is being read, and that `bytes` of memory are set aside for. `drop` gives it up. */
+/** An answer that is being read; `bytes` of memory are reserved for it. `drop` cancels it. */
 export type PendingAnswer = PendingPack | PendingStream
 
 export interface AnswerSenderInit {
@@ -40,10 +40,10 @@ export interface AnswerSenderInit {
   readonly compression?: Compression
 }
 
-/** What a step adds to the account of the transfer. */
+/** What a step adds to the counts of the transfer. */
 type Counts = Partial<Pick<ProgressMeter, 'files' | 'bytes' | 'carriedBytes' | 'skippedBytes'>>
 
-/** Starts reads, and sends what they give: at the rate that is allowed, compressed where that pays. */
+/** Starts reads and sends their results, within the rate limit, compressed if that pays. */
 export class AnswerSender {
   readonly #connection: Connection
   readonly #clock: Clock
@@ -68,13 +68,17 @@ export class AnswerSender {
 
   start (read: PlannedRead): PendingAnswer {
     if (read.kind !== 'STREAM') {
-      const packRead = read.kind === 'PACK' ? this.#source.readPack(read.files, this.#choice.isOn) : this.#source.readDigests(read.files)
-      // Its failure is seen when its turn comes; until then it is not unhandled.
-      packRead.catch(() => { /* seen in send */ })
-      return { kind: 'PACK', tasks: read.files.length, bytes: read.bytes, path: pathOf(read.files[0]), read: packRead, drop: () => { /* it ends by itself */ } }
+      const { files } = read
+      const packRead = read.kind === 'PACK' ? this.#source.readPack(files, this.#choice.isOn) : this.#source.readDigests(files)
+      // `send` handles a failure when it awaits the read; until then the rejection must not count as unhandled.
+      packRead.catch(() => { /* handled in send */ })
+      return {
+        kind: 'PACK', tasks: files.length, bytes: read.bytes, path: pathOf(files[0]), read: packRead,
+        drop: () => { /* it ends by itself */ },
+      }
     }
     const stream = this.#source.openStream(read.request)
-    const steps = new StepsAhead(stream, read.request)
+    const steps = new ReadAhead(stream, read.request)
     steps.fill(this.#choice.isOn)
     return { kind: 'STREAM', tasks: 1, bytes: read.bytes, request: read.request, steps, drop: () => { stream.close() } }
   }
@@ -117,18 +121,18 @@ export class AnswerSender {
         this.#count({ bytes: step.fileBytes, skippedBytes: content === 'DATA' ? step.fileBytes : 0 })
         continue
       }
-      if (isHeaderDue) await this.#say({ type: 'FILE_HEADER', task, sizeBytes, offset, content })
+      if (isHeaderDue) await this.#sendMessage({ type: 'FILE_HEADER', task, sizeBytes, offset, content })
       isHeaderDue = false
       if (step.kind === 'END') {
-        await this.#say({ type: 'FILE_END', task, digest: step.digest })
+        await this.#sendMessage({ type: 'FILE_END', task, digest: step.digest })
         break
       }
       if (step.kind === 'HOLE') {
-        await this.#say({ type: 'FILE_HOLE', task, bytes: step.fileBytes })
+        await this.#sendMessage({ type: 'FILE_HOLE', task, bytes: step.fileBytes })
         this.#count({ bytes: step.fileBytes, skippedBytes: step.fileBytes })
         continue
       }
-      // A frame of a difference stands for no bytes of the file: what it stands for was counted when it was read.
+      // The bytes of the file that a DELTA frame covers were counted when they were read.
       const carriedBytes = step.fileBytes === 0 ? step.frame.length : step.fileBytes
       await this.#sendFrame(step.frame)
       this.#count({ bytes: step.fileBytes, carriedBytes })
@@ -138,10 +142,10 @@ export class AnswerSender {
 
   async #sendFault (task: number, fault: FileFault): Promise<void> {
     const { code, message } = problem('', fault.code, fault.detail)
-    await this.#say({ type: 'FILE_PROBLEM', task, code, message })
+    await this.#sendMessage({ type: 'FILE_PROBLEM', task, code, message })
   }
 
-  async #say (message: Message): Promise<void> {
+  async #sendMessage (message: Message): Promise<void> {
     this.#stopped.signal.throwIfAborted()
     await this.#connection.send(message)
   }
@@ -149,7 +153,7 @@ export class AnswerSender {
   async #sendFrame (frame: Uint8Array<ArrayBuffer>): Promise<void> {
     this.#stopped.signal.throwIfAborted()
     const { length } = frame
-    // Before it is sent: its memory is used again after that.
+    // Before it is sent, because its memory is reused afterwards.
     const isCompressed = (frameFlags(frame) & FLAG_ZSTD) !== 0
     const startMs = this.#clock.monotonicMs()
     const delayMs = this.#bucket?.take(length, startMs) ?? 0
@@ -173,26 +177,26 @@ function pathOf (file: WantedFile | undefined): RelativePath | undefined {
   return file === undefined ? undefined : joinPath(file.directory, file.entry.name)
 }
 
-/** Steps of one file that are asked for before they are needed, so that reading goes on while sending waits. */
+/** Steps of one file that are read ahead, so that reading continues while sending waits. */
 const STEPS_AHEAD = 4
 
-class StepsAhead {
+class ReadAhead {
   readonly #stream: SourceStream
   readonly #pending: Promise<StreamStep>[] = []
-  /** Steps that the file still has for certain; beyond, one is asked for at a time. */
+  /** Steps that the file certainly still has; after these, steps are requested one at a time. */
   #certain: number
 
   constructor (stream: SourceStream, request: StreamRequest) {
     this.#stream = stream
     const { file: { entry: { sizeBytes } }, content, offset, pieceBytes } = request
     const [silentBytes, sentBytes] = content === 'DATA' ? [offset, sizeBytes - offset] : [sizeBytes, 0]
-    this.#certain = 1 + Math.floor(silentBytes / (SILENT_BYTES + pieceBytes)) + Math.ceil(sentBytes / pieceBytes)
+    this.#certain = 1 + Math.floor(silentBytes / (UNSENT_BYTES_PER_STEP + pieceBytes)) + Math.ceil(sentBytes / pieceBytes)
   }
 
   fill (compress: boolean): void {
     while (this.#pending.length === 0 || (this.#certain > 0 && this.#pending.length < STEPS_AHEAD)) {
       const step = this.#stream.next(compress)
-      step.catch(() => { /* seen when it is taken */ })
+      step.catch(() => { /* handled when it is taken */ })
       this.#pending.push(step)
       this.#certain--
     }
@@ -201,8 +205,8 @@ class StepsAhead {
   async take (compress: boolean): Promise<StreamStep> {
     this.fill(compress)
     const step = await (this.#pending.shift() as Promise<StreamStep>)
-    // One that was not foreseen, because a difference has something to send, and is never the last.
-    if (step.kind === 'FRAME' ? step.fileBytes === 0 : step.kind === 'READ' && step.fileBytes < SILENT_BYTES) this.#certain++
+    // A step that was not counted, because a delta had something to send; it is never the last one.
+    if (step.kind === 'FRAME' ? step.fileBytes === 0 : step.kind === 'READ' && step.fileBytes < UNSENT_BYTES_PER_STEP) this.#certain++
     return step
   }
 }

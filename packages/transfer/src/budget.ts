@@ -1,4 +1,4 @@
-/** Bounds what is under way at the same time, by bytes. One waits at a time, in order. */
+/** Limits concurrent work by bytes. One caller waits at a time, in order. */
 export class Budget {
   readonly #maxBytes: number
   #usedBytes = 0
@@ -9,7 +9,7 @@ export class Budget {
     this.#maxBytes = maxBytes
   }
 
-  /** Waits until there is room. What alone is larger than everything gets its room when nothing else is under way. */
+  /** Waits until the bytes fit. A request above the whole budget is granted while nothing else is in use. */
   async acquire (bytes: number): Promise<void> {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure.error
@@ -24,7 +24,7 @@ export class Budget {
     this.#wake?.()
   }
 
-  /** Whoever waits, now or later, is rejected with the error. */
+  /** Rejects a waiting `acquire` and all later ones with the error. */
   fail (error: unknown): void {
     this.#failure ??= { error }
     this.#wake?.()

@@ -1,34 +1,34 @@
 import type { CutFinder } from './gear.ts'
 
-/** Tells which chunk probably comes next. */
+/** Predicts the next chunk. */
 export interface Guess {
-  /** How long it is; undefined while there is nothing to guess. Asked between chunks. */
+  /** Its length; undefined if there is no prediction. Called between chunks. */
   nextBytes (): number | undefined
-  /** Whether these bytes, as many as were told, are that chunk. The cut finder would have to cut here too. */
-  holds (chunk: Uint8Array): boolean
+  /** Whether these bytes, `nextBytes` of them, are that chunk. The cut finder must cut after them too. */
+  matches (chunk: Uint8Array): boolean
 }
 
-const NO_GUESS: Guess = { nextBytes: () => undefined, holds: () => false }
-/** What the cut finder is given at a time where the next chunk may be guessed: what it sees beyond a cut is in vain. */
+const NO_GUESS: Guess = { nextBytes: () => undefined, matches: () => false }
+/** Bytes that the cut finder gets at a time if the next chunk may be guessed: what it scans after a cut is wasted. */
 const GUESSING_STEP_BYTES = 64 << 10
 /**
- * How much may be looked at in vain, by the finder or for a guess that fails: a little, and one byte of so many. Beyond it
+ * Bytes that may be wasted, by the finder or for a guess that fails: a fixed amount, and one byte of every so many. Above that
  * nothing is guessed for a while, so that no content and no signature costs much more than without guessing.
  */
-const VAIN_BYTES_FREE = 1 << 20
-const BYTES_A_VAIN_BYTE = 8
+const WASTE_FREE_BYTES = 1 << 20
+const BYTES_PER_WASTED_BYTE = 8
 
-/** Cuts bytes that come in pieces into chunks. Holds one unfinished chunk. */
+/** Cuts bytes that come in pieces into chunks. Buffers one unfinished chunk. */
 export class Chunker {
   readonly #cuts: CutFinder
   readonly #guess: Guess
-  /** The start of the unfinished chunk; grows with the longest that there was. */
+  /** The start of the unfinished chunk; grows to the longest one. */
   #held: Uint8Array<ArrayBuffer> = new Uint8Array(0)
   #heldBytes = 0
-  /** Set while the chunk that is awaited is guessed; the finder has seen nothing of it then. */
+  /** Length of the current chunk if it is guessed; the finder has then seen nothing of it. */
   #guessedBytes: number | undefined
   #seenBytes = 0
-  #vainBytes = 0
+  #wastedBytes = 0
 
   constructor (cuts: CutFinder, guess: Guess = NO_GUESS) {
     this.#cuts = cuts
@@ -37,15 +37,15 @@ export class Chunker {
   }
 
   /**
-   * The chunks that these bytes complete, each a view that holds until the next one is taken. The bytes may be changed when
-   * all are taken.
+   * The chunks that these bytes complete. Each is a view that is valid until the next one is taken. The bytes may be changed
+   * after all are taken.
    */
   * push (bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
     this.#seenBytes += bytes.length
     yield * this.#cut(bytes)
   }
 
-  /** The last chunks, where the bytes did not end with one: more than one where the last was guessed wrongly. */
+  /** The last chunks, if the bytes did not end with one; more than one if the last guess was wrong. */
   * finish (): Generator<Uint8Array, void, undefined> {
     while (this.#guessedBytes !== undefined) yield * this.#cutHeld()
     this.#cuts.restart()
@@ -65,19 +65,19 @@ export class Chunker {
       }
       const heldBytes = this.#heldBytes
       const chunk = this.#join(bytes.subarray(from, from + missing))
-      if (this.#guess.holds(chunk)) {
+      if (this.#guess.matches(chunk)) {
         yield chunk
         this.#guessNext()
         from += missing
         continue
       }
-      this.#vainBytes += chunk.length
+      this.#wastedBytes += chunk.length
       this.#heldBytes = heldBytes
       yield * this.#cutHeld()
     }
   }
 
-  /** Lets the finder see what was held for a guess. */
+  /** Passes the finder what was held for a guess. */
   * #cutHeld (): Generator<Uint8Array, void, undefined> {
     this.#guessedBytes = undefined
     const held = this.#held.slice(0, this.#heldBytes)
@@ -85,7 +85,7 @@ export class Chunker {
     yield * this.#cut(held)
   }
 
-  /** Returns how many of the bytes are dealt with: all, or less where the next chunk is to be guessed. */
+  /** Returns the number of bytes processed: all, or fewer if the next chunk is guessed. */
   * #findCuts (bytes: Uint8Array): Generator<Uint8Array, number, undefined> {
     const seen = this.#guess === NO_GUESS ? bytes : bytes.subarray(0, GUESSING_STEP_BYTES)
     let from = 0
@@ -94,7 +94,7 @@ export class Chunker {
       from = cut
       if (!this.#guessNext()) continue
       this.#cuts.restart()
-      this.#vainBytes += seen.length - cut
+      this.#wastedBytes += seen.length - cut
       return cut
     }
     this.#hold(seen.subarray(from))
@@ -102,7 +102,7 @@ export class Chunker {
   }
 
   #guessNext (): boolean {
-    const isAllowed = this.#vainBytes <= VAIN_BYTES_FREE + this.#seenBytes / BYTES_A_VAIN_BYTE
+    const isAllowed = this.#wastedBytes <= WASTE_FREE_BYTES + this.#seenBytes / BYTES_PER_WASTED_BYTE
     this.#guessedBytes = isAllowed ? this.#guess.nextBytes() : undefined
     return this.#guessedBytes !== undefined
   }

@@ -4,21 +4,21 @@ import type { FrameType } from '@filesync/protocol'
 /** One zstd frame of the bytes. */
 export type Compress = (bytes: Uint8Array) => Uint8Array
 
-/** The content of zstd frames, which must be exactly `sizeBytes` long. Rejects with FRAME_MALFORMED. */
+/** The content of a zstd frame, which must be exactly `sizeBytes` long. Rejects with FRAME_MALFORMED. */
 export type Decompress = (bytes: Uint8Array, sizeBytes: number) => Promise<Uint8Array<ArrayBuffer>>
 
-/** The original length (u32, big-endian) in front of the zstd frame. */
+/** The original length (u32, big-endian) precedes the zstd frame. */
 const LENGTH_BYTES = 4
-/** A frame below this gains less than compressing it costs. */
+/** Compressing a smaller frame costs more than it gains. */
 const MIN_PAYLOAD_BYTES = 512
-/** What is looked at before the whole is compressed. */
+/** Size of the sample that is compressed before the whole frame. */
 const SAMPLE_BYTES = 16_384
-/** Compressed content shrinks by less than this; sending it plain saves the other end the work. */
+/** Content that shrinks to no less than this share is sent plain, which saves the other end the work. */
 const WORTHWHILE = 0.9
 
 /**
- * The frame with its payload compressed, or the frame itself where it does not shrink to nine tenths. A sample from the
- * middle decides first, so that media and archives cost little.
+ * The frame with its payload compressed, or the frame itself if it does not shrink to nine tenths. A sample from the middle
+ * is tried first, so that media and archive files cost little.
  */
 export function compressFrame (frame: Uint8Array<ArrayBuffer>, type: FrameType, compress: Compress): Uint8Array<ArrayBuffer> {
   const payload = frame.subarray(FRAME_HEADER_BYTES)
@@ -38,17 +38,21 @@ export function compressFrame (frame: Uint8Array<ArrayBuffer>, type: FrameType, 
 }
 
 /**
- * The original payload of a compressed frame. Its length is bounded before anything is decompressed. Rejects with
- * FRAME_MALFORMED, or MESSAGE_UNEXPECTED where HELLO did not agree on zstd, which an absent `decompress` means.
+ * The original payload of a compressed frame. Its length is checked before anything is decompressed. Rejects with
+ * FRAME_MALFORMED, or with MESSAGE_UNEXPECTED if `decompress` is undefined because HELLO did not agree on zstd.
  */
-export async function expandPayload (payload: Uint8Array<ArrayBuffer>, decompress: Decompress | undefined): Promise<Uint8Array<ArrayBuffer>> {
-  if (decompress === undefined) throw new FileSyncError('MESSAGE_UNEXPECTED', 'The other end sent a compressed frame, which the two ends did not agree on.')
-  if (payload.length <= LENGTH_BYTES) throw new FileSyncError('FRAME_MALFORMED', 'A compressed frame is cut.')
+export async function expandPayload (
+  payload: Uint8Array<ArrayBuffer>, decompress: Decompress | undefined,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (decompress === undefined) {
+    throw new FileSyncError('MESSAGE_UNEXPECTED', 'The other end sent a compressed frame, but compression was not agreed on.')
+  }
+  if (payload.length <= LENGTH_BYTES) throw new FileSyncError('FRAME_MALFORMED', 'A compressed frame is truncated.')
   const sizeBytes = new DataView(payload.buffer, payload.byteOffset).getUint32(0)
   if (sizeBytes === 0 || sizeBytes > LIMITS.rawFrameBytes) {
-    throw new FileSyncError('FRAME_MALFORMED', `A compressed frame claims to hold ${String(sizeBytes)} bytes.`)
+    throw new FileSyncError('FRAME_MALFORMED', `A compressed frame announces an invalid length of ${String(sizeBytes)} bytes.`)
   }
   const bytes = await decompress(payload.subarray(LENGTH_BYTES), sizeBytes)
-  if (bytes.length !== sizeBytes) throw new FileSyncError('FRAME_MALFORMED', 'A compressed frame does not hold what it claims to.')
+  if (bytes.length !== sizeBytes) throw new FileSyncError('FRAME_MALFORMED', 'A compressed frame has another length than it announces.')
   return bytes
 }

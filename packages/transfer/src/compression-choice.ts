@@ -1,18 +1,18 @@
 /** `auto` compresses while the link is slower than compressing. */
 export type Compression = 'auto' | 'always' | 'never'
 
-/** The choice is made anew after so much time of sending, or after so many bytes. */
+/** The choice is made again after this time of sending, or after this number of bytes. */
 const WINDOW_MS = 250
 const WINDOW_BYTES = 1 << 20
 /** Above this, compressing at both ends costs more time than it saves: zstd at level 1 takes about 500 MB a second of one core. */
 const FAST_LINK_BYTES_PER_SECOND = 150_000_000
-/** Share of the time that sending waits for the link, above which the link is the limit. */
+/** The link is the limit if sending waits for it for at least this share of the time. */
 const LINK_IS_LIMIT = 0.5
 
 /**
- * Decides whether frames are worth compressing. In `auto` it watches how fast the link takes bytes and how much of the
- * time sending waits for it; whether content shrinks is looked at frame by frame where it is read. It starts compressing,
- * because a small sync is over before anything is known, and on a fast link the first frames cost little.
+ * Decides whether frames are worth compressing. `auto` measures how fast the link takes bytes and how much of the time sending
+ * waits for it; whether content shrinks is checked for each frame by its reader. It starts with compression, because a small
+ * sync is over before anything is known, and on a fast link the first frames cost little.
  */
 export class CompressionChoice {
   readonly #compression: Compression
@@ -32,7 +32,7 @@ export class CompressionChoice {
     return this.#isOn
   }
 
-  /** A frame was sent. `waitedMs`: how long the link took to have room for more. */
+  /** Records that a frame was sent. `waitedMs`: how long sending waited for the link. */
   sent (frame: { readonly bytes: number, readonly waitedMs: number, readonly nowMs: number }): void {
     if (this.#compression !== 'auto') return
     this.#bytes += frame.bytes

@@ -6,9 +6,9 @@ import type { CutFinder } from './gear.ts'
 import type { Signature } from './signature.ts'
 
 /**
- * Turns a file into copies of what the signature describes and data for the rest. Behind a chunk that is known, the one that
- * follows it in the signature is guessed: where its digest is right the finder of cuts, which takes longer than all else, has
- * nothing to look at. The work is linear in the file, whatever its content and the signature are.
+ * Turns a file into copies of what the signature describes, and data for the rest. After a known chunk, the one that follows
+ * it in the signature is guessed: if its digest matches, the cut finder, which takes longer than all else, is skipped. The
+ * work is linear in the size of the file, whatever its content and the signature are.
  */
 export class DeltaEncoder {
   readonly #signature: Signature
@@ -16,9 +16,9 @@ export class DeltaEncoder {
   readonly #chunker: Chunker
   readonly #writer: DeltaWriter
   readonly #minBytes: number
-  /** The chunk of the signature that probably comes next. */
+  /** Index of the chunk of the signature that is expected next. */
   #next = 0
-  /** Set where the chunk that is taken next was guessed. */
+  /** Index of the next chunk if it was guessed. */
   #guessed: number | undefined
 
   constructor (init: { readonly task: number, readonly signature: Signature, readonly cuts: CutFinder, readonly hash: HashBytes }) {
@@ -28,7 +28,7 @@ export class DeltaEncoder {
     this.#minBytes = chunkSizes(signature.averageBits).minBytes
     this.#chunker = new Chunker(init.cuts, {
       nextBytes: () => this.#nextBytes(),
-      holds: chunk => {
+      matches: chunk => {
         if (signature.matches(this.#next, hash(chunk), chunk.length)) this.#guessed = this.#next
         return this.#guessed !== undefined
       },
@@ -40,24 +40,24 @@ export class DeltaEncoder {
     for (const chunk of this.#chunker.push(bytes)) this.#add(chunk)
   }
 
-  /** Call once, behind the last bytes. */
+  /** Call once, after the last bytes. */
   finish (): void {
     for (const chunk of this.#chunker.finish()) this.#add(chunk)
     this.#writer.flush()
   }
 
-  /** Whether a frame waits to be taken. */
+  /** Whether a frame is ready to be taken. */
   get isDue (): boolean {
     return this.#writer.isDue
   }
 
-  /** The next DELTA frame, header in front, while there is one. */
+  /** The next DELTA frame with its header, if one is ready. */
   take (): Uint8Array<ArrayBuffer> | undefined {
     return this.#writer.take()
   }
 
-  // The last chunk ended with its file, and not where the finder would cut. Nor does it cut before the shortest length: a
-  // signature that says so would have the file hashed byte by byte.
+  // The last chunk ended with its file, not at a cut. Nor are there cuts below the minimum length: a signature that claims so
+  // would have the file hashed byte by byte.
   #nextBytes (): number | undefined {
     if (this.#next >= this.#signature.chunks - 1) return undefined
     const bytes = this.#signature.lengthOf(this.#next)

@@ -1,48 +1,48 @@
 import type { Task } from '@filesync/protocol'
 import { averageBitsFor } from './signature.ts'
 
-/** The server's present copy of a file that it asks for. */
+/** The server's current copy of a file that it asks for. */
 export interface PresentCopy {
   readonly sizeBytes: number
-  /** Its signature, kept or made anew; undefined where the copy cannot be read to its end. */
+  /** Its signature, stored or computed; undefined if the copy cannot be read to its end. */
   sign (): Promise<Uint8Array | undefined>
 }
 
 export interface DeltaTasksInit {
   readonly tasks: Iterable<Task>
-  /** As of `receiveFiles`: tasks that follow all others. */
+  /** As in `receiveFiles`: tasks that follow all others. */
   readonly again?: () => Iterable<Task>
   /** Size of the file that a task asks for, as listed. */
   readonly sizeOf: (task: number) => number
-  /** Undefined where there is no copy to compare with. Asked for large files alone. */
+  /** Undefined if there is no copy to compare with. Called only for large files. */
   readonly present: (task: number) => Promise<PresentCopy | undefined>
-  /** Files below are asked for whole; 4 MiB unless told. */
+  /** Smaller files are asked for whole. Default 4 MiB. */
   readonly fromBytes?: number
 }
 
 /**
- * Below, the round trip of a signature and reading the old copy cost more than sending the file does on a local network:
- * 4 MiB are 36 ms at 1 Gbit/s.
+ * For smaller files, the round trip of a signature and reading the old copy cost more than sending the file on a local
+ * network: 4 MiB take 36 ms at 1 Gbit/s.
  */
 const FROM_BYTES = 4 << 20
 /**
- * So much of a begun file is worth more than what a difference may save: a difference starts anew, and over a connection
- * that breaks again and again it would never come to its end.
+ * A partial of this size is continued instead of using a delta: a delta starts from the beginning, so over a connection that
+ * breaks again and again it would never complete.
  */
 const CONTINUE_FROM_BYTES = 32 << 20
 
-/** Tasks for `receiveFiles` that ask for large changed files as a difference, and the signatures that go with them. */
+/** Tasks for `receiveFiles` that ask for large changed files as deltas, and their signatures. */
 export interface DeltaTasks {
   readonly tasks: Iterable<Task | Promise<Task>>
   readonly again: () => Iterable<Task | Promise<Task>>
-  /** May be taken once for each DELTA task; throws RangeError for others. */
+  /** To be called once for each DELTA task; throws RangeError for other tasks. */
   readonly signature: (task: number) => Uint8Array
 }
 
 /**
- * Turns tasks for whole large files into tasks for differences, wherever there is a copy to compare with that is not much
- * smaller. A file that was begun is continued where most or much of it is there, and asked for as a difference otherwise.
- * Signatures are made one by one, as the tasks are taken.
+ * Turns tasks for whole large files into tasks for deltas if there is a copy to compare with that is not much smaller. A file
+ * with a partial is continued if the partial is large, and asked for as a delta otherwise. Signatures are made one at a
+ * time, as the tasks are taken.
  */
 export function deltaTasks (init: DeltaTasksInit): DeltaTasks {
   const signatures = new Map<number, Uint8Array>()
@@ -61,12 +61,14 @@ export function deltaTasks (init: DeltaTasksInit): DeltaTasks {
 
 interface Bookkeeping {
   readonly signatures: Map<number, Uint8Array>
-  /** How many tasks have a number by now. */
+  /** Number of tasks so far. */
   readonly taken: { count: number }
 }
 
-// A promise for large files alone: awaiting every task of a tree of small ones costs more than asking for them.
-function * withDeltas (tasks: Iterable<Task>, init: DeltaTasksInit, { signatures, taken }: Bookkeeping): Generator<Task | Promise<Task>, void, undefined> {
+// Only large files get a promise: awaiting every task of a tree of small files costs more than asking for them.
+function * withDeltas (
+  tasks: Iterable<Task>, init: DeltaTasksInit, { signatures, taken }: Bookkeeping,
+): Generator<Task | Promise<Task>, void, undefined> {
   const fromBytes = init.fromBytes ?? FROM_BYTES
   for (const task of tasks) {
     const number = taken.count++
@@ -83,7 +85,8 @@ interface Candidate {
   readonly fromBytes: number
 }
 
-async function withDelta ({ task, number, sizeBytes, fromBytes }: Candidate, init: DeltaTasksInit, signatures: Map<number, Uint8Array>): Promise<Task> {
+async function withDelta (candidate: Candidate, init: DeltaTasksInit, signatures: Map<number, Uint8Array>): Promise<Task> {
+  const { task, number, sizeBytes, fromBytes } = candidate
   const present = await init.present(number)
   if (present === undefined || !paysOff(present.sizeBytes, fromBytes)) return task
   if (task[2] === 'RESUME' && task[3] >= Math.min(CONTINUE_FROM_BYTES, present.sizeBytes / 2, sizeBytes / 2)) return task

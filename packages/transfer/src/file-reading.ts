@@ -9,12 +9,12 @@ import { CHANGED, lengthFault } from './source-reader.ts'
 import type { OpenFile, SourceReader } from './source-reader.ts'
 import { dataAtStart, holeAtStart } from './zero-runs.ts'
 
-/** Read in one step where nothing is to be sent of it; some hundredths of a second. */
-export const SILENT_BYTES: number = 8 << 20
+/** Bytes that are read in one step if none of them are sent; some hundredths of a second. */
+export const UNSENT_BYTES_PER_STEP: number = 8 << 20
 
 /**
- * Reads a large file step by step, each step bounded: a prefix that the server has already is only hashed, the rest
- * becomes DATA or DELTA frames, and the digest covers the whole.
+ * Reads a large file in steps of bounded size: a prefix that the server already has is only hashed, the rest becomes DATA or
+ * DELTA frames, and the digest covers the whole file.
  */
 export class FileReading {
   readonly #request: StreamRequest
@@ -22,16 +22,16 @@ export class FileReading {
   readonly #hasher: Hasher
   readonly #delta: DeltaEncoder | undefined
   #opened: OpenFile | undefined
-  /** Taken again for every piece that is not sent itself. */
+  /** Reused for every piece that is not sent itself. */
   #scratch: Uint8Array<ArrayBuffer> | undefined
   #position = 0
   #isReadWhole = false
   #hasHoles = false
-  /** Set where it had to be known before the end. */
+  /** Set if it was computed before the last step. */
   #digest: Digest | undefined
   #last: StreamStep | undefined
 
-  /** Throws FRAME_MALFORMED where the signature is not one. */
+  /** Throws FRAME_MALFORMED if the signature is invalid. */
   constructor (request: StreamRequest, reader: SourceReader) {
     this.#request = request
     this.#reader = reader
@@ -49,7 +49,8 @@ export class FileReading {
     const { allocatedBytes } = opened
     this.#hasHoles = allocatedBytes < sizeBytes
     if (allocatedBytes <= roomBytes) return
-    const detail = `it takes ${formatSize(allocatedBytes)}, and ${formatSize(roomBytes)} are left. Free some space on the server, or lower its --reserve`
+    const detail = `it takes ${formatSize(allocatedBytes)}, and ${formatSize(roomBytes)} are left. ` +
+      'Free some space on the server, or lower its --reserve'
     this.#fail({ code: 'NO_ROOM', detail })
   }
 
@@ -67,7 +68,7 @@ export class FileReading {
     this.#last ??= { kind: 'FAULT', fault: CHANGED }
   }
 
-  /** Several pieces at once where nothing is to be sent of them: an answer for each costs more than hashing it. */
+  /** Reads several pieces in one step if none of them are sent: an answer for each would cost more than hashing it. */
   #readOn (compress: boolean): StreamStep {
     const { file: { entry: { sizeBytes } }, offset } = this.#request
     let fileBytes = 0
@@ -76,7 +77,7 @@ export class FileReading {
       if (step.kind !== 'READ') return step
       fileBytes += step.fileBytes
       const isOver = this.#position === sizeBytes || this.#position === offset
-      if (isOver || fileBytes >= SILENT_BYTES || this.#delta?.isDue === true) return { kind: 'READ', fileBytes }
+      if (isOver || fileBytes >= UNSENT_BYTES_PER_STEP || this.#delta?.isDue === true) return { kind: 'READ', fileBytes }
     }
   }
 
@@ -102,7 +103,7 @@ export class FileReading {
     return { kind: 'FRAME', frame: this.#compressed(buffer, compress), fileBytes: length }
   }
 
-  /** A hole, or the data before the next one. What is read behind that is read again with the next step, from memory. */
+  /** A hole, or the data before the next one. What was read after it is read again in the next step, from the page cache. */
   #readSparse (compress: boolean): StreamStep {
     const { file: { entry: { sizeBytes }, task }, pieceBytes } = this.#request
     let holeBytes = 0
@@ -131,7 +132,7 @@ export class FileReading {
     return { kind: 'FRAME', frame: this.#compressed(frame, compress), fileBytes: content.length }
   }
 
-  // What is sent is given away.
+  // The buffer of a frame is transferred, so each needs its own.
   #buffer (isSent: boolean, length: number): Uint8Array<ArrayBuffer> {
     if (isSent) return this.#reader.allocate(DATA_CONTENT_AT + length)
     this.#scratch ??= this.#reader.allocate(this.#request.pieceBytes)
@@ -161,7 +162,7 @@ export class FileReading {
     return this.#request.file.isGrowing === true ? this.#beginningFault(this.#opened) : faultAtEnd(this.#opened, this.#position)
   }
 
-  /** Reads the beginning of a file that grows once more: what is the same both times was there between them. */
+  /** Reads the listed part of a growing file again: if it is the same both times, it existed in between. */
   #beginningFault (opened: OpenFile): FileFault | undefined {
     const { file: { entry: { sizeBytes } }, pieceBytes } = this.#request
     const again = this.#reader.createHasher()
@@ -184,7 +185,7 @@ export class FileReading {
   }
 }
 
-/** Looks at the end that nothing follows it and that the file is still what it was. */
+/** Checks that nothing follows the end, and that the file did not change. */
 function faultAtEnd (opened: OpenFile, sizeBytes: number): FileFault | undefined {
   const more = opened.read(new Uint8Array(1), sizeBytes)
   if (typeof more !== 'number') return more

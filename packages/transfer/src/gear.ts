@@ -6,20 +6,20 @@
  */
 export interface CutFinder {
   /**
-   * Positions in these bytes right behind the last byte of each chunk that ends in them, in order. What was seen before
-   * counts: bytes give the same chunks in whatever pieces they come.
+   * Positions in these bytes directly after the last byte of each chunk that ends in them, in order. Earlier bytes count:
+   * the chunks do not depend on the pieces in which bytes come.
    */
   push (bytes: Uint8Array): readonly number[]
-  /** Forgets what was seen: the next byte begins a chunk. */
+  /** Forgets earlier bytes: the next byte starts a chunk. */
   restart (): void
 }
 
-/** Chunks are about `1 << averageBits` bytes, at least a quarter and at most four times of that. */
+/** Chunks have about `1 << averageBits` bytes, at least a quarter and at most four times that. */
 export interface ChunkSizes {
   readonly minBytes: number
   readonly averageBytes: number
   readonly maxBytes: number
-  /** A chunk ends where the hash has no bit of the mask: the strict one below the average, the loose one above. */
+  /** A chunk ends where the hash has no bit of the mask: the strict mask below the average length, the loose one above. */
   readonly strictMask: number
   readonly looseMask: number
 }
@@ -38,7 +38,7 @@ export function chunkSizes (averageBits: number): ChunkSizes {
 }
 
 /**
- * 256 random numbers, one for each byte, that both ends have to share: the first outputs of SplitMix32 from the seed
+ * 256 random numbers, one per byte value, that both ends must share: the first outputs of SplitMix32 from the seed
  * 0x66737963. (G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014, with the
  * 32-bit finaliser of MurmurHash3.)
  */
@@ -57,7 +57,7 @@ function gearTable (): Int32Array<ArrayBuffer> {
   return table
 }
 
-/** In plain JavaScript; the WebAssembly of assembly/gear.ts finds the same cuts, faster. */
+/** A cut finder in plain JavaScript; the WebAssembly of assembly/gear.ts finds the same cuts faster. */
 export function plainCutFinder (averageBits: number): CutFinder {
   const { minBytes, averageBytes, maxBytes, strictMask, looseMask } = chunkSizes(averageBits)
   let length = 0

@@ -1,16 +1,16 @@
 /**
- * Moves the bytes of a sync: the client's side answers tasks with packed, streamed or differing files, the server's side
+ * Transfers the files of a sync: the client's side answers tasks with packed files, streamed files or deltas; the server's side
  * checks what arrives and hands it to a staging area.
  *
  * @packageDocumentation
  */
-export { ABILITIES } from './abilities.ts'
-export type { ArrivalsInit, ReceivedFiles, ReceiveProgress } from './arrivals.ts'
+export { SUPPORTED_FEATURES } from './supported-features.ts'
+export type { IncomingFilesInit, ReceivedFiles, ReceiveProgress } from './incoming-files.ts'
 export type { Compress, Decompress } from './compressed-frame.ts'
 export type { Compression } from './compression-choice.ts'
 export { deltaTasks } from './delta-tasks.ts'
 export type { DeltaTasks, DeltaTasksInit, PresentCopy } from './delta-tasks.ts'
-export type { FollowedSignatureInit } from './followed-signature.ts'
+export type { DerivedSignatureInit } from './derived-signature.ts'
 export type { FileFault, FileSource, PackRead, SourceStream, StreamRequest, StreamStep, WantedFile } from './file-source.ts'
 export type { CutFinder } from './gear.ts'
 export type { ExpectedFile } from './outstanding-tasks.ts'

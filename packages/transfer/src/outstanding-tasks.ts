@@ -2,20 +2,20 @@ import { FileSyncError } from '@filesync/protocol'
 import type { RelativePath, Task } from '@filesync/protocol'
 import { FIRST_TASKS_MAX, TASKS_PER_ANSWER, UNANSWERED_TASKS_MAX, WAITING_SIGNATURE_BYTES_MAX } from './task-window.ts'
 
-/** What the server knows of a file that it asks for. */
+/** What the server knows about a file that it asks for. */
 export interface ExpectedFile {
   readonly path: RelativePath
   /** As the client listed it. */
   readonly sizeBytes: number
 }
 
-/** A task that was answered, and what it asked for. */
+/** A task and the file that it asks for. */
 export interface AnsweredTask {
   readonly task: Task
   readonly expected: ExpectedFile
 }
 
-/** What the client was asked for and has not answered. */
+/** Tasks that the client has not answered. */
 export class OutstandingTasks {
   readonly #describe: (task: number) => ExpectedFile
   readonly #tasks = new Map<number, Task>()
@@ -31,15 +31,15 @@ export class OutstandingTasks {
     this.#describe = describe
   }
 
-  /** How many tasks the client was asked for so far. */
+  /** Number of tasks sent so far. */
   get asked (): number {
     return this.#asked
   }
 
-  /** Waits until the client has answered enough, and gives the number of the first of these tasks. */
+  /** Waits until the client has answered enough, and returns the number of the first of these tasks. */
   async add (tasks: readonly Task[], isLast: boolean): Promise<number> {
     const signatureBytes = tasks.reduce((sum, task) => sum + signatureBytesOf(task), 0)
-    while (this.#tasks.size > 0 && !this.#hasRoom(tasks.length, signatureBytes)) {
+    while (this.#tasks.size > 0 && !this.#mayAdd(tasks.length, signatureBytes)) {
       this.#throwIfFailed()
       await new Promise<void>(resolve => { this.#wakeAsker = resolve })
     }
@@ -52,7 +52,7 @@ export class OutstandingTasks {
     return first
   }
 
-  /** Whether an answer is still to come; waits while all is answered and more may be asked. */
+  /** Whether an answer is outstanding; waits while all tasks are answered and more may follow. */
   async isAnswerDue (): Promise<boolean> {
     for (;;) {
       this.#throwIfFailed()
@@ -71,14 +71,16 @@ export class OutstandingTasks {
     }
   }
 
-  /** What a task asked for, which stays outstanding. Throws DATA_UNEXPECTED where it is not. */
+  /** An outstanding task, which remains outstanding. Throws DATA_UNEXPECTED if it is not outstanding. */
   peek (number: number): AnsweredTask {
     const task = this.#tasks.get(number)
-    if (task === undefined) throw new FileSyncError('DATA_UNEXPECTED', 'The client sent a file that it was not asked for, or sent it twice.')
+    if (task === undefined) {
+      throw new FileSyncError('DATA_UNEXPECTED', 'The client sent a file that it was not asked for, or sent a file twice.')
+    }
     return { task, expected: this.#describe(number) }
   }
 
-  /** Keeps the signature that goes with a task until that is answered, which a client may do before it has the signature. */
+  /** Keeps the signature of a task until the task is answered. The answer may come before the signature was sent. */
   keepSignature (number: number, signature: Uint8Array): void {
     if (this.#tasks.has(number)) this.#signatures.set(number, signature)
   }
@@ -87,7 +89,7 @@ export class OutstandingTasks {
     return this.#signatures.get(number)
   }
 
-  /** Takes a task as answered. Throws DATA_UNEXPECTED where it is not outstanding. */
+  /** Marks a task as answered. Throws DATA_UNEXPECTED if it is not outstanding. */
   answer (number: number): AnsweredTask {
     const answered = this.peek(number)
     this.#tasks.delete(number)
@@ -97,17 +99,17 @@ export class OutstandingTasks {
     return answered
   }
 
-  /** Ends every wait with the error. */
+  /** Rejects all waiting and later calls with the error. */
   fail (error: unknown): void {
     this.#failure ??= { error }
     this.#wakeAsker?.()
     this.#wakeTaker?.()
   }
 
-  #hasRoom (tasks: number, signatureBytes: number): boolean {
+  #mayAdd (tasks: number, signatureBytes: number): boolean {
     const answered = this.#asked - this.#tasks.size
-    const most = Math.min(UNANSWERED_TASKS_MAX, FIRST_TASKS_MAX + TASKS_PER_ANSWER * answered)
-    return this.#tasks.size + tasks <= most && this.#signatureBytes + signatureBytes <= WAITING_SIGNATURE_BYTES_MAX
+    const max = Math.min(UNANSWERED_TASKS_MAX, FIRST_TASKS_MAX + TASKS_PER_ANSWER * answered)
+    return this.#tasks.size + tasks <= max && this.#signatureBytes + signatureBytes <= WAITING_SIGNATURE_BYTES_MAX
   }
 
   #throwIfFailed (): void {
@@ -115,7 +117,7 @@ export class OutstandingTasks {
   }
 }
 
-/** Bytes of the signature that goes with a task. */
+/** Size of the signature of a task. */
 export function signatureBytesOf (task: Task): number {
   return task[2] === 'DELTA' ? task[3] : 0
 }

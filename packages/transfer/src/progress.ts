@@ -1,31 +1,31 @@
 import type { RelativePath } from '@filesync/protocol'
 import { MovingRate } from './moving-rate.ts'
 
-/** How far a transfer is, for a person or a page. */
+/** Progress of a transfer, for display. */
 export interface TransferProgress {
-  /** Files and bytes of files that went over the link, or are answered otherwise. */
+  /** Files that were answered, and their bytes, however they were sent. */
   readonly files: number
   readonly bytes: number
-  /** Content that went over the link itself: not what the server had already, of a file that goes on or is sent as a difference. */
+  /** Content that went over the link: without what the server already had of a file that is resumed or sent as a delta. */
   readonly carriedBytes: number
-  /** What the server asked for so far. It may ask for more while `isTotalKnown` is false. */
+  /** What the server has asked for so far. It may ask for more while `isTotalKnown` is false. */
   readonly filesWanted: number
   readonly bytesWanted: number
   readonly isTotalKnown: boolean
-  /** What the server says is durable. */
+  /** What the server has reported as durable. */
   readonly filesStored: number
   readonly bytesStored: number
-  /** Content that goes over the link in a second, over the last ten seconds. */
+  /** Rate of content over the link, over the last ten seconds. */
   readonly bytesPerSecond: number
-  /** Expected milliseconds to the end, where that can be told. */
+  /** Estimated milliseconds to the end; undefined if unknown. */
   readonly remainingMs: number | undefined
-  /** The file that is on its way. */
+  /** The file that is being sent. */
   readonly path: RelativePath | undefined
-  /** Whether what was sent last was compressed: trying does not count, where content does not shrink. */
+  /** Whether the last frame was compressed. A frame that is sent plain because it does not shrink does not count. */
   readonly isCompressing: boolean
 }
 
-/** Reports are at least this far apart, so that a person can read them and they cost nothing. */
+/** Minimum time between reports, so that they are readable and cheap. */
 const REPORT_MS = 100
 
 /** Counts a transfer, and reports at most ten times a second. */
@@ -34,12 +34,12 @@ export class ProgressMeter {
   #reportedMs: number
   #nowMs: number
   #carried: MovingRate
-  /** How fast the transfer comes to its end. */
+  /** Rate of progress towards the end. */
   #moved: MovingRate
   files = 0
   bytes = 0
   carriedBytes = 0
-  /** Of `bytes`, those that were only read again because the server has them: they say nothing of how fast the rest goes. */
+  /** The part of `bytes` that was only read because the server has it; it says nothing about the speed of the rest. */
   skippedBytes = 0
   filesWanted = 0
   bytesWanted = 0
@@ -57,23 +57,23 @@ export class ProgressMeter {
     this.#moved = new MovingRate(nowMs)
   }
 
-  /** Rates count from now on. */
-  begin (nowMs: number): void {
+  /** Starts measuring the rates again. */
+  startRates (nowMs: number): void {
     this.#carried = new MovingRate(nowMs, this.carriedBytes)
     this.#moved = new MovingRate(nowMs, this.bytes - this.skippedBytes)
   }
 
-  /** Something changed. */
+  /** Reports a change, unless the last report is too recent. */
   update (nowMs: number): void {
     if (this.#report === undefined || nowMs - this.#reportedMs < REPORT_MS) return
     this.finish(nowMs)
   }
 
-  /** Reports whatever there is to report. */
+  /** Reports the current state. */
   finish (nowMs: number): void {
     this.#nowMs = nowMs
-    this.#carried.note(nowMs, this.carriedBytes)
-    this.#moved.note(nowMs, this.bytes - this.skippedBytes)
+    this.#carried.record(nowMs, this.carriedBytes)
+    this.#moved.record(nowMs, this.bytes - this.skippedBytes)
     this.#reportedMs = nowMs
     this.#report?.(this.snapshot())
   }
@@ -82,8 +82,8 @@ export class ProgressMeter {
     const { files, bytes, carriedBytes, filesWanted, bytesWanted, isTotalKnown, filesStored, bytesStored, path, isCompressing } = this
     const bytesPerSecond = this.#carried.perSecond(this.#nowMs)
     const movedPerSecond = this.#moved.perSecond(this.#nowMs)
-    const canTell = isTotalKnown && movedPerSecond > 0
-    const remainingMs = canTell ? Math.max(0, bytesWanted - bytes) * 1000 / movedPerSecond : undefined
+    const isKnown = isTotalKnown && movedPerSecond > 0
+    const remainingMs = isKnown ? Math.max(0, bytesWanted - bytes) * 1000 / movedPerSecond : undefined
     return {
       files, bytes, carriedBytes, filesWanted, bytesWanted, isTotalKnown, filesStored, bytesStored, path, isCompressing,
       bytesPerSecond, remainingMs,

@@ -1,4 +1,4 @@
-/** Hands items from one loop to another. One taker at a time. */
+/** Passes items from one loop to another. One taker at a time. */
 export class Queue<T> {
   readonly #items: (T | undefined)[] = []
   #taken = 0
@@ -6,7 +6,7 @@ export class Queue<T> {
   #failure: { readonly error: unknown } | undefined
   #wake: (() => void) | undefined
 
-  /** Items that wait to be taken. */
+  /** Number of items that were not taken. */
   get length (): number {
     return this.#items.length - this.#taken
   }
@@ -16,23 +16,23 @@ export class Queue<T> {
     this.#wake?.()
   }
 
-  /** No more items will come. */
+  /** Ends the queue after the items in it. */
   end (): void {
     this.#isEnded = true
     this.#wake?.()
   }
 
-  /** Whoever takes from now on is rejected with the error. */
+  /** Rejects a waiting `take` and all later ones with the error. */
   fail (error: unknown): void {
     this.#failure ??= { error }
     this.#wake?.()
   }
 
-  /** The next item if it is there already. */
+  /** The next item if there is one now. */
   takeNow (): T | undefined {
     if (this.length === 0) return undefined
     const item = this.#items[this.#taken]
-    // Moving the rest up costs a copy, so it is done seldom; until then what was taken must not be held on to.
+    // Removing taken items copies the rest, so it is done rarely; until then the taken ones must not be retained.
     this.#items[this.#taken++] = undefined
     if (this.#taken > 1024 && this.#taken * 2 > this.#items.length) {
       this.#items.splice(0, this.#taken)
@@ -41,7 +41,7 @@ export class Queue<T> {
     return item
   }
 
-  /** The next item, or undefined behind the last. */
+  /** Waits for the next item; undefined after the last. */
   async take (): Promise<T | undefined> {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure.error

@@ -13,31 +13,30 @@ import { TaskIntake } from './task-intake.ts'
 
 export interface SendFilesInit {
   readonly connection: Connection
-  /** What the server knows of the tree; tasks name its entries. */
+  /** What the server knows of the tree; tasks refer to its entries. */
   readonly answers: ListingResponder
   readonly source: FileSource
   readonly clock: Clock
   readonly signal?: AbortSignal
-  /** The first page of tasks, where it was received already. */
+  /** The first page of tasks, if it was already received. */
   readonly firstPage?: Tasks
   readonly onProgress?: (progress: TransferProgress) => void
-  /** Bytes a second on the wire; no limit unless told. */
+  /** Bytes per second on the wire. Default no limit. */
   readonly limitBytesPerSecond?: number
-  /** `never` unless told. Anything else only where HELLO agreed on zstd. */
+  /** Default `never`. Anything else only if HELLO agreed on zstd. */
   readonly compression?: Compression
-  /** Whether HELLO agreed on holes; otherwise zeros are sent as all else. */
+  /** Whether HELLO agreed on holes; otherwise zeros are sent as data. */
   readonly holes?: boolean
 }
 
-/** Read but not yet sent: enough that reading, hashing and sending overlap. */
+/** Most bytes that are read but not yet sent: enough that reading, hashing and sending overlap. */
 const AHEAD_BYTES = 8 << 20
 const PIECE_BYTES = 1 << 20
 const PIECE_BYTES_MIN = 64 << 10
 
 /**
- * The client's part of a session from TASKS to NEXT_SYNC: answers every task with the file or with a problem, in order,
- * as long as the server asks, and resolves with what the server has stored. Rejects with the FileSyncError that ended
- * it; the connection is the caller's to close.
+ * The client's side of a session from TASKS to NEXT_SYNC: answers every task in order, with the file or with a problem, and
+ * resolves with the server's NEXT_SYNC. Rejects with the FileSyncError that ended it. The caller closes the connection.
  */
 export async function sendFiles (init: SendFilesInit): Promise<NextSync> {
   const transfer = new Transfer(init)
@@ -62,7 +61,7 @@ class Transfer {
       this.#meter.bytesStored = stored.bytes
       this.#meter.update(init.clock.monotonicMs())
     })
-    // At a low limit a whole mebibyte would be a burst of seconds.
+    // With a low limit, a piece of a mebibyte would be a burst of several seconds.
     const perBurst = Math.floor((init.limitBytesPerSecond ?? Infinity) / 8)
     this.#pieceBytes = Math.max(PIECE_BYTES_MIN, Math.min(PIECE_BYTES, perBurst))
     this.#sender = new AnswerSender({ ...init, meter: this.#meter, burstBytes: this.#pieceBytes })
@@ -89,7 +88,7 @@ class Transfer {
 
   #failed: (error: unknown) => void = () => { /* set by orFail */ }
 
-  // Whatever the loops wait for, a failure ends the wait for them.
+  // A failure ends the wait for the loops, whatever they wait for.
   async #orFail<T> (work: Promise<T>): Promise<T> {
     return await new Promise<T>((resolve, reject) => {
       this.#failed = reject
@@ -112,12 +111,12 @@ class Transfer {
     for (;;) {
       const incoming = await this.#init.connection.next()
       const nextSync = this.#takePage(() => this.#intake.accept(incoming))
-      if (nextSync !== undefined) return this.#over(nextSync)
+      if (nextSync !== undefined) return this.#endTasks(nextSync)
     }
   }
 
-  // NEXT_SYNC without any page means that nothing was to be sent.
-  #over (nextSync: NextSync): NextSync {
+  // NEXT_SYNC without a page of tasks means that there was nothing to send.
+  #endTasks (nextSync: NextSync): NextSync {
     this.#intake.tasks.end()
     return nextSync
   }

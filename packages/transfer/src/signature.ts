@@ -6,33 +6,33 @@ import type { CutFinder } from './gear.ts'
 
 /** Version (u8), average bits (u8), zero (u16), size of the file (u64); big-endian. */
 const HEADER_BYTES = 12
-/** Length of the chunk (u32), the first bytes of its BLAKE3. */
+/** Length of the chunk (u32), first bytes of its BLAKE3 digest. */
 const RECORD_BYTES = 20
 const VERSION = 1
 
 /**
- * Bytes of a chunk's digest. 16 are enough: two chunks that differ and share them take 2^64 tries to make, the digest of
- * the whole file catches even that, and a signature is nearly half as long as with 32.
+ * Bytes of a chunk's digest. 16 are enough: a collision takes 2^64 tries, the digest of the whole file detects even that, and
+ * a signature is little more than half as long as with 32.
  */
 const CHUNK_DIGEST_BYTES = 16
 
-/** A signature beyond this is not made: the file, then near a tebibyte, is sent whole. */
+/** Largest signature. A file that needs a larger one, near a tebibyte, is sent whole. */
 export const SIGNATURE_BYTES_MAX: number = 64 << 20
 
 /** Chunks of 64 KiB on average, larger ones for files whose signature would become too long. */
 const AVERAGE_BITS_MIN = 16
 const AVERAGE_BITS_MAX = 18
 
-/** The chunk size for a file, or undefined where it is too large to have a signature. */
+/** The chunk size for a file; undefined if it is too large to have a signature. */
 export function averageBitsFor (fileBytes: number): number | undefined {
   for (let bits = AVERAGE_BITS_MIN; bits <= AVERAGE_BITS_MAX; bits++) {
-    // Chunks cannot be shorter than a quarter of the average, but random content comes close to the average.
+    // Chunks may be as short as a quarter of the average, but random content comes close to the average.
     if (HEADER_BYTES + Math.ceil(fileBytes / 2 ** bits) * RECORD_BYTES * 1.25 <= SIGNATURE_BYTES_MAX) return bits
   }
   return undefined
 }
 
-/** Describes a file chunk by chunk, so that another end can tell what of its own file is the same. */
+/** Describes a file chunk by chunk, so that the other end can find what its own file has in common with it. */
 export class SignatureBuilder {
   readonly #averageBits: number
   readonly #hash: HashBytes
@@ -47,7 +47,7 @@ export class SignatureBuilder {
     this.#hash = init.hash
   }
 
-  /** Of the signature as it is now, without a chunk that is not complete. */
+  /** Size of the signature so far, without an unfinished chunk. */
   get sizeBytes (): number {
     return this.#filled
   }
@@ -57,7 +57,7 @@ export class SignatureBuilder {
     for (const chunk of this.#chunker.push(bytes)) this.#add(chunk)
   }
 
-  /** Records of whole chunks that come behind what was pushed, and the bytes that they describe. */
+  /** Appends the records of whole chunks, which describe `fileBytes` bytes. */
   append (records: Uint8Array, fileBytes: number): void {
     this.#endChunk()
     this.#reserve(records.length)
@@ -66,7 +66,7 @@ export class SignatureBuilder {
     this.#fileBytes += fileBytes
   }
 
-  /** The signature of what was pushed and appended. */
+  /** The signature of everything that was pushed and appended. */
   finish (): Uint8Array<ArrayBuffer> {
     this.#endChunk()
     const view = new DataView(this.#bytes.buffer)
@@ -96,33 +96,33 @@ export class SignatureBuilder {
   }
 }
 
-/** Chunks whose digests begin alike are looked through up to this; a signature made to collide costs no more. */
+/** Most slots to probe for a chunk, so that a signature made to collide costs no more. */
 const CANDIDATES_MAX = 32
 
-/** A signature, ready to look chunks up. */
+/** A parsed signature with a lookup of chunks. */
 export class Signature {
   readonly averageBits: number
   readonly fileBytes: number
   readonly chunks: number
   readonly #view: DataView
   readonly #offsets: Float64Array
-  /** Place of a chunk plus one, by the first bits of its digest; 0 is free. */
+  /** Hash table: index of a chunk plus one, by the first bits of its digest; 0 is free. */
   #slots: Uint32Array | undefined
 
-  /** Throws FRAME_MALFORMED where the bytes are not a signature. */
+  /** Throws FRAME_MALFORMED if the bytes are not a signature. */
   constructor (bytes: Uint8Array) {
-    if (bytes.length < HEADER_BYTES || (bytes.length - HEADER_BYTES) % RECORD_BYTES !== 0) throw malformed('it is cut')
+    if (bytes.length < HEADER_BYTES || (bytes.length - HEADER_BYTES) % RECORD_BYTES !== 0) throw malformed('truncated')
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     this.averageBits = this.#view.getUint8(1)
     this.chunks = (bytes.length - HEADER_BYTES) / RECORD_BYTES
     this.fileBytes = Number(this.#view.getBigUint64(4))
-    if (this.#view.getUint8(0) !== VERSION || this.#view.getUint16(2) !== 0) throw malformed('its version is not known')
-    if (this.averageBits < AVERAGE_BITS_MIN || this.averageBits > AVERAGE_BITS_MAX) throw malformed('its chunk size is not allowed')
+    if (this.#view.getUint8(0) !== VERSION || this.#view.getUint16(2) !== 0) throw malformed('unknown version')
+    if (this.averageBits < AVERAGE_BITS_MIN || this.averageBits > AVERAGE_BITS_MAX) throw malformed('invalid chunk size')
     this.#offsets = new Float64Array(this.chunks)
     this.#measure(chunkSizes(this.averageBits).maxBytes)
   }
 
-  /** The number of a chunk of this length and digest. */
+  /** Index of a chunk with this length and digest. */
   find (digest: Uint8Array, lengthBytes: number): number | undefined {
     const slots = this.#slots ??= this.#fillSlots()
     const head = new DataView(digest.buffer, digest.byteOffset).getUint32(0)
@@ -134,7 +134,7 @@ export class Signature {
     return undefined
   }
 
-  /** Whether the chunk of this number has this length and digest. */
+  /** Whether the chunk with this index has this length and digest. */
   matches (chunk: number, digest: Uint8Array, lengthBytes: number): boolean {
     if (this.lengthOf(chunk) !== lengthBytes) return false
     const at = HEADER_BYTES + chunk * RECORD_BYTES + 4
@@ -142,7 +142,7 @@ export class Signature {
     return true
   }
 
-  /** Where in the described file a chunk begins. */
+  /** Offset of a chunk in the described file. */
   offsetOf (chunk: number): number {
     return this.#offsets[chunk] ?? this.fileBytes
   }
@@ -151,7 +151,7 @@ export class Signature {
     return this.#view.getUint32(HEADER_BYTES + chunk * RECORD_BYTES)
   }
 
-  /** The records of the chunks that these bytes of the described file are; undefined where they are not whole chunks. */
+  /** The records of these bytes of the described file; undefined if they are not whole chunks. */
   recordsOf (offset: number, lengthBytes: number): Uint8Array | undefined {
     const first = this.#chunkAt(offset)
     const last = offset + lengthBytes === this.fileBytes ? this.chunks : this.#chunkAt(offset + lengthBytes)
@@ -160,7 +160,7 @@ export class Signature {
     return new Uint8Array(buffer, byteOffset + HEADER_BYTES + first * RECORD_BYTES, (last - first) * RECORD_BYTES)
   }
 
-  /** The chunk that begins there. */
+  /** Index of the chunk that starts at this offset. */
   #chunkAt (offset: number): number | undefined {
     let low = 0
     let high = this.chunks
@@ -176,14 +176,14 @@ export class Signature {
     let offset = 0
     for (let chunk = 0; chunk < this.chunks; chunk++) {
       const length = this.lengthOf(chunk)
-      if (length === 0 || length > maxChunkBytes) throw malformed('a chunk has a length that it cannot have')
+      if (length === 0 || length > maxChunkBytes) throw malformed('a chunk has an invalid length')
       this.#offsets[chunk] = offset
       offset += length
     }
-    if (offset !== this.fileBytes) throw malformed('its chunks do not add up to its file')
+    if (offset !== this.fileBytes) throw malformed('the chunks do not add up to the size of the file')
   }
 
-  // Repeats of a chunk fill their candidates and are dropped then: any one of them serves.
+  // Repeats of a chunk that find no free slot are dropped: any one of them serves.
   #fillSlots (): Uint32Array {
     const slots = new Uint32Array(2 ** Math.ceil(Math.log2(this.chunks * 2 + 2)))
     for (let chunk = 0; chunk < this.chunks; chunk++) {
@@ -200,5 +200,5 @@ export class Signature {
 }
 
 function malformed (why: string): FileSyncError {
-  return new FileSyncError('FRAME_MALFORMED', `A signature does not have its form: ${why}.`)
+  return new FileSyncError('FRAME_MALFORMED', `Invalid signature: ${why}.`)
 }

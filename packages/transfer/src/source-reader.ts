@@ -7,30 +7,30 @@ import type { Compress } from './compressed-frame.ts'
 import type { CutFinder } from './gear.ts'
 import type { FileFault, PackRead, WantedFile } from './file-source.ts'
 
-/** One open file of the source. Synchronous, because it lives in a thread that does nothing else. */
+/** One open file of the source. Synchronous, because it is used in a thread that does nothing else. */
 export interface OpenFile {
-  /** What its disk has allocated for it: less than its size where it has holes, or is compressed. */
+  /** Allocated space: less than its size if it has holes or is compressed. */
   readonly allocatedBytes: number
   /**
-   * Fills `into` from `position` on, as far as the file goes, and says how many bytes it got. Reads at least once, and no
-   * more once it has `enoughBytes`, which is all of `into` by default.
+   * Fills `into` from `position`, as far as the file goes, and returns the number of bytes. Reads at least once, and stops
+   * after `enoughBytes`, by default the length of `into`.
    */
   read (into: Uint8Array, position: number, enoughBytes?: number): number | FileFault
-  /** Whether the file is still what it was when it was opened; asked after the last read. */
+  /** The fault of a file that changed since it was opened; called after the last read. */
   check (): FileFault | undefined
   close (): void
 }
 
-/** What reading needs from the machine. */
+/** What reading needs from the system. */
 export interface SourceReader {
-  /** Opens a file that is as listed: a regular file of that size and mtime, or of one that grows, at least of that size. */
+  /** Opens a file that is as listed: a regular file with that size and mtime; a growing file has at least that size. */
   open (file: WantedFile): OpenFile | FileFault
-  /** A buffer of its own, whose bytes may be anything. */
+  /** A new or reused buffer with arbitrary content. */
   allocate (sizeBytes: number): Uint8Array<ArrayBuffer>
   readonly hash: HashBytes
   createHasher (): Hasher
   createCutFinder (averageBits: number): CutFinder
-  /** Absent where frames are never compressed. */
+  /** Absent if frames are never compressed. */
   readonly compress?: Compress
 }
 
@@ -38,16 +38,16 @@ export const CHANGED: FileFault = { code: 'CHANGED_DURING_READ' }
 const SIZE_UNRELIABLE: FileFault = { code: 'SIZE_UNRELIABLE' }
 
 /**
- * The fault of a file whose content did not have the listed length: it was changed, or its file system reports a size that
- * is not that of its content, as procfs and some FUSE file systems do.
+ * The fault of a file whose content did not have the listed length: it changed, or its file system reports another size than
+ * that of the content, as procfs and some FUSE file systems do.
  */
 export function lengthFault (opened: OpenFile): FileFault {
   return opened.check() ?? SIZE_UNRELIABLE
 }
 
-/** Reads small files into one PACK frame. Files that cannot be read leave no trace in it. */
+/** Reads small files into one PACK frame, which leaves out files that cannot be read. */
 export function buildPack (files: readonly WantedFile[], reader: SourceReader, compress: boolean): PackRead {
-  // One byte more, to see that the last file ends where it is said to end.
+  // One byte more, to check that the last file ends at its listed size.
   let capacity = FRAME_HEADER_BYTES + 1
   for (const { entry } of files) capacity += PACK_RECORD_BYTES + entry.sizeBytes
   const buffer = reader.allocate(capacity)
@@ -69,10 +69,10 @@ export function buildPack (files: readonly WantedFile[], reader: SourceReader, c
   return { frame: finishPack(buffer.subarray(0, at), reader, compress), files: files.length - faults.length, bytes, faults }
 }
 
-/** Reads small files for one DIGESTS frame. Files that cannot be read leave no trace in it. */
+/** Reads small files for one DIGESTS frame, which leaves out files that cannot be read. */
 export function buildDigests (files: readonly WantedFile[], reader: SourceReader): PackRead {
   const frame = reader.allocate(FRAME_HEADER_BYTES + DIGEST_RECORD_BYTES * files.length)
-  // One byte more, to see that a file ends where it is said to end.
+  // One byte more, to check that a file ends at its listed size.
   const scratch = new Uint8Array(1 + files.reduce((most, { entry }) => Math.max(most, entry.sizeBytes), 0))
   const faults: (FileFault & { task: number })[] = []
   let at = FRAME_HEADER_BYTES
@@ -102,7 +102,7 @@ function finishPack (frame: Uint8Array<ArrayBuffer>, reader: SourceReader, compr
   return pack !== undefined && compress && reader.compress !== undefined ? compressFrame(pack, 'PACK', reader.compress) : pack
 }
 
-/** @param into has room for one byte more than the file has: asked for together with the others, it costs no call of its own */
+/** @param into one byte longer than the file: reading the end together with the content saves a call */
 function readWhole (file: WantedFile, into: Uint8Array, reader: SourceReader): FileFault | undefined {
   const { sizeBytes } = file.entry
   const opened = reader.open(file)
@@ -117,7 +117,7 @@ function readWhole (file: WantedFile, into: Uint8Array, reader: SourceReader): F
   }
 }
 
-/** Whether the beginning of a file that grows is not what it was when it was read a moment ago. */
+/** The fault of a growing file whose listed part has changed since it was read. */
 function beginningFault (opened: OpenFile, first: Uint8Array, got: number): FileFault | undefined {
   if (got < first.length) return CHANGED
   const again = new Uint8Array(first.length)

@@ -10,11 +10,11 @@ export interface NumberedTask {
 }
 
 /**
- * What the server says while files are sent to it, checked and in order: pages of tasks, the signatures they need, and
- * how much is durable.
+ * Receives and checks the server's messages while files are sent to it: pages of tasks, their signatures, and how much is
+ * durable.
  */
 export class TaskIntake {
-  /** Tasks in order; ends behind the last one. */
+  /** Tasks in order; ends after the last one. */
   readonly tasks: Queue<NumberedTask> = new Queue<NumberedTask>()
   readonly #signatures = new Queue<Uint8Array>()
   readonly #signaturesDue: { readonly number: number, readonly sizeBytes: number }[] = []
@@ -29,12 +29,12 @@ export class TaskIntake {
     this.#onStored = onStored
   }
 
-  /** Whether the last page is here. */
+  /** Whether the last page was received. */
   get isComplete (): boolean {
     return this.#isLast
   }
 
-  /** Takes what arrived, and gives NEXT_SYNC back when it is that. Throws the code of a broken protocol. */
+  /** Processes a message and returns it if it is NEXT_SYNC. Throws the code of a protocol violation. */
   accept (incoming: Incoming): NextSync | undefined {
     if (incoming.kind === 'raw') {
       if (incoming.type !== 'SIGNATURE' || incoming.flags !== 0) throw unexpected(`a ${incoming.type} frame`)
@@ -58,7 +58,8 @@ export class TaskIntake {
       this.tasks.push({ number, task })
     }
     if (this.#expected - this.#answered > UNANSWERED_TASKS_MAX) {
-      throw new FileSyncError('LIMIT_EXCEEDED', `The server asked for more than ${String(UNANSWERED_TASKS_MAX)} files without waiting for an answer.`)
+      const most = String(UNANSWERED_TASKS_MAX)
+      throw new FileSyncError('LIMIT_EXCEEDED', `The server asked for more than ${most} files without waiting for an answer.`)
     }
     this.#isLast = page.last
     if (page.last) this.tasks.end()
@@ -67,7 +68,7 @@ export class TaskIntake {
   /** The signature for the next DELTA task, in the order of the tasks. */
   async takeSignature (): Promise<Uint8Array> {
     const signature = await this.#signatures.take()
-    if (signature === undefined) throw new FileSyncError('INTERNAL', 'A signature was taken that no task has.')
+    if (signature === undefined) throw new FileSyncError('INTERNAL', 'A signature was taken that no task announced.')
     this.#signatureBytes -= signature.length
     return signature
   }
@@ -84,7 +85,7 @@ export class TaskIntake {
   #expectSignature (number: number, sizeBytes: number): void {
     this.#signatureBytes += sizeBytes
     if (this.#signatureBytes > WAITING_SIGNATURE_BYTES_MAX || sizeBytes > SIGNATURE_BYTES_MAX) {
-      throw new FileSyncError('LIMIT_EXCEEDED', 'The server announced more signatures than this client holds.')
+      throw new FileSyncError('LIMIT_EXCEEDED', 'The server announced larger signatures than this client accepts.')
     }
     this.#signaturesDue.push({ number, sizeBytes })
   }
@@ -92,12 +93,13 @@ export class TaskIntake {
   #acceptSignatures (payload: Uint8Array): void {
     for (const whole of this.#parts.push(payload)) {
       const due = this.#signaturesDue.shift()
-      if (due?.number !== whole.number || due.sizeBytes !== whole.bytes.length) throw unexpected('a signature that no task announced')
+      const isDue = due?.number === whole.number && due.sizeBytes === whole.bytes.length
+      if (!isDue) throw unexpected('a signature that no task announced')
       this.#signatures.push(whole.bytes)
     }
   }
 }
 
 function unexpected (what: string): FileSyncError {
-  return new FileSyncError('MESSAGE_UNEXPECTED', `The server sent ${what}, which has no place while files are sent to it.`)
+  return new FileSyncError('MESSAGE_UNEXPECTED', `The server sent ${what}, which is not allowed during the transfer of files.`)
 }

@@ -8,15 +8,15 @@ export interface TaskPage {
   readonly last: boolean
 }
 
-/** Signatures of one page, so that they do not wait for each other at both ends. */
+/** Most bytes of signatures for one page, so that both ends do not wait for each other. */
 const PAGE_SIGNATURE_BYTES = 16 << 20
-/** A page waits for its next task at most so long. */
-const PATIENCE_MS = 20
+/** Longest time that a page waits for its next task. */
+const MAX_WAIT_MS = 20
 
 /**
- * Fills pages with tasks. The last one may be empty, and only the last one. What waits for a slow task is not held up by it.
+ * Fills pages with tasks. Only the last page may be empty. A slow task does not delay those before it.
  *
- * @param again more tasks, when those that asked for digests are answered; not asked for where there were none
+ * @param again returns more tasks after the digest tasks are answered; not called if there were none
  */
 export async function * taskPages (
   tasks: Iterable<Task | Promise<Task>>, clock: Clock, again?: () => Promise<Iterable<Task | Promise<Task>>>,
@@ -24,7 +24,7 @@ export async function * taskPages (
   let page: Task[] = []
   let signatureBytes = 0
   let hasDigests = false
-  let mostTasks = FIRST_TASKS_MAX
+  let maxTasks = FIRST_TASKS_MAX
   const takePage = (): TaskPage => {
     const taken = { tasks: page, last: false }
     page = []
@@ -34,9 +34,9 @@ export async function * taskPages (
   for (const coming of tasks) {
     if (coming instanceof Promise && page.length > 0 && await isSlow(coming, clock)) yield takePage()
     const task = coming instanceof Promise ? await coming : coming
-    if (page.length > 0 && (page.length === mostTasks || signatureBytes + signatureBytesOf(task) > PAGE_SIGNATURE_BYTES)) {
+    if (page.length > 0 && (page.length === maxTasks || signatureBytes + signatureBytesOf(task) > PAGE_SIGNATURE_BYTES)) {
       yield takePage()
-      mostTasks = LIMITS.tasksPerPage
+      maxTasks = LIMITS.tasksPerPage
     }
     page.push(task)
     signatureBytes += signatureBytesOf(task)
@@ -53,12 +53,12 @@ export async function * taskPages (
 async function isSlow (coming: Promise<Task>, clock: Clock): Promise<boolean> {
   let isHere = false
   const arrival = coming.then(() => { isHere = true }, () => { isHere = true })
-  // What is at hand comes within a few turns of the promise queue, and needs no timer.
+  // A task that is ready resolves within a few microtasks, and needs no timer.
   for (let turn = 0; turn < 8 && !isHere; turn++) await Promise.resolve()
   if (isHere) return false
   const waiting = new AbortController()
   try {
-    await Promise.race([arrival, wait(clock, PATIENCE_MS, waiting.signal).catch(() => { /* the task came first */ })])
+    await Promise.race([arrival, wait(clock, MAX_WAIT_MS, waiting.signal).catch(() => { /* the task was first */ })])
   } finally {
     waiting.abort()
   }

@@ -1,6 +1,6 @@
 /**
- * A rate in bytes a second, as a bucket that fills with time. What is taken may leave it below zero: whoever takes then
- * waits before, so that the rate holds over any time longer than the burst. (RFC 2697 uses the same bucket with marks.)
+ * Limits a rate in bytes per second with a token bucket. A take may leave it negative: the caller then waits before sending,
+ * so that the rate holds over any time longer than the burst. (RFC 2697 uses the same bucket to mark packets.)
  */
 export class TokenBucket {
   readonly #bytesPerSecond: number
@@ -8,16 +8,16 @@ export class TokenBucket {
   #tokens: number
   #filledMs: number
 
-  /** @param burstBytes what may pass at once after a pause */
+  /** @param burstBytes bytes that may pass at once after a pause */
   constructor (init: { readonly bytesPerSecond: number, readonly burstBytes: number, readonly nowMs: number }) {
-    if (!(init.bytesPerSecond > 0)) throw new RangeError('A rate has to be above zero.')
+    if (!(init.bytesPerSecond > 0)) throw new RangeError('A rate must be above zero.')
     this.#bytesPerSecond = init.bytesPerSecond
     this.#burstBytes = init.burstBytes
     this.#tokens = init.burstBytes
     this.#filledMs = init.nowMs
   }
 
-  /** Takes the bytes, and says for how many milliseconds to wait before they are sent. */
+  /** Takes the bytes and returns how many milliseconds to wait before sending them. */
   take (bytes: number, nowMs: number): number {
     const passedMs = Math.max(0, nowMs - this.#filledMs)
     this.#tokens = Math.min(this.#burstBytes, this.#tokens + passedMs * this.#bytesPerSecond / 1000) - bytes

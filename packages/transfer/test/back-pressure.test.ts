@@ -4,7 +4,7 @@ import { memoryTree } from '@filesync/protocol/testing'
 import { expect, test } from 'vitest'
 import type { FileSource, WantedFile } from '../src/index.ts'
 import { MemorySource, MemoryStore } from '../src/testing/index.ts'
-import { sync } from './session.ts'
+import { sync } from './support/session.ts'
 
 /** What may be on its way: read ahead, in the streams, in the inbox, and with the staging area. */
 const UNDER_WAY_BYTES = 32 << 20

@@ -2,8 +2,8 @@ import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { memoryStreamPair, memoryTree, randomBytes, seededRandom } from '@filesync/protocol/testing'
 import { expect, test } from 'vitest'
 import { MemorySource, MemoryStore } from '../src/testing/index.ts'
-import { signatureOf, sync } from './session.ts'
-import type { WantedEntry } from './session.ts'
+import { signatureOf, sync } from './support/session.ts'
+import type { WantedEntry } from './support/session.ts'
 import type { RelativePath, Task } from '@filesync/protocol'
 
 const LARGE = 400_000

@@ -18,7 +18,7 @@ import { CheckedDirectories } from '../src/node/source-directories.ts'
 import { SignatureBuilder } from '../src/signature.ts'
 import { buildPack } from '../src/source-reader.ts'
 import type { OpenFile, SourceReader } from '../src/source-reader.ts'
-import { fileIdOf } from './file-id-of.ts'
+import { fileIdOf } from './support/file-id-of.ts'
 
 // The year 2262.
 const LATEST_TIME_NS = 2n ** 63n - 1n

@@ -8,8 +8,8 @@ import { randomBytes, seededRandom } from '@filesync/protocol/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openFileSource, zstdDecompress } from '../src/node/index.ts'
 import { MemoryStore } from '../src/testing/index.ts'
-import { fileIdOf } from './file-id-of.ts'
-import { sync } from './session.ts'
+import { fileIdOf } from './support/file-id-of.ts'
+import { sync } from './support/session.ts'
 
 let root: string
 

@@ -9,7 +9,7 @@ import { receiveFiles } from '../src/index.ts'
 import type { ReceivedFiles, ReceiveFilesInit } from '../src/index.ts'
 import { zstdDecompress } from '../src/node/index.ts'
 import { MemoryStaging, MemoryStore } from '../src/testing/index.ts'
-import { signatureOf } from './session.ts'
+import { signatureOf } from './support/session.ts'
 
 const SMALL = new TextEncoder().encode('hello')
 const LARGE = randomBytes(300_000, 31)

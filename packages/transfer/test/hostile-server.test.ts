@@ -5,7 +5,7 @@ import { ManualClock, memoryStreamPair, memoryTree, randomBytes } from '@filesyn
 import { describe, expect, test } from 'vitest'
 import { sendFiles } from '../src/index.ts'
 import { MemorySource } from '../src/testing/index.ts'
-import { listAll, signatureOf } from './session.ts'
+import { listAll, signatureOf } from './support/session.ts'
 
 const LARGE = randomBytes(300_000, 41)
 const TREE = memoryTree({ aaa: 'small', large: LARGE, zzz: { below: 'x' } }, hashBytes)

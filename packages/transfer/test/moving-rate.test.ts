@@ -5,7 +5,7 @@ import type { TransferProgress } from '@filesync/transfer'
 test('a steady stream is shown as what it is, at every moment', () => {
   const rate = new MovingRate(0)
   for (let nowMs = 18; nowMs < 30_000; nowMs += 18) {
-    rate.note(nowMs, nowMs * 57_000)
+    rate.record(nowMs, nowMs * 57_000)
     if (nowMs < 1_000) expect(rate.perSecond(nowMs)).toBeLessThanOrEqual(57_000_000)
     // Also between two notes, which are up to 100 ms apart.
     else for (const later of [0, 50, 100]) expect(Math.abs(rate.perSecond(nowMs + later) / 57_000_000 - 1)).toBeLessThan(0.11)
@@ -15,19 +15,19 @@ test('a steady stream is shown as what it is, at every moment', () => {
 
 test('a burst at the beginning is no rate', () => {
   const rate = new MovingRate(0)
-  rate.note(1, 1 << 20)
+  rate.record(1, 1 << 20)
   expect(rate.perSecond(1)).toBe(1 << 20)
-  rate.note(2_000, 2 << 20)
+  rate.record(2_000, 2 << 20)
   expect(rate.perSecond(2_000)).toBe(1 << 20)
 })
 
 test('what stands still fades within the span, and is 0 after it', () => {
   const rate = new MovingRate(0)
-  for (let nowMs = 0; nowMs <= 20_000; nowMs += 100) rate.note(nowMs, nowMs)
+  for (let nowMs = 0; nowMs <= 20_000; nowMs += 100) rate.record(nowMs, nowMs)
   expect(rate.perSecond(20_000)).toBeCloseTo(1000, -1)
   expect(rate.perSecond(25_000)).toBeCloseTo(500, -2)
   expect(rate.perSecond(30_100)).toBe(0)
-  rate.note(40_000, 25_000)
+  rate.record(40_000, 25_000)
   expect(rate.perSecond(40_000)).toBe(500)
 })
 

@@ -10,7 +10,7 @@ import { zstdCompress, zstdDecompress } from '../src/node/index.ts'
 import { ProgressMeter } from '../src/progress.ts'
 import { MemorySource, MemoryStore } from '../src/testing/index.ts'
 import { TokenBucket } from '../src/token-bucket.ts'
-import { sync } from './session.ts'
+import { sync } from './support/session.ts'
 
 const MEBIBYTE = 1 << 20
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Signature } from '../src/index.ts'
 import { openSigner } from '../src/node/index.ts'
 import type { Signer } from '../src/node/index.ts'
-import { signatureOf } from './session.ts'
+import { signatureOf } from './support/session.ts'
 
 const BYTES = randomBytes(3_500_000, 101)
 let directory: string

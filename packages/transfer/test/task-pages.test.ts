@@ -7,7 +7,7 @@ import { deltaTasks } from '../src/index.ts'
 import { OutstandingTasks } from '../src/outstanding-tasks.ts'
 import { taskPages } from '../src/task-pages.ts'
 import { MemorySource, MemoryStore } from '../src/testing/index.ts'
-import { listAll, signatureOf, sync } from './session.ts'
+import { listAll, signatureOf, sync } from './support/session.ts'
 
 async function pageSizes (tasks: Iterable<Task | Promise<Task>>): Promise<[number, boolean][]> {
   const sizes: [number, boolean][] = []

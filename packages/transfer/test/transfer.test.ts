@@ -6,7 +6,7 @@ import type { TreeLiteral } from '@filesync/protocol/testing'
 import { expect, test } from 'vitest'
 import type { FileFault, ReceivedFiles, TransferProgress } from '../src/index.ts'
 import { MemorySource, MemoryStore } from '../src/testing/index.ts'
-import { signatureOf, sync } from './session.ts'
+import { signatureOf, sync } from './support/session.ts'
 
 const TREE: TreeLiteral = {
   empty: '', small: 'hello', deep: { er: { file: 'x'.repeat(1000) } },

@@ -1,6 +1,6 @@
 import { FEATURES, FileSyncError, hello, LIMITS, negotiate } from '@filesync/protocol'
 import type { Agreement, Clock, Connection } from '@filesync/protocol'
-import { ABILITIES } from '@filesync/transfer'
+import { SUPPORTED_FEATURES } from '@filesync/transfer'
 
 /** What both ends agreed on in HELLO. */
 export interface Greeting extends Agreement {
@@ -10,7 +10,7 @@ export interface Greeting extends Agreement {
 
 /** Exchanges HELLO for a push. Throws what the server closes with instead: NOT_PAIRED, VERSION_UNSUPPORTED, SERVER_BUSY. */
 export async function greetServer (connection: Connection, software: string, clock: Clock): Promise<Greeting> {
-  const ours = hello(software, ABILITIES, clock.nowMs())
+  const ours = hello(software, SUPPORTED_FEATURES, clock.nowMs())
   await connection.send(ours)
   const theirs = await connection.receive(['HELLO'], LIMITS.helloTimeoutMs)
   return { ...negotiate(ours, theirs), serverTimeMs: theirs.timeMs }

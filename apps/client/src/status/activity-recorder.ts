@@ -37,7 +37,7 @@ export class ActivityRecorder {
         const { carriedBytes, files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path, isCompressing } = progress
         const nowMs = this.#clock.monotonicMs()
         this.#rate ??= new MovingRate(nowMs)
-        this.#rate.note(nowMs, carriedBytes)
+        this.#rate.record(nowMs, carriedBytes)
         this.#record.activity = {
           doing: 'sending', files, filesWanted, bytes, bytesWanted, bytesPerSecond, remainingMs, path, isCompressing,
         }

@@ -3,7 +3,7 @@ import { prepareMemoryRelease, saveMemory } from '@filesync/program/node'
 import { asFileSyncError, equalDigests, FEATURES, LIMITS, TimeSlice } from '@filesync/protocol'
 import type { Agreement, ClientFilesInfo, Clock, Connection, HashBytes, NextSync, Policy } from '@filesync/protocol'
 import { deltaTasks, receiveFiles } from '@filesync/transfer'
-import type { Decompress, FollowedSignatureInit, PresentCopy, ReceivedFiles } from '@filesync/transfer'
+import type { Decompress, DerivedSignatureInit, PresentCopy, ReceivedFiles } from '@filesync/transfer'
 import { answerSafeChecks } from './answer-safe-checks.ts'
 import { awaitTree } from './await-tree.ts'
 import { greetClient } from './greet.ts'
@@ -35,7 +35,7 @@ export interface ServeDependencies {
   /** If missing, changed files are requested whole. */
   readonly sign?: SignFile
   /** If given, a file that arrives as a delta gets its signature while it arrives, without being read again. */
-  readonly createCutFinder?: FollowedSignatureInit['createCutFinder']
+  readonly createCutFinder?: DerivedSignatureInit['createCutFinder']
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly software: string
@@ -225,7 +225,7 @@ async function receivePlanned (
     describe: task => plan.describe(task),
     clock,
     signal: AbortSignal.any([deps.signal, turn.signal]),
-    ...(deps.createCutFinder !== undefined && { follow: { hash: deps.hash, createCutFinder: deps.createCutFinder } }),
+    ...(deps.createCutFinder !== undefined && { deriveSignatures: { hash: deps.hash, createCutFinder: deps.createCutFinder } }),
     holes: features.has(FEATURES.HOLES),
     ...(features.has(FEATURES.ZSTD) && { decompress: deps.decompress }),
   })

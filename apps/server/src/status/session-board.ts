@@ -120,7 +120,7 @@ export class WatchedSession implements SessionObserver {
   }
 
   onPlan (plan: SyncPlan): void {
-    this.#meter.begin(this.#clock.monotonicMs())
+    this.#meter.startRates(this.#clock.monotonicMs())
     this.#plan = plan
     this.#meter.filesWanted = plan.taskCount
     this.#meter.bytesWanted = plan.bytes

@@ -11,26 +11,27 @@ import type { LentBuffer, SourceAnswer, SourceCall, SourceQuestion, SourceWorker
 export interface FileSourceInit {
   /** The directory whose files are read. */
   readonly root: string
-  /** Threads that read; as many as there are processors unless told, four at most. */
+  /** Number of threads that read. Default: the number of processors, at most four. */
   readonly workers?: number
 }
 
 const WORKERS_MAX = 4
-/** Every frame of files fits. */
+/** Size of the largest frame. */
 const FRAME_BYTES = FRAME_HEADER_BYTES + LIMITS.rawFrameBytes
-/** As many as are read ahead. */
+/** As many buffers as frames are read ahead. */
 const FREE_BUFFERS_MAX = 8
 
 /**
- * Reads the files of a directory in worker threads with synchronous calls, which costs a fourth to a fifth of what the
- * asynchronous ones do. Throws SOURCE_UNAVAILABLE where the directory cannot be opened.
+ * Reads the files of a directory in worker threads with synchronous calls, which cost a quarter to a fifth of the asynchronous
+ * ones. Throws SOURCE_UNAVAILABLE if the directory cannot be opened.
  */
 export function openFileSource (init: FileSourceInit): FileSource {
   const root = resolve(init.root)
   try {
     closeSync(openSync(root, constants.O_RDONLY | constants.O_DIRECTORY))
   } catch (error) {
-    throw new FileSyncError('SOURCE_UNAVAILABLE', `The directory ${root} cannot be read. Check that it is there and that you may read it.`, { cause: error })
+    const message = `The directory ${root} cannot be read. Check that it exists and that you may read it.`
+    throw new FileSyncError('SOURCE_UNAVAILABLE', message, { cause: error })
   }
   const count = init.workers ?? Math.min(WORKERS_MAX, availableParallelism())
   return new WorkerSource(root, count)
@@ -49,7 +50,7 @@ class WorkerSource implements FileSource {
   }
 
   prepare (directories: number): void {
-    // One alone is on the way to a change or two, for which one thread is enough.
+    // A single directory leads to only a few changes, for which one thread is enough.
     for (const thread of directories > 1 ? this.#threads : this.#threads.slice(0, 1)) thread.start()
   }
 
@@ -78,8 +79,7 @@ class WorkerSource implements FileSource {
   }
 
   #leastBusy (): SourceThread {
-    const thread = this.#threads.reduce((least, candidate) => candidate.load < least.load ? candidate : least)
-    return thread
+    return this.#threads.reduce((least, candidate) => candidate.load < least.load ? candidate : least)
   }
 }
 

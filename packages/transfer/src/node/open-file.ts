@@ -6,25 +6,25 @@ import { CHANGED } from '../source-reader.ts'
 import type { OpenFile } from '../source-reader.ts'
 import type { SourceDirectories } from './source-directories.ts'
 
-/** Windows has no such flag, so the name is looked at before. */
+/** Windows has no such flag, so the name is checked first. */
 const HAS_NOFOLLOW = 'O_NOFOLLOW' in constants
-// Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
+// Without O_NONBLOCK, opening a named pipe would wait for a writer forever.
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
-/** Memory for what the file id of one file is made from, and for the file id. */
+/** Reused for the input of a file id and for the file id. */
 const numbers = new BigUint64Array(2)
 const numberHalves = new Uint32Array(numbers.buffer)
 const fileId = new BigUint64Array(1)
 const fileIdHalves = new Uint32Array(fileId.buffer)
 
-/** What `stat` counts blocks in, whatever the file system's are. */
+/** The unit of `stat.blocks`, whatever the file system's block size is. */
 const BLOCK_BYTES = 512
 
-/** Opens a wanted file if it is what was listed. */
+/** Opens a wanted file if it is the listed one. */
 export function openWanted (file: WantedFile, directories: SourceDirectories): OpenFile | FileFault {
   const opened = openOnce(file, directories)
-  // A directory may have been replaced since its handle was taken.
-  return 'code' in opened && directories.release() ? openOnce(file, directories) : opened
+  // A directory may have been replaced since its handle was opened.
+  return 'code' in opened && !isDenied(opened) && directories.releaseHandles() ? openOnce(file, directories) : opened
 }
 
 function openOnce (file: WantedFile, directories: SourceDirectories): OpenFile | FileFault {
@@ -32,7 +32,7 @@ function openOnce (file: WantedFile, directories: SourceDirectories): OpenFile |
   try {
     fd = openUnfollowed(directories.prefix(file.directory) + file.entry.name)
     const stats = fstatSync(fd, { bigint: true })
-    if (isListed(stats, file)) return new HeldFile(fd, stats, file.isGrowing === true)
+    if (isListed(stats, file)) return new LocalFile(fd, stats, file.isGrowing === true)
     closeSync(fd)
     return CHANGED
   } catch (error) {
@@ -42,7 +42,9 @@ function openOnce (file: WantedFile, directories: SourceDirectories): OpenFile |
 }
 
 function openUnfollowed (path: string): number {
-  if (!HAS_NOFOLLOW && lstatSync(path).isSymbolicLink()) throw Object.assign(new Error(`${path} is a link`), { code: 'ELOOP', syscall: 'open' })
+  if (!HAS_NOFOLLOW && lstatSync(path).isSymbolicLink()) {
+    throw Object.assign(new Error(`${path} is a link`), { code: 'ELOOP', syscall: 'open' })
+  }
   return openSync(path, FLAGS)
 }
 
@@ -52,7 +54,7 @@ function isListed (stats: BigIntStats, { entry, isGrowing }: WantedFile): boolea
   return isAsLarge && clampTimeNs(stats.mtimeNs) === entry.mtimeNs && isSameFile(stats, entry.fileId)
 }
 
-/** Another file of the same size and time may have taken the name. Where the listed one has no file id, nothing is known of that. */
+/** Whether it is the listed file, and not another one of the same size and mtime. Assumed if the listed one has no file id. */
 function isSameFile ({ ino, birthtimeNs }: BigIntStats, listed: bigint): boolean {
   if (listed === 0n) return true
   numbers[0] = ino
@@ -61,7 +63,7 @@ function isSameFile ({ ino, birthtimeNs }: BigIntStats, listed: bigint): boolean
   return fileId[0] === listed
 }
 
-class HeldFile implements OpenFile {
+class LocalFile implements OpenFile {
   readonly #fd: number
   readonly #before: BigIntStats
   readonly #isGrowing: boolean
@@ -96,7 +98,7 @@ class HeldFile implements OpenFile {
       const after = fstatSync(this.#fd, { bigint: true })
       const { size, mtimeNs, ctimeNs } = this.#before
       if (this.#isGrowing) return after.size >= size ? undefined : CHANGED
-      // ctime tells of a change whose mtime was set back.
+      // The ctime shows a change whose mtime was set back.
       return after.size === size && after.mtimeNs === mtimeNs && after.ctimeNs === ctimeNs ? undefined : CHANGED
     } catch (error) {
       return faultOf(error)
@@ -114,9 +116,14 @@ function faultOf (error: unknown): FileFault {
   const code = codeOf(error)
   if (code === undefined) throw error
   if (code === 'ENOENT') return { code: 'VANISHED' }
-  // A link or something else stands where a file or a directory was listed.
+  // A link or something else replaced a listed file or directory.
   if (code === 'ELOOP' || code === 'ENOTDIR' || code === 'EISDIR') return CHANGED
   return { code: 'UNREADABLE', detail: code }
+}
+
+/** Permission errors are the usual fault of many files at once, and opening the directories again does not help. */
+function isDenied ({ detail }: FileFault): boolean {
+  return detail === 'EACCES' || detail === 'EPERM'
 }
 
 function codeOf (error: unknown): string | undefined {

@@ -7,16 +7,16 @@ import { createCutFinder } from './cut-finder.ts'
 const PIECE_BYTES = 1 << 20
 
 export interface SignRequest {
-  /** An open file; the numbers are those of the process, so any thread may use them. */
+  /** An open file; descriptors belong to the process, so any thread may use them. */
   readonly fd: number
   readonly sizeBytes: number
-  /** Looked at before every read. */
+  /** Checked before every read. */
   readonly isStopped: () => boolean
 }
 
 /**
- * The signature of an open file; undefined where it cannot be read, or is shorter than told. Throws ABORTED when it is
- * stopped, and INTERNAL when the file is too large to be signed, which `averageBitsFor` tells before.
+ * The signature of an open file; undefined if it cannot be read or is shorter than `sizeBytes`. Throws ABORTED if it is
+ * stopped, and INTERNAL if the file is too large to be signed, which `averageBitsFor` shows beforehand.
  */
 export function signFile ({ fd, sizeBytes, isStopped }: SignRequest): Uint8Array<ArrayBuffer> | undefined {
   const averageBits = averageBitsFor(sizeBytes)
@@ -34,7 +34,7 @@ export function signFile ({ fd, sizeBytes, isStopped }: SignRequest): Uint8Array
   return builder.finish()
 }
 
-/** 0 at the end of the file, and where the disk does not give it. */
+/** 0 at the end of the file, and if it cannot be read. */
 function readPiece (fd: number, piece: Uint8Array, position: number): number {
   try {
     return readSync(fd, piece, 0, piece.length, position)

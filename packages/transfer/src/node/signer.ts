@@ -3,11 +3,11 @@ import { FileSyncError } from '@filesync/protocol'
 import type { ErrorCode } from '@filesync/protocol'
 import { WorkerCalls } from '@filesync/protocol/node'
 
-/** Makes signatures of files in a thread of its own, one at a time. */
+/** Makes signatures of files in a separate thread, one at a time. */
 export interface Signer {
   /**
-   * The signature of an open file, which stays the caller's to close; undefined where it cannot be read, or is shorter
-   * than told. Rejects with ABORTED.
+   * The signature of an open file, which the caller closes; undefined if it cannot be read or is shorter than `sizeBytes`.
+   * Rejects with ABORTED.
    */
   sign (fd: number, sizeBytes: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer> | undefined>
   close (): Promise<void>
@@ -34,7 +34,7 @@ class ThreadSigner implements Signer {
   readonly #calls = new WorkerCalls<SignQuestion, SignAnswer>({
     startWorker: () => new Worker(new URL('./signer-worker.ts', import.meta.url)),
     onMessage: answer => { this.#receive(answer) },
-    errorOfFailure: cause => new FileSyncError('INTERNAL', 'The thread that signs files failed.', { cause }),
+    errorOfFailure: cause => new FileSyncError('INTERNAL', 'The thread that makes signatures failed.', { cause }),
     errorOfExit: closed,
   })
 

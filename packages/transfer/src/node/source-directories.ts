@@ -4,20 +4,20 @@ import { joinPath, pathNames, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import { hasDescriptorPaths } from '@filesync/protocol/node'
 
-/** Held at once; deeper than any path, so that a path's own directories never push each other out. */
+/** Most open handles; more than the depth of any path, so that directories of one path never evict each other. */
 const HANDLES_MAX = 256
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
 
 /** Directories of the source, reached without following a symbolic link below the root. */
 export interface SourceDirectories {
-  /** A path for calls on the entries of a directory. Throws the errors of open or lstat. */
+  /** A prefix for paths of the entries of a directory. Throws the errors of open or lstat. */
   prefix (directory: RelativePath): string
-  /** Lets go of everything, so that what moved is found again and the disk can be unmounted. Returns whether anything was held. */
-  release (): boolean
+  /** Closes all handles, so that moved directories are found and the disk can be unmounted. Returns whether any was open. */
+  releaseHandles (): boolean
 }
 
-/** Below held handles where the system has /proc, which nobody can redirect; otherwise by looking at each name before. */
+/** By open handles through /proc, which cannot be redirected; on systems without it, by checking each name first. */
 export function sourceDirectories (root: string): SourceDirectories {
   return hasDescriptorPaths() ? new HeldDirectories(root) : new CheckedDirectories(root)
 }
@@ -34,7 +34,7 @@ class HeldDirectories implements SourceDirectories {
     return `/proc/self/fd/${String(this.#open(directory))}/`
   }
 
-  release (): boolean {
+  releaseHandles (): boolean {
     const hasHeld = this.#handles.size > 0
     for (const fd of this.#handles.values()) closeSync(fd)
     this.#handles.clear()
@@ -44,19 +44,19 @@ class HeldDirectories implements SourceDirectories {
   #open (directory: RelativePath): number {
     const held = this.#handles.get(directory)
     if (held !== undefined) {
-      // The order of a Map is that of insertion, so the first is the one not used for longest.
+      // A Map iterates in the order of insertion, so the first is the least recently used.
       this.#handles.delete(directory)
       this.#handles.set(directory, held)
       return held
     }
-    const fd = this.#openAnew(directory)
+    const fd = this.#openHandle(directory)
     this.#handles.set(directory, fd)
     this.#evict()
     return fd
   }
 
-  #openAnew (directory: RelativePath): number {
-    // The root itself may be a link: whoever named it meant what it leads to.
+  #openHandle (directory: RelativePath): number {
+    // The root itself may be a link that the user named.
     if (directory === ROOT_PATH) return openSync(this.#root, O_RDONLY | O_DIRECTORY)
     const { directory: parent, name } = splitPath(directory)
     return openSync(this.prefix(parent) + name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
@@ -72,8 +72,8 @@ class HeldDirectories implements SourceDirectories {
 }
 
 /**
- * For systems without /proc. Between the look and the call somebody who may write to the source could still put a link in
- * place, so this is for sources that only their owner writes to.
+ * For systems without /proc. Between the check and the call, anyone who may write to the source could still create a link,
+ * so this is for sources that only their owner writes to.
  */
 export class CheckedDirectories implements SourceDirectories {
   readonly #root: string
@@ -86,12 +86,13 @@ export class CheckedDirectories implements SourceDirectories {
     let path = ROOT_PATH
     for (const name of pathNames(directory)) {
       path = joinPath(path, name)
-      if (!lstatSync(join(this.#root, path)).isDirectory()) throw Object.assign(new Error(`${path} is not a directory`), { code: 'ENOTDIR', syscall: 'lstat' })
+      if (lstatSync(join(this.#root, path)).isDirectory()) continue
+      throw Object.assign(new Error(`${path} is not a directory`), { code: 'ENOTDIR', syscall: 'lstat' })
     }
     return join(this.#root, path) + '/'
   }
 
-  release (): boolean {
+  releaseHandles (): boolean {
     return false
   }
 }

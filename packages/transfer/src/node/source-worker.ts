@@ -12,9 +12,9 @@ import { fromColumns } from './wanted-columns.ts'
 import type { LentBuffer, SourceAnswer, SourceQuestion, SourceWorkerData } from './worker-protocol.ts'
 import { zstdCompress } from './zstd.ts'
 
-/** Handles are let go after this time without work. */
+/** Directory handles are closed after this time without work. */
 const IDLE_MS = 1_000
-/** A frame above this is worth a buffer that others can use after it. */
+/** Only larger frames get a buffer that can be reused. */
 const SMALL_BYTES = 64 << 10
 const FRAME_BYTES = FRAME_HEADER_BYTES + LIMITS.rawFrameBytes
 
@@ -29,23 +29,23 @@ const reader: SourceReader = {
   createCutFinder,
   compress: zstdCompress,
 }
-/** Files being read, or why reading could not begin. */
+/** Files being read, or why reading could not start. */
 const readings = new Map<number, FileReading | { readonly failure: unknown }>()
 let idle: NodeJS.Timeout | undefined
-/** Came with the question that is being answered, until a frame takes it. */
+/** The buffer of the current request, until a frame uses it. */
 let lent: ArrayBuffer | undefined
 
 port.on('message', (question: SourceQuestion & LentBuffer) => {
   lent = question.buffer
   clearTimeout(idle)
-  idle = setTimeout(() => { directories.release() }, IDLE_MS)
+  idle = setTimeout(() => { directories.releaseHandles() }, IDLE_MS)
   switch (question.kind) {
     case 'PACK': return answer(question.id, () => buildPack(fromColumns(question.files), reader, question.compress))
     case 'DIGESTS': return answer(question.id, () => buildDigests(fromColumns(question.files), reader))
     case 'NEXT': return answer(question.id, () => nextStep(question.stream, question.compress))
     case 'OPEN': return open(question)
     case 'CLOSE': return close(question.stream)
-    case 'RELEASE': return void directories.release()
+    case 'RELEASE': return void directories.releaseHandles()
   }
 })
 
@@ -76,7 +76,7 @@ function allocate (sizeBytes: number): Uint8Array<ArrayBuffer> {
     lent = undefined
     return new Uint8Array(buffer, 0, sizeBytes)
   }
-  // Not from Node's pool, so that the buffer can be transferred; and not filled with zeros, because it is overwritten.
+  // Not from Node's pool, so that it can be transferred; not zero-filled, because it is overwritten.
   const made = Buffer.allocUnsafeSlow(sizeBytes > SMALL_BYTES ? FRAME_BYTES : sizeBytes)
   return new Uint8Array(made.buffer, 0, sizeBytes)
 }
@@ -92,7 +92,7 @@ function answer (id: number, work: () => PackRead | StreamStep): void {
   }
 }
 
-function reply (said: SourceAnswer, given: ArrayBuffer[]): void {
+function reply (message: SourceAnswer, transfer: ArrayBuffer[]): void {
   lent = undefined
-  port?.postMessage(said, said.spare === undefined ? given : [...given, said.spare])
+  port?.postMessage(message, message.spare === undefined ? transfer : [...transfer, message.spare])
 }

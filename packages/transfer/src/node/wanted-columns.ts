@@ -2,25 +2,25 @@ import type { Name, RelativePath } from '@filesync/protocol'
 import type { WantedFile } from '../file-source.ts'
 
 /**
- * Wanted files column by column: as an object each they take several times as long to cross between threads. What reading
- * does not need, the mode, stays behind.
+ * Wanted files column by column: one object per file takes several times as long to transfer between threads. The mode is left
+ * out, because reading does not need it.
  */
 export interface WantedColumns {
   readonly tasks: Uint32Array
   /** Each directory once. */
   readonly directories: readonly RelativePath[]
-  /** For each file the place of its directory. */
+  /** For each file, the index of its directory. */
   readonly owners: Uint32Array
   readonly names: readonly Name[]
   readonly sizesBytes: Float64Array
   readonly mtimesNs: BigInt64Array
   readonly fileIds: BigUint64Array
-  /** The places of those that grow. */
+  /** The indices of growing files. */
   readonly growing: readonly number[]
 }
 
 export function toColumns (files: readonly WantedFile[]): WantedColumns {
-  const places = new Map<RelativePath, number>()
+  const indices = new Map<RelativePath, number>()
   const columns = {
     tasks: new Uint32Array(files.length),
     owners: new Uint32Array(files.length),
@@ -31,24 +31,24 @@ export function toColumns (files: readonly WantedFile[]): WantedColumns {
     growing: [] as number[],
   }
   files.forEach(({ task, directory, entry, isGrowing }, i) => {
-    const place = places.get(directory) ?? places.size
-    if (place === places.size) places.set(directory, place)
+    const index = indices.get(directory) ?? indices.size
+    if (index === indices.size) indices.set(directory, index)
     columns.tasks[i] = task
-    columns.owners[i] = place
+    columns.owners[i] = index
     columns.sizesBytes[i] = entry.sizeBytes
     columns.mtimesNs[i] = entry.mtimeNs
     columns.fileIds[i] = entry.fileId
     if (isGrowing === true) columns.growing.push(i)
   })
-  return { ...columns, directories: [...places.keys()] }
+  return { ...columns, directories: [...indices.keys()] }
 }
 
 export function fromColumns ({ tasks, directories, owners, names, sizesBytes, mtimesNs, fileIds, growing }: WantedColumns): WantedFile[] {
-  const grow = new Set(growing)
+  const growingFiles = new Set(growing)
   return names.map((name, i) => ({
     task: tasks[i] ?? 0,
     directory: directories[owners[i] ?? 0] as RelativePath,
     entry: { kind: 'file', name, sizeBytes: sizesBytes[i] ?? 0, mtimeNs: mtimesNs[i] ?? 0n, mode: 0, fileId: fileIds[i] ?? 0n },
-    ...(grow.has(i) && { isGrowing: true }),
+    ...(growingFiles.has(i) && { isGrowing: true }),
   }))
 }

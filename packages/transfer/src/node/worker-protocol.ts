@@ -2,7 +2,7 @@ import type { FileSyncError } from '@filesync/protocol'
 import type { PackRead, StreamRequest, StreamStep } from '../file-source.ts'
 import type { WantedColumns } from './wanted-columns.ts'
 
-/** What a source worker is started with. */
+/** Start parameters of a source worker. */
 export interface SourceWorkerData {
   readonly root: string
 }
@@ -26,8 +26,8 @@ export interface LentBuffer {
 }
 
 /**
- * What a source worker answers, with the buffer that it was lent where no frame took it. Errors cross as their parts,
- * because a thread keeps its classes to itself.
+ * An answer of a source worker, with the buffer that it was lent if no frame uses it. Errors are sent as code and message,
+ * because classes do not survive structured cloning.
  */
 export type SourceAnswer =
   & { readonly id: number, readonly spare: ArrayBuffer | undefined }

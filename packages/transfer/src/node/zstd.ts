@@ -4,17 +4,17 @@ import type { ZstdOptions } from 'node:zlib'
 import { FileSyncError } from '@filesync/protocol'
 import type { Compress, Decompress } from '../compressed-frame.ts'
 
-/** Level 1 compresses text three times as fast as the default 3, and leaves it 5 % larger. */
+/** Level 1 compresses text three times as fast as the default 3, to a result that is 5 % larger. */
 const OPTIONS: ZstdOptions = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 
 const decompressInPool = promisify<Uint8Array, ZstdOptions, Uint8Array<ArrayBuffer>>(decompressWithCallback)
 
-/** Synchronous: it runs in the worker that read the bytes. */
+/** Synchronous, because it runs in the worker that reads the files. */
 export const zstdCompress: Compress = bytes => zstdCompressSync(bytes, OPTIONS)
 
-/** In Node's thread pool. Refuses with FRAME_MALFORMED what is not one zstd frame, or holds more than it claims to. */
+/** In Node's thread pool. Rejects with FRAME_MALFORMED if the bytes are not one zstd frame or expand to more than `sizeBytes`. */
 export const zstdDecompress: Decompress = async (bytes, sizeBytes) => {
-  if (zstdFrameBytes(bytes) !== bytes.length) throw new FileSyncError('FRAME_MALFORMED', 'A compressed frame is not one zstd frame.')
+  if (zstdFrameBytes(bytes) !== bytes.length) throw new FileSyncError('FRAME_MALFORMED', 'A compressed frame is not a single zstd frame.')
   try {
     const plain = await decompressInPool(bytes, { maxOutputLength: sizeBytes, chunkSize: Math.max(sizeBytes, 64) })
     // Alone in its buffer, so that it can be transferred to the thread that stages it.
@@ -29,8 +29,8 @@ const CHECKSUM_BYTES = 4
 const RLE_BLOCK = 1
 
 /**
- * Length of the zstd frame that the bytes begin with, by the headers of its blocks (RFC 8878, 3.1.1); undefined where it
- * is cut or there is none. The decoder would take several frames for one, and pass over what is behind the last.
+ * Length of the zstd frame at the start of the bytes, by the headers of its blocks (RFC 8878, 3.1.1); undefined if there is
+ * none or it is truncated. The decoder would accept several frames, and ignore what follows the last.
  */
 function zstdFrameBytes (bytes: Uint8Array): number | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)

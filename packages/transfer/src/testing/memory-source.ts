@@ -7,21 +7,21 @@ import { plainCutFinder } from '../gear.ts'
 import { buildDigests, buildPack, CHANGED } from '../source-reader.ts'
 import type { OpenFile, SourceReader } from '../source-reader.ts'
 
-/** What a memory source or staging area needs of `@filesync/protocol/node`. */
+/** What a memory source or staging area needs from `@filesync/protocol/node`. */
 export interface Hashing {
   readonly hashBytes: HashBytes
   createHasher (): Hasher
 }
 
 export interface MemorySourceInit extends Hashing {
-  /** The content of a file, or why it cannot be read; undefined where it vanished. */
+  /** The content of a file, or why it cannot be read; undefined if it vanished. */
   readonly content: (path: RelativePath) => Uint8Array | FileFault | undefined
-  /** Asked after a file was read. */
+  /** Called after a file was read. */
   readonly check?: (path: RelativePath) => FileFault | undefined
   readonly compress?: Compress
 }
 
-/** A source over bytes in memory, which packs, streams and compares as the real one does. */
+/** A source over bytes in memory, which packs, streams and compares like the real one. */
 export class MemorySource implements FileSource {
   readonly parallelism = 2
   readonly #reader: SourceReader
@@ -39,14 +39,14 @@ export class MemorySource implements FileSource {
     }
   }
 
-  /** Files that were opened and not closed. */
+  /** Number of open files. */
   get openFiles (): number {
     return this.#open
   }
 
-  prepare (): void { /* nothing has to be started */ }
+  prepare (): void { /* nothing to start */ }
 
-  refresh (): void { /* nothing is held */ }
+  refresh (): void { /* nothing is held open */ }
 
   async readPack (files: readonly WantedFile[], compress: boolean): Promise<PackRead> {
     this.#throwIfClosed()
@@ -58,7 +58,7 @@ export class MemorySource implements FileSource {
     return buildDigests(files, this.#reader)
   }
 
-  reuse (): void { /* every frame has a buffer of its own */ }
+  reuse (): void { /* every frame has its own buffer */ }
 
   openStream (request: StreamRequest): SourceStream {
     let reading: FileReading | undefined
@@ -90,7 +90,7 @@ export class MemorySource implements FileSource {
     this.#open++
     let isOpen = true
     return {
-      // As if the disk had nothing of the zeros.
+      // As if the disk stored no zeros.
       get allocatedBytes () { return content.reduce((count, byte) => count + Math.sign(byte), 0) },
       read (into, position) {
         const piece = content.subarray(position, position + into.length)

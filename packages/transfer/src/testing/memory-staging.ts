@@ -2,7 +2,7 @@ import { equalDigests, FileSyncError, problem, readPack } from '@filesync/protoc
 import type { Digest, FileDigest, RelativePath, StagedFile, StageOutcome, StagingArea } from '@filesync/protocol'
 import type { Hashing } from './memory-source.ts'
 
-/** What outlives a session: the committed files and the files that are staged in part. */
+/** What outlives a session: committed files and partials. */
 export class MemoryStore {
   readonly files: Map<RelativePath, Uint8Array> = new Map<RelativePath, Uint8Array>()
   readonly partial: Map<RelativePath, Uint8Array> = new Map<RelativePath, Uint8Array>()
@@ -13,7 +13,7 @@ export interface MemoryStagingInit extends Hashing {
   readonly pathOf: (task: number) => RelativePath
 }
 
-/** A staging area in memory, for one session. Whole files can be committed, broken off ones resumed. */
+/** A staging area in memory, for one session. Whole files can be committed, partials resumed. */
 export class MemoryStaging implements StagingArea {
   readonly #init: MemoryStagingInit
   /** Files that are staged whole. */
@@ -23,7 +23,7 @@ export class MemoryStaging implements StagingArea {
     this.#init = init
   }
 
-  /** Moves what is staged whole to the files. */
+  /** Moves whole staged files to the committed files. */
   commit (): void {
     for (const [path, bytes] of this.staged) {
       this.#init.store.files.set(path, bytes)
@@ -35,7 +35,7 @@ export class MemoryStaging implements StagingArea {
   async stagePack (pack: Uint8Array<ArrayBuffer>): Promise<readonly StageOutcome[]> {
     const outcomes: StageOutcome[] = []
     for (const { task, digest, content } of readPack(pack)) outcomes.push(this.stage(task, content.slice(), digest))
-    // The real one transfers the buffer to its thread, so nobody may rely on it afterwards.
+    // The real one transfers the buffer to its thread, so callers must not use it afterwards.
     structuredClone(pack.buffer, { transfer: [pack.buffer] })
     return outcomes
   }
@@ -53,7 +53,7 @@ export class MemoryStaging implements StagingArea {
     const { store, pathOf } = this.#init
     const path = pathOf(task)
     const prefix = offset === 0 ? new Uint8Array(0) : store.partial.get(path)?.slice(0, offset)
-    if (prefix?.length !== offset) throw new FileSyncError('INTERNAL', 'There is nothing to resume at this offset.')
+    if (prefix?.length !== offset) throw new FileSyncError('INTERNAL', 'There is no partial to resume at this offset.')
     return new MemoryStagedFile({ area: this, store, path, task, prefix })
   }
 
@@ -85,26 +85,28 @@ class MemoryStagedFile implements StagedFile {
   }
 
   async write (bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    await this.#alone(() => {
+    await this.#exclusive(() => {
       this.#pieces.push(bytes.slice())
       structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
     })
   }
 
   async hole (lengthBytes: number): Promise<void> {
-    await this.#alone(() => { this.#pieces.push(new Uint8Array(lengthBytes)) })
+    await this.#exclusive(() => { this.#pieces.push(new Uint8Array(lengthBytes)) })
   }
 
   async copy (offset: number, lengthBytes: number): Promise<void> {
-    await this.#alone(() => {
+    await this.#exclusive(() => {
       const present = this.#init.store.files.get(this.#init.path) ?? new Uint8Array(0)
-      if (offset + lengthBytes > present.length) throw new FileSyncError('DATA_UNEXPECTED', 'The client copies from beyond the end of the present file.')
+      if (offset + lengthBytes > present.length) {
+        throw new FileSyncError('DATA_UNEXPECTED', 'The client copies from beyond the end of the current file.')
+      }
       this.#pieces.push(present.slice(offset, offset + lengthBytes))
     })
   }
 
   async finish (digest: Digest): Promise<StageOutcome> {
-    return await this.#alone(() => {
+    return await this.#exclusive(() => {
       this.#isOver = true
       const { area, store, path, task } = this.#init
       const outcome = area.stage(task, join(this.#pieces), digest)
@@ -114,15 +116,15 @@ class MemoryStagedFile implements StagedFile {
   }
 
   async abandon (): Promise<void> {
-    await this.#alone(() => {
+    await this.#exclusive(() => {
       this.#isOver = true
       this.#init.store.partial.set(this.#init.path, join(this.#pieces))
     })
   }
 
-  // Tells a caller that does not wait for its last call.
-  async #alone<T> (work: () => T): Promise<T> {
-    if (this.#isBusy || this.#isOver) throw new FileSyncError('INTERNAL', 'A staged file was used twice at a time, or after its end.')
+  // Detects a caller that does not await its previous call.
+  async #exclusive<T> (work: () => T): Promise<T> {
+    if (this.#isBusy || this.#isOver) throw new FileSyncError('INTERNAL', 'A staged file was used concurrently, or after its end.')
     this.#isBusy = true
     await Promise.resolve()
     this.#isBusy = false

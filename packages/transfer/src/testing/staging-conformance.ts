@@ -3,21 +3,21 @@ import type { HashBytes, StageOutcome, StagingArea } from '@filesync/protocol'
 import { ensure } from '@filesync/protocol/testing'
 import type { ConformanceCase } from '@filesync/protocol/testing'
 
-/** A file of the session that a case runs in; its place in the list is the number of its task. */
+/** A file of the session of a case; its index in the list is the number of its task. */
 export interface StagingFile {
   readonly bytes: Uint8Array
-  /** The server's copy from earlier, for tasks that ask for a difference. */
+  /** The server's earlier copy, for tasks that ask for a delta. */
   readonly present?: Uint8Array
-  /** Bytes that an earlier session staged and kept, for tasks that ask for the rest. */
+  /** Size of the partial of an earlier session, for tasks that ask for the rest. */
   readonly stagedBytes?: number
 }
 
-/** A staging area as a case needs it. */
+/** The staging area under test. */
 export interface StagingSubject {
   readonly hashBytes: HashBytes
-  /** Begins a session that asks for these files. What earlier sessions abandoned is still there. */
+  /** Starts a session that asks for these files. Partials of earlier sessions remain. */
   begin (files: readonly StagingFile[]): Promise<StagingArea>
-  /** Ends the session, and tells what of the file of a task is stored by now. */
+  /** Ends the session, and returns the stored content of the file of a task. */
   stored (task: number): Promise<Uint8Array | undefined>
 }
 
@@ -29,12 +29,18 @@ function isStaged (outcome: StageOutcome | undefined, task: number, bytes: numbe
   return outcome?.task === task && outcome.bytes === bytes && outcome.problem === undefined
 }
 
-/** Bytes in which every stretch is different, so that a piece in the wrong place shows. */
+/** Bytes without repetition, so that a piece in the wrong place is detected. */
 function content (length: number, first: number): Uint8Array<ArrayBuffer> {
   return Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8) * 7 + first) & 0xff)
 }
 
-function packOf (files: readonly { readonly task: number, readonly bytes: Uint8Array, readonly digest: Uint8Array }[]): Uint8Array<ArrayBuffer> {
+interface PackedFile {
+  readonly task: number
+  readonly bytes: Uint8Array
+  readonly digest: Uint8Array
+}
+
+function packOf (files: readonly PackedFile[]): Uint8Array<ArrayBuffer> {
   const pack = new Uint8Array(files.reduce((sum, { bytes }) => sum + PACK_RECORD_BYTES + bytes.length, 0))
   let at = 0
   for (const { task, bytes, digest } of files) {
@@ -47,19 +53,20 @@ function packOf (files: readonly { readonly task: number, readonly bytes: Uint8A
 
 const LARGE_BYTES = 400_000
 
-/** What every {@link StagingArea} has to do. Each case gets a fresh subject. */
+/** What every {@link StagingArea} must do. Each case gets a new subject. */
 export const stagingConformance: readonly ConformanceCase<StagingSubject>[] = [
   {
-    name: 'stages the files of a pack, empty ones too',
+    name: 'stages the files of a pack, including empty ones',
     async run (subject) {
       const files = [content(0, 1), content(5, 2), content(100_000, 3)]
       const area = await subject.begin(files.map(bytes => ({ bytes })))
       const outcomes = await area.stagePack(packOf(files.map((bytes, task) => ({ task, bytes, digest: subject.hashBytes(bytes) }))))
       for (const [task, bytes] of files.entries()) {
-        ensure(isStaged(outcomes.find(outcome => outcome.task === task), task, bytes.length), `the outcome of file ${String(task)} is not that it is staged`)
-        ensure(isSame(await subject.stored(task), bytes), `file ${String(task)} is not stored as it came`)
+        const outcome = outcomes.find(candidate => candidate.task === task)
+        ensure(isStaged(outcome, task, bytes.length), `the outcome of file ${String(task)} is not that it is staged`)
+        ensure(isSame(await subject.stored(task), bytes), `file ${String(task)} was not stored unchanged`)
       }
-      ensure(outcomes.length === files.length, 'there is not one outcome a file')
+      ensure(outcomes.length === files.length, 'there is not one outcome per file')
     },
   },
   {
@@ -68,14 +75,15 @@ export const stagingConformance: readonly ConformanceCase<StagingSubject>[] = [
       const files = [content(10, 1), content(10, 2)]
       const area = await subject.begin(files.map(bytes => ({ bytes })))
       const wrong = subject.hashBytes(content(1, 9))
-      const outcomes = await area.stagePack(packOf(files.map((bytes, task) => ({ task, bytes, digest: task === 0 ? wrong : subject.hashBytes(bytes) }))))
+      const pack = packOf(files.map((bytes, task) => ({ task, bytes, digest: task === 0 ? wrong : subject.hashBytes(bytes) })))
+      const outcomes = await area.stagePack(pack)
       ensure(outcomes.find(({ task }) => task === 0)?.problem?.code === 'DIGEST_MISMATCH', 'the wrong digest is not a problem')
       ensure(await subject.stored(0) === undefined, 'a file with a wrong digest is stored')
-      ensure(isSame(await subject.stored(1), content(10, 2)), 'the file beside it is not stored')
+      ensure(isSame(await subject.stored(1), content(10, 2)), 'the other file is not stored')
     },
   },
   {
-    name: 'stages a large file that comes in pieces, from inside larger buffers',
+    name: 'stages a large file that comes in pieces, as views of larger buffers',
     async run (subject) {
       const bytes = content(LARGE_BYTES, 1)
       const file = await (await subject.begin([{ bytes }])).beginFile(0, 0)
@@ -86,7 +94,7 @@ export const stagingConformance: readonly ConformanceCase<StagingSubject>[] = [
         await file.write(buffer.subarray(4))
       }
       ensure(isStaged(await file.finish(subject.hashBytes(bytes)), 0, LARGE_BYTES), 'the outcome is not that it is staged')
-      ensure(isSame(await subject.stored(0), bytes), 'the file is not stored as it came')
+      ensure(isSame(await subject.stored(0), bytes), 'the file was not stored unchanged')
     },
   },
   {
@@ -101,7 +109,7 @@ export const stagingConformance: readonly ConformanceCase<StagingSubject>[] = [
     },
   },
   {
-    name: 'goes on in the next session where a file was abandoned',
+    name: 'resumes an abandoned file in the next session',
     async run (subject) {
       const bytes = content(LARGE_BYTES, 1)
       const half = LARGE_BYTES / 2
@@ -111,12 +119,12 @@ export const stagingConformance: readonly ConformanceCase<StagingSubject>[] = [
       ensure(await subject.stored(0) === undefined, 'half a file is stored')
       const second = await (await subject.begin([{ bytes, stagedBytes: half }])).beginFile(0, half)
       await second.write(bytes.slice(half))
-      ensure(isStaged(await second.finish(subject.hashBytes(bytes)), 0, LARGE_BYTES), 'the rest did not make it whole')
-      ensure(isSame(await subject.stored(0), bytes), 'the file is not stored as it came')
+      ensure(isStaged(await second.finish(subject.hashBytes(bytes)), 0, LARGE_BYTES), 'the resumed file is not staged')
+      ensure(isSame(await subject.stored(0), bytes), 'the file was not stored unchanged')
     },
   },
   {
-    name: 'makes a file from copies of the present one and new bytes',
+    name: 'builds a file from copies of the current one and new bytes',
     async run (subject) {
       const present = content(LARGE_BYTES, 1)
       const middle = content(1000, 77)
@@ -126,15 +134,16 @@ export const stagingConformance: readonly ConformanceCase<StagingSubject>[] = [
       await file.write(middle)
       await file.copy(0, 300_000)
       ensure(isStaged(await file.finish(subject.hashBytes(bytes)), 0, bytes.length), 'the outcome is not that it is staged')
-      ensure(isSame(await subject.stored(0), bytes), 'the file is not what the copies make')
+      ensure(isSame(await subject.stored(0), bytes), 'the file is not what the operations describe')
     },
   },
   {
-    name: 'refuses to copy from beyond the end of the present file',
+    name: 'refuses to copy from beyond the end of the current file',
     async run (subject) {
       const present = content(1000, 1)
       const file = await (await subject.begin([{ bytes: content(LARGE_BYTES, 2), present }])).beginFile(0, 0)
-      const code = await file.copy(999, 2).then(() => undefined, (error: unknown) => error instanceof Error && 'code' in error ? error.code : error)
+      const failure = await file.copy(999, 2).then(() => undefined, (error: unknown) => error)
+      const code = failure instanceof Error && 'code' in failure ? failure.code : failure
       ensure(code === 'DATA_UNEXPECTED', 'the copy is not refused with DATA_UNEXPECTED')
     },
   },

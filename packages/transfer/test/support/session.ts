@@ -2,11 +2,11 @@ import { decodeListing, joinPath, ListingResponder, openConnection, ROOT_PATH } 
 import type { ByteStream, Clock, Connection, FileEntry, Name, NextSync, RelativePath, Task, Tree } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { ManualClock, memoryStreamPair } from '@filesync/protocol/testing'
-import { plainCutFinder } from '../src/gear.ts'
-import { receiveFiles, sendFiles, SignatureBuilder } from '../src/index.ts'
-import type { FileSource, ReceivedFiles, ReceiveFilesInit, SendFilesInit } from '../src/index.ts'
-import { MemoryStaging } from '../src/testing/index.ts'
-import type { MemoryStore } from '../src/testing/index.ts'
+import { plainCutFinder } from '../../src/gear.ts'
+import { receiveFiles, sendFiles, SignatureBuilder } from '../../src/index.ts'
+import type { FileSource, ReceivedFiles, ReceiveFilesInit, SendFilesInit } from '../../src/index.ts'
+import { MemoryStaging } from '../../src/testing/index.ts'
+import type { MemoryStore } from '../../src/testing/index.ts'
 
 export interface WantedEntry {
   readonly path: RelativePath

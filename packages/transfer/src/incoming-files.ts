@@ -2,74 +2,74 @@ import { FileSyncError, FLAG_ZSTD, LIMITS, problem, ProblemList, readDigestRecor
 import type {
   Connection, FileEnd, FileHeader, FileHole, FileProblem, Incoming, Problem, RawFrameType, ReuseBuffer, StageOutcome, StagingArea,
 } from '@filesync/protocol'
-import { ArrivingFile } from './arriving-file.ts'
+import { IncomingFile } from './incoming-file.ts'
 import { expandPayload } from './compressed-frame.ts'
 import type { Decompress } from './compressed-frame.ts'
 import { readData } from './data-frame.ts'
 import { readDelta } from './delta-frame.ts'
-import { FollowedSignature } from './followed-signature.ts'
-import type { FollowedSignatureInit } from './followed-signature.ts'
+import { DerivedSignature } from './derived-signature.ts'
+import type { DerivedSignatureInit } from './derived-signature.ts'
 import type { CutFinder } from './gear.ts'
 import type { OutstandingTasks } from './outstanding-tasks.ts'
 
-/** Packs and ends of files that are being staged while more arrives. */
+/** Packs and finished files that may be staged while more arrives. */
 const STAGING_MAX = 8
 
-/** How far the receiving side is. */
+/** Progress of the receiving side. */
 export interface ReceiveProgress {
-  /** Files that are staged, and their bytes; bytes of files under way are counted as they arrive. */
+  /** Staged files and their bytes; bytes of a file that is arriving are counted as they arrive. */
   readonly files: number
   readonly bytes: number
-  /** What has arrived over the link of files, decompressed. */
+  /** File content that arrived over the link, decompressed. */
   readonly carriedBytes: number
-  /** Files that the client was asked for so far. */
+  /** Number of files that the client was asked for so far. */
   readonly filesWanted: number
 }
 
-/** What answers are taken with. */
-export interface ArrivalsInit {
+/** What is needed to receive answers. */
+export interface IncomingFilesInit {
   readonly connection: Connection
   readonly staging: StagingArea
-  /** Makes signatures of what arrives as a difference, to be kept for the next one; without it none are made. */
-  readonly follow?: Omit<FollowedSignatureInit, 'signature'>
-  /** Given where HELLO agreed on zstd; without it a compressed frame ends the session. */
+  /** Derives the signatures of files that arrive as deltas, to be kept for the next delta. If absent, none are made. */
+  readonly deriveSignatures?: Omit<DerivedSignatureInit, 'signature'>
+  /** Present if HELLO agreed on zstd. If absent, a compressed frame ends the session. */
   readonly decompress?: Decompress
-  /** Whether HELLO agreed on holes; without that one ends the session. */
+  /** Whether HELLO agreed on holes. If not, a hole ends the session. */
   readonly holes?: boolean
   readonly onProgress?: (progress: ReceiveProgress) => void
 }
 
-/** What a session came to. */
+/** Totals of a session. */
 export interface ReceivedFiles {
-  /** Files that are staged, and their bytes. */
+  /** Staged files and their bytes. */
   readonly files: number
   readonly bytes: number
-  /** The first problems, and how many there were. */
+  /** The first problems, and their total number. */
   readonly problems: readonly Problem[]
   readonly problemCount: number
-  /** How many of them the staging area told: whoever ends what it is for hears of these there, too. */
+  /** Number of problems that the staging area reported, which its sync also reports. */
   readonly refused: number
 }
 
-/** Takes the client's answers, checks that each is one that was asked for, and hands them to the staging area. */
-export class Arrivals {
-  readonly #init: ArrivalsInit
+/** Receives the client's answers, checks each against its task, and hands them to the staging area. */
+export class IncomingFiles {
+  readonly #init: IncomingFilesInit
   readonly #outstanding: OutstandingTasks
   readonly #staging = new Set<Promise<void>>()
-  /** By their average bits. Made once: each has memory of its own, which the engine is slow to give back. */
+  /** By average bits. Reused, because each has its own WebAssembly memory, which the engine is slow to free. */
   readonly #finders = new Map<number, CutFinder>()
   readonly #problems = new ProblemList(LIMITS.problemsPerMessage)
   #refused = 0
   #files = 0
   #bytes = 0
   #carriedBytes = 0
-  #open: ArrivingFile | undefined
+  #open: IncomingFile | undefined
   #failure: { readonly error: unknown } | undefined
   readonly #reuse: ReuseBuffer = buffer => { this.#init.connection.reuse(buffer) }
-  /** Told the first failure of what is staged in the background. */
+  /** Called with the first failure of staging in the background. */
   onFailure: (error: unknown) => void = () => { /* set by the session */ }
 
-  constructor (init: ArrivalsInit, outstanding: OutstandingTasks) {
+  constructor (init: IncomingFilesInit, outstanding: OutstandingTasks) {
     this.#init = init
     this.#outstanding = outstanding
   }
@@ -78,7 +78,9 @@ export class Arrivals {
     this.#throwIfFailed()
     if (incoming.kind === 'raw') {
       const isCompressed = (incoming.flags & FLAG_ZSTD) !== 0
-      if (isCompressed && incoming.type === 'DIGESTS') throw new FileSyncError('MESSAGE_UNEXPECTED', 'The client sent compressed digests.')
+      if (isCompressed && incoming.type === 'DIGESTS') {
+        throw new FileSyncError('MESSAGE_UNEXPECTED', 'The client sent compressed digests.')
+      }
       const payload = isCompressed ? await expandPayload(incoming.payload, this.#init.decompress) : incoming.payload
       this.#throwIfFailed()
       await this.#acceptRaw(incoming.type, payload)
@@ -89,25 +91,26 @@ export class Arrivals {
     else if (message.type === 'FILE_HOLE' && this.#init.holes === true) await this.#hole(message)
     else if (message.type === 'FILE_END') await this.#end(message)
     else if (message.type === 'FILE_PROBLEM') await this.#acceptProblem(message)
-    else throw new FileSyncError('MESSAGE_UNEXPECTED', `The client sent ${message.type} where it was to send files.`)
+    else throw new FileSyncError('MESSAGE_UNEXPECTED', `The client sent ${message.type} instead of files.`)
   }
 
-  /** Waits until it is known what became of all that has arrived. */
+  /** Waits until everything that has arrived is staged or refused. */
   async staged (): Promise<void> {
     await Promise.all(this.#staging)
     this.#throwIfFailed()
   }
 
-  /** Waits for what is being staged. */
+  /** Waits for pending staging and returns the totals. */
   async finish (): Promise<ReceivedFiles> {
     await this.staged()
     this.#report()
-    return { files: this.#files, bytes: this.#bytes, problems: this.#problems.first, problemCount: this.#problems.count, refused: this.#refused }
+    const { first, count } = this.#problems
+    return { files: this.#files, bytes: this.#bytes, problems: first, problemCount: count, refused: this.#refused }
   }
 
-  /** The session failed: leaves the open file for a resume, and waits until nothing is written any more. */
+  /** After a failure: keeps the open file for a resume, and waits until nothing is being written. */
   async abandon (): Promise<void> {
-    this.#failure ??= { error: new FileSyncError('ABORTED', 'The transfer is over.') }
+    this.#failure ??= { error: new FileSyncError('ABORTED', 'The transfer has ended.') }
     const open = this.#open
     this.#open = undefined
     await Promise.allSettled([...this.#staging, open?.abandon()])
@@ -123,7 +126,7 @@ export class Arrivals {
       const { task, operations } = readDelta(payload)
       await this.#opened(task).apply(operations)
     } else if (type === 'DIGESTS') await this.#acceptDigests(payload)
-    else throw new FileSyncError('MESSAGE_UNEXPECTED', `The client sent a ${type} frame where it was to send files.`)
+    else throw new FileSyncError('MESSAGE_UNEXPECTED', `The client sent a ${type} frame instead of files.`)
     this.#report()
   }
 
@@ -137,11 +140,11 @@ export class Arrivals {
     const due = new Set<number>()
     for (const file of readPack(pack)) {
       const { task, expected } = this.#outstanding.answer(file.task)
-      if (task.length !== 2) throw unexpected('a whole file where a part of it was asked for')
-      if (file.content.length !== expected.sizeBytes) throw unexpected('more or less of a file than it listed')
+      if (task.length !== 2) throw unexpected('a whole file although a part of it was asked for')
+      if (file.content.length !== expected.sizeBytes) throw unexpected('a file of another size than it listed')
       due.add(file.task)
     }
-    await this.#stage(async () => { this.#settleAll(await this.#init.staging.stagePack(pack, this.#reuse), due) })
+    await this.#stage(async () => { this.#recordAll(await this.#init.staging.stagePack(pack, this.#reuse), due) })
   }
 
   async #acceptDigests (payload: Uint8Array): Promise<void> {
@@ -151,26 +154,27 @@ export class Arrivals {
     if (due.size < files.length) throw unexpected('the digest of a file twice')
     const isAskedFor = (number: number): boolean => this.#outstanding.peek(number).task[2] === 'DIGEST'
     if (![...due].every(isAskedFor)) throw unexpected('a digest that it was not asked for')
-    await this.#stage(async () => { this.#settleAll(await this.#init.staging.compareDigests(files), due) })
-    // After that: when all is answered, it has to be known what is still being compared.
+    await this.#stage(async () => { this.#recordAll(await this.#init.staging.compareDigests(files), due) })
+    // Only now: once all tasks are answered, `staged` must wait for this comparison.
     for (const { task } of files) this.#outstanding.answer(task)
   }
 
   async #begin (header: FileHeader): Promise<void> {
     if (this.#open !== undefined) throw unexpected('a file in the middle of another one')
     const { task, expected } = this.#outstanding.peek(header.task)
-    const file = new ArrivingFile({ header, task, expected, signature: header.content === 'DELTA' ? this.#follow(header.task) : undefined })
-    await this.#room()
+    const signature = header.content === 'DELTA' ? this.#deriveSignature(header.task) : undefined
+    const file = new IncomingFile({ header, task, expected, signature })
+    await this.#waitForSlot()
     this.#throwIfFailed()
     file.start(this.#init.staging)
     this.#open = file
   }
 
-  #follow (task: number): FollowedSignature | undefined {
+  #deriveSignature (task: number): DerivedSignature | undefined {
     const signature = this.#outstanding.signatureOf(task)
-    const { follow } = this.#init
+    const { deriveSignatures: follow } = this.#init
     if (signature === undefined || follow === undefined) return undefined
-    return new FollowedSignature({ hash: follow.hash, signature, createCutFinder: averageBits => {
+    return new DerivedSignature({ hash: follow.hash, signature, createCutFinder: averageBits => {
       const finder = this.#finders.get(averageBits) ?? follow.createCutFinder(averageBits)
       this.#finders.set(averageBits, finder)
       return finder
@@ -181,8 +185,8 @@ export class Arrivals {
     const file = this.#opened(end.task)
     file.checkComplete()
     this.#open = undefined
-    await this.#stage(async () => { this.#settle(await file.finish(end.digest)) })
-    // Behind that: when all is answered, it has to be known what is still being staged.
+    await this.#stage(async () => { this.#record(await file.finish(end.digest)) })
+    // Only now: once all tasks are answered, `staged` must wait for this file.
     this.#outstanding.answer(end.task)
   }
 
@@ -197,14 +201,14 @@ export class Arrivals {
     this.#report()
   }
 
-  #opened (task: number): ArrivingFile {
-    if (this.#open?.task !== task) throw unexpected('data of a file that it did not begin')
+  #opened (task: number): IncomingFile {
+    if (this.#open?.task !== task) throw unexpected('data of a file without its FILE_HEADER')
     return this.#open
   }
 
-  // In the background, so that the next frame is taken meanwhile; waits only for room.
+  // In the background, so that the next frame can be received meanwhile; waits only if too much is being staged.
   async #stage (work: () => Promise<void>): Promise<void> {
-    await this.#room()
+    await this.#waitForSlot()
     this.#throwIfFailed()
     const staged = work().catch((error: unknown) => {
       this.#failure ??= { error }
@@ -213,20 +217,20 @@ export class Arrivals {
     this.#staging.add(staged)
   }
 
-  async #room (): Promise<void> {
+  async #waitForSlot (): Promise<void> {
     while (this.#staging.size >= STAGING_MAX) await Promise.race(this.#staging)
   }
 
-  /** @param due the tasks that an outcome is due of */
-  #settleAll (outcomes: readonly StageOutcome[], due: Set<number>): void {
+  /** @param due the tasks that must have an outcome */
+  #recordAll (outcomes: readonly StageOutcome[], due: Set<number>): void {
     for (const outcome of outcomes) {
-      if (!due.delete(outcome.task)) throw new FileSyncError('INTERNAL', 'The staging area tells of a file that it was not given.')
-      this.#settle(outcome)
+      if (!due.delete(outcome.task)) throw new FileSyncError('INTERNAL', 'The staging area reported a file that it was not given.')
+      this.#record(outcome)
     }
-    if (due.size > 0) throw new FileSyncError('INTERNAL', 'The staging area does not tell what became of a file.')
+    if (due.size > 0) throw new FileSyncError('INTERNAL', 'The staging area did not report the outcome of a file.')
   }
 
-  #settle (outcome: StageOutcome): void {
+  #record (outcome: StageOutcome): void {
     if (outcome.problem !== undefined) {
       this.#refused++
       this.#problems.add(outcome.problem)
@@ -249,9 +253,9 @@ export class Arrivals {
   }
 }
 
-// The catalogue's words are ours; what stands behind them is the client's to say.
+// The text of the code is ours; only the detail after it comes from the client.
 function detailOf (report: FileProblem): string | undefined {
-  // Of a newer client: nothing of ours says it.
+  // From a newer client: there is no text of ours for it.
   if (report.code === 'OTHER') return report.message === '' ? undefined : report.message
   const words = problem('', report.code).message
   return report.message.startsWith(`${words}: `) ? report.message.slice(words.length + 2) : undefined

@@ -1,36 +1,38 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Digest, FileHeader, ReuseBuffer, StagedFile, StageOutcome, StagingArea, Task } from '@filesync/protocol'
 import type { DeltaOperation } from './delta-frame.ts'
-import type { FollowedSignature } from './followed-signature.ts'
+import type { DerivedSignature } from './derived-signature.ts'
 import type { ExpectedFile } from './outstanding-tasks.ts'
 
-export interface ArrivingFileInit {
+export interface IncomingFileInit {
   readonly header: FileHeader
-  /** What it answers. */
+  /** The task that it answers. */
   readonly task: Task
   readonly expected: ExpectedFile
-  /** Follows a file that arrives as a difference. */
-  readonly signature: FollowedSignature | undefined
+  /** The signature to derive, for a file that arrives as a delta. */
+  readonly signature: DerivedSignature | undefined
 }
 
-/** A streamed file that arrives, with the count of what it may still bring. */
-export class ArrivingFile {
+/** A streamed file that is arriving; counts the bytes that are still missing. */
+export class IncomingFile {
   readonly task: number
   readonly #content: FileHeader['content']
   readonly #offset: number
   readonly #sizeBytes: number
   #missingBytes: number
-  readonly #signature: FollowedSignature | undefined
+  readonly #signature: DerivedSignature | undefined
   #staged: Promise<StagedFile> | undefined
-  /** The call to the staging area that is under way. */
+  /** The pending call to the staging area. */
   #busy: Promise<void> = Promise.resolve()
 
-  /** Throws DATA_UNEXPECTED where the header does not answer its task. */
-  constructor ({ header, task, expected, signature }: ArrivingFileInit) {
-    if (header.sizeBytes !== expected.sizeBytes) throw unexpected('announced another size than it listed')
+  /** Throws DATA_UNEXPECTED if the header does not answer its task. */
+  constructor ({ header, task, expected, signature }: IncomingFileInit) {
+    if (header.sizeBytes !== expected.sizeBytes) throw unexpected('announced a file of another size than it listed')
     const how = task[2] ?? 'WHOLE'
     const offset = task[2] === 'RESUME' || task[2] === 'SPARSE' ? task[3] : 0
-    const isAnswer = how === 'DIGEST' ? header.content === 'NONE' : header.content === 'DATA' || (how === 'DELTA' && header.content === 'DELTA')
+    const isAnswer = how === 'DIGEST'
+      ? header.content === 'NONE'
+      : header.content === 'DATA' || (how === 'DELTA' && header.content === 'DELTA')
     if (!isAnswer || header.offset !== offset) throw unexpected('sent another part of a file than it was asked for')
     this.task = header.task
     this.#content = header.content
@@ -46,7 +48,7 @@ export class ArrivingFile {
 
   start (staging: StagingArea): void {
     this.#staged = staging.beginFile(this.task, this.#offset)
-    this.#staged.catch(() => { /* seen by the first that waits for it */ })
+    this.#staged.catch(() => { /* handled by the first call that awaits it */ })
   }
 
   async write (bytes: Uint8Array<ArrayBuffer>, reuse: ReuseBuffer): Promise<void> {
@@ -62,7 +64,7 @@ export class ArrivingFile {
   }
 
   async apply (operations: Iterable<DeltaOperation>): Promise<void> {
-    if (this.#content !== 'DELTA') throw unexpected('sent a difference in another kind of answer')
+    if (this.#content !== 'DELTA') throw unexpected('sent a delta in another kind of answer')
     for (const operation of operations) {
       const lengthBytes = operation.kind === 'COPY' ? operation.lengthBytes : operation.content.length
       if (lengthBytes === 0) throw unexpected('sent an operation without effect')
@@ -71,26 +73,26 @@ export class ArrivingFile {
       else this.#signature?.data(operation.content)
       await this.#call(async staged => {
         if (operation.kind === 'COPY') await staged.copy(operation.offset, lengthBytes)
-        // A piece of its own: the bytes are given away, and the frame holds more than these.
+        // A copy: the buffer is transferred, and that of the frame holds more than these bytes.
         else await staged.write(operation.content.slice())
       })
     }
   }
 
-  /** Throws DATA_UNEXPECTED where bytes are missing. */
+  /** Throws DATA_UNEXPECTED if bytes are missing. */
   checkComplete (): void {
     if (this.#missingBytes > 0) throw unexpected('ended a file before its announced size')
   }
 
   async finish (digest: Digest): Promise<StageOutcome> {
-    // Before anything is waited for: the next file is followed with the same finder of cuts.
+    // Before any await, because the next file uses the same cut finder.
     const signature = this.#signature?.finish()
     return await (await this.#area()).finish(digest, signature)
   }
 
-  /** Waits for the call that is under way before. */
+  /** Waits for the pending call first. */
   async abandon (): Promise<void> {
-    await this.#busy.catch(() => { /* whoever made that call knows */ })
+    await this.#busy.catch(() => { /* its caller handles it */ })
     await (await this.#area()).abandon()
   }
 

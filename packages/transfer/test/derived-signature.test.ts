@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { DeltaEncoder } from '../src/delta-encoder.ts'
 import { readDelta } from '../src/delta-frame.ts'
 import type { DeltaOperation } from '../src/delta-frame.ts'
-import { FollowedSignature } from '../src/followed-signature.ts'
+import { DerivedSignature } from '../src/derived-signature.ts'
 import { plainCutFinder } from '../src/gear.ts'
 import { createCutFinder } from '../src/node/cut-finder.ts'
 import { Signature, SignatureBuilder } from '../src/signature.ts'
@@ -29,7 +29,7 @@ function operationsOf (old: Uint8Array, file: Uint8Array): DeltaOperation[] {
 }
 
 function follow (old: Uint8Array, operations: readonly DeltaOperation[]): Uint8Array | undefined {
-  const followed = new FollowedSignature({ signature: sign(old), createCutFinder, hash: hashBytes })
+  const followed = new DerivedSignature({ signature: sign(old), createCutFinder, hash: hashBytes })
   for (const operation of operations) {
     if (operation.kind === 'COPY') followed.copy(operation.offset, operation.lengthBytes)
     else {
@@ -102,9 +102,9 @@ test('one finder of cuts serves one file after the other, also behind one that w
   const old = randomBytes(1_000_000, 1)
   const shared = createCutFinder(BITS)
   const init = { signature: sign(old), createCutFinder: () => shared, hash: hashBytes }
-  new FollowedSignature(init).data(randomBytes(70_001, 5))
+  new DerivedSignature(init).data(randomBytes(70_001, 5))
   const file = splice(old, { at: 300_000, cut: 5, put: randomBytes(200_000, 6) })
-  const second = new FollowedSignature(init)
+  const second = new DerivedSignature(init)
   for (const operation of operationsOf(old, file)) {
     if (operation.kind === 'COPY') second.copy(operation.offset, operation.lengthBytes)
     else second.data(operation.content)

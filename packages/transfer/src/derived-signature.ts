@@ -2,36 +2,37 @@ import type { HashBytes } from '@filesync/protocol'
 import type { CutFinder } from './gear.ts'
 import { averageBitsFor, Signature, SignatureBuilder } from './signature.ts'
 
-/** Where so much of a file is new, its signature is made by reading it when it is next needed. */
+/** If more of a file is new, its signature is not derived but made by reading it when it is next needed. */
 const NEW_BYTES_MAX = 64 << 20
-/** What a signature may be longer than twice the old one: no honest difference comes near, one of tiny operations would fill the memory. */
+/** A signature may exceed twice the old one by this. No honest delta comes near; one of tiny operations would fill the memory. */
 const SPARE_BYTES = 1 << 20
 
-export interface FollowedSignatureInit {
-  /** Of the old file. */
+export interface DerivedSignatureInit {
+  /** Signature of the old file. */
   readonly signature: Uint8Array
-  /** May give the same one again: one file is followed at a time. */
+  /** May return the same finder again: one signature is derived at a time. */
   readonly createCutFinder: (averageBits: number) => CutFinder
   readonly hash: HashBytes
 }
 
 /**
- * Puts the signature of a new file together from the operations that make it: copied chunks are described already, and only
- * what is new is chunked and hashed. The same as signing the new file where its sender cut it into chunks as `DeltaEncoder`
- * does. Whatever a sender does, each record is true of the bytes that it stands for, as far as the old signature was.
+ * Derives the signature of a new file from that of the old one and the operations of the delta: copied chunks have their
+ * records already, and only new bytes are chunked and hashed. Equals the signature of the new file if the sender cut it into
+ * chunks like `DeltaEncoder`. Whatever the sender does, each record matches its bytes, as far as the old signature did.
  */
-export class FollowedSignature {
+export class DerivedSignature {
   readonly #old: Signature
-  readonly #mostBytes: number
-  /** Undefined when it is given up. */
+  readonly #maxBytes: number
+  /** Undefined after it was given up. */
   #builder: SignatureBuilder | undefined
   #fileBytes = 0
   #newBytes = 0
 
-  constructor ({ signature, createCutFinder, hash }: FollowedSignatureInit) {
+  constructor ({ signature, createCutFinder, hash }: DerivedSignatureInit) {
     const old = this.#old = new Signature(signature)
-    this.#mostBytes = 2 * signature.length + SPARE_BYTES
-    this.#builder = new SignatureBuilder({ averageBits: old.averageBits, cuts: lazily(() => createCutFinder(old.averageBits)), hash })
+    this.#maxBytes = 2 * signature.length + SPARE_BYTES
+    const cuts = lazyCutFinder(() => createCutFinder(old.averageBits))
+    this.#builder = new SignatureBuilder({ averageBits: old.averageBits, cuts, hash })
   }
 
   copy (offset: number, lengthBytes: number): void {
@@ -52,22 +53,22 @@ export class FollowedSignature {
     this.#giveUpIfLong()
   }
 
-  /** Undefined where it could not be followed. */
+  /** Undefined if it could not be derived. */
   finish (): Uint8Array<ArrayBuffer> | undefined {
     return averageBitsFor(this.#fileBytes) === this.#old.averageBits ? this.#builder?.finish() : undefined
   }
 
   #giveUpIfLong (): void {
-    if (this.#builder !== undefined && this.#builder.sizeBytes > this.#mostBytes) this.#builder = undefined
+    if (this.#builder !== undefined && this.#builder.sizeBytes > this.#maxBytes) this.#builder = undefined
   }
 }
 
-/** Most differences are small, and a finder takes a mebibyte. */
-function lazily (create: () => CutFinder): CutFinder {
+/** Created on use: most deltas are small, and a finder takes a mebibyte. */
+function lazyCutFinder (create: () => CutFinder): CutFinder {
   let made: CutFinder | undefined
   const find = (): CutFinder => {
     const found = create()
-    // Another file may have been given up in the middle of a chunk.
+    // The file before may have been given up in the middle of a chunk.
     found.restart()
     return found
   }
