@@ -4,5 +4,5 @@ const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.
 
 /** The version of this program. */
 export const VERSION: string = manifest.version
-/** Program and version, as HELLO tells them. */
+/** Program and version, as sent in HELLO. */
 export const SOFTWARE: string = `${manifest.name}/${manifest.version}`

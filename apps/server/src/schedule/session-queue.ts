@@ -4,15 +4,15 @@ import type { Clock } from '@filesync/protocol'
 /*
  * What happens while the server is busy?
  *
- * - `maxActive` sessions (`--max-sessions`) have their turn at once. The next `maxWaiting` arrivals wait, first come, first served; any
- *   further one is refused with SERVER_BUSY.
- * - A waiting client receives BUSY with its position and an estimate at once, and again when its position changes, or, at most every
- *   `REPORT_EVERY_MS`, when the estimate has changed by `REPORT_FROM_MS` or more. Heartbeats keep the connection open; waiting itself
- *   has no time limit.
+ * - `maxActive` sessions (`--max-sessions`) have their turn at once. Up to `maxWaiting` (`MAX_WAITING` in ../server.ts) arrivals wait,
+ *   first come, first served. Any further one is refused with SERVER_BUSY.
+ * - A waiting client receives BUSY with its position and an estimate: at once, and again when the position changes or the estimate
+ *   has changed by `REPORT_FROM_MS` or more, which is checked at least every `REPORT_EVERY_MS`.
+ * - Waiting has no time limit. It ends early with OUTSIDE_WINDOW or SERVER_STOPPING, like a turn; see ../session/session-turn.ts.
  *
  * What is the longest that a client waits for its turn? Each session before it has to yield after `sessionTimeMs` (`--session-time`)
- * of receiving files, and after `PREPARATION_TIMES` as long if it has not received any; see ../session/session-turn.ts. A client that
- * sends nothing loses its turn earlier; see ../session/patience.ts.
+ * of receiving files, or after `PREPARATION_TIMES` as long if it has not received any; see ../session/session-turn.ts. A client that
+ * keeps the server waiting loses its turn earlier; see ../session/patience.ts.
  */
 
 /** A client that asks for a turn. */
@@ -137,8 +137,8 @@ export class SessionQueue {
     const active = this.#active.get(identity)
     active?.arrival.onReplaced(replaced)
     if (active !== undefined && !active.inheritedTurn) {
-      // The client keeps its turn and goes on once the older session has ended. Only once: a client that reconnects again and
-      // again would otherwise never give the turn up.
+      // The client keeps its turn and continues when the older session has ended. Only once: otherwise a client that reconnects
+      // repeatedly would keep the turn forever.
       newcomer.inheritsTurn = true
       this.#waiting.unshift(newcomer)
       return

@@ -71,8 +71,8 @@ export async function serveSession (connection: Connection, client: ServedClient
 }
 
 /**
- * HELLO from both sides. Undefined if the client leaves first: it was only looking who is there, or it reaches the server by
- * several addresses at once and keeps another connection.
+ * Exchanges HELLO. Undefined if the client leaves before: it only checks who the server is, or it reaches the server by several
+ * addresses at once and uses another connection.
  */
 async function greetIfPresent (connection: Connection, { software, clock }: ServeDependencies): Promise<Agreement | undefined> {
   try {
@@ -119,7 +119,7 @@ async function serveInTurn (connection: Connection, client: ServedClient, deps: 
   }
 }
 
-/** Takes a place in the queue and reports each change of it to the client. Resolves with the function that gives it up. */
+/** Waits in the queue, and reports each change of position to the client. Resolves with the function that ends the turn. */
 async function waitForTurn (connection: Connection, { identity }: ServedClient, deps: SessionDependencies): Promise<() => void> {
   const { queue, turn, observer } = deps
   return await queue.enter({

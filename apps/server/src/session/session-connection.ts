@@ -9,7 +9,7 @@ export interface SessionConnectionInit {
   readonly clock: Clock
   /** How long the client may keep the server waiting in this step before it has to earn more time. */
   readonly limitMs: number
-  /** Size of the file that a task asks for; needed where tasks are sent. */
+  /** Size of the file that a task asks for; needed by the step that sends tasks. */
   readonly sizeOf?: (task: number) => number
   /** Called before each page of tasks is sent. */
   readonly onTasks?: () => void

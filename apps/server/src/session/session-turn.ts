@@ -9,11 +9,11 @@ import type { Flow, SharedLimit } from '../schedule/shared-limit.ts'
  * How long does a turn last? It ends early:
  *
  * - with SESSION_YIELDED, if another client is waiting and the session has received files for `sessionTimeMs` (`--session-time`), or
- *   has prepared for `PREPARATION_TIMES` as long without receiving one. While nobody waits it goes on.
+ *   has prepared for `PREPARATION_TIMES` as long without receiving one. If no other client waits, it continues.
  * - with OUTSIDE_WINDOW, when the window in which syncs are allowed closes (`--window`).
  * - with SERVER_STOPPING, when the server is stopped.
  *
- * What arrived by then is stored. A session that yields is checked between two frames, so committing what has arrived comes on top.
+ * This is checked between two frames. What arrived by then is committed, and the turn ends after that.
  */
 
 /** Why and when the server ends sessions early, and how far it slows them down. */
@@ -79,7 +79,7 @@ export class SessionTurn {
   /** Waits for `work`, or rejects when the session has to end. */
   async race<T> (work: Promise<T>): Promise<T> {
     const { signal } = this
-    if (signal.aborted) work.catch(() => { /* nobody waits for it */ })
+    if (signal.aborted) work.catch(() => { /* the rejection is not used */ })
     signal.throwIfAborted()
     let stop: (() => void) | undefined
     const ended = new Promise<never>((_, reject) => {

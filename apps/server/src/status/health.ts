@@ -14,8 +14,8 @@ export interface QueueRow {
   readonly estimateMs: number | null
 }
 
-/** A stored file that no longer matches its digest, or is missing. */
-export interface DamageRow {
+/** A stored file that is altered, damaged or missing. */
+interface DamageRow {
   readonly path: string
   readonly what: string
   readonly foundAt: string
@@ -35,7 +35,7 @@ export interface PeerRow {
   readonly nextSyncAt: string | null
   readonly problemCount: number
   readonly problems: SyncRecord['problems']
-  /** The mass-change brake holds. */
+  /** Whether the mass-change brake has halted the client. */
   readonly halted: boolean
   /** Stored files that are altered, damaged or missing, and not yet repaired: how many, and the first of them. */
   readonly damage: { readonly count: number, readonly first: readonly DamageRow[] }
