@@ -97,7 +97,7 @@ export class Stage {
   /** Makes a client and a server trust each other by hand, so that neither knows where the other is. */
   async introduce (client: string, server: string): Promise<void> {
     const [ours, theirs] = await Promise.all([loadOrCreateIdentity(this.path(client)), loadOrCreateIdentity(this.path(server))])
-    await openPeers(this.path(server)).admit({ id: ours.id, wish: client, via: 'manual' })
+    await openPeers(this.path(server)).admit({ id: ours.id, requestedName: client, via: 'manual' })
     await openServers(this.path(client)).pin({ id: theirs.id, name: server, via: 'manual' })
   }
 

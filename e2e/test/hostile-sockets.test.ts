@@ -142,7 +142,7 @@ describe('a server that the real client is paired with', () => {
     const identity = await loadOrCreateIdentity(stage.path(`${name}-server`))
     const listener = await listenTls({
       identity, port: 0, bind: '127.0.0.1', clock: systemClock, signal: stopped.signal,
-      peers: { judge: async id => ({ id, area: 'laptop', addedAtMs: 0, via: 'token', minProtocol: 2 }) },
+      peers: { authorize: async id => ({ id, area: 'laptop', addedAtMs: 0, via: 'token', minProtocol: 2 }) },
       onSync: async ({ connection }) => {
         await connection.receive(['HELLO'])
         await connection.send({ type: 'HELLO', versions: [2], features: ['digest-blake3'], software: `evil${ESCAPES}` })

@@ -93,7 +93,7 @@ test('a rate for all is shared by those that are served at once', async () => {
 test('a server that yields at once, again and again, does not make a client spin', async () => {
   const [theirs, ours] = await Promise.all([loadOrCreateIdentity(stage.path('liar')), loadOrCreateIdentity(stage.path('client'))])
   const peers = openPeers(stage.path('liar'), systemClock)
-  await peers.admit({ id: ours.id, wish: 'client', via: 'manual' })
+  await peers.admit({ id: ours.id, requestedName: 'client', via: 'manual' })
   await openServers(stage.path('client'), systemClock).pin({ id: theirs.id, name: 'liar', via: 'manual' })
   const cameAtMs: number[] = []
   const stop = new AbortController()

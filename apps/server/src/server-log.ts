@@ -1,13 +1,13 @@
 import type { RebuildProgress } from '@filesync/archive'
 import { formatDeviceId } from '@filesync/identity'
-import type { Refusal } from '@filesync/identity/node'
+import type { RefusedConnection } from '@filesync/identity/node'
 import { formatCount, printable } from '@filesync/program'
 import type { EventLog } from '@filesync/program'
 import { ALPN_PAIR, formatSize } from '@filesync/protocol'
 import type { UpkeepReport } from './archive/upkeep.ts'
 
 /** Logs a refused connection. Of many refusals of one address only some are logged; the next line counts the others. */
-export function logRefusal ({ remoteAddress: address, error: { code, message }, peerId, purpose, dropped }: Refusal, log: EventLog): void {
+export function logRefusal ({ remoteAddress: address, error: { code, message }, peerId, purpose, dropped }: RefusedConnection, log: EventLog): void {
   const isPairing = purpose === ALPN_PAIR
   const facts = {
     address,

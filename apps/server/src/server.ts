@@ -229,11 +229,11 @@ class Server implements RunningServer {
       signal: this.#stop.signal,
       peers,
       onSync: async (channel, peer) => {
-        await peers.noteSeen(peer.id, channel.remoteAddress)
+        await peers.recordSeen(peer.id, channel.remoteAddress)
         await sessions.serve(channel, peer)
       },
       onPair: async channel => {
-        const { peer: { area, id }, unconfirmed } = await desk.receive(channel)
+        const { peer: { area, id }, unconfirmed } = await desk.serve(channel)
         if (unconfirmed === undefined) return
         const { remoteAddress: address } = channel
         const { code, message } = unconfirmed
@@ -244,8 +244,8 @@ class Server implements RunningServer {
         )
       },
       onRefused: refusal => { logRefusal(refusal, this.#log) },
-      onLeftOut: ({ address, count }) => { logMoreRefusals(address, count, this.#log) },
-      onEachRefused: ({ code }) => { this.#monitor?.noteRefusal(code) },
+      onRefusalsSuppressed: ({ address, count }) => { logMoreRefusals(address, count, this.#log) },
+      onEveryRefusal: ({ code }) => { this.#monitor?.noteRefusal(code) },
     })
   }
 

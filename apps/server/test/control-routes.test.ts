@@ -98,11 +98,11 @@ describe('POST /pair', () => {
 
 describe('POST /revoke', () => {
   test('a revoked client is no longer trusted, and its sessions end', async () => {
-    await peers.admit({ id: id(1), wish: 'laptop', via: 'manual' })
+    await peers.admit({ id: id(1), requestedName: 'laptop', via: 'manual' })
     expect(await ask('POST /revoke', { peer: 'laptop' })).toEqual({ area: 'laptop', id: formatDeviceId(id(1)) })
     expect(ended).toEqual([[id(1), 'NOT_PAIRED']])
     expect(logged).toEqual(['revoked'])
-    await expect(peers.judge(id(1), '127.0.0.1')).rejects.toEqual(expect.objectContaining({ code: 'NOT_PAIRED' }))
+    await expect(peers.authorize(id(1), '127.0.0.1')).rejects.toEqual(expect.objectContaining({ code: 'NOT_PAIRED' }))
   })
 
   test('revoking an unknown client ends no session', async () => {
@@ -122,8 +122,8 @@ describe('GET /status', () => {
     expect(await status()).toMatchObject({
       name: 'nas', port: 42, pairing: false, active: [], queued: [], sessions: [], queue: [], peers: [],
     })
-    await peers.admit({ id: id(1), wish: 'laptop', via: 'manual' })
-    await peers.admit({ id: id(2), wish: 'camera', via: 'manual' })
+    await peers.admit({ id: id(1), requestedName: 'laptop', via: 'manual' })
+    await peers.admit({ id: id(2), requestedName: 'camera', via: 'manual' })
     for (const who of [2, 1]) enter(id(who))
     await desk.openWindow()
     expect(await status()).toMatchObject({
@@ -173,7 +173,7 @@ describe('GET /status', () => {
   })
 
   test('shows the last complete sync of each client and what was not stored, also after a restart', async () => {
-    await peers.admit({ id: id(1), wish: 'laptop', via: 'manual' })
+    await peers.admit({ id: id(1), requestedName: 'laptop', via: 'manual' })
     expect(await ask('GET /peers')).toMatchObject([
       { client: 'laptop', lastCompleteAt: null, lastResult: null, problems: [], halted: false, revokedAt: null },
     ])
@@ -201,15 +201,15 @@ describe('GET /status', () => {
   })
 
   test('the last sync of a client counts as last seen, though not every arrival is recorded', async () => {
-    await peers.admit({ id: id(1), wish: 'laptop', via: 'manual' })
-    await peers.noteSeen(id(1), '10.0.0.7')
+    await peers.admit({ id: id(1), requestedName: 'laptop', via: 'manual' })
+    await peers.recordSeen(id(1), '10.0.0.7')
     clock.advance(30_000)
     history.note({ client: 'laptop', endedAtMs: clock.nowMs(), result: 'OK', problemCount: 0, problems: [] })
     expect(await ask('GET /peers')).toMatchObject([{ lastSeenAt: isoTime(clock.nowMs()), lastAddress: '10.0.0.7' }])
   })
 
   test('counts the entries that were not stored, beyond the ones that it lists', async () => {
-    await peers.admit({ id: id(1), wish: 'laptop', via: 'manual' })
+    await peers.admit({ id: id(1), requestedName: 'laptop', via: 'manual' })
     const problemOf = (number: number): SyncRecord['problems'][number] => (
       { path: `pipe${number}`, code: 'SPECIAL_FILE', message: 'it is a pipe' }
     )

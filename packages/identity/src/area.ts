@@ -1,47 +1,46 @@
 import { checkWindowsName, FileSyncError, foldKey, isName, utf8Length } from '@filesync/protocol'
 import type { Name } from '@filesync/protocol'
 
-/** Room for a number behind it, and short enough to read in a list. */
+/** Short enough to read in a list, and to append a number to. */
 const AREA_BYTES = 64
 const FALLBACK = 'client'
-/** Folders of the archive's root that are not a client's. */
+/** Directories in the archive's root that do not belong to a client. */
 const RESERVED_AREAS = ['legacy']
 
 /**
- * What a machine calls itself, as a name that is harmless in a terminal, in a log, and as a folder on every file system.
- * Never empty.
+ * The name of a machine, made safe for a terminal, for a log, and as the name of a directory on every file system. Never empty.
  */
-export function tameName (wish: string): Name {
-  const plain = wish.toWellFormed().normalize('NFC')
-    // Controls, format characters (text direction among them), separators, unassigned and private ones; what Windows refuses.
+export function sanitizeName (name: string): Name {
+  const plain = name.toWellFormed().normalize('NFC')
+    // Controls, format characters (including text direction), separators, unassigned and private ones; what Windows refuses.
     .replace(/[\p{C}\p{Zl}\p{Zp}\ufffd\\/:*?"<>|~]/gu, '-')
     .replace(/\s+/gu, ' ')
     .replace(/-{2,}/gu, '-')
   const cut = cutTo(plain, AREA_BYTES).replace(/^[\s.-]+|[\s.-]+$/gu, '')
   const named = cut === '' ? FALLBACK : cut
-  const safe = isTame(named) ? named : `${FALLBACK}-${named}`
-  return isTame(safe) ? safe : FALLBACK as Name
+  const safe = isSanitized(named) ? named : `${FALLBACK}-${named}`
+  return isSanitized(safe) ? safe : FALLBACK as Name
 }
 
 /**
- * The folder of a new client in the archive: what it wished for, tamed, and unlike any that is taken on a file system
- * that folds case.
+ * The area of a new client: the sanitized name, with a number if a file system that folds case could not tell it from one
+ * that is taken.
  *
- * @param taken names of other clients' areas, and of folders that are in the way
+ * @param taken names of other clients' areas, and of directories that exist already
  */
-export function chooseArea (wish: string, taken: Iterable<string>): Name {
+export function chooseArea (name: string, taken: Iterable<string>): Name {
   const keys = new Set([...taken, ...RESERVED_AREAS].map(foldKey))
-  const base = tameName(wish)
+  const base = sanitizeName(name)
   if (!keys.has(foldKey(base))) return base
   for (let number = 2; number <= keys.size + 2; number++) {
     const candidate = `${base}-${String(number)}`
-    if (isTame(candidate) && !keys.has(foldKey(candidate))) return candidate
+    if (isSanitized(candidate) && !keys.has(foldKey(candidate))) return candidate
   }
-  throw new FileSyncError('INTERNAL', `No free name could be made of "${base}".`)
+  throw new FileSyncError('INTERNAL', `No unused name could be derived from "${base}".`)
 }
 
-/** Whether a name could have been chosen here: what is read back from a file has to be as harmless. */
-export function isTame (name: string): name is Name {
+/** Whether a name is as safe as one chosen here; names that are read from a file must be. */
+export function isSanitized (name: string): name is Name {
   return isName(name) && checkWindowsName(name) === undefined
 }
 

@@ -1,6 +1,6 @@
 import type { DeviceId } from './device-id.ts'
 
-/** What is worth keeping for someone who asks later who got in, who did not, and who was put out. Never holds a secret. */
+/** Who was admitted, refused and revoked, and what could admit clients. Never contains a secret. */
 export type AuditEvent =
   | { readonly event: 'pair', readonly id: DeviceId, readonly area: string, readonly via: string, readonly address?: string | undefined }
   | { readonly event: 'refuse', readonly reason: string, readonly address: string, readonly id?: DeviceId | undefined }
@@ -9,7 +9,7 @@ export type AuditEvent =
   | { readonly event: 'revoke-token', readonly tokenId: string }
   | { readonly event: 'revoke', readonly id: DeviceId, readonly area: string }
 
-/** Where events are kept, as a port. */
+/** The audit log, as a port. */
 export interface Audit {
   record (event: AuditEvent): Promise<void>
 }

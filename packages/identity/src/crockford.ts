@@ -1,4 +1,4 @@
-/** Base 32 of Douglas Crockford: no I, L, O, U, so that nothing looks like anything else. */
+/** Douglas Crockford's Base 32: without I, L, O and U, so that no two symbols look alike. */
 const SYMBOLS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 
 const VALUES = new Map([...SYMBOLS].map((symbol, value) => [symbol, value]))
@@ -13,12 +13,12 @@ export function symbolOf (value: number): string {
   return SYMBOLS.charAt(value & 31)
 }
 
-/** What a person typed or pasted, as symbols: any case, spaces and hyphens dropped, look-alikes read as what they mean. */
-export function readSymbols (text: string): string {
+/** Typed or pasted text as symbols: in upper case, without spaces and hyphens, and with look-alikes replaced. */
+export function normalizeSymbols (text: string): string {
   return text.replace(/[\s-]/gu, '').toUpperCase().replace(/O/gu, '0').replace(/[IL]/gu, '1')
 }
 
-/** Bytes as symbols, the first bit first; zero bits fill the last symbol. */
+/** Bytes as symbols, most significant bit first; the last symbol is padded with zero bits. */
 export function encodeSymbols (bytes: Uint8Array): string {
   let text = ''
   let held = 0
@@ -32,7 +32,7 @@ export function encodeSymbols (bytes: Uint8Array): string {
   return bits === 0 ? text : text + symbolOf(held << (5 - bits))
 }
 
-/** The bytes of symbols, or undefined where they are not exactly what {@link encodeSymbols} makes of `sizeBytes` bytes. */
+/** The bytes of symbols, or undefined if they are not what {@link encodeSymbols} returns for `sizeBytes` bytes. */
 export function decodeSymbols (symbols: string, sizeBytes: number): Uint8Array<ArrayBuffer> | undefined {
   if (symbols.length !== Math.ceil(sizeBytes * 8 / 5)) return undefined
   const bytes = new Uint8Array(sizeBytes)
@@ -53,7 +53,7 @@ export function decodeSymbols (symbols: string, sizeBytes: number): Uint8Array<A
   return held === 0 ? bytes : undefined
 }
 
-/** Symbols in groups with hyphens between. */
+/** Symbols in groups, separated by hyphens. */
 export function groupSymbols (symbols: string, size: number): string {
   return symbols.match(new RegExp(`.{1,${String(size)}}`, 'gu'))?.join('-') ?? ''
 }

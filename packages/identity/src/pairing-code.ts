@@ -1,5 +1,5 @@
 import { FileSyncError } from '@filesync/protocol'
-import { decodeSymbols, encodeSymbols, groupSymbols, readSymbols } from './crockford.ts'
+import { decodeSymbols, encodeSymbols, groupSymbols, normalizeSymbols } from './crockford.ts'
 import type { PairingCrypto } from './crypto-port.ts'
 
 declare const codeBrand: unique symbol
@@ -20,12 +20,12 @@ export function formatPairingCode (code: PairingCode): string {
   return groupSymbols(code, 4)
 }
 
-/** The code in what a person typed, however they spelt it. Throws USAGE. */
+/** The code in typed text, in any spelling. Throws USAGE. */
 export function parsePairingCode (text: string): PairingCode {
-  const symbols = readSymbols(text)
-  // Four more zero bits make whole bytes of the 60, which is all that the decoder knows.
+  const symbols = normalizeSymbols(text)
+  // The decoder takes whole bytes only: one more zero symbol completes the 60 bits.
   if (symbols.length !== CODE_SYMBOLS || decodeSymbols(symbols + '0', CODE_BYTES) === undefined) {
-    throw new FileSyncError('USAGE', 'This is not a pairing code. It has 12 letters and digits, like K7QF-2M9X-4TRB; ' +
+    throw new FileSyncError('USAGE', 'Invalid pairing code: it must have 12 letters and digits, like K7QF-2M9X-4TRB. ' +
       '"filesync-server pair" on the server prints one.')
   }
   return symbols as PairingCode

@@ -1,11 +1,11 @@
 import type { DeviceId } from './device-id.ts'
 
-/** Wrong proofs that end a window. Generous, because 100 guesses at 60 bits are nothing, and a vandal shall not close it. */
+/** Wrong proofs that end a window. Many, because 100 guesses at 60 bits are harmless, and an attacker must not close it. */
 const MAX_WRONG_PROOFS = 100
 
 /**
- * The time in which one client may pair with a code. The first that proves it knows the code has the window for itself,
- * and may come again while it lasts, because the answer may have been lost.
+ * The time in which one client may pair with a code. The first client that proves that it knows the code is the only one, and
+ * may pair again while the window is open, because the answer may have been lost.
  */
 export class PairingWindow {
   readonly key: Uint8Array
@@ -19,22 +19,21 @@ export class PairingWindow {
     this.#expiresMs = expiresMs
   }
 
-  /** Whether a client that nobody knows yet could pair. @param nowMs monotonic */
+  /** Whether a new client could pair. @param nowMs monotonic */
   isOpen (nowMs: number): boolean {
     return this.#client === undefined && this.#isAlive(nowMs)
   }
 
-  /** Whether this client's proof is worth checking. @param nowMs monotonic */
+  /** Whether this client may pair if its proof is right. @param nowMs monotonic */
   admits (client: DeviceId, nowMs: number): boolean {
     return this.#isAlive(nowMs) && (this.#client ?? client) === client
   }
 
-  /** A proof was wrong. */
-  noteWrongProof (): void {
+  countWrongProof (): void {
     this.#wrongProofs++
   }
 
-  /** A proof was right: nobody else gets in. */
+  /** After a right proof: no other client can pair. */
   bind (client: DeviceId): void {
     this.#client = client
   }

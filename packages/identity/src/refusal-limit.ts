@@ -1,47 +1,47 @@
 import type { Clock } from '@filesync/protocol'
 
-/** Refusals of one address that are told at once, and how fast there is room for more: anyone on the network can cause them. */
+/** The size of a burst for one address, and the time after which one more is allowed: anyone on the network can cause refusals. */
 const BURST = 20
 const REFILL_MS = 30_000
-/** How long after the first that was left out it is told how many were. */
-const SUM_UP_MS = 60_000
-/** Addresses that are told apart. Who sends from more of them shares one account with all the others beyond. */
+/** How long after the first suppressed refusal the number of suppressed ones is reported. */
+const FLUSH_MS = 60_000
+/** Addresses with an allowance of their own; all further addresses share one. */
 const MAX_ADDRESSES = 64
-/** Stands for the addresses beyond. */
+/** The name of the shared allowance. */
 const OTHERS = 'other addresses'
 
-interface Account {
+interface AddressAllowance {
   left: number
   filledMs: number
-  leftOut: number
+  suppressed: number
 }
 
-/** How many refusals of an address were not told. */
-export interface LeftOut {
-  /** "other addresses" stands for those beyond the first 64. */
+/** How many refusals for an address were not reported. */
+export interface SuppressedRefusals {
+  /** "other addresses" for those after the first 64. */
   readonly address: string
   readonly count: number
 }
 
 export interface RefusalLimitInit {
   readonly clock: Clock
-  /** Told of what was left out where no later refusal of that address told it, a minute after the first of them at the latest. */
-  readonly onLeftOut: (leftOut: LeftOut) => void
-  /** How many of one address are told at once; 20 by default. */
+  /** Called with suppressed refusals that no later refusal has reported, at most a minute after the first of them. */
+  readonly onSuppressed: (suppressed: SuppressedRefusals) => void
+  /** How many refusals for one address are reported at once; 20 by default. */
   readonly burst?: number
-  /** After how long there is room for one more; 30 s by default. */
+  /** The time after which one more is allowed; 30 s by default. */
   readonly refillMs?: number
 }
 
 /**
- * Lets a burst of refusals of each address through and then one at a time; counts the rest. So a flood from one machine leaves
- * room for a line about another one, and is itself counted to its end.
+ * Limits how many refusals are reported for each address: a burst, then one at a time; the rest is counted. So a flood from one
+ * machine does not hide refusals of another, and is still counted in full.
  */
 export class RefusalLimit {
   readonly #init: RefusalLimitInit
   readonly #burst: number
   readonly #refillMs: number
-  readonly #accounts = new Map<string, Account>()
+  readonly #allowances = new Map<string, AddressAllowance>()
   #cancel: (() => void) | undefined
 
   constructor (init: RefusalLimitInit) {
@@ -50,55 +50,55 @@ export class RefusalLimit {
     this.#refillMs = init.refillMs ?? REFILL_MS
   }
 
-  /** How many refusals of this address were left out before this one, or undefined where this one is left out too. */
-  take (address: string): number | undefined {
-    const account = this.#account(address)
-    if (account.left === 0) {
-      account.leftOut++
-      this.#cancel ??= this.#init.clock.schedule(SUM_UP_MS, () => { this.sumUp() })
+  /** How many refusals for this address were suppressed before this one; undefined if this one is suppressed too. */
+  admit (address: string): number | undefined {
+    const allowance = this.#allowanceOf(address)
+    if (allowance.left === 0) {
+      allowance.suppressed++
+      this.#cancel ??= this.#init.clock.schedule(FLUSH_MS, () => { this.flush() })
       return undefined
     }
-    account.left--
-    const { leftOut } = account
-    account.leftOut = 0
-    return leftOut
+    allowance.left--
+    const { suppressed } = allowance
+    allowance.suppressed = 0
+    return suppressed
   }
 
-  /** One that was let through, with those left out before it, was not told after all: the next one counts them. */
-  untold (address: string, leftOut: number): void {
-    this.#account(address).leftOut += leftOut + 1
+  /** Counts an admitted refusal again, and those suppressed before it, because they could not be reported. */
+  restore (address: string, suppressed: number): void {
+    this.#allowanceOf(address).suppressed += suppressed + 1
   }
 
-  /** Tells what was left out so far. */
-  sumUp (): void {
+  /** Reports all suppressed refusals now. */
+  flush (): void {
     this.#cancel?.()
     this.#cancel = undefined
-    for (const [address, account] of this.#accounts) {
-      const count = account.leftOut
-      account.leftOut = 0
-      if (count > 0) this.#init.onLeftOut({ address, count })
+    for (const [address, allowance] of this.#allowances) {
+      const count = allowance.suppressed
+      allowance.suppressed = 0
+      if (count > 0) this.#init.onSuppressed({ address, count })
     }
   }
 
-  #account (address: string): Account {
+  #allowanceOf (address: string): AddressAllowance {
     const nowMs = this.#init.clock.monotonicMs()
-    const known = this.#accounts.get(address) ?? this.#open(address, nowMs)
+    const known = this.#allowances.get(address) ?? this.#open(address, nowMs)
     const refill = Math.floor((nowMs - known.filledMs) / this.#refillMs)
     known.left = Math.min(this.#burst, known.left + refill)
     known.filledMs += refill * this.#refillMs
     return known
   }
 
-  #open (address: string, nowMs: number): Account {
-    if (this.#accounts.size >= MAX_ADDRESSES && address !== OTHERS) {
-      for (const [old, { left, filledMs, leftOut }] of this.#accounts) {
-        // It is as if it had never been there.
-        if (leftOut === 0 && left + Math.floor((nowMs - filledMs) / this.#refillMs) >= this.#burst) this.#accounts.delete(old)
+  #open (address: string, nowMs: number): AddressAllowance {
+    if (this.#allowances.size >= MAX_ADDRESSES && address !== OTHERS) {
+      for (const [old, { left, filledMs, suppressed }] of this.#allowances) {
+        // A full allowance is the same as none.
+        if (suppressed === 0 && left + Math.floor((nowMs - filledMs) / this.#refillMs) >= this.#burst) this.#allowances.delete(old)
       }
-      if (this.#accounts.size >= MAX_ADDRESSES) return this.#account(OTHERS)
+      if (this.#allowances.size >= MAX_ADDRESSES) return this.#allowanceOf(OTHERS)
     }
-    const account = { left: this.#burst, filledMs: nowMs, leftOut: 0 }
-    this.#accounts.set(address, account)
-    return account
+    const allowance = { left: this.#burst, filledMs: nowMs, suppressed: 0 }
+    this.#allowances.set(address, allowance)
+    return allowance
   }
 }

@@ -5,18 +5,18 @@ import type { PairingCrypto } from './crypto-port.ts'
 import type { DeviceId } from './device-id.ts'
 import { formatEnrolmentToken, makeEnrolmentToken } from './enrolment-token.ts'
 import { tokenId, tokenKey } from './proof.ts'
-import { refuseClient } from './refuse-client.ts'
+import { pairingRefused } from './pairing-refusal.ts'
 import type { RecordStore } from './record-store.ts'
 
-/** An enrolment token as the server keeps it. The secret itself is nowhere but in the token. */
+/** An enrolment token as stored by the server. Only the token itself contains the secret. */
 export interface TokenRecord {
   /** 16 hexadecimal digits. */
   readonly tokenId: string
-  /** What proofs are made with: 64 hexadecimal digits. */
+  /** The key for proofs: 64 hexadecimal digits. */
   readonly key: string
-  /** How many clients it may admit in all. */
+  /** How many clients it may admit. */
   readonly uses: number
-  /** Whom it has admitted; one client takes one use, however often it has to ask. */
+  /** The clients that it has admitted; a client takes one use, however often it pairs. */
   readonly usedBy: readonly DeviceId[]
   readonly createdAtMs: number
   readonly expiresAtMs: number
@@ -33,7 +33,7 @@ export interface TokenBookInit {
   readonly audit: Audit
 }
 
-/** The enrolment tokens of a server, over any store. Each is in the audit log before it admits anybody. */
+/** The enrolment tokens of a server, in any store. Each is in the audit log before it can admit a client. */
 export class TokenBook {
   readonly #store: RecordStore<TokenRecord>
   readonly #crypto: PairingCrypto
@@ -51,10 +51,10 @@ export class TokenBook {
     return await this.#store.read()
   }
 
-  /** Makes a token. Its text is told this once and kept nowhere. Expired tokens leave the book. Throws USAGE. */
+  /** Creates a token. Its text is returned this once and stored nowhere. Removes expired tokens. Throws USAGE. */
   async create (serverId: DeviceId, terms: TokenTerms): Promise<{ readonly token: string, readonly record: TokenRecord }> {
-    if (!Number.isSafeInteger(terms.uses) || terms.uses < 1) throw new FileSyncError('USAGE', 'A token needs at least one use.')
-    if (!Number.isSafeInteger(terms.ttlMs) || terms.ttlMs < 1) throw new FileSyncError('USAGE', 'A token needs a time to live.')
+    if (!Number.isSafeInteger(terms.uses) || terms.uses < 1) throw new FileSyncError('USAGE', 'A token must have at least one use.')
+    if (!Number.isSafeInteger(terms.ttlMs) || terms.ttlMs < 1) throw new FileSyncError('USAGE', 'A token must have a time to live.')
     const nowMs = this.#clock.nowMs()
     const token = makeEnrolmentToken(this.#crypto, serverId)
     const record: TokenRecord = {
@@ -72,31 +72,31 @@ export class TokenBook {
     return { token: formatEnrolmentToken(token), record }
   }
 
-  /** Makes a token worthless. Whom it admitted stays paired. Throws USAGE where there is no such token. */
+  /** Revokes a token. The clients that it admitted stay paired. Throws USAGE if there is no such token. */
   async revoke (id: string): Promise<TokenRecord> {
     const revoked = await this.#store.change(tokens => {
       const token = tokens.find(candidate => candidate.tokenId === id.toLowerCase())
-      if (token === undefined) throw new FileSyncError('USAGE', `There is no token ${id}. "filesync-server token list" shows those there are.`)
+      if (token === undefined) throw new FileSyncError('USAGE', `There is no token ${id}. "filesync-server token list" lists the tokens.`)
       return { records: tokens.filter(other => other !== token), result: token }
     })
     await this.#audit.record({ event: 'revoke-token', tokenId: revoked.tokenId })
     return revoked
   }
 
-  /** The token of an id that would admit this client now, or undefined. */
+  /** The token with this id if it would admit this client now, or undefined. */
   async find (id: Uint8Array, client: DeviceId): Promise<TokenRecord | undefined> {
     const nowMs = this.#clock.nowMs()
     const token = (await this.#store.read()).find(candidate => candidate.tokenId === toHex(id))
     return token !== undefined && admits(token, client, nowMs) ? token : undefined
   }
 
-  /** Takes one use for a client, durable when it resolves; a client that has taken one takes no second. Throws PAIRING_REFUSED. */
+  /** Takes one use for a client, but no second one for the same client; durable when it resolves. Throws PAIRING_REFUSED. */
   async spend (id: string, client: DeviceId): Promise<void> {
     const nowMs = this.#clock.nowMs()
     await this.#store.change(tokens => {
       const token = tokens.find(candidate => candidate.tokenId === id)
       if (token === undefined || !admits(token, client, nowMs)) {
-        throw refuseClient('the token is used up, expired or revoked')
+        throw pairingRefused('the token is used up, expired or revoked')
       }
       if (token.usedBy.includes(client)) return { records: tokens, result: undefined }
       const spent = { ...token, usedBy: [...token.usedBy, client] }

@@ -1,7 +1,8 @@
 import { checkName, checkWindowsName, foldKey } from '@filesync/protocol'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { chooseArea, tameName } from '../src/index.ts'
+import { sanitizeName } from '../src/index.ts'
+import { chooseArea } from '../src/area.ts'
 
 test.each([
   ['laptop', 'laptop'],
@@ -44,11 +45,11 @@ test('the folders of the server itself are nobody’s', () => {
 test('any wish at all becomes a name that every file system can store', () => {
   const wish = fc.string({ unit: 'binary', maxLength: 120 })
   fc.assert(fc.property(wish, fc.array(wish, { maxLength: 3 }), (text, others) => {
-    const taken = others.map(tameName)
+    const taken = others.map(sanitizeName)
     const area = chooseArea(text, taken)
     expect(checkName(area)).toBeUndefined()
     expect(checkWindowsName(area)).toBeUndefined()
     expect(taken.map(foldKey)).not.toContain(foldKey(area))
-    expect(tameName(area)).toBe(area)
+    expect(sanitizeName(area)).toBe(area)
   }), { numRuns: 200 })
 })

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { ALPN_PAIR, ALPN_SYNC, encodeFrame, encodeMessage } from '@filesync/protocol'
 import type { Message } from '@filesync/protocol'
 import { expect, test } from 'vitest'
-import { HOST, makeClient, startServer } from './machines.ts'
-import type { ClientMachine, ServerMachine } from './machines.ts'
+import { HOST, makeClient, startServer } from './support/machines.ts'
+import type { ClientMachine, ServerMachine } from './support/machines.ts'
 
 interface Told {
   readonly exitCode: number | null
@@ -54,7 +54,7 @@ test.skipIf(openssl < 3).each([
 ] as const)('%s comes to an end that TLS tells from a cut', async (_, alpn, isPaired, messages, code) => {
   const server = await startServer()
   const client = await makeClient()
-  if (isPaired) await server.peers.admit({ id: client.identity.id, wish: 'friend', via: 'manual' })
+  if (isPaired) await server.peers.admit({ id: client.identity.id, requestedName: 'friend', via: 'manual' })
   const { exitCode, received, errors } = await speak(server, client, { alpn, messages })
   expect(errors).not.toContain('unexpected eof')
   expect(exitCode, errors).toBe(0)

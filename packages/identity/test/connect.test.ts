@@ -6,9 +6,11 @@ import type { TlsOptions } from 'node:tls'
 import { ALPN_SYNC, FileSyncError } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { deviceIdBytes, formatDeviceId, idPrefix, toDeviceId } from '../src/index.ts'
-import { authenticatePeer, listenTls, openChannel } from '../src/node/index.ts'
-import { codeOf, HOST, makeClient, openSession, startServer, until } from './machines.ts'
+import { formatDeviceId, idPrefix, toDeviceId } from '../src/index.ts'
+import { deviceIdBytes } from '../src/device-id.ts'
+import { listenTls } from '../src/node/index.ts'
+import { authenticatePeer, openChannel } from '../src/node/authenticated-socket.ts'
+import { codeOf, HOST, makeClient, openSession, startServer, until } from './support/machines.ts'
 
 /** Some other program that listens, and what it got. */
 async function listenAs (server: Server): Promise<{ port: number, sockets: Socket[] }> {
@@ -40,7 +42,7 @@ async function rejection (work: Promise<unknown>): Promise<FileSyncError> {
 
 describe('a client', () => {
   test('does not speak to a server whose identity changed', async () => {
-    const server = await startServer({ listen: { peers: { judge: async () => await Promise.reject(new Error('nobody may come this far')) } } })
+    const server = await startServer({ listen: { peers: { authorize: async () => await Promise.reject(new Error('nobody may come this far')) } } })
     const [client, expected] = [await makeClient(), await makeClient()]
     const error = await rejection(client.connect(server.listener.port, { alpn: ALPN_SYNC, expect: [{ id: expected.identity.id, name: 'nas' }] }))
     expect(error.code).toBe('IDENTITY_CHANGED')
@@ -147,7 +149,7 @@ describe('a listener', () => {
     const controller = new AbortController()
     const server = await startServer({ listen: { signal: controller.signal } })
     const client = await makeClient()
-    await server.peers.admit({ id: client.identity.id, wish: 'friend', via: 'manual' })
+    await server.peers.admit({ id: client.identity.id, requestedName: 'friend', via: 'manual' })
     const { connection } = await openSession(client, server)
     const ending = codeOf(connection.receive(['NEXT_SYNC']))
     controller.abort()
@@ -160,7 +162,7 @@ describe('a listener', () => {
     const faults = [new FileSyncError('ARCHIVE_FULL', 'no room'), new Error('/srv/secret/path'), new FileSyncError('STATE_INVALID', '/srv/secret/path')]
     const server = await startServer({ listen: { onSync: async () => await Promise.reject(faults.shift() ?? new Error('too many')) } })
     const client = await makeClient()
-    await server.peers.admit({ id: client.identity.id, wish: 'friend', via: 'manual' })
+    await server.peers.admit({ id: client.identity.id, requestedName: 'friend', via: 'manual' })
     const heard = []
     for (let n = 0; n < 3; n++) heard.push(await rejection(openSession(client, server)))
     expect(heard.map(({ code }) => code)).toEqual(['ARCHIVE_FULL', 'INTERNAL', 'PEER_GONE'])

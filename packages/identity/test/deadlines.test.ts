@@ -4,9 +4,9 @@ import { connect as connectSocket } from 'node:tls'
 import { ALPN_PAIR, ALPN_SYNC, LIMITS } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
 import { expect, onTestFinished, test } from 'vitest'
-import { LISTEN_LIMITS } from '../src/node/index.ts'
-import { HOST, makeClient, openSession, startServer, until } from './machines.ts'
-import type { ClientMachine, ServerMachine } from './machines.ts'
+import { LISTEN_LIMITS } from '../src/node/listen.ts'
+import { HOST, makeClient, openSession, startServer, until } from './support/machines.ts'
+import type { ClientMachine, ServerMachine } from './support/machines.ts'
 
 // The first record of a ClientHello, cut off in the middle.
 const HALF_A_HELLO = Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3])
@@ -21,7 +21,7 @@ async function setScene (): Promise<Scene> {
   const clock = new ManualClock()
   const server = await startServer({ clock })
   const friend = await makeClient()
-  await server.peers.admit({ id: friend.identity.id, wish: 'friend', via: 'manual' })
+  await server.peers.admit({ id: friend.identity.id, requestedName: 'friend', via: 'manual' })
   return { clock, server, friend }
 }
 
@@ -85,7 +85,7 @@ test('who comes from a crowded address pushes out the oldest of it, and no one e
   const scene = await setScene()
   const elsewhere = await dial(scene, process.platform === 'linux' ? '127.0.0.2' : HOST)
   const crowd: Socket[] = []
-  for (let n = 0; n < LISTEN_LIMITS.strangersPerAddress; n++) crowd.push(await dial(scene))
+  for (let n = 0; n < LISTEN_LIMITS.pendingPerAddress; n++) crowd.push(await dial(scene))
   const session = await openSession(scene.friend, scene.server)
   const [oldest, next] = crowd
   if (oldest === undefined || next === undefined) throw new Error('no crowd')
@@ -95,9 +95,9 @@ test('who comes from a crowded address pushes out the oldest of it, and no one e
 
 test('there is an end to strangers in all', async () => {
   const clock = new ManualClock()
-  const server = await startServer({ clock, listen: { limits: { strangers: 8, strangersPerAddress: 1000 } } })
+  const server = await startServer({ clock, listen: { limits: { pending: 8, pendingPerAddress: 1000 } } })
   const friend = await makeClient()
-  await server.peers.admit({ id: friend.identity.id, wish: 'friend', via: 'manual' })
+  await server.peers.admit({ id: friend.identity.id, requestedName: 'friend', via: 'manual' })
   const sockets: Socket[] = []
   for (let n = 0; n < 20; n++) sockets.push(await dial({ clock, server, friend }))
   await openSession(friend, server)

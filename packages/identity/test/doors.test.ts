@@ -3,8 +3,8 @@ import { connect as connectSocket } from 'node:tls'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { ALPN_PAIR, ALPN_SYNC, FileSyncError } from '@filesync/protocol'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { codeOf, HOST, makeClient, openSession, startServer, until } from './machines.ts'
-import type { ClientMachine, ServerMachine } from './machines.ts'
+import { codeOf, HOST, makeClient, openSession, startServer, until } from './support/machines.ts'
+import type { ClientMachine, ServerMachine } from './support/machines.ts'
 
 let server: ServerMachine
 let client: ClientMachine
@@ -22,7 +22,7 @@ beforeEach(async () => {
     },
   })
   client = await makeClient()
-  await server.peers.admit({ id: client.identity.id, wish: 'friend', via: 'manual' })
+  await server.peers.admit({ id: client.identity.id, requestedName: 'friend', via: 'manual' })
 })
 
 // Whatever came to the door, a friend is let in, nothing stays open, and nobody else had a session.
@@ -77,14 +77,14 @@ describe('the door stays shut for', () => {
 
   test('a client that was revoked', async () => {
     const former = await makeClient()
-    const { area } = await server.peers.admit({ id: former.identity.id, wish: 'friend', via: 'manual' })
+    const { area } = await server.peers.admit({ id: former.identity.id, requestedName: 'friend', via: 'manual' })
     await server.peers.revoke(area)
     expect(await codeOf(openSession(former, server))).toBe('NOT_PAIRED')
   })
 
   test('a revoked client that resumes a TLS session from before', async () => {
     const former = await makeClient()
-    const { area } = await server.peers.admit({ id: former.identity.id, wish: 'former', via: 'manual' })
+    const { area } = await server.peers.admit({ id: former.identity.id, requestedName: 'former', via: 'manual' })
     const tickets: Buffer[] = []
     await knock({ ...credentials(former), ALPNProtocols: [ALPN_SYNC] }, socket => {
       socket.on('session', ticket => { tickets.push(ticket) })
@@ -160,8 +160,8 @@ describe('the door stays shut for', () => {
 
 test('a revocation ends the session that runs', async () => {
   const former = await makeClient()
-  await server.peers.admit({ id: former.identity.id, wish: 'friend', via: 'manual' })
-  const first = server.peers.judge(former.identity.id, HOST)
+  await server.peers.admit({ id: former.identity.id, requestedName: 'friend', via: 'manual' })
+  const first = server.peers.authorize(former.identity.id, HOST)
   sessions.length = 0
   const channel = await openSession(former, server)
   const ending = codeOf(channel.connection.receive(['NEXT_SYNC']))

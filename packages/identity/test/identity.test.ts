@@ -3,9 +3,9 @@ import { createHash, createPublicKey, generateKeyPairSync, X509Certificate } fro
 import { chmod, copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { deviceIdBytes } from '../src/index.ts'
+import { deviceIdBytes } from '../src/device-id.ts'
 import { loadOrCreateIdentity } from '../src/node/index.ts'
-import { codeOf, temporaryDir } from './machines.ts'
+import { codeOf, temporaryDir } from './support/machines.ts'
 
 const OPENSSL = 'openssl'
 

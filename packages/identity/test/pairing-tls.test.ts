@@ -3,14 +3,14 @@ import { ALPN_PAIR, asFileSyncError, encodeFrame, encodeMessage } from '@filesyn
 import { socketStream } from '@filesync/protocol/node'
 import { expect, onTestFinished, test } from 'vitest'
 import { formatPairingCode, parseEnrolmentToken, parsePairingCode, provePairing } from '../src/index.ts'
-import type { Granted, PairingSecret } from '../src/index.ts'
+import type { PairingGrant, PairingSecret } from '../src/index.ts'
 import { nodeCrypto } from '../src/node/index.ts'
 import type { Channel } from '../src/node/index.ts'
-import { codeOf, HOST, makeClient, openSession, startServer, until } from './machines.ts'
-import type { ClientMachine } from './machines.ts'
+import { codeOf, HOST, makeClient, openSession, startServer, until } from './support/machines.ts'
+import type { ClientMachine } from './support/machines.ts'
 
 /** What `filesync-client pair` does once it has an address and a secret. */
-async function introduce (client: ClientMachine, port: number, secret: PairingSecret): Promise<Granted> {
+async function introduce (client: ClientMachine, port: number, secret: PairingSecret): Promise<PairingGrant> {
   const channel = await client.connect(port, { alpn: ALPN_PAIR })
   return await provePairing(channel, {
     crypto: nodeCrypto,

@@ -2,10 +2,12 @@ import { FileSyncError } from '@filesync/protocol'
 import type { ErrorCode, PairProof } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
 import { describe, expect, test } from 'vitest'
-import { formatPairingCode, judgePairing, parsePairingCode, provePairing } from '../src/index.ts'
-import type { Granted, PairingChannel, PairingSecret } from '../src/index.ts'
-import { join, Office, quickCrypto, someId } from './introductions.ts'
-import { codeOf, until } from './machines.ts'
+import { formatPairingCode, parsePairingCode, provePairing } from '../src/index.ts'
+import { acceptPairing } from '../src/pairing.ts'
+import type { PairingGrant, PairingSecret } from '../src/index.ts'
+import type { PairingChannel } from '../src/pairing.ts'
+import { join, PairingHost, quickCrypto, someId } from './support/pairing-host.ts'
+import { codeOf, until } from './support/machines.ts'
 
 const OTHER_CODE = parsePairingCode('0000-0000-0000')
 
@@ -15,83 +17,83 @@ async function rejection (work: Promise<unknown>): Promise<{ code: ErrorCode, me
 
 describe('a pairing code', () => {
   test('admits the client that knows it, and names its area', async () => {
-    const office = new Office()
+    const host = new PairingHost()
     const clientId = someId()
-    const code = await office.desk.openWindow()
-    expect(office.desk.isOpen).toBe(true)
-    expect(await office.visit(code, { clientId, name: '../CON' })).toEqual({ serverId: office.id, serverName: 'nas', area: 'client-CON' })
-    expect(office.desk.isOpen).toBe(false)
-    expect(await office.peers.judge(clientId, '')).toMatchObject({ area: 'client-CON', via: 'code', minProtocol: 2 })
-    expect(office.events.slice(1)).toEqual([{ event: 'pair', id: clientId, area: 'client-CON', via: 'code', address: '192.0.2.7' }])
+    const code = await host.desk.openWindow()
+    expect(host.desk.isOpen).toBe(true)
+    expect(await host.visit(code, { clientId, name: '../CON' })).toEqual({ serverId: host.id, serverName: 'nas', area: 'client-CON' })
+    expect(host.desk.isOpen).toBe(false)
+    expect(await host.peers.authorize(clientId, '')).toMatchObject({ area: 'client-CON', via: 'code', minProtocol: 2 })
+    expect(host.events.slice(1)).toEqual([{ event: 'pair', id: clientId, area: 'client-CON', via: 'code', address: '192.0.2.7' }])
   })
 
   test('is one client’s: it may come again, another may not', async () => {
-    const office = new Office()
+    const host = new PairingHost()
     const clientId = someId()
-    const code = await office.desk.openWindow()
-    const first = await office.visit(code, { clientId })
-    expect(await office.visit(code, { clientId })).toEqual(first)
-    expect(await codeOf(office.visit(code))).toBe('PAIRING_REFUSED')
-    expect(await office.peers.list()).toHaveLength(1)
+    const code = await host.desk.openWindow()
+    const first = await host.visit(code, { clientId })
+    expect(await host.visit(code, { clientId })).toEqual(first)
+    expect(await codeOf(host.visit(code))).toBe('PAIRING_REFUSED')
+    expect(await host.peers.list()).toHaveLength(1)
   })
 
   test('is used once even when two come at the same moment', async () => {
-    const office = new Office()
-    const code = await office.desk.openWindow()
-    const outcomes = await Promise.all(Array.from({ length: 8 }, async () => await codeOf(office.visit(code))))
+    const host = new PairingHost()
+    const code = await host.desk.openWindow()
+    const outcomes = await Promise.all(Array.from({ length: 8 }, async () => await codeOf(host.visit(code))))
     expect(outcomes.filter(outcome => outcome === 'NOTHING')).toHaveLength(1)
     expect(outcomes.filter(outcome => outcome === 'PAIRING_REFUSED')).toHaveLength(7)
-    expect(await office.peers.list()).toHaveLength(1)
+    expect(await host.peers.list()).toHaveLength(1)
   })
 
   test('is worthless after its time, to the millisecond', async () => {
     const clock = new ManualClock()
-    const office = new Office(clock)
-    const code = await office.desk.openWindow({ ttlMs: 600_000 })
+    const host = new PairingHost(clock)
+    const code = await host.desk.openWindow({ ttlMs: 600_000 })
     clock.advance(599_999)
-    expect(office.desk.isOpen).toBe(true)
+    expect(host.desk.isOpen).toBe(true)
     clock.jump(86_400_000)
-    expect(office.desk.isOpen).toBe(true)
+    expect(host.desk.isOpen).toBe(true)
     clock.advance(1)
-    expect(office.desk.isOpen).toBe(false)
-    expect(await codeOf(office.visit(code))).toBe('PAIRING_REFUSED')
-    expect(await office.peers.list()).toEqual([])
+    expect(host.desk.isOpen).toBe(false)
+    expect(await codeOf(host.visit(code))).toBe('PAIRING_REFUSED')
+    expect(await host.peers.list()).toEqual([])
   })
 
   test('survives a hundred wrong ones, less one, and no more', async () => {
-    const office = new Office()
-    const code = await office.desk.openWindow()
-    for (let attempt = 0; attempt < 99; attempt++) expect(await codeOf(office.visit(OTHER_CODE))).toBe('PAIRING_REFUSED')
-    expect(office.desk.isOpen).toBe(true)
-    expect(await codeOf(office.visit(OTHER_CODE))).toBe('PAIRING_REFUSED')
-    expect(office.desk.isOpen).toBe(false)
-    expect(await codeOf(office.visit(OTHER_CODE))).toBe('PAIRING_REFUSED')
-    expect(await codeOf(office.visit(code))).toBe('PAIRING_REFUSED')
-    expect(await office.peers.list()).toEqual([])
-    expect(office.events.filter(({ event }) => event === 'refuse')).toHaveLength(102)
+    const host = new PairingHost()
+    const code = await host.desk.openWindow()
+    for (let attempt = 0; attempt < 99; attempt++) expect(await codeOf(host.visit(OTHER_CODE))).toBe('PAIRING_REFUSED')
+    expect(host.desk.isOpen).toBe(true)
+    expect(await codeOf(host.visit(OTHER_CODE))).toBe('PAIRING_REFUSED')
+    expect(host.desk.isOpen).toBe(false)
+    expect(await codeOf(host.visit(OTHER_CODE))).toBe('PAIRING_REFUSED')
+    expect(await codeOf(host.visit(code))).toBe('PAIRING_REFUSED')
+    expect(await host.peers.list()).toEqual([])
+    expect(host.events.filter(({ event }) => event === 'refuse')).toHaveLength(102)
   })
 
   test('is refused in the same words whatever is wrong', async () => {
-    const office = new Office()
-    const token = await office.issue(1)
-    const closed = await rejection(office.visit(OTHER_CODE))
-    await office.desk.openWindow()
-    const wrong = await rejection(office.visit(OTHER_CODE))
-    await office.visit(token)
-    const usedUp = await rejection(office.visit(token))
+    const host = new PairingHost()
+    const token = await host.issue(1)
+    const closed = await rejection(host.visit(OTHER_CODE))
+    await host.desk.openWindow()
+    const wrong = await rejection(host.visit(OTHER_CODE))
+    await host.visit(token)
+    const usedUp = await rejection(host.visit(token))
     expect(new Set([closed, wrong, usedUp].map(({ message }) => message)).size).toBe(1)
-    expect(office.events.flatMap(event => event.event === 'refuse' ? [event.reason] : [])).toEqual([
+    expect(host.events.flatMap(event => event.event === 'refuse' ? [event.reason] : [])).toEqual([
       'nothing admits it: no open window, or no such token', 'wrong proof', 'nothing admits it: no open window, or no such token',
     ])
   })
 
   test('keeps a wrong guess waiting', async () => {
     const clock = new ManualClock()
-    const office = new Office(clock, 1_000)
-    await office.desk.openWindow()
+    const host = new PairingHost(clock, 1_000)
+    await host.desk.openWindow()
     let outcome = 'waiting'
-    const visiting = codeOf(office.visit(OTHER_CODE)).then(code => { outcome = code })
-    await until(() => office.events.length === 2)
+    const visiting = codeOf(host.visit(OTHER_CODE)).then(code => { outcome = code })
+    await until(() => host.events.length === 2)
     clock.advance(999)
     await new Promise(resolve => { setImmediate(resolve) })
     expect(outcome).toBe('waiting')
@@ -101,98 +103,98 @@ describe('a pairing code', () => {
   })
 
   test('lets a revoked client back into its own area', async () => {
-    const office = new Office()
+    const host = new PairingHost()
     const clientId = someId()
-    const { area } = await office.visit(await office.desk.openWindow(), { clientId })
-    await office.peers.revoke(area)
-    expect(await codeOf(office.peers.judge(clientId, ''))).toBe('NOT_PAIRED')
-    expect((await office.visit(await office.desk.openWindow(), { clientId, name: 'other' })).area).toBe(area)
-    expect((await office.peers.judge(clientId, '')).revokedAtMs).toBeUndefined()
+    const { area } = await host.visit(await host.desk.openWindow(), { clientId })
+    await host.peers.revoke(area)
+    expect(await codeOf(host.peers.authorize(clientId, ''))).toBe('NOT_PAIRED')
+    expect((await host.visit(await host.desk.openWindow(), { clientId, name: 'other' })).area).toBe(area)
+    expect((await host.peers.authorize(clientId, '')).revokedAtMs).toBeUndefined()
   })
 
   test('closes an older window when it opens another', async () => {
-    const office = new Office()
-    const old = await office.desk.openWindow()
-    const code = await office.desk.openWindow()
+    const host = new PairingHost()
+    const old = await host.desk.openWindow()
+    const code = await host.desk.openWindow()
     expect(formatPairingCode(old)).not.toBe(formatPairingCode(code))
-    expect(await codeOf(office.visit(old))).toBe('PAIRING_REFUSED')
-    office.desk.closeWindow()
-    expect(await codeOf(office.visit(code))).toBe('PAIRING_REFUSED')
+    expect(await codeOf(host.visit(old))).toBe('PAIRING_REFUSED')
+    host.desk.closeWindow()
+    expect(await codeOf(host.visit(code))).toBe('PAIRING_REFUSED')
   })
 })
 
 describe('an enrolment token', () => {
   test('admits as many as it says, each once however often it asks', async () => {
-    const office = new Office()
-    const secret = await office.issue(2)
+    const host = new PairingHost()
+    const secret = await host.issue(2)
     const [first, second] = [someId(), someId()]
-    expect((await office.visit(secret, { clientId: first })).area).toBe('laptop')
-    expect((await office.visit(secret, { clientId: first })).area).toBe('laptop')
-    expect((await office.visit(secret, { clientId: second })).area).toBe('laptop-2')
-    expect(await codeOf(office.visit(secret))).toBe('PAIRING_REFUSED')
-    expect((await office.visit(secret, { clientId: second })).area).toBe('laptop-2')
-    expect((await office.tokens.list())[0]?.usedBy).toEqual([first, second])
+    expect((await host.visit(secret, { clientId: first })).area).toBe('laptop')
+    expect((await host.visit(secret, { clientId: first })).area).toBe('laptop')
+    expect((await host.visit(secret, { clientId: second })).area).toBe('laptop-2')
+    expect(await codeOf(host.visit(secret))).toBe('PAIRING_REFUSED')
+    expect((await host.visit(secret, { clientId: second })).area).toBe('laptop-2')
+    expect((await host.tokens.list())[0]?.usedBy).toEqual([first, second])
   })
 
   test('gives its last use to one of many', async () => {
-    const office = new Office()
-    const secret = await office.issue(3)
-    const outcomes = await Promise.all(Array.from({ length: 12 }, async () => await codeOf(office.visit(secret))))
+    const host = new PairingHost()
+    const secret = await host.issue(3)
+    const outcomes = await Promise.all(Array.from({ length: 12 }, async () => await codeOf(host.visit(secret))))
     expect(outcomes.filter(outcome => outcome === 'NOTHING')).toHaveLength(3)
-    expect(await office.peers.list()).toHaveLength(3)
+    expect(await host.peers.list()).toHaveLength(3)
   })
 
   test('expires, and can be revoked', async () => {
     const clock = new ManualClock()
-    const office = new Office(clock)
-    const secret = await office.issue(5, 1_000)
+    const host = new PairingHost(clock)
+    const secret = await host.issue(5, 1_000)
     clock.advance(1_000)
-    expect(await codeOf(office.visit(secret))).toBe('PAIRING_REFUSED')
-    const other = await office.issue(5)
-    expect(await office.tokens.list()).toHaveLength(1)
-    await office.tokens.revoke((await office.tokens.list())[0]?.tokenId ?? '')
-    expect(await codeOf(office.visit(other))).toBe('PAIRING_REFUSED')
-    expect(await codeOf(office.tokens.revoke('0123456789abcdef'))).toBe('USAGE')
+    expect(await codeOf(host.visit(secret))).toBe('PAIRING_REFUSED')
+    const other = await host.issue(5)
+    expect(await host.tokens.list()).toHaveLength(1)
+    await host.tokens.revoke((await host.tokens.list())[0]?.tokenId ?? '')
+    expect(await codeOf(host.visit(other))).toBe('PAIRING_REFUSED')
+    expect(await codeOf(host.tokens.revoke('0123456789abcdef'))).toBe('USAGE')
   })
 
   test('does not let a revoked client back in', async () => {
-    const office = new Office()
-    const secret = await office.issue(5)
+    const host = new PairingHost()
+    const secret = await host.issue(5)
     const clientId = someId()
-    const { area } = await office.visit(secret, { clientId })
-    await office.peers.revoke(area)
-    expect(await codeOf(office.visit(secret, { clientId }))).toBe('PAIRING_REFUSED')
-    expect(await codeOf(office.peers.judge(clientId, ''))).toBe('NOT_PAIRED')
+    const { area } = await host.visit(secret, { clientId })
+    await host.peers.revoke(area)
+    expect(await codeOf(host.visit(secret, { clientId }))).toBe('PAIRING_REFUSED')
+    expect(await codeOf(host.peers.authorize(clientId, ''))).toBe('NOT_PAIRED')
   })
 
   test('tells a revoked client that has proven it so, with what to do, and takes no use for it', async () => {
-    const office = new Office()
+    const host = new PairingHost()
     const clientId = someId()
-    const { area } = await office.visit(await office.issue(1), { clientId })
-    await office.peers.revoke(area)
-    const fresh = await office.issue(1)
-    await expect(office.visit(fresh, { clientId })).rejects.toThrow(/has revoked this client.*"filesync-server pair"/u)
-    expect((await office.tokens.list()).at(-1)?.usedBy).toEqual([])
-    await office.visit(fresh, { clientId: someId() })
+    const { area } = await host.visit(await host.issue(1), { clientId })
+    await host.peers.revoke(area)
+    const fresh = await host.issue(1)
+    await expect(host.visit(fresh, { clientId })).rejects.toThrow(/has revoked this client.*"filesync-server pair"/u)
+    expect((await host.tokens.list()).at(-1)?.usedBy).toEqual([])
+    await host.visit(fresh, { clientId: someId() })
   })
 
   test('with a known id and a wrong secret is refused and takes no use', async () => {
-    const office = new Office()
-    const secret = await office.issue(1)
+    const host = new PairingHost()
+    const secret = await host.issue(1)
     if (secret.kind !== 'token') throw new Error('not a token')
-    const { client, server } = join(someId(), office.id)
-    const serving = office.serve(server)
-    const [record] = await office.tokens.list()
+    const { client, server } = join(someId(), host.id)
+    const serving = host.serve(server)
+    const [record] = await host.tokens.list()
     await client.connection.send({ type: 'PAIR_PROOF', name: 'x', tokenId: Buffer.from(record?.tokenId ?? '', 'hex'), mac: new Uint8Array(32) })
     expect(await codeOf(client.connection.receive(['PAIR_OK']))).toBe('PAIRING_REFUSED')
     await serving
-    expect((await office.tokens.list())[0]?.usedBy).toEqual([])
+    expect((await host.tokens.list())[0]?.usedBy).toEqual([])
   })
 
   test('for another server is not shown to this one: not a byte is sent', async () => {
-    const office = new Office()
-    const secret = await new Office().issue(1)
-    const { client, server } = join(someId(), office.id)
+    const host = new PairingHost()
+    const secret = await new PairingHost().issue(1)
+    const { client, server } = join(someId(), host.id)
     const error = await rejection(provePairing(client, { crypto: quickCrypto, secret, name: 'x', remember: neverCalled }))
     expect(error.code).toBe('PAIRING_UNPROVEN')
     expect(client.connection.bytesSent).toBe(0)
@@ -201,8 +203,8 @@ describe('an enrolment token', () => {
   })
 
   test.each([{ uses: 0, ttlMs: 1 }, { uses: 1.5, ttlMs: 1 }, { uses: 1, ttlMs: 0 }, { uses: Number.NaN, ttlMs: 1 }])('is not made on the terms %j', async terms => {
-    const office = new Office()
-    expect(await codeOf(office.tokens.create(office.id, terms))).toBe('USAGE')
+    const host = new PairingHost()
+    expect(await codeOf(host.tokens.create(host.id, terms))).toBe('USAGE')
   })
 })
 
@@ -218,17 +220,17 @@ describe('an end that does not know the secret', () => {
   })
 
   test('cannot answer with an answer of another connection', async () => {
-    const office = new Office()
-    const code = await office.desk.openWindow()
+    const host = new PairingHost()
+    const code = await host.desk.openWindow()
     const clientId = someId()
-    const first = join(clientId, office.id)
-    const serving = office.serve(first.server)
+    const first = join(clientId, host.id)
+    const serving = host.serve(first.server)
     const proof = await proofFor(first.client, { kind: 'code', code })
     await first.client.connection.send(proof)
     const answer = await first.client.connection.receive(['PAIR_OK'])
     first.client.connection.destroy(new Error('enough') as never)
     await serving
-    const second = join(clientId, office.id)
+    const second = join(clientId, host.id)
     const proving = rejection(provePairing(second.client, { crypto: quickCrypto, secret: { kind: 'code', code }, name: 'laptop', remember: neverCalled }))
     await second.server.connection.receive(['PAIR_PROOF'])
     await second.server.connection.send(answer)
@@ -236,25 +238,25 @@ describe('an end that does not know the secret', () => {
   })
 
   test('cannot use a client’s proof on its own connection', async () => {
-    const office = new Office()
-    const code = await office.desk.openWindow()
+    const host = new PairingHost()
+    const code = await host.desk.openWindow()
     const clientId = someId()
-    const proof = await proofFor(join(clientId, office.id).client, { kind: 'code', code })
+    const proof = await proofFor(join(clientId, host.id).client, { kind: 'code', code })
     for (const thief of [clientId, someId()]) {
-      const { client, server } = join(thief, office.id)
-      const serving = office.serve(server)
+      const { client, server } = join(thief, host.id)
+      const serving = host.serve(server)
       await client.connection.send(proof)
       expect(await codeOf(client.connection.receive(['PAIR_OK']))).toBe('PAIRING_REFUSED')
       await serving
     }
-    expect(await office.peers.list()).toEqual([])
+    expect(await host.peers.list()).toEqual([])
   })
 
   test('cannot change a field of what the other one said', async () => {
-    const office = new Office()
-    const code = await office.desk.openWindow()
-    const { client, server } = join(someId(), office.id)
-    const serving = office.serve(server)
+    const host = new PairingHost()
+    const code = await host.desk.openWindow()
+    const { client, server } = join(someId(), host.id)
+    const serving = host.serve(server)
     await client.connection.send({ ...await proofFor(client, { kind: 'code', code }), name: 'other' })
     expect(await codeOf(client.connection.receive(['PAIR_OK']))).toBe('PAIRING_REFUSED')
     await serving
@@ -262,7 +264,7 @@ describe('an end that does not know the secret', () => {
 
   test('is told to go, and nothing is remembered, when no window is open', async () => {
     const { client, server } = join(someId(), someId())
-    const judging = rejection(judgePairing(server, { crypto: quickCrypto, judge: { serverName: 'nas', claim: async () => undefined } }))
+    const judging = rejection(acceptPairing(server, { crypto: quickCrypto, authority: { serverName: 'nas', claim: async () => undefined } }))
     const proving = rejection(provePairing(client, { crypto: quickCrypto, secret, name: 'laptop', remember: neverCalled }))
     await server.connection.close(await judging)
     expect((await proving).code).toBe('PAIRING_REFUSED')
@@ -270,10 +272,10 @@ describe('an end that does not know the secret', () => {
 })
 
 test('a client that cannot store the server does not say that it has', async () => {
-  const office = new Office()
-  const code = await office.desk.openWindow()
-  const { client, server } = join(someId(), office.id)
-  const judging = office.desk.receive(server)
+  const host = new PairingHost()
+  const code = await host.desk.openWindow()
+  const { client, server } = join(someId(), host.id)
+  const judging = host.desk.serve(server)
   const full = new Error('no room on the disk')
   await expect(provePairing(client, {
     crypto: quickCrypto, secret: { kind: 'code', code }, name: 'laptop', remember: async () => { throw full },
@@ -288,55 +290,55 @@ describe('what is trusted is on record', () => {
     ['says something else then', async (client: PairingChannel) => { await client.connection.send({ type: 'STORED', files: 0, bytes: 0 }) }],
   ] as const
   test.each(ends)('when a client %s', async (_, end) => {
-    const office = new Office()
-    const code = await office.desk.openWindow()
+    const host = new PairingHost()
+    const code = await host.desk.openWindow()
     const clientId = someId()
-    const { client, server } = join(clientId, office.id)
-    const judging = office.desk.receive(server)
+    const { client, server } = join(clientId, host.id)
+    const judging = host.desk.serve(server)
     await client.connection.send(await proofFor(client, { kind: 'code', code }))
     await client.connection.receive(['PAIR_OK'])
     await end(client)
     const { peer, unconfirmed } = await judging
     expect(unconfirmed).toBeDefined()
-    expect(await office.peers.list()).toEqual([peer])
-    expect(office.paired).toEqual([peer])
-    expect(office.events.map(({ event }) => event)).toEqual(['open-window', 'pair'])
+    expect(await host.peers.list()).toEqual([peer])
+    expect(host.paired).toEqual([peer])
+    expect(host.events.map(({ event }) => event)).toEqual(['open-window', 'pair'])
   })
 
   test('before it holds, and nothing holds that cannot be put on record', async () => {
-    const office = new Office()
+    const host = new PairingHost()
     const id = someId()
-    office.onRecord = async ({ event }) => {
-      const known = await office.peers.list()
-      const tokens = await office.tokens.list()
+    host.onRecord = async ({ event }) => {
+      const known = await host.peers.list()
+      const tokens = await host.tokens.list()
       expect([event, known, tokens]).toEqual(['pair', [], []])
     }
-    const peer = await office.peers.admit({ id, wish: 'x', via: 'manual' })
-    expect(await office.peers.list()).toEqual([peer])
-    office.onRecord = async () => { throw new FileSyncError('STATE_INVALID', 'the disk is full') }
-    expect(await codeOf(office.peers.admit({ id: someId(), wish: 'y', via: 'manual' }))).toBe('STATE_INVALID')
-    expect(await codeOf(office.issue(1))).toBe('STATE_INVALID')
-    expect(await codeOf(office.desk.openWindow())).toBe('STATE_INVALID')
-    expect([await office.peers.list(), await office.tokens.list(), office.desk.isOpen]).toEqual([[peer], [], false])
+    const peer = await host.peers.admit({ id, requestedName: 'x', via: 'manual' })
+    expect(await host.peers.list()).toEqual([peer])
+    host.onRecord = async () => { throw new FileSyncError('STATE_INVALID', 'the disk is full') }
+    expect(await codeOf(host.peers.admit({ id: someId(), requestedName: 'y', via: 'manual' }))).toBe('STATE_INVALID')
+    expect(await codeOf(host.issue(1))).toBe('STATE_INVALID')
+    expect(await codeOf(host.desk.openWindow())).toBe('STATE_INVALID')
+    expect([await host.peers.list(), await host.tokens.list(), host.desk.isOpen]).toEqual([[peer], [], false])
     // Nobody stays trusted because of that.
-    expect(await codeOf(office.peers.revoke('x'))).toBe('STATE_INVALID')
-    expect(await office.peers.list()).toMatchObject([{ revokedAtMs: expect.any(Number) as number }])
+    expect(await codeOf(host.peers.revoke('x'))).toBe('STATE_INVALID')
+    expect(await host.peers.list()).toMatchObject([{ revokedAtMs: expect.any(Number) as number }])
   })
 
   test('with what else lets clients in, or no more', async () => {
-    const office = new Office()
-    const { record: { tokenId } } = await office.tokens.create(office.id, { uses: 3, ttlMs: 60_000 })
-    await office.tokens.revoke(tokenId)
-    await office.desk.openWindow()
-    expect(office.events).toMatchObject([{ event: 'make-token', tokenId, uses: 3 }, { event: 'revoke-token', tokenId }, { event: 'open-window' }])
+    const host = new PairingHost()
+    const { record: { tokenId } } = await host.tokens.create(host.id, { uses: 3, ttlMs: 60_000 })
+    await host.tokens.revoke(tokenId)
+    await host.desk.openWindow()
+    expect(host.events).toMatchObject([{ event: 'make-token', tokenId, uses: 3 }, { event: 'revoke-token', tokenId }, { event: 'open-window' }])
   })
 })
 
 test('a client that has stored the server is paired, though the server is gone when it says so', async () => {
-  const office = new Office()
-  const code = await office.desk.openWindow()
-  const { client, server } = join(someId(), office.id)
-  const judging = office.desk.receive(server)
+  const host = new PairingHost()
+  const code = await host.desk.openWindow()
+  const { client, server } = join(someId(), host.id)
+  const judging = host.desk.serve(server)
   const granted = await provePairing(client, {
     crypto: quickCrypto, secret: { kind: 'code', code }, name: 'laptop',
     remember: async () => {
@@ -348,7 +350,7 @@ test('a client that has stored the server is paired, though the server is gone w
   expect(await judging).toMatchObject({ unconfirmed: { code: 'PEER_GONE' } })
 })
 
-async function neverCalled (granted: Granted): Promise<void> {
+async function neverCalled (granted: PairingGrant): Promise<void> {
   throw new Error(`${granted.serverName} was remembered`)
 }
 

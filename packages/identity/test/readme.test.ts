@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import { temporaryDir } from './machines.ts'
+import { temporaryDir } from './support/machines.ts'
 
 test('the example of the README prints what it says', async () => {
   const root = fileURLToPath(new URL('..', import.meta.url))

@@ -6,8 +6,8 @@ import { expect, test } from 'vitest'
 import { formatPairingCode, parseEnrolmentToken, parsePairingCode, provePairing } from '../src/index.ts'
 import type { AuditEvent, PairingSecret } from '../src/index.ts'
 import { nodeCrypto, openAuditLog } from '../src/node/index.ts'
-import { someId } from './introductions.ts'
-import { makeClient, startServer, temporaryDir } from './machines.ts'
+import { someId } from './support/pairing-host.ts'
+import { makeClient, startServer, temporaryDir } from './support/machines.ts'
 
 /** All that the files below a directory hold. */
 async function contents (directory: string): Promise<string> {

@@ -7,7 +7,7 @@ import { socketStream } from '@filesync/protocol/node'
 import { byteStreamConformance } from '@filesync/protocol/testing'
 import { describe, onTestFinished, test } from 'vitest'
 import { allowHalfClose, TLS_PROFILE } from '../src/node/authenticated-socket.ts'
-import { HOST, makeClient } from './machines.ts'
+import { HOST, makeClient } from './support/machines.ts'
 
 /** Two sockets of the profile that connections are made of, proven to each other. */
 async function tlsPair (): Promise<[ByteStream, ByteStream]> {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { deviceIdBytes, formatDeviceId, parseDeviceId, parsePairingCode, toDeviceId } from '../src/index.ts'
+import { formatDeviceId, parseDeviceId, parsePairingCode, toDeviceId } from '../src/index.ts'
+import { deviceIdBytes } from '../src/device-id.ts'
 import { nodeCrypto } from '../src/node/index.ts'
 import { clientProof, codeKey, serverProof, tokenId, tokenKey } from '../src/proof.ts'
 

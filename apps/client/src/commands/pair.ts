@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { formatDeviceId, idPrefix, parseEnrolmentToken, parsePairingCode, provePairing } from '@filesync/identity'
-import type { DeviceId, Granted, PairingSecret } from '@filesync/identity'
+import type { DeviceId, PairingGrant, PairingSecret } from '@filesync/identity'
 import { connectTls, nodeCrypto } from '@filesync/identity/node'
 import { ALPN_PAIR, FileSyncError, isFileSyncError } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
@@ -101,7 +101,7 @@ interface PairingAttempt {
   readonly signal: AbortSignal
 }
 
-async function pairWith ({ address, port }: ServerCandidate, attempt: PairingAttempt): Promise<Granted> {
+async function pairWith ({ address, port }: ServerCandidate, attempt: PairingAttempt): Promise<PairingGrant> {
   const { state, secret, name, refusedBy, signal } = attempt
   const clock: Clock = systemClock
   const channel = await connectTls({ identity: state.identity, address, port, alpn: ALPN_PAIR, clock, signal })

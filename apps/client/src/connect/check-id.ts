@@ -1,4 +1,4 @@
-import { tameName } from '@filesync/identity'
+import { sanitizeName } from '@filesync/identity'
 import { FileSyncError, foldKey } from '@filesync/protocol'
 
 /**
@@ -9,7 +9,7 @@ import { FileSyncError, foldKey } from '@filesync/protocol'
  */
 export function checkId (id: string | undefined, area: string): void {
   if (id === undefined) return
-  const requested = foldKey(tameName(id))
+  const requested = foldKey(sanitizeName(id))
   const actual = foldKey(area)
   if (actual === requested || (actual.startsWith(`${requested}-`) && /^\d+$/u.test(actual.slice(requested.length + 1)))) return
   throw new FileSyncError('USAGE', `This client was paired as "${area}", so its files go to that folder; --id ${id} cannot change that. ` +

@@ -51,7 +51,7 @@ export async function connectToServer (init: ConnectToServerInit): Promise<Reach
     signal,
     timeoutMs: SEARCH_TIMEOUT_MS,
   }).catch((error: unknown) => { throw withChoice(error, pinned, all) })
-  await servers.noteReached(reached.serverId, reached.address, reached.port)
+  await servers.recordReached(reached.serverId, reached.address, reached.port)
   const found = pinned.find(({ id }) => id === reached.serverId)
   if (found !== undefined) init.onReached?.(found)
   return reached

@@ -82,7 +82,7 @@ export async function trust (
   fullId: string, flags: ServerCommonFlags & { readonly name: string }, { terminal }: ServerContext,
 ): Promise<void> {
   const stateDir = stateDirOf(flags, terminal)
-  const peer = await openPeers(stateDir).admit({ id: parseDeviceId(fullId), wish: flags.name, via: 'manual' })
+  const peer = await openPeers(stateDir).admit({ id: parseDeviceId(fullId), requestedName: flags.name, via: 'manual' })
   if (flags.quiet === true) return
   terminal.stdout.write(`${peer.area} is trusted. It must also trust this server: ` +
     'run "filesync-client trust-server" on it, with the id that "filesync-server id" prints here.\n')

@@ -41,7 +41,7 @@ export async function startLegacy (archive: Archive, init: StartLegacyInit): Pro
     clock: systemClock,
     burst: LINES_AT_ONCE,
     refillMs: LINE_EACH_MS,
-    onLeftOut: ({ address, count }) => {
+    onSuppressed: ({ address, count }) => {
       init.log({ event: 'legacy-more', protected: false, address, count }, `${formatCount(count, 'more session')} with ${address}`)
     },
   })
@@ -63,14 +63,14 @@ export async function startLegacy (archive: Archive, init: StartLegacyInit): Pro
     signal: init.signal,
     nextSyncInMs: () => Math.max(LEGACY_LIMITS.soonMs, init.nextSyncInMs()),
     onSession: (address, report) => {
-      const dropped = limit.take(address)
+      const dropped = limit.admit(address)
       if (dropped !== undefined) logSession({ address, report, dropped }, init.log)
     },
     onFailure: (address, error) => {
       // If the disk is gone, this makes the archive close it.
       const mayBeGone = error.code === 'ARCHIVE_UNAVAILABLE' || error.code === 'ABORTED'
       if (mayBeGone) void archive.ensurePresent('disk').catch(() => { /* the archive has logged it */ })
-      const dropped = limit.take(address)
+      const dropped = limit.admit(address)
       if (dropped !== undefined) logFailure({ address, error, dropped }, init.log)
     },
   })

@@ -9,10 +9,10 @@ import type { Identity } from './identity.ts'
 
 declare const proven: unique symbol
 
-/** What a connection is for. */
+/** The purpose of a connection, negotiated by ALPN. */
 export type Purpose = typeof ALPN_SYNC | typeof ALPN_PAIR
 
-/** A socket whose other end has proven a key. Only {@link authenticatePeer} makes one, and only of one is a connection made. */
+/** A socket whose peer has proven a key. Only {@link authenticatePeer} creates one, and connections are only created from one. */
 export interface AuthenticatedSocket {
   readonly [proven]: true
   readonly socket: TLSSocket
@@ -20,7 +20,7 @@ export interface AuthenticatedSocket {
   readonly purpose: Purpose
 }
 
-/** A connection whose other end has proven who it is. Whether it is welcome is another question. */
+/** A connection whose peer has proven its identity. Whether the peer is paired is checked separately. */
 export interface Channel extends PairingChannel {
   readonly connection: Connection
   readonly peerId: DeviceId
@@ -38,8 +38,8 @@ export interface ChannelInit {
 }
 
 /**
- * TLS 1.3 and nothing below; no authority, because each end pins the other's key. `rejectUnauthorized` is off, since the
- * certificates are self-signed, and {@link authenticatePeer} takes its place: the key's proof itself is OpenSSL's in any case.
+ * TLS 1.3 only, and no certificate authority, because each end pins the other's key. `rejectUnauthorized` is off because the
+ * certificates are self-signed; {@link authenticatePeer} replaces it. OpenSSL verifies the proof of the key in any case.
  */
 export const TLS_PROFILE = {
   minVersion: 'TLSv1.3',
@@ -53,19 +53,19 @@ const EXPORTER_LABEL = 'EXPORTER-filesync-pair-v1'
 const EXPORTER_BYTES = 32
 
 /**
- * The first thing that is done with a socket whose handshake is over. Refuses an older TLS, a peer that did not say what
- * it wants (which TLS itself lets through), and one without a certificate. Throws PEER_UNPROVEN.
+ * Checks a socket after its handshake. Refuses an older TLS version, a peer without an ALPN protocol (which TLS itself
+ * accepts), and a peer without a certificate. Throws PEER_UNPROVEN.
  */
 export function authenticatePeer (socket: TLSSocket, purposes: readonly Purpose[]): AuthenticatedSocket {
-  if (socket.getProtocol() !== 'TLSv1.3') throw unproven('it does not speak TLS 1.3')
+  if (socket.getProtocol() !== 'TLSv1.3') throw unproven('it does not use TLS 1.3')
   const purpose = purposes.find(candidate => candidate === socket.alpnProtocol)
-  if (purpose === undefined) throw unproven('it did not name the protocol')
+  if (purpose === undefined) throw unproven('it did not negotiate a FileSync protocol (ALPN)')
   const certificate = socket.getPeerX509Certificate()
-  if (certificate === undefined) throw unproven('it has no certificate')
+  if (certificate === undefined) throw unproven('it sent no certificate')
   return { socket, peerId: keyId(certificate.publicKey), purpose } as AuthenticatedSocket
 }
 
-/** A connection over a proven socket, which it takes over. */
+/** Opens a connection over an authenticated socket, and takes ownership of the socket. */
 export function openChannel (authenticated: AuthenticatedSocket, init: ChannelInit): Channel {
   const { socket, peerId, purpose } = authenticated
   const isClient = init.end === 'client'
@@ -85,12 +85,12 @@ export function openChannel (authenticated: AuthenticatedSocket, init: ChannelIn
   }
 }
 
-/** From now on each side ends on its own, as a byte stream does. Before, an end in the middle of the handshake ends both. */
+/** Lets each direction end separately from now on, as a byte stream requires. During the handshake, one end closes both. */
 export function allowHalfClose (socket: TLSSocket): TLSSocket {
   socket.allowHalfOpen = true
   return socket
 }
 
 function unproven (why: string): FileSyncError {
-  return new FileSyncError('PEER_UNPROVEN', `The other end did not prove who it is: ${why}.`)
+  return new FileSyncError('PEER_UNPROVEN', `The other end did not prove its identity: ${why}.`)
 }

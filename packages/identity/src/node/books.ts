@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Clock } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import * as v from 'valibot'
-import { isTame } from '../area.ts'
+import { isSanitized } from '../area.ts'
 import { isDeviceId } from '../device-id.ts'
 import type { DeviceId } from '../device-id.ts'
 import { PeerBook } from '../peer-book.ts'
@@ -17,7 +17,7 @@ import { recordFile } from './record-file.ts'
 
 const id: v.GenericSchema<unknown, DeviceId> = v.custom<DeviceId>(isDeviceId)
 // The file can be edited by hand, and an area becomes a path.
-const area: v.GenericSchema<unknown, string> = v.pipe(v.string(), v.check(isTame))
+const area: v.GenericSchema<unknown, string> = v.pipe(v.string(), v.check(isSanitized))
 const timeMs: v.GenericSchema<unknown, number> = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const via = v.picklist(['code', 'token', 'manual'])
 const minProtocol = v.pipe(v.number(), v.safeInteger(), v.minValue(2))
@@ -42,18 +42,19 @@ const token: v.GenericSchema<unknown, TokenRecord> = v.object({
   expiresAtMs: timeMs,
 })
 
-/** The clients that the server of this state directory knows: `peers.json`, and `audit.log` for what happens to them. */
+/** The clients that the server with this state directory knows: `peers.json`. Changes go to `audit.log`. */
 export function openPeers (stateDir: string, clock: Clock = systemClock): PeerBook {
   const store = recordFile({ path: join(stateDir, 'peers.json'), listName: 'peers', schema: peer })
   return new PeerBook(store, { clock, audit: openAuditLog(stateDir, clock) })
 }
 
-/** The enrolment tokens of the server of this state directory: `tokens.json`, and `audit.log` for what happens to them. */
+/** The enrolment tokens of the server with this state directory: `tokens.json`. Changes go to `audit.log`. */
 export function openTokens (stateDir: string, clock: Clock = systemClock): TokenBook {
-  return new TokenBook(recordFile({ path: join(stateDir, 'tokens.json'), listName: 'tokens', schema: token }), { crypto: nodeCrypto, clock, audit: openAuditLog(stateDir, clock) })
+  const store = recordFile({ path: join(stateDir, 'tokens.json'), listName: 'tokens', schema: token })
+  return new TokenBook(store, { crypto: nodeCrypto, clock, audit: openAuditLog(stateDir, clock) })
 }
 
-/** The servers that the client of this state directory trusts: `servers.json`. */
+/** The servers that the client with this state directory trusts: `servers.json`. */
 export function openServers (stateDir: string, clock: Clock = systemClock): ServerBook {
   return new ServerBook(recordFile({ path: join(stateDir, 'servers.json'), listName: 'servers', schema: server }), clock)
 }

@@ -2,8 +2,8 @@ import { randomBytes, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 
 /*
- * The least X.509 certificate that TLS needs (RFC 5280; RFC 8410 for Ed25519), in DER (X.690). Nobody reads it for more
- * than its key, so it names nobody and does not expire.
+ * The minimal X.509 certificate that TLS needs (RFC 5280; RFC 8410 for Ed25519), in DER (X.690). Only its key is used, so its
+ * subject is fixed and it does not expire.
  */
 
 const OID_ED25519 = [0x2b, 0x65, 0x70]
@@ -25,7 +25,7 @@ const SERIAL_BYTES = 16
 export function issueCertificate (privateKey: KeyObject, publicKey: KeyObject): string {
   const algorithm = sequence(oid(OID_ED25519))
   const name = sequence(der(TAG.set, sequence(oid(OID_COMMON_NAME), der(TAG.utf8, Buffer.from('filesync')))))
-  // A fixed start, so that a machine whose clock is wrong at the first run is not locked out later.
+  // A fixed start of validity, so that a wrong clock at the first run does no harm later.
   const validity = sequence(der(TAG.utcTime, Buffer.from('200101000000Z')), der(TAG.generalizedTime, Buffer.from('99991231235959Z')))
   const toBeSigned = sequence(
     der(TAG.version, der(TAG.integer, Buffer.from([2]))),
@@ -64,7 +64,7 @@ function extension (id: readonly number[], value: Buffer): Buffer {
 
 function serialNumber (): Buffer {
   const serial = randomBytes(SERIAL_BYTES)
-  // Positive, and without a leading zero byte that DER would refuse.
+  // Positive, and without a leading zero byte, which DER does not allow.
   serial.writeUInt8((serial.readUInt8(0) & 0x3f) | 0x40, 0)
   return serial
 }

@@ -8,7 +8,7 @@ import { authenticatePeer, openChannel, TLS_PROFILE } from './authenticated-sock
 import type { AuthenticatedSocket, Channel, Purpose } from './authenticated-socket.ts'
 import type { Identity } from './identity.ts'
 
-/** A server that may answer. */
+/** A server that is expected to answer. */
 export interface Expected {
   readonly id: DeviceId
   readonly name: string
@@ -21,13 +21,13 @@ export interface ConnectInit {
   readonly port: number
   readonly alpn: Purpose
   /**
-   * Who has to answer, one of these; the servers of a ServerBook fit. Without it, whoever answers is told in the result
-   * and trusted with nothing.
+   * One of these servers must answer; the records of a ServerBook can be passed. If undefined, any server is accepted: its id
+   * is in the result, and it must not be trusted with anything.
    */
   readonly expect?: readonly Expected[]
   readonly clock: Clock
   readonly signal: AbortSignal
-  /** From the first packet to the end of the handshake; 10 s unless told. */
+  /** From the first packet to the end of the handshake; 10 s by default. */
   readonly timeoutMs?: number
   readonly idleTimeoutMs?: number
 }
@@ -35,12 +35,12 @@ export interface ConnectInit {
 const CONNECT_TIMEOUT_MS = 10_000
 
 /**
- * A connection to a server that has proven its key. The server judges this end only afterwards, so "connected" is what
- * its first message says. Throws SERVER_UNREACHABLE, PEER_UNPROVEN where something else answers, and IDENTITY_CHANGED
- * where another key than the expected one does; nothing was sent then.
+ * Connects to a server that proves its key. The server checks this end only afterwards, so the connection is accepted once its
+ * first message arrives. Throws SERVER_UNREACHABLE, PEER_UNPROVEN if something other than a server answers, and
+ * IDENTITY_CHANGED if a server with an unexpected key answers; nothing has been sent then.
  */
 export async function connectTls (init: ConnectInit): Promise<Channel> {
-  const authenticated = await shakeHands(init)
+  const authenticated = await performHandshake(init)
   const { identity, clock, signal, idleTimeoutMs, expect } = init
   if (expect?.every(({ id }) => id !== authenticated.peerId) === true) {
     authenticated.socket.destroy()
@@ -49,7 +49,7 @@ export async function connectTls (init: ConnectInit): Promise<Channel> {
   return openChannel(authenticated, { identity, end: 'client', clock, signal, idleTimeoutMs })
 }
 
-async function shakeHands (init: ConnectInit): Promise<AuthenticatedSocket> {
+async function performHandshake (init: ConnectInit): Promise<AuthenticatedSocket> {
   if (init.signal.aborted) throw asFileSyncError(init.signal.reason, 'ABORTED')
   const socket = connectSocket({
     ...TLS_PROFILE,
@@ -58,21 +58,21 @@ async function shakeHands (init: ConnectInit): Promise<AuthenticatedSocket> {
     key: init.identity.privateKey,
     cert: init.identity.certificate,
     ALPNProtocols: [init.alpn],
-    // No name of the server in the clear.
+    // Do not send a server name in clear text.
     servername: '',
   })
-  // Errors may come at any time, and one that nobody listens for ends the process.
-  socket.on('error', () => { /* told to who waits below, or by the stream */ })
+  // Errors may occur at any time, and an unhandled one would end the process.
+  socket.on('error', () => { /* reported by awaitHandshake, or later by the stream */ })
   try {
-    await untilSecure(socket, init)
+    await awaitHandshake(socket, init)
     return authenticatePeer(socket, [init.alpn])
   } catch (error) {
     socket.destroy()
-    throw explain(error, init)
+    throw explainFailure(error, init)
   }
 }
 
-async function untilSecure (socket: TLSSocket, { clock, signal, timeoutMs = CONNECT_TIMEOUT_MS }: ConnectInit): Promise<void> {
+async function awaitHandshake (socket: TLSSocket, { clock, signal, timeoutMs = CONNECT_TIMEOUT_MS }: ConnectInit): Promise<void> {
   let cancel: (() => void) | undefined
   let stop: (() => void) | undefined
   try {
@@ -82,7 +82,7 @@ async function untilSecure (socket: TLSSocket, { clock, signal, timeoutMs = CONN
       signal.addEventListener('abort', stop, { once: true })
       socket.once('secureConnect', resolve)
       socket.once('error', reject)
-      socket.once('close', () => { reject(new Error('it closed the connection')) })
+      socket.once('close', () => { reject(new Error('the other end closed the connection')) })
     })
   } finally {
     cancel?.()
@@ -90,15 +90,16 @@ async function untilSecure (socket: TLSSocket, { clock, signal, timeoutMs = CONN
   }
 }
 
-function explain (error: unknown, { address, port }: ConnectInit): FileSyncError {
+function explainFailure (error: unknown, { address, port }: ConnectInit): FileSyncError {
   const known = asFileSyncError(error, 'SERVER_UNREACHABLE')
   if (known.code !== 'SERVER_UNREACHABLE') return known
   const where = `${address}:${String(port)}`
   if (isTlsFault(error)) {
-    return new FileSyncError('PEER_UNPROVEN', `What answers at ${where} is not a FileSync server (${known.message}). Check the address and the port.`, { cause: error })
+    return new FileSyncError('PEER_UNPROVEN', `The program that answers at ${where} is not a FileSync server (${known.message}). ` +
+      'Check the address and the port.', { cause: error })
   }
   return new FileSyncError('SERVER_UNREACHABLE', `The server at ${where} cannot be reached: ${known.message}. ` +
-    'Check that it runs, that the port is right, and that no firewall is between.', { cause: error })
+    'Check that it is running, that the port is right, and that no firewall blocks it.', { cause: error })
 }
 
 function isTlsFault (error: unknown): boolean {
@@ -109,7 +110,7 @@ function identityChanged ({ address, port }: ConnectInit, expected: readonly Exp
   return new FileSyncError('IDENTITY_CHANGED', `SERVER IDENTITY CHANGED at ${address}:${String(port)}. Nothing was sent.`, { lines: [
     ...expected.map(({ id, name }) => `  expected ${formatDeviceId(id)} (${name})`),
     `  got      ${formatDeviceId(got)}`,
-    'Another machine answers in the place of the server, or the server was set up anew. If you know that it was, run ' +
+    'Another machine answers instead of the server, or the server was set up again. If you know that it was, run ' +
     '"filesync-client forget SERVER" and pair again.',
   ] })
 }

@@ -4,27 +4,27 @@ import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { errnoOf, FileSyncError } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
-import { writing } from './private-file.ts'
+import { withWriteErrors } from './private-file.ts'
 
-/** Changes take milliseconds; who waits this long waits for something that is broken. */
+/** Changes take milliseconds; a lock held for this long is broken. */
 const GIVE_UP_MS = 10_000
 const RETRY_MS = 5
-/** A lock of another machine or container cannot be looked up, only outlived. */
+/** Whether a process on another machine or container is alive cannot be checked, so its lock expires. */
 const STALE_MS = 60_000
 
 const START_MS = Date.now() - process.uptime() * 1000
 
 /**
- * Runs `work` while no other process runs its own under the same lock file. A lock left behind by a process that died is
- * broken. Throws STATE_IN_USE when the lock does not come free, and STATE_INVALID where it cannot be written.
+ * Runs `work` while holding a lock file. A lock left by a process that has died is broken. Throws STATE_IN_USE if the lock is
+ * not released, and STATE_INVALID if the lock file cannot be written.
  */
 export async function withFileLock <R>(path: string, work: () => Promise<R>): Promise<R> {
   const owner = `${String(process.pid)} ${hostname()} ${randomBytes(8).toString('hex')}\n`
   const deadlineMs = systemClock.monotonicMs() + GIVE_UP_MS
-  while (!await take(path, owner)) {
+  while (!await tryLock(path, owner)) {
     if (await breakIfStale(path)) continue
     if (systemClock.monotonicMs() >= deadlineMs) throw inUse(path)
-    // Not on the clock, whose timers let a command end while it still waits.
+    // Not with the clock: its timers do not keep the process alive, so a command could end while it waits.
     await delay(RETRY_MS)
   }
   try {
@@ -34,10 +34,10 @@ export async function withFileLock <R>(path: string, work: () => Promise<R>): Pr
   }
 }
 
-async function take (path: string, owner: string): Promise<boolean> {
-  // Written aside and linked, so that a lock that is there always says whose it is.
+async function tryLock (path: string, owner: string): Promise<boolean> {
+  // Written to another file and linked, so that a lock always contains its owner.
   const aside = `${path}.${owner.trim().split(' ').at(-1) ?? ''}`
-  return await writing(path, async () => {
+  return await withWriteErrors(path, async () => {
     const file = await open(aside, 'wx', 0o600)
     try {
       await file.writeFile(owner).finally(async () => { await file.close() })
@@ -64,8 +64,8 @@ async function breakIfStale (path: string): Promise<boolean> {
 }
 
 /**
- * Removes the lock of this very owner. Of several who find it stale, one gets the marker that is named after the owner;
- * the marker is a link to what is the lock at that moment, so it shows when the lock has changed hands meanwhile.
+ * Removes the lock if it still belongs to this owner. Of several processes that find it stale, one can create the marker named
+ * after the owner. The marker is a link to the current lock file, so its content shows whether the lock has a new owner.
  */
 async function breakLock (path: string, owner: string): Promise<boolean> {
   const marker = `${path}.${owner.trim().split(' ').at(-1) ?? ''}.broken`
@@ -86,7 +86,7 @@ async function breakLock (path: string, owner: string): Promise<boolean> {
 function isStale (owner: string, takenMs: number, nowMs: number): boolean {
   const [pid, host] = owner.split(' ')
   if (host !== hostname()) return nowMs - takenMs > STALE_MS
-  // The number of a process comes back, in a container at once: a lock older than this process is not its own.
+  // Process ids are reused, in a container at once: a lock older than this process is not its own.
   if (Number(pid) === process.pid) return takenMs < START_MS
   return !isAlive(Number(pid))
 }
@@ -101,6 +101,6 @@ function isAlive (pid: number): boolean {
 }
 
 function inUse (path: string): FileSyncError {
-  return new FileSyncError('STATE_IN_USE', `Another process has been changing the state for too long, as ${path} shows. ` +
-    'If no filesync program runs, remove that file.')
+  return new FileSyncError('STATE_IN_USE', `Another process has held the lock ${path} for more than ${GIVE_UP_MS / 1000} s. ` +
+    'If no filesync program is running, remove that file.')
 }

@@ -6,20 +6,20 @@ import { FileSyncError } from '@filesync/protocol'
 import { toDeviceId } from '../device-id.ts'
 import type { DeviceId } from '../device-id.ts'
 import { issueCertificate } from './certificate.ts'
-import { createPrivateFile, ensureStateDir, reading, readPrivateFile } from './private-file.ts'
+import { createPrivateFile, ensureStateDir, withReadErrors, readPrivateFile } from './private-file.ts'
 
-/** This machine: its key, and the certificate that carries it. */
+/** The identity of this machine: its key, and a certificate for it. */
 export interface Identity {
   readonly id: DeviceId
-  /** PKCS 8, PEM. Goes into TLS and nowhere else. */
+  /** PKCS 8, PEM. Used for TLS only. */
   readonly privateKey: string
   /** X.509, PEM. */
   readonly certificate: string
 }
 
 /**
- * The identity in `<stateDir>/identity`, made at the first run. Throws KEY_EXPOSED where other users can read the key,
- * and KEY_INVALID where key and certificate are not two halves of one.
+ * The identity in `<stateDir>/identity`, created at the first run. Throws KEY_EXPOSED if other users can read the key, and
+ * KEY_INVALID if the key is invalid or the certificate does not belong to it.
  */
 export async function loadOrCreateIdentity (stateDir: string): Promise<Identity> {
   await ensureStateDir(stateDir)
@@ -42,11 +42,11 @@ export function keyId (publicKey: KeyObject): DeviceId {
 
 async function createKey (keyPath: string, certificatePath: string): Promise<string> {
   if (await readText(certificatePath) !== undefined) {
-    // The key is always there before its certificate, so another process made both since the last look, or it is lost.
+    // The key is always written before its certificate, so either another process has just created both, or it is lost.
     const key = await readPrivateFile(keyPath)
     if (key !== undefined) return key
-    // A new key would be a new identity, which nobody knows. That is for a person to decide.
-    throw new FileSyncError('KEY_INVALID', `${keyPath} is missing, though its certificate is there. Restore it from a backup, ` +
+    // A new key would be a new, unpaired identity, so the user must decide.
+    throw new FileSyncError('KEY_INVALID', `${keyPath} is missing, but its certificate exists. Restore the key from a backup, ` +
       `or remove ${certificatePath} to become a new device and pair again.`)
   }
   const { privateKey } = generateKeyPairSync('ed25519')
@@ -60,12 +60,12 @@ async function createCertificate (path: string, privateKey: KeyObject, publicKey
 }
 
 function required (path: string, text: string | undefined): string {
-  if (text === undefined) throw new FileSyncError('STATE_INVALID', `${path} was removed while it was used.`)
+  if (text === undefined) throw new FileSyncError('STATE_INVALID', `${path} was removed while it was in use. Try again.`)
   return text
 }
 
 async function readText (path: string): Promise<string | undefined> {
-  return await reading(path, async () => await readFile(path, 'utf8'))
+  return await withReadErrors(path, async () => await readFile(path, 'utf8'))
 }
 
 function parseKey (path: string, pem: string): KeyObject {
@@ -79,8 +79,8 @@ function parseKey (path: string, pem: string): KeyObject {
 }
 
 function invalidKey (path: string, cause: unknown): FileSyncError {
-  return new FileSyncError('KEY_INVALID', `${path} does not hold an Ed25519 key. Restore it from a backup, ` +
-    'or remove the folder it is in to become a new device and pair again.', { cause })
+  return new FileSyncError('KEY_INVALID', `${path} does not contain an Ed25519 key. Restore it from a backup, ` +
+    'or remove its directory to become a new device and pair again.', { cause })
 }
 
 function checkCertificate (path: string, pem: string, publicKey: KeyObject): void {
@@ -94,6 +94,6 @@ function checkCertificate (path: string, pem: string, publicKey: KeyObject): voi
 }
 
 function invalidCertificate (path: string, cause: unknown): FileSyncError {
-  return new FileSyncError('KEY_INVALID', `${path} does not belong to the key beside it. Remove it and a new one is made; ` +
-    'pairings stay as they are, because they name the key.', { cause })
+  return new FileSyncError('KEY_INVALID', `${path} does not belong to the key beside it. Remove it, and a new one is created; ` +
+    'pairings stay valid, because they identify the key.', { cause })
 }

@@ -8,43 +8,43 @@ import { remoteAddressOf } from '@filesync/protocol/node'
 import type { DeviceId } from '../device-id.ts'
 import type { Peer } from '../peer-book.ts'
 import { RefusalLimit } from '../refusal-limit.ts'
-import type { LeftOut } from '../refusal-limit.ts'
+import type { SuppressedRefusals } from '../refusal-limit.ts'
 import { authenticatePeer, openChannel, TLS_PROFILE } from './authenticated-socket.ts'
 import type { Channel, Purpose } from './authenticated-socket.ts'
 import type { Identity } from './identity.ts'
 import { OpenSockets } from './open-sockets.ts'
 
 export interface ListenLimits {
-  /** From the first packet until the peer is known to be paired, or has named pairing as its purpose. */
+  /** From the first packet until the peer is known to be paired, or has negotiated pairing. */
   readonly handshakeTimeoutMs: number
-  /** A whole pairing. */
+  /** For a whole pairing. */
   readonly pairingTimeoutMs: number
-  /** Connections of one address that are not known to belong to a paired peer; the oldest goes for a new one. */
-  readonly strangersPerAddress: number
-  /** The same, in all. */
-  readonly strangers: number
-  /** Silence after which a connection is over; the protocol's own limit unless told. */
+  /** Connections for one address that are not yet known to belong to a paired peer; the oldest is closed for a new one. */
+  readonly pendingPerAddress: number
+  /** The same, in total. */
+  readonly pending: number
+  /** Silence after which a connection is closed; the limit of the protocol by default. */
   readonly idleTimeoutMs?: number | undefined
 }
 
 export const LISTEN_LIMITS: ListenLimits = {
   handshakeTimeoutMs: 5_000,
   pairingTimeoutMs: 30_000,
-  strangersPerAddress: 16,
-  strangers: 128,
+  pendingPerAddress: 16,
+  pending: 128,
 }
 
-/** How a handshake ends that the other end left: it looked whether somebody listens, or was faster by another address. */
-const LEFT: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED'])
+/** Errors of a handshake that the client gave up: it only checked the port, or connected faster by another address. */
+const ABANDONED: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED'])
 
-/** A connection that came to nothing. */
-export interface Refusal {
+/** A connection that was refused before a session. */
+export interface RefusedConnection {
   readonly remoteAddress: string
   readonly error: FileSyncError
-  /** Where it got as far as proving a key. */
+  /** If it has proven a key. */
   readonly peerId?: DeviceId | undefined
   readonly purpose?: Purpose | undefined
-  /** How many of this address before this one were not told, because there were too many at once. */
+  /** How many refusals for this address were suppressed before this one, because there were too many. */
   readonly dropped: number
 }
 
@@ -52,40 +52,40 @@ export interface ListenInit {
   readonly identity: Identity
   /** 0 lets the system choose. */
   readonly port: number
-  /** The address to listen on; all unless told. */
+  /** The address to listen on; all by default. */
   readonly bind?: string | undefined
   readonly clock: Clock
-  /** Stops listening and ends all connections. */
+  /** Stops listening and ends all connections when it is aborted. */
   readonly signal: AbortSignal
   readonly limits?: Partial<ListenLimits>
-  /** The peer of a proven identity; rejects with NOT_PAIRED where there is none. PeerBook is one. */
-  readonly peers: { judge (id: DeviceId, address: string): Promise<Peer> }
-  /** Serves one session of a paired peer, and logs it. What it rejects with is told to the peer as far as that concerns it. */
+  /** Returns the peer with a proven identity, or rejects with NOT_PAIRED. PeerBook implements it. */
+  readonly peers: { authorize (id: DeviceId, address: string): Promise<Peer> }
+  /** Serves one session of a paired peer. If it rejects, the connection is closed with that error. */
   readonly onSync: (channel: Channel, peer: Peer) => Promise<void>
   /** Serves one pairing. */
   readonly onPair: (channel: Channel) => Promise<void>
   /**
-   * Told of connections that came to nothing before a session, and of pairings that failed on this side; of many at once
-   * from one address only of some, so that nobody can flood a log.
+   * Called for connections that were refused before a session, and for pairings that failed on this side. Of many for one
+   * address, only some are reported, so that nobody can flood a log.
    */
-  readonly onRefused: (refusal: Refusal) => void
-  /** Told of how many were left out, where no later one of that address told it. */
-  readonly onLeftOut?: (leftOut: LeftOut) => void
-  /** Told of each of them, for a count. */
-  readonly onEachRefused?: (error: FileSyncError) => void
+  readonly onRefused: (refusal: RefusedConnection) => void
+  /** Called with the number of suppressed refusals that no later one has reported. */
+  readonly onRefusalsSuppressed?: (suppressed: SuppressedRefusals) => void
+  /** Called for every refusal, for a counter. */
+  readonly onEveryRefusal?: (error: FileSyncError) => void
 }
 
 export interface Listener {
   readonly port: number
-  /** Ends every session of a peer, with the error as the reason that it hears. For a revocation. */
+  /** Ends every session of a peer with this error, which is sent to the peer. For a revocation. */
   endSessions (peer: DeviceId, error: FileSyncError): Promise<void>
-  /** TCP connections that are open, whatever their state. */
+  /** The number of open TCP connections in any state. */
   connectionCount (): Promise<number>
-  /** Stops listening, says goodbye to all peers, and resolves when every connection is over. */
+  /** Stops listening, notifies all peers, and resolves when all connections have ended. */
   close (): Promise<void>
 }
 
-/** Listens for peers. Each connection is proven and judged before a handler sees it. Throws PORT_UNAVAILABLE. */
+/** Listens for peers. A handler only receives connections that are authenticated and authorized. Throws PORT_UNAVAILABLE. */
 export async function listenTls (init: ListenInit): Promise<Listener> {
   const listener = new TlsListener(init)
   await listener.start()
@@ -107,9 +107,9 @@ class TlsListener implements Listener {
     this.#init = init
     this.#limits = { ...LISTEN_LIMITS, ...init.limits }
     this.#sockets = new OpenSockets({
-      ...this.#limits, clock: init.clock, onCut: (remoteAddress, error) => { this.#refuse({ remoteAddress, error }) },
+      ...this.#limits, clock: init.clock, onDropped: (remoteAddress, error) => { this.#refuse({ remoteAddress, error }) },
     })
-    this.#refusals = new RefusalLimit({ clock: init.clock, onLeftOut: leftOut => { init.onLeftOut?.(leftOut) } })
+    this.#refusals = new RefusalLimit({ clock: init.clock, onSuppressed: suppressed => { init.onRefusalsSuppressed?.(suppressed) } })
     const secure = createTlsServer({
       ...TLS_PROFILE,
       key: init.identity.privateKey,
@@ -122,7 +122,7 @@ class TlsListener implements Listener {
     secure.on('tlsClientError', (cause, socket) => { this.#refuseHandshake(cause, socket) })
     secure.on('secureConnection', socket => { this.#track(this.#serve(socket)) })
     this.#server = createServer({ highWaterMark: TLS_PROFILE.highWaterMark }, socket => {
-      this.#sockets.receive(socket)
+      this.#sockets.add(socket)
       if (!socket.destroyed) secure.emit('connection', socket)
     })
   }
@@ -135,13 +135,14 @@ class TlsListener implements Listener {
       this.#server.listen({ port, ...(bind !== undefined && { host: bind }) }, resolve)
     })
     this.port = (this.#server.address() as AddressInfo).port
-    // Such as no more file descriptors: one connection fails, and the server has to go on.
+    // For example no more file descriptors: one connection fails, and the server must go on.
     this.#server.on('error', error => { this.#refuse({ remoteAddress: '', error: asFileSyncError(error) }) })
     signal.addEventListener('abort', this.#stop, { once: true })
   }
 
   async endSessions (peer: DeviceId, error: FileSyncError): Promise<void> {
-    await Promise.all([...this.#channels].filter(channel => channel.peerId === peer).map(async channel => { await channel.connection.close(error) }))
+    const channels = [...this.#channels].filter(channel => channel.peerId === peer)
+    await Promise.all(channels.map(async channel => { await channel.connection.close(error) }))
   }
 
   async connectionCount (): Promise<number> {
@@ -157,25 +158,25 @@ class TlsListener implements Listener {
     await Promise.all([...this.#channels].map(async ({ connection }) => { await connection.close(stopping) }))
     this.#sockets.destroyAll()
     await Promise.all(this.#ended)
-    this.#refusals.sumUp()
+    this.#refusals.flush()
     await closed
   }
 
   #refuseHandshake (cause: Error, socket: TLSSocket): void {
     const remoteAddress = remoteAddressOf(socket)
     socket.destroy()
-    // What was ended on this side was told there, while its address was known.
-    if (remoteAddress === '' || LEFT.has(errnoOf(cause))) return
+    // Without an address, the socket was dropped on this side, which has already been reported.
+    if (remoteAddress === '' || ABANDONED.has(errnoOf(cause))) return
     this.#refuse({ remoteAddress, error: new FileSyncError('PEER_UNPROVEN', `The TLS handshake failed (${cause.message}).`, { cause }) })
   }
 
   async #serve (socket: TLSSocket): Promise<void> {
-    socket.on('error', () => { /* told by the stream, or nobody is left to be told */ })
-    const channel = this.#prove(socket)
+    socket.on('error', () => { /* reported by the stream, if anyone still uses it */ })
+    const channel = this.#authenticate(socket)
     if (channel === undefined) return
     this.#channels.add(channel)
     try {
-      await this.#hand(channel)
+      await this.#dispatch(channel)
       await channel.connection.close()
     } catch (error) {
       await channel.connection.close(error)
@@ -184,40 +185,40 @@ class TlsListener implements Listener {
     }
   }
 
-  #refuse (refusal: Omit<Refusal, 'dropped'>): void {
-    this.#init.onEachRefused?.(refusal.error)
-    const dropped = this.#refusals.take(refusal.remoteAddress)
+  #refuse (refusal: Omit<RefusedConnection, 'dropped'>): void {
+    this.#init.onEveryRefusal?.(refusal.error)
+    const dropped = this.#refusals.admit(refusal.remoteAddress)
     if (dropped !== undefined) this.#init.onRefused({ ...refusal, dropped })
   }
 
-  #prove (socket: TLSSocket): Channel | undefined {
+  #authenticate (socket: TLSSocket): Channel | undefined {
     const { identity, clock } = this.#init
     const remoteAddress = remoteAddressOf(socket)
     try {
       const authenticated = authenticatePeer(socket, [ALPN_SYNC, ALPN_PAIR])
       return openChannel(authenticated, { identity, end: 'server', clock, idleTimeoutMs: this.#limits.idleTimeoutMs })
     } catch (error) {
-      // Also a peer that was gone the moment it had arrived.
+      // Also if the peer has already closed the connection.
       socket.destroy()
       if (remoteAddress !== '') this.#refuse({ remoteAddress, error: asFileSyncError(error, 'PEER_UNPROVEN') })
       return undefined
     }
   }
 
-  async #hand (channel: Channel): Promise<void> {
-    const socket = this.#sockets.at(channel.remoteAddress, channel.remotePort)
-    // The doctor of this very server looks who answers here.
+  async #dispatch (channel: Channel): Promise<void> {
+    const socket = this.#sockets.find(channel.remoteAddress, channel.remotePort)
+    // The doctor command of this server checks who answers here.
     if (channel.peerId === this.#init.identity.id) return
     if (channel.purpose === ALPN_SYNC) {
-      const peer = await this.#orRefused(channel, this.#init.peers.judge(channel.peerId, channel.remoteAddress))
-      this.#sockets.acquit(socket)
+      const peer = await this.#reportingRefusal(channel, this.#init.peers.authorize(channel.peerId, channel.remoteAddress))
+      this.#sockets.accept(socket)
       await this.#init.onSync(channel, peer)
     } else {
-      await this.#orRefused(channel, this.#pair(channel, socket))
+      await this.#reportingRefusal(channel, this.#pair(channel, socket))
     }
   }
 
-  async #orRefused <T>({ remoteAddress, peerId, purpose }: Channel, work: Promise<T>): Promise<T> {
+  async #reportingRefusal <T>({ remoteAddress, peerId, purpose }: Channel, work: Promise<T>): Promise<T> {
     try {
       return await work
     } catch (error) {
@@ -226,11 +227,11 @@ class TlsListener implements Listener {
     }
   }
 
-  // It stays a stranger, so a newcomer can push it out, but it gets more time: a small machine computes for a while.
+  // The connection stays pending, so a new one can replace it, but it has more time: a small machine takes a while for scrypt.
   async #pair (channel: Channel, socket: Socket | undefined): Promise<void> {
-    this.#sockets.lift(socket)
+    this.#sockets.liftDeadline(socket)
     const cancel = this.#init.clock.schedule(this.#limits.pairingTimeoutMs, () => {
-      void channel.connection.close(new FileSyncError('PEER_TIMEOUT', 'The pairing took too long.'))
+      void channel.connection.close(new FileSyncError('PEER_TIMEOUT', 'The pairing took too long. Start it again.'))
     })
     try {
       await this.#init.onPair(channel)
@@ -246,6 +247,6 @@ class TlsListener implements Listener {
 }
 
 function portUnavailable (port: number, cause: Error): FileSyncError {
-  return new FileSyncError('PORT_UNAVAILABLE', `Port ${String(port)} cannot be listened on: ${cause.message}. ` +
-    'Choose another one with --port, or 0 for any that is free.', { cause })
+  return new FileSyncError('PORT_UNAVAILABLE', `The server cannot listen on port ${String(port)}: ${cause.message}. ` +
+    'Choose another one with --port, or 0 for any free port.', { cause })
 }

@@ -2,10 +2,10 @@ import { createHash, createHmac, randomBytes, scrypt, timingSafeEqual } from 'no
 import type { PairingCrypto } from '../crypto-port.ts'
 
 const KEY_BYTES = 32
-// The parameters need 32 MiB, which is just beyond what Node allows unless told.
+// The parameters need 32 MiB, which is just more than Node allows by default.
 const SCRYPT = { N: 2 ** 15, r: 8, p: 1, maxmem: 64 << 20 }
 
-/** The cryptography of Node. */
+/** The cryptography that pairing needs, from Node. */
 export const nodeCrypto: PairingCrypto = {
   randomBytes: sizeBytes => randomBytes(sizeBytes),
   sha256: bytes => createHash('sha256').update(bytes).digest(),

@@ -2,75 +2,75 @@ import type { Socket } from 'node:net'
 import { FileSyncError } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
 import { remoteAddressOf } from '@filesync/protocol/node'
-import { WaitingRoom } from '../waiting-room.ts'
+import { PendingConnections } from '../pending-connections.ts'
 
-const CROWDED = 'Too many connections have not proven yet who they are, and this one is the oldest.'
-const LATE = 'It did not prove who it is in time.'
+const TOO_MANY = 'Too many connections have not proven their identity yet, and this is the oldest one.'
+const TIMED_OUT = 'The connection did not prove its identity in time.'
 
 export interface OpenSocketsInit {
   readonly clock: Clock
-  /** Until a connection is acquitted, or its deadline is lifted. */
+  /** The time until a connection must be accepted, or its deadline lifted. */
   readonly handshakeTimeoutMs: number
-  /** Connections of one address that were not acquitted; the oldest goes for a new one. */
-  readonly strangersPerAddress: number
-  /** The same, in all. */
-  readonly strangers: number
-  /** Told of each that was ended here, as long as its address is still known. */
-  readonly onCut: (remoteAddress: string, error: FileSyncError) => void
+  /** Pending connections for one address; the oldest is dropped for a new one. */
+  readonly pendingPerAddress: number
+  /** Pending connections in total. */
+  readonly pending: number
+  /** Called for each connection that is dropped here, before its address is lost. */
+  readonly onDropped: (remoteAddress: string, error: FileSyncError) => void
 }
 
-/** TCP connections, each a stranger that is counted and bound to a deadline until it is known whose it is. */
+/** TCP connections. Each is pending, with a deadline, until it is known to belong to a paired peer. */
 export class OpenSockets {
   readonly #init: OpenSocketsInit
-  readonly #strangers: WaitingRoom<Socket>
+  readonly #pending: PendingConnections<Socket>
   readonly #sockets = new Map<string, Socket>()
   readonly #deadlines = new WeakMap<Socket, () => void>()
 
   constructor (init: OpenSocketsInit) {
     this.#init = init
-    this.#strangers = new WaitingRoom({ perAddress: init.strangersPerAddress, total: init.strangers })
+    this.#pending = new PendingConnections({ perAddress: init.pendingPerAddress, total: init.pending })
   }
 
-  /** Takes a connection as it comes in. It is destroyed where it is gone already. */
-  receive (socket: Socket): void {
+  /** Adds an incoming connection; destroys it if the other end has already closed it. */
+  add (socket: Socket): void {
     const remoteAddress = remoteAddressOf(socket)
     const { remotePort } = socket
-    // Every socket needs this, and a TCP connection that is reset at once still comes here, without an address.
+    // Every socket needs this, also a TCP connection that was reset at once, which has no address.
     socket.on('error', () => { /* 'close' follows */ })
     if (remoteAddress === '' || remotePort === undefined) {
       socket.destroy()
       return
     }
-    for (const oldest of this.#strangers.enter(socket, remoteAddress)) this.#cut(oldest, CROWDED)
-    const place = placeOf(remoteAddress, remotePort)
-    this.#sockets.set(place, socket)
-    const cancel = this.#init.clock.schedule(this.#init.handshakeTimeoutMs, () => { this.#cut(socket, LATE) })
+    for (const oldest of this.#pending.add(socket, remoteAddress)) this.#drop(oldest, TOO_MANY)
+    const key = keyOf(remoteAddress, remotePort)
+    this.#sockets.set(key, socket)
+    const cancel = this.#init.clock.schedule(this.#init.handshakeTimeoutMs, () => { this.#drop(socket, TIMED_OUT) })
     this.#deadlines.set(socket, cancel)
     socket.once('close', () => {
-      this.acquit(socket)
-      this.#sockets.delete(place)
+      this.accept(socket)
+      this.#sockets.delete(key)
     })
   }
 
-  /** The connection that comes from there; undefined where it is gone. */
-  at (address: string, port: number): Socket | undefined {
-    return this.#sockets.get(placeOf(address, port))
+  /** The connection from this address and port; undefined if it is closed. */
+  find (address: string, port: number): Socket | undefined {
+    return this.#sockets.get(keyOf(address, port))
   }
 
-  /** It is no stranger any more. */
-  acquit (socket: Socket | undefined): void {
+  /** The connection is no longer pending. */
+  accept (socket: Socket | undefined): void {
     if (socket === undefined) return
-    this.#strangers.leave(socket)
-    this.lift(socket)
+    this.#pending.remove(socket)
+    this.liftDeadline(socket)
   }
 
-  /** It has no deadline any more, but stays a stranger. */
-  lift (socket: Socket | undefined): void {
+  /** The connection has no deadline any longer, but is still pending. */
+  liftDeadline (socket: Socket | undefined): void {
     if (socket !== undefined) this.#deadlines.get(socket)?.()
   }
 
-  #cut (socket: Socket, why: string): void {
-    this.#init.onCut(remoteAddressOf(socket), new FileSyncError('PEER_TIMEOUT', why))
+  #drop (socket: Socket, why: string): void {
+    this.#init.onDropped(remoteAddressOf(socket), new FileSyncError('PEER_TIMEOUT', why))
     socket.destroy()
   }
 
@@ -79,6 +79,6 @@ export class OpenSockets {
   }
 }
 
-function placeOf (address: string, port: number): string {
+function keyOf (address: string, port: number): string {
   return `${address} ${String(port)}`
 }

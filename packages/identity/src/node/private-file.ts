@@ -3,16 +3,16 @@ import { link, mkdir, open, readdir, chmod, rename, stat, unlink } from 'node:fs
 import { basename, dirname, join } from 'node:path'
 import { errnoOf, FileSyncError, isFileSyncError } from '@filesync/protocol'
 
-/** Bits of the mode that other users must not have. */
+/** Mode bits that other users must not have. */
 const OTHERS_ANY = 0o077
 const OTHERS_WRITE = 0o022
 
-/** Windows keeps a profile's files private by its own lists, and tells nothing of them in the mode. */
+/** Windows protects the files of a profile by access control lists, which the mode does not show. */
 const HAS_MODES = process.platform !== 'win32'
 
 /**
- * Makes the directory for state, 0700. Throws KEY_EXPOSED where other users can change it, and STATE_INVALID where it
- * cannot be used.
+ * Creates a state directory with mode 0700. Throws KEY_EXPOSED if other users can change it, and STATE_INVALID if it cannot be
+ * used.
  */
 export async function ensureStateDir (path: string): Promise<void> {
   try {
@@ -29,12 +29,12 @@ export async function ensureStateDir (path: string): Promise<void> {
   }
 }
 
-/** The text of a private file, or undefined where there is none. Throws KEY_EXPOSED where other users can read or change it. */
+/** The text of a private file, or undefined if there is none. Throws KEY_EXPOSED if other users can read or change it. */
 export async function readPrivateFile (path: string): Promise<string | undefined> {
-  return await reading(path, async () => {
+  return await withReadErrors(path, async () => {
     const file = await open(path, 'r')
     try {
-      // Of the open file, so that it cannot be exchanged between the look and the read.
+      // The mode of the open file, so that it cannot be replaced between the check and the read.
       const { mode } = await file.stat()
       if (HAS_MODES && (mode & OTHERS_ANY) !== 0) throw exposed(path, mode)
       return await file.readFile('utf8')
@@ -44,23 +44,24 @@ export async function readPrivateFile (path: string): Promise<string | undefined
   })
 }
 
-/** Does work that reads a file of the state; undefined where there is none. Throws STATE_INVALID where it cannot be read. */
-export async function reading <R>(path: string, work: () => Promise<R>): Promise<R | undefined> {
+/** Runs work that reads a state file; undefined if there is none. Throws STATE_INVALID if it cannot be read. */
+export async function withReadErrors <R>(path: string, work: () => Promise<R>): Promise<R | undefined> {
   try {
     return await work()
   } catch (error) {
     if (isFileSyncError(error)) throw error
     if (errnoOf(error) === 'ENOENT') return undefined
-    throw new FileSyncError('STATE_INVALID', `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    const why = error instanceof Error ? error.message : String(error)
+    throw new FileSyncError('STATE_INVALID', `${path} cannot be read: ${why}. Check its owner and mode.`, { cause: error })
   }
 }
 
 /**
- * Puts a file of mode 0600 in the place of an old one, wholly or not at all; on stable storage when it resolves. Throws
- * STATE_INVALID where it cannot be written.
+ * Replaces a file atomically by one with mode 0600; on stable storage when it resolves. Throws STATE_INVALID if it cannot be
+ * written.
  */
 export async function writePrivateFile (path: string, text: string): Promise<void> {
-  await writing(path, async () => {
+  await withWriteErrors(path, async () => {
     const temporary = await writeBeside(path, text)
     try {
       await rename(temporary, path)
@@ -72,9 +73,9 @@ export async function writePrivateFile (path: string, text: string): Promise<voi
   })
 }
 
-/** As {@link writePrivateFile}, but leaves a file that is there and returns false. */
+/** Like {@link writePrivateFile}, but returns false if the file exists, and leaves it unchanged. */
 export async function createPrivateFile (path: string, text: string): Promise<boolean> {
-  return await writing(path, async () => {
+  return await withWriteErrors(path, async () => {
     const temporary = await writeBeside(path, text)
     try {
       await link(temporary, path)
@@ -89,14 +90,14 @@ export async function createPrivateFile (path: string, text: string): Promise<bo
   })
 }
 
-/** Does work that writes a file of the state, so that what the system refuses says which file, and what to do. */
-export async function writing <R>(path: string, work: () => Promise<R>): Promise<R> {
+/** Runs work that writes a state file; its errors name the file and say what to do. Throws STATE_INVALID. */
+export async function withWriteErrors <R>(path: string, work: () => Promise<R>): Promise<R> {
   try {
     return await work()
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new FileSyncError('STATE_INVALID', `${path} cannot be written: ${why}. ` +
-      'See that its disk has room and that this user may write there, and try again.', { cause })
+      'Make sure that its disk has room and that this user may write there, and try again.', { cause })
   }
 }
 
@@ -116,7 +117,7 @@ async function writeBeside (path: string, text: string): Promise<string> {
 }
 
 async function syncDirectory (path: string): Promise<void> {
-  // Windows has no handle of a directory to sync; NTFS keeps renames in its own journal.
+  // Windows cannot sync a directory; NTFS keeps renames in its journal.
   if (!HAS_MODES) return
   const directory = await open(path, 'r')
   try {
@@ -128,6 +129,6 @@ async function syncDirectory (path: string): Promise<void> {
 
 function exposed (path: string, mode: number): FileSyncError {
   const octal = (mode & 0o777).toString(8).padStart(4, '0')
-  return new FileSyncError('KEY_EXPOSED', `Other users of this machine can read or change ${path} (its mode is ${octal}), so it is not used. ` +
-    `If nobody did, run: chmod go-rwx "${path}". If somebody may have, remove it and pair again.`)
+  return new FileSyncError('KEY_EXPOSED', `Other users of this machine can read or change ${path} (mode ${octal}), so it is not used. ` +
+    `If nobody has, run: chmod go-rwx "${path}". If somebody may have, remove it and pair again.`)
 }

@@ -9,12 +9,12 @@ const VERSION = 1
 
 export interface RecordFileInit<T> {
   readonly path: string
-  /** The word for the list in the file. */
+  /** The property that holds the list in the file. */
   readonly listName: string
   readonly schema: v.GenericSchema<unknown, T>
 }
 
-/** Records in a JSON file that several processes may use; missing means empty. Mode 0600, replaced as a whole. */
+/** Records in a JSON file that several processes may use; a missing file is empty. Mode 0600, replaced atomically. */
 export function recordFile <T>(init: RecordFileInit<T>): RecordStore<T> {
   const { path, listName } = init
   const schema = v.object({ version: v.literal(VERSION), [listName]: v.array(init.schema) })
@@ -24,7 +24,7 @@ export function recordFile <T>(init: RecordFileInit<T>): RecordStore<T> {
     if (text === undefined) return []
     const result = v.safeParse(schema, parseJson(path, text))
     if (result.success) return result.output[listName] as readonly T[]
-    throw damaged(path, v.getDotPath(result.issues[0]) ?? 'the whole', undefined)
+    throw damaged(path, v.getDotPath(result.issues[0]) ?? 'the whole file', undefined)
   }
 
   return {
@@ -48,10 +48,11 @@ function parseJson (path: string, text: string): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch (cause) {
-    throw damaged(path, 'the whole', cause)
+    throw damaged(path, 'not valid JSON', cause)
   }
 }
 
 function damaged (path: string, where: string, cause: unknown): FileSyncError {
-  return new FileSyncError('STATE_INVALID', `${path} is damaged (${where}). Restore it from a backup, or remove it and pair again.`, { cause })
+  const message = `${path} is damaged (${where}). Restore it from a backup, or remove it and pair again.`
+  return new FileSyncError('STATE_INVALID', message, { cause })
 }

@@ -1,6 +1,6 @@
 import type { RecordStore } from '../record-store.ts'
 
-/** Records that live as long as this object. The twin of a file of records. */
+/** Records that live as long as this object. The in-memory twin of a record file. */
 export function memoryRecords <T>(): RecordStore<T> {
   let current: readonly T[] = []
   let last: Promise<unknown> = Promise.resolve()
@@ -16,7 +16,7 @@ export function memoryRecords <T>(): RecordStore<T> {
         current = records
         return result
       })
-      last = changing.catch(() => { /* told to who changes */ })
+      last = changing.catch(() => { /* reported to the caller of that change */ })
       return await changing
     },
   }

@@ -2,14 +2,14 @@ import { ensure } from '@filesync/protocol/testing'
 import type { ConformanceCase } from '@filesync/protocol/testing'
 import type { RecordStore } from '../record-store.ts'
 
-/** Two ways to one and the same empty store, as two processes have them. */
+/** Two accesses to the same empty store, as by two processes. */
 export interface StorePair<T> {
   readonly stores: readonly [RecordStore<T>, RecordStore<T>]
-  /** The n-th of any number of different records. */
+  /** The n-th record; all records differ. */
   readonly make: (n: number) => T
 }
 
-/** What every {@link RecordStore} has to do. Each case gets a fresh pair. */
+/** What every {@link RecordStore} must do. Each case gets a fresh pair. */
 export const recordStoreConformance: readonly ConformanceCase<StorePair<unknown>>[] = [
   {
     name: 'is empty at first',
@@ -18,15 +18,15 @@ export const recordStoreConformance: readonly ConformanceCase<StorePair<unknown>
     },
   },
   {
-    name: 'shows a change to everybody',
+    name: 'shows a change to all users of the store',
     async run ({ stores: [left, right], make }) {
-      const result = await left.change(() => ({ records: [make(1)], result: 'told' }))
-      ensure(result === 'told', 'the caller did not get the result')
-      ensure(JSON.stringify(await right.read()) === JSON.stringify([make(1)]), 'the other one does not see the change')
+      const result = await left.change(() => ({ records: [make(1)], result: 'done' }))
+      ensure(result === 'done', 'the caller did not receive the result')
+      ensure(JSON.stringify(await right.read()) === JSON.stringify([make(1)]), 'the other user does not see the change')
     },
   },
   {
-    name: 'loses no change of many at once',
+    name: 'loses none of many concurrent changes',
     async run ({ stores, make }) {
       const count = 20
       await Promise.all(Array.from({ length: count }, async (_, n) => {
@@ -36,7 +36,7 @@ export const recordStoreConformance: readonly ConformanceCase<StorePair<unknown>
     },
   },
   {
-    name: 'changes nothing when the decision throws',
+    name: 'changes nothing if the decision throws',
     async run ({ stores: [store], make }) {
       await store.change(() => ({ records: [make(1)], result: undefined }))
       const reason = new Error('no')
@@ -44,7 +44,7 @@ export const recordStoreConformance: readonly ConformanceCase<StorePair<unknown>
       ensure(thrown === reason, 'the error was not passed on')
       ensure((await store.read()).length === 1, 'the records changed')
       await store.change(records => ({ records: [...records, make(2)], result: undefined }))
-      ensure((await store.read()).length === 2, 'the store is of no use afterwards')
+      ensure((await store.read()).length === 2, 'the store is unusable afterwards')
     },
   },
 ]

@@ -5,10 +5,13 @@ import { ALPN_SYNC } from '@filesync/protocol'
 import type { Clock, Connection } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { onTestFinished } from 'vitest'
-import { PairingDesk } from '../src/index.ts'
-import type { AuditEvent, PairingDeskInit, PeerBook, ServerBook, TokenBook } from '../src/index.ts'
-import { connectTls, listenTls, loadOrCreateIdentity, nodeCrypto, openAuditLog, openPeers, openServers, openTokens } from '../src/node/index.ts'
-import type { Channel, ConnectInit, Identity, Listener, ListenInit, Refusal } from '../src/node/index.ts'
+import { PairingDesk } from '../../src/index.ts'
+import type { AuditEvent, PeerBook, ServerBook, TokenBook } from '../../src/index.ts'
+import type { PairingDeskInit } from '../../src/pairing-desk.ts'
+import { connectTls, listenTls, loadOrCreateIdentity, nodeCrypto, openAuditLog, openPeers, openServers, openTokens } from '../../src/node/index.ts'
+import type { Channel, Identity, Listener, RefusedConnection } from '../../src/node/index.ts'
+import type { ConnectInit } from '../../src/node/connect.ts'
+import type { ListenInit } from '../../src/node/listen.ts'
 
 export const HOST = '127.0.0.1'
 
@@ -26,7 +29,7 @@ export interface ServerMachine {
   readonly tokens: TokenBook
   readonly desk: PairingDesk
   readonly events: AuditEvent[]
-  readonly refusals: Refusal[]
+  readonly refusals: RefusedConnection[]
   readonly listener: Listener
 }
 
@@ -43,7 +46,7 @@ export async function startServer (setup: ServerSetup = {}): Promise<ServerMachi
   const identity = await loadOrCreateIdentity(stateDir)
   const tokens = openTokens(stateDir, clock)
   const events: AuditEvent[] = []
-  const refusals: Refusal[] = []
+  const refusals: RefusedConnection[] = []
   const log = openAuditLog(stateDir, clock)
   const audit = {
     async record (event: AuditEvent) {
@@ -58,7 +61,7 @@ export async function startServer (setup: ServerSetup = {}): Promise<ServerMachi
   const listener = await listenTls({
     identity, port: 0, bind: HOST, clock, signal: new AbortController().signal, peers,
     onSync: async ({ connection }) => { await greet(connection) },
-    onPair: async channel => { await desk.receive(channel) },
+    onPair: async channel => { await desk.serve(channel) },
     onRefused: refusal => { refusals.push(refusal) },
     ...setup.listen,
   })

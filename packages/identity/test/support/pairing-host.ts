@@ -3,10 +3,13 @@ import { openConnection } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
-import { PairingDesk, parseEnrolmentToken, PeerBook, provePairing, toDeviceId, TokenBook } from '../src/index.ts'
-import type { AuditEvent, DeviceId, Granted, PairingChannel, PairingCode, PairingCrypto, PairingSecret, PairingVisit, Peer } from '../src/index.ts'
-import { nodeCrypto } from '../src/node/index.ts'
-import { memoryRecords } from '../src/testing/index.ts'
+import { PairingDesk, parseEnrolmentToken, PeerBook, provePairing, toDeviceId, TokenBook } from '../../src/index.ts'
+import type { AuditEvent, DeviceId, PairingGrant, PairingCrypto, PairingSecret, Peer } from '../../src/index.ts'
+import type { PairingCode } from '../../src/pairing-code.ts'
+import type { PairingRequest } from '../../src/pairing-desk.ts'
+import type { PairingChannel } from '../../src/pairing.ts'
+import { nodeCrypto } from '../../src/node/index.ts'
+import { memoryRecords } from '../../src/testing/index.ts'
 
 /** As Node's, but with a quick hash in the place of scrypt, so that a hundred wrong codes take no seconds. */
 export const quickCrypto: PairingCrypto = {
@@ -20,7 +23,7 @@ export function someId (): DeviceId {
 
 export interface Ends {
   readonly client: PairingChannel
-  readonly server: PairingVisit
+  readonly server: PairingRequest
 }
 
 /** Both ends of one connection in memory, as TLS would hand them over. */
@@ -35,7 +38,7 @@ export function join (clientId: DeviceId, serverId: DeviceId, clock: Clock = sys
 }
 
 /** A server's end of pairing with everything in memory. */
-export class Office {
+export class PairingHost {
   readonly id: DeviceId = someId()
   readonly events: AuditEvent[] = []
   /** Whom the server said that it trusts. */
@@ -64,9 +67,9 @@ export class Office {
   }
 
   /** Serves one visit as a listener does: the end of the work is the end of the connection. */
-  async serve (visit: PairingVisit): Promise<void> {
+  async serve (visit: PairingRequest): Promise<void> {
     try {
-      await this.desk.receive(visit)
+      await this.desk.serve(visit)
       await visit.connection.close()
     } catch (error) {
       await visit.connection.close(error)
@@ -74,7 +77,7 @@ export class Office {
   }
 
   /** A client comes with a secret. Resolves with what it was granted; rejects with what it was told. */
-  async visit (secret: PairingSecret | PairingCode, { clientId = someId(), name = 'laptop' }: { clientId?: DeviceId, name?: string } = {}): Promise<Granted> {
+  async visit (secret: PairingSecret | PairingCode, { clientId = someId(), name = 'laptop' }: { clientId?: DeviceId, name?: string } = {}): Promise<PairingGrant> {
     const { client, server } = join(clientId, this.id, this.clock)
     const serving = this.serve(server)
     try {
