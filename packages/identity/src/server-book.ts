@@ -79,7 +79,6 @@ export class ServerBook {
   }
 }
 
-
 /**
  * Refuses the original program's unencrypted protocol at an address where a trusted server was last reached: someone may have
  * taken over the address to receive the files in clear text. Throws IDENTITY_CHANGED.
