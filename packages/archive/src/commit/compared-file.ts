@@ -12,7 +12,7 @@ export function comparedFile (status: SyncStatus, compare: (digest: Digest) => P
     copy: refuse,
     hole: refuse,
     finish: async digest => {
-      status.check()
+      status.ensureRunning()
       return await compare(digest)
     },
     abandon: async () => { /* nothing was begun */ },

@@ -56,6 +56,7 @@ export class PlannedSync {
     const steps = new MirrorSteps({ ...init, history: changes, folders })
     const recorder = new BatchRecorder({ ...init, ledger, problems })
     const record = new SyncRecord({ ...init, changes, ledger, steps })
+    // Starts here: the committer places nothing before it is done.
     const prepared = prepareMirror({ ...init, ledger, steps }, record)
     const committer = new Committer({ ...init, steps, recorder, structure, folders, prepared })
     this.stager = new Stager({ ...init, tasks: plan.tasks, ledger, folders, committer, moved: prepared, problems })
@@ -90,7 +91,7 @@ export class PlannedSync {
 
   async finish (): Promise<SyncOutcome> {
     const { client, noise, complete, area, store, progress, planner: { comparison: { problems } } } = this.#init
-    await this.#quiet()
+    await this.#stopStaging()
     await this.#committer.flush()
     if (client?.aborted === true && this.#structure.isLeft) await this.#endWithoutClient(client)
     if (noise !== undefined) await this.#placeHeldBack(noise)
@@ -110,7 +111,7 @@ export class PlannedSync {
     const { brake, status, plan, progress } = this.#init
     this.#committer.endEarly()
     await brake.recorded
-    await this.#quiet()
+    await this.#stopStaging()
     // A sync that failed has reported why. The journal lets the next one finish what it left.
     if (status.failure.aborted) return
     await this.#committer.flush()
@@ -186,9 +187,9 @@ export class PlannedSync {
     return deleted
   }
 
-  /** Waits until nothing is being staged. Unfinished streams keep what they have. */
-  async #quiet (): Promise<void> {
-    await this.stager.quiet()
+  /** Waits until nothing is being staged or prepared. */
+  async #stopStaging (): Promise<void> {
+    await this.stager.stop()
     await Promise.allSettled([this.#prepared])
   }
 }

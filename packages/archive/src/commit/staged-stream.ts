@@ -32,7 +32,7 @@ export interface StreamedFileInit {
 export function streamedFile (init: StreamedFileInit): StagedFile {
   const { task, path, stream, status } = init
   const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
-    status.check()
+    status.ensureRunning()
     try {
       return await work()
     } catch (error) {

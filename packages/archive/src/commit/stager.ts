@@ -71,7 +71,7 @@ export class Stager {
     const { request, files } = parsePack(pack, { tasks, folders, staging, now: { count: began.count, ms: clock.nowMs() } })
     for (const { task } of files) this.#claim(task)
     const failures = await this.#track(store.stagePack(request, reuse))
-    return this.#staged(request, failures, files)
+    return this.#finishPack(request, failures, files)
   }
 
   async compareDigests (files: readonly FileDigest[]): Promise<readonly StageOutcome[]> {
@@ -111,15 +111,15 @@ export class Stager {
         if (outcome.problem?.code === 'DIGEST_MISMATCH') present.addFailed(path)
         if (digest !== undefined && signature !== undefined) present.addSignature(path, digest, signature)
         else if (digest !== undefined) unsigned.add(path, sizeBytes)
-        this.#streamed(outcome, digest)
+        this.#finishStream(outcome, digest)
       },
     })
     this.#streams.add(file)
     return file
   }
 
-  /** Resolves when nothing is being staged. Unfinished streams keep what they have. */
-  async quiet (): Promise<void> {
+  /** Waits for what is being staged, and abandons unfinished streams, which keep what they have. */
+  async stop (): Promise<void> {
     await Promise.allSettled(this.#underWay)
     await Promise.allSettled([...this.#streams].map(stream => stream.abandon()))
     this.#streams.clear()
@@ -151,7 +151,7 @@ export class Stager {
     })
   }
 
-  #staged (request: PackRequest, failures: readonly PackFailure[], files: readonly { task: number, bytes: number }[]): StageOutcome[] {
+  #finishPack (request: PackRequest, failures: readonly PackFailure[], files: readonly { task: number, bytes: number }[]): StageOutcome[] {
     const { ledger, folders, problems, committer } = this.#init
     const troubles = new Map<number, Problem>()
     for (const { section, entry, code, message } of failures) {
@@ -173,7 +173,7 @@ export class Stager {
     })
   }
 
-  #streamed (outcome: StageOutcome, digest: Digest | undefined): void {
+  #finishStream (outcome: StageOutcome, digest: Digest | undefined): void {
     const { tasks, ledger, folders, problems, committer, clock, began } = this.#init
     const { owner, directory: { directory } } = tasks.at(outcome.task)
     folders.endFiles(owner, 1, 0)

@@ -56,6 +56,6 @@ export class SyncBrake {
   async #record (halt: Halt): Promise<void> {
     const { index, area, record } = this.#init
     const { halted: _halted, released: _released, ...rest } = index.area(area) ?? record
-    await index.write([{ area, record: { ...rest, ...brakeAfter(this.#init, { halt, isOver: false }) } }])
+    await index.write([{ area, record: { ...rest, ...brakeAfter(this.#init, { halt, isComplete: false }) } }])
   }
 }

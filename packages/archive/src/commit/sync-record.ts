@@ -40,7 +40,7 @@ export class SyncRecord {
   /** The sync did all that was planned. */
   async close ({ hasHalfMoved }: { readonly hasHalfMoved: boolean }): Promise<void> {
     // The release of the brake, if there was one, is used up.
-    await this.#close({ ...brakeAfter(this.#init, { halt: undefined, isOver: true }), ...(hasHalfMoved && { hasHalfMoved }) })
+    await this.#close({ ...brakeAfter(this.#init, { halt: undefined, isComplete: true }), ...(hasHalfMoved && { hasHalfMoved }) })
   }
 
   /** The sync removed nothing, or did not get to its end. */
@@ -52,7 +52,7 @@ export class SyncRecord {
   get #early (): Remembered {
     const { plan, record, brake, noise } = this.#init
     const hasHalfMoved = plan.moves.length > 0 || record.hasHalfMoved === true
-    return { ...brakeAfter(this.#init, { halt: brake.halt ?? noise?.halted, isOver: false }), ...(hasHalfMoved && { hasHalfMoved }) }
+    return { ...brakeAfter(this.#init, { halt: brake.halt ?? noise?.halted, isComplete: false }), ...(hasHalfMoved && { hasHalfMoved }) }
   }
 
   get #reached (): Pick<AreaRecord, 'lastStampMs' | 'history'> {

@@ -29,7 +29,7 @@ export class SyncStatus {
   }
 
   /** Throws if the sync has failed or is over, or if the archive closes. */
-  check (): void {
+  ensureRunning (): void {
     this.#signal.throwIfAborted()
     if (this.#isOver) throw new FileSyncError('INTERNAL', 'The sync is over.')
     this.#failure.signal.throwIfAborted()

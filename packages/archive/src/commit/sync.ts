@@ -53,14 +53,14 @@ export class AreaSync implements Sync {
     this.#context.progress.onStored = onStored
   }
 
-  * compare (arrived: ArrivedListing): Generator<WantedListing | undefined, void, undefined> {
-    this.#context.status.check()
-    yield * this.#context.planner.compare(arrived)
+  compare (arrived: ArrivedListing): Iterable<WantedListing | undefined> {
+    this.#context.status.ensureRunning()
+    return this.#context.planner.compare(arrived)
   }
 
   plan (options: PlanOptions): SyncPlan {
     const { status, planner, brake } = this.#context
-    status.check()
+    status.ensureRunning()
     if (this.#planned !== undefined) throw new FileSyncError('INTERNAL', 'A sync can be planned only once.')
     const plan = planner.plan(options)
     const noise = brake.judge(plan)
@@ -85,7 +85,7 @@ export class AreaSync implements Sync {
   }
 
   async finish (): Promise<SyncOutcome> {
-    this.#context.status.check()
+    this.#context.status.ensureRunning()
     try {
       if (this.#planned !== undefined) return await this.#planned.finish()
       await this.#forgetHalt()
@@ -121,7 +121,7 @@ export class AreaSync implements Sync {
   }
 
   get #storing (): PlannedSync {
-    this.#context.status.check()
+    this.#context.status.ensureRunning()
     if (this.#planned === undefined) throw new FileSyncError('INTERNAL', 'A sync must be planned before it stores anything.')
     return this.#planned
   }

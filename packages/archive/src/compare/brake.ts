@@ -40,11 +40,11 @@ export interface BrakeEnd {
   /** Why the brake held in this sync. */
   readonly halt: Halt | undefined
   /** Whether the sync did all that it planned. */
-  readonly isOver: boolean
+  readonly isComplete: boolean
 }
 
 /** What is remembered when a sync ends. A completed sync uses up the release it began with, but not one that was made while it ran. */
-export function brakeAfter ({ index, area, record }: StoredArea, { halt, isOver }: BrakeEnd): BrakeState {
+export function brakeAfter ({ index, area, record }: StoredArea, { halt, isComplete: isOver }: BrakeEnd): BrakeState {
   const isReleased = index.area(area)?.released === true
   if (isReleased && !(isOver && record.released === true)) return { released: true }
   const halted = isOver ? undefined : halt ?? record.halted
@@ -89,8 +89,8 @@ export interface NoiseBrakeInit {
 }
 
 /**
- * Inspects staged content before it is placed, in a sync that could trip the brake. Files that are noise and would replace plain content
- * are held back until it is known that they are few, so when the brake holds, none of them has replaced anything.
+ * Inspects staged content before it is placed, in a sync that could trip the brake. Files that would replace plain content with noise
+ * (it looks encrypted) are held back until it is known that they are few: when the brake holds, none of them has replaced anything.
  */
 export class NoiseBrake {
   readonly #init: NoiseBrakeInit
