@@ -1,7 +1,7 @@
 import { benchScan } from './scan.ts'
 import { benchTransfer } from './transfer.ts'
 
-// A process of its own, so that it can be stopped like any other, and takes no memory from what is measured next.
+// A separate process: it can be stopped like any other, and leaves no memory in use for the next measurement.
 const [part, directory = '', scale = ''] = process.argv.slice(2)
 const files = Math.max(1, Math.round(100_000 * Number(scale)))
 

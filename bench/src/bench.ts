@@ -5,9 +5,9 @@ import type { Recipe } from './data-set.ts'
 export interface Bench extends Recipe {
   readonly pairs: number
   readonly children: Children
-  /** A directory of this case alone. */
+  /** A directory that only this case uses. */
   readonly home: string
   /** Whether rsync is measured through ssh too. */
   readonly throughSsh: boolean
-  readonly say: (text: string) => void
+  readonly log: (text: string) => void
 }

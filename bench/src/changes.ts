@@ -5,39 +5,39 @@ import type { DataSet, Recipe } from './data-set.ts'
 import { SeededBytes } from './seeded-bytes.ts'
 import { sourceText } from './source-text.ts'
 
-/** What a change did, for the check afterwards. */
+/** What a change did, for the comparison afterwards. */
 interface Changed {
-  /** Paths whose content has to be compared byte by byte. */
+  /** Paths whose content must be compared byte by byte. */
   readonly touched: readonly string[]
-  /** What a program that knows nothing but names would have to send. */
+  /** The bytes that a program would send that compares names only. */
   readonly bytes: number
 }
 
-/** Changes a tree. Each round changes it otherwise and none leads back, so that no side meets content it had before. */
+/** Changes a tree. Every round makes a different change and none undoes another, so that no side sees content it had before. */
 export type Change = (set: DataSet, recipe: Recipe, round: number) => Changed
 
 const DAY_SECONDS = 86_400
-/** Later than every time in a data set and still long ago. */
+/** Later than every time in a data set, but long ago. */
 const LATER_SECONDS = 1_650_000_000
 
-/** One byte more at the front: everything behind it moves. */
+/** Inserts one byte at the front: everything after it moves. */
 export const insertFront: Change = (set, recipe, round) => {
   const path = 'large.bin'
   const full = join(set.root, path)
   const fresh = join(dirname(set.root), 'fresh.bin')
-  const bytes = writeOld(fresh, behind(new SeededBytes(recipe.seed, `insert ${round}`).take(1), full), laterSeconds(round))
+  const bytes = writeOld(fresh, prepended(new SeededBytes(recipe.seed, `insert ${round}`).take(1), full), laterSeconds(round))
   renameSync(fresh, full)
   return { touched: [path], bytes }
 }
 
-/** 1 MiB more at the end. */
+/** Appends 1 MiB. */
 export const append: Change = (set, recipe, round) => {
   const path = 'large.bin'
   grow(join(set.root, path), new SeededBytes(recipe.seed, `append ${round}`).take(1 << 20), laterSeconds(round))
   return { touched: [path], bytes: statSync(join(set.root, path)).size }
 }
 
-/** One directory gets another name. */
+/** Renames one directory. */
 export const renameDirectory: Change = (set, _recipe, round) => {
   const inside = set.files.filter(path => path.startsWith('album/')).map(path => path.slice('album/'.length))
   const [from, to] = [round === 0 ? 'album' : `album-${round - 1}`, `album-${round}`]
@@ -46,7 +46,7 @@ export const renameDirectory: Change = (set, _recipe, round) => {
   return { touched: touched.slice(0, 500), bytes: touched.reduce((sum, path) => sum + statSync(join(set.root, path)).size, 0) }
 }
 
-/** One file in a hundred gets new content; every second of them also another size. */
+/** Gives one file in a hundred new content, and every second one of them another size. */
 export const changeOnePercent: Change = (set, recipe, round) => {
   const random = new SeededBytes(recipe.seed, `one percent ${round}`)
   const touched: string[] = []
@@ -61,7 +61,7 @@ export const changeOnePercent: Change = (set, recipe, round) => {
   return { touched, bytes }
 }
 
-/** A day with the camera: 40 photos come, a hundred texts beside older ones are edited. */
+/** A day with the camera: adds 40 photos, and edits a hundred texts that belong to older ones. */
 export const addPhotos: Change = (set, recipe, round) => {
   const random = new SeededBytes(recipe.seed, `photos ${round}`)
   const touched: string[] = []
@@ -79,7 +79,7 @@ export const addPhotos: Change = (set, recipe, round) => {
   return { touched, bytes }
 }
 
-/** A day of work: files edited, added, removed; one module renamed; history grown by a new pack and the end of an old one. */
+/** A day of work: edits, adds and removes files, renames a module, adds a pack to the history, and appends to an old one. */
 export const workADay: Change = (set, recipe, round) => {
   const random = new SeededBytes(recipe.seed, `work ${round}`)
   const present = set.files.filter(path => path.startsWith('modules/module-0/') || path.startsWith('modules/module-2/'))
@@ -96,10 +96,11 @@ export const workADay: Change = (set, recipe, round) => {
     bytes += writeOld(join(set.root, path), [sourceText(random, 3000)], seconds)
     touched.push(path)
   }
-  // Only where a full tree has them; a tiny one has no fourth module, and its first one has to keep its files.
+  // A full tree has these modules. A tiny one has no fourth module, and must keep the files of its first one.
   rmSync(join(set.root, `modules/module-3/src/part-${150 + round}.ts`), { force: true })
   if (set.files.some(path => path.startsWith('modules/module-1/'))) {
-    renameSync(join(set.root, round === 0 ? 'modules/module-1' : `modules/module-1-${round - 1}`), join(set.root, `modules/module-1-${round}`))
+    const name = round === 0 ? 'modules/module-1' : `modules/module-1-${round - 1}`
+    renameSync(join(set.root, name), join(set.root, `modules/module-1-${round}`))
   }
   grow(join(set.root, 'history/pack-1.pack'), random.take(scaled(1_000_000, recipe.scale)), seconds)
   bytes += writeOld(join(set.root, `history/pack-new-${round}.pack`), random.blocks(scaled(3_000_000, recipe.scale)), seconds)
@@ -118,11 +119,13 @@ function grow (path: string, tail: Uint8Array, seconds: number): void {
 
 function pick (random: SeededBytes, from: readonly string[], count: number): string[] {
   const chosen = new Set<string>()
-  for (let tries = 0; chosen.size < Math.min(count, from.length) && tries < 10 * count; tries++) chosen.add(from[random.below(from.length)] ?? '')
+  for (let tries = 0; chosen.size < Math.min(count, from.length) && tries < 10 * count; tries++) {
+    chosen.add(from[random.below(from.length)] ?? '')
+  }
   return [...chosen]
 }
 
-function * behind (head: Uint8Array, path: string): Generator<Uint8Array, void, undefined> {
+function * prepended (head: Uint8Array, path: string): Generator<Uint8Array, void, undefined> {
   yield head
   const fd = openSync(path, 'r')
   try {

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { basename } from 'node:path'
 import { errnoOf } from '@filesync/protocol'
 
-/** A program that ran to its end. */
+/** A program that has exited. */
 export interface Ended {
   readonly code: number
   readonly durationMs: number
@@ -14,17 +14,17 @@ export interface Ended {
 /** A program that has been started. */
 export interface Started {
   readonly pid: number
-  /** Each line of its standard output, from the first on. */
+  /** The lines of its standard output, from the first one. */
   readonly lines: AsyncIterable<string>
   readonly ended: Promise<Ended>
 }
 
-/** What else a shell sets can have a program read certificates or load modules, and is the time of neither side. */
+/** Other variables may make a program read certificates or load modules, which is not part of what is measured. */
 const KEPT = ['PATH', 'HOME', 'TMPDIR', 'LANG']
 
 /**
- * The programs that were started and have not ended. Each leads a process group of its own, so that Ctrl-C reaches only
- * this process, and ending a program ends what it started.
+ * The programs that were started and have not exited. Each has its own process group, so that Ctrl-C reaches only this process,
+ * and stopping a program also stops what it started.
  */
 export class Children {
   readonly #running = new Map<number, ChildProcess>()
@@ -49,20 +49,21 @@ export class Children {
         resolve({ code: code ?? -1, durationMs, stdout, stderr })
       })
     })
-    // Whoever stops a program need not ask how it ended.
+    // A caller that only stops the program does not await this promise.
     ended.catch(() => { lines.end() })
     if (pid !== undefined) this.#running.set(pid, child)
     return { pid: pid ?? -1, lines, ended }
   }
 
-  /** Runs a program to its end. Throws with what it wrote where it fails. */
+  /** Runs a program until it exits. Throws with its output if it fails. */
   async run (command: string, args: readonly string[]): Promise<Ended> {
     const ended = await this.start(command, args).ended
-    if (ended.code !== 0) throw new Error(`${[command, ...args.slice(0, 2)].map(word => basename(word)).join(' ')} ended with ${ended.code}: ${ended.stderr}${ended.stdout}`)
-    return ended
+    if (ended.code === 0) return ended
+    const name = [command, ...args.slice(0, 2)].map(word => basename(word)).join(' ')
+    throw new Error(`${name} exited with ${ended.code}: ${ended.stderr}${ended.stdout}`)
   }
 
-  /** Ends a program and what it started, and waits for it. */
+  /** Stops a program and what it started, and waits until it has exited. */
   async stop (started: Started, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     if (!this.#running.has(started.pid)) return
     killGroup(started.pid, signal)
@@ -78,12 +79,12 @@ function killGroup (pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal)
   } catch (error) {
-    // It ended a moment ago.
+    // It has just exited.
     if (errnoOf(error) !== 'ESRCH') throw error
   }
 }
 
-/** Lines for one reader, kept until they are asked for. */
+/** Lines for one reader, kept until they are read. */
 class LineQueue implements AsyncIterable<string> {
   readonly #lines: string[] = []
   #rest = ''

@@ -5,27 +5,27 @@ import { SeededBytes } from './seeded-bytes.ts'
 
 const SAMPLE_FILES = 200
 const BLOCK_BYTES = 1 << 20
-/** The system call that sets times takes a double of seconds, so that a copy is exact to a quarter of a microsecond. */
+/** Node sets times as a double of seconds, so a copied time is exact to a quarter of a microsecond. */
 const TIME_TOLERANCE_NS = 1000n
 
 export interface Comparison {
   readonly source: string
   readonly destination: string
-  /** Paths below the roots whose content is compared; 200 others are drawn besides. */
+  /** Paths below the roots whose content is compared, in addition to a random sample of 200. */
   readonly touched?: readonly string[]
   readonly seed: number
   readonly signal: AbortSignal
 }
 
-/** What a comparison has looked at. */
+/** What a comparison covered. */
 export interface Compared {
   readonly files: number
   readonly filesRead: number
 }
 
 /**
- * Throws where a destination is not what its source is: other names, kinds, sizes, permissions or times anywhere, or other
- * bytes in the files that a case touched and in a sample of all.
+ * Throws if a destination differs from its source: in names, kinds, sizes, permissions or times anywhere, or in the content of
+ * the touched files and of a random sample.
  */
 export async function compareTrees ({ source, destination, touched = [], seed, signal }: Comparison): Promise<Compared> {
   const sample = new Set(touched)
@@ -61,20 +61,25 @@ function sameNames (source: string, destination: string, directory: string): str
   const missing = ours?.filter(name => !stored.has(name)) ?? []
   const extra = (theirs?.length ?? 0) + missing.length - (ours?.length ?? 0)
   if (missing.length > 0 || extra > 0) {
-    throw new Error(`The destination differs: in "${directory}" ${missing.length} entries are missing (${missing.slice(0, 3).join(', ')}) and ${extra} are there that should not be.`)
+    throw new Error(`The destination differs: in "${directory}" ${missing.length} entries are missing ` +
+      `(${missing.slice(0, 3).join(', ')}) and ${extra} are there that should not be.`)
   }
   return ours ?? []
 }
 
 function sameEntry (source: string, destination: string): 'file' | 'directory' | 'other' {
   const [from, to] = [lstatSync(source, { bigint: true }), lstatSync(destination, { bigint: true })]
-  if (from.mode !== to.mode) throw new Error(`The destination differs: ${destination} has mode ${to.mode.toString(8)} instead of ${from.mode.toString(8)}.`)
+  if (from.mode !== to.mode) {
+    throw new Error(`The destination differs: ${destination} has mode ${to.mode.toString(8)} instead of ${from.mode.toString(8)}.`)
+  }
   if (from.isSymbolicLink()) {
-    if (readlinkSync(source) !== readlinkSync(destination)) throw new Error(`The destination differs: ${destination} leads elsewhere.`)
+    if (readlinkSync(source) !== readlinkSync(destination)) throw new Error(`The destination differs: ${destination} has another target.`)
     return 'other'
   }
-  const apart = from.mtimeNs - to.mtimeNs
-  if (apart > TIME_TOLERANCE_NS || apart < -TIME_TOLERANCE_NS) throw new Error(`The destination differs: the time of ${destination} is ${apart} ns off.`)
+  const offNs = from.mtimeNs - to.mtimeNs
+  if (offNs > TIME_TOLERANCE_NS || offNs < -TIME_TOLERANCE_NS) {
+    throw new Error(`The destination differs: the time of ${destination} is ${offNs} ns off.`)
+  }
   if (from.isDirectory()) return 'directory'
   if (from.size !== to.size) throw new Error(`The destination differs: ${destination} has ${to.size} bytes instead of ${from.size}.`)
   return from.isFile() ? 'file' : 'other'
@@ -86,7 +91,9 @@ async function sameContent (source: string, destination: string): Promise<void> 
     const [ours, theirs] = [Buffer.allocUnsafe(BLOCK_BYTES), Buffer.allocUnsafe(BLOCK_BYTES)]
     for (let turn = 0; ; turn++) {
       const [read, stored] = [readSync(from, ours), readSync(to, theirs)]
-      if (read !== stored || ours.compare(theirs, 0, stored, 0, read) !== 0) throw new Error(`The destination differs: ${destination} has other content than ${source}.`)
+      if (read !== stored || ours.compare(theirs, 0, stored, 0, read) !== 0) {
+        throw new Error(`The destination differs: ${destination} has other content than ${source}.`)
+      }
       if (read === 0) return
       if (turn % 64 === 63) await setImmediate()
     }

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import { SeededBytes } from './seeded-bytes.ts'
 import { sourceText } from './source-text.ts'
 
-/** What a tree is made from. The same recipe makes the same tree. */
+/** The input of a data set. The same recipe makes the same tree. */
 export interface Recipe {
   readonly seed: number
   /** 1 is full size; file counts and the sizes of large files shrink with it. */
@@ -15,16 +15,16 @@ export interface Recipe {
 /** A tree on disk. */
 export interface DataSet {
   readonly root: string
-  /** By path below the root, in the order they were made. */
+  /** Paths below the root, in the order of creation. */
   readonly files: readonly string[]
   readonly bytes: number
 }
 
-/** Long ago, so that no file counts as being written. */
+/** Long ago, so that every file is settled. */
 const OLD_SECONDS = 1_600_000_000
 const YEAR_SECONDS = 31_536_000
-/** After this many files the event loop gets its turn, so that Ctrl-C is heard. */
-const TURN_FILES = 500
+/** The event loop runs after this many files, so that Ctrl-C is noticed. */
+const FILES_PER_TICK = 500
 
 interface Scattered {
   readonly files: number
@@ -70,18 +70,18 @@ class TreeWriter implements DataSet {
   async file (path: string, content: Iterable<Uint8Array>): Promise<void> {
     this.bytes += writeOld(join(this.root, path), content, OLD_SECONDS + this.#random.below(YEAR_SECONDS))
     this.files.push(path)
-    if (this.files.length % TURN_FILES === 0) await setImmediate()
+    if (this.files.length % FILES_PER_TICK === 0) await setImmediate()
     this.#signal.throwIfAborted()
   }
 
-  /** To be called when all is made: making files has changed the times of their directories. */
+  /** Call this at the end: creating files has changed the times of their directories. */
   finish (): DataSet {
     for (const path of [...this.#directories, '.']) utimesSync(join(this.root, path), OLD_SECONDS, OLD_SECONDS)
     return this
   }
 }
 
-/** Writes a file with a given time of change, and returns its size. */
+/** Writes a file with this modification time, and returns its size. */
 export function writeOld (path: string, content: Iterable<Uint8Array>, seconds: number): number {
   const fd = openSync(path, 'w')
   let bytes = 0
@@ -102,12 +102,12 @@ export async function makeSmallFiles (root: string, recipe: Recipe): Promise<Dat
   return await scatter(new TreeWriter(root, 'small', recipe), SMALL, recipe.scale)
 }
 
-/** A million tiny files: what counts is their number. */
+/** A million tiny files: only their number matters. */
 export async function makeMillion (root: string, recipe: Recipe): Promise<DataSet> {
   return await scatter(new TreeWriter(root, 'million', recipe), MILLION, recipe.scale)
 }
 
-/** Some small files, and beside them the directory `album` that is to be renamed, with files of its own. */
+/** Some small files, and the directory `album` with more files, which will be renamed. */
 export async function makeAlbum (root: string, recipe: Recipe): Promise<DataSet> {
   const writer = new TreeWriter(root, 'album', recipe)
   const files = scaled(ALBUM_FILES, recipe.scale)
@@ -124,7 +124,7 @@ export async function makeLargeFile (root: string, recipe: Recipe): Promise<Data
   return writer.finish()
 }
 
-/** Photos of 2 to 8 MB that do not compress, each with a small text beside it, in a folder a day. */
+/** Photos of 2 to 8 MB that do not compress, each with a small text file, in one folder per day. */
 export async function makePhotos (root: string, recipe: Recipe): Promise<DataSet> {
   const writer = new TreeWriter(root, 'photos', recipe)
   const photos = scaled(PHOTOS, recipe.scale)
@@ -142,7 +142,7 @@ export function photoBytes (random: SeededBytes): number {
   return Math.round(2_000_000 * 4 ** random.fraction())
 }
 
-/** Many small texts, and packed history: few large files that do not compress and grow at their end. */
+/** Many small text files, and packed history: a few large files that do not compress and that grow at the end. */
 export async function makeSourceTree (root: string, recipe: Recipe): Promise<DataSet> {
   const writer = new TreeWriter(root, 'source', recipe)
   const files = scaled(SOURCE_FILES, recipe.scale)
@@ -174,7 +174,7 @@ async function scatter (writer: TreeWriter, of: Scattered, scale: number): Promi
   return writer.finish()
 }
 
-/** So much of a full size, at least one. */
+/** A full size multiplied by the scale, at least 1. */
 export function scaled (full: number, scale: number): number {
   return Math.max(1, Math.round(full * scale))
 }

@@ -7,8 +7,8 @@ import type { Started } from './children.ts'
 const LOOK_EVERY_MS = 5
 
 /**
- * Looks every 5 ms until a file stands in a directory under its own name, and returns how long after the start that was.
- * Throws where the client ends badly, or ends without that any file was seen.
+ * Polls every 5 ms until a file is stored in a directory under its final name, and returns the time since the start. Throws if
+ * the client fails, or exits without storing a file.
  */
 export async function timeToFirstFile (client: Started, destination: string): Promise<number> {
   const startedMs = performance.now()
@@ -21,12 +21,12 @@ export async function timeToFirstFile (client: Started, destination: string): Pr
     else await sleep(LOOK_EVERY_MS)
   }
   const { code, stdout, stderr } = await ended
-  if (code !== 0) throw new Error(`The client ended with ${code}: ${stderr}${stdout}`)
-  if (firstMs === undefined && !holdsFile(destination)) throw new Error('The client ended well, but no file was stored.')
+  if (code !== 0) throw new Error(`The client exited with ${code}: ${stderr}${stdout}`)
+  if (firstMs === undefined && !holdsFile(destination)) throw new Error('The client exited with 0, but stored no file.')
   return firstMs ?? performance.now() - startedMs
 }
 
-// A name with a dot in front is the name of a file that is still being received.
+// A name that begins with a dot is that of a file that is still being received.
 function holdsFile (directory: string): boolean {
   const inside: string[] = []
   for (const entry of entriesOf(directory)) {

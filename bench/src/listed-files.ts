@@ -4,7 +4,7 @@ import { encodeListing } from '@filesync/protocol'
 import type { FileEntry, Name, Task, Tree } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 
-/** Files on disk, and what a session says of them. */
+/** Files on disk, with their listing and tasks in a session. */
 export interface ListedFiles {
   readonly root: string
   readonly tree: Tree
@@ -13,8 +13,8 @@ export interface ListedFiles {
 }
 
 /**
- * Sizes as people have them: log-normal with median 4 KiB, one directory. Recorded figures depend on these files, so the
- * generator (xorshift32) stays.
+ * One directory of files with realistic sizes: log-normal with median 4 KiB. Recorded figures depend on these files, so the
+ * generator (xorshift32) must not change.
  */
 export function makeSmallFiles (root: string, count: number): ListedFiles {
   mkdirSync(root)
@@ -61,7 +61,10 @@ function describe (root: string, names: readonly string[]): ListedFiles {
   const bytes = entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   return {
     root,
-    tree: { rootDigest: hashBytes(listing), files: entries.length, directories: 0, bytes, listing: directory => directory === '' ? listing : undefined },
+    tree: {
+      rootDigest: hashBytes(listing), files: entries.length, directories: 0, bytes,
+      listing: directory => directory === '' ? listing : undefined,
+    },
     tasks: entries.map((_, i) => [0, i] as const),
     sizes: entries.map(({ sizeBytes }) => sizeBytes),
   }

@@ -11,7 +11,7 @@ import type { Options } from './options.ts'
 import { alignedTable, LEGEND, markdownTable, notes, tableRows } from './report.ts'
 import { judge } from './row.ts'
 import { rsyncVersion } from './rsync-side.ts'
-import { sshdTrouble } from './rsync-servers.ts'
+import { sshdProblem } from './rsync-servers.ts'
 import { runCases } from './run-cases.ts'
 import type { Results } from './run-cases.ts'
 
@@ -20,13 +20,13 @@ const DOCS_PAGE = fileURLToPath(new URL('../../docs/benchmarks.md', import.meta.
 const DOCS_CHART = fileURLToPath(new URL('../../docs/benchmarks.svg', import.meta.url))
 const INTERRUPTED = 130
 
-function say (text: string): void {
+function log (text: string): void {
   process.stderr.write(`bench: ${text}\n`)
 }
 
 async function bench (options: Options): Promise<number> {
   const rsync = await rsyncVersion(new Children())
-  if (rsync === undefined) throw new Error('rsync is not installed, and there is nothing to compare with. Install it, on Debian with: apt install rsync')
+  if (rsync === undefined) throw new Error('rsync, which FileSync is compared with, is not installed. On Debian: apt install rsync')
   const stop = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => { stop.abort(new Error('stopped')) })
   const parent = options.directory ?? (existsSync('/dev/shm') ? '/dev/shm' : tmpdir())
@@ -35,26 +35,26 @@ async function bench (options: Options): Promise<number> {
   const startedAt = new Date().toISOString()
   const machine = `${describeMachine(scratch)}; rsync ${rsync}`
   const setting = `seed ${options.seed}, scale ${options.scale}, ${options.pairs} ${options.pairs === 1 ? 'pair' : 'pairs'}`
-  say(`${setting}; ${machine}`)
+  log(`${setting}; ${machine}`)
   try {
-    const trouble = await sshdTrouble(join(scratch, 'sshd'), new Children())
-    if (trouble !== undefined) say(`rsync through ssh is left out: ${trouble}`)
-    const results = await runCases({ ...options, scratch, throughSsh: trouble === undefined, signal: stop.signal, say })
+    const problem = await sshdProblem(join(scratch, 'sshd'), new Children())
+    if (problem !== undefined) log(`rsync through ssh is not measured: ${problem}`)
+    const results = await runCases({ ...options, scratch, throughSsh: problem === undefined, signal: stop.signal, log })
     report(options, results, { startedAt, machine, setting })
     return results.failures.length === 0 ? 0 : 1
   } catch (error) {
     if (!stop.signal.aborted) throw error
-    say('stopped; nothing is written')
+    log('stopped; no results are written')
     return INTERRUPTED
   } finally {
-    if (options.keep) say(`kept: ${scratch}`)
+    if (options.keep) log(`kept: ${scratch}`)
     else rmSync(scratch, { recursive: true, force: true })
   }
 }
 
 function report (options: Options, { rows, failures }: Results, about: { startedAt: string, machine: string, setting: string }): void {
   const table = tableRows(rows, failures)
-  const small = options.scale === 1 ? [] : [`the bars are meant for full size; these figures are of ${options.scale} of it`]
+  const small = options.scale === 1 ? [] : [`the bars are for full size; these figures are for a scale of ${options.scale}`]
   const remarks = [LEGEND, ...notes(rows), ...small]
   process.stdout.write(`${alignedTable(table)}\n${remarks.join('\n')}\n`)
   const chart = drawChart(rows, `FileSync's bars on ${about.startedAt.slice(0, 10)} (${about.setting})`)
@@ -63,12 +63,15 @@ function report (options: Options, { rows, failures }: Results, about: { started
   const judged = rows.map(row => ({ ...row, verdicts: judge(row) }))
   writeFileSync(options.jsonFile, `${JSON.stringify({ ...about, seed, scale, pairs, rows: judged, failures }, undefined, 2)}\n`)
   writeFileSync(options.jsonFile.replace(/(\.json)?$/u, '.svg'), chart)
-  say(`wrote ${options.jsonFile}, and the picture beside it`)
+  log(`wrote ${options.jsonFile} and the chart beside it`)
   if (!options.writeDocs) return
-  const text = [`${about.startedAt.slice(0, 10)}; ${about.setting}; ${about.machine}.`, markdownTable(table), remarks.map(remark => `- ${remark}`).join('\n'), '![How much of each bar was used](benchmarks.svg)']
+  const text = [
+    `${about.startedAt.slice(0, 10)}; ${about.setting}; ${about.machine}.`, markdownTable(table),
+    remarks.map(remark => `- ${remark}`).join('\n'), '![The share of each bar that was used](benchmarks.svg)',
+  ]
   writeFileSync(DOCS_PAGE, fillLastRun(readFileSync(DOCS_PAGE, 'utf8'), text.join('\n\n')))
   writeFileSync(DOCS_CHART, chart)
-  say('wrote docs/benchmarks.md and docs/benchmarks.svg')
+  log('wrote docs/benchmarks.md and docs/benchmarks.svg')
 }
 
 async function main (): Promise<number> {

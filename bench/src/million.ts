@@ -10,7 +10,7 @@ import type { Row } from './row.ts'
 import { median } from './statistics.ts'
 
 const PEAK_BYTES = 350_000_000
-/** Ten times the files may take a little more than ten times the time. */
+/** Ten times as many files may take slightly more than ten times as long. */
 const GROWTH = 12
 
 interface FirstAndAgain {
@@ -18,7 +18,7 @@ interface FirstAndAgain {
   readonly again: Pairs
 }
 
-/** A tree of 100,000 files and one of ten times as many, of the same kind: what is compared is how the time grows. */
+/** Compares how the time grows from a tree of 100,000 files to a similar one with ten times as many. */
 export async function measureMillion (bench: Bench): Promise<Row[]> {
   const tenth = await firstAndAgain(bench, bench.scale / 10, [openOurs])
   const full = await firstAndAgain(bench, bench.scale, [openOurs, openTheirs])
@@ -32,17 +32,17 @@ export async function measureMillion (bench: Bench): Promise<Row[]> {
 async function firstAndAgain (bench: Bench, scale: number, sides: readonly OpenSide[]): Promise<FirstAndAgain> {
   const home = mkdtempSync(join(bench.home, 's-'))
   const set = await makeMillion(join(home, 'tree'), { ...bench, scale })
-  bench.say(`made ${set.files.length} files`)
+  bench.log(`made ${set.files.length} files`)
   const results: FirstAndAgain = { first: noPairs(), again: noPairs() }
   for (let pair = 0; pair < bench.pairs; pair++) {
     for (const open of sides) await pushTwice(bench, { set, open, results })
-    bench.say(`${set.files.length} files, pair ${pair + 1} of ${bench.pairs}: ${last(results.first)} first, ${last(results.again)} again`)
+    bench.log(`${set.files.length} files, pair ${pair + 1} of ${bench.pairs}: ${last(results.first)} first, ${last(results.again)} again`)
   }
   rmSync(home, { recursive: true })
   return results
 }
 
-// One side after the other, because two million files and their two copies are more than a memory file system holds.
+// One side at a time: two million files with two copies do not fit on a memory file system.
 async function pushTwice (bench: Bench, { set, open, results }: { set: DataSet, open: OpenSide, results: FirstAndAgain }): Promise<void> {
   const whose = open === openOurs ? 'ours' : 'theirs'
   await withSide(await open(bench), async side => {

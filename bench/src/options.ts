@@ -2,15 +2,15 @@ import { parseArgs } from 'node:util'
 import { CASES } from './cases.ts'
 import type { Case } from './cases.ts'
 
-/** What a run of the benchmarks is to do. */
+/** The options of a run of the benchmarks. */
 export interface Options {
   readonly cases: readonly Case[]
   readonly scale: number
   readonly pairs: number
   readonly seed: number
-  /** Where the data sets are made; undefined: a memory file system where there is one. */
+  /** Where the data sets are made; undefined for a memory file system, if there is one. */
   readonly directory: string | undefined
-  /** The picture goes beside it. */
+  /** The chart is written beside it. */
   readonly jsonFile: string
   readonly keep: boolean
   readonly writeDocs: boolean
@@ -22,22 +22,22 @@ const MOST_PAIRS = 50
 
 export const USAGE: string = `usage: pnpm bench [case...] [options]
 
-Measures FileSync beside rsync on this machine, and prints a table. See docs/benchmarks.md.
+Measures FileSync and rsync on this machine, and prints a table. See docs/benchmarks.md.
 
-  --scale F      the size of the data sets, 1 being the full one (default 1)
+  --scale F      the size of the data sets, up to 1 for full size (default 1)
   --pairs N      how often each side runs, in turn (default ${DEFAULT_PAIRS})
-  --seed N       what the data sets are made from (default ${DEFAULT_SEED})
-  --dir DIR      where the data sets are made (default: /dev/shm, or else the directory for temporary files)
-  --json FILE    where the figures go; the picture goes beside it (default: bench/results/last.json)
-  --keep         leave the data sets and destinations where they are
-  --write-docs   put the table and the picture into docs/
+  --seed N       the seed of the data sets (default ${DEFAULT_SEED})
+  --dir DIR      where to make the data sets (default: /dev/shm, or else the directory for temporary files)
+  --json FILE    where to write the figures, with the chart beside it (default: bench/results/last.json)
+  --keep         do not remove the data sets and destinations
+  --write-docs   write the table and the chart to docs/
   --help
 
-cases, all unless given:
+cases (default: all):
 ${CASES.map(({ name, about }) => `  ${name.padEnd(20)}${about}`).join('\n')}
 `
 
-/** Throws with what is wrong; undefined where help is asked for. */
+/** Throws with what is wrong. Undefined for --help. */
 export function parseOptions (args: readonly string[], defaultJsonFile: string): Options | undefined {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -57,7 +57,7 @@ export function parseOptions (args: readonly string[], defaultJsonFile: string):
   const scale = Number(values.scale)
   if (!(scale > 0 && scale <= 1)) throw new Error(`--scale ${values.scale} is not a number above 0 and up to 1.`)
   return {
-    cases: chosen(positionals),
+    cases: chosenCases(positionals),
     scale,
     pairs: wholeNumber('pairs', values.pairs, MOST_PAIRS),
     seed: wholeNumber('seed', values.seed, 2 ** 32),
@@ -68,7 +68,7 @@ export function parseOptions (args: readonly string[], defaultJsonFile: string):
   }
 }
 
-function chosen (names: readonly string[]): readonly Case[] {
+function chosenCases (names: readonly string[]): readonly Case[] {
   const unknown = names.find(name => !CASES.some(one => one.name === name))
   if (unknown !== undefined) throw new Error(`There is no case "${unknown}". The cases are: ${CASES.map(({ name }) => name).join(', ')}.`)
   return names.length === 0 ? CASES : CASES.filter(({ name }) => names.includes(name))

@@ -10,7 +10,7 @@ const SERVER = fileURLToPath(new URL('../../apps/server/dist/main.js', import.me
 const CLIENT = fileURLToPath(new URL('../../apps/client/dist/main.js', import.meta.url))
 const ID = 'bench'
 
-/** What is read of a line of `filesync-client push --json` or `start --json`. */
+/** The fields that are read from a line of `filesync-client push --json` or `start --json`. */
 interface PushLine {
   readonly result: string
   readonly filesSent: number
@@ -21,14 +21,14 @@ interface PushLine {
   readonly problems: readonly unknown[]
 }
 
-/** One run inside a client that goes on running, as it tells it itself. */
+/** One run of a client that keeps running, as it reports it. */
 export interface InnerRun {
   readonly durationMs: number
   readonly toldBytes: number
   readonly filesSent: number
 }
 
-/** FileSync as it is built: a server with an empty archive, and a client that is paired with it. */
+/** The built FileSync programs: a server with an empty archive, and a paired client. */
 export class OurSide implements Side {
   readonly destination: string
   readonly #home: string
@@ -46,7 +46,8 @@ export class OurSide implements Side {
   static async open (home: string, children: Children, intervalSeconds = 300): Promise<OurSide> {
     const state = ['--state-dir', join(home, 'server')]
     const server = children.start(process.execPath, [
-      SERVER, 'start', '--archive', join(home, 'archive'), ...state, '--bind', '127.0.0.1', '--interface', 'lo', '--json-logs', '--interval', String(intervalSeconds),
+      SERVER, 'start', '--archive', join(home, 'archive'), ...state, '--bind', '127.0.0.1', '--interface', 'lo', '--json-logs',
+      '--interval', String(intervalSeconds),
     ])
     const side = new OurSide(home, children, server)
     try {
@@ -76,7 +77,7 @@ export class OurSide implements Side {
     }
   }
 
-  /** Keeps a client running, as `filesync-client start` does, and yields its runs one after the other. */
+  /** Runs `filesync-client start`, and yields its runs as they end. */
   async * keepRunning (source: string, flags: readonly string[]): AsyncGenerator<InnerRun, void, undefined> {
     const client = this.#children.start(process.execPath, [CLIENT, 'start', source, '--json', ...flags, ...this.#clientArgs])
     try {
@@ -91,7 +92,7 @@ export class OurSide implements Side {
     }
   }
 
-  /** Starts the client without waiting for its end. */
+  /** Starts the client without waiting for it to exit. */
   startPush (source: string): Started {
     return this.#children.start(process.execPath, [CLIENT, 'push', source, '--json', ...this.#clientArgs])
   }

@@ -14,11 +14,18 @@ import { warmMemory } from './warm-memory.ts'
 export interface Pairs {
   readonly ours: Run[]
   readonly theirs: Run[]
-  /** Those of rsync with the secrecy that ours has too; none where it cannot be measured. */
+  /** Runs of rsync through ssh, which encrypts as ours does; none if it cannot be measured. */
   readonly throughSsh: Run[]
 }
 
-/** What a side needs to be opened. */
+/** The runs before and after a change. */
+export interface ChangedPairs {
+  readonly first: Pairs
+  readonly changed: Pairs
+  readonly changedBytes: number
+}
+
+/** Opens a side in a fresh directory. */
 export type OpenSide = (bench: Bench) => Promise<Side>
 
 export const openOurs: OpenSide = async ({ home, children }) => await OurSide.open(mkdtempSync(join(home, 'o-')), children)
@@ -29,7 +36,7 @@ export function noPairs (): Pairs {
   return { ours: [], theirs: [], throughSsh: [] }
 }
 
-/** Opens a side, uses it, and closes it, whatever happens. */
+/** Uses a side, and closes it in any case. */
 export async function withSide <S extends { close (): Promise<void> }, T>(side: S, use: (side: S) => Promise<T>): Promise<T> {
   try {
     return await use(side)
@@ -38,13 +45,17 @@ export async function withSide <S extends { close (): Promise<void> }, T>(side: 
   }
 }
 
-/** First syncs, each into an empty destination, all sides in turn. */
-export async function firstPairs (bench: Bench, set: DataSet, between: () => Promise<void> = async () => { /* nothing */ }): Promise<Pairs> {
+/** First syncs, each to an empty destination, all sides in turn. */
+export async function firstPairs (
+  bench: Bench, set: DataSet, between: () => Promise<void> = async () => { /* nothing */ }
+): Promise<Pairs> {
   const pairs = noPairs()
   for (let pair = 0; pair < bench.pairs; pair++) {
-    for (const [whose, open] of sidesOf(bench)) pairs[whose].push(await withSide(await open(bench), async side => await measure(bench, side, set)))
+    for (const [whose, open] of sidesOf(bench)) {
+      pairs[whose].push(await withSide(await open(bench), async side => await measure(bench, side, set)))
+    }
     await between()
-    tell(bench, 'first', pairs)
+    logPair(bench, 'first', pairs)
   }
   return pairs
 }
@@ -57,14 +68,14 @@ export async function unchangedPairs (bench: Bench, set: DataSet, between: () =>
     for (let pair = 0; pair < bench.pairs; pair++) {
       for (const [whose, side] of sides) pairs[whose].push(await measure(bench, side, set))
       await between()
-      tell(bench, 'no change', pairs)
+      logPair(bench, 'no change', pairs)
     }
   })
   return pairs
 }
 
-/** For each pair: all sides start empty, are given the tree, the tree changes, and all are given the change. */
-export async function changedPairs (bench: Bench, set: DataSet, change: Change): Promise<{ first: Pairs, changed: Pairs, changedBytes: number }> {
+/** For each pair: all sides start empty and receive the tree, then the tree changes, and all receive the change. */
+export async function changedPairs (bench: Bench, set: DataSet, change: Change): Promise<ChangedPairs> {
   const first = noPairs()
   const changed = noPairs()
   let changedBytes = Infinity
@@ -74,19 +85,19 @@ export async function changedPairs (bench: Bench, set: DataSet, change: Change):
       const { touched, bytes } = change(set, bench, pair)
       changedBytes = Math.min(changedBytes, bytes)
       for (const [whose, side] of sides) changed[whose].push(await measure(bench, side, set, touched))
-      tell(bench, 'first', first)
-      tell(bench, 'changed', changed)
+      logPair(bench, 'first', first)
+      logPair(bench, 'changed', changed)
     })
   }
   return { first, changed, changedBytes }
 }
 
-/** In the order in which they run. */
+/** The sides, in the order in which they run. */
 function sidesOf ({ throughSsh }: Bench): [keyof Pairs, OpenSide][] {
   return [['ours', openOurs], ['theirs', openTheirs], ...throughSsh ? [['throughSsh', openThroughSsh] as [keyof Pairs, OpenSide]] : []]
 }
 
-/** Opens all sides, uses them, and closes those that were opened, whatever happens. */
+/** Opens all sides, uses them, and closes those that were opened in any case. */
 async function withSides (bench: Bench, use: (sides: readonly [keyof Pairs, Side][]) => Promise<void>): Promise<void> {
   const sides: [keyof Pairs, Side][] = []
   try {
@@ -97,7 +108,7 @@ async function withSides (bench: Bench, use: (sides: readonly [keyof Pairs, Side
   }
 }
 
-/** One run, and the proof that it did its work. */
+/** Measures one run, and verifies its result. */
 export async function measure (bench: Bench, side: Side, set: DataSet, touched: readonly string[] = []): Promise<Run> {
   bench.signal.throwIfAborted()
   warmMemory(bench, set)
@@ -106,14 +117,17 @@ export async function measure (bench: Bench, side: Side, set: DataSet, touched: 
   return run
 }
 
-/** Throws where a destination is not what its source is. */
-export async function verify ({ seed, signal }: Bench, side: Pick<Side, 'destination'>, set: DataSet, touched: readonly string[] = []): Promise<void> {
+/** Throws if the destination differs from the source. */
+export async function verify (
+  { seed, signal }: Bench, side: Pick<Side, 'destination'>, set: DataSet, touched: readonly string[] = []
+): Promise<void> {
   const { files } = await compareTrees({ source: set.root, destination: side.destination, touched, seed, signal })
-  if (files === 0) throw new Error(`There are no files in ${set.root}, so that nothing was measured.`)
+  if (files === 0) throw new Error(`There are no files in ${set.root}, so nothing was measured.`)
 }
 
-function tell (bench: Bench, what: string, { ours, theirs, throughSsh }: Pairs): void {
+function logPair (bench: Bench, what: string, { ours, theirs, throughSsh }: Pairs): void {
   const [our, their, ssh] = [ours, theirs, throughSsh].map(runs => (runs.at(-1)?.durationMs ?? NaN) / 1000) as [number, number, number]
   const also = Number.isNaN(ssh) ? '' : `; through ssh ${ssh.toFixed(2)} s, ratio ${(our / ssh).toFixed(2)}`
-  bench.say(`${what}, pair ${ours.length} of ${bench.pairs}: ours ${our.toFixed(2)} s, theirs ${their.toFixed(2)} s, ratio ${(our / their).toFixed(2)}${also}`)
+  const both = `ours ${our.toFixed(2)} s, theirs ${their.toFixed(2)} s, ratio ${(our / their).toFixed(2)}`
+  bench.log(`${what}, pair ${ours.length} of ${bench.pairs}: ${both}${also}`)
 }

@@ -6,12 +6,13 @@ import type { TransferFigure } from './transfer.ts'
 
 const ALONE = fileURLToPath(new URL('./alone.ts', import.meta.url))
 
-/** What the scanner can do by itself, beside `find`. */
+/** The scanner alone, compared with `find`. */
 export async function scanAlone (bench: Bench): Promise<Row[]> {
   const figures = await measureAlone(bench, 'scan') as ScanFigures[]
   return figures.map(({ files, scanMs, coldScanMs, unchangedMs, findMs }) => ({
     case: 'scan-alone',
-    work: `${thousands(files)} files scanned; threads started first ${Math.round(coldScanMs)} ms; watched and unchanged ${unchangedMs.toFixed(1)} ms`,
+    work: `${thousands(files)} files scanned; threads started first ${Math.round(coldScanMs)} ms; ` +
+      `watched and unchanged ${unchangedMs.toFixed(1)} ms`,
     bars: [],
     ours: [{ durationMs: scanMs }],
     theirs: [],
@@ -19,7 +20,7 @@ export async function scanAlone (bench: Bench): Promise<Row[]> {
   }))
 }
 
-/** What the transfer can do by itself, with an end that stores nothing. */
+/** The transfer alone, with a receiver that stores nothing. */
 export async function transferAlone (bench: Bench): Promise<Row[]> {
   const figures = await measureAlone(bench, 'transfer') as TransferFigure[]
   return figures.map(({ work, files, durationMs, bytesPerSecond, filesPerSecond }) => ({
@@ -31,7 +32,7 @@ export async function transferAlone (bench: Bench): Promise<Row[]> {
   }))
 }
 
-/** Figures of a part in a process of its own: to tell whether a slow run is the fault of that part. */
+/** Measures a part in a separate process, to find out whether it causes a slow run. */
 async function measureAlone ({ children, home, scale }: Bench, part: string): Promise<unknown> {
   const { stdout } = await children.run(process.execPath, [...process.execArgv, ALONE, part, home, String(scale)])
   return JSON.parse(stdout)

@@ -4,7 +4,7 @@ import type { Bench } from './bench.ts'
 import type { DataSet } from './data-set.ts'
 import { warmMemory } from './warm-memory.ts'
 
-/** How fast this machine does the same work without any protocol: what nobody can beat by much. */
+/** How fast this machine does the same work without any protocol, which no program can beat by much. */
 export class PipeLimit {
   readonly name: string
   readonly durationsMs: number[] = []

@@ -2,23 +2,23 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errnoOf } from '@filesync/protocol'
 
-/** Linux counts processor time in ticks of a hundredth of a second, whatever the kernel's own tick is. */
+/** Linux reports processor time in ticks of 10 ms, independent of the kernel's own tick. */
 const MS_PER_TICK = 10
 const SAMPLE_EVERY_MS = 20
 
-/** What two programs took. */
+/** What a client and a server consumed. */
 export interface Consumption {
   readonly clientCpuMs: number
   readonly serverCpuMs: number
   readonly clientPeakBytes: number
   readonly serverPeakBytes: number
-  /** Everything that went over the loopback interface meanwhile: headers, TLS, looking for the server, other programs' traffic. */
+  /** All traffic on the loopback interface during the run: headers, TLS, discovery, and other programs. */
   readonly wireBytes: number
 }
 
 /**
- * Watches a server that goes on running and a client that ends meanwhile. Peaks are the kernel's high-water marks of
- * resident memory, so that sampling misses nothing but the growth of the client's last 20 ms.
+ * Measures a server that keeps running and a client that exits. Peaks are the kernel's high-water marks of resident memory, so
+ * sampling misses only growth in the last 20 ms of the client.
  */
 export class ProcessMeter {
   readonly #server: number
@@ -28,7 +28,7 @@ export class ProcessMeter {
   readonly #childrenBeforeMs: number
   readonly #serverBeforeMs: number
   readonly #loopbackBefore: number
-  /** Children that the server keeps for as long as it runs. */
+  /** Child processes that the server had at the start. */
   readonly #lasting: ReadonlySet<number>
   #client: number | undefined
   #timer: NodeJS.Timeout | undefined
@@ -49,17 +49,17 @@ export class ProcessMeter {
     this.#timer = setInterval(() => { this.#sample() }, SAMPLE_EVERY_MS)
   }
 
-  /** To be called when the client has ended. */
+  /** Call this after the client has exited. */
   async finish (): Promise<Consumption> {
     clearInterval(this.#timer)
     this.#sample()
     const wireBytes = loopbackBytes() - this.#loopbackBefore
-    // rsync's daemon has a process for each client, which ends a moment after the client does.
+    // rsync's daemon has one process per client, which exits shortly after the client.
     const hasOthers = (): boolean => childrenOf(this.#server).some(pid => !this.#lasting.has(pid))
     for (let tries = 0; hasOthers() && tries < 500; tries++) await sleep(10)
     const sum = (pids: Iterable<number>): number => [...pids].reduce((total, pid) => total + (this.#peaks.get(pid) ?? 0), 0)
     return {
-      // The client is the only child of this process that ended meanwhile.
+      // The client is the only child of this process that exited during the run.
       clientCpuMs: cpuMs('self').childrenMs - this.#childrenBeforeMs,
       serverCpuMs: serverMs(this.#server) - this.#serverBeforeMs,
       clientPeakBytes: sum(this.#clientPids),
@@ -83,10 +83,10 @@ export class ProcessMeter {
   }
 }
 
-/** Processor time of a running process, and of those of its children that have ended. */
+/** Processor time of a running process, and of its children that have exited. */
 export function cpuMs (pid: number | 'self'): { ownMs: number, childrenMs: number } {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-  // The name in parentheses may hold anything; the numbers follow its end. Field 14 of proc(5) is the twelfth of them.
+  // The name in parentheses may contain anything; the numbers follow it. Field 14 of proc(5) is the twelfth number.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ').map(Number)
   const ticks = (at: number): number => (fields[at] ?? NaN) * MS_PER_TICK
   return { ownMs: ticks(11) + ticks(12), childrenMs: ticks(13) + ticks(14) }
@@ -110,7 +110,7 @@ function childrenOf (pid: number): number[] {
   return readProcess(pid, `task/${pid}/children`).split(' ').filter(text => text !== '').map(Number)
 }
 
-/** Empty where the process has ended. */
+/** Empty if the process has exited. */
 function readProcess (pid: number, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'latin1')

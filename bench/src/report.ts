@@ -2,7 +2,7 @@ import { highest, judge, middle, times } from './row.ts'
 import type { Measure, Row, Timed, Verdict } from './row.ts'
 import { median, medianRatio } from './statistics.ts'
 
-/** A case that gave no figures, and why. */
+/** A case that failed, and why. */
 export interface Failure {
   readonly case: string
   readonly message: string
@@ -10,14 +10,15 @@ export interface Failure {
 
 export const COLUMNS = ['case', 'work', 'ours', 'theirs', 'ratio', 'bar', 'holds?', 'CPU', 'memory', 'wire'] as const
 
-/** What the columns mean, for people. */
-export const LEGEND = 'ours / theirs; CPU and memory as client + server; a ratio is the median of the ratios of the pairs; times, CPU and wire are medians, memory is the highest'
+/** What the columns mean. */
+export const LEGEND: string = 'ours / theirs; CPU and memory as client + server; a ratio is the median of the ratios of the pairs; ' +
+  'times, CPU and wire are medians, memory is the highest'
 
 const NOTHING = '–'
-/** More is in what was said meanwhile, and in the JSON. */
+/** The whole message is in the log and in the JSON. */
 const FAILURE_WIDTH = 80
 
-/** The rows of a table, each with a cell for every column. */
+/** The rows of the table, with a cell for each column. */
 export function tableRows (rows: readonly Row[], failures: readonly Failure[] = []): string[][] {
   return [
     ...rows.flatMap(row => [
@@ -25,13 +26,14 @@ export function tableRows (rows: readonly Row[], failures: readonly Failure[] = 
       ...row.throughSsh === undefined || row.throughSsh.length === 0 ? [] : [throughSshCells(row.ours, row.throughSsh)],
       ...row.reference === undefined ? [] : [referenceCells(row, row.reference)],
     ]),
-    ...failures.map(({ case: name, message }) => [name, `FAILED: ${message.split('\n')[0]?.slice(0, FAILURE_WIDTH) ?? ''}`, '', '', '', '', 'no', '', '', '']),
+    ...failures.map(failureCells),
   ]
 }
 
-/** What has to be known of single rows, one sentence each. */
+/** The notes on single rows, without duplicates. */
 export function notes (rows: readonly Row[]): string[] {
-  return rows.flatMap(({ case: name, note }) => note === undefined ? [] : [`${name}: ${note}`]).filter((text, i, all) => all.indexOf(text) === i)
+  const all = rows.flatMap(({ case: name, note }) => note === undefined ? [] : [`${name}: ${note}`])
+  return [...new Set(all)]
 }
 
 function cells (row: Row): string[] {
@@ -50,7 +52,14 @@ function cells (row: Row): string[] {
 }
 
 function throughSshCells (ours: readonly Timed[], theirs: readonly Timed[]): string[] {
-  return ['', 'against rsync through ssh', '', formatMs(median(times(theirs))), medianRatio(times(ours), times(theirs)).toFixed(2), '', '', ...consumed(theirs)]
+  return [
+    '', 'against rsync through ssh', '', formatMs(median(times(theirs))), medianRatio(times(ours), times(theirs)).toFixed(2), '', '',
+    ...consumed(theirs),
+  ]
+}
+
+function failureCells ({ case: name, message }: Failure): string[] {
+  return [name, `FAILED: ${message.split('\n')[0]?.slice(0, FAILURE_WIDTH) ?? ''}`, '', '', '', '', 'no', '', '', '']
 }
 
 /** Processor time, memory and bytes on the wire, in the order of the columns. */
@@ -67,7 +76,7 @@ function referenceCells (row: Row, { name, durationsMs }: NonNullable<Row['refer
   return ['', `limit: ${name}`, formatMs(median(durationsMs)), '', ratio, '', '', '', '', '']
 }
 
-/** A bar in words, such as "at most 0.50 of theirs". */
+/** A bar as text, such as "at most 0.50 of theirs". */
 export function describeBar ({ measure, limit, isStrict }: Verdict): string {
   return `${isStrict ? 'under' : 'at most'} ${describeValue(measure, limit)}`
 }
@@ -97,7 +106,7 @@ export function formatMs (ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`
 }
 
-/** Decimal units, as the bars for memory are. */
+/** In decimal units, like the bars for memory. */
 export function formatBytes (bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB']
   const power = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log10(bytes) / 3))
@@ -112,7 +121,7 @@ export function alignedTable (rows: readonly (readonly string[])[]): string {
   return all.map(row => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()).join('\n')
 }
 
-/** The same for a page. */
+/** The table in Markdown. */
 export function markdownTable (rows: readonly (readonly string[])[]): string {
   const line = (row: readonly string[]): string => `| ${row.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`
   return [line(COLUMNS), line(COLUMNS.map(() => '---')), ...rows.map(line)].join('\n')

@@ -1,50 +1,50 @@
 import { median, medianRatio } from './statistics.ts'
 import type { Run } from './side.ts'
 
-/** A figure that a bar limits. Where a row has several runs, times and bytes are medians, memory is the highest. */
+/** A figure that a bar limits. If a row has several runs, times and bytes are medians, and memory is the highest value. */
 export type Measure =
-  /** Our time as a share of the peer's, the median of the pairs. */
+  /** Our time divided by the peer's, as the median of the pairs. */
   | 'ratio'
   | 'durationMs'
   | 'wireBytes'
-  /** Bytes on the wire as a share of what a program that knows nothing but names would send. */
+  /** Bytes on the wire as a share of what a program would send that compares names only. */
   | 'wireShare'
   /** Resident memory of the client or of the server, whichever took more. */
   | 'peakBytes'
   /** Our time as a multiple of what a tenth of the work took. */
   | 'growth'
 
-/** What has to be reached. */
+/** A limit for a figure. */
 export interface Bar {
   readonly measure: Measure
   readonly limit: number
-  /** Whether the limit itself is too much. */
+  /** Whether a value equal to the limit misses the bar. */
   readonly isStrict: boolean
 }
 
-/** One run, as far as it was measured. */
+/** One run, with the figures that were measured. */
 export type Timed = Pick<Run, 'durationMs'> & Partial<Run>
 
-/** What was measured of one kind of work. */
+/** The figures of one kind of work. */
 export interface Row {
   readonly case: string
   readonly work: string
   readonly bars: readonly Bar[]
   readonly ours: readonly Timed[]
-  /** One for each of ours, or none where no peer does this work. */
+  /** One for each of ours, or none if the peer does not do this work. */
   readonly theirs: readonly Timed[]
-  /** The same of the peer with the secrecy that ours has. */
+  /** Runs of the peer through ssh, which encrypts as ours does. */
   readonly throughSsh?: readonly Timed[]
-  /** What a program that knows nothing but names would have to send. */
+  /** The bytes that a program would send that compares names only. */
   readonly changedBytes?: number
-  /** What a tenth of the work took. */
+  /** The time for a tenth of the work. */
   readonly tenthMs?: number
-  /** What the same work takes without any protocol. */
+  /** The time for the same work without any protocol. */
   readonly reference?: { readonly name: string, readonly durationsMs: readonly number[] }
   readonly note?: string
 }
 
-/** A bar and what was reached. */
+/** A bar and the value that was measured. */
 export interface Verdict extends Bar {
   readonly value: number
   readonly holds: boolean
@@ -58,7 +58,7 @@ export function under (measure: Measure, limit: number): Bar {
   return { measure, limit, isStrict: true }
 }
 
-/** What was reached of each bar. Throws where the row has no figure for a bar: a bar that nothing is measured for never holds. */
+/** Compares each bar with its value. Throws if the row has no figure for a bar: an unmeasured bar never holds. */
 export function judge (row: Row): Verdict[] {
   return row.bars.map(bar => {
     const value = figureOf(row, bar.measure)
@@ -67,7 +67,7 @@ export function judge (row: Row): Verdict[] {
   })
 }
 
-/** Throws where there is nothing to make it from. */
+/** Throws if the runs that it needs are missing. */
 function figureOf (row: Row, measure: Measure): number {
   switch (measure) {
     case 'ratio': return medianRatio(times(row.ours), times(row.theirs))
@@ -83,13 +83,13 @@ export function times (runs: readonly Timed[]): number[] {
   return runs.map(({ durationMs }) => durationMs)
 }
 
-/** The median of a figure; NaN where a run has none. Traffic of others on the same interface spoils a run, but hardly most. */
+/** The median of a figure; NaN if a run has none. Other traffic on the interface may spoil a run, but hardly most runs. */
 export function middle (runs: readonly Timed[], figure: keyof Run): number {
   const values = runs.map(run => run[figure] ?? NaN)
   return values.some(Number.isNaN) ? NaN : median(values)
 }
 
-/** The highest of a figure; NaN where a run has none, so that a missing figure cannot look like a small one. */
+/** The highest value of a figure; NaN if a run has none, so that a missing figure does not look like a small one. */
 export function highest (runs: readonly Timed[], figure: keyof Run): number {
   return Math.max(...runs.map(run => run[figure] ?? NaN))
 }

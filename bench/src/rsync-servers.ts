@@ -10,44 +10,47 @@ import type { Children, Started } from './children.ts'
 
 const START_TRIES = 200
 const START_PAUSE_MS = 10
-/** sshd insists on being called by its whole path. */
+/** sshd must be started by its absolute path. */
 const SSHD = '/usr/sbin/sshd'
 
-/** Something on the loopback interface that rsync can push to. */
+/** A server on the loopback interface that rsync can push to. */
 export interface RsyncServer {
   readonly process: Started
-  /** What rsync is called with to get there. */
+  /** The options that rsync needs to reach it. */
   readonly options: readonly string[]
   readonly target: string
 }
 
-/** Starts a server in an empty directory, for a destination. */
+/** Starts a server for a destination, with its files in an empty directory. */
 export type StartServer = (home: string, destination: string, children: Children) => Promise<RsyncServer>
 
-/** rsync's own daemon, in plain text, as its manual sets it up. */
+/** rsync's own daemon, unencrypted, configured as in its manual. */
 export const startDaemon: StartServer = async (home, destination, children) => {
   const port = await freePort()
   const config = join(home, 'rsyncd.conf')
   await writeFile(config, daemonConfiguration(destination, port))
   const process = children.start('rsync', ['--daemon', '--no-detach', `--config=${config}`, `--log-file=${join(home, 'rsyncd.log')}`])
-  await untilAnswers(process, port, children)
+  await waitUntilAnswering(process, port, children)
   return { process, options: [], target: `rsync://127.0.0.1:${port}/bench/` }
 }
 
-/** OpenSSH with what it chooses by itself, and keys of its own. */
+/** OpenSSH with its default algorithms and fresh keys. */
 export const startSshd: StartServer = async (home, destination, children) => {
   const port = await freePort()
   const config = await configureSshd(home, port, children)
   const process = children.start(SSHD, ['-D', '-e', '-f', config])
-  await untilAnswers(process, port, children)
+  await waitUntilAnswering(process, port, children)
   const hostKey = await readFile(join(home, 'host.pub'), 'utf8')
   await writeFile(join(home, 'known_hosts'), `[127.0.0.1]:${port} ${hostKey}`)
-  const ssh = ['ssh', '-F', '/dev/null', '-p', String(port), '-i', join(home, 'user'), '-o', `UserKnownHostsFile=${join(home, 'known_hosts')}`, '-o', 'StrictHostKeyChecking=yes', '-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes']
+  const ssh = [
+    'ssh', '-F', '/dev/null', '-p', String(port), '-i', join(home, 'user'), '-o', `UserKnownHostsFile=${join(home, 'known_hosts')}`,
+    '-o', 'StrictHostKeyChecking=yes', '-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes',
+  ]
   return { process, options: ['-e', ssh.join(' ')], target: `${userInfo().username}@127.0.0.1:${destination}/` }
 }
 
-/** Why rsync cannot be measured through ssh here; undefined where it can. */
-export async function sshdTrouble (home: string, children: Children): Promise<string | undefined> {
+/** Why rsync cannot be measured through ssh on this machine; undefined if it can. */
+export async function sshdProblem (home: string, children: Children): Promise<string | undefined> {
   if (!existsSync(SSHD)) return `${SSHD} is not installed`
   mkdirSync(home)
   const { code, stderr } = await children.start(SSHD, ['-t', '-f', await configureSshd(home, 1, children)]).ended
@@ -60,7 +63,7 @@ async function configureSshd (home: string, port: number, children: Children): P
   const config = join(home, 'sshd_config')
   const settings = [
     `ListenAddress 127.0.0.1:${port}`, `HostKey ${join(home, 'host')}`, `AuthorizedKeysFile ${join(home, 'user.pub')}`, 'PidFile none',
-    // The directory of the data belongs to all users.
+    // The parent directory is writable for all users.
     'StrictModes no', 'PasswordAuthentication no', 'KbdInteractiveAuthentication no', 'PermitRootLogin prohibit-password', 'PrintMotd no',
   ]
   await writeFile(config, `${settings.join('\n')}\n`)
@@ -68,7 +71,7 @@ async function configureSshd (home: string, port: number, children: Children): P
 }
 
 function daemonConfiguration (module: string, port: number): string {
-  // Run by root, the daemon would store as nobody.
+  // If root starts it, the daemon would write as the user nobody.
   const owner = process.getuid?.() === 0 ? 'uid = 0\ngid = 0\n' : ''
   return `address = 127.0.0.1\nport = ${port}\nuse chroot = no\n${owner}[bench]\npath = ${module}\nread only = no\n`
 }
@@ -82,8 +85,8 @@ async function freePort (): Promise<number> {
   return port
 }
 
-/** Ends the process and throws where nobody answers. */
-async function untilAnswers (server: Started, port: number, children: Children): Promise<void> {
+/** Stops the process and throws if it does not accept connections. */
+async function waitUntilAnswering (server: Started, port: number, children: Children): Promise<void> {
   for (let tries = 1; ; tries++) {
     const socket = connect(port, '127.0.0.1')
     try {

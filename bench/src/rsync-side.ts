@@ -6,7 +6,7 @@ import { ProcessMeter } from './process-meter.ts'
 import type { RsyncServer, StartServer } from './rsync-servers.ts'
 import type { Run, Side } from './side.ts'
 
-/** rsync, and what it pushes to. */
+/** rsync and a server that it pushes to. */
 export class RsyncSide implements Side {
   readonly destination: string
   readonly #home: string
@@ -41,9 +41,10 @@ export class RsyncSide implements Side {
     }
   }
 
-  /** Starts the client without waiting for its end. */
+  /** Starts the client without waiting for it to exit. */
   startPush (source: string): Started {
-    return this.#children.start('rsync', ['-a', '--delete', '--stats', '--no-human-readable', ...this.#server.options, `${source}/`, this.#server.target])
+    const { options, target } = this.#server
+    return this.#children.start('rsync', ['-a', '--delete', '--stats', '--no-human-readable', ...options, `${source}/`, target])
   }
 
   async close (): Promise<void> {
@@ -52,7 +53,7 @@ export class RsyncSide implements Side {
   }
 }
 
-/** The version that the first line of `rsync --version` tells; undefined where rsync is not installed. */
+/** The version in the first line of `rsync --version`; undefined if rsync is not installed. */
 export async function rsyncVersion (children: Children): Promise<string | undefined> {
   try {
     return /version (\S+)/u.exec((await children.run('rsync', ['--version'])).stdout)?.[1]
@@ -62,7 +63,7 @@ export async function rsyncVersion (children: Children): Promise<string | undefi
   }
 }
 
-/** A number from what `rsync --stats` prints. Throws where it is not there. */
+/** A number from the output of `rsync --stats`. Throws if it is missing. */
 export function statistic (stats: string, name: string): number {
   const text = new RegExp(`^${name}: ([\\d,]+)`, 'mu').exec(stats)?.[1]
   if (text === undefined) throw new Error(`rsync printed no "${name}": ${stats}`)

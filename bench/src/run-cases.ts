@@ -6,17 +6,17 @@ import type { Failure } from './report.ts'
 import { judge } from './row.ts'
 import type { Row } from './row.ts'
 
-export interface RunInit {
+export interface RunCasesInit {
   readonly cases: readonly Case[]
   readonly scale: number
   readonly pairs: number
   readonly seed: number
-  /** Every case gets a directory of its own in it. */
+  /** Each case uses a new directory in it. */
   readonly scratch: string
   readonly keep: boolean
   readonly throughSsh: boolean
   readonly signal: AbortSignal
-  readonly say: (text: string) => void
+  readonly log: (text: string) => void
 }
 
 export interface Results {
@@ -26,11 +26,11 @@ export interface Results {
 
 const MINUTE_MS = 60_000
 
-/** Runs one case after the other. What fails is told and does not keep the next from running. Throws when the signal is aborted. */
-export async function runCases (init: RunInit): Promise<Results> {
+/** Runs the cases one after the other. A failure is logged, and the next case runs. Throws if the signal is aborted. */
+export async function runCases (init: RunCasesInit): Promise<Results> {
   const results: Results = { rows: [], failures: [] }
   for (const one of init.cases) {
-    init.say(`${one.name}: ${one.about}`)
+    init.log(`${one.name}: ${one.about}`)
     try {
       const rows = await runCase(one, init)
       // A row without a figure for one of its bars is a failure, not a row.
@@ -39,24 +39,24 @@ export async function runCases (init: RunInit): Promise<Results> {
     } catch (error) {
       init.signal.throwIfAborted()
       const message = error instanceof Error ? error.message : String(error)
-      init.say(`${one.name} failed: ${message}`)
+      init.log(`${one.name} failed: ${message}`)
       results.failures.push({ case: one.name, message })
     }
   }
   return results
 }
 
-async function runCase (one: Case, { scale, pairs, seed, scratch, keep, throughSsh, signal, say }: RunInit): Promise<Row[]> {
+async function runCase (one: Case, { scale, pairs, seed, scratch, keep, throughSsh, signal, log }: RunCasesInit): Promise<Row[]> {
   const home = mkdtempSync(join(scratch, 'c-'))
   const children = new Children()
   const limit = AbortSignal.timeout(one.limitMinutes * MINUTE_MS)
   const over = AbortSignal.any([signal, limit])
   over.addEventListener('abort', () => { children.killAll() })
   try {
-    return await one.run({ scale, pairs, seed, throughSsh, signal: over, children, home, say: text => { say(`  ${text}`) } })
+    return await one.run({ scale, pairs, seed, throughSsh, signal: over, children, home, log: text => { log(`  ${text}`) } })
   } catch (error) {
-    // What its programs say when they are killed explains nothing.
-    throw limit.aborted ? new Error(`It was stopped at its time limit of ${one.limitMinutes} minutes.`, { cause: error }) : error
+    // The errors of programs that were killed do not explain this.
+    throw limit.aborted ? new Error(`The case was stopped at its time limit of ${one.limitMinutes} minutes.`, { cause: error }) : error
   } finally {
     children.killAll()
     if (!keep) rmSync(home, { recursive: true, force: true })

@@ -8,13 +8,13 @@ import { measure, openTheirs, verify, withSide } from './pairs.ts'
 import type { Run } from './side.ts'
 import type { Timed } from './row.ts'
 
-/** Long enough for a run of rsync between two of ours. */
+/** Long enough for a run of rsync between two of our runs. */
 const QUIET_SECONDS = 5
 const WAKE_UPS = 12
 
 /**
- * A client that goes on running, walks the whole tree whenever the server said, and finds nothing changed; in turn with
- * runs of rsync. Our time is what the client tells of each run: from its wake-up to NEXT_SYNC and the closed connection.
+ * A client that keeps running, walks the whole tree whenever the server asks, and finds nothing changed; in turn with runs of
+ * rsync. Our time is what the client reports for each run: from wake-up until NEXT_SYNC has arrived and the connection is closed.
  */
 export async function runningPairs (bench: Bench, set: DataSet): Promise<{ ours: Timed[], theirs: Run[] }> {
   const ours: Timed[] = []
@@ -24,14 +24,15 @@ export async function runningPairs (bench: Bench, set: DataSet): Promise<{ ours:
     for await (const run of runsAfterFirst(bench, { side, set, flags: ['--no-watch'] })) {
       ours.push(run)
       theirs.push(await measure(bench, peer, set))
-      bench.say(`inside a running client, pair ${ours.length} of ${bench.pairs}: ours ${run.durationMs} ms, theirs ${Math.round(theirs.at(-1)?.durationMs ?? NaN)} ms`)
+      const theirMs = Math.round(theirs.at(-1)?.durationMs ?? NaN)
+      bench.log(`inside a running client, pair ${ours.length} of ${bench.pairs}: ours ${run.durationMs} ms, theirs ${theirMs} ms`)
       if (ours.length === bench.pairs) return
     }
   }))
   return { ours, theirs }
 }
 
-/** A client that watches the tree, is woken every second by the server's interval, and knows that nothing changed. */
+/** A client that watches the tree, runs every second at the server's interval, and knows that nothing has changed. */
 export async function watchingRuns (bench: Bench, set: DataSet): Promise<Timed[]> {
   const runs: Timed[] = []
   await withSide(await openRunning(bench, 1), async side => {
@@ -40,7 +41,7 @@ export async function watchingRuns (bench: Bench, set: DataSet): Promise<Timed[]
       if (runs.length === WAKE_UPS) return
     }
   })
-  bench.say(`${set.files.length} files watched: ${runs.map(({ durationMs }) => durationMs).join(', ')} ms`)
+  bench.log(`${set.files.length} files watched: ${runs.map(({ durationMs }) => durationMs).join(', ')} ms`)
   return runs
 }
 
@@ -60,7 +61,7 @@ async function * runsAfterFirst (
       await verify(bench, side, set)
     } else {
       expectNothingSent(run)
-      // The second run may still be the watch's own beginning.
+      // The second run may still include the start of the watch.
       if (number > 1) yield { durationMs: run.durationMs, toldBytes: run.toldBytes, serverCpuMs: nowCpuMs - cpuMs }
     }
     cpuMs = nowCpuMs

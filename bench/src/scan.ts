@@ -9,15 +9,15 @@ const FILES_PER_DIRECTORY = 123
 const SPREAD = 29
 
 export interface ScanBenchInit {
-  /** Files of the small tree; the large one has ten times as many. */
+  /** The number of files in the small tree; the large one has ten times as many. */
   readonly files?: number
   /** Pairs of `find` and scan. */
   readonly pairs?: number
-  /** Whether the large tree is measured as well. */
+  /** Whether to measure the large tree too. */
   readonly large?: boolean
 }
 
-/** What was measured of one tree. Times are medians. */
+/** The figures of one tree. Times are medians. */
 export interface ScanFigures {
   readonly files: number
   /** `find DIR -printf '%s\n'`, wall clock. */
@@ -25,7 +25,7 @@ export interface ScanFigures {
   /** A full scan in a running scanner with two threads, wall clock, and processor time of all threads. */
   readonly scanMs: number
   readonly scanCpuMs: number
-  /** The same with the threads to be started first, as in a program that runs once. */
+  /** The same, including the start of the threads, as in a program that runs once. */
   readonly coldScanMs: number
   readonly ratio: number
   /** A scan while watching, when nothing has changed. */
@@ -35,7 +35,7 @@ export interface ScanFigures {
   readonly watchingBytes: number
 }
 
-/** Measures walk and digests against `find`, in pairs, on a tree in memory. Run it with nothing else running. */
+/** Measures walk and digests against `find`, in pairs, on a tree in memory. Run it on an idle machine. */
 export async function benchScan (init: ScanBenchInit = {}): Promise<ScanFigures[]> {
   const small = init.files ?? 100_000
   const counts = init.large === false ? [small] : [small, small * 10]
@@ -53,8 +53,8 @@ export async function benchScan (init: ScanBenchInit = {}): Promise<ScanFigures[
 }
 
 /**
- * Files of log-normal sizes around 4 KiB, all holes, so that a million of them need no disk. Recorded figures depend on their
- * sizes, so the generator stays.
+ * Files with log-normal sizes around 4 KiB, all holes, so that a million of them need no disk space. Recorded figures depend on
+ * the sizes, so the generator must not change.
  */
 function makeTree (root: string, files: number): void {
   let seed = 1
@@ -101,10 +101,15 @@ async function measure (root: string, files: number, pairs: number): Promise<Sca
   await scanner.close()
   const findMs = median(find)
   const scanMs = median(scan)
-  return { files, findMs, scanMs, scanCpuMs: median(cpu), coldScanMs: median(cold), ratio: scanMs / findMs, unchangedMs, scannedBytes, watchingBytes }
+  return {
+    files, findMs, scanMs, scanCpuMs: median(cpu), coldScanMs: median(cold), ratio: scanMs / findMs, unchangedMs, scannedBytes,
+    watchingBytes,
+  }
 }
 
-async function measureWatch (scanner: Awaited<ReturnType<typeof openScanner>>, runs: number): Promise<{ unchangedMs: number, watchingBytes: number }> {
+async function measureWatch (
+  scanner: Awaited<ReturnType<typeof openScanner>>, runs: number
+): Promise<{ unchangedMs: number, watchingBytes: number }> {
   const stop = new AbortController()
   const batches = scanner.watch({ signal: stop.signal })[Symbol.asyncIterator]()
   await batches.next()

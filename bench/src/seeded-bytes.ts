@@ -4,8 +4,8 @@ const BLOCK_BYTES = 1 << 20
 const ZEROS = Buffer.alloc(BLOCK_BYTES)
 
 /**
- * Random bytes and numbers that are the same for the same seed and label: AES-128 in counter mode over zeros, which is
- * several times faster than a generator in JavaScript and does not compress.
+ * Random bytes and numbers, the same for the same seed and label: AES-128 in counter mode over zeros, which is several times
+ * faster than a generator in JavaScript. The bytes do not compress.
  */
 export class SeededBytes {
   readonly #cipher: ReturnType<typeof createCipheriv>
@@ -17,7 +17,7 @@ export class SeededBytes {
     this.#cipher = createCipheriv('aes-128-ctr', key.subarray(0, 16), key.subarray(16, 32))
   }
 
-  /** The next bytes, at most 1 MiB. They may be a part of a larger buffer. */
+  /** The next bytes, at most 1 MiB. They may be part of a larger buffer. */
   take (sizeBytes: number): Buffer {
     if (sizeBytes > BLOCK_BYTES) throw new RangeError(`${sizeBytes} bytes are more than a block of ${BLOCK_BYTES}.`)
     if (this.#at + sizeBytes > this.#block.length) {
@@ -29,7 +29,7 @@ export class SeededBytes {
     return bytes
   }
 
-  /** The next bytes, any number, a block at a time. */
+  /** Any number of bytes, one block at a time. */
   * blocks (sizeBytes: number): Generator<Buffer, void, undefined> {
     for (let left = sizeBytes; left > 0; left -= BLOCK_BYTES) yield this.take(Math.min(left, BLOCK_BYTES))
   }
@@ -44,7 +44,7 @@ export class SeededBytes {
     return Math.floor(this.fraction() * count)
   }
 
-  /** Log-normal, as sizes of files are: half lie below the median; `sigma` says how far they spread. */
+  /** A log-normal number, as file sizes are: half of them are below the median, and `sigma` is the spread. */
   logNormal (median: number, sigma: number): number {
     // Box and Muller, "A Note on the Generation of Random Normal Deviates", 1958.
     const normal = Math.sqrt(-2 * Math.log(1 - this.fraction())) * Math.cos(2 * Math.PI * this.fraction())

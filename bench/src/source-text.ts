@@ -1,7 +1,10 @@
 import type { SeededBytes } from './seeded-bytes.ts'
 
-const WORDS = ['const', 'return', 'await', 'function', 'entry', 'listing', 'if', 'else', 'for', 'of', 'name', 'size', '=', '===', '=>', '{', '}', '(', ')',
-  'session', 'import', 'from', 'export', 'path', 'error', 'throw', 'new', 'signal', 'bytes', 'count', 'value', 'index', '+', '0', '1', 'undefined']
+const WORDS = [
+  'const', 'return', 'await', 'function', 'entry', 'listing', 'if', 'else', 'for', 'of', 'name', 'size', '=', '===', '=>', '{', '}', '(',
+  ')', 'session', 'import', 'from', 'export', 'path', 'error', 'throw', 'new', 'signal', 'bytes', 'count', 'value', 'index', '+', '0', '1',
+  'undefined',
+]
 
 /** Text in lines that compresses about as source code does. */
 export function sourceText (random: SeededBytes, sizeBytes: number): Buffer {

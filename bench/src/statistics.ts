@@ -1,4 +1,4 @@
-/** The value in the middle; between the two in the middle where their number is even. Throws on no values. */
+/** The middle value, or the mean of the two in the middle. Throws if there are no values. */
 export function median (values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]]
@@ -7,8 +7,8 @@ export function median (values: readonly number[]): number {
 }
 
 /**
- * The median of the ratios of the pairs. Not the ratio of the medians: what slows the machine for a while slows both runs
- * of a pair. Throws where the numbers of values differ.
+ * The median of the ratios of the pairs, not the ratio of the medians: what slows the machine for a while slows both runs of a
+ * pair. Throws if there are not equally many values.
  */
 export function medianRatio (ours: readonly number[], theirs: readonly number[]): number {
   if (ours.length !== theirs.length) throw new RangeError(`${ours.length} runs do not pair with ${theirs.length}.`)

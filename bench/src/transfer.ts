@@ -14,20 +14,20 @@ import { openFileSource, openSigner } from '@filesync/transfer/node'
 import { makeLargeFile, makeSmallFiles } from './listed-files.ts'
 import type { ListedFiles } from './listed-files.ts'
 
-/** What one case took. */
+/** The figures of one case. */
 export interface TransferFigure {
   readonly work: string
   readonly files: number
   readonly bytes: number
   readonly durationMs: number
-  /** User and system time of the whole process, which a busy machine changes less than the duration. */
+  /** User and system time of the whole process, which a busy machine affects less than the duration. */
   readonly cpuMs: number
   readonly filesPerSecond: number
   readonly bytesPerSecond: number
 }
 
 export interface BenchTransferInit {
-  /** Where the data sets are made and removed again; a memory file system tells the most. */
+  /** Where the data sets are made and removed; use a memory file system to leave out the disk. */
   readonly directory?: string
   readonly files?: number
   readonly largeBytes?: number
@@ -35,8 +35,8 @@ export interface BenchTransferInit {
 }
 
 /**
- * Reading, packing, hashing and sending over a plain socket on the loopback interface, with an end that takes the bytes
- * and throws them away: what this package alone can do.
+ * Reads, packs, hashes and sends over a plain socket on the loopback interface to a receiver that drops the bytes, to measure this
+ * package alone.
  */
 export async function benchTransfer (init: BenchTransferInit = {}): Promise<readonly TransferFigure[]> {
   const directory = mkdtempSync(join(init.directory ?? tmpdir(), 'filesync-bench-'))
@@ -125,7 +125,9 @@ async function push (work: string, set: ListedFiles, workers: number): Promise<T
       connection: server, tasks: set.tasks, staging: new Drain(set.sizes), clock: systemClock,
       describe: task => ({ path: 'file' as RelativePath, sizeBytes: set.sizes[task] ?? 0 }),
     })
-    await server.send({ type: 'NEXT_SYNC', inMs: 1000, result: 'OK', stored: { files, bytes, deleted: 0, renamed: 0 }, problems: [], problemCount: 0 })
+    await server.send({
+      type: 'NEXT_SYNC', inMs: 1000, result: 'OK', stored: { files, bytes, deleted: 0, renamed: 0 }, problems: [], problemCount: 0,
+    })
   }
   const [next] = await Promise.all([sendFiles({ connection: client, answers, source, clock: systemClock }), receive()])
   const result = stop()
@@ -145,7 +147,7 @@ async function sign (work: string, set: ListedFiles): Promise<TransferFigure> {
   return result
 }
 
-/** Takes what comes, checks nothing and keeps nothing. */
+/** Accepts everything, checks nothing and keeps nothing. */
 class Drain implements StagingArea {
   readonly #sizes: readonly number[]
 
@@ -198,7 +200,7 @@ function listEverything (answers: ListingResponder): void {
   }
 }
 
-/** Starts the clock; what it returns stops it. */
+/** Starts measuring; the returned function stops it. */
 function measure (work: string, set: ListedFiles): () => TransferFigure {
   const startMs = performance.now()
   const cpu = process.cpuUsage()
@@ -210,5 +212,8 @@ function measure (work: string, set: ListedFiles): () => TransferFigure {
 
 function figure (work: string, set: ListedFiles, { durationMs, cpuMs }: { durationMs: number, cpuMs: number }): TransferFigure {
   const bytes = set.tree.bytes
-  return { work, files: set.tasks.length, bytes, durationMs, cpuMs, filesPerSecond: set.tasks.length * 1000 / durationMs, bytesPerSecond: bytes * 1000 / durationMs }
+  return {
+    work, files: set.tasks.length, bytes, durationMs, cpuMs, filesPerSecond: set.tasks.length * 1000 / durationMs,
+    bytesPerSecond: bytes * 1000 / durationMs,
+  }
 }

@@ -8,19 +8,20 @@ import { compareTrees } from '../src/compare-trees.ts'
 import { makeAlbum, makeLargeFile, makeMillion, makePhotos, makeSmallFiles, makeSourceTree } from '../src/data-set.ts'
 import { SeededBytes } from '../src/seeded-bytes.ts'
 import { median } from '../src/statistics.ts'
-import { makeScratch } from './scratch.ts'
+import { makeScratch } from './support/scratch.ts'
 
 const recipe = { seed: 7, scale: 0.0005, signal: new AbortController().signal }
 const makers = [
   ['small files', makeSmallFiles, changeOnePercent], ['a million', makeMillion, changeOnePercent], ['an album', makeAlbum, renameDirectory],
-  ['a large file', makeLargeFile, append], ['a large file, moved', makeLargeFile, insertFront], ['photos', makePhotos, addPhotos], ['a source tree', makeSourceTree, workADay],
+  ['a large file', makeLargeFile, append], ['a large file, moved', makeLargeFile, insertFront],
+  ['photos', makePhotos, addPhotos], ['a source tree', makeSourceTree, workADay],
 ] as const
 
 let root: string
 beforeEach(() => { root = makeScratch() })
 afterEach(() => { rmSync(root, { recursive: true }) })
 
-test.each(makers)('%s are the same for the same seed, before and after three changes, and other for another', async (_name, make, change) => {
+test.each(makers)('%s are the same for one seed, before and after three changes, and differ for another', async (_name, make, change) => {
   const [once, again] = [join(root, 'a', 'tree'), join(root, 'b', 'tree')]
   const [first, second] = [await make(once, recipe), await make(again, recipe)]
   expect(second.files).toEqual(first.files)
@@ -35,13 +36,13 @@ test.each(makers)('%s are the same for the same seed, before and after three cha
   expect(digestOf(other.root)).not.toBe(before)
 })
 
-test('a data set tells its files and its bytes', async () => {
+test('a data set lists its files and counts their bytes', async () => {
   const { files, bytes } = await makeSmallFiles(join(root, 'tree'), recipe)
   expect(files).toHaveLength(50)
   expect(files.reduce((sum, path) => sum + lstatSync(join(root, 'tree', path)).size, 0)).toBe(bytes)
 })
 
-test('nothing in a data set is young enough to count as being written', async () => {
+test('all files in a data set are settled', async () => {
   const set = await makeSourceTree(join(root, 'tree'), { ...recipe, scale: 0.006 })
   for (let round = 0; round < 3; round++) workADay(set, recipe, round)
   const youngest = readdirSync(set.root, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile())
@@ -59,13 +60,13 @@ test('sizes are log-normal', () => {
   expect(mean).toBeLessThan(12_000)
 })
 
-test('bytes do not hang on how many are taken at once up to a block, and differ by label', () => {
+test('bytes do not depend on how many are taken at once, and differ by label', () => {
   const [one, other] = [new SeededBytes(1, 'a'), new SeededBytes(1, 'a')]
   expect(Buffer.concat([one.take(10), one.take(20)])).toEqual(other.take(30))
   expect(new SeededBytes(1, 'b').take(30)).not.toEqual(new SeededBytes(1, 'a').take(30))
 })
 
-test('a comparison finds what a copy has wrong', async () => {
+test('a comparison finds each kind of difference', async () => {
   const set = await makeSmallFiles(join(root, 'a', 'tree'), recipe)
   await makeSmallFiles(join(root, 'b', 'tree'), recipe)
   const trees = { source: set.root, destination: join(root, 'b', 'tree'), seed: 1, signal: recipe.signal }
@@ -87,12 +88,13 @@ test('a comparison finds what a copy has wrong', async () => {
   await spoil(changeOnePercent, /time of|bytes instead|other content/u)
 })
 
-test('a comparison reads what was touched even where sizes and times are the same', async () => {
+test('a comparison reads touched files even if sizes and times are the same', async () => {
   const source = await makeLargeFile(join(root, 'a', 'tree'), recipe)
   const destination = await makeLargeFile(join(root, 'b', 'tree'), { ...recipe, seed: 9 })
   const { atime, mtime } = lstatSync(join(source.root, 'large.bin'))
   utimesSync(join(destination.root, 'large.bin'), atime, mtime)
-  await expect(compareTrees({ source: source.root, destination: destination.root, touched: ['large.bin'], seed: 1, signal: recipe.signal })).rejects.toThrow(/other content/u)
+  const comparison = { source: source.root, destination: destination.root, touched: ['large.bin'], seed: 1, signal: recipe.signal }
+  await expect(compareTrees(comparison)).rejects.toThrow(/other content/u)
 })
 
 const NOTHING = { touched: [], bytes: 0 }
@@ -102,7 +104,7 @@ function withLarge (directory: string): string {
   return directory
 }
 
-/** Of everything a copy has to carry. */
+/** A digest of everything that a copy must preserve. */
 function digestOf (directory: string): string {
   const hash = createHash('sha256')
   const paths = readdirSync(directory, { recursive: true, encoding: 'utf8' }).sort()

@@ -7,9 +7,11 @@ import { atMost, judge, under } from '../src/row.ts'
 import type { Row } from '../src/row.ts'
 import { statistic } from '../src/rsync-side.ts'
 import { median, medianRatio } from '../src/statistics.ts'
-import { expectWellFormed } from './well-formed.ts'
+import { expectWellFormed } from './support/well-formed.ts'
 
-const run = { clientCpuMs: 100, serverCpuMs: 200, clientPeakBytes: 90_000_000, serverPeakBytes: 120_000_000, wireBytes: 1_500_000, toldBytes: 1_400_000 }
+const run = {
+  clientCpuMs: 100, serverCpuMs: 200, clientPeakBytes: 90_000_000, serverPeakBytes: 120_000_000, wireBytes: 1_500_000, toldBytes: 1_400_000,
+}
 const row: Row = {
   case: 'insert-front',
   work: 'one byte <inserted> & "moved"',
@@ -20,13 +22,13 @@ const row: Row = {
   note: 'as told',
 }
 
-test('a median is the value in the middle, or between the two', () => {
+test('a median is the middle value, or the mean of the two in the middle', () => {
   expect(median([3, 1, 2])).toBe(2)
   expect(median([10, 1, 2, 4])).toBe(3)
   expect(() => median([])).toThrow(/no values/u)
 })
 
-test('a ratio is the median of the pairs, not the ratio of medians', () => {
+test('a ratio is the median of the ratios of the pairs', () => {
   expect(medianRatio([10, 30, 60], [20, 100, 60])).toBe(0.5)
   expect(() => medianRatio([1, 2], [1])).toThrow(/do not pair/u)
 })
@@ -38,18 +40,22 @@ test('bars hold or do not, at the limit itself too', () => {
   expect(judge({ ...row, bars: [atMost('growth', 12)], tenthMs: 10 })[0]).toMatchObject({ value: 20, holds: false })
 })
 
-test('a bar without a figure is an error, not a bar that holds', () => {
+test('a bar without a figure is an error', () => {
   expect(() => judge({ ...row, theirs: [] })).toThrow(/pair/u)
   expect(() => judge({ ...row, bars: [under('wireShare', 0.02)] })).toThrow(/no figure/u)
   const [first, ...others] = row.ours
-  expect(() => judge({ ...row, bars: [under('peakBytes', 1)], ours: [{ durationMs: first?.durationMs ?? 0 }, ...others] })).toThrow(/no figure/u)
+  const incomplete: Row = { ...row, bars: [under('peakBytes', 1)], ours: [{ durationMs: first?.durationMs ?? 0 }, ...others] }
+  expect(() => judge(incomplete)).toThrow(/no figure/u)
 })
 
-test('the table has a cell for each column, and says what failed', () => {
+test('the table has a cell for each column, and shows failures', () => {
   const rows = tableRows([row], [{ case: 'photos', message: 'The destination differs: x\nand more' }])
   expect(rows.map(cells => cells.length)).toEqual([COLUMNS.length, COLUMNS.length, COLUMNS.length])
-  expect(rows[0]).toEqual(['insert-front', row.work, '200 ms', '1.00 s', '0.20', 'at most 0.40 of theirs; under 1.5 MB on the wire; under 250 MB resident',
-    'no: 1.5 MB on the wire', '0.10 s + 0.20 s / 0.10 s + 0.20 s', '90.0 MB + 120 MB / 90.0 MB + 120 MB', '1.5 MB / 1.5 MB'])
+  expect(rows[0]).toEqual([
+    'insert-front', row.work, '200 ms', '1.00 s', '0.20',
+    'at most 0.40 of theirs; under 1.5 MB on the wire; under 250 MB resident', 'no: 1.5 MB on the wire',
+    '0.10 s + 0.20 s / 0.10 s + 0.20 s', '90.0 MB + 120 MB / 90.0 MB + 120 MB', '1.5 MB / 1.5 MB',
+  ])
   expect(rows[1]).toEqual(['', 'limit: cat | cat', '60 ms', '', '0.06', '', '', '', '', ''])
   expect(rows[2]?.slice(0, 2)).toEqual(['photos', 'FAILED: The destination differs: x'])
   const lines = alignedTable(rows).split('\n')
@@ -58,20 +64,20 @@ test('the table has a cell for each column, and says what failed', () => {
   expect(notes([row, row])).toEqual(['insert-front: as told'])
 })
 
-test('rsync through ssh stands below rsync, with the ratio of our time to its own', () => {
+test('rsync through ssh has a row below rsync, with its own ratio', () => {
   const throughSsh = [{ ...run, durationMs: 400 }, { ...run, durationMs: 1000 }, { ...run, durationMs: 500 }]
   const rows = tableRows([{ ...row, throughSsh }, { ...row, throughSsh: [] }])
   expect(rows.map(([, work]) => work)).toEqual([row.work, 'against rsync through ssh', 'limit: cat | cat', row.work, 'limit: cat | cat'])
   expect(rows[1]).toEqual(['', 'against rsync through ssh', '', '500 ms', '0.40', '', '', '0.10 s + 0.20 s', '90.0 MB + 120 MB', '1.5 MB'])
 })
 
-test('a table for a page escapes what would end a cell', () => {
+test('a Markdown table escapes what would end a cell', () => {
   const lines = markdownTable(tableRows([row])).split('\n')
   expect(lines).toHaveLength(4)
   expect(lines.at(-1)).toContain('cat \\| cat')
 })
 
-test('the picture is well-formed, has every bar, and says in words what holds', () => {
+test('the chart is well-formed, has every bar, and says in words which ones hold', () => {
   const svg = drawChart([row, { ...row, bars: [], work: 'nothing to reach' }], 'a < b & c')
   expectWellFormed(svg)
   expect(svg.match(/: holds</gu)).toHaveLength(2)
@@ -80,7 +86,7 @@ test('the picture is well-formed, has every bar, and says in words what holds', 
   expect(svg).not.toMatch(/NaN|Infinity|undefined/u)
 })
 
-test('the page is filled between its marks and nowhere else', () => {
+test('the page is changed only between its marks', () => {
   const page = 'before\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nafter\n'
   const filled = fillLastRun(page, 'new')
   expect(filled).toBe('before\n<!-- bench:begin -->\n\nnew\n\n<!-- bench:end -->\nafter\n')
@@ -88,21 +94,25 @@ test('the page is filled between its marks and nowhere else', () => {
   expect(() => fillLastRun('no marks', 'new')).toThrow(/has no/u)
 })
 
-test('amounts are readable', () => {
+test('amounts are formatted with units', () => {
   expect([0, 999, 1500, 250_000_000, 2 ** 31].map(formatBytes)).toEqual(['0 B', '999 B', '1.5 kB', '250 MB', '2.1 GB'])
   expect([19.6, 999, 1234].map(formatMs)).toEqual(['20 ms', '999 ms', '1.23 s'])
 })
 
-test('figures are read from what rsync prints', () => {
+test('figures are read from the output of rsync', () => {
   expect(statistic('x\nTotal bytes sent: 2,136,191\nTotal bytes received: 40\n', 'Total bytes sent')).toBe(2_136_191)
   expect(() => statistic('x', 'Total bytes sent')).toThrow(/printed no/u)
 })
 
-test('options are checked', () => {
-  expect(parseOptions(['append', 'photos', '--scale', '0.1', '--pairs', '5', '--keep'], 'x.json')).toMatchObject({ scale: 0.1, pairs: 5, keep: true, jsonFile: 'x.json', writeDocs: false })
+test('options are validated', () => {
+  expect(
+    parseOptions(['append', 'photos', '--scale', '0.1', '--pairs', '5', '--keep'], 'x.json')
+  ).toMatchObject({ scale: 0.1, pairs: 5, keep: true, jsonFile: 'x.json', writeDocs: false })
   expect(parseOptions(['append', 'photos'], 'x.json')?.cases.map(({ name }) => name)).toEqual(['append', 'photos'])
   expect(parseOptions(['--help'], 'x.json')).toBeUndefined()
-  for (const args of [['nothing'], ['--scale', '0'], ['--scale', '2'], ['--scale', 'x'], ['--pairs', '0'], ['--pairs', '1.5'], ['--what']]) {
+  for (const args of [
+    ['nothing'], ['--scale', '0'], ['--scale', '2'], ['--scale', 'x'], ['--pairs', '0'], ['--pairs', '1.5'], ['--what'],
+  ]) {
     expect(() => parseOptions(args, 'x.json'), args.join(' ')).toThrow()
   }
 })

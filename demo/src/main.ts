@@ -12,16 +12,16 @@ const SERVER = fileURLToPath(new URL('../../apps/server/dist/main.js', import.me
 const CLIENT = fileURLToPath(new URL('../../apps/client/dist/main.js', import.meta.url))
 const USAGE = `usage: pnpm demo [DIR] [--once]
 
-Starts a server and a client as two processes on this machine, pairs them with a one-time token, and pushes DIR (a sample
-tree unless given). Nothing leaves the loopback interface.
+Starts a server and a client as two processes on this machine, pairs them with a one-time token, and pushes DIR (by default a
+sample tree). All traffic stays on the loopback interface.
 
-  --once   end after the first sync instead of keeping DIR in sync until Ctrl-C
+  --once   exit after the first sync instead of keeping DIR in sync until Ctrl-C
 `
 
-/** What Ctrl-C, or the end of the demo, has to stop. */
+/** The processes to stop on Ctrl-C and at the end of the demo. */
 const running = new Set<ChildProcess>()
 
-function say (text: string): void {
+function log (text: string): void {
   process.stdout.write(`demo: ${text}\n`)
 }
 
@@ -29,7 +29,7 @@ function loopbackInterface (): string {
   for (const [name, addresses] of Object.entries(networkInterfaces())) {
     if (addresses?.some(({ internal, family }) => internal && family === 'IPv4') === true) return name
   }
-  throw new Error('This machine has no loopback interface with an IPv4 address, which the demo needs.')
+  throw new Error('The demo needs a loopback interface with an IPv4 address, and this machine has none.')
 }
 
 function start (program: string, args: readonly string[], capture: boolean): ChildProcess {
@@ -52,7 +52,7 @@ async function output (program: string, args: readonly string[]): Promise<string
   let text = ''
   child.stdout?.setEncoding('utf8').on('data', (chunk: string) => { text += chunk })
   const code = await exitCode(child)
-  if (code !== 0) throw new Error(`${args.join(' ')} ended with exit code ${code}.`)
+  if (code !== 0) throw new Error(`${args.join(' ')} exited with ${code}.`)
   return text
 }
 
@@ -63,7 +63,7 @@ async function startServer (args: readonly string[]): Promise<ChildProcess> {
   const lines = createInterface({ input: stdout })
   await new Promise<void>((ready, fail) => {
     lines.once('line', () => { ready() })
-    server.once('exit', code => { fail(new Error(`The server ended with exit code ${String(code)} before it was ready.`)) })
+    server.once('exit', code => { fail(new Error(`The server exited with ${String(code)} before it was ready.`)) })
   })
   lines.on('line', line => { process.stdout.write(`server: ${line}\n`) })
   return server
@@ -82,20 +82,22 @@ async function demo (directory: string | undefined, once: boolean): Promise<numb
   const clientArgs = [...network, '--state-dir', join(home, 'client')]
   if (directory === undefined) await makeSampleTree(source)
 
-  say(`state and archive are in ${home}`)
+  log(`state and archive are in ${home}`)
   const archive = join(home, 'archive')
-  const server = await startServer(['start', '--archive', archive, '--interval', '10', '--bind', '127.0.0.1', '--name', 'demo server', ...network, ...serverState])
-  say('the server runs; making a token and pairing the client with it')
+  const server = await startServer([
+    'start', '--archive', archive, '--interval', '10', '--bind', '127.0.0.1', '--name', 'demo server', ...network, ...serverState,
+  ])
+  log('the server is running; creating a token and pairing the client with it')
   const token = join(home, 'enroll.token')
   await writeFile(token, await output(SERVER, ['token', 'create', ...serverState]), { mode: 0o600 })
   const paired = await exitCode(start(CLIENT, ['enroll', '--token-file', token, '--id', 'demo', ...clientArgs], false))
   if (paired !== 0) return paired
 
-  say(`pushing ${source}`)
+  log(`pushing ${source}`)
   const pushed = await exitCode(start(CLIENT, ['push', source, ...clientArgs], false))
-  say(`the archive of this client is ${join(archive, 'demo')}`)
+  log(`the files of this client are stored in ${join(archive, 'demo')}`)
   if (!once && (pushed === 0 || pushed === 5)) {
-    say(`keeping ${source} in sync; change something in it and see it arrive. Ctrl-C ends the demo.`)
+    log(`keeping ${source} in sync; change something in it to see it arrive. Ctrl-C ends the demo.`)
     await exitCode(start(CLIENT, ['start', source, ...clientArgs], false))
   }
   await stop(server)
@@ -111,8 +113,8 @@ async function main (): Promise<number> {
     process.stdout.write(USAGE)
     return values.help ? 0 : 2
   }
-  // Each child is in this process group and hears Ctrl-C itself; this process only has to outlive them.
-  process.on('SIGINT', () => { say('stopping') })
+  // Each child is in this process group and receives Ctrl-C itself; this process only has to outlive them.
+  process.on('SIGINT', () => { log('stopping') })
   process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
   return await demo(positionals[0], values.once)
 }

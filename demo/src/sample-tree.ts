@@ -19,7 +19,7 @@ function noise (bytes: number): Uint8Array {
   return new Uint8Array(words.buffer)
 }
 
-/** Makes a tree of the kinds of things that real trees hold: small, large, nested, empty, linked and oddly named ones. */
+/** Makes a tree with what real trees contain: small, large, nested and empty files and directories, links, and odd names. */
 export async function makeSampleTree (root: string): Promise<void> {
   await mkdir(join(root, 'notes', 'deeply', 'nested', 'folders'), { recursive: true })
   await mkdir(join(root, 'an empty folder'))
@@ -28,13 +28,18 @@ export async function makeSampleTree (root: string): Promise<void> {
   await writeFile(join(root, 'empty.txt'), '')
   await writeFile(join(root, 'notes', 'deeply', 'nested', 'folders', 'leaf.txt'), 'as deep as it gets here\n')
   for (let i = 0; i < 500; i++) await writeFile(join(root, 'many', `file ${i}.txt`), `small file number ${i}\n`.repeat(i % 40))
-  const oddNames = ['-rf', '$(echo hi)', '%2e%2e', '..hidden', "it's \"quoted\"", 'naïve café', 'スキャン', '🗄️ archive', 'trailing dot.', 'back\\slash', 'CON']
+  const oddNames = [
+    '-rf', '$(echo hi)', '%2e%2e', '..hidden', "it's \"quoted\"", 'naïve café', 'スキャン', '🗄️ archive', 'trailing dot.', 'back\\slash', 'CON',
+  ]
   for (const name of oddNames) await writeFile(join(root, name), `a file called ${name}\n`)
   await symlink('notes/deeply', join(root, 'shortcut'))
   await writeFile(join(root, 'run.sh'), '#!/bin/sh\necho hello\n')
   await chmod(join(root, 'run.sh'), 0o755)
-  // Older than any settle time, so that the first push has nothing to wait for.
+  // Older than any settle time, so that the first push does not have to wait.
   const hourAgo = Date.now() / 1000 - 3600
-  const settled = [...oddNames, 'large.bin', 'empty.txt', 'run.sh', 'notes/deeply/nested/folders/leaf.txt', ...Array.from({ length: 500 }, (_, i) => `many/file ${i}.txt`)]
+  const settled = [
+    ...oddNames, 'large.bin', 'empty.txt', 'run.sh', 'notes/deeply/nested/folders/leaf.txt',
+    ...Array.from({ length: 500 }, (_, i) => `many/file ${i}.txt`),
+  ]
   for (const name of settled) await utimes(join(root, name), hourAgo, hourAgo)
 }

@@ -3,7 +3,7 @@ import { expect } from 'vitest'
 const TAG = /<(?<close>\/?)(?<name>[a-z]+)(?<attributes>(?:\s+[a-zA-Z][\w:-]*="[^"<]*")*)\s*(?<empty>\/?)>/uy
 const TEXT = /(?:[^<&]|&(?:amp|lt|gt|quot);)*/uy
 
-/** Every element closed in its order, attributes quoted, once each, and nothing unescaped: what of XML this project writes. */
+/** Checks the subset of XML that this project writes: elements are nested, attributes are quoted and unique, text is escaped. */
 export function expectWellFormed (xml: string): void {
   const open: string[] = []
   let roots = 0
