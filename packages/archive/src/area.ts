@@ -15,7 +15,7 @@ import { HistoryProgress } from './history/history-progress.ts'
 import { versionsOf } from './history/past-state.ts'
 import { pruneVersions } from './history/prune.ts'
 import type { ContentStore, RestoreOutcome } from './store/content-store.ts'
-import { damageReport, expiredWrites } from './store/damage.ts'
+import { damageReport, expiredDamageWrites } from './store/damage.ts'
 import type { ExistingCopy } from './store/existing-copy.ts'
 import { EMPTY_DIRECTORY } from './store/fold.ts'
 import { fileLookup, knownPaths } from './store/lookup.ts'
@@ -216,7 +216,7 @@ export class StoredArea implements Area {
     const prune = { ...this.#init, step: <T>(work: () => Promise<T>): Promise<T> => this.#lock.step(work) }
     const { dropped, droppedCount } = await pruneVersions(prune, { ageMs, keepMs })
     await this.#lock.step(() => this.#progress.write(droppedCount))
-    await this.#lock.step(() => index.write(expiredWrites(index, name, clock.nowMs() - keepMs)))
+    await this.#lock.step(() => index.write(expiredDamageWrites(index, name, clock.nowMs() - keepMs)))
     return dropped
   }
 

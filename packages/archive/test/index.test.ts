@@ -47,7 +47,7 @@ test('drops a directory with more below it than the engine passes to a function 
   const stored = { listing: encodeListing([]), facts: new Uint8Array(0) }
   const crowd = Array.from({ length: 200_000 }, (_, i) => ({ put: { area: 'laptop', directory: `gone/${String(i)}` as RelativePath }, stored }))
   await index.write([...crowd, { put: { area: 'laptop', directory: 'kept' as RelativePath }, stored }])
-  await index.write([{ drop: { area: 'laptop', directory: 'gone' as RelativePath }, andBelow: true }])
+  await index.write([{ drop: { area: 'laptop', directory: 'gone' as RelativePath }, recursive: true }])
   expect([...index.directories('laptop')].map(({ directory }) => directory)).toEqual(['kept'])
   await index.close()
 })

@@ -64,7 +64,7 @@ test.runIf(flushesLater)('of an index whose disk was pulled out without a restar
   context.skip(!hasOrdinaryPages(file), 'the places in the file are those of a system with pages of 4 KiB')
   await index.write(Array.from({ length: 300 }, (_, i) => putOf(`flushed/${String(i)}`)))
   const flushed = readFileSync(file)
-  await index.write([{ drop: { area: 'laptop', directory: 'flushed' as RelativePath }, andBelow: true }, ...Array.from({ length: 900 }, (_, i) => putOf(`lost/${String(i)}`))])
+  await index.write([{ drop: { area: 'laptop', directory: 'flushed' as RelativePath }, recursive: true }, ...Array.from({ length: 900 }, (_, i) => putOf(`lost/${String(i)}`))])
   const after = readFileSync(file)
   await index.close()
   // Of the second transaction the meta page got to the disk, and nothing that it points to.

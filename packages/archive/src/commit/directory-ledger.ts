@@ -189,7 +189,7 @@ export class DirectoryLedger {
     const orphans = [...children.keys()].filter(name => !found.has(name))
     return [
       { put: { area, directory }, stored: { listing, facts: stored.facts } },
-      ...orphans.map(name => ({ drop: { area, directory: joinPath(directory, name) }, andBelow: true })),
+      ...orphans.map(name => ({ drop: { area, directory: joinPath(directory, name) }, recursive: true })),
     ]
   }
 
@@ -204,7 +204,7 @@ export class DirectoryLedger {
     compared.releaseListing()
     this.#accounts[owner] = FOLDED
     return [
-      ...folded.lostDirectories.map(name => ({ drop: { area, directory: joinPath(directory, name) }, andBelow: true })),
+      ...folded.lostDirectories.map(name => ({ drop: { area, directory: joinPath(directory, name) }, recursive: true })),
       { put: { area, directory }, stored: { listing: folded.listing, facts: folded.facts } },
       ...this.#release(account),
     ]

@@ -100,7 +100,7 @@ export class PlannedSync {
     const hasHalfMoved = unproven.length > 0
     if (complete) await this.#record.close({ hasHalfMoved })
     else await this.#record.closeEarly({ hasHalfMoved })
-    await store.keepPartials(area, this.stager.partials)
+    await store.retainPartials(area, this.stager.partials)
     // A disk may have been mounted over the archive while files arrived.
     await store.ensurePresent('path')
     return { ...progress.stored, deleted, problems: problems.first, problemCount: problems.count }

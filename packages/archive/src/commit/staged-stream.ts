@@ -1,6 +1,6 @@
 import { problem } from '@filesync/protocol'
 import type { Digest, Problem, RelativePath, StagedFile, StageOutcome } from '@filesync/protocol'
-import type { ContentStream, StreamEnd } from '../store/content-store.ts'
+import type { ContentStream, StreamOutcome } from '../store/content-store.ts'
 import { writeFact } from '../store/facts.ts'
 import type { Fact } from '../store/facts.ts'
 import { cutSection } from '../compare/cut-section.ts'
@@ -57,7 +57,7 @@ export function streamedFile (init: StreamedFileInit): StagedFile {
   }
 }
 
-function faultOf (path: RelativePath, end: Exclude<StreamEnd, 'WHOLE'>): Problem {
+function faultOf (path: RelativePath, end: Exclude<StreamOutcome, 'WHOLE'>): Problem {
   if (end === 'DIFFERENT') return problem(path, 'DIGEST_MISMATCH', 'it is asked for again at the next sync')
   return problem(path, 'NO_ROOM', end.lack)
 }

@@ -1,6 +1,6 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { AreaRecord } from '../store/archive-index.ts'
-import type { ContentStore, EntryPlace } from '../store/content-store.ts'
+import type { ContentStore, EntryPosition } from '../store/content-store.ts'
 import type { Plan } from './plan.ts'
 import type { StoredMirror } from './room.ts'
 import type { StoredArea } from './unfinished.ts'
@@ -145,7 +145,7 @@ export function * untilHalted<T> (items: Iterable<T>, brake: NoiseBrake): Genera
   }
 }
 
-function onlyEntries (sections: readonly Section[], wanted: readonly EntryPlace[]): Section[] {
+function onlyEntries (sections: readonly Section[], wanted: readonly EntryPosition[]): Section[] {
   return sections.flatMap((section, at) => {
     const kept = new Set(wanted.filter(place => place.section === at).map(({ entry }) => entry))
     if (kept.size === 0) return []

@@ -189,7 +189,7 @@ export class ChangeHistory {
         isAnyUnknown ||= isUnknownAt(cursor)
       }
       if (!isAnyUnknown) {
-        if (cursor.count > 0) batch.addWhole(kind, directory, { ...stored, entries: cursor.count, atMs, folder })
+        if (cursor.count > 0) batch.addDirectory(kind, directory, { ...stored, entries: cursor.count, atMs, folder })
         continue
       }
       for (const each = new ListingCursor(stored.listing); each.next();) {

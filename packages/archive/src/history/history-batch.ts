@@ -72,7 +72,7 @@ export class HistoryBatch {
   }
 
   /** All entries of a directory at once. */
-  addWhole (kind: HistoryChange['kind'], directory: RelativePath, whole: WholeDirectory): void {
+  addDirectory (kind: HistoryChange['kind'], directory: RelativePath, whole: WholeDirectory): void {
     const { listing, facts, entries, atMs, folder } = whole
     const times = new Float64Array(entries).fill(atMs)
     const folders = new Uint16Array(entries).fill(folder)

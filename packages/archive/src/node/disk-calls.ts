@@ -1,7 +1,7 @@
 import type { Digest, ErrorCode, RelativePath } from '@filesync/protocol'
 import type {
   DirectoryState, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome, RestoreRequest,
-  SpoiledFiles, StreamEnd, StagedStreamRequest,
+  SpoiledFiles, StreamOutcome, StagedStreamRequest,
 } from '../store/content-store.ts'
 import type { TimeRange } from '../store/file-time.ts'
 import type { Batch, EntryFailure, BatchOutcome, RemovalBatch, Section } from '../store/section.ts'
@@ -19,7 +19,7 @@ export interface DiskCalls {
   write (id: number, bytes: Uint8Array): void
   copy (id: number, offset: number, lengthBytes: number): void
   hole (id: number, lengthBytes: number): void
-  finish (id: number, digest: Digest): StreamEnd
+  finish (id: number, digest: Digest): StreamOutcome
   abandon (id: number): void
   openFile (area: string, path: RelativePath): { readonly fd: number, readonly sizeBytes: number } | undefined
   closeFile (fd: number): void
@@ -33,7 +33,7 @@ export interface DiskCalls {
   discard (folder: string | undefined): void
   partials (area: string): ReadonlyMap<string, number>
   flushedPartials (area: string, partials: ReadonlyMap<string, number>): void
-  keepPartials (area: string, kept: ReadonlySet<string>): void
+  retainPartials (area: string, kept: ReadonlySet<string>): void
   bornMs (area: string): number
   list (area: string, directory: RelativePath): FoundEntry[]
   find (area: string, directory: RelativePath, names: readonly string[]): (FoundEntry | undefined)[]

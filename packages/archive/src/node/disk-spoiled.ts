@@ -1,5 +1,5 @@
 import { readListing } from '@filesync/protocol'
-import type { EntryPlace, SpoiledFiles } from '../store/content-store.ts'
+import type { EntryPosition, SpoiledFiles } from '../store/content-store.ts'
 import { isNoisy, isPlain, sampleRanges } from '../store/noise.ts'
 import { isContent, NOT_STAGED } from '../store/section.ts'
 import type { Section } from '../store/section.ts'
@@ -17,7 +17,7 @@ export class DiskSpoiled {
   }
 
   find (area: string, folder: string, sections: readonly Section[]): SpoiledFiles {
-    const spoiled: EntryPlace[] = []
+    const spoiled: EntryPosition[] = []
     let replacing = 0
     sections.forEach(({ directory, entries, staged, folder: own }, section) => {
       // A section with a folder of its own has new files only.

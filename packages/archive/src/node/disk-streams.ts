@@ -1,7 +1,7 @@
 import { asFileSyncError, equalDigests, formatSize } from '@filesync/protocol'
 import type { FileSyncError, Hasher } from '@filesync/protocol'
 import { createHasher } from '@filesync/protocol/node'
-import type { StreamEnd, StagedStreamRequest } from '../store/content-store.ts'
+import type { StreamOutcome, StagedStreamRequest } from '../store/content-store.ts'
 import type { Beneath } from './beneath.ts'
 import type { DiskFlushing } from './disk-flushing.ts'
 import { inside, PARTIAL, reclaimName, split, STAGING, stagedName } from './disk-places.ts'
@@ -128,7 +128,7 @@ export class DiskStreams {
     }
   }
 
-  finish (id: number, digest: Uint8Array): StreamEnd {
+  finish (id: number, digest: Uint8Array): StreamOutcome {
     const stream = this.#stream(id)
     const { request, fd } = stream
     const isWhole = fd !== undefined && stream.position === request.sizeBytes && equalDigests(stream.hasher.digest(), digest)

@@ -211,7 +211,7 @@ class LmdbIndex implements ArchiveIndex {
       if (write.stored.facts.length > 0) this.#facts.putSync(key, asBuffer(write.stored.facts))
       else this.#facts.removeSync(key)
     } else if ('drop' in write) {
-      this.#drop(write.drop, write.andBelow)
+      this.#drop(write.drop, write.recursive)
     } else if ('record' in write) {
       this.#areas.putSync(Buffer.from(write.area), write.record)
     } else if ('journal' in write) {
@@ -229,10 +229,10 @@ class LmdbIndex implements ArchiveIndex {
     }
   }
 
-  #drop (key: DirectoryKey, andBelow: boolean): void {
+  #drop (key: DirectoryKey, recursive: boolean): void {
     const at = directoryKey(key)
     const keys = [at]
-    if (andBelow) for (const below of this.#listings.getKeys(keysBelow(at))) keys.push(below)
+    if (recursive) for (const below of this.#listings.getKeys(keysBelow(at))) keys.push(below)
     for (const gone of keys) {
       this.#listings.removeSync(gone)
       this.#facts.removeSync(gone)

@@ -172,8 +172,8 @@ class LocalStore implements ContentStore {
     return partials
   }
 
-  async keepPartials (area: string, kept: ReadonlySet<string>): Promise<void> {
-    await this.#idlest().call('keepPartials', [area, kept])
+  async retainPartials (area: string, kept: ReadonlySet<string>): Promise<void> {
+    await this.#idlest().call('retainPartials', [area, kept])
   }
 
   async areaBirthtimeMs (area: string): Promise<number> {

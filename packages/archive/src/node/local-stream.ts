@@ -1,5 +1,5 @@
 import type { Digest, ReuseBuffer } from '@filesync/protocol'
-import type { ContentStream, StreamEnd } from '../store/content-store.ts'
+import type { ContentStream, StreamOutcome } from '../store/content-store.ts'
 import type { DiskThread } from './disk-pool.ts'
 import type { WriteProgress } from './partial-progress.ts'
 
@@ -41,7 +41,7 @@ export class LocalStream implements ContentStream {
     }
   }
 
-  async finish (digest: Digest): Promise<StreamEnd> {
+  async finish (digest: Digest): Promise<StreamOutcome> {
     await this.#tail
     this.#throwIfFailed()
     this.#progress.ended('gone')

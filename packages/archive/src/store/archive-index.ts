@@ -60,7 +60,7 @@ export interface DamageRecord {
 /** One change of the index. */
 export type IndexWrite =
   | { readonly put: DirectoryKey, readonly stored: StoredDirectory }
-  | { readonly drop: DirectoryKey, readonly andBelow: boolean }
+  | { readonly drop: DirectoryKey, readonly recursive: boolean }
   | { readonly area: string, readonly record: AreaRecord }
   | { readonly area: string, readonly journal: number, readonly batch: Batch | undefined }
   | { readonly area: string, readonly path: RelativePath, readonly signature: Uint8Array | undefined }

@@ -42,7 +42,7 @@ export interface StagedStreamRequest {
 }
 
 /** The outcome for a large file: whole and in staging, a digest mismatch, or (with the reason) too large for the disk. */
-export type StreamEnd = 'WHOLE' | 'DIFFERENT' | { readonly lack: string }
+export type StreamOutcome = 'WHOLE' | 'DIFFERENT' | { readonly lack: string }
 
 /** A large file that is arriving. If the disk becomes full meanwhile, `finish` reports it for this file; the others continue. */
 export interface ContentStream {
@@ -53,7 +53,7 @@ export interface ContentStream {
   /** Appends zeros, as a hole if the store supports that. */
   hole (lengthBytes: number): Promise<void>
   /** Verifies the digest of the whole file. Unless the outcome is WHOLE, the file is removed. */
-  finish (digest: Digest): Promise<StreamEnd>
+  finish (digest: Digest): Promise<StreamOutcome>
   /** Keeps what arrived as the partial file. */
   abandon (): Promise<void>
 }
@@ -167,7 +167,7 @@ export interface ContentStore {
   /** Names of an area's partial files, and the bytes of each that can be continued after. Call it only while no sync of the area runs. */
   partials (area: string): Promise<ReadonlyMap<string, number>>
   /** Removes the partial files that are not in the set. */
-  keepPartials (area: string, kept: ReadonlySet<string>): Promise<void>
+  retainPartials (area: string, kept: ReadonlySet<string>): Promise<void>
   /** When the directory of an area was created on the store; 0 if unknown. */
   areaBirthtimeMs (area: string): Promise<number>
   list (area: string, directory: RelativePath): Promise<FoundEntry[]>
@@ -204,11 +204,11 @@ export interface SpoiledFiles {
   /** Staged files that would replace another file. */
   readonly replacing: number
   /** Those that are noise (`isNoisy`) while the stored content is plain (`isPlain`). */
-  readonly spoiled: readonly EntryPlace[]
+  readonly spoiled: readonly EntryPosition[]
 }
 
 /** An entry of a request: the positions of its section and of the entry in it. */
-export interface EntryPlace {
+export interface EntryPosition {
   readonly section: number
   readonly entry: number
 }

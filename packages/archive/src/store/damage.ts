@@ -122,7 +122,7 @@ function recordWrite (
 }
 
 /** A write that removes the damage of a path whose entry turned out to be intact. */
-export function forgetWrite (index: ArchiveIndex, area: string, path: RelativePath): IndexWrite {
+export function clearDamageWrite (index: ArchiveIndex, area: string, path: RelativePath): IndexWrite {
   return { area, path, damages: index.damagesAt(area, path).filter(({ untilMs }) => untilMs !== undefined) }
 }
 
@@ -141,7 +141,7 @@ export function repairedWrites (index: ArchiveIndex, area: string, untilMs: numb
 }
 
 /** Writes that remove damage which was repaired before a time. */
-export function expiredWrites (index: ArchiveIndex, area: string, beforeMs: number): IndexWrite[] {
+export function expiredDamageWrites (index: ArchiveIndex, area: string, beforeMs: number): IndexWrite[] {
   const writes: IndexWrite[] = []
   for (const { path, records } of index.damages(area)) {
     const kept = records.filter(({ untilMs }) => untilMs === undefined || untilMs >= beforeMs)

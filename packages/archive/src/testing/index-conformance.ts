@@ -40,9 +40,9 @@ export const archiveIndexConformance: readonly ConformanceCase<ArchiveIndex>[] =
     async run (index) {
       const paths = ['', 'd', 'd/e', 'd/e/f', 'd0', 'd-', 'de']
       await index.write(paths.map(directory => ({ put: at('a', directory), stored: stored('n', 1) })))
-      await index.write([{ drop: at('a', 'd/e'), andBelow: false }])
+      await index.write([{ drop: at('a', 'd/e'), recursive: false }])
       ensure(index.listing(at('a', 'd/e')) === undefined && index.listing(at('a', 'd/e/f')) !== undefined, 'one directory was not dropped alone')
-      await index.write([{ drop: at('a', 'd'), andBelow: true }])
+      await index.write([{ drop: at('a', 'd'), recursive: true }])
       const left = [...index.directories('a')].map(({ directory }) => directory)
       ensure(left.sort().join() === ',d-,d0,de', `what is left is ${left.join()}`)
     },

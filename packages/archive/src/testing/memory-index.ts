@@ -68,7 +68,7 @@ export class MemoryIndex implements ArchiveIndex {
       const { area, directory } = write.drop
       const directories = this.#directories.get(area)
       directories?.delete(directory)
-      for (const path of directories?.keys() ?? []) if (write.andBelow && path.startsWith(`${directory}/`)) directories?.delete(path)
+      for (const path of directories?.keys() ?? []) if (write.recursive && path.startsWith(`${directory}/`)) directories?.delete(path)
     } else if ('record' in write) {
       this.#records.set(write.area, write.record)
     } else if ('journal' in write) {

@@ -81,7 +81,7 @@ export class MemoryStaging {
     else this.files.delete(staging)
   }
 
-  keepPartials (area: string, kept: ReadonlySet<string>): void {
+  retainPartials (area: string, kept: ReadonlySet<string>): void {
     const partials = this.partial.get(area)
     for (const name of partials?.keys() ?? []) if (!kept.has(name)) partials?.delete(name)
   }

@@ -1,7 +1,7 @@
 import { readListing } from '@filesync/protocol'
 import type { Clock, Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type {
-  ContentStore, ContentStream, DirectoryState, EntryPlace, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RereadOptions, RestoreOutcome,
+  ContentStore, ContentStream, DirectoryState, EntryPosition, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RereadOptions, RestoreOutcome,
   RestoreRequest, SpoiledFiles, StoreTraits, StagedStreamRequest,
 } from '../store/content-store.ts'
 import { storableTime, isTimeAsSet } from '../store/file-time.ts'
@@ -83,7 +83,7 @@ export class MemoryStore implements ContentStore {
 
   async findSpoiled (area: string, staging: string, sections: readonly Section[]): Promise<SpoiledFiles> {
     this.#before('findSpoiled')
-    const spoiled: EntryPlace[] = []
+    const spoiled: EntryPosition[] = []
     let replacing = 0
     sections.forEach(({ directory, entries, staged }, section) => {
       let entry = -1
@@ -155,8 +155,8 @@ export class MemoryStore implements ContentStore {
     return new Map([...this.partial.get(area) ?? []].map(([name, { length }]) => [name, length]))
   }
 
-  async keepPartials (area: string, kept: ReadonlySet<string>): Promise<void> {
-    this.#staging.keepPartials(area, kept)
+  async retainPartials (area: string, kept: ReadonlySet<string>): Promise<void> {
+    this.#staging.retainPartials(area, kept)
   }
 
   async areaBirthtimeMs (area: string): Promise<number> {

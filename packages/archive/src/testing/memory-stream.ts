@@ -1,6 +1,6 @@
 import { equalDigests } from '@filesync/protocol'
 import type { Digest, HashBytes } from '@filesync/protocol'
-import type { ContentStream, StreamEnd, StagedStreamRequest } from '../store/content-store.ts'
+import type { ContentStream, StreamOutcome, StagedStreamRequest } from '../store/content-store.ts'
 
 export interface MemoryStreamInit {
   readonly hash: HashBytes
@@ -40,7 +40,7 @@ export class MemoryStream implements ContentStream {
     this.#pieces.push(new Uint8Array(lengthBytes))
   }
 
-  async finish (digest: Digest): Promise<StreamEnd> {
+  async finish (digest: Digest): Promise<StreamOutcome> {
     this.#init.before('finish')
     const content = this.#content()
     this.#init.partials.delete(this.#request.partial)

@@ -57,7 +57,7 @@ export const storeStagingCases: readonly ConformanceCase<StoreSubject>[] = [
       ensure(await third.finish(hash(content)) === 'DIFFERENT', 'a file that is too short was taken')
       const fourth = await store.openStream({ ...request, partial: 'q' })
       await fourth.abandon()
-      await store.keepPartials(AREA, new Set())
+      await store.retainPartials(AREA, new Set())
       ensure((await store.partials(AREA)).size === 0, 'an unfinished file that is not wanted was kept')
     },
   },
@@ -79,7 +79,7 @@ export const storeStagingCases: readonly ConformanceCase<StoreSubject>[] = [
       const second = await store.openStream({ ...request, offset: content.length })
       ensure(await second.finish(hash(content)) === 'WHOLE', 'the file is not whole any more')
       await store.discard(undefined)
-      await store.keepPartials(AREA, new Set())
+      await store.retainPartials(AREA, new Set())
     },
   },
 ]

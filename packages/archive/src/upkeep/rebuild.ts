@@ -30,8 +30,8 @@ export async function rebuildIndex (rebuild: Rebuild): Promise<{ readonly files:
   const record = index.area(area)
   const history = record?.history === undefined ? await findHistory(rebuild) : {}
   await index.write([
-    { drop: { area, directory: ROOT_PATH }, andBelow: false },
-    ...[...index.directories(area)].map(({ directory }) => ({ drop: { area, directory }, andBelow: true })),
+    { drop: { area, directory: ROOT_PATH }, recursive: false },
+    ...[...index.directories(area)].map(({ directory }) => ({ drop: { area, directory }, recursive: true })),
   ])
   const { files, bytes } = await readDirectory(rebuild, ROOT_PATH)
   // Last: an area without a record is rebuilt, so an interrupted rebuild starts over.

@@ -63,7 +63,7 @@ export async function recover (recovery: Recovery): Promise<void> {
   for (const directory of touched) {
     const old = index.directory({ area, directory }) ?? EMPTY_DIRECTORY
     const folded = foldDirectory(old, sections.get(directory) ?? [], removed.get(directory) ?? new Set())
-    for (const name of folded.lostDirectories) writes.push({ drop: { area, directory: joinPath(directory, name) }, andBelow: true })
+    for (const name of folded.lostDirectories) writes.push({ drop: { area, directory: joinPath(directory, name) }, recursive: true })
     writes.push({ put: { area, directory }, stored: { listing: folded.listing, facts: folded.facts } })
   }
   // The history of the old state must be durable before the index forgets that state.
@@ -102,7 +102,7 @@ function digestWrites ({ area, index, hash }: Omit<Recovery, 'store' | 'clock'>)
     if (listing !== stored.listing) writes.push({ put: { area, directory }, stored: { listing, facts: stored.facts } })
   }
   const orphans = deepestFirst.filter(directory => !named.has(directory))
-  return [...writes, ...orphans.map((directory): IndexWrite => ({ drop: { area, directory }, andBelow: true }))]
+  return [...writes, ...orphans.map((directory): IndexWrite => ({ drop: { area, directory }, recursive: true }))]
 }
 
 /**

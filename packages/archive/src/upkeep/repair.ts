@@ -2,7 +2,7 @@ import { equalDigests, splitPath } from '@filesync/protocol'
 import type { Digest, HashBytes } from '@filesync/protocol'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { ContentStore, FoundEntry } from '../store/content-store.ts'
-import { forgetWrite, openDamageAt } from '../store/damage.ts'
+import { clearDamageWrite, openDamageAt } from '../store/damage.ts'
 import type { Damage } from '../store/damage.ts'
 import { EMPTY_DIRECTORY, foldDirectory } from '../store/fold.ts'
 import { NOT_STAGED, SAME_CONTENT } from '../store/section.ts'
@@ -68,7 +68,7 @@ async function confirmIntact ({ area, index, store, newStaging }: RepairInit, da
   const record = index.area(area)
   await index.write([
     { put: { area, directory }, stored: { listing, facts } },
-    forgetWrite(index, area, path),
+    clearDamageWrite(index, area, path),
     ...record === undefined ? [] : [{ area, record: { ...record, open: true } }],
   ])
   await store.discard(staging)
