@@ -1,18 +1,18 @@
-/** Bounds of a row of growing waits. */
+/** Limits for exponential back-off. */
 export interface BackOffLimits {
-  /** The longest that the first wait may be. */
+  /** Upper bound of the first delay. */
   readonly firstMs: number
-  /** The longest that any may be. */
+  /** Upper bound of every delay. */
   readonly maxMs: number
 }
 
 /**
- * How long to wait after a number of tries in a row: doubles each time, with jitter so that those who failed together do
- * not come back together ("Exponential Backoff and Jitter", AWS Architecture Blog, 2015: half fixed, half random).
+ * Delay before the next attempt: doubles with each failed one, with jitter so that clients that failed together do not retry
+ * together ("Exponential Backoff and Jitter", AWS Architecture Blog, 2015: half fixed, half random).
  *
- * @param tries 1 after the first
+ * @param tries number of failed attempts in a row, 1 after the first
  * @param random uniform from 0 to 1
- * @returns milliseconds, between half of what is allowed and all of it
+ * @returns milliseconds, between half of the current upper bound and all of it
  */
 export function backOffMs (tries: number, { firstMs, maxMs }: BackOffLimits, random: number): number {
   const ceilingMs = Math.min(maxMs, firstMs * 2 ** Math.min(tries - 1, 30))

@@ -18,12 +18,13 @@ export function daysFromCivil ({ year, month, day }: CivilDate): number {
   return era * 146_097 + dayOfEra - 719_468
 }
 
-/** The date that lies so many days after 1970-01-01. */
+/** The date a number of days after 1970-01-01. */
 export function civilFromDays (days: number): CivilDate {
   const shifted = days + 719_468
   const era = Math.floor(shifted / 146_097)
   const dayOfEra = shifted - era * 146_097
-  const yearOfEra = Math.floor((dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365)
+  const leapDays = Math.floor(dayOfEra / 1460) - Math.floor(dayOfEra / 36_524) + Math.floor(dayOfEra / 146_096)
+  const yearOfEra = Math.floor((dayOfEra - leapDays) / 365)
   const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
   const monthFromMarch = Math.floor((5 * dayOfYear + 2) / 153)
   const month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
@@ -34,9 +35,10 @@ export function civilFromDays (days: number): CivilDate {
   }
 }
 
-/** Where this machine is in time, as a port: the original writes times without a zone, and means that of the machine. */
+/** The time zone of the machine, as a port: the original program writes local times without a zone. */
 export interface TimeZone {
-  /** Milliseconds since the Unix epoch of what a clock on the wall shows, itself as milliseconds as if it were in UTC. */
+  /** Converts a local time, given in milliseconds as if it were UTC, to milliseconds since the Unix epoch. */
   toUtcMs (wallMs: number): number
+  /** The inverse of `toUtcMs`. */
   toWallMs (utcMs: number): number
 }

@@ -1,19 +1,19 @@
-/** Time, as a port: driven code takes one, so that tests can turn it by hand. */
+/** Time, as a port, so that tests can control it. */
 export interface Clock {
   /** Milliseconds since the Unix epoch; jumps when the system clock is set. */
   nowMs (): number
-  /** Milliseconds since some fixed moment; never jumps back. For durations and deadlines. */
+  /** Milliseconds since a fixed moment; never goes backwards. For durations and deadlines. */
   monotonicMs (): number
   /** Calls back once after `delayMs`, unless the returned function is called before. Does not keep a process alive. */
   schedule (delayMs: number, callback: () => void): () => void
 }
 
-/** The longest that a machine that woke up goes without looking at its clock. */
-const LOOK_EVERY_MS = 15_000
+/** The longest time until a machine that woke up checks its clock. */
+const CHECK_EVERY_MS = 15_000
 
 /**
- * Waits as {@link wait} does, and through the sleep of the machine too, in which timers stand still: it is over as soon as
- * one of the two clocks says so. A wall clock that is set forward ends it early, one that is set back does not prolong it.
+ * As {@link wait}, but time in which the machine sleeps counts too, although timers stop then: the wait is over as soon as one of
+ * the two clocks says so. A wall clock that is set forward ends it early; one that is set back does not prolong it.
  */
 export async function waitThroughSleep (clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   const dueMs = clock.monotonicMs() + delayMs
@@ -21,11 +21,11 @@ export async function waitThroughSleep (clock: Clock, delayMs: number, signal?: 
   for (;;) {
     const leftMs = Math.min(dueMs - clock.monotonicMs(), wallDueMs - clock.nowMs())
     if (leftMs <= 0) return
-    await wait(clock, Math.min(leftMs, LOOK_EVERY_MS), signal)
+    await wait(clock, Math.min(leftMs, CHECK_EVERY_MS), signal)
   }
 }
 
-/** Waits on a clock. Rejects with the signal's reason when it is aborted first. */
+/** Waits on a clock. Rejects with the signal's reason if it is aborted first. */
 export async function wait (clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted()
   let cancel: (() => void) | undefined

@@ -9,19 +9,19 @@ export type Digest = Uint8Array & { readonly [digestBrand]: true }
 /** The digest of one buffer. The algorithm is native code, so pure code takes it as an argument. */
 export type HashBytes = (bytes: Uint8Array) => Digest
 
-/** A digest of bytes that come in pieces. */
+/** Incremental hashing. */
 export interface Hasher {
   update (bytes: Uint8Array): void
   /** May be called once. */
   digest (): Digest
 }
 
-/** The bytes as a digest, or undefined where they have another length. */
+/** The bytes as a digest, or undefined if they are not {@link DIGEST_BYTES} long. */
 export function toDigest (bytes: Uint8Array): Digest | undefined {
   return bytes.length === DIGEST_BYTES ? bytes as Digest : undefined
 }
 
-/** Whether two digests are equal. Not for secrets: the time it takes tells where they differ. */
+/** Whether two digests are equal. Not for secrets: it does not take constant time. */
 export function equalDigests (left: Uint8Array, right: Uint8Array): boolean {
   if (left.length !== right.length) return false
   for (let i = 0; i < left.length; i++) if (left[i] !== right[i]) return false

@@ -1,17 +1,17 @@
-/** What the process that ends with an error exits with; the table is part of the command line contract. */
+/** Exit code of a process that ends with an error; the table is part of the command line contract. */
 export type ExitCode = 1 | 2 | 3 | 4 | 6 | 75
 
-/** What is known of every error of one code. */
+/** Properties of all errors with one code. */
 export interface ErrorKind {
   readonly exitCode: ExitCode
-  /** Whether trying again later, without a person, can succeed. */
+  /** Whether a later retry can succeed without human intervention. */
   readonly retryable: boolean
-  /** Whether the code may be told to the peer in CLOSE. Local matters stay local. */
+  /** Whether CLOSE may carry the code to the peer. Local errors are not disclosed. */
   readonly wire: boolean
   readonly meaning: string
 }
 
-/** The codes of the catalogue. Compare errors by these. */
+/** The error codes. Compare errors by these. */
 export type ErrorCode =
   | 'FRAME_TOO_LARGE' | 'FRAME_MALFORMED' | 'ENCODING_MALFORMED' | 'ENCODING_FORBIDDEN' | 'ENCODING_TOO_DEEP'
   | 'MESSAGE_INVALID' | 'MESSAGE_UNEXPECTED' | 'DATAGRAM_INVALID' | 'VERSION_UNSUPPORTED' | 'LIMIT_EXCEEDED'
@@ -24,13 +24,13 @@ export type ErrorCode =
 
 const wireFault = (meaning: string): ErrorKind => ({ exitCode: 1, retryable: false, wire: true, meaning })
 const localFault = (exitCode: ExitCode, meaning: string): ErrorKind => ({ exitCode, retryable: false, wire: false, meaning })
-/** Of this machine, and over when a disk is back that was away. */
+/** Local, and resolved when a missing disk is back. */
 const localWait = (meaning: string): ErrorKind => ({ exitCode: 1, retryable: true, wire: false, meaning })
 const passing = (exitCode: ExitCode, meaning: string): ErrorKind => ({ exitCode, retryable: true, wire: true, meaning })
 
 /**
- * Every way a session or a command can fail. An error ends what it is raised in; trouble with a single path is a
- * `Problem` instead. docs/protocol.md holds the same table, and a test compares the two.
+ * Every way a session or a command can fail. An error ends the session or command; trouble with a single path is a
+ * `Problem` instead. docs/protocol.md has the same table, and a test compares the two.
  */
 export const ERRORS: Readonly<Record<ErrorCode, ErrorKind>> = {
   FRAME_TOO_LARGE: wireFault('a frame is longer than its type allows'),
@@ -82,13 +82,13 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorKind>> = {
 }
 
 export interface ErrorDetail {
-  /** The error that this one explains. */
+  /** The underlying error. */
   readonly cause?: unknown
   /** The path the error is about, relative to the tree. */
   readonly path?: string
-  /** After how long the peer may come again, where this end knows; milliseconds. */
+  /** When the peer may retry, in milliseconds, if this end knows. */
   readonly retryInMs?: number | undefined
-  /** Further lines of the message, where it is a block. What comes from a peer or a file name must not make lines. */
+  /** Further lines of a multi-line message. Text from a peer or a file name must not create lines. */
   readonly lines?: readonly string[] | undefined
 }
 
@@ -101,7 +101,7 @@ export class FileSyncError extends Error {
   readonly code: ErrorCode
   readonly path: string | undefined
   readonly retryInMs: number | undefined
-  /** The message line by line, where it has several of its own. */
+  /** The lines of the message, if it was created with several. */
   readonly lines: readonly string[] | undefined
 
   /** @param message what happened, why, and what to do about it, for a person */
@@ -114,7 +114,7 @@ export class FileSyncError extends Error {
   }
 }
 
-/** Whether a string is a code of this catalogue (a newer peer may know more). */
+/** Whether a string is an {@link ErrorCode} (a newer peer may know more). */
 export function isErrorCode (code: string): code is ErrorCode {
   return Object.hasOwn(ERRORS, code)
 }
@@ -125,7 +125,7 @@ export function isFileSyncError (error: unknown): error is FileSyncError {
     typeof error.code === 'string' && isErrorCode(error.code)
 }
 
-/** The error itself where it already is one of ours, otherwise wrapped under `code` with its cause kept. */
+/** Returns a {@link FileSyncError} unchanged, and wraps any other error under `code` with the original as its cause. */
 export function asFileSyncError (error: unknown, code: ErrorCode = 'INTERNAL'): FileSyncError {
   if (isFileSyncError(error)) return error
   const message = error instanceof Error ? error.message : String(error)

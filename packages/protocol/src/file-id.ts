@@ -1,19 +1,18 @@
 const INPUT_BYTES = 24
-/** The seeds of the two lanes after eight bytes of zero, where the number of a device was once mixed in. */
+/** The seeds of the two lanes after eight zero bytes, which once were the device number. */
 const SEED_LOW = mix(mix(0x9747b28c, 0), 0)
 const SEED_HIGH = mix(mix(0x3c6ef372, 0), 0)
 
 /**
- * Writes 64 bits that tell a file apart from the others of its file system and stay when it is renamed: inode and time of
- * birth, mixed by two lanes of MurmurHash3_x86_32 (Austin Appleby) with different seeds. 0 where there is no inode.
+ * Writes 64 bits that identify a file on its file system and survive a rename: inode number and birth time, mixed by two lanes
+ * of MurmurHash3_x86_32 (Austin Appleby) with different seeds. 0 if there is no inode.
  *
- * The birth time is part of it because an inode number is given to a new file soon after the old one is gone. Where a file
- * system has none, libuv gives the ctime instead: then a file loses its file id when it is renamed, which costs a missed
- * rename and nothing else. The device is not part of it: its number may change with every boot, and all files of a disk that
- * is mounted below the source would look exchanged.
+ * The birth time is included because file systems soon reuse inode numbers. If a file system has no birth time, libuv reports
+ * the ctime instead: the file id then changes with a rename, which costs only the detection of that rename. The device number
+ * is not included: it can change with every boot, and all files of a disk that is mounted below the source would seem replaced.
  *
  * @param numbers inode and birth time in nanoseconds, each as two halves of 32 bits with the lower first
- * @param into takes the file id as two halves, the lower first
+ * @param into receives the file id as two halves, the lower first
  */
 export function writeFileId (numbers: Uint32Array, into: Uint32Array): void {
   if (numbers[0] === 0 && numbers[1] === 0) {

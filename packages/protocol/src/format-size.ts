@@ -1,4 +1,4 @@
-/** Bytes for people, to three digits: `1.23 GB`. */
+/** A size in bytes with three significant digits, for people: `1.23 GB`. */
 export function formatSize (bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
   let value = bytes

@@ -1,9 +1,9 @@
 /**
- * Every bound of the protocol, each with its reason. A peer's wish can only lower them. docs/protocol.md holds the same
- * table, and a test compares the two.
+ * Every limit of the protocol with its reason. A peer can only lower them. docs/protocol.md has the same table, and a test
+ * compares the two.
  */
 export const LIMITS = {
-  /** A message frame: the largest message, a page of tasks, stays far below; the whole is decoded at once. */
+  /** A message frame: the largest message, a page of tasks, is far smaller; a message is decoded at once. */
   messageFrameBytes: 1_048_576,
   /** A raw frame: one read of a large file or one pack of small ones; beyond 1 MiB throughput no longer grows. */
   rawFrameBytes: 1_114_112,
@@ -11,11 +11,14 @@ export const LIMITS = {
   listingBytes: 134_217_728,
   /** Entries of one directory: what a listing of the size above can hold with ordinary names. */
   listingEntries: 2_000_000,
-  /** Directories asked for at once, so that neither side queues an unbounded number. */
+  /** Listings requested at once, so that neither side queues an unbounded number. */
   listingsPerPage: 1024,
-  /** Directories that wait to be asked for: a directory may have this many below it; each takes its path and some 150 bytes at the server. */
+  /**
+   * Directories whose listings are still to be requested: one directory may have this many below it; each takes its path and
+   * some 150 bytes at the server.
+   */
   listingsWaiting: 1_000_000,
-  /** Directories asked for in one sync: a tree of 1,000,000 that are all new has to fit. */
+  /** Listings requested in one sync: a tree of 1,000,000 new directories has to fit. */
   listingsPerSync: 1_500_000,
   /** Tasks in one page: a page of the longest tasks fits a message frame. */
   tasksPerPage: 8192,
@@ -29,48 +32,54 @@ export const LIMITS = {
   pathDepth: 64,
   /** The target of a symbolic link, as Linux allows at most. */
   symlinkTargetBytes: 4095,
-  /** Files, or directories, of one tree: the most that a server takes on for one client. */
+  /** Files, or directories, of one tree: the most that a server accepts from one client. */
   treeEntries: 8_000_000,
-  /** All listings of one sync together: a server holds those in memory that differ from what it has. */
+  /** All listings of one sync together: a server keeps those in memory that differ from its own. */
   treeListingBytes: 1_073_741_824,
-  /** What a server holds in memory of one sync, by its own count: 512 bytes for a directory, its path and listing, and 512 for a stored entry that is gone or replaced. */
+  /**
+   * Memory of one sync at the server, as it counts it: 512 bytes for a directory, plus its path and listing, and 512 for a
+   * stored entry that was removed or replaced.
+   */
   syncBytes: 1_610_612_736,
   /** One file: 1 PiB stays exact in a double with room for sums. */
   fileBytes: 1_125_899_906_842_624,
   /** Text for people in a message (error texts, names of machines, software versions). */
   textBytes: 4096,
-  /** Problems told in one message: with texts of 1024 letters of three bytes each they fit a message frame. */
+  /** Problems in one message: with texts of 1024 characters of three bytes each they fit a message frame. */
   problemsPerMessage: 150,
   /** Files of one SAFE_QUESTION: with paths of 1024 bytes they fill half a message frame. */
   filesPerQuestion: 512,
-  /** A file up to this size travels in a pack with others; larger ones are streamed. */
+  /** A file up to this size is sent in a pack with others; larger ones are streamed. */
   packedFileBytes: 262_144,
-  /** Zeros that one FILE_HOLE stands for: the server hashes them like all other content, so that a small message costs it little. */
+  /** Zeros that one FILE_HOLE represents: the server hashes them like all other content, so a small message must not cost it much. */
   holeBytes: 16_777_216,
   /** A discovery datagram: fits one Ethernet frame, so it is never fragmented. */
   datagramBytes: 1400,
-  /** A DISCOVER of version 2 is padded to this, so that no answer is larger than its question. */
+  /** A DISCOVER of version 2 is padded to this, so that no OFFER is larger than the DISCOVER it answers. */
   discoverBytes: 256,
-  /** From the open connection to the peer's HELLO; a TLS handshake alone proves no intent. */
+  /** From the opened connection to the peer's HELLO; a TLS handshake alone proves no intent. */
   helloTimeoutMs: 5_000,
-  /** Silence after which a peer is taken for dead; three heartbeats may be lost. */
+  /** Silence after which a peer is considered dead; three heartbeats may be lost. */
   idleTimeoutMs: 15_000,
-  /** Something is sent at least this often, so that the other end can tell silence from death. */
+  /** Something is sent at least this often, so that the other end can detect a dead peer. */
   heartbeatMs: 4_000,
-  /** How long a peer may take to take one frame, or to finish sending one. */
+  /** How long a peer may take to accept one frame, or to finish sending one. */
   stallTimeoutMs: 60_000,
-  /** How long a client whose turn it is may let the server wait for CLIENT_FILES_INFO or listings: it has them at hand. */
+  /** How long a client whose turn it is may take to send CLIENT_FILES_INFO or listings, which it has ready. */
   turnTimeoutMs: 60_000,
   /** The same for files: a pack of a thousand small files takes minutes to read on a slow disk. */
   answerTimeoutMs: 300_000,
-  /** What is sent at this rate wins the time of waiting back, so that a trickle does not hold a turn. */
+  /** Data sent at this rate extends the deadline by the time it takes, so a trickle cannot hold a turn. */
   leastBytesPerSecond: 256,
-  /** How fast a client reads, at least, what it has to hash and not to send (RESUME, DELTA, DIGEST); it gets more time for that. */
+  /**
+   * Minimum speed at which a client reads content that it hashes but does not send (RESUME, DELTA, DIGEST); its deadline is
+   * extended accordingly.
+   */
   rereadBytesPerSecond: 4_194_304,
-  /** A client comes again no sooner, whatever NEXT_SYNC says, so that a server cannot make it spin. */
+  /** A client waits at least this long, whatever NEXT_SYNC says, so that a server cannot make it spin. */
   nextSyncMinMs: 1_000,
-  /** A client comes again within a day, whatever NEXT_SYNC says, so that a server cannot put it off for ever. */
+  /** A client returns within a day, whatever NEXT_SYNC says, so that a server cannot postpone it forever. */
   nextSyncMaxMs: 86_400_000,
-  /** Received bytes that wait for the session to take them; reading stops beyond, and TCP slows the sender. */
+  /** Received bytes that the session has not consumed; above this, reading stops and TCP slows the sender. */
   inboxBytes: 8_388_608,
 } as const

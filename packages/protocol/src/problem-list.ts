@@ -1,29 +1,29 @@
 import type { Problem } from './problem.ts'
 
-/** So many are told one by one where no message sets another bound. */
+/** Default number of problems that are kept individually. */
 export const PROBLEMS_KEPT = 1000
 
-/** The first problems of what may have millions of them, and how many there were: a peer decides about their number. */
+/** The first problems and the total count. A peer controls how many there are, so not all are kept. */
 export class ProblemList {
-  readonly #most: number
+  readonly #max: number
   readonly #first: Problem[] = []
   #count = 0
 
-  constructor (most: number = PROBLEMS_KEPT) {
-    this.#most = most
+  constructor (max: number = PROBLEMS_KEPT) {
+    this.#max = max
   }
 
   get first (): readonly Problem[] {
     return this.#first
   }
 
-  /** Of all that were added. */
+  /** Number of all problems that were added. */
   get count (): number {
     return this.#count
   }
 
   add (found: Problem): void {
     this.#count++
-    if (this.#first.length < this.#most) this.#first.push(found)
+    if (this.#first.length < this.#max) this.#first.push(found)
   }
 }

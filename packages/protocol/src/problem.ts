@@ -1,8 +1,8 @@
 import { LIMITS } from './limits.ts'
 
 /**
- * Everything that can be wrong with a single path. A problem never ends a session: it is collected, reported, and tried
- * again at the next sync. docs/protocol.md holds the same table, and a test compares the two.
+ * Everything that can be wrong with a single path. A problem never ends a session: it is collected, reported, and retried
+ * at the next sync. docs/protocol.md has the same table, and a test compares the two.
  */
 export const PROBLEMS = {
   NAME_NOT_UNICODE: 'the name is not valid UTF-8, so it cannot be stored under the same name everywhere',
@@ -32,7 +32,7 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS
 
-/** One path's trouble. */
+/** Trouble with one path. */
 export interface Problem {
   /** Relative to the tree, `/` between names; bytes that are not UTF-8 are shown as U+FFFD. */
   readonly path: string
@@ -45,7 +45,7 @@ export function isProblemCode (code: string): code is ProblemCode {
   return Object.hasOwn(PROBLEMS, code)
 }
 
-/** A problem with the catalogue's own words, and what is particular to this case behind them. */
+/** A problem with the standard text of its code, followed by the detail of this case. */
 export function problem (path: string, code: ProblemCode, detail?: string): Problem {
   return { path, code, message: detail === undefined ? PROBLEMS[code] : `${PROBLEMS[code]}: ${detail}` }
 }
@@ -53,30 +53,30 @@ export function problem (path: string, code: ProblemCode, detail?: string): Prob
 /** Longest text of a problem in a message, in UTF-16 units; a page of problems with longer ones would not fit a frame. */
 const MAX_TEXT_LENGTH = 1024
 
-/** The first problems that one end tells of, and how many it has in all. */
-interface ToldProblems {
+/** The first problems that one end reports, and how many it has in total. */
+interface ReportedProblems {
   readonly problems: readonly Problem[]
   readonly problemCount: number
 }
 
-interface JoinedProblems {
+interface MergedProblems {
   readonly problemCount: number
-  /** Those of the answer that are not among what was told. */
+  /** The problems of the answer that the client did not report itself. */
   readonly more: readonly Problem[]
 }
 
 /**
- * The trouble of a sync as a whole: what the client told of its tree, and what the server answered of that. Both ends know
- * both, so both come to one number. What both tell, such as a file that was held back, counts once.
+ * All problems of a sync: those that the client reported with its tree, and those in the server's answer. Both ends know both
+ * lists, so both arrive at the same count. A problem that both report, such as a file that was held back, counts once.
  */
-export function mergeProblems (told: ToldProblems, answered: ToldProblems): JoinedProblems {
-  // As they travel: an end that has more of its own problems than fit a message must not come to another number.
-  const known = new Set(fitProblems(told.problems).map(({ path, code }) => `${code} ${path}`))
+export function mergeProblems (reported: ReportedProblems, answered: ReportedProblems): MergedProblems {
+  // Cut as they are sent: an end with more problems of its own than fit a message must arrive at the same count.
+  const known = new Set(fitProblems(reported.problems).map(({ path, code }) => `${code} ${path}`))
   const more = answered.problems.filter(({ path, code }) => !known.has(`${code} ${path}`))
-  return { problemCount: told.problemCount + answered.problemCount - (answered.problems.length - more.length), more }
+  return { problemCount: reported.problemCount + answered.problemCount - (answered.problems.length - more.length), more }
 }
 
-/** As many problems, from the first, as one message may hold, with texts that are too long cut short. */
+/** The first problems, at most as many as a message may hold, with long texts truncated. */
 export function fitProblems (problems: readonly Problem[]): Problem[] {
   return problems.slice(0, LIMITS.problemsPerMessage).map(({ path, code, message }) => ({ path: cut(path), code, message: cut(message) }))
 }

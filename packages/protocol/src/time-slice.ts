@@ -1,17 +1,17 @@
 import type { Clock } from './clock.ts'
 
-/** Long enough that the pauses cost nothing, and short enough that nobody who waits for the thread notices. */
+/** Long enough that yielding costs nothing, and short enough that others do not notice the wait. */
 const SLICE_MS = 12
 
 export interface TimeSliceInit {
   readonly clock: Clock
-  /** Whoever the work is for: once aborted, the next pause rejects with its reason. */
+  /** Cancels the work: once aborted, the next `yieldThread` rejects with its reason. */
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Cuts long work on one thread into slices, so that others get the thread in between: a server that compares a large tree
- * for one client still answers all the others in time. The work looks at `isDue` wherever it could stop for a moment.
+ * Divides long synchronous work into slices of 12 ms, so that a server that compares a large tree for one client still answers
+ * all the others in time. The work checks `isOver` wherever it can pause, and then awaits `yieldThread`.
  */
 export class TimeSlice {
   readonly #clock: Clock
@@ -29,7 +29,7 @@ export class TimeSlice {
     return this.#clock.monotonicMs() >= this.#endsMs
   }
 
-  /** Lets others have the thread, and begins the next slice. Rejects with the signal's reason when it is aborted. */
+  /** Yields the thread, then starts the next slice. Rejects with the signal's reason if it is aborted. */
   async yieldThread (): Promise<void> {
     await new Promise<void>(resolve => { this.#clock.schedule(0, resolve) })
     this.#signal?.throwIfAborted()

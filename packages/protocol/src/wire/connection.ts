@@ -10,7 +10,7 @@ import { LIMITS } from '../limits.ts'
 import { decodeMessage, encodeMessage } from './message-schema.ts'
 import type { Message, MessageOf, MessageType } from './messages.ts'
 
-/** What arrives: a message, or raw bytes of one of the raw frame types. */
+/** An arrived message or raw frame. */
 export type Incoming =
   | { readonly kind: 'message', readonly message: Message }
   | { readonly kind: 'raw', readonly type: RawFrameType, readonly flags: number, readonly payload: Uint8Array<ArrayBuffer> }
@@ -18,58 +18,58 @@ export type Incoming =
 export interface ConnectionInit {
   readonly stream: ByteStream
   readonly clock: Clock
-  /** Ends the connection with ABORTED, or with the reason where that is a FileSyncError; the peer is told as by `close`. */
+  /** Ends the connection with ABORTED, or with the reason if that is a FileSyncError; sends CLOSE as `close` does. */
   readonly signal?: AbortSignal
-  /** These three are as in LIMITS unless told. */
+  /** These three default to the values of LIMITS. */
   readonly heartbeatMs?: number
   readonly idleTimeoutMs?: number
   readonly stallTimeoutMs?: number
 }
 
 /**
- * Typed messages and raw frames over a byte stream. Reads ahead up to a bound, so that a dead or closing peer is noticed
- * while the session is busy elsewhere; beyond the bound it stops reading, and the sender is slowed. Heartbeats are sent
- * and taken by the connection itself.
+ * Typed messages and raw frames over a byte stream. Reads ahead up to a limit, so that a dead or closing peer is noticed
+ * while the session is busy elsewhere; above the limit it stops reading, which slows the sender. The connection sends and
+ * consumes heartbeats itself.
  *
- * A peer that is silent for `idleTimeoutMs`, or that takes longer than `stallTimeoutMs` to take one frame or to finish
- * one, ends the connection with PEER_TIMEOUT or PEER_TOO_SLOW.
+ * If the peer is silent for `idleTimeoutMs`, or takes longer than `stallTimeoutMs` to accept one frame or to finish sending
+ * one, the connection ends with PEER_TIMEOUT or PEER_TOO_SLOW.
  */
 export interface Connection {
-  /** Aborted when the connection is of no more use, with the FileSyncError that ended it as the reason. */
+  /** Aborted when the connection ends, with the FileSyncError that ended it as the reason. */
   readonly signal: AbortSignal
-  /** What crossed the stream so far, frame headers included. */
+  /** Bytes on the stream so far, including frame headers. */
   readonly bytesSent: number
   readonly bytesReceived: number
   /** Sends one message; resolves when the stream has room for more. */
   send (message: Message): Promise<void>
   /** Sends one raw frame; `flags` as in a frame. Resolves when the stream has room for more. */
   sendRaw (type: RawFrameType, payload: readonly Uint8Array[], flags?: number): Promise<void>
-  /** Sends a frame that was built whole, header included. `onReleased` is called when its buffer may be used again. */
+  /** Sends an encoded frame, including its header. `onReleased` is called when its buffer may be reused. */
   sendFrame (frame: Uint8Array, onReleased?: () => void): Promise<void>
   /**
-   * The next message, which has to be of one of these types; anything else ends the connection with MESSAGE_UNEXPECTED.
-   * With `withinMs`, ends it with PEER_TIMEOUT when nothing comes in that time. The peer is told either.
+   * The next message, which must be of one of these types; anything else ends the connection with MESSAGE_UNEXPECTED.
+   * With `withinMs`, ends it with PEER_TIMEOUT if nothing arrives in that time. Both send CLOSE to the peer.
    */
   receive <T extends MessageType>(types: readonly T[], withinMs?: number): Promise<MessageOf<T>>
   /**
-   * The next message or raw frame. What arrived before the peer's CLOSE, or before the stream broke, is still handed out.
+   * The next message or raw frame. What arrived before the peer's CLOSE, or before the stream broke, is still returned.
    */
   next (): Promise<Incoming>
-  /** Takes the buffer of a payload that nobody needs any more, for a frame to come. */
+  /** Takes back the buffer of a payload that is no longer needed, for later frames. */
   reuse (buffer: ArrayBuffer): void
   /**
-   * Says CLOSE with DONE, or with the error as far as a peer may know it, and ends; waits until the peer has ended too, or
-   * for 2 s. Where the connection is closing already, waits for that. Never rejects.
+   * Sends CLOSE with DONE, or with the error as far as it may be disclosed, and ends; waits until the peer has ended too, for at
+   * most 2 s. If the connection is already closing, waits for that. Never rejects.
    */
   close (error?: unknown): Promise<void>
-  /** Ends at once and says nothing. */
+  /** Ends at once, without CLOSE. */
   destroy (error: FileSyncError): void
 }
 
-/** How long a closing end waits for its last words to be taken. */
+/** How long a closing end waits for its CLOSE to be sent and for the peer to end. */
 const CLOSE_TIMEOUT_MS = 2_000
 
-/** Starts a connection. It reads from now on. */
+/** Starts a connection, which begins to read at once. */
 export function openConnection (init: ConnectionInit): Connection {
   const connection = new StreamConnection(init)
   connection.start(init.signal)
@@ -82,16 +82,24 @@ class StreamConnection implements Connection {
   readonly #over = new AbortController()
   readonly #reader: FrameReader
   readonly #writer: FrameWriter
-  #goodbye: Promise<void> | undefined
+  #closing: Promise<void> | undefined
 
   constructor (init: ConnectionInit) {
-    const { stream, clock, heartbeatMs = LIMITS.heartbeatMs, idleTimeoutMs = LIMITS.idleTimeoutMs, stallTimeoutMs = LIMITS.stallTimeoutMs } = init
+    const { stream, clock } = init
+    const { heartbeatMs = LIMITS.heartbeatMs, idleTimeoutMs = LIMITS.idleTimeoutMs, stallTimeoutMs = LIMITS.stallTimeoutMs } = init
     const { signal } = this
     const onGone = (error: FileSyncError): void => { this.destroy(error) }
     this.#stream = stream
     this.#clock = clock
     this.#reader = new FrameReader({
-      stream, clock, idleTimeoutMs, stallTimeoutMs, signal, onGone, onPeerClosed: error => { this.#answer(error) }, onViolation: error => { this.#refuse(error) },
+      stream,
+      clock,
+      idleTimeoutMs,
+      stallTimeoutMs,
+      signal,
+      onGone,
+      onPeerClosed: error => { this.#closeInReply(error) },
+      onViolation: error => { this.#closeBecauseOf(error) },
     })
     this.#writer = new FrameWriter({ stream, clock, heartbeatMs, stallTimeoutMs, signal, onGone })
   }
@@ -122,7 +130,7 @@ class StreamConnection implements Connection {
     await this.sendFrame(encodeFrame(type, payload, flags))
   }
 
-  // Hands the writer's promise on: a transfer passes here for each frame.
+  // Returns the writer's promise without an await: this is called for each frame of a transfer.
   sendFrame (frame: Uint8Array, onReleased?: () => void): Promise<void> {
     return this.#writer.write(frame, onReleased)
   }
@@ -137,7 +145,7 @@ class StreamConnection implements Connection {
         return incoming.message as MessageOf<T>
       }
       const got = incoming.kind === 'message' ? incoming.message.type : `a ${incoming.type} frame`
-      throw this.#refuse(new FileSyncError('MESSAGE_UNEXPECTED', `The other end sent ${got}, but ${types.join(' or ')} was expected.`))
+      throw this.#closeBecauseOf(new FileSyncError('MESSAGE_UNEXPECTED', `The other end sent ${got}, but ${types.join(' or ')} was expected.`))
     } finally {
       cancel?.()
     }
@@ -162,12 +170,12 @@ class StreamConnection implements Connection {
 
   async close (error?: unknown): Promise<void> {
     if (!this.signal.aborted) {
-      // Before the abort: who hears it and calls close again waits for the same goodbye.
-      this.#goodbye = Promise.resolve().then(() => this.#sayGoodbye(error))
+      // Before the abort: a listener that calls close again waits for the same CLOSE.
+      this.#closing = Promise.resolve().then(() => this.#sendClose(error))
       this.#reader.clear()
       this.#abort(error === undefined ? closed() : asFileSyncError(error))
     }
-    await this.#goodbye
+    await this.#closing
   }
 
   destroy (error: FileSyncError): void {
@@ -175,15 +183,15 @@ class StreamConnection implements Connection {
     this.#stream.destroy(error)
   }
 
-  async #sayGoodbye (error: unknown): Promise<void> {
+  async #sendClose (error: unknown): Promise<void> {
     const cancel = this.#clock.schedule(CLOSE_TIMEOUT_MS, () => { this.#stream.destroy(closed()) })
     try {
       await this.#writer.writeLast(encodeFrame('MESSAGE', [encodeMessage(closeMessageFor(error))]))
       await this.#stream.end()
-      // A socket that is destroyed with unread bytes resets the connection, and the peer would lose the last words.
+      // A socket that is destroyed with unread bytes resets the connection, and the peer would lose the CLOSE.
       await this.#reader.ended()
     } catch {
-      // The peer is gone already, and there is nobody to tell.
+      // The peer has gone already.
     } finally {
       cancel()
       this.#stream.destroy(closed())
@@ -193,7 +201,7 @@ class StreamConnection implements Connection {
   #follow (outer: AbortSignal): void {
     const stop = (): void => {
       const error = asFileSyncError(outer.reason, 'ABORTED')
-      // Words would wait behind what the peer does not take, and the one who aborts wants to be gone.
+      // CLOSE would wait for data that the peer does not accept, and an abort must not wait.
       if (this.#writer.isBusy) this.destroy(error)
       else void this.close(error)
     }
@@ -205,29 +213,29 @@ class StreamConnection implements Connection {
     this.signal.addEventListener('abort', () => { outer.removeEventListener('abort', stop) }, { once: true })
   }
 
-  /** What a frame holds; undefined for a message that this version does not know. */
+  /** The content of a frame; undefined for a message that this version does not know. */
   #open (frame: Frame): Incoming | undefined {
     if (frame.type === 'HEARTBEAT') return undefined
     if (frame.type !== 'MESSAGE') return { kind: 'raw', type: frame.type, flags: frame.flags, payload: frame.payload }
     try {
       const message = decodeMessage(frame.payload)
       if (message?.type !== 'CLOSE') return message === undefined ? undefined : { kind: 'message', message }
-      this.#answer(errorFromClose(message))
+      this.#closeInReply(errorFromClose(message))
     } catch (error) {
-      throw this.#refuse(asFileSyncError(error))
+      throw this.#closeBecauseOf(asFileSyncError(error))
     }
     return undefined
   }
 
-  /** Ends the connection because the peer did, and says CLOSE too; what arrived before is still handed out. */
-  #answer (error: FileSyncError): void {
+  /** Ends the connection after the peer did, and sends CLOSE too; what arrived before is still returned. */
+  #closeInReply (error: FileSyncError): void {
     if (this.signal.aborted) return
-    this.#goodbye = Promise.resolve().then(() => this.#sayGoodbye(undefined))
+    this.#closing = Promise.resolve().then(() => this.#sendClose(undefined))
     this.#abort(error)
   }
 
-  /** Ends the connection because of what the peer did, and tells it. */
-  #refuse (error: FileSyncError): FileSyncError {
+  /** Ends the connection because of a violation by the peer, and sends it the error. */
+  #closeBecauseOf (error: FileSyncError): FileSyncError {
     void this.close(error)
     return error
   }

@@ -2,39 +2,39 @@ import * as v from 'valibot'
 import { FileSyncError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 
-/** The group and port that the original used; discovery of both generations meets there. */
+/** The group and port of the original program, shared by both generations. */
 export const DISCOVERY_GROUP_IPV4 = '224.1.1.1'
 /** Link-local, so a router never forwards it; from the range for experiments of RFC 4291 and RFC 3307. */
 export const DISCOVERY_GROUP_IPV6 = 'ff02::f11e:5c'
 export const DISCOVERY_PORT = 9999
 
-/** What the asker is looking for. */
+/** What the client is looking for. */
 export type DiscoverPurpose = 'sync' | 'pair'
 
-/** The original's question: anyone there? */
+/** The query of the original program. */
 export interface DiscoverV1 {
   readonly v: 1
 }
 
-/** A question of version 2. */
+/** A query of version 2. */
 export interface DiscoverV2 {
   readonly v: 2
-  /** 16 letters of base64url: 12 random bytes that the answer repeats. */
+  /** 16 characters of base64url: 12 random bytes, which the answer repeats. */
   readonly nonce: string
   readonly want: DiscoverPurpose
 }
 
-/** An answer. It is a hint and proves nothing. */
+/** An answer. It is an unauthenticated hint. */
 export interface Offer {
   readonly v: 1 | 2
-  /** TCP port of the original's protocol; 0 where it is not spoken. */
+  /** TCP port of the original protocol; 0 if it is not served. */
   readonly legacyPort: number
-  /** The rest is there in version 2. TCP port of the TLS protocol. */
+  /** TCP port of the TLS protocol. This and the following fields exist in version 2 only. */
   readonly tlsPort?: number
   /** First 16 symbols of the server's device id. */
   readonly idPrefix?: string
   readonly nonce?: string
-  /** Whether the server pairs at the moment. */
+  /** Whether the server currently accepts pairings. */
   readonly pairing?: boolean
 }
 
@@ -63,34 +63,35 @@ const offerSchema = v.union([
 const decoder = new TextDecoder('utf-8', { fatal: true })
 const encoder = new TextEncoder()
 
-/** Whether a text has the form in which a server tells the first 16 symbols of its device id. */
+/** Whether a text is the first 16 symbols of a device id, as an OFFER contains them. */
 export function isIdPrefix (text: string): boolean {
   return ID_PREFIX.test(text)
 }
 
-/** DISCOVER of version 2, padded so that no answer to it is larger than it is. */
+/** DISCOVER of version 2, padded so that no answer is larger. */
 export function encodeDiscover (discover: DiscoverV2): Uint8Array {
   const message = { type: 'DISCOVER', v: 2, n: discover.nonce, want: discover.want, pad: '' }
   const padBytes = Math.max(0, LIMITS.discoverBytes - JSON.stringify(message).length)
   return encoder.encode(JSON.stringify({ ...message, pad: 'x'.repeat(padBytes) }))
 }
 
-/** DISCOVER as the original sends it. */
+/** DISCOVER as the original program sends it. */
 export function encodeDiscoverV1 (): Uint8Array {
   return encoder.encode('{"type":"DISCOVER"}')
 }
 
-/** OFFER of either version; the original ignores the fields it does not know. */
+/** OFFER of either version; the original program ignores the fields it does not know. */
 export function encodeOffer (offer: Offer): Uint8Array {
+  const { legacyPort: port, tlsPort: tls, idPrefix: id, nonce: n } = offer
   const message = offer.v === 1
-    ? { type: 'OFFER', port: offer.legacyPort }
-    : { type: 'OFFER', port: offer.legacyPort, v: 2, tls: offer.tlsPort, id: offer.idPrefix, n: offer.nonce, ...(offer.pairing === true && { pair: true }) }
+    ? { type: 'OFFER', port }
+    : { type: 'OFFER', port, v: 2, tls, id, n, ...(offer.pairing === true && { pair: true }) }
   return encoder.encode(JSON.stringify(message))
 }
 
 /**
- * The question in a datagram. Throws DATAGRAM_INVALID. It bounds the datagram and judges its form only: that a question of
- * version 2 has its padding is a rule for who answers, and who only wants to know what was asked reads a short one as well.
+ * Decodes a DISCOVER. Throws DATAGRAM_INVALID. Checks the size limit and the fields only, not the padding of version 2: that is
+ * a rule for a server that answers, and diagnostics read unpadded datagrams as well.
  */
 export function decodeDiscover (datagram: Uint8Array): DiscoverV1 | DiscoverV2 {
   const result = v.safeParse(discoverSchema, decodeJson(datagram), { abortEarly: true })
@@ -98,7 +99,7 @@ export function decodeDiscover (datagram: Uint8Array): DiscoverV1 | DiscoverV2 {
   return result.output.v === 2 ? { v: 2, nonce: result.output.n, want: result.output.want } : { v: 1 }
 }
 
-/** The answer in a datagram. Throws DATAGRAM_INVALID. */
+/** Decodes an OFFER. Throws DATAGRAM_INVALID. */
 export function decodeOffer (datagram: Uint8Array): Offer {
   const result = v.safeParse(offerSchema, decodeJson(datagram), { abortEarly: true })
   if (!result.success) throw invalid('it is not an OFFER')

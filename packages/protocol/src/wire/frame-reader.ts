@@ -11,25 +11,25 @@ import { LIMITS } from '../limits.ts'
 export interface FrameReaderInit {
   readonly stream: ByteStream
   readonly clock: Clock
-  /** How long the peer may be silent, and how long one frame may take to come. */
+  /** How long the peer may be silent, and how long one frame may take to arrive. */
   readonly idleTimeoutMs: number
   readonly stallTimeoutMs: number
-  /** Aborted when what arrives is of no more interest. */
+  /** Aborted when arriving data is no longer needed. */
   readonly signal: AbortSignal
-  /** Nothing more will come: the stream broke, or the peer is taken for gone. */
+  /** Called if nothing more will arrive: the stream broke, or the peer is considered dead. */
   readonly onGone: (error: FileSyncError) => void
-  /** The peer said CLOSE, or ended its side without: it still reads what is said to it. */
+  /** Called if the peer sent CLOSE or ended its side without it; it still reads. */
   readonly onPeerClosed: (error: FileSyncError) => void
-  /** The peer sent what it may not send, or too slowly, and is to be told. */
+  /** Called if the peer violated the protocol or sent too slowly; it should receive the error. */
   readonly onViolation: (error: FileSyncError) => void
 }
 
-/** Buffers that wait for their next frame: as many as are under way, read ahead and being staged. */
+/** Free buffers that are kept: as many as are in use at once, read ahead and being staged. */
 const FREE_BUFFERS_MAX = 8
 
 /**
- * The receiving half of a connection: cuts what the stream brings into frames, ahead of who takes them, up to a bound beyond
- * which it stops reading. Takes heartbeats and CLOSE out by itself.
+ * The receiving half of a connection: splits the stream into frames ahead of the session, up to a limit above which it stops
+ * reading. Handles heartbeats and CLOSE itself.
  */
 export class FrameReader {
   readonly #init: FrameReaderInit
@@ -40,47 +40,47 @@ export class FrameReader {
   #wakeReader: (() => void) | undefined
   #reading: Promise<void> | undefined
   #frameSinceMs = 0
-  /** Frame headers included. */
+  /** Including frame headers. */
   bytesReceived = 0
 
   constructor (init: FrameReaderInit) {
     this.#init = init
   }
 
-  /** Reads from now on. */
+  /** Starts to read. */
   start (): void {
     this.#reading = this.#pump()
   }
 
-  /** The next frame that has arrived; undefined where there is none. */
+  /** The next frame that has arrived, or undefined. */
   shift (): Frame | undefined {
     const frame = this.#inbox.shift()
     if (frame !== undefined && !this.#inbox.isFull) this.#wakeReader?.()
     return frame
   }
 
-  /** Resolves at the next frame, or when it is over. */
+  /** Resolves when a frame arrives or the connection ends. */
   arrival (): Promise<void> {
     return new Promise(resolve => { this.#wakeReceivers.push(resolve) })
   }
 
-  /** Drops what has arrived and was not taken. */
+  /** Drops the frames that have arrived. */
   clear (): void {
     this.#inbox.clear()
   }
 
-  /** Takes the buffer of a payload that nobody needs any more, for a frame to come. */
+  /** Takes back the buffer of a payload that is no longer needed, for later frames. */
   reuse (buffer: ArrayBuffer): void {
     this.#buffers.release(buffer)
   }
 
-  /** Wakes all who wait, as the signal was aborted. What still comes is read and dropped. */
+  /** Wakes all waiters after the signal was aborted. Data that still arrives is read and dropped. */
   stop (): void {
     this.#wakeAllReceivers()
     this.#wakeReader?.()
   }
 
-  /** Resolves when the stream has brought all that it will bring. */
+  /** Resolves when the stream has ended. */
   async ended (): Promise<void> {
     await this.#reading
   }
@@ -100,7 +100,7 @@ export class FrameReader {
         }
       }
     } catch (error) {
-      // An end that says goodbye still writes, and destroys the stream by itself.
+      // A closing end still writes, and destroys the stream itself.
       if (!signal.aborted) onGone(asFileSyncError(error, 'PEER_GONE'))
     }
   }

@@ -6,41 +6,41 @@ import { encodeFrame } from './frame.ts'
 export interface FrameWriterInit {
   readonly stream: ByteStream
   readonly clock: Clock
-  /** The peer hears of this end at least this often. */
+  /** Something is sent at least this often. */
   readonly heartbeatMs: number
-  /** How long the peer may take to take one frame. */
+  /** How long the peer may take to accept one frame. */
   readonly stallTimeoutMs: number
-  /** Aborted when nothing but the last words may be sent any more, with the FileSyncError that tells why as the reason. */
+  /** Aborted when only CLOSE may still be sent, with the FileSyncError that ended the connection as the reason. */
   readonly signal: AbortSignal
-  /** The peer takes nothing any more. */
+  /** Called if the peer accepts no more data. */
   readonly onGone: (error: FileSyncError) => void
 }
 
-/** The sending half of a connection: writes frames within their time, and heartbeats where there was nothing to write. */
+/** The sending half of a connection: writes frames, each within its time limit, and heartbeats if there was nothing to write. */
 export class FrameWriter {
   readonly #init: FrameWriterInit
   #lastSentMs = 0
   #pendingWrites = 0
   #cancelBeat: () => void = () => { /* nothing is scheduled yet */ }
-  /** Frame headers included. */
+  /** Including frame headers. */
   bytesSent = 0
 
   constructor (init: FrameWriterInit) {
     this.#init = init
   }
 
-  /** Sends heartbeats from now on. */
+  /** Starts to send heartbeats. */
   start (): void {
     this.#lastSentMs = this.#init.clock.monotonicMs()
     this.#beat()
   }
 
-  /** Whether something was written that the peer has not taken yet. */
+  /** Whether the stream has not yet accepted all that was written. */
   get isBusy (): boolean {
     return this.#pendingWrites > 0
   }
 
-  /** Resolves when the stream has room for more. `onReleased` is called when the frame's buffer may be used again. */
+  /** Resolves when the stream has room for more. `onReleased` is called when the frame's buffer may be reused. */
   async write (frame: Uint8Array, onReleased?: () => void): Promise<void> {
     const { stream, clock, stallTimeoutMs, onGone } = this.#init
     this.#throwIfOver()
@@ -61,13 +61,13 @@ export class FrameWriter {
     this.#throwIfOver()
   }
 
-  /** Writes behind the end of the connection, which `signal` has told already. Rejects as the stream does. */
+  /** Writes after the connection has ended and `signal` was aborted. Rejects as the stream does. */
   async writeLast (frame: Uint8Array): Promise<void> {
     this.bytesSent += frame.length
     await this.#init.stream.write(frame)
   }
 
-  /** Sends no more heartbeats. */
+  /** Stops sending heartbeats. */
   stop (): void {
     this.#cancelBeat()
   }

@@ -4,23 +4,23 @@ import { LIMITS } from '../limits.ts'
 /** Length (u32, of the payload alone), type (u8), flags (u8), zero (u16); all numbers big-endian. */
 export const FRAME_HEADER_BYTES = 8
 
-/** What a frame carries. All but MESSAGE are raw bytes that never pass through MessagePack. */
+/** The content of frames. All but MESSAGE are raw bytes that never pass through MessagePack. */
 export const FRAME_TYPES = {
   /** One message in MessagePack. */
   MESSAGE: 1,
-  /** Nothing; shows that the sender is alive. */
+  /** Empty; shows that the sender is alive. */
   HEARTBEAT: 2,
   /** Parts of listings. */
   LISTINGS: 3,
-  /** Small files, whole, one behind the other. */
+  /** Whole small files, one after another. */
   PACK: 4,
   /** The next bytes of a streamed file. */
   DATA: 5,
-  /** The next copy and data operations of a file sent as a difference. */
+  /** The next copy and data operations of a file sent as a delta. */
   DELTA: 6,
   /** Parts of signatures. */
   SIGNATURE: 7,
-  /** Digests of small files, one behind the other. */
+  /** Digests of small files, one after another. */
   DIGESTS: 8,
 } as const
 
@@ -35,7 +35,7 @@ export const FLAG_ZSTD = 1
 export interface Frame {
   readonly type: FrameType
   readonly flags: number
-  /** Alone in its buffer, which may be longer, so that the buffer can be transferred to another thread. */
+  /** Does not share its buffer, which may be longer, so that the buffer can be transferred to another thread. */
   readonly payload: Uint8Array<ArrayBuffer>
 }
 
@@ -64,7 +64,7 @@ export function encodeFrame (type: FrameType, payload: readonly Uint8Array[], fl
   return frame
 }
 
-/** Fills in the header at the front of a buffer whose payload stands behind it already. Throws FRAME_TOO_LARGE. */
+/** Writes the header at the start of a buffer that already contains the payload. Throws FRAME_TOO_LARGE. */
 export function writeFrameHeader (frame: Uint8Array, header: { type: FrameType, flags: number, payloadBytes: number }): void {
   if (header.payloadBytes > maxPayloadBytes(header.type)) throw tooLarge(header.type, header.payloadBytes)
   const view = new DataView(frame.buffer, frame.byteOffset, FRAME_HEADER_BYTES)
@@ -74,14 +74,14 @@ export function writeFrameHeader (frame: Uint8Array, header: { type: FrameType, 
   view.setUint16(6, 0)
 }
 
-/** The flags in the header of a whole frame. */
+/** The flags of an encoded frame. */
 export function frameFlags (frame: Uint8Array): number {
   return new DataView(frame.buffer, frame.byteOffset, FRAME_HEADER_BYTES).getUint8(5)
 }
 
 /**
- * Cuts a stream of bytes into frames, however the bytes are cut. The header is judged before memory is taken for the
- * payload, so a peer costs at most one payload of the type's limit.
+ * Splits a stream of bytes into frames, whatever the boundaries of the chunks. The header is validated before memory is
+ * allocated for the payload, so a peer costs at most one payload of the type's limit.
  */
 export class FrameDecoder {
   readonly #header = new Uint8Array(FRAME_HEADER_BYTES)
@@ -93,7 +93,7 @@ export class FrameDecoder {
   #payload: Uint8Array<ArrayBuffer> | undefined
   #payloadFilled = 0
 
-  /** @param allocate makes room for a payload, of exactly so many bytes that may hold anything */
+  /** @param allocate returns exactly so many bytes for a payload, with any content */
   constructor (allocate: (sizeBytes: number) => Uint8Array<ArrayBuffer> = sizeBytes => new Uint8Array(sizeBytes)) {
     this.#allocate = allocate
   }
@@ -103,7 +103,7 @@ export class FrameDecoder {
     return this.#headerFilled === 0
   }
 
-  /** The frames that these bytes complete. Throws FRAME_TOO_LARGE or FRAME_MALFORMED; the decoder is of no use then. */
+  /** The frames that these bytes complete. Throws FRAME_TOO_LARGE or FRAME_MALFORMED, after which the decoder cannot be used. */
   * push (bytes: Uint8Array): Generator<Frame, void, undefined> {
     let at = 0
     while (at < bytes.length) {
@@ -156,5 +156,6 @@ export class FrameDecoder {
 }
 
 function tooLarge (type: FrameType, bytes: number): FileSyncError {
-  return new FileSyncError('FRAME_TOO_LARGE', `A ${type} frame of ${String(bytes)} bytes exceeds its limit of ${String(maxPayloadBytes(type))}.`)
+  const limit = maxPayloadBytes(type)
+  return new FileSyncError('FRAME_TOO_LARGE', `A ${type} frame of ${String(bytes)} bytes exceeds its limit of ${String(limit)}.`)
 }

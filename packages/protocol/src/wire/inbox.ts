@@ -1,9 +1,9 @@
 import type { Frame } from './frame.ts'
 
-/** What a frame takes beside its bytes: the objects that hold it. Keeps many tiny frames from slipping past the bound. */
+/** Memory of the objects of a frame beside its bytes. Counted so that many tiny frames cannot exceed the limit. */
 const FRAME_OVERHEAD_BYTES = 512
 
-/** Frames that wait for the session, as bytes: decoded they would take many times the memory that their length tells. */
+/** Frames that wait for the session, undecoded: decoded they would take many times their length in memory. */
 export class Inbox {
   readonly #maxBytes: number
   #frames: (Frame | undefined)[] = []
@@ -27,7 +27,7 @@ export class Inbox {
     const frame = this.#frames[this.#first]
     if (frame === undefined) return undefined
     this.#bytes -= frame.payload.length + FRAME_OVERHEAD_BYTES
-    // Taking from the front of a long array moves all the others, each time.
+    // Array.shift would move all the others each time.
     this.#frames[this.#first++] = undefined
     if (this.#first * 2 >= this.#frames.length) {
       this.#frames = this.#frames.slice(this.#first)

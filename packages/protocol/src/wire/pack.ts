@@ -4,12 +4,12 @@ import { FileSyncError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 
 /**
- * FILE_HEADER in its packed form, in front of the bytes of each file of a pack: task (u32), length (u32), digest
- * (32 bytes); big-endian.
+ * FILE_HEADER in its packed form, before the bytes of each file of a pack: task (u32), length (u32), digest (32 bytes);
+ * big-endian.
  */
 export const PACK_RECORD_BYTES: number = 8 + DIGEST_BYTES
 
-/** One small file in a pack, whole. */
+/** One whole small file in a pack. */
 export interface PackedFile {
   /** The number of the task it answers. */
   readonly task: number
@@ -18,7 +18,7 @@ export interface PackedFile {
   readonly content: Uint8Array
 }
 
-/** Writes the record in front of content that stands at `at + PACK_RECORD_BYTES` already. */
+/** Writes the record of a file whose content is already at `at + PACK_RECORD_BYTES`. */
 export function writePackRecord (pack: Uint8Array, at: number, file: { task: number, sizeBytes: number, digest: Uint8Array }): void {
   const view = new DataView(pack.buffer, pack.byteOffset + at, 8)
   view.setUint32(0, file.task)
@@ -35,7 +35,9 @@ export function * readPack (pack: Uint8Array): Generator<PackedFile, void, undef
     const task = view.getUint32(at)
     const sizeBytes = view.getUint32(at + 4)
     const start = at + PACK_RECORD_BYTES
-    if (sizeBytes > LIMITS.packedFileBytes || sizeBytes > pack.length - start) throw malformed('a file is longer than its pack or the limit')
+    if (sizeBytes > LIMITS.packedFileBytes || sizeBytes > pack.length - start) {
+      throw malformed('a file is longer than its pack or the limit')
+    }
     yield {
       task,
       digest: pack.subarray(at + 8, start) as Digest,

@@ -3,46 +3,46 @@ import type { FileDigest } from './digest-records.ts'
 import type { Digest } from '../digest.ts'
 import type { Problem } from '../problem.ts'
 
-/** What became of one task at the staging side. */
+/** The result of staging one task. */
 export interface StageOutcome {
   readonly task: number
-  /** Bytes of the file that are staged; 0 with a problem. */
+  /** Staged bytes of the file; 0 with a problem. */
   readonly bytes: number
-  /** Present where the file is not staged. */
+  /** Present if the file is not staged. */
   readonly problem?: Problem
-  /** The digest is not that of the copy that is here: the file is asked for again, with `again` of the session. */
+  /** Whether the digest differs from that of the stored copy, so that the file itself is requested. */
   readonly isWantedAgain?: boolean
 }
 
-/** A large file that is being staged. Calls are made one behind the other. */
+/** A large file that is being staged. Calls must not overlap. */
 export interface StagedFile {
-  /** Appends bytes, which are given away. Resolves when there is room for more. */
+  /** Appends bytes and takes ownership of their buffer. Resolves when there is room for more. */
   write (bytes: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<void>
-  /** Appends so many zeros, which need not take room. Resolves when there is room for more. */
+  /** Appends zeros, which need not take disk space. Resolves when there is room for more. */
   hole (lengthBytes: number): Promise<void>
   /** Appends bytes from the server's present copy of the file. Rejects with DATA_UNEXPECTED beyond its end. */
   copy (offset: number, lengthBytes: number): Promise<void>
   /**
-   * All bytes are there: checks them against the digest of the whole file. Another digest is a problem of this file
-   * (DIGEST_MISMATCH), and nothing of it is kept.
+   * Completes the file and checks its digest. A different digest is a problem of this file (DIGEST_MISMATCH), and nothing of it
+   * is kept.
    *
-   * @param signature of the whole file, where it is known by the way: kept for the next difference
+   * @param signature of the whole file, if it was computed on the fly: kept for the next delta
    */
   finish (digest: Digest, signature?: Uint8Array): Promise<StageOutcome>
-  /** Gives the file up; what was written may be kept for a resume. */
+  /** Abandons the file; what was written may be kept as a partial. */
   abandon (): Promise<void>
 }
 
 /**
- * Where received files wait for their commit: the port between whoever receives them and whoever stores them. The number of a task is all it gets to know, so it was made for
- * the tasks of one session. It rejects only for what ends the session (no room, archive gone); the trouble of one file is
- * a problem in its outcome.
+ * Where received files wait for their commit: the port between transfer and archive. It knows files only by their task number,
+ * so an instance serves one session. It rejects only with errors that end the session (no room, archive gone); trouble with one
+ * file is a problem in its outcome.
  */
 export interface StagingArea {
-  /** Stages the files of a pack, which is given away. Checks the digest of each. One outcome a file. */
+  /** Stages the files of a pack, checks their digests and takes ownership of the buffer. Returns one outcome per file. */
   stagePack (pack: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<readonly StageOutcome[]>
-  /** Takes the digests of files of which nothing else was asked. One outcome a file. */
+  /** Compares the digests of files for which only the digest was requested. Returns one outcome per file. */
   compareDigests (files: readonly FileDigest[]): Promise<readonly StageOutcome[]>
-  /** Starts a large file at `offset`: everything before is staged already, from an earlier session. */
+  /** Starts a large file at `offset`; everything before it was staged in an earlier session. */
   beginFile (task: number, offset: number): Promise<StagedFile>
 }

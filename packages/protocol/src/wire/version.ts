@@ -8,35 +8,35 @@ export const ALPN_PAIR = 'filesync-pair/1'
 /** Versions of the session protocol that this package speaks. */
 export const VERSIONS: readonly number[] = [2]
 
-/** Optional abilities of version 2. */
+/** Optional features of version 2. */
 export const FEATURES = {
-  /** Digests are BLAKE3. Version 2 knows no other, and asks for it. */
+  /** Digests are BLAKE3. Version 2 has no other and requires it. */
   BLAKE3: 'digest-blake3',
   /** Raw frames may be compressed with zstd. */
   ZSTD: 'zstd',
-  /** Tasks may ask for the rest of a file. */
+  /** Tasks may request the rest of a file. */
   RESUME: 'resume',
-  /** Tasks may ask for a difference. */
+  /** Tasks may request a file as a delta. */
   DELTA: 'delta-fastcdc',
-  /** What is sent of a file may leave holes out, and tasks may be SPARSE. */
+  /** Holes of a file need not be sent, and tasks may be SPARSE. */
   HOLES: 'holes',
-  /** The session is one of questions. A server that can answer them names it always, a client only where it wants to ask. */
+  /** The session is a safe check. A server that supports it always names it, a client only to request one. */
   SAFE: 'safe',
-  /** The session only asks what a sync would do. Named as SAFE is. */
+  /** The session only computes a plan. Named as SAFE is. */
   PLAN: 'plan',
 } as const
 
 export type Feature = typeof FEATURES[keyof typeof FEATURES]
 
-/** What a session runs with. */
+/** The version and the features of a session. */
 export interface Agreement {
   readonly version: number
   readonly features: ReadonlySet<string>
 }
 
 /**
- * What two ends that greeted each other agree on: the highest version both speak and the features both name. Both ends
- * compute the same. Throws VERSION_UNSUPPORTED.
+ * Derives the highest version that both ends speak and the features that both name from their HELLO messages. Both ends get the
+ * same result. Throws VERSION_UNSUPPORTED.
  */
 export function negotiate (ours: Hello, theirs: Hello): Agreement {
   const version = Math.max(...ours.versions.filter(candidate => theirs.versions.includes(candidate)))
@@ -51,7 +51,7 @@ export function negotiate (ours: Hello, theirs: Hello): Agreement {
   return { version, features }
 }
 
-/** The greeting of this package's version, with every ability that `features` names, and what the clock says where it is told. */
+/** HELLO of this package's versions with BLAKE3 and `features`, and with the sender's time if `timeMs` is given. */
 export function hello (software: string, features: readonly Feature[], timeMs?: number): Hello {
   return { type: 'HELLO', versions: VERSIONS, features: [FEATURES.BLAKE3, ...features], software, ...(timeMs !== undefined && { timeMs }) }
 }

@@ -1,7 +1,7 @@
 import type { Connection } from './connection.ts'
 
-/** The same connection, a part of which behaves otherwise for whoever is given it. */
-export function wrapConnection (connection: Connection, changes: Partial<Pick<Connection, 'send' | 'receive' | 'next'>>): Connection {
+/** Wraps a connection, overriding some methods. */
+export function wrapConnection (connection: Connection, overrides: Partial<Pick<Connection, 'send' | 'receive' | 'next'>>): Connection {
   return {
     get signal () { return connection.signal },
     get bytesSent () { return connection.bytesSent },
@@ -14,6 +14,6 @@ export function wrapConnection (connection: Connection, changes: Partial<Pick<Co
     reuse: buffer => { connection.reuse(buffer) },
     close: async error => { await connection.close(error) },
     destroy: error => { connection.destroy(error) },
-    ...changes,
+    ...overrides,
   }
 }
