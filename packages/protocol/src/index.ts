@@ -20,7 +20,8 @@ export { ARCHIVE_ID_FILE, archiveIdOf } from './archive-id.ts'
 export { civilFromDays, daysFromCivil } from './civil-date.ts'
 export type { CivilDate, TimeZone } from './civil-date.ts'
 export {
-  decodeDiscover, decodeOffer, DISCOVERY_GROUP_IPV4, DISCOVERY_GROUP_IPV6, DISCOVERY_PORT, encodeDiscover, encodeDiscoverV1, encodeOffer, isIdPrefix,
+  decodeDiscover, decodeOffer, DISCOVERY_GROUP_IPV4, DISCOVERY_GROUP_IPV6, DISCOVERY_PORT, encodeDiscover, encodeDiscoverV1, encodeOffer,
+  isIdPrefix,
 } from './wire/datagram.ts'
 export type { DiscoverPurpose, DiscoverV1, DiscoverV2, Offer } from './wire/datagram.ts'
 export { DIGEST_BYTES, equalDigests, toDigest, toHex } from './digest.ts'
@@ -35,7 +36,7 @@ export { asFileSyncError, ERRORS, FileSyncError, isErrorCode, isFileSyncError } 
 export type { ErrorCode, ErrorDetail, ErrorKind, ExitCode } from './errors.ts'
 export { writeFileId } from './file-id.ts'
 export { formatSize } from './format-size.ts'
-export { encodeFrame, FLAG_ZSTD, FRAME_HEADER_BYTES, FRAME_TYPES, FrameDecoder, frameFlags, writeFrameHeader } from './wire/frame.ts'
+export { encodeFrame, FLAG_ZSTD, FRAME_HEADER_BYTES, FrameDecoder, frameFlags, writeFrameHeader } from './wire/frame.ts'
 export type { Frame, FrameType, RawFrameType } from './wire/frame.ts'
 export { ListingRequester, ListingResponder } from './listing/listing-exchange.ts'
 export type { ArrivedListing } from './listing/listing-exchange.ts'
@@ -45,11 +46,10 @@ export { decodeListing, ListingReader, readListing } from './listing/listing-rea
 export { ListingWriter } from './listing/listing-writer.ts'
 export type { WrittenListing } from './listing/listing-writer.ts'
 export { LIMITS } from './limits.ts'
-export { decodeMessage, encodeMessage, MESSAGE_TYPES, parseMessage, TOKEN_ID_BYTES } from './wire/message-schema.ts'
+export { decodeMessage, encodeMessage, TOKEN_ID_BYTES } from './wire/message-schema.ts'
 export type {
-  Amount, ClientFilesInfo, Close, DeltaTask, DigestTask, EntryReference, FileEnd, FileHole, FileHeader, FileProblem, FileVerdict, Hello, ListingsWanted, Message, MessageOf,
-  MessageType, NextSync, PairDone, PairOk, PairProof, Policy, QuestionedFile, ResumeTask, SafeAnswer, SafeQuestion, ServerStatus, ServerStatusBusy, ServerStatusReady, Stored, PlanMessage, Task, Tasks,
-  WholeTask,
+  Amount, ClientFilesInfo, EntryReference, FileEnd, FileHeader, FileHole, FileProblem, FileVerdict, Hello, Message, MessageOf, MessageType,
+  NextSync, PairProof, PlanMessage, Policy, QuestionedFile, SafeAnswer, SafeQuestion, ServerStatusReady, Stored, Task, Tasks,
 } from './wire/messages.ts'
 export { textHeaderBytes } from './encoding/msgpack-reader.ts'
 export { checkName, checkWindowsName, compareNames, foldKey, isName, utf8Length } from './listing/name.ts'
@@ -63,7 +63,9 @@ export type { NumberedBlob } from './listing/parts.ts'
 export { fitProblems, isProblemCode, mergeProblems, problem, PROBLEMS } from './problem.ts'
 export type { Problem, ProblemCode } from './problem.ts'
 export { ProblemList, PROBLEMS_KEPT } from './problem-list.ts'
-export { checkJoin, checkRelativePath, isRelativePath, joinPath, pathDepth, pathNames, ROOT_PATH, splitPath } from './listing/relative-path.ts'
+export {
+  checkJoin, checkRelativePath, isRelativePath, joinPath, pathDepth, pathNames, ROOT_PATH, splitPath,
+} from './listing/relative-path.ts'
 export type { PathFault, RelativePath } from './listing/relative-path.ts'
 export type { StagedFile, StageOutcome, StagingArea } from './wire/staging-area.ts'
 export type { Tree } from './listing/tree.ts'

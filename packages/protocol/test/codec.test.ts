@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { checkMsgpack } from '../src/encoding/bounded-msgpack.ts'
 import { decodeValue, encodeValue } from '../src/encoding/codec.ts'
 import { LIMITS } from '../src/index.ts'
-import { fromHex, refusal } from './refusal.ts'
+import { fromHex, refusal } from './support/refusal.ts'
 
 // Numbers without a fraction are written as integers, which have one zero.
 const positiveZero = (value: number): number => value + 0
@@ -53,7 +53,7 @@ describe('codec', () => {
     ['a length that is cut', 'dd 0000', 'ENCODING_MALFORMED'],
     ['a number that is cut', 'cb 00', 'ENCODING_MALFORMED'],
     ['an array that is cut', '92 01', 'ENCODING_MALFORMED'],
-    ['a byte behind the value', '01 02', 'ENCODING_MALFORMED'],
+    ['a byte after the value', '01 02', 'ENCODING_MALFORMED'],
     ['text that is not UTF-8', 'a2 c328', 'ENCODING_MALFORMED'],
     ['text with an encoded surrogate', 'a3 eda080', 'ENCODING_MALFORMED'],
     ['text with an overlong slash', 'a2 c0af', 'ENCODING_MALFORMED'],

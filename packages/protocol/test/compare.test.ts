@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { compareListings, compareNames, decodeListing, encodeListing, equalDigests, FileSyncError, sameContent } from '../src/index.ts'
 import type { Difference, Entry } from '../src/index.ts'
-import { anyEntries } from './arbitrary.ts'
+import { anyEntries } from './support/arbitrary.ts'
 
 /** The same by looking every name up in both, without walking side by side. */
 function naive (committed: readonly Entry[], listed: readonly Entry[]): Difference[] {

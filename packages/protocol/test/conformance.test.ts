@@ -5,8 +5,8 @@ import { socketStream } from '@filesync/protocol/node'
 import { byteStreamConformance, connectionConformance, ManualClock, memoryStreamPair } from '@filesync/protocol/testing'
 import type { StreamPair } from '@filesync/protocol/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { rejection } from './refusal.ts'
-import { selfSigned } from './self-signed.ts'
+import { rejection } from './support/refusal.ts'
+import { selfSigned } from './support/self-signed.ts'
 
 const cases = [...byteStreamConformance, ...connectionConformance]
 

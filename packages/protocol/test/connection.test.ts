@@ -5,7 +5,7 @@ import { ManualClock, memoryStreamPair } from '@filesync/protocol/testing'
 import type { MemoryStreamInit } from '@filesync/protocol/testing'
 import { describe, expect, it } from 'vitest'
 import { encodeMessage } from '../src/wire/message-schema.ts'
-import { join, rejection } from './refusal.ts'
+import { join, rejection } from './support/refusal.ts'
 
 const STORED: Message = { type: 'STORED', files: 1, bytes: 2 }
 

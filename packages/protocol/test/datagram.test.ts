@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeDiscover, decodeOffer, encodeDiscover, encodeDiscoverV1, encodeOffer, LIMITS } from '../src/index.ts'
 import type { Offer } from '../src/index.ts'
-import { refusal } from './refusal.ts'
+import { refusal } from './support/refusal.ts'
 
 const letters = (alphabet: string): fc.Arbitrary<string> => fc.string({ unit: fc.constantFrom(...alphabet), minLength: 16, maxLength: 16 })
 const nonce = letters('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_')

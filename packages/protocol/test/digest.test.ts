@@ -3,7 +3,7 @@ import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { memoryTree } from '@filesync/protocol/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { pieces } from './arbitrary.ts'
+import { pieces } from './support/arbitrary.ts'
 
 describe('digests', () => {
   it('are BLAKE3, as its authors published for no bytes and for three', () => {

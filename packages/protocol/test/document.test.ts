@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { ALPN_PAIR, ALPN_SYNC, DISCOVERY_GROUP_IPV4, DISCOVERY_GROUP_IPV6, DISCOVERY_PORT, ERRORS, FEATURES, FRAME_TYPES, LIMITS, MESSAGE_TYPES, PROBLEMS } from '../src/index.ts'
+import { ALPN_PAIR, ALPN_SYNC, DISCOVERY_GROUP_IPV4, DISCOVERY_GROUP_IPV6, DISCOVERY_PORT, ERRORS, FEATURES, LIMITS, PROBLEMS } from '../src/index.ts'
+import { FRAME_TYPES } from '../src/wire/frame.ts'
 import { LEGACY_LIMITS } from '../src/legacy/index.ts'
-import { SCHEMAS } from '../src/wire/message-schema.ts'
-import { exampleExchange, printExample } from './example-exchange.ts'
+import { MESSAGE_TYPES, SCHEMAS } from '../src/wire/message-schema.ts'
+import { exampleExchange, printExample } from './support/example-exchange.ts'
 
 const DOCUMENT = readFileSync(new URL('../../../docs/protocol.md', import.meta.url), 'utf8')
 

@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { encodeFrame, FLAG_ZSTD, FRAME_HEADER_BYTES, FRAME_TYPES, FrameDecoder, LIMITS, writeFrameHeader } from '../src/index.ts'
+import { encodeFrame, FLAG_ZSTD, FRAME_HEADER_BYTES, FrameDecoder, LIMITS, writeFrameHeader } from '../src/index.ts'
+import { FRAME_TYPES } from '../src/wire/frame.ts'
 import type { Frame, FrameType } from '../src/index.ts'
-import { pieces } from './arbitrary.ts'
-import { fromHex, join, refusal } from './refusal.ts'
+import { pieces } from './support/arbitrary.ts'
+import { fromHex, join, refusal } from './support/refusal.ts'
 
 const anyFrame: fc.Arbitrary<Frame> = fc.constantFrom(...Object.keys(FRAME_TYPES) as FrameType[]).chain(type => fc.record({
   type: fc.constant(type),

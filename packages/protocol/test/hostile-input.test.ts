@@ -2,11 +2,12 @@ import { describe, expect, it } from 'vitest'
 import { encodeValue } from '../src/encoding/codec.ts'
 import {
   checkRelativePath, checkWindowsName, decodeListing, decodeMessage, encodeFrame, encodeListing, encodeParts, foldKey, FrameDecoder, LIMITS,
-  ListingRequester, parseMessage, PartsDecoder, readPack,
+  ListingRequester, PartsDecoder, readPack,
 } from '../src/index.ts'
+import { parseMessage } from '../src/wire/message-schema.ts'
 import type { Entry, Name } from '../src/index.ts'
 import { hashBytes } from '../src/node/index.ts'
-import { fromHex, refusal } from './refusal.ts'
+import { fromHex, refusal } from './support/refusal.ts'
 
 // What a hostile or broken peer sends, in one place: every row names the code that ends the session, or the reason for
 // which a path is refused. What only a session, a transfer or an archive can judge is tested there.
@@ -60,7 +61,7 @@ describe('frames and encoding', () => {
     ['38: a reference', message, 'd6 69 00000000', 'ENCODING_FORBIDDEN'],
     ['38: a big integer', message, 'd4 42 01', 'ENCODING_FORBIDDEN'],
     ['38: 0xc1', message, 'c1', 'ENCODING_FORBIDDEN'],
-    ['38: a byte behind the value', message, '80 00', 'ENCODING_MALFORMED'],
+    ['38: a byte after the value', message, '80 00', 'ENCODING_MALFORMED'],
     ['38: a map with __proto__', message, '81 a9 5f5f70726f746f5f5f 80', 'ENCODING_FORBIDDEN'],
     ['38: a key twice', message, '82 a16100 a16100', 'ENCODING_FORBIDDEN'],
   ] as const)('%s', (_, judge, hex, code) => { expect(judge(hex)).toBe(code) })

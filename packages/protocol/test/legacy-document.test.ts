@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { encodeLegacyMessage, fitLegacyTasks, LEGACY_LIMITS, parseLegacyMessage } from '../src/legacy/index.ts'
+import { encodeLegacyMessage, fitLegacyTasks, LEGACY_LIMITS } from '../src/legacy/index.ts'
+import { parseLegacyMessage } from '../src/legacy/legacy-messages.ts'
 
 const chapter = readFileSync(new URL('../../../docs/protocol.md', import.meta.url), 'utf8').split('\n## Legacy\n')[1] ?? ''
 

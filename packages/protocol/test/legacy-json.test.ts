@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { JsonReader } from '../src/legacy/index.ts'
+import { JsonReader } from '../src/legacy/legacy-json.ts'
 import type { JsonBounds } from '../src/legacy/index.ts'
 
 const bounds: JsonBounds = { maxBytes: 4096, maxDepth: 3, maxContainers: 12 }

@@ -5,8 +5,8 @@ import { memoryTree } from '@filesync/protocol/testing'
 import type { TreeLiteral } from '@filesync/protocol/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { anyName } from './arbitrary.ts'
-import { refusal } from './refusal.ts'
+import { anyName } from './support/arbitrary.ts'
+import { refusal } from './support/refusal.ts'
 
 const anyTree = fc.letrec<{ directory: TreeLiteral }>(tie => ({
   directory: fc.dictionary(anyName, fc.oneof({ maxDepth: 4, depthSize: 'small' }, fc.string(), fc.constant({ symlink: 'x' }), tie('directory')), { maxKeys: 5 })

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { asFileSyncError, compareNames, encodeListing, ListingReader } from '../src/index.ts'
 import type { Entry, Name } from '../src/index.ts'
-import { anyEntries } from './arbitrary.ts'
+import { anyEntries } from './support/arbitrary.ts'
 
 const file = (name: string, mode = 0o644): Entry => ({ kind: 'file', name: name as Name, mtimeNs: 1n, mode, sizeBytes: 1, fileId: 0n })
 const NAMES = Array.from({ length: 100 }, (_, i) => `file-${String(100 + i)}`)

@@ -5,8 +5,8 @@ import { MsgpackReader } from '../src/encoding/msgpack-reader.ts'
 import { MsgpackWriter } from '../src/encoding/msgpack-writer.ts'
 import { countListing, decodeListing, digestOffsets, encodeListing, equalDigests, isName, isSymlinkTarget, LIMITS, ListingWriter, readListing } from '../src/index.ts'
 import type { Digest, Entry, Name } from '../src/index.ts'
-import { anyEntries } from './arbitrary.ts'
-import { fromHex, join, refusal } from './refusal.ts'
+import { anyEntries } from './support/arbitrary.ts'
+import { fromHex, join, refusal } from './support/refusal.ts'
 
 const file = (name: string): Entry => ({ kind: 'file', name: name as Name, mtimeNs: 0n, mode: 0o644, sizeBytes: 0, fileId: 0n })
 

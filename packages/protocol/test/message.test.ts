@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encodeValue } from '../src/encoding/codec.ts'
-import { decodeMessage, encodeMessage, LIMITS, MESSAGE_TYPES, parseMessage } from '../src/index.ts'
-import { anyMessage, messagesByType } from './arbitrary.ts'
-import { refusal } from './refusal.ts'
+import { decodeMessage, encodeMessage, LIMITS } from '../src/index.ts'
+import { MESSAGE_TYPES, parseMessage } from '../src/wire/message-schema.ts'
+import { anyMessage, messagesByType } from './support/arbitrary.ts'
+import { refusal } from './support/refusal.ts'
 
 describe('messages', () => {
   it.each(MESSAGE_TYPES)('%s comes back as it was', type => {

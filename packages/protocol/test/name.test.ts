@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { checkName, checkWindowsName, compareNames, foldKey, isName, LIMITS, utf8Length } from '../src/index.ts'
 import type { Name } from '../src/index.ts'
-import { anyName } from './arbitrary.ts'
+import { anyName } from './support/arbitrary.ts'
 
 describe('checkName', () => {
   it.each([

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encodeParts, PACK_RECORD_BYTES, PART_HEADER_BYTES, PartsDecoder, readPack, toDigest, writePackRecord } from '../src/index.ts'
 import type { NumberedBlob } from '../src/index.ts'
-import { fromHex, join, refusal } from './refusal.ts'
+import { fromHex, join, refusal } from './support/refusal.ts'
 
 const anyWhole: fc.Arbitrary<NumberedBlob> = fc.record({ number: fc.nat({ max: 0xffff_ffff }), bytes: fc.uint8Array({ maxLength: 200 }) })
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { decodeMessage, encodeMessage, LIMITS } from '../src/index.ts'
 import type { Digest, Message, SafeAnswer, SafeQuestion } from '../src/index.ts'
-import { refusal } from './refusal.ts'
+import { refusal } from './support/refusal.ts'
 
 const digest = new Uint8Array(32).fill(7) as Digest
 const file = { path: 'a/b', kind: 'FILE' as const, digest }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { checkJoin, checkRelativePath, isRelativePath, joinPath, LIMITS, pathDepth, pathNames, ROOT_PATH, splitPath } from '../src/index.ts'
 import type { Name, RelativePath } from '../src/index.ts'
-import { anyName } from './arbitrary.ts'
+import { anyName } from './support/arbitrary.ts'
 
 const path = (text: string): RelativePath => {
   if (!isRelativePath(text)) throw new Error(`${text} is no path`)

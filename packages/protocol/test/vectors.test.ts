@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { MESSAGE_TYPES } from '../src/index.ts'
-import { fromHex, refusal } from './refusal.ts'
+import { MESSAGE_TYPES } from '../src/wire/message-schema.ts'
+import { fromHex, refusal } from './support/refusal.ts'
 import { FORMATS } from './vectors/formats.ts'
 import { fromJson } from './vectors/value.ts'
 

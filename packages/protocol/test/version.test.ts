@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { decodeMessage, encodeMessage, FEATURES, hello, negotiate, VERSIONS } from '../src/index.ts'
 import type { Hello } from '../src/index.ts'
-import { refusal } from './refusal.ts'
+import { refusal } from './support/refusal.ts'
 
 const here = hello('here/1', [FEATURES.ZSTD, FEATURES.RESUME])
 const there = (versions: readonly number[], features: readonly string[]): Hello => ({ type: 'HELLO', versions, features, software: 'there/9' })

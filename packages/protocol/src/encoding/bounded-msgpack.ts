@@ -4,7 +4,7 @@ import { LIMITS } from '../limits.ts'
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Bytes behind the tag of the types of fixed length; the types not named here are handled by themselves. */
+/** Number of bytes after the tag for the types of fixed length; all other types are handled separately. */
 const FIXED_BYTES = new Map<number, number>([
   [0xc0, 0], [0xc2, 0], [0xc3, 0],
   [0xca, 4], [0xcb, 8],
@@ -13,10 +13,10 @@ const FIXED_BYTES = new Map<number, number>([
 ])
 
 /**
- * Walks over a MessagePack value without decoding it, and refuses what the decoder must never see: extension types
- * (which the decoder turns into records, sets, errors and big integers), the unused type 0xC1, containers nested too
- * deep, counts and lengths beyond the bytes that are there, text that is not UTF-8, map keys that are not text, stand
- * twice or are `__proto__`, and bytes behind the value. Costs no memory whatever the bytes claim.
+ * Validates a MessagePack value without decoding it, and rejects what must never reach the decoder: extension types (which it
+ * turns into records, sets, errors and big integers), the unused type 0xC1, containers nested too deep, counts and lengths
+ * that exceed the remaining bytes, text that is not UTF-8, map keys that are not text, duplicate or `__proto__`, and bytes
+ * after the value. Allocates nothing in proportion to what the bytes claim.
  *
  * Throws ENCODING_MALFORMED, ENCODING_FORBIDDEN or ENCODING_TOO_DEEP.
  */
@@ -34,7 +34,7 @@ class Walk {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
-  /** Where the value that starts at `at` ends. */
+  /** Returns the end of the value that starts at `at`. */
   value (at: number, depth: number): number {
     const tag = this.#uint(at, 1)
     if (tag <= 0x7f || tag >= 0xe0) return at + 1
@@ -84,7 +84,7 @@ class Walk {
 
   #enter (values: number, at: number, depth: number): void {
     if (depth >= LIMITS.messageDepth) throw fault('ENCODING_TOO_DEEP', 'containers are nested too deep')
-    // Each value takes a byte at least, so a count beyond the bytes that are left is a lie.
+    // Each value takes at least one byte.
     if (values > this.#bytes.length - at) throw fault('ENCODING_MALFORMED', 'a count exceeds the bytes that are left')
   }
 

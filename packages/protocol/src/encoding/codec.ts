@@ -1,21 +1,21 @@
-// The entry without streams, and without looking for a native addon that is no part of it: 10 ms at every start.
+// This entry point has no streams and does not search for a native addon, which saves 10 ms at every start.
 import { Packr } from 'msgpackr/pack'
 import { checkMsgpack } from './bounded-msgpack.ts'
 import { FileSyncError } from '../errors.ts'
 
 const MAX_UINT32 = 0xffff_ffff
 
-// Records and structured cloning are extensions of the library's own; another language could not read them. A 64-bit
-// integer is read as a number, however the other end chose to write it; one that a number cannot hold exactly becomes one
-// that is no safe integer, and no schema takes it.
+// Records and structured cloning are extensions of this library that other languages could not read. A 64-bit integer is read
+// as a number, however the other end encoded it; one that a number cannot represent exactly becomes an unsafe integer, which
+// every schema rejects.
 const packr = new Packr({ useRecords: false, mapsAsObjects: true, copyBuffers: true, variableMapSize: true, int64AsType: 'number' })
 
-/** A plain value as MessagePack; a number without a fraction is written as an integer. */
+/** Encodes a plain value as MessagePack; a number without a fraction is written as an integer. */
 export function encodeValue (value: unknown): Uint8Array<ArrayBuffer> {
   return new Uint8Array(packr.pack(hasWideInteger(value) ? widen(value) : value))
 }
 
-/** The value that the bytes are. Throws ENCODING_MALFORMED, ENCODING_FORBIDDEN or ENCODING_TOO_DEEP, and nothing else. */
+/** Decodes a value. Throws only ENCODING_MALFORMED, ENCODING_FORBIDDEN or ENCODING_TOO_DEEP. */
 export function decodeValue (bytes: Uint8Array): unknown {
   checkMsgpack(bytes)
   try {
@@ -25,8 +25,8 @@ export function decodeValue (bytes: Uint8Array): unknown {
   }
 }
 
-// The library writes numbers beyond 32 bits as floats, which strict decoders of other languages refuse for an integer;
-// a big integer it writes as one.
+// The library writes numbers above 32 bits as floats, which strict decoders of other languages reject where an integer is
+// expected; it writes a bigint as an integer.
 function hasWideInteger (value: unknown): boolean {
   if (typeof value === 'number') return value > MAX_UINT32 && Number.isSafeInteger(value)
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return false

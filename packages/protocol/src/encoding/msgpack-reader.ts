@@ -7,12 +7,12 @@ function fault (why: string): FileSyncError {
   return new FileSyncError('LISTING_INVALID', `A listing is not in canonical form: ${why}.`)
 }
 
-/** How many bytes stand in front of a text that begins with this one. Only for a text that is known to be one. */
+/** Length of the header of a text value with this tag. Only for a tag that is known to be of text. */
 export function textHeaderBytes (tag: number): number {
   return tag < 0xc0 ? 1 : tag === 0xd9 ? 2 : 3
 }
 
-/** Reads what MsgpackWriter writes and refuses every other spelling of the same values, with LISTING_INVALID. */
+/** Reads what MsgpackWriter writes, and throws LISTING_INVALID for any other encoding of the same values. */
 export class MsgpackReader {
   readonly #bytes: Uint8Array
   readonly #view: DataView
@@ -25,7 +25,7 @@ export class MsgpackReader {
     this.#at = at
   }
 
-  /** Where the next value starts. */
+  /** Offset of the next value. */
   get offset (): number {
     return this.#at
   }
@@ -66,7 +66,7 @@ export class MsgpackReader {
   int64 (): bigint {
     const tag = this.#bytes[this.#at]
     if (tag === 0xcf) {
-      this.#passPositive64()
+      this.#skipPositive64()
       return this.#view.getBigUint64(this.#at - 8)
     }
     if (tag === undefined || tag < 0xd0) return BigInt(this.uint())
@@ -76,32 +76,32 @@ export class MsgpackReader {
   /** An integer from 0 to 2^64 - 1. */
   uint64 (): bigint {
     if (this.#bytes[this.#at] !== 0xcf) return BigInt(this.uint())
-    this.#passUint64()
+    this.#skipUint64()
     return this.#view.getBigUint64(this.#at - 8)
   }
 
-  /** Passes over what `int64` takes and refuses the same, but makes no big integer, which costs more than the rest of an entry. */
+  /** Validates and skips an int64 without creating a bigint, which costs more than the rest of an entry. */
   skipInt64 (): void {
-    if (this.#bytes[this.#at] === 0xcf) this.#passPositive64()
+    if (this.#bytes[this.#at] === 0xcf) this.#skipPositive64()
     else this.int64()
   }
 
-  /** As {@link skipInt64}, of what `uint64` takes. */
+  /** As {@link skipInt64}, for a uint64. */
   skipUint64 (): void {
-    if (this.#bytes[this.#at] === 0xcf) this.#passUint64()
+    if (this.#bytes[this.#at] === 0xcf) this.#skipUint64()
     else this.uint()
   }
 
-  /** Passes over text and returns its length in bytes; its letters are not looked at. */
+  /** Skips text, unvalidated, and returns its length in bytes. */
   skipStr (): number {
     const length = this.#textLength()
-    this.#pass(length)
+    this.#skipBytes(length)
     return length
   }
 
   str (): string {
     const length = this.#textLength()
-    this.#pass(length)
+    this.#skipBytes(length)
     return this.#text(this.#at - length, this.#at)
   }
 
@@ -113,24 +113,24 @@ export class MsgpackReader {
     return this.#bytes.slice(this.#at - length, this.#at)
   }
 
-  /** Passes over an array of plain values. */
+  /** Skips an array of plain values. */
   skipArray (): void {
     this.skip(this.array())
   }
 
-  /** Passes over as many plain values without judging them beyond their length. */
+  /** Skips plain values; checks only that they are complete. */
   skip (values: number): void {
     for (let left = values; left > 0; left--) {
       const tag = this.#byte()
-      if (tag >= 0xa0 && tag <= 0xbf) this.#pass(tag & 0x1f)
-      else if (tag === 0xd9 || tag === 0xc4) this.#pass(this.#byte())
-      else if (tag === 0xda) this.#pass(this.#uint16())
-      else if (tag >= 0xcc && tag <= 0xd3) this.#pass(1 << (tag & 3))
+      if (tag >= 0xa0 && tag <= 0xbf) this.#skipBytes(tag & 0x1f)
+      else if (tag === 0xd9 || tag === 0xc4) this.#skipBytes(this.#byte())
+      else if (tag === 0xda) this.#skipBytes(this.#uint16())
+      else if (tag >= 0xcc && tag <= 0xd3) this.#skipBytes(1 << (tag & 3))
       else if (tag >= 0x80 && tag < 0xe0) throw fault('a plain value was expected')
     }
   }
 
-  #pass (bytes: number): void {
+  #skipBytes (bytes: number): void {
     this.#need(bytes)
     this.#at += bytes
   }
@@ -143,13 +143,13 @@ export class MsgpackReader {
     throw fault('text was expected')
   }
 
-  #passPositive64 (): void {
-    this.#passUint64()
+  #skipPositive64 (): void {
+    this.#skipUint64()
     // Reading the sign bit is far cheaper than comparing big integers.
     if ((this.#bytes[this.#at - 8] ?? 0) >= 0x80) throw fault('a number is too large')
   }
 
-  #passUint64 (): void {
+  #skipUint64 (): void {
     this.#at++
     this.#need(8)
     if (this.#view.getUint32(this.#at) === 0) throw fault('a number is not in its shortest form')
@@ -178,7 +178,7 @@ export class MsgpackReader {
     if (end - start > SHORT_TEXT_BYTES) return this.#decode(start, end)
     let text = ''
     let i = start
-    // Eight letters at a time: a native decoder costs more to call than a short name takes, and so does adding letters one by one.
+    // Eight characters at a time: for a short name, calling a native decoder costs more, and so does appending one at a time.
     for (; i + 8 <= end; i += 8) {
       const a = bytes[i] ?? 0, b = bytes[i + 1] ?? 0, c = bytes[i + 2] ?? 0, d = bytes[i + 3] ?? 0
       const e = bytes[i + 4] ?? 0, f = bytes[i + 5] ?? 0, g = bytes[i + 6] ?? 0, h = bytes[i + 7] ?? 0

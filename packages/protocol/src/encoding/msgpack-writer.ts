@@ -2,30 +2,30 @@ const encoder = new TextEncoder()
 const INITIAL_BYTES = 4096
 
 /**
- * Writes MessagePack in its one canonical form: every integer and length in the fewest bytes. Listings are compared by
- * the digest of their bytes, so unlike messages they may not depend on the habits of an encoder.
+ * Writes MessagePack in one canonical form: every integer and length in the fewest bytes. Listings are compared by the digest
+ * of their bytes, so unlike messages they must not depend on the choices of an encoder.
  */
 export class MsgpackWriter {
   #bytes = new Uint8Array(INITIAL_BYTES)
   #view = new DataView(this.#bytes.buffer)
   #at = 0
 
-  /** Forgets what was written; the buffer is kept for the next value. */
+  /** Discards what was written, and keeps the buffer. */
   reset (): void {
     this.#at = 0
   }
 
-  /** Number of bytes that were written. */
+  /** Number of bytes written. */
   get length (): number {
     return this.#at
   }
 
-  /** Forgets what was written from `length` on. */
+  /** Discards what was written after the first `length` bytes. */
   rewind (length: number): void {
     this.#at = length
   }
 
-  /** Leaves room for what is not known yet. */
+  /** Reserves bytes that are written later. */
   skip (bytes: number): void {
     this.#reserve(bytes)
     this.#at += bytes
@@ -36,7 +36,7 @@ export class MsgpackWriter {
     return this.#bytes.slice(0, this.#at)
   }
 
-  /** Writes the header of an array into room that was left, so that it ends at `end`. Where it starts. */
+  /** Writes the header of an array into reserved bytes so that it ends at `end`, and returns its start. */
   arrayBefore (end: number, count: number): number {
     const at = this.#at
     const start = end - (count < 16 ? 1 : count < 0x10000 ? 3 : 5)
@@ -81,7 +81,7 @@ export class MsgpackWriter {
   }
 
   str (text: string): void {
-    // At most three bytes a UTF-16 unit, and five for the header.
+    // At most three bytes per UTF-16 unit, and five for the header.
     this.#reserve(5 + text.length * 3)
     const start = this.#at
     const headerBytes = text.length < 32 ? 1 : text.length < 256 ? 2 : 3
@@ -96,9 +96,9 @@ export class MsgpackWriter {
 
   /**
    * An array of a text, a number below 128, and at most 13 integers of 64 bits, each as two halves of 32, the lower first; the
-   * first of them has a sign. The same bytes as one call for each, in one function that calls others for rare values
-   * alone: where they are called for every file of a tree, the engine's compilers put copies of them into every caller
-   * (measured in a scan of 100,000 files: a third of all that they compile, 0.05 s of processor time).
+   * first of them is signed. The same bytes as one call for each, in one function that calls others only for rare values: if
+   * they were called for every file of a tree, the engine would inline copies of them into every caller (measured in a scan of
+   * 100,000 files: a third of all compiled code, 0.05 s of processor time).
    */
   row (text: string, first: number, halves: Uint32Array): void {
     const units = text.length
@@ -180,7 +180,7 @@ export class MsgpackWriter {
   }
 
   #text (text: string, at: number): number {
-    // A loop is faster than the encoder for the short plain names that almost all names are.
+    // A loop is faster than the encoder for short ASCII names, which almost all names are.
     if (text.length <= 48) {
       let i = 0
       for (; i < text.length; i++) {

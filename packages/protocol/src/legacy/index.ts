@@ -6,11 +6,8 @@
  */
 export { LegacyChannel, LEGACY_LIST_OPTIONS } from './legacy-channel.ts'
 export type { LegacyThrottle, LegacyReceiveOptions } from './legacy-channel.ts'
-export { JsonReader } from './legacy-json.ts'
 export type { JsonBounds } from './legacy-json.ts'
 export { LEGACY_LIMITS } from './legacy-limits.ts'
-export { encodeLegacyMessage, fitLegacyTasks, parseLegacyMessage } from './legacy-messages.ts'
-export type {
-  LegacyFile, LegacyFileHeader, LegacyFilesInfo, LegacyMessages, LegacyNextSync, LegacyServerStatus, LegacyTasks,
-} from './legacy-messages.ts'
+export { encodeLegacyMessage, fitLegacyTasks } from './legacy-messages.ts'
+export type { LegacyFile, LegacyFilesInfo, LegacyMessages } from './legacy-messages.ts'
 export { formatLegacyTime, parseLegacyTime, sameMicrosecond } from './legacy-time.ts'

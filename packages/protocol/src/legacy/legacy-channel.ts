@@ -8,32 +8,32 @@ import { encodeLegacyMessage, parseLegacyMessage } from './legacy-messages.ts'
 import type { LegacyMessages } from './legacy-messages.ts'
 
 export interface LegacyReceiveOptions {
-  /** How long the whole message may take to come; `idleTimeoutMs` unless told. */
+  /** How long the whole message may take to arrive; `idleTimeoutMs` by default. */
   readonly withinMs?: number
-  /** How much may come; that of a short message unless told. */
+  /** Limits of the message; by default those of a short one. */
   readonly bounds?: JsonBounds
 }
 
-/** Resolves when so many bytes that arrived count as taken; the next ones are read behind that. Rejects when the session has to end. */
+/** Throttles reading: resolves when more may be read after these bytes. Rejects if the session must end. */
 export type LegacyThrottle = (bytes: number) => Promise<void>
 
 const MESSAGE_BOUNDS: JsonBounds = { maxBytes: LEGACY_LIMITS.messageBytes, maxDepth: LEGACY_LIMITS.messageDepth, maxContainers: 16 }
 const NEWLINE = 0x0a
 
-/** CLIENT_FILES_INFO, as a server takes it from anybody. */
+/** How a server receives CLIENT_FILES_INFO. */
 export const LEGACY_LIST_OPTIONS: Required<LegacyReceiveOptions> = {
   withinMs: LEGACY_LIMITS.listTimeoutMs,
   bounds: { maxBytes: LEGACY_LIMITS.listBytes, maxDepth: LEGACY_LIMITS.messageDepth, maxContainers: LEGACY_LIMITS.listFiles + 2 },
 }
 
 /**
- * A stream of bytes on which the original protocol is spoken: JSON without lengths, and the bytes of files between. Every
- * wait has an end. Who lets it wait too long, or sends too slowly, loses the stream.
+ * The original protocol over a byte stream: JSON messages without lengths, and the bytes of files between them. Every wait has a
+ * time limit: the stream is destroyed if the peer is silent for too long or sends too slowly.
  */
 export class LegacyChannel {
   readonly #stream: ByteStream
   readonly #clock: Clock
-  readonly #pace: LegacyThrottle | undefined
+  readonly #throttle: LegacyThrottle | undefined
   readonly #gone = new AbortController()
   #chunks: Uint8Array[] = []
   #filling: Promise<void> | undefined
@@ -41,20 +41,20 @@ export class LegacyChannel {
   bytesSent: number = 0
   bytesReceived: number = 0
 
-  constructor (stream: ByteStream, clock: Clock, pace?: LegacyThrottle) {
+  constructor (stream: ByteStream, clock: Clock, throttle?: LegacyThrottle) {
     this.#stream = stream
     this.#clock = clock
-    this.#pace = pace
+    this.#throttle = throttle
   }
 
-  /** Aborted when the peer has ended its side or the stream broke; noticed only while something is read. */
+  /** Aborted when the peer has ended its side or the stream broke; detected only during a read. */
   get signal (): AbortSignal {
     return this.#gone.signal
   }
 
-  /** Reads ahead, so that a peer that leaves is noticed although nothing of it is due. */
+  /** Reads ahead, so that a disconnect is detected although no message is expected. */
   readAhead (): void {
-    this.#fill().catch(() => { /* the signal tells */ })
+    this.#fill().catch(() => { /* reported by the signal */ })
   }
 
   /** Throws MESSAGE_INVALID, LIMIT_EXCEEDED, PEER_TIMEOUT, PEER_GONE. */
@@ -66,23 +66,25 @@ export class LegacyChannel {
       const piece = await this.#within(patienceMs, `its ${type}`, async () => await this.#next())
       patienceMs -= this.#clock.monotonicMs() - sinceMs
       const whole = reader.push(piece)
-      // What the pace costs is not the peer's time.
-      await this.#pace?.(whole?.used ?? piece.length)
+      // Time that throttling takes does not count as the peer's.
+      await this.#throttle?.(whole?.used ?? piece.length)
       if (whole === undefined) continue
       this.#unread(piece, whole.used)
       return parseLegacyMessage(type, whole.value)
     }
   }
 
-  /** The newline that stands behind a message. */
+  /** The newline after a message. */
   async receiveNewline (): Promise<void> {
     const piece = await this.#within(LEGACY_LIMITS.idleTimeoutMs, 'a newline', async () => await this.#next())
-    if (piece[0] !== NEWLINE) throw new FileSyncError('MESSAGE_INVALID', 'The newline after a message of the original protocol is missing.')
+    if (piece[0] !== NEWLINE) {
+      throw new FileSyncError('MESSAGE_INVALID', 'The newline after a message of the original protocol is missing.')
+    }
     this.#unread(piece, 1)
-    await this.#pace?.(1)
+    await this.#throttle?.(1)
   }
 
-  /** Exactly so many bytes, in pieces as they come. */
+  /** Exactly so many bytes, in pieces as they arrive. */
   async * receiveBytes (sizeBytes: number): AsyncGenerator<Uint8Array, void, undefined> {
     let patienceMs: number = LEGACY_LIMITS.idleTimeoutMs
     for (let left = sizeBytes; left > 0;) {
@@ -92,9 +94,9 @@ export class LegacyChannel {
       this.#unread(piece, mine.length)
       left -= mine.length
       patienceMs -= this.#clock.monotonicMs() - sinceMs
-      // What comes wins back time, so that one byte now and then does not hold the only turn.
+      // Received bytes extend the time limit in proportion, so that an occasional byte cannot hold the only turn.
       patienceMs = Math.min(LEGACY_LIMITS.idleTimeoutMs, patienceMs + mine.length * 1000 / LEGACY_LIMITS.leastBytesPerSecond)
-      await this.#pace?.(mine.length)
+      await this.#throttle?.(mine.length)
       yield mine
     }
   }
@@ -108,7 +110,7 @@ export class LegacyChannel {
     await this.#within(LEGACY_LIMITS.idleTimeoutMs, 'it to accept data', async () => { await this.#stream.write(bytes) })
   }
 
-  /** Ends the session in good order. */
+  /** Ends the stream regularly. */
   async end (): Promise<void> {
     await this.#within(LEGACY_LIMITS.idleTimeoutMs, 'it to end the connection', async () => { await this.#stream.end() })
   }

@@ -3,7 +3,7 @@ import { FileSyncError } from '../errors.ts'
 export interface JsonBounds {
   readonly maxBytes: number
   readonly maxDepth: number
-  /** Objects and arrays in one value: each takes many times its two letters once it is decoded. */
+  /** Objects and arrays in one value: decoded, each takes many times its two characters. */
   readonly maxContainers: number
 }
 
@@ -18,12 +18,12 @@ const CLOSE_OBJECT = 0x7d
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * Finds where one JSON object ends in a stream that has no lengths and may come in pieces of any size. The bounds are
- * checked letter by letter, before anything is decoded.
+ * Finds the end of a JSON object in a stream without lengths that arrives in pieces of any size. The limits are checked byte by
+ * byte, before anything is decoded.
  */
 export class JsonReader {
   readonly #bounds: JsonBounds
-  /** Grows by doubling: a piece of its own for each byte that comes alone would take a hundred times its size. */
+  /** Grows by doubling: a separate piece for each single byte would take a hundred times its size. */
   #bytes = new Uint8Array(FIRST_BYTES)
   #sizeBytes = 0
   #depth = 0
@@ -36,8 +36,8 @@ export class JsonReader {
   }
 
   /**
-   * Takes the next piece. Returns the object and how many bytes of the piece belong to it, or undefined while it is not
-   * whole. Throws MESSAGE_INVALID for what is not JSON, LIMIT_EXCEEDED for what is beyond the bounds.
+   * Adds the next piece. Returns the object and how many bytes of the piece belong to it, or undefined until it is complete.
+   * Throws MESSAGE_INVALID for anything but JSON, LIMIT_EXCEEDED above the limits.
    */
   push (piece: Uint8Array): { readonly value: unknown, readonly used: number } | undefined {
     const room = this.#bounds.maxBytes - this.#sizeBytes
@@ -63,7 +63,7 @@ export class JsonReader {
     this.#sizeBytes = neededBytes
   }
 
-  /** Whether the object ends with this letter. */
+  /** Whether the object ends with this byte. */
   #step (letter: number): boolean {
     if (this.#isEscaped) {
       this.#isEscaped = false
@@ -98,7 +98,8 @@ function isSpace (letter: number): boolean {
 }
 
 function notJson (cause?: unknown): FileSyncError {
-  return new FileSyncError('MESSAGE_INVALID', 'The peer sent data that is not a message of the original protocol.', cause === undefined ? {} : { cause })
+  const detail = cause === undefined ? {} : { cause }
+  return new FileSyncError('MESSAGE_INVALID', 'The peer sent data that is not a message of the original protocol.', detail)
 }
 
 function beyond (what: string): FileSyncError {

@@ -3,7 +3,7 @@ import { FileSyncError } from '../errors.ts'
 import { LEGACY_LIMITS } from './legacy-limits.ts'
 import { LIMITS } from '../limits.ts'
 
-/** A file in CLIENT_FILES_INFO. What is in it was checked for its form only, not for what it means. */
+/** A file in CLIENT_FILES_INFO. Only the types of its fields were validated. */
 export interface LegacyFile {
   readonly name: string
   readonly path: string
@@ -17,28 +17,28 @@ export interface LegacyFilesInfo {
   readonly files: readonly LegacyFile[]
 }
 
-export interface LegacyTasks {
+interface LegacyTasks {
   readonly type: 'TASKS'
   readonly files_to_send: readonly string[]
 }
 
-export interface LegacyFileHeader extends LegacyFile {
+interface LegacyFileHeader extends LegacyFile {
   readonly type: 'FILE_HEADER'
   readonly size: number
 }
 
-export interface LegacyServerStatus {
+interface LegacyServerStatus {
   readonly type: 'SERVER_STATUS' | 'SERVER_STATUS_MESSAGE'
   readonly status: 'READY' | 'BUSY'
 }
 
-export interface LegacyNextSync {
+interface LegacyNextSync {
   readonly type: 'NEXT_SYNC'
   /** A naive local ISO timestamp. */
   readonly time: string
 }
 
-/** The messages of the original program, by the name that is theirs in both generations. */
+/** The messages of the original program, by their names in both generations. */
 export interface LegacyMessages {
   readonly SERVER_STATUS: LegacyServerStatus
   readonly CLIENT_FILES_INFO: LegacyFilesInfo
@@ -66,7 +66,7 @@ const SCHEMAS: { readonly [K in keyof LegacyMessages]: v.GenericSchema<unknown, 
   NEXT_SYNC: v.object({ type: v.literal('NEXT_SYNC'), time: text }),
 }
 
-/** Gives a decoded object its type. Throws MESSAGE_INVALID. */
+/** Validates a decoded message of the original program. Throws MESSAGE_INVALID. */
 export function parseLegacyMessage<K extends keyof LegacyMessages> (type: K, value: unknown): LegacyMessages[K] {
   const schema: v.GenericSchema<unknown, LegacyMessages[K]> = SCHEMAS[type]
   const result = v.safeParse(schema, value, { abortEarly: true })
@@ -76,13 +76,13 @@ export function parseLegacyMessage<K extends keyof LegacyMessages> (type: K, val
 
 const encoder = new TextEncoder()
 
-/** A message as the original writes it; TASKS and FILE_HEADER end with a newline, the others with their brace. */
+/** Encodes a message as the original program does; TASKS and FILE_HEADER end with a newline, the others with their brace. */
 export function encodeLegacyMessage (message: LegacyMessages[keyof LegacyMessages]): Uint8Array {
   const ends = message.type === 'TASKS' || message.type === 'FILE_HEADER' ? '\n' : ''
   return encoder.encode(`${JSON.stringify(message)}${ends}`)
 }
 
-/** TASKS for as many paths, from the first, as fit into so many bytes. */
+/** TASKS with the first paths, as many as fit into so many bytes. */
 export function fitLegacyTasks (paths: Iterable<string>, maxBytes: number): { readonly tasks: LegacyTasks, readonly isAll: boolean } {
   const chosen: string[] = []
   let sizeBytes = encodeLegacyMessage({ type: 'TASKS', files_to_send: [] }).length

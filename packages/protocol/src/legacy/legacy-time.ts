@@ -8,21 +8,22 @@ const MIN_NS = -(2n ** 63n)
 const MAX_NS = 2n ** 63n - 1n
 
 /**
- * The moment that a naive local ISO timestamp names, in nanoseconds since the Unix epoch, or undefined where it is none.
- * What a listing cannot hold, such as the year 9999, becomes the nearest that it can.
+ * Parses a naive local ISO timestamp to nanoseconds since the Unix epoch; undefined if it is invalid. Times outside the range of a
+ * listing, such as the year 9999, are clamped to it.
  */
 export function parseLegacyTime (text: string, zone: TimeZone): bigint | undefined {
   const match = TIMESTAMP.exec(text)
   if (match === null) return undefined
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number)
-  if (year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 || second > 59) return undefined
+  if (year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return undefined
+  if (hour > 23 || minute > 59 || second > 59) return undefined
   const wallMs = daysFromCivil({ year, month, day }) * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000
   const fractionNs = BigInt((match[7] ?? '').padEnd(9, '0'))
   const ns = BigInt(zone.toUtcMs(wallMs)) * NS_PER_MS + fractionNs
   return ns < MIN_NS ? MIN_NS : ns > MAX_NS ? MAX_NS : ns
 }
 
-/** A moment as the original writes it: naive, local, with microseconds; finer digits are cut. */
+/** Formats a time as the original program does: naive, local, with microseconds; finer digits are truncated. */
 export function formatLegacyTime (ns: bigint, zone: TimeZone): string {
   const subSecondNs = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
   const wallMs = zone.toWallMs(Number((ns - subSecondNs) / NS_PER_MS))
@@ -34,7 +35,7 @@ export function formatLegacyTime (ns: bigint, zone: TimeZone): string {
   return `${pad(year, 4)}-${pad(month)}-${pad(day)}T${clock}.${pad(Number(subSecondNs / 1000n), 6)}`
 }
 
-/** Whether two times are the same to the microsecond, which is all that the original tells. */
+/** Whether two times are the same to the microsecond, the precision of the original program. */
 export function sameMicrosecond (leftNs: bigint, rightNs: bigint): boolean {
   const differenceNs = leftNs - rightNs
   return differenceNs < 1000n && differenceNs > -1000n

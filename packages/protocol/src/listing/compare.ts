@@ -4,19 +4,19 @@ import type { Entry } from './entry.ts'
 import { ListingReader } from './listing-reader.ts'
 import { compareNames } from './name.ts'
 
-/** How one name differs between the listing that is committed and the one that the client has now. */
+/** How one name differs between the committed listing and the client's current one. */
 export type Difference =
-  /** New, or another kind of thing than before, or of other content. For a directory: its digest differs. */
+  /** New, or of another kind than before, or with other content. For a directory: its digest differs. */
   | { readonly how: 'changed', readonly index: number, readonly entry: Entry, readonly committed: Entry | undefined }
-  /** Same content, other mode, mtime or file id. */
+  /** Same content, but another mode, mtime or file id. */
   | { readonly how: 'touched', readonly index: number, readonly entry: Entry, readonly committed: Entry }
   | { readonly how: 'gone', readonly committed: Entry }
 
 /**
- * Walks two listings of one directory side by side and tells what differs, in name order. What is equal is not told.
+ * Compares two listings of one directory and yields the differences in name order.
  *
- * @param committed the listing as stored, which was made or read as a whole before; undefined where the directory is new
- * @param listed the listing as the client has it; `index` counts its entries
+ * @param committed the stored listing, which is known to be canonical; undefined for a new directory
+ * @param listed the client's listing, which `index` refers to
  */
 export function * compareListings (committed: Uint8Array | undefined, listed: Uint8Array): Generator<Difference, void, undefined> {
   const old = committed === undefined ? undefined : new ListingReader(committed)

@@ -4,9 +4,9 @@ import { MsgpackReader } from '../encoding/msgpack-reader.ts'
 const BIN_HEADER_BYTES = 2
 
 /**
- * Where the digests of subdirectories lie in an encoded listing, in name order. They have a fixed length, so a digest that
- * changed can be written over the old one, and the listing of a directory need not be encoded again because something
- * below it changed. Skips over everything else; for bytes of this program's own encoding, not for a peer's.
+ * Offsets of the digests of subdirectories in an encoded listing, in name order. They have a fixed length, so a changed digest
+ * can overwrite the old one, and a listing need not be encoded again because something below it changed. Does not validate the
+ * rest: only for listings that this program encoded itself.
  */
 export function digestOffsets (listing: Uint8Array): number[] {
   const offsets: number[] = []

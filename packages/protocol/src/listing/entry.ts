@@ -1,7 +1,7 @@
 import type { Digest } from '../digest.ts'
 import type { Name } from './name.ts'
 
-/** A regular file. Hard links travel as files of their own. */
+/** A regular file. Hard links are sent as separate files. */
 export interface FileEntry {
   readonly kind: 'file'
   readonly name: Name
@@ -11,13 +11,13 @@ export interface FileEntry {
   /** Permission bits, 0 to 0o777. */
   readonly mode: number
   /**
-   * Tells this file apart from any other on the client's disk, and stays when it is renamed; 64 bits, 0 where the file
-   * system offers no such thing. Two files with the same file id, size and mtime are the same file under two names.
+   * Identifies the file on its file system and survives a rename; 64 bits, 0 if the file system has no inodes. Two files with
+   * the same file id, size and mtime are the same file under two names.
    */
   readonly fileId: bigint
 }
 
-/** A directory; the digest is that of its listing, so it stands for everything below. */
+/** A directory; the digest is that of its listing, so it covers everything below. */
 export interface DirectoryEntry {
   readonly kind: 'directory'
   readonly name: Name
@@ -26,12 +26,12 @@ export interface DirectoryEntry {
   readonly digest: Digest
 }
 
-/** A symbolic link: data, never followed. */
+/** A symbolic link: stored as data, never followed. */
 export interface SymlinkEntry {
   readonly kind: 'symlink'
   readonly name: Name
   readonly mtimeNs: bigint
-  /** The text of the link as it stands on disk. */
+  /** The text of the link as on disk. */
   readonly target: string
 }
 
@@ -41,12 +41,12 @@ export type Entry = FileEntry | DirectoryEntry | SymlinkEntry
 const INT64_MIN = -(2n ** 63n)
 const INT64_MAX = 2n ** 63n - 1n
 
-/** A time of a file system as a listing can hold it: one before 1677 or after 2262 becomes the nearest. */
+/** Clamps a time to the range of a listing, the years 1677 to 2262. */
 export function clampTimeNs (timeNs: bigint): bigint {
   return timeNs > INT64_MAX ? INT64_MAX : timeNs < INT64_MIN ? INT64_MIN : timeNs
 }
 
-/** Whether the content of two entries of the same path may be taken for the same: kind, and size and mtime or target. */
+/** Whether two entries of the same path are assumed to have the same content: same kind, and same size and mtime, or target. */
 export function sameContent (left: Entry, right: Entry): boolean {
   if (left.kind === 'file' && right.kind === 'file') {
     return left.sizeBytes === right.sizeBytes && left.mtimeNs === right.mtimeNs

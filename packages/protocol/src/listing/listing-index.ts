@@ -2,12 +2,12 @@ import type { Entry } from './entry.ts'
 import { readEntry } from './listing.ts'
 import { MsgpackReader } from '../encoding/msgpack-reader.ts'
 
-/** Entries between two remembered places: going to one skips at most so many, and a million cost 64 KiB. */
+/** Entries between two recorded offsets: a lookup skips at most so many, and a million entries cost 64 KiB. */
 const STRIDE = 64
 
 /**
- * Finds entries of an encoded listing by their place, without keeping the listing decoded: a directory of a million files
- * would take hundreds of megabytes. Going forward from the last one found costs nothing more than decoding.
+ * Finds entries of an encoded listing by index without decoding all of it: a decoded directory of a million files would take
+ * hundreds of megabytes. Reading on from the last entry costs no more than decoding it.
  */
 export class ListingIndex {
   readonly #count: number
@@ -15,7 +15,7 @@ export class ListingIndex {
   #nextIndex = 0
   #nextOffset: number
 
-  /** Looks over the whole listing once. Throws LISTING_INVALID. */
+  /** Scans the whole listing once. Throws LISTING_INVALID. */
   constructor (bytes: Uint8Array) {
     const reader = new MsgpackReader(bytes)
     this.#count = reader.array()
@@ -28,7 +28,7 @@ export class ListingIndex {
     this.#offsets = Uint32Array.from(offsets)
   }
 
-  /** The entry at a place, or undefined where there is none; `bytes` are those of the constructor. */
+  /** The entry at an index, or undefined; `bytes` are those of the constructor. */
   entry (bytes: Uint8Array, index: number): Entry | undefined {
     if (index >= this.#count) return undefined
     const isAhead = index >= this.#nextIndex && index - this.#nextIndex < STRIDE

@@ -7,7 +7,7 @@ import { MsgpackReader, textHeaderBytes } from '../encoding/msgpack-reader.ts'
 import { compareNames, isPlainName } from './name.ts'
 import type { Name } from './name.ts'
 
-/** An array of six, which only the entry of a file is. */
+/** The header of an array of six, which only the entry of a file has. */
 const FILE_HEADER = 0x96
 /** The shortest entry: array header, one-letter name, kind, and two numbers. */
 const MIN_ENTRY_BYTES = 6
@@ -19,27 +19,30 @@ export function decodeListing (bytes: Uint8Array): Entry[] {
   return entries
 }
 
-/** As {@link decodeListing}, one entry at a time, so that a large directory is never decoded as a whole. */
+/** As {@link decodeListing}, one entry at a time, so that a large directory is never completely in memory. */
 export function * readListing (bytes: Uint8Array): Generator<Entry, void, undefined> {
   const reader = new ListingReader(bytes)
   for (let entry = reader.next(); entry !== undefined; entry = reader.next()) yield entry
 }
 
-/** Takes the entries of a listing one by one, or passes over files of which only the size is asked, and over what another listing has too. */
+/**
+ * Reads the entries of a listing one by one. Skips files without decoding them if only their size is needed, and entries that
+ * are the same in another listing.
+ */
 export class ListingReader {
-  /** Place of the last entry; -1 before the first. */
+  /** Index of the last entry; -1 before the first. */
   index = -1
   readonly #bytes: Uint8Array
   readonly #reader: MsgpackReader
   readonly #count: number
   /** Where the last entry starts. */
   #lastStart = 0
-  /** Its name, where it was decoded. */
+  /** Its name, if it was decoded. */
   #lastDecoded: Name | undefined
-  /** Whether it stands in the other listing of `skipEqual` too, as the last one there. */
+  /** Whether it is also the last entry of the other listing of `skipEqual`. */
   #isInStep = true
 
-  /** Throws LISTING_INVALID where the listing claims more entries than it can hold. */
+  /** Throws LISTING_INVALID if the listing claims more entries than it can contain. */
   constructor (bytes: Uint8Array) {
     this.#bytes = bytes
     this.#reader = new MsgpackReader(bytes)
@@ -49,7 +52,7 @@ export class ListingReader {
     }
   }
 
-  /** The next entry; undefined behind the last. Throws LISTING_INVALID or NAME_INVALID for anything not in canonical form. */
+  /** The next entry; undefined after the last. Throws LISTING_INVALID or NAME_INVALID for anything not in canonical form. */
   next (): Entry | undefined {
     if (this.#isDone) {
       if (this.#reader.remainingBytes > 0) throw new FileSyncError('LISTING_INVALID', 'A listing has bytes after its last entry.')
@@ -59,13 +62,13 @@ export class ListingReader {
     const start = this.#reader.offset
     const entry = readEntry(this.#reader)
     if (previous !== undefined && compareNames(previous, entry.name) >= 0) throw outOfOrder(entry.name)
-    this.#take(start, entry.name)
+    this.#advance(start, entry.name)
     return entry
   }
 
   /**
-   * Passes over the next entry where that is a file with a plain name, without decoding it, and returns its size in bytes.
-   * Undefined where it is anything else or there is none: `next` takes that. Refuses what `next` refuses.
+   * Skips the next entry if it is a file with a plain name, without decoding it, and returns its size in bytes. Returns undefined
+   * for anything else, which `next` then reads. Rejects what `next` rejects.
    */
   skipFile (): number | undefined {
     const reader = this.#reader
@@ -74,7 +77,8 @@ export class ListingReader {
     reader.offset = start + 1
     const length = reader.skipStr()
     const nameStart = reader.offset - length
-    if (!isPlainName(this.#bytes, nameStart, reader.offset) || this.#bytes[reader.offset] !== FILE || !this.#isBehindLast(nameStart, length)) {
+    const isPlainFile = isPlainName(this.#bytes, nameStart, reader.offset) && this.#bytes[reader.offset] === FILE
+    if (!isPlainFile || !this.#isAfterLast(nameStart, length)) {
       reader.offset = start
       return undefined
     }
@@ -87,14 +91,14 @@ export class ListingReader {
       reader.offset = start
       return undefined
     }
-    this.#take(start, undefined)
+    this.#advance(start, undefined)
     return sizeBytes
   }
 
   /**
-   * Passes over the entries that stand next in both listings, byte for byte the same: far cheaper than decoding them twice.
+   * Skips the next entries as long as they are the same in both listings, byte for byte: far cheaper than decoding them twice.
    *
-   * @param valid a listing that is in canonical form, so that what equals its entries is too
+   * @param valid a listing that is known to be canonical, so that equal entries are canonical too
    */
   skipEqual (valid: ListingReader): void {
     while (!this.#isDone && !valid.#isDone) {
@@ -105,16 +109,16 @@ export class ListingReader {
         return
       }
       const at = this.#reader.offset
-      // Where the last entry of the two is not the same one, the order of the valid listing says nothing of this one.
-      if (this.#isInStep) this.#take(at, undefined)
+      // If the last entries of the two differ, the order of the valid listing does not prove that of this one.
+      if (this.#isInStep) this.#advance(at, undefined)
       else this.next()
       this.#isInStep = true
       this.#reader.offset = at + valid.#reader.offset - start
-      valid.#take(start, undefined)
+      valid.#advance(start, undefined)
     }
   }
 
-  #take (start: number, name: Name | undefined): void {
+  #advance (start: number, name: Name | undefined): void {
     this.index++
     this.#lastStart = start
     this.#lastDecoded = name
@@ -132,12 +136,12 @@ export class ListingReader {
     return reader.str() as Name
   }
 
-  /** Whether a name that stands in the bytes comes behind that of the last entry. */
-  #isBehindLast (start: number, length: number): boolean {
+  /** Whether an encoded name comes after that of the last entry. */
+  #isAfterLast (start: number, length: number): boolean {
     if (this.index < 0) return true
     const bytes = this.#bytes
     const lastStart = this.#lastStart + 1 + textHeaderBytes(bytes[this.#lastStart + 1] ?? 0)
-    // The last name ends where its kind is, which is below every letter of a plain name.
+    // The last name is followed by its kind, which is below every character of a plain name.
     for (let i = 0; i < length; i++) {
       const difference = (bytes[start + i] ?? 0) - (bytes[lastStart + i] ?? 0)
       if (difference !== 0) return difference > 0

@@ -4,23 +4,23 @@ import { MsgpackWriter } from '../encoding/msgpack-writer.ts'
 import type { Name } from './name.ts'
 
 const NO_DIGEST = new Uint8Array(DIGEST_BYTES)
-/** An array's header takes at most so much; how much is known when the last entry is written. */
+/** Maximum length of an array header; the actual length is known when the last entry is written. */
 const HEADER_BYTES = 5
 
-/** Where a listing lies among all that were written, and where in it the digests of subdirectories go. */
+/** The position of a listing among all that were written, and of the digests of subdirectories in it. */
 export interface WrittenListing {
   readonly start: number
   readonly end: number
-  /** Counted from `start`. The digests there are zero. */
+  /** Relative to `start`. The digests there are zero. */
   readonly digestOffsets: readonly number[]
 }
 
 /**
- * Writes the listings of many directories one behind the other, an entry at a time, into one buffer. The same bytes as
- * `encodeListing`, without an object for each entry: whoever scans a million files would make millions of them.
+ * Writes the listings of many directories one after another, an entry at a time, into one buffer. The same bytes as
+ * `encodeListing`, without an object for each entry: a scan of a million files would create millions of them.
  *
- * Call `begin`, then one method for each entry in canonical order, each name once, then `end`. What was begun and never
- * ended is forgotten.
+ * Call `begin`, then one method for each entry in canonical order, each name once, then `end`. A listing that was begun but not
+ * ended is discarded.
  */
 export class ListingWriter {
   readonly #writer = new MsgpackWriter()
@@ -68,7 +68,7 @@ export class ListingWriter {
     return { start, end, digestOffsets: this.#digestOffsets.map(offset => offset - start) }
   }
 
-  /** A copy of everything up to the last listing that was ended, in a buffer of its own; writing starts anew. */
+  /** Returns a copy of all listings that were ended, and clears the writer. */
   flush (): Uint8Array<ArrayBuffer> {
     this.#writer.rewind(this.#written)
     const bytes = this.#writer.toBytes()

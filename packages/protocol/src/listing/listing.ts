@@ -19,7 +19,7 @@ const writer = new MsgpackWriter()
  * - directory: `[name, 1, mtimeNs, mode, digest]`
  * - symbolic link: `[name, 2, mtimeNs, target]`
  *
- * Numbers and lengths take the fewest bytes. Throws LISTING_INVALID when names are not in strictly rising order.
+ * Numbers and lengths take the fewest bytes. Throws LISTING_INVALID if names are not strictly ascending.
  */
 export function encodeListing (entries: readonly Entry[]): Uint8Array {
   writer.reset()
@@ -58,12 +58,12 @@ function writeEntry (entry: Entry): void {
   }
 }
 
-/** Number of entries that a listing claims to have; what follows is not looked at. */
+/** Number of entries that a listing claims to have; the entries are not read. */
 export function countListing (bytes: Uint8Array): number {
   return new MsgpackReader(bytes).array()
 }
 
-/** The entry that stands next. Throws LISTING_INVALID or NAME_INVALID. */
+/** Reads the next entry. Throws LISTING_INVALID or NAME_INVALID. */
 export function readEntry (reader: MsgpackReader): Entry {
   const fields = reader.array()
   const name = readName(reader)
@@ -73,24 +73,24 @@ export function readEntry (reader: MsgpackReader): Entry {
     const mode = readMode(reader, name)
     const sizeBytes = reader.uint()
     const fileId = reader.uint64()
-    if (sizeBytes > LIMITS.fileBytes) throw misshapen(name)
+    if (sizeBytes > LIMITS.fileBytes) throw malformed(name)
     return { kind: 'file', name, mtimeNs, mode, sizeBytes, fileId }
   }
   if (kind === DIRECTORY && fields === 5) {
     const mode = readMode(reader, name)
     const digest = toDigest(reader.bin(DIGEST_BYTES))
-    if (digest === undefined) throw misshapen(name)
+    if (digest === undefined) throw malformed(name)
     return { kind: 'directory', name, mtimeNs, mode, digest }
   }
   if (kind === SYMLINK && fields === 4) {
     const target = reader.str()
-    if (!isSymlinkTarget(target)) throw misshapen(name)
+    if (!isSymlinkTarget(target)) throw malformed(name)
     return { kind: 'symlink', name, mtimeNs, target }
   }
-  throw misshapen(name)
+  throw malformed(name)
 }
 
-/** Whether a text can be what a symbolic link holds: not empty, without NUL, and no longer than Linux allows. */
+/** Whether a text can be the target of a symbolic link: not empty, without NUL, and no longer than Linux allows. */
 export function isSymlinkTarget (target: string): boolean {
   return target !== '' && !target.includes('\0') && target.isWellFormed() && utf8Length(target) <= LIMITS.symlinkTargetBytes
 }
@@ -104,11 +104,11 @@ function readName (reader: MsgpackReader): Name {
 
 function readMode (reader: MsgpackReader, name: Name): number {
   const mode = reader.uint()
-  if (mode > MAX_MODE) throw misshapen(name)
+  if (mode > MAX_MODE) throw malformed(name)
   return mode
 }
 
-function misshapen (name: Name): FileSyncError {
+function malformed (name: Name): FileSyncError {
   return new FileSyncError('LISTING_INVALID', `The entry ${JSON.stringify(name)} of a listing is malformed.`)
 }
 

@@ -3,13 +3,13 @@ import type { ProblemCode } from '../problem.ts'
 
 declare const nameBrand: unique symbol
 
-/** One component of a path that passed {@link checkName}. Only a parser can make one. */
+/** One component of a path that passed {@link checkName}. Only parsers create it. */
 export type Name = string & { readonly [nameBrand]: true }
 
-/** Why a name is refused: a problem where it is found on disk, the end of the session where a peer sends it. */
+/** Why a name is rejected: a problem if it is found on disk, an error that ends the session if a peer sends it. */
 export type NameFault = ProblemCode | 'NAME_EMPTY' | 'NAME_DOTS' | 'NAME_SEPARATOR' | 'NAME_NOT_TEXT'
 
-// C0, DEL and C1 reach terminals and logs as commands; the bidirectional controls make a name look like another one.
+// Terminals interpret C0, DEL and C1 as commands; the bidirectional controls make a name look like another one.
 // eslint-disable-next-line no-control-regex -- control characters are what it looks for
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u
 const PLAIN = /^[\u0020-\u002e\u0030-\u007e]+$/u
@@ -30,21 +30,21 @@ export function utf8Length (text: string): number {
 }
 
 /**
- * What a name becomes on a file system that folds case and normalises Unicode. Two names with the same key are one file
- * there. Lower case first, then upper, so that `ß`, `ẞ` and `SS`, the ligature `ﬁ` and `FI`, or the Kelvin sign and `k`
- * meet; lower case alone misses them.
+ * The key of a name on a file system that folds case and normalises Unicode. Two names with the same key are one file there.
+ * Lower case first, then upper, so that `ß`, `ẞ` and `SS`, the ligature `ﬁ` and `FI`, or the Kelvin sign and `k` have the
+ * same key; lower case alone misses them.
  */
 export function foldKey (name: string): string {
   if (PLAIN.test(name)) return name.toUpperCase()
   return name.normalize('NFD').toLowerCase().toUpperCase().normalize('NFC')
 }
 
-/** The reason to refuse one component of a path, or undefined where it is a name on every POSIX file system. */
+/** The reason to reject one component of a path, or undefined if it is valid on every POSIX file system. */
 export function checkName (name: unknown): NameFault | undefined {
   if (typeof name !== 'string') return 'NAME_NOT_TEXT'
   if (name === '') return 'NAME_EMPTY'
   if (name === '.' || name === '..') return 'NAME_DOTS'
-  // Units are never more than bytes; before anything that costs more than looking at the length.
+  // There are never more UTF-16 units than bytes; checked first because it is the cheapest.
   if (name.length > LIMITS.nameBytes) return 'NAME_TOO_LONG'
   if (PLAIN.test(name)) {
     return name.length === RESERVED.length && foldKey(name) === RESERVED ? 'NAME_RESERVED' : undefined
@@ -57,8 +57,8 @@ export function checkName (name: unknown): NameFault | undefined {
 }
 
 /**
- * The reason Windows could not store a POSIX name under exactly that name, or undefined. Applies when the archive's file
- * system asks for it. Facts: "Naming Files, Paths, and Namespaces" in the Windows documentation.
+ * The reason why Windows cannot store a POSIX name unchanged, or undefined. Applies if the archive's file system requires it.
+ * Source: "Naming Files, Paths, and Namespaces" in the Windows documentation.
  */
 export function checkWindowsName (name: Name): 'NAME_WINDOWS' | undefined {
   const refused = WINDOWS_CHARACTERS.test(name) || name.endsWith('.') || name.endsWith(' ') ||
@@ -67,13 +67,13 @@ export function checkWindowsName (name: Name): 'NAME_WINDOWS' | undefined {
 }
 
 /**
- * Whether encoded text is a name of printable ASCII letters, which most are and which takes no decoding to see. False says
- * nothing: `checkName` decides.
+ * Whether encoded text is a valid name of printable ASCII characters, as most are; needs no decoding. If false, the name may
+ * still be valid: `checkName` decides.
  */
 export function isPlainName (bytes: Uint8Array, start: number, end: number): boolean {
   const length = end - start
   if (length === 0 || length > LIMITS.nameBytes) return false
-  // What may be `.`, `..`, or the reserved name.
+  // It could be `.`, `..`, or the reserved name.
   if (bytes[start] === DOT && (length <= 2 || length === RESERVED.length)) return false
   for (let i = start; i < end; i++) {
     const letter = bytes[i] ?? 0
@@ -89,7 +89,7 @@ export function isName (name: unknown): name is Name {
 
 /**
  * The canonical order of names: by their UTF-8 bytes. JavaScript compares UTF-16 units, which differs where surrogates
- * meet U+E000 and above; shifting the units puts them in code point order.
+ * are compared with U+E000 and above; shifting the units restores code point order.
  */
 export function compareNames (left: string, right: string): number {
   if (left === right) return 0

@@ -1,24 +1,24 @@
 import { FileSyncError } from '../errors.ts'
 
-/** Number (u32), length of the whole (u32), offset of this part (u32), length of this part (u32); big-endian. */
+/** Number (u32), length of the blob (u32), offset of this part (u32), length of this part (u32); big-endian. */
 export const PART_HEADER_BYTES = 16
 
-/** A numbered whole that travels in parts: a listing by its number in the session, or a signature by its task. */
+/** Bytes that are sent in parts: a listing with its number in the session, or a signature with the number of its task. */
 export interface NumberedBlob {
   readonly number: number
   readonly bytes: Uint8Array
 }
 
 /**
- * Fills frames of at most `payloadBytes` with wholes: several in one where they are small, one over several where large.
+ * Packs blobs into frame payloads of at most `payloadBytes`: small ones share a frame, large ones span several.
  *
- * @param payloadBytes more than PART_HEADER_BYTES, or nothing would ever fit
+ * @param payloadBytes greater than PART_HEADER_BYTES
  */
-export function * encodeParts (wholes: Iterable<NumberedBlob>, payloadBytes: number): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
+export function * encodeParts (blobs: Iterable<NumberedBlob>, payloadBytes: number): Generator<Uint8Array<ArrayBuffer>, void, undefined> {
   if (payloadBytes <= PART_HEADER_BYTES) throw new RangeError(`Parts do not fit into frames of ${String(payloadBytes)} bytes.`)
   let payload = new Uint8Array(payloadBytes)
   let at = 0
-  for (const { number, bytes } of wholes) {
+  for (const { number, bytes } of blobs) {
     let offset = 0
     do {
       if (payloadBytes - at <= PART_HEADER_BYTES) {
@@ -41,27 +41,27 @@ export function * encodeParts (wholes: Iterable<NumberedBlob>, payloadBytes: num
 }
 
 /**
- * Puts wholes together again. Parts of one whole come one behind the other; what a whole claims to be long is bounded
- * before memory is taken, and the memory taken is at most twice what has arrived, however small the parts are.
+ * Reassembles blobs. The parts of one blob are consecutive. The claimed length is checked before memory is allocated, and the
+ * allocated memory is at most twice what has arrived, however small the parts are.
  */
 export class PartsDecoder {
   readonly #maxBytes: number
   #number = 0
   #totalBytes = 0
-  #whole: Uint8Array<ArrayBuffer> | undefined
+  #blob: Uint8Array<ArrayBuffer> | undefined
   #filled = 0
 
-  /** @param maxBytes limit of one whole */
+  /** @param maxBytes limit of one blob */
   constructor (maxBytes: number) {
     this.#maxBytes = maxBytes
   }
 
-  /** Whether the last whole has all its parts. */
+  /** Whether all parts of the last blob have arrived. */
   get isComplete (): boolean {
-    return this.#whole === undefined
+    return this.#blob === undefined
   }
 
-  /** The wholes that this payload completes. Throws FRAME_MALFORMED or LIMIT_EXCEEDED. */
+  /** The blobs that this payload completes. Throws FRAME_MALFORMED or LIMIT_EXCEEDED. */
   * push (payload: Uint8Array): Generator<NumberedBlob, void, undefined> {
     let at = 0
     while (at < payload.length) {
@@ -70,7 +70,7 @@ export class PartsDecoder {
       const length = view.getUint32(12)
       this.#begin(view)
       at += PART_HEADER_BYTES
-      if (length > payload.length - at || length > this.#totalBytes - this.#filled) throw malformed('a part is longer than its whole')
+      if (length > payload.length - at || length > this.#totalBytes - this.#filled) throw malformed('a part is too long')
       if (length === 0 && this.#totalBytes > 0) throw malformed('a part is empty')
       this.#append(payload.subarray(at, at + length))
       at += length
@@ -82,13 +82,14 @@ export class PartsDecoder {
     const number = view.getUint32(0)
     const totalBytes = view.getUint32(4)
     const offset = view.getUint32(8)
-    if (this.#whole === undefined) {
+    if (this.#blob === undefined) {
       if (totalBytes > this.#maxBytes) {
-        throw new FileSyncError('LIMIT_EXCEEDED', `A listing or signature of ${String(totalBytes)} bytes exceeds the limit of ${String(this.#maxBytes)}.`)
+        const limit = String(this.#maxBytes)
+        throw new FileSyncError('LIMIT_EXCEEDED', `A listing or signature of ${String(totalBytes)} bytes exceeds the limit of ${limit}.`)
       }
       this.#number = number
       this.#totalBytes = totalBytes
-      this.#whole = NO_BYTES
+      this.#blob = NO_BYTES
       this.#filled = 0
     }
     if (number !== this.#number || totalBytes !== this.#totalBytes || offset !== this.#filled) {
@@ -98,21 +99,21 @@ export class PartsDecoder {
 
   #append (part: Uint8Array): void {
     const needed = this.#filled + part.length
-    let whole = this.#whole ?? NO_BYTES
-    if (whole.length < needed) {
-      const grown = new Uint8Array(Math.min(this.#totalBytes, Math.max(needed, whole.length * 2)))
-      grown.set(whole.subarray(0, this.#filled))
-      whole = grown
+    let blob = this.#blob ?? NO_BYTES
+    if (blob.length < needed) {
+      const grown = new Uint8Array(Math.min(this.#totalBytes, Math.max(needed, blob.length * 2)))
+      grown.set(blob.subarray(0, this.#filled))
+      blob = grown
     }
-    whole.set(part, this.#filled)
-    this.#whole = whole
+    blob.set(part, this.#filled)
+    this.#blob = blob
     this.#filled = needed
   }
 
   #finish (): NumberedBlob {
-    const bytes = this.#whole ?? NO_BYTES
-    this.#whole = undefined
-    // The buffer never grows beyond the whole, so by now it has exactly its length.
+    const bytes = this.#blob ?? NO_BYTES
+    this.#blob = undefined
+    // The buffer never grows beyond the blob, so it now has exactly its length.
     return { number: this.#number, bytes }
   }
 }

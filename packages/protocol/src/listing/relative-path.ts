@@ -4,20 +4,20 @@ import type { Name, NameFault } from './name.ts'
 
 declare const pathBrand: unique symbol
 
-/** Names joined by `/`, relative to the root of a tree; the root itself is the empty path. Only a parser can make one. */
+/** Names joined by `/`, relative to the root of a tree; the root itself is the empty path. Only parsers create it. */
 export type RelativePath = string & { readonly [pathBrand]: true }
 
-/** Why a path is refused. */
+/** Why a path is rejected. */
 export type PathFault = NameFault | 'PATH_TOO_LONG' | 'PATH_TOO_DEEP'
 
 /** The root of a tree. */
 export const ROOT_PATH = '' as RelativePath
 
-/** The reason to refuse a path below the root, or undefined. A path is refused rather than cleaned. */
+/** The reason to reject a path below the root, or undefined. Invalid paths are rejected, never sanitised. */
 export function checkRelativePath (path: unknown): PathFault | undefined {
   if (typeof path !== 'string') return 'NAME_NOT_TEXT'
   if (path === '') return 'NAME_EMPTY'
-  // Before any splitting: a path of a megabyte must not become a million pieces.
+  // Before the split: a path of a megabyte must not become a million pieces.
   if (path.length > LIMITS.pathBytes || utf8Length(path) > LIMITS.pathBytes) return 'PATH_TOO_LONG'
   const names = path.split('/')
   if (names.length > LIMITS.pathDepth) return 'PATH_TOO_DEEP'
@@ -33,12 +33,12 @@ export function isRelativePath (path: unknown): path is RelativePath {
   return checkRelativePath(path) === undefined
 }
 
-/** The path of an entry of a directory. The result can exceed the limits of a path: {@link checkJoin} tells. */
+/** The path of an entry of a directory. The result can exceed the limits of a path, see {@link checkJoin}. */
 export function joinPath (directory: RelativePath, name: Name): RelativePath {
   return (directory === '' ? name : `${directory}/${name}`) as RelativePath
 }
 
-/** The reason why an entry of a directory may not exist there, or undefined. Both parts are already parsed. */
+/** The reason why the path of an entry of a directory is invalid, or undefined. Both parts are already parsed. */
 export function checkJoin (directory: RelativePath, name: Name): 'PATH_TOO_LONG' | 'PATH_TOO_DEEP' | undefined {
   if (directory === '') return undefined
   if (utf8Length(directory) + 1 + utf8Length(name) > LIMITS.pathBytes) return 'PATH_TOO_LONG'
@@ -58,7 +58,7 @@ export function pathNames (path: RelativePath): Name[] {
   return path === '' ? [] : path.split('/') as Name[]
 }
 
-/** The directory a path lies in and its last name. Not for the root, which has no name. */
+/** The parent directory and the last name of a path. Not for the root, which has no name. */
 export function splitPath (path: RelativePath): { directory: RelativePath, name: Name } {
   const at = path.lastIndexOf('/')
   return { directory: path.slice(0, Math.max(at, 0)) as RelativePath, name: path.slice(at + 1) as Name }

@@ -1,7 +1,7 @@
 import type { Digest } from '../digest.ts'
 import type { RelativePath } from './relative-path.ts'
 
-/** The state of a whole tree: a listing for every directory, in encoded form. The root's digest names all of it. */
+/** The state of a source: an encoded listing for every directory. The digest of the root's listing covers all of it. */
 export interface Tree {
   /** Digest of the root's listing. */
   readonly rootDigest: Digest
@@ -9,6 +9,6 @@ export interface Tree {
   readonly directories: number
   /** Sum of the sizes of all files. */
   readonly bytes: number
-  /** The encoded listing of a directory, or undefined where the tree has none. */
+  /** The encoded listing of a directory, or undefined if the tree has none. */
   listing (directory: RelativePath): Uint8Array | undefined
 }

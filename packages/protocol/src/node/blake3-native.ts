@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import type { Digest } from '../digest.ts'
 import type { Blake3Engine } from './blake3-engine.ts'
 
-/** What is used of the binding. Its own declarations ask for a Buffer, and it takes any Uint8Array. */
+/** The used part of the binding. Its own declarations require a Buffer, but it accepts any Uint8Array. */
 interface Binding {
   readonly blake3: (bytes: Uint8Array) => Digest
   readonly Blake3Hasher: new () => { update (bytes: Uint8Array): unknown, digestBuffer (): Digest }
@@ -10,8 +10,8 @@ interface Binding {
 
 /**
  * BLAKE3 by the native binding, or the reason why it cannot be loaded: no build for this platform, or optional dependencies
- * were not installed. By `require`, because an import that may fail has to be awaited, and a module
- * that awaits at its top keeps a thread from being ended while it loads.
+ * were not installed. Uses `require`, because an import that may fail must be awaited, and a thread cannot be terminated while
+ * it loads a module with a top-level await.
  */
 export function loadNativeBlake3 (): { readonly engine: Blake3Engine } | { readonly reason: string } {
   try {

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import type { Digest } from '../digest.ts'
 import type { Blake3Engine } from './blake3-engine.ts'
 
-/** What is used of the package, which is CommonJS and loads its module without waiting. */
+/** The used part of the package, which is CommonJS and loads its module synchronously. */
 interface Binding {
   readonly hash: (bytes: Uint8Array) => Uint8Array
   readonly createHash: () => WasmHasher
@@ -10,19 +10,19 @@ interface Binding {
 
 interface WasmHasher {
   update (bytes: Uint8Array): unknown
-  /** Gives its memory back, too. */
+  /** Also frees its memory. */
   digest (): Uint8Array
   dispose (): void
 }
 
 /**
- * BLAKE3 by WebAssembly, for platforms without a native build. Loaded only if it is needed, and at once: a module that awaits
- * at its top keeps a thread from being ended while it loads.
+ * BLAKE3 by WebAssembly, for platforms without a native build. Loaded only if it is needed, and synchronously: a thread cannot
+ * be terminated while it loads a module with a top-level await.
  */
 export function loadWasmBlake3 (): Blake3Engine {
   const binding = createRequire(import.meta.url)('blake3-wasm') as Binding
-  // Memory of WebAssembly is not collected. A hasher that was given up half-way is.
-  const givenUp = new FinalizationRegistry<WasmHasher>(hasher => { hasher.dispose() })
+  // WebAssembly memory is not garbage-collected: free that of abandoned hashers.
+  const abandoned = new FinalizationRegistry<WasmHasher>(hasher => { hasher.dispose() })
   return {
     hashBytes: bytes => Uint8Array.from(binding.hash(bytes)) as Digest,
     createHasher () {
@@ -30,11 +30,11 @@ export function loadWasmBlake3 (): Blake3Engine {
       const hasher = {
         update (bytes: Uint8Array): void { inner.update(bytes) },
         digest (): Digest {
-          givenUp.unregister(hasher)
+          abandoned.unregister(hasher)
           return Uint8Array.from(inner.digest()) as Digest
         }
       }
-      givenUp.register(hasher, inner, hasher)
+      abandoned.register(hasher, inner, hasher)
       return hasher
     }
   }

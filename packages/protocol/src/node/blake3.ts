@@ -14,5 +14,5 @@ export const digestEngine: DigestEngine = 'engine' in native ? { name: 'native' 
 /** BLAKE3 of one buffer. */
 export const hashBytes: (bytes: Uint8Array) => Digest = chosen.hashBytes
 
-/** BLAKE3 of bytes that come in pieces. */
+/** Incremental BLAKE3. */
 export const createHasher: () => Hasher = chosen.createHasher

@@ -1,12 +1,12 @@
 import { existsSync, statfsSync } from 'node:fs'
 
-/** What statfs calls procfs. */
+/** The file system type of procfs in statfs. */
 const PROC_SUPER_MAGIC = 0x9fa0
 const DESCRIPTORS = '/proc/self/fd'
 
 /**
- * Whether names can be looked up below an open directory by way of `/proc/self/fd`, which nobody can redirect. A directory of
- * that name which is not procfs, as somebody may make where procfs is not mounted, is no such way.
+ * Whether names can be looked up below an open directory through `/proc/self/fd`, which cannot be redirected. A directory of that
+ * name that is not procfs, which can be created if procfs is not mounted, does not count.
  */
 export function hasDescriptorPaths (): boolean {
   try {

@@ -1,14 +1,14 @@
 import type { Worker } from 'node:worker_threads'
 
-/** As long as a timer can be. */
-const FOR_EVER_MS = 2 ** 31 - 1
+/** The longest delay of a timer. */
+const MAX_TIMER_MS = 2 ** 31 - 1
 
 /**
- * Ends a worker thread and keeps the process alive until it is gone. `terminate` alone does not where the worker is not
- * referenced: a process with nothing else to do would end in the middle of closing, with code 13.
+ * Terminates a worker thread and keeps the process alive until it has ended. `terminate` alone does not keep it alive if the
+ * worker is not referenced: a process with nothing else to do would exit while closing, with code 13.
  */
 export async function endWorker (worker: Worker): Promise<void> {
-  const alive = setTimeout(() => { /* nothing to do, but something to wait for */ }, FOR_EVER_MS)
+  const alive = setTimeout(() => { /* only keeps the process alive */ }, MAX_TIMER_MS)
   try {
     await worker.terminate()
   } finally {

@@ -5,7 +5,7 @@ export const localZone: TimeZone = {
   toUtcMs (wallMs) {
     const wall = new Date(wallMs)
     const utc = new Date(0)
-    // Not the constructor, which takes the years 0 to 99 for those of the last century.
+    // Not the constructor, which maps the years 0 to 99 to 1900 to 1999.
     utc.setFullYear(wall.getUTCFullYear(), wall.getUTCMonth(), wall.getUTCDate())
     utc.setHours(wall.getUTCHours(), wall.getUTCMinutes(), wall.getUTCSeconds(), wall.getUTCMilliseconds())
     return utc.getTime()

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 
-/** Where a socket leads; an IPv4 address in its own form, also on a socket for both families. Empty once it is closed. */
+/** The remote address of a socket; IPv4 addresses are never in IPv6-mapped form. Empty after the socket is closed. */
 export function remoteAddressOf (socket: Socket): string {
   return (socket.remoteAddress ?? '').replace(/^::ffff:(?=[\d.]+$)/u, '')
 }

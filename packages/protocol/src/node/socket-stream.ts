@@ -2,12 +2,12 @@ import type { Duplex } from 'node:stream'
 import type { ByteStream } from '../wire/byte-stream.ts'
 import { FileSyncError } from '../errors.ts'
 
-/** Chunks that may wait for the reader before the socket is paused. */
+/** Bytes that may wait for the reader before the socket is paused. */
 const HIGH_WATER_BYTES = 1 << 20
 
 /**
- * A socket (TCP, TLS, or a Unix socket) as a byte stream. Takes the socket over: nobody else may read, write or listen
- * for its errors from now on. Chunks are handed over as they come, without being joined.
+ * A socket (TCP, TLS, or a Unix socket) as a byte stream. Takes over the socket: no other code may read, write or handle its
+ * errors. Chunks are returned as they arrive, without copying.
  */
 export function socketStream (socket: Duplex): ByteStream {
   return new SocketStream(socket)
@@ -25,7 +25,7 @@ class SocketStream implements ByteStream {
 
   constructor (socket: Duplex) {
     this.#socket = socket
-    // A socket that is over already will not say so again.
+    // A socket that has already ended emits no further event.
     if (socket.destroyed) this.#break(lost(socket.errored ?? undefined))
     this.#ended = socket.readableEnded
     socket.on('error', error => { this.#break(lost(error)) })
@@ -89,7 +89,7 @@ class SocketStream implements ByteStream {
     }
   }
 
-  // TLS hands over its records one by one: the reader takes together what comes in one turn of the event loop.
+  // TLS emits its records one by one: the reader gets all that arrive in one turn of the event loop together.
   #wakeSoon (): void {
     if (this.#isWaking || this.#wakeReader === undefined) return
     this.#isWaking = true

@@ -7,11 +7,11 @@ export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   schedule (delayMs, callback) {
     if (delayMs <= 0) {
-      // A timer takes a millisecond at least, which is long for work that pauses a hundred times a second.
+      // A timer takes at least a millisecond, which is long for work that yields a hundred times a second.
       const immediate = setImmediate(callback)
       return () => { clearImmediate(immediate) }
     }
-    // Node turns longer delays into one millisecond.
+    // Node treats longer delays as one millisecond.
     const timer = setTimeout(callback, Math.min(delayMs, 0x7fff_ffff)).unref()
     return () => { clearTimeout(timer) }
   },

@@ -2,7 +2,7 @@ import type { ByteStream } from '../wire/byte-stream.ts'
 import { ensure } from './conformance-case.ts'
 import type { ConformanceCase } from './conformance-case.ts'
 
-/** Two ends that are joined. */
+/** Two connected ends. */
 export type StreamPair = readonly [ByteStream, ByteStream]
 
 async function readAll (stream: ByteStream): Promise<Uint8Array> {
@@ -21,7 +21,7 @@ async function rejects (work: Promise<unknown>): Promise<boolean> {
   return await work.then(() => false, () => true)
 }
 
-/** What every {@link ByteStream} has to do. Each case gets a fresh pair. */
+/** Cases that every {@link ByteStream} must pass. Each case gets a new pair. */
 export const byteStreamConformance: readonly ConformanceCase<StreamPair>[] = [
   {
     name: 'carries bytes in order, both ways',

@@ -20,7 +20,7 @@ async function sendMany (connection: Connection, frames: number): Promise<void> 
   for (let i = 0; i < frames; i++) await connection.sendRaw('DATA', [new Uint8Array(1 << 20).fill(i)])
 }
 
-async function takeMany (connection: Connection, frames: number): Promise<void> {
+async function receiveMany (connection: Connection, frames: number): Promise<void> {
   for (let i = 0; i < frames; i++) {
     const incoming = await connection.next()
     ensure(incoming.kind === 'raw' && incoming.payload.length === 1 << 20, `frame ${i} is not whole`)
@@ -28,7 +28,7 @@ async function takeMany (connection: Connection, frames: number): Promise<void> 
   }
 }
 
-/** What a connection has to do over every stream of bytes. Each case gets a fresh pair of streams, and a clock that stands still. */
+/** Cases that a connection must pass over every byte stream. Each case gets a new pair of streams; its clock does not advance. */
 export const connectionConformance: readonly ConformanceCase<StreamPair>[] = [
   {
     name: 'carries messages and raw frames both ways, in order',
@@ -46,15 +46,15 @@ export const connectionConformance: readonly ConformanceCase<StreamPair>[] = [
     },
   },
   {
-    name: 'carries much both ways at once',
+    name: 'carries many frames both ways at once',
     async run (streams) {
       const [left, right] = connectBoth(streams)
-      await Promise.all([sendMany(left, 24), sendMany(right, 24), takeMany(left, 24), takeMany(right, 24)])
+      await Promise.all([sendMany(left, 24), sendMany(right, 24), receiveMany(left, 24), receiveMany(right, 24)])
       await left.close()
     },
   },
   {
-    name: 'makes a sender wait for a session that takes nothing',
+    name: 'makes a sender wait for a session that receives nothing',
     async run (streams) {
       const [left, right] = connectBoth(streams)
       const frames = 4 * LIMITS.inboxBytes / (1 << 20)
@@ -68,7 +68,7 @@ export const connectionConformance: readonly ConformanceCase<StreamPair>[] = [
     },
   },
   {
-    name: 'tells why it ends to a peer that is still sending',
+    name: 'sends the reason to a peer that is still sending',
     async run (streams) {
       const [left, right] = connectBoth(streams)
       const sending = codeOf(sendMany(left, 1000))
@@ -80,7 +80,7 @@ export const connectionConformance: readonly ConformanceCase<StreamPair>[] = [
     },
   },
   {
-    name: 'hands out what arrived before the end',
+    name: 'returns what arrived before the end',
     async run (streams) {
       const [left, right] = connectBoth(streams)
       await left.send({ type: 'STORED', files: 7, bytes: 0 })

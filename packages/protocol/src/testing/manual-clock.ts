@@ -1,12 +1,12 @@
 import type { Clock } from '../clock.ts'
 
-/** A clock that stands still until it is turned by hand. */
+/** A clock that a test advances explicitly. */
 export class ManualClock implements Clock {
   #monotonicMs = 0
   #wallOffsetMs: number
   readonly #timers = new Set<{ readonly dueMs: number, readonly callback: () => void }>()
 
-  /** @param startMs what `nowMs` says first */
+  /** @param startMs initial value of `nowMs` */
   constructor (startMs = 1_700_000_000_000) {
     this.#wallOffsetMs = startMs
   }
@@ -25,17 +25,17 @@ export class ManualClock implements Clock {
     return () => { this.#timers.delete(timer) }
   }
 
-  /** Number of callbacks that are still due. */
+  /** Number of pending callbacks. */
   get scheduled (): number {
     return this.#timers.size
   }
 
-  /** Sets the wall clock forward or back; durations do not notice. */
+  /** Moves the wall clock forward or back without affecting durations. */
   jump (byMs: number): void {
     this.#wallOffsetMs += byMs
   }
 
-  /** Lets time pass, calling what falls due in its order. */
+  /** Advances time and calls the callbacks that become due, in order. */
   advance (byMs: number): void {
     const endMs = this.#monotonicMs + byMs
     for (;;) {

@@ -3,17 +3,17 @@ import type { Clock } from '../clock.ts'
 import { FileSyncError } from '../errors.ts'
 
 export interface MemoryStreamInit {
-  /** Bytes that may wait for the reader before `write` waits; 256 KiB unless told. */
+  /** Bytes that may wait for the reader before `write` waits; 256 KiB by default. */
   readonly capacityBytes?: number
-  /** Hands over at most this many bytes a chunk. */
+  /** Maximum length of a chunk. */
   readonly chunkBytes?: number
   /** Breaks both directions after this many bytes were written by the first end, or by the second. */
   readonly cutAfterBytes?: readonly [first: number | undefined, second: number | undefined]
-  /** What is written can be read, and its end seen, so much later on the clock. */
+  /** Delays data and the end of a side by so much on the clock. */
   readonly delay?: { readonly clock: Clock, readonly delayMs: number }
 }
 
-/** Two byte streams joined in memory: what one end writes, the other reads. The twin of a socket pair. */
+/** Two byte streams connected in memory: what one end writes, the other reads. The counterpart of a socket pair. */
 export function memoryStreamPair (init: MemoryStreamInit = {}): [ByteStream, ByteStream] {
   const there = new Lane(init, init.cutAfterBytes?.[0])
   const back = new Lane(init, init.cutAfterBytes?.[1])
@@ -66,7 +66,7 @@ class Lane {
     const passed = bytes.slice(0, Math.min(bytes.length, this.#leftBeforeCut))
     this.#leftBeforeCut -= passed.length
     this.#waitingBytes += passed.length
-    this.#later(() => {
+    this.#deliver(() => {
       for (let at = 0; at < passed.length; at += this.#chunkBytes) this.#chunks.push(passed.subarray(at, at + this.#chunkBytes))
     })
     if (passed.length < bytes.length || this.#leftBeforeCut === 0) this.onCut()
@@ -78,10 +78,10 @@ class Lane {
 
   end (): void {
     this.#closed = true
-    this.#later(() => { this.#ended = true })
+    this.#deliver(() => { this.#ended = true })
   }
 
-  /** Forgets what was not read. */
+  /** Discards what was not read. */
   drop (): void {
     this.#chunks = []
     this.#ended = false
@@ -93,16 +93,16 @@ class Lane {
     this.#wakeAllWriters()
   }
 
-  #later (arrive: () => void): void {
-    const deliver = (): void => {
-      arrive()
+  #deliver (apply: () => void): void {
+    const arrive = (): void => {
+      apply()
       this.#wakeReader?.()
     }
-    if (this.#delay === undefined) deliver()
-    else this.#delay.clock.schedule(this.#delay.delayMs, deliver)
+    if (this.#delay === undefined) arrive()
+    else this.#delay.clock.schedule(this.#delay.delayMs, arrive)
   }
 
-  // A method of its own: `break` sets the field while `write` waits, which the narrowing of a plain check does not see.
+  // A method, because `break` sets the field while `write` waits, which type narrowing of an inline check does not see.
   #throwIfBroken (): void {
     if (this.#broken !== undefined) throw this.#broken
   }

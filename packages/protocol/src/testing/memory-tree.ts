@@ -7,12 +7,12 @@ import { joinPath, ROOT_PATH } from '../listing/relative-path.ts'
 import type { RelativePath } from '../listing/relative-path.ts'
 import type { Tree } from '../listing/tree.ts'
 
-/** A file, as text or bytes, or a directory of such, or a link `{ symlink: target }`, by name. */
+/** Entries by name: a file as text or bytes, a directory as a nested literal, or a link as `{ symlink: target }`. */
 export interface TreeLiteral {
   readonly [name: string]: string | Uint8Array | TreeLiteral | { readonly symlink: string }
 }
 
-/** A tree from a literal, with made-up times, modes and file ids that depend on nothing but the literal. */
+/** A tree from a literal, with times, modes and file ids that depend only on the literal. */
 export function memoryTree (literal: TreeLiteral, hash: HashBytes): Tree & { content (path: RelativePath): Uint8Array | undefined } {
   const listings = new Map<string, Uint8Array>()
   const contents = new Map<string, Uint8Array>()

@@ -4,7 +4,7 @@ export interface SeededRandom {
   (): number
   /** An integer from 0 to below `bound`, which is at most 2³². */
   readonly below: (bound: number) => number
-  /** One of the choices, of which there is at least one. */
+  /** One of the choices. Throws RangeError if there are none. */
   readonly pick: <T>(choices: readonly T[]) => T
 }
 

@@ -145,7 +145,8 @@ class StreamConnection implements Connection {
         return incoming.message as MessageOf<T>
       }
       const got = incoming.kind === 'message' ? incoming.message.type : `a ${incoming.type} frame`
-      throw this.#closeBecauseOf(new FileSyncError('MESSAGE_UNEXPECTED', `The other end sent ${got}, but ${types.join(' or ')} was expected.`))
+      const expected = types.join(' or ')
+      throw this.#closeBecauseOf(new FileSyncError('MESSAGE_UNEXPECTED', `The other end sent ${got}, but ${expected} was expected.`))
     } finally {
       cancel?.()
     }

@@ -9,7 +9,7 @@ import { PROBLEMS } from '../problem.ts'
 import type { Problem, ProblemCode } from '../problem.ts'
 
 const MAC_BYTES = 32
-/** Length of what a client calls an enrolment token by. */
+/** Length of the id of an enrolment token. */
 export const TOKEN_ID_BYTES = 8
 const MAX_UINT32 = 0xffff_ffff
 
@@ -19,24 +19,24 @@ const integer = (max: number): Schema<number> => v.pipe(v.number(), v.safeIntege
 const count = integer(Number.MAX_SAFE_INTEGER)
 const uint32 = integer(MAX_UINT32)
 const size = integer(LIMITS.fileBytes)
-// The length of a string is a lower bound of its bytes, and the frame bounds those.
+// The length of a string is a lower bound of its bytes, which the frame limits.
 const text: Schema<string> = v.pipe(v.string(), v.maxLength(LIMITS.textBytes))
 const label: Schema<string> = v.pipe(v.string(), v.minLength(1), v.maxLength(64))
 const bytes = (length: number): Schema<Uint8Array> => v.pipe(
   v.custom<Uint8Array>(value => value instanceof Uint8Array && value.length === length),
-  // The decoder returns Buffers, whose slice() shares memory; what leaves this module is what its type says.
+  // The decoder returns Buffers, whose slice() shares memory; this module returns plain Uint8Arrays.
   v.transform(value => new Uint8Array(value)),
 )
 const digest: Schema<Digest> = v.pipe(bytes(DIGEST_BYTES), v.transform(value => value as Digest))
 
-/** One of some labels that a newer peer may know more of. What is not known counts as `other`, which has to be the safe one to act upon. */
-function tolerated<const T extends string> (known: readonly T[], other: NoInfer<T>): Schema<T> {
+/** One of several labels. An unknown one, from a newer peer, becomes `other`, which must be the safe choice. */
+function knownOr<const T extends string> (known: readonly T[], other: NoInfer<T>): Schema<T> {
   return v.pipe(label, v.transform(given => known.find(one => one === given) ?? other))
 }
 
 const PROBLEM_CODES = Object.keys(PROBLEMS) as ProblemCode[]
-// A newer peer may have more of them; what it says for people is in the message.
-const problemCode = tolerated(PROBLEM_CODES, 'OTHER')
+// A newer peer may have more codes; its message still explains them.
+const problemCode = knownOr(PROBLEM_CODES, 'OTHER')
 const problem: Schema<Problem> = v.object({ path: text, code: problemCode, message: text })
 const problems = v.pipe(v.array(problem), v.maxLength(LIMITS.problemsPerMessage))
 
@@ -122,13 +122,19 @@ const fileProblem: Schema<m.FileProblem> = v.object({
   message: text,
 })
 
-const stored: Schema<m.Stored> = v.object({ type: v.literal('STORED'), files: count, bytes: count, renamed: v.exactOptional(count), deleted: v.exactOptional(count) })
+const stored: Schema<m.Stored> = v.object({
+  type: v.literal('STORED'),
+  files: count,
+  bytes: count,
+  renamed: v.exactOptional(count),
+  deleted: v.exactOptional(count),
+})
 
 const nextSync: Schema<m.NextSync> = v.object({
   type: v.literal('NEXT_SYNC'),
   inMs: count,
-  // Whatever else it may be, it is not that everything is well.
-  result: tolerated(['OK', 'PROBLEMS', 'HALTED'], 'PROBLEMS'),
+  // An unknown result is certainly not OK.
+  result: knownOr(['OK', 'PROBLEMS', 'HALTED'], 'PROBLEMS'),
   stored: v.object({ files: count, bytes: count, deleted: count, renamed: count }),
   problems,
   problemCount: count,
@@ -161,11 +167,11 @@ const safeQuestion: Schema<m.SafeQuestion> = v.object({
 })
 
 const fileVerdict: Schema<m.FileVerdict> = v.object({
-  verdict: tolerated(['SAFE', 'ABSENT', 'DIFFERENT', 'ALTERED', 'DAMAGED', 'OTHER'], 'OTHER'),
+  verdict: knownOr(['SAFE', 'ABSENT', 'DIFFERENT', 'ALTERED', 'DAMAGED', 'OTHER'], 'OTHER'),
   storedAtMs: v.exactOptional(count),
   verifiedAtMs: v.exactOptional(count),
-  // Only `DISK` says that it is on the disk.
-  read: v.exactOptional(tolerated(['DISK', 'CACHE'], 'CACHE')),
+  // Only `DISK` guarantees that the content is on the disk.
+  read: v.exactOptional(knownOr(['DISK', 'CACHE'], 'CACHE')),
 })
 
 const safeAnswer: Schema<m.SafeAnswer> = v.object({
@@ -186,7 +192,7 @@ const pairOk: Schema<m.PairOk> = v.object({ type: v.literal('PAIR_OK'), serverNa
 
 const pairDone: Schema<m.PairDone> = v.object({ type: v.literal('PAIR_DONE') })
 
-/** The form of each message; what a decoder takes, and what docs/protocol.md describes. */
+/** The schema of each message, as docs/protocol.md describes it. */
 export const SCHEMAS: { readonly [T in m.MessageType]: Schema<m.MessageOf<T>> } = {
   HELLO: hello,
   SERVER_STATUS: serverStatus,
@@ -211,20 +217,20 @@ export const SCHEMAS: { readonly [T in m.MessageType]: Schema<m.MessageOf<T>> } 
 /** The names of all messages. */
 export const MESSAGE_TYPES: readonly m.MessageType[] = Object.keys(SCHEMAS) as m.MessageType[]
 
-/** A message as the payload of a MESSAGE frame. */
+/** Encodes a message as the payload of a MESSAGE frame. */
 export function encodeMessage (message: m.Message): Uint8Array<ArrayBuffer> {
   return encodeValue(message)
 }
 
 /**
- * The message in the payload of a MESSAGE frame, or undefined for a type that this version does not know, which is
- * skipped. Fields that this version does not know are dropped. Throws MESSAGE_INVALID or an ENCODING code.
+ * Decodes the payload of a MESSAGE frame. Returns undefined for a type that this version does not know, which must be skipped.
+ * Unknown fields are dropped. Throws MESSAGE_INVALID or an ENCODING code.
  */
 export function decodeMessage (payload: Uint8Array): m.Message | undefined {
   return parseMessage(decodeValue(payload))
 }
 
-/** As {@link decodeMessage}, from the decoded value. */
+/** As {@link decodeMessage}, from an already decoded MessagePack value. */
 export function parseMessage (value: unknown): m.Message | undefined {
   const type = typeof value === 'object' && value !== null && 'type' in value ? value.type : undefined
   if (typeof type !== 'string') throw new FileSyncError('MESSAGE_INVALID', 'Invalid message: it has no type.')
@@ -239,7 +245,7 @@ export function parseMessage (value: unknown): m.Message | undefined {
 
 const OTHER_STATUS = v.object({ status: label })
 
-/** A status that a newer server may tell between those that are known; it is skipped as an unknown message is. */
+/** Whether it is a status of a newer server; like an unknown message it is skipped. */
 function hasOtherStatus (value: unknown): boolean {
   return v.is(OTHER_STATUS, value) && value.status !== 'BUSY' && value.status !== 'READY'
 }

@@ -1,26 +1,26 @@
 import type { Digest } from '../digest.ts'
 import type { Problem } from '../problem.ts'
 
-/** The first message of each side: what it speaks. The server's comes only after it knows the client. */
+/** The first message of each side: its versions and features. The server sends it only to a client that it knows. */
 export interface Hello {
   readonly type: 'HELLO'
   /** Every protocol version the sender speaks. */
   readonly versions: readonly number[]
-  /** Names of optional abilities; those that both ends name are in force. */
+  /** Names of optional features; those that both ends name are in force. */
   readonly features: readonly string[]
   /** Program and version, for logs. */
   readonly software: string
-  /** The sender's clock, in milliseconds since the Unix epoch. For a person who compares times; no rule depends on it. */
+  /** The sender's clock, in milliseconds since the Unix epoch. Only for people who compare times; no rule depends on it. */
   readonly timeMs?: number
 }
 
-/** The client waits for its turn. Sent again whenever the position changes. */
-export interface ServerStatusBusy {
+/** The client is in the queue. Sent again whenever its position changes. */
+interface ServerStatusBusy {
   readonly type: 'SERVER_STATUS'
   readonly status: 'BUSY'
   /** 1 is next. */
   readonly position: number
-  /** Expected wait in milliseconds, where the server can tell. */
+  /** Expected wait in milliseconds, if the server can estimate it. */
   readonly estimateMs?: number
 }
 
@@ -28,32 +28,32 @@ export interface ServerStatusBusy {
 export interface ServerStatusReady {
   readonly type: 'SERVER_STATUS'
   readonly status: 'READY'
-  /** Names the session in the logs of both ends. */
+  /** Identifies the session in the logs of both ends. */
   readonly session: string
   readonly serverName: string
-  /** The client's area: the folder inside the archive that holds its mirror. */
+  /** The client's area: the directory inside the archive that contains its mirror. */
   readonly area: string
   readonly policy: Policy
-  /** The id of the archive, by which a client notices that it is about to push the archive itself. */
+  /** The id of the archive, by which a client detects that it is about to push the archive itself. */
   readonly archiveId?: string
 }
 
 export interface Policy {
-  /** `mirror`: what vanished at the client moves to versions. `archive`: nothing ever leaves. */
+  /** What the archive does with files that the client removed. `mirror`: they move to the versions. `archive`: they stay in the mirror. */
   readonly mode: 'mirror' | 'archive'
   readonly maxFileBytes: number
 }
 
 export type ServerStatus = ServerStatusBusy | ServerStatusReady
 
-/** What the client has, as a whole. */
+/** A summary of the client's tree. */
 export interface ClientFilesInfo {
   readonly type: 'CLIENT_FILES_INFO'
   readonly rootDigest: Digest
   readonly files: number
   readonly directories: number
   readonly bytes: number
-  /** False when a directory could not be read, so that what is missing from the listings may still exist. */
+  /** False if a directory could not be read, so that files that are missing from the listings may still exist. */
   readonly complete: boolean
   /** The first problems of the scan. */
   readonly problems: readonly Problem[]
@@ -62,19 +62,19 @@ export interface ClientFilesInfo {
 }
 
 /**
- * The server asks for listings. The number of a listing is its place in the order in which listings were asked for,
- * from 0; the root's is always the first.
+ * The server requests listings. Listings are numbered in the order in which they are requested, from 0; the root's is
+ * always the first.
  */
 export interface ListingsWanted {
   readonly type: 'LISTINGS_WANTED'
-  /** Empty asks for the root; otherwise each names a directory by a listing and the place of its entry there. */
+  /** Empty requests the root; otherwise each item identifies a directory by a listing and the index of its entry there. */
   readonly directories: readonly EntryReference[]
 }
 
-/** The number of a listing in this session, and the place of an entry in it, from 0. */
+/** The number of a listing in this session, and the index of an entry in it, from 0. */
 export type EntryReference = readonly [listing: number, entry: number]
 
-/** What the server wants, a page at a time. The number of a task is its place in the order of all tasks, from 0. */
+/** One page of the files that the server requests. Tasks are numbered across all pages, from 0. */
 export interface Tasks {
   readonly type: 'TASKS'
   /** Number of the first task of this page. */
@@ -84,22 +84,22 @@ export interface Tasks {
   readonly last: boolean
 }
 
-/** One file that the server wants, by its place in the client's own listings. */
+/** One file that the server requests, identified by its index in the client's listings. */
 export type Task = WholeTask | ResumeTask | DeltaTask | DigestTask | SparseTask
 
 /** The whole file. */
-export type WholeTask = readonly [listing: number, entry: number]
-/** The file from an offset on; the digest at its end covers the whole. */
-export type ResumeTask = readonly [listing: number, entry: number, how: 'RESUME', offset: number]
-/** The file as a difference; the signature of the server's copy follows in SIGNATURE frames under the task's number. */
-export type DeltaTask = readonly [listing: number, entry: number, how: 'DELTA', signatureBytes: number]
-/** Only the digest of the file, because the server may hold its content already. */
-export type DigestTask = readonly [listing: number, entry: number, how: 'DIGEST']
+type WholeTask = readonly [listing: number, entry: number]
+/** The file from an offset on; the digest at its end covers the whole file. */
+type ResumeTask = readonly [listing: number, entry: number, how: 'RESUME', offset: number]
+/** The file as a delta; the signature of the server's copy follows in SIGNATURE frames under the task's number. */
+type DeltaTask = readonly [listing: number, entry: number, how: 'DELTA', signatureBytes: number]
+/** Only the digest of the file, because the server may already have its content. */
+type DigestTask = readonly [listing: number, entry: number, how: 'DIGEST']
 
-/** The file from an offset on, if the client's disk sets no more than so many bytes aside for it: only then it fits. */
+/** The file from an offset on, but only if it occupies at most `roomBytes` on the client's disk: otherwise the archive has no room. */
 type SparseTask = readonly [listing: number, entry: number, how: 'SPARSE', offset: number, roomBytes: number]
 
-/** In front of a streamed file; small files carry it in packed form, in a PACK. */
+/** Precedes a streamed file; small files have it in packed form, in a PACK. */
 export interface FileHeader {
   readonly type: 'FILE_HEADER'
   readonly task: number
@@ -111,14 +111,14 @@ export interface FileHeader {
   readonly content: 'DATA' | 'DELTA' | 'NONE'
 }
 
-/** Between the DATA frames of a streamed file: the next bytes of it are zeros. */
+/** Sent between the DATA frames of a streamed file: its next bytes are zeros. */
 export interface FileHole {
   readonly type: 'FILE_HOLE'
   readonly task: number
   readonly bytes: number
 }
 
-/** Behind the last frame of a streamed file. */
+/** Follows the last frame of a streamed file. */
 export interface FileEnd {
   readonly type: 'FILE_END'
   readonly task: number
@@ -126,7 +126,7 @@ export interface FileEnd {
   readonly digest: Digest
 }
 
-/** In the place of a file that cannot be sent, or that changed while it was. */
+/** Sent instead of a file that cannot be sent, or that changed while it was being sent. */
 export interface FileProblem {
   readonly type: 'FILE_PROBLEM'
   readonly task: number
@@ -134,28 +134,28 @@ export interface FileProblem {
   readonly message: string
 }
 
-/** How much of this session is durable by now. */
+/** How much of this session is durable so far. */
 export interface Stored {
   readonly type: 'STORED'
   readonly files: number
   readonly bytes: number
-  /** Files that were recognised under a new name; servers of before did not tell. */
+  /** Files that were recognised under a new name; older servers omit it. */
   readonly renamed?: number
-  /** Files that left the mirror, told where the session ends early; servers of before did not tell. */
+  /** Files that were removed from the mirror; sent if the session ends early. Older servers omit it. */
   readonly deleted?: number
 }
 
-/** The end of a session. All that it reports is durable. */
+/** The end of a session. Everything that it reports is durable. */
 export interface NextSync {
   readonly type: 'NEXT_SYNC'
-  /** When to come again. */
+  /** When to sync again, in milliseconds. */
   readonly inMs: number
   readonly result: 'OK' | 'PROBLEMS' | 'HALTED'
   readonly stored: { readonly files: number, readonly bytes: number, readonly deleted: number, readonly renamed: number }
   /** The first problems that the server had. */
   readonly problems: readonly Problem[]
   readonly problemCount: number
-  /** What a person has to know, such as why the sync halted. */
+  /** Information for a person, such as why the sync halted. */
   readonly message?: string
 }
 
@@ -165,38 +165,38 @@ export interface Amount {
   readonly bytes: number
 }
 
-/** What a sync would do, to a client that only asks. Ends the session. */
+/** What a sync would do, for a client that requested a plan. Ends the session. */
 export interface PlanMessage {
   readonly type: 'PLAN'
-  /** Files that the server would ask for and has nothing of; their whole size. */
+  /** Files that the server would request and has no copy of, with their full sizes. */
   readonly added: Amount
-  /** Files that it would ask for because what it has of them is another state; their whole size. */
+  /** Files that it would request because its copy is in another state, with their full sizes. */
   readonly changed: Amount
-  /** Files that would leave the mirror for the versions. */
+  /** Files that would move from the mirror to the versions. */
   readonly deleted: Amount
-  /** Files whose content it has under another path. */
+  /** Files whose content the server has under another path. */
   readonly renamed: number
-  /** The first problems that the server would have. */
+  /** The first problems that the sync would have. */
   readonly problems: readonly Problem[]
   readonly problemCount: number
-  /** What would stop the sync: the mass-change brake, or too little room. For people. */
+  /** What would stop the sync, for people: the mass-change brake, or too little room. */
   readonly obstacle?: string
 }
 
-/** Whether the server holds what the client holds; asked in a session of questions, one question at a time. */
+/** Asks whether the server has the same files as the client. Sent in a safe-check session, one question at a time. */
 export interface SafeQuestion {
   readonly type: 'SAFE_QUESTION'
-  /** Whether the server has to read its copies again before it answers. */
+  /** Whether the server must read its copies again before it answers. */
   readonly fresh: boolean
   readonly files: readonly QuestionedFile[]
 }
 
-/** One file as the client has it. */
+/** One file of the client. */
 export interface QuestionedFile {
-  /** Relative to the source; has to follow the rules of paths. */
+  /** Relative to the source; must be a valid path. */
   readonly path: string
   readonly kind: 'FILE' | 'SYMLINK'
-  /** Of the file's content; of a link, of its target. */
+  /** Of the file's content, or of a symbolic link's target. */
   readonly digest: Digest
 }
 
@@ -208,40 +208,40 @@ export interface SafeAnswer {
 
 export interface FileVerdict {
   /**
-   * SAFE: the server holds exactly this content, durably. ABSENT: it holds nothing at this path. DIFFERENT: it holds another
-   * content. ALTERED: its copy was changed or removed by others. DAMAGED: its copy, read again, is not what was stored. OTHER: what
-   * a newer server says that this version does not know; never sent.
+   * SAFE: the server has exactly this content, durably. ABSENT: it has nothing at this path. DIFFERENT: it has other content.
+   * ALTERED: its copy was changed or removed by another program. DAMAGED: its copy, read again, does not match what was stored.
+   * OTHER: a verdict of a newer server that this version does not know; never sent.
    */
   readonly verdict: 'SAFE' | 'ABSENT' | 'DIFFERENT' | 'ALTERED' | 'DAMAGED' | 'OTHER'
-  /** Since when the copy is durable, milliseconds since the Unix epoch by the server's clock; not told of links. */
+  /** Since when the copy is durable, in milliseconds since the Unix epoch by the server's clock; absent for links. */
   readonly storedAtMs?: number
-  /** When the copy was last read from the disk again and found whole; absent for never. */
+  /** When the copy was last read from the disk again and matched its digest; absent if never. */
   readonly verifiedAtMs?: number
-  /** Where a copy that was read again came from: the disk itself, or perhaps the memory of the server's system. */
+  /** Where the copy was read from again: the disk itself, or possibly the page cache of the server. */
   readonly read?: 'DISK' | 'CACHE'
 }
 
 /** The last message of a side. */
 export interface Close {
   readonly type: 'CLOSE'
-  /** DONE, or an error code of the catalogue that may be told to a peer. */
+  /** DONE, or an error code that may be sent to a peer. */
   readonly code: string
   readonly message: string
-  /** When to come again, where the sender knows. */
+  /** When to retry, in milliseconds, if the sender knows. */
   readonly inMs?: number
 }
 
-/** The client knows the code or the token; see docs/protocol.md, Pairing. */
+/** Proves that the client knows the code or the token; see docs/protocol.md, Pairing. */
 export interface PairProof {
   readonly type: 'PAIR_PROOF'
-  /** The name that the client wishes for itself. */
+  /** The name that the client requests for itself. */
   readonly name: string
   /** First bytes of the hash of the enrolment token's secret; absent for a pairing code. */
   readonly tokenId?: Uint8Array
   readonly mac: Uint8Array
 }
 
-/** The server knows it too, and has stored the client. */
+/** Proves that the server knows it too; the server has stored the client. */
 export interface PairOk {
   readonly type: 'PAIR_OK'
   readonly serverName: string
@@ -260,5 +260,5 @@ export type Message =
 
 export type MessageType = Message['type']
 
-/** The message of a type. */
+/** The message with a type. */
 export type MessageOf<T extends MessageType> = Extract<Message, { type: T }>

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
-import { encodeDiscover, encodeDiscoverV1, encodeFrame, encodeListing, encodeMessage, encodeOffer, encodeParts, MESSAGE_TYPES, PACK_RECORD_BYTES, writePackRecord } from '../../src/index.ts'
-import { anyEntries, messagesByType } from '../arbitrary.ts'
-import { join } from '../refusal.ts'
+import { encodeDiscover, encodeDiscoverV1, encodeFrame, encodeListing, encodeMessage, encodeOffer, encodeParts, PACK_RECORD_BYTES, writePackRecord } from '../../src/index.ts'
+import { MESSAGE_TYPES } from '../../src/wire/message-schema.ts'
+import { anyEntries, messagesByType } from '../support/arbitrary.ts'
+import { join } from '../support/refusal.ts'
 
 /** Well-formed inputs that mutations start from. The same for the same seed. */
 export interface Corpus {

@@ -1,12 +1,12 @@
 import {
-  decodeDiscover, decodeListing, decodeMessage, decodeOffer, encodeDiscover, encodeDiscoverV1, encodeFrame, encodeListing, encodeMessage, encodeOffer,
-  encodeParts, DIGEST_RECORD_BYTES, FrameDecoder, PACK_RECORD_BYTES, PartsDecoder, readDigestRecords, readPack, writeDigestRecord,
+  decodeDiscover, decodeListing, decodeMessage, decodeOffer, encodeDiscover, encodeDiscoverV1, encodeFrame, encodeListing, encodeMessage,
+  encodeOffer, encodeParts, DIGEST_RECORD_BYTES, FrameDecoder, PACK_RECORD_BYTES, PartsDecoder, readDigestRecords, readPack, writeDigestRecord,
   writePackRecord,
 } from '../../src/index.ts'
 import type { DiscoverV2, Entry, FileDigest, Frame, Message, NumberedBlob, Offer, PackedFile } from '../../src/index.ts'
-import { join } from '../refusal.ts'
+import { join } from '../support/refusal.ts'
 
-/** How the values of one file of vectors become bytes and come back. */
+/** Encodes and decodes the values of one vector file. */
 export interface Format {
   encode (value: unknown): Uint8Array
   decode (bytes: Uint8Array): unknown
@@ -15,7 +15,7 @@ export interface Format {
 const PART_LIMIT_BYTES = 1_000
 const PART_PAYLOAD_BYTES = 64
 
-/** The formats by the names of the files. */
+/** The formats by file name. */
 export const FORMATS: Readonly<Record<string, Format>> = {
   frames: {
     encode: value => join((value as Frame[]).map(frame => encodeFrame(frame.type, [frame.payload], frame.flags))),

@@ -1,9 +1,10 @@
-/** `pnpm run vectors`: writes the files of vectors that are not there yet. See README.md. */
+/** `pnpm run vectors`: writes the vector files that do not exist yet. See README.md. */
 import { existsSync, writeFileSync } from 'node:fs'
 import fc from 'fast-check'
-import { MESSAGE_TYPES } from '../../src/index.ts'
-import type { Entry, Name } from '../../src/index.ts'
-import { anyDigest, anyEntries, messagesByType } from '../arbitrary.ts'
+import { MESSAGE_TYPES } from '../../src/wire/message-schema.ts'
+import { LIMITS } from '../../src/limits.ts'
+import type { Entry, Message, Name } from '../../src/index.ts'
+import { anyDigest, anyEntries, messagesByType } from '../support/arbitrary.ts'
 import { FORMATS } from './formats.ts'
 import { REFUSED } from './refused.ts'
 import { toJson } from './value.ts'
@@ -23,22 +24,50 @@ const entries: Entry[][] = [
   ],
   ...sample(anyEntries, 20),
 ]
+const maxUint32 = 0xffff_ffff
+/** Optional fields and rare forms, which the samples miss or may miss. */
+const rareMessages: Message[] = [
+  {
+    type: 'SERVER_STATUS',
+    status: 'READY',
+    session: 's1',
+    serverName: 'attic',
+    area: 'laptop',
+    policy: { mode: 'archive', maxFileBytes: LIMITS.fileBytes },
+    archiveId: '0123456789abcdef0123456789abcdef',
+  },
+  { type: 'TASKS', first: 0, tasks: [[0, 1, 'SPARSE', 0, 0], [maxUint32, maxUint32, 'SPARSE', LIMITS.fileBytes, 2 ** 53 - 1]], last: true },
+  { type: 'FILE_HOLE', task: 0, bytes: 1 },
+  { type: 'FILE_HOLE', task: maxUint32, bytes: LIMITS.holeBytes },
+]
 const nonce = 'abcdefghijklmn-_'
 const offer = { v: 2, legacyPort: 0, tlsPort: 40_123, idPrefix: '0123456789ABCDEF', nonce }
 
 const VALID: Readonly<Record<string, readonly unknown[]>> = {
   frames: [
     [{ type: 'HEARTBEAT', flags: 0, payload: bytes(0) }],
-    [{ type: 'MESSAGE', flags: 0, payload: bytes(1) }, { type: 'DATA', flags: 1, payload: bytes(3) }, { type: 'HEARTBEAT', flags: 0, payload: bytes(0) }],
+    [
+      { type: 'MESSAGE', flags: 0, payload: bytes(1) },
+      { type: 'DATA', flags: 1, payload: bytes(3) },
+      { type: 'HEARTBEAT', flags: 0, payload: bytes(0) },
+    ],
     ...['LISTINGS', 'PACK', 'DELTA', 'SIGNATURE', 'DIGESTS'].map(type => [{ type, flags: 0, payload: bytes(2) }]),
   ],
   digests: [[{ task: 0, digest: bytes(32) }], [{ task: 0xffff_ffff, digest }, { task: 1, digest: bytes(32) }]],
-  messages: MESSAGE_TYPES.flatMap(type => sample(messagesByType[type], 6)),
+  messages: [...MESSAGE_TYPES.flatMap(type => sample(messagesByType[type], 6)), ...rareMessages],
   listings: entries,
   discovers: [{ v: 1 }, { v: 2, nonce, want: 'sync' }, { v: 2, nonce, want: 'pair' }],
   offers: [{ v: 1, legacyPort: 5000 }, { ...offer, pairing: false }, { ...offer, legacyPort: 65_535, pairing: true }],
-  parts: [[], [{ number: 0, bytes: bytes(1) }], [{ number: 7, bytes: bytes(0) }, { number: 0xffff_ffff, bytes: bytes(200) }, { number: 8, bytes: bytes(30) }]],
-  packs: [[], [{ task: 0, digest: bytes(32), content: bytes(0) }], [{ task: 0xffff_ffff, digest: bytes(32), content: bytes(5) }, { task: 1, digest: digest, content: bytes(1) }]],
+  parts: [
+    [],
+    [{ number: 0, bytes: bytes(1) }],
+    [{ number: 7, bytes: bytes(0) }, { number: maxUint32, bytes: bytes(200) }, { number: 8, bytes: bytes(30) }],
+  ],
+  packs: [
+    [],
+    [{ task: 0, digest: bytes(32), content: bytes(0) }],
+    [{ task: maxUint32, digest: bytes(32), content: bytes(5) }, { task: 1, digest, content: bytes(1) }],
+  ],
 }
 
 for (const [name, format] of Object.entries(FORMATS)) {

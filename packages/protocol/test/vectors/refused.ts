@@ -1,4 +1,4 @@
-/** Bytes that have to be refused, with the code, by the names of the files. */
+/** Bytes that must be rejected, with their codes, by file name. */
 export const REFUSED: Readonly<Record<string, readonly { readonly hex: string, readonly refused: string, readonly why: string }[]>> = {
   frames: [
     { hex: 'ffffffff01000000', refused: 'FRAME_TOO_LARGE', why: 'a message of 4 GiB' },
@@ -23,13 +23,20 @@ export const REFUSED: Readonly<Record<string, readonly { readonly hex: string, r
     { hex: 'c1', refused: 'ENCODING_FORBIDDEN', why: 'the type that does not exist' },
     { hex: '81a95f5f70726f746f5f5f80', refused: 'ENCODING_FORBIDDEN', why: 'the key __proto__' },
     { hex: '82a474797065a548454c4c4fa474797065a548454c4c4f', refused: 'ENCODING_FORBIDDEN', why: 'a key twice' },
-    { hex: '80c0', refused: 'ENCODING_MALFORMED', why: 'a byte behind the value' },
+    { hex: '80c0', refused: 'ENCODING_MALFORMED', why: 'a byte after the value' },
     { hex: '81a474797065a2c328', refused: 'ENCODING_MALFORMED', why: 'text that is not UTF-8' },
     { hex: '80', refused: 'MESSAGE_INVALID', why: 'no type' },
     { hex: '81a47479706505', refused: 'MESSAGE_INVALID', why: 'a type that is not text' },
     { hex: '83a474797065a653544f524544a566696c6573ffa5627974657300', refused: 'MESSAGE_INVALID', why: 'a negative count' },
     { hex: '83a474797065a653544f524544a566696c6573cb3ff8000000000000a5627974657300', refused: 'MESSAGE_INVALID', why: 'a count of one and a half' },
     { hex: '83a474797065a653544f524544a566696c6573cf0020000000000000a5627974657300', refused: 'MESSAGE_INVALID', why: 'a count of 2^53' },
+    { hex: '83a474797065a946494c455f484f4c45a47461736b00a5627974657300', refused: 'MESSAGE_INVALID', why: 'a hole of no bytes' },
+    { hex: '83a474797065a946494c455f484f4c45a47461736b00a56279746573ce01000001', refused: 'MESSAGE_INVALID', why: 'a hole beyond the limit' },
+    {
+      hex: '84a474797065a55441534b53a5666972737400a57461736b7391940001a653504152534500a46c617374c3',
+      refused: 'MESSAGE_INVALID',
+      why: 'a SPARSE task without a room',
+    },
   ],
   listings: [
     { hex: 'ddffffffff', refused: 'LISTING_INVALID', why: '2^32 - 1 entries' },
@@ -39,7 +46,7 @@ export const REFUSED: Readonly<Record<string, readonly { readonly hex: string, r
     { hex: '9196a1610000cd08000000', refused: 'LISTING_INVALID', why: 'setuid' },
     { hex: '9296a162000000000096a1610000000000', refused: 'LISTING_INVALID', why: 'names out of order' },
     { hex: '9296a161000000000096a1610000000000', refused: 'LISTING_INVALID', why: 'a name twice' },
-    { hex: '9196a161000000000000', refused: 'LISTING_INVALID', why: 'a byte behind the last entry' },
+    { hex: '9196a161000000000000', refused: 'LISTING_INVALID', why: 'a byte after the last entry' },
     { hex: '9194a1610200a0', refused: 'LISTING_INVALID', why: 'a link to nothing' },
     { hex: '9196a22e2e0000000000', refused: 'NAME_INVALID', why: '..' },
     { hex: '9196a3612f620000000000', refused: 'NAME_INVALID', why: 'a path for a name' },

@@ -3,11 +3,11 @@ export function toJson (value: unknown): unknown {
   if (value instanceof Uint8Array) return { hex: Buffer.from(value).toString('hex') }
   if (typeof value === 'bigint') return { int: value.toString() }
   if (Array.isArray(value)) return value.map(toJson)
-  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, toJson(field)]))
-  return value
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, toJson(field)]))
 }
 
-/** The value that {@link toJson} was given. */
+/** The inverse of {@link toJson}. */
 export function fromJson (value: unknown): unknown {
   if (Array.isArray(value)) return value.map(fromJson)
   if (typeof value !== 'object' || value === null) return value

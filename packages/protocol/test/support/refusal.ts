@@ -1,4 +1,4 @@
-import { isFileSyncError } from '../src/index.ts'
+import { isFileSyncError } from '../../src/index.ts'
 
 /** The code that a call is refused with, or 'accepted'. An error that is not of the catalogue is thrown on. */
 export function refusal (call: () => unknown): string {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
-import { compareNames, isName, LIMITS, MESSAGE_TYPES, PROBLEMS, toDigest } from '../src/index.ts'
-import type { Digest, Entry, Message, Name, ProblemCode } from '../src/index.ts'
+import { compareNames, isName, LIMITS, PROBLEMS, toDigest } from '../../src/index.ts'
+import { MESSAGE_TYPES } from '../../src/wire/message-schema.ts'
+import type { Digest, Entry, Message, Name, ProblemCode } from '../../src/index.ts'
 
 /** Names with everything that file systems allow and peers send: accents, astral letters, dots, blanks. */
 export const anyName: fc.Arbitrary<Name> = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }).filter(isName)

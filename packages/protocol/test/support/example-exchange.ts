@@ -1,6 +1,9 @@
-import { encodeFrame, encodeListing, encodeMessage, encodeParts, FRAME_TYPES, hello, ListingRequester, ListingResponder, PACK_RECORD_BYTES, writePackRecord } from '../src/index.ts'
-import type { Entry, FrameType, Message, Name, RelativePath, Tree } from '../src/index.ts'
-import { hashBytes } from '../src/node/index.ts'
+import {
+  encodeFrame, encodeListing, encodeMessage, encodeParts, hello, ListingRequester, ListingResponder, PACK_RECORD_BYTES, writePackRecord,
+} from '../../src/index.ts'
+import { FRAME_TYPES } from '../../src/wire/frame.ts'
+import type { Entry, FrameType, Message, Name, RelativePath, Tree } from '../../src/index.ts'
+import { hashBytes } from '../../src/node/index.ts'
 
 /** One frame of the example in docs/protocol.md. */
 export interface ExampleFrame {
