@@ -96,7 +96,7 @@ describe('bad input gets one clear message and its exit code', () => {
   })
 
   test('an archive at the root of the disk', async () => {
-    expectClearMessage(await server('start', '--archive', '/'), 2, 'directory of its own')
+    expectClearMessage(await server('start', '--archive', '/'), 2, 'Use a directory such as')
   })
 
   test('a state directory inside the archive', async () => {
