@@ -41,7 +41,7 @@ describe('bad input gets one clear message and its exit code', () => {
   })
 
   test('no directory at all', async () => {
-    expectClearMessage(await client('push'), 2, 'push /home/me/photos')
+    expectClearMessage(await client('push'), 2, '--directory DIR')
   })
 
   test('a client that is not paired', async () => {

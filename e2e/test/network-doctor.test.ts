@@ -81,7 +81,7 @@ describe.skipIf(noMachines !== undefined).concurrent('doctor', () => {
       site.doctor(laptop, 'laptop', { args: ['--server', server] }),
     ])
     expect(pushed.code).toBe(75)
-    expect(pushed.stderr).toMatch(/No server .* answered on the local network.*--server HOST:PORT/u)
+    expect(pushed.stderr).toMatch(/No paired server answered on the local network.*--server HOST:PORT/u)
     expect(remembered.code).toBe(1)
     expect(remembered.findings).toContainEqual(
       like('subnet', 'fault', /10\.0\.9\.1 is in no subnet/u, new RegExp(`--server ${server}`, 'u'))
