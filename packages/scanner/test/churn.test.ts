@@ -10,10 +10,10 @@ import { entries } from './support/tree-text.ts'
 
 const signal = AbortSignal.timeout(60_000)
 
-describe('after thousands of changes', () => {
+describe('a tree with thousands of random changes', () => {
   const seed = Number(process.env['FILESYNC_SEED'] ?? Date.now() % 1e9)
 
-  test(`a watched picture that is read again in parts is that of a fresh walk (FILESYNC_SEED=${seed})`, async () => {
+  test(`a watched scan that reads only what changed equals a full walk (FILESYNC_SEED=${seed})`, async () => {
     const pick = seededRandom(seed).below
     const root = scratch()
     writeFileSync(join(root, 'always'), '')
@@ -23,11 +23,12 @@ describe('after thousands of changes', () => {
       const snapshot = await scanner.scan({ signal, waitForSettled: true })
       expect(toHex(snapshot.rootDigest), `round ${round}`).toBe(plainDigest(root))
       const kinds = [...entries(snapshot).values()].map(entry => entry.kind)
-      expect([snapshot.files, snapshot.directories]).toEqual([kinds.filter(kind => kind === 'file').length, kinds.filter(kind => kind === 'directory').length])
+      const count = (wanted: string): number => kinds.filter(kind => kind === wanted).length
+      expect([snapshot.files, snapshot.directories]).toEqual([count('file'), count('directory')])
     }
   }, 40_000)
 
-  test(`with scans under way all the time, the last picture is that of a fresh walk (FILESYNC_SEED=${seed})`, async () => {
+  test(`the last of many scans during the changes equals a full walk (FILESYNC_SEED=${seed})`, async () => {
     const pick = seededRandom(seed + 1).below
     const root = scratch()
     writeFileSync(join(root, 'always'), '')
@@ -45,7 +46,7 @@ describe('after thousands of changes', () => {
     expect(last.listing(ROOT_PATH)).toBeDefined()
   }, 40_000)
 
-  test(`under a real watch, the last picture is that of a fresh walk (FILESYNC_SEED=${seed})`, async () => {
+  test(`with a real watch, the last scan equals a full walk (FILESYNC_SEED=${seed})`, async () => {
     const pick = seededRandom(seed + 2).below
     const root = scratch()
     writeFileSync(join(root, 'always'), '')

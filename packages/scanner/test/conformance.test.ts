@@ -16,6 +16,7 @@ import { ruleFiles } from '../src/rule-set.ts'
 import { TreeScanner } from '../src/tree-scanner.ts'
 import { scratch, write } from './support/fixture.ts'
 import { ManualWatcher } from './support/manual-watcher.ts'
+import { problems } from './support/tree-text.ts'
 
 const NOW_MS = Date.UTC(2026, 0, 1)
 const YEARS_AGO_NS = BigInt(Date.UTC(2020, 0, 1)) * 1_000_000n
@@ -33,8 +34,8 @@ function inMemory (): ScannedTree {
   }
 }
 
-/** Reads as a thread does, without one to be started for each case. */
-function hereReader (root: string, byDescriptor: boolean): DirectoryReader & { close (): Promise<void> } {
+/** Reads like a reader thread, without starting one for each case. */
+function directReader (root: string, byDescriptor: boolean): DirectoryReader & { close (): Promise<void> } {
   const directories = new ConfinedDirectories(root, byDescriptor)
   const read = ({ directory, rules, nowMs, settleMs }: ReadRequest): DirectoryReading => {
     const writer = new ListingWriter()
@@ -45,7 +46,7 @@ function hereReader (root: string, byDescriptor: boolean): DirectoryReader & { c
   return {
     parallel: 1,
     read: async batch => batch.map(read),
-    hold: () => () => { /* nothing to keep running */ },
+    hold: () => () => { /* no process to keep alive */ },
     releaseHandles: () => { directories.close() },
     close: async () => { directories.close() },
   }
@@ -53,8 +54,9 @@ function hereReader (root: string, byDescriptor: boolean): DirectoryReader & { c
 
 function onDisk (byDescriptor: boolean): ScannedTree {
   const root = scratch()
-  const reader = hereReader(root, byDescriptor)
-  const scanner = new TreeScanner({ root: localRoot(root, undefined), reader, watcher: new ManualWatcher(), hash: hashBytes, clock: systemClock }, {
+  const reader = directReader(root, byDescriptor)
+  const watcher = new ManualWatcher()
+  const scanner = new TreeScanner({ root: localRoot(root, undefined), reader, watcher, hash: hashBytes, clock: systemClock }, {
     settleMs: 0, settleWaitMs: 1_000, builtInRules: true, fullWalkMs: 1e9, fallbackWalkMs: 1e9, memory: undefined,
   })
   onTestFinished(async () => { await scanner.close() })
@@ -72,7 +74,7 @@ function onDisk (byDescriptor: boolean): ScannedTree {
 describe('a tree in memory', () => {
   test.each(scannerConformance)('$name', async conformance => { await conformance.run(inMemory()) })
 
-  test('tells a watch of its changes, and holds back what is still in motion', async () => {
+  test('reports changes to a watch, and marks files that have not settled', async () => {
     const clock = new ManualClock(NOW_MS)
     const tree = new MemoryTree(() => clock.nowMs())
     tree.write('old' as RelativePath, 'x', YEARS_AGO_NS)
@@ -83,7 +85,8 @@ describe('a tree in memory', () => {
     const before = await scanner.scan({ signal: stop.signal })
     tree.write('new/file' as RelativePath, 'y')
     const [batch, moving] = [batches.next(), await scanner.scan({ signal: stop.signal })]
-    expect([moving.files, moving.isUnsettled('new/file' as RelativePath), moving.isUnsettled('old' as RelativePath)]).toEqual([2, true, false])
+    expect(moving.files).toBe(2)
+    expect(['new/file', 'old'].map(path => moving.isUnsettled(path as RelativePath))).toEqual([true, false])
     clock.advance(2_100)
     expect((await batch).value).toMatchObject({ reason: 'changes' })
     const after = await scanner.scan({ signal: stop.signal })
@@ -93,21 +96,22 @@ describe('a tree in memory', () => {
     await expect(batches.next()).rejects.toThrow('done')
   })
 
-  test('refuses what it is told to refuse', async () => {
+  test('fails to read the paths that were refused', async () => {
     const { scanner } = inMemory()
     await scanner.close()
     const tree = new MemoryTree(() => NOW_MS)
     for (const path of ['locked/file', 'file', 'open']) tree.write(path as RelativePath, '', YEARS_AGO_NS)
     tree.makeSpecial('pipe' as RelativePath)
     for (const path of ['locked', 'file']) tree.refuse(path as RelativePath, 'EACCES')
-    const snapshot = await memoryScanner({ tree, clock: new ManualClock(NOW_MS), hash: hashBytes }).scan({ signal: AbortSignal.timeout(5_000) })
+    const refused = memoryScanner({ tree, clock: new ManualClock(NOW_MS), hash: hashBytes })
+    const snapshot = await refused.scan({ signal: AbortSignal.timeout(5_000) })
     expect(snapshot.complete).toBe(false)
-    expect(snapshot.problems.map(({ path, code }) => `${path} ${code}`)).toEqual(['file UNREADABLE', 'pipe SPECIAL_FILE', 'locked UNREADABLE'])
+    expect(problems(snapshot)).toEqual(['file UNREADABLE', 'pipe SPECIAL_FILE', 'locked UNREADABLE'])
   })
 })
 
 describe.each([
   ['by descriptor', true], ['by path', false],
-])('a directory of this machine, read %s', (_name, byDescriptor) => {
+])('a local directory, read %s', (_name, byDescriptor) => {
   test.each(scannerConformance)('$name', async conformance => { await conformance.run(onDisk(byDescriptor)) })
 })

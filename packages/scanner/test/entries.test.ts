@@ -9,22 +9,22 @@ import { modeFromWindows } from '../src/node/local-directory.ts'
 import { open, plainDigest, scanOnce, scratch, write } from './support/fixture.ts'
 import { entries, paths, problems } from './support/tree-text.ts'
 
-/** Shows a directory at another place by a FUSE daemon. */
-function bind (directory: string, place: string): boolean {
-  return spawnSync('bindfs', [directory, place], { stdio: 'ignore' }).status === 0
+/** Mounts a directory at another path by a FUSE daemon. */
+function bind (directory: string, mountPoint: string): boolean {
+  return spawnSync('bindfs', [directory, mountPoint], { stdio: 'ignore' }).status === 0
 }
 
-/** Few machines have bindfs, and in most containers nobody may mount. */
+/** Few machines have bindfs, and most containers may not mount. */
 const canBind = ((): boolean => {
-  const place = mkdtempSync(join(tmpdir(), 'filesync-scan-'))
-  const isBound = bind(place, place)
-  if (isBound) spawnSync('umount', ['-l', place])
-  rmSync(place, { recursive: true })
+  const folder = mkdtempSync(join(tmpdir(), 'filesync-scan-'))
+  const isBound = bind(folder, folder)
+  if (isBound) spawnSync('umount', ['-l', folder])
+  rmSync(folder, { recursive: true })
   return isBound
 })()
 
-describe('what a tree holds', () => {
-  test('is listed as a plain recursion would, whatever the number of threads', async () => {
+describe('a scan', () => {
+  test('lists the same as a plain recursion, with any number of threads', async () => {
     const root = scratch()
     for (let i = 0; i < 300; i++) write(root, { [`d${i % 7}/e${i % 13}/f${i}`]: 'x'.repeat(i) })
     mkdirSync(join(root, 'empty/deeper'), { recursive: true })
@@ -38,7 +38,7 @@ describe('what a tree holds', () => {
     }
   })
 
-  test('is told with size, time to the nanosecond, mode and file id', async () => {
+  test('lists size, mtime to the nanosecond, mode and file id', async () => {
     const root = scratch()
     write(root, { file: 'four' })
     execFileSync('touch', ['-d', '2021-05-06 07:08:09.123456789 UTC', join(root, 'file')])
@@ -50,7 +50,7 @@ describe('what a tree holds', () => {
     expect(after).toEqual({ ...before, name: 'renamed' })
   })
 
-  test('keeps times before 1970 and beyond what a listing can hold', async () => {
+  test('lists times before 1970, and clamps those that a listing cannot represent', async () => {
     const root = scratch()
     write(root, { old: '', far: '' })
     execFileSync('touch', ['-d', '1969-12-31 23:59:58.5 UTC', join(root, 'old')])
@@ -61,7 +61,7 @@ describe('what a tree holds', () => {
     expect(found.get('far')).toMatchObject({ mtimeNs: stored > 2n ** 63n - 1n ? 2n ** 63n - 1n : stored })
   })
 
-  test('another file under a freed inode number has another file id', async () => {
+  test('gives a new file another file id if it reuses an inode number', async () => {
     const root = scratch()
     const scanner = await open(root, { workers: 1 })
     const seen = new Set<bigint>()
@@ -74,7 +74,7 @@ describe('what a tree holds', () => {
     expect(seen.size).toBe(20)
   })
 
-  test('hard links are files of their own with one file id', async () => {
+  test('lists hard links as separate files with the same file id', async () => {
     const root = scratch()
     write(root, { one: 'data' })
     linkSync(join(root, 'one'), join(root, 'two'))
@@ -82,7 +82,7 @@ describe('what a tree holds', () => {
     expect(found.get('two')).toEqual({ ...found.get('one'), name: 'two' })
   })
 
-  test.skipIf(!canBind)('without a file id where the file system numbers files as it likes, and with one beside it', async () => {
+  test.skipIf(!canBind)('lists no file id on a file system whose inode numbers are not stable', async () => {
     const root = scratch()
     const elsewhere = scratch()
     write(root, { here: 'data' })
@@ -95,7 +95,7 @@ describe('what a tree holds', () => {
     expect(found.get('here')).not.toMatchObject({ fileId: 0n })
   })
 
-  test('names in the order of their UTF-8 bytes', async () => {
+  test('sorts names by their UTF-8 bytes', async () => {
     const root = scratch()
     const names = ['z', 'ä', '\uffe1', '\u{1f600}', 'a', 'A', '\ue000']
     write(root, Object.fromEntries(names.map(name => [name, ''])))
@@ -104,7 +104,7 @@ describe('what a tree holds', () => {
 })
 
 describe('symbolic links', () => {
-  test('are listed as text where they stay inside, dangling or not, and are never followed', async () => {
+  test('are listed with their target if they stay inside, dangling or not, and are never followed', async () => {
     const root = scratch()
     write(root, { 'a/file': 'x' })
     const inside = { 'to-file': 'a/file', 'to-directory': 'a', dangling: 'nowhere', 'a/up': '../a/./file', loop: 'loop' }
@@ -114,7 +114,7 @@ describe('symbolic links', () => {
     expect([...found.keys()].filter(path => path.startsWith('to-directory/'))).toEqual([])
   })
 
-  test('that lead out are problems', async () => {
+  test('are problems if they lead out', async () => {
     const root = scratch()
     mkdirSync(join(root, 'a'))
     symlinkSync('/etc/passwd', join(root, 'absolute'))
@@ -128,7 +128,7 @@ describe('symbolic links', () => {
   })
 })
 
-describe('what cannot be carried is named', () => {
+describe('a scan reports as problems', () => {
   test('names that are not UTF-8, with their bytes, and U+FFFD itself', async () => {
     const root = scratch()
     writeFileSync(Buffer.concat([Buffer.from(`${root}/caf`), Buffer.of(0xe9)]), '')
@@ -154,7 +154,7 @@ describe('what cannot be carried is named', () => {
     expect(paths(snapshot)).toContain(`${long}/short`)
   })
 
-  test('pipes, sockets and devices, none of which is opened', async context => {
+  test('pipes, sockets and devices, without opening them', async context => {
     const root = scratch()
     execFileSync('sh', ['-c', 'mkfifo "$@"', 'sh', join(root, 'pipe'), join(root, '.filesyncignore')])
     const server = createServer()
@@ -167,7 +167,7 @@ describe('what cannot be carried is named', () => {
   })
 })
 
-/** Runs a script in a mount namespace of its own. Undefined where that is not permitted. */
+/** The output of a script in its own mount namespace; undefined if that is not permitted. */
 function inMountNamespace (script: string): string | undefined {
   const run = spawnSync('sh', ['-c', 'exec unshare -m sh -ec "$1"', 'sh', script], { encoding: 'utf8' })
   return run.status === 0 ? run.stdout : undefined
@@ -177,7 +177,7 @@ const scanProgram = new URL('./support/scan-program.ts', import.meta.url).pathna
 const node = `${process.execPath} --conditions=@filesync/source ${scanProgram}`
 
 describe('mounts', () => {
-  test('a mount point is walked; a bind mount of a directory into itself is a loop', context => {
+  test('a mount point is walked, and a bind mount of a directory below itself is a loop', context => {
     const root = scratch()
     write(root, { 'a/b/file': 'x' })
     mkdirSync(join(root, 'a/b/again'))
@@ -194,8 +194,8 @@ describe('mounts', () => {
   })
 })
 
-describe('without the permission to read', () => {
-  test('a directory is a problem, makes the picture incomplete, and stays listed; so does what a directory will not tell about', context => {
+describe('without read permission', () => {
+  test('an unreadable directory or entry is a problem that makes the snapshot incomplete; the directory stays listed', context => {
     const root = mkdtempSync('/tmp/filesync-denied-')
     onTestFinished(() => { rmSync(root, { recursive: true, force: true }) })
     write(root, { 'closed/secret': 'x', 'names-only/file': 'x', 'open/file': 'x' })
@@ -215,7 +215,8 @@ describe('without the permission to read', () => {
 })
 
 test.each([
-  ['a file', 0o100666, 0o100644], ['a read-only file', 0o100444, 0o100444], ['a directory', 0o040666, 0o040755], ['a read-only directory', 0o040444, 0o040755],
-])('%s of Windows gets a mode that lets nobody but its owner write', (_, fromSystem, listed) => {
+  ['a file', 0o100666, 0o100644], ['a read-only file', 0o100444, 0o100444],
+  ['a directory', 0o040666, 0o040755], ['a read-only directory', 0o040444, 0o040755],
+])('%s on Windows gets a mode that lets only its owner write', (_, fromSystem, listed) => {
   expect(modeFromWindows(fromSystem)).toBe(listed)
 })

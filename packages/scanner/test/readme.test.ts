@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
-test('the example of the README runs, waits for its files to settle, and ends by itself', () => {
+test('the example of the README runs, waits for its files to settle, and exits', () => {
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
   const [, example = ''] = /```js\n(.*?)```/su.exec(readme) ?? []
   const printed = execFileSync(process.execPath, ['--conditions=@filesync/source', '--input-type=module', '--eval', example], {

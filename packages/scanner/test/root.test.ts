@@ -9,40 +9,48 @@ import { paths } from './support/tree-text.ts'
 
 const signal = AbortSignal.timeout(30_000)
 
-describe('the directory itself', () => {
-  test('that is missing, or a file, is unavailable', async () => {
+function failure (code: string, words: string): { code: string, message: string } {
+  return { code, message: expect.stringContaining(words) as string }
+}
+
+describe('the root directory', () => {
+  test('is unavailable if it is missing or a file', async () => {
     const root = scratch()
     writeFileSync(join(root, 'file'), '')
-    await expect(open(join(root, 'missing'))).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE', message: expect.stringContaining('missing') as string })
-    await expect(open(join(root, 'file'))).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE', message: expect.stringContaining('not a directory') as string })
+    await expect(open(join(root, 'missing'))).rejects.toMatchObject(failure('SOURCE_UNAVAILABLE', 'missing'))
+    await expect(open(join(root, 'file'))).rejects.toMatchObject(failure('SOURCE_UNAVAILABLE', 'not a directory'))
   })
 
-  test('may be named by a link', async () => {
+  test('may be a link', async () => {
     const root = scratch()
     write(root, { 'real/file': '' })
     symlinkSync('real', join(root, 'link'))
     expect(paths(await (await open(join(root, 'link'))).scan({ signal }))).toEqual(['file'])
   })
 
-  test('that vanished is suspect, in a running scanner and in the next one', async () => {
+  test('is suspect if it vanished, in a running scanner and in the next one', async () => {
     const root = join(scratch(), 'root')
     write(root, { file: '' })
     const scanner = await open(root)
     await scanner.scan({ signal })
     renameSync(root, `${root}-gone`)
     await expect(scanner.scan({ signal })).rejects.toMatchObject({ code: 'SOURCE_SUSPECT' })
-    await expect(open(root, scanner.memory === undefined ? {} : { memory: scanner.memory })).rejects.toMatchObject({ code: 'SOURCE_SUSPECT' })
+    const { memory } = scanner
+    await expect(open(root, memory === undefined ? {} : { memory })).rejects.toMatchObject({ code: 'SOURCE_SUSPECT' })
     renameSync(`${root}-gone`, root)
     expect(await scanner.scan({ signal })).toMatchObject({ files: 1 })
   })
 
-  test('that is there but may not be read any more is not called vanished', () => {
-    const unavailable = (code: string): FileSyncError => new FileSyncError('SOURCE_UNAVAILABLE', 'It cannot be pushed.', { cause: systemFault(code, 'says the system') })
-    expect(vanishedRoot(unavailable('EACCES'))).toMatchObject({ code: 'SOURCE_SUSPECT', message: expect.stringContaining('can no longer be read (EACCES: says the system)') as string })
-    expect(vanishedRoot(unavailable('ENOENT'))).toMatchObject({ code: 'SOURCE_SUSPECT', message: expect.stringContaining('has vanished') as string })
+  test('is not reported as vanished if it can no longer be read', () => {
+    const unavailable = (code: string): FileSyncError => {
+      return new FileSyncError('SOURCE_UNAVAILABLE', 'It cannot be pushed.', { cause: systemFault(code, 'says the system') })
+    }
+    const denied = failure('SOURCE_SUSPECT', 'can no longer be read (EACCES: says the system)')
+    expect(vanishedRoot(unavailable('EACCES'))).toMatchObject(denied)
+    expect(vanishedRoot(unavailable('ENOENT'))).toMatchObject(failure('SOURCE_SUSPECT', 'has vanished'))
   })
 
-  test('that is empty though it was not is suspect until it is accepted', async () => {
+  test('is suspect if it is empty but was not, until it is accepted', async () => {
     const root = scratch()
     write(root, { 'a/file': '' })
     const first = await open(root)
@@ -52,12 +60,12 @@ describe('the directory itself', () => {
     await expect(first.scan({ signal })).rejects.toMatchObject({ code: 'SOURCE_SUSPECT' })
     const memory = JSON.parse(JSON.stringify(first.memory)) as NonNullable<typeof first.memory>
     const next = await open(root, { memory })
-    await expect(next.scan({ signal })).rejects.toMatchObject({ code: 'SOURCE_SUSPECT', message: expect.stringContaining('had 1 files') as string })
+    await expect(next.scan({ signal })).rejects.toMatchObject(failure('SOURCE_SUSPECT', 'had 1 files'))
     const accepting = await open(root)
     expect((await accepting.scan({ signal })).files).toBe(0)
   })
 
-  test('of which links are left is not empty, and one of which directories are left is not called so', async () => {
+  test('does not count as empty if links are left, and the message says if only directories are left', async () => {
     const root = scratch()
     write(root, { 'a/file': '' })
     symlinkSync('file', join(root, 'a/link'))
@@ -73,21 +81,22 @@ describe('the directory itself', () => {
     await expect(scanner.scan({ signal })).rejects.toMatchObject(suspect)
   })
 
-  test('on another device is suspect; a device that only has another number is not', async () => {
+  test('is suspect on another device, but not if only its device number changed', async () => {
     const here = { device: '1', inode: '2', birthtimeNs: '3' }
     expect(isSameRoot(here, { ...here, device: '9' })).toBe(true)
     expect(isSameRoot(here, { ...here, inode: '9', birthtimeNs: '9' })).toBe(true)
     expect(isSameRoot(here, { device: '9', inode: '2', birthtimeNs: '9' })).toBe(false)
-    expect(() => { ensureSameRoot({ root: here, files: 1 }, { ...here, device: '9', inode: '9' }) }).toThrow(expect.objectContaining({ code: 'SOURCE_SUSPECT' }) as Error)
+    const suspect = expect.objectContaining({ code: 'SOURCE_SUSPECT' }) as Error
+    expect(() => { ensureSameRoot({ root: here, files: 1 }, { ...here, device: '9', inode: '9' }) }).toThrow(suspect)
     const root = scratch()
     write(root, { file: '' })
     const scanner = await open(root, { memory: { root: { device: '1', inode: '1', birthtimeNs: '1' }, files: 1 } })
-    await expect(scanner.scan({ signal })).rejects.toMatchObject({ code: 'SOURCE_SUSPECT', message: expect.stringContaining('another disk') as string })
+    await expect(scanner.scan({ signal })).rejects.toMatchObject(failure('SOURCE_SUSPECT', 'another disk'))
   })
 })
 
 describe('a scan', () => {
-  test('reports progress, can be given up, and works again afterwards', async () => {
+  test('reports progress, can be aborted, and works again afterwards', async () => {
     const root = scratch()
     for (let i = 0; i < 200; i++) write(root, { [`d${i}/f`]: 'xy' })
     const scanner = await open(root)
@@ -101,7 +110,7 @@ describe('a scan', () => {
     expect(seen).toEqual(seen.toSorted((left, right) => left - right))
   })
 
-  test('waits for the one before', async () => {
+  test('waits for the previous one', async () => {
     const root = scratch()
     write(root, { file: '' })
     const scanner = await open(root)
@@ -109,7 +118,7 @@ describe('a scan', () => {
     expect(first.rootDigest).toEqual(second.rootDigest)
   })
 
-  test('of a scanner that is closed rejects', async () => {
+  test('rejects if the scanner is closed', async () => {
     const scanner = await open(scratch())
     await scanner.close()
     await expect(scanner.scan({ signal })).rejects.toMatchObject({ code: 'INTERNAL' })

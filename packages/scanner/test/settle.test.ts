@@ -10,25 +10,25 @@ import { entries, paths, problems } from './support/tree-text.ts'
 
 const signal = AbortSignal.timeout(30_000)
 
-/** Waits until somebody waits on the clock: what is under test has come to its wait by itself. */
+/** Waits until the code under test waits for the clock. */
 async function waiting (clock: ManualClock): Promise<void> {
   while (clock.scheduled === 0) await new Promise(resolve => { setImmediate(resolve) })
 }
 
-/** Turns the clock whenever somebody waits on it, until the work is done. */
-async function turning<T> (clock: ManualClock, work: Promise<T>, beforeTurn: () => void = () => { /* nothing */ }): Promise<T> {
+/** Advances the clock whenever something waits for it, until the work is done. */
+async function advancing<T> (clock: ManualClock, work: Promise<T>, beforeAdvance: () => void = () => { /* nothing */ }): Promise<T> {
   let done = false
   const watched = work.finally(() => { done = true })
   for (; !done; await new Promise(resolve => { setImmediate(resolve) })) {
     if (clock.scheduled === 0) continue
-    beforeTurn()
+    beforeAdvance()
     clock.advance(1_000)
   }
   return await watched
 }
 
-describe('a file that was changed a moment ago', () => {
-  test('is listed, so that it does not look deleted, but marked and explained', async () => {
+describe('a file that was written to recently', () => {
+  test('an unsettled file is listed, so that it does not look deleted, but is marked and explained', async () => {
     const root = scratch()
     write(root, { 'quiet/file': 'x' })
     writeFileSync(join(root, 'growing'), 'half')
@@ -49,7 +49,7 @@ describe('a file that was changed a moment ago', () => {
     expect(scanner.explain('growing' as RelativePath)).toMatchObject({ state: 'listed', entry: { sizeBytes: 4 } })
   })
 
-  test('is waited for on request', async () => {
+  test('a scan waits on request for a file to settle', async () => {
     const root = scratch()
     write(root, { 'quiet/file': 'x' })
     writeFileSync(join(root, 'written'), 'first')
@@ -58,12 +58,12 @@ describe('a file that was changed a moment ago', () => {
     const scanning = scanner.scan({ signal, waitForSettled: true })
     await waiting(clock)
     appendFileSync(join(root, 'written'), ' second')
-    const snapshot = await turning(clock, scanning)
+    const snapshot = await advancing(clock, scanning)
     expect(snapshot.unsettledCount).toBe(0)
     expect(entries(snapshot).get('written')).toMatchObject({ sizeBytes: 12 })
   })
 
-  test('is waited for within one scan while it is still being written to', async () => {
+  test('one scan waits for a file that is still being written to', async () => {
     const root = scratch()
     write(root, { 'quiet/file': 'x' })
     const clock = new ManualClock(Date.now())
@@ -80,23 +80,23 @@ describe('a file that was changed a moment ago', () => {
       clock.advance(100)
       grow()
     }
-    const snapshot = await turning(clock, scanning)
+    const snapshot = await advancing(clock, scanning)
     expect(entries(snapshot).get('copied')).toMatchObject({ sizeBytes: 16 * 'part '.length })
     expect(snapshot.isUnsettled('copied' as RelativePath)).toBe(false)
     expect(snapshot).toMatchObject({ unsettledCount: 0, problemCount: 0, complete: true })
-    // 1.5 s of writing and 2 s of rest, and not more than a turn of the clock beyond.
+    // 1.5 s of writing and 2 s to settle, and at most one advance of the clock more.
     expect(clock.monotonicMs()).toBeGreaterThanOrEqual(3_500)
     expect(clock.monotonicMs()).toBeLessThan(5_000)
   })
 
-  test('is waited for only so long: of one that never rests the beginning is to be stored', async () => {
+  test('a file that does not settle in time is growing: its listed size is to be stored', async () => {
     const root = scratch()
     const log = join(root, 'log')
     writeFileSync(log, 'x')
     const clock = new ManualClock(Date.now())
     const startMs = clock.monotonicMs()
     const scanner = await open(root, { clock, settleWaitMs: 10_000 })
-    const snapshot = await turning(clock, scanner.scan({ signal, waitForSettled: true }), () => {
+    const snapshot = await advancing(clock, scanner.scan({ signal, waitForSettled: true }), () => {
       const nextMs = clock.nowMs() + 999
       utimesSync(log, nextMs / 1000, nextMs / 1000)
     })
@@ -108,9 +108,9 @@ describe('a file that was changed a moment ago', () => {
     expect(clock.monotonicMs() - startMs).toBeLessThan(13_000)
   })
 
-  test('and never rests between scans either is growing after five minutes, and again five minutes after that', async () => {
+  test('a file that is unsettled at every scan is growing after five minutes, and again five minutes later', async () => {
     const root = scratch()
-    // At a whole second: the system takes times as doubles, and one that is rounded up would lie in the future.
+    // A whole second: the system takes times as doubles, and a time that is rounded up would be in the future.
     const clock = new ManualClock(Math.floor(Date.now() / 1000) * 1000)
     const scanner = await open(root, { clock })
     const growing: number[] = []
@@ -121,17 +121,18 @@ describe('a file that was changed a moment ago', () => {
       const snapshot = await scanner.scan({ signal })
       expect(snapshot.unsettledCount).toBe(2)
       if (snapshot.growing.size > 0) growing.push(minute)
-      expect(problems(snapshot).sort()).toEqual([`log ${snapshot.growing.has('log' as RelativePath) ? 'GROWING' : 'UNSETTLED'}`, `new at ${String(minute)} UNSETTLED`])
+      const code = snapshot.growing.has('log' as RelativePath) ? 'GROWING' : 'UNSETTLED'
+      expect(problems(snapshot).sort()).toEqual([`log ${code}`, `new at ${String(minute)} UNSETTLED`])
     }
     expect(growing).toEqual([5, 10])
-    // Once it has rested, the time begins again.
+    // After it has settled, the time starts again.
     clock.advance(60_000)
     expect((await scanner.scan({ signal })).unsettledCount).toBe(0)
     utimesSync(join(root, 'log'), clock.nowMs() / 1000, clock.nowMs() / 1000)
     expect((await scanner.scan({ signal })).growing.size).toBe(0)
   })
 
-  test('that is waited for can be given up', async () => {
+  test('waiting for a file to settle can be aborted', async () => {
     const root = scratch()
     writeFileSync(join(root, 'new'), 'x')
     const clock = new ManualClock(Date.now())
@@ -143,7 +144,7 @@ describe('a file that was changed a moment ago', () => {
     await expect(scanning).rejects.toMatchObject({ code: 'ABORTED' })
   })
 
-  test('with an old time set on it, as cp -p does, counts as quiet', async () => {
+  test('a copy with an old mtime, as cp -p makes it, is settled', async () => {
     const root = scratch()
     write(root, { copied: 'x' })
     const scanner = await open(root)
@@ -151,27 +152,27 @@ describe('a file that was changed a moment ago', () => {
   })
 })
 
-describe('the rule', () => {
+describe('settlesInMs', () => {
   const nowMs = 1_700_000_000_000
   const at = (mtimeMs: number, ctimeMs = mtimeMs): Parameters<typeof settlesInMs>[0] => ({ mtimeMs, ctimeMs })
 
-  test('goes by the mtime', () => {
+  test('uses the mtime', () => {
     expect(settlesInMs(at(nowMs - 2_000), nowMs, 2_000)).toBeUndefined()
     expect(settlesInMs(at(nowMs - 1_500), nowMs, 2_000)).toBe(500)
     expect(settlesInMs(at(nowMs - 9_000, nowMs), nowMs, 2_000)).toBeUndefined()
   })
 
-  test('goes by the ctime where the mtime lies in the future', () => {
+  test('uses the ctime if the mtime is in the future', () => {
     expect(settlesInMs(at(nowMs + 86_400_000, nowMs - 2_000), nowMs, 2_000)).toBeUndefined()
     expect(settlesInMs(at(nowMs + 86_400_000, nowMs - 500), nowMs, 2_000)).toBe(1_500)
   })
 
-  test('does not wait for a clock that was set back', () => {
+  test('does not wait after the clock was set back', () => {
     expect(settlesInMs(at(nowMs + 3_600_000), nowMs, 2_000)).toBeUndefined()
     expect(settlesInMs(at(nowMs + 1_000), nowMs, 2_000)).toBe(3_000)
   })
 
-  test('never trusts a change within one tick of the clock', () => {
+  test('never counts a change within one tick of the clock as settled', () => {
     expect(settlesInMs(at(nowMs - 5), nowMs, 0)).toBe(15)
     expect(settlesInMs(at(nowMs - 20), nowMs, 0)).toBeUndefined()
   })

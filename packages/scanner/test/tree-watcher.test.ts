@@ -13,16 +13,16 @@ const watchers: readonly (readonly [string, (root: string) => TreeWatcher])[] = 
 ]
 
 interface Watching {
-  /** Waits until a path has been told of. */
-  readonly told: (path: string) => Promise<void>
-  /** Waits until it was told so often that changes may be missing. */
+  /** Waits until a change of a path was reported. */
+  readonly changed: (path: string) => Promise<void>
+  /** Waits until missed changes were reported this number of times. */
   readonly missedTimes: (times: number) => Promise<void>
   readonly lost: Promise<string>
   readonly end: () => Promise<void>
 }
 
 const queueLength = process.platform === 'linux' ? Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8')) : 0
-/** Filling a queue that was made much longer than usual would take too long. */
+/** Filling a queue that is much longer than the default would take too long. */
 const fillsQueue = queueLength > 0 && queueLength <= 100_000
 
 describe.each(watchers)('%s', (name, create) => {
@@ -30,10 +30,10 @@ describe.each(watchers)('%s', (name, create) => {
     const paths = new Set<string>()
     const lost = Promise.withResolvers<string>()
     let missed = 0
-    let wake = (): void => { /* nobody waits */ }
+    let wake = (): void => { /* nothing waits */ }
     const end = await create(root).subscribe({
-      changed (changed: readonly RelativePath[]) {
-        for (const path of changed) paths.add(path)
+      changed (reported: readonly RelativePath[]) {
+        for (const path of reported) paths.add(path)
         wake()
       },
       missed: () => {
@@ -49,62 +49,63 @@ describe.each(watchers)('%s', (name, create) => {
         while (missed < times) await new Promise<void>(resolve => { wake = resolve })
         paths.clear()
       },
-      async told (path) {
+      async changed (path) {
         while (!paths.has(path)) await new Promise<void>(resolve => { wake = resolve })
         paths.clear()
       },
     }
   }
 
-  test('tells of what happens at any depth', async () => {
+  test('reports changes at any depth', async () => {
     const root = scratch()
     write(root, { 'old/deep/file': '' })
-    const { told } = await watching(root)
+    const { changed } = await watching(root)
     write(root, { 'old/deep/file': 'changed' })
-    await told('old/deep/file')
+    await changed('old/deep/file')
     rmSync(join(root, 'old/deep/file'))
-    await told('old/deep/file')
+    await changed('old/deep/file')
   }, 20_000)
 
   // Found missing in @parcel/watcher on Linux, which is used on other systems only.
-  test.runIf(name === 'inotify')('tells of what happens in directories that are new or renamed', async () => {
+  test.runIf(name === 'inotify')('reports changes in directories that are new or renamed', async () => {
     const root = scratch()
     write(root, { 'old/deep/file': '' })
-    const { told } = await watching(root)
+    const { changed } = await watching(root)
     mkdirSync(join(root, 'new/deep'), { recursive: true })
-    await told('new/deep')
+    await changed('new/deep')
     write(root, { 'new/deep/file': '' })
-    await told('new/deep/file')
+    await changed('new/deep/file')
     renameSync(join(root, 'old'), join(root, 'renamed'))
-    await told('renamed')
+    await changed('renamed')
     write(root, { 'renamed/deep/file': 'changed again' })
-    await told('renamed/deep/file')
+    await changed('renamed/deep/file')
     rmSync(join(root, 'renamed'), { recursive: true })
-    await told('renamed')
+    await changed('renamed')
   }, 20_000)
 
-  test.runIf(name === 'inotify' && fillsQueue)('tells of what happens in directories that became new or renamed while the queue of the system was full', async () => {
-    const root = scratch()
-    write(root, { 'old/deep/file': '', 'burst/file': '', 'swapped/file': '' })
-    const { told, missedTimes } = await watching(root)
-    // Nothing is taken from the queue meanwhile.
-    for (let i = 0; i <= queueLength; i += 2) {
-      writeFileSync(join(root, 'burst/flicker'), '')
-      unlinkSync(join(root, 'burst/flicker'))
-    }
-    mkdirSync(join(root, 'new/deep'), { recursive: true })
-    renameSync(join(root, 'old'), join(root, 'renamed'))
-    renameSync(join(root, 'swapped'), join(root, 'away'))
-    mkdirSync(join(root, 'swapped'))
-    // Once when it happened, and once when everything is watched again.
-    await missedTimes(2)
-    for (const path of ['new/deep/file', 'renamed/deep/file', 'away/file', 'swapped/file']) {
-      write(root, { [path]: 'changed' })
-      await told(path)
-    }
-  }, 20_000)
+  test.runIf(name === 'inotify' && fillsQueue)(
+    'reports changes in directories that were created or renamed while the event queue was full', async () => {
+      const root = scratch()
+      write(root, { 'old/deep/file': '', 'burst/file': '', 'swapped/file': '' })
+      const { changed, missedTimes } = await watching(root)
+      // The queue is not read meanwhile.
+      for (let i = 0; i <= queueLength; i += 2) {
+        writeFileSync(join(root, 'burst/flicker'), '')
+        unlinkSync(join(root, 'burst/flicker'))
+      }
+      mkdirSync(join(root, 'new/deep'), { recursive: true })
+      renameSync(join(root, 'old'), join(root, 'renamed'))
+      renameSync(join(root, 'swapped'), join(root, 'away'))
+      mkdirSync(join(root, 'swapped'))
+      // Once when it happened, and once when everything is watched again.
+      await missedTimes(2)
+      for (const path of ['new/deep/file', 'renamed/deep/file', 'away/file', 'swapped/file']) {
+        write(root, { [path]: 'changed' })
+        await changed(path)
+      }
+    }, 20_000)
 
-  test('says when the directory is gone', async () => {
+  test('reports that the directory is gone', async () => {
     const root = join(scratch(), 'root')
     mkdirSync(root)
     const { lost } = await watching(root)
@@ -112,7 +113,9 @@ describe.each(watchers)('%s', (name, create) => {
     expect(await lost).toContain('gone')
   }, 20_000)
 
-  test('rejects for a directory that is not there', async () => {
-    await expect(create('/nowhere/at/all').subscribe({ changed: () => { /* nothing */ }, missed: () => { /* nothing */ }, lost: () => { /* nothing */ } })).rejects.toThrow()
+  test('rejects a directory that does not exist', async () => {
+    const ignore = (): void => { /* no events are expected */ }
+    const subscribing = create('/nowhere/at/all').subscribe({ changed: ignore, missed: ignore, lost: ignore })
+    await expect(subscribing).rejects.toThrow()
   })
 })

@@ -13,7 +13,16 @@ import { paths } from './support/tree-text.ts'
 
 const SETTLE_MS = 2_000
 
-function start (): { clock: ManualClock, watcher: ManualWatcher, watch: ChangeWatch, dirty: () => DirtyDirectories, scan: () => void, next: () => Promise<ChangeBatch> } {
+interface Started {
+  readonly clock: ManualClock
+  readonly watcher: ManualWatcher
+  readonly watch: ChangeWatch
+  readonly dirty: () => DirtyDirectories
+  readonly scan: () => void
+  readonly next: () => Promise<ChangeBatch>
+}
+
+function start (): Started {
   const clock = new ManualClock()
   const watcher = new ManualWatcher()
   let dirty = new DirtyDirectories()
@@ -34,13 +43,13 @@ function start (): { clock: ManualClock, watcher: ManualWatcher, watch: ChangeWa
   }
 }
 
-/** Lets the loop come to its wait. */
+/** Lets the loop reach its wait. */
 async function idle (): Promise<void> {
   for (let i = 0; i < 5; i++) await new Promise(resolve => { setImmediate(resolve) })
 }
 
 describe('a watch', () => {
-  test('begins with a batch, and marks what is told of', async () => {
+  test('starts with a batch, and marks reported directories as dirty', async () => {
     const { clock, watcher, watch, dirty, scan, next } = start()
     expect(await next()).toEqual({ reason: 'start', paths: 0 })
     expect(watch.status).toEqual({ mode: 'watching', why: undefined })
@@ -55,7 +64,7 @@ describe('a watch', () => {
     expect(await batch).toEqual({ reason: 'changes', paths: 1 })
   })
 
-  test('takes a burst of 10,000 changes for one batch', async () => {
+  test('yields one batch for a burst of 10,000 changes', async () => {
     const { clock, watcher, scan, next } = start()
     await next()
     scan()
@@ -70,7 +79,7 @@ describe('a watch', () => {
     expect(await batch).toEqual({ reason: 'changes', paths: 9_990 })
   })
 
-  test('is not held back, and not woken, by a file that never rests', async () => {
+  test('is neither delayed nor woken by a file that changes all the time', async () => {
     const { clock, watcher, scan, next } = start()
     await next()
     scan()
@@ -103,7 +112,7 @@ describe('a watch', () => {
     expect(woken).toEqual({ reason: 'changes', paths: 1 })
   })
 
-  test('wakes for files that a scan found in motion, even if nothing more is told', async () => {
+  test('yields a batch for files that a scan found unsettled, even without further events', async () => {
     const { clock, watch, scan, next } = start()
     await next()
     scan()
@@ -115,7 +124,7 @@ describe('a watch', () => {
     expect(await batch).toEqual({ reason: 'changes', paths: 1 })
   })
 
-  test('that missed something says so until everything was walked', async () => {
+  test('reports missed changes until everything was walked', async () => {
     const { clock, watcher, watch, dirty, scan, next } = start()
     await next()
     scan()
@@ -138,7 +147,7 @@ describe('a watch', () => {
     expect(watch.status).toEqual({ mode: 'watching', why: undefined })
   })
 
-  test('walks everything at a slow interval', async () => {
+  test('requests a full walk at a slow interval', async () => {
     const { clock, dirty, scan, next } = start()
     await next()
     scan()
@@ -149,7 +158,7 @@ describe('a watch', () => {
     expect(dirty().everything).toBe(true)
   })
 
-  test('that is lost falls back to walking, says so, and is taken up again', async () => {
+  test('falls back to walking if it is lost, reports that, and is resumed', async () => {
     const { clock, watcher, watch, scan, next } = start()
     await next()
     scan()
@@ -175,7 +184,7 @@ describe('a watch', () => {
 })
 
 describe('watching a real directory', () => {
-  test('finds creates, changes, renames and deletes, reads only what changed, and costs nothing when nothing changed', async () => {
+  test('finds creations, changes, renames and deletions, reads only what changed, and reads nothing if nothing changed', async () => {
     const root = scratch()
     for (let i = 0; i < 500; i++) write(root, { [`d${i % 50}/f${i}`]: 'x' })
     const scanner = await open(root, { settleMs: 50 })
@@ -189,7 +198,7 @@ describe('watching a real directory', () => {
     expect(read).toBe(51)
     expect(scanner.status).toEqual({ mode: 'watching', why: undefined })
 
-    /** Scans on each batch until the picture is that of a fresh walk. */
+    /** Scans on each batch until the snapshot equals a full walk. */
     const catchUp = async (): Promise<string[]> => {
       for (;;) {
         await batches.next()
@@ -219,7 +228,7 @@ describe('watching a real directory', () => {
     expect(scanner.status.mode).toBe('idle')
   }, 30_000)
 
-  test('finds what was changed in a directory while it had another name', async () => {
+  test('finds changes that were made in a directory while it had another name', async () => {
     const root = scratch()
     write(root, { 'd/deep/file': 'x', 'd/deep/er/file': 'x', 'other/file': 'x' })
     const { scanner, report } = await openWithManualWatcher(root)
@@ -234,7 +243,7 @@ describe('watching a real directory', () => {
     expect(toHex(snapshot.rootDigest)).toBe(plainDigest(root))
   })
 
-  test('finds what was changed through a symbolic link where it lies', async () => {
+  test('finds a change that was made through a symbolic link', async () => {
     const root = scratch()
     write(root, { 'dir/deep/file': 'x' })
     symlinkSync('dir', join(root, 'link'))
@@ -254,7 +263,7 @@ describe('watching a real directory', () => {
     expect(paths(snapshot)).toContain('dir/deep/new')
   }, 20_000)
 
-  test.runIf(process.platform === 'linux')('says when the system dropped changes, until everything was walked', async () => {
+  test.runIf(process.platform === 'linux')('reports that the system dropped events, until everything was walked', async () => {
     const root = scratch()
     write(root, { 'busy/a': '', 'busy/b': '', 'other/file': '' })
     const scanner = await open(root, { settleMs: 50 })
@@ -264,7 +273,7 @@ describe('watching a real directory', () => {
     await batches.next()
     const signal = AbortSignal.timeout(20_000)
     await scanner.scan({ signal, waitForSettled: true })
-    // Two files in turn, for equal events that follow each other are one; what comes after them is dropped.
+    // Two files in turn, because equal consecutive events are merged; the events after these are dropped.
     const queued = Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8'))
     const times = new Date('2021-01-02T03:04:05Z')
     for (let i = 0; i < queued; i++) utimesSync(join(root, 'busy', i % 2 === 0 ? 'a' : 'b'), times, times)
@@ -276,7 +285,7 @@ describe('watching a real directory', () => {
     expect(scanner.status).toEqual({ mode: 'watching', why: undefined })
   }, 20_000)
 
-  test('that is replaced by another one is noticed', async () => {
+  test('detects that the directory was replaced by another one', async () => {
     const root = join(scratch(), 'root')
     write(root, { file: '' })
     const scanner = await open(root, { settleMs: 50 })
@@ -293,7 +302,7 @@ describe('watching a real directory', () => {
     expect(scanner.status).toMatchObject({ mode: 'walking', why: expect.stringContaining('replaced') as string })
   }, 20_000)
 
-  test('that cannot be watched is walked', async () => {
+  test('walks a directory that cannot be watched', async () => {
     const root = join(scratch(), 'root')
     write(root, { file: '' })
     const scanner = await open(root)
@@ -308,7 +317,7 @@ describe('watching a real directory', () => {
   })
 })
 
-test('what turned out not to be true is read again with the next scan, though no change was told', async () => {
+test('an invalidated directory is read again by the next scan, even without an event', async () => {
   const root = scratch()
   write(root, { 'a/daily.0/file': 'one', 'a/new/file': 'two' })
   const { scanner } = await openWithManualWatcher(root)

@@ -6,10 +6,10 @@ import type { FileSource, WantedFile } from '../src/index.ts'
 import { MemorySource, MemoryStore } from '../src/testing/index.ts'
 import { sync } from './support/session.ts'
 
-/** What may be on its way: read ahead, in the streams, in the inbox, and with the staging area. */
-const UNDER_WAY_BYTES = 32 << 20
+/** Bytes that may be in flight: read ahead, in the streams, in the inbox, and in the staging area. */
+const IN_FLIGHT_BYTES = 32 << 20
 
-/** Counts what is read of the source. */
+/** Counts the bytes that are read from the source. */
 function counted (source: FileSource): { readonly source: FileSource, readBytes: number } {
   const count = {
     readBytes: 0,
@@ -41,7 +41,7 @@ function counted (source: FileSource): { readonly source: FileSource, readBytes:
   return count
 }
 
-/** Takes nothing until it is opened. */
+/** A staging area that blocks until it is opened. */
 class Gate implements StagingArea {
   open: () => void = () => { /* set below */ }
   readonly #opened = new Promise<void>(resolve => { this.open = resolve })
@@ -56,7 +56,9 @@ class Gate implements StagingArea {
     await this.#opened
     const outcomes: StageOutcome[] = []
     const view = new DataView(pack.buffer, pack.byteOffset)
-    for (let at = 0; at < pack.length; at += 40 + view.getUint32(at + 4)) outcomes.push({ task: view.getUint32(at), bytes: view.getUint32(at + 4) })
+    for (let at = 0; at < pack.length; at += 40 + view.getUint32(at + 4)) {
+      outcomes.push({ task: view.getUint32(at), bytes: view.getUint32(at + 4) })
+    }
     this.writtenBytes += outcomes.reduce((sum, { bytes }) => sum + bytes, 0)
     return outcomes
   }
@@ -81,20 +83,20 @@ class Gate implements StagingArea {
 
 test.each([
   ['one large file', { large: new Uint8Array(150_000_000) }],
-  ['many small ones', Object.fromEntries(Array.from({ length: 1500 }, (_, i) => [`file${String(i)}`, new Uint8Array(100_000)]))],
-])('a disk that stands still stops the reading of %s', async (_, literal) => {
+  ['many small files', Object.fromEntries(Array.from({ length: 1500 }, (_, i) => [`file${String(i)}`, new Uint8Array(100_000)]))],
+])('a stalled disk stops the reading of %s', async (_, literal) => {
   const tree = memoryTree(literal, hashBytes)
   const count = counted(new MemorySource({ content: path => tree.content(path), hashBytes, createHasher }))
   const gate = new Gate(Object.values(literal).map(({ length }) => length))
   const syncing = sync({ tree, source: count.source, store: new MemoryStore(), server: { staging: gate } })
-  // Everything runs on promises and turns of the event loop here: when nothing was read for so many turns, nothing will be.
+  // Everything here runs on promises and turns of the event loop: if nothing was read for many turns, nothing will be.
   for (let quietTurns = 0, before = -1; quietTurns < 100;) {
     await new Promise(resolve => { setImmediate(resolve) })
     quietTurns = count.readBytes === before ? quietTurns + 1 : 0
     before = count.readBytes
   }
   expect(count.readBytes).toBeGreaterThan(0)
-  expect(count.readBytes).toBeLessThan(UNDER_WAY_BYTES)
+  expect(count.readBytes).toBeLessThan(IN_FLIGHT_BYTES)
   expect(gate.writtenBytes).toBe(0)
   gate.open()
   const { client } = await syncing

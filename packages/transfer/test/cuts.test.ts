@@ -22,7 +22,7 @@ function askFor (file: WantedEntry, store: MemoryStore): Task | undefined {
   return present === undefined ? file.at : [...file.at, 'DELTA', signatureOf(present).length]
 }
 
-/** Breaks the connection after so many bytes, checks what is left, and lets a second sync finish. */
+/** Breaks the connection after a number of bytes, checks what remains, and runs a second sync. */
 async function cut (cutAfterBytes: readonly [number | undefined, number | undefined], chunkBytes: number): Promise<void> {
   const store = new MemoryStore()
   store.files.set('changed' as RelativePath, OLD)
@@ -44,7 +44,7 @@ async function cut (cutAfterBytes: readonly [number | undefined, number | undefi
   for (const [path, bytes] of store.files) expect(Buffer.compare(bytes, TREE.content(path) as Uint8Array), `${where}: ${path}`).toBe(0)
 }
 
-test('a connection that breaks at any byte leaves whole files only, and the next sync finishes', async () => {
+test('a connection that breaks at any byte leaves only whole files, and the next sync completes', async () => {
   const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31)
   const random = seededRandom(seed).below
   console.info(`FUZZ_SEED=${String(seed)}`)
@@ -56,7 +56,7 @@ test('a connection that breaks at any byte leaves whole files only, and the next
   }
 }, 60_000)
 
-test('a connection that breaks at each of the first bytes, either way', async () => {
+test('a connection that breaks at each of the first bytes, in either direction, leaves only whole files', async () => {
   for (let at = 0; at < 48; at++) {
     await cut([at, undefined], 1)
     await cut([undefined, at], 1)

@@ -13,7 +13,7 @@ import type { CutFinder } from '../src/gear.ts'
 import { averageBitsFor, Signature, SignatureBuilder } from '../src/index.ts'
 import { createCutFinder } from '../src/node/cut-finder.ts'
 
-/** Takes bytes in pieces of random lengths. */
+/** Splits bytes into pieces of random lengths. */
 function * pieces (bytes: Uint8Array, random: SeededRandom['below']): Generator<Uint8Array, void, undefined> {
   for (let at = 0; at < bytes.length;) {
     const length = 1 + random(700_000)
@@ -38,7 +38,7 @@ function sign (bytes: Uint8Array, random: SeededRandom['below']): Signature {
   return new Signature(builder.finish())
 }
 
-/** Makes the new bytes from the old ones and what the encoder sends. */
+/** Builds the new bytes from the old ones and the delta. */
 function reconstruct (old: Uint8Array, changed: Uint8Array, random: SeededRandom['below']): { result: Uint8Array, sentBytes: number } {
   const encoder = new DeltaEncoder({ task: 5, signature: sign(old, random), cuts: createCutFinder(16), hash: hashBytes })
   const result: Uint8Array[] = []
@@ -49,7 +49,8 @@ function reconstruct (old: Uint8Array, changed: Uint8Array, random: SeededRandom
       const { task, operations } = readDelta(frame.subarray(8))
       expect(task).toBe(5)
       for (const operation of operations) {
-        result.push(operation.kind === 'DATA' ? operation.content : old.subarray(operation.offset, operation.offset + operation.lengthBytes))
+        if (operation.kind === 'DATA') result.push(operation.content)
+        else result.push(old.subarray(operation.offset, operation.offset + operation.lengthBytes))
       }
     }
   }
@@ -99,7 +100,7 @@ test('random edit scripts are reconstructed exactly', () => {
   }
 }, 1_200_000)
 
-test('WebAssembly finds the cuts of its twin, in whatever pieces the bytes come', () => {
+test('WebAssembly finds the same cuts as JavaScript, whatever the pieces are', () => {
   const random = seededRandom(51).below
   for (const averageBits of [16, 17, 18]) {
     const noise = randomBytes(6_000_000, averageBits)
@@ -113,17 +114,18 @@ test('WebAssembly finds the cuts of its twin, in whatever pieces the bytes come'
   }
 })
 
-test('the WebAssembly in the source is the one that its source compiles to', async () => {
+test('the WebAssembly file is what its source compiles to', async () => {
   const build = fileURLToPath(new URL('../assembly/build.js', import.meta.url))
   await expect(promisify(execFile)(process.execPath, [build, '--check'])).resolves.toMatchObject({ stderr: '' })
 }, 30_000)
 
-test('both ends share the gear table', () => {
-  expect(Buffer.from(hashBytes(new Uint8Array(GEAR.buffer))).toString('hex')).toBe('df4ff732ef5fa3e80fe27759097f8a9d879192d69122a6c957eaadfac4a98b58')
+test('the gear table never changes', () => {
+  const digest = Buffer.from(hashBytes(new Uint8Array(GEAR.buffer))).toString('hex')
+  expect(digest).toBe('df4ff732ef5fa3e80fe27759097f8a9d879192d69122a6c957eaadfac4a98b58')
   expect(new Set(GEAR).size).toBe(256)
 })
 
-test('chunks are as long as they are meant to be', () => {
+test('chunks have the specified minimum, average and maximum length', () => {
   const { minBytes, maxBytes, averageBytes } = chunkSizes(16)
   expect([minBytes, averageBytes, maxBytes]).toEqual([16_384, 65_536, 262_144])
   const cuts = createCutFinder(16).push(randomBytes(40_000_000, 52))
@@ -135,7 +137,7 @@ test('chunks are as long as they are meant to be', () => {
   expect(mean).toBeLessThan(averageBytes * 1.35)
 })
 
-test('one byte in front, in the middle, and a moved block cost a few chunks', () => {
+test('a byte inserted at the start or in the middle, and a moved block, cost a few chunks', () => {
   const random = seededRandom(53).below
   const old = randomBytes(20_000_000, 54)
   const half = old.length / 2
@@ -152,25 +154,34 @@ test('one byte in front, in the middle, and a moved block cost a few chunks', ()
   }
 })
 
-test('zeros and repeating blocks are found again, and cost next to nothing', () => {
+test('zeros and repeated blocks cost almost nothing', () => {
   const random = seededRandom(55).below
   const block = randomBytes(100_000, 56)
   const zeros = new Uint8Array(10_000_000)
   const blocks = Buffer.concat(Array.from({ length: 100 }, () => block))
-  for (const [old, changed] of [[zeros, new Uint8Array(30_000_000)], [zeros, Buffer.concat([Buffer.of(1), zeros])], [blocks, Buffer.concat([blocks, blocks, Buffer.of(2)])]] as const) {
+  for (const [old, changed] of [
+    [zeros, new Uint8Array(30_000_000)], [zeros, Buffer.concat([Buffer.of(1), zeros])],
+    [blocks, Buffer.concat([blocks, blocks, Buffer.of(2)])],
+  ] as const) {
     const { result, sentBytes } = reconstruct(old, changed, random)
     expect(Buffer.compare(result, changed)).toBe(0)
     expect(sentBytes).toBeLessThan(1_000_000)
   }
 })
 
-/** Counts what the encoder has its two slow helpers look at. */
-function countWork (signature: Signature, changed: Uint8Array, random: SeededRandom['below']): { hashes: number, hashedBytes: number, soughtBytes: number } {
-  const work = { hashes: 0, hashedBytes: 0, soughtBytes: 0 }
+interface Work {
+  hashes: number
+  hashedBytes: number
+  searchedBytes: number
+}
+
+/** Counts the work of the encoder: what it hashes, and where it looks for cuts. */
+function countWork (signature: Signature, changed: Uint8Array, random: SeededRandom['below']): Work {
+  const work: Work = { hashes: 0, hashedBytes: 0, searchedBytes: 0 }
   const finder = plainCutFinder(16)
   const cuts: CutFinder = {
     push: bytes => {
-      work.soughtBytes += bytes.length
+      work.searchedBytes += bytes.length
       return finder.push(bytes)
     },
     restart: () => { finder.restart() },
@@ -186,33 +197,36 @@ function countWork (signature: Signature, changed: Uint8Array, random: SeededRan
   return work
 }
 
-test('where the old chunks follow each other, nobody looks for cuts', () => {
+test('cuts are not searched for where the old chunks follow one another', () => {
   const random = seededRandom(58).below
   const old = randomBytes(20_000_000, 59)
   for (const changed of [old, Buffer.concat([Buffer.of(1), old]), Buffer.concat([old, Buffer.of(1)])]) {
-    const { hashedBytes, soughtBytes } = countWork(sign(old, random), changed, random)
-    expect(soughtBytes).toBeLessThan(4 * 262_144)
+    const { hashedBytes, searchedBytes } = countWork(sign(old, random), changed, random)
+    expect(searchedBytes).toBeLessThan(4 * 262_144)
     expect(hashedBytes).toBeLessThan(changed.length + 4 * 262_144)
   }
 })
 
-test('content made so that every guess fails costs an eighth and a mebibyte more, and no more', () => {
+test('content made so that every guess fails costs at most an eighth and a mebibyte more', () => {
   const random = seededRandom(60).below
   const old = randomBytes(20_000_000, 61)
   const ends = [0, ...plainCutFinder(16).push(old)]
-  // Short chunks that are known, and behind each of them not the long one that stood there.
-  const known = ends.flatMap((end, i) => (ends[i + 1] ?? 0) - end < 40_000 && (ends[i + 1] ?? 0) > end ? [old.subarray(end, ends[i + 1])] : [])
+  // Short chunks that are known, but never followed by the chunk that follows them in the old file.
+  const known = ends.flatMap((end, i) => {
+    const next = ends[i + 1] ?? 0
+    return next - end < 40_000 && next > end ? [old.subarray(end, next)] : []
+  })
   expect(known.length).toBeGreaterThan(10)
   const changed = Buffer.concat(Array.from({ length: 400 }, () => known[random(known.length)] ?? old))
-  const { hashedBytes, soughtBytes } = countWork(sign(old, random), changed, random)
+  const { hashedBytes, searchedBytes } = countWork(sign(old, random), changed, random)
   expect(hashedBytes).toBeGreaterThan(changed.length * 1.05)
   expect(hashedBytes).toBeLessThan(changed.length * 1.125 + (1 << 20) + 262_144)
-  expect(soughtBytes).toBeLessThan(changed.length * 1.125 + (1 << 20) + 262_144)
+  expect(searchedBytes).toBeLessThan(changed.length * 1.125 + (1 << 20) + 262_144)
   const { result } = reconstruct(old, changed, random)
   expect(Buffer.compare(result, changed)).toBe(0)
 })
 
-/** A signature as its bytes: the length of each chunk with the bytes that its digest is of. */
+/** A signature of arbitrary chunks, built by hand. */
 function signatureOfChunks (chunks: readonly Uint8Array[]): Signature {
   const bytes = new Uint8Array(12 + 20 * chunks.length)
   const view = new DataView(bytes.buffer)
@@ -226,28 +240,28 @@ function signatureOfChunks (chunks: readonly Uint8Array[]): Signature {
   return new Signature(bytes)
 }
 
-test('a signature of chunks as nobody cuts them makes no more work than another', () => {
+test('a signature of chunks that no cut finder makes costs no more work than another', () => {
   const random = seededRandom(62).below
   const zeros = new Uint8Array(10_000_000)
   const longest = zeros.subarray(0, 262_144)
   const [short] = plainCutFinder(16).push(randomBytes(1_000_000, 63))
   const known = randomBytes(1_000_000, 63).subarray(0, short)
   for (const [chunks, changed] of [
-    // One byte after the other, each of which is there.
+    // Chunks of one byte that all exist in the file.
     [[longest, ...Array.from({ length: 100_000 }, () => zeros.subarray(0, 1)), longest], zeros],
     // A guess of one byte, which always fails.
     [[known, Uint8Array.of(1), Uint8Array.of(2)], Buffer.concat(Array.from({ length: 200 }, () => known))],
-    // The shortest guess that there is.
+    // The shortest possible guess.
     [[known, new Uint8Array(16_384), Uint8Array.of(2)], Buffer.concat(Array.from({ length: 200 }, () => known))],
   ] as const) {
-    const { hashes, hashedBytes, soughtBytes } = countWork(signatureOfChunks(chunks), changed, random)
+    const { hashes, hashedBytes, searchedBytes } = countWork(signatureOfChunks(chunks), changed, random)
     expect(hashes).toBeLessThan(2 * changed.length / 16_384)
     expect(hashedBytes).toBeLessThan(changed.length * 1.125 + (1 << 20) + 262_144)
-    expect(soughtBytes).toBeLessThan(changed.length * 1.125 + (1 << 20) + 262_144)
+    expect(searchedBytes).toBeLessThan(changed.length * 1.125 + (1 << 20) + 262_144)
   }
 })
 
-test('a signature whose digests all begin alike costs no more than any other', () => {
+test('a signature whose digests all start the same costs no more than another', () => {
   const chunks = 200_000
   const bytes = new Uint8Array(12 + 20 * chunks)
   const view = new DataView(bytes.buffer)
@@ -261,12 +275,12 @@ test('a signature whose digests all begin alike costs no more than any other', (
   const signature = new Signature(bytes)
   const digest = new Uint8Array(32)
   expect(signature.find(digest, 65_536)).toBe(0)
-  // Beyond the candidates that are looked through; with a linear search this loop would take minutes.
+  // Past the slots that are probed; with a linear search this loop would take minutes.
   new DataView(digest.buffer).setUint32(4, chunks - 1)
   for (let i = 0; i < 100_000; i++) expect(signature.find(digest, 65_536)).toBeUndefined()
 })
 
-test('the chunk size grows with the file, until there is no signature any more', () => {
+test('the chunk size grows with the file, until there is no signature', () => {
   expect([0, 2 ** 31, 2 ** 37, 2 ** 39, 2 ** 41].map(averageBitsFor)).toEqual([16, 16, 16, 18, undefined])
 })
 

@@ -24,21 +24,23 @@ function operationsOf (old: Uint8Array, file: Uint8Array): DeltaOperation[] {
   encoder.push(file)
   encoder.finish()
   const operations: DeltaOperation[] = []
-  for (let frame = encoder.take(); frame !== undefined; frame = encoder.take()) operations.push(...readDelta(frame.subarray(FRAME_HEADER_BYTES)).operations)
+  for (let frame = encoder.take(); frame !== undefined; frame = encoder.take()) {
+    operations.push(...readDelta(frame.subarray(FRAME_HEADER_BYTES)).operations)
+  }
   return operations
 }
 
-function follow (old: Uint8Array, operations: readonly DeltaOperation[]): Uint8Array | undefined {
-  const followed = new DerivedSignature({ signature: sign(old), createCutFinder, hash: hashBytes })
+function derive (old: Uint8Array, operations: readonly DeltaOperation[]): Uint8Array | undefined {
+  const derived = new DerivedSignature({ signature: sign(old), createCutFinder, hash: hashBytes })
   for (const operation of operations) {
-    if (operation.kind === 'COPY') followed.copy(operation.offset, operation.lengthBytes)
+    if (operation.kind === 'COPY') derived.copy(operation.offset, operation.lengthBytes)
     else {
-      const given = operation.content.slice()
-      followed.data(given)
-      given.fill(0)
+      const bytes = operation.content.slice()
+      derived.data(bytes)
+      bytes.fill(0)
     }
   }
-  return followed.finish()
+  return derived.finish()
 }
 
 function splice (file: Uint8Array, { at, cut, put }: { at: number, cut: number, put: Uint8Array }): Uint8Array<ArrayBuffer> {
@@ -51,54 +53,56 @@ function splice (file: Uint8Array, { at, cut, put }: { at: number, cut: number, 
   return spliced
 }
 
-test('follows edits to the signature that reading the new file gives', () => {
+test('equals the signature of the new file after random edits', () => {
   const base = randomBytes(3 << 20, 7)
   const edit = fc.record({ at: fc.nat(3 << 20), cut: fc.nat(400_000), length: fc.nat(400_000), seed: fc.nat(1000) })
   fc.assert(fc.property(fc.array(edit, { minLength: 1, maxLength: 6 }), edits => {
-    const file = edits.reduce((before, { at, cut, length, seed }) => splice(before, { at, cut, put: randomBytes(length, seed) }), base)
-    const followed = follow(base, operationsOf(base, file))
-    expect(followed).toBeDefined()
-    expect(Buffer.compare(followed ?? new Uint8Array(0), sign(file))).toBe(0)
+    const file = edits.reduce((before, { at, cut, length, seed }) => {
+      return splice(before, { at, cut, put: randomBytes(length, seed) })
+    }, base)
+    const derived = derive(base, operationsOf(base, file))
+    expect(derived).toBeDefined()
+    expect(Buffer.compare(derived ?? new Uint8Array(0), sign(file))).toBe(0)
   }), { numRuns: 40 })
 })
 
 test.each([
-  ['a file that is empty now', randomBytes(500_000, 1), new Uint8Array(0)],
+  ['an empty file', randomBytes(500_000, 1), new Uint8Array(0)],
   ['zeros', new Uint8Array(2_000_000), new Uint8Array(2_100_000)],
-  ['something else', randomBytes(600_000, 1), randomBytes(700_000, 2)],
-  ['the same', randomBytes(600_000, 1), randomBytes(600_000, 1)],
-])('follows %s', (_name, old, file) => {
-  expect(Buffer.compare(follow(old, operationsOf(old, file)) ?? new Uint8Array(0), sign(file))).toBe(0)
+  ['unrelated content', randomBytes(600_000, 1), randomBytes(700_000, 2)],
+  ['the same content', randomBytes(600_000, 1), randomBytes(600_000, 1)],
+])('equals the signature of %s', (_name, old, file) => {
+  expect(Buffer.compare(derive(old, operationsOf(old, file)) ?? new Uint8Array(0), sign(file))).toBe(0)
 })
 
-test('tells the truth of what a sender cuts in its own way, or nothing', () => {
+test('describes only true chunks, or is given up, whatever chunks the sender makes', () => {
   const old = randomBytes(1_000_000, 1)
-  expect(follow(old, [{ kind: 'COPY', offset: 17, lengthBytes: 100_000 }])).toBeUndefined()
-  expect(follow(old, [{ kind: 'COPY', offset: 0, lengthBytes: 2_000_000 }])).toBeUndefined()
+  expect(derive(old, [{ kind: 'COPY', offset: 17, lengthBytes: 100_000 }])).toBeUndefined()
+  expect(derive(old, [{ kind: 'COPY', offset: 0, lengthBytes: 2_000_000 }])).toBeUndefined()
   const parts: DeltaOperation[] = [{ kind: 'DATA', content: randomBytes(10, 2) }, { kind: 'COPY', offset: 0, lengthBytes: 1_000_000 }]
-  const signature = new Signature(follow(old, parts) ?? new Uint8Array(0))
+  const signature = new Signature(derive(old, parts) ?? new Uint8Array(0))
   expect(signature.fileBytes).toBe(1_000_010)
   expect(signature.find(hashBytes(randomBytes(10, 2)), 10)).toBe(0)
 })
 
-test('gives up where too much is new', () => {
+test('is given up if too much is new', () => {
   const old = randomBytes(100_000, 1)
   const piece: DeltaOperation = { kind: 'DATA', content: randomBytes(1 << 20, 3) }
-  expect(follow(old, Array.from({ length: 64 }, () => piece))).toBeDefined()
-  expect(follow(old, Array.from({ length: 65 }, () => piece))).toBeUndefined()
+  expect(derive(old, Array.from({ length: 64 }, () => piece))).toBeDefined()
+  expect(derive(old, Array.from({ length: 65 }, () => piece))).toBeUndefined()
 })
 
-test('gives up where tiny operations would make it long', () => {
+test('is given up if tiny operations would make it long', () => {
   const old = randomBytes(100_000, 1)
   const records = 40_000
   const operations: DeltaOperation[] = Array.from({ length: 2 * records }, (_, i) => (
     i % 2 === 0 ? { kind: 'DATA', content: Uint8Array.of(i) } : { kind: 'COPY', offset: 0, lengthBytes: 100_000 }
   ))
-  expect(follow(old, operations.slice(0, 2000))).toBeDefined()
-  expect(follow(old, operations)).toBeUndefined()
+  expect(derive(old, operations.slice(0, 2000))).toBeDefined()
+  expect(derive(old, operations)).toBeUndefined()
 })
 
-test('one finder of cuts serves one file after the other, also behind one that was given up', () => {
+test('one cut finder serves several files in turn, even after one that was given up', () => {
   const old = randomBytes(1_000_000, 1)
   const shared = createCutFinder(BITS)
   const init = { signature: sign(old), createCutFinder: () => shared, hash: hashBytes }

@@ -6,23 +6,33 @@ import { memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
 import { deltaTasks, receiveFiles, sendFiles } from '../src/index.ts'
 import { MemorySource, MemoryStaging, MemoryStore } from '../src/testing/index.ts'
 
-const FILES = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`f${String(i).padStart(2, '0')}`, `content ${String(i)}`.repeat(i * 3000)]))
+const FILES = Object.fromEntries(Array.from({ length: 40 }, (_, i) => {
+  return [`f${String(i).padStart(2, '0')}`, `content ${String(i)}`.repeat(i * 3000)]
+}))
 const NAMES = Object.keys(FILES).sort()
 
-/** A session in which the server asks for digests of all files, and has another content of every third. */
-async function session (): Promise<{ asked: Tasks[], staged: MemoryStaging, files: number, wanted: number[], inFrames: number }> {
+interface Session {
+  readonly asked: Tasks[]
+  readonly staged: MemoryStaging
+  readonly files: number
+  readonly wanted: number[]
+  readonly inFrames: number
+}
+
+/** A session in which the server asks for the digests of all files, and has other content for every third. */
+async function session (): Promise<Session> {
   const tree = memoryTree(FILES, hashBytes)
   const [left, right] = memoryStreamPair()
   const [client, server] = [openConnection({ stream: left, clock: systemClock }), openConnection({ stream: right, clock: systemClock })]
   const answers = new ListingResponder(tree)
-  for (const _ of encodeParts(answers.answer([]), 1 << 20)) { /* the root is given */ }
+  for (const _ of encodeParts(answers.answer([]), 1 << 20)) { /* answers the root */ }
   const wanted: number[] = []
   const entryOf = (task: number): number => task < NAMES.length ? task : wanted[task - NAMES.length] ?? -1
   const pathOf = (task: number): RelativePath => (NAMES[entryOf(task)] ?? '') as RelativePath
   const staged = new MemoryStaging({ hashBytes, createHasher, store: new MemoryStore(), pathOf })
   let inFrames = 0
   const compare = async (task: number, digest: Digest): Promise<StageOutcome> => {
-    // Ends come out of order, as they do where some of them wait for a disk.
+    // Results come out of order, as they do if some wait for a disk.
     if (task % 2 === 0) await new Promise(resolve => { setImmediate(resolve) })
     const isSame = equalDigests(digest, hashBytes(new TextEncoder().encode(FILES[NAMES[task] ?? '']))) && task % 3 !== 0
     if (!isSame) wanted.push(task)
@@ -38,7 +48,7 @@ async function session (): Promise<{ asked: Tasks[], staged: MemoryStaging, file
       write: async () => { throw new Error('content arrived') },
       copy: async () => { throw new Error('content arrived') },
       hole: async () => { throw new Error('content arrived') },
-      abandon: async () => { /* nothing was begun */ },
+      abandon: async () => { /* nothing was started */ },
       finish: async digest => await compare(task, digest),
     },
   }
@@ -54,7 +64,8 @@ async function session (): Promise<{ asked: Tasks[], staged: MemoryStaging, file
     connection: server, staging, clock: systemClock, describe: task => ({ path: pathOf(task), sizeBytes: sizeOf(task) }),
     ...deltaTasks({ tasks, again: () => wanted.map((entry): Task => [0, entry]), sizeOf, present: async () => undefined }),
   }).then(async received => {
-    await send({ type: 'NEXT_SYNC', inMs: 1000, result: 'OK', stored: { files: 0, bytes: 0, deleted: 0, renamed: 0 }, problems: [], problemCount: 0 })
+    const stored = { files: 0, bytes: 0, deleted: 0, renamed: 0 }
+    await send({ type: 'NEXT_SYNC', inMs: 1000, result: 'OK', stored, problems: [], problemCount: 0 })
     return received
   })
   const source = new MemorySource({ content: path => tree.content(path), hashBytes, createHasher })
@@ -63,12 +74,13 @@ async function session (): Promise<{ asked: Tasks[], staged: MemoryStaging, file
   return { asked, staged, files: received.files, wanted, inFrames }
 }
 
-test('files whose digest is another one are asked for whole, behind all others and in the same session', async () => {
+test('files with another digest are asked for whole, after all others in the same session', async () => {
   const { asked, staged, files, wanted, inFrames } = await session()
   // The digests of small files share frames, and each large one has messages of its own.
   expect(inFrames).toBe(NAMES.filter(name => (FILES[name]?.length ?? 0) <= LIMITS.packedFileBytes).length)
   expect(inFrames).toBeLessThan(NAMES.length)
-  expect(asked.map(({ first, tasks, last }) => [first, tasks.length, last])).toEqual([[0, NAMES.length, false], [NAMES.length, wanted.length, true]])
+  const pages = [[0, NAMES.length, false], [NAMES.length, wanted.length, true]]
+  expect(asked.map(({ first, tasks, last }) => [first, tasks.length, last])).toEqual(pages)
   expect(asked[1]?.tasks).toEqual(wanted.map(entry => [0, entry]))
   expect([...wanted].sort((a, b) => a - b)).toEqual(NAMES.map((_, i) => i).filter(i => i % 3 === 0))
   expect(files).toBe(NAMES.length)

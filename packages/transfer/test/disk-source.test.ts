@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import {
-  appendFileSync, chmodSync, closeSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync,
-  truncateSync, unlinkSync, utimesSync, writeFileSync, writeSync,
+  appendFileSync, chmodSync, closeSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync,
+  readlinkSync, renameSync, rmSync, symlinkSync, truncateSync, unlinkSync, utimesSync, writeFileSync, writeSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { joinPath, LIMITS, readPack, ROOT_PATH, splitPath, writeFileId } from '@filesync/protocol'
-import type { Name, RelativePath } from '@filesync/protocol'
+import type { FileEntry, Name, RelativePath } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { randomBytes } from '@filesync/protocol/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -47,16 +47,17 @@ function put (path: string, bytes: Uint8Array | string): WantedFile {
 function want (path: string): WantedFile {
   const stats = lstatSync(join(root, path), { bigint: true })
   const { directory, name } = splitPath(path as RelativePath)
-  const fileId = fileIdOf(stats)
-  return { task: path.length, directory, entry: { kind: 'file', name, sizeBytes: Number(stats.size), mtimeNs: stats.mtimeNs, mode: 0o644, fileId } }
+  const sizeBytes = Number(stats.size)
+  const entry: FileEntry = { kind: 'file', name, sizeBytes, mtimeNs: stats.mtimeNs, mode: 0o644, fileId: fileIdOf(stats) }
+  return { task: path.length, directory, entry }
 }
 
-/** The same file, in a listing that does not know which file it is. */
-function unidentified (file: WantedFile): WantedFile {
+/** The same file, listed without a file id. */
+function withoutFileId (file: WantedFile): WantedFile {
   return { ...file, entry: { ...file.entry, fileId: 0n } }
 }
 
-/** A file of a time that is the same for all. */
+/** Writes a file with an mtime that is the same for all. */
 function putDated (path: string, bytes: Uint8Array | string): WantedFile {
   put(path, bytes)
   utimesSync(join(root, path), 1_700_000_000, 1_700_000_000)
@@ -101,10 +102,12 @@ test('a large file is read in pieces, and its digest covers all of it', async ()
   expect(Buffer.compare(rest.bytes, bytes.subarray(900_000))).toBe(0)
   const none = await readAsStream({ file, content: 'NONE', offset: 0 })
   expect(none.bytes.length).toBe(0)
-  for (const { last } of [whole, rest, none]) expect(last.kind === 'END' && Buffer.from(last.digest).equals(hashBytes(bytes))).toBe(true)
+  for (const { last } of [whole, rest, none]) {
+    expect(last.kind === 'END' && Buffer.from(last.digest).equals(hashBytes(bytes))).toBe(true)
+  }
 })
 
-test('what is not as it was listed is not sent', async () => {
+test('a file that is not as it was listed is not sent', async () => {
   const names = ['gone', 'grown', 'shorter', 'touched', 'swapped', 'as-listed'] as const
   const files = names.map(name => put(name, 'content'))
   unlinkSync(join(root, 'gone'))
@@ -115,11 +118,14 @@ test('what is not as it was listed is not sent', async () => {
   mkdirSync(join(root, 'swapped'))
   const { contents, faults } = await readAsPack(...files)
   expect(contents).toEqual({ 'as-listed': 'content' })
-  expect(faults).toEqual(['4 VANISHED', '5 CHANGED_DURING_READ', '7 CHANGED_DURING_READ', '7 CHANGED_DURING_READ', '7 CHANGED_DURING_READ'])
-  for (const file of files.slice(0, 5)) expect((await readAsStream({ file, content: 'DATA', offset: 0 })).last.kind).toBe('FAULT')
+  const changed = ['5 CHANGED_DURING_READ', '7 CHANGED_DURING_READ', '7 CHANGED_DURING_READ', '7 CHANGED_DURING_READ']
+  expect(faults).toEqual(['4 VANISHED', ...changed])
+  for (const file of files.slice(0, 5)) {
+    expect((await readAsStream({ file, content: 'DATA', offset: 0 })).last.kind).toBe('FAULT')
+  }
 })
 
-test('another file of the same size and time is not sent as the listed one', async () => {
+test('another file with the same size and mtime is not sent as the listed one', async () => {
   const listed = putDated('report', 'AAAA')
   putDated('new', 'BBBB')
   renameSync(join(root, 'report'), join(root, 'report.1'))
@@ -134,25 +140,26 @@ test('another file of the same size and time is not sent as the listed one', asy
   expect((await readAsPack(want('report'), want('report.1'))).contents).toEqual({ report: 'BBBB', 'report.1': 'AAAA' })
 })
 
-test('directories that changed places are read where they were listed', async () => {
+test('directories that swapped names are read where they were listed', async () => {
   putDated('daily.0/file', 'AAAA')
   putDated('new/file', 'BBBB')
-  expect((await readAsPack(want('daily.0/file'), want('new/file'))).contents).toEqual({ 'daily.0/file': 'AAAA', 'new/file': 'BBBB' })
+  const { contents } = await readAsPack(want('daily.0/file'), want('new/file'))
+  expect(contents).toEqual({ 'daily.0/file': 'AAAA', 'new/file': 'BBBB' })
   renameSync(join(root, 'daily.0'), join(root, 'daily.1'))
   renameSync(join(root, 'new'), join(root, 'daily.0'))
   const files = [want('daily.0/file'), { ...want('daily.1/file'), task: 2 }]
   expect(await readAsPack(...files)).toEqual({ contents: { 'daily.0/file': 'BBBB', 'daily.1/file': 'AAAA' }, faults: [] })
 })
 
-test('where files have no file id, what was held open before a scan is not used after it', async () => {
-  await readAsPack(unidentified(putDated('daily.0/file', 'AAAA')), unidentified(putDated('new/file', 'BBBB')))
+test('directories that were open before a scan are not used after it, for files without a file id', async () => {
+  await readAsPack(withoutFileId(putDated('daily.0/file', 'AAAA')), withoutFileId(putDated('new/file', 'BBBB')))
   renameSync(join(root, 'daily.0'), join(root, 'daily.1'))
   renameSync(join(root, 'new'), join(root, 'daily.0'))
   source.refresh()
-  expect((await readAsPack(unidentified(want('daily.0/file')))).contents).toEqual({ 'daily.0/file': 'BBBB' })
+  expect((await readAsPack(withoutFileId(want('daily.0/file')))).contents).toEqual({ 'daily.0/file': 'BBBB' })
 })
 
-test('a file whose time no listing can hold is sent as it was listed, with the nearest time', async () => {
+test('a file whose mtime a listing cannot represent is sent, listed with the nearest time', async () => {
   const file = put('from-2400', 'content')
   utimesSync(join(root, 'from-2400'), 13_569_465_600, 13_569_465_600)
   const { mtimeNs } = want('from-2400').entry
@@ -161,17 +168,19 @@ test('a file whose time no listing can hold is sent as it was listed, with the n
   expect((await readAsStream({ file: listed, content: 'DATA', offset: 0 })).last.kind).toBe('END')
 })
 
-// Files of procfs report a size of 0, and those of sysfs the size of a page, whatever they hold.
-const untrue = ['/proc/sys/kernel/ostype', '/sys/kernel/mm/transparent_hugepage/enabled'].filter(path => existsSync(path))
+// Files in procfs report a size of 0, and those in sysfs the size of a page, whatever their content is.
+const unreliable = ['/proc/sys/kernel/ostype', '/sys/kernel/mm/transparent_hugepage/enabled'].filter(path => existsSync(path))
 
-test.skipIf(untrue.length === 0).each(untrue)('%s, whose size is not that of its content, is neither sent nor hashed, and said to be so', async path => {
+test.skipIf(unreliable.length === 0).each(unreliable)('%s, whose size is not that of its content, is not sent but reported', async path => {
   expect(lstatSync(path).size).not.toBe(readFileSync(path).length)
   const { directory, name } = splitPath(path.slice(1) as RelativePath)
   const elsewhere = openFileSource({ root: join('/', directory), workers: 1 })
   try {
     const { size, mtimeNs } = lstatSync(path, { bigint: true })
-    const file: WantedFile = { task: 1, directory: ROOT_PATH, entry: { kind: 'file', name, sizeBytes: Number(size), mtimeNs, mode: 0o644, fileId: 0n } }
-    expect(await elsewhere.readPack([file], false)).toMatchObject({ frame: undefined, files: 0, faults: [{ task: 1, code: 'SIZE_UNRELIABLE' }] })
+    const entry: FileEntry = { kind: 'file', name, sizeBytes: Number(size), mtimeNs, mode: 0o644, fileId: 0n }
+    const file: WantedFile = { task: 1, directory: ROOT_PATH, entry }
+    const faults = [{ task: 1, code: 'SIZE_UNRELIABLE' }]
+    expect(await elsewhere.readPack([file], false)).toMatchObject({ frame: undefined, files: 0, faults })
     for (const content of ['DATA', 'NONE'] as const) {
       const stream = elsewhere.openStream({ file, content, offset: 0, pieceBytes: 65_536 })
       expect(await stream.next(false)).toMatchObject({ kind: 'FAULT', fault: { code: 'SIZE_UNRELIABLE' } })
@@ -182,7 +191,7 @@ test.skipIf(untrue.length === 0).each(untrue)('%s, whose size is not that of its
   }
 })
 
-test('the holes of a file on the disk are told, and its data is read as it is', async () => {
+test('the holes of a file on disk are reported, and its data is read', async () => {
   const path = join(root, 'sparse')
   const fd = openSync(path, 'w')
   for (const at of [0, 30_000_000]) writeSync(fd, randomBytes(4096, at + 1), 0, 4096, at)
@@ -203,7 +212,7 @@ test('the holes of a file on the disk are told, and its data is read as it is', 
   expect(sentBytes).toBeLessThan(200_000)
 })
 
-test('that a file ends where it is said to end is seen without a call of its own, except for an empty one', () => {
+test('the end of a file is checked without an extra call, except for an empty file', () => {
   const reads: number[] = []
   const opened = (content: number): OpenFile => ({
     allocatedBytes: content,
@@ -213,10 +222,11 @@ test('that a file ends where it is said to end is seen without a call of its own
       return enoughBytes
     },
     check: () => undefined,
-    close: () => { /* nothing is held */ },
+    close: () => { /* nothing is open */ },
   })
   const reader: SourceReader = {
-    open: ({ entry }) => opened(entry.sizeBytes), allocate: sizeBytes => new Uint8Array(sizeBytes), hash: hashBytes, createHasher, createCutFinder: plainCutFinder,
+    open: ({ entry }) => opened(entry.sizeBytes), allocate: sizeBytes => new Uint8Array(sizeBytes),
+    hash: hashBytes, createHasher, createCutFinder: plainCutFinder,
   }
   const file = (task: number, sizeBytes: number): WantedFile => (
     { task, directory: ROOT_PATH, entry: { kind: 'file', name: 'a' as Name, sizeBytes, mtimeNs: 0n, mode: 0o644, fileId: 0n } }
@@ -225,7 +235,7 @@ test('that a file ends where it is said to end is seen without a call of its own
   expect(reads).toEqual([8, 1, 10])
 })
 
-test('no symbolic link is followed, neither at the end nor on the way', async () => {
+test('no symbolic link is followed, neither as the file nor on the way to it', async () => {
   const outside = mkdtempSync(join(tmpdir(), 'filesync-outside-'))
   writeFileSync(join(outside, 'secret'), 'secret!')
   const files = [put('secret', 'listed!'), put('dir/secret', 'listed!')]
@@ -234,8 +244,9 @@ test('no symbolic link is followed, neither at the end nor on the way', async ()
   symlinkSync(join(outside, 'secret'), join(root, 'secret'))
   rmSync(join(root, 'dir'), { recursive: true })
   symlinkSync(outside, join(root, 'dir'))
-  // Size and mtime as listed, so that nothing but the link is in the way.
-  execFileSync('touch', ['-d', `@${String(mtimeNs / 1_000_000_000n)}.${String(mtimeNs % 1_000_000_000n).padStart(9, '0')}`, join(outside, 'secret')])
+  // Size and mtime are as listed, so that only the link is a reason not to read it.
+  const seconds = `${String(mtimeNs / 1_000_000_000n)}.${String(mtimeNs % 1_000_000_000n).padStart(9, '0')}`
+  execFileSync('touch', ['-d', `@${seconds}`, join(outside, 'secret')])
   const asListed = files.map(file => ({ ...file, entry: { ...file.entry, mtimeNs } }))
   const { contents, faults } = await readAsPack(...asListed)
   expect(contents).toEqual({})
@@ -243,21 +254,21 @@ test('no symbolic link is followed, neither at the end nor on the way', async ()
   rmSync(outside, { recursive: true })
 })
 
-test.skipIf(process.platform === 'win32')('a named pipe does not make it wait', async () => {
+test.skipIf(process.platform === 'win32')('a named pipe does not block', async () => {
   const file = put('pipe', '')
   unlinkSync(join(root, 'pipe'))
   execFileSync('sh', ['-c', 'mkfifo "$0"', join(root, 'pipe')])
   expect((await readAsPack(file)).faults).toEqual(['4 CHANGED_DURING_READ'])
 })
 
-test.skipIf(process.getuid?.() === 0)('a file that may not be read is a problem that says why', async () => {
+test.skipIf(process.getuid?.() === 0)('a file without read permission is a problem that gives the reason', async () => {
   const file = put('locked', 'content')
   chmodSync(join(root, 'locked'), 0)
   const { faults } = await source.readPack([file], false)
   expect(faults).toMatchObject([{ code: 'UNREADABLE', detail: 'EACCES' }])
 })
 
-test('a file that changes between two reads is not ended as if it were whole', async () => {
+test('a file that changes between two reads is not completed', async () => {
   const changes: (() => void)[] = [
     () => { appendFileSync(join(root, 'large'), 'more') },
     () => { truncateSync(join(root, 'large'), 100_000) },
@@ -282,13 +293,16 @@ test('a file that changes between two reads is not ended as if it were whole', a
   }
 })
 
-test('the beginning of a file that grows is read as it was listed, and not where anything else happened to it', async () => {
+test('a growing file is read up to its listed size, unless something else happened to it', async () => {
   const whole = randomBytes(300_000, 71)
   const cases: [string, () => void, boolean][] = [
     ['grew', () => { appendFileSync(join(root, 'log'), 'more') }, true],
     ['stayed', () => { /* nothing */ }, true],
     ['was cut', () => { truncateSync(join(root, 'log'), 299_999) }, false],
-    ['was replaced', () => { renameSync(join(root, 'log'), join(root, 'log.1')); writeFileSync(join(root, 'log'), randomBytes(300_001, 72)) }, false],
+    ['was replaced', () => {
+      renameSync(join(root, 'log'), join(root, 'log.1'))
+      writeFileSync(join(root, 'log'), randomBytes(300_001, 72))
+    }, false],
   ]
   for (const [what, happens, isRead] of cases) {
     const { task, directory, entry } = put('log', whole)
@@ -307,7 +321,7 @@ test('the beginning of a file that grows is read as it was listed, and not where
   }
 })
 
-test('a file that grows, and is changed in its beginning while it is read, is not stored mixed', async () => {
+test('a growing file whose listed part changes while it is read is not stored mixed', async () => {
   const file: WantedFile = { ...put('log', randomBytes(300_000, 73)), isGrowing: true }
   const stream = source.openStream({ file, content: 'DATA', offset: 0, pieceBytes: 65_536 })
   expect((await stream.next(false)).kind).toBe('FRAME')
@@ -329,7 +343,7 @@ test('a directory that was replaced is found again', async () => {
   expect((await readAsPack(file)).contents).toEqual({ 'dir/file': 'new one' })
 })
 
-test('many directories do not hold many handles, and closing holds none', async () => {
+test('reading many directories keeps few handles open, and closing keeps none', async () => {
   const files = Array.from({ length: 700 }, (_, i) => ({ ...put(`d${String(i)}/file`, String(i)), task: i }))
   const { contents } = await readAsPack(...files)
   expect(Object.keys(contents).length).toBe(700)
@@ -338,7 +352,7 @@ test('many directories do not hold many handles, and closing holds none', async 
   expect(handlesBelow(root)).toBe(0)
 })
 
-test('without /proc, directories are looked at before they are gone through', () => {
+test('without /proc, each directory is checked before it is used', () => {
   put('dir/file', 'content')
   const directories = new CheckedDirectories(root)
   const opened = openWanted(want('dir/file'), directories)
@@ -358,15 +372,15 @@ test('a hard link is a file like any other', async () => {
   expect((await readAsPack(want('other'))).contents).toEqual({ other: 'content' })
 })
 
-test('a directory that is not there is named', () => {
+test('a directory that does not exist is an error', () => {
   expect(() => openFileSource({ root: join(root, 'nowhere') })).toThrow(expect.objectContaining({ code: 'SOURCE_UNAVAILABLE' }))
 })
 
-test('a closed source rejects what is under way and what comes', async () => {
+test('a closed source rejects pending and later reads', async () => {
   const file = put('large', randomBytes(500_000, 65))
   const stream = source.openStream({ file, content: 'DATA', offset: 0, pieceBytes: 65_536 })
-  const underWay = stream.next(false)
-  await Promise.all([expect(underWay).rejects.toMatchObject({ code: 'ABORTED' }), source.close()])
+  const pending = stream.next(false)
+  await Promise.all([expect(pending).rejects.toMatchObject({ code: 'ABORTED' }), source.close()])
   await expect(stream.next(false)).rejects.toMatchObject({ code: 'ABORTED' })
   await expect(source.readPack([file], false)).rejects.toMatchObject({ code: 'ABORTED' })
   stream.close()

@@ -16,7 +16,7 @@ let root: string
 beforeEach(() => { root = mkdtempSync(join(tmpdir(), 'filesync-transfer-')) })
 afterEach(() => { rmSync(root, { recursive: true }) })
 
-/** The tree as it stands on disk. */
+/** The tree that is on disk now. */
 function scan (): Tree {
   const listings = new Map<string, Uint8Array>()
   const totals = { files: 0, directories: 0, bytes: 0 }
@@ -50,7 +50,7 @@ function expectAsOnDisk (store: MemoryStore, count: number): void {
   for (const [path, bytes] of store.files) expect(Buffer.compare(bytes, readFileSync(join(root, path))), path).toBe(0)
 }
 
-test('a directory on disk arrives, plain and compressed', async () => {
+test('a directory on disk arrives, with and without compression', async () => {
   const random = seededRandom(81).below
   for (let i = 0; i < 300; i++) {
     const directory = join(root, `d${String(i % 7)}`, `e${String(i % 3)}`)
@@ -63,14 +63,16 @@ test('a directory on disk arrives, plain and compressed', async () => {
   const source = openFileSource({ root, workers: 2 })
   for (const compression of ['never', 'always'] as const) {
     const store = new MemoryStore()
-    const { client } = await sync({ tree: scan(), source, store, clock: systemClock, client: { compression }, server: { decompress: zstdDecompress } })
+    const { client } = await sync({
+      tree: scan(), source, store, clock: systemClock, client: { compression }, server: { decompress: zstdDecompress },
+    })
     expect(client).toMatchObject({ result: 'OK', stored: { files: 302 } })
     expectAsOnDisk(store, 302)
   }
   await source.close()
 }, 30_000)
 
-test('a file that grows during its transfer is not stored mixed, and the next sync brings all of it', async () => {
+test('a file that grows during its transfer is not stored mixed, and the next sync stores all of it', async () => {
   writeFileSync(join(root, 'growing'), randomBytes(20_000_000, 83))
   writeFileSync(join(root, 'quiet'), 'quiet')
   const source = openFileSource({ root, workers: 1 })

@@ -1,6 +1,6 @@
 import { zstdCompressSync } from 'node:zlib'
 import { encodeFrame, FLAG_ZSTD, FRAME_HEADER_BYTES, openConnection, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
-import type { Connection, Digest, Message, RelativePath, Task } from '@filesync/protocol'
+import type { Connection, Digest, FileHeader, Message, RawFrameType, RelativePath, Task } from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { ManualClock, memoryStreamPair, randomBytes } from '@filesync/protocol/testing'
 import { describe, expect, test } from 'vitest'
@@ -21,12 +21,15 @@ const FILES = ([
   { path: 'rest', bytes: LARGE, task: [0, 2, 'RESUME', 100_000] },
   { path: 'delta', bytes: LARGE, task: [0, 3, 'DELTA', SIGNATURE.length] },
   { path: 'known', bytes: LARGE, task: [0, 4, 'DIGEST'] },
-] satisfies readonly { path: string, bytes: Uint8Array, task: Task }[]).map(file => ({ ...file, path: file.path as RelativePath, task: file.task as Task }))
+] satisfies readonly { path: string, bytes: Uint8Array, task: Task }[])
+  .map(file => ({ ...file, path: file.path as RelativePath, task: file.task as Task }))
 
 type Send = (connection: Connection) => Promise<void>
 
-const say = (message: Message): Send => async connection => { await connection.send(message) }
-const raw = (type: 'PACK' | 'DATA' | 'DELTA' | 'LISTINGS' | 'SIGNATURE', payload: Uint8Array, flags = 0): Send => async connection => { await connection.sendRaw(type, [payload], flags) }
+const sendMessage = (message: Message): Send => async connection => { await connection.send(message) }
+const raw = (type: RawFrameType, payload: Uint8Array, flags = 0): Send => async connection => {
+  await connection.sendRaw(type, [payload], flags)
+}
 
 function pack (...files: readonly { task: number, bytes: Uint8Array, digest?: Uint8Array }[]): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.concat(files.map(({ task, bytes, digest }) => {
@@ -48,17 +51,25 @@ function delta (task: number, write: (writer: DeltaWriter) => void): Send {
   return async connection => { await connection.sendFrame(writer.take() as Uint8Array) }
 }
 
-const header = (task: number, offset: number, content: 'DATA' | 'DELTA' | 'NONE', sizeBytes = LARGE.length): Send => say({ type: 'FILE_HEADER', task, offset, content, sizeBytes })
-const end = (task: number, digest: Uint8Array = hashBytes(LARGE)): Send => say({ type: 'FILE_END', task, digest: digest as Digest })
-const vanished = (task: number): Send => say({ type: 'FILE_PROBLEM', task, code: 'VANISHED', message: '' })
+const header = (task: number, offset: number, content: FileHeader['content'], sizeBytes = LARGE.length): Send => {
+  return sendMessage({ type: 'FILE_HEADER', task, offset, content, sizeBytes })
+}
+const end = (task: number, digest: Uint8Array = hashBytes(LARGE)): Send => sendMessage({ type: 'FILE_END', task, digest: digest as Digest })
+const vanished = (task: number): Send => sendMessage({ type: 'FILE_PROBLEM', task, code: 'VANISHED', message: '' })
 const compressed = (sizeBytes: number, packed: Uint8Array): Send => {
   const length = Buffer.alloc(4)
   length.writeUInt32BE(sizeBytes)
   return raw('PACK', Buffer.concat([length, packed]), FLAG_ZSTD)
 }
 
-/** Lets a client say these things to the real receiving side. */
-async function receive (sends: readonly Send[], init: Partial<ReceiveFilesInit> = {}): Promise<{ result: ReceivedFiles | Error, store: MemoryStore, staged: ReadonlyMap<string, Uint8Array> }> {
+interface Received {
+  readonly result: ReceivedFiles | Error
+  readonly store: MemoryStore
+  readonly staged: ReadonlyMap<string, Uint8Array>
+}
+
+/** Runs the real receiving side with a client that sends these frames. */
+async function receive (sends: readonly Send[], init: Partial<ReceiveFilesInit> = {}): Promise<Received> {
   const clock = new ManualClock()
   const [left, right] = memoryStreamPair()
   const client = openConnection({ stream: left, clock })
@@ -75,7 +86,7 @@ async function receive (sends: readonly Send[], init: Partial<ReceiveFilesInit> 
     await server.close(error)
     return error as Error
   })
-  for (const send of sends) await send(client).catch(() => { /* the server has closed already */ })
+  for (const send of sends) await send(client).catch(() => { /* the server has already closed */ })
   const result = await receiving
   await client.close()
   return { result, store, staged: staging.staged }
@@ -86,51 +97,56 @@ const REFUSED: readonly [string, string, readonly Send[]][] = [
   ['an end without a header', 'DATA_UNEXPECTED', [end(1)]],
   ['a pack for a task that does not exist', 'DATA_UNEXPECTED', [raw('PACK', pack({ task: 99, bytes: SMALL }))]],
   ['a packed file twice', 'DATA_UNEXPECTED', [raw('PACK', pack({ task: 0, bytes: SMALL }, { task: 0, bytes: SMALL }))]],
-  ['a packed file again later', 'DATA_UNEXPECTED', [raw('PACK', pack({ task: 0, bytes: SMALL })), raw('PACK', pack({ task: 0, bytes: SMALL }))]],
+  ['a packed file again later', 'DATA_UNEXPECTED',
+    [raw('PACK', pack({ task: 0, bytes: SMALL })), raw('PACK', pack({ task: 0, bytes: SMALL }))]],
   ['a packed file of another size', 'DATA_UNEXPECTED', [raw('PACK', pack({ task: 0, bytes: SMALL.subarray(1) }))]],
-  ['a pack where the rest was asked for', 'DATA_UNEXPECTED', [raw('PACK', pack({ task: 2, bytes: SMALL }))]],
-  ['a pack that is cut', 'FRAME_MALFORMED', [raw('PACK', pack({ task: 0, bytes: SMALL }).subarray(0, 42))]],
+  ['a pack although the rest was asked for', 'DATA_UNEXPECTED', [raw('PACK', pack({ task: 2, bytes: SMALL }))]],
+  ['a truncated pack', 'FRAME_MALFORMED', [raw('PACK', pack({ task: 0, bytes: SMALL }).subarray(0, 42))]],
   ['a header for a task that does not exist', 'DATA_UNEXPECTED', [header(99, 0, 'DATA')]],
   ['a header of another size', 'DATA_UNEXPECTED', [header(1, 0, 'DATA', LARGE.length + 1)]],
   ['a header with an offset that was not asked for', 'DATA_UNEXPECTED', [header(1, 100_000, 'DATA')]],
-  ['a header from the start where the rest was asked for', 'DATA_UNEXPECTED', [header(2, 0, 'DATA')]],
-  ['a difference that was not asked for', 'DATA_UNEXPECTED', [header(1, 0, 'DELTA')]],
-  ['a digest alone that was not asked for', 'DATA_UNEXPECTED', [header(1, 0, 'NONE')]],
-  ['data where only a digest was asked for', 'DATA_UNEXPECTED', [header(4, 0, 'DATA')]],
+  ['a header from the start although the rest was asked for', 'DATA_UNEXPECTED', [header(2, 0, 'DATA')]],
+  ['a delta that was not asked for', 'DATA_UNEXPECTED', [header(1, 0, 'DELTA')]],
+  ['only a digest although content was asked for', 'DATA_UNEXPECTED', [header(1, 0, 'NONE')]],
+  ['data although only a digest was asked for', 'DATA_UNEXPECTED', [header(4, 0, 'DATA')]],
   ['a header in the middle of a file', 'DATA_UNEXPECTED', [header(1, 0, 'DATA'), header(2, 100_000, 'DATA')]],
   ['a pack in the middle of a file', 'DATA_UNEXPECTED', [header(1, 0, 'DATA'), raw('PACK', pack({ task: 0, bytes: SMALL }))]],
   ['data of another file', 'DATA_UNEXPECTED', [header(1, 0, 'DATA'), data(2, LARGE)]],
   ['more data than announced', 'DATA_UNEXPECTED', [header(1, 0, 'DATA'), data(1, LARGE), data(1, SMALL)]],
   ['less data than announced', 'DATA_UNEXPECTED', [header(1, 0, 'DATA'), data(1, LARGE.subarray(1)), end(1)]],
   ['the end of another file', 'DATA_UNEXPECTED', [header(1, 0, 'DATA'), data(1, LARGE), end(2)]],
-  ['data behind a digest alone', 'DATA_UNEXPECTED', [header(4, 0, 'NONE'), data(4, SMALL)]],
-  ['a file again that was sent', 'DATA_UNEXPECTED', [header(1, 0, 'DATA'), data(1, LARGE), end(1), header(1, 0, 'DATA')]],
+  ['data after a digest header', 'DATA_UNEXPECTED', [header(4, 0, 'NONE'), data(4, SMALL)]],
+  ['a file that was already sent', 'DATA_UNEXPECTED', [header(1, 0, 'DATA'), data(1, LARGE), end(1), header(1, 0, 'DATA')]],
   ['a problem for a task that does not exist', 'DATA_UNEXPECTED', [vanished(99)]],
-  ['a problem for a file that was sent', 'DATA_UNEXPECTED', [raw('PACK', pack({ task: 0, bytes: SMALL })), vanished(0)]],
-  ['a problem for another file than the open one', 'DATA_UNEXPECTED', [header(1, 0, 'DATA'), vanished(0)]],
+  ['a problem for a file that was already sent', 'DATA_UNEXPECTED', [raw('PACK', pack({ task: 0, bytes: SMALL })), vanished(0)]],
+  ['a problem of another file than the open one', 'DATA_UNEXPECTED', [header(1, 0, 'DATA'), vanished(0)]],
   ['an empty DATA', 'FRAME_MALFORMED', [header(1, 0, 'DATA'), data(1, new Uint8Array(0))]],
-  ['a difference inside plain data', 'DATA_UNEXPECTED', [header(1, 0, 'DATA'), delta(1, writer => { writer.copy(0, 10) })]],
-  ['plain data inside a difference', 'DATA_UNEXPECTED', [header(3, 0, 'DELTA'), data(3, LARGE)]],
-  ['a copy beyond the old file', 'DATA_UNEXPECTED', [header(3, 0, 'DELTA'), delta(3, writer => { writer.copy(399_999, 2) })]],
+  ['a delta inside plain data', 'DATA_UNEXPECTED', [header(1, 0, 'DATA'), delta(1, writer => { writer.copy(0, 10) })]],
+  ['plain data inside a delta', 'DATA_UNEXPECTED', [header(3, 0, 'DELTA'), data(3, LARGE)]],
+  ['a copy beyond the end of the old file', 'DATA_UNEXPECTED', [header(3, 0, 'DELTA'), delta(3, writer => { writer.copy(399_999, 2) })]],
   ['a copy longer than the new file', 'DATA_UNEXPECTED', [header(3, 0, 'DELTA'), delta(3, writer => { writer.copy(0, 300_001) })]],
   ['a copy of nothing', 'DATA_UNEXPECTED', [header(3, 0, 'DELTA'), delta(3, writer => { writer.copy(5, 0) })]],
-  ['a copy beyond any file', 'FRAME_MALFORMED', [header(3, 0, 'DELTA'), delta(3, writer => { writer.copy(2 ** 52, 4) })]],
-  ['an operation that is not known', 'FRAME_MALFORMED', [header(3, 0, 'DELTA'), raw('DELTA', Buffer.of(0, 0, 0, 3, 7, 0))]],
-  ['an operation that is cut', 'FRAME_MALFORMED', [header(3, 0, 'DELTA'), raw('DELTA', Buffer.of(0, 0, 0, 3, 0, 0))]],
+  ['a copy beyond the largest file', 'FRAME_MALFORMED', [header(3, 0, 'DELTA'), delta(3, writer => { writer.copy(2 ** 52, 4) })]],
+  ['an unknown operation', 'FRAME_MALFORMED', [header(3, 0, 'DELTA'), raw('DELTA', Buffer.of(0, 0, 0, 3, 7, 0))]],
+  ['a truncated operation', 'FRAME_MALFORMED', [header(3, 0, 'DELTA'), raw('DELTA', Buffer.of(0, 0, 0, 3, 0, 0))]],
   ['an operation longer than its frame', 'FRAME_MALFORMED', [header(3, 0, 'DELTA'), raw('DELTA', Buffer.of(0, 0, 0, 3, 1, 0, 0, 1, 0, 9))]],
-  ['an empty difference', 'FRAME_MALFORMED', [header(3, 0, 'DELTA'), raw('DELTA', Buffer.of(0, 0, 0, 3))]],
+  ['an empty delta', 'FRAME_MALFORMED', [header(3, 0, 'DELTA'), raw('DELTA', Buffer.of(0, 0, 0, 3))]],
   ['a listing', 'MESSAGE_UNEXPECTED', [raw('LISTINGS', SMALL)]],
-  ['a page of tasks', 'MESSAGE_UNEXPECTED', [say({ type: 'TASKS', first: 0, tasks: [], last: true })]],
-  ['a compressed frame that claims nothing', 'FRAME_MALFORMED', [compressed(0, zstdCompressSync(SMALL))]],
-  ['a compressed frame that claims too much', 'FRAME_MALFORMED', [compressed(2 ** 31, zstdCompressSync(SMALL))]],
-  ['a compressed frame that holds less than it claims', 'FRAME_MALFORMED', [compressed(46, zstdCompressSync(pack({ task: 0, bytes: SMALL })))]],
-  ['a compressed frame that holds more than it claims', 'FRAME_MALFORMED', [compressed(44, zstdCompressSync(pack({ task: 0, bytes: SMALL })))]],
-  ['a compressed frame of 8 KiB that holds 256 MiB', 'FRAME_MALFORMED', [compressed(1 << 20, zstdCompressSync(new Uint8Array(1 << 28)))]],
-  ['a compressed frame with another behind it', 'FRAME_MALFORMED', [compressed(45, Buffer.concat([zstdCompressSync(pack({ task: 0, bytes: SMALL })), zstdCompressSync(SMALL)]))]],
-  ['a compressed frame that is noise', 'FRAME_MALFORMED', [compressed(45, randomBytes(60, 33))]],
+  ['a page of tasks', 'MESSAGE_UNEXPECTED', [sendMessage({ type: 'TASKS', first: 0, tasks: [], last: true })]],
+  ['a compressed frame that announces no bytes', 'FRAME_MALFORMED', [compressed(0, zstdCompressSync(SMALL))]],
+  ['a compressed frame that announces too many bytes', 'FRAME_MALFORMED', [compressed(2 ** 31, zstdCompressSync(SMALL))]],
+  ['a compressed frame with less content than announced', 'FRAME_MALFORMED',
+    [compressed(46, zstdCompressSync(pack({ task: 0, bytes: SMALL })))]],
+  ['a compressed frame with more content than announced', 'FRAME_MALFORMED',
+    [compressed(44, zstdCompressSync(pack({ task: 0, bytes: SMALL })))]],
+  ['a compressed frame of 8 KiB that expands to 256 MiB', 'FRAME_MALFORMED',
+    [compressed(1 << 20, zstdCompressSync(new Uint8Array(1 << 28)))]],
+  ['a compressed frame followed by another', 'FRAME_MALFORMED',
+    [compressed(45, Buffer.concat([zstdCompressSync(pack({ task: 0, bytes: SMALL })), zstdCompressSync(SMALL)]))]],
+  ['a compressed frame of noise', 'FRAME_MALFORMED', [compressed(45, randomBytes(60, 33))]],
 ]
 
-describe('a client that breaks the protocol ends its session, and nothing wrong is staged:', () => {
+describe('the session ends and nothing wrong is staged if a client sends', () => {
   test.each(REFUSED)('%s', async (_, code, sends) => {
     const { result, staged } = await receive(sends, { decompress: zstdDecompress })
     expect(result).toMatchObject({ code })
@@ -138,19 +154,19 @@ describe('a client that breaks the protocol ends its session, and nothing wrong 
   })
 })
 
-test('a compressed frame that was not agreed on ends the session', async () => {
+test('a compressed frame ends the session if compression was not agreed on', async () => {
   const { result, staged } = await receive([compressed(45, zstdCompressSync(pack({ task: 0, bytes: SMALL })))])
   expect(result).toMatchObject({ code: 'MESSAGE_UNEXPECTED' })
   expect(staged.size).toBe(0)
 })
 
-test('the open file of a session that breaks is left for a resume', async () => {
+test('the open file of a failed session is kept for a resume', async () => {
   const { result, store } = await receive([header(1, 0, 'DATA'), data(1, LARGE.subarray(0, 200_000)), data(2, SMALL)])
   expect(result).toMatchObject({ code: 'DATA_UNEXPECTED' })
   expect(store.partial.get('large' as RelativePath)).toEqual(LARGE.subarray(0, 200_000))
 })
 
-test('wrong digests are problems of their files alone', async () => {
+test('a wrong digest is a problem of its file only', async () => {
   const wrong = hashBytes(Uint8Array.of(1))
   const { result, staged } = await receive([
     raw('PACK', pack({ task: 0, bytes: SMALL, digest: wrong })),
@@ -160,12 +176,16 @@ test('wrong digests are problems of their files alone', async () => {
     header(4, 0, 'NONE'), end(4),
   ])
   expect(result).toMatchObject({ files: 2, bytes: 600_000, problemCount: 3, refused: 3 })
-  expect((result as ReceivedFiles).problems.map(({ path, code }) => `${path} ${code}`).sort()).toEqual(['known DIGEST_MISMATCH', 'large DIGEST_MISMATCH', 'small DIGEST_MISMATCH'])
+  const problems = (result as ReceivedFiles).problems.map(({ path, code }) => `${path} ${code}`)
+  expect(problems.sort()).toEqual(['known DIGEST_MISMATCH', 'large DIGEST_MISMATCH', 'small DIGEST_MISMATCH'])
   expect([...staged.keys()].sort()).toEqual(['delta', 'rest'])
 })
 
-test('the words of a problem are the catalogue\'s, whatever the client says', async () => {
-  const { result } = await receive([0, 1, 2, 3, 4].map(task => say({ type: 'FILE_PROBLEM', task, code: 'UNREADABLE', message: task === 0 ? 'Call this number' : 'it cannot be read: EIO' })))
+test('the text of a problem is our own, whatever the client sends', async () => {
+  const { result } = await receive([0, 1, 2, 3, 4].map(task => {
+    const message = task === 0 ? 'Call this number' : 'it cannot be read: EIO'
+    return sendMessage({ type: 'FILE_PROBLEM', task, code: 'UNREADABLE', message })
+  }))
   expect(result).toMatchObject({ problemCount: 5, refused: 0 })
   expect((result as ReceivedFiles).problems.slice(0, 2)).toEqual([
     { path: 'small', code: 'UNREADABLE', message: 'it cannot be read' },
@@ -173,6 +193,6 @@ test('the words of a problem are the catalogue\'s, whatever the client says', as
   ])
 })
 
-test('frames are what this file thinks they are', () => {
+test('a packed record has the size that these tests assume', () => {
   expect(encodeFrame('PACK', [pack({ task: 0, bytes: SMALL })]).length).toBe(FRAME_HEADER_BYTES + 45)
 })

@@ -2,18 +2,18 @@ import { expect, test } from 'vitest'
 import { MovingRate, ProgressMeter } from '@filesync/transfer'
 import type { TransferProgress } from '@filesync/transfer'
 
-test('a steady stream is shown as what it is, at every moment', () => {
+test('a steady stream has its rate at every moment', () => {
   const rate = new MovingRate(0)
   for (let nowMs = 18; nowMs < 30_000; nowMs += 18) {
     rate.record(nowMs, nowMs * 57_000)
     if (nowMs < 1_000) expect(rate.perSecond(nowMs)).toBeLessThanOrEqual(57_000_000)
-    // Also between two notes, which are up to 100 ms apart.
+    // Also between two records, which are up to 100 ms apart.
     else for (const later of [0, 50, 100]) expect(Math.abs(rate.perSecond(nowMs + later) / 57_000_000 - 1)).toBeLessThan(0.11)
   }
   expect(rate.perSecond(29_990) / 57_000_000).toBeCloseTo(1, 1)
 })
 
-test('a burst at the beginning is no rate', () => {
+test('a burst at the start is not extrapolated', () => {
   const rate = new MovingRate(0)
   rate.record(1, 1 << 20)
   expect(rate.perSecond(1)).toBe(1 << 20)
@@ -21,7 +21,7 @@ test('a burst at the beginning is no rate', () => {
   expect(rate.perSecond(2_000)).toBe(1 << 20)
 })
 
-test('what stands still fades within the span, and is 0 after it', () => {
+test('the rate of a stalled transfer decreases within the window, and is 0 after it', () => {
   const rate = new MovingRate(0)
   for (let nowMs = 0; nowMs <= 20_000; nowMs += 100) rate.record(nowMs, nowMs)
   expect(rate.perSecond(20_000)).toBeCloseTo(1000, -1)
@@ -31,7 +31,7 @@ test('what stands still fades within the span, and is 0 after it', () => {
   expect(rate.perSecond(40_000)).toBe(500)
 })
 
-test('what the server had of a file already is progress, but not speed', () => {
+test('what the server already had of a file counts as progress, but not as speed', () => {
   const reports: TransferProgress[] = []
   const meter = new ProgressMeter(report => reports.push(report), 0)
   meter.bytesWanted = 3_000_000_000

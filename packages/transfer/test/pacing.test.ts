@@ -26,7 +26,7 @@ function logText (lines: number): Uint8Array {
 
 const decompress: Decompress = async (bytes, sizeBytes) => new Uint8Array(zstdDecompressSync(bytes, { maxOutputLength: sizeBytes }))
 
-/** Carries so many bytes a second of the clock. */
+/** A stream that carries this many bytes per second of the clock. */
 function slowLink (stream: ByteStream, bytesPerSecond: number, clock: ManualClock): ByteStream {
   return {
     read: async () => await stream.read(),
@@ -39,8 +39,14 @@ function slowLink (stream: ByteStream, bytesPerSecond: number, clock: ManualCloc
   }
 }
 
-/** How long a sync takes on a clock that is turned on whenever everything waits, and what went over the link. */
-async function timedSync (init: { content: Uint8Array, bytesPerSecond: number, client: Partial<SendFilesInit> }): Promise<{ durationMs: number, bytesReceived: number }> {
+interface TimedSyncInit {
+  readonly content: Uint8Array
+  readonly bytesPerSecond: number
+  readonly client: Partial<SendFilesInit>
+}
+
+/** Runs a sync on a clock that advances whenever everything waits. Returns its duration and what went over the link. */
+async function timedSync (init: TimedSyncInit): Promise<{ durationMs: number, bytesReceived: number }> {
   const clock = new ManualClock()
   const tree = memoryTree({ log: init.content }, hashBytes)
   const [left, right] = memoryStreamPair({ capacityBytes: 64 << 20 })
@@ -64,13 +70,13 @@ async function timedSync (init: { content: Uint8Array, bytesPerSecond: number, c
   return { durationMs: state.durationMs, bytesReceived: serverConnection.bytesReceived }
 }
 
-test('progress tells of compression where content shrinks, and not where that is only tried', async () => {
+test('progress reports compression if content shrinks, and not if it was only tried', async () => {
   for (const [content, shrinks] of [[logText(100_000), true], [randomBytes(4 * MEBIBYTE, 72), false]] as const) {
-    const told: boolean[] = []
-    const onProgress = ({ bytes, isCompressing }: TransferProgress): void => { if (bytes > 0) told.push(isCompressing) }
+    const reported: boolean[] = []
+    const onProgress = ({ bytes, isCompressing }: TransferProgress): void => { if (bytes > 0) reported.push(isCompressing) }
     await timedSync({ content, bytesPerSecond: 2_500_000, client: { compression: 'always', onProgress } })
-    expect(told.length).toBeGreaterThan(2)
-    expect(new Set(told)).toEqual(new Set([shrinks]))
+    expect(reported.length).toBeGreaterThan(2)
+    expect(new Set(reported)).toEqual(new Set([shrinks]))
   }
 })
 
@@ -82,42 +88,46 @@ test('a link of 20 Mbit/s carries text three times as fast when compression is a
   expect(automatic.durationMs).toBeLessThan(plain.durationMs / 3)
 })
 
-test('automatic compression goes off on a fast link', async () => {
+test('automatic compression is switched off on a fast link', async () => {
   const content = logText(200_000)
   const { bytesReceived } = await timedSync({ content, bytesPerSecond: Infinity, client: { compression: 'auto' } })
   expect(bytesReceived).toBeGreaterThan(content.length / 2)
 })
 
-test('what does not shrink is sent as it is, though compression is on', async () => {
+test('content that does not shrink is sent plain, even with compression', async () => {
   const content = randomBytes(3_000_000, 72)
   const { bytesReceived } = await timedSync({ content, bytesPerSecond: Infinity, client: { compression: 'always' } })
   expect(bytesReceived).toBeLessThan(content.length + 1000)
 })
 
-test('compressed packs and pieces arrive as they were, through the thread pool too', async () => {
-  const tree = memoryTree({ log: logText(20_000), noise: randomBytes(2_000_000, 73), a: 'a'.repeat(5000), b: randomBytes(3000, 74), c: '' }, hashBytes)
+test('compressed packs and pieces arrive unchanged, also through the thread pool', async () => {
+  const tree = memoryTree({
+    log: logText(20_000), noise: randomBytes(2_000_000, 73), a: 'a'.repeat(5000), b: randomBytes(3000, 74), c: '',
+  }, hashBytes)
   const store = new MemoryStore()
   const source = new MemorySource({ content: path => tree.content(path), hashBytes, createHasher, compress: zstdCompress })
-  const { server, serverConnection } = await sync({ tree, store, source, client: { compression: 'always' }, server: { decompress: zstdDecompress } })
+  const { server, serverConnection } = await sync({
+    tree, store, source, client: { compression: 'always' }, server: { decompress: zstdDecompress },
+  })
   expect(server).toMatchObject({ files: 5, bytes: tree.bytes, problemCount: 0 })
   expect(serverConnection.bytesReceived).toBeLessThan(tree.bytes * 0.75)
   for (const [path, bytes] of store.files) expect(Buffer.compare(bytes, tree.content(path) as Uint8Array)).toBe(0)
 })
 
-test('a limit holds, whatever the link could carry', async () => {
+test('a rate limit holds, however fast the link is', async () => {
   const content = randomBytes(3_000_000, 75)
   const { durationMs } = await timedSync({ content, bytesPerSecond: Infinity, client: { limitBytesPerSecond: 500_000 } })
   expect(durationMs).toBeGreaterThan(5_700)
   expect(durationMs).toBeLessThan(6_100)
 })
 
-test('a token bucket lets the burst pass and then the rate', () => {
+test('a token bucket lets the burst pass, then the rate', () => {
   const bucket = new TokenBucket({ bytesPerSecond: 1000, burstBytes: 500, nowMs: 0 })
   expect(bucket.take(500, 0)).toBe(0)
   expect(bucket.take(100, 0)).toBe(100)
   expect(bucket.take(100, 100)).toBe(100)
   expect(bucket.take(500, 60_000)).toBe(0)
-  // A clock that was set back gives no tokens, and takes none.
+  // A clock that was set back neither adds nor removes tokens.
   expect(bucket.take(1000, 59_000)).toBe(1000)
   expect(() => new TokenBucket({ bytesPerSecond: 0, burstBytes: 1, nowMs: 0 })).toThrow(RangeError)
 })
@@ -130,7 +140,7 @@ test('compression is on while the link is slow and the limit, and off otherwise'
   choice.sent({ bytes: MEBIBYTE, waitedMs: 10, nowMs: 20 })
   choice.sent({ bytes: 10 * MEBIBYTE, waitedMs: 900, nowMs: 1000 })
   expect(choice.isOn).toBe(true)
-  // The reader is slower than the link: nothing is learnt about the link, except that it is not fast.
+  // The reader is slower than the link: nothing is known about the link, except that it is not fast.
   choice.sent({ bytes: MEBIBYTE, waitedMs: 100, nowMs: 2000 })
   expect(choice.isOn).toBe(true)
   choice.sent({ bytes: 900 * MEBIBYTE, waitedMs: 900, nowMs: 3000 })
@@ -143,7 +153,7 @@ test('compression is on while the link is slow and the limit, and off otherwise'
   }
 })
 
-test('progress tells rate and time left, at most ten times a second', () => {
+test('progress reports rate and remaining time, at most ten times a second', () => {
   const reports: TransferProgress[] = []
   const meter = new ProgressMeter(report => reports.push(report), 0)
   meter.filesWanted = 10

@@ -20,7 +20,7 @@ test('items come in order, before and after the end', async () => {
   expect(queue.length).toBe(0)
 })
 
-test('what was taken is not held on to', async () => {
+test('taken items are not retained', async () => {
   const queue = new Queue<{ frame: Uint8Array }>()
   const taken: WeakRef<object>[] = []
   for (let i = 0; i < 500; i++) queue.push({ frame: new Uint8Array(8) })
@@ -31,7 +31,7 @@ test('what was taken is not held on to', async () => {
   expect(queue.length).toBe(100)
 })
 
-test('a failure reaches whoever waits', async () => {
+test('a failure rejects waiting and later takes', async () => {
   const queue = new Queue<number>()
   const waiting = queue.take()
   queue.fail(new Error('over'))

@@ -33,14 +33,14 @@ test('a file on disk has the signature of its bytes', async () => {
   expect(new Signature(signature ?? BYTES)).toMatchObject({ fileBytes: BYTES.length, averageBits: 16 })
 })
 
-test('a file that is shorter than told, or cannot be read, has none', async () => {
+test('a file that is shorter than its given size or cannot be read has no signature', async () => {
   await expect(signer.sign(fd, BYTES.length + 1)).resolves.toBeUndefined()
   const unreadable = openSync(directory, 'r')
   await expect(signer.sign(unreadable, BYTES.length)).resolves.toBeUndefined()
   closeSync(unreadable)
 })
 
-test('signing stops when it is told to', async () => {
+test('signing stops when it is aborted', async () => {
   const stopping = new AbortController()
   const first = signer.sign(fd, BYTES.length)
   const second = signer.sign(fd, BYTES.length, stopping.signal)
@@ -50,9 +50,9 @@ test('signing stops when it is told to', async () => {
   await expect(signer.sign(fd, BYTES.length, stopping.signal)).rejects.toMatchObject({ code: 'ABORTED' })
 })
 
-test('a closed signer rejects what is under way and what comes', async () => {
+test('a closed signer rejects pending and later calls', async () => {
   const closing = openSigner()
-  const underWay = closing.sign(fd, BYTES.length)
-  await Promise.all([expect(underWay).rejects.toMatchObject({ code: 'ABORTED' }), closing.close()])
+  const pending = closing.sign(fd, BYTES.length)
+  await Promise.all([expect(pending).rejects.toMatchObject({ code: 'ABORTED' }), closing.close()])
   await expect(closing.sign(fd, BYTES.length)).rejects.toMatchObject({ code: 'ABORTED' })
 })

@@ -15,7 +15,7 @@ async function pageSizes (tasks: Iterable<Task | Promise<Task>>): Promise<[numbe
   return sizes
 }
 
-test('pages behind the first one are full, and the last one says so', async () => {
+test('pages after the first are full, and the last one is marked', async () => {
   const whole: Task = [0, 0]
   expect(await pageSizes([])).toEqual([[0, true]])
   expect(await pageSizes([whole])).toEqual([[1, true]])
@@ -24,13 +24,13 @@ test('pages behind the first one are full, and the last one says so', async () =
   expect(await pageSizes(new Array<Task>(1024 + LIMITS.tasksPerPage + 1).fill(whole))).toEqual([[1024, false], [8192, false], [1, true]])
 })
 
-test('a page holds signatures up to a bound, and one of any size', async () => {
+test('the signatures of a page are limited, except for a single larger one', async () => {
   const large: Task = [0, 0, 'DELTA', 40 << 20]
   const small: Task = [0, 0, 'DELTA', 6 << 20]
   expect(await pageSizes([large, large, small, small, small, [0, 0]])).toEqual([[1, false], [1, false], [2, false], [2, true]])
 })
 
-test('tasks that are slow to come do not hold up those before', async () => {
+test('slow tasks do not delay those before them', async () => {
   const clock = new ManualClock()
   let release: () => void = () => { /* set below */ }
   const gate = new Promise<void>(resolve => { release = resolve })
@@ -49,7 +49,7 @@ test('tasks that are slow to come do not hold up those before', async () => {
   expect(clock.scheduled).toBe(0)
 })
 
-test('large files with a copy at the server are asked for as a difference', async () => {
+test('large files with a copy on the server are asked for as deltas', async () => {
   const old = randomBytes(600_000, 91)
   const tree = memoryTree({ changed: new Uint8Array([...old, 1]), fresh: randomBytes(600_000, 92), small: 'text' }, hashBytes)
   const store = new MemoryStore()
@@ -74,7 +74,7 @@ test('large files with a copy at the server are asked for as a difference', asyn
   expect(() => signature(0)).toThrow(RangeError)
 })
 
-test('a file that was begun is continued where most of it is there', async () => {
+test('a partial with most of the file is continued', async () => {
   const present = { sizeBytes: 8_000_000, sign: async () => new Uint8Array(100) }
   const at = async (offset: number): Promise<Task | undefined> => {
     const [task] = deltaTasks({ tasks: [[0, 0, 'RESUME', offset]], sizeOf: () => 10_000_000, present: async () => present }).tasks
@@ -84,7 +84,7 @@ test('a file that was begun is continued where most of it is there', async () =>
   expect(await at(3_999_999)).toEqual([0, 0, 'DELTA', 100])
 })
 
-test('a file of which much is there is continued, however large it is', async () => {
+test('a large partial is continued, however large the file is', async () => {
   const present = { sizeBytes: 8e9, sign: async () => new Uint8Array(100) }
   const at = async (offset: number): Promise<Task | undefined> => {
     const [task] = deltaTasks({ tasks: [[0, 0, 'RESUME', offset]], sizeOf: () => 8e9, present: async () => present }).tasks
@@ -100,7 +100,7 @@ test('a file whose copy cannot be read is asked for whole', async () => {
   for (const task of tasks) expect(await task).toEqual([0, 0])
 })
 
-test('the first answers decide how fast more is asked for', async () => {
+test('the window of tasks grows with the answers', async () => {
   const outstanding = new OutstandingTasks(() => ({ path: 'a' as RelativePath, sizeBytes: 1 }))
   const tasks = (count: number): Task[] => new Array<Task>(count).fill([0, 0])
   await outstanding.add(tasks(1024), false)
@@ -116,7 +116,7 @@ test('the first answers decide how fast more is asked for', async () => {
   expect(outstanding.asked).toBe(1024 + LIMITS.tasksPerPage)
 })
 
-test('a client that has answered everything is asked for more whatever the window', async () => {
+test('a client that has answered everything is asked for more, whatever the window', async () => {
   const outstanding = new OutstandingTasks(() => ({ path: 'a' as RelativePath, sizeBytes: 1 }))
   await outstanding.add([[0, 0]], false)
   const next = outstanding.add(new Array<Task>(LIMITS.tasksPerPage).fill([0, 1]), true)

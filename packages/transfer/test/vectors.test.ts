@@ -34,9 +34,9 @@ async function refusal (work: () => unknown): Promise<string> {
   }
 }
 
-test('the gear numbers', () => { expect(Array.from(GEAR, number => number >>> 0)).toEqual(vectors<number>('gear')) })
+test('the gear table equals its vector', () => { expect(Array.from(GEAR, number => number >>> 0)).toEqual(vectors<number>('gear')) })
 
-test('where chunks end', () => {
+test('chunks end where the vectors say', () => {
   for (const { seed, sizeBytes, bits, cuts } of vectors<Cuts>('cuts')) {
     const content = vectorContent(seed, sizeBytes)
     expect(cuts.length).toBeGreaterThan(2)
@@ -44,7 +44,7 @@ test('where chunks end', () => {
   }
 })
 
-test('signatures', () => {
+test('signatures equal their vectors', () => {
   for (const { seed, sizeBytes, bits, hex } of vectors<SignatureVector>('signatures').filter(vector => !('refused' in vector))) {
     const builder = new SignatureBuilder({ averageBits: bits, cuts: plainCutFinder(bits), hash: hashBytes })
     builder.push(vectorContent(seed, sizeBytes))
@@ -53,17 +53,20 @@ test('signatures', () => {
   }
 })
 
-test('signatures that are refused', async () => {
+test('invalid signatures are rejected', async () => {
   const refused = vectors<Refused>('signatures').filter(vector => 'refused' in vector)
   expect(refused.length).toBeGreaterThan(3)
   for (const { hex, refused: code, why } of refused) expect(await refusal(() => new Signature(bytesOf(hex))), why).toBe(code)
 })
 
-test('differences', () => {
+test('deltas equal their vectors', () => {
   for (const { hex, task, operations } of vectors<Delta>('deltas').filter(vector => !('refused' in vector))) {
     const read = readDelta(bytesOf(hex))
     expect(read.task).toBe(task)
-    expect([...read.operations].map(operation => operation.kind === 'COPY' ? { copy: [operation.offset, operation.lengthBytes] } : { data: hexOf(operation.content) })).toEqual(operations)
+    const found = [...read.operations].map(operation => {
+      return operation.kind === 'COPY' ? { copy: [operation.offset, operation.lengthBytes] } : { data: hexOf(operation.content) }
+    })
+    expect(found).toEqual(operations)
     const writer = new DeltaWriter(task)
     for (const { copy, data } of operations) {
       if (copy !== undefined) writer.copy(...copy)
@@ -74,21 +77,23 @@ test('differences', () => {
   }
 })
 
-test('differences that are refused', async () => {
+test('invalid deltas are rejected', async () => {
   const refused = vectors<Refused>('deltas').filter(vector => 'refused' in vector)
   expect(refused.length).toBeGreaterThan(4)
   for (const { hex, refused: code, why } of refused) expect(await refusal(() => [...readDelta(bytesOf(hex)).operations]), why).toBe(code)
 })
 
-test('compressed payloads', async () => {
+test('compressed payloads expand to their vectors', async () => {
   for (const { hex, content } of vectors<Compressed>('zstd').filter(vector => !('refused' in vector))) {
     expect(hexOf(await expandPayload(bytesOf(hex), zstdDecompress))).toBe(content)
   }
 })
 
-test('compressed payloads that are refused', async () => {
+test('invalid compressed payloads are rejected', async () => {
   const refused = vectors<Refused>('zstd').filter(vector => 'refused' in vector)
   expect(refused.length).toBeGreaterThan(4)
-  for (const { hex, refused: code, why } of refused) expect(await refusal(async () => await expandPayload(bytesOf(hex), zstdDecompress)), why).toBe(code)
+  for (const { hex, refused: code, why } of refused) {
+    expect(await refusal(async () => await expandPayload(bytesOf(hex), zstdDecompress)), why).toBe(code)
+  }
   expect(await refusal(async () => await expandPayload(bytesOf(refused[0]?.hex ?? ''), undefined))).toBe('MESSAGE_UNEXPECTED')
 })

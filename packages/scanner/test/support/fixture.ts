@@ -11,8 +11,8 @@ import type { ScannerInit } from '@filesync/scanner/node'
 import { EntryStat } from '../../src/entry-stat.ts'
 import { fillRecord } from '../../src/node/local-directory.ts'
 
-/** A file that was quiet long ago. */
-const QUIET = new Date('2020-01-02T03:04:05.678Z')
+/** An mtime of years ago, so that a file counts as settled. */
+const OLD_MTIME = new Date('2020-01-02T03:04:05.678Z')
 
 export function scratch (): string {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'filesync-scan-')))
@@ -20,13 +20,13 @@ export function scratch (): string {
   return directory
 }
 
-/** Writes files, quiet since years, with the directories they need. */
+/** Writes settled files and makes their parent directories. */
 export function write (root: string, files: Readonly<Record<string, string>>): void {
   for (const [path, text] of Object.entries(files)) {
     const file = join(root, path)
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, text)
-    utimesSync(file, QUIET, QUIET)
+    utimesSync(file, OLD_MTIME, OLD_MTIME)
   }
 }
 
@@ -41,7 +41,7 @@ export async function scanOnce (root: string, init: Partial<ScannerInit> = {}): 
   return await scanner.scan({ signal: AbortSignal.timeout(20_000) })
 }
 
-/** The root digest by the plainest means: one recursion, no threads, no rules. For trees without anything odd. */
+/** The root digest by plain recursion, without threads or rules. For trees without problems. */
 export function plainDigest (root: string): string {
   const read = (directory: string): Digest => {
     const names = readdirSync(directory).sort((left, right) => Buffer.compare(Buffer.from(left), Buffer.from(right)))

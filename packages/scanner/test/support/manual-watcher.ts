@@ -7,7 +7,7 @@ import { ReaderThreads } from '../../src/node/reader-threads.ts'
 import { TreeScanner } from '../../src/tree-scanner.ts'
 import type { TreeWatcher, WatchListener } from '../../src/tree-watcher.ts'
 
-/** A watch over nothing that is told by hand. */
+/** A watcher whose events the test reports. */
 export class ManualWatcher implements TreeWatcher {
   listener: WatchListener | undefined
   refusal: string | undefined
@@ -18,13 +18,18 @@ export class ManualWatcher implements TreeWatcher {
     return async () => { this.listener = undefined }
   }
 
-  report (...told: string[]): void {
-    this.listener?.changed(told as RelativePath[])
+  report (...paths: string[]): void {
+    this.listener?.changed(paths as RelativePath[])
   }
 }
 
-/** A scanner over a real directory whose watch begins and is then told by hand. */
-export async function openWithManualWatcher (root: string): Promise<{ readonly scanner: Scanner, readonly report: (paths: readonly string[]) => void }> {
+interface ManuallyWatched {
+  readonly scanner: Scanner
+  readonly report: (paths: readonly string[]) => void
+}
+
+/** A scanner over a real directory whose watch has started; the test reports its events. */
+export async function openWithManualWatcher (root: string): Promise<ManuallyWatched> {
   const watcher = new ManualWatcher()
   const reader = new ReaderThreads(2, { root, byDescriptor: process.platform === 'linux' })
   const scanner = new TreeScanner({ root: localRoot(root, undefined), reader, watcher, hash: hashBytes, clock: systemClock }, {

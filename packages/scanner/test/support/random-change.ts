@@ -12,13 +12,14 @@ function statOf (path: string): Stats | undefined {
 }
 
 /**
- * A path, there or not, in a directory that is there. Never behind a symbolic link: what happens there happens at another
- * path, and nobody would be told of this one.
+ * A path in an existing directory; it may exist or not. Never below a symbolic link, because events there would be reported
+ * for another path.
  */
-function place (root: string, pick: (below: number) => number): string {
+function pickPath (root: string, pick: (below: number) => number): string {
   let directory = ''
   for (let depth = 0; depth < 5 && pick(4) > 0; depth++) {
-    const inside = readdirSync(join(root, directory), { withFileTypes: true }).filter(entry => entry.isDirectory()).map(({ name }) => name).sort()
+    const entries = readdirSync(join(root, directory), { withFileTypes: true })
+    const inside = entries.filter(entry => entry.isDirectory()).map(({ name }) => name).sort()
     const name = inside[pick(Math.max(inside.length, 1))]
     if (name === undefined) break
     directory += `${name}/`
@@ -26,9 +27,9 @@ function place (root: string, pick: (below: number) => number): string {
   return `${directory}n${pick(9)}`
 }
 
-/** Does something to a tree and tells which paths it touched. */
+/** Makes a random change to a tree and returns the paths that it touched. */
 export function change (root: string, pick: (below: number) => number): RelativePath[] {
-  const path = place(root, pick)
+  const path = pickPath(root, pick)
   const full = join(root, path)
   const stat = statOf(full)
   const touched = [path as RelativePath]
@@ -46,7 +47,7 @@ export function change (root: string, pick: (below: number) => number): Relative
       if (stat?.isDirectory() !== true || pick(6) === 0) rmSync(full, { recursive: true, force: true })
       break
     case 4: {
-      const target = place(root, pick)
+      const target = pickPath(root, pick)
       const other = join(root, target)
       if (stat === undefined || statOf(other) !== undefined || other.startsWith(full)) break
       renameSync(full, other)
@@ -54,7 +55,7 @@ export function change (root: string, pick: (below: number) => number): Relative
       break
     }
     case 5:
-      // A directory that is changed while it has another name and then has its own again looks the same from above.
+      // A directory that is changed while it has another name, and is then renamed back, looks the same from above.
       if (stat?.isDirectory() === true) {
         const away = `${path}-away` as RelativePath
         renameSync(full, join(root, away))

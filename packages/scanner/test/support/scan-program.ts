@@ -1,4 +1,4 @@
-// Scans argv[2] and prints what it found, for tests that need another user or other mounts than their own.
+// Scans argv[2] and prints the result, for tests that need another user or other mounts.
 import { systemClock } from '@filesync/protocol/node'
 import { openScanner } from '@filesync/scanner/node'
 import { paths, problems } from './tree-text.ts'

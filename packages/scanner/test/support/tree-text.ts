@@ -3,7 +3,7 @@ import type { Digest, Entry, RelativePath } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import type { Snapshot } from '@filesync/scanner'
 
-/** All entries by path. Also proves that every digest is that of the listing it stands for. */
+/** All entries by path. Throws if a digest is not that of its listing. */
 export function entries (snapshot: Snapshot): Map<string, Entry> {
   const found = new Map<string, Entry>()
   const visit = (directory: RelativePath, digest: Digest): void => {

@@ -14,7 +14,7 @@ export interface WantedEntry {
   readonly at: readonly [listing: number, entry: number]
 }
 
-/** Has the client list its whole tree, and gives every file with the place that tasks name it by. */
+/** Has the client list its whole tree, and returns every file with the numbers by which tasks refer to it. */
 export function listAll (tree: Tree): { answers: ListingResponder, files: WantedEntry[] } {
   const answers = new ListingResponder(tree)
   const files: WantedEntry[] = []
@@ -48,7 +48,7 @@ export interface SyncInit {
   readonly store: MemoryStore
   readonly streams?: readonly [ByteStream, ByteStream]
   readonly clock?: Clock
-  /** How a file is asked for; whole, or the rest of it, unless told. */
+  /** How a file is asked for. Default: whole, or the rest of a partial. */
   readonly how?: (file: WantedEntry, store: MemoryStore) => Task | undefined
   readonly client?: Partial<SendFilesInit>
   readonly server?: Partial<ReceiveFilesInit>
@@ -66,7 +66,7 @@ function wholeOrRest ({ path, at }: WantedEntry, store: MemoryStore): Task {
   return offset === undefined || offset === 0 ? at : [...at, 'RESUME', offset]
 }
 
-/** One sync of everything, both real sides over a memory pair. What was staged whole is committed, also after a failure. */
+/** One sync of everything with both real sides over a memory pair. Whole staged files are committed even after a failure. */
 export async function sync (init: SyncInit): Promise<SyncResult> {
   const { answers, files } = listAll(init.tree)
   const clock = init.clock ?? new ManualClock()
@@ -77,9 +77,8 @@ export async function sync (init: SyncInit): Promise<SyncResult> {
     const task = (init.how ?? wholeOrRest)(file, init.store)
     return task === undefined ? [] : [{ file, task }]
   })
-  const staging = new MemoryStaging({
-    store: init.store, hashBytes, createHasher, pathOf: task => (wanted[task] as { file: WantedEntry }).file.path,
-  })
+  const fileOf = (task: number): WantedEntry => (wanted[task] as { file: WantedEntry }).file
+  const staging = new MemoryStaging({ store: init.store, hashBytes, createHasher, pathOf: task => fileOf(task).path })
   const send = async (): Promise<NextSync> => {
     return await sendFiles({ connection: clientConnection, answers, source: init.source, clock, ...init.client })
   }
@@ -87,15 +86,16 @@ export async function sync (init: SyncInit): Promise<SyncResult> {
     const received = await receiveFiles({
       connection: serverConnection,
       tasks: wanted.map(({ task }) => task),
-      describe: task => ({ path: (wanted[task] as { file: WantedEntry }).file.path, sizeBytes: (wanted[task] as { file: WantedEntry }).file.entry.sizeBytes }),
-      signature: task => signatureOf(init.store.files.get((wanted[task] as { file: WantedEntry }).file.path) as Uint8Array),
+      describe: task => ({ path: fileOf(task).path, sizeBytes: fileOf(task).entry.sizeBytes }),
+      signature: task => signatureOf(init.store.files.get(fileOf(task).path) as Uint8Array),
       staging,
       clock,
       ...init.server,
     })
     const { files, bytes, problems, problemCount } = received
     await serverConnection.send({
-      type: 'NEXT_SYNC', inMs: 1000, result: problemCount > 0 ? 'PROBLEMS' : 'OK', stored: { files, bytes, deleted: 0, renamed: 0 }, problems, problemCount,
+      type: 'NEXT_SYNC', inMs: 1000, result: problemCount > 0 ? 'PROBLEMS' : 'OK',
+      stored: { files, bytes, deleted: 0, renamed: 0 }, problems, problemCount,
     })
     return received
   }

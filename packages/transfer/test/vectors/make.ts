@@ -1,4 +1,4 @@
-/** Writes the files of vectors that are not there yet: `node --conditions=@filesync/source test/vectors/make.ts`. See README.md. */
+/** Writes missing files of vectors: `node --conditions=@filesync/source test/vectors/make.ts`. See README.md. */
 import { existsSync, writeFileSync } from 'node:fs'
 import { zstdCompressSync } from 'node:zlib'
 import { FRAME_HEADER_BYTES } from '@filesync/protocol'
@@ -8,7 +8,9 @@ import { GEAR, plainCutFinder } from '../../src/gear.ts'
 import { SignatureBuilder } from '../../src/signature.ts'
 import { vectorContent } from './content.ts'
 
-const CONTENTS = [{ seed: 1, sizeBytes: 1_000_000, bits: 16 }, { seed: 2, sizeBytes: 2_000_000, bits: 17 }, { seed: 3, sizeBytes: 4_000_000, bits: 18 }]
+const CONTENTS = [
+  { seed: 1, sizeBytes: 1_000_000, bits: 16 }, { seed: 2, sizeBytes: 2_000_000, bits: 17 }, { seed: 3, sizeBytes: 4_000_000, bits: 18 },
+]
 interface Operation { readonly copy?: readonly [offset: number, lengthBytes: number], readonly data?: string }
 const OPERATIONS: readonly (readonly Operation[])[] = [
   [{ copy: [0, 65_536] }], [{ data: '00' }],
@@ -44,7 +46,9 @@ const copyHeader = `${zeros}00`
 const malformed = (hex: string, why: string): unknown => ({ hex, refused: 'FRAME_MALFORMED', why })
 const FILES: Readonly<Record<string, readonly unknown[]>> = {
   gear: Array.from(GEAR, number => number >>> 0),
-  cuts: CONTENTS.map(content => ({ ...content, cuts: [...plainCutFinder(content.bits).push(vectorContent(content.seed, content.sizeBytes))] })),
+  cuts: CONTENTS.map(content => {
+    return { ...content, cuts: [...plainCutFinder(content.bits).push(vectorContent(content.seed, content.sizeBytes))] }
+  }),
   signatures: [
     ...CONTENTS.map(content => ({ ...content, hex: signature(content) })),
     malformed('01100000', 'a header that is cut'),
@@ -70,8 +74,8 @@ const FILES: Readonly<Record<string, readonly unknown[]>> = {
     malformed(compressed(text, 601), 'less than it claims'),
     malformed(compressed(text, 0), 'a claim of nothing'),
     malformed(compressed(text, 1_114_113), 'a claim of more than a frame'),
-    malformed(compressed(text) + hexOf(zstdCompressSync(text)), 'a second frame behind the first'),
-    malformed(`${compressed(text)}502a4d1800000000`, 'a skippable frame behind the first'),
+    malformed(compressed(text) + hexOf(zstdCompressSync(text)), 'a second frame after the first'),
+    malformed(`${compressed(text)}502a4d1800000000`, 'a skippable frame after the first'),
     malformed('00000258', 'nothing'),
   ],
 }
