@@ -95,7 +95,7 @@ export interface Area {
    * Compares copies that others hold with the stored ones. Resolves to one result for each copy, in their order; does not wait for
    * a sync. The next sync asks again for what turns out to be damaged, as after `verify`.
    */
-  checkSafe (copies: readonly OtherCopy[], options?: SafeCheckOptions): Promise<readonly SafeResult[]>
+  checkSafe (copies: readonly OtherCopy[], options?: SafeCheckOptions): Promise<readonly SafeCheckResult[]>
   /** Former states of a path and of everything below it, newest first. */
   versions (path: RelativePath): Promise<readonly Version[]>
   /**
@@ -140,7 +140,7 @@ export interface OtherCopy {
 }
 
 /** The result of a safe check for one copy; the verdicts are those of SAFE_ANSWER in docs/protocol.md. */
-export interface SafeResult {
+export interface SafeCheckResult {
   readonly verdict: 'safe' | 'absent' | 'different' | 'altered' | 'damaged'
   /** When the content became durable, milliseconds since the Unix epoch; absent for links. */
   readonly storedAtMs?: number

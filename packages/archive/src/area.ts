@@ -3,7 +3,7 @@ import type { Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './store/archive-index.ts'
 import type {
   AdoptOptions, AdoptOutcome, Area, ArchiveSettings, DamageReport, ExternalChanges, MirrorLimits, MirrorSize, OtherCopy, RestoreOptions,
-  SafeCheckOptions, SafeResult, StoredFile, VerifyOptions, VerifyOutcome, Version,
+  SafeCheckOptions, SafeCheckResult, StoredFile, VerifyOptions, VerifyOutcome, Version,
 } from './archive.ts'
 import type { MakeSignature, PlanRun, Sync } from './sync-contract.ts'
 import { adoptCopy, adoptInPlace } from './adopt/adopt.ts'
@@ -134,7 +134,7 @@ export class StoredArea implements Area {
     return await this.#size.get()
   }
 
-  async checkSafe (copies: readonly OtherCopy[], options: SafeCheckOptions = {}): Promise<readonly SafeResult[]> {
+  async checkSafe (copies: readonly OtherCopy[], options: SafeCheckOptions = {}): Promise<readonly SafeCheckResult[]> {
     const { syncs, isSyncing } = this.#lock
     const { verdicts, findings: all } = await checkCopies(this.#init, copies, options)
     // What was read proves nothing if the disk is gone or the path leads to another one by now.

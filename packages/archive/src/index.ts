@@ -6,7 +6,7 @@
  */
 export type {
   AdoptOptions, AdoptOutcome, Archive, ArchiveSettings, Area, DamageReport, DiskRoom, ExternalChanges, MirrorLimits, MirrorSize, OtherCopy,
-  RebuildProgress, RestoreOptions, SafeCheckOptions, SafeResult, StoredFile, VerifyOptions, VerifyOutcome, Version,
+  RebuildProgress, RestoreOptions, SafeCheckOptions, SafeCheckResult, StoredFile, VerifyOptions, VerifyOutcome, Version,
 } from './archive.ts'
 export type {
   MakeSignature, PlanOptions, PlanRun, PlanRunOutcome, PresentFile, StoredSoFar, Sync, SyncOutcome, SyncPlan, WantedListing,

@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { hashBytes } from '@filesync/protocol/node'
-import type { Area, SafeResult, OtherCopy } from '../src/index.ts'
+import type { Area, SafeCheckResult, OtherCopy } from '../src/index.ts'
 import { newArchive, newFolder } from './on-disk.ts'
 import { asPath, push } from './push.ts'
 import { SourceTree } from './source-tree.ts'
 
 const file = (path: string, content: string | Uint8Array): OtherCopy => ({ path: asPath(path), kind: 'file', digest: hashBytes(Buffer.from(content)) })
 const link = (path: string, target: string): OtherCopy => ({ path: asPath(path), kind: 'symlink', digest: hashBytes(Buffer.from(target)) })
-const verdicts = (attested: readonly SafeResult[]): string[] => attested.map(({ verdict }) => verdict)
+const verdicts = (attested: readonly SafeCheckResult[]): string[] => attested.map(({ verdict }) => verdict)
 
 async function stored (root = newFolder()): Promise<{ area: Area, source: SourceTree, at: (path: string) => string }> {
   const area = await (await newArchive({ root })).area('laptop')

@@ -1,4 +1,4 @@
-import type { Area, SafeResult } from '@filesync/archive'
+import type { Area, SafeCheckResult } from '@filesync/archive'
 import { checkRelativePath, FileSyncError } from '@filesync/protocol'
 import type { FileVerdict, QuestionedFile, RelativePath, SafeAnswer, SafeQuestion } from '@filesync/protocol'
 import { RereadQueue } from './reread-queue.ts'
@@ -57,7 +57,7 @@ function parsePath (path: string): RelativePath {
   return path as RelativePath
 }
 
-function toVerdict ({ verdict, storedAtMs, verifiedAtMs, from }: SafeResult): FileVerdict {
+function toVerdict ({ verdict, storedAtMs, verifiedAtMs, from }: SafeCheckResult): FileVerdict {
   return {
     verdict: verdict.toUpperCase() as Uppercase<typeof verdict>,
     ...(storedAtMs !== undefined && { storedAtMs }),

@@ -6,12 +6,12 @@ import { rebuildIndex } from './rebuild.ts'
 import type { Rebuild } from './rebuild.ts'
 import { recover } from './recover.ts'
 
-export interface PrepareInit extends Rebuild {
+export interface PrepareAreaInit extends Rebuild {
   readonly onRebuild?: (progress: RebuildProgress) => void
 }
 
 /** Completes what a crash or a failed sync left unfinished, and rebuilds the index of an area that has content but no index. */
-export async function prepareArea (init: PrepareInit): Promise<void> {
+export async function prepareArea (init: PrepareAreaInit): Promise<void> {
   const { area, index, store, onRebuild } = init
   const isReadOnly = store.traits.isReadOnly === true
   if (!isReadOnly) await store.openArea(area)

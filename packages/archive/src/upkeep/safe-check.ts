@@ -1,6 +1,6 @@
 import { compareNames, ENTRY_KINDS, equalDigests, pathDepth, readListing, splitPath } from '@filesync/protocol'
 import type { Clock, Entry, FileEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
-import type { SafeResult, SafeCheckOptions, OtherCopy } from '../archive.ts'
+import type { SafeCheckResult, SafeCheckOptions, OtherCopy } from '../archive.ts'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { ContentStore, FoundEntry, Reread } from '../store/content-store.ts'
 import { openDamageAt } from '../store/damage.ts'
@@ -36,10 +36,10 @@ interface Known {
   readonly fact: Fact | undefined
 }
 
-const ABSENT: SafeResult = { verdict: 'absent' }
-const ALTERED: SafeResult = { verdict: 'altered' }
-const DAMAGED: SafeResult = { verdict: 'damaged' }
-const DIFFERENT: SafeResult = { verdict: 'different' }
+const ABSENT: SafeCheckResult = { verdict: 'absent' }
+const ALTERED: SafeCheckResult = { verdict: 'altered' }
+const DAMAGED: SafeCheckResult = { verdict: 'damaged' }
+const DIFFERENT: SafeCheckResult = { verdict: 'different' }
 
 /**
  * Compares copies that others hold with those of an area, also while a sync runs: a file that is just being replaced is not called safe.
@@ -47,7 +47,7 @@ const DIFFERENT: SafeResult = { verdict: 'different' }
  */
 export async function checkCopies (
   check: SafeCheck, copies: readonly OtherCopy[], options: SafeCheckOptions,
-): Promise<{ readonly verdicts: SafeResult[], readonly findings: CopyFinding[] }> {
+): Promise<{ readonly verdicts: SafeCheckResult[], readonly findings: CopyFinding[] }> {
   const verdicts = copies.map(() => ABSENT)
   const findings: CopyFinding[] = []
   for (const [directory, group] of byDirectory(copies)) {
@@ -84,7 +84,7 @@ function byDirectory (copies: readonly OtherCopy[]): Map<RelativePath, CheckedCo
 
 async function checkDirectory (
   check: SafeCheck, { directory, group, findings }: Group, options: SafeCheckOptions,
-): Promise<{ readonly at: number, readonly verdict: SafeResult }[]> {
+): Promise<{ readonly at: number, readonly verdict: SafeCheckResult }[]> {
   const { area, index, store, hash } = check
   const stored = index.directory({ area, directory })
   if (stored === undefined) return []
@@ -127,7 +127,7 @@ interface Theirs extends OtherCopy {
 }
 
 /** The result for a stored entry that is known to be damaged and not repaired. An entry that was added by hand is no copy. */
-function judgeDamaged (damage: Damage | undefined, theirs: Theirs): SafeResult {
+function judgeDamaged (damage: Damage | undefined, theirs: Theirs): SafeCheckResult {
   if (damage === undefined) return ABSENT
   const { entry, fact, what } = damage
   if (entry.kind !== theirs.kind) return DIFFERENT
@@ -136,7 +136,7 @@ function judgeDamaged (damage: Damage | undefined, theirs: Theirs): SafeResult {
   return what === 'damaged' ? DAMAGED : ALTERED
 }
 
-function judge ({ entry, fact }: Known, theirs: Theirs): SafeResult {
+function judge ({ entry, fact }: Known, theirs: Theirs): SafeCheckResult {
   const { found } = theirs
   if (entry.kind !== theirs.kind) return DIFFERENT
   if (entry.kind === 'symlink') {
@@ -149,7 +149,7 @@ function judge ({ entry, fact }: Known, theirs: Theirs): SafeResult {
   return isFileUnchanged(entry, found, theirs.times) ? safe(fact) : ALTERED
 }
 
-function safe ({ storedAtMs, verifiedAtMs }: Pick<Fact, 'storedAtMs' | 'verifiedAtMs'>): SafeResult {
+function safe ({ storedAtMs, verifiedAtMs }: Pick<Fact, 'storedAtMs' | 'verifiedAtMs'>): SafeCheckResult {
   return { verdict: 'safe', storedAtMs, ...(verifiedAtMs > 0 && { verifiedAtMs }) }
 }
 
@@ -161,7 +161,7 @@ interface ReadCopy {
   readonly read: Reread | undefined
 }
 
-function judgeRead ({ path, fact, now, read }: ReadCopy, { clock }: SafeCheck, findings: CopyFinding[]): SafeResult {
+function judgeRead ({ path, fact, now, read }: ReadCopy, { clock }: SafeCheck, findings: CopyFinding[]): SafeCheckResult {
   // If a sync stored the file again meanwhile, what was read says nothing about it.
   if (now === undefined || !isSameFact(now, fact)) return ALTERED
   const isWhole = read !== undefined && equalDigests(read.digest, fact.digest)
