@@ -80,30 +80,30 @@ const copyOf = (path: string, sizeBytes = path.length): LocalCopy => ({
 })
 
 /** Checks copies against a server that gives these verdicts. */
-async function asked (
-  copies: readonly LocalCopy[], verdicts: (question: SafeQuestion) => FileVerdict[]
-): Promise<{ rows: SafeResult[], questions: SafeQuestion[] }> {
+async function checkAgainst (
+  copies: readonly LocalCopy[], verdicts: (request: SafeQuestion) => FileVerdict[]
+): Promise<{ results: SafeResult[], requests: SafeQuestion[] }> {
   const [left, right] = memoryStreamPair()
   const [connection, server] = [openConnection({ stream: left, clock: systemClock }), openConnection({ stream: right, clock: systemClock })]
-  const questions: SafeQuestion[] = []
+  const requests: SafeQuestion[] = []
   const serving = (async () => {
     for (;;) {
-      const question = await server.receive(['SAFE_QUESTION'])
-      questions.push(question)
-      await server.send({ type: 'SAFE_ANSWER', files: verdicts(question) })
+      const request = await server.receive(['SAFE_QUESTION'])
+      requests.push(request)
+      await server.send({ type: 'SAFE_ANSWER', files: verdicts(request) })
     }
   })().catch(() => { /* the client has closed */ })
   const source = new MemorySource({
     content: path => path === 'lost' ? undefined : new TextEncoder().encode(path), hashBytes, createHasher,
   })
-  const rows: SafeResult[] = []
+  const results: SafeResult[] = []
   try {
-    for await (const row of checkSafe(copies, { connection, source, hash: hashBytes, fresh: false })) rows.push(row)
+    for await (const result of checkSafe(copies, { connection, source, hash: hashBytes, fresh: false })) results.push(result)
   } finally {
     await connection.close()
     await serving
   }
-  return { rows, questions }
+  return { results, requests }
 }
 
 describe('a safe check', () => {
@@ -113,45 +113,46 @@ describe('a safe check', () => {
       { verdict: 'DIFFERENT' },
       { verdict: 'SAFE', storedAtMs: Number.MAX_SAFE_INTEGER },
     ]
-    const { rows, questions } = await asked([
+    const { results, requests } = await checkAgainst([
       copyOf('a'),
       { kind: 'unchecked', path: 'odd', state: 'uncarried', reason: 'No.' },
       copyOf('lost'),
       { kind: 'symlink', path: 'l' as RelativePath, target: 'a' },
       copyOf('b'),
     ], () => verdicts)
-    expect(rows.map(({ path, safe, state }) => `${path} ${String(safe)} ${state}`)).toEqual([
+    expect(results.map(({ path, safe, state }) => `${path} ${String(safe)} ${state}`)).toEqual([
       'a true safe', 'odd false uncarried', 'lost false changing', 'l false different', 'b true safe',
     ])
-    expect(rows[0]).toMatchObject({ storedAt: '1970-01-01T00:00:01.000Z', verifiedAt: '1970-01-01T00:00:02.000Z', read: 'disk' })
-    expect(rows[4]).not.toHaveProperty('storedAt')
-    expect(questions[0]?.files).toMatchObject([
+    expect(results[0]).toMatchObject({ storedAt: '1970-01-01T00:00:01.000Z', verifiedAt: '1970-01-01T00:00:02.000Z', read: 'disk' })
+    expect(results[4]).not.toHaveProperty('storedAt')
+    expect(requests[0]?.files).toMatchObject([
       { path: 'a', kind: 'FILE', digest: new Uint8Array(hashBytes(Buffer.from('a'))) },
       { path: 'l', kind: 'SYMLINK', digest: new Uint8Array(hashBytes(Buffer.from('a'))) }, { path: 'b' },
     ])
   })
 
   test('does not treat an unknown verdict of a newer server as safe', async () => {
-    const { rows } = await asked([copyOf('a'), copyOf('b')], () => [{ verdict: 'SAFE' }, { verdict: 'MOSTLY' } as unknown as FileVerdict])
-    expect(rows).toMatchObject([
+    const verdicts = [{ verdict: 'SAFE' }, { verdict: 'MOSTLY' }] as FileVerdict[]
+    const { results } = await checkAgainst([copyOf('a'), copyOf('b')], () => verdicts)
+    expect(results).toMatchObject([
       { path: 'a', safe: true },
       { path: 'b', safe: false, state: 'other', reason: expect.stringContaining('update the client') as unknown },
     ])
   })
 
   test('is split into messages of as many files as allowed', async () => {
-    const { rows, questions } = await asked(
+    const { results, requests } = await checkAgainst(
       Array.from({ length: LIMITS.filesPerQuestion + 1 }, (_, i) => copyOf(String(i))),
       ({ files }) => files.map(() => ({ verdict: 'SAFE' }))
     )
-    expect(questions.map(({ files }) => files.length)).toEqual([LIMITS.filesPerQuestion, 1])
-    expect(rows).toHaveLength(LIMITS.filesPerQuestion + 1)
+    expect(requests.map(({ files }) => files.length)).toEqual([LIMITS.filesPerQuestion, 1])
+    expect(results).toHaveLength(LIMITS.filesPerQuestion + 1)
   })
 
   test.each<[FileVerdict[]]>([
     [[]], [[{ verdict: 'SAFE' }, { verdict: 'SAFE' }]],
   ])('fails if the server answers for fewer or more files: %j', async verdicts => {
-    await expect(asked([copyOf('a')], () => verdicts)).rejects.toMatchObject({
+    await expect(checkAgainst([copyOf('a')], () => verdicts)).rejects.toMatchObject({
       code: expect.stringMatching(/^(MESSAGE_INVALID|PEER_GONE)$/u) as string,
     })
   })
