@@ -221,8 +221,8 @@ describe.skipIf(noMachines !== undefined).concurrent('doctor', () => {
     expect(findings).toContainEqual(
       like('interface', 'warning', /fst0 \(10\.0\.0\.2\/24\) and fst1 \(10\.0\.0\.3\/24\) are in one subnet/u, /--interface fst0/u)
     )
-    expect(findings).toContainEqual(like('interface', 'ok', /docker0 \(172\.17\.0\.1\/16\) is used, to find containers of this machine/u))
-    expect(findings).toContainEqual(like('interface', 'fault', /The interface eth9 is not there/u, /ip link set eth9 up/u))
+    expect(findings).toContainEqual(like('interface', 'ok', /docker0 \(172\.17\.0\.1\/16\) is used to find containers of this machine/u))
+    expect(findings).toContainEqual(like('interface', 'fault', /The interface eth9 does not exist/u, /ip link set eth9 up/u))
   }))
 
   test('prints one line for a finding, with the fix', on(async ({ site, laptop }) => {

@@ -58,7 +58,7 @@ export function isLoopback (text: string): boolean {
   return bytes.length === 4 ? bytes[0] === 127 : sameAddress(text, '::1')
 }
 
-/** What of a link its subnet is told from. */
+/** The part of a link that determines its subnet. */
 export interface Subnet {
   /** Any address of it, without a zone. */
   readonly address: string
@@ -67,7 +67,7 @@ export interface Subnet {
   readonly zone: string
 }
 
-/** Whether an address is in the subnet of a link, and for IPv6 heard on its interface, so that no router lies between. */
+/** Whether an address is in the subnet of a link, and for IPv6 was heard on its interface: then no router is in between. */
 export function isOnLink (address: string, link: Subnet): boolean {
   const [theirs, ours] = [parseAddress(address), parseAddress(link.address)]
   if (theirs === undefined || ours === undefined || theirs.length !== ours.length) return false

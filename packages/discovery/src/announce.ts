@@ -5,7 +5,7 @@ import { FaultReport } from './fault-report.ts'
 import { readBus } from './read-bus.ts'
 import { ReplyPolicy } from './reply-policy.ts'
 
-/** What a server tells about itself. */
+/** What a server announces about itself. */
 export interface Advertised {
   /** TCP port of the TLS protocol. */
   readonly tlsPort: number
@@ -22,7 +22,7 @@ export interface AnnounceInit extends Advertised {
   readonly bus: DatagramBus
   readonly clock: Clock
   readonly signal: AbortSignal
-  /** A link that cannot be used, or an answer that could not be sent: DISCOVERY_UNAVAILABLE. Told once for each cause. */
+  /** Called with DISCOVERY_UNAVAILABLE for a link that cannot be used or an answer that cannot be sent, once per cause. */
   readonly onProblem?: ((error: FileSyncError) => void) | undefined
 }
 

@@ -11,26 +11,26 @@ export interface Endpoint {
 export type BusEvent =
   /** A datagram was heard on a link. */
   | { readonly kind: 'datagram', readonly bytes: Uint8Array, readonly link: Link, readonly source: Endpoint }
-  /** A link is in use from now on, or no more. */
+  /** A link is in use, or no longer in use. */
   | { readonly kind: 'up', readonly link: Link }
   | { readonly kind: 'down', readonly link: Link }
-  /** A link cannot be used; told once, until its state changes. */
+  /** A link cannot be used; reported once until its state changes. */
   | { readonly kind: 'fault', readonly error: FileSyncError }
 
 /**
- * Datagrams to and from one multicast group over every link of this machine, as a port. As with any datagrams, some are
- * lost, doubled, or come late; a bus that is not read drops what it has no room for, but never another kind of event.
+ * Datagrams to and from one multicast group over every link of this machine, as a port. Like any datagrams, they may be lost,
+ * duplicated or delayed. A bus that is not read drops datagrams beyond its capacity, but no other events.
  */
 export interface DatagramBus {
-  /** The links that are in use now. Each is told as `up` too, those that are there from the start included. */
+  /** The links in use. Each is also reported as `up`, including those in use from the start. */
   readonly links: readonly Link[]
   /** The next event; undefined once the bus is closed. One reader at a time. */
   next (): Promise<BusEvent | undefined>
   /**
-   * Sends out of one link, to the group, or to one endpoint. Resolves when the system took the datagram, which does not
-   * mean that it arrives. Rejects with DISCOVERY_UNAVAILABLE.
+   * Sends over one link, to the group or to one endpoint. Resolves when the system has accepted the datagram, which may still be
+   * lost. Rejects with DISCOVERY_UNAVAILABLE.
    */
   send (bytes: Uint8Array, link: Link, to?: Endpoint): Promise<void>
-  /** Resolves when nothing is heard any more. Does nothing the second time. */
+  /** Resolves when nothing is received any longer. May be called again. */
   close (): Promise<void>
 }

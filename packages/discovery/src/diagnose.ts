@@ -1,48 +1,49 @@
 import { wait } from '@filesync/protocol'
-import type { Clock } from '@filesync/protocol'
+import type { Clock, FileSyncError } from '@filesync/protocol'
 import type { DatagramBus } from './datagram-bus.ts'
 import type { DnsSdInit } from './find-servers.ts'
 import { allowDiscover, inspectLinks, inspectSubnet, NAME_THE_SERVER } from './finding.ts'
-import type { ExpectedServer, Finding, Surroundings } from './finding.ts'
+import type { ExpectedServer, DiscoveryFinding, Surroundings } from './finding.ts'
 import { describeLink, isLoopbackLink, linkKey } from './link.ts'
 import type { Link } from './link.ts'
 import type { FoundServer } from './offer-table.ts'
 import { Probe } from './probe.ts'
 
-/** Says whether a TCP connection to a server comes about; `why` stands behind "cannot be connected to:". */
-export type Reach = (server: ExpectedServer, signal: AbortSignal) => Promise<{ readonly reached: true } | { readonly reached: false, readonly why: string }>
+/** Checks whether a TCP connection to a server can be established; `why` follows "cannot be connected to:". */
+export type Reach = (
+  server: ExpectedServer, signal: AbortSignal,
+) => Promise<{ readonly reached: true } | { readonly reached: false, readonly why: string }>
 
-/** How long answers are waited for: DISCOVER is sent four times in it. */
+/** How long to wait for answers. DISCOVER is sent four times meanwhile. */
 const LISTEN_MS = 2_000
 
 export interface DiagnoseInit {
-  /** Whose trouble is looked for: a client has to hear OFFER, a server DISCOVER. */
+  /** Whose problems to look for: a client must receive OFFER, a server DISCOVER. */
   readonly role: 'client' | 'server'
   readonly surroundings: Omit<Surroundings, 'used'>
-  /** Asks as a client does. Taken over, and closed at the end, like the others. */
+  /** Asks like a client. Owned and closed by `diagnose`, like the other buses. */
   readonly ask: DatagramBus
-  /** Hears as a server does. */
+  /** Listens like a server. */
   readonly listen: DatagramBus
   readonly dnsSd: DnsSdInit
   readonly randomBytes: (count: number) => Uint8Array
-  /** The server that should be found, where one is known. */
+  /** The server that should be found, if it is known. */
   readonly expected?: ExpectedServer | undefined
-  /** Tried for each server that is found or expected; the connection is not checked otherwise. */
+  /** Called for each server that is found or expected; if undefined, connections are not checked. */
   readonly reach?: Reach | undefined
   readonly clock: Clock
   readonly signal: AbortSignal
 }
 
 /**
- * Looks for what keeps servers from being found, and tells what it finds as it goes: first the interfaces, then the group on
- * each, then whether DISCOVER leaves and OFFER comes back, then each server. Takes about two seconds. Throws the signal's
- * reason when it is aborted.
+ * Looks for reasons why servers are not found, and yields findings in order: the interfaces, the group on each, whether DISCOVER
+ * leaves and OFFER comes back, then each server. Takes about two seconds. Throws the signal's reason when it is aborted.
  */
-export async function * diagnose (init: DiagnoseInit): AsyncGenerator<Finding, void, undefined> {
+export async function * diagnose (init: DiagnoseInit): AsyncGenerator<DiscoveryFinding, void, undefined> {
   const probe = new Probe(init)
   const stopped = new AbortController()
   const running = probe.run(AbortSignal.any([init.signal, stopped.signal]))
-  // Seen below, where it is awaited.
+  // Its rejection is handled where it is awaited below.
   running.catch(() => { stopped.abort() })
   try {
     yield * inspectLinks({ ...init.surroundings, used: probe.links })
@@ -60,41 +61,62 @@ export async function * diagnose (init: DiagnoseInit): AsyncGenerator<Finding, v
   }
 }
 
-function * groupFindings (probe: Probe): Generator<Finding> {
+function * groupFindings (probe: Probe): Generator<DiscoveryFinding> {
   for (const link of probe.links) yield { check: 'group', level: 'ok', what: `The group is joined on ${describeLink(link)}.` }
-  for (const error of probe.faults) yield { check: 'group', level: 'fault', what: error.message, fix: `do what the message says, or ${NAME_THE_SERVER}` }
+  for (const error of probe.faults) yield faultFinding('group', error)
 }
 
-function * discoverFindings (probe: Probe, { role, surroundings }: DiagnoseInit): Generator<Finding> {
-  for (const error of probe.sendFaults) yield { check: 'discover', level: 'fault', what: error.message, fix: `do what the message says, or ${NAME_THE_SERVER}` }
+function * discoverFindings (probe: Probe, { role, surroundings }: DiagnoseInit): Generator<DiscoveryFinding> {
+  for (const error of probe.sendFaults) yield faultFinding('discover', error)
   for (const link of probe.links) {
     if (probe.failing.has(linkKey(link))) continue
-    if (probe.heardOn.has(linkKey(link))) yield { check: 'discover', level: 'ok', what: `DISCOVER leaves over ${describeLink(link)} and is heard.` }
-    else yield { ...unheard(link, role), fix: allowDiscover(surroundings.platform) }
+    if (probe.heardOn.has(linkKey(link))) {
+      yield { check: 'discover', level: 'ok', what: `DISCOVER is sent over ${describeLink(link)} and is heard.` }
+    } else {
+      yield { ...unheard(link, role), fix: allowDiscover(surroundings.platform) }
+    }
   }
 }
 
-function unheard (link: Link, role: 'client' | 'server'): Finding {
+function faultFinding (check: DiscoveryFinding['check'], { message }: FileSyncError): DiscoveryFinding {
+  return { check, level: 'fault', what: message, fix: `do what the message says, or ${NAME_THE_SERVER}` }
+}
+
+function unheard (link: Link, role: 'client' | 'server'): DiscoveryFinding {
   return {
     check: 'discover',
     level: role === 'server' ? 'fault' : 'warning',
-    what: `DISCOVER is sent over ${describeLink(link)}, but not even this machine hears it: a firewall drops what comes in for UDP port 9999` +
-      (role === 'server' ? '.' : ', which matters where a server runs.'),
+    what: `DISCOVER is sent over ${describeLink(link)}, but not even this machine hears it: a firewall drops incoming UDP for port 9999` +
+      (role === 'server' ? '.' : ', which matters if a server runs here.'),
   }
 }
 
-function * offerFindings (probe: Probe, { role, expected }: DiagnoseInit): Generator<Finding> {
-  for (const server of probe.offers) yield { check: 'offer', level: 'ok', what: `${describeServer(server)} answers DISCOVER over ${server.interfaceName}.`, server: placeOf(server) }
-  for (const server of probe.services) yield { check: 'dns-sd', level: 'ok', what: `${describeServer(server)} is announced by DNS-SD on ${server.interfaceName}.`, server: placeOf(server) }
-  for (const error of probe.dnsFaults) yield { check: 'dns-sd', level: 'warning', what: error.message, fix: 'nothing, as long as DISCOVER works; otherwise do what the message says' }
+function * offerFindings (probe: Probe, { role, expected }: DiagnoseInit): Generator<DiscoveryFinding> {
+  for (const server of probe.offers) {
+    const what = `${describeServer(server)} answers DISCOVER over ${server.interfaceName}.`
+    yield { check: 'offer', level: 'ok', what, server: placeOf(server) }
+  }
+  for (const server of probe.services) {
+    const what = `${describeServer(server)} is announced by DNS-SD on ${server.interfaceName}.`
+    yield { check: 'dns-sd', level: 'ok', what, server: placeOf(server) }
+  }
+  for (const { message } of probe.dnsFaults) {
+    yield { check: 'dns-sd', level: 'warning', what: message, fix: 'nothing if DISCOVER works; otherwise do what the message says' }
+  }
   const subnet = expected === undefined ? undefined : inspectSubnet(expected, probe.links)
   if (subnet !== undefined) yield subnet
   if (probe.offers.length > 0) return
   const hidden = probe.services[0]
   if (hidden !== undefined) {
-    yield { check: 'offer', level: 'warning', what: `${describeServer(hidden)} is found by DNS-SD, but no OFFER of it comes back: a firewall or the network filters UDP port 9999.`, fix: 'allow UDP from and to port 9999 on both machines; it works meanwhile by DNS-SD' }
+    yield {
+      check: 'offer',
+      level: 'warning',
+      what: `${describeServer(hidden)} is found by DNS-SD, but no OFFER of it comes back: a firewall or the network filters UDP port 9999.`,
+      fix: 'allow UDP from and to port 9999 on both machines; until then, DNS-SD works',
+    }
   } else if (subnet === undefined) {
-    yield { check: 'offer', level: role === 'client' ? 'fault' : 'warning', what: `No server answers${whereOf(probe.links)}.`, fix: noServerFix(role) }
+    const level = role === 'client' ? 'fault' : 'warning'
+    yield { check: 'offer', level, what: `No server answers${whereOf(probe.links)}.`, fix: noServerFix(role) }
   }
 }
 
@@ -105,11 +127,12 @@ function whereOf (links: readonly Link[]): string {
 
 function noServerFix (role: 'client' | 'server'): string {
   return role === 'server'
-    ? 'start the server, and run this again'
-    : `start filesync-server on a machine of this subnet and allow UDP port 9999 there; on guest Wi-Fi or another subnet ${NAME_THE_SERVER}`
+    ? 'start the server and run this command again'
+    : 'start filesync-server on a machine in this subnet and allow UDP port 9999 there; ' +
+      `on guest Wi-Fi or in another subnet, ${NAME_THE_SERVER}`
 }
 
-async function * reachFindings (probe: Probe, { reach, expected, signal }: DiagnoseInit): AsyncGenerator<Finding> {
+async function * reachFindings (probe: Probe, { reach, expected, signal }: DiagnoseInit): AsyncGenerator<DiscoveryFinding> {
   if (reach === undefined) return
   const servers = new Map<string, ExpectedServer>()
   for (const server of [...probe.offers, ...probe.services, ...expected === undefined ? [] : [expected]]) {
@@ -119,12 +142,16 @@ async function * reachFindings (probe: Probe, { reach, expected, signal }: Diagn
     const outcome = await reach(server, signal)
     const name = `${server.address} port ${server.port}`
     const about = { check: 'reach', server: placeOf(server) } as const
-    if (outcome.reached) yield { ...about, level: 'ok', what: `${name} takes TCP connections.` }
-    else yield { ...about, level: 'fault', what: `${name} cannot be connected to: ${outcome.why}.`, fix: `start the server, or allow TCP port ${server.port} in its firewall` }
+    if (outcome.reached) {
+      yield { ...about, level: 'ok', what: `${name} accepts TCP connections.` }
+    } else {
+      const fix = `start the server, or allow TCP port ${server.port} in its firewall`
+      yield { ...about, level: 'fault', what: `${name} cannot be connected to: ${outcome.why}.`, fix }
+    }
   }
 }
 
-function placeOf ({ address, port, idPrefix }: ExpectedServer & { readonly idPrefix?: string }): NonNullable<Finding['server']> {
+function placeOf ({ address, port, idPrefix }: ExpectedServer & { readonly idPrefix?: string }): NonNullable<DiscoveryFinding['server']> {
   return { address, port, ...(idPrefix !== undefined && { idPrefix }) }
 }
 

@@ -63,15 +63,15 @@ export function serviceRecords (advertised: Advertised, link: Link, ttlSeconds: 
   ]
 }
 
-/** A server that a response tells of, or that says goodbye (RFC 6762 section 10.1). */
+/** A server in a response; `gone` if it says goodbye (RFC 6762 section 10.1). */
 export interface HeardService {
   readonly server: FoundServer
   readonly gone: boolean
 }
 
 /**
- * The servers in a response. Only those are taken that speak for themselves: the sender is on the link and is one of the
- * addresses that the service names, so nobody can send us to a third machine.
+ * The servers in a response. Only servers that announce themselves count: the sender must be on the link and have one of the
+ * addresses of the service, so nobody can direct a client to a third machine.
  */
 export function readService (heard: Heard, codec: DnsCodec): HeardService[] {
   const { source, link } = heard
@@ -101,48 +101,47 @@ export interface AnnounceDnsSdInit extends Advertised {
 }
 
 /**
- * The second way to be found, DNS-SD (RFC 6763) over multicast DNS: tells of the server when a link comes up, answers
- * questions for the service to the group, at most once a second, and says goodbye when the signal is aborted. Does not
- * probe for its name, which no other server has. Questions from other ports than that of multicast DNS are not answered:
- * the answer to them would be unicast, and could be turned against a third machine.
+ * Announces a server by DNS-SD (RFC 6763) over multicast DNS: when a link comes up, and in answers to the group, at most once a
+ * second; says goodbye when the signal is aborted. Does not probe for its name, which no other server has. Questions from other
+ * ports than that of multicast DNS are not answered: the answer would be unicast, and could be reflected to a third machine.
  */
 export async function announceDnsSd (init: AnnounceDnsSdInit): Promise<void> {
   const { bus, clock, codec, signal } = init
   const faults = new FaultReport(init.onProblem)
   const answered = new Map<string, RateWindow>()
-  const tell = (link: Link, ttlSeconds?: number): Promise<void> => {
+  const send = (link: Link, ttlSeconds?: number): Promise<void> => {
     const response = codec.encode({ kind: 'response', questions: [], answers: serviceRecords(init, link, ttlSeconds) })
     return bus.send(response, link)
   }
-  const tellSeldom = (link: Link): void => {
+  const sendLimited = (link: Link): void => {
     const window = answered.get(linkKey(link)) ?? new RateWindow(1, ANSWER_INTERVAL_MS)
     answered.set(linkKey(link), window)
     if (window.room(clock.monotonicMs()) <= 0) return
     window.note(clock.monotonicMs())
-    faults.watch(link, tell(link))
+    faults.watch(link, send(link))
   }
   // RFC 6762 section 8.3: two announcements, a second apart, because one may be lost.
   const repeats = new Set<() => void>()
-  const tellTwice = (link: Link): void => {
-    tellSeldom(link)
+  const sendTwice = (link: Link): void => {
+    sendLimited(link)
     const cancel = clock.schedule(ANSWER_INTERVAL_MS, () => {
       repeats.delete(cancel)
-      if (bus.links.some(other => linkKey(other) === linkKey(link))) tellSeldom(link)
+      if (bus.links.some(other => linkKey(other) === linkKey(link))) sendLimited(link)
     })
     repeats.add(cancel)
   }
   const ended = new AbortController()
   const sayGoodbye = (): void => {
-    void Promise.allSettled(bus.links.map(link => tell(link, 0))).then(() => { ended.abort() })
+    void Promise.allSettled(bus.links.map(link => send(link, 0))).then(() => { ended.abort() })
   }
   if (signal.aborted) sayGoodbye()
   else signal.addEventListener('abort', sayGoodbye, { once: true })
   try {
     await readBus(bus, ended.signal, event => {
       faults.note(event)
-      if (event.kind === 'up') tellTwice(event.link)
+      if (event.kind === 'up') sendTwice(event.link)
       if (event.kind === 'down') answered.delete(linkKey(event.link))
-      if (event.kind === 'datagram' && asksForService(event, codec)) tellSeldom(event.link)
+      if (event.kind === 'datagram' && asksForService(event, codec)) sendLimited(event.link)
     })
   } finally {
     signal.removeEventListener('abort', sayGoodbye)

@@ -10,14 +10,14 @@ import { CANDIDATES_PER_ROUND, OfferTable } from './offer-table.ts'
 import type { FoundServer } from './offer-table.ts'
 import { readBus } from './read-bus.ts'
 
-/** The first question is repeated after this, in case it was lost. */
+/** The delay before the first question is repeated, in case it was lost. */
 const FIRST_DELAY_MS = 250
-/** A client that has looked for long asks this seldom; DNS-SD announcements still reach it at once. */
+/** The longest delay between questions; DNS-SD announcements still arrive at once. */
 const LONGEST_DELAY_MS = 8_000
 
 const WAITING_SERVERS = CANDIDATES_PER_ROUND
 
-/** The second way to be found. */
+/** How to find servers by DNS-SD. */
 export interface DnsSdInit {
   /** On the group of RFC 6762. Taken over, and closed at the end. */
   readonly bus: DatagramBus
@@ -29,26 +29,26 @@ export interface FindInit {
   readonly bus: DatagramBus
   readonly dnsSd?: DnsSdInit | undefined
   readonly want: DiscoverPurpose
-  /** Id prefixes of servers that the client is paired with: all but four places of a round are theirs, whatever others answer. */
+  /** Id prefixes of paired servers: all but four places of a round are reserved for them. */
   readonly pinned?: readonly string[] | undefined
   readonly randomBytes: (count: number) => Uint8Array
   readonly clock: Clock
   readonly signal: AbortSignal
-  /** A link that cannot be used: DISCOVERY_UNAVAILABLE. Told once for each cause. */
+  /** Called with DISCOVERY_UNAVAILABLE for a link that cannot be used, once per cause. */
   readonly onProblem?: ((error: FileSyncError) => void) | undefined
 }
 
 /**
- * Asks for servers over every link, at once and then less and less often, and anew whenever a link comes up. Yields each
- * server when it is first heard, changed, or is back after a silence; at most 256 between two questions, 4 of each address. Anybody
- * can send offers, so who follows them does that a few at a time. Ends when the signal is aborted, or when the reader stops.
+ * Asks for servers over every link, at once and then at increasing intervals, and again when a link comes up. Yields a server
+ * when it is first heard, has changed, or is back after a silence; at most 256 between two questions, 4 per address. Anybody can
+ * send offers, so callers should connect to a few at a time. Ends when the signal is aborted, or when the reader stops.
  */
 export async function * findServers (init: FindInit): AsyncGenerator<FoundServer, void, undefined> {
   const search = new Search(init)
   const stopped = new AbortController()
   const signal = AbortSignal.any([init.signal, stopped.signal])
   const hearing = search.run(signal)
-  // The rejection is seen below, where the hearing is awaited.
+  // Its rejection is handled where it is awaited below.
   hearing.catch(() => { search.found.close() })
   try {
     for (let server = await search.found.next(); server !== undefined; server = await search.found.next()) yield server
@@ -64,7 +64,7 @@ class Search {
   readonly #init: FindInit
   readonly #table: OfferTable
   readonly #faults: FaultReport
-  /** Since there was last a reason to hope. */
+  /** Questions since the last change of the links; determines the back-off. */
   #questions = 0
   #cancelAsk: () => void = () => { /* nothing is scheduled yet */ }
 
@@ -107,7 +107,7 @@ class Search {
     this.#cancelAsk = this.#init.clock.schedule(delayMs, () => { this.#ask() })
   }
 
-  #askAnew (): void {
+  #askAgain (): void {
     this.#questions = 0
     // Not within this turn: several links that come up together are asked together.
     this.#askIn(0)
@@ -115,14 +115,14 @@ class Search {
 
   #take (event: BusEvent): void {
     this.#faults.note(event)
-    if (event.kind === 'up') this.#askAnew()
+    if (event.kind === 'up') this.#askAgain()
     if (event.kind === 'down') this.#table.forgetInterface(event.link.interfaceName)
     if (event.kind === 'datagram') this.#yield(this.#table.hear(event))
   }
 
   #takeDns (event: BusEvent, codec: DnsCodec): void {
     this.#faults.note(event)
-    if (event.kind === 'up') this.#askAnew()
+    if (event.kind === 'up') this.#askAgain()
     if (event.kind !== 'datagram') return
     for (const service of readService(event, codec)) {
       if (service.gone) this.#table.forget(service.server)

@@ -2,24 +2,24 @@ import { isLoopback, isOnLink, parseAddress } from './address.ts'
 import { describeLink, isLoopbackLink } from './link.ts'
 import type { Link, LinkChoice } from './link.ts'
 
-/** What one check of `diagnose` found. */
-export interface Finding {
+/** The result of one check by `diagnose`. */
+export interface DiscoveryFinding {
   readonly check: 'interface' | 'container' | 'group' | 'discover' | 'offer' | 'dns-sd' | 'subnet' | 'reach'
   readonly level: 'ok' | 'warning' | 'fault'
-  /** What was seen, in a sentence. */
+  /** What was observed, in a sentence. */
   readonly what: string
-  /** What to do about it, in one line; there unless all is well. */
+  /** What to do about it, in one line; present unless the level is `ok`. */
   readonly fix?: string
-  /** The server that it is about, where it is about one; its id prefix where it claims one. */
+  /** The server that it is about, if any, with the id prefix that it claims. */
   readonly server?: ExpectedServer & { readonly idPrefix?: string }
 }
 
-/** A way round every trouble with multicast. */
+/** Works around any trouble with multicast. */
 export const NAME_THE_SERVER = 'name the server: --server HOST:PORT'
 
-/** Bridges that Docker, Podman, libvirt, LXC and Kubernetes make; behind them are containers of this machine only. */
+/** Bridges of Docker, Podman, libvirt, LXC and Kubernetes, which lead to containers of this machine only. */
 const BRIDGE = /^(docker|br-[0-9a-f]{12}$|podman|cni|virbr|lxcbr|lxdbr|veth|flannel|cali)/u
-/** What Docker and Podman hand out unless told. */
+/** The default subnets of Docker and Podman. */
 const CONTAINER_SUBNETS = ['172.16.0.0/12', '10.88.0.0/16']
 
 export interface Surroundings {
@@ -34,13 +34,13 @@ export interface Surroundings {
   readonly platform: string
 }
 
-/** How an interface is switched on. */
+/** The command that enables an interface. */
 function enableInterface (name: string, platform: string): string {
   if (platform === 'win32') return `Enable-NetAdapter -Name "${name}" in an administrator's PowerShell`
   return platform === 'darwin' ? `sudo ifconfig ${name} up` : `ip link set ${name} up multicast on`
 }
 
-/** How this system's firewall lets DISCOVER in. */
+/** How to let DISCOVER through the firewall of this system. */
 export function allowDiscover (platform: string): string {
   if (platform === 'win32') {
     return 'allow incoming UDP port 9999, e.g. in an administrator\'s PowerShell: ' +
@@ -50,46 +50,78 @@ export function allowDiscover (platform: string): string {
   return 'allow incoming UDP to 224.1.1.1 port 9999, e.g. "ufw allow proto udp to 224.1.1.1 port 9999"'
 }
 
-/** What can be told of the interfaces by looking at them. */
-export function inspectLinks (surroundings: Surroundings): Finding[] {
+/** Checks the interfaces without sending anything. */
+export function inspectLinks (surroundings: Surroundings): DiscoveryFinding[] {
   const { used, choice } = surroundings
   const outer = used.filter(link => !isLoopbackLink(link))
   const findings = used.map(describeUse)
   for (const name of choice.interfaces ?? []) {
     if (used.some(link => link.interfaceName === name)) continue
-    findings.push({ check: 'interface', level: 'fault', what: `The interface ${name} is not there, is down, has no address, or cannot do multicast.`, fix: `${enableInterface(name, surroundings.platform)}, or another --interface (${namesOf(surroundings.all)})` })
+    findings.push({
+      check: 'interface',
+      level: 'fault',
+      what: `The interface ${name} does not exist, is down, has no address, or does not support multicast.`,
+      fix: `${enableInterface(name, surroundings.platform)}, or use another --interface (${namesOf(surroundings.all)})`,
+    })
   }
   const { bind } = choice
   if (bind !== undefined && used.length === 0) {
-    findings.push({ check: 'interface', level: 'fault', what: `No interface with the address ${bind} is up, of those that discovery can use.`, fix: 'use --bind with an address of this machine, or without it' })
+    findings.push({
+      check: 'interface',
+      level: 'fault',
+      what: `No interface with the address ${bind} is up and can be used for discovery.`,
+      fix: 'use --bind with an address of this machine, or leave it out',
+    })
   } else if (outer.length === 0 && choice.interfaces === undefined && (bind === undefined || !isLoopback(bind))) {
-    findings.push({ check: 'interface', level: 'fault', what: 'No interface to a network is up: other machines cannot be found.', fix: 'connect this machine to the network' })
+    findings.push({
+      check: 'interface',
+      level: 'fault',
+      what: 'No interface to a network is up, so other machines cannot be found.',
+      fix: 'connect this machine to the network',
+    })
   }
   return [...findings, ...inspectContainers(surroundings, outer), ...inspectTwins(outer)]
 }
 
-function describeUse (link: Link): Finding {
-  const whom = isLoopbackLink(link) ? 'programs of this machine' : BRIDGE.test(link.interfaceName) ? 'containers of this machine' : 'machines of its subnet'
-  return { check: 'interface', level: 'ok', what: `${describeLink(link)} is used, to find ${whom}.` }
+function describeUse (link: Link): DiscoveryFinding {
+  const whom = isLoopbackLink(link)
+    ? 'programs of this machine'
+    : BRIDGE.test(link.interfaceName) ? 'containers of this machine' : 'machines of its subnet'
+  return { check: 'interface', level: 'ok', what: `${describeLink(link)} is used to find ${whom}.` }
 }
 
-function inspectContainers ({ inContainer }: Surroundings, outer: readonly Link[]): Finding[] {
+function inspectContainers ({ inContainer }: Surroundings, outer: readonly Link[]): DiscoveryFinding[] {
   const ipv4 = outer.filter(link => link.family === 'IPv4')
   if (ipv4.length === 0) return []
   if (ipv4.every(link => BRIDGE.test(link.interfaceName))) {
-    return [{ check: 'container', level: 'warning', what: `All interfaces (${namesOf(ipv4)}) are container bridges: only containers of this machine can be found.`, fix: 'connect this machine to the network' }]
+    return [{
+      check: 'container',
+      level: 'warning',
+      what: `All interfaces (${namesOf(ipv4)}) are container bridges, so only containers of this machine can be found.`,
+      fix: 'connect this machine to the network',
+    }]
   }
   if (!inContainer || !ipv4.every(link => CONTAINER_SUBNETS.some(subnet => isInSubnet(link.address, subnet)))) return []
-  return [{ check: 'container', level: 'fault', what: 'This program runs in a container behind a bridge, which keeps multicast out.', fix: `run the container with --network host, or ${NAME_THE_SERVER}` }]
+  return [{
+    check: 'container',
+    level: 'fault',
+    what: 'This program runs in a container with a bridged network, which does not forward multicast.',
+    fix: `run the container with --network host, or ${NAME_THE_SERVER}`,
+  }]
 }
 
-function inspectTwins (outer: readonly Link[]): Finding[] {
+function inspectTwins (outer: readonly Link[]): DiscoveryFinding[] {
   const twin = outer.flatMap((link, index) => outer.slice(index + 1)
     .filter(other => link.family === 'IPv4' && other.interfaceName !== link.interfaceName && isOnLink(other.address, link))
     .map(other => [link, other] as const))[0]
   if (twin === undefined) return []
   const [left, right] = twin
-  return [{ check: 'interface', level: 'warning', what: `${describeLink(left)} and ${describeLink(right)} are in one subnet, so answers may come in over the wrong one.`, fix: `disconnect one of them, or use --interface ${left.interfaceName}` }]
+  return [{
+    check: 'interface',
+    level: 'warning',
+    what: `${describeLink(left)} and ${describeLink(right)} are in one subnet, so answers may arrive on the wrong one.`,
+    fix: `disconnect one of them, or use --interface ${left.interfaceName}`,
+  }]
 }
 
 function isInSubnet (address: string, subnet: string): boolean {
@@ -108,15 +140,16 @@ export interface ExpectedServer {
   readonly port: number
 }
 
-/** Whether multicast can get from an expected server to this machine at all; undefined where it can. */
-export function inspectSubnet (expected: ExpectedServer, used: readonly Link[]): Finding | undefined {
+/** A finding if multicast from an expected server cannot reach this machine; otherwise undefined. */
+export function inspectSubnet (expected: ExpectedServer, used: readonly Link[]): DiscoveryFinding | undefined {
   const { address, port } = expected
   if (parseAddress(address) === undefined || used.some(link => isOnLink(address, link))) return undefined
   const ours = used.filter(link => !isLoopbackLink(link)).map(link => `${link.address}/${link.prefixLength}`).join(', ')
   return {
     check: 'subnet',
     level: 'fault',
-    what: `The server's address ${address} is in no subnet of this machine (${ours === '' ? 'which has none' : ours}), and multicast crosses no router.`,
+    what: `The server's address ${address} is in no subnet of this machine (${ours === '' ? 'which has none' : ours}), ` +
+      'and routers do not forward multicast.',
     fix: `name the server: --server ${address.includes(':') ? `[${address}]` : address}:${port}, or connect both to one subnet`,
     server: { address, port },
   }

@@ -8,15 +8,15 @@ export interface Link {
   readonly address: string
   /** Bits of the address that name the subnet. */
   readonly prefixLength: number
-  /** What stands behind `%` in a link-local IPv6 address of this interface. */
+  /** The part after `%` in a link-local IPv6 address of this interface. */
   readonly zone: string
 }
 
-/** Which links may be used. All, where nothing is said. */
+/** Which links may be used; all by default. */
 export interface LinkChoice {
   /** Names of interfaces. */
   readonly interfaces?: readonly string[] | undefined
-  /** The address that the server listens on; `0.0.0.0` stands for all of IPv4, `::` for all. */
+  /** The address that the server listens on; `0.0.0.0` means all of IPv4, `::` all. */
   readonly bind?: string | undefined
 }
 
@@ -40,7 +40,7 @@ export function chooseLinks (links: readonly Link[], choice: LinkChoice): Link[]
   })
 }
 
-/** For a person: `eth0 (192.168.1.5/24)`. */
+/** For people: `eth0 (192.168.1.5/24)`. */
 export function describeLink (link: Link): string {
   return `${link.interfaceName} (${link.address}/${link.prefixLength})`
 }

@@ -3,7 +3,7 @@ import type { Offer } from '@filesync/protocol'
 import { isLoopback, isOnLink } from './address.ts'
 import type { Heard } from './reply-policy.ts'
 
-/** A server that answered. Nothing of this is proven: the TLS connection to it proves who it is. */
+/** A server that answered. Nothing here is proven; only a TLS connection proves its identity. */
 export interface FoundServer {
   /** Where to connect to; a link-local IPv6 address carries its zone. */
   readonly address: string
@@ -18,8 +18,8 @@ export interface FoundServer {
 }
 
 /**
- * New servers that one round of asking may bring: one for every address of a usual network, so that no forger can be so many that
- * it hides a server. Whoever dials them has to do it a few at a time.
+ * New servers that one round may yield: one for every address of a usual network, so that forged offers cannot hide a server. A
+ * client should connect to a few at a time.
  */
 export const CANDIDATES_PER_ROUND = 256
 /** Of these, what one address may claim to be; loopback, which nobody can forge, is exempt. */

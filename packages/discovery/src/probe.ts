@@ -46,7 +46,7 @@ export class Probe {
     return this.#init.listen.links
   }
 
-  /** Servers that DNS-SD tells of. */
+  /** Servers announced by DNS-SD. */
   get services (): readonly FoundServer[] {
     return [...this.#services.values()]
   }
@@ -71,7 +71,8 @@ export class Probe {
     for (const link of ask.links) ask.send(question, link).catch((error: unknown) => { this.#noteFailure(link, error) })
     const query = dnsSd.codec.encode({ kind: 'query', questions: [SERVICE_QUESTION], answers: [] })
     for (const link of dnsSd.bus.links) {
-      dnsSd.bus.send(query, link).catch((error: unknown) => { note(this.dnsFaults, asFileSyncError(error, 'DISCOVERY_UNAVAILABLE')) })
+      dnsSd.bus.send(query, link)
+        .catch((error: unknown) => { note(this.dnsFaults, asFileSyncError(error, 'DISCOVERY_UNAVAILABLE')) })
     }
   }
 
@@ -110,7 +111,7 @@ export class Probe {
   }
 }
 
-/** The two buses of one link fail alike, which is told once. */
+/** Two buses on one link fail in the same way, which is recorded once. */
 function note (faults: FileSyncError[], error: FileSyncError): void {
   if (!faults.some(known => known.message === error.message)) faults.push(error)
 }

@@ -16,11 +16,11 @@ const SOURCE_MEMORY_MS = 60_000
 const WINDOW_MS = 1_000
 
 /** Why a datagram is not answered. */
-export type Refusal = 'size' | 'source port' | 'off-link' | 'not a question' | 'legacy' | 'repeated' | 'source rate' | 'overall rate'
+export type IgnoredReason = 'size' | 'source port' | 'off-link' | 'not a question' | 'legacy' | 'repeated' | 'source rate' | 'overall rate'
 
-export type Judgement =
+export type ReplyDecision =
   | { readonly answer: true, readonly question: DiscoverV1 | DiscoverV2 }
-  | { readonly answer: false, readonly because: Refusal }
+  | { readonly answer: false, readonly because: IgnoredReason }
 
 interface Source {
   readonly replies: RateWindow
@@ -50,7 +50,7 @@ export class ReplyPolicy {
   }
 
   /** Judges one datagram, and counts the answer where there is one. `nowMs` must not run backwards. */
-  judge (heard: Heard, nowMs: number): Judgement {
+  judge (heard: Heard, nowMs: number): ReplyDecision {
     const { bytes, source, link } = heard
     if (bytes.length > LIMITS.datagramBytes) return refuse('size')
     if (source.port < 1024 || source.port === DISCOVERY_PORT) return refuse('source port')
@@ -64,7 +64,7 @@ export class ReplyPolicy {
     return this.#admit(question, isLoopback(source.address) ? `${source.address} ${source.port}` : source.address, nowMs)
   }
 
-  #admit (question: DiscoverV1 | DiscoverV2, asker: string, nowMs: number): Judgement {
+  #admit (question: DiscoverV1 | DiscoverV2, asker: string, nowMs: number): ReplyDecision {
     this.#forget(nowMs)
     const known = this.#sources.get(asker)
     const nonce = question.v === 2 ? question.nonce : undefined
@@ -100,6 +100,6 @@ function read (bytes: Uint8Array): DiscoverV1 | DiscoverV2 | undefined {
   }
 }
 
-function refuse (because: Refusal): Judgement {
+function refuse (because: IgnoredReason): ReplyDecision {
   return { answer: false, because }
 }

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { diagnose } from '../src/diagnose.ts'
 import type { DiagnoseInit } from '../src/diagnose.ts'
 import { allowDiscover, inspectLinks, inspectSubnet } from '../src/finding.ts'
-import type { Finding } from '../src/finding.ts'
+import type { DiscoveryFinding } from '../src/finding.ts'
 import type { Link } from '../src/link.ts'
 import { dnsCodec } from '../src/node/dns-codec.ts'
 import { memoryLink } from '../src/testing/memory-network.ts'
@@ -19,13 +19,13 @@ afterEach(async () => { await hosts.end() })
 interface Machine { readonly ask: MemoryBus, readonly listen: MemoryBus, readonly dns: MemoryBus }
 
 /** Runs a diagnosis on 10.0.0.2; `spoil` breaks something before. */
-async function examine (more: Partial<DiagnoseInit> = {}, spoil: (machine: Machine) => void = () => { /* all is well */ }): Promise<Finding[]> {
+async function examine (more: Partial<DiagnoseInit> = {}, spoil: (machine: Machine) => void = () => { /* all is well */ }): Promise<DiscoveryFinding[]> {
   const links = onWire('10.0.0.2')
   const machine = { ask: hosts.network.bus({ role: 'ask', links }), listen: hosts.network.bus({ role: 'listen', links }) }
   const dns = hosts.network.bus({ role: 'listen', links, port: 5353 })
   const dnsSd = { bus: dns, codec: dnsCodec }
   spoil({ ...machine, dns })
-  const findings: Finding[] = []
+  const findings: DiscoveryFinding[] = []
   let over = false
   const running = (async () => {
     const surroundings = { all: links, choice: {}, inContainer: false, platform: 'linux' }
@@ -39,8 +39,8 @@ async function examine (more: Partial<DiagnoseInit> = {}, spoil: (machine: Machi
   return findings
 }
 
-const of = (findings: readonly Finding[], check: Finding['check']): Finding[] => findings.filter(finding => finding.check === check)
-const levels = (findings: readonly Finding[]): string[] => findings.map(({ check, level }) => `${check} ${level}`)
+const of = (findings: readonly DiscoveryFinding[], check: DiscoveryFinding['check']): DiscoveryFinding[] => findings.filter(finding => finding.check === check)
+const levels = (findings: readonly DiscoveryFinding[]): string[] => findings.map(({ check, level }) => `${check} ${level}`)
 
 test('all is well', async () => {
   hosts.server(idA, onWire('10.0.0.1'))

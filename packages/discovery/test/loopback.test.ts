@@ -2,7 +2,7 @@ import { systemClock } from '@filesync/protocol/node'
 import { afterEach, expect, test } from 'vitest'
 import { announceServer, diagnose, findServers } from '../src/node/index.ts'
 import type { Announcer } from '../src/node/index.ts'
-import type { Finding, FoundServer } from '../src/index.ts'
+import type { DiscoveryFinding, FoundServer } from '../src/index.ts'
 
 // Other programs may be found on loopback at the same time; ids of this file's own tell them apart.
 const ids = ['1', '2'].map(digit => `${digit}${process.pid}`.padStart(16, '0'))
@@ -62,7 +62,7 @@ test('an aborted signal ends the announcing and the looking', async () => {
 
 test('a diagnosis finds the server of this machine', async () => {
   await serve(ids[0] ?? '', 40_001)
-  const findings: Finding[] = []
+  const findings: DiscoveryFinding[] = []
   for await (const finding of diagnose({ role: 'client', bind, clock, signal: new AbortController().signal })) findings.push(finding)
   expect(findings.filter(({ level }) => level !== 'ok')).toEqual([])
   expect(findings).toContainEqual(expect.objectContaining({ check: 'offer', what: expect.stringContaining(ids[0] ?? '') as string }))

@@ -8,7 +8,8 @@ import { systemClock } from '@filesync/protocol/node'
 import { seededRandom } from '@filesync/protocol/testing'
 import type { DatagramBus } from '../src/datagram-bus.ts'
 import { findServers as findOverBus } from '../src/find-servers.ts'
-import { announceServer, diagnose, findServers, openMulticastBus } from '../src/node/index.ts'
+import { announceServer, diagnose, findServers } from '../src/node/index.ts'
+import { openMulticastBus } from '../src/node/multicast-bus.ts'
 import { DISCOVERY } from '../src/node/groups.ts'
 
 // Runs in a network namespace. Each line of input starts a task or stops it; what the tasks see is printed as lines of JSON.

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { diagnose } from '@filesync/discovery/node'
-import type { Finding } from '@filesync/discovery'
+import type { DiscoveryFinding } from '@filesync/discovery'
 import { idPrefix } from '@filesync/identity'
 import type { PinnedServer } from '@filesync/identity'
 import { describeFinding, jsonLine } from '@filesync/program'
@@ -94,7 +94,7 @@ async function * resolveName (target: Target | undefined): AsyncGenerator<Doctor
 
 async function * diagnoseNetwork (
   flags: ServerFlags, target: Target | undefined, signal: AbortSignal,
-): AsyncGenerator<Finding, void, undefined> {
+): AsyncGenerator<DiscoveryFinding, void, undefined> {
   const expected = target === undefined ? undefined : { address: target.host, port: target.port }
   const findings = diagnose({ role: 'client', clock: systemClock, signal, reach: canConnect, expected, interfaces: flags.interface })
   for await (const finding of findings) {
@@ -107,18 +107,18 @@ async function * diagnoseNetwork (
   }
 }
 
-function isOffer ({ check, server }: Finding): boolean {
+function isOffer ({ check, server }: DiscoveryFinding): boolean {
   return (check === 'offer' || check === 'dns-sd') && server !== undefined
 }
 
 /** Records the address once if the offer is from a paired server, which may answer on several interfaces. False for other servers. */
-function addPairedOffer ({ server }: Finding, places: Map<string, HostPort>, pinned: readonly PinnedServer[]): boolean {
+function addPairedOffer ({ server }: DiscoveryFinding, places: Map<string, HostPort>, pinned: readonly PinnedServer[]): boolean {
   if (server === undefined || pinned.every(({ id }) => idPrefix(id) !== server.idPrefix)) return false
   places.set(`${server.address} ${server.port}`, { host: server.address, port: server.port })
   return true
 }
 
-function isAbout ({ server }: Finding, target: Target): boolean {
+function isAbout ({ server }: DiscoveryFinding, target: Target): boolean {
   return server?.address === target.host && server.port === target.port
 }
 

@@ -1,5 +1,5 @@
 import { diagnose } from '@filesync/discovery/node'
-import type { Finding } from '@filesync/discovery'
+import type { DiscoveryFinding } from '@filesync/discovery'
 import { idPrefix } from '@filesync/identity'
 import { connectTls, loadOrCreateIdentity } from '@filesync/identity/node'
 import type { Identity } from '@filesync/identity/node'
@@ -39,7 +39,7 @@ async function * examine (flags: DoctorFlags, stateDir: string, signal: AbortSig
   // Only a server that runs is known to have a key, and this command must not create one.
   const running = status === undefined ? undefined : { ...status, identity: await loadOrCreateIdentity(stateDir) }
   yield describeServer(status)
-  let own: Finding['server']
+  let own: DiscoveryFinding['server']
   const findings = diagnose({
     role: 'server', clock: systemClock, signal, reach: canConnect, interfaces: flags.interface, bind: flags.bind,
   })
@@ -83,7 +83,7 @@ function offerNotReceived ({ name, port }: Status): DoctorFinding {
 
 /** Checks, as each client will, that the program at the offered address holds the key of this server. */
 async function verifyOwnIdentity (
-  identity: Identity, { address, port }: NonNullable<Finding['server']>, signal: AbortSignal,
+  identity: Identity, { address, port }: NonNullable<DiscoveryFinding['server']>, signal: AbortSignal,
 ): Promise<DoctorFinding> {
   const where = `${address} port ${port}`
   try {

@@ -8,12 +8,12 @@ import { DISCOVERY, MULTICAST_DNS } from './groups.ts'
 import { openMulticastBus } from './multicast-bus.ts'
 
 export interface AnnounceServerInit extends Advertised, LinkChoice {
-  /** Whether the server is announced by DNS-SD as well; it is unless told. */
+  /** Whether to announce the server by DNS-SD too; true by default. */
   readonly dnsSd?: boolean | undefined
   readonly clock: Clock
-  /** Ends the announcing, as `close` does. */
+  /** Stops announcing, like `close`. */
   readonly signal: AbortSignal
-  /** An interface that cannot be used: DISCOVERY_UNAVAILABLE. Told once for each cause; the others go on. */
+  /** Called with DISCOVERY_UNAVAILABLE for an interface that cannot be used, once per cause; the others keep working. */
   readonly onProblem?: ((error: FileSyncError) => void) | undefined
 }
 
@@ -28,8 +28,8 @@ export interface Announcer {
 }
 
 /**
- * Makes a server findable on the interfaces of this machine, until it is closed or the signal is aborted. Resolves when
- * each interface that is up was tried; does not reject when none can be used, because a server works without.
+ * Makes a server discoverable on the interfaces of this machine, until it is closed or the signal is aborted. Resolves after each
+ * interface that is up was tried; does not reject if none can be used, because a server works without discovery.
  */
 export async function announceServer (init: AnnounceServerInit): Promise<Announcer> {
   const { clock, interfaces, bind } = init

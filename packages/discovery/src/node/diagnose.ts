@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import type { Clock } from '@filesync/protocol'
 import { diagnose as diagnoseOverBuses } from '../diagnose.ts'
 import type { Reach } from '../diagnose.ts'
-import type { ExpectedServer, Finding } from '../finding.ts'
+import type { ExpectedServer, DiscoveryFinding } from '../finding.ts'
 import type { LinkChoice } from '../link.ts'
 import { dnsCodec } from './dns-codec.ts'
 import { DISCOVERY, MULTICAST_DNS } from './groups.ts'
@@ -28,7 +28,7 @@ export interface DiagnoseServersInit extends LinkChoice {
  * Looks for what keeps servers from being found on the interfaces of this machine, and tells what it finds as it goes. Takes
  * about two seconds. Throws the signal's reason when it is aborted.
  */
-export async function * diagnose (init: DiagnoseServersInit): AsyncGenerator<Finding, void, undefined> {
+export async function * diagnose (init: DiagnoseServersInit): AsyncGenerator<DiscoveryFinding, void, undefined> {
   const { clock, interfaces, bind } = init
   init.signal.throwIfAborted()
   const choice = { interfaces, bind }

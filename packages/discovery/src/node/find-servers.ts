@@ -9,19 +9,19 @@ import { openMulticastBus } from './multicast-bus.ts'
 
 export interface FindServersInit extends LinkChoice {
   readonly want: DiscoverPurpose
-  /** Id prefixes of servers that the client is paired with: half the places of a round are theirs, whatever others answer. */
+  /** Id prefixes of paired servers: all but four places of a round are reserved for them. */
   readonly pinned?: readonly string[] | undefined
-  /** Whether servers are looked for by DNS-SD as well; they are unless told. */
+  /** Whether to look for servers by DNS-SD too; true by default. */
   readonly dnsSd?: boolean | undefined
   readonly clock: Clock
   readonly signal: AbortSignal
-  /** An interface that cannot be used: DISCOVERY_UNAVAILABLE. Told once for each cause; the others go on. */
+  /** Called with DISCOVERY_UNAVAILABLE for an interface that cannot be used, once per cause; the others keep working. */
   readonly onProblem?: ((error: FileSyncError) => void) | undefined
 }
 
 /**
- * Looks for servers on the interfaces of this machine: at once, and then less and less often. Yields each when it is first
- * heard, changed, or back after a silence, and ends when the signal is aborted. What it yields is a hint and proves nothing.
+ * Looks for servers on the interfaces of this machine, at once and then at increasing intervals. Yields a server when it is first
+ * heard, has changed, or is back after a silence; ends when the signal is aborted. A result is a hint and proves nothing.
  */
 export async function * findServers (init: FindServersInit): AsyncGenerator<FoundServer, void, undefined> {
   const { clock, interfaces, bind } = init

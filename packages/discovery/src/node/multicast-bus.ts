@@ -11,24 +11,24 @@ import type { Group } from './link-socket.ts'
 import { networkLinks } from './network-links.ts'
 import { socketFault } from './socket-fault.ts'
 
-/** How often the interfaces are looked at. The system tells of no change by itself. */
+/** How often the interfaces are checked. Node does not report changes. */
 const FOLLOW_MS = 2_000
-/** Datagrams that may wait to be judged; a flood beyond that is dropped unread. */
+/** Datagrams that may be queued; more are dropped unread. */
 const WAITING_DATAGRAMS = 512
 
 export interface MulticastBusInit {
   readonly group: Group
-  /** `listen`: hears the group, on its port. `ask`: hears only what is sent to it, on ports of its own. */
+  /** `listen`: receives from the group, on its port. `ask`: receives only what is sent to it, on its own ports. */
   readonly role: 'listen' | 'ask'
   readonly choice: LinkChoice
   readonly clock: Clock
-  /** The addresses of this machine; asks the system unless told. */
+  /** Lists the addresses of this machine; those of the system by default. */
   readonly listLinks?: () => readonly Link[]
 }
 
 /**
- * A bus over the real interfaces of this machine: one socket for each address, opened and closed as interfaces come and
- * go. Resolves when each link that is there now was tried; those that failed are told as faults and tried again.
+ * A bus over the real interfaces of this machine: one socket per address, opened and closed as interfaces come and go. Resolves
+ * after each current link was tried; those that failed are reported as faults and tried again.
  */
 export async function openMulticastBus (init: MulticastBusInit): Promise<DatagramBus> {
   const bus = new MulticastBus(init)
@@ -40,8 +40,8 @@ class MulticastBus implements DatagramBus {
   readonly #init: MulticastBusInit
   readonly #events = new EventQueue<BusEvent>(WAITING_DATAGRAMS)
   readonly #open = new Map<string, { readonly link: Link, readonly socket: Socket }>()
-  /** What was told of what does not work, by link or interface. */
-  readonly #told = new Map<string, string>()
+  /** The faults that were reported, by link or interface. */
+  readonly #reported = new Map<string, string>()
   #following: Promise<void> | undefined
   #cancelFollow: () => void = () => { /* nothing is scheduled yet */ }
 
@@ -59,8 +59,8 @@ class MulticastBus implements DatagramBus {
 
   async send (bytes: Uint8Array, link: Link, to?: Endpoint): Promise<void> {
     const socket = this.#open.get(linkKey(link))?.socket
-    if (socket === undefined) throw socketFault({ group: this.#init.group, doing: 'send over', link }, new Error('the link is down'))
     const { group } = this.#init
+    if (socket === undefined) throw socketFault({ group, doing: 'send over', link }, new Error('the link is down'))
     const target = to ?? { address: groupAddress(group, link), port: group.port }
     try {
       await new Promise<void>((resolve, reject) => {
@@ -81,7 +81,7 @@ class MulticastBus implements DatagramBus {
     await Promise.all([...this.#open.values()].map(({ link }) => this.#drop(link)))
   }
 
-  /** Opens what is new, closes what is gone, and comes again. */
+  /** Opens new links, closes those that have gone, and schedules the next check. */
   async follow (): Promise<void> {
     this.#following = this.#followOnce()
     await this.#following
@@ -96,8 +96,8 @@ class MulticastBus implements DatagramBus {
       if (!keys.has(linkKey(link))) await this.#drop(link)
     }
     this.#checkNames(wanted)
-    for (const key of this.#told.keys()) {
-      if (key.includes('/') && !keys.has(key)) this.#told.delete(key)
+    for (const key of this.#reported.keys()) {
+      if (key.includes('/') && !keys.has(key)) this.#reported.delete(key)
     }
     await Promise.all(wanted.filter(link => !this.#open.has(linkKey(link))).map(link => this.#use(link)))
   }
@@ -107,8 +107,8 @@ class MulticastBus implements DatagramBus {
     try {
       return chooseLinks(listLinks(), choice)
     } catch (cause) {
-      const message = `${this.#init.group.name} cannot see the network interfaces of this machine; name the server by its address.`
-      this.#tell('interfaces', 'unlistable', new FileSyncError('DISCOVERY_UNAVAILABLE', message, { cause }))
+      const message = `${this.#init.group.name} cannot list the network interfaces of this machine. Name the server by its address.`
+      this.#report('interfaces', 'unlistable', new FileSyncError('DISCOVERY_UNAVAILABLE', message, { cause }))
       return []
     }
   }
@@ -118,12 +118,15 @@ class MulticastBus implements DatagramBus {
     const missing = interfaces?.filter(name => !wanted.some(link => link.interfaceName === name)) ?? []
     const none = interfaces === undefined && wanted.length === 0
     const where = bind === undefined ? '' : ` with the address ${bind}`
-    const faults = new Map(missing.map(name => [name, `${group.name} cannot use the interface ${name}: it is not there, is down, has no address, or cannot do multicast. It is used as soon as it can be.`]))
-    if (none) faults.set('any', `${group.name} cannot be used: no interface${where} is up and can do multicast. It starts as soon as one is.`)
+    const faults = new Map(missing.map(name => [name, `${group.name} cannot use the interface ${name}: ` +
+      'it does not exist, is down, has no address, or does not support multicast. It is used as soon as that changes.']))
+    if (none) {
+      faults.set('any', `${group.name} cannot be used: no interface${where} is up and supports multicast. It starts as soon as one does.`)
+    }
     for (const name of ['any', ...interfaces ?? []]) {
       const message = faults.get(name)
-      if (message === undefined) this.#told.delete(name)
-      else this.#tell(name, 'missing', new FileSyncError('DISCOVERY_UNAVAILABLE', message))
+      if (message === undefined) this.#reported.delete(name)
+      else this.#report(name, 'missing', new FileSyncError('DISCOVERY_UNAVAILABLE', message))
     }
   }
 
@@ -136,21 +139,21 @@ class MulticastBus implements DatagramBus {
         role,
         link,
         onMessage: (bytes, { address, port }) => {
-          // A socket hears the group on every interface that any socket of this machine joined it on.
+          // A socket receives from the group on every interface on which any socket of this machine has joined it.
           if (isOnLink(address, link)) this.#events.offer({ kind: 'datagram', bytes, link, source: { address, port } })
         },
       })
       socket.on('error', error => { this.#fail(link, error) })
       this.#open.set(key, { link, socket })
-      this.#told.delete(key)
+      this.#reported.delete(key)
       this.#events.push({ kind: 'up', link })
     } catch (cause) {
-      this.#tell(key, errnoOf(cause), socketFault({ group, doing: role === 'listen' ? 'listen on' : 'ask over', link }, cause))
+      this.#report(key, errnoOf(cause), socketFault({ group, doing: role === 'listen' ? 'listen on' : 'ask over', link }, cause))
     }
   }
 
   #fail (link: Link, error: Error): void {
-    this.#tell(linkKey(link), errnoOf(error), socketFault({ group: this.#init.group, doing: 'go on over', link }, error))
+    this.#report(linkKey(link), errnoOf(error), socketFault({ group: this.#init.group, doing: 'go on over', link }, error))
     void this.#drop(link)
   }
 
@@ -163,9 +166,9 @@ class MulticastBus implements DatagramBus {
     await new Promise<void>(resolve => { found.socket.close(resolve) })
   }
 
-  #tell (key: string, what: string, error: FileSyncError): void {
-    if (this.#told.get(key) === what) return
-    this.#told.set(key, what)
+  #report (key: string, what: string, error: FileSyncError): void {
+    if (this.#reported.get(key) === what) return
+    this.#reported.set(key, what)
     this.#events.push({ kind: 'fault', error })
   }
 }

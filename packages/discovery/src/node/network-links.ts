@@ -6,7 +6,7 @@ import type { Link } from '../link.ts'
 /** IFF_MULTICAST of linux/if.h. */
 const MULTICAST_FLAG = 0x1000
 
-/** Every address of every interface that is up now and can do multicast, and those of loopback. */
+/** Every address of every interface that is up and supports multicast, and those of loopback. */
 export function networkLinks (): Link[] {
   return Object.entries(networkInterfaces()).flatMap(([interfaceName, addresses = []]) => addresses
     .filter(({ internal }) => internal || canMulticast(interfaceName))
@@ -19,14 +19,14 @@ export function networkLinks (): Link[] {
     })))
 }
 
-/** A WireGuard tunnel cannot, and every question into it would be trouble to tell of. Only Linux says so beforehand. */
+/** A WireGuard tunnel does not support multicast, and each question into it would be reported as a fault. Only Linux shows it. */
 function canMulticast (interfaceName: string): boolean {
   if (process.platform !== 'linux') return true
   let flags: string
   try {
     flags = readFileSync(`/sys/class/net/${interfaceName}/flags`, 'utf8')
   } catch {
-    // Sandboxes hide /sys; then the first question tells.
+    // Sandboxes hide /sys; then the first question shows it.
     return true
   }
   return (Number(flags) & MULTICAST_FLAG) !== 0

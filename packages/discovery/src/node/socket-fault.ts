@@ -3,9 +3,9 @@ import { describeLink } from '../link.ts'
 import type { Link } from '../link.ts'
 import type { Group } from './link-socket.ts'
 
-const NO_ROOM = 'the system has no room for another group; "sysctl net.ipv4.igmp_max_memberships" is the limit'
+const TOO_MANY_GROUPS = 'the system cannot join another group; "sysctl net.ipv4.igmp_max_memberships" shows the limit'
 
-/** What the system's error codes mean for somebody who has to do something about it. */
+/** What an error code of the system means, and what to do about it. */
 const REASONS: Readonly<Record<string, (group: Group, link: Link) => string>> = {
   EPERM: forbidden,
   EACCES: forbidden,
@@ -14,27 +14,29 @@ const REASONS: Readonly<Record<string, (group: Group, link: Link) => string>> = 
     : `ip route add 224.0.0.0/4 dev ${interfaceName}`}" adds one`,
   EHOSTUNREACH: () => 'there is no route to the asker',
   ENETDOWN: () => 'the interface is down',
-  EADDRINUSE: ({ port }) => `another program holds the port for itself; stop it ("ss -ulnp sport = ${port}" names it), or name the server by its address`,
-  EADDRNOTAVAIL: () => 'the address is not usable yet, or no more; it is tried again',
-  ENODEV: (_, { interfaceName }) => `the interface cannot do multicast; "ip link set ${interfaceName} multicast on" may help`,
-  ENOBUFS: () => NO_ROOM,
-  ENOPROTOOPT: () => NO_ROOM,
+  EADDRINUSE: ({ port }) =>
+    `another program holds the port for itself; stop it ("ss -ulnp sport = ${port}" names it), or name the server by its address`,
+  EADDRNOTAVAIL: () => 'the address is not usable yet, or no longer; it is tried again',
+  ENODEV: (_, { interfaceName }) => `the interface does not support multicast; "ip link set ${interfaceName} multicast on" may help`,
+  ENOBUFS: () => TOO_MANY_GROUPS,
+  ENOPROTOOPT: () => TOO_MANY_GROUPS,
 }
 
 function forbidden ({ IPv4, port }: Group): string {
   return `a firewall on this machine forbids it; allow UDP in and out on port ${port} for the group ${IPv4}`
 }
 
-/** What could not be done with a group over a link, to stand between "cannot" and the link. */
+/** What failed with a group over a link; `doing` is the verb after "cannot". */
 export interface Attempt {
   readonly group: Group
   readonly doing: string
   readonly link: Link
 }
 
-/** The system's error in the words of a person. */
+/** Explains an error of the system. */
 export function socketFault ({ group, doing, link }: Attempt, cause: unknown): FileSyncError {
   const code = errnoOf(cause)
   const why = REASONS[code]?.(group, link) ?? (cause instanceof Error ? cause.message : String(cause))
-  return new FileSyncError('DISCOVERY_UNAVAILABLE', `${group.name} cannot ${doing} ${describeLink(link)}: ${why}${code === '' ? '' : ` (${code})`}.`, { cause })
+  const message = `${group.name} cannot ${doing} ${describeLink(link)}: ${why}${code === '' ? '' : ` (${code})`}.`
+  return new FileSyncError('DISCOVERY_UNAVAILABLE', message, { cause })
 }

@@ -12,7 +12,7 @@ async function nextOf <K extends BusEvent['kind']>(bus: DatagramBus, kind: K): P
   for (let event = await bus.next(); event !== undefined; event = await bus.next()) {
     if (event.kind === kind) return event as Extract<BusEvent, { kind: K }>
   }
-  throw new Error(`the bus was closed before it told of "${kind}"`)
+  throw new Error(`the bus was closed before it reported "${kind}"`)
 }
 
 function firstLink (bus: DatagramBus): DatagramBus['links'][number] {
@@ -21,10 +21,10 @@ function firstLink (bus: DatagramBus): DatagramBus['links'][number] {
   return link
 }
 
-/** What every {@link DatagramBus} has to do. Each case gets a fresh pair. */
+/** What every {@link DatagramBus} must do. Each case gets a fresh pair. */
 export const datagramBusConformance: readonly ConformanceCase<BusPair>[] = [
   {
-    name: 'tells of the links that are there from the start',
+    name: 'reports the links that are in use from the start',
     async run ({ listener, asker }) {
       for (const bus of [listener, asker]) {
         const { link } = await nextOf(bus, 'up')
@@ -45,7 +45,7 @@ export const datagramBusConformance: readonly ConformanceCase<BusPair>[] = [
     },
   },
   {
-    name: 'rejects what is sent over a link that is not up',
+    name: 'rejects a datagram for a link that is not up',
     async run ({ asker }) {
       const gone = { ...firstLink(asker), address: '198.51.100.7', interfaceName: 'nowhere' }
       const code = await asker.send(Uint8Array.of(1), gone).then(() => 'sent', (error: { code: string }) => error.code)
@@ -62,7 +62,7 @@ export const datagramBusConformance: readonly ConformanceCase<BusPair>[] = [
       await reading
       ensure(asker.links.length === 0, 'a closed bus still has links')
       await listener.close()
-      ensure(await listener.next() === undefined, 'a closed bus still tells of events')
+      ensure(await listener.next() === undefined, 'a closed bus still reports events')
     },
   },
 ]

@@ -97,7 +97,7 @@ export class MemoryBus implements DatagramBus {
     if (this.#links.delete(linkKey(link))) this.#events.push({ kind: 'down', link })
   }
 
-  /** Tells of trouble, as a real bus does. */
+  /** Reports a fault, as a real bus does. */
   fail (error: FileSyncError): void {
     this.#events.push({ kind: 'fault', error })
   }
@@ -108,7 +108,9 @@ export class MemoryBus implements DatagramBus {
 
   async send (bytes: Uint8Array, link: Link, to?: Endpoint): Promise<void> {
     const own = this.#links.get(linkKey(link))
-    if (own === undefined) throw new FileSyncError('DISCOVERY_UNAVAILABLE', `Discovery cannot send over ${describeLink(link)}: the link is down.`)
+    if (own === undefined) {
+      throw new FileSyncError('DISCOVERY_UNAVAILABLE', `Discovery cannot send over ${describeLink(link)}: the link is down.`)
+    }
     this.#network.inject(own.wire, { address: own.address, port: this.port }, { to: to ?? 'group', bytes: bytes.slice() })
   }
 
