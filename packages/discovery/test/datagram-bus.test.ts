@@ -11,8 +11,8 @@ import { networkLinks } from '../src/node/network-links.ts'
 import { datagramBusConformance } from '../src/testing/datagram-bus-conformance.ts'
 import type { BusPair } from '../src/testing/datagram-bus-conformance.ts'
 import { MemoryNetwork } from '../src/testing/memory-network.ts'
-import { onWire } from './memory-hosts.ts'
-import { turns } from './turns.ts'
+import { onWire } from './support/memory-hosts.ts'
+import { turns } from './support/turns.ts'
 
 /** A group of this file's own, so that nothing else on this machine speaks into it. */
 const group = { ...DISCOVERY, IPv4: '224.1.1.2', port: 20_000 + process.pid % 10_000 }

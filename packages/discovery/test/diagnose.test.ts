@@ -9,8 +9,8 @@ import type { Link } from '../src/link.ts'
 import { dnsCodec } from '../src/node/dns-codec.ts'
 import { memoryLink } from '../src/testing/memory-network.ts'
 import type { MemoryBus } from '../src/testing/memory-network.ts'
-import { idA, MemoryHosts, onWire } from './memory-hosts.ts'
-import { turns } from './turns.ts'
+import { idA, MemoryHosts, onWire } from './support/memory-hosts.ts'
+import { turns } from './support/turns.ts'
 
 let hosts: MemoryHosts
 beforeEach(() => { hosts = new MemoryHosts() })

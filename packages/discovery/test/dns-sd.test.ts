@@ -4,7 +4,7 @@ import { serviceRecords } from '../src/dns-sd.ts'
 import type { DnsRecord } from '../src/dns-sd.ts'
 import { dnsCodec } from '../src/node/dns-codec.ts'
 import { memoryLink } from '../src/testing/memory-network.ts'
-import { idA, idB, MemoryHosts, onWire } from './memory-hosts.ts'
+import { idA, idB, MemoryHosts, onWire } from './support/memory-hosts.ts'
 
 let hosts: MemoryHosts
 beforeEach(() => { hosts = new MemoryHosts() })

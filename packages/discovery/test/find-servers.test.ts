@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { findServers } from '../src/find-servers.ts'
 import { memoryLink } from '../src/testing/memory-network.ts'
 import type { Fate } from '../src/testing/memory-network.ts'
-import { idA, idB, MemoryHosts, onWire } from './memory-hosts.ts'
+import { idA, idB, MemoryHosts, onWire } from './support/memory-hosts.ts'
 
 let hosts: MemoryHosts
 beforeEach(() => { hosts = new MemoryHosts() })

@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { hasNft, Segment, whyNoNamespaces } from './network-namespace.ts'
-import type { Line } from './network-namespace.ts'
+import { hasNft, Segment, whyNoNamespaces } from './support/network-namespace.ts'
+import type { Line } from './support/network-namespace.ts'
 
 const idA = 'AAAAAAAAAAAAAAAA'
 const idB = 'BBBBBBBBBBBBBBBB'

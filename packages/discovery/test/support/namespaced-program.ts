@@ -6,11 +6,11 @@ import { createInterface } from 'node:readline'
 import { DISCOVERY_GROUP_IPV4, DISCOVERY_PORT, encodeDiscover, wait } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { seededRandom } from '@filesync/protocol/testing'
-import type { DatagramBus } from '../src/datagram-bus.ts'
-import { findServers as findOverBus } from '../src/find-servers.ts'
-import { announceServer, diagnose, findServers } from '../src/node/index.ts'
-import { openMulticastBus } from '../src/node/multicast-bus.ts'
-import { DISCOVERY } from '../src/node/groups.ts'
+import type { DatagramBus } from '../../src/datagram-bus.ts'
+import { findServers as findOverBus } from '../../src/find-servers.ts'
+import { announceServer, diagnose, findServers } from '../../src/node/index.ts'
+import { openMulticastBus } from '../../src/node/multicast-bus.ts'
+import { DISCOVERY } from '../../src/node/groups.ts'
 
 // Runs in a network namespace. Each line of input starts a task or stops it; what the tasks see is printed as lines of JSON.
 // Ends when its input does.

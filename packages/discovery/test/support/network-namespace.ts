@@ -109,7 +109,7 @@ export class Host {
     return execFileSync('ip', ['netns', 'exec', this.namespace, ...command], { encoding: 'utf8', env: { ...process.env, ...more.env }, input: more.input ?? '' })
   }
 
-  /** Starts a task of test/namespaced-program.ts. */
+  /** Starts a task of namespaced-program.ts. */
   start (task: object): Running {
     const number = this.#tasks.length
     const tell = (words: object): void => { this.#child.stdin.write(`${JSON.stringify({ task: number, ...words })}\n`) }
