@@ -32,7 +32,7 @@ describe.each(engines)('BLAKE3, %s', (_, engine) => {
     expect(toHex(engine.hashBytes(vectorInput(length)))).toBe(digest)
   })
 
-  it('keeps hashers apart that are used in turn, with whole buffers hashed in between', () => {
+  it('keeps interleaved hashers independent, with whole buffers hashed in between', () => {
     const inputs = VECTORS.map(([length]) => vectorInput(length))
     const hashers = inputs.map(() => engine.createHasher())
     for (let at = 0; at < 102_400; at += 999) {
@@ -56,7 +56,7 @@ describe('The engines', () => {
     }), { seed: SEED, numRuns: 1000 })
   })
 
-  it('are chosen at the start, and the choice can be told', () => {
+  it('are chosen at startup, and the choice is reported', () => {
     expect(digestEngine).toEqual('engine' in native ? { name: 'native' } : { name: 'webassembly', reason: native.reason })
   })
 })

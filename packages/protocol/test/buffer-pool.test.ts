@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { BufferPool, FrameDecoder, encodeFrame } from '../src/index.ts'
 
-it('takes a buffer again that is long enough and not twice as long', () => {
+it('reuses a buffer that is long enough and at most twice as long', () => {
   const pool = new BufferPool(4)
   const first = pool.acquire(1_000_000)
   expect(first.length).toBe(1_000_000)
@@ -12,7 +12,7 @@ it('takes a buffer again that is long enough and not twice as long', () => {
   expect(pool.acquireFree(1_000_000)).toBeUndefined()
 })
 
-it('keeps no more than it was told, and nothing small', () => {
+it('keeps at most the configured number of buffers, and no small ones', () => {
   const pool = new BufferPool(1)
   const [left, right] = [new ArrayBuffer(1 << 20), new ArrayBuffer(1 << 20)]
   pool.release(new ArrayBuffer(1024))
@@ -23,7 +23,7 @@ it('keeps no more than it was told, and nothing small', () => {
   expect(pool.acquireFree(1 << 20)).toBeUndefined()
 })
 
-it('shows nothing of an earlier frame in a later one', () => {
+it('does not expose an earlier frame in a later one', () => {
   const pool = new BufferPool(4)
   const decoder = new FrameDecoder(sizeBytes => pool.acquire(sizeBytes))
   const decode = (content: Uint8Array): Uint8Array<ArrayBuffer> | undefined => [...decoder.push(encodeFrame('PACK', [content]))][0]?.payload

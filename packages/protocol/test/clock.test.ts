@@ -4,7 +4,7 @@ import { ManualClock } from '@filesync/protocol/testing'
 import { describe, expect, it } from 'vitest'
 
 describe('wait', () => {
-  it('resolves when the time has come, and not before', async () => {
+  it('resolves when the delay has elapsed, and not before', async () => {
     const clock = new ManualClock()
     let isOver = false
     const waiting = wait(clock, 100).then(() => { isOver = true })
@@ -16,7 +16,7 @@ describe('wait', () => {
     expect(clock.scheduled).toBe(0)
   })
 
-  it('rejects with the reason when it is aborted, before or while it waits, and leaves nothing behind', async () => {
+  it('rejects with the reason if it is aborted before or during the wait, and leaves no timer', async () => {
     const clock = new ManualClock()
     const reason = new Error('enough')
     await expect(wait(clock, 100, AbortSignal.abort(reason))).rejects.toBe(reason)
@@ -29,7 +29,7 @@ describe('wait', () => {
 })
 
 describe('ManualClock', () => {
-  it('calls what falls due in its order, also what is scheduled meanwhile', () => {
+  it('calls due callbacks in order, including those scheduled meanwhile', () => {
     const clock = new ManualClock(1000)
     const called: string[] = []
     clock.schedule(20, () => called.push(`b at ${String(clock.monotonicMs())}`))
@@ -44,7 +44,7 @@ describe('ManualClock', () => {
     expect(clock.nowMs()).toBe(1030)
   })
 
-  it('can jump without durations noticing', () => {
+  it('jumps without affecting durations', () => {
     const clock = new ManualClock(1000)
     clock.jump(-500)
     expect([clock.nowMs(), clock.monotonicMs()]).toEqual([500, 0])
@@ -52,7 +52,7 @@ describe('ManualClock', () => {
 })
 
 describe('systemClock', () => {
-  it('calls back, and not when it was cancelled', async () => {
+  it('calls back unless it was cancelled', async () => {
     let cancelled = false
     systemClock.schedule(0, () => { cancelled = true })()
     await new Promise<void>(resolve => {
@@ -77,7 +77,7 @@ describe('waitThroughSleep', () => {
     return state
   }
 
-  it('resolves when the time has come, and not before', async () => {
+  it('resolves when the delay has elapsed, and not before', async () => {
     const clock = new ManualClock()
     const state = waiting(clock, 100_000)
     for (const [stepMs, isOver] of [[99_999, false], [1, true]] as const) {
@@ -88,7 +88,7 @@ describe('waitThroughSleep', () => {
     expect(clock.scheduled).toBe(0)
   })
 
-  it('is over soon after the machine has slept past its end', async () => {
+  it('ends soon after the machine has slept past its end', async () => {
     const clock = new ManualClock()
     const state = waiting(clock, 8 * 3_600_000)
     clock.jump(9 * 3_600_000)

@@ -11,20 +11,21 @@ const positiveZero = (value: number): number => value + 0
 const plain = fc.letrec<{ value: unknown }>(tie => ({
   value: fc.oneof(
     { maxDepth: 4 },
-    fc.constant(null), fc.boolean(), fc.string({ unit: 'grapheme' }), fc.maxSafeInteger(), fc.double({ noNaN: true }).map(positiveZero), fc.uint8Array(),
+    fc.constant(null), fc.boolean(), fc.string({ unit: 'grapheme' }), fc.maxSafeInteger(), fc.double({ noNaN: true })
+      .map(positiveZero), fc.uint8Array(),
     fc.array(tie('value'), { maxLength: 5 }),
     fc.dictionary(fc.string().filter(key => key !== '__proto__'), tie('value'), { maxKeys: 5, noNullPrototype: true }),
   ),
 })).value
 
 describe('codec', () => {
-  it('gives back every plain value', () => {
+  it('round-trips every plain value', () => {
     fc.assert(fc.property(plain, value => {
       expect(comparable(decodeValue(encodeValue(value)))).toEqual(comparable(value))
     }))
   })
 
-  it('writes integers beyond 32 bits as integers, for decoders that are strict', () => {
+  it('writes integers above 32 bits as integers, for strict decoders', () => {
     expect([...encodeValue(2 ** 40)]).toEqual([0xd3, 0, 0, 1, 0, 0, 0, 0, 0])
     expect([...encodeValue([{ a: 2 ** 40 }])].slice(0, 5)).toEqual([0x91, 0x81, 0xa1, 0x61, 0xd3])
     expect(encodeValue(0.5)[0]).toBe(0xcb)
@@ -38,7 +39,7 @@ describe('codec', () => {
     ['uint16 that needs fewer bytes', 'cd 0001', 1],
   ])('reads %s as a number', (_, hex, value) => { expect(decodeValue(fromHex(hex))).toBe(value) })
 
-  it('reads an integer that a number cannot hold as one that is not safe', () => {
+  it('reads an integer that a number cannot represent as an unsafe integer', () => {
     expect(Number.isSafeInteger(decodeValue(fromHex('cf ffffffffffffffff')))).toBe(false)
     expect(Number.isSafeInteger(decodeValue(fromHex('cf 0020000000000000')))).toBe(false)
     expect(Number.isSafeInteger(decodeValue(fromHex('d3 8000000000000000')))).toBe(false)
@@ -74,26 +75,31 @@ describe('codec', () => {
     ['twenty arrays in each other', '91'.repeat(20), 'ENCODING_TOO_DEEP'],
   ])('refuses %s', (_, hex, code) => { expect(refusal(() => decodeValue(fromHex(hex)))).toBe(code) })
 
-  it('refuses five megabytes of arrays in each other without going down', () => {
+  it('rejects five megabytes of nested arrays without a stack overflow', () => {
     expect(refusal(() => decodeValue(new Uint8Array(5_000_000).fill(0x91)))).toBe('ENCODING_TOO_DEEP')
   })
 
-  it('allows the depth that messages need, and not one more', () => {
+  it('allows the depth that messages need, and no more', () => {
     const nested = (levels: number): Uint8Array => Uint8Array.of(...new Array<number>(levels).fill(0x91), 0xc0)
     expect(refusal(() => { checkMsgpack(nested(LIMITS.messageDepth)) })).toBe('accepted')
     expect(refusal(() => { checkMsgpack(nested(LIMITS.messageDepth + 1)) })).toBe('ENCODING_TOO_DEEP')
   })
 
-  it('decodes rightly after it refused', () => {
+  it('decodes correctly after a rejection', () => {
     for (const hex of ['d4 72 40', 'c1', '92 01', 'a2 c328']) refusal(() => decodeValue(fromHex(hex)))
     expect(decodeValue(encodeValue({ a: [1, 'b'] }))).toEqual({ a: [1, 'b'] })
   })
 
-  it('throws nothing but errors of the catalogue, whatever the bytes', () => {
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), bytes => { expect(refusal(() => decodeValue(bytes))).toMatch(/^(accepted|ENCODING_\w+)$/u) }), { numRuns: 2000 })
+  it('throws only FileSyncError, whatever the bytes', () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ maxLength: 200 }), bytes => { expect(refusal(() => decodeValue(bytes))).toMatch(/^(accepted|ENCODING_\w+)$/u) }
+      ),
+      { numRuns: 2000 }
+    )
   })
 
-  it('takes memory in proportion to what is there, not to what it claims', () => {
+  it('allocates memory in proportion to the input, not to what it claims', () => {
     // A thousand claims of four thousand million elements each, inside what is otherwise well formed.
     const before = process.memoryUsage().rss
     for (let i = 0; i < 1000; i++) refusal(() => decodeValue(fromHex('92 01 dd ffffffff')))
@@ -105,6 +111,8 @@ describe('codec', () => {
 function comparable (value: unknown): unknown {
   if (value instanceof Uint8Array) return { bytes: [...value] }
   if (Array.isArray(value)) return value.map(comparable)
-  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, comparable(field)]))
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, comparable(field)]))
+  }
   return value
 }

@@ -12,7 +12,9 @@ function naive (committed: readonly Entry[], listed: readonly Entry[]): Differen
     const index = listed.findIndex(entry => entry.name === name)
     const entry = listed[index]
     if (entry === undefined) return old === undefined ? [] : [{ how: 'gone', committed: old }]
-    if (old === undefined || !sameContent(old, entry) || !equalDigests(digestOf(old), digestOf(entry))) return [{ how: 'changed', index, entry, committed: old }]
+    if (old === undefined || !sameContent(old, entry) || !equalDigests(digestOf(old), digestOf(entry))) {
+      return [{ how: 'changed', index, entry, committed: old }]
+    }
     return describeEntry(old) === describeEntry(entry) ? [] : [{ how: 'touched', index, entry, committed: old }]
   })
 }
@@ -40,21 +42,23 @@ const anyPair = fc.tuple(anyEntries, anyEntries, fc.infiniteStream(fc.nat({ max:
 })
 
 describe('compareListings', () => {
-  it('tells what a naive comparison tells', () => {
+  it('reports the same differences as a naive comparison', () => {
     fc.assert(fc.property(anyPair, ([committed, listed]) => {
       expect([...compareListings(encodeListing(committed), encodeListing(listed))]).toEqual(naive(committed, listed))
     }), { numRuns: 300 })
   })
 
-  it('tells nothing of equal listings and everything of a new one', () => {
+  it('reports nothing for equal listings and every entry of a new one', () => {
     fc.assert(fc.property(anyEntries, entries => {
       const bytes = encodeListing(entries)
       expect([...compareListings(bytes, bytes)]).toEqual([])
-      expect([...compareListings(undefined, bytes)]).toEqual(entries.map((entry, index) => ({ how: 'changed', index, entry, committed: undefined })))
+      expect([...compareListings(undefined, bytes)]).toEqual(
+        entries.map((entry, index) => ({ how: 'changed', index, entry, committed: undefined }))
+      )
     }))
   })
 
-  it('refuses what reading the listing refuses, also where most of it equals the stored one', () => {
+  it('rejects what reading the listing rejects, even if most of it equals the stored one', () => {
     let refused = 0
     fc.assert(fc.property(anyPair, fc.nat(), fc.nat({ max: 255 }), fc.boolean(), ([committed, listed], at, byte, isSwapped) => {
       const bytes = isSwapped ? Uint8Array.from(swapped(listed, at)) : encodeListing(listed)

@@ -13,7 +13,9 @@ const cases = [...byteStreamConformance, ...connectionConformance]
 describe('over memory', () => {
   for (const conformance of cases) {
     it(conformance.name, async () => { await conformance.run(memoryStreamPair()) })
-    it(`${conformance.name}, in small chunks`, async () => { await conformance.run(memoryStreamPair({ chunkBytes: 4099, capacityBytes: 64 << 10 })) })
+    it(`${conformance.name}, in small chunks`, async () => {
+      await conformance.run(memoryStreamPair({ chunkBytes: 4099, capacityBytes: 64 << 10 }))
+    })
   }
 })
 
@@ -53,7 +55,7 @@ describe.each(['TCP', 'TLS'])('over %s on 127.0.0.1', transport => {
 
   for (const conformance of cases) it(conformance.name, async () => { await conformance.run(await pair()) })
 
-  it('rejects at once when the socket is over already', async () => {
+  it('rejects at once if the socket has already ended', async () => {
     const accepted = new Promise<Socket>(resolve => waiting.push(resolve))
     const dialled = dial()
     const other = await accepted
@@ -67,7 +69,7 @@ describe.each(['TCP', 'TLS'])('over %s on 127.0.0.1', transport => {
     expect(await rejection(stream.end())).toBe('PEER_GONE')
   })
 
-  it('stops taking from a socket that nobody reads', async () => {
+  it('stops reading from a socket whose data is not consumed', async () => {
     const [left, right] = await pair()
     let taken = 0
     const writing = (async () => {
@@ -87,7 +89,7 @@ describe.each(['TCP', 'TLS'])('over %s on 127.0.0.1', transport => {
 })
 
 describe('memory streams', () => {
-  it('break both ways after so many bytes, and hand out what came before', async () => {
+  it('break both ways after so many bytes, and return what arrived before', async () => {
     const [left, right] = memoryStreamPair({ cutAfterBytes: [3, undefined] })
     expect(await rejection(left.write(Uint8Array.of(1, 2, 3, 4, 5)))).toBe('PEER_GONE')
     expect((await right.read())?.map(chunk => [...chunk])).toEqual([[1, 2, 3]])
@@ -110,7 +112,7 @@ describe('memory streams', () => {
     expect(arrived).toBe(20)
   })
 
-  it('are not changed by what the writer does with its bytes afterwards', async () => {
+  it('are not affected by later changes to the written bytes', async () => {
     const [left, right] = memoryStreamPair()
     const bytes = Uint8Array.of(1)
     await left.write(bytes)

@@ -21,7 +21,7 @@ function connectBoth (init: MemoryStreamInit = {}): Bench {
   return { clock, left: openConnection({ stream: near, clock }), right: openConnection({ stream: far, clock }) }
 }
 
-/** A connection whose other end is in the hands of the test. */
+/** A connection whose other end the test controls. */
 function connectOne (signal?: AbortSignal): { clock: ManualClock, connection: Connection, peer: ByteStream } {
   const clock = new ManualClock()
   const [near, peer] = memoryStreamPair()
@@ -36,7 +36,7 @@ async function settle (): Promise<void> {
 const reasonOf = (connection: Connection): string | undefined => (connection.signal.reason as FileSyncError | undefined)?.code
 const frameOf = (message: Message): Uint8Array => encodeFrame('MESSAGE', [encodeMessage(message)])
 
-/** The frames that the peer has been sent, told by the first letters of what they hold. */
+/** The frames that were sent to the peer, identified by the start of their content. */
 async function readText (peer: ByteStream): Promise<string> {
   const chunks = await peer.read().catch(() => undefined)
   return chunks === undefined ? '' : new TextDecoder().decode(join(chunks))
@@ -61,7 +61,7 @@ describe('a connection', () => {
     expect(await connection.receive(['STORED'])).toEqual(STORED)
   })
 
-  it('serves everyone who waits', async () => {
+  it('serves all waiting receivers', async () => {
     const { left, right } = connectBoth()
     const both = [right.next(), right.next()]
     await left.send(STORED)
@@ -74,7 +74,7 @@ describe('a connection', () => {
 })
 
 describe('the end of a connection', () => {
-  it('hands out what arrived before a CLOSE, then the reason', async () => {
+  it('returns what arrived before a CLOSE, then the reason', async () => {
     const { left, right } = connectBoth()
     await left.send(STORED)
     await left.close(new FileSyncError('ARCHIVE_FULL', 'No room.'))
@@ -86,7 +86,7 @@ describe('the end of a connection', () => {
     expect(await rejection(left.next())).toBe('ARCHIVE_FULL')
   })
 
-  it('tells DONE where nothing went wrong', async () => {
+  it('sends DONE if there was no error', async () => {
     const { left, right } = connectBoth()
     const waiting = rejection(right.next())
     await left.close()
@@ -94,14 +94,14 @@ describe('the end of a connection', () => {
     expect([reasonOf(left), reasonOf(right)]).toEqual(['PEER_GONE', 'PEER_GONE'])
   })
 
-  it('settles when both close at once', async () => {
+  it('ends if both ends close at once', async () => {
     const { left, right, clock } = connectBoth()
     await Promise.all([left.close(), right.close(new FileSyncError('SERVER_STOPPING', 'Stopping.')), left.close(), right.close()])
     await left.close()
     expect(clock.scheduled).toBe(0)
   })
 
-  it('keeps local matters local, and faults without their words', async () => {
+  it('does not disclose local errors, nor the message of internal ones', async () => {
     const say = async (error: unknown): Promise<FileSyncError> => {
       const { left, right } = connectBoth()
       await left.close(error)
@@ -119,7 +119,7 @@ describe('the end of a connection', () => {
     expect((await say(new FileSyncError('HALTED', '😀'.repeat(3000)))).message.isWellFormed()).toBe(true)
   })
 
-  it('answers the CLOSE of its peer with its own, behind which it ends too', async () => {
+  it('answers the CLOSE of its peer with its own, and then ends too', async () => {
     const { connection, peer, clock } = connectOne()
     await peer.write(join([frameOf(STORED), frameOf({ type: 'CLOSE', code: 'DONE', message: '' })]))
     await settle()
@@ -131,7 +131,7 @@ describe('the end of a connection', () => {
     expect(clock.scheduled).toBe(0)
   })
 
-  it('answers a peer that ends without a CLOSE, and one that says CLOSE and does not end is gone in time', async () => {
+  it('answers a peer that ends without CLOSE, and drops one that sends CLOSE and does not end', async () => {
     const silent = connectOne()
     await silent.peer.end()
     expect(join(await silent.peer.read() ?? [])).toEqual(frameOf({ type: 'CLOSE', code: 'DONE', message: '' }))
@@ -150,7 +150,7 @@ describe('the end of a connection', () => {
     expect(await rejection(connection.next())).toBe('PEER_GONE')
   })
 
-  it('waits for the peer to end too, so that a reset cannot take the last words', async () => {
+  it('waits for the peer to end too, so that a reset cannot lose the CLOSE', async () => {
     const { connection, peer, clock } = connectOne()
     let closed = false
     const closing = connection.close(new FileSyncError('ARCHIVE_FULL', 'No room.')).then(() => { closed = true })
@@ -164,7 +164,7 @@ describe('the end of a connection', () => {
     expect(clock.scheduled).toBe(0)
   })
 
-  it('does not wait longer than two seconds for that', async () => {
+  it('waits at most two seconds for the peer to end', async () => {
     const { connection, clock } = connectOne()
     const closing = connection.close()
     await settle()
@@ -173,7 +173,7 @@ describe('the end of a connection', () => {
     expect(clock.scheduled).toBe(0)
   })
 
-  it('comes to those who wait before the goodbye is over', async () => {
+  it('reaches waiting receivers before CLOSE has been sent', async () => {
     const { connection } = connectOne()
     const waiting = rejection(connection.next())
     void connection.close(new FileSyncError('HALTED', 'x'))
@@ -181,14 +181,14 @@ describe('the end of a connection', () => {
     expect(await rejection(connection.send(STORED))).toBe('HALTED')
   })
 
-  it('is noticed when the peer ends without a word, or the stream is cut in the middle of a frame', async () => {
+  it('is detected if the peer ends without CLOSE, or the stream breaks within a frame', async () => {
     const { connection, peer } = connectOne()
     await peer.write(frameOf(STORED).subarray(0, 11))
     await peer.end()
     expect(await rejection(connection.next())).toBe('PEER_GONE')
   })
 
-  it('says nothing when it is destroyed', async () => {
+  it('sends nothing if it is destroyed', async () => {
     const { connection, peer } = connectOne()
     connection.destroy(new FileSyncError('ABORTED', 'x'))
     expect(await readText(peer)).toBe('')
@@ -196,7 +196,7 @@ describe('the end of a connection', () => {
     await connection.close()
   })
 
-  it('cuts a goodbye short when it is destroyed', async () => {
+  it('stops closing if it is destroyed', async () => {
     const { connection, clock } = connectOne()
     const closing = connection.close()
     await settle()
@@ -205,7 +205,7 @@ describe('the end of a connection', () => {
     expect(clock.scheduled).toBe(0)
   })
 
-  it('follows a signal, and tells the peer', async () => {
+  it('ends when its signal is aborted, and sends CLOSE', async () => {
     const outer = new AbortController()
     const { connection, peer } = connectOne(outer.signal)
     const waiting = rejection(connection.next())
@@ -215,7 +215,7 @@ describe('the end of a connection', () => {
     expect(await readText(peer)).toContain('SERVER_STOPPING')
   })
 
-  it('follows a signal at once where the peer takes nothing', async () => {
+  it('ends at once when its signal is aborted and the peer accepts no data', async () => {
     const outer = new AbortController()
     const { connection, clock } = connectOne(outer.signal)
     const sending = rejection(connection.sendRaw('DATA', [new Uint8Array(1 << 20)]))
@@ -225,7 +225,7 @@ describe('the end of a connection', () => {
     expect(clock.scheduled).toBe(0)
   })
 
-  it('is there from the start where the signal was aborted before', async () => {
+  it('is immediate if the signal was already aborted', async () => {
     const { connection } = connectOne(AbortSignal.abort())
     expect(await rejection(connection.next())).toBe('ABORTED')
   })
@@ -242,7 +242,7 @@ describe('a peer that breaks the rules', () => {
     ['bytes that are no message', raw([0xc1]), 'ENCODING_FORBIDDEN'],
     ['a message without a type', raw([0x80]), 'MESSAGE_INVALID'],
     ['a message that is nested too deep', raw(new Array<number>(20).fill(0x91)), 'ENCODING_TOO_DEEP'],
-  ])('is told so: %s', async (_, bytes, code) => {
+  ])('receives the error: %s', async (_, bytes, code) => {
     const { connection, peer, clock } = connectOne()
     const waiting = rejection(connection.next())
     await peer.write(bytes)
@@ -254,7 +254,7 @@ describe('a peer that breaks the rules', () => {
     expect(clock.scheduled).toBe(0)
   })
 
-  it('is told when it sends what has no place here', async () => {
+  it('receives the error if it sends an unexpected message', async () => {
     const { connection, peer } = connectOne()
     await peer.write(frameOf(STORED))
     expect(await rejection(connection.receive(['TASKS', 'NEXT_SYNC']))).toBe('MESSAGE_UNEXPECTED')
@@ -262,7 +262,7 @@ describe('a peer that breaks the rules', () => {
     expect(await readText(peer)).toContain('MESSAGE_UNEXPECTED')
   })
 
-  it('is told when a raw frame comes where a message is due', async () => {
+  it('receives the error if it sends a raw frame instead of a message', async () => {
     const { connection, peer } = connectOne()
     await peer.write(encodeFrame('DATA', [Uint8Array.of(1)]))
     expect(await rejection(connection.receive(['HELLO']))).toBe('MESSAGE_UNEXPECTED')
@@ -282,7 +282,7 @@ describe('time', () => {
     expect(clock.scheduled).toBe(0)
   })
 
-  it('tells two ends that have nothing to say apart from dead ones, for an hour', async () => {
+  it('keeps two idle ends connected for an hour', async () => {
     const { left, right, clock } = connectBoth()
     for (let second = 0; second < 3600; second++) {
       clock.advance(1000)
@@ -294,7 +294,7 @@ describe('time', () => {
     expect(left.bytesSent).toBeLessThanOrEqual(8 * 3600_000 / LIMITS.heartbeatMs)
   })
 
-  it('sends no heartbeats while there is something to say', async () => {
+  it('sends no heartbeats while there is other traffic', async () => {
     const { left, right, clock } = connectBoth()
     for (let i = 0; i < 20; i++) {
       clock.advance(LIMITS.heartbeatMs / 2)
@@ -304,7 +304,7 @@ describe('time', () => {
     expect(left.bytesSent).toBe(20 * frameOf(STORED).length)
   })
 
-  it('ends a peer that takes nothing, without waking up again and again', async () => {
+  it('ends a peer that accepts no data, without waking up repeatedly', async () => {
     const { connection, clock, peer } = connectOne()
     const sending = rejection(connection.sendRaw('DATA', [new Uint8Array(1 << 20)]))
     let wakeUps = 0
@@ -335,7 +335,7 @@ describe('time', () => {
     expect(await waiting).toBe('PEER_TOO_SLOW')
   })
 
-  it('bounds how long a message may take to come', async () => {
+  it('limits how long a message may take to arrive', async () => {
     const { connection, clock, peer } = connectOne()
     const greeting = rejection(connection.receive(['HELLO'], LIMITS.helloTimeoutMs))
     // Heartbeats keep a connection, not a promise to say something.
@@ -347,7 +347,7 @@ describe('time', () => {
     expect(await readText(peer)).toContain('PEER_TIMEOUT')
   })
 
-  it('leaves no timer behind', async () => {
+  it('leaves no timer', async () => {
     const { connection, clock, peer } = connectOne()
     await peer.write(frameOf(STORED))
     await connection.receive(['STORED'], 1000)
@@ -383,7 +383,7 @@ describe('back-pressure', () => {
     await rejection(sending.catch(() => { throw new FileSyncError('PEER_GONE', 'as it should be') }))
   })
 
-  it('weighs messages by their bytes and holds them undecoded', async () => {
+  it('counts messages by their bytes and keeps them undecoded', async () => {
     const { connection, peer } = connectOne()
     const page = frameOf({ type: 'TASKS', first: 0, last: false, tasks: new Array<readonly [number, number]>(8192).fill([0, 0]) })
     const before = process.memoryUsage().heapUsed

@@ -8,14 +8,16 @@ const letters = (alphabet: string): fc.Arbitrary<string> => fc.string({ unit: fc
 const nonce = letters('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_')
 const idPrefix = letters('0123456789ABCDEFGHJKMNPQRSTVWXYZ')
 const port = fc.integer({ min: 1, max: 65535 })
-const offerV2: fc.Arbitrary<Offer> = fc.record({ v: fc.constant(2 as const), legacyPort: fc.nat({ max: 65535 }), tlsPort: port, idPrefix, nonce, pairing: fc.boolean() })
+const offerV2: fc.Arbitrary<Offer> = fc.record({
+  v: fc.constant(2 as const), legacyPort: fc.nat({ max: 65535 }), tlsPort: port, idPrefix, nonce, pairing: fc.boolean(),
+})
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const padded = (fields: object): Uint8Array => bytes(JSON.stringify({ ...fields, pad: 'x'.repeat(256) }))
 const good = { type: 'DISCOVER', v: 2, n: 'AAAAAAAAAAAAAAAA', want: 'sync' }
 const goodOffer = { type: 'OFFER', port: 0, v: 2, tls: 5000, id: 'AAAAAAAAAAAAAAAA', n: 'AAAAAAAAAAAAAAAA' }
 
 describe('DISCOVER', () => {
-  it('comes back as it was, and no answer is larger', () => {
+  it('round-trips, and no answer is larger', () => {
     fc.assert(fc.property(nonce, fc.constantFrom('sync' as const, 'pair' as const), offerV2, (n, want, offer) => {
       const datagram = encodeDiscover({ v: 2, nonce: n, want })
       expect(datagram.length).toBe(LIMITS.discoverBytes)
@@ -24,7 +26,7 @@ describe('DISCOVER', () => {
     }))
   })
 
-  it('of the original is what the original sends', () => {
+  it('of version 1 is what the original program sends', () => {
     expect(new TextDecoder().decode(encodeDiscoverV1())).toBe('{"type":"DISCOVER"}')
     expect(decodeDiscover(encodeDiscoverV1())).toEqual({ v: 1 })
     expect(decodeDiscover(bytes('{"type": "DISCOVER", "whatever": 1}'))).toEqual({ v: 1 })
@@ -53,29 +55,33 @@ describe('DISCOVER', () => {
 })
 
 describe('OFFER', () => {
-  it('comes back as it was', () => {
+  it('round-trips', () => {
     fc.assert(fc.property(offerV2, offer => { expect(decodeOffer(encodeOffer(offer))).toEqual(offer) }))
     fc.assert(fc.property(port, legacyPort => { expect(decodeOffer(encodeOffer({ v: 1, legacyPort }))).toEqual({ v: 1, legacyPort }) }))
   })
 
-  it('of the original is what the original sends', () => {
+  it('of version 1 is what the original program sends', () => {
     expect(new TextDecoder().decode(encodeOffer({ v: 1, legacyPort: 5000 }))).toBe('{"type":"OFFER","port":5000}')
   })
 
   it.each([
-    ['tls 0', { tls: 0 }], ['tls 70000', { tls: 70_000 }], ['tls x', { tls: 'x' }], ['tls 1.5', { tls: 1.5 }], ['no tls', { tls: undefined }],
+    ['tls 0', { tls: 0 }], ['tls 70000', { tls: 70_000 }], ['tls x', { tls: 'x' }], ['tls 1.5', { tls: 1.5 }],
+    ['no tls', { tls: undefined }],
     ['port -1', { port: -1 }], ['port 65536', { port: 65_536 }], ['no port', { port: undefined }], ['no nonce', { n: undefined }],
-    ['a prefix in lower case', { id: 'aaaaaaaaaaaaaaaa' }], ['a prefix with I', { id: 'IIIIIIIIIIIIIIII' }], ['a prefix that is long', { id: 'A'.repeat(52) }],
+    ['a prefix in lower case', { id: 'aaaaaaaaaaaaaaaa' }], ['a prefix with I', { id: 'IIIIIIIIIIIIIIII' }],
+    ['a prefix that is long', { id: 'A'.repeat(52) }],
     ['pair as text', { pair: 'yes' }], ['version 3', { v: 3 }], ['version text', { v: '2' }], ['another type', { type: 'DISCOVER' }],
-  ])('is refused with %s', (_, change) => { expect(refusal(() => decodeOffer(bytes(JSON.stringify({ ...goodOffer, ...change }))))).toBe('DATAGRAM_INVALID') })
+  ])('is rejected with %s', (_, change) => {
+    expect(refusal(() => decodeOffer(bytes(JSON.stringify({ ...goodOffer, ...change }))))).toBe('DATAGRAM_INVALID')
+  })
 
-  it('of the original needs a port', () => {
+  it('of version 1 requires a port', () => {
     expect(refusal(() => decodeOffer(bytes('{"type":"OFFER","port":0}')))).toBe('DATAGRAM_INVALID')
     expect(refusal(() => decodeOffer(bytes('{"type":"OFFER"}')))).toBe('DATAGRAM_INVALID')
   })
 })
 
-it('a datagram of any bytes is decoded or refused', () => {
+it('a datagram of any bytes is decoded or rejected', () => {
   fc.assert(fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.json().map(bytes)), datagram => {
     expect(refusal(() => decodeDiscover(datagram))).toMatch(/^(accepted|DATAGRAM_INVALID)$/u)
     expect(refusal(() => decodeOffer(datagram))).toMatch(/^(accepted|DATAGRAM_INVALID)$/u)

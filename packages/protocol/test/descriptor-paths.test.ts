@@ -6,7 +6,7 @@ import { hasDescriptorPaths } from '../src/node/index.ts'
 const canMount = spawnSync('unshare', ['-m', 'true']).status === 0
 if (!canMount) console.warn('Skipped: a /proc that is none, because mount namespaces are not permitted here')
 
-test('descriptors have paths on Linux, and nowhere else', () => {
+test('descriptors have paths only on Linux', () => {
   expect(hasDescriptorPaths()).toBe(process.platform === 'linux')
 })
 

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { ALPN_PAIR, ALPN_SYNC, DISCOVERY_GROUP_IPV4, DISCOVERY_GROUP_IPV6, DISCOVERY_PORT, ERRORS, FEATURES, LIMITS, PROBLEMS } from '../src/index.ts'
+import {
+  ALPN_PAIR, ALPN_SYNC, DISCOVERY_GROUP_IPV4, DISCOVERY_GROUP_IPV6, DISCOVERY_PORT, ERRORS, FEATURES, LIMITS, PROBLEMS,
+} from '../src/index.ts'
 import { FRAME_TYPES } from '../src/wire/frame.ts'
 import { LEGACY_LIMITS } from '../src/legacy/index.ts'
 import { MESSAGE_TYPES, SCHEMAS } from '../src/wire/message-schema.ts'
@@ -20,7 +22,9 @@ function section (heading: string): string {
 
 /** The rows of all tables of a text whose first cell is one word in code, as their cells. */
 function rows (text: string): string[][] {
-  return text.split('\n').filter(line => line.startsWith('| `')).map(line => line.slice(1, -1).split(' | ').map(cell => cell.trim().replaceAll('`', '')))
+  return text.split('\n').filter(line => line.startsWith('| `')).map(
+    line => line.slice(1, -1).split(' | ').map(cell => cell.trim().replaceAll('`', ''))
+  )
 }
 
 /** The fields of a schema, nested ones with their path, optional ones with a question mark. */
@@ -31,7 +35,9 @@ function fieldsOf (schema: unknown, prefix = ''): string[] {
   return Object.entries(node.entries).flatMap(([name, field]) => {
     if (name === 'type') return []
     const inner = field as { type: string, item?: unknown, entries?: unknown }
-    const nested = inner.entries !== undefined ? fieldsOf(field, `${prefix}${name}.`) : inner.type === 'array' ? fieldsOf(inner.item, `${prefix}${name}[].`) : []
+    const nested = inner.entries !== undefined ? fieldsOf(field, `${prefix}${name}.`)
+      : inner.type === 'array' ? fieldsOf(inner.item, `${prefix}${name}[].`)
+        : []
     if (inner.entries !== undefined) return nested
     return [`${prefix}${name}${inner.type === 'exact_optional' ? '?' : ''}`, ...nested]
   })
@@ -51,7 +57,7 @@ describe('docs/protocol.md', () => {
     expect([...new Set(documented.filter(name => !features.has(name)))].sort()).toEqual([...new Set(fieldsOf(SCHEMAS[type]))].sort())
   })
 
-  it('has every error code with its exit code and qualities', () => {
+  it('has every error code with its exit code and properties', () => {
     const yes = (value: boolean): string => value ? 'yes' : 'no'
     expect(rows(section('## Close codes'))).toEqual(Object.entries(ERRORS)
       .map(([code, { exitCode, retryable, wire, meaning }]) => [code, String(exitCode), yes(retryable), yes(wire), meaning]))
@@ -65,10 +71,12 @@ describe('docs/protocol.md', () => {
     for (const [name, , reason = ''] of documented) expect(reason.length, name).toBeGreaterThan(20)
   })
 
-  it('names only limits that there are', () => {
+  it('mentions only existing limits', () => {
     const named = [...DOCUMENT.matchAll(/`(\w+(?:Bytes|Ms|PerPage|Depth|Entries|PerMessage|Waiting))`/gu)].map(([, name = '']) => name)
     const fields = new Set(MESSAGE_TYPES.flatMap(type => fieldsOf(SCHEMAS[type])).map(field => field.replace('?', '').split('.').at(-1)))
-    expect(named.filter(name => !Object.hasOwn({ ...LIMITS, ...LEGACY_LIMITS }, name) && !fields.has(name) && !['signatureBytes', 'roomBytes'].includes(name))).toEqual([])
+    expect(named.filter(
+      name => !Object.hasOwn({ ...LIMITS, ...LEGACY_LIMITS }, name) && !fields.has(name) && !['signatureBytes', 'roomBytes'].includes(name)
+    )).toEqual([])
   })
 
   it('has every frame type with its code', () => {
@@ -78,16 +86,18 @@ describe('docs/protocol.md', () => {
   it('has the features, the names of the protocol, and where discovery happens', () => {
     expect(rows(section('### HELLO')).map(([name]) => name)).toEqual(expect.arrayContaining(Object.values(FEATURES)))
     expect(rows(section('## Connection')).map(([name]) => name)).toEqual([ALPN_SYNC, ALPN_PAIR])
-    for (const where of [DISCOVERY_GROUP_IPV4, DISCOVERY_GROUP_IPV6, `port ${String(DISCOVERY_PORT)}`]) expect(section('## Discovery')).toContain(where)
+    for (const where of [DISCOVERY_GROUP_IPV4, DISCOVERY_GROUP_IPV6, `port ${String(DISCOVERY_PORT)}`]) {
+      expect(section('## Discovery')).toContain(where)
+    }
   })
 
-  it('names only codes that there are', () => {
+  it('mentions only existing codes', () => {
     const known = new Set<string>([...Object.keys(ERRORS), ...Object.keys(PROBLEMS), ...Object.keys(FRAME_TYPES), ...MESSAGE_TYPES])
     const named = [...DOCUMENT.matchAll(/`([A-Z]+(?:_[A-Z]+)+)`/gu)].map(([, code = '']) => code)
     expect(named.filter(code => !known.has(code))).toEqual([])
   })
 
-  it('has the example as the code plays it', () => {
+  it('has the example exchange that the code produces', () => {
     expect(section('## An example')).toContain(`\n\`\`\`\n${printExample(exampleExchange())}\n\`\`\`\n`)
   })
 })

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 
-test('a process that ends a worker it does not wait for lives until that is gone', () => {
+test('a process that ends an unreferenced worker stays alive until the worker has ended', () => {
   const at = JSON.stringify(new URL('../src/node/end-worker.ts', import.meta.url).href)
   const script = `
     const { Worker } = await import('node:worker_threads')

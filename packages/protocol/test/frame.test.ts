@@ -18,19 +18,24 @@ function decodeAll (cut: readonly Uint8Array[]): Frame[] {
 }
 
 describe('FrameDecoder', () => {
-  it('finds the same frames however the bytes are cut', () => {
+  it('finds the same frames however the bytes are split', () => {
     const anyCut = fc.array(anyFrame, { minLength: 1, maxLength: 8 }).chain(frames =>
       pieces(join(frames.map(frame => encodeFrame(frame.type, [frame.payload], frame.flags)))).map(cut => ({ frames, cut })))
     fc.assert(fc.property(anyCut, ({ frames, cut }) => { expect(decodeAll(cut)).toEqual(frames) }))
   })
 
   it('finds the same frames byte by byte', () => {
-    const bytes = join([encodeFrame('DATA', [Uint8Array.of(1), Uint8Array.of(2, 3)], FLAG_ZSTD), encodeFrame('HEARTBEAT', []), encodeFrame('MESSAGE', [Uint8Array.of(0x80)])])
+    const bytes = join([
+      encodeFrame('DATA', [Uint8Array.of(1), Uint8Array.of(2, 3)], FLAG_ZSTD), encodeFrame('HEARTBEAT', []),
+      encodeFrame('MESSAGE', [Uint8Array.of(0x80)]),
+    ])
     const frames = decodeAll([...bytes].map(byte => Uint8Array.of(byte)))
-    expect(frames.map(frame => [frame.type, frame.flags, [...frame.payload]])).toEqual([['DATA', 1, [1, 2, 3]], ['HEARTBEAT', 0, []], ['MESSAGE', 0, [0x80]]])
+    expect(frames.map(frame => [frame.type, frame.flags, [...frame.payload]])).toEqual([
+      ['DATA', 1, [1, 2, 3]], ['HEARTBEAT', 0, []], ['MESSAGE', 0, [0x80]],
+    ])
   })
 
-  it('knows whether it stands between frames', () => {
+  it('knows whether it is between frames', () => {
     const decoder = new FrameDecoder()
     expect(decoder.isBetweenFrames).toBe(true)
     const bytes = encodeFrame('DATA', [Uint8Array.of(1, 2)])
@@ -42,7 +47,7 @@ describe('FrameDecoder', () => {
     expect(decoder.isBetweenFrames).toBe(true)
   })
 
-  it('gives each payload a buffer of its own, so that it can be transferred', () => {
+  it('gives each payload a separate buffer, so that it can be transferred', () => {
     const [first, second] = decodeAll([join([encodeFrame('DATA', [Uint8Array.of(1)]), encodeFrame('DATA', [Uint8Array.of(2)])])])
     expect(first?.payload.buffer).not.toBe(second?.payload.buffer)
     expect(first?.payload.buffer.byteLength).toBe(1)
@@ -70,19 +75,19 @@ describe('FrameDecoder', () => {
     }
   })
 
-  it('waits for ever in silence, at the cost of the header, when less than a header comes', () => {
+  it('keeps waiting, at the cost of a header, if less than a header arrives', () => {
     const decoder = new FrameDecoder()
     expect([...decoder.push(fromHex('ffffffff 01 00 00'))]).toEqual([])
   })
 })
 
 describe('encodeFrame', () => {
-  it('refuses to build what no peer would take', () => {
+  it('refuses to encode a frame that no peer would accept', () => {
     expect(refusal(() => encodeFrame('MESSAGE', [new Uint8Array(LIMITS.messageFrameBytes + 1)]))).toBe('FRAME_TOO_LARGE')
     expect(refusal(() => encodeFrame('HEARTBEAT', [Uint8Array.of(1)]))).toBe('FRAME_TOO_LARGE')
   })
 
-  it('builds the same as a header written in front', () => {
+  it('encodes the same as writeFrameHeader before a payload', () => {
     const frame = new Uint8Array(FRAME_HEADER_BYTES + 2)
     frame.set([7, 8], FRAME_HEADER_BYTES)
     writeFrameHeader(frame, { type: 'PACK', flags: FLAG_ZSTD, payloadBytes: 2 })

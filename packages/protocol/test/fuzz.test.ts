@@ -3,7 +3,7 @@ import { fuzz } from './fuzz/fuzz.ts'
 import { describeLargeTree } from './fuzz/large-tree.ts'
 
 // `pnpm fuzz` at the root does the same with a million inputs and a million files.
-it('mutated inputs cause nothing but errors of the catalogue', async () => {
+it('mutated inputs cause only FileSyncErrors', async () => {
   const seed = Math.trunc(Math.random() * 2 ** 32)
   const report = await fuzz({ seed, inputs: 30_000 })
   expect(report.inputs, `seed ${String(seed)}`).toBe(30_000)
@@ -12,7 +12,7 @@ it('mutated inputs cause nothing but errors of the catalogue', async () => {
   expect([...report.outcomes.keys()].length).toBeGreaterThan(20)
 }, 30_000)
 
-it('a tree of 100,000 files is described without holding it', async () => {
+it('a tree of 100,000 files is described without keeping it in memory', async () => {
   const report = await describeLargeTree({ directories: 100, filesEach: 1000 })
   expect(report).toMatchObject({ files: 100_000, listings: 101 })
   expect(report.grownBytes).toBeLessThan(100 << 20)

@@ -13,30 +13,42 @@ import { fromHex, refusal } from './support/refusal.ts'
 // which a path is refused. What only a session, a transfer or an archive can judge is tested there.
 
 const path = (given: unknown): string => checkRelativePath(given) ?? 'accepted'
-const windows = (given: string): string => given.split('/').map(name => checkWindowsName(name as Name)).find(fault => fault !== undefined) ?? 'accepted'
+const windows = (given: string): string => given.split('/').map(name => checkWindowsName(name as Name))
+  .find(fault => fault !== undefined) ?? 'accepted'
 const listing = (hex: string): string => refusal(() => decodeListing(fromHex(hex)))
 const message = (hex: string): string => refusal(() => decodeMessage(fromHex(hex)))
 const stream = (hex: string): string => refusal(() => new FrameDecoder().push(fromHex(hex)))
-const header = (field: object): string => refusal(() => parseMessage({ type: 'FILE_HEADER', task: 0, sizeBytes: 1, offset: 0, content: 'DATA', ...field }))
+const header = (field: object): string => refusal(() => parseMessage({
+  type: 'FILE_HEADER', task: 0, sizeBytes: 1, offset: 0, content: 'DATA', ...field,
+}))
 const stored = (value: unknown): string => refusal(() => decodeMessage(encodeValue({ type: 'STORED', files: value, bytes: 0 })))
 
 describe('paths', () => {
   it.each([
-    ['', 'NAME_EMPTY'], ['/etc/passwd', 'NAME_EMPTY'], ['..', 'NAME_DOTS'], ['../x', 'NAME_DOTS'], ['a/../../x', 'NAME_DOTS'], ['a/..', 'NAME_DOTS'],
-    ['./a', 'NAME_DOTS'], ['a//b', 'NAME_EMPTY'], ['a/', 'NAME_EMPTY'], ['a\0b', 'NAME_CONTROL'], ['a\nb', 'NAME_CONTROL'], ['\u001b]0;x\u0007', 'NAME_CONTROL'],
-    ['a\u202etxt.exe', 'NAME_CONTROL'], ['a\ud800', 'NAME_NOT_UNICODE'], ['x'.repeat(256), 'NAME_TOO_LONG'], ['é'.repeat(128), 'NAME_TOO_LONG'],
+    ['', 'NAME_EMPTY'], ['/etc/passwd', 'NAME_EMPTY'], ['..', 'NAME_DOTS'], ['../x', 'NAME_DOTS'], ['a/../../x', 'NAME_DOTS'],
+    ['a/..', 'NAME_DOTS'],
+    ['./a', 'NAME_DOTS'], ['a//b', 'NAME_EMPTY'], ['a/', 'NAME_EMPTY'], ['a\0b', 'NAME_CONTROL'], ['a\nb', 'NAME_CONTROL'],
+    ['\u001b]0;x\u0007', 'NAME_CONTROL'],
+    ['a\u202etxt.exe', 'NAME_CONTROL'], ['a\ud800', 'NAME_NOT_UNICODE'], ['x'.repeat(256), 'NAME_TOO_LONG'],
+    ['é'.repeat(128), 'NAME_TOO_LONG'],
     ['x/'.repeat(512) + 'y', 'PATH_TOO_LONG'], ['a/'.repeat(64) + 'a', 'PATH_TOO_DEEP'],
     ['.filesync/staging/x', 'NAME_RESERVED'], ['.FileSync', 'NAME_RESERVED'], ['.ﬁlesync', 'NAME_RESERVED'],
-    [42, 'NAME_NOT_TEXT'], [null, 'NAME_NOT_TEXT'], [['a'], 'NAME_NOT_TEXT'], [Buffer.from('a'), 'NAME_NOT_TEXT'], [{ toString: () => 'a' }, 'NAME_NOT_TEXT'],
+    [42, 'NAME_NOT_TEXT'], [null, 'NAME_NOT_TEXT'], [['a'], 'NAME_NOT_TEXT'], [Buffer.from('a'), 'NAME_NOT_TEXT'],
+    [{ toString: () => 'a' }, 'NAME_NOT_TEXT'],
   ])('1-19, case %#', (given, fault) => { expect(path(given)).toBe(fault) })
 
-  it('15: bytes that are not UTF-8 end the session where a listing has them', () => { expect(listing('91 96 a2c328 00 00 00 00 00')).toBe('LISTING_INVALID') })
+  it('15: bytes that are not UTF-8 end the session where a listing has them', () => {
+    expect(listing('91 96 a2c328 00 00 00 00 00')).toBe('LISTING_INVALID')
+  })
 
   it.each([
-    'a\\b', '..\\..\\x', 'C:\\x', 'C:x', '\\\\srv\\share', '\\\\?\\C:\\x', 'CON', 'nul.tar.gz', 'COM¹.log', 'aux .txt', 'CONIN$', 'x.', 'x ', 'f:stream', 'f::$DATA', 'PROGRA~1',
+    'a\\b', '..\\..\\x', 'C:\\x', 'C:x', '\\\\srv\\share', '\\\\?\\C:\\x', 'CON', 'nul.tar.gz', 'COM¹.log', 'aux .txt', 'CONIN$', 'x.',
+    'x ', 'f:stream', 'f::$DATA', 'PROGRA~1',
   ])('20-22: %s where the archive is on Windows', given => { expect(windows(given)).toBe('NAME_WINDOWS') })
 
-  it.each([['A', 'a'], ['é'.normalize('NFC'), 'é'.normalize('NFD')], ['straße', 'STRASSE'], ['ﬁle', 'file'], ['\u212a', 'k']])('23: %s and %s are one name where the file system folds', (left, right) => {
+  it.each([
+    ['A', 'a'], ['é'.normalize('NFC'), 'é'.normalize('NFD')], ['straße', 'STRASSE'], ['ﬁle', 'file'], ['\u212a', 'k'],
+  ])('23: %s and %s are one name where the file system folds', (left, right) => {
     expect(foldKey(left)).toBe(foldKey(right))
   })
 
@@ -45,7 +57,9 @@ describe('paths', () => {
     expect(listing(`92 96 a161 00 00 00 00 00 95 a161 01 00 00 c420 ${'00'.repeat(32)}`)).toBe('LISTING_INVALID')
   })
 
-  it.each(['..a', 'a..', '-rf', '$(id)', '%2e%2e/x', '__proto__/x', 'constructor', '.git/config', 'a\\b', 'CON'])('24: %s is accepted', given => { expect(path(given)).toBe('accepted') })
+  it.each(['..a', 'a..', '-rf', '$(id)', '%2e%2e/x', '__proto__/x', 'constructor', '.git/config', 'a\\b', 'CON'])(
+    '24: %s is accepted', given => { expect(path(given)).toBe('accepted') }
+  )
 })
 
 describe('frames and encoding', () => {
@@ -77,13 +91,17 @@ describe('frames and encoding', () => {
   })
 
   it('39: a size of -1, 2^53 or 1.5 in a listing', () => {
-    for (const hex of ['ff', 'cf0020000000000000', 'cb3ff8000000000000']) expect(listing(`91 96 a161 00 00 00 ${hex} 00`)).toBe('LISTING_INVALID')
+    for (const hex of ['ff', 'cf0020000000000000', 'cb3ff8000000000000']) {
+      expect(listing(`91 96 a161 00 00 00 ${hex} 00`)).toBe('LISTING_INVALID')
+    }
   })
 
   it('40: times before 1970 are times; no number, or one beyond 64 bits such as the year 9999, is refused', () => {
     const at = (hex: string): string => listing(`91 96 a161 00 ${hex} 00 00 00`)
     expect([at('00'), at('ff'), at('d38000000000000000')]).toEqual(['accepted', 'accepted', 'accepted'])
-    expect([at('cb7ff8000000000000'), at('cf8000000000000000'), at('cb4ddc9ef8fdbf8b00')]).toEqual(['LISTING_INVALID', 'LISTING_INVALID', 'LISTING_INVALID'])
+    expect([
+      at('cb7ff8000000000000'), at('cf8000000000000000'), at('cb4ddc9ef8fdbf8b00'),
+    ]).toEqual(['LISTING_INVALID', 'LISTING_INVALID', 'LISTING_INVALID'])
   })
 })
 
@@ -93,7 +111,9 @@ describe('what a session sends', () => {
     expect(refusal(() => readPack(fromHex(`00000000 00040001 ${'00'.repeat(32)} 01`)))).toBe('FRAME_MALFORMED')
   })
 
-  it('43: a type that is not known is skipped, so that newer peers can talk to this one', () => { expect(parseMessage({ type: 'COMMIT' })).toBeUndefined() })
+  it('43: a type that is not known is skipped, so that newer peers can talk to this one', () => {
+    expect(parseMessage({ type: 'COMMIT' })).toBeUndefined()
+  })
 
   it('44: a listing with one entry more than allowed', () => {
     const count = LIMITS.listingEntries + 1
@@ -117,12 +137,17 @@ describe('what a session sends', () => {
   })
 
   it('44: more tasks in a page, or more questions, than allowed', () => {
-    const wanted = (count: number): string => refusal(() => parseMessage({ type: 'LISTINGS_WANTED', directories: new Array<number[]>(count).fill([0, 0]) }))
+    const wanted = (count: number): string => refusal(() => parseMessage({
+      type: 'LISTINGS_WANTED', directories: new Array<number[]>(count).fill([0, 0]),
+    }))
     expect([wanted(LIMITS.listingsPerPage), wanted(LIMITS.listingsPerPage + 1)]).toEqual(['accepted', 'MESSAGE_INVALID'])
   })
 
   it('44: more files than a tree may have', () => {
-    const info = { type: 'CLIENT_FILES_INFO', rootDigest: new Uint8Array(32), files: 0, directories: 0, bytes: 0, complete: true, problems: [], problemCount: 0 }
+    const info = {
+      type: 'CLIENT_FILES_INFO', rootDigest: new Uint8Array(32), files: 0, directories: 0, bytes: 0, complete: true, problems: [],
+      problemCount: 0,
+    }
     expect(refusal(() => parseMessage(info))).toBe('accepted')
     for (const change of [{ files: LIMITS.treeEntries + 1 }, { directories: LIMITS.treeEntries + 1 }, { rootDigest: new Uint8Array(31) }]) {
       expect(refusal(() => parseMessage({ ...info, ...change }))).toBe('MESSAGE_INVALID')
@@ -130,7 +155,9 @@ describe('what a session sends', () => {
   })
 
   it('a mode with set-user-ID or a file type in it', () => {
-    const entry = (mode: number): Uint8Array => encodeListing([{ kind: 'file', name: 'a' as Name, mtimeNs: 0n, mode, sizeBytes: 0, fileId: 0n } satisfies Entry])
+    const entry = (mode: number): Uint8Array => encodeListing([{
+      kind: 'file', name: 'a' as Name, mtimeNs: 0n, mode, sizeBytes: 0, fileId: 0n,
+    } satisfies Entry])
     expect(refusal(() => decodeListing(entry(0o777)))).toBe('accepted')
     for (const mode of [0o4755, 0o7777, 0o100644]) expect(refusal(() => decodeListing(entry(mode)))).toBe('LISTING_INVALID')
   })

@@ -10,18 +10,26 @@ it('docs/protocol.md has every limit of the original protocol', () => {
   expect(rows).toEqual(Object.entries(LEGACY_LIMITS))
 })
 
-it('messages end as the original ends them', () => {
+it('messages end as the original program ends them', () => {
   const text = (...args: Parameters<typeof encodeLegacyMessage>): string => new TextDecoder().decode(encodeLegacyMessage(...args))
   expect(text({ type: 'SERVER_STATUS_MESSAGE', status: 'READY' })).toBe('{"type":"SERVER_STATUS_MESSAGE","status":"READY"}')
   expect(text({ type: 'TASKS', files_to_send: ['a/b'] })).toBe('{"type":"TASKS","files_to_send":["a/b"]}\n')
-  expect(text({ type: 'FILE_HEADER', name: 'b', path: 'a/b', size: 5, last_mod: '' })).toBe('{"type":"FILE_HEADER","name":"b","path":"a/b","size":5,"last_mod":""}\n')
+  expect(text({
+    type: 'FILE_HEADER', name: 'b', path: 'a/b', size: 5, last_mod: '',
+  })).toBe('{"type":"FILE_HEADER","name":"b","path":"a/b","size":5,"last_mod":""}\n')
   expect(text({ type: 'NEXT_SYNC', time: 'x' })).toBe('{"type":"NEXT_SYNC","time":"x"}')
 })
 
-it('a message has its fields, and others do not matter', () => {
-  expect(parseLegacyMessage('SERVER_STATUS', { type: 'SERVER_STATUS', status: 'BUSY', more: 1 })).toEqual({ type: 'SERVER_STATUS', status: 'BUSY' })
-  expect(parseLegacyMessage('CLIENT_FILES_INFO', { type: 'CLIENT_FILES_INFO', files: [] })).toEqual({ type: 'CLIENT_FILES_INFO', client_id: null, files: [] })
-  for (const value of [null, [], 'TASKS', { type: 'TASKS' }, { type: 'TASKS', files_to_send: 'a' }, { type: 'TASKS', files_to_send: [1] }]) {
+it('a message needs its fields, and other fields are ignored', () => {
+  expect(parseLegacyMessage(
+    'SERVER_STATUS', { type: 'SERVER_STATUS', status: 'BUSY', more: 1 }
+  )).toEqual({ type: 'SERVER_STATUS', status: 'BUSY' })
+  expect(parseLegacyMessage(
+    'CLIENT_FILES_INFO', { type: 'CLIENT_FILES_INFO', files: [] }
+  )).toEqual({ type: 'CLIENT_FILES_INFO', client_id: null, files: [] })
+  for (const value of [
+    null, [], 'TASKS', { type: 'TASKS' }, { type: 'TASKS', files_to_send: 'a' }, { type: 'TASKS', files_to_send: [1] },
+  ]) {
     expect(() => parseLegacyMessage('TASKS', value)).toThrow(expect.objectContaining({ code: 'MESSAGE_INVALID' }))
   }
 })

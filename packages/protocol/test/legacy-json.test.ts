@@ -5,7 +5,7 @@ import type { JsonBounds } from '../src/legacy/index.ts'
 const bounds: JsonBounds = { maxBytes: 4096, maxDepth: 3, maxContainers: 12 }
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 
-/** Reads one object in pieces of a length, and tells it and what is left behind it. */
+/** Reads one object in pieces of a length, and returns it and the rest. */
 function readIn (pieceBytes: number, stream: Uint8Array): { readonly value: unknown, readonly rest: string } | undefined {
   const reader = new JsonReader(bounds)
   for (let at = 0; at < stream.length; at += pieceBytes) {
@@ -18,12 +18,12 @@ function readIn (pieceBytes: number, stream: Uint8Array): { readonly value: unkn
 describe('reading JSON that has no length', () => {
   const text = '{"a":"x}\\"]{\\\\","b":[{"ü":1},{"c":null}],"d":"日本"}'
 
-  it.each([1, 2, 3, 7, 64, 4096])('finds the end in pieces of %i bytes, and leaves what follows', pieceBytes => {
+  it.each([1, 2, 3, 7, 64, 4096])('finds the end in pieces of %i bytes, and leaves the rest', pieceBytes => {
     const found = readIn(pieceBytes, bytes(` \r\n${text}\nrest}`))
     expect(found).toEqual({ value: JSON.parse(text) as unknown, rest: '\nrest}' })
   })
 
-  it('waits where the object is not whole', () => {
+  it('waits until the object is complete', () => {
     for (let cut = 0; cut < text.length; cut++) expect(readIn(5, bytes(text).subarray(0, cut)), String(cut)).toBeUndefined()
   })
 
@@ -41,11 +41,13 @@ describe('reading JSON that has no length', () => {
     for (const pieceBytes of [1, 100, 5000]) expect(() => readIn(pieceBytes, bytes(text))).toThrow(expect.objectContaining({ code }))
   })
 
-  it('refuses bytes that are not UTF-8', () => {
-    expect(() => readIn(1, Uint8Array.from([...bytes('{"a":"'), 0xff, ...bytes('"}')]))).toThrow(expect.objectContaining({ code: 'MESSAGE_INVALID' }))
+  it('rejects bytes that are not UTF-8', () => {
+    expect(() => readIn(
+      1, Uint8Array.from([...bytes('{"a":"'), 0xff, ...bytes('"}')])
+    )).toThrow(expect.objectContaining({ code: 'MESSAGE_INVALID' }))
   })
 
-  it('takes memory by what came, not by how it came', () => {
+  it('allocates memory by the size of the input, not by the number of pieces', () => {
     const reader = new JsonReader({ ...bounds, maxBytes: 2_000_000 })
     const before = process.memoryUsage().arrayBuffers
     reader.push(bytes('{"a":"'))

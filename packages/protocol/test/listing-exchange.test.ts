@@ -1,4 +1,6 @@
-import { encodeListing, encodeParts, LIMITS, ListingRequester, ListingResponder, PartsDecoder, readListing, ROOT_PATH, toDigest } from '@filesync/protocol'
+import {
+  encodeListing, encodeParts, LIMITS, ListingRequester, ListingResponder, PartsDecoder, readListing, ROOT_PATH, toDigest,
+} from '@filesync/protocol'
 import type { ArrivedListing, Digest, DirectoryEntry, Entry, Name, RelativePath, Tree } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { memoryTree } from '@filesync/protocol/testing'
@@ -9,11 +11,13 @@ import { anyName } from './support/arbitrary.ts'
 import { refusal } from './support/refusal.ts'
 
 const anyTree = fc.letrec<{ directory: TreeLiteral }>(tie => ({
-  directory: fc.dictionary(anyName, fc.oneof({ maxDepth: 4, depthSize: 'small' }, fc.string(), fc.constant({ symlink: 'x' }), tie('directory')), { maxKeys: 5 })
+  directory: fc.dictionary(
+    anyName, fc.oneof({ maxDepth: 4, depthSize: 'small' }, fc.string(), fc.constant({ symlink: 'x' }), tie('directory')), { maxKeys: 5 }
+  )
     .filter(literal => typeof literal.symlink !== 'string'),
 })).directory
 
-/** The whole exchange, as both sessions would do it; every directory is wanted. */
+/** The complete exchange, as both sessions perform it, with every directory requested. */
 function exchange (tree: Tree, payloadBytes: number): Map<string, Uint8Array> {
   const questions = new ListingRequester(tree.rootDigest, hashBytes)
   const answers = new ListingResponder(tree)
@@ -41,7 +45,7 @@ function exchange (tree: Tree, payloadBytes: number): Map<string, Uint8Array> {
 }
 
 describe('the exchange of listings', () => {
-  it('brings every listing of a tree to the other side', () => {
+  it('transfers every listing of a tree', () => {
     fc.assert(fc.property(anyTree, fc.integer({ min: 17, max: 400 }), (literal, payloadBytes) => {
       const tree = memoryTree(literal, hashBytes)
       const arrived = exchange(tree, payloadBytes)
@@ -50,7 +54,7 @@ describe('the exchange of listings', () => {
     }))
   })
 
-  it('asks in pages', () => {
+  it('requests listings in pages', () => {
     const many = Object.fromEntries(Array.from({ length: LIMITS.listingsPerPage * 2 + 5 }, (_, i) => [`d${String(i)}`, {}]))
     const tree = memoryTree(many, hashBytes)
     expect(exchange(tree, 1000).size).toBe(LIMITS.listingsPerPage * 2 + 6)
@@ -67,9 +71,11 @@ describe('ListingRequester', () => {
     questions.nextPage()
     return questions
   }
-  const entry = (name: string, digest: Digest = hashBytes(root)): DirectoryEntry => ({ kind: 'directory', name: name as Name, mtimeNs: 0n, mode: 0, digest })
+  const entry = (name: string, digest: Digest = hashBytes(root)): DirectoryEntry => ({
+    kind: 'directory', name: name as Name, mtimeNs: 0n, mode: 0, digest,
+  })
 
-  it('refuses what was not asked for, and the same twice', () => {
+  it('rejects a listing that was not requested, or arrives twice', () => {
     const questions = rootOf(root)
     expect(refusal(() => questions.accept({ number: 1, bytes: root }))).toBe('MESSAGE_UNEXPECTED')
     expect(refusal(() => questions.accept({ number: 0, bytes: root }))).toBe('accepted')
@@ -77,17 +83,19 @@ describe('ListingRequester', () => {
     expect(refusal(() => new ListingRequester(hashBytes(root), hashBytes).accept({ number: 0, bytes: root }))).toBe('MESSAGE_UNEXPECTED')
   })
 
-  it('refuses another listing than the one announced', () => {
+  it('rejects a listing that differs from the announced one', () => {
     expect(refusal(() => rootOf(root).accept({ number: 0, bytes: encodeListing([entry('a')]) }))).toBe('LISTING_MISMATCH')
   })
 
-  it('refuses directories that are too deep or too long', () => {
+  it('rejects directories whose paths are too deep or too long', () => {
     const parent = (directory: string): ArrivedListing => ({ number: 0, directory: directory as RelativePath, bytes: root })
     expect(refusal(() => { rootOf(root).request(parent(new Array(64).fill('a').join('/')), 0, entry('b')) })).toBe('LIMIT_EXCEEDED')
-    expect(refusal(() => { rootOf(root).request(parent(new Array(4).fill('x'.repeat(254)).join('/')), 0, entry('abcde')) })).toBe('LIMIT_EXCEEDED')
+    expect(refusal(() => {
+      rootOf(root).request(parent(new Array(4).fill('x'.repeat(254)).join('/')), 0, entry('abcde'))
+    })).toBe('LIMIT_EXCEEDED')
   })
 
-  it('refuses a tree that claims to be endless', () => {
+  it('rejects a tree that claims to be endless', () => {
     // Directories whose listings are the same cost the client nothing to claim.
     const questions = rootOf(root)
     const parent: ArrivedListing = { number: 0, directory: ROOT_PATH, bytes: root }
@@ -95,7 +103,7 @@ describe('ListingRequester', () => {
     expect(refusal(() => { for (let i = 0; i <= LIMITS.listingsWaiting; i++) questions.request(parent, i, child) })).toBe('LIMIT_EXCEEDED')
   })
 
-  it('takes a tree of a million directories, and refuses what no server can hold, also where little of it waits at once', { timeout: 30_000 }, () => {
+  it('accepts a million directories, and rejects what no server can keep, even if little of it waits at once', { timeout: 30_000 }, () => {
     const child = entry('a')
     const bytes = new Uint8Array(1)
     const questions = new ListingRequester(child.digest, () => child.digest)
@@ -124,7 +132,7 @@ describe('ListingResponder', () => {
     return answers
   }
 
-  it('knows entries only of listings that were given', () => {
+  it('resolves only entries of listings that were sent', () => {
     const answers = new ListingResponder(tree)
     expect(refusal(() => answers.entry(0, 0))).toBe('TASK_INVALID')
     for (const _ of answers.answer([]));
@@ -135,22 +143,30 @@ describe('ListingResponder', () => {
   })
 
   it.each([
-    ['the root twice', []], ['a file', [[0, 1]]], ['a link', [[0, 2]]], ['an entry that is not there', [[0, 3]]], ['a listing that was not given', [[7, 0]]],
+    ['the root twice', []], ['a file', [[0, 1]]], ['a link', [[0, 2]]], ['an entry that is not there', [[0, 3]]],
+    ['a listing that was not given', [[7, 0]]],
   ] as const)('refuses to be asked for %s', (_, page) => { expect(refusal(() => asked().answer(page))).toBe('TASK_INVALID') })
 
-  it('refuses to be asked on and on for the same', () => {
+  it('rejects endless requests for the same listing', () => {
     const answers = asked()
     expect(refusal(() => answers.answer(new Array<readonly [number, number]>(10).fill([0, 0])))).toBe('TASK_INVALID')
   })
 
-  it('finds the last entries of a million without holding them', () => {
-    const entries = Array.from({ length: 200_000 }, (_, i): Entry => ({ kind: 'file', name: `f${String(i).padStart(7, '0')}` as Name, mtimeNs: 0n, mode: 0, sizeBytes: 0, fileId: 0n }))
+  it('finds the last entries of a million without keeping them decoded', () => {
+    const entries = Array.from(
+      { length: 200_000 },
+      (_, i): Entry => ({ kind: 'file', name: `f${String(i).padStart(7, '0')}` as Name, mtimeNs: 0n, mode: 0, sizeBytes: 0, fileId: 0n })
+    )
     const bytes = encodeListing(entries)
-    const answers = new ListingResponder({ rootDigest: toDigest(new Uint8Array(32)) as Digest, files: entries.length, directories: 0, bytes: 0, listing: () => bytes })
+    const answers = new ListingResponder({
+      rootDigest: toDigest(new Uint8Array(32)) as Digest, files: entries.length, directories: 0, bytes: 0, listing: () => bytes,
+    })
     for (const _ of answers.answer([]));
     entries.length = 0
     const before = process.memoryUsage().heapUsed
-    for (const place of [199_999, 0, 199_999, 100_000, 1]) expect(answers.entry(0, place).entry.name).toBe(`f${String(place).padStart(7, '0')}`)
+    for (const place of [199_999, 0, 199_999, 100_000, 1]) {
+      expect(answers.entry(0, place).entry.name).toBe(`f${String(place).padStart(7, '0')}`)
+    }
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(24 << 20)
   })
 })

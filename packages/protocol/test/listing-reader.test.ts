@@ -8,7 +8,7 @@ const file = (name: string, mode = 0o644): Entry => ({ kind: 'file', name: name 
 const NAMES = Array.from({ length: 100 }, (_, i) => `file-${String(100 + i)}`)
 
 describe('ListingReader.skipEqual', () => {
-  it('leaves only what differs to be taken', () => {
+  it('leaves only entries that differ', () => {
     const changed = new Set(['file-110', 'file-150', 'file-151'])
     const stored = new ListingReader(encodeListing(NAMES.map(name => file(name))))
     const listed = new ListingReader(encodeListing(NAMES.map(name => file(name, changed.has(name) ? 0o600 : 0o644))))
@@ -23,7 +23,7 @@ describe('ListingReader.skipEqual', () => {
     expect(listed.index).toBe(99)
   })
 
-  it('refuses an equal entry behind one with a higher name', () => {
+  it('rejects an equal entry after one with a higher name', () => {
     const stored = new ListingReader(encodeListing([file('b')]))
     const parts = ['c', 'b'].map(name => encodeListing([file(name)]).subarray(1))
     const listed = new ListingReader(Buffer.concat([Uint8Array.of(0x92), ...parts]))
@@ -33,7 +33,7 @@ describe('ListingReader.skipEqual', () => {
 })
 
 describe('ListingReader.skipFile', () => {
-  it('passes over files with plain names, and leaves all else to be decoded', () => {
+  it('skips files with plain names, and leaves all other entries to be decoded', () => {
     const names = ['!', '.hidden', '.filesynd', 'a b', 'plain', 'a'.repeat(255), '.FileSyn', 'é', 'ü'.repeat(20)].sort(compareNames)
     const entries: Entry[] = [...names.map(name => file(name)), { kind: 'symlink' as const, name: 'ÿ' as Name, mtimeNs: 1n, target: 'x' }]
     const seen = walk(encodeListing(entries), 'passing')
@@ -41,7 +41,7 @@ describe('ListingReader.skipFile', () => {
     expect(seen.entries).toEqual(walk(encodeListing(entries), 'decoding').entries)
   })
 
-  it('sees the same entries as decoding does', () => {
+  it('finds the same entries as decoding does', () => {
     fc.assert(fc.property(anyEntries, plainNames, (entries, plain) => {
       const byName = new Map([...plain.map((name, i) => file(name, 0o600 + i)), ...entries].map(entry => [entry.name, entry]))
       const listing = encodeListing([...byName.values()].sort((a, b) => compareNames(a.name, b.name)))
@@ -49,8 +49,10 @@ describe('ListingReader.skipFile', () => {
     }))
   })
 
-  it('refuses the same listings as decoding does', () => {
-    fc.assert(fc.property(plainNames, fc.array(fc.record({ at: fc.nat(), byte: fc.nat({ max: 255 }) }), { minLength: 1, maxLength: 3 }), fc.nat(), (names, changes, cut) => {
+  it('rejects the same listings as decoding does', () => {
+    fc.assert(fc.property(plainNames, fc.array(
+      fc.record({ at: fc.nat(), byte: fc.nat({ max: 255 }) }), { minLength: 1, maxLength: 3 }
+    ), fc.nat(), (names, changes, cut) => {
       const listing = encodeListing([...new Set(names)].sort(compareNames).map(name => file(name)))
       for (const { at, byte } of changes) listing[at % listing.length] = byte
       const spoiled = cut % 3 === 0 ? listing.subarray(0, cut % listing.length) : listing
@@ -58,7 +60,7 @@ describe('ListingReader.skipFile', () => {
     }), { numRuns: 2000 })
   })
 
-  it('refuses a name that stands twice, and one that is out of order', () => {
+  it('rejects a duplicate name, and one that is out of order', () => {
     for (const names of [['b', 'b'], ['bb', 'b'], ['b', 'a'], ['é', 'b']]) {
       const parts = names.map(name => encodeListing([file(name)]).subarray(1))
       expect(walk(Buffer.concat([Uint8Array.of(0x92), ...parts]), 'passing').fault).toBe('LISTING_INVALID')
@@ -66,10 +68,16 @@ describe('ListingReader.skipFile', () => {
   })
 })
 
-const plainNames = fc.array(fc.stringMatching(/^[a-z.~ -]{1,12}$/u).filter(name => !['.', '..', '.filesync'].includes(name)) as fc.Arbitrary<Name>, { maxLength: 12 })
+const plainNames = fc.array(
+  fc.stringMatching(/^[a-z.~ -]{1,12}$/u).filter(name => !['.', '..', '.filesync'].includes(name)) as fc.Arbitrary<Name>, { maxLength: 12 }
+)
 
-/** What a listing says: place and size of each file, and of others the name; and why it was refused. */
-function walk (listing: Uint8Array, how: 'passing' | 'decoding'): { entries: (readonly [number, number | string])[], passed: number, fault: string | undefined } {
+/** Reads a listing: the index of each entry with the size of a file or the name of any other, and why it was rejected. */
+function walk (listing: Uint8Array, how: 'passing' | 'decoding'): {
+  entries: (readonly [number, number | string])[]
+  passed: number
+  fault: string | undefined
+} {
   const entries: (readonly [number, number | string])[] = []
   let passed = 0
   try {

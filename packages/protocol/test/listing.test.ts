@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { ListingIndex } from '../src/listing/listing-index.ts'
 import { MsgpackReader } from '../src/encoding/msgpack-reader.ts'
 import { MsgpackWriter } from '../src/encoding/msgpack-writer.ts'
-import { countListing, decodeListing, digestOffsets, encodeListing, equalDigests, isName, isSymlinkTarget, LIMITS, ListingWriter, readListing } from '../src/index.ts'
+import {
+  countListing, decodeListing, digestOffsets, encodeListing, equalDigests, isName, isSymlinkTarget, LIMITS, ListingWriter, readListing,
+} from '../src/index.ts'
 import type { Digest, Entry, Name } from '../src/index.ts'
 import { anyEntries } from './support/arbitrary.ts'
 import { fromHex, join, refusal } from './support/refusal.ts'
@@ -13,11 +15,14 @@ const file = (name: string): Entry => ({ kind: 'file', name: name as Name, mtime
 function writeOne (writer: ListingWriter, entry: Entry): void {
   if (entry.kind === 'directory') writer.directory(entry.name, entry.mode, entry.mtimeNs)
   else if (entry.kind === 'symlink') writer.symlink(entry.name, entry.mtimeNs, entry.target)
-  else writer.file(entry.name, new Uint32Array(BigUint64Array.of(BigInt.asUintN(64, entry.mtimeNs), BigInt(entry.mode), BigInt(entry.sizeBytes), entry.fileId).buffer))
+  else writer.file(
+    entry.name,
+    new Uint32Array(BigUint64Array.of(BigInt.asUintN(64, entry.mtimeNs), BigInt(entry.mode), BigInt(entry.sizeBytes), entry.fileId).buffer)
+  )
 }
 
 describe('listings', () => {
-  it('come back as they were', () => {
+  it('round-trip', () => {
     fc.assert(fc.property(anyEntries, entries => {
       const bytes = encodeListing(entries)
       expect(decodeListing(bytes)).toEqual(entries)
@@ -26,7 +31,7 @@ describe('listings', () => {
     }), { numRuns: 300 })
   })
 
-  it('have one encoding: whatever decodes is what would have been encoded', () => {
+  it('have one encoding: whatever decodes encodes to the same bytes', () => {
     fc.assert(fc.property(anyEntries, fc.nat(), fc.nat({ max: 255 }), (entries, at, byte) => {
       const bytes = encodeListing(entries)
       bytes[at % bytes.length] = byte
@@ -40,12 +45,12 @@ describe('listings', () => {
     }), { numRuns: 2000 })
   })
 
-  it('are the same bytes when they are written one entry at a time', () => {
+  it('are the same bytes if they are written one entry at a time', () => {
     const writer = new ListingWriter()
     fc.assert(fc.property(fc.array(anyEntries, { minLength: 1, maxLength: 4 }), fc.boolean(), (listings, isBroken) => {
       const written = listings.map(entries => {
         writer.begin()
-        // What was begun and given up leaves nothing behind.
+        // A listing that was begun and not ended leaves no trace.
         if (isBroken) {
           writer.directory('given up' as Name, 0o755, 1n)
           writer.begin()
@@ -55,14 +60,16 @@ describe('listings', () => {
       })
       const block = writer.flush()
       written.forEach(({ start, end, digestOffsets: offsets }, at) => {
-        const expected = encodeListing((listings[at] ?? []).map(entry => entry.kind === 'directory' ? { ...entry, digest: new Uint8Array(32) as Digest } : entry))
+        const expected = encodeListing(
+          (listings[at] ?? []).map(entry => entry.kind === 'directory' ? { ...entry, digest: new Uint8Array(32) as Digest } : entry)
+        )
         expect(block.slice(start, end)).toEqual(expected)
         expect(offsets).toEqual(digestOffsets(expected))
       })
     }), { numRuns: 300 })
   })
 
-  it('are the same bytes at the borders of every length', () => {
+  it('are the same bytes at the boundaries of every length', () => {
     const borders = [0n, 7n, 8n, 16n, 32n].flatMap(bits => [2n ** bits - 1n, 2n ** bits, 2n ** bits + 1n])
     const times = [...borders, ...borders.map(value => -value), 2n ** 63n - 1n, -(2n ** 63n)]
     const sizes = [...borders.map(Number), Number.MAX_SAFE_INTEGER]
@@ -72,7 +79,9 @@ describe('listings', () => {
       const names = ['a'.repeat(length), `${'b'.repeat(length - 2)}é`, `${'c'.repeat(length - 3)}水`]
       const entries = names.filter(name => isName(name)).map((name, at): Entry => {
         const turn = length * 3 + at
-        const [mtimeNs = 0n, sizeBytes = 0, fileId = 0n] = [times[turn % times.length], sizes[turn % sizes.length], fileIds[turn % fileIds.length]]
+        const [mtimeNs = 0n, sizeBytes = 0, fileId = 0n] = [
+          times[turn % times.length], sizes[turn % sizes.length], fileIds[turn % fileIds.length],
+        ]
         return { kind: 'file', name, mtimeNs, mode: turn % 0o1000, sizeBytes, fileId }
       })
       writer.begin()
@@ -82,8 +91,10 @@ describe('listings', () => {
     }
   })
 
-  it('are the same bytes wherever in an entry the buffer has to grow', () => {
-    const largest: Entry = { kind: 'file', name: 'n' as Name, mtimeNs: -(2n ** 63n), mode: 0o777, sizeBytes: Number.MAX_SAFE_INTEGER, fileId: 2n ** 64n - 1n }
+  it('are the same bytes wherever in an entry the buffer grows', () => {
+    const largest: Entry = {
+      kind: 'file', name: 'n' as Name, mtimeNs: -(2n ** 63n), mode: 0o777, sizeBytes: Number.MAX_SAFE_INTEGER, fileId: 2n ** 64n - 1n,
+    }
     const expected = encodeListing([largest])
     for (let shift = 0; shift <= expected.length; shift++) {
       const writer = new ListingWriter()
@@ -97,13 +108,15 @@ describe('listings', () => {
     }
   })
 
-  it('are refused wherever they are cut', () => {
+  it('are rejected wherever they are truncated', () => {
     const bytes = encodeListing([file('a'), { kind: 'symlink', name: 'b' as Name, mtimeNs: -1n, target: 'x'.repeat(300) }])
-    for (let length = 0; length < bytes.length; length++) expect(refusal(() => decodeListing(bytes.subarray(0, length)))).toBe('LISTING_INVALID')
+    for (let length = 0; length < bytes.length; length++) {
+      expect(refusal(() => decodeListing(bytes.subarray(0, length)))).toBe('LISTING_INVALID')
+    }
     expect(refusal(() => decodeListing(join([bytes, Uint8Array.of(0)])))).toBe('LISTING_INVALID')
   })
 
-  it('are not encoded out of order or with a name twice', () => {
+  it('are not encoded out of order or with a duplicate name', () => {
     expect(refusal(() => encodeListing([file('b'), file('a')]))).toBe('LISTING_INVALID')
     expect(refusal(() => encodeListing([file('a'), file('a')]))).toBe('LISTING_INVALID')
     expect(refusal(() => encodeListing([file('\uffee'), file('𐀀')]))).toBe('accepted')
@@ -155,20 +168,20 @@ describe('listings', () => {
     ['a name of 256 bytes', `91 96 da0100 ${'61'.repeat(256)} 00 00 00 00 00`, 'NAME_INVALID'],
   ])('are judged: %s', (_, hex, code) => { expect(refusal(() => decodeListing(fromHex(hex)))).toBe(code) })
 
-  it('take memory in proportion to what is there, not to what they claim', () => {
+  it('take memory in proportion to the input, not to what they claim', () => {
     const before = process.memoryUsage().rss
     for (let i = 0; i < 1000; i++) refusal(() => decodeListing(fromHex('dd 001e8480 96 a161 00 00 00 00 00')))
     expect(process.memoryUsage().rss - before).toBeLessThan(64 << 20)
   })
 
-  it('throw nothing but errors of the catalogue, whatever the bytes', () => {
+  it('throw only FileSyncError, whatever the bytes', () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 100 }), bytes => {
       expect(refusal(() => decodeListing(bytes))).toMatch(/^(accepted|LISTING_INVALID|NAME_INVALID)$/u)
       expect(refusal(() => new ListingIndex(bytes))).toMatch(/^(accepted|LISTING_INVALID)$/u)
     }), { numRuns: 2000 })
   })
 
-  it('hold names of every length and script', () => {
+  it('can contain names of every length and script', () => {
     const names = [...Array.from({ length: 255 }, (_, i) => 'x'.repeat(i + 1)), ...Array.from({ length: 127 }, (_, i) => 'é'.repeat(i + 1))]
     const entries = names.map(file)
     expect(decodeListing(encodeListing(entries))).toEqual(entries)
@@ -176,7 +189,7 @@ describe('listings', () => {
 })
 
 describe('ListingIndex', () => {
-  it('finds each entry by its place, in any order', () => {
+  it('finds each entry by its index, in any order', () => {
     fc.assert(fc.property(anyEntries, fc.array(fc.nat({ max: 45 }), { maxLength: 60 }), (entries, places) => {
       const bytes = encodeListing(entries)
       const index = new ListingIndex(bytes)
@@ -184,7 +197,7 @@ describe('ListingIndex', () => {
     }))
   })
 
-  it('finds them in a long listing forwards, backwards and by leaps', () => {
+  it('finds entries of a long listing forwards, backwards and at random', () => {
     const entries = Array.from({ length: 1000 }, (_, i) => file(`f${String(i).padStart(4, '0')}`))
     const bytes = encodeListing(entries)
     const index = new ListingIndex(bytes)
@@ -207,15 +220,20 @@ describe('digestOffsets', () => {
 })
 
 describe('isSymlinkTarget', () => {
-  it('knows what a link can hold', () => {
+  it('accepts what can be the target of a link', () => {
     for (const target of ['x', '../..', '/etc', 'a\nb', 'x'.repeat(LIMITS.symlinkTargetBytes)]) expect(isSymlinkTarget(target)).toBe(true)
-    for (const target of ['', 'a\0', '\ud800', 'x'.repeat(LIMITS.symlinkTargetBytes + 1), 'é'.repeat(2048)]) expect(isSymlinkTarget(target)).toBe(false)
+    for (const target of ['', 'a\0', '\ud800', 'x'.repeat(LIMITS.symlinkTargetBytes + 1), 'é'.repeat(2048)]) {
+      expect(isSymlinkTarget(target)).toBe(false)
+    }
   })
 })
 
 describe('canonical integers', () => {
-  it('come back from 64 bits, and take the fewest bytes', () => {
-    const edges = [0n, 0x7fn, 0x80n, 0xffn, 0x100n, 0xffffn, 0x10000n, 0xffff_ffffn, 0x1_0000_0000n, 2n ** 63n - 1n, -1n, -32n, -33n, -128n, -129n, -32768n, -32769n, -(2n ** 31n), -(2n ** 31n) - 1n, -(2n ** 63n)]
+  it('round-trip up to 64 bits, and take the fewest bytes', () => {
+    const edges = [
+      0n, 0x7fn, 0x80n, 0xffn, 0x100n, 0xffffn, 0x10000n, 0xffff_ffffn, 0x1_0000_0000n, 2n ** 63n - 1n, -1n, -32n, -33n, -128n, -129n,
+      -32768n, -32769n, -(2n ** 31n), -(2n ** 31n) - 1n, -(2n ** 63n),
+    ]
     const sizes = [1, 1, 2, 2, 3, 3, 5, 5, 9, 9, 1, 1, 2, 2, 3, 3, 5, 5, 9, 9]
     for (const [i, value] of edges.entries()) {
       const writer = new MsgpackWriter()

@@ -13,8 +13,9 @@ function part (number: number, total: number, offset: number, bytes: readonly nu
 }
 
 describe('parts', () => {
-  it('come together again, whatever the size of the frames', () => {
-    fc.assert(fc.property(fc.array(anyWhole, { maxLength: 12 }), fc.integer({ min: PART_HEADER_BYTES + 1, max: 400 }), (wholes, payloadBytes) => {
+  it('are reassembled, whatever the size of the frames', () => {
+    const anyPayloadBytes = fc.integer({ min: PART_HEADER_BYTES + 1, max: 400 })
+    fc.assert(fc.property(fc.array(anyWhole, { maxLength: 12 }), anyPayloadBytes, (wholes, payloadBytes) => {
       const payloads = [...encodeParts(wholes, payloadBytes)]
       for (const payload of payloads) expect(payload.length).toBeLessThanOrEqual(payloadBytes)
       const decoder = new PartsDecoder(200)
@@ -29,9 +30,9 @@ describe('parts', () => {
     for (const payload of payloads.slice(0, -1)) expect(payload.length).toBeGreaterThanOrEqual(256 - PART_HEADER_BYTES)
   })
 
-  it('are not put into frames where nothing fits', () => { expect(() => [...encodeParts([], PART_HEADER_BYTES)]).toThrow(RangeError) })
+  it('are not put into frames in which nothing fits', () => { expect(() => [...encodeParts([], PART_HEADER_BYTES)]).toThrow(RangeError) })
 
-  it('know whether a whole is still open', () => {
+  it('know whether a blob is incomplete', () => {
     const decoder = new PartsDecoder(10)
     expect([...decoder.push(part(1, 4, 0, [1, 2]))]).toEqual([])
     expect(decoder.isComplete).toBe(false)
@@ -56,7 +57,7 @@ describe('parts', () => {
     expect(refusal(() => payloads.flatMap(payload => [...decoder.push(payload)]))).toBe(code)
   })
 
-  it('take memory for what arrived, not for what is claimed, and not more for tiny parts', () => {
+  it('take memory for what arrived, not for what is claimed, even with tiny parts', () => {
     const total = 100_000_000, arrived = 300_000
     const before = process.memoryUsage()
     const decoder = new PartsDecoder(total)
@@ -68,7 +69,9 @@ describe('parts', () => {
 })
 
 describe('packs', () => {
-  const anyFile = fc.record({ task: fc.nat({ max: 0xffff_ffff }), digest: fc.uint8Array({ minLength: 32, maxLength: 32 }), content: fc.uint8Array({ maxLength: 60 }) })
+  const anyFile = fc.record({
+    task: fc.nat({ max: 0xffff_ffff }), digest: fc.uint8Array({ minLength: 32, maxLength: 32 }), content: fc.uint8Array({ maxLength: 60 }),
+  })
 
   function pack (files: readonly { task: number, digest: Uint8Array, content: Uint8Array }[]): Uint8Array {
     const bytes = new Uint8Array(files.reduce((sum, { content }) => sum + PACK_RECORD_BYTES + content.length, 0))
@@ -81,13 +84,13 @@ describe('packs', () => {
     return bytes
   }
 
-  it('give their files back', () => {
+  it('round-trip their files', () => {
     fc.assert(fc.property(fc.array(anyFile, { maxLength: 10 }), files => {
       expect([...readPack(pack(files))]).toEqual(files.map(file => ({ ...file, digest: toDigest(file.digest) })))
     }))
   })
 
-  it('work at any place of a buffer', () => {
+  it('work at any offset of a buffer', () => {
     const whole = join([Uint8Array.of(9, 9, 9), pack([{ task: 1, digest: new Uint8Array(32), content: Uint8Array.of(5) }])])
     expect([...readPack(whole.subarray(3))].map(file => [file.task, ...file.content])).toEqual([[1, 5]])
   })
@@ -96,11 +99,13 @@ describe('packs', () => {
     ['a record that is cut', '00000000 00000000'],
     ['a file that is longer than the pack', `00000000 00000002 ${'00'.repeat(32)} 01`],
     ['a file of 2^32 - 1', `00000000 ffffffff ${'00'.repeat(32)} 01`],
-    ['bytes behind the last file', `00000000 00000001 ${'00'.repeat(32)} 01 02`],
+    ['bytes after the last file', `00000000 00000001 ${'00'.repeat(32)} 01 02`],
   ])('refuse %s', (_, hex) => { expect(refusal(() => readPack(fromHex(hex)))).toBe('FRAME_MALFORMED') })
 
-  it('refuse a file that is too large to be packed', () => {
+  it('reject a file that is too large to be packed', () => {
     expect(refusal(() => readPack(pack([{ task: 0, digest: new Uint8Array(32), content: new Uint8Array(262_144) }])))).toBe('accepted')
-    expect(refusal(() => readPack(pack([{ task: 0, digest: new Uint8Array(32), content: new Uint8Array(262_145) }])))).toBe('FRAME_MALFORMED')
+    expect(refusal(() => readPack(pack([{
+      task: 0, digest: new Uint8Array(32), content: new Uint8Array(262_145),
+    }])))).toBe('FRAME_MALFORMED')
   })
 })

@@ -7,9 +7,11 @@ const digest = new Uint8Array(32).fill(7) as Digest
 const file = { path: 'a/b', kind: 'FILE' as const, digest }
 const question = (more: object = {}): Message => ({ type: 'SAFE_QUESTION', fresh: false, files: [file], ...more })
 
-describe('a question whether files are safe', () => {
-  it('fits a frame where it is as large as it may be', () => {
-    const largest = question({ files: Array.from({ length: LIMITS.filesPerQuestion }, () => ({ ...file, kind: 'SYMLINK', path: 'x'.repeat(LIMITS.pathBytes) })) })
+describe('a safe check', () => {
+  it('fits a frame at its maximum size', () => {
+    const largest = question({ files: Array.from(
+      { length: LIMITS.filesPerQuestion }, () => ({ ...file, kind: 'SYMLINK', path: 'x'.repeat(LIMITS.pathBytes) })
+    ) })
     const payload = encodeMessage(largest)
     expect(payload.length).toBeLessThan(LIMITS.messageFrameBytes)
     expect((decodeMessage(payload) as SafeQuestion).files).toHaveLength(LIMITS.filesPerQuestion)
@@ -36,8 +38,10 @@ describe('a question whether files are safe', () => {
     expect(refusal(() => decodeMessage(encodeMessage({ type: 'SAFE_ANSWER', ...more } as Message)))).toBe('MESSAGE_INVALID')
   })
 
-  it('is not safe where the verdict is one of a newer server, and from the cache where it says so of another place', () => {
+  it('reads unknown verdicts of a newer server as not safe, and unknown places as the cache', () => {
     const files = [{ verdict: 'PERHAPS' }, { verdict: 'SAFE', read: 'TAPE' }] as unknown as SafeAnswer['files']
-    expect(decodeMessage(encodeMessage({ type: 'SAFE_ANSWER', files }))).toEqual({ type: 'SAFE_ANSWER', files: [{ verdict: 'OTHER' }, { verdict: 'SAFE', read: 'CACHE' }] })
+    expect(decodeMessage(encodeMessage({ type: 'SAFE_ANSWER', files }))).toEqual({
+      type: 'SAFE_ANSWER', files: [{ verdict: 'OTHER' }, { verdict: 'SAFE', read: 'CACHE' }],
+    })
   })
 })

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 
-it('the example of the README runs and prints what it says', () => {
+it('the example of the README runs and prints the documented output', () => {
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
   const [, example = ''] = /```ts\n(.*?)```/su.exec(readme) ?? []
   const [, promised] = /^\/\/ (.*)$/mu.exec(example) ?? []

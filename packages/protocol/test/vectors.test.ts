@@ -28,7 +28,7 @@ describe.each(files)('%s', name => {
   const format = FORMATS[name]
   if (format === undefined) throw new Error(`Nothing decodes ${name}.`)
 
-  it('decode to their values, and come from them', () => {
+  it('decode to their values, and encode to the same bytes', () => {
     const valid = vectors.filter(vector => vector.refused === undefined)
     expect(valid.length).toBeGreaterThan(1)
     for (const { hex, value } of valid) {
@@ -37,7 +37,7 @@ describe.each(files)('%s', name => {
     }
   })
 
-  it('are refused with their codes', () => {
+  it('are rejected with their codes', () => {
     const refused = vectors.filter(vector => vector.refused !== undefined)
     expect(refused.length).toBeGreaterThan(1)
     for (const { hex, refused: code, why } of refused) expect(refusal(() => format.decode(fromHex(hex))), why).toBe(code)

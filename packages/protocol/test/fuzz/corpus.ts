@@ -1,5 +1,7 @@
 import fc from 'fast-check'
-import { encodeDiscover, encodeDiscoverV1, encodeFrame, encodeListing, encodeMessage, encodeOffer, encodeParts, PACK_RECORD_BYTES, writePackRecord } from '../../src/index.ts'
+import {
+  encodeDiscover, encodeDiscoverV1, encodeFrame, encodeListing, encodeMessage, encodeOffer, encodeParts, PACK_RECORD_BYTES, writePackRecord,
+} from '../../src/index.ts'
 import { MESSAGE_TYPES } from '../../src/wire/message-schema.ts'
 import { anyEntries, messagesByType } from '../support/arbitrary.ts'
 import { join } from '../support/refusal.ts'
@@ -15,7 +17,9 @@ export interface Corpus {
 }
 
 export function makeCorpus (seed: number): Corpus {
-  const messages = MESSAGE_TYPES.flatMap(type => fc.sample(messagesByType[type], { seed, numRuns: 8 })).map(message => encodeMessage(message))
+  const messages = MESSAGE_TYPES.flatMap(
+    type => fc.sample(messagesByType[type], { seed, numRuns: 8 })
+  ).map(message => encodeMessage(message))
   const listings = fc.sample(anyEntries, { seed, numRuns: 60 }).map(entries => encodeListing(entries))
   const parts = [...encodeParts(listings.map((bytes, number) => ({ number, bytes })), 700)]
   const packs = [0, 1, 5].map(files => makePack(files))
@@ -28,7 +32,8 @@ export function makeCorpus (seed: number): Corpus {
     ...messages.map(message => encodeFrame('MESSAGE', [message])),
     ...parts.map(part => encodeFrame('LISTINGS', [part])),
     ...packs.filter(pack => pack.length > 0).map(pack => encodeFrame('PACK', [pack])),
-    encodeFrame('HEARTBEAT', []), encodeFrame('DATA', [new Uint8Array(50)], 1), encodeFrame('DELTA', [new Uint8Array(30)]), encodeFrame('SIGNATURE', [parts[0] ?? new Uint8Array(1)]),
+    encodeFrame('HEARTBEAT', []), encodeFrame('DATA', [new Uint8Array(50)], 1), encodeFrame('DELTA', [new Uint8Array(30)]),
+    encodeFrame('SIGNATURE', [parts[0] ?? new Uint8Array(1)]),
     encodeFrame('DIGESTS', [new Uint8Array(72)]),
   ]
   const streams = Array.from({ length: 40 }, (_, i) => join(frames.slice(i * 3, i * 3 + 6)))
@@ -37,6 +42,8 @@ export function makeCorpus (seed: number): Corpus {
 
 function makePack (files: number): Uint8Array {
   const pack = new Uint8Array(files * (PACK_RECORD_BYTES + 9))
-  for (let task = 0; task < files; task++) writePackRecord(pack, task * (PACK_RECORD_BYTES + 9), { task, sizeBytes: 9, digest: new Uint8Array(32) })
+  for (let task = 0; task < files; task++) {
+    writePackRecord(pack, task * (PACK_RECORD_BYTES + 9), { task, sizeBytes: 9, digest: new Uint8Array(32) })
+  }
   return pack
 }

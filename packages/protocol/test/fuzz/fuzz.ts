@@ -28,7 +28,7 @@ export interface FuzzReport {
 const INPUT_MS_MAX = 1_000
 const PROGRESS_EVERY = 10_000
 
-/** Feeds mutated inputs to everything that decodes. Throws where one causes anything but a FileSyncError, or takes too long. */
+/** Feeds mutated inputs to all decoders. Throws if one causes anything but a FileSyncError, or takes too long. */
 export async function fuzz (init: FuzzInit): Promise<FuzzReport> {
   const targets = makeTargets(makeCorpus(init.seed))
   const byShare = targets.flatMap(target => new Array<Target>(target.share).fill(target))

@@ -1,4 +1,6 @@
-import { compareListings, encodeListing, encodeParts, LIMITS, ListingRequester, ListingResponder, openConnection, PartsDecoder } from '../../src/index.ts'
+import {
+  compareListings, encodeListing, encodeParts, LIMITS, ListingRequester, ListingResponder, openConnection, PartsDecoder,
+} from '../../src/index.ts'
 import type { Connection, Entry, Name, RelativePath, Tree } from '../../src/index.ts'
 import { hashBytes } from '../../src/node/index.ts'
 import { ManualClock, memoryStreamPair } from '../../src/testing/index.ts'
@@ -12,7 +14,7 @@ export interface LargeTreeReport {
   readonly grownBytes: number
 }
 
-/** A whole exchange of listings of a tree that is all new to the asking side, over a memory pair. */
+/** A complete listing exchange over a memory pair, of a tree that is new to the requesting side. */
 export async function describeLargeTree (shape: { readonly directories: number, readonly filesEach: number }): Promise<LargeTreeReport> {
   const tree = generatedTree(shape.directories, shape.filesEach)
   const clock = new ManualClock()
@@ -31,7 +33,9 @@ async function answer (client: Connection, tree: Tree): Promise<void> {
   while (!client.signal.aborted) {
     const incoming = await client.next().catch(() => undefined)
     if (incoming?.kind !== 'message' || incoming.message.type !== 'LISTINGS_WANTED') return
-    for (const payload of encodeParts(answers.answer(incoming.message.directories), LIMITS.rawFrameBytes)) await client.sendRaw('LISTINGS', [payload])
+    for (const payload of encodeParts(answers.answer(incoming.message.directories), LIMITS.rawFrameBytes)) {
+      await client.sendRaw('LISTINGS', [payload])
+    }
   }
 }
 
@@ -64,7 +68,7 @@ function heldBytes (): number {
   return heapUsed + arrayBuffers
 }
 
-/** Makes each listing when it is asked for, so that the tree itself takes no memory. */
+/** Generates each listing on request, so that the tree itself takes no memory. */
 function generatedTree (directories: number, filesEach: number): Tree {
   const root = encodeListing(Array.from({ length: directories }, (_, i): Entry =>
     ({ kind: 'directory', name: nameOf('d', i), mtimeNs: 1n, mode: 0o755, digest: hashBytes(listFiles(i, filesEach)) })))
@@ -76,7 +80,14 @@ function generatedTree (directories: number, filesEach: number): Tree {
 
 function listFiles (directory: number, count: number): Uint8Array {
   return encodeListing(Array.from({ length: count }, (_, i): Entry =>
-    ({ kind: 'file', name: nameOf('file-', i), mtimeNs: 1_700_000_000_000_000_000n, mode: 0o644, sizeBytes: i, fileId: BigInt(directory * count + i) })))
+    ({
+      kind: 'file',
+      name: nameOf('file-', i),
+      mtimeNs: 1_700_000_000_000_000_000n,
+      mode: 0o644,
+      sizeBytes: i,
+      fileId: BigInt(directory * count + i),
+    })))
 }
 
 function nameOf (prefix: string, i: number): Name {

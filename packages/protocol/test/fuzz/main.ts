@@ -20,7 +20,7 @@ if (isMainThread) {
   const worker = new Worker(new URL(import.meta.url), { workerData: init })
   let done = 0
   const hangs = (): void => {
-    console.error(`It hangs somewhere behind input ${String(done)} of seed ${String(seed)}.`)
+    console.error(`Hangs on an input after number ${String(done)} of seed ${String(seed)}.`)
     process.exit(1)
   }
   let watchdog = setTimeout(hangs, HANG_MS)
@@ -39,14 +39,18 @@ if (isMainThread) {
   })
 } else {
   const { seed, inputs, deadlineMs } = workerData as { seed: number, inputs: number, deadlineMs: number }
-  const report = await fuzz({ seed, inputs, onProgress: done => { parentPort?.postMessage(done) }, isTimeUp: () => Date.now() > deadlineMs })
+  const report = await fuzz({
+    seed, inputs, onProgress: done => { parentPort?.postMessage(done) }, isTimeUp: () => Date.now() > deadlineMs,
+  })
   for (const [outcome, count] of [...report.outcomes].sort()) console.log(`${outcome.padEnd(40)} ${String(count).padStart(9)}`)
-  console.log(`${String(report.inputs)} inputs, the slowest took ${report.slowestMs.toFixed(1)} ms, memory grew by ${String(report.grownBytes >> 20)} MiB`)
+  const grownMib = String(report.grownBytes >> 20)
+  console.log(`${String(report.inputs)} inputs, the slowest took ${report.slowestMs.toFixed(1)} ms, memory grew by ${grownMib} MiB`)
   if (report.grownBytes > GROWN_BYTES_MAX) throw new Error('Memory grew too much.')
   if (report.inputs < inputs) throw new Error('Time was up before all inputs were taken.')
   parentPort?.postMessage(report.inputs)
 
   const tree = await describeLargeTree({ directories: 1_000, filesEach: 1_000 })
-  console.log(`${String(tree.files)} files described in ${String(tree.listings)} listings of ${String(tree.bytes >> 20)} MiB, memory grew by ${String(tree.grownBytes >> 20)} MiB`)
+  const [mib, grown] = [String(tree.bytes >> 20), String(tree.grownBytes >> 20)]
+  console.log(`${String(tree.files)} files described in ${String(tree.listings)} listings of ${mib} MiB, memory grew by ${grown} MiB`)
   if (tree.files !== 1_000_000 || tree.grownBytes > 150 << 20) throw new Error('The tree was not described as it should be.')
 }

@@ -1,7 +1,10 @@
 import type { SeededRandom } from '@filesync/protocol/testing'
 
 /** Bytes that mean something to MessagePack, to lengths, or to JSON. */
-const TELLING = [0, 1, 0x7f, 0x80, 0x8f, 0x90, 0x91, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc4, 0xc6, 0xc7, 0xcb, 0xcf, 0xd3, 0xd4, 0xd9, 0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0xe0, 0xff, 0x22, 0x2e, 0x2f, 0x5b, 0x7b]
+const TELLING = [
+  0, 1, 0x7f, 0x80, 0x8f, 0x90, 0x91, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc4, 0xc6, 0xc7, 0xcb, 0xcf, 0xd3, 0xd4, 0xd9, 0xdb, 0xdc, 0xdd, 0xde,
+  0xdf, 0xe0, 0xff, 0x22, 0x2e, 0x2f, 0x5b, 0x7b,
+]
 
 /** A copy with one to four changes: bytes replaced, dropped, repeated, inserted, cut, or spliced from another input. */
 export function mutate (input: Uint8Array, other: Uint8Array, random: SeededRandom): Uint8Array<ArrayBuffer> {
@@ -20,7 +23,9 @@ function change (bytes: Uint8Array<ArrayBuffer>, other: Uint8Array, random: Seed
     case 2: return put(bytes, at, (bytes[at] ?? 0) ^ (1 << random.below(8)))
     case 3: return splice(bytes, at, length, new Uint8Array(0))
     case 4: return splice(bytes, at, 0, bytes.subarray(at, at + length))
-    case 5: return splice(bytes, at, random.below(2) * 4, Uint8Array.of(random.pick(TELLING), 0xff, 0xff, 0xff).subarray(0, 1 + random.below(4)))
+    case 5: return splice(
+      bytes, at, random.below(2) * 4, Uint8Array.of(random.pick(TELLING), 0xff, 0xff, 0xff).subarray(0, 1 + random.below(4))
+    )
     case 6: return bytes.slice(0, at)
     default: return splice(bytes, at, length, other.subarray(random.below(other.length + 1)).subarray(0, 64))
   }

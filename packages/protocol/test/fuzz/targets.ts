@@ -1,11 +1,13 @@
 import type { SeededRandom } from '@filesync/protocol/testing'
-import { compareListings, decodeDiscover, decodeListing, decodeMessage, decodeOffer, FrameDecoder, openConnection, PartsDecoder, readPack } from '../../src/index.ts'
+import {
+  compareListings, decodeDiscover, decodeListing, decodeMessage, decodeOffer, FrameDecoder, openConnection, PartsDecoder, readPack,
+} from '../../src/index.ts'
 import type { Frame } from '../../src/index.ts'
 import { ListingIndex } from '../../src/listing/listing-index.ts'
 import { ManualClock, memoryStreamPair } from '../../src/testing/index.ts'
 import type { Corpus } from './corpus.ts'
 
-/** One thing that takes bytes from a peer. */
+/** One decoder of bytes from a peer. */
 export interface Target {
   readonly name: string
   readonly inputs: readonly Uint8Array[]
@@ -19,9 +21,15 @@ const WHOLE_BYTES_MAX = 1 << 20
 export function makeTargets (corpus: Corpus): readonly Target[] {
   return [
     { name: 'messages', inputs: corpus.messages, share: 330, take: bytes => { decodeMessage(bytes) } },
-    { name: 'listings', inputs: corpus.listings, share: 220, take: (bytes, random) => { takeListing(bytes, random.pick(corpus.listings), random) } },
+    {
+      name: 'listings', inputs: corpus.listings, share: 220,
+      take: (bytes, random) => { takeListing(bytes, random.pick(corpus.listings), random) },
+    },
     { name: 'frames', inputs: corpus.streams, share: 220, take: takeFrames },
-    { name: 'datagrams', inputs: corpus.datagrams, share: 120, take: (bytes, random) => { if (random.below(2) === 0) decodeDiscover(bytes); else decodeOffer(bytes) } },
+    {
+      name: 'datagrams', inputs: corpus.datagrams, share: 120,
+      take: (bytes, random) => { if (random.below(2) === 0) decodeDiscover(bytes); else decodeOffer(bytes) },
+    },
     { name: 'parts', inputs: corpus.parts, share: 75, take: bytes => { for (const _ of new PartsDecoder(WHOLE_BYTES_MAX).push(bytes)); } },
     { name: 'packs', inputs: corpus.packs, share: 30, take: bytes => { for (const _ of readPack(bytes)); } },
     { name: 'connections', inputs: corpus.streams, share: 5, take: takeConnection },

@@ -18,7 +18,9 @@ function bytes (length: number): fc.Arbitrary<Uint8Array> {
 export const anyDigest: fc.Arbitrary<Digest> = bytes(32).map(value => toDigest(value) as Digest)
 
 const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
-  fc.record({ kind: fc.constant('file' as const), name: anyName, mtimeNs, mode, sizeBytes, fileId: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }) }),
+  fc.record({
+    kind: fc.constant('file' as const), name: anyName, mtimeNs, mode, sizeBytes, fileId: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+  }),
   fc.record({ kind: fc.constant('directory' as const), name: anyName, mtimeNs, mode, digest: anyDigest }),
   fc.record({
     kind: fc.constant('symlink' as const), name: anyName, mtimeNs,
@@ -51,9 +53,21 @@ const typed = <T extends Message['type'], R> (type: T, fields: { [K in keyof R]:
 
 /** One arbitrary for each message, by its type. */
 export const messagesByType: { readonly [T in Message['type']]: fc.Arbitrary<Message> } = {
-  HELLO: typed('HELLO', { versions: fc.array(fc.nat({ max: 0xffff }), { minLength: 1, maxLength: 16 }), features: fc.array(label, { maxLength: 8 }), software: text }),
+  HELLO: typed(
+    'HELLO',
+    {
+      versions: fc.array(fc.nat({ max: 0xffff }), { minLength: 1, maxLength: 16 }), features: fc.array(label, { maxLength: 8 }),
+      software: text,
+    }
+  ),
   SERVER_STATUS: fc.oneof(
-    fc.record({ type: fc.constant('SERVER_STATUS' as const), status: fc.constant('BUSY' as const), position: fc.integer({ min: 1, max: 99 }), estimateMs: count }, { requiredKeys: ['type', 'status', 'position'] }),
+    fc.record(
+      {
+        type: fc.constant('SERVER_STATUS' as const), status: fc.constant('BUSY' as const), position: fc.integer({ min: 1, max: 99 }),
+        estimateMs: count,
+      },
+      { requiredKeys: ['type', 'status', 'position'] }
+    ),
     fc.record({
       type: fc.constant('SERVER_STATUS' as const), status: fc.constant('READY' as const), session: label, serverName: text, area: text,
       policy: fc.record({ mode: fc.constantFrom('mirror' as const, 'archive' as const), maxFileBytes: sizeBytes }), archiveId: label,
@@ -65,12 +79,17 @@ export const messagesByType: { readonly [T in Message['type']]: fc.Arbitrary<Mes
   }),
   LISTINGS_WANTED: typed('LISTINGS_WANTED', { directories: fc.array(reference, { maxLength: 20 }) }),
   TASKS: typed('TASKS', { first: uint32, tasks: fc.array(task, { maxLength: 20 }), last: fc.boolean() }),
-  FILE_HEADER: fc.record({ type: fc.constant('FILE_HEADER' as const), task: uint32, sizeBytes, offset: sizeBytes, content: fc.constantFrom('DATA' as const, 'DELTA' as const, 'NONE' as const) })
+  FILE_HEADER: fc.record({
+    type: fc.constant('FILE_HEADER' as const), task: uint32, sizeBytes, offset: sizeBytes,
+    content: fc.constantFrom('DATA' as const, 'DELTA' as const, 'NONE' as const),
+  })
     .filter(header => header.offset <= header.sizeBytes),
   FILE_HOLE: typed('FILE_HOLE', { task: uint32, bytes: fc.integer({ min: 1, max: LIMITS.holeBytes }) }),
   FILE_END: typed('FILE_END', { task: uint32, digest: anyDigest }),
   FILE_PROBLEM: typed('FILE_PROBLEM', { task: uint32, code: problemCode, message: text }),
-  STORED: fc.oneof(typed('STORED', { files: count, bytes: count }), typed('STORED', { files: count, bytes: count, renamed: count, deleted: count })),
+  STORED: fc.oneof(
+    typed('STORED', { files: count, bytes: count }), typed('STORED', { files: count, bytes: count, renamed: count, deleted: count })
+  ),
   NEXT_SYNC: typed('NEXT_SYNC', {
     inMs: count, result: fc.constantFrom('OK' as const, 'PROBLEMS' as const, 'HALTED' as const),
     stored: fc.record({ files: count, bytes: count, deleted: count, renamed: count }), problems, problemCount: count, message: text,
@@ -78,7 +97,13 @@ export const messagesByType: { readonly [T in Message['type']]: fc.Arbitrary<Mes
   PLAN: typed('PLAN', { added: amount, changed: amount, deleted: amount, renamed: count, problems, problemCount: count, obstacle: text }),
   SAFE_QUESTION: typed('SAFE_QUESTION', {
     fresh: fc.boolean(),
-    files: fc.array(fc.record({ path: fc.array(anyName, { minLength: 1, maxLength: 4 }).map(names => names.join('/')), kind: fc.constantFrom('FILE' as const, 'SYMLINK' as const), digest: anyDigest }), { minLength: 1, maxLength: 5 }),
+    files: fc.array(
+      fc.record({
+        path: fc.array(anyName, { minLength: 1, maxLength: 4 }).map(names => names.join('/')),
+        kind: fc.constantFrom('FILE' as const, 'SYMLINK' as const), digest: anyDigest,
+      }),
+      { minLength: 1, maxLength: 5 }
+    ),
   }),
   SAFE_ANSWER: typed('SAFE_ANSWER', {
     files: fc.array(fc.record({
@@ -86,8 +111,12 @@ export const messagesByType: { readonly [T in Message['type']]: fc.Arbitrary<Mes
       storedAtMs: count, verifiedAtMs: count, read: fc.constantFrom('DISK' as const, 'CACHE' as const),
     }, { requiredKeys: ['verdict'] }), { minLength: 1, maxLength: 5 }),
   }),
-  CLOSE: fc.record({ type: fc.constant('CLOSE' as const), code: label, message: text, inMs: count }, { requiredKeys: ['type', 'code', 'message'] }),
-  PAIR_PROOF: fc.record({ type: fc.constant('PAIR_PROOF' as const), name: text, tokenId: bytes(8), mac: bytes(32) }, { requiredKeys: ['type', 'name', 'mac'] }),
+  CLOSE: fc.record(
+    { type: fc.constant('CLOSE' as const), code: label, message: text, inMs: count }, { requiredKeys: ['type', 'code', 'message'] }
+  ),
+  PAIR_PROOF: fc.record(
+    { type: fc.constant('PAIR_PROOF' as const), name: text, tokenId: bytes(8), mac: bytes(32) }, { requiredKeys: ['type', 'name', 'mac'] }
+  ),
   PAIR_OK: typed('PAIR_OK', { serverName: text, area: text, mac: bytes(32) }),
   PAIR_DONE: fc.constant({ type: 'PAIR_DONE' }),
 }

@@ -24,7 +24,10 @@ function exampleTree (): Tree {
     { kind: 'directory', name: 'notes' as Name, mtimeNs, mode: 0o755, digest: hashBytes(inner) },
   ]
   const root = encodeListing(entries)
-  return { rootDigest: hashBytes(root), files: 1, directories: 1, bytes: CONTENT.length, listing: (path: RelativePath) => path === '' ? root : path === 'notes' ? inner : undefined }
+  return {
+    rootDigest: hashBytes(root), files: 1, directories: 1, bytes: CONTENT.length,
+    listing: (path: RelativePath) => path === '' ? root : path === 'notes' ? inner : undefined,
+  }
 }
 
 /** A whole session: one new file of six bytes in one new directory, beside a symbolic link to it. */
@@ -40,8 +43,20 @@ export function exampleExchange (): ExampleFrame[] {
   say('client', hello('example-client/1', []))
   say('server', hello('example-server/1', []))
   say('server', { type: 'SERVER_STATUS', status: 'BUSY', position: 1 })
-  say('server', { type: 'SERVER_STATUS', status: 'READY', session: 's1', serverName: 'nas', area: 'laptop', policy: { mode: 'mirror', maxFileBytes: 2 ** 40 } })
-  say('client', { type: 'CLIENT_FILES_INFO', rootDigest: tree.rootDigest, files: 1, directories: 1, bytes: CONTENT.length, complete: true, problems: [], problemCount: 0 })
+  say(
+    'server',
+    {
+      type: 'SERVER_STATUS', status: 'READY', session: 's1', serverName: 'nas', area: 'laptop',
+      policy: { mode: 'mirror', maxFileBytes: 2 ** 40 },
+    }
+  )
+  say(
+    'client',
+    {
+      type: 'CLIENT_FILES_INFO', rootDigest: tree.rootDigest, files: 1, directories: 1, bytes: CONTENT.length, complete: true, problems: [],
+      problemCount: 0,
+    }
+  )
   for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
     say('server', { type: 'LISTINGS_WANTED', directories: page })
     for (const whole of answers.answer(page)) {
@@ -56,22 +71,32 @@ export function exampleExchange (): ExampleFrame[] {
   writePackRecord(pack, 0, { task: 0, sizeBytes: CONTENT.length, digest: hashBytes(CONTENT) })
   pack.set(CONTENT, PACK_RECORD_BYTES)
   frames.push({ from: 'client', type: 'PACK', says: 'the file of task 0', bytes: encodeFrame('PACK', [pack]) })
-  say('server', { type: 'NEXT_SYNC', inMs: 3_600_000, result: 'OK', stored: { files: 1, bytes: CONTENT.length, deleted: 0, renamed: 0 }, problems: [], problemCount: 0 })
+  say(
+    'server',
+    {
+      type: 'NEXT_SYNC', inMs: 3_600_000, result: 'OK', stored: { files: 1, bytes: CONTENT.length, deleted: 0, renamed: 0 }, problems: [],
+      problemCount: 0,
+    }
+  )
   say('client', { type: 'CLOSE', code: 'DONE', message: '' })
   say('server', { type: 'CLOSE', code: 'DONE', message: '' })
   return frames
 }
 
-/** As it stands in the document. */
+/** The example as printed in the document. */
 export function printExample (frames: readonly ExampleFrame[]): string {
   return frames.map(({ from, type, says, bytes }) => {
     const hex = Buffer.from(bytes).toString('hex')
     const payload = hex.slice(16).match(/.{1,64}/gu) ?? []
-    return [`${from}: ${type} (${String(FRAME_TYPES[type])}) ${says}`, `  ${hex.slice(0, 16)}`, ...payload.map(line => `  ${line}`)].join('\n')
+    return [
+      `${from}: ${type} (${String(FRAME_TYPES[type])}) ${says}`, `  ${hex.slice(0, 16)}`, ...payload.map(line => `  ${line}`),
+    ].join('\n')
   }).join('\n\n')
 }
 
 function describeMessage (message: Message): string {
-  const fields = Object.entries(message).map(([name, value]: [string, unknown]) => [name, value instanceof Uint8Array ? `${String(value.length)} bytes` : value])
+  const fields = Object.entries(message).map(([name, value]: [string, unknown]) => [
+    name, value instanceof Uint8Array ? `${String(value.length)} bytes` : value,
+  ])
   return JSON.stringify(Object.fromEntries(fields))
 }

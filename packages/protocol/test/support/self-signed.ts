@@ -21,6 +21,8 @@ export function selfSigned (): { readonly key: string, readonly cert: string } {
 
 function der (tag: number, ...content: readonly Uint8Array[]): Buffer {
   const body = Buffer.concat(content)
-  const length = body.length < 0x80 ? [body.length] : body.length < 0x100 ? [0x81, body.length] : [0x82, body.length >> 8, body.length & 0xff]
+  const length = body.length < 0x80 ? [body.length]
+    : body.length < 0x100 ? [0x81, body.length]
+      : [0x82, body.length >> 8, body.length & 0xff]
   return Buffer.concat([Buffer.of(tag, ...length), body])
 }

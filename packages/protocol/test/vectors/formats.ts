@@ -1,6 +1,7 @@
 import {
   decodeDiscover, decodeListing, decodeMessage, decodeOffer, encodeDiscover, encodeDiscoverV1, encodeFrame, encodeListing, encodeMessage,
-  encodeOffer, encodeParts, DIGEST_RECORD_BYTES, FrameDecoder, PACK_RECORD_BYTES, PartsDecoder, readDigestRecords, readPack, writeDigestRecord,
+  encodeOffer, encodeParts, DIGEST_RECORD_BYTES, FrameDecoder, PACK_RECORD_BYTES, PartsDecoder, readDigestRecords, readPack,
+  writeDigestRecord,
   writePackRecord,
 } from '../../src/index.ts'
 import type { DiscoverV2, Entry, FileDigest, Frame, Message, NumberedBlob, Offer, PackedFile } from '../../src/index.ts'

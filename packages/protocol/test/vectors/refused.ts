@@ -28,10 +28,15 @@ export const REFUSED: Readonly<Record<string, readonly { readonly hex: string, r
     { hex: '80', refused: 'MESSAGE_INVALID', why: 'no type' },
     { hex: '81a47479706505', refused: 'MESSAGE_INVALID', why: 'a type that is not text' },
     { hex: '83a474797065a653544f524544a566696c6573ffa5627974657300', refused: 'MESSAGE_INVALID', why: 'a negative count' },
-    { hex: '83a474797065a653544f524544a566696c6573cb3ff8000000000000a5627974657300', refused: 'MESSAGE_INVALID', why: 'a count of one and a half' },
+    {
+      hex: '83a474797065a653544f524544a566696c6573cb3ff8000000000000a5627974657300', refused: 'MESSAGE_INVALID',
+      why: 'a count of one and a half',
+    },
     { hex: '83a474797065a653544f524544a566696c6573cf0020000000000000a5627974657300', refused: 'MESSAGE_INVALID', why: 'a count of 2^53' },
     { hex: '83a474797065a946494c455f484f4c45a47461736b00a5627974657300', refused: 'MESSAGE_INVALID', why: 'a hole of no bytes' },
-    { hex: '83a474797065a946494c455f484f4c45a47461736b00a56279746573ce01000001', refused: 'MESSAGE_INVALID', why: 'a hole beyond the limit' },
+    {
+      hex: '83a474797065a946494c455f484f4c45a47461736b00a56279746573ce01000001', refused: 'MESSAGE_INVALID', why: 'a hole beyond the limit',
+    },
     {
       hex: '84a474797065a55441534b53a5666972737400a57461736b7391940001a653504152534500a46c617374c3',
       refused: 'MESSAGE_INVALID',
@@ -57,11 +62,17 @@ export const REFUSED: Readonly<Record<string, readonly { readonly hex: string, r
     { hex: '', refused: 'DATAGRAM_INVALID', why: 'nothing' },
     { hex: '5b5d', refused: 'DATAGRAM_INVALID', why: 'no object' },
     { hex: Buffer.from('{"type":"DISCOVER","v":3}').toString('hex'), refused: 'DATAGRAM_INVALID', why: 'another version' },
-    { hex: Buffer.from('{"type":"DISCOVER","v":2,"n":"x","want":"sync"}').toString('hex'), refused: 'DATAGRAM_INVALID', why: 'a short nonce' },
+    {
+      hex: Buffer.from('{"type":"DISCOVER","v":2,"n":"x","want":"sync"}').toString('hex'), refused: 'DATAGRAM_INVALID',
+      why: 'a short nonce',
+    },
   ],
   offers: [
     { hex: Buffer.from('{"type":"OFFER","port":70000}').toString('hex'), refused: 'DATAGRAM_INVALID', why: 'no port' },
-    { hex: Buffer.from('{"type":"OFFER","port":0,"v":2,"tls":0,"id":"0123456789ABCDEF","n":"abcdefghijklmn-_"}').toString('hex'), refused: 'DATAGRAM_INVALID', why: 'no TLS port' },
+    {
+      hex: Buffer.from('{"type":"OFFER","port":0,"v":2,"tls":0,"id":"0123456789ABCDEF","n":"abcdefghijklmn-_"}').toString('hex'),
+      refused: 'DATAGRAM_INVALID', why: 'no TLS port',
+    },
   ],
   parts: [
     { hex: '00000000000003e9000000000000000100', refused: 'LIMIT_EXCEEDED', why: 'a whole beyond the limit, here 1000' },
