@@ -7,7 +7,9 @@ import { ALPN_PAIR, formatSize } from '@filesync/protocol'
 import type { UpkeepReport } from './archive/upkeep.ts'
 
 /** Logs a refused connection. Of many refusals of one address only some are logged; the next line counts the others. */
-export function logRefusal ({ remoteAddress: address, error: { code, message }, peerId, purpose, dropped }: RefusedConnection, log: EventLog): void {
+export function logRefusal (
+  { remoteAddress: address, error: { code, message }, peerId, purpose, dropped }: RefusedConnection, log: EventLog,
+): void {
   const isPairing = purpose === ALPN_PAIR
   const facts = {
     address,

@@ -1,63 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { FileSyncError } from '@filesync/protocol'
-import { ManualClock } from '@filesync/protocol/testing'
-import { SessionQueue } from '../src/schedule/session-queue.ts'
-import { arrivalOf } from './support/queue.ts'
+import { arrivalOf, queueScene } from './support/queue.ts'
+import type { Visitor } from './support/queue.ts'
 import { settlePromises } from './support/time.ts'
-
-/** A client in the queue, and what happened to it so far. */
-interface Visitor {
-  readonly identity: string
-  readonly reports: [position: number, estimateMs: number | undefined][]
-  readonly replaced: string[]
-  /** `waiting`, `active`, or the code of the error that ended the wait. */
-  state: string
-  leave: () => void
-  readonly gone: AbortController
-}
-
-interface Scene {
-  readonly queue: SessionQueue
-  readonly clock: ManualClock
-  readonly arrive: (identity: string, remainingMs?: () => number | undefined) => Visitor
-}
-
-function scene (init: { maxActive?: number, maxWaiting?: number } = {}): Scene {
-  const clock = new ManualClock()
-  const queue = new SessionQueue({ maxActive: init.maxActive ?? 1, maxWaiting: init.maxWaiting ?? 100, clock })
-  return {
-    queue,
-    clock,
-    arrive (identity, remainingMs) {
-      const visitor: Visitor = {
-        identity,
-        reports: [],
-        replaced: [],
-        state: 'waiting',
-        leave: () => { throw new Error(`${identity} is not active`) },
-        gone: new AbortController(),
-      }
-      queue.enter({
-        identity,
-        signal: visitor.gone.signal,
-        ...(remainingMs !== undefined && { remainingMs }),
-        onPosition: (position, estimateMs) => { visitor.reports.push([position, estimateMs]) },
-        onReplaced: error => { visitor.replaced.push(error.code) },
-      }).then(
-        leave => { visitor.state = 'active'; visitor.leave = leave },
-        (error: FileSyncError) => { visitor.state = error.code },
-      )
-      return visitor
-    },
-  }
-}
 
 const gone = (): FileSyncError => new FileSyncError('PEER_GONE', 'The connection was lost.')
 const states = (visitors: readonly Visitor[]): string[] => visitors.map(({ state }) => state)
 
 test('serves clients in order of arrival, and reports each new position to the others', async () => {
-  const { arrive } = scene()
+  const { arrive } = queueScene()
   const visitors = ['a', 'b', 'c'].map(identity => arrive(identity))
   const [a, b, c] = visitors as [Visitor, Visitor, Visitor]
   await settlePromises()
@@ -77,7 +29,7 @@ test('serves clients in order of arrival, and reports each new position to the o
 })
 
 test('estimates the wait as the mean of past sessions, times the turns to wait', async () => {
-  const { arrive, clock } = scene()
+  const { arrive, clock } = queueScene()
   for (const durationMs of [1000, 3000]) {
     const past = arrive('past')
     await settlePromises()
@@ -90,7 +42,7 @@ test('estimates the wait as the mean of past sessions, times the turns to wait',
 })
 
 test('estimates two clients per turn if two are served at once', async () => {
-  const { arrive, clock } = scene({ maxActive: 2 })
+  const { arrive, clock } = queueScene({ maxActive: 2 })
   const past = arrive('past')
   await settlePromises()
   clock.advance(500)
@@ -102,7 +54,7 @@ test('estimates two clients per turn if two are served at once', async () => {
 })
 
 test('estimates from the rest of the running transfer, and updates the estimate while it runs', async () => {
-  const { arrive, clock, queue } = scene()
+  const { arrive, clock, queue } = queueScene()
   const past = arrive('past')
   await settlePromises()
   clock.advance(10_000)
@@ -129,7 +81,7 @@ test('estimates from the rest of the running transfer, and updates the estimate 
 })
 
 test('reports nothing to a client that left', async () => {
-  const { arrive, clock } = scene()
+  const { arrive, clock } = queueScene()
   const a = arrive('a')
   const b = arrive('b')
   await settlePromises()
@@ -142,7 +94,7 @@ test('reports nothing to a client that left', async () => {
 
 describe('an identity has one place', () => {
   test('a waiting client that reconnects keeps its place, and its older arrival has to leave', async () => {
-    const { arrive, queue } = scene()
+    const { arrive, queue } = queueScene()
     arrive('a')
     const [older, c] = [arrive('b'), arrive('c')]
     const newer = arrive('b')
@@ -156,7 +108,7 @@ describe('an identity has one place', () => {
   })
 
   test('an active client that reconnects is next once its older session has ended', async () => {
-    const { arrive, queue } = scene()
+    const { arrive, queue } = queueScene()
     const [older, b] = [arrive('a'), arrive('b')]
     await settlePromises()
     const newer = arrive('a')
@@ -171,7 +123,7 @@ describe('an identity has one place', () => {
   })
 
   test('an older session that ends slowly does not delay other clients', async () => {
-    const { arrive } = scene({ maxActive: 2 })
+    const { arrive } = queueScene({ maxActive: 2 })
     const older = arrive('a')
     await settlePromises()
     const [newer, b] = [arrive('a'), arrive('b')]
@@ -182,7 +134,7 @@ describe('an identity has one place', () => {
 
 describe('leaving', () => {
   test('a waiting client that is gone loses its place, and the next ones are notified', async () => {
-    const { arrive } = scene()
+    const { arrive } = queueScene()
     arrive('a')
     const [b, c] = [arrive('b'), arrive('c')]
     b.gone.abort(gone())
@@ -192,14 +144,14 @@ describe('leaving', () => {
   })
 
   test('a client that is already gone is not admitted', async () => {
-    const { queue } = scene()
+    const { queue } = queueScene()
     const entering = queue.enter(arrivalOf('a', { signal: AbortSignal.abort(gone()) }))
     await expect(entering).rejects.toEqual(expect.objectContaining({ code: 'PEER_GONE' }))
     expect(queue.identities).toEqual([])
   })
 
   test('an arrival beyond maxWaiting is refused and takes no place', async () => {
-    const { arrive, queue } = scene({ maxWaiting: 1 })
+    const { arrive, queue } = queueScene({ maxWaiting: 1 })
     const visitors = ['a', 'b', 'c'].map(identity => arrive(identity))
     await settlePromises()
     expect(states(visitors)).toEqual(['active', 'waiting', 'SERVER_BUSY'])
@@ -261,7 +213,7 @@ test('follows the model after any arrivals, departures and losses', async () => 
   )
   const bounds = [fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 4 })] as const
   await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 40 }), ...bounds, async (steps, maxActive, maxWaiting) => {
-    const { queue, arrive } = scene({ maxActive, maxWaiting })
+    const { queue, arrive } = queueScene({ maxActive, maxWaiting })
     const model = new Model(maxActive, maxWaiting)
     for (const made of steps) {
       if (made.kind === 'arrive') model.arrive(arrive(made.who))
@@ -284,7 +236,7 @@ test('follows the model after any arrivals, departures and losses', async () => 
 
 describe('yielding', () => {
   test('is required of an active client only if another one waits', async () => {
-    const { arrive, queue } = scene()
+    const { arrive, queue } = queueScene()
     arrive('a')
     expect(queue.mustYield('a')).toBe(false)
     const b = arrive('b')
@@ -296,7 +248,7 @@ describe('yielding', () => {
   })
 
   test('is required of no more clients than wait, and again of the next active ones', async () => {
-    const { arrive, queue } = scene({ maxActive: 2 })
+    const { arrive, queue } = queueScene({ maxActive: 2 })
     const a = arrive('a')
     arrive('b')
     arrive('c')
@@ -311,7 +263,7 @@ describe('yielding', () => {
   })
 
   test('is not required if only a newer connection of the same client waits', async () => {
-    const { arrive, queue } = scene()
+    const { arrive, queue } = queueScene()
     arrive('a')
     await settlePromises()
     arrive('a')
@@ -319,7 +271,7 @@ describe('yielding', () => {
   })
 
   test('puts a client that returns after those that waited', async () => {
-    const { arrive, queue } = scene()
+    const { arrive, queue } = queueScene()
     const a = arrive('a')
     await settlePromises()
     for (const identity of ['b', 'c']) arrive(identity)
