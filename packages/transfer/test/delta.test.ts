@@ -10,7 +10,7 @@ import { DeltaEncoder } from '../src/delta-encoder.ts'
 import { readDelta } from '../src/delta-frame.ts'
 import { chunkSizes, GEAR, plainCutFinder } from '../src/gear.ts'
 import type { CutFinder } from '../src/gear.ts'
-import { averageBitsFor, Signature, SignatureBuilder } from '../src/index.ts'
+import { averageBitsFor, Signature, SignatureBuilder } from '../src/signature.ts'
 import { createCutFinder } from '../src/node/cut-finder.ts'
 
 /** Splits bytes into pieces of random lengths. */

@@ -3,8 +3,9 @@ import type { ByteStream, Clock, Connection, FileEntry, Name, NextSync, Relative
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { ManualClock, memoryStreamPair } from '@filesync/protocol/testing'
 import { plainCutFinder } from '../../src/gear.ts'
-import { receiveFiles, sendFiles, SignatureBuilder } from '../../src/index.ts'
+import { receiveFiles, sendFiles } from '../../src/index.ts'
 import type { FileSource, ReceivedFiles, ReceiveFilesInit, SendFilesInit } from '../../src/index.ts'
+import { SignatureBuilder } from '../../src/signature.ts'
 import { MemoryStaging } from '../../src/testing/index.ts'
 import type { MemoryStore } from '../../src/testing/index.ts'
 
