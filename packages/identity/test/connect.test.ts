@@ -109,7 +109,7 @@ describe('a client', () => {
     expect(names).toEqual([false])
   })
 
-  test('gives up on a server that does not answer, and leaves no connection behind', async () => {
+  test('gives up on a server that does not answer, and closes the connection', async () => {
     const clock = new ManualClock()
     const { port, sockets } = await listenAs(createTcpServer())
     const connecting = rejection((await makeClient()).connect(port, { alpn: ALPN_SYNC, clock }))
@@ -120,7 +120,7 @@ describe('a client', () => {
     expect(clock.scheduled).toBe(0)
   })
 
-  test('stops when it is told to, before and while it connects', async () => {
+  test('stops when the signal is aborted, before and while it connects', async () => {
     const client = await makeClient()
     const { port, sockets } = await listenAs(createTcpServer())
     expect(await codeOf(client.connect(port, { alpn: ALPN_SYNC, signal: AbortSignal.abort() }))).toBe('ABORTED')

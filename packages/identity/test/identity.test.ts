@@ -44,7 +44,7 @@ describe('the identity of a machine', () => {
     expect(new Set(ids).size).toBe(5)
   })
 
-  test('stays the same with a certificate that is issued anew', async () => {
+  test('stays the same with a new certificate', async () => {
     const { stateDir, certificate } = await makeState()
     const before = await loadOrCreateIdentity(stateDir)
     await rm(certificate)
@@ -69,7 +69,7 @@ describe('the identity of a machine', () => {
     expect(await codeOf(loadOrCreateIdentity(stateDir))).toBe('KEY_EXPOSED')
   })
 
-  test('is not silently made anew when the key is lost', async () => {
+  test('is not silently replaced when the key is lost', async () => {
     const { stateDir, key } = await makeState()
     await loadOrCreateIdentity(stateDir)
     await rm(key)

@@ -262,7 +262,7 @@ describe('an end that does not know the secret', () => {
     await serving
   })
 
-  test('is told to go, and nothing is remembered, when no window is open', async () => {
+  test('is refused, and nothing is stored, if no window is open', async () => {
     const { client, server } = join(someId(), someId())
     const judging = rejection(acceptPairing(server, { crypto: quickCrypto, authority: { serverName: 'nas', claim: async () => undefined } }))
     const proving = rejection(provePairing(client, { crypto: quickCrypto, secret, name: 'laptop', remember: neverCalled }))

@@ -18,7 +18,7 @@ test('a flood from one address leaves room for a line about another one', () => 
   expect(limit.admit('192.0.2.1')).toBeUndefined()
 })
 
-test('each refusal is told, or counted by a later one of its address', () => {
+test('reports each refusal, or counts it in a later one for its address', () => {
   let counted = 0
   for (let n = 0; n < 500; n++) {
     clock.advance(1_000)
@@ -29,7 +29,7 @@ test('each refusal is told, or counted by a later one of its address', () => {
   expect(counted + leftOut.reduce((sum, { count }) => sum + count, 0)).toBe(500)
 })
 
-test('what was left out is told a minute later though nothing comes any more, once', () => {
+test('reports suppressed refusals once, a minute later, if no other follows', () => {
   for (let n = 0; n < 25; n++) limit.admit('192.0.2.1')
   for (let n = 0; n < 21; n++) limit.admit('192.0.2.2')
   clock.advance(59_999)
@@ -41,7 +41,7 @@ test('what was left out is told a minute later though nothing comes any more, on
   expect(clock.scheduled).toBe(0)
 })
 
-test('addresses without end take neither memory nor lines, and one that was quiet is told apart again', () => {
+test('limits memory and reports for any number of addresses, and gives a quiet one its own allowance again', () => {
   let told = 0
   for (let n = 0; n < 50_000; n++) if (limit.admit(`2001:db8::${n.toString(16)}`) !== undefined) told++
   expect(told).toBe(64 + 20)

@@ -85,7 +85,7 @@ test('an audit log that cannot be written stops pairings, but not refusals, whic
   expect(JSON.parse(lines[1] ?? '')).toMatchObject({ event: 'refuse', dropped: 2 })
 })
 
-test('events of two processes stand one behind the other', async () => {
+test('events of two processes do not overwrite each other', async () => {
   const directory = await temporaryDir()
   await chmod(directory, 0o700)
   const logs = [openAuditLog(directory), openAuditLog(directory)]

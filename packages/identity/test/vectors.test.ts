@@ -38,7 +38,7 @@ test('device ids', () => {
   }
 })
 
-test('what a secret stands for, and the proofs that are made with it', async () => {
+test('the key of a secret, and the proofs made with it', async () => {
   for (const vector of vectors<PairingVector>('pairing')) {
     const [clientId, serverId] = [toDeviceId(bytesOf(vector.clientId)), toDeviceId(bytesOf(vector.serverId))]
     const secret = bytesOf(vector.secret ?? '')

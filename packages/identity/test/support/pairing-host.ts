@@ -11,7 +11,7 @@ import type { PairingChannel } from '../../src/pairing.ts'
 import { nodeCrypto } from '../../src/node/index.ts'
 import { memoryRecords } from '../../src/testing/index.ts'
 
-/** As Node's, but with a quick hash in the place of scrypt, so that a hundred wrong codes take no seconds. */
+/** Like Node's, but with a fast hash instead of scrypt, so that a hundred wrong codes do not take seconds. */
 export const quickCrypto: PairingCrypto = {
   ...nodeCrypto,
   scrypt: async (password, salt) => nodeCrypto.sha256(Buffer.concat([password, salt])),
@@ -37,13 +37,13 @@ export function join (clientId: DeviceId, serverId: DeviceId, clock: Clock = sys
   }
 }
 
-/** A server's end of pairing with everything in memory. */
+/** The server's side of pairing, with everything in memory. */
 export class PairingHost {
   readonly id: DeviceId = someId()
   readonly events: AuditEvent[] = []
-  /** Whom the server said that it trusts. */
+  /** The peers for which `onPaired` was called. */
   readonly paired: Peer[] = []
-  /** Told of what goes to the audit log. */
+  /** Called with each event for the audit log, before it is recorded. */
   onRecord: (event: AuditEvent) => Promise<void> = async () => { /* there is room */ }
   readonly clock: Clock
   readonly peers: PeerBook
