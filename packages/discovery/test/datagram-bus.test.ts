@@ -91,7 +91,7 @@ describe('a bus of sockets follows the interfaces', () => {
     await bus.close()
   })
 
-  test('that cannot be used, and tells of each once', async () => {
+  test('that cannot be used, and reports each once', async () => {
     const { links, clock, bus, seen } = await follow()
     links.push(link('198.51.100.7'))
     for (let look = 0; look < 3; look++) {
@@ -104,7 +104,7 @@ describe('a bus of sockets follows the interfaces', () => {
   })
 })
 
-test('a port that another program holds for itself is told of, with what to do, and used once it is free', async () => {
+test('a port that another program holds is reported with what to do, and used once it is free', async () => {
   const own = { ...group, IPv4: '224.1.1.3', port: group.port + 1 }
   const holder = createSocket('udp4').bind(own.port, own.IPv4)
   await once(holder, 'listening')

@@ -98,7 +98,7 @@ test('a server that offers, and takes no connections', async () => {
   expect(of(findings, 'reach')).toMatchObject([{ level: 'fault', fix: expect.stringContaining('TCP port 4433') as string }])
 })
 
-test('stops when it is told to', async () => {
+test('stops when the signal is aborted', async () => {
   const stop = new AbortController()
   const links = onWire('10.0.0.2')
   const bus = (port?: number): MemoryBus => hosts.network.bus({ role: 'listen', links, ...port !== undefined && { port } })
@@ -128,7 +128,7 @@ describe('the interfaces', () => {
     ['a name that is not there', [eth], { interfaces: ['eth0', 'eth9'] }, [/interface fault The interface eth9/u]],
     ['a bridge beside a network', [lo, eth, memoryLink('172.17.0.1/16', 'docker0')], {}, []],
     ['bridges only', [lo, memoryLink('172.17.0.1/16', 'docker0'), memoryLink('172.18.0.1/16', 'br-0123456789ab')], {}, [/container warning/u]],
-    ['in a container behind a bridge', [lo, memoryLink('172.17.0.2/16', 'eth0')], { inContainer: true }, [/container fault/u]],
+    ['in a container with a bridged network', [lo, memoryLink('172.17.0.2/16', 'eth0')], { inContainer: true }, [/container fault/u]],
     ["in a container on the host's network", [lo, eth, memoryLink('172.17.0.1/16', 'docker0')], { inContainer: true }, []],
     ['two in one subnet', [eth, memoryLink('192.168.1.6/24', 'wlan0')], {}, [/interface warning eth0 .* and wlan0/u]],
   ])('%s', (_, used, more, expected) => {

@@ -68,7 +68,7 @@ test('a new server is announced twice, because one announcement may be lost', as
   expect(hosts.network.sent).toHaveLength(2)
 })
 
-test('what answers both ways is told once', async () => {
+test('yields a server that answers both ways once', async () => {
   hosts.server(idA, onWire('10.0.0.1'))
   hosts.service(idA, onWire('10.0.0.1'))
   const { found } = hosts.client(onWire('10.0.0.2'), byDnsSd)

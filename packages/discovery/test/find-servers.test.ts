@@ -41,7 +41,7 @@ test('nothing in a question or an answer names anybody', async () => {
   expect(fields).toEqual([['n', 'pad', 'type', 'v', 'want'], ['id', 'n', 'port', 'tls', 'type', 'v']])
 })
 
-test('two servers are told once each, however often they answer', async () => {
+test('yields each of two servers once, however often they answer', async () => {
   hosts.server(idA, onWire('10.0.0.1'))
   hosts.server(idB, onWire('10.0.0.3'))
   const { found } = hosts.client(onWire('10.0.0.2'))
@@ -102,7 +102,7 @@ test('several interfaces are asked over together, and each finds its own', async
   expect(found.map(({ idPrefix, interfaceName }) => [idPrefix, interfaceName])).toEqual([[idA, 'eth0'], [idB, 'eth1']])
 })
 
-test('a server that moves to another port is told again', async () => {
+test('yields a server again if it moves to another port', async () => {
   const stop = new AbortController()
   hosts.server(idA, onWire('10.0.0.1'), { signal: stop.signal })
   const { found } = hosts.client(onWire('10.0.0.2'))
@@ -113,7 +113,7 @@ test('a server that moves to another port is told again', async () => {
   expect(found.map(({ port }) => port)).toEqual([4433, 5544])
 })
 
-test('trouble with a link is told once, and again after it worked', async () => {
+test('reports a fault of a link once, and again after it has worked', async () => {
   const problems: string[] = []
   const { bus } = hosts.client(onWire('10.0.0.2'), { onProblem: error => problems.push(error.message) })
   await hosts.pass(0)

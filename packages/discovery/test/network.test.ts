@@ -129,7 +129,7 @@ describe.skipIf(reason !== undefined).concurrent('real sockets on machines of th
     expect(findings).toContainEqual(expect.objectContaining({ check: 'discover', level: 'ok', what: expect.stringContaining('fst0 (10.0.0.2/24)') as string }))
   }))
 
-  test('a diagnosis tells of the server that is found, both ways', on(async segment => {
+  test('a diagnosis reports the server that is found in both ways', on(async segment => {
     await segment.host('10.0.0.1/24').start({ do: 'serve', id: idA }).line(serving)
     const findings = await segment.host('10.0.0.2/24').start({ do: 'diagnose' }).end()
     expect(findings.filter(({ level }) => level !== 'ok')).toEqual([])
@@ -162,7 +162,7 @@ describe.skipIf(reason !== undefined).concurrent('real sockets on machines of th
     await client.line(found(idA))
   }))
 
-  test('an interface that is named but not there is told of, and used when it comes', on(async segment => {
+  test('reports a named interface that does not exist, and uses it when it appears', on(async segment => {
     const server = segment.host('10.0.0.1/24')
     server.ip('link', 'set', 'fst0', 'down')
     const running = server.start({ do: 'serve', id: idA, interfaces: ['fst0'] })

@@ -39,7 +39,7 @@ test.each<[string, Heard]>([
 })
 
 describe('news', () => {
-  test('a server is told once', () => {
+  test('yields a server once', () => {
     const known = table()
     expect(known.hear(offer())).toBeDefined()
     expect(known.hear(offer())).toBeUndefined()

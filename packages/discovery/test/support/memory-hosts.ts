@@ -29,7 +29,7 @@ export class MemoryHosts {
     return bus
   }
 
-  /** A server that DNS-SD tells of. */
+  /** A server announced by DNS-SD. */
   service (idPrefix: string, links: readonly MemoryLink[], more: Partial<Advertised> & { signal?: AbortSignal } = {}): MemoryBus {
     const bus = this.network.bus({ role: 'listen', links, port: 5353 })
     this.#running.push(announceDnsSd({ bus, codec: dnsCodec, clock: this.clock, tlsPort: 4433, idPrefix, isPairing: () => false, ...more, signal: this.#until(more.signal) }))

@@ -138,7 +138,7 @@ export class Host {
 
 let segments = 0
 
-/** Hosts on one wire. Everything lies in namespaces of its own, the bridge too: nothing is joined to this machine's network. */
+/** Hosts on one wire. Everything, including the bridge, is in separate namespaces; nothing is joined to this machine's network. */
 export class Segment {
   readonly #name: string = `fst-${process.pid}-${segments++}`
   readonly #hosts: Host[] = []
