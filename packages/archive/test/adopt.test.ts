@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { PROBLEMS_KEPT } from '@filesync/protocol'
 import { describe, expect, test } from 'vitest'
 import type { Archive } from '../src/index.ts'
-import { describeFolder, newArchive, newFolder, versionsIn } from './on-disk.ts'
-import { asPath, push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { describeFolder, newArchive, newFolder, versionsIn } from './support/on-disk.ts'
+import { asPath, push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 const LARGE = new Uint8Array(3_000_000).map((_, i) => i * 17 + (i >> 7))
 
@@ -27,13 +27,13 @@ async function newHouse (): Promise<{ root: string, archive: Archive }> {
   return { root, archive: await newArchive({ root }) }
 }
 
-describe('a copy that exists already', () => {
-  test('is taken over as it is, and stays where it was', async () => {
+describe('adopting an existing copy', () => {
+  test('stores its files unchanged, and leaves the copy where it is', async () => {
     const { root, archive } = await newHouse()
     const copy = makeCopy(FILES)
     symlinkSync('a', join(copy, 'd', 'l'))
     chmodSync(join(copy, 'd', 'a'), 0o600)
-    // Times of the present moment may be on either side of what is told of them, once a disk got them through a double.
+    // Node sets times as doubles, so the present time could be rounded to either side.
     for (const directory of ['d/e', 'd']) utimesSync(join(copy, directory), 1_600_000_000, 1_600_000_000)
     const before = describeFolder(copy)
     expect(await archive.adopt('laptop', copy)).toEqual({ files: 4, bytes: 6 + LARGE.length, held: 0, problems: [], problemCount: 0 })
@@ -45,7 +45,7 @@ describe('a copy that exists already', () => {
     expect(await archive.adopt('laptop', copy)).toEqual({ files: 0, bytes: 0, held: 5, problems: [], problemCount: 0 })
   })
 
-  test('brings only what is not there: nothing is replaced, and nothing leaves', async () => {
+  test('adds only missing files: nothing is replaced or removed', async () => {
     const { root, archive } = await newHouse()
     const area = await archive.area('laptop')
     await push(area, new SourceTree().write('d/a', 'newer').write('mine', 'too'))
@@ -56,12 +56,17 @@ describe('a copy that exists already', () => {
     expect(versionsIn(root, 'laptop')).toEqual([])
   })
 
-  test('goes on where it was interrupted, and leaves whole files only', async () => {
+  test('continues after an interruption, and stores only whole files', async () => {
     const { root, archive } = await newHouse()
-    const copy = makeCopy({ ...Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`f${String(i)}`, new Uint8Array(100_000).fill(i)])), large: LARGE })
+    const copy = makeCopy({
+      ...Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`f${String(i)}`, new Uint8Array(100_000).fill(i)])),
+      large: LARGE,
+    })
     let pieces = 0
     const stop = new AbortController()
-    const reading = archive.adopt('laptop', copy, { signal: { get aborted () { return stop.signal.aborted }, throwIfAborted () { if (++pieces > 40) throw new Error('stopped') } } as AbortSignal })
+    const reading = archive.adopt('laptop', copy, { signal: { get aborted () { return stop.signal.aborted }, throwIfAborted () {
+      if (++pieces > 40) throw new Error('stopped')
+    } } as AbortSignal })
     await expect(reading).rejects.toThrow('stopped')
     for (const line of describeFolder(join(root, 'laptop'))) expect(describeFolder(copy)).toContain(line)
     const again = await archive.adopt('laptop', copy)
@@ -70,7 +75,7 @@ describe('a copy that exists already', () => {
     expect(describeFolder(join(root, 'laptop'))).toEqual(describeFolder(copy))
   })
 
-  test('has names and things that cannot be stored, which are named', async () => {
+  test('reports names and kinds of entry that cannot be stored', async () => {
     const { archive } = await newHouse()
     const copy = makeCopy({ ok: 'x', 'bell\u0007': 'x', '.filesync/index': 'x' })
     const { files, problems } = await archive.adopt('laptop', copy)
@@ -78,14 +83,17 @@ describe('a copy that exists already', () => {
     expect(problems.map(({ code }) => code).sort()).toEqual(['NAME_CONTROL', 'NAME_RESERVED'])
   })
 
-  test('has many names that cannot be stored: the first are named, and all are counted', async () => {
+  test('names the first of many problems, and counts all of them', async () => {
     const { archive } = await newHouse()
-    const copy = makeCopy({ ok: 'x', ...Object.fromEntries(Array.from({ length: PROBLEMS_KEPT + 20 }, (_, i) => [`bell\u0007${String(i)}`, 'x'])) })
+    const copy = makeCopy({
+      ok: 'x',
+      ...Object.fromEntries(Array.from({ length: PROBLEMS_KEPT + 20 }, (_, i) => [`bell\u0007${String(i)}`, 'x'])),
+    })
     const { files, problems, problemCount } = await archive.adopt('laptop', copy)
     expect([files, problems.length, problemCount]).toEqual([1, PROBLEMS_KEPT, PROBLEMS_KEPT + 20])
   })
 
-  test('is hashed where it is when it was put into the folder of its client, unless that holds files already', async () => {
+  test('hashes a copy in place in the folder of its client, unless the area has files already', async () => {
     const { root, archive } = await newHouse()
     cpSync(makeCopy(FILES), join(root, 'laptop'), { recursive: true, preserveTimestamps: true })
     expect(await archive.adopt('laptop', join(root, 'laptop'))).toMatchObject({ files: 4, held: 0 })
@@ -93,22 +101,29 @@ describe('a copy that exists already', () => {
     await expect(archive.adopt('laptop', join(root, 'laptop'))).rejects.toMatchObject({ code: 'USAGE' })
   })
 
-  test('is refused where it is none: a file, a link, nothing, or the archive and what is in it or around it', async () => {
+  test('refuses a file, a link, a missing directory, the archive, and directories in it or around it', async () => {
     const { root, archive } = await newHouse()
     await push(await archive.area('other'), new SourceTree().write('a', 'x'))
     const copy = makeCopy({ a: 'x' })
     symlinkSync(copy, `${copy}-link`)
-    for (const directory of [join(copy, 'a'), `${copy}-link`, join(copy, 'nowhere'), root, join(root, 'other'), join(root, '.filesync'), join(root, '..')]) {
+    for (const directory of [
+      join(copy, 'a'), `${copy}-link`, join(copy, 'nowhere'), root, join(root, 'other'), join(root, '.filesync'), join(root, '..'),
+    ]) {
       await expect(archive.adopt('laptop', directory), directory).rejects.toMatchObject({ code: 'USAGE' })
     }
     expect(archive.areas()).toEqual(['other'])
   })
 
-  test('that changes while it is read is not stored mixed', async () => {
+  test('does not store a mix of contents if a file changes while it is read', async () => {
     const { root, archive } = await newHouse()
     const copy = makeCopy({ a: 'x', large: LARGE })
     let looks = 0
-    const signal = { throwIfAborted () { if (++looks === 2) { appendFileSync(join(copy, 'large'), 'more'); rmSync(join(copy, 'a')) } } } as AbortSignal
+    const throwIfAborted = (): void => {
+      if (++looks !== 2) return
+      appendFileSync(join(copy, 'large'), 'more')
+      rmSync(join(copy, 'a'))
+    }
+    const signal = { throwIfAborted } as AbortSignal
     const { files, problems } = await archive.adopt('laptop', copy, { signal })
     expect(files).toBe(0)
     expect(problems.map(({ path, code }) => `${path} ${code}`).sort()).toEqual(['a UNREADABLE', 'large CHANGED_DURING_READ'])

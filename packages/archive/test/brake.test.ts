@@ -7,15 +7,16 @@ import { ROOT_PATH } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import type { Area, Sync } from '../src/index.ts'
 import { memoryArchive, MemoryIndex, MemoryStore } from '../src/testing/index.ts'
-import { describeFolder, describeSource, newArchive, newFolder, WallClock } from './on-disk.ts'
-import { compareAll, push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { describeFolder, describeSource, newArchive, newFolder, WallClock } from './support/on-disk.ts'
+import { compareAll, push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 const FILES = 250
 const HALTED = { code: 'HALTED' }
 
 function text (i: number): Uint8Array {
-  return new TextEncoder().encode(`Chapter ${String(i)}\n${'It was a dark and stormy night, and nobody had made a copy. '.repeat(10 + i % 90)}`)
+  const sentence = 'It was a dark and stormy night, and nobody had made a copy. '
+  return new TextEncoder().encode(`Chapter ${String(i)}\n${sentence.repeat(10 + i % 90)}`)
 }
 
 /** What nothing compresses; another for each key. */
@@ -60,7 +61,7 @@ async function pushTwice (before: SourceTree, changeIt: (source: SourceTree) => 
 }
 
 describe('files that are encrypted in place', () => {
-  test('halt a sync before any of them has replaced anything, and pass once they are released', async () => {
+  test('halt a sync before any of them replaces anything, and are stored after a release', async () => {
     const root = newFolder()
     const clock = new WallClock(Date.now())
     const area = await (await newArchive({ root, clock })).area('laptop')
@@ -85,7 +86,7 @@ describe('files that are encrypted in place', () => {
     for (let i = 0; i < FILES; i++) expect(readFileSync(join(to, nameOf(i)))).toEqual(Buffer.from(text(i)))
   })
 
-  test('count together with those that vanish', async () => {
+  test('count together with files that vanish', async () => {
     const { area } = await memoryArea()
     const source = tree(text)
     await push(area, source)
@@ -95,7 +96,7 @@ describe('files that are encrypted in place', () => {
     expect(area.halted).toMatchObject({ vanishing: 80, of: 250 })
   })
 
-  test('let what else has changed take its place, and are asked for no further once there are too many', async () => {
+  test('do not stop other changes, and are no longer requested once there are too many', async () => {
     const { area, store } = await memoryArea()
     const source = tree(text, 1000)
     await push(area, source)
@@ -114,7 +115,7 @@ describe('files that are encrypted in place', () => {
     await second.abandon()
   })
 
-  test('halt the next sync of the same tree before anything is sent, and no sync once the files are back', async () => {
+  test('halt the next sync of the same tree before anything is sent, and no sync once they are restored', async () => {
     const { area, reopen } = await memoryArea()
     const source = tree(text)
     const good = tree(text)
@@ -131,7 +132,7 @@ describe('files that are encrypted in place', () => {
     expect((await reopen()).halted).toBeUndefined()
   })
 
-  test('pass at the next sync when they are released while the halted one is still under way', async () => {
+  test('are stored by the next sync if they are released while the halted one is still running', async () => {
     const { area } = await memoryArea()
     const source = tree(text)
     await push(area, source)
@@ -160,7 +161,7 @@ describe('files that are encrypted in place', () => {
     expect(await area.prune()).toBe(1)
   })
 
-  test('are held back when a sync breaks off, and asked for again', async () => {
+  test('are held back when a sync is abandoned, and requested again', async () => {
     const { area, store } = await memoryArea()
     const source = tree(text)
     await push(area, source)
@@ -170,12 +171,12 @@ describe('files that are encrypted in place', () => {
     expect((await push(area, source)).asked.length).toBe(100)
   })
 
-  test('pass where they are few: a hundred, or half', async () => {
+  test('are stored if they are few: up to a hundred, or half', async () => {
     expect(await pushTwice(tree(text, 150), source => { change(source, 100, encrypted) })).toMatchObject({ files: 100, problems: [] })
     expect(await pushTwice(tree(text, 400), source => { change(source, 200, encrypted) })).toMatchObject({ files: 200, problems: [] })
   })
 
-  test('halt a sync of large files as well', async () => {
+  test('halt a sync of large files too', async () => {
     const large = (i: number): Uint8Array => new Uint8Array(Buffer.alloc(270_000, text(i)))
     const { area, store } = await memoryArea()
     const source = tree(large, 110)
@@ -192,7 +193,7 @@ describe('the brake does not hold when most files', () => {
   test.each<[string, SourceTree, (old: Uint8Array, i: number) => Uint8Array]>([
     ['are pictures that are rewritten', tree(picture), (_, i) => picture(i + 1)],
     ['are pictures that lose their headers', tree(picture), old => old.slice(3000)],
-    ['are compressed anew', tree(i => gzipSync(text(i * 77))), (_, i) => gzipSync(text(i * 77 + 1))],
+    ['are compressed again', tree(i => gzipSync(text(i * 77))), (_, i) => gzipSync(text(i * 77 + 1))],
     ['are texts that are edited', tree(text), old => old.map(byte => byte === 0x61 ? 0x41 : byte)],
     ['were empty', tree(() => new Uint8Array(0)), (_, i) => noise(5000, i)],
   ])('%s', async (_, before, changed) => {
@@ -201,11 +202,13 @@ describe('the brake does not hold when most files', () => {
   })
 
   test('are new and noise', async () => {
-    const outcome = await pushTwice(tree(text, 10), source => { for (let i = 0; i < FILES; i++) source.write(`photos/${String(i)}`, noise(5000, i)) })
+    const outcome = await pushTwice(tree(text, 10), source => {
+      for (let i = 0; i < FILES; i++) source.write(`photos/${String(i)}`, noise(5000, i))
+    })
     expect(outcome).toMatchObject({ files: FILES, problems: [] })
   })
 
-  test('change their places', async () => {
+  test('are moved', async () => {
     const outcome = await pushTwice(tree(text), source => { for (let i = 0; i < FILES; i++) source.move(nameOf(i), `moved/${String(i)}`) })
     expect(outcome).toMatchObject({ renamed: FILES, problems: [] })
   })
@@ -221,7 +224,7 @@ test('keeps a release that is made during a sync that the brake halts', async ()
   expect(await push(area, source)).toMatchObject({ deleted: 200, problems: [] })
 })
 
-test('content is looked at only where it could matter', async () => {
+test('reads content only if the brake could depend on it', async () => {
   const calls: string[] = []
   const clock = new WallClock(Date.now())
   const store = new MemoryStore({ hash: hashBytes, clock, before: call => { calls.push(call) } })

@@ -1,10 +1,10 @@
-import { CrashGround } from './crash-matrix.ts'
-import { planBlows } from './crash-plan.ts'
+import { CrashGround } from './support/crash-matrix.ts'
+import { planBlows } from './support/crash-plan.ts'
 
-/** Kills a process that works on an archive at FILESYNC_KILLS points, and looks after each whether everything is right. */
+/** Kills a process that works on an archive at FILESYNC_KILLS points, and checks the archive after each. */
 const count = Number(process.env['FILESYNC_KILLS'] ?? 300)
 const seed = Number(process.env['FILESYNC_SEED'] ?? Date.now() % 1_000_000)
-/** Blows under way at once: each is two processes, one after the other. */
+/** How many blows run at the same time; each takes two processes, one after the other. */
 const lanes = Number(process.env['FILESYNC_LANES'] ?? 2)
 const startedMs = performance.now()
 const ground = await CrashGround.open()
@@ -29,4 +29,6 @@ try {
   ground.dispose()
 }
 for (const [step, times] of [...steps].sort()) process.stdout.write(`  ${String(times).padStart(4)} killed in ${step}\n`)
-process.stdout.write(`archive chaos: ${String(count)} points in ${String(Math.round((performance.now() - startedMs) / 1000))} s, ${String(tooLate)} of them too late or without effect; nothing was lost or mixed\n`)
+const seconds = Math.round((performance.now() - startedMs) / 1000)
+process.stdout.write(`archive chaos: ${String(count)} points in ${String(seconds)} s, ` +
+  `${String(tooLate)} of them too late or without effect; nothing was lost or mixed\n`)

@@ -5,9 +5,9 @@ import { ROOT_PATH } from '@filesync/protocol'
 import type { Archive, Area } from '../src/index.ts'
 import { newAge, advanceAge } from '../src/store/archive-age.ts'
 import { Timeline } from '../src/history/timeline.ts'
-import { newArchive, newFolder, WallClock } from './on-disk.ts'
-import { push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { newArchive, newFolder, WallClock } from './support/on-disk.ts'
+import { push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -36,7 +36,9 @@ async function restored (area: Area, atMs: number): Promise<string> {
   return readFileSync(join(to, 'f'), 'utf8')
 }
 
-test.each([['an hour ahead', NOW_MS + HOUR_MS], ['in 2042', Date.UTC(2042, 0)]])('after a boot with a clock that was %s, now is now, and every time that was shown brings back what it was shown with', async (_, wrongMs) => {
+const wrongClocks = [['an hour ahead', NOW_MS + HOUR_MS], ['in 2042', Date.UTC(2042, 0)]] as const
+
+test.each(wrongClocks)('after a boot with a clock that was %s, every time that was shown restores its version', async (_, wrongMs) => {
   const [root, source] = [newFolder(), new SourceTree()]
   const first = await boot(root, wrongMs)
   await write(first.area, source, 'v1')
@@ -64,7 +66,7 @@ test.each([['an hour ahead', NOW_MS + HOUR_MS], ['in 2042', Date.UTC(2042, 0)]])
   expect(await restored(second.area, second.clock.nowMs())).toBe('v4')
 })
 
-test('the order of what was kept shows on the disk when the index is lost, though the clock was set back in between', async () => {
+test('the order of versions is known from the disk if the index is lost, even if the clock was set back', async () => {
   const [root, source] = [newFolder(), new SourceTree()]
   const first = await boot(root, NOW_MS + HOUR_MS)
   for (const content of ['v1', 'v2']) await write(first.area, source, content)
@@ -82,12 +84,12 @@ test('the order of what was kept shows on the disk when the index is lost, thoug
   const brought: string[] = []
   for (const { untilMs } of versions) brought.push(await restored(third.area, untilMs))
   expect(brought).toEqual(['v3', 'v2', 'v1'])
-  // The next sync goes on behind what there was.
+  // The next sync continues after the highest number.
   await write(third.area, source, 'v5')
   expect(readdirSync(join(root, '.filesync/versions/laptop')).sort().at(-1)).toMatch(/^0000000005-/u)
 })
 
-test('a boot 31 days ahead drops nothing for hours, and nothing at all if the clock is put right by then', async () => {
+test('a boot 31 days ahead drops no versions for hours, and none at all if the clock is corrected by then', async () => {
   const [root, source] = [newFolder(), new SourceTree()]
   const first = await boot(root, NOW_MS)
   for (const content of ['v1', 'v2']) await write(first.area, source, content)
@@ -110,7 +112,7 @@ test('a boot 31 days ahead drops nothing for hours, and nothing at all if the cl
   expect(await right.area.prune()).toBe(1)
 })
 
-test('what was kept by a boot in 2042 expires as what was kept by any other', async () => {
+test('versions from a boot in 2042 expire like any others', async () => {
   const [root, source] = [newFolder(), new SourceTree()]
   const wrong = await boot(root, Date.UTC(2042, 0))
   for (const content of ['v1', 'v2']) await write(wrong.area, source, content)
@@ -122,7 +124,7 @@ test('what was kept by a boot in 2042 expires as what was kept by any other', as
   expect(await right.area.prune()).toBe(1)
 })
 
-test('an archive grows older with the time that it is served, and catches up with the time that it was not', () => {
+test('an archive ages while its server runs, and catches up on the time that it did not run', () => {
   const start = newAge(NOW_MS)
   const served = advanceAge(start, { nowMs: NOW_MS + DAY_MS, ranMs: DAY_MS })
   expect(served.ageMs).toBe(NOW_MS + DAY_MS)
@@ -136,7 +138,7 @@ test('an archive grows older with the time that it is served, and catches up wit
   expect(off.gaps).toEqual([])
 })
 
-test('a server that runs for a quarter of an hour a day keeps up with the days', () => {
+test('an archive ages in step with the days if its server runs for a quarter of an hour a day', () => {
   let [age, nowMs] = [newAge(NOW_MS), NOW_MS]
   for (let day = 0; day < 100; day++) {
     nowMs += DAY_MS - HOUR_MS / 4
@@ -148,7 +150,7 @@ test('a server that runs for a quarter of an hour a day keeps up with the days',
   expect(age.ageMs).toBeLessThanOrEqual(nowMs)
 })
 
-test('a time means the stretch of the history that contains it, the last one if more than one does', () => {
+test('a time selects the stretch of history that contains it, or the last one of several', () => {
   const known = [{ count: 1, ms: 100 }, { count: 2, ms: 200 }, { count: 2, ms: 220 }, { count: 3, ms: 50 }, { count: 4, ms: 150 }]
   const timeline = new Timeline(known, [{ count: 2, ms: 210 }])
   const counts = [40, 60, 100, 140, 160, 210, 215, 1000].map(ms => timeline.at(ms).count)

@@ -3,9 +3,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { ROOT_PATH } from '@filesync/protocol'
 import { openLmdbIndex } from '../src/node/lmdb-index.ts'
-import { describeFolder, describeSource, newArchive, newFolder } from './on-disk.ts'
-import { push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { describeFolder, describeSource, newArchive, newFolder } from './support/on-disk.ts'
+import { push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 function sample (files: number, generation = ''): SourceTree {
   const source = new SourceTree()
@@ -17,7 +17,9 @@ function sample (files: number, generation = ''): SourceTree {
 async function work (root: string, turns: number): Promise<PromiseSettledResult<unknown>[]> {
   const archive = await newArchive({ root })
   const areas = await Promise.all(['one', 'two'].map(name => archive.area(name)))
-  const under = areas.flatMap(area => [push(area, sample(60, String(turns)), { packBytes: 200 }), area.verify(), area.checkMirror({ directories: 10 }), area.prune()])
+  const under = areas.flatMap(area => [
+    push(area, sample(60, String(turns)), { packBytes: 200 }), area.verify(), area.checkMirror({ directories: 10 }), area.prune(),
+  ])
   const settled = Promise.allSettled(under)
   for (let turn = 0; turn < turns; turn++) await nextTurn()
   await archive.close()
@@ -25,7 +27,7 @@ async function work (root: string, turns: number): Promise<PromiseSettledResult<
   return await settled
 }
 
-test('closing under everything that can be under way ends it with ABORTED, and the next opening goes on', async () => {
+test('closing an archive ends all work under way with ABORTED, and the next opening continues it', async () => {
   const root = newFolder()
   let cut = 0
   for (const turns of [0, 3, 40]) {
@@ -44,14 +46,17 @@ test('closing under everything that can be under way ends it with ABORTED, and t
   }
 })
 
-test('an index that is being closed answers every call with ABORTED, and lmdb throws nothing from its timers', async () => {
+test('an index that is being closed rejects every call with ABORTED, and lmdb throws nothing from its timers', async () => {
   const index = openLmdbIndex(newFolder())
   const key = { area: 'a', directory: ROOT_PATH }
   await index.write([{ area: 'a', record: { open: false, lastStampMs: 1 } }])
   index.area('a')
   const writing = index.write([{ area: 'a', record: { open: false, lastStampMs: 2 } }])
   const closed = index.close()
-  const reads = [() => index.area('a'), () => index.areas(), () => index.directory(key), () => index.listing(key), () => [...index.directories('a')], () => index.journal('a'), () => index.signature('a', ROOT_PATH)]
+  const reads = [
+    () => index.area('a'), () => index.areas(), () => index.directory(key), () => index.listing(key), () => [...index.directories('a')],
+    () => index.journal('a'), () => index.signature('a', ROOT_PATH),
+  ]
   for (const read of reads) expect(read).toThrow(expect.objectContaining({ code: 'ABORTED' }))
   await expect(index.write([{ area: 'a', record: { open: false, lastStampMs: 3 } }])).rejects.toMatchObject({ code: 'ABORTED' })
   await Promise.all([writing, closed, index.close()])

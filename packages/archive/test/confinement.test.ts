@@ -6,9 +6,9 @@ import type { Sync } from '../src/index.ts'
 import { expect, test } from 'vitest'
 import { Beneath, HOLDS_HANDLES } from '../src/node/beneath.ts'
 import { close, createAt } from '../src/node/disk.ts'
-import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './on-disk.ts'
-import { compareAll, makePack, push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './support/on-disk.ts'
+import { compareAll, makePack, push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 function run (tool: string, args: string[]): void {
   if (spawnSync(tool, args).status !== 0) throw new Error(`${tool} failed`)
@@ -22,7 +22,7 @@ function canary (): { folder: string, before: string[] } {
   return { folder, before: describeFolder(folder) }
 }
 
-test('moves a symbolic link that stands where a directory should be out of the way, unfollowed', async () => {
+test('moves a symbolic link in the place of a directory to versions without following it', async () => {
   const root = newFolder()
   const { folder, before } = canary()
   const area = await (await newArchive({ root })).area('laptop')
@@ -37,7 +37,7 @@ test('moves a symbolic link that stands where a directory should be out of the w
   expect(versionsIn(root, 'laptop')).toContain('sub')
 })
 
-/** A sync whose file `first` stands, and whose directory `sub` was exchanged for a link behind it; resolves with the sync. */
+/** Begins a sync, and replaces the directory `sub` by a link once the file `first` is stored. */
 async function exchangeUnder (first: 'other' | 'sub/inner/first', outside: string): Promise<{ root: string, sync: Sync }> {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')
@@ -61,24 +61,28 @@ async function exchangeUnder (first: 'other' | 'sub/inner/first', outside: strin
   return { root, sync }
 }
 
-test('tells of a file whose directory became a link while the sync ran, and writes and deletes nothing through it', async () => {
+test('reports a file whose directory became a link during the sync, and writes and deletes nothing through it', async () => {
   const { folder, before } = canary()
   const { sync } = await exchangeUnder('sub/inner/first', folder)
   const { problems } = await sync.finish()
-  expect(problems.map(({ path, code }) => `${code} ${path}`)).toEqual(expect.arrayContaining(['STORE_FAILED sub/file', 'STORE_FAILED sub/inner/new']))
+  expect(problems.map(({ path, code }) => `${code} ${path}`)).toEqual(expect.arrayContaining([
+    'STORE_FAILED sub/file', 'STORE_FAILED sub/inner/new',
+  ]))
   expect(describeFolder(folder)).toEqual(before)
 })
 
-test('moves a link out of the way, unfollowed, that came to stand where a directory is due while the sync ran', async () => {
+test('moves a link that took the place of a directory during the sync to versions without following it', async () => {
   const { folder, before } = canary()
   const { root, sync } = await exchangeUnder('other', folder)
   expect((await sync.finish()).problems).toEqual([])
   expect(describeFolder(folder)).toEqual(before)
-  expect(describeFolder(join(root, 'laptop/sub'))).toEqual(expect.arrayContaining([expect.stringMatching(/file/u), expect.stringMatching(/inner\/new/u)]))
+  expect(describeFolder(join(root, 'laptop/sub'))).toEqual(expect.arrayContaining([
+    expect.stringMatching(/file/u), expect.stringMatching(/inner\/new/u),
+  ]))
   expect(lstatSync(join(root, 'laptop/sub')).isDirectory()).toBe(true)
 })
 
-test('replaces a link or a hard link at the place of a file, and leaves its other end alone', async () => {
+test('replaces a symbolic or hard link in the place of a file, and leaves its target unchanged', async () => {
   const root = newFolder()
   const { folder, before } = canary()
   const area = await (await newArchive({ root })).area('laptop')
@@ -92,7 +96,7 @@ test('replaces a link or a hard link at the place of a file, and leaves its othe
   expect(describeFolder(folder)).toEqual(before)
 })
 
-test('keeps no bits of a mode but those for reading, writing and running', async () => {
+test('stores only the read, write and execute bits of a mode', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')
   await push(area, new SourceTree().write('plain', 'x', 0o777).write('locked', 'y', 0o000))
@@ -100,7 +104,7 @@ test('keeps no bits of a mode but those for reading, writing and running', async
   expect(lstatSync(join(root, 'laptop/locked')).mode & 0o7777).toBe(0o400)
 })
 
-test('refuses a root that is a link, a file or cannot be made', async () => {
+test('refuses a root that is a link, is a file or cannot be created', async () => {
   const folder = newFolder()
   mkdirSync(join(folder, 'real'))
   symlinkSync(join(folder, 'real'), join(folder, 'link'))
@@ -111,7 +115,7 @@ test('refuses a root that is a link, a file or cannot be made', async () => {
   expect(readdirSync(join(folder, 'real'))).toEqual([])
 })
 
-test('looks up single names only, with handles and without', () => {
+test('looks up single names only, with and without handles', () => {
   for (const holds of [true, false]) {
     const root = newFolder()
     mkdirSync(join(root, 'in'))
@@ -129,14 +133,21 @@ test('looks up single names only, with handles and without', () => {
   }
 })
 
-test.runIf(HOLDS_HANDLES)('writes nothing outside while a directory and a link are exchanged for three seconds', { timeout: 30_000 }, async () => {
+test.runIf(HOLDS_HANDLES)('writes nothing outside while a directory and a link are exchanged', { timeout: 30_000 }, async () => {
   const root = newFolder()
   const outside = newFolder()
   const area = join(root, 'laptop')
   mkdirSync(join(area, 'sub'), { recursive: true })
   symlinkSync(outside, join(area, 'link'))
   // renameat2(RENAME_EXCHANGE), which Node does not offer.
-  const script = 'import ctypes,sys\nlibc=ctypes.CDLL(None)\na,b=[p.encode() for p in sys.argv[1:3]]\nprint("go",flush=True)\nwhile True: libc.renameat2(-100,a,-100,b,2)\n'
+  const script = [
+    'import ctypes,sys',
+    'libc=ctypes.CDLL(None)',
+    'a,b=[p.encode() for p in sys.argv[1:3]]',
+    'print("go",flush=True)',
+    'while True: libc.renameat2(-100,a,-100,b,2)',
+    '',
+  ].join('\n')
   const exchanger = spawn('python3', ['-c', script, join(area, 'sub'), join(area, 'link')], { stdio: ['ignore', 'pipe', 'inherit'] })
   try {
     await new Promise(resolve => { exchanger.stdout.once('data', resolve) })
@@ -158,7 +169,7 @@ test.runIf(HOLDS_HANDLES)('writes nothing outside while a directory and a link a
   } finally {
     const gone = once(exchanger, 'exit')
     exchanger.kill('SIGKILL')
-    // Nothing may move any more when the folder is removed.
+    // Nothing may move while the folder is removed.
     await gone
   }
   expect(readdirSync(outside)).toEqual([])

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { CrashGround } from './crash-matrix.ts'
-import type { Blow } from './crash-matrix.ts'
-import { planBlows } from './crash-plan.ts'
+import { CrashGround } from './support/crash-matrix.ts'
+import type { Blow } from './support/crash-matrix.ts'
+import { planBlows } from './support/crash-plan.ts'
 
 const seed = Number(process.env['FILESYNC_SEED'] ?? Date.now() % 1_000_000)
 /** How many points; `pnpm chaos` tries hundreds. */
@@ -19,12 +19,17 @@ async function strikeAll (some: readonly Blow[]): Promise<void> {
 
 const plan = planBlows(blows, seed)
 
-test('goes on after a kill between any two changes on the disk', { timeout: 120_000 }, async () => {
+test('recovers after a kill between any two changes on the disk', { timeout: 120_000 }, async () => {
   await strikeAll(plan.filter(blow => !('failWith' in blow)))
 })
 
-test('ends with a code of the archive when the disk fails at any change, and goes on when it works', { timeout: 120_000 }, async () => {
-  // At the 30th a piece of the large file fails while those behind it are under way.
+test('ends with an archive error code if the disk fails at any change, and recovers when it works', { timeout: 120_000 }, async () => {
+  // At the 30th change, a piece of the large file fails while later pieces are on their way.
   const errors = ['EIO', 'EMFILE', 'EDQUOT', 'ENOSPC']
-  await strikeAll(errors.map((failWith, i) => ({ work: 'sync', thread: 1, at: failWith === 'EIO' ? 30 : 1 + (seed + i * 23) % 70, failWith })))
+  await strikeAll(errors.map((failWith, i) => ({
+    work: 'sync',
+    thread: 1,
+    at: failWith === 'EIO' ? 30 : 1 + (seed + i * 23) % 70,
+    failWith,
+  })))
 })

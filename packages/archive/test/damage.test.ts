@@ -1,45 +1,24 @@
-import { appendFileSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync, writeSync } from 'node:fs'
+import { appendFileSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ROOT_PATH } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
-import type { Archive, Area, RestoreOutcome } from '../src/index.ts'
-import { World } from './in-memory.ts'
-import { describeFolder, describeSource, newArchive, newFolder, WallClock } from './on-disk.ts'
-import { asPath, push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import type { Area, RestoreOutcome } from '../src/index.ts'
+import { World } from './support/in-memory.ts'
+import { describeFolder, describeSource, newArchive, newFolder } from './support/on-disk.ts'
+import { asPath, push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
+import { flipBit, storeArea } from './support/stored-area.ts'
+import type { StoredArea } from './support/stored-area.ts'
 
 const ALL = { directories: 1000 }
 const STEP_MS = 60_000
 
-interface Stored {
-  readonly root: string
-  readonly archive: Archive
-  readonly area: Area
-  readonly source: SourceTree
-  readonly clock: WallClock
-  readonly at: (path: string) => string
-}
-
-async function stored (): Promise<Stored> {
-  const [root, clock] = [newFolder(), new WallClock(Date.now())]
-  const archive = await newArchive({ root, clock })
-  const area = await archive.area('laptop')
+async function stored (): Promise<StoredArea> {
   const source = new SourceTree().write('top', 'one').write('d/a', 'two').write('d/deep/b', 'three').mkdir('d/none').link('d/l', 'a')
-  await push(area, source)
-  clock.jump(STEP_MS)
-  return { root, archive, area, source, clock, at: path => join(root, 'laptop', path) }
-}
-
-/** Changes one bit of a file and nothing that `stat` tells. */
-function flipBit (path: string): void {
-  const mtimeSeconds = Number(statSync(path, { bigint: true }).mtimeNs) / 1e9
-  const content = readFileSync(path)
-  content[content.length >> 1] = (content[content.length >> 1] ?? 0) ^ 1
-  const fd = openSync(path, 'r+')
-  writeSync(fd, content, 0, content.length, 0)
-  closeSync(fd)
-  utimesSync(path, mtimeSeconds, mtimeSeconds)
+  const store = await storeArea(source)
+  store.clock.jump(STEP_MS)
+  return store
 }
 
 async function restored (area: Area, atMs: number): Promise<RestoreOutcome & { readonly lines: string[] }> {
@@ -53,11 +32,11 @@ function namesOf (lines: readonly string[]): string[] {
 }
 
 const touches: readonly [who: string, notice: (area: Area) => Promise<unknown>][] = [
-  ['the look after a session', async area => await area.checkMirror(ALL)],
-  ['a question whether it is safe', async area => await area.checkSafe([{ path: asPath('d/a'), kind: 'file', digest: hashBytes(Buffer.from('two')) }])],
+  ['the check after a session', async area => await area.checkMirror(ALL)],
+  ['a safe check', async area => await area.checkSafe([{ path: asPath('d/a'), kind: 'file', digest: hashBytes(Buffer.from('two')) }])],
 ]
 
-test.each(touches)('a file that was only touched, as %s noticed, is restored as it was stored, and verify finds it right again', async (_, notice) => {
+test.each(touches)('a file with only another time is restored as it was stored if %s noticed, and verify clears it', async (_, notice) => {
   const { area, source, clock, at } = await stored()
   utimesSync(at('d/a'), 1_700_000_061, 1_700_000_061)
   await notice(area)
@@ -69,11 +48,17 @@ test.each(touches)('a file that was only touched, as %s noticed, is restored as 
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('damage is reported by each verify and by each process until it is mended, named by a restore, and what is left of it is beside its place', async () => {
+test('every verify and every process reports damage until it is repaired, and a restore names it and saves its remains', async () => {
   const { root, archive, area, source, clock, at } = await stored()
   flipBit(at('d/a'))
-  expect((await area.verify()).problems).toMatchObject([{ path: 'd/a', message: expect.stringContaining('no longer matches its digest') as unknown }])
-  expect((await area.verify()).problems).toMatchObject([{ path: 'd/a', message: expect.stringContaining('as found earlier and not repaired yet') as unknown }])
+  expect((await area.verify()).problems).toMatchObject([{
+    path: 'd/a',
+    message: expect.stringContaining('no longer matches its digest') as unknown,
+  }])
+  expect((await area.verify()).problems).toMatchObject([{
+    path: 'd/a',
+    message: expect.stringContaining('as found earlier and not repaired yet') as unknown,
+  }])
   await archive.close()
   const again = await (await newArchive({ root, clock })).area('laptop')
   expect((await again.verify()).problems).toMatchObject([{ path: 'd/a' }])
@@ -93,7 +78,7 @@ test('damage is reported by each verify and by each process until it is mended, 
   expect(await restored(again, clock.nowMs())).toMatchObject({ failures: [], lines: describeSource(source) })
 })
 
-test('damage that nothing has noticed is found by the restore itself, and the next sync sends the file', async () => {
+test('a restore detects damage that was not noticed before, and the next sync sends the file', async () => {
   const { area, source, clock, at } = await stored()
   flipBit(at('top'))
   rmSync(at('d/deep/b'))
@@ -119,7 +104,7 @@ test('a damaged file is restored from another copy of its content: under another
   expect(await restored(area, clock.nowMs())).toMatchObject({ failures: [], lines: describeSource(source) })
 })
 
-test('what was removed by hand is named by a restore, and directories and links of it come back', async () => {
+test('a restore names files that were removed by hand, and restores their directories and links', async () => {
   const { area, source, clock, at } = await stored()
   source.write('same', 'two')
   await push(area, source)
@@ -128,7 +113,10 @@ test('what was removed by hand is named by a restore, and directories and links 
   expect((await area.checkMirror(ALL)).removed).toEqual(['d'])
   expect(area.damage().count).toBe(6)
   const { failures, lines } = await restored(area, clock.nowMs())
-  expect(failures).toEqual([{ path: 'd/deep/b', message: 'it is missing from the archive or cannot be read there, and there is no other copy of it' }])
+  expect(failures).toEqual([{
+    path: 'd/deep/b',
+    message: 'it is missing from the archive or cannot be read there, and there is no other copy of it',
+  }])
   expect(namesOf(lines)).toEqual(namesOf(describeSource(source)).filter(name => name !== 'd/deep/b'))
   // Looking again finds no more, also after others put something there.
   expect(await area.checkMirror(ALL)).toEqual({ changed: [], removed: [], added: [] })
@@ -141,7 +129,7 @@ test('what was removed by hand is named by a restore, and directories and links 
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('what was put right by hand is found right by verify, whatever was done to it', async () => {
+test('verify accepts what was repaired by hand, whatever was done to it', async () => {
   const { root, area, source, at } = await stored()
   const before = describeFolder(join(root, 'laptop'))
   writeFileSync(at('d/a'), 'TWO')
@@ -157,7 +145,7 @@ test('what was put right by hand is found right by verify, whatever was done to 
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('what the client removed while it was damaged is not reported any more, and named by a restore of the time before', async () => {
+test('a damaged file that the client removed is no longer reported, but named by a restore of an earlier time', async () => {
   const { area, source, clock, at } = await stored()
   flipBit(at('d/a'))
   await area.verify()
@@ -177,7 +165,7 @@ const syncs: readonly [what: string, change: (source: SourceTree) => void, probl
   ['moved it', source => { source.move('d/a', 'moved') }, 0],
 ]
 
-test.each(syncs)('a file that others changed, which only a sync noticed that %s, is restored as it was stored', async (_, change, problems) => {
+test.each(syncs)('a file that others changed is restored as it was stored, if only a sync noticed that %s', async (_, change, problems) => {
   const { area, source, clock, at } = await stored()
   const before = describeSource(source)
   writeFileSync(at('d/a'), 'two, and more of it')
@@ -192,7 +180,7 @@ test.each(syncs)('a file that others changed, which only a sync noticed that %s,
   expect(await restored(area, clock.nowMs())).toMatchObject({ failures: [], lines: describeSource(source) })
 })
 
-test('an index that is made again does not take what is damaged for what was stored', async () => {
+test('a rebuilt index does not accept damaged content as what was stored', async () => {
   const { area, source, at } = await stored()
   flipBit(at('d/a'))
   await area.verify()
@@ -202,7 +190,7 @@ test('an index that is made again does not take what is damaged for what was sto
   expect((await area.verify()).problems).toEqual([])
 })
 
-test('a restore during which a sync replaces a file brings back what was asked for', async () => {
+test('a restore returns the requested state even if a sync replaces a file meanwhile', async () => {
   const world = new World()
   const area = await world.area()
   const source = new SourceTree().write('a', 'first').write('b', 'stays')

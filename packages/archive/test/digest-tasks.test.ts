@@ -4,9 +4,9 @@ import { expect, test } from 'vitest'
 import { joinPath } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import type { Area, SyncOutcome } from '../src/index.ts'
-import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './on-disk.ts'
-import { asPath, compareAll, makePack, push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './support/on-disk.ts'
+import { asPath, compareAll, makePack, push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 interface Synced extends SyncOutcome {
   /** What was asked for, each with how. */
@@ -37,7 +37,9 @@ async function sync (area: Area, source: SourceTree): Promise<Synced> {
 }
 
 /** An area whose files were put there by hand, with times of their own. */
-async function byHand (files: Readonly<Record<string, string>>, settings: { readonly reserveBytes?: number } = {}): Promise<{ root: string, area: Area }> {
+async function byHand (
+  files: Readonly<Record<string, string>>, settings: { readonly reserveBytes?: number } = {},
+): Promise<{ root: string, area: Area }> {
   const root = newFolder()
   for (const [path, content] of Object.entries(files)) {
     const file = join(root, 'laptop', path)
@@ -48,7 +50,7 @@ async function byHand (files: Readonly<Record<string, string>>, settings: { read
   return { root, area: await (await newArchive({ root, ...settings })).area('laptop') }
 }
 
-test('a copy with other times is taken for what it is by its digest, and gets the time of the original', async () => {
+test('a copy with other times is recognized by its digest, and gets the times of the original', async () => {
   const { root, area } = await byHand({ 'd/a': 'one', 'd/b': 'two', top: 'three', none: '' })
   const source = new SourceTree().write('d/a', 'one').write('d/b', 'two').write('top', 'three').write('none', '').write('new', 'four')
   const first = await sync(area, source)
@@ -59,7 +61,7 @@ test('a copy with other times is taken for what it is by its digest, and gets th
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('what has another digest is asked for whole in the same sync, and its old content stays as a version', async () => {
+test('a file with another digest is requested in the same sync, and its old content stays as a version', async () => {
   const { root, area } = await byHand({ 'd/a': 'one', 'd/b': 'two', top: 'three' })
   const source = new SourceTree().write('d/a', 'eno').write('d/b', 'two').write('top', 'eerht')
   const first = await sync(area, source)
@@ -71,7 +73,7 @@ test('what has another digest is asked for whole in the same sync, and its old c
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('what was changed by hand since it was read is asked for whole, though the digest that is known of it fits', async () => {
+test('a file that was changed by hand since it was read is requested, even if its recorded digest matches', async () => {
   const { root, area } = await byHand({ a: 'one' })
   const changed = join(root, 'laptop', 'a')
   writeFileSync(changed, 'eno')
@@ -81,7 +83,7 @@ test('what was changed by hand since it was read is asked for whole, though the 
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
 })
 
-test('who was asked once is not asked for digests again, and who knows none is asked for the files', async () => {
+test('a client is asked for each digest once, and for whole files if it cannot send digests', async () => {
   const { area } = await byHand({ a: 'one', b: 'two' })
   const source = new SourceTree().write('a', 'one').write('b', 'two')
   await sync(area, source)
@@ -91,7 +93,7 @@ test('who was asked once is not asked for digests again, and who knows none is a
   expect((await push(other.area, source, { digest: false })).tasks).toEqual([[0, 0], [0, 1]])
 })
 
-test('content for a task that asked for the digest alone is refused', async () => {
+test('content for a task that requested only the digest is refused', async () => {
   const { root, area } = await byHand({ a: 'one' })
   const sync = await area.beginSync()
   compareAll(sync, new SourceTree().write('a', 'one').snapshot())
@@ -104,7 +106,7 @@ test('content for a task that asked for the digest alone is refused', async () =
   expect(statSync(join(root, 'laptop', 'a')).mtimeMs).toBe(1_600_000_000_000)
 })
 
-test('what has another digest and does not fit is named, and keeps its old content', async () => {
+test('a file with another digest that does not fit is a problem, and keeps its old content', async () => {
   // No byte is free beyond the reserve, and what only gets another time needs none.
   const { root, area } = await byHand({ 'd/a': 'one', 'd/b': 'two', top: 'three' }, { reserveBytes: 2 ** 50 })
   const source = new SourceTree().write('d/a', 'eno').write('d/b', 'two').write('top', 'eerht')

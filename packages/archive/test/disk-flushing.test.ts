@@ -7,7 +7,7 @@ import { Beneath } from '../src/node/beneath.ts'
 import { DiskFlushing } from '../src/node/disk-flushing.ts'
 import type { FlushMode } from '../src/node/disk-flushing.ts'
 import { DiskVersions } from '../src/node/disk-versions.ts'
-import { newFolder } from './on-disk.ts'
+import { newFolder } from './support/on-disk.ts'
 
 const STAMP_MS = Date.UTC(2026, 0, 1)
 
@@ -36,7 +36,11 @@ function flushedForVersion (mode: FlushMode): string[] {
   onTestFinished(() => { beneath.close() })
   const flushing = new DiskFlushing(beneath, mode)
   const flushed = flushedBelow(root)
-  new DiskVersions(beneath, flushing).remove('laptop', { count: 7, stampMs: STAMP_MS, removals: [{ directory: 'photos' as RelativePath, names: ['a' as Name] }] })
+  new DiskVersions(beneath, flushing).remove('laptop', {
+    count: 7,
+    stampMs: STAMP_MS,
+    removals: [{ directory: 'photos' as RelativePath, names: ['a' as Name] }],
+  })
   expect(flushed).toEqual([])
   flushing.flush()
   const all = [...flushed]
@@ -51,16 +55,18 @@ const DIRECTORIES = [
 ]
 
 // Elsewhere it cannot be seen which file a descriptor belongs to.
-test.runIf(process.platform === 'linux')('where nothing flushes a file system as a whole, every directory that got or lost a name is flushed once', () => {
+test.runIf(process.platform === 'linux')('every directory with a changed name is flushed once if the file system cannot be flushed', () => {
   expect(flushedForVersion('each')).toEqual(DIRECTORIES)
 })
 
-test.runIf(process.platform === 'linux')('where directories may not be flushed, the files in them are, and one that is younger than all', () => {
+test.runIf(process.platform === 'linux')('files are flushed if their directories may not be, and then one newer than all of them', () => {
   const flushed = flushedForVersion('relayed')
-  expect(flushed).toEqual(expect.arrayContaining([...DIRECTORIES, '.filesync/versions/laptop/0000000007-2026-01-01T00.00.00.000Z/photos/a']))
+  expect(flushed).toEqual(expect.arrayContaining([
+    ...DIRECTORIES, '.filesync/versions/laptop/0000000007-2026-01-01T00.00.00.000Z/photos/a',
+  ]))
   expect(flushed.filter(path => path.startsWith('.filesync/staging/'))).toHaveLength(1)
 })
 
-test.runIf(process.platform === 'linux')('where one call flushes everything, nothing is flushed by itself', () => {
+test.runIf(process.platform === 'linux')('nothing is flushed separately if one call flushes the whole file system', () => {
   expect(flushedForVersion('whole')).toEqual([])
 })

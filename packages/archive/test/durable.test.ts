@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { FileSystemSync } from '../src/node/durable.ts'
-import { newFolder } from './on-disk.ts'
+import { newFolder } from './support/on-disk.ts'
 
 // Elsewhere there is no call that flushes a whole file system.
-test.runIf(process.platform === 'linux')('a flush that waits behind another one when the archive is closed ends with ABORTED, as if none had been asked for', async () => {
+test.runIf(process.platform === 'linux')('a flush that waits for another one when the archive is closed ends with ABORTED', async () => {
   const sync = new FileSystemSync(newFolder())
   await sync.run()
   const [first, second] = [sync.run(), sync.run()]
@@ -14,7 +14,7 @@ test.runIf(process.platform === 'linux')('a flush that waits behind another one 
   for (const outcome of [waited, late]) expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'ABORTED' } })
 })
 
-test.runIf(process.platform === 'linux')('a shell that is killed is replaced, and only the flush that it was asked for fails', async () => {
+test.runIf(process.platform === 'linux')('a shell that is killed is replaced, and only the flush that it was running fails', async () => {
   const sync = new FileSystemSync(newFolder())
   await sync.run()
   for (let round = 0; round < 3; round++) {
@@ -30,6 +30,7 @@ test.runIf(process.platform === 'linux')('a shell that is killed is replaced, an
 })
 
 function shellsBelow (pid: number): number[] {
-  const children = readFileSync(`/proc/${String(pid)}/task/${String(pid)}/children`, 'latin1').split(' ').filter(text => text !== '').map(Number)
+  const listed = readFileSync(`/proc/${String(pid)}/task/${String(pid)}/children`, 'latin1')
+  const children = listed.split(' ').filter(text => text !== '').map(Number)
   return children.filter(child => readFileSync(`/proc/${String(child)}/comm`, 'latin1') === 'sh\n')
 }

@@ -4,11 +4,11 @@ import { describe, expect, test } from 'vitest'
 import { ROOT_PATH } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import type { Area } from '../src/index.ts'
-import { LoopDisk, mayMountImages } from './disks.ts'
-import { World } from './in-memory.ts'
-import { describeFolder, describeSource, newArchive, newFolder } from './on-disk.ts'
-import { asPath, push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { LoopDisk, mayMountImages } from './support/disks.ts'
+import { World } from './support/in-memory.ts'
+import { describeFolder, describeSource, newArchive, newFolder } from './support/on-disk.ts'
+import { asPath, push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 const SECOND_NS = 1_000_000_000n
 const ALL = { directories: 1000 }
@@ -20,21 +20,25 @@ function farSource (): SourceTree {
   for (const seconds of FAR_SECONDS) {
     const name = `d${String(seconds)}`
     source.write(`${name}/file`, `content of ${name}`).link(`${name}/link`, 'file')
-    for (const path of [name, `${name}/file`, `${name}/link`]) (source.at(path) as { mtimeNs: bigint }).mtimeNs = seconds * SECOND_NS + 500_000_000n
+    for (const path of [name, `${name}/file`, `${name}/link`]) {
+      (source.at(path) as { mtimeNs: bigint }).mtimeNs = seconds * SECOND_NS + 500_000_000n
+    }
   }
   return source
 }
 
 async function expectSafe (area: Area, source: SourceTree): Promise<void> {
   const files = [...source.files()].map(([path, content]) => ({ path: asPath(path), kind: 'file' as const, digest: hashBytes(content) }))
-  for (const fresh of [false, true]) expect((await area.checkSafe(files, { fresh })).map(({ verdict }) => verdict)).toEqual(files.map(() => 'safe'))
+  for (const fresh of [false, true]) {
+    expect((await area.checkSafe(files, { fresh })).map(({ verdict }) => verdict)).toEqual(files.map(() => 'safe'))
+  }
   expect(await area.checkMirror(ALL)).toEqual({ changed: [], removed: [], added: [] })
   expect(await area.checkMirror({ directories: 1000, entries: 1000 })).toEqual({ changed: [], removed: [], added: [] })
   expect((await area.verify()).problems).toEqual([])
   expect((await push(area, source)).listings).toBe(0)
 }
 
-/** Has the sync give modes and names anew to what stays: it looks whether the copy is the one that was given. */
+/** Changes modes and names of files that stay: the sync checks whether the copy is the one that it stored. */
 async function expectKept (area: Area, source: SourceTree): Promise<void> {
   for (const path of source.files().keys()) (source.at(path) as { mode: number }).mode = 0o600
   source.move('d2208988800', 'moved')
@@ -43,7 +47,8 @@ async function expectKept (area: Area, source: SourceTree): Promise<void> {
 }
 
 describe('times that the file system of the archive cannot hold', () => {
-  test.each(['nearest', '32 bits'] as const)('make no file unsafe and none is sent again, on a store in memory that keeps %s', async outside => {
+  const kept = ['nearest', '32 bits'] as const
+  test.each(kept)('make no file unsafe and cause no resend on a store in memory that keeps %s', async outside => {
     const times = { earliestNs: -(2n ** 31n) * SECOND_NS, latestNs: (2n ** 31n - 1n) * SECOND_NS, outside }
     const world = new World({ foldsNames: false, windowsNames: false, times })
     const area = await world.area()
@@ -59,11 +64,11 @@ describe('times that the file system of the archive cannot hold', () => {
     ['XFS without bigtime', ['mkfs.xfs', '-q', '-f', '-m', 'bigtime=0'], 320],
   ]
 
-  // Loop mounts are for root on a system of its own; in most containers nobody may.
-  test.skipIf(!mayMountImages).each(formats)('make no file unsafe, none is sent again, and come back where they can be held, from %s', async (what, format, sizeMib) => {
+  // Loop mounts need root on a real system; most containers do not allow them.
+  test.skipIf(!mayMountImages).each(formats)('make no file unsafe, cause no resend, and are restored, on %s', async (what, format, mib) => {
     let disk: LoopDisk
     try {
-      disk = new LoopDisk(format, sizeMib)
+      disk = new LoopDisk(format, mib)
     } catch (error) {
       // XFS has tools of its own, which are not everywhere.
       if (what.startsWith('XFS')) return
@@ -79,12 +84,17 @@ describe('times that the file system of the archive cannot hold', () => {
 
     // To a file system that holds more, and once more to the same directory.
     const to = newFolder()
-    for (let i = 0; i < 2; i++) expect(await area.restore({ path: ROOT_PATH, atMs: Date.now() + 60_000, to })).toMatchObject({ files: 9, failures: [] })
+    for (let i = 0; i < 2; i++) {
+      expect(await area.restore({ path: ROOT_PATH, atMs: Date.now() + 60_000, to })).toMatchObject({ files: 9, failures: [] })
+    }
     // A double leaves microseconds of such times, and a link of the mirror has the time that was held.
-    const coarse = (lines: readonly string[]): string[] => lines.map(line => line.replace(/(\d{6,})(?= |$)/u, number => number.slice(0, -5)))
+    const toSecond = (line: string): string => line.replace(/(\d{6,})(?= |$)/u, number => number.slice(0, -5))
+    const coarse = (lines: readonly string[]): string[] => lines.map(toSecond)
     expect(coarse(describeFolder(to))).toEqual(coarse(describeSource(source)))
     const back = join(disk.at, 'back')
-    for (let i = 0; i < 2; i++) expect(await area.restore({ path: ROOT_PATH, atMs: Date.now() + 60_000, to: back })).toMatchObject({ files: 9, failures: [] })
+    for (let i = 0; i < 2; i++) {
+      expect(await area.restore({ path: ROOT_PATH, atMs: Date.now() + 60_000, to: back })).toMatchObject({ files: 9, failures: [] })
+    }
 
     // What others do is still seen.
     utimesSync(join(root, 'laptop/moved/file'), 1_600_000_000, 1_600_000_000)

@@ -4,13 +4,13 @@ import { expect, test } from 'vitest'
 import { ROOT_PATH } from '@filesync/protocol'
 import { expiredVersions } from '../src/history/retention.ts'
 import type { AgedVersion } from '../src/history/retention.ts'
-import { describeFolder, describeSource, newArchive, newFolder, versionsIn, WallClock } from './on-disk.ts'
-import { asPath, push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { describeFolder, describeSource, newArchive, newFolder, versionsIn, WallClock } from './support/on-disk.ts'
+import { asPath, push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 const DAY_MS = 86_400_000
 
-test('brings back a file, a directory and everything as they were', async () => {
+test('restores a file, a directory and everything as they were', async () => {
   const root = newFolder()
   const clock = new WallClock(Date.now())
   const area = await (await newArchive({ root, clock })).area('laptop')
@@ -41,19 +41,27 @@ test('brings back a file, a directory and everything as they were', async () => 
   await expect(area.restore({ path: ROOT_PATH, atMs, to: join(root, 'laptop/into') })).rejects.toThrow(/inside the archive/)
 })
 
-test('what stands where something is brought back to is nobody else\'s to take, unless that is asked for', async () => {
+test('a restore replaces nothing in the target directory, except with overwrite', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')
   const source = new SourceTree().write('d/a', 'a').write('f', 'f').write('.filesync-restoring', 'mine')
   await push(area, source)
-  const restore = async (to: string, overwrite = false): Promise<unknown> => await area.restore({ path: ROOT_PATH, atMs: Date.now() + 60_000, to, overwrite })
+  const restore = async (to: string, overwrite = false): Promise<unknown> => await area.restore({
+    path: ROOT_PATH,
+    atMs: Date.now() + 60_000,
+    to,
+    overwrite,
+  })
   const to = newFolder()
   const [elsewhere, linked] = [newFolder(), join(newFolder(), 'link')]
   symlinkSync(elsewhere, join(to, 'd'))
   mkdirSync(join(to, 'f'))
   writeFileSync(join(to, 'f/other'), 'other')
   const message = 'something else exists at this path and was kept; choose another directory, or use --overwrite'
-  expect(await restore(to)).toMatchObject({ files: 1, failures: [{ path: 'd', message }, { path: 'f', message }, { path: 'd/a', message }] })
+  expect(await restore(to)).toMatchObject({
+    files: 1,
+    failures: [{ path: 'd', message }, { path: 'f', message }, { path: 'd/a', message }],
+  })
   expect(readFileSync(join(to, '.filesync-restoring'), 'utf8')).toBe('mine')
   // A link gives way to a directory; a directory with something in it does not to a file.
   expect(await restore(to, true)).toMatchObject({ files: 2, failures: [{ path: 'f', message }] })
@@ -62,12 +70,18 @@ test('what stands where something is brought back to is nobody else\'s to take, 
 
   symlinkSync(elsewhere, linked)
   expect(await restore(linked)).toMatchObject({ files: 3, failures: [] })
-  await expect(restore(join(root, 'other/deep'))).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('inside the archive') as unknown })
+  await expect(restore(join(root, 'other/deep'))).rejects.toMatchObject({
+    code: 'USAGE',
+    message: expect.stringContaining('inside the archive') as unknown,
+  })
   expect(readdirSync(root).sort()).toEqual(['.filesync', 'laptop'])
-  await expect(restore('/proc/nothing/is/made/here')).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('/proc/nothing') as unknown })
+  await expect(restore('/proc/nothing/is/made/here')).rejects.toMatchObject({
+    code: 'USAGE',
+    message: expect.stringContaining('/proc/nothing') as unknown,
+  })
 })
 
-test('keeps every version of a day, one a day after that, and none past keeping', async () => {
+test('keeps every version of a day, one a day after that, and none past the retention time', async () => {
   const root = newFolder()
   const clock = new WallClock(Date.UTC(2026, 0, 1, 12))
   const area = await (await newArchive({ root, clock, keepMs: 10 * DAY_MS })).area('laptop')
@@ -87,15 +101,22 @@ test('keeps every version of a day, one a day after that, and none past keeping'
   expect(readFileSync(join(root, 'laptop/f'), 'utf8')).toBe('content 5')
 })
 
-test('thins by path and day', () => {
+test('thins versions by path and day', () => {
   const nowMs = 100 * DAY_MS
   const version = (path: string, ageMs: number): AgedVersion => ({ path: asPath(path), ageMs, count: 1 })
-  const versions = [version('a', nowMs - 1), version('a', nowMs - 2), version('a', 90.9 * DAY_MS), version('a', 90.1 * DAY_MS), version('b', 90.2 * DAY_MS), version('a', 60 * DAY_MS)]
+  const versions = [
+    version('a', nowMs - 1),
+    version('a', nowMs - 2),
+    version('a', 90.9 * DAY_MS),
+    version('a', 90.1 * DAY_MS),
+    version('b', 90.2 * DAY_MS),
+    version('a', 60 * DAY_MS),
+  ]
   const expired = expiredVersions(versions, { ageMs: nowMs, keepMs: 30 * DAY_MS })
   expect(expired.map(({ path, ageMs }) => `${path} ${String(ageMs / DAY_MS)}`)).toEqual(['a 90.1', 'a 60'])
 })
 
-test('finds damage by reading everything, and has it sent again', async () => {
+test('finds damage by reading everything, and requests the damaged files again', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')
   const source = new SourceTree().write('d/damaged', 'precious').write('d/missing', 'as well').write('fine', 'fine')
@@ -117,7 +138,7 @@ test('finds damage by reading everything, and has it sent again', async () => {
   expect((await area.verify()).problems).toEqual([])
 })
 
-test('takes over a copy that is there already', async () => {
+test('uses a copy that is in its place already', async () => {
   const root = newFolder()
   const first = newFolder()
   const source = new SourceTree().write('a/b', 'content').write('c', 'more')

@@ -6,10 +6,10 @@ import { hashBytes } from '@filesync/protocol/node'
 import { seededRandom } from '@filesync/protocol/testing'
 import type { Area, Sync, SyncOutcome } from '../src/index.ts'
 import { copyTo } from '../src/node/whole-file.ts'
-import { newArchive, newFolder } from './on-disk.ts'
-import { compareAll, push } from './push.ts'
-import { mayMount, smallDisk } from './small-disk.ts'
-import { SourceTree } from './source-tree.ts'
+import { newArchive, newFolder } from './support/on-disk.ts'
+import { compareAll, push } from './support/push.ts'
+import { mayMount, smallDisk } from './support/small-disk.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 const MIB = 1 << 20
 const PIECE_BYTES = 64 << 10
@@ -20,7 +20,7 @@ function nonZeroBytes (length: number, seed: number): Uint8Array {
   return Uint8Array.from({ length }, () => 1 + below(255))
 }
 
-/** 16 MiB, of which 8 KiB are not zeros. */
+/** 16 MiB with 8 KiB that are not zeros. */
 function sparse (seed: number): Uint8Array {
   const bytes = new Uint8Array(SIZE_BYTES)
   bytes.set(nonZeroBytes(4096, seed), 0)
@@ -61,14 +61,15 @@ async function store (area: Area, source: SourceTree, bytes: Uint8Array): Promis
   return await sync.finish()
 }
 
-test('holes take no room in the mirror, in versions and where they are restored, and are zeros for whoever reads them', async () => {
+test('holes take no room in the mirror, in versions and in restored files, and read as zeros', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')
   const [old, next] = [sparse(1), sparse(3)]
   const source = new SourceTree().write('disk.img', old)
   expect(await store(area, source, old)).toMatchObject({ files: 1, problems: [] })
   expect(await store(area, source.write('disk.img', next), next)).toMatchObject({ files: 1, problems: [] })
-  const [version] = readdirSync(join(root, '.filesync/versions/laptop')).map(stamp => join(root, '.filesync/versions/laptop', stamp, 'disk.img'))
+  const versions = join(root, '.filesync/versions/laptop')
+  const [version] = readdirSync(versions).map(stamp => join(versions, stamp, 'disk.img'))
   const to = join(newFolder(), 'restored')
   expect(await area.restore({ path: ROOT_PATH, atMs: Number.MAX_SAFE_INTEGER, to })).toMatchObject({ files: 1, failures: [] })
   for (const [path, content] of [[join(root, 'laptop/disk.img'), next], [version ?? '', old], [join(to, 'disk.img'), next]] as const) {
@@ -78,7 +79,7 @@ test('holes take no room in the mirror, in versions and where they are restored,
   expect((await area.verify()).problems).toEqual([])
 })
 
-test('zeros that travel as data, or are copied from the copy before, become holes as well', async () => {
+test('zeros that are sent as data or copied from the present copy become holes too', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')
   const bytes = sparse(5)
@@ -97,7 +98,7 @@ test('zeros that travel as data, or are copied from the copy before, become hole
   expect(allocated(join(root, 'laptop/disk.img'))).toBeLessThan(MIB)
 })
 
-test('a file that breaks off within a hole goes on there', async () => {
+test('a file that is interrupted within a hole resumes there', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')
   const bytes = sparse(7)
@@ -112,7 +113,7 @@ test('a file that breaks off within a hole goes on there', async () => {
   expect(Buffer.compare(readFileSync(join(root, 'laptop/disk.img')), bytes)).toBe(0)
 })
 
-test.runIf(mayMount)('a file that fits only because of its holes is asked for so and stored, and one that turns out to take more is named', async () => {
+test.runIf(mayMount)('a file that fits only because of its holes is stored, and one that turns out larger is a problem', async () => {
   const root = smallDisk(8)
   const area = await (await newArchive({ root })).area('laptop')
   const bytes = sparse(9)

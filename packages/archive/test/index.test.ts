@@ -6,7 +6,7 @@ import type { FileEntry, Name, RelativePath } from '@filesync/protocol'
 import { archiveIndexConformance, MemoryIndex } from '../src/testing/index.ts'
 import { FACT_BYTES } from '../src/store/facts.ts'
 import { openLmdbIndex } from '../src/node/index.ts'
-import { newFolder } from './on-disk.ts'
+import { newFolder } from './support/on-disk.ts'
 
 for (const [name, open] of [['memory', () => new MemoryIndex()], ['lmdb', () => openLmdbIndex(newFolder())]] as const) {
   for (const conformance of archiveIndexConformance) {
@@ -25,10 +25,20 @@ test('takes under 200 bytes a file for a million files, and opens in under a sec
   for (let d = 0; d < directories; d += 500) {
     await index.write(Array.from({ length: 500 }, (_, i) => {
       const entries = Array.from({ length: files }, (_, f): FileEntry => (
-        { kind: 'file', name: `some-file-name-${String(1000 + f)}.dat` as Name, sizeBytes: 100_000 + f, mtimeNs: 1_700_000_000_123_456_789n + BigInt(f), mode: 0o644, fileId: 2n ** 33n + BigInt(f) }
+        {
+          kind: 'file',
+          name: `some-file-name-${String(1000 + f)}.dat` as Name,
+          sizeBytes: 100_000 + f,
+          mtimeNs: 1_700_000_000_123_456_789n + BigInt(f),
+          mode: 0o644,
+          fileId: 2n ** 33n + BigInt(f),
+        }
       ))
       const directory = `directory/${String(Math.floor((d + i) / 100))}/${String(d + i)}` as RelativePath
-      return { put: { area: 'laptop', directory }, stored: { listing: encodeListing(entries), facts: new Uint8Array(files * FACT_BYTES).fill(d + i) } }
+      return {
+        put: { area: 'laptop', directory },
+        stored: { listing: encodeListing(entries), facts: new Uint8Array(files * FACT_BYTES).fill(d + i) },
+      }
     }))
   }
   await index.close()
@@ -42,10 +52,13 @@ test('takes under 200 bytes a file for a million files, and opens in under a sec
   await again.close()
 })
 
-test('drops a directory with more below it than the engine passes to a function at once', { timeout: 60_000 }, async () => {
+test('drops a directory with more entries below it than a function can take as arguments', { timeout: 60_000 }, async () => {
   const index = openLmdbIndex(newFolder())
   const stored = { listing: encodeListing([]), facts: new Uint8Array(0) }
-  const crowd = Array.from({ length: 200_000 }, (_, i) => ({ put: { area: 'laptop', directory: `gone/${String(i)}` as RelativePath }, stored }))
+  const crowd = Array.from({ length: 200_000 }, (_, i) => ({
+    put: { area: 'laptop', directory: `gone/${String(i)}` as RelativePath },
+    stored,
+  }))
   await index.write([...crowd, { put: { area: 'laptop', directory: 'kept' as RelativePath }, stored }])
   await index.write([{ drop: { area: 'laptop', directory: 'gone' as RelativePath }, recursive: true }])
   expect([...index.directories('laptop')].map(({ directory }) => directory)).toEqual(['kept'])

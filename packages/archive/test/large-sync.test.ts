@@ -7,11 +7,11 @@ import { expect, test } from 'vitest'
 import { ByteSlabs } from '../src/store/byte-slabs.ts'
 import { Comparison } from '../src/compare/comparison.ts'
 import type { ComparedDirectory } from '../src/compare/compared-directory.ts'
-import type { Sync } from '../src/index.ts'
+import type { Area, Sync } from '../src/index.ts'
 import type { Batch } from '../src/store/section.ts'
 import { MemoryIndex } from '../src/testing/memory-index.ts'
-import { World } from './in-memory.ts'
-import { makePack } from './push.ts'
+import { World } from './support/in-memory.ts'
+import { makePack } from './support/push.ts'
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
@@ -22,13 +22,29 @@ const LINK: Entry = { kind: 'symlink', name: 'link' as Name, mtimeNs: 7n, target
 const FILE: Entry = { kind: 'file', name: 'file' as Name, mtimeNs: 7n, mode: 0o644, sizeBytes: 1, fileId: 5n }
 const CONTENT = Uint8Array.of(7)
 
-/** Shows a sync that many new directories, each with these entries. */
+/** Shows a sync a number of new directories, each with these entries. */
 function compareMany (sync: Pick<Sync, 'compare'>, count: number, each: readonly Entry[]): void {
   const listing = encodeListing(each)
   const name = (i: number): Name => `d${String(i).padStart(7, '0')}` as Name
-  const root = encodeListing(Array.from({ length: count }, (_, i) => ({ kind: 'directory', name: name(i), mtimeNs: 7n, mode: 0o755, digest: hashBytes(listing) })))
+  const root = encodeListing(Array.from({ length: count }, (_, i) => ({
+    kind: 'directory',
+    name: name(i),
+    mtimeNs: 7n,
+    mode: 0o755,
+    digest: hashBytes(listing),
+  })))
   Array.from(sync.compare({ number: 0, directory: ROOT_PATH, bytes: root }))
   for (let i = 0; i < count; i++) Array.from(sync.compare({ number: i + 1, directory: name(i) as string as RelativePath, bytes: listing }))
+}
+
+/** Begins a sync of a number of new directories, each with these entries, and makes its plan. */
+async function planMany (
+  area: Area, count: number, each: readonly Entry[], options: { readonly client?: AbortSignal } = {},
+): Promise<Sync> {
+  const sync = await area.beginSync(options)
+  compareMany(sync, count, each)
+  sync.plan({ complete: true })
+  return sync
 }
 
 /** The batches that the store is asked to place. */
@@ -42,30 +58,26 @@ function placedIn (world: World): Batch[] {
   return batches
 }
 
-test('very many directories take their places some thousands at a time', async () => {
+test('very many directories are placed some thousands at a time', async () => {
   const world = new World()
   const area = await world.area()
   const batches = placedIn(world)
-  const sync = await area.beginSync()
-  compareMany(sync, 10_000, [LINK])
-  sync.plan({ complete: true })
+  const sync = await planMany(area, 10_000, [LINK])
   await sync.finish()
   expect(batches.map(({ sections }) => sections.length)).toEqual([4096, 4096, 10_001 - 2 * 4096])
   expect(world.mirror.filter(line => line.endsWith('/link -> x'))).toHaveLength(10_000)
   expect((await area.beginSync()).rootDigest).not.toEqual(hashBytes(encodeListing([])))
 })
 
-test('nothing is made for a client that left when it had told what it has', async () => {
+test('nothing is created for a client that left right after listing its files', async () => {
   const world = new World()
   const area = await world.area()
   const batches = placedIn(world)
-  const sync = await area.beginSync()
-  compareMany(sync, 10_000, [LINK])
-  sync.plan({ complete: true })
+  const sync = await planMany(area, 10_000, [LINK])
   await sync.abandon()
   expect(batches).toEqual([])
   expect(world.mirror).toEqual([])
-  // What the next sync takes the index for is what is there.
+  // The next sync finds the index in agreement with the mirror.
   const next = await area.beginSync()
   expect(next.rootDigest).toEqual(hashBytes(encodeListing([])))
   compareMany(next, 10_000, [LINK])
@@ -74,7 +86,7 @@ test('nothing is made for a client that left when it had told what it has', asyn
   expect(world.mirror.filter(line => line.endsWith('/link -> x'))).toHaveLength(10_000)
 })
 
-test('a client that leaves while directories are made for it gets no more of them, and the next sync goes on', async () => {
+test('no more directories are created for a client that left, and the next sync continues', async () => {
   const world = new World()
   const area = await world.area()
   const client = new AbortController()
@@ -84,25 +96,19 @@ test('a client that leaves while directories are made for it gets no more of the
     client.abort(new FileSyncError('PEER_GONE', 'It left.'))
     return await place(area, batch, how)
   }
-  const sync = await area.beginSync({ client: client.signal })
-  compareMany(sync, 10_000, [LINK])
-  sync.plan({ complete: true })
+  const sync = await planMany(area, 10_000, [LINK], { client: client.signal })
   await expect(sync.finish()).rejects.toMatchObject({ code: 'PEER_GONE' })
   await sync.abandon()
   expect(batches).toHaveLength(1)
-  const next = await area.beginSync()
-  compareMany(next, 10_000, [LINK])
-  next.plan({ complete: true })
+  const next = await planMany(area, 10_000, [LINK])
   await next.finish()
   expect(world.mirror.filter(line => line.endsWith('/link -> x'))).toHaveLength(10_000)
 })
 
-test('what arrived of a client that left is stored in its directory, and the index is as the mirror is', async () => {
+test('what arrived from a client that left is stored, and the index matches the mirror', async () => {
   const world = new World()
   const area = await world.area()
-  const sync = await area.beginSync()
-  compareMany(sync, 5000, [FILE, LINK])
-  sync.plan({ complete: true })
+  const sync = await planMany(area, 5000, [FILE, LINK])
   await sync.stagePack(makePack([{ task: 17, content: CONTENT }]))
   await sync.abandon()
   expect(area.stat('d0000017/file' as RelativePath)?.digest).toEqual(new Uint8Array(hashBytes(CONTENT)))
@@ -115,7 +121,7 @@ test('what arrived of a client that left is stored in its directory, and the ind
   await next.abandon()
 })
 
-test('a sync takes no more memory than is counted for it, and the count is a few hundred bytes a directory', () => {
+test('a sync uses no more memory than is counted for it, a few hundred bytes per directory', () => {
   const comparison = new Comparison(new MemoryIndex(), AREA, TRAITS)
   const COUNT = 40_000
   const startBytes = usedBytes()
@@ -126,7 +132,7 @@ test('a sync takes no more memory than is counted for it, and the count is a few
   expect(comparison.heldBytes / COUNT).toBeLessThan(800)
 })
 
-test('a million new directories fit into what one sync may take, and no client can make it more', () => {
+test('a million new directories fit into the memory limit of a sync, which no client can exceed', () => {
   const index = new MemoryIndex()
   const honest = new Comparison(index, AREA, TRAITS)
   compareMany({ compare: arrived => honest.add(arrived) }, 1000, [FILE])
@@ -140,14 +146,14 @@ test('a million new directories fit into what one sync may take, and no client c
   expect(bounded.directories.length).toBeLessThan((1 << 20) / long.length)
 })
 
-test('listings that share a buffer are each as they were', () => {
+test('listings that share a buffer keep their bytes', () => {
   const slabs = new ByteSlabs()
   const listings = Array.from({ length: 3000 }, (_, i) => new Uint8Array(i % 1100).fill(i))
   const held = listings.map(listing => slabs.hold(listing))
   held.forEach(({ bytes, start, end }, i) => { expect(bytes.subarray(start, end)).toEqual(listings[i]) })
 })
 
-test('the listing of a directory that is let go still tells what directories it had', async () => {
+test('a directory whose listing was released still knows its subdirectories', async () => {
   const world = new World()
   const comparison = new Comparison(world.index, AREA, TRAITS)
   compareMany({ compare: arrived => comparison.add(arrived) }, 20, [LINK])

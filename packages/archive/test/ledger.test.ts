@@ -16,7 +16,13 @@ function file (name: string): FileEntry {
 
 function compared (directory: string, names: readonly string[]): ComparedDirectory {
   const listing = encodeListing(names.map(file))
-  return new ComparedDirectory({ number: 0, directory: directory as RelativePath, isNew: true, listing: { bytes: listing, start: 0, end: listing.length }, wanted: names.map((_, i) => i) })
+  return new ComparedDirectory({
+    number: 0,
+    directory: directory as RelativePath,
+    isNew: true,
+    listing: { bytes: listing, start: 0, end: listing.length },
+    wanted: names.map((_, i) => i),
+  })
 }
 
 function ledgerOf (directories: readonly ComparedDirectory[], index: MemoryIndex = new MemoryIndex()): DirectoryLedger {
@@ -24,7 +30,7 @@ function ledgerOf (directories: readonly ComparedDirectory[], index: MemoryIndex
   return new DirectoryLedger({ index, area: AREA, hash: hashBytes, directories, owners }, { removals: [], forgotten: [] })
 }
 
-test('what was compared of a directory is let go when all of it is for the index, and not before', () => {
+test('the listing of a directory is released when all of it is ready for the index, and not before', () => {
   const one = compared('one', ['a', 'b'])
   const other = compared('other', ['c'])
   const ledger = ledgerOf([one, other])
@@ -35,12 +41,15 @@ test('what was compared of a directory is let go when all of it is for the index
   expect(one.listing).toBe(whole)
   const second = cutSection(one, [1], [1])
   ledger.addPlaced(1, [second], [second])
-  expect(ledger.takeReady()).toContainEqual(expect.objectContaining({ put: { area: AREA, directory: 'one' }, stored: expect.objectContaining({ listing: whole }) as unknown }))
+  expect(ledger.takeReady()).toContainEqual(expect.objectContaining({
+    put: { area: AREA, directory: 'one' },
+    stored: expect.objectContaining({ listing: whole }) as unknown,
+  }))
   expect([one.listing.length, one.startOf(0)]).toEqual([0, undefined])
   expect(other.listing.length).toBeGreaterThan(0)
 })
 
-test('many directories that are in the index already take the digests of what became otherwise below them, each at the cost of one', () => {
+test('updating the digests of many directories that are in the index already costs the same for each', () => {
   const COUNT = 30_000
   const directories: ComparedDirectory[] = []
   const subdirectory = (digest: Digest): Entry => ({ kind: 'directory', name: 'sub' as Name, mtimeNs: 5n, mode: 0o755, digest })
@@ -48,7 +57,14 @@ test('many directories that are in the index already take the digests of what be
   for (let number = 0; number < COUNT; number++) {
     const directory = `d${String(number)}` as RelativePath
     const listing = encodeListing([subdirectory(claimed)])
-    directories.push(new ComparedDirectory({ number, directory, isNew: true, listing: { bytes: listing, start: 0, end: listing.length }, wanted: [], structure: [0] }))
+    directories.push(new ComparedDirectory({
+      number,
+      directory,
+      isNew: true,
+      listing: { bytes: listing, start: 0, end: listing.length },
+      wanted: [],
+      structure: [0],
+    }))
     directories.push(compared(`${directory}/sub`, ['never comes']))
   }
   const index = new MemoryIndex()

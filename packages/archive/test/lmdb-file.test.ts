@@ -5,10 +5,13 @@ import { expect, test } from 'vitest'
 import { encodeListing } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import { openLmdbIndex } from '../src/node/index.ts'
-import { newFolder } from './on-disk.ts'
+import { newFolder } from './support/on-disk.ts'
 
 const stored = { listing: encodeListing([]), facts: new Uint8Array(0) }
-const putOf = (name: string): Parameters<ReturnType<typeof openLmdbIndex>['write']>[0][number] => ({ put: { area: 'laptop', directory: name as RelativePath }, stored })
+const putOf = (name: string): Parameters<ReturnType<typeof openLmdbIndex>['write']>[0][number] => ({
+  put: { area: 'laptop', directory: name as RelativePath },
+  stored,
+})
 
 /** The folder of an index that was written some times, and its file. */
 async function writtenIndex (): Promise<{ readonly folder: string, readonly file: string, readonly sizeBytes: number }> {
@@ -27,15 +30,18 @@ const damages: [name: string, damage: (file: string, sizeBytes: number) => void]
   ['its first half', (file, sizeBytes) => { truncateSync(file, Math.floor(sizeBytes / 2)) }],
 ]
 
-test.each(damages)('an index of which the file is %s is refused with what to do, and stays as it is', async (_, damage) => {
+test.each(damages)('an index whose file is %s is refused with advice, and stays unchanged', async (_, damage) => {
   const { folder, file, sizeBytes } = await writtenIndex()
   damage(file, sizeBytes)
   const damaged = readFileSync(file)
-  expect(() => openLmdbIndex(folder)).toThrow(expect.objectContaining({ code: 'ARCHIVE_UNAVAILABLE', message: expect.stringContaining('.filesync/index') as unknown }))
+  expect(() => openLmdbIndex(folder)).toThrow(expect.objectContaining({
+    code: 'ARCHIVE_UNAVAILABLE',
+    message: expect.stringContaining('.filesync/index') as unknown,
+  }))
   expect(readFileSync(file).equals(damaged)).toBe(true)
 })
 
-test('an index that was made and not yet written is opened', async () => {
+test('an index that was created but never written is opened', async () => {
   const folder = newFolder()
   writeFileSync(join(folder, 'data.mdb'), '')
   const index = openLmdbIndex(folder)
@@ -44,11 +50,11 @@ test('an index that was made and not yet written is opened', async () => {
   await index.close()
 })
 
-/** Of LMDB's file; the state that was flushed last is described once more in the middle of the first. */
+/** Sizes in LMDB's file; the last flushed state is described once more in the middle of the first page. */
 const PAGE_BYTES = 4096
 const META_BYTES = 160
 const hasOrdinaryPages = (file: string): boolean => readFileSync(file).readUInt32LE(48) === PAGE_BYTES
-/** Elsewhere every transaction is flushed before it counts. */
+/** On Windows every transaction is flushed before it counts. */
 const flushesLater = process.platform !== 'win32'
 
 /** The later of the two meta pages. */
@@ -57,17 +63,20 @@ function latestMeta (bytes: Buffer): Buffer {
   return first.readBigUInt64LE(152) > second.readBigUInt64LE(152) ? first : second
 }
 
-test.runIf(flushesLater)('of an index whose disk was pulled out without a restart of the system, the state that was flushed is read', async context => {
+test.runIf(flushesLater)('the flushed state is read of an index whose disk was pulled out without a restart', async context => {
   const folder = newFolder()
   const file = join(folder, 'data.mdb')
   const index = openLmdbIndex(folder)
   context.skip(!hasOrdinaryPages(file), 'the places in the file are those of a system with pages of 4 KiB')
   await index.write(Array.from({ length: 300 }, (_, i) => putOf(`flushed/${String(i)}`)))
   const flushed = readFileSync(file)
-  await index.write([{ drop: { area: 'laptop', directory: 'flushed' as RelativePath }, recursive: true }, ...Array.from({ length: 900 }, (_, i) => putOf(`lost/${String(i)}`))])
+  await index.write([
+    { drop: { area: 'laptop', directory: 'flushed' as RelativePath }, recursive: true },
+    ...Array.from({ length: 900 }, (_, i) => putOf(`lost/${String(i)}`)),
+  ])
   const after = readFileSync(file)
   await index.close()
-  // Of the second transaction the meta page got to the disk, and nothing that it points to.
+  // The meta page of the second transaction reached the disk, but nothing that it points to.
   const pulled = Buffer.concat([flushed, Buffer.alloc(after.length - flushed.length)])
   const at = after.indexOf(latestMeta(after))
   latestMeta(after).copy(pulled, at)
@@ -80,7 +89,7 @@ test.runIf(flushesLater)('of an index whose disk was pulled out without a restar
   await again.close()
 })
 
-test.runIf(flushesLater)('an index of which nothing was ever flushed is made again', async context => {
+test.runIf(flushesLater)('an index that was never flushed is created again', async context => {
   const { folder, file } = await writtenIndex()
   context.skip(!hasOrdinaryPages(file), 'the places in the file are those of a system with pages of 4 KiB')
   const bytes = readFileSync(file)
@@ -93,7 +102,7 @@ test.runIf(flushesLater)('an index of which nothing was ever flushed is made aga
   await index.close()
 })
 
-test('an index with pages that are something else says so when it is read, and what to do', async context => {
+test('an index with damaged pages fails with advice when it is read', async context => {
   const { folder, file } = await writtenIndex()
   context.skip(!hasOrdinaryPages(file), 'the places in the file are those of a system with pages of 4 KiB')
   const bytes = readFileSync(file)
@@ -102,7 +111,10 @@ test('an index with pages that are something else says so when it is read, and w
   bytes.fill(0, 2 * PAGE_BYTES, tables * PAGE_BYTES).fill(0, (tables + 1) * PAGE_BYTES)
   writeFileSync(file, bytes)
   const index = openLmdbIndex(folder)
-  const told = expect.objectContaining({ code: 'ARCHIVE_UNAVAILABLE', message: expect.stringContaining('.filesync/index') as unknown }) as Error
+  const told = expect.objectContaining({
+    code: 'ARCHIVE_UNAVAILABLE',
+    message: expect.stringContaining('.filesync/index') as unknown,
+  }) as Error
   expect(() => [...index.directories('laptop')]).toThrow(told)
   expect(() => index.directory({ area: 'laptop', directory: '1/1' as RelativePath })).toThrow(told)
   await expect(index.write([putOf('later')])).rejects.toThrow(told)

@@ -3,10 +3,10 @@ import { lstatSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
-import { LoopDisk, mayMountImages, run } from './disks.ts'
-import { newArchive, newFolder } from './on-disk.ts'
-import { push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { LoopDisk, mayMountImages, run } from './support/disks.ts'
+import { newArchive, newFolder } from './support/on-disk.ts'
+import { push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 const hasExfat = mayMountImages && run('sh', ['-c', 'command -v mkfs.exfat && command -v mount.exfat-fuse'])
 
@@ -31,7 +31,7 @@ test.runIf(hasExfat)('an archive on exFAT opens, stores, and is locked', async (
   await archive.close()
 })
 
-test('a second way to the same archive finds it locked, also with another directory for temporary files', async () => {
+test('an archive is locked through a second path too, even with another directory for temporary files', async () => {
   const folder = newFolder()
   mkdirSync(join(folder, 'real/archive'), { recursive: true })
   symlinkSync('real', join(folder, 'way'))
@@ -45,7 +45,7 @@ test('a second way to the same archive finds it locked, also with another direct
 })
 
 // A bind mount takes root.
-test.runIf(mayMountImages)('a second mount of the same disk finds the archive locked', async () => {
+test.runIf(mayMountImages)('an archive is locked through a second mount of its disk too', async () => {
   const disk = new LoopDisk()
   disk.mount()
   const second = newFolder()
@@ -56,9 +56,11 @@ test.runIf(mayMountImages)('a second mount of the same disk finds the archive lo
   await archive.close()
 })
 
-test('the lock of a process that was killed is free at once', async () => {
+test('the lock of a killed process is released at once', async () => {
   const root = newFolder()
-  const child = spawn(process.execPath, ['--conditions=@filesync/source', fileURLToPath(new URL('./crash-child.ts', import.meta.url)), root, 'hold'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [
+    '--conditions=@filesync/source', fileURLToPath(new URL('./support/crash-child.ts', import.meta.url)), root, 'hold',
+  ], { stdio: ['ignore', 'pipe', 'inherit'] })
   onTestFinished(() => { child.kill('SIGKILL') })
   await new Promise<void>(resolve => { child.stdout.once('data', () => { resolve() }) })
   await expect(newArchive({ root })).rejects.toMatchObject({ code: 'STATE_IN_USE' })
@@ -68,11 +70,14 @@ test('the lock of a process that was killed is free at once', async () => {
   await (await newArchive({ root })).close()
 })
 
-test('a system without the command that locks says so', async () => {
+test('a system without the flock command is reported', async () => {
   const before = process.env['PATH']
   process.env['PATH'] = newFolder()
   onTestFinished(() => { process.env['PATH'] = before })
   const opening = newArchive()
-  if (process.platform === 'linux') await expect(opening).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE', message: expect.stringContaining('util-linux') as unknown })
-  else await (await opening).close()
+  if (process.platform !== 'linux') {
+    await (await opening).close()
+    return
+  }
+  await expect(opening).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE', message: expect.stringContaining('util-linux') as unknown })
 })

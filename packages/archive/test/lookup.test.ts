@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest'
 import type { RelativePath } from '@filesync/protocol'
-import { newArchive, newFolder } from './on-disk.ts'
-import { push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { newArchive, newFolder } from './support/on-disk.ts'
+import { push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
-const sample = (): SourceTree => new SourceTree().write('a', '1').write('d/b', '22').write('d/e/c', '333').write('d/f', '').link('link', 'a').mkdir('nothing')
+const sample = (): SourceTree => new SourceTree()
+  .write('a', '1').write('d/b', '22').write('d/e/c', '333').write('d/f', '').link('link', 'a').mkdir('nothing')
 
-test('many paths are looked up as each alone would be', async () => {
+test('looking up many paths gives the same result as looking up each of them', async () => {
   const area = await (await newArchive({ root: newFolder() })).area('laptop')
   await push(area, sample())
   const paths = ['d/e/c', 'a', 'd/b', 'd/absent', 'absent/a', 'd', 'link', 'nothing', 'd/b'] as RelativePath[]
@@ -15,7 +16,7 @@ test('many paths are looked up as each alone would be', async () => {
   for (const [path, file] of found) expect(file).toEqual(area.stat(path))
 })
 
-test('the size of a mirror follows its syncs, and is told during one', async () => {
+test('the size of a mirror follows its syncs, and is available during one', async () => {
   const archive = await newArchive({ root: newFolder() })
   const area = await archive.area('laptop')
   expect(await area.size()).toEqual({ files: 0, bytes: 0 })

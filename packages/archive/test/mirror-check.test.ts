@@ -1,28 +1,27 @@
 import { appendFileSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { Area } from '../src/index.ts'
-import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './on-disk.ts'
-import { asPath, push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './support/on-disk.ts'
+import { asPath, push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
+import { storeArea } from './support/stored-area.ts'
+import type { StoredArea } from './support/stored-area.ts'
 
 const ALL = { directories: 1000 }
 
-async function stored (mode: 'mirror' | 'archive' = 'mirror'): Promise<{ root: string, area: Area, source: SourceTree, at: (path: string) => string }> {
-  const root = newFolder()
-  const area = await (await newArchive({ root, deletions: mode })).area('laptop')
-  const source = new SourceTree().write('top', 'one').write('d/a', 'two').write('d/e/b', 'three').write('gone/c', 'four').link('l', 'top').link('out', '/etc')
-  await push(area, source)
-  return { root, area, source, at: path => join(root, 'laptop', path) }
+async function stored (deletions: 'mirror' | 'archive' = 'mirror'): Promise<StoredArea> {
+  const source = new SourceTree()
+    .write('top', 'one').write('d/a', 'two').write('d/e/b', 'three').write('gone/c', 'four').link('l', 'top').link('out', '/etc')
+  return await storeArea(source, { deletions })
 }
 
-test('finds nothing where nothing was done, and writes nothing', async () => {
+test('finds nothing and writes nothing if nothing was changed', async () => {
   const { area, source } = await stored()
   expect(await area.checkMirror(ALL)).toEqual({ changed: [], removed: [], added: [] })
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('what was changed or removed by hand is sent again at the next sync, and what was changed stays as a version', async () => {
+test('files changed or removed by hand are sent again at the next sync, and changed ones stay as versions', async () => {
   const { root, area, source, at } = await stored()
   appendFileSync(at('d/a'), ' and more')
   rmSync(at('top'))
@@ -41,18 +40,22 @@ test('what was changed or removed by hand is sent again at the next sync, and wh
 const byHand: readonly [what: string, alter: (path: string) => void, versions: readonly string[]][] = [
   ['other content of the same size', path => { writeFileSync(path, 'TWO') }, ['d/a']],
   ['more content', path => { appendFileSync(path, ' and more') }, ['d/a']],
-  ['nothing any more', path => { rmSync(path) }, []],
+  ['nothing', path => { rmSync(path) }, []],
   ['a link', path => { rmSync(path); symlinkSync('e/b', path) }, ['d/a']],
   ['a directory', path => { rmSync(path); mkdirSync(path); writeFileSync(join(path, 'in'), 'it') }, ['d/a/in']],
 ]
 
-test.each(byHand)('a file is to get another mode, and somebody made of it %s: it is not taken for the stored one, and the next sync sends it', async (_, alter, versions) => {
+test.each(byHand)('a file that is to get another mode is sent by the next sync if it now has %s', async (_, alter, versions) => {
   const { root, area, source, at } = await stored()
   const file = source.at('d/a') as { mode: number }
   file.mode = 0o600
   alter(at('d/a'))
   const first = await push(area, source)
-  expect(first.problems).toMatchObject([{ path: 'd/a', code: 'STORE_FAILED', message: 'the server could not store it: it was changed or removed in the archive by hand; the next sync sends it again' }])
+  expect(first.problems).toMatchObject([{
+    path: 'd/a',
+    code: 'STORE_FAILED',
+    message: 'the server could not store it: it was changed or removed in the archive by hand; the next sync sends it again',
+  }])
   expect(first.asked).toEqual([])
   expect(area.stat(asPath('d/a'))).toBeUndefined()
   expect((await push(area, source)).asked).toEqual(['d/a'])
@@ -62,7 +65,7 @@ test.each(byHand)('a file is to get another mode, and somebody made of it %s: it
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('a file that moves, and was altered by hand in the archive, is sent, and stays as a version', async () => {
+test('a moved file that was altered by hand in the archive is sent, and its altered copy stays as a version', async () => {
   const { root, area, source, at } = await stored()
   writeFileSync(at('d/a'), 'TWO')
   source.move('d', 'moved')
@@ -73,7 +76,7 @@ test('a file that moves, and was altered by hand in the archive, is sent, and st
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('what was added by hand moves to versions at the next sync, but not after an incomplete scan', async () => {
+test('files added by hand move to versions at the next sync, but not after an incomplete scan', async () => {
   const { root, area, source, at } = await stored()
   writeFileSync(at('d/mine'), 'by hand')
   mkdirSync(at('new/deep'), { recursive: true })
@@ -90,7 +93,7 @@ test('what was added by hand moves to versions at the next sync, but not after a
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('a file that the client has too is sent, whatever was put in its place by hand', async () => {
+test('a file of the client is sent, whatever was put in its place by hand', async () => {
   const { root, area, source, at } = await stored()
   writeFileSync(at('soon'), 'by hand')
   expect((await area.checkMirror(ALL)).added).toEqual(['soon'])
@@ -100,7 +103,7 @@ test('a file that the client has too is sent, whatever was put in its place by h
   expect(versionsIn(root, 'laptop')).toEqual(['soon'])
 })
 
-test('goes on where it ended, a few directories at a time, and begins anew after the last', async () => {
+test('continues where it stopped, a few directories at a time, and starts again after the last', async () => {
   const { area, at } = await stored()
   rmSync(at('d/e/b'))
   rmSync(at('top'))
@@ -112,7 +115,7 @@ test('goes on where it ended, a few directories at a time, and begins anew after
   expect(found.flat().sort()).toEqual(['d/a', 'd/e/b', 'top'])
 })
 
-test('does not look while a sync is under way', async () => {
+test('does not check while a sync is running', async () => {
   const { area, at } = await stored()
   rmSync(at('top'))
   const sync = await area.beginSync()
@@ -121,7 +124,7 @@ test('does not look while a sync is under way', async () => {
   expect((await area.checkMirror(ALL)).removed).toEqual(['top'])
 })
 
-test('leaves alone what an archive of mode archive keeps of deleted files', async () => {
+test('ignores the deleted files that an archive keeps', async () => {
   const { area, source, at } = await stored('archive')
   source.remove('gone')
   await push(area, source)
@@ -129,7 +132,7 @@ test('leaves alone what an archive of mode archive keeps of deleted files', asyn
   expect(readFileSync(at('gone/c'), 'utf8')).toBe('four')
 })
 
-test('names that a new client may not be given are all that stand in the root', async () => {
+test('every name in the root is unavailable to a new client', async () => {
   const root = newFolder()
   mkdirSync(join(root, 'old copy'))
   const archive = await newArchive({ root })

@@ -2,27 +2,29 @@ import { appendFileSync, mkdirSync, renameSync, rmSync, statSync, utimesSync, wr
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { hashBytes } from '@filesync/protocol/node'
-import type { Area, ExternalChanges } from '../src/index.ts'
+import type { ExternalChanges } from '../src/index.ts'
 import { memoryArchive, MemoryStore } from '../src/testing/index.ts'
-import { describeFolder, describeSource, newArchive, newFolder, WallClock } from './on-disk.ts'
-import { push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { describeFolder, describeSource, WallClock } from './support/on-disk.ts'
+import { push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
+import { storeArea } from './support/stored-area.ts'
+import type { StoredArea } from './support/stored-area.ts'
 
 const NOTHING: ExternalChanges = { changed: [], removed: [], added: [] }
 
-async function stored (): Promise<{ root: string, area: Area, source: SourceTree, at: (path: string) => string }> {
-  const root = newFolder()
-  const area = await (await newArchive({ root })).area('laptop')
+async function stored (): Promise<StoredArea> {
   const source = new SourceTree()
-  for (let d = 0; d < 4; d++) for (let f = 0; f < 10; f++) source.write(`d${String(d)}/sub${String(d)}/f${String(f)}`, `${String(d)} ${String(f)}`)
+  for (let d = 0; d < 4; d++) {
+    for (let f = 0; f < 10; f++) source.write(`d${String(d)}/sub${String(d)}/f${String(f)}`, `${String(d)} ${String(f)}`)
+  }
   source.write('d0/top', 'x').mkdir('empty')
-  await push(area, source)
-  // The first glance learns the time of the root.
-  expect(await area.checkMirror({ directories: 100, entries: 10 })).toEqual(NOTHING)
-  return { root, area, source, at: path => join(root, 'laptop', path) }
+  const store = await storeArea(source)
+  // The first check learns the time of the root.
+  expect(await store.area.checkMirror({ directories: 100, entries: 10 })).toEqual(NOTHING)
+  return store
 }
 
-test('a glance at the times of directories finds what was added, removed and exchanged, wherever it is', async () => {
+test('a quick check of directory times finds what was added, removed or exchanged anywhere', async () => {
   const { root, area, source, at } = await stored()
   rmSync(at('d0/sub0/f3'))
   // Right after the client changed the directory as well.
@@ -40,16 +42,20 @@ test('a glance at the times of directories finds what was added, removed and exc
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('what is added to and removed from the root, and directories that are gone, are found too', async () => {
+test('a quick check also finds changes in the root and missing directories', async () => {
   const { area, at } = await stored()
   writeFileSync(at('mine'), 'by hand')
   rmSync(at('empty'), { recursive: true })
   rmSync(at('d3/sub3'), { recursive: true })
-  expect(await area.checkMirror({ directories: 100, entries: 1000 })).toEqual({ changed: [], removed: ['empty', 'd3/sub3'], added: ['mine'] })
+  expect(await area.checkMirror({ directories: 100, entries: 1000 })).toEqual({
+    changed: [],
+    removed: ['empty', 'd3/sub3'],
+    added: ['mine'],
+  })
   expect(await area.checkMirror({ directories: 100, entries: 1000 })).toEqual(NOTHING)
 })
 
-test('what is written over in its place is found in the course of a round, a few entries at a time', async () => {
+test('a file overwritten in place is found in the course of a round, a few entries at a time', async () => {
   const { area, at } = await stored()
   appendFileSync(at('d3/sub3/f7'), ' and more')
   const found: string[] = []
@@ -61,7 +67,7 @@ test('what is written over in its place is found in the course of a round, a few
   expect(found).toEqual(['d3/sub3/f7', 'd0/top'])
 })
 
-test('a few directories at a time, and a directory that only lost its time gets it back', async () => {
+test('checks a few directories at a time, and restores the time of a directory with no other change', async () => {
   const { area, at } = await stored()
   const before = statSync(at('d2/sub2')).mtimeMs
   utimesSync(at('d2/sub2'), 1, 1)
@@ -72,7 +78,7 @@ test('a few directories at a time, and a directory that only lost its time gets 
   expect(statSync(at('d2/sub2')).mtimeMs).toBeCloseTo(before, 2)
 })
 
-test('does not glance while a sync is under way', async () => {
+test('does not check while a sync is running', async () => {
   const { area, at } = await stored()
   rmSync(at('d0/top'))
   const sync = await area.beginSync()
@@ -81,7 +87,7 @@ test('does not glance while a sync is under way', async () => {
   expect((await area.checkMirror({ directories: 100, entries: 100 })).removed).toEqual(['d0/top'])
 })
 
-test('a glance at a large mirror lists no directory, and asks for no more entries than it may', async () => {
+test('a quick check of a large mirror lists no directory, and looks up no more entries than allowed', async () => {
   const clock = new WallClock(Date.now())
   const store = new MemoryStore({ hash: hashBytes, clock })
   const asked = { entries: 0, lists: 0 }

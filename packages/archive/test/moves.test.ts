@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Area } from '../src/index.ts'
-import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './on-disk.ts'
-import { push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './support/on-disk.ts'
+import { push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 async function openArea (): Promise<{ root: string, area: Area }> {
   const root = newFolder()
@@ -18,7 +18,7 @@ function exchange (source: SourceTree, path: string, content: string): void {
   file.content = new TextEncoder().encode(content)
 }
 
-test('a file with the file id, size and time of one that is gone is stored with its own content', async () => {
+test('a file with the file id, size and time of a removed file is stored with its own content', async () => {
   const { root, area } = await openArea()
   const source = new SourceTree().write('old/a', 'AAAA').write('old/b', 'BBBB').write('stays', 'stays')
   await push(area, source)
@@ -31,7 +31,7 @@ test('a file with the file id, size and time of one that is gone is stored with 
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('of two files with the file id of one that is gone, each is stored with its own content', async () => {
+test('two files with the file id of a removed file are each stored with their own content', async () => {
   const { root, area } = await openArea()
   const source = new SourceTree().write('one', 'AAAA')
   await push(area, source)
@@ -42,7 +42,7 @@ test('of two files with the file id of one that is gone, each is stored with its
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('what two hard links of one file were moves to both of their new names', async () => {
+test('two hard links of one file are both moved to their new names', async () => {
   const { root, area } = await openArea()
   const source = new SourceTree().write('one', 'AAAA').write('two', 'AAAA')
   Object.assign(source.at('two'), source.at('one'))
@@ -52,7 +52,7 @@ test('what two hard links of one file were moves to both of their new names', as
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
 })
 
-test('a file that moved and cannot be read stays where it was until it can be, and is not sent then', async () => {
+test('a moved file that cannot be read stays in its old place until it can be, and is not sent again', async () => {
   const { root, area } = await openArea()
   const source = new SourceTree().write('old/a', 'AAAA').write('old/b', 'BBBB').write('log', 'LLLL')
   await push(area, source)
@@ -66,7 +66,7 @@ test('a file that moved and cannot be read stays where it was until it can be, a
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('files that are renamed and have another content trip the brake before any of them leaves', async () => {
+test('renamed files with other content trip the brake before any of them is removed', async () => {
   const { root, area } = await openArea()
   const source = new SourceTree()
   for (let i = 0; i < 250; i++) source.write(`d/f${String(i)}`, `content ${String(i).padStart(3, '0')}`)

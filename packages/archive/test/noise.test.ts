@@ -39,53 +39,59 @@ function picture (sizeBytes: number, headerBytes: number): Uint8Array {
 }
 
 describe.each(SIZES)('content of %i bytes', sizeBytes => {
-  test('is noise when it is encrypted, whatever it was', () => {
-    for (let round = 0; round < 200; round++) expect(isNoisy(samplesOf(encrypted(text(Math.min(sizeBytes, 20_000), round), round)))).toBe(true)
+  test('is noise if it is encrypted, whatever it was', () => {
+    for (let round = 0; round < 200; round++) {
+      expect(isNoisy(samplesOf(encrypted(text(Math.min(sizeBytes, 20_000), round), round)))).toBe(true)
+    }
   })
 
-  test('is plain and no noise when it is text or the same over and over', () => {
+  test('is plain and not noise if it is text or repeats one byte', () => {
     for (const content of [...Array.from({ length: 50 }, (_, from) => text(sizeBytes, from)), new Uint8Array(sizeBytes)]) {
       expect([isPlain(samplesOf(content)), isNoisy(samplesOf(content))]).toEqual([true, false])
     }
   })
 
-  test('is not plain when it was encrypted or compressed before', () => {
+  test('is not plain if it was encrypted or compressed before', () => {
     for (let round = 0; round < 50; round++) expect(isPlain(samplesOf(noise(sizeBytes, round)))).toBe(false)
   })
 })
 
-test.each([1000, 6144, 300_000])('%i bytes of numbers, or of a pattern of all bytes, are plain and no noise', sizeBytes => {
+test.each([1000, 6144, 300_000])('%i bytes of numbers, or of a pattern of all bytes, are plain and not noise', sizeBytes => {
   for (const content of [measurements(sizeBytes), new Uint8Array(sizeBytes).map((_, i) => i * 7)]) {
     expect([isPlain(samplesOf(content)), isNoisy(samplesOf(content))]).toEqual([true, false])
   }
 })
 
-test('a file whose beginning alone is encrypted is noisy, and so is one behind a readable note', () => {
+test('a file with only its beginning encrypted is noise, and so is an encrypted file after a readable note', () => {
   const whole = text(40_000)
   expect(isNoisy(samplesOf(Buffer.concat([encrypted(whole.subarray(0, 4096)), whole.subarray(4096)])))).toBe(true)
   expect(isNoisy(samplesOf(Buffer.concat([Buffer.from('YOUR FILES ARE ENCRYPTED '.repeat(40)), encrypted(whole)])))).toBe(true)
 })
 
-test('a picture with a long header is not plain, and base64 is no noise', () => {
+test('a picture with a long header is not plain, and base64 is not noise', () => {
   expect(isPlain(samplesOf(picture(200_000, 60_000)))).toBe(false)
   expect(isNoisy(samplesOf(Buffer.from(noise(30_000).toString('base64'))))).toBe(false)
 })
 
-test('a file too short to tell is plain, an empty one is nothing, and neither is noise', () => {
+test('a very short file is plain, an empty one is not, and neither is noise', () => {
   expect(isPlain([noise(60)])).toBe(true)
   expect(isPlain([new Uint8Array(0)])).toBe(false)
   expect(isNoisy([noise(60)])).toBe(false)
   expect(isNoisy([new Uint8Array(0)])).toBe(false)
 })
 
-test('the estimate stands in the order of what a compressor makes of it', () => {
-  const contents = [new Uint8Array(2048), text(2048), Buffer.from(noise(1536).toString('base64')), gzipSync(noise(4096)).subarray(100, 2148)]
+test('estimates are in the same order as the ratios of a compressor', () => {
+  const contents = [
+    new Uint8Array(2048), text(2048), Buffer.from(noise(1536).toString('base64')), gzipSync(noise(4096)).subarray(100, 2148),
+  ]
   const estimates = contents.map(content => estimateRatio(content))
   expect(estimates).toEqual([...estimates].sort((a, b) => a - b))
-  for (const [i, content] of contents.entries()) expect(Math.abs((estimates[i] ?? 0) - deflateRawSync(content).length / content.length)).toBeLessThan(0.2)
+  for (const [i, content] of contents.entries()) {
+    expect(Math.abs((estimates[i] ?? 0) - deflateRawSync(content).length / content.length)).toBeLessThan(0.2)
+  }
 })
 
-test('looks at six kilobytes of a file at most, each byte within it', () => {
+test('samples at most six kilobytes of a file, all within it', () => {
   for (const sizeBytes of [0, 1, 6143, 6144, 6145, 1 << 30]) {
     const ranges = sampleRanges(sizeBytes)
     expect(ranges.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)).toBeLessThanOrEqual(6144)

@@ -8,13 +8,13 @@ import { seededRandom } from '@filesync/protocol/testing'
 import { expect, test } from 'vitest'
 import { openArchive } from '../src/node/index.ts'
 import type { Area } from '../src/index.ts'
-import { describeFolder, describeSource, newArchive, newFolder } from './on-disk.ts'
-import { asPath, push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { describeFolder, describeSource, newArchive, newFolder } from './support/on-disk.ts'
+import { asPath, push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 const SEED = 20_261_123
 const ROUNDS = 12
-/** The kernel's clock for new files may be as far behind. */
+/** The kernel's clock for new files may lag by this much. */
 const TICK_MS = 15
 
 async function restored (area: Area, atMs: number): Promise<string[]> {
@@ -23,7 +23,7 @@ async function restored (area: Area, atMs: number): Promise<string[]> {
   return describeFolder(to)
 }
 
-/** Whatever a user does in a moment; what cannot be done is not done. */
+/** Makes a random change, if it is possible. */
 function change (source: SourceTree, next: (below: number) => number, serial: number): void {
   const path = (): string => Array.from({ length: 1 + next(3) }, () => 'abc'[next(3)] ?? 'a').join('/')
   const [one, two] = [path(), path()]
@@ -42,7 +42,7 @@ function change (source: SourceTree, next: (below: number) => number, serial: nu
   }
 }
 
-test.each([1, 2, 3, 4, 5, 6])('any state that was pushed comes back as it was, whatever became of it (seed %i)', async run => {
+test.each([1, 2, 3, 4, 5, 6])('any state that was pushed can be restored, whatever happened later (seed %i)', async run => {
   const area = await (await newArchive({ clock: systemClock })).area('laptop')
   const next = seededRandom(SEED + run).below
   const source = new SourceTree().write('stays', 'always')
@@ -57,7 +57,7 @@ test.each([1, 2, 3, 4, 5, 6])('any state that was pushed comes back as it was, w
   for (const { atMs, lines } of states) expect(await restored(area, atMs)).toEqual(lines)
 })
 
-test('what became a directory or a link, and what was exchanged, is brought back without what came later', async () => {
+test('what became a directory or a link or was exchanged is restored without what came later', async () => {
   const area = await (await newArchive({ clock: systemClock })).area('laptop')
   const source = new SourceTree().write('file', 'A').write('dir/a', 'B').write('x/1', '1').write('y/2', '2').write('k', 'k')
   await push(area, source)
@@ -76,7 +76,7 @@ test('what became a directory or a link, and what was exchanged, is brought back
   expect(describeFolder(one)).toEqual(['dir -> k'])
 })
 
-test('of an archive that was copied, or lost its index, nothing is left out', async () => {
+test('everything is restored from an archive that was copied or lost its index', async () => {
   const [root, copy] = [newFolder(), newFolder()]
   const source = new SourceTree().write('changed', 'first').write('gone/x', 'x').write('stays', 'stays').link('l', 'stays').mkdir('empty')
   const first = await newArchive({ root, clock: systemClock })
@@ -92,7 +92,14 @@ test('of an archive that was copied, or lost its index, nothing is left out', as
   spawnSync('cp', ['-a', `${root}/.`, copy])
   for (const lost of [false, true]) {
     if (lost) rmSync(join(copy, '.filesync/index'), { recursive: true })
-    const archive = await openArchive({ root: copy, clock: systemClock, keepMs: 30 * 86_400_000, deletions: 'mirror', reserveBytes: 0, signal: new AbortController().signal })
+    const archive = await openArchive({
+      root: copy,
+      clock: systemClock,
+      keepMs: 30 * 86_400_000,
+      deletions: 'mirror',
+      reserveBytes: 0,
+      signal: new AbortController().signal,
+    })
     try {
       const area = await archive.area('laptop')
       if (lost) await area.rebuild()

@@ -11,7 +11,12 @@ const ALL = 1000
 /** Directories with a link in each, except for those that end with `!`. */
 function structureOf (paths: readonly string[]): PendingStructure {
   const directories = paths.map((path, number) => new ComparedDirectory({
-    number, directory: path.replace('!', '') as RelativePath, isNew: true, listing: { bytes: LINK, start: 0, end: LINK.length }, wanted: [], structure: path.endsWith('!') ? [] : [0],
+    number,
+    directory: path.replace('!', '') as RelativePath,
+    isNew: true,
+    listing: { bytes: LINK, start: 0, end: LINK.length },
+    wanted: [],
+    structure: path.endsWith('!') ? [] : [0],
   }))
   return new PendingStructure(directories, new Map(directories.map(({ directory }, owner) => [directory, owner])))
 }
@@ -22,7 +27,7 @@ const sectionIn = (directory: string): Section => (
 const directoriesOf = (sections: readonly Section[]): string[] => sections.map(({ directory }) => directory)
 
 describe('PendingStructure', () => {
-  it('gives what makes the directories of a batch, from the top, and each section once', () => {
+  it('returns the sections that make the directories of a batch, from the top, each once', () => {
     const structure = structureOf(['', 'b', 'b/c', 'a'])
     expect(directoriesOf(structure.takeFor([sectionIn('b/c/d'), sectionIn('b')], ALL))).toEqual(['', 'b', 'b/c'])
     expect(directoriesOf(structure.takeFor([sectionIn('b/c/d'), sectionIn('b/x')], ALL))).toEqual([])
@@ -30,14 +35,14 @@ describe('PendingStructure', () => {
     expect(structure.take(ALL)).toEqual([])
   })
 
-  it('needs nothing for files of the root, and of directories that stand already', () => {
+  it('returns nothing for files of the root and of existing directories', () => {
     const structure = structureOf(['', 'a'])
     expect(structure.takeFor([sectionIn('')], ALL)).toEqual([])
     expect(structure.takeFor([sectionIn('old/one')], ALL)).toEqual([])
     expect(directoriesOf(structure.take(ALL))).toEqual(['', 'a'])
   })
 
-  it('gives no more than it is asked for, and what is left the next time', () => {
+  it('returns no more than requested, and the rest the next time', () => {
     const structure = structureOf(['', 'a', 'a/b!', 'a/b/c', 'd!'])
     expect(directoriesOf(structure.takeFor([sectionIn('a/b/c/d')], 2))).toEqual(['', 'a'])
     expect(structure.isLeft).toBe(true)

@@ -4,11 +4,11 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import type { StagedFile } from '@filesync/protocol'
 import type { Archive } from '../src/index.ts'
 import { countArrived, noteFlushed, PartialMarks } from '../src/node/partial-marks.ts'
-import { describeFolder, describeSource, newArchive, newFolder } from './on-disk.ts'
-import { compareAll, push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { describeFolder, describeSource, newArchive, newFolder } from './support/on-disk.ts'
+import { compareAll, push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
-/** Pushes until so many files are said to be stored, and ends the process as far as the archive can tell. */
+/** Pushes until a number of files are reported as stored, and then closes the archive, as if the process had ended. */
 async function pushAndEnd (root: string, source: SourceTree, files: number): Promise<void> {
   const archive = await newArchive({ root })
   let stored = (): void => { /* set below */ }
@@ -23,14 +23,14 @@ async function pushAndEnd (root: string, source: SourceTree, files: number): Pro
   })).rejects.toMatchObject({ code: 'ABORTED' })
 }
 
-/** As a power cut leaves a file of which nothing but its size and time got to the disk. */
+/** Leaves a file as a power cut does if only its size and time reached the disk. */
 function lose (path: string): void {
   const { size, mtimeNs } = statSync(path, { bigint: true })
   writeFileSync(path, new Uint8Array(Number(size)))
   utimesSync(path, Number(mtimeNs) / 1e9, Number(mtimeNs) / 1e9)
 }
 
-test('a file that was placed in an unfinished batch, and lost what it held, is asked for again', async () => {
+test('a file that was placed in an unfinished batch and lost its content is requested again', async () => {
   const root = newFolder()
   const source = new SourceTree().write('placed', 'what arrived').write('late', 'x')
   await pushAndEnd(root, source, 1)
@@ -42,7 +42,7 @@ test('a file that was placed in an unfinished batch, and lost what it held, is a
   expect((await area.verify()).problems).toEqual([])
 })
 
-test('a file that lost what it held is asked for again, also where the client went back to what was there before', async () => {
+test('a file that lost its content is requested again, even if the client went back to the content before', async () => {
   const root = newFolder()
   const before = new SourceTree().write('placed', 'at first')
   const first = await newArchive({ root })
@@ -60,7 +60,7 @@ const PIECE_BYTES = 100_000
 const LARGE = new Uint8Array(5 * MIB).map((_, i) => 1 + (i * 13 + (i >> 9)) % 255)
 const SOURCE = new SourceTree().write('large', LARGE)
 
-/** The names of the unfinished file and of what is noted beside it. */
+/** The paths of the partial and of its marks file. */
 function partialIn (root: string): { readonly partial: string, readonly marks: string } {
   const folder = join(root, '.filesync/partial/laptop')
   const [partial = '', marks = ''] = readdirSync(folder).sort()
@@ -84,7 +84,7 @@ function overwrite (path: string, bytes: Uint8Array, position: number): void {
   closeSync(fd)
 }
 
-/** The next sync goes on where it can, and comes to the end without a problem. */
+/** Expects the next sync to resume at an offset, and to finish without a problem. */
 async function expectResumedAt (root: string, offset: number): Promise<void> {
   const second = await push(await (await newArchive({ root })).area('laptop'), SOURCE)
   expect(second.tasks).toEqual([[0, 0, 'RESUME', offset]])
@@ -93,7 +93,7 @@ async function expectResumedAt (root: string, offset: number): Promise<void> {
   expect(readdirSync(join(root, '.filesync/partial/laptop'))).toEqual([])
 }
 
-test('what is missing in an unfinished file after a power cut is sent again, and the file is whole at once', async () => {
+test('what a partial lost in a power cut is sent again, and the file is complete in the same sync', async () => {
   const root = newFolder()
   const archive = await newArchive({ root })
   await beginLarge(archive, root, 3.5 * MIB)
@@ -102,7 +102,7 @@ test('what is missing in an unfinished file after a power cut is sent again, and
   await expectResumedAt(root, 2 * MIB)
 })
 
-test('of an unfinished file of which the length alone got to the disk, nothing counts', async () => {
+test('nothing counts of a partial if only its length reached the disk', async () => {
   const root = newFolder()
   const archive = await newArchive({ root })
   await beginLarge(archive, root, 1.5 * MIB)
@@ -113,7 +113,7 @@ test('of an unfinished file of which the length alone got to the disk, nothing c
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(SOURCE))
 })
 
-test('all whole spans of an unfinished file count after a process that was killed', async () => {
+test('all complete spans of a partial count after its process was killed', async () => {
   const root = newFolder()
   const archive = await newArchive({ root })
   await beginLarge(archive, root, 3.5 * MIB)
@@ -135,7 +135,7 @@ test('a large file that arrives alone is flushed every few seconds', async () =>
   await vi.waitUntil(() => flushedBytes() >= 2 * MIB, { timeout: 10_000 })
 })
 
-test('what was noted of a large file goes with the next sync after the one that stored it', async () => {
+test('the marks of a large file are removed by the next sync after the one that stored it', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')
   await push(area, SOURCE, { end: 'abandon' })
@@ -144,7 +144,7 @@ test('what was noted of a large file goes with the next sync after the one that 
   expect(readdirSync(join(root, '.filesync/partial/laptop'))).toEqual([])
 })
 
-test('what was flushed of an unfinished file counts as it is, and what came later as far as it is what arrived', () => {
+test('the flushed part of a partial counts without a check, and the rest as far as it is what arrived', () => {
   const folder = `${newFolder()}/`
   const [partial, marks] = [[folder, 'a'], [folder, 'a.marks']] as const
   const noting = new PartialMarks(marks)

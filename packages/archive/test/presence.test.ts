@@ -4,11 +4,11 @@ import { expect, test } from 'vitest'
 import { ROOT_PATH } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import type { Archive, OtherCopy } from '../src/index.ts'
-import { LoopDisk, mayMountImages } from './disks.ts'
-import { World } from './in-memory.ts'
-import { newArchive, newFolder } from './on-disk.ts'
-import { push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { LoopDisk, mayMountImages } from './support/disks.ts'
+import { World } from './support/in-memory.ts'
+import { newArchive, newFolder } from './support/on-disk.ts'
+import { push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 const AWAY = { code: 'ARCHIVE_UNAVAILABLE', message: expect.stringMatching(/archive that the server opened is no longer at/u) as unknown }
 
@@ -16,13 +16,13 @@ function copyOf (path: string, text: string): OtherCopy {
   return { path: path as OtherCopy['path'], kind: 'file', digest: hashBytes(new TextEncoder().encode(text)) }
 }
 
-/** Everything that an archive says of what it stores. */
+/** Every kind of answer that depends on what an archive stores. */
 async function everyAnswer (archive: Archive): Promise<(readonly [string, () => Promise<unknown>])[]> {
   const area = await archive.area('laptop')
   const source = new SourceTree().write('a', 'content')
   return [
     ['sync', () => push(area, source)],
-    ['preview', () => area.beginPlanRun()],
+    ['plan', () => area.beginPlanRun()],
     ['safe', () => area.checkSafe([copyOf('a', 'content')])],
     ['safe --fresh', () => area.checkSafe([copyOf('a', 'content')], { fresh: true })],
     ['verify', () => area.verify()],
@@ -36,7 +36,7 @@ async function expectAway (archive: Archive, away: object = AWAY): Promise<void>
   for (const [question, answer] of await everyAnswer(archive)) await expect(answer(), question).rejects.toMatchObject(away)
 }
 
-test('an archive that was exchanged for another directory answers nothing, and changes neither', async () => {
+test('an archive that was replaced by another directory answers nothing, and changes neither', async () => {
   const root = join(newFolder(), 'archive')
   const archive = await newArchive({ root })
   await push(await archive.area('laptop'), new SourceTree().write('a', 'content'))
@@ -69,7 +69,7 @@ test('an archive without its id, or with another one, answers nothing', async ()
 })
 
 // Mounting an image takes root.
-test.runIf(mayMountImages)('a disk that is mounted over the archive is noticed before any answer, and its room is not told for the room of the archive', async () => {
+test.runIf(mayMountImages)('a disk mounted over the archive is detected before any answer, and its room is not reported', async () => {
   const disk = new LoopDisk()
   const archive = await newArchive({ root: disk.at })
   const source = new SourceTree().write('a', 'content')
@@ -84,7 +84,7 @@ test.runIf(mayMountImages)('a disk that is mounted over the archive is noticed b
 })
 
 // Mounting an image takes root.
-test.runIf(mayMountImages)('a disk that is mounted while a sync runs keeps that sync from saying that all is stored', async () => {
+test.runIf(mayMountImages)('a disk mounted during a sync keeps that sync from reporting everything as stored', async () => {
   const disk = new LoopDisk()
   const area = await (await newArchive({ root: disk.at })).area('laptop')
   const syncing = push(area, new SourceTree().write('a', 'content'), { onSync: () => { disk.mount() } })
@@ -93,7 +93,7 @@ test.runIf(mayMountImages)('a disk that is mounted while a sync runs keeps that 
 })
 
 // The ioctl takes root and a file system that knows it.
-test.runIf(mayMountImages)('a disk that was pulled out answers nothing as safe, and nothing on it is taken for damaged', async ({ skip }) => {
+test.runIf(mayMountImages)('nothing on a disk that was pulled out is reported as safe or as damaged', async ({ skip }) => {
   const disk = new LoopDisk()
   disk.mount()
   const archive = await newArchive({ root: disk.at })
@@ -106,7 +106,7 @@ test.runIf(mayMountImages)('a disk that was pulled out answers nothing as safe, 
   expect(area.stat('a' as never)).toBeDefined()
 })
 
-test('what is read of a disk that does not answer is neither safe nor a finding', async () => {
+test('what is read from a disk that does not answer is neither safe nor damage', async () => {
   const world = new World()
   const area = await world.area()
   await push(area, new SourceTree().write('a', 'content'))
@@ -121,7 +121,7 @@ test('what is read of a disk that does not answer is neither safe nor a finding'
   expect(await area.checkSafe([copyOf('a', 'content')])).toMatchObject([{ verdict: 'altered' }])
 })
 
-test('only the archive that is expected is opened, and nothing is made at another place', async () => {
+test('only the expected archive is opened, and nothing is created in another directory', async () => {
   const root = join(newFolder(), 'archive')
   const archive = await newArchive({ root })
   const { id } = archive

@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import type { RelativePath } from '@filesync/protocol'
 import { expect, test } from 'vitest'
 import type { Area, MakeSignature, Sync } from '../src/index.ts'
-import { newArchive, newFolder } from './on-disk.ts'
-import { compareAll, push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { compareAll, push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
+import { storeArea } from './support/stored-area.ts'
+import type { StoredArea } from './support/stored-area.ts'
 
 const PATH = 'disk.img' as RelativePath
 const content = (first: number): Uint8Array => new Uint8Array(600_000).fill(first)
@@ -29,15 +30,11 @@ function signer (): Made {
   }
 }
 
-async function stored (): Promise<{ root: string, area: Area, source: SourceTree }> {
-  const root = newFolder()
-  const area = await (await newArchive({ root })).area('laptop')
-  const source = new SourceTree().write(PATH, content(1)).write('other', 'x')
-  await push(area, source)
-  return { root, area, source }
+async function stored (): Promise<StoredArea> {
+  return await storeArea(new SourceTree().write(PATH, content(1)).write('other', 'x'))
 }
 
-/** What a sync gets to know of the only file it wants, before it is given up. */
+/** The signature that a sync gets of the only file that it requests, before it is abandoned. */
 async function signatureAt (area: Area, source: SourceTree, { make }: Made): Promise<Uint8Array | 'NOT THERE' | undefined> {
   const sync = await area.beginSync()
   try {
@@ -50,7 +47,7 @@ async function signatureAt (area: Area, source: SourceTree, { make }: Made): Pro
   }
 }
 
-test('the copy of a changed file is signed once, and anew when it was replaced', async () => {
+test('the copy of a changed file is signed once, and again after it was replaced', async () => {
   const { area, source } = await stored()
   const made = signer()
   source.write(PATH, content(2))
@@ -63,7 +60,7 @@ test('the copy of a changed file is signed once, and anew when it was replaced',
   expect(made.calls).toEqual([600_000, 600_000])
 })
 
-test('what arrives with its signature is not read for it', async () => {
+test('a file that arrives with its signature is not read to sign it', async () => {
   const { area, source } = await stored()
   const made = signer()
   source.write(PATH, content(2))
@@ -94,7 +91,7 @@ test('large files that arrived whole are signed ahead, each once', async () => {
   expect(await area.signLarge(made.make, 600_000)).toBe(0)
 })
 
-test('a sync that begins is not held up by what is signed ahead', async () => {
+test('a sync is not delayed by signing ahead', async () => {
   const { area, source } = await stored()
   const made = signer()
   source.write(PATH, content(2))
@@ -105,7 +102,7 @@ test('a sync that begins is not held up by what is signed ahead', async () => {
   expect(await area.signLarge(made.make, 600_000)).toBe(1)
 })
 
-test('a copy that others changed is signed anew', async () => {
+test('a copy that others changed is signed again', async () => {
   const { root, area, source } = await stored()
   const made = signer()
   source.write(PATH, content(2))
@@ -116,7 +113,7 @@ test('a copy that others changed is signed anew', async () => {
   expect(made.calls).toEqual([300_000])
 })
 
-test('a new file, and one whose copy is gone from the disk, have nothing to be compared with', async () => {
+test('a new file, and one whose copy is missing from the disk, have no signature', async () => {
   const { root, area, source } = await stored()
   const made = signer()
   rmSync(join(root, 'laptop', PATH))
@@ -127,7 +124,7 @@ test('a new file, and one whose copy is gone from the disk, have nothing to be c
   expect(made.calls).toEqual([])
 })
 
-test('a difference that failed is not tried again against the same copy', async () => {
+test('a failed difference is not tried again against the same copy', async () => {
   const { area, source } = await stored()
   const made = signer()
   source.write(PATH, content(2))

@@ -4,13 +4,15 @@ import { tmpdir } from 'node:os'
 import { expect, onTestFinished, test } from 'vitest'
 import { ROOT_PATH } from '@filesync/protocol'
 import type { Archive } from '../src/index.ts'
-import { LoopDisk, mayMountImages, run } from './disks.ts'
-import { describeFolder, newArchive, newFolder, WallClock } from './on-disk.ts'
-import { push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { LoopDisk, mayMountImages, run } from './support/disks.ts'
+import { describeFolder, newArchive, newFolder, WallClock } from './support/on-disk.ts'
+import { push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
-/** An archive with two states of a file, on a disk that takes no changes any more. */
-async function onReadOnlyDisk (spoil: (root: string) => void = () => { /* all is well */ }): Promise<{ disk: LoopDisk, before: string[], betweenMs: number, archive: Archive }> {
+/** An archive with two states of a file, on a disk that is mounted read-only. */
+async function onReadOnlyDisk (
+  spoil: (root: string) => void = () => { /* all is well */ },
+): Promise<{ disk: LoopDisk, before: string[], betweenMs: number, archive: Archive }> {
   const disk = new LoopDisk()
   disk.mount()
   const clock = new WallClock(Date.now() - 60_000)
@@ -35,7 +37,7 @@ function text (directory: string, name: string): string {
 }
 
 // Mounting an image takes root, here and below.
-test.runIf(mayMountImages)('what is on a disk that is mounted read-only is listed, verified and restored, and nothing is left elsewhere', async () => {
+test.runIf(mayMountImages)('an archive on a read-only disk is listed, verified and restored, and leaves no temporary files', async () => {
   const scratch = newFolder()
   const saved = process.env['TMPDIR']
   process.env['TMPDIR'] = scratch
@@ -57,7 +59,7 @@ test.runIf(mayMountImages)('what is on a disk that is mounted read-only is liste
   expect(readdirSync(scratch)).toEqual([])
 })
 
-test.runIf(mayMountImages)('damage on a read-only disk is named each time, and said not to be recorded', async () => {
+test.runIf(mayMountImages)('damage on a read-only disk is reported each time, with the note that it is not recorded', async () => {
   const { archive } = await onReadOnlyDisk(root => { writeFileSync(join(root, 'laptop/d/b'), 'sane') })
   const area = await archive.area('laptop')
   const damage = [{ path: 'd/b', message: expect.stringContaining('not recorded') as unknown }]
@@ -75,7 +77,7 @@ test.runIf(mayMountImages)('a sync, a release and an open for writing are refuse
   await expect(newArchive({ root: disk.at })).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
 })
 
-test.runIf(mayMountImages)('several read at once, and nobody reads a read-only mount of an archive that a server writes to', async () => {
+test.runIf(mayMountImages)('several can read at once, but not a read-only mount of an archive that a server writes to', async () => {
   const { disk, archive } = await onReadOnlyDisk()
   const second = await newArchive({ root: disk.at, mustExist: true, mayBeReadOnly: true })
   await Promise.all([archive.close(), second.close()])
@@ -85,11 +87,15 @@ test.runIf(mayMountImages)('several read at once, and nobody reads a read-only m
   mkdirSync(join(mount, 'ro'))
   expect(run('mount', ['--bind', root, join(mount, 'ro')]) && run('mount', ['-o', 'remount,bind,ro', join(mount, 'ro')])).toBe(true)
   onTestFinished(() => { run('umount', ['-l', join(mount, 'ro')]) })
-  await expect(newArchive({ root: join(mount, 'ro'), mustExist: true, mayBeReadOnly: true })).rejects.toMatchObject({ code: 'STATE_IN_USE' })
+  await expect(newArchive({
+    root: join(mount, 'ro'),
+    mustExist: true,
+    mayBeReadOnly: true,
+  })).rejects.toMatchObject({ code: 'STATE_IN_USE' })
   await writing.close()
 })
 
-test.runIf(mayMountImages)('a sync that was cut off is told with what is restored from a read-only disk', async () => {
+test.runIf(mayMountImages)('a restore from a read-only disk reports a sync that was cut off', async () => {
   const disk = new LoopDisk()
   disk.mount()
   const writing = await newArchive({ root: disk.at })
@@ -97,7 +103,9 @@ test.runIf(mayMountImages)('a sync that was cut off is told with what is restore
   let closed: Promise<void> | undefined
   const source = new SourceTree().write('a', 'a')
   for (let i = 0; i < 200; i++) source.write(`f${String(i)}`, `content ${String(i)}`)
-  const cut = push(await writing.area('laptop'), source, { packBytes: 100, onSync: sync => { sync.onStored = () => { closed ??= writing.close() } } })
+  const cut = push(await writing.area('laptop'), source, { packBytes: 100, onSync: sync => {
+    sync.onStored = () => { closed ??= writing.close() }
+  } })
   await expect(cut).rejects.toMatchObject({ code: 'ABORTED' })
   await closed
   await disk.unmountWhole()

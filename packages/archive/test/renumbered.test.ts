@@ -27,10 +27,10 @@ async function compared (files: readonly FileEntry[]): Promise<Comparison> {
 
 test.each([
   ['one file beside others that kept theirs', [file('a', 1n, 600 * MIB), file('b', 2n, 600 * MIB)], [1]],
-  ['all files, if they are little', [file('a', 2n, MIB), file('b', 3n, MIB)], [0, 1]],
+  ['all files, if they are small', [file('a', 2n, MIB), file('b', 3n, MIB)], [0, 1]],
   ['all files, however large, beside none that kept theirs', [file('a', 2n, 200 * MIB), file('b', 3n, 200 * MIB)], [0, 1]],
   ['no empty file', [file('a', 2n, 0), file('b', 1n, 1)], []],
-])('the content is looked at of %s', async (_what, files, places) => {
+])('checks the content of %s', async (_what, files, places) => {
   const { directories, displaced, wantedBytes } = await compared(files)
   const [directory] = directories
   expect([...directory?.wanted ?? []]).toEqual(places)

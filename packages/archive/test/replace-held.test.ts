@@ -31,7 +31,7 @@ const SCRIPT = `
   console.log(held + ', ' + attempt() + ' ' + readFileSync(directory + 'old', 'utf8'))
 `
 
-test('a file that is held open is waited for and then refused, and nothing of the new one is lost; a read-only one is replaced', () => {
+test('replacing a file that is held open fails after retries and keeps the new one; a read-only file is replaced', () => {
   const directory = mkdtempSync(join(tmpdir(), 'filesync-replace-'))
   onTestFinished(() => { rmSync(directory, { recursive: true, force: true }) })
   const out = execFileSync(process.execPath, [

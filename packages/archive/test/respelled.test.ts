@@ -1,9 +1,9 @@
 import { foldKey, ROOT_PATH } from '@filesync/protocol'
 import { describe, expect, test } from 'vitest'
 import type { Sync } from '../src/index.ts'
-import { describeWanted, World } from './in-memory.ts'
-import { push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { describeWanted, World } from './support/in-memory.ts'
+import { push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 const FOLDS = { foldsNames: true, windowsNames: false }
 const [COMPOSED, DECOMPOSED] = ['caf\u00e9', 'cafe\u0301']
@@ -16,9 +16,13 @@ function spellings (): readonly [SourceTree, SourceTree] {
     tree.write(`early/${COMPOSED}`, 'menu').write(`late/${COMPOSED}`, 'late menu')
   }
   const [before, after] = trees
-  after.move('early/Same', 'early/SAME').move('early/Report', 'early/REPORT').move('late/Report', 'late/REPORT').move('late/Docs', 'late/DOCS')
+  after
+    .move('early/Same', 'early/SAME').move('early/Report', 'early/REPORT').move('late/Report', 'late/REPORT')
+    .move('late/Docs', 'late/DOCS')
   after.move(`early/${COMPOSED}`, `early/${DECOMPOSED}`).move(`late/${COMPOSED}`, `late/${DECOMPOSED}`)
-  after.write('early/REPORT', 'new report').write('late/REPORT', 'new late report').write('late/DOCS/page', 'new page').write(`early/${DECOMPOSED}`, 'new menu')
+  after
+    .write('early/REPORT', 'new report').write('late/REPORT', 'new late report').write('late/DOCS/page', 'new page')
+    .write(`early/${DECOMPOSED}`, 'new menu')
   return [before, after]
 }
 
@@ -32,14 +36,15 @@ const OLD_NAMES: readonly [string, readonly string[]][] = [
   ['moved away', []],
   ['not moved away, because it is in use,', ['Report', 'Same', 'Docs', COMPOSED]],
 ]
+const LONG = { timeout: 60_000 }
 const KEPT = ['early/Report', 'early/Same', `early/${COMPOSED}`, 'late/Docs/page', 'late/Report', `late/${COMPOSED}`]
 
 describe.each([
   ['all', () => false],
   // One directory is in the index then, while the journal is still needed for the other one.
   ['one directory of two', (path: string) => path.startsWith('late/')],
-])('where the store takes both spellings for one name, and %s of the files arrive', (_, withhold) => {
-  test.each(OLD_NAMES)('what was placed under the new spelling before a crash stays, though the old one was %s before', { timeout: 60_000 }, async (_, held) => {
+])('if the store folds names, and %s of the files arrive', (_, withhold) => {
+  test.each(OLD_NAMES)('files placed under the new spelling before a crash stay, if the old one was %s before', LONG, async (_, held) => {
     const [before, after] = spellings()
     let points = 0
     for (let at = 1; ; at++) {
@@ -47,11 +52,11 @@ describe.each([
       await push(await world.area(), before)
       world.clock.jump(1000)
       for (const name of held) world.store.held.add(name)
-      world.trouble = { at: world.calls + 1 + at, error: new Error('The process was killed.') }
+      world.failure = { at: world.calls + 1 + at, error: new Error('The process was killed.') }
       let stored = 0
       const onSync = (sync: Sync): void => { sync.onStored = ({ files, renamed }) => { stored = files + renamed } }
       const killed = await push(await world.area(), after, { packBytes: 1, withhold, onSync }).then(() => false, () => true)
-      world.trouble = undefined
+      world.failure = undefined
       world.store.held.clear()
       const where = `killed at call ${String(at)}`
       const area = await world.area()

@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { ROOT_PATH } from '@filesync/protocol'
 import type { Area } from '../src/index.ts'
-import { describeFolder, describeSource, newArchive, newFolder, WallClock } from './on-disk.ts'
-import { asPath, push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { describeFolder, describeSource, newArchive, newFolder, WallClock } from './support/on-disk.ts'
+import { asPath, push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 const STEP_MS = 60_000
 
@@ -17,10 +17,12 @@ async function restored (area: Area, atMs: number, path = ''): Promise<string[]>
   return describeFolder(to)
 }
 
-test('directories and files come back with the modes and times of the moment, also those that were removed or opened to others since', async () => {
+test('directories and files are restored with their former modes and times, even if removed or made public since', async () => {
   const clock = new WallClock(Date.now())
   const area = await (await newArchive({ clock })).area('laptop')
-  const source = new SourceTree().mkdir('private', 0o700).write('private/diary', 'secret', 0o600).mkdir('opened', 0o700).write('opened/f', 'x', 0o400).mkdir('empty', 0o711).write('k', 'k')
+  const source = new SourceTree()
+    .mkdir('private', 0o700).write('private/diary', 'secret', 0o600).mkdir('opened', 0o700).write('opened/f', 'x', 0o400)
+    .mkdir('empty', 0o711).write('k', 'k')
   await push(area, source)
   const [atMs, lines] = [clock.nowMs(), describeSource(source)]
   clock.advance(STEP_MS)
@@ -34,7 +36,7 @@ test('directories and files come back with the modes and times of the moment, al
   expect((await restored(area, atMs, 'private/diary'))[0]).toMatch(/^private\/ 700 /u)
 })
 
-test('a file that moved and was given a second name is restored where it was, and nowhere else', async () => {
+test('a file that was moved and linked is restored in its former place only', async () => {
   const clock = new WallClock(Date.now())
   const area = await (await newArchive({ clock })).area('laptop')
   const source = new SourceTree().write('k', 'k').write('p/f', 'x').mkdir('q')
@@ -51,7 +53,7 @@ test('a file that moved and was given a second name is restored where it was, an
   expect(await restored(area, atMs)).toEqual(lines)
 })
 
-test('the time that is shown of a version brings it back, and the next millisecond what replaced it', async () => {
+test('the time shown for a version restores it, and the next millisecond restores what replaced it', async () => {
   const clock = new WallClock(Date.now())
   const area = await (await newArchive({ clock })).area('laptop')
   const source = new SourceTree().write('changed', 'first').write('removed', 'was')
@@ -67,7 +69,9 @@ test('the time that is shown of a version brings it back, and the next milliseco
       clock.advance(STEP_MS)
     },
   })
-  const names = async (atMs: number): Promise<string[]> => (await restored(area, atMs)).map(line => line.split(' ')[0] + (line.includes(Buffer.from('first').toString('base64')) ? ' first' : ''))
+  const first = Buffer.from('first').toString('base64')
+  const nameOf = (line: string): string => line.split(' ')[0] + (line.includes(first) ? ' first' : '')
+  const names = async (atMs: number): Promise<string[]> => (await restored(area, atMs)).map(nameOf)
   const until = new Map((await area.versions(ROOT_PATH)).map(({ path, untilMs }) => [path as string, untilMs]))
   expect(await names(until.get('changed') ?? 0)).toEqual(['changed first', 'removed'])
   expect(await names((until.get('changed') ?? 0) + 1)).toEqual(['changed', 'removed'])
@@ -76,7 +80,7 @@ test('the time that is shown of a version brings it back, and the next milliseco
   expect(await names((until.get('removed') ?? 0) + 1)).toEqual(['changed'])
 })
 
-test('a sync that ends early gives no directory a mode that it does not remember', async () => {
+test('a sync that ends early sets no mode of a directory that the history does not record', async () => {
   const [root, clock] = [newFolder(), new WallClock(Date.now())]
   const area = await (await newArchive({ root, clock })).area('laptop')
   const source = new SourceTree().mkdir('d', 0o755).write('d/f', 'x')
@@ -84,13 +88,14 @@ test('a sync that ends early gives no directory a mode that it does not remember
   clock.advance(STEP_MS)
   Object.assign(source.at('d'), { mode: 0o700 })
   await push(area, source.write('new', 'y'), { end: 'abandon' })
-  expect((await restored(area, clock.nowMs())).map(line => line.split(' ').slice(0, 2).join(' '))).toEqual(describeFolder(join(root, 'laptop')).map(line => line.split(' ').slice(0, 2).join(' ')))
+  const modes = (lines: readonly string[]): string[] => lines.map(line => line.split(' ').slice(0, 2).join(' '))
+  expect(modes(await restored(area, clock.nowMs()))).toEqual(modes(describeFolder(join(root, 'laptop'))))
   clock.advance(STEP_MS)
   await push(area, source)
   expect(await restored(area, clock.nowMs())).toEqual(describeSource(source))
 })
 
-test('a directory that is there already and wider than it was is narrowed', async () => {
+test('an existing directory with a wider mode is restricted', async () => {
   const clock = new WallClock(Date.now())
   const area = await (await newArchive({ clock })).area('laptop')
   await push(area, new SourceTree().mkdir('private', 0o700).write('private/diary', 'secret', 0o600))
@@ -102,13 +107,16 @@ test('a directory that is there already and wider than it was is narrowed', asyn
   expect(statSync(join(to, 'private')).mode & 0o777).toBe(0o700)
 })
 
-// Who may do everything is not hindered by modes, so another user restores.
-test('a second restore over directories that nobody may write to succeeds', () => {
+// Modes do not restrict root, so another user restores.
+test('a second restore over directories without write permission succeeds', () => {
   const folder = newFolder()
   const isRoot = process.getuid?.() === 0
   if (isRoot) chownSync(folder, 65_534, 65_534)
-  const child = fileURLToPath(new URL('./restore-twice.ts', import.meta.url))
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--conditions=@filesync/source', child, folder], { encoding: 'utf8', ...(isRoot && { uid: 65_534, gid: 65_534 }) })
+  const child = fileURLToPath(new URL('./support/restore-twice.ts', import.meta.url))
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--conditions=@filesync/source', child, folder], {
+    encoding: 'utf8',
+    ...(isRoot && { uid: 65_534, gid: 65_534 }),
+  })
   expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' })
   expect(JSON.parse(stdout)).toEqual([{ files: 2, failures: [] }, { files: 2, failures: [] }, { files: 2, failures: [] }])
 })

@@ -5,27 +5,27 @@ import { ManualClock } from '@filesync/protocol/testing'
 import { ReopeningArchive } from '../src/index.ts'
 import type { Archive } from '../src/index.ts'
 import { memoryArchive, MemoryIndex, MemoryStore } from '../src/testing/index.ts'
-import { LoopDisk, mayMountImages } from './disks.ts'
-import { describeFolder, describeSource, newArchive } from './on-disk.ts'
-import { push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { LoopDisk, mayMountImages } from './support/disks.ts'
+import { describeFolder, describeSource, newArchive } from './support/on-disk.ts'
+import { push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 const GONE = new FileSyncError('ARCHIVE_UNAVAILABLE', 'The disk is gone.')
 
-/** An archive in memory whose disk is pulled out by setting `trouble`. */
+/** An archive in memory whose disk is pulled out by setting `failure`. */
 class Cable {
   readonly clock = new ManualClock()
   readonly log: string[] = []
-  trouble: Error | undefined
+  failure: Error | undefined
   opened = 1
   closed = 0
   /** Keeps an archive that is closed from ever being closed. */
   hangs = false
-  readonly #store = new MemoryStore({ hash: hashBytes, clock: this.clock, before: () => { if (this.trouble !== undefined) throw this.trouble } })
+  readonly #store = new MemoryStore({ hash: hashBytes, clock: this.clock, before: () => { this.#throwIfGone() } })
   readonly #index = new MemoryIndex()
   readonly archive: ReopeningArchive = new ReopeningArchive(this.#open(), {
     reopen: async () => {
-      if (this.trouble !== undefined) throw this.trouble
+      this.#throwIfGone()
       this.opened++
       return await Promise.resolve(this.#open())
     },
@@ -33,6 +33,10 @@ class Cable {
     onUnavailable: ({ message }) => { this.log.push(`away: ${message}`) },
     onAvailable: () => { this.log.push('back') },
   })
+
+  #throwIfGone (): void {
+    if (this.failure !== undefined) throw this.failure
+  }
 
   #open (): Archive {
     const archive = memoryArchive({ hash: hashBytes, clock: this.clock, store: this.#store, index: this.#index })
@@ -50,12 +54,12 @@ async function turn (): Promise<void> {
   for (let i = 0; i < 50; i++) await Promise.resolve()
 }
 
-test('an archive that goes away is closed and says so, and is opened again by itself when it is back', async () => {
+test('an archive that disappears is closed and reported, and opened again when it is back', async () => {
   const cable = new Cable()
   const { archive, clock } = cable
   await push(await archive.area('laptop'), new SourceTree().write('a', 'a'))
   expect(archive.areas()).toEqual(['laptop'])
-  cable.trouble = GONE
+  cable.failure = GONE
   await expect(archive.ensurePresent('path')).rejects.toBe(GONE)
   await expect(archive.area('laptop')).rejects.toBe(GONE)
   await expect(archive.room()).rejects.toBe(GONE)
@@ -64,30 +68,31 @@ test('an archive that goes away is closed and says so, and is opened again by it
   clock.advance(60_000)
   await turn()
   expect(cable.log).toEqual(['away: The disk is gone.'])
-  cable.trouble = undefined
+  cable.failure = undefined
   clock.advance(3_000)
   await turn()
   expect(cable.log).toEqual(['away: The disk is gone.', 'back'])
   expect([cable.opened, archive.unavailable]).toEqual([2, undefined])
-  expect(await push(await archive.area('laptop'), new SourceTree().write('a', 'a').write('b', 'b'))).toMatchObject({ asked: ['b'], problems: [] })
+  const changed = new SourceTree().write('a', 'a').write('b', 'b')
+  expect(await push(await archive.area('laptop'), changed)).toMatchObject({ asked: ['b'], problems: [] })
 })
 
-test('an archive that is back already is opened before the next answer, once for all who ask', async () => {
+test('an archive that is back is opened before the next answer, once for all callers', async () => {
   const cable = new Cable()
-  cable.trouble = GONE
+  cable.failure = GONE
   await expect(cable.archive.ensurePresent('path')).rejects.toBe(GONE)
-  cable.trouble = undefined
+  cable.failure = undefined
   await Promise.all([cable.archive.ensurePresent('path'), cable.archive.ensurePresent('disk'), cable.archive.room()])
   expect(cable.opened).toBe(2)
 })
 
-test('a disk that never answers does not keep the archive from being opened again, nor the server from ending', async () => {
+test('a disk that hangs prevents neither opening the archive again nor closing it', async () => {
   const cable = new Cable()
-  cable.trouble = GONE
+  cable.failure = GONE
   cable.hangs = true
   const asked = cable.archive.ensurePresent('path')
   await turn()
-  cable.trouble = undefined
+  cable.failure = undefined
   cable.clock.advance(5_000)
   await asked
   expect(cable.opened).toBe(2)
@@ -98,22 +103,27 @@ test('a disk that never answers does not keep the archive from being opened agai
 
 test('an archive that is closed while it is away is not opened again', async () => {
   const cable = new Cable()
-  cable.trouble = GONE
+  cable.failure = GONE
   await expect(cable.archive.ensurePresent('path')).rejects.toBe(GONE)
   await cable.archive.close()
-  cable.trouble = undefined
+  cable.failure = undefined
   cable.clock.advance(60_000)
   await turn()
   expect([cable.opened, cable.closed]).toEqual([1, 1])
 })
 
 // Mounting an image takes root, and the ioctl a file system that knows it.
-test.runIf(mayMountImages)('a disk that is pulled out and plugged in again is closed and opened, and what runs meanwhile is cut off', async ({ skip }) => {
+test.runIf(mayMountImages)('an archive is closed when its disk is pulled out, and opened again when it is back', async ({ skip }) => {
   const disk = new LoopDisk()
   disk.mount()
   const clock = new ManualClock()
   const first = await newArchive({ root: disk.at })
-  const archive = new ReopeningArchive(first, { reopen: () => newArchive({ root: disk.at, expectedId: first.id }), clock, onUnavailable () { /* asked for */ }, onAvailable () { /* asked for */ } })
+  const archive = new ReopeningArchive(first, {
+    reopen: () => newArchive({ root: disk.at, expectedId: first.id }),
+    clock,
+    onUnavailable () { /* asked for */ },
+    onAvailable () { /* asked for */ },
+  })
   const source = new SourceTree().write('a', 'a')
   await push(await archive.area('laptop'), source)
   const area = await archive.area('laptop')
@@ -122,7 +132,10 @@ test.runIf(mayMountImages)('a disk that is pulled out and plugged in again is cl
   await expect(archive.ensurePresent('disk')).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE' })
   // Nothing of it is held open any more.
   await disk.unmountWhole()
-  await expect(archive.ensurePresent('path')).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE', message: expect.stringContaining('--accept-archive') as unknown })
+  await expect(archive.ensurePresent('path')).rejects.toMatchObject({
+    code: 'ARCHIVE_UNAVAILABLE',
+    message: expect.stringContaining('--accept-archive') as unknown,
+  })
   disk.mount()
   await archive.ensurePresent('disk')
   expect(await push(await archive.area('laptop'), source)).toMatchObject({ asked: ['b'], problems: [] })

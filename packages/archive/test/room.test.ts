@@ -3,13 +3,15 @@ import { hashBytes } from '@filesync/protocol/node'
 import type { RelativePath } from '@filesync/protocol'
 import type { Area } from '../src/index.ts'
 import { memoryArchive, MemoryIndex, MemoryStore } from '../src/testing/index.ts'
-import { WallClock } from './on-disk.ts'
-import { push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { WallClock } from './support/on-disk.ts'
+import { push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 const bytes = (count: number): Uint8Array => new Uint8Array(count)
 
-async function areaWith (settings: { readonly quotaBytes?: number, readonly mode?: 'mirror' | 'archive', readonly freeBytes?: number }): Promise<Area> {
+async function areaWith (
+  settings: { readonly quotaBytes?: number, readonly mode?: 'mirror' | 'archive', readonly freeBytes?: number },
+): Promise<Area> {
   const clock = new WallClock(Date.now())
   const { freeBytes, ...rest } = settings
   const store = new MemoryStore({ hash: hashBytes, clock, ...(freeBytes !== undefined && { freeBytes }) })
@@ -18,37 +20,49 @@ async function areaWith (settings: { readonly quotaBytes?: number, readonly mode
 
 const noRoom = (path: string, why: RegExp): unknown => ({ path, code: 'NO_ROOM', message: expect.stringMatching(why) as unknown })
 
-test('a mirror may become as large as its quota, to the byte, and what would be more is named', async () => {
+test('a mirror may grow to its quota, to the byte, and files beyond it are problems', async () => {
   const area = await areaWith({ quotaBytes: 1000 })
   const source = new SourceTree().write('a', bytes(400)).write('d/b', bytes(600))
   expect((await push(area, source)).files).toBe(2)
   source.write('c', bytes(1))
-  expect(await push(area, source)).toMatchObject({ asked: [], files: 0, problems: [noRoom('c', /it would add 1 B, and the quota leaves 0 B.*--quota/u)], problemCount: 1 })
+  expect(await push(area, source)).toMatchObject({
+    asked: [],
+    files: 0,
+    problems: [noRoom('c', /it would add 1 B, and the quota leaves 0 B.*--quota/u)],
+    problemCount: 1,
+  })
   // The client helps itself by removing something.
   source.write('a', bytes(399))
   expect(await push(area, source)).toMatchObject({ files: 2, problems: [] })
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('one file that does not fit keeps nothing else from being stored, whatever limits the room', async () => {
+test('a file that does not fit does not keep others from being stored, whatever limits the room', async () => {
   for (const settings of [{ quotaBytes: 1000 }, { freeBytes: 1000 }]) {
     const area = await areaWith(settings)
-    const source = new SourceTree().write('d/video', bytes(5000)).write('d/thesis', bytes(10)).write('film', bytes(991)).write('z', bytes(900))
+    const source = new SourceTree()
+      .write('d/video', bytes(5000)).write('d/thesis', bytes(10)).write('film', bytes(991)).write('z', bytes(900))
     const first = await push(area, source)
     expect(first).toMatchObject({ asked: ['z', 'd/thesis'], files: 2, problemCount: 2 })
-    expect(first.problems).toEqual([noRoom('film', /(needs|would add) 991 B.*90 B/u), noRoom('d/video', /(needs|would add) 5.00 kB.*90 B/u)])
+    expect(first.problems).toEqual([
+      noRoom('film', /(needs|would add) 991 B.*90 B/u), noRoom('d/video', /(needs|would add) 5.00 kB.*90 B/u),
+    ])
     expect(area.stat('d/thesis' as RelativePath)?.sizeBytes).toBe(10)
     // Nothing was forgotten of them, and the same are chosen again.
     if ('quotaBytes' in settings) expect(await push(area, source)).toMatchObject({ asked: [], problemCount: 2, problems: first.problems })
   }
 })
 
-test('a file that does not fit leaves what it was to replace in its place, whether file or directory', async () => {
+test('a file that does not fit leaves the file or directory that it was to replace', async () => {
   const area = await areaWith({ quotaBytes: 1000 })
   const source = new SourceTree().write('a', bytes(300)).write('kind/x', bytes(200)).write('kind/y', bytes(100))
   await push(area, source)
   source.write('a', bytes(900)).remove('kind').write('kind', bytes(5000)).write('new', bytes(400))
-  expect(await push(area, source)).toMatchObject({ asked: ['new'], deleted: 0, problems: [noRoom('a', /600 B|900 B/u), noRoom('kind', /5.00 kB/u)] })
+  expect(await push(area, source)).toMatchObject({
+    asked: ['new'],
+    deleted: 0,
+    problems: [noRoom('a', /600 B|900 B/u), noRoom('kind', /5.00 kB/u)],
+  })
   expect(['a', 'kind/x', 'kind/y', 'new'].map(path => area.stat(path as RelativePath)?.sizeBytes)).toEqual([300, 200, 100, 400])
   expect((await area.verify()).problems).toEqual([])
   // In the place of the directory there is room for what the directory frees.
@@ -57,7 +71,7 @@ test('a file that does not fit leaves what it was to replace in its place, wheth
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('a file that becomes smaller is stored in a mirror that is beyond its quota', async () => {
+test('a smaller version of a file is stored in a mirror that exceeds its quota', async () => {
   const clock = new WallClock(Date.now())
   const store = new MemoryStore({ hash: hashBytes, clock })
   const index = new MemoryIndex()
@@ -68,7 +82,7 @@ test('a file that becomes smaller is stored in a mirror that is beyond its quota
   expect(await push(await opened(1000), source)).toMatchObject({ asked: ['a'], problems: [noRoom('c', /leaves 0 B/u)] })
 })
 
-test('what is deleted or moved makes room, and what an incomplete scan did not see does not', async () => {
+test('deletions and moves make room, but files that an incomplete scan did not see do not', async () => {
   const area = await areaWith({ quotaBytes: 1000 })
   const source = new SourceTree().write('a', bytes(900))
   await push(area, source)

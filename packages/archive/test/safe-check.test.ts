@@ -1,61 +1,61 @@
-import { appendFileSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statfsSync, statSync, utimesSync, writeFileSync, writeSync, closeSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, rmSync, statfsSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { hashBytes } from '@filesync/protocol/node'
-import type { Area, SafeCheckResult, OtherCopy } from '../src/index.ts'
-import { newArchive, newFolder } from './on-disk.ts'
-import { asPath, push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import type { OtherCopy, SafeCheckResult } from '../src/index.ts'
+import { newArchive } from './support/on-disk.ts'
+import { asPath, push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
+import { flipBit, storeArea } from './support/stored-area.ts'
+import type { StoredArea } from './support/stored-area.ts'
 
-const file = (path: string, content: string | Uint8Array): OtherCopy => ({ path: asPath(path), kind: 'file', digest: hashBytes(Buffer.from(content)) })
+const file = (path: string, content: string | Uint8Array): OtherCopy => ({
+  path: asPath(path),
+  kind: 'file',
+  digest: hashBytes(Buffer.from(content)),
+})
 const link = (path: string, target: string): OtherCopy => ({ path: asPath(path), kind: 'symlink', digest: hashBytes(Buffer.from(target)) })
-const verdicts = (attested: readonly SafeCheckResult[]): string[] => attested.map(({ verdict }) => verdict)
+const verdicts = (results: readonly SafeCheckResult[]): string[] => results.map(({ verdict }) => verdict)
 
-async function stored (root = newFolder()): Promise<{ area: Area, source: SourceTree, at: (path: string) => string }> {
-  const area = await (await newArchive({ root })).area('laptop')
-  const source = new SourceTree().write('top', 'one').write('d/a', 'two').write('d/b', 'three').write('d/empty', '').link('d/l', 'a').link('out', '/etc')
-  await push(area, source)
-  return { area, source, at: path => join(root, 'laptop', path) }
+async function stored (): Promise<StoredArea> {
+  return await storeArea(new SourceTree()
+    .write('top', 'one').write('d/a', 'two').write('d/b', 'three').write('d/empty', '').link('d/l', 'a').link('out', '/etc'))
 }
 
-/** Changes one bit of a file and nothing that `stat` tells. */
-function flipBit (path: string): void {
-  const mtimeSeconds = Number(statSync(path, { bigint: true }).mtimeNs) / 1e9
-  const content = readFileSync(path)
-  content[content.length >> 1] = (content[content.length >> 1] ?? 0) ^ 1
-  const fd = openSync(path, 'r+')
-  writeSync(fd, content, 0, content.length, 0)
-  closeSync(fd)
-  utimesSync(path, mtimeSeconds, mtimeSeconds)
-}
-
-describe('an answer whether copies are safe', () => {
-  test('is yes for what is held, file by file and in the order of the question', async () => {
+describe('a safe check', () => {
+  test('answers file by file, in the order of the question', async () => {
     const { area } = await stored()
-    const answers = await area.checkSafe([file('d/b', 'three'), file('top', 'two'), link('d/l', 'a'), file('d/empty', ''), file('d/c', ''), file('no/where', 'x'), file('d/a', 'two')])
+    const answers = await area.checkSafe([
+      file('d/b', 'three'), file('top', 'two'), link('d/l', 'a'), file('d/empty', ''), file('d/c', ''), file('no/where', 'x'),
+      file('d/a', 'two'),
+    ])
     expect(verdicts(answers)).toEqual(['safe', 'different', 'safe', 'safe', 'absent', 'absent', 'safe'])
     expect(answers[0]?.storedAtMs).toBe(area.stat(asPath('d/b'))?.storedAtMs)
     expect(answers[0]).not.toHaveProperty('verifiedAtMs')
   })
 
-  test('is no for another kind of thing, and for a link that is noted but not made', async () => {
+  test('is negative for another kind of entry, and for a link that is only in the index', async () => {
     const { area } = await stored()
-    expect(verdicts(await area.checkSafe([file('d', 'x'), link('top', 'one'), file('d/l', 'a'), link('d/l', 'b'), link('out', '/etc')]))).toEqual(['different', 'different', 'different', 'different', 'absent'])
+    expect(verdicts(await area.checkSafe([
+      file('d', 'x'), link('top', 'one'), file('d/l', 'a'), link('d/l', 'b'), link('out', '/etc'),
+    ]))).toEqual(['different', 'different', 'different', 'different', 'absent'])
   })
 
-  test('is no for what others changed or removed in the archive, before anything noticed', async () => {
+  test('detects what others changed or removed in the archive before anything else noticed', async () => {
     const { area, source, at } = await stored()
     appendFileSync(at('d/a'), ' and more')
     rmSync(at('top'))
     utimesSync(at('d/b'), 1_700_000_061, 1_700_000_061)
     writeFileSync(at('d/empty'), '')
     rmSync(at('d/l'))
-    expect(verdicts(await area.checkSafe([file('d/a', 'two'), file('top', 'one'), file('d/b', 'three'), file('d/empty', ''), link('d/l', 'a')]))).toEqual(Array(5).fill('altered'))
+    expect(verdicts(await area.checkSafe([
+      file('d/a', 'two'), file('top', 'one'), file('d/b', 'three'), file('d/empty', ''), link('d/l', 'a'),
+    ]))).toEqual(Array(5).fill('altered'))
     expect((await push(area, source)).asked.sort()).toEqual(['d/a', 'd/b', 'd/empty', 'top'])
   })
 
-  test('finds a flipped bit where the copies are read again, and has the file sent again', async () => {
+  test('finds a flipped bit if the copies are read again, and requests the file again', async () => {
     const { area, source, at } = await stored()
     flipBit(at('d/b'))
     const question = [file('d/a', 'two'), file('d/b', 'three'), link('d/l', 'a')]
@@ -72,7 +72,7 @@ describe('an answer whether copies are safe', () => {
     expect(verdicts(await area.checkSafe(question, { fresh: true }))).toEqual(['safe', 'safe', 'safe'])
   })
 
-  test('does not wait for a sync, and what it found damaged meanwhile is sent again behind it', async () => {
+  test('does not wait for a sync, and what it found damaged meanwhile is sent again afterwards', async () => {
     const { area, source, at } = await stored()
     flipBit(at('top'))
     const sync = await area.beginSync()
@@ -83,20 +83,22 @@ describe('an answer whether copies are safe', () => {
     expect((await push(area, source)).asked).toEqual(['top'])
   })
 
-  test('ends with its signal', async () => {
+  test('stops when its signal is aborted', async () => {
     const { area } = await stored()
     await expect(area.checkSafe([file('top', 'one')], { signal: AbortSignal.abort(new Error('gone')) })).rejects.toThrow('gone')
   })
 
-  // A file system on a disk, where there is one: in memory there is no way past the cache.
-  test.skipIf(!existsSync('/proc/self/fd'))('comes from the disk where the file system allows it, whatever the size of the file', async () => {
+  // On a real disk if possible: a file system in memory cannot bypass the cache.
+  test.skipIf(!existsSync('/proc/self/fd'))('reads from the disk if the file system allows it, whatever the size of the file', async () => {
     const root = mkdtempSync(join(process.env['FILESYNC_TEST_DISK'] ?? tmpdir(), 'filesync-archive-'))
     onTestFinished(() => { rmSync(root, { recursive: true, force: true }) })
     const area = await (await newArchive({ root })).area('laptop')
     const large = new Uint8Array(8 * 1024 * 1024 + 4097).map((_, i) => i * 31 + (i >> 9))
     const exact = large.slice(0, 8 * 1024 * 1024)
     await push(area, new SourceTree().write('large', large).write('exact', exact).write('small', 'x').write('none', ''))
-    const answers = await area.checkSafe([file('large', large), file('exact', exact), file('small', 'x'), file('none', '')], { fresh: true })
+    const answers = await area.checkSafe([
+      file('large', large), file('exact', exact), file('small', 'x'), file('none', ''),
+    ], { fresh: true })
     expect(verdicts(answers)).toEqual(Array(4).fill('safe'))
     expect(new Set(answers.map(({ from }) => from)).size).toBe(1)
     const EXT4 = 0xef53

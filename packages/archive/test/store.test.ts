@@ -5,14 +5,16 @@ import { hashBytes } from '@filesync/protocol/node'
 import { ManualClock } from '@filesync/protocol/testing'
 import { openLocalStore } from '../src/node/index.ts'
 import { contentStoreConformance, MemoryStore } from '../src/testing/index.ts'
-import { newFolder } from './on-disk.ts'
+import { newFolder } from './support/on-disk.ts'
 
 describe('the store in a folder', () => {
   test.each(contentStoreConformance)('$name', async conformance => {
     const restoreTo = newFolder()
     const store = await openLocalStore({ root: newFolder(), traits: { foldsNames: false, windowsNames: false }, threads: 1 })
     try {
-      const restoredText = (path: string): string | undefined => existsSync(join(restoreTo, path)) ? readFileSync(join(restoreTo, path), 'utf8') : undefined
+      const restoredText = (path: string): string | undefined => (
+        existsSync(join(restoreTo, path)) ? readFileSync(join(restoreTo, path), 'utf8') : undefined
+      )
       await conformance.run({ store, hash: hashBytes, restoreTo, restoredText })
     } finally {
       await store.close()

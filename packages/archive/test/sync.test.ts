@@ -1,27 +1,14 @@
 import { lstatSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { equalDigests, ListingRequester, ROOT_PATH } from '@filesync/protocol'
+import { equalDigests } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
-import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './on-disk.ts'
-import type { StoredSoFar, Sync } from '../src/index.ts'
-import { compareAll, makePack, push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { describeFolder, describeSource, newArchive, newFolder, versionsIn } from './support/on-disk.ts'
+import { compareAll, makePack, push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
+import { sample } from './support/sample-tree.ts'
 
-function sample (): SourceTree {
-  return new SourceTree()
-    .write('readme.txt', 'hello')
-    .write('empty', '')
-    .write('photos/2024/a.jpg', 'aaaa')
-    .write('photos/2024/b.jpg', 'bbbb', 0o600)
-    .write('photos/ünï ✓.txt', 'unicode')
-    .write('run.sh', '#!/bin/sh', 0o755)
-    .write('large.bin', new Uint8Array(700_000).map((_, i) => i * 7))
-    .mkdir('nothing/in/here')
-    .link('photos/latest', '2024/b.jpg')
-}
-
-test('stores a tree as it is and says so', async () => {
+test('stores a tree unchanged and reports it', async () => {
   const root = newFolder()
   const archive = await newArchive({ root })
   const area = await archive.area('laptop')
@@ -49,7 +36,7 @@ test('keeps times before 1970, of files, links and directories', async () => {
   expect(await area.checkMirror({ directories: 10 })).toEqual({ changed: [], removed: [], added: [] })
 })
 
-test('keeps names apart that differ in a byte order mark in front', async () => {
+test('distinguishes names that differ only in a leading byte order mark', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')
   const large = (first: number): Uint8Array => new Uint8Array(700_000).fill(first)
@@ -68,7 +55,7 @@ test('keeps names apart that differ in a byte order mark in front', async () => 
   await sync.abandon()
 })
 
-test('asks only for what changed, and keeps what it replaces and deletes', async () => {
+test('requests only what changed, and keeps versions of what it replaces and deletes', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')
   const source = sample()
@@ -82,7 +69,7 @@ test('asks only for what changed, and keeps what it replaces and deletes', async
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('recognises moves, swaps and renamed directories, and sends nothing for them', async () => {
+test('recognizes moves, swaps and renamed directories, and requests nothing for them', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')
   const source = sample().write('a', 'content of a').write('b', 'content of b').write('dir/one', '1').write('dir/two', '22')
@@ -95,7 +82,7 @@ test('recognises moves, swaps and renamed directories, and sends nothing for the
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('follows a path through every kind of thing', async () => {
+test('follows a path through every kind of entry', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')
   const shapes: ((source: SourceTree) => void)[] = [
@@ -127,18 +114,22 @@ test('moves a file out of a directory that becomes a file', async () => {
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
 })
 
-test('keeps a link that leads outside in the index only', async () => {
+test('records a link that leads outside only in the index', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')
-  const source = new SourceTree().write('d/file', 'x').link('d/out', '../../other').link('absolute', '/etc/passwd').link('d/sly', 'file/../../x').link('d/in', '../d/file')
+  const source = new SourceTree()
+    .write('d/file', 'x').link('d/out', '../../other').link('absolute', '/etc/passwd').link('d/sly', 'file/../../x')
+    .link('d/in', '../d/file')
   const first = await push(area, source)
-  expect(first.problems.map(({ path, code }) => `${code} ${path}`).sort()).toEqual(['SYMLINK_OUTSIDE absolute', 'SYMLINK_OUTSIDE d/out', 'SYMLINK_OUTSIDE d/sly'])
+  expect(first.problems.map(({ path, code }) => `${code} ${path}`).sort()).toEqual([
+    'SYMLINK_OUTSIDE absolute', 'SYMLINK_OUTSIDE d/out', 'SYMLINK_OUTSIDE d/sly',
+  ])
   expect(readdirSync(join(root, 'laptop')).sort()).toEqual(['d'])
   expect(readdirSync(join(root, 'laptop/d')).sort()).toEqual(['file', 'in'])
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('removes nothing after an incomplete scan, and removes it after a complete one', async () => {
+test('removes nothing after an incomplete scan, but does so after the next complete one', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')
   const source = sample()
@@ -150,27 +141,7 @@ test('removes nothing after an incomplete scan, and removes it after a complete 
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
 })
 
-test('removes nothing when the client goes away before it has listed everything, or before it has answered', async () => {
-  const root = newFolder()
-  const area = await (await newArchive({ root })).area('laptop')
-  const source = sample()
-  await push(area, source)
-  const before = describeFolder(join(root, 'laptop'))
-  source.remove('photos').write('nothing/in/here/new', 'n')
-  // Only the listing of the root arrived, which does not have the photos any more.
-  const cut = await area.beginSync()
-  const tree = source.snapshot()
-  const questions = new ListingRequester(tree.rootDigest, hashBytes)
-  questions.nextPage()
-  for (const asked of cut.compare(questions.accept({ number: 0, bytes: tree.listing(ROOT_PATH) ?? new Uint8Array(0) }))) expect(asked?.entry.kind).toBe('directory')
-  await cut.abandon()
-  expect(describeFolder(join(root, 'laptop'))).toEqual(before)
-  await push(area, source, { withhold: () => true, end: 'abandon' })
-  expect(describeFolder(join(root, 'laptop')).filter(line => line.includes('photos/2024/a.jpg'))).toHaveLength(1)
-  expect(await push(area, source)).toMatchObject({ deleted: 3 })
-})
-
-test('never lets anything leave an archive of mode archive', async () => {
+test('never removes anything from an archive that keeps deleted files', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root, deletions: 'archive' })).area('laptop')
   const source = sample()
@@ -181,84 +152,6 @@ test('never lets anything leave an archive of mode archive', async () => {
   expect(versionsIn(root, 'laptop')).toEqual(['readme.txt'])
   expect((await push(area, source)).listings).toBe(0)
   expect(await area.prune()).toBe(0)
-})
-
-test('asks again for what was not answered, was damaged or had another size', async () => {
-  const root = newFolder()
-  const area = await (await newArchive({ root })).area('laptop')
-  const source = sample()
-  const first = await push(area, source, {
-    withhold: path => path === 'photos/2024/a.jpg',
-    falsify: (path, content) => path === 'run.sh' ? content.subarray(1) : path === 'large.bin' ? content.map(byte => byte ^ 1) : undefined,
-  })
-  expect(first.problems.map(({ path, code }) => `${code} ${path}`).sort()).toEqual(['CHANGED_DURING_READ run.sh', 'DIGEST_MISMATCH large.bin'])
-  expect(readdirSync(join(root, 'laptop/photos/2024'))).toEqual(['b.jpg'])
-  const second = await push(area, source)
-  expect(second.asked.sort()).toEqual(['large.bin', 'photos/2024/a.jpg', 'run.sh'])
-  expect(second.problems).toEqual([])
-  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
-  expect((await push(area, source)).listings).toBe(0)
-})
-
-test('keeps the old content of a file whose new one does not arrive', async () => {
-  const root = newFolder()
-  const area = await (await newArchive({ root })).area('laptop')
-  const source = new SourceTree().write('d/a', 'old').write('d/b', 'old')
-  await push(area, source)
-  const before = describeFolder(join(root, 'laptop')).filter(line => !line.startsWith('d/ '))
-  source.write('d/a', 'new').write('d/b', 'newer')
-  await push(area, source, { withhold: () => true })
-  expect(describeFolder(join(root, 'laptop')).filter(line => !line.startsWith('d/ '))).toEqual(before)
-  // The client goes back to what is stored: that has to be noticed as well.
-  const again = await push(area, source)
-  expect(again.asked.sort()).toEqual(['d/a', 'd/b'])
-  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
-})
-
-test('commits what was staged when a sync is abandoned, and goes on from there', async () => {
-  const root = newFolder()
-  const area = await (await newArchive({ root })).area('laptop')
-  const source = sample()
-  await push(area, source, { withhold: path => path === 'readme.txt', end: 'abandon' })
-  const second = await push(area, source)
-  expect(second.asked).toEqual(['readme.txt'])
-  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
-})
-
-test('continues a large file where it broke off', async () => {
-  const root = newFolder()
-  const archive = await newArchive({ root })
-  const area = await archive.area('laptop')
-  const source = new SourceTree().write('large', new Uint8Array(900_000).map((_, i) => i * 13))
-  const content = source.files().get('large') ?? new Uint8Array(0)
-  const sync = await area.beginSync()
-  compareAll(sync, source.snapshot())
-  sync.plan({ complete: true })
-  const staged = await sync.beginFile(0, 0)
-  await staged.write(content.slice(0, 300_000))
-  await sync.abandon()
-  const second = await push(area, source)
-  expect(second.tasks).toEqual([[0, 0, 'RESUME', 300_000]])
-  expect(second.problems).toEqual([])
-  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
-  expect(readdirSync(join(root, '.filesync/partial/laptop'))).toEqual([])
-})
-
-test('does not continue a large file with another one that took its name, size and time', async () => {
-  const root = newFolder()
-  const area = await (await newArchive({ root })).area('laptop')
-  const source = new SourceTree().write('large', new Uint8Array(900_000).fill(1))
-  const sync = await area.beginSync()
-  compareAll(sync, source.snapshot())
-  sync.plan({ complete: true })
-  await (await sync.beginFile(0, 0)).write(new Uint8Array(300_000).fill(1))
-  await sync.abandon()
-  const listed = source.at('large')
-  const exchanged = new SourceTree().write('large', new Uint8Array(900_000).fill(2))
-  Object.assign(exchanged.at('large'), { mtimeNs: 'mtimeNs' in listed && listed.mtimeNs, fileId: 4711n })
-  expect(await push(area, exchanged)).toMatchObject({ tasks: [[0, 0]], problems: [], files: 1 })
-  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(exchanged))
-  expect(readdirSync(join(root, '.filesync/partial/laptop'))).toEqual([])
 })
 
 test('builds a file from pieces of its present copy', async () => {
@@ -280,7 +173,7 @@ test('builds a file from pieces of its present copy', async () => {
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
 })
 
-test('refuses a file that is not awaited, and one that comes twice', async () => {
+test('refuses a file that was not requested, and one that arrives twice', async () => {
   const area = await (await newArchive()).area('laptop')
   const source = new SourceTree().write('a', 'x')
   const sync = await area.beginSync()
@@ -294,7 +187,7 @@ test('refuses a file that is not awaited, and one that comes twice', async () =>
   await sync.abandon()
 })
 
-test('holds the brake when most of an area would vanish, until it is released', async () => {
+test('holds the brake if most of an area would vanish, until it is released', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')
   const source = new SourceTree()
@@ -318,7 +211,7 @@ test('holds the brake when most of an area would vanish, until it is released', 
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
 })
 
-test('keeps the release of the brake until the sync that it was for has come to its end', async () => {
+test('keeps the release of the brake until a sync has finished with it', async () => {
   const area = await (await newArchive({ root: newFolder() })).area('laptop')
   const source = new SourceTree()
   for (let i = 0; i < 250; i++) source.write(`d${String(i % 5)}/f${String(i)}`, `content ${String(i)}`)
@@ -333,7 +226,7 @@ test('keeps the release of the brake until the sync that it was for has come to 
   expect(await push(area, source)).toMatchObject({ deleted: 150 })
 })
 
-test('loses time but nothing else when the index is lost', async () => {
+test('loses only time if the index is lost', async () => {
   const root = newFolder()
   const source = sample()
   const first = await newArchive({ root })
@@ -347,42 +240,11 @@ test('loses time but nothing else when the index is lost', async () => {
   expect((await push(area, source)).listings).toBe(0)
 })
 
-test('tells of every batch that is durable', async () => {
+test('reports every batch that is durable', async () => {
   const area = await (await newArchive()).area('laptop')
   const told: number[] = []
   await push(area, sample(), { onSync: sync => { sync.onStored = ({ files }) => { told.push(files) } } })
   expect(told.at(-1)).toBe(7)
-})
-
-test.each([
-  ['with the files that stand beside them', 'whole', 1],
-  ['where no file stood yet', 'part', 0],
-] as const)('a sync that is abandoned tells of moves %s, once', async (_, arrives, files) => {
-  const area = await (await newArchive()).area('laptop')
-  const source = sample()
-  await push(area, source)
-  source.move('large.bin', 'elsewhere.bin').write('new', 'new').write('never', 'comes')
-  const told: StoredSoFar[] = []
-  const options = { end: 'abandon', onSync: (sync: Sync) => { sync.onStored = stored => { told.push(stored) } } } as const
-  // What is spoiled is an answer, and no file.
-  const spoiled = (path: string): Uint8Array | undefined => arrives === 'part' && path === 'new' ? new TextEncoder().encode('other') : undefined
-  await push(area, source, { ...options, withhold: path => path === 'never', falsify: spoiled })
-  expect(told.at(-1)).toEqual({ files, bytes: 3 * files, renamed: 1, deleted: 0 })
-  expect(told).toHaveLength(1)
-  const again = await push(area, source)
-  expect(again).toMatchObject({ files: 2 - files, renamed: 0 })
-})
-
-test('a sync that is abandoned before a digest has come moves nothing, and the next one does', async () => {
-  const area = await (await newArchive()).area('laptop')
-  const source = sample()
-  await push(area, source)
-  source.move('large.bin', 'elsewhere.bin')
-  const told: StoredSoFar[] = []
-  await push(area, source, { end: 'abandon', withhold: () => true, onSync: sync => { sync.onStored = stored => { told.push(stored) } } })
-  expect(told).toEqual([])
-  expect(await push(area, source)).toMatchObject({ asked: [], digested: ['elsewhere.bin'], files: 0, renamed: 1, problems: [] })
-  expect((await push(area, source)).listings).toBe(0)
 })
 
 test('locks the archive against a second process', async () => {
@@ -393,7 +255,7 @@ test('locks the archive against a second process', async () => {
   await (await newArchive({ root })).close()
 })
 
-test('refuses areas that are no folder of the archive', async () => {
+test('refuses area names that are not a folder of the archive', async () => {
   const archive = await newArchive()
   for (const name of ['', '..', 'a/../b', '/etc', '.filesync', '.FileSync', 'a/b/c', 'x\0y']) {
     await expect(archive.area(name)).rejects.toMatchObject({ code: 'NAME_INVALID' })

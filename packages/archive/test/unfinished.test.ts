@@ -3,10 +3,10 @@ import type { RelativePath } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { expect, test } from 'vitest'
 import type { StoredSoFar, Sync } from '../src/index.ts'
-import { World } from './in-memory.ts'
-import { compareAll, makePack, push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
-import type { SourceNode } from './source-tree.ts'
+import { World } from './support/in-memory.ts'
+import { compareAll, makePack, push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
+import type { SourceNode } from './support/source-tree.ts'
 
 type SourceFile = Extract<SourceNode, { kind: 'file' }>
 
@@ -15,15 +15,19 @@ const FILES = 300
 function manyFiles (): SourceTree {
   const source = new SourceTree()
   for (let i = 0; i < FILES; i++) source.write(`docs/f${String(i)}`, `content ${String(i)}`)
-  return source.write('kind', 'a file').mkdir('folder').write('folder/a', 'a').write('folder/b', 'b').write('deleted', 'x').write('same', 'y')
+  return source
+    .write('kind', 'a file').mkdir('folder').write('folder/a', 'a').write('folder/b', 'b').write('deleted', 'x')
+    .write('same', 'y')
 }
 
 /** A directory gets another name, two paths hold another kind of thing, and a file goes. */
 function change (source: SourceTree): void {
-  source.move('docs', 'elsewhere').remove('kind').write('kind/new', 'z').remove('folder').write('folder', 'a file now').remove('deleted').write('late', 'comes late')
+  source
+    .move('docs', 'elsewhere').remove('kind').write('kind/new', 'z').remove('folder').write('folder', 'a file now')
+    .remove('deleted').write('late', 'comes late')
 }
 
-/** Ends early when all but one file has come. Returns what was told last. */
+/** Ends early when all but one file have arrived. Returns the last progress. */
 async function pushMost (world: World, source: SourceTree): Promise<StoredSoFar | undefined> {
   let last: StoredSoFar | undefined
   const onSync = (sync: Sync): void => { sync.onStored = stored => { last = stored } }
@@ -31,7 +35,7 @@ async function pushMost (world: World, source: SourceTree): Promise<StoredSoFar 
   return last
 }
 
-test('two syncs of which the first ends early count together what one would have counted', async () => {
+test('a sync that ends early and the next one together count what one sync would', async () => {
   const [world, whole] = [new World(), new World()]
   const source = manyFiles()
   for (const { area } of [world, whole].map(one => ({ area: one.area() }))) await push(await area, source)
@@ -41,11 +45,16 @@ test('two syncs of which the first ends early count together what one would have
   const first = await pushMost(world, source)
   expect(first).toMatchObject({ files: 2, renamed: FILES, deleted: 3 })
   const second = await push(await world.area(), source)
-  expect({ files: 2 + second.files, bytes: (first?.bytes ?? 0) + second.bytes, renamed: FILES + second.renamed, deleted: 3 + second.deleted }).toEqual({ files, bytes, renamed, deleted })
+  expect({
+    files: 2 + second.files,
+    bytes: (first?.bytes ?? 0) + second.bytes,
+    renamed: FILES + second.renamed,
+    deleted: 3 + second.deleted,
+  }).toEqual({ files, bytes, renamed, deleted })
   expect(world.mirror).toEqual(whole.mirror)
 })
 
-test('a file that did not come yet has taken no place, and what stands there is not counted as gone', async () => {
+test('a file that has not arrived replaces nothing, and what it will replace is not counted as deleted', async () => {
   const world = new World()
   const source = new SourceTree().write('late/a', 'a').write('late/b', 'b')
   await push(await world.area(), source)
@@ -54,7 +63,7 @@ test('a file that did not come yet has taken no place, and what stands there is 
   expect(await push(await world.area(), source)).toMatchObject({ files: 1, deleted: 2 })
 })
 
-test('names that made way are counted as gone by the sync in which they did', async () => {
+test('names replaced by another spelling are counted as deleted by the sync that replaced them', async () => {
   const world = new World({ foldsNames: true, windowsNames: false })
   const source = new SourceTree().write('Report', 'one').write('deleted', 'x')
   await push(await world.area(), source)
@@ -68,32 +77,33 @@ async function moveAll (): Promise<{ readonly world: World, readonly source: Sou
   const world = new World()
   const source = manyFiles()
   await push(await world.area(), source)
-  return { world, source: source.move('docs', 'elsewhere').remove('deleted').remove('same').remove('kind').remove('folder').write('late', 'comes late') }
+  return { world, source: source
+    .move('docs', 'elsewhere').remove('deleted').remove('same').remove('kind').remove('folder').write('late', 'comes late') }
 }
 
-test('what a sync moved before it ended early is not taken for gone by the next one', async () => {
+test('what a sync moved before it ended early is not counted as deleted by the next one', async () => {
   const { world, source } = await moveAll()
   expect(await pushMost(world, source)).toMatchObject({ renamed: FILES, deleted: 0 })
   const area = await world.area()
-  const preview = await area.beginPlanRun()
-  compareAll(preview, source.snapshot())
-  expect(await preview.finish({ complete: true })).toMatchObject({ deleted: { files: 5 }, obstacle: undefined })
+  const run = await area.beginPlanRun()
+  compareAll(run, source.snapshot())
+  expect(await run.finish({ complete: true })).toMatchObject({ deleted: { files: 5 }, obstacle: undefined })
   // Nor where some directories could not be read by then.
   expect(await push(area, source, { complete: false })).toMatchObject({ files: 1, deleted: 0 })
   expect(await push(area, source)).toMatchObject({ renamed: 0, deleted: 5 })
 })
 
-test('nor where the process was killed behind the moves', async () => {
+test('what a process moved before it was killed is not counted as deleted by the next one', async () => {
   const { world, source } = await moveAll()
-  const before = async (): Promise<void> => { world.trouble = { at: world.calls + 1, error: new Error('The process was killed.') } }
+  const before = async (): Promise<void> => { world.failure = { at: world.calls + 1, error: new Error('The process was killed.') } }
   await expect(push(await world.area(), source, { withhold: () => true, before })).rejects.toThrow('killed')
-  world.trouble = undefined
+  world.failure = undefined
   const { renamed, deleted } = await push(await world.area(), source)
   expect(deleted).toBe(5)
   expect([0, FILES]).toContain(renamed)
 })
 
-test('a file is gone whose content has no other path, though another file has its file id, size and time', async () => {
+test('a file whose content has no other path is deleted, although another file has its file id, size and time', async () => {
   const world = new World()
   const source = manyFiles()
   await push(await world.area(), source)

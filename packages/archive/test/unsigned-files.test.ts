@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { MemoryIndex, MemoryStore } from '../src/testing/index.ts'
 import { UnsignedFiles } from '../src/commit/unsigned-files.ts'
 
-/** Writes down where files are looked for. */
+/** Records where files are looked up. */
 class AskedIndex extends MemoryIndex {
   readonly asked: string[] = []
 
@@ -19,7 +19,10 @@ class AskedIndex extends MemoryIndex {
   }
 }
 
-async function sign (files: UnsignedFiles, index: AskedIndex, { fromBytes, isDue = () => true }: { readonly fromBytes: number, readonly isDue?: () => boolean }): Promise<void> {
+async function sign (
+  files: UnsignedFiles, index: AskedIndex,
+  { fromBytes, isDue = () => true }: { readonly fromBytes: number, readonly isDue?: () => boolean },
+): Promise<void> {
   const store = new MemoryStore({ hash: hashBytes, clock: systemClock })
   // Nothing is stored, so nothing can be signed.
   expect(await files.sign({ area: 'laptop', index, store }, async () => new Uint8Array(1), { fromBytes, isDue })).toBe(0)
@@ -35,7 +38,7 @@ test('a thousand smaller files do not crowd out a large one', async () => {
   expect(new Set(index.asked)).toEqual(new Set(['early', 'late']))
 })
 
-test('files that were left out keep no later one out where an interrupted signing made room', async () => {
+test('files that were left out do not keep out later ones after an interrupted signing made room', async () => {
   const files = new UnsignedFiles()
   for (let i = 0; i < 1500; i++) files.add(`films/${String(i)}` as RelativePath, 5_000_000)
   files.add('films/longest' as RelativePath, 6_000_000)

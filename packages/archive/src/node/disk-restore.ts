@@ -88,7 +88,9 @@ export class DiskRestore {
     const [directory, name] = split(path)
     const prefix = makeDirectory(target, directory)
     const there = target.overwrite ? undefined : disk.statAt(prefix, name)
-    if (expected !== undefined && there !== undefined && isRestored(expected, there, target.times(expected.mtimeNs))) return expected.sizeBytes
+    if (expected !== undefined && there !== undefined && isRestored(expected, there, target.times(expected.mtimeNs))) {
+      return expected.sizeBytes
+    }
     const [fromDirectory, fromName] = split(from)
     const fromPrefix = expected === undefined ? this.#beneath.open(fromDirectory) : orUnproven(() => this.#beneath.open(fromDirectory))
     const stat = disk.statAt(fromPrefix, fromName)
@@ -135,7 +137,9 @@ class Unproven extends Error {
   readonly why: 'other' | 'absent'
 
   constructor (why: Unproven['why']) {
-    super(why === 'other' ? 'its content in the archive no longer matches its digest' : 'it is missing from the archive or cannot be read there')
+    super(why === 'other'
+      ? 'its content in the archive no longer matches its digest'
+      : 'it is missing from the archive or cannot be read there')
     this.why = why
   }
 }
@@ -150,7 +154,9 @@ function orUnproven<T> (read: () => T): T {
 }
 
 /** Creates a link, unless the same link exists already. */
-function restoreLink (path: RelativePath, { target, mtimeNs }: Omit<Extract<ExpectedEntry, { kind: 'symlink' }>, 'kind'>, into: Target): number {
+function restoreLink (
+  path: RelativePath, { target, mtimeNs }: Omit<Extract<ExpectedEntry, { kind: 'symlink' }>, 'kind'>, into: Target,
+): number {
   const [directory, name] = split(path)
   const prefix = makeDirectory(into, directory)
   const there = into.overwrite ? undefined : disk.statAt(prefix, name)

@@ -1,8 +1,8 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type {
-  ContentStore, ContentStream, DirectoryState, FoundEntry, HistoryLog, KeptEntry, StoredFileHandle, PackFailure, PackRequest, Placing, Relocation,
-  Reread, RereadOptions, RestoreOutcome, RestoreRequest, SpoiledFiles, StoreTraits, StagedStreamRequest,
+  ContentStore, ContentStream, DirectoryState, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing, Relocation,
+  Reread, RereadOptions, RestoreOutcome, RestoreRequest, SpoiledFiles, StagedStreamRequest, StoredFileHandle, StoreTraits,
 } from '../store/content-store.ts'
 import type { Batch, EntryFailure, BatchOutcome, RemovalBatch, Section } from '../store/section.ts'
 import { Beneath } from './beneath.ts'

@@ -8,12 +8,12 @@ export interface MemoryArchiveInit extends Partial<Omit<ArchiveSettings, 'clock'
   /** `hashBytes` of `@filesync/protocol/node`. */
   readonly hash: HashBytes
   readonly clock: Clock
-  /** What an earlier archive left; new ones unless given. */
+  /** Store and index of an earlier archive; new ones by default. */
   readonly store?: MemoryStore
   readonly index?: MemoryIndex
 }
 
-/** An archive in memory, which does all that the one on disk does. Keeps versions for 30 days unless told. */
+/** An archive in memory, which does everything that the one on disk does. Keeps versions for 30 days by default. */
 export function memoryArchive (init: MemoryArchiveInit): Archive {
   let folders = 0
   return new StoredArchive({

@@ -18,7 +18,7 @@ export interface MemoryLink {
 
 export type MemoryNode = MemoryFile | MemoryLink | MemoryFolder
 
-/** A folder in memory, which may take names for one that differ in case or Unicode form only. */
+/** A directory in memory. If it folds names, those that differ only in case or Unicode form are the same. */
 export class MemoryFolder {
   readonly kind = 'directory'
   mtimeNs = 0n
@@ -40,7 +40,7 @@ export class MemoryFolder {
     return this.#children.get(this.#key(name))?.node
   }
 
-  /** Takes the place of what is there, under the spelling that is there. */
+  /** Replaces what has the name, and keeps its spelling. */
   put (name: string, node: MemoryNode): void {
     const key = this.#key(name)
     this.#children.set(key, { name: this.#children.get(key)?.name ?? name, node })
@@ -56,7 +56,7 @@ export class MemoryFolder {
     return [...this.#children.values()].sort((a, b) => a.name < b.name ? -1 : 1)
   }
 
-  /** The folder at a path below this one; undefined where there is none and none is to be made. */
+  /** The directory at a path below this one; with `existing`, undefined if there is none. */
   below (path: string, how: 'existing' | 'make' = 'existing'): MemoryFolder | undefined {
     if (path === '') return this
     const cut = path.lastIndexOf('/')
@@ -69,7 +69,7 @@ export class MemoryFolder {
     return made
   }
 
-  /** What stands at a path. */
+  /** The node at a path. */
   at (path: string): MemoryNode | undefined {
     const cut = path.lastIndexOf('/')
     return path === '' ? this : this.below(path.slice(0, Math.max(cut, 0)))?.get(path.slice(cut + 1))
@@ -80,7 +80,7 @@ export class MemoryFolder {
   }
 }
 
-/** What the store tells of a node. */
+/** Describes a node as a store does. */
 export function describeNode (name: string, node: MemoryNode): FoundEntry {
   return {
     name,
@@ -93,7 +93,7 @@ export function describeNode (name: string, node: MemoryNode): FoundEntry {
   }
 }
 
-/** The path of something below a folder, of which either may be empty. */
+/** Joins a directory and a path below it; either may be empty. */
 export function inside (directory: string, path: string): string {
   if (directory === '') return path
   return path === '' ? directory : `${directory}/${path}`

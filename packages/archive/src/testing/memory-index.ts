@@ -4,7 +4,7 @@ import { FACT_BYTES } from '../store/facts.ts'
 import type { StoredDirectory } from '../store/fold.ts'
 import type { Batch } from '../store/section.ts'
 
-/** The twin of the index on disk. Forgets everything with its process. */
+/** The twin in memory of the index on disk. */
 export class MemoryIndex implements ArchiveIndex {
   readonly #directories = new Map<string, Map<string, StoredDirectory>>()
   readonly #records = new Map<string, AreaRecord>()

@@ -26,7 +26,7 @@ export interface PlacedIn {
   readonly how: Placing
 }
 
-/** Gives entries their places, and what stood there to the versions. */
+/** Places entries, and moves what was there to the versions. */
 export class MemoryPlacing {
   readonly #init: MemoryPlacingInit
 
@@ -67,9 +67,12 @@ export class MemoryPlacing {
 }
 
 function touch (
-  old: MemoryNode | undefined, { sizeBytes, mtimeNs, mode }: FileEntry, { number, times }: { readonly number: number, readonly times: TimeRange | undefined },
+  old: MemoryNode | undefined,
+  { sizeBytes, mtimeNs, mode }: FileEntry,
+  { number, times }: { readonly number: number, readonly times: TimeRange | undefined },
 ): typeof ALTERED | number {
-  if (old?.kind !== 'file' || old.content.length !== sizeBytes || (number === NOT_STAGED && !isTimeAsSet(mtimeNs, storableTime(old.mtimeNs, times), times))) return ALTERED
+  if (old?.kind !== 'file' || old.content.length !== sizeBytes) return ALTERED
+  if (number === NOT_STAGED && !isTimeAsSet(mtimeNs, storableTime(old.mtimeNs, times), times)) return ALTERED
   Object.assign(old, { mtimeNs, mode: mode & 0o777 | 0o400 })
   return STAYS_THERE
 }

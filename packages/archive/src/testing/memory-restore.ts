@@ -5,14 +5,16 @@ import { ALL_TIMES } from '../store/file-time.ts'
 import { isRestored, PATH_TAKEN } from '../store/restored.ts'
 import type { MemoryFolder, MemoryNode } from './memory-folder.ts'
 
-/** Where something is brought back from. */
+/** Where files are restored from. */
 export interface MemorySource {
   readonly find: (file: RestoredFile) => MemoryNode | undefined
   readonly hash: HashBytes
 }
 
-/** Brings files back into a folder. */
-export function restoreInto (out: MemoryFolder, { files, directories, overwrite }: Omit<RestoreRequest, 'to'>, source: MemorySource): RestoreOutcome {
+/** Restores files into a directory. */
+export function restoreInto (
+  out: MemoryFolder, { files, directories, overwrite }: Omit<RestoreRequest, 'to'>, source: MemorySource,
+): RestoreOutcome {
   for (const { directory } of directories) out.below(directory, 'make')
   const failures: RestoreFailure[] = []
   let bytes = 0
@@ -21,8 +23,10 @@ export function restoreInto (out: MemoryFolder, { files, directories, overwrite 
     const node = wantedNode(file, source)
     const { directory, name } = splitPath(path)
     const there = overwrite === true ? undefined : out.below(directory)?.get(name)
-    if (typeof node === 'string') failures.push({ path, message: node === 'other' ? 'its content no longer matches its digest' : 'it is missing', ...(file.expected !== undefined && { mismatch: node }) })
-    else if (there === undefined) out.below(directory, 'make')?.put(name, node)
+    if (typeof node === 'string') {
+      const message = node === 'other' ? 'its content no longer matches its digest' : 'it is missing'
+      failures.push({ path, message, ...(file.expected !== undefined && { mismatch: node }) })
+    } else if (there === undefined) out.below(directory, 'make')?.put(name, node)
     else if (!isSame(node, there)) failures.push({ path, message: PATH_TAKEN })
     if (typeof node !== 'string' && node.kind === 'file' && failures.at(-1)?.path !== path) bytes += node.content.length
   }
@@ -40,6 +44,8 @@ function wantedNode (file: RestoredFile, { find, hash }: MemorySource): MemoryNo
 }
 
 function isSame (node: MemoryNode, there: MemoryNode): boolean {
-  if (node.kind === 'file' && there.kind === 'file') return isRestored({ ...node, sizeBytes: node.content.length }, { ...there, sizeBytes: there.content.length }, ALL_TIMES)
+  if (node.kind === 'file' && there.kind === 'file') {
+    return isRestored({ ...node, sizeBytes: node.content.length }, { ...there, sizeBytes: there.content.length }, ALL_TIMES)
+  }
   return node.kind === 'symlink' && there.kind === 'symlink' && node.target === there.target
 }

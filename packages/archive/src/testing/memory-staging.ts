@@ -4,15 +4,15 @@ import type { PackFailure, PackRequest, StagedStreamRequest } from '../store/con
 import { getOrInsert } from './get-or-insert.ts'
 import type { MemoryFile } from './memory-folder.ts'
 import { MemoryStream } from './memory-stream.ts'
-import type { MemoryStreamInit } from './memory-stream.ts'
+import type { StagedStreamInit } from './memory-stream.ts'
 
-/** What has arrived and is not in its place yet, whole files and unfinished ones. */
+/** What has arrived but is not committed yet: complete files and partials. */
 export class MemoryStaging {
-  /** Whole files, by staging folder and number. */
+  /** Complete files, by staging folder and number. */
   readonly files: Map<string, Map<number, MemoryFile>> = new Map()
-  /** Unfinished large files, by area and name. */
+  /** Partials, by area and name. */
   readonly partial: Map<string, Map<string, Uint8Array>> = new Map()
-  /** What large files were called while they were unfinished. */
+  /** The names that large files had as partials. */
   readonly #unfinished = new Map<string, Map<number, string>>()
   readonly #hash: HashBytes
   readonly #clock: Clock
@@ -55,7 +55,7 @@ export class MemoryStaging {
     return failures
   }
 
-  openStream (request: StagedStreamRequest, { before, present }: Pick<MemoryStreamInit, 'before' | 'present'>): MemoryStream {
+  openStream (request: StagedStreamRequest, { before, present }: Pick<StagedStreamInit, 'before' | 'present'>): MemoryStream {
     return new MemoryStream(request, {
       hash: this.#hash,
       before,
@@ -68,7 +68,7 @@ export class MemoryStaging {
     })
   }
 
-  /** Makes large files unfinished again that are whole. */
+  /** Turns large files that are complete back into partials. */
   reclaim (area: string, staging: string): void {
     for (const [number, partial] of this.#unfinished.get(staging) ?? []) {
       const whole = this.get(staging, number)

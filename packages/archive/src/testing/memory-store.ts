@@ -1,8 +1,8 @@
 import { readListing } from '@filesync/protocol'
 import type { Clock, Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type {
-  ContentStore, ContentStream, DirectoryState, EntryPosition, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RereadOptions, RestoreOutcome,
-  RestoreRequest, SpoiledFiles, StoreTraits, StagedStreamRequest,
+  ContentStore, ContentStream, DirectoryState, EntryPosition, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing,
+  Relocation, Reread, RereadOptions, RestoreOutcome, RestoreRequest, SpoiledFiles, StagedStreamRequest, StoreTraits,
 } from '../store/content-store.ts'
 import { storableTime, isTimeAsSet } from '../store/file-time.ts'
 import { isNoisy, isPlain, sampleRanges } from '../store/noise.ts'
@@ -20,19 +20,19 @@ import { MemoryVersions } from './memory-versions.ts'
 export interface MemoryStoreInit {
   readonly hash: HashBytes
   readonly clock: Clock
-  /** What the store cannot tell apart or hold; it tells and holds everything unless told. */
+  /** Limits of the file system that the store imitates; none by default. */
   readonly traits?: StoreTraits
   readonly freeBytes?: number
-  /** Told before each call that touches content; what it throws is what a disk would have answered. */
+  /** Called before each operation on content; an error that it throws is reported as one of the disk. */
   readonly before?: (call: string) => void
 }
 
-/** The twin of the store on disk. Its content outlives an archive that is opened over it, so crashes can be tested. */
+/** The twin in memory of the store on disk. Its content outlives an archive that uses it, so that crashes can be tested. */
 export class MemoryStore implements ContentStore {
   readonly traits: StoreTraits
-  /** What lies in the root: the areas. */
+  /** The root of the archive, with the areas in it. */
   readonly root: MemoryFolder
-  /** What was restored, by the directory it was restored to. */
+  /** What was restored, by the directory that it was restored to. */
   readonly restored: Map<string, MemoryFolder> = new Map()
   readonly staging: Map<string, Map<number, MemoryFile>>
   readonly partial: Map<string, Map<string, Uint8Array>>
@@ -50,7 +50,14 @@ export class MemoryStore implements ContentStore {
     this.staging = this.#staging.files
     this.partial = this.#staging.partial
     this.#versions = new MemoryVersions(() => this.#newFolder())
-    this.#placing = new MemoryPlacing({ root: this.root, traits: this.traits, staging: this.#staging, versions: this.#versions, newFolder: () => this.#newFolder(), clock: init.clock })
+    this.#placing = new MemoryPlacing({
+      root: this.root,
+      traits: this.traits,
+      staging: this.#staging,
+      versions: this.#versions,
+      newFolder: () => this.#newFolder(),
+      clock: init.clock,
+    })
   }
 
   async openArea (area: string): Promise<void> {
@@ -74,7 +81,10 @@ export class MemoryStore implements ContentStore {
     this.#before('relocate')
     return relocations.flatMap(({ from, number, sizeBytes, mtimeNs, mode }, entry) => {
       const file = this.#fileAt(area, from)
-      if (file?.content.length !== sizeBytes || !isTimeAsSet(mtimeNs, storableTime(file.mtimeNs, this.traits.times), this.traits.times)) return [{ section: 0, entry, ...ALTERED }]
+      const { times } = this.traits
+      if (file?.content.length !== sizeBytes || !isTimeAsSet(mtimeNs, storableTime(file.mtimeNs, times), times)) {
+        return [{ section: 0, entry, ...ALTERED }]
+      }
       file.mode = mode & 0o777 | 0o400
       this.#staging.put(staging, number, { ...file, sinceMs: this.#init.clock.nowMs() })
       return []
@@ -228,7 +238,10 @@ export class MemoryStore implements ContentStore {
 
   async restore (area: string, { to, ...request }: RestoreRequest): Promise<RestoreOutcome> {
     const out = getOrInsert(this.restored, to, () => this.#newFolder())
-    const find: MemorySource['find'] = ({ path, from = path, folder }) => (folder === undefined ? this.root.below(area) : this.#versions.at(area, folder))?.at(from)
+    const find: MemorySource['find'] = ({ path, from = path, folder }) => {
+      const home = folder === undefined ? this.root.below(area) : this.#versions.at(area, folder)
+      return home?.at(from)
+    }
     return restoreInto(out, request, { find, hash: this.#init.hash })
   }
 
@@ -242,7 +255,7 @@ export class MemoryStore implements ContentStore {
   }
 
   async close (): Promise<void> {
-    // What is in memory needs no closing.
+    // Nothing to release.
   }
 
   #fileAt (area: string, path: string): MemoryFile | undefined {

@@ -2,23 +2,23 @@ import { equalDigests } from '@filesync/protocol'
 import type { Digest, HashBytes } from '@filesync/protocol'
 import type { ContentStream, StreamOutcome, StagedStreamRequest } from '../store/content-store.ts'
 
-export interface MemoryStreamInit {
+export interface StagedStreamInit {
   readonly hash: HashBytes
   readonly before: (call: string) => void
-  /** Unfinished files of the area. */
+  /** The partials of the area. */
   readonly partials: Map<string, Uint8Array>
   /** The present copy of the file. */
   readonly present: () => Uint8Array | undefined
   readonly stage: (content: Uint8Array) => void
 }
 
-/** A large file that arrives in memory. */
+/** A large file that is being received, in memory. */
 export class MemoryStream implements ContentStream {
   readonly #request: StagedStreamRequest
-  readonly #init: MemoryStreamInit
+  readonly #init: StagedStreamInit
   readonly #pieces: Uint8Array[]
 
-  constructor (request: StagedStreamRequest, init: MemoryStreamInit) {
+  constructor (request: StagedStreamRequest, init: StagedStreamInit) {
     this.#request = request
     this.#init = init
     this.#pieces = [(init.partials.get(request.partial) ?? new Uint8Array(0)).slice(0, request.offset)]

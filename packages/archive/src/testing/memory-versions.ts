@@ -7,16 +7,16 @@ import { getOrInsert } from './get-or-insert.ts'
 import { describeNode } from './memory-folder.ts'
 import type { MemoryFolder, MemoryNode } from './memory-folder.ts'
 
-/** Where something stood until it was replaced or removed. */
+/** The place of something until it was replaced or removed. */
 interface FormerPlace {
   readonly area: string
   readonly directory: RelativePath
-  /** Of the sync that put it away. */
+  /** Of the sync that replaced or removed it. */
   readonly count: number
   readonly stampMs: number
 }
 
-/** What was replaced or removed, by the sync that did it. */
+/** Versions of what was replaced or removed, by sync. */
 export class MemoryVersions {
   readonly #newFolder: () => MemoryFolder
   readonly #folders = new Map<string, Map<string, MemoryFolder>>()
@@ -25,7 +25,7 @@ export class MemoryVersions {
     this.#newFolder = newFolder
   }
 
-  /** Returns in which of the sync's folders it is, from WAS_KEPT on. */
+  /** Returns WAS_KEPT plus the number of the sync's folder that holds the version. */
   keep ({ area, directory, count, stampMs }: FormerPlace, name: string, node: MemoryNode): number {
     const home = getOrInsert(this.#folders, area, () => new Map<string, MemoryFolder>())
     for (let extra = 0; ; extra++) {
@@ -36,14 +36,17 @@ export class MemoryVersions {
     }
   }
 
-  /** What one sync put away. */
+  /** A folder with versions of one sync. */
   at (area: string, folder: string): MemoryFolder | undefined {
     return this.#folders.get(area)?.get(folder)
   }
 
-  /** What left a path and what lies below it, newest first. */
+  /** The versions of a path and of everything below it, newest first. */
   list (area: string, path: RelativePath): KeptEntry[] {
-    const folders = [...this.#folders.get(area) ?? []].flatMap(([name, folder]) => { const parsed = parseVersionFolder(name); return parsed === undefined ? [] : [{ name, folder, parsed }] })
+    const folders = [...this.#folders.get(area) ?? []].flatMap(([name, folder]) => {
+      const parsed = parseVersionFolder(name)
+      return parsed === undefined ? [] : [{ name, folder, parsed }]
+    })
     return folders.sort((a, b) => compareFolders(a.parsed, b.parsed)).flatMap(({ name, folder }) => {
       if (path === ROOT_PATH) return below(folder, path, name)
       const node = folder.at(path)
@@ -51,7 +54,7 @@ export class MemoryVersions {
     })
   }
 
-  /** Drops a version, and the folders that are empty without it. */
+  /** Drops a version, and the directories that become empty. */
   drop (area: string, { folder: name, path, found: { kind } }: KeptEntry): void {
     const home = this.#folders.get(area)
     const folder = home?.get(name)

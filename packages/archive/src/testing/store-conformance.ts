@@ -4,5 +4,7 @@ import { storeReadingCases } from './store-reading-cases.ts'
 import { storeStagingCases } from './store-staging-cases.ts'
 import type { StoreSubject } from './store-subject.ts'
 
-/** What every `ContentStore` has to do. Each case gets an empty one. */
-export const contentStoreConformance: readonly ConformanceCase<StoreSubject>[] = [...storeStagingCases, ...storePlacingCases, ...storeReadingCases]
+/** What every `ContentStore` must do. Each case receives an empty one. */
+export const contentStoreConformance: readonly ConformanceCase<StoreSubject>[] = [
+  ...storeStagingCases, ...storePlacingCases, ...storeReadingCases,
+]

@@ -4,13 +4,16 @@ import { ensure } from '@filesync/protocol/testing'
 import type { ConformanceCase } from '@filesync/protocol/testing'
 import { NOT_STAGED, SAME_CONTENT } from '../store/section.ts'
 import type { Batch, Section } from '../store/section.ts'
-import { AREA, batchOf, fileEntry, holds, MTIME_NS, name, names, packOf, path, put, sectionOf, STAGING, structure } from './store-subject.ts'
+import {
+  AREA, batchOf, fileEntry, holds, MTIME_NS, name, names, packOf, path, put, sectionOf, STAGING, structure,
+} from './store-subject.ts'
 import type { Contents, StoreSubject } from './store-subject.ts'
 
-/** Makes a directory, and stages files for it in a folder of their own; returns the batch that places them. */
+/** Makes a directory, and stages files for it in their own folder; returns the batch that places them. */
 async function stageFolder (subject: StoreSubject, files: Contents): Promise<Batch> {
   const { store } = subject
-  const entries = encodeListing([{ kind: 'directory', name: name('album'), mtimeNs: MTIME_NS, mode: 0o755, digest: subject.hash(new Uint8Array()) }])
+  const digest = subject.hash(new Uint8Array())
+  const entries = encodeListing([{ kind: 'directory', name: name('album'), mtimeNs: MTIME_NS, mode: 0o755, digest }])
   const parent: Section = { directory: ROOT_PATH, entries, staged: Uint32Array.of(NOT_STAGED), facts: new Uint8Array() }
   await store.openArea(AREA)
   ensure((await store.place(AREA, batchOf([parent], 1000), 'first')).failures.length === 0, 'a directory was not made')
@@ -20,23 +23,26 @@ async function stageFolder (subject: StoreSubject, files: Contents): Promise<Bat
   return { ...batchOf([section], 1000), wholeFolders: [7] }
 }
 
-/** What takes its place, in one go and again after a crash. */
+/** Placing batches, once and again after a crash. */
 export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
   {
-    name: 'shows nothing of what is staged, and all of what is placed',
+    name: 'shows nothing of what is staged, and everything that is placed',
     async run (subject) {
       const { store } = subject
       await store.openArea(AREA)
       await store.stagePack(packOf(subject, { a: 'one', b: 'two' }))
       ensure(await names(store) === '', 'what is staged can be seen')
-      ensure((await store.place(AREA, batchOf([sectionOf(subject, { a: 'one', b: 'two' })], 1000), 'first')).failures.length === 0, 'the batch was not placed')
-      ensure(await names(store) === 'a,b' && await holds(subject, 'a', 'one') && await holds(subject, 'b', 'two'), 'what was placed is not there')
+      const batch = batchOf([sectionOf(subject, { a: 'one', b: 'two' })], 1000)
+      ensure((await store.place(AREA, batch, 'first')).failures.length === 0, 'the batch was not placed')
+      const isPlaced = await names(store) === 'a,b' && await holds(subject, 'a', 'one') && await holds(subject, 'b', 'two')
+      ensure(isPlaced, 'what was placed is not there')
       const [found] = await store.list(AREA, ROOT_PATH)
-      ensure(found?.kind === 'file' && found.sizeBytes === 3 && found.mode === 0o644 && found.mtimeNs === MTIME_NS, 'size, mode or time is another one')
+      const isSame = found?.kind === 'file' && found.sizeBytes === 3 && found.mode === 0o644 && found.mtimeNs === MTIME_NS
+      ensure(isSame, 'size, mode or time is wrong')
     },
   },
   {
-    name: 'places a batch again of which an unknown part was placed before',
+    name: 'places a batch again if an unknown part of it was placed before',
     async run (subject) {
       const { store } = subject
       await store.openArea(AREA)
@@ -45,14 +51,14 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
       const batch = batchOf([sectionOf(subject, { a: 'new', b: 'more' })], 2000)
       await store.place(AREA, batch, 'first')
       ensure((await store.place(AREA, batch, 'again')).failures.length === 0, 'what was placed before failed')
-      ensure(await holds(subject, 'a', 'new') && await holds(subject, 'b', 'more'), 'the content is another one')
+      ensure(await holds(subject, 'a', 'new') && await holds(subject, 'b', 'more'), 'the content is wrong')
       ensure((await store.versions(AREA, ROOT_PATH)).length === 1, 'placing again made versions')
       const { failures: lost } = await store.place(AREA, batchOf([sectionOf(subject, { c: 'lost' })], 2000), 'again')
-      ensure(lost.length === 1 && await names(store) === 'a,b', 'a content that is nowhere was placed')
+      ensure(lost.length === 1 && await names(store) === 'a,b', 'a content that does not exist was placed')
     },
   },
   {
-    name: 'gives a file that stays its mode, again after a crash too, and none that was altered',
+    name: 'sets the mode of a file that stays, also again after a crash, but not of one that was altered',
     async run (subject) {
       const { store } = subject
       await store.openArea(AREA)
@@ -61,12 +67,17 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
       const entries = [{ ...fileEntry('a', 5), mode: 0o600 }, b, { ...fileEntry('c', 4), mode: 0o600 }, fileEntry('d', 5)]
       for (const how of ['first', 'again'] as const) {
         const { failures } = await store.place(AREA, batchOf([structure(entries)], 2000), how)
-        ensure(failures.map(({ entry, isAltered }) => `${String(entry)}:${String(isAltered)}`).join() === '1:true,2:true,3:true', 'other files were taken for what was stored')
+        const altered = failures.map(({ entry, isAltered }) => `${String(entry)}:${String(isAltered)}`)
+        ensure(altered.join() === '1:true,2:true,3:true', 'the wrong files were reported as altered')
       }
       const same = { ...structure([b]), staged: Uint32Array.of(SAME_CONTENT) }
-      for (const how of ['first', 'again'] as const) ensure((await store.place(AREA, batchOf([same], 2000), how)).failures.length === 0, 'what is known to be the same did not get its time')
+      for (const how of ['first', 'again'] as const) {
+        const { failures } = await store.place(AREA, batchOf([same], 2000), how)
+        ensure(failures.length === 0, 'the time of a file with the same content was not set')
+      }
       const found = await store.find(AREA, ROOT_PATH, ['a', 'b', 'c'])
-      ensure(found.map(entry => `${String(entry?.mode)}:${String((entry?.mtimeNs ?? 0n) - MTIME_NS)}`).join() === `${String(0o600)}:0,${String(0o644)}:10000000000,${String(0o644)}:0`, 'modes or times are others')
+      const states = found.map(entry => `${String(entry?.mode)}:${String((entry?.mtimeNs ?? 0n) - MTIME_NS)}`)
+      ensure(states.join() === `${String(0o600)}:0,${String(0o644)}:10000000000,${String(0o644)}:0`, 'modes or times are wrong')
     },
   },
   {
@@ -74,12 +85,14 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
     async run (subject) {
       const { store } = subject
       const batch = await stageFolder(subject, { a: 'one', b: 'two' })
-      ensure((await store.place(AREA, batch, 'first')).failures.length === 0 && await names(store, 'album') === 'a,b', 'the folder was not placed')
-      ensure((await store.place(AREA, batch, 'again')).failures.length === 0 && await names(store, 'album') === 'a,b', 'what was placed before failed')
+      const { failures } = await store.place(AREA, batch, 'first')
+      ensure(failures.length === 0 && await names(store, 'album') === 'a,b', 'the folder was not placed')
+      const { failures: again } = await store.place(AREA, batch, 'again')
+      ensure(again.length === 0 && await names(store, 'album') === 'a,b', 'what was placed before failed')
     },
   },
   {
-    name: 'places the files of a folder one by one where something stands in their directory already',
+    name: 'places the files of a folder one by one if their directory is not empty',
     async run (subject) {
       const { store } = subject
       const batch = await stageFolder(subject, { a: 'one', b: 'two' })
@@ -87,24 +100,27 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
       const { sections, ...pack } = packOf(subject, { c: 'other' })
       await store.stagePack({ ...pack, sections: sections.map(part => ({ ...part, section: strange })) })
       await store.place(AREA, batchOf([strange], 1000), 'first')
-      ensure((await store.place(AREA, batch, 'first')).failures.length === 0 && await names(store, 'album') === 'a,b,c', 'the files do not stand beside the other one')
+      const { failures } = await store.place(AREA, batch, 'first')
+      ensure(failures.length === 0 && await names(store, 'album') === 'a,b,c', 'the files are not beside the other one')
     },
   },
   {
-    name: 'lets a directory take the place of a file and a file that of a directory',
+    name: 'replaces a file by a directory and a directory by a file',
     async run (subject) {
       const { store } = subject
       await store.openArea(AREA)
       await put(subject, { x: 'a file' }, 1000)
       const directory: Entry = { kind: 'directory', name: name('x'), mtimeNs: 0n, mode: 0o755, digest: subject.hash(new Uint8Array(0)) }
-      ensure((await store.place(AREA, batchOf([structure([directory])], 2000), 'first')).failures.length === 0, 'the directory was not made')
-      ensure((await store.place(AREA, batchOf([structure([directory])], 2000), 'again')).failures.length === 0, 'the directory was not found again')
+      const batch = batchOf([structure([directory])], 2000)
+      ensure((await store.place(AREA, batch, 'first')).failures.length === 0, 'the directory was not made')
+      ensure((await store.place(AREA, batch, 'again')).failures.length === 0, 'the directory was not found again')
       await store.applyDirectoryStates(AREA, [{ directory: path('x'), mtimeNs: MTIME_NS, mode: 0o500 }])
       const [found] = await store.list(AREA, ROOT_PATH)
-      ensure(found?.kind === 'directory' && found.mtimeNs === MTIME_NS && found.mode === 0o700, 'time or mode of the directory is another one')
+      ensure(found?.kind === 'directory' && found.mtimeNs === MTIME_NS && found.mode === 0o700, 'time or mode of the directory is wrong')
       await put(subject, { x: 'again a file' }, 3000)
       ensure(await holds(subject, 'x', 'again a file'), 'the file is not there')
-      ensure((await store.versions(AREA, path('x'))).map(({ found }) => found.kind).join() === 'directory,file', 'one of the two was lost')
+      const kinds = (await store.versions(AREA, path('x'))).map(({ found: { kind } }) => kind)
+      ensure(kinds.join() === 'directory,file', 'one of the two was lost')
     },
   },
   {
@@ -115,15 +131,17 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
       await put(subject, { from: 'moves' }, 1000)
       const given = { sizeBytes: 5, mtimeNs: MTIME_NS, mode: 0o200 }
       const failures = await store.relocate(AREA, STAGING, [
-        { from: path('from'), number: 7, ...given }, { from: path('never'), number: 8, ...given },
-        { from: path('from'), number: 9, ...given, sizeBytes: 6 }, { from: path('from'), number: 10, ...given, mtimeNs: MTIME_NS - 5_000_000_000n },
+        { from: path('from'), number: 7, ...given },
+        { from: path('never'), number: 8, ...given },
+        { from: path('from'), number: 9, ...given, sizeBytes: 6 },
+        { from: path('from'), number: 10, ...given, mtimeNs: MTIME_NS - 5_000_000_000n },
       ])
-      ensure(failures.map(({ entry }) => entry).join() === '1,2,3', 'a file that is not there or was altered was moved')
+      ensure(failures.map(({ entry }) => entry).join() === '1,2,3', 'a file that is missing or was altered was moved')
       const section = { ...sectionOf(subject, { to: 'moves' }), staged: Uint32Array.of(7) }
       ensure((await store.place(AREA, batchOf([section], 2000), 'first')).failures.length === 0, 'the file was not placed')
       await store.remove(AREA, { count: 2, stampMs: 2000, removals: [{ directory: ROOT_PATH, names: [name('from')] }] })
       ensure(await names(store) === 'to' && await holds(subject, 'to', 'moves'), 'the file did not move')
-      ensure((await store.list(AREA, ROOT_PATH))[0]?.mode === 0o600, 'the file does not have the mode that it moved with')
+      ensure((await store.list(AREA, ROOT_PATH))[0]?.mode === 0o600, 'the file does not have its new mode')
       await store.discard(undefined)
     },
   },

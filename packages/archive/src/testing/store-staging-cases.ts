@@ -5,7 +5,7 @@ import type { StagedStreamRequest } from '../store/content-store.ts'
 import { AREA, batchOf, bytesOf, fileEntry, holds, MTIME_NS, packOf, path, put, sectionOf, STAGING, structure } from './store-subject.ts'
 import type { StoreSubject } from './store-subject.ts'
 
-/** What arrived and is not in its place yet. */
+/** Staging content, before it is placed. */
 export const storeStagingCases: readonly ConformanceCase<StoreSubject>[] = [
   {
     name: 'refuses contents with another size or digest, and stages the others',
@@ -16,33 +16,44 @@ export const storeStagingCases: readonly ConformanceCase<StoreSubject>[] = [
       pack[DIGEST_BYTES] = 0
       const lengths = Uint32Array.of(3, 2, 5)
       const failures = await store.stagePack({ staging, pack, sections: sections.map(section => ({ ...section, lengths })) })
-      ensure(failures.map(({ entry, code }) => `${String(entry)} ${code}`).join() === '0 DIGEST_MISMATCH,1 CHANGED_DURING_READ', 'the wrong contents were refused')
+      const codes = failures.map(({ entry, code }) => `${String(entry)} ${code}`)
+      ensure(codes.join() === '0 DIGEST_MISMATCH,1 CHANGED_DURING_READ', 'the wrong contents were refused')
     },
   },
   {
-    name: 'finds the contents that are noise and would take the place of plain ones, and leaves them in staging',
+    name: 'finds contents that are noise and would replace plain ones, and leaves them in staging',
     async run (subject) {
       const { store } = subject
       const plain = 'A sentence that can be read. '.repeat(20)
-      const noise = Uint8Array.from({ length: 16 }).reduce((all, _, i) => Uint8Array.of(...all, ...subject.hash(Uint8Array.of(i))), new Uint8Array(0))
+      const noise = Uint8Array.from(Array.from({ length: 16 }, (_, i) => [...subject.hash(Uint8Array.of(i))]).flat())
       await store.openArea(AREA)
       await put(subject, { spoiled: plain, changed: plain, noisy: noise, short: 'x' }, 1000)
       const fresh = { changed: plain.toUpperCase(), fresh: noise, noisy: noise.slice(1), short: 'y', spoiled: noise }
       await store.stagePack(packOf(subject, fresh))
-      const { replacing, spoiled } = await store.findSpoiled(AREA, STAGING, [structure([fileEntry('spoiled', 1)]), sectionOf(subject, fresh)])
+      const sections = [structure([fileEntry('spoiled', 1)]), sectionOf(subject, fresh)]
+      const { replacing, spoiled } = await store.findSpoiled(AREA, STAGING, sections)
       ensure(replacing === 4, 'files that would be replaced were not counted')
       ensure(spoiled.map(({ section, entry }) => `${String(section)}:${String(entry)}`).join() === '1:4', 'other files were found')
       ensure(await holds(subject, 'spoiled', plain), 'the file was replaced')
-      ensure((await store.place(AREA, batchOf([sectionOf(subject, fresh)], 2000), 'first')).failures.length === 0 && await holds(subject, 'spoiled', noise), 'it cannot be placed any more')
+      const { failures } = await store.place(AREA, batchOf([sectionOf(subject, fresh)], 2000), 'first')
+      ensure(failures.length === 0 && await holds(subject, 'spoiled', noise), 'it can no longer be placed')
     },
   },
   {
-    name: 'keeps an unfinished large file, and goes on from where it broke off',
+    name: 'keeps an unfinished large file, and resumes it where it was interrupted',
     async run ({ store, hash }) {
       await store.openArea(AREA)
       const content = bytesOf('0123456789')
       const request: StagedStreamRequest = {
-        area: AREA, staging: STAGING, number: 0, partial: 'p', offset: 0, present: path('big'), sizeBytes: 10, mtimeNs: MTIME_NS, mode: 0o644,
+        area: AREA,
+        staging: STAGING,
+        number: 0,
+        partial: 'p',
+        offset: 0,
+        present: path('big'),
+        sizeBytes: 10,
+        mtimeNs: MTIME_NS,
+        mode: 0o644,
       }
       const first = await store.openStream(request)
       await first.write(content.slice(0, 4))
@@ -54,7 +65,7 @@ export const storeStagingCases: readonly ConformanceCase<StoreSubject>[] = [
       ensure((await store.partials(AREA)).size === 0, 'the unfinished file is still there')
       const third = await store.openStream(request)
       await third.write(content.slice(0, 9))
-      ensure(await third.finish(hash(content)) === 'DIFFERENT', 'a file that is too short was taken')
+      ensure(await third.finish(hash(content)) === 'DIFFERENT', 'a file that is too short was accepted')
       const fourth = await store.openStream({ ...request, partial: 'q' })
       await fourth.abandon()
       await store.retainPartials(AREA, new Set())
@@ -62,12 +73,20 @@ export const storeStagingCases: readonly ConformanceCase<StoreSubject>[] = [
     },
   },
   {
-    name: 'makes a large file unfinished again that is whole but was never placed',
+    name: 'turns a large file that is complete but was never placed back into an unfinished one',
     async run ({ store, hash }) {
       await store.openArea(AREA)
       const content = new Uint8Array(5 << 20).map((_, at) => at * 7 >> 5)
       const request: StagedStreamRequest = {
-        area: AREA, staging: STAGING, number: 0, partial: 'p', offset: 0, present: path('big'), sizeBytes: content.length, mtimeNs: MTIME_NS, mode: 0o444,
+        area: AREA,
+        staging: STAGING,
+        number: 0,
+        partial: 'p',
+        offset: 0,
+        present: path('big'),
+        sizeBytes: content.length,
+        mtimeNs: MTIME_NS,
+        mode: 0o444,
       }
       const first = await store.openStream(request)
       await first.write(content.slice())
@@ -75,9 +94,9 @@ export const storeStagingCases: readonly ConformanceCase<StoreSubject>[] = [
       await store.reclaim(AREA, STAGING)
       await store.reclaim(AREA, 'never')
       await store.discard(undefined)
-      ensure((await store.partials(AREA)).get('p') === content.length, 'what was whole has to be sent again')
+      ensure((await store.partials(AREA)).get('p') === content.length, 'what was complete has to be sent again')
       const second = await store.openStream({ ...request, offset: content.length })
-      ensure(await second.finish(hash(content)) === 'WHOLE', 'the file is not whole any more')
+      ensure(await second.finish(hash(content)) === 'WHOLE', 'the file is no longer whole')
       await store.discard(undefined)
       await store.retainPartials(AREA, new Set())
     },

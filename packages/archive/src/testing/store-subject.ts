@@ -6,11 +6,11 @@ import { FACT_BYTES, writeFact } from '../store/facts.ts'
 import { NOT_STAGED } from '../store/section.ts'
 import type { Batch, Section } from '../store/section.ts'
 
-/** An empty store, and what its cases need beside it. */
+/** An empty store, and what the cases need to test it. */
 export interface StoreSubject {
   readonly store: ContentStore
   readonly hash: HashBytes
-  /** A directory to restore to, outside of the store, and what then lies there. */
+  /** A directory to restore to, outside the store, and the text of files in it. */
   readonly restoreTo: string
   readonly restoredText: (path: string) => string | undefined
 }
@@ -41,7 +41,9 @@ export type Contents = Readonly<Record<string, string | Uint8Array>>
 export function sectionOf ({ hash }: StoreSubject, files: Contents): Section {
   const names = Object.keys(files).sort()
   const facts = new Uint8Array(names.length * FACT_BYTES)
-  names.forEach((name, i) => { writeFact(facts, i * FACT_BYTES, { digest: hash(bytesOf(files[name] ?? '')), storedAtMs: 1, verifiedAtMs: 0, storedCount: 1 }) })
+  names.forEach((name, i) => {
+    writeFact(facts, i * FACT_BYTES, { digest: hash(bytesOf(files[name] ?? '')), storedAtMs: 1, verifiedAtMs: 0, storedCount: 1 })
+  })
   const entries = encodeListing(names.map(name => fileEntry(name, bytesOf(files[name] ?? '').length)))
   return { directory: ROOT_PATH, entries, staged: Uint32Array.from(names, (_, i) => i), facts }
 }
@@ -57,7 +59,8 @@ export function packOf (subject: StoreSubject, files: Contents): PackRequest {
     at += DIGEST_BYTES + content.length
     return at - content.length
   })
-  return { staging: STAGING, pack, sections: [{ section, offsets: Uint32Array.from(offsets), lengths: Uint32Array.from(contents, ({ length }) => length) }] }
+  const lengths = Uint32Array.from(contents, ({ length }) => length)
+  return { staging: STAGING, pack, sections: [{ section, offsets: Uint32Array.from(offsets), lengths }] }
 }
 
 export function batchOf (sections: readonly Section[], stampMs: number): Batch {
@@ -83,5 +86,6 @@ export async function holds ({ store, hash }: StoreSubject, name: string, conten
 }
 
 export function structure (entries: readonly Entry[]): Section {
-  return { directory: ROOT_PATH, entries: encodeListing(entries), staged: new Uint32Array(entries.length).fill(NOT_STAGED), facts: new Uint8Array(0) }
+  const staged = new Uint32Array(entries.length).fill(NOT_STAGED)
+  return { directory: ROOT_PATH, entries: encodeListing(entries), staged, facts: new Uint8Array(0) }
 }

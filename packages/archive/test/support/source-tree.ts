@@ -9,7 +9,7 @@ export type SourceNode = SourceFile | SourceLink | SourceDirectory
 
 const START_NS = 1_700_000_000_123_456_789n
 
-/** A client's directory in memory, which can be changed as a user would. */
+/** A source in memory, which can be changed as a user would. */
 export class SourceTree {
   readonly root: SourceDirectory = { kind: 'directory', mtimeNs: START_NS, mode: 0o755, children: new Map() }
   #ticks = 0n
@@ -56,7 +56,7 @@ export class SourceTree {
     return node
   }
 
-  /** Every file's path and text. */
+  /** The content of every file, by path. */
   files (): Map<string, Uint8Array> {
     const found = new Map<string, Uint8Array>()
     const visit = (directory: SourceDirectory, path: string): void => {

@@ -1,7 +1,7 @@
 import { seededRandom } from '@filesync/protocol/testing'
 import type { Blow } from './crash-matrix.ts'
 
-/** Changes that each of the two disk workers makes in a sync and in dropping versions, and writes of the index in a sync. Who does what of the changes varies. */
+/** How many changes each of the two disk workers makes in a sync and when dropping versions; which worker makes which varies. */
 const SYNC_CHANGES = [84, 16]
 const PRUNE_CHANGES = [20, 0]
 const SYNC_WRITES = 8
@@ -9,13 +9,13 @@ const MOMENTS = ['before', 'during', 'after'] as const
 const ERRORS = ['EIO', 'EMFILE', 'EDQUOT', 'ENOSPC']
 
 type Kind = 'sync' | 'prune' | 'index' | 'error' | 'time'
-/** What every ten blows are. */
+/** The kinds of every ten blows. */
 const KINDS: readonly Kind[] = ['sync', 'prune', 'sync', 'index', 'error', 'sync', 'time', 'sync', 'index', 'sync']
 
 /**
- * So many blows that differ: half of them before changes of the disk in a sync, the others in dropping versions, in writes of
- * the index, at moments by chance, and errors of the system. Each kind is spread over all of its places; with a few hundred
- * every place has its turn. The same for a seed.
+ * Plans a number of different blows: half of them before disk changes in a sync, the others when dropping versions, in index
+ * writes, at random times, and as system errors. Each kind is spread evenly over its places; a few hundred blows cover all of them.
+ * The result depends only on the seed.
  */
 export function planBlows (count: number, seed: number): Blow[] {
   const random = seededRandom(seed)
@@ -26,7 +26,7 @@ export function planBlows (count: number, seed: number): Blow[] {
   return kinds.map(kind => {
     const nth = done.get(kind) ?? 0
     done.set(kind, nth + 1)
-    // In an even grid that begins anywhere.
+    // An even grid with a random start.
     const part = (nth + (count < 100 ? random() : 0.5)) / (totals.get(kind) ?? 1)
     return blowOf(kind, part, random)
   })

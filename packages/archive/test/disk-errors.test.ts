@@ -9,10 +9,10 @@ import type { IndexWrite } from '../src/store/archive-index.ts'
 import type { PackRequest } from '../src/store/content-store.ts'
 import { openLmdbIndex, openLocalStore } from '../src/node/index.ts'
 import { archiveError, storeError } from '../src/node/disk-errors.ts'
-import { describeFolder, describeSource, newArchive, newFolder } from './on-disk.ts'
-import { mayMount, run, smallDisk } from './small-disk.ts'
-import { compareAll, makePack, push } from './push.ts'
-import { SourceTree } from './source-tree.ts'
+import { describeFolder, describeSource, newArchive, newFolder } from './support/on-disk.ts'
+import { mayMount, run, smallDisk } from './support/small-disk.ts'
+import { compareAll, makePack, push } from './support/push.ts'
+import { SourceTree } from './support/source-tree.ts'
 
 /** Fills a disk but for so many bytes, and returns what to remove to have the room again. */
 function fill (disk: string, leftBytes: number): string {
@@ -29,7 +29,7 @@ function codesOf (problems: readonly Problem[]): Record<string, number> {
   return counts
 }
 
-test.runIf(mayMount)('what fits on a small disk is stored, what does not is named, and all is when there is room', async () => {
+test.runIf(mayMount)('on a small disk, files that fit are stored, others are problems, and all are stored later', async () => {
   const disk = smallDisk(12)
   const root = join(disk, 'archive')
   mkdirSync(root)
@@ -51,7 +51,7 @@ test.runIf(mayMount)('what fits on a small disk is stored, what does not is name
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
 })
 
-test.runIf(mayMount)('a disk that becomes full in the middle of files fails those, keeps nothing of them, and stores the others', async () => {
+test.runIf(mayMount)('files that fill the disk while they arrive fail and leave no remains, and the others are stored', async () => {
   const disk = smallDisk(16)
   const root = join(disk, 'archive')
   mkdirSync(root)
@@ -80,7 +80,10 @@ test.runIf(mayMount)('a disk that becomes full in the middle of files fails thos
   }
   const outcome = await sync.finish()
   expect(codesOf(outcome.problems)).toEqual({ NO_ROOM: outcome.problemCount })
-  expect(outcome.problems).toContainEqual(expect.objectContaining({ path: 'a large one', message: expect.stringContaining('became full while it was written (ENOSPC)') as unknown }))
+  expect(outcome.problems).toContainEqual(expect.objectContaining({
+    path: 'a large one',
+    message: expect.stringContaining('became full while it was written (ENOSPC)') as unknown,
+  }))
   expect(outcome.problems).toEqual(outcomes.flatMap(({ problem }) => problem ?? []))
   // Two of them or more fit into what was left, and what is smaller in any case.
   expect(outcome.files).toBeGreaterThanOrEqual(4)
@@ -94,26 +97,36 @@ test.runIf(mayMount)('a disk that becomes full in the middle of files fails thos
   expect(readdirSync(join(root, '.filesync/staging'))).toEqual([])
 })
 
-test('an archive that was moved away under its server ends syncs with what to do, and goes on where it is back', async () => {
+test('an archive that was moved away fails syncs with advice, and continues when it is back', async () => {
   const root = join(newFolder(), 'archive')
   const area = await (await newArchive({ root })).area('laptop')
   const source = new SourceTree().write('a', 'a')
   await push(area, source)
   renameSync(root, `${root} elsewhere`)
   source.write('b', 'b')
-  await expect(push(area, source)).rejects.toMatchObject({ code: 'ARCHIVE_UNAVAILABLE', message: expect.stringMatching(/no longer at.*ENOENT/u) as unknown })
+  await expect(push(area, source)).rejects.toMatchObject({
+    code: 'ARCHIVE_UNAVAILABLE',
+    message: expect.stringMatching(/no longer at.*ENOENT/u) as unknown,
+  })
   renameSync(`${root} elsewhere`, root)
   expect(await push(area, source)).toMatchObject({ asked: ['b'], problems: [] })
 })
 
-test.runIf(mayMount)('an index on a full disk fails its writes with ARCHIVE_FULL, ends nothing else, closes, and goes on when there is room', { timeout: 10_000 }, async () => {
+const LATE = { timeout: 10_000 }
+test.runIf(mayMount)('an index on a full disk rejects writes with ARCHIVE_FULL, can be read and closed, and recovers', LATE, async () => {
   const disk = smallDisk(2)
-  const put = (area: string, sizeBytes: number): IndexWrite => ({ put: { area, directory: ROOT_PATH }, stored: { listing: new Uint8Array(sizeBytes), facts: new Uint8Array(0) } })
+  const put = (area: string, sizeBytes: number): IndexWrite => ({
+    put: { area, directory: ROOT_PATH },
+    stored: { listing: new Uint8Array(sizeBytes), facts: new Uint8Array(0) },
+  })
   const index = openLmdbIndex(disk)
   await index.write([put('laptop', 10)])
   const filler = fill(disk, 20_000)
   const full = { code: 'ARCHIVE_FULL', message: expect.stringContaining('ENOSPC') as unknown }
-  await Promise.all([expect(index.write([put('laptop', 500_000)])).rejects.toMatchObject(full), expect(index.write([put('desktop', 500_000)])).rejects.toMatchObject(full)])
+  await Promise.all([
+    expect(index.write([put('laptop', 500_000)])).rejects.toMatchObject(full),
+    expect(index.write([put('desktop', 500_000)])).rejects.toMatchObject(full),
+  ])
   await expect(index.write([put('laptop', 500_000)])).rejects.toMatchObject(full)
   expect(index.listing({ area: 'laptop', directory: ROOT_PATH })).toHaveLength(10)
   rmSync(filler)
@@ -126,7 +139,7 @@ test.runIf(mayMount)('an index on a full disk fails its writes with ARCHIVE_FULL
   await again.close()
 })
 
-test.runIf(mayMount)('an archive is not made on a disk with too little room for its index, however little, and is made when there is room', async () => {
+test.runIf(mayMount)('an archive is created on a disk only if there is room for its index, however little is missing', async () => {
   const disk = smallDisk(2)
   const root = join(disk, 'archive')
   mkdirSync(root)
@@ -139,7 +152,7 @@ test.runIf(mayMount)('an archive is not made on a disk with too little room for 
   await (await newArchive({ root })).area('laptop')
 })
 
-test.runIf(mayMount)('says that the archive is unavailable when its disk becomes read-only', async () => {
+test.runIf(mayMount)('fails with ARCHIVE_UNAVAILABLE if the disk becomes read-only', async () => {
   const disk = smallDisk(32)
   const store = await openLocalStore({ root: disk, traits: { foldsNames: false, windowsNames: false } })
   await store.openArea('laptop')
@@ -159,23 +172,29 @@ test.runIf(mayMount)('says that the archive is unavailable when its disk becomes
 })
 
 const ERRORS = [
-  ['ENOSPC', 'ARCHIVE_FULL'], ['EDQUOT', 'ARCHIVE_FULL'], ['EIO', 'ARCHIVE_UNAVAILABLE'], ['EMFILE', 'ARCHIVE_UNAVAILABLE'], ['ENFILE', 'ARCHIVE_UNAVAILABLE'], ['EROFS', 'ARCHIVE_UNAVAILABLE'],
+  ['ENOSPC', 'ARCHIVE_FULL'],
+  ['EDQUOT', 'ARCHIVE_FULL'],
+  ['EIO', 'ARCHIVE_UNAVAILABLE'],
+  ['EMFILE', 'ARCHIVE_UNAVAILABLE'],
+  ['ENFILE', 'ARCHIVE_UNAVAILABLE'],
+  ['EROFS', 'ARCHIVE_UNAVAILABLE'],
 ] as const
 
-test.each(ERRORS)('%s of the system ends a sync with %s, and says so', (errno, code) => {
-  const trouble = storeError(Object.assign(new Error(`${errno}: something`), { code: errno }))
-  expect(trouble).toMatchObject({ code })
-  expect(trouble?.message).toContain(errno)
+test.each(ERRORS)('the system error %s ends a sync with %s, and is named in the message', (errno, code) => {
+  const error = storeError(Object.assign(new Error(`${errno}: something`), { code: errno }))
+  expect(error).toMatchObject({ code })
+  expect(error?.message).toContain(errno)
 })
 
-test.each(['ENOENT', 'EACCES', 'ELOOP', 'ENAMETOOLONG'])('%s is the trouble of one file', errno => {
+test.each(['ENOENT', 'EACCES', 'ELOOP', 'ENAMETOOLONG'])('%s is a problem of one file', errno => {
   expect(storeError(Object.assign(new Error(errno), { code: errno }))).toBeUndefined()
 })
 
-test('what the system refuses the archive itself ends a sync, and is told without the paths of the server', async () => {
+test('a system error on the archive itself ends a sync, with a message without paths of the server', async () => {
   const root = newFolder()
   writeFileSync(join(root, '.filesync'), 'in the way')
-  const inTheWay = { code: 'ARCHIVE_UNAVAILABLE', message: expect.stringMatching(/^The archive cannot be used: something else is in the archive .* \(ENOTDIR\)\. Check the folder \.filesync/u) as unknown }
+  const message = /^The archive cannot be used: something else is in the archive .* \(ENOTDIR\)\. Check the folder \.filesync/u
+  const inTheWay = { code: 'ARCHIVE_UNAVAILABLE', message: expect.stringMatching(message) as unknown }
   await expect(newArchive({ root })).rejects.toMatchObject(inTheWay)
   rmSync(join(root, '.filesync'))
   const area = await (await newArchive({ root })).area('laptop')
@@ -184,12 +203,18 @@ test('what the system refuses the archive itself ends a sync, and is told withou
   await expect(push(area, new SourceTree().write('a', 'x'))).rejects.toMatchObject(inTheWay)
 })
 
-test.each(['EACCES', 'EPERM'])('%s for the archive itself says who has to own it', errno => {
+test.each(['EACCES', 'EPERM'])('the message for %s on the archive itself says who must own it', errno => {
   const refused = Object.assign(new Error(`${errno}: permission denied, mkdir '/proc/self/fd/21/.filesync'`), { code: errno })
-  expect(archiveError(refused)).toMatchObject({ code: 'ARCHIVE_UNAVAILABLE', message: `The archive cannot be used: the server has no permission there (${errno}). Make the user that runs the server the owner of the archive and of everything in it.` })
+  const message = `The archive cannot be used: the server has no permission there (${errno}). ` +
+    'Make the user that runs the server the owner of the archive and of everything in it.'
+  expect(archiveError(refused)).toMatchObject({ code: 'ARCHIVE_UNAVAILABLE', message })
 })
 
-test('leaves the reserve alone', async () => {
+test('does not use the reserve', async () => {
   const area = await (await newArchive({ reserveBytes: 2 ** 50 })).area('laptop')
-  expect(await push(area, new SourceTree().write('a', 'x'))).toMatchObject({ asked: [], files: 0, problems: [{ path: 'a', code: 'NO_ROOM' }] })
+  expect(await push(area, new SourceTree().write('a', 'x'))).toMatchObject({
+    asked: [],
+    files: 0,
+    problems: [{ path: 'a', code: 'NO_ROOM' }],
+  })
 })

@@ -5,14 +5,14 @@ import { ROOT_PATH } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { seededRandom } from '@filesync/protocol/testing'
-import { openArchive } from '../src/node/index.ts'
-import type { Area } from '../src/index.ts'
+import { openArchive } from '../../src/node/index.ts'
+import type { Area } from '../../src/index.ts'
 import { describeTree } from './describe-tree.ts'
 import type { DescribedEntry } from './describe-tree.ts'
 import { push } from './push.ts'
 import { SourceTree } from './source-tree.ts'
 
-/** Further apart than the kernel's clock for new files is behind. */
+/** More than the kernel's clock for new files lags. */
 const APART_MS = 6
 const MODES = [0o644, 0o600, 0o640, 0o755, 0o444] as const
 const DIRECTORY_MODES = [0o755, 0o700, 0o750, 0o555, 0o711] as const
@@ -34,10 +34,17 @@ export interface HistoryReport {
   readonly faults: readonly string[]
 }
 
-/** Plays one random history of an archive, and restores every moment that was seen of it. */
+/** Plays one random history of an archive, and restores every moment of it that was recorded. */
 export async function playHistory (seed: number, rounds: number): Promise<HistoryReport> {
   const home = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'filesync-history-'))
-  const archive = await openArchive({ root: join(home, 'archive'), keepMs: 30 * 86_400_000, deletions: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
+  const archive = await openArchive({
+    root: join(home, 'archive'),
+    keepMs: 30 * 86_400_000,
+    deletions: 'mirror',
+    reserveBytes: 0,
+    clock: systemClock,
+    signal: new AbortController().signal,
+  })
   try {
     const play = new HistoryPlay(await archive.area('laptop'), { home, next: seededRandom(seed).below })
     for (let round = 0; round < rounds; round++) await play.round(round)
@@ -73,7 +80,9 @@ class HistoryPlay {
     if (this.#next(3) === 0) this.#changeByHand()
     if (this.#next(4) === 0) await this.#lookAfter()
     this.#see(`before sync ${String(round)}`, false)
-    for (const [path, content] of this.#source.files()) this.#pushed.set(path, (this.#pushed.get(path) ?? new Set()).add(Buffer.from(content).toString('base64')))
+    for (const [path, content] of this.#source.files()) {
+      this.#pushed.set(path, (this.#pushed.get(path) ?? new Set()).add(Buffer.from(content).toString('base64')))
+    }
     const endsEarly = this.#next(6) === 0
     let [staged, stored] = [0, 0]
     await push(this.#area, this.#source, {
@@ -81,7 +90,9 @@ class HistoryPlay {
       end: endsEarly ? 'abandon' : 'finish',
       complete: this.#next(8) !== 0,
       withhold: () => { staged++; return false },
-      onSync: sync => { sync.onStored = so => { stored = so.files; this.#see(`during sync ${String(round)}, ${String(stored)} files in`, true) } },
+      onSync: sync => {
+        sync.onStored = so => { stored = so.files; this.#see(`during sync ${String(round)}, ${String(stored)} files in`, true) }
+      },
       before: async () => {
         // Whatever of it could be placed is, for some may have been refused.
         for (let left = 400; stored < staged && left > 0; left--) await new Promise(resolve => { setImmediate(resolve) })
@@ -100,7 +111,8 @@ class HistoryPlay {
         if (seen.entries.size > 0) throw error
         return { failures: [] }
       })
-      faults.push(...this.#faultsOf(seen, existsSync(to) ? describeTree(to) : new Map(), new Set(failures.map(({ path }) => path))).map(fault => `${seen.when}: ${fault}`))
+      const found = this.#faultsOf(seen, existsSync(to) ? describeTree(to) : new Map(), new Set(failures.map(({ path }) => path)))
+      faults.push(...found.map(fault => `${seen.when}: ${fault}`))
       rmSync(to, { recursive: true, force: true })
     }
     return { states: this.#seen.length, during: this.#seen.filter(({ isDuring }) => isDuring).length, faults }
@@ -110,10 +122,11 @@ class HistoryPlay {
     return [...new Set([...entries.keys(), ...restored.keys()])].flatMap(path => {
       const [was, is] = [entries.get(path), restored.get(path)]
       if (named.has(path) || isSame(was, is, isDuring)) return []
-      // What is left of a file that is named.
+      // The remains of a file that is named.
       if (was === undefined && path.endsWith('.damaged') && named.has(path.slice(0, -'.damaged'.length))) return []
-      if (this.#isByHand(path) && (is === undefined || is.kind === 'directory' || this.#pushed.get(path)?.has(is.content) === true || is.content === was?.content)) return []
-      // What others put there and changed again, nobody ever knew.
+      const isKnown = is === undefined || is.kind === 'directory' || this.#pushed.get(path)?.has(is.content) === true
+      if (this.#isByHand(path) && (isKnown || is.content === was?.content)) return []
+      // What others put there and changed again was never recorded.
       if (this.#isByHand(path) && was?.kind === 'file' && this.#pushed.get(path)?.has(was.content) !== true) return []
       return [`${path} was ${tell(was)} and is ${tell(is)}`]
     })
@@ -134,7 +147,7 @@ class HistoryPlay {
     return Array.from({ length: 1 + this.#next(3) }, () => 'abc'[this.#next(3)] ?? 'a').join('/')
   }
 
-  /** Whatever a user does in a moment; what cannot be done is not done. */
+  /** Makes a random change, if it is possible. */
   #change (): void {
     const source = this.#source
     const [one, two] = [this.#path(), this.#path()]
@@ -146,10 +159,19 @@ class HistoryPlay {
         case 3: source.remove(one); break
         case 4: source.remove(one).link(one, two); break
         case 5: source.remove(one).mkdir(one, DIRECTORY_MODES[this.#next(DIRECTORY_MODES.length)]); break
-        case 6: { const node = source.at(one); if (node.kind !== 'symlink') node.mode = node.kind === 'file' ? MODES[this.#next(MODES.length)] ?? 0o644 : DIRECTORY_MODES[this.#next(DIRECTORY_MODES.length)] ?? 0o755; break }
+        case 6: {
+          const node = source.at(one)
+          if (node.kind === 'file') node.mode = MODES[this.#next(MODES.length)] ?? 0o644
+          else if (node.kind === 'directory') node.mode = DIRECTORY_MODES[this.#next(DIRECTORY_MODES.length)] ?? 0o755
+          break
+        }
         case 7: source.at(one).mtimeNs += 1_000_000_000n * BigInt(1 + this.#next(100)); break
         // A second name for the same file.
-        case 8: { const node = source.at(one); if (node.kind === 'file') { source.remove(two).write(two, ''); Object.assign(source.at(two), node) } break }
+        case 8: {
+          const node = source.at(one)
+          if (node.kind === 'file') Object.assign(source.remove(two).write(two, '').at(two), node)
+          break
+        }
         default:
           source.at(one)
           if (!two.startsWith(`${one}/`)) source.remove(two).move(one, two)
@@ -159,7 +181,7 @@ class HistoryPlay {
     }
   }
 
-  /** Whatever somebody does to the mirror. */
+  /** Makes a random change to the mirror. */
   #changeByHand (): void {
     const one = this.#path()
     const at = join(this.#mirror, one)
@@ -174,7 +196,10 @@ class HistoryPlay {
           case 0: utimesSync(at, 1_500_000_000, 1_500_000_000 + this.#next(1000)); break
           case 1: chmodSync(at, 0o666); break
           case 2: rmSync(at); break
-          case 3: { const { mtime } = stat; writeFileSync(at, Buffer.from(readFileSync(at)).fill(0x21)); utimesSync(at, mtime, mtime); break }
+          case 3:
+            writeFileSync(at, Buffer.from(readFileSync(at)).fill(0x21))
+            utimesSync(at, stat.mtime, stat.mtime)
+            break
           default: writeFileSync(at, `altered by hand ${String(this.#serial++)}`)
         }
       }
@@ -188,7 +213,12 @@ class HistoryPlay {
     switch (this.#next(3)) {
       case 0: await this.#area.verify(); break
       case 1: await this.#area.checkMirror({ directories: 100 }); break
-      default: await this.#area.checkSafe([...this.#source.files()].map(([path, content]) => ({ path: path as RelativePath, kind: 'file', digest: hashBytes(content) })), { fresh: this.#next(2) === 0 })
+      default: {
+        const copies = [...this.#source.files()].map(([path, content]) => (
+          { path: path as RelativePath, kind: 'file' as const, digest: hashBytes(content) }
+        ))
+        await this.#area.checkSafe(copies, { fresh: this.#next(2) === 0 })
+      }
     }
   }
 }
@@ -198,17 +228,18 @@ function waitUntil (timeMs: number): void {
   while (Date.now() < timeMs);
 }
 
-/** Directories of the mirror can always be written to by the server, and files read by it. */
+/** Whether an entry was restored: in the mirror, directories are always writable and files readable for the server. */
 function isSame (was: DescribedEntry | undefined, is: DescribedEntry | undefined, isDuring: boolean): boolean {
   if (was === undefined || is === undefined) return was === is
   if (was.kind !== is.kind || was.content !== is.content) return false
   if (was.kind === 'symlink') return true
-  // One that is new has its mode at the end of its sync, and is closed until then.
+  // A new directory gets its mode at the end of its sync, and is private until then.
   if (isDuring && is.kind === 'directory' && was.mode === 0o700) return true
   if ((is.mode | (is.kind === 'directory' ? 0o700 : 0o400)) !== was.mode) return false
   return was.when === is.when || (isDuring && is.kind === 'directory')
 }
 
 function tell (entry: DescribedEntry | undefined): string {
-  return entry === undefined ? 'nothing' : `a ${entry.kind} ${entry.mode.toString(8)} ${entry.when} ${Buffer.from(entry.content, 'base64').toString()}`
+  if (entry === undefined) return 'nothing'
+  return `a ${entry.kind} ${entry.mode.toString(8)} ${entry.when} ${Buffer.from(entry.content, 'base64').toString()}`
 }

@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { ArchiveIndex } from '../src/store/archive-index.ts'
-import { openLmdbIndex } from '../src/node/lmdb-index.ts'
+import type { ArchiveIndex } from '../../src/store/archive-index.ts'
+import { openLmdbIndex } from '../../src/node/lmdb-index.ts'
 
-/** Where in a write of the index a process ends: before it is begun, while it is under way, or when it is durable. */
+/** When in a write of the index a process ends: before it starts, while it is running, or when it is durable. */
 export type WriteMoment = 'before' | 'during' | 'after'
 
 /** Makes this process kill itself at the n-th write of any index that it opens. */

@@ -2,7 +2,7 @@ import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from '
 import { join } from 'node:path'
 import type { SourceNode, SourceTree } from './source-tree.ts'
 
-/** All that lies in a folder, as lines that tell kind, mode, time and content. */
+/** Describes everything in a folder, as lines with kind, mode, time and content. */
 export function describeFolder (folder: string): string[] {
   const lines: string[] = []
   const visit = (path: string): void => {
@@ -25,7 +25,7 @@ export function describeFolder (folder: string): string[] {
   return lines.sort()
 }
 
-/** What {@link describeFolder} would tell of a source, to ten microseconds, because disks get times through a double. */
+/** What {@link describeFolder} returns for a copy of a source. Times are to ten microseconds, because Node sets them as doubles. */
 export function describeSource (source: SourceTree): string[] {
   const lines: string[] = []
   const when = (mtimeNs: bigint): string => String(mtimeNs / 10_000n)
@@ -38,7 +38,8 @@ export function describeSource (source: SourceTree): string[] {
       } else if (node.kind === 'symlink') {
         lines.push(`${at} -> ${node.target}`)
       } else {
-        lines.push(`${at} ${node.mode.toString(8)} ${when(node.mtimeNs)} ${Buffer.from(node.content).toString('base64').slice(0, 200)} ${String(node.content.length)}`)
+        const content = Buffer.from(node.content).toString('base64').slice(0, 200)
+        lines.push(`${at} ${node.mode.toString(8)} ${when(node.mtimeNs)} ${content} ${String(node.content.length)}`)
       }
     }
   }

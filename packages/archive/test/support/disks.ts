@@ -36,13 +36,15 @@ export class LoopDisk {
   }
 
   mount (options = 'rw'): void {
-    // The system detaches the loop device of the last mount a moment after that has ended, and lets nobody have a second one until then.
+    // The system detaches the loop device of the last mount a moment after the unmount, and allows no second one until then.
     let tries = 0
-    while (!run('mount', ['-o', `loop,${options}`, this.#image, this.at])) if (++tries === MOUNT_TRIES) throw new Error('The image cannot be mounted.')
+    while (!run('mount', ['-o', `loop,${options}`, this.#image, this.at])) {
+      if (++tries === MOUNT_TRIES) throw new Error('The image cannot be mounted.')
+    }
     this.#mounts++
   }
 
-  /** Mounts by way of a program, such as one for FUSE. */
+  /** Mounts with a program, such as one for FUSE. */
   mountBy (tool: string, args: readonly string[] = []): void {
     const device = spawnSync('losetup', ['-f', '--show', this.#image], { encoding: 'utf8' }).stdout.trim()
     onTestFinished(() => { run('losetup', ['-d', device]) })
@@ -50,25 +52,25 @@ export class LoopDisk {
     this.#mounts++
   }
 
-  /** Makes its file system answer as if the cable had come out (EXT4_IOC_SHUTDOWN); false if that cannot be done. */
+  /** Makes its file system fail as if the cable had been pulled (EXT4_IOC_SHUTDOWN); false if that is not possible. */
   pull (): boolean {
     return run('python3', ['-c', SHUT_DOWN, this.at])
   }
 
-  /** Waits until nobody has anything open there, such as a child process that is about to end, so that all is written out. */
+  /** Unmounts when nothing is open there any longer, so that everything is written out; a child process may still be ending. */
   async unmountWhole (): Promise<void> {
     while (!run('umount', [this.at])) await setTimeout(10)
     this.#mounts--
   }
 
-  /** Also while files on it are open: they stay with the processes that have them open. */
+  /** Unmounts even while files on it are open; the processes that have them open keep them. */
   unmount (): void {
     this.#mounts--
     run('umount', ['-l', this.at])
   }
 }
 
-/** Whether this system and user may mount images; in most containers nobody may. */
+/** Whether this user may mount images; most containers do not allow it. */
 export const mayMountImages: boolean = isMountable()
 
 function isMountable (): boolean {

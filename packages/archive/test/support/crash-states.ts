@@ -1,6 +1,6 @@
 import { SourceTree } from './source-tree.ts'
 
-/** A state of a client, and the one it has at the next sync; every kind of change is among the differences. */
+/** Two successive states of a source, which differ by every kind of change. */
 export function crashStates (): readonly [before: SourceTree, after: SourceTree] {
   return [state(false), state(true)]
 }

@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { ROOT_PATH } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { ManualClock } from '@filesync/protocol/testing'
-import type { Archive } from '../src/index.ts'
-import { openArchive } from '../src/node/index.ts'
+import type { Archive } from '../../src/index.ts'
+import { openArchive } from '../../src/node/index.ts'
 import { crashStates } from './crash-states.ts'
 import { describeFolder, describeSource, versionsIn } from './describe-disk.ts'
 import type { WriteMoment } from './kill-at-write.ts'
@@ -19,8 +19,8 @@ const preload = fileURLToPath(new URL('./kill-at.mjs', import.meta.url))
 const YEAR_MS = 365 * 86_400_000
 
 /**
- * How a process is to end: before the n-th change of one of its two disk workers, at the n-th write of the index, or some
- * time after it opened the archive, as a part of the time that it takes when nothing happens to it.
+ * When a process is killed: before the n-th change of one of its two disk workers, at the n-th write of the index, or some time
+ * after it opened the archive, as a fraction of the time that it takes undisturbed.
  */
 export type Blow =
   | { readonly work: 'sync' | 'prune', readonly thread: number, readonly at: number, readonly failWith?: string }
@@ -28,15 +28,15 @@ export type Blow =
   | { readonly work: 'sync' | 'prune', readonly after: number }
 
 export interface Aftermath {
-  /** What is not as it has to be. */
+  /** What is wrong afterwards. */
   readonly faults: readonly string[]
-  /** The process came to its end before. */
+  /** Whether the process finished before. */
   readonly finished: boolean
   /** Where it was killed, if at a place that was chosen. */
   readonly step: string | undefined
 }
 
-/** An archive that a blow is dealt to; `dispose` removes it. */
+/** Archives for processes that are killed; `dispose` removes them. */
 export class CrashGround {
   readonly #folders: string[] = []
   #forSync = ''
@@ -52,7 +52,7 @@ export class CrashGround {
     enableCompileCache()
     ground.#forSync = await ground.#prepare(false)
     ground.#forPrune = await ground.#prepare(true)
-    // Without a blow, because who is killed keeps no compiled code, and to learn how long it takes.
+    // Undisturbed, because a killed process stores no compiled code, and to measure how long the work takes.
     if (!isKept) await ground.strike({ work: 'sync', after: Infinity })
     await ground.strike({ work: 'sync', after: Infinity })
     return ground
@@ -62,7 +62,7 @@ export class CrashGround {
     for (const folder of this.#folders.splice(0)) rmSync(folder, { recursive: true, force: true })
   }
 
-  /** Deals a blow to a process that works on a copy, lets another process go on, and looks what is wrong. */
+  /** Kills a process that works on a copy, lets another process continue, and reports what is wrong. */
   async strike (blow: Blow): Promise<Aftermath> {
     const root = this.#newFolder()
     try {
@@ -103,7 +103,7 @@ async function openAt (root: string): Promise<Archive> {
   return await openArchive({ root, keepMs: 1e12, deletions: 'mirror', reserveBytes: 0, clock, signal: new AbortController().signal })
 }
 
-/** Resolves with what the process told until its end, and how long it worked. `workMs`: how long it does when it is left alone. */
+/** Resolves with the output of the process, and how long it worked. `workMs` is how long it works undisturbed. */
 async function run (root: string, blow: Blow, workMs: number): Promise<{ readonly told: string, readonly workMs: number }> {
   const env = {
     ...process.env,
@@ -111,7 +111,9 @@ async function run (root: string, blow: Blow, workMs: number): Promise<{ readonl
     ...('at' in blow && blow.failWith !== undefined && { FILESYNC_TEST_FAIL_WITH: blow.failWith }),
   }
   const args = 'write' in blow ? [String(blow.write), blow.moment] : []
-  const running = spawn(process.execPath, ['--conditions=@filesync/source', '--import', preload, child, root, blow.work, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const running = spawn(process.execPath, [
+    '--conditions=@filesync/source', '--import', preload, child, root, blow.work, ...args,
+  ], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   let [told, complained, openedMs] = ['', '', 0]
   let timer: NodeJS.Timeout | undefined
   running.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -123,11 +125,13 @@ async function run (root: string, blow: Blow, workMs: number): Promise<{ readonl
   running.stderr.setEncoding('utf8').on('data', (text: string) => { complained += text })
   const signal = await new Promise<string | null>(resolve => { running.once('close', (_, signal) => { resolve(signal) }) })
   clearTimeout(timer)
-  if (!told.includes('finished') && !told.includes('failed') && signal !== 'SIGKILL') throw new Error(`The process ended by itself: ${complained}`)
+  if (!told.includes('finished') && !told.includes('failed') && signal !== 'SIGKILL') {
+    throw new Error(`The process ended by itself: ${complained}`)
+  }
   return { told, workMs: performance.now() - openedMs }
 }
 
-// An error of the system ends a sync with a code of the archive, or is the trouble of one file.
+// A system error ends a sync with an archive error code, or is a problem of one file.
 function wrongCode (told: string, blow: Blow): string[] {
   const code = /failed (\S+)/u.exec(told)?.[1]
   if (code === undefined) return []
@@ -149,15 +153,20 @@ async function faultsAfterSync (root: string, told: string): Promise<string[]> {
     if (kept < stored) faults.push(`${String(stored)} files were told to be durable, ${String(kept)} are there`)
     const second = await push(area, after)
     if (second.problems.length > 0) faults.push(`problems: ${JSON.stringify(second.problems)}`)
-    if (second.asked.length > fresh.length - stored) faults.push(`${String(second.asked.length)} files were sent again although ${String(stored)} were stored`)
+    if (second.asked.length > fresh.length - stored) {
+      faults.push(`${String(second.asked.length)} files were sent again although ${String(stored)} were stored`)
+    }
     faults.push(...difference(describeFolder(join(root, 'laptop')), describeSource(after)))
-    const lost = ['gone/a', 'gone/deep/b', 'kind', 'replaced', 'docs/file0', 'docs/file5', 'large'].filter(path => !versionsIn(root, 'laptop').includes(path))
+    const lost = [
+      'gone/a', 'gone/deep/b', 'kind', 'replaced', 'docs/file0', 'docs/file5', 'large',
+    ].filter(path => !versionsIn(root, 'laptop').includes(path))
     if (lost.length > 0) faults.push(`no version of ${lost.join(', ')}`)
     if ((await push(area, after)).listings !== 0) faults.push('the index does not have the digest of the client')
     if ((await area.verify()).problems.length > 0) faults.push('verify finds damage')
     const { changed, removed, added } = await area.checkMirror({ directories: 100 })
     if (changed.length + removed.length + added.length > 0) faults.push('the index is not what the mirror is')
-    if (readdirSync(join(root, '.filesync/staging')).length + readdirSync(join(root, '.filesync/partial/laptop')).length > 0) faults.push('something is left in staging')
+    const left = ['.filesync/staging', '.filesync/partial/laptop'].flatMap(folder => readdirSync(join(root, folder)))
+    if (left.length > 0) faults.push('something is left in staging')
   } finally {
     await archive.close()
   }
@@ -167,12 +176,22 @@ async function faultsAfterSync (root: string, told: string): Promise<string[]> {
 async function faultsAfterPrune (root: string): Promise<string[]> {
   const after = crashStates()[1]
   const faults = difference(describeFolder(join(root, 'laptop')), describeSource(after))
-  const archive = await openArchive({ root, keepMs: 1, deletions: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
+  const archive = await openArchive({
+    root,
+    keepMs: 1,
+    deletions: 'mirror',
+    reserveBytes: 0,
+    clock: systemClock,
+    signal: new AbortController().signal,
+  })
   try {
     const area = await archive.area('laptop')
     await area.prune()
-    if ((await area.versions(ROOT_PATH)).length > 0 || describeFolder(join(root, '.filesync/versions/laptop')).length > 0) faults.push('versions past keeping are left')
-    if ((await push(area, after)).listings !== 0 || (await area.verify()).problems.length > 0) faults.push('the mirror or the index suffered')
+    const folders = describeFolder(join(root, '.filesync/versions/laptop'))
+    if ((await area.versions(ROOT_PATH)).length > 0 || folders.length > 0) faults.push('expired versions are left')
+    if ((await push(area, after)).listings !== 0 || (await area.verify()).problems.length > 0) {
+      faults.push('the mirror or the index suffered')
+    }
   } finally {
     await archive.close()
   }
@@ -202,5 +221,7 @@ function same (left: Uint8Array | undefined, right: Uint8Array | undefined): boo
 }
 
 function difference (found: readonly string[], wanted: readonly string[]): string[] {
-  return [...found.filter(line => !wanted.includes(line)).map(line => `unwanted: ${line.slice(0, 60)}`), ...wanted.filter(line => !found.includes(line)).map(line => `missing: ${line.slice(0, 60)}`)]
+  const unwanted = found.filter(line => !wanted.includes(line)).map(line => `unwanted: ${line.slice(0, 60)}`)
+  const missing = wanted.filter(line => !found.includes(line)).map(line => `missing: ${line.slice(0, 60)}`)
+  return [...unwanted, ...missing]
 }

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os'
 import { onTestFinished } from 'vitest'
 import { ManualClock } from '@filesync/protocol/testing'
 import { systemClock } from '@filesync/protocol/node'
-import { openArchive } from '../src/node/index.ts'
-import type { ArchiveInit } from '../src/node/index.ts'
-import type { Archive } from '../src/index.ts'
+import { openArchive } from '../../src/node/index.ts'
+import type { ArchiveInit } from '../../src/node/index.ts'
+import type { Archive } from '../../src/index.ts'
 
 export { describeFolder, describeSource, versionsIn } from './describe-disk.ts'
 
-/** A folder that is gone after the test. On a memory file system where there is one: these tests are about order, not about disks. */
+/** A folder that is removed after the test. In memory if possible, because these tests are about order, not about disks. */
 export function newFolder (): string {
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'filesync-archive-'))
   onTestFinished(() => { rmSync(folder, { recursive: true, force: true }) })
@@ -18,7 +18,7 @@ export function newFolder (): string {
 }
 
 export class WallClock extends ManualClock {
-  // Batches are due at once; only the wall time is turned by hand.
+  // Timers run in real time; only the wall time is set by the test.
   override schedule (delayMs: number, callback: () => void): () => void {
     return systemClock.schedule(delayMs, callback)
   }
@@ -30,7 +30,7 @@ export async function newArchive (init: Partial<ArchiveInit> = {}): Promise<Arch
     root: init.root ?? newFolder(), keepMs: 30 * 86_400_000, deletions: 'mirror', reserveBytes: 0,
     clock: new WallClock(Date.now()), signal: new AbortController().signal, ...init,
   })
-  // Before its folder goes: what was made last is taken down first.
+  // Before its folder is removed: vitest calls these in reverse order.
   onTestFinished(async () => { await archive.close() })
   return archive
 }

@@ -1,20 +1,20 @@
 import { equalDigests, joinPath, LIMITS, ListingRequester, ListingResponder, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
 import type { RelativePath, StageOutcome, Task, Tree } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
-import type { Area, Sync, SyncOutcome } from '../src/index.ts'
+import type { Area, Sync, SyncOutcome } from '../../src/index.ts'
 import type { SourceTree } from './source-tree.ts'
 
 export interface PushOptions {
   readonly complete?: boolean
   readonly packBytes?: number
-  /** Files that the client does not answer. */
+  /** Files that the client does not send. */
   readonly withhold?: (path: string) => boolean
-  /** Other bytes than the listed file has. */
+  /** Bytes to send instead of the content of a file. */
   readonly falsify?: (path: string, content: Uint8Array) => Uint8Array | undefined
-  /** What is known of a large file by the way. */
+  /** The signature to send with a large file. */
   readonly describe?: (path: string) => Uint8Array
   readonly onSync?: (sync: Sync) => void
-  /** Stands between the comparison and the end. */
+  /** Called after everything was sent, before the end of the sync. */
   readonly before?: () => Promise<void>
   readonly end?: 'finish' | 'abandon'
   /** Whether the client can be asked for digests; it can by default. */
@@ -22,7 +22,7 @@ export interface PushOptions {
 }
 
 export interface Pushed extends SyncOutcome {
-  /** Files whose content was asked for, and those of which only the digest was. */
+  /** Files whose content was requested, and those whose digest was. */
   readonly asked: string[]
   readonly digested: string[]
   readonly outcomes: StageOutcome[]
@@ -30,7 +30,7 @@ export interface Pushed extends SyncOutcome {
   readonly listings: number
 }
 
-/** Asks for listings as a server does. Returns how many it asked for, and the answering side. */
+/** Requests listings as a server does. Returns how many it requested, and the answering side. */
 export function compareAll (sync: Pick<Sync, 'compare'>, tree: Tree): { listings: number, answers: ListingResponder } {
   const answers = new ListingResponder(tree)
   const questions = new ListingRequester(tree.rootDigest, hashBytes)
@@ -43,7 +43,7 @@ export function compareAll (sync: Pick<Sync, 'compare'>, tree: Tree): { listings
   return { listings: questions.arrived, answers }
 }
 
-/** A whole session of a client with the archive, without the network. */
+/** A complete session of a client with the archive, without the network. */
 export async function push (area: Area, source: SourceTree, options: PushOptions = {}): Promise<Pushed> {
   const sync = await area.beginSync()
   try {
@@ -68,12 +68,12 @@ async function pushWith (sync: Sync, source: SourceTree, options: PushOptions): 
   const outcomes: StageOutcome[] = []
   let waiting: { task: number, content: Uint8Array }[] = []
   let waitingBytes = 0
-  // Several packs under way, as a receiver has them.
+  // Several packs are staged at the same time, as by a receiver.
   const underWay: Promise<readonly StageOutcome[]>[] = []
   const flush = async (most: number): Promise<void> => {
     if (waiting.length > 0) {
       const staged = sync.stagePack(makePack(waiting))
-      // Of several that fail, the first one that is waited for tells.
+      // If several fail, the first one that is awaited rejects.
       staged.catch(() => undefined)
       underWay.push(staged)
     }
@@ -98,7 +98,8 @@ async function pushWith (sync: Sync, source: SourceTree, options: PushOptions): 
       waitingBytes += content.length
       if (waitingBytes >= (options.packBytes ?? 1 << 20)) await flush(4)
     } else {
-      outcomes.push(await stream(sync, { task: number, content, real, offset: how === 'RESUME' ? offset : 0, signature: options.describe?.(path) }))
+      const resumeAt = how === 'RESUME' ? offset : 0
+      outcomes.push(await stream(sync, { task: number, content, real, offset: resumeAt, signature: options.describe?.(path) }))
     }
   }
   for (const [number, task] of tasks.entries()) await answer(number, task)
@@ -128,7 +129,7 @@ async function stream (sync: Sync, file: StreamedContent): Promise<StageOutcome>
   return await staged.finish(hashBytes(file.real), file.signature)
 }
 
-/** A pack as a client makes it; the digest is that of the content unless told. */
+/** A pack as a client makes it; by default with the digest of the content. */
 export function makePack (files: readonly { task: number, content: Uint8Array, digest?: Uint8Array }[]): Uint8Array<ArrayBuffer> {
   const pack = new Uint8Array(files.reduce((sum, { content }) => sum + PACK_RECORD_BYTES + content.length, 0))
   let at = 0

@@ -26,13 +26,13 @@ function mayMountHere (): boolean {
   return isMounted
 }
 
-/** A file system of its own. */
+/** Mounts a new file system of a size, and returns its path. */
 export function smallDisk (sizeMib: number): string {
   const at = newFolder()
-  if (!mount(at, sizeMib)) throw new Error(`A file system cannot be mounted at ${at} any more.`)
+  if (!mount(at, sizeMib)) throw new Error(`A file system can no longer be mounted at ${at}.`)
   onTestFinished(() => { unmount(at) })
   return at
 }
 
-/** Whether file systems may be mounted here; not in most containers. */
+/** Whether file systems may be mounted here; most containers do not allow it. */
 export const mayMount: boolean = mayMountHere()

@@ -1,17 +1,24 @@
 import { asFileSyncError } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
-import { openArchive } from '../src/node/index.ts'
+import { openArchive } from '../../src/node/index.ts'
 import { crashStates } from './crash-states.ts'
 import { killAtWrite } from './kill-at-write.ts'
 import type { WriteMoment } from './kill-at-write.ts'
 import { push } from './push.ts'
 
-/** Syncs the second state, drops all versions, or only holds the archive, and tells what is durable, until it is killed. */
+/** Syncs the second state, drops all versions, or only holds the archive, and prints what is durable, until it is killed. */
 const [root, work, write, moment] = process.argv.slice(2)
 if (root === undefined) throw new Error('The archive is missing.')
 
 async function sync (at: string): Promise<void> {
-  const archive = await openArchive({ root: at, keepMs: work === 'prune' ? 1 : 1e12, deletions: 'mirror', reserveBytes: 0, clock: systemClock, signal: new AbortController().signal })
+  const archive = await openArchive({
+    root: at,
+    keepMs: work === 'prune' ? 1 : 1e12,
+    deletions: 'mirror',
+    reserveBytes: 0,
+    clock: systemClock,
+    signal: new AbortController().signal,
+  })
   process.stdout.write('opened\n')
   try {
     if (work === 'hold') await new Promise(() => { setInterval(() => { /* until it is killed */ }, 60_000) })
