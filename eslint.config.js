@@ -14,7 +14,10 @@ const deep = {
   message: 'Import the package by its public entry point.'
 }
 const node = { regex: '^node:', message: 'Only src/node/ may touch Node. Take a port instead.' }
-const disk = { regex: '^(node:)?fs(/|$)', message: 'Only beneath.ts, disk.ts, disk-async.ts and file-system.ts in src/node touch the archive.' }
+const disk = {
+  regex: '^(node:)?fs(/|$)',
+  message: 'Only beneath.ts, disk.ts, disk-async.ts and file-system.ts in src/node touch the archive.'
+}
 const door = { regex: '^\\.{1,2}/(.*/)?index\\.(ts|js)$', message: 'Import the module itself, not the door.' }
 const codecOnly = { name: 'msgpackr', message: 'Only packages/protocol/src/encoding/codec.ts knows the encoding.' }
 const unprefixed = builtinModules
@@ -40,7 +43,7 @@ const boundaries = packages.flatMap(name => {
     { files: [`${src}/node/**/*.ts`], rules: imports(name === 'archive' ? [...inside, disk] : inside) },
     ...name === 'archive' ? [{ files: [`${src}/node/{beneath,disk,disk-async,file-system}.ts`], rules: imports(inside) }] : [],
     ...name === 'program' ? [{ files: [`${src}/testing/**/*.ts`], rules: imports(inside) }] : [],
-    ...name === 'protocol' ? [{ files: [`${src}/encoding/codec.ts`, `${src}/encoding/msgpackr-pack.d.ts`], rules: imports([...inside, node], []) }] : []
+    ...name === 'protocol' ? [{ files: [`${src}/encoding/{codec,msgpackr-pack.d}.ts`], rules: imports([...inside, node], []) }] : []
   ]
 })
 
@@ -95,7 +98,9 @@ export default defineConfig(
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
       ...imports([deep]),
-      'no-restricted-exports': ['error', { restrictDefaultExports: { direct: true, named: true, defaultFrom: true, namedFrom: true, namespaceFrom: true } }],
+      'no-restricted-exports': ['error', {
+        restrictDefaultExports: { direct: true, named: true, defaultFrom: true, namedFrom: true, namespaceFrom: true }
+      }],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/no-misused-promises': 'error',

@@ -2,7 +2,7 @@ import type { UserConfig } from 'tsdown'
 
 /**
  * A few files a package: a program that loads each of some two hundred modules by itself takes twice as long to start.
- * What entries share lies where a path relative to it means the same as in src: beside the workers, or beside main.
+ * Shared chunks are placed where a relative path means the same as in src: beside the workers, or beside main.
  */
 const base: UserConfig = {
   root: 'src',
@@ -47,4 +47,9 @@ export const libraryWithWorkers: UserConfig[] = [
   }
 ]
 
-export const program: UserConfig = { ...base, outputOptions: { chunkFileNames: '[name].js' }, entry: ['src/main.ts', 'src/index.ts'], dts: { sourcemap: true } }
+export const program: UserConfig = {
+  ...base,
+  outputOptions: { chunkFileNames: '[name].js' },
+  entry: ['src/main.ts', 'src/index.ts'],
+  dts: { sourcemap: true }
+}

@@ -20,7 +20,7 @@ export const project: ViteUserConfig = {
     pool: 'forks',
     // Many tests wait for processes and disks, so three files at a time keep two cores busy.
     maxWorkers: 3,
-    // No file leaves anything behind for the next one; a process for each of them would take a tenth of the time.
+    // No file affects the next one; a process for each would add a tenth to the time.
     isolate: false,
     execArgv: [`--conditions=${source}`]
   }

@@ -4,7 +4,8 @@ import { existsSync, readFileSync } from 'node:fs'
 const [report, ...broken] = process.argv.slice(2)
 const tests = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : undefined
 // A file that does not even load, or an error outside of any test, has no failed test of its own.
-const crashed = (tests?.testResults ?? []).filter(file => file.status === 'failed' && !file.assertionResults.some(test => test.status === 'failed')).length
+const hasFailedTest = file => file.assertionResults.some(test => test.status === 'failed')
+const crashed = (tests?.testResults ?? []).filter(file => file.status === 'failed' && !hasFailedTest(file)).length
 const failedTests = (tests?.numFailedTests ?? 0) + crashed
 const failedSteps = broken.filter(step => step !== 'test' || failedTests === 0).length
 const failed = failedTests + failedSteps + (tests === undefined && !broken.includes('test') ? 1 : 0)

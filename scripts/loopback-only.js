@@ -72,13 +72,20 @@ function describe (host) {
   return host === undefined || host === '' ? 'every interface' : String(host)
 }
 
+/** As net.connect and net.Server.listen take them: an object, or a port and a host. */
+function connectOptions ([first, second]) {
+  if (typeof first === 'object' && first !== null) return first
+  return { port: first, host: typeof second === 'string' ? second : undefined }
+}
+
 function guardTcp () {
   const { listen } = net.Server.prototype
   net.Server.prototype.listen = function (...args) {
-    const options = typeof args[0] === 'object' && args[0] !== null ? args[0] : { port: args[0], host: typeof args[1] === 'string' ? args[1] : undefined }
+    const options = connectOptions(args)
     const isPort = typeof options.port === 'number' || /^\d+$/u.test(options.port ?? '')
     // Without port, path and descriptor, Node picks a port on every interface.
-    const local = !isPort && (typeof args[0] === 'string' || options.path !== undefined || options.fd !== undefined || '_handle' in options || 'handle' in options)
+    const hasHandle = options.fd !== undefined || '_handle' in options || 'handle' in options
+    const local = !isPort && (typeof args[0] === 'string' || options.path !== undefined || hasHandle)
     if (!local && !isLoopback(options.host ?? '')) refuse(`Listening on ${describe(options.host)}`)
     return listen.apply(this, args)
   }
@@ -87,7 +94,7 @@ function guardTcp () {
   net.Socket.prototype.connect = function (...args) {
     // Node hands its own normalised arguments over as an array.
     const plain = Array.isArray(args[0]) ? args[0] : args
-    const options = typeof plain[0] === 'object' && plain[0] !== null ? plain[0] : { port: plain[0], host: typeof plain[1] === 'string' ? plain[1] : undefined }
+    const options = connectOptions(plain)
     const isPath = options.path !== undefined && options.path !== null && options.port === undefined
     const isPipe = typeof plain[0] === 'string' && !/^\d+$/u.test(plain[0])
     const host = options.host ?? 'localhost'
@@ -102,7 +109,8 @@ function guardUdp () {
   const outgoing = new WeakMap()
 
   prototype.bind = function (...args) {
-    const options = typeof args[0] === 'object' && args[0] !== null ? args[0] : { address: typeof args[1] === 'string' ? args[1] : undefined }
+    const isObject = typeof args[0] === 'object' && args[0] !== null
+    const options = isObject ? args[0] : { address: typeof args[1] === 'string' ? args[1] : undefined }
     const address = options.address ?? ''
     const isHandle = options.fd !== undefined || '_handle' in options || 'handle' in options
     if (!isHandle && !isLoopback(address) && !isGroup(address.split('%')[0])) refuse(`Binding UDP to ${describe(options.address)}`)

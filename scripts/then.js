@@ -1,4 +1,4 @@
-// pnpm hands what stands behind a script's name to the script: `pnpm --filter @filesync/discovery build test` would pass
+// pnpm hands what follows a script's name to the script: `pnpm --filter @filesync/discovery build test` would pass
 // "test" to the build. So the build ends with this, which runs the scripts that are named there.
 import { spawnSync } from 'node:child_process'
 

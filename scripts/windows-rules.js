@@ -20,7 +20,8 @@ const ACCESS_MODE = 3
 const real = { ...fs }
 
 function refusal (call, path) {
-  return Object.assign(new Error(`EPERM: operation not permitted, ${call} '${String(path)}'`), { code: 'EPERM', syscall: call, errno: -1, path })
+  const message = `EPERM: operation not permitted, ${call} '${String(path)}'`
+  return Object.assign(new Error(message), { code: 'EPERM', syscall: call, errno: -1, path })
 }
 
 /** Whether a descriptor of this process leads to a path, or below it. */

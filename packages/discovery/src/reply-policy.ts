@@ -6,9 +6,9 @@ import type { Link } from './link.ts'
 import { RateWindow } from './rate-window.ts'
 
 /** Answers to one source address in any second. */
-export const REPLIES_PER_SOURCE = 5
+const REPLIES_PER_SOURCE = 5
 /** Answers to all in any second. */
-export const REPLIES_OVERALL = 50
+const REPLIES_OVERALL = 50
 /** Of these, what only sources may have that were not answered lately: a flood of few sources leaves it to the others. */
 const RESERVED_FOR_NEW_SOURCES = 25
 /** How long a source that was answered counts as known. */
@@ -16,7 +16,7 @@ const SOURCE_MEMORY_MS = 60_000
 const WINDOW_MS = 1_000
 
 /** Why a datagram is not answered. */
-export type IgnoredReason = 'size' | 'source port' | 'off-link' | 'not a question' | 'legacy' | 'repeated' | 'source rate' | 'overall rate'
+type IgnoredReason = 'size' | 'source port' | 'off-link' | 'not a question' | 'legacy' | 'repeated' | 'source rate' | 'overall rate'
 
 export type ReplyDecision =
   | { readonly answer: true, readonly question: DiscoverV1 | DiscoverV2 }

@@ -28,7 +28,21 @@ describe('parseAddress', () => {
     expect(parseAddress(text)?.at(-1)).toBe(last)
   })
 
-  test.each(['', ':', ':::', '1', '1.2.3', '1.2.3.4.5', '1.2.3.04', '1.2.3.4%eth0', '::1%a%b', '1::2::3', '1:2:3:4:5:6:7:8:9', '1:2:3:4:5:6:7::8', 'host'])('%j is none', text => {
+  test.each([
+    '',
+    ':',
+    ':::',
+    '1',
+    '1.2.3',
+    '1.2.3.4.5',
+    '1.2.3.04',
+    '1.2.3.4%eth0',
+    '::1%a%b',
+    '1::2::3',
+    '1:2:3:4:5:6:7:8:9',
+    '1:2:3:4:5:6:7::8',
+    'host',
+  ])('%j is none', text => {
     expect(parseAddress(text)).toBeUndefined()
   })
 })

@@ -20,10 +20,14 @@ const group = { ...DISCOVERY, IPv4: '224.1.1.2', port: 20_000 + process.pid % 10
 const pairs: Record<string, () => Promise<BusPair>> = {
   async memory () {
     const network = new MemoryNetwork()
-    return { listener: network.bus({ role: 'listen', links: onWire('10.0.0.1') }), asker: network.bus({ role: 'ask', links: onWire('10.0.0.2') }) }
+    return {
+      listener: network.bus({ role: 'listen', links: onWire('10.0.0.1') }),
+      asker: network.bus({ role: 'ask', links: onWire('10.0.0.2') }),
+    }
   },
   async sockets () {
-    const open = (role: 'ask' | 'listen'): Promise<DatagramBus> => openMulticastBus({ group, role, choice: { bind: '127.0.0.1' }, clock: systemClock })
+    const open = (role: 'ask' | 'listen'): Promise<DatagramBus> =>
+      openMulticastBus({ group, role, choice: { bind: '127.0.0.1' }, clock: systemClock })
     return { listener: await open('listen'), asker: await open('ask') }
   },
 }
@@ -111,7 +115,13 @@ test('a port that another program holds is reported with what to do, and used on
   const clock = new ManualClock()
   const bus = await openMulticastBus({ group: own, role: 'listen', choice: { bind: '127.0.0.1' }, clock })
   const event = await bus.next()
-  expect(event).toMatchObject({ kind: 'fault', error: { code: 'DISCOVERY_UNAVAILABLE', message: expect.stringContaining('another program holds the port for itself; stop it') as string } })
+  expect(event).toMatchObject({
+    kind: 'fault',
+    error: {
+      code: 'DISCOVERY_UNAVAILABLE',
+      message: expect.stringContaining('another program holds the port for itself; stop it') as string,
+    },
+  })
   expect(bus.links).toEqual([])
   holder.close()
   await once(holder, 'close')

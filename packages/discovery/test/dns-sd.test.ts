@@ -107,14 +107,19 @@ test.each([
   hosts.service(idA, onWire('10.0.0.1'))
   await hosts.pass(2_000)
   const before = hosts.network.sent.length
-  hosts.network.inject('wire', { address, port }, { to: 'group', bytes: dnsCodec.encode({ kind: 'query', questions: [question], answers: [] }) })
+  hosts.network.inject(
+    'wire',
+    { address, port },
+    { to: 'group', bytes: dnsCodec.encode({ kind: 'query', questions: [question], answers: [] }) }
+  )
   await hosts.pass(0)
   expect(hosts.network.sent.length - before).toBe(1)
 })
 
 describe('a response is believed only of its sender', () => {
   const real = serviceRecords({ tlsPort: 4433, idPrefix: idB, isPairing: () => false }, memoryLink('10.0.0.9/24'))
-  const replaced = (type: string, change: object): DnsRecord[] => real.map(record => record.type === type ? { ...record, ...change } : record)
+  const replaced = (type: string, change: object): DnsRecord[] =>
+    real.map(record => (record.type === type ? { ...record, ...change } : record))
 
   test.each<[string, DnsRecord[], number, number]>([
     ['as it should be', real, 5353, 1],
@@ -129,7 +134,11 @@ describe('a response is believed only of its sender', () => {
   ])('%s', async (_, answers, port, expected) => {
     const { found } = hosts.client(onWire('10.0.0.2'), byDnsSd)
     await hosts.pass(0)
-    hosts.network.inject('wire', { address: '10.0.0.9', port }, { to: 'group', bytes: dnsCodec.encode({ kind: 'response', questions: [], answers }) })
+    hosts.network.inject(
+      'wire',
+      { address: '10.0.0.9', port },
+      { to: 'group', bytes: dnsCodec.encode({ kind: 'response', questions: [], answers }) }
+    )
     await hosts.pass(0)
     expect(found).toHaveLength(expected)
   })

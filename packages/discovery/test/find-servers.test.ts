@@ -97,7 +97,12 @@ test('a link that comes up is asked over at once, and what was found there befor
 test('several interfaces are asked over together, and each finds its own', async () => {
   hosts.server(idA, onWire('10.0.0.1', 'left'))
   hosts.server(idB, onWire('10.0.1.1', 'right'))
-  const { found } = hosts.client([memoryLink('10.0.0.2/24', 'eth0', 'left'), memoryLink('10.0.1.2/24', 'eth1', 'right')].map((link, index) => ({ ...link, wire: index === 0 ? 'left' : 'right' })))
+  const { found } = hosts.client(
+    [memoryLink('10.0.0.2/24', 'eth0', 'left'), memoryLink('10.0.1.2/24', 'eth1', 'right')].map((link, index) => ({
+      ...link,
+      wire: index === 0 ? 'left' : 'right',
+    }))
+  )
   await hosts.pass(0)
   expect(found.map(({ idPrefix, interfaceName }) => [idPrefix, interfaceName])).toEqual([[idA, 'eth0'], [idB, 'eth1']])
 })

@@ -93,7 +93,9 @@ test('pipes are left alone', async () => {
   server.close()
 })
 
-const attempt = "import('node:net').then(net => { try { net.connect(9, '192.0.2.1'); console.log('went out') } catch (e) { console.log(e.code) } process.exit() })"
+const attempt =
+  "import('node:net').then(net => { try { net.connect(9, '192.0.2.1'); console.log('went out') } " +
+    'catch (e) { console.log(e.code) } process.exit() })'
 
 test('child processes are bound by it too', () => {
   const child = spawnSync(process.execPath, ['--eval', attempt], { encoding: 'utf8' })
@@ -107,7 +109,9 @@ test('no variable frees a process in the namespace of the test run', () => {
 })
 
 test('worker threads are bound by it too', async () => {
-  const code = "require('node:worker_threads').parentPort.postMessage((() => { try { require('node:net').connect(9, '192.0.2.1'); return 'went out' } catch (e) { return e.code } })())"
+  const code =
+    "require('node:worker_threads').parentPort.postMessage((() => { try { require('node:net').connect(9, '192.0.2.1'); " +
+      "return 'went out' } catch (e) { return e.code } })())"
   const worker = new Worker(code, { eval: true })
   const [said] = await once(worker, 'message') as [string]
   expect(said).toBe('EOFFLOOPBACK')

@@ -48,7 +48,14 @@ test('a closed server is found no more, and its port is free', async () => {
 
 test('an aborted signal ends the announcing and the looking', async () => {
   const stop = new AbortController()
-  const announcer = await announceServer({ tlsPort: 40_001, idPrefix: ids[0] ?? '', isPairing: () => false, bind, clock, signal: stop.signal })
+  const announcer = await announceServer({
+    tlsPort: 40_001,
+    idPrefix: ids[0] ?? '',
+    isPairing: () => false,
+    bind,
+    clock,
+    signal: stop.signal,
+  })
   const looking = (async () => {
     for await (const server of findServers({ want: 'sync', bind, clock, signal: stop.signal })) {
       if (server.idPrefix === ids[0]) stop.abort()

@@ -70,8 +70,11 @@ describe.skipIf(reason !== undefined)('real sockets on machines of their own', {
 
   test('the guard of the test run frees a process in a namespace only for the interfaces that the test names', () => {
     const host = segment.host('10.0.0.1/24')
-    const code = "try { require('node:net').connect(9, '10.0.0.2').on('error', () => {}).destroy(); console.log('free') } catch (error) { console.log(error.code) }"
-    const attempt = (FILESYNC_TEST_INTERFACES: string): string => host.run([process.execPath, '--eval', code], { env: { FILESYNC_TEST_INTERFACES } }).trim()
+    const code =
+      "try { require('node:net').connect(9, '10.0.0.2').on('error', () => {}).destroy(); console.log('free') } " +
+        'catch (error) { console.log(error.code) }'
+    const attempt = (FILESYNC_TEST_INTERFACES: string): string =>
+      host.run([process.execPath, '--eval', code], { env: { FILESYNC_TEST_INTERFACES } }).trim()
     expect(attempt('fst0')).toBe('free')
     expect(attempt('fst1,eth0')).toBe('EOFFLOOPBACK')
     expect(attempt('')).toBe('EOFFLOOPBACK')
@@ -125,8 +128,12 @@ describe.skipIf(reason !== undefined).concurrent('real sockets on machines of th
     const client = segment.host('10.0.0.2/24')
     const findings = await client.start({ do: 'diagnose', expected: { address: '10.0.9.1', port: 4433 } }).end()
     expect(findings.filter(({ check, level }) => check === 'offer' && level === 'ok')).toEqual([])
-    expect(findings).toContainEqual(expect.objectContaining({ check: 'subnet', level: 'fault', fix: expect.stringContaining('--server 10.0.9.1:4433') as string }))
-    expect(findings).toContainEqual(expect.objectContaining({ check: 'discover', level: 'ok', what: expect.stringContaining('fst0 (10.0.0.2/24)') as string }))
+    expect(findings).toContainEqual(
+      expect.objectContaining({ check: 'subnet', level: 'fault', fix: expect.stringContaining('--server 10.0.9.1:4433') as string })
+    )
+    expect(findings).toContainEqual(
+      expect.objectContaining({ check: 'discover', level: 'ok', what: expect.stringContaining('fst0 (10.0.0.2/24)') as string })
+    )
   }))
 
   test('a diagnosis reports the server that is found in both ways', on(async segment => {
@@ -182,23 +189,41 @@ describe.skipIf(reason !== undefined).concurrent('real sockets on machines of th
     await client.line(found(idA))
   }))
 
-  const dropping = (hook: string, what: string): string => `add table ip t; add chain ip t c { type filter hook ${hook} priority 0; }; add rule ip t c ${what} drop\n`
+  const dropping = (hook: string, what: string): string =>
+    `add table ip t; add chain ip t c { type filter hook ${hook} priority 0; }; add rule ip t c ${what} drop\n`
 
   test.skipIf(noFirewall)('a firewall that lets no question out: the diagnosis says so', on(async segment => {
     const client = segment.host('10.0.0.2/24')
     client.run(['nft', '-f', '-'], { input: dropping('output', 'oifname "fst0" udp dport 9999') })
     const findings = await client.start({ do: 'diagnose' }).end()
-    expect(findings).toContainEqual(expect.objectContaining({ check: 'discover', level: 'fault', what: expect.stringContaining('a firewall on this machine forbids it') as string }))
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        check: 'discover',
+        level: 'fault',
+        what: expect.stringContaining('a firewall on this machine forbids it') as string,
+      })
+    )
   }))
 
-  test.skipIf(noFirewall)('a firewall of the server that lets no question in: found by DNS-SD, and the diagnosis says so', on(async segment => {
-    const server = segment.host('10.0.0.1/24')
-    server.run(['nft', '-f', '-'], { input: dropping('input', 'udp dport 9999') })
-    await server.start({ do: 'serve', id: idA }).line(serving)
-    const client = segment.host('10.0.0.2/24')
-    await client.start({ do: 'find', dnsSd: true }).line(found(idA))
-    const [findings, own] = await Promise.all([client, server].map(host => host.start({ do: 'diagnose' }).end()))
-    expect(findings).toContainEqual(expect.objectContaining({ check: 'offer', level: 'warning', what: expect.stringContaining('found by DNS-SD') as string }))
-    expect(own).toContainEqual(expect.objectContaining({ check: 'discover', level: 'warning', what: expect.stringContaining('not even this machine hears it') as string }))
-  }))
+  test.skipIf(noFirewall)(
+    'a firewall of the server that lets no question in: found by DNS-SD, and the diagnosis says so',
+    on(async segment => {
+      const server = segment.host('10.0.0.1/24')
+      server.run(['nft', '-f', '-'], { input: dropping('input', 'udp dport 9999') })
+      await server.start({ do: 'serve', id: idA }).line(serving)
+      const client = segment.host('10.0.0.2/24')
+      await client.start({ do: 'find', dnsSd: true }).line(found(idA))
+      const [findings, own] = await Promise.all([client, server].map(host => host.start({ do: 'diagnose' }).end()))
+      expect(findings).toContainEqual(
+        expect.objectContaining({ check: 'offer', level: 'warning', what: expect.stringContaining('found by DNS-SD') as string })
+      )
+      expect(own).toContainEqual(
+        expect.objectContaining({
+          check: 'discover',
+          level: 'warning',
+          what: expect.stringContaining('not even this machine hears it') as string,
+        })
+      )
+    })
+  )
 })

@@ -86,7 +86,8 @@ describe('news', () => {
 })
 
 describe('forged answers', () => {
-  const forged = (index: number, id = String(index).padStart(16, '0')): Heard => offer({ tls: 2_000 + index, id }, `10.0.${1 + (index >> 8)}.${index & 255}`)
+  const forged = (index: number, id = String(index).padStart(16, '0')): Heard =>
+    offer({ tls: 2_000 + index, id }, `10.0.${1 + (index >> 8)}.${index & 255}`)
 
   test('1,000 of them lead to 256 candidates', () => {
     const known = table()
@@ -96,7 +97,9 @@ describe('forged answers', () => {
 
   test('1,000 of one address lead to 4', () => {
     const known = table()
-    const candidates = Array.from({ length: 1_000 }, (_, index) => known.hear(offer({ tls: 2_000 + index }))).filter(server => server !== undefined)
+    const candidates = Array.from({ length: 1_000 }, (_, index) => known.hear(offer({ tls: 2_000 + index }))).filter(
+      server => server !== undefined
+    )
     expect(candidates).toHaveLength(4)
   })
 

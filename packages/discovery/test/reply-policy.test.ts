@@ -94,7 +94,9 @@ describe('how much is answered', () => {
 
   test('a lasting flood of 1,000 a second never gets more than 50 in any second', () => {
     const policy = new ReplyPolicy({ legacy: false })
-    const times = Array.from({ length: 10_000 }, (_, index) => index).filter(nowMs => policy.judge(question(`10.0.0.${nowMs % 250}`), nowMs).answer)
+    const times = Array.from({ length: 10_000 }, (_, index) => index).filter(
+      nowMs => policy.judge(question(`10.0.0.${nowMs % 250}`), nowMs).answer
+    )
     expect(densest(times)).toBeLessThanOrEqual(50)
   })
 

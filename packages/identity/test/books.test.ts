@@ -39,7 +39,9 @@ describe('records in a file', () => {
 function start (program: string, ...args: readonly string[]): ChildProcess {
   const source = fileURLToPath(new URL('../src', import.meta.url))
   const text = `const args = ${JSON.stringify(args)}\n${program.replaceAll('SOURCE', source)}`
-  const child = spawn(process.execPath, ['--conditions=@filesync/source', '--input-type=module', '--eval', text], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['--conditions=@filesync/source', '--input-type=module', '--eval', text], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   onTestFinished(() => { child.kill('SIGKILL') })
   return child
 }
@@ -82,7 +84,10 @@ describe('a book in a state directory', () => {
   test('says which file cannot be written', async () => {
     // Longer than a name may be, once the file is written beside the old one.
     const path = join(await temporaryDir(), 'x'.repeat(250))
-    const untakeable = { code: 'STATE_INVALID', message: expect.stringMatching(/x{250} cannot be written: ENAMETOOLONG.*has room/u) as unknown }
+    const untakeable = {
+      code: 'STATE_INVALID',
+      message: expect.stringMatching(/x{250} cannot be written: ENAMETOOLONG.*has room/u) as unknown,
+    }
     await expect(writePrivateFile(path, '')).rejects.toMatchObject(untakeable)
     await expect(createPrivateFile(path, '')).rejects.toMatchObject(untakeable)
     await expect(withFileLock(path, async () => 'never')).rejects.toMatchObject(untakeable)
@@ -94,7 +99,10 @@ describe('a book in a state directory', () => {
     const holder = start(HOLD_LOCK, lock)
     await once(holder.stdout ?? holder, 'data')
     const died = exitOf(holder)
-    const waiting = Array.from({ length: 5 }, async () => await openPeers(stateDir).admit({ id: someId(), requestedName: 'machine', via: 'manual' }))
+    const waiting = Array.from(
+      { length: 5 },
+      async () => await openPeers(stateDir).admit({ id: someId(), requestedName: 'machine', via: 'manual' })
+    )
     expect((await stat(lock)).isFile()).toBe(true)
     holder.kill('SIGKILL')
     await died
@@ -121,7 +129,8 @@ describe('a book in a state directory', () => {
     await openTokens(stateDir).create(someId(), { uses: 1, ttlMs: 1000 })
     await openServers(stateDir).pin({ id: someId(), name: 'x', via: 'manual' })
     expect((await stat(stateDir)).mode & 0o777).toBe(0o700)
-    for (const name of ['peers.json', 'tokens.json', 'servers.json']) expect((await stat(join(stateDir, name))).mode & 0o777, name).toBe(0o600)
+    for (const name of ['peers.json', 'tokens.json', 'servers.json'])
+      expect((await stat(join(stateDir, name))).mode & 0o777, name).toBe(0o600)
   })
 
   test('is refused when others can read it, or change what is beside it', async () => {
@@ -250,6 +259,8 @@ describe('the book of servers', () => {
     const id = someId()
     await servers.pin({ id, name: 'nas', area: 'laptop', via: 'code', address: '192.0.2.1', port: 4000 })
     await servers.pin({ id, name: 'nas2', via: 'manual' })
-    expect(await servers.list()).toEqual([expect.objectContaining({ id, name: 'nas2', area: 'laptop', lastAddress: '192.0.2.1', lastPort: 4000 })])
+    expect(await servers.list()).toEqual([
+      expect.objectContaining({ id, name: 'nas2', area: 'laptop', lastAddress: '192.0.2.1', lastPort: 4000 }),
+    ])
   })
 })

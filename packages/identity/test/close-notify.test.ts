@@ -31,17 +31,42 @@ function framesOf (messages: readonly Message[]): Buffer {
 }
 
 /** What a program sees that speaks TLS by OpenSSL itself, and leaves its side open until the server has ended. */
-async function speak (server: ServerMachine, client: ClientMachine, { alpn, messages }: { readonly alpn: string, readonly messages: readonly Message[] }): Promise<Told> {
+async function speak (
+  server: ServerMachine,
+  client: ClientMachine,
+  { alpn, messages }: { readonly alpn: string, readonly messages: readonly Message[] }
+): Promise<Told> {
   const [key, certificate] = [join(client.stateDir, 'test-key.pem'), join(client.stateDir, 'test-cert.pem')]
   writeFileSync(key, client.identity.privateKey, { mode: 0o600 })
   writeFileSync(certificate, client.identity.certificate)
-  const program = spawn('openssl', ['s_client', '-connect', `${HOST}:${String(server.listener.port)}`, '-alpn', alpn, '-tls1_3', '-noservername', '-quiet', '-key', key, '-cert', certificate])
+  const program = spawn('openssl', [
+    's_client',
+    '-connect',
+    `${HOST}:${String(server.listener.port)}`,
+    '-alpn',
+    alpn,
+    '-tls1_3',
+    '-noservername',
+    '-quiet',
+    '-key',
+    key,
+    '-cert',
+    certificate,
+  ])
   const [received, errors]: [Buffer[], string[]] = [[], []]
-  program.stdout.on('data', (chunk: Buffer) => { received.push(chunk) })
-  program.stderr.on('data', (chunk: Buffer) => { errors.push(chunk.toString()) })
-  program.stdin.on('error', () => { /* it is gone already, which its exit code tells */ })
+  program.stdout.on('data', (chunk: Buffer) => {
+    received.push(chunk)
+  })
+  program.stderr.on('data', (chunk: Buffer) => {
+    errors.push(chunk.toString())
+  })
+  program.stdin.on('error', () => {
+    /* it is gone already, which its exit code tells */
+  })
   program.stdin.write(framesOf(messages))
-  const exitCode = await new Promise<number | null>(resolve => { program.once('close', resolve) })
+  const exitCode = await new Promise<number | null>(resolve => {
+    program.once('close', resolve)
+  })
   return { exitCode, received: Buffer.concat(received), errors: errors.join('') }
 }
 
@@ -50,7 +75,7 @@ test.skipIf(openssl < 3).each([
   ['a session that the client may not have', ALPN_SYNC, false, [HELLO], 'NOT_PAIRED'],
   ['a pairing that its client ends', ALPN_PAIR, false, [DONE], 'DONE'],
   ['a pairing with a wrong proof', ALPN_PAIR, false, [{ type: 'PAIR_PROOF', name: 'x', mac: new Uint8Array(32) }], 'PAIRING_REFUSED'],
-  ['a session whose client says more behind its CLOSE', ALPN_SYNC, true, [DONE, HELLO], 'DONE'],
+  ['a session whose client says more after its CLOSE', ALPN_SYNC, true, [DONE, HELLO], 'DONE'],
 ] as const)('%s comes to an end that TLS tells from a cut', async (_, alpn, isPaired, messages, code) => {
   const server = await startServer()
   const client = await makeClient()

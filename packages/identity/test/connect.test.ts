@@ -42,9 +42,13 @@ async function rejection (work: Promise<unknown>): Promise<FileSyncError> {
 
 describe('a client', () => {
   test('does not speak to a server whose identity changed', async () => {
-    const server = await startServer({ listen: { peers: { authorize: async () => await Promise.reject(new Error('nobody may come this far')) } } })
+    const server = await startServer({
+      listen: { peers: { authorize: async () => await Promise.reject(new Error('nobody may come this far')) } },
+    })
     const [client, expected] = [await makeClient(), await makeClient()]
-    const error = await rejection(client.connect(server.listener.port, { alpn: ALPN_SYNC, expect: [{ id: expected.identity.id, name: 'nas' }] }))
+    const error = await rejection(
+      client.connect(server.listener.port, { alpn: ALPN_SYNC, expect: [{ id: expected.identity.id, name: 'nas' }] })
+    )
     expect(error.code).toBe('IDENTITY_CHANGED')
     expect(error.message).toContain(formatDeviceId(expected.identity.id))
     expect(error.message).toContain(formatDeviceId(server.identity.id))
@@ -56,14 +60,17 @@ describe('a client', () => {
     const alike = toDeviceId(deviceIdBytes(server.identity.id).map((byte, at) => at === 31 ? byte ^ 1 : byte))
     expect(idPrefix(alike)).toBe(idPrefix(server.identity.id))
     const client = await makeClient()
-    expect(await codeOf(client.connect(server.listener.port, { alpn: ALPN_SYNC, expect: [{ id: alike, name: 'nas' }] }))).toBe('IDENTITY_CHANGED')
+    expect(await codeOf(client.connect(server.listener.port, { alpn: ALPN_SYNC, expect: [{ id: alike, name: 'nas' }] }))).toBe(
+      'IDENTITY_CHANGED'
+    )
   })
 
   test('has a connection only over a socket that was proven', async () => {
     const { identity } = await makeClient()
     const open = (): void => {
-      // @ts-expect-error -- the brand is authenticatePeer's to give
-      openChannel({ socket: new TLSSocket(new Socket()), peerId: identity.id, purpose: ALPN_SYNC }, { identity, end: 'client', clock: new ManualClock() })
+      const unproven = { socket: new TLSSocket(new Socket()), peerId: identity.id, purpose: ALPN_SYNC }
+      // @ts-expect-error -- only authenticatePeer gives the brand
+      openChannel(unproven, { identity, end: 'client', clock: new ManualClock() })
     }
     expect(open).toThrow()
     expect(() => authenticatePeer(new TLSSocket(new Socket()), [ALPN_SYNC])).toThrow(/did not prove/u)
@@ -159,7 +166,11 @@ describe('a listener', () => {
   })
 
   test('tells the peer why its session failed, but not what concerns this machine only', async () => {
-    const faults = [new FileSyncError('ARCHIVE_FULL', 'no room'), new Error('/srv/secret/path'), new FileSyncError('STATE_INVALID', '/srv/secret/path')]
+    const faults = [
+      new FileSyncError('ARCHIVE_FULL', 'no room'),
+      new Error('/srv/secret/path'),
+      new FileSyncError('STATE_INVALID', '/srv/secret/path'),
+    ]
     const server = await startServer({ listen: { onSync: async () => await Promise.reject(faults.shift() ?? new Error('too many')) } })
     const client = await makeClient()
     await server.peers.admit({ id: client.identity.id, requestedName: 'friend', via: 'manual' })

@@ -62,22 +62,36 @@ test('a hundred that stay idle or stop half-way are gone at their deadline, and 
   await until(async () => await server.listener.connectionCount() === 0)
 })
 
-test('who looks whether somebody listens, or leaves in the middle, is no refusal, and neither is the server that looks for itself', async () => {
+test('a client that only probes the port or leaves midway is no refusal, nor is the server that probes itself', async () => {
   const scene = await setScene()
   const { server } = scene
   for (const first of [undefined, HALF_A_HELLO]) {
     for (const end of ['end', 'resetAndDestroy'] as const) {
       const socket = await dial(scene)
-      if (first !== undefined) await new Promise(resolve => { socket.write(first, resolve) })
+      if (first !== undefined)
+        await new Promise(resolve => {
+          socket.write(first, resolve)
+        })
       socket[end]()
       await untilClosed(socket)
     }
   }
   const self = connectSocket({
-    port: server.listener.port, host: HOST, key: server.identity.privateKey, cert: server.identity.certificate, rejectUnauthorized: false, ALPNProtocols: [ALPN_SYNC],
+    port: server.listener.port,
+    host: HOST,
+    key: server.identity.privateKey,
+    cert: server.identity.certificate,
+    rejectUnauthorized: false,
+    ALPNProtocols: [ALPN_SYNC],
   })
-  await new Promise<void>(resolve => { self.once('close', () => { resolve() }).resume() })
-  await until(async () => await server.listener.connectionCount() === 0)
+  await new Promise<void>(resolve => {
+    self
+      .once('close', () => {
+        resolve()
+      })
+      .resume()
+  })
+  await until(async () => (await server.listener.connectionCount()) === 0)
   expect(server.refusals).toEqual([])
 })
 
@@ -123,7 +137,12 @@ test('one that comes to pair and says nothing is gone in time', async () => {
 test('a friend that falls silent after the handshake is gone in time', async () => {
   const { clock, server, friend } = await setScene()
   const socket = connectSocket({
-    host: HOST, port: server.listener.port, rejectUnauthorized: false, ALPNProtocols: [ALPN_SYNC], key: friend.identity.privateKey, cert: friend.identity.certificate,
+    host: HOST,
+    port: server.listener.port,
+    rejectUnauthorized: false,
+    ALPNProtocols: [ALPN_SYNC],
+    key: friend.identity.privateKey,
+    cert: friend.identity.certificate,
   })
   socket.on('error', () => { /* a reset is as good as an end */ })
   await new Promise(resolve => { socket.once('data', resolve) })

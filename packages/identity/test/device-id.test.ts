@@ -2,7 +2,16 @@ import { decodeOffer, encodeOffer } from '@filesync/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { symbolOf } from '../src/crockford.ts'
-import { formatDeviceId, formatPairingCode, idPrefix, isDeviceId, parseDeviceId, parseEnrolmentToken, parsePairingCode, toDeviceId } from '../src/index.ts'
+import {
+  formatDeviceId,
+  formatPairingCode,
+  idPrefix,
+  isDeviceId,
+  parseDeviceId,
+  parseEnrolmentToken,
+  parsePairingCode,
+  toDeviceId,
+} from '../src/index.ts'
 import { deviceIdBytes, tryParseDeviceId } from '../src/device-id.ts'
 import { formatEnrolmentToken } from '../src/enrolment-token.ts'
 import { makeEnrolmentToken } from '../src/enrolment-token.ts'
@@ -42,10 +51,13 @@ describe('a device id', () => {
     }
   })
 
-  test.each(['', 'laptop', '000G40R40M30E209', toDeviceId(COUNTING), `${toDeviceId(COUNTING)}90`, `${toDeviceId(COUNTING)}Z`])('is not read from %j', text => {
-    expect(() => parseDeviceId(text)).toThrow(/device id/u)
-    expect(tryParseDeviceId(text)).toBeUndefined()
-  })
+  test.each(['', 'laptop', '000G40R40M30E209', toDeviceId(COUNTING), `${toDeviceId(COUNTING)}90`, `${toDeviceId(COUNTING)}Z`])(
+    'is not read from %j',
+    text => {
+      expect(() => parseDeviceId(text)).toThrow(/device id/u)
+      expect(tryParseDeviceId(text)).toBeUndefined()
+    }
+  )
 
   test('is stored in one form only', () => {
     const id = toDeviceId(COUNTING)
@@ -55,7 +67,14 @@ describe('a device id', () => {
 
   test('has a prefix that an OFFER carries', () => {
     fc.assert(fc.property(keyDigest, digest => {
-      const offer = { v: 2, legacyPort: 0, tlsPort: 9, idPrefix: idPrefix(toDeviceId(digest)), nonce: 'AAAAAAAAAAAAAAAA', pairing: false } as const
+      const offer = {
+        v: 2,
+        legacyPort: 0,
+        tlsPort: 9,
+        idPrefix: idPrefix(toDeviceId(digest)),
+        nonce: 'AAAAAAAAAAAAAAAA',
+        pairing: false,
+      } as const
       expect(decodeOffer(encodeOffer(offer)).idPrefix).toBe(offer.idPrefix)
     }))
   })
@@ -64,7 +83,8 @@ describe('a device id', () => {
 describe('a pairing code', () => {
   test('is understood however it is spelt', () => {
     const code = parsePairingCode('K7QF-2M9X-40R1')
-    for (const spelling of ['k7qf2m9x40r1', ' K7QF 2M9X 40R1 ', 'K7QF-2M9X-4ORI', 'k7-qf2m-9x4oRl\n']) expect(parsePairingCode(spelling)).toBe(code)
+    for (const spelling of ['k7qf2m9x40r1', ' K7QF 2M9X 40R1 ', 'K7QF-2M9X-4ORI', 'k7-qf2m-9x4oRl\n'])
+      expect(parsePairingCode(spelling)).toBe(code)
     expect(formatPairingCode(code)).toBe('K7QF-2M9X-40R1')
   })
 

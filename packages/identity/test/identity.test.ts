@@ -57,7 +57,10 @@ describe('the identity of a machine', () => {
     const { stateDir, key } = await makeState()
     await loadOrCreateIdentity(stateDir)
     await chmod(key, mode)
-    await expect(loadOrCreateIdentity(stateDir)).rejects.toMatchObject({ code: 'KEY_EXPOSED', message: expect.stringContaining('chmod go-rwx') as string })
+    await expect(loadOrCreateIdentity(stateDir)).rejects.toMatchObject({
+      code: 'KEY_EXPOSED',
+      message: expect.stringContaining('chmod go-rwx') as string,
+    })
     await chmod(key, 0o600)
     await loadOrCreateIdentity(stateDir)
   })
@@ -120,7 +123,10 @@ describe('its certificate', () => {
     for (let round = 0; round < 10; round++) {
       await rm(certificate, { force: true })
       await loadOrCreateIdentity(stateDir)
-      const output = execFileSync(OPENSSL, ['verify', '-x509_strict', '-check_ss_sig', '-CAfile', certificate, certificate], { encoding: 'utf8', stdio: 'pipe' })
+      const output = execFileSync(OPENSSL, ['verify', '-x509_strict', '-check_ss_sig', '-CAfile', certificate, certificate], {
+        encoding: 'utf8',
+        stdio: 'pipe',
+      })
       expect(output).toBe(`${certificate}: OK\n`)
     }
   })

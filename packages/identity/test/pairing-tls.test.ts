@@ -59,7 +59,9 @@ test('a token is not shown to a server that it was not made on', async () => {
   const other = await startServer()
   const { token } = await other.tokens.create(other.identity.id, { uses: 1, ttlMs: 60_000 })
   const client = await makeClient()
-  expect(await codeOf(introduce(client, server.listener.port, { kind: 'token', token: parseEnrolmentToken(token) }))).toBe('PAIRING_UNPROVEN')
+  expect(await codeOf(introduce(client, server.listener.port, { kind: 'token', token: parseEnrolmentToken(token) }))).toBe(
+    'PAIRING_UNPROVEN'
+  )
   // It may be gone so fast that the server saw no whole handshake.
   await until(async () => await server.listener.connectionCount() === 0)
   expect(received.reduce((sum, bytes) => sum + bytes, 0)).toBe(0)

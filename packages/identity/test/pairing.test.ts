@@ -185,7 +185,12 @@ describe('an enrolment token', () => {
     const { client, server } = join(someId(), host.id)
     const serving = host.serve(server)
     const [record] = await host.tokens.list()
-    await client.connection.send({ type: 'PAIR_PROOF', name: 'x', tokenId: Buffer.from(record?.tokenId ?? '', 'hex'), mac: new Uint8Array(32) })
+    await client.connection.send({
+      type: 'PAIR_PROOF',
+      name: 'x',
+      tokenId: Buffer.from(record?.tokenId ?? '', 'hex'),
+      mac: new Uint8Array(32),
+    })
     expect(await codeOf(client.connection.receive(['PAIR_OK']))).toBe('PAIRING_REFUSED')
     await serving
     expect((await host.tokens.list())[0]?.usedBy).toEqual([])
@@ -202,7 +207,12 @@ describe('an enrolment token', () => {
     expect(server.connection.bytesReceived).toBe(0)
   })
 
-  test.each([{ uses: 0, ttlMs: 1 }, { uses: 1.5, ttlMs: 1 }, { uses: 1, ttlMs: 0 }, { uses: Number.NaN, ttlMs: 1 }])('is not made on the terms %j', async terms => {
+  test.each([
+    { uses: 0, ttlMs: 1 },
+    { uses: 1.5, ttlMs: 1 },
+    { uses: 1, ttlMs: 0 },
+    { uses: Number.NaN, ttlMs: 1 },
+  ])('is not made on the terms %j', async terms => {
     const host = new PairingHost()
     expect(await codeOf(host.tokens.create(host.id, terms))).toBe('USAGE')
   })
@@ -231,7 +241,9 @@ describe('an end that does not know the secret', () => {
     first.client.connection.destroy(new Error('enough') as never)
     await serving
     const second = join(clientId, host.id)
-    const proving = rejection(provePairing(second.client, { crypto: quickCrypto, secret: { kind: 'code', code }, name: 'laptop', remember: neverCalled }))
+    const proving = rejection(
+      provePairing(second.client, { crypto: quickCrypto, secret: { kind: 'code', code }, name: 'laptop', remember: neverCalled })
+    )
     await second.server.connection.receive(['PAIR_PROOF'])
     await second.server.connection.send(answer)
     expect((await proving).code).toBe('PAIRING_UNPROVEN')
@@ -264,7 +276,9 @@ describe('an end that does not know the secret', () => {
 
   test('is refused, and nothing is stored, if no window is open', async () => {
     const { client, server } = join(someId(), someId())
-    const judging = rejection(acceptPairing(server, { crypto: quickCrypto, authority: { serverName: 'nas', claim: async () => undefined } }))
+    const judging = rejection(
+      acceptPairing(server, { crypto: quickCrypto, authority: { serverName: 'nas', claim: async () => undefined } })
+    )
     const proving = rejection(provePairing(client, { crypto: quickCrypto, secret, name: 'laptop', remember: neverCalled }))
     await server.connection.close(await judging)
     expect((await proving).code).toBe('PAIRING_REFUSED')
@@ -286,8 +300,18 @@ test('a client that cannot store the server does not say that it has', async () 
 
 describe('what is trusted is on record', () => {
   const ends = [
-    ['leaves when it has its answer', async (client: PairingChannel) => { client.connection.destroy(new FileSyncError('PEER_GONE', 'it left')) }],
-    ['says something else then', async (client: PairingChannel) => { await client.connection.send({ type: 'STORED', files: 0, bytes: 0 }) }],
+    [
+      'leaves when it has its answer',
+      async (client: PairingChannel) => {
+        client.connection.destroy(new FileSyncError('PEER_GONE', 'it left'))
+      },
+    ],
+    [
+      'says something else then',
+      async (client: PairingChannel) => {
+        await client.connection.send({ type: 'STORED', files: 0, bytes: 0 })
+      },
+    ],
   ] as const
   test.each(ends)('when a client %s', async (_, end) => {
     const host = new PairingHost()
@@ -330,7 +354,11 @@ describe('what is trusted is on record', () => {
     const { record: { tokenId } } = await host.tokens.create(host.id, { uses: 3, ttlMs: 60_000 })
     await host.tokens.revoke(tokenId)
     await host.desk.openWindow()
-    expect(host.events).toMatchObject([{ event: 'make-token', tokenId, uses: 3 }, { event: 'revoke-token', tokenId }, { event: 'open-window' }])
+    expect(host.events).toMatchObject([
+      { event: 'make-token', tokenId, uses: 3 },
+      { event: 'revoke-token', tokenId },
+      { event: 'open-window' },
+    ])
   })
 })
 
@@ -357,8 +385,19 @@ async function neverCalled (granted: PairingGrant): Promise<void> {
 /** The PAIR_PROOF that a client would send on this connection. */
 async function proofFor (channel: Parameters<typeof provePairing>[0], secret: PairingSecret): Promise<PairProof> {
   const sent: PairProof[] = []
-  const connection = { ...channel.connection, send: async (message: PairProof) => { sent.push(message) }, receive: async () => await Promise.reject(new Error('only the proof')) }
-  await provePairing({ ...channel, connection: connection as never }, { crypto: quickCrypto, secret, name: 'laptop', remember: neverCalled }).catch(() => { /* as told above */ })
+  const connection = {
+    ...channel.connection,
+    send: async (message: PairProof) => {
+      sent.push(message)
+    },
+    receive: async () => await Promise.reject(new Error('only the proof')),
+  }
+  await provePairing(
+    { ...channel, connection: connection as never },
+    { crypto: quickCrypto, secret, name: 'laptop', remember: neverCalled }
+  ).catch(() => {
+    /* as told above */
+  })
   const [proof] = sent
   if (proof === undefined) throw new Error('no proof was sent')
   return proof

@@ -17,8 +17,12 @@ describe('the proofs of pairing', () => {
   test('are what the specification says', async () => {
     const key = await codeKey(nodeCrypto, parsePairingCode('K7QF-2M9X-40R1'), transcript.serverId)
     expect(toHex(key)).toBe('7f56f02af00f653387f4d0e0aceb16cfc31a78b612defbbded921bee0b8817f6')
-    expect(toHex(nodeCrypto.hmacSha256(key, clientProof(transcript, 'B\u00fcr\u00f6')))).toBe('f3aab2a4eaab22f7d1520bfade3d158741ced5efa8474b6536e1458b9e1f95d7')
-    expect(toHex(nodeCrypto.hmacSha256(key, serverProof(transcript, granted)))).toBe('732af803d0b5866a62ef07ff600bab9e9255cd399cd81fd79f5ac51fb3b6a8bf')
+    expect(toHex(nodeCrypto.hmacSha256(key, clientProof(transcript, 'B\u00fcr\u00f6')))).toBe(
+      'f3aab2a4eaab22f7d1520bfade3d158741ced5efa8474b6536e1458b9e1f95d7'
+    )
+    expect(toHex(nodeCrypto.hmacSha256(key, serverProof(transcript, granted)))).toBe(
+      '732af803d0b5866a62ef07ff600bab9e9255cd399cd81fd79f5ac51fb3b6a8bf'
+    )
   })
 
   test('have the keys of tokens that the specification says', () => {

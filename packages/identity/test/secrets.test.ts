@@ -12,7 +12,9 @@ import { makeClient, startServer, temporaryDir } from './support/machines.ts'
 /** All that the files below a directory hold. */
 async function contents (directory: string): Promise<string> {
   const entries = await readdir(directory, { withFileTypes: true, recursive: true })
-  const texts = await Promise.all(entries.filter(entry => entry.isFile()).map(async ({ parentPath, name }) => await readFile(join(parentPath, name), 'utf8')))
+  const texts = await Promise.all(
+    entries.filter(entry => entry.isFile()).map(async ({ parentPath, name }) => await readFile(join(parentPath, name), 'utf8'))
+  )
   return texts.join('\n')
 }
 
@@ -27,8 +29,15 @@ test('codes and tokens are in no file, no log and no message of either machine',
   for (const secret of [{ kind: 'code', code: parsePairingCode(mistyped) } as const, ...right]) {
     const channel = await client.connect(server.listener.port, { alpn: ALPN_PAIR })
     await provePairing(channel, {
-      crypto: nodeCrypto, secret, name: 'laptop', remember: async granted => { await client.servers.pin({ id: granted.serverId, name: granted.serverName, via: 'code' }) },
-    }).catch((error: unknown) => { words.push(String(error), JSON.stringify(error)) })
+      crypto: nodeCrypto,
+      secret,
+      name: 'laptop',
+      remember: async granted => {
+        await client.servers.pin({ id: granted.serverId, name: granted.serverName, via: 'code' })
+      },
+    }).catch((error: unknown) => {
+      words.push(String(error), JSON.stringify(error))
+    })
   }
   words.push(...server.refusals.map(({ error }) => String(error)))
   expect(words.length).toBeGreaterThan(0)
@@ -36,9 +45,11 @@ test('codes and tokens are in no file, no log and no message of either machine',
   expect(everything).toContain('"EVENT":"PAIR"')
   expect(everything).toContain('"EVENT":"REFUSE"')
   const secret = token.split('.')[2] ?? ''
-  for (const forbidden of [code, formatPairingCode(code), mistyped, secret, secret.slice(0, 13)]) expect(everything).not.toContain(forbidden)
+  for (const forbidden of [code, formatPairingCode(code), mistyped, secret, secret.slice(0, 13)])
+    expect(everything).not.toContain(forbidden)
   for (const bytes of [parseEnrolmentToken(token).secret, await nodeCrypto.scrypt(Buffer.from(code), Buffer.from('x'))]) {
-    for (const form of ['hex', 'base64', 'base64url'] as const) expect(everything).not.toContain(Buffer.from(bytes).toString(form).toUpperCase())
+    for (const form of ['hex', 'base64', 'base64url'] as const)
+      expect(everything).not.toContain(Buffer.from(bytes).toString(form).toUpperCase())
   }
 })
 
@@ -59,7 +70,14 @@ test('the audit log keeps who came in, who was put out, and some of those who di
   expect(lines.join('')).not.toContain('\u001b')
   const events = lines.map(line => JSON.parse(line) as Record<string, unknown>)
   expect(events.map(({ event }) => event)).toEqual(['pair', ...Array.from({ length: 20 }, () => 'refuse'), 'revoke', 'refuse'])
-  expect(events[0]).toEqual({ time: new Date(1_700_000_000_000).toISOString(), event: 'pair', id, area: 'a', via: 'code', address: '192.0.2.1' })
+  expect(events[0]).toEqual({
+    time: new Date(1_700_000_000_000).toISOString(),
+    event: 'pair',
+    id,
+    area: 'a',
+    via: 'code',
+    address: '192.0.2.1',
+  })
   expect(events.at(-1)).toMatchObject({ dropped: 480, reason: 'wrong\u001b[2J\nproof' })
   expect((await stat(path)).mode & 0o777).toBe(0o600)
 })
@@ -89,7 +107,11 @@ test('events of two processes do not overwrite each other', async () => {
   const directory = await temporaryDir()
   await chmod(directory, 0o700)
   const logs = [openAuditLog(directory), openAuditLog(directory)]
-  await Promise.all(Array.from({ length: 100 }, async (_, n) => { await logs[n % 2]?.record({ event: 'revoke', id: someId(), area: 'x'.repeat(200) }) }))
+  await Promise.all(
+    Array.from({ length: 100 }, async (_, n) => {
+      await logs[n % 2]?.record({ event: 'revoke', id: someId(), area: 'x'.repeat(200) })
+    })
+  )
   const lines = (await readFile(join(directory, 'audit.log'), 'utf8')).trimEnd().split('\n')
   expect(lines.map(line => (JSON.parse(line) as { event: string }).event)).toEqual(Array.from({ length: 100 }, () => 'revoke'))
 })

@@ -21,7 +21,12 @@ async function tlsPair (): Promise<[ByteStream, ByteStream]> {
   if (address === null || typeof address === 'string') throw new Error('no port')
   const accepted = once(listener, 'secureConnection') as Promise<[TLSSocket]>
   const socket = connect({
-    ...TLS_PROFILE, host: HOST, port: address.port, ALPNProtocols: [ALPN_SYNC], key: right.identity.privateKey, cert: right.identity.certificate,
+    ...TLS_PROFILE,
+    host: HOST,
+    port: address.port,
+    ALPNProtocols: [ALPN_SYNC],
+    key: right.identity.privateKey,
+    cert: right.identity.certificate,
   })
   await once(socket, 'secureConnect')
   const [other] = await accepted

@@ -24,7 +24,7 @@ interface PairingVector {
   readonly okMac: string
 }
 
-function vectors <T>(name: string): T[] {
+function vectors <T> (name: string): T[] {
   return JSON.parse(readFileSync(new URL(`vectors/${name}.json`, import.meta.url), 'utf8')) as T[]
 }
 
@@ -42,7 +42,8 @@ test('the key of a secret, and the proofs made with it', async () => {
   for (const vector of vectors<PairingVector>('pairing')) {
     const [clientId, serverId] = [toDeviceId(bytesOf(vector.clientId)), toDeviceId(bytesOf(vector.serverId))]
     const secret = bytesOf(vector.secret ?? '')
-    const key = vector.code === undefined ? tokenKey(nodeCrypto, secret) : await codeKey(nodeCrypto, parsePairingCode(vector.code), serverId)
+    const key =
+      vector.code === undefined ? tokenKey(nodeCrypto, secret) : await codeKey(nodeCrypto, parsePairingCode(vector.code), serverId)
     expect(hexOf(key)).toBe(vector.key)
     if (vector.typed !== undefined) expect(parsePairingCode(vector.typed)).toBe(parsePairingCode(vector.code ?? ''))
     if (vector.tokenId !== undefined) expect(hexOf(tokenId(nodeCrypto, secret))).toBe(vector.tokenId)

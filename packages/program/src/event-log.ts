@@ -10,7 +10,7 @@ export interface LogEvent {
 /** Records an event; `text` says the same for people. */
 export type EventLog = (event: LogEvent, text: string) => void
 
-export interface EventLogInit {
+interface EventLogInit {
   readonly write: (line: string) => void
   /** One JSON object per line instead of text. */
   readonly json: boolean

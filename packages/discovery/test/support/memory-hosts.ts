@@ -25,14 +25,27 @@ export class MemoryHosts {
   /** A server that answers DISCOVER. */
   server (idPrefix: string, links: readonly MemoryLink[], more: Partial<Advertised> & { signal?: AbortSignal } = {}): MemoryBus {
     const bus = this.network.bus({ role: 'listen', links })
-    this.#running.push(announce({ bus, clock: this.clock, tlsPort: 4433, idPrefix, isPairing: () => false, ...more, signal: this.#until(more.signal) }))
+    this.#running.push(
+      announce({ bus, clock: this.clock, tlsPort: 4433, idPrefix, isPairing: () => false, ...more, signal: this.#until(more.signal) })
+    )
     return bus
   }
 
   /** A server announced by DNS-SD. */
   service (idPrefix: string, links: readonly MemoryLink[], more: Partial<Advertised> & { signal?: AbortSignal } = {}): MemoryBus {
     const bus = this.network.bus({ role: 'listen', links, port: 5353 })
-    this.#running.push(announceDnsSd({ bus, codec: dnsCodec, clock: this.clock, tlsPort: 4433, idPrefix, isPairing: () => false, ...more, signal: this.#until(more.signal) }))
+    this.#running.push(
+      announceDnsSd({
+        bus,
+        codec: dnsCodec,
+        clock: this.clock,
+        tlsPort: 4433,
+        idPrefix,
+        isPairing: () => false,
+        ...more,
+        signal: this.#until(more.signal),
+      })
+    )
     return bus
   }
 

@@ -66,9 +66,14 @@ async function serve (task: Extract<Task, { do: 'serve' }>, { print, signal }: R
 async function find (task: Extract<Task, { do: 'find' | 'find over a bad line' }>, { print, signal }: Run): Promise<void> {
   const startMs = clock.monotonicMs()
   const init = { want: 'sync', clock, signal } as const
-  const servers = task.do === 'find'
-    ? findServers({ ...init, dnsSd: task.dnsSd ?? false })
-    : findOverBus({ ...init, randomBytes, bus: lossy(await openMulticastBus({ group: DISCOVERY, role: 'ask', choice: {}, clock }), seededRandom(task.seed)) })
+  const servers =
+    task.do === 'find'
+      ? findServers({ ...init, dnsSd: task.dnsSd ?? false })
+      : findOverBus({
+        ...init,
+        randomBytes,
+        bus: lossy(await openMulticastBus({ group: DISCOVERY, role: 'ask', choice: {}, clock }), seededRandom(task.seed)),
+      })
   print('looking')
   for await (const server of servers) print('found', { ...server, afterMs: Math.round(clock.monotonicMs() - startMs) })
 }
@@ -106,7 +111,8 @@ async function run (task: Task, how: Run): Promise<void> {
     case 'find over a bad line': return await find(task, how)
     case 'flood': return await flood(task, how)
     case 'diagnose':
-      for await (const finding of diagnose({ role: 'client', clock, signal: how.signal, expected: task.expected })) how.print('finding', { ...finding })
+      for await (const finding of diagnose({ role: 'client', clock, signal: how.signal, expected: task.expected }))
+        how.print('finding', { ...finding })
   }
 }
 
@@ -119,6 +125,14 @@ createInterface({ input: process.stdin }).on('line', text => {
   }
   const stop = new AbortController()
   stops.set(words.task, stop)
-  const print = (event: string, fields: object = {}): void => { process.stdout.write(`${JSON.stringify({ task: words.task, event, ...fields })}\n`) }
-  void run(words, { print, signal: stop.signal }).catch((error: unknown) => { print('failed', { error: String(error) }) }).then(() => { print('ended') })
+  const print = (event: string, fields: object = {}): void => {
+    process.stdout.write(`${JSON.stringify({ task: words.task, event, ...fields })}\n`)
+  }
+  void run(words, { print, signal: stop.signal })
+    .catch((error: unknown) => {
+      print('failed', { error: String(error) })
+    })
+    .then(() => {
+      print('ended')
+    })
 })

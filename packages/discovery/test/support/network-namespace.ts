@@ -106,7 +106,11 @@ export class Host {
 
   /** Runs a command here to its end, and returns what it prints. */
   run (command: readonly string[], more: { readonly input?: string, readonly env?: NodeJS.ProcessEnv } = {}): string {
-    return execFileSync('ip', ['netns', 'exec', this.namespace, ...command], { encoding: 'utf8', env: { ...process.env, ...more.env }, input: more.input ?? '' })
+    return execFileSync('ip', ['netns', 'exec', this.namespace, ...command], {
+      encoding: 'utf8',
+      env: { ...process.env, ...more.env },
+      input: more.input ?? '',
+    })
   }
 
   /** Starts a task of namespaced-program.ts. */

@@ -9,7 +9,7 @@ import type { AuthenticatedSocket, Channel, Purpose } from './authenticated-sock
 import type { Identity } from './identity.ts'
 
 /** A server that is expected to answer. */
-export interface Expected {
+interface Expected {
   readonly id: DeviceId
   readonly name: string
 }

@@ -8,7 +8,16 @@ import { onTestFinished } from 'vitest'
 import { PairingDesk } from '../../src/index.ts'
 import type { AuditEvent, PeerBook, ServerBook, TokenBook } from '../../src/index.ts'
 import type { PairingDeskInit } from '../../src/pairing-desk.ts'
-import { connectTls, listenTls, loadOrCreateIdentity, nodeCrypto, openAuditLog, openPeers, openServers, openTokens } from '../../src/node/index.ts'
+import {
+  connectTls,
+  listenTls,
+  loadOrCreateIdentity,
+  nodeCrypto,
+  openAuditLog,
+  openPeers,
+  openServers,
+  openTokens,
+} from '../../src/node/index.ts'
 import type { Channel, Identity, Listener, RefusedConnection } from '../../src/node/index.ts'
 import type { ConnectInit } from '../../src/node/connect.ts'
 import type { ListenInit } from '../../src/node/listen.ts'
@@ -106,7 +115,10 @@ export async function openSession (client: ClientMachine, server: ServerMachine,
 
 /** The code of the error that a promise rejects with; 'NOTHING' where it does not. */
 export async function codeOf (work: Promise<unknown>): Promise<string> {
-  return await work.then(() => 'NOTHING', (error: unknown) => error instanceof Error && 'code' in error ? String(error.code) : String(error))
+  return await work.then(
+    () => 'NOTHING',
+    (error: unknown) => (error instanceof Error && 'code' in error ? String(error.code) : String(error))
+  )
 }
 
 /** Asks again until the answer is yes. The test's own time limit ends it. */

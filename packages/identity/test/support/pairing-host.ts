@@ -44,7 +44,9 @@ export class PairingHost {
   /** The peers for which `onPaired` was called. */
   readonly paired: Peer[] = []
   /** Called with each event for the audit log, before it is recorded. */
-  onRecord: (event: AuditEvent) => Promise<void> = async () => { /* there is room */ }
+  onRecord: (event: AuditEvent) => Promise<void> = async () => {
+    /* there is room */
+  }
   readonly clock: Clock
   readonly peers: PeerBook
   readonly tokens: TokenBook
@@ -61,8 +63,17 @@ export class PairingHost {
     this.peers = new PeerBook(memoryRecords(), { clock, audit })
     this.tokens = new TokenBook(memoryRecords(), { crypto: quickCrypto, clock, audit })
     this.desk = new PairingDesk({
-      serverId: this.id, serverName: 'nas', peers: this.peers, tokens: this.tokens, crypto: quickCrypto, clock, refusalDelayMs,
-      audit, onPaired: peer => { this.paired.push(peer) },
+      serverId: this.id,
+      serverName: 'nas',
+      peers: this.peers,
+      tokens: this.tokens,
+      crypto: quickCrypto,
+      clock,
+      refusalDelayMs,
+      audit,
+      onPaired: peer => {
+        this.paired.push(peer)
+      },
     })
   }
 
@@ -77,12 +88,20 @@ export class PairingHost {
   }
 
   /** A client comes with a secret. Resolves with what it was granted; rejects with what it was told. */
-  async visit (secret: PairingSecret | PairingCode, { clientId = someId(), name = 'laptop' }: { clientId?: DeviceId, name?: string } = {}): Promise<PairingGrant> {
+  async visit (
+    secret: PairingSecret | PairingCode,
+    { clientId = someId(), name = 'laptop' }: { clientId?: DeviceId, name?: string } = {}
+  ): Promise<PairingGrant> {
     const { client, server } = join(clientId, this.id, this.clock)
     const serving = this.serve(server)
     try {
       return await provePairing(client, {
-        crypto: quickCrypto, secret: typeof secret === 'string' ? { kind: 'code', code: secret } : secret, name, remember: async () => { /* not asked here */ },
+        crypto: quickCrypto,
+        secret: typeof secret === 'string' ? { kind: 'code', code: secret } : secret,
+        name,
+        remember: async () => {
+          /* not asked here */
+        },
       })
     } finally {
       await serving

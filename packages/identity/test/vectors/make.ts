@@ -16,8 +16,16 @@ const granted = { serverName: 'Büro', area: 'laptop' }
 function macs (key: Uint8Array): unknown {
   const [proof, answer] = [clientProof(transcript, 'laptop'), serverProof(transcript, granted)]
   return {
-    key: hexOf(key), exporter: hexOf(exporter), clientId: hexOf(digest('client')), serverId: hexOf(digest('server')), name: 'laptop', ...granted,
-    proofFields: hexOf(proof), proofMac: hexOf(nodeCrypto.hmacSha256(key, proof)), okFields: hexOf(answer), okMac: hexOf(nodeCrypto.hmacSha256(key, answer)),
+    key: hexOf(key),
+    exporter: hexOf(exporter),
+    clientId: hexOf(digest('client')),
+    serverId: hexOf(digest('server')),
+    name: 'laptop',
+    ...granted,
+    proofFields: hexOf(proof),
+    proofMac: hexOf(nodeCrypto.hmacSha256(key, proof)),
+    okFields: hexOf(answer),
+    okMac: hexOf(nodeCrypto.hmacSha256(key, answer)),
   }
 }
 

@@ -5,7 +5,7 @@ import type { ListenAddress } from '../listen-address.ts'
 const http = process.getBuiltinModule('node:http')
 
 /** What is served; a prom-client registry is one. */
-export interface MetricsSource {
+interface MetricsSource {
   readonly contentType: string
   metrics (): Promise<string>
 }

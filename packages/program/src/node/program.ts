@@ -14,7 +14,7 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-export interface ProgramInit {
+interface ProgramInit {
   /** Such as `filesync-client`; the default configuration file is named after it. */
   readonly name: string
   readonly version: string

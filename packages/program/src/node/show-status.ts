@@ -5,7 +5,7 @@ import { askControl, followControl } from './control-socket.ts'
 import type { Terminal } from './program.ts'
 
 /** How the `status` commands of the programs differ. */
-export interface StatusInit<S> {
+interface StatusInit<S> {
   readonly stateDir: string
   /** Prints events as they happen instead of the current state. */
   readonly follow: boolean

@@ -1,6 +1,6 @@
 import type { Terminal } from './program.ts'
 
-export interface ReportTone {
+interface ReportTone {
   readonly quiet: boolean | undefined
   /** Whether the exit code will report it as well. */
   readonly isTrouble: boolean
