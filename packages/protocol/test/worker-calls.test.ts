@@ -160,3 +160,11 @@ test('keeps the process alive while it is held', () => {
   expect(run(wait)).toEqual({ stdout: 'answered\n', status: 13 })
   expect(run(`calls.hold(); ${wait}; calls.release(); console.log('released')`)).toEqual({ stdout: 'answered\nreleased\n', status: 0 })
 })
+
+test('rejects a call whose id was taken before the worker was closed, and starts no worker for it', async () => {
+  const { calls, workers } = echo()
+  const id = calls.nextId()
+  await calls.close(closed())
+  await expect(calls.call({ id, does: 'echo', text: 'late', count: 1 })).rejects.toThrow('closed')
+  expect(workers).toEqual([])
+})

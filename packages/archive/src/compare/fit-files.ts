@@ -4,8 +4,8 @@ import type { ComparedDirectory } from './compared-directory.ts'
 import type { Comparison, Displaced } from './comparison.ts'
 import { movedIndices } from './moves.ts'
 import type { Move } from './moves.ts'
-import type { Plan } from './plan.ts'
 import type { SpaceLimits, StoredMirror } from './room.ts'
+import type { TaskList } from './task-list.ts'
 
 /** What is known of a plan before it is decided which files fit. */
 export interface PlanDraft {
@@ -101,7 +101,7 @@ export interface UnfitRetries {
 }
 
 /** Of the tasks that are retried because a digest differed, those for which the disk has no room. The smallest files come first. */
-export function unfitRetries (roomBytes: number, plan: Pick<Plan, 'tasks'>): UnfitRetries {
+export function unfitRetries (roomBytes: number, plan: { readonly tasks: TaskList }): UnfitRetries {
   const tasks = new Set<number>()
   let leftBytes = roomBytes
   const wanted = plan.tasks.tasksToRetry().map(task => ({ task, sizeBytes: plan.tasks.describe(task).sizeBytes }))

@@ -5,7 +5,7 @@ import type { DiskRoom, MirrorSize } from '../archive.ts'
 import type { Comparison } from './comparison.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import { ListingCursor } from '../store/listing-cursor.ts'
-import type { Plan } from './plan.ts'
+import type { TaskList } from './task-list.ts'
 
 const MIN_RESERVE_BYTES = 2 ** 30
 const RESERVE_SHARE = 0.05
@@ -34,7 +34,7 @@ export interface StoredMirror {
 }
 
 /** Bytes that a sync transfers. Files for which only the digest is asked do not count: they may be stored already. */
-export function neededBytes ({ wantedBytes }: Comparison, { tasks }: Plan): number {
+export function neededBytes ({ wantedBytes }: Comparison, { tasks }: { readonly tasks: TaskList }): number {
   return wantedBytes - tasks.digestBytes
 }
 

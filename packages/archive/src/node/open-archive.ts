@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { isAbsolute, resolve } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
-import type { Archive, ArchiveSettings } from '../archive.ts'
+import type { Archive } from '../archive.ts'
 import { recover } from '../upkeep/recover.ts'
 import { StoredArchive } from '../stored-archive.ts'
 import { ensureArchiveId, makeArchiveId, readArchiveId } from './archive-id.ts'
+import type { ArchiveInit } from './archive-init.ts'
 import { Beneath, existsPath, makeRoot } from './beneath.ts'
 import { openDiskCopy } from './disk-copy.ts'
 import { INDEX, OWN } from './disk-places.ts'
@@ -18,19 +19,6 @@ import { openReadOnly } from './open-read-only.ts'
 import { Presence } from './presence.ts'
 import { probeTraits } from './probe.ts'
 import { archiveError, storeError } from './disk-errors.ts'
-
-export interface ArchiveInit extends ArchiveSettings {
-  /** The directory of the archive; created if it does not exist and no id is expected. */
-  readonly root: string
-  /** The id that the archive must have. By default any archive is opened, and any other directory becomes an archive. */
-  readonly expectedId?: string
-  /** Whether the directory must contain an archive already, of any id. */
-  readonly mustExist?: boolean
-  /** Whether to open the archive for reading if its file system is read-only. By default, that is an error. */
-  readonly mayBeReadOnly?: boolean
-  /** Whether the archive may be on a network file system; the operator must ensure that no other machine uses it. */
-  readonly allowNetworkDisk?: boolean
-}
 
 /**
  * Opens an archive for this process, and recovers from a crash. Throws STATE_IN_USE if another process holds the archive,

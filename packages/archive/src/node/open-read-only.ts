@@ -12,7 +12,7 @@ import { LMDB_FILE } from './lmdb-file.ts'
 import { openLmdbIndex } from './lmdb-index.ts'
 import { openLocalStore } from './local-store.ts'
 import { lockArchive } from './lock.ts'
-import type { ArchiveInit } from './open-archive.ts'
+import type { ArchiveInit } from './archive-init.ts'
 import { Presence } from './presence.ts'
 
 const COPY_BYTES = 4 << 20

@@ -13,8 +13,10 @@ import { push } from './push.ts'
 import { SourceTree } from './source-tree.ts'
 
 /** More than the kernel's clock for new files lags. */
-const APART_MS = 6
+const APART_MS = 12
 const MODES = [0o644, 0o600, 0o640, 0o755, 0o444] as const
+/** None of the client's. */
+const MODE_BY_HAND = 0o666
 const DIRECTORY_MODES = [0o755, 0o700, 0o750, 0o555, 0o711] as const
 
 /** The mirror at a moment. */
@@ -194,7 +196,7 @@ class HistoryPlay {
       else {
         switch (this.#next(5)) {
           case 0: utimesSync(at, 1_500_000_000, 1_500_000_000 + this.#next(1000)); break
-          case 1: chmodSync(at, 0o666); break
+          case 1: chmodSync(at, MODE_BY_HAND); break
           case 2: rmSync(at); break
           case 3:
             writeFileSync(at, Buffer.from(readFileSync(at)).fill(0x21))
@@ -235,7 +237,9 @@ function isSame (was: DescribedEntry | undefined, is: DescribedEntry | undefined
   if (was.kind === 'symlink') return true
   // A new directory gets its mode at the end of its sync, and is private until then.
   if (isDuring && is.kind === 'directory' && was.mode === 0o700) return true
-  if ((is.mode | (is.kind === 'directory' ? 0o700 : 0o400)) !== was.mode) return false
+  // A mode that was set by hand is not in the history: the client's is restored.
+  const isByHand = was.mode === MODE_BY_HAND
+  if (!isByHand && (is.mode | (is.kind === 'directory' ? 0o700 : 0o400)) !== was.mode) return false
   return was.when === is.when || (isDuring && is.kind === 'directory')
 }
 

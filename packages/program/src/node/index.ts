@@ -6,7 +6,7 @@ export { collectWhileReceiving, disableParallelCollection, prepareMemoryRelease,
 export { serveMetrics } from './metrics-port.ts'
 export type { MetricsPort } from './metrics-port.ts'
 export { createProgram, runProgram } from './program.ts'
-export type { Terminal } from './program.ts'
+export type { Terminal } from './terminal.ts'
 export { canPrompt, prompt, readSecretLine } from './prompt.ts'
 export { listSetting, pathArgument, pathSetting, setting } from './setting.ts'
 export { showStatus } from './show-status.ts'

@@ -5,14 +5,7 @@ import { ensureNode } from './node-version.ts'
 import { reportError } from './report-error.ts'
 import { applySources, withSubcommands } from './setting-sources.ts'
 import { settingsFileName } from './state-dir.ts'
-
-/** The streams and the environment of a program. */
-export interface Terminal {
-  readonly stdin: NodeJS.ReadStream
-  readonly stdout: NodeJS.WriteStream
-  readonly stderr: NodeJS.WriteStream
-  readonly env: Readonly<Record<string, string | undefined>>
-}
+import type { Terminal } from './terminal.ts'
 
 interface ProgramInit {
   /** Such as `filesync-client`; the default configuration file is named after it. */

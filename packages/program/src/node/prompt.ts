@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises'
 import { FileSyncError } from '@filesync/protocol'
-import type { Terminal } from './program.ts'
+import type { Terminal } from './terminal.ts'
 
 /** Longer than any secret that is typed in or piped in. */
 const MAX_SECRET_LENGTH = 4096

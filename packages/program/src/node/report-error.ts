@@ -1,6 +1,6 @@
 import { asFileSyncError, ERRORS, isFileSyncError } from '@filesync/protocol'
 import { printable } from '../printable.ts'
-import type { Terminal } from './program.ts'
+import type { Terminal } from './terminal.ts'
 
 /** How many nested causes are printed; they may form a cycle. */
 const MAX_CAUSES = 10

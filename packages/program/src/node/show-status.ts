@@ -2,7 +2,7 @@ import { FileSyncError } from '@filesync/protocol'
 import { jsonLine, printable } from '../printable.ts'
 import { shownTime } from '../shown-time.ts'
 import { askControl, followControl } from './control-socket.ts'
-import type { Terminal } from './program.ts'
+import type { Terminal } from './terminal.ts'
 
 /** How the `status` commands of the programs differ. */
 interface StatusInit<S> {

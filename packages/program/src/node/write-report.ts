@@ -1,4 +1,4 @@
-import type { Terminal } from './program.ts'
+import type { Terminal } from './terminal.ts'
 
 interface ReportTone {
   readonly quiet: boolean | undefined

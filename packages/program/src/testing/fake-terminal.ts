@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream'
-import type { Terminal } from '../node/program.ts'
+import type { Terminal } from '../node/terminal.ts'
 
 /** A terminal that records everything printed. */
 export interface FakeTerminal extends Terminal {

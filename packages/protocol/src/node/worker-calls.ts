@@ -55,6 +55,7 @@ export class WorkerCalls<Request extends { readonly id: number }, Message, Note 
   /** Posts a call with an id from `nextId`. Its note can be read until it is answered. Rejects if the worker ends. */
   call<Result> (request: Request, transfer: readonly Transferable[] = NOTHING, note?: Note): Promise<Result> {
     // Not async, because callers are: that would be a second promise for each call.
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
     const worker = this.#started()
     worker.postMessage(request, transfer)
     if (this.#isIdle()) worker.ref()
