@@ -23,7 +23,7 @@ const codecOnly = { name: 'msgpackr', message: 'Only packages/protocol/src/encod
 const unprefixed = builtinModules
   .filter(name => !name.startsWith('_') && !name.startsWith('node:'))
   .map(name => ({ name, message: `Write node:${name}.` }))
-const neighbour = own => ({
+const neighbor = own => ({
   regex: `^@filesync/(?!(protocol|${own})(/|$))`,
   message: 'A package knows no FileSync package but @filesync/protocol.'
 })
@@ -35,7 +35,7 @@ const imports = (patterns, paths = [codecOnly]) => ({
 
 const boundaries = packages.flatMap(name => {
   const src = `packages/${name}/src`
-  const everywhere = [deep, neighbour(name)]
+  const everywhere = [deep, neighbor(name)]
   const inside = [...everywhere, door]
   return [
     { files: [`packages/${name}/**/*.ts`], rules: imports(everywhere) },

@@ -63,7 +63,7 @@ function isGroup (address) {
 function refuse (what) {
   if (isExempt()) return
   const error = new Error(`${what} would leave the loopback interface, and a test may not. Use 127.0.0.1, or a network ` +
-    'namespace that the test makes (scripts/loopback-only.js says how it is recognised).')
+    'namespace that the test makes (scripts/loopback-only.js says how it is recognized).')
   error.code = 'EOFFLOOPBACK'
   throw error
 }
@@ -92,7 +92,7 @@ function guardTcp () {
 
   const { connect } = net.Socket.prototype
   net.Socket.prototype.connect = function (...args) {
-    // Node hands its own normalised arguments over as an array.
+    // Node hands its own normalized arguments over as an array.
     const plain = Array.isArray(args[0]) ? args[0] : args
     const options = connectOptions(plain)
     const isPath = options.path !== undefined && options.path !== null && options.port === undefined

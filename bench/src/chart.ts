@@ -18,7 +18,7 @@ interface Line {
 
 /**
  * A chart of all measured bars: which share of each limit was used. The thick vertical line is the limit. A bar that holds is
- * filled, one that does not is hatched, and both are labelled in words, so that nothing depends on colours.
+ * filled, one that does not is hatched, and both are labeled in words, so that nothing depends on colors.
  */
 export function drawChart (rows: readonly Row[], title: string): string {
   const lines = rows.flatMap(row => judge(row).map((verdict): Line => ({ label: row.work, verdict })))

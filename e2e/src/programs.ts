@@ -84,7 +84,7 @@ export class Stage {
     return await ended(child)
   }
 
-  /** Pairs a client with a server by an enrolment token. */
+  /** Pairs a client with a server by an enrollment token. */
   async pair (server: RunningServer, client: string, id: string = client): Promise<void> {
     const token = await this.run(SERVER_PROGRAM, ['token', 'create', '--state-dir', server.stateDir])
     if (token.code !== 0) throw new Error(token.stderr)

@@ -14,7 +14,7 @@ test(`${CLIENTS} clients at once are all served, in the order in which they came
     const { arrived, served, failed, idleBytes, peakBytes } = await crowd(stage, { clients: CLIENTS })
     expect(failed).toEqual([])
     expect(served.length).toBe(CLIENTS)
-    // Positions reach their clients on different connections, so neighbours may be seen the other way round.
+    // Positions reach their clients on different connections, so neighbors may be seen the other way round.
     const places = served.map((name, place) => Math.abs(arrived.indexOf(name) - place))
     expect(Math.max(...places)).toBeLessThan(32)
     expect(peakBytes - idleBytes).toBeLessThan(SLACK_BYTES + CLIENTS * BYTES_EACH)

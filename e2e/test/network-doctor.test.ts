@@ -150,7 +150,7 @@ describe.skipIf(noMachines !== undefined).concurrent('doctor', () => {
   }))
 
   test.skipIf(noFirewall !== undefined)(
-    'recognises firewalls: of this machine, of the server, and for TCP',
+    'recognizes firewalls: of this machine, of the server, and for TCP',
     on(async ({ site, nas, laptop }) => {
       const { port } = await site.serve(nas, 'nas')
       const third = site.wire.machine('10.0.0.3/24')
@@ -208,7 +208,7 @@ describe.skipIf(noMachines !== undefined).concurrent('doctor', () => {
     expect(findings).toContainEqual(like('clock', 'warning', /server's clock is (5 min|4 min 59 s).* ahead of this machine's/u, /NTP/u))
   }))
 
-  test('recognises several interfaces in one subnet, and container bridges', on(async ({ site, nas, laptop }) => {
+  test('recognizes several interfaces in one subnet, and container bridges', on(async ({ site, nas, laptop }) => {
     laptop.ip('link', 'add', 'fst1', 'type', 'veth', 'peer', 'name', 'docker0')
     for (const [name, address] of [['fst1', '10.0.0.3/24'], ['docker0', '172.17.0.1/16']] as const) {
       laptop.ip('address', 'add', address, 'dev', name)

@@ -57,7 +57,7 @@ describe('the safe check', () => {
 
   const states = ({ rows }: { rows: Row[] }): Record<string, string> => Object.fromEntries(rows.map(({ path, state }) => [path, state]))
 
-  test('is yes for what was pushed, and no, with the reason, for what is not as it was or never travelled', async () => {
+  test('is yes for what was pushed, and no, with the reason, for what is not as it was or never traveled', async () => {
     const whole = await safe(source)
     expect(states(whole)).toEqual({ 'd/e/large.bin': 'safe', 'd/link': 'safe', 'd/one.txt': 'safe', 'top.txt': 'safe' })
     expect(whole.code).toBe(0)

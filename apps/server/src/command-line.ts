@@ -34,7 +34,7 @@ export function createServerProgram (context: ServerContext): Command {
     .action(async (flags: ServerCommonFlags) => { await (await import('./commands/admit.ts')).showId(flags, context) })
   addAdmission(program, context)
   addArchive(program, context)
-  addTokens(program.command('token').description('create, list and revoke enrolment tokens'), context)
+  addTokens(program.command('token').description('create, list and revoke enrollment tokens'), context)
   return program
 }
 

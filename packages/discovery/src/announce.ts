@@ -37,8 +37,8 @@ export async function announce (init: AnnounceInit): Promise<void> {
   await readBus(bus, init.signal, event => {
     faults.note(event)
     if (event.kind !== 'datagram') return
-    const judgement = policy.judge(event, clock.monotonicMs())
-    if (judgement.answer) faults.watch(event.link, bus.send(answerTo(judgement.question, init), event.link, event.source))
+    const judgment = policy.judge(event, clock.monotonicMs())
+    if (judgment.answer) faults.watch(event.link, bus.send(answerTo(judgment.question, init), event.link, event.source))
   })
 }
 

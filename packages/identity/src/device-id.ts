@@ -65,7 +65,7 @@ export function idPrefix (id: DeviceId): string {
 }
 
 // A Reed-Solomon check over GF(32), x^5+x^2+1: the check makes the polynomial of all symbols zero at the generator, so it
-// detects every single wrong symbol and every swap of two neighbours. Crockford's own check (mod 37) needs *, ~, $ and =.
+// detects every single wrong symbol and every swap of two neighbors. Crockford's own check (mod 37) needs *, ~, $ and =.
 function checkSymbol (id: DeviceId): string {
   let sum = 0
   for (const symbol of id) sum = timesGenerator(sum) ^ (symbolValue(symbol) ?? 0)

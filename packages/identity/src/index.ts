@@ -1,5 +1,5 @@
 /**
- * Identity and trust: device ids, pairing by a one-time code or an enrolment token, and the books of paired devices.
+ * Identity and trust: device ids, pairing by a one-time code or an enrollment token, and the books of paired devices.
  * Sockets, keys and files are in `@filesync/identity/node`.
  *
  * @packageDocumentation
@@ -9,7 +9,7 @@ export type { Audit, AuditEvent } from './audit.ts'
 export type { PairingCrypto } from './crypto-port.ts'
 export { formatDeviceId, idPrefix, isDeviceId, parseDeviceId, toDeviceId } from './device-id.ts'
 export type { DeviceId } from './device-id.ts'
-export { parseEnrolmentToken } from './enrolment-token.ts'
+export { parseEnrollmentToken } from './enrollment-token.ts'
 export { formatPairingCode, parsePairingCode } from './pairing-code.ts'
 export { PairingDesk } from './pairing-desk.ts'
 export { provePairing } from './pairing.ts'

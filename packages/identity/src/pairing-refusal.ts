@@ -2,7 +2,7 @@ import { FileSyncError } from '@filesync/protocol'
 
 /** The same refusal for every client that has not proven anything, whatever the reason. @param why for the server's own log */
 export function pairingRefused (why: string): FileSyncError {
-  return new FileSyncError('PAIRING_REFUSED', 'The pairing code or enrolment token was not accepted. ' +
+  return new FileSyncError('PAIRING_REFUSED', 'The pairing code or enrollment token was not accepted. ' +
     'It may be mistyped, expired or already used. Get a new one with "filesync-server pair" or "filesync-server token create".',
   { cause: new Error(why) })
 }

@@ -3,7 +3,7 @@ import type { Connection } from '@filesync/protocol'
 import { sanitizeName } from './area.ts'
 import type { PairingCrypto } from './crypto-port.ts'
 import type { DeviceId } from './device-id.ts'
-import type { EnrolmentToken } from './enrolment-token.ts'
+import type { EnrollmentToken } from './enrollment-token.ts'
 import type { PairingCode } from './pairing-code.ts'
 import type { Peer } from './peer-book.ts'
 import { clientProof, codeKey, serverProof, tokenId, tokenKey } from './proof.ts'
@@ -18,7 +18,7 @@ export interface PairingChannel extends PairingTranscript {
 /** The secret that the client was given. */
 export type PairingSecret =
   | { readonly kind: 'code', readonly code: PairingCode }
-  | { readonly kind: 'token', readonly token: EnrolmentToken }
+  | { readonly kind: 'token', readonly token: EnrollmentToken }
 
 /** What the server granted; its texts are safe to show. */
 export interface PairingGrant {

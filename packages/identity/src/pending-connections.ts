@@ -20,8 +20,8 @@ export class PendingConnections<T> {
   /** Adds a connection and returns those that must be closed for it. */
   add (connection: T, address: string): readonly T[] {
     this.#pending.set(connection, address)
-    const neighbours = [...this.#pending].filter(([, other]) => other === address).map(([other]) => other)
-    const evicted = neighbours.slice(0, Math.max(0, neighbours.length - this.#limits.perAddress))
+    const neighbors = [...this.#pending].filter(([, other]) => other === address).map(([other]) => other)
+    const evicted = neighbors.slice(0, Math.max(0, neighbors.length - this.#limits.perAddress))
     for (const connection of evicted) this.#pending.delete(connection)
     const [oldest] = this.#pending.keys()
     if (this.#pending.size > this.#limits.total && oldest !== undefined) {

@@ -24,7 +24,7 @@ export async function codeKey (crypto: PairingCrypto, code: PairingCode, serverI
   return await crypto.scrypt(encoder.encode(code), salt)
 }
 
-/** The key of an enrolment token's secret. */
+/** The key of an enrollment token's secret. */
 export function tokenKey (crypto: PairingCrypto, secret: Uint8Array): Uint8Array {
   return crypto.sha256(join([encoder.encode('filesync-enroll-v1'), secret]))
 }

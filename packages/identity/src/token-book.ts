@@ -3,12 +3,12 @@ import type { Clock } from '@filesync/protocol'
 import type { Audit } from './audit.ts'
 import type { PairingCrypto } from './crypto-port.ts'
 import type { DeviceId } from './device-id.ts'
-import { formatEnrolmentToken, makeEnrolmentToken } from './enrolment-token.ts'
+import { formatEnrollmentToken, makeEnrollmentToken } from './enrollment-token.ts'
 import { tokenId, tokenKey } from './proof.ts'
 import { pairingRefused } from './pairing-refusal.ts'
 import type { RecordStore } from './record-store.ts'
 
-/** An enrolment token as stored by the server. Only the token itself contains the secret. */
+/** An enrollment token as stored by the server. Only the token itself contains the secret. */
 export interface TokenRecord {
   /** 16 hexadecimal digits. */
   readonly tokenId: string
@@ -33,7 +33,7 @@ export interface TokenBookInit {
   readonly audit: Audit
 }
 
-/** The enrolment tokens of a server, in any store. Each is in the audit log before it can admit a client. */
+/** The enrollment tokens of a server, in any store. Each is in the audit log before it can admit a client. */
 export class TokenBook {
   readonly #store: RecordStore<TokenRecord>
   readonly #crypto: PairingCrypto
@@ -56,7 +56,7 @@ export class TokenBook {
     if (!Number.isSafeInteger(terms.uses) || terms.uses < 1) throw new FileSyncError('USAGE', 'A token must have at least one use.')
     if (!Number.isSafeInteger(terms.ttlMs) || terms.ttlMs < 1) throw new FileSyncError('USAGE', 'A token must have a time to live.')
     const nowMs = this.#clock.nowMs()
-    const token = makeEnrolmentToken(this.#crypto, serverId)
+    const token = makeEnrollmentToken(this.#crypto, serverId)
     const record: TokenRecord = {
       tokenId: toHex(tokenId(this.#crypto, token.secret)), key: toHex(tokenKey(this.#crypto, token.secret)),
       uses: terms.uses, usedBy: [], createdAtMs: nowMs, expiresAtMs: nowMs + terms.ttlMs,
@@ -69,7 +69,7 @@ export class TokenBook {
         await this.#audit.record({ event: 'make-token', tokenId, uses, expiresAtMs })
       },
     }))
-    return { token: formatEnrolmentToken(token), record }
+    return { token: formatEnrollmentToken(token), record }
   }
 
   /** Revokes a token. The clients that it admitted stay paired. Throws USAGE if there is no such token. */

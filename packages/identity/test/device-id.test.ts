@@ -8,13 +8,13 @@ import {
   idPrefix,
   isDeviceId,
   parseDeviceId,
-  parseEnrolmentToken,
+  parseEnrollmentToken,
   parsePairingCode,
   toDeviceId,
 } from '../src/index.ts'
 import { deviceIdBytes, tryParseDeviceId } from '../src/device-id.ts'
-import { formatEnrolmentToken } from '../src/enrolment-token.ts'
-import { makeEnrolmentToken } from '../src/enrolment-token.ts'
+import { formatEnrollmentToken } from '../src/enrollment-token.ts'
+import { makeEnrollmentToken } from '../src/enrollment-token.ts'
 import { makePairingCode } from '../src/pairing-code.ts'
 import { nodeCrypto } from '../src/node/index.ts'
 
@@ -39,7 +39,7 @@ describe('a device id', () => {
     }))
   })
 
-  test('shows every wrong symbol and every swap of neighbours', () => {
+  test('shows every wrong symbol and every swap of neighbors', () => {
     const right = formatDeviceId(toDeviceId(COUNTING)).replaceAll('-', '')
     for (let at = 0; at < right.length; at++) {
       for (let value = 0; value < 32; value++) {
@@ -103,20 +103,20 @@ describe('a pairing code', () => {
   })
 })
 
-describe('an enrolment token', () => {
+describe('an enrollment token', () => {
   test('survives being written to a file', () => {
-    const token = makeEnrolmentToken(nodeCrypto, toDeviceId(COUNTING))
-    const text = formatEnrolmentToken(token)
+    const token = makeEnrollmentToken(nodeCrypto, toDeviceId(COUNTING))
+    const text = formatEnrollmentToken(token)
     expect(text).toMatch(/^fsj1\.[0-9A-Z]{52}\.[0-9A-Z]{26}$/u)
-    expect(parseEnrolmentToken(`${text}\n`)).toEqual(token)
+    expect(parseEnrollmentToken(`${text}\n`)).toEqual(token)
   })
 
   test('is refused when damaged, without repeating it', () => {
-    const text = formatEnrolmentToken(makeEnrolmentToken(nodeCrypto, toDeviceId(COUNTING)))
+    const text = formatEnrollmentToken(makeEnrollmentToken(nodeCrypto, toDeviceId(COUNTING)))
     const damaged = ['', 'fsj2' + text.slice(4), text.slice(0, -1), `${text}0`, `${text}.x`, text.replace('.', '..'), text.toLowerCase()]
     for (const wrong of damaged) {
-      expect(() => parseEnrolmentToken(wrong)).toThrow(/token file/u)
-      expect(() => parseEnrolmentToken(wrong)).not.toThrow(new RegExp(text.slice(-20), 'iu'))
+      expect(() => parseEnrollmentToken(wrong)).toThrow(/token file/u)
+      expect(() => parseEnrollmentToken(wrong)).not.toThrow(new RegExp(text.slice(-20), 'iu'))
     }
   })
 })

@@ -2,7 +2,7 @@ import { createServer } from 'node:tls'
 import { ALPN_PAIR, asFileSyncError, encodeFrame, encodeMessage } from '@filesync/protocol'
 import { socketStream } from '@filesync/protocol/node'
 import { expect, onTestFinished, test } from 'vitest'
-import { formatPairingCode, parseEnrolmentToken, parsePairingCode, provePairing } from '../src/index.ts'
+import { formatPairingCode, parseEnrollmentToken, parsePairingCode, provePairing } from '../src/index.ts'
 import type { PairingGrant, PairingSecret } from '../src/index.ts'
 import { nodeCrypto } from '../src/node/index.ts'
 import type { Channel } from '../src/node/index.ts'
@@ -37,7 +37,7 @@ test('two machines trust each other after one code, and nobody else gets in', as
 test('a token enrols one machine and not a second, also after a restart of the books', async () => {
   const server = await startServer()
   const { token } = await server.tokens.create(server.identity.id, { uses: 1, ttlMs: 60_000 })
-  const secret: PairingSecret = { kind: 'token', token: parseEnrolmentToken(token) }
+  const secret: PairingSecret = { kind: 'token', token: parseEnrollmentToken(token) }
   const [first, second] = [await makeClient(), await makeClient()]
   await introduce(first, server.listener.port, secret)
   await openSession(first, server)
@@ -59,7 +59,7 @@ test('a token is not shown to a server that it was not made on', async () => {
   const other = await startServer()
   const { token } = await other.tokens.create(other.identity.id, { uses: 1, ttlMs: 60_000 })
   const client = await makeClient()
-  expect(await codeOf(introduce(client, server.listener.port, { kind: 'token', token: parseEnrolmentToken(token) }))).toBe(
+  expect(await codeOf(introduce(client, server.listener.port, { kind: 'token', token: parseEnrollmentToken(token) }))).toBe(
     'PAIRING_UNPROVEN'
   )
   // It may be gone so fast that the server saw no whole handshake.

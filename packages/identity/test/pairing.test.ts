@@ -123,7 +123,7 @@ describe('a pairing code', () => {
   })
 })
 
-describe('an enrolment token', () => {
+describe('an enrollment token', () => {
   test('admits as many as it says, each once however often it asks', async () => {
     const host = new PairingHost()
     const secret = await host.issue(2)

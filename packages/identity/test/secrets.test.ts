@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { ALPN_PAIR } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
 import { expect, test } from 'vitest'
-import { formatPairingCode, parseEnrolmentToken, parsePairingCode, provePairing } from '../src/index.ts'
+import { formatPairingCode, parseEnrollmentToken, parsePairingCode, provePairing } from '../src/index.ts'
 import type { AuditEvent, PairingSecret } from '../src/index.ts'
 import { nodeCrypto, openAuditLog } from '../src/node/index.ts'
 import { someId } from './support/pairing-host.ts'
@@ -24,7 +24,7 @@ test('codes and tokens are in no file, no log and no message of either machine',
   const code = await server.desk.openWindow()
   const { token } = await server.tokens.create(server.identity.id, { uses: 5, ttlMs: 60_000 })
   const words: string[] = []
-  const right: PairingSecret[] = [{ kind: 'code', code }, { kind: 'token', token: parseEnrolmentToken(token) }]
+  const right: PairingSecret[] = [{ kind: 'code', code }, { kind: 'token', token: parseEnrollmentToken(token) }]
   const mistyped = formatPairingCode(code).slice(0, -1) + (code.endsWith('0') ? '1' : '0')
   for (const secret of [{ kind: 'code', code: parsePairingCode(mistyped) } as const, ...right]) {
     const channel = await client.connect(server.listener.port, { alpn: ALPN_PAIR })
@@ -47,7 +47,7 @@ test('codes and tokens are in no file, no log and no message of either machine',
   const secret = token.split('.')[2] ?? ''
   for (const forbidden of [code, formatPairingCode(code), mistyped, secret, secret.slice(0, 13)])
     expect(everything).not.toContain(forbidden)
-  for (const bytes of [parseEnrolmentToken(token).secret, await nodeCrypto.scrypt(Buffer.from(code), Buffer.from('x'))]) {
+  for (const bytes of [parseEnrollmentToken(token).secret, await nodeCrypto.scrypt(Buffer.from(code), Buffer.from('x'))]) {
     for (const form of ['hex', 'base64', 'base64url'] as const)
       expect(everything).not.toContain(Buffer.from(bytes).toString(form).toUpperCase())
   }

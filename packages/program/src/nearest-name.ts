@@ -12,7 +12,7 @@ export function nearestName (typed: string, names: readonly string[]): string | 
   return nearest
 }
 
-/** Letters added, left out, replaced or swapped with their neighbour (the restricted Damerau-Levenshtein distance). */
+/** Letters added, left out, replaced or swapped with their neighbor (the restricted Damerau-Levenshtein distance). */
 function distance (left: string, right: string): number {
   const rows: number[][] = [Array.from({ length: right.length + 1 }, (_, column) => column)]
   for (let row = 1; row <= left.length; row++) {

@@ -60,7 +60,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorKind>> = {
   SERVER_NOT_FOUND: passing(75, 'no server answered on the local network'),
   SERVER_UNREACHABLE: passing(75, 'the server could not be reached at its address'),
   NOT_PAIRED: { exitCode: 3, retryable: false, wire: true, meaning: 'the server does not know this client, or has revoked it' },
-  PAIRING_REFUSED: { exitCode: 3, retryable: false, wire: true, meaning: 'the pairing code or enrolment token was not accepted' },
+  PAIRING_REFUSED: { exitCode: 3, retryable: false, wire: true, meaning: 'the pairing code or enrollment token was not accepted' },
   PAIRING_UNPROVEN: localFault(3, 'the other end did not prove that it knows the pairing code'),
   IDENTITY_CHANGED: localFault(4, "the server's identity is not the one it was paired with"),
   PEER_UNPROVEN: { exitCode: 1, retryable: false, wire: true, meaning: 'the peer did not prove its identity as the protocol requires' },

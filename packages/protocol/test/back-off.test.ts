@@ -10,7 +10,7 @@ it('doubles from the first delay up to the limit', () => {
   ).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000])
 })
 
-it('randomises half of a delay', () => {
+it('randomizes half of a delay', () => {
   expect([0, 0.5, 1].map(random => backOffMs(3, BOUNDS, random))).toEqual([2000, 3000, 4000])
 })
 

@@ -13,7 +13,7 @@ describe('errors', () => {
     expect('cause' in new FileSyncError('ABORTED', 'x')).toBe(false)
   })
 
-  it('are recognised from any copy of the package', () => {
+  it('are recognized from any copy of the package', () => {
     const foreign = Object.assign(new Error('x'), { name: 'FileSyncError', code: 'PEER_GONE' })
     expect(isFileSyncError(foreign)).toBe(true)
     for (const other of [

@@ -69,7 +69,7 @@ describe('foldKey', () => {
     expect(foldKey(left)).not.toBe(foldKey(right))
   })
 
-  it('is the same for every normalisation and case of a name', () => {
+  it('is the same for every normalization and case of a name', () => {
     fc.assert(fc.property(anyName, name => {
       const key = foldKey(name)
       for (const spelling of [name.normalize('NFC'), name.normalize('NFD'), name.toUpperCase(), name.toLowerCase()]) {

@@ -112,7 +112,7 @@ class TreeWalk {
     }
   }
 
-  // From the end of the queue: neighbours are next to each other there, and the queue stays short.
+  // From the end of the queue: neighbors are next to each other there, and the queue stays short.
   #takeBatch (): DirectoryVisit[] {
     const share = Math.ceil(this.#queue.length / (this.#init.reader.parallel * QUEUED_PER_THREAD))
     return this.#queue.splice(this.#queue.length - Math.min(share, MAX_BATCH))

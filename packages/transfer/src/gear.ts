@@ -1,5 +1,5 @@
 /**
- * Where chunks end: the gear rolling hash with normalised chunking and minimum skip of FastCDC (W. Xia et al., "FastCDC:
+ * Where chunks end: the gear rolling hash with normalized chunking and minimum skip of FastCDC (W. Xia et al., "FastCDC:
  * a Fast and Efficient Content-Defined Chunking Approach for Data Deduplication", USENIX ATC 2016; "The Design of Fast
  * Content-Defined Chunking for Data Deduplication Based Storage Systems", IEEE TPDS 31(9), 2020). The hash has 32 bits
  * instead of 64, so that plain JavaScript computes the same; its masks take the highest bits, which see the most bytes.
@@ -25,15 +25,15 @@ export interface ChunkSizes {
 }
 
 /** Bits by which the masks differ from the average: level 2 of the 2020 paper. */
-const NORMALISATION = 2
+const NORMALIZATION = 2
 
 export function chunkSizes (averageBits: number): ChunkSizes {
   return {
     minBytes: 2 ** (averageBits - 2),
     averageBytes: 2 ** averageBits,
     maxBytes: 2 ** (averageBits + 2),
-    strictMask: -1 << (32 - averageBits - NORMALISATION),
-    looseMask: -1 << (32 - averageBits + NORMALISATION),
+    strictMask: -1 << (32 - averageBits - NORMALIZATION),
+    looseMask: -1 << (32 - averageBits + NORMALIZATION),
   }
 }
 

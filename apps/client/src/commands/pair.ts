@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { formatDeviceId, idPrefix, parseEnrolmentToken, parsePairingCode, provePairing } from '@filesync/identity'
+import { formatDeviceId, idPrefix, parseEnrollmentToken, parsePairingCode, provePairing } from '@filesync/identity'
 import type { DeviceId, PairingGrant, PairingSecret } from '@filesync/identity'
 import { connectTls, nodeCrypto } from '@filesync/identity/node'
 import { ALPN_PAIR, FileSyncError, isFileSyncError } from '@filesync/protocol'
@@ -47,7 +47,7 @@ export async function enroll (flags: EnrollFlags, { terminal, signal }: CommandC
     const advice = 'Create one on the server with "filesync-server token create > FILE".'
     throw new FileSyncError('USAGE', `The token file ${flags.tokenFile} cannot be read. ${advice}`, { cause })
   }
-  await pairBySecret({ secret: { kind: 'token', token: parseEnrolmentToken(text) }, flags, terminal, signal })
+  await pairBySecret({ secret: { kind: 'token', token: parseEnrollmentToken(text) }, flags, terminal, signal })
 }
 
 async function readCode (flags: PairingFlags, terminal: Terminal): Promise<string> {

@@ -59,8 +59,8 @@ export class OfferQueue {
   add (offer: ServerCandidate): void {
     this.#added++
     const source = sourceOf(offer)
-    const neighbours = this.#waiting.filter(other => sourceOf(other) === source)
-    if (neighbours.length >= MAX_WAITING_PER_SOURCE) this.#replaceRandomly(neighbours, offer, neighbours.length + 1)
+    const neighbors = this.#waiting.filter(other => sourceOf(other) === source)
+    if (neighbors.length >= MAX_WAITING_PER_SOURCE) this.#replaceRandomly(neighbors, offer, neighbors.length + 1)
     else if (this.#waiting.length >= MAX_WAITING) this.#replaceRandomly(this.#waiting, offer, this.#added)
     else this.#waiting.push(offer)
   }

@@ -36,8 +36,8 @@ export async function listenLegacy (init: LegacyListenInit): Promise<LegacyListe
   const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
     socket.on('error', () => { /* the stream reports it, or 'close' follows */ })
     const address = remoteAddressOf(socket)
-    const neighbours = [...sockets.values()].filter(other => other === address).length
-    if (address === '' || sockets.size >= MAX_CONNECTIONS || neighbours >= MAX_PER_ADDRESS) {
+    const neighbors = [...sockets.values()].filter(other => other === address).length
+    if (address === '' || sockets.size >= MAX_CONNECTIONS || neighbors >= MAX_PER_ADDRESS) {
       socket.destroy()
       return
     }

@@ -46,7 +46,7 @@ export class MirrorSteps {
     this.#init = init
   }
 
-  /** How many steps were journalled. */
+  /** How many steps were journaled. */
   get count (): number {
     return this.#count
   }

@@ -51,7 +51,7 @@ export function brakeAfter ({ index, area, record }: StoredArea, { halt, isCompl
   return halted === undefined ? {} : { halted }
 }
 
-export interface PlanJudgement extends StoredMirror {
+export interface PlanJudgment extends StoredMirror {
   readonly area: string
   readonly store: ContentStore
   readonly staging: string
@@ -63,7 +63,7 @@ export interface PlanJudgement extends StoredMirror {
 
 /** Whether a sync is halted before it begins, needs its content inspected, or (undefined) cannot trip the brake. */
 export function judgePlan (
-  init: PlanJudgement, { leaving, replacing }: Pick<Plan, 'leaving' | 'replacing'>,
+  init: PlanJudgment, { leaving, replacing }: Pick<Plan, 'leaving' | 'replacing'>,
 ): Halt | NoiseBrake | undefined {
   const vanishing = leaving.length
   const { record, tree, nowMs, mirror } = init

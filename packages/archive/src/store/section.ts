@@ -38,7 +38,7 @@ export function removedPath (removal: Removal | undefined, entry: number): Relat
   return removal === undefined || name === undefined ? ROOT_PATH : joinPath(removal.directory, name)
 }
 
-/** Some entries of one directory that are journalled, placed and folded together. */
+/** Some entries of one directory that are journaled, placed and folded together. */
 export interface Section {
   readonly directory: RelativePath
   /** The entries, encoded as a listing. */

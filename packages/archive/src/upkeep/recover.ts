@@ -50,7 +50,7 @@ export async function recover (recovery: Recovery): Promise<void> {
       removed.set(directory, gone)
       for (const name of names) gone.add(name)
     }
-    // A batch is journalled only after the one before it was placed and flushed.
+    // A batch is journaled only after the one before it was placed and flushed.
     const outcome = await store.place(area, batch, number === journal.at(-1)?.number ? 'unflushed' : 'again')
     await history.recordPlaced(batch.sections, { number, outcome, begunMs })
     for (const failure of outcome.failures) forgetContent(batch.sections[failure.section], failure.entry)

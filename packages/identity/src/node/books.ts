@@ -48,7 +48,7 @@ export function openPeers (stateDir: string, clock: Clock = systemClock): PeerBo
   return new PeerBook(store, { clock, audit: openAuditLog(stateDir, clock) })
 }
 
-/** The enrolment tokens of the server with this state directory: `tokens.json`. Changes go to `audit.log`. */
+/** The enrollment tokens of the server with this state directory: `tokens.json`. Changes go to `audit.log`. */
 export function openTokens (stateDir: string, clock: Clock = systemClock): TokenBook {
   const store = recordFile({ path: join(stateDir, 'tokens.json'), listName: 'tokens', schema: token })
   return new TokenBook(store, { crypto: nodeCrypto, clock, audit: openAuditLog(stateDir, clock) })

@@ -3,7 +3,7 @@ import { openConnection } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
-import { PairingDesk, parseEnrolmentToken, PeerBook, provePairing, toDeviceId, TokenBook } from '../../src/index.ts'
+import { PairingDesk, parseEnrollmentToken, PeerBook, provePairing, toDeviceId, TokenBook } from '../../src/index.ts'
 import type { AuditEvent, DeviceId, PairingGrant, PairingCrypto, PairingSecret, Peer } from '../../src/index.ts'
 import type { PairingCode } from '../../src/pairing-code.ts'
 import type { PairingRequest } from '../../src/pairing-desk.ts'
@@ -112,6 +112,6 @@ export class PairingHost {
   /** A new token, as a client reads it from its file. */
   async issue (uses: number, ttlMs = 60_000): Promise<PairingSecret> {
     const { token } = await this.tokens.create(this.id, { uses, ttlMs })
-    return { kind: 'token', token: parseEnrolmentToken(token) }
+    return { kind: 'token', token: parseEnrollmentToken(token) }
   }
 }

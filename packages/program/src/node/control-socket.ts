@@ -155,7 +155,7 @@ async function respond (routes: ControlRoutes, incoming: IncomingMessage, outgoi
     else reply(200, answer)
   } catch (error) {
     const { code, message } = asFileSyncError(error)
-    // Once a stream has started, an error can only be signalled by cutting the connection.
+    // Once a stream has started, an error can only be signaled by cutting the connection.
     if (outgoing.headersSent) outgoing.destroy()
     else reply(400, { code, message })
   }

@@ -30,7 +30,7 @@ export function utf8Length (text: string): number {
 }
 
 /**
- * The key of a name on a file system that folds case and normalises Unicode. Two names with the same key are one file there.
+ * The key of a name on a file system that folds case and normalizes Unicode. Two names with the same key are one file there.
  * Lower case first, then upper, so that `ß`, `ẞ` and `SS`, the ligature `ﬁ` and `FI`, or the Kelvin sign and `k` have the
  * same key; lower case alone misses them.
  */

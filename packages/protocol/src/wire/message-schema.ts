@@ -9,7 +9,7 @@ import { PROBLEMS } from '../problem.ts'
 import type { Problem, ProblemCode } from '../problem.ts'
 
 const MAC_BYTES = 32
-/** Length of the id of an enrolment token. */
+/** Length of the id of an enrollment token. */
 export const TOKEN_ID_BYTES = 8
 const MAX_UINT32 = 0xffff_ffff
 

@@ -139,7 +139,7 @@ export interface Stored {
   readonly type: 'STORED'
   readonly files: number
   readonly bytes: number
-  /** Files that were recognised under a new name; older servers omit it. */
+  /** Files that were recognized under a new name; older servers omit it. */
   readonly renamed?: number
   /** Files that were removed from the mirror; sent if the session ends early. Older servers omit it. */
   readonly deleted?: number
@@ -236,7 +236,7 @@ export interface PairProof {
   readonly type: 'PAIR_PROOF'
   /** The name that the client requests for itself. */
   readonly name: string
-  /** First bytes of the hash of the enrolment token's secret; absent for a pairing code. */
+  /** First bytes of the hash of the enrollment token's secret; absent for a pairing code. */
   readonly tokenId?: Uint8Array
   readonly mac: Uint8Array
 }
