@@ -3,7 +3,7 @@ import type { AreaRecord } from '../store/archive-index.ts'
 import type { ContentStore, EntryPosition } from '../store/content-store.ts'
 import type { Plan } from './plan.ts'
 import type { StoredMirror } from './room.ts'
-import type { StoredArea } from './unfinished.ts'
+import type { RememberedArea } from './unfinished.ts'
 import { withoutEntries, withoutFailures } from '../store/section.ts'
 import type { Section } from '../store/section.ts'
 
@@ -44,7 +44,7 @@ export interface BrakeEnd {
 }
 
 /** What is remembered when a sync ends. A completed sync uses up the release it began with, but not one that was made while it ran. */
-export function brakeAfter ({ index, area, record }: StoredArea, { halt, isComplete: isOver }: BrakeEnd): BrakeState {
+export function brakeAfter ({ index, area, record }: RememberedArea, { halt, isComplete: isOver }: BrakeEnd): BrakeState {
   const isReleased = index.area(area)?.released === true
   if (isReleased && !(isOver && record.released === true)) return { released: true }
   const halted = isOver ? undefined : halt ?? record.halted

@@ -7,7 +7,7 @@ import type { Move } from './moves.ts'
 import type { Removal } from '../store/section.ts'
 import type { TaskList } from './task-list.ts'
 import { alreadyMoved } from './unfinished.ts'
-import type { StoredArea } from './unfinished.ts'
+import type { RememberedArea } from './unfinished.ts'
 
 export interface PlanInit extends PlanDraft {
   /** Whether the client listed all of its directories. If not, nothing is removed. */
@@ -17,7 +17,7 @@ export interface PlanInit extends PlanDraft {
   readonly hash: HashBytes
   /** Which of the wanted files fit. */
   readonly fitting: Fitting
-  readonly stored: StoredArea
+  readonly stored: RememberedArea
 }
 
 /** What a sync is going to do. */

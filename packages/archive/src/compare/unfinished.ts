@@ -4,7 +4,6 @@ import type { AreaRecord, ArchiveIndex } from '../store/archive-index.ts'
 import type { Displaced } from './comparison.ts'
 import { ListingCursor } from '../store/listing-cursor.ts'
 import { knownPaths } from '../store/lookup.ts'
-import type { Plan } from './plan.ts'
 
 interface Stored {
   readonly index: ArchiveIndex
@@ -12,8 +11,14 @@ interface Stored {
 }
 
 /** An area, and what it remembers of earlier syncs. */
-export interface StoredArea extends Stored {
+export interface RememberedArea extends Stored {
   readonly record: AreaRecord
+}
+
+/** The part of a plan that may leave the mirror before the sync ends. */
+interface Leaving {
+  readonly leaving: readonly Displaced[]
+  readonly evictions: readonly unknown[]
 }
 
 /** A stored file that has the file id, size and time of one that leaves. */
@@ -28,7 +33,7 @@ interface Twin {
  *
  * @param displaced all files whose content no longer belongs to their paths, so that it is not kept there
  */
-export function alreadyMoved (stored: StoredArea, displaced: readonly Displaced[], leaving: readonly Displaced[]): Set<RelativePath> {
+export function alreadyMoved (stored: RememberedArea, displaced: readonly Displaced[], leaving: readonly Displaced[]): Set<RelativePath> {
   if (stored.record.hasHalfMoved !== true || leaving.length === 0) return new Set()
   const lost = new Set(displaced.map(({ path }) => path))
   const twins = findTwins(stored, leaving).filter(({ to }) => !lost.has(to))
@@ -57,7 +62,7 @@ function findTwins ({ index, area }: Stored, files: readonly Displaced[]): Twin[
 }
 
 /** How many files left the mirror before a sync removed anything: another kind of entry took their places, or they were evicted. */
-export function countLeft ({ index, area }: Stored, { leaving, evictions }: Pick<Plan, 'leaving' | 'evictions'>): number {
+export function countLeft ({ index, area }: Stored, { leaving, evictions }: Leaving): number {
   const paths = leaving.filter(({ how }) => how === 'lost' || evictions.length > 0).map(({ path }) => path)
   return paths.length - [...knownPaths(index, area, paths)].length
 }
