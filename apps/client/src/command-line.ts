@@ -27,7 +27,7 @@ export function createClientProgram (context: CommandContext): Command {
   return program
 }
 
-const METRICS_HELP = 'serve Prometheus metrics at this address, under /metrics; PORT alone listens on this machine only'
+const METRICS_HELP = 'serve Prometheus metrics at http://HOST:PORT/metrics; PORT alone: to this machine only'
 
 function addPushing (program: Command, context: CommandContext): void {
   withLegacy(withId(withPushSettings(program.command('start', { isDefault: true }).addArgument(pathArgument('[dir]')))))

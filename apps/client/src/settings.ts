@@ -77,18 +77,18 @@ const DEFAULT_SETTLE = '2s'
 /** Adds the settings that all commands share. */
 export function withCommonSettings (command: Command): Command {
   return command
-    .addOption(pathSetting('--state-dir <dir>', 'the directory for keys, trusted servers and records'))
+    .addOption(pathSetting('--state-dir <dir>', 'directory for keys, paired servers and records'))
     .addOption(setting('--profile <name>', 'use a separate state, to run several clients as one user', parseProfile))
-    .addOption(pathSetting('--config <file>', 'a file with settings, one "name: value" per line'))
+    .addOption(pathSetting('--config <file>', 'settings file, one "name: value" per line'))
     .addOption(setting('--json', 'print data as JSON'))
-    .addOption(setting('--quiet', 'print nothing but errors'))
+    .addOption(setting('--quiet', 'print errors only'))
 }
 
 /** Adds the settings of the commands that talk to a server. */
 export function withServerSettings (command: Command): Command {
   return withCommonSettings(command)
     .addOption(setting('--server <host:port>', 'connect to this address instead of searching the local network', parseHostPort))
-    .addOption(listSetting('--interface <name>', 'search on this network interface only; may be given more than once'))
+    .addOption(listSetting('--interface <name>', 'search on this network interface only; repeatable'))
 }
 
 /** Adds the settings of the commands that push. */

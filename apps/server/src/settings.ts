@@ -89,8 +89,8 @@ const MIN_BYTES_PER_SECOND = 50_000
 /** Adds the settings that all commands share. */
 export function withCommonSettings (command: Command): Command {
   return command
-    .addOption(pathSetting('--state-dir <dir>', 'directory of keys, paired clients and records'))
-    .addOption(pathSetting('--config <file>', 'settings file, with one "name: value" per line'))
+    .addOption(pathSetting('--state-dir <dir>', 'directory for keys, paired clients and records'))
+    .addOption(pathSetting('--config <file>', 'settings file, one "name: value" per line'))
     .addOption(setting('--json', 'print data as JSON'))
     .addOption(setting('--quiet', 'print errors only'))
 }

@@ -16,7 +16,7 @@ export interface Archive {
   /** Names that no new client may get: areas, and everything else in the root directory of the archive. */
   takenNames (): Promise<readonly string[]>
   /**
-   * Throws ARCHIVE_UNAVAILABLE if the archive's path no longer leads to the archive that is open; with `disk`, also if its disk does
+   * Throws ARCHIVE_UNAVAILABLE if the archive's path no longer leads to the archive that is open; with `disk`, even if its disk does
    * not answer.
    */
   ensurePresent (check: 'path' | 'disk'): Promise<void>

@@ -124,7 +124,7 @@ test('a new file, and one whose copy is missing from the disk, have no signature
   expect(made.calls).toEqual([])
 })
 
-test('a failed difference is not tried again against the same copy', async () => {
+test('a failed delta is not retried against the same copy', async () => {
   const { area, source } = await stored()
   const made = signer()
   source.write(PATH, content(2))

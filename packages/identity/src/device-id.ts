@@ -37,7 +37,7 @@ export function formatDeviceId (id: DeviceId): string {
 }
 
 /**
- * The device id in typed or pasted text: the full form only, in any case, with or without hyphens. Throws USAGE, also if the
+ * The device id in typed or pasted text: the full form only, in any case, with or without hyphens. Throws USAGE, even if the
  * check character does not match.
  */
 export function parseDeviceId (text: string): DeviceId {

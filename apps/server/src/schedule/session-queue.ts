@@ -10,9 +10,9 @@ import type { Clock } from '@filesync/protocol'
  *   has changed by `REPORT_FROM_MS` or more, which is checked at least every `REPORT_EVERY_MS`.
  * - Waiting has no time limit. It ends early with OUTSIDE_WINDOW or SERVER_STOPPING, like a turn; see ../session/session-turn.ts.
  *
- * What is the longest that a client waits for its turn? Each session before it has to yield after `sessionTimeMs` (`--session-time`)
- * of receiving files, or after `PREPARATION_TIMES` as long if it has not received any; see ../session/session-turn.ts. A client that
- * keeps the server waiting loses its turn earlier; see ../session/patience.ts.
+ * What is the longest that a client waits for its turn? Each session before it has to yield once it has received files
+ * for `sessionTimeMs` (`--session-time`, 30 minutes by default), and before its first file after `PREPARATION_FACTOR` (10) times as
+ * long; see ../session/session-turn.ts. A client that keeps the server waiting loses its turn earlier; see ../session/patience.ts.
  */
 
 /** A client that asks for a turn. */
@@ -53,7 +53,7 @@ interface ActiveArrival {
   readonly inheritedTurn: boolean
 }
 
-/** The estimate is the mean duration of so many past sessions. */
+/** The estimate is the mean duration of this many past sessions. */
 const REMEMBERED_SESSIONS = 16
 /** How often changes of the estimate are reported, and how large a change has to be. */
 const REPORT_EVERY_MS = 5_000

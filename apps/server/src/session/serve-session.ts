@@ -52,7 +52,7 @@ export interface ServeDependencies {
 
 /**
  * Serves one session, from HELLO to NEXT_SYNC, as specified in docs/protocol.md under "Session". Resolves with NEXT_SYNC as it
- * was sent, or with undefined if the client only asked something (safe checks, a plan) or left without a word.
+ * was sent, or with undefined if the client only asked something (safe checks, a plan) or left without sending anything.
  */
 export async function serveSession (connection: Connection, client: ServedClient, deps: ServeDependencies): Promise<NextSync | undefined> {
   const agreement = await greetIfPresent(connection, deps)
@@ -94,7 +94,7 @@ async function serveInTurn (connection: Connection, client: ServedClient, deps: 
   const { turn, features } = deps
   const tree = awaitTree(connection, deps.clock)
   const leaveQueue = await waitForTurn(connection, client, deps)
-  const giveMemoryBack = prepareMemoryRelease()
+  const releaseMemory = prepareMemoryRelease()
   try {
     turn.begin()
     deps.observer?.onTurn()
@@ -115,7 +115,7 @@ async function serveInTurn (connection: Connection, client: ServedClient, deps: 
     return undefined
   } finally {
     leaveQueue()
-    giveMemoryBack()
+    releaseMemory()
   }
 }
 
@@ -154,7 +154,7 @@ async function storeTree (connection: Connection, { area, info, deps }: StoreIni
   deps.observer?.onTree(info)
   const sync = await area.beginSync({ client: connection.signal })
   const isSame = equalDigests(info.rootDigest, sync.rootDigest)
-  const endLean = saveMemory(isSame ? 0 : info.files)
+  const restoreHeapSettings = saveMemory(isSame ? 0 : info.files)
   try {
     const received = isSame ? NOTHING_RECEIVED : await receiveChanges(connection, { info, sync, deps })
     const next = nextSync(await sync.finish(), received, deps.nextSyncInMs())
@@ -162,14 +162,14 @@ async function storeTree (connection: Connection, { area, info, deps }: StoreIni
     return next
   } catch (error) {
     await sync.abandon()
-    // The brake is no failure of the session: the client gets NEXT_SYNC as after any other.
+    // A halt by the brake is not a failure of the session: the client gets NEXT_SYNC as after any other.
     const known = asFileSyncError(error)
     if (known.code !== 'HALTED') throw error
     const next = haltedSync(known.message, sync.stored, deps.nextSyncInMs())
     await connection.send(next)
     return next
   } finally {
-    endLean()
+    restoreHeapSettings()
   }
 }
 

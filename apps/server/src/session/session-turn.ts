@@ -9,7 +9,7 @@ import type { Flow, SharedLimit } from '../schedule/shared-limit.ts'
  * How long does a turn last? It ends early:
  *
  * - with SESSION_YIELDED, if another client is waiting and the session has received files for `sessionTimeMs` (`--session-time`), or
- *   has prepared for `PREPARATION_TIMES` as long without receiving one. If no other client waits, it continues.
+ *   has prepared for `PREPARATION_FACTOR` times as long without receiving one. If no other client waits, it continues.
  * - with OUTSIDE_WINDOW, when the window in which syncs are allowed closes (`--window`).
  * - with SERVER_STOPPING, when the server is stopped.
  *
@@ -39,7 +39,7 @@ export interface SessionTurnInit {
  * How much longer a session may prepare than it may receive files. What it did before the first file is lost when it ends, so a
  * session that yielded then would make no progress, however often it returned.
  */
-const PREPARATION_TIMES = 10
+const PREPARATION_FACTOR = 10
 /** A restarted server takes a moment; clients return to it spread over some seconds. */
 const RETURN_MS = 1_000
 const RETURN_SPREAD_MS = 4_000
@@ -93,7 +93,7 @@ export class SessionTurn {
     }
   }
 
-  /** Wraps the connection so that between two frames the session ends if it has to, and frames are held back to the rate limit. */
+  /** Wraps the connection so that between two frames the session ends if it has to, and receiving is throttled to the rate limit. */
   wrap (connection: Connection): Connection {
     const signal = AbortSignal.any([this.signal, connection.signal])
     return wrapConnection(connection, {
@@ -129,7 +129,7 @@ export class SessionTurn {
   #yieldIfDue (): void {
     const { rules, clock, queue, identity } = this.#init
     if (rules === undefined) return
-    const allowedMs = rules.sessionTimeMs * (this.#hasFiles ? 1 : PREPARATION_TIMES)
+    const allowedMs = rules.sessionTimeMs * (this.#hasFiles ? 1 : PREPARATION_FACTOR)
     if (clock.monotonicMs() - this.#sinceMs < allowedMs || !queue.mustYield(identity)) return
     const message = 'Other clients are waiting. What arrived is stored; the rest follows when they have had their turn.'
     throw new FileSyncError('SESSION_YIELDED', message)

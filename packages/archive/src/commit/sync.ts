@@ -14,9 +14,9 @@ import { SyncStatus } from './sync-status.ts'
  * One sync of one area. Until `plan` it compares the client's listings ({@link SyncPlanner}); `plan` makes what stores the files
  * ({@link PlannedSync}).
  *
- * A file counts as stored once its batch is recorded ({@link BatchRecorder}). Before that it is staged ({@link Stager}), journaled, and
- * moved to its place durably ({@link MirrorSteps}), in batches ({@link Committer}). The index lists it when nothing more can happen in its
- * directory ({@link DirectoryLedger}); until then the journal does.
+ * A file counts as stored once its batch is recorded (batch-recorder.ts). Before that it is staged (stager.ts), journaled, and moved to its
+ * place durably (mirror-steps.ts), in batches (committer.ts). The index lists it when nothing more can happen in its directory
+ * (directory-ledger.ts); until then the journal does.
  */
 export class AreaSync implements Sync {
   readonly #context: SyncContext

@@ -83,7 +83,7 @@ export class DiskRestore {
     return { files: count, bytes, failures }
   }
 
-  /** Returns the size of the file, also if it exists already, for example after an interrupted restore. */
+  /** Returns the size of the file, even if it exists already, for example after an interrupted restore. */
   #restoreFile (from: string, { path, expected }: Wanted, target: Target): number {
     const [directory, name] = split(path)
     const prefix = makeDirectory(target, directory)

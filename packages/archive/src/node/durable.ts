@@ -3,7 +3,7 @@ import type { ChildProcessByStdio } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
 import { FileSyncError } from '@filesync/protocol'
 
-// The shell is started while the server is small: starting a process from a large one stops it for 50 ms.
+// The shell is started while the server is small: starting a process from a large one blocks it for 50 ms.
 const LOOP = 'while read -r _; do if sync -f "$1"; then echo y; else echo n; fi; done'
 
 /**
@@ -84,7 +84,7 @@ function flushFailed (): FileSyncError {
     'Check the server\'s disk and its system log.')
 }
 
-/** Undefined if this system cannot flush a whole file system; then each file and directory is flushed by itself. */
+/** Undefined if this system cannot flush a whole file system; then each file and directory is flushed individually. */
 export async function startFileSystemSync (directory: string): Promise<FileSystemSync | undefined> {
   if (process.platform !== 'linux') return undefined
   const sync = new FileSystemSync(directory)

@@ -151,7 +151,7 @@ class LocalStore implements ContentStore {
     }
   }
 
-  /** So that a power cut costs at most a few seconds of a large file, also if nothing else is being stored. */
+  /** So that a power cut costs at most a few seconds of a large file, even if nothing else is being stored. */
   #flushStream (thread: DiskThread, id: number): void {
     const { sync } = this.#place
     const flushed = sync === undefined ? thread.call('flushStream', [id]) : this.#flushAll(sync)

@@ -2,7 +2,8 @@ import * as disk from './disk.ts'
 
 /**
  * The marks file beside a partial ensures that after a power cut only what reached the disk counts as arrived. It records how much was
- * flushed, and a fingerprint of each span after that. After a killed process everything is still there, which the fingerprints show.
+ * flushed, and a fingerprint of each span after that. If only the process was killed,
+ * everything is still there, and the fingerprints prove it.
  *
  * Format: two numbers of 8 bytes, the flushed length and the end of the content when its last span was recorded, then 4 bytes a span.
  */
@@ -107,7 +108,7 @@ export function noteFlushed (place: Place, flushedBytes: number): void {
   }
 }
 
-/** How many bytes of a partial are what arrived. */
+/** How many leading bytes of a partial are known to be intact. */
 export function countArrived (partial: Place, marks: Place): number {
   if (!disk.existsAt(...marks)) return 0
   const noted = disk.readAt(...marks)

@@ -32,7 +32,7 @@ export interface StagedStreamRequest {
   readonly partial: string
   /** Bytes of the partial file to continue after. */
   readonly offset: number
-  /** The stored version that `copy` reads. */
+  /** The current copy that `copy` reads. */
   readonly present: RelativePath
   readonly sizeBytes: number
   readonly mtimeNs: bigint
@@ -48,7 +48,7 @@ export type StreamOutcome = 'WHOLE' | 'DIFFERENT' | { readonly lack: string }
 export interface ContentStream {
   /** Appends bytes and takes ownership of the buffer. Resolves when more can be written. */
   write (bytes: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<void>
-  /** Appends bytes of the stored version. */
+  /** Appends bytes of the current copy. */
   copy (offset: number, lengthBytes: number): Promise<void>
   /** Appends zeros, as a hole if the store supports that. */
   hole (lengthBytes: number): Promise<void>
@@ -84,7 +84,7 @@ export interface DirectoryState {
   readonly mode: number
 }
 
-/** An entry as found on the store. */
+/** An entry as found in the store. */
 export interface FoundEntry {
   readonly name: string
   readonly kind: 'file' | 'directory' | 'symlink' | 'special'
@@ -106,7 +106,7 @@ export function isNamed (found: FoundEntry): found is NamedEntry {
   return isName(found.name)
 }
 
-/** A version: an entry that left the mirror, as found on the store. */
+/** A version: an entry that left the mirror, as found in the store. */
 export interface KeptEntry {
   /** Its folder in versions, which `parseVersionFolder` reads. */
   readonly folder: string
@@ -129,7 +129,7 @@ export type Placing = 'first' | 'again' | 'unflushed'
 
 /**
  * Stores content: areas, staging and versions. Staged content is not visible; placed content replaces what was there as a whole. An
- * error of a whole request rejects with ARCHIVE_FULL or ARCHIVE_UNAVAILABLE. The failure of one entry is returned, also if the disk
+ * error of a whole request rejects with ARCHIVE_FULL or ARCHIVE_UNAVAILABLE. The failure of one entry is returned, even if the disk
  * became full while the entry was staged.
  */
 export interface ContentStore {
@@ -191,7 +191,7 @@ export interface ContentStore {
   restore (area: string, request: RestoreRequest): Promise<RestoreOutcome>
   /**
    * Throws ARCHIVE_UNAVAILABLE if the path of the store no longer leads to the content that is open, for example after its disk was
-   * exchanged; with `disk`, also if its disk does not answer. Call it before reporting content as stored.
+   * exchanged; with `disk`, even if its disk does not answer. Call it before reporting content as stored.
    */
   ensurePresent (check: 'path' | 'disk'): Promise<void>
   /** Space of the store that is open, even if its path leads elsewhere by now. */

@@ -27,7 +27,7 @@ export interface MemoryStoreInit {
   readonly before?: (call: string) => void
 }
 
-/** The twin in memory of the store on disk. Its content outlives an archive that uses it, so that crashes can be tested. */
+/** In-memory counterpart of the on-disk store. Its content outlives an archive that uses it, so that crashes can be tested. */
 export class MemoryStore implements ContentStore {
   readonly traits: StoreTraits
   /** The root of the archive, with the areas in it. */

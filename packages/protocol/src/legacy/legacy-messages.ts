@@ -38,7 +38,7 @@ interface LegacyNextSync {
   readonly time: string
 }
 
-/** The messages of the original program, by their names in both generations. */
+/** The messages of the original program, under the names that both versions of the original program use. */
 export interface LegacyMessages {
   readonly SERVER_STATUS: LegacyServerStatus
   readonly CLIENT_FILES_INFO: LegacyFilesInfo
@@ -82,7 +82,7 @@ export function encodeLegacyMessage (message: LegacyMessages[keyof LegacyMessage
   return encoder.encode(`${JSON.stringify(message)}${ends}`)
 }
 
-/** TASKS with the first paths, as many as fit into so many bytes. */
+/** TASKS with the first paths, as many as fit into `maxBytes`. */
 export function fitLegacyTasks (paths: Iterable<string>, maxBytes: number): { readonly tasks: LegacyTasks, readonly isAll: boolean } {
   const chosen: string[] = []
   let sizeBytes = encodeLegacyMessage({ type: 'TASKS', files_to_send: [] }).length
