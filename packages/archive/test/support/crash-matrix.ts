@@ -16,6 +16,7 @@ import { push } from './push.ts'
 
 const child = fileURLToPath(new URL('./crash-child.ts', import.meta.url))
 const preload = fileURLToPath(new URL('./kill-at.mjs', import.meta.url))
+const HOUR_MS = 3_600_000
 const YEAR_MS = 365 * 86_400_000
 
 /**
@@ -80,10 +81,16 @@ export class CrashGround {
 
   async #prepare (withVersions: boolean): Promise<string> {
     const root = this.#newFolder()
-    const archive = await openAt(root)
+    const clock = yearAgo()
+    const archive = await openAt(root, clock)
     const area = await archive.area('laptop')
     await push(area, crashStates()[0])
-    if (withVersions) await push(area, crashStates()[1])
+    if (withVersions) {
+      await push(area, crashStates()[1])
+      // Versions expire by the time that the server ran, not by the year that the clock will jump. This prune records it.
+      clock.advance(HOUR_MS)
+      await area.prune()
+    }
     await archive.close()
     return root
   }
@@ -96,10 +103,13 @@ export class CrashGround {
   }
 }
 
-/** Opened a year ago, so that its versions are old. */
-async function openAt (root: string): Promise<Archive> {
+function yearAgo (): ManualClock {
   const clock = new ManualClock(Date.now() - YEAR_MS)
   clock.schedule = (delayMs, callback) => systemClock.schedule(delayMs, callback)
+  return clock
+}
+
+async function openAt (root: string, clock: ManualClock = yearAgo()): Promise<Archive> {
   return await openArchive({ root, keepMs: 1e12, deletions: 'mirror', reserveBytes: 0, clock, signal: new AbortController().signal })
 }
 
