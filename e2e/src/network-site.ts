@@ -63,18 +63,14 @@ export class Site {
     return this.path(name)
   }
 
+  /** Starts a client that keeps running. Its name is that of its state directory. */
+  async startClient (machine: Machine, client: string, args: readonly string[] = []): Promise<Running> {
+    return machine.start(CLIENT_PROGRAM, await this.#clientArgs('start', client, args))
+  }
+
   /** Pushes once. */
   async push (machine: Machine, client: string, args: readonly string[] = []): Promise<Finished & { readonly result: PushResult }> {
-    const finished = await machine.run(CLIENT_PROGRAM, [
-      'push',
-      await this.source(),
-      '--settle',
-      '0s',
-      '--json',
-      '--state-dir',
-      this.path(client),
-      ...args,
-    ])
+    const finished = await machine.run(CLIENT_PROGRAM, await this.#clientArgs('push', client, args))
     return { ...finished, result: JSON.parse(finished.stdout.trimEnd().split('\n').at(-1) ?? '{}') as PushResult }
   }
 
@@ -86,6 +82,10 @@ export class Site {
     const { code, stdout, stderr } = await machine.run(program, ['doctor', '--json', '--state-dir', this.path(state), ...args])
     if (stdout === '') throw new Error(stderr)
     return { code, findings: stdout.split('\n').map(line => JSON.parse(line) as Found) }
+  }
+
+  async #clientArgs (command: 'push' | 'start', client: string, args: readonly string[]): Promise<string[]> {
+    return [command, await this.source(), '--settle', '0s', '--json', '--state-dir', this.path(client), ...args]
   }
 
   async dispose (): Promise<void> {

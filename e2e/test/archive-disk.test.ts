@@ -36,11 +36,16 @@ async function status (): Promise<unknown> {
 }
 
 function startAgain (...args: string[]): Promise<Finished> {
+  return startWith(paired.server.archive, args)
+}
+
+/** Starts another server with the state directory of the first one, and waits until it ends. */
+function startWith (archive: string, args: readonly string[]): Promise<Finished> {
   const { stage, server } = paired
   return stage.run(SERVER_PROGRAM, [
     'start',
     '--archive',
-    server.archive,
+    archive,
     '--state-dir',
     server.stateDir,
     '--bind',
@@ -118,18 +123,7 @@ test('while the archive is away nothing is called safe or stored, and status say
 
 test('a second server with the state directory of a running one does not change which archive that one knows', async () => {
   const { stage, server } = paired
-  const elsewhere = await stage.run(SERVER_PROGRAM, [
-    'start',
-    '--archive',
-    stage.path('elsewhere'),
-    '--accept-archive',
-    '--state-dir',
-    server.stateDir,
-    '--bind',
-    '127.0.0.1',
-    '--interface',
-    'lo',
-  ])
+  const elsewhere = await startWith(stage.path('elsewhere'), ['--accept-archive'])
   expect([elsewhere.code, elsewhere.stderr]).toEqual([1, expect.stringContaining(server.stateDir)])
   expect(existsSync(stage.path('elsewhere'))).toBe(false)
   await stage.stop(server.child)

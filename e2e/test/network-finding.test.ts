@@ -107,15 +107,7 @@ describe.skipIf(noMachines !== undefined).concurrent('a client finds its server'
     const laptop = site.wire.machine('10.0.0.2/24')
     await site.introduce('laptop', 'nas')
     await site.serve(nas, 'nas', { args: ['--interval', '1'] })
-    const client = laptop.start(CLIENT_PROGRAM, [
-      'start',
-      await site.source(),
-      '--settle',
-      '0s',
-      '--json',
-      '--state-dir',
-      site.path('laptop'),
-    ])
+    const client = await site.startClient(laptop, 'laptop')
     await client.line(({ result }) => result === 'ok')
     laptop.ip('link', 'set', 'fst0', 'down')
     await client.line(({ result }) => result === 'failed')

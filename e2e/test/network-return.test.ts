@@ -5,7 +5,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Site } from '../src/network-site.ts'
 import { whyNoMachines } from '../src/network-wire.ts'
 import type { Machine, Running } from '../src/network-wire.ts'
-import { CLIENT_PROGRAM } from '../src/programs.ts'
 import { describeTree } from '../src/trees.ts'
 
 /** A dead connection is noticed after `idleTimeoutMs`, which is long for a test that everybody runs. */
@@ -33,16 +32,7 @@ describe.skipIf(noMachines !== undefined)('a client that keeps running', () => {
   }
 
   async function start (...args: string[]): Promise<Running> {
-    return laptop.start(CLIENT_PROGRAM, [
-      'start',
-      await site.source(),
-      '--settle',
-      '0s',
-      '--json',
-      '--state-dir',
-      site.path('laptop'),
-      ...args,
-    ])
+    return await site.startClient(laptop, 'laptop', args)
   }
 
   /** A machine moves to another network; its old address is nobody's. */

@@ -44,17 +44,7 @@ export const storeStagingCases: readonly ConformanceCase<StoreSubject>[] = [
     async run ({ store, hash }) {
       await store.openArea(AREA)
       const content = bytesOf('0123456789')
-      const request: StagedStreamRequest = {
-        area: AREA,
-        staging: STAGING,
-        number: 0,
-        partial: 'p',
-        offset: 0,
-        present: path('big'),
-        sizeBytes: 10,
-        mtimeNs: MTIME_NS,
-        mode: 0o644,
-      }
+      const request = streamOf(content, 0o644)
       const first = await store.openStream(request)
       await first.write(content.slice(0, 4))
       await first.abandon()
@@ -77,17 +67,7 @@ export const storeStagingCases: readonly ConformanceCase<StoreSubject>[] = [
     async run ({ store, hash }) {
       await store.openArea(AREA)
       const content = new Uint8Array(5 << 20).map((_, at) => at * 7 >> 5)
-      const request: StagedStreamRequest = {
-        area: AREA,
-        staging: STAGING,
-        number: 0,
-        partial: 'p',
-        offset: 0,
-        present: path('big'),
-        sizeBytes: content.length,
-        mtimeNs: MTIME_NS,
-        mode: 0o444,
-      }
+      const request = streamOf(content, 0o444)
       const first = await store.openStream(request)
       await first.write(content.slice())
       ensure(await first.finish(hash(content)) === 'WHOLE', 'the file is not whole')
@@ -102,3 +82,18 @@ export const storeStagingCases: readonly ConformanceCase<StoreSubject>[] = [
     },
   },
 ]
+
+/** A request to stage a large file. */
+function streamOf (content: Uint8Array, mode: number): StagedStreamRequest {
+  return {
+    area: AREA,
+    staging: STAGING,
+    number: 0,
+    partial: 'p',
+    offset: 0,
+    present: path('big'),
+    sizeBytes: content.length,
+    mtimeNs: MTIME_NS,
+    mode,
+  }
+}

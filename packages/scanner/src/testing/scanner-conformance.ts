@@ -1,9 +1,10 @@
-import { decodeListing, encodeListing, equalDigests, isFileSyncError, joinPath, ROOT_PATH } from '@filesync/protocol'
-import type { Digest, Entry, HashBytes, RelativePath } from '@filesync/protocol'
+import { encodeListing, equalDigests, isFileSyncError } from '@filesync/protocol'
+import type { Entry, HashBytes, RelativePath } from '@filesync/protocol'
 import { ensure } from '@filesync/protocol/testing'
 import type { ConformanceCase } from '@filesync/protocol/testing'
 import type { Scanner } from '../scanner.ts'
 import type { Snapshot } from '../snapshot.ts'
+import { listedEntries } from './listed-entries.ts'
 
 /** A scanner over an empty directory, and operations on that directory. Files it writes have been settled for years. */
 export interface ScannedTree {
@@ -15,22 +16,6 @@ export interface ScannedTree {
   link (path: string, target: string): void
   rename (from: string, to: string): void
   remove (path: string): void
-}
-
-/** All entries by path. Throws if a digest is not that of its listing. */
-function entries (snapshot: Snapshot, hash: HashBytes): Map<string, Entry> {
-  const found = new Map<string, Entry>()
-  const visit = (directory: RelativePath, digest: Digest): void => {
-    const listing = snapshot.listing(directory)
-    ensure(listing !== undefined && equalDigests(hash(listing), digest), `the digest of "${directory}" is not that of its listing`)
-    for (const entry of decodeListing(listing)) {
-      const path = joinPath(directory, entry.name)
-      found.set(path, entry)
-      if (entry.kind === 'directory') visit(path, entry.digest)
-    }
-  }
-  visit(ROOT_PATH, snapshot.rootDigest)
-  return found
 }
 
 async function scan ({ scanner }: ScannedTree): Promise<Snapshot> {
@@ -59,7 +44,7 @@ export const scannerConformance: readonly ConformanceCase<ScannedTree>[] = [
       tree.makeDirectory('empty')
       const snapshot = await scan(tree)
       const sorted = ['B', 'a', 'b', 'b/deep', 'b/deep/file', 'b/\uffee', 'b/𐀀', 'empty']
-      ensureSame([...entries(snapshot, tree.hash).keys()], sorted, 'the paths')
+      ensureSame([...listedEntries(snapshot, tree.hash).keys()], sorted, 'the paths')
       ensureSame([snapshot.files, snapshot.directories, snapshot.bytes, snapshot.problemCount], [5, 3, 24, 0], 'the totals')
     },
   },
@@ -71,7 +56,7 @@ export const scannerConformance: readonly ConformanceCase<ScannedTree>[] = [
       ensure(equalDigests((await scan(tree)).rootDigest, before.rootDigest), 'the digest changed although nothing else did')
       tree.write('a/b/file', 'longer than before')
       const after = await scan(tree)
-      const [was, is] = [entries(before, tree.hash), entries(after, tree.hash)]
+      const [was, is] = [listedEntries(before, tree.hash), listedEntries(after, tree.hash)]
       const changed = [...is.keys()].filter(path => textOf(is.get(path)) !== textOf(was.get(path)))
       ensureSame(changed, ['a', 'a/b', 'a/b/file'], 'what changed')
     },
@@ -80,10 +65,10 @@ export const scannerConformance: readonly ConformanceCase<ScannedTree>[] = [
     name: 'keeps the file id of a renamed file, and gives a new file another one',
     async run (tree) {
       tree.write('first', 'x')
-      const fileId = fileIdOf(entries(await scan(tree), tree.hash).get('first'))
+      const fileId = fileIdOf(listedEntries(await scan(tree), tree.hash).get('first'))
       tree.rename('first', 'second')
       tree.write('first', 'x')
-      const found = entries(await scan(tree), tree.hash)
+      const found = listedEntries(await scan(tree), tree.hash)
       ensure(fileIdOf(found.get('second')) === fileId, 'the renamed file has another file id')
       ensure(fileIdOf(found.get('first')) !== fileId, 'the new file has the file id of the old one')
     },
@@ -97,7 +82,7 @@ export const scannerConformance: readonly ConformanceCase<ScannedTree>[] = [
       tree.write('sub/notes', '')
       const snapshot = await scan(tree)
       const listed = ['.filesyncignore', 'keep.log', 'notes', 'sub', 'sub/.filesyncignore']
-      ensureSame([...entries(snapshot, tree.hash).keys()], listed, 'the paths')
+      ensureSame([...listedEntries(snapshot, tree.hash).keys()], listed, 'the paths')
       ensureSame(snapshot.ignoredCount, 4, 'what is ignored')
       const rule = { source: 'sub/.filesyncignore', line: 1, pattern: 'notes' }
       ensureSame(tree.scanner.explain('sub/notes' as RelativePath), { state: 'ignored', rule }, 'the reason')
@@ -112,7 +97,7 @@ export const scannerConformance: readonly ConformanceCase<ScannedTree>[] = [
       tree.link('out', '../elsewhere')
       tree.link('absolute', '/etc')
       const snapshot = await scan(tree)
-      ensureSame([...entries(snapshot, tree.hash).keys()], ['dangling', 'sub', 'sub/file', 'sub/inside'], 'the paths')
+      ensureSame([...listedEntries(snapshot, tree.hash).keys()], ['dangling', 'sub', 'sub/file', 'sub/inside'], 'the paths')
       ensureSame(problems(snapshot), ['absolute SYMLINK_OUTSIDE', 'out SYMLINK_OUTSIDE'], 'the problems')
       ensure(snapshot.complete, 'the snapshot is incomplete although everything could be read')
     },
@@ -122,7 +107,7 @@ export const scannerConformance: readonly ConformanceCase<ScannedTree>[] = [
     async run (tree) {
       for (const path of ['line\nbreak', '.filesync', 'fine']) tree.write(path, '')
       const snapshot = await scan(tree)
-      ensureSame([...entries(snapshot, tree.hash).keys()], ['fine'], 'the paths')
+      ensureSame([...listedEntries(snapshot, tree.hash).keys()], ['fine'], 'the paths')
       ensureSame(problems(snapshot), ['.filesync NAME_RESERVED', 'line\nbreak NAME_CONTROL'], 'the problems')
     },
   },
