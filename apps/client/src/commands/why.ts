@@ -1,6 +1,5 @@
-import { relative } from 'node:path'
 import { jsonLine, printable } from '@filesync/program'
-import { askControl, userPath } from '@filesync/program/node'
+import { askControl, pathWithin, userPath } from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
 import { checkRelativePath, FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
@@ -21,13 +20,13 @@ export async function why (path: string, flags: PushFlags, context: CommandConte
   const status = await askControl(stateDir, 'GET /status') as ClientStatus | undefined
   const state = status === undefined
     ? await whyByScan(path, flags, context)
-    : await askControl(stateDir, 'POST /why', { body: { path: pathWithin(status.directory, path, terminal.env) } }) as PathState
+    : await askControl(stateDir, 'POST /why', { body: { path: explainedPath(status.directory, path, terminal.env) } }) as PathState
   terminal.stdout.write(flags.json === true ? jsonLine(state) : `${printable(state.path)}: ${printable(state.reason)}\n`)
 }
 
 async function whyByScan (path: string, flags: PushFlags, { terminal, signal }: CommandContext): Promise<PathState> {
   const { root, settleMs, builtInIgnores, ignoreFile } = await completePushSettings(undefined, flags, terminal)
-  const inside = pathWithin(root, path, terminal.env)
+  const inside = explainedPath(root, path, terminal.env)
   const ignore = { builtIn: builtInIgnores, ...(ignoreFile !== undefined && { file: ignoreFile }) }
   const scanner = await openScanner({ root, settleMs, clock: systemClock, ignore })
   try {
@@ -39,9 +38,8 @@ async function whyByScan (path: string, flags: PushFlags, { terminal, signal }: 
 }
 
 /** Converts a path from the command line, absolute or relative to the directory, into a relative one. Throws USAGE. */
-function pathWithin (directory: string, path: string, env: Terminal['env']): RelativePath {
-  const inside = relative(directory, userPath(path, env, directory))
-  const fault = checkRelativePath(inside)
-  if (fault !== undefined) throw new FileSyncError('USAGE', `${path} is not inside ${directory}. Give a path below that directory.`)
-  return inside as RelativePath
+function explainedPath (directory: string, path: string, env: Terminal['env']): RelativePath {
+  const inside = pathWithin(directory, userPath(path, env, directory))
+  if (inside !== undefined && checkRelativePath(inside) === undefined) return inside as RelativePath
+  throw new FileSyncError('USAGE', `${path} is not inside ${directory}. Give a path below that directory.`)
 }
