@@ -10,6 +10,7 @@ import { asPath, push } from './support/push.ts'
 import { SourceTree } from './support/source-tree.ts'
 
 const PLAIN: StoreTraits = { foldsNames: false, windowsNames: false }
+const WITHOUT_LINKS: StoreTraits = { ...PLAIN, holdsLinks: false }
 /** More than the engine passes to a function at once. */
 const CROWD = 200_000
 
@@ -21,7 +22,7 @@ async function newArea (traits = PLAIN): Promise<Area> {
 /** Some bad entries and a good one, each in the listing of the root. */
 const crowds: readonly [what: string, traits: StoreTraits, code: string, bad: (number: number) => Entry[]][] = [
   [
-    'links that lead outside', PLAIN, 'SYMLINK_OUTSIDE',
+    'links that the store cannot hold', WITHOUT_LINKS, 'STORE_FAILED',
     number => [{ kind: 'symlink', name: name(`l${number}`), mtimeNs: 1n, target: '/etc' }],
   ],
   ['names that Windows refuses', { ...PLAIN, windowsNames: true }, 'NAME_WINDOWS', number => [file(`${number}?`)]],
@@ -47,8 +48,8 @@ describe('the first of very many problems are reported, and all are counted', ()
     expect(new Set(problems.map(problem => problem.code))).toEqual(new Set([code]))
   })
 
-  test('links that lead outside, at the end of a sync', async () => {
-    const area = await newArea()
+  test('links that the store cannot hold, at the end of a sync', async () => {
+    const area = await newArea(WITHOUT_LINKS)
     const sync = await area.beginSync()
     const links = Array.from({ length: CROWD }, (_, number) => `l${number}`).sort().map((link): Entry => ({
       kind: 'symlink',
@@ -75,14 +76,14 @@ describe('the first of very many problems are reported, and all are counted', ()
 test('problems of the comparison and of content that arrived are counted together', async () => {
   const source = new SourceTree().link('outside', '/etc').write('right', 'as it is')
   for (let number = 0; number < 1200; number++) source.write(`wrong${number}`, String(number))
-  const area = await newArea()
+  const area = await newArea(WITHOUT_LINKS)
   const { files, problems, problemCount, outcomes } = await push(
     area,
     source,
     { falsify: (path, content) => path.startsWith('wrong') ? content.subarray(1) : undefined },
   )
   expect([files, problems.length, problemCount]).toEqual([1, PROBLEMS_KEPT, 1201])
-  expect(problems[0]).toMatchObject({ path: 'outside', code: 'SYMLINK_OUTSIDE' })
+  expect(problems[0]).toMatchObject({ path: 'outside', code: 'STORE_FAILED' })
   expect(outcomes.filter(({ problem }) => problem?.code === 'CHANGED_DURING_READ').length).toBe(1200)
   expect(area.stat(asPath('right'))).toBeDefined()
 })

@@ -35,11 +35,12 @@ describe('a safe check', () => {
     expect(answers[0]).not.toHaveProperty('verifiedAtMs')
   })
 
-  test('is negative for another kind of entry, and for a link that is only in the index', async () => {
+  test('is negative for another kind of entry, and for another target of a link', async () => {
     const { area } = await stored()
     expect(verdicts(await area.checkSafe([
       file('d', 'x'), link('top', 'one'), file('d/l', 'a'), link('d/l', 'b'), link('out', '/etc'),
-    ]))).toEqual(['different', 'different', 'different', 'different', 'absent'])
+      link('out', '/usr'),
+    ]))).toEqual(['different', 'different', 'different', 'different', 'safe', 'different'])
   })
 
   test('detects what others changed or removed in the archive before anything else noticed', async () => {

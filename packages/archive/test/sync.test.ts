@@ -114,21 +114,6 @@ test('moves a file out of a directory that becomes a file', async () => {
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
 })
 
-test('records a link that leads outside only in the index', async () => {
-  const root = newFolder()
-  const area = await (await newArchive({ root })).area('laptop')
-  const source = new SourceTree()
-    .write('d/file', 'x').link('d/out', '../../other').link('absolute', '/etc/passwd').link('d/sly', 'file/../../x')
-    .link('d/in', '../d/file')
-  const first = await push(area, source)
-  expect(first.problems.map(({ path, code }) => `${code} ${path}`).sort()).toEqual([
-    'SYMLINK_OUTSIDE absolute', 'SYMLINK_OUTSIDE d/out', 'SYMLINK_OUTSIDE d/sly',
-  ])
-  expect(readdirSync(join(root, 'laptop')).sort()).toEqual(['d'])
-  expect(readdirSync(join(root, 'laptop/d')).sort()).toEqual(['file', 'in'])
-  expect((await push(area, source)).listings).toBe(0)
-})
-
 test('removes nothing after an incomplete scan, but does so after the next complete one', async () => {
   const root = newFolder()
   const area = await (await newArchive({ root })).area('laptop')

@@ -49,7 +49,7 @@ export class ComparedDirectory {
   structure: Indices
   /** Of these, files with the same size and time but another file id. */
   readonly renumbered: readonly number[]
-  /** Links that are kept only in the index. */
+  /** Links that are recorded only in the index. */
   readonly indexOnly: readonly number[]
   /** Stored entries that the client no longer has. */
   readonly gone: readonly Entry[]

@@ -1,5 +1,5 @@
 import {
-  compareListings, FileSyncError, foldKey, formatSize, joinPath, LIMITS, ListingReader, pathDepth, problem, ProblemList, readListing,
+  compareListings, FileSyncError, foldKey, formatSize, joinPath, LIMITS, ListingReader, problem, ProblemList, readListing,
 } from '@filesync/protocol'
 import type { ArrivedListing, Difference, Entry, FileEntry, Name, RelativePath } from '@filesync/protocol'
 import type { WantedListing } from '../sync-contract.ts'
@@ -7,7 +7,7 @@ import type { ArchiveIndex } from '../store/archive-index.ts'
 import { ByteSlabs } from '../store/byte-slabs.ts'
 import { ComparedDirectory } from './compared-directory.ts'
 import type { StoreTraits } from '../store/content-store.ts'
-import { isRebuiltTwin, checkNames, mayBeTwin, staysInside } from '../store/names.ts'
+import { checkNames, isIndexOnly, isRebuiltTwin, mayBeTwin } from '../store/names.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 
 /** The differences of a directory while its listing is walked. */
@@ -34,6 +34,8 @@ const STEP_ENTRIES = 1024
 /** Memory of a directory beside its listing, and of each stored entry that is gone or replaced; measured. */
 const DIRECTORY_BYTES = 512
 const DISPLACED_BYTES = 512
+
+const NO_LINKS = 'the file system of the archive cannot hold symbolic links; a restore makes it from what the index knows of it'
 
 /** Compares the client's listings with the stored ones as they arrive. Pure, except that it reads the index. */
 export class Comparison {
@@ -157,10 +159,10 @@ export class Comparison {
         this.renumbered.push({ path: joinPath(directory, entry.name), entry: difference.committed, how: 'replaced' })
       }
     }
-    if (entry.kind === 'symlink' && !staysInside(pathDepth(directory), entry.target)) {
+    if (isIndexOnly(entry, this.#traits)) {
       compared.indexOnly.push(index)
-      if (committed !== undefined) this.evicted.push({ directory, name: entry.name })
-      this.problems.add(problem(joinPath(directory, entry.name), 'SYMLINK_OUTSIDE', 'it is recorded, but not created in the archive'))
+      if (committed !== undefined && committed.kind !== 'symlink') this.evicted.push({ directory, name: entry.name })
+      this.problems.add(problem(joinPath(directory, entry.name), 'STORE_FAILED', NO_LINKS))
     }
     if (committed !== undefined && difference.how === 'changed') {
       yield * this.#displace(directory, committed, committed.kind === entry.kind ? 'replaced' : 'lost')

@@ -17,7 +17,7 @@ import type { Position } from '../store/position.ts'
 export interface ChangeHistoryInit {
   readonly area: string
   readonly index: ArchiveIndex
-  readonly store: Pick<ContentStore, 'appendHistory'>
+  readonly store: Pick<ContentStore, 'appendHistory' | 'traits'>
   readonly hash: HashBytes
   readonly clock: Pick<Clock, 'nowMs'>
   /** The number of the sync, and when it began. */
@@ -119,6 +119,7 @@ export class ChangeHistory {
         const old = this.#former.find(directory, cursor)
         const atMs = times(entry)
         if (before >= WAS_KEPT) this.#addLeft(batch, { kind: 'removed', directory, cursor, old, atMs, folder: before - WAS_KEPT })
+        else if (this.#isIndexOnly(old)) this.#addLeft(batch, { kind: 'removed', directory, cursor, old, atMs, folder: NO_FOLDER })
         // It was removed before the crash, or by hand.
         else if (step.begunMs !== undefined) this.#addLeft(batch, { kind: 'removed', directory, cursor, old, atMs, folder: 0 })
         else this.#addLeft(batch, { kind: 'released', directory, cursor, old, atMs, folder: NO_FOLDER })
@@ -145,18 +146,21 @@ export class ChangeHistory {
   #addPlaced (batch: HistoryBatch, { section, cursor, before, atMs }: PlacedEntry): void {
     const { directory, staged } = section
     const number = staged[cursor.index] ?? NOT_STAGED
-    if (number === INDEX_ONLY) return
     const isNewContent = cursor.kind === ENTRY_KINDS.file && isContent(number)
     const old = this.#former.find(directory, cursor)
     if (before >= WAS_KEPT) {
       this.#addLeft(batch, { kind: 'replaced', directory, cursor, old, atMs, folder: before - WAS_KEPT })
     } else if (before === WAS_NOTHING || old === undefined) {
-      // What was there had been removed by hand.
-      this.#addLeft(batch, { kind: 'released', directory, cursor, old, atMs, folder: NO_FOLDER })
+      // What was there had been removed by hand, or was a link that only the index had.
+      const kind = this.#isIndexOnly(old) ? 'removed' : 'released'
+      this.#addLeft(batch, { kind, directory, cursor, old, atMs, folder: NO_FOLDER })
       if (!isNewContent) batch.add('made', directory, { cursor, fact: undefined, atMs, folder: NO_FOLDER })
     } else if (isNewContent) {
       // A step that a crash interrupted placed it: what was there is in the sync's folder.
       this.#addLeft(batch, { kind: 'replaced', directory, cursor, old, atMs, folder: 0 })
+    } else if (number === INDEX_ONLY && old !== 'unknown' && old.cursor.kind !== cursor.kind) {
+      // What was there had to leave first, which is recorded.
+      batch.add('made', directory, { cursor, fact: undefined, atMs, folder: NO_FOLDER })
     } else if (old !== 'unknown' && old.cursor.kind === cursor.kind && hasOtherMetadata(old.cursor, cursor)) {
       batch.add('touched', directory, { ...old, atMs, folder: NO_FOLDER })
     }
@@ -212,6 +216,11 @@ export class ChangeHistory {
     return at => begunMs !== undefined && (before[at] ?? STAYS_THERE) < WAS_KEPT
       ? begunMs
       : Math.max(leastMs, nowMs - Math.floor(agesMs[at] ?? 0))
+  }
+
+  /** Whether it is a link that the store cannot hold, so that it left although nothing was found there. */
+  #isIndexOnly (old: FormerEntry | 'unknown' | undefined): boolean {
+    return old !== undefined && old !== 'unknown' && old.cursor.kind === ENTRY_KINDS.symlink && this.#init.store.traits.holdsLinks === false
   }
 
   #now (): number {

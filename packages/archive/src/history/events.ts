@@ -3,7 +3,6 @@ import type { Entry, HashBytes, RelativePath } from '@filesync/protocol'
 import type { HistoryLog, KeptEntry } from '../store/content-store.ts'
 import { FACT_BYTES, readFact } from '../store/facts.ts'
 import type { Fact } from '../store/facts.ts'
-import { isIndexOnly } from '../store/names.ts'
 import { parseVersionFolder, versionFolder } from '../store/version-folder.ts'
 import { NO_FOLDER, parseLog } from './change-log.ts'
 import type { HistoryChange, Point } from './change-log.ts'
@@ -71,7 +70,7 @@ function * eventsOf (
     const isFile = entry.kind === 'file'
     const fact = isFile && !isUnknown && facts.length > 0 ? readFact(facts, files++ * FACT_BYTES) : undefined
     const path = joinPath(directory, entry.name)
-    if (!isWanted(path) || isIndexOnly(directory, entry)) continue
+    if (!isWanted(path)) continue
     const extra = folders[place] ?? NO_FOLDER
     yield {
       path, kind, at: { count, ms: atMs[place] ?? stampMs }, entry: isUnknown ? undefined : entry, fact,

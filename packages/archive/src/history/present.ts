@@ -5,7 +5,6 @@ import type { ContentStore, FoundEntry } from '../store/content-store.ts'
 import { knownEntries, openDamageAt } from '../store/damage.ts'
 import type { Fact } from '../store/facts.ts'
 import { EMPTY_DIRECTORY } from '../store/fold.ts'
-import { isIndexOnly } from '../store/names.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 
 export interface PresentSource {
@@ -57,7 +56,7 @@ async function presentIn ({ area, index, store }: PresentSource, directory: Rela
   }
   const present: PresentEntry[] = []
   for (const { entry, fact } of knownEntries(index.directory({ area, directory }) ?? EMPTY_DIRECTORY)) {
-    if (isIndexOnly(directory, entry) || (only !== undefined && entry.name !== only)) continue
+    if (only !== undefined && entry.name !== only) continue
     const there = found.get(key(entry.name))
     found.delete(key(entry.name))
     const path = joinPath(directory, entry.name)

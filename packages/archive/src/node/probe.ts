@@ -7,7 +7,10 @@ import type { Beneath } from './beneath.ts'
 import { STAGING } from './disk-places.ts'
 import * as disk from './disk.ts'
 
-/** Finds out which names and times the file system of the archive can distinguish and hold, by trying some in staging. */
+/** Errors of file systems that have no symbolic links, and of systems that forbid them. */
+const NO_LINKS = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL'])
+
+/** Finds out which names, times and links the file system of the archive can distinguish and hold, by trying some in staging. */
 export function probeTraits (beneath: Beneath): StoreTraits {
   const prefix = beneath.open(STAGING, 'make')
   const stem = `probe-${randomBytes(4).toString('hex')}`
@@ -15,6 +18,7 @@ export function probeTraits (beneath: Beneath): StoreTraits {
   const holds = (name: string): boolean => tryName(prefix, stem + name, () => disk.namesIn(prefix).includes(stem + name)) === true
   return {
     foldsNames: meets('a', 'A') || meets('\u00e9', 'e\u0301'),
+    holdsLinks: holdsLinks(prefix, `${stem}-link`),
     windowsNames: process.platform === 'win32' || !holds(':') || !holds('.'),
     times: probeTimes(prefix, `${stem}-time`),
   }
@@ -30,6 +34,22 @@ export function probeTimes (prefix: string, name: string): TimeRange {
     })
   } finally {
     disk.close(fd)
+    disk.unlinkAt(prefix, name)
+  }
+}
+
+/** Windows needs a privilege for links, and turns slashes in targets around. */
+function holdsLinks (prefix: string, name: string): boolean {
+  const target = `../${name}/x`
+  try {
+    disk.symlinkAt(prefix, name, target)
+  } catch (error) {
+    if (NO_LINKS.has(errnoOf(error))) return false
+    throw error
+  }
+  try {
+    return disk.targetAt(prefix, name) === target
+  } finally {
     disk.unlinkAt(prefix, name)
   }
 }

@@ -9,6 +9,8 @@ export interface StoreTraits {
   readonly foldsNames: boolean
   /** Whether names that Windows refuses are refused. */
   readonly windowsNames: boolean
+  /** Whether it can hold symbolic links and return their targets as they were given; true by default. If not, only the index has them. */
+  readonly holdsLinks?: boolean
   /** Whether nothing can be written: unfinished syncs are not completed, and damage that is found is not recorded. */
   readonly isReadOnly?: boolean
   /** The mtimes that it can store; all by default. */

@@ -40,25 +40,9 @@ export function * checkNames (
   }
 }
 
-/**
- * Whether a link with this target, in a directory of this depth, can be made without leading out of the area. `..` is allowed only at
- * the beginning: after a name that is itself a link it would climb from that link's target, which the text does not show.
- */
-export function staysInside (depth: number, target: string): boolean {
-  if (target.startsWith('/') || target.includes('\\') || /^[a-z]:/iu.test(target)) return false
-  let ups = 0
-  let named = false
-  for (const part of target.split('/')) {
-    if (part === '' || part === '.') continue
-    if (part !== '..') named = true
-    else if (named || ++ups > depth) return false
-  }
-  return true
-}
-
-/** Whether an entry is recorded in the index but not created in the store: a link that leads out of the area. */
-export function isIndexOnly (directory: RelativePath, entry: Entry): boolean {
-  return entry.kind === 'symlink' && !staysInside(pathDepth(directory), entry.target)
+/** Whether an entry is only in the index: a symbolic link in a store that cannot hold links. */
+export function isIndexOnly ({ kind }: Pick<Entry, 'kind'>, { holdsLinks = true }: Pick<StoreTraits, 'holdsLinks'>): boolean {
+  return kind === 'symlink' && !holdsLinks
 }
 
 /** Whether a stored file may have the same content despite another mtime because it was adopted; comparing digests decides. */

@@ -5,7 +5,7 @@ import { entryOffsets, ListingBuilder, ListingCursor } from './listing-cursor.ts
 
 /** In `Section.staged`: the entry has no content in staging. A directory, a link, or a file that keeps its content and mtime. */
 export const NOT_STAGED = 0xffff_ffff
-/** In `Section.staged`: the entry is recorded in the index but not created in the store. A link that leads out of its area. */
+/** In `Section.staged`: the entry is recorded in the index but not created in the store, which cannot hold symbolic links. */
 export const INDEX_ONLY = 0xffff_fffe
 /** In `Section.staged`: a file whose content was just found to be the same by its digest, and which gets another mtime. */
 export const SAME_CONTENT = 0xffff_fffd

@@ -47,7 +47,7 @@ export function compareDirectory (check: MirrorCheck, directory: RelativePath, {
     if (lookedUp?.has(entry.name) === false) continue
     const there = byName.get(key(entry.name))
     byName.delete(key(entry.name))
-    if (isIndexOnly(directory, entry) || isUnknown(entry)) continue
+    if (isIndexOnly(entry, traits) || isUnknown(entry)) continue
     if (there !== undefined && isSame(entry, there, traits.times)) continue
     if (there?.kind === 'file' && entry.kind === 'file') changed.push(entry.name)
     else removed.push(entry.name)

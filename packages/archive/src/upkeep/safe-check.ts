@@ -1,8 +1,8 @@
-import { compareNames, ENTRY_KINDS, equalDigests, pathDepth, readListing, splitPath } from '@filesync/protocol'
+import { compareNames, ENTRY_KINDS, equalDigests, readListing, splitPath } from '@filesync/protocol'
 import type { Clock, Entry, FileEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { SafeCheckResult, SafeCheckOptions, OtherCopy } from '../archive.ts'
 import type { ArchiveIndex } from '../store/archive-index.ts'
-import type { ContentStore, FoundEntry, Reread } from '../store/content-store.ts'
+import type { ContentStore, FoundEntry, Reread, StoreTraits } from '../store/content-store.ts'
 import { openDamageAt } from '../store/damage.ts'
 import type { Damage, DamageKind } from '../store/damage.ts'
 import { FACT_BYTES, readFact, writeFact } from '../store/facts.ts'
@@ -13,7 +13,7 @@ import { EMPTY_DIRECTORY } from '../store/fold.ts'
 import type { StoredDirectory } from '../store/fold.ts'
 import { ListingBuilder, ListingCursor } from '../store/listing-cursor.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
-import { staysInside } from '../store/names.ts'
+import { isIndexOnly } from '../store/names.ts'
 import { reviseDirectory } from './revise.ts'
 
 /** What a check found about a stored file, to be recorded in the index. */
@@ -93,7 +93,7 @@ async function checkDirectory (
   const found = await store.find(area, directory, names)
   const verdicts = group.map(({ at, name, copy }, i) => {
     const ours = known.get(name)
-    const theirs = { ...copy, found: found[i], times: store.traits.times, depth: pathDepth(directory), hash }
+    const theirs = { ...copy, found: found[i], traits: store.traits, hash }
     const isDamaged = ours !== undefined && isUnknown(ours.entry)
     const verdict = isDamaged
       ? judgeDamaged(openDamageAt(index, area, copy.path), theirs)
@@ -121,8 +121,7 @@ async function checkDirectory (
 /** The copy that someone else holds, and what the store has at its path. */
 interface Theirs extends OtherCopy {
   readonly found: FoundEntry | undefined
-  readonly times: TimeRange | undefined
-  readonly depth: number
+  readonly traits: StoreTraits
   readonly hash: HashBytes
 }
 
@@ -141,12 +140,11 @@ function judge ({ entry, fact }: Known, theirs: Theirs): SafeCheckResult {
   if (entry.kind !== theirs.kind) return DIFFERENT
   if (entry.kind === 'symlink') {
     if (!equalDigests(theirs.hash(new TextEncoder().encode(entry.target)), theirs.digest)) return DIFFERENT
-    // It is recorded in the index only.
-    if (!staysInside(theirs.depth, entry.target)) return ABSENT
+    if (isIndexOnly(entry, theirs.traits)) return ABSENT
     return found?.kind === 'symlink' && found.target === entry.target ? { verdict: 'safe' } : ALTERED
   }
   if (entry.kind !== 'file' || fact === undefined || !equalDigests(fact.digest, theirs.digest)) return DIFFERENT
-  return isFileUnchanged(entry, found, theirs.times) ? safe(fact) : ALTERED
+  return isFileUnchanged(entry, found, theirs.traits.times) ? safe(fact) : ALTERED
 }
 
 function safe ({ storedAtMs, verifiedAtMs }: Pick<Fact, 'storedAtMs' | 'verifiedAtMs'>): SafeCheckResult {
