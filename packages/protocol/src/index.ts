@@ -48,8 +48,9 @@ export type { WrittenListing } from './listing/listing-writer.ts'
 export { LIMITS } from './limits.ts'
 export { decodeMessage, encodeMessage, TOKEN_ID_BYTES } from './wire/message-schema.ts'
 export type {
-  Amount, ClientFilesInfo, EntryReference, FileEnd, FileHeader, FileHole, FileProblem, FileVerdict, Hello, Message, MessageOf, MessageType,
-  NextSync, PairProof, PlanMessage, Policy, QuestionedFile, SafeAnswer, SafeQuestion, ServerStatusReady, Stored, Task, Tasks,
+  Amount, ClientFilesInfo, EntryReference, FileEnd, FileHeader, FileHole, FileProblem, FileVerdict, Hello, HistoryAnswer, HistoryPoint,
+  HistoryQuestion, HistoryVersion, Message, MessageOf, MessageType, NextSync, PairProof, PlanMessage, Policy, QuestionedFile, RestoreAnswer,
+  RestoreDoubt, RestoreQuestion, SafeAnswer, SafeQuestion, ServerStatusReady, Stored, Task, Tasks,
 } from './wire/messages.ts'
 export { textHeaderBytes } from './encoding/msgpack-reader.ts'
 export { checkName, checkWindowsName, compareNames, foldKey, isName, utf8Length } from './listing/name.ts'

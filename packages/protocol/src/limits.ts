@@ -49,6 +49,8 @@ export const LIMITS = {
   problemsPerMessage: 150,
   /** Files of one SAFE_QUESTION: with paths of 1024 bytes they fill half a message frame. */
   filesPerQuestion: 512,
+  /** Points or versions in one HISTORY_ANSWER: with paths of 1024 bytes they fill half a message frame. */
+  historyPerPage: 512,
   /** A file up to this size is sent in a pack with others; larger ones are streamed. */
   packedFileBytes: 262_144,
   /** Zeros that one FILE_HOLE represents: the server hashes them like all other content, so a small message must not cost it much. */

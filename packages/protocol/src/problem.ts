@@ -26,6 +26,10 @@ export const PROBLEMS = {
   STORE_FAILED: 'the server could not store it',
   DIGEST_MISMATCH: 'the content that arrived does not match its digest',
   SIZE_UNRELIABLE: 'its content is longer or shorter than the size that its file system reports',
+  DAMAGED: 'the archive no longer has its content undamaged',
+  EXPIRED: 'the archive no longer has the version of that moment',
+  PATH_TAKEN: 'something else exists at this path and was kept',
+  WRITE_FAILED: 'it could not be written',
   NOT_CARRIED: 'the protocol of the original program cannot transfer it',
   OTHER: 'the reason is unknown to this version',
 } as const

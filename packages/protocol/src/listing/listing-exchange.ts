@@ -10,7 +10,7 @@ import { checkJoin, joinPath, ROOT_PATH } from './relative-path.ts'
 import type { RelativePath } from './relative-path.ts'
 import type { Tree } from './tree.ts'
 
-/** A requested listing that arrived and whose digest matches the announced one. */
+/** A requested listing that arrived and whose digest matches the announced one, if digests are compared. */
 export interface ArrivedListing {
   readonly number: number
   readonly directory: RelativePath
@@ -24,14 +24,17 @@ interface Expected {
 
 /** The requesting side of the listing exchange: tracks what was requested, what is still to be requested, and what may arrive. */
 export class ListingRequester {
-  readonly #hash: HashBytes
+  readonly #hash: HashBytes | undefined
   readonly #waiting: { readonly reference: EntryReference | undefined, readonly expected: Expected }[] = []
   readonly #expected = new Map<number, Expected>()
   #asked = 0
   #arrived = 0
 
-  /** @param rootDigest as the client announced it */
-  constructor (rootDigest: Digest, hash: HashBytes) {
+  /**
+   * @param rootDigest as the other end announced it
+   * @param hash undefined if the digests of directories are unknown to the other end, and so not compared
+   */
+  constructor (rootDigest: Digest, hash: HashBytes | undefined) {
     this.#hash = hash
     this.#waiting.push({ reference: undefined, expected: { directory: ROOT_PATH, digest: rootDigest } })
   }
@@ -84,7 +87,7 @@ export class ListingRequester {
   accept (blob: NumberedBlob): ArrivedListing {
     const expected = this.#expected.get(blob.number)
     if (expected === undefined) throw new FileSyncError('MESSAGE_UNEXPECTED', 'A listing arrived that was not requested.')
-    if (!equalDigests(this.#hash(blob.bytes), expected.digest)) {
+    if (this.#hash !== undefined && !equalDigests(this.#hash(blob.bytes), expected.digest)) {
       throw new FileSyncError('LISTING_MISMATCH', 'The digest of a listing differs from the announced one.', { path: expected.directory })
     }
     this.#expected.delete(blob.number)
@@ -106,14 +109,14 @@ export class ListingResponder {
   /** The listings that a LISTINGS_WANTED requests, in its order. Throws TASK_INVALID for an entry that was not listed. */
   * answer (directories: readonly EntryReference[]): Generator<NumberedBlob, void, undefined> {
     if (directories.length === 0) {
-      if (this.#sent.length > 0) throw new FileSyncError('TASK_INVALID', 'The server requested the root listing twice.')
+      if (this.#sent.length > 0) throw new FileSyncError('TASK_INVALID', 'The other end requested the root listing twice.')
       yield this.#send(ROOT_PATH)
       return
     }
     for (const [listing, index] of directories) {
       const { directory, entry } = this.entry(listing, index)
       if (entry.kind !== 'directory') {
-        throw new FileSyncError('TASK_INVALID', 'The server requested the listing of an entry that is not a directory.')
+        throw new FileSyncError('TASK_INVALID', 'The other end requested the listing of an entry that is not a directory.')
       }
       yield this.#send(joinPath(directory, entry.name))
     }
@@ -129,13 +132,13 @@ export class ListingResponder {
       const entry = sent.index.entry(this.#open.bytes, index)
       if (entry !== undefined) return { directory: sent.directory, entry }
     }
-    throw new FileSyncError('TASK_INVALID', 'The server referred to an entry that was not listed.')
+    throw new FileSyncError('TASK_INVALID', 'The other end referred to an entry that was not listed.')
   }
 
   #send (directory: RelativePath): NumberedBlob {
     // Each directory is requested once; endless requests must not make this list grow forever.
     if (this.#sent.length > this.#tree.directories + 1) {
-      throw new FileSyncError('TASK_INVALID', 'The server requested more listings than there are.')
+      throw new FileSyncError('TASK_INVALID', 'The other end requested more listings than there are.')
     }
     const number = this.#sent.push({ directory }) - 1
     return { number, bytes: this.#listing(directory) }

@@ -179,6 +179,52 @@ const safeAnswer: Schema<m.SafeAnswer> = v.object({
   files: v.pipe(v.array(fileVerdict), v.minLength(1), v.maxLength(LIMITS.filesPerQuestion)),
 })
 
+// Checked as a path by the receiver, who answers with NAME_INVALID. The empty path is everything.
+const areaPath: Schema<string> = v.pipe(v.string(), v.maxLength(LIMITS.pathBytes))
+
+const historyQuestion: Schema<m.HistoryQuestion> = v.object({
+  type: v.literal('HISTORY_QUESTION'),
+  path: areaPath,
+  what: v.picklist(['POINTS', 'VERSIONS']),
+  before: v.exactOptional(label),
+  skip: v.exactOptional(count),
+})
+
+const historyPoint: Schema<m.HistoryPoint> = v.object({
+  id: label, atMs: count, added: count, replaced: count, removed: count, bytes: count,
+})
+
+const historyVersion: Schema<m.HistoryVersion> = v.object({
+  path: text,
+  kind: knownOr(['FILE', 'DIRECTORY', 'SYMLINK', 'OTHER'], 'OTHER'),
+  sizeBytes: size,
+  untilMs: count,
+  point: v.exactOptional(label),
+})
+
+const historyAnswer: Schema<m.HistoryAnswer> = v.object({
+  type: v.literal('HISTORY_ANSWER'),
+  points: v.pipe(v.array(historyPoint), v.maxLength(LIMITS.historyPerPage)),
+  versions: v.pipe(v.array(historyVersion), v.maxLength(LIMITS.historyPerPage)),
+  hasMore: v.boolean(),
+})
+
+const restoreQuestion: Schema<m.RestoreQuestion> = v.pipe(
+  v.object({ type: v.literal('RESTORE_QUESTION'), path: areaPath, point: v.exactOptional(label), atMs: v.exactOptional(count) }),
+  v.check(({ point, atMs }) => point === undefined || atMs === undefined),
+)
+
+const restoreAnswer: Schema<m.RestoreAnswer> = v.object({
+  type: v.literal('RESTORE_ANSWER'),
+  point: v.exactOptional(label),
+  atMs: count,
+  files: integer(LIMITS.treeEntries),
+  directories: integer(LIMITS.treeEntries),
+  bytes: count,
+  doubts: v.pipe(v.array(v.object({ path: text, message: text })), v.maxLength(LIMITS.problemsPerMessage)),
+  doubtCount: count,
+})
+
 const close: Schema<m.Close> = v.object({ type: v.literal('CLOSE'), code: label, message: text, inMs: v.exactOptional(count) })
 
 const pairProof: Schema<m.PairProof> = v.object({
@@ -208,6 +254,10 @@ export const SCHEMAS: { readonly [T in m.MessageType]: Schema<m.MessageOf<T>> } 
   PLAN: plan,
   SAFE_QUESTION: safeQuestion,
   SAFE_ANSWER: safeAnswer,
+  HISTORY_QUESTION: historyQuestion,
+  HISTORY_ANSWER: historyAnswer,
+  RESTORE_QUESTION: restoreQuestion,
+  RESTORE_ANSWER: restoreAnswer,
   CLOSE: close,
   PAIR_PROOF: pairProof,
   PAIR_OK: pairOk,

@@ -221,6 +221,84 @@ export interface FileVerdict {
   readonly read?: 'DISK' | 'CACHE'
 }
 
+/** Asks for the history of the client's own area. Sent in a restore session, one question at a time, before RESTORE_QUESTION. */
+export interface HistoryQuestion {
+  readonly type: 'HISTORY_QUESTION'
+  /** Relative to the area; the empty path asks about everything. */
+  readonly path: string
+  readonly what: 'POINTS' | 'VERSIONS'
+  /** For POINTS: the id of a point; only older ones are wanted. */
+  readonly before?: string
+  /** For VERSIONS: how many of the newest ones are left out, because they were received before. */
+  readonly skip?: number
+}
+
+/** A page of points or versions, newest first. */
+export interface HistoryAnswer {
+  readonly type: 'HISTORY_ANSWER'
+  readonly points: readonly HistoryPoint[]
+  readonly versions: readonly HistoryVersion[]
+  /** Whether there are older ones. */
+  readonly hasMore: boolean
+}
+
+/** A completed sync that changed something, and whose state can still be restored. */
+export interface HistoryPoint {
+  /** Unique in the area, such as `p17`. */
+  readonly id: string
+  /** Milliseconds since the Unix epoch by the server's clock. */
+  readonly atMs: number
+  /** Files that were added, replaced and removed. */
+  readonly added: number
+  readonly replaced: number
+  readonly removed: number
+  /** Size of the files that were added or replaced. */
+  readonly bytes: number
+}
+
+/** A former state of a path. */
+export interface HistoryVersion {
+  readonly path: string
+  /** OTHER: a kind of a newer server that this version does not know; never sent. */
+  readonly kind: 'FILE' | 'DIRECTORY' | 'SYMLINK' | 'OTHER'
+  readonly sizeBytes: number
+  /** The last moment at which it was in the mirror, milliseconds since the Unix epoch by the server's clock. */
+  readonly untilMs: number
+  /** The last point whose state has it. */
+  readonly point?: string
+}
+
+/** Asks for the state of a path of the client's own area. Without `point` and `atMs`: the present one. */
+export interface RestoreQuestion {
+  readonly type: 'RESTORE_QUESTION'
+  /** Relative to the area; the empty path asks for everything. */
+  readonly path: string
+  readonly point?: string
+  /** Milliseconds since the Unix epoch by the server's clock. Not together with `point`. */
+  readonly atMs?: number
+}
+
+/** The state that LISTINGS_WANTED and TASKS refer to from now on. */
+export interface RestoreAnswer {
+  readonly type: 'RESTORE_ANSWER'
+  /** The last point up to that moment; absent if there is none. */
+  readonly point?: string
+  /** The moment whose state it is. */
+  readonly atMs: number
+  readonly files: number
+  readonly directories: number
+  readonly bytes: number
+  /** The first reasons why the state may be incomplete or inexact. */
+  readonly doubts: readonly RestoreDoubt[]
+  readonly doubtCount: number
+}
+
+/** Why a part of a restored state may be incomplete or inexact. */
+export interface RestoreDoubt {
+  readonly path: string
+  readonly message: string
+}
+
 /** The last message of a side. */
 export interface Close {
   readonly type: 'CLOSE'
@@ -256,7 +334,8 @@ export interface PairDone {
 
 export type Message =
   | Hello | ServerStatus | ClientFilesInfo | ListingsWanted | Tasks | FileHeader | FileHole | FileEnd | FileProblem
-  | Stored | NextSync | PlanMessage | SafeQuestion | SafeAnswer | Close | PairProof | PairOk | PairDone
+  | Stored | NextSync | PlanMessage | SafeQuestion | SafeAnswer | HistoryQuestion | HistoryAnswer
+  | RestoreQuestion | RestoreAnswer | Close | PairProof | PairOk | PairDone
 
 export type MessageType = Message['type']
 

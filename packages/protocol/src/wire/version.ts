@@ -24,6 +24,8 @@ export const FEATURES = {
   SAFE: 'safe',
   /** The session only computes a plan. Named as SAFE is. */
   PLAN: 'plan',
+  /** The client reads its own files and their history. Named as SAFE is, but not by a server that forbids it. */
+  RESTORE: 'restore',
 } as const
 
 export type Feature = typeof FEATURES[keyof typeof FEATURES]

@@ -48,6 +48,8 @@ const task = fc.oneof(
   fc.tuple(uint32, uint32, fc.constant('SPARSE' as const), fc.integer({ min: 0, max: LIMITS.fileBytes }), count),
 )
 
+const anyPath = fc.array(anyName, { maxLength: 4 }).map(names => names.join('/'))
+
 const typed = <T extends Message['type'], R> (type: T, fields: { [K in keyof R]: fc.Arbitrary<R[K]> }): fc.Arbitrary<{ type: T } & R> =>
   fc.record({ type: fc.constant(type), ...fields }) as unknown as fc.Arbitrary<{ type: T } & R>
 
@@ -111,6 +113,28 @@ export const messagesByType: { readonly [T in Message['type']]: fc.Arbitrary<Mes
       storedAtMs: count, verifiedAtMs: count, read: fc.constantFrom('DISK' as const, 'CACHE' as const),
     }, { requiredKeys: ['verdict'] }), { minLength: 1, maxLength: 5 }),
   }),
+  HISTORY_QUESTION: fc.record({
+    type: fc.constant('HISTORY_QUESTION' as const), path: anyPath, what: fc.constantFrom('POINTS' as const, 'VERSIONS' as const),
+    before: label, skip: count,
+  }, { requiredKeys: ['type', 'path', 'what'] }),
+  HISTORY_ANSWER: typed('HISTORY_ANSWER', {
+    points: fc.array(fc.record({ id: label, atMs: count, added: count, replaced: count, removed: count, bytes: count }), { maxLength: 5 }),
+    versions: fc.array(fc.record({
+      path: anyPath, kind: fc.constantFrom('FILE' as const, 'DIRECTORY' as const, 'SYMLINK' as const), sizeBytes, untilMs: count,
+      point: label,
+    }, { requiredKeys: ['path', 'kind', 'sizeBytes', 'untilMs'] }), { maxLength: 5 }),
+    hasMore: fc.boolean(),
+  }),
+  RESTORE_QUESTION: fc.oneof(
+    typed('RESTORE_QUESTION', { path: anyPath }),
+    typed('RESTORE_QUESTION', { path: anyPath, point: label }),
+    typed('RESTORE_QUESTION', { path: anyPath, atMs: count }),
+  ),
+  RESTORE_ANSWER: fc.record({
+    type: fc.constant('RESTORE_ANSWER' as const), point: label, atMs: count, files: fc.nat({ max: LIMITS.treeEntries }),
+    directories: fc.nat({ max: LIMITS.treeEntries }), bytes: count,
+    doubts: fc.array(fc.record({ path: text, message: text }), { maxLength: 3 }), doubtCount: count,
+  }, { requiredKeys: ['type', 'atMs', 'files', 'directories', 'bytes', 'doubts', 'doubtCount'] }),
   CLOSE: fc.record(
     { type: fc.constant('CLOSE' as const), code: label, message: text, inMs: count }, { requiredKeys: ['type', 'code', 'message'] }
   ),

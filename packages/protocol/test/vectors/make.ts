@@ -38,6 +38,10 @@ const rareMessages: Message[] = [
   },
   { type: 'TASKS', first: 0, tasks: [[0, 1, 'SPARSE', 0, 0], [maxUint32, maxUint32, 'SPARSE', LIMITS.fileBytes, 2 ** 53 - 1]], last: true },
   { type: 'FILE_HOLE', task: 0, bytes: 1 },
+  { type: 'HISTORY_QUESTION', path: '', what: 'POINTS' },
+  { type: 'HISTORY_QUESTION', path: 'photos/a.jpg', what: 'VERSIONS', skip: 512 },
+  { type: 'RESTORE_QUESTION', path: '' },
+  { type: 'RESTORE_QUESTION', path: 'photos', point: 'p17' },
   { type: 'FILE_HOLE', task: maxUint32, bytes: LIMITS.holeBytes },
 ]
 const nonce = 'abcdefghijklmn-_'

@@ -16,6 +16,10 @@ export const REFUSED: Readonly<Record<string, readonly { readonly hex: string, r
     { hex: '00'.repeat(40), refused: 'FRAME_MALFORMED', why: 'a record that is cut' },
   ],
   messages: [
+    {
+      hex: '84a474797065b0524553544f52455f5155455354494f4ea470617468a0a5706f696e74a27031a461744d7301', refused: 'MESSAGE_INVALID',
+      why: 'a point and a time together',
+    },
     { hex: 'ddffffffff', refused: 'ENCODING_MALFORMED', why: 'an array of 2^32 - 1' },
     { hex: 'c6ffffffff', refused: 'ENCODING_MALFORMED', why: 'bytes of 2^32 - 1' },
     { hex: '91'.repeat(20), refused: 'ENCODING_TOO_DEEP', why: 'twenty arrays in each other' },
