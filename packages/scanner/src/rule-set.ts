@@ -8,6 +8,9 @@ export interface RuleSet {
   readonly file: RuleFile | undefined
 }
 
+/** Threads may serve several scanners, so the ids of all of them differ. */
+let lastId = 0
+
 /** Interns chains of rules: equal chains get one id, so that they compare by id and each worker receives them once. */
 export class RuleSets {
   readonly none: RuleSet = { id: 0, parent: undefined, file: undefined }
@@ -18,7 +21,7 @@ export class RuleSets {
     const key = JSON.stringify([parent.id, file.source, file.directory, file.text])
     let found = this.#known.get(key)
     if (found === undefined) {
-      found = { id: this.#known.size + 1, parent, file }
+      found = { id: ++lastId, parent, file }
       this.#known.set(key, found)
     }
     return found

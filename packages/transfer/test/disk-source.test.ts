@@ -354,7 +354,7 @@ test('reading many directories keeps few handles open, and closing keeps none', 
 
 test('without /proc, each directory is checked before it is used', () => {
   put('dir/file', 'content')
-  const directories = new CheckedDirectories(root)
+  const directories = new CheckedDirectories(new Map([['', root]]))
   const opened = openWanted(want('dir/file'), directories)
   expect('read' in opened && opened.read(new Uint8Array(7), 0)).toBe(7)
   if ('close' in opened) opened.close()

@@ -1,2 +1,2 @@
-export { openScanner } from './open-scanner.ts'
-export type { ScannerInit } from './open-scanner.ts'
+export { openScanner, openScannerThreads } from './open-scanner.ts'
+export type { ScannerInit, ScannerThreads } from './open-scanner.ts'

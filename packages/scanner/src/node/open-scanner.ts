@@ -15,6 +15,8 @@ export interface ScannerInit {
   readonly clock: Clock
   /** Number of threads that read. Default 2; more does not help on two cores and helps little on more. */
   readonly workers?: number
+  /** Threads to share with other scanners; by default the scanner has its own. */
+  readonly threads?: ScannerThreads
   /** How long a file must be unchanged to be settled. Default 2 s; at least one tick of the kernel's clock. */
   readonly settleMs?: number
   /** How long `waitForSettled` waits at most. Default 30 s. */
@@ -33,6 +35,30 @@ export interface ScannerInit {
   readonly fallbackWalkMs?: number
 }
 
+/** Threads that read directories, for any number of scanners. Close them after the scanners. */
+export interface ScannerThreads {
+  close (): Promise<void>
+}
+
+const DEFAULT_WORKERS = 2
+
+class SharedThreads implements ScannerThreads {
+  readonly threads: ReaderThreads
+
+  constructor (workers: number) {
+    this.threads = new ReaderThreads(workers, { byDescriptor: hasDescriptorPaths() })
+  }
+
+  async close (): Promise<void> {
+    await this.threads.close()
+  }
+}
+
+/** Starts threads that several scanners can share. */
+export function openScannerThreads (workers: number = DEFAULT_WORKERS): ScannerThreads {
+  return new SharedThreads(workers)
+}
+
 /**
  * Opens a directory for scanning. Rejects with SOURCE_UNAVAILABLE if it is missing, not a directory or unreadable, or with
  * SOURCE_SUSPECT if `memory` shows that it was scanned before.
@@ -40,7 +66,9 @@ export interface ScannerInit {
 export async function openScanner (init: ScannerInit): Promise<Scanner> {
   const root = openRoot(init)
   const isLinux = process.platform === 'linux'
-  const reader = new ReaderThreads(init.workers ?? 2, { root: root.path, byDescriptor: hasDescriptorPaths() })
+  const isShared = init.threads instanceof SharedThreads
+  const shared = isShared ? init.threads : new SharedThreads(init.workers ?? DEFAULT_WORKERS)
+  const reader = { ...shared.threads.readerOf(root.path), close: async () => { if (!isShared) await shared.close() } }
   const watcher = isLinux ? new InotifyTreeWatcher(root.path) : new ParcelTreeWatcher(root.path)
   return new TreeScanner({ root, reader, watcher, hash: hashBytes, clock: init.clock }, {
     settleMs: init.settleMs ?? 2_000,

@@ -3,7 +3,6 @@ import type { DirectoryGone, DirectoryUnreadable, ListedDirectory } from '../dir
 import type { RuleFile } from '../ignore-rules.ts'
 
 export interface ReaderData {
-  readonly root: string
   readonly byDescriptor: boolean
 }
 
@@ -17,6 +16,8 @@ export interface RuleDefinition {
 export interface ReadCall {
   readonly type: 'read'
   readonly id: number
+  /** Absolute path of the root that the directories are in. */
+  readonly root: string
   readonly rules: readonly RuleDefinition[]
   readonly directories: readonly RelativePath[]
   readonly rulesIds: readonly number[]
@@ -24,7 +25,7 @@ export interface ReadCall {
   readonly settleMs: number
 }
 
-export type ToReader = ReadCall | { readonly type: 'release' }
+export type ToReader = ReadCall | { readonly type: 'release', readonly root: string }
 
 export type PackedReading = ListedDirectory | DirectoryGone | DirectoryUnreadable
 

@@ -8,30 +8,31 @@ import type { FromReader, ReadCall, ReaderData, RuleDefinition, ToReader } from 
 // A flag that is meant for the program itself (--input-type, --eval) can keep a thread from starting.
 const OWN_FLAGS = process.execArgv.filter(flag => flag.startsWith('--conditions='))
 
-/** Reads directories in threads with synchronous calls, which cost a quarter of the asynchronous ones. */
-export class ReaderThreads implements DirectoryReader {
-  readonly parallel: number
+/** Threads that read directories with synchronous calls, which cost a quarter of the asynchronous ones. Several scanners may share them. */
+export class ReaderThreads {
   readonly #threads: ReaderThread[]
 
   constructor (threads: number, data: ReaderData) {
-    this.parallel = threads
     this.#threads = Array.from({ length: threads }, () => new ReaderThread(data))
   }
 
-  async read (batch: readonly ReadRequest[]): Promise<readonly DirectoryReading[]> {
-    const idlest = this.#threads.reduce((best, thread) => thread.waiting < best.waiting ? thread : best)
-    return await idlest.read(batch)
-  }
-
-  // An idle thread must not keep a program alive; a scan that waits for files to settle must.
-  hold (): () => void {
-    const [first] = this.#threads
-    first?.hold()
-    return () => { first?.release() }
-  }
-
-  releaseHandles (): void {
-    for (const thread of this.#threads) thread.releaseHandles()
+  /** A reader of the directories of one root, which does not close the threads. */
+  readerOf (root: string): DirectoryReader {
+    const threads = this.#threads
+    return {
+      parallel: threads.length,
+      read: async batch => {
+        const idlest = threads.reduce((best, thread) => thread.waiting < best.waiting ? thread : best)
+        return await idlest.read(root, batch)
+      },
+      // An idle thread must not keep a program alive; a scan that waits for files to settle must.
+      hold: () => {
+        const [first] = threads
+        first?.hold()
+        return () => { first?.release() }
+      },
+      releaseHandles: () => { for (const thread of threads) thread.releaseHandles(root) },
+    }
   }
 
   async close (): Promise<void> {
@@ -59,10 +60,11 @@ class ReaderThread {
     return this.#calls.pending
   }
 
-  async read (batch: readonly ReadRequest[]): Promise<readonly DirectoryReading[]> {
+  async read (root: string, batch: readonly ReadRequest[]): Promise<readonly DirectoryReading[]> {
     return await this.#calls.call({
       type: 'read',
       id: this.#calls.nextId(),
+      root,
       rules: batch.flatMap(({ rules }) => this.#define(rules)),
       directories: batch.map(({ directory }) => directory),
       rulesIds: batch.map(({ rules }) => rules.id),
@@ -79,8 +81,8 @@ class ReaderThread {
     this.#calls.release()
   }
 
-  releaseHandles (): void {
-    this.#calls.post({ type: 'release' } satisfies ToReader)
+  releaseHandles (root: string): void {
+    this.#calls.post({ type: 'release', root } satisfies ToReader)
   }
 
   async close (): Promise<void> {

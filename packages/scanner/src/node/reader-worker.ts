@@ -8,8 +8,8 @@ import { faultText, isGone, isSystemFault } from '../system-fault.ts'
 import { ConfinedDirectories } from './confined-directories.ts'
 import type { FromReader, PackedReading, ReadCall, ReaderData, RuleDefinition, ToReader } from './reader-messages.ts'
 
-const { root, byDescriptor } = workerData as ReaderData
-const directories = new ConfinedDirectories(root, byDescriptor)
+const { byDescriptor } = workerData as ReaderData
+const roots = new Map<string, ConfinedDirectories>()
 const writer = new ListingWriter()
 const files = new Map<number, readonly RuleFile[]>()
 const compiled = new Map<number, IgnoreRules>()
@@ -30,8 +30,18 @@ function rulesOf (id: number): IgnoreRules {
   return rules
 }
 
-function readOne (path: RelativePath, rulesId: number, { nowMs, settleMs }: Pick<ReadCall, 'nowMs' | 'settleMs'>): PackedReading {
+function directoriesOf (root: string): ConfinedDirectories {
+  let directories = roots.get(root)
+  if (directories === undefined) {
+    directories = new ConfinedDirectories(root, byDescriptor)
+    roots.set(root, directories)
+  }
+  return directories
+}
+
+function readOne (path: RelativePath, rulesId: number, { root, nowMs, settleMs }: ReadCall): PackedReading {
   try {
+    const directories = directoriesOf(root)
     const rules = rulesOf(rulesId)
     return directories.read(path, directory => readDirectory(directory, { writer, rules, nowMs, settleMs }))
   } catch (error) {
@@ -49,7 +59,8 @@ function readAll (message: ReadCall): FromReader {
 
 parentPort?.on('message', (message: ToReader) => {
   if (message.type === 'release') {
-    directories.close()
+    roots.get(message.root)?.close()
+    roots.delete(message.root)
     return
   }
   try {

@@ -31,7 +31,8 @@ interface ManuallyWatched {
 /** A scanner over a real directory whose watch has started; the test reports its events. */
 export async function openWithManualWatcher (root: string): Promise<ManuallyWatched> {
   const watcher = new ManualWatcher()
-  const reader = new ReaderThreads(2, { root, byDescriptor: process.platform === 'linux' })
+  const threads = new ReaderThreads(2, { byDescriptor: process.platform === 'linux' })
+  const reader = { ...threads.readerOf(root), close: async () => { await threads.close() } }
   const scanner = new TreeScanner({ root: localRoot(root, undefined), reader, watcher, hash: hashBytes, clock: systemClock }, {
     settleMs: 0, settleWaitMs: 1_000, builtInRules: true, fullWalkMs: 1e9, fallbackWalkMs: 1e9, memory: undefined,
   })

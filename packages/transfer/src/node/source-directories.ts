@@ -9,7 +9,10 @@ const HANDLES_MAX = 256
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
 
-/** Directories of the source, reached without following a symbolic link below the root. */
+/** Absolute paths of the directories to read, by their paths in the tree: one under the empty path, or several below the root. */
+type Roots = ReadonlyMap<string, string>
+
+/** Directories of the source, reached without following a symbolic link below a root. */
 export interface SourceDirectories {
   /** A prefix for paths of the entries of a directory. Throws the errors of open or lstat. */
   prefix (directory: RelativePath): string
@@ -18,16 +21,16 @@ export interface SourceDirectories {
 }
 
 /** By open handles through /proc, which cannot be redirected; on systems without it, by checking each name first. */
-export function sourceDirectories (root: string): SourceDirectories {
-  return hasDescriptorPaths() ? new HeldDirectories(root) : new CheckedDirectories(root)
+export function sourceDirectories (roots: Roots): SourceDirectories {
+  return hasDescriptorPaths() ? new HeldDirectories(roots) : new CheckedDirectories(roots)
 }
 
 class HeldDirectories implements SourceDirectories {
-  readonly #root: string
+  readonly #roots: Roots
   readonly #handles = new Map<RelativePath, number>()
 
-  constructor (root: string) {
-    this.#root = root
+  constructor (roots: Roots) {
+    this.#roots = roots
   }
 
   prefix (directory: RelativePath): string {
@@ -56,8 +59,10 @@ class HeldDirectories implements SourceDirectories {
   }
 
   #openHandle (directory: RelativePath): number {
-    // The root itself may be a link that the user named.
-    if (directory === ROOT_PATH) return openSync(this.#root, O_RDONLY | O_DIRECTORY)
+    // A root itself may be a link that the user named.
+    const root = this.#roots.get(directory)
+    if (root !== undefined) return openSync(root, O_RDONLY | O_DIRECTORY)
+    if (directory === ROOT_PATH) throw notDirectory(directory)
     const { directory: parent, name } = splitPath(directory)
     return openSync(this.prefix(parent) + name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
   }
@@ -76,23 +81,29 @@ class HeldDirectories implements SourceDirectories {
  * so this is for sources that only their owner writes to.
  */
 export class CheckedDirectories implements SourceDirectories {
-  readonly #root: string
+  readonly #roots: Roots
 
-  constructor (root: string) {
-    this.#root = root
+  constructor (roots: Roots) {
+    this.#roots = roots
   }
 
   prefix (directory: RelativePath): string {
-    let path = ROOT_PATH
+    let [path, location] = [ROOT_PATH, this.#roots.get(ROOT_PATH)]
     for (const name of pathNames(directory)) {
       path = joinPath(path, name)
-      if (lstatSync(join(this.#root, path)).isDirectory()) continue
-      throw Object.assign(new Error(`${path} is not a directory`), { code: 'ENOTDIR', syscall: 'lstat' })
+      const root = this.#roots.get(path)
+      location = root ?? (location === undefined ? undefined : join(location, name))
+      if (location === undefined || (root === undefined && !lstatSync(location).isDirectory())) throw notDirectory(path)
     }
-    return join(this.#root, path) + '/'
+    if (location === undefined) throw notDirectory(directory)
+    return location + '/'
   }
 
   releaseHandles (): boolean {
     return false
   }
+}
+
+function notDirectory (path: RelativePath): Error {
+  return Object.assign(new Error(`${path} is not a directory`), { code: 'ENOTDIR', syscall: 'lstat' })
 }

@@ -20,7 +20,7 @@ const FRAME_BYTES = FRAME_HEADER_BYTES + LIMITS.rawFrameBytes
 
 const port = parentPort
 if (port === null) throw new FileSyncError('INTERNAL', 'This module runs in a worker thread.')
-const directories = sourceDirectories((workerData as SourceWorkerData).root)
+const directories = sourceDirectories((workerData as SourceWorkerData).roots)
 const reader: SourceReader = {
   open: file => openWanted(file, directories),
   allocate,

@@ -4,7 +4,8 @@ import type { WantedColumns } from './wanted-columns.ts'
 
 /** Start parameters of a source worker. */
 export interface SourceWorkerData {
-  readonly root: string
+  /** The directories to read, by their paths in the tree. */
+  readonly roots: ReadonlyMap<string, string>
 }
 
 /** The requests that a source worker answers. */
