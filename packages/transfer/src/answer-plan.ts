@@ -96,7 +96,7 @@ export class AnswerPlan {
     const [, , how, argument, roomBytes] = numbered.task
     const sizeBytes = file.entry.sizeBytes
     const offset = how === 'RESUME' || how === 'SPARSE' ? argument : 0
-    if (offset > sizeBytes) throw new FileSyncError('TASK_INVALID', 'The server asked to resume a file beyond its end.')
+    if (offset > sizeBytes) throw new FileSyncError('TASK_INVALID', 'The other end asked to resume a file beyond its end.')
     const content = how === 'DIGEST' ? 'NONE' : how === 'DELTA' ? 'DELTA' : 'DATA'
     const request: StreamRequest = {
       file, content, offset, pieceBytes: this.#pieceBytes, holes: this.#holes, ...(roomBytes !== undefined && { roomBytes }),
@@ -109,7 +109,7 @@ export class AnswerPlan {
 
   #find ({ number, task }: NumberedTask): WantedFile {
     const { directory, entry } = this.#answers.entry(task[0], task[1])
-    if (entry.kind !== 'file') throw new FileSyncError('TASK_INVALID', 'The server asked for the content of an entry that is not a file.')
+    if (entry.kind !== 'file') throw new FileSyncError('TASK_INVALID', 'The other end asked for the content of an entry that is not a file.')
     return { task: number, directory, entry }
   }
 }

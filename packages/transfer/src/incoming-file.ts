@@ -113,5 +113,5 @@ export class IncomingFile {
 }
 
 function unexpected (what: string): FileSyncError {
-  return new FileSyncError('DATA_UNEXPECTED', `The client ${what}.`)
+  return new FileSyncError('DATA_UNEXPECTED', `The other end ${what}.`)
 }

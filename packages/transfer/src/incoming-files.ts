@@ -37,6 +37,8 @@ export interface IncomingFilesInit {
   /** Whether HELLO agreed on holes. If not, a hole ends the session. */
   readonly holes?: boolean
   readonly onProgress?: (progress: ReceiveProgress) => void
+  /** Called with each task that the other end answers with a problem instead of the file. */
+  readonly onFileProblem?: (task: number, problem: Problem) => void
 }
 
 /** Totals of a session. */
@@ -79,7 +81,7 @@ export class IncomingFiles {
     if (incoming.kind === 'raw') {
       const isCompressed = (incoming.flags & FLAG_ZSTD) !== 0
       if (isCompressed && incoming.type === 'DIGESTS') {
-        throw new FileSyncError('MESSAGE_UNEXPECTED', 'The client sent compressed digests.')
+        throw new FileSyncError('MESSAGE_UNEXPECTED', 'The other end sent compressed digests.')
       }
       const payload = isCompressed ? await expandPayload(incoming.payload, this.#init.decompress) : incoming.payload
       this.#throwIfFailed()
@@ -91,7 +93,7 @@ export class IncomingFiles {
     else if (message.type === 'FILE_HOLE' && this.#init.holes === true) await this.#hole(message)
     else if (message.type === 'FILE_END') await this.#end(message)
     else if (message.type === 'FILE_PROBLEM') await this.#acceptProblem(message)
-    else throw new FileSyncError('MESSAGE_UNEXPECTED', `The client sent ${message.type} instead of files.`)
+    else throw new FileSyncError('MESSAGE_UNEXPECTED', `The other end sent ${message.type} instead of files.`)
   }
 
   /** Waits until everything that has arrived is staged or refused. */
@@ -126,7 +128,7 @@ export class IncomingFiles {
       const { task, operations } = readDelta(payload)
       await this.#opened(task).apply(operations)
     } else if (type === 'DIGESTS') await this.#acceptDigests(payload)
-    else throw new FileSyncError('MESSAGE_UNEXPECTED', `The client sent a ${type} frame instead of files.`)
+    else throw new FileSyncError('MESSAGE_UNEXPECTED', `The other end sent a ${type} frame instead of files.`)
     this.#report()
   }
 
@@ -197,7 +199,9 @@ export class IncomingFiles {
       this.#open = undefined
       await this.#stage(async () => { await open.abandon() })
     }
-    this.#problems.add(problem(expected.path, report.code, detailOf(report)))
+    const found = problem(expected.path, report.code, detailOf(report))
+    this.#problems.add(found)
+    this.#init.onFileProblem?.(report.task, found)
     this.#report()
   }
 
@@ -262,5 +266,5 @@ function detailOf (report: FileProblem): string | undefined {
 }
 
 function unexpected (what: string): FileSyncError {
-  return new FileSyncError('DATA_UNEXPECTED', `The client sent ${what}.`)
+  return new FileSyncError('DATA_UNEXPECTED', `The other end sent ${what}.`)
 }

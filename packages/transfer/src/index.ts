@@ -1,6 +1,6 @@
 /**
- * Transfers the files of a sync: the client's side answers tasks with packed files, streamed files or deltas; the server's side
- * checks what arrives and hands it to a staging area.
+ * Transfers files: one end answers tasks with packed files, streamed files or deltas; the other checks what arrives and hands it to
+ * a staging area. In a sync the client answers; in a restore the server does.
  *
  * @packageDocumentation
  */
@@ -18,7 +18,7 @@ export { ProgressMeter } from './progress.ts'
 export type { TransferProgress } from './progress.ts'
 export { receiveFiles } from './receive-files.ts'
 export type { ReceiveFilesInit } from './receive-files.ts'
-export { sendFiles } from './send-files.ts'
+export { sendAnswers, sendFiles } from './send-files.ts'
 export type { SendFilesInit } from './send-files.ts'
 export { SUPPORTED_FEATURES } from './supported-features.ts'
 export { TokenBucket } from './token-bucket.ts'

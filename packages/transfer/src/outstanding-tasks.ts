@@ -75,7 +75,7 @@ export class OutstandingTasks {
   peek (number: number): AnsweredTask {
     const task = this.#tasks.get(number)
     if (task === undefined) {
-      throw new FileSyncError('DATA_UNEXPECTED', 'The client sent a file that it was not asked for, or sent a file twice.')
+      throw new FileSyncError('DATA_UNEXPECTED', 'The other end sent a file that it was not asked for, or sent a file twice.')
     }
     return { task, expected: this.#describe(number) }
   }

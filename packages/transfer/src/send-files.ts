@@ -1,4 +1,4 @@
-import { asFileSyncError } from '@filesync/protocol'
+import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import type { Clock, Connection, ListingResponder, NextSync, Tasks } from '@filesync/protocol'
 import { AnswerPlan } from './answer-plan.ts'
 import { AnswerSender } from './answer-sender.ts'
@@ -43,6 +43,15 @@ export async function sendFiles (init: SendFilesInit): Promise<NextSync> {
   return await transfer.run()
 }
 
+/**
+ * Answers tasks as {@link sendFiles} does, but for an end that only reads: nothing is stored, so it resolves as soon as the last
+ * task is answered. The message after that is left to the caller.
+ */
+export async function sendAnswers (init: SendFilesInit): Promise<void> {
+  const transfer = new Transfer(init)
+  await transfer.runTasks()
+}
+
 class Transfer {
   readonly #init: SendFilesInit
   readonly #meter: ProgressMeter
@@ -68,6 +77,15 @@ class Transfer {
   }
 
   async run (): Promise<NextSync> {
+    return await this.#run(() => this.#listen())
+  }
+
+  async runTasks (): Promise<void> {
+    if (this.#init.firstPage !== undefined) plainPage(this.#init.firstPage)
+    await this.#run(() => this.#listenForTasks())
+  }
+
+  async #run<T> (listen: () => Promise<T>): Promise<T> {
     const { signal, firstPage, clock } = this.#init
     signal?.throwIfAborted()
     const stop = (): void => { this.#fail(asFileSyncError(signal?.reason, 'ABORTED')) }
@@ -75,9 +93,9 @@ class Transfer {
     try {
       if (firstPage !== undefined) this.#takePage(() => { this.#intake.acceptPage(firstPage) })
       const work = [this.#plan(), this.#send()]
-      const nextSync = await this.#orFail(Promise.all([this.#listen(), ...work]))
+      const [end] = await this.#orFail(Promise.all([listen(), ...work]))
       this.#meter.finish(clock.monotonicMs())
-      return nextSync[0]
+      return end
     } catch (error) {
       this.#fail(error)
       throw error
@@ -112,6 +130,14 @@ class Transfer {
       const incoming = await this.#init.connection.next()
       const nextSync = this.#takePage(() => this.#intake.accept(incoming))
       if (nextSync !== undefined) return this.#endTasks(nextSync)
+    }
+  }
+
+  // What follows the last page is not part of this transfer.
+  async #listenForTasks (): Promise<void> {
+    while (!this.#intake.isComplete) {
+      const page = plainPage(await this.#init.connection.receive(['TASKS']))
+      this.#takePage(() => { this.#intake.acceptPage(page) })
     }
   }
 
@@ -154,4 +180,10 @@ class Transfer {
       this.#ahead.release(answer.bytes)
     }
   }
+}
+
+/** The page, without the tasks that need a file or the room of the other end. Throws TASK_INVALID. */
+function plainPage (page: Tasks): Tasks {
+  if (!page.tasks.some(task => task[2] === 'DELTA' || task[2] === 'SPARSE')) return page
+  throw new FileSyncError('TASK_INVALID', 'The other end sent a task that only a server may send.')
 }

@@ -59,7 +59,7 @@ export class TaskIntake {
     }
     if (this.#expected - this.#answered > UNANSWERED_TASKS_MAX) {
       const most = String(UNANSWERED_TASKS_MAX)
-      throw new FileSyncError('LIMIT_EXCEEDED', `The server asked for more than ${most} files without waiting for an answer.`)
+      throw new FileSyncError('LIMIT_EXCEEDED', `The other end asked for more than ${most} files without waiting for an answer.`)
     }
     this.#isLast = page.last
     if (page.last) this.tasks.end()
@@ -85,7 +85,7 @@ export class TaskIntake {
   #expectSignature (number: number, sizeBytes: number): void {
     this.#signatureBytes += sizeBytes
     if (this.#signatureBytes > WAITING_SIGNATURE_BYTES_MAX || sizeBytes > SIGNATURE_BYTES_MAX) {
-      throw new FileSyncError('LIMIT_EXCEEDED', 'The server announced larger signatures than this client accepts.')
+      throw new FileSyncError('LIMIT_EXCEEDED', 'The other end announced larger signatures than this one accepts.')
     }
     this.#signaturesDue.push({ number, sizeBytes })
   }
@@ -101,5 +101,5 @@ export class TaskIntake {
 }
 
 function unexpected (what: string): FileSyncError {
-  return new FileSyncError('MESSAGE_UNEXPECTED', `The server sent ${what}, which is not allowed during the transfer of files.`)
+  return new FileSyncError('MESSAGE_UNEXPECTED', `The other end sent ${what}, which is not allowed during the transfer of files.`)
 }
