@@ -62,6 +62,20 @@ const answers: readonly [what: string, path: RelativePath, explanation: Explanat
     /holds it with everything in it, except for ignored files, exactly as it is here, since/u,
   ],
   [
+    'a directory in which something is left out', A,
+    { state: 'listed', entry: FOLDER, leftOut: { first: [{ path: 'a/s', code: 'SPECIAL_FILE', message: 'it is a socket' }], count: 2 } },
+    afterRun(), 'stored',
+    /everything in it, except for ignored files and 2 entries that cannot be pushed, such as a\/s \(it is a socket\), exactly/u,
+  ],
+  [
+    'an entry that is left out', A, { state: 'left-out', leftOut: { path: 'a', code: 'SPECIAL_FILE', message: 'it is a socket' } },
+    afterRun(), 'left-out', /^It is left out: it is a socket\.$/u,
+  ],
+  [
+    'an excluded directory', A, { state: 'excluded', why: 'it holds the keys of FileSync' }, afterRun(), 'excluded',
+    /^It is not pushed: it holds the keys of FileSync\.$/u,
+  ],
+  [
     'a directory whose content has changed', A, { state: 'listed', entry: { ...FOLDER, digest: DIGEST(9) } }, afterRun(), 'pending',
     /^Its content has changed since it was stored\. It is not stored yet/u,
   ],

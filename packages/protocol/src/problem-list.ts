@@ -4,16 +4,16 @@ import type { Problem } from './problem.ts'
 export const PROBLEMS_KEPT = 1000
 
 /** The first problems and the total count. A peer controls how many there are, so not all are kept. */
-export class ProblemList {
+export class ProblemList<T extends Problem = Problem> {
   readonly #max: number
-  readonly #first: Problem[] = []
+  readonly #first: T[] = []
   #count = 0
 
   constructor (max: number = PROBLEMS_KEPT) {
     this.#max = max
   }
 
-  get first (): readonly Problem[] {
+  get first (): readonly T[] {
     return this.#first
   }
 
@@ -22,7 +22,7 @@ export class ProblemList {
     return this.#count
   }
 
-  add (found: Problem): void {
+  add (found: T): void {
     this.#count++
     if (this.#first.length < this.#max) this.#first.push(found)
   }

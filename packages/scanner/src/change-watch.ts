@@ -18,6 +18,8 @@ export interface ChangeWatchInit {
   readonly fallbackWalkMs: number
   /** Returns the set in which changes are marked. Every scan replaces it, so it is fetched each time. */
   readonly dirty: () => DirtyDirectories
+  /** Whether changes of a path do not matter. */
+  readonly isIrrelevant: (path: RelativePath) => boolean
 }
 
 const WATCHING: WatchStatus = { mode: 'watching', why: undefined }
@@ -125,9 +127,10 @@ export class ChangeWatch {
   }
 
   #onChanged (paths: readonly RelativePath[]): void {
-    const { clock, dirty } = this.#init
+    const { clock, dirty, isIrrelevant } = this.#init
     const nowMs = clock.monotonicMs()
     for (const path of paths) {
+      if (isIrrelevant(path)) continue
       dirty().markEvent(path)
       this.#debouncer.add(this.#debouncer.size < MAX_PENDING_PATHS ? path : ROOT_PATH, nowMs)
     }

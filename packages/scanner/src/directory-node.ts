@@ -1,6 +1,7 @@
 import { readListing } from '@filesync/protocol'
 import type { Name, Problem } from '@filesync/protocol'
-import type { Unsettled } from './directory-reading.ts'
+import type { ExcludedName, Unsettled } from './directory-reading.ts'
+import type { LeftOutEntries } from './left-out.ts'
 import type { RuleSet } from './rule-set.ts'
 import { findName } from './sort-names.ts'
 
@@ -11,6 +12,8 @@ export interface OwnFacts {
   readonly ignored: number
   readonly problems: readonly Problem[]
   readonly problemCount: number
+  readonly leftOut?: LeftOutEntries
+  readonly excluded?: readonly ExcludedName[]
   readonly complete: boolean
   readonly unsettled: readonly Unsettled[]
   /** The id of a FileSync archive, if the directory is the root of one. */
@@ -26,6 +29,7 @@ export interface Totals {
   bytes: number
   ignored: number
   problemCount: number
+  leftOutCount: number
   unsettledCount: number
   incomplete: number
 }
@@ -76,7 +80,8 @@ export class DirectoryNode {
 function sum (own: OwnFacts, children: readonly DirectoryNode[]): Totals {
   const totals: Totals = {
     files: own.files, directories: children.length, bytes: own.bytes, ignored: own.ignored,
-    problemCount: own.problemCount, unsettledCount: own.unsettled.length, incomplete: own.complete ? 0 : 1,
+    problemCount: own.problemCount, leftOutCount: own.leftOut?.count ?? 0,
+    unsettledCount: own.unsettled.length, incomplete: own.complete ? 0 : 1,
   }
   for (const child of children) {
     totals.files += child.totals.files
@@ -84,6 +89,7 @@ function sum (own: OwnFacts, children: readonly DirectoryNode[]): Totals {
     totals.bytes += child.totals.bytes
     totals.ignored += child.totals.ignored
     totals.problemCount += child.totals.problemCount
+    totals.leftOutCount += child.totals.leftOutCount
     totals.unsettledCount += child.totals.unsettledCount
     totals.incomplete += child.totals.incomplete
   }

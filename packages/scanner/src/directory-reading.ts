@@ -1,4 +1,5 @@
 import type { Name, Problem, RelativePath, WrittenListing } from '@filesync/protocol'
+import type { LeftOutEntries } from './left-out.ts'
 import type { RuleSet } from './rule-set.ts'
 
 /** A file that was written to recently. */
@@ -8,6 +9,15 @@ export interface Unsettled {
   readonly settlesInMs: number
 }
 
+/** Identifies a directory among all that exist at the same time. */
+export interface DirectoryId {
+  readonly device: bigint
+  readonly inode: bigint
+}
+
+/** What is done with symbolic links that lead out of the source: they are listed as they are, or left out. */
+export type LinkPolicy = 'keep' | 'refuse'
+
 /** One directory to read. */
 export interface ReadRequest {
   readonly directory: RelativePath
@@ -15,6 +25,19 @@ export interface ReadRequest {
   readonly rules: RuleSet
   readonly settleMs: number
   readonly nowMs: number
+  /** Whether links that lead out of the source are listed as they are or left out. */
+  readonly links: LinkPolicy
+  /** Directories that are not listed, wherever they are. */
+  readonly excluded: readonly DirectoryId[]
+  /** Names in the directory that are not looked at. */
+  readonly omitted?: readonly Name[]
+}
+
+/** The name under which an excluded directory was found. */
+export interface ExcludedName {
+  readonly name: Name
+  /** Index of the directory in `ReadRequest.excluded`. */
+  readonly index: number
 }
 
 /** The content of one directory, whose listing is in a block of many. */
@@ -29,6 +52,10 @@ export interface ListedDirectory extends WrittenListing {
   /** The first problems, as many as a `ProblemList` keeps; `problemCount` is exact. */
   readonly problems: readonly Problem[]
   readonly problemCount: number
+  /** What was left out by its nature; absent if nothing was. */
+  readonly leftOut?: LeftOutEntries
+  /** Names of excluded directories, each with its index among those of the request; absent if there is none. */
+  readonly excluded?: readonly ExcludedName[]
   /** Whether the listing has every entry that no rule ignores. */
   readonly complete: boolean
   readonly unsettled: readonly Unsettled[]

@@ -1,15 +1,23 @@
 import { joinPath, pathNames, readListing, ROOT_PATH } from '@filesync/protocol'
 import type { Entry, Name, Problem, RelativePath } from '@filesync/protocol'
 import type { DirectoryNode } from './directory-node.ts'
+import type { Exclusions } from './exclusions.ts'
 import { IgnoreRules } from './ignore-rules.ts'
 import { ruleFiles } from './rule-set.ts'
 import type { Explanation } from './scanner.ts'
-import { collectProblems } from './snapshot.ts'
+import { collectLeftOut, collectProblems } from './snapshot.ts'
 import type { NodeSnapshot } from './snapshot.ts'
 import type { SourceRoot } from './source-root.ts'
 
+export interface ExplainPorts {
+  readonly root: SourceRoot
+  readonly exclusions: Exclusions
+}
+
 /** The state of one path in a snapshot and the reason for it: the first entry on the way to the path that decides. */
-export function explain (snapshot: NodeSnapshot | undefined, path: RelativePath, root: SourceRoot): Explanation {
+export function explain (snapshot: NodeSnapshot | undefined, path: RelativePath, { root, exclusions }: ExplainPorts): Explanation {
+  const excluded = exclusions.why(path)
+  if (excluded !== undefined) return { state: 'excluded', why: excluded }
   let node: DirectoryNode | undefined = snapshot?.root
   let directory = ROOT_PATH
   for (const name of pathNames(path)) {
@@ -41,10 +49,12 @@ function explainEntry (node: DirectoryNode, directory: RelativePath, { name, pat
   const problem = node.own.problems.find(candidate => candidate.path === path) ?? directoryProblem(node, name)
   const entry = findEntry(node, name)
   if (entry !== undefined && path === target) {
-    if (problem === undefined) return { state: 'listed', entry, ...problemsWithin(node, name) }
+    if (problem === undefined) return { state: 'listed', entry, ...within(node, name) }
     return problem.code === 'UNSETTLED' ? { state: 'unsettled', entry, problem } : { state: 'problem', problem }
   }
   if (problem !== undefined) return { state: 'problem', problem }
+  const leftOut = node.own.leftOut?.first.find(candidate => candidate.path === path)
+  if (leftOut !== undefined) return { state: 'left-out', leftOut }
   const isDirectory = path !== target || root.isDirectory(path) === true
   const rule = new IgnoreRules(ruleFiles(node.own.rules)).explain(path, isDirectory)
   if (rule !== undefined) return { state: 'ignored', rule }
@@ -52,11 +62,16 @@ function explainEntry (node: DirectoryNode, directory: RelativePath, { name, pat
   return own === undefined ? { state: 'absent' } : { state: 'problem', problem: own }
 }
 
-/** The problems in a subdirectory and below it. */
-function problemsWithin (node: DirectoryNode, name: Name): Pick<Extract<Explanation, { state: 'listed' }>, 'below'> {
+/** The problems and what is left out in a subdirectory and below it. */
+function within (node: DirectoryNode, name: Name): Pick<Extract<Explanation, { state: 'listed' }>, 'below' | 'leftOut'> {
   const child = node.children[node.indexOf(name)]
-  const [first] = child === undefined ? [] : collectProblems(child)
-  return child === undefined || first === undefined ? {} : { below: { first, count: child.totals.problemCount } }
+  if (child === undefined) return {}
+  const { problemCount, leftOutCount } = child.totals
+  const [first] = collectProblems(child)
+  return {
+    ...(first !== undefined && { below: { first, count: problemCount } }),
+    ...(leftOutCount > 0 && { leftOut: { first: collectLeftOut(child), count: leftOutCount } }),
+  }
 }
 
 /** The problem of a subdirectory itself, which is recorded in its own node. */

@@ -4,8 +4,11 @@
  *
  * @packageDocumentation
  */
+export type { ExcludedDirectory } from './exclusions.ts'
 export { IGNORE_FILE_NAME } from './ignore-rules.ts'
 export type { RuleReference } from './ignore-rules.ts'
+export type { LeftOut, LeftOutCode, LeftOutEntries } from './left-out.ts'
+export type { LinkPolicy } from './directory-reading.ts'
 export type { ChangeBatch, Explanation, Scanner, ScanOptions, ScanProgress, WatchStatus } from './scanner.ts'
 export type { FoundArchive, Snapshot } from './snapshot.ts'
-export type { RootMark, ScanMemory } from './source-root.ts'
+export type { RootMark, RootState, ScanMemory } from './source-root.ts'

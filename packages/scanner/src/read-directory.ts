@@ -2,11 +2,13 @@ import {
   ARCHIVE_ID_FILE, archiveIdOf, checkJoin, checkName, isSymlinkTarget, joinPath, LIMITS, problem, ProblemList, writeFileId,
 } from '@filesync/protocol'
 import type { ListingWriter, Name, ProblemCode } from '@filesync/protocol'
-import type { ListedDirectory, Unsettled } from './directory-reading.ts'
+import type { DirectoryId, ExcludedName, LinkPolicy, ListedDirectory, Unsettled } from './directory-reading.ts'
 import { entryType } from './entry-stat.ts'
 import type { EntryStat } from './entry-stat.ts'
 import { IGNORE_FILE_MAX_BYTES, IGNORE_FILE_NAME } from './ignore-rules.ts'
 import type { IgnoreRules } from './ignore-rules.ts'
+import { leftOut } from './left-out.ts'
+import type { LeftOut, LeftOutCode } from './left-out.ts'
 import type { OpenDirectory } from './open-directory.ts'
 import { settlesInMs } from './settle.ts'
 import { sortNames } from './sort-names.ts'
@@ -28,11 +30,15 @@ export interface ReadContext {
   readonly rules: IgnoreRules
   readonly settleMs: number
   readonly nowMs: number
+  /** Whether links that lead out of the source are listed as they are or left out. */
+  readonly links: LinkPolicy
+  readonly excluded: readonly DirectoryId[]
+  readonly omitted?: readonly Name[] | undefined
 }
 
 /**
  * Reads one directory into a listing whose digests of subdirectories are still zero. An entry that cannot be listed is a
- * problem. Throws the file system's error if the directory itself or its ignore file cannot be read.
+ * problem, unless it is left out by its nature. Throws the file system's error if the directory itself or its ignore file cannot be read.
  */
 export function readDirectory (directory: OpenDirectory, context: ReadContext): ListedDirectory {
   const names = sortNames(directory.names())
@@ -43,7 +49,7 @@ export function readDirectory (directory: OpenDirectory, context: ReadContext): 
   let previous: string | undefined
   for (const name of names) {
     // Some file systems list a name twice if it is renamed meanwhile.
-    if (name !== previous) listed.add(name)
+    if (name !== previous && context.omitted?.includes(name as Name) !== true) listed.add(name)
     previous = name
   }
   return listed.finish(ruleText)
@@ -59,6 +65,8 @@ class ListedEntries {
   readonly #childIds: bigint[] = []
   readonly #unsettled: Unsettled[] = []
   readonly #problems = new ProblemList()
+  #leftOut: ProblemList<LeftOut> | undefined
+  #excluded: ExcludedName[] | undefined
   #archiveId: string | undefined
   #ignored = 0
   #files = 0
@@ -80,7 +88,7 @@ class ListedEntries {
     if (fault !== undefined) {
       // An invalid name is not looked up, so its type is unknown and it is matched as a file.
       if (this.#context.rules.ignores(path, name, false)) this.#ignored++
-      else if (fault === 'NAME_RESERVED') this.#reportReserved(name)
+      else if (fault === 'NAME_RESERVED') this.#addReserved(name)
       // A file system cannot cause the other faults.
       else this.#report(name, fault as ProblemCode, fault === 'NAME_NOT_UNICODE' ? explainName(this.#directory, name) : undefined)
       return
@@ -95,10 +103,11 @@ class ListedEntries {
     if (stat !== undefined) this.#addEntry(name as Name, path, stat)
   }
 
-  /** Reports the server's own part of an archive as one problem, instead of everything in it. */
-  #reportReserved (name: string): void {
+  /** The server's own part of an archive is left out. Anything else of that name is the user's, and a problem. */
+  #addReserved (name: string): void {
     this.#archiveId ??= archiveIdIn(this.#directory, name)
-    this.#report(name, 'NAME_RESERVED', this.#archiveId === undefined ? undefined : OF_ARCHIVE)
+    if (this.#archiveId === undefined) this.#report(name, 'NAME_RESERVED')
+    else this.#leaveOut(name, 'NAME_RESERVED', OF_ARCHIVE)
   }
 
   finish (ruleText: string | undefined): ListedDirectory {
@@ -107,6 +116,8 @@ class ListedEntries {
       childNames: this.#childNames, childIds: this.#childIds,
       files: this.#files, bytes: this.#bytes, ignored: this.#ignored,
       problems: this.#problems.first, problemCount: this.#problems.count, complete: this.#complete,
+      ...(this.#leftOut !== undefined && { leftOut: { first: this.#leftOut.first, count: this.#leftOut.count } }),
+      ...(this.#excluded !== undefined && { excluded: this.#excluded }),
       unsettled: this.#unsettled, archiveId: this.#archiveId, ruleText,
     }
   }
@@ -122,7 +133,7 @@ class ListedEntries {
     else if (type === 'file') this.#addFile(name, stat)
     else if (type === 'directory') this.#addDirectory(name, stat)
     else if (type === 'symlink') this.#addSymlink(name, stat)
-    else this.#report(name, 'SPECIAL_FILE')
+    else this.#leaveOut(name, 'SPECIAL_FILE')
   }
 
   #addFile (name: Name, stat: EntryStat): void {
@@ -149,7 +160,12 @@ class ListedEntries {
 
   #addDirectory (name: Name, stat: EntryStat): void {
     if (this.#directory.isAncestor(stat)) {
-      this.#report(name, 'DIRECTORY_LOOP')
+      this.#leaveOut(name, 'DIRECTORY_LOOP', 'everything in it is listed above')
+      return
+    }
+    const excludedAt = this.#excludedIndex(stat)
+    if (excludedAt >= 0) {
+      this.#excluded = [...this.#excluded ?? [], { name, index: excludedAt }]
       return
     }
     writeFileId(stat.fileIdInput, stat.fileIdHalves)
@@ -165,11 +181,17 @@ class ListedEntries {
       if (bytes === undefined) return
       const target = decode(bytes)
       if (target === undefined || !isSymlinkTarget(target)) this.#report(name, 'NAME_NOT_UNICODE', 'the text of the symbolic link')
-      else if (leadsOutside(this.#directory.path, target)) this.#report(name, 'SYMLINK_OUTSIDE', `it points to ${JSON.stringify(target)}`)
-      else this.#writer.symlink(name, mtimeNs, target)
+      else if (this.#context.links === 'refuse' && leadsOutside(this.#directory.path, target)) {
+        this.#leaveOut(name, 'SYMLINK_OUTSIDE', `it points to ${JSON.stringify(target)}`)
+      } else this.#writer.symlink(name, mtimeNs, target)
     } catch (error) {
       this.#reportUnreadable(name, error)
     }
+  }
+
+  #excludedIndex (stat: EntryStat): number {
+    const { excluded } = this.#context
+    return excluded.length === 0 ? -1 : excluded.findIndex(({ device, inode }) => stat.ino === inode && stat.dev === device)
   }
 
   // The entry would look deleted if the listing were taken for complete.
@@ -177,6 +199,11 @@ class ListedEntries {
     if (!isSystemFault(error)) throw error
     this.#complete = false
     this.#report(name, 'UNREADABLE', faultText(error))
+  }
+
+  #leaveOut (name: string, code: LeftOutCode, detail?: string): void {
+    this.#leftOut ??= new ProblemList<LeftOut>()
+    this.#leftOut.add(leftOut(this.#prefix + name, code, detail))
   }
 
   #report (name: string, code: ProblemCode, detail?: string): void {

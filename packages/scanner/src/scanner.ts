@@ -1,5 +1,6 @@
 import type { Entry, Problem, RelativePath } from '@filesync/protocol'
 import type { RuleReference } from './ignore-rules.ts'
+import type { LeftOut, LeftOutEntries } from './left-out.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { ScanMemory } from './source-root.ts'
 
@@ -49,10 +50,16 @@ export type Explanation =
     readonly entry: Entry
     /** Of a directory: the first problem in it or below it, and their number. Absent if there is none. */
     readonly below?: { readonly first: Problem, readonly count: number }
+    /** Of a directory: what is left out in it or below it. Absent if nothing is. */
+    readonly leftOut?: LeftOutEntries
   }
   /** It is listed, but its content is not sent until it has settled. */
   | { readonly state: 'unsettled', readonly entry: Entry, readonly problem: Problem }
   | { readonly state: 'ignored', readonly rule: RuleReference }
+  /** It is left out by its nature, which is no problem. */
+  | { readonly state: 'left-out', readonly leftOut: LeftOut }
+  /** It is one of the directories that were excluded when the scanner was opened, or below one. */
+  | { readonly state: 'excluded', readonly why: string }
   | { readonly state: 'problem', readonly problem: Problem }
   /** The last scan did not find it. */
   | { readonly state: 'absent' }

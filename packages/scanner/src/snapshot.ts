@@ -1,6 +1,8 @@
 import { joinPath, LIMITS, pathNames, problem, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Digest, Problem, RelativePath, Tree } from '@filesync/protocol'
 import type { DirectoryNode } from './directory-node.ts'
+import type { LeftOut, LeftOutEntries } from './left-out.ts'
+import type { RootState } from './source-root.ts'
 
 /** The state of a source at one time. Immutable; a later snapshot shares what did not change. */
 export interface Snapshot extends Tree {
@@ -12,6 +14,12 @@ export interface Snapshot extends Tree {
   /** The first problems, in the order of directories; `problemCount` is exact. */
   readonly problems: readonly Problem[]
   readonly problemCount: number
+  /** The first entries that are left out by their nature, in the order of directories, and the number of all. They are no problems. */
+  readonly leftOut: LeftOutEntries
+  /** Directories that were listed before and are away, such as mount points whose disk is not mounted. They are not listed. */
+  readonly away: readonly RelativePath[]
+  /** Time and mode of the root directory itself. */
+  readonly rootState: RootState
   /** Number of ignored names; what is below an ignored directory is not counted. */
   readonly ignoredCount: number
   /** Number of files that were written to recently. They are listed, so that they do not look deleted. */
@@ -35,15 +43,26 @@ export interface FoundArchive {
 
 const NONE: ReadonlySet<RelativePath> = new Set()
 
+export interface NodeSnapshotInit {
+  readonly root: DirectoryNode
+  readonly rootDigest: Digest
+  readonly rootState: RootState
+  readonly growing?: ReadonlySet<RelativePath>
+}
+
 export class NodeSnapshot implements Snapshot {
   readonly root: DirectoryNode
   readonly rootDigest: Digest
+  readonly rootState: RootState
   readonly growing: ReadonlySet<RelativePath>
+  readonly away: readonly RelativePath[] = []
   #problems: readonly Problem[] | undefined
+  #leftOut: readonly LeftOut[] | undefined
 
-  constructor (root: DirectoryNode, rootDigest: Digest, growing: ReadonlySet<RelativePath> = NONE) {
+  constructor ({ root, rootDigest, rootState, growing = NONE }: NodeSnapshotInit) {
     this.root = root
     this.rootDigest = rootDigest
+    this.rootState = rootState
     this.growing = growing
   }
 
@@ -60,14 +79,19 @@ export class NodeSnapshot implements Snapshot {
     return this.#problems
   }
 
+  get leftOut (): LeftOutEntries {
+    this.#leftOut ??= collectLeftOut(this.root)
+    return { first: this.#leftOut, count: this.root.totals.leftOutCount }
+  }
+
   get archives (): FoundArchive[] {
     const found: FoundArchive[] = []
     const stack: { readonly node: DirectoryNode, readonly path: RelativePath }[] = [{ node: this.root, path: ROOT_PATH }]
     for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
       const { own: { archiveId }, children } = at.node
       if (archiveId !== undefined) found.push({ path: at.path, id: archiveId })
-      // Each archive has a problem, and few directories have any.
-      for (const child of children) if (child.totals.problemCount > 0) stack.push({ node: child, path: joinPath(at.path, child.name) })
+      // The server's own part of an archive is left out, and few directories have such entries.
+      for (const child of children) if (child.totals.leftOutCount > 0) stack.push({ node: child, path: joinPath(at.path, child.name) })
     }
     return found
   }
@@ -101,14 +125,23 @@ export class NodeSnapshot implements Snapshot {
 
 /** The first problems in a directory and below it, as many as fit in a message. */
 export function collectProblems (root: DirectoryNode): Problem[] {
-  const problems: Problem[] = []
-  const stack = [root]
-  for (let node = stack.pop(); node !== undefined && problems.length < LIMITS.problemsPerMessage; node = stack.pop()) {
-    problems.push(...node.own.problems.slice(0, LIMITS.problemsPerMessage - problems.length))
+  return collect(root, node => node.totals.problemCount, node => node.own.problems)
+}
+
+/** The first entries in a directory and below it that are left out by their nature, as many as of problems. */
+export function collectLeftOut (root: DirectoryNode): LeftOut[] {
+  return collect(root, node => node.totals.leftOutCount, node => node.own.leftOut?.first ?? [])
+}
+
+function collect<T> (root: DirectoryNode, count: (node: DirectoryNode) => number, own: (node: DirectoryNode) => readonly T[]): T[] {
+  const found: T[] = []
+  const stack = count(root) > 0 ? [root] : []
+  for (let node = stack.pop(); node !== undefined && found.length < LIMITS.problemsPerMessage; node = stack.pop()) {
+    found.push(...own(node).slice(0, LIMITS.problemsPerMessage - found.length))
     for (let at = node.children.length - 1; at >= 0; at--) {
       const child = node.children[at]
-      if (child !== undefined && child.totals.problemCount > 0) stack.push(child)
+      if (child !== undefined && count(child) > 0) stack.push(child)
     }
   }
-  return problems
+  return found
 }

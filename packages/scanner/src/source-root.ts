@@ -1,5 +1,6 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
+import type { DirectoryId } from './directory-reading.ts'
 import { faultText, isGone, isSystemFault } from './system-fault.ts'
 
 /** What identifies the root directory of a source. Decimal strings, because JSON numbers are not exact at this size. */
@@ -9,6 +10,12 @@ export interface RootMark {
   readonly birthtimeNs: string
 }
 
+/** Time of modification and permission bits of the root directory itself, which no listing has. */
+export interface RootState {
+  readonly mtimeNs: bigint
+  readonly mode: number
+}
+
 /** Stored by the app between runs, to detect that the source is another directory. */
 export interface ScanMemory {
   readonly root: RootMark
@@ -16,14 +23,30 @@ export interface ScanMemory {
   readonly files: number
 }
 
+/** What one `lstat` tells about the root directory. */
+export interface RootFacts {
+  readonly mark: RootMark
+  readonly state: RootState
+}
+
 /** The root directory of the source, as a port. */
 export interface SourceRoot {
-  /** What identifies the directory now. Throws SOURCE_UNAVAILABLE if it is missing, not a directory or unreadable. */
-  mark (): RootMark
+  /** What identifies the directory now, and its own state. Throws SOURCE_UNAVAILABLE if it is missing, not a directory or unreadable. */
+  look (): RootFacts
   /** The extra ignore file; undefined if there is none. Throws USAGE if it cannot be read. */
   extraRules (): { readonly source: string, readonly text: string } | undefined
   /** Whether a path is a directory now; undefined if nothing is there. */
   isDirectory (path: RelativePath): boolean | undefined
+  /**
+   * Finds a directory by a path of the operating system, absolute or relative to the root. Symbolic links are followed. Undefined
+   * if there is none.
+   */
+  find (path: string): FoundDirectory | undefined
+}
+
+export interface FoundDirectory extends DirectoryId {
+  /** Where it is in the source; undefined if it is elsewhere. */
+  readonly path: RelativePath | undefined
 }
 
 /**
@@ -60,7 +83,7 @@ export function ensureNotEmptied (memory: ScanMemory | undefined, { files, direc
     `Nothing was changed on the server. Check that its disk is mounted. ${ACCEPT_HINT}`)
 }
 
-/** The error for a source that was there before; `cause` is what `mark` threw. */
+/** The error for a source that was there before; `cause` is what `look` threw. */
 export function vanishedRoot (cause: unknown): FileSyncError {
   const fault = cause instanceof FileSyncError ? cause.cause : cause
   if (isSystemFault(fault) && !isGone(fault)) {

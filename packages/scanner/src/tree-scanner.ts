@@ -1,10 +1,12 @@
 import { ROOT_PATH, splitPath, wait } from '@filesync/protocol'
-import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
+import type { Clock, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import { BUILT_IN_RULES } from './built-in-rules.ts'
 import { ChangeWatch } from './change-watch.ts'
 import { hasLinks } from './directory-node.ts'
-import type { DirectoryReader } from './directory-reading.ts'
+import type { DirectoryReader, LinkPolicy } from './directory-reading.ts'
 import { DirtyDirectories } from './dirty-directories.ts'
+import { Exclusions } from './exclusions.ts'
+import type { ExcludedDirectory } from './exclusions.ts'
 import { explain } from './explain.ts'
 import { BUILT_IN_SOURCE } from './ignore-rules.ts'
 import { UnsettledFiles } from './unsettled-files.ts'
@@ -15,7 +17,7 @@ import type { ChangeBatch, Explanation, Scanner, ScanOptions, WatchStatus } from
 import { NodeSnapshot } from './snapshot.ts'
 import type { Snapshot } from './snapshot.ts'
 import { ensureNotEmptied, ensureSameRoot, isSameRoot, vanishedRoot } from './source-root.ts'
-import type { RootMark, ScanMemory, SourceRoot } from './source-root.ts'
+import type { RootFacts, RootState, ScanMemory, SourceRoot } from './source-root.ts'
 import type { TreeWatcher } from './tree-watcher.ts'
 import { walk } from './walk.ts'
 
@@ -41,6 +43,8 @@ export interface ScannerSettings {
   readonly fullWalkMs: number
   readonly fallbackWalkMs: number
   readonly memory: ScanMemory | undefined
+  readonly links: LinkPolicy
+  readonly excluded: readonly ExcludedDirectory[]
 }
 
 /** The scanner over its ports. */
@@ -55,6 +59,7 @@ export class TreeScanner implements Scanner {
   #memory: ScanMemory | undefined
   #busy: Promise<void> = Promise.resolve()
   readonly #unsettledFiles = new UnsettledFiles()
+  readonly #exclusions: Exclusions
 
   constructor (ports: ScannerPorts, settings: ScannerSettings) {
     this.#ports = ports
@@ -63,7 +68,12 @@ export class TreeScanner implements Scanner {
     this.#dirty.markEverything()
     const { watcher, clock } = ports
     const { settleMs, fullWalkMs, fallbackWalkMs } = settings
-    this.#changes = new ChangeWatch({ watcher, clock, settleMs, fullWalkMs, fallbackWalkMs, dirty: () => this.#dirty })
+    this.#exclusions = new Exclusions(settings.excluded, ports.root)
+    this.#changes = new ChangeWatch({
+      watcher, clock, settleMs, fullWalkMs, fallbackWalkMs,
+      dirty: () => this.#dirty,
+      isIrrelevant: path => this.#exclusions.isBelow(path),
+    })
   }
 
   get status (): WatchStatus {
@@ -104,7 +114,7 @@ export class TreeScanner implements Scanner {
   }
 
   explain (path: RelativePath): Explanation {
-    return explain(this.#latest, path, this.#ports.root)
+    return explain(this.#latest, path, { root: this.#ports.root, exclusions: this.#exclusions })
   }
 
   async close (): Promise<void> {
@@ -112,17 +122,18 @@ export class TreeScanner implements Scanner {
   }
 
   async #scanNow (options: ScanOptions): Promise<Snapshot> {
-    const mark = this.#markRoot()
+    const { mark, state } = this.#lookAtRoot()
     ensureSameRoot(this.#memory, mark)
     this.#checkWatchedRoot(mark)
+    this.#exclusions.locate()
     const dirty = this.#takeDirty()
     try {
-      let snapshot = await this.#walkUntilStable(dirty, options)
+      let snapshot = await this.#walkUntilStable(dirty, state, options)
       this.#updateUnsettled(snapshot)
       if (options.waitForSettled === true) snapshot = await this.#waitForSettled(snapshot, options)
       snapshot = this.#withGrowing(snapshot, options.waitForSettled === true ? this.#settings.settleWaitMs : GROWING_MS)
       // Do not trust the scan unless it read the same directory all the time.
-      ensureSameRoot({ root: mark, files: 0 }, this.#markRoot())
+      ensureSameRoot({ root: mark, files: 0 }, this.#lookAtRoot().mark)
       const { root, files, directories } = snapshot
       ensureNotEmptied(this.#memory, { files, directories, hasLinks: () => hasLinks(root) })
       this.#memory = { root: mark, files: snapshot.files }
@@ -145,19 +156,20 @@ export class TreeScanner implements Scanner {
     if (snapshot.unsettledCount === 0) return snapshot
     this.#updateUnsettled(snapshot)
     const growing = this.#unsettledFiles.takeLongUnsettled(this.#ports.clock.monotonicMs(), leastMs)
-    return growing.size === 0 ? snapshot : new NodeSnapshot(snapshot.root, snapshot.rootDigest, growing)
+    const { root, rootDigest, rootState } = snapshot
+    return growing.size === 0 ? snapshot : new NodeSnapshot({ root, rootDigest, rootState, growing })
   }
 
-  #markRoot (): RootMark {
+  #lookAtRoot (): RootFacts {
     try {
-      return this.#ports.root.mark()
+      return this.#ports.root.look()
     } catch (error) {
       throw this.#memory === undefined ? error : vanishedRoot(error)
     }
   }
 
   // If another directory replaced the watched one, it is not watched.
-  #checkWatchedRoot (mark: RootMark): void {
+  #checkWatchedRoot (mark: RootFacts['mark']): void {
     const watched = this.#memory?.root
     if (watched === undefined || (isSameRoot(watched, mark) && watched.inode === mark.inode)) return
     this.#dirty.markEverything()
@@ -182,7 +194,17 @@ export class TreeScanner implements Scanner {
     return extra === undefined ? base : sets.extend(base, { ...extra, directory: ROOT_PATH })
   }
 
-  async #walkUntilStable (dirty: DirtyDirectories, { signal, onProgress }: ScanOptions): Promise<NodeSnapshot> {
+  /** Names that are not looked at, by directory. */
+  #omitted (): ReadonlyMap<RelativePath, readonly Name[]> {
+    const names = new Map<RelativePath, Name[]>()
+    for (const path of this.#exclusions.paths) {
+      const { directory, name } = splitPath(path)
+      names.set(directory, [...names.get(directory) ?? [], name])
+    }
+    return names
+  }
+
+  async #walkUntilStable (dirty: DirtyDirectories, rootState: RootState, { signal, onProgress }: ScanOptions): Promise<NodeSnapshot> {
     const { reader, hash, clock } = this.#ports
     const seen = { files: 0, directories: 0, bytes: 0 }
     let snapshot = this.#latest
@@ -191,22 +213,25 @@ export class TreeScanner implements Scanner {
       const { root, rootDigest, gone } = await walk({
         reader, hash, ruleSets: this.#ruleSets, rules: this.#rules ?? this.#ruleSets.none,
         settleMs: this.#settings.settleMs, previous: snapshot?.root, dirty: todo,
+        links: this.#settings.links, excluded: this.#exclusions.ids, omitted: this.#omitted(),
       }, {
         signal,
         nowMs: () => clock.nowMs(),
-        onDirectory: ({ files, bytes }) => {
+        onDirectory: ({ files, bytes, excluded }, path) => {
+          this.#exclusions.record(path, excluded)
           seen.files += files
           seen.directories++
           seen.bytes += bytes
           onProgress?.({ ...seen })
         },
       })
-      snapshot = new NodeSnapshot(root, rootDigest)
+      snapshot = new NodeSnapshot({ root, rootDigest, rootState })
       todo = new DirtyDirectories()
       for (const path of gone) todo.markEvent(path)
     }
     if (snapshot === undefined) throw new Error('a scan ended without a snapshot')
-    return snapshot
+    const isSame = snapshot.rootState.mtimeNs === rootState.mtimeNs && snapshot.rootState.mode === rootState.mode
+    return isSame ? snapshot : new NodeSnapshot({ root: snapshot.root, rootDigest: snapshot.rootDigest, rootState })
   }
 
   async #waitForSettled (first: NodeSnapshot, options: ScanOptions): Promise<NodeSnapshot> {
@@ -220,7 +245,7 @@ export class TreeScanner implements Scanner {
       this.#latest = snapshot
       const dirty = new DirtyDirectories()
       markForReread(snapshot.root, dirty)
-      snapshot = await this.#walkUntilStable(dirty, options)
+      snapshot = await this.#walkUntilStable(dirty, snapshot.rootState, options)
     }
     return snapshot
   }

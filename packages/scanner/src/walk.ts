@@ -2,7 +2,7 @@ import { encodeListing, equalDigests, FileSyncError, joinPath, problem, ROOT_PAT
 import type { Digest, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import { DirectoryNode } from './directory-node.ts'
 import type { ListingSlice, OwnFacts } from './directory-node.ts'
-import type { DirectoryContents, DirectoryReader, DirectoryReading } from './directory-reading.ts'
+import type { DirectoryContents, DirectoryId, DirectoryReader, DirectoryReading, LinkPolicy } from './directory-reading.ts'
 import type { DirtyDirectories } from './dirty-directories.ts'
 import { IGNORE_FILE_NAME } from './ignore-rules.ts'
 import type { RuleSet, RuleSets } from './rule-set.ts'
@@ -22,12 +22,17 @@ export interface WalkInit {
   /** The previous tree; what is not dirty is taken from it. */
   readonly previous: DirectoryNode | undefined
   readonly dirty: DirtyDirectories
+  readonly links: LinkPolicy
+  /** Directories that are not listed, wherever they are. */
+  readonly excluded: readonly DirectoryId[]
+  /** Names that are not looked at, by directory. */
+  readonly omitted: ReadonlyMap<RelativePath, readonly Name[]>
 }
 
 export interface WalkOptions {
   readonly signal: AbortSignal
   readonly nowMs: () => number
-  readonly onDirectory: (contents: DirectoryContents) => void
+  readonly onDirectory: (contents: DirectoryContents, path: RelativePath) => void
 }
 
 export interface WalkResult {
@@ -119,9 +124,12 @@ class TreeWalk {
   }
 
   async #readBatch (batch: readonly DirectoryVisit[]): Promise<void> {
-    const { reader, settleMs } = this.#init
+    const { reader, settleMs, links, excluded, omitted } = this.#init
     const nowMs = this.#options.nowMs()
-    const readings = await reader.read(batch.map(({ path, rules }) => ({ directory: path, rules, settleMs, nowMs })))
+    const readings = await reader.read(batch.map(({ path, rules }) => {
+      const names = omitted.size === 0 ? undefined : omitted.get(path)
+      return { directory: path, rules, settleMs, nowMs, links, excluded, ...(names !== undefined && { omitted: names }) }
+    }))
     batch.forEach((visit, at) => {
       const reading = readings[at]
       if (reading === undefined) throw new Error('a reader returned too few readings')
@@ -158,14 +166,16 @@ class TreeWalk {
     const source = joinPath(path, IGNORE_FILE_NAME as Name)
     const inside = reading.ruleText === undefined
       ? rules : this.#init.ruleSets.extend(rules, { source, directory: path, text: reading.ruleText })
-    const { files, bytes, ignored, problems, problemCount, complete, unsettled, archiveId } = reading
+    const { files, bytes, ignored, problems, problemCount, complete, unsettled, archiveId, leftOut, excluded } = reading
     visit.own = {
       files, bytes, ignored, problems, problemCount, complete, unsettled, rules: inside,
       ...(archiveId !== undefined && { archiveId }),
+      ...(leftOut !== undefined && { leftOut }),
+      ...(excluded !== undefined && { excluded }),
     }
     visit.slice = { block: reading.block, start: reading.start, end: reading.end, digestOffsets: reading.digestOffsets }
     visit.isFresh = true
-    this.#options.onDirectory(reading)
+    this.#options.onDirectory(reading, path)
     this.#descend(visit, reading.childNames.map((name, at) => ({ name, fileId: reading.childIds[at] ?? 0n })))
   }
 

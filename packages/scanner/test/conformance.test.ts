@@ -37,9 +37,9 @@ function inMemory (): ScannedTree {
 /** Reads like a reader thread, without starting one for each case. */
 function directReader (root: string, byDescriptor: boolean): DirectoryReader & { close (): Promise<void> } {
   const directories = new ConfinedDirectories(root, byDescriptor)
-  const read = ({ directory, rules, nowMs, settleMs }: ReadRequest): DirectoryReading => {
+  const read = ({ directory, rules, nowMs, settleMs, links, excluded, omitted }: ReadRequest): DirectoryReading => {
     const writer = new ListingWriter()
-    const context = { writer, rules: new IgnoreRules(ruleFiles(rules)), nowMs, settleMs }
+    const context = { writer, rules: new IgnoreRules(ruleFiles(rules)), nowMs, settleMs, links, excluded, omitted }
     const listed = directories.read(directory, opened => readDirectory(opened, context))
     return { ...listed, block: writer.flush() }
   }
@@ -58,6 +58,7 @@ function onDisk (byDescriptor: boolean): ScannedTree {
   const watcher = new ManualWatcher()
   const scanner = new TreeScanner({ root: localRoot(root, undefined), reader, watcher, hash: hashBytes, clock: systemClock }, {
     settleMs: 0, settleWaitMs: 1_000, builtInRules: true, fullWalkMs: 1e9, fallbackWalkMs: 1e9, memory: undefined,
+    links: 'keep', excluded: [],
   })
   onTestFinished(async () => { await scanner.close() })
   return {
@@ -106,7 +107,8 @@ describe('a tree in memory', () => {
     const refused = memoryScanner({ tree, clock: new ManualClock(NOW_MS), hash: hashBytes })
     const snapshot = await refused.scan({ signal: AbortSignal.timeout(5_000) })
     expect(snapshot.complete).toBe(false)
-    expect(problems(snapshot)).toEqual(['file UNREADABLE', 'pipe SPECIAL_FILE', 'locked UNREADABLE'])
+    expect(problems(snapshot)).toEqual(['file UNREADABLE', 'locked UNREADABLE'])
+    expect(snapshot.leftOut).toMatchObject({ first: [{ path: 'pipe', code: 'SPECIAL_FILE' }], count: 1 })
   })
 })
 

@@ -7,7 +7,8 @@ import { toHex } from '@filesync/protocol'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { modeFromWindows } from '../src/node/local-directory.ts'
 import { open, plainDigest, scanOnce, scratch, write } from './support/fixture.ts'
-import { entries, paths, problems } from './support/tree-text.ts'
+import { inMountNamespace, scanCommand } from './support/mount-namespace.ts'
+import { entries, leftOut, paths, problems } from './support/tree-text.ts'
 
 /** Mounts a directory at another path by a FUSE daemon. */
 function bind (directory: string, mountPoint: string): boolean {
@@ -114,17 +115,22 @@ describe('symbolic links', () => {
     expect([...found.keys()].filter(path => path.startsWith('to-directory/'))).toEqual([])
   })
 
-  test('are problems if they lead out', async () => {
+  test('are listed as they are if they lead out, and left out if such links are refused, which is no problem', async () => {
     const root = scratch()
     mkdirSync(join(root, 'a'))
     symlinkSync('/etc/passwd', join(root, 'absolute'))
     symlinkSync(join(root, 'a'), join(root, 'absolute-inside'))
     symlinkSync('../../etc', join(root, 'a/up'))
     symlinkSync('b/../../x', join(root, 'through'))
-    const snapshot = await scanOnce(root)
-    expect(problems(snapshot).sort()).toEqual(['a/up', 'absolute', 'absolute-inside', 'through'].map(path => `${path} SYMLINK_OUTSIDE`))
-    expect(paths(snapshot)).toEqual(['a'])
-    expect(snapshot.complete).toBe(true)
+    const out = ['a/up', 'absolute', 'absolute-inside', 'through']
+    const kept = await scanOnce(root)
+    expect(paths(kept).sort()).toEqual(['a', ...out])
+    expect(entries(kept).get('a/up')).toMatchObject({ kind: 'symlink', target: '../../etc' })
+    expect(kept).toMatchObject({ complete: true, problemCount: 0, leftOut: { first: [], count: 0 } })
+    const refused = await scanOnce(root, { links: 'refuse' })
+    expect(paths(refused)).toEqual(['a'])
+    expect(leftOut(refused).sort()).toEqual(out.map(path => `${path} SYMLINK_OUTSIDE`))
+    expect(refused).toMatchObject({ complete: true, problems: [], problemCount: 0, leftOut: { count: 4 } })
   })
 })
 
@@ -154,6 +160,9 @@ describe('a scan reports as problems', () => {
     expect(paths(snapshot)).toContain(`${long}/short`)
   })
 
+})
+
+describe('a scan leaves out, without calling it a problem,', () => {
   test('pipes, sockets and devices, without opening them', async context => {
     const root = scratch()
     execFileSync('sh', ['-c', 'mkfifo "$@"', 'sh', join(root, 'pipe'), join(root, '.filesyncignore')])
@@ -162,19 +171,12 @@ describe('a scan reports as problems', () => {
     onTestFinished(() => { server.close() })
     const mknod = spawnSync('mknod', [join(root, 'device'), 'c', '1', '3'])
     const expected = ['.filesyncignore', 'pipe', 'socket', ...mknod.status === 0 ? ['device'] : []]
-    expect(problems(await scanOnce(root)).sort()).toEqual(expected.map(path => `${path} SPECIAL_FILE`).sort())
+    const snapshot = await scanOnce(root)
+    expect(leftOut(snapshot).sort()).toEqual(expected.map(path => `${path} SPECIAL_FILE`).sort())
+    expect(snapshot).toMatchObject({ problems: [], problemCount: 0, leftOut: { count: expected.length }, complete: true })
     if (mknod.status !== 0) context.skip('devices were not tried: mknod is not permitted here')
   })
 })
-
-/** The output of a script in its own mount namespace; undefined if that is not permitted. */
-function inMountNamespace (script: string): string | undefined {
-  const run = spawnSync('sh', ['-c', 'exec unshare -m sh -ec "$1"', 'sh', script], { encoding: 'utf8' })
-  return run.status === 0 ? run.stdout : undefined
-}
-
-const scanProgram = new URL('./support/scan-program.ts', import.meta.url).pathname
-const node = `${process.execPath} --conditions=@filesync/source ${scanProgram}`
 
 describe('mounts', () => {
   test('a mount point is walked, and a bind mount of a directory below itself is a loop', context => {
@@ -186,10 +188,11 @@ describe('mounts', () => {
       mount --bind ${root}/a ${root}/a/b/again
       mount -t tmpfs none ${root}/other
       echo inside > ${root}/other/inside; touch -d 2020-01-01 ${root}/other/inside
-      ${node} ${root}`)
+      ${scanCommand({ root })}`)
     if (out === undefined) return context.skip('mounting is not permitted here')
     expect(JSON.parse(out)).toEqual({
-      paths: ['a', 'a/b', 'a/b/file', 'other', 'other/inside'], problems: ['a/b/again DIRECTORY_LOOP'], complete: true,
+      paths: ['a', 'a/b', 'a/b/file', 'other', 'other/inside'], problems: [],
+      leftOut: ['a/b/again DIRECTORY_LOOP'], complete: true,
     })
   })
 })
@@ -203,12 +206,13 @@ describe('without read permission', () => {
     chmodSync(join(root, 'closed'), 0o000)
     chmodSync(join(root, 'names-only'), 0o444)
     const asNobody = process.getuid?.() === 0 ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : ['env']
-    const run = spawnSync(asNobody[0] ?? '', [...asNobody.slice(1), 'sh', '-c', `${node} ${root}`], { encoding: 'utf8' })
+    const run = spawnSync(asNobody[0] ?? '', [...asNobody.slice(1), 'sh', '-c', scanCommand({ root })], { encoding: 'utf8' })
     if (/setpriv/u.test(run.stderr)) return context.skip('this process may not give up its rights')
     expect(run.stderr).toBe('')
     expect(JSON.parse(run.stdout)).toEqual({
       paths: ['closed', 'names-only', 'open', 'open/file'],
       problems: ['closed UNREADABLE', 'names-only/file UNREADABLE'],
+      leftOut: [],
       complete: false,
     })
   })

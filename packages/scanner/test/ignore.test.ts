@@ -113,14 +113,24 @@ describe('explain', () => {
     expect(explain('nothing/here')).toEqual({ state: 'absent' })
   })
 
-  test('returns the problem', async () => {
+  test('returns the problem, and why an entry is left out', async () => {
     const root = scratch()
+    write(root, { '.filesync/x': '', 'sub/file': '' })
+    symlinkSync('/etc', join(root, 'sub/out'))
     symlinkSync('/etc', join(root, 'out'))
-    const scanner = await open(root)
+    const scanner = await open(root, { links: 'refuse' })
     await scanner.scan({ signal })
-    for (const path of ['out', 'out/passwd']) {
-      expect(scanner.explain(path as RelativePath)).toMatchObject({ state: 'problem', problem: { code: 'SYMLINK_OUTSIDE' } })
+    const explain = (path: string): unknown => scanner.explain(path as RelativePath)
+    for (const path of ['.filesync', '.filesync/x']) {
+      expect(explain(path)).toMatchObject({ state: 'problem', problem: { code: 'NAME_RESERVED' } })
     }
+    for (const path of ['out', 'out/passwd']) {
+      expect(explain(path)).toMatchObject({ state: 'left-out', leftOut: { code: 'SYMLINK_OUTSIDE' } })
+    }
+    const leftOut = { first: [{ path: 'sub/out', code: 'SYMLINK_OUTSIDE', message: expect.stringContaining('/etc') as string }], count: 1 }
+    expect(explain('sub')).toMatchObject({ state: 'listed', leftOut })
+    expect(explain('sub')).not.toHaveProperty('below')
+    expect(explain('sub/file')).not.toHaveProperty('leftOut')
   })
 })
 

@@ -26,7 +26,10 @@ function start (): Started {
   const clock = new ManualClock()
   const watcher = new ManualWatcher()
   let dirty = new DirtyDirectories()
-  const watch = new ChangeWatch({ watcher, clock, settleMs: SETTLE_MS, fullWalkMs: 900_000, fallbackWalkMs: 60_000, dirty: () => dirty })
+  const watch = new ChangeWatch({
+    watcher, clock, settleMs: SETTLE_MS, fullWalkMs: 900_000, fallbackWalkMs: 60_000, dirty: () => dirty,
+    isIrrelevant: path => path.startsWith('own/'),
+  })
   const stop = new AbortController()
   const batches = watch.run(stop.signal)
   onTestFinished(() => { stop.abort(new Error('over')) })

@@ -1,12 +1,12 @@
 import { formatCount } from '@filesync/program'
 import type { Entry, Problem, RelativePath } from '@filesync/protocol'
-import type { Explanation } from '@filesync/scanner'
+import type { Explanation, LeftOutEntries } from '@filesync/scanner'
 import type { RunRecord } from './run-record.ts'
 
 /** The state of one path and the reason for it. */
 export interface PathState {
   readonly path: string
-  readonly state: 'stored' | 'pending' | 'unsettled' | 'ignored' | 'problem' | 'absent'
+  readonly state: 'stored' | 'pending' | 'unsettled' | 'ignored' | 'left-out' | 'excluded' | 'problem' | 'absent'
   /** As a sentence, for a person. */
   readonly reason: string
   /** Since when the server has held it, at the latest; ISO 8601. */
@@ -21,6 +21,8 @@ export function explainPath (path: RelativePath, explanation: Explanation, recor
       const { source, line, pattern } = explanation.rule
       return { path, state: 'ignored', reason: `It is ignored by the rule "${pattern}" in ${source}, line ${line}.` }
     }
+    case 'left-out': return { path, state: 'left-out', reason: `It is left out: ${explanation.leftOut.message}.` }
+    case 'excluded': return { path, state: 'excluded', reason: `It is not pushed: ${explanation.why}.` }
     case 'problem': return { path, state: 'problem', reason: `It is not stored: ${explanation.problem.message}.` }
     case 'unsettled': return { path, state: 'unsettled', reason: whyUnsettled(explanation.problem) }
     case 'listed': return explainListed(path, explanation, record)
@@ -31,7 +33,8 @@ function whyUnsettled ({ code, message }: Problem): string {
   return code === 'GROWING' ? `It is not stored completely: ${message}.` : `It is not stored yet: ${message}.`
 }
 
-function explainListed (path: RelativePath, { entry, below }: Extract<Explanation, { state: 'listed' }>, record: RunRecord): PathState {
+function explainListed (path: RelativePath, listed: Extract<Explanation, { state: 'listed' }>, record: RunRecord): PathState {
+  const { entry, below, leftOut } = listed
   const problem = record.problemOf(path)
   if (problem !== undefined) return { path, state: 'problem', reason: `It is not stored: ${problem.message}.` }
   const inside = below?.first ?? record.problemBelow(path)
@@ -43,7 +46,7 @@ function explainListed (path: RelativePath, { entry, below }: Extract<Explanatio
   if (stored === 'same') {
     const storedAt = new Date(record.storedAtMs).toISOString()
     const what = entry.kind === 'directory'
-      ? 'The server holds it with everything in it, except for ignored files, exactly as it is here'
+      ? `The server holds it with everything in it, except for ignored files${describeLeftOut(leftOut)}, exactly as it is here`
       : 'The server holds it exactly as it is here'
     return { path, state: 'stored', reason: `${what}${found}, since ${storedAt} at the latest.`, storedAt }
   }
@@ -54,6 +57,13 @@ function explainListed (path: RelativePath, { entry, below }: Extract<Explanatio
   }
   const changed = stored === 'other' ? `${entry.kind === 'directory' ? 'Its content' : 'It'} has changed since it was stored${found}. ` : ''
   return { path, state: 'pending', reason: `${changed}${whyPending(record)}` }
+}
+
+/** What is left out in a directory, to append to a list. */
+function describeLeftOut (leftOut: LeftOutEntries | undefined): string {
+  const first = leftOut?.first[0]
+  if (leftOut === undefined || first === undefined) return ''
+  return ` and ${formatCount(leftOut.count, 'entry', 'entries')} that cannot be pushed, such as ${first.path} (${first.message})`
 }
 
 /** The size and time, or the target, in parentheses to append to a sentence. */

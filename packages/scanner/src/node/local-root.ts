@@ -1,16 +1,20 @@
-import { accessSync, constants, lstatSync, readFileSync, realpathSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { FileSyncError } from '@filesync/protocol'
+import { accessSync, constants, lstatSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { checkRelativePath, clampTimeNs, FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
-import type { RootMark, SourceRoot } from '../source-root.ts'
-import { faultText } from '../system-fault.ts'
+import type { FoundDirectory, RootFacts, SourceRoot } from '../source-root.ts'
+import { faultText, isSystemFault } from '../system-fault.ts'
+import { modeFromWindows } from './local-directory.ts'
+
+const IS_WINDOWS = process.platform === 'win32'
+const PERMISSIONS = 0o777
 
 /** A local directory as the source. Throws SOURCE_UNAVAILABLE if it does not exist. */
 export function localRoot (root: string, ignoreFile: string | undefined): SourceRoot & { readonly path: string } {
   const path = realRoot(root)
   return {
     path,
-    mark: () => markOf(path),
+    look: () => lookAt(path),
     extraRules () {
       if (ignoreFile === undefined) return undefined
       try {
@@ -20,6 +24,7 @@ export function localRoot (root: string, ignoreFile: string | undefined): Source
       }
     },
     isDirectory: (at: RelativePath) => lstatSync(join(path, at), { throwIfNoEntry: false })?.isDirectory(),
+    find: other => find(path, resolve(path, other)),
   }
 }
 
@@ -31,16 +36,37 @@ function realRoot (root: string): string {
   }
 }
 
-function markOf (path: string): RootMark {
+function lookAt (path: string): RootFacts {
   try {
     const stat = lstatSync(path, { bigint: true })
     if (!stat.isDirectory()) throw unavailable(path, 'it is not a directory', undefined)
     accessSync(path, constants.R_OK | constants.X_OK)
-    return { device: String(stat.dev), inode: String(stat.ino), birthtimeNs: String(stat.birthtimeNs) }
+    const mode = Number(stat.mode)
+    return {
+      mark: { device: String(stat.dev), inode: String(stat.ino), birthtimeNs: String(stat.birthtimeNs) },
+      state: { mtimeNs: clampTimeNs(stat.mtimeNs), mode: (IS_WINDOWS ? modeFromWindows(mode) : mode) & PERMISSIONS },
+    }
   } catch (cause) {
     if (cause instanceof FileSyncError) throw cause
     throw unavailable(path, faultText(cause), cause)
   }
+}
+
+function find (root: string, path: string): FoundDirectory | undefined {
+  try {
+    const real = realpathSync(path)
+    const { dev, ino } = statSync(real, { bigint: true })
+    return { path: pathBelow(root, real), device: dev, inode: ino }
+  } catch (error) {
+    if (isSystemFault(error)) return undefined
+    throw error
+  }
+}
+
+/** Undefined if the path is not below the root. */
+function pathBelow (root: string, path: string): RelativePath | undefined {
+  const below = relative(root, path).split(sep).join('/')
+  return isAbsolute(below) || checkRelativePath(below) !== undefined ? undefined : below as RelativePath
 }
 
 function unavailable (path: string, why: string, cause: unknown): FileSyncError {

@@ -1,5 +1,7 @@
 import type { Clock } from '@filesync/protocol'
 import { hasDescriptorPaths, hashBytes } from '@filesync/protocol/node'
+import type { LinkPolicy } from '../directory-reading.ts'
+import type { ExcludedDirectory } from '../exclusions.ts'
 import type { Scanner } from '../scanner.ts'
 import { vanishedRoot } from '../source-root.ts'
 import type { ScanMemory } from '../source-root.ts'
@@ -27,6 +29,10 @@ export interface ScannerInit {
     /** Whether temporary files of common programs are ignored. Default true. */
     readonly builtIn?: boolean
   }
+  /** Symbolic links that lead out of the directory: `keep` lists them as they are, `refuse` leaves them out. Default `keep`. */
+  readonly links?: LinkPolicy
+  /** Directories that are not listed, and whose changes are not noticed. */
+  readonly excluded?: readonly ExcludedDirectory[]
   /** `Scanner.memory` of the previous scanner of this directory. Omit it to accept the directory as it is. */
   readonly memory?: ScanMemory
   /** Time between full walks while changes are watched. Default 15 min. */
@@ -77,13 +83,15 @@ export async function openScanner (init: ScannerInit): Promise<Scanner> {
     fullWalkMs: init.fullWalkMs ?? 900_000,
     fallbackWalkMs: init.fallbackWalkMs ?? 60_000,
     memory: init.memory,
+    links: init.links ?? 'keep',
+    excluded: init.excluded ?? [],
   })
 }
 
 function openRoot (init: ScannerInit): ReturnType<typeof localRoot> {
   try {
     const root = localRoot(init.root, init.ignore?.file)
-    root.mark()
+    root.look()
     return root
   } catch (error) {
     throw init.memory === undefined ? error : vanishedRoot(error)

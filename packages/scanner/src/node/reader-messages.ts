@@ -1,5 +1,5 @@
-import type { RelativePath } from '@filesync/protocol'
-import type { DirectoryGone, DirectoryUnreadable, ListedDirectory } from '../directory-reading.ts'
+import type { Name, RelativePath } from '@filesync/protocol'
+import type { DirectoryGone, DirectoryId, DirectoryUnreadable, LinkPolicy, ListedDirectory } from '../directory-reading.ts'
 import type { RuleFile } from '../ignore-rules.ts'
 
 export interface ReaderData {
@@ -23,6 +23,10 @@ export interface ReadCall {
   readonly rulesIds: readonly number[]
   readonly nowMs: number
   readonly settleMs: number
+  readonly links: LinkPolicy
+  readonly excluded: readonly DirectoryId[]
+  /** Names that are not looked at, by index of the directory. */
+  readonly omitted: ReadonlyMap<number, readonly Name[]>
 }
 
 export type ToReader = ReadCall | { readonly type: 'release', readonly root: string }

@@ -70,6 +70,9 @@ class ReaderThread {
       rulesIds: batch.map(({ rules }) => rules.id),
       nowMs: batch[0]?.nowMs ?? 0,
       settleMs: batch[0]?.settleMs ?? 0,
+      links: batch[0]?.links ?? 'keep',
+      excluded: batch[0]?.excluded ?? [],
+      omitted: new Map(batch.flatMap(({ omitted }, at) => omitted === undefined ? [] : [[at, omitted]])),
     })
   }
 

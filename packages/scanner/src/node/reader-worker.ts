@@ -39,11 +39,10 @@ function directoriesOf (root: string): ConfinedDirectories {
   return directories
 }
 
-function readOne (path: RelativePath, rulesId: number, { root, nowMs, settleMs }: ReadCall): PackedReading {
+function readOne (path: RelativePath, at: number, { root, rulesIds, nowMs, settleMs, links, excluded, omitted }: ReadCall): PackedReading {
   try {
-    const directories = directoriesOf(root)
-    const rules = rulesOf(rulesId)
-    return directories.read(path, directory => readDirectory(directory, { writer, rules, nowMs, settleMs }))
+    const context = { writer, rules: rulesOf(rulesIds[at] ?? 0), nowMs, settleMs, links, excluded, omitted: omitted.get(at) }
+    return directoriesOf(root).read(path, directory => readDirectory(directory, context))
   } catch (error) {
     if (isGone(error)) return { status: 'gone' }
     if (isSystemFault(error)) return { status: 'unreadable', why: faultText(error) }
@@ -53,7 +52,7 @@ function readOne (path: RelativePath, rulesId: number, { root, nowMs, settleMs }
 
 function readAll (message: ReadCall): FromReader {
   define(message.rules)
-  const readings = message.directories.map((path, at) => readOne(path, message.rulesIds[at] ?? 0, message))
+  const readings = message.directories.map((path, at) => readOne(path, at, message))
   return { id: message.id, block: writer.flush(), readings }
 }
 

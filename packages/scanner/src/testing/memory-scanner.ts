@@ -1,9 +1,10 @@
 import { FileSyncError, ListingWriter } from '@filesync/protocol'
 import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
-import type { DirectoryReader, DirectoryReading, ReadRequest } from '../directory-reading.ts'
+import type { DirectoryReader, DirectoryReading, LinkPolicy, ReadRequest } from '../directory-reading.ts'
 import { EntryStat } from '../entry-stat.ts'
 import { IgnoreRules } from '../ignore-rules.ts'
 import type { OpenDirectory } from '../open-directory.ts'
+import type { ExcludedDirectory } from '../exclusions.ts'
 import { readDirectory } from '../read-directory.ts'
 import { ruleFiles } from '../rule-set.ts'
 import type { Scanner } from '../scanner.ts'
@@ -22,6 +23,9 @@ export interface MemoryScannerInit {
   readonly settleMs?: number
   /** Default 30 s. */
   readonly settleWaitMs?: number
+  /** Default `keep`. */
+  readonly links?: LinkPolicy
+  readonly excluded?: readonly ExcludedDirectory[]
   /** `memory` of the previous scanner of this tree. */
   readonly memory?: ScanMemory
 }
@@ -30,16 +34,21 @@ export interface MemoryScannerInit {
  * The scanner over a tree in memory: the same walk, rules, settling and watching as over a disk, but fast and deterministic.
  * A watch receives each change at once.
  */
-export function memoryScanner ({ tree, clock, hash, settleMs = 2_000, settleWaitMs = 30_000, memory }: MemoryScannerInit): Scanner {
+export function memoryScanner (init: MemoryScannerInit): Scanner {
+  const { tree, clock, hash, settleMs = 2_000, settleWaitMs = 30_000, memory, links = 'keep', excluded = [] } = init
   return new TreeScanner({
     root: {
-      mark () {
-        const { refusal } = tree.root
+      look () {
+        const { refusal, inode, birthNs, mtimeNs, mode } = tree.root
         if (refusal !== undefined) throw new FileSyncError('SOURCE_UNAVAILABLE', `The directory cannot be pushed: ${refusal}.`)
-        return { device: String(DEVICE), inode: String(tree.root.inode), birthtimeNs: String(tree.root.birthNs) }
+        return { mark: { device: String(DEVICE), inode: String(inode), birthtimeNs: String(birthNs) }, state: { mtimeNs, mode } }
       },
       extraRules: () => undefined,
       isDirectory: path => { const node = tree.node(path); return node === undefined ? undefined : node.kind === 'directory' },
+      find (path) {
+        const node = tree.node(path as RelativePath)
+        return node?.kind === 'directory' ? { path: path as RelativePath, device: DEVICE, inode: node.inode } : undefined
+      },
     },
     reader: new MemoryReader(tree),
     watcher: {
@@ -50,7 +59,7 @@ export function memoryScanner ({ tree, clock, hash, settleMs = 2_000, settleWait
     },
     hash,
     clock,
-  }, { settleMs, settleWaitMs, builtInRules: true, fullWalkMs: 900_000, fallbackWalkMs: 60_000, memory })
+  }, { settleMs, settleWaitMs, builtInRules: true, fullWalkMs: 900_000, fallbackWalkMs: 60_000, memory, links, excluded })
 }
 
 class MemoryReader implements DirectoryReader {
@@ -73,12 +82,12 @@ class MemoryReader implements DirectoryReader {
 
   async close (): Promise<void> { /* nothing is held open */ }
 
-  #readOne ({ directory, rules, nowMs, settleMs }: ReadRequest): DirectoryReading {
+  #readOne ({ directory, rules, nowMs, settleMs, links, excluded, omitted }: ReadRequest): DirectoryReading {
     const node = this.#tree.node(directory)
     if (node?.kind !== 'directory') return { status: 'gone' }
     if (node.refusal !== undefined) return { status: 'unreadable', why: node.refusal }
     const writer = new ListingWriter()
-    const context = { writer, rules: new IgnoreRules(ruleFiles(rules)), nowMs, settleMs }
+    const context = { writer, rules: new IgnoreRules(ruleFiles(rules)), nowMs, settleMs, links, excluded, omitted }
     const listed = readDirectory(new MemoryDirectory(directory, node), context)
     return { ...listed, block: writer.flush() }
   }

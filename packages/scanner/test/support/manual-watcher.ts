@@ -35,6 +35,7 @@ export async function openWithManualWatcher (root: string): Promise<ManuallyWatc
   const reader = { ...threads.readerOf(root), close: async () => { await threads.close() } }
   const scanner = new TreeScanner({ root: localRoot(root, undefined), reader, watcher, hash: hashBytes, clock: systemClock }, {
     settleMs: 0, settleWaitMs: 1_000, builtInRules: true, fullWalkMs: 1e9, fallbackWalkMs: 1e9, memory: undefined,
+    links: 'keep', excluded: [],
   })
   const stop = new AbortController()
   const batches = scanner.watch({ signal: stop.signal })[Symbol.asyncIterator]()

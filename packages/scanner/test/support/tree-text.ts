@@ -12,6 +12,10 @@ export function paths (snapshot: Snapshot): string[] {
   return [...entries(snapshot).keys()]
 }
 
+export function leftOut (snapshot: Snapshot): string[] {
+  return snapshot.leftOut.first.map(({ path, code }) => `${path} ${code}`)
+}
+
 export function problems (snapshot: Snapshot): string[] {
   return snapshot.problems.map(({ path, code }) => `${path} ${code}`)
 }
