@@ -16,7 +16,7 @@ export type ErrorCode =
   | 'FRAME_TOO_LARGE' | 'FRAME_MALFORMED' | 'ENCODING_MALFORMED' | 'ENCODING_FORBIDDEN' | 'ENCODING_TOO_DEEP'
   | 'MESSAGE_INVALID' | 'MESSAGE_UNEXPECTED' | 'DATAGRAM_INVALID' | 'VERSION_UNSUPPORTED' | 'LIMIT_EXCEEDED'
   | 'NAME_INVALID' | 'LISTING_INVALID' | 'LISTING_MISMATCH' | 'TASK_INVALID' | 'DATA_UNEXPECTED' | 'DATA_MISMATCH'
-  | 'PEER_GONE' | 'PEER_TIMEOUT' | 'PEER_TOO_SLOW' | 'SESSION_REPLACED' | 'SESSION_YIELDED' | 'OUTSIDE_WINDOW' | 'SERVER_BUSY'
+  | 'PEER_GONE' | 'PEER_TIMEOUT' | 'PEER_TOO_SLOW' | 'SESSION_REPLACED' | 'SESSION_YIELDED' | 'OUTSIDE_WINDOW' | 'PAUSED' | 'SERVER_BUSY'
   | 'SERVER_STOPPING' | 'SERVER_NOT_FOUND' | 'SERVER_UNREACHABLE' | 'NOT_PAIRED' | 'PAIRING_REFUSED'
   | 'PAIRING_UNPROVEN' | 'IDENTITY_CHANGED' | 'PEER_UNPROVEN' | 'KEY_INVALID' | 'KEY_EXPOSED' | 'STATE_INVALID'
   | 'STATE_IN_USE' | 'DISCOVERY_UNAVAILABLE' | 'PORT_UNAVAILABLE' | 'SOURCE_UNAVAILABLE' | 'SOURCE_SUSPECT'
@@ -55,6 +55,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorKind>> = {
   SESSION_REPLACED: passing(75, 'the same identity opened a newer session'),
   SESSION_YIELDED: passing(75, 'the session ran long and yields to waiting clients'),
   OUTSIDE_WINDOW: passing(75, 'it is outside the times of day at which the server syncs'),
+  PAUSED: passing(75, 'the operator of the server has paused this client'),
   SERVER_BUSY: passing(75, 'the server accepts no more connections at the moment'),
   SERVER_STOPPING: passing(75, 'the server is stopping'),
   SERVER_NOT_FOUND: passing(75, 'no server answered on the local network'),

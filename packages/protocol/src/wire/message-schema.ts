@@ -9,6 +9,8 @@ import { PROBLEMS } from '../problem.ts'
 import type { Problem, ProblemCode } from '../problem.ts'
 
 const MAC_BYTES = 32
+/** Length of the mark of a client's run. */
+export const MARK_BYTES = 8
 /** Length of the id of an enrollment token. */
 export const TOKEN_ID_BYTES = 8
 const MAX_UINT32 = 0xffff_ffff
@@ -46,6 +48,7 @@ const hello: Schema<m.Hello> = v.object({
   features: v.pipe(v.array(label), v.maxLength(64)),
   software: text,
   timeMs: v.exactOptional(count),
+  mark: v.exactOptional(bytes(MARK_BYTES)),
 })
 
 const policy: Schema<m.Policy> = v.object({ mode: v.picklist(['mirror', 'archive']), maxFileBytes: size })
@@ -65,6 +68,7 @@ const serverStatus: Schema<m.ServerStatus> = v.variant('status', [
     area: text,
     policy,
     archiveId: v.exactOptional(label),
+    cloned: v.exactOptional(v.boolean()),
   }),
 ])
 
@@ -234,7 +238,13 @@ const pairProof: Schema<m.PairProof> = v.object({
   mac: bytes(MAC_BYTES),
 })
 
-const pairOk: Schema<m.PairOk> = v.object({ type: v.literal('PAIR_OK'), serverName: text, area: text, mac: bytes(MAC_BYTES) })
+const pairOk: Schema<m.PairOk> = v.object({
+  type: v.literal('PAIR_OK'),
+  serverName: text,
+  area: text,
+  mac: bytes(MAC_BYTES),
+  note: v.exactOptional(knownOr(['CONTINUES', 'BESIDE', 'OTHER'], 'OTHER')),
+})
 
 const pairDone: Schema<m.PairDone> = v.object({ type: v.literal('PAIR_DONE') })
 

@@ -12,6 +12,11 @@ export interface Hello {
   readonly software: string
   /** The sender's clock, in milliseconds since the Unix epoch. Only for people who compare times; no rule depends on it. */
   readonly timeMs?: number
+  /**
+   * From a client: identifies the run of its machine, or of its process. Only a hint, by which a server notices that two machines use
+   * one key; no rule depends on it.
+   */
+  readonly mark?: Uint8Array
 }
 
 /** The client is in the queue. Sent again whenever its position changes. */
@@ -36,6 +41,8 @@ export interface ServerStatusReady {
   readonly policy: Policy
   /** The id of the archive, by which a client detects that it is about to push the archive itself. */
   readonly archiveId?: string
+  /** Whether two machines seem to use the key of this client. */
+  readonly cloned?: boolean
 }
 
 export interface Policy {
@@ -325,6 +332,11 @@ export interface PairOk {
   readonly serverName: string
   readonly area: string
   readonly mac: Uint8Array
+  /**
+   * CONTINUES: the area was another machine's, or this client's under another key. BESIDE: another client has the area of the
+   * requested name. OTHER: a note of a newer server that this version does not know; never sent.
+   */
+  readonly note?: 'CONTINUES' | 'BESIDE' | 'OTHER'
 }
 
 /** The client has stored the server. */

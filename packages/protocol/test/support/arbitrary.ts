@@ -73,6 +73,7 @@ export const messagesByType: { readonly [T in Message['type']]: fc.Arbitrary<Mes
     fc.record({
       type: fc.constant('SERVER_STATUS' as const), status: fc.constant('READY' as const), session: label, serverName: text, area: text,
       policy: fc.record({ mode: fc.constantFrom('mirror' as const, 'archive' as const), maxFileBytes: sizeBytes }), archiveId: label,
+      cloned: fc.boolean(),
     }, { requiredKeys: ['type', 'status', 'session', 'serverName', 'area', 'policy'] }),
   ),
   CLIENT_FILES_INFO: typed('CLIENT_FILES_INFO', {
