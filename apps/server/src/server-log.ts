@@ -1,5 +1,6 @@
 import type { RebuildProgress } from '@filesync/archive'
 import { formatDeviceId } from '@filesync/identity'
+import type { PairedClient } from '@filesync/identity'
 import type { RefusedConnection } from '@filesync/identity/node'
 import { formatCount, printable } from '@filesync/program'
 import type { EventLog } from '@filesync/program'
@@ -23,6 +24,21 @@ export function logRefusal (
     { event: isPairing ? 'pairing-failed' : 'refused', ...facts },
     `${isPairing ? 'pairing failed with' : 'refused'} ${describeAddress(address)}: ${message}${before}`,
   )
+}
+
+/** Logs that a client was paired, and what became of the area that it has or asked for. */
+export function logPaired ({ peer: { id, area }, replaced, left, note, namesake }: PairedClient, address: string, log: EventLog): void {
+  const facts = { area, id: formatDeviceId(id), address, ...(note !== undefined && { note }) }
+  const from = left === undefined ? '' : `; the files that it has pushed to ${left} stay there`
+  if (note === 'CONTINUES') {
+    const old = replaced === undefined ? '' : ', and the key that it had is revoked'
+    log({ event: 'paired', ...facts }, `paired with ${area} at ${address}: this machine continues the files of ${area}${old}${from}`)
+  } else if (namesake === undefined) {
+    log({ event: 'paired', ...facts }, `paired with ${area} at ${address}`)
+  } else {
+    log({ event: 'paired', ...facts, namesake }, `paired with ${area} at ${address}: the name ${namesake} belongs to another key. ` +
+      `If this is the same machine, installed again, run "filesync-server pair --for ${namesake}" and pair it with that code`)
+  }
 }
 
 /** Logs how many refusals of an address were not logged one by one. */

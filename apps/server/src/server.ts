@@ -2,16 +2,16 @@ import type { ReopeningArchive } from '@filesync/archive'
 import { announceServer } from '@filesync/discovery/node'
 import type { Announcer } from '@filesync/discovery/node'
 import { formatDeviceId, idPrefix, PairingDesk } from '@filesync/identity'
-import type { DeviceId, PeerBook } from '@filesync/identity'
+import type { DeviceId, PairedClient, PeerBook } from '@filesync/identity'
 import { listenTls, loadOrCreateIdentity, nodeCrypto, openAuditLog, openPeers, openTokens } from '@filesync/identity/node'
 import type { Identity, Listener } from '@filesync/identity/node'
 import type { EventLog } from '@filesync/program'
 import { serveControl } from '@filesync/program/node'
-import type { FileSyncError } from '@filesync/protocol'
+import { FileSyncError } from '@filesync/protocol'
 import { localZone, systemClock } from '@filesync/protocol/node'
 import { openSigner } from '@filesync/transfer/node'
 import type { Signer } from '@filesync/transfer/node'
-import { archiveRoutes } from './archive/archive-operations.ts'
+import { archivedAreas, archiveRoutes } from './archive/archive-operations.ts'
 import { controlRoutes } from './status/control-routes.ts'
 import { Health } from './status/health.ts'
 import { openServerArchive } from './archive/known-archive.ts'
@@ -21,7 +21,7 @@ import { Monitor } from './status/monitor.ts'
 import { Schedule } from './schedule/schedule.ts'
 import { SessionQueue } from './schedule/session-queue.ts'
 import type { ServerSettings } from './settings.ts'
-import { logMoreRefusals, logRebuilding, logRefusal, logUpkeep } from './server-log.ts'
+import { logMoreRefusals, logPaired, logRebuilding, logRefusal, logUpkeep } from './server-log.ts'
 import { SharedLimit } from './schedule/shared-limit.ts'
 import { VERSION } from './software.ts'
 import { SyncSessions } from './sync-sessions.ts'
@@ -124,9 +124,8 @@ class Server implements RunningServer {
       crypto: nodeCrypto,
       clock,
       takenAreas: async () => await archive.takenNames(),
-      onPaired: ({ area, id }, { remoteAddress: address }) => {
-        this.#log({ event: 'paired', area, id: formatDeviceId(id), address }, `paired with ${area} at ${address}`)
-      },
+      archivedAreas: async () => archivedAreas(archive.areas(), await archive.takenNames()),
+      onPaired: (paired, { remoteAddress }) => { this.#notePaired(paired, remoteAddress) },
     })
     const archive = this.#closeLater(await this.#openArchive())
     // Upkeep has a signer thread of its own, so that no session waits while upkeep signs a large file.
@@ -164,6 +163,16 @@ class Server implements RunningServer {
   #closeLater <T extends { close (): Promise<void> }>(part: T): T {
     this.#open.push(part)
     return part
+  }
+
+  /** Ends the sessions of a key that was replaced, and of a key that has another area now. */
+  #notePaired (paired: PairedClient, address: string): void {
+    const { peer, replaced, left } = paired
+    logPaired(paired, address, this.#log)
+    const taken = new FileSyncError('NOT_PAIRED', 'Another machine has taken over the files of this client.')
+    if (replaced !== undefined) void this.#listener?.endSessions(replaced.id, taken)
+    const moved = new FileSyncError('SESSION_REPLACED', `This client has the folder "${peer.area}" now.`)
+    if (left !== undefined) void this.#listener?.endSessions(peer.id, moved)
   }
 
   async #openArchive (): Promise<ReopeningArchive> {

@@ -44,6 +44,34 @@ export function isSanitized (name: string): name is Name {
   return isName(name) && checkWindowsName(name) === undefined
 }
 
+/**
+ * Checks a name that the operator chose for an area. Throws USAGE if it is not safe as it stands, or if a file system that folds case
+ * could not tell it from one that is taken.
+ */
+export function checkChosenArea (name: string, taken: Iterable<string>): Name {
+  const safe = sanitizeName(name)
+  if (safe !== name) {
+    throw new FileSyncError('USAGE', `"${name}" cannot be the name of a client. It must be valid as the name of a folder on every system ` +
+      `and have at most ${String(AREA_BYTES)} bytes; "${safe}" would be.`)
+  }
+  const other = [...taken, ...RESERVED_AREAS].find(used => foldKey(used) === foldKey(name))
+  if (other === undefined) return safe
+  throw new FileSyncError('USAGE', `"${name}" is taken: the archive has, or keeps, a folder "${other}". Choose another name.`)
+}
+
+/**
+ * Finds the area that the operator named among those that exist: by the same spelling, otherwise by one that differs in case or
+ * Unicode form only. Undefined if there is none, or several that differ so.
+ */
+export function findArea (name: string, areas: Iterable<string>): Name | undefined {
+  const folded = [...new Set(areas)].filter(isSanitized).filter(area => foldKey(area) === foldKey(name) && !isReserved(area))
+  return folded.find(area => area === name) ?? (folded.length === 1 ? folded[0] : undefined)
+}
+
+function isReserved (area: string): boolean {
+  return RESERVED_AREAS.some(reserved => foldKey(reserved) === foldKey(area))
+}
+
 function cutTo (text: string, maxBytes: number): string {
   let cut = ''
   let bytes = 0

@@ -1,13 +1,19 @@
 import type { DeviceId } from './device-id.ts'
+import type { TokenRecord } from './token-book.ts'
 
 /** Who was admitted, refused and revoked, and what could admit clients. Never contains a secret. */
 export type AuditEvent =
-  | { readonly event: 'pair', readonly id: DeviceId, readonly area: string, readonly via: string, readonly address?: string | undefined }
+  /** `leaves`: the area that the same key had before. */
+  | { readonly event: 'pair', readonly id: DeviceId, readonly area: string, readonly via: string, readonly address?: string | undefined, readonly leaves?: string }
   | { readonly event: 'refuse', readonly reason: string, readonly address: string, readonly id?: DeviceId | undefined }
-  | { readonly event: 'open-window', readonly expiresAtMs: number }
-  | { readonly event: 'make-token', readonly tokenId: string, readonly uses: number, readonly expiresAtMs: number }
+  | { readonly event: 'open-window', readonly expiresAtMs: number, readonly area?: string | undefined }
+  | { readonly event: 'make-token', readonly area?: string | undefined } & Pick<TokenRecord, 'tokenId' | 'uses' | 'expiresAtMs'>
   | { readonly event: 'revoke-token', readonly tokenId: string }
-  | { readonly event: 'revoke', readonly id: DeviceId, readonly area: string }
+  /** `by`: the client that takes over its area. */
+  | { readonly event: 'revoke', readonly id: DeviceId, readonly area: string, readonly by?: DeviceId }
+  | { readonly event: 'rename', readonly id: DeviceId, readonly area: string, readonly to: string }
+  | { readonly event: 'remove', readonly id: DeviceId, readonly area: string }
+  | { readonly event: 'pause' | 'resume', readonly id: DeviceId, readonly area: string }
 
 /** The audit log, as a port. */
 export interface Audit {

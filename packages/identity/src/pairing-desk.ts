@@ -1,17 +1,19 @@
 import { isFileSyncError, wait } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
-import { sanitizeName } from './area.ts'
+import { findArea, sanitizeName } from './area.ts'
 import type { Audit } from './audit.ts'
 import type { PairingCrypto } from './crypto-port.ts'
 import type { DeviceId } from './device-id.ts'
 import { makePairingCode } from './pairing-code.ts'
 import type { PairingCode } from './pairing-code.ts'
 import { acceptPairing } from './pairing.ts'
-import type { AdmittedClient, PairingApplication, PairingAuthority, PairingChannel, PairingClaim } from './pairing.ts'
+import type { AdmittedClient, AreaNote, PairingApplication, PairingAuthority, PairingChannel, PairingClaim } from './pairing.ts'
 import { PairingWindow } from './pairing-window.ts'
-import type { Admission, PairingMethod, Peer, PeerBook } from './peer-book.ts'
+import type { Admission, PairingMethod } from './peer.ts'
+import type { PeerBook } from './peer-book.ts'
 import { codeKey } from './proof.ts'
 import { pairingRefused, clientRevoked } from './pairing-refusal.ts'
+import type { TakenOver, TakeOverRequest } from './take-over.ts'
 import type { TokenBook } from './token-book.ts'
 
 export interface PairingDeskInit {
@@ -25,8 +27,10 @@ export interface PairingDeskInit {
   readonly clock: Clock
   /** Directories in the archive's root that no new client may be given; none by default. */
   readonly takenAreas?: () => Promise<readonly string[]>
+  /** Areas that the archive has, which a client may take over though no peer has them; none by default. */
+  readonly archivedAreas?: () => Promise<readonly string[]>
   /** Called for each client that is trusted from now on, before the client is notified. */
-  readonly onPaired?: (peer: Peer, request: PairingRequest) => void
+  readonly onPaired?: (paired: PairedClient, request: PairingRequest) => void
   /** How long a refused client waits for the answer; 1 s by default. Together with the limit on connections it limits guessing. */
   readonly refusalDelayMs?: number
 }
@@ -36,7 +40,14 @@ export interface PairingRequest extends PairingChannel {
   readonly remoteAddress: string
 }
 
-type Admit = (via: PairingMethod) => Promise<Peer>
+/** A client that was admitted, and what became of the area that it has or asked for. */
+export interface PairedClient extends TakenOver {
+  readonly note?: AreaNote | undefined
+  /** The area of another client that has the name that this one asked for. */
+  readonly namesake?: string | undefined
+}
+
+type Admit = (via: PairingMethod, to?: Pick<TakeOverRequest, 'area' | 'token'>) => Promise<PairedClient>
 
 const CODE_TTL_MS = 600_000
 const REFUSAL_DELAY_MS = 1_000
@@ -55,13 +66,16 @@ export class PairingDesk {
     return this.#window?.isOpen(this.#init.clock.monotonicMs()) === true
   }
 
-  /** Opens a window for one client, and closes an earlier one. The code is returned this once and stored nowhere. */
-  async openWindow ({ ttlMs = CODE_TTL_MS }: { readonly ttlMs?: number } = {}): Promise<PairingCode> {
+  /**
+   * Opens a window for one client, and closes an earlier one. The code is returned this once and stored nowhere. With `area`, the
+   * client takes over that area, which must exist; see `PeerBook.takeOver`.
+   */
+  async openWindow ({ ttlMs = CODE_TTL_MS, area }: { readonly ttlMs?: number, readonly area?: string } = {}): Promise<PairingCode> {
     const { crypto, clock, serverId, audit } = this.#init
-    await audit.record({ event: 'open-window', expiresAtMs: clock.nowMs() + ttlMs })
+    await audit.record({ event: 'open-window', expiresAtMs: clock.nowMs() + ttlMs, ...(area !== undefined && { area }) })
     const code = makePairingCode(crypto)
     const key = await codeKey(crypto, code, serverId)
-    this.#window = new PairingWindow(key, clock.monotonicMs() + ttlMs)
+    this.#window = new PairingWindow(key, clock.monotonicMs() + ttlMs, area)
     return code
   }
 
@@ -90,7 +104,12 @@ export class PairingDesk {
   }
 
   async #claim ({ clientId, tokenId, requestedName }: PairingApplication, request: PairingRequest): Promise<PairingClaim | undefined> {
-    const admit: Admit = async via => await this.#admit({ id: clientId, requestedName, via }, request)
+    const admit: Admit = async (via, to) => {
+      const client = { id: clientId, via, address: request.remoteAddress }
+      const paired = to === undefined ? await this.#admit({ ...client, requestedName }) : await this.#takeOver({ ...client, ...to })
+      this.#init.onPaired?.(paired, request)
+      return paired
+    }
     return tokenId === undefined ? this.#claimWindow(clientId, admit) : await this.#claimToken(tokenId, clientId, admit)
   }
 
@@ -103,7 +122,7 @@ export class PairingDesk {
       async admit () {
         if (!window.admits(clientId, clock.monotonicMs())) throw pairingRefused('another client has just used the code')
         window.bind(clientId)
-        return await admit('code')
+        return await admit('code', window.area === undefined ? undefined : { area: window.area })
       },
       refuse () { window.countWrongProof() },
     }
@@ -118,17 +137,25 @@ export class PairingDesk {
       async admit () {
         // Checked first, so that no use of the token is wasted.
         if ((await peers.list()).some(peer => peer.id === clientId && peer.revokedAtMs !== undefined)) throw clientRevoked()
-        await tokens.spend(token.tokenId, clientId)
-        return await admit('token')
+        const isRepeated = await tokens.spend(token.tokenId, clientId)
+        const { area } = token
+        return await admit('token', area === undefined ? undefined : { area, token: { id: token.tokenId, isRepeated } })
       },
       refuse () { /* 130 bits need no limit on attempts */ },
     }
   }
 
-  async #admit (client: Pick<Admission, 'id' | 'requestedName' | 'via'>, request: PairingRequest): Promise<Peer> {
-    const takenAreas = await this.#init.takenAreas?.() ?? []
-    const peer = await this.#init.peers.admit({ ...client, address: request.remoteAddress, takenAreas })
-    this.#init.onPaired?.(peer, request)
-    return peer
+  async #admit (client: Admission): Promise<PairedClient> {
+    const { peers, takenAreas } = this.#init
+    const taken = await takenAreas?.() ?? []
+    const peer = await peers.admit({ ...client, takenAreas: taken })
+    const others = (await peers.list()).flatMap(({ id, area }) => id === peer.id ? [] : [area])
+    const namesake = findArea(sanitizeName(client.requestedName), [...others, ...taken.filter(name => name !== peer.area)])
+    return { peer, ...(namesake !== undefined && { note: 'BESIDE', namesake }) }
+  }
+
+  async #takeOver (request: Omit<TakeOverRequest, 'archived'>): Promise<PairedClient> {
+    const taken = await this.#init.peers.takeOver({ ...request, archived: await this.#init.archivedAreas?.() ?? [] })
+    return { ...taken, note: 'CONTINUES' }
   }
 }

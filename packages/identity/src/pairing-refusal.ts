@@ -7,6 +7,14 @@ export function pairingRefused (why: string): FileSyncError {
   { cause: new Error(why) })
 }
 
+/** The refusal of a client that has proven that it knows the secret, but the area that it was meant to take over is gone. */
+export function areaGone (area: string): FileSyncError {
+  return new FileSyncError('PAIRING_REFUSED', `The server has no client "${area}" any more, whose files this machine was to continue. ` +
+    'Run "filesync-server peers" there to see the names, and "filesync-server pair --for NAME" again.', {
+    cause: new Error(`there is no area "${area}" to take over`),
+  })
+}
+
 /** The refusal of a revoked client that has proven that it holds a token: only such a client can do something about it. */
 export function clientRevoked (): FileSyncError {
   return new FileSyncError('PAIRING_REFUSED', 'The server has revoked this client, and a token does not admit it again. ' +

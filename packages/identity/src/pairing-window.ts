@@ -9,13 +9,16 @@ const MAX_WRONG_PROOFS = 100
  */
 export class PairingWindow {
   readonly key: Uint8Array
+  /** The area that the client takes over; undefined if it gets a new one. */
+  readonly area: string | undefined
   readonly #expiresMs: number
   #client: DeviceId | undefined
   #wrongProofs = 0
 
   /** @param key of the code; see codeKey. @param expiresMs monotonic */
-  constructor (key: Uint8Array, expiresMs: number) {
+  constructor (key: Uint8Array, expiresMs: number, area?: string) {
     this.key = key
+    this.area = area
     this.#expiresMs = expiresMs
   }
 

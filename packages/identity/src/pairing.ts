@@ -5,7 +5,7 @@ import type { PairingCrypto } from './crypto-port.ts'
 import type { DeviceId } from './device-id.ts'
 import type { EnrollmentToken } from './enrollment-token.ts'
 import type { PairingCode } from './pairing-code.ts'
-import type { Peer } from './peer-book.ts'
+import type { Peer } from './peer.ts'
 import { clientProof, codeKey, serverProof, tokenId, tokenKey } from './proof.ts'
 import type { PairingTranscript } from './proof.ts'
 import { pairingRefused } from './pairing-refusal.ts'
@@ -25,7 +25,12 @@ export interface PairingGrant {
   readonly serverId: DeviceId
   readonly serverName: string
   readonly area: string
+  /** What the area was before; see PAIR_OK in docs/protocol.md. Undefined if it is new, or the client's already. */
+  readonly note?: AreaNote | undefined
 }
+
+/** CONTINUES: the area existed and had another key. BESIDE: another client has the area of the name that was requested. */
+export type AreaNote = 'CONTINUES' | 'BESIDE'
 
 export interface ProvePairingInit {
   readonly crypto: PairingCrypto
@@ -41,7 +46,7 @@ export interface PairingClaim {
   /** The key for the proof. */
   readonly key: Uint8Array
   /** After a right proof: stores the client; resolves when that is durable. Throws PAIRING_REFUSED if another was faster. */
-  admit (): Promise<Peer>
+  admit (): Promise<{ readonly peer: Peer, readonly note?: AreaNote | undefined }>
   /** After a wrong proof. */
   refuse (): void
 }
@@ -83,7 +88,8 @@ export async function provePairing (channel: PairingChannel, init: ProvePairingI
   if (!init.crypto.equal(ok.mac, init.crypto.hmacSha256(key, serverProof(channel, ok)))) {
     throw refuseServer(channel, 'does not know the code or token')
   }
-  const granted = { serverId, serverName: sanitizeName(ok.serverName), area: sanitizeName(ok.area) }
+  const note = ok.note === 'OTHER' ? undefined : ok.note
+  const granted = { serverId, serverName: sanitizeName(ok.serverName), area: sanitizeName(ok.area), ...(note !== undefined && { note }) }
   await init.remember(granted)
   // Both ends trust each other now, whether or not the confirmation arrives.
   await connection.send({ type: 'PAIR_DONE' }).catch(() => undefined)
@@ -112,10 +118,11 @@ export async function acceptPairing (channel: PairingChannel, { crypto, authorit
     claim.refuse()
     throw pairingRefused('wrong proof')
   }
-  const peer = await claim.admit()
+  const { peer, note } = await claim.admit()
   const granted = { serverName: authority.serverName, area: peer.area }
   try {
-    await connection.send({ type: 'PAIR_OK', ...granted, mac: crypto.hmacSha256(claim.key, serverProof(channel, granted)) })
+    const mac = crypto.hmacSha256(claim.key, serverProof(channel, granted))
+    await connection.send({ type: 'PAIR_OK', ...granted, mac, ...(note !== undefined && { note }) })
     await connection.receive(['PAIR_DONE'], STEP_TIMEOUT_MS)
     return { peer }
   } catch (error) {

@@ -3,8 +3,8 @@ import type { Clock } from '@filesync/protocol'
 import { sanitizeName } from './area.ts'
 import { tryParseDeviceId } from './device-id.ts'
 import type { DeviceId } from './device-id.ts'
-import { MIN_PROTOCOL } from './peer-book.ts'
-import type { PairingMethod } from './peer-book.ts'
+import { MIN_PROTOCOL } from './peer.ts'
+import type { PairingMethod } from './peer.ts'
 import type { RecordStore } from './record-store.ts'
 
 /** A server that a client trusts. */
@@ -14,6 +14,8 @@ export interface PinnedServer {
   readonly name: string
   /** This client's directory in its archive, if the server has named it. */
   readonly area?: string | undefined
+  /** The name that this client asked for when it was paired, or that the server first called it by. */
+  readonly pairedAs?: string | undefined
   readonly pinnedAtMs: number
   readonly via: PairingMethod
   /** The lowest protocol version that is used with it; never lowered. */
@@ -28,6 +30,8 @@ export interface Pin {
   readonly id: DeviceId
   readonly name: string
   readonly area?: string | undefined
+  /** The name that this client asked for. */
+  readonly requestedName?: string | undefined
   readonly via: PairingMethod
   readonly address?: string | undefined
   readonly port?: number | undefined
@@ -53,7 +57,8 @@ export class ServerBook {
     return await this.#store.change(servers => {
       const known = servers.find(server => server.id === pin.id)
       const server: PinnedServer = {
-        id: pin.id, name: sanitizeName(pin.name), area: pin.area ?? known?.area, pinnedAtMs, via: pin.via, minProtocol: MIN_PROTOCOL,
+        id: pin.id, name: sanitizeName(pin.name), area: pin.area ?? known?.area, pinnedAtMs,
+        pairedAs: pin.requestedName === undefined ? known?.pairedAs : sanitizeName(pin.requestedName), via: pin.via, minProtocol: MIN_PROTOCOL,
         lastAddress: pin.address ?? known?.lastAddress, lastPort: pin.port ?? known?.lastPort,
       }
       return { records: [...servers.filter(other => other !== known), server], result: server }
@@ -66,6 +71,17 @@ export class ServerBook {
       const server = findPinned(servers, nameOrId)
       return { records: servers.filter(other => other !== server), result: server }
     })
+  }
+
+  /** Records the area by which a trusted server calls this client; the operator may have renamed it. */
+  async recordArea (id: DeviceId, named: string): Promise<void> {
+    const area = sanitizeName(named)
+    const isCurrent = (server: PinnedServer): boolean => server.id !== id || (server.area === area && server.pairedAs !== undefined)
+    if ((await this.#store.read()).every(isCurrent)) return
+    await this.#store.change(servers => ({
+      records: servers.map(server => isCurrent(server) ? server : { ...server, area, pairedAs: server.pairedAs ?? server.area ?? area }),
+      result: undefined,
+    }))
   }
 
   /** Records where a trusted server was reached. */

@@ -20,10 +20,15 @@ export interface TokenRecord {
   readonly usedBy: readonly DeviceId[]
   readonly createdAtMs: number
   readonly expiresAtMs: number
+  /** The area that the client takes over; absent if it gets a new one. */
+  readonly area?: string | undefined
 }
 
 export interface TokenTerms {
+  /** 1 if `area` is given. */
   readonly uses: number
+  /** The area that the client takes over, as {@link findArea} found it. */
+  readonly area?: string | undefined
   readonly ttlMs: number
 }
 
@@ -55,18 +60,22 @@ export class TokenBook {
   async create (serverId: DeviceId, terms: TokenTerms): Promise<{ readonly token: string, readonly record: TokenRecord }> {
     if (!Number.isSafeInteger(terms.uses) || terms.uses < 1) throw new FileSyncError('USAGE', 'A token must have at least one use.')
     if (!Number.isSafeInteger(terms.ttlMs) || terms.ttlMs < 1) throw new FileSyncError('USAGE', 'A token must have a time to live.')
+    if (terms.area !== undefined && terms.uses !== 1) {
+      throw new FileSyncError('USAGE', 'A token for the area of one client has exactly one use. Leave --uses out.')
+    }
     const nowMs = this.#clock.nowMs()
     const token = makeEnrollmentToken(this.#crypto, serverId)
     const record: TokenRecord = {
       tokenId: toHex(tokenId(this.#crypto, token.secret)), key: toHex(tokenKey(this.#crypto, token.secret)),
       uses: terms.uses, usedBy: [], createdAtMs: nowMs, expiresAtMs: nowMs + terms.ttlMs,
+      ...(terms.area !== undefined && { area: terms.area }),
     }
     await this.#store.change(tokens => ({
       records: [...tokens.filter(other => other.expiresAtMs > nowMs), record],
       result: undefined,
       before: async () => {
-        const { tokenId, uses, expiresAtMs } = record
-        await this.#audit.record({ event: 'make-token', tokenId, uses, expiresAtMs })
+        const { tokenId, uses, expiresAtMs, area } = record
+        await this.#audit.record({ event: 'make-token', tokenId, uses, expiresAtMs, ...(area !== undefined && { area }) })
       },
     }))
     return { token: formatEnrollmentToken(token), record }
@@ -90,17 +99,20 @@ export class TokenBook {
     return token !== undefined && admits(token, client, nowMs) ? token : undefined
   }
 
-  /** Takes one use for a client, but no second one for the same client; durable when it resolves. Throws PAIRING_REFUSED. */
-  async spend (id: string, client: DeviceId): Promise<void> {
+  /**
+   * Takes one use for a client, but no second one for the same client; durable when it resolves. Resolves to whether the client had
+   * its use before. Throws PAIRING_REFUSED.
+   */
+  async spend (id: string, client: DeviceId): Promise<boolean> {
     const nowMs = this.#clock.nowMs()
-    await this.#store.change(tokens => {
+    return await this.#store.change(tokens => {
       const token = tokens.find(candidate => candidate.tokenId === id)
       if (token === undefined || !admits(token, client, nowMs)) {
         throw pairingRefused('the token is used up, expired or revoked')
       }
-      if (token.usedBy.includes(client)) return { records: tokens, result: undefined }
+      if (token.usedBy.includes(client)) return { records: tokens, result: true }
       const spent = { ...token, usedBy: [...token.usedBy, client] }
-      return { records: tokens.map(other => other === token ? spent : other), result: undefined }
+      return { records: tokens.map(other => other === token ? spent : other), result: false }
     })
   }
 }

@@ -97,6 +97,11 @@ export async function verify (archive: Archive, request: unknown): Promise<Verif
   return reports
 }
 
+/** The areas that a new key may continue: those in the index, and folders that an archive without its index has. */
+export function archivedAreas (areas: readonly string[], taken: readonly string[]): string[] {
+  return [...new Set([...areas, ...taken.filter(name => !name.startsWith('.') && !FILE_SYSTEM_NAMES.has(name))])]
+}
+
 /** Names that file systems use in their root directory, which may also be the root of the archive. */
 const FILE_SYSTEM_NAMES: ReadonlySet<string> = new Set(['lost+found', 'System Volume Information', '$RECYCLE.BIN'])
 

@@ -6,7 +6,7 @@ import { ALPN_PAIR, ALPN_SYNC, asFileSyncError, errnoOf, FileSyncError } from '@
 import type { Clock } from '@filesync/protocol'
 import { remoteAddressOf } from '@filesync/protocol/node'
 import type { DeviceId } from '../device-id.ts'
-import type { Peer } from '../peer-book.ts'
+import type { Peer } from '../peer.ts'
 import { RefusalLimit } from '../refusal-limit.ts'
 import type { SuppressedRefusals } from '../refusal-limit.ts'
 import { authenticatePeer, openChannel, TLS_PROFILE } from './authenticated-socket.ts'

@@ -43,6 +43,10 @@ export class PairingHost {
   readonly events: AuditEvent[] = []
   /** The peers for which `onPaired` was called. */
   readonly paired: Peer[] = []
+  /** Areas that the archive has. */
+  archived: string[] = []
+  /** Called before the peers are written. */
+  beforeWrite: () => void = () => { /* the disk works */ }
   /** Called with each event for the audit log, before it is recorded. */
   onRecord: (event: AuditEvent) => Promise<void> = async () => {
     /* there is room */
@@ -60,7 +64,18 @@ export class PairingHost {
         this.events.push(event)
       },
     }
-    this.peers = new PeerBook(memoryRecords(), { clock, audit })
+    const records = memoryRecords<Peer>()
+    this.peers = new PeerBook({
+      read: async () => await records.read(),
+      change: async decide => await records.change(current => {
+        const { before, ...change } = decide(current)
+        const write = async (): Promise<void> => {
+          await before?.()
+          if (change.records !== current) this.beforeWrite()
+        }
+        return { ...change, before: write }
+      }),
+    }, { clock, audit })
     this.tokens = new TokenBook(memoryRecords(), { crypto: quickCrypto, clock, audit })
     this.desk = new PairingDesk({
       serverId: this.id,
@@ -71,7 +86,9 @@ export class PairingHost {
       clock,
       refusalDelayMs,
       audit,
-      onPaired: peer => {
+      takenAreas: async () => this.archived,
+      archivedAreas: async () => this.archived,
+      onPaired: ({ peer }) => {
         this.paired.push(peer)
       },
     })
@@ -110,8 +127,8 @@ export class PairingHost {
   }
 
   /** A new token, as a client reads it from its file. */
-  async issue (uses: number, ttlMs = 60_000): Promise<PairingSecret> {
-    const { token } = await this.tokens.create(this.id, { uses, ttlMs })
+  async issue (uses: number, ttlMs = 60_000, area?: string): Promise<PairingSecret> {
+    const { token } = await this.tokens.create(this.id, { uses, ttlMs, area })
     return { kind: 'token', token: parseEnrollmentToken(token) }
   }
 }
