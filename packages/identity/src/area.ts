@@ -45,7 +45,7 @@ export function isSanitized (name: string): name is Name {
 }
 
 /**
- * Checks a name that the operator chose for an area. Throws USAGE if it is not safe as it stands, or if a file system that folds case
+ * Checks a name that the operator chose for an area. Throws USAGE if it is not safe as it is, or if a file system that folds case
  * could not tell it from one that is taken.
  */
 export function checkChosenArea (name: string, taken: Iterable<string>): Name {

@@ -3,8 +3,7 @@ import type { TokenRecord } from './token-book.ts'
 
 /** Who was admitted, refused and revoked, and what could admit clients. Never contains a secret. */
 export type AuditEvent =
-  /** `leaves`: the area that the same key had before. */
-  | { readonly event: 'pair', readonly id: DeviceId, readonly area: string, readonly via: string, readonly address?: string | undefined, readonly leaves?: string }
+  | { readonly event: 'pair' } & AuditedPairing
   | { readonly event: 'refuse', readonly reason: string, readonly address: string, readonly id?: DeviceId | undefined }
   | { readonly event: 'open-window', readonly expiresAtMs: number, readonly area?: string | undefined }
   | { readonly event: 'make-token', readonly area?: string | undefined } & Pick<TokenRecord, 'tokenId' | 'uses' | 'expiresAtMs'>
@@ -14,6 +13,15 @@ export type AuditEvent =
   | { readonly event: 'rename', readonly id: DeviceId, readonly area: string, readonly to: string }
   | { readonly event: 'remove', readonly id: DeviceId, readonly area: string }
   | { readonly event: 'pause' | 'resume', readonly id: DeviceId, readonly area: string }
+
+interface AuditedPairing {
+  readonly id: DeviceId
+  readonly area: string
+  readonly via: string
+  readonly address?: string | undefined
+  /** The area that the same key had before. */
+  readonly leaves?: string
+}
 
 /** The audit log, as a port. */
 export interface Audit {

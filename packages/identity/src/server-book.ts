@@ -58,7 +58,8 @@ export class ServerBook {
       const known = servers.find(server => server.id === pin.id)
       const server: PinnedServer = {
         id: pin.id, name: sanitizeName(pin.name), area: pin.area ?? known?.area, pinnedAtMs,
-        pairedAs: pin.requestedName === undefined ? known?.pairedAs : sanitizeName(pin.requestedName), via: pin.via, minProtocol: MIN_PROTOCOL,
+        pairedAs: pin.requestedName === undefined ? known?.pairedAs : sanitizeName(pin.requestedName),
+        via: pin.via, minProtocol: MIN_PROTOCOL,
         lastAddress: pin.address ?? known?.lastAddress, lastPort: pin.port ?? known?.lastPort,
       }
       return { records: [...servers.filter(other => other !== known), server], result: server }
