@@ -7,9 +7,9 @@ import { dirname, join, relative, sep } from 'node:path'
 export const ARROWS = {
   'packages/archive': {
     store: [],
-    history: ['store'],
+    history: ['store', './archive'],
     compare: ['store', './archive', './sync-contract'],
-    upkeep: ['store', 'history', './archive'],
+    upkeep: ['store', 'history', './archive', './past-tree'],
     commit: ['store', 'history', 'compare', 'upkeep', './archive', './sync-contract'],
     adopt: ['store', './archive', './sync-contract'],
     node: ['store', 'upkeep', './archive', './stored-archive'],

@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { encodePoint } from '@filesync/archive/testing'
+import { encodeStart } from '@filesync/archive/testing'
 import { hashBytes } from '@filesync/protocol/node'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { LogLines } from '../src/log-lines.ts'
@@ -39,7 +39,7 @@ async function putAway ({ archive }: RunningServer, count: number, ms: number): 
   const folder = `${number}-${new Date(ms).toISOString().replaceAll(':', '.')}`
   await mkdir(join(archive, '.filesync/versions/laptop', folder))
   await writeFile(join(archive, '.filesync/versions/laptop', folder, 'diary'), folder)
-  await writeFile(join(archive, '.filesync/history/laptop', `${number}.log`), encodePoint({ ms, ageMs: ms }, hashBytes))
+  await writeFile(join(archive, '.filesync/history/laptop', `${number}.log`), encodeStart({ ms, ageMs: ms }, hashBytes))
   return folder
 }
 

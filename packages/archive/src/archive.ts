@@ -1,4 +1,5 @@
 import type { Clock, Digest, Problem, RelativePath } from '@filesync/protocol'
+import type { PastTree } from './past-tree.ts'
 import type { FoundEntry, InTurn, RestoreOutcome } from './store/content-store.ts'
 import type { ExistingCopy } from './store/existing-copy.ts'
 import type { MakeSignature, PlanRun, Sync } from './sync-contract.ts'
@@ -96,12 +97,25 @@ export interface Area {
    * a sync. The next sync asks again for what turns out to be damaged, as after `verify`.
    */
   checkSafe (copies: readonly OtherCopy[], options?: SafeCheckOptions): Promise<readonly SafeCheckResult[]>
+  /**
+   * Points whose state can still be restored, newest first. With `path`, only those that changed something at it or below it, and
+   * their numbers of files and bytes are those at it or below it. Throws USAGE if `before` is not the id of a point.
+   *
+   * @param options.before the id of a point: only older ones
+   * @param options.limit the most points to return; all by default
+   */
+  points (options?: PointsOptions): Promise<{ readonly points: readonly Point[], readonly hasMore: boolean }>
+  /**
+   * Opens the state of a path at a moment for reading; close it after use. Undefined if there was nothing at the path at that moment.
+   * Throws USAGE for a point that is unknown or no longer kept.
+   */
+  openPast (options: { readonly path: RelativePath, readonly at: Moment }): Promise<PastTree | undefined>
   /** Former states of a path and of everything below it, newest first. */
   versions (path: RelativePath): Promise<readonly Version[]>
   /**
    * Copies the state of a path at a moment to a directory. Content is verified if its digest is known. A damaged file is restored
    * from another copy of the same content if there is one. Otherwise it is a failure, and what is left of it is written next to its
-   * place. Throws USAGE if there was nothing at the path at that moment.
+   * place. Throws USAGE if there was nothing at the path at that moment, or for a point that is unknown or no longer kept.
    */
   restore (options: RestoreOptions): Promise<RestoreOutcome>
   /** Damage that is known and not repaired yet: found by `verify`, `checkSafe`, `checkMirror` or `restore`. */
@@ -169,7 +183,38 @@ export interface Version {
   readonly kind: FoundEntry['kind']
   readonly sizeBytes: number
   readonly mtimeNs: bigint
+  /** The id of the last point whose state has it; absent if it came and went between two points. */
+  readonly point?: string
 }
+
+/**
+ * The state of an area after one completed sync that changed something. What a sync that ended early changed counts as changed by the
+ * next one that completed. The numbers compare the files of two states path by path: a renamed file is removed at its old path and added
+ * at its new one.
+ */
+export interface Point {
+  /** Short, unique in the area: `p` and the number of the sync, such as `p17`. */
+  readonly id: string
+  /** When the sync completed, milliseconds since the Unix epoch by the server's clock. */
+  readonly atMs: number
+  /** Files at paths that had none before. */
+  readonly added: number
+  /** Files at paths that had a file with other content before. */
+  readonly replaced: number
+  /** Files that were at paths that have none now. */
+  readonly removed: number
+  /** Sizes of the files that were added or replaced. */
+  readonly bytes: number
+}
+
+export interface PointsOptions {
+  readonly path?: RelativePath
+  readonly before?: string
+  readonly limit?: number
+}
+
+/** A moment of the history: the id of a point, or a time in milliseconds since the Unix epoch by the server's clock. */
+export type Moment = { readonly point: string } | { readonly ms: number }
 
 /** What the index knows of a stored file. */
 export interface StoredFile {
@@ -204,8 +249,8 @@ export interface DamageReport {
 export interface RestoreOptions {
   /** The file or directory to restore; the empty path restores everything. */
   readonly path: RelativePath
-  /** The moment whose state is restored, milliseconds since the Unix epoch. */
-  readonly atMs: number
+  /** The moment whose state is restored. */
+  readonly at: Moment
   /** Absolute path of a directory outside the archive. */
   readonly to: string
   /** Replaces existing files. By default they are kept, and reported as failures unless they equal what would be written. */

@@ -5,13 +5,15 @@
  * @packageDocumentation
  */
 export type {
-  AdoptOptions, AdoptOutcome, Archive, ArchiveSettings, Area, DamageReport, DiskRoom, ExternalChanges, MirrorLimits, MirrorSize, OtherCopy,
-  RebuildProgress, RestoreOptions, SafeCheckOptions, SafeCheckResult, StoredFile, VerifyOptions, VerifyOutcome, Version,
+  AdoptOptions, AdoptOutcome, Archive, ArchiveSettings, Area, DamageReport, DiskRoom, ExternalChanges, MirrorLimits, MirrorSize, Moment,
+  OtherCopy, Point, PointsOptions, RebuildProgress, RestoreOptions, SafeCheckOptions, SafeCheckResult, StoredFile,
+  VerifyOptions, VerifyOutcome, Version,
 } from './archive.ts'
 export type {
   MakeSignature, PlanOptions, PlanRun, PlanRunOutcome, PresentFile, StoredSoFar, Sync, SyncOutcome, SyncPlan, WantedListing,
 } from './sync-contract.ts'
-export type { FoundEntry, RestoreFailure, RestoreOutcome } from './store/content-store.ts'
+export type { PastTree } from './past-tree.ts'
+export type { FoundEntry, RestoreFailure, RestoreOutcome, StoredFileHandle } from './store/content-store.ts'
 export type { CopiedFile, ExistingCopy } from './store/existing-copy.ts'
 export { ReopeningArchive } from './adopt/reopening-archive.ts'
 export type { ReopeningArchiveInit } from './adopt/reopening-archive.ts'

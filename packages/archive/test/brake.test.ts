@@ -82,7 +82,7 @@ describe('files that are encrypted in place', () => {
     expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
     // Every old content can be brought back.
     const to = newFolder()
-    await area.restore({ path: ROOT_PATH, atMs: clock.nowMs() - 1000, to })
+    await area.restore({ path: ROOT_PATH, at: { ms: clock.nowMs() - 1000 }, to })
     for (let i = 0; i < FILES; i++) expect(readFileSync(join(to, nameOf(i)))).toEqual(Buffer.from(text(i)))
   })
 

@@ -32,7 +32,7 @@ async function write (area: Area, source: SourceTree, content: string): Promise<
 
 async function restored (area: Area, atMs: number): Promise<string> {
   const to = newFolder()
-  await area.restore({ path: ROOT_PATH, atMs, to })
+  await area.restore({ path: ROOT_PATH, at: { ms: atMs }, to })
   return readFileSync(join(to, 'f'), 'utf8')
 }
 

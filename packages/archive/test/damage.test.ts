@@ -23,7 +23,7 @@ async function stored (): Promise<StoredArea> {
 
 async function restored (area: Area, atMs: number): Promise<RestoreOutcome & { readonly lines: string[] }> {
   const to = newFolder()
-  const outcome = await area.restore({ path: ROOT_PATH, atMs, to })
+  const outcome = await area.restore({ path: ROOT_PATH, at: { ms: atMs }, to })
   return { ...outcome, lines: describeFolder(to) }
 }
 
@@ -206,7 +206,7 @@ test('a restore returns the requested state even if a sync replaces a file meanw
     if (calls++ === 0) await push(area, source)
     return await restore(...request)
   }
-  expect(await area.restore({ path: ROOT_PATH, atMs, to: '/out' })).toMatchObject({ files: 2, failures: [] })
+  expect(await area.restore({ path: ROOT_PATH, at: { ms: atMs }, to: '/out' })).toMatchObject({ files: 2, failures: [] })
   const file = world.store.restored.get('/out')?.at('a')
   expect(file?.kind === 'file' && Buffer.from(file.content).toString()).toBe('first')
   expect(area.damage().count).toBe(0)

@@ -23,22 +23,23 @@ test('restores a file, a directory and everything as they were', async () => {
   await push(area, source)
 
   const all = newFolder()
-  expect(await area.restore({ path: ROOT_PATH, atMs, to: all })).toMatchObject({ files: 4, failures: [] })
+  expect(await area.restore({ path: ROOT_PATH, at: { ms: atMs }, to: all })).toMatchObject({ files: 4, failures: [] })
   const withoutTimes = (lines: readonly string[]): string[] => lines.map(line => line.replace(/^(.*\/ \d+) \d+$/, '$1'))
   expect(withoutTimes(describeFolder(all))).toEqual(withoutTimes(original))
   writeFileSync(join(all, 'd/a'), 'is newer')
   const message = 'something else exists at this path and was kept; choose another directory, or use --overwrite'
-  expect(await area.restore({ path: ROOT_PATH, atMs, to: all })).toMatchObject({ files: 3, failures: [{ path: 'd/a', message }] })
+  const partly = { files: 3, failures: [{ path: 'd/a', message }] }
+  expect(await area.restore({ path: ROOT_PATH, at: { ms: atMs }, to: all })).toMatchObject(partly)
   expect(readFileSync(join(all, 'd/a'), 'utf8')).toBe('is newer')
-  expect(await area.restore({ path: ROOT_PATH, atMs, to: all, overwrite: true })).toMatchObject({ files: 4, failures: [] })
+  expect(await area.restore({ path: ROOT_PATH, at: { ms: atMs }, to: all, overwrite: true })).toMatchObject({ files: 4, failures: [] })
   expect(withoutTimes(describeFolder(all))).toEqual(withoutTimes(original))
 
   const one = newFolder()
-  await area.restore({ path: asPath('d/a'), atMs, to: one })
+  await area.restore({ path: asPath('d/a'), at: { ms: atMs }, to: one })
   expect(readFileSync(join(one, 'd/a'), 'utf8')).toBe('first')
   expect((await area.versions(asPath('gone'))).map(({ path }) => path)).toEqual(['gone', 'gone/x'])
-  await expect(area.restore({ path: asPath('never'), atMs, to: one })).rejects.toMatchObject({ code: 'USAGE' })
-  await expect(area.restore({ path: ROOT_PATH, atMs, to: join(root, 'laptop/into') })).rejects.toThrow(/inside the archive/)
+  await expect(area.restore({ path: asPath('never'), at: { ms: atMs }, to: one })).rejects.toMatchObject({ code: 'USAGE' })
+  await expect(area.restore({ path: ROOT_PATH, at: { ms: atMs }, to: join(root, 'laptop/into') })).rejects.toThrow(/inside the archive/)
 })
 
 test('a restore replaces nothing in the target directory, except with overwrite', async () => {
@@ -48,7 +49,7 @@ test('a restore replaces nothing in the target directory, except with overwrite'
   await push(area, source)
   const restore = async (to: string, overwrite = false): Promise<unknown> => await area.restore({
     path: ROOT_PATH,
-    atMs: Date.now() + 60_000,
+    at: { ms: Date.now() + 60_000 },
     to,
     overwrite,
   })

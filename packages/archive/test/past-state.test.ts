@@ -19,7 +19,7 @@ const TICK_MS = 15
 
 async function restored (area: Area, atMs: number): Promise<string[]> {
   const to = newFolder()
-  expect((await area.restore({ path: ROOT_PATH, atMs, to })).failures).toEqual([])
+  expect((await area.restore({ path: ROOT_PATH, at: { ms: atMs }, to })).failures).toEqual([])
   return describeFolder(to)
 }
 
@@ -72,7 +72,7 @@ test('what became a directory or a link or was exchanged is restored without wha
   expect(await restored(area, atMs)).toEqual(lines)
 
   const one = newFolder()
-  await area.restore({ path: asPath('dir'), atMs: Date.now(), to: one })
+  await area.restore({ path: asPath('dir'), at: { ms: Date.now() }, to: one })
   expect(describeFolder(one)).toEqual(['dir -> k'])
 })
 

@@ -13,7 +13,7 @@ const STEP_MS = 60_000
 
 async function restored (area: Area, atMs: number, path = ''): Promise<string[]> {
   const to = newFolder()
-  expect((await area.restore({ path: asPath(path), atMs, to })).failures).toEqual([])
+  expect((await area.restore({ path: asPath(path), at: { ms: atMs }, to })).failures).toEqual([])
   return describeFolder(to)
 }
 
@@ -103,7 +103,7 @@ test('an existing directory with a wider mode is restricted', async () => {
   mkdirSync(join(to, 'private'))
   chmodSync(join(to, 'private'), 0o777)
   writeFileSync(join(to, 'private/mine'), 'mine')
-  expect((await area.restore({ path: ROOT_PATH, atMs: clock.nowMs(), to })).failures).toEqual([])
+  expect((await area.restore({ path: ROOT_PATH, at: { ms: clock.nowMs() }, to })).failures).toEqual([])
   expect(statSync(join(to, 'private')).mode & 0o777).toBe(0o700)
 })
 

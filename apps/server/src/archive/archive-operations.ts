@@ -76,8 +76,8 @@ export async function listVersions (archive: Archive, request: unknown): Promise
 
 /** `restore`: copies a path as it was at a given time to a directory outside the archive. */
 export async function restore (archive: Archive, request: unknown): Promise<RestoreReport> {
-  const { client, path, ...options } = parse(restoreRequest, request)
-  return await (await areaOf(archive, client)).restore({ path: parsePath(path), ...options })
+  const { client, path, atMs, ...options } = parse(restoreRequest, request)
+  return await (await areaOf(archive, client)).restore({ path: parsePath(path), at: { ms: atMs }, ...options })
 }
 
 /** `verify`: reads the files of one client or of all and compares them with their digests. Also reports folders that are in no index. */

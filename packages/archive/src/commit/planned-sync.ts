@@ -99,7 +99,7 @@ export class PlannedSync {
     const deleted = await this.#remove(unproven)
     const hasHalfMoved = unproven.length > 0
     if (complete) await this.#record.close({ hasHalfMoved })
-    else await this.#record.closeEarly({ hasHalfMoved })
+    else await this.#record.closeEarly({ hasHalfMoved, isCompleted: true })
     await store.retainPartials(area, this.stager.partials)
     // A disk may have been mounted over the archive while files arrived.
     await store.ensurePresent('path')

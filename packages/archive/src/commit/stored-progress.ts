@@ -11,9 +11,16 @@ export class StoredProgress {
   onStored: ((stored: StoredSoFar) => void) | undefined
   #stored: StoredSoFar = { files: 0, bytes: 0, renamed: 0, deleted: 0 }
   #reportedRenamed = 0
+  #renamedBytes = 0
 
   get stored (): StoredSoFar {
     return this.#stored
+  }
+
+  /** All files that were placed, also those that moved. */
+  get placed (): { readonly files: number, readonly bytes: number } {
+    const { files, bytes, renamed } = this.#stored
+    return { files: files + renamed, bytes: bytes + this.#renamedBytes }
   }
 
   /** Adds sections that are durable in their places, and reports if there are files among them. */
@@ -21,6 +28,7 @@ export class StoredProgress {
     const counts = countPlaced(sections)
     const { files, bytes, renamed } = this.#stored
     this.#stored = { ...this.#stored, files: files + counts.files, bytes: bytes + counts.bytes, renamed: renamed + counts.renamed }
+    this.#renamedBytes += counts.renamedBytes
     if (counts.files > 0) this.#report()
   }
 
@@ -36,9 +44,16 @@ export class StoredProgress {
   }
 }
 
+interface Placed {
+  readonly files: number
+  readonly bytes: number
+  readonly renamed: number
+  readonly renamedBytes: number
+}
+
 /** Files and bytes that were transferred, and files that moved. */
-function countPlaced (sections: readonly Section[]): { readonly files: number, readonly bytes: number, readonly renamed: number } {
-  let [files, bytes, renamed] = [0, 0, 0]
+function countPlaced (sections: readonly Section[]): Placed {
+  let [files, bytes, renamed, renamedBytes] = [0, 0, 0, 0]
   for (const { entries, staged, facts } of sections) {
     if (facts.length === 0) continue
     const cursor = new ListingCursor(entries)
@@ -47,11 +62,12 @@ function countPlaced (sections: readonly Section[]): { readonly files: number, r
       if (!isContent(number) || cursor.kind !== ENTRY_KINDS.file) continue
       if (number >= FIRST_RELOCATION) {
         renamed++
+        renamedBytes += cursor.sizeBytes()
       } else {
         files++
         bytes += cursor.sizeBytes()
       }
     }
   }
-  return { files, bytes, renamed }
+  return { files, bytes, renamed, renamedBytes }
 }

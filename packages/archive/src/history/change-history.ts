@@ -7,6 +7,7 @@ import { ListingCursor } from '../store/listing-cursor.ts'
 import { isUnknownAt } from '../store/unknown-entry.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED, STAYS_THERE, WAS_KEPT, WAS_NOTHING } from '../store/section.ts'
 import type { BatchOutcome, Removal, Section } from '../store/section.ts'
+import { ChangeTally } from './change-tally.ts'
 import { HistoryBatch } from './history-batch.ts'
 import { NO_FOLDER } from './change-log.ts'
 import type { HistoryChange } from './change-log.ts'
@@ -57,6 +58,8 @@ interface LeftEntry {
  * the index.
  */
 export class ChangeHistory {
+  /** What was recorded so far. */
+  readonly tally: ChangeTally = new ChangeTally()
   readonly #init: ChangeHistoryInit
   readonly #former: FormerEntries
   #lastMs: number
@@ -72,6 +75,12 @@ export class ChangeHistory {
     return this.#lastMs
   }
 
+  /** The present time, as a time of this sync: no recorded one is later, and later syncs begin after it. */
+  now (): number {
+    this.#lastMs = Math.max(this.#lastMs, this.#init.clock.nowMs())
+    return this.#lastMs
+  }
+
   /** Records that sections were placed, and writes the time of placing to their facts. */
   async recordPlaced (sections: readonly Section[], step: SyncStep): Promise<void> {
     const { number, outcome } = step
@@ -83,8 +92,10 @@ export class ChangeHistory {
     for (const [place, section] of sections.entries()) {
       const count = section.staged.length
       this.#stamp(section, times, start)
-      if (isAllNew(section, outcome, start) && !this.#former.has(section.directory)) start += count
-      else {
+      if (isAllNew(section, outcome, start) && !this.#former.has(section.directory)) {
+        this.tally.hasChanged = true
+        start += count
+      } else {
         const cursor = new ListingCursor(section.entries)
         for (; cursor.next(); start++) {
           const hasFailed = failed.size > 0 && failed.has(`${String(place)}:${String(cursor.index)}`)
@@ -131,7 +142,7 @@ export class ChangeHistory {
   /** Records that names leave the index but stay in the mirror. */
   async recordReleased (removals: readonly Removal[], number = 0): Promise<void> {
     const batch = new HistoryBatch(number, this.#init)
-    const atMs = this.#now()
+    const atMs = this.now()
     for (const { directory, names } of removals) {
       this.#former.invalidate()
       for (const name of [...names].sort(compareNames)) {
@@ -148,26 +159,36 @@ export class ChangeHistory {
     const number = staged[cursor.index] ?? NOT_STAGED
     const isNewContent = cursor.kind === ENTRY_KINDS.file && isContent(number)
     const old = this.#former.find(directory, cursor)
+    if (isNewContent) this.tally.hasChanged = true
     if (before >= WAS_KEPT) {
       this.#addLeft(batch, { kind: 'replaced', directory, cursor, old, atMs, folder: before - WAS_KEPT })
+      this.tally.addReplaced(section, cursor, old)
     } else if (before === WAS_NOTHING || old === undefined) {
       // What was there had been removed by hand, or was a link that only the index had.
       const kind = this.#isIndexOnly(old) ? 'removed' : 'released'
       this.#addLeft(batch, { kind, directory, cursor, old, atMs, folder: NO_FOLDER })
-      if (!isNewContent) batch.add('made', directory, { cursor, fact: undefined, atMs, folder: NO_FOLDER })
+      if (isNewContent) {
+        this.tally.addReplaced(section, cursor, old)
+        return
+      }
+      this.tally.hasChanged = true
+      batch.add('made', directory, { cursor, fact: undefined, atMs, folder: NO_FOLDER })
     } else if (isNewContent) {
       // A step that a crash interrupted placed it: what was there is in the sync's folder.
       this.#addLeft(batch, { kind: 'replaced', directory, cursor, old, atMs, folder: 0 })
     } else if (number === INDEX_ONLY && old !== 'unknown' && old.cursor.kind !== cursor.kind) {
       // What was there had to leave first, which is recorded.
+      this.tally.hasChanged = true
       batch.add('made', directory, { cursor, fact: undefined, atMs, folder: NO_FOLDER })
     } else if (old !== 'unknown' && old.cursor.kind === cursor.kind && hasOtherMetadata(old.cursor, cursor)) {
+      this.tally.hasChanged = true
       batch.add('touched', directory, { ...old, atMs, folder: NO_FOLDER })
     }
   }
 
   #addLeft (batch: HistoryBatch, left: LeftEntry): void {
     const { kind, directory, cursor, old, atMs, folder } = left
+    if (kind !== 'released') this.tally.hasChanged = true
     if (old === undefined || old === 'unknown') {
       if (kind === 'released') return
       // It was put there by hand: only where it went is known.
@@ -175,6 +196,7 @@ export class ChangeHistory {
       return
     }
     batch.add(kind, directory, { ...old, atMs, folder })
+    if (kind === 'removed' && old.cursor.kind === ENTRY_KINDS.file) this.tally.removed++
     // What replaced the directory replaced nothing inside it.
     const below = { ...left, kind: kind === 'replaced' ? 'removed' : kind } as const
     if (old.cursor.kind === ENTRY_KINDS.directory) this.#addBelow(batch, joinPath(directory, old.cursor.name()), below)
@@ -190,6 +212,7 @@ export class ChangeHistory {
       let [files, isAnyUnknown] = [0, false]
       while (cursor.next()) {
         if (cursor.kind === ENTRY_KINDS.directory) below.push(joinPath(directory, cursor.name()))
+        if (cursor.kind === ENTRY_KINDS.file && kind === 'removed') this.tally.removed++
         isAnyUnknown ||= isUnknownAt(cursor)
       }
       if (!isAnyUnknown) {
@@ -212,7 +235,7 @@ export class ChangeHistory {
 
   /** The time of each entry of a step. Times never decrease within a sync, and are never in the future. */
   #timesOf ({ outcome: { agesMs, before }, begunMs }: SyncStep): (at: number) => number {
-    const [nowMs, leastMs] = [this.#now(), this.#init.began.ms]
+    const [nowMs, leastMs] = [this.now(), this.#init.began.ms]
     return at => begunMs !== undefined && (before[at] ?? STAYS_THERE) < WAS_KEPT
       ? begunMs
       : Math.max(leastMs, nowMs - Math.floor(agesMs[at] ?? 0))
@@ -221,11 +244,6 @@ export class ChangeHistory {
   /** Whether it is a link that the store cannot hold, so that it left although nothing was found there. */
   #isIndexOnly (old: FormerEntry | 'unknown' | undefined): boolean {
     return old !== undefined && old !== 'unknown' && old.cursor.kind === ENTRY_KINDS.symlink && this.#init.store.traits.holdsLinks === false
-  }
-
-  #now (): number {
-    this.#lastMs = Math.max(this.#lastMs, this.#init.clock.nowMs())
-    return this.#lastMs
   }
 
   async #append (batch: HistoryBatch): Promise<void> {

@@ -5,7 +5,7 @@ import { FACT_BYTES, readFact } from '../store/facts.ts'
 import type { Fact } from '../store/facts.ts'
 import { parseVersionFolder, versionFolder } from '../store/version-folder.ts'
 import { NO_FOLDER, parseLog } from './change-log.ts'
-import type { HistoryChange, Point } from './change-log.ts'
+import type { HistoryChange, SyncStart } from './change-log.ts'
 import { comparePositions } from '../store/position.ts'
 import type { Position } from '../store/position.ts'
 
@@ -24,7 +24,8 @@ export interface PathEvent {
 
 /** The recorded history of an area. */
 export interface RecordedHistory {
-  readonly points: ReadonlyMap<number, Point>
+  /** When each sync with recorded history began, by its number. */
+  readonly starts: ReadonlyMap<number, SyncStart>
   /** Oldest first. */
   readonly events: readonly PathEvent[]
 }
@@ -41,13 +42,13 @@ export function readEvents (
     const parsed = parseVersionFolder(folder)
     return parsed === undefined ? [] : [[parsed.count, parsed.stampMs] as const]
   }))
-  const points = new Map<number, Point>()
+  const starts = new Map<number, SyncStart>()
   const events: PathEvent[] = []
   const seen = new Set<string>()
   for (const { count, bytes } of logs) {
-    const { point, changes } = parseLog(bytes, hash)
-    if (point !== undefined && !Number.isNaN(point.ms)) points.set(count, point)
-    const stampMs = points.get(count)?.ms ?? stamps.get(count) ?? 0
+    const { start, changes } = parseLog(bytes, hash)
+    if (start !== undefined && !Number.isNaN(start.ms)) starts.set(count, start)
+    const stampMs = starts.get(count)?.ms ?? stamps.get(count) ?? 0
     for (const change of changes) {
       for (const event of eventsOf(change, { count, stampMs, isWanted })) {
         // If a recovery recorded a step again, the first record is more exact.
@@ -57,7 +58,7 @@ export function readEvents (
       }
     }
   }
-  return { points, events: events.sort((a, b) => comparePositions(a.at, b.at)) }
+  return { starts, events: events.sort((a, b) => comparePositions(a.at, b.at)) }
 }
 
 function * eventsOf (

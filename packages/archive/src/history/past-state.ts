@@ -1,14 +1,14 @@
 import { ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Entry, HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from '../store/archive-index.ts'
-import type { ContentStore, DirectoryState, KeptEntry } from '../store/content-store.ts'
+import type { ContentStore, DirectoryState, FoundEntry, KeptEntry } from '../store/content-store.ts'
 import type { Fact } from '../store/facts.ts'
 import { parseVersionFolder } from '../store/version-folder.ts'
 import { readEvents } from './events.ts'
 import type { PathEvent, RecordedHistory } from './events.ts'
 import { eventOfVersion, occupantAt, occupantsOf, sinceOf } from './occupants.ts'
 import type { Occupant } from './occupants.ts'
-import { comparePositions } from '../store/position.ts'
+import { afterSync, comparePositions } from '../store/position.ts'
 import type { Position } from '../store/position.ts'
 import { presentAt, presentBelow } from './present.ts'
 import type { PresentEntry } from './present.ts'
@@ -29,6 +29,8 @@ export interface PastEntry {
   readonly entry: Entry | undefined
   /** If it is a file. */
   readonly fact: Fact | undefined
+  /** The entry as found on the store, if it was never in the index. */
+  readonly found: FoundEntry | undefined
 }
 
 /** The state of an area, or of a path in it, at a moment. */
@@ -60,9 +62,10 @@ interface Known {
  * Derives the state of a path at a moment from the mirror, the versions and the history. If no history is recorded, for example after
  * the loss of the index in a copy of an archive, the state may contain more than there was, but never less.
  */
-export async function stateAt (source: PastStateSource, path: RelativePath, atMs: number): Promise<PastState> {
+export async function stateAt (source: PastStateSource, path: RelativePath, moment: PastMoment): Promise<PastState> {
   const known = await gather(source, path)
-  const at = known.timeline.at(atMs)
+  const at = moment.count === undefined ? known.timeline.at(moment.ms) : afterSync(moment.count)
+  const atMs = moment.ms
   const isFromCopying = copyingPeriod(await source.store.areaBirthtimeMs(source.area), known)
   const wasThere = ({ fact, found, until }: Occupant): boolean => {
     const birthtimeMs = fact?.storedAtMs ?? found?.birthtimeMs ?? 0
@@ -92,6 +95,14 @@ export async function stateAt (source: PastStateSource, path: RelativePath, atMs
   }
 }
 
+/** A moment whose state is wanted. */
+export interface PastMoment {
+  /** Milliseconds since the Unix epoch by the server's clock. */
+  readonly ms: number
+  /** The sync after which the state is wanted, which orders exactly even if the clock was set; undefined if only the time is known. */
+  readonly count?: number
+}
+
 /** The last moment before something left. */
 function lastMoment ({ count, ms }: Position): Position {
   return { count, ms: ms - 1 }
@@ -100,16 +111,22 @@ function lastMoment ({ count, ms }: Position): Position {
 /** Versions of a path and of everything below it, newest first, each with the last moment at which it was in the mirror. */
 export async function versionsOf (
   { area, store, hash }: Pick<PastStateSource, 'area' | 'store' | 'hash'>, path: RelativePath,
-): Promise<{ readonly kept: KeptEntry, readonly until: Position }[]> {
+): Promise<{ readonly kept: KeptEntry, readonly until: Position, readonly since: Position | undefined }[]> {
   const kept = await store.versions(area, path)
   const isWanted = (wanted: RelativePath): boolean => isAtOrBelow(wanted, path)
-  const { points, events } = readEvents(await store.history(area), kept, { hash, isWanted })
+  const { starts, events } = readEvents(await store.history(area), kept, { hash, isWanted })
   const left = new Map(events.flatMap(event => event.folder === undefined ? [] : [[`${event.folder}/${event.path}`, event] as const]))
   return kept.flatMap(one => {
     const event = left.get(`${one.folder}/${one.path}`)
-    if (event === undefined && isContainer(one, points)) return []
-    return [{ kept: one, until: lastMoment((event ?? eventOfVersion(one)).at) }]
+    if (event === undefined && isContainer(one, starts)) return []
+    return [{ kept: one, until: lastMoment((event ?? eventOfVersion(one)).at), since: sinceOf(event?.fact) }]
   }).sort((a, b) => comparePositions(b.until, a.until))
+}
+
+/** Everything that was at a path, or at any path below it: for each path the occupants, oldest first. */
+export async function occupantsBelow (source: PastStateSource, path: RelativePath): Promise<(readonly Occupant[])[]> {
+  const { byPath } = await gather(source, path)
+  return [...byPath].filter(([at]) => isAtOrBelow(at, path)).map(([, occupants]) => occupants)
 }
 
 async function gather (source: PastStateSource, path: RelativePath): Promise<Known> {
@@ -117,7 +134,7 @@ async function gather (source: PastStateSource, path: RelativePath): Promise<Kno
   const parents = new Set(above(path))
   const isWanted = (wanted: RelativePath): boolean => isAtOrBelow(wanted, path) || parents.has(wanted)
   const kept = await store.versions(area, path)
-  const { points, events } = readEvents(await store.history(area), kept, { ...source, isWanted })
+  const { starts, events } = readEvents(await store.history(area), kept, { ...source, isWanted })
   const present = await presentBelow(source, path)
   for (const parent of parents) present.push(...await presentAt(source, parent))
   const byPath = new Map<RelativePath, PathEvent[]>()
@@ -127,7 +144,7 @@ async function gather (source: PastStateSource, path: RelativePath): Promise<Kno
     else events.push(event)
   }
   for (const event of events) add(event)
-  for (const event of impliedEvents(kept, { points, events })) add(event)
+  for (const event of impliedEvents(kept, { starts, events })) add(event)
   const now = new Map(present.map(one => [one.path, one]))
   const foundAt = new Map(kept.map(({ folder, path: at, found }) => [`${folder}/${at}`, found]))
   const occupants = new Map([...new Set([...byPath.keys(), ...now.keys()])].map(at => {
@@ -139,7 +156,7 @@ async function gather (source: PastStateSource, path: RelativePath): Promise<Kno
     // Nothing is known of entries that were put there by hand and whose versions are gone.
     return [at, all.filter(({ entry, found }) => entry !== undefined || found !== undefined)] as const
   }))
-  const places = [...points].map(([count, { ms }]) => ({ count, ms }))
+  const places = [...starts].map(([count, { ms }]) => ({ count, ms }))
   const facts = present.flatMap(({ fact }) => sinceOf(fact) ?? [])
   const folders = kept.flatMap(({ folder }) => {
     const parsed = parseVersionFolder(folder)
@@ -151,13 +168,13 @@ async function gather (source: PastStateSource, path: RelativePath): Promise<Kno
 }
 
 /** Whether a version is a directory that was only created to hold what left it: its sync has history, but not of it. */
-function isContainer ({ folder, found }: KeptEntry, points: ReadonlyMap<number, unknown>): boolean {
-  return found.kind === 'directory' && points.has(parseVersionFolder(folder)?.count ?? 0)
+function isContainer ({ folder, found }: KeptEntry, starts: ReadonlyMap<number, unknown>): boolean {
+  return found.kind === 'directory' && starts.has(parseVersionFolder(folder)?.count ?? 0)
 }
 
 /** Events of versions without recorded history, because it was lost or they were placed there by hand. */
 function impliedEvents (
-  kept: readonly KeptEntry[], { points, events }: Pick<RecordedHistory, 'points' | 'events'>,
+  kept: readonly KeptEntry[], { starts, events }: Pick<RecordedHistory, 'starts' | 'events'>,
 ): PathEvent[] {
   const known = new Map(events.flatMap(event => event.folder === undefined ? [] : [[`${event.folder}/${event.path}`, event] as const]))
   return kept.flatMap(one => {
@@ -166,17 +183,17 @@ function impliedEvents (
     // Entries that were put into a directory by hand left together with it.
     const parent = above(path).map(directory => known.get(`${folder}/${directory}`)).find(event => event !== undefined)
     if (parent !== undefined) return [{ ...eventOfVersion(one), at: parent.at }]
-    return isContainer(one, points) ? [] : [eventOfVersion(one)]
+    return isContainer(one, starts) ? [] : [eventOfVersion(one)]
   })
 }
 
 /** Where an occupant's content is: its own folder, or that of a later occupant which differs only in mtime or mode. */
 function sourceOf (occupant: Occupant, all: readonly Occupant[], isKept: (folder: string, path: RelativePath) => boolean): PastEntry {
-  const { path, entry, fact } = occupant
+  const { path, entry, fact, found } = occupant
   const next = occupant.folder === undefined
     ? all.slice(all.indexOf(occupant) + 1).find(({ folder }) => folder !== undefined && isKept(folder, path))
     : occupant
-  return { path, folder: next?.folder, entry, fact }
+  return { path, folder: next?.folder, entry, fact, found }
 }
 
 function keptFiles (kept: readonly KeptEntry[]): (folder: string, path: RelativePath) => boolean {

@@ -3,14 +3,15 @@ import type { HashBytes } from '@filesync/protocol'
 import type { ContentStore, KeptEntry } from '../store/content-store.ts'
 import { expiredVersions } from './retention.ts'
 import { parseVersionFolder } from '../store/version-folder.ts'
-import { encodePoint, parseLog } from './change-log.ts'
+import { encodeStart, parseLog } from './change-log.ts'
+import { encodePoints, parsePoints } from './point-log.ts'
 
 /** Versions removed in one step, for which a sync may have to wait. */
 const DROPPED_AT_ONCE = 500
 
 export interface PruneInit {
   readonly area: string
-  readonly store: Pick<ContentStore, 'versions' | 'dropVersions' | 'history' | 'appendHistory' | 'dropHistory'>
+  readonly store: Pick<ContentStore, 'versions' | 'dropVersions' | 'history' | 'appendHistory' | 'dropHistory' | 'points' | 'replacePoints'>
   readonly hash: HashBytes
   readonly signal: AbortSignal
   /** Runs work that changes versions while no sync runs. */
@@ -38,8 +39,8 @@ export async function pruneVersions (init: PruneInit, { ageMs, keepMs }: Expiry)
   const kept = await store.versions(area, ROOT_PATH)
   const ages = new Map<number, number>()
   for (const { count, bytes } of await store.history(area)) {
-    const { point } = parseLog(bytes, hash)
-    if (point !== undefined) ages.set(count, point.ageMs)
+    const { start } = parseLog(bytes, hash)
+    if (start !== undefined) ages.set(count, start.ageMs)
   }
   await recordAges(init, { kept, ages, ageMs })
   const expired = expiredVersions(kept.map(one => {
@@ -54,10 +55,16 @@ export async function pruneVersions (init: PruneInit, { ageMs, keepMs }: Expiry)
   await step(() => store.dropVersions(area, []))
   const old = [...ages].filter(([, countAgeMs]) => countAgeMs < ageMs - keepMs).map(([count]) => count)
   await step(() => store.dropHistory(area, old))
-  return {
-    dropped: expired.filter(({ found }) => found.kind !== 'directory').length,
-    droppedCount: old.reduce((most, count) => Math.max(most, count), 0),
-  }
+  const droppedCount = old.reduce((most, count) => Math.max(most, count), 0)
+  await step(() => dropPoints(init, droppedCount))
+  return { dropped: expired.filter(({ found }) => found.kind !== 'directory').length, droppedCount }
+}
+
+/** Forgets the points that need history which was dropped. The state after a sync needs that of later syncs, and not its own. */
+async function dropPoints ({ area, store, hash }: PruneInit, droppedCount: number): Promise<void> {
+  const points = parsePoints(await store.points(area), hash)
+  const kept = points.filter(({ count }) => count >= droppedCount)
+  if (kept.length < points.length) await store.replacePoints(area, encodePoints(kept, hash))
 }
 
 interface KnownAges {
@@ -72,7 +79,7 @@ async function recordAges ({ area, store, hash }: PruneInit, { kept, ages, ageMs
   for (const count of new Set(kept.map(countOf))) {
     if (ages.has(count)) continue
     ages.set(count, ageMs)
-    await store.appendHistory(area, { count, bytes: encodePoint({ ms: NaN, ageMs }, hash) })
+    await store.appendHistory(area, { count, bytes: encodeStart({ ms: NaN, ageMs }, hash) })
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Digest, ErrorCode, RelativePath } from '@filesync/protocol'
 import type {
-  DirectoryState, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome, RestoreRequest,
-  SpoiledFiles, StreamOutcome, StagedStreamRequest,
+  DirectoryState, FoundEntry, HistoryLog, KeptEntry, OpenOptions, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome,
+  RestoreRequest, SpoiledFiles, StreamOutcome, StagedStreamRequest,
 } from '../store/content-store.ts'
 import type { TimeRange } from '../store/file-time.ts'
 import type { Batch, EntryFailure, BatchOutcome, RemovalBatch, Section } from '../store/section.ts'
@@ -21,7 +21,7 @@ export interface DiskCalls {
   hole (id: number, lengthBytes: number): void
   finish (id: number, digest: Digest): StreamOutcome
   abandon (id: number): void
-  openFile (area: string, path: RelativePath): { readonly fd: number, readonly sizeBytes: number } | undefined
+  openFile (area: string, path: RelativePath, options?: OpenOptions): { readonly fd: number, readonly sizeBytes: number } | undefined
   closeFile (fd: number): void
   relocate (area: string, folder: string, relocations: readonly Relocation[]): EntryFailure[]
   findSpoiled (area: string, folder: string, sections: readonly Section[]): SpoiledFiles
@@ -45,6 +45,9 @@ export interface DiskCalls {
   dropVersions (area: string, versions: readonly KeptEntry[]): void
   appendHistory (area: string, log: HistoryLog): void
   history (area: string): HistoryLog[]
+  appendPoints (area: string, bytes: Uint8Array): void
+  points (area: string): Uint8Array
+  replacePoints (area: string, bytes: Uint8Array): void
   dropHistory (area: string, counts: readonly number[]): void
   restore (area: string, request: RestoreRequest): RestoreOutcome
 }

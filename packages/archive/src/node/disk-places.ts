@@ -46,6 +46,9 @@ export function stagingOf (staging: string, { folder }: Pick<Section, 'folder'>)
   return folder === undefined ? `${STAGING}/${staging}` : `${STAGING}/${staging}/${folderName(folder)}`
 }
 
+/** The file in the history of an area that records its points. */
+export const POINTS = 'points'
+
 /** The name of a sync's file in the history of its area. */
 export function logName (count: number): string {
   return `${String(count).padStart(10, '0')}.log`

@@ -1,13 +1,13 @@
-import { errnoOf } from '@filesync/protocol'
+import { equalDigests, errnoOf } from '@filesync/protocol'
 import type { Digest, RelativePath } from '@filesync/protocol'
-import type { FoundEntry } from '../store/content-store.ts'
+import type { FoundEntry, OpenOptions } from '../store/content-store.ts'
 import type { Beneath } from './beneath.ts'
 import { describeAt } from './describe-at.ts'
-import { inside, split } from './disk-places.ts'
+import { inside, split, VERSIONS } from './disk-places.ts'
 import { directoryStat } from './disk-directories.ts'
 import * as disk from './disk.ts'
 import { throwIfStoreError } from './disk-errors.ts'
-import { digestAt } from './whole-file.ts'
+import { digestAt, digestOf } from './whole-file.ts'
 
 /** Reads what is in a mirror. */
 export class DiskReading {
@@ -54,13 +54,19 @@ export class DiskReading {
   }
 
   /** The file stays open until it is closed in this thread, because Node tracks open files by thread. */
-  openFile (area: string, path: RelativePath): { readonly fd: number, readonly sizeBytes: number } | undefined {
+  openFile (
+    area: string, path: RelativePath, { folder, digest }: OpenOptions = {},
+  ): { readonly fd: number, readonly sizeBytes: number } | undefined {
     this.#beneath.trim()
     try {
-      const [directory, name] = split(inside(area, path))
+      const home = folder === undefined ? area : inside(VERSIONS, `${area}/${folder}`)
+      const [directory, name] = split(inside(home, path))
       const fd = disk.readAt(this.#beneath.open(directory), name)
       try {
-        return { fd, sizeBytes: disk.statOf(fd).sizeBytes }
+        const { sizeBytes } = disk.statOf(fd)
+        if (digest === undefined || equalDigests(digestOf(fd), digest)) return { fd, sizeBytes }
+        disk.close(fd)
+        return undefined
       } catch (error) {
         disk.close(fd)
         throw error

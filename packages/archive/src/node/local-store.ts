@@ -1,8 +1,8 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type {
-  ContentStore, ContentStream, DirectoryState, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing, Relocation,
-  Reread, RereadOptions, RestoreOutcome, RestoreRequest, SpoiledFiles, StagedStreamRequest, StoredFileHandle, StoreTraits,
+  ContentStore, ContentStream, DirectoryState, FoundEntry, HistoryLog, KeptEntry, OpenOptions, PackFailure, PackRequest, Placing,
+  Relocation, Reread, RereadOptions, RestoreOutcome, RestoreRequest, SpoiledFiles, StagedStreamRequest, StoredFileHandle, StoreTraits,
 } from '../store/content-store.ts'
 import type { Batch, EntryFailure, BatchOutcome, RemovalBatch, Section } from '../store/section.ts'
 import { Beneath } from './beneath.ts'
@@ -93,9 +93,9 @@ class LocalStore implements ContentStore {
     })
   }
 
-  async openFile (area: string, path: RelativePath): Promise<StoredFileHandle | undefined> {
+  async openFile (area: string, path: RelativePath, options?: OpenOptions): Promise<StoredFileHandle | undefined> {
     const thread = this.#idlest()
-    const opened = await thread.call('openFile', [area, path])
+    const opened = await thread.call('openFile', [area, path, options])
     return opened && { ...opened, close: () => thread.call('closeFile', [opened.fd]) }
   }
 
@@ -210,6 +210,18 @@ class LocalStore implements ContentStore {
 
   async history (area: string): Promise<HistoryLog[]> {
     return await this.#idlest().call('history', [area])
+  }
+
+  async appendPoints (area: string, bytes: Uint8Array): Promise<void> {
+    await this.#idlest().call('appendPoints', [area, bytes])
+  }
+
+  async points (area: string): Promise<Uint8Array> {
+    return await this.#idlest().call('points', [area])
+  }
+
+  async replacePoints (area: string, bytes: Uint8Array): Promise<void> {
+    await this.#idlest().call('replacePoints', [area, bytes])
   }
 
   async dropHistory (area: string, counts: readonly number[]): Promise<void> {

@@ -17,12 +17,17 @@ export function hashTo (fd: number, hasher: Pick<Hasher, 'update'>): number {
 export function digestAt (prefix: string, name: string): Digest {
   const fd = disk.readAt(prefix, name)
   try {
-    const hasher = createHasher()
-    hashTo(fd, hasher)
-    return hasher.digest()
+    return digestOf(fd)
   } finally {
     disk.close(fd)
   }
+}
+
+/** The digest of an open file, which is read as a whole. Throws errors of the system. */
+export function digestOf (fd: number): Digest {
+  const hasher = createHasher()
+  hashTo(fd, hasher)
+  return hasher.digest()
 }
 
 /** The content of a file. */

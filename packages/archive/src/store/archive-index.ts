@@ -13,6 +13,11 @@ export interface DirectoryKey {
 export interface AreaHistory {
   /** Number of the last sync that changed something. */
   readonly lastCount: number
+  /**
+   * Number of the last sync after which the area was in the state of its last point. What later syncs changed, which ended early, belongs
+   * to the next point.
+   */
+  readonly settledCount: number
   /** Number of the last sync whose history was dropped, because everything that left the mirror in it has expired. */
   readonly droppedCount: number
   readonly age: ArchiveAge

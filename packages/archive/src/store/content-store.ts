@@ -68,6 +68,12 @@ export interface StoredFileHandle {
   close (): Promise<void>
 }
 
+/** Which file `openFile` opens, and what it must be. */
+export interface OpenOptions {
+  readonly folder?: string | undefined
+  readonly digest?: Digest | undefined
+}
+
 /** A stored file to link into staging because it moves. */
 export interface Relocation {
   readonly from: RelativePath
@@ -145,8 +151,11 @@ export interface ContentStore {
   /**
    * Opens a stored file so that the caller can read it; undefined if it cannot be opened. Absent if content is not in files on this
    * machine: changed files are then asked for whole.
+   *
+   * @param options.folder its folder in versions; the mirror by default
+   * @param options.digest opens it only if its whole content, which is read, has this digest
    */
-  openFile? (area: string, path: RelativePath): Promise<StoredFileHandle | undefined>
+  openFile? (area: string, path: RelativePath, options?: OpenOptions): Promise<StoredFileHandle | undefined>
   /** Links stored files into staging, except altered ones. Failures refer to relocations as entries. */
   relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<EntryFailure[]>
   /** Finds staged files that are noise and would replace plain content. Skips entries without content. */
@@ -187,6 +196,12 @@ export interface ContentStore {
   appendHistory (area: string, log: HistoryLog): Promise<void>
   /** The history of all syncs, oldest first. */
   history (area: string): Promise<HistoryLog[]>
+  /** Appends to the record of an area's points; durable after `makeDurable`. */
+  appendPoints (area: string, bytes: Uint8Array): Promise<void>
+  /** The record of an area's points; empty if there is none. */
+  points (area: string): Promise<Uint8Array>
+  /** Replaces the record of an area's points as a whole. A crash leaves the old one or the new one. */
+  replacePoints (area: string, bytes: Uint8Array): Promise<void>
   /** Removes the history of these syncs. */
   dropHistory (area: string, counts: readonly number[]): Promise<void>
   /** Copies files to a directory outside the store. */

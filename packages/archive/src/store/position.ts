@@ -11,6 +11,11 @@ export interface Position {
 
 export const BEFORE_ALL: Position = { count: 0, ms: -Infinity }
 
+/** The position after everything that a sync did. */
+export function afterSync (count: number): Position {
+  return { count, ms: Infinity }
+}
+
 /** Negative if the left one is earlier. */
 export function comparePositions (left: Position, right: Position): number {
   if (left.count !== right.count) return left.count - right.count

@@ -1,4 +1,4 @@
-export { encodePoint } from '../history/change-log.ts'
+export { encodeStart } from '../history/change-log.ts'
 export { contentStoreConformance } from './store-conformance.ts'
 export type { StoreSubject } from './store-subject.ts'
 export { archiveIndexConformance } from './index-conformance.ts'

@@ -38,6 +38,7 @@ export class MemoryStore implements ContentStore {
   readonly partial: Map<string, Map<string, Uint8Array>>
   readonly #init: MemoryStoreInit
   readonly #history = new Map<string, Map<number, Uint8Array>>()
+  readonly #points = new Map<string, Uint8Array>()
   readonly #staging: MemoryStaging
   readonly #versions: MemoryVersions
   readonly #placing: MemoryPlacing
@@ -220,15 +221,25 @@ export class MemoryStore implements ContentStore {
   async appendHistory (area: string, { count, bytes }: HistoryLog): Promise<void> {
     this.#before('appendHistory')
     const logs = getOrInsert(this.#history, area, () => new Map<number, Uint8Array>())
-    const old = logs.get(count) ?? new Uint8Array(0)
-    const grown = new Uint8Array(old.length + bytes.length)
-    grown.set(old)
-    grown.set(bytes, old.length)
-    logs.set(count, grown)
+    logs.set(count, appended(logs.get(count), bytes))
   }
 
   async history (area: string): Promise<HistoryLog[]> {
     return [...this.#history.get(area) ?? []].map(([count, bytes]) => ({ count, bytes })).sort((a, b) => a.count - b.count)
+  }
+
+  async appendPoints (area: string, bytes: Uint8Array): Promise<void> {
+    this.#before('appendPoints')
+    this.#points.set(area, appended(this.#points.get(area), bytes))
+  }
+
+  async points (area: string): Promise<Uint8Array> {
+    return this.#points.get(area) ?? new Uint8Array(0)
+  }
+
+  async replacePoints (area: string, bytes: Uint8Array): Promise<void> {
+    this.#before('replacePoints')
+    this.#points.set(area, bytes)
   }
 
   async dropHistory (area: string, counts: readonly number[]): Promise<void> {
@@ -279,6 +290,14 @@ export class MemoryStore implements ContentStore {
 
 function newOutcome (entries: number): BatchOutcome {
   return { failures: [], before: new Uint16Array(entries), agesMs: new Float64Array(entries) }
+}
+
+function appended (old: Uint8Array | undefined, bytes: Uint8Array): Uint8Array {
+  if (old === undefined) return bytes
+  const grown = new Uint8Array(old.length + bytes.length)
+  grown.set(old)
+  grown.set(bytes, old.length)
+  return grown
 }
 
 function samplesOf (content: Uint8Array): Uint8Array[] {

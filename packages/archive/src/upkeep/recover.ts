@@ -5,6 +5,7 @@ import type { ContentStore, DirectoryState } from '../store/content-store.ts'
 import { repairedWrites } from '../store/damage.ts'
 import { EMPTY_DIRECTORY, foldDirectory, patchDigests } from '../store/fold.ts'
 import { ChangeHistory } from '../history/change-history.ts'
+import { parsePoints } from '../history/point-log.ts'
 import { directoriesOf } from '../store/lookup.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 import { entryPath, isContent, NOT_STAGED, withoutFailures } from '../store/section.ts'
@@ -79,7 +80,7 @@ export async function recover (recovery: Recovery): Promise<void> {
   }
   await index.write([
     ...journal.map(({ number }): IndexWrite => ({ area, journal: number, batch: undefined })),
-    { area, record: withoutStaging(record) },
+    { area, record: await settled(recovery, withoutStaging(record)) },
   ])
 }
 
@@ -119,6 +120,14 @@ function statesOf (index: ArchiveIndex, area: string): DirectoryState[] {
     }
   }
   return states
+}
+
+/** If the sync had recorded its point, it was complete: only its last write of the index is missing. */
+async function settled ({ area, store, hash }: Recovery, record: AreaRecord): Promise<AreaRecord> {
+  const { history } = record
+  if (history === undefined) return record
+  const last = parsePoints(await store.points(area), hash).at(-1)
+  return { ...record, history: { ...history, settledCount: Math.max(history.settledCount, last?.count ?? 0) } }
 }
 
 /** The record of a recovered area; the state of the brake is kept. */

@@ -1,16 +1,15 @@
-import { equalDigests, joinPath, ROOT_PATH, splitPath } from '@filesync/protocol'
-import type { Digest, Name, RelativePath } from '@filesync/protocol'
-import type { ArchiveIndex } from '../store/archive-index.ts'
-import type { RestoreOptions } from '../archive.ts'
+import { equalDigests, joinPath, splitPath } from '@filesync/protocol'
+import type { Name, RelativePath } from '@filesync/protocol'
 import type { CopyFinding } from './safe-check.ts'
 import type {
-  ContentStore, DirectoryState, ExpectedEntry, KeptEntry, RestoredFile, RestoreFailure, RestoreOutcome, RestoreRequest,
+  ContentStore, DirectoryState, ExpectedEntry, RestoredFile, RestoreFailure, RestoreOutcome, RestoreRequest,
 } from '../store/content-store.ts'
-import { knownFiles, knownPaths } from '../store/lookup.ts'
+import { knownPaths } from '../store/lookup.ts'
 import { stateAt } from '../history/past-state.ts'
-import type { PastEntry, PastState, PastStateSource } from '../history/past-state.ts'
+import type { PastEntry, PastMoment, PastState, PastStateSource } from '../history/past-state.ts'
 import type { Position } from '../store/position.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
+import { otherCopies } from './other-copies.ts'
 
 export interface RestoreSource extends PastStateSource {
   readonly store: ContentStore
@@ -23,8 +22,6 @@ export interface RestoredState extends RestoreOutcome {
   readonly at: Position
 }
 
-/** Versions of a damaged file's size that are read in search of its content. */
-const CANDIDATES = 64
 /** Appended to the name of what is left of a damaged file. */
 const DAMAGED_SUFFIX = '.damaged'
 const DAMAGED = 'its content in the archive no longer matches its digest'
@@ -39,13 +36,20 @@ const UNFINISHED_SYNC: RestoreFailure = {
 
 type Target = Pick<RestoreRequest, 'to' | 'overwrite'>
 
+/** What to restore, and where to. */
+export interface RestoreWanted extends Target {
+  readonly path: RelativePath
+  readonly moment: PastMoment
+}
+
 /**
  * Restores the state of a path at a moment. Files whose digest is known are verified. A damaged file is restored from another copy of
  * the same content, at any path. If there is none, it is a failure, and what is left of it is written next to its place. Undefined if
  * there was nothing.
  */
-export async function restoreState (source: RestoreSource, { path, atMs, ...target }: RestoreOptions): Promise<RestoredState | undefined> {
-  const state = await stateAt(source, path, atMs)
+export async function restoreState (source: RestoreSource, request: RestoreWanted): Promise<RestoredState | undefined> {
+  const { path, moment, ...target } = request
+  const state = await stateAt(source, path, moment)
   const { at, directories } = state
   if (state.files.length + directories.length === 0) return undefined
   const files = state.files.map(expectedFile)
@@ -56,7 +60,7 @@ export async function restoreState (source: RestoreSource, { path, atMs, ...targ
   // If the disk is gone, nothing can be read, which does not mean that the files are damaged.
   await store.ensurePresent('disk')
   const wanted = new Map(files.map(file => [file.path as string, file]))
-  const repair = new Repair(source, { ...target, atMs, state })
+  const repair = new Repair(source, { ...target, moment, state })
   for (const failure of mismatches) {
     const file = wanted.get(failure.path)
     if (file?.expected?.kind === 'file') await repair.restore(failure, { ...file, expected: file.expected })
@@ -76,7 +80,9 @@ export async function restoreState (source: RestoreSource, { path, atMs, ...targ
 export function doubtsAbout ({ index, area, store }: RestoreSource, path: RelativePath, at: Position): RestoreFailure[] {
   const { history, open = false } = index.area(area) ?? {}
   const doubts: RestoreFailure[] = []
-  if (at.count > 0 && at.count <= (history?.droppedCount ?? 0)) doubts.push({ path, message: EXPIRED })
+  // The state after a whole sync does not need the history of that sync.
+  const firstNeeded = at.ms === Infinity ? at.count + 1 : at.count
+  if (at.count > 0 && firstNeeded <= (history?.droppedCount ?? 0)) doubts.push({ path, message: EXPIRED })
   // Only writing to the archive could complete the sync.
   if (store.traits.isReadOnly === true && open) doubts.push(UNFINISHED_SYNC)
   return doubts
@@ -95,7 +101,7 @@ function expectedFile ({ path, folder, entry, fact }: PastEntry): RestoredFile {
 
 /** Where files are restored to, and the state that they belong to. */
 interface RepairContext extends Target {
-  readonly atMs: number
+  readonly moment: PastMoment
   readonly state: PastState
 }
 
@@ -116,19 +122,21 @@ class Repair {
   async restore (failure: RestoreFailure, file: ExpectedFile): Promise<void> {
     const { index, area } = this.#source
     const { path, folder, expected } = file
-    const { atMs, state } = this.#context
+    const { moment, state } = this.#context
     if (folder === undefined && !state.damaged.has(path)) {
       const [now] = knownPaths(index, area, [path])
       if (now === undefined || isUnknown(now.entry) || !equalDigests(now.fact.digest, expected.digest)) {
         // A sync or a check of the mirror came in between, so the content is elsewhere now.
-        const moved = await stateAt(this.#source, path, atMs)
+        const moved = await stateAt(this.#source, path, moment)
         const again = moved.files.map(expectedFile).find(other => other.path === path)
         if (again !== undefined && await this.#try(again)) return
       } else {
         this.findings.push({ path, fact: now.fact, what: failure.mismatch === 'absent' ? 'missing' : 'damaged' })
       }
     }
-    for await (const copy of this.#copiesOf(file)) if (await this.#try(copy)) return
+    for await (const place of otherCopies(this.#source, { path, ...expected })) {
+      if (await this.#try({ path, ...place, expected })) return
+    }
     await this.#saveDamaged(failure, file)
   }
 
@@ -142,18 +150,6 @@ class Repair {
     this.files += files
     this.bytes += bytes
     return true
-  }
-
-  /** Other places that may have its content: files of the mirror with the same digest, then versions of its size, first of its own path. */
-  async * #copiesOf ({ path, expected }: ExpectedFile): AsyncGenerator<RestoredFile, void, undefined> {
-    const { index, area, store } = this.#source
-    for (const from of pathsOf(index, area, expected.digest)) yield { path, from, folder: undefined, expected }
-    const all = await store.versions(area, ROOT_PATH)
-    const versions = all.filter(({ found: { kind, sizeBytes } }) => kind === 'file' && sizeBytes === expected.sizeBytes)
-    const rank = (version: KeptEntry): number => Number(version.path !== path) * 2 + Number(version.found.mtimeNs !== expected.mtimeNs)
-    for (const version of versions.sort((a, b) => rank(a) - rank(b)).slice(0, CANDIDATES)) {
-      yield { path, from: version.path, folder: version.folder, expected }
-    }
   }
 
   /** Includes the parent directories, because their restored modes may forbid writing by now. */
@@ -178,15 +174,5 @@ class Repair {
       ? `what is left of it was written to ${JSON.stringify(damagedName)} next to it`
       : `what is left of it could not be written to ${JSON.stringify(damagedName)}: ${failure.message}`
     this.failures.push({ path, message: `${DAMAGED}, ${NO_OTHER_COPY}; ${saved}` })
-  }
-}
-
-/** Paths of the mirror whose files have a digest, according to the index. */
-function * pathsOf (index: ArchiveIndex, area: string, digest: Digest): Generator<RelativePath, void, undefined> {
-  for (const { directory, files } of [...index.directories(area)]) {
-    if (files === 0) continue
-    for (const file of knownFiles(index, area, directory)) {
-      if (!isUnknown(file.entry) && equalDigests(file.fact.digest, digest)) yield file.path
-    }
   }
 }

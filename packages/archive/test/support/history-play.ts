@@ -6,7 +6,7 @@ import type { RelativePath } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { seededRandom } from '@filesync/protocol/testing'
 import { openArchive } from '../../src/node/index.ts'
-import type { Area } from '../../src/index.ts'
+import type { Area, Moment } from '../../src/index.ts'
 import { describeTree } from './describe-tree.ts'
 import type { DescribedEntry } from './describe-tree.ts'
 import { push } from './push.ts'
@@ -21,7 +21,7 @@ const DIRECTORY_MODES = [0o755, 0o700, 0o750, 0o555, 0o711] as const
 
 /** The mirror at a moment. */
 interface Seen {
-  readonly atMs: number
+  readonly at: Moment
   readonly entries: ReadonlyMap<string, DescribedEntry>
   /** Whether a sync was under way: directories get their times at its end. */
   readonly isDuring: boolean
@@ -33,11 +33,17 @@ export interface HistoryReport {
   readonly states: number
   /** Those of them while a sync was under way. */
   readonly during: number
+  /** Points that were restored and compared. */
+  readonly points: number
   readonly faults: readonly string[]
 }
 
-/** Plays one random history of an archive, and restores every moment of it that was recorded. */
-export async function playHistory (seed: number, rounds: number): Promise<HistoryReport> {
+/**
+ * Plays one random history of an archive, and restores every moment of it that was recorded.
+ *
+ * @param hands whether others change the mirror by hand now and then. If not, the numbers of every point are compared too
+ */
+export async function playHistory (seed: number, rounds: number, hands: 'hands' | 'none' = 'hands'): Promise<HistoryReport> {
   const home = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'filesync-history-'))
   const archive = await openArchive({
     root: join(home, 'archive'),
@@ -48,7 +54,7 @@ export async function playHistory (seed: number, rounds: number): Promise<Histor
     signal: new AbortController().signal,
   })
   try {
-    const play = new HistoryPlay(await archive.area('laptop'), { home, next: seededRandom(seed).below })
+    const play = new HistoryPlay(await archive.area('laptop'), { home, next: seededRandom(seed).below, hands })
     for (let round = 0; round < rounds; round++) await play.round(round)
     return await play.compare()
   } finally {
@@ -58,19 +64,30 @@ export async function playHistory (seed: number, rounds: number): Promise<Histor
   }
 }
 
+interface HistoryPlayInit {
+  readonly home: string
+  readonly next: (below: number) => number
+  readonly hands: 'hands' | 'none'
+}
+
 class HistoryPlay {
   readonly #area: Area
   readonly #home: string
   readonly #mirror: string
   readonly #next: (below: number) => number
   readonly #source = new SourceTree().write('stays', 'always')
+  readonly #hands: 'hands' | 'none'
   readonly #seen: Seen[] = []
+  /** The files of the mirror after each completed sync, by point, in order. */
+  readonly #atPoints = new Map<string, ReadonlyMap<string, string>>()
+  readonly #faults: string[] = []
   /** What somebody changed by hand in the mirror, and all contents that the client ever had at each path. */
   readonly #byHand = new Set<string>()
   readonly #pushed = new Map<string, Set<string>>()
   #serial = 0
 
-  constructor (area: Area, { home, next }: { readonly home: string, readonly next: (below: number) => number }) {
+  constructor (area: Area, { home, next, hands }: HistoryPlayInit) {
+    this.#hands = hands
     this.#area = area
     this.#home = home
     this.#mirror = join(realpathSync(home), 'archive/laptop')
@@ -79,7 +96,7 @@ class HistoryPlay {
 
   async round (round: number): Promise<void> {
     for (let changes = 1 + this.#next(4); changes > 0; changes--) this.#change()
-    if (this.#next(3) === 0) this.#changeByHand()
+    if (this.#hands === 'hands' && this.#next(3) === 0) this.#changeByHand()
     if (this.#next(4) === 0) await this.#lookAfter()
     this.#see(`before sync ${String(round)}`, false)
     for (const [path, content] of this.#source.files()) {
@@ -102,14 +119,35 @@ class HistoryPlay {
       },
     })
     this.#see(`after sync ${String(round)}`, false)
+    await this.#seePoint(round, endsEarly)
+  }
+
+  /** After a completed sync there is its point, with what changed since the last one; after any other sync, no new one. */
+  async #seePoint (round: number, endedEarly: boolean): Promise<void> {
+    const { points: [point] } = await this.#area.points({ limit: 1 })
+    const entries = describeTree(this.#mirror)
+    const files = new Map([...entries].filter(([, { kind }]) => kind === 'file').map(([path, { content }]) => [path, content]))
+    const [lastId, lastFiles = new Map<string, string>()] = [...this.#atPoints].at(-1) ?? []
+    if (point === undefined || point.id === lastId) {
+      const isDue = this.#hands === 'none' && !endedEarly && tellDifference(lastFiles, files) !== NO_DIFFERENCE
+      if (isDue) this.#faults.push(`sync ${String(round)} made no point`)
+      return
+    }
+    if (endedEarly) this.#faults.push(`sync ${String(round)} ended early and made ${point.id}`)
+    this.#atPoints.set(point.id, files)
+    this.#seen.push({ at: { point: point.id }, entries, isDuring: false, when: `at ${point.id}` })
+    if (this.#hands === 'hands') return
+    const { added, replaced, removed, bytes } = point
+    const [found, due] = [JSON.stringify({ added, replaced, removed, bytes }), tellDifference(lastFiles, files)]
+    if (found !== due) this.#faults.push(`${point.id} says ${found} and not ${due}`)
   }
 
   /** Restores each moment into a directory of its own. */
   async compare (): Promise<HistoryReport> {
-    const faults: string[] = []
+    const faults = [...this.#faults, ...await this.#comparePaths()]
     for (const [place, seen] of this.#seen.entries()) {
       const to = join(this.#home, `restored-${String(place)}`)
-      const { failures } = await this.#area.restore({ path: ROOT_PATH, atMs: seen.atMs, to }).catch((error: unknown) => {
+      const { failures } = await this.#area.restore({ path: ROOT_PATH, at: seen.at, to }).catch((error: unknown) => {
         if (seen.entries.size > 0) throw error
         return { failures: [] }
       })
@@ -117,7 +155,26 @@ class HistoryPlay {
       faults.push(...found.map(fault => `${seen.when}: ${fault}`))
       rmSync(to, { recursive: true, force: true })
     }
-    return { states: this.#seen.length, during: this.#seen.filter(({ isDuring }) => isDuring).length, faults }
+    const during = this.#seen.filter(({ isDuring }) => isDuring).length
+    return { states: this.#seen.length, during, points: this.#atPoints.size, faults }
+  }
+
+  /** The points of a path are those that changed something below it, with the numbers of that. */
+  async #comparePaths (): Promise<string[]> {
+    if (this.#hands === 'hands') return []
+    const faults: string[] = []
+    for (const top of ['a', 'b', 'c', 'a/b']) {
+      const found = new Map((await this.#area.points({ path: top as RelativePath })).points.map(point => [point.id, point]))
+      let last: ReadonlyMap<string, string> = new Map()
+      for (const [id, files] of this.#atPoints) {
+        const below = new Map([...files].filter(([path]) => path === top || path.startsWith(`${top}/`)))
+        const { added = 0, replaced = 0, removed = 0, bytes = 0 } = found.get(id) ?? {}
+        const [told, due] = [JSON.stringify({ added, replaced, removed, bytes }), tellDifference(last, below)]
+        if (told !== due) faults.push(`${id} says ${told} of ${top} and not ${due}`)
+        last = below
+      }
+    }
+    return faults
   }
 
   #faultsOf ({ entries, isDuring }: Seen, restored: ReadonlyMap<string, DescribedEntry>, named: ReadonlySet<string>): string[] {
@@ -141,7 +198,7 @@ class HistoryPlay {
   #see (when: string, isDuring: boolean): void {
     const beganMs = Date.now()
     waitUntil(beganMs + APART_MS)
-    this.#seen.push({ atMs: Date.now(), entries: describeTree(this.#mirror), isDuring, when })
+    this.#seen.push({ at: { ms: Date.now() }, entries: describeTree(this.#mirror), isDuring, when })
     waitUntil(Date.now() + APART_MS)
   }
 
@@ -223,6 +280,17 @@ class HistoryPlay {
       }
     }
   }
+}
+
+const NO_DIFFERENCE = JSON.stringify({ added: 0, replaced: 0, removed: 0, bytes: 0 })
+
+/** The numbers that a point has if these are the files before it and after it, with their contents in base64. */
+function tellDifference (before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): string {
+  const fresh = [...after].filter(([path, content]) => before.get(path) !== content)
+  const replaced = fresh.filter(([path]) => before.has(path)).length
+  const removed = [...before.keys()].filter(path => !after.has(path)).length
+  const bytes = fresh.reduce((sum, [, content]) => sum + Buffer.from(content, 'base64').length, 0)
+  return JSON.stringify({ added: fresh.length - replaced, replaced, removed, bytes })
 }
 
 /** Long enough for whatever comes next to have another time. */
