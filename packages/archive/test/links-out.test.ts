@@ -35,7 +35,7 @@ async function newSite (root = newFolder()): Promise<Site> {
 
 async function restored (area: Area, atMs: number, path = ROOT_PATH): Promise<string[]> {
   const to = newFolder()
-  expect((await area.restore({ path, atMs, to })).failures).toEqual([])
+  expect((await area.restore({ path, at: { ms: atMs }, to })).failures).toEqual([])
   return describeFolder(to)
 }
 
@@ -148,7 +148,7 @@ describe('a restore', () => {
     const to = newFolder()
     symlinkSync(folder, join(to, 'x'))
     mkdirSync(join(to, 'y'))
-    const { failures } = await area.restore({ path: ROOT_PATH, atMs: clock.nowMs(), to, overwrite })
+    const { failures } = await area.restore({ path: ROOT_PATH, at: { ms: clock.nowMs() }, to, overwrite })
     expect(describeFolder(folder)).toEqual(before)
     // A directory is never removed to make place for a link.
     expect(failures.map(({ path }) => path)).toEqual(overwrite ? ['y'] : expect.arrayContaining(['x', 'x/file', 'x/inner/victim', 'y']))
@@ -182,7 +182,7 @@ describe('a store without symbolic links', () => {
     note('later')
     for (const [i, { ms, links }] of states.entries()) {
       const to = `state ${String(i)}`
-      expect((await area.restore({ path: ROOT_PATH, atMs: ms, to })).failures).toEqual([])
+      expect((await area.restore({ path: ROOT_PATH, at: { ms }, to })).failures).toEqual([])
       const folder = world.store.restored.get(to)
       expect(folder?.entries().filter(({ node }) => node.kind === 'symlink').map(({ name }) => name)).toEqual(links)
     }
