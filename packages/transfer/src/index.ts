@@ -6,6 +6,7 @@
  */
 export type { Decompress } from './compressed-frame.ts'
 export type { Compression } from './compression-choice.ts'
+export { DATA_CONTENT_AT, writeDataHeader } from './data-frame.ts'
 export { deltaTasks } from './delta-tasks.ts'
 export type { DeltaTasks, DeltaTasksInit, PresentCopy } from './delta-tasks.ts'
 export type { DerivedSignatureInit } from './derived-signature.ts'
@@ -22,3 +23,4 @@ export { sendAnswers, sendFiles } from './send-files.ts'
 export type { SendFilesInit } from './send-files.ts'
 export { SUPPORTED_FEATURES } from './supported-features.ts'
 export { TokenBucket } from './token-bucket.ts'
+export { dataAtStart, holeAtStart } from './zero-runs.ts'
