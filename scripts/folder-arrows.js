@@ -26,7 +26,8 @@ export const ARROWS = {
   },
   'apps/server': {
     schedule: ['./settings', './software'],
-    session: ['schedule', './settings', './software'],
+    restore: ['schedule', './settings', './software'],
+    session: ['restore', 'schedule', './settings', './software'],
     archive: ['./settings', './software'],
     status: ['archive', 'schedule', 'session', './settings', './software'],
     legacy: ['schedule', './settings', './software'],
@@ -37,8 +38,9 @@ export const ARROWS = {
     push: ['connect', './settings', './software'],
     status: ['connect', 'push', './settings', './software'],
     safe: ['connect', './settings', './software'],
+    restore: ['connect', './settings', './software'],
     legacy: ['connect', 'push', 'status', './settings', './software'],
-    commands: ['connect', 'legacy', 'push', 'safe', 'status', './push-client', './settings', './software']
+    commands: ['connect', 'legacy', 'push', 'restore', 'safe', 'status', './push-client', './settings', './software']
   }
 }
 

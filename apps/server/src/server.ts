@@ -1,4 +1,4 @@
-import type { ReopeningArchive } from '@filesync/archive'
+import type { Area, ReopeningArchive } from '@filesync/archive'
 import { announceServer } from '@filesync/discovery/node'
 import type { Announcer } from '@filesync/discovery/node'
 import { formatDeviceId, idPrefix, PairingDesk } from '@filesync/identity'
@@ -18,6 +18,7 @@ import { openServerArchive } from './archive/known-archive.ts'
 import { startLegacy } from './legacy/start-legacy.ts'
 import type { LegacyListener } from './legacy/listen.ts'
 import { Monitor } from './status/monitor.ts'
+import { RestoreDesk } from './restore/restore-desk.ts'
 import { Schedule } from './schedule/schedule.ts'
 import { SessionQueue } from './schedule/session-queue.ts'
 import type { ServerSettings } from './settings.ts'
@@ -54,6 +55,12 @@ export async function startServer (settings: ServerSettings, log: EventLog): Pro
     await server.close()
     throw error
   }
+}
+
+/** An area that was synced before. */
+async function findArea (archive: ReopeningArchive, area: string): Promise<Area | undefined> {
+  await archive.ensurePresent('path')
+  return archive.areas().includes(area) ? await archive.area(area) : undefined
 }
 
 class Server implements RunningServer {
@@ -107,7 +114,7 @@ class Server implements RunningServer {
   }
 
   async start (): Promise<void> {
-    const { stateDir, name, legacyPort, discovery } = this.#settings
+    const { stateDir, name, legacyPort, discovery, clientRestore } = this.#settings
     const clock = systemClock
     const signal = this.#stop.signal
     const identity = this.#identity = await loadOrCreateIdentity(stateDir)
@@ -115,12 +122,13 @@ class Server implements RunningServer {
     const tokens = openTokens(stateDir, clock)
     // With a damaged book the server would seem to run, and refuse every client for no visible reason.
     await Promise.all([peers.list(), tokens.list()])
+    const audit = openAuditLog(stateDir, clock)
     const desk = new PairingDesk({
       serverId: identity.id,
       serverName: name,
       peers,
       tokens,
-      audit: openAuditLog(stateDir, clock),
+      audit,
       crypto: nodeCrypto,
       clock,
       takenAreas: async () => await archive.takenNames(),
@@ -128,8 +136,9 @@ class Server implements RunningServer {
       onPaired: (paired, { remoteAddress }) => { this.#notePaired(paired, remoteAddress) },
     })
     const archive = this.#closeLater(await this.#openArchive())
+    const restores = clientRestore ? new RestoreDesk(async area => await findArea(archive, area)) : undefined
     // Upkeep has a signer thread of its own, so that no session waits while upkeep signs a large file.
-    const upkeep = this.#closeLater(this.#startUpkeep(archive, this.#closeLater(openSigner())))
+    const upkeep = this.#closeLater(this.#startUpkeep(archive, { signer: this.#closeLater(openSigner()), restores }))
     const monitor = this.#monitor = this.#closeLater(await Monitor.open(stateDir, clock, this.#log))
     await this.#openControl({ archive, desk, peers, monitor })
     const sessions = this.#sessions = new SyncSessions({
@@ -139,6 +148,8 @@ class Server implements RunningServer {
       queue: this.#queue,
       schedule: this.#schedule,
       limit: this.#limit,
+      restores,
+      audit,
       monitor,
       log: this.#log,
       signal,
@@ -258,9 +269,12 @@ class Server implements RunningServer {
     })
   }
 
-  #startUpkeep (archive: ReopeningArchive, signer: Signer): Upkeep {
+  #startUpkeep (
+    archive: ReopeningArchive, { signer, restores }: { readonly signer: Signer, readonly restores: RestoreDesk | undefined },
+  ): Upkeep {
     return new Upkeep({
       archive,
+      isBeingRead: area => restores?.isReading(area) === true,
       clock: systemClock,
       sign: async (fd, sizeBytes, signal) => await signer.sign(fd, sizeBytes, signal),
       onDone: report => { logUpkeep(report, this.#log) },

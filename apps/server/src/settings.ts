@@ -36,6 +36,8 @@ export interface ServerStartFlags extends ServerCommonFlags {
   readonly quota?: number
   readonly reserve?: number
   readonly mode: 'mirror' | 'archive'
+  /** False with `--no-client-restore`. */
+  readonly clientRestore: boolean
   readonly legacyPort?: number
   readonly metrics?: ListenAddress
   readonly jsonLogs?: boolean
@@ -71,6 +73,8 @@ export interface ServerSettings {
   /** What happens to files that a client removed (`--mode`): they leave the mirror, or stay in it. */
   readonly deletions: 'mirror' | 'archive'
   /** The port of the original program's unprotected protocol; undefined if it is off, 0 for any free port. */
+  /** Whether clients may read their files and history back. */
+  readonly clientRestore: boolean
   readonly legacyPort: number | undefined
   /** Where metrics are served; undefined if they are off. */
   readonly metrics: ListenAddress | undefined
@@ -123,6 +127,7 @@ export function withStartSettings (command: Command): Command {
     .addOption(setting('--reserve <size>', 'disk space that is always left free (default: 1 GiB or 5 %, whichever is more)', parseSize))
     .addOption(setting('--mode <mode>', 'mirror: files that a client deletes move to versions; archive: they stay')
       .choices(['mirror', 'archive']).default('mirror'))
+    .addOption(setting('--no-client-restore', 'do not let clients read files, names or history back, such as instruments that must only write'))
     .addOption(setting(
       '--legacy-port <n>', 'also serve clients of the original program, WITHOUT ANY PROTECTION, on this separate port (default: off)',
       text => parseInteger(text, [0, 65_535]),
@@ -168,6 +173,7 @@ export async function completeSettings (flags: ServerStartFlags, terminal: Termi
     quotaBytes: flags.quota,
     reserveBytes: flags.reserve,
     deletions: flags.mode,
+    clientRestore: flags.clientRestore,
     legacyPort: checkLegacyPort(flags.legacyPort, port),
     metrics: flags.metrics,
     jsonLogs: flags.jsonLogs === true,

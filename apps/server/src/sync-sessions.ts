@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import type { Archive } from '@filesync/archive'
-import type { DeviceId, Peer } from '@filesync/identity'
+import type { Audit, DeviceId, Peer } from '@filesync/identity'
 import type { Channel } from '@filesync/identity/node'
 import { formatCount } from '@filesync/program'
 import type { EventLog } from '@filesync/program'
 import { asFileSyncError, FileSyncError, LIMITS, wait } from '@filesync/protocol'
 import type { NextSync } from '@filesync/protocol'
-import { hashBytes, systemClock } from '@filesync/protocol/node'
+import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { createCutFinder, zstdDecompress } from '@filesync/transfer/node'
 import type { Signer } from '@filesync/transfer/node'
+import { recordRestores } from './restore/record-restores.ts'
+import type { RestoreDesk } from './restore/restore-desk.ts'
 import { INTERRUPTIONS } from './status/monitor.ts'
 import type { EndedSync, Monitor } from './status/monitor.ts'
 import { SafeCheckDesk } from './session/safe-check-desk.ts'
@@ -29,6 +31,9 @@ export interface SyncSessionsInit {
   readonly schedule: Schedule
   /** Limits what is received; shared with legacy sessions. */
   readonly limit: SharedLimit | undefined
+  /** Undefined if clients may not read their files back. */
+  readonly restores: RestoreDesk | undefined
+  readonly audit: Audit
   readonly monitor: Monitor
   readonly log: EventLog
   /** Aborted when the server has stopped. */
@@ -89,7 +94,9 @@ export class SyncSessions {
     const startedMs = systemClock.monotonicMs()
     const watched = monitor.watch(area, address, connection)
     try {
-      const next = await serveSession(connection, { identity: id, area }, { ...this.#deps, observer: watched.observer })
+      const restores = this.#restoresOf(id, address)
+      const deps = { ...this.#deps, observer: watched.observer, ...(restores !== undefined && { restores }) }
+      const next = await serveSession(connection, { identity: id, area }, deps)
       const ended = watched.end(next)
       const durationMs = Math.round(systemClock.monotonicMs() - startedMs)
       if (next !== undefined && ended !== undefined) logSynced({ address, next, ended, durationMs }, log)
@@ -104,6 +111,11 @@ export class SyncSessions {
     } finally {
       onEnd(area)
     }
+  }
+
+  #restoresOf (id: DeviceId, address: string): ServeDependencies['restores'] {
+    const { restores: desk, audit, log } = this.#init
+    return desk && { desk, createHasher, observer: recordRestores({ audit, log, id, address }) }
   }
 
   // When the disk goes away, its operations are aborted. To a client, ABORTED means nothing, and it would not retry.

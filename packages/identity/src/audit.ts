@@ -13,6 +13,7 @@ export type AuditEvent =
   | { readonly event: 'rename', readonly id: DeviceId, readonly area: string, readonly to: string }
   | { readonly event: 'remove', readonly id: DeviceId, readonly area: string }
   | { readonly event: 'pause' | 'resume', readonly id: DeviceId, readonly area: string }
+  | { readonly event: 'restore' } & AuditedRestore
 
 interface AuditedPairing {
   readonly id: DeviceId
@@ -21,6 +22,18 @@ interface AuditedPairing {
   readonly address?: string | undefined
   /** The area that the same key had before. */
   readonly leaves?: string
+}
+
+/** A client began to read its own files back. `files` and `bytes` are the size of the state that it asked for. */
+interface AuditedRestore {
+  readonly id: DeviceId
+  readonly area: string
+  readonly path: string
+  readonly point: string | undefined
+  readonly atMs: number
+  readonly files: number
+  readonly bytes: number
+  readonly address: string
 }
 
 /** The audit log, as a port. */

@@ -20,7 +20,8 @@ export type ErrorCode =
   | 'SERVER_STOPPING' | 'SERVER_NOT_FOUND' | 'SERVER_UNREACHABLE' | 'NOT_PAIRED' | 'PAIRING_REFUSED'
   | 'PAIRING_UNPROVEN' | 'IDENTITY_CHANGED' | 'PEER_UNPROVEN' | 'KEY_INVALID' | 'KEY_EXPOSED' | 'STATE_INVALID'
   | 'STATE_IN_USE' | 'DISCOVERY_UNAVAILABLE' | 'PORT_UNAVAILABLE' | 'SOURCE_UNAVAILABLE' | 'SOURCE_SUSPECT'
-  | 'ARCHIVE_UNAVAILABLE' | 'ARCHIVE_FULL' | 'ARCHIVE_ESCAPE' | 'RESTORE_FORBIDDEN' | 'POINT_UNKNOWN' | 'PATH_ABSENT' | 'HALTED' | 'USAGE' | 'ABORTED' | 'INTERNAL'
+  | 'ARCHIVE_UNAVAILABLE' | 'ARCHIVE_FULL' | 'ARCHIVE_ESCAPE' | 'TARGET_UNAVAILABLE' | 'RESTORE_FORBIDDEN' | 'POINT_UNKNOWN'
+  | 'PATH_ABSENT' | 'HALTED' | 'USAGE' | 'ABORTED' | 'INTERNAL'
 
 const wireFault = (meaning: string): ErrorKind => ({ exitCode: 1, retryable: false, wire: true, meaning })
 const localFault = (exitCode: ExitCode, meaning: string): ErrorKind => ({ exitCode, retryable: false, wire: false, meaning })
@@ -76,6 +77,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorKind>> = {
   ARCHIVE_UNAVAILABLE: { exitCode: 1, retryable: true, wire: true, meaning: 'the archive cannot be used at the moment' },
   ARCHIVE_FULL: { exitCode: 1, retryable: true, wire: true, meaning: 'the archive has no room, or the quota is used up' },
   ARCHIVE_ESCAPE: { exitCode: 1, retryable: false, wire: true, meaning: 'a path inside the archive leads outside it' },
+  TARGET_UNAVAILABLE: localFault(1, 'the directory to restore to cannot be written to, or is full'),
   RESTORE_FORBIDDEN: wireFault('the server does not let clients read files back'),
   POINT_UNKNOWN: wireFault('the history has no such point, or no longer has all versions that it needs'),
   PATH_ABSENT: wireFault('nothing was stored at that path at that moment'),

@@ -40,6 +40,7 @@ export { encodeFrame, FLAG_ZSTD, FRAME_HEADER_BYTES, FrameDecoder, frameFlags, w
 export type { Frame, FrameType, RawFrameType } from './wire/frame.ts'
 export { ListingRequester, ListingResponder } from './listing/listing-exchange.ts'
 export type { ArrivedListing } from './listing/listing-exchange.ts'
+export { ListingIndex } from './listing/listing-index.ts'
 export { countListing, encodeListing, isSymlinkTarget } from './listing/listing.ts'
 export { ENTRY_KINDS } from './encoding/listing-kinds.ts'
 export { decodeListing, ListingReader, readListing } from './listing/listing-reader.ts'
@@ -49,7 +50,7 @@ export { LIMITS } from './limits.ts'
 export { decodeMessage, encodeMessage, TOKEN_ID_BYTES } from './wire/message-schema.ts'
 export type {
   Amount, ClientFilesInfo, EntryReference, FileEnd, FileHeader, FileHole, FileProblem, FileVerdict, Hello, HistoryAnswer, HistoryPoint,
-  HistoryQuestion, HistoryVersion, Message, MessageOf, MessageType, NextSync, PairProof, PlanMessage, Policy, QuestionedFile, RestoreAnswer,
+  HistoryQuestion, HistoryVersion, ListingsWanted, Message, MessageOf, MessageType, NextSync, PairProof, PlanMessage, Policy, QuestionedFile, RestoreAnswer,
   RestoreDoubt, RestoreQuestion, SafeAnswer, SafeQuestion, ServerStatusReady, Stored, Task, Tasks,
 } from './wire/messages.ts'
 export { textHeaderBytes } from './encoding/msgpack-reader.ts'

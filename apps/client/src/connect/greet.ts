@@ -27,6 +27,17 @@ export async function greetForSafeCheck (connection: Connection, software: strin
     'Update it, or run "filesync-server verify" there.')
 }
 
+/** As {@link greetServer}, to read files back. Throws RESTORE_FORBIDDEN, or VERSION_UNSUPPORTED if the server does not support it. */
+export async function greetForRestore (connection: Connection, software: string, clock: Clock): Promise<Greeting> {
+  const ours = hello(software, [FEATURES.RESTORE, FEATURES.RESUME, FEATURES.HOLES], clock.nowMs())
+  await connection.send(ours)
+  const theirs = await connection.receive(['HELLO'], LIMITS.helloTimeoutMs)
+  const agreement = negotiate(ours, theirs)
+  if (agreement.features.has(FEATURES.RESTORE)) return { ...agreement, serverTimeMs: theirs.timeMs }
+  throw new FileSyncError('VERSION_UNSUPPORTED', 'The server runs an earlier version, which does not give files back to clients. ' +
+    'Update it, or run "filesync-server restore" there.')
+}
+
 /** As {@link greetServer}, for a plan. Throws VERSION_UNSUPPORTED if the server does not support it. */
 export async function greetForPlan (connection: Connection, software: string, clock: Clock): Promise<void> {
   const ours = hello(software, [FEATURES.PLAN], clock.nowMs())

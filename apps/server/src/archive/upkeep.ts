@@ -27,6 +27,8 @@ export interface UpkeepInit {
   readonly clock: Clock
   /** Makes the signature of an open file, which a delta needs when the file changes. */
   readonly sign: (fd: number, sizeBytes: number, signal: AbortSignal) => Promise<Uint8Array | undefined>
+  /** Whether a client reads the area back, so that no version of it is removed now. By default none does. */
+  readonly isBeingRead?: (area: string) => boolean
   readonly onDone: (report: UpkeepReport) => void
   readonly onFailed: (area: string, error: FileSyncError) => void
 }
@@ -83,7 +85,8 @@ export class Upkeep {
   async #maintain (name: string): Promise<UpkeepReport> {
     const area = await this.#init.archive.area(name)
     await this.#signLarge(area)
-    const pruned = await this.#ifDue(this.#prunedAtMs, [name, PRUNE_EVERY_MS], async () => await area.prune()) ?? 0
+    const isBeingRead = this.#init.isBeingRead?.(name) === true
+    const pruned = isBeingRead ? 0 : await this.#ifDue(this.#prunedAtMs, [name, PRUNE_EVERY_MS], async () => await area.prune()) ?? 0
     const changes = await this.#ifDue(this.#checkedAtMs, [name, MIRROR_CHECK_EVERY_MS], async () => await area.checkMirror(MIRROR_CHECK))
     return { area: name, pruned, externalChanges: changes === undefined ? [] : [...changes.changed, ...changes.removed, ...changes.added] }
   }

@@ -2,7 +2,7 @@ import type { Area, Moment, PastTree } from '@filesync/archive'
 import {
   asFileSyncError, DIGEST_BYTES, encodeParts, FEATURES, FileSyncError, LIMITS, ListingResponder, pathDepth, wrapConnection,
 } from '@filesync/protocol'
-import type { Clock, Connection, Digest, HashBytes, Hasher, ListingsWanted, RestoreAnswer, RestoreQuestion, Tasks } from '@filesync/protocol'
+import type { Clock, Connection, Digest, HashBytes, Hasher, ListingsWanted, RelativePath, RestoreAnswer, RestoreQuestion, Tasks } from '@filesync/protocol'
 import { sendAnswers } from '@filesync/transfer'
 import type { SharedLimit } from '../schedule/shared-limit.ts'
 import { answerHistory } from './answer-history.ts'
@@ -145,7 +145,7 @@ function describe (tree: PastTree): RestoreAnswer {
 interface Serving {
   readonly init: ServeRestoreInit
   readonly tree: PastTree
-  readonly path: Parameters<typeof pathDepth>[0]
+  readonly path: RelativePath
   readonly source: PastSource
 }
 

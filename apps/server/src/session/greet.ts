@@ -1,14 +1,26 @@
-import { FEATURES, hello, LIMITS, negotiate } from '@filesync/protocol'
+import { FEATURES, FileSyncError, hello, LIMITS, negotiate } from '@filesync/protocol'
 import type { Agreement, Clock, Connection } from '@filesync/protocol'
 import { SUPPORTED_FEATURES } from '@filesync/transfer'
 
+export interface GreetClientInit {
+  readonly software: string
+  readonly clock: Clock
+  /** Whether clients may read their files back. */
+  readonly mayRestore: boolean
+}
+
 /**
- * The server's side of HELLO. The client, whose key has been verified already, sends its HELLO first. Throws VERSION_UNSUPPORTED or
- * PEER_TIMEOUT.
+ * The server's side of HELLO. The client, whose key has been verified already, sends its HELLO first. Throws VERSION_UNSUPPORTED,
+ * PEER_TIMEOUT, or RESTORE_FORBIDDEN.
  */
-export async function greetClient (connection: Connection, software: string, clock: Clock): Promise<Agreement> {
+export async function greetClient (connection: Connection, { software, clock, mayRestore }: GreetClientInit): Promise<Agreement> {
   const theirs = await connection.receive(['HELLO'], LIMITS.helloTimeoutMs)
-  const ours = hello(software, [...SUPPORTED_FEATURES, FEATURES.SAFE, FEATURES.PLAN], clock.nowMs())
+  if (!mayRestore && theirs.features.includes(FEATURES.RESTORE)) {
+    throw new FileSyncError('RESTORE_FORBIDDEN', 'The server does not let clients read files or their history back ' +
+      '(--no-client-restore). Restore on the server instead, with "filesync-server restore".')
+  }
+  const kinds = [FEATURES.SAFE, FEATURES.PLAN, ...(mayRestore ? [FEATURES.RESTORE] : [])]
+  const ours = hello(software, [...SUPPORTED_FEATURES, ...kinds], clock.nowMs())
   const agreement = negotiate(ours, theirs)
   await connection.send(ours)
   return agreement

@@ -5,6 +5,8 @@ import type { Agreement, ClientFilesInfo, Clock, Connection, HashBytes, NextSync
 import { deltaTasks, receiveFiles } from '@filesync/transfer'
 import type { Decompress, DerivedSignatureInit, PresentCopy, ReceivedFiles } from '@filesync/transfer'
 import { answerSafeChecks } from './answer-safe-checks.ts'
+import { serveRestore } from '../restore/serve-restore.ts'
+import type { ServeRestoreInit } from '../restore/serve-restore.ts'
 import { awaitTree } from './await-tree.ts'
 import { greetClient } from './greet.ts'
 import { haltedSync, nextSync } from './next-sync.ts'
@@ -30,6 +32,8 @@ export interface ServeDependencies {
   readonly queue: SessionQueue
   readonly openArea: (name: string) => Promise<Area>
   readonly safeChecks: SafeCheckDesk
+  /** If missing, clients may not read their files back. */
+  readonly restores?: Pick<ServeRestoreInit, 'desk' | 'createHasher' | 'observer'>
   readonly hash: HashBytes
   readonly decompress: Decompress
   /** If missing, changed files are requested whole. */
@@ -62,6 +66,11 @@ export async function serveSession (connection: Connection, client: ServedClient
     await answerSafeChecks(connection, { ...client, desk: deps.safeChecks, stopping: deps.rules?.stopping })
     return undefined
   }
+  if (features.has(FEATURES.RESTORE) && deps.restores !== undefined) {
+    const { hash, clock, rules } = deps
+    await serveRestore(connection, { ...client, ...deps.restores, features, hash, clock, limit: rules?.limit, stopping: rules?.stopping })
+    return undefined
+  }
   const turn = new SessionTurn({ identity: client.identity, queue: deps.queue, clock: deps.clock, rules: deps.rules })
   try {
     return await serveInTurn(connection, client, { ...deps, features, turn })
@@ -74,9 +83,9 @@ export async function serveSession (connection: Connection, client: ServedClient
  * Exchanges HELLO. Undefined if the client leaves before: it only checks who the server is, or it reaches the server by several
  * addresses at once and uses another connection.
  */
-async function greetIfPresent (connection: Connection, { software, clock }: ServeDependencies): Promise<Agreement | undefined> {
+async function greetIfPresent (connection: Connection, { software, clock, restores }: ServeDependencies): Promise<Agreement | undefined> {
   try {
-    return await greetClient(connection, software, clock)
+    return await greetClient(connection, { software, clock, mayRestore: restores !== undefined })
   } catch (error) {
     if (asFileSyncError(error).code === 'PEER_GONE') return undefined
     throw error
