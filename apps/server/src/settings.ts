@@ -127,7 +127,7 @@ export function withStartSettings (command: Command): Command {
     .addOption(setting('--reserve <size>', 'disk space that is always left free (default: 1 GiB or 5 %, whichever is more)', parseSize))
     .addOption(setting('--mode <mode>', 'mirror: files that a client deletes move to versions; archive: they stay')
       .choices(['mirror', 'archive']).default('mirror'))
-    .addOption(setting('--no-client-restore', 'do not let clients read files, names or history back, such as instruments that must only write'))
+    .addOption(setting('--no-client-restore', 'let clients only write: they cannot read back files, names or history'))
     .addOption(setting(
       '--legacy-port <n>', 'also serve clients of the original program, WITHOUT ANY PROTECTION, on this separate port (default: off)',
       text => parseInteger(text, [0, 65_535]),

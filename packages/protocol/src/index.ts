@@ -50,8 +50,8 @@ export { LIMITS } from './limits.ts'
 export { decodeMessage, encodeMessage, TOKEN_ID_BYTES } from './wire/message-schema.ts'
 export type {
   Amount, ClientFilesInfo, EntryReference, FileEnd, FileHeader, FileHole, FileProblem, FileVerdict, Hello, HistoryAnswer, HistoryPoint,
-  HistoryQuestion, HistoryVersion, ListingsWanted, Message, MessageOf, MessageType, NextSync, PairProof, PlanMessage, Policy, QuestionedFile, RestoreAnswer,
-  RestoreDoubt, RestoreQuestion, SafeAnswer, SafeQuestion, ServerStatusReady, Stored, Task, Tasks,
+  HistoryQuestion, HistoryVersion, ListingsWanted, Message, MessageOf, MessageType, NextSync, PairProof, PlanMessage, Policy, QuestionedFile,
+  RestoreAnswer, RestoreDoubt, RestoreQuestion, SafeAnswer, SafeQuestion, ServerStatusReady, Stored, Task, Tasks,
 } from './wire/messages.ts'
 export { textHeaderBytes } from './encoding/msgpack-reader.ts'
 export { checkName, checkWindowsName, compareNames, foldKey, isName, utf8Length } from './listing/name.ts'

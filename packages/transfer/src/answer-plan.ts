@@ -109,7 +109,9 @@ export class AnswerPlan {
 
   #find ({ number, task }: NumberedTask): WantedFile {
     const { directory, entry } = this.#answers.entry(task[0], task[1])
-    if (entry.kind !== 'file') throw new FileSyncError('TASK_INVALID', 'The other end asked for the content of an entry that is not a file.')
+    if (entry.kind !== 'file') {
+      throw new FileSyncError('TASK_INVALID', 'The other end asked for the content of an entry that is not a file.')
+    }
     return { task: number, directory, entry }
   }
 }

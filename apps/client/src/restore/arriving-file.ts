@@ -6,7 +6,8 @@ import { openForWriting, removeAt } from './target-place.ts'
 import type { Place } from './target-place.ts'
 
 export interface ArrivingFileInit {
-  readonly place: Place
+  /** Where it arrives; a place is valid only until the next one is looked up. */
+  readonly place: () => Place
   /** How much of it has arrived before. */
   readonly offset: number
   readonly hasher: Hasher
@@ -34,8 +35,8 @@ export class ArrivingFile implements StagedFile {
   /** Opens the file, and hashes what is there of it. Throws system errors. */
   static async open (init: ArrivingFileInit): Promise<ArrivingFile> {
     const { place, offset, hasher } = init
-    if (offset === 0) removeAt(place)
-    const fd = openForWriting(place, offset === 0 ? 'new' : 'continue')
+    if (offset === 0) removeAt(place())
+    const fd = openForWriting(place(), offset === 0 ? 'new' : 'continue')
     try {
       fs.ftruncateSync(fd, offset)
       await hashStart(fd, hasher, offset)
@@ -75,7 +76,7 @@ export class ArrivingFile implements StagedFile {
       return isSame ? this.#init.onWhole(this.#fd, digest) : this.#init.onMismatch()
     } finally {
       fs.closeSync(this.#fd)
-      if (!isSame) removeAt(this.#init.place)
+      if (!isSame) removeAt(this.#init.place())
     }
   }
 

@@ -1,6 +1,8 @@
 import * as fs from 'node:fs'
 import { equalDigests, errnoOf, FileSyncError, joinPath, problem, readPack } from '@filesync/protocol'
-import type { Digest, FileDigest, FileEntry, Problem, RelativePath, ReuseBuffer, StagedFile, StageOutcome, StagingArea } from '@filesync/protocol'
+import type {
+  Digest, FileDigest, FileEntry, Problem, RelativePath, ReuseBuffer, StagedFile, StageOutcome, StagingArea,
+} from '@filesync/protocol'
 import { createHasher, hashBytes } from '@filesync/protocol/node'
 import { ArrivingFile } from './arriving-file.ts'
 import type { EntryPlace, KnownListings } from './known-listings.ts'
@@ -80,12 +82,12 @@ export class RestoreFiles implements StagingArea {
   async beginFile (task: number, offset: number): Promise<StagedFile> {
     const { path, entry, purpose } = this.#at(task)
     if (purpose !== 'get') return this.#comparison(task)
-    const partial = this.#state.target.partial(path, entry)
+    const partial = (): Place => this.#state.target.partial(path, entry)
     try {
       return await ArrivingFile.open({
         place: partial, offset, hasher: createHasher(),
         onError: error => { throw this.#orTargetError(error) ?? error },
-        onWhole: (fd, digest) => this.#writing(task, path, () => this.#finish(task, { fd, partial, digest })),
+        onWhole: (fd, digest) => this.#writing(task, path, () => this.#finish(task, { fd, digest })),
         onMismatch: () => this.#mismatch(task),
       })
     } catch (error) {
@@ -117,10 +119,11 @@ export class RestoreFiles implements StagingArea {
     return this.#place(task, temporary, digest)
   }
 
-  #finish (task: number, { fd, partial, digest }: { readonly fd: number, readonly partial: Place, readonly digest: Digest }): StageOutcome {
+  #finish (task: number, { fd, digest }: { readonly fd: number, readonly digest: Digest }): StageOutcome {
+    const { path, entry } = this.#at(task)
     fs.fsyncSync(fd)
-    finishFile(fd, this.#at(task).entry)
-    return this.#place(task, partial, digest)
+    finishFile(fd, entry)
+    return this.#place(task, this.#state.target.partial(path, entry), digest)
   }
 
   #place (task: number, from: Place, digest: Digest): StageOutcome {
@@ -146,10 +149,9 @@ export class RestoreFiles implements StagingArea {
   /** Whether what is there is the file; if so it is done. */
   async #compared (asked: Asked, digest: Digest): Promise<boolean> {
     const { target } = this.#state
-    const place = target.placeOf(asked.path)
-    const isSame = await hasContent(place, asked.entry.sizeBytes, digest)
+    const isSame = await hasContent(() => target.placeOf(asked.path), asked.entry.sizeBytes, digest)
     if (isSame) {
-      if (target.overwrite) this.#writing(undefined, asked.path, () => { finishPresent(place, asked.entry) })
+      if (target.overwrite) this.#writing(undefined, asked.path, () => { finishPresent(target.placeOf(asked.path), asked.entry) })
       this.#done(asked, digest, 'present')
     } else if (target.overwrite) this.again.push({ place: asked.place, problem: problem(asked.path, 'PATH_TAKEN') })
     else this.#note(problem(asked.path, 'PATH_TAKEN'))
@@ -225,9 +227,9 @@ interface Asked {
   readonly path: RelativePath
 }
 
-async function hasContent (place: Place, sizeBytes: number, digest: Digest): Promise<boolean> {
+async function hasContent (place: () => Place, sizeBytes: number, digest: Digest): Promise<boolean> {
   try {
-    const fd = openForReading(place)
+    const fd = openForReading(place())
     if (fd === undefined) return false
     try {
       const found = await digestOfSize(fd, sizeBytes)

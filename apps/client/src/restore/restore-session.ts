@@ -46,7 +46,7 @@ export class RestoreSession {
     again = [...again, ...linked]
     for (let round = 1; again.length > 0 && round < ROUNDS; round++) {
       const asked = again
-      again = await this.#round(context, asked.values().map(({ place }) => ({ place, task: wholeOf(place), purpose: 'get' as const })))
+      again = await this.#round(context, asked.map(({ place }) => ({ place, task: wholeOf(place), purpose: 'get' as const })))
     }
     for (const { problem: last } of again) this.#state.problems.add(last)
   }

@@ -50,8 +50,8 @@ export class RestoreTarget {
       if (fs.mkdirSync(root, { recursive: true, mode: PRIVATE_DIRECTORY }) === undefined) refuseArchive(root)
       this.root = fs.realpathSync(root)
       makeDirectoryAt([join(this.root, '/'), WORK])
-      if (statAt([join(this.root, '/'), WORK])?.isDirectory() !== true) throw new Error(`${WORK} in it is no directory`)
-      this.#directories = sourceDirectories(this.root)
+      ensureOwn([join(this.root, '/'), WORK])
+      this.#directories = sourceDirectories(new Map([['', this.root]]))
       lock(this.#work(LOCK), this.root)
       const made = this.#work(MADE)
       this.#made = readMade(made)
@@ -176,6 +176,17 @@ function makeWritable (place: Place, there: number, final: number): void {
   if (isWider || !isWritable) finishDirectoryAt(place, { mode: PRIVATE_DIRECTORY, mtimeNs: undefined })
 }
 
+/** Others must not be able to place anything among the arriving files. */
+function ensureOwn (place: Place): void {
+  const there = statAt(place)
+  const isOwn = there?.isDirectory() === true && (process.getuid === undefined || Number(there.uid) === process.getuid())
+  if (!isOwn) {
+    const what = `${place.join('')} belongs to someone else or is no directory.`
+    throw new FileSyncError('TARGET_UNAVAILABLE', `${what} Remove it, or choose another directory.`)
+  }
+  finishDirectoryAt(place, { mode: PRIVATE_DIRECTORY, mtimeNs: undefined })
+}
+
 function refuseArchive (root: string): void {
   if (!fs.existsSync(join(root, WORK, 'id'))) return
   throw new FileSyncError('USAGE', `${root} is an archive of a FileSync server. Choose another directory to restore to.`)
@@ -238,7 +249,9 @@ const UNAVAILABLE = new Set(['EIO', 'EROFS', 'ENODEV', 'ENXIO', 'ESTALE', 'ETIME
 function asTargetError (error: unknown, root: string): unknown {
   if (errnoOf(error) === '' || error instanceof FileSyncError) return error
   return targetError(error, root) ??
-    new FileSyncError('TARGET_UNAVAILABLE', `Cannot restore to ${root} (${errnoOf(error)}). Choose a directory that you can write to.`, { cause: error })
+    new FileSyncError('TARGET_UNAVAILABLE', `Cannot restore to ${root} (${errnoOf(error)}). Choose a directory that you can write to.`, {
+      cause: error,
+    })
 }
 
 /** The error that ends the restore if a system error concerns the target as a whole; undefined if it concerns one file. */
@@ -252,4 +265,3 @@ export function targetError (error: unknown, root: string): FileSyncError | unde
   return new FileSyncError('TARGET_UNAVAILABLE', `The disk at ${root} reported an error (${code}). ` +
     'Check it, then run the same command again: it continues.', { cause: error })
 }
-

@@ -1,5 +1,5 @@
-import { backOffMs, ERRORS, asFileSyncError, FileSyncError, wait } from '@filesync/protocol'
-import type { Clock, Connection, HashBytes, RelativePath, RestoreAnswer, RestoreQuestion } from '@filesync/protocol'
+import { backOffMs, ERRORS, asFileSyncError, wait } from '@filesync/protocol'
+import type { Clock, Connection, HashBytes, RelativePath, RestoreAnswer, RestoreQuestion, FileSyncError } from '@filesync/protocol'
 import { MovingRate } from '@filesync/transfer'
 import { RestoreSession } from './restore-session.ts'
 import { RestoreState } from './restore-state.ts'

@@ -28,7 +28,7 @@ const FREE_BUFFERS = 8
  * stored: a copy that does not is reported to the archive, and another one is tried.
  */
 export class PastSource implements FileSource {
-  readonly parallelism = READS_AT_ONCE
+  readonly parallelism: number = READS_AT_ONCE
   readonly #init: PastSourceInit
   readonly #buffers = new BufferPool(FREE_BUFFERS)
   readonly #streams = new Set<PastStream>()

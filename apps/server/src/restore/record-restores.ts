@@ -26,7 +26,8 @@ export function recordRestores ({ audit, log, id, address }: RecordRestoresInit)
       if (damaged === 0) return
       log(
         { event: 'restore-damaged', area, path, copies: damaged },
-        `${area}: ${formatCount(damaged, 'copy was', 'copies were')} found damaged while files were read back; run "filesync-server verify"`,
+        `${area}: ${formatCount(damaged, 'copy was', 'copies were')} found damaged while files were read back; ` +
+          'run "filesync-server verify"',
       )
     },
   }

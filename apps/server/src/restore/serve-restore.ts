@@ -2,7 +2,9 @@ import type { Area, Moment, PastTree } from '@filesync/archive'
 import {
   asFileSyncError, DIGEST_BYTES, encodeParts, FEATURES, FileSyncError, LIMITS, ListingResponder, pathDepth, wrapConnection,
 } from '@filesync/protocol'
-import type { Clock, Connection, Digest, HashBytes, Hasher, ListingsWanted, RelativePath, RestoreAnswer, RestoreQuestion, Tasks } from '@filesync/protocol'
+import type {
+  Clock, Connection, Digest, HashBytes, Hasher, ListingsWanted, RelativePath, RestoreAnswer, RestoreQuestion, Tasks,
+} from '@filesync/protocol'
 import { sendAnswers } from '@filesync/transfer'
 import type { SharedLimit } from '../schedule/shared-limit.ts'
 import { answerHistory } from './answer-history.ts'
@@ -176,4 +178,3 @@ async function answerAsks (connection: Connection, { init, tree, path, source }:
     readingMs = (source.namedBytes - before) * 1000 / LIMITS.rereadBytesPerSecond
   }
 }
-

@@ -1,7 +1,9 @@
 import type { Connection } from './connection.ts'
 
 /** Wraps a connection, overriding some methods. */
-export function wrapConnection (connection: Connection, overrides: Partial<Pick<Connection, 'send' | 'sendRaw' | 'sendFrame' | 'receive' | 'next'>>): Connection {
+export function wrapConnection (
+  connection: Connection, overrides: Partial<Pick<Connection, 'send' | 'sendRaw' | 'sendFrame' | 'receive' | 'next'>>,
+): Connection {
   return {
     get signal () { return connection.signal },
     get bytesSent () { return connection.bytesSent },
