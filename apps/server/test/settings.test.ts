@@ -32,6 +32,7 @@ test('without a terminal, missing settings get defaults, and nothing is asked', 
   expect(await settings(['--archive', '/srv/archive'], terminal)).toEqual({
     archiveRoot: '/srv/archive',
     acceptArchive: false,
+    clientRestore: true,
     allowNetworkDisk: false,
     port: 0,
     intervalMs: 300_000,
@@ -77,6 +78,7 @@ test('every setting can be given in the environment', async () => {
   expect(await settings([], fakeTerminal(env))).toEqual({
     archiveRoot: '/srv/a',
     acceptArchive: false,
+    clientRestore: true,
     allowNetworkDisk: false,
     port: 4242,
     intervalMs: 60_000,
