@@ -13,6 +13,7 @@ export const PROBLEMS = {
   NAME_COLLIDES: 'the file system of the archive does not distinguish this name from another one in its directory',
   PATH_TOO_LONG: 'the path is longer than 1024 bytes',
   PATH_TOO_DEEP: 'the path has more than 64 levels',
+  AWAY: 'it is a mount point that has changed, so nothing in it is pushed, and the archive keeps what it has of it',
   UNREADABLE: 'it cannot be read',
   VANISHED: 'it disappeared while the sync was running',
   CHANGED_DURING_READ: 'it changed while it was being read',

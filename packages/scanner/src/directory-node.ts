@@ -1,6 +1,6 @@
 import { readListing } from '@filesync/protocol'
 import type { Name, Problem } from '@filesync/protocol'
-import type { ExcludedName, Unsettled } from './directory-reading.ts'
+import type { ExcludedName, FoundMount, Unsettled } from './directory-reading.ts'
 import type { LeftOutEntries } from './left-out.ts'
 import type { RuleSet } from './rule-set.ts'
 import { findName } from './sort-names.ts'
@@ -14,6 +14,7 @@ export interface OwnFacts {
   readonly problemCount: number
   readonly leftOut?: LeftOutEntries
   readonly excluded?: readonly ExcludedName[]
+  readonly mount?: FoundMount
   readonly complete: boolean
   readonly unsettled: readonly Unsettled[]
   /** The id of a FileSync archive, if the directory is the root of one. */
@@ -30,6 +31,8 @@ export interface Totals {
   ignored: number
   problemCount: number
   leftOutCount: number
+  /** Directories with a `mount`. */
+  mountCount: number
   unsettledCount: number
   incomplete: number
 }
@@ -80,7 +83,7 @@ export class DirectoryNode {
 function sum (own: OwnFacts, children: readonly DirectoryNode[]): Totals {
   const totals: Totals = {
     files: own.files, directories: children.length, bytes: own.bytes, ignored: own.ignored,
-    problemCount: own.problemCount, leftOutCount: own.leftOut?.count ?? 0,
+    problemCount: own.problemCount, leftOutCount: own.leftOut?.count ?? 0, mountCount: own.mount === undefined ? 0 : 1,
     unsettledCount: own.unsettled.length, incomplete: own.complete ? 0 : 1,
   }
   for (const child of children) {
@@ -90,6 +93,7 @@ function sum (own: OwnFacts, children: readonly DirectoryNode[]): Totals {
     totals.ignored += child.totals.ignored
     totals.problemCount += child.totals.problemCount
     totals.leftOutCount += child.totals.leftOutCount
+    totals.mountCount += child.totals.mountCount
     totals.unsettledCount += child.totals.unsettledCount
     totals.incomplete += child.totals.incomplete
   }

@@ -1,6 +1,7 @@
 import type { Name, Problem, RelativePath, WrittenListing } from '@filesync/protocol'
 import type { LeftOutEntries } from './left-out.ts'
 import type { RuleSet } from './rule-set.ts'
+import type { RootMark } from './source-root.ts'
 
 /** A file that was written to recently. */
 export interface Unsettled {
@@ -13,6 +14,15 @@ export interface Unsettled {
 export interface DirectoryId {
   readonly device: bigint
   readonly inode: bigint
+}
+
+/** The directory to which a path leads, for mount points. */
+export interface FoundMount {
+  readonly mark: RootMark
+  /** Whether it is on another device than the directory above. */
+  readonly entersDevice: boolean
+  /** Whether its file system keeps the inode number of a file as long as the file exists. */
+  readonly hasStableInodes: boolean
 }
 
 /** What is done with symbolic links that lead out of the source: they are listed as they are, or left out. */
@@ -31,6 +41,8 @@ export interface ReadRequest {
   readonly excluded: readonly DirectoryId[]
   /** Names in the directory that are not looked at. */
   readonly omitted?: readonly Name[]
+  /** Whether the reading must have `mount` even on the device of the directory above. */
+  readonly isMarked?: boolean
 }
 
 /** The name under which an excluded directory was found. */
@@ -56,6 +68,8 @@ export interface ListedDirectory extends WrittenListing {
   readonly leftOut?: LeftOutEntries
   /** Names of excluded directories, each with its index among those of the request; absent if there is none. */
   readonly excluded?: readonly ExcludedName[]
+  /** Present on another device than that of the directory above, and on request. */
+  readonly mount?: FoundMount
   /** Whether the listing has every entry that no rule ignores. */
   readonly complete: boolean
   readonly unsettled: readonly Unsettled[]

@@ -18,6 +18,8 @@ export interface ExplainPorts {
 export function explain (snapshot: NodeSnapshot | undefined, path: RelativePath, { root, exclusions }: ExplainPorts): Explanation {
   const excluded = exclusions.why(path)
   if (excluded !== undefined) return { state: 'excluded', why: excluded }
+  const away = snapshot?.awayProblemOf(path)
+  if (away !== undefined) return { state: 'away', problem: away }
   let node: DirectoryNode | undefined = snapshot?.root
   let directory = ROOT_PATH
   for (const name of pathNames(path)) {

@@ -1,4 +1,5 @@
 import type { RelativePath } from '@filesync/protocol'
+import type { FoundMount } from './directory-reading.ts'
 import type { EntryStat } from './entry-stat.ts'
 
 /**
@@ -8,6 +9,9 @@ import type { EntryStat } from './entry-stat.ts'
  */
 export interface OpenDirectory {
   readonly path: RelativePath
+  /** Whether it is on another device than the directory above; false for the root of the source. */
+  readonly entersDevice: boolean
+  describeMount (): FoundMount
   /** The names in it, in any order; bytes that are not UTF-8 appear as U+FFFD. */
   names (): string[]
   /** The names as bytes, as they are on disk. */

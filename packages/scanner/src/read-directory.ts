@@ -34,6 +34,7 @@ export interface ReadContext {
   readonly links: LinkPolicy
   readonly excluded: readonly DirectoryId[]
   readonly omitted?: readonly Name[] | undefined
+  readonly isMarked?: boolean | undefined
 }
 
 /**
@@ -52,7 +53,8 @@ export function readDirectory (directory: OpenDirectory, context: ReadContext): 
     if (name !== previous && context.omitted?.includes(name as Name) !== true) listed.add(name)
     previous = name
   }
-  return listed.finish(ruleText)
+  const contents = listed.finish(ruleText)
+  return context.isMarked === true || directory.entersDevice ? { ...contents, mount: directory.describeMount() } : contents
 }
 
 class ListedEntries {

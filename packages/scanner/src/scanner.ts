@@ -60,6 +60,8 @@ export type Explanation =
   | { readonly state: 'left-out', readonly leftOut: LeftOut }
   /** It is one of the directories that were excluded when the scanner was opened, or below one. */
   | { readonly state: 'excluded', readonly why: string }
+  /** It is a mount point that is away, or below one. */
+  | { readonly state: 'away', readonly problem: Problem }
   | { readonly state: 'problem', readonly problem: Problem }
   /** The last scan did not find it. */
   | { readonly state: 'absent' }

@@ -2,6 +2,7 @@ import { joinPath, LIMITS, pathNames, problem, ROOT_PATH, splitPath } from '@fil
 import type { Digest, Problem, RelativePath, Tree } from '@filesync/protocol'
 import type { DirectoryNode } from './directory-node.ts'
 import type { LeftOut, LeftOutEntries } from './left-out.ts'
+import type { MountsOfScan } from './mount-points.ts'
 import type { RootState } from './source-root.ts'
 
 /** The state of a source at one time. Immutable; a later snapshot shares what did not change. */
@@ -48,6 +49,9 @@ export interface NodeSnapshotInit {
   readonly rootDigest: Digest
   readonly rootState: RootState
   readonly growing?: ReadonlySet<RelativePath>
+  readonly away?: readonly RelativePath[]
+  /** The problems of what is away. */
+  readonly awayProblems?: readonly Problem[]
 }
 
 export class NodeSnapshot implements Snapshot {
@@ -55,27 +59,47 @@ export class NodeSnapshot implements Snapshot {
   readonly rootDigest: Digest
   readonly rootState: RootState
   readonly growing: ReadonlySet<RelativePath>
-  readonly away: readonly RelativePath[] = []
+  readonly away: readonly RelativePath[]
+  readonly #awayProblems: readonly Problem[]
   #problems: readonly Problem[] | undefined
   #leftOut: readonly LeftOut[] | undefined
 
-  constructor ({ root, rootDigest, rootState, growing = NONE }: NodeSnapshotInit) {
+  constructor ({ root, rootDigest, rootState, growing = NONE, away = [], awayProblems = [] }: NodeSnapshotInit) {
     this.root = root
     this.rootDigest = rootDigest
     this.rootState = rootState
     this.growing = growing
+    this.away = away
+    this.#awayProblems = awayProblems
+  }
+
+  /** The same tree with other facts about it. */
+  with (facts: Partial<NodeSnapshotInit>): NodeSnapshot {
+    const { root, rootDigest, rootState, growing, away } = this
+    return new NodeSnapshot({ root, rootDigest, rootState, growing, away, awayProblems: this.#awayProblems, ...facts })
+  }
+
+  /** The snapshot with what is away; this one if that is the same. */
+  withAway ({ away, problems }: Pick<MountsOfScan, 'away' | 'problems'>): NodeSnapshot {
+    const key = (list: readonly Problem[]): string => JSON.stringify(list)
+    return key(problems) === key(this.#awayProblems) ? this : this.with({ away, awayProblems: problems })
+  }
+
+  /** The problem of a path that is away, or below one that is. */
+  awayProblemOf (path: RelativePath): Problem | undefined {
+    return this.#awayProblems.find(away => path === away.path || path.startsWith(`${away.path}/`))
   }
 
   get files (): number { return this.root.totals.files }
   get directories (): number { return this.root.totals.directories }
   get bytes (): number { return this.root.totals.bytes }
-  get complete (): boolean { return this.root.totals.incomplete === 0 }
-  get problemCount (): number { return this.root.totals.problemCount }
+  get complete (): boolean { return this.root.totals.incomplete === 0 && this.away.length === 0 }
+  get problemCount (): number { return this.root.totals.problemCount + this.#awayProblems.length }
   get ignoredCount (): number { return this.root.totals.ignored }
   get unsettledCount (): number { return this.root.totals.unsettledCount }
 
   get problems (): readonly Problem[] {
-    this.#problems ??= collectProblems(this.root).map(found => this.problemOf(found))
+    this.#problems ??= [...this.#awayProblems, ...collectProblems(this.root).map(found => this.problemOf(found))]
     return this.#problems
   }
 

@@ -1,6 +1,7 @@
 import { FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { DirectoryId } from './directory-reading.ts'
+import type { MountTable } from './mount-table.ts'
 import { faultText, isGone, isSystemFault } from './system-fault.ts'
 
 /** What identifies the root directory of a source. Decimal strings, because JSON numbers are not exact at this size. */
@@ -21,6 +22,17 @@ export interface ScanMemory {
   readonly root: RootMark
   /** Number of files at the last scan. */
   readonly files: number
+  /** The mount points in the source at the last scan, and those that were away. */
+  readonly mounts?: readonly RememberedMount[]
+  /** Directories with files that a mount has hidden since they were listed. */
+  readonly covered?: readonly RelativePath[]
+}
+
+/** A mount point in a source. */
+export interface RememberedMount extends RootMark {
+  readonly path: RelativePath
+  /** Number of files that were listed below it by the last scan; 0 while it is away. */
+  readonly files: number
 }
 
 /** What one `lstat` tells about the root directory. */
@@ -37,6 +49,8 @@ export interface SourceRoot {
   extraRules (): { readonly source: string, readonly text: string } | undefined
   /** Whether a path is a directory now; undefined if nothing is there. */
   isDirectory (path: RelativePath): boolean | undefined
+  /** The mount points in the source now; undefined if the system does not tell them. */
+  mounts (): MountTable | undefined
   /**
    * Finds a directory by a path of the operating system, absolute or relative to the root. Symbolic links are followed. Undefined
    * if there is none.

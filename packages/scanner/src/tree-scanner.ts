@@ -10,6 +10,8 @@ import type { ExcludedDirectory } from './exclusions.ts'
 import { explain } from './explain.ts'
 import { BUILT_IN_SOURCE } from './ignore-rules.ts'
 import { UnsettledFiles } from './unsettled-files.ts'
+import { MountPoints } from './mount-points.ts'
+import type { MountsOfScan } from './mount-points.ts'
 import { longestSettleMs, markForReread, unsettledPaths } from './unsettled-directories.ts'
 import { RuleSets } from './rule-set.ts'
 import type { RuleSet } from './rule-set.ts'
@@ -20,6 +22,7 @@ import { ensureNotEmptied, ensureSameRoot, isSameRoot, vanishedRoot } from './so
 import type { RootFacts, RootState, ScanMemory, SourceRoot } from './source-root.ts'
 import type { TreeWatcher } from './tree-watcher.ts'
 import { walk } from './walk.ts'
+import { walkMounts } from './walk-mounts.ts'
 
 /** How often one scan reads the parents of directories that vanished meanwhile again. */
 const MAX_ROUNDS = 5
@@ -47,6 +50,13 @@ export interface ScannerSettings {
   readonly excluded: readonly ExcludedDirectory[]
 }
 
+/** What a walk starts from. */
+interface WalkBase {
+  /** The tree from which it takes what is not marked. */
+  readonly previous: NodeSnapshot | undefined
+  readonly rootState: RootState
+}
+
 /** The scanner over its ports. */
 export class TreeScanner implements Scanner {
   readonly #ports: ScannerPorts
@@ -60,6 +70,7 @@ export class TreeScanner implements Scanner {
   #busy: Promise<void> = Promise.resolve()
   readonly #unsettledFiles = new UnsettledFiles()
   readonly #exclusions: Exclusions
+  readonly #mounts: MountPoints
 
   constructor (ports: ScannerPorts, settings: ScannerSettings) {
     this.#ports = ports
@@ -68,6 +79,7 @@ export class TreeScanner implements Scanner {
     this.#dirty.markEverything()
     const { watcher, clock } = ports
     const { settleMs, fullWalkMs, fallbackWalkMs } = settings
+    this.#mounts = new MountPoints(settings.memory)
     this.#exclusions = new Exclusions(settings.excluded, ports.root)
     this.#changes = new ChangeWatch({
       watcher, clock, settleMs, fullWalkMs, fallbackWalkMs,
@@ -114,7 +126,7 @@ export class TreeScanner implements Scanner {
   }
 
   explain (path: RelativePath): Explanation {
-    return explain(this.#latest, path, { root: this.#ports.root, exclusions: this.#exclusions })
+    return this.#explainIn(this.#latest, path)
   }
 
   async close (): Promise<void> {
@@ -128,15 +140,17 @@ export class TreeScanner implements Scanner {
     this.#exclusions.locate()
     const dirty = this.#takeDirty()
     try {
-      let snapshot = await this.#walkUntilStable(dirty, state, options)
+      let snapshot = await this.#walkMounts(dirty, state, options)
       this.#updateUnsettled(snapshot)
       if (options.waitForSettled === true) snapshot = await this.#waitForSettled(snapshot, options)
       snapshot = this.#withGrowing(snapshot, options.waitForSettled === true ? this.#settings.settleWaitMs : GROWING_MS)
       // Do not trust the scan unless it read the same directory all the time.
       ensureSameRoot({ root: mark, files: 0 }, this.#lookAtRoot().mark)
-      const { root, files, directories } = snapshot
-      ensureNotEmptied(this.#memory, { files, directories, hasLinks: () => hasLinks(root) })
-      this.#memory = { root: mark, files: snapshot.files }
+      const mounts = this.#mounts.result(snapshot.root)
+      snapshot = snapshot.withAway(mounts)
+      this.#ensureNotEmptied(snapshot, mounts)
+      this.#memory = { root: mark, files: snapshot.files, ...mounts.memory }
+      this.#mounts.remember(mounts.memory)
       this.#latest = snapshot
       this.#changes.scanCompleted()
       this.#changes.expectSettled(unsettledPaths(snapshot.root))
@@ -145,6 +159,17 @@ export class TreeScanner implements Scanner {
       this.#dirty.add(dirty)
       throw error
     }
+  }
+
+  #ensureNotEmptied ({ root, files, directories }: NodeSnapshot, { filesAway }: MountsOfScan): void {
+    if (this.#memory === undefined) return
+    // Files that are away did not vanish.
+    const filesBefore = Math.max(0, this.#memory.files - filesAway)
+    ensureNotEmptied({ ...this.#memory, files: filesBefore }, { files, directories, hasLinks: () => hasLinks(root) })
+  }
+
+  #explainIn (snapshot: NodeSnapshot | undefined, path: RelativePath): Explanation {
+    return explain(snapshot, path, { root: this.#ports.root, exclusions: this.#exclusions })
   }
 
   #updateUnsettled ({ root, unsettledCount }: NodeSnapshot): void {
@@ -156,8 +181,7 @@ export class TreeScanner implements Scanner {
     if (snapshot.unsettledCount === 0) return snapshot
     this.#updateUnsettled(snapshot)
     const growing = this.#unsettledFiles.takeLongUnsettled(this.#ports.clock.monotonicMs(), leastMs)
-    const { root, rootDigest, rootState } = snapshot
-    return growing.size === 0 ? snapshot : new NodeSnapshot({ root, rootDigest, rootState, growing })
+    return growing.size === 0 ? snapshot : snapshot.with({ growing })
   }
 
   #lookAtRoot (): RootFacts {
@@ -197,23 +221,36 @@ export class TreeScanner implements Scanner {
   /** Names that are not looked at, by directory. */
   #omitted (): ReadonlyMap<RelativePath, readonly Name[]> {
     const names = new Map<RelativePath, Name[]>()
-    for (const path of this.#exclusions.paths) {
+    for (const path of [...this.#exclusions.paths, ...this.#mounts.awayPaths]) {
       const { directory, name } = splitPath(path)
       names.set(directory, [...names.get(directory) ?? [], name])
     }
     return names
   }
 
-  async #walkUntilStable (dirty: DirtyDirectories, rootState: RootState, { signal, onProgress }: ScanOptions): Promise<NodeSnapshot> {
+  async #walkMounts (dirty: DirtyDirectories, rootState: RootState, options: ScanOptions): Promise<NodeSnapshot> {
+    let previous = this.#latest
+    return await walkMounts({
+      mounts: this.#mounts,
+      table: () => this.#ports.root.mounts(),
+      latest: previous,
+      walk: async todo => previous = await this.#walkUntilStable(todo, { previous, rootState }, options),
+      explain: (snapshot, path) => this.#explainIn(snapshot, path),
+    }, dirty)
+  }
+
+  async #walkUntilStable (
+    dirty: DirtyDirectories, { previous, rootState }: WalkBase, { signal, onProgress }: ScanOptions,
+  ): Promise<NodeSnapshot> {
     const { reader, hash, clock } = this.#ports
     const seen = { files: 0, directories: 0, bytes: 0 }
-    let snapshot = this.#latest
+    let snapshot = previous
     let todo = dirty
     for (let round = 0; round < MAX_ROUNDS && (snapshot === undefined || !todo.isEmpty); round++) {
       const { root, rootDigest, gone } = await walk({
         reader, hash, ruleSets: this.#ruleSets, rules: this.#rules ?? this.#ruleSets.none,
         settleMs: this.#settings.settleMs, previous: snapshot?.root, dirty: todo,
-        links: this.#settings.links, excluded: this.#exclusions.ids, omitted: this.#omitted(),
+        mounts: this.#mounts, links: this.#settings.links, excluded: this.#exclusions.ids, omitted: this.#omitted(),
       }, {
         signal,
         nowMs: () => clock.nowMs(),
@@ -231,7 +268,7 @@ export class TreeScanner implements Scanner {
     }
     if (snapshot === undefined) throw new Error('a scan ended without a snapshot')
     const isSame = snapshot.rootState.mtimeNs === rootState.mtimeNs && snapshot.rootState.mode === rootState.mode
-    return isSame ? snapshot : new NodeSnapshot({ root: snapshot.root, rootDigest: snapshot.rootDigest, rootState })
+    return isSame ? snapshot : snapshot.with({ rootState })
   }
 
   async #waitForSettled (first: NodeSnapshot, options: ScanOptions): Promise<NodeSnapshot> {
@@ -245,7 +282,7 @@ export class TreeScanner implements Scanner {
       this.#latest = snapshot
       const dirty = new DirtyDirectories()
       markForReread(snapshot.root, dirty)
-      snapshot = await this.#walkUntilStable(dirty, snapshot.rootState, options)
+      snapshot = await this.#walkMounts(dirty, snapshot.rootState, options)
     }
     return snapshot
   }

@@ -1,10 +1,11 @@
 import { encodeListing, equalDigests, FileSyncError, joinPath, problem, ROOT_PATH } from '@filesync/protocol'
-import type { Digest, HashBytes, Name, RelativePath } from '@filesync/protocol'
+import type { Digest, HashBytes, Name, Problem, RelativePath } from '@filesync/protocol'
 import { DirectoryNode } from './directory-node.ts'
 import type { ListingSlice, OwnFacts } from './directory-node.ts'
 import type { DirectoryContents, DirectoryId, DirectoryReader, DirectoryReading, LinkPolicy } from './directory-reading.ts'
 import type { DirtyDirectories } from './dirty-directories.ts'
 import { IGNORE_FILE_NAME } from './ignore-rules.ts'
+import type { MountPoints } from './mount-points.ts'
 import type { RuleSet, RuleSets } from './rule-set.ts'
 
 /** Directories in one request: enough to make messages between threads cheap, few enough to spread the work. */
@@ -27,6 +28,7 @@ export interface WalkInit {
   readonly excluded: readonly DirectoryId[]
   /** Names that are not looked at, by directory. */
   readonly omitted: ReadonlyMap<RelativePath, readonly Name[]>
+  readonly mounts: Pick<MountPoints, 'isMarked' | 'isAway'>
 }
 
 export interface WalkOptions {
@@ -124,11 +126,15 @@ class TreeWalk {
   }
 
   async #readBatch (batch: readonly DirectoryVisit[]): Promise<void> {
-    const { reader, settleMs, links, excluded, omitted } = this.#init
+    const { reader, settleMs, links, excluded, omitted, mounts } = this.#init
     const nowMs = this.#options.nowMs()
     const readings = await reader.read(batch.map(({ path, rules }) => {
-      const names = omitted.size === 0 ? undefined : omitted.get(path)
-      return { directory: path, rules, settleMs, nowMs, links, excluded, ...(names !== undefined && { omitted: names }) }
+      const names = omitted.get(path)
+      return {
+        directory: path, rules, settleMs, nowMs, links, excluded,
+        ...(names !== undefined && { omitted: names }),
+        ...(mounts.isMarked(path) && MARKED),
+      }
     }))
     batch.forEach((visit, at) => {
       const reading = readings[at]
@@ -158,6 +164,10 @@ class TreeWalk {
   }
 
   #absorb (visit: DirectoryVisit, reading: DirectoryReading): void {
+    if (visit.parent !== undefined && this.#init.mounts.isAway(visit.path, reading)) {
+      this.#absorbAsEmpty(visit, [])
+      return
+    }
     if (reading.status !== 'read') {
       this.#absorbUnread(visit, reading)
       return
@@ -166,12 +176,13 @@ class TreeWalk {
     const source = joinPath(path, IGNORE_FILE_NAME as Name)
     const inside = reading.ruleText === undefined
       ? rules : this.#init.ruleSets.extend(rules, { source, directory: path, text: reading.ruleText })
-    const { files, bytes, ignored, problems, problemCount, complete, unsettled, archiveId, leftOut, excluded } = reading
+    const { files, bytes, ignored, problems, problemCount, complete, unsettled, archiveId, leftOut, excluded, mount } = reading
     visit.own = {
       files, bytes, ignored, problems, problemCount, complete, unsettled, rules: inside,
       ...(archiveId !== undefined && { archiveId }),
       ...(leftOut !== undefined && { leftOut }),
       ...(excluded !== undefined && { excluded }),
+      ...(mount !== undefined && { mount }),
     }
     visit.slice = { block: reading.block, start: reading.start, end: reading.end, digestOffsets: reading.digestOffsets }
     visit.isFresh = true
@@ -182,9 +193,15 @@ class TreeWalk {
   #absorbUnread (visit: DirectoryVisit, reading: Exclude<DirectoryReading, DirectoryContents>): void {
     if (visit.parent === undefined) throw rootError(reading)
     if (reading.status === 'gone') this.#gone.push(visit.path)
-    const block = encodeListing([])
     const found = reading.status === 'gone' ? problem(visit.path, 'VANISHED') : problem(visit.path, 'UNREADABLE', reading.why)
-    visit.own = { files: 0, bytes: 0, ignored: 0, problems: [found], problemCount: 1, complete: false, unsettled: [], rules: visit.rules }
+    this.#absorbAsEmpty(visit, [found])
+  }
+
+  /** A directory with a problem makes the tree incomplete; one that is away is read again by another walk. */
+  #absorbAsEmpty (visit: DirectoryVisit, problems: readonly Problem[]): void {
+    const block = encodeListing([])
+    const complete = problems.length === 0
+    visit.own = { files: 0, bytes: 0, ignored: 0, problems, problemCount: problems.length, complete, unsettled: [], rules: visit.rules }
     visit.slice = { block, start: 0, end: block.length, digestOffsets: [] }
     visit.isFresh = true
     this.#descend(visit, [])
@@ -244,6 +261,7 @@ class TreeWalk {
   }
 }
 
+const MARKED = { isMarked: true }
 const UNREAD = { own: undefined, slice: undefined, isFresh: false, children: [], pending: 0 }
 
 /** The node of a directory; the old one if nothing changed. */

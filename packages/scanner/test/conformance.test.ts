@@ -37,9 +37,9 @@ function inMemory (): ScannedTree {
 /** Reads like a reader thread, without starting one for each case. */
 function directReader (root: string, byDescriptor: boolean): DirectoryReader & { close (): Promise<void> } {
   const directories = new ConfinedDirectories(root, byDescriptor)
-  const read = ({ directory, rules, nowMs, settleMs, links, excluded, omitted }: ReadRequest): DirectoryReading => {
+  const read = ({ directory, rules, nowMs, settleMs, links, excluded, omitted, isMarked }: ReadRequest): DirectoryReading => {
     const writer = new ListingWriter()
-    const context = { writer, rules: new IgnoreRules(ruleFiles(rules)), nowMs, settleMs, links, excluded, omitted }
+    const context = { writer, rules: new IgnoreRules(ruleFiles(rules)), nowMs, settleMs, links, excluded, omitted, isMarked }
     const listed = directories.read(directory, opened => readDirectory(opened, context))
     return { ...listed, block: writer.flush() }
   }

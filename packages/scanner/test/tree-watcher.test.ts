@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RelativePath } from '@filesync/protocol'
+import { systemClock } from '@filesync/protocol/node'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { InotifyTreeWatcher } from '../src/node/inotify-tree-watcher.ts'
 import { ParcelTreeWatcher } from '../src/node/parcel-tree-watcher.ts'
@@ -8,7 +9,7 @@ import type { TreeWatcher } from '../src/tree-watcher.ts'
 import { scratch, write } from './support/fixture.ts'
 
 const watchers: readonly (readonly [string, (root: string) => TreeWatcher])[] = [
-  ...process.platform === 'linux' ? [['inotify', (root: string) => new InotifyTreeWatcher(root)] as const] : [],
+  ...process.platform === 'linux' ? [['inotify', (root: string) => new InotifyTreeWatcher(root, systemClock)] as const] : [],
   ['@parcel/watcher', root => new ParcelTreeWatcher(root)],
 ]
 

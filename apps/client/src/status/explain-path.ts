@@ -6,7 +6,7 @@ import type { RunRecord } from './run-record.ts'
 /** The state of one path and the reason for it. */
 export interface PathState {
   readonly path: string
-  readonly state: 'stored' | 'pending' | 'unsettled' | 'ignored' | 'left-out' | 'excluded' | 'problem' | 'absent'
+  readonly state: 'stored' | 'pending' | 'unsettled' | 'ignored' | 'left-out' | 'excluded' | 'away' | 'problem' | 'absent'
   /** As a sentence, for a person. */
   readonly reason: string
   /** Since when the server has held it, at the latest; ISO 8601. */
@@ -23,6 +23,7 @@ export function explainPath (path: RelativePath, explanation: Explanation, recor
     }
     case 'left-out': return { path, state: 'left-out', reason: `It is left out: ${explanation.leftOut.message}.` }
     case 'excluded': return { path, state: 'excluded', reason: `It is not pushed: ${explanation.why}.` }
+    case 'away': return { path, state: 'away', reason: `It is away: ${explanation.problem.message}.` }
     case 'problem': return { path, state: 'problem', reason: `It is not stored: ${explanation.problem.message}.` }
     case 'unsettled': return { path, state: 'unsettled', reason: whyUnsettled(explanation.problem) }
     case 'listed': return explainListed(path, explanation, record)

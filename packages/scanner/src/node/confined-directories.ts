@@ -55,7 +55,7 @@ export class ConfinedDirectories {
   read<T> (path: RelativePath, use: (directory: OpenDirectory) => T): T {
     const held = this.#enter(path)
     const byHandle = {
-      location: held.location, device: held.stat.dev, record: this.#record, numbering: this.#numbering,
+      location: held.location, stat: held.stat, entersDevice: this.#entersDevice(), record: this.#record, numbering: this.#numbering,
       isAncestor: (stat: EntryStat): boolean => this.#levels.some(level => isSame(level.stat, stat)),
     }
     const byPath = { ...byHandle, location: path === '' ? this.#root : `${this.#root}/${path}` }
@@ -115,6 +115,11 @@ export class ConfinedDirectories {
   /** Whether nothing above the current directory was written to since it was opened. */
   #isUntouched (): boolean {
     return this.#above().every(level => fstatSync(level.descriptor, EXACT).ctimeNs === level.stat.ctimeNs)
+  }
+
+  #entersDevice (): boolean {
+    const above = this.#levels.at(-2)
+    return above !== undefined && above.stat.dev !== this.#levels.at(-1)?.stat.dev
   }
 
   #above (): Level[] {

@@ -2,11 +2,12 @@ import { lstatSync, readdirSync, watch } from 'node:fs'
 import type { FSWatcher } from 'node:fs'
 import { basename, join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
-import { errnoOf } from '@filesync/protocol'
-import type { RelativePath } from '@filesync/protocol'
+import { errnoOf, pathNames, splitPath } from '@filesync/protocol'
+import type { Clock, RelativePath } from '@filesync/protocol'
 import { isGone } from '../system-fault.ts'
 import type { TreeWatcher, WatchListener } from '../tree-watcher.ts'
 import { EventFlood } from './event-flood.ts'
+import { MountChanges } from './mount-changes.ts'
 
 /** Directories to watch or unwatch before yielding to the event loop. */
 const DIRECTORIES_PER_TURN = 200
@@ -18,14 +19,16 @@ const MISSED = 'So much changed at once that the system may have dropped events;
  */
 export class InotifyTreeWatcher implements TreeWatcher {
   readonly #root: string
+  readonly #clock: Clock
 
   /** @param root an absolute path without symbolic links */
-  constructor (root: string) {
+  constructor (root: string, clock: Clock) {
     this.#root = root
+    this.#clock = clock
   }
 
   async subscribe (listener: WatchListener): Promise<() => Promise<void>> {
-    const watched = new WatchedTree(this.#root, listener)
+    const watched = new WatchedTree(this.#root, listener, this.#clock)
     try {
       await watched.start()
     } catch (error) {
@@ -48,6 +51,7 @@ class WatchedTree {
   readonly #root: string
   readonly #listener: WatchListener
   readonly #flood: EventFlood
+  readonly #mounts: MountChanges
   readonly #closing: FSWatcher[] = []
   #top: Watched | undefined
   #closed = false
@@ -56,16 +60,18 @@ class WatchedTree {
   /** Whether `#rewatchAll` is running. */
   #isRewatching = false
 
-  constructor (root: string, listener: WatchListener) {
+  constructor (root: string, listener: WatchListener, clock: Clock) {
     this.#root = root
     this.#listener = listener
     this.#flood = new EventFlood(() => {
       listener.missed(MISSED)
       void this.#rewatchAll()
     })
+    this.#mounts = new MountChanges(root, clock, paths => { for (const path of paths) this.#onMount(path) })
   }
 
   async start (): Promise<void> {
+    this.#mounts.start()
     this.#top = this.#watch('' as RelativePath)
     await this.#watchBelow(this.#top)
   }
@@ -109,6 +115,7 @@ class WatchedTree {
 
   close (): void {
     this.#closed = true
+    this.#mounts.stop()
     if (this.#top !== undefined) this.#unwatch(this.#top)
     for (const watcher of this.#closing.splice(0)) watcher.close()
   }
@@ -171,6 +178,18 @@ class WatchedTree {
     }
     try {
       this.#listener.changed([path, ...this.#rewatch(watched, name)])
+    } catch (error) {
+      this.#reportLost(error)
+    }
+  }
+
+  /** Something was mounted or unmounted, so another directory has the path. */
+  #onMount (path: RelativePath): void {
+    const { directory, name } = splitPath(path)
+    let parent = this.#top
+    for (const above of pathNames(directory)) parent = parent?.children.get(above)
+    try {
+      this.#listener.changed([path, ...parent === undefined ? [] : this.#rewatch(parent, name)])
     } catch (error) {
       this.#reportLost(error)
     }

@@ -2,6 +2,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, read
 import type { BigIntStats } from 'node:fs'
 import { clampTimeNs, errnoOf } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
+import type { FoundMount } from '../directory-reading.ts'
 import { entryType } from '../entry-stat.ts'
 import type { EntryStat } from '../entry-stat.ts'
 import type { OpenDirectory } from '../open-directory.ts'
@@ -17,8 +18,9 @@ const OWNER_WRITES = 0o200
 export interface LocalDirectoryInit {
   /** A path that leads to the directory. */
   readonly location: string
-  /** Number of the device that the directory is on. */
-  readonly device: bigint
+  readonly stat: BigIntStats
+  /** Whether the directory is on another device than the one above. */
+  readonly entersDevice: boolean
   /** Filled by each `stat`. */
   readonly record: EntryStat
   readonly isAncestor: (stat: EntryStat) => boolean
@@ -28,21 +30,32 @@ export interface LocalDirectoryInit {
 /** A directory on a local disk, read with synchronous calls. */
 export class LocalDirectory implements OpenDirectory {
   readonly path: RelativePath
+  readonly entersDevice: boolean
   readonly isAncestor: (stat: EntryStat) => boolean
   readonly #location: string
-  readonly #device: bigint
+  readonly #stat: BigIntStats
   readonly #prefix: string
   readonly #record: EntryStat
   readonly #numbering: InodeNumbering
 
-  constructor (path: RelativePath, { location, device, record, isAncestor, numbering }: LocalDirectoryInit) {
+  constructor (path: RelativePath, { location, stat, entersDevice, record, isAncestor, numbering }: LocalDirectoryInit) {
     this.path = path
+    this.entersDevice = entersDevice
     this.isAncestor = isAncestor
     this.#location = location
-    this.#device = device
+    this.#stat = stat
     this.#prefix = `${location}/`
     this.#record = record
     this.#numbering = numbering
+  }
+
+  describeMount (): FoundMount {
+    const { dev, ino, birthtimeNs } = this.#stat
+    return {
+      mark: { device: String(dev), inode: String(ino), birthtimeNs: String(birthtimeNs) },
+      entersDevice: this.entersDevice,
+      hasStableInodes: this.#numbering.isStable(dev, () => `${this.#prefix}.`),
+    }
   }
 
   names (): string[] {
@@ -62,7 +75,7 @@ export class LocalDirectory implements OpenDirectory {
 
   hasStableInode (name: string, { dev }: EntryStat): boolean {
     // The file may be gone by now; the directory still exists.
-    return this.#numbering.isStable(dev, () => dev === this.#device ? `${this.#prefix}.` : this.#prefix + name)
+    return this.#numbering.isStable(dev, () => dev === this.#stat.dev ? `${this.#prefix}.` : this.#prefix + name)
   }
 
   linkTarget (name: string): Uint8Array | undefined {

@@ -5,6 +5,7 @@ import type { RelativePath } from '@filesync/protocol'
 import type { FoundDirectory, RootFacts, SourceRoot } from '../source-root.ts'
 import { faultText, isSystemFault } from '../system-fault.ts'
 import { modeFromWindows } from './local-directory.ts'
+import { mountTable } from './mount-table.ts'
 
 const IS_WINDOWS = process.platform === 'win32'
 const PERMISSIONS = 0o777
@@ -15,6 +16,7 @@ export function localRoot (root: string, ignoreFile: string | undefined): Source
   return {
     path,
     look: () => lookAt(path),
+    mounts: () => mountTable(path),
     extraRules () {
       if (ignoreFile === undefined) return undefined
       try {

@@ -75,7 +75,7 @@ export async function openScanner (init: ScannerInit): Promise<Scanner> {
   const isShared = init.threads instanceof SharedThreads
   const shared = isShared ? init.threads : new SharedThreads(init.workers ?? DEFAULT_WORKERS)
   const reader = { ...shared.threads.readerOf(root.path), close: async () => { if (!isShared) await shared.close() } }
-  const watcher = isLinux ? new InotifyTreeWatcher(root.path) : new ParcelTreeWatcher(root.path)
+  const watcher = isLinux ? new InotifyTreeWatcher(root.path, init.clock) : new ParcelTreeWatcher(root.path)
   return new TreeScanner({ root, reader, watcher, hash: hashBytes, clock: init.clock }, {
     settleMs: init.settleMs ?? 2_000,
     settleWaitMs: init.settleWaitMs ?? 30_000,

@@ -27,6 +27,8 @@ export interface ReadCall {
   readonly excluded: readonly DirectoryId[]
   /** Names that are not looked at, by index of the directory. */
   readonly omitted: ReadonlyMap<number, readonly Name[]>
+  /** Indexes of the directories whose readings must have `mount`. */
+  readonly marked: readonly number[]
 }
 
 export type ToReader = ReadCall | { readonly type: 'release', readonly root: string }

@@ -72,6 +72,7 @@ class ReaderThread {
       settleMs: batch[0]?.settleMs ?? 0,
       links: batch[0]?.links ?? 'keep',
       excluded: batch[0]?.excluded ?? [],
+      marked: batch.flatMap(({ isMarked }, at) => isMarked === true ? [at] : []),
       omitted: new Map(batch.flatMap(({ omitted }, at) => omitted === undefined ? [] : [[at, omitted]])),
     })
   }

@@ -39,9 +39,11 @@ function directoriesOf (root: string): ConfinedDirectories {
   return directories
 }
 
-function readOne (path: RelativePath, at: number, { root, rulesIds, nowMs, settleMs, links, excluded, omitted }: ReadCall): PackedReading {
+function readOne (path: RelativePath, at: number, call: ReadCall): PackedReading {
+  const { root, rulesIds, nowMs, settleMs, links, excluded, omitted, marked } = call
   try {
-    const context = { writer, rules: rulesOf(rulesIds[at] ?? 0), nowMs, settleMs, links, excluded, omitted: omitted.get(at) }
+    const rules = rulesOf(rulesIds[at] ?? 0)
+    const context = { writer, rules, nowMs, settleMs, links, excluded, omitted: omitted.get(at), isMarked: marked.includes(at) }
     return directoriesOf(root).read(path, directory => readDirectory(directory, context))
   } catch (error) {
     if (isGone(error)) return { status: 'gone' }

@@ -1,6 +1,6 @@
 export { memoryScanner } from './memory-scanner.ts'
 export type { MemoryScannerInit } from './memory-scanner.ts'
 export { MemoryTree } from './memory-tree.ts'
-export type { MemoryKind, MemoryNode } from './memory-tree.ts'
+export type { MemoryKind, MemoryNode, MountedNode } from './memory-tree.ts'
 export { scannerConformance } from './scanner-conformance.ts'
 export type { ScannedTree } from './scanner-conformance.ts'

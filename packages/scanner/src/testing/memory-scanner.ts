@@ -1,6 +1,6 @@
-import { FileSyncError, ListingWriter } from '@filesync/protocol'
+import { FileSyncError, ListingWriter, splitPath } from '@filesync/protocol'
 import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
-import type { DirectoryReader, DirectoryReading, LinkPolicy, ReadRequest } from '../directory-reading.ts'
+import type { DirectoryReader, DirectoryReading, FoundMount, LinkPolicy, ReadRequest } from '../directory-reading.ts'
 import { EntryStat } from '../entry-stat.ts'
 import { IgnoreRules } from '../ignore-rules.ts'
 import type { OpenDirectory } from '../open-directory.ts'
@@ -12,7 +12,6 @@ import type { ScanMemory } from '../source-root.ts'
 import { TreeScanner } from '../tree-scanner.ts'
 import type { MemoryKind, MemoryNode, MemoryTree } from './memory-tree.ts'
 
-const DEVICE = 1n
 const TYPE_BITS: Readonly<Record<MemoryKind, number>> = { file: 0o100000, directory: 0o040000, symlink: 0o120000, special: 0o010000 }
 
 export interface MemoryScannerInit {
@@ -26,6 +25,8 @@ export interface MemoryScannerInit {
   /** Default `keep`. */
   readonly links?: LinkPolicy
   readonly excluded?: readonly ExcludedDirectory[]
+  /** Whether the system tells what is mounted. Default true, as on Linux. */
+  readonly hasMountTable?: boolean
   /** `memory` of the previous scanner of this tree. */
   readonly memory?: ScanMemory
 }
@@ -35,19 +36,20 @@ export interface MemoryScannerInit {
  * A watch receives each change at once.
  */
 export function memoryScanner (init: MemoryScannerInit): Scanner {
-  const { tree, clock, hash, settleMs = 2_000, settleWaitMs = 30_000, memory, links = 'keep', excluded = [] } = init
+  const { tree, clock, hash, settleMs = 2_000, settleWaitMs = 30_000, memory, links = 'keep', excluded = [], hasMountTable = true } = init
   return new TreeScanner({
     root: {
       look () {
-        const { refusal, inode, birthNs, mtimeNs, mode } = tree.root
+        const { refusal, device, inode, birthNs, mtimeNs, mode } = tree.root
         if (refusal !== undefined) throw new FileSyncError('SOURCE_UNAVAILABLE', `The directory cannot be pushed: ${refusal}.`)
-        return { mark: { device: String(DEVICE), inode: String(inode), birthtimeNs: String(birthNs) }, state: { mtimeNs, mode } }
+        return { mark: { device: String(device), inode: String(inode), birthtimeNs: String(birthNs) }, state: { mtimeNs, mode } }
       },
       extraRules: () => undefined,
       isDirectory: path => { const node = tree.node(path); return node === undefined ? undefined : node.kind === 'directory' },
+      mounts: () => hasMountTable ? tree.mounts() : undefined,
       find (path) {
         const node = tree.node(path as RelativePath)
-        return node?.kind === 'directory' ? { path: path as RelativePath, device: DEVICE, inode: node.inode } : undefined
+        return node?.kind === 'directory' ? { path: path as RelativePath, device: node.device, inode: node.inode } : undefined
       },
     },
     reader: new MemoryReader(tree),
@@ -82,25 +84,34 @@ class MemoryReader implements DirectoryReader {
 
   async close (): Promise<void> { /* nothing is held open */ }
 
-  #readOne ({ directory, rules, nowMs, settleMs, links, excluded, omitted }: ReadRequest): DirectoryReading {
+  #readOne ({ directory, rules, nowMs, settleMs, links, excluded, omitted, isMarked }: ReadRequest): DirectoryReading {
     const node = this.#tree.node(directory)
     if (node?.kind !== 'directory') return { status: 'gone' }
     if (node.refusal !== undefined) return { status: 'unreadable', why: node.refusal }
     const writer = new ListingWriter()
-    const context = { writer, rules: new IgnoreRules(ruleFiles(rules)), nowMs, settleMs, links, excluded, omitted }
-    const listed = readDirectory(new MemoryDirectory(directory, node), context)
+    const context = { writer, rules: new IgnoreRules(ruleFiles(rules)), nowMs, settleMs, links, excluded, omitted, isMarked }
+    const above = directory === '' ? node : this.#tree.node(splitPath(directory).directory)
+    const listed = readDirectory(new MemoryDirectory(directory, node, above?.device !== node.device), context)
     return { ...listed, block: writer.flush() }
   }
 }
 
 class MemoryDirectory implements OpenDirectory {
   readonly path: RelativePath
+  readonly entersDevice: boolean
   readonly #node: MemoryNode
   readonly #record = new EntryStat()
 
-  constructor (path: RelativePath, node: MemoryNode) {
+  constructor (path: RelativePath, node: MemoryNode, entersDevice: boolean) {
     this.path = path
+    this.entersDevice = entersDevice
     this.#node = node
+  }
+
+  describeMount (): FoundMount {
+    const { device, inode, birthNs } = this.#node
+    const mark = { device: String(device), inode: String(inode), birthtimeNs: String(birthNs) }
+    return { mark, entersDevice: this.entersDevice, hasStableInodes: true }
   }
 
   names (): string[] {
@@ -112,7 +123,8 @@ class MemoryDirectory implements OpenDirectory {
   }
 
   stat (name: string): EntryStat | undefined {
-    const node = this.#node.children.get(name)
+    const child = this.#node.children.get(name)
+    const node = child?.mounted?.root ?? child
     if (node === undefined) return undefined
     // A directory is refused when it is opened, not by lstat.
     const { refusal } = node
@@ -122,7 +134,7 @@ class MemoryDirectory implements OpenDirectory {
     record.sizeBytes = new TextEncoder().encode(node.text).length
     record.mtimeMs = Number(node.mtimeNs) / 1e6
     record.ctimeMs = Number(node.ctimeNs) / 1e6
-    record.ids.set([DEVICE, node.inode, node.birthNs])
+    record.ids.set([node.device, node.inode, node.birthNs])
     record.numbers[0] = node.mtimeNs
     return record
   }

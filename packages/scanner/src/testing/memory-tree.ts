@@ -6,6 +6,7 @@ export type MemoryKind = 'file' | 'directory' | 'symlink' | 'special'
 /** One entry of a tree in memory. */
 export interface MemoryNode {
   readonly kind: MemoryKind
+  readonly device: bigint
   readonly inode: bigint
   readonly birthNs: bigint
   mode: number
@@ -15,8 +16,16 @@ export interface MemoryNode {
   text: string
   /** By name; empty in all but directories. */
   readonly children: Map<string, MemoryNode>
+  /** The root of the file system that is mounted over the directory. */
+  mounted: MountedNode | undefined
   /** Code of the error that reading it throws, such as EACCES. */
   refusal: string | undefined
+}
+
+/** The root of a mounted file system, with an id that no other mount has. */
+export interface MountedNode {
+  readonly root: MemoryNode
+  readonly mountId: number
 }
 
 const NS_PER_MS = 1_000_000n
@@ -29,6 +38,8 @@ export class MemoryTree {
   readonly #nowMs: () => number
   readonly #watchers = new Set<(path: RelativePath) => void>()
   #inodes = 0n
+  #devices = 1n
+  #mountIds = 0
 
   /** @param nowMs the current time, for the times of changes */
   constructor (nowMs: () => number) {
@@ -92,9 +103,50 @@ export class MemoryTree {
     this.#report(path)
   }
 
+  /**
+   * Mounts a file system over a directory: `content` if it was mounted before, otherwise an empty one. No watcher hears of it.
+   * Returns what is mounted.
+   */
+  mount (path: RelativePath, content: MemoryNode = this.#make('directory', '', ++this.#devices)): MemoryNode {
+    const covered = this.#below(path)
+    if (covered === undefined) throw new Error(`${path} is not there`)
+    covered.mounted = { root: content, mountId: ++this.#mountIds }
+    return content
+  }
+
+  /** Unmounts a file system; no watcher hears of it. Returns what was mounted. */
+  unmount (path: RelativePath): MemoryNode {
+    const covered = this.#below(path)
+    if (covered?.mounted === undefined) throw new Error(`nothing is mounted at ${path}`)
+    const { root } = covered.mounted
+    covered.mounted = undefined
+    return root
+  }
+
+  /** The mount points, each with a text that differs for every mount. */
+  mounts (): Map<RelativePath, string> {
+    const found = new Map<RelativePath, string>()
+    const visit = (node: MemoryNode, path: string): void => {
+      for (const [name, child] of node.children) {
+        const below = path === '' ? name : `${path}/${name}`
+        if (child.mounted !== undefined) found.set(below as RelativePath, String(child.mounted.mountId))
+        visit(child.mounted?.root ?? child, below)
+      }
+    }
+    visit(this.root, '')
+    return found
+  }
+
+  /** What a path leads to: in a mount point, the root of what is mounted. */
   node (path: RelativePath): MemoryNode | undefined {
+    const node = this.#below(path)
+    return node?.mounted?.root ?? node
+  }
+
+  /** What a path leads to, without what is mounted there itself. */
+  #below (path: RelativePath): MemoryNode | undefined {
     let at: MemoryNode | undefined = this.root
-    for (const name of pathNames(path)) at = at?.children.get(name)
+    for (const name of pathNames(path)) at = (at?.mounted?.root ?? at)?.children.get(name)
     return at
   }
 
@@ -121,11 +173,11 @@ export class MemoryTree {
     return made
   }
 
-  #make (kind: MemoryKind, text: string): MemoryNode {
+  #make (kind: MemoryKind, text: string, device = 1n): MemoryNode {
     const nowNs = this.#nowNs()
     const mode = kind === 'directory' ? DIRECTORY_MODE : FILE_MODE
     const times = { birthNs: nowNs, mtimeNs: nowNs, ctimeNs: nowNs }
-    return { kind, inode: ++this.#inodes, ...times, mode, text, children: new Map(), refusal: undefined }
+    return { kind, device, inode: ++this.#inodes, ...times, mode, text, children: new Map(), mounted: undefined, refusal: undefined }
   }
 
   #touch (node: MemoryNode): void {
