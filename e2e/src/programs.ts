@@ -42,8 +42,8 @@ export class Stage {
   }
 
   /** Runs a program to its end. */
-  async run (program: string, args: readonly string[]): Promise<Finished> {
-    const child = this.#spawn(program, args)
+  async run (program: string, args: readonly string[], cwd?: string): Promise<Finished> {
+    const child = this.#spawn(program, args, cwd)
     let stdout = ''
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })
@@ -127,8 +127,8 @@ export class Stage {
     await rm(this.root, { recursive: true, force: true })
   }
 
-  #spawn (program: string, args: readonly string[]): Child {
-    const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  #spawn (program: string, args: readonly string[], cwd?: string): Child {
+    const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'], cwd })
     this.#children.add(child)
     child.once('exit', () => { this.#children.delete(child) })
     return child

@@ -63,8 +63,8 @@ test('versions past --keep are dropped after a session, of older days but the la
   await pushed(server)
   expect(await log.next('pruned')).toMatchObject({ area: 'laptop', versions: 3 })
   expect((await readdir(versions)).sort()).toEqual([fresh, aged[3]])
-  const listed = await stage.run(SERVER_PROGRAM, ['versions', 'laptop', 'diary', '--json', '--state-dir', server.stateDir])
-  expect(JSON.parse(listed.stdout)).toHaveLength(2)
+  const listed = await stage.run(SERVER_PROGRAM, ['history', 'laptop', 'diary', '--json', '--state-dir', server.stateDir])
+  expect((JSON.parse(listed.stdout) as { versions: unknown[] }).versions).toHaveLength(2)
 })
 
 const LIMITS = [['a quota', ['--quota', '1M', '--reserve', '0']], ['a reserve of free space', ['--reserve', '900000G']]] as const

@@ -137,7 +137,7 @@ test('a command never makes an archive of a directory that is none', async () =>
   mkdirSync(mountPoint)
   for (const command of [
     ['verify'],
-    ['versions', 'client'],
+    ['history', 'client'],
     ['release', 'client'],
     ['restore', 'client', '--at', '0s', '--to', stage.path('out')],
   ]) {

@@ -1,8 +1,9 @@
 import { parseDuration } from '@filesync/program'
 import { createProgram, pathArgument, pathSetting, setting } from '@filesync/program/node'
+import { FileSyncError } from '@filesync/protocol'
 import type { Command } from 'commander'
 import type { ServerPairFlags, TokenFlags } from './commands/admit.ts'
-import type { ArchiveFlags, RestoreFlags } from './commands/archive.ts'
+import type { ArchiveFlags, HistoryFlags, RestoreFlags } from './commands/archive.ts'
 import type { DoctorFlags } from './commands/doctor.ts'
 import type { ServerContext } from './commands/start.ts'
 import type { ServerStatusFlags } from './commands/status.ts'
@@ -73,19 +74,27 @@ function addTokens (token: Command, context: ServerContext): void {
     .action(async (id: string, flags: ServerCommonFlags) => { await (await import('./commands/admit.ts')).revokeToken(id, flags, context) })
 }
 
+const MOMENT_HELP = 'a point (p17), 2h or 3d (ago), "yesterday 14:00", "2026-11-22 10:30" (local time), 2026-11-22T10:30:00Z, or any ' +
+  'printed time; the present state by default'
+
 function addArchive (program: Command, context: ServerContext): void {
   const withArchive = (command: Command): Command => withCommonSettings(command)
     .addOption(pathSetting('--archive <dir>', 'the archive; needed if no server is running'))
     .addOption(setting('--allow-network-disk', 'allow an archive on a network file system, as for "start"'))
-  withArchive(program.command('versions <client> [path]'))
-    .description('list earlier versions of a path and of everything below it')
-    .action(async (client: string, path: string | undefined, flags: ArchiveFlags) => {
-      await (await import('./commands/archive.ts')).versions([client, path], flags, context)
+  withArchive(program.command('history <client> [path]'))
+    .description('list the points that can be restored; with a path, those that changed it and its earlier versions')
+    .option('--before <point>', 'only points older than this one')
+    .addOption(setting('--limit <n>', 'how many points at most', text => parseInteger(text, [1, 1_000_000])).default(100))
+    .action(async (client: string, path: string | undefined, flags: HistoryFlags) => {
+      await (await import('./commands/archive.ts')).history([client, path], flags, context)
     })
+  program.command('versions', { hidden: true }).allowUnknownOption().allowExcessArguments().action(() => {
+    throw new FileSyncError('USAGE', '"versions" is part of "history": run "filesync-server history CLIENT PATH".')
+  })
   withArchive(program.command('restore <client> [path]'))
-    .description('copy a path as it was at a given time to a directory')
-    .requiredOption('--at <time>', 'the time: 2026-11-22T10:30:00Z, "2026-11-22 10:30" (local time), 2h (ago), or any printed time')
-    .addOption(pathSetting('--to <dir>', 'target directory, outside the archive').makeOptionMandatory())
+    .description('copy a path as it was at a point or a time to a directory')
+    .option('--at <moment>', MOMENT_HELP)
+    .addOption(pathSetting('--to <dir>', 'target directory, outside the archive; ./restored-<point> by default'))
     .option('--overwrite', 'replace existing files; by default they are kept and listed')
     .action(async (client: string, path: string | undefined, flags: RestoreFlags) => {
       process.exitCode = await (await import('./commands/archive.ts')).restore([client, path], flags, context)

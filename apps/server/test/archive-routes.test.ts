@@ -23,7 +23,7 @@ afterAll(async () => {
 const BODIES = [
   undefined, null, 7, [], {}, { client: 7 }, { client: '../x' }, { client: 'nobody' }, { client: 'nobody', path: '../x', at: 'x', to: 7 },
 ]
-const ROUTES = ['POST /versions', 'POST /restore', 'POST /release']
+const ROUTES = ['POST /history', 'POST /restore', 'POST /release']
 
 test.each(ROUTES)('%s rejects invalid requests with a FileSync error, and creates no area', async route => {
   for (const body of BODIES) {

@@ -21,7 +21,7 @@ const CONTRACT: Readonly<Record<string, readonly string[]>> = {
   'id': [],
   'status': ['--follow'],
   'doctor': [],
-  'versions': [],
+  'history': ['--before', '--limit'],
   'restore': ['--at', '--to'],
   'verify': [],
 }

@@ -117,7 +117,7 @@ export interface Area {
    * from another copy of the same content if there is one. Otherwise it is a failure, and what is left of it is written next to its
    * place. Throws USAGE if there was nothing at the path at that moment, or for a point that is unknown or no longer kept.
    */
-  restore (options: RestoreOptions): Promise<RestoreOutcome>
+  restore (options: RestoreOptions): Promise<RestoreReport>
   /** Damage that is known and not repaired yet: found by `verify`, `checkSafe`, `checkMirror` or `restore`. */
   damage (): DamageReport
   /** Reads all stored content again and compares it with its digests. */
@@ -213,7 +213,10 @@ export interface PointsOptions {
   readonly limit?: number
 }
 
-/** A moment of the history: the id of a point, or a time in milliseconds since the Unix epoch by the server's clock. */
+/**
+ * A moment of the history: the id of a point, or a time in milliseconds since the Unix epoch by the server's clock. Infinity is the present
+ * state. A time in the future is refused with USAGE, unless it was shown: then the clock has been set back since.
+ */
 export type Moment = { readonly point: string } | { readonly ms: number }
 
 /** What the index knows of a stored file. */
@@ -251,10 +254,23 @@ export interface RestoreOptions {
   readonly path: RelativePath
   /** The moment whose state is restored. */
   readonly at: Moment
-  /** Absolute path of a directory outside the archive. */
-  readonly to: string
+  /** Absolute path of a directory outside the archive, or a function that returns it. */
+  readonly to: string | ((at: RestoredMoment) => string)
   /** Replaces existing files. By default they are kept, and reported as failures unless they equal what would be written. */
   readonly overwrite?: boolean
+}
+
+/** What was restored. */
+export interface RestoreReport extends RestoreOutcome {
+  readonly at: RestoredMoment
+  /** The directory that it was restored to. */
+  readonly to: string
+}
+
+/** A moment, and the point whose state it is; `point` is undefined if a sync was changing the area at that moment. */
+export interface RestoredMoment {
+  readonly point: string | undefined
+  readonly ms: number
 }
 
 export interface AdoptOptions {

@@ -1,9 +1,9 @@
-import { equalDigests, FileSyncError, ROOT_PATH } from '@filesync/protocol'
+import { FileSyncError, ROOT_PATH } from '@filesync/protocol'
 import type { Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './store/archive-index.ts'
 import type {
   AdoptOptions, AdoptOutcome, Area, ArchiveSettings, DamageReport, ExternalChanges, MirrorLimits, MirrorSize, Moment, OtherCopy,
-  PointsOptions, RestoreOptions, SafeCheckOptions, SafeCheckResult, StoredFile, VerifyOptions, VerifyOutcome, Version,
+  Point, PointsOptions, RestoreOptions, RestoreReport, SafeCheckOptions, SafeCheckResult, StoredFile, VerifyOptions, VerifyOutcome, Version,
 } from './archive.ts'
 import type { PastTree } from './past-tree.ts'
 import type { MakeSignature, PlanRun, Sync } from './sync-contract.ts'
@@ -13,25 +13,20 @@ import { UnsignedFiles } from './commit/unsigned-files.ts'
 import { AreaPlanRun } from './compare/plan-run.ts'
 import { diskRoom, mirrorSize } from './compare/room.ts'
 import { HistoryProgress } from './history/history-progress.ts'
-import { findPoint, keptPoints, pastMoment, pointAt } from './history/moment.ts'
-import { stateAt, versionsOf } from './history/past-state.ts'
-import { pointId, shownPoint } from './history/point-log.ts'
-import { pointsOf } from './history/path-points.ts'
 import { pruneVersions } from './history/prune.ts'
-import type { ContentStore, RestoreOutcome } from './store/content-store.ts'
+import type { ContentStore } from './store/content-store.ts'
 import { damageReport, expiredDamageWrites } from './store/damage.ts'
 import type { ExistingCopy } from './store/existing-copy.ts'
 import { EMPTY_DIRECTORY } from './store/fold.ts'
 import { fileLookup, knownPaths } from './store/lookup.ts'
 import { isUnknown } from './store/unknown-entry.ts'
 import { AreaLock } from './upkeep/area-lock.ts'
-import { StoredPastTree } from './upkeep/past-tree.ts'
 import { MirrorRound } from './upkeep/mirror-round.ts'
+import { PastStates } from './upkeep/past-states.ts'
 import { PendingFindings } from './upkeep/pending-findings.ts'
 import { isContentKnown, prepareArea } from './upkeep/prepare.ts'
 import { rebuildIndex } from './upkeep/rebuild.ts'
 import { recover } from './upkeep/recover.ts'
-import { doubtsAbout, restoreState } from './upkeep/restore-state.ts'
 import { checkCopies } from './upkeep/safe-check.ts'
 import { SizeCache } from './upkeep/size-cache.ts'
 import { verifyArea } from './upkeep/verify.ts'
@@ -55,6 +50,7 @@ export class StoredArea implements Area {
   readonly #round: MirrorRound
   readonly #unsigned = new UnsignedFiles()
   readonly #findings: PendingFindings
+  readonly #past: PastStates
   readonly #size: SizeCache
   readonly #progress: HistoryProgress
 
@@ -64,6 +60,7 @@ export class StoredArea implements Area {
     this.name = area
     this.#lock = new AreaLock(area)
     this.#findings = new PendingFindings(this.#init)
+    this.#past = new PastStates({ ...this.#init, lock: this.#lock, findings: this.#findings })
     this.#progress = new HistoryProgress(this.#init)
     this.#round = new MirrorRound({ ...this.#init, lock: this.#lock })
     const pause = async (): Promise<void> => { await new Promise<void>(resolve => { clock.schedule(0, resolve) }) }
@@ -152,63 +149,19 @@ export class StoredArea implements Area {
   }
 
   async versions (path: RelativePath): Promise<readonly Version[]> {
-    await this.#init.store.ensurePresent('path')
-    const points = await keptPoints(this.#init)
-    const versions = await versionsOf(this.#init, path)
-    return versions.map(({ kept, until, since }) => {
-      const { kind, sizeBytes, mtimeNs } = kept.found
-      const point = points.findLast(({ count }) => count < until.count && (since === undefined || since.count <= count))
-      return { path: kept.path, kind, sizeBytes, mtimeNs, untilMs: until.ms, ...(point && { point: pointId(point.count) }) }
-    })
+    return await this.#past.versions(path)
   }
 
-  async points ({ path = ROOT_PATH, before, limit = Infinity }: PointsOptions = {}): Promise<Awaited<ReturnType<Area['points']>>> {
-    await this.#init.store.ensurePresent('path')
-    const all = await keptPoints(this.#init)
-    const older = before === undefined ? all : all.slice(0, all.indexOf(findPoint(all, before)))
-    const { droppedCount = 0 } = this.#record.history ?? {}
-    const changed = path === ROOT_PATH ? older : await pointsOf(this.#init, path, { points: older, droppedCount })
-    const newestFirst = changed.map(shownPoint).reverse()
-    return { points: newestFirst.slice(0, limit), hasMore: newestFirst.length > limit }
+  async points (options?: PointsOptions): Promise<{ readonly points: readonly Point[], readonly hasMore: boolean }> {
+    return await this.#past.points(options)
   }
 
   async openPast ({ path, at }: { readonly path: RelativePath, readonly at: Moment }): Promise<PastTree | undefined> {
-    const { store, index } = this.#init
-    await store.ensurePresent('path')
-    const points = await keptPoints(this.#init)
-    const moment = pastMoment(points, at)
-    const state = await stateAt(this.#init, path, moment)
-    if (state.files.length + state.directories.length === 0) return undefined
-    const { settledCount = 0 } = index.area(this.name)?.history ?? {}
-    return new StoredPastTree({
-      ...this.#init,
-      path,
-      state,
-      at: { point: pointAt(points, state.at, settledCount), ms: moment.ms },
-      doubts: doubtsAbout(this.#init, path, state.at),
-      onDamage: (damaged, digest, what) => {
-        const [now] = knownPaths(index, this.name, [damaged])
-        if (now === undefined || isUnknown(now.entry) || !equalDigests(now.fact.digest, digest)) return
-        this.#findings.add([{ path: damaged, fact: now.fact, what }])
-      },
-    })
+    return await this.#past.openPast(path, at)
   }
 
-  async restore (options: RestoreOptions): Promise<RestoreOutcome> {
-    const { store, name } = this.#init
-    await store.ensurePresent('path')
-    const { at: wanted, ...target } = options
-    const moment = pastMoment(await keptPoints(this.#init), wanted)
-    const restored = await restoreState(this.#init, { ...target, moment })
-    if (restored === undefined) {
-      throw new FileSyncError('USAGE', `There was nothing at ${JSON.stringify(options.path)} at that time. ` +
-        `Run "filesync-server history ${name}" to list what can be restored.`)
-    }
-    const { findings, at, ...outcome } = restored
-    this.#findings.add(findings)
-    await this.#lock.stepIfFree(() => this.#findings.write())
-    const failures = [...outcome.failures, ...doubtsAbout(this.#init, options.path, at)]
-    return { ...outcome, failures }
+  async restore (options: RestoreOptions): Promise<RestoreReport> {
+    return await this.#past.restore(options)
   }
 
   damage (): DamageReport {

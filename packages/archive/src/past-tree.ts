@@ -1,4 +1,5 @@
 import type { Digest, RelativePath } from '@filesync/protocol'
+import type { RestoredMoment } from './archive.ts'
 import type { RestoreFailure, StoredFileHandle } from './store/content-store.ts'
 
 /**
@@ -6,8 +7,7 @@ import type { RestoreFailure, StoredFileHandle } from './store/content-store.ts'
  * expires while it is open can no longer be opened.
  */
 export interface PastTree {
-  /** The moment, and the point whose state it is; `point` is undefined if a sync was changing the area at that moment. */
-  readonly at: { readonly point: string | undefined, readonly ms: number }
+  readonly at: RestoredMoment
   /** What the path itself was. */
   readonly kind: 'file' | 'directory' | 'symlink'
   /** Number of files and links. */

@@ -85,7 +85,7 @@ describe('times that the file system of the archive cannot hold', () => {
     // To a file system that holds more, and once more to the same directory.
     const to = newFolder()
     for (let i = 0; i < 2; i++) {
-      expect(await area.restore({ path: ROOT_PATH, at: { ms: Date.now() + 60_000 }, to })).toMatchObject({ files: 9, failures: [] })
+      expect(await area.restore({ path: ROOT_PATH, at: { ms: Infinity }, to })).toMatchObject({ files: 9, failures: [] })
     }
     // A double leaves microseconds of such times, and a link of the mirror has the time that was held.
     const toSecond = (line: string): string => line.replace(/(\d{6,})(?= |$)/u, number => number.slice(0, -5))
@@ -93,7 +93,7 @@ describe('times that the file system of the archive cannot hold', () => {
     expect(coarse(describeFolder(to))).toEqual(coarse(describeSource(source)))
     const back = join(disk.at, 'back')
     for (let i = 0; i < 2; i++) {
-      expect(await area.restore({ path: ROOT_PATH, at: { ms: Date.now() + 60_000 }, to: back })).toMatchObject({ files: 9, failures: [] })
+      expect(await area.restore({ path: ROOT_PATH, at: { ms: Infinity }, to: back })).toMatchObject({ files: 9, failures: [] })
     }
 
     // What others do is still seen.

@@ -1,4 +1,5 @@
-import type { Archive, Area } from '@filesync/archive'
+import { join } from 'node:path'
+import type { Archive, Area, RestoredMoment } from '@filesync/archive'
 import type { ControlRoutes } from '@filesync/program/node'
 import { checkRelativePath, FileSyncError, LIMITS, ROOT_PATH } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
@@ -9,11 +10,39 @@ export interface VersionRow {
   readonly path: string
   readonly kind: string
   readonly sizeBytes: number
-  /** When the content left the mirror; ISO 8601. */
+  /** When the content left the mirror; ISO 8601 in UTC. */
   readonly until: string
+  /** The last point that has it; null if it came and went between two points. */
+  readonly point: string | null
+}
+
+/** A point, as commands print it. */
+export interface PointRow {
+  readonly point: string
+  /** When the sync completed; ISO 8601 in UTC. */
+  readonly at: string
+  readonly added: number
+  readonly replaced: number
+  readonly removed: number
+  readonly bytes: number
+}
+
+/** The points of a client or of a path, newest first, and the earlier versions of the path. */
+export interface HistoryReport {
+  readonly points: readonly PointRow[]
+  /** Whether there are older points than these. */
+  readonly hasMore: boolean
+  /** Of the path and of everything below it; absent without a path. */
+  readonly versions?: readonly VersionRow[]
 }
 
 export interface RestoreReport {
+  /** The directory that it was restored to. */
+  readonly to: string
+  /** The point whose state was restored; null if a sync was changing the files at that time. */
+  readonly point: string | null
+  /** Its time, or the one that was asked for; ISO 8601 in UTC. */
+  readonly at: string
   readonly files: number
   readonly bytes: number
   readonly failures: readonly { readonly path: string, readonly message: string }[]
@@ -44,12 +73,18 @@ export interface AdoptReport {
 }
 
 const text = v.pipe(v.string(), v.maxLength(LIMITS.textBytes))
-const versionsRequest = v.object({ client: text, path: v.optional(text, '') })
+const historyRequest = v.object({
+  client: text,
+  path: v.optional(text),
+  before: v.optional(text),
+  limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1)), 100),
+})
 const restoreRequest = v.object({
   client: text,
   path: v.optional(text, ''),
-  atMs: v.pipe(v.number(), v.finite()),
-  to: text,
+  at: v.optional(v.union([v.object({ point: text }), v.object({ ms: v.pipe(v.number(), v.finite()) })])),
+  to: v.optional(text),
+  beside: v.optional(text),
   overwrite: v.optional(v.boolean(), false),
 })
 const verifyRequest = v.object({ client: v.optional(text) })
@@ -59,7 +94,7 @@ const releaseRequest = v.object({ client: text })
 /** The routes by which commands use the archive that the running server has open. */
 export function archiveRoutes (archive: Archive): ControlRoutes {
   return {
-    'POST /versions': async body => await listVersions(archive, body),
+    'POST /history': async body => await showHistory(archive, body),
     'POST /restore': async body => await restore(archive, body),
     'POST /verify': async body => await verify(archive, body),
     'POST /adopt': async (body, gone) => await adopt(archive, body, gone),
@@ -67,17 +102,37 @@ export function archiveRoutes (archive: Archive): ControlRoutes {
   }
 }
 
-/** `versions`: the earlier versions of a path and of everything below it, newest first. */
-export async function listVersions (archive: Archive, request: unknown): Promise<VersionRow[]> {
-  const { client, path } = parse(versionsRequest, request)
-  const versions = await (await areaOf(archive, client)).versions(parsePath(path))
-  return versions.map(({ path: at, kind, sizeBytes, untilMs }) => ({ path: at, kind, sizeBytes, until: new Date(untilMs).toISOString() }))
+/** `history`: the points of a client; with a path those that changed it, and its earlier versions. All are newest first. */
+export async function showHistory (archive: Archive, request: unknown): Promise<HistoryReport> {
+  const { client, path, ...page } = parse(historyRequest, request)
+  const area = await areaOf(archive, client)
+  const below = path === undefined ? ROOT_PATH : parsePath(path)
+  const { points, hasMore } = await area.points({ path: below, limit: page.limit, ...(page.before !== undefined && { before: page.before }) })
+  const rows = points.map(({ id, atMs, ...numbers }) => ({ point: id, at: isoTime(atMs), ...numbers }))
+  if (path === undefined) return { points: rows, hasMore }
+  const versions = (await area.versions(below)).map(({ path: at, kind, sizeBytes, untilMs, point = null }) => (
+    { path: at, kind, sizeBytes, until: isoTime(untilMs), point }
+  ))
+  return { points: rows, hasMore, versions }
 }
 
-/** `restore`: copies a path as it was at a given time to a directory outside the archive. */
+/** `restore`: copies a path as it was at a point or a time to a directory outside the archive; at present by default. */
 export async function restore (archive: Archive, request: unknown): Promise<RestoreReport> {
-  const { client, path, atMs, ...options } = parse(restoreRequest, request)
-  return await (await areaOf(archive, client)).restore({ path: parsePath(path), at: { ms: atMs }, ...options })
+  const { client, path, at: wanted = { ms: Infinity }, to, beside, overwrite } = parse(restoreRequest, request)
+  if (to === undefined && beside === undefined) throw new FileSyncError('USAGE', 'Choose the directory to restore to with --to DIR.')
+  const target = to ?? ((at: RestoredMoment): string => join(beside ?? '', targetName(at)))
+  const area = await areaOf(archive, client)
+  const { at, ...report } = await area.restore({ path: parsePath(path), at: wanted, to: target, overwrite })
+  return { ...report, point: at.point ?? null, at: isoTime(at.ms) }
+}
+
+/** The name of the directory for a restored state; valid on every file system. */
+function targetName ({ point, ms }: RestoredMoment): string {
+  return `restored-${point ?? isoTime(ms).replaceAll(':', '.')}`
+}
+
+function isoTime (ms: number): string {
+  return new Date(ms).toISOString()
 }
 
 /** `verify`: reads the files of one client or of all and compares them with their digests. Also reports folders that are in no index. */

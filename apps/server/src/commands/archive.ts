@@ -1,13 +1,12 @@
 import { openArchive } from '@filesync/archive/node'
 import type { Archive } from '@filesync/archive'
 import { formatCount, printable } from '@filesync/program'
-import { askControl, writeReport } from '@filesync/program/node'
+import { askControl, formatMoment, parseMoment, userPath, writeReport } from '@filesync/program/node'
 import { FileSyncError, formatSize } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
-import { listVersions, release as releaseArea, restore as restoreArea, verify as verifyArea } from '../archive/archive-operations.ts'
-import type { RestoreReport, VerifyReport, VersionRow } from '../archive/archive-operations.ts'
+import { release as releaseArea, restore as restoreArea, showHistory, verify as verifyArea } from '../archive/archive-operations.ts'
+import type { HistoryReport, PointRow, RestoreReport, VerifyReport, VersionRow } from '../archive/archive-operations.ts'
 import { openKnownArchive } from '../archive/known-archive.ts'
-import { parseMoment } from '../schedule/moment.ts'
 import { stateDirOf } from '../settings.ts'
 import type { ServerCommonFlags } from '../settings.ts'
 import type { ServerContext } from './start.ts'
@@ -18,9 +17,14 @@ export interface ArchiveFlags extends ServerCommonFlags {
   readonly allowNetworkDisk?: boolean
 }
 
+export interface HistoryFlags extends ArchiveFlags {
+  readonly before?: string
+  readonly limit: number
+}
+
 export interface RestoreFlags extends ArchiveFlags {
-  readonly at: string
-  readonly to: string
+  readonly at?: string
+  readonly to?: string
   readonly overwrite?: boolean
 }
 
@@ -34,36 +38,32 @@ const UNKNOWN_FIX = 'The archive lost its index (.filesync/index), or is a copy 
 const READ_ONLY = 'The archive is on a read-only file system. Nothing that is found is recorded, ' +
   'and a sync that was interrupted while it stored files is not completed.\n'
 
-/** `filesync-server versions`. */
-export async function versions (
-  [client, path]: readonly [string, string | undefined], flags: ArchiveFlags, context: ServerContext,
+/** `filesync-server history`. */
+export async function history (
+  [client, path]: readonly [string, string | undefined], flags: HistoryFlags, context: ServerContext,
 ): Promise<void> {
-  const operation = { route: 'POST /versions', request: { client, path }, work: listVersions, access: 'read' } as const
-  const rows = await runOnArchive<VersionRow[]>(operation, flags, context)
-  const { stdout } = context.terminal
-  if (flags.json === true) stdout.write(`${JSON.stringify(rows)}\n`)
-  else if (rows.length === 0) stdout.write('There are no earlier versions.\n')
-  else {
-    for (const { path: at, kind, sizeBytes, until } of rows) {
-      stdout.write(`until ${until}  ${kind === 'file' ? formatSize(sizeBytes) : kind}  ${printable(at)}\n`)
-    }
-  }
+  const request = { client, path, before: flags.before, limit: flags.limit }
+  const operation = { route: 'POST /history', request, work: showHistory, access: 'read' } as const
+  const report = await runOnArchive<HistoryReport>(operation, flags, context)
+  context.terminal.stdout.write(flags.json === true ? `${JSON.stringify(report)}\n` : describeHistory(report))
 }
 
 /** `filesync-server restore`: resolves with the exit code. */
 export async function restore (
   [client, path]: readonly [string, string | undefined], flags: RestoreFlags, context: ServerContext,
 ): Promise<number> {
-  const request = { client, path, atMs: parseMoment(flags.at, systemClock.nowMs()), to: flags.to, overwrite: flags.overwrite === true }
+  const at = flags.at === undefined ? undefined : parseMoment(flags.at, { nowMs: systemClock.nowMs() })
+  const request = { client, path, at, to: flags.to, beside: userPath('.', context.terminal.env), overwrite: flags.overwrite === true }
   const operation = { route: 'POST /restore', request, work: restoreArea, access: 'read' } as const
   const report = await runOnArchive<RestoreReport>(operation, flags, context)
   const { stdout } = context.terminal
   if (flags.json === true) stdout.write(`${JSON.stringify(report)}\n`)
   else {
-    const failures = report.failures.map(({ path: at, message }) => `  ${printable(at)}: ${printable(message)}\n`)
-    const moment = new Date(request.atMs).toISOString()
+    const failures = report.failures.map(({ path: failed, message }) => `  ${printable(failed)}: ${printable(message)}\n`)
+    const time = formatMoment(Date.parse(report.at))
+    const moment = report.point === null ? time : `${report.point}, ${time}`
     const amount = `${formatCount(report.files, 'file')}, ${formatSize(report.bytes)}`
-    const restored = `Restored ${amount}, to ${printable(request.to)} as of ${moment}.\n`
+    const restored = `Restored ${amount}, to ${printable(report.to)} as of ${moment}.\n`
     writeReport(context.terminal, [restored, ...failures].join(''), { quiet: flags.quiet, isTrouble: failures.length > 0 })
   }
   return report.failures.length > 0 ? PROBLEMS_EXIT : 0
@@ -95,6 +95,27 @@ export async function release (client: string, flags: ArchiveFlags, context: Ser
   context.terminal.stdout.write(wasHalted
     ? `The next sync of ${printable(client)} passes the brake. What it removes or replaces moves to versions.\n`
     : `${printable(client)} was not halted. Its next sync passes the brake anyway.\n`)
+}
+
+function describeHistory ({ points, hasMore, versions }: HistoryReport): string {
+  const lines = points.map(describePoint)
+  if (lines.length === 0) lines.push(versions === undefined ? 'No sync has completed yet.' : 'No sync that is kept changed this.')
+  const last = points.at(-1)
+  if (hasMore && last !== undefined) lines.push(`There are older ones: --before ${last.point}`)
+  if (versions !== undefined && versions.length > 0) lines.push('', 'Earlier versions, each with what to give to "restore --at":')
+  return `${[...lines, ...(versions ?? []).map(describeVersion)].join('\n')}\n`
+}
+
+function describePoint ({ point, at, added, replaced, removed, bytes }: PointRow): string {
+  const changes = [[added, 'added'], [replaced, 'replaced'], [removed, 'removed']] as const
+  const told = changes.filter(([files]) => files > 0).map(([files, what]) => `${String(files)} ${what}`)
+  const what = told.length === 0 ? 'only times, modes, links or directories' : [...told, formatSize(bytes)].join(', ')
+  return `${point.padEnd(6)} ${formatMoment(Date.parse(at))}  ${what}`
+}
+
+function describeVersion ({ path, kind, sizeBytes, until, point }: VersionRow): string {
+  const time = formatMoment(Date.parse(until))
+  return `${(point ?? time).padEnd(6)} until ${time}  ${kind === 'file' ? formatSize(sizeBytes) : kind}  ${printable(path)}`
 }
 
 function describeVerification ({ client, files, bytes, problems, isKnown, isRecorded }: VerifyReport): string {

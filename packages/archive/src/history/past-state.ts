@@ -41,6 +41,8 @@ export interface PastState {
   readonly damaged: ReadonlySet<RelativePath>
   /** The position of the moment in the history of the area. */
   readonly at: Position
+  /** The moment is exactly one that a version was said to have been there until. */
+  readonly isShown: boolean
 }
 
 export interface PastStateSource {
@@ -92,6 +94,7 @@ export async function stateAt (source: PastStateSource, path: RelativePath, mome
       ...[...files.values()].filter(({ isDoubtful }) => isDoubtful).map(({ path: at }) => at),
     ]),
     at,
+    isShown: known.timeline.isShown(moment.ms),
   }
 }
 

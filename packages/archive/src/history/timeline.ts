@@ -39,6 +39,11 @@ export class Timeline {
     if (last !== undefined) last.lastMs = Infinity
   }
 
+  /** Whether a time is exactly one that was shown to people. */
+  isShown (timeMs: number): boolean {
+    return this.#exact.some(({ ms }) => ms === timeMs)
+  }
+
   /** The position that a time means. */
   at (timeMs: number): Position {
     const shown = this.#exact.filter(({ ms }) => ms === timeMs).sort(comparePositions).at(-1)

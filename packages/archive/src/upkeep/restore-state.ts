@@ -18,8 +18,6 @@ export interface RestoreSource extends PastStateSource {
 /** The outcome of a restore, and damage that it found. */
 export interface RestoredState extends RestoreOutcome {
   readonly findings: readonly CopyFinding[]
-  /** The position of the restored moment in the history of the area. */
-  readonly at: Position
 }
 
 /** Appended to the name of what is left of a damaged file. */
@@ -40,23 +38,22 @@ type Target = Pick<RestoreRequest, 'to' | 'overwrite'>
 export interface RestoreWanted extends Target {
   readonly path: RelativePath
   readonly moment: PastMoment
+  /** The state at that moment. */
+  readonly state: PastState
 }
 
 /**
  * Restores the state of a path at a moment. Files whose digest is known are verified. A damaged file is restored from another copy of
- * the same content, at any path. If there is none, it is a failure, and what is left of it is written next to its place. Undefined if
- * there was nothing.
+ * the same content, at any path. If there is none, it is a failure, and what is left of it is written next to its place.
  */
-export async function restoreState (source: RestoreSource, request: RestoreWanted): Promise<RestoredState | undefined> {
-  const { path, moment, ...target } = request
-  const state = await stateAt(source, path, moment)
-  const { at, directories } = state
-  if (state.files.length + directories.length === 0) return undefined
+export async function restoreState (source: RestoreSource, request: RestoreWanted): Promise<RestoredState> {
+  const { path, moment, state, ...target } = request
+  const { directories } = state
   const files = state.files.map(expectedFile)
   const { store, area } = source
   const outcome = await store.restore(area, { files, directories, ...target })
   const mismatches = outcome.failures.filter(failure => failure.mismatch !== undefined)
-  if (mismatches.length === 0) return { ...outcome, findings: [], at }
+  if (mismatches.length === 0) return { ...outcome, findings: [] }
   // If the disk is gone, nothing can be read, which does not mean that the files are damaged.
   await store.ensurePresent('disk')
   const wanted = new Map(files.map(file => [file.path as string, file]))
@@ -72,7 +69,6 @@ export async function restoreState (source: RestoreSource, request: RestoreWante
     bytes: outcome.bytes + repair.bytes,
     failures: [...outcome.failures.filter(({ mismatch: why }) => why === undefined), ...repair.failures],
     findings: repair.findings,
-    at,
   }
 }
 
