@@ -63,6 +63,8 @@ test('a plan says what the push after it does, and leaves both ends unchanged', 
     bytesTotal: 74,
     problems: [],
     problemCount: 0,
+    leftOut: [],
+    leftOutCount: 0,
   })
   expect([
     await describeTree(source),

@@ -30,7 +30,7 @@ const FOLDER: DirectoryEntry = { kind: 'directory', name: 'a' as Name, mtimeNs: 
 const NAMED: Problem = { path: 'a/deep/p', code: 'SPECIAL_FILE', message: 'it is a pipe' }
 const OK: PushResult = {
   result: 'ok', filesSent: 1, filesDeleted: 0, filesRenamed: 0, filesTotal: 1, bytesTotal: 1, bytesSent: 1, bytesReceived: 1, durationMs: 1,
-  nextSyncAt: null, problems: [], problemCount: 0,
+  nextSyncAt: null, problems: [], problemCount: 0, leftOutCount: 0,
 }
 
 /** The record of a client that stored the file and the directory and waits for the next run. */
@@ -70,6 +70,10 @@ const answers: readonly [what: string, path: RelativePath, explanation: Explanat
   [
     'an entry that is left out', A, { state: 'left-out', leftOut: { path: 'a', code: 'SPECIAL_FILE', message: 'it is a socket' } },
     afterRun(), 'left-out', /^It is left out: it is a socket\.$/u,
+  ],
+  [
+    'a mount point that is away', A, { state: 'away', problem: { path: 'a', code: 'AWAY', message: 'nothing is mounted there' } },
+    afterRun(), 'away', /^It is away: nothing is mounted there\.$/u,
   ],
   [
     'an excluded directory', A, { state: 'excluded', why: 'it holds the keys of FileSync' }, afterRun(), 'excluded',

@@ -17,14 +17,27 @@ function result (plan: Partial<PlanMessage>, problems: readonly Problem[] = []):
   return planResult({ tree, plan: { ...NOTHING, ...plan } })
 }
 
+const NOT_KEPT = 'Not kept: extended attributes, access control lists, owner and group, set-id and sticky bits, and the time of creation.'
+
+test('lists what would be left out, which is no problem', () => {
+  const tree = { ...memoryTree({}, hashBytes), complete: true, problems: [], problemCount: 0, isUnsettled: () => false }
+  const first = [{ path: 'run/socket\u001b', code: 'SPECIAL_FILE' as const, message: 'it is a socket' }]
+  const made = planResult({ tree: { ...tree, leftOut: { first, count: 5 } }, plan: NOTHING })
+  expect(made).toMatchObject({ result: 'ok', problemCount: 0, leftOut: first, leftOutCount: 5 })
+  const text = describePlan(made)
+  expect(text).toMatch(/5 entries would be left out, which is no problem:\n {2}run\/socket.*: it is a socket\n {2}and 4 more\n/u)
+  expect(text).not.toContain('\u001b')
+})
+
 test('shows only the kinds of changes that would be made', () => {
   expect(describePlan(result({ added: { files: 1, bytes: 5 }, renamed: 2, deleted: { files: 3, bytes: 1500 } }))).toBe([
     'A push of 2 files, 8 B would make at most these changes:',
     '  new          1 file, 5 B',
     '  renamed      2 files',
     '  to versions  3 files, 1.50 kB',
+    NOT_KEPT,
   ].join('\n'))
-  expect(describePlan(result({}))).toBe('A push would change nothing: 2 files, 8 B.')
+  expect(describePlan(result({}))).toBe(`A push would change nothing: 2 files, 8 B.\n${NOT_KEPT}`)
 })
 
 test('counts the problems of both ends, and shows why the server would refuse the push', () => {

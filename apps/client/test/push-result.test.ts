@@ -23,22 +23,31 @@ describe('the last line of push --json', () => {
   test('has the documented fields in the documented order', () => {
     expect(JSON.stringify(pushResult(pushed(), COST, AT))).toBe('{"result":"ok",' +
       '"filesSent":2,"filesDeleted":1,"filesRenamed":3,"filesTotal":2,"bytesTotal":6,' +
-      `"bytesSent":900,"bytesReceived":80,"durationMs":1234,"nextSyncAt":"${AT}","problems":[],"problemCount":0}`)
+      `"bytesSent":900,"bytesReceived":80,"durationMs":1234,"nextSyncAt":"${AT}","problems":[],"problemCount":0,"leftOutCount":0}`)
   })
 
   test('has the same fields and the reason after an error', () => {
     const failed = failedResult(new FileSyncError('SERVER_NOT_FOUND', 'No server answered.'), COST)
     expect(failed).toEqual({
       result: 'failed', filesSent: 0, filesDeleted: 0, filesRenamed: 0, filesTotal: 0, bytesTotal: 0, ...COST, nextSyncAt: null,
-      problems: [], problemCount: 0,
+      problems: [], problemCount: 0, leftOutCount: 0,
       code: 'SERVER_NOT_FOUND', message: 'No server answered.',
     })
-    expect(Object.keys(failed).slice(0, 12)).toEqual(Object.keys(pushResult(pushed(), COST, AT)))
+    expect(Object.keys(failed).slice(0, 13)).toEqual(Object.keys(pushResult(pushed(), COST, AT)))
     expect(failedResult(new FileSyncError('HALTED', 'The brake.'), COST).result).toBe('halted')
   })
 
   test('reports problems if the server says that not everything is stored, even if it names none', () => {
     expect(pushResult(pushed({ result: 'PROBLEMS' }), COST, AT).result).toBe('problems')
+  })
+
+  test('counts what is left out, which is no problem', () => {
+    const { tree, ...rest } = pushed()
+    const result = pushResult({ ...rest, tree: { ...tree, leftOut: { first: [], count: 7 } } }, COST, AT)
+    expect(result).toMatchObject({ result: 'ok', problemCount: 0, leftOutCount: 7 })
+    expect(exitCodeOf(result)).toBe(0)
+    expect(describeResult(result)).toMatch(/^Everything is stored: .*, 7 left out;/u)
+    expect(describeResult(pushResult(pushed(), COST, AT))).not.toContain('left out')
   })
 
   test('has a path, a code and a message for each problem', () => {

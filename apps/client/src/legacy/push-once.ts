@@ -106,5 +106,6 @@ function resultOf ({ tree, filesSent, problems, nextInMs }: LegacyPushed, cost: 
     nextSyncAt: new Date(clock.nowMs() + nextInMs).toISOString(),
     problems,
     problemCount,
+    leftOutCount: tree.leftOut?.count ?? 0,
   }
 }

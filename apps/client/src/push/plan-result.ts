@@ -1,6 +1,7 @@
 import { formatCount, printable, problemLines } from '@filesync/program'
 import { formatSize } from '@filesync/protocol'
 import type { FileSyncError, Problem } from '@filesync/protocol'
+import type { LeftOut } from '@filesync/scanner'
 import type { PushPlan } from './plan-session.ts'
 
 /** The output of `plan --json`. */
@@ -20,6 +21,9 @@ export interface PlanResult {
   readonly bytesTotal: number
   readonly problems: readonly Problem[]
   readonly problemCount: number
+  /** The first entries that would be left out because of what they are, such as sockets, and the number of all. They are no problems. */
+  readonly leftOut: readonly LeftOut[]
+  readonly leftOutCount: number
   readonly code?: string
   readonly message?: string
 }
@@ -41,6 +45,8 @@ export function planResult ({ tree, plan }: PushPlan): PlanResult {
     bytesTotal: tree.bytes,
     problems: [...tree.problems, ...plan.problems],
     problemCount,
+    leftOut: tree.leftOut?.first ?? [],
+    leftOutCount: tree.leftOut?.count ?? 0,
     ...(obstacle !== undefined && { message: obstacle }),
   }
 }
@@ -60,10 +66,15 @@ export function failedPlan ({ code, message }: FileSyncError): PlanResult {
     bytesTotal: 0,
     problems: [],
     problemCount: 0,
+    leftOut: [],
+    leftOutCount: 0,
     code,
     message,
   }
 }
+
+/** What no push keeps of a file, whatever its file system has. */
+const NOT_KEPT = 'Not kept: extended attributes, access control lists, owner and group, set-id and sticky bits, and the time of creation.'
 
 /** The result as several lines of text. */
 export function describePlan (result: PlanResult): string {
@@ -76,11 +87,14 @@ export function describePlan (result: PlanResult): string {
   const changes = rows.filter(([, files]) => files > 0).map(([what, files, bytes]) =>
     `  ${what.padEnd(11)}  ${formatCount(files, 'file')}${bytes === undefined ? '' : `, ${formatSize(bytes)}`}`)
   const total = `${formatCount(result.filesTotal, 'file')}, ${formatSize(result.bytesTotal)}`
+  const leftOut = `${formatCount(result.leftOutCount, 'entry', 'entries')} would be left out, which is no problem:`
   const notStored = `${formatCount(result.problemCount, 'entry', 'entries')} would not be stored:`
   return [
     changes.length === 0 ? `A push would change nothing: ${total}.` : `A push of ${total} would make at most these changes:`,
     ...changes,
     ...(result.problemCount === 0 ? [] : [notStored, ...problemLines(result)]),
+    ...(result.leftOutCount === 0 ? [] : [leftOut, ...problemLines({ problems: result.leftOut, problemCount: result.leftOutCount })]),
+    NOT_KEPT,
     ...(result.message === undefined ? [] : [`The server would refuse the push: ${printable(result.message)}`]),
   ].join('\n')
 }

@@ -22,6 +22,8 @@ export interface PushResult {
   readonly problems: readonly Problem[]
   /** The number of all problems; `problems` holds the first ones. */
   readonly problemCount: number
+  /** The number of entries that were left out because of what they are, such as sockets. They are no problems. */
+  readonly leftOutCount: number
   /** Why the run failed or halted. */
   readonly code?: string
   readonly message?: string
@@ -50,6 +52,7 @@ export function pushResult (pushed: Pushed, cost: RunCost, nextSyncAt: string): 
     nextSyncAt,
     problems: [...tree.problems, ...more],
     problemCount,
+    leftOutCount: tree.leftOut?.count ?? 0,
     ...(next.message !== undefined && { code: 'HALTED', message: next.message }),
   }
 }
@@ -76,6 +79,7 @@ export function failedResult (error: FileSyncError, cost: RunCost, stored: RunSt
     nextSyncAt: null,
     problems: [],
     problemCount: 0,
+    leftOutCount: 0,
     code: error.code,
     message: error.message,
   }
@@ -99,6 +103,7 @@ function headline (result: PushResult): string {
   const parts = [`${result.filesSent} sent`]
   if (result.filesRenamed > 0) parts.push(`${result.filesRenamed} renamed`)
   if (result.filesDeleted > 0) parts.push(`${result.filesDeleted} moved to versions`)
+  if (result.leftOutCount > 0) parts.push(`${result.leftOutCount} left out`)
   const state = result.result === 'ok' ? 'Everything is stored' : result.result === 'problems' ? 'Finished with problems' : 'Halted'
   const where = result.server === undefined || result.result === 'halted' ? '' : ` on ${printable(result.server)}`
   return `${state}${where}: ${formatCount(result.filesTotal, 'file')}, ${formatSize(result.bytesTotal)} (${parts.join(', ')}; ` +

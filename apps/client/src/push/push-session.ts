@@ -9,6 +9,7 @@ import { encodeParts, FEATURES, fitProblems, ListingResponder } from '@filesync/
 import type {
   Clock, Connection, Message, MessageOf, MessageType, NextSync, Problem, RelativePath, ServerStatusReady, Tree,
 } from '@filesync/protocol'
+import type { LeftOutEntries } from '@filesync/scanner'
 import { sendFiles } from '@filesync/transfer'
 import type { Compression, FileSource, TransferProgress } from '@filesync/transfer'
 import { greetServer } from '../connect/greet.ts'
@@ -24,6 +25,8 @@ export interface PushableTree extends Tree {
   readonly complete: boolean
   readonly problems: readonly Problem[]
   readonly problemCount: number
+  /** What is left out because of what it is. No problem, so the server does not learn of it. */
+  readonly leftOut?: LeftOutEntries
   /** Whether a file is still being written, so that its content is not sent yet. */
   isUnsettled (path: RelativePath): boolean
   /** The unsettled files whose beginning is sent nevertheless. */

@@ -63,6 +63,8 @@ export class ClientMetrics {
       'End of the last run after which everything was stored, runs before the start included; absent if there is none.')
     const next = this.#gauge('next_sync_timestamp_seconds', 'When the next run is due; absent during a run.')
     const problems = this.#gauge('problems', 'Entries that the last run that did not fail could not store; absent before that.')
+    const leftOut = this.#gauge('left_out',
+      'Entries that the last run that did not fail left out because of what they are, such as sockets; absent before that.')
     const treeFiles = this.#gauge('tree_files', 'Files in the directory, as of the last run that did not fail; absent before that.')
     const treeBytes = this.#gauge('tree_bytes', 'Bytes of those files; absent before that.')
     return status => {
@@ -72,6 +74,7 @@ export class ClientMetrics {
       setOrRemove(complete, seconds(status.lastCompleteAt))
       setOrRemove(next, seconds(status.nextSyncAt))
       setOrRemove(problems, this.#ended?.problemCount)
+      setOrRemove(leftOut, this.#ended?.leftOutCount)
       setOrRemove(treeFiles, this.#ended?.filesTotal)
       setOrRemove(treeBytes, this.#ended?.bytesTotal)
     }
