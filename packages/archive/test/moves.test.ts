@@ -83,3 +83,95 @@ test('renamed files with other content trip the brake before any of them is remo
   expect(await push(area, source)).toMatchObject({ files: 250, deleted: 250, problems: [] })
   expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
 })
+
+/** Gives all files other file ids, as on another disk; none if `keeps` is false. */
+function renumber (source: SourceTree, directory: string, keeps = true): void {
+  for (const path of source.files().keys()) {
+    const file = path.startsWith(`${directory}/`) ? source.at(path) : undefined
+    if (file?.kind === 'file') file.fileId = keeps ? file.fileId + 1_000_000n : 0n
+  }
+}
+
+/** Gives files the size and time of each other. */
+function alike (source: SourceTree, paths: readonly string[]): void {
+  const [first] = paths.map(path => source.at(path))
+  for (const path of paths) source.at(path).mtimeNs = first?.mtimeNs ?? 0n
+}
+
+test.each([[true], [false]])('files that moved to another disk are recognized by size and time, with file ids: %s', async keeps => {
+  const { root, area } = await openArea()
+  const source = new SourceTree().write('photos/a', 'AAAA').write('photos/d/b', 'BBBBB').write('stays', 'stays')
+  await push(area, source)
+  source.move('photos', 'usb')
+  renumber(source, 'usb', keeps)
+  expect(await push(area, source)).toMatchObject({ asked: [], files: 0, renamed: 2, deleted: 0, problems: [] })
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+  expect((await push(area, source)).listings).toBe(0)
+})
+
+test('of files of one size and time that left, each new one gets the content that it has', async () => {
+  const { root, area } = await openArea()
+  const source = new SourceTree().write('old/a', 'AAAA').write('old/b', 'BBBB').write('old/c', 'CCCC').write('old/d', 'DDDD')
+  alike(source, ['old/a', 'old/b', 'old/c', 'old/d'])
+  await push(area, source)
+  for (const [from, to] of [['a', 'd'], ['b', 'x'], ['c', 'a'], ['d', 'y']] as const) source.move(`old/${from}`, `new/${to}`)
+  source.remove('old')
+  renumber(source, 'new')
+  expect(await push(area, source)).toMatchObject({ asked: [], files: 0, renamed: 4, problems: [] })
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+})
+
+test('a new file with the size and time of one that left is stored with its own content', async () => {
+  const { root, area } = await openArea()
+  const source = new SourceTree().write('old/a', 'AAAA').write('stays', 'stays')
+  await push(area, source)
+  source.move('old/a', 'new/a').remove('old')
+  exchange(source, 'new/a', 'BBBB')
+  renumber(source, 'new')
+  expect(await push(area, source)).toMatchObject({ digested: ['new/a'], asked: ['new/a'], files: 1, renamed: 0, deleted: 1, problems: [] })
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+  expect(versionsIn(root, 'laptop')).toEqual(['old/a'])
+})
+
+test('a client that lists very many files of one size and time is asked for no more digests than files left', async () => {
+  const { area } = await openArea()
+  const source = new SourceTree()
+  for (let i = 0; i < 500; i++) source.write(`old/f${String(i)}`, String(i).padStart(4, '0'))
+  alike(source, [...source.files().keys()])
+  await push(area, source)
+  await area.release()
+  source.remove('old')
+  for (let i = 0; i < 1200; i++) source.write(`new/g${String(i)}`, String(i).padStart(4, '0'))
+  const time = source.at('new/g0').mtimeNs
+  for (const path of source.files().keys()) source.at(path).mtimeNs = time
+  const same = new SourceTree().write('old/f0', '0000').at('old/f0').mtimeNs
+  for (const path of source.files().keys()) source.at(path).mtimeNs = same
+  const { digested, files, renamed, problems } = await push(area, source)
+  expect(digested.length).toBeLessThanOrEqual(500)
+  expect([files + renamed === 1200, problems]).toEqual([true, []])
+})
+
+test('renamed files with other content, of the same size and time but other file ids, trip the brake', async () => {
+  const { root, area } = await openArea()
+  const source = new SourceTree()
+  for (let i = 0; i < 250; i++) source.write(`d/f${String(i)}`, `content ${String(i).padStart(3, '0')}`)
+  await push(area, source)
+  const before = describeFolder(join(root, 'laptop')).filter(line => line.startsWith('d/f'))
+  source.move('d', 'encrypted')
+  renumber(source, 'encrypted')
+  for (let i = 0; i < 250; i++) exchange(source, `encrypted/f${String(i)}`, `CONTENT ${String(i).padStart(3, '0')}`)
+  await expect(push(area, source)).rejects.toMatchObject({ code: 'HALTED' })
+  expect(describeFolder(join(root, 'laptop')).filter(line => line.startsWith('d/f'))).toEqual(before)
+})
+
+test('files that moved to another disk in a sync that ended early do not trip the brake in the next one', async () => {
+  const { root, area } = await openArea()
+  const source = new SourceTree()
+  for (let i = 0; i < 250; i++) source.write(`d/f${String(i)}`, `content ${String(i)}`)
+  await push(area, source)
+  source.move('d', 'usb')
+  renumber(source, 'usb')
+  await push(area, source, { end: 'abandon' })
+  expect(await push(area, source)).toMatchObject({ asked: [], deleted: 0, problems: [] })
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+})

@@ -4,7 +4,9 @@ import type { PresentFile, SyncOutcome, SyncPlan } from '../sync-contract.ts'
 import { halted, untilHalted } from '../compare/brake.ts'
 import type { NoiseBrake } from '../compare/brake.ts'
 import { diskShortage, unfitRetries } from '../compare/fit-files.ts'
-import { movedIndices, withoutMoveSources } from '../compare/moves.ts'
+import { groupedNames } from '../compare/links.ts'
+import { withoutMoveSources } from '../compare/moves.ts'
+import type { ComparedDirectory } from '../compare/compared-directory.ts'
 import type { Move } from '../compare/moves.ts'
 import type { Plan } from '../compare/plan.ts'
 import { neededBytes } from '../compare/room.ts'
@@ -49,7 +51,7 @@ export class PlannedSync {
   constructor (init: PlannedSyncInit) {
     this.#init = init
     const { plan, planner: { comparison: { directories, owners, problems } } } = init
-    const folders = new StagingFolders(directories, movedIndices(plan.moves))
+    const folders = new StagingFolders(directories, stagedElsewhere(directories, plan))
     const structure = new PendingStructure(directories, owners)
     const ledger = new DirectoryLedger({ ...init, directories, owners }, plan)
     const changes = new ChangeHistory(init)
@@ -95,6 +97,7 @@ export class PlannedSync {
     await this.#committer.flush()
     if (client?.aborted === true && this.#structure.isLeft) await this.#endWithoutClient(client)
     if (noise !== undefined) await this.#placeHeldBack(noise)
+    this.stager.reportMissingLinks()
     const unproven = this.stager.unprovenMoves()
     const deleted = await this.#remove(unproven)
     const hasHalfMoved = unproven.length > 0
@@ -130,6 +133,7 @@ export class PlannedSync {
     // Not all other tasks were asked for, so these would have other numbers.
     if (noise?.halted !== undefined) return []
     const { tasks } = plan
+    this.stager.retryLinked()
     this.#judgeLostMoves()
     const unfit = unfitRetries(roomBytes - neededBytes(comparison, plan), plan)
     for (const task of unfit.tasks) {
@@ -147,6 +151,7 @@ export class PlannedSync {
   #judgeLostMoves (): void {
     const { plan, brake } = this.#init
     const failed = new Set(plan.tasks.tasksToRetry().map(task => plan.tasks.moves.get(task)?.from))
+    for (const move of plan.moves) if (this.stager.isProven(move)) failed.delete(move.from)
     const lost = plan.moving.filter(({ path }) => failed.has(path))
     if (lost.length === 0) return
     this.#lostMoves = lost.length
@@ -192,4 +197,11 @@ export class PlannedSync {
     await this.stager.stop()
     await Promise.allSettled([this.#prepared])
   }
+}
+
+/** Directories with files that move or are names of one file: the names in staging of these are numbers. */
+function stagedElsewhere (directories: readonly ComparedDirectory[], { moves, links }: Plan): Set<ComparedDirectory> {
+  const found = new Set([...moves, ...links.stored].map(({ directory }) => directory))
+  for (const { directory } of groupedNames(directories, links.groups, 'all')) found.add(directory)
+  return found
 }

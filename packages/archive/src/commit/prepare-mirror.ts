@@ -15,13 +15,13 @@ export interface PrepareInit extends SyncContext {
 }
 
 /**
- * Does what has to precede the first placed file: files that move get their second name in staging before anything can take their
+ * Does what has to precede the first placed file: files that move or have further names get a second name in staging before anything can take their
  * place, and names that are in the way are moved to versions. Resolves with the facts of the files that move, by their numbers in staging.
  */
 export async function prepareMirror (init: PrepareInit, syncRecord: SyncRecord): Promise<ReadonlyMap<number, Fact>> {
   const { index, clock, plan, planner, steps, ledger } = init
   await syncRecord.open()
-  const { moved, altered } = await stageMoves(init, plan.moves)
+  const { moved, altered } = await stageMoves(init, [...plan.moves, ...plan.links.stored])
   if (altered.length > 0) await index.write(alteredWrites({ ...init, nowMs: clock.nowMs() }, altered))
   if (plan.evictions.length > 0) {
     const { journal, failures } = await steps.evict(plan.evictions)

@@ -23,7 +23,7 @@ export interface StreamedFileInit {
   readonly stream: ContentStream
   readonly status: SyncStatus
   /** Called once, with the digest if the content is whole, and with its signature if that is known. */
-  readonly ended: (outcome: StageOutcome, digest: Digest | undefined, signature: Uint8Array | undefined) => void
+  readonly ended: (outcome: StageOutcome, digest: Digest | undefined, signature: Uint8Array | undefined) => Promise<void>
   /** Called for all bytes that arrive, except holes. */
   readonly wrote: (bytes: number) => void
 }
@@ -50,7 +50,7 @@ export function streamedFile (init: StreamedFileInit): StagedFile {
     finish: (digest, signature) => guarded(async () => {
       const end = await stream.finish(digest)
       const outcome = end === 'WHOLE' ? { task, bytes: init.sizeBytes } : { task, bytes: 0, problem: faultOf(path, end) }
-      init.ended(outcome, end === 'WHOLE' ? digest : undefined, signature)
+      await init.ended(outcome, end === 'WHOLE' ? digest : undefined, signature)
       return outcome
     }),
     abandon: () => stream.abandon(),

@@ -4,6 +4,7 @@ import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { Committer } from './committer.ts'
 import { comparedFile } from './compared-file.ts'
 import type { ContentStore, PackFailure, PackRequest } from '../store/content-store.ts'
+import { FACT_BYTES, readFact } from '../store/facts.ts'
 import type { Fact } from '../store/facts.ts'
 import type { Position } from '../store/position.ts'
 import { alteredWrites } from '../store/damage.ts'
@@ -11,8 +12,13 @@ import { parsePack, stagedSections } from './pack-request.ts'
 import type { Move } from '../compare/moves.ts'
 import { partialName } from '../compare/task-list.ts'
 import type { PresentFiles } from './present-files.ts'
-import { proveDigests } from './prove-digests.ts'
+import { LinkedFiles } from './linked-files.ts'
+import type { LinkedFile } from './linked-files.ts'
+import { MoveProofs } from './move-proofs.ts'
+import { linkedSections, proveDigests } from './prove-digests.ts'
 import { entryPath } from '../store/section.ts'
+import type { StagedSection } from '../store/section.ts'
+import { NO_LINKS } from '../compare/task-links.ts'
 import { fileSection, streamedFile } from './staged-stream.ts'
 import type { DirectoryLedger } from './directory-ledger.ts'
 import type { StagingFolders } from './staging-folders.ts'
@@ -52,12 +58,16 @@ export class Stager {
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #streams = new Set<StagedFile>()
   readonly #partials = new Set<string>()
+  readonly #moves: MoveProofs
+  readonly #linked: LinkedFiles
   /** Written for files that fit only because they have holes. */
   #sparseBytes = 0
 
   constructor (init: StagerInit) {
     this.#init = init
     this.#answered = new Uint8Array(init.tasks.maxTasks)
+    this.#moves = new MoveProofs(init.tasks, init.moved)
+    this.#linked = new LinkedFiles(init)
   }
 
   /** Names of large files that were begun; some may be unfinished. */
@@ -71,7 +81,7 @@ export class Stager {
     const { request, files } = parsePack(pack, { tasks, folders, staging, now: { count: began.count, ms: clock.nowMs() } })
     for (const { task } of files) this.#claim(task)
     const failures = await this.#track(store.stagePack(request, reuse))
-    return this.#finishPack(request, failures, files)
+    return await this.#finishPack(request, failures, files)
   }
 
   async compareDigests (files: readonly FileDigest[]): Promise<readonly StageOutcome[]> {
@@ -85,7 +95,23 @@ export class Stager {
 
   /** Files that seemed to move, but whose digests the client did not send: it could not read them. */
   unprovenMoves (): Move[] {
-    return [...this.#init.tasks.moves].filter(([task]) => this.#answered[task] !== 1).map(([, move]) => move)
+    return [...this.#init.tasks.moves].filter(([task, move]) => move.how !== 'linked' && this.#answered[task] !== 1 && !this.isProven(move))
+      .map(([, move]) => move)
+  }
+
+  /** Whether the content of a file that seemed to move was used. */
+  isProven ({ number }: Move): boolean {
+    return this.#moves.proven.has(number)
+  }
+
+  /** Adds tasks for the content of files that was to arrive under other names of them, and did not. To be called after all other tasks. */
+  retryLinked (): void {
+    for (const task of this.#linked.toRetry()) this.#init.tasks.addRetry(task)
+  }
+
+  /** Reports the files whose content did not arrive under any of their names. */
+  reportMissingLinks (): void {
+    this.#linked.reportMissing()
   }
 
   async beginFile (task: number, offset: number): Promise<StagedFile> {
@@ -104,14 +130,14 @@ export class Stager {
     const file = streamedFile({
       task, path, sizeBytes, stream, status,
       wrote: bytes => { wroteBytes += bytes },
-      ended: (outcome, digest, signature) => {
+      ended: async (outcome, digest, signature) => {
         this.#streams.delete(file)
         if (roomBytes !== undefined && digest !== undefined) this.#sparseBytes += wroteBytes
         // A full disk does not mean that the difference was wrong.
         if (outcome.problem?.code === 'DIGEST_MISMATCH') present.addFailed(path)
         if (digest !== undefined && signature !== undefined) present.addSignature(path, digest, signature)
         else if (digest !== undefined) unsigned.add(path, sizeBytes)
-        this.#finishStream(outcome, digest)
+        await this.#finishStream(outcome, digest)
       },
     })
     this.#streams.add(file)
@@ -141,7 +167,7 @@ export class Stager {
 
   async #compare (files: readonly FileDigest[]): Promise<readonly StageOutcome[]> {
     const { index, area, clock, tasks, committer } = this.#init
-    const { proven, altered, sections } = await this.#track(proveDigests(this.#init, files))
+    const { proven, altered, sections } = await this.#track(proveDigests({ ...this.#init, moves: this.#moves, linked: this.#linked }, files))
     if (altered.length > 0) await this.#track(index.write(alteredWrites({ index, area, nowMs: clock.nowMs() }, altered)))
     committer.add(sections)
     return files.map(({ task }) => {
@@ -151,8 +177,10 @@ export class Stager {
     })
   }
 
-  #finishPack (request: PackRequest, failures: readonly PackFailure[], files: readonly { task: number, bytes: number }[]): StageOutcome[] {
-    const { ledger, folders, problems, committer } = this.#init
+  async #finishPack (
+    request: PackRequest, failures: readonly PackFailure[], files: readonly { task: number, bytes: number }[],
+  ): Promise<StageOutcome[]> {
+    const { ledger, folders, problems } = this.#init
     const troubles = new Map<number, Problem>()
     for (const { section, entry, code, message } of failures) {
       const failed = request.sections[section]?.section
@@ -166,15 +194,15 @@ export class Stager {
     for (const { section: { folder, staged } } of request.sections) {
       if (folder !== undefined) folders.endFiles(folder, staged.length, staged.length)
     }
-    committer.add(stagedSections(request, failures))
+    await this.#add(stagedSections(request, failures))
     return files.map(({ task, bytes }) => {
       const trouble = troubles.get(task)
       return trouble === undefined ? { task, bytes } : { task, bytes: 0, problem: trouble }
     })
   }
 
-  #finishStream (outcome: StageOutcome, digest: Digest | undefined): void {
-    const { tasks, ledger, folders, problems, committer, clock, began } = this.#init
+  async #finishStream (outcome: StageOutcome, digest: Digest | undefined): Promise<void> {
+    const { tasks, ledger, folders, problems, clock, began } = this.#init
     const { owner, directory: { directory } } = tasks.at(outcome.task)
     folders.endFiles(owner, 1, 0)
     if (outcome.problem !== undefined) problems.add(outcome.problem)
@@ -182,8 +210,27 @@ export class Stager {
       ledger.endTasks(directory, 1)
     } else {
       const section = fileSection(tasks, outcome.task, { digest, storedAtMs: clock.nowMs(), storedCount: began.count })
-      committer.add([{ section, bytes: outcome.bytes }])
+      await this.#add([{ section, bytes: outcome.bytes }])
     }
+  }
+
+  /** Passes staged content on, after giving it its further names. */
+  async #add (staged: readonly StagedSection[]): Promise<void> {
+    const { tasks, committer } = this.#init
+    if (tasks.links !== NO_LINKS) committer.add(await this.#track(this.#linkStaged(staged)))
+    committer.add(staged)
+  }
+
+  /** Sections of the names that waited for content which is staged now. */
+  async #linkStaged (staged: readonly StagedSection[]): Promise<StagedSection[]> {
+    const waited: LinkedFile[] = []
+    for (const { section } of staged) {
+      for (const [at, number] of section.staged.entries()) {
+        const isGroup = this.#init.tasks.links.groupOf(this.#init.tasks.originalOf(number)) !== undefined
+        if (isGroup) waited.push(...await this.#linked.arrived(number, readFact(section.facts, at * FACT_BYTES).digest))
+      }
+    }
+    return linkedSections(this.#init, waited)
   }
 
   async #track<T> (work: Promise<T>): Promise<T> {

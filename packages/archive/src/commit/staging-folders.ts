@@ -21,11 +21,11 @@ export class StagingFolders {
   /** By the position of the directory among the compared ones, which is the number of the folder. */
   readonly #folders = new Map<number, Folder>()
 
-  /** @param moved directories that files move to: such files are staged elsewhere */
-  constructor (directories: readonly ComparedDirectory[], moved: { has (directory: ComparedDirectory): boolean }) {
+  /** @param others directories with files that move, or that are names of one file: such files are staged elsewhere */
+  constructor (directories: readonly ComparedDirectory[], others: { has (directory: ComparedDirectory): boolean }) {
     directories.forEach((compared, number) => {
       const { isNew, directory, wanted, structure } = compared
-      const isOwn = isNew && directory !== '' && !moved.has(compared)
+      const isOwn = isNew && directory !== '' && !others.has(compared)
       const isWorthIt = wanted.length > 1 && wanted.length + structure.length <= ENTRIES_MAX
       if (isOwn && isWorthIt) this.#folders.set(number, { awaited: wanted.length, staged: 0, isSplit: structure.length > 0 })
     })

@@ -1,6 +1,6 @@
 import { ENTRY_KINDS } from '@filesync/protocol'
 import type { StoredSoFar } from '../sync-contract.ts'
-import { FIRST_RELOCATION } from '../compare/moves.ts'
+import { FIRST_LINK, FIRST_RELOCATION } from '../compare/moves.ts'
 import { ListingCursor } from '../store/listing-cursor.ts'
 import { isContent, NOT_STAGED } from '../store/section.ts'
 import type { Section } from '../store/section.ts'
@@ -65,7 +65,8 @@ function countPlaced (sections: readonly Section[]): Placed {
         renamedBytes += cursor.sizeBytes()
       } else {
         files++
-        bytes += cursor.sizeBytes()
+        // The content of a further name is that of another file.
+        if (number < FIRST_LINK) bytes += cursor.sizeBytes()
       }
     }
   }

@@ -2,12 +2,15 @@ import { LIMITS } from '@filesync/protocol'
 import type { HashBytes } from '@filesync/protocol'
 import type { ComparedDirectory } from './compared-directory.ts'
 import type { Fitting } from './fit-files.ts'
+import type { Links } from './links.ts'
 import type { Move } from './moves.ts'
+import { TaskLinks } from './task-links.ts'
 import { partialName, TaskList } from './task-list.ts'
 
 export interface TasksInit {
   readonly directories: readonly ComparedDirectory[]
   readonly moves: readonly Move[]
+  readonly links: Links
   readonly fitting: Fitting
   /** Whether only the digest is asked for if a file may be here already. */
   readonly digest: boolean
@@ -17,11 +20,14 @@ export interface TasksInit {
 }
 
 /** Makes one task for each wanted file: its content, the rest of it from an offset, its digest, or its content without holes. */
-export function buildTasks ({ directories, moves, fitting, digest, partials, hash }: TasksInit): TaskList {
+export function buildTasks ({ directories, moves, links, fitting, digest, partials, hash }: TasksInit): TaskList {
   const tasks = new TaskList(directories)
   if (partials.size > 0) resumePartials(tasks, partials, hash)
   if (digest) askDigests(tasks, directories)
-  if (moves.length > 0) askMoves(tasks, directories, moves)
+  const owners = new Map(moves.length + links.stored.length === 0 ? [] : directories.map((directory, owner) => [directory, owner]))
+  askMoves(tasks, owners, moves)
+  askMoves(tasks, owners, links.stored)
+  if (links.groups.length > 0) tasks.links = new TaskLinks(tasks, links.groups)
   if (fitting.sparse.size > 0) askSparse(tasks, directories, fitting)
   return tasks
 }
@@ -51,19 +57,13 @@ function askDigests (tasks: TaskList, directories: readonly ComparedDirectory[])
   }
 }
 
-function askMoves (tasks: TaskList, directories: readonly ComparedDirectory[], moves: readonly Move[]): void {
-  let first = 0
-  // Tasks and moves are both in the order of the listings.
-  let next = 0
-  for (const directory of directories) {
-    for (let at = 0; at < directory.wanted.length && moves[next]?.directory === directory; at++) {
-      const move = moves[next]
-      if (move === undefined || directory.wanted[at] !== move.index) continue
-      tasks.moves.set(first + at, move)
-      tasks.askDigest(first + at, directory.entry(move.index).sizeBytes())
-      next++
-    }
-    first += directory.wanted.length
+function askMoves (tasks: TaskList, owners: ReadonlyMap<ComparedDirectory, number>, moves: readonly Move[]): void {
+  for (const move of moves) {
+    const task = tasks.numberOf(owners.get(move.directory) ?? 0, move.index)
+    // It does not fit.
+    if (task === undefined) continue
+    tasks.moves.set(task, move)
+    tasks.askDigest(task, move.directory.entry(move.index).sizeBytes())
   }
 }
 

@@ -11,6 +11,8 @@ export type Indices = readonly number[] | Uint32Array
 const FEW_ENTRIES = 16
 /** Up to this many indices take less memory in a plain array than in a typed one. */
 const FEW_INDICES = 32
+/** If fewer than one in this many entries is wanted, each is looked up. */
+const SPARSE = 8
 const NO_INDICES: readonly number[] = Object.freeze([])
 const NO_ENTRIES: readonly Entry[] = Object.freeze([])
 const NOTHING = new Uint8Array(0)
@@ -113,6 +115,20 @@ export class ComparedDirectory {
     this.structure = packed(Array.from(this.structure).filter(index => !rechecked.has(index)))
     this.wanted = packed([...this.wanted, ...rechecked].sort((a, b) => a - b))
     this.alike = [...this.alike, ...rechecked]
+  }
+
+  /** Cursors at its wanted files, in order; each is valid until the next one. */
+  * wantedFiles (): Generator<ListingCursor, void, undefined> {
+    const { wanted, listing } = this
+    if (wanted.length * SPARSE < this.count) {
+      for (const index of wanted) yield Object.assign(this.entry(index), { index })
+      return
+    }
+    const cursor = new ListingCursor(listing)
+    for (const index of wanted) {
+      while (cursor.index < index) cursor.next()
+      yield cursor
+    }
   }
 
   /** The bytes of the entries at these indices, which are ascending. */

@@ -2,15 +2,20 @@ import { formatSize, joinPath, LIMITS, problem } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { ComparedDirectory } from './compared-directory.ts'
 import type { Comparison, Displaced } from './comparison.ts'
+import { groupedNames } from './links.ts'
+import type { Links } from './links.ts'
 import { movedIndices } from './moves.ts'
 import type { Move } from './moves.ts'
 import type { SpaceLimits, StoredMirror } from './room.ts'
+import type { StoreTraits } from '../store/content-store.ts'
 import type { TaskList } from './task-list.ts'
 
 /** What is known of a plan before it is decided which files fit. */
 export interface PlanDraft {
   /** Files whose content seems to be stored under another path. */
   readonly moves: readonly Move[]
+  /** Files that are further names of others. */
+  readonly links: Links
   /** Whether files that the client no longer has leave the mirror. */
   readonly removes: boolean
   /** Whether only the digest is asked for if a file may be here already. */
@@ -49,6 +54,11 @@ interface RefusedFiles {
 
 const ALL_FIT: Fitting = { unfit: 0, sparse: new Map(), leftBytes: 0 }
 
+/** What is known of the store. */
+export interface FitLimits extends SpaceLimits, StoredMirror {
+  readonly traits: StoreTraits
+}
+
 /** What may still be stored. */
 interface Left {
   diskBytes: number
@@ -61,16 +71,19 @@ interface Left {
  * ones, and each sync chooses the same files. Large files that the disk has no room for stay wanted if the client can leave holes out:
  * only the client knows whether they have any.
  */
-export function fitFiles (limits: SpaceLimits & StoredMirror, comparison: Comparison, draft: PlanDraft): Fitting {
+export function fitFiles (limits: FitLimits, comparison: Comparison, draft: PlanDraft): Fitting {
   const movedBytes = draft.moves.reduce((sum, { directory, index }) => sum + directory.entry(index).sizeBytes(), 0)
-  const neededBytes = comparison.wantedBytes - movedBytes
+  const linksFiles = limits.traits.linksFiles !== false
+  const neededBytes = comparison.wantedBytes - movedBytes - (linksFiles ? draft.links.bytes : 0)
   const { roomBytes, quotaBytes } = limits
   const displacedBytes = quotaBytes === undefined ? 0 : leavingBytes(comparison.displaced, draft)
+  // Each name of a file counts for the quota, as each counts for the size of the mirror.
+  const linkedBytes = linksFiles ? draft.links.bytes : 0
   const storedBytes = quotaBytes === undefined ? 0 : limits.mirror.size.bytes + movedBytes - displacedBytes
-  if (neededBytes <= roomBytes && (quotaBytes === undefined || storedBytes + neededBytes <= quotaBytes)) return ALL_FIT
+  if (neededBytes <= roomBytes && (quotaBytes === undefined || storedBytes + neededBytes + linkedBytes <= quotaBytes)) return ALL_FIT
 
   const freed = quotaBytes === undefined ? new Map<string, number>() : freedBy(comparison.displaced)
-  const candidates = listCandidates(comparison, draft, freed)
+  const candidates = listCandidates(comparison, draft, { freed, further: linksFiles ? furtherNames(comparison, draft.links) : NO_NAMES })
   // What a file replaces leaves the mirror only if the file is stored.
   const stayingBytes = candidates.reduce((sum, { sizeBytes, growthBytes }) => sum + sizeBytes - growthBytes, 0)
   const left = { diskBytes: roomBytes, quotaBytes: quotaBytes === undefined ? Infinity : quotaBytes - storedBytes - stayingBytes }
@@ -123,15 +136,35 @@ function quotaShortage (growthBytes: number, leftBytes: number): string {
     'Remove files from the directory, ignore some of them, or start the server with a larger --quota'
 }
 
-function listCandidates ({ directories }: Comparison, { digest, moves }: PlanDraft, freed: ReadonlyMap<string, number>): Candidate[] {
+/** By directory, the indices of files that are further names of others. */
+type FurtherNames = ReadonlyMap<ComparedDirectory, ReadonlySet<number>>
+
+const NO_NAMES: FurtherNames = new Map()
+
+function furtherNames ({ directories }: Comparison, { groups, stored }: Links): FurtherNames {
+  const names = movedIndices(stored)
+  for (const { directory, index } of groupedNames(directories, groups, 'further')) {
+    const known = names.get(directory)
+    if (known === undefined) names.set(directory, new Set([index]))
+    else known.add(index)
+  }
+  return names
+}
+
+function listCandidates (
+  { directories }: Comparison, { digest, moves }: PlanDraft,
+  { freed, further }: { readonly freed: ReadonlyMap<string, number>, readonly further: FurtherNames },
+): Candidate[] {
   const moved = movedIndices(moves)
   return directories.flatMap(directory => {
     const mayBeHere = new Set(digest ? directory.alike : [])
     const movedHere = moved.get(directory)
+    const furtherHere = further.get(directory)
     return Array.from(directory.wanted).filter(index => movedHere?.has(index) !== true).map(index => {
       const sizeBytes = directory.entry(index).sizeBytes()
       const freedBytes = freed.size === 0 ? 0 : freed.get(pathAt(directory, index)) ?? 0
-      return { directory, index, sizeBytes, diskBytes: mayBeHere.has(index) ? 0 : sizeBytes, growthBytes: sizeBytes - freedBytes }
+      const diskBytes = mayBeHere.has(index) || furtherHere?.has(index) === true ? 0 : sizeBytes
+      return { directory, index, sizeBytes, diskBytes, growthBytes: sizeBytes - freedBytes }
     })
   })
 }

@@ -7,15 +7,22 @@ import type { ContentStore } from '../store/content-store.ts'
 import type { Fact } from '../store/facts.ts'
 import { fileLookup } from '../store/lookup.ts'
 import type { Removal } from '../store/section.ts'
+import { isUnknown } from '../store/unknown-entry.ts'
 
-/** In staging, content that answers no task is numbered from here on. */
+/** In staging, stored content that moves is numbered from here on. */
 export const FIRST_RELOCATION = 0x8000_0000
+/** In staging, stored content that gets another name is numbered from here on. */
+export const FIRST_STORED_LINK = 0x6000_0000
+/** In staging, the further names of content that arrives have the number of their task, added to this one. */
+export const FIRST_LINK = 0x4000_0000
 
 /**
- * A file that seems to move: a file stored under another path has its file id, size and time. The stored content is used if the
- * client's digest matches it.
+ * A wanted file whose content seems to be stored under another path. The stored content is used if the client's digest matches it.
+ * `moved`: that path lost it, and had its file id, size and time. `guessed`: that path lost it, and had its size and time alone, as after
+ * a move to another disk. `linked`: that path keeps it, and has its file id, size and time: the two are names of one file.
  */
 export interface Move {
+  readonly how: 'moved' | 'guessed' | 'linked'
   readonly from: RelativePath
   /** The number of its second name in staging. */
   readonly number: number
@@ -30,24 +37,92 @@ interface MoveMark {
   readonly mtimeNs: bigint
 }
 
-/** Finds wanted files whose content seems to be stored under a path that lost it. */
+/** A wanted file with the size and time of a file that left. */
+interface Candidate {
+  readonly directory: ComparedDirectory
+  readonly index: number
+  readonly name: string
+  readonly mode: number
+}
+
+/** Files of one size and time. */
+interface AlikeFiles {
+  /** Paths that lost such a file. */
+  readonly left: RelativePath[]
+  readonly wanted: Candidate[]
+}
+
+/**
+ * Finds wanted files whose content seems to be stored under a path that lost it: first by file id, size and time, then by size and time
+ * among the files that left. Each path is guessed for one wanted file at most, so a client is not asked for more digests than files left.
+ */
 export function findMoves ({ displaced, directories }: Comparison): Move[] {
   const sources = new Map<string, RelativePath>()
-  for (const { path, entry } of displaced) if (entry.fileId !== 0n) sources.set(moveKey(entry), path)
+  const alike = new Map<string, AlikeFiles>()
+  for (const { path, entry, how } of displaced) {
+    if (entry.fileId !== 0n) sources.set(moveKey(entry), path)
+    if (how !== 'replaced' && entry.sizeBytes > 0 && !isUnknown(entry)) getAlike(alike, timeKey(entry)).left.push(path)
+  }
   const moves: Move[] = []
-  if (sources.size === 0) return moves
+  if (sources.size + alike.size === 0) return moves
+  const add = (from: RelativePath, how: Move['how'], { directory, index, mode }: Omit<Candidate, 'name'>): void => {
+    moves.push({ how, from, number: FIRST_RELOCATION + moves.length, directory, index, mode })
+  }
   for (const directory of directories) {
-    for (const index of directory.wanted) {
-      const entry = directory.entry(index)
-      const from = sources.get(moveKey({ fileId: entry.fileId(), sizeBytes: entry.sizeBytes(), mtimeNs: entry.mtimeNs() }))
-      if (from !== undefined) moves.push({ from, number: FIRST_RELOCATION + moves.length, directory, index, mode: entry.mode() })
+    const mayBeHere = new Set(directory.alike)
+    for (const entry of directory.wantedFiles()) {
+      const { index } = entry
+      const mark = { fileId: entry.fileId(), sizeBytes: entry.sizeBytes(), mtimeNs: entry.mtimeNs() }
+      const from = sources.get(moveKey(mark))
+      if (from !== undefined) add(from, 'moved', { directory, index, mode: entry.mode() })
+      else if (!mayBeHere.has(index)) alike.get(timeKey(mark))?.wanted.push({ directory, index, name: entry.name(), mode: entry.mode() })
     }
+  }
+  const used = new Set(moves.map(({ from }) => from))
+  for (const { left, wanted } of alike.values()) {
+    for (const [from, candidate] of wanted.length === 0 ? [] : pair(left.filter(path => !used.has(path)), wanted)) add(from, 'guessed', candidate)
   }
   return moves
 }
 
+function getAlike (alike: Map<string, AlikeFiles>, key: string): AlikeFiles {
+  const known = alike.get(key)
+  if (known !== undefined) return known
+  const files = { left: [], wanted: [] }
+  alike.set(key, files)
+  return files
+}
+
+/** Pairs paths with wanted files: those of the same name first, then the others in their order. */
+function pair (left: readonly RelativePath[], wanted: readonly Candidate[]): (readonly [RelativePath, Candidate])[] {
+  const byName = new Map<string, RelativePath[]>()
+  for (const path of left) {
+    const { name } = splitPath(path)
+    const known = byName.get(name)
+    if (known === undefined) byName.set(name, [path])
+    else known.push(path)
+  }
+  const pairs: (readonly [RelativePath, Candidate])[] = []
+  const others = wanted.filter(candidate => {
+    const path = byName.get(candidate.name)?.pop()
+    if (path !== undefined) pairs.push([path, candidate])
+    return path === undefined
+  })
+  const free = [...byName.values()].flat()
+  for (const candidate of others) {
+    const path = free.pop()
+    if (path === undefined) break
+    pairs.push([path, candidate])
+  }
+  return pairs
+}
+
 function moveKey ({ fileId, sizeBytes, mtimeNs }: MoveMark): string {
   return `${String(fileId)}:${String(sizeBytes)}:${String(mtimeNs)}`
+}
+
+function timeKey ({ sizeBytes, mtimeNs }: Omit<MoveMark, 'fileId'>): string {
+  return `${String(sizeBytes)}:${String(mtimeNs)}`
 }
 
 /** By directory, the indices of its files that seem to move. */
@@ -87,7 +162,7 @@ export interface StagedMoves {
 }
 
 /**
- * Gives files that seem to move a second name in staging, before anything can replace them. Files that were changed or removed outside
+ * Gives files that seem to move or to have another name a second name in staging, before anything can replace them. Files that were changed or removed outside
  * FileSync get none.
  */
 export async function stageMoves ({ index, store, area, staging }: MovesInit, moves: readonly Move[]): Promise<StagedMoves> {
@@ -98,8 +173,8 @@ export async function stageMoves ({ index, store, area, staging }: MovesInit, mo
     const file = find(move.from)
     return file === undefined ? [] : [{ move, file }]
   })
-  const relocations = known.map(({ move: { from, number, mode }, file: { entry: { sizeBytes, mtimeNs } } }) => (
-    { from, number, sizeBytes, mtimeNs, mode }
+  const relocations = known.map(({ move: { from, number, mode, how }, file: { entry: { sizeBytes, mtimeNs } } }) => (
+    { from, number, sizeBytes, mtimeNs, mode, stays: how !== 'moved' }
   ))
   const failures = new Map((await store.relocate(area, staging, relocations)).map(failure => [failure.entry, failure]))
   known.forEach(({ move, file: { fact } }, i) => { if (!failures.has(i)) moved.set(move.number, fact) })

@@ -33,11 +33,12 @@ export class AreaPlanRun implements PlanRun {
     const replaced = new Set<RelativePath>(displaced.filter(({ how }) => how === 'replaced').map(({ path }) => path))
     for (let task = 0; task < plan.tasks.count; task++) {
       if (slice?.isOver === true) await slice.yieldThread()
-      if (plan.tasks.moves.has(task)) continue
+      const how = plan.tasks.moves.get(task)?.how
+      if (how === 'moved' || how === 'guessed') continue
       const file = plan.tasks.describe(task)
       const amount = replaced.size > 0 && replaced.has(file.path) ? changed : added
       amount.files++
-      amount.bytes += file.sizeBytes
+      if (how !== 'linked' && !plan.tasks.links.isFollower(task)) amount.bytes += file.sizeBytes
     }
     for (const { entry } of plan.leaving) {
       deleted.files++

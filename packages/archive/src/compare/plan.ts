@@ -3,6 +3,7 @@ import { buildTasks } from './build-tasks.ts'
 import type { ComparedDirectory } from './compared-directory.ts'
 import type { Comparison, Displaced } from './comparison.ts'
 import type { Fitting, PlanDraft } from './fit-files.ts'
+import type { Links } from './links.ts'
 import type { Move } from './moves.ts'
 import type { Removal } from '../store/section.ts'
 import type { TaskList } from './task-list.ts'
@@ -25,6 +26,8 @@ export interface Plan {
   readonly tasks: TaskList
   /** Files whose content is here already if their digests match. They are among the tasks. */
   readonly moves: readonly Move[]
+  /** Names of files that are stored under other names. They are among the tasks. */
+  readonly links: Links
   /** Before anything is placed. */
   readonly evictions: readonly Removal[]
   /** After everything is placed. */
@@ -44,7 +47,7 @@ export interface Plan {
 /** Derives from a finished comparison what is to be done. Reads the comparison and the index, and changes neither. */
 export function makePlan (comparison: Comparison, init: PlanInit): Plan {
   const { directories, displaced, evicted } = comparison
-  const { complete, removes, moves, fitting, stored } = init
+  const { complete, removes, moves, links, fitting, stored } = init
   const moved = new Set(moves.map(move => move.from))
   const vanishing = displaced.filter(({ how }) => how === 'lost' || (how === 'gone' && removes))
   const withoutMoved = vanishing.filter(({ path }) => !moved.has(path))
@@ -52,6 +55,7 @@ export function makePlan (comparison: Comparison, init: PlanInit): Plan {
   return {
     tasks: buildTasks({ ...init, directories }),
     moves,
+    links,
     evictions: groupByDirectory(evicted),
     removals: removes ? removalsOf(directories, evicted) : [],
     forgotten: complete && !removes ? removalsOf(directories, evicted) : [],

@@ -6,7 +6,10 @@ import { Comparison } from './comparison.ts'
 import type { StoreTraits } from '../store/content-store.ts'
 import { fitFiles } from './fit-files.ts'
 import type { PlanDraft } from './fit-files.ts'
+import { findLinks, NO_LINKED_FILES } from './links.ts'
+import type { Links } from './links.ts'
 import { findMoves } from './moves.ts'
+import type { Move } from './moves.ts'
 import { makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { recheckRenumbered } from './renumbered.ts'
@@ -22,6 +25,7 @@ export interface SyncPlannerInit extends SpaceLimits {
   readonly partials: ReadonlyMap<string, number>
 }
 
+const NS_PER_MS = 1_000_000n
 const NO_PARTIALS: ReadonlyMap<string, number> = new Map()
 
 /** Compares a client's tree with an area, listing by listing, and then plans the sync. Reads the index and writes nothing. */
@@ -57,8 +61,15 @@ export class SyncPlanner {
     // These steps adjust what the comparison wants. The plan then only reads it.
     if (digest) recheckRenumbered(comparison)
     const moves = digest ? findMoves(comparison) : []
-    const draft: PlanDraft = { moves, removes: complete && deletions === 'mirror', digest, holes }
+    const links = digest ? this.#findLinks(moves) : NO_LINKED_FILES
+    const draft: PlanDraft = { moves, links, removes: complete && deletions === 'mirror', digest, holes }
     const fitting = fitFiles({ ...this.#init, mirror }, comparison, draft)
     return makePlan(comparison, { ...draft, complete, partials, hash, fitting, stored: this.#init })
+  }
+
+  #findLinks (moves: readonly Move[]): Links {
+    const { index, area, record } = this.#init
+    const storedUpToNs = BigInt(Math.floor(record.lastStampMs)) * NS_PER_MS
+    return findLinks(this.comparison, { index, area, moves, storedUpToNs, hasFolders: false })
   }
 }

@@ -3,6 +3,8 @@ import type { HashBytes, RelativePath, Task } from '@filesync/protocol'
 import type { ComparedDirectory } from './compared-directory.ts'
 import { entryAt, fileSizeAt } from '../store/listing-cursor.ts'
 import type { Move } from './moves.ts'
+import { NO_LINKS } from './task-links.ts'
+import type { TaskLinks } from './task-links.ts'
 
 /** The file that a task asks for. Decodes its entry only when a property is read: there is one for every file of a sync. */
 export class TaskFile {
@@ -53,6 +55,8 @@ export class TaskList implements Iterable<Task> {
   digestBytes: number = 0
   /** Of these, the tasks whose content seems to be stored under another path. */
   readonly moves: Map<number, Move> = new Map<number, Move>()
+  /** Tasks for names of one file, of which only one asks for the content. */
+  links: TaskLinks = NO_LINKS
   readonly #directories: readonly ComparedDirectory[]
   /** The first task of each compared directory, followed by the number of tasks. */
   readonly #firsts: Uint32Array
@@ -127,8 +131,25 @@ export class TaskList implements Iterable<Task> {
     }
   }
 
+  /** The task that a number of `tasksToRetry` repeats; any other number itself. */
+  originalOf (task: number): number {
+    return task < this.count ? task : this.#retries[task - this.count] ?? task
+  }
+
+  /** The task for the entry at an index of the directory at a position; undefined if there is none. */
+  numberOf (owner: number, index: number): number | undefined {
+    const { wanted = [] } = this.#directories[owner] ?? {}
+    let low = 0
+    for (let high = wanted.length; low < high;) {
+      const middle = (low + high) >>> 1
+      if ((wanted[middle] ?? 0) < index) low = middle + 1
+      else high = middle
+    }
+    return wanted[low] === index ? this.#firstOf(owner) + low : undefined
+  }
+
   at (task: number): { readonly owner: number, readonly directory: ComparedDirectory, readonly index: number } {
-    const first = task < this.count ? task : this.#retries[task - this.count] ?? task
+    const first = this.originalOf(task)
     const owner = this.#ownerOf(first)
     const directory = this.#directories[owner]
     const index = directory?.wanted[first - this.#firstOf(owner)]

@@ -1,9 +1,12 @@
-import { ENTRY_KINDS, equalDigests, joinPath } from '@filesync/protocol'
-import type { RelativePath } from '@filesync/protocol'
+import { ENTRY_KINDS, joinPath, toHex } from '@filesync/protocol'
+import type { FileEntry, RelativePath } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex } from '../store/archive-index.ts'
 import type { Displaced } from './comparison.ts'
+import { FACT_BYTES, readFact } from '../store/facts.ts'
+import type { Fact } from '../store/facts.ts'
 import { ListingCursor } from '../store/listing-cursor.ts'
 import { knownPaths } from '../store/lookup.ts'
+import { isUnknown } from '../store/unknown-entry.ts'
 
 interface Stored {
   readonly index: ArchiveIndex
@@ -21,12 +24,6 @@ interface Leaving {
   readonly evictions: readonly unknown[]
 }
 
-/** A stored file that has the file id, size and time of one that leaves. */
-interface Twin {
-  readonly from: Displaced
-  readonly to: RelativePath
-}
-
 /**
  * Of the files that leave the mirror, those whose content an earlier sync moved to another path: that sync ended early, before it
  * removed them, so they look as if they vanished. Reads all listings if there was such a sync.
@@ -35,30 +32,38 @@ interface Twin {
  */
 export function alreadyMoved (stored: RememberedArea, displaced: readonly Displaced[], leaving: readonly Displaced[]): Set<RelativePath> {
   if (stored.record.hasHalfMoved !== true || leaving.length === 0) return new Set()
-  const lost = new Set(displaced.map(({ path }) => path))
-  const twins = findTwins(stored, leaving).filter(({ to }) => !lost.has(to))
-  const { index, area } = stored
-  const known = knownPaths(index, area, twins.flatMap(({ from, to }) => [from.path, to]))
-  const digests = new Map([...known].map(({ path, fact }) => [path, fact.digest]))
-  return new Set(twins.filter(({ from, to }) => {
-    const [old, fresh] = [digests.get(from.path), digests.get(to)]
-    return old !== undefined && fresh !== undefined && equalDigests(old, fresh)
-  }).map(({ from }) => from.path))
+  const kept = keptContents(stored, displaced, leaving)
+  const known = knownPaths(stored.index, stored.area, leaving.map(({ path }) => path))
+  return new Set([...known].filter(({ entry, fact }) => kept.has(contentKey(entry, fact))).map(({ path }) => path))
 }
 
-function findTwins ({ index, area }: Stored, files: readonly Displaced[]): Twin[] {
-  const byFileId = new Map(files.filter(({ entry }) => entry.fileId !== 0n).map(file => [file.entry.fileId, file]))
-  const twins: Twin[] = []
-  for (const { directory } of byFileId.size === 0 ? [] : index.directories(area)) {
-    const listing = index.listing({ area, directory })
-    if (listing === undefined) continue
-    for (const cursor = new ListingCursor(listing); cursor.next();) {
-      const from = cursor.kind === ENTRY_KINDS.file ? byFileId.get(cursor.fileId()) : undefined
-      const isTwin = from !== undefined && cursor.sizeBytes() === from.entry.sizeBytes && cursor.mtimeNs() === from.entry.mtimeNs
-      if (isTwin) twins.push({ from, to: joinPath(directory, cursor.name()) })
+/** The stored contents with the size and time of files that leave, except under paths that lose them. */
+function keptContents ({ index, area }: Stored, displaced: readonly Displaced[], leaving: readonly Displaced[]): Set<string> {
+  const lost = new Set<string>(displaced.map(({ path }) => path))
+  // Of an unknown entry no digest is known.
+  const wanted = new Set(leaving.filter(({ entry }) => !isUnknown(entry)).map(({ entry }) => timeKey(entry)))
+  const kept = new Set<string>()
+  for (const { directory, files } of index.directories(area)) {
+    const stored = files === 0 ? undefined : index.directory({ area, directory })
+    if (stored === undefined) continue
+    let at = 0
+    for (const cursor = new ListingCursor(stored.listing); cursor.next();) {
+      if (cursor.kind !== ENTRY_KINDS.file) continue
+      const file = { sizeBytes: cursor.sizeBytes(), mtimeNs: cursor.mtimeNs() }
+      const isKept = wanted.has(timeKey(file)) && !lost.has(joinPath(directory, cursor.name()))
+      if (isKept) kept.add(contentKey(file, readFact(stored.facts, at * FACT_BYTES)))
+      at++
     }
   }
-  return twins
+  return kept
+}
+
+function timeKey ({ sizeBytes, mtimeNs }: Pick<FileEntry, 'sizeBytes' | 'mtimeNs'>): string {
+  return `${String(sizeBytes)}:${String(mtimeNs)}`
+}
+
+function contentKey (file: Pick<FileEntry, 'sizeBytes' | 'mtimeNs'>, { digest }: Pick<Fact, 'digest'>): string {
+  return `${timeKey(file)}:${toHex(digest)}`
 }
 
 /** How many files left the mirror before a sync removed anything: another kind of entry took their places, or they were evicted. */

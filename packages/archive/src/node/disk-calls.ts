@@ -1,7 +1,7 @@
 import type { Digest, ErrorCode, RelativePath } from '@filesync/protocol'
 import type {
   DirectoryState, FoundEntry, HistoryLog, KeptEntry, OpenOptions, PackFailure, PackRequest, Placing, Relocation, Reread, RestoreOutcome,
-  RestoreRequest, SpoiledFiles, StreamOutcome, StagedStreamRequest,
+  RestoreRequest, SpoiledFiles, StagedLink, StreamOutcome, StagedStreamRequest,
 } from '../store/content-store.ts'
 import type { TimeRange } from '../store/file-time.ts'
 import type { Batch, EntryFailure, BatchOutcome, RemovalBatch, Section } from '../store/section.ts'
@@ -24,6 +24,7 @@ export interface DiskCalls {
   openFile (area: string, path: RelativePath, options?: OpenOptions): { readonly fd: number, readonly sizeBytes: number } | undefined
   closeFile (fd: number): void
   relocate (area: string, folder: string, relocations: readonly Relocation[]): EntryFailure[]
+  linkStaged (folder: string, from: number, links: readonly StagedLink[]): number[]
   findSpoiled (area: string, folder: string, sections: readonly Section[]): SpoiledFiles
   place (area: string, batch: Batch, how: Placing): BatchOutcome
   remove (area: string, batch: RemovalBatch): BatchOutcome

@@ -52,11 +52,17 @@ export class DiskPartials {
     if (disk.statAt(this.#beneath.open(STAGING, 'make'), staging) === undefined) return
     const from = this.#beneath.open(inside(STAGING, staging))
     const to = this.#open(area)
-    for (const name of disk.namesIn(from)) {
-      const found = parseReclaimName(name)
-      if (found === undefined || !disk.existsAt(from, found.staged)) continue
+    const names = disk.namesIn(from)
+    const markers = names.flatMap(name => parseReclaimName(name) ?? [])
+    const staged = new Set(markers.map(marker => marker.staged))
+    // Further names of these files in staging are not needed.
+    for (const name of names) if (parseReclaimName(name) === undefined && !staged.has(name)) dropAt(from, name)
+    for (const found of markers) {
+      if (!disk.existsAt(from, found.staged)) continue
       const fd = disk.readAt(from, found.staged)
       try {
+        // Another name of it was placed, and what becomes of a partial must not happen to that one.
+        if (disk.statOf(fd).links > 1) continue
         // It has the mode of the original, which may not be writable.
         disk.setMode(fd, PARTIAL_MODE)
       } finally {
@@ -69,6 +75,11 @@ export class DiskPartials {
   #open (area: string): string {
     return this.#beneath.open(inside(PARTIAL, area), 'make')
   }
+}
+
+/** Folders of contents stay: none of their files is reclaimed. */
+function dropAt (prefix: string, name: string): void {
+  if (disk.statAt(prefix, name)?.kind === 'file') disk.unlinkAt(prefix, name)
 }
 
 function cutAt (place: readonly [prefix: string, name: string], sizeBytes: number): void {

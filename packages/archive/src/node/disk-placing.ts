@@ -2,9 +2,9 @@ import { equalDigests, errnoOf, readListing, splitPath } from '@filesync/protoco
 import type { Digest, DirectoryEntry, Entry, FileEntry, RelativePath, SymlinkEntry } from '@filesync/protocol'
 import type { DirectoryState, Placing } from '../store/content-store.ts'
 import { FACT_BYTES, readFact } from '../store/facts.ts'
-import { isSameTime, isTimeAsSet, TOUCH_GRAIN_NS } from '../store/file-time.ts'
+import { isTimeAsSet } from '../store/file-time.ts'
 import type { TimeRange } from '../store/file-time.ts'
-import { ALTERED, INDEX_ONLY, isContent, NOT_STAGED, STAYS_THERE, WAS_NOTHING } from '../store/section.ts'
+import { INDEX_ONLY, isContent, NOT_STAGED, STAYS_THERE, WAS_NOTHING } from '../store/section.ts'
 import type { Batch, BatchOutcome, Section } from '../store/section.ts'
 import type { Beneath } from './beneath.ts'
 import { setDirectory } from './disk-directories.ts'
@@ -14,19 +14,27 @@ import type { DiskFlushing } from './disk-flushing.ts'
 import { newOutcome } from './disk-versions.ts'
 import type { DiskVersions, Spot } from './disk-versions.ts'
 import * as disk from './disk.ts'
-import { describeFileError, throwIfStoreError } from './disk-errors.ts'
+import { throwIfStoreError } from './disk-errors.ts'
+import { describeFailure, DiskTouching } from './disk-touching.ts'
 import { digestAt } from './whole-file.ts'
 
 /** The server has to be able to change the directories that it stores. */
 const OWNER_OWNS = 0o700
 
-/** A file that was to stay is no longer what was stored. */
-class AlteredError extends Error {}
-
 /** The directory that the entries of a section are placed in. */
 interface Target extends Spot {
   /** The names that exist there already, if they were all read. */
   readonly taken?: ReadonlySet<string>
+}
+
+interface PlacedEntry {
+  readonly section: Section
+  /** The positions of the section in the batch, and of the entry in the section. */
+  readonly s: number
+  readonly e: number
+  readonly staging: string
+  readonly how: Placing
+  readonly touching: DiskTouching
 }
 
 /** Moves staged content to its place; what was there becomes a version. */
@@ -52,6 +60,7 @@ export class DiskPlacing {
   place (area: string, batch: Batch, how: Placing): BatchOutcome {
     const outcome = newOutcome(batch.sections.reduce((sum, { staged }) => sum + staged.length, 0))
     const placed = how === 'first' ? this.#placeFolders(area, batch) : undefined
+    const touching = new DiskTouching(this.#beneath, { batch, flushing: this.#flushing, times: this.#times })
     let at = 0
     batch.sections.forEach((section, s) => {
       const { directory } = section
@@ -69,17 +78,17 @@ export class DiskPlacing {
       for (const entry of readListing(section.entries)) {
         try {
           spot ??= this.#spotOf(area, section, batch)
-          outcome.before[at] = this.#placeEntry(spot, entry, { section, e, staging, how })
+          outcome.before[at] = this.#placeEntry(spot, entry, { section, s, e, staging, how, touching })
         } catch (error) {
           throwIfStoreError(error)
-          const why = error instanceof AlteredError ? ALTERED : { message: describeFileError(error) }
-          outcome.failures.push({ section: s, entry: e, ...why })
+          outcome.failures.push({ section: s, entry: e, ...describeFailure(error) })
         }
         outcome.agesMs[at++] = Date.now()
         e++
       }
       this.#flushing.changed(area, directory)
     })
+    outcome.failures.push(...touching.separate())
     return outcome
   }
 
@@ -130,11 +139,11 @@ export class DiskPlacing {
   }
 
   /** Returns what was there before, for {@link BatchOutcome.before}. */
-  #placeEntry (spot: Target, entry: Entry, from: { section: Section, e: number, staging: string, how: Placing }): number {
+  #placeEntry (spot: Target, entry: Entry, from: PlacedEntry): number {
     const number = from.section.staged[from.e] ?? NOT_STAGED
     if (entry.kind === 'directory') return this.#makeDirectory(spot, entry)
     if (entry.kind === 'symlink') return number === INDEX_ONLY ? STAYS_THERE : this.#makeLink(spot, entry, from.staging)
-    if (!isContent(number)) return touchFile(spot, entry, { number, times: this.#times })
+    if (!isContent(number)) return from.touching.touch(spot, entry, { number, section: from.s, entry: from.e })
     if (from.how !== 'first') return this.#placeAgain(spot, entry, from)
     return this.#placeFile(spot, entry, [from.staging, contentName(from.section, entry, number)])
   }
@@ -152,9 +161,7 @@ export class DiskPlacing {
 
   // After a crash: content that is no longer in staging must be in its place. Content in staging is verified before it is used, and so is
   // content that was placed and may not have been flushed.
-  #placeAgain (
-    spot: Target, entry: FileEntry, { section, e, staging, how }: { section: Section, e: number, staging: string, how: Placing },
-  ): number {
+  #placeAgain (spot: Target, entry: FileEntry, { section, e, staging, how }: PlacedEntry): number {
     const { digest } = readFact(section.facts, e * FACT_BYTES)
     const name = contentName(section, entry, section.staged[e] ?? 0)
     if (!disk.existsAt(staging, name)) {
@@ -204,33 +211,6 @@ export class DiskPlacing {
 
 function contentName (section: Section, entry: FileEntry, number: number): string {
   return section.folder === undefined ? stagedName(number) : entry.name
-}
-
-/** Sets the mode and time of a file that stays. Throws instead if its time shows that somebody changed the content. */
-function touchFile (
-  spot: Spot, entry: FileEntry, { number, times }: { readonly number: number, readonly times: TimeRange | undefined },
-): number {
-  const fd = openStored(spot, entry.name)
-  try {
-    const stat = disk.statOf(fd)
-    const isAltered = stat.sizeBytes !== entry.sizeBytes || (number === NOT_STAGED && !isTimeAsSet(entry.mtimeNs, stat.mtimeNs, times))
-    if (isAltered) throw new AlteredError()
-    const mode = entry.mode & 0o777 | disk.OWNER_READS
-    if (stat.mode !== mode) disk.setMode(fd, mode)
-    if (!isSameTime(stat.mtimeNs, entry.mtimeNs, TOUCH_GRAIN_NS)) disk.touchOpen(fd, entry.mtimeNs, [spot.prefix, entry.name])
-    return STAYS_THERE
-  } finally {
-    disk.close(fd)
-  }
-}
-
-function openStored ({ prefix }: Spot, name: string): number {
-  try {
-    return disk.readAt(prefix, name)
-  } catch (error) {
-    if (['ENOENT', 'ELOOP', 'ENOTREG'].includes(errnoOf(error))) throw new AlteredError()
-    throw error
-  }
 }
 
 /** Whether the content of a file is what arrived. Also false if part of it cannot be read, so that it is requested again. */

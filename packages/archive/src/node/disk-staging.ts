@@ -1,31 +1,24 @@
 import { DIGEST_BYTES, ENTRY_KINDS, equalDigests } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
-import type { PackFailure, PackRequest, Relocation } from '../store/content-store.ts'
-import { isTimeAsSet } from '../store/file-time.ts'
-import type { TimeRange } from '../store/file-time.ts'
+import type { PackFailure, PackRequest } from '../store/content-store.ts'
 import { ListingCursor } from '../store/listing-cursor.ts'
-import { ALTERED } from '../store/section.ts'
-import type { EntryFailure } from '../store/section.ts'
 import type { Beneath } from './beneath.ts'
 import type { DiskWorkerData } from './disk-calls.ts'
 import type { DiskFlushing } from './disk-flushing.ts'
-import { inside, split, STAGING, stagedName, stagingOf } from './disk-places.ts'
+import { inside, STAGING, stagedName, stagingOf } from './disk-places.ts'
 import * as disk from './disk.ts'
-import { linkOrCopy } from './hard-link.ts'
 import { describeFileError, describeNoRoom, isFull, throwIfStoreError } from './disk-errors.ts'
 
-/** Writes small files into staging, links files that are to move into it, and discards it. Each disk worker has one. */
+/** Writes small files into staging, and discards it. Each disk worker has one. */
 export class DiskStaging {
   readonly #beneath: Beneath
   readonly #flushing: DiskFlushing
   readonly #umask: number
-  readonly #times: TimeRange | undefined
 
-  constructor (beneath: Beneath, flushing: DiskFlushing, { umask, times }: Pick<DiskWorkerData, 'umask' | 'times'>) {
+  constructor (beneath: Beneath, flushing: DiskFlushing, { umask }: Pick<DiskWorkerData, 'umask'>) {
     this.#beneath = beneath
     this.#flushing = flushing
     this.#umask = umask
-    this.#times = times
   }
 
   stagePack ({ staging, pack, sections }: PackRequest): PackFailure[] {
@@ -61,36 +54,6 @@ export class DiskStaging {
             }
           }
         }
-      }
-    })
-    return failures
-  }
-
-  relocate (area: string, folder: string, relocations: readonly Relocation[]): EntryFailure[] {
-    const failures: EntryFailure[] = []
-    relocations.forEach(({ from, number, sizeBytes, mtimeNs, mode }, entry) => {
-      this.#beneath.trim()
-      try {
-        const staging = this.#beneath.open(inside(STAGING, folder), 'make')
-        const [directory, name] = split(inside(area, from))
-        const prefix = this.#beneath.open(directory)
-        const fd = disk.readAt(prefix, name)
-        try {
-          const stat = disk.statOf(fd)
-          const isGiven = stat.sizeBytes === sizeBytes && isTimeAsSet(mtimeNs, stat.mtimeNs, this.#times)
-          if (isGiven) {
-            const given = mode & 0o777 | disk.OWNER_READS
-            if (stat.mode !== given) disk.setMode(fd, given)
-            linkOrCopy(fd, [[prefix, name], [staging, stagedName(number)]], this.#flushing)
-          } else {
-            failures.push({ section: 0, entry, ...ALTERED })
-          }
-        } finally {
-          disk.close(fd)
-        }
-      } catch (error) {
-        throwIfStoreError(error)
-        failures.push({ section: 0, entry, message: describeFileError(error) })
       }
     })
     return failures

@@ -3,6 +3,7 @@ import { asFileSyncError } from '@filesync/protocol'
 import { Beneath } from './beneath.ts'
 import { DiskFlushing } from './disk-flushing.ts'
 import { DiskHistory } from './disk-history.ts'
+import { DiskLinking } from './disk-linking.ts'
 import { DiskPartials } from './disk-partials.ts'
 import { DiskPlacing } from './disk-placing.ts'
 import { DiskReading } from './disk-reading.ts'
@@ -22,7 +23,8 @@ const { root, device, inode, flushes, umask, foldsNames, times } = workerData as
 const beneath = new Beneath(root)
 ensureSameRoot()
 const flushing = new DiskFlushing(beneath, flushes)
-const staging = new DiskStaging(beneath, flushing, { umask, times })
+const staging = new DiskStaging(beneath, flushing, { umask })
+const linking = new DiskLinking(beneath, flushing, { times })
 const streams = new DiskStreams(beneath, flushing)
 const partials = new DiskPartials(beneath)
 const versions = new DiskVersions(beneath, flushing)
@@ -45,7 +47,8 @@ const calls: DiskCalls = {
   abandon: id => { streams.abandon(id) },
   openFile: (area, path, options) => reading.openFile(area, path, options),
   closeFile: fd => { disk.close(fd) },
-  relocate: (area, folder, relocations) => staging.relocate(area, folder, relocations),
+  relocate: (area, folder, relocations) => linking.relocate(area, folder, relocations),
+  linkStaged: (folder, from, links) => linking.linkStaged(folder, from, links),
   findSpoiled: (area, folder, sections) => spoiled.find(area, folder, sections),
   place: (area, batch, how) => placing.place(area, batch, how),
   remove: (area, batch) => versions.remove(area, batch),

@@ -23,6 +23,8 @@ export interface Stat {
   readonly mode: number
   readonly inode: bigint
   readonly device: bigint
+  /** How many names it has. */
+  readonly links: number
 }
 
 /** Describes what is at a name; undefined if nothing is. Here and below, `prefix` is what `Beneath.open` returned. */
@@ -58,7 +60,7 @@ export function describeStat (stat: fs.BigIntStats): Stat {
   const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'symlink' : 'special'
   return {
     kind, sizeBytes: Number(stat.size), mtimeNs: stat.mtimeNs, birthMs: Number(stat.birthtimeMs), mode: Number(stat.mode) & 0o777,
-    inode: stat.ino, device: stat.dev,
+    inode: stat.ino, device: stat.dev, links: Number(stat.nlink),
   }
 }
 

@@ -25,15 +25,38 @@ export function tryLink (from: Place, to: Place): boolean {
  * @param fd the file, open for reading
  */
 export function linkOrCopy (fd: number, [from, to]: readonly [Place, Place], flushing: DiskFlushing): void {
-  if (disk.existsAt(to[0], to[1])) disk.unlinkAt(to[0], to[1])
+  removeAt(to)
   if (tryLink(from, to)) return
-  const { mode, mtimeNs } = disk.statOf(fd)
-  const copy = disk.createAt(to[0], to[1], mode)
+  copyAt(fd, to, { ...disk.statOf(fd), flushing })
+}
+
+export interface CopyOptions {
+  readonly mode: number
+  readonly mtimeNs: bigint
+  readonly flushing: DiskFlushing
+}
+
+/** Copies an open file to a name that is not taken. If there is no room for all of it, nothing is left. */
+export function copyAt (fd: number, to: Place, { mode, mtimeNs, flushing }: CopyOptions): void {
+  const copy = disk.createAt(to[0], to[1], 0o600)
   try {
     copyTo(fd, copy)
+    disk.setMode(copy, mode)
     disk.touch(copy, mtimeNs)
     flushing.written(copy)
+  } catch (error) {
+    disk.unlinkAt(to[0], to[1])
+    throw error
   } finally {
     disk.close(copy)
   }
+}
+
+export function removeAt ([prefix, name]: Place): void {
+  if (disk.existsAt(prefix, name)) disk.unlinkAt(prefix, name)
+}
+
+/** Identifies a file among all names. */
+export function inodeKey ({ device, inode }: Pick<disk.Stat, 'device' | 'inode'>): string {
+  return `${String(device)}:${String(inode)}`
 }

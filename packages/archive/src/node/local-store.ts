@@ -2,7 +2,8 @@ import { FileSyncError } from '@filesync/protocol'
 import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type {
   ContentStore, ContentStream, DirectoryState, FoundEntry, HistoryLog, KeptEntry, OpenOptions, PackFailure, PackRequest, Placing,
-  Relocation, Reread, RereadOptions, RestoreOutcome, RestoreRequest, SpoiledFiles, StagedStreamRequest, StoredFileHandle, StoreTraits,
+  Relocation, Reread, RereadOptions, RestoreOutcome, RestoreRequest, SpoiledFiles, StagedLink, StagedStreamRequest, StoredFileHandle,
+  StoreTraits,
 } from '../store/content-store.ts'
 import type { Batch, EntryFailure, BatchOutcome, RemovalBatch, Section } from '../store/section.ts'
 import { Beneath } from './beneath.ts'
@@ -101,6 +102,10 @@ class LocalStore implements ContentStore {
 
   async relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<EntryFailure[]> {
     return await this.#idlest().call('relocate', [area, staging, relocations])
+  }
+
+  async linkStaged (staging: string, from: number, links: readonly StagedLink[]): Promise<number[]> {
+    return await this.#idlest().call('linkStaged', [staging, from, links])
   }
 
   async findSpoiled (area: string, staging: string, sections: readonly Section[]): Promise<SpoiledFiles> {

@@ -6,6 +6,7 @@ import type { TimeRange } from '../store/file-time.ts'
 import type { Beneath } from './beneath.ts'
 import { STAGING } from './disk-places.ts'
 import * as disk from './disk.ts'
+import { tryLink } from './hard-link.ts'
 
 /** Errors of file systems that have no symbolic links, and of systems that forbid them. */
 const NO_LINKS = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL'])
@@ -19,6 +20,7 @@ export function probeTraits (beneath: Beneath): StoreTraits {
   return {
     foldsNames: meets('a', 'A') || meets('\u00e9', 'e\u0301'),
     holdsLinks: holdsLinks(prefix, `${stem}-link`),
+    linksFiles: tryName(prefix, `${stem}-file`, () => linksFiles(prefix, `${stem}-file`)) === true,
     windowsNames: process.platform === 'win32' || !holds(':') || !holds('.'),
     times: probeTimes(prefix, `${stem}-time`),
   }
@@ -52,6 +54,13 @@ function holdsLinks (prefix: string, name: string): boolean {
   } finally {
     disk.unlinkAt(prefix, name)
   }
+}
+
+function linksFiles (prefix: string, name: string): boolean {
+  const second = `${name}-2`
+  if (!tryLink([prefix, name], [prefix, second])) return false
+  disk.unlinkAt(prefix, second)
+  return true
 }
 
 function tryName<T> (prefix: string, name: string, look: () => T): T | undefined {

@@ -11,6 +11,8 @@ export interface StoreTraits {
   readonly windowsNames: boolean
   /** Whether it can hold symbolic links and return their targets as they were given; true by default. If not, only the index has them. */
   readonly holdsLinks?: boolean
+  /** Whether it can give a file several names without copying its content; true by default. */
+  readonly linksFiles?: boolean
   /** Whether nothing can be written: unfinished syncs are not completed, and damage that is found is not recorded. */
   readonly isReadOnly?: boolean
   /** The mtimes that it can store; all by default. */
@@ -74,14 +76,24 @@ export interface OpenOptions {
   readonly digest?: Digest | undefined
 }
 
-/** A stored file to link into staging because it moves. */
+/** A stored file to link into staging, because it moves or gets another name. */
 export interface Relocation {
   readonly from: RelativePath
   readonly number: number
   /** Size and mtime as recorded. A file that differs was altered by hand and is not moved. */
   readonly sizeBytes: number
   readonly mtimeNs: bigint
-  /** The mode to set; under its old name the file gets it too. */
+  /** The mode to set. A file with one name that moves gets it under that name too; any other is copied if its mode differs. */
+  readonly mode: number
+  /** Whether the file also stays under its old name. */
+  readonly stays?: boolean
+}
+
+/** A further name for content in staging. */
+export interface StagedLink {
+  /** Its number in staging. */
+  readonly number: number
+  /** The mode of the file with this name. */
   readonly mode: number
 }
 
@@ -158,9 +170,17 @@ export interface ContentStore {
   openFile? (area: string, path: RelativePath, options?: OpenOptions): Promise<StoredFileHandle | undefined>
   /** Links stored files into staging, except altered ones. Failures refer to relocations as entries. */
   relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<EntryFailure[]>
+  /**
+   * Gives staged content further names in staging, to be placed like content of their own. They share the content, unless their modes
+   * differ or the store cannot do that: then it is copied. Returns the positions of those for which there was no room.
+   */
+  linkStaged (staging: string, from: number, links: readonly StagedLink[]): Promise<number[]>
   /** Finds staged files that are noise and would replace plain content. Skips entries without content. */
   findSpoiled (area: string, staging: string, sections: readonly Section[]): Promise<SpoiledFiles>
-  /** Moves a batch to its place; what was there goes to versions. */
+  /**
+   * Moves a batch to its place; what was there goes to versions. A file that keeps its content and gets another mtime or mode is separated
+   * from other names of it, in the mirror and in versions, which do not get the same in this batch.
+   */
   place (area: string, batch: Batch, how: Placing): Promise<BatchOutcome>
   /** Moves names to versions, and skips those that are gone. Failures refer to removals as sections and to names as entries. */
   remove (area: string, batch: RemovalBatch): Promise<BatchOutcome>

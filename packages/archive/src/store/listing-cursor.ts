@@ -93,6 +93,13 @@ export class ListingCursor {
     return this.bytes[at] === 0xcf ? this.#view().getBigUint64(at + 1) : BigInt(uintAt(this.bytes, at))
   }
 
+  /** The low 53 bits of the file id, which tell most ids apart without a bigint for each. Only for files. */
+  fileIdBits (): number {
+    const at = skip(this.bytes, this.#sizeAt())
+    if (this.bytes[at] !== 0xcf) return uintAt(this.bytes, at)
+    return (uint(this.bytes, at + 1, 4) & 0x1f_ffff) * 0x1_0000_0000 + uint(this.bytes, at + 5, 4)
+  }
+
   #sizeAt (): number {
     return skip(this.bytes, skip(this.bytes, this.nameEnd + 1))
   }

@@ -74,6 +74,8 @@ export interface Batch {
   readonly begunMs: number
   readonly sections: readonly Section[]
   readonly removals: readonly Removal[]
+  /** The metadata to set is that which is recorded for all names of each file, so that it need not be separated from them. */
+  readonly isRecorded?: true
   /** The removals are complete and durable, as far as they could be done: what is at these names now came later. */
   readonly areRemoved?: true
   /** Subfolders of staging that contain the contents of these sections and nothing else. */

@@ -2,7 +2,7 @@ import { readListing } from '@filesync/protocol'
 import type { Clock, Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type {
   ContentStore, ContentStream, DirectoryState, EntryPosition, FoundEntry, HistoryLog, KeptEntry, PackFailure, PackRequest, Placing,
-  Relocation, Reread, RereadOptions, RestoreOutcome, RestoreRequest, SpoiledFiles, StagedStreamRequest, StoreTraits,
+  Relocation, Reread, RereadOptions, RestoreOutcome, RestoreRequest, SpoiledFiles, StagedLink, StagedStreamRequest, StoreTraits,
 } from '../store/content-store.ts'
 import { storableTime, isTimeAsSet } from '../store/file-time.ts'
 import { isNoisy, isPlain, sampleRanges } from '../store/noise.ts'
@@ -80,16 +80,25 @@ export class MemoryStore implements ContentStore {
 
   async relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<EntryFailure[]> {
     this.#before('relocate')
-    return relocations.flatMap(({ from, number, sizeBytes, mtimeNs, mode }, entry) => {
+    return relocations.flatMap(({ from, number, sizeBytes, mtimeNs, mode: wanted, stays = false }, entry) => {
       const file = this.#fileAt(area, from)
       const { times } = this.traits
       if (file?.content.length !== sizeBytes || !isTimeAsSet(mtimeNs, storableTime(file.mtimeNs, times), times)) {
         return [{ section: 0, entry, ...ALTERED }]
       }
-      file.mode = mode & 0o777 | 0o400
-      this.#staging.put(staging, number, { ...file, sinceMs: this.#init.clock.nowMs() })
+      const mode = wanted & 0o777 | 0o400
+      if (!stays) file.mode = mode
+      this.#staging.put(staging, number, { ...file, mode, sinceMs: this.#init.clock.nowMs() })
       return []
     })
+  }
+
+  async linkStaged (staging: string, from: number, links: readonly StagedLink[]): Promise<number[]> {
+    this.#before('linkStaged')
+    const file = this.#staging.get(staging, from)
+    if (file === undefined) throw new Error(`Nothing is staged as ${String(from)}.`)
+    for (const { number, mode } of links) this.#staging.put(staging, number, { ...file, mode: mode & 0o777 | 0o400 })
+    return []
   }
 
   async findSpoiled (area: string, staging: string, sections: readonly Section[]): Promise<SpoiledFiles> {

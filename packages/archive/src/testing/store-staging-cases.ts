@@ -1,4 +1,5 @@
-import { DIGEST_BYTES } from '@filesync/protocol'
+import { DIGEST_BYTES, encodeListing } from '@filesync/protocol'
+import type { Entry } from '@filesync/protocol'
 import { ensure } from '@filesync/protocol/testing'
 import type { ConformanceCase } from '@filesync/protocol/testing'
 import type { StagedStreamRequest } from '../store/content-store.ts'
@@ -37,6 +38,46 @@ export const storeStagingCases: readonly ConformanceCase<StoreSubject>[] = [
       ensure(await holds(subject, 'spoiled', plain), 'the file was replaced')
       const { failures } = await store.place(AREA, batchOf([sectionOf(subject, fresh)], 2000), 'first')
       ensure(failures.length === 0 && await holds(subject, 'spoiled', noise), 'it can no longer be placed')
+    },
+  },
+  {
+    name: 'gives staged content further names, each with its own mode, that are placed like others',
+    async run (subject) {
+      const { store } = subject
+      await store.openArea(AREA)
+      ensure((await store.stagePack(packOf(subject, { a: 'one' }))).length === 0, 'a pack was not staged')
+      const links = [{ number: 1, mode: 0o644 }, { number: 2, mode: 0o600 }, { number: 3, mode: 0o600 }]
+      ensure((await store.linkStaged(STAGING, 0, links)).length === 0, 'a name was refused')
+      const { facts } = sectionOf(subject, { a: 'one', b: 'one', c: 'one', d: 'one' })
+      const entries = encodeListing([
+        fileEntry('a', 3), fileEntry('b', 3), { ...fileEntry('c', 3), mode: 0o600 }, { ...fileEntry('d', 3), mode: 0o600 },
+      ] as Entry[])
+      const section = { directory: path(''), entries, staged: Uint32Array.of(0, 1, 2, 3), facts }
+      ensure((await store.place(AREA, batchOf([section], 1000), 'first')).failures.length === 0, 'the batch was not placed')
+      for (const at of ['a', 'b', 'c', 'd']) ensure(await holds(subject, at, 'one'), `${at} has other content`)
+      const found = (await store.list(AREA, path(''))).map(({ name, mode, mtimeNs }) => `${name} ${mode.toString(8)} ${String(mtimeNs)}`)
+      const wanted = ['a 644', 'b 644', 'c 600', 'd 600'].map(line => `${line} ${String(MTIME_NS)}`)
+      ensure(found.sort().join() === wanted.join(), 'a name has another mode or time')
+    },
+  },
+  {
+    name: 'separates a file that gets another mode from other names of it, and not if all of them get it',
+    async run (subject) {
+      const { store } = subject
+      await store.openArea(AREA)
+      await put(subject, { a: 'one' }, 1000)
+      const kept = { number: 0, sizeBytes: 3, mtimeNs: MTIME_NS, mode: 0o644, stays: true }
+      ensure((await store.relocate(AREA, STAGING, [{ ...kept, from: path('a') }])).length === 0, 'the file got no second name')
+      const second = { ...sectionOf(subject, { b: 'one' }), staged: Uint32Array.of(0) }
+      ensure((await store.place(AREA, batchOf([second], 2000), 'first')).failures.length === 0, 'the second name was not placed')
+      const touch = async (names: readonly string[], mode: number): Promise<string> => {
+        const entries = names.map(at => ({ ...fileEntry(at, 3), mode }) as Entry)
+        ensure((await store.place(AREA, batchOf([structure(entries)], 3000), 'first')).failures.length === 0, 'a mode was not set')
+        return (await store.list(AREA, path(''))).map(({ name, mode: given }) => `${name} ${given.toString(8)}`).sort().join()
+      }
+      ensure(await touch(['a', 'b'], 0o640) === 'a 640,b 640', 'the names did not both get the mode')
+      ensure(await touch(['b'], 0o600) === 'a 640,b 600', 'the other name got the mode too')
+      ensure(await holds(subject, 'a', 'one') && await holds(subject, 'b', 'one'), 'the content changed')
     },
   },
   {

@@ -57,7 +57,9 @@ async function confirmIntact ({ area, index, store, newStaging }: RepairInit, da
   const section: Section = { directory, entries: stored.listing, staged, facts: new Uint8Array(0) }
   const staging = newStaging()
   const { lastStampMs: stampMs = 0, history } = index.area(area) ?? {}
-  const batch = { staging, count: history?.lastCount ?? 0, stampMs, begunMs: stampMs, sections: [section], removals: [] }
+  const began = { count: history?.lastCount ?? 0, stampMs, begunMs: stampMs }
+  // Other names of the file have the same recorded metadata.
+  const batch = { ...began, staging, sections: [section], removals: [], isRecorded: true } as const
   const { failures } = await store.place(area, batch, 'first')
   if (failures.length > 0) return false
   if (entry.kind === 'directory') await store.applyDirectoryStates(area, [{ directory: path, mtimeNs: entry.mtimeNs, mode: entry.mode }])
