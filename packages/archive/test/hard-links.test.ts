@@ -118,7 +118,7 @@ describe('names that share a file in the archive', () => {
     expect(lstatSync(join(root, 'laptop/a')).mode & 0o777).toBe(0o644)
     await expectStored(site, source)
     const to = newFolder()
-    await area.restore({ path: ROOT_PATH, atMs: before, to })
+    await area.restore({ path: ROOT_PATH, at: { ms: before }, to })
     expect(lstatSync(join(to, 'd/b')).mode & 0o777).toBe(0o644)
   })
 
@@ -151,7 +151,7 @@ describe('names that share a file in the archive', () => {
     expect(version).toMatch(/\/z\/g 644 /u)
     await expectStored(site, source)
     const to = newFolder()
-    expect((await area.restore({ path: ROOT_PATH, atMs: before.ms, to })).failures).toEqual([])
+    expect((await area.restore({ path: ROOT_PATH, at: { ms: before.ms }, to })).failures).toEqual([])
     expect(describeFolder(to)).toEqual(before.lines)
   })
 
@@ -161,7 +161,7 @@ describe('names that share a file in the archive', () => {
     const source = new LinkedSource().names(SMALL)
     await push(area, source)
     clock.advance(HOUR_MS)
-    // The second listing is of a moment when only one name had been read anew.
+    // The second listing is of a moment when only one name had been read again.
     const half = new LinkedSource().names(SMALL)
     Object.assign(half.root, structuredClone(source.root))
     source.overwrite('a', SMALL.toUpperCase())
@@ -240,7 +240,7 @@ describe('names that share a file in the archive', () => {
   })
 })
 
-describe('a client that lies about file ids', () => {
+describe('a client that lists wrong file ids', () => {
   test('has each name stored with its own content', async () => {
     const site = await newSite()
     const { root, area, clock } = site
@@ -277,7 +277,7 @@ describe('a client that lies about file ids', () => {
     expect(new Set(inodes(root)).size).toBe(1)
   })
 
-  test('is told of names whose content never arrived', async () => {
+  test('learns of names whose content never arrived', async () => {
     const { area } = await newSite()
     const source = new LinkedSource().names(SMALL, ['a', 'b', 'c'])
     const { problems, files } = await push(area, source, { falsify: () => new TextEncoder().encode(SMALL.toUpperCase().slice(1)) })

@@ -104,7 +104,7 @@ test('nothing follows a link that leads out, whether it is in the place of a dir
   expect(describeFolder(folder)).toEqual(before)
 })
 
-test('a directory that was exchanged for a link that leads out by hand is found, and nothing of its target is read or changed', async () => {
+test('a directory exchanged for a link that leads out by hand is found, and nothing of its target is read or changed', async () => {
   const { root, area } = await newSite()
   const { folder, before } = canary()
   const source = new SourceTree().write('x/inner/victim', 'of the client').write('x/file', 'also').link('way', folder)

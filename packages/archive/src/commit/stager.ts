@@ -95,7 +95,8 @@ export class Stager {
 
   /** Files that seemed to move, but whose digests the client did not send: it could not read them. */
   unprovenMoves (): Move[] {
-    return [...this.#init.tasks.moves].filter(([task, move]) => move.how !== 'linked' && this.#answered[task] !== 1 && !this.isProven(move))
+    return [...this.#init.tasks.moves]
+      .filter(([task, move]) => move.how !== 'linked' && this.#answered[task] !== 1 && !this.isProven(move))
       .map(([, move]) => move)
   }
 
@@ -167,7 +168,8 @@ export class Stager {
 
   async #compare (files: readonly FileDigest[]): Promise<readonly StageOutcome[]> {
     const { index, area, clock, tasks, committer } = this.#init
-    const { proven, altered, sections } = await this.#track(proveDigests({ ...this.#init, moves: this.#moves, linked: this.#linked }, files))
+    const proof = { ...this.#init, moves: this.#moves, linked: this.#linked }
+    const { proven, altered, sections } = await this.#track(proveDigests(proof, files))
     if (altered.length > 0) await this.#track(index.write(alteredWrites({ index, area, nowMs: clock.nowMs() }, altered)))
     committer.add(sections)
     return files.map(({ task }) => {

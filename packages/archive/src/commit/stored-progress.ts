@@ -11,7 +11,8 @@ export class StoredProgress {
   onStored: ((stored: StoredSoFar) => void) | undefined
   #stored: StoredSoFar = { files: 0, bytes: 0, renamed: 0, deleted: 0 }
   #reportedRenamed = 0
-  #renamedBytes = 0
+  /** Sizes of files that were placed without a transfer: those that moved, and further names of others. */
+  #heldBytes = 0
 
   get stored (): StoredSoFar {
     return this.#stored
@@ -20,7 +21,7 @@ export class StoredProgress {
   /** All files that were placed, also those that moved. */
   get placed (): { readonly files: number, readonly bytes: number } {
     const { files, bytes, renamed } = this.#stored
-    return { files: files + renamed, bytes: bytes + this.#renamedBytes }
+    return { files: files + renamed, bytes: bytes + this.#heldBytes }
   }
 
   /** Adds sections that are durable in their places, and reports if there are files among them. */
@@ -28,7 +29,7 @@ export class StoredProgress {
     const counts = countPlaced(sections)
     const { files, bytes, renamed } = this.#stored
     this.#stored = { ...this.#stored, files: files + counts.files, bytes: bytes + counts.bytes, renamed: renamed + counts.renamed }
-    this.#renamedBytes += counts.renamedBytes
+    this.#heldBytes += counts.heldBytes
     if (counts.files > 0) this.#report()
   }
 
@@ -48,12 +49,12 @@ interface Placed {
   readonly files: number
   readonly bytes: number
   readonly renamed: number
-  readonly renamedBytes: number
+  readonly heldBytes: number
 }
 
 /** Files and bytes that were transferred, and files that moved. */
 function countPlaced (sections: readonly Section[]): Placed {
-  let [files, bytes, renamed, renamedBytes] = [0, 0, 0, 0]
+  let [files, bytes, renamed, heldBytes] = [0, 0, 0, 0]
   for (const { entries, staged, facts } of sections) {
     if (facts.length === 0) continue
     const cursor = new ListingCursor(entries)
@@ -62,13 +63,14 @@ function countPlaced (sections: readonly Section[]): Placed {
       if (!isContent(number) || cursor.kind !== ENTRY_KINDS.file) continue
       if (number >= FIRST_RELOCATION) {
         renamed++
-        renamedBytes += cursor.sizeBytes()
+        heldBytes += cursor.sizeBytes()
       } else {
         files++
         // The content of a further name is that of another file.
         if (number < FIRST_LINK) bytes += cursor.sizeBytes()
+        else heldBytes += cursor.sizeBytes()
       }
     }
   }
-  return { files, bytes, renamed, renamedBytes }
+  return { files, bytes, renamed, heldBytes }
 }

@@ -11,7 +11,7 @@ import type { Move } from './moves.ts'
 const LEAST_SEARCHED = 20_000
 /** Looking at a stored entry costs about as much as receiving this many bytes. */
 const BYTES_PER_ENTRY = 64
-/** Files that have the low bits of their file ids in common and are told apart; no honest client has more. */
+/** Different files with the same low bits of their file ids that are distinguished; no honest client has more. */
 const KEYS_MAX = 65_536
 
 /** Names of one file that are all wanted. The content of the first is asked for. */
@@ -51,7 +51,7 @@ export interface LinksInit {
   readonly moves: readonly Move[]
   /** Only files up to this mtime are searched among the stored ones: later ones were written since the last sync. */
   readonly storedUpToNs: bigint
-  /** Whether the top directories of the area are folders of their own, of which each may be on another disk. */
+  /** Whether each top directory of the area is a folder of its own, perhaps on another disk. */
   readonly hasFolders: boolean
 }
 

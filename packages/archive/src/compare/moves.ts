@@ -80,7 +80,8 @@ export function findMoves ({ displaced, directories }: Comparison): Move[] {
   }
   const used = new Set(moves.map(({ from }) => from))
   for (const { left, wanted } of alike.values()) {
-    for (const [from, candidate] of wanted.length === 0 ? [] : pair(left.filter(path => !used.has(path)), wanted)) add(from, 'guessed', candidate)
+    const pairs = wanted.length === 0 ? [] : pair(left.filter(path => !used.has(path)), wanted)
+    for (const [from, candidate] of pairs) add(from, 'guessed', candidate)
   }
   return moves
 }
@@ -162,8 +163,8 @@ export interface StagedMoves {
 }
 
 /**
- * Gives files that seem to move or to have another name a second name in staging, before anything can replace them. Files that were changed or removed outside
- * FileSync get none.
+ * Gives files that seem to move or to have another name a second name in staging, before anything can replace them. Files that were changed
+ * or removed outside FileSync get none.
  */
 export async function stageMoves ({ index, store, area, staging }: MovesInit, moves: readonly Move[]): Promise<StagedMoves> {
   const moved = new Map<number, Fact>()

@@ -55,7 +55,7 @@ export class TaskList implements Iterable<Task> {
   digestBytes: number = 0
   /** Of these, the tasks whose content seems to be stored under another path. */
   readonly moves: Map<number, Move> = new Map<number, Move>()
-  /** Tasks for names of one file, of which only one asks for the content. */
+  /** Tasks for names of one file: only one of these asks for the content. */
   links: TaskLinks = NO_LINKS
   readonly #directories: readonly ComparedDirectory[]
   /** The first task of each compared directory, followed by the number of tasks. */

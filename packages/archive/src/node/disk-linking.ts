@@ -30,7 +30,8 @@ export class DiskLinking {
     relocations.forEach((relocation, entry) => {
       this.#beneath.trim()
       try {
-        if (!this.#relocateOne(inside(area, relocation.from), { relocation, folder, copies })) failures.push({ section: 0, entry, ...ALTERED })
+        const isGiven = this.#relocateOne(inside(area, relocation.from), { relocation, folder, copies })
+        if (!isGiven) failures.push({ section: 0, entry, ...ALTERED })
       } catch (error) {
         throwIfStoreError(error)
         failures.push({ section: 0, entry, message: describeFileError(error) })
