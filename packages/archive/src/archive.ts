@@ -12,6 +12,18 @@ export interface Archive {
   readonly isReadOnly: boolean
   /** Opens an area, and creates it if it does not exist. Throws NAME_INVALID. */
   area (name: string): Promise<Area>
+  /**
+   * Gives an area another name, with its versions and history; does nothing if that was done before. It waits for a sync of the area to
+   * end. If it is interrupted, opening the archive again completes it. Throws NAME_INVALID, and USAGE if the new name is taken.
+   */
+  renameArea (from: string, to: string): Promise<void>
+  /**
+   * Moves all files of an area to versions, from where they leave with their retention, even if the archive keeps deleted files. It
+   * waits for a sync of the area to end. Resolves to the number of files moved; 0 if there is no such area.
+   */
+  retireArea (name: string): Promise<number>
+  /** Removes an area that has no files and no versions any more. Resolves to whether it is gone. */
+  dropArea (name: string): Promise<boolean>
   /** Names of the areas that have been synced. */
   areas (): readonly string[]
   /** Names that no new client may get: areas, and everything else in the root directory of the archive. */

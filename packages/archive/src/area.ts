@@ -27,6 +27,8 @@ import { PendingFindings } from './upkeep/pending-findings.ts'
 import { isContentKnown, prepareArea } from './upkeep/prepare.ts'
 import { rebuildIndex } from './upkeep/rebuild.ts'
 import { recover } from './upkeep/recover.ts'
+import { renameArea } from './upkeep/rename-area.ts'
+import { dropArea, retireArea } from './upkeep/retire-area.ts'
 import { checkCopies } from './upkeep/safe-check.ts'
 import { SizeCache } from './upkeep/size-cache.ts'
 import { verifyArea } from './upkeep/verify.ts'
@@ -72,6 +74,10 @@ export class StoredArea implements Area {
   }
 
   async beginSync ({ client }: { readonly client?: AbortSignal } = {}): Promise<Sync> {
+    return await this.#beginSync(this.#init.deletions, client)
+  }
+
+  async #beginSync (deletions: ArchiveSettings['deletions'], client?: AbortSignal): Promise<Sync> {
     this.#ensureWritable()
     const ended = await this.#lock.beginSync()
     try {
@@ -82,6 +88,7 @@ export class StoredArea implements Area {
       const { lastStampMs, history } = await this.#progress.read()
       return new AreaSync({
         ...this.#init,
+        deletions,
         rootDigest: this.#rootDigest(),
         partials: await store.partials(area),
         staging: newStaging(),
@@ -205,13 +212,41 @@ export class StoredArea implements Area {
   async prune (): Promise<number> {
     const { index, clock, keepMs, deletions, name } = this.#init
     // Finding out why the brake holds may need every version.
-    if (deletions === 'archive' || this.halted !== undefined) return 0
+    if ((deletions === 'archive' && this.#record.retired !== true) || this.halted !== undefined) return 0
     const ageMs = await this.#lock.step(() => this.#progress.write(0))
     const prune = { ...this.#init, step: <T>(work: () => Promise<T>): Promise<T> => this.#lock.step(work) }
     const { dropped, droppedCount } = await pruneVersions(prune, { ageMs, keepMs })
     await this.#lock.step(() => this.#progress.write(droppedCount))
     await this.#lock.step(() => index.write(expiredDamageWrites(index, name, clock.nowMs() - keepMs)))
     return dropped
+  }
+
+  /** See `Archive.renameArea`. This object cannot be used to change the area afterwards. */
+  async rename (to: RelativePath): Promise<void> {
+    this.#ensureWritable()
+    await this.#lock.step(async () => {
+      await renameArea(this.#init, to)
+      this.#lock.end(new FileSyncError('SERVER_BUSY', `${JSON.stringify(this.name)} was renamed. Try again.`, { retryInMs: 1000 }))
+    }, 'long')
+  }
+
+  /** See `Archive.retireArea`. */
+  async retire (): Promise<number> {
+    this.#ensureWritable()
+    this.#size.clear()
+    // Waits for a sync that is just ending.
+    await this.#lock.step(() => Promise.resolve())
+    return await retireArea({ ...this.#init, beginSync: () => this.#beginSync('mirror') })
+  }
+
+  /** See `Archive.dropArea`. This object cannot be used to change the area after it was dropped. */
+  async drop (): Promise<boolean> {
+    this.#ensureWritable()
+    return await this.#lock.step(async () => {
+      const isDropped = await dropArea(this.#init)
+      if (isDropped) this.#lock.end(new FileSyncError('SERVER_BUSY', `${JSON.stringify(this.name)} was removed.`, { retryInMs: 1000 }))
+      return isDropped
+    }, 'long')
   }
 
   #ensureWritable (): void {

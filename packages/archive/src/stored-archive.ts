@@ -27,7 +27,7 @@ function isAreaName (name: string): name is RelativePath {
 /** An archive on top of a content store and an index. */
 export class StoredArchive implements Archive {
   readonly #init: StoredArchiveInit
-  readonly #areas = new Map<string, Area>()
+  readonly #areas = new Map<string, StoredArea>()
   #isClosed = false
 
   constructor (init: StoredArchiveInit) {
@@ -43,6 +43,10 @@ export class StoredArchive implements Archive {
   }
 
   async area (name: string): Promise<Area> {
+    return await this.#area(name)
+  }
+
+  async #area (name: string): Promise<StoredArea> {
     if (!isAreaName(name)) {
       throw new FileSyncError('NAME_INVALID', `${JSON.stringify(name)} is not a valid name for a client's directory in the archive.`)
     }
@@ -50,6 +54,33 @@ export class StoredArchive implements Archive {
     const open = this.#areas.get(name)
     if (open !== undefined) return open
     if (!this.isReadOnly) await this.#init.store.openArea(name)
+    const area = this.#areas.get(name) ?? new StoredArea({ ...this.#init, name })
+    this.#areas.set(name, area)
+    return area
+  }
+
+  async renameArea (from: string, to: string): Promise<void> {
+    if (!isAreaName(from) || !isAreaName(to)) throw new FileSyncError('NAME_INVALID', `${JSON.stringify(to)} is not a valid name for an area.`)
+    await this.#init.store.ensurePresent('path')
+    await this.#existing(from).rename(to)
+    for (const name of [from, to]) this.#areas.delete(name)
+  }
+
+  async retireArea (name: string): Promise<number> {
+    await this.#init.store.ensurePresent('path')
+    return this.areas().includes(name) ? await (await this.#area(name)).retire() : 0
+  }
+
+  async dropArea (name: string): Promise<boolean> {
+    await this.#init.store.ensurePresent('path')
+    if (!isAreaName(name)) return true
+    const isDropped = await this.#existing(name).drop()
+    if (isDropped) this.#areas.delete(name)
+    return isDropped
+  }
+
+  /** Unlike opening an area, this does not create its directory, which may just have been renamed or removed. */
+  #existing (name: RelativePath): StoredArea {
     const area = this.#areas.get(name) ?? new StoredArea({ ...this.#init, name })
     this.#areas.set(name, area)
     return area

@@ -76,6 +76,21 @@ export class ReopeningArchive implements Archive {
     return await this.#opened().takenNames()
   }
 
+  async renameArea (from: string, to: string): Promise<void> {
+    await this.ensurePresent('path')
+    await this.#opened().renameArea(from, to)
+  }
+
+  async retireArea (name: string): Promise<number> {
+    await this.ensurePresent('path')
+    return await this.#opened().retireArea(name)
+  }
+
+  async dropArea (name: string): Promise<boolean> {
+    await this.ensurePresent('path')
+    return await this.#opened().dropArea(name)
+  }
+
   async room (): Promise<DiskRoom> {
     await this.ensurePresent('path')
     return await this.#opened().room()

@@ -28,6 +28,8 @@ export interface DiskCalls {
   findSpoiled (area: string, folder: string, sections: readonly Section[]): SpoiledFiles
   place (area: string, batch: Batch, how: Placing): BatchOutcome
   remove (area: string, batch: RemovalBatch): BatchOutcome
+  renameArea (from: string, to: string): boolean
+  removeArea (area: string): boolean
   applyDirectoryStates (area: string, directories: readonly DirectoryState[]): void
   flush (): void
   reclaim (area: string, folder: string): void

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { asFileSyncError } from '@filesync/protocol'
 import { Beneath } from './beneath.ts'
+import { DiskAreas } from './disk-areas.ts'
 import { DiskFlushing } from './disk-flushing.ts'
 import { DiskHistory } from './disk-history.ts'
 import { DiskLinking } from './disk-linking.ts'
@@ -29,6 +30,7 @@ const streams = new DiskStreams(beneath, flushing)
 const partials = new DiskPartials(beneath)
 const versions = new DiskVersions(beneath, flushing)
 const placing = new DiskPlacing(beneath, versions, { flushing, foldsNames, times })
+const areas = new DiskAreas(beneath, flushing)
 const history = new DiskHistory(beneath, flushing)
 const reading = new DiskReading(beneath)
 const rereading = new DiskReread(beneath)
@@ -52,6 +54,8 @@ const calls: DiskCalls = {
   findSpoiled: (area, folder, sections) => spoiled.find(area, folder, sections),
   place: (area, batch, how) => placing.place(area, batch, how),
   remove: (area, batch) => versions.remove(area, batch),
+  renameArea: (from, to) => areas.rename(from, to),
+  removeArea: area => areas.remove(area),
   applyDirectoryStates: (area, directories) => { placing.applyDirectoryStates(area, directories) },
   flush: () => { flushing.flush() },
   reclaim: (area, folder) => { partials.reclaim(area, folder) },

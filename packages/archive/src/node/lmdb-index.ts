@@ -8,6 +8,8 @@ import type { StoredDirectory } from '../store/fold.ts'
 import type { Batch } from '../store/section.ts'
 import { roomOf } from './file-system.ts'
 import { loadLmdb } from './load-lmdb.ts'
+import { forgetArea, moveArea } from './lmdb-areas.ts'
+import type { AreaDatabases } from './lmdb-areas.ts'
 import { ensureLmdbFile, ensureLmdbRoom } from './lmdb-file.ts'
 import {
   asBuffer, copyOf, decodeBatch, decodeDamage, directoryKey, encodeBatch, encodeDamage, journalKey, keysBelow, keysOf,
@@ -212,6 +214,11 @@ class LmdbIndex implements ArchiveIndex {
       else this.#facts.removeSync(key)
     } else if ('drop' in write) {
       this.#drop(write.drop, write.recursive)
+    } else if ('renamedTo' in write) {
+      const { renamingTo: _, ...record } = this.#areas.get(Buffer.from(write.area)) ?? { open: false, lastStampMs: 0 }
+      moveArea(this.#databases, write.area, { to: write.renamedTo, value: record })
+    } else if ('forgotten' in write) {
+      forgetArea(this.#databases, write.area)
     } else if ('record' in write) {
       this.#areas.putSync(Buffer.from(write.area), write.record)
     } else if ('journal' in write) {
@@ -227,6 +234,10 @@ class LmdbIndex implements ArchiveIndex {
       if (write.signature === undefined) this.#signatures.removeSync(key)
       else this.#signatures.putSync(key, asBuffer(write.signature))
     }
+  }
+
+  get #databases (): AreaDatabases {
+    return { areas: this.#areas, others: [this.#listings, this.#facts, this.#signatures, this.#journal, this.#damages] }
   }
 
   #drop (key: DirectoryKey, recursive: boolean): void {

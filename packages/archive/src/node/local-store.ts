@@ -133,6 +133,14 @@ class LocalStore implements ContentStore {
     return asAges(await this.#idlest().call('remove', [area, batch]))
   }
 
+  async renameArea (from: string, to: string): Promise<boolean> {
+    return await this.#idlest().call('renameArea', [from, to])
+  }
+
+  async removeArea (area: string): Promise<boolean> {
+    return await this.#idlest().call('removeArea', [area])
+  }
+
   async applyDirectoryStates (area: string, directories: readonly DirectoryState[]): Promise<void> {
     await this.#idlest().call('applyDirectoryStates', [area, directories])
   }

@@ -4,6 +4,7 @@ import { FileSyncError } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import type { Archive } from '../archive.ts'
 import { recover } from '../upkeep/recover.ts'
+import { finishRenaming } from '../upkeep/rename-area.ts'
 import { StoredArchive } from '../stored-archive.ts'
 import { ensureArchiveId, makeArchiveId, readArchiveId } from './archive-id.ts'
 import type { ArchiveInit } from './archive-init.ts'
@@ -46,6 +47,7 @@ export async function openArchive (init: ArchiveInit): Promise<Archive> {
     opened.push(() => index.close())
     // The index was opened by its path, where another disk may have been mounted since the root was opened.
     await presence.ensure('path')
+    for (const area of index.areas()) await finishRenaming({ area, index, store, hash: hashBytes, clock: init.clock })
     for (const area of index.areas()) await recover({ area, index, store, hash: hashBytes, clock: init.clock })
     await store.discard(undefined)
     return new StoredArchive({

@@ -49,6 +49,10 @@ export interface AreaRecord {
   }
   /** The operator allowed the next sync to pass the brake. */
   readonly released?: boolean
+  /** The operator removed the area: its versions expire even if the archive keeps all others. The next sync clears it. */
+  readonly retired?: boolean
+  /** The name that the area is being given; see `renameArea`. */
+  readonly renamingTo?: RelativePath
 }
 
 /** A stored entry whose copy in the mirror no longer is what was stored. */
@@ -67,6 +71,10 @@ export type IndexWrite =
   | { readonly put: DirectoryKey, readonly stored: StoredDirectory }
   | { readonly drop: DirectoryKey, readonly recursive: boolean }
   | { readonly area: string, readonly record: AreaRecord }
+  /** Moves everything that is recorded of an area to another name, and ends its renaming. */
+  | { readonly area: string, readonly renamedTo: string }
+  /** Removes everything that is recorded of an area. */
+  | { readonly area: string, readonly forgotten: true }
   | { readonly area: string, readonly journal: number, readonly batch: Batch | undefined }
   | { readonly area: string, readonly path: RelativePath, readonly signature: Uint8Array | undefined }
   | { readonly area: string, readonly path: RelativePath, readonly damages: readonly DamageRecord[] }

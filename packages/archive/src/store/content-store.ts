@@ -184,6 +184,13 @@ export interface ContentStore {
   place (area: string, batch: Batch, how: Placing): Promise<BatchOutcome>
   /** Moves names to versions, and skips those that are gone. Failures refer to removals as sections and to names as entries. */
   remove (area: string, batch: RemovalBatch): Promise<BatchOutcome>
+  /**
+   * Gives an area another name, with its partials, versions and history. Resolves to false, and changes nothing, if there is content
+   * under the new name. What is renamed already is skipped, so it can be repeated if it is interrupted.
+   */
+  renameArea (from: string, to: string): Promise<boolean>
+  /** Removes an area without versions. Resolves to false, and removes nothing, if its mirror is not empty. */
+  removeArea (area: string): Promise<boolean>
   /** Sets mtimes and modes of directories, deepest first. */
   applyDirectoryStates (area: string, directories: readonly DirectoryState[]): Promise<void>
   /** Resolves when everything that was staged, placed or removed before the call is on stable storage. */

@@ -56,6 +56,35 @@ export const archiveIndexConformance: readonly ConformanceCase<ArchiveIndex>[] =
     },
   },
   {
+    name: 'moves everything of an area to another name, or forgets it, and nothing of other areas',
+    async run (index) {
+      const record = { open: false, lastStampMs: 7 }
+      for (const area of ['a', 'ab']) {
+        await index.write([
+          { area, record: area === 'a' ? { ...record, renamingTo: path('lönger') } : record },
+          { put: at(area, ''), stored: stored('one', 2) },
+          { put: at(area, 'sub/deep'), stored: stored('two', 1) },
+          { area, path: path('sub/f'), signature: Uint8Array.of(1, 2) },
+          { area, path: path('sub/f'), damages: [{ what: 'missing', foundAtMs: 1, stored: stored('f', 1) }] },
+        ])
+      }
+      await index.write([{ area: 'a', renamedTo: 'lönger' }])
+      ensure(index.areas().join() === 'ab,lönger', `the areas are ${index.areas().join()}`)
+      ensure(JSON.stringify(index.area('lönger')) === JSON.stringify(record), 'the record is not what it was, without the renaming')
+      for (const area of ['ab', 'lönger']) {
+        ensure(sameDirectory(index.directory(at(area, 'sub/deep')), stored('two', 1)), `a directory of ${area} is not what was put`)
+        ensure([...index.directories(area)].length === 2, `${area} does not have two directories`)
+        ensure(same(index.signature(area, path('sub/f')), Uint8Array.of(1, 2)), `the signature in ${area} is not what was put`)
+        ensure(index.damagesAt(area, path('sub/f'))[0]?.what === 'missing', `the damage in ${area} is not what was put`)
+      }
+      ensure([...index.directories('a')].length + [...index.damages('a')].length === 0, 'something is left under the old name')
+      await index.write([{ area: 'lönger', forgotten: true }])
+      ensure(index.areas().join() === 'ab' && [...index.directories('lönger')].length === 0, 'an area was not forgotten')
+      ensure(index.signature('lönger', path('sub/f')) === undefined, 'a signature was not forgotten')
+      ensure([...index.directories('ab')].length === 2, 'another area was forgotten too')
+    },
+  },
+  {
     name: 'does not change what it returned when it reads more',
     async run (index) {
       await index.write([{ put: at('a', 'x'), stored: stored('first', 3) }, { put: at('a', 'y'), stored: stored('second', 5) }])

@@ -60,6 +60,15 @@ export class MemoryIndex implements ArchiveIndex {
     return Promise.resolve()
   }
 
+  get #byArea (): Map<string, unknown>[] {
+    return [this.#directories, this.#journals, this.#damages]
+  }
+
+  #forget (area: string): void {
+    for (const each of [...this.#byArea, this.#records]) each.delete(area)
+    for (const key of [...this.#signatures.keys()]) if (key.startsWith(`${area}\u0001`)) this.#signatures.delete(key)
+  }
+
   #apply (write: IndexWrite): void {
     if ('put' in write) {
       const area = this.#directories.get(write.put.area) ?? new Map<string, StoredDirectory>()
@@ -69,6 +78,16 @@ export class MemoryIndex implements ArchiveIndex {
       const directories = this.#directories.get(area)
       directories?.delete(directory)
       for (const path of directories?.keys() ?? []) if (write.recursive && path.startsWith(`${directory}/`)) directories?.delete(path)
+    } else if ('renamedTo' in write) {
+      const { renamingTo: _, ...record } = this.#records.get(write.area) ?? { open: false, lastStampMs: 0 }
+      for (const each of this.#byArea) rekey(each, write.area, write.renamedTo)
+      for (const [key, signature] of [...this.#signatures]) {
+        if (key.startsWith(`${write.area}\u0001`)) this.#signatures.set(write.renamedTo + key.slice(write.area.length), signature)
+      }
+      this.#forget(write.area)
+      this.#records.set(write.renamedTo, record)
+    } else if ('forgotten' in write) {
+      this.#forget(write.area)
     } else if ('record' in write) {
       this.#records.set(write.area, write.record)
     } else if ('journal' in write) {
@@ -87,4 +106,8 @@ export class MemoryIndex implements ArchiveIndex {
       this.#signatures.set(`${write.area}\u0001${write.path}`, write.signature)
     }
   }
+}
+
+function rekey (map: Map<string, unknown>, from: string, to: string): void {
+  if (map.has(from)) map.set(to, map.get(from))
 }

@@ -149,6 +149,36 @@ export class MemoryStore implements ContentStore {
     return outcome
   }
 
+  async renameArea (from: string, to: string): Promise<boolean> {
+    const target = this.root.below(to)
+    const source = this.root.below(from)
+    if (source !== undefined && target !== undefined && target !== source && !target.isEmpty) return false
+    const homes = [this.partial, this.#versions.folders, this.#history]
+    if (homes.some(home => (source !== undefined || home.has(from)) && (home.get(to)?.size ?? 0) > 0)) return false
+    this.#before('renameArea')
+    if (source !== undefined) {
+      this.root.remove(from)
+      this.root.remove(to)
+      this.root.put(to, source)
+    }
+    for (const home of homes as Map<string, unknown>[]) {
+      this.#before('renameArea')
+      if (home.has(from)) home.set(to, home.get(from))
+      home.delete(from)
+    }
+    return true
+  }
+
+  async removeArea (area: string): Promise<boolean> {
+    if (this.root.below(area)?.isEmpty === false) return false
+    for (const home of [this.#history, this.#versions.folders, this.partial]) {
+      this.#before('removeArea')
+      home.delete(area)
+    }
+    this.root.remove(area)
+    return true
+  }
+
   async applyDirectoryStates (area: string, directories: readonly DirectoryState[]): Promise<void> {
     this.#before('applyDirectoryStates')
     for (const { directory, mtimeNs, mode } of directories) {

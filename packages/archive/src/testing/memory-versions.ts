@@ -21,6 +21,11 @@ export class MemoryVersions {
   readonly #newFolder: () => MemoryFolder
   readonly #folders = new Map<string, Map<string, MemoryFolder>>()
 
+  /** By area. */
+  get folders (): Map<string, Map<string, MemoryFolder>> {
+    return this.#folders
+  }
+
   constructor (newFolder: () => MemoryFolder) {
     this.#newFolder = newFolder
   }

@@ -8,6 +8,7 @@ export class AreaLock {
   readonly #area: string
   #sync: Promise<void> | undefined
   #syncs = 0
+  #ended: FileSyncError | undefined
   #step: { readonly over: Promise<void>, readonly isLong: boolean } | undefined
 
   constructor (area: string) {
@@ -24,10 +25,16 @@ export class AreaLock {
     return this.#sync !== undefined
   }
 
+  /** Nothing may change the area any more: all that begins or waits is refused with this error. */
+  end (error: FileSyncError): void {
+    this.#ended = error
+  }
+
   /** Resolves when the sync may begin, with a function that releases the lock. Throws SERVER_BUSY. */
   async beginSync (): Promise<() => void> {
+    if (this.#ended !== undefined) throw this.#ended
     if (this.#sync !== undefined) throw busy(this.#area, 'already being synced')
-    if (this.#step?.isLong === true) throw busy(this.#area, 'being read to rebuild its index')
+    if (this.#step?.isLong === true) throw busy(this.#area, 'being renamed, or read to rebuild its index')
     this.#syncs++
     let release: (() => void) | undefined
     const held = new Promise<void>(resolve => { release = resolve })
@@ -41,7 +48,7 @@ export class AreaLock {
 
   /** Runs a step as {@link step} does, but only if it need not wait. Resolves to whether it ran. */
   async stepIfFree (work: () => Promise<void>): Promise<boolean> {
-    if (this.#sync !== undefined || this.#step !== undefined) return false
+    if (this.#sync !== undefined || this.#step !== undefined || this.#ended !== undefined) return false
     await this.step(work)
     return true
   }
@@ -49,6 +56,7 @@ export class AreaLock {
   /** Runs a step of upkeep as soon as no sync and no other step runs. During a `long` step syncs are refused instead of waiting. */
   async step<T> (work: () => Promise<T>, length: 'short' | 'long' = 'short'): Promise<T> {
     for (let other = this.#sync ?? this.#step?.over; other !== undefined; other = this.#sync ?? this.#step?.over) await other
+    if (this.#ended !== undefined) throw this.#ended
     const running = work()
     const clear = (): void => { this.#step = undefined }
     this.#step = { over: running.then(clear, clear), isLong: length === 'long' }

@@ -78,7 +78,7 @@ function describeLeaf (node: Leaf): string {
 }
 
 /** Describes everything in a directory in memory, one line for each entry. */
-function describeMemory (folder: MemoryFolder | undefined): string[] {
+export function describeMemory (folder: MemoryFolder | undefined): string[] {
   const lines: string[] = []
   const visit = (at: MemoryFolder, path: string): void => {
     for (const { name, node } of at.entries()) {
