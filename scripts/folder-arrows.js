@@ -9,7 +9,7 @@ export const ARROWS = {
     store: [],
     history: ['store', './archive'],
     compare: ['store', './archive', './sync-contract'],
-    upkeep: ['store', 'history', './archive', './past-tree'],
+    upkeep: ['store', 'history', './archive', './past-tree', './sync-contract'],
     commit: ['store', 'history', 'compare', 'upkeep', './archive', './sync-contract'],
     adopt: ['store', './archive', './sync-contract'],
     node: ['store', 'upkeep', './archive', './stored-archive'],
@@ -30,8 +30,9 @@ export const ARROWS = {
     session: ['restore', 'schedule', './settings', './software'],
     archive: ['./settings', './software'],
     status: ['archive', 'schedule', 'session', './settings', './software'],
+    peers: ['archive', 'status', './settings', './software'],
     legacy: ['schedule', './settings', './software'],
-    commands: ['archive', 'legacy', 'schedule', 'session', 'status', './server', './settings', './software']
+    commands: ['archive', 'legacy', 'peers', 'schedule', 'session', 'status', './server', './settings', './software']
   },
   'apps/client': {
     connect: ['./settings', './software'],

@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import type { ServerPairFlags, TokenFlags } from './commands/admit.ts'
 import type { ArchiveFlags, HistoryFlags, RestoreFlags } from './commands/archive.ts'
 import type { DoctorFlags } from './commands/doctor.ts'
+import type { RemoveFlags } from './commands/peers.ts'
 import type { ServerContext } from './commands/start.ts'
 import type { ServerStatusFlags } from './commands/status.ts'
 import { parseInteger, withCommonSettings, withNetworkSettings, withStartSettings } from './settings.ts'
@@ -42,11 +43,10 @@ export function createServerProgram (context: ServerContext): Command {
 function addAdmission (program: Command, context: ServerContext): void {
   withCommonSettings(program.command('pair'))
     .description('print a one-time code for one client')
+    .option('--for <client>', 'the machine continues the files of this client, whose key is revoked: after it was installed again')
     .addOption(setting('--ttl <duration>', 'how long the code is valid', parseDuration).default(parseDuration('10m'), '10m'))
     .action(async (flags: ServerPairFlags) => { await (await import('./commands/admit.ts')).pair(flags, context) })
-  withCommonSettings(program.command('peers'))
-    .description('list the clients')
-    .action(async (flags: ServerCommonFlags) => { await (await import('./commands/admit.ts')).listPeers(flags, context) })
+  addPeers(withCommonSettings(program.command('peers')), context)
   withCommonSettings(program.command('revoke <client>'))
     .description('stop trusting a client, by its name or full id')
     .action(async (client: string, flags: ServerCommonFlags) => {
@@ -60,9 +60,46 @@ function addAdmission (program: Command, context: ServerContext): void {
     })
 }
 
+function addPeers (peers: Command, context: ServerContext): void {
+  const withArchive = (command: Command): Command => withArchiveSettings(withCommonSettings(command))
+  peers.description('list the clients, and when each was seen, was complete and is expected')
+    .action(async (flags: ServerCommonFlags) => { await (await import('./commands/peers.ts')).listPeers(flags, context) })
+  withArchive(peers.command('rename <client> <name>'))
+    .description('give a client and its folder in the archive another name')
+    .action(async (client: string, name: string, flags: ArchiveFlags) => {
+      await (await import('./commands/peers.ts')).rename([client, name], flags, context)
+    })
+  withArchive(peers.command('remove <client>'))
+    .description('stop trusting a client, and move its files to versions, from where they leave with their retention')
+    .option('--keep-files', 'leave its files where they are')
+    .action(async (client: string, flags: RemoveFlags) => { await (await import('./commands/peers.ts')).remove(client, flags, context) })
+  withCommonSettings(peers.command('pause <client>'))
+    .description('let a client push nothing until it is resumed')
+    .action(async (client: string, flags: ServerCommonFlags) => {
+      await (await import('./commands/peers.ts')).pause(client, true, { flags, context })
+    })
+  withCommonSettings(peers.command('resume <client>'))
+    .description('let a paused client push again')
+    .action(async (client: string, flags: ServerCommonFlags) => {
+      await (await import('./commands/peers.ts')).pause(client, false, { flags, context })
+    })
+  withCommonSettings(peers.command('expect <client> <within>'))
+    .description('say when a client is late: a duration after a complete sync such as 14d, "never", or "usual" (24 h beyond its usual gap)')
+    .action(async (client: string, within: string, flags: ServerCommonFlags) => {
+      await (await import('./commands/peers.ts')).expect([client, within], { flags, context })
+    })
+}
+
+function withArchiveSettings (command: Command): Command {
+  return command
+    .addOption(pathSetting('--archive <dir>', 'the archive; needed if no server is running'))
+    .addOption(setting('--allow-network-disk', 'allow an archive on a network file system, as for "start"'))
+}
+
 function addTokens (token: Command, context: ServerContext): void {
   withCommonSettings(token.command('create'))
     .description('print a token with which clients pair without a code')
+    .option('--for <client>', 'the machine continues the files of this client, whose key is revoked; the token has one use')
     .addOption(setting('--uses <n>', 'how many clients it admits', text => parseInteger(text, [1, MAX_USES])).default(1))
     .addOption(setting('--expires <duration>', 'how long it is valid', parseDuration).default(parseDuration('24h'), '24h'))
     .action(async (flags: TokenFlags) => { await (await import('./commands/admit.ts')).createToken(flags, context) })
@@ -78,9 +115,7 @@ const MOMENT_HELP = 'a point (p17), 2h or 3d (ago), "yesterday 14:00", "2026-11-
   'printed time; the present state by default'
 
 function addArchive (program: Command, context: ServerContext): void {
-  const withArchive = (command: Command): Command => withCommonSettings(command)
-    .addOption(pathSetting('--archive <dir>', 'the archive; needed if no server is running'))
-    .addOption(setting('--allow-network-disk', 'allow an archive on a network file system, as for "start"'))
+  const withArchive = (command: Command): Command => withArchiveSettings(withCommonSettings(command))
   withArchive(program.command('history <client> [path]'))
     .description('list the points that can be restored; with a path, those that changed it and its earlier versions')
     .option('--before <point>', 'only points older than this one')

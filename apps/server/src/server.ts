@@ -2,7 +2,7 @@ import type { Area, ReopeningArchive } from '@filesync/archive'
 import { announceServer } from '@filesync/discovery/node'
 import type { Announcer } from '@filesync/discovery/node'
 import { formatDeviceId, idPrefix, PairingDesk } from '@filesync/identity'
-import type { DeviceId, PairedClient, PeerBook } from '@filesync/identity'
+import type { PairedClient, Peer, PeerBook } from '@filesync/identity'
 import { listenTls, loadOrCreateIdentity, nodeCrypto, openAuditLog, openPeers, openTokens } from '@filesync/identity/node'
 import type { Identity, Listener } from '@filesync/identity/node'
 import type { EventLog } from '@filesync/program'
@@ -18,6 +18,8 @@ import { openServerArchive } from './archive/known-archive.ts'
 import { startLegacy } from './legacy/start-legacy.ts'
 import type { LegacyListener } from './legacy/listen.ts'
 import { Monitor } from './status/monitor.ts'
+import { PeerOperations } from './peers/peer-operations.ts'
+import { peerRoutes } from './peers/peer-routes.ts'
 import { RestoreDesk } from './restore/restore-desk.ts'
 import { Schedule } from './schedule/schedule.ts'
 import { SessionQueue } from './schedule/session-queue.ts'
@@ -63,6 +65,19 @@ async function findArea (archive: ReopeningArchive, area: string): Promise<Area 
   return archive.areas().includes(area) ? await archive.area(area) : undefined
 }
 
+interface ControlledParts {
+  readonly archive: ReopeningArchive
+  readonly desk: PairingDesk
+  readonly peers: PeerBook
+  readonly monitor: Monitor
+  readonly operations: PeerOperations
+}
+
+interface ListeningParts extends Pick<ControlledParts, 'desk' | 'peers' | 'operations'> {
+  readonly identity: Identity
+  readonly sessions: SyncSessions
+}
+
 class Server implements RunningServer {
   readonly #settings: ServerSettings
   readonly #log: EventLog
@@ -78,6 +93,7 @@ class Server implements RunningServer {
   #legacy: LegacyListener | undefined
   #identity: Identity | undefined
   #monitor: Monitor | undefined
+  #operations: PeerOperations | undefined
   #metricsPort: number | undefined
   readonly #startedAt: string = new Date().toISOString()
 
@@ -140,7 +156,12 @@ class Server implements RunningServer {
     // Upkeep has a signer thread of its own, so that no session waits while upkeep signs a large file.
     const upkeep = this.#closeLater(this.#startUpkeep(archive, { signer: this.#closeLater(openSigner()), restores }))
     const monitor = this.#monitor = this.#closeLater(await Monitor.open(stateDir, clock, this.#log))
-    await this.#openControl({ archive, desk, peers, monitor })
+    const operations = this.#operations = new PeerOperations({
+      peers, archive, history: monitor.history, log: this.#log,
+      isConnected: peer => this.#sessions?.isConnected(peer) === true,
+      endSessions: async (peer, error) => { await this.#listener?.endSessions(peer, error) },
+    })
+    await this.#openControl({ archive, desk, peers, monitor, operations })
     const sessions = this.#sessions = new SyncSessions({
       settings: this.#settings,
       archive,
@@ -155,7 +176,8 @@ class Server implements RunningServer {
       signal,
       onEnd: area => { upkeep.schedule(area) },
     })
-    this.#listener = this.#closeLater(await this.#listen({ identity, peers, desk, sessions }))
+    void operations.settle()
+    this.#listener = this.#closeLater(await this.#listen({ identity, peers, desk, sessions, operations }))
     if (legacyPort !== undefined) this.#legacy = this.#closeLater(await this.#startLegacy(archive, legacyPort))
     if (discovery) this.#announcer = this.#closeLater(await this.#announce(identity, desk))
   }
@@ -215,12 +237,14 @@ class Server implements RunningServer {
   }
 
   async #openControl (
-    { archive, desk, peers, monitor }: { archive: ReopeningArchive, desk: PairingDesk, peers: PeerBook, monitor: Monitor },
+    { archive, desk, peers, monitor, operations }: ControlledParts,
   ): Promise<void> {
     const { name, archiveRoot, quotaBytes, stateDir, metrics } = this.#settings
     const { board, history, events } = monitor
     const health = new Health({
       archive, desk, peers, board, history, quotaBytes,
+      clones: monitor.clones,
+      clock: systemClock,
       queue: this.#queue,
       describe: () => ({
         id: this.id,
@@ -232,14 +256,16 @@ class Server implements RunningServer {
         startedAt: this.#startedAt,
       }),
     })
-    const endSessions = async (peer: DeviceId, error: FileSyncError): Promise<void> => { await this.#listener?.endSessions(peer, error) }
-    const routes = { ...controlRoutes({ desk, peers, health, events, endSessions, log: this.#log }), ...archiveRoutes(archive) }
+    const revoke = async (named: string): Promise<Peer> => await operations.revoke(named)
+    const areaNamed = async (named: string): Promise<string> => await operations.area(named)
+    const control = controlRoutes({ desk, health, events, revoke, areaNamed })
+    const routes = { ...control, ...peerRoutes(operations), ...archiveRoutes(archive) }
     this.#closeLater(await serveControl(stateDir, routes))
     if (metrics !== undefined) this.#metricsPort = this.#closeLater(await monitor.serveMetrics(metrics, health)).port
   }
 
   async #listen (
-    { identity, peers, desk, sessions }: { identity: Identity, peers: PeerBook, desk: PairingDesk, sessions: SyncSessions },
+    { identity, peers, desk, sessions, operations }: ListeningParts,
   ): Promise<Listener> {
     return await listenTls({
       identity,
@@ -250,7 +276,8 @@ class Server implements RunningServer {
       peers,
       onSync: async (channel, peer) => {
         await peers.recordSeen(peer.id, channel.remoteAddress)
-        await sessions.serve(channel, peer)
+        const admitted = await operations.admit(peer)
+        await sessions.serve(channel, operations.ensureAdmitted(admitted))
       },
       onPair: async channel => {
         const { peer: { area, id }, unconfirmed } = await desk.serve(channel)
@@ -277,7 +304,10 @@ class Server implements RunningServer {
       isBeingRead: area => restores?.isReading(area) === true,
       clock: systemClock,
       sign: async (fd, sizeBytes, signal) => await signer.sign(fd, sizeBytes, signal),
-      onDone: report => { logUpkeep(report, this.#log) },
+      onDone: report => {
+        logUpkeep(report, this.#log)
+        if (report.pruned > 0) void this.#operations?.settle()
+      },
       onFailed: (area, { code, message }) => {
         this.#log({ event: 'upkeep-failed', area, code, message }, `${area}: upkeep failed: ${message}`)
       },

@@ -11,6 +11,7 @@ import { createCutFinder, zstdDecompress } from '@filesync/transfer/node'
 import type { Signer } from '@filesync/transfer/node'
 import { recordRestores } from './restore/record-restores.ts'
 import type { RestoreDesk } from './restore/restore-desk.ts'
+import { describeClone } from './status/clone-watch.ts'
 import { INTERRUPTIONS } from './status/monitor.ts'
 import type { EndedSync, Monitor } from './status/monitor.ts'
 import { SafeCheckDesk } from './session/safe-check-desk.ts'
@@ -89,14 +90,18 @@ export class SyncSessions {
     }
   }
 
-  async #serve ({ connection, remoteAddress: address }: Channel, { id, area }: Peer): Promise<void> {
+  async #serve ({ connection, remoteAddress: address }: Channel, { id, area, pausedAtMs }: Peer): Promise<void> {
     const { monitor, log, onEnd } = this.#init
     const startedMs = systemClock.monotonicMs()
     const watched = monitor.watch(area, address, connection)
     try {
       const restores = this.#restoresOf(id, address)
-      const deps = { ...this.#deps, observer: watched.observer, ...(restores !== undefined && { restores }) }
-      const next = await serveSession(connection, { identity: id, area }, deps)
+      const next = await serveSession(connection, { identity: id, area, isPaused: pausedAtMs !== undefined }, {
+        ...this.#deps,
+        observer: watched.observer,
+        noteMark: mark => this.#noteMark({ id, area }, mark, address),
+        ...(restores !== undefined && { restores }),
+      })
       const ended = watched.end(next)
       const durationMs = Math.round(systemClock.monotonicMs() - startedMs)
       if (next !== undefined && ended !== undefined) logSynced({ address, next, ended, durationMs }, log)
@@ -116,6 +121,22 @@ export class SyncSessions {
   #restoresOf (id: DeviceId, address: string): ServeDependencies['restores'] {
     const { restores: desk, audit, log } = this.#init
     return desk && { desk, createHasher, observer: recordRestores({ audit, log, id, address }) }
+  }
+
+  /** Whether two machines seem to use the key of a client; logs it when that is noticed. */
+  #noteMark ({ id, area }: Pick<Peer, 'id' | 'area'>, mark: string | undefined, address: string): boolean {
+    const { monitor: { clones }, log } = this.#init
+    const noted = clones.note(id, mark, address)
+    const clone = clones.of(id)
+    if (noted === 'noticed' && clone !== undefined) {
+      log({ event: 'cloned', area, addresses: clone.addresses.join(' ') }, describeClone(area, clone))
+    }
+    return noted !== undefined
+  }
+
+  /** Whether a client has an open connection. */
+  isConnected (peer: DeviceId): boolean {
+    return this.#connections.has(peer)
   }
 
   // When the disk goes away, its operations are aborted. To a client, ABORTED means nothing, and it would not retry.

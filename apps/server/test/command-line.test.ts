@@ -11,11 +11,16 @@ const CONTRACT: Readonly<Record<string, readonly string[]>> = {
     '--archive', '--port', '--interval', '--name', '--bind', '--interface', '--no-discovery', '--max-sessions', '--keep', '--quota',
     '--reserve', '--mode', '--metrics', '--json-logs',
   ],
-  'pair': ['--ttl'],
-  'token create': ['--uses', '--expires'],
+  'pair': ['--ttl', '--for'],
+  'token create': ['--uses', '--expires', '--for'],
   'token list': [],
   'token revoke': [],
   'peers': [],
+  'peers rename': ['--archive'],
+  'peers remove': ['--archive', '--keep-files'],
+  'peers pause': [],
+  'peers resume': [],
+  'peers expect': [],
   'revoke': [],
   'trust': ['--name'],
   'id': [],
@@ -33,12 +38,12 @@ async function run (argv: readonly string[]): Promise<{ exitCode: number, out: s
 }
 
 test('--help lists every command', async () => {
-  const [main, token] = [await run(['--help']), await run(['token', '--help'])]
-  expect([main.exitCode, token.exitCode]).toEqual([0, 0])
+  const [main, token, peers] = [await run(['--help']), await run(['token', '--help']), await run(['peers', '--help'])]
+  expect([main.exitCode, token.exitCode, peers.exitCode]).toEqual([0, 0, 0])
   for (const command of Object.keys(CONTRACT)) {
     const [name = '', below] = command.split(' ')
     expect(main.out).toMatch(new RegExp(`^ {2}${name}\\b`, 'mu'))
-    if (below !== undefined) expect(token.out).toMatch(new RegExp(`^ {2}${below}\\b`, 'mu'))
+    if (below !== undefined) expect((name === 'token' ? token : peers).out).toMatch(new RegExp(`^ {2}${below}\\b`, 'mu'))
   }
 })
 

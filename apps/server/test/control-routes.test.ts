@@ -15,6 +15,8 @@ import { ManualClock } from '@filesync/protocol/testing'
 import type { ControlRoutes } from '@filesync/program/node'
 import { controlRoutes } from '../src/status/control-routes.ts'
 import { describeStatus } from '../src/commands/status.ts'
+import { CloneWatch } from '../src/status/clone-watch.ts'
+import { PeerOperations } from '../src/peers/peer-operations.ts'
 import { Health } from '../src/status/health.ts'
 import type { Status } from '../src/status/health.ts'
 import { SessionBoard } from '../src/status/session-board.ts'
@@ -57,18 +59,20 @@ beforeEach(async () => {
   board = new SessionBoard(clock, event => { events.push({ ...event }) })
   stateDir = await mkdtemp(join(tmpdir(), 'filesync-health-'))
   history = await openHistory()
+  const archive = memoryArchive({ clock, hash: hashBytes, reserveBytes: 7 })
   const health = new Health({
-    archive: memoryArchive({ clock, hash: hashBytes, reserveBytes: 7 }),
-    desk, peers, queue, board, history, quotaBytes: undefined,
+    archive, desk, peers, queue, board, history, clones: new CloneWatch(clock), clock, quotaBytes: undefined,
     describe: () => ({ id: 'x', name: 'nas', version: '1', port: 42, discovery: true, archive: '/srv', startedAt: isoTime(clock.nowMs()) }),
   })
-  routes = controlRoutes({
-    desk,
-    peers,
-    health,
-    events,
+  const operations = new PeerOperations({
+    peers, archive, history,
     log: event => { logged.push(event.event) },
     endSessions: async (peer, error) => { ended.push([peer, error.code]) },
+  })
+  routes = controlRoutes({
+    desk, health, events,
+    revoke: async named => await operations.revoke(named),
+    areaNamed: async named => await operations.area(named),
   })
 })
 

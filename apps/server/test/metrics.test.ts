@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import type { Health, PeerRow, Status } from '../src/status/health.ts'
+import type { Health, Status } from '../src/status/health.ts'
+import type { PeerRow } from '../src/status/peer-row.ts'
 import { ServerMetrics } from '../src/status/metrics.ts'
 
 const README = readFileSync(new URL('../README.md', import.meta.url), 'utf8')

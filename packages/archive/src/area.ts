@@ -1,4 +1,4 @@
-import { FileSyncError, ROOT_PATH } from '@filesync/protocol'
+import { equalDigests, FileSyncError, ROOT_PATH } from '@filesync/protocol'
 import type { Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './store/archive-index.ts'
 import type {
@@ -236,6 +236,7 @@ export class StoredArea implements Area {
     this.#size.clear()
     // Waits for a sync that is just ending.
     await this.#lock.step(() => Promise.resolve())
+    if (this.#record.retired === true && equalDigests(this.#rootDigest(), this.#init.hash(EMPTY_DIRECTORY.listing))) return 0
     return await retireArea({ ...this.#init, beginSync: () => this.#beginSync('mirror') })
   }
 

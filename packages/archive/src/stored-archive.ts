@@ -60,7 +60,9 @@ export class StoredArchive implements Archive {
   }
 
   async renameArea (from: string, to: string): Promise<void> {
-    if (!isAreaName(from) || !isAreaName(to)) throw new FileSyncError('NAME_INVALID', `${JSON.stringify(to)} is not a valid name for an area.`)
+    if (!isAreaName(from) || !isAreaName(to)) {
+      throw new FileSyncError('NAME_INVALID', `${JSON.stringify(to)} is not a valid name for a client's directory in the archive.`)
+    }
     await this.#init.store.ensurePresent('path')
     await this.#existing(from).rename(to)
     for (const name of [from, to]) this.#areas.delete(name)

@@ -97,7 +97,8 @@ test('a renaming that a power cut interrupted is completed when the archive is o
   await push(await archive.area('laptop'), after)
   await archive.close()
   const index = openLmdbIndex(join(root, '.filesync/index'))
-  await index.write([{ area: 'laptop', record: { ...index.area('laptop') ?? { open: false, lastStampMs: 0 }, renamingTo: asPath('studio') } }])
+  const record = index.area('laptop') ?? { open: false, lastStampMs: 0 }
+  await index.write([{ area: 'laptop', record: { ...record, renamingTo: asPath('studio') } }])
   await index.close()
   renameSync(join(root, 'laptop'), join(root, 'studio'))
   renameSync(join(root, '.filesync/versions/laptop'), join(root, '.filesync/versions/studio'))

@@ -11,7 +11,12 @@ import { push } from './support/push.ts'
 import { SourceTree } from './support/source-tree.ts'
 
 const DAY_MS = 86_400_000
-const many = (): SourceTree => Array.from({ length: 300 }, (_, n) => n).reduce((tree, n) => tree.write(`d${String(n % 7)}/f${String(n)}`, `${String(n)}`), new SourceTree())
+
+function many (): SourceTree {
+  const tree = new SourceTree()
+  for (let n = 0; n < 300; n++) tree.write(`d${String(n % 7)}/f${String(n)}`, String(n))
+  return tree
+}
 
 const open = ({ clock, index, store }: World, deletions: 'mirror' | 'archive' = 'mirror'): Archive => (
   memoryArchive({ hash: hashBytes, clock, index, store, keepMs: 30 * DAY_MS, deletions })

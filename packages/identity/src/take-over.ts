@@ -30,7 +30,9 @@ const MAX_FORMER = 64
  * The book in which a client has an area that exists, and no other key has it. Throws PAIRING_REFUSED: a token admits neither a
  * revoked or replaced key, which may have kept it, nor the same key twice.
  */
-export function takeOver (peers: readonly Peer[], request: TakeOverRequest, nowMs: number): TakenOver & { readonly peers: readonly Peer[] } {
+export function takeOver (
+  peers: readonly Peer[], request: TakeOverRequest, nowMs: number,
+): TakenOver & { readonly peers: readonly Peer[] } {
   const { id, via, token } = request
   const known = peers.find(peer => peer.id === id)
   if (via === 'token' && (known?.revokedAtMs !== undefined || isFormer(peers, id))) throw clientRevoked()

@@ -74,7 +74,9 @@ test('an area that no key has any more can be taken over, also by another spelli
   expect(await host.visit(await host.desk.openWindow({ area: 'STUDIO' }))).toMatchObject({ area: 'Studio', note: 'CONTINUES' })
 })
 
-test.each(['nobody', 'legacy', 'LEGACY', 'legacy/camera', '..', '.filesync', '', 'a/b', 'work\u202e'])('%j gives no area away', async area => {
+const NO_AREAS = ['nobody', 'legacy', 'LEGACY', 'legacy/camera', '..', '.filesync', '', 'a/b', 'work\u202e']
+
+test.each(NO_AREAS)('%j gives no area away', async area => {
   const { host, old } = await withClient()
   host.archived = ['work', 'legacy', '.filesync', 'legacy/camera']
   const code = await host.desk.openWindow({ area })

@@ -83,6 +83,8 @@ export class Upkeep {
   }
 
   async #maintain (name: string): Promise<UpkeepReport> {
+    // It may have been renamed or removed since it was due; opening it would create it again.
+    if (!this.#init.archive.areas().includes(name)) return { area: name, pruned: 0, externalChanges: [] }
     const area = await this.#init.archive.area(name)
     await this.#signLarge(area)
     const isBeingRead = this.#init.isBeingRead?.(name) === true

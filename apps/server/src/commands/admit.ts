@@ -4,69 +4,72 @@ import { formatDuration, jsonLine, printable } from '@filesync/program'
 import { askControl } from '@filesync/program/node'
 import { stateDirOf } from '../settings.ts'
 import type { ServerCommonFlags } from '../settings.ts'
+import { areaNamed } from './peers.ts'
 import type { ServerContext } from './start.ts'
 import { notRunning } from './status.ts'
 
 export interface ServerPairFlags extends ServerCommonFlags {
   readonly ttl: number
+  readonly for?: string
 }
 
-/** `filesync-server pair`: opens pairing for one client at the running server, and prints its code. */
+/** `filesync-server pair`: opens pairing at the running server, for a new client or for the area of another, and prints the code. */
 export async function pair (flags: ServerPairFlags, { terminal }: ServerContext): Promise<void> {
   const stateDir = stateDirOf(flags, terminal)
-  const answer = await askControl(stateDir, 'POST /pair', { body: { ttlMs: flags.ttl } }) as { code: string } | undefined
+  const answer = await askControl(stateDir, 'POST /pair', { body: { ttlMs: flags.ttl, for: flags.for } }) as PairAnswer | undefined
   if (answer === undefined) throw notRunning(stateDir)
-  if (flags.json === true) terminal.stdout.write(jsonLine({ code: answer.code, ttlMs: flags.ttl }))
+  if (flags.json === true) terminal.stdout.write(jsonLine({ code: answer.code, ttlMs: flags.ttl, ...(answer.area !== undefined && { for: answer.area }) }))
   else if (flags.quiet === true) terminal.stdout.write(`${answer.code}\n`)
   else {
-    terminal.stdout.write(`One client can pair within the next ${formatDuration(flags.ttl)}. ` +
+    const what = answer.area === undefined
+      ? ''
+      : `It continues the files of ${printable(answer.area)}, whose present key is revoked when it does. `
+    terminal.stdout.write(`One client can pair within the next ${formatDuration(flags.ttl)}. ${what}` +
       `On it, run "filesync-client pair" and enter this code:\n\n    ${answer.code}\n\n`)
   }
+}
+
+interface PairAnswer {
+  readonly code: string
+  readonly area?: string
 }
 
 export interface TokenFlags extends ServerCommonFlags {
   readonly uses: number
   readonly expires: number
+  readonly for?: string
 }
 
 /** `filesync-server token create`: prints only the token, so that the output can be redirected to a file. */
 export async function createToken (flags: TokenFlags, { terminal }: ServerContext): Promise<void> {
   const stateDir = stateDirOf(flags, terminal)
   const { id } = await loadOrCreateIdentity(stateDir)
-  const { token, record } = await openTokens(stateDir).create(id, { uses: flags.uses, ttlMs: flags.expires })
+  const area = flags.for === undefined ? undefined : await areaNamed(stateDir, flags.for)
+  const { token, record } = await openTokens(stateDir).create(id, { uses: flags.uses, ttlMs: flags.expires, area })
   const { tokenId, uses, expiresAtMs } = record
-  terminal.stdout.write(flags.json === true ? jsonLine({ token, tokenId, uses, expiresAt: isoTime(expiresAtMs) }) : `${token}\n`)
+  terminal.stdout.write(flags.json === true ? jsonLine({ token, tokenId, uses, expiresAt: isoTime(expiresAtMs), for: area }) : `${token}\n`)
 }
 
 /** `filesync-server token list`: without the tokens themselves, which the server does not store. */
 export async function listTokens (flags: ServerCommonFlags, { terminal }: ServerContext): Promise<void> {
   const tokens = await openTokens(stateDirOf(flags, terminal)).list()
-  const rows = tokens.map(({ tokenId, uses, usedBy, expiresAtMs }) => (
-    { tokenId, uses, used: usedBy.length, expiresAt: isoTime(expiresAtMs) }
+  const rows = tokens.map(({ tokenId, uses, usedBy, expiresAtMs, area }) => (
+    { tokenId, uses, used: usedBy.length, expiresAt: isoTime(expiresAtMs), for: area }
   ))
   if (flags.json === true) terminal.stdout.write(jsonLine(rows))
   else if (rows.length === 0) terminal.stdout.write('There are no tokens.\n')
-  else for (const row of rows) terminal.stdout.write(`${row.tokenId}  used ${row.used} of ${row.uses}  expires ${row.expiresAt}\n`)
+  else {
+    for (const row of rows) {
+      const target = row.for === undefined ? '' : `  for ${printable(row.for)}`
+      terminal.stdout.write(`${row.tokenId}  used ${row.used} of ${row.uses}  expires ${row.expiresAt}${target}\n`)
+    }
+  }
 }
 
 /** `filesync-server token revoke`. */
 export async function revokeToken (tokenId: string, flags: ServerCommonFlags, { terminal }: ServerContext): Promise<void> {
   await openTokens(stateDirOf(flags, terminal)).revoke(tokenId)
   if (flags.quiet !== true) terminal.stdout.write('The token is revoked. Clients that paired with it stay paired.\n')
-}
-
-/** `filesync-server peers`: the paired clients, and the revoked ones. */
-export async function listPeers (flags: ServerCommonFlags, { terminal }: ServerContext): Promise<void> {
-  const peers = await openPeers(stateDirOf(flags, terminal)).list()
-  if (flags.json === true) {
-    terminal.stdout.write(jsonLine(peers.map(peer => ({ ...peer, id: formatDeviceId(peer.id) }))))
-    return
-  }
-  if (peers.length === 0) terminal.stdout.write('No client is paired. Run "filesync-server pair".\n')
-  for (const { area, id, lastSeenAtMs, lastAddress, revokedAtMs } of peers) {
-    const seen = lastSeenAtMs === undefined ? 'never seen' : `seen ${isoTime(lastSeenAtMs)} at ${printable(lastAddress ?? '?')}`
-    terminal.stdout.write(`${area}  ${formatDeviceId(id)}  ${revokedAtMs === undefined ? seen : `revoked ${isoTime(revokedAtMs)}`}\n`)
-  }
 }
 
 /** `filesync-server revoke`: the running server also ends the client's sessions; if none runs, only the record is changed. */

@@ -1,8 +1,10 @@
 import { formatCount, formatDuration, printable } from '@filesync/program'
 import { showStatus as show } from '@filesync/program/node'
 import { FileSyncError, formatSize } from '@filesync/protocol'
-import type { DiskReport, PeerRow, QueueRow, Status } from '../status/health.ts'
+import type { DiskReport, QueueRow, Status } from '../status/health.ts'
+import type { PeerRow } from '../status/peer-row.ts'
 import type { SessionRow } from '../status/session-board.ts'
+import { describeClone } from '../status/clone-watch.ts'
 import { stateDirOf } from '../settings.ts'
 import type { ServerCommonFlags } from '../settings.ts'
 import type { ServerContext } from './start.ts'
@@ -92,6 +94,10 @@ function describePeer (peer: PeerRow, disk: DiskReport | null, nowMs: number): s
     parts.push(`${formatCount(count, 'stored file')} altered, damaged or missing`)
     troubles.unshift(...named)
   }
+  if (peer.pausedAt !== null) parts.push(`PAUSED ${ago(peer.pausedAt)}`)
+  if (peer.late) parts.push('LATE')
+  if (peer.late && peer.dueAt !== null) troubles.unshift(`    LATE: its next complete sync was due ${ago(peer.dueAt)}`)
+  if (peer.cloned !== null) troubles.unshift(`    ${describeClone(peer.client, peer.cloned)}`)
   if (peer.halted) troubles.unshift(`    HALTED: "filesync-server release ${printable(peer.client)}" lets its next sync pass`)
   return [`${printable(peer.client)}  ${parts.join(', ')}`, ...troubles]
 }

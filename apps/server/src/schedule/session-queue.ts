@@ -19,6 +19,10 @@ import type { Clock } from '@filesync/protocol'
 export interface Arrival {
   /** The proven identity. Each identity has at most one place. */
   readonly identity: string
+  /** The run of the client's machine; see "One key on two machines" in docs/protocol.md. */
+  readonly mark?: string | undefined
+  /** Whether it replaces an arrival of its identity with another mark, as it does by default; otherwise it is refused with SERVER_BUSY. */
+  readonly replacesOthers?: boolean
   /** Aborted when the client is gone; it then loses its place. */
   readonly signal: AbortSignal
   /** How long its session will still take, asked while it has its turn; undefined while that is unknown. */
@@ -58,6 +62,8 @@ const REMEMBERED_SESSIONS = 16
 /** How often changes of the estimate are reported, and how large a change has to be. */
 const REPORT_EVERY_MS = 5_000
 const REPORT_FROM_MS = 1_000
+/** When the second of two machines with one key may come again. */
+const OTHER_MACHINE_RETRY_MS = 60_000
 
 /**
  * First come, first served. A place belongs to an identity: a client that reconnects keeps its place, and its older arrival has to
@@ -125,6 +131,13 @@ export class SessionQueue {
 
   #place (newcomer: WaitingArrival): void {
     const { identity } = newcomer.arrival
+    if (this.#mustLeaveOther(newcomer.arrival)) {
+      const what = 'Another machine with the key of this client is being served, and two machines must not end each other\'s sessions.'
+      newcomer.refuse(new FileSyncError('SERVER_BUSY', `${what} Pair one of them again, after removing its state directory.`, {
+        retryInMs: OTHER_MACHINE_RETRY_MS,
+      }))
+      return
+    }
     const replaced = new FileSyncError('SESSION_REPLACED', 'This client connected again, so its older connection was closed.')
     const at = this.#waiting.findIndex(({ arrival }) => arrival.identity === identity)
     if (at >= 0) {
@@ -148,6 +161,13 @@ export class SessionQueue {
       return
     }
     this.#waiting.push(newcomer)
+  }
+
+  /** Whether a session of another machine with the same key goes on, which this arrival must not end. */
+  #mustLeaveOther ({ identity, mark, replacesOthers = true }: Arrival): boolean {
+    if (replacesOthers) return false
+    const others = [this.#active.get(identity)?.arrival, ...this.#waiting.map(({ arrival }) => arrival)]
+    return others.some(other => other?.identity === identity && other.mark !== mark)
   }
 
   #withdraw (arrival: Arrival): void {

@@ -1,7 +1,7 @@
 import type { Area, PresentFile, Sync, SyncPlan } from '@filesync/archive'
 import { prepareMemoryRelease, saveMemory } from '@filesync/program/node'
-import { asFileSyncError, equalDigests, FEATURES, LIMITS, TimeSlice } from '@filesync/protocol'
-import type { Agreement, ClientFilesInfo, Clock, Connection, HashBytes, NextSync, Policy } from '@filesync/protocol'
+import { asFileSyncError, equalDigests, FEATURES, FileSyncError, LIMITS, TimeSlice } from '@filesync/protocol'
+import type { ClientFilesInfo, Clock, Connection, HashBytes, NextSync, Policy } from '@filesync/protocol'
 import { deltaTasks, receiveFiles } from '@filesync/transfer'
 import type { Decompress, DerivedSignatureInit, PresentCopy, ReceivedFiles } from '@filesync/transfer'
 import { answerSafeChecks } from './answer-safe-checks.ts'
@@ -9,6 +9,7 @@ import { serveRestore } from '../restore/serve-restore.ts'
 import type { ServeRestoreInit } from '../restore/serve-restore.ts'
 import { awaitTree } from './await-tree.ts'
 import { greetClient } from './greet.ts'
+import type { ClientGreeting } from './greet.ts'
 import { haltedSync, nextSync } from './next-sync.ts'
 import type { SafeCheckDesk } from './safe-check-desk.ts'
 import { receiveListings } from './receive-listings.ts'
@@ -23,6 +24,8 @@ import { sendPlan } from './send-plan.ts'
 export interface ServedClient {
   readonly identity: string
   readonly area: string
+  /** Whether the operator wants it to push nothing; it may still ask. */
+  readonly isPaused?: boolean
 }
 
 /** Makes the signature of an open file, as `Signer` does. */
@@ -50,6 +53,8 @@ export interface ServeDependencies {
   readonly newSessionName: () => string
   readonly nextSyncInMs: () => number
   readonly observer?: SessionObserver
+  /** Notes the mark of a client's run. Returns whether two machines seem to use its key. */
+  readonly noteMark?: (mark: string | undefined) => boolean
   /** If missing, the server never ends a session early or slows it down. */
   readonly rules?: SessionRules
 }
@@ -61,7 +66,7 @@ export interface ServeDependencies {
 export async function serveSession (connection: Connection, client: ServedClient, deps: ServeDependencies): Promise<NextSync | undefined> {
   const agreement = await greetIfPresent(connection, deps)
   if (agreement === undefined) return undefined
-  const { features } = agreement
+  const { features, mark } = agreement
   if (features.has(FEATURES.SAFE)) {
     await answerSafeChecks(connection, { ...client, desk: deps.safeChecks, stopping: deps.rules?.stopping })
     return undefined
@@ -71,9 +76,11 @@ export async function serveSession (connection: Connection, client: ServedClient
     await serveRestore(connection, { ...client, ...deps.restores, features, hash, clock, limit: rules?.limit, stopping: rules?.stopping })
     return undefined
   }
+  if (client.isPaused === true && !features.has(FEATURES.PLAN)) throw paused(deps.nextSyncInMs())
+  const isCloned = deps.noteMark?.(mark) === true
   const turn = new SessionTurn({ identity: client.identity, queue: deps.queue, clock: deps.clock, rules: deps.rules })
   try {
-    return await serveInTurn(connection, client, { ...deps, features, turn })
+    return await serveInTurn(connection, client, { ...deps, features, turn, mark, isCloned })
   } finally {
     turn.end()
   }
@@ -83,7 +90,7 @@ export async function serveSession (connection: Connection, client: ServedClient
  * Exchanges HELLO. Undefined if the client leaves before: it only checks who the server is, or it reaches the server by several
  * addresses at once and uses another connection.
  */
-async function greetIfPresent (connection: Connection, { software, clock, restores }: ServeDependencies): Promise<Agreement | undefined> {
+async function greetIfPresent (connection: Connection, { software, clock, restores }: ServeDependencies): Promise<ClientGreeting | undefined> {
   try {
     return await greetClient(connection, { software, clock, mayRestore: restores !== undefined })
   } catch (error) {
@@ -92,10 +99,19 @@ async function greetIfPresent (connection: Connection, { software, clock, restor
   }
 }
 
+function paused (retryInMs: number): FileSyncError {
+  const message = 'The operator of the server has paused this client, so it pushes nothing. It asks again by itself; ' +
+    '"filesync-server peers resume" on the server lets it push.'
+  return new FileSyncError('PAUSED', message, { retryInMs })
+}
+
 /** What is known only after HELLO: the features of both sides, and how long the session may go on. */
 interface SessionDependencies extends ServeDependencies {
   readonly features: ReadonlySet<string>
   readonly turn: SessionTurn
+  readonly mark: string | undefined
+  /** Whether two machines seem to use the client's key. */
+  readonly isCloned: boolean
 }
 
 /** BUSY while others have their turn, READY, then CLIENT_FILES_INFO and what follows it. */
@@ -117,6 +133,7 @@ async function serveInTurn (connection: Connection, client: ServedClient, deps: 
       area: client.area,
       policy: deps.policy,
       ...(deps.archiveId !== undefined && { archiveId: deps.archiveId }),
+      ...(deps.isCloned && { cloned: true }),
     })
     const info = await turn.race(tree.arrives())
     if (!features.has(FEATURES.PLAN)) return await storeTree(connection, { area, info, deps })
@@ -133,6 +150,8 @@ async function waitForTurn (connection: Connection, { identity }: ServedClient, 
   const { queue, turn, observer } = deps
   return await queue.enter({
     identity,
+    mark: deps.mark,
+    replacesOthers: !deps.isCloned,
     signal: AbortSignal.any([connection.signal, turn.signal]),
     remainingMs: () => turn.capRemainingMs(observer?.remainingMs()),
     onPosition: (position, estimateMs) => {

@@ -1,10 +1,13 @@
 import type { Archive } from '@filesync/archive'
-import { formatDeviceId } from '@filesync/identity'
 import type { PairingDesk, PeerBook } from '@filesync/identity'
 import { asFileSyncError } from '@filesync/protocol'
+import type { Clock } from '@filesync/protocol'
+import type { CloneWatch } from './clone-watch.ts'
+import { peerState } from './peer-row.ts'
+import type { PeerRow } from './peer-row.ts'
 import type { SessionBoard, SessionRow } from './session-board.ts'
 import type { SessionQueue } from '../schedule/session-queue.ts'
-import type { SyncHistory, SyncRecord } from './sync-history.ts'
+import type { SyncHistory } from './sync-history.ts'
 
 /** A client that waits for its turn. */
 export interface QueueRow {
@@ -12,34 +15,6 @@ export interface QueueRow {
   /** 1 is next. */
   readonly position: number
   readonly estimateMs: number | null
-}
-
-/** A stored file that is altered, damaged or missing. */
-interface DamageRow {
-  readonly path: string
-  readonly what: string
-  readonly foundAt: string
-}
-
-/** A client and the state of its files. Times are ISO 8601, or null for never. */
-export interface PeerRow {
-  readonly client: string
-  readonly id: string
-  readonly lastSeenAt: string | null
-  readonly lastAddress: string | null
-  /** The end of the last sync after which everything was stored. */
-  readonly lastCompleteAt: string | null
-  readonly lastEndedAt: string | null
-  readonly lastResult: Lowercase<SyncRecord['result']> | null
-  readonly message: string | null
-  readonly nextSyncAt: string | null
-  readonly problemCount: number
-  readonly problems: SyncRecord['problems']
-  /** Whether the mass-change brake has halted the client. */
-  readonly halted: boolean
-  /** Stored files that are altered, damaged or missing, and not yet repaired: how many, and the first of them. */
-  readonly damage: { readonly count: number, readonly first: readonly DamageRow[] }
-  readonly revokedAt: string | null
 }
 
 /** How many damaged files a status lists. */
@@ -89,6 +64,8 @@ export interface HealthInit {
   readonly queue: SessionQueue
   readonly board: SessionBoard
   readonly history: SyncHistory
+  readonly clones: CloneWatch
+  readonly clock: Clock
   readonly quotaBytes: number | undefined
   readonly describe: () => Pick<Status, 'id' | 'name' | 'version' | 'port' | 'discovery' | 'archive' | 'startedAt'>
 }
@@ -113,28 +90,14 @@ export class Health {
   }
 
   async peers (): Promise<PeerRow[]> {
-    const { archive, peers, history } = this.#init
+    const { archive, peers, history, clones, clock } = this.#init
     const synced = new Set(archive.areas())
-    return await Promise.all((await peers.list()).map(async ({ id, area, lastSeenAtMs, lastAddress, revokedAtMs }) => {
-      const last = history.of(area)
-      return {
-        client: area,
-        id: formatDeviceId(id),
-        // The peer book does not record each of several arrivals in quick succession.
-        lastSeenAt: isoTime(lastSeenAtMs === undefined ? undefined : Math.max(lastSeenAtMs, last?.endedAtMs ?? 0)),
-        lastAddress: lastAddress ?? null,
-        lastCompleteAt: isoTime(last?.completeAtMs),
-        lastEndedAt: isoTime(last?.endedAtMs),
-        lastResult: last === undefined ? null : last.result.toLowerCase() as Lowercase<SyncRecord['result']>,
-        message: last?.message ?? null,
-        nextSyncAt: isoTime(last?.nextAtMs),
-        problemCount: last?.problemCount ?? 0,
-        problems: last?.problems ?? [],
-        // Asking for an area that was never synced would create it.
-        ...synced.has(area) ? await this.#areaState(area) : UNSYNCED,
-        revokedAt: isoTime(revokedAtMs),
-      }
-    }))
+    const nowMs = clock.nowMs()
+    return await Promise.all((await peers.list()).map(async peer => ({
+      ...peerState(peer, { last: history.of(peer.area), clone: clones.of(peer.id), nowMs }),
+      // Asking for an area that was never synced would create it.
+      ...synced.has(peer.area) ? await this.#areaState(peer.area) : UNSYNCED,
+    })))
   }
 
   async disk (): Promise<DiskReport> {
@@ -193,8 +156,4 @@ function unavailableMessage (error: unknown): string {
   const { code, message } = asFileSyncError(error)
   if (code !== 'ARCHIVE_UNAVAILABLE' && code !== 'ABORTED') throw error
   return message
-}
-
-function isoTime (timeMs: number | undefined): string | null {
-  return timeMs === undefined ? null : new Date(timeMs).toISOString()
 }

@@ -98,6 +98,9 @@ export class ServerMetrics {
     )
     const problems = this.#gauge('client_problems', 'Entries that the last sync did not store; absent before the first sync.', ['client'])
     const halted = this.#gauge('client_halted', 'Whether the mass-change brake has halted the client.', ['client'])
+    const late = this.#gauge('client_late', 'Whether a complete sync of the client is overdue; 0 while it is paused.', ['client'])
+    const paused = this.#gauge('client_paused', 'Whether the operator has paused the client.', ['client'])
+    const cloned = this.#gauge('client_cloned', 'Whether two machines seem to use the key of the client.', ['client'])
     return ({ sessions, queue, peers, disk: report }) => {
       const paired = peers.filter(({ revokedAt }) => revokedAt === null)
       active.set(sessions.length)
@@ -116,11 +119,14 @@ export class ServerMetrics {
         mirrorFiles.remove()
         mirrorBytes.remove()
       }
-      for (const each of [complete, problems, halted]) each.reset()
-      for (const { client, lastCompleteAt, lastEndedAt, problemCount, halted: isHalted } of paired.slice(0, MAX_CLIENTS)) {
+      for (const each of [complete, problems, halted, late, paused, cloned]) each.reset()
+      for (const { client, lastCompleteAt, lastEndedAt, problemCount, halted: isHalted, ...row } of paired.slice(0, MAX_CLIENTS)) {
         if (lastCompleteAt !== null) complete.set({ client }, Date.parse(lastCompleteAt) / 1000)
         if (lastEndedAt !== null) problems.set({ client }, problemCount)
         halted.set({ client }, isHalted ? 1 : 0)
+        late.set({ client }, row.late ? 1 : 0)
+        paused.set({ client }, row.pausedAt === null ? 0 : 1)
+        cloned.set({ client }, row.cloned === null ? 0 : 1)
       }
     }
   }

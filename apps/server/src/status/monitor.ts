@@ -3,6 +3,7 @@ import type { EventLog, ListenAddress, LogEvent } from '@filesync/program'
 import type { MetricsPort } from '@filesync/program/node'
 import { isFileSyncError, mergeProblems } from '@filesync/protocol'
 import type { ClientFilesInfo, Clock, Connection, ErrorCode, FileSyncError, NextSync } from '@filesync/protocol'
+import { CloneWatch } from './clone-watch.ts'
 import type { Health } from './health.ts'
 import type { ServerMetrics } from './metrics.ts'
 import { SessionBoard } from './session-board.ts'
@@ -11,10 +12,10 @@ import { SyncHistory } from './sync-history.ts'
 import type { SyncRecord } from './sync-history.ts'
 
 /** Errors that end a session though nothing failed. */
-export const INTERRUPTIONS: readonly ErrorCode[] = ['SESSION_YIELDED', 'OUTSIDE_WINDOW', 'SESSION_REPLACED', 'SERVER_STOPPING']
+export const INTERRUPTIONS: readonly ErrorCode[] = ['SESSION_YIELDED', 'OUTSIDE_WINDOW', 'SESSION_REPLACED', 'SERVER_STOPPING', 'PAUSED']
 
 /** The record of a session that has ended. */
-export type EndedSync = Omit<SyncRecord, 'completeAtMs'>
+export type EndedSync = Omit<SyncRecord, 'completeAtMs' | 'gaps'>
 
 export interface MonitoredSession {
   readonly observer: SessionObserver
@@ -30,11 +31,13 @@ export class Monitor {
   readonly events: EventFeed = new EventFeed()
   readonly board: SessionBoard
   readonly history: SyncHistory
+  readonly clones: CloneWatch
   readonly #clock: Clock
   #metrics: ServerMetrics | undefined
 
   private constructor (history: SyncHistory, clock: Clock) {
     this.history = history
+    this.clones = new CloneWatch(clock)
     this.#clock = clock
     this.board = new SessionBoard(clock, event => { this.#push(event) })
   }
@@ -106,7 +109,7 @@ export class Monitor {
 /** The result of a session. A problem counts if either side had it. @param before the record of the session before */
 function resultOf (
   outcome: NextSync | FileSyncError, info: ClientFilesInfo | undefined, before: SyncRecord | undefined,
-): Omit<SyncRecord, 'client' | 'endedAtMs' | 'completeAtMs'> {
+): Omit<SyncRecord, 'client' | 'endedAtMs' | 'completeAtMs' | 'gaps'> {
   if (isFileSyncError(outcome)) {
     const { code, message } = outcome
     // What was not stored before is still not stored.

@@ -4,6 +4,8 @@ import { errnoOf, FileSyncError } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
 import * as v from 'valibot'
 import { replaceFile } from '../archive/replace-file.ts'
+import { withGap } from './expectation.ts'
+import type { SyncGap } from './expectation.ts'
 
 /** How the last session of one client ended. */
 export interface SyncRecord {
@@ -21,6 +23,8 @@ export interface SyncRecord {
   readonly nextAtMs?: number | undefined
   /** The end of the last session after which everything was stored. */
   readonly completeAtMs?: number | undefined
+  /** The gaps between complete sessions, from which the usual one is derived. */
+  readonly gaps?: readonly SyncGap[] | undefined
 }
 
 const FILE = 'history.json'
@@ -40,6 +44,7 @@ const record: v.GenericSchema<unknown, SyncRecord> = v.object({
   problems: v.array(v.object({ path: v.string(), code: v.string(), message: v.string() })),
   nextAtMs: v.optional(count),
   completeAtMs: v.optional(count),
+  gaps: v.optional(v.array(v.object({ endedAtMs: count, ms: count }))),
 })
 const file = v.object({ version: v.literal(VERSION), syncs: v.array(record) })
 
@@ -82,14 +87,38 @@ export class SyncHistory {
     }
   }
 
+  /** All records as they were written last, for a command; none if the file is missing or damaged. */
+  static async peek (stateDir: string): Promise<ReadonlyMap<string, SyncRecord>> {
+    const text = await readFile(join(stateDir, FILE), 'utf8').catch(() => '')
+    return new Map((parse(text) ?? []).map(known => [known.client, known]))
+  }
+
   of (client: string): SyncRecord | undefined {
     return this.#records.get(client)
   }
 
   /** Records the end of a session. The time of the last complete one is kept here. */
-  note (ended: Omit<SyncRecord, 'completeAtMs'>): void {
-    const completeAtMs = ended.result === 'OK' ? ended.endedAtMs : this.#records.get(ended.client)?.completeAtMs
-    this.#records.set(ended.client, { ...ended, problems: ended.problems.slice(0, MAX_PROBLEMS), completeAtMs })
+  note (ended: Omit<SyncRecord, 'completeAtMs' | 'gaps'>): void {
+    const before = this.#records.get(ended.client)
+    const isComplete = ended.result === 'OK'
+    const completeAtMs = isComplete ? ended.endedAtMs : before?.completeAtMs
+    const known = before?.gaps ?? []
+    const gaps = isComplete ? withGap(known, { beforeMs: before?.completeAtMs, endedAtMs: ended.endedAtMs }) : known
+    const problems = ended.problems.slice(0, MAX_PROBLEMS)
+    this.#records.set(ended.client, { ...ended, problems, completeAtMs, ...(gaps.length > 0 && { gaps }) })
+    this.#writeSoon()
+  }
+
+  /** Gives the record of a client another name, or drops it. */
+  rename (client: string, to: string | undefined): void {
+    const known = this.#records.get(client)
+    if (known === undefined || client === to) return
+    this.#records.delete(client)
+    if (to !== undefined) this.#records.set(to, { ...known, client: to })
+    this.#writeSoon()
+  }
+
+  #writeSoon (): void {
     this.#cancel ??= this.#clock.schedule(WRITE_EVERY_MS, () => {
       this.#cancel = undefined
       this.#write().catch(() => { /* the next session writes it again, and `close` throws */ })

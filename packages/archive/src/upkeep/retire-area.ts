@@ -41,8 +41,8 @@ export async function retireArea ({ area, index, hash, beginSync }: Retirement):
 }
 
 /**
- * Removes an area of which nothing is left: no entry in its mirror, and no version. Resolves to whether that was so. It can be repeated
- * if it is interrupted.
+ * Removes an area that has no entry in its mirror and no version any more. Resolves to whether that was so. It can be repeated if it is
+ * interrupted.
  */
 export async function dropArea ({ area, index, store }: Omit<Retirement, 'hash' | 'beginSync'>): Promise<boolean> {
   if ((await store.versions(area, ROOT_PATH)).length > 0) return false
