@@ -6,6 +6,7 @@ import type { DirectoryReading, FoundMount } from './directory-reading.ts'
 import { changedMounts } from './mount-table.ts'
 import type { MountTable } from './mount-table.ts'
 import type { Explanation } from './scanner.ts'
+import { isSameDirectory, isSameMount } from './source-root.ts'
 import type { RememberedMount, RootMark, ScanMemory } from './source-root.ts'
 
 const NOT_MOUNTED = 'nothing is mounted there now. Mount it again, or start with --accept-source if it is not coming back'
@@ -208,18 +209,6 @@ function whyMissing (explanation: Explanation): string | undefined {
   const { state } = explanation
   if (state === 'ignored' || state === 'excluded') return undefined
   return state === 'problem' ? `${explanation.problem.message}. Check its disk` : `the directory is gone. ${BACK_OR_ACCEPT}`
-}
-
-/**
- * Whether the same file system is mounted. Device numbers may change between boots, so the root directory decides. File systems
- * that make up inode numbers may also make up the time of birth at each mount (exFAT); of those an equal device number is enough.
- */
-function isSameMount (before: RootMark, { mark, hasStableInodes }: FoundMount): boolean {
-  return isSameDirectory(before, mark) || (!hasStableInodes && before.device === mark.device)
-}
-
-function isSameDirectory (before: RootMark, now: RootMark): boolean {
-  return before.inode === now.inode && before.birthtimeNs === now.birthtimeNs
 }
 
 /** Whether something in a directory would look deleted if another one took its place. */

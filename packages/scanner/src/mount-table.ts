@@ -1,11 +1,11 @@
-import { checkRelativePath } from '@filesync/protocol'
+import { checkRelativePath, ROOT_PATH } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 
-/** The mount points in a source, each with a text that differs for every mount. */
+/** The mount points in a source, its root included, each with a text that differs for every mount. */
 export type MountTable = ReadonlyMap<RelativePath, string>
 
 /**
- * The mount points below a directory, from the text of `/proc/self/mountinfo` (proc_pid_mountinfo(5)). Of several mounts on one
+ * The mount points at a directory and below it, from the text of `/proc/self/mountinfo` (proc_pid_mountinfo(5)). Of several mounts on one
  * directory the last one counts, which hides the others.
  *
  * @param root absolute, without symbolic links
@@ -16,9 +16,9 @@ export function parseMountTable (text: string, root: string): MountTable {
   for (const line of text.split('\n')) {
     const [id = '', , device = '', inside = '', mountPoint = ''] = line.split(' ', 5)
     const path = unescape(mountPoint)
-    if (!path.startsWith(prefix)) continue
-    const below = path.slice(prefix.length)
-    if (checkRelativePath(below) === undefined) table.set(below as RelativePath, `${id} ${device} ${inside}`)
+    const below = path === root ? ROOT_PATH : path.startsWith(prefix) ? path.slice(prefix.length) : undefined
+    if (below === undefined || (below !== ROOT_PATH && checkRelativePath(below) !== undefined)) continue
+    table.set(below as RelativePath, `${id} ${device} ${inside}`)
   }
   return table
 }

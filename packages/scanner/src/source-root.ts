@@ -20,6 +20,8 @@ export interface RootState {
 /** Stored by the app between runs, to detect that the source is another directory. */
 export interface ScanMemory {
   readonly root: RootMark
+  /** Whether a file system was mounted at the root; absent if that was not known. */
+  readonly isMountPoint?: boolean
   /** Number of files at the last scan. */
   readonly files: number
   /** The mount points in the source at the last scan, and those that were away. */
@@ -35,10 +37,14 @@ export interface RememberedMount extends RootMark {
   readonly files: number
 }
 
-/** What one `lstat` tells about the root directory. */
+/** What the system tells about the root directory. */
 export interface RootFacts {
   readonly mark: RootMark
   readonly state: RootState
+  /** Undefined if the system does not tell what is mounted. */
+  readonly isMountPoint: boolean | undefined
+  /** Whether its file system keeps the inode number of a file as long as the file exists. */
+  readonly hasStableInodes: boolean
 }
 
 /** The root directory of the source, as a port. */
@@ -69,17 +75,41 @@ export interface FoundDirectory extends DirectoryId {
  * disk is not mounted.
  */
 export function isSameRoot (before: RootMark, now: RootMark): boolean {
-  return before.device === now.device || (before.inode === now.inode && before.birthtimeNs === now.birthtimeNs)
+  return before.device === now.device || isSameDirectory(before, now)
 }
 
 const ACCEPT_HINT = 'If this is intended, start again with --accept-source.'
 
-/** Throws SOURCE_SUSPECT if the directory is not the one of the last scan. */
-export function ensureSameRoot (memory: ScanMemory | undefined, now: RootMark): void {
-  if (memory === undefined || isSameRoot(memory.root, now)) return
-  throw new FileSyncError('SOURCE_SUSPECT',
-    'The directory to push is on another disk than last time. Nothing was changed on the server. ' +
-    `Check that the right disk is mounted. ${ACCEPT_HINT}`)
+/**
+ * Whether the same file system is mounted as before. Device numbers may change between boots and are used again for other disks,
+ * so the root directory decides. File systems that make up inode numbers may also make up the time of birth at each mount
+ * (exFAT); of those an equal device number is enough.
+ */
+export function isSameMount (before: RootMark, { mark, hasStableInodes }: { mark: RootMark, hasStableInodes: boolean }): boolean {
+  return isSameDirectory(before, mark) || (!hasStableInodes && before.device === mark.device)
+}
+
+/** Whether two marks are of one directory, if both are on the same file system. */
+export function isSameDirectory (before: RootMark, now: RootMark): boolean {
+  return before.inode === now.inode && before.birthtimeNs === now.birthtimeNs
+}
+
+/** Throws SOURCE_SUSPECT if the directory is not the one of the last scan, or another file system is mounted there. */
+export function ensureSameRoot (memory: Pick<ScanMemory, 'root' | 'isMountPoint'> | undefined, now: Omit<RootFacts, 'state'>): void {
+  if (memory === undefined) return
+  const isMounted = now.isMountPoint
+  if (memory.isMountPoint === true && isMounted === false) {
+    throw suspectRoot('A file system was mounted at the directory to push last time, and is not now.')
+  }
+  const isOther = isMounted === true && memory.isMountPoint !== undefined
+    ? !(memory.isMountPoint ? isSameMount(memory.root, now) : isSameDirectory(memory.root, now.mark))
+    : !isSameRoot(memory.root, now.mark)
+  if (isOther) throw suspectRoot('The directory to push is on another disk than last time.')
+}
+
+function suspectRoot (what: string): FileSyncError {
+  return new FileSyncError('SOURCE_SUSPECT',
+    `${what} Nothing was changed on the server. Check that the right disk is mounted. ${ACCEPT_HINT}`)
 }
 
 /** Totals of a scan; `hasLinks` is called only if there is no file. */

@@ -134,8 +134,9 @@ export class TreeScanner implements Scanner {
   }
 
   async #scanNow (options: ScanOptions): Promise<Snapshot> {
-    const { mark, state } = this.#lookAtRoot()
-    ensureSameRoot(this.#memory, mark)
+    const rootNow = this.#lookAtRoot()
+    const { mark, state, isMountPoint } = rootNow
+    ensureSameRoot(this.#memory, rootNow)
     this.#checkWatchedRoot(mark)
     this.#exclusions.locate()
     const dirty = this.#takeDirty()
@@ -145,11 +146,12 @@ export class TreeScanner implements Scanner {
       if (options.waitForSettled === true) snapshot = await this.#waitForSettled(snapshot, options)
       snapshot = this.#withGrowing(snapshot, options.waitForSettled === true ? this.#settings.settleWaitMs : GROWING_MS)
       // Do not trust the scan unless it read the same directory all the time.
-      ensureSameRoot({ root: mark, files: 0 }, this.#lookAtRoot().mark)
+      const memory = { root: mark, ...(isMountPoint !== undefined && { isMountPoint }) }
+      ensureSameRoot(memory, this.#lookAtRoot())
       const mounts = this.#mounts.result(snapshot.root)
       snapshot = snapshot.withAway(mounts)
       this.#ensureNotEmptied(snapshot, mounts)
-      this.#memory = { root: mark, files: snapshot.files, ...mounts.memory }
+      this.#memory = { ...memory, files: snapshot.files, ...mounts.memory }
       this.#mounts.remember(mounts.memory)
       this.#latest = snapshot
       this.#changes.scanCompleted()

@@ -15,7 +15,9 @@ const TEXT = `\
 
 test('mount points below a directory are found, with names that have spaces, and the last one on a directory counts', () => {
   // A name with a control character is never listed.
-  expect([...parseMountTable(TEXT, '/home/u')]).toEqual([['tmp', '33 0:40 /'], ['my usb\\', '30 8:17 /'], ['bound', '31 8:2 /srv/data']])
+  expect([...parseMountTable(TEXT, '/home/u')]).toEqual([
+    ['tmp', '33 0:40 /'], ['my usb\\', '30 8:17 /'], ['bound', '31 8:2 /srv/data'], ['', '34 8:33 /'],
+  ])
   expect([...parseMountTable(TEXT, '/').keys()]).toContain('home/user2/x')
 })
 

@@ -48,7 +48,7 @@ async function scan (scanner: Scanner): Promise<Snapshot> {
   return await scanner.scan({ signal })
 }
 
-describe.skipIf(!canMount)('a real mount point', () => {
+describe.skipIf(!canMount)('a real mount point', { timeout: 60_000 }, () => {
   test('of a disk is away when it is unmounted, or another disk is there, and is listed when it is back', async context => {
     const [disk, other] = [imageWith('mine', 1_600_000_000), imageWith('of-another', 1_600_000_001)]
     if (disk === undefined || other === undefined) return context.skip('loop mounts are not permitted here')
@@ -89,6 +89,24 @@ describe.skipIf(!canMount)('a real mount point', () => {
     const snapshot = await scan(scanner)
     expect([snapshot.away, paths(snapshot)]).toEqual([['bind'], ['file']])
     expect(scanner.explain('bind/sub' as RelativePath)).toMatchObject({ state: 'away' })
+  })
+
+  test('that is the source makes it suspect when it is unmounted, even if the directory below has files on the same device', async () => {
+    const [root, elsewhere] = [scratch(), scratch()]
+    write(root, { below: '' })
+    write(elsewhere, { bound: '' })
+    mount('--bind', elsewhere, root)
+    const scanner = await open(root)
+    expect(paths(await scan(scanner))).toEqual(['bound'])
+    unmount(root)
+    for (const again of [scanner, await open(root, scanner.memory === undefined ? {} : { memory: scanner.memory })]) {
+      const suspect = { code: 'SOURCE_SUSPECT', message: expect.stringContaining('is not now') as string }
+      await expect(scan(again)).rejects.toMatchObject(suspect)
+    }
+    mount('--bind', elsewhere, root)
+    expect(paths(await scan(scanner))).toEqual(['bound'])
+    unmount(root)
+    expect(paths(await scan(await open(root)))).toEqual(['below'])
   })
 
   test('wakes the watch when it is unmounted and when it is mounted, and is watched then', async () => {

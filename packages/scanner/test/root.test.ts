@@ -87,11 +87,34 @@ describe('the root directory', () => {
     expect(isSameRoot(here, { ...here, inode: '9', birthtimeNs: '9' })).toBe(true)
     expect(isSameRoot(here, { device: '9', inode: '2', birthtimeNs: '9' })).toBe(false)
     const suspect = expect.objectContaining({ code: 'SOURCE_SUSPECT' }) as Error
-    expect(() => { ensureSameRoot({ root: here, files: 1 }, { ...here, device: '9', inode: '9' }) }).toThrow(suspect)
+    const now = { mark: { ...here, device: '9', inode: '9' }, isMountPoint: undefined, hasStableInodes: true }
+    expect(() => { ensureSameRoot({ root: here }, now) }).toThrow(suspect)
     const root = scratch()
     write(root, { file: '' })
     const scanner = await open(root, { memory: { root: { device: '1', inode: '1', birthtimeNs: '1' }, files: 1 } })
     await expect(scanner.scan({ signal })).rejects.toMatchObject(failure('SOURCE_SUSPECT', 'another disk'))
+  })
+})
+
+describe('a root at which a file system is mounted', () => {
+  const mark = { device: '1', inode: '2', birthtimeNs: '3' }
+  const other = { ...mark, birthtimeNs: '9' }
+  const hasStableInodes = true
+  test.each<[string, boolean | undefined, Parameters<typeof ensureSameRoot>[1], string]>([
+    ['the same one', true, { mark, isMountPoint: true, hasStableInodes }, 'same'],
+    ['the same one under another device number', true, { mark: { ...mark, device: '7' }, isMountPoint: true, hasStableInodes }, 'same'],
+    ['another one under the same device number', true, { mark: other, isMountPoint: true, hasStableInodes }, 'suspect'],
+    ['one without lasting inode numbers on that device', true, { mark: other, isMountPoint: true, hasStableInodes: false }, 'same'],
+    ['none, on the same device', true, { mark: other, isMountPoint: false, hasStableInodes }, 'suspect'],
+    ['one that hides the directory', false, { mark: other, isMountPoint: true, hasStableInodes }, 'suspect'],
+    ['none, and the directory was made again', false, { mark: other, isMountPoint: false, hasStableInodes }, 'same'],
+    ['one, and it is not known what was before', undefined, { mark: other, isMountPoint: true, hasStableInodes }, 'same'],
+    ['it is not known what', true, { mark: other, isMountPoint: undefined, hasStableInodes }, 'same'],
+  ])('now has %s', (_, wasMountPoint, now, expected) => {
+    const memory = { root: mark, ...(wasMountPoint !== undefined && { isMountPoint: wasMountPoint }) }
+    const check = (): void => { ensureSameRoot(memory, now) }
+    if (expected === 'same') expect(check).not.toThrow()
+    else expect(check).toThrow(expect.objectContaining({ code: 'SOURCE_SUSPECT' }) as Error)
   })
 })
 

@@ -36,8 +36,8 @@ export class InodeNumbering {
   }
 }
 
-/** Undefined if the path does not lead to the device. */
-function hasStableInodes (device: bigint, path: string): boolean | undefined {
+/** Whether the device to which a path leads has stable inode numbers. Undefined if the path leads elsewhere. */
+export function hasStableInodes (device: bigint, path: string): boolean | undefined {
   // The numbers of file system types mean something else on other systems.
   if (process.platform !== 'linux') return true
   try {

@@ -2,7 +2,7 @@ import { lstatSync, readdirSync, watch } from 'node:fs'
 import type { FSWatcher } from 'node:fs'
 import { basename, join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
-import { errnoOf, pathNames, splitPath } from '@filesync/protocol'
+import { errnoOf, pathNames, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Clock, RelativePath } from '@filesync/protocol'
 import { isGone } from '../system-fault.ts'
 import type { TreeWatcher, WatchListener } from '../tree-watcher.ts'
@@ -185,6 +185,10 @@ class WatchedTree {
 
   /** Something was mounted or unmounted, so another directory has the path. */
   #onMount (path: RelativePath): void {
+    if (path === ROOT_PATH) {
+      this.#listener.lost('A file system was mounted at the watched directory, or unmounted.')
+      return
+    }
     const { directory, name } = splitPath(path)
     let parent = this.#top
     for (const above of pathNames(directory)) parent = parent?.children.get(above)

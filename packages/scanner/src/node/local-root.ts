@@ -1,9 +1,10 @@
 import { accessSync, constants, lstatSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { isAbsolute, join, relative, resolve, sep } from 'node:path'
-import { checkRelativePath, clampTimeNs, FileSyncError } from '@filesync/protocol'
+import { checkRelativePath, clampTimeNs, FileSyncError, ROOT_PATH } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { FoundDirectory, RootFacts, SourceRoot } from '../source-root.ts'
 import { faultText, isSystemFault } from '../system-fault.ts'
+import { hasStableInodes } from './inode-numbering.ts'
 import { modeFromWindows } from './local-directory.ts'
 import { mountTable } from './mount-table.ts'
 
@@ -46,6 +47,8 @@ function lookAt (path: string): RootFacts {
     const mode = Number(stat.mode)
     return {
       mark: { device: String(stat.dev), inode: String(stat.ino), birthtimeNs: String(stat.birthtimeNs) },
+      isMountPoint: mountTable(path)?.has(ROOT_PATH),
+      hasStableInodes: hasStableInodes(stat.dev, path) ?? true,
       state: { mtimeNs: clampTimeNs(stat.mtimeNs), mode: (IS_WINDOWS ? modeFromWindows(mode) : mode) & PERMISSIONS },
     }
   } catch (cause) {

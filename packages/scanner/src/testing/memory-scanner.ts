@@ -42,7 +42,10 @@ export function memoryScanner (init: MemoryScannerInit): Scanner {
       look () {
         const { refusal, device, inode, birthNs, mtimeNs, mode } = tree.root
         if (refusal !== undefined) throw new FileSyncError('SOURCE_UNAVAILABLE', `The directory cannot be pushed: ${refusal}.`)
-        return { mark: { device: String(device), inode: String(inode), birthtimeNs: String(birthNs) }, state: { mtimeNs, mode } }
+        return {
+          mark: { device: String(device), inode: String(inode), birthtimeNs: String(birthNs) }, state: { mtimeNs, mode },
+          isMountPoint: hasMountTable ? false : undefined, hasStableInodes: true,
+        }
       },
       extraRules: () => undefined,
       isDirectory: path => { const node = tree.node(path); return node === undefined ? undefined : node.kind === 'directory' },
