@@ -6,8 +6,8 @@
  */
 export type {
   AdoptOptions, AdoptOutcome, Archive, ArchiveSettings, Area, DamageReport, DiskRoom, ExternalChanges, MirrorLimits, MirrorSize, Moment,
-  OtherCopy, Point, PointsOptions, RebuildProgress, RestoredMoment, RestoreOptions, RestoreReport, SafeCheckOptions, SafeCheckResult, StoredFile,
-  VerifyOptions, VerifyOutcome, Version,
+  OtherCopy, Point, PointsOptions, RebuildProgress, RestoredMoment, RestoreOptions, RestoreReport, SafeCheckOptions, SafeCheckResult,
+  StoredFile, VerifyOptions, VerifyOutcome, Version,
 } from './archive.ts'
 export type {
   MakeSignature, PlanOptions, PlanRun, PlanRunOutcome, PresentFile, StoredSoFar, Sync, SyncOutcome, SyncPlan, WantedListing,

@@ -7,7 +7,7 @@ const seed = Number(process.env['FILESYNC_SEED'] ?? Date.now() % 1_000_000)
 /** How many points; `pnpm chaos` tries hundreds. */
 const blows = 6
 let ground: CrashGround
-beforeAll(async () => { ground = await CrashGround.open() })
+beforeAll(async () => { ground = await CrashGround.open() }, 60_000)
 afterAll(() => { ground.dispose() })
 
 async function strikeAll (some: readonly Blow[]): Promise<void> {

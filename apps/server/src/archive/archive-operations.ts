@@ -107,7 +107,8 @@ export async function showHistory (archive: Archive, request: unknown): Promise<
   const { client, path, ...page } = parse(historyRequest, request)
   const area = await areaOf(archive, client)
   const below = path === undefined ? ROOT_PATH : parsePath(path)
-  const { points, hasMore } = await area.points({ path: below, limit: page.limit, ...(page.before !== undefined && { before: page.before }) })
+  const { limit, before } = page
+  const { points, hasMore } = await area.points({ path: below, limit, ...(before !== undefined && { before }) })
   const rows = points.map(({ id, atMs, ...numbers }) => ({ point: id, at: isoTime(atMs), ...numbers }))
   if (path === undefined) return { points: rows, hasMore }
   const versions = (await area.versions(below)).map(({ path: at, kind, sizeBytes, untilMs, point = null }) => (

@@ -2,6 +2,8 @@ import { FileSyncError } from '@filesync/protocol'
 import type { ArrivedListing, Digest, FileDigest, ReuseBuffer, StagedFile, StageOutcome } from '@filesync/protocol'
 import type { PlanOptions, PresentFile, StoredSoFar, Sync, SyncOutcome, SyncPlan, WantedListing } from '../sync-contract.ts'
 import { SyncPlanner } from '../compare/sync-planner.ts'
+import { differenceSince } from '../history/point-difference.ts'
+import { encodePoints } from '../history/point-log.ts'
 import { nextPosition } from '../store/position.ts'
 import { PlannedSync } from './planned-sync.ts'
 import { PresentFiles } from './present-files.ts'
@@ -88,7 +90,7 @@ export class AreaSync implements Sync {
     this.#context.status.ensureRunning()
     try {
       if (this.#planned !== undefined) return await this.#planned.finish()
-      await this.#forgetHalt()
+      await this.#settle()
       return { files: 0, bytes: 0, deleted: 0, renamed: 0, problems: [], problemCount: 0 }
     } finally {
       await this.#end()
@@ -105,11 +107,22 @@ export class AreaSync implements Sync {
     }
   }
 
-  /** The client has what is stored, so the brake has nothing to halt or to release. */
-  async #forgetHalt (): Promise<void> {
-    const { index, area, record, history } = this.#context
-    if (record.halted === undefined && record.released === undefined) return
-    await index.write([{ area, record: { open: false, lastStampMs: record.lastStampMs, history } }])
+  /**
+   * The client has what is stored, so the brake has nothing to halt or to release. What syncs that ended early stored, or a recovery after
+   * them, is complete now.
+   */
+  async #settle (): Promise<void> {
+    const { index, area, store, record, history, began, hash } = this.#context
+    const isSettled = history.settledCount === history.lastCount
+    if (isSettled && record.halted === undefined && record.released === undefined) return
+    if (!isSettled) {
+      const { hasChanged, ...difference } = await differenceSince(this.#context, history.settledCount)
+      const point = { count: history.lastCount, atMs: began.ms, ...difference }
+      if (hasChanged) await store.appendPoints(area, encodePoints([point], hash))
+      await store.makeDurable()
+    }
+    const lastStampMs = isSettled ? record.lastStampMs : began.ms
+    await index.write([{ area, record: { open: false, lastStampMs, history: { ...history, settledCount: history.lastCount } } }])
   }
 
   async #end (): Promise<void> {

@@ -11,7 +11,7 @@ import { ChangeTally } from './change-tally.ts'
 import { HistoryBatch } from './history-batch.ts'
 import { NO_FOLDER } from './change-log.ts'
 import type { HistoryChange } from './change-log.ts'
-import { FormerEntries } from './former-entries.ts'
+import { compareBytes, FormerEntries } from './former-entries.ts'
 import type { FormerEntry } from './former-entries.ts'
 import type { Position } from '../store/position.ts'
 
@@ -180,7 +180,11 @@ export class ChangeHistory {
       // What was there had to leave first, which is recorded.
       this.tally.hasChanged = true
       batch.add('made', directory, { cursor, fact: undefined, atMs, folder: NO_FOLDER })
-    } else if (old !== 'unknown' && old.cursor.kind === cursor.kind && hasOtherMetadata(old.cursor, cursor)) {
+    } else if (old !== 'unknown' && isOtherEntry(old.cursor, cursor)) {
+      // Likewise, of a directory or a link.
+      this.#addLeft(batch, { kind: 'replaced', directory, cursor, old, atMs, folder: 0 })
+      this.tally.addReplaced(section, cursor, old)
+    } else if (old !== 'unknown' && hasOtherMetadata(old.cursor, cursor)) {
       this.tally.hasChanged = true
       batch.add('touched', directory, { ...old, atMs, folder: NO_FOLDER })
     }
@@ -258,6 +262,12 @@ function isAllNew ({ facts, staged }: Section, { before }: BatchOutcome, start: 
   if (facts.length === 0) return false
   for (let at = 0; at < staged.length; at++) if (before[start + at] !== WAS_NOTHING) return false
   return true
+}
+
+/** Whether an entry has another kind, or is a link with another target. */
+function isOtherEntry (left: ListingCursor, right: ListingCursor): boolean {
+  if (left.kind !== right.kind) return true
+  return left.kind === ENTRY_KINDS.symlink && compareBytes(left.targetBytes(), right.targetBytes()) !== 0
 }
 
 /** Whether mtime or mode differ. A link has no mode. */

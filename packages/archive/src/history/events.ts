@@ -61,7 +61,8 @@ export function readEvents (
   return { starts, events: events.sort((a, b) => comparePositions(a.at, b.at)) }
 }
 
-function * eventsOf (
+/** The changes of single paths that a recorded change consists of. */
+export function * eventsOf (
   change: HistoryChange, { count, stampMs, isWanted }: EventFilter & { readonly count: number, readonly stampMs: number },
 ): Generator<PathEvent, void, undefined> {
   const { kind, directory, isUnknown, entries, facts, atMs, folders } = change

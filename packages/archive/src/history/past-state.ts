@@ -1,101 +1,31 @@
-import { ROOT_PATH, splitPath } from '@filesync/protocol'
-import type { Entry, HashBytes, RelativePath } from '@filesync/protocol'
-import type { ArchiveIndex } from '../store/archive-index.ts'
-import type { ContentStore, DirectoryState, FoundEntry, KeptEntry } from '../store/content-store.ts'
-import type { Fact } from '../store/facts.ts'
-import { parseVersionFolder } from '../store/version-folder.ts'
+import { splitPath } from '@filesync/protocol'
+import type { HashBytes, RelativePath } from '@filesync/protocol'
+import type { ContentStore, DirectoryState, KeptEntry } from '../store/content-store.ts'
 import { readEvents } from './events.ts'
-import type { PathEvent, RecordedHistory } from './events.ts'
-import { eventOfVersion, occupantAt, occupantsOf, sinceOf } from './occupants.ts'
+import { eventOfVersion, occupantAt, sinceOf } from './occupants.ts'
 import type { Occupant } from './occupants.ts'
+import { PackedState } from './packed-state.ts'
+import type { PastEntry } from './packed-state.ts'
+import { above, isAtOrBelow, isContainer, lastMoment, PastWalk } from './past-walk.ts'
+import type { DirectoryOccupants, PastStateSource } from './past-walk.ts'
 import { afterSync, comparePositions } from '../store/position.ts'
 import type { Position } from '../store/position.ts'
-import { presentAt, presentBelow } from './present.ts'
-import type { PresentEntry } from './present.ts'
-import { Timeline } from './timeline.ts'
 
-/** Stores may keep times less exactly than clocks. */
-const GRAIN_MS = 1000
-const DAY_MS = 86_400_000
 /** The mode of a directory whose mode is unknown. */
 const PRIVATE = 0o700
 
-/** A file or link of a past state. */
-export interface PastEntry {
-  readonly path: RelativePath
-  /** The folder in versions with its content; undefined for the mirror. */
-  readonly folder: string | undefined
-  /** The entry as stored; undefined if it was never in the index. */
-  readonly entry: Entry | undefined
-  /** If it is a file. */
-  readonly fact: Fact | undefined
-  /** The entry as found on the store, if it was never in the index. */
-  readonly found: FoundEntry | undefined
-}
-
 /** The state of an area, or of a path in it, at a moment. */
 export interface PastState {
-  readonly files: readonly PastEntry[]
-  readonly directories: readonly DirectoryState[]
+  /** Its files and links. */
+  readonly files: PackedState
+  /** Its directories, each after the one above it. */
+  readonly directories: ReadonlyMap<RelativePath, DirectoryState>
   /** Files whose copy in the mirror is known or suspected to be damaged. */
   readonly damaged: ReadonlySet<RelativePath>
   /** The position of the moment in the history of the area. */
   readonly at: Position
   /** The moment is exactly one that a version was said to have been there until. */
   readonly isShown: boolean
-}
-
-export interface PastStateSource {
-  readonly area: string
-  readonly index: ArchiveIndex
-  readonly store: Pick<ContentStore, 'versions' | 'history' | 'areaBirthtimeMs' | 'list' | 'find' | 'traits'>
-  readonly hash: HashBytes
-}
-
-/** Everything that is known of a path and of everything below it. */
-interface Known {
-  readonly kept: readonly KeptEntry[]
-  readonly present: readonly PresentEntry[]
-  readonly byPath: ReadonlyMap<RelativePath, readonly Occupant[]>
-  readonly timeline: Timeline
-}
-
-/**
- * Derives the state of a path at a moment from the mirror, the versions and the history. If no history is recorded, for example after
- * the loss of the index in a copy of an archive, the state may contain more than there was, but never less.
- */
-export async function stateAt (source: PastStateSource, path: RelativePath, moment: PastMoment): Promise<PastState> {
-  const known = await gather(source, path)
-  const at = moment.count === undefined ? known.timeline.at(moment.ms) : afterSync(moment.count)
-  const atMs = moment.ms
-  const isFromCopying = copyingPeriod(await source.store.areaBirthtimeMs(source.area), known)
-  const wasThere = ({ fact, found, until }: Occupant): boolean => {
-    const birthtimeMs = fact?.storedAtMs ?? found?.birthtimeMs ?? 0
-    // Nothing is created after it left, so such a time is useless.
-    return birthtimeMs <= atMs || birthtimeMs >= until.ms || isFromCopying(birthtimeMs)
-  }
-  const chosen = [...known.byPath.values()].flatMap(occupants => occupantAt(occupants, at, wasThere) ?? [])
-  const { files, filled } = withoutConflicts(chosen.filter(occupant => !isDirectory(occupant)))
-  const directories = new Map<RelativePath, DirectoryState>()
-  for (const occupant of chosen) {
-    if (isDirectory(occupant) && !isInAny(occupant.path, files)) directories.set(occupant.path, stateOf(occupant))
-  }
-  for (const directory of filled) {
-    if (!directories.has(directory)) directories.set(directory, nearestState(directory, known.byPath.get(directory) ?? [], at))
-  }
-  const isKept = keptFiles(known.kept)
-  // Directories above the requested path are included only if something is restored in them.
-  const isAbove = (directory: RelativePath): boolean => directory !== path && !isAtOrBelow(directory, path)
-  return {
-    files: [...files.values()].map(occupant => sourceOf(occupant, known.byPath.get(occupant.path) ?? [], isKept)),
-    directories: [...directories.values()].filter(({ directory }) => !isAbove(directory) || filled.has(directory) || directories.has(path)),
-    damaged: new Set([
-      ...known.present.filter(({ isDamaged }) => isDamaged).map(({ path: at }) => at),
-      ...[...files.values()].filter(({ isDoubtful }) => isDoubtful).map(({ path: at }) => at),
-    ]),
-    at,
-    isShown: known.timeline.isShown(moment.ms),
-  }
 }
 
 /** A moment whose state is wanted. */
@@ -106,14 +36,122 @@ export interface PastMoment {
   readonly count?: number
 }
 
-/** The last moment before something left. */
-function lastMoment ({ count, ms }: Position): Position {
-  return { count, ms: ms - 1 }
+/**
+ * Derives the state of a path at a moment from the mirror, the versions and the history. If no history is recorded, for example after
+ * the loss of the index in a copy of an archive, the state may contain more than there was, but never less.
+ */
+export async function stateAt (source: PastStateSource, path: RelativePath, moment: PastMoment): Promise<PastState> {
+  const walk = await PastWalk.open(source, path)
+  const timeline = moment.count === undefined ? walk.timeline() : undefined
+  const at = moment.count === undefined ? timeline?.at(moment.ms) ?? afterSync(0) : afterSync(moment.count)
+  const choice = new Choice(walk, { at, ms: moment.ms, isFromCopying: await walk.copyingPeriod() })
+  for await (const seen of walk.walk()) choice.take(seen)
+  await choice.resolveConflicts()
+  const { files, damaged } = choice
+  return { files, directories: await choice.directories(), damaged, at, isShown: timeline?.isShown(moment.ms) === true }
+}
+
+interface ChoiceInit {
+  readonly at: Position
+  readonly ms: number
+  readonly isFromCopying: (timeMs: number) => boolean
+}
+
+/** Chooses what was there at a moment, directory by directory. */
+class Choice {
+  readonly files = new PackedState()
+  readonly damaged = new Set<RelativePath>()
+  readonly #walk: PastWalk
+  readonly #init: ChoiceInit
+  readonly #directories = new Map<RelativePath, DirectoryState>()
+  /** Files and links at paths that are directories at another time. */
+  readonly #doubtful = new Set<RelativePath>()
+
+  constructor (walk: PastWalk, init: ChoiceInit) {
+    this.#walk = walk
+    this.#init = init
+  }
+
+  take (seen: DirectoryOccupants): void {
+    const files: PastEntry[] = []
+    for (const occupant of this.#chosen(seen)) {
+      const { path } = occupant
+      if (isDirectory(occupant)) this.#directories.set(path, stateOf(occupant))
+      else {
+        files.push(sourceOf(occupant, seen))
+        if (occupant.isDoubtful) this.damaged.add(path)
+        const { entry, found } = seen.present.get(path) ?? {}
+        const isDirectoryNow = entry?.kind === 'directory' || found?.kind === 'directory'
+        if (isDirectoryNow || this.#walk.hasInside(path)) this.#doubtful.add(path)
+      }
+    }
+    for (const { path, isDamaged } of seen.present.values()) if (isDamaged) this.damaged.add(path)
+    if (files.length > 0) this.files.set(seen.directory, files)
+  }
+
+  /** A file and something below its path cannot both have existed, so the one that left first wins. */
+  async resolveConflicts (): Promise<void> {
+    for (const top of [...this.#doubtful]) {
+      const inside = [...this.files.filled()].filter(directory => isAtOrBelow(directory, top))
+      if (inside.length === 0 || above(top).some(directory => this.#doubtful.has(directory))) continue
+      const all = [await this.#walk.occupantsAt(top)]
+      for (const directory of inside) all.push(await this.#walk.occupantsIn(directory))
+      const chosen = all.flatMap(seen => this.#chosen(seen).filter(occupant => !isDirectory(occupant)))
+      const winners = withoutConflicts(chosen)
+      for (const directory of new Set([splitPath(top).directory, ...inside])) {
+        const isOpen = (path: RelativePath): boolean => isAtOrBelow(path, top) && !winners.has(path)
+        this.files.set(directory, [...this.files.in(directory)].filter(({ path }) => !isOpen(path)))
+      }
+      for (const path of [...this.#doubtful]) if (isAtOrBelow(path, top) && !winners.has(path)) this.#doubtful.delete(path)
+    }
+  }
+
+  /** The directories that were there, and those that held something, with the mode and time of the nearest time before or after. */
+  async directories (): Promise<ReadonlyMap<RelativePath, DirectoryState>> {
+    const filled = new Set<RelativePath>()
+    for (const directory of this.files.filled()) {
+      for (const at of [directory, ...above(directory)]) {
+        if (filled.has(at)) break
+        if (at !== '') filled.add(at)
+      }
+    }
+    for (const directory of [...this.#directories.keys()]) {
+      if (this.#isInFile(directory)) this.#directories.delete(directory)
+    }
+    for (const directory of filled) {
+      if (this.#directories.has(directory)) continue
+      const { byPath } = await this.#walk.occupantsAt(directory)
+      this.#directories.set(directory, nearestState(directory, byPath.get(directory) ?? [], this.#init.at))
+    }
+    const { path } = this.#walk
+    // Directories above the requested path are included only if something is restored in them.
+    const isIncluded = (directory: RelativePath): boolean => (
+      isAtOrBelow(directory, path) || filled.has(directory) || this.#directories.has(path)
+    )
+    const included = [...this.#directories].filter(([directory]) => isIncluded(directory))
+    return new Map(included.sort(([a], [b]) => a.length - b.length))
+  }
+
+  #chosen ({ byPath }: DirectoryOccupants): Occupant[] {
+    const { at, ms, isFromCopying } = this.#init
+    const wasThere = ({ fact, found, until }: Occupant): boolean => {
+      const birthtimeMs = fact?.storedAtMs ?? found?.birthtimeMs ?? 0
+      // Nothing is created after it left, so such a time is useless.
+      return birthtimeMs <= ms || birthtimeMs >= until.ms || isFromCopying(birthtimeMs)
+    }
+    return [...byPath.values()].flatMap(occupants => occupantAt(occupants, at, wasThere) ?? [])
+  }
+
+  /** Whether a path is that of a file or below one. Only a path that was a directory at another time can be. */
+  #isInFile (path: RelativePath): boolean {
+    return this.#doubtful.size > 0 && [path, ...above(path)].some(at => this.#doubtful.has(at))
+  }
 }
 
 /** Versions of a path and of everything below it, newest first, each with the last moment at which it was in the mirror. */
 export async function versionsOf (
-  { area, store, hash }: Pick<PastStateSource, 'area' | 'store' | 'hash'>, path: RelativePath,
+  { area, store, hash }: { readonly area: string, readonly store: Pick<ContentStore, 'versions' | 'history'>, readonly hash: HashBytes },
+  path: RelativePath,
 ): Promise<{ readonly kept: KeptEntry, readonly until: Position, readonly since: Position | undefined }[]> {
   const kept = await store.versions(area, path)
   const isWanted = (wanted: RelativePath): boolean => isAtOrBelow(wanted, path)
@@ -126,82 +164,16 @@ export async function versionsOf (
   }).sort((a, b) => comparePositions(b.until, a.until))
 }
 
-/** Everything that was at a path, or at any path below it: for each path the occupants, oldest first. */
-export async function occupantsBelow (source: PastStateSource, path: RelativePath): Promise<(readonly Occupant[])[]> {
-  const { byPath } = await gather(source, path)
-  return [...byPath].filter(([at]) => isAtOrBelow(at, path)).map(([, occupants]) => occupants)
-}
-
-async function gather (source: PastStateSource, path: RelativePath): Promise<Known> {
-  const { area, store } = source
-  const parents = new Set(above(path))
-  const isWanted = (wanted: RelativePath): boolean => isAtOrBelow(wanted, path) || parents.has(wanted)
-  const kept = await store.versions(area, path)
-  const { starts, events } = readEvents(await store.history(area), kept, { ...source, isWanted })
-  const present = await presentBelow(source, path)
-  for (const parent of parents) present.push(...await presentAt(source, parent))
-  const byPath = new Map<RelativePath, PathEvent[]>()
-  const add = (event: PathEvent): void => {
-    const events = byPath.get(event.path)
-    if (events === undefined) byPath.set(event.path, [event])
-    else events.push(event)
-  }
-  for (const event of events) add(event)
-  for (const event of impliedEvents(kept, { starts, events })) add(event)
-  const now = new Map(present.map(one => [one.path, one]))
-  const foundAt = new Map(kept.map(({ folder, path: at, found }) => [`${folder}/${at}`, found]))
-  const occupants = new Map([...new Set([...byPath.keys(), ...now.keys()])].map(at => {
-    const ordered = (byPath.get(at) ?? []).sort((a, b) => comparePositions(a.at, b.at))
-    const all = occupantsOf(at, ordered, now.get(at)).map(occupant => {
-      const { entry, folder } = occupant
-      return entry === undefined && folder !== undefined ? { ...occupant, found: foundAt.get(`${folder}/${at}`) } : occupant
-    })
-    // Nothing is known of entries that were put there by hand and whose versions are gone.
-    return [at, all.filter(({ entry, found }) => entry !== undefined || found !== undefined)] as const
-  }))
-  const places = [...starts].map(([count, { ms }]) => ({ count, ms }))
-  const facts = present.flatMap(({ fact }) => sinceOf(fact) ?? [])
-  const folders = kept.flatMap(({ folder }) => {
-    const parsed = parseVersionFolder(folder)
-    return parsed === undefined ? [] : [{ count: parsed.count, ms: parsed.stampMs }]
-  })
-  const ended = [...byPath.values()].flat().filter(({ folder }) => folder !== undefined).map(event => lastMoment(event.at))
-  const timeline = new Timeline([...places, ...facts, ...folders, ...events.map(event => event.at)], ended)
-  return { kept, present, byPath: occupants, timeline }
-}
-
-/** Whether a version is a directory that was only created to hold what left it: its sync has history, but not of it. */
-function isContainer ({ folder, found }: KeptEntry, starts: ReadonlyMap<number, unknown>): boolean {
-  return found.kind === 'directory' && starts.has(parseVersionFolder(folder)?.count ?? 0)
-}
-
-/** Events of versions without recorded history, because it was lost or they were placed there by hand. */
-function impliedEvents (
-  kept: readonly KeptEntry[], { starts, events }: Pick<RecordedHistory, 'starts' | 'events'>,
-): PathEvent[] {
-  const known = new Map(events.flatMap(event => event.folder === undefined ? [] : [[`${event.folder}/${event.path}`, event] as const]))
-  return kept.flatMap(one => {
-    const { folder, path } = one
-    if (known.has(`${folder}/${path}`)) return []
-    // Entries that were put into a directory by hand left together with it.
-    const parent = above(path).map(directory => known.get(`${folder}/${directory}`)).find(event => event !== undefined)
-    if (parent !== undefined) return [{ ...eventOfVersion(one), at: parent.at }]
-    return isContainer(one, starts) ? [] : [eventOfVersion(one)]
-  })
-}
-
 /** Where an occupant's content is: its own folder, or that of a later occupant which differs only in mtime or mode. */
-function sourceOf (occupant: Occupant, all: readonly Occupant[], isKept: (folder: string, path: RelativePath) => boolean): PastEntry {
+function sourceOf (occupant: Occupant, { byPath, kept }: DirectoryOccupants): PastEntry {
   const { path, entry, fact, found } = occupant
+  const all = byPath.get(path) ?? []
+  const isKept = (folder: string): boolean => kept.some(one => one.path === path && one.folder === folder)
   const next = occupant.folder === undefined
-    ? all.slice(all.indexOf(occupant) + 1).find(({ folder }) => folder !== undefined && isKept(folder, path))
+    ? all.slice(all.indexOf(occupant) + 1).find(({ folder }) => folder !== undefined && isKept(folder))
     : occupant
-  return { path, folder: next?.folder, entry, fact, found }
-}
-
-function keptFiles (kept: readonly KeptEntry[]): (folder: string, path: RelativePath) => boolean {
-  const known = new Set(kept.map(({ folder, path }) => `${folder}/${path}`))
-  return (folder, path) => known.has(`${folder}/${path}`)
+  const known = entry?.kind === 'file' && fact === undefined ? undefined : entry
+  return { path, folder: next?.folder, entry: known, digest: fact?.digest, found: found ?? undefined }
 }
 
 function isDirectory ({ entry, found }: Occupant): boolean {
@@ -220,48 +192,14 @@ function nearestState (directory: RelativePath, occupants: readonly Occupant[], 
   return nearest === undefined ? { directory, mode: PRIVATE, mtimeNs: 0n } : stateOf(nearest)
 }
 
-/**
- * Resolves conflicts: a file and something below its path cannot both have existed, so the one that left first wins. `filled` has the
- * directories that are not empty.
- */
-function withoutConflicts (
-  chosen: readonly Occupant[],
-): { readonly files: ReadonlyMap<RelativePath, Occupant>, readonly filled: ReadonlySet<RelativePath> } {
-  const files = new Map<RelativePath, Occupant>()
+/** The paths of the files that stay if a file excludes what is below its path: the one that left first wins. */
+function withoutConflicts (chosen: readonly Occupant[]): ReadonlySet<RelativePath> {
+  const files = new Set<RelativePath>()
   const filled = new Set<RelativePath>()
-  for (const occupant of [...chosen].sort((a, b) => comparePositions(a.until, b.until))) {
-    if (filled.has(occupant.path) || isInAny(occupant.path, files)) continue
-    files.set(occupant.path, occupant)
-    for (const directory of above(occupant.path)) filled.add(directory)
+  for (const { path } of [...chosen].sort((a, b) => comparePositions(a.until, b.until))) {
+    if (filled.has(path) || files.has(path) || above(path).some(directory => files.has(directory))) continue
+    files.add(path)
+    for (const directory of above(path)) filled.add(directory)
   }
-  return { files, filled }
-}
-
-/**
- * Returns whether a birth time only says when the whole archive was copied. It was copied if the area's directory is younger than its
- * content, and copying may have taken a day.
- */
-function copyingPeriod (birthtimeMs: number, { present, kept }: Known): (timeMs: number) => boolean {
-  const knownMs = [
-    ...present.flatMap(({ fact }) => fact?.storedAtMs ?? []),
-    ...kept.flatMap(({ folder }) => parseVersionFolder(folder)?.stampMs ?? []),
-  ]
-  const oldestMs = knownMs.reduce((least, timeMs) => Math.min(least, timeMs), Infinity)
-  if (oldestMs > birthtimeMs - GRAIN_MS) return () => false
-  return timeMs => timeMs >= birthtimeMs - GRAIN_MS && timeMs <= birthtimeMs + DAY_MS
-}
-
-/** Whether a path is one of the files or below one. */
-function isInAny (path: RelativePath, files: ReadonlyMap<RelativePath, unknown>): boolean {
-  return files.has(path) || above(path).some(directory => files.has(directory))
-}
-
-function above (path: RelativePath): RelativePath[] {
-  const directories: RelativePath[] = []
-  for (let { directory } = splitPath(path); directory !== ROOT_PATH; { directory } = splitPath(directory)) directories.push(directory)
-  return directories
-}
-
-function isAtOrBelow (path: RelativePath, top: RelativePath): boolean {
-  return top === ROOT_PATH || path === top || path.startsWith(`${top}/`)
+  return files
 }

@@ -3,8 +3,8 @@ import type { RelativePath } from '@filesync/protocol'
 import { afterSync } from '../store/position.ts'
 import type { Occupant } from './occupants.ts'
 import { occupantAt, sinceOf } from './occupants.ts'
-import { occupantsBelow } from './past-state.ts'
-import type { PastStateSource } from './past-state.ts'
+import { isAtOrBelow, PastWalk } from './past-walk.ts'
+import type { PastStateSource } from './past-walk.ts'
 import type { RecordedPoint } from './point-log.ts'
 
 /** The points to choose from. */
@@ -21,7 +21,7 @@ export async function pointsOf (
 ): Promise<RecordedPoint[]> {
   const first = droppedCount > 0 ? { count: droppedCount - 1, atMs: 0 } : undefined
   const differences = points.map(point => ({ ...point, added: 0, replaced: 0, removed: 0, bytes: 0, hasChanged: false }))
-  for (const occupants of await occupantsBelow(source, path)) {
+  for await (const occupants of occupantsBelow(source, path)) {
     for (const place of changedAt(occupants, points)) {
       const [point, before] = [differences[place], points[place - 1] ?? first]
       if (point === undefined) continue
@@ -32,6 +32,14 @@ export async function pointsOf (
     }
   }
   return differences.filter(({ hasChanged }) => hasChanged).map(({ hasChanged: _, ...point }) => point)
+}
+
+/** The occupants of each path at or below a path. */
+async function * occupantsBelow (source: PastStateSource, path: RelativePath): AsyncGenerator<readonly Occupant[], void, undefined> {
+  const walk = await PastWalk.open(source, path)
+  for await (const { byPath } of walk.walk()) {
+    for (const [at, occupants] of byPath) if (isAtOrBelow(at, path)) yield occupants
+  }
 }
 
 type Difference = { -readonly [Field in 'added' | 'replaced' | 'removed' | 'bytes']: number }

@@ -26,29 +26,17 @@ export interface PresentEntry {
   readonly isDamaged: boolean
 }
 
-/** What the mirror has at a path and below it. Index and store are both read, because each may know what the other does not. */
-export async function presentBelow (source: PresentSource, path: RelativePath): Promise<PresentEntry[]> {
-  const present: PresentEntry[] = []
-  const below: RelativePath[] = []
-  const add = (seen: readonly PresentEntry[]): void => {
-    for (const one of seen) {
-      present.push(one)
-      if (one.entry?.kind === 'directory' || one.found?.kind === 'directory') below.push(one.path)
-    }
-  }
-  if (path === ROOT_PATH) below.push(ROOT_PATH)
-  else add(await presentAt(source, path))
-  for (let directory = below.pop(); directory !== undefined; directory = below.pop()) add(await presentIn(source, directory))
-  return present
-}
-
 /** What the mirror has at a path itself; empty or one entry. */
 export async function presentAt (source: PresentSource, path: RelativePath): Promise<PresentEntry[]> {
   const { directory, name } = splitPath(path)
   return (await presentIn(source, directory, name)).filter(one => one.path === path)
 }
 
-async function presentIn ({ area, index, store }: PresentSource, directory: RelativePath, only?: string): Promise<PresentEntry[]> {
+/**
+ * What the mirror has in a directory, or only at one of its names. Index and store are both read, because each may know what the other
+ * does not.
+ */
+export async function presentIn ({ area, index, store }: PresentSource, directory: RelativePath, only?: string): Promise<PresentEntry[]> {
   const key = (name: string): string => store.traits.foldsNames ? foldKey(name) : name
   const found = new Map<string, FoundEntry>()
   for (const entry of await listOf({ area, store }, directory, only)) {

@@ -39,6 +39,12 @@ export function readFact (bytes: Uint8Array, at: number): Fact {
   }
 }
 
+/** The sync that stored the file whose facts are at `at` (0 if unknown), and when. */
+export function readSince (bytes: Uint8Array, at: number): Position {
+  const count = new DataView(bytes.buffer, bytes.byteOffset + at + DIGEST_BYTES + 12, 4).getUint32(0)
+  return { count, ms: readTime(bytes, at + DIGEST_BYTES) }
+}
+
 function writeTime (bytes: Uint8Array, at: number, timeMs: number): void {
   const high = Math.floor(timeMs / 0x1_0000_0000)
   const low = timeMs >>> 0

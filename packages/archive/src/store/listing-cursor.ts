@@ -100,6 +100,11 @@ export class ListingCursor {
     return (uint(this.bytes, at + 1, 4) & 0x1f_ffff) * 0x1_0000_0000 + uint(this.bytes, at + 5, 4)
   }
 
+  /** Only for links: the encoded target. */
+  targetBytes (): Uint8Array {
+    return this.bytes.subarray(skip(this.bytes, this.nameEnd + 1), this.end)
+  }
+
   #sizeAt (): number {
     return skip(this.bytes, skip(this.bytes, this.nameEnd + 1))
   }

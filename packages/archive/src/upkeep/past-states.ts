@@ -123,5 +123,5 @@ export class PastStates {
 }
 
 function isNothing ({ files, directories }: PastState): boolean {
-  return files.length + directories.length === 0
+  return files.count + directories.size === 0
 }

@@ -1,9 +1,12 @@
-import { checkJoin, compareNames, encodeListing, isName, ROOT_PATH, splitPath, DIGEST_BYTES } from '@filesync/protocol'
-import type { Digest, Entry, RelativePath } from '@filesync/protocol'
+import { checkJoin, DIGEST_BYTES, encodeListing, isName, ROOT_PATH, splitPath, compareNames } from '@filesync/protocol'
+import type { Digest, DirectoryEntry, Entry, RelativePath } from '@filesync/protocol'
+import type { RestoredMoment } from '../archive.ts'
 import type { PastTree } from '../past-tree.ts'
-import type { PastEntry, PastState } from '../history/past-state.ts'
+import type { PastEntry } from '../history/packed-state.ts'
+import type { PastState } from '../history/past-state.ts'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { ContentStore, RestoreFailure, StoredFileHandle } from '../store/content-store.ts'
+import { compareCursors, ListingBuilder, ListingCursor } from '../store/listing-cursor.ts'
 import { otherCopies } from './other-copies.ts'
 
 export interface PastTreeInit {
@@ -12,79 +15,74 @@ export interface PastTreeInit {
   readonly store: ContentStore
   readonly path: RelativePath
   readonly state: PastState
-  readonly at: PastTree['at']
+  readonly at: RestoredMoment
   readonly doubts: readonly RestoreFailure[]
   /** Called when a file's own copy turned out to be damaged or missing. */
   readonly onDamage: (path: RelativePath, digest: Digest, what: 'damaged' | 'missing') => void
 }
 
-/** A file or link of the tree. */
-interface TreeFile extends Pick<PastEntry, 'folder'> {
-  readonly entry: Entry
-  readonly digest: Digest | undefined
-}
-
 /** The digest of directories, which is not known. */
 const NO_DIGEST = new Uint8Array(DIGEST_BYTES) as Digest
+const UNNAMED = 'it was put into the archive by hand under a name that no client can have; "filesync-server restore" restores it'
 
 /** A past state, opened for reading. */
 export class StoredPastTree implements PastTree {
-  readonly at: PastTree['at']
+  readonly at: RestoredMoment
   readonly kind: PastTree['kind']
   readonly files: number
   readonly bytes: number
   readonly directories: number
   readonly doubts: readonly RestoreFailure[]
   readonly #init: PastTreeInit
-  readonly #files = new Map<RelativePath, TreeFile>()
-  readonly #entries = new Map<RelativePath, Entry[]>()
+  /** The directories of each directory. */
+  readonly #below = new Map<RelativePath, DirectoryEntry[]>()
   readonly #rejected = new Set<RelativePath>()
 
   constructor (init: PastTreeInit) {
     const { path, state, doubts } = init
     this.#init = init
     this.at = init.at
-    const unnamed: RestoreFailure[] = []
-    this.#entries.set(ROOT_PATH, [])
-    for (const { directory, mode, mtimeNs } of state.directories) {
+    let directories = 0
+    for (const { directory, mode, mtimeNs } of state.directories.values()) {
       if (directory === ROOT_PATH) continue
-      const { directory: above, name } = splitPath(directory)
-      this.#add(above, { kind: 'directory', name, mode, mtimeNs, digest: NO_DIGEST })
-      if (!this.#entries.has(directory)) this.#entries.set(directory, [])
+      const { directory: parent, name } = splitPath(directory)
+      const entry: DirectoryEntry = { kind: 'directory', name, mode, mtimeNs, digest: NO_DIGEST }
+      const siblings = this.#below.get(parent)
+      if (siblings === undefined) this.#below.set(parent, [entry])
+      else siblings.push(entry)
+      if (path === ROOT_PATH || directory === path || directory.startsWith(`${path}/`)) directories++
     }
-    let bytes = 0
-    for (const past of state.files) {
-      const entry = entryOf(past)
-      if (entry === undefined) {
-        unnamed.push({ path: past.path, message: UNNAMED })
-        continue
-      }
-      this.#add(splitPath(past.path).directory, entry)
-      this.#files.set(past.path, { entry, folder: past.folder, digest: past.fact?.digest })
-      if (entry.kind === 'file') bytes += entry.sizeBytes
-    }
-    const own = this.#files.get(path)?.entry.kind
-    this.kind = own === 'file' || own === 'symlink' ? own : 'directory'
-    this.files = this.#files.size
-    this.bytes = bytes
-    this.directories = state.directories.filter(({ directory }) => directory === path || isBelow(directory, path)).length
-    this.doubts = [...doubts, ...unnamed]
+    const unlisted = [...state.files.filled()].flatMap(directory => state.files.unlisted(directory))
+    const unnamed = unlisted.filter(one => listedEntry(one) === undefined)
+    const own = state.files.find(path)
+    const kind = (own?.entry ?? own?.found)?.kind
+    this.kind = kind === 'file' || kind === 'symlink' ? kind : 'directory'
+    this.files = state.files.count - unnamed.length
+    this.bytes = state.files.bytes - unnamed.reduce((sum, { found }) => sum + (found?.kind === 'file' ? found.sizeBytes : 0), 0)
+    this.directories = directories
+    this.doubts = [...doubts, ...unnamed.map(({ path: at }) => ({ path: at, message: UNNAMED }))]
   }
 
   listing (directory: RelativePath): Uint8Array | undefined {
-    const entries = this.#entries.get(directory)
-    return entries && encodeListing([...entries].sort((a, b) => compareNames(a.name, b.name)))
+    const { files, directories } = this.#init.state
+    if (directory !== ROOT_PATH && !directories.has(directory)) return undefined
+    const inside = [...this.#below.get(directory) ?? []].sort((a, b) => compareNames(a.name, b.name))
+    const unlisted = files.unlisted(directory).flatMap(one => listedEntry(one) ?? []).sort((a, b) => compareNames(a.name, b.name))
+    const listings = [files.listing(directory), encodeListing(inside), encodeListing(unlisted)]
+    return mergeListings(listings.filter(listing => listing !== undefined))
   }
 
   digest (path: RelativePath): Digest | undefined {
-    return this.#files.get(path)?.digest
+    return this.#init.state.files.find(path)?.digest
   }
 
   async open (path: RelativePath): Promise<StoredFileHandle | undefined> {
-    const { area, store, index, onDamage } = this.#init
-    const file = this.#files.get(path)
-    if (file?.entry.kind !== 'file') return undefined
-    const { entry, folder, digest } = file
+    const { area, store, index, onDamage, state } = this.#init
+    const file = state.files.find(path)
+    if (file === undefined) return undefined
+    const entry = listedEntry(file)
+    if (entry?.kind !== 'file') return undefined
+    const { folder, digest } = file
     const isRejected = this.#rejected.has(path)
     // After a copy was rejected, it and all others are read before they count.
     const own = await store.openFile?.(area, path, { folder, digest: isRejected ? digest : undefined })
@@ -104,22 +102,14 @@ export class StoredPastTree implements PastTree {
   }
 
   async close (): Promise<void> {
-    this.#files.clear()
-    this.#entries.clear()
+    this.#below.clear()
+    this.#rejected.clear()
     await Promise.resolve()
-  }
-
-  #add (directory: RelativePath, entry: Entry): void {
-    const entries = this.#entries.get(directory)
-    if (entries === undefined) this.#entries.set(directory, [entry])
-    else entries.push(entry)
   }
 }
 
-const UNNAMED = 'it was put into the archive by hand under a name that no client can have; "filesync-server restore" restores it'
-
 /** The entry of a file or link; undefined if it has a name that no listing may have. */
-function entryOf ({ path, entry, found }: PastEntry): Entry | undefined {
+function listedEntry ({ path, entry, found }: PastEntry): Exclude<Entry, DirectoryEntry> | undefined {
   if (entry !== undefined) return entry.kind === 'directory' ? undefined : entry
   const { directory, name } = splitPath(path)
   if (found === undefined || !isName(name) || checkJoin(directory, name) !== undefined) return undefined
@@ -128,6 +118,17 @@ function entryOf ({ path, entry, found }: PastEntry): Entry | undefined {
   return found.kind === 'file' ? { kind: 'file', name, sizeBytes, mtimeNs, mode, fileId: 0n } : undefined
 }
 
-function isBelow (path: RelativePath, top: RelativePath): boolean {
-  return top === ROOT_PATH || path.startsWith(`${top}/`)
+/** Merges listings of different names, without decoding their entries. */
+function mergeListings (listings: readonly Uint8Array[]): Uint8Array {
+  const cursors = listings.map(listing => new ListingCursor(listing)).filter(cursor => cursor.next())
+  const builder = new ListingBuilder()
+  for (;;) {
+    const open = cursors.filter(cursor => !cursor.isDone)
+    const first = open.reduce((least, cursor) => compareCursors(cursor, least) < 0 ? cursor : least, open[0] ?? new ListingCursor(NOTHING))
+    if (open.length === 0) return builder.finish()
+    builder.add(first.bytes.subarray(first.start, first.end))
+    first.next()
+  }
 }
+
+const NOTHING = new Uint8Array(0)

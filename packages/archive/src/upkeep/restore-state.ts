@@ -1,4 +1,4 @@
-import { equalDigests, joinPath, splitPath } from '@filesync/protocol'
+import { equalDigests, joinPath, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
 import type { CopyFinding } from './safe-check.ts'
 import type {
@@ -6,7 +6,10 @@ import type {
 } from '../store/content-store.ts'
 import { knownPaths } from '../store/lookup.ts'
 import { stateAt } from '../history/past-state.ts'
-import type { PastEntry, PastMoment, PastState, PastStateSource } from '../history/past-state.ts'
+import type { PastMoment, PastState } from '../history/past-state.ts'
+import type { PastEntry } from '../history/packed-state.ts'
+import { above } from '../history/past-walk.ts'
+import type { PastStateSource } from '../history/past-walk.ts'
 import type { Position } from '../store/position.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 import { otherCopies } from './other-copies.ts'
@@ -20,6 +23,8 @@ export interface RestoredState extends RestoreOutcome {
   readonly findings: readonly CopyFinding[]
 }
 
+/** Files and directories that are restored at once. */
+const AT_ONCE = 4096
 /** Appended to the name of what is left of a damaged file. */
 const DAMAGED_SUFFIX = '.damaged'
 const DAMAGED = 'its content in the archive no longer matches its digest'
@@ -47,29 +52,73 @@ export interface RestoreWanted extends Target {
  * the same content, at any path. If there is none, it is a failure, and what is left of it is written next to its place.
  */
 export async function restoreState (source: RestoreSource, request: RestoreWanted): Promise<RestoredState> {
-  const { path, moment, state, ...target } = request
-  const { directories } = state
-  const files = state.files.map(expectedFile)
+  const { moment, state, to, overwrite } = request
+  const target = { to, ...(overwrite !== undefined && { overwrite }) }
   const { store, area } = source
-  const outcome = await store.restore(area, { files, directories, ...target })
-  const mismatches = outcome.failures.filter(failure => failure.mismatch !== undefined)
-  if (mismatches.length === 0) return { ...outcome, findings: [] }
-  // If the disk is gone, nothing can be read, which does not mean that the files are damaged.
-  await store.ensurePresent('disk')
-  const wanted = new Map(files.map(file => [file.path as string, file]))
   const repair = new Repair(source, { ...target, moment, state })
-  for (const failure of mismatches) {
-    const file = wanted.get(failure.path)
-    if (file?.expected?.kind === 'file') await repair.restore(failure, { ...file, expected: file.expected })
+  const problems: RestoreFailure[] = []
+  let [files, bytes] = [0, 0]
+  for (const { entries, directories } of portions(state)) {
+    const portion = entries.map(expectedFile)
+    const { failures, ...done } = await store.restore(area, { files: portion, directories, ...target })
+    files += done.files
+    bytes += done.bytes
+    const mismatches = failures.filter(failure => failure.mismatch !== undefined)
+    problems.push(...failures.filter(({ mismatch: why }) => why === undefined))
+    if (mismatches.length === 0) continue
+    // If the disk is gone, nothing can be read, which does not mean that the files are damaged.
+    await store.ensurePresent('disk')
+    const wanted = new Map(portion.map(file => [file.path as string, file]))
+    for (const failure of mismatches) {
+      const file = wanted.get(failure.path)
+      if (file?.expected?.kind === 'file') await repair.restore(failure, { ...file, expected: file.expected })
+    }
+    // Files written since changed the mtimes of their directories.
+    await store.restore(area, { files: [], directories, ...target })
   }
-  // Files written since changed the mtimes of their directories.
-  await store.restore(area, { files: [], directories, ...target })
   return {
-    files: outcome.files + repair.files,
-    bytes: outcome.bytes + repair.bytes,
-    failures: [...outcome.failures.filter(({ mismatch: why }) => why === undefined), ...repair.failures],
+    files: files + repair.files,
+    bytes: bytes + repair.bytes,
+    failures: [...problems, ...repair.failures],
     findings: repair.findings,
   }
+}
+
+/** Files that are restored at once, and the directories that they need. */
+interface Portion {
+  readonly entries: readonly PastEntry[]
+  readonly directories: readonly DirectoryState[]
+}
+
+/**
+ * A state in portions. Each has the directories above its files too, because their restored modes may forbid writing by now, and writing
+ * changes their times.
+ */
+function * portions ({ files, directories }: PastState): Generator<Portion, void, undefined> {
+  let entries: PastEntry[] = []
+  const needed = new Map<RelativePath, DirectoryState>()
+  const need = (directory: RelativePath): void => {
+    for (let at = directory; at !== ROOT_PATH && !needed.has(at); at = splitPath(at).directory) {
+      const state = directories.get(at)
+      if (state !== undefined) needed.set(at, state)
+    }
+  }
+  for (const directory of new Set([ROOT_PATH, ...[...directories.keys()].sort()])) {
+    need(directory)
+    for (const entry of files.in(directory)) {
+      need(directory)
+      entries.push(entry)
+      if (entries.length < AT_ONCE) continue
+      yield { entries, directories: [...needed.values()] }
+      entries = []
+      needed.clear()
+    }
+    if (needed.size < AT_ONCE) continue
+    yield { entries, directories: [...needed.values()] }
+    entries = []
+    needed.clear()
+  }
+  if (entries.length + needed.size > 0) yield { entries, directories: [...needed.values()] }
 }
 
 /** Reasons why a restored state may be incomplete or inexact. */
@@ -87,12 +136,12 @@ export function doubtsAbout ({ index, area, store }: RestoreSource, path: Relati
 type ExpectedFile = RestoredFile & { readonly expected: Extract<ExpectedEntry, { kind: 'file' }> }
 
 /** A file to restore, with what it must be if that is known. */
-function expectedFile ({ path, folder, entry, fact }: PastEntry): RestoredFile {
+function expectedFile ({ path, folder, entry, digest }: PastEntry): RestoredFile {
   const place = { path, folder }
   if (entry?.kind === 'symlink') return { ...place, expected: { kind: 'symlink', target: entry.target, mtimeNs: entry.mtimeNs } }
-  if (entry?.kind !== 'file' || fact === undefined) return place
+  if (entry?.kind !== 'file' || digest === undefined) return place
   const { sizeBytes, mtimeNs, mode } = entry
-  return { ...place, expected: { kind: 'file', digest: fact.digest, sizeBytes, mtimeNs, mode } }
+  return { ...place, expected: { kind: 'file', digest, sizeBytes, mtimeNs, mode } }
 }
 
 /** Where files are restored to, and the state that they belong to. */
@@ -124,8 +173,8 @@ class Repair {
       if (now === undefined || isUnknown(now.entry) || !equalDigests(now.fact.digest, expected.digest)) {
         // A sync or a check of the mirror came in between, so the content is elsewhere now.
         const moved = await stateAt(this.#source, path, moment)
-        const again = moved.files.map(expectedFile).find(other => other.path === path)
-        if (again !== undefined && await this.#try(again)) return
+        const again = moved.files.find(path)
+        if (again !== undefined && await this.#try(expectedFile(again))) return
       } else {
         this.findings.push({ path, fact: now.fact, what: failure.mismatch === 'absent' ? 'missing' : 'damaged' })
       }
@@ -151,7 +200,7 @@ class Repair {
   /** Includes the parent directories, because their restored modes may forbid writing by now. */
   #requestOf (file: RestoredFile): RestoreRequest {
     const { to, overwrite, state } = this.#context
-    const directories: DirectoryState[] = state.directories.filter(({ directory }) => file.path.startsWith(`${directory}/`))
+    const directories: DirectoryState[] = above(file.path).flatMap(directory => state.directories.get(directory) ?? [])
     return { files: [file], directories, to, ...(overwrite !== undefined && { overwrite }) }
   }
 

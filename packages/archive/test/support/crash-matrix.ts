@@ -7,16 +7,19 @@ import { fileURLToPath } from 'node:url'
 import { ROOT_PATH } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { ManualClock } from '@filesync/protocol/testing'
-import type { Archive } from '../../src/index.ts'
+import type { Archive, Area, Point } from '../../src/index.ts'
 import { openArchive } from '../../src/node/index.ts'
 import { crashStates } from './crash-states.ts'
 import { describeFolder, describeSource, versionsIn } from './describe-disk.ts'
 import type { WriteMoment } from './kill-at-write.ts'
 import { push } from './push.ts'
+import type { SourceTree } from './source-tree.ts'
 
 const child = fileURLToPath(new URL('./crash-child.ts', import.meta.url))
 const preload = fileURLToPath(new URL('./kill-at.mjs', import.meta.url))
 const HOUR_MS = 3_600_000
+/** What the point of the second state says: how its files differ from those of the first. */
+const DIFFERENCE = differenceOf(...crashStates())
 const YEAR_MS = 365 * 86_400_000
 
 /**
@@ -157,7 +160,12 @@ async function faultsAfterSync (root: string, told: string): Promise<string[]> {
   const archive = await openAt(root)
   try {
     const area = await archive.area('laptop')
+    // Whatever is the first to use the area completes what was interrupted.
+    await area.beginPlanRun()
     faults.push(...mixed(root, states))
+    const pointsBefore = (await area.points()).points
+    if (told.includes('finished') && pointsBefore.length !== 2) faults.push('a sync was finished and left no point')
+    faults.push(...await faultsOfPoints(area, root, pointsBefore.length))
     const fresh = [...after.files()].filter(([path, content]) => !same(before.files().get(path), content))
     const kept = fresh.filter(([path, content]) => same(read(root, path), content)).length
     if (kept < stored) faults.push(`${String(stored)} files were told to be durable, ${String(kept)} are there`)
@@ -171,6 +179,10 @@ async function faultsAfterSync (root: string, told: string): Promise<string[]> {
       'gone/a', 'gone/deep/b', 'kind', 'replaced', 'docs/file0', 'docs/file5', 'large',
     ].filter(path => !versionsIn(root, 'laptop').includes(path))
     if (lost.length > 0) faults.push(`no version of ${lost.join(', ')}`)
+    const { points } = await area.points()
+    if (points.length !== 2) faults.push(`there are ${String(points.length)} points after two different syncs`)
+    faults.push(...wrongNumbers(points[0]))
+    faults.push(...await faultsOfPoints(area, root, 2))
     if ((await push(area, after)).listings !== 0) faults.push('the index does not have the digest of the client')
     if ((await area.verify()).problems.length > 0) faults.push('verify finds damage')
     const { changed, removed, added } = await area.checkMirror({ directories: 100 })
@@ -179,6 +191,22 @@ async function faultsAfterSync (root: string, told: string): Promise<string[]> {
     if (left.length > 0) faults.push('something is left in staging')
   } finally {
     await archive.close()
+  }
+  return faults
+}
+
+/** What differs if every point is restored: the first is the state before the sync, and the second the one after it. */
+async function faultsOfPoints (area: Area, root: string, count: number): Promise<string[]> {
+  const { points } = await area.points()
+  const faults: string[] = []
+  for (const [i, { id }] of points.slice(-count).reverse().entries()) {
+    const state = crashStates()[i]
+    if (state === undefined) return [`there is a point ${id} that no sync made`]
+    const to = `${root}-restored`
+    const { failures } = await area.restore({ path: ROOT_PATH, at: { point: id }, to })
+    faults.push(...failures.map(({ path, message }) => `${id}: ${path}: ${message}`))
+    faults.push(...difference(describeFolder(to), describeSource(state)).map(line => `${id}: ${line}`))
+    rmSync(to, { recursive: true, force: true })
   }
   return faults
 }
@@ -215,6 +243,23 @@ function mixed (root: string, states: readonly ReadonlyMap<string, Uint8Array>[]
     const content = read(root, path)
     return states.some(state => same(state.get(path), content)) ? [] : [`${path} is neither old nor new`]
   })
+}
+
+function wrongNumbers ({ added, replaced, removed, bytes }: Partial<Point> = {}): string[] {
+  const [told, due] = [JSON.stringify({ added, replaced, removed, bytes }), JSON.stringify(DIFFERENCE)]
+  return told === due ? [] : [`the point says ${told} and not ${due}`]
+}
+
+function differenceOf (before: SourceTree, after: SourceTree): Pick<Point, 'added' | 'replaced' | 'removed' | 'bytes'> {
+  const [old, now] = [before.files(), after.files()]
+  const fresh = [...now].filter(([path, content]) => !same(old.get(path), content))
+  const replaced = fresh.filter(([path]) => old.has(path)).length
+  return {
+    added: fresh.length - replaced,
+    replaced,
+    removed: [...old.keys()].filter(path => !now.has(path)).length,
+    bytes: fresh.reduce((sum, [, content]) => sum + content.length, 0),
+  }
 }
 
 function read (root: string, path: string): Uint8Array | undefined {
