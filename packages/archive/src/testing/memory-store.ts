@@ -161,7 +161,7 @@ export class MemoryStore implements ContentStore {
       this.root.remove(to)
       this.root.put(to, source)
     }
-    for (const home of homes as Map<string, unknown>[]) {
+    for (const home of [...homes, this.#points] as Map<string, unknown>[]) {
       this.#before('renameArea')
       if (home.has(from)) home.set(to, home.get(from))
       home.delete(from)
@@ -171,7 +171,7 @@ export class MemoryStore implements ContentStore {
 
   async removeArea (area: string): Promise<boolean> {
     if (this.root.below(area)?.isEmpty === false) return false
-    for (const home of [this.#history, this.#versions.folders, this.partial]) {
+    for (const home of [this.#history, this.#points, this.#versions.folders, this.partial]) {
       this.#before('removeArea')
       home.delete(area)
     }
