@@ -4,7 +4,7 @@ import type { LogEvent } from '@filesync/program'
 import { saveMemory, serveControl } from '@filesync/program/node'
 import type { ControlServer, MetricsPort } from '@filesync/program/node'
 import { asFileSyncError, splitPath } from '@filesync/protocol'
-import type { Clock, FileSyncError, RelativePath } from '@filesync/protocol'
+import type { Clock, FileSyncError, RelativePath, ServerStatusReady } from '@filesync/protocol'
 import type { Scanner } from '@filesync/scanner'
 import { openScanner } from '@filesync/scanner/node'
 import type { FileSource } from '@filesync/transfer'
@@ -14,12 +14,14 @@ import { chooseServers } from './connect/choose-server.ts'
 import { openClientState } from './connect/client-state.ts'
 import type { ClientState } from './connect/client-state.ts'
 import type { ConnectToServerInit } from './connect/connect-to-server.ts'
+import { runMark } from './connect/run-mark.ts'
 import { pushLegacyOnce } from './legacy/push-once.ts'
 import { ChangeSignal } from './push/change-signal.ts'
 import { planOnce } from './push/plan-once.ts'
 import type { PushPlan } from './push/plan-session.ts'
 import { pushOnce } from './push/push-once.ts'
 import type { PushRun, RunWatcher } from './push/push-once.ts'
+import type { PushResult } from './push/push-result.ts'
 import { recallSource, rememberSource } from './push/source-memory.ts'
 import type { SourceMemory } from './push/source-memory.ts'
 import type { LegacySettings, PushSettings } from './settings.ts'
@@ -62,6 +64,8 @@ export class PushClient {
   #home: DeviceId | undefined
   /** The server that was reached last. */
   #server: PinnedServer | undefined
+  /** Whether the server said that two machines use the key of this client. */
+  #isCloned = false
 
   private constructor (settings: PushSettings, parts: ClientParts, remembered: SourceMemory | undefined) {
     this.#settings = settings
@@ -102,7 +106,11 @@ export class PushClient {
     const run = legacy === undefined ? await this.#push(watcher, options) : await this.#pushLegacy(legacy, watcher, options.signal)
     if (run.error === undefined) scanner.invalidate(run.stale)
     this.record.activity = { doing: 'idle' }
-    const result = { ...run.result, ...(this.#server !== undefined && { server: this.#server.name }) }
+    const result: PushResult = {
+      ...run.result,
+      ...(this.#server !== undefined && { server: this.#server.name }),
+      ...(this.#isCloned && { cloned: true }),
+    }
     this.#metrics?.countRun(result)
     this.record.add(result, clock.nowMs(), run.error === undefined ? run.tree : undefined)
     const notSaved = run.error === undefined ? await this.#remember() : undefined
@@ -124,6 +132,7 @@ export class PushClient {
       },
       source,
       software: SOFTWARE,
+      mark: runMark(state.identity.id),
       clock,
       signal,
     })
@@ -234,11 +243,22 @@ export class PushClient {
       last: last ?? null,
       lastCompleteAt: completeAtMs === undefined ? null : new Date(completeAtMs).toISOString(),
       nextSyncAt: activity.doing === 'waiting' ? new Date(activity.untilMs).toISOString() : null,
+      cloned: this.#isCloned,
     }
   }
 
   #publish (event: LogEvent): void {
     if (this.#events.hasReaders) this.#events.push({ ...event, time: new Date(this.#parts.clock.nowMs()).toISOString() })
+  }
+
+  /** Checks `--id` against what the server calls this client, and remembers that. Throws USAGE. */
+  #noteNames ({ area, cloned }: ServerStatusReady): void {
+    const server = this.#server
+    checkId(this.#settings.id, { area, pairedAs: server?.pairedAs ?? server?.area })
+    this.#isCloned = cloned === true
+    if (server === undefined || (server.area === area && server.pairedAs !== undefined)) return
+    // The name is for people, so a run does not fail if it cannot be saved.
+    this.#parts.state.servers.recordArea(server.id, area).catch(() => { /* the next run tries again */ })
   }
 
   /** Callbacks that record the activity and refuse a client that was paired under another name. */
@@ -247,7 +267,7 @@ export class PushClient {
     return {
       ...recording,
       onReady: status => {
-        checkId(this.#settings.id, status.area)
+        this.#noteNames(status)
         recording.onReady(status)
       },
     }

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { formatDeviceId, idPrefix, parseEnrollmentToken, parsePairingCode, provePairing } from '@filesync/identity'
+import { formatDeviceId, idPrefix, parseEnrollmentToken, sanitizeName, parsePairingCode, provePairing } from '@filesync/identity'
 import type { DeviceId, PairingGrant, PairingSecret } from '@filesync/identity'
 import { connectTls, nodeCrypto } from '@filesync/identity/node'
 import { ALPN_PAIR, FileSyncError, isFileSyncError } from '@filesync/protocol'
@@ -85,11 +85,26 @@ async function pairBySecret ({ secret, flags, terminal, signal }: PairingRequest
   })
   if (granted === undefined) throw noPairingServer(problems)
   if (flags.json === true) {
-    terminal.stdout.write(jsonLine({ server: granted.serverName, serverId: formatDeviceId(granted.serverId), area: granted.area }))
+    const { serverName: server, area, note } = granted
+    terminal.stdout.write(jsonLine({ server, serverId: formatDeviceId(granted.serverId), area, ...(note !== undefined && { note }) }))
   } else if (flags.quiet !== true) {
     terminal.stdout.write(`Paired with ${printable(granted.serverName)}. ` +
-      `Files from this machine will be stored in the folder "${printable(granted.area)}" of its archive.\n`)
+      `Files from this machine will be stored in the folder "${printable(granted.area)}" of its archive.\n` +
+      describeArea(granted, flags.id))
   }
+}
+
+/** What the area was before, and what to do if it is not the expected one. */
+function describeArea ({ area, note }: PairingGrant, id: string | undefined): string {
+  const name = printable(area)
+  if (note === 'CONTINUES') {
+    const other = id === undefined || sanitizeName(id) === area ? '' : ` The server decides that, so --id ${printable(id)} has no effect.`
+    return `This machine continues the files of "${name}": what is there already is not sent again.${other}\n`
+  }
+  if (note !== 'BESIDE') return ''
+  const taken = printable(sanitizeName(id ?? defaultId()))
+  return `Another key has the name "${taken}". If this is the same machine, installed again, its files are still there: run ` +
+    `"filesync-server pair --for ${taken}" on the server and "filesync-client pair" here, and nothing of them is sent again.\n`
 }
 
 interface PairingAttempt {
@@ -112,7 +127,7 @@ async function pairWith ({ address, port }: ServerCandidate, attempt: PairingAtt
       secret,
       name,
       remember: async ({ serverId, serverName, area }) => {
-        await state.servers.pin({ id: serverId, name: serverName, area, via: secret.kind, address, port })
+        await state.servers.pin({ id: serverId, name: serverName, area, requestedName: name, via: secret.kind, address, port })
       },
     })
     await channel.connection.close()

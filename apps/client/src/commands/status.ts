@@ -2,6 +2,7 @@ import { formatCount, formatDuration, printable } from '@filesync/program'
 import { showStatus as show } from '@filesync/program/node'
 import { FileSyncError, formatSize } from '@filesync/protocol'
 import type { ClientStatus } from '../status/control-routes.ts'
+import { CLONED } from '../push/push-result.ts'
 import { describeEstimate } from '../status/progress-line.ts'
 import type { Activity } from '../status/run-record.ts'
 import { stateDirOf } from '../settings.ts'
@@ -37,9 +38,11 @@ export function describeStatus (status: ClientStatus, nowMs: number): string {
     `complete   ${lastCompleteAt === null ? 'never' : ago(Date.parse(lastCompleteAt))}`,
   ]
   if (nextSyncAt !== null) lines.push(`next run   ${nextSyncAt}, in ${formatDuration(Math.max(0, Date.parse(nextSyncAt) - nowMs))}`)
+  if (status.cloned) lines.push(`CLONED     ${CLONED}`)
   if (last !== null) {
     const { result, filesTotal, bytesTotal, filesSent, message, problems, problemCount } = last.result
-    const tree = result === 'failed' ? '' : `, ${formatCount(filesTotal, 'file')}, ${formatSize(bytesTotal)}, ${filesSent} sent`
+    const hasTree = result !== 'failed' && result !== 'paused'
+    const tree = !hasTree ? '' : `, ${formatCount(filesTotal, 'file')}, ${formatSize(bytesTotal)}, ${filesSent} sent`
     lines.push(`last run   ${result} ${ago(last.atMs)}${tree}${message === undefined ? '' : `: ${printable(message)}`}`)
     for (const { path, message: text } of problems) lines.push(`           ${printable(path)}: ${printable(text)}`)
     if (problemCount > problems.length) lines.push(`           and ${problemCount - problems.length} more`)

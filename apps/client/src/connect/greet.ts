@@ -8,10 +8,17 @@ export interface Greeting extends Agreement {
   readonly serverTimeMs: number | undefined
 }
 
+export interface PushGreetingInit {
+  readonly software: string
+  readonly clock: Clock
+  /** See `runMark`. */
+  readonly mark?: Uint8Array | undefined
+}
+
 /** Exchanges HELLO for a push. Throws what the server closes with instead: NOT_PAIRED, VERSION_UNSUPPORTED, SERVER_BUSY. */
-export async function greetServer (connection: Connection, software: string, clock: Clock): Promise<Greeting> {
+export async function greetServer (connection: Connection, { software, clock, mark }: PushGreetingInit): Promise<Greeting> {
   const ours = hello(software, SUPPORTED_FEATURES, clock.nowMs())
-  await connection.send(ours)
+  await connection.send({ ...ours, ...(mark !== undefined && { mark }) })
   const theirs = await connection.receive(['HELLO'], LIMITS.helloTimeoutMs)
   return { ...negotiate(ours, theirs), serverTimeMs: theirs.timeMs }
 }

@@ -19,6 +19,7 @@ export interface PushOnceInit extends RunWatcher, ConnectToServerInit {
   readonly limitBytesPerSecond: number | undefined
   readonly compression: Compression
   readonly software: string
+  readonly mark?: Uint8Array | undefined
 }
 
 /** How a run ended: with NEXT_SYNC, or with an error. */

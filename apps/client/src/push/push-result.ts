@@ -5,7 +5,8 @@ import type { Pushed } from './push-session.ts'
 
 /** The last line of `push --json`. Scripts rely on its fields. */
 export interface PushResult {
-  readonly result: 'ok' | 'problems' | 'halted' | 'failed'
+  /** `paused`: the operator of the server wants this client to push nothing for now. */
+  readonly result: 'ok' | 'problems' | 'halted' | 'paused' | 'failed'
   /** The name of the server that was reached; absent if none was. */
   readonly server?: string
   readonly filesSent: number
@@ -27,6 +28,8 @@ export interface PushResult {
   /** Why the run failed or halted. */
   readonly code?: string
   readonly message?: string
+  /** Present if two machines seem to use the key of this client. */
+  readonly cloned?: true
 }
 
 /** What a run cost, whether or not it succeeded. */
@@ -69,7 +72,7 @@ export const NOTHING_STORED: RunStored = { files: 0, deleted: 0, renamed: 0 }
 /** As {@link pushResult}, for a run that ended with an error; counts what was stored nevertheless. */
 export function failedResult (error: FileSyncError, cost: RunCost, stored: RunStored = NOTHING_STORED): PushResult {
   return {
-    result: error.code === 'HALTED' ? 'halted' : 'failed',
+    result: error.code === 'HALTED' ? 'halted' : error.code === 'PAUSED' ? 'paused' : 'failed',
     filesSent: stored.files,
     filesDeleted: stored.deleted,
     filesRenamed: stored.renamed,
@@ -91,11 +94,16 @@ export function exitCodeOf (result: PushResult): number {
   return result.result === 'problems' ? 5 : ERRORS.HALTED.exitCode
 }
 
+/** What the server noticed, and what to do about it. */
+export const CLONED: string = 'Two machines use the key of this client, and replace each other\'s files in the archive. ' +
+  'On the one that is the copy, stop the client, remove its state directory, and run "filesync-client pair" again.'
+
 /** The result as several lines of text. */
 export function describeResult (result: PushResult): string {
   const lines = problemLines(result)
   if (lines.length > 0) lines.unshift(`${result.problemCount} ${result.problemCount === 1 ? 'entry was' : 'entries were'} not stored:`)
   if (result.result === 'halted') lines.unshift(printable(result.message ?? ERRORS.HALTED.meaning))
+  if (result.cloned === true) lines.push(CLONED)
   return [...lines, headline(result)].join('\n')
 }
 

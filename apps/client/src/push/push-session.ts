@@ -44,6 +44,8 @@ export interface PushDependencies {
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly software: string
+  /** See `runMark`. */
+  readonly mark?: Uint8Array | undefined
   readonly limitBytesPerSecond: number | undefined
   readonly compression: Compression
   readonly onBusy: (position: number, estimateMs: number | undefined) => void
@@ -60,7 +62,7 @@ export interface Pushed {
 
 /** Runs one session from HELLO to NEXT_SYNC, see docs/protocol.md under "Session". Throws what ends the session early. */
 export async function pushSession (connection: Connection, deps: PushDependencies): Promise<Pushed> {
-  const { features } = await greetServer(connection, deps.software, deps.clock)
+  const { features } = await greetServer(connection, deps)
   const ready = await waitForTurn(connection, deps.onBusy)
   deps.onReady(ready)
   const tree = await deps.scan()

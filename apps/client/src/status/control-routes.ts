@@ -23,6 +23,8 @@ export interface ClientStatus {
   readonly lastCompleteAt: string | null
   /** When the next run is due, if nothing changes earlier; ISO 8601, null during a run. */
   readonly nextSyncAt: string | null
+  /** Whether two machines seem to use the key of this client. */
+  readonly cloned: boolean
 }
 
 export interface ClientControlInit {

@@ -6,7 +6,7 @@ import type { ClientStatus } from './control-routes.ts'
 import type { PushResult } from '../push/push-result.ts'
 import { VERSION } from '../software.ts'
 
-const RESULTS: readonly PushResult['result'][] = ['ok', 'problems', 'halted', 'failed']
+const RESULTS: readonly PushResult['result'][] = ['ok', 'problems', 'halted', 'paused', 'failed']
 const ACTIVITIES: readonly ClientStatus['activity']['doing'][] = ['idle', 'connecting', 'queued', 'comparing', 'sending', 'waiting']
 
 /** The state of a client as Prometheus metrics. They contain no paths and no names. */
@@ -29,7 +29,7 @@ export class ClientMetrics {
 
   countRun (run: PushResult): void {
     const { result, filesSent, bytesSent, bytesReceived } = run
-    if (result !== 'failed') this.#ended = run
+    if (result !== 'failed' && result !== 'paused') this.#ended = run
     this.#runs.inc({ result })
     this.#files.inc(filesSent)
     this.#network.inc({ direction: 'sent' }, bytesSent)

@@ -18,7 +18,7 @@ export async function pair (flags: ServerPairFlags, { terminal }: ServerContext)
   const stateDir = stateDirOf(flags, terminal)
   const answer = await askControl(stateDir, 'POST /pair', { body: { ttlMs: flags.ttl, for: flags.for } }) as PairAnswer | undefined
   if (answer === undefined) throw notRunning(stateDir)
-  if (flags.json === true) terminal.stdout.write(jsonLine({ code: answer.code, ttlMs: flags.ttl, ...(answer.area !== undefined && { for: answer.area }) }))
+  if (flags.json === true) terminal.stdout.write(jsonLine({ code: answer.code, ttlMs: flags.ttl, for: answer.area }))
   else if (flags.quiet === true) terminal.stdout.write(`${answer.code}\n`)
   else {
     const what = answer.area === undefined

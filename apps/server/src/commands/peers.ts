@@ -54,7 +54,8 @@ function describeRow (row: PeerState, nowMs: number): string {
 
 function describeExpectation ({ expectMs, usualGapMs, dueAt, late }: PeerState): string {
   if (expectMs === 'never') return 'never'
-  const within = expectMs === null ? `within 24 h beyond its usual gap of ${formatDuration(usualGapMs)}` : `within ${formatDuration(expectMs)}`
+  const usual = `24 h beyond its usual gap of ${formatDuration(usualGapMs)}`
+  const within = `within ${expectMs === null ? usual : formatDuration(expectMs)}`
   return `${within}${dueAt === null ? '' : late ? `; LATE since ${dueAt}` : `, by ${dueAt}`}`
 }
 
@@ -92,24 +93,25 @@ export async function pause (peer: string, isPaused: boolean, { flags, context }
   const change = { route: 'POST /peers/pause', request: { peer, pause: isPaused }, work: pausePeer }
   const { area } = await runOnBook(change, { flags, context })
   report({ area, paused: isPaused }, isPaused
-    ? `${printable(area)} is paused. It asks again now and then, and pushes nothing until "filesync-server peers resume ${printable(area)}".`
+    ? `${printable(area)} is paused, and pushes nothing until "filesync-server peers resume ${printable(area)}".`
     : `${printable(area)} may push again. It comes by itself, at the latest after the sync interval.`, { flags, context })
 }
 
 /** `filesync-server peers expect`: a duration, `never`, or `usual` for the default. */
 export async function expect ([peer, within]: readonly [string, string], { flags, context }: CommandInput): Promise<void> {
   const expectMs = within === 'never' ? 'never' : within === 'usual' ? null : parseWithin(within)
-  const { area } = await runOnBook({ route: 'POST /peers/expect', request: { peer, expectMs }, work: expectPeer }, { flags, context })
+  const change = { route: 'POST /peers/expect', request: { peer, expectMs }, work: expectPeer }
+  const { area } = await runOnBook(change, { flags, context })
   const what = expectMs === 'never'
     ? 'is never late'
-    : expectMs === null ? 'is late 24 h beyond its usual gap between two complete syncs' : `is late ${formatDuration(expectMs)} after a complete sync`
+    : `is late ${expectMs === null ? '24 h beyond its usual gap' : formatDuration(expectMs)} after a complete sync`
   report({ area, expectMs }, `${printable(area)} ${what}.`, { flags, context })
 }
 
 function parseWithin (text: string): number {
   const ms = parseDuration(text)
   if (Number.isFinite(ms) && ms > 0) return ms
-  throw new FileSyncError('USAGE', `"${text}" is not a time after which a client is late. Give a duration such as 14d, "never", or "usual".`)
+  throw new FileSyncError('USAGE', `"${text}" is not a time to wait for a client: give a duration such as 14d, "never", or "usual".`)
 }
 
 interface CommandInput {

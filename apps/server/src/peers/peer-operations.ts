@@ -125,7 +125,7 @@ export class PeerOperations {
     throw new FileSyncError('USAGE', `${what} ${usable === '' ? 'There are none yet.' : `There are: ${usable}.`}`)
   }
 
-  /** Completes what a crash interrupted, and forgets removed clients of which nothing is left. */
+  /** Completes what a crash interrupted, and forgets removed clients that have nothing left. */
   async settle (): Promise<void> {
     const { peers, archive, log } = this.#init
     for (const peer of await peers.list()) {
@@ -138,7 +138,8 @@ export class PeerOperations {
       } catch (error) {
         const { code, message } = asFileSyncError(error)
         if (code === 'ABORTED') return
-        log({ event: 'peer-unsettled', area: peer.area, code, message }, `${peer.area}: renaming or removing it is not complete: ${message}`)
+        const text = `${peer.area}: renaming or removing it is not complete: ${message}`
+        log({ event: 'peer-unsettled', area: peer.area, code, message }, text)
       }
     }
   }

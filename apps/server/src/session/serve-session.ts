@@ -90,7 +90,9 @@ export async function serveSession (connection: Connection, client: ServedClient
  * Exchanges HELLO. Undefined if the client leaves before: it only checks who the server is, or it reaches the server by several
  * addresses at once and uses another connection.
  */
-async function greetIfPresent (connection: Connection, { software, clock, restores }: ServeDependencies): Promise<ClientGreeting | undefined> {
+async function greetIfPresent (
+  connection: Connection, { software, clock, restores }: ServeDependencies,
+): Promise<ClientGreeting | undefined> {
   try {
     return await greetClient(connection, { software, clock, mayRestore: restores !== undefined })
   } catch (error) {

@@ -11,7 +11,7 @@ interface SeenRun {
 export interface Clone {
   /** When that was noticed, milliseconds since the Unix epoch. */
   readonly sinceMs: number
-  /** The addresses from which the two runs connected last. They may be the same, behind a router. */
+  /** The addresses from which the two runs connected last. They may be the same, if a router hides both. */
   readonly addresses: readonly string[]
 }
 

@@ -34,7 +34,9 @@ export function usualGapMs (gaps: readonly SyncGap[], nowMs: number): number {
 }
 
 /** The gaps after a further complete sync. */
-export function withGap (gaps: readonly SyncGap[], { beforeMs, endedAtMs }: { beforeMs: number | undefined, endedAtMs: number }): readonly SyncGap[] {
+export function withGap (
+  gaps: readonly SyncGap[], { beforeMs, endedAtMs }: { readonly beforeMs: number | undefined, readonly endedAtMs: number },
+): readonly SyncGap[] {
   if (beforeMs === undefined || endedAtMs - beforeMs < LEAST_GAP_MS) return gaps
   const ms = endedAtMs - beforeMs
   const dayOf = (timeMs: number): number => Math.floor(timeMs / DAY_MS)
