@@ -25,6 +25,12 @@ async function newSite (root = newFolder()): Promise<Site> {
   return { root, area: await (await newArchive({ root, clock })).area('laptop'), clock }
 }
 
+/** The time an hour later. */
+function later (clock: WallClock): number {
+  clock.advance(HOUR_MS)
+  return clock.nowMs()
+}
+
 /** The inode of each name in the archive. */
 function inodes (root: string, paths: readonly string[] = NAMES): number[] {
   return paths.map(path => lstatSync(join(root, 'laptop', path)).ino)
@@ -237,6 +243,56 @@ describe('names that share a file in the archive', () => {
     expect(versionsIn(root, 'laptop')).toEqual([])
     expect(readFileSync(join(root, 'laptop/d/b'), 'utf8')).toBe(SMALL)
     expect((await area.verify()).problems).toEqual([])
+  })
+})
+
+describe('a restore of names of one file', () => {
+  test('makes them names of one file again, at every moment, and leaves files of their own alone', async () => {
+    const { area, clock } = await newSite()
+    const source = new LinkedSource().names(SMALL).write('own', SMALL)
+    await push(area, source)
+    const states = [{ ms: clock.nowMs(), lines: describeSource(source), together: NAMES, apart: 'own' }]
+    clock.advance(HOUR_MS)
+    source.write('d/b', 'other content').move('a', 'd/a')
+    await push(area, source)
+    states.push({ ms: later(clock), lines: describeSource(source), together: ['d/a', 'd/c', 'd/e/f', 'z/g'], apart: 'd/b' })
+    for (const { ms, lines, together, apart } of states) {
+      const to = newFolder()
+      for (const overwrite of [false, false, true]) {
+        expect((await area.restore({ path: ROOT_PATH, at: { ms }, to, overwrite })).failures).toEqual([])
+        expect(describeFolder(to)).toEqual(lines)
+        const [first, ...others] = together.map(path => lstatSync(join(to, path)).ino)
+        expect(others).toEqual(others.map(() => first))
+        expect(lstatSync(join(to, apart)).ino).not.toBe(first)
+      }
+    }
+  })
+
+  test('does not make a file that is there and only looks like one of them another name', async () => {
+    const { area, clock } = await newSite()
+    const source = new LinkedSource().names(SMALL, ['a', 'b'])
+    await push(area, source)
+    const to = newFolder()
+    const { mtimeNs } = source.at('a')
+    writeFileSync(join(to, 'a'), SMALL.toUpperCase(), { mode: 0o644 })
+    utimesSync(join(to, 'a'), Number(mtimeNs) / 1e9, Number(mtimeNs) / 1e9)
+    await area.restore({ path: ROOT_PATH, at: { ms: later(clock) }, to })
+    expect(readFileSync(join(to, 'b'), 'utf8')).toBe(SMALL)
+    expect(readFileSync(join(to, 'a'), 'utf8')).toBe(SMALL.toUpperCase())
+  })
+
+  test('brings back each from what is whole if their shared content was damaged', async () => {
+    const { root, area, clock } = await newSite()
+    const source = new LinkedSource().names(SMALL, ['a', 'b']).write('copy', SMALL)
+    await push(area, source)
+    const ms = later(clock)
+    const { atime, mtime } = lstatSync(join(root, 'laptop/a'))
+    writeFileSync(join(root, 'laptop/a'), SMALL.toUpperCase())
+    utimesSync(join(root, 'laptop/a'), atime, mtime)
+    const to = newFolder()
+    expect((await area.restore({ path: ROOT_PATH, at: { ms }, to })).failures).toEqual([])
+    expect(['a', 'b', 'copy'].map(path => readFileSync(join(to, path), 'utf8'))).toEqual([SMALL, SMALL, SMALL])
+    expect(lstatSync(join(to, 'a')).ino).toBe(lstatSync(join(to, 'b')).ino)
   })
 })
 

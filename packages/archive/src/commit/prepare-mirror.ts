@@ -16,7 +16,7 @@ export interface PrepareInit extends SyncContext {
 
 /**
  * Does what has to precede the first placed file: files that move or have further names get a second name in staging before anything can
- * take their place, and names that are in the way are moved to versions. Resolves with the facts of the former, by their numbers in staging.
+ * take their place, and names in the way are moved to versions. Resolves with the facts of the former, by their numbers in staging.
  */
 export async function prepareMirror (init: PrepareInit, syncRecord: SyncRecord): Promise<ReadonlyMap<number, Fact>> {
   const { index, clock, plan, planner, steps, ledger } = init

@@ -12,7 +12,8 @@ import type { TimeRange } from '../store/file-time.ts'
 import { probeTimes } from './probe.ts'
 import { isRestored, PATH_TAKEN } from '../store/restored.ts'
 import { describeFileError } from './disk-errors.ts'
-import { copyHashed, copyTo } from './whole-file.ts'
+import { tryLink } from './hard-link.ts'
+import { copyHashed, copyTo, digestAt } from './whole-file.ts'
 
 /** Errors if something else is in the place of a directory. */
 const BLOCKED = new Set(['ENOTDIR', 'ELOOP'])
@@ -26,6 +27,8 @@ const WRITABLE_MODE = 0o700
 interface Target {
   readonly out: Beneath
   readonly overwrite: boolean
+  /** Files that were written by this call. */
+  readonly written: Set<string>
   /** The range of times that its file system can hold. */
   readonly times: (timeNs: bigint) => TimeRange
 }
@@ -41,7 +44,7 @@ export class DiskRestore {
   /** Throws USAGE if the directory cannot be written to. */
   restore (area: string, { files, directories, to, overwrite = false }: RestoreRequest): RestoreOutcome {
     const out = openTarget(to, this.#beneath.root)
-    const target = { out, overwrite, times: timesOf(out) }
+    const target = { out, overwrite, written: new Set<string>(), times: timesOf(out) }
     const failures: RestoreFailure[] = []
     let [count, bytes] = [0, 0]
     try {
@@ -57,13 +60,13 @@ export class DiskRestore {
         }
       })
       for (const file of files) {
-        const { path, from = path, folder, expected } = file
+        const { path, from = path, folder, expected, nameOf } = file
         this.#beneath.trim()
         out.trim()
         try {
           const home = folder === undefined ? area : inside(VERSIONS, `${area}/${folder}`)
           if (expected?.kind === 'symlink') bytes += restoreLink(path, expected, target)
-          else bytes += this.#restoreFile(inside(home, from), { path, expected }, target)
+          else bytes += this.#restoreFile(inside(home, from), { path, expected, nameOf }, target)
           count++
         } catch (error) {
           failures.push({ path, message: describeFileError(error), ...(error instanceof Unproven && { mismatch: error.why }) })
@@ -84,13 +87,16 @@ export class DiskRestore {
   }
 
   /** Returns the size of the file, even if it exists already, for example after an interrupted restore. */
-  #restoreFile (from: string, { path, expected }: Wanted, target: Target): number {
+  #restoreFile (from: string, { path, expected, nameOf }: Wanted, target: Target): number {
     const [directory, name] = split(path)
     const prefix = makeDirectory(target, directory)
     const there = target.overwrite ? undefined : disk.statAt(prefix, name)
     if (expected !== undefined && there !== undefined && isRestored(expected, there, target.times(expected.mtimeNs))) {
       return expected.sizeBytes
     }
+    const isLinked = expected !== undefined && there === undefined && nameOf !== undefined &&
+      linkRestored([prefix, name], { nameOf, expected }, target)
+    if (isLinked) return expected.sizeBytes
     const [fromDirectory, fromName] = split(from)
     const fromPrefix = expected === undefined ? this.#beneath.open(fromDirectory) : orUnproven(() => this.#beneath.open(fromDirectory))
     const stat = disk.statAt(fromPrefix, fromName)
@@ -119,6 +125,7 @@ export class DiskRestore {
         disk.close(copy)
       }
       putInPlace(prefix, temporary, name)
+      target.written.add(path)
       return sizeBytes
     } finally {
       disk.close(fd)
@@ -130,6 +137,37 @@ export class DiskRestore {
 interface Wanted {
   readonly path: RelativePath
   readonly expected: Extract<ExpectedEntry, { kind: 'file' }> | undefined
+  /** A file that it is another name of. */
+  readonly nameOf: RelativePath | undefined
+}
+
+/** Makes a file another name of one that was restored. Returns false if that one is not what it must be, or cannot have another name. */
+function linkRestored (
+  [prefix, name]: readonly [prefix: string, name: string],
+  { nameOf, expected }: { readonly nameOf: RelativePath, readonly expected: Extract<ExpectedEntry, { kind: 'file' }> },
+  target: Target,
+): boolean {
+  const [directory, first] = split(nameOf)
+  try {
+    const from = target.out.open(directory)
+    const stat = disk.statAt(from, first)
+    const isAsExpected = stat !== undefined && (target.written.has(nameOf) || (
+      isRestored(expected, stat, target.times(expected.mtimeNs)) && stat.mode === (expected.mode & 0o777) &&
+      equalDigests(digestAt(from, first), expected.digest)
+    ))
+    if (!isAsExpected) return false
+    const there = disk.statAt(prefix, name)
+    // Renaming over another name of the same file would do nothing.
+    if (there?.inode === stat.inode && there.device === stat.device) return true
+    const temporary = temporaryName()
+    if (!tryLink([from, first], [prefix, temporary])) return false
+    putInPlace(prefix, temporary, name)
+    return true
+  } catch (error) {
+    // As a copy, it fails with a better reason, if it does.
+    if (errnoOf(error) === '') throw error
+    return false
+  }
 }
 
 /** The archive does not have the content that a file must have. */

@@ -284,6 +284,8 @@ export interface RestoredFile {
   readonly folder: string | undefined
   /** What it must be: a file with other content is not restored, and mtime and mode are set from this. A link is made from it alone. */
   readonly expected?: ExpectedEntry
+  /** The path of an earlier file of the state that it is another name of. It becomes one, if that was restored as expected. */
+  readonly nameOf?: RelativePath
 }
 
 /** Runs a step of reading when it may run. */

@@ -13,6 +13,7 @@ import type { PastStateSource } from '../history/past-walk.ts'
 import type { Position } from '../store/position.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 import { otherCopies } from './other-copies.ts'
+import { sharedNames } from './shared-names.ts'
 
 export interface RestoreSource extends PastStateSource {
   readonly store: ContentStore
@@ -54,12 +55,16 @@ export interface RestoreWanted extends Target {
 export async function restoreState (source: RestoreSource, request: RestoreWanted): Promise<RestoredState> {
   const { moment, state, to, overwrite } = request
   const target = { to, ...(overwrite !== undefined && { overwrite }) }
+  const names = sharedNames(state.files)
   const { store, area } = source
   const repair = new Repair(source, { ...target, moment, state })
   const problems: RestoreFailure[] = []
   let [files, bytes] = [0, 0]
   for (const { entries, directories } of portions(state)) {
-    const portion = entries.map(expectedFile)
+    const portion = entries.map((entry): RestoredFile => {
+      const nameOf = names.get(entry.path)
+      return { ...expectedFile(entry), ...(nameOf !== undefined && { nameOf }) }
+    })
     const { failures, ...done } = await store.restore(area, { files: portion, directories, ...target })
     files += done.files
     bytes += done.bytes
@@ -166,7 +171,8 @@ class Repair {
 
   async restore (failure: RestoreFailure, file: ExpectedFile): Promise<void> {
     const { index, area } = this.#source
-    const { path, folder, expected } = file
+    const { path, folder, expected, nameOf } = file
+    const named = nameOf === undefined ? {} : { nameOf }
     const { moment, state } = this.#context
     if (folder === undefined && !state.damaged.has(path)) {
       const [now] = knownPaths(index, area, [path])
@@ -174,13 +180,13 @@ class Repair {
         // A sync or a check of the mirror came in between, so the content is elsewhere now.
         const moved = await stateAt(this.#source, path, moment)
         const again = moved.files.find(path)
-        if (again !== undefined && await this.#try(expectedFile(again))) return
+        if (again !== undefined && await this.#try({ ...expectedFile(again), ...named })) return
       } else {
         this.findings.push({ path, fact: now.fact, what: failure.mismatch === 'absent' ? 'missing' : 'damaged' })
       }
     }
     for await (const place of otherCopies(this.#source, { path, ...expected })) {
-      if (await this.#try({ path, ...place, expected })) return
+      if (await this.#try({ path, ...place, expected, ...named })) return
     }
     await this.#saveDamaged(failure, file)
   }
