@@ -5,16 +5,23 @@ import type { Area } from '../src/index.ts'
 import { memoryArchive, MemoryIndex, MemoryStore } from '../src/testing/index.ts'
 import { WallClock } from './support/on-disk.ts'
 import { push } from './support/push.ts'
+import { LinkedSource, NAMES } from './support/linked-source.ts'
 import { SourceTree } from './support/source-tree.ts'
 
 const bytes = (count: number): Uint8Array => new Uint8Array(count)
 
-async function areaWith (
-  settings: { readonly quotaBytes?: number, readonly mode?: 'mirror' | 'archive', readonly freeBytes?: number },
-): Promise<Area> {
+interface Settings {
+  readonly quotaBytes?: number
+  readonly mode?: 'mirror' | 'archive'
+  readonly freeBytes?: number
+  readonly linksFiles?: boolean
+}
+
+async function areaWith (settings: Settings): Promise<Area> {
   const clock = new WallClock(Date.now())
-  const { freeBytes, ...rest } = settings
-  const store = new MemoryStore({ hash: hashBytes, clock, ...(freeBytes !== undefined && { freeBytes }) })
+  const { freeBytes, linksFiles = true, ...rest } = settings
+  const traits = { foldsNames: false, windowsNames: false, linksFiles }
+  const store = new MemoryStore({ hash: hashBytes, clock, traits, ...(freeBytes !== undefined && { freeBytes }) })
   return await memoryArchive({ hash: hashBytes, clock, store, ...rest }).area('laptop')
 }
 
@@ -100,4 +107,27 @@ test('moving files needs no room on the disk', async () => {
   source.move('d', 'e').write('new', bytes(1000))
   expect(await push(area, source)).toMatchObject({ asked: ['new'], renamed: 2 })
   expect(await push(area, source.write('more', bytes(1001)))).toMatchObject({ asked: [], problems: [noRoom('more', /--reserve/u)] })
+})
+
+test('names of one file need its room on the disk once if the store can link them, otherwise each', async () => {
+  const source = new LinkedSource().names(bytes(600))
+  const linking = await areaWith({ freeBytes: 1000 })
+  expect(await push(linking, source)).toMatchObject({ files: 5, bytes: 600, problems: [] })
+  const copying = await areaWith({ freeBytes: 1000, linksFiles: false })
+  expect(await push(copying, source)).toMatchObject({ asked: ['a'], files: 1, problemCount: 4 })
+  const full = await areaWith({ freeBytes: 100 })
+  const { files, problems } = await push(full, source)
+  expect([files, problems.map(({ path, code }) => `${code} ${path}`).sort()]).toEqual([0, NAMES.map(path => `NO_ROOM ${path}`)])
+})
+
+test('a further name of a stored file needs no room on the disk, and counts for the quota', async () => {
+  const source = new LinkedSource().names(bytes(600), ['a'])
+  for (const [settings, stored] of [[{ freeBytes: 601 }, 1], [{ quotaBytes: 1000 }, 0]] as const) {
+    const area = await areaWith(settings)
+    await push(area, source)
+    const more = new LinkedSource()
+    Object.assign(more.root, structuredClone(source.root))
+    more.name('b', 'a')
+    expect(await push(area, more)).toMatchObject({ asked: [], files: stored, bytes: 0, problemCount: 1 - stored })
+  }
 })

@@ -9,6 +9,8 @@ export interface LinkedFilesInit {
   readonly store: Pick<ContentStore, 'linkStaged'>
   readonly staging: string
   readonly problems: ProblemList
+  /** Whether the client has answered a task. */
+  readonly isAnswered: (task: number) => boolean
 }
 
 /** A name whose content arrived under another name of its file, and the number that it has in staging. */
@@ -24,8 +26,10 @@ interface Group {
   arrived: { readonly digest: Digest, readonly linked: ReadonlySet<number> } | undefined
   /** Tasks whose digest has come while no such content has, with that digest. */
   readonly waiting: Map<number, Digest>
-  readonly answered: Set<number>
 }
+
+/** Digests that may wait for content. The content is asked for first, so an honest client hardly lets any wait. */
+const WAITING_MAX = 262_144
 
 /**
  * Names of one file whose content travels once. When it has arrived under one name, it gets further names in staging before it is placed;
@@ -35,33 +39,36 @@ export class LinkedFiles {
   readonly #init: LinkedFilesInit
   readonly #groups = new Map<number, Group>()
   readonly #retried = new Set<number>()
+  #waitingCount = 0
 
   constructor (init: LinkedFilesInit) {
     this.#init = init
   }
 
-  /** The digest of a name has come. `waiting`: its content has not, or not yet. Undefined if the task is not one of these. */
+  /** The digest of a name has come. `waiting`: its content has not, or not yet. Undefined if it is to be asked for whole. */
   compare (task: number, digest: Digest): LinkedFile | 'waiting' | undefined {
     const group = this.#groupOf(task)
     if (group === undefined) return undefined
-    group.answered.add(task)
     if (group.arrived?.linked.has(task) === true && equalDigests(group.arrived.digest, digest)) {
       return { task, number: FIRST_LINK + task, digest }
     }
-    group.waiting.set(task, digest)
+    if (this.#waitingCount >= WAITING_MAX) return undefined
+    this.#waitingCount++
+    // A copy, which does not keep the whole frame.
+    group.waiting.set(task, digest.slice() as Digest)
     return 'waiting'
   }
 
   /** Content was staged; it is to be placed after this resolves. Resolves to the names that waited for it. */
   async arrived (staged: number, digest: Digest): Promise<LinkedFile[]> {
-    const { tasks, store, staging } = this.#init
+    const { tasks, store, staging, isAnswered } = this.#init
     const original = tasks.originalOf(staged)
     const group = this.#groupOf(original)
     if (group === undefined) return []
-    group.waiting.delete(original)
+    this.#endWait(group, original)
     const isDue = (task: number): boolean => {
       const known = group.waiting.get(task)
-      return task !== original && (known === undefined ? !group.answered.has(task) : equalDigests(known, digest))
+      return task !== original && (known === undefined ? !isAnswered(task) : equalDigests(known, digest))
     }
     const due = [...tasks.links.followersOf(tasks.links.groupOf(original) ?? 0)].filter(isDue)
     if (due.length === 0) return []
@@ -70,7 +77,7 @@ export class LinkedFiles {
     const linked = new Set(due.filter((_, at) => !failed.has(at)))
     group.arrived ??= { digest, linked }
     return [...group.waiting].filter(([task, known]) => linked.has(task) && equalDigests(known, digest)).map(([task]) => {
-      group.waiting.delete(task)
+      this.#endWait(group, task)
       return { task, number: FIRST_LINK + task, digest }
     })
   }
@@ -99,12 +106,16 @@ export class LinkedFiles {
     }
   }
 
+  #endWait (group: Group, task: number): void {
+    if (group.waiting.delete(task)) this.#waitingCount--
+  }
+
   #groupOf (task: number): Group | undefined {
     const number = this.#init.tasks.links.groupOf(task)
     if (number === undefined) return undefined
     const known = this.#groups.get(number)
     if (known !== undefined) return known
-    const group = { arrived: undefined, waiting: new Map<number, Digest>(), answered: new Set<number>() }
+    const group = { arrived: undefined, waiting: new Map<number, Digest>() }
     this.#groups.set(number, group)
     return group
   }

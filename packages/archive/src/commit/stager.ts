@@ -67,7 +67,7 @@ export class Stager {
     this.#init = init
     this.#answered = new Uint8Array(init.tasks.maxTasks)
     this.#moves = new MoveProofs(init.tasks, init.moved)
-    this.#linked = new LinkedFiles(init)
+    this.#linked = new LinkedFiles({ ...init, isAnswered: task => this.#answered[task] === 1 })
   }
 
   /** Names of large files that were begun; some may be unfinished. */

@@ -89,6 +89,7 @@ export function fitFiles (limits: FitLimits, comparison: Comparison, draft: Plan
   const left = { diskBytes: roomBytes, quotaBytes: quotaBytes === undefined ? Infinity : quotaBytes - storedBytes - stayingBytes }
   const refused = refuse(candidates, left)
   const sparse = draft.holes ? takeSparse(comparison, refused) : new Map<ComparedDirectory, Set<number>>()
+  if (linksFiles) refuseFurtherNames(comparison, draft.links, refused)
   leaveOut(comparison, refused, left)
   return { unfit: refused.reduce((count, { shortages }) => count + shortages.size, 0), sparse, leftBytes: left.diskBytes }
 }
@@ -184,6 +185,21 @@ function refuse (candidates: readonly Candidate[], left: Left): RefusedFiles[] {
     refused.set(directory, shortages.set(index, shortage))
   }
   return [...refused].map(([directory, shortages]) => ({ directory, shortages })).sort((a, b) => a.directory.number - b.directory.number)
+}
+
+/** Files without content on the disk have no further names either. */
+function refuseFurtherNames ({ directories }: Comparison, { groups }: Links, refused: RefusedFiles[]): void {
+  const byDirectory = new Map(refused.map(files => [files.directory, files]))
+  for (const group of groups) {
+    const [first, ...others] = groupedNames(directories, [group], 'all')
+    if (first === undefined || byDirectory.get(first.directory)?.shortages.get(first.index) !== 'disk') continue
+    for (const { directory, index } of others) {
+      const known = byDirectory.get(directory) ?? { directory, shortages: new Map<number, Shortage>() }
+      if (!byDirectory.has(directory)) refused.push(known)
+      byDirectory.set(directory, known)
+      known.shortages.set(index, 'disk')
+    }
+  }
 }
 
 /** Drops the refused files from what the comparison wants, and makes each a problem. */

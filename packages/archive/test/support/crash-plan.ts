@@ -2,7 +2,7 @@ import { seededRandom } from '@filesync/protocol/testing'
 import type { Blow } from './crash-matrix.ts'
 
 /** How many changes each of the two disk workers makes in a sync and when dropping versions; which worker makes which varies. */
-const SYNC_CHANGES = [86, 16]
+const SYNC_CHANGES = [100, 20]
 const PRUNE_CHANGES = [20, 0]
 const SYNC_WRITES = 8
 const MOMENTS = ['before', 'during', 'after'] as const
