@@ -1,9 +1,10 @@
 import { parseListenAddress } from '@filesync/program'
 import { createProgram, pathArgument, pathSetting, setting } from '@filesync/program/node'
-import { Option } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
 import type { EnrollFlags, PairingFlags } from './commands/pair.ts'
 import type { CommandContext, ClientStartFlags } from './commands/push.ts'
+import type { ClientRestoreFlags, HistoryFlags } from './commands/restore.ts'
 import type { SafeFlags } from './commands/safe.ts'
 import type { ClientStatusFlags } from './commands/status.ts'
 import type { TrustFlags } from './commands/trust.ts'
@@ -22,6 +23,7 @@ export function createClientProgram (context: CommandContext): Command {
   addPushing(program, context)
   addPlan(program, context)
   addPairing(program, context)
+  addHistory(program, context)
   addTrust(program, context)
   addInspection(program, context)
   return program
@@ -66,6 +68,38 @@ function addPairing (program: Command, context: CommandContext): void {
     .description('pair with a server, using a token from "filesync-server token create"')
     .addOption(pathSetting('--token-file <file>', 'the file that holds the token').makeOptionMandatory())
     .action(async (flags: EnrollFlags) => { await (await import('./commands/pair.ts')).enroll(flags, context) })
+}
+
+const PATH_HELP = `
+PATH is FOLDER/PATH as it is in the archive, or a path of this machine in a folder that is pushed, absolute or beginning with ./ or ../;
+without PATH, or with /, it is everything.`
+const MOMENT_HELP = 'a point that "history" lists, such as p17, or a time: 2h, "yesterday 14:00", "2026-11-22 10:30"; default now'
+const ROWS = 100
+
+function addHistory (program: Command, context: CommandContext): void {
+  withServerName(withServerSettings(program.command('history [path]')))
+    .description('list the points that can be restored; with PATH, those that changed it and its earlier versions')
+    .addHelpText('after', PATH_HELP)
+    .option('--limit <n>', 'how many rows at most', parseRows, ROWS)
+    .action(async (path: string | undefined, flags: HistoryFlags) => {
+      await (await import('./commands/restore.ts')).history(path, flags, context)
+    })
+  withServerName(withServerSettings(program.command('restore [path]')))
+    .description('bring PATH back as it was; continues if it was interrupted')
+    .addHelpText('after', PATH_HELP)
+    .option('--at <moment>', MOMENT_HELP)
+    .addOption(pathSetting('--to <dir>', 'where to; ./restored-<point> by default. What is there is kept, and listed if it differs'))
+    .option('--overwrite', 'replace files that are there and differ')
+    .action(async (path: string | undefined, flags: ClientRestoreFlags) => {
+      process.exitCode = await (await import('./commands/restore.ts')).restore(path, flags, context)
+    })
+}
+
+// Not a setting: FILESYNC_LIMIT is the rate limit of pushes.
+function parseRows (text: string): number {
+  const rows = Number(text)
+  if (/^\d+$/u.test(text) && rows >= 1 && rows <= 1_000_000) return rows
+  throw new InvalidArgumentError('Give a whole number from 1 to 1000000.')
 }
 
 function addTrust (program: Command, { terminal }: CommandContext): void {

@@ -48,25 +48,29 @@ afterAll(async () => {
 
 /** The sessions of one server. */
 class RestoringServer {
-  readonly desk: RestoreDesk = new RestoreDesk(async area => archive.areas().includes(area) ? await archive.area(area) : undefined)
+  readonly desk: RestoreDesk = new RestoreDesk(
+    async area => archive.areas().includes(area) ? await archive.area(area) : undefined,
+  )
   readonly stopping = new AbortController()
   readonly sessions: Promise<unknown>[] = []
   readonly begun: ServedRestore[] = []
   readonly queue: SessionQueue = new SessionQueue({ maxActive: 1, maxWaiting: 1, clock: systemClock })
   readonly #near = new Map<string, Connection>()
 
-  connect (identity: string, mayRestore = true): Connection {
+  connect (identity: string, { mayRestore = true, isPaused = false } = {}): Connection {
     const [client, near] = memoryStreamPair()
     const connection = openConnection({ stream: near, clock: systemClock })
     this.#near.set(identity, connection)
     const schedule = { admit () { /* at any time */ }, onClose: () => () => { /* it never closes */ } }
     const observer = { onBegin: async (restore: ServedRestore) => { this.begun.push(restore) }, onEnd () { /* not looked at */ } }
     const safeChecks = { enter: () => () => { /* not counted */ } }
+    const rules = { stopping: this.stopping.signal, schedule }
     const deps = {
-      queue: this.queue, safeChecks, clock: systemClock, software: 'test', hash: hashBytes, rules: { stopping: this.stopping.signal, schedule },
+      queue: this.queue, safeChecks, clock: systemClock, software: 'test', hash: hashBytes, rules,
+      nextSyncInMs: () => 1000,
       ...(mayRestore && { restores: { desk: this.desk, createHasher, observer } }),
     }
-    this.sessions.push(serveSession(connection, { identity, area: identity }, deps as unknown as ServeDependencies).then(
+    this.sessions.push(serveSession(connection, { identity, area: identity, isPaused }, deps as unknown as ServeDependencies).then(
       async outcome => { await connection.close(); return outcome },
       async (error: unknown) => { await connection.close(error); throw error },
     ).catch((error: unknown) => { if (!isFileSyncError(error) || error.code === 'INTERNAL') throw error }))
@@ -228,13 +232,21 @@ test.each(HOSTILE_ASKS)('%j after a restore question ends the session with %s', 
 })
 
 test('a server that forbids restores says so, names no feature, and shows nothing', async () => {
-  const asking = server.connect('laptop', false)
+  const asking = server.connect('laptop', { mayRestore: false })
   await asking.send(hello('test', [FEATURES.RESTORE]))
   expect(await refusal(asking.receive(['HELLO']))).toBe('RESTORE_FORBIDDEN')
-  const checking = server.connect('laptop', false)
+  const checking = server.connect('laptop', { mayRestore: false })
   await checking.send(hello('test', [FEATURES.SAFE]))
   expect((await checking.receive(['HELLO'])).features).not.toContain(FEATURES.RESTORE)
   await checking.close()
+})
+
+test.each([[FEATURES.RESTORE], [FEATURES.RESTORE, FEATURES.PLAN]])('a paused client that names %s gets nothing', async (...features) => {
+  const connection = server.connect('laptop', { isPaused: true })
+  await connection.send(hello('test', features))
+  await connection.receive(['HELLO'])
+  await connection.send({ type: 'HISTORY_QUESTION', path: '', what: 'POINTS' }).catch(() => { /* closed already */ })
+  expect(await refusal(connection.receive(['HISTORY_ANSWER']))).toBe('PAUSED')
 })
 
 test('one client has two sessions at most, and all together eight', async () => {

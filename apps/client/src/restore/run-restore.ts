@@ -1,6 +1,7 @@
 import { backOffMs, ERRORS, asFileSyncError, wait } from '@filesync/protocol'
 import type { Clock, Connection, HashBytes, RelativePath, RestoreAnswer, RestoreQuestion, FileSyncError } from '@filesync/protocol'
 import { MovingRate } from '@filesync/transfer'
+import { collectWhileReceiving, saveMemory } from '@filesync/program/node'
 import { RestoreSession } from './restore-session.ts'
 import { RestoreState } from './restore-state.ts'
 import type { RestoreTarget } from './restore-target.ts'
@@ -21,6 +22,8 @@ export interface RunRestoreInit {
   readonly connect: () => Promise<{ readonly connection: Connection, readonly holes: boolean }>
   /** Opens the directory to restore to, once it is known which state it is. */
   readonly openTarget: (answer: RestoreAnswer) => RestoreTarget
+  /** Called when it is known what is restored, and where to. */
+  readonly onState: (run: RestoreRun) => void
   readonly hash: HashBytes
   readonly clock: Clock
   readonly random: () => number
@@ -55,6 +58,8 @@ export async function runRestore (init: RunRestoreInit): Promise<RestoreRun> {
   } catch (error) {
     run.state?.target.leaveWork()
     throw error
+  } finally {
+    run.end()
   }
 }
 
@@ -62,6 +67,7 @@ class Run {
   readonly #init: RunRestoreInit
   state: RestoreState | undefined
   #answer: RestoreAnswer | undefined
+  #restoreHeapSettings: () => void = () => { /* set by the first answer */ }
   #reportedMs = -Infinity
   readonly #rate: MovingRate
   #carriedBytes = 0
@@ -69,6 +75,10 @@ class Run {
   constructor (init: RunRestoreInit) {
     this.#init = init
     this.#rate = new MovingRate(init.clock.monotonicMs())
+  }
+
+  end (): void {
+    this.#restoreHeapSettings()
   }
 
   async toItsEnd (): Promise<RestoreRun> {
@@ -84,7 +94,7 @@ class Run {
         failures = progress > before ? 1 : failures + 1
         before = progress
         if (this.#answer === undefined || !canContinue(error) || failures > ATTEMPTS) throw error
-        const delayMs = error.retryInMs ?? backOffMs(failures, RETRY, this.#init.random())
+        const delayMs = Math.min(error.retryInMs ?? backOffMs(failures, RETRY, this.#init.random()), RETRY.maxMs)
         this.#init.onRetry(error, delayMs)
         await wait(this.#init.clock, delayMs, this.#init.signal)
       }
@@ -98,14 +108,17 @@ class Run {
       // All connections of one call restore the same state.
       await connection.send({ type: 'RESTORE_QUESTION', ...(this.#answer === undefined ? question : again(question, this.#answer)) })
       const answer = await connection.receive(['RESTORE_ANSWER'])
+      if (this.#answer === undefined) this.#restoreHeapSettings = saveMemory(answer.files)
       this.#answer ??= answer
       const state = this.state ??= new RestoreState(openTarget(answer), hash)
+      this.#init.onState({ answer: this.#answer, state })
       const receivedBefore = this.#carriedBytes
       const onProgress = (path: RelativePath | undefined, arrivingBytes: number): void => {
         this.#carriedBytes = receivedBefore + Math.max(0, arrivingBytes)
         this.#report(state, path)
       }
-      await new RestoreSession({ connection, state, holes, clock, signal, onProgress }).run()
+      const collected = collectWhileReceiving(connection)
+      await new RestoreSession({ connection: collected, state, holes, clock, signal, onProgress }).run()
       await connection.close()
       this.#reportedMs = -Infinity
       this.#report(state, undefined)
@@ -135,6 +148,8 @@ function again ({ path }: Omit<RestoreQuestion, 'type'>, { point, atMs }: Restor
 
 /** Whether another connection may get further. */
 function canContinue ({ code }: FileSyncError): boolean {
+  // Only the operator can end a pause, and the user should learn of it at once.
+  if (code === 'PAUSED') return false
   return ERRORS[code].exitCode === 75 || code === 'ARCHIVE_UNAVAILABLE' || code === 'DATA_MISMATCH' || code === 'INTERNAL'
 }
 

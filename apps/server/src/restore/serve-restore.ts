@@ -1,4 +1,5 @@
 import type { Area, Moment, PastTree } from '@filesync/archive'
+import { prepareMemoryRelease, saveMemory } from '@filesync/program/node'
 import {
   asFileSyncError, DIGEST_BYTES, encodeParts, FEATURES, FileSyncError, LIMITS, ListingResponder, pathDepth, wrapConnection,
 } from '@filesync/protocol'
@@ -106,13 +107,15 @@ interface Asked {
 /** Serves the state that a client asked for until it leaves. */
 async function restore (connection: Connection, { area, question, init }: Asked): Promise<void> {
   const path = parseAreaPath(question.path)
-  const tree = await orPointUnknown(area?.openPast({ path, at: momentOf(question, init.clock) }) ?? Promise.resolve(undefined))
+  const releaseMemory = prepareMemoryRelease()
+  const tree = await orPointUnknown(area?.openPast({ path, at: momentOf(question) }) ?? Promise.resolve(undefined))
   if (tree === undefined) {
     const what = path === '' ? 'Nothing' : `Nothing at ${JSON.stringify(path)}`
     throw new FileSyncError('PATH_ABSENT', `${what} was stored at that moment. "filesync-client history" shows what there was and when.`)
   }
   const { at, files, bytes } = tree
   const served: ServedRestore = { area: init.area, path, point: at.point, atMs: at.ms, files, bytes }
+  const restoreHeapSettings = saveMemory(files)
   const source = new PastSource({ tree, hash: init.hash, createHasher: init.createHasher })
   try {
     await init.observer?.onBegin(served)
@@ -122,11 +125,14 @@ async function restore (connection: Connection, { area, question, init }: Asked)
     await source.close()
     await tree.close()
     init.observer?.onEnd(served, source.sent)
+    restoreHeapSettings()
+    releaseMemory()
   }
 }
 
-function momentOf ({ point, atMs }: RestoreQuestion, clock: Clock): Moment {
-  return point === undefined ? { ms: atMs ?? clock.nowMs() } : { point }
+function momentOf ({ point, atMs }: RestoreQuestion): Moment {
+  // The server's clock may have been set back, and the present state is wanted nevertheless.
+  return point === undefined ? { ms: atMs ?? Infinity } : { point }
 }
 
 function describe (tree: PastTree): RestoreAnswer {

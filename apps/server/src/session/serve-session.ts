@@ -72,6 +72,7 @@ export async function serveSession (connection: Connection, client: ServedClient
     return undefined
   }
   if (features.has(FEATURES.RESTORE) && deps.restores !== undefined) {
+    if (client.isPaused === true) throw paused(deps.nextSyncInMs())
     const { hash, clock, rules } = deps
     await serveRestore(connection, { ...client, ...deps.restores, features, hash, clock, limit: rules?.limit, stopping: rules?.stopping })
     return undefined
@@ -102,8 +103,8 @@ async function greetIfPresent (
 }
 
 function paused (retryInMs: number): FileSyncError {
-  const message = 'The operator of the server has paused this client, so it pushes nothing. It asks again by itself; ' +
-    '"filesync-server peers resume" on the server lets it push.'
+  const message = 'The operator of the server has paused this client, so it pushes and reads nothing. It asks again by itself; ' +
+    '"filesync-server peers resume" on the server lets it go on.'
   return new FileSyncError('PAUSED', message, { retryInMs })
 }
 
