@@ -9,6 +9,7 @@ import type { RunningServer } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
 const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
 const LONG_AGO = 1_600_000_000
 
 let stage: Stage
@@ -43,28 +44,28 @@ async function putAway ({ archive }: RunningServer, count: number, ms: number): 
   return folder
 }
 
-test('versions past --keep are dropped after a session, of older days but the last of each, and all of today', async () => {
+test('versions past --keep are dropped after a session, of older days all but the first and the last, and all of today', async () => {
   let server = await stage.startServer()
   await write('diary', 'yesterday')
   await pushed(server)
   await write('diary', 'today', 1)
   await pushed(server)
   await stage.stop(server.child)
-  // As if there had been syncs 40 and 39 days ago, and two on one day ten days ago.
+  // As if there had been syncs 40 and 39 days ago, and three on one day ten days ago.
   const versions = join(server.archive, '.filesync/versions/laptop')
   const [fresh = ''] = await readdir(versions)
   const noon = Math.floor(Date.now() / DAY_MS) * DAY_MS + DAY_MS / 2
   const aged: string[] = []
-  for (const [at, ms] of [noon - 40 * DAY_MS, noon - 39 * DAY_MS, noon - 10 * DAY_MS, noon - 10 * DAY_MS + 3_600_000].entries())
-    aged.push(await putAway(server, 11 + at, ms))
+  for (const [at, ms] of [40 * DAY_MS, 39 * DAY_MS, 10 * DAY_MS, 10 * DAY_MS - HOUR_MS, 10 * DAY_MS - 2 * HOUR_MS].entries())
+    aged.push(await putAway(server, 11 + at, noon - ms))
 
   server = await stage.startServer('server', ['--keep', '30d'])
   const log = new LogLines(server)
   await pushed(server)
   expect(await log.next('pruned')).toMatchObject({ area: 'laptop', versions: 3 })
-  expect((await readdir(versions)).sort()).toEqual([fresh, aged[3]])
+  expect((await readdir(versions)).sort()).toEqual([fresh, aged[2], aged[4]])
   const listed = await stage.run(SERVER_PROGRAM, ['history', 'laptop', 'diary', '--json', '--state-dir', server.stateDir])
-  expect((JSON.parse(listed.stdout) as { versions: unknown[] }).versions).toHaveLength(2)
+  expect((JSON.parse(listed.stdout) as { versions: unknown[] }).versions).toHaveLength(3)
 })
 
 const LIMITS = [['a quota', ['--quota', '1M', '--reserve', '0']], ['a reserve of free space', ['--reserve', '900000G']]] as const

@@ -82,7 +82,7 @@ test('a restore replaces nothing in the target directory, except with overwrite'
   })
 })
 
-test('keeps every version of a day, one a day after that, and none past the retention time', async () => {
+test('keeps every version of a day, the first and the last of each day after that, and none past the retention time', async () => {
   const root = newFolder()
   const clock = new WallClock(Date.UTC(2026, 0, 1, 12))
   const area = await (await newArchive({ root, clock, keepMs: 10 * DAY_MS })).area('laptop')
@@ -95,9 +95,9 @@ test('keeps every version of a day, one a day after that, and none past the rete
   expect(versionsIn(root, 'laptop').length).toBe(5)
   expect(await area.prune()).toBe(0)
   clock.advance(2 * DAY_MS)
-  expect(await area.prune()).toBe(4)
+  expect(await area.prune()).toBe(3)
   clock.advance(20 * DAY_MS)
-  expect(await area.prune()).toBe(1)
+  expect(await area.prune()).toBe(2)
   expect(describeFolder(join(root, '.filesync/versions/laptop'))).toEqual([])
   expect(readFileSync(join(root, 'laptop/f'), 'utf8')).toBe('content 5')
 })
@@ -109,12 +109,13 @@ test('thins versions by path and day', () => {
     version('a', nowMs - 1),
     version('a', nowMs - 2),
     version('a', 90.9 * DAY_MS),
+    version('a', 90.5 * DAY_MS),
     version('a', 90.1 * DAY_MS),
     version('b', 90.2 * DAY_MS),
     version('a', 60 * DAY_MS),
   ]
   const expired = expiredVersions(versions, { ageMs: nowMs, keepMs: 30 * DAY_MS })
-  expect(expired.map(({ path, ageMs }) => `${path} ${String(ageMs / DAY_MS)}`)).toEqual(['a 90.1', 'a 60'])
+  expect(expired.map(({ path, ageMs }) => `${path} ${String(ageMs / DAY_MS)}`)).toEqual(['a 90.5', 'a 60'])
 })
 
 test('finds damage by reading everything, and requests the damaged files again', async () => {

@@ -134,8 +134,37 @@ test('points are dropped with the history that their states need, and the oldest
   expect(await ids(area)).toEqual(['p4', 'p3', 'p2'])
   for (const [i, id] of ['p2', 'p3', 'p4'].entries()) expect(await restoredAt(area, id)).toEqual(states[i + 1])
   await expect(area.openPast({ path: ROOT_PATH, at: { point: 'p1' } })).rejects.toMatchObject({
-    code: 'USAGE', message: expect.stringMatching(/"p1" is not a point of this client, or is no longer kept\. Points from p2 to p4/u) as unknown,
+    code: 'USAGE',
+    message: expect.stringMatching(/"p1" is not a point .*no longer kept\. Points from p2 to p4/u) as unknown,
   })
+})
+
+test('the last point of each day is restored whole after versions were thinned, and others name what they lack', async () => {
+  const clock = new WallClock(Date.UTC(2026, 0, 1, 8))
+  const area = await (await newArchive({ clock })).area('laptop')
+  const source = new SourceTree().write('busy', 'at first').write('calm', 'calm')
+  const states = new Map<string, string[]>()
+  for (let day = 0; day < 4; day++) {
+    for (let i = 0; i < 4; i++) {
+      await push(area, source.write('busy', `content ${String(i)} of day ${String(day)}`))
+      states.set((await ids(area))[0] ?? '', describeSource(source))
+      clock.advance(HOUR_MS)
+    }
+    clock.advance(20 * HOUR_MS)
+  }
+  clock.advance(2 * DAY_MS)
+  expect(await area.prune()).toBeGreaterThan(3)
+  let partial = 0
+  for (const [i, [point, lines]] of [...states].entries()) {
+    const to = newFolder()
+    const { failures } = await area.restore({ path: ROOT_PATH, at: { point }, to })
+    if (i % 4 === 3 || failures.length === 0) expect([point, failures, describeFolder(to)]).toEqual([point, [], lines])
+    else {
+      partial++
+      expect(failures).toMatchObject([{ path: 'busy', message: expect.stringContaining('has expired') as unknown }])
+    }
+  }
+  expect(partial).toBeGreaterThan(3)
 })
 
 test('a past state is read by its listings, below a path and for a single file', async () => {
@@ -187,7 +216,8 @@ test('a restore that is killed at any change leaves nothing open to more users t
   const archive = await newArchive({ root })
   const area = await archive.area('laptop')
   const source = new SourceTree().mkdir('private', 0o700).write('private/diary', 'secret', 0o600).mkdir('private/deep', 0o700)
-    .write('private/deep/key', 'k', 0o400).mkdir('shared', 0o750).write('shared/f', 'f', 0o640).mkdir('sealed', 0o500).write('sealed/s', 's')
+    .write('private/deep/key', 'k', 0o400).mkdir('shared', 0o750).write('shared/f', 'f', 0o640)
+    .mkdir('sealed', 0o500).write('sealed/s', 's')
   await push(area, source)
   await archive.close()
   const wholeTo = join(newFolder(), 'out')

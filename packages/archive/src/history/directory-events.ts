@@ -62,8 +62,8 @@ export class DirectoryEvents {
   left (folder: string, path: RelativePath): PathEvent | undefined {
     const { directory } = splitPath(path)
     if (this.#left?.directory !== directory) {
-      const events = this.in(directory).flatMap(event => event.folder === undefined ? [] : [[`${event.folder}/${event.path}`, event] as const])
-      this.#left = { directory, events: new Map(events) }
+      const events = this.in(directory).filter(event => event.folder !== undefined)
+      this.#left = { directory, events: new Map(events.map(event => [`${event.folder ?? ''}/${event.path}`, event])) }
     }
     return this.#left.events.get(`${folder}/${path}`)
   }

@@ -74,7 +74,7 @@ export class PastWalk {
     return new PastWalk(source, path, { kept, starts, events: new DirectoryEvents(logs, kept, starts) })
   }
 
-  /** The syncs of which history is recorded, and when each began. */
+  /** The syncs with recorded history, and when each began. */
   get starts (): ReadonlyMap<number, { readonly ms: number }> {
     return this.#starts
   }

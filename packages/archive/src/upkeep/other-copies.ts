@@ -8,6 +8,9 @@ import { isUnknownAt } from '../store/unknown-entry.ts'
 
 /** Versions of a damaged file's size that are read in search of its content. */
 const CANDIDATES = 64
+/** After so many files have been sought, the digests of the whole index are kept in memory. */
+const SOUGHT_SINGLY = 8
+const KEY_BYTES = 6
 
 export interface CopySource {
   readonly area: string
@@ -30,36 +33,96 @@ export interface OtherPlace {
   readonly folder: string | undefined
 }
 
-/**
- * Places that may have the content of a file: files of the mirror with its digest, then versions of its size, first of its own path. What
- * is there has to be verified.
- */
-export async function * otherCopies (source: CopySource, file: SoughtFile): AsyncGenerator<OtherPlace, void, undefined> {
-  const { index, area, store } = source
-  for (const from of pathsOf(index, area, file.digest)) yield { from, folder: undefined }
-  const all = await store.versions(area, ROOT_PATH)
-  const versions = all.filter(({ found: { kind, sizeBytes } }) => kind === 'file' && sizeBytes === file.sizeBytes)
-  const rank = (version: KeptEntry): number => (
-    Number(version.path !== file.path) * 2 + Number(version.found.mtimeNs !== file.mtimeNs)
-  )
-  for (const version of versions.sort((a, b) => rank(a) - rank(b)).slice(0, CANDIDATES)) {
-    yield { from: version.path, folder: version.folder }
+/** Finds places that may have the content of files whose own copies are damaged or gone. What is there has to be verified. */
+export class OtherCopies {
+  readonly #source: CopySource
+  #sought = 0
+  /** The directories of the mirror with files whose digests have the same first bytes. */
+  #byDigest: Map<number, RelativePath[]> | undefined
+  #bySize: Promise<Map<number, KeptEntry[]>> | undefined
+
+  constructor (source: CopySource) {
+    this.#source = source
+  }
+
+  /** Files of the mirror with its digest, then versions of its size, first of its own path. */
+  async * of (file: SoughtFile): AsyncGenerator<OtherPlace, void, undefined> {
+    const { area, store } = this.#source
+    for (const from of this.#pathsOf(file.digest)) yield { from, folder: undefined }
+    // A sync may have moved its content to versions since they were listed.
+    const own = (await store.versions(area, file.path)).filter(({ found: { kind, sizeBytes } }) => (
+      kind === 'file' && sizeBytes === file.sizeBytes
+    ))
+    const others = ((await (this.#bySize ??= this.#listVersions())).get(file.sizeBytes) ?? []).filter(({ path }) => path !== file.path)
+    const sameTimeFirst = (a: KeptEntry, b: KeptEntry): number => (
+      Number(a.found.mtimeNs !== file.mtimeNs) - Number(b.found.mtimeNs !== file.mtimeNs)
+    )
+    const versions = [...own.sort(sameTimeFirst), ...others.sort(sameTimeFirst)]
+    for (const { path, folder } of versions.slice(0, CANDIDATES)) yield { from: path, folder }
+  }
+
+  /** Whether a version is kept. */
+  async isKept (path: RelativePath, folder: string): Promise<boolean> {
+    const { area, store } = this.#source
+    return (await store.versions(area, path)).some(version => version.path === path && version.folder === folder)
+  }
+
+  async #listVersions (): Promise<Map<number, KeptEntry[]>> {
+    const { area, store } = this.#source
+    const files = (await store.versions(area, ROOT_PATH)).filter(({ found }) => found.kind === 'file')
+    return Map.groupBy(files, ({ found }) => found.sizeBytes)
+  }
+
+  /** Paths of the mirror whose files have a digest, according to the index. */
+  * #pathsOf (digest: Digest): Generator<RelativePath, void, undefined> {
+    const { index, area } = this.#source
+    for (const directory of this.#candidates(digest)) {
+      const stored = index.directory({ area, directory })
+      if (stored === undefined) continue
+      let at = 0
+      for (const cursor = new ListingCursor(stored.listing); cursor.next();) {
+        if (cursor.kind !== ENTRY_KINDS.file) continue
+        const found = stored.facts.subarray(at, at + DIGEST_BYTES)
+        at += FACT_BYTES
+        if (equalDigests(found, digest) && !isUnknownAt(cursor)) yield joinPath(directory, cursor.name())
+      }
+    }
+  }
+
+  #candidates (digest: Digest): Iterable<RelativePath> {
+    if (this.#sought++ < SOUGHT_SINGLY) return this.#directoriesWith(digest)
+    this.#byDigest ??= this.#readDigests()
+    return this.#byDigest.get(keyOf(digest, 0)) ?? []
+  }
+
+  * #directoriesWith (digest: Digest): Generator<RelativePath, void, undefined> {
+    const { index, area } = this.#source
+    for (const { directory, files } of [...index.directories(area)]) {
+      const facts = files === 0 ? undefined : index.directory({ area, directory })?.facts
+      if (facts !== undefined && hasDigest(facts, digest)) yield directory
+    }
+  }
+
+  #readDigests (): Map<number, RelativePath[]> {
+    const { index, area } = this.#source
+    const byDigest = new Map<number, RelativePath[]>()
+    for (const { directory, files } of [...index.directories(area)]) {
+      const facts = files === 0 ? undefined : index.directory({ area, directory })?.facts
+      for (let at = 0; at < (facts?.length ?? 0); at += FACT_BYTES) {
+        const key = facts === undefined ? 0 : keyOf(facts, at)
+        const known = byDigest.get(key)
+        if (known === undefined) byDigest.set(key, [directory])
+        else if (known.at(-1) !== directory) known.push(directory)
+      }
+    }
+    return byDigest
   }
 }
 
-/** Paths of the mirror whose files have a digest, according to the index. */
-function * pathsOf (index: ArchiveIndex, area: string, digest: Digest): Generator<RelativePath, void, undefined> {
-  for (const { directory, files } of [...index.directories(area)]) {
-    const stored = files === 0 ? undefined : index.directory({ area, directory })
-    if (stored === undefined || !hasDigest(stored.facts, digest)) continue
-    let at = 0
-    for (const cursor = new ListingCursor(stored.listing); cursor.next();) {
-      if (cursor.kind !== ENTRY_KINDS.file) continue
-      const found = stored.facts.subarray(at, at + DIGEST_BYTES)
-      at += FACT_BYTES
-      if (equalDigests(found, digest) && !isUnknownAt(cursor)) yield joinPath(directory, cursor.name())
-    }
-  }
+function keyOf (bytes: Uint8Array, at: number): number {
+  let key = 0
+  for (let i = at; i < at + KEY_BYTES; i++) key = key * 256 + (bytes[i] ?? 0)
+  return key
 }
 
 /** Whether any file of a directory has a digest, without reading its listing: there may be a million files. */

@@ -7,7 +7,7 @@ import type { PastState } from '../history/past-state.ts'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { ContentStore, RestoreFailure, StoredFileHandle } from '../store/content-store.ts'
 import { compareCursors, ListingBuilder, ListingCursor } from '../store/listing-cursor.ts'
-import { otherCopies } from './other-copies.ts'
+import { OtherCopies } from './other-copies.ts'
 
 export interface PastTreeInit {
   readonly area: string
@@ -37,10 +37,12 @@ export class StoredPastTree implements PastTree {
   /** The directories of each directory. */
   readonly #below = new Map<RelativePath, DirectoryEntry[]>()
   readonly #rejected = new Set<RelativePath>()
+  readonly #copies: OtherCopies
 
   constructor (init: PastTreeInit) {
     const { path, state, doubts } = init
     this.#init = init
+    this.#copies = new OtherCopies(init)
     this.at = init.at
     let directories = 0
     for (const { directory, mode, mtimeNs } of state.directories.values()) {
@@ -77,7 +79,7 @@ export class StoredPastTree implements PastTree {
   }
 
   async open (path: RelativePath): Promise<StoredFileHandle | undefined> {
-    const { area, store, index, onDamage, state } = this.#init
+    const { area, store, onDamage, state } = this.#init
     const file = state.files.find(path)
     if (file === undefined) return undefined
     const entry = listedEntry(file)
@@ -90,7 +92,7 @@ export class StoredPastTree implements PastTree {
     await own?.close()
     if (digest === undefined) return undefined
     if (folder === undefined) onDamage(path, digest, own === undefined && !isRejected ? 'missing' : 'damaged')
-    for await (const { from, folder: other } of otherCopies({ area, index, store }, { path, ...entry, digest })) {
+    for await (const { from, folder: other } of this.#copies.of({ path, ...entry, digest })) {
       const copy = await store.openFile?.(area, from, { folder: other, digest })
       if (copy !== undefined) return copy
     }

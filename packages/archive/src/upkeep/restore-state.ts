@@ -12,7 +12,7 @@ import { above } from '../history/past-walk.ts'
 import type { PastStateSource } from '../history/past-walk.ts'
 import type { Position } from '../store/position.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
-import { otherCopies } from './other-copies.ts'
+import { OtherCopies } from './other-copies.ts'
 import { sharedNames } from './shared-names.ts'
 
 export interface RestoreSource extends PastStateSource {
@@ -30,6 +30,7 @@ const AT_ONCE = 4096
 const DAMAGED_SUFFIX = '.damaged'
 const DAMAGED = 'its content in the archive no longer matches its digest'
 const MISSING = 'it is missing from the archive or cannot be read there'
+const VERSION_EXPIRED = 'its version of that time has expired: after a day, only the first and the last version of each day are kept'
 const NO_OTHER_COPY = 'and there is no other copy of it'
 
 const EXPIRED = 'versions of that time have expired: files that left the mirror before the oldest kept version are not restored'
@@ -163,10 +164,12 @@ class Repair {
   readonly findings: CopyFinding[] = []
   readonly #source: RestoreSource
   readonly #context: RepairContext
+  readonly #copies: OtherCopies
 
   constructor (source: RestoreSource, context: RepairContext) {
     this.#source = source
     this.#context = context
+    this.#copies = new OtherCopies(source)
   }
 
   async restore (failure: RestoreFailure, file: ExpectedFile): Promise<void> {
@@ -185,7 +188,7 @@ class Repair {
         this.findings.push({ path, fact: now.fact, what: failure.mismatch === 'absent' ? 'missing' : 'damaged' })
       }
     }
-    for await (const place of otherCopies(this.#source, { path, ...expected })) {
+    for await (const place of this.#copies.of({ path, ...expected })) {
       if (await this.#try({ path, ...place, expected, ...named })) return
     }
     await this.#saveDamaged(failure, file)
@@ -213,7 +216,8 @@ class Repair {
   /** Reports a file that cannot be restored, and writes what is left of it next to its place. */
   async #saveDamaged ({ path, mismatch }: RestoreFailure, file: ExpectedFile): Promise<void> {
     if (mismatch !== 'other') {
-      this.failures.push({ path, message: `${MISSING}, ${NO_OTHER_COPY}` })
+      const isExpired = file.folder !== undefined && !await this.#copies.isKept(file.path, file.folder)
+      this.failures.push({ path, message: `${isExpired ? VERSION_EXPIRED : MISSING}, ${NO_OTHER_COPY}` })
       return
     }
     const { store, area } = this.#source
