@@ -1,7 +1,8 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Clock, RelativePath } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -44,6 +45,15 @@ function imageWith (file: string, formattedAtS: number): string | undefined {
   return image
 }
 
+/** Resolves when something is mounted at a directory, with false if the signal is aborted first. */
+async function mountedAt (at: string, over: AbortSignal): Promise<boolean> {
+  while (!readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${at} `)) {
+    if (over.aborted) return false
+    await turn()
+  }
+  return true
+}
+
 async function scan (scanner: Scanner): Promise<Snapshot> {
   return await scanner.scan({ signal })
 }
@@ -75,6 +85,28 @@ describe.skipIf(!canMount)('a real mount point', { timeout: 60_000 }, () => {
       expect(snapshot.away).toEqual([])
       expect(paths(snapshot)).toContain('usb/mine')
     }
+  })
+
+  test('whose FUSE daemon has died is away, and the rest of its directory can still be deleted', async context => {
+    const [root, elsewhere] = [scratch(), scratch()]
+    write(root, { file: '', stays: '' })
+    write(elsewhere, { 'sub/file': '' })
+    const at = join(root, 'fuse')
+    mkdirSync(at)
+    const daemon = spawn('bindfs', ['-f', elsewhere, at], { stdio: 'ignore' })
+    const ended = new AbortController()
+    const end = new Promise<void>(resolve => { ended.signal.addEventListener('abort', () => { resolve() }) })
+    daemon.once('exit', () => { ended.abort() }).once('error', () => { ended.abort() })
+    if (!await mountedAt(at, ended.signal)) return context.skip('bindfs is not installed, or may not mount here')
+    onTestFinished(() => { spawnSync('umount', ['-l', at], { stdio: 'ignore' }) })
+    const scanner = await open(root)
+    expect(paths(await scan(scanner))).toContain('fuse/sub/file')
+    daemon.kill('SIGKILL')
+    await end
+    rmSync(join(root, 'file'))
+    const snapshot = await scan(scanner)
+    expect([snapshot.away, paths(snapshot), snapshot.problemCount]).toEqual([['fuse'], ['stays'], 1])
+    expect(snapshot.problems[0]).toMatchObject({ path: 'fuse', code: 'AWAY', message: expect.stringMatching(/ENOTCONN/u) as string })
   })
 
   test('on the same device, as of a bind mount, is away too, although no number shows it', async () => {
