@@ -238,3 +238,22 @@ test('reads content only if the brake could depend on it', async () => {
   await push(area, source)
   expect(calls).toContain('findSpoiled')
 })
+
+test('files with several names that are encrypted replace none of them until the brake is released', async () => {
+  const root = newFolder()
+  const area = await (await newArchive({ root })).area('laptop')
+  const source = tree(text)
+  for (let i = 0; i < FILES; i++) source.mkdir(`names${String(i)}`).name(`names${String(i)}/f`, nameOf(i))
+  await push(area, source)
+  const before = describeFolder(join(root, 'laptop'))
+  for (let i = 0; i < FILES; i++) {
+    const file = source.at(nameOf(i))
+    if (file.kind === 'file') Object.assign(file, { content: encrypted(file.content, i), mtimeNs: file.mtimeNs + 1_000_000_000n })
+  }
+  await expect(push(area, source)).rejects.toMatchObject(HALTED)
+  expect(describeFolder(join(root, 'laptop'))).toEqual(before)
+  await area.release()
+  expect(await push(area, source)).toMatchObject({ files: 2 * FILES, problems: [] })
+  expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+  expect((await push(area, source)).listings).toBe(0)
+})

@@ -1,4 +1,6 @@
-import { chmodSync, existsSync, lstatSync, mkdtempSync, readFileSync, realpathSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync, existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, utimesSync, writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { ROOT_PATH } from '@filesync/protocol'
@@ -212,7 +214,7 @@ class HistoryPlay {
     const [one, two] = [this.#path(), this.#path()]
     const content = `content ${String(this.#serial++)}`
     try {
-      switch (this.#next(11)) {
+      switch (this.#next(13)) {
         case 0: case 1: source.remove(one).write(one, content, MODES[this.#next(MODES.length)]); break
         case 2: source.write(one, content, MODES[this.#next(MODES.length)]); break
         case 3: source.remove(one); break
@@ -225,7 +227,9 @@ class HistoryPlay {
           break
         }
         case 7: source.at(one).mtimeNs += 1_000_000_000n * BigInt(1 + this.#next(100)); break
-        // A second name for the same file.
+        // Another name of the file.
+        case 9: case 10: if (source.at(one).kind === 'file') source.name(two, one); break
+        // A file with the same file id and content.
         case 8: {
           const node = source.at(one)
           if (node.kind === 'file') Object.assign(source.remove(two).write(two, '').at(two), node)
@@ -249,6 +253,8 @@ class HistoryPlay {
       if (realpathSync(dirname(at)) !== dirname(at)) return
       const stat = lstatSync(at, { throwIfNoEntry: false })
       if (stat?.isDirectory() === true || stat?.isSymbolicLink() === true) return
+      // What happens to one name of a file happens to all of them, and to its versions.
+      for (const name of stat === undefined ? [] : this.#namesOf(stat.ino)) this.#byHand.add(name)
       if (stat === undefined) writeFileSync(at, `by hand ${String(this.#serial++)}`)
       else {
         switch (this.#next(5)) {
@@ -266,6 +272,15 @@ class HistoryPlay {
     } catch {
       // Its directory is not there.
     }
+  }
+
+  /** The paths of a file in the mirror and of its versions. */
+  #namesOf (inode: number): string[] {
+    const versions = join(dirname(this.#mirror), '.filesync/versions/laptop')
+    const places = [[this.#mirror, 0], ...existsSync(versions) ? [[versions, 1] as const] : []] as const
+    return places.flatMap(([place, above]) => readdirSync(place, { recursive: true, encoding: 'utf8' })
+      .filter(path => lstatSync(join(place, path)).ino === inode)
+      .map(path => path.split('/').slice(above).join('/')))
   }
 
   async #lookAfter (): Promise<void> {

@@ -5,16 +5,6 @@ export const NAMES: readonly string[] = ['a', 'd/b', 'd/c', 'd/e/f', 'z/g']
 
 /** A source with names of one file. */
 export class LinkedSource extends SourceTree {
-  /** Makes a path another name of a file. */
-  name (path: string, of: string): this {
-    const directory = path.slice(0, Math.max(0, path.lastIndexOf('/')))
-    if (directory !== '' && !this.has(directory)) this.mkdir(directory)
-    this.write(path, '')
-    const { children } = directory === '' ? this.root : this.at(directory) as SourceTree['root']
-    children.set(path.slice(path.lastIndexOf('/') + 1), this.at(of))
-    return this
-  }
-
   has (path: string): boolean {
     try {
       return this.at(path) !== undefined

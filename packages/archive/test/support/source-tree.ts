@@ -35,6 +35,14 @@ export class SourceTree {
     return this
   }
 
+  /** Makes a path another name of a file: what happens to the file from now on shows under both. */
+  name (path: string, of: string): this {
+    const file = this.at(of)
+    const { directory, name } = this.#parent(path)
+    directory.children.set(name, file)
+    return this
+  }
+
   remove (path: string): this {
     const { directory, name } = this.#parent(path)
     directory.children.delete(name)
