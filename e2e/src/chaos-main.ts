@@ -3,12 +3,13 @@ import { chaos } from './chaos.ts'
 import { chaosLarge } from './chaos-large.ts'
 import { chaosOfMany } from './chaos-many.ts'
 import { chaosPower } from './chaos-power.ts'
+import { chaosRestore } from './chaos-restore.ts'
 import { chaosOfSource } from './chaos-source.ts'
 import { whyNoMachines } from './network-wire.ts'
 import { DISK_KINDS, whyNoPowerCut } from './power-disk.ts'
 
 const USAGE = `usage: pnpm chaos [--kills N] [--files N] [--clients N] [--at-once N] [--seconds N] [--large-kills N] [--large-mib N]
-  [--cuts N] [--cut-seconds N] [--disk NAME] [--source-rounds N] [--source-changes N] [--seed N]
+  [--cuts N] [--cut-seconds N] [--disk NAME] [--source-rounds N] [--source-changes N] [--restore-cuts N] [--seed N]
 
 Kills clients and servers at random moments while a changing tree is pushed, and checks the archive after each of --kills.
 Then the same --large-kills times in the transfer of a file of --large-mib, and counts what is sent again. Then --clients, each on
@@ -16,9 +17,10 @@ a machine of its own and --at-once at the same time, do the same to one server f
 is cut --cuts times, at most for --cut-seconds, and what a server finds afterwards is compared with what was said to be stored: on
 images with ext4, XFS and btrfs, and on FUSE; with --disk, only on those whose name contains NAME. This needs root and loop
 devices. At last files and directories of equal sizes and times are exchanged, rotated and rewritten during --source-rounds pushes, and
---source-changes times under start, and the archive is compared with them byte for byte. Sizes can also be given as
-FILESYNC_CHAOS_KILLS, _FILES, _LARGE_KILLS, _LARGE_MIB, _CLIENTS, _AT_ONCE, _SECONDS, _CUTS, _CUT_SECONDS, _SOURCE_ROUNDS
-and _SOURCE_CHANGES.
+--source-changes times under start, and the archive is compared with them byte for byte. Then restores of a client are cut at
+--restore-cuts random places, continued until they are done, and compared with the tree of their point. Sizes can also be given as
+FILESYNC_CHAOS_KILLS, _FILES, _LARGE_KILLS, _LARGE_MIB, _CLIENTS, _AT_ONCE, _SECONDS, _CUTS, _CUT_SECONDS, _SOURCE_ROUNDS,
+_SOURCE_CHANGES and _RESTORE_CUTS.
 `
 
 const of = (name: string, otherwise: string): { readonly type: 'string', readonly default: string } => ({
@@ -39,6 +41,7 @@ const { values } = parseArgs({
     disk: of('DISK', ''),
     'source-rounds': of('SOURCE_ROUNDS', '100'),
     'source-changes': of('SOURCE_CHANGES', '5000'),
+    'restore-cuts': of('RESTORE_CUTS', '50'),
     seed: of('SEED', String(Date.now() % 1_000_000)),
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -72,6 +75,17 @@ async function ofSource (): Promise<void> {
   const report = await chaosOfSource({ seed: Number(values.seed), rounds, changes, onProgress })
   const pushes = `${report.stored} pushes stored all of it, ${report.named} named files`
   onProgress(`${report.changes} changes of the source while it was pushed; ${pushes}; the archive is equal to it whenever that was said`)
+}
+
+async function ofRestore (): Promise<void> {
+  const { cuts, restores, extraBytesPerCut, wholeBytes } = await chaosRestore({
+    seed: Number(values.seed), cuts: Number(values['restore-cuts']), onProgress,
+  })
+  const inMib = (bytes: number): string => (bytes / 2 ** 20).toFixed(2)
+  onProgress(
+    `${cuts} cuts of ${restores} restores of ${inMib(wholeBytes)} MiB; a cut cost ${inMib(extraBytesPerCut)} MiB; ` +
+      'every restore is equal to the tree of its point'
+  )
 }
 
 async function ofMany (): Promise<void> {
@@ -136,4 +150,5 @@ else {
   if (Number(values.clients) > 0) await ofMany()
   if (Number(values.cuts) > 0) await ofPower()
   if (Number(values['source-rounds']) > 0) await ofSource()
+  if (Number(values['restore-cuts']) > 0) await ofRestore()
 }
