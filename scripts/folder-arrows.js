@@ -18,8 +18,8 @@ export const ARROWS = {
   'packages/protocol': {
     '.': [],
     encoding: ['.'],
-    wire: ['.', 'encoding'],
-    listing: ['.', 'encoding', 'wire'],
+    listing: ['.', 'encoding'],
+    wire: ['.', 'encoding', 'listing'],
     legacy: ['.', 'wire'],
     node: ['.', 'wire'],
     testing: ['.', 'wire', 'listing']
@@ -36,12 +36,13 @@ export const ARROWS = {
   },
   'apps/client': {
     connect: ['./settings', './software'],
-    push: ['connect', './settings', './software'],
-    status: ['connect', 'push', './settings', './software'],
+    push: ['connect', './folder', './settings', './software'],
+    folders: ['push', './folder', './settings', './software'],
+    status: ['connect', 'folders', 'push', './settings', './software'],
     safe: ['connect', './settings', './software'],
     restore: ['connect', './settings', './software'],
     legacy: ['connect', 'push', 'status', './settings', './software'],
-    commands: ['connect', 'legacy', 'push', 'restore', 'safe', 'status', './push-client', './settings', './software']
+    commands: ['connect', 'folders', 'legacy', 'push', 'restore', 'safe', 'status', './push-client', './settings', './software']
   }
 }
 

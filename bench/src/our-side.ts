@@ -9,6 +9,8 @@ import type { Run, Side } from './side.ts'
 const SERVER = fileURLToPath(new URL('../../apps/server/dist/main.js', import.meta.url))
 const CLIENT = fileURLToPath(new URL('../../apps/client/dist/main.js', import.meta.url))
 const ID = 'bench'
+/** The name of the folder that is pushed, whatever the directory of the data set is called. */
+const FOLDER = 'data'
 
 /** The fields that are read from a line of `filesync-client push --json` or `start --json`. */
 interface PushLine {
@@ -39,7 +41,7 @@ export class OurSide implements Side {
     this.#home = home
     this.#children = children
     this.#server = server
-    this.destination = join(home, 'archive', ID)
+    this.destination = join(home, 'archive', ID, FOLDER)
   }
 
   /** Starts a server in an empty directory and pairs a client with it. */
@@ -64,7 +66,7 @@ export class OurSide implements Side {
 
   async push (source: string): Promise<Run> {
     const meter = new ProcessMeter(this.#server.pid)
-    const client = this.#children.start(process.execPath, [CLIENT, 'push', source, '--json', ...this.#clientArgs])
+    const client = this.#children.start(process.execPath, [CLIENT, 'push', `${FOLDER}=${source}`, '--json', ...this.#clientArgs])
     meter.watch(client.pid)
     try {
       const { code, durationMs, stdout, stderr } = await client.ended
@@ -79,7 +81,7 @@ export class OurSide implements Side {
 
   /** Runs `filesync-client start`, and yields its runs as they end. */
   async * keepRunning (source: string, flags: readonly string[]): AsyncGenerator<InnerRun, void, undefined> {
-    const client = this.#children.start(process.execPath, [CLIENT, 'start', source, '--json', ...flags, ...this.#clientArgs])
+    const client = this.#children.start(process.execPath, [CLIENT, 'start', `${FOLDER}=${source}`, '--json', ...flags, ...this.#clientArgs])
     try {
       for await (const text of client.lines) {
         const line = parseLine(text)
@@ -94,7 +96,7 @@ export class OurSide implements Side {
 
   /** Starts the client without waiting for it to exit. */
   startPush (source: string): Started {
-    return this.#children.start(process.execPath, [CLIENT, 'push', source, '--json', ...this.#clientArgs])
+    return this.#children.start(process.execPath, [CLIENT, 'push', `${FOLDER}=${source}`, '--json', ...this.#clientArgs])
   }
 
   serverCpuMs (): number {

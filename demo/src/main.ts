@@ -6,16 +6,16 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { makeSampleTree } from './sample-tree.ts'
+import { makeSampleFolders } from './sample-tree.ts'
 
 const SERVER = fileURLToPath(new URL('../../apps/server/dist/main.js', import.meta.url))
 const CLIENT = fileURLToPath(new URL('../../apps/client/dist/main.js', import.meta.url))
-const USAGE = `usage: pnpm demo [DIR] [--once]
+const USAGE = `usage: pnpm demo [FOLDER...] [--once]
 
-Starts a server and a client as two processes on this machine, pairs them with a one-time token, and pushes DIR (by default a
-sample tree). All traffic stays on the loopback interface.
+Starts a server and a client as two processes on this machine, pairs them with a one-time token, and pushes the folders (by default
+two samples). All traffic stays on the loopback interface.
 
-  --once   exit after the first sync instead of keeping DIR in sync until Ctrl-C
+  --once   exit after the first sync instead of keeping the folders in sync until Ctrl-C
 `
 
 /** The processes to stop on Ctrl-C and at the end of the demo. */
@@ -74,13 +74,12 @@ async function stop (child: ChildProcess): Promise<void> {
   await exitCode(child)
 }
 
-async function demo (directory: string | undefined, once: boolean): Promise<number> {
+async function demo (given: readonly string[], once: boolean): Promise<number> {
   const home = await realpath(await mkdtemp(join(tmpdir(), 'filesync-demo-')))
-  const source = directory === undefined ? join(home, 'sample') : resolve(directory)
   const network = ['--interface', loopbackInterface()]
   const serverState = ['--state-dir', join(home, 'server')]
   const clientArgs = [...network, '--state-dir', join(home, 'client')]
-  if (directory === undefined) await makeSampleTree(source)
+  const folders = given.length > 0 ? given.map(directory => resolve(directory)) : await makeSampleFolders(home)
 
   log(`state and archive are in ${home}`)
   const archive = join(home, 'archive')
@@ -93,12 +92,12 @@ async function demo (directory: string | undefined, once: boolean): Promise<numb
   const paired = await exitCode(start(CLIENT, ['enroll', '--token-file', token, '--id', 'demo', ...clientArgs], false))
   if (paired !== 0) return paired
 
-  log(`pushing ${source}`)
-  const pushed = await exitCode(start(CLIENT, ['push', source, ...clientArgs], false))
-  log(`the files of this client are stored in ${join(archive, 'demo')}`)
+  log(`pushing ${folders.join(' and ')}`)
+  const pushed = await exitCode(start(CLIENT, ['push', ...folders, ...clientArgs], false))
+  log(`the folders of this client are stored in ${join(archive, 'demo')}`)
   if (!once && (pushed === 0 || pushed === 5)) {
-    log(`keeping ${source} in sync; change something in it to see it arrive. Ctrl-C ends the demo.`)
-    await exitCode(start(CLIENT, ['start', source, ...clientArgs], false))
+    log('keeping the folders in sync; change something in one to see it arrive. Ctrl-C ends the demo.')
+    await exitCode(start(CLIENT, ['start', ...folders, ...clientArgs], false))
   }
   await stop(server)
   return pushed
@@ -109,14 +108,14 @@ async function main (): Promise<number> {
     allowPositionals: true,
     options: { once: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } },
   })
-  if (values.help || positionals.length > 1) {
+  if (values.help) {
     process.stdout.write(USAGE)
-    return values.help ? 0 : 2
+    return 0
   }
   // Each child is in this process group and receives Ctrl-C itself; this process only has to outlive them.
   process.on('SIGINT', () => { log('stopping') })
   process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
-  return await demo(positionals[0], values.once)
+  return await demo(positionals, values.once)
 }
 
 try {

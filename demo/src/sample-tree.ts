@@ -19,12 +19,27 @@ function noise (bytes: number): Uint8Array {
   return new Uint8Array(words.buffer)
 }
 
-/** Makes a tree with what real trees contain: small, large, nested and empty files and directories, links, and odd names. */
-export async function makeSampleTree (root: string): Promise<void> {
+/** Makes two folders below a directory. Gives their paths. */
+export async function makeSampleFolders (below: string): Promise<string[]> {
+  const [documents, photos] = [join(below, 'documents'), join(below, 'photos')]
+  await Promise.all([makeDocuments(documents), makePhotos(photos)])
+  return [documents, photos]
+}
+
+/** Files that do not compress, one of them large. */
+async function makePhotos (root: string): Promise<void> {
+  await mkdir(join(root, 'summer'), { recursive: true })
+  const photos = Array.from({ length: 20 }, (_, i) => `summer/${String(i).padStart(4, '0')}.jpg`)
+  for (const [i, name] of photos.entries()) await writeFile(join(root, name), noise(200_000 + 4 * i))
+  await writeFile(join(root, 'film.mp4'), noise(LARGE_BYTES))
+  await settle(root, [...photos, 'film.mp4'])
+}
+
+/** Makes a tree with what real trees contain: small, nested and empty files and directories, links, and odd names. */
+async function makeDocuments (root: string): Promise<void> {
   await mkdir(join(root, 'notes', 'deeply', 'nested', 'folders'), { recursive: true })
   await mkdir(join(root, 'an empty folder'))
   await mkdir(join(root, 'many'))
-  await writeFile(join(root, 'large.bin'), noise(LARGE_BYTES))
   await writeFile(join(root, 'empty.txt'), '')
   await writeFile(join(root, 'notes', 'deeply', 'nested', 'folders', 'leaf.txt'), 'as deep as it gets here\n')
   for (let i = 0; i < 500; i++) await writeFile(join(root, 'many', `file ${i}.txt`), `small file number ${i}\n`.repeat(i % 40))
@@ -35,11 +50,14 @@ export async function makeSampleTree (root: string): Promise<void> {
   await symlink('notes/deeply', join(root, 'shortcut'))
   await writeFile(join(root, 'run.sh'), '#!/bin/sh\necho hello\n')
   await chmod(join(root, 'run.sh'), 0o755)
-  // Older than any settle time, so that the first push does not have to wait.
-  const hourAgo = Date.now() / 1000 - 3600
-  const settled = [
-    ...oddNames, 'large.bin', 'empty.txt', 'run.sh', 'notes/deeply/nested/folders/leaf.txt',
+  await settle(root, [
+    ...oddNames, 'empty.txt', 'run.sh', 'notes/deeply/nested/folders/leaf.txt',
     ...Array.from({ length: 500 }, (_, i) => `many/file ${i}.txt`),
-  ]
-  for (const name of settled) await utimes(join(root, name), hourAgo, hourAgo)
+  ])
+}
+
+/** Makes files older than any settle time, so that the first push does not have to wait. */
+async function settle (root: string, names: readonly string[]): Promise<void> {
+  const hourAgo = Date.now() / 1000 - 3600
+  for (const name of names) await utimes(join(root, name), hourAgo, hourAgo)
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { randomBytes } from '@filesync/protocol/testing'
 import { digestOf } from './chaos.ts'
 import type { Machine } from './network-wire.ts'
-import { CLIENT_PROGRAM } from './programs.ts'
+import { CLIENT_PROGRAM, mirrorOf } from './programs.ts'
 import type { Finished, Stage } from './programs.ts'
 import { treeDifferences } from './trees.ts'
 import type { Turns } from './turns.ts'
@@ -142,6 +142,6 @@ export class ChaosClient {
   }
 
   #mirror (): string {
-    return this.#init.stage.path('archive', this.name)
+    return mirrorOf({ archive: this.#init.stage.path('archive') }, this.name, this.#source)
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { seededRandom } from '@filesync/protocol/testing'
 import { CountingRelay } from './counting-relay.ts'
-import { CLIENT_PROGRAM, Stage } from './programs.ts'
+import { CLIENT_PROGRAM, mirrorOf, Stage } from './programs.ts'
 import type { RunningServer } from './programs.ts'
 import { treeDifferences } from './trees.ts'
 
@@ -193,7 +193,7 @@ class ChaosLarge {
 }
 
 async function expectEqual ({ source, server, stage }: Scene): Promise<void> {
-  const differences = await treeDifferences(source, join(server.archive, 'client'))
+  const differences = await treeDifferences(source, mirrorOf(server, 'client', source))
   if (differences.length > 0) throw new Error(`the archive differs after a whole sync: ${differences.slice(0, 3).join('; ')}`)
   for (const left of ['staging', 'partial']) {
     const found = await readdir(join(server.archive, '.filesync', left), { recursive: true, withFileTypes: true }).catch(() => [])

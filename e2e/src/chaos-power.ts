@@ -1,5 +1,4 @@
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { seededRandom } from '@filesync/protocol/testing'
@@ -8,7 +7,7 @@ import { CountingRelay } from './counting-relay.ts'
 import { PowerDisk } from './power-disk.ts'
 import type { DiskKind } from './power-disk.ts'
 import { PowerTree } from './power-tree.ts'
-import { CLIENT_PROGRAM, SERVER_PROGRAM, Stage } from './programs.ts'
+import { CLIENT_PROGRAM, mirrorOf, SERVER_PROGRAM, Stage } from './programs.ts'
 import type { RunningServer } from './programs.ts'
 import { treeDifferences } from './trees.ts'
 
@@ -158,7 +157,7 @@ class ChaosPower {
     const pushed = await this.#stage.push('client', this.#tree.root)
     if (pushed.code !== 0) throw new Error(`a push after a cut ended with ${pushed.code}: ${pushed.stdout}${pushed.stderr}`)
     this.#tree.wasStored()
-    const differences = await treeDifferences(this.#tree.root, join(server.archive, AREA))
+    const differences = await treeDifferences(this.#tree.root, mirrorOf(server, AREA, this.#tree.root))
     if (differences.length > 0) throw new Error(`the archive differs after a whole sync: ${differences.slice(0, 3).join('; ')}`)
   }
 }

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { seededRandom } from '@filesync/protocol/testing'
 import { digestOf } from './chaos.ts'
-import { CLIENT_PROGRAM, Stage } from './programs.ts'
+import { CLIENT_PROGRAM, mirrorOf, Stage } from './programs.ts'
 import type { RunningServer } from './programs.ts'
 import { treeDifferences } from './trees.ts'
 
@@ -258,6 +258,6 @@ class ChaosSource {
   }
 
   #mirror (): string {
-    return join(this.#server?.archive ?? '', 'client')
+    return mirrorOf(this.#server, 'client', this.#source)
   }
 }

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/p
 import { join } from 'node:path'
 import { errnoOf } from '@filesync/protocol'
 import { randomBytes, seededRandom } from '@filesync/protocol/testing'
-import { CLIENT_PROGRAM, Stage } from './programs.ts'
+import { CLIENT_PROGRAM, mirrorOf, Stage } from './programs.ts'
 import type { RunningServer } from './programs.ts'
 import { treeDifferences } from './trees.ts'
 
@@ -167,7 +167,7 @@ class Chaos {
   }
 
   #mirror (): string {
-    return join(this.#server?.archive ?? '', 'client')
+    return mirrorOf(this.#server, 'client', this.#source)
   }
 }
 

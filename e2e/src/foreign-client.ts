@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Stage, SERVER_PROGRAM } from './programs.ts'
+import { mirrorOf, SERVER_PROGRAM, Stage } from './programs.ts'
 import type { Finished, RunningServer } from './programs.ts'
 import { treeDifferences } from './trees.ts'
 
@@ -75,10 +75,7 @@ export class ForeignTrial {
   }
 
   async #ask (): Promise<void> {
-    const { stdout } = await this.#expect(
-      ['safe', this.#machine.path('source', 'large'), '--directory', this.#machine.path('source'), '--fresh'],
-      0
-    )
+    const { stdout } = await this.#expect(['safe', this.#machine.path('source', 'large'), '--fresh'], 0)
     if (!stdout.includes('safe')) throw new Error(`safe said: ${stdout}`)
   }
 
@@ -167,7 +164,7 @@ export class ForeignTrial {
   }
 
   get #archived (): string {
-    return join(this.#server.archive, 'guest')
+    return mirrorOf(this.#server, 'guest', this.#source())
   }
 
   // At a whole second: not every system keeps all digits of a time.

@@ -1,8 +1,9 @@
-import { encodeFrame, encodeParts, LIMITS, ListingResponder } from '@filesync/protocol'
-import type { Tasks } from '@filesync/protocol'
+import { encodeFrame, encodeListing, encodeParts, LIMITS, ListingResponder } from '@filesync/protocol'
+import type { Name, Tasks } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
-import { memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
+import { memoryStreamPair } from '@filesync/protocol/testing'
 import type { ManualClock, MemoryStreamInit, TreeLiteral } from '@filesync/protocol/testing'
+import { FOLDER, folderTree } from './hostile-ground.ts'
 import type { Ground, ServeOptions, Taken } from './hostile-ground.ts'
 import { hello, HostilePeer } from './hostile-peer.ts'
 
@@ -12,7 +13,7 @@ export async function untilReady (peer: HostilePeer, more: object = {}): Promise
   for (;;) if ((await peer.hear('SERVER_STATUS')).status === 'READY') return
 }
 
-/** CLIENT_FILES_INFO of a tree with this root listing. */
+/** CLIENT_FILES_INFO of a tree with this root listing, which has one folder. */
 export function info (rootListing: Uint8Array, more: object = {}): object {
   return {
     type: 'CLIENT_FILES_INFO',
@@ -20,26 +21,41 @@ export function info (rootListing: Uint8Array, more: object = {}): object {
     files: 1,
     directories: 1,
     bytes: 1,
-    complete: true,
+    folders: [{ name: FOLDER, complete: true, files: 1 }],
+    away: [],
+    removed: [],
     problems: [],
     problemCount: 0,
     ...more,
   }
 }
 
-/** Goes on until the server asks for the root of a tree with this root listing. */
-export async function untilWanted (peer: HostilePeer, rootListing: Uint8Array): Promise<void> {
+/** The root listing of a tree whose folder has this listing. */
+export function rootOf (folderListing: Uint8Array): Uint8Array {
+  return encodeListing([{ kind: 'directory', name: FOLDER as Name, mtimeNs: 1n, mode: 0o755, digest: hashBytes(folderListing) }])
+}
+
+/** Goes on until the server asks for this root listing. */
+export async function untilRootWanted (peer: HostilePeer, rootListing: Uint8Array, more: object = {}): Promise<void> {
   await untilReady(peer)
-  await peer.say(info(rootListing))
+  await peer.say(info(rootListing, more))
   await peer.hear('LISTINGS_WANTED')
+}
+
+/** Goes on until the server asks for the listing of the folder, which is number 1; this listing was announced for it. */
+export async function untilWanted (peer: HostilePeer, folderListing: Uint8Array): Promise<void> {
+  const root = rootOf(folderListing)
+  await untilRootWanted(peer, root)
+  await giveListings(peer, [root])
 }
 
 /** Goes on until the server has asked for the files that are new to it. */
 export async function untilTasks (peer: HostilePeer, literal: TreeLiteral, more: object = {}): Promise<Tasks> {
   await untilReady(peer, more)
-  const tree = memoryTree(literal, hashBytes)
-  const { rootDigest, files, directories, bytes } = tree
-  await peer.say({ type: 'CLIENT_FILES_INFO', rootDigest, files, directories, bytes, complete: true, problems: [], problemCount: 0 })
+  const tree = folderTree(literal)
+  const { rootDigest, files, directories, bytes, folders = [] } = tree
+  const rest = { away: [], removed: [], problems: [], problemCount: 0 }
+  await peer.say({ type: 'CLIENT_FILES_INFO', rootDigest, files, directories, bytes, folders, ...rest })
   const answers = new ListingResponder(tree)
   for (;;) {
     const wanted = await peer.hear('LISTINGS_WANTED', 'TASKS')
@@ -48,9 +64,9 @@ export async function untilTasks (peer: HostilePeer, literal: TreeLiteral, more:
   }
 }
 
-/** Gives listings one after the other, whatever is asked for, until the server has enough. */
-export async function giveListings (peer: HostilePeer, listings: Iterable<Uint8Array>): Promise<void> {
-  let number = 0
+/** Gives listings one after the other, from a number on and whatever is asked for, until the server has enough. */
+export async function giveListings (peer: HostilePeer, listings: Iterable<Uint8Array>, first = 0): Promise<void> {
+  let number = first
   for (const bytes of listings) {
     for (const payload of encodeParts([{ number: number++, bytes }], LIMITS.rawFrameBytes)) await peer.raw('LISTINGS', payload)
     if (await peer.hearAny() === undefined) return

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { openArchive } from '@filesync/archive/node'
 import type { Archive } from '@filesync/archive'
 import { pushSession } from '@filesync/client'
-import type { PushDependencies } from '@filesync/client'
+import type { PushableTree, PushDependencies } from '@filesync/client'
 import { isFileSyncError, LIMITS, openConnection } from '@filesync/protocol'
 import type { ByteStream, Clock, Connection, NextSync } from '@filesync/protocol'
 import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
@@ -17,6 +17,9 @@ import { describeTree } from './trees.ts'
 
 /** How a real side took what it was told: what the session resolved with, or the code of the error that ended it. */
 export type Taken = NextSync | string
+
+/** The folder that the trees of these clients are in. */
+export const FOLDER = 'folder'
 
 export interface ServeOptions {
   readonly clock?: Clock
@@ -108,9 +111,17 @@ export class Ground {
     return { heard, served, clientBytes: counted[0].written(), serverBytes: counted[1].written() }
   }
 
-  /** Everything in an area but the times, which a directory takes on when something in it was tried. */
+  /** Where an area keeps the folder of its client. */
+  mirror (area: string): string {
+    return join(this.root, 'archive', area, FOLDER)
+  }
+
+  /** Everything in the folder of a client, and whether its area has anything else. */
   async stored (area: string): Promise<Record<string, string>> {
-    return await describeTree(join(this.root, 'archive', area))
+    const all = await describeTree(join(this.root, 'archive', area))
+    const beside = Object.keys(all).filter(path => path !== FOLDER && !path.startsWith(`${FOLDER}/`))
+    if (beside.length > 0) throw new Error(`The area ${area} has more than its folder: ${beside.join(', ')}`)
+    return await describeTree(this.mirror(area))
   }
 
   /** Whether the tree beside the archive is as it was, and the archive holds no area that was not given. */
@@ -150,12 +161,19 @@ export async function push (stream: ByteStream, literal: TreeLiteral, clock: Clo
 
 /** The session alone, over a connection that is there already. */
 export async function pushTree (connection: Connection, literal: TreeLiteral, options: Partial<PushDependencies> = {}): Promise<NextSync> {
-  const tree = memoryTree(literal, hashBytes)
+  const tree = folderTree(literal)
   return await pushFrom(connection, {
-    scan: async () => ({ ...tree, complete: true, problems: [], problemCount: 0, isUnsettled: () => false }),
+    scan: async () => tree,
     source: new MemorySource({ content: path => tree.content(path), hashBytes, createHasher }),
     ...options,
   })
+}
+
+/** A client's tree of one folder with this content. */
+export function folderTree (literal: TreeLiteral): PushableTree & Pick<ReturnType<typeof memoryTree>, 'content'> {
+  const tree = memoryTree({ [FOLDER]: literal }, hashBytes)
+  const folders = [{ name: FOLDER, complete: true, files: tree.files }]
+  return { ...tree, folders, complete: true, problems: [], problemCount: 0, isUnsettled: () => false }
 }
 
 /** The same with a tree and its content from elsewhere. */
@@ -164,7 +182,7 @@ export async function pushFrom (
   from: Pick<PushDependencies, 'scan' | 'source'> & Partial<PushDependencies>
 ): Promise<NextSync> {
   const { next } = await pushSession(connection, {
-    root: '/nowhere',
+    folders: [],
     clock: systemClock,
     signal: new AbortController().signal,
     software: 'test',

@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { errnoOf } from '@filesync/protocol'
 import { seededRandom } from '@filesync/protocol/testing'
 import { digestOf } from './chaos.ts'
@@ -57,8 +57,9 @@ export class PowerTree {
    * @param acknowledged files of the push that was cut off which the server said were stored
    */
   async faultsOf (archive: string, area: string, acknowledged: number): Promise<string[]> {
-    const mirror = await contentsBelow(join(archive, area))
-    const versions = await versionsBelow(join(archive, '.filesync', 'versions', area))
+    const folder = basename(this.root)
+    const mirror = await contentsBelow(join(archive, area, folder))
+    const versions = await versionsBelow(join(archive, '.filesync', 'versions', area), folder)
     const faults: string[] = []
     let arrived = 0
     for (const path of new Set([...this.#now.keys(), ...this.#stored.keys(), ...mirror.keys()])) {
@@ -107,10 +108,11 @@ async function contentsBelow (root: string): Promise<Map<string, string>> {
   return contents
 }
 
-async function versionsBelow (root: string): Promise<Map<string, Set<string>>> {
+async function versionsBelow (root: string, folder: string): Promise<Map<string, Set<string>>> {
   const versions = new Map<string, Set<string>>()
   for (const stamp of await readdir(root).catch(noneIfAbsent)) {
-    for (const [path, digest] of await contentsBelow(join(root, stamp))) versions.set(path, (versions.get(path) ?? new Set()).add(digest))
+    const contents = await contentsBelow(join(root, stamp, folder))
+    for (const [path, digest] of contents) versions.set(path, (versions.get(path) ?? new Set()).add(digest))
   }
   return versions
 }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import type { ChildProcessByStdio } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { tmpdir } from 'node:os'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
@@ -140,6 +140,8 @@ export interface PairedStage {
   readonly stage: Stage
   readonly server: RunningServer
   readonly source: string
+  /** Where the archive keeps the files of `source`. */
+  readonly mirror: string
 }
 
 /** @param id the name of the client's folder in the archive */
@@ -150,11 +152,20 @@ export async function openPairedStage (id = 'client'): Promise<PairedStage> {
     await mkdir(source)
     const server = await stage.startServer()
     await stage.pair(server, 'client', id)
-    return { stage, server, source }
+    return { stage, server, source, mirror: mirrorOf(server, id, source) }
   } catch (error) {
     await stage.dispose()
     throw error
   }
+}
+
+/**
+ * Where an archive keeps what a client pushes from a directory.
+ *
+ * @param area the name of the client in the archive
+ */
+export function mirrorOf (server: Pick<RunningServer, 'archive'> | undefined, area: string, source: string): string {
+  return join(server?.archive ?? '', area, basename(source))
 }
 
 export interface RunningServer {

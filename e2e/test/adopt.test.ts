@@ -41,10 +41,10 @@ describe('a copy that was made before', () => {
     const pushed = await stage.push('client', source)
     expect(pushed).toMatchObject({ code: 0, result: { result: 'ok', filesDeleted: 0 } })
     expect(pushed.result.bytesSent).toBeLessThan(0.02 * pushed.result.bytesTotal)
-    expect(await treeDifferences(source, join(server.archive, 'laptop'))).toEqual([])
+    expect(await treeDifferences(source, join(server.archive, 'laptop', 'source'))).toEqual([])
     const again = await stage.push('client', source)
     expect(again.result.bytesSent).toBeLessThan(2048)
-    const safe = await stage.run(CLIENT_PROGRAM, ['safe', source, '--directory', source, ...stage.clientArgs('client')])
+    const safe = await stage.run(CLIENT_PROGRAM, ['safe', source, ...stage.clientArgs('client')])
     expect(safe).toMatchObject({ code: 0, stdout: expect.stringContaining(`All ${FILES + 1} are safe`) as string })
   }
 

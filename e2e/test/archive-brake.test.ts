@@ -2,7 +2,7 @@ import { createCipheriv } from 'node:crypto'
 import { cp, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { SERVER_PROGRAM, Stage } from '../src/programs.ts'
+import { mirrorOf, SERVER_PROGRAM, Stage } from '../src/programs.ts'
 import type { RunningServer } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
@@ -51,7 +51,7 @@ test(
   async () => {
     await write(0, text)
     expect((await stage.push('laptop', source)).code).toBe(0)
-    const mirror = join(server.archive, 'laptop')
+    const mirror = mirrorOf(server, 'laptop', source)
     await cp(source, stage.path('before'), { recursive: true, preserveTimestamps: true })
     const at = new Date().toISOString()
 
@@ -86,7 +86,7 @@ test(
     ])
     expect(restored, restored.stderr).toMatchObject({ code: 0 })
     for (let i = 0; i < FILES; i++)
-      expect(await readFile(stage.path('restored', `chapter${i % 5}`, `file${i}`))).toEqual(
+      expect(await readFile(stage.path('restored', 'source', `chapter${i % 5}`, `file${i}`))).toEqual(
         await readFile(stage.path('before', `chapter${i % 5}`, `file${i}`))
       )
   }
@@ -99,7 +99,7 @@ test('a push that is halted tells what was stored beside what is held back', { t
   await writeFile(join(source, 'added'), 'It is new, and nothing is replaced by it.')
   const halted = await stage.push('laptop', source)
   expect(halted).toMatchObject({ code: 6, result: { result: 'halted', filesSent: 1 } })
-  expect(await readFile(join(server.archive, 'laptop', 'added'), 'utf8')).toContain('It is new')
+  expect(await readFile(join(mirrorOf(server, 'laptop', source), 'added'), 'utf8')).toContain('It is new')
 })
 
 test('a rewritten library of pictures and a full edit of all texts do not trip the brake', async () => {
@@ -112,5 +112,5 @@ test('a rewritten library of pictures and a full edit of all texts do not trip t
   expect((await stage.push('writer', source)).code).toBe(0)
   await write(1, i => Buffer.from(Buffer.from(text(i)).toString('latin1').toUpperCase()))
   expect(await stage.push('writer', source)).toMatchObject({ code: 0, result: { filesSent: FILES } })
-  expect(await treeDifferences(source, join(server.archive, 'writer'))).toEqual([])
+  expect(await treeDifferences(source, mirrorOf(server, 'writer', source))).toEqual([])
 })

@@ -4,7 +4,7 @@ import { encodeStart } from '@filesync/archive/testing'
 import { hashBytes } from '@filesync/protocol/node'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { LogLines } from '../src/log-lines.ts'
-import { CLIENT_PROGRAM, SERVER_PROGRAM, Stage } from '../src/programs.ts'
+import { CLIENT_PROGRAM, mirrorOf, SERVER_PROGRAM, Stage } from '../src/programs.ts'
 import type { RunningServer } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
@@ -31,15 +31,15 @@ async function write (path: string, content: string | Uint8Array, generation = 0
 async function pushed (server: RunningServer): Promise<void> {
   const result = await stage.push('laptop', source)
   expect(result, result.stderr).toMatchObject({ code: 0 })
-  expect(await treeDifferences(source, join(server.archive, 'laptop'))).toEqual([])
+  expect(await treeDifferences(source, mirrorOf(server, 'laptop', source))).toEqual([])
 }
 
 /** The folder in versions of a sync, and what is remembered of it: that it was then. */
 async function putAway ({ archive }: RunningServer, count: number, ms: number): Promise<string> {
   const number = String(count).padStart(10, '0')
   const folder = `${number}-${new Date(ms).toISOString().replaceAll(':', '.')}`
-  await mkdir(join(archive, '.filesync/versions/laptop', folder))
-  await writeFile(join(archive, '.filesync/versions/laptop', folder, 'diary'), folder)
+  await mkdir(join(archive, '.filesync/versions/laptop', folder, 'source'), { recursive: true })
+  await writeFile(join(archive, '.filesync/versions/laptop', folder, 'source/diary'), folder)
   await writeFile(join(archive, '.filesync/history/laptop', `${number}.log`), encodeStart({ ms, ageMs: ms }, hashBytes))
   return folder
 }
@@ -64,7 +64,7 @@ test('versions past --keep are dropped after a session, of older days all but th
   await pushed(server)
   expect(await log.next('pruned')).toMatchObject({ area: 'laptop', versions: 3 })
   expect((await readdir(versions)).sort()).toEqual([fresh, aged[2], aged[4]])
-  const listed = await stage.run(SERVER_PROGRAM, ['history', 'laptop', 'diary', '--json', '--state-dir', server.stateDir])
+  const listed = await stage.run(SERVER_PROGRAM, ['history', 'laptop', 'source/diary', '--json', '--state-dir', server.stateDir])
   expect((JSON.parse(listed.stdout) as { versions: unknown[] }).versions).toHaveLength(3)
 })
 
@@ -86,17 +86,18 @@ test.each(LIMITS)(
       const partly = await stage.push('laptop', source)
       expect(partly).toMatchObject({
         code: 5,
-        result: { result: 'problems', problems: [{ path: 'large', code: 'NO_ROOM' }], problemCount: 1 },
+        result: { result: 'problems', problems: [{ path: 'source/large', code: 'NO_ROOM' }], problemCount: 1 },
       })
       expect(partly.result.problems[0]?.message).toMatch(what === 'a quota' ? /--quota/u : /--reserve/u)
       expect(partly.result.bytesSent).toBeLessThan(64 << 10)
       // What leaves the mirror needs no room.
-      expect(await readdir(join(server.archive, 'laptop'))).toEqual(what === 'a quota' ? ['empty', 'small'] : ['empty'])
+      expect(await readdir(mirrorOf(server, 'laptop', source))).toEqual(what === 'a quota' ? ['empty', 'small'] : ['empty'])
       expect(await readdir(join(server.archive, '.filesync/staging'))).toEqual([])
     }
     const planned = await stage.run(CLIENT_PROGRAM, ['plan', source, '--json', ...stage.clientArgs('laptop')])
     expect(planned.code).toBe(0)
-    expect(JSON.parse(planned.stdout)).toMatchObject({ result: 'problems', filesNew: 0, problems: [{ path: 'large', code: 'NO_ROOM' }] })
+    const problems = [{ path: 'source/large', code: 'NO_ROOM' }]
+    expect(JSON.parse(planned.stdout)).toMatchObject({ result: 'problems', filesNew: 0, problems })
 
     await rm(join(source, 'large'))
     await pushed(server)
@@ -127,7 +128,7 @@ test('what was damaged, deleted and added by hand in the archive is noticed afte
   await pushed(server)
   // The mirror is checked at most once a minute; a restarted server has not checked yet.
   await stage.stop(server.child)
-  const mirror = join(server.archive, 'laptop')
+  const mirror = mirrorOf(server, 'laptop', source)
   await writeFile(join(mirror, 'd0/deep/f0'), 'CONTENT 0')
   await rm(join(mirror, 'd1/deep/f1'))
   await writeFile(join(mirror, 'd2/deep/mine'), 'by hand')
@@ -139,6 +140,6 @@ test('what was damaged, deleted and added by hand in the archive is noticed afte
   expect(await stage.push('laptop', source)).toMatchObject({ code: 0, result: { filesSent: 2, filesDeleted: 1 } })
   expect(await treeDifferences(source, mirror)).toEqual([])
   const [stamp = ''] = await readdir(join(server.archive, '.filesync/versions/laptop'))
-  expect(await readFile(join(server.archive, '.filesync/versions/laptop', stamp, 'd2/deep/mine'), 'utf8')).toBe('by hand')
-  expect(await readFile(join(server.archive, '.filesync/versions/laptop', stamp, 'd0/deep/f0'), 'utf8')).toBe('CONTENT 0')
+  expect(await readFile(join(server.archive, '.filesync/versions/laptop', stamp, 'source/d2/deep/mine'), 'utf8')).toBe('by hand')
+  expect(await readFile(join(server.archive, '.filesync/versions/laptop', stamp, 'source/d0/deep/f0'), 'utf8')).toBe('CONTENT 0')
 })

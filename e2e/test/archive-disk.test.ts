@@ -15,8 +15,6 @@ function safe (...args: string[]): Promise<Finished> {
     'safe',
     join(source, 'a'),
     ...args,
-    '--directory',
-    source,
     '--server',
     `127.0.0.1:${String(server.listening.port)}`,
     '--state-dir',

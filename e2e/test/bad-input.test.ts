@@ -41,7 +41,7 @@ describe('bad input gets one clear message and its exit code', () => {
   })
 
   test('no directory at all', async () => {
-    expectClearMessage(await client('push'), 2, '--directory DIR')
+    expectClearMessage(await client('push'), 2, 'No folder to push was given', '"folders"')
   })
 
   test('a client that is not paired', async () => {
@@ -54,9 +54,18 @@ describe('bad input gets one clear message and its exit code', () => {
     expect(JSON.parse(finished.stdout)).toMatchObject({ result: 'failed', code: 'NOT_PAIRED', filesSent: 0, nextSyncAt: null })
   })
 
-  test('a state directory inside the tree', async () => {
-    const finished = await stage.run(CLIENT_PROGRAM, ['push', stage.path('source'), '--state-dir', stage.path('source', 'state')])
-    expectClearMessage(finished, 2, '--state-dir')
+  test('a folder inside the state directory', async () => {
+    await mkdir(stage.path('client', 'folder'), { recursive: true })
+    expectClearMessage(await client('push', stage.path('client', 'folder')), 2, stage.path('client', 'folder'), '--state-dir')
+    expectClearMessage(await client('push', stage.path('client')), 2, stage.path('client'), '--state-dir')
+  })
+
+  test('folders of one name, inside each other, or with names that cannot be stored', async () => {
+    const inside = stage.path('source', 'inside')
+    await mkdir(inside)
+    expectClearMessage(await client('push', stage.path('source'), inside), 2, inside, 'stored twice')
+    expectClearMessage(await client('push', stage.path('source'), `SOURCE=${stage.path()}-other`), 2, 'NAME=')
+    expectClearMessage(await client('push', `.filesync=${stage.path('source')}`), 2, 'NAME=')
   })
 
   test('a server that is not there', async () => {

@@ -32,7 +32,7 @@ describe('native builds that are missing', () => {
 
     remove(OPTIONAL)
     expect(await stage.push('client', paired.source)).toMatchObject({ code: 0, result: { result: 'ok', filesSent: 51, problems: [] } })
-    expect(await treeDifferences(paired.source, join(paired.server.archive, 'client'))).toEqual([])
+    expect(await treeDifferences(paired.source, paired.mirror)).toEqual([])
   })
 
   test('are reported by doctor', async () => {

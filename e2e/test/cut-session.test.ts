@@ -24,11 +24,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 }
 
 let ground: Ground
-let root: string
 
 beforeAll(async () => {
   ground = await Ground.open()
-  root = join(ground.root, 'archive')
 })
 
 afterAll(async () => { await ground.close() })
@@ -64,7 +62,7 @@ async function cutAfter (bytes: number, side: 'client' | 'server', expected: Rec
   const area = `${side}-${bytes}`
   await sync(area, BEFORE, {})
   const { heard } = await sync(area, AFTER, { cutAfterBytes: side === 'client' ? [bytes, undefined] : [undefined, bytes] })
-  const held = await filesIn(join(root, area))
+  const held = await filesIn(ground.mirror(area))
   for (const [path, content] of Object.entries(held)) expect(ALLOWED[path], `${path} after byte ${bytes}`).toContain(content)
   expect(held).toHaveProperty(['keep.txt'])
   expect(held).toHaveProperty(['change.txt'])
@@ -72,8 +70,8 @@ async function cutAfter (bytes: number, side: 'client' | 'server', expected: Rec
 
   const next = await sync(area, AFTER, {})
   expect(resultOf(next), `the sync after byte ${bytes}`).toBe('OK')
-  expect(await filesIn(join(root, area))).toEqual(expected)
-  await rm(join(root, area), { recursive: true })
+  expect(await filesIn(ground.mirror(area))).toEqual(expected)
+  await rm(join(ground.root, 'archive', area), { recursive: true })
 }
 
 describe(`a session that is cut after any byte, in either direction (FILESYNC_TEST_SEED=${FIRST})`, () => {
@@ -84,7 +82,7 @@ describe(`a session that is cut after any byte, in either direction (FILESYNC_TE
     expect(resultOf(full)).toBe('OK')
     const bytes = side === 'client' ? full.clientBytes : full.serverBytes
 
-    const expected = await filesIn(join(root, `measure-${side}`))
+    const expected = await filesIn(ground.mirror(`measure-${side}`))
     let next = 1 + FIRST
     const worker = async (): Promise<void> => {
       while (next < bytes) {

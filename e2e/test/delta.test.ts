@@ -3,7 +3,7 @@ import { closeSync, futimesSync, mkdirSync, openSync, readFileSync, rmSync, stat
 import { join } from 'node:path'
 import type { PushResult } from '@filesync/client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Stage } from '../src/programs.ts'
+import { mirrorOf, Stage } from '../src/programs.ts'
 import type { RunningServer } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
@@ -56,7 +56,7 @@ async function push (): Promise<PushResult> {
   const { code, result, stderr } = await stage.push('laptop', source)
   expect(result.problems, stderr).toEqual([])
   expect(code).toBe(0)
-  expect(await treeDifferences(source, join(server.archive, 'laptop'))).toEqual([])
+  expect(await treeDifferences(source, mirrorOf(server, 'laptop', source))).toEqual([])
   return result
 }
 
@@ -78,7 +78,7 @@ test.each<[string, () => Uint8Array[]]>([
 
 /** Changes what the archive holds without its knowledge, as a failing disk does. */
 function damage (name = 'disk.img'): void {
-  const stored = join(server.archive, 'laptop', name)
+  const stored = join(mirrorOf(server, 'laptop', source), name)
   const { atime, mtime } = statSync(stored)
   const fd = openSync(stored, 'r+')
   writeSync(fd, noise(100_000, 'damage'), 0, 100_000, 3 * MIB)
@@ -105,12 +105,12 @@ test('a copy that is damaged after it was signed is noticed, and the next sync s
   await change([Uint8Array.of(3), content])
   const { code, result } = await stage.push('laptop', source)
   expect(code).not.toBe(0)
-  expect(result.problems).toMatchObject([{ path: 'disk.img', code: 'DIGEST_MISMATCH' }])
+  expect(result.problems).toMatchObject([{ path: 'source/disk.img', code: 'DIGEST_MISMATCH' }])
   expect(wireBytes(await push())).toBeGreaterThan(content.length)
 }, 30_000)
 
 test('a copy that became shorter, or is gone from the archive, does no harm', async () => {
-  const stored = join(server.archive, 'laptop', 'disk.img')
+  const stored = join(mirrorOf(server, 'laptop', source), 'disk.img')
   await change([Uint8Array.of(4), content])
   await push()
   writeAt(stored, readFileSync(stored).subarray(0, content.length / 2), OLD_SECONDS)

@@ -1,4 +1,4 @@
-import { symlink, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { EventTail } from '../src/event-tail.ts'
 import { CLIENT_PROGRAM, openPairedStage, SERVER_PROGRAM } from '../src/programs.ts'
@@ -7,7 +7,7 @@ test('a doctor changes nothing of what the server shows and logs', async () => {
   const { stage, server, source } = await openPairedStage()
   onTestFinished(async () => { await stage.dispose() })
   await writeFile(stage.path('source', 'a'), 'a')
-  await symlink('/etc/hostname', stage.path('source', 'out'))
+  await writeFile(stage.path('source', 'bell\u0007'), 'its name cannot be stored')
   expect((await stage.push('client', source, ['--settle', '0s'])).code).toBe(5)
 
   const peers = async (): Promise<unknown> =>

@@ -1,7 +1,7 @@
 import { chmod, mkdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openPairedStage } from '../src/programs.ts'
+import { mirrorOf, openPairedStage } from '../src/programs.ts'
 import type { RunningServer, Stage } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
@@ -22,7 +22,7 @@ async function put (path: string, content: string): Promise<void> {
 async function push (): Promise<{ filesSent: number, filesRenamed: number }> {
   const { code, result } = await stage.push('client', source, ['--settle', '0s'])
   expect({ code, result: result?.result }).toEqual({ code: 0, result: 'ok' })
-  expect(await treeDifferences(source, join(server.archive, 'client'))).toEqual([])
+  expect(await treeDifferences(source, mirrorOf(server, 'client', source))).toEqual([])
   return result
 }
 
@@ -56,5 +56,5 @@ test('a file that is renamed and made private is private in the archive', async 
   await rename(join(source, 'public'), join(source, 'private'))
   await chmod(join(source, 'private'), 0o600)
   expect(await push()).toMatchObject({ filesSent: 0, filesRenamed: 1 })
-  expect((await stat(join(server.archive, 'client', 'private'))).mode & 0o777).toBe(0o600)
+  expect((await stat(join(mirrorOf(server, 'client', source), 'private'))).mode & 0o777).toBe(0o600)
 })

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { PushResult } from '@filesync/client'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { CLIENT_PROGRAM, openPairedStage } from '../src/programs.ts'
+import { CLIENT_PROGRAM, mirrorOf, openPairedStage } from '../src/programs.ts'
 import type { RunningServer, Stage } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
@@ -23,7 +23,7 @@ beforeEach(async () => {
 })
 afterEach(async () => { await stage.dispose() })
 
-const stored = (): string => join(server.archive, 'client', 'growing.log')
+const stored = (): string => join(mirrorOf(server, 'client', source), 'growing.log')
 
 /** Resolves when a part of the file has arrived. */
 async function untilItArrives (): Promise<void> {
@@ -54,11 +54,11 @@ test('a file that grows while it is sent is named, never stored mixed, and the n
     await untilItArrives()
     await appendFile(join(source, 'growing.log'), 'one more line')
   })
-  expect(first).toMatchObject({ result: 'problems', problems: [{ path: 'growing.log', code: 'CHANGED_DURING_READ' }] })
+  expect(first).toMatchObject({ result: 'problems', problems: [{ path: 'source/growing.log', code: 'CHANGED_DURING_READ' }] })
   expect(await expectConsistent()).toBe(0)
-  expect(await readFile(join(server.archive, 'client', 'quiet'), 'utf8')).toBe('quiet')
+  expect(await readFile(join(mirrorOf(server, 'client', source), 'quiet'), 'utf8')).toBe('quiet')
   expect(await stage.push('client', source, ['--settle', '0s'])).toMatchObject({ code: 0, result: { result: 'ok', filesSent: 1 } })
-  expect(await treeDifferences(source, join(server.archive, 'client'))).toEqual([])
+  expect(await treeDifferences(source, mirrorOf(server, 'client', source))).toEqual([])
 }, 60_000)
 
 test('a stored file that grows while what it grew by is sent stays the version that it was, until the next sync', async () => {
@@ -68,10 +68,10 @@ test('a stored file that grows while what it grew by is sent stays the version t
     await untilItArrives()
     await appendFile(join(source, 'growing.log'), 'and more')
   })
-  expect(second).toMatchObject({ result: 'problems', problems: [{ path: 'growing.log', code: 'CHANGED_DURING_READ' }] })
+  expect(second).toMatchObject({ result: 'problems', problems: [{ path: 'source/growing.log', code: 'CHANGED_DURING_READ' }] })
   expect(await expectConsistent()).toBe(SIZE_BYTES)
   expect(await stage.push('client', source, ['--settle', '0s'])).toMatchObject({ code: 0, result: { filesSent: 1 } })
-  expect(await treeDifferences(source, join(server.archive, 'client'))).toEqual([])
+  expect(await treeDifferences(source, mirrorOf(server, 'client', source))).toEqual([])
 }, 60_000)
 
 test('of a file that is appended to without a pause the beginning is stored after the wait for quiet files, and it is named', async () => {
@@ -90,7 +90,7 @@ test('of a file that is appended to without a pause the beginning is stored afte
     expect(result).toMatchObject({
       result: 'problems',
       filesSent: 2,
-      problems: [{ path: 'growing.log', code: 'GROWING' }],
+      problems: [{ path: 'source/growing.log', code: 'GROWING' }],
       problemCount: 1,
     })
     expect(await expectConsistent()).toBeGreaterThan(SIZE_BYTES)
@@ -99,5 +99,5 @@ test('of a file that is appended to without a pause the beginning is stored afte
     await writing
   }
   expect(await stage.push('client', source)).toMatchObject({ code: 0 })
-  expect(await treeDifferences(source, join(server.archive, 'client'))).toEqual([])
+  expect(await treeDifferences(source, mirrorOf(server, 'client', source))).toEqual([])
 }, 90_000)

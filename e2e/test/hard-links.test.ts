@@ -13,14 +13,15 @@ const NAMES = ['image', 'copies/one', 'copies/two', 'copies/deep/three', 'other/
 let stage: Stage
 let server: RunningServer
 let source: string
-beforeEach(async () => { ({ stage, server, source } = await openPairedStage()) })
+let mirror: string
+beforeEach(async () => { ({ stage, server, source, mirror } = await openPairedStage()) })
 afterEach(async () => { await stage.dispose() })
 
 /** Pushes, and returns what that cost on the network. */
 async function push (): Promise<number> {
   const { code, result } = await stage.push('client', source, ['--settle', '0s'])
   expect({ code, result: result.result }).toEqual({ code: 0, result: 'ok' })
-  expect(await treeDifferences(source, join(server.archive, 'client'))).toEqual([])
+  expect(await treeDifferences(source, mirror)).toEqual([])
   return result.bytesSent
 }
 
@@ -43,25 +44,25 @@ test('five names of a file cost its size once on the network and on the disk, an
   expect(first).toBeGreaterThan(SIZE_BYTES)
   expect(first).toBeLessThan(SIZE_BYTES * 1.05)
   expect(usedBytes(server.archive)).toBeLessThan(SIZE_BYTES * 1.1)
-  expect((await inodes(join(server.archive, 'client'))).size).toBe(1)
+  expect((await inodes(mirror)).size).toBe(1)
 
   await link(join(source, 'image'), join(source, 'other', 'five'))
   await rename(join(source, 'copies', 'one'), join(source, 'copies', 'first'))
   expect(await push()).toBeLessThan(100_000)
   const names = ['image', 'copies/first', 'copies/two', 'copies/deep/three', 'other/four', 'other/five']
-  expect((await inodes(join(server.archive, 'client'), names)).size).toBe(1)
+  expect((await inodes(mirror, names)).size).toBe(1)
   expect(usedBytes(server.archive)).toBeLessThan(SIZE_BYTES * 1.1)
 
   const image = await open(join(source, 'image'), 'r+')
   await image.write(randomBytes(SIZE_BYTES), 0, SIZE_BYTES, 0)
   await image.close()
   expect(await push()).toBeLessThan(SIZE_BYTES * 1.05)
-  expect((await inodes(join(server.archive, 'client'), names)).size).toBe(1)
+  expect((await inodes(mirror, names)).size).toBe(1)
   // The mirror, and one file for all versions.
   expect(usedBytes(server.archive)).toBeLessThan(SIZE_BYTES * 2.1)
 
   const to = stage.path('restored')
   expect((await stage.run(SERVER_PROGRAM, ['restore', 'client', '--at', '0s', '--to', to, '--state-dir', server.stateDir])).code).toBe(0)
-  expect(await treeDifferences(source, to)).toEqual([])
-  expect((await inodes(to, names)).size).toBe(1)
+  expect(await treeDifferences(source, join(to, 'source'))).toEqual([])
+  expect((await inodes(join(to, 'source'), names)).size).toBe(1)
 })

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, symlink, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, utimes, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -32,7 +32,7 @@ async function metricsOf (port: unknown): Promise<Map<string, number>> {
 test('a session is seen while it runs, and what is left of it afterwards, by people, programs and Prometheus', async () => {
   await write('source', 'large.bin', randomBytes(900_000))
   await write('source', 'small', 'x')
-  await symlink('/etc/passwd', stage.path('source', 'link'))
+  await write('source', 'bell\u0007', 'its name cannot be stored')
   const server = await stage.startServer('server', ['--metrics', '127.0.0.1:0', '--quota', '1G', '--reserve', '0'])
   const port = server.listening.metricsPort
   await stage.pair(server, 'client')
@@ -66,9 +66,9 @@ test('a session is seen while it runs, and what is left of it afterwards, by peo
   const during = JSON.parse(await status(['--json'])) as { sessions: object[] }
   expect(during).toMatchObject({
     active: ['client'], queued: [], queue: [], pairing: false, disk: { quotaBytes: 1e9, reserveBytes: 0 },
-    sessions: [{ client: 'client', doing: 'receiving', filesWanted: 2, bytesWanted: 900_001, path: 'large.bin' }],
+    sessions: [{ client: 'client', doing: 'receiving', filesWanted: 2, bytesWanted: 900_001, path: 'source/large.bin' }],
   })
-  expect(await status()).toMatch(/^serving +client {2}\d of 2 files, .* of 900 kB, .*\/s,.*large\.bin$/mu)
+  expect(await status()).toMatch(/^serving +client {2}\d of 2 files, .* of 900 kB, .*\/s,.*source\/large\.bin$/mu)
   expect((await metricsOf(port)).get('filesync_server_sessions_active')).toBe(1)
   expect(await status([], CLIENT_PROGRAM, 'client')).toMatch(/^now +sending \d of 2 files, .* of 900 kB/mu)
   expect((await metricsOf(slow.clientPort)).get('filesync_client_activity{doing="sending"}')).toBe(1)
@@ -89,12 +89,12 @@ test('a session is seen while it runs, and what is left of it afterwards, by peo
         lastResult: 'problems',
         lastCompleteAt: null,
         problemCount: 1,
-        problems: [{ path: 'link', code: 'SYMLINK_OUTSIDE' }],
+        problems: [{ path: 'source/bell\u0007', code: 'NAME_CONTROL' }],
       },
     ],
   })
   expect(await status()).toMatch(
-    /^clients +client {2}never synced completely, 900 kB in 2 files, seen .* at 127\.0\.0\.1, next sync in .*, 1 not stored\n +link: /mu
+    /^clients +client {2}never synced completely, 900 kB in 2 files, seen .* at 127\.0\.0\.1, next sync .*, 1 not stored\n +source\/bell/mu
   )
   const metrics = await metricsOf(port)
   expect(metrics.get('filesync_server_sessions_total{result="problems"}')).toBe(1)

@@ -82,7 +82,7 @@ test('each completed push is a point that history lists, and restore brings back
       const restored = await ask('restore', 'laptop', '--at', moment, '--to', to)
       expect(restored, restored.stderr).toMatchObject({ code: 0 })
       expect(restored.stdout).toContain(`as of ${point}, ${time}`)
-      expect(await treeDifferences(copies[i] ?? '', to)).toEqual([])
+      expect(await treeDifferences(copies[i] ?? '', join(to, 'source'))).toEqual([])
     }
   }
 })
@@ -96,15 +96,15 @@ test('history of a path names the points that changed it, and for each version t
   await write('docs/a', 'second', 2)
   await pushAndKeep('three')
   const all = await points()
-  const { stdout } = await ask('history', 'laptop', 'docs', '--json')
+  const { stdout } = await ask('history', 'laptop', 'source/docs', '--json')
   const told = JSON.parse(stdout) as { points: Row[], versions: { path: string, point: string }[] }
   expect(told.points.map(({ point }) => point)).toEqual([all[0]?.point, all[2]?.point])
-  expect(told.versions).toMatchObject([{ path: 'docs/a', kind: 'file', sizeBytes: 5, point: all[1]?.point }])
+  expect(told.versions).toMatchObject([{ path: 'source/docs/a', kind: 'file', sizeBytes: 5, point: all[1]?.point }])
   const to = stage.path('restored')
-  expect(await ask('restore', 'laptop', 'docs', '--at', told.versions[0]?.point ?? '', '--to', to)).toMatchObject({ code: 0 })
-  expect(await treeDifferences(join(first, 'docs'), join(to, 'docs'))).toEqual([])
-  const text = (await ask('history', 'laptop', 'docs/a')).stdout
-  expect(text).toMatch(new RegExp(`^${told.versions[0]?.point ?? ''} +until \\S+[+-]\\d\\d:\\d\\d {2}5 B {2}docs/a$`, 'mu'))
+  expect(await ask('restore', 'laptop', 'source/docs', '--at', told.versions[0]?.point ?? '', '--to', to)).toMatchObject({ code: 0 })
+  expect(await treeDifferences(join(first, 'docs'), join(to, 'source/docs'))).toEqual([])
+  const text = (await ask('history', 'laptop', 'source/docs/a')).stdout
+  expect(text).toMatch(new RegExp(`^${told.versions[0]?.point ?? ''} +until \\S+[+-]\\d\\d:\\d\\d {2}5 B {2}source/docs/a$`, 'mu'))
 })
 
 test('a restore without a target writes beside the user, and what is unknown or to come is refused with what to do', async () => {
@@ -115,7 +115,7 @@ test('a restore without a target writes beside the user, and what is unknown or 
   await mkdir(here)
   const restored = await stage.run(SERVER_PROGRAM, ['restore', 'laptop', '--at', point, '--state-dir', server.stateDir], here)
   expect(restored, restored.stderr).toMatchObject({ code: 0 })
-  expect((await stat(join(here, `restored-${point}`, 'a'))).size).toBe(1)
+  expect((await stat(join(here, `restored-${point}`, 'source', 'a'))).size).toBe(1)
   const refusals = [
     ['p999', /"p999" is not a point of this client, or is no longer kept\. Points from p\d+ to p\d+ are kept; "history" lists them/u],
     ['2999-01-01', /is in the future: the server's clock says/u],

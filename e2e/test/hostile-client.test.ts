@@ -4,8 +4,8 @@ import type { Entry, Name, NextSync } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import type { TreeLiteral } from '@filesync/protocol/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { attack, giveListings, info, untilReady, untilTasks, untilWanted } from '../src/hostile-client.ts'
-import { Ground } from '../src/hostile-ground.ts'
+import { attack, giveListings, info, rootOf, untilReady, untilRootWanted, untilTasks, untilWanted } from '../src/hostile-client.ts'
+import { FOLDER, Ground } from '../src/hostile-ground.ts'
 import { compressed, forTask, hello, pack, part } from '../src/hostile-peer.ts'
 import type { HostilePeer } from '../src/hostile-peer.ts'
 
@@ -36,8 +36,14 @@ const transfer = (run: Run, more: object = {}): Run => async peer => {
   await untilTasks(peer, AFTER, more)
   await run(peer)
 }
-const listing = (root: Uint8Array, run: Run): Run => async peer => {
-  await untilWanted(peer, root)
+/** What a client gives for the listing of its folder, which is number 1. */
+const listing = (folder: Uint8Array, run: Run): Run => async peer => {
+  await untilWanted(peer, folder)
+  await run(peer)
+}
+/** What a client gives for its root listing, which is number 0. */
+const rootListing = (root: Uint8Array, run: Run, more: object = {}): Run => async peer => {
+  await untilRootWanted(peer, root, more)
   await run(peer)
 }
 const say = (...messages: object[]): Run => async peer => { await peer.say(...messages) }
@@ -116,7 +122,7 @@ describe('what a client says in the wrong place:', () => {
     ['its tree again among the files', 'MESSAGE_UNEXPECTED', transfer(say(info(EMPTY)))],
     ['files before TASKS', 'MESSAGE_UNEXPECTED', listing(EMPTY, raw('PACK', packed))],
     ['the header of a file before TASKS', 'MESSAGE_UNEXPECTED', listing(EMPTY, header())],
-    ['listings among the files', 'MESSAGE_UNEXPECTED', transfer(raw('LISTINGS', part(0, EMPTY)))],
+    ['listings among the files', 'MESSAGE_UNEXPECTED', transfer(raw('LISTINGS', part(1, EMPTY)))],
     ['a signature', 'MESSAGE_UNEXPECTED', transfer(raw('SIGNATURE', part(0, EMPTY)))],
     ['only versions that nobody speaks', 'VERSION_UNSUPPORTED', say(hello({ versions: [1, 77] }))],
     ['no digest that the server knows', 'VERSION_UNSUPPORTED', say(hello({ features: ['zstd'] }))],
@@ -166,30 +172,36 @@ describe('what a client says of its tree:', () => {
     ['a digest of 31 bytes', 'MESSAGE_INVALID', row(untilReady, say(info(EMPTY, { rootDigest: new Uint8Array(31) })))],
     ['a listing that was not asked for', 'MESSAGE_UNEXPECTED', listing(EMPTY, raw('LISTINGS', part(7, EMPTY)))],
     [
-      'the root twice',
+      'a directory twice',
       'MESSAGE_UNEXPECTED',
       listing(
         encodeListing([directory('a', EMPTY)]),
-        raw('LISTINGS', Buffer.concat([part(0, encodeListing([directory('a', EMPTY)])), part(0, encodeListing([directory('a', EMPTY)]))]))
+        raw('LISTINGS', Buffer.concat([part(1, encodeListing([directory('a', EMPTY)])), part(1, encodeListing([directory('a', EMPTY)]))]))
       ),
     ],
-    ['a root that is not the announced one', 'LISTING_MISMATCH', listing(encodeListing([file('a')]), raw('LISTINGS', part(0, EMPTY)))],
-    ['a listing of 4 GiB', 'LIMIT_EXCEEDED', listing(EMPTY, raw('LISTINGS', part(0, EMPTY, { totalBytes: 2 ** 32 - 1 })))],
+    ['a directory that is not the announced one', 'LISTING_MISMATCH', listing(encodeListing([file('a')]), raw('LISTINGS', part(1, EMPTY)))],
+    ['a root that is not the announced one', 'LISTING_MISMATCH', rootListing(rootOf(EMPTY), raw('LISTINGS', part(0, EMPTY)))],
+    [
+      'the root twice',
+      'MESSAGE_UNEXPECTED',
+      rootListing(rootOf(EMPTY), raw('LISTINGS', Buffer.concat([part(0, rootOf(EMPTY)), part(0, rootOf(EMPTY))]))),
+    ],
+    ['a listing of 4 GiB', 'LIMIT_EXCEEDED', listing(EMPTY, raw('LISTINGS', part(1, EMPTY, { totalBytes: 2 ** 32 - 1 })))],
     [
       'a part that is longer than its listing',
       'FRAME_MALFORMED',
-      listing(EMPTY, raw('LISTINGS', part(0, Buffer.alloc(9), { totalBytes: 8 }))),
+      listing(EMPTY, raw('LISTINGS', part(1, Buffer.alloc(9), { totalBytes: 8 }))),
     ],
     [
       'parts in another order',
       'FRAME_MALFORMED',
-      listing(EMPTY, raw('LISTINGS', part(0, Buffer.alloc(9), { totalBytes: 20, offset: 3 }))),
+      listing(EMPTY, raw('LISTINGS', part(1, Buffer.alloc(9), { totalBytes: 20, offset: 3 }))),
     ],
-    ['empty parts without end', 'FRAME_MALFORMED', listing(EMPTY, raw('LISTINGS', part(0, new Uint8Array(0), { totalBytes: 20 })))],
+    ['empty parts without end', 'FRAME_MALFORMED', listing(EMPTY, raw('LISTINGS', part(1, new Uint8Array(0), { totalBytes: 20 })))],
     [
       'compressed listings',
       'MESSAGE_UNEXPECTED',
-      listing(EMPTY, raw('LISTINGS', compressed(17, zstdCompressSync(part(0, EMPTY))), FLAG_ZSTD)),
+      listing(EMPTY, raw('LISTINGS', compressed(17, zstdCompressSync(part(1, EMPTY))), FLAG_ZSTD)),
     ],
     ...(
       [
@@ -199,14 +211,14 @@ describe('what a client says of its tree:', () => {
     ).map(([count, bytes]): Attacks[number] => [
       `a listing that claims ${count} entries`,
       'LISTING_INVALID',
-      listing(Buffer.from(bytes), raw('LISTINGS', part(0, Buffer.from(bytes)))),
+      listing(Buffer.from(bytes), raw('LISTINGS', part(1, Buffer.from(bytes)))),
     ]),
     [
       'a name twice',
       'LISTING_INVALID',
-      givesRoot(Buffer.concat([Buffer.of(0x92), encodeListing([file('a')]).subarray(1), encodeListing([file('a')]).subarray(1)])),
+      gives(Buffer.concat([Buffer.of(0x92), encodeListing([file('a')]).subarray(1), encodeListing([file('a')]).subarray(1)])),
     ],
-    ['bytes after a listing', 'LISTING_INVALID', givesRoot(Buffer.concat([EMPTY, EMPTY]))],
+    ['bytes after a listing', 'LISTING_INVALID', gives(Buffer.concat([EMPTY, EMPTY]))],
     ...[
       '..',
       '.',
@@ -223,31 +235,31 @@ describe('what a client says of its tree:', () => {
     ].map((name): Attacks[number] => [
       `the name ${JSON.stringify(name.slice(0, 20))}`,
       'NAME_INVALID',
-      givesRoot(encodeListing([file(name)])),
+      gives(encodeListing([file(name)])),
     ]),
     // Seconds of encoding and reading; packages/protocol/test/listing-exchange.test.ts holds the same limit without a session around it.
     ...(HEAVY ? [LIMITS.listingsWaiting + 1] : []).map((count): Attacks[number] => [
-      'a root with a million and one directories',
+      'a folder with a million and one directories',
       'LIMIT_EXCEEDED',
       async peer => {
-        await givesRoot(manyDirectories(count))(peer)
+        await gives(manyDirectories(count))(peer)
       },
     ]),
     ['200,000 parts of one byte, and a listing that is another one', 'LISTING_MISMATCH', listing(EMPTY, manyParts(200_000))],
   ])
 
-  test('64 directories in each other are a tree like any other', async () => {
+  test('64 directories in each other, the folder among them, are a tree like any other', async () => {
     const area = 'nested'
-    const { taken } = await attack(ground, area, { run: nested(64) })
+    const { taken } = await attack(ground, area, { run: nested(63) })
     expect(taken).toMatchObject({ result: 'OK' })
-    expect(Object.keys(await ground.stored(area)).at(-1)?.split('/')).toHaveLength(64)
+    expect(Object.keys(await ground.stored(area)).at(-1)?.split('/')).toHaveLength(63)
   })
 
   test('the last of 65 directories in each other is left out, and told', async () => {
     const area = 'too-deep'
-    const { taken } = await attack(ground, area, { run: nested(65) })
+    const { taken } = await attack(ground, area, { run: nested(64) })
     expect(taken).toMatchObject({ result: 'PROBLEMS', problems: [{ code: 'PATH_TOO_DEEP' }] })
-    expect(Object.keys(await ground.stored(area)).at(-1)?.split('/')).toHaveLength(64)
+    expect(Object.keys(await ground.stored(area)).at(-1)?.split('/')).toHaveLength(63)
   })
 
   test('what is deeper than a path may be long is left out and reported', async () => {
@@ -256,12 +268,58 @@ describe('what a client says of its tree:', () => {
   })
 
   test('bad entries beyond those reported one by one are counted', async () => {
-    const outside: TreeLiteral = Object.fromEntries(
-      Array.from({ length: 5000 }, (_, number) => [`link${String(number)}`, { symlink: '/etc' }])
-    )
-    const next = await ground.honest('crowd', { ...BEFORE, outside })
+    let deep: TreeLiteral = Object.fromEntries(Array.from({ length: 5000 }, (_, number) => [`file${String(number)}`, 'too deep']))
+    for (let levels = 0; levels < LIMITS.pathDepth - 1; levels++) deep = { deep }
+    const next = await ground.honest('crowd', { ...BEFORE, ...deep })
     expect(next).toMatchObject({ result: 'PROBLEMS', stored: { files: 4 }, problemCount: 5000 })
     expect((next as NextSync).problems).toHaveLength(LIMITS.problemsPerMessage)
+  })
+})
+
+describe('what a client says of its folders:', () => {
+  const announce = (more: object, root = rootOf(EMPTY)): Run => row(untilReady, say(info(root, more)))
+  const folder = { name: FOLDER, complete: true, files: 1 }
+  const many = Array.from({ length: LIMITS.foldersPerClient + 1 }, (_, at) => ({ ...folder, name: `f${String(at)}` }))
+  const names = ['..', '.', '', '../attacked-0', '/etc', 'a/b', 'a\0b', '\u001b]0;x\u0007', 'x'.repeat(256), '.filesync', 5, null]
+  refuses([
+    ...names.map((name): Attacks[number] => [
+      `a folder called ${JSON.stringify(name)?.slice(0, 20)}`, 'MESSAGE_INVALID', announce({ folders: [{ ...folder, name }] }),
+    ]),
+    ...names.map((name): Attacks[number] => [
+      `a folder called ${JSON.stringify(name)?.slice(0, 20)} that leaves`, 'MESSAGE_INVALID', announce({ removed: [name] }),
+    ]),
+    ...['..', '', '/', '/etc', `${FOLDER}/../b`, `${FOLDER}//b`, `${FOLDER}/`, '.filesync/index', 5].map((path): Attacks[number] => [
+      `the directory ${JSON.stringify(path)} that is away`, 'MESSAGE_INVALID', announce({ away: [path] }),
+    ]),
+    ['no list of folders', 'MESSAGE_INVALID', announce({ folders: null })],
+    ['whether its tree is complete instead of folders', 'MESSAGE_INVALID', announce({ folders: true })],
+    ['a folder twice', 'MESSAGE_INVALID', announce({ folders: [folder, folder] })],
+    ['a folder that is listed and leaves', 'MESSAGE_INVALID', announce({ removed: [FOLDER] })],
+    ['a folder of half a file', 'MESSAGE_INVALID', announce({ folders: [{ ...folder, files: 0.5 }] })],
+    ['a folder that is complete perhaps', 'MESSAGE_INVALID', announce({ folders: [{ ...folder, complete: 'perhaps' }] })],
+    ['more folders than a client has', 'MESSAGE_INVALID', announce({ folders: many })],
+    ['a file beside its folder', 'LISTING_INVALID', givesRoot(encodeListing([file('a'), directory(FOLDER, EMPTY)]))],
+    ['a file in the place of its folder', 'LISTING_INVALID', givesRoot(encodeListing([file(FOLDER)]))],
+    [
+      'a link in the place of its folder', 'LISTING_INVALID',
+      givesRoot(encodeListing([{ kind: 'symlink', name: FOLDER as Name, mtimeNs: 1n, target: '../victim' }])),
+    ],
+    ['a folder that it did not announce', 'LISTING_INVALID', givesRoot(encodeListing([directory(FOLDER, EMPTY), directory('x', EMPTY)]))],
+    ['a folder under another name', 'LISTING_INVALID', givesRoot(encodeListing([directory('another', EMPTY)]))],
+    ['a folder that it does not list', 'LISTING_INVALID', givesRoot(EMPTY)],
+    ['no folder, and a listing of one', 'LISTING_INVALID', givesRoot(rootOf(EMPTY), { folders: [] })],
+  ])
+
+  test('a directory that is away in another folder, or far below nothing, protects nothing', async () => {
+    const area = 'away'
+    await seed(area)
+    const { taken } = await attack(ground, area, {
+      run: row(rootListing(rootOf(EMPTY), async peer => { await giveListings(peer, [rootOf(EMPTY), EMPTY]) }, {
+        away: ['another', 'another/kept', `${FOLDER}/a/b/c`], folders: [{ ...folder, files: 0, accepted: true }],
+      })),
+    })
+    expect(taken).toMatchObject({ result: 'OK', stored: { deleted: 4 } })
+    expect(await ground.stored(area)).toEqual({})
   })
 })
 
@@ -400,15 +458,19 @@ describe('the area of another client', () => {
   })
 })
 
-function givesRoot (root: Uint8Array): Run {
-  return listing(root, async peer => { await giveListings(peer, [root]) })
+function gives (folder: Uint8Array): Run {
+  return listing(folder, async peer => { await giveListings(peer, [folder], 1) })
+}
+
+function givesRoot (root: Uint8Array, more: object = {}): Run {
+  return rootListing(root, async peer => { await giveListings(peer, [root]) }, more)
 }
 
 /** Directories in each other, the innermost empty. */
 function nested (levels: number, name = 'd'): Run {
   const listings = [EMPTY]
   for (let level = 0; level < levels; level++) listings.unshift(encodeListing([directory(name, listings[0] ?? EMPTY)]))
-  return listing(listings[0] ?? EMPTY, async peer => { await giveListings(peer, listings) })
+  return listing(listings[0] ?? EMPTY, async peer => { await giveListings(peer, listings, 1) })
 }
 
 function manyDirectories (count: number): Uint8Array {
@@ -424,7 +486,7 @@ function manyParts (count: number): Run {
     const frameBytes = FRAME_HEADER_BYTES + 17
     const frames = Buffer.alloc(count * frameBytes)
     for (let offset = 0; offset < count; offset++) {
-      frames.set(encodeFrame('LISTINGS', [part(0, Buffer.of(0), { totalBytes: count, offset })]), offset * frameBytes)
+      frames.set(encodeFrame('LISTINGS', [part(1, Buffer.of(0), { totalBytes: count, offset })]), offset * frameBytes)
     }
     await peer.bytes(frames)
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { memoryStreamPair, seededRandom } from '@filesync/protocol/testing'
 import type { TreeLiteral } from '@filesync/protocol/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Ground, push } from '../src/hostile-ground.ts'
+import { FOLDER, Ground, push } from '../src/hostile-ground.ts'
 import type { Taken } from '../src/hostile-ground.ts'
 import { mutate, RecordingStream, replay } from '../src/hostile-replay.ts'
 import type { Recorded } from '../src/hostile-replay.ts'
@@ -75,7 +75,7 @@ async function toClient (writes: readonly Recorded[]): Promise<Taken> {
 }
 
 async function expectWholeFiles (area: string): Promise<void> {
-  const root = join(ground.root, 'archive', area)
+  const root = ground.mirror(area)
   for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue
     const path = join(entry.parentPath, entry.name)
@@ -88,13 +88,13 @@ async function expectWholeFiles (area: string): Promise<void> {
 /** What was left of a spoilt large file is continued, found out by its digest, and sent from the start the time after. */
 async function expectConverged (area: string, outcome: string): Promise<void> {
   let next = await ground.honest(area, AFTER)
-  if (typeof next !== 'string' && next.problems[0]?.path === 'large.bin') {
+  if (typeof next !== 'string' && next.problems[0]?.path === `${FOLDER}/large.bin`) {
     expect(next).toMatchObject({ problemCount: 1, problems: [{ code: 'DIGEST_MISMATCH' }] })
     next = await ground.honest(area, AFTER)
   }
   expect(next, `${outcome}, then ${JSON.stringify(next)}`).toMatchObject({ result: 'OK' })
   await expectWholeFiles(area)
-  expect(await readFile(join(ground.root, 'archive', area, 'large.bin'), 'utf8')).toBe(LARGE.toString())
+  expect(await readFile(join(ground.mirror(area), 'large.bin'), 'utf8')).toBe(LARGE.toString())
 }
 
 /** Does the work for each run, several at a time; what fails tells the run, and with the seed it comes again. */

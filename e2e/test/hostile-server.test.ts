@@ -1,20 +1,21 @@
 import { execFileSync } from 'node:child_process'
 import { appendFile, mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { encodeFrame, FLAG_ZSTD, LIMITS, openConnection } from '@filesync/protocol'
-import { systemClock } from '@filesync/protocol/node'
+import { encodeFrame, FLAG_ZSTD, LIMITS, openConnection, ROOT_PATH, splitFolder } from '@filesync/protocol'
+import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
 import type { TreeLiteral } from '@filesync/protocol/testing'
 import { openScanner } from '@filesync/scanner/node'
 import { openFileSource } from '@filesync/transfer/node'
 import { describe, expect, test } from 'vitest'
-import { ended, push, pushFrom } from '../src/hostile-ground.ts'
+import { rootOf } from '../src/hostile-client.ts'
+import { ended, FOLDER, push, pushFrom } from '../src/hostile-ground.ts'
 import type { Taken } from '../src/hostile-ground.ts'
 import { forTask, hello, HostilePeer, part } from '../src/hostile-peer.ts'
 import { SCRATCH } from '../src/programs.ts'
 
 const LARGE = new Uint8Array(300_000).map((_, at) => at * 31 >> 3)
-/** The root lists a file, a large file, a link and two directories, in this order. */
+/** The folder lists a file, a large file, a link and two directories, in this order. */
 const TREE: TreeLiteral = { aaa: 'small', large: LARGE, link: { symlink: 'aaa' }, yyy: { below: 'x' }, zzz: {} }
 const READY = {
   type: 'SERVER_STATUS',
@@ -45,7 +46,9 @@ const greeted: Run = async peer => {
   await peer.say(hello(), READY)
   await peer.hear('CLIENT_FILES_INFO')
 }
-const listed: Run = row(greeted, say(ROOT))
+const listedRoot: Run = row(greeted, say(ROOT))
+/** The root has one folder; its listing is number 1. */
+const listed: Run = row(listedRoot, say({ type: 'LISTINGS_WANTED', directories: [[0, 0]] }))
 const wants = (...list: unknown[]): Run => say({ type: 'LISTINGS_WANTED', directories: list })
 
 /** Lets a hostile server loose on the real client. Gives the code that the client ended with, and the one it told. */
@@ -71,7 +74,7 @@ function signature (
   return bytes
 }
 const signed = (bytes: Uint8Array, claim: Parameters<typeof part>[2] = {}): Run =>
-  row(listed, tasks([[0, 1, 'DELTA', bytes.length]]), raw('SIGNATURE', part(0, bytes, claim)))
+  row(listed, tasks([[1, 1, 'DELTA', bytes.length]]), raw('SIGNATURE', part(0, bytes, claim)))
 
 const REFUSED: readonly [what: string, code: string, run: Run][] = [
   ['TASKS before HELLO', 'MESSAGE_UNEXPECTED', tasks([])],
@@ -98,7 +101,9 @@ const REFUSED: readonly [what: string, code: string, run: Run][] = [
         files: 0,
         directories: 0,
         bytes: 0,
-        complete: true,
+        folders: [],
+        away: [],
+        removed: [],
         problems: [],
         problemCount: 0,
       })
@@ -119,36 +124,38 @@ const REFUSED: readonly [what: string, code: string, run: Run][] = [
       await peer.bytes(Buffer.of(255, 255, 255, 255, 7, 0, 0, 0, 0))
     }),
   ],
-  ['a question for the listing of a file', 'TASK_INVALID', row(listed, wants([0, 0]))],
-  ['a question for the listing of a link', 'TASK_INVALID', row(listed, wants([0, 2]))],
+  ['a question for the listing of a file', 'TASK_INVALID', row(listed, wants([1, 0]))],
+  ['a question for the listing of a link', 'TASK_INVALID', row(listed, wants([1, 2]))],
   ['a question for the root twice', 'TASK_INVALID', row(listed, say(ROOT))],
-  ['a question for what no listing has', 'TASK_INVALID', row(listed, wants([0, 5]))],
-  ['a question in a listing that was not given', 'TASK_INVALID', row(listed, wants([1, 0]))],
+  ['a question for what no listing has', 'TASK_INVALID', row(listed, wants([1, 5]))],
+  ['a question in a listing that was not given', 'TASK_INVALID', row(listed, wants([2, 0]))],
+  ['a question beyond the folders', 'TASK_INVALID', row(listed, wants([0, 1]))],
+  ['the content of a folder', 'TASK_INVALID', row(listed, tasks([[0, 0]]))],
   [
     'questions without end',
     'TASK_INVALID',
     row(listed, async peer => {
-      for (let i = 0; i < 100; i++) await peer.say({ type: 'LISTINGS_WANTED', directories: [[0, 3]] })
+      for (let i = 0; i < 100; i++) await peer.say({ type: 'LISTINGS_WANTED', directories: [[1, 3]] })
     }),
   ],
   [
     'more questions than a page holds',
     'MESSAGE_INVALID',
-    row(listed, wants(...new Array<unknown>(LIMITS.listingsPerPage + 1).fill([0, 3]))),
+    row(listed, wants(...new Array<unknown>(LIMITS.listingsPerPage + 1).fill([1, 3]))),
   ],
   ['a question by path', 'MESSAGE_INVALID', row(listed, wants('../etc'))],
   ['a task before any listing', 'TASK_INVALID', row(greeted, tasks([[0, 0]]))],
-  ['a task beyond the listing', 'TASK_INVALID', row(listed, tasks([[0, 5]]))],
+  ['a task beyond the listing', 'TASK_INVALID', row(listed, tasks([[1, 5]]))],
   ['a task in a listing that was not given', 'TASK_INVALID', row(listed, tasks([[7, 0]]))],
   ['a task far beyond everything', 'TASK_INVALID', row(listed, tasks([[2 ** 32 - 1, 2 ** 32 - 1]]))],
-  ['the content of a directory', 'TASK_INVALID', row(listed, tasks([[0, 3]]))],
-  ['the content of a link', 'TASK_INVALID', row(listed, tasks([[0, 2]]))],
-  ['a task beyond 2^32', 'MESSAGE_INVALID', row(listed, tasks([[0, 2 ** 32]]))],
-  ['a negative task', 'MESSAGE_INVALID', row(listed, tasks([[0, -1]]))],
+  ['the content of a directory', 'TASK_INVALID', row(listed, tasks([[1, 3]]))],
+  ['the content of a link', 'TASK_INVALID', row(listed, tasks([[1, 2]]))],
+  ['a task beyond 2^32', 'MESSAGE_INVALID', row(listed, tasks([[1, 2 ** 32]]))],
+  ['a negative task', 'MESSAGE_INVALID', row(listed, tasks([[1, -1]]))],
   ['a task by path', 'MESSAGE_INVALID', row(listed, tasks(['../../etc/passwd']))],
-  ['a task by path and place', 'MESSAGE_INVALID', row(listed, tasks([[0, '/etc/passwd']]))],
-  ['a task of an unknown kind', 'MESSAGE_INVALID', row(listed, tasks([[0, 0, 'DELETE']]))],
-  ['more tasks than a page holds', 'MESSAGE_INVALID', row(listed, tasks(new Array<unknown>(LIMITS.tasksPerPage + 1).fill([0, 0])))],
+  ['a task by path and place', 'MESSAGE_INVALID', row(listed, tasks([[1, '/etc/passwd']]))],
+  ['a task of an unknown kind', 'MESSAGE_INVALID', row(listed, tasks([[1, 0, 'DELETE']]))],
+  ['more tasks than a page holds', 'MESSAGE_INVALID', row(listed, tasks(new Array<unknown>(LIMITS.tasksPerPage + 1).fill([1, 0])))],
   [
     'a page that claims a billion tasks',
     'ENCODING_MALFORMED',
@@ -166,31 +173,31 @@ const REFUSED: readonly [what: string, code: string, run: Run][] = [
         await peer.say({
           type: 'TASKS',
           first,
-          tasks: [[0, 1, 'DELTA', 12], ...new Array<unknown>(LIMITS.tasksPerPage - 1).fill([0, 0])],
+          tasks: [[1, 1, 'DELTA', 12], ...new Array<unknown>(LIMITS.tasksPerPage - 1).fill([1, 0])],
           last: false,
         })
       }
     }),
   ],
   ['empty pages without end', 'MESSAGE_UNEXPECTED', row(listed, tasks([], { last: false }))],
-  ['pages that overlap', 'MESSAGE_UNEXPECTED', row(listed, tasks([[0, 0]], { last: false }), tasks([[0, 0]]))],
-  ['a page after the last', 'MESSAGE_UNEXPECTED', row(listed, tasks([[0, 0]]), tasks([[0, 0]], { first: 1 }))],
-  ['a listing after TASKS', 'MESSAGE_UNEXPECTED', row(listed, tasks([[0, 0]], { last: false }), wants([0, 3]))],
-  ['the rest of a file from beyond its end', 'TASK_INVALID', row(listed, tasks([[0, 1, 'RESUME', LARGE.length + 1]]))],
-  ['the rest of a file from beyond any file', 'MESSAGE_INVALID', row(listed, tasks([[0, 1, 'RESUME', LIMITS.fileBytes + 1]]))],
-  ['the rest of a file from NaN', 'MESSAGE_INVALID', row(listed, tasks([[0, 1, 'RESUME', NaN]]))],
-  ['a signature of 4 GiB', 'LIMIT_EXCEEDED', row(listed, tasks([[0, 1, 'DELTA', 2 ** 32 - 1]]))],
+  ['pages that overlap', 'MESSAGE_UNEXPECTED', row(listed, tasks([[1, 0]], { last: false }), tasks([[1, 0]]))],
+  ['a page after the last', 'MESSAGE_UNEXPECTED', row(listed, tasks([[1, 0]]), tasks([[1, 0]], { first: 1 }))],
+  ['a listing after TASKS', 'MESSAGE_UNEXPECTED', row(listed, tasks([[1, 0]], { last: false }), wants([1, 3]))],
+  ['the rest of a file from beyond its end', 'TASK_INVALID', row(listed, tasks([[1, 1, 'RESUME', LARGE.length + 1]]))],
+  ['the rest of a file from beyond any file', 'MESSAGE_INVALID', row(listed, tasks([[1, 1, 'RESUME', LIMITS.fileBytes + 1]]))],
+  ['the rest of a file from NaN', 'MESSAGE_INVALID', row(listed, tasks([[1, 1, 'RESUME', NaN]]))],
+  ['a signature of 4 GiB', 'LIMIT_EXCEEDED', row(listed, tasks([[1, 1, 'DELTA', 2 ** 32 - 1]]))],
   [
     'a signature that claims to be larger than announced',
     'MESSAGE_UNEXPECTED',
-    row(listed, tasks([[0, 1, 'DELTA', 32]]), raw('SIGNATURE', part(0, Buffer.alloc(52)))),
+    row(listed, tasks([[1, 1, 'DELTA', 32]]), raw('SIGNATURE', part(0, Buffer.alloc(52)))),
   ],
   ['a signature whose parts never end', 'LIMIT_EXCEEDED', signed(Buffer.alloc(32), { totalBytes: 2 ** 32 - 1 })],
-  ['a signature that no task announced', 'MESSAGE_UNEXPECTED', row(listed, tasks([[0, 1]]), raw('SIGNATURE', part(0, signature())))],
+  ['a signature that no task announced', 'MESSAGE_UNEXPECTED', row(listed, tasks([[1, 1]]), raw('SIGNATURE', part(0, signature())))],
   [
     'a compressed signature',
     'MESSAGE_UNEXPECTED',
-    row(listed, tasks([[0, 1, 'DELTA', 32]]), raw('SIGNATURE', part(0, signature()), FLAG_ZSTD)),
+    row(listed, tasks([[1, 1, 'DELTA', 32]]), raw('SIGNATURE', part(0, signature()), FLAG_ZSTD)),
   ],
   ['a signature that is cut', 'FRAME_MALFORMED', signed(signature().subarray(0, 11))],
   ['a signature of another version', 'FRAME_MALFORMED', signed(signature({ version: 9 }))],
@@ -199,7 +206,7 @@ const REFUSED: readonly [what: string, code: string, run: Run][] = [
   ['a signature of an exabyte', 'FRAME_MALFORMED', signed(signature({ sizeBytes: 2n ** 60n }))],
   ['a signature with a chunk of 4 GiB', 'FRAME_MALFORMED', signed(signature({ chunkBytes: 2 ** 32 - 1 }))],
   ['a signature with an empty chunk', 'FRAME_MALFORMED', signed(signature({ chunkBytes: 0, sizeBytes: 0n }))],
-  ['NEXT_SYNC while files are due', 'MESSAGE_UNEXPECTED', row(listed, tasks([[0, 1, 'DELTA', 32]]), say(NEXT))],
+  ['NEXT_SYNC while files are due', 'MESSAGE_UNEXPECTED', row(listed, tasks([[1, 1, 'DELTA', 32]]), say(NEXT))],
   ...[-1, NaN, Infinity, 0.5, '5', null, 2 ** 53].map((inMs): [string, string, Run] => [
     `NEXT_SYNC in ${String(inMs)} ms`,
     'MESSAGE_INVALID',
@@ -213,7 +220,7 @@ describe('a server that breaks the protocol gets nothing but the reason:', () =>
   })
 
   test('the same file again and again is sent again, and read from its listing each time', async () => {
-    const { taken } = await attack(row(listed, tasks(new Array<unknown>(1000).fill([0, 0])), answered(1000), say(NEXT)))
+    const { taken } = await attack(row(listed, tasks(new Array<unknown>(1000).fill([1, 0])), answered(1000), say(NEXT)))
     expect(taken).toMatchObject({ result: 'OK' })
   })
 
@@ -238,24 +245,26 @@ describe('a directory that changes between the scan and the question', () => {
     await writeFile(join(directory, 'file'), new Uint8Array(sizeBytes).fill(65))
     await utimes(join(root, 'secret'), 1_000_000_000, 1_000_000_000)
     const scanner = await openScanner({ root: directory, clock: systemClock, settleMs: 0 })
-    const source = openFileSource({ root: directory })
+    const source = openFileSource({ root: new Map([[FOLDER, directory]]) })
     const [left, right] = memoryStreamPair()
     const peer = new HostilePeer(right)
     const connection = openConnection({ stream: left, clock: systemClock })
     const pushing = ended(connection, pushFrom(connection, {
       scan: async () => {
         const tree = await scanner.scan({ signal: new AbortController().signal })
-        const { rootDigest, files, directories, bytes, complete, problems, problemCount } = tree
-        // A file that was made a moment ago would be held back for that alone.
+        const { files, directories, bytes, complete, problems, problemCount } = tree
+        const root = rootOf(tree.listing(ROOT_PATH) ?? new Uint8Array())
         return {
-          rootDigest,
+          rootDigest: hashBytes(root),
           files,
-          directories,
+          directories: directories + 1,
           bytes,
+          folders: [{ name: FOLDER, complete, files }],
           complete,
           problems,
           problemCount,
-          listing: below => tree.listing(below),
+          listing: path => path === ROOT_PATH ? root : tree.listing(splitFolder(path).path),
+          // A file that was made a moment ago would be held back for that alone.
           isUnsettled: () => false,
         }
       },
@@ -264,7 +273,7 @@ describe('a directory that changes between the scan and the question', () => {
     try {
       await listed(peer)
       await change(directory)
-      await peer.say({ type: 'TASKS', first: 0, tasks: [[0, 0]], last: true })
+      await peer.say({ type: 'TASKS', first: 0, tasks: [[1, 0]], last: true })
       const problem = await peer.hear('FILE_PROBLEM')
       await peer.say(NEXT)
       await peer.heardAtEnd()

@@ -136,7 +136,8 @@ describe('our client and a server of the original program', () => {
     await mkdir(join(source, 'nothing'))
     const { code, result } = await push(await startOriginal())
     expect(code).toBe(5)
-    expect(result.problems.map(({ path, code }) => `${code} ${path}`).sort()).toEqual(['NOT_CARRIED link', 'NOT_CARRIED nothing'])
+    const named = result.problems.map(({ path, code }) => `${code} ${path}`).sort()
+    expect(named).toEqual(['NOT_CARRIED source/link', 'NOT_CARRIED source/nothing'])
     expect(Object.keys(await contents(stage.path('repo', 'client_pc')))).toEqual(['file'])
   })
 

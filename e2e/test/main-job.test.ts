@@ -1,4 +1,7 @@
-import { chmod, mkdir, readdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdir, readdir, readFile, readlink, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openPairedStage } from '../src/programs.ts'
@@ -33,9 +36,10 @@ describe('the main job', () => {
   let stage: Stage
   let server: RunningServer
   let source: string
+  let mirror: string
 
   beforeEach(async () => {
-    ({ stage, server, source } = await openPairedStage('laptop'))
+    ({ stage, server, source, mirror } = await openPairedStage('laptop'))
     await makeTree(source)
   })
 
@@ -45,7 +49,7 @@ describe('the main job', () => {
     const first = await stage.push('client', source)
     expect(first).toMatchObject({ code: 0, result: { result: 'ok', problems: [] } })
     expect(first.result.filesSent).toBe(first.result.filesTotal)
-    expect(await treeDifferences(source, join(server.archive, 'laptop'))).toEqual([])
+    expect(await treeDifferences(source, mirror)).toEqual([])
 
     const second = await stage.push('client', source)
     expect(second).toMatchObject({ code: 0, result: { result: 'ok', filesSent: 0, filesDeleted: 0 } })
@@ -61,7 +65,7 @@ describe('the main job', () => {
     const second = await stage.push('client', source)
     expect(second).toMatchObject({ code: 0, result: { result: 'ok', filesSent: 1, filesDeleted: 1, filesRenamed: 1 } })
     expect(second.result.bytesSent).toBeLessThan(64_000)
-    expect(await treeDifferences(source, join(server.archive, 'laptop'))).toEqual([])
+    expect(await treeDifferences(source, mirror)).toEqual([])
     const kept = await readdir(join(server.archive, '.filesync', 'versions'), { recursive: true })
     expect(kept.some(path => path.includes('small.txt'))).toBe(true)
     expect(kept.some(path => path.includes('large.bin'))).toBe(true)
@@ -78,16 +82,33 @@ describe('the main job', () => {
     await settled(join(source, 'link'), 'was a link')
     const pushed = await stage.push('client', source)
     expect(pushed).toMatchObject({ code: 0, result: { result: 'ok' } })
-    expect(await treeDifferences(source, join(server.archive, 'laptop'))).toEqual([])
+    expect(await treeDifferences(source, mirror)).toEqual([])
   })
 
   test('what cannot be stored is named, and the rest is stored', async () => {
-    await symlink('/etc/passwd', join(source, 'outside'))
     await settled(join(source, 'bell\u0007'), 'x')
     const pushed = await stage.push('client', source)
     expect(pushed).toMatchObject({ code: 5, result: { result: 'problems' } })
-    expect(pushed.result.problems.map(({ code }) => code).sort()).toEqual(['NAME_CONTROL', 'SYMLINK_OUTSIDE'])
-    expect(await readFile(join(server.archive, 'laptop', 'small.txt'), 'utf8')).toBe('hello\n')
-    expect(await readdir(join(server.archive, 'laptop'))).not.toContain('outside')
+    expect(pushed.result.problems).toMatchObject([{ path: 'source/bell\u0007', code: 'NAME_CONTROL' }])
+    expect(await readFile(join(mirror, 'small.txt'), 'utf8')).toBe('hello\n')
+    expect(await readdir(mirror)).not.toContain('bell\u0007')
+  })
+
+  test('a link that leads out is stored as a link, and a pipe or a socket is left out and no problem', async () => {
+    await symlink('/etc/passwd', join(source, 'outside'))
+    execFileSync('mkfifo', [join(source, 'pipe')])
+    const socket = createServer().listen(join(source, 'socket'))
+    await once(socket, 'listening')
+    try {
+      expect(await stage.push('client', source)).toMatchObject({ code: 0, result: { result: 'ok', problems: [] } })
+      expect(await readlink(join(mirror, 'outside'))).toBe('/etc/passwd')
+      expect(await readdir(mirror)).not.toContain('pipe')
+      expect(await readdir(mirror)).not.toContain('socket')
+      // With a rule of the user's own, the link is left out too, and leaves the mirror.
+      expect(await stage.push('client', source, ['--links', 'refuse'])).toMatchObject({ code: 0, result: { result: 'ok', problems: [] } })
+      expect(await readdir(mirror)).not.toContain('outside')
+    } finally {
+      socket.close()
+    }
   })
 })

@@ -67,7 +67,7 @@ describe.skipIf(noMachines !== undefined).concurrent('a client finds its server'
     await store(site, 'a file')
     const pushed = await site.push(laptop, 'laptop')
     expect(pushed, pushed.stderr).toMatchObject({ code: 0, result: { result: 'ok', filesSent: 1 } })
-    expect(await describeTree(site.path('nas-archive', 'laptop'))).toEqual(await describeTree(await site.source()))
+    expect(await describeTree(site.path('nas-archive', 'laptop', 'source'))).toEqual(await describeTree(await site.source()))
   }))
 
   test('among two servers, the one that it is paired with', on(async site => {
@@ -114,7 +114,7 @@ describe.skipIf(noMachines !== undefined).concurrent('a client finds its server'
     await store(site, 'while it was down')
     laptop.ip('link', 'set', 'fst0', 'up')
     await client.line(({ filesSent }) => filesSent === 1)
-    expect(await describeTree(site.path('nas-archive', 'laptop'))).toEqual(await describeTree(await site.source()))
+    expect(await describeTree(site.path('nas-archive', 'laptop', 'source'))).toEqual(await describeTree(await site.source()))
   }))
 
   test('that was started again on another port, and then has another address', on(async site => {

@@ -59,7 +59,7 @@ describe.skipIf(noMachines !== undefined)('a client that keeps running', () => {
   }
 
   const isStored = async (name: string): Promise<boolean> =>
-    await stat(site.path('nas-archive', 'laptop', name)).then(
+    await stat(site.path('nas-archive', 'laptop', 'source', name)).then(
       () => true,
       () => false
     )
@@ -80,7 +80,7 @@ describe.skipIf(noMachines !== undefined)('a client that keeps running', () => {
     await store('three')
     await site.serve(nas, 'nas', { args: ['--interval', '1', '--port', String(first.port === 4433 ? 4434 : 4433)] })
     await arrives('three')
-    expect(await describeTree(site.path('nas-archive', 'laptop'))).toEqual(await describeTree(await site.source()))
+    expect(await describeTree(site.path('nas-archive', 'laptop', 'source'))).toEqual(await describeTree(await site.source()))
   }, 60_000)
 
   test.runIf(SLOW)('goes on with a file whose connection was cut without a word, from another address', async () => {
@@ -95,6 +95,6 @@ describe.skipIf(noMachines !== undefined)('a client that keeps running', () => {
     const result = await client.line(({ result }) => result === 'ok')
     // What had arrived before is not sent again.
     expect(result['bytesSent']).toBeLessThan(2_600_000)
-    expect(await describeTree(site.path('nas-archive', 'laptop'))).toEqual(await describeTree(await site.source()))
+    expect(await describeTree(site.path('nas-archive', 'laptop', 'source'))).toEqual(await describeTree(await site.source()))
   }, 120_000)
 })

@@ -3,7 +3,7 @@ import type { NextSync } from '@filesync/protocol'
 import { memoryStreamPair } from '@filesync/protocol/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { attack, untilTasks } from '../src/hostile-client.ts'
-import { Ground, push } from '../src/hostile-ground.ts'
+import { FOLDER, Ground, push } from '../src/hostile-ground.ts'
 import { hello, HostilePeer, pack } from '../src/hostile-peer.ts'
 
 const NEW_PROBLEM = { path: 'frozen', code: 'FILE_FROZEN', message: 'it is frozen until tomorrow' }
@@ -28,7 +28,7 @@ test('a client with a new kind of problem is served by an older server, which sh
   expect(next).toMatchObject({
     result: 'PROBLEMS',
     stored: { files: 1 },
-    problems: [{ path: 'frozen', code: 'OTHER', message: `the reason is unknown to this version: ${NEW_PROBLEM.message}` }],
+    problems: [{ path: `${FOLDER}/frozen`, code: 'OTHER', message: `the reason is unknown to this version: ${NEW_PROBLEM.message}` }],
   })
   expect({ taken, heard }).toMatchObject({ taken: { result: 'PROBLEMS' }, heard: 'DONE' })
   expect(Object.keys(await ground.stored('newer'))).toEqual(['plain'])

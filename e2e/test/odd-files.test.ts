@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { CLIENT_PROGRAM, openPairedStage } from '../src/programs.ts'
+import { CLIENT_PROGRAM, mirrorOf, openPairedStage } from '../src/programs.ts'
 
 const PROCFS = '/proc/sys/kernel/random'
 
@@ -17,15 +17,13 @@ test.skipIf(!existsSync(PROCFS))(
     const names = (await readdir(PROCFS)).sort()
     const { code, result } = await stage.push('client', PROCFS, ['--settle', '0s'])
     expect(code).toBe(5)
-    expect(result.problems.map(({ path }) => path).sort()).toEqual(names)
+    expect(result.problems.map(({ path }) => path).sort()).toEqual(names.map(name => `random/${name}`))
     expect(new Set(result.problems.map(problem => problem.code))).toEqual(new Set(['SIZE_UNRELIABLE']))
-    await mkdir(join(server.archive, 'client'), { recursive: true })
-    expect(await readdir(join(server.archive, 'client'))).toEqual([])
+    await mkdir(mirrorOf(server, 'client', PROCFS), { recursive: true })
+    expect(await readdir(mirrorOf(server, 'client', PROCFS))).toEqual([])
     const safe = await stage.run(CLIENT_PROGRAM, [
       'safe',
       join(PROCFS, 'boot_id'),
-      '--directory',
-      PROCFS,
       '--settle',
       '0s',
       '--json',
@@ -33,7 +31,7 @@ test.skipIf(!existsSync(PROCFS))(
     ])
     expect(safe.code).toBe(5)
     expect(JSON.parse(safe.stdout)).toMatchObject({
-      path: 'boot_id',
+      path: 'random/boot_id',
       safe: false,
       state: 'unreadable',
       reason: expect.stringContaining('the size that its file system reports') as string,
@@ -42,27 +40,24 @@ test.skipIf(!existsSync(PROCFS))(
 )
 
 test('a file at the deepest path that is allowed is stored and safe, and one that is deeper is named', async () => {
-  const { stage, server } = await openPairedStage()
+  const { stage, source, mirror } = await openPairedStage()
   onTestFinished(async () => { await stage.dispose() })
-  const source = stage.path('source')
-  const deepest = Array.from({ length: 63 }, () => 'd').join('/')
+  const deepest = Array.from({ length: 62 }, () => 'd').join('/')
   await mkdir(join(source, deepest, 'e'), { recursive: true })
   for (const path of [`${deepest}/last`, `${deepest}/e/deeper`]) await writeFile(join(source, path), path)
   const { code, result } = await stage.push('client', source, ['--settle', '0s'])
   expect(code).toBe(5)
-  expect(result.problems).toMatchObject([{ path: `${deepest}/e/deeper`, code: 'PATH_TOO_DEEP' }])
-  expect((await readdir(join(server.archive, 'client', deepest))).sort()).toEqual(['e', 'last'])
-  expect(await readdir(join(server.archive, 'client', deepest, 'e'))).toEqual([])
+  expect(result.problems).toMatchObject([{ path: `source/${deepest}/e/deeper`, code: 'PATH_TOO_DEEP' }])
+  expect((await readdir(join(mirror, deepest))).sort()).toEqual(['e', 'last'])
+  expect(await readdir(join(mirror, deepest, 'e'))).toEqual([])
   const safe = await stage.run(CLIENT_PROGRAM, [
     'safe',
     deepest,
-    '--directory',
-    source,
     '--settle',
     '0s',
     '--json',
     ...stage.clientArgs('client'),
   ])
   const rows = safe.stdout.trim().split('\n').map(line => JSON.parse(line) as { path: string, state: string })
-  expect(rows.map(({ path, state }) => `${path} ${state}`)).toEqual([`${deepest}/e/deeper uncarried`, `${deepest}/last safe`])
+  expect(rows.map(({ path, state }) => `${path} ${state}`)).toEqual([`source/${deepest}/e/deeper uncarried`, `source/${deepest}/last safe`])
 })

@@ -1,7 +1,9 @@
+import { once } from 'node:events'
 import { mkdir, readdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { CLIENT_PROGRAM, Stage } from '../src/programs.ts'
+import { CLIENT_PROGRAM, mirrorOf, Stage } from '../src/programs.ts'
 import type { RunningServer } from '../src/programs.ts'
 
 let stage: Stage
@@ -33,18 +35,20 @@ test('a directory that holds the archive of its server is refused with both path
   expect((await stage.run(CLIENT_PROGRAM, ['plan', documents, ...stage.clientArgs('client')])).code).toBe(2)
   await writeFile(join(documents, '.filesyncignore'), '/backup/\n')
   expect(await stage.push('client', documents, settled)).toMatchObject({ code: 0 })
-  expect((await readdir(join(archive, 'client'))).sort()).toEqual(['.filesyncignore', 'thesis'])
+  expect((await readdir(join(archive, 'client', 'documents'))).sort()).toEqual(['.filesyncignore', 'thesis'])
 }, 60_000)
 
 test('a directory in the archive of its server is refused with both paths', async () => {
   expect(await stage.push('client', documents, settled)).toMatchObject({ code: 0 })
-  const copy = join(server.archive, 'client')
-  const refused = await stage.push('client', copy, settled)
+  const copy = mirrorOf(server, 'client', documents)
+  // It is not the folder of that name, and under a name of its own it is still a copy of what the server stores.
+  expect(await stage.push('client', copy, settled)).toMatchObject({ code: 1, result: { code: 'SOURCE_SUSPECT' } })
+  const refused = await stage.push('client', `copy=${copy}`, settled)
   expect(refused).toMatchObject({ code: 2, result: { code: 'USAGE' } })
   expect(refused.result.message).toContain(`${copy}, is inside the archive of the server, ${server.archive}.`)
 }, 60_000)
 
-test('the archive of another server is pushed, except for the part that is the server\'s own, which is reported once', async () => {
+test('the archive of another server is pushed, except for the part that is the server\'s own, and why says so', async () => {
   expect(await stage.push('client', documents, settled)).toMatchObject({ code: 0 })
   await stage.stop(server.child)
   const all = stage.path('all')
@@ -52,10 +56,15 @@ test('the archive of another server is pushed, except for the part that is the s
   await rename(server.archive, join(all, 'old archive'))
   const other = await stage.startServer('other')
   await stage.pair(other, 'second')
-  const { code, result } = await stage.push('second', all, settled)
-  expect(code).toBe(5)
-  expect(result.problems).toEqual([{
-    path: 'old archive/.filesync', code: 'NAME_RESERVED', message: expect.stringContaining('is the archive of a FileSync server') as string,
-  }])
-  expect(await readdir(join(other.archive, 'second', 'old archive', 'client'))).toEqual(['thesis'])
+  expect(await stage.push('second', all, settled)).toMatchObject({ code: 0, result: { result: 'ok', problems: [] } })
+  const child = stage.start(CLIENT_PROGRAM, ['start', all, '--json', ...settled, ...stage.clientArgs('second')])
+  await once(createInterface({ input: child.stdout }), 'line')
+  const why = await stage.run(CLIENT_PROGRAM, ['why', 'old archive', '--json', '--state-dir', stage.path('second')])
+  expect(JSON.parse(why.stdout)).toMatchObject({
+    path: 'all/old archive',
+    state: 'stored',
+    reason: expect.stringMatching(/1 entry that cannot be pushed, such as all\/old archive\/\.filesync .*archive of a FileSync/u) as string,
+  })
+  expect(await readdir(join(mirrorOf(other, 'second', all), 'old archive', 'client', 'documents'))).toEqual(['thesis'])
+  expect(await readdir(join(mirrorOf(other, 'second', all), 'old archive'))).toEqual(['client'])
 }, 60_000)

@@ -10,9 +10,10 @@ const LONG_AGO = 1_700_000_000
 let stage: Stage
 let server: RunningServer
 let source: string
+let mirror: string
 
 beforeEach(async () => {
-  ({ stage, server, source } = await openPairedStage())
+  ({ stage, server, source, mirror } = await openPairedStage())
   await mkdir(join(source, 'sub'))
 })
 
@@ -45,7 +46,7 @@ test('a plan says what the push after it does, and leaves both ends unchanged', 
   await rename(join(source, 'moves'), join(source, 'sub', 'moved'))
   const before = [
     await describeTree(source),
-    await describeTree(join(server.archive, 'client')),
+    await describeTree(mirror),
     await readdir(join(server.archive, '.filesync', 'versions')).catch(() => []),
   ]
   const planned = await plan('--json')
@@ -68,7 +69,7 @@ test('a plan says what the push after it does, and leaves both ends unchanged', 
   })
   expect([
     await describeTree(source),
-    await describeTree(join(server.archive, 'client')),
+    await describeTree(mirror),
     await readdir(join(server.archive, '.filesync', 'versions')).catch(() => []),
   ]).toEqual(before)
   expect(await stage.push('client', source)).toMatchObject({ code: 0, result: { filesSent: 2, filesDeleted: 1, filesRenamed: 1 } })

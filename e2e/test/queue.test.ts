@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { cp, mkdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { EventTail } from '../src/event-tail.ts'
-import { CLIENT_PROGRAM, Stage } from '../src/programs.ts'
+import { CLIENT_PROGRAM, mirrorOf, Stage } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
 const LONG_AGO = 1_700_000_000
@@ -78,7 +78,7 @@ test('clients are served in order of arrival: a killed one leaves the queue, one
   await told.until(({ event, area }) => event === 'synced' && area === 'finn')
   expect(turns()).toEqual([SLOW, 'carl', 'dora', 'emil', 'finn'])
   for (const client of ['carl', 'dora', 'emil', 'finn'])
-    expect(await treeDifferences(stage.path(`${client}-files`), `${server.archive}/${client}`)).toEqual([])
+    expect(await treeDifferences(stage.path(`${client}-files`), mirrorOf(server, client, `${client}-files`))).toEqual([])
   expect(existsSync(`${server.archive}/bert`)).toBe(false)
   told.close()
   await rm(stage.path('dora-again'), { recursive: true })

@@ -3,7 +3,7 @@ import { closeSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CLIENT_PROGRAM, openPairedStage } from '../src/programs.ts'
-import type { Finished, RunningServer, Stage } from '../src/programs.ts'
+import type { Finished, Stage } from '../src/programs.ts'
 
 const LONG_AGO = 1_700_000_000
 
@@ -34,11 +34,11 @@ async function damage (path: string, position: number): Promise<void> {
 
 describe('the safe check', () => {
   let stage: Stage
-  let server: RunningServer
   let source: string
+  let mirror: string
 
   beforeEach(async () => {
-    ({ stage, server, source } = await openPairedStage('laptop'))
+    ({ stage, source, mirror } = await openPairedStage('laptop'))
     await mkdir(join(source, 'd', 'e'), { recursive: true })
     await mkdir(join(source, 'nothing'))
     await settled(join(source, 'top.txt'), 'top')
@@ -51,11 +51,14 @@ describe('the safe check', () => {
   afterEach(async () => { await stage.dispose() })
 
   async function safe (...args: readonly string[]): Promise<Finished & { rows: Row[] }> {
-    const finished = await stage.run(CLIENT_PROGRAM, ['safe', ...args, '--directory', source, '--json', ...stage.clientArgs('client')])
+    const finished = await stage.run(CLIENT_PROGRAM, ['safe', ...args, '--json', ...stage.clientArgs('client')])
     return { ...finished, rows: finished.stdout.trimEnd().split('\n').filter(line => line !== '').map(line => JSON.parse(line) as Row) }
   }
 
-  const states = ({ rows }: { rows: Row[] }): Record<string, string> => Object.fromEntries(rows.map(({ path, state }) => [path, state]))
+  const inFolder = (path: string): string => path.replace(/^source\//u, '')
+  const states = ({ rows }: { rows: Row[] }): Record<string, string> => Object.fromEntries(
+    rows.map(({ path, state }) => [inFolder(path), state])
+  )
 
   test('is yes for what was pushed, and no, with the reason, for what is not as it was or never traveled', async () => {
     const whole = await safe(source)
@@ -78,14 +81,14 @@ describe('the safe check', () => {
       'top.txt': 'safe',
       'gone.txt': 'missing',
     })
-    expect(changed.rows.filter(row => row.safe).map(({ path }) => path).sort()).toEqual(['d/e/large.bin', 'd/link', 'top.txt'])
+    const safeOnes = changed.rows.filter(row => row.safe).map(({ path }) => path).sort()
+    expect(safeOnes).toEqual(['source/d/e/large.bin', 'source/d/link', 'source/top.txt'])
     expect(changed.code).toBe(5)
     expect(states(await safe('nothing'))).toEqual({ nothing: 'empty' })
     expect((await safe('../elsewhere')).code).toBe(2)
   })
 
   test('finds what was done to the server\'s copy: by its size and time at once, and every bit with --fresh', async () => {
-    const mirror = join(server.archive, 'laptop')
     await rm(join(mirror, 'top.txt'))
     await damage(join(mirror, 'd', 'e', 'large.bin'), 350_000)
     const first = await safe('.')
@@ -94,7 +97,7 @@ describe('the safe check', () => {
     const fresh = await safe('d', '--fresh')
     expect(states(fresh)).toEqual({ 'd/e/large.bin': 'damaged', 'd/link': 'safe', 'd/one.txt': 'safe' })
     expect(fresh.code).toBe(5)
-    expect(fresh.rows.find(({ path }) => path === 'd/one.txt')).toMatchObject({
+    expect(fresh.rows.find(({ path }) => path === 'source/d/one.txt')).toMatchObject({
       read: expect.stringMatching(/^(disk|cache)$/u) as string,
       verifiedAt: expect.any(String) as string,
     })

@@ -1,7 +1,7 @@
 import { mkdir, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { Stage } from '../src/programs.ts'
+import { mirrorOf, Stage } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
 describe('several servers and clients on one machine', () => {
@@ -27,8 +27,8 @@ describe('several servers and clients on one machine', () => {
     const [anna, bert] = await Promise.all([stage.push('anna', annas), stage.push('bert', berts)])
     expect(anna, anna.stderr).toMatchObject({ code: 0, result: { result: 'ok', filesSent: 50 } })
     expect(bert, bert.stderr).toMatchObject({ code: 0, result: { result: 'ok', filesSent: 50 } })
-    expect(await treeDifferences(annas, join(red.archive, 'anna'))).toEqual([])
-    expect(await treeDifferences(berts, join(blue.archive, 'bert'))).toEqual([])
+    expect(await treeDifferences(annas, mirrorOf(red, 'anna', annas))).toEqual([])
+    expect(await treeDifferences(berts, mirrorOf(blue, 'bert', berts))).toEqual([])
     await expect(stat(join(red.archive, 'bert'))).rejects.toThrow('ENOENT')
     await expect(stat(join(blue.archive, 'anna'))).rejects.toThrow('ENOENT')
   })
@@ -40,7 +40,7 @@ describe('several servers and clients on one machine', () => {
     const [one, two] = [await makeSource('one'), await makeSource('two')]
     const pushed = await Promise.all([stage.push('first', one), stage.push('second', two)])
     expect(pushed.map(({ code }) => code)).toEqual([0, 0])
-    expect(await treeDifferences(one, join(server.archive, 'laptop'))).toEqual([])
-    expect(await treeDifferences(two, join(server.archive, 'laptop-2'))).toEqual([])
+    expect(await treeDifferences(one, mirrorOf(server, 'laptop', one))).toEqual([])
+    expect(await treeDifferences(two, mirrorOf(server, 'laptop-2', two))).toEqual([])
   })
 })

@@ -54,14 +54,12 @@ test.runIf(mayMount)(
 
     const { code, result } = await stage.push('client', source, ['--settle', '0s'])
     expect(code).toBe(5)
-    expect(result).toMatchObject({ filesSent: 2, problems: [{ path: 'video', code: 'NO_ROOM' }], problemCount: 1 })
+    expect(result).toMatchObject({ filesSent: 2, problems: [{ path: 'source/video', code: 'NO_ROOM' }], problemCount: 1 })
     expect(result.bytesSent).toBeLessThan(300_000)
-    expect(await allocated(join(disk, 'client/lastlog'))).toBeLessThan(MIB)
+    expect(await allocated(join(disk, 'client/source/lastlog'))).toBeLessThan(MIB)
     const safe = await stage.run(CLIENT_PROGRAM, [
       'safe',
       join(source, 'lastlog'),
-      '--directory',
-      source,
       '--settle',
       '0s',
       ...stage.clientArgs('client'),
@@ -81,8 +79,8 @@ test.runIf(mayMount)(
         restored,
       ])
     ).toMatchObject({ code: 0 })
-    expect(await allocated(join(restored, 'lastlog'))).toBeLessThan(MIB)
-    expect((await treeDifferences(source, restored)).filter(difference => !difference.includes('video'))).toEqual([])
+    expect(await allocated(join(restored, 'source', 'lastlog'))).toBeLessThan(MIB)
+    expect((await treeDifferences(source, join(restored, 'source'))).filter(difference => !difference.includes('video'))).toEqual([])
   },
   120_000
 )

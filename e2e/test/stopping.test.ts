@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { PushResult } from '@filesync/client'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { CLIENT_PROGRAM, openPairedStage } from '../src/programs.ts'
+import { CLIENT_PROGRAM, mirrorOf, openPairedStage } from '../src/programs.ts'
 import type { RunningServer, Stage } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
@@ -37,7 +37,7 @@ async function startSending (command: 'push' | 'start'): Promise<{ child: Return
 }
 
 async function stored (): Promise<string[]> {
-  return await readdir(join(server.archive, 'client')).catch(() => [])
+  return await readdir(mirrorOf(server, 'client', source)).catch(() => [])
 }
 
 async function nextResult (results: AsyncIterator<string>): Promise<PushResult> {
@@ -58,7 +58,7 @@ test('a server that is stopped commits what it has, tells the client when to ret
   expect(result.filesSent).toBe(kept.length)
   server = await stage.startServer()
   expect(await stage.push('client', source)).toMatchObject({ code: 0, result: { filesSent: FILES - kept.length } })
-  expect(await treeDifferences(source, join(server.archive, 'client'))).toEqual([])
+  expect(await treeDifferences(source, mirrorOf(server, 'client', source))).toEqual([])
 }, 60_000)
 
 test('a running client reconnects by itself when its server was restarted on another port', async () => {
@@ -69,7 +69,7 @@ test('a running client reconnects by itself when its server was restarted on ano
   let result = await nextResult(results)
   while (result.result === 'failed') result = await nextResult(results)
   expect(result).toMatchObject({ result: 'ok', filesTotal: FILES })
-  expect(await treeDifferences(source, join(server.archive, 'client'))).toEqual([])
+  expect(await treeDifferences(source, mirrorOf(server, 'client', source))).toEqual([])
 }, 60_000)
 
 test('a client that is stopped leaves what arrived committed, and the next run sends the rest', async () => {
@@ -80,7 +80,7 @@ test('a client that is stopped leaves what arrived committed, and the next run s
   const { result, code } = await stage.push('client', source)
   expect([code, result.result]).toEqual([0, 'ok'])
   expect(result.filesSent).toBeLessThan(FILES)
-  expect(await treeDifferences(source, join(server.archive, 'client'))).toEqual([])
+  expect(await treeDifferences(source, mirrorOf(server, 'client', source))).toEqual([])
 }, 60_000)
 
 test('a second signal ends a server at once that waits for a client', async () => {

@@ -6,7 +6,7 @@ import { listenTls, loadOrCreateIdentity, openPeers, openServers } from '@filesy
 import { FileSyncError, hello } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { CLIENT_PROGRAM, Stage } from '../src/programs.ts'
+import { CLIENT_PROGRAM, mirrorOf, Stage } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
 const LONG_AGO = 1_700_000_000
@@ -38,7 +38,7 @@ test('two clients that take long have their turns in alternation, and each push 
   for (const [i, push] of pushed.entries()) {
     expect(push, push.stderr).toMatchObject({ code: 0, result: { result: 'ok', filesSent: i === 0 ? 30 : 2 } })
     expect(push.result.bytesSent).toBeLessThan(1_500_000 * 1.5)
-    expect(await treeDifferences(sources[i] ?? '', join(server.archive, names[i] ?? ''))).toEqual([])
+    expect(await treeDifferences(sources[i] ?? '', mirrorOf(server, names[i] ?? '', sources[i] ?? ''))).toEqual([])
   }
   const turns = logged.filter(({ code, event }) => code === 'SESSION_YIELDED' || event === 'synced').map(({ area }) => area)
   const yields = logged.filter(({ code }) => code === 'SESSION_YIELDED').length

@@ -30,7 +30,7 @@ test('a client that is paired with two servers keeps each directory on one, and 
   for (const nth of [1, 2, 3, 4, 5, 6]) {
     await write('first', `${nth}`.repeat(nth))
     expect(await stage.push('client', stage.path('source'), args)).toMatchObject({ code: 0, result: { result: 'ok', server: 'nas' } })
-    expect(await readFile(join(nas.archive, 'client', 'first'), 'utf8')).toBe(`${nth}`.repeat(nth))
+    expect(await readFile(join(nas.archive, 'client/source/first'), 'utf8')).toBe(`${nth}`.repeat(nth))
   }
   expect(existsSync(join(attic.archive, 'client'))).toBe(false)
 

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import type { Interface } from 'node:readline'
 import type { PushResult } from '@filesync/client'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { CLIENT_PROGRAM, SCRATCH, Stage } from '../src/programs.ts'
+import { CLIENT_PROGRAM, mirrorOf, SCRATCH, Stage } from '../src/programs.ts'
 import type { RunningServer } from '../src/programs.ts'
 
 /** What the scanner waits for a file to be quiet, and what a sync may take after that. */
@@ -25,11 +25,14 @@ class Scene {
   readonly stage: Stage
   readonly server: RunningServer
   readonly source: string
+  /** Where the archive keeps the source. */
+  readonly mirror: string
 
   private constructor (stage: Stage, server: RunningServer) {
     this.stage = stage
     this.server = server
     this.source = stage.path('source')
+    this.mirror = mirrorOf(server, 'client', this.source)
   }
 
   static async open (stage: Stage): Promise<Scene> {
@@ -81,7 +84,7 @@ describe('a client that keeps running', () => {
     await writeFile(join(scene.source, 'new'), 'written while the client watches')
     expect(await runs.next()).toMatchObject({ result: 'ok', filesSent: 1, filesTotal: 2 })
     expect(Date.now() - writtenMs).toBeLessThan(SETTLE_MS + REACH_MS + SLACK_MS)
-    expect(await readFile(join(scene.server.archive, 'client', 'new'), 'utf8')).toBe('written while the client watches')
+    expect(await readFile(join(scene.mirror, 'new'), 'utf8')).toBe('written while the client watches')
   }))
 })
 
@@ -90,7 +93,7 @@ describe.concurrent('a client that keeps running', () => {
     'what is new or renamed while the queue of the system is full is stored, and what happens in it later, too',
     on(async scene => {
       const at = (path: string): string => join(scene.source, path)
-      const archived = (path: string): Promise<string> => readFile(join(scene.server.archive, 'client', path), 'utf8').catch(() => '')
+      const archived = (path: string): Promise<string> => readFile(join(scene.mirror, path), 'utf8').catch(() => '')
       await mkdir(at('old/deep'), { recursive: true })
       const { runs, child } = await scene.startRunning()
       child.kill('SIGSTOP')
@@ -123,11 +126,12 @@ describe.concurrent('a client that keeps running', () => {
     const runs = await scene.startClient()
     expect(await scene.ask('status')).toContain(scene.source)
     expect(JSON.parse(await scene.ask('status', '--json'))).toMatchObject({
-      directory: scene.source,
+      folders: [{ name: 'source', path: scene.source, state: 'complete', files: 1, problemCount: 0, leftOutCount: 0 }],
       watch: { mode: 'watching' },
       last: { result: { result: 'ok' } },
     })
-    expect(JSON.parse(await scene.ask('why', 'first', '--json'))).toMatchObject({ state: 'stored' })
+    expect(JSON.parse(await scene.ask('why', 'first', '--json'))).toMatchObject({ path: 'source/first', state: 'stored' })
+    expect(JSON.parse(await scene.ask('why', 'source/first', '--json'))).toMatchObject({ path: 'source/first', state: 'stored' })
     expect(JSON.parse(await scene.ask('why', join(scene.source, 'missing'), '--json'))).toMatchObject({ state: 'absent' })
     await writeFile(join(scene.source, '.filesyncignore'), '*.log\n')
     await writeFile(join(scene.source, 'noise.log'), 'x')
@@ -136,7 +140,7 @@ describe.concurrent('a client that keeps running', () => {
       state: 'ignored',
       reason: expect.stringContaining('*.log') as unknown,
     })
-    expect((await readFile(join(scene.server.archive, 'client', '.filesyncignore'), 'utf8'))).toBe('*.log\n')
+    expect((await readFile(join(scene.mirror, '.filesyncignore'), 'utf8'))).toBe('*.log\n')
   }))
 
   test('an interrupt ends the client in order, and a second run goes on where it was', on(async scene => {
@@ -157,7 +161,7 @@ describe('a source that is not what it was', () => {
     const scene = await Scene.open(stage)
     const runs = await scene.startClient()
     // The file is rewritten here.
-    await mkdir(stage.path('client', 'sources.json.new'))
+    await mkdir(stage.path('client', 'folders.json.new'))
     await writeFile(join(scene.source, 'second'), 'x')
     await runs.until(({ filesTotal }) => filesTotal === 2)
     await writeFile(join(scene.source, 'third'), 'x')
@@ -166,7 +170,7 @@ describe('a source that is not what it was', () => {
 
   test('a single push that cannot write its state says so, and that everything is stored', async () => {
     const scene = await Scene.open(stage)
-    await mkdir(stage.path('client', 'sources.json.new'))
+    await mkdir(stage.path('client', 'folders.json.new'))
     const { code, stderr, result } = await stage.push('client', scene.source)
     expect(result).toMatchObject({ result: 'ok', filesSent: 1 })
     expect(stderr).toContain(`cannot be written to ${stage.path('client')}: EISDIR`)
@@ -189,7 +193,7 @@ describe('a source that is not what it was', () => {
     await rm(source, { recursive: true })
     await rename(stage.path('away'), source)
     expect(await runs.until(({ result }) => result === 'ok')).toMatchObject({ filesTotal: 1, filesDeleted: 0 })
-    expect(await readFile(join(server.archive, 'client', 'only'), 'utf8')).toBe('x')
+    expect(await readFile(join(mirrorOf(server, 'client', source), 'only'), 'utf8')).toBe('x')
     expect(await stage.stop(child, 'SIGINT')).toBe(0)
     await rm(source, { recursive: true })
   })
@@ -204,7 +208,7 @@ describe('a source that is not what it was', () => {
     await rename(join(source, 'only'), stage.path('elsewhere'))
     const refused = await stage.push('client', source)
     expect(refused).toMatchObject({ code: 1, result: { result: 'failed', code: 'SOURCE_SUSPECT' } })
-    expect(await readFile(join(server.archive, 'client', 'only'), 'utf8')).toBe('x')
+    expect(await readFile(join(mirrorOf(server, 'client', source), 'only'), 'utf8')).toBe('x')
     expect(await stage.push('client', source, ['--accept-source'])).toMatchObject({ code: 0, result: { filesDeleted: 1 } })
     await rm(source, { recursive: true })
   })

@@ -2,7 +2,7 @@ import { chmod, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/pr
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { CLIENT_PROGRAM, SERVER_PROGRAM, Stage } from '../src/programs.ts'
+import { CLIENT_PROGRAM, mirrorOf, SERVER_PROGRAM, Stage } from '../src/programs.ts'
 import type { RunningServer } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
@@ -44,7 +44,7 @@ async function put (path: string, content: string): Promise<void> {
 async function push (): Promise<void> {
   const { code, result, stderr } = await stage.push('client', source, ['--settle', '0s'])
   expect({ code, problems: result.problems, stderr }).toMatchObject({ code: 0, problems: [] })
-  expect(await treeDifferences(source, join(server.archive, 'client'), { modes: false })).toEqual([])
+  expect(await treeDifferences(source, mirrorOf(server, 'client', source), { modes: false })).toEqual([])
 }
 
 test('files that are read-only in the archive are replaced, touched and removed', async () => {
@@ -84,15 +84,15 @@ test('a restore brings back kept modes and times, overwrites read-only files, an
   const restore = async (...args: string[]): Promise<number> =>
     (await stage.run(SERVER_PROGRAM, ['restore', 'client', '--at', '0s', '--state-dir', server.stateDir, ...args])).code
   expect(await restore('--to', stage.path('out'))).toBe(0)
-  expect(await treeDifferences(source, stage.path('out'), { modes: false })).toEqual([])
+  expect(await treeDifferences(source, stage.path('out', 'source'), { modes: false })).toEqual([])
   expect(await restore('--to', stage.path('out'), '--overwrite')).toBe(0)
-  expect(await treeDifferences(source, stage.path('out'), { modes: false })).toEqual([])
-  expect(await restore('--to', join(server.archive, 'client', 'restored'))).toBe(2)
+  expect(await treeDifferences(source, stage.path('out', 'source'), { modes: false })).toEqual([])
+  expect(await restore('--to', join(mirrorOf(server, 'client', source), 'restored'))).toBe(2)
 })
 
 test('what is asked of the archive is answered, and a server that starts again goes on', async () => {
   const ask = async (program: string, ...args: string[]): Promise<number> => (await stage.run(program, args)).code
-  expect(await ask(CLIENT_PROGRAM, 'safe', join(source, 'deep'), '--directory', source, '--fresh', ...stage.clientArgs('client'))).toBe(0)
+  expect(await ask(CLIENT_PROGRAM, 'safe', join(source, 'deep'), '--fresh', ...stage.clientArgs('client'))).toBe(0)
   expect(await ask(SERVER_PROGRAM, 'verify', '--state-dir', server.stateDir)).toBe(0)
   await stage.stop(server.child)
   server = await stage.startServer()

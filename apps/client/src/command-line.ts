@@ -1,5 +1,5 @@
 import { parseListenAddress } from '@filesync/program'
-import { createProgram, pathArgument, pathSetting, setting } from '@filesync/program/node'
+import { createProgram, namedPathsArgument, pathSetting, setting } from '@filesync/program/node'
 import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
 import type { EnrollFlags, PairingFlags } from './commands/pair.ts'
@@ -17,7 +17,7 @@ export function createClientProgram (context: CommandContext): Command {
   const program = createProgram({
     name: 'filesync-client',
     version: VERSION,
-    description: 'Pushes a directory to a FileSync server that it finds on the local network.',
+    description: 'Pushes folders to a FileSync server that it finds on the local network.',
     takesPath: true,
   })
   addPushing(program, context)
@@ -32,30 +32,30 @@ export function createClientProgram (context: CommandContext): Command {
 const METRICS_HELP = 'serve Prometheus metrics at http://HOST:PORT/metrics; PORT alone: to this machine only'
 
 function addPushing (program: Command, context: CommandContext): void {
-  withLegacy(withId(withPushSettings(program.command('start', { isDefault: true }).addArgument(pathArgument('[dir]')))))
-    .description('push DIR now, whenever it changes, and whenever the server asks, until stopped')
+  withLegacy(withId(withPushSettings(program.command('start', { isDefault: true }).addArgument(namedPathsArgument('[folder...]')))))
+    .description('push folders now, whenever they change, and whenever the server asks, until stopped')
     .addOption(setting('--once', 'exit after one push'))
-    .addOption(setting('--no-watch', 'push only when the server asks, not when the directory changes'))
+    .addOption(setting('--no-watch', 'push only when the server asks, not when a folder changes'))
     .addOption(setting('--metrics <host:port>', METRICS_HELP, parseListenAddress))
-    .addOption(new Option('--watch', 'push when the directory changes').default(true, 'on'))
-    .action(async (directory: string | undefined, flags: ClientStartFlags) => {
+    .addOption(new Option('--watch', 'push when a folder changes').default(true, 'on'))
+    .action(async (folders: string[], flags: ClientStartFlags) => {
       const { start } = await import('./commands/push.ts')
-      process.exitCode = await start(directory, flags, context)
+      process.exitCode = await start(folders, flags, context)
     })
-  withLegacy(withId(withPushSettings(program.command('push').addArgument(pathArgument('[dir]')))))
-    .description('push DIR once; the exit code says whether everything is stored')
-    .action(async (directory: string | undefined, flags: PushFlags) => {
+  withLegacy(withId(withPushSettings(program.command('push').addArgument(namedPathsArgument('[folder...]')))))
+    .description('push folders once; the exit code says whether everything is stored')
+    .action(async (folders: string[], flags: PushFlags) => {
       const { push } = await import('./commands/push.ts')
-      process.exitCode = await push(directory, flags, context)
+      process.exitCode = await push(folders, flags, context)
     })
 }
 
 function addPlan (program: Command, context: CommandContext): void {
-  withId(withPushSettings(program.command('plan').addArgument(pathArgument('[dir]'))))
-    .description('show what a push of DIR would do, and change nothing')
-    .action(async (directory: string | undefined, flags: PushFlags) => {
+  withId(withPushSettings(program.command('plan').addArgument(namedPathsArgument('[folder...]'))))
+    .description('show what a push of folders would do, and change nothing')
+    .action(async (folders: string[], flags: PushFlags) => {
       const { plan } = await import('./commands/plan.ts')
-      await plan(directory, flags, context)
+      await plan(folders, flags, context)
     })
 }
 
@@ -128,7 +128,6 @@ function addInspection (program: Command, context: CommandContext): void {
     .action(async (path: string, flags: PushFlags) => { await (await import('./commands/why.ts')).why(path, flags, context) })
   withServerName(withSettle(withServerSettings(program.command('safe <path...>'))))
     .description('check that the server holds exactly these files, so that they can be deleted here; exit code 0 only if all are safe')
-    .addOption(pathSetting('--directory <dir>', 'the pushed directory; needed if no client is running'))
     .addOption(setting('--fresh', 'make the server read its copies again before it answers'))
     .action(async (paths: string[], flags: SafeFlags) => {
       const { safe } = await import('./commands/safe.ts')

@@ -5,8 +5,6 @@ import { saveMemory, serveControl } from '@filesync/program/node'
 import type { ControlServer, MetricsPort } from '@filesync/program/node'
 import { asFileSyncError, splitPath } from '@filesync/protocol'
 import type { Clock, FileSyncError, RelativePath, ServerStatusReady } from '@filesync/protocol'
-import type { Scanner } from '@filesync/scanner'
-import { openScanner } from '@filesync/scanner/node'
 import type { FileSource } from '@filesync/transfer'
 import { openFileSource } from '@filesync/transfer/node'
 import { checkId } from './connect/check-id.ts'
@@ -15,6 +13,13 @@ import { openClientState } from './connect/client-state.ts'
 import type { ClientState } from './connect/client-state.ts'
 import type { ConnectToServerInit } from './connect/connect-to-server.ts'
 import { runMark } from './connect/run-mark.ts'
+import { commonServer, recallFolders, rememberFolders } from './folders/folder-memory.ts'
+import type { FolderMemories } from './folders/folder-memory.ts'
+import { FolderRecord } from './folders/folder-record.ts'
+import type { FolderSet } from './folders/folder-set.ts'
+import { openFolders } from './folders/open-folders.ts'
+import { inFolder } from './folders/folder-tree.ts'
+import type { FolderTree } from './folders/folder-tree.ts'
 import { pushLegacyOnce } from './legacy/push-once.ts'
 import { ChangeSignal } from './push/change-signal.ts'
 import { planOnce } from './push/plan-once.ts'
@@ -22,8 +27,6 @@ import type { PushPlan } from './push/plan-session.ts'
 import { pushOnce } from './push/push-once.ts'
 import type { PushRun, RunWatcher } from './push/push-once.ts'
 import type { PushResult } from './push/push-result.ts'
-import { recallSource, rememberSource } from './push/source-memory.ts'
-import type { SourceMemory } from './push/source-memory.ts'
 import type { LegacySettings, PushSettings } from './settings.ts'
 import { SOFTWARE, VERSION } from './software.ts'
 import { ActivityRecorder } from './status/activity-recorder.ts'
@@ -34,19 +37,19 @@ import type { PathState } from './status/explain-path.ts'
 import type { ClientMetrics } from './status/metrics.ts'
 import { RunRecord } from './status/run-record.ts'
 
-/** A run; `notSaved` if the record of the directory could not be written afterwards. */
+/** A run; `notSaved` if the record of the folders could not be written afterwards. */
 export type PushClientRun = PushRun & { readonly notSaved?: FileSyncError }
 
 interface ClientParts {
   readonly state: ClientState
-  readonly scanner: Scanner
+  readonly folders: FolderSet
   readonly source: FileSource
   readonly clock: Clock
 }
 
 /**
- * A client of one directory. It keeps open what the runs share: the scanner, the source, the state, and the control socket that
- * answers `status` and `why`.
+ * A client of one or more folders. It keeps open what the runs share: the scanners, the source, the state, and the control socket
+ * that answers `status` and `why`.
  */
 export class PushClient {
   /** What the client is doing, and how its runs ended. */
@@ -60,32 +63,33 @@ export class PushClient {
   readonly #recorder: ActivityRecorder
   readonly #changes = new ChangeSignal()
   #control: ControlServer | undefined
-  /** The server that the directory is pushed to, after the first complete run. */
+  /** The server that the folders are pushed to, after the first complete run. */
   #home: DeviceId | undefined
+  readonly #folderRecord: FolderRecord
   /** The server that was reached last. */
   #server: PinnedServer | undefined
   /** Whether the server said that two machines use the key of this client. */
   #isCloned = false
 
-  private constructor (settings: PushSettings, parts: ClientParts, remembered: SourceMemory | undefined) {
+  private constructor (settings: PushSettings, parts: ClientParts, memories: FolderMemories) {
     this.#settings = settings
     this.#parts = parts
     this.#recorder = new ActivityRecorder(this.record, parts.clock)
-    this.#home = remembered?.serverId
-    this.record.completeAtMs = remembered?.completeAtMs
+    this.#home = commonServer(settings.folders.map(({ name }) => name), memories, settings.serverName)
+    this.#folderRecord = new FolderRecord(parts.folders, memories)
+    this.record.completeAtMs = this.#folderRecord.completeAtMs
   }
 
-  /** Opens the directory and the state. Throws SOURCE_UNAVAILABLE, STATE_IN_USE, KEY_EXPOSED, and others. */
+  /** Opens the folders and the state. Throws SOURCE_UNAVAILABLE, STATE_IN_USE, KEY_EXPOSED, and others. */
   static async open (settings: PushSettings, clock: Clock): Promise<PushClient> {
-    const { root, stateDir, ignoreFile, builtInIgnores, settleMs } = settings
-    const remembered = await recallSource(stateDir, root)
-    const memory = settings.acceptSource ? undefined : remembered
-    const ignore = { builtIn: builtInIgnores, ...(ignoreFile !== undefined && { file: ignoreFile }) }
-    const scanner = await openScanner({ root, settleMs, clock, ignore, ...(memory !== undefined && { memory }) })
-    const source = openFileSource({ root })
-    const close = async (): Promise<void> => { await Promise.all([scanner.close(), source.close()]) }
+    const { stateDir, legacy } = settings
+    const memories = await recallFolders(stateDir)
+    const folders = await openFolders(settings, memories, clock)
+    const roots = new Map(settings.folders.map(({ name, root }) => [legacy === undefined ? name : '', root]))
+    const source = openFileSource({ root: roots })
+    const close = async (): Promise<void> => { await Promise.all([folders.close(), source.close()]) }
     try {
-      const client = new PushClient(settings, { state: await openClientState(stateDir), scanner, source, clock }, remembered)
+      const client = new PushClient(settings, { state: await openClientState(stateDir), folders, source, clock }, memories)
       await client.#openControl().catch(async (error: unknown) => {
         await client.#control?.close()
         throw error
@@ -99,12 +103,15 @@ export class PushClient {
 
   /** One run. With `waitForSettled` it waits for files that are being written; otherwise they are left to the next run. */
   async run (watcher: RunWatcher, options: { waitForSettled: boolean, signal: AbortSignal }): Promise<PushClientRun> {
-    const { scanner, clock } = this.#parts
+    const { folders, clock } = this.#parts
     const { legacy } = this.#settings
     this.#changes.clear()
     this.record.activity = { doing: 'connecting' }
     const run = legacy === undefined ? await this.#push(watcher, options) : await this.#pushLegacy(legacy, watcher, options.signal)
-    if (run.error === undefined) scanner.invalidate(run.stale)
+    if (run.error === undefined) {
+      folders.invalidate(run.stale)
+      folders.endAcceptance()
+    }
     this.record.activity = { doing: 'idle' }
     const result: PushResult = {
       ...run.result,
@@ -113,22 +120,23 @@ export class PushClient {
     }
     this.#metrics?.countRun(result)
     this.record.add(result, clock.nowMs(), run.error === undefined ? run.tree : undefined)
+    this.#folderRecord.add(result, clock.nowMs())
     const notSaved = run.error === undefined ? await this.#remember() : undefined
     return { ...run, result, ...(notSaved !== undefined && { notSaved }) }
   }
 
   async #push (watcher: RunWatcher, { waitForSettled, signal }: { waitForSettled: boolean, signal: AbortSignal }): Promise<PushRun> {
-    const { state, scanner, source, clock } = this.#parts
+    const { state, folders, source, clock } = this.#parts
     return await pushOnce({
       ...state,
       ...this.#settings,
       ...this.#recording(watcher),
       ...this.#choosing(),
       scan: async over => {
-        const snapshot = await scanner.scan({ waitForSettled, signal: over })
-        // This stays in force after the run: the next snapshot will be as large.
-        saveMemory(snapshot.files)
-        return snapshot
+        const tree = await folders.scan({ waitForSettled, signal: over })
+        // This stays in force after the run: the next tree will be as large.
+        saveMemory(tree.files)
+        return tree
       },
       source,
       software: SOFTWARE,
@@ -140,38 +148,43 @@ export class PushClient {
 
   /** The original protocol cannot leave out a file that is being written, so the scan always waits for such files. */
   async #pushLegacy (legacy: LegacySettings, watcher: RunWatcher, signal: AbortSignal): Promise<PushRun> {
-    const { state, scanner, source, clock } = this.#parts
-    return await pushLegacyOnce({
+    const { state, folders, source, clock } = this.#parts
+    const [{ name } = { name: '' }] = this.#settings.folders
+    let tree: FolderTree | undefined
+    const run = await pushLegacyOnce({
       ...legacy,
       servers: state.servers,
-      scan: async over => await scanner.scan({ waitForSettled: true, signal: over }),
+      scan: async over => {
+        tree = await folders.scan({ waitForSettled: true, signal: over })
+        // The original program has no folders: it receives the content of the directory.
+        return tree.snapshots.get(name) ?? tree
+      },
       source,
       clock,
       signal,
       onBusy: () => { this.#recording(watcher).onBusy(1, undefined) },
     })
+    const problems = run.result.problems.map(problem => ({ ...problem, path: inFolder(name, problem.path) }))
+    const result = { ...run.result, problems }
+    return run.error === undefined && tree !== undefined ? { ...run, result, tree } : { ...run, result }
   }
 
-  /** A directory stays with the server of its first push, unless the user names another one. */
+  /** Folders stay with the server of their first push, unless the user names another one. */
   #choosing (): Pick<ConnectToServerInit, 'choose' | 'onReached'> {
-    const { root, server, serverName } = this.#settings
+    const { folders, server, serverName } = this.#settings
+    const root = folders.map(folder => folder.root).join(', ')
     return {
       choose: pinned => chooseServers(pinned, { root, home: this.#home, named: serverName, isAddressGiven: server !== undefined }),
       onReached: reached => { this.#server = reached },
     }
   }
 
-  /** Saves what the run learned about the directory. A failure does not make the run fail: what it reported as stored is stored. */
+  /** Saves what the run learned about the folders. A failure does not make the run fail: what it reported as stored is stored. */
   async #remember (): Promise<FileSyncError | undefined> {
-    const { memory } = this.#parts.scanner
-    if (memory === undefined) return undefined
-    const { stateDir, root, serverName } = this.#settings
+    const { stateDir, serverName } = this.#settings
     if (this.#home === undefined || serverName !== undefined) this.#home = this.#server?.id
-    const { completeAtMs } = this.record
     try {
-      await rememberSource(stateDir, root, {
-        ...memory, ...(this.#home !== undefined && { serverId: this.#home }), ...(completeAtMs !== undefined && { completeAtMs }),
-      })
+      await rememberFolders(stateDir, this.#folderRecord.memories(this.#home))
       return undefined
     } catch (error) {
       return asFileSyncError(error)
@@ -180,32 +193,32 @@ export class PushClient {
 
   /** Asks the server what a run would do. Throws what ended the session. */
   async plan (watcher: RunWatcher, signal: AbortSignal): Promise<PushPlan> {
-    const { state, scanner, clock } = this.#parts
+    const { state, folders, clock } = this.#parts
     this.record.activity = { doing: 'connecting' }
     const { onBusy, onReady } = this.#recording(watcher)
     return await planOnce({
       ...state, ...this.#settings, ...this.#choosing(), onBusy, onReady, software: SOFTWARE, clock, signal,
-      scan: async over => await scanner.scan({ waitForSettled: false, signal: over }),
+      scan: async over => await folders.scan({ waitForSettled: false, signal: over }),
     })
   }
 
-  /** Watches the tree until the signal is aborted; needed for {@link nextChange}. */
+  /** Watches the folders until the signal is aborted; needed for {@link nextChange}. */
   async watch (signal: AbortSignal): Promise<void> {
-    for await (const { reason } of this.#parts.scanner.watch({ signal })) if (reason !== 'start') this.#changes.set()
+    await this.#parts.folders.watch(signal, () => { this.#changes.set() })
   }
 
-  /** Resolves when the tree has changed since the last run began, and has settled. */
+  /** Resolves when a folder has changed since the last run began, and has settled. */
   async nextChange (signal: AbortSignal): Promise<void> {
     await this.#changes.wait(signal)
   }
 
   /** The current state of one path, and how it differs from what the last run stored. Throws what a scan throws. */
   async why (path: RelativePath, signal: AbortSignal): Promise<PathState> {
-    const { scanner } = this.#parts
+    const { folders } = this.#parts
     // The last scan may be old, and the watcher may not have reported a very recent change yet.
-    scanner.invalidate([splitPath(path).directory, path])
-    await scanner.scan({ signal })
-    return explainPath(path, scanner.explain(path), this.record)
+    folders.invalidate([splitPath(path).directory, path])
+    await folders.look({ signal })
+    return explainPath(path, folders.explain(path), this.record)
   }
 
   /** The port on which metrics are served; undefined if they are not. */
@@ -214,13 +227,13 @@ export class PushClient {
   }
 
   async close (): Promise<void> {
-    await Promise.all([this.#control?.close(), this.#metricsPort?.close(), this.#parts.source.close(), this.#parts.scanner.close()])
+    await Promise.all([this.#control?.close(), this.#metricsPort?.close(), this.#parts.source.close(), this.#parts.folders.close()])
   }
 
   /** The socket also locks the state directory: two clients with one identity would displace each other in the server's queue. */
   async #openControl (): Promise<void> {
-    const { root, stateDir, metrics } = this.#settings
-    const status = (): ClientStatus => this.#status(root)
+    const { stateDir, metrics } = this.#settings
+    const status = (): ClientStatus => this.#status()
     const why = async (path: RelativePath, gone: AbortSignal): Promise<PathState> => await this.why(path, gone)
     this.#control = await serveControl(stateDir, controlRoutes({ status, events: this.#events, why }))
     if (metrics === undefined) return
@@ -230,16 +243,16 @@ export class PushClient {
     this.#metricsPort = await this.#metrics.serve(metrics, status)
   }
 
-  #status (directory: string): ClientStatus {
+  #status (): ClientStatus {
     const { last, completeAtMs } = this.record
     const { activity } = this.#recorder
     return {
       version: VERSION,
-      directory,
+      folders: this.#folderRecord.status(),
       server: this.#server?.name ?? null,
       startedAt: this.#startedAt,
       activity,
-      watch: this.#parts.scanner.status,
+      watch: this.#parts.folders.status,
       last: last ?? null,
       lastCompleteAt: completeAtMs === undefined ? null : new Date(completeAtMs).toISOString(),
       nextSyncAt: activity.doing === 'waiting' ? new Date(activity.untilMs).toISOString() : null,

@@ -2,12 +2,19 @@ import { isIPv6 } from 'node:net'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
+import type { Name } from '@filesync/protocol'
 import { parseDuration, parseSize } from '@filesync/program'
 import type { ListenAddress } from '@filesync/program'
-import { canPrompt, checkStateDir, defaultStateDir, listSetting, pathSetting, prompt, setting, userPath } from '@filesync/program/node'
+import {
+  canPrompt, checkNotInState, defaultStateDir, listSetting, namedPath, namedPathsSetting, pathSetting, prompt, setting,
+} from '@filesync/program/node'
 import type { Terminal } from '@filesync/program/node'
+import type { LinkPolicy } from '@filesync/scanner'
 import type { Compression } from '@filesync/transfer'
 import type { Command } from 'commander'
+import { checkFolders, parseFolders } from './folder.ts'
+import type { Folder } from './folder.ts'
+import { recallFolders } from './folders/folder-memory.ts'
 
 /** The options of every command of the client, as parsed from the command line. */
 export interface ClientFlags {
@@ -26,7 +33,8 @@ export interface ServerFlags extends ClientFlags {
 /** The options of the commands that push a directory. */
 export interface PushFlags extends ServerFlags {
   readonly serverName?: string
-  readonly directory?: string
+  readonly folders?: readonly string[]
+  readonly links: LinkPolicy
   readonly ignoreFile?: string
   readonly defaultIgnores: boolean
   readonly limit?: number
@@ -45,7 +53,7 @@ export interface HostPort {
 
 /** Complete, validated settings for pushing. */
 export interface PushSettings {
-  readonly root: string
+  readonly folders: readonly Folder[]
   readonly stateDir: string
   readonly server: HostPort | undefined
   /** The paired server to use, by its name or full id. */
@@ -56,7 +64,9 @@ export interface PushSettings {
   readonly limitBytesPerSecond: number | undefined
   readonly compression: Compression
   readonly settleMs: number
-  /** Whether the directory is accepted even if it is empty or on another disk than last time. */
+  /** What happens to symbolic links that lead out of their folder. */
+  readonly links: LinkPolicy
+  /** Whether a directory is accepted even if it is empty or another one than last time. */
   readonly acceptSource: boolean
   /** The name the client must have been paired under; undefined for no check. */
   readonly id: string | undefined
@@ -94,18 +104,20 @@ export function withServerSettings (command: Command): Command {
 /** Adds the settings of the commands that push. */
 export function withPushSettings (command: Command): Command {
   return withServerName(withSettle(withServerSettings(command)))
-    .addOption(pathSetting('--directory <dir>', 'the directory to push, instead of the argument'))
+    .addOption(namedPathsSetting('--folders <dir>', 'a folder to push if no argument names one, as DIR or NAME=DIR; repeatable'))
     .addOption(pathSetting('--ignore-file <file>', 'a file with more ignore rules, in .gitignore syntax'))
     .addOption(setting('--no-default-ignores', 'also push the temporary files of common programs'))
     .addOption(setting('--limit <rate>', 'send at most this many bytes per second, such as 20M or 500k', parseRate))
     .addOption(setting('--compress <when>', 'whether to compress; auto compresses if the network is the bottleneck and the content shrinks')
       .choices(['auto', 'always', 'never']).default('auto'))
-    .addOption(setting('--accept-source', 'push even if the directory is empty or on another disk than last time'))
+    .addOption(setting('--links <what>', 'symbolic links that lead out of their folder: keep stores them as links, refuse leaves them out')
+      .choices(['keep', 'refuse']).default('keep'))
+    .addOption(setting('--accept-source', 'push even if a directory is empty, on another disk, or another one than last time'))
 }
 
 /** Adds the setting that chooses one of several paired servers. */
 export function withServerName (command: Command): Command {
-  const description = 'the paired server to use for this directory, by name or full id; later runs remember it'
+  const description = 'the paired server to use for these folders, by name or full id; later runs remember it'
   return command.addOption(setting('--server-name <name>', description))
 }
 
@@ -142,17 +154,16 @@ export function stateDirOf (flags: ClientFlags, terminal: Terminal): string {
   return resolve(flags.profile === undefined ? base : `${base}-${flags.profile}`)
 }
 
-/** Validates the flags; asks for a missing directory if there is a terminal. Throws USAGE. */
-export async function completePushSettings (directory: string | undefined, flags: PushFlags, terminal: Terminal): Promise<PushSettings> {
-  const given = directory ?? flags.directory ?? await promptForDirectory(flags, terminal)
-  if (given === undefined) {
-    throw new FileSyncError('USAGE', 'No directory to push was given. Name one as an argument or with --directory DIR.')
-  }
-  const root = parseDirectory(given)
+/**
+ * Validates the flags. Without folders in the arguments or settings, those that were pushed before are pushed again; if there are none,
+ * asks for one if there is a terminal. Throws USAGE.
+ */
+export async function completePushSettings (given: readonly string[], flags: PushFlags, terminal: Terminal): Promise<PushSettings> {
   const stateDir = stateDirOf(flags, terminal)
-  await checkStateDir(stateDir, root, 'the directory to push,')
+  const folders = await chooseFolders(given, flags, { stateDir, terminal })
+  for (const { root } of folders) await checkNotInState(stateDir, root)
   return {
-    root,
+    folders,
     stateDir,
     server: flags.server,
     serverName: flags.serverName,
@@ -162,20 +173,41 @@ export async function completePushSettings (directory: string | undefined, flags
     limitBytesPerSecond: flags.limit,
     compression: flags.compress,
     settleMs: flags.settle,
+    links: flags.links,
     acceptSource: flags.acceptSource === true,
     id: flags.id,
-    legacy: legacySettings(flags),
+    legacy: legacySettings(flags, folders),
     metrics: flags.metrics,
   }
 }
 
-async function promptForDirectory ({ quiet, json }: ClientFlags, terminal: Terminal): Promise<string | undefined> {
-  if (!canPrompt(terminal) || quiet === true || json === true) return undefined
-  return await prompt(terminal, 'Directory to push:', text => userPath(parseDirectory(text), terminal.env))
+interface FolderSources {
+  readonly stateDir: string
+  readonly terminal: Terminal
 }
 
-function legacySettings ({ legacy, server, limit, id }: PushFlags): LegacySettings | undefined {
+async function chooseFolders (given: readonly string[], flags: PushFlags, { stateDir, terminal }: FolderSources): Promise<Folder[]> {
+  if (given.length > 0) return parseFolders(given.map(parseDirectory))
+  if (flags.folders !== undefined && flags.folders.length > 0) return parseFolders(flags.folders)
+  const remembered = [...await recallFolders(stateDir)].map(([name, { path }]) => ({ name: name as Name, root: path }))
+  if (remembered.length > 0) return checkFolders(remembered)
+  const answer = await promptForDirectory(flags, terminal)
+  if (answer !== undefined) return parseFolders([answer])
+  throw new FileSyncError('USAGE', 'No folder to push was given, and none was pushed before. Name one or more as arguments, ' +
+    'or as a list under "folders" in the settings file.')
+}
+
+async function promptForDirectory ({ quiet, json }: ClientFlags, terminal: Terminal): Promise<string | undefined> {
+  if (!canPrompt(terminal) || quiet === true || json === true) return undefined
+  return await prompt(terminal, 'Directory to push:', text => namedPath(parseDirectory(text), terminal.env))
+}
+
+function legacySettings ({ legacy, server, limit, id }: PushFlags, folders: readonly Folder[]): LegacySettings | undefined {
   if (legacy !== true) return undefined
+  if (folders.length > 1) {
+    throw new FileSyncError('USAGE', `--legacy pushes one directory, and ${folders.length} were given. Push them one after the other, ` +
+      'each with its own --id.')
+  }
   if (server === undefined) {
     throw new FileSyncError('USAGE', '--legacy needs the address of the server: --server HOST:PORT. ' +
       'A server of the original program is never searched for, because any machine could answer.')

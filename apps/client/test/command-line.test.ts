@@ -61,7 +61,7 @@ test('push --json ends with a result even if no run could start', async () => {
   const { exitCode, out, err } = await run(['push', '--json'])
   expect(exitCode).toBe(2)
   expect(JSON.parse(out)).toMatchObject({ result: 'failed', filesSent: 0, problems: [], code: 'USAGE' })
-  expect(err).toMatch(/^filesync-client: No directory to push/u)
+  expect(err).toMatch(/^filesync-client: No folder to push/u)
 })
 
 test('the commands in the README are scripts of the repository', async () => {

@@ -4,7 +4,7 @@ import { ClientMetrics } from '../src/status/metrics.ts'
 import type { PushResult } from '../src/push/push-result.ts'
 
 const STARTED: ClientStatus = {
-  version: '1', directory: '/photos', server: null, startedAt: '2026-01-01T00:00:00.000Z', activity: { doing: 'connecting' },
+  version: '1', folders: [], server: null, startedAt: '2026-01-01T00:00:00.000Z', activity: { doing: 'connecting' },
   watch: { mode: 'watching', why: undefined }, last: null, lastCompleteAt: null, nextSyncAt: null, cloned: false,
 }
 

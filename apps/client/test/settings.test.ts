@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createProgram, runProgram } from '@filesync/program/node'
+import { createProgram, namedPathsArgument, runProgram } from '@filesync/program/node'
 import { fakeTerminal } from '@filesync/program/testing'
 import type { FakeTerminal } from '@filesync/program/testing'
+import { rememberFolders } from '../src/folders/folder-memory.ts'
 import { completePushSettings, parseHostPort, stateDirOf, withPushSettings } from '../src/settings.ts'
 import type { PushFlags, PushSettings } from '../src/settings.ts'
 
@@ -20,14 +21,16 @@ afterAll(async () => { await rm(folder, { recursive: true }) })
 async function settings (argv: readonly string[], terminal: FakeTerminal = fakeTerminal()): Promise<PushSettings> {
   let complete: PushSettings | undefined
   const program = createProgram({ name: 'filesync-client', version: '0', description: '' })
-  const command = withPushSettings(new Command('push').argument('[dir]'))
-  program.addCommand(command.action(async (directory: string | undefined, flags: PushFlags) => {
-    complete = await completePushSettings(directory, flags, terminal)
+  const command = withPushSettings(new Command('push').addArgument(namedPathsArgument('[folder...]')))
+  program.addCommand(command.action(async (folders: string[], flags: PushFlags) => {
+    complete = await completePushSettings(folders, flags, terminal)
   }))
   const exitCode = await runProgram(program, ['push', ...argv], terminal)
   if (complete === undefined) throw Object.assign(new Error(terminal.complained()), { exitCode })
   return complete
 }
+
+const rootsOf = ({ folders }: PushSettings): string[] => folders.map(({ root }) => root)
 
 const refused = (message: RegExp): unknown => expect.objectContaining({ exitCode: 2, message: expect.stringMatching(message) as unknown })
 
@@ -50,35 +53,49 @@ describe('HOST:PORT', () => {
 
 test('settings that are not given have a default', async () => {
   expect(await settings([join(folder, 'tree')], fakeTerminal({ XDG_STATE_HOME: '/var/state' }))).toEqual({
-    root: join(folder, 'tree'), stateDir: '/var/state/filesync/client', server: undefined, interfaces: undefined, ignoreFile: undefined,
+    folders: [{ name: 'tree', root: join(folder, 'tree') }], stateDir: '/var/state/filesync/client', server: undefined,
+    interfaces: undefined, ignoreFile: undefined,
     builtInIgnores: true,
-    limitBytesPerSecond: undefined, compression: 'auto', settleMs: 2000, acceptSource: false,
+    limitBytesPerSecond: undefined, compression: 'auto', settleMs: 2000, links: 'keep', acceptSource: false,
   })
 })
 
 test('every setting can be given in the environment', async () => {
   const env = {
-    FILESYNC_DIRECTORY: join(folder, 'tree'), FILESYNC_STATE_DIR: '/var/s', FILESYNC_SERVER: '[::1]:42', FILESYNC_INTERFACE: 'eth0,eth1',
+    FILESYNC_FOLDERS: join(folder, 'tree'), FILESYNC_LINKS: 'refuse', FILESYNC_STATE_DIR: '/var/s',
+    FILESYNC_SERVER: '[::1]:42', FILESYNC_INTERFACE: 'eth0,eth1',
     FILESYNC_IGNORE_FILE: '/etc/rules',
     FILESYNC_DEFAULT_IGNORES: 'no', FILESYNC_LIMIT: '20M', FILESYNC_COMPRESS: 'never', FILESYNC_SETTLE: '5s', FILESYNC_ACCEPT_SOURCE: 'yes',
   }
   expect(await settings([], fakeTerminal(env))).toEqual({
-    root: join(folder, 'tree'), stateDir: '/var/s', server: { host: '::1', port: 42 }, interfaces: ['eth0', 'eth1'],
+    folders: [{ name: 'tree', root: join(folder, 'tree') }], stateDir: '/var/s', server: { host: '::1', port: 42 },
+    interfaces: ['eth0', 'eth1'],
     ignoreFile: '/etc/rules', builtInIgnores: false,
-    limitBytesPerSecond: 20_000_000, compression: 'never', settleMs: 5000, acceptSource: true,
+    limitBytesPerSecond: 20_000_000, compression: 'never', settleMs: 5000, links: 'refuse', acceptSource: true,
   })
 })
 
-describe('the directory to push', () => {
+describe('the folders to push', () => {
   test('is taken from the argument before the setting, and asked for only in a terminal', async () => {
-    expect((await settings([join(folder, 'tree'), '--directory', '/elsewhere', '--state-dir', '/var/s'])).root).toBe(join(folder, 'tree'))
-    await expect(settings([])).rejects.toEqual(refused(/No directory to push/u))
-    await expect(settings(['--json'], fakeTerminal({}, true))).rejects.toEqual(refused(/No directory to push/u))
+    const given = await settings([join(folder, 'tree'), '--folders', '/elsewhere', '--state-dir', '/var/s'])
+    expect(rootsOf(given)).toEqual([join(folder, 'tree')])
+    await expect(settings([])).rejects.toEqual(refused(/No folder to push/u))
+    await expect(settings(['--json'], fakeTerminal({}, true))).rejects.toEqual(refused(/No folder to push/u))
     const terminal = fakeTerminal({}, true)
     const asked = settings(['--state-dir', '/var/s'], terminal)
     await expect.poll(() => terminal.printed()).toContain('Directory to push:')
     terminal.input.write(`${join(folder, 'tree')}\n`)
-    expect((await asked).root).toBe(join(folder, 'tree'))
+    expect(rootsOf(await asked)).toEqual([join(folder, 'tree')])
+  })
+
+  test('are those that were pushed before if none is named', async () => {
+    const stateDir = join(folder, 'before')
+    await mkdir(stateDir)
+    const memory = { root: { device: '1', inode: '2', birthtimeNs: '3' }, files: 4 }
+    await rememberFolders(stateDir, new Map([['a=b', { ...memory, path: '/x' }], ['tree', { ...memory, path: join(folder, 'tree') }]]))
+    expect((await settings(['--state-dir', stateDir])).folders).toEqual([
+      { name: 'a=b', root: '/x' }, { name: 'tree', root: join(folder, 'tree') },
+    ])
   })
 
   test('may be entered relative to the home directory with ~', async () => {
@@ -86,12 +103,12 @@ describe('the directory to push', () => {
     const asked = settings(['--state-dir', '/var/s'], terminal)
     await expect.poll(() => terminal.printed()).toContain('Directory to push:')
     terminal.input.write('~/tree\n')
-    expect((await asked).root).toBe(join(folder, 'tree'))
+    expect(rootsOf(await asked)).toEqual([join(folder, 'tree')])
   })
 
   test('may not be empty', async () => {
     await expect(settings([''])).rejects.toEqual(refused(/is empty/u))
-    await expect(settings(['--directory', ''])).rejects.toEqual(refused(/is empty/u))
+    await expect(settings(['--folders', ''])).rejects.toEqual(refused(/is empty/u))
   })
 })
 
@@ -107,14 +124,13 @@ describe('the state directory', () => {
     await expect(settings([join(folder, 'tree'), '--profile', profile])).rejects.toEqual(refused(/profile name has/u))
   })
 
-  test('may not be inside the directory to push, not even through a link', async () => {
-    await expect(
-      settings([join(folder, 'tree'), '--state-dir', join(folder, 'tree', '.filesync')])
-    ).rejects.toEqual(refused(/is inside the directory to push/u))
+  test('may be inside a folder, but no folder may be inside it, not even through a link', async () => {
+    expect(rootsOf(await settings([folder], fakeTerminal({ XDG_STATE_HOME: join(folder, 'home', 'state') })))).toEqual([folder])
+    await expect(settings([join(folder, 'tree'), '--state-dir', folder])).rejects.toEqual(refused(/holds the private key/u))
+    await expect(settings([folder, '--state-dir', folder])).rejects.toEqual(refused(/holds the private key/u))
     await symlink(join(folder, 'tree'), join(folder, 'link'))
-    await expect(settings([join(folder, 'tree'), '--state-dir', join(folder, 'link', 'state')])).rejects.toEqual(refused(/is inside/u))
-    await expect(settings([join(folder, 'link'), '--state-dir', join(folder, 'tree', 'state')])).rejects.toEqual(refused(/is inside/u))
-    await expect(settings([folder], fakeTerminal({ XDG_STATE_HOME: join(folder, 'home', 'state') }))).rejects.toEqual(refused(/is inside/u))
+    await expect(settings([join(folder, 'link'), '--state-dir', join(folder, 'tree')])).rejects.toEqual(refused(/holds the private key/u))
+    await expect(settings([join(folder, 'tree'), '--state-dir', join(folder, 'link')])).rejects.toEqual(refused(/holds the private key/u))
   })
 })
 

@@ -86,17 +86,21 @@ function serve (identity: string, onPlan = (): void => { /* ignored */ }): Sessi
 
 /** The client's part up to TASKS. */
 async function announce ({ client }: Session, files: Readonly<Record<string, string>>): Promise<void> {
-  const tree = memoryTree(files, hashBytes)
+  const tree = memoryTree({ docs: files }, hashBytes)
   await client.send(hello('client', [FEATURES.RESUME]))
   await client.receive(['HELLO'])
   await client.receive(['SERVER_STATUS'])
   const { rootDigest, files: fileCount, bytes } = tree
   await client.send({
-    type: 'CLIENT_FILES_INFO', rootDigest, files: fileCount, directories: 0, bytes, complete: true, problems: [], problemCount: 0,
+    type: 'CLIENT_FILES_INFO', rootDigest, files: fileCount, directories: 1, bytes,
+    folders: [{ name: 'docs', complete: true, files: fileCount }], away: [], removed: [], problems: [], problemCount: 0,
   })
-  const { directories } = await client.receive(['LISTINGS_WANTED'])
-  const answers = new ListingResponder(tree).answer(directories)
-  for (const part of encodeParts(answers, LIMITS.rawFrameBytes)) await client.sendRaw('LISTINGS', [part])
+  const answers = new ListingResponder(tree)
+  // The root, and the folder in it.
+  for (let page = 0; page < 2; page++) {
+    const { directories } = await client.receive(['LISTINGS_WANTED'])
+    for (const part of encodeParts(answers.answer(directories), LIMITS.rawFrameBytes)) await client.sendRaw('LISTINGS', [part])
+  }
 }
 
 async function sendTask0 (client: Connection, text: string): Promise<void> {
@@ -110,7 +114,7 @@ async function sendTask0 (client: Connection, text: string): Promise<void> {
 /** The client's part up to the first of its two files. The second never comes. */
 async function sendFirst (session: Session): Promise<void> {
   await announce(session, FILES)
-  expect(await session.client.receive(['TASKS'])).toMatchObject({ tasks: [[0, 0], [0, 1]] })
+  expect(await session.client.receive(['TASKS'])).toMatchObject({ tasks: [[1, 0], [1, 1]] })
   await sendTask0(session.client, FILES.arrives)
   await session.staged
 }
@@ -149,7 +153,7 @@ test.each([
   await session.ended
   expect(error).toMatchObject({ code, retryInMs: expect.any(Number) as unknown })
   expect(stored).toMatchObject({ files: 1 })
-  expect(await readdir(join(root, 'client'))).toEqual(['arrives'])
+  expect(await readdir(join(root, 'client', 'docs'))).toEqual(['arrives'])
   expect(queue.identities).toEqual([])
 })
 
@@ -160,13 +164,13 @@ test('no file is renamed if the session ends before the client has sent its dige
   await sendOne('before', MOVED.archived)
   const session = serve('client')
   await announce(session, MOVED)
-  expect(await session.client.receive(['TASKS'])).toMatchObject({ tasks: [[0, 0, 'DIGEST'], [0, 1]] })
+  expect(await session.client.receive(['TASKS'])).toMatchObject({ tasks: [[1, 0, 'DIGEST'], [1, 1]] })
   stopping.abort()
   const { stored, error } = await heard(session.client)
   expect(error).toMatchObject({ code: 'SERVER_STOPPING' })
   expect(stored?.renamed ?? 0).toBe(0)
   await session.ended
-  expect(await readdir(join(root, 'client'))).toEqual(['before'])
+  expect(await readdir(join(root, 'client', 'docs'))).toEqual(['before'])
 })
 
 test('STORED is not sent before TASKS', async () => {
@@ -177,7 +181,7 @@ test('STORED is not sent before TASKS', async () => {
   await session.ended
   expect(error).toMatchObject({ code: 'SERVER_STOPPING' })
   expect(stored).toBeUndefined()
-  expect(await readdir(join(root, 'client'))).toEqual(['before'])
+  expect(await readdir(join(root, 'client', 'docs'))).toEqual(['before'])
 })
 
 test('waiting clients are notified when the server stops, and lose their place', async () => {

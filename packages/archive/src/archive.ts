@@ -2,7 +2,7 @@ import type { Clock, Digest, Problem, RelativePath } from '@filesync/protocol'
 import type { PastTree } from './past-tree.ts'
 import type { FoundEntry, InTurn, RestoreOutcome } from './store/content-store.ts'
 import type { ExistingCopy } from './store/existing-copy.ts'
-import type { MakeSignature, PlanRun, Sync } from './sync-contract.ts'
+import type { MakeSignature, PlanRun, Sync, SyncOptions, SyncScope } from './sync-contract.ts'
 
 /** The areas of all clients in one directory. */
 export interface Archive {
@@ -77,12 +77,10 @@ export interface Area {
   readonly name: string
   /**
    * Begins a sync. Throws SERVER_BUSY while another sync of the area runs.
-   *
-   * @param options.client aborted when the client has left: what it sent is stored, and nothing more is done for it
    */
-  beginSync (options?: { readonly client?: AbortSignal }): Promise<Sync>
+  beginSync (options?: SyncOptions): Promise<Sync>
   /** Begins to compute what a sync would do. Nothing is changed. */
-  beginPlanRun (): Promise<PlanRun>
+  beginPlanRun (scope?: SyncScope): Promise<PlanRun>
   /** Allows the next sync to pass the brake. */
   release (): Promise<void>
   /** Set while the brake holds: when and why it halted a sync. */
@@ -92,8 +90,10 @@ export interface Area {
     readonly vanishing: number
     /** Files whose plain content noise would replace. */
     readonly spoiled?: number
-    /** Files in the mirror. */
+    /** Files in the mirror, or in the folder. */
     readonly of: number
+    /** Set if the files of one folder alone are too many. */
+    readonly folder?: string
   } | undefined
   /** Looks up one stored file; undefined if there is none. */
   stat (path: RelativePath): StoredFile | undefined

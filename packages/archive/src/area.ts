@@ -1,23 +1,23 @@
-import { equalDigests, FileSyncError, ROOT_PATH } from '@filesync/protocol'
-import type { Digest, HashBytes, RelativePath } from '@filesync/protocol'
+import { countListing, FileSyncError, ROOT_PATH } from '@filesync/protocol'
+import type { HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './store/archive-index.ts'
 import type {
   AdoptOptions, AdoptOutcome, Area, ArchiveSettings, DamageReport, ExternalChanges, MirrorLimits, MirrorSize, Moment, OtherCopy,
   Point, PointsOptions, RestoreOptions, RestoreReport, SafeCheckOptions, SafeCheckResult, StoredFile, VerifyOptions, VerifyOutcome, Version,
 } from './archive.ts'
 import type { PastTree } from './past-tree.ts'
-import type { MakeSignature, PlanRun, Sync } from './sync-contract.ts'
+import type { MakeSignature, PlanRun, Sync, SyncOptions, SyncScope } from './sync-contract.ts'
 import { adoptCopy, adoptInPlace } from './adopt/adopt.ts'
 import { AreaSync } from './commit/sync.ts'
 import { UnsignedFiles } from './commit/unsigned-files.ts'
 import { AreaPlanRun } from './compare/plan-run.ts'
 import { diskRoom, mirrorSize } from './compare/room.ts'
+import { ScopeRules } from './compare/scope.ts'
 import { HistoryProgress } from './history/history-progress.ts'
 import { pruneVersions } from './history/prune.ts'
 import type { ContentStore } from './store/content-store.ts'
 import { damageReport, expiredDamageWrites } from './store/damage.ts'
 import type { ExistingCopy } from './store/existing-copy.ts'
-import { EMPTY_DIRECTORY } from './store/fold.ts'
 import { fileLookup, knownPaths } from './store/lookup.ts'
 import { isUnknown } from './store/unknown-entry.ts'
 import { AreaLock } from './upkeep/area-lock.ts'
@@ -73,11 +73,11 @@ export class StoredArea implements Area {
     return this.#record.halted
   }
 
-  async beginSync ({ client }: { readonly client?: AbortSignal } = {}): Promise<Sync> {
-    return await this.#beginSync(this.#init.deletions, client)
+  async beginSync (options: SyncOptions = {}): Promise<Sync> {
+    return await this.#beginSync(this.#init.deletions, options)
   }
 
-  async #beginSync (deletions: ArchiveSettings['deletions'], client?: AbortSignal): Promise<Sync> {
+  async #beginSync (deletions: ArchiveSettings['deletions'], { client, scope }: SyncOptions = {}): Promise<Sync> {
     this.#ensureWritable()
     const ended = await this.#lock.beginSync()
     try {
@@ -86,10 +86,12 @@ export class StoredArea implements Area {
       await store.ensurePresent('path')
       await prepareArea(this.#init)
       const { lastStampMs, history } = await this.#progress.read()
+      const rules = new ScopeRules({ ...this.#init, scope })
       return new AreaSync({
         ...this.#init,
         deletions,
-        rootDigest: this.#rootDigest(),
+        rules,
+        rootDigest: this.#init.hash(rules.rootListing),
         partials: await store.partials(area),
         staging: newStaging(),
         record: { ...this.#record, lastStampMs },
@@ -105,14 +107,16 @@ export class StoredArea implements Area {
     }
   }
 
-  async beginPlanRun (): Promise<PlanRun> {
+  async beginPlanRun (scope?: SyncScope): Promise<PlanRun> {
     const { store, clock } = this.#init
     await store.ensurePresent('path')
     await this.#lock.step(() => prepareArea(this.#init))
+    const rules = new ScopeRules({ ...this.#init, scope })
     return new AreaPlanRun({
       ...this.#init,
+      rules,
       traits: store.traits,
-      rootDigest: this.#rootDigest(),
+      rootDigest: this.#init.hash(rules.rootListing),
       record: this.#record,
       roomBytes: await this.#room(),
       nowMs: () => clock.nowMs(),
@@ -236,7 +240,7 @@ export class StoredArea implements Area {
     this.#size.clear()
     // Waits for a sync that is just ending.
     await this.#lock.step(() => Promise.resolve())
-    if (this.#record.retired === true && equalDigests(this.#rootDigest(), this.#init.hash(EMPTY_DIRECTORY.listing))) return 0
+    if (this.#record.retired === true && this.#isEmpty) return 0
     return await retireArea({ ...this.#init, beginSync: () => this.#beginSync('mirror') })
   }
 
@@ -256,9 +260,9 @@ export class StoredArea implements Area {
       'Mount it read-write, or move the archive to another disk.')
   }
 
-  #rootDigest (): Digest {
-    const { index, hash, area } = this.#init
-    return hash(index.listing({ area, directory: ROOT_PATH }) ?? EMPTY_DIRECTORY.listing)
+  get #isEmpty (): boolean {
+    const listing = this.#init.index.listing({ area: this.name, directory: ROOT_PATH })
+    return listing === undefined || countListing(listing) === 0
   }
 
   get #record (): AreaRecord {

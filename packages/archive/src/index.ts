@@ -10,7 +10,8 @@ export type {
   StoredFile, VerifyOptions, VerifyOutcome, Version,
 } from './archive.ts'
 export type {
-  MakeSignature, PlanOptions, PlanRun, PlanRunOutcome, PresentFile, StoredSoFar, Sync, SyncOutcome, SyncPlan, WantedListing,
+  MakeSignature, PlanOptions, PlanRun, PlanRunOutcome, PresentFile, ScopedFolder, StoredSoFar, Sync, SyncOptions, SyncOutcome, SyncPlan,
+  SyncScope, WantedListing,
 } from './sync-contract.ts'
 export type { PastTree } from './past-tree.ts'
 export type { FoundEntry, RestoreFailure, RestoreOutcome, StoredFileHandle } from './store/content-store.ts'

@@ -44,8 +44,35 @@ export interface SyncPlan {
   readonly unfit: number
 }
 
+/** A folder of a client, as a sync lists it. */
+export interface ScopedFolder {
+  /** Whether everything in it is listed. If not, nothing in it is considered deleted. */
+  readonly complete: boolean
+  /** Number of files in it. A folder without files does not empty one that holds files, unless this is accepted. */
+  readonly files: number
+  readonly accepted?: boolean
+}
+
+/** What a sync may change of an area whose top directories are the folders of a client. */
+export interface SyncScope {
+  /** The folders that the client lists, by name. Other folders are left alone. */
+  readonly folders: ReadonlyMap<string, ScopedFolder>
+  /** Directories in these folders that the client cannot reach now. They are not listed, and left alone. */
+  readonly away: readonly RelativePath[]
+  /** Folders that leave the mirror. */
+  readonly removed: ReadonlySet<string>
+}
+
+/** What the parts of a sync cover, and whose it is. */
+export interface SyncOptions {
+  /** Aborted when the client has left: what it sent is stored, and nothing more is done for it. */
+  readonly client?: AbortSignal
+  /** Without it, the sync covers the whole area as one tree. */
+  readonly scope?: SyncScope
+}
+
 export interface PlanOptions {
-  /** CLIENT_FILES_INFO.complete: whether entries that are not listed are gone from the source. */
+  /** Whether the client listed its whole tree. With a scope, each folder says by itself whether what it does not list is gone. */
   readonly complete: boolean
   /** Whether the client supports RESUME tasks; true by default. */
   readonly resume?: boolean

@@ -6,6 +6,7 @@ import { hashBytes } from '@filesync/protocol/node'
 import { expect, test } from 'vitest'
 import { ByteSlabs } from '../src/store/byte-slabs.ts'
 import { Comparison } from '../src/compare/comparison.ts'
+import { ScopeRules } from '../src/compare/scope.ts'
 import type { ComparedDirectory } from '../src/compare/compared-directory.ts'
 import type { Area, Sync } from '../src/index.ts'
 import type { Batch } from '../src/store/section.ts'
@@ -18,6 +19,10 @@ const collectGarbage = runInNewContext('gc') as () => void
 
 const AREA = 'laptop'
 const TRAITS = { foldsNames: false, windowsNames: false }
+
+function newComparison (index: MemoryIndex): Comparison {
+  return new Comparison({ index, area: AREA, traits: TRAITS, rules: new ScopeRules({ index, area: AREA, scope: undefined }) })
+}
 const LINK: Entry = { kind: 'symlink', name: 'link' as Name, mtimeNs: 7n, target: 'x' }
 const FILE: Entry = { kind: 'file', name: 'file' as Name, mtimeNs: 7n, mode: 0o644, sizeBytes: 1, fileId: 5n }
 const CONTENT = Uint8Array.of(7)
@@ -122,7 +127,7 @@ test('what arrived from a client that left is stored, and the index matches the 
 })
 
 test('a sync uses no more memory than is counted for it, a few hundred bytes per directory', () => {
-  const comparison = new Comparison(new MemoryIndex(), AREA, TRAITS)
+  const comparison = newComparison(new MemoryIndex())
   const COUNT = 40_000
   const startBytes = usedBytes()
   compareMany({ compare: arrived => comparison.add(arrived) }, COUNT, [FILE])
@@ -134,11 +139,11 @@ test('a sync uses no more memory than is counted for it, a few hundred bytes per
 
 test('a million new directories fit into the memory limit of a sync, which no client can exceed', () => {
   const index = new MemoryIndex()
-  const honest = new Comparison(index, AREA, TRAITS)
+  const honest = newComparison(index)
   compareMany({ compare: arrived => honest.add(arrived) }, 1000, [FILE])
   expect(honest.heldBytes * 1000).toBeLessThan(LIMITS.syncBytes)
   const long = encodeListing([{ ...LINK, name: 'l'.repeat(255) as Name, target: 't'.repeat(4000) }])
-  const bounded = new Comparison(index, AREA, TRAITS)
+  const bounded = newComparison(index)
   bounded.maxBytes = 1 << 20
   expect(() => {
     for (let i = 0; i < 1000; i++) Array.from(bounded.add({ number: i, directory: `d${String(i)}` as RelativePath, bytes: long }))
@@ -155,7 +160,7 @@ test('listings that share a buffer keep their bytes', () => {
 
 test('a directory whose listing was released still knows its subdirectories', async () => {
   const world = new World()
-  const comparison = new Comparison(world.index, AREA, TRAITS)
+  const comparison = newComparison(world.index)
   compareMany({ compare: arrived => comparison.add(arrived) }, 20, [LINK])
   const root = comparison.directories[0] as ComparedDirectory
   const before = [...root.states()]

@@ -3,6 +3,7 @@ import { encodeListing } from '@filesync/protocol'
 import { expect, test } from 'vitest'
 import { Comparison } from '../src/compare/comparison.ts'
 import { recheckRenumbered } from '../src/compare/renumbered.ts'
+import { ScopeRules } from '../src/compare/scope.ts'
 import { MemoryIndex } from '../src/testing/memory-index.ts'
 
 const AREA = 'laptop'
@@ -18,7 +19,7 @@ async function compared (files: readonly FileEntry[]): Promise<Comparison> {
   const index = new MemoryIndex()
   const known = encodeListing(files.map(entry => ({ ...entry, fileId: 1n })))
   await index.write([{ put: { area: AREA, directory: '' as RelativePath }, stored: { listing: known, facts: new Uint8Array(0) } }])
-  const comparison = new Comparison(index, AREA, TRAITS)
+  const comparison = new Comparison({ index, area: AREA, traits: TRAITS, rules: new ScopeRules({ index, area: AREA, scope: undefined }) })
   const listing = encodeListing(files)
   expect([...comparison.add({ number: 0, directory: '' as RelativePath, bytes: listing })]).toEqual([])
   recheckRenumbered(comparison)

@@ -30,7 +30,7 @@ export type { FileDigest } from './wire/digest-records.ts'
 export { digestOffsets } from './listing/digest-offsets.ts'
 export type { Digest, HashBytes, Hasher } from './digest.ts'
 export { clampTimeNs, sameContent } from './listing/entry.ts'
-export type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from './listing/entry.ts'
+export type { DirectoryEntry, Entry, EntryReference, FileEntry, SymlinkEntry } from './listing/entry.ts'
 export { errnoOf } from './errno.ts'
 export { asFileSyncError, ERRORS, FileSyncError, isErrorCode, isFileSyncError } from './errors.ts'
 export type { ErrorCode, ErrorDetail, ErrorKind, ExitCode } from './errors.ts'
@@ -49,9 +49,9 @@ export type { WrittenListing } from './listing/listing-writer.ts'
 export { LIMITS } from './limits.ts'
 export { decodeMessage, encodeMessage, TOKEN_ID_BYTES } from './wire/message-schema.ts'
 export type {
-  Amount, ClientFilesInfo, EntryReference, FileEnd, FileHeader, FileHole, FileProblem, FileVerdict, Hello, HistoryAnswer, HistoryPoint,
-  HistoryQuestion, HistoryVersion, ListingsWanted, Message, MessageOf, MessageType, NextSync, PairProof, PlanMessage, Policy, QuestionedFile,
-  RestoreAnswer, RestoreDoubt, RestoreQuestion, SafeAnswer, SafeQuestion, ServerStatusReady, Stored, Task, Tasks,
+  Amount, ClientFilesInfo, FileEnd, FileHeader, FileHole, FileProblem, FileVerdict, FolderInfo, Hello, HistoryAnswer, HistoryPoint,
+  HistoryQuestion, HistoryVersion, ListingsWanted, Message, MessageOf, MessageType, NextSync, PairProof, PlanMessage, Policy,
+  QuestionedFile, RestoreAnswer, RestoreDoubt, RestoreQuestion, SafeAnswer, SafeQuestion, ServerStatusReady, Stored, Task, Tasks,
 } from './wire/messages.ts'
 export { textHeaderBytes } from './encoding/msgpack-reader.ts'
 export { checkName, checkWindowsName, compareNames, foldKey, isName, utf8Length } from './listing/name.ts'
@@ -66,7 +66,7 @@ export { fitProblems, isProblemCode, mergeProblems, problem, PROBLEMS } from './
 export type { Problem, ProblemCode } from './problem.ts'
 export { ProblemList, PROBLEMS_KEPT } from './problem-list.ts'
 export {
-  checkJoin, checkRelativePath, isRelativePath, joinPath, pathDepth, pathNames, ROOT_PATH, splitPath,
+  checkJoin, checkRelativePath, isRelativePath, joinPath, pathDepth, pathNames, ROOT_PATH, splitFolder, splitPath,
 } from './listing/relative-path.ts'
 export type { PathFault, RelativePath } from './listing/relative-path.ts'
 export type { StagedFile, StageOutcome, StagingArea } from './wire/staging-area.ts'

@@ -46,7 +46,11 @@ export const LIMITS = {
   /** Text for people in a message (error texts, names of machines, software versions). */
   textBytes: 4096,
   /** Problems in one message: with texts of 1024 characters of three bytes each they fit a message frame. */
-  problemsPerMessage: 150,
+  problemsPerMessage: 128,
+  /** Folders of one client: with names of 255 bytes they fit a message beside its problems. */
+  foldersPerClient: 256,
+  /** Directories that a client reports as away; if there are more, it lists their folder as incomplete. */
+  awayDirectories: 64,
   /** Files of one SAFE_QUESTION: with paths of 1024 bytes they fill half a message frame. */
   filesPerQuestion: 512,
   /** Points or versions in one HISTORY_ANSWER: with paths of 1024 bytes they fill half a message frame. */

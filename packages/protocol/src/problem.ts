@@ -14,6 +14,8 @@ export const PROBLEMS = {
   PATH_TOO_LONG: 'the path is longer than 1024 bytes',
   PATH_TOO_DEEP: 'the path has more than 64 levels',
   AWAY: 'it is a mount point that has changed, so nothing in it is pushed, and the archive keeps what it has of it',
+  FOLDER_AWAY: 'the folder, or the disk that is mounted there, cannot be reached now, so what the archive holds of it is left as it is',
+  FOLDER_EMPTIED: 'everything in the folder seems to be gone, so what the archive holds of it is left as it is',
   UNREADABLE: 'it cannot be read',
   VANISHED: 'it disappeared while the sync was running',
   CHANGED_DURING_READ: 'it changed while it was being read',

@@ -145,11 +145,19 @@ describe('what a session sends', () => {
 
   it('44: more files than a tree may have', () => {
     const info = {
-      type: 'CLIENT_FILES_INFO', rootDigest: new Uint8Array(32), files: 0, directories: 0, bytes: 0, complete: true, problems: [],
-      problemCount: 0,
+      type: 'CLIENT_FILES_INFO', rootDigest: new Uint8Array(32), files: 0, directories: 0, bytes: 0, folders: [], away: [], removed: [],
+      problems: [], problemCount: 0,
     }
     expect(refusal(() => parseMessage(info))).toBe('accepted')
-    for (const change of [{ files: LIMITS.treeEntries + 1 }, { directories: LIMITS.treeEntries + 1 }, { rootDigest: new Uint8Array(31) }]) {
+    const folder = { name: 'a', complete: true, files: 0 }
+    const changes = [
+      { files: LIMITS.treeEntries + 1 }, { directories: LIMITS.treeEntries + 1 }, { rootDigest: new Uint8Array(31) },
+      { folders: [{ ...folder, name: 'a/b' }] }, { folders: [{ ...folder, name: '..' }] }, { folders: [{ name: 'a', files: 0 }] },
+      { folders: new Array<typeof folder>(LIMITS.foldersPerClient + 1).fill(folder) },
+      { away: [''] }, { away: ['a/../b'] }, { away: new Array<string>(LIMITS.awayDirectories + 1).fill('a') },
+      { removed: ['.filesync'] }, { removed: new Array<string>(LIMITS.foldersPerClient + 1).fill('a') },
+    ]
+    for (const change of changes) {
       expect(refusal(() => parseMessage({ ...info, ...change }))).toBe('MESSAGE_INVALID')
     }
   })

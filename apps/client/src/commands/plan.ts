@@ -7,10 +7,10 @@ import { openClient, showProgress } from './push.ts'
 import type { CommandContext } from './push.ts'
 
 /** `filesync-client plan`: what `push` would do. Sends only the listings that the server lacks, and changes nothing. */
-export async function plan (directory: string | undefined, flags: PushFlags, { terminal, signal }: CommandContext): Promise<void> {
+export async function plan (folders: readonly string[], flags: PushFlags, { terminal, signal }: CommandContext): Promise<void> {
   const line = createProgressLine(terminal.stderr, flags.quiet === true)
   try {
-    const client = await openClient(directory, flags, terminal)
+    const client = await openClient(folders, flags, terminal)
     try {
       const result = planResult(await client.plan(showProgress(line), signal))
       line.clear()

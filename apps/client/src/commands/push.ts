@@ -28,8 +28,8 @@ export interface CommandContext {
 }
 
 /** `filesync-client push`: one run. Resolves with the exit code; with `--json` the last line of output is the result. */
-export async function push (directory: string | undefined, flags: PushFlags, { terminal, signal }: CommandContext): Promise<number> {
-  const client = await openForRuns(directory, flags, terminal)
+export async function push (folders: readonly string[], flags: PushFlags, { terminal, signal }: CommandContext): Promise<number> {
+  const client = await openForRuns(folders, flags, terminal)
   const line = createProgressLine(terminal.stderr, flags.quiet === true)
   try {
     const { result, error, notSaved } = await client.run(showProgress(line), { waitForSettled: true, signal })
@@ -45,10 +45,10 @@ export async function push (directory: string | undefined, flags: PushFlags, { t
 }
 
 /** `filesync-client start`: pushes now, and again whenever the server asks or the tree changes, until it is stopped. */
-export async function start (directory: string | undefined, flags: ClientStartFlags, context: CommandContext): Promise<number> {
-  if (flags.once === true) return await push(directory, flags, context)
+export async function start (folders: readonly string[], flags: ClientStartFlags, context: CommandContext): Promise<number> {
+  if (flags.once === true) return await push(folders, flags, context)
   const { terminal, signal } = context
-  const client = await openForRuns(directory, flags, terminal)
+  const client = await openForRuns(folders, flags, terminal)
   if (client.metricsPort !== undefined && flags.quiet !== true) {
     terminal.stderr.write(`filesync-client: metrics are served at http://${flags.metrics?.host ?? ''}:${client.metricsPort}/metrics\n`)
   }
@@ -91,9 +91,9 @@ export async function start (directory: string | undefined, flags: ClientStartFl
 }
 
 /** As {@link openClient}; with `--json` the last line of output is a result even if no run could start. */
-async function openForRuns (directory: string | undefined, flags: PushFlags, terminal: Terminal): Promise<PushClient> {
+async function openForRuns (folders: readonly string[], flags: PushFlags, terminal: Terminal): Promise<PushClient> {
   try {
-    return await openClient(directory, flags, terminal)
+    return await openClient(folders, flags, terminal)
   } catch (error) {
     const noCost = { bytesSent: 0, bytesReceived: 0, durationMs: 0 }
     if (flags.json === true) terminal.stdout.write(jsonLine(failedResult(asFileSyncError(error), noCost)))
@@ -101,9 +101,9 @@ async function openForRuns (directory: string | undefined, flags: PushFlags, ter
   }
 }
 
-/** Opens a client for the directory to push. Throws USAGE, and what {@link PushClient.open} throws. */
-export async function openClient (directory: string | undefined, flags: PushFlags, terminal: Terminal): Promise<PushClient> {
-  const settings = await completePushSettings(directory, flags, terminal)
+/** Opens a client for the folders to push. Throws USAGE, and what {@link PushClient.open} throws. */
+export async function openClient (folders: readonly string[], flags: PushFlags, terminal: Terminal): Promise<PushClient> {
+  const settings = await completePushSettings(folders, flags, terminal)
   if (settings.legacy !== undefined && flags.quiet !== true) {
     terminal.stderr.write('filesync-client: --legacy is UNPROTECTED: nothing is encrypted, ' +
       'and any machine that answers at that address receives the files.\n')

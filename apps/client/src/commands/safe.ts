@@ -1,8 +1,7 @@
-import { sep } from 'node:path'
 import { jsonLine, printable } from '@filesync/program'
-import { askControl, pathWithin, userPath, writeReport } from '@filesync/program/node'
-import type { Terminal } from '@filesync/program/node'
-import { FileSyncError } from '@filesync/protocol'
+import { writeReport } from '@filesync/program/node'
+import { splitFolder } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { openFileSource } from '@filesync/transfer/node'
 import { chooseServers } from '../connect/choose-server.ts'
@@ -14,14 +13,15 @@ import { checkSafe } from '../safe/check-safe.ts'
 import type { SafeResult } from '../safe/check-safe.ts'
 import { localCopies } from '../safe/local-copies.ts'
 import type { LocalCopy, LocalTree } from '../safe/local-copies.ts'
-import { recallSource } from '../push/source-memory.ts'
+import { commonServer, recallFolders } from '../folders/folder-memory.ts'
+import { knownFolders } from '../folders/known-folders.ts'
+import { locatePath } from '../folders/locate-path.ts'
 import { stateDirOf } from '../settings.ts'
 import type { ServerFlags } from '../settings.ts'
 import { SOFTWARE } from '../software.ts'
 import type { CommandContext } from './push.ts'
 
 export interface SafeFlags extends ServerFlags {
-  readonly directory?: string
   readonly serverName?: string
   readonly settle: number
   readonly fresh?: boolean
@@ -32,12 +32,13 @@ const NOT_SAFE_EXIT = 5
 /** `filesync-client safe`: whether the server holds exactly what is here. Resolves with the exit code: 0 only if all is safe. */
 export async function safe (paths: readonly string[], flags: SafeFlags, { terminal, signal }: CommandContext): Promise<number> {
   const stateDir = stateDirOf(flags, terminal)
-  const root = await pushedDirectory(stateDir, flags)
-  const inside = paths.map(path => pathInside(root, path, terminal.env))
-  const tree: LocalTree = { root, settleMs: flags.settle, nowMs: () => systemClock.nowMs() }
+  const folders = await knownFolders(stateDir)
+  const wanted = paths.map(path => locatePath(folders, path, terminal.env))
+  const roots = new Map(folders.map(({ name, root }) => [name, root]))
+  const tree: LocalTree = { roots, settleMs: flags.settle, nowMs: () => systemClock.nowMs() }
   const summary = new SafeSummary()
   const print = (text: string): void => { writeReport(terminal, text, { quiet: flags.quiet, isTrouble: !summary.isSafe }) }
-  const source = openFileSource({ root })
+  const source = openFileSource({ root: roots })
   try {
     const { identity, servers } = await openClientState(stateDir)
     const { connection } = await connectToServer({
@@ -45,13 +46,13 @@ export async function safe (paths: readonly string[], flags: SafeFlags, { termin
       servers,
       server: flags.server,
       interfaces: flags.interface,
-      choose: await serverChooser(root, stateDir, flags),
+      choose: await serverChooser(wanted, stateDir, flags),
       clock: systemClock,
       signal,
     })
     try {
       await greetForSafeCheck(connection, SOFTWARE, systemClock)
-      for await (const result of checkSafe(copiesAt(tree, inside), { connection, source, hash: hashBytes, fresh: flags.fresh === true })) {
+      for await (const result of checkSafe(copiesAt(tree, wanted), { connection, source, hash: hashBytes, fresh: flags.fresh === true })) {
         summary.add(result)
         if (flags.json === true) terminal.stdout.write(jsonLine(result))
         else if (!result.safe) print(`${displayPath(result.path)}: NOT SAFE. ${printable(result.reason)}\n`)
@@ -68,33 +69,17 @@ export async function safe (paths: readonly string[], flags: SafeFlags, { termin
   return summary.isSafe ? 0 : NOT_SAFE_EXIT
 }
 
-/** Chooses the server that the directory is pushed to. */
-async function serverChooser (root: string, stateDir: string, flags: SafeFlags): Promise<ServerChooser> {
+/** Chooses the server that the folders of the paths are pushed to. Throws USAGE if they are pushed to several. */
+async function serverChooser (paths: readonly RelativePath[], stateDir: string, flags: SafeFlags): Promise<ServerChooser> {
   const { server, serverName } = flags
-  const home = (await recallSource(stateDir, root))?.serverId
-  return pinned => chooseServers(pinned, { root, home, named: serverName, isAddressGiven: server !== undefined })
+  const memories = await recallFolders(stateDir)
+  const names = [...new Set(paths.map(path => splitFolder(path).folder as string))]
+  const home = commonServer(names, memories, serverName)
+  return pinned => chooseServers(pinned, { root: names.join(', '), home, named: serverName, isAddressGiven: server !== undefined })
 }
 
 function * copiesAt (tree: LocalTree, paths: readonly string[]): Generator<LocalCopy, void, undefined> {
   for (const path of paths) yield * localCopies(tree, path)
-}
-
-/** The directory given as an option, or the one that the running client pushes. Throws USAGE. */
-async function pushedDirectory (stateDir: string, { directory }: SafeFlags): Promise<string> {
-  if (directory !== undefined) return directory
-  const status = await askControl(stateDir, 'GET /status') as { readonly directory: string } | undefined
-  if (status !== undefined) return status.directory
-  throw new FileSyncError('USAGE', 'No client is running, so the pushed directory is not known. Name it with --directory DIR.')
-}
-
-/**
- * Converts a path from the command line into one relative to the pushed directory. It may be absolute, relative to the working
- * directory, or, if that leads outside, relative to the pushed directory. Throws USAGE.
- */
-export function pathInside (directory: string, path: string, env: Terminal['env']): string {
-  const inside = pathWithin(directory, userPath(path, env)) ?? pathWithin(directory, userPath(path, env, directory))
-  if (inside !== undefined) return inside.split(sep).join('/')
-  throw new FileSyncError('USAGE', `${path} is not inside the pushed directory ${directory}. Give a path below that directory.`)
 }
 
 function displayPath (path: string): string {

@@ -1,6 +1,7 @@
 import { formatCount, formatDuration, printable } from '@filesync/program'
 import { showStatus as show } from '@filesync/program/node'
 import { FileSyncError, formatSize } from '@filesync/protocol'
+import type { FolderStatus } from '../folders/folder-record.ts'
 import type { ClientStatus } from '../status/control-routes.ts'
 import { CLONED } from '../push/push-result.ts'
 import { describeEstimate } from '../status/progress-line.ts'
@@ -23,15 +24,15 @@ export async function showStatus (flags: ClientStatusFlags, context: CommandCont
 
 function notRunning (stateDir: string): FileSyncError {
   return new FileSyncError('USAGE', `No client is running with the state directory ${stateDir}. ` +
-    'Start one with "filesync-client start DIR", or name its state directory with --state-dir.')
+    'Start one with "filesync-client start FOLDER", or name its state directory with --state-dir.')
 }
 
 /** The status as several lines of text. */
 export function describeStatus (status: ClientStatus, nowMs: number): string {
-  const { directory, server, activity, watch, last, lastCompleteAt, nextSyncAt } = status
+  const { folders, server, activity, watch, last, lastCompleteAt, nextSyncAt } = status
   const ago = (timeMs: number): string => `${formatDuration(Math.max(0, nowMs - timeMs))} ago`
   const lines = [
-    `directory  ${printable(directory)}`,
+    ...folders.map((folder, at) => `${at === 0 ? 'folders ' : '        '}   ${describeFolder(folder, ago)}`),
     ...(server === null ? [] : [`server     ${printable(server)}`]),
     `now        ${describeActivity(activity)}`,
     `changes    ${watch.mode}${watch.why === undefined ? '' : `: ${printable(watch.why)}`}`,
@@ -48,6 +49,18 @@ export function describeStatus (status: ClientStatus, nowMs: number): string {
     if (problemCount > problems.length) lines.push(`           and ${problemCount - problems.length} more`)
   }
   return `${lines.join('\n')}\n`
+}
+
+/** A folder on one line. */
+export function describeFolder (folder: FolderStatus, ago: (timeMs: number) => string): string {
+  const { name, path, state, why, files, bytes, problemCount, leftOutCount, lastCompleteAt } = folder
+  const parts = [
+    `${formatCount(files, 'file')}, ${formatSize(bytes)}`,
+    state === 'away' ? `away: ${why ?? ''}` : problemCount > 0 ? `${formatCount(problemCount, 'entry', 'entries')} not stored` : '',
+    leftOutCount > 0 ? `${formatCount(leftOutCount, 'entry', 'entries')} left out` : '',
+    lastCompleteAt === null ? 'never complete' : `complete ${ago(Date.parse(lastCompleteAt))}`,
+  ]
+  return printable(`${name} (${path}): ${parts.filter(part => part !== '').join('; ')}`)
 }
 
 function describeActivity (activity: Activity): string {

@@ -1,10 +1,10 @@
 import { jsonLine, printable } from '@filesync/program'
-import { askControl, pathWithin, userPath } from '@filesync/program/node'
-import type { Terminal } from '@filesync/program/node'
-import { checkRelativePath, FileSyncError } from '@filesync/protocol'
-import type { RelativePath } from '@filesync/protocol'
+import { askControl } from '@filesync/program/node'
+import { splitFolder } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
-import { openScanner } from '@filesync/scanner/node'
+import { recallFolders } from '../folders/folder-memory.ts'
+import { locatePath } from '../folders/locate-path.ts'
+import { openFolders } from '../folders/open-folders.ts'
 import type { ClientStatus } from '../status/control-routes.ts'
 import { explainPath } from '../status/explain-path.ts'
 import type { PathState } from '../status/explain-path.ts'
@@ -18,28 +18,21 @@ export async function why (path: string, flags: PushFlags, context: CommandConte
   const { terminal } = context
   const stateDir = stateDirOf(flags, terminal)
   const status = await askControl(stateDir, 'GET /status') as ClientStatus | undefined
-  const state = status === undefined
-    ? await whyByScan(path, flags, context)
-    : await askControl(stateDir, 'POST /why', { body: { path: explainedPath(status.directory, path, terminal.env) } }) as PathState
+  const state = status === undefined ? await whyByScan(path, flags, context) : await askControl(stateDir, 'POST /why', {
+    body: { path: locatePath(status.folders.map(folder => ({ ...folder, root: folder.path })), path, terminal.env) },
+  }) as PathState
   terminal.stdout.write(flags.json === true ? jsonLine(state) : `${printable(state.path)}: ${printable(state.reason)}\n`)
 }
 
 async function whyByScan (path: string, flags: PushFlags, { terminal, signal }: CommandContext): Promise<PathState> {
-  const { root, settleMs, builtInIgnores, ignoreFile } = await completePushSettings(undefined, flags, terminal)
-  const inside = explainedPath(root, path, terminal.env)
-  const ignore = { builtIn: builtInIgnores, ...(ignoreFile !== undefined && { file: ignoreFile }) }
-  const scanner = await openScanner({ root, settleMs, clock: systemClock, ignore })
+  const settings = await completePushSettings([], flags, terminal)
+  const wanted = locatePath(settings.folders, path, terminal.env)
+  const only = settings.folders.filter(({ name }) => name === splitFolder(wanted).folder)
+  const folders = await openFolders({ ...settings, folders: only }, await recallFolders(settings.stateDir), systemClock)
   try {
-    await scanner.scan({ signal })
-    return explainPath(inside, scanner.explain(inside), new RunRecord())
+    await folders.look({ signal })
+    return explainPath(wanted, folders.explain(wanted), new RunRecord())
   } finally {
-    await scanner.close()
+    await folders.close()
   }
-}
-
-/** Converts a path from the command line, absolute or relative to the directory, into a relative one. Throws USAGE. */
-function explainedPath (directory: string, path: string, env: Terminal['env']): RelativePath {
-  const inside = pathWithin(directory, userPath(path, env, directory))
-  if (inside !== undefined && checkRelativePath(inside) === undefined) return inside as RelativePath
-  throw new FileSyncError('USAGE', `${path} is not inside ${directory}. Give a path below that directory.`)
 }

@@ -11,7 +11,7 @@ export interface PushPlan {
   readonly plan: PlanMessage
 }
 
-export type PlanDependencies = Pick<PushDependencies, 'root' | 'scan' | 'clock' | 'software' | 'onBusy' | 'onReady'>
+export type PlanDependencies = Pick<PushDependencies, 'folders' | 'scan' | 'clock' | 'software' | 'onBusy' | 'onReady'>
 
 /** Runs one session from HELLO to PLAN, in which no file is sent. Throws VERSION_UNSUPPORTED if the server does not support plans. */
 export async function planSession (connection: Connection, deps: PlanDependencies): Promise<PushPlan> {
@@ -19,7 +19,7 @@ export async function planSession (connection: Connection, deps: PlanDependencie
   const ready = await waitForTurn(connection, deps.onBusy)
   deps.onReady(ready)
   const tree = await deps.scan()
-  refuseOwnArchive({ root: deps.root, archives: tree.archives ?? [], archiveId: ready.archiveId })
+  refuseOwnArchive({ folders: deps.folders, archives: tree.archives ?? [], archiveId: ready.archiveId })
   await announceTree(connection, tree)
   const plan = await answerListings(connection, { answers: new ListingResponder(tree) }, ['PLAN'])
   return { tree, plan }

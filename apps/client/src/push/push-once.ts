@@ -1,6 +1,7 @@
 import { asFileSyncError, ERRORS, wrapConnection, wait } from '@filesync/protocol'
 import type { Clock, Connection, FileSyncError, NextSync, Tree } from '@filesync/protocol'
 import type { Compression, FileSource } from '@filesync/transfer'
+import type { Folder } from '../folder.ts'
 import { connectWhileScanning } from '../connect/connect-while-scanning.ts'
 import type { ConnectToServerInit } from '../connect/connect-to-server.ts'
 import { failedResult, NOTHING_STORED, pushResult } from './push-result.ts'
@@ -14,7 +15,7 @@ export type RunWatcher = Pick<PushDependencies, 'onBusy' | 'onReady' | 'onProgre
 
 export interface PushOnceInit extends RunWatcher, ConnectToServerInit {
   readonly scan: (signal: AbortSignal) => Promise<PushableTree>
-  readonly root: string
+  readonly folders: readonly Folder[]
   readonly source: FileSource
   readonly limitBytesPerSecond: number | undefined
   readonly compression: Compression

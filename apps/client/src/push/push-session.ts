@@ -7,11 +7,12 @@
  */
 import { encodeParts, FEATURES, fitProblems, ListingResponder } from '@filesync/protocol'
 import type {
-  Clock, Connection, Message, MessageOf, MessageType, NextSync, Problem, RelativePath, ServerStatusReady, Tree,
+  Clock, Connection, FolderInfo, Message, MessageOf, MessageType, NextSync, Problem, RelativePath, ServerStatusReady, Tree,
 } from '@filesync/protocol'
 import type { LeftOutEntries } from '@filesync/scanner'
 import { sendFiles } from '@filesync/transfer'
 import type { Compression, FileSource, TransferProgress } from '@filesync/transfer'
+import type { Folder } from '../folder.ts'
 import { greetServer } from '../connect/greet.ts'
 import { refuseOwnArchive } from './refuse-own-archive.ts'
 import { settledSource } from './settled-source.ts'
@@ -23,6 +24,12 @@ const LISTINGS_FRAME_BYTES = 256 << 10
 export interface PushableTree extends Tree {
   /** False if a directory could not be read. */
   readonly complete: boolean
+  /** The folders in its root; none if the tree is a directory for the original program. */
+  readonly folders?: readonly FolderInfo[]
+  /** Directories in the folders that cannot be reached now. */
+  readonly away?: readonly string[]
+  /** Folders that leave the archive's mirror. */
+  readonly removed?: readonly string[]
   readonly problems: readonly Problem[]
   readonly problemCount: number
   /** What is left out because of what it is. No problem, so the server does not learn of it. */
@@ -36,8 +43,8 @@ export interface PushableTree extends Tree {
 }
 
 export interface PushDependencies {
-  /** The directory to push. */
-  readonly root: string
+  /** The folders to push. */
+  readonly folders: readonly Folder[]
   /** Called when it is the client's turn. It should resolve at once: scan before the session, so that no turn is spent on it. */
   readonly scan: () => Promise<PushableTree>
   readonly source: FileSource
@@ -66,7 +73,7 @@ export async function pushSession (connection: Connection, deps: PushDependencie
   const ready = await waitForTurn(connection, deps.onBusy)
   deps.onReady(ready)
   const tree = await deps.scan()
-  refuseOwnArchive({ root: deps.root, archives: tree.archives ?? [], archiveId: ready.archiveId })
+  refuseOwnArchive({ folders: deps.folders, archives: tree.archives ?? [], archiveId: ready.archiveId })
   deps.source.refresh()
   await announceTree(connection, tree)
   const answers = new ListingResponder(tree)
@@ -105,9 +112,11 @@ export async function waitForTurn (connection: Connection, onBusy: PushDependenc
 
 /** Sends the root digest and the totals of the tree. */
 export async function announceTree (connection: Connection, tree: PushableTree): Promise<void> {
-  const { rootDigest, files, directories, bytes, complete, problemCount } = tree
+  const { rootDigest, files, directories, bytes, folders = [], away = [], removed = [], problemCount } = tree
   const problems = fitProblems(tree.problems)
-  await connection.send({ type: 'CLIENT_FILES_INFO', rootDigest, files, directories, bytes, complete, problems, problemCount })
+  await connection.send({
+    type: 'CLIENT_FILES_INFO', rootDigest, files, directories, bytes, folders, away, removed, problems, problemCount,
+  })
 }
 
 export interface ListingsToAnswer {

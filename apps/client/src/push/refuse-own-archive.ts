@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { ARCHIVE_ID_FILE, archiveIdOf, FileSyncError } from '@filesync/protocol'
+import { ARCHIVE_ID_FILE, archiveIdOf, FileSyncError, splitFolder } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
+import type { Folder } from '../folder.ts'
 
 interface FoundArchive {
   /** Absolute. */
@@ -20,26 +21,30 @@ function archivesAround (root: string): FoundArchive[] {
 }
 
 export interface OwnArchiveCheck {
-  readonly root: string
-  /** The archives that the scan found below the root. */
+  readonly folders: readonly Folder[]
+  /** The archives that the scan found in the folders; paths of the whole tree. */
   readonly archives: readonly { readonly path: RelativePath, readonly id: string }[]
   /** The id of the server's archive, if the server sent it. */
   readonly archiveId: string | undefined
 }
 
-/** Throws USAGE if the directory to push contains the server's archive, or is inside it. */
-export function refuseOwnArchive ({ root, archives, archiveId }: OwnArchiveCheck): void {
+/** Throws USAGE if a folder contains the server's archive, or is inside it. */
+export function refuseOwnArchive ({ folders, archives, archiveId }: OwnArchiveCheck): void {
   if (archiveId === undefined) return
   const inside = archives.find(({ id }) => id === archiveId)
   if (inside !== undefined) {
-    const what = `The directory to push, ${root}, contains the archive of the server, ${join(root, inside.path)}`
+    const { folder, path } = splitFolder(inside.path)
+    const root = folders.find(({ name }) => name === folder)?.root ?? folder
+    const what = `The directory to push, ${root}, contains the archive of the server, ${join(root, path)}`
     throw new FileSyncError('USAGE', `${what}, so each push would send what the previous one stored. ` +
       'Move the archive elsewhere, push other directories, or exclude the archive with a rule in .filesyncignore.')
   }
-  const around = archivesAround(root).find(({ id }) => id === archiveId)
-  if (around === undefined) return
-  throw new FileSyncError('USAGE', `The directory to push, ${root}, is inside the archive of the server, ${around.path}. ` +
-    'Push the original directory instead of its copy.')
+  for (const { root } of folders) {
+    const around = archivesAround(root).find(({ id }) => id === archiveId)
+    if (around === undefined) continue
+    throw new FileSyncError('USAGE', `The directory to push, ${root}, is inside the archive of the server, ${around.path}. ` +
+      'Push the original directory instead of its copy.')
+  }
 }
 
 function archiveIdAt (directory: string): string | undefined {

@@ -5,7 +5,7 @@ import type { LocalCopy, UncheckedState } from './local-copies.ts'
 
 /** Whether one path is safe, and why. */
 export interface SafeResult {
-  /** Relative to the pushed directory. */
+  /** As in the archive: the name of the folder, and the path in it. */
   readonly path: string
   readonly safe: boolean
   readonly state: Lowercase<FileVerdict['verdict']> | UncheckedState | 'changing'

@@ -1,6 +1,8 @@
-import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
+import { lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkRelativePath, clampTimeNs, errnoOf, isProblemCode, isSymlinkTarget, PROBLEMS, ROOT_PATH, splitPath } from '@filesync/protocol'
+import {
+  checkRelativePath, clampTimeNs, errnoOf, isProblemCode, isSymlinkTarget, PROBLEMS, ROOT_PATH, splitFolder, splitPath,
+} from '@filesync/protocol'
 import type { FileEntry, RelativePath } from '@filesync/protocol'
 
 /** A local file or symbolic link, or the reason why there is nothing to check. */
@@ -12,8 +14,8 @@ export type LocalCopy =
 export type UncheckedState = 'missing' | 'unsettled' | 'unreadable' | 'uncarried' | 'empty'
 
 export interface LocalTree {
-  /** The pushed directory. */
-  readonly root: string
+  /** Absolute paths of the folders by their names. */
+  readonly roots: ReadonlyMap<string, string>
   /** How long a file must be unchanged before it is checked. */
   readonly settleMs: number
   readonly nowMs: () => number
@@ -46,7 +48,7 @@ export function * localCopies (tree: LocalTree, path: string): Generator<LocalCo
 function * below (tree: LocalTree, directory: string): Generator<LocalCopy, void, undefined> {
   let names: string[]
   try {
-    names = readdirSync(join(tree.root, directory)).sort()
+    names = readdirSync(localPath(tree, directory)).sort()
   } catch (error) {
     yield unreadable(directory, error)
     return
@@ -58,11 +60,13 @@ function * below (tree: LocalTree, directory: string): Generator<LocalCopy, void
   }
 }
 
-function inspect ({ root, settleMs, nowMs }: LocalTree, path: RelativePath): LocalCopy | 'directory' {
+function inspect (tree: LocalTree, path: RelativePath): LocalCopy | 'directory' {
+  const { settleMs, nowMs } = tree
   try {
-    const stat = lstatSync(join(root, path), { bigint: true })
+    // A folder itself may be a link that the user named.
+    const stat = (path.includes('/') ? lstatSync : statSync)(localPath(tree, path), { bigint: true })
     if (stat.isDirectory()) return 'directory'
-    if (stat.isSymbolicLink()) return linkAt(root, path)
+    if (stat.isSymbolicLink()) return linkAt(tree, path)
     if (!stat.isFile()) return { kind: 'unchecked', path, state: 'uncarried', reason: `It is not stored: ${PROBLEMS.SPECIAL_FILE}.` }
     const quietMs = nowMs() - Number(stat.mtimeMs > BigInt(Math.ceil(nowMs())) ? stat.ctimeMs : stat.mtimeMs)
     if (quietMs >= 0 && quietMs < settleMs) {
@@ -84,11 +88,17 @@ function inspect ({ root, settleMs, nowMs }: LocalTree, path: RelativePath): Loc
   }
 }
 
-function linkAt (root: string, path: RelativePath): LocalCopy {
-  const bytes = readlinkSync(join(root, path), { encoding: 'buffer' })
+function linkAt (tree: LocalTree, path: RelativePath): LocalCopy {
+  const bytes = readlinkSync(localPath(tree, path), { encoding: 'buffer' })
   const target = bytes.toString('utf8')
   if (Buffer.from(target).equals(bytes) && isSymlinkTarget(target)) return { kind: 'symlink', path, target }
   return { kind: 'unchecked', path, state: 'uncarried', reason: 'It is not stored: its link target is too long or not valid UTF-8.' }
+}
+
+/** The local path of what has a path in the archive. */
+function localPath ({ roots }: LocalTree, path: string): string {
+  const { folder, path: inside } = splitFolder(path as RelativePath)
+  return join(roots.get(folder) ?? folder, inside)
 }
 
 function unreadable (path: string, error: unknown): LocalCopy {

@@ -3,6 +3,7 @@ import type { ControlRoutes } from '@filesync/program/node'
 import { checkRelativePath, FileSyncError } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { WatchStatus } from '@filesync/scanner'
+import type { FolderStatus } from '../folders/folder-record.ts'
 import type { PathState } from './explain-path.ts'
 import type { PushResult } from '../push/push-result.ts'
 import type { Activity } from './run-record.ts'
@@ -10,12 +11,12 @@ import type { Activity } from './run-record.ts'
 /** The status of a running client. */
 export interface ClientStatus {
   readonly version: string
-  readonly directory: string
+  readonly folders: readonly FolderStatus[]
   /** The name of the server that was reached last; null if none was yet. */
   readonly server: string | null
   readonly startedAt: string
   readonly activity: Activity
-  /** How changes in the directory are noticed. */
+  /** How changes in the folders are noticed. */
   readonly watch: WatchStatus
   /** The last run, however it ended. */
   readonly last: { readonly atMs: number, readonly result: PushResult } | null
@@ -41,7 +42,7 @@ export function controlRoutes ({ status, events, why }: ClientControlInit): Cont
     'POST /why': async (body, gone) => {
       const path = typeof body === 'object' && body !== null ? (body as Record<string, unknown>)['path'] : undefined
       const fault = checkRelativePath(path)
-      if (fault !== undefined) throw new FileSyncError('USAGE', `The path is not valid inside the directory (${fault}).`)
+      if (fault !== undefined) throw new FileSyncError('USAGE', `The path is not valid inside the folders (${fault}).`)
       return await why(path as RelativePath, gone)
     },
   }

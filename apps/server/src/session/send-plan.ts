@@ -2,6 +2,7 @@ import type { Area } from '@filesync/archive'
 import { equalDigests, fitProblems, LIMITS, TimeSlice } from '@filesync/protocol'
 import type { ClientFilesInfo, Clock, Connection, HashBytes } from '@filesync/protocol'
 import { receiveListings } from './receive-listings.ts'
+import { isComplete, scopeOf } from './scope-of.ts'
 import { sessionConnection } from './session-connection.ts'
 import type { SessionTurn } from './session-turn.ts'
 
@@ -15,7 +16,7 @@ export interface SendPlanInit {
 
 /** Compares listings and sends PLAN: what a sync would do. Nothing is stored. */
 export async function sendPlan (connection: Connection, { area, info, turn, hash, clock }: SendPlanInit): Promise<void> {
-  const run = await area.beginPlanRun()
+  const run = await area.beginPlanRun(scopeOf(info))
   const slice = new TimeSlice({ clock, signal: AbortSignal.any([connection.signal, turn.signal]) })
   if (!equalDigests(info.rootDigest, run.rootDigest)) {
     await receiveListings({
@@ -26,7 +27,7 @@ export async function sendPlan (connection: Connection, { area, info, turn, hash
       slice,
     })
   }
-  const { problems, obstacle, ...counts } = await run.finish({ complete: info.complete }, slice)
+  const { problems, obstacle, ...counts } = await run.finish({ complete: isComplete(info) }, slice)
   await connection.send({
     type: 'PLAN',
     ...counts,

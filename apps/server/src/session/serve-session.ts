@@ -18,6 +18,7 @@ import type { SessionObserver } from './session-observer.ts'
 import type { SessionQueue } from '../schedule/session-queue.ts'
 import { SessionTurn } from './session-turn.ts'
 import type { SessionRules } from './session-turn.ts'
+import { isComplete, scopeOf } from './scope-of.ts'
 import { sendPlan } from './send-plan.ts'
 
 /** The client of a session: what its key proves. None of this comes from a message. */
@@ -183,7 +184,7 @@ interface StoreInit {
 /** Brings the area to the state of the client's tree, and sends NEXT_SYNC. */
 async function storeTree (connection: Connection, { area, info, deps }: StoreInit): Promise<NextSync> {
   deps.observer?.onTree(info)
-  const sync = await area.beginSync({ client: connection.signal })
+  const sync = await area.beginSync({ client: connection.signal, scope: scopeOf(info) })
   const isSame = equalDigests(info.rootDigest, sync.rootDigest)
   const restoreHeapSettings = saveMemory(isSame ? 0 : info.files)
   try {
@@ -223,7 +224,7 @@ async function receiveChanges (connection: Connection, { info, sync, deps }: Rec
   })
   if (slice.isOver) await slice.yieldThread()
   const plan = sync.plan({
-    complete: info.complete, resume: features.has(FEATURES.RESUME), digest: true, holes: features.has(FEATURES.HOLES),
+    complete: isComplete(info), resume: features.has(FEATURES.RESUME), digest: true, holes: features.has(FEATURES.HOLES),
   })
   deps.observer?.onPlan(plan)
   return await receivePlanned(connection, { plan, sync, deps })

@@ -4,6 +4,7 @@ import { brakeAfter, halted, judgePlan, NoiseBrake } from '../compare/brake.ts'
 import type { Halt } from '../compare/brake.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import type { Plan } from '../compare/plan.ts'
+import type { ScopeRules } from '../compare/scope.ts'
 import type { SyncPlanner } from '../compare/sync-planner.ts'
 import type { SyncStatus } from './sync-status.ts'
 
@@ -15,6 +16,7 @@ export interface SyncBrakeInit {
   readonly record: AreaRecord
   readonly clock: Clock
   readonly planner: SyncPlanner
+  readonly rules: ScopeRules
   readonly status: SyncStatus
 }
 

@@ -2,6 +2,7 @@ import type { Clock, Digest, HashBytes } from '@filesync/protocol'
 import type { AreaHistory, AreaRecord, ArchiveIndex } from '../store/archive-index.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import type { Position } from '../store/position.ts'
+import type { ScopeRules } from '../compare/scope.ts'
 import type { SyncPlanner } from '../compare/sync-planner.ts'
 import type { PresentFiles } from './present-files.ts'
 import type { StoredProgress } from './stored-progress.ts'
@@ -18,6 +19,8 @@ export interface SyncInit {
   readonly hash: HashBytes
   readonly deletions: 'mirror' | 'archive'
   readonly rootDigest: Digest
+  /** What the sync may change. */
+  readonly rules: ScopeRules
   /** Unfinished large files by name, with their sizes. */
   readonly partials: ReadonlyMap<string, number>
   /** Directory in staging that no other sync uses. */

@@ -1,8 +1,10 @@
-import { FileSyncError } from '@filesync/protocol'
+import { FileSyncError, splitFolder } from '@filesync/protocol'
 import type { AreaRecord } from '../store/archive-index.ts'
 import type { ContentStore, EntryPosition } from '../store/content-store.ts'
 import type { Plan } from './plan.ts'
-import type { StoredMirror } from './room.ts'
+import type { Displaced } from './comparison.ts'
+import type { MirrorCount } from './mirror-count.ts'
+import type { ScopeRules } from './scope.ts'
 import type { RememberedArea } from './unfinished.ts'
 import { withoutEntries, withoutFailures } from '../store/section.ts'
 import type { Section } from '../store/section.ts'
@@ -21,12 +23,12 @@ export function brakeHolds (files: number, stored: number): boolean {
 }
 
 /** The error that tells the client and the operator what happened, and what to do. */
-export function halted (area: string, { vanishing, spoiled = 0, of }: Halt): FileSyncError {
+export function halted (area: string, { vanishing, spoiled = 0, of, folder }: Halt): FileSyncError {
   const release = `If that is intended, run "filesync-server release ${area}" on the server and sync again.`
-  const name = JSON.stringify(area)
+  const name = JSON.stringify(folder === undefined ? area : `${area}/${folder}`)
   if (spoiled === 0) {
     return new FileSyncError('HALTED', `${String(vanishing)} of ${String(of)} files of ${name} would vanish from the archive in one ` +
-      `sync, so none of them was removed. ${release} Otherwise check that the client's directory is complete.`)
+      `sync, so none of them was removed. ${release} Otherwise check that the client's folder is complete.`)
   }
   const vanish = vanishing === 0 ? '' : `${String(vanishing)} would vanish, and `
   return new FileSyncError('HALTED', `Of ${String(of)} files of ${name}, ${vanish}at least ${String(spoiled)} would be replaced by ` +
@@ -51,14 +53,42 @@ export function brakeAfter ({ index, area, record }: RememberedArea, { halt, isC
   return halted === undefined ? {} : { halted }
 }
 
-export interface PlanJudgment extends StoredMirror {
+/** Files that leave, and what is known of where they leave from. */
+export interface LeavingFiles {
+  readonly leaving: readonly Displaced[]
+  readonly mirror: MirrorCount
+  readonly rules: ScopeRules
+  readonly nowMs: () => number
+}
+
+/**
+ * Why the brake holds because of the files that leave: too many of the mirror, or of one folder that the client lists. An unmounted disk
+ * may be one small folder among large ones.
+ */
+export function judgeLeaving ({ leaving, mirror, rules, nowMs }: LeavingFiles): Halt | undefined {
+  const vanishing = leaving.length
+  if (vanishing <= BRAKE_FILES) return undefined
+  if (brakeHolds(vanishing, mirror.size.files)) return { atMs: nowMs(), vanishing, of: mirror.size.files }
+  const byFolder = new Map<string, number>()
+  for (const { path } of leaving) {
+    const folder = splitFolder(path).folder
+    byFolder.set(folder, (byFolder.get(folder) ?? 0) + 1)
+  }
+  for (const [folder, count] of byFolder) {
+    if (count <= BRAKE_FILES || !rules.isListed(folder)) continue
+    const of = mirror.filesOf(folder)
+    if (brakeHolds(count, of)) return { atMs: nowMs(), vanishing: count, of, folder }
+  }
+  return undefined
+}
+
+export interface PlanJudgment extends Omit<LeavingFiles, 'leaving'> {
   readonly area: string
   readonly store: ContentStore
   readonly staging: string
   readonly record: AreaRecord
   /** Root digest of the client's tree, in hexadecimal. */
   readonly tree: string
-  readonly nowMs: () => number
 }
 
 /** Whether a sync is halted before it begins, needs its content inspected, or (undefined) cannot trip the brake. */
@@ -66,12 +96,13 @@ export function judgePlan (
   init: PlanJudgment, { leaving, replacing }: Pick<Plan, 'leaving' | 'replacing'>,
 ): Halt | NoiseBrake | undefined {
   const vanishing = leaving.length
-  const { record, tree, nowMs, mirror } = init
+  const { record, tree, mirror } = init
   if (vanishing + replacing <= BRAKE_FILES || record.released === true) return undefined
+  const tooMany = judgeLeaving({ ...init, leaving })
   const stored = mirror.size.files
-  if (!brakeHolds(vanishing + replacing, stored)) return undefined
+  if (tooMany === undefined && !brakeHolds(vanishing + replacing, stored)) return undefined
   if (record.halted?.tree !== undefined && record.halted.tree === tree) return record.halted
-  if (brakeHolds(vanishing, stored)) return { atMs: nowMs(), vanishing, of: stored }
+  if (tooMany !== undefined) return tooMany
   return new NoiseBrake({ ...init, vanishing, replacing, stored })
 }
 

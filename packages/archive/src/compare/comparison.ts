@@ -1,5 +1,5 @@
 import {
-  compareListings, FileSyncError, foldKey, formatSize, joinPath, LIMITS, ListingReader, problem, ProblemList, readListing,
+  compareListings, FileSyncError, foldKey, formatSize, joinPath, LIMITS, ListingReader, problem, ProblemList, readListing, ROOT_PATH,
 } from '@filesync/protocol'
 import type { ArrivedListing, Difference, Entry, FileEntry, Name, RelativePath } from '@filesync/protocol'
 import type { WantedListing } from '../sync-contract.ts'
@@ -7,6 +7,7 @@ import type { ArchiveIndex } from '../store/archive-index.ts'
 import { ByteSlabs } from '../store/byte-slabs.ts'
 import { ComparedDirectory } from './compared-directory.ts'
 import type { StoreTraits } from '../store/content-store.ts'
+import type { ScopeRules } from './scope.ts'
 import { checkNames, isIndexOnly, isRebuiltTwin, mayBeTwin } from '../store/names.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 
@@ -27,6 +28,13 @@ export interface Displaced {
   readonly entry: FileEntry
   /** `replaced`: the path has other content now. `gone`: nothing is there. `lost`: another kind of entry is there. */
   readonly how: 'replaced' | 'gone' | 'lost'
+}
+
+export interface ComparisonInit {
+  readonly index: ArchiveIndex
+  readonly area: string
+  readonly traits: StoreTraits
+  readonly rules: ScopeRules
 }
 
 /** Entries that are compared between two points at which the comparison can pause. */
@@ -57,11 +65,14 @@ export class Comparison {
   readonly #index: ArchiveIndex
   readonly #area: string
   readonly #traits: StoreTraits
+  readonly #rules: ScopeRules
 
-  constructor (index: ArchiveIndex, area: string, traits: StoreTraits) {
+  constructor ({ index, area, traits, rules }: ComparisonInit) {
     this.#index = index
     this.#area = area
     this.#traits = traits
+    this.#rules = rules
+    for (const trouble of rules.refused.values()) this.problems.add(trouble)
   }
 
   /** About how much memory it takes. */
@@ -75,6 +86,7 @@ export class Comparison {
    */
   * add (arrived: ArrivedListing): Generator<WantedListing | undefined, void, undefined> {
     const { directory, bytes } = arrived
+    if (directory === ROOT_PATH) this.#rules.ensureFolders(bytes)
     const committed = this.#index.listing({ area: this.#area, directory })
     const refusalOf = yield * checkNames(directory, bytes, this.#traits)
     const compared: GrowingDirectory = { directory, wanted: [], alike: [], structure: [], renumbered: [], indexOnly: [], gone: [] }
@@ -84,11 +96,13 @@ export class Comparison {
       if (this.#isStep()) yield undefined
       if (difference === undefined) continue
       if (difference.how === 'gone') {
+        if (this.#rules.isLeftAlone(directory, difference.committed.name)) continue
         compared.gone.push(difference.committed)
         yield * this.#displace(directory, difference.committed, 'gone')
         continue
       }
       const { entry, index } = difference
+      if (directory === ROOT_PATH && this.#rules.refused.has(entry.name)) continue
       const trouble = refusalOf?.(entry.name)
       if (trouble !== undefined) {
         this.problems.add(trouble)

@@ -1,4 +1,4 @@
-import { formatSize, joinPath, LIMITS, problem } from '@filesync/protocol'
+import { formatSize, joinPath, LIMITS, problem, splitPath } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { ComparedDirectory } from './compared-directory.ts'
 import type { Comparison, Displaced } from './comparison.ts'
@@ -16,8 +16,10 @@ export interface PlanDraft {
   readonly moves: readonly Move[]
   /** Files that are further names of others. */
   readonly links: Links
-  /** Whether files that the client no longer has leave the mirror. */
-  readonly removes: boolean
+  /** Whether entries of a directory that the client does not list are gone from the client. */
+  readonly isGone: (directory: RelativePath) => boolean
+  /** Whether what is gone from the client leaves the mirror, or only the index. */
+  readonly deletions: 'mirror' | 'archive'
   /** Whether only the digest is asked for if a file may be here already. */
   readonly digest: boolean
   /** Whether files that would not fit can be asked for in case they have holes. */
@@ -235,9 +237,14 @@ function pathAt (compared: ComparedDirectory, index: number): RelativePath {
 }
 
 /** Bytes that leave the mirror when everything is stored. */
-function leavingBytes (displaced: readonly Displaced[], { removes, moves }: PlanDraft): number {
-  const moved = new Set(moves.map(move => move.from))
-  return displaced.reduce((sum, { path, entry, how }) => how === 'gone' && !removes && !moved.has(path) ? sum : sum + entry.sizeBytes, 0)
+function leavingBytes (displaced: readonly Displaced[], draft: PlanDraft): number {
+  const moved = new Set(draft.moves.map(move => move.from))
+  return displaced.reduce((sum, file) => leavesMirror(file, draft) || moved.has(file.path) ? sum + file.entry.sizeBytes : sum, 0)
+}
+
+/** Whether a displaced file leaves the mirror, unless its content moves. */
+export function leavesMirror ({ path, how }: Displaced, { isGone, deletions }: Pick<PlanDraft, 'isGone' | 'deletions'>): boolean {
+  return how !== 'gone' || (deletions === 'mirror' && isGone(splitPath(path).directory))
 }
 
 /** By path, the bytes that leave the mirror when a file is stored there: its old content, or the directory that it replaces. */

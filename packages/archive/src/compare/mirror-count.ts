@@ -1,3 +1,4 @@
+import { splitFolder } from '@filesync/protocol'
 import { BRAKE_FILES } from './brake.ts'
 import type { Comparison } from './comparison.ts'
 import type { MirrorSize } from '../archive.ts'
@@ -11,6 +12,7 @@ import type { SpaceLimits } from './room.ts'
 export class MirrorCount {
   readonly #limits: SpaceLimits
   #size: MirrorSize | undefined
+  #folders: ReadonlyMap<string, number> | undefined
 
   constructor (limits: SpaceLimits) {
     this.#limits = limits
@@ -21,6 +23,22 @@ export class MirrorCount {
     const { index, area, quotaBytes } = this.#limits
     const isNeeded = quotaBytes !== undefined || comparison.displaced.length > BRAKE_FILES
     if (this.#size === undefined && isNeeded) this.#size = yield * countMirror(index, area)
+  }
+
+  /** How many files a top directory of the area holds. */
+  filesOf (folder: string): number {
+    this.#folders ??= this.#countFolders()
+    return this.#folders.get(folder) ?? 0
+  }
+
+  #countFolders (): ReadonlyMap<string, number> {
+    const { index, area } = this.#limits
+    const folders = new Map<string, number>()
+    for (const { directory, files } of index.directories(area)) {
+      const folder = splitFolder(directory).folder
+      folders.set(folder, (folders.get(folder) ?? 0) + files)
+    }
+    return folders
   }
 
   /** Counts without a pause if it was not needed before. */

@@ -1,6 +1,6 @@
 import type { ArrivedListing, Digest, TimeSlice, RelativePath } from '@filesync/protocol'
 import type { PlanRun, PlanRunOutcome, WantedListing } from '../sync-contract.ts'
-import { BRAKE_FILES, brakeHolds, halted } from './brake.ts'
+import { halted, judgeLeaving } from './brake.ts'
 import type { Plan } from './plan.ts'
 import { SyncPlanner } from './sync-planner.ts'
 import type { SyncPlannerInit } from './sync-planner.ts'
@@ -55,11 +55,10 @@ export class AreaPlanRun implements PlanRun {
 
   /** What would stop the sync before it stores anything. The content of files is not known yet, so encrypted ones are not noticed. */
   #obstacle (plan: Plan): string | undefined {
-    const { area, record, nowMs } = this.#init
+    const { area, record } = this.#init
     if (record.released === true) return undefined
-    const vanishing = plan.leaving.length
-    const stored = vanishing > BRAKE_FILES ? this.#planner.mirror.size.files : 0
-    if (vanishing > BRAKE_FILES && brakeHolds(vanishing, stored)) return halted(area, { atMs: nowMs(), vanishing, of: stored }).message
+    const tooMany = judgeLeaving({ ...this.#init, leaving: plan.leaving, mirror: this.#planner.mirror })
+    if (tooMany !== undefined) return halted(area, tooMany).message
     if (record.halted?.tree !== undefined && record.halted.tree === this.#planner.tree) return halted(area, record.halted).message
     return undefined
   }

@@ -2,6 +2,7 @@ import type { HashBytes, Name, RelativePath } from '@filesync/protocol'
 import { buildTasks } from './build-tasks.ts'
 import type { ComparedDirectory } from './compared-directory.ts'
 import type { Comparison, Displaced } from './comparison.ts'
+import { leavesMirror } from './fit-files.ts'
 import type { Fitting, PlanDraft } from './fit-files.ts'
 import type { Links } from './links.ts'
 import type { Move } from './moves.ts'
@@ -11,8 +12,6 @@ import { alreadyMoved } from './unfinished.ts'
 import type { RememberedArea } from './unfinished.ts'
 
 export interface PlanInit extends PlanDraft {
-  /** Whether the client listed all of its directories. If not, nothing is removed. */
-  readonly complete: boolean
   /** Unfinished large files by name, with their sizes; empty if the client cannot resume. */
   readonly partials: ReadonlyMap<string, number>
   readonly hash: HashBytes
@@ -47,18 +46,19 @@ export interface Plan {
 /** Derives from a finished comparison what is to be done. Reads the comparison and the index, and changes neither. */
 export function makePlan (comparison: Comparison, init: PlanInit): Plan {
   const { directories, displaced, evicted } = comparison
-  const { complete, removes, moves, links, fitting, stored } = init
+  const { isGone, deletions, moves, links, fitting, stored } = init
   const moved = new Set(moves.map(move => move.from))
-  const vanishing = displaced.filter(({ how }) => how === 'lost' || (how === 'gone' && removes))
+  const vanishing = displaced.filter(file => file.how !== 'replaced' && leavesMirror(file, init))
   const withoutMoved = vanishing.filter(({ path }) => !moved.has(path))
   const movedBefore = alreadyMoved(stored, displaced, withoutMoved)
+  const gone = removalsOf(directories.filter(({ directory }) => isGone(directory)), evicted)
   return {
     tasks: buildTasks({ ...init, directories }),
     moves,
     links,
     evictions: groupByDirectory(evicted),
-    removals: removes ? removalsOf(directories, evicted) : [],
-    forgotten: complete && !removes ? removalsOf(directories, evicted) : [],
+    removals: deletions === 'mirror' ? gone : [],
+    forgotten: deletions === 'mirror' ? [] : gone,
     leaving: movedBefore.size === 0 ? withoutMoved : withoutMoved.filter(({ path }) => !movedBefore.has(path)),
     moving: vanishing.filter(({ path }) => moved.has(path)),
     replacing: displaced.filter(({ how, path }) => how === 'replaced' && !moved.has(path)).length,

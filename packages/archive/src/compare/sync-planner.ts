@@ -1,5 +1,5 @@
 import { ROOT_PATH, toHex } from '@filesync/protocol'
-import type { ArrivedListing, HashBytes } from '@filesync/protocol'
+import type { ArrivedListing, HashBytes, RelativePath } from '@filesync/protocol'
 import type { AreaRecord } from '../store/archive-index.ts'
 import type { PlanOptions, WantedListing } from '../sync-contract.ts'
 import { Comparison } from './comparison.ts'
@@ -14,9 +14,12 @@ import { makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { recheckRenumbered } from './renumbered.ts'
 import type { SpaceLimits } from './room.ts'
+import type { ScopeRules } from './scope.ts'
 import { MirrorCount } from './mirror-count.ts'
 
 export interface SyncPlannerInit extends SpaceLimits {
+  /** What the sync may change. */
+  readonly rules: ScopeRules
   readonly traits: StoreTraits
   readonly hash: HashBytes
   readonly deletions: 'mirror' | 'archive'
@@ -37,7 +40,7 @@ export class SyncPlanner {
 
   constructor (init: SyncPlannerInit) {
     this.#init = init
-    this.comparison = new Comparison(init.index, init.area, init.traits)
+    this.comparison = new Comparison(init)
     this.mirror = new MirrorCount(init)
   }
 
@@ -56,20 +59,21 @@ export class SyncPlanner {
   /** To be called once, after all listings. */
   plan ({ complete, resume = true, digest = false, holes = false }: PlanOptions): Plan {
     const { comparison, mirror } = this
-    const { deletions, hash } = this.#init
+    const { deletions, hash, rules } = this.#init
     const partials = resume ? this.#init.partials : NO_PARTIALS
     // These steps adjust what the comparison wants. The plan then only reads it.
     if (digest) recheckRenumbered(comparison)
     const moves = digest ? findMoves(comparison) : []
     const links = digest ? this.#findLinks(moves) : NO_LINKED_FILES
-    const draft: PlanDraft = { moves, links, removes: complete && deletions === 'mirror', digest, holes }
+    const isGone = (directory: RelativePath): boolean => rules.isComplete(directory, complete)
+    const draft: PlanDraft = { moves, links, isGone, deletions, digest, holes }
     const fitting = fitFiles({ ...this.#init, mirror }, comparison, draft)
-    return makePlan(comparison, { ...draft, complete, partials, hash, fitting, stored: this.#init })
+    return makePlan(comparison, { ...draft, partials, hash, fitting, stored: this.#init })
   }
 
   #findLinks (moves: readonly Move[]): Links {
-    const { index, area, record } = this.#init
+    const { index, area, record, rules } = this.#init
     const storedUpToNs = BigInt(Math.floor(record.lastStampMs)) * NS_PER_MS
-    return findLinks(this.comparison, { index, area, moves, storedUpToNs, hasFolders: false })
+    return findLinks(this.comparison, { index, area, moves, storedUpToNs, hasFolders: rules.hasFolders })
   }
 }

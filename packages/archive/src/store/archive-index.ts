@@ -42,8 +42,10 @@ export interface AreaRecord {
     readonly vanishing: number
     /** Files whose plain content noise would replace, as far as they were counted. */
     readonly spoiled?: number
-    /** Files in the mirror. */
+    /** Files in the mirror, or in the folder. */
     readonly of: number
+    /** Set if the files of one folder alone are too many. */
+    readonly folder?: string
     /** Root digest of the tree that tripped the brake, in hexadecimal. */
     readonly tree?: string
   }

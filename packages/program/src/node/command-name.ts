@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
+import { isAbsolute } from 'node:path'
 import { FileSyncError } from '@filesync/protocol'
 import type { Command } from 'commander'
 import { nearestName } from '../nearest-name.ts'
-import { userPath } from './user-path.ts'
+import { namedPath } from './user-path.ts'
 import type { Environment } from './user-path.ts'
 
 export interface CommandNameRules {
@@ -20,7 +21,7 @@ export function checkCommandName (program: Command, argv: readonly string[], { t
   if (first === undefined || first === '' || program.commands.length === 0) return
   const names = ['help', ...program.commands.flatMap(command => [command.name(), ...command.aliases()])]
   const isCommand = names.includes(first)
-  if ((isCommand && first === argv[0]) || (takesPath && existsSync(userPath(first, env)))) return
+  if ((isCommand && first === argv[0]) || (takesPath && existsSync(pathOf(namedPath(first, env))))) return
   if (isCommand) {
     throw new FileSyncError('USAGE', `Options must follow the command. Write "${program.name()} ${first}", then the options.`)
   }
@@ -28,6 +29,11 @@ export function checkCommandName (program: Command, argv: readonly string[], { t
   const what = takesPath ? `There is no command "${first}", and no file or directory of that name.` : `There is no command "${first}".`
   const hint = nearest === undefined ? '' : `Did you mean "${nearest}"? `
   throw new FileSyncError('USAGE', `${what} ${hint}"${program.name()} --help" lists the commands.`)
+}
+
+/** The path without the name that may be before it. */
+function pathOf (named: string): string {
+  return isAbsolute(named) ? named : named.slice(named.indexOf('=') + 1)
 }
 
 /** The first argument that is neither an option nor the value of one; undefined if an unknown option or `--` comes first. */

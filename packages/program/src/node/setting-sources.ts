@@ -5,7 +5,7 @@ import { loadSettingsFile, loadSettingsFileIfAny } from './settings-file.ts'
 import type { FileSettings } from './settings-text.ts'
 import { parseBoolean, PathArgument, Setting, variableOf } from './setting.ts'
 import { defaultSettingsFile } from './state-dir.ts'
-import { userPath } from './user-path.ts'
+import { namedPath, userPath } from './user-path.ts'
 import type { Environment } from './user-path.ts'
 
 /** A setting found by a name; `--no-discovery` is also found by `discovery`, with the opposite meaning. */
@@ -35,14 +35,21 @@ function resolveGivenPaths (command: Command, env: Environment): void {
   for (const setting of settingsOf(command)) {
     const attribute = setting.attributeName()
     const value: unknown = command.getOptionValue(attribute)
-    if (!setting.isPath || typeof value !== 'string') continue
-    command.setOptionValueWithSource(attribute, userPath(value, env), command.getOptionValueSource(attribute))
+    if (!setting.isPath || value === undefined) continue
+    command.setOptionValueWithSource(attribute, absolute(value, setting, { env }), command.getOptionValueSource(attribute))
   }
   for (const [at, argument] of command.registeredArguments.entries()) {
     const value: unknown = command.processedArgs[at]
-    // The command refuses an empty one, so it must not become the working directory here.
-    if (argument instanceof PathArgument && typeof value === 'string' && value !== '') command.processedArgs[at] = userPath(value, env)
+    if (argument instanceof PathArgument) command.processedArgs[at] = absolute(value, argument, { env })
   }
+}
+
+/** The absolute form of a path or of a list of paths. The command refuses an empty one: it must not become the working directory here. */
+function absolute (value: unknown, { mayBeNamed }: { readonly mayBeNamed: boolean }, { env, base }: Omit<Source, 'source'>): unknown {
+  const from = { env, ...(base !== undefined && { base }) }
+  if (Array.isArray(value)) return value.map((each: unknown) => absolute(each, { mayBeNamed }, from))
+  if (typeof value !== 'string' || value === '') return value
+  return mayBeNamed ? namedPath(value, env, base) : userPath(value, env, base)
 }
 
 function applyEnvironment (command: Command, env: Environment): void {
@@ -102,7 +109,7 @@ function convert (setting: Setting, texts: readonly string[], { where, env, base
     if (!setting.takesValue) return parseBoolean(text)
     let value: unknown
     for (const each of texts) value = setting.parseArg === undefined ? each : setting.parseArg(each, value)
-    return setting.isPath && typeof value === 'string' ? userPath(value, env, base) : value
+    return setting.isPath ? absolute(value, setting, { env, ...(base !== undefined && { base }) }) : value
   } catch (cause) {
     throw new FileSyncError('USAGE', `Invalid value of ${where}: ${(cause as Error).message}`, { cause })
   }

@@ -10,6 +10,8 @@ export class Setting extends Option {
   isList = false
   /** A path becomes absolute once its source is known; see `userPath`. */
   isPath = false
+  /** Whether a path may have a name before it, as in `NAME=PATH`; see `namedPath`. */
+  mayBeNamed = false
 
   override makeOptionMandatory (mandatory = true): this {
     this.isNeeded = mandatory
@@ -49,8 +51,28 @@ export function pathSetting (flags: string, description: string): Setting {
   return made
 }
 
+/** A setting with several paths, each `PATH` or `NAME=PATH`. Given more than once, or as a list in the file. */
+export function namedPathsSetting (flags: string, description: string): Setting {
+  const made = new Setting(flags, description)
+  made.isList = true
+  made.isPath = true
+  made.mayBeNamed = true
+  // Not split at commas: paths may contain them.
+  return made.argParser<readonly string[]>((text, previous = []) => [...previous, checked(text, () => text)])
+}
+
 /** An argument of a command that is a path. */
-export class PathArgument extends Argument {}
+export class PathArgument extends Argument {
+  /** Whether a path may have a name before it, as in `NAME=PATH`. */
+  mayBeNamed = false
+}
+
+/** An argument with several paths, each with a name before it if the user wants: `NAME=PATH`. The command receives absolute paths. */
+export function namedPathsArgument (name: string): PathArgument {
+  const made = new PathArgument(name)
+  made.mayBeNamed = true
+  return made
+}
 
 /** An argument that is a path, such as `[dir]`. The command receives an absolute path; see `userPath`. */
 export function pathArgument (name: string): PathArgument {

@@ -57,6 +57,13 @@ export async function checkStateDir (stateDir: string, tree: string, treeName: s
   }
 }
 
+/** Refuses to push the state directory or a directory in it: the private key would be sent. Follows symbolic links. Throws USAGE. */
+export async function checkNotInState (stateDir: string, tree: string): Promise<void> {
+  if (pathWithin(await resolveLinks(stateDir), await resolveLinks(tree)) === undefined) return
+  throw new FileSyncError('USAGE', `The directory to push, ${tree}, is the state directory ${stateDir} of the client or inside it. ` +
+    'It holds the private key. Push another directory, or choose another state directory with --state-dir.')
+}
+
 /** The real path of the part of a path that exists, followed by the rest. */
 async function resolveLinks (path: string): Promise<string> {
   const whole = resolve(path)

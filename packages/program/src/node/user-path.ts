@@ -20,6 +20,15 @@ export function userPath (text: string, env: Environment, base?: string): string
   return isAbsolute(expanded) ? resolve(expanded) : resolve(base ?? startDirectory(env), expanded)
 }
 
+/** A name without the characters that paths and shells use. */
+const NAMED = /^([^/\\=~.][^/\\=]*)=(.+)$/su
+
+/** As {@link userPath}, for a path that may have a name before it: `NAME=PATH`. The name stays. Write `./a=b` for a path with `=` in it. */
+export function namedPath (text: string, env: Environment, base?: string): string {
+  const [, name, path] = NAMED.exec(text) ?? []
+  return name === undefined || path === undefined ? userPath(text, env, base) : `${name}=${userPath(path, env, base)}`
+}
+
 /**
  * The user's working directory: that of this process, or, if a package manager runs the program from a script after changing
  * to the directory of the package, the one in which the package manager was called.

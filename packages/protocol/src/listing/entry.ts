@@ -54,3 +54,6 @@ export function sameContent (left: Entry, right: Entry): boolean {
   if (left.kind === 'symlink' && right.kind === 'symlink') return left.target === right.target
   return left.kind === 'directory' && right.kind === 'directory'
 }
+
+/** The number of a listing in this session, and the index of an entry in it, from 0. */
+export type EntryReference = readonly [listing: number, entry: number]

@@ -58,6 +58,13 @@ export function pathNames (path: RelativePath): Name[] {
   return path === '' ? [] : path.split('/') as Name[]
 }
 
+/** The first name of a path, which is a folder of the client, and the path in that folder. */
+export function splitFolder (path: RelativePath): { folder: Name, path: RelativePath } {
+  const at = path.indexOf('/')
+  if (at < 0) return { folder: path as string as Name, path: ROOT_PATH }
+  return { folder: path.slice(0, at) as Name, path: path.slice(at + 1) as RelativePath }
+}
+
 /** The parent directory and the last name of a path. Not for the root, which has no name. */
 export function splitPath (path: RelativePath): { directory: RelativePath, name: Name } {
   const at = path.lastIndexOf('/')

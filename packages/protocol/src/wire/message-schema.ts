@@ -5,8 +5,11 @@ import type { Digest } from '../digest.ts'
 import { FileSyncError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import type * as m from './messages.ts'
+import type { EntryReference } from '../listing/entry.ts'
+import { isName } from '../listing/name.ts'
 import { PROBLEMS } from '../problem.ts'
 import type { Problem, ProblemCode } from '../problem.ts'
+import { isRelativePath } from '../listing/relative-path.ts'
 
 const MAC_BYTES = 32
 /** Length of the mark of a client's run. */
@@ -72,18 +75,31 @@ const serverStatus: Schema<m.ServerStatus> = v.variant('status', [
   }),
 ])
 
+const folderName: Schema<string> = v.pipe(v.string(), v.check(value => isName(value)))
+const path: Schema<string> = v.pipe(v.string(), v.check(value => isRelativePath(value)))
+const pathInFolder: Schema<string> = v.pipe(path, v.minLength(1))
+
+const folderInfo: Schema<m.FolderInfo> = v.object({
+  name: folderName,
+  complete: v.boolean(),
+  files: integer(LIMITS.treeEntries),
+  accepted: v.exactOptional(v.boolean()),
+})
+
 const clientFilesInfo: Schema<m.ClientFilesInfo> = v.object({
   type: v.literal('CLIENT_FILES_INFO'),
   rootDigest: digest,
   files: integer(LIMITS.treeEntries),
   directories: integer(LIMITS.treeEntries),
   bytes: count,
-  complete: v.boolean(),
+  folders: v.pipe(v.array(folderInfo), v.maxLength(LIMITS.foldersPerClient)),
+  away: v.pipe(v.array(pathInFolder), v.maxLength(LIMITS.awayDirectories)),
+  removed: v.pipe(v.array(folderName), v.maxLength(LIMITS.foldersPerClient)),
   problems,
   problemCount: count,
 })
 
-const reference: Schema<m.EntryReference> = v.strictTuple([uint32, uint32])
+const reference: Schema<EntryReference> = v.strictTuple([uint32, uint32])
 
 const listingsWanted: Schema<m.ListingsWanted> = v.object({
   type: v.literal('LISTINGS_WANTED'),

@@ -1,4 +1,5 @@
 import type { Digest } from '../digest.ts'
+import type { EntryReference } from '../listing/entry.ts'
 import type { Problem } from '../problem.ts'
 
 /** The first message of each side: its versions and features. The server sends it only to a client that it knows. */
@@ -53,15 +54,30 @@ export interface Policy {
 
 export type ServerStatus = ServerStatusBusy | ServerStatusReady
 
-/** A summary of the client's tree. */
+/** One of the client's folders, listed as a directory in the root listing. */
+export interface FolderInfo {
+  readonly name: string
+  /** False if a directory in it could not be read, so that files that are missing from its listings may still exist. */
+  readonly complete: boolean
+  /** Number of files in it. */
+  readonly files: number
+  /** The user has confirmed that the folder is empty, although it was not before. */
+  readonly accepted?: boolean
+}
+
+/** A summary of the client's tree. Its root contains the client's folders. */
 export interface ClientFilesInfo {
   readonly type: 'CLIENT_FILES_INFO'
   readonly rootDigest: Digest
   readonly files: number
   readonly directories: number
   readonly bytes: number
-  /** False if a directory could not be read, so that files that are missing from the listings may still exist. */
-  readonly complete: boolean
+  /** The folders in the root listing. Other folders of the client are left alone. */
+  readonly folders: readonly FolderInfo[]
+  /** Directories in these folders that cannot be reached now, such as unmounted disks. They are not listed, and left alone. */
+  readonly away: readonly string[]
+  /** Folders that leave the mirror at the user's wish. */
+  readonly removed: readonly string[]
   /** The first problems of the scan. */
   readonly problems: readonly Problem[]
   /** How many problems the scan had in all. */
@@ -77,9 +93,6 @@ export interface ListingsWanted {
   /** Empty requests the root; otherwise each item identifies a directory by a listing and the index of its entry there. */
   readonly directories: readonly EntryReference[]
 }
-
-/** The number of a listing in this session, and the index of an entry in it, from 0. */
-export type EntryReference = readonly [listing: number, entry: number]
 
 /** One page of the files that the server requests. Tasks are numbered across all pages, from 0. */
 export interface Tasks {

@@ -78,7 +78,9 @@ export const messagesByType: { readonly [T in Message['type']]: fc.Arbitrary<Mes
   ),
   CLIENT_FILES_INFO: typed('CLIENT_FILES_INFO', {
     rootDigest: anyDigest, files: fc.nat({ max: LIMITS.treeEntries }), directories: fc.nat({ max: LIMITS.treeEntries }), bytes: count,
-    complete: fc.boolean(), problems, problemCount: count,
+    folders: fc.array(fc.record({ name: anyName, complete: fc.boolean(), files: fc.nat({ max: LIMITS.treeEntries }) }), { maxLength: 4 }),
+    away: fc.array(anyPath.filter(path => path !== ''), { maxLength: 4 }), removed: fc.array(anyName, { maxLength: 4 }),
+    problems, problemCount: count,
   }),
   LISTINGS_WANTED: typed('LISTINGS_WANTED', { directories: fc.array(reference, { maxLength: 20 }) }),
   TASKS: typed('TASKS', { first: uint32, tasks: fc.array(task, { maxLength: 20 }), last: fc.boolean() }),

@@ -18,19 +18,19 @@ const CONTENT = new TextEncoder().encode('hello\n')
 const mtimeNs = 1_700_000_000_000_000_000n
 
 function exampleTree (): Tree {
-  const inner = encodeListing([{ kind: 'file', name: 'hello.txt' as Name, mtimeNs, mode: 0o644, sizeBytes: CONTENT.length, fileId: 4711n }])
   const entries: Entry[] = [
-    { kind: 'symlink', name: 'latest' as Name, mtimeNs, target: 'notes/hello.txt' },
-    { kind: 'directory', name: 'notes' as Name, mtimeNs, mode: 0o755, digest: hashBytes(inner) },
+    { kind: 'file', name: 'hello.txt' as Name, mtimeNs, mode: 0o644, sizeBytes: CONTENT.length, fileId: 4711n },
+    { kind: 'symlink', name: 'latest' as Name, mtimeNs, target: 'hello.txt' },
   ]
-  const root = encodeListing(entries)
+  const inner = encodeListing(entries)
+  const root = encodeListing([{ kind: 'directory', name: 'notes' as Name, mtimeNs, mode: 0o755, digest: hashBytes(inner) }])
   return {
     rootDigest: hashBytes(root), files: 1, directories: 1, bytes: CONTENT.length,
     listing: (path: RelativePath) => path === '' ? root : path === 'notes' ? inner : undefined,
   }
 }
 
-/** A whole session: one new file of six bytes in one new directory, beside a symbolic link to it. */
+/** A whole session: a new folder with one new file of six bytes and a symbolic link to it. */
 export function exampleExchange (): ExampleFrame[] {
   const frames: ExampleFrame[] = []
   const say = (from: ExampleFrame['from'], message: Message): void => {
@@ -53,8 +53,8 @@ export function exampleExchange (): ExampleFrame[] {
   say(
     'client',
     {
-      type: 'CLIENT_FILES_INFO', rootDigest: tree.rootDigest, files: 1, directories: 1, bytes: CONTENT.length, complete: true, problems: [],
-      problemCount: 0,
+      type: 'CLIENT_FILES_INFO', rootDigest: tree.rootDigest, files: 1, directories: 1, bytes: CONTENT.length,
+      folders: [{ name: 'notes', complete: true, files: 1 }], away: [], removed: [], problems: [], problemCount: 0,
     }
   )
   for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
@@ -63,7 +63,7 @@ export function exampleExchange (): ExampleFrame[] {
       const [payload = new Uint8Array(0)] = encodeParts([whole], 1000)
       frames.push({ from: 'client', type: 'LISTINGS', says: `listing ${String(whole.number)}`, bytes: encodeFrame('LISTINGS', [payload]) })
       const arrived = questions.accept(whole)
-      if (whole.number === 0) questions.request(arrived, 1, answers.entry(0, 1).entry as never)
+      if (whole.number === 0) questions.request(arrived, 0, answers.entry(0, 0).entry as never)
     }
   }
   say('server', { type: 'TASKS', first: 0, tasks: [[1, 0]], last: true })

@@ -1,0 +1,52 @@
+import { basename, isAbsolute } from 'node:path'
+import { pathWithin } from '@filesync/program/node'
+import { checkName, FileSyncError, foldKey, LIMITS } from '@filesync/protocol'
+import type { Name } from '@filesync/protocol'
+
+/** A local directory that is pushed, under its name in the archive. */
+export interface Folder {
+  readonly name: Name
+  /** Absolute path of the directory. */
+  readonly root: string
+}
+
+/**
+ * Reads folders as the user named them, each an absolute path or `NAME=PATH`. By default a folder has the name of its directory.
+ * Throws USAGE for an invalid name, and what {@link checkFolders} throws.
+ */
+export function parseFolders (texts: readonly string[]): Folder[] {
+  return checkFolders(texts.map(parseFolder))
+}
+
+/** Throws USAGE for two folders of one name, and folders inside each other. */
+export function checkFolders (folders: Folder[]): Folder[] {
+  if (folders.length > LIMITS.foldersPerClient) {
+    throw new FileSyncError('USAGE', `${folders.length} folders were given, but a client has ${LIMITS.foldersPerClient} at most. ` +
+      'Push a directory that contains several of them.')
+  }
+  for (const [at, folder] of folders.entries()) for (const other of folders.slice(0, at)) checkPair(other, folder)
+  return folders
+}
+
+function parseFolder (text: string): Folder {
+  const at = isAbsolute(text) ? -1 : text.indexOf('=')
+  const root = text.slice(at + 1)
+  const name = at < 0 ? basename(root) : text.slice(0, at)
+  const fault = name === '' ? 'it has no name' : checkName(name)
+  if (fault !== undefined) {
+    throw new FileSyncError('USAGE', `${JSON.stringify(name)} cannot be the name of a folder in the archive (${fault}). ` +
+      `Give it another one: NAME=${root}.`)
+  }
+  return { name: name as Name, root }
+}
+
+function checkPair (one: Folder, other: Folder): void {
+  if (foldKey(one.name) === foldKey(other.name)) {
+    throw new FileSyncError('USAGE', `${one.root} and ${other.root} would both be the folder "${other.name}" in the archive. ` +
+      `Give one of them another name: NAME=${other.root}.`)
+  }
+  const [outer, inner] = pathWithin(one.root, other.root) === undefined ? [other, one] : [one, other]
+  if (pathWithin(outer.root, inner.root) === undefined) return
+  throw new FileSyncError('USAGE', `${inner.root} is inside ${outer.root}, so its files would be stored twice. Push only ${outer.root}, ` +
+    'or only directories that do not contain each other.')
+}

@@ -1,0 +1,109 @@
+import type { DeviceId } from '@filesync/identity'
+import { splitFolder } from '@filesync/protocol'
+import type { RelativePath } from '@filesync/protocol'
+import type { PushResult } from '../push/push-result.ts'
+import type { FolderMemories, FolderMemory } from './folder-memory.ts'
+import type { FolderScanner } from './folder-scanner.ts'
+import type { FolderSet } from './folder-set.ts'
+
+/** The state of one folder, as `status` and `folders` show it. */
+export interface FolderStatus {
+  readonly name: string
+  /** Absolute path of the directory. */
+  readonly path: string
+  /**
+   * `complete`: the last run stored everything in it. `incomplete`: it did not. `away`: the directory cannot be reached, or is not the one
+   * that was pushed before. `unknown`: no run of this client has ended yet.
+   */
+  readonly state: 'complete' | 'incomplete' | 'away' | 'unknown'
+  /** Why it is away, for people. */
+  readonly why: string | null
+  /** At the last scan. */
+  readonly files: number
+  readonly bytes: number
+  /** Entries that the last run did not store, as far as they are known. */
+  readonly problemCount: number
+  /** Entries that are left out by their nature. */
+  readonly leftOutCount: number
+  /** The end of the last run after which everything in it was stored; ISO 8601, null for none. */
+  readonly lastCompleteAt: string | null
+}
+
+/** What is known of each folder after the runs of a client. */
+export class FolderRecord {
+  readonly #folders: FolderSet
+  readonly #before: FolderMemories
+  readonly #completeAtMs = new Map<string, number>()
+  /** Entries of each folder that the last run did not store; undefined before the first run. */
+  #problems: ReadonlyMap<string, number> | undefined
+
+  constructor (folders: FolderSet, memories: FolderMemories) {
+    this.#folders = folders
+    this.#before = memories
+    for (const [name, { completeAtMs }] of memories) if (completeAtMs !== undefined) this.#completeAtMs.set(name, completeAtMs)
+  }
+
+  /** When all folders were last complete: the earliest of them; undefined if one never was. */
+  get completeAtMs (): number | undefined {
+    const times = this.#folders.scanners.map(({ folder }) => this.#completeAtMs.get(folder.name))
+    return times.some(time => time === undefined) ? undefined : Math.min(...times.filter(time => time !== undefined))
+  }
+
+  /** Records a run that has ended. */
+  add (result: PushResult, atMs: number): void {
+    if (result.result === 'failed' || result.result === 'halted') return
+    const problems = new Map<string, number>()
+    for (const { path } of result.problems) {
+      const { folder } = splitFolder(path as RelativePath)
+      problems.set(folder, (problems.get(folder) ?? 0) + 1)
+    }
+    this.#problems = problems
+    // Only the first problems are named: if there are more, it is not known which folders they are in.
+    const hasUnnamed = result.problemCount > result.problems.length
+    for (const { folder: { name }, last } of this.#folders.scanners) {
+      if (!hasUnnamed && !problems.has(name) && last !== undefined && 'snapshot' in last) this.#completeAtMs.set(name, atMs)
+    }
+  }
+
+  /** What to remember of the folders that were scanned. */
+  memories (serverId: DeviceId | undefined): Map<string, FolderMemory> {
+    const memories = new Map<string, FolderMemory>()
+    for (const { folder: { name }, memory, last } of this.#folders.scanners) {
+      if (memory === undefined || last === undefined || 'away' in last) continue
+      const completeAtMs = this.#completeAtMs.get(name)
+      memories.set(name, {
+        ...memory,
+        bytes: last.snapshot.bytes,
+        ...(serverId !== undefined && { serverId }),
+        ...(completeAtMs !== undefined && { completeAtMs }),
+      })
+    }
+    return memories
+  }
+
+  status (): FolderStatus[] {
+    return this.#folders.scanners.map(scanner => this.#statusOf(scanner))
+  }
+
+  #statusOf ({ folder: { name, root }, last }: FolderScanner): FolderStatus {
+    const completeAtMs = this.#completeAtMs.get(name)
+    const before = this.#before.get(name)
+    const snapshot = last !== undefined && 'snapshot' in last ? last.snapshot : undefined
+    const problemCount = Math.max(this.#problems?.get(name) ?? 0, snapshot?.problemCount ?? 0)
+    return {
+      name,
+      path: root,
+      state: last === undefined ? 'unknown' : snapshot === undefined ? 'away' : this.#stateOf(problemCount),
+      why: last !== undefined && 'away' in last ? last.away.message : null,
+      files: snapshot?.files ?? before?.files ?? 0,
+      bytes: snapshot?.bytes ?? before?.bytes ?? 0,
+      problemCount,
+      leftOutCount: snapshot?.leftOut.count ?? 0,
+      lastCompleteAt: completeAtMs === undefined ? null : new Date(completeAtMs).toISOString(),
+    }
+  }
+
+  #stateOf (problemCount: number): FolderStatus['state'] {
+    return this.#problems === undefined ? 'unknown' : problemCount > 0 ? 'incomplete' : 'complete'
+  }
+}

@@ -1,0 +1,43 @@
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { parseFolders } from '../src/folder.ts'
+import { locatePath } from '../src/folders/locate-path.ts'
+
+const PHOTOS = { name: 'photos', root: '/srv/photos' }
+const DOCS = { name: 'docs', root: '/home/me/documents' }
+
+test('a path may be absolute, relative to the working directory, or as in the archive', () => {
+  const here = { name: 'here', root: process.cwd() }
+  expect(locatePath([PHOTOS, DOCS], '/srv/photos/2019/x', {})).toBe('photos/2019/x')
+  expect(locatePath([PHOTOS, DOCS], '/home/me/documents', {})).toBe('docs')
+  expect(locatePath([PHOTOS, here], 'a/../b', {})).toBe('here/b')
+  expect(locatePath([PHOTOS, here], '.', {})).toBe('here')
+  expect(locatePath([PHOTOS, DOCS], 'docs/letters/', {})).toBe('docs/letters')
+  expect(locatePath([PHOTOS, DOCS], '~/documents/a', { HOME: '/home/me' })).toBe('docs/a')
+})
+
+test('a path may be relative to the only folder, and never leads out of it', () => {
+  expect(locatePath([PHOTOS], '2019/x', {})).toBe('photos/2019/x')
+  for (const path of ['../x', '/srv/photos-2', '/srv', 'a/../../x', 'photos/../../x']) {
+    expect(() => locatePath([PHOTOS], path, {}), path).toThrow('is not inside')
+  }
+  expect(() => locatePath([PHOTOS, DOCS], '2019/x', {})).toThrow('is not inside a folder that is pushed: photos (/srv/photos), docs')
+})
+
+test('a folder has the name of its directory, or the one given with it', () => {
+  expect(parseFolders(['/srv/photos', 'docs=/home/me/documents', '/srv/a=b'])).toEqual([PHOTOS, DOCS, { name: 'a=b', root: '/srv/a=b' }])
+})
+
+test.each([
+  [['/'], 'has no name'],
+  [['..=/srv/x'], 'NAME_DOTS'],
+  [['.filesync=/srv/x'], 'NAME_RESERVED'],
+  [['/srv/a', '/home/a'], 'would both be the folder "a"'],
+  [['/srv/A', '/home/a'], 'would both be the folder "a"'],
+  [['/srv', '/srv/a'], 'is inside /srv'],
+  [['/srv/a/b', '/srv'], 'is inside /srv'],
+  [['x=/srv', 'y=/srv'], 'is inside /srv'],
+  [Array.from({ length: 257 }, (_, i) => join('/srv', String(i))), '257 folders'],
+])('refuses %j', (texts, why) => {
+  expect(() => parseFolders(texts)).toThrow(expect.objectContaining({ code: 'USAGE', message: expect.stringContaining(why) as unknown }))
+})
