@@ -208,6 +208,16 @@ test('a past state opens another copy of a file whose own is damaged or missing,
   expect((await area.verify()).problems.map(({ path }) => path)).toContain('single')
 })
 
+const memoryChild = fileURLToPath(new URL('./support/past-memory.ts', import.meta.url))
+
+// With several objects for each of its 200 000 files, the state alone does not fit.
+test('a past state takes little more memory than its listings and digests', { timeout: 120_000 }, () => {
+  const { stdout, stderr } = spawnSync(process.execPath, [
+    '--max-old-space-size=64', '--conditions=@filesync/source', memoryChild, '400', '500',
+  ], { encoding: 'utf8' })
+  expect([stdout, stderr]).toEqual(['200000 files in 400 directories', ''])
+})
+
 const child = fileURLToPath(new URL('./support/restore-child.ts', import.meta.url))
 const preload = fileURLToPath(new URL('./support/kill-at.mjs', import.meta.url))
 

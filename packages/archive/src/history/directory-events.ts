@@ -1,10 +1,9 @@
 import type { RelativePath } from '@filesync/protocol'
 import { splitPath } from '@filesync/protocol'
 import type { KeptEntry } from '../store/content-store.ts'
-import { comparePositions } from '../store/position.ts'
 import { parseVersionFolder } from '../store/version-folder.ts'
 import type { ParsedLog } from './change-log.ts'
-import { eventsOf } from './events.ts'
+import { compareEvents, eventsOf } from './events.ts'
 import type { PathEvent } from './events.ts'
 
 interface CountedChange {
@@ -55,7 +54,7 @@ export class DirectoryEvents {
         seen.add(key)
       }
     }
-    return events.sort((a, b) => comparePositions(a.at, b.at))
+    return events.sort(compareEvents)
   }
 
   /** The event by which something at a path went to a folder in versions. */

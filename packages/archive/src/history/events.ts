@@ -58,7 +58,15 @@ export function readEvents (
       }
     }
   }
-  return { starts, events: events.sort((a, b) => comparePositions(a.at, b.at)) }
+  return { starts, events: events.sort(compareEvents) }
+}
+
+/**
+ * The order of events of one path. What was made has taken the place of what left at the same moment, in whatever order they are recorded:
+ * each kind of change has blocks of its own.
+ */
+export function compareEvents (left: PathEvent, right: PathEvent): number {
+  return comparePositions(left.at, right.at) || Number(left.kind === 'made') - Number(right.kind === 'made')
 }
 
 /** The changes of single paths that a recorded change consists of. */

@@ -4,11 +4,11 @@ import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { ContentStore, KeptEntry } from '../store/content-store.ts'
 import { FACT_BYTES, readSince } from '../store/facts.ts'
 import { directoriesOf } from '../store/lookup.ts'
-import { comparePositions } from '../store/position.ts'
 import type { Position } from '../store/position.ts'
 import { parseVersionFolder } from '../store/version-folder.ts'
 import { parseLog } from './change-log.ts'
 import { DirectoryEvents } from './directory-events.ts'
+import { compareEvents } from './events.ts'
 import type { PathEvent } from './events.ts'
 import { eventOfVersion, occupantsOf } from './occupants.ts'
 import type { Occupant } from './occupants.ts'
@@ -145,7 +145,7 @@ export class PastWalk {
     const foundAt = new Map(kept.map(({ folder, path, found }) => [`${folder}/${path}`, found]))
     const occupants = new Map<RelativePath, readonly Occupant[]>()
     for (const path of new Set([...byPath.keys(), ...present.keys()])) {
-      const ordered = (byPath.get(path) ?? []).sort((a, b) => comparePositions(a.at, b.at))
+      const ordered = (byPath.get(path) ?? []).sort(compareEvents)
       const all = occupantsOf(path, ordered, present.get(path)).map(occupant => {
         const { entry, folder } = occupant
         return entry === undefined && folder !== undefined ? { ...occupant, found: foundAt.get(`${folder}/${path}`) } : occupant

@@ -31,7 +31,7 @@ async function sync (at: string): Promise<void> {
       packBytes: 100,
       onSync: sync => { sync.onStored = ({ files }) => { process.stdout.write(`stored ${String(files)}\n`) } },
     })
-    process.stdout.write(`finished ${String(outcome.files)}\n`)
+    process.stdout.write(`finished ${String(outcome.files)}, ${String(outcome.problemCount)} problems\n`)
   } finally {
     await archive.close()
   }

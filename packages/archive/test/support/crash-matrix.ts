@@ -165,7 +165,9 @@ async function faultsAfterSync (root: string, told: string): Promise<string[]> {
     faults.push(...mixed(root, states))
     const pointsBefore = (await area.points()).points
     if (told.includes('finished') && pointsBefore.length !== 2) faults.push('a sync was finished and left no point')
-    faults.push(...await faultsOfPoints(area, root, pointsBefore.length))
+    // If a file was a problem, the state that the sync completed is neither of the two.
+    const due = /finished \d+, [1-9]/u.test(told) ? [before, undefined, after] : [before, after]
+    faults.push(...await faultsOfPoints(area, root, due.slice(0, pointsBefore.length)))
     const fresh = [...after.files()].filter(([path, content]) => !same(before.files().get(path), content))
     const kept = fresh.filter(([path, content]) => same(read(root, path), content)).length
     if (kept < stored) faults.push(`${String(stored)} files were told to be durable, ${String(kept)} are there`)
@@ -180,9 +182,9 @@ async function faultsAfterSync (root: string, told: string): Promise<string[]> {
     ].filter(path => !versionsIn(root, 'laptop').includes(path))
     if (lost.length > 0) faults.push(`no version of ${lost.join(', ')}`)
     const { points } = await area.points()
-    if (points.length !== 2) faults.push(`there are ${String(points.length)} points after two different syncs`)
-    faults.push(...wrongNumbers(points[0]))
-    faults.push(...await faultsOfPoints(area, root, 2))
+    if (points.length !== due.length) faults.push(`there are ${String(points.length)} points, not ${String(due.length)}`)
+    if (due.length === 2) faults.push(...wrongNumbers(points[0]))
+    faults.push(...await faultsOfPoints(area, root, due))
     if ((await push(area, after)).listings !== 0) faults.push('the index does not have the digest of the client')
     if ((await area.verify()).problems.length > 0) faults.push('verify finds damage')
     const { changed, removed, added } = await area.checkMirror({ directories: 100 })
@@ -195,13 +197,14 @@ async function faultsAfterSync (root: string, told: string): Promise<string[]> {
   return faults
 }
 
-/** What differs if every point is restored: the first is the state before the sync, and the second the one after it. */
-async function faultsOfPoints (area: Area, root: string, count: number): Promise<string[]> {
+/** What differs if every point is restored whose state is due, oldest first. */
+async function faultsOfPoints (area: Area, root: string, due: readonly (SourceTree | undefined)[]): Promise<string[]> {
   const { points } = await area.points()
   const faults: string[] = []
-  for (const [i, { id }] of points.slice(-count).reverse().entries()) {
-    const state = crashStates()[i]
-    if (state === undefined) return [`there is a point ${id} that no sync made`]
+  for (const [i, { id }] of [...points].reverse().entries()) {
+    if (i >= due.length) return [`there is a point ${id} that no sync made`]
+    const state = due[i]
+    if (state === undefined) continue
     const to = `${root}-restored`
     const { failures } = await area.restore({ path: ROOT_PATH, at: { point: id }, to })
     faults.push(...failures.map(({ path, message }) => `${id}: ${path}: ${message}`))
