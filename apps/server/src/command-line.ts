@@ -46,7 +46,7 @@ function addAdmission (program: Command, context: ServerContext): void {
     .option('--for <client>', 'the machine continues the files of this client, whose key is revoked: after it was installed again')
     .addOption(setting('--ttl <duration>', 'how long the code is valid', parseDuration).default(parseDuration('10m'), '10m'))
     .action(async (flags: ServerPairFlags) => { await (await import('./commands/admit.ts')).pair(flags, context) })
-  addPeers(withCommonSettings(program.command('peers')), context)
+  addPeers(program.command('peers').description('list, rename, remove and pause clients, and say when they are late'), context)
   withCommonSettings(program.command('revoke <client>'))
     .description('stop trusting a client, by its name or full id')
     .action(async (client: string, flags: ServerCommonFlags) => {
@@ -62,7 +62,9 @@ function addAdmission (program: Command, context: ServerContext): void {
 
 function addPeers (peers: Command, context: ServerContext): void {
   const withArchive = (command: Command): Command => withArchiveSettings(withCommonSettings(command))
-  peers.description('list the clients, and when each was seen, was complete and is expected')
+  // A command of its own: flags of "peers" itself would also take those of the commands below it.
+  withCommonSettings(peers.command('list', { isDefault: true }))
+    .description('list the clients, and when each was seen, was complete and is expected')
     .action(async (flags: ServerCommonFlags) => { await (await import('./commands/peers.ts')).listPeers(flags, context) })
   withArchive(peers.command('rename <client> <name>'))
     .description('give a client and its folder in the archive another name')

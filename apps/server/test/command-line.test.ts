@@ -15,7 +15,7 @@ const CONTRACT: Readonly<Record<string, readonly string[]>> = {
   'token create': ['--uses', '--expires', '--for'],
   'token list': [],
   'token revoke': [],
-  'peers': [],
+  'peers list': [],
   'peers rename': ['--archive'],
   'peers remove': ['--archive', '--keep-files'],
   'peers pause': [],

@@ -141,7 +141,8 @@ class TlsListener implements Listener {
   }
 
   async endSessions (peer: DeviceId, error: FileSyncError): Promise<void> {
-    const channels = [...this.#channels].filter(channel => channel.peerId === peer)
+    // Not a pairing: it may be the one that gives the peer another area, which ends its sessions.
+    const channels = [...this.#channels].filter(channel => channel.peerId === peer && channel.purpose === ALPN_SYNC)
     await Promise.all(channels.map(async channel => { await channel.connection.close(error) }))
   }
 
