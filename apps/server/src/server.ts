@@ -149,7 +149,11 @@ class Server implements RunningServer {
       clock,
       takenAreas: async () => await archive.takenNames(),
       archivedAreas: async () => archivedAreas(archive.areas(), await archive.takenNames()),
-      onPaired: (paired, { remoteAddress }) => { this.#notePaired(paired, remoteAddress) },
+      onPaired: (paired, { remoteAddress }) => {
+        this.#notePaired(paired, remoteAddress)
+        // Without it, files with other times are sent although their content is there; nothing else depends on it.
+        if (paired.note === 'CONTINUES') archive.inheritArea(paired.peer.area).catch(() => { /* the archive has logged it */ })
+      },
     })
     const archive = this.#closeLater(await this.#openArchive())
     const restores = clientRestore ? new RestoreDesk(async area => await findArea(archive, area)) : undefined

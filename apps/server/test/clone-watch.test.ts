@@ -21,7 +21,7 @@ test('two runs that alternate are noticed at the second return, from one address
 })
 
 const HARMLESS: readonly (readonly [why: string, arrivals: readonly (readonly [mark: string | undefined, address: string])[]])[] = [
-  ['its address changes between Wi-Fi, Ethernet, IPv4 and IPv6', [['a', '10.0.0.1'], ['a', 'fe80::1'], ['a', '10.0.0.1'], ['a', 'fe80::1']]],
+  ['its address changes', [['a', '10.0.0.1'], ['a', 'fe80::1'], ['a', '10.0.0.1'], ['a', 'fe80::1']]],
   ['it restarts again and again', [['a', 'x'], ['b', 'x'], ['c', 'x'], ['d', 'x'], ['e', 'x']]],
   ['it reconnects while its old connection is open', [['a', 'x'], ['a', 'x'], ['a', 'x']]],
   ['an earlier version sends no mark', [['a', 'x'], [undefined, 'y'], ['a', 'x'], [undefined, 'y'], ['a', 'x']]],

@@ -282,3 +282,23 @@ describe('yielding', () => {
     expect(queue.identities).toEqual(['b', 'c', 'a'])
   })
 })
+
+test('once a key seems cloned, a session of one machine does not end a session of the other, but one of its own', async () => {
+  const { queue } = queueScene()
+  const outcomes: string[] = []
+  const arrive = (mark: string, replacesOthers: boolean): void => {
+    const onReplaced = ({ code }: FileSyncError): void => { outcomes.push(`${mark} ${code}`) }
+    queue.enter(arrivalOf('key', { mark, replacesOthers, onReplaced })).then(
+      () => { outcomes.push(`${mark} active`) },
+      ({ code, retryInMs }: FileSyncError) => { outcomes.push(`${mark} ${code} ${String(retryInMs)}`) },
+    )
+  }
+  arrive('a', true)
+  await settlePromises()
+  arrive('b', false)
+  await settlePromises()
+  expect(outcomes).toEqual(['a active', 'b SERVER_BUSY 60000'])
+  arrive('a', false)
+  await settlePromises()
+  expect(outcomes.at(-1)).toBe('a SESSION_REPLACED')
+})

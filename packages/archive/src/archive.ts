@@ -24,6 +24,11 @@ export interface Archive {
   retireArea (name: string): Promise<number>
   /** Removes an area that has no files and no versions any more. Resolves to whether it is gone. */
   dropArea (name: string): Promise<boolean>
+  /**
+   * Another machine continues an area from now on: its files have other file ids, and perhaps other times, so the next sync compares
+   * digests before it asks for content. It waits for a sync of the area to end.
+   */
+  inheritArea (name: string): Promise<void>
   /** Names of the areas that have been synced. */
   areas (): readonly string[]
   /** Names that no new client may get: areas, and everything else in the root directory of the archive. */

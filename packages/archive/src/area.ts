@@ -244,6 +244,12 @@ export class StoredArea implements Area {
     return await retireArea({ ...this.#init, beginSync: () => this.#beginSync('mirror') })
   }
 
+  /** See `Archive.inheritArea`. */
+  async inherit (): Promise<void> {
+    this.#ensureWritable()
+    await this.#lock.step(() => this.#init.index.write([{ area: this.name, record: { ...this.#record, inherited: true } }]))
+  }
+
   /** See `Archive.dropArea`. This object cannot be used to change the area after it was dropped. */
   async drop (): Promise<boolean> {
     this.#ensureWritable()

@@ -73,6 +73,11 @@ export class StoredArchive implements Archive {
     return this.areas().includes(name) ? await (await this.#area(name)).retire() : 0
   }
 
+  async inheritArea (name: string): Promise<void> {
+    await this.#init.store.ensurePresent('path')
+    if (this.areas().includes(name)) await (await this.#area(name)).inherit()
+  }
+
   async dropArea (name: string): Promise<boolean> {
     await this.#init.store.ensurePresent('path')
     if (!isAreaName(name)) return true

@@ -86,6 +86,11 @@ export class ReopeningArchive implements Archive {
     return await this.#opened().retireArea(name)
   }
 
+  async inheritArea (name: string): Promise<void> {
+    await this.ensurePresent('path')
+    await this.#opened().inheritArea(name)
+  }
+
   async dropArea (name: string): Promise<boolean> {
     await this.ensurePresent('path')
     return await this.#opened().dropArea(name)

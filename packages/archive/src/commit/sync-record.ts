@@ -14,7 +14,7 @@ import type { MirrorSteps } from './mirror-steps.ts'
 import type { SyncContext } from './sync-context.ts'
 
 /** What an area remembers of a sync beyond what it stored. */
-type Remembered = Pick<AreaRecord, 'halted' | 'released' | 'hasHalfMoved'>
+type Remembered = Pick<AreaRecord, 'halted' | 'released' | 'hasHalfMoved' | 'inherited'>
 
 export interface SyncRecordInit extends SyncContext {
   readonly plan: Plan
@@ -65,7 +65,9 @@ export class SyncRecord {
   get #early (): Remembered {
     const { plan, record, brake, noise } = this.#init
     const hasHalfMoved = plan.moves.length > 0 || record.hasHalfMoved === true
-    return { ...brakeAfter(this.#init, { halt: brake.halt ?? noise?.halted, isComplete: false }), ...(hasHalfMoved && { hasHalfMoved }) }
+    const inherited = record.inherited === true && { inherited: true }
+    const brakes = brakeAfter(this.#init, { halt: brake.halt ?? noise?.halted, isComplete: false })
+    return { ...brakes, ...(hasHalfMoved && { hasHalfMoved }), ...inherited }
   }
 
   get #reached (): HistoryState {

@@ -57,6 +57,8 @@ export class Comparison {
   /** Stored files for which the client has the same path, size and time, but another file id. */
   readonly renumbered: Displaced[] = []
   wantedBytes: number = 0
+  /** Whether another machine stored the area; see `AreaRecord.inherited`. */
+  isInherited: boolean = false
   /** How much memory it may take. */
   maxBytes: number = LIMITS.syncBytes
   readonly #slabs = new ByteSlabs()
@@ -165,7 +167,7 @@ export class Comparison {
     const { directory } = compared
     if (entry.kind === 'file' && difference.how === 'changed' && !isRebuiltTwin(committed, entry)) {
       this.#want(compared, index, entry.sizeBytes)
-      if (mayBeTwin(committed, entry) && committed !== undefined && !isUnknown(committed)) compared.alike.push(index)
+      if (mayBeTwin(committed, entry, this.isInherited) && committed !== undefined && !isUnknown(committed)) compared.alike.push(index)
     } else {
       compared.structure.push(index)
       if (difference.how === 'touched' && isRenumbered(difference.committed, entry)) {

@@ -41,6 +41,7 @@ export class SyncPlanner {
   constructor (init: SyncPlannerInit) {
     this.#init = init
     this.comparison = new Comparison(init)
+    this.comparison.isInherited = init.record.inherited === true
     this.mirror = new MirrorCount(init)
   }
 

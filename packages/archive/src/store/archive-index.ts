@@ -53,6 +53,8 @@ export interface AreaRecord {
   readonly released?: boolean
   /** The operator removed the area: its versions expire even if the archive keeps all others. The next sync clears it. */
   readonly retired?: boolean
+  /** Another machine stored the area, and the client continues it: file ids mean nothing. The first complete sync clears it. */
+  readonly inherited?: boolean
   /** The name that the area is being given; see `renameArea`. */
   readonly renamingTo?: RelativePath
 }

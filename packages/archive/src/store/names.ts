@@ -45,11 +45,16 @@ export function isIndexOnly ({ kind }: Pick<Entry, 'kind'>, { holdsLinks = true 
   return kind === 'symlink' && !holdsLinks
 }
 
-/** Whether a stored file may have the same content despite another mtime because it was adopted; comparing digests decides. */
-export function mayBeTwin (committed: Entry | undefined, entry: Entry): boolean {
+/**
+ * Whether a stored file may have the same content despite another mtime, because it was adopted or another machine stored it; comparing
+ * digests decides.
+ *
+ * @param isInherited whether another machine stored the area, so that no file id means anything
+ */
+export function mayBeTwin (committed: Entry | undefined, entry: Entry, isInherited: boolean): boolean {
   if (committed?.kind !== 'file' || entry.kind !== 'file') return false
   // A client without file ids would be asked twice for each file that it changed.
-  return committed.fileId === 0n && entry.fileId !== 0n && committed.sizeBytes === entry.sizeBytes && entry.sizeBytes > 0
+  return (committed.fileId === 0n || isInherited) && entry.fileId !== 0n && committed.sizeBytes === entry.sizeBytes && entry.sizeBytes > 0
 }
 
 /** Whether the stored entry was rebuilt from the disk, which stores mtimes less exactly and no file ids. */
