@@ -58,7 +58,8 @@ test.each(['the same times', 'new times'])('a machine that was installed again c
   await fill(source)
   await stage.pair(server, 'old', 'work')
   expect((await stage.push('old', source)).code).toBe(0)
-  const copy = stage.path('copy')
+  await mkdir(stage.path('copy'))
+  const copy = stage.path('copy', 'source')
   // To the nanosecond, which the copy of Node does not keep.
   if (times === 'the same times') spawnSync('cp', ['-a', source, copy])
   else await cp(source, copy, { recursive: true })
@@ -72,7 +73,7 @@ test.each(['the same times', 'new times'])('a machine that was installed again c
   expect(code, stderr).toBe(0)
   expect(result).toMatchObject({ result: 'ok', filesDeleted: 0 })
   expect(result.bytesSent).toBeLessThan(TOTAL_BYTES / 100)
-  expect(await readFile(`${server.archive}/work/video.mp4`)).toEqual(await readFile(`${source}/video.mp4`))
+  expect(await readFile(`${server.archive}/work/source/video.mp4`)).toEqual(await readFile(`${source}/video.mp4`))
   expect(await readdir(`${server.archive}/.filesync/versions/work`).catch(() => [])).toEqual([])
   const old = await stage.push('old', source)
   expect([old.code, old.stderr]).toEqual([3, expect.stringContaining('Another machine has taken over the files of this client')])
