@@ -32,15 +32,18 @@ export interface FolderStatus {
 /** What is known of each folder after the runs of a client. */
 export class FolderRecord {
   readonly #folders: FolderSet
-  readonly #before: FolderMemories
+  /** Files and bytes at the last scan, of this process or before. */
+  readonly #sizes = new Map<string, { readonly files: number, readonly bytes: number }>()
   readonly #completeAtMs = new Map<string, number>()
   /** Entries of each folder that the last run did not store; undefined before the first run. */
   #problems: ReadonlyMap<string, number> | undefined
 
   constructor (folders: FolderSet, memories: FolderMemories) {
     this.#folders = folders
-    this.#before = memories
-    for (const [name, { completeAtMs }] of memories) if (completeAtMs !== undefined) this.#completeAtMs.set(name, completeAtMs)
+    for (const [name, { completeAtMs, files, bytes = 0 }] of memories) {
+      if (completeAtMs !== undefined) this.#completeAtMs.set(name, completeAtMs)
+      this.#sizes.set(name, { files, bytes })
+    }
   }
 
   /** When all folders were last complete: the earliest of them; undefined if one never was. */
@@ -51,6 +54,9 @@ export class FolderRecord {
 
   /** Records a run that has ended. */
   add (result: PushResult, atMs: number): void {
+    for (const { folder: { name }, last } of this.#folders.scanners) {
+      if (last !== undefined && 'snapshot' in last) this.#sizes.set(name, { files: last.snapshot.files, bytes: last.snapshot.bytes })
+    }
     if (result.result === 'failed' || result.result === 'halted') return
     const problems = new Map<string, number>()
     for (const { path } of result.problems) {
@@ -87,16 +93,16 @@ export class FolderRecord {
 
   #statusOf ({ folder: { name, root }, last }: FolderScanner): FolderStatus {
     const completeAtMs = this.#completeAtMs.get(name)
-    const before = this.#before.get(name)
     const snapshot = last !== undefined && 'snapshot' in last ? last.snapshot : undefined
+    const { files, bytes } = snapshot ?? this.#sizes.get(name) ?? { files: 0, bytes: 0 }
     const problemCount = Math.max(this.#problems?.get(name) ?? 0, snapshot?.problemCount ?? 0)
     return {
       name,
       path: root,
       state: last === undefined ? 'unknown' : snapshot === undefined ? 'away' : this.#stateOf(problemCount),
       why: last !== undefined && 'away' in last ? last.away.message : null,
-      files: snapshot?.files ?? before?.files ?? 0,
-      bytes: snapshot?.bytes ?? before?.bytes ?? 0,
+      files,
+      bytes,
       problemCount,
       leftOutCount: snapshot?.leftOut.count ?? 0,
       lastCompleteAt: completeAtMs === undefined ? null : new Date(completeAtMs).toISOString(),

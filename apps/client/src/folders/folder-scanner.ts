@@ -85,8 +85,9 @@ export class FolderScanner {
   explain (path: RelativePath): Explanation {
     const { name } = this.folder
     const last = this.#last
+    // Its directory may never have been opened.
+    if (last !== undefined && 'away' in last) return { state: 'away', problem: folderProblem(name, last.away.message) }
     if (last === undefined || this.#scanner === undefined) return { state: 'absent' }
-    if ('away' in last) return { state: 'problem', problem: folderProblem(name, last.away.message) }
     return explanationIn(name, path === ROOT_PATH ? explainRoot(name, last.snapshot) : this.#scanner.explain(path))
   }
 
