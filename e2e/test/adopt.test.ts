@@ -2,7 +2,7 @@ import { cp, mkdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { randomBytes } from '@filesync/protocol/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { CLIENT_PROGRAM, SERVER_PROGRAM, Stage } from '../src/programs.ts'
+import { CLIENT_PROGRAM, mirrorOf, SERVER_PROGRAM, Stage } from '../src/programs.ts'
 import type { RunningServer } from '../src/programs.ts'
 import { treeDifferences } from '../src/trees.ts'
 
@@ -41,7 +41,7 @@ describe('a copy that was made before', () => {
     const pushed = await stage.push('client', source)
     expect(pushed).toMatchObject({ code: 0, result: { result: 'ok', filesDeleted: 0 } })
     expect(pushed.result.bytesSent).toBeLessThan(0.02 * pushed.result.bytesTotal)
-    expect(await treeDifferences(source, join(server.archive, 'laptop', 'source'))).toEqual([])
+    expect(await treeDifferences(source, mirrorOf(server, 'laptop', source))).toEqual([])
     const again = await stage.push('client', source)
     expect(again.result.bytesSent).toBeLessThan(2048)
     const safe = await stage.run(CLIENT_PROGRAM, ['safe', source, ...stage.clientArgs('client')])
@@ -53,16 +53,16 @@ describe('a copy that was made before', () => {
     await stage.pair(server, 'client', 'laptop')
     const copy = stage.path('copy')
     await cp(source, copy, { recursive: true, preserveTimestamps: true })
-    const adopted = await stage.run(SERVER_PROGRAM, ['adopt', 'laptop', copy, '--state-dir', server.stateDir, '--json'])
+    const adopted = await stage.run(SERVER_PROGRAM, ['adopt', 'laptop/source', copy, '--state-dir', server.stateDir, '--json'])
     expect(adopted.code, adopted.stderr).toBe(0)
-    expect(JSON.parse(adopted.stdout)).toMatchObject({ client: 'laptop', files: FILES + 1, held: 0, problemCount: 0 })
+    expect(JSON.parse(adopted.stdout)).toMatchObject({ client: 'laptop', folder: 'source', files: FILES + 1, held: 0, problemCount: 0 })
     await pushesLittle(server)
   })
 
   test('without its times is adopted while no server runs, and only digests travel; what has changed since is sent', async () => {
     const first = await stage.startServer()
     await stage.pair(first, 'client', 'laptop')
-    const copy = stage.path('copy')
+    const copy = stage.path('copies', 'source')
     await cp(source, copy, { recursive: true })
     // Of the same size and another content, as a database has it.
     await writeFile(join(copy, 'd1', 'e1', 'f1'), noise(99, 4096 + 1000))
@@ -74,7 +74,24 @@ describe('a copy that was made before', () => {
     ).toBe(2)
     const adopted = await stage.run(SERVER_PROGRAM, [...args, '--state-dir', first.stateDir])
     expect(adopted.code, adopted.stderr).toBe(0)
-    expect(adopted.stdout).toContain(`${FILES + 1} files`)
+    expect(adopted.stdout).toContain(`laptop/source: imported ${FILES + 1} files`)
     await pushesLittle(await stage.startServer('server', ['--port', String(first.listening.port)]))
+  })
+
+  test('that was placed in the archive beside a folder that is stored is adopted in place, and nothing of it is sent again', async () => {
+    const server = await stage.startServer()
+    await stage.pair(server, 'client', 'laptop')
+    const other = stage.path('other')
+    await mkdir(other)
+    await writeFile(join(other, 'file'), 'x')
+    expect((await stage.push('client', other)).code).toBe(0)
+    const placed = mirrorOf(server, 'laptop', source)
+    await cp(source, placed, { recursive: true, preserveTimestamps: true })
+    const adopted = await stage.run(SERVER_PROGRAM, ['adopt', 'laptop', placed, '--state-dir', server.stateDir, '--json'])
+    expect(adopted.code, adopted.stderr).toBe(0)
+    expect(JSON.parse(adopted.stdout)).toMatchObject({ client: 'laptop', folder: 'source', files: FILES + 1, held: 0, problemCount: 0 })
+    await pushesLittle(server)
+    expect(await treeDifferences(other, mirrorOf(server, 'laptop', other))).toEqual([])
+    expect((await stage.run(SERVER_PROGRAM, ['adopt', 'laptop', placed, '--state-dir', server.stateDir])).code).toBe(2)
   })
 })

@@ -142,7 +142,7 @@ function addArchive (program: Command, context: ServerContext): void {
       process.exitCode = await (await import('./commands/archive.ts')).verify(client, flags, context)
     })
   withArchive(program.command('adopt <client>').addArgument(pathArgument('<dir>')))
-    .description('import an existing copy of a client\'s directory, so that the client need not send it')
+    .description('import an existing copy of a folder, so that the client need not send it; CLIENT/FOLDER gives it another name')
     .action(async (client: string, directory: string, flags: ArchiveFlags) => {
       process.exitCode = await (await import('./commands/adopt.ts')).adopt([client, directory], flags, context)
     })

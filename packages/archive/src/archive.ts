@@ -1,4 +1,4 @@
-import type { Clock, Digest, Problem, RelativePath } from '@filesync/protocol'
+import type { Clock, Digest, Name, Problem, RelativePath } from '@filesync/protocol'
 import type { PastTree } from './past-tree.ts'
 import type { FoundEntry, InTurn, RestoreOutcome } from './store/content-store.ts'
 import type { ExistingCopy } from './store/existing-copy.ts'
@@ -140,8 +140,9 @@ export interface Area {
   /** Reads all stored content again and compares it with its digests. */
   verify (options?: VerifyOptions): Promise<VerifyOutcome>
   /**
-   * Adopts what the area lacks from an existing copy, or what was placed in its directory by hand ('in place'), so that the client
-   * need not send it. Throws USAGE for 'in place' if the area already holds files.
+   * Adopts what the area or a folder of it lacks from an existing copy, or what was placed in its directory by hand ('in place'), so
+   * that the client need not send it. Throws USAGE for 'in place' if the area or the folder already holds files, and for a folder whose
+   * name differs only in spelling from that of another one.
    */
   adopt (copy: ExistingCopy | 'in place', options?: AdoptOptions): Promise<AdoptOutcome>
   /** Rebuilds the index by reading the mirror: after the index was lost, or for a copy that was placed there by hand. */
@@ -291,6 +292,8 @@ export interface RestoredMoment {
 }
 
 export interface AdoptOptions {
+  /** The folder of the area that the copy becomes; by default it is the area itself. */
+  readonly folder?: Name
   readonly signal?: AbortSignal
 }
 

@@ -25,7 +25,7 @@ import { MirrorRound } from './upkeep/mirror-round.ts'
 import { PastStates } from './upkeep/past-states.ts'
 import { PendingFindings } from './upkeep/pending-findings.ts'
 import { isContentKnown, prepareArea } from './upkeep/prepare.ts'
-import { rebuildIndex } from './upkeep/rebuild.ts'
+import { indexFolder, rebuildIndex } from './upkeep/rebuild.ts'
 import { recover } from './upkeep/recover.ts'
 import { renameArea } from './upkeep/rename-area.ts'
 import { dropArea, retireArea } from './upkeep/retire-area.ts'
@@ -193,7 +193,14 @@ export class StoredArea implements Area {
 
   async adopt (copy: ExistingCopy | 'in place', options: AdoptOptions = {}): Promise<AdoptOutcome> {
     if (copy !== 'in place') return await adoptCopy({ ...this.#init, beginSync: () => this.beginSync() }, copy, options)
-    return await adoptInPlace({ ...this.#init, rebuild: () => this.rebuild() })
+    return await adoptInPlace({
+      ...this.#init,
+      rebuild: () => this.rebuild(),
+      indexFolder: async folder => {
+        this.#size.clear()
+        return await this.#lock.step(() => indexFolder(this.#init, folder), 'long')
+      },
+    }, options)
   }
 
   async rebuild (): Promise<{ readonly files: number, readonly bytes: number }> {

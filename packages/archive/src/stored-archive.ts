@@ -15,7 +15,7 @@ export interface StoredArchiveInit extends ArchiveSettings {
   /** Returns a new folder name in staging, never used before. */
   readonly newStaging: () => string
   /** Opens a directory of this machine as a copy to adopt. Throws USAGE. Absent if the archive is not stored on this machine. */
-  readonly openCopy?: (area: string, directory: string) => ExistingCopy | 'in place'
+  readonly openCopy?: (place: string, directory: string) => ExistingCopy | 'in place'
   readonly close: () => Promise<void>
 }
 
@@ -119,7 +119,8 @@ export class StoredArchive implements Archive {
     if (openCopy === undefined) {
       throw new FileSyncError('USAGE', 'This archive is not stored on this machine, so it cannot adopt a directory.')
     }
-    const copy = openCopy(area, directory)
+    const { folder } = options
+    const copy = openCopy(folder === undefined ? area : `${area}/${folder}`, directory)
     try {
       return await (await this.area(area)).adopt(copy, options)
     } finally {

@@ -1,6 +1,9 @@
-import { appendFileSync, chmodSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync, chmodSync, cpSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { PROBLEMS_KEPT } from '@filesync/protocol'
+import type { Name } from '@filesync/protocol'
 import { describe, expect, test } from 'vitest'
 import type { Archive } from '../src/index.ts'
 import { describeFolder, newArchive, newFolder, versionsIn } from './support/on-disk.ts'
@@ -99,6 +102,50 @@ describe('adopting an existing copy', () => {
     expect(await archive.adopt('laptop', join(root, 'laptop'))).toMatchObject({ files: 4, held: 0 })
     expect((await archive.area('laptop')).stat(asPath('large'))?.sizeBytes).toBe(LARGE.length)
     await expect(archive.adopt('laptop', join(root, 'laptop'))).rejects.toMatchObject({ code: 'USAGE' })
+  })
+
+  test('becomes a folder of an area, and leaves other folders and what the folder has as they are', async () => {
+    const { root, archive } = await newHouse()
+    const area = await archive.area('laptop')
+    await push(area, new SourceTree().write('photos/d/a', 'newer').write('notes/mine', 'too'))
+    const copy = makeCopy(FILES)
+    chmodSync(copy, 0o700)
+    const outcome = await archive.adopt('laptop', copy, { folder: 'photos' as Name })
+    expect(outcome).toMatchObject({ files: 3, held: 1, problemCount: 0 })
+    expect(readFileSync(join(root, 'laptop', 'photos', 'd', 'a'), 'utf8')).toBe('newer')
+    expect(readFileSync(join(root, 'laptop', 'photos', 'd', 'e', 'b'), 'utf8')).toBe('two')
+    expect(readFileSync(join(root, 'laptop', 'notes', 'mine'), 'utf8')).toBe('too')
+    expect(versionsIn(root, 'laptop')).toEqual([])
+    expect((await area.verify()).problems).toEqual([])
+    // A folder that is new has the mode of the copy.
+    await archive.adopt('laptop', copy, { folder: 'fresh' as Name })
+    expect(statSync(join(root, 'laptop', 'fresh')).mode & 0o777).toBe(0o700)
+    expect(describeFolder(join(root, 'laptop', 'fresh'))).toEqual(describeFolder(copy))
+  })
+
+  test('hashes a folder in place beside folders that are stored, and knows it afterwards', async () => {
+    const { root, archive } = await newHouse()
+    const area = await archive.area('laptop')
+    await push(area, new SourceTree().write('notes/mine', 'mine'))
+    cpSync(makeCopy(FILES), join(root, 'laptop', 'photos'), { recursive: true, preserveTimestamps: true })
+    const adopt = async (): Promise<unknown> => await archive.adopt('laptop', join(root, 'laptop', 'photos'), { folder: 'photos' as Name })
+    expect(await adopt()).toEqual({ files: 4, bytes: 6 + LARGE.length, held: 0, problems: [], problemCount: 0 })
+    expect(area.stat(asPath('photos/large'))?.sizeBytes).toBe(LARGE.length)
+    expect(area.stat(asPath('notes/mine'))?.sizeBytes).toBe(4)
+    expect((await area.verify()).problems).toEqual([])
+    expect(await area.size()).toEqual({ files: 5, bytes: 10 + LARGE.length })
+    await expect(adopt()).rejects.toMatchObject({ code: 'USAGE' })
+    // What the next sync of the whole tree removes is a version: it was known.
+    await push(area, new SourceTree().write('notes/mine', 'mine'))
+    expect(versionsIn(root, 'laptop').filter(path => path.endsWith('photos/d/a'))).toHaveLength(1)
+  })
+
+  test('refuses a folder whose name differs only in spelling from that of another one', async () => {
+    const { archive } = await newHouse()
+    await push(await archive.area('laptop'), new SourceTree().write('photos/a', 'x'))
+    await expect(archive.adopt('laptop', makeCopy({ b: 'y' }), { folder: 'Photos' as Name })).rejects.toMatchObject({
+      code: 'USAGE', message: expect.stringContaining('"laptop/photos"') as string,
+    })
   })
 
   test('refuses a file, a link, a missing directory, the archive, and directories in it or around it', async () => {

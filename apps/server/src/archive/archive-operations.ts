@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import type { Archive, Area, RestoredMoment } from '@filesync/archive'
 import type { ControlRoutes } from '@filesync/program/node'
-import { checkRelativePath, FileSyncError, LIMITS, ROOT_PATH } from '@filesync/protocol'
-import type { RelativePath } from '@filesync/protocol'
+import { checkName, checkRelativePath, FileSyncError, LIMITS, ROOT_PATH } from '@filesync/protocol'
+import type { Name, RelativePath } from '@filesync/protocol'
 import * as v from 'valibot'
 
 /** An earlier version of a path, as commands print it. */
@@ -63,6 +63,8 @@ export interface VerifyReport {
 /** The result of importing a copy. */
 export interface AdoptReport {
   readonly client: string
+  /** The folder that the copy became; null for a client of the original program, which has none. */
+  readonly folder: string | null
   readonly files: number
   readonly bytes: number
   /** Entries that were in the archive already. */
@@ -88,7 +90,7 @@ const restoreRequest = v.object({
   overwrite: v.optional(v.boolean(), false),
 })
 const verifyRequest = v.object({ client: v.optional(text) })
-const adoptRequest = v.object({ client: text, from: text, isPaired: v.boolean() })
+const adoptRequest = v.object({ client: text, folder: v.optional(text), from: text, isPaired: v.boolean() })
 const releaseRequest = v.object({ client: text })
 
 /** The routes by which commands use the archive that the running server has open. */
@@ -167,15 +169,18 @@ async function unknownFolders (archive: Archive): Promise<string[]> {
   return (await archive.takenNames()).filter(name => !known.has(name) && !name.startsWith('.') && !FILE_SYSTEM_NAMES.has(name)).sort()
 }
 
-/** `adopt`: imports an existing copy from a directory of this machine. When the signal aborts, what was imported by then stays. */
+/**
+ * `adopt`: imports an existing copy from a directory of this machine as a folder of a client. When the signal aborts, what was imported by
+ * then stays.
+ */
 export async function adopt (archive: Archive, request: unknown, signal: AbortSignal): Promise<AdoptReport> {
-  const { client, from, isPaired } = parse(adoptRequest, request)
+  const { client, folder, from, isPaired } = parse(adoptRequest, request)
   if (!isPaired && !archive.areas().includes(client)) {
     const what = `No client "${client}" is paired with this server.`
     throw new FileSyncError('USAGE', `${what} Pair it first; "filesync-server peers" lists the names.`)
   }
-  const outcome = await archive.adopt(client, from, { signal })
-  return { client, ...outcome }
+  const outcome = await archive.adopt(client, from, { signal, ...(folder !== undefined && { folder: folderName(folder) }) })
+  return { client, folder: folder ?? null, ...outcome }
 }
 
 /** `release`: lets the next sync of a client pass the mass-change brake. */
@@ -185,6 +190,12 @@ export async function release (archive: Archive, request: unknown): Promise<{ re
   const wasHalted = area.halted !== undefined
   await area.release()
   return { client, wasHalted }
+}
+
+function folderName (name: string): Name {
+  const fault = name === '' ? 'it is empty' : checkName(name)
+  if (fault === undefined) return name as Name
+  throw new FileSyncError('USAGE', `${JSON.stringify(name)} cannot be the name of a folder (${fault}). Give it another one: CLIENT/FOLDER.`)
 }
 
 /** The area of a client. Throws USAGE if it does not exist, because opening it would create it. */

@@ -1,7 +1,7 @@
 import { checkWindowsName, FileSyncError, foldKey, isName } from '@filesync/protocol'
 
 /** The folder with the areas of all legacy clients. No paired client can have this name. */
-const ROOT = 'legacy'
+export const LEGACY_ROOT = 'legacy'
 const CLIENT_ID = /^[A-Za-z0-9._-]{1,64}$/u
 /** Legacy clients choose their ids and prove nothing, so the number of areas is limited. */
 const MAX_AREAS = 256
@@ -15,8 +15,8 @@ const MAX_AREAS = 256
 export function legacyArea (clientId: string | null, address: string, taken: readonly string[]): string {
   const name = `client_${clientId === null ? address.replace(/[.:%]/gu, '_') : checkId(clientId)}`
   if (!isName(name) || checkWindowsName(name) !== undefined) throw refused(name)
-  const area = `${ROOT}/${name}`
-  const legacy = taken.filter(other => other.startsWith(`${ROOT}/`))
+  const area = `${LEGACY_ROOT}/${name}`
+  const legacy = taken.filter(other => other.startsWith(`${LEGACY_ROOT}/`))
   if (legacy.includes(area)) return area
   // On a file system that ignores case, both spellings would be one folder.
   if (legacy.some(other => foldKey(other) === foldKey(area))) {

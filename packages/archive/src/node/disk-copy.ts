@@ -12,13 +12,15 @@ import { isInside } from './path-rules.ts'
 const READ_BYTES = 1 << 20
 
 /**
- * Opens a directory as the copy that an area is to adopt; returns `in place` if it is the area's own directory. Throws USAGE if it is
- * not a directory, or if it is inside the archive or contains it.
+ * Opens a directory as a copy to adopt; returns `in place` if it is already the directory of the archive that it is to become. Throws
+ * USAGE if it is not a directory, or if it is inside the archive or contains it.
+ *
+ * @param place the area, or a folder in it
  */
-export function openDiskCopy (archiveRoot: string, area: string, directory: string): ExistingCopy | 'in place' {
+export function openDiskCopy (archiveRoot: string, place: string, directory: string): ExistingCopy | 'in place' {
   const beneath = openDirectory(directory)
   const { root } = beneath
-  if (relative(join(archiveRoot, area), root) === '') {
+  if (relative(join(archiveRoot, place), root) === '') {
     beneath.close()
     return 'in place'
   }
@@ -26,7 +28,7 @@ export function openDiskCopy (archiveRoot: string, area: string, directory: stri
     beneath.close()
     const where = isInside(root, archiveRoot) ? 'is inside the archive' : 'contains the archive'
     throw new FileSyncError('USAGE', `${directory} ${where}. Choose a directory outside the archive, ` +
-      `or ${archiveRoot}/${area} for files that were put there.`)
+      `or ${archiveRoot}/${place} for files that were put there.`)
   }
   return new DiskCopy(beneath)
 }
@@ -43,10 +45,13 @@ function openDirectory (directory: string): Beneath {
 class DiskCopy implements ExistingCopy {
   readonly #beneath: Beneath
   readonly #reading: DiskReading
+  readonly rootState: ExistingCopy['rootState']
 
   constructor (beneath: Beneath) {
     this.#beneath = beneath
     this.#reading = new DiskReading(beneath)
+    const { mtimeNs, mode } = disk.statOf(beneath.handle(''))
+    this.rootState = { mtimeNs, mode }
   }
 
   list (directory: RelativePath): ReturnType<ExistingCopy['list']> {

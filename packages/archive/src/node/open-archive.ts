@@ -57,7 +57,7 @@ export async function openArchive (init: ArchiveInit): Promise<Archive> {
       store,
       hash: hashBytes,
       newStaging: () => randomBytes(8).toString('hex'),
-      openCopy: (area, directory) => openDiskCopy(beneath.root, area, directory),
+      openCopy: (place, directory) => openDiskCopy(beneath.root, place, directory),
       close: () => closeAll(opened),
     })
   } catch (error) {

@@ -3,6 +3,8 @@ import type { FoundEntry } from './content-store.ts'
 
 /** An existing copy of a client's source outside the archive, to be adopted. */
 export interface ExistingCopy {
+  /** Its directory itself. */
+  readonly rootState: { readonly mtimeNs: bigint, readonly mode: number }
   list (directory: RelativePath): FoundEntry[]
   /** Yields to other work of this thread. */
   pause (): Promise<void>

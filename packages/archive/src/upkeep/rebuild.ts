@@ -1,11 +1,12 @@
-import { checkJoin, compareNames, encodeListing, equalDigests, joinPath, ROOT_PATH } from '@filesync/protocol'
-import type { Clock, Digest, Entry, HashBytes, RelativePath } from '@filesync/protocol'
+import { checkJoin, compareNames, encodeListing, equalDigests, joinPath, readListing, ROOT_PATH } from '@filesync/protocol'
+import type { Clock, Digest, Entry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import { isNamed } from '../store/content-store.ts'
 import type { ContentStore, NamedEntry } from '../store/content-store.ts'
 import { openDamageAt } from '../store/damage.ts'
 import type { Damage } from '../store/damage.ts'
 import { FACT_BYTES, writeFact } from '../store/facts.ts'
+import { EMPTY_DIRECTORY } from '../store/fold.ts'
 import { findHistory } from '../history/find-history.ts'
 import { unknownFile } from '../store/unknown-entry.ts'
 
@@ -36,6 +37,26 @@ export async function rebuildIndex (rebuild: Rebuild): Promise<{ readonly files:
   const { files, bytes } = await readDirectory(rebuild, ROOT_PATH)
   // Last: an area without a record is rebuilt, so an interrupted rebuild starts over.
   await index.write([{ area, record: { lastStampMs: 0, ...record, ...history, open: false } }])
+  return { files, bytes }
+}
+
+/**
+ * Reads a folder that others put into the mirror of an area into the index, whose other entries stay as they are. If it is interrupted,
+ * the index does not have the folder. Does nothing if there is no such directory.
+ */
+export async function indexFolder (rebuild: Rebuild, folder: Name): Promise<{ readonly files: number, readonly bytes: number }> {
+  const { area, index, store } = rebuild
+  const directory = joinPath(ROOT_PATH, folder)
+  const found = (await store.list(area, ROOT_PATH)).find(({ kind, name }) => kind === 'directory' && name === folder)
+  if (found === undefined) return { files: 0, bytes: 0 }
+  await index.write([{ drop: { area, directory }, recursive: true }])
+  const { digest, files, bytes } = await readDirectory(rebuild, directory)
+  const { listing, facts } = index.directory({ area, directory: ROOT_PATH }) ?? EMPTY_DIRECTORY
+  const { mtimeNs, mode } = found
+  const entries = [...readListing(listing)].filter(({ name }) => name !== folder)
+  entries.push({ kind: 'directory', name: folder, mtimeNs, mode, digest })
+  entries.sort((a, b) => compareNames(a.name, b.name))
+  await index.write([{ put: { area, directory: ROOT_PATH }, stored: { listing: encodeListing(entries), facts } }])
   return { files, bytes }
 }
 
