@@ -9,7 +9,7 @@ import type { RootState } from './source-root.ts'
 export interface Snapshot extends Tree {
   /**
    * False if a directory or an entry could not be read: what is missing in the listings may still exist, so the server must
-   * delete nothing.
+   * delete nothing. What is away does not count: the server has to leave that alone in any case.
    */
   readonly complete: boolean
   /** The first problems, in the order of directories; `problemCount` is exact. */
@@ -93,7 +93,7 @@ export class NodeSnapshot implements Snapshot {
   get files (): number { return this.root.totals.files }
   get directories (): number { return this.root.totals.directories }
   get bytes (): number { return this.root.totals.bytes }
-  get complete (): boolean { return this.root.totals.incomplete === 0 && this.away.length === 0 }
+  get complete (): boolean { return this.root.totals.incomplete === 0 }
   get problemCount (): number { return this.root.totals.problemCount + this.#awayProblems.length }
   get ignoredCount (): number { return this.root.totals.ignored }
   get unsettledCount (): number { return this.root.totals.unsettledCount }

@@ -1,4 +1,4 @@
-import { formatCount, formatDuration, printable } from '@filesync/program'
+import { formatCount, formatDuration, printable, problemLines } from '@filesync/program'
 import { showStatus as show } from '@filesync/program/node'
 import { FileSyncError, formatSize } from '@filesync/protocol'
 import type { FolderStatus } from '../folders/folder-record.ts'
@@ -48,7 +48,15 @@ export function describeStatus (status: ClientStatus, nowMs: number): string {
     for (const { path, message: text } of problems) lines.push(`           ${printable(path)}: ${printable(text)}`)
     if (problemCount > problems.length) lines.push(`           and ${problemCount - problems.length} more`)
   }
+  lines.push(...describeLeftOut(folders))
   return `${lines.join('\n')}\n`
+}
+
+/** What is left out in all folders: the first entries, and how many more there are. */
+function describeLeftOut (folders: readonly FolderStatus[]): string[] {
+  const problems = folders.flatMap(({ leftOut }) => leftOut)
+  const problemCount = folders.reduce((sum, { leftOutCount }) => sum + leftOutCount, 0)
+  return problemLines({ problems, problemCount }).map((line, at) => `${at === 0 ? 'left out ' : '         '}${line}`)
 }
 
 /** A folder on one line. */

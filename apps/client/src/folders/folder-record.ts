@@ -1,10 +1,15 @@
 import type { DeviceId } from '@filesync/identity'
 import { splitFolder } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
+import type { LeftOut } from '@filesync/scanner'
 import type { PushResult } from '../push/push-result.ts'
 import type { FolderMemories, FolderMemory } from './folder-memory.ts'
 import type { FolderScanner } from './folder-scanner.ts'
 import type { FolderSet } from './folder-set.ts'
+import { inFolder } from './folder-tree.ts'
+
+/** How many of the entries that are left out a status names. */
+const LEFT_OUT_SHOWN = 20
 
 /** The state of one folder, as `status` and `folders` show it. */
 export interface FolderStatus {
@@ -25,6 +30,8 @@ export interface FolderStatus {
   readonly problemCount: number
   /** Entries that are left out by their nature. */
   readonly leftOutCount: number
+  /** The first of them, with the paths of the whole tree. */
+  readonly leftOut: readonly LeftOut[]
   /** The end of the last run after which everything in it was stored; ISO 8601, null for none. */
   readonly lastCompleteAt: string | null
 }
@@ -105,6 +112,7 @@ export class FolderRecord {
       bytes,
       problemCount,
       leftOutCount: snapshot?.leftOut.count ?? 0,
+      leftOut: snapshot?.leftOut.first.slice(0, LEFT_OUT_SHOWN).map(one => ({ ...one, path: inFolder(name, one.path) })) ?? [],
       lastCompleteAt: completeAtMs === undefined ? null : new Date(completeAtMs).toISOString(),
     }
   }
