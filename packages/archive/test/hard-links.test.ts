@@ -296,6 +296,24 @@ describe('a restore of names of one file', () => {
   })
 })
 
+describe('names in two folders of a client', () => {
+  test('are files of their own, whose content moves between the folders without being sent', async () => {
+    const { root, area, clock } = await newSite()
+    const options = { folders: ['one', 'two'] }
+    const source = new LinkedSource().names(SMALL, ['one/a', 'one/b']).mkdir('two').name('two/a', 'one/a').name('two/b', 'one/a')
+    expect((await push(area, source, options)).asked).toEqual(['one/a', 'two/a'])
+    const [oneA, oneB, twoA, twoB] = inodes(root, ['one/a', 'one/b', 'two/a', 'two/b'])
+    expect([oneB, twoB]).toEqual([oneA, twoA])
+    expect(twoA).not.toBe(oneA)
+    clock.advance(HOUR_MS)
+    source.remove('two/a').remove('two/b').write('one/c', 'moves')
+    await push(area, source, options)
+    source.move('one/c', 'two/c')
+    expect(await push(area, source, options)).toMatchObject({ asked: [], renamed: 1, problems: [] })
+    expect(describeFolder(join(root, 'laptop'))).toEqual(describeSource(source))
+  })
+})
+
 describe('a client that lists wrong file ids', () => {
   test('has each name stored with its own content', async () => {
     const site = await newSite()

@@ -6,6 +6,8 @@ import type { SourceTree } from './source-tree.ts'
 
 export interface PushOptions {
   readonly complete?: boolean
+  /** The folders that the source consists of; by default it is one tree. */
+  readonly folders?: readonly string[]
   readonly packBytes?: number
   /** Files that the client does not send. */
   readonly withhold?: (path: string) => boolean
@@ -45,13 +47,19 @@ export function compareAll (sync: Pick<Sync, 'compare'>, tree: Tree): { listings
 
 /** A complete session of a client with the archive, without the network. */
 export async function push (area: Area, source: SourceTree, options: PushOptions = {}): Promise<Pushed> {
-  const sync = await area.beginSync()
+  const { complete = true } = options
+  const folders = options.folders && new Map(options.folders.map(name => [name, { complete, files: countIn(source, name) }]))
+  const sync = await area.beginSync(folders && { scope: { folders, away: [], removed: new Set() } })
   try {
     return await pushWith(sync, source, options)
   } catch (error) {
     await sync.abandon()
     throw error
   }
+}
+
+function countIn (source: SourceTree, folder: string): number {
+  return [...source.files().keys()].filter(path => path.startsWith(`${folder}/`)).length
 }
 
 async function pushWith (sync: Sync, source: SourceTree, options: PushOptions): Promise<Pushed> {
