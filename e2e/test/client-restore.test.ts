@@ -81,8 +81,8 @@ describe('a client', () => {
     expect(await readFile(join(file, `${folder}private/deep/er/key`))).toEqual(await readFile(stage.path(`at-${at}`, 'private/deep/er/key')))
   })
 
-  test('sees which points and versions a path has', async () => {
-    const { stdout } = await run('history', `${folder}many/d1/f1`, '--json')
+  test('sees which points and versions a path has, also by its local path', async () => {
+    const { stdout } = await run('history', join(source, 'many/d1/f1'), '--json')
     const history = JSON.parse(stdout) as { points: { point: string }[], versions: { path: string, point: string }[] }
     expect(history.points.map(({ point }) => point)).toEqual([...points].reverse())
     const versions = [points[1], points[0]].map(point => `${folder}many/d1/f1 ${String(point)}`)

@@ -8,10 +8,10 @@ import { chooseServers } from '../connect/choose-server.ts'
 import { openClientState } from '../connect/client-state.ts'
 import { connectToServer } from '../connect/connect-to-server.ts'
 import { greetForRestore } from '../connect/greet.ts'
+import { commonServer, recallFolders } from '../folders/folder-memory.ts'
 import { askPoints, askVersions } from '../restore/ask-history.ts'
 import { askedPath } from '../restore/asked-path.ts'
 import { describeHistory, historyResult } from '../restore/history-result.ts'
-import { localFolders } from '../restore/local-folders.ts'
 import {
   defaultTarget, describeContinuing, describeRestore, describeRestoreProgress, restoreResult,
 } from '../restore/restore-result.ts'
@@ -103,17 +103,21 @@ interface Prepared {
 async function prepare (text: string, flags: ServerFlags & { readonly serverName?: string }, context: CommandContext): Promise<Prepared> {
   const { terminal, signal } = context
   const stateDir = stateDirOf(flags, terminal)
-  const path = askedPath(text, await localFolders(stateDir), terminal.env)
+  const memories = await recallFolders(stateDir)
+  const folders = [...memories].map(([name, { path: root }]) => ({ name, root }))
+  const path = askedPath(text, folders, terminal.env)
   const { identity, servers } = await openClientState(stateDir)
   const { server, serverName } = flags
-  const root = path === '' ? 'everything' : path
+  const names = path === '' ? folders.map(({ name }) => name) : path.split('/', 1)
+  const home = commonServer(names, memories, serverName)
+  const root = names.join(', ')
   const connect = async (): ReturnType<Prepared['connect']> => {
     const { connection } = await connectToServer({
       identity,
       servers,
       server,
       interfaces: flags.interface,
-      choose: pinned => chooseServers(pinned, { root, home: undefined, named: serverName, isAddressGiven: server !== undefined }),
+      choose: pinned => chooseServers(pinned, { root, home, named: serverName, isAddressGiven: server !== undefined }),
       clock: systemClock,
       signal,
     })
