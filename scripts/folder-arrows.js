@@ -36,8 +36,8 @@ export const ARROWS = {
   },
   'apps/client': {
     connect: ['./settings', './software'],
-    push: ['connect', './folder', './settings', './software'],
-    folders: ['push', './folder', './settings', './software'],
+    folders: ['./folder'],
+    push: ['connect', 'folders', './folder', './settings', './software'],
     status: ['connect', 'folders', 'push', './settings', './software'],
     safe: ['connect', './settings', './software'],
     restore: ['connect', './settings', './software'],

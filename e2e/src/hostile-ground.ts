@@ -5,7 +5,7 @@ import type { Archive } from '@filesync/archive'
 import { pushSession } from '@filesync/client'
 import type { PushableTree, PushDependencies } from '@filesync/client'
 import { isFileSyncError, LIMITS, openConnection } from '@filesync/protocol'
-import type { ByteStream, Clock, Connection, NextSync } from '@filesync/protocol'
+import type { ByteStream, Clock, Connection, Name, NextSync } from '@filesync/protocol'
 import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
 import type { MemoryStreamInit, TreeLiteral } from '@filesync/protocol/testing'
@@ -19,7 +19,7 @@ import { describeTree } from './trees.ts'
 export type Taken = NextSync | string
 
 /** The folder that the trees of these clients are in. */
-export const FOLDER = 'folder'
+export const FOLDER: Name = 'folder' as Name
 
 export interface ServeOptions {
   readonly clock?: Clock

@@ -2,6 +2,7 @@ import { parseListenAddress } from '@filesync/program'
 import { createProgram, namedPathsArgument, pathSetting, setting } from '@filesync/program/node'
 import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
+import type { FolderRemovalFlags } from './commands/folders.ts'
 import type { EnrollFlags, PairingFlags } from './commands/pair.ts'
 import type { CommandContext, ClientStartFlags } from './commands/push.ts'
 import type { ClientRestoreFlags, HistoryFlags } from './commands/restore.ts'
@@ -22,6 +23,7 @@ export function createClientProgram (context: CommandContext): Command {
   })
   addPushing(program, context)
   addPlan(program, context)
+  addFolders(program, context)
   addPairing(program, context)
   addHistory(program, context)
   addTrust(program, context)
@@ -56,6 +58,20 @@ function addPlan (program: Command, context: CommandContext): void {
     .action(async (folders: string[], flags: PushFlags) => {
       const { plan } = await import('./commands/plan.ts')
       await plan(folders, flags, context)
+    })
+}
+
+function addFolders (program: Command, context: CommandContext): void {
+  const folders = program.command('folders').description('the folders of this client')
+  withCommonSettings(folders.command('list', { isDefault: true }))
+    .description('list the folders of this client: where they are, how many files they have, and when all of them were last stored')
+    .action(async (flags: ClientFlags) => { await (await import('./commands/folders.ts')).listFolders(flags, context) })
+  withServerName(withServerSettings(folders.command('remove <name>')))
+    .description('stop pushing a folder; its files stay in the archive')
+    .addOption(setting('--from-archive', 'also take its files out of the mirror; they are kept as versions'))
+    .action(async (name: string, flags: FolderRemovalFlags) => {
+      const { removeFolder } = await import('./commands/folders.ts')
+      process.exitCode = await removeFolder(name, flags, context)
     })
 }
 

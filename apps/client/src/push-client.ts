@@ -17,7 +17,7 @@ import { commonServer, recallFolders, rememberFolders } from './folders/folder-m
 import type { FolderMemories } from './folders/folder-memory.ts'
 import { FolderRecord } from './folders/folder-record.ts'
 import type { FolderSet } from './folders/folder-set.ts'
-import { openFolders } from './folders/open-folders.ts'
+import { openFolders } from './push/open-folders.ts'
 import { inFolder } from './folders/folder-tree.ts'
 import type { FolderTree } from './folders/folder-tree.ts'
 import { pushLegacyOnce } from './legacy/push-once.ts'
@@ -122,7 +122,7 @@ export class PushClient {
     this.record.add(result, clock.nowMs(), run.error === undefined ? run.tree : undefined)
     this.#folderRecord.add(result, clock.nowMs())
     const notSaved = run.error === undefined ? await this.#remember() : undefined
-    return { ...run, result, ...(notSaved !== undefined && { notSaved }) }
+    return { ...run, result: { ...result, folders: this.#folderRecord.status() }, ...(notSaved !== undefined && { notSaved }) }
   }
 
   async #push (watcher: RunWatcher, { waitForSettled, signal }: { waitForSettled: boolean, signal: AbortSignal }): Promise<PushRun> {

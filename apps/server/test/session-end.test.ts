@@ -6,7 +6,7 @@ import type { Archive } from '@filesync/archive'
 import {
   encodeParts, FEATURES, hello, LIMITS, ListingResponder, openConnection, PACK_RECORD_BYTES, writePackRecord,
 } from '@filesync/protocol'
-import type { Connection, FileSyncError, Stored } from '@filesync/protocol'
+import type { Connection, FileSyncError, Name, Stored } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { ManualClock, memoryStreamPair, memoryTree } from '@filesync/protocol/testing'
 import { zstdDecompress } from '@filesync/transfer/node'
@@ -93,7 +93,7 @@ async function announce ({ client }: Session, files: Readonly<Record<string, str
   const { rootDigest, files: fileCount, bytes } = tree
   await client.send({
     type: 'CLIENT_FILES_INFO', rootDigest, files: fileCount, directories: 1, bytes,
-    folders: [{ name: 'docs', complete: true, files: fileCount }], away: [], removed: [], problems: [], problemCount: 0,
+    folders: [{ name: 'docs' as Name, complete: true, files: fileCount }], away: [], removed: [], problems: [], problemCount: 0,
   })
   const answers = new ListingResponder(tree)
   // The root, and the folder in it.

@@ -13,8 +13,6 @@ interface Stage {
   readonly clock: ManualClock
   readonly upkeep: Upkeep
   readonly calls: string[]
-  /** Areas that clients read back. */
-  readonly beingRead: Set<string>
   /** Reports of upkeep, and failures as text. */
   readonly reported: (UpkeepReport | string)[]
   /** Resolves after that many reports. */
@@ -26,7 +24,6 @@ function stage (
 ): Stage {
   const clock = new ManualClock()
   const calls: string[] = []
-  const beingRead = new Set<string>()
   const reported: (UpkeepReport | string)[] = []
   let wake: () => void = () => { /* nobody waits */ }
   const report = (made: UpkeepReport | string): void => {
@@ -56,14 +53,13 @@ function stage (
     } },
     clock,
     sign,
-    isBeingRead: name => beingRead.has(name),
     onDone: report,
     onFailed: (name, error) => { report(`${name} ${error.code}`) },
   })
   const waitForReports = async (count: number): Promise<void> => {
     while (reported.length < count) await new Promise<void>(resolve => { wake = resolve })
   }
-  return { clock, upkeep, beingRead, calls, reported, waitForReports }
+  return { clock, upkeep, calls, reported, waitForReports }
 }
 
 test('checks the mirror after a session at most once a minute, and prunes at most once an hour', async () => {
@@ -143,17 +139,4 @@ test('large files are signed first, and closing does not wait for a signature', 
   await upkeep.close()
   expect(asked).toEqual([[7, 134_217_728]])
   expect(reported.filter(report => typeof report === 'string')).toEqual([])
-})
-
-test('no version of an area is removed while a client reads it back, and they are removed after that', async () => {
-  const { upkeep, calls, beingRead, waitForReports } = stage()
-  beingRead.add('one')
-  upkeep.schedule('one')
-  await waitForReports(1)
-  expect(calls).toEqual(['check one'])
-  beingRead.clear()
-  upkeep.schedule('one')
-  await waitForReports(2)
-  expect(calls).toEqual(['check one', 'prune one'])
-  await upkeep.close()
 })

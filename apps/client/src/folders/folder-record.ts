@@ -1,8 +1,7 @@
 import type { DeviceId } from '@filesync/identity'
 import { splitFolder } from '@filesync/protocol'
-import type { RelativePath } from '@filesync/protocol'
+import type { Problem, RelativePath } from '@filesync/protocol'
 import type { LeftOut } from '@filesync/scanner'
-import type { PushResult } from '../push/push-result.ts'
 import type { FolderMemories, FolderMemory } from './folder-memory.ts'
 import type { FolderScanner } from './folder-scanner.ts'
 import type { FolderSet } from './folder-set.ts'
@@ -36,6 +35,14 @@ export interface FolderStatus {
   readonly lastCompleteAt: string | null
 }
 
+/** How a run ended, as far as it concerns folders. */
+interface RunEnd {
+  readonly result: 'ok' | 'problems' | 'halted' | 'failed' | 'paused'
+  /** The first problems; `problemCount` is the number of all of them. */
+  readonly problems: readonly Problem[]
+  readonly problemCount: number
+}
+
 /** What is known of each folder after the runs of a client. */
 export class FolderRecord {
   readonly #folders: FolderSet
@@ -60,19 +67,19 @@ export class FolderRecord {
   }
 
   /** Records a run that has ended. */
-  add (result: PushResult, atMs: number): void {
+  add (run: RunEnd, atMs: number): void {
     for (const { folder: { name }, last } of this.#folders.scanners) {
       if (last !== undefined && 'snapshot' in last) this.#sizes.set(name, { files: last.snapshot.files, bytes: last.snapshot.bytes })
     }
-    if (result.result === 'failed' || result.result === 'halted') return
+    if (run.result !== 'ok' && run.result !== 'problems') return
     const problems = new Map<string, number>()
-    for (const { path } of result.problems) {
+    for (const { path } of run.problems) {
       const { folder } = splitFolder(path as RelativePath)
       problems.set(folder, (problems.get(folder) ?? 0) + 1)
     }
     this.#problems = problems
     // Only the first problems are named: if there are more, it is not known which folders they are in.
-    const hasUnnamed = result.problemCount > result.problems.length
+    const hasUnnamed = run.problemCount > run.problems.length
     for (const { folder: { name }, last } of this.#folders.scanners) {
       if (!hasUnnamed && !problems.has(name) && last !== undefined && 'snapshot' in last) this.#completeAtMs.set(name, atMs)
     }

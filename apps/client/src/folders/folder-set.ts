@@ -1,5 +1,5 @@
 import { splitFolder } from '@filesync/protocol'
-import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
+import type { Clock, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { Explanation, ScanOptions, WatchStatus } from '@filesync/scanner'
 import { openScannerThreads } from '@filesync/scanner/node'
 import type { ScannerInit, ScannerThreads } from '@filesync/scanner/node'
@@ -57,7 +57,7 @@ export class FolderSet {
    * Scans all folders. One that cannot be reached is left out of the tree and is a problem; the others are not affected. Throws why, if
    * none can be reached.
    */
-  async scan (options: ScanOptions, removed: readonly string[] = []): Promise<FolderTree> {
+  async scan (options: ScanOptions, removed: readonly Name[] = []): Promise<FolderTree> {
     const tree = await this.look(options, removed)
     const away = this.scanners.flatMap(({ last }) => last !== undefined && 'away' in last ? [last.away] : [])
     if (away[0] !== undefined && away.length === this.scanners.length) throw away[0]
@@ -65,7 +65,7 @@ export class FolderSet {
   }
 
   /** As {@link scan}, but does not throw if no folder can be reached. */
-  async look (options: ScanOptions, removed: readonly string[] = []): Promise<FolderTree> {
+  async look (options: ScanOptions, removed: readonly Name[] = []): Promise<FolderTree> {
     const { hash } = this.#init
     const states = (await this.#scanAll(options)).map(({ scanner: { folder: { name } }, scan }): FolderState => (
       'snapshot' in scan

@@ -1,7 +1,6 @@
 import { compareNames, encodeListing, joinPath, LIMITS, ROOT_PATH, splitFolder } from '@filesync/protocol'
-import type { Digest, DirectoryEntry, FolderInfo, HashBytes, Name, Problem, RelativePath } from '@filesync/protocol'
+import type { Digest, DirectoryEntry, FolderInfo, HashBytes, Name, Problem, RelativePath, Tree } from '@filesync/protocol'
 import type { LeftOut, Snapshot } from '@filesync/scanner'
-import type { PushableTree } from '../push/push-session.ts'
 
 /** The last scan of a folder, or why it cannot be pushed now. */
 export type FolderState =
@@ -9,11 +8,11 @@ export type FolderState =
   | { readonly name: Name, readonly problem: Problem }
 
 /** Several folders as one tree: each is a directory of its root. Folders that cannot be pushed now are not listed. */
-export class FolderTree implements PushableTree {
+export class FolderTree implements Tree {
   readonly rootDigest: Digest
   readonly folders: readonly FolderInfo[]
-  readonly away: readonly string[]
-  readonly removed: readonly string[]
+  readonly away: readonly RelativePath[]
+  readonly removed: readonly Name[]
   readonly growing: ReadonlySet<RelativePath>
   readonly problems: readonly Problem[]
   readonly problemCount: number
@@ -22,7 +21,7 @@ export class FolderTree implements PushableTree {
   readonly snapshots: ReadonlyMap<string, Snapshot>
   readonly #listing: Uint8Array
 
-  constructor (states: readonly FolderState[], { hash, removed = [] }: { readonly hash: HashBytes, readonly removed?: readonly string[] }) {
+  constructor (states: readonly FolderState[], { hash, removed = [] }: { readonly hash: HashBytes, readonly removed?: readonly Name[] }) {
     const listed = states.filter(state => 'snapshot' in state)
     const refused = states.flatMap(state => 'problem' in state ? [state.problem] : [])
     this.snapshots = new Map(listed.map(({ name, snapshot }) => [name, snapshot]))

@@ -1,6 +1,7 @@
 import { ERRORS, FileSyncError, formatSize, mergeProblems } from '@filesync/protocol'
 import type { ErrorCode, Problem } from '@filesync/protocol'
 import { formatCount, formatDuration, printable, problemLines } from '@filesync/program'
+import type { FolderStatus } from '../folders/folder-record.ts'
 import type { Pushed } from './push-session.ts'
 
 /** The last line of `push --json`. Scripts rely on its fields. */
@@ -9,6 +10,8 @@ export interface PushResult {
   readonly result: 'ok' | 'problems' | 'halted' | 'paused' | 'failed'
   /** The name of the server that was reached; absent if none was. */
   readonly server?: string
+  /** The folders that were to be pushed, after the run; absent if the run did not begin. */
+  readonly folders?: readonly FolderStatus[]
   readonly filesSent: number
   readonly filesDeleted: number
   readonly filesRenamed: number

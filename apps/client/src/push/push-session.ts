@@ -7,7 +7,7 @@
  */
 import { encodeParts, FEATURES, fitProblems, ListingResponder } from '@filesync/protocol'
 import type {
-  Clock, Connection, FolderInfo, Message, MessageOf, MessageType, NextSync, Problem, RelativePath, ServerStatusReady, Tree,
+  Clock, Connection, FolderInfo, Message, MessageOf, MessageType, Name, NextSync, Problem, RelativePath, ServerStatusReady, Tree,
 } from '@filesync/protocol'
 import type { LeftOutEntries } from '@filesync/scanner'
 import { sendFiles } from '@filesync/transfer'
@@ -27,9 +27,9 @@ export interface PushableTree extends Tree {
   /** The folders in its root; none if the tree is a directory for the original program. */
   readonly folders?: readonly FolderInfo[]
   /** Directories in the folders that cannot be reached now. */
-  readonly away?: readonly string[]
+  readonly away?: readonly RelativePath[]
   /** Folders that leave the archive's mirror. */
-  readonly removed?: readonly string[]
+  readonly removed?: readonly Name[]
   readonly problems: readonly Problem[]
   readonly problemCount: number
   /** What is left out because of what it is. No problem, so the server does not learn of it. */
@@ -126,7 +126,7 @@ export interface ListingsToAnswer {
 }
 
 /** Sends the listings that the server asks for, until it sends a message of one of the types in `ends`. */
-export async function answerListings <T extends MessageType>(
+export async function answerListings <T extends MessageType> (
   connection: Connection, { answers, onDifference }: ListingsToAnswer, ends: readonly T[],
 ): Promise<MessageOf<T>> {
   for (;;) {

@@ -59,7 +59,7 @@ export class RunRecord {
   add (result: PushResult, atMs: number, tree: Tree | undefined): void {
     this.last = { atMs, result }
     if (result.result === 'ok') this.completeAtMs = atMs
-    const { problems: _, nextSyncAt, ...facts } = result
+    const { problems: _problems, folders: _folders, nextSyncAt, ...facts } = result
     this.#publish({ event: 'run', ...facts, ...(nextSyncAt !== null && { nextSyncAt }) })
     if (tree === undefined || result.result === 'halted') return
     this.#stored = { atMs, tree }

@@ -106,7 +106,7 @@ class HistoryPlay {
     }
     const endsEarly = this.#next(6) === 0
     let [staged, stored] = [0, 0]
-    const { listings } = await push(this.#area, this.#source, {
+    await push(this.#area, this.#source, {
       packBytes: 1 + this.#next(40),
       end: endsEarly ? 'abandon' : 'finish',
       complete: this.#next(8) !== 0,
@@ -121,8 +121,7 @@ class HistoryPlay {
       },
     })
     this.#see(`after sync ${String(round)}`, false)
-    // If nothing differs any more, there is nothing to end early.
-    await this.#seePoint(round, endsEarly && listings > 0)
+    await this.#seePoint(round, endsEarly)
   }
 
   /** After a completed sync there is its point, with what changed since the last one; after any other sync, no new one. */

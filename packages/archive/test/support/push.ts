@@ -1,7 +1,7 @@
 import { equalDigests, joinPath, LIMITS, ListingRequester, ListingResponder, PACK_RECORD_BYTES, writePackRecord } from '@filesync/protocol'
 import type { RelativePath, StageOutcome, Task, Tree } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
-import type { Area, Sync, SyncOutcome } from '../../src/index.ts'
+import type { Area, Sync, SyncOutcome, SyncScope } from '../../src/index.ts'
 import type { SourceTree } from './source-tree.ts'
 
 export interface PushOptions {
@@ -19,6 +19,8 @@ export interface PushOptions {
   /** Called after everything was sent, before the end of the sync. */
   readonly before?: () => Promise<void>
   readonly end?: 'finish' | 'abandon'
+  /** What the sync may change; by default the whole area. */
+  readonly scope?: SyncScope
   /** Whether the client can be asked for digests; it can by default. */
   readonly digest?: boolean
 }
@@ -47,9 +49,10 @@ export function compareAll (sync: Pick<Sync, 'compare'>, tree: Tree): { listings
 
 /** A complete session of a client with the archive, without the network. */
 export async function push (area: Area, source: SourceTree, options: PushOptions = {}): Promise<Pushed> {
-  const { complete = true } = options
+  const { complete = true, scope } = options
   const folders = options.folders && new Map(options.folders.map(name => [name, { complete, files: countIn(source, name) }]))
-  const sync = await area.beginSync(folders && { scope: { folders, away: [], removed: new Set() } })
+  const covered = scope ?? (folders && { folders, away: [], removed: new Set() })
+  const sync = await area.beginSync(covered && { scope: covered })
   try {
     return await pushWith(sync, source, options)
   } catch (error) {

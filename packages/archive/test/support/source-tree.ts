@@ -57,6 +57,28 @@ export class SourceTree {
     return this
   }
 
+  /** Puts what is elsewhere, as it is, at a path. */
+  put (path: string, node: SourceNode): this {
+    const { directory, name } = this.#parent(path)
+    directory.children.set(name, node)
+    return this
+  }
+
+  /** A tree with the same files and links, without the entries whose paths are not wanted. */
+  only (isWanted: (path: string) => boolean): SourceTree {
+    const tree = new SourceTree()
+    const visit = (from: SourceDirectory, to: SourceDirectory, prefix: string): void => {
+      for (const [name, node] of from.children) {
+        if (!isWanted(prefix + name)) continue
+        const copy: SourceNode = node.kind === 'directory' ? { ...node, children: new Map() } : node
+        to.children.set(name, copy)
+        if (node.kind === 'directory' && copy.kind === 'directory') visit(node, copy, `${prefix}${name}/`)
+      }
+    }
+    visit(this.root, tree.root, '')
+    return tree
+  }
+
   at (path: string): SourceNode {
     const { directory, name } = this.#parent(path)
     const node = directory.children.get(name)

@@ -7,9 +7,11 @@ import { LIMITS } from '../limits.ts'
 import type * as m from './messages.ts'
 import type { EntryReference } from '../listing/entry.ts'
 import { isName } from '../listing/name.ts'
+import type { Name } from '../listing/name.ts'
 import { PROBLEMS } from '../problem.ts'
 import type { Problem, ProblemCode } from '../problem.ts'
 import { isRelativePath } from '../listing/relative-path.ts'
+import type { RelativePath } from '../listing/relative-path.ts'
 
 const MAC_BYTES = 32
 /** Length of the mark of a client's run. */
@@ -75,9 +77,8 @@ const serverStatus: Schema<m.ServerStatus> = v.variant('status', [
   }),
 ])
 
-const folderName: Schema<string> = v.pipe(v.string(), v.check(value => isName(value)))
-const path: Schema<string> = v.pipe(v.string(), v.check(value => isRelativePath(value)))
-const pathInFolder: Schema<string> = v.pipe(path, v.minLength(1))
+const folderName: Schema<Name> = v.custom<Name>(isName)
+const pathInFolder: Schema<RelativePath> = v.custom<RelativePath>(isRelativePath)
 
 const folderInfo: Schema<m.FolderInfo> = v.object({
   name: folderName,

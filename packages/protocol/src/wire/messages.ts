@@ -1,5 +1,7 @@
 import type { Digest } from '../digest.ts'
 import type { EntryReference } from '../listing/entry.ts'
+import type { Name } from '../listing/name.ts'
+import type { RelativePath } from '../listing/relative-path.ts'
 import type { Problem } from '../problem.ts'
 
 /** The first message of each side: its versions and features. The server sends it only to a client that it knows. */
@@ -56,7 +58,7 @@ export type ServerStatus = ServerStatusBusy | ServerStatusReady
 
 /** One of the client's folders, listed as a directory in the root listing. */
 export interface FolderInfo {
-  readonly name: string
+  readonly name: Name
   /** False if a directory in it could not be read, so that files that are missing from its listings may still exist. */
   readonly complete: boolean
   /** Number of files in it. */
@@ -75,9 +77,9 @@ export interface ClientFilesInfo {
   /** The folders in the root listing. Other folders of the client are left alone. */
   readonly folders: readonly FolderInfo[]
   /** Directories in these folders that cannot be reached now, such as unmounted disks. They are not listed, and left alone. */
-  readonly away: readonly string[]
+  readonly away: readonly RelativePath[]
   /** Folders that leave the mirror at the user's wish. */
-  readonly removed: readonly string[]
+  readonly removed: readonly Name[]
   /** The first problems of the scan. */
   readonly problems: readonly Problem[]
   /** How many problems the scan had in all. */

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { compareNames, isName, LIMITS, PROBLEMS, toDigest } from '../../src/index.ts'
+import { compareNames, isName, isRelativePath, LIMITS, PROBLEMS, toDigest } from '../../src/index.ts'
 import { MESSAGE_TYPES } from '../../src/wire/message-schema.ts'
 import type { Digest, Entry, Message, Name, ProblemCode } from '../../src/index.ts'
 
@@ -79,7 +79,7 @@ export const messagesByType: { readonly [T in Message['type']]: fc.Arbitrary<Mes
   CLIENT_FILES_INFO: typed('CLIENT_FILES_INFO', {
     rootDigest: anyDigest, files: fc.nat({ max: LIMITS.treeEntries }), directories: fc.nat({ max: LIMITS.treeEntries }), bytes: count,
     folders: fc.array(fc.record({ name: anyName, complete: fc.boolean(), files: fc.nat({ max: LIMITS.treeEntries }) }), { maxLength: 4 }),
-    away: fc.array(anyPath.filter(path => path !== ''), { maxLength: 4 }), removed: fc.array(anyName, { maxLength: 4 }),
+    away: fc.array(anyPath.filter(path => isRelativePath(path)), { maxLength: 4 }), removed: fc.array(anyName, { maxLength: 4 }),
     problems, problemCount: count,
   }),
   LISTINGS_WANTED: typed('LISTINGS_WANTED', { directories: fc.array(reference, { maxLength: 20 }) }),

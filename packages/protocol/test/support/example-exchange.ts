@@ -54,7 +54,7 @@ export function exampleExchange (): ExampleFrame[] {
     'client',
     {
       type: 'CLIENT_FILES_INFO', rootDigest: tree.rootDigest, files: 1, directories: 1, bytes: CONTENT.length,
-      folders: [{ name: 'notes', complete: true, files: 1 }], away: [], removed: [], problems: [], problemCount: 0,
+      folders: [{ name: 'notes' as Name, complete: true, files: 1 }], away: [], removed: [], problems: [], problemCount: 0,
     }
   )
   for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {

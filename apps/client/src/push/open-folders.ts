@@ -1,8 +1,8 @@
 import type { Clock } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import type { PushSettings } from '../settings.ts'
-import type { FolderMemories } from './folder-memory.ts'
-import { FolderSet } from './folder-set.ts'
+import type { FolderMemories } from '../folders/folder-memory.ts'
+import { FolderSet } from '../folders/folder-set.ts'
 
 const OWN_STATE = 'it is the state directory of FileSync, which holds the private key of this client'
 

@@ -1,8 +1,8 @@
 import { askControl } from '@filesync/program/node'
 import { FileSyncError } from '@filesync/protocol'
-import { recallFolders } from './folder-memory.ts'
-import type { FolderStatus } from './folder-record.ts'
-import type { LocatedFolder } from './locate-path.ts'
+import { recallFolders } from '../folders/folder-memory.ts'
+import type { FolderStatus } from '../folders/folder-record.ts'
+import type { LocatedFolder } from '../folders/locate-path.ts'
 
 /** The folders of this client: those that were pushed before, and those of the running client. Throws USAGE if there are none. */
 export async function knownFolders (stateDir: string): Promise<readonly LocatedFolder[]> {
