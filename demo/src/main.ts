@@ -1,19 +1,19 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { mkdtemp, realpath, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, realpath, writeFile } from 'node:fs/promises'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { makeSampleFolders } from './sample-tree.ts'
+import { makeSampleFolders, SAMPLE_FILE } from './sample-tree.ts'
 
 const SERVER = fileURLToPath(new URL('../../apps/server/dist/main.js', import.meta.url))
 const CLIENT = fileURLToPath(new URL('../../apps/client/dist/main.js', import.meta.url))
 const USAGE = `usage: pnpm demo [FOLDER...] [--once]
 
 Starts a server and a client as two processes on this machine, pairs them with a one-time token, and pushes the folders (by default
-two samples). All traffic stays on the loopback interface.
+two samples, one of whose files is then changed and brought back as it was). All traffic stays on the loopback interface.
 
   --once   exit after the first sync instead of keeping the folders in sync until Ctrl-C
 `
@@ -95,12 +95,30 @@ async function demo (given: readonly string[], once: boolean): Promise<number> {
   log(`pushing ${folders.join(' and ')}`)
   const pushed = await exitCode(start(CLIENT, ['push', ...folders, ...clientArgs], false))
   log(`the folders of this client are stored in ${join(archive, 'demo')}`)
+  if (pushed === 0 && given.length === 0) await showRestore(folders, { home, clientArgs })
   if (!once && (pushed === 0 || pushed === 5)) {
     log('keeping the folders in sync; change something in one to see it arrive. Ctrl-C ends the demo.')
     await exitCode(start(CLIENT, ['start', ...folders, ...clientArgs], false))
   }
   await stop(server)
   return pushed
+}
+
+/** Changes a sample file, pushes again, and restores the file as it was before. */
+async function showRestore (folders: readonly string[], { home, clientArgs }: { home: string, clientArgs: readonly string[] }): Promise<void> {
+  log(`overwriting documents/${SAMPLE_FILE}, and pushing again`)
+  await writeFile(join(home, 'documents', SAMPLE_FILE), 'overwritten by mistake\n')
+  await expectSuccess(['push', ...folders, '--settle', '0s', ...clientArgs])
+  log('the history of the file, as the server keeps it:')
+  await expectSuccess(['history', `documents/${SAMPLE_FILE}`, ...clientArgs])
+  const restored = join(home, 'restored')
+  await expectSuccess(['restore', `documents/${SAMPLE_FILE}`, '--at', 'p1', '--to', restored, ...clientArgs])
+  log(`as it was at the first point: ${(await readFile(join(restored, 'documents', SAMPLE_FILE), 'utf8')).trimEnd()}`)
+}
+
+async function expectSuccess (args: readonly string[]): Promise<void> {
+  const code = await exitCode(start(CLIENT, args, false))
+  if (code !== 0) throw new Error(`filesync-client ${args[0] ?? ''} exited with ${code}.`)
 }
 
 async function main (): Promise<number> {

@@ -2,6 +2,8 @@ import { chmod, mkdir, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 const LARGE_BYTES = 24 << 20
+/** A file of the sample folder `documents`. */
+export const SAMPLE_FILE = 'notes/deeply/nested/folders/leaf.txt'
 
 /**
  * Pseudo-random bytes (xorshift32, Marsaglia 2003), the same for every run: large enough to be streamed, and not compressible.
@@ -41,7 +43,7 @@ async function makeDocuments (root: string): Promise<void> {
   await mkdir(join(root, 'an empty folder'))
   await mkdir(join(root, 'many'))
   await writeFile(join(root, 'empty.txt'), '')
-  await writeFile(join(root, 'notes', 'deeply', 'nested', 'folders', 'leaf.txt'), 'as deep as it gets here\n')
+  await writeFile(join(root, SAMPLE_FILE), 'as deep as it gets here\n')
   for (let i = 0; i < 500; i++) await writeFile(join(root, 'many', `file ${i}.txt`), `small file number ${i}\n`.repeat(i % 40))
   const oddNames = [
     '-rf', '$(echo hi)', '%2e%2e', '..hidden', "it's \"quoted\"", 'naïve café', 'スキャン', '🗄️ archive', 'trailing dot.', 'back\\slash', 'CON',
@@ -51,7 +53,7 @@ async function makeDocuments (root: string): Promise<void> {
   await writeFile(join(root, 'run.sh'), '#!/bin/sh\necho hello\n')
   await chmod(join(root, 'run.sh'), 0o755)
   await settle(root, [
-    ...oddNames, 'empty.txt', 'run.sh', 'notes/deeply/nested/folders/leaf.txt',
+    ...oddNames, 'empty.txt', 'run.sh', SAMPLE_FILE,
     ...Array.from({ length: 500 }, (_, i) => `many/file ${i}.txt`),
   ])
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { chaosRestore } from '../src/chaos-restore.ts'
 
 const SEED = Number(process.env['FILESYNC_CHAOS_SEED'] ?? Date.now() % 1_000_000)
-const CUTS = Number(process.env['FILESYNC_CHAOS_RESTORE_CUTS'] ?? 12)
+const CUTS = Number(process.env['FILESYNC_CHAOS_RESTORE_CUTS'] ?? 4)
 
 test(`a restore that is cut anywhere continues, and brings everything back as it was (seed ${SEED})`, async () => {
   const report = await chaosRestore({ seed: SEED, cuts: CUTS })

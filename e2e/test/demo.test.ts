@@ -10,7 +10,7 @@ let home: string | undefined
 
 afterEach(async () => { if (home !== undefined) await rm(home, { recursive: true, force: true }) })
 
-test('the demo pushes two sample folders into an archive that is equal to them', { timeout: 60_000 }, async () => {
+test('the demo pushes two sample folders into an archive that is equal to them, and brings a file back', { timeout: 60_000 }, async () => {
   const child = spawn(process.execPath, [DEMO, '--once'], { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => { output += text })
@@ -19,6 +19,7 @@ test('the demo pushes two sample folders into an archive that is equal to them',
   home = /state and archive are in (.+)/u.exec(output)?.[1]
   expect(code, output).toBe(0)
   expect(home).toBeDefined()
+  expect(output).toContain('as it was at the first point: as deep as it gets here\n')
   for (const folder of ['documents', 'photos'])
     expect(await treeDifferences(join(home ?? '', folder), join(home ?? '', 'archive', 'demo', folder))).toEqual([])
 })

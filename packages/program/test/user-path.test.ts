@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createProgram, homeDirectory, pathArgument, pathSetting, runProgram, userPath } from '@filesync/program/node'
+import { createProgram, homeDirectory, namedPath, pathArgument, pathSetting, runProgram, userPath } from '@filesync/program/node'
 import { fakeTerminal } from '@filesync/program/testing'
 
 let folder: string
@@ -99,5 +99,27 @@ describe.runIf(process.platform !== 'win32')('a command receives absolute paths'
 
   test('but an empty argument as it is, so that the command can refuse it', async () => {
     expect((await run([''])).directory).toBe('')
+  })
+})
+
+describe('a path with a name before it', () => {
+  test.each([
+    ['docs=~/documents', `docs=${join('/home/me', 'documents')}`],
+    ['docs=sub', `docs=${join(process.cwd(), 'sub')}`],
+    ['.filesync=/srv/x', '.filesync=/srv/x'],
+    ['a=b=c', `a=${join(process.cwd(), 'b=c')}`],
+  ])('keeps the name of %j', (text, absolute) => {
+    expect(namedPath(text, { HOME: '/home/me' })).toBe(absolute)
+  })
+
+  test.each([
+    ['./a=b', join(process.cwd(), 'a=b')],
+    ['../a=b', join(dirname(process.cwd()), 'a=b')],
+    ['/srv/a=b', '/srv/a=b'],
+    ['~/a=b', join('/home/me', 'a=b')],
+    ['=b', join(process.cwd(), '=b')],
+    ['a=', join(process.cwd(), 'a=')],
+  ])('takes %j as a path alone', (text, absolute) => {
+    expect(namedPath(text, { HOME: '/home/me' })).toBe(absolute)
   })
 })

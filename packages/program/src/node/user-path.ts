@@ -21,7 +21,7 @@ export function userPath (text: string, env: Environment, base?: string): string
 }
 
 /** A name without the characters that paths and shells use. */
-const NAMED = /^([^/\\=~.][^/\\=]*)=(.+)$/su
+const NAMED = /^([^/\\=~][^/\\=]*)=(.+)$/su
 
 /** As {@link userPath}, for a path that may have a name before it: `NAME=PATH`. The name stays. Write `./a=b` for a path with `=` in it. */
 export function namedPath (text: string, env: Environment, base?: string): string {
