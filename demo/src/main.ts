@@ -104,8 +104,13 @@ async function demo (given: readonly string[], once: boolean): Promise<number> {
   return pushed
 }
 
+interface DemoClient {
+  readonly home: string
+  readonly clientArgs: readonly string[]
+}
+
 /** Changes a sample file, pushes again, and restores the file as it was before. */
-async function showRestore (folders: readonly string[], { home, clientArgs }: { home: string, clientArgs: readonly string[] }): Promise<void> {
+async function showRestore (folders: readonly string[], { home, clientArgs }: DemoClient): Promise<void> {
   log(`overwriting documents/${SAMPLE_FILE}, and pushing again`)
   await writeFile(join(home, 'documents', SAMPLE_FILE), 'overwritten by mistake\n')
   await expectSuccess(['push', ...folders, '--settle', '0s', ...clientArgs])

@@ -1,5 +1,5 @@
 import { encodeFrame, encodeListing, encodeParts, LIMITS, ListingResponder } from '@filesync/protocol'
-import type { Name, Tasks } from '@filesync/protocol'
+import type { Tasks } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
 import type { ManualClock, MemoryStreamInit, TreeLiteral } from '@filesync/protocol/testing'
@@ -32,7 +32,7 @@ export function info (rootListing: Uint8Array, more: object = {}): object {
 
 /** The root listing of a tree whose folder has this listing. */
 export function rootOf (folderListing: Uint8Array): Uint8Array {
-  return encodeListing([{ kind: 'directory', name: FOLDER as Name, mtimeNs: 1n, mode: 0o755, digest: hashBytes(folderListing) }])
+  return encodeListing([{ kind: 'directory', name: FOLDER, mtimeNs: 1n, mode: 0o755, digest: hashBytes(folderListing) }])
 }
 
 /** Goes on until the server asks for this root listing. */

@@ -35,7 +35,7 @@ export async function makeTree (root: string, { seed, files, largeBytes }: TreeI
 }
 
 /** Gives the directories their modes and times; after every change. */
-export async function finishTree (root: string): Promise<void> {
+async function finishTree (root: string): Promise<void> {
   const modes: readonly (readonly [string, number])[] = [
     ['private/deep/er', 0o700], ['private/deep', 0o755], ['private', 0o700], ['empty', 0o711], ['shared', 0o750], ['large', 0o755],
   ]

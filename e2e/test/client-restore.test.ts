@@ -78,7 +78,8 @@ describe('a client', () => {
     expect((await restore(`${folder}private/deep/er/key`, '--at', points[at] ?? '', '--to', file)).code).toBe(0)
     expect(await readdir(join(file, folder))).toEqual(['private'])
     expect((await lstat(join(file, `${folder}private`))).mode & 0o777).toBe(0o700)
-    expect(await readFile(join(file, `${folder}private/deep/er/key`))).toEqual(await readFile(stage.path(`at-${at}`, 'private/deep/er/key')))
+    const key = await readFile(join(file, `${folder}private/deep/er/key`))
+    expect(key).toEqual(await readFile(stage.path(`at-${at}`, 'private/deep/er/key')))
   })
 
   test('sees which points and versions a path has, also by its local path', async () => {

@@ -302,7 +302,7 @@ describe('what a client says of its folders:', () => {
     ['a file in the place of its folder', 'LISTING_INVALID', givesRoot(encodeListing([file(FOLDER)]))],
     [
       'a link in the place of its folder', 'LISTING_INVALID',
-      givesRoot(encodeListing([{ kind: 'symlink', name: FOLDER as Name, mtimeNs: 1n, target: '../victim' }])),
+      givesRoot(encodeListing([{ kind: 'symlink', name: FOLDER, mtimeNs: 1n, target: '../victim' }])),
     ],
     ['a folder that it did not announce', 'LISTING_INVALID', givesRoot(encodeListing([directory(FOLDER, EMPTY), directory('x', EMPTY)]))],
     ['a folder under another name', 'LISTING_INVALID', givesRoot(encodeListing([directory('another', EMPTY)]))],

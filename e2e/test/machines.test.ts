@@ -53,7 +53,7 @@ async function pairByCode (client: string, args: readonly string[], id = 'renewe
   return await new Promise(resolve => { child.once('close', exit => { resolve({ code: exit ?? -1, stdout, stderr }) }) })
 }
 
-test.each(['the same times', 'new times'])('a machine that was installed again continues its files with %s, and sends none', async times => {
+test.each(['the same times', 'new times'])('a reinstalled machine continues its files with %s, and sends none', async times => {
   const source = stage.path('source')
   await fill(source)
   await stage.pair(server, 'old', 'work')
@@ -140,7 +140,7 @@ test.each(['running', 'stopped'])('a client that a %s server removes is out, and
   expect((await peers()).map(({ client }) => client).sort()).toEqual(['work', 'work-2'])
 })
 
-test.each(['running', 'stopped'])('a client that a %s server paused is told so, pushes nothing, and goes on after resume', async state => {
+test.each(['running', 'stopped'])('a client that a %s server paused learns so, pushes nothing, and goes on after resume', async state => {
   const source = stage.path('source')
   await fill(source)
   await stage.pair(server, 'client', 'work')

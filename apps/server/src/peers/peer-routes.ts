@@ -37,7 +37,7 @@ export async function expectPeer (operations: PeerOperations, request: unknown):
 }
 
 /** The area that a name or id means, for a token. */
-export async function findPeerArea (operations: PeerOperations, request: unknown): Promise<{ readonly area: string }> {
+async function findPeerArea (operations: PeerOperations, request: unknown): Promise<{ readonly area: string }> {
   return { area: await operations.area(parse(named, request).peer) }
 }
 

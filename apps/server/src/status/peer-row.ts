@@ -5,7 +5,7 @@ import { expectationOf } from './expectation.ts'
 import type { SyncRecord } from './sync-history.ts'
 
 /** A stored file that is altered, damaged or missing. */
-export interface DamageRow {
+interface DamageRow {
   readonly path: string
   readonly what: string
   readonly foundAt: string

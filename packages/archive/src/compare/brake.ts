@@ -18,7 +18,7 @@ const BRAKE_SHARE = 0.5
 export type Halt = NonNullable<AreaRecord['halted']>
 
 /** Whether one sync may not remove this many of the stored files: an unmounted disk, an emptied directory or ransomware looks like that. */
-export function brakeHolds (files: number, stored: number): boolean {
+function brakeHolds (files: number, stored: number): boolean {
   return files > Math.max(BRAKE_FILES, stored * BRAKE_SHARE)
 }
 

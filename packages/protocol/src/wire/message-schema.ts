@@ -15,7 +15,7 @@ import type { RelativePath } from '../listing/relative-path.ts'
 
 const MAC_BYTES = 32
 /** Length of the mark of a client's run. */
-export const MARK_BYTES = 8
+const MARK_BYTES = 8
 /** Length of the id of an enrollment token. */
 export const TOKEN_ID_BYTES = 8
 const MAX_UINT32 = 0xffff_ffff
