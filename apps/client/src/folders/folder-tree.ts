@@ -20,6 +20,7 @@ export class FolderTree implements Tree {
   /** The folders that are listed. */
   readonly snapshots: ReadonlyMap<string, Snapshot>
   readonly #listing: Uint8Array
+  readonly #hasUnsettled: boolean
 
   constructor (states: readonly FolderState[], { hash, removed = [] }: { readonly hash: HashBytes, readonly removed?: readonly Name[] }) {
     const listed = states.filter(state => 'snapshot' in state)
@@ -27,6 +28,7 @@ export class FolderTree implements Tree {
     this.snapshots = new Map(listed.map(({ name, snapshot }) => [name, snapshot]))
     this.#listing = encodeListing(listed.map(({ name, snapshot }) => entryOf(name, snapshot)).sort(byName))
     this.rootDigest = hash(this.#listing)
+    this.#hasUnsettled = listed.some(({ snapshot }) => snapshot.unsettledCount > 0)
     const away = this.#collect(({ away }) => away, path => path)
     // If they are too many for the message, what is missing in their folders is not considered deleted.
     const hasTooMany = away.length > LIMITS.awayDirectories
@@ -62,6 +64,8 @@ export class FolderTree implements Tree {
   }
 
   isUnsettled (file: RelativePath): boolean {
+    // Called for every file that is sent, and hardly ever are there any.
+    if (!this.#hasUnsettled) return false
     const { folder, path } = splitFolder(file)
     return this.snapshots.get(folder)?.isUnsettled(path) ?? false
   }
