@@ -2,7 +2,7 @@ import { cp, lstat, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '@filesync/protocol'
 import { seededRandom } from '@filesync/protocol/testing'
-import { DownloadRelay } from './download-relay.ts'
+import { CountingRelay } from './counting-relay.ts'
 import { CLIENT_PROGRAM, Stage } from './programs.ts'
 import type { RunningServer } from './programs.ts'
 import { changeTree, folderIn, makeTree } from './restored-tree.ts'
@@ -35,7 +35,7 @@ const POINTS = 3
  */
 export async function chaosRestore (init: ChaosRestoreInit): Promise<ChaosRestoreReport> {
   const stage = await Stage.open()
-  const relay = await DownloadRelay.open()
+  const relay = await CountingRelay.open('server')
   try {
     return await new RestoreChaos(stage, relay, init).run()
   } catch (error) {
@@ -50,7 +50,7 @@ type Cut = 'client' | 'server' | 'connection'
 
 class RestoreChaos {
   readonly #stage: Stage
-  readonly #relay: DownloadRelay
+  readonly #relay: CountingRelay
   readonly #init: ChaosRestoreInit
   readonly #random: () => number
   #server: RunningServer | undefined
@@ -59,7 +59,7 @@ class RestoreChaos {
   #extraBytes = 0
   #cuts = 0
 
-  constructor (stage: Stage, relay: DownloadRelay, init: ChaosRestoreInit) {
+  constructor (stage: Stage, relay: CountingRelay, init: ChaosRestoreInit) {
     this.#stage = stage
     this.#relay = relay
     this.#init = init
@@ -94,21 +94,21 @@ class RestoreChaos {
   }
 
   async #restoreWhole (): Promise<number> {
-    const before = this.#relay.receivedBytes
+    const before = this.#relay.sentBytes
     await this.#toItsEnd('whole', POINTS)
-    return this.#relay.receivedBytes - before
+    return this.#relay.sentBytes - before
   }
 
   async #restoreWithCuts (number: number): Promise<void> {
     const point = 1 + Math.floor(this.#random() * POINTS)
     const name = `restored-${number}`
-    const before = this.#relay.receivedBytes
+    const before = this.#relay.sentBytes
     for (let cut = 0; cut < CUTS_PER_RESTORE && this.#cuts < this.#init.cuts; cut++) {
       if (await this.#cut(name, point)) break
       await this.#checkModes(name, point)
     }
     await this.#toItsEnd(name, point)
-    this.#extraBytes += Math.max(0, this.#relay.receivedBytes - before - this.#wholeBytes)
+    this.#extraBytes += Math.max(0, this.#relay.sentBytes - before - this.#wholeBytes)
   }
 
   /** Starts or continues a restore and cuts it. Returns whether it came to its end before that. */
@@ -116,8 +116,8 @@ class RestoreChaos {
     const kind = (['client', 'server', 'connection'] as const)[Math.floor(this.#random() * 3)] ?? 'client'
     const client = this.#stage.start(CLIENT_PROGRAM, this.#args(name, point))
     const ended = new Promise<'ended'>(resolve => { client.once('exit', () => { resolve('ended') }) })
-    const place = this.#relay.receivedBytes + Math.floor(this.#random() * this.#wholeBytes)
-    const first = await Promise.race([ended, this.#relay.received(place)])
+    const place = this.#relay.sentBytes + Math.floor(this.#random() * this.#wholeBytes)
+    const first = await Promise.race([ended, this.#relay.passed(place)])
     this.#cuts++
     if (first === 'ended') return true
     await this.#break(kind, client)

@@ -2,9 +2,9 @@ import { linkSync, lstatSync, readFileSync, readdirSync, utimesSync, writeFileSy
 import { join } from 'node:path'
 import { LIMITS, ROOT_PATH } from '@filesync/protocol'
 import { describe, expect, test } from 'vitest'
-import type { Area } from '../src/index.ts'
 import { LoopDisk, mayMountImages, run } from './support/disks.ts'
-import { describeFolder, describeSource, newArchive, newFolder, versionsIn, WallClock } from './support/on-disk.ts'
+import { describeFolder, describeSource, newArchive, newFolder, newSite, versionsIn } from './support/on-disk.ts'
+import type { Site, WallClock } from './support/on-disk.ts'
 import { push } from './support/push.ts'
 import { LinkedSource, NAMES } from './support/linked-source.ts'
 import type { SourceTree } from './support/source-tree.ts'
@@ -13,17 +13,6 @@ const HOUR_MS = 3_600_000
 const SMALL = 'the content of one file'
 const LARGE = new Uint8Array(LIMITS.packedFileBytes * 3 + 5).map((_, i) => i * 31 >> 3)
 const hasExfat = mayMountImages && run('sh', ['-c', 'command -v mkfs.exfat && command -v mount.exfat-fuse'])
-
-interface Site {
-  readonly root: string
-  readonly area: Area
-  readonly clock: WallClock
-}
-
-async function newSite (root = newFolder()): Promise<Site> {
-  const clock = new WallClock(Date.now() - 100 * HOUR_MS)
-  return { root, area: await (await newArchive({ root, clock })).area('laptop'), clock }
-}
 
 /** The time an hour later. */
 function later (clock: WallClock): number {

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import type { Area } from '../src/index.ts'
 import { LoopDisk, mayMountImages, run } from './support/disks.ts'
 import { World } from './support/in-memory.ts'
-import { describeFolder, describeSource, newArchive, newFolder, versionsIn, WallClock } from './support/on-disk.ts'
+import { describeFolder, describeSource, newArchive, newFolder, newSite, versionsIn } from './support/on-disk.ts'
 import { asPath, push } from './support/push.ts'
 import { SourceTree } from './support/source-tree.ts'
 
@@ -20,17 +20,6 @@ function canary (): { readonly folder: string, readonly before: string[] } {
   writeFileSync(join(folder, 'inner/victim'), 'untouched')
   writeFileSync(join(folder, 'file'), 'untouched')
   return { folder, before: describeFolder(folder) }
-}
-
-interface Site {
-  readonly root: string
-  readonly area: Area
-  readonly clock: WallClock
-}
-
-async function newSite (root = newFolder()): Promise<Site> {
-  const clock = new WallClock(Date.now() - 100 * HOUR_MS)
-  return { root, area: await (await newArchive({ root, clock })).area('laptop'), clock }
 }
 
 async function restored (area: Area, atMs: number, path = ROOT_PATH): Promise<string[]> {

@@ -6,7 +6,7 @@ import { ManualClock } from '@filesync/protocol/testing'
 import { systemClock } from '@filesync/protocol/node'
 import { openArchive } from '../../src/node/index.ts'
 import type { ArchiveInit } from '../../src/node/index.ts'
-import type { Archive } from '../../src/index.ts'
+import type { Area, Archive } from '../../src/index.ts'
 
 export { describeFolder, describeSource, versionsIn } from './describe-disk.ts'
 
@@ -33,4 +33,17 @@ export async function newArchive (init: Partial<ArchiveInit> = {}): Promise<Arch
   // Before its folder is removed: vitest calls these in reverse order.
   onTestFinished(async () => { await archive.close() })
   return archive
+}
+
+/** An area of a new archive, and the archive's clock. */
+export interface Site {
+  readonly root: string
+  readonly area: Area
+  readonly clock: WallClock
+}
+
+/** The clock begins 100 hours ago, so that time can pass without a future. */
+export async function newSite (root: string = newFolder()): Promise<Site> {
+  const clock = new WallClock(Date.now() - 100 * 3_600_000)
+  return { root, area: await (await newArchive({ root, clock })).area('laptop'), clock }
 }
