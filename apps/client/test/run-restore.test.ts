@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmdirSync, statSync } from 'node:fs'
+import { mkdtempSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
 import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -210,6 +210,39 @@ test('two restores do not write to one directory at the same time, and a killed 
   first.leaveWork()
   await writeFile(join(to, '.filesync/lock'), `${String(2 ** 22 + 1)} ${hostname()}`)
   expect(problemsOf(await restore(new RestoreServer(TREE)))).toEqual([])
+})
+
+test('a .filesync in the target that no restore made is never removed or written to', async () => {
+  await mkdir(join(to, '.filesync/keys'), { recursive: true })
+  await writeFile(join(to, '.filesync/keys/own'), 'precious')
+  for (const overwrite of [false, true]) {
+    const refused = restore(new RestoreServer(TREE), { overwrite })
+    await expect(refused).rejects.toThrow('"keys", which no restore made')
+    expect(await refusal(refused)).toBe('TARGET_UNAVAILABLE')
+  }
+  expect(await readdir(to)).toEqual(['.filesync'])
+  expect(await readFile(join(to, '.filesync/keys/own'), 'utf8')).toBe('precious')
+  await rm(join(to, '.filesync'), { recursive: true })
+  // What comes into it while the restore runs stays too.
+  const server = new RestoreServer(TREE)
+  server.onRead = (_path, content) => {
+    writeFileSync(join(to, '.filesync/note'), 'mine')
+    return content
+  }
+  expect(problemsOf(await restore(server))).toEqual([])
+  expect(await readdir(join(to, '.filesync'))).toEqual(['note'])
+})
+
+test('nothing is restored into the archive of a server, at any depth or through a link', async () => {
+  const archive = join(root, 'archive')
+  await mkdir(join(archive, '.filesync'), { recursive: true })
+  await writeFile(join(archive, '.filesync/id'), 'id')
+  await mkdir(join(archive, 'work'))
+  await symlink(join(archive, 'work'), join(root, 'link'))
+  for (const into of [archive, join(archive, 'work'), join(archive, 'fresh/deep'), join(root, 'link/fresh')]) {
+    expect(await refusal(restore(new RestoreServer(TREE), { into }))).toBe('USAGE')
+  }
+  expect((await readdir(archive, { recursive: true })).sort()).toEqual(['.filesync', '.filesync/id', 'work'])
 })
 
 // Mounting needs root, and most containers do not allow it.

@@ -1,7 +1,5 @@
 import * as fs from 'node:fs'
 import { randomBytes } from 'node:crypto'
-import { hostname } from 'node:os'
-import { join } from 'node:path'
 import { errnoOf, FileSyncError, joinPath, splitPath, toHex } from '@filesync/protocol'
 import type { DirectoryEntry, FileEntry, RelativePath } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
@@ -9,10 +7,8 @@ import { sourceDirectories } from '@filesync/transfer/node'
 import type { SourceDirectories } from '@filesync/transfer/node'
 import { finishDirectoryAt, makeDirectoryAt, PRIVATE_DIRECTORY, removeAt, statAt } from './target-place.ts'
 import type { Place } from './target-place.ts'
+import { LOCK, lockWork, openWork, refuseArchive, removeWork, WORK } from './target-work.ts'
 
-/** What a restore needs while it runs. No stored file can have this name. */
-const WORK = '.filesync'
-const LOCK = 'lock'
 const MADE = 'made'
 
 /** What to do with a directory when everything in it is in place. */
@@ -47,12 +43,12 @@ export class RestoreTarget {
   constructor ({ root, overwrite }: RestoreTargetInit) {
     this.overwrite = overwrite
     try {
-      if (fs.mkdirSync(root, { recursive: true, mode: PRIVATE_DIRECTORY }) === undefined) refuseArchive(root)
+      refuseArchive(root)
+      fs.mkdirSync(root, { recursive: true, mode: PRIVATE_DIRECTORY })
       this.root = fs.realpathSync(root)
-      makeDirectoryAt([join(this.root, '/'), WORK])
-      ensureOwn([join(this.root, '/'), WORK])
+      openWork(this.root)
       this.#directories = sourceDirectories(new Map([['', this.root]]))
-      lock(this.#work(LOCK), this.root)
+      lockWork(this.#work(LOCK), this.root)
       const made = this.#work(MADE)
       this.#made = readMade(made)
       this.#madeFd = fs.openSync(made.join(''), 'a', 0o600)
@@ -127,7 +123,7 @@ export class RestoreTarget {
   removeWork (): void {
     fs.closeSync(this.#madeFd)
     this.#directories.releaseHandles()
-    fs.rmSync(join(this.root, WORK), { recursive: true, force: true })
+    removeWork(this.root)
   }
 
   /** Leaves what a later call needs to continue. */
@@ -176,22 +172,6 @@ function makeWritable (place: Place, there: number, final: number): void {
   if (isWider || !isWritable) finishDirectoryAt(place, { mode: PRIVATE_DIRECTORY, mtimeNs: undefined })
 }
 
-/** Others must not be able to place anything among the arriving files. */
-function ensureOwn (place: Place): void {
-  const there = statAt(place)
-  const isOwn = there?.isDirectory() === true && (process.getuid === undefined || Number(there.uid) === process.getuid())
-  if (!isOwn) {
-    const what = `${place.join('')} belongs to someone else or is no directory.`
-    throw new FileSyncError('TARGET_UNAVAILABLE', `${what} Remove it, or choose another directory.`)
-  }
-  finishDirectoryAt(place, { mode: PRIVATE_DIRECTORY, mtimeNs: undefined })
-}
-
-function refuseArchive (root: string): void {
-  if (!fs.existsSync(join(root, WORK, 'id'))) return
-  throw new FileSyncError('USAGE', `${root} is an archive of a FileSync server. Choose another directory to restore to.`)
-}
-
 function readMade (place: Place): Set<string> {
   const made = new Set<string>()
   let text = ''
@@ -209,37 +189,6 @@ function readMade (place: Place): Set<string> {
     }
   }
   return made
-}
-
-/** Two processes that write one arriving file would mix their content. */
-function lock (place: Place, root: string): void {
-  const own = `${process.pid} ${hostname()}`
-  for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      fs.writeFileSync(place.join(''), own, { flag: 'wx', mode: 0o600 })
-      return
-    } catch (error) {
-      if (errnoOf(error) !== 'EEXIST') throw error
-      const holder = fs.readFileSync(place.join(''), 'utf8')
-      if (isAlive(holder)) {
-        throw new FileSyncError('STATE_IN_USE', `Another process (${holder}) is restoring to ${root}. Wait for it; ` +
-          `if it does not run any more, remove ${join(root, WORK, LOCK)}.`)
-      }
-      removeAt(place)
-    }
-  }
-}
-
-function isAlive (holder: string): boolean {
-  const [pid, ...host] = holder.split(' ')
-  if (host.join(' ') !== hostname()) return holder !== ''
-  if (Number(pid) === process.pid) return false
-  try {
-    process.kill(Number(pid), 0)
-    return true
-  } catch (error) {
-    return errnoOf(error) === 'EPERM'
-  }
 }
 
 const FULL = new Set(['ENOSPC', 'EDQUOT'])
