@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -51,6 +51,41 @@ test('a file that was moved and linked is restored in its former place only', as
   source.remove('q/one').remove('q/two')
   await push(area, source)
   expect(await restored(area, atMs)).toEqual(lines)
+})
+
+test('a moved file leaves the mode of its old name as it is, in the mirror, in versions and when it is restored', async () => {
+  const clock = new WallClock(Date.now())
+  const root = newFolder()
+  const area = await (await newArchive({ root, clock })).area('laptop')
+  const mirror = join(root, 'laptop')
+  const source = new SourceTree().write('k', 'k').write('private', 'secret', 0o600)
+  const moveOut = (): void => { Object.assign(source.move('private', 'public').at('public'), { mode: 0o644 }) }
+  const modes = (folder: string): string[] => (
+    ['private', 'public'].map(name => (statSync(join(folder, name), { throwIfNoEntry: false })?.mode ?? 0).toString(8).slice(-3))
+  )
+  await push(area, source)
+  clock.advance(STEP_MS)
+  moveOut()
+  // Neither a sync that ends early nor one that cannot prove the move removes the old name.
+  await push(area, source, { end: 'abandon' })
+  expect(modes(mirror)).toEqual(['600', '644'])
+  const both = newFolder()
+  await area.restore({ path: ROOT_PATH, at: { ms: clock.nowMs() }, to: both })
+  expect(modes(both)).toEqual(['600', '644'])
+  clock.advance(STEP_MS)
+  // For the index the old name never changed: nothing would correct a mode that is wrong only on the disk.
+  Object.assign(source.move('public', 'private').at('private'), { mode: 0o600 })
+  await push(area, source)
+  expect(describeFolder(mirror)).toEqual(describeSource(source))
+  clock.advance(STEP_MS)
+  moveOut()
+  await push(area, source, { withhold: path => path === 'public' })
+  expect(modes(mirror)).toEqual(['600', '0'])
+  clock.advance(STEP_MS)
+  expect(await push(area, source)).toMatchObject({ asked: [], renamed: 1, problems: [] })
+  expect(describeFolder(mirror)).toEqual(describeSource(source))
+  const versions = join(root, '.filesync/versions/laptop')
+  expect(readdirSync(versions).flatMap(folder => modes(join(versions, folder))).filter(mode => mode !== '0').sort()).toEqual(['600', '644'])
 })
 
 test('the time shown for a version restores it, and the next millisecond restores what replaced it', async () => {

@@ -4,7 +4,7 @@ import type { RelativePath } from '@filesync/protocol'
 import type { Area } from '../src/index.ts'
 import { memoryArchive, MemoryIndex, MemoryStore } from '../src/testing/index.ts'
 import { WallClock } from './support/on-disk.ts'
-import { push } from './support/push.ts'
+import { asPath, push } from './support/push.ts'
 import { LinkedSource, NAMES } from './support/linked-source.ts'
 import { SourceTree } from './support/source-tree.ts'
 
@@ -107,6 +107,22 @@ test('moving files needs no room on the disk', async () => {
   source.move('d', 'e').write('new', bytes(1000))
   expect(await push(area, source)).toMatchObject({ asked: ['new'], renamed: 2 })
   expect(await push(area, source.write('more', bytes(1001)))).toMatchObject({ asked: [], problems: [noRoom('more', /--reserve/u)] })
+})
+
+test('moved files that get another mode need room for copies, and one without room is a problem and keeps its old content', async () => {
+  const area = await areaWith({ freeBytes: 1000 })
+  const source = new SourceTree().write('large', bytes(700))
+  await push(area, source)
+  await push(area, source.write('small', bytes(400)))
+  for (const name of ['large', 'small']) Object.assign(source.move(name, `d/${name}`).at(`d/${name}`), { mode: 0o600 })
+  const problems = [noRoom('d/small', /it needs 400 B, and 300 B is available/u)]
+  expect(await push(area, source)).toMatchObject({ asked: [], renamed: 1, problems })
+  expect(await area.checkSafe([{ path: asPath('d/large'), kind: 'file', digest: hashBytes(bytes(700)) }])).toEqual([
+    expect.objectContaining({ verdict: 'safe' }),
+  ])
+  expect((await area.versions(asPath('small'))).map(({ path }) => path)).toEqual(['small'])
+  // The copy is on the disk by now, and here the disk has as much room as before.
+  expect(await push(area, source)).toMatchObject({ asked: ['d/small'], problems: [] })
 })
 
 test('names of one file need its room on the disk once if the store can link them, otherwise each', async () => {

@@ -135,7 +135,7 @@ export class PlannedSync {
     const { tasks } = plan
     this.stager.retryLinked()
     this.#judgeLostMoves()
-    const unfit = unfitRetries(roomBytes - neededBytes(comparison, plan), plan)
+    const unfit = unfitRetries(roomBytes - tasks.copiedBytes - neededBytes(comparison, plan), plan)
     for (const task of unfit.tasks) {
       const { path, sizeBytes } = tasks.describe(task)
       comparison.problems.add(problem(path, 'NO_ROOM', diskShortage(sizeBytes, unfit.leftBytes)))

@@ -1,6 +1,7 @@
 import type { Fact } from '../store/facts.ts'
 import { alteredWrites } from '../store/damage.ts'
 import { stageMoves } from '../compare/moves.ts'
+import { neededBytes } from '../compare/room.ts'
 import type { Plan } from '../compare/plan.ts'
 import type { DirectoryLedger } from './directory-ledger.ts'
 import { addRemovalFailures } from './failures.ts'
@@ -21,7 +22,9 @@ export interface PrepareInit extends SyncContext {
 export async function prepareMirror (init: PrepareInit, syncRecord: SyncRecord): Promise<ReadonlyMap<number, Fact>> {
   const { index, clock, plan, planner, steps, ledger } = init
   await syncRecord.open()
-  const { moved, altered } = await stageMoves(init, [...plan.moves, ...plan.links.stored])
+  const roomBytes = init.roomBytes - neededBytes(planner.comparison, plan)
+  const { moved, altered, copiedBytes } = await stageMoves({ ...init, roomBytes }, [...plan.moves, ...plan.links.stored])
+  plan.tasks.copiedBytes = copiedBytes
   if (altered.length > 0) await index.write(alteredWrites({ ...init, nowMs: clock.nowMs() }, altered))
   if (plan.evictions.length > 0) {
     const { journal, failures } = await steps.evict(plan.evictions)

@@ -6,6 +6,7 @@ import type { Comparison } from './comparison.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import type { Fact } from '../store/facts.ts'
 import { fileLookup } from '../store/lookup.ts'
+import type { KnownFile } from '../store/lookup.ts'
 import type { Removal } from '../store/section.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 
@@ -153,6 +154,8 @@ export interface MovesInit {
   readonly store: ContentStore
   readonly area: string
   readonly staging: string
+  /** How much may be written for files that get another mode. */
+  readonly roomBytes: number
 }
 
 export interface StagedMoves {
@@ -160,24 +163,54 @@ export interface StagedMoves {
   readonly moved: ReadonlyMap<number, Fact>
   /** Paths of files that were changed outside FileSync. */
   readonly altered: readonly RelativePath[]
+  /** How much room the copies of files that get another mode take. */
+  readonly copiedBytes: number
 }
 
 /**
  * Gives files that seem to move or to have another name a second name in staging, before anything can replace them. Files that were changed
- * or removed outside FileSync get none.
+ * or removed outside FileSync get none, nor do those for whose copies there is no room.
  */
-export async function stageMoves ({ index, store, area, staging }: MovesInit, moves: readonly Move[]): Promise<StagedMoves> {
+export async function stageMoves ({ index, store, area, staging, roomBytes }: MovesInit, moves: readonly Move[]): Promise<StagedMoves> {
   const moved = new Map<number, Fact>()
-  if (moves.length === 0) return { moved, altered: [] }
+  if (moves.length === 0) return { moved, altered: [], copiedBytes: 0 }
+  const room = new CopyRoom(roomBytes)
   const find = fileLookup(index, area)
   const known = moves.flatMap(move => {
     const file = find(move.from)
     return file === undefined ? [] : [{ move, file }]
-  })
-  const relocations = known.map(({ move: { from, number, mode, how }, file: { entry: { sizeBytes, mtimeNs } } }) => (
-    { from, number, sizeBytes, mtimeNs, mode, stays: how !== 'moved' }
+  }).filter(one => room.take(one))
+  const relocations = known.map(({ move: { from, number, mode }, file: { entry: { sizeBytes, mtimeNs } } }) => (
+    { from, number, sizeBytes, mtimeNs, mode }
   ))
   const failures = new Map((await store.relocate(area, staging, relocations)).map(failure => [failure.entry, failure]))
   known.forEach(({ move, file: { fact } }, i) => { if (!failures.has(i)) moved.set(move.number, fact) })
-  return { moved, altered: known.flatMap(({ move }, i) => failures.get(i)?.isAltered === true ? [move.from] : []) }
+  const altered = known.flatMap(({ move }, i) => failures.get(i)?.isAltered === true ? [move.from] : [])
+  return { moved, altered, copiedBytes: roomBytes - room.leftBytes }
+}
+
+interface KnownMove {
+  readonly move: Move
+  readonly file: KnownFile
+}
+
+/** Room for the copies of files that get another mode. */
+class CopyRoom {
+  leftBytes: number
+  readonly #copied = new Set<string>()
+
+  constructor (roomBytes: number) {
+    this.leftBytes = roomBytes
+  }
+
+  /** Takes what a move needs. Returns false if there is not enough. The names of one file that get the same mode share a copy. */
+  take ({ move: { from, mode }, file: { entry } }: KnownMove): boolean {
+    if (entry.mode === mode) return true
+    const key = `${String(mode)}:${from}`
+    if (this.#copied.has(key)) return true
+    if (entry.sizeBytes > this.leftBytes) return false
+    this.#copied.add(key)
+    this.leftBytes -= entry.sizeBytes
+    return true
+  }
 }

@@ -53,6 +53,8 @@ export class TaskList implements Iterable<Task> {
   readonly digests: Set<number> = new Set()
   /** The sum of the sizes of their files. */
   digestBytes: number = 0
+  /** Bytes that were copied for moved files that get another mode. */
+  copiedBytes: number = 0
   /** Of these, the tasks whose content seems to be stored under another path. */
   readonly moves: Map<number, Move> = new Map<number, Move>()
   /** Tasks for names of one file: only one of these asks for the content. */

@@ -126,7 +126,8 @@ export class PastWalk {
   async copyingPeriod (): Promise<(timeMs: number) => boolean> {
     const birthtimeMs = await this.#source.store.areaBirthtimeMs(this.#source.area)
     let oldestMs = Infinity
-    for (const { ms } of this.#storedPositions()) oldestMs = Math.min(oldestMs, ms)
+    // Entries that were put there by hand have a fact without a time.
+    for (const { ms } of this.#storedPositions()) if (ms > 0) oldestMs = Math.min(oldestMs, ms)
     for (const { folder } of this.#kept) oldestMs = Math.min(oldestMs, parseVersionFolder(folder)?.stampMs ?? Infinity)
     if (oldestMs > birthtimeMs - GRAIN_MS) return () => false
     return timeMs => timeMs >= birthtimeMs - GRAIN_MS && timeMs <= birthtimeMs + DAY_MS

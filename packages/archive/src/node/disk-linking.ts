@@ -5,7 +5,7 @@ import { ALTERED } from '../store/section.ts'
 import type { EntryFailure } from '../store/section.ts'
 import type { Beneath } from './beneath.ts'
 import type { DiskWorkerData } from './disk-calls.ts'
-import { describeFileError, isFull, throwIfStoreError } from './disk-errors.ts'
+import { describeFileError, describeNoRoom, isFull, throwIfStoreError } from './disk-errors.ts'
 import type { DiskFlushing } from './disk-flushing.ts'
 import { inside, split, STAGING, stagedName } from './disk-places.ts'
 import * as disk from './disk.ts'
@@ -33,8 +33,8 @@ export class DiskLinking {
         const isGiven = this.#relocateOne(inside(area, relocation.from), { relocation, folder, copies })
         if (!isGiven) failures.push({ section: 0, entry, ...ALTERED })
       } catch (error) {
-        throwIfStoreError(error)
-        failures.push({ section: 0, entry, message: describeFileError(error) })
+        if (!isFull(error)) throwIfStoreError(error)
+        failures.push({ section: 0, entry, message: isFull(error) ? describeNoRoom(error) : describeFileError(error) })
       }
     })
     return failures
@@ -73,7 +73,7 @@ export class DiskLinking {
     from: string,
     { relocation, folder, copies }: { readonly relocation: Relocation, readonly folder: string, readonly copies: Map<string, string> },
   ): boolean {
-    const { number, sizeBytes, mtimeNs, mode: wanted, stays = false } = relocation
+    const { number, sizeBytes, mtimeNs, mode: wanted } = relocation
     const staging = this.#beneath.open(inside(STAGING, folder), 'make')
     const [directory, name] = split(from)
     const prefix = this.#beneath.open(directory)
@@ -83,16 +83,14 @@ export class DiskLinking {
       if (stat.sizeBytes !== sizeBytes || !isTimeAsSet(mtimeNs, stat.mtimeNs, this.#times)) return false
       const mode = wanted & 0o777 | disk.OWNER_READS
       const to = [staging, stagedName(number)] as const
-      if (stat.mode !== mode && (stays || stat.links > 1)) {
-        // Other names of the file, also those in versions, keep its mode.
+      if (stat.mode === mode) linkOrCopy(fd, [[prefix, name], to], this.#flushing)
+      else {
+        // Other names of the file keep its mode: those in versions, and the one that it has now, which may stay.
         const key = `${inodeKey(stat)}:${String(mode)}`
         const copy = copies.get(key)
         removeAt(to)
         if (copy === undefined || !tryLink([staging, copy], to)) copyAt(fd, to, { mode, mtimeNs: stat.mtimeNs, flushing: this.#flushing })
         copies.set(key, to[1])
-      } else {
-        if (stat.mode !== mode) disk.setMode(fd, mode)
-        linkOrCopy(fd, [[prefix, name], to], this.#flushing)
       }
       return true
     } finally {

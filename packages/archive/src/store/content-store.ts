@@ -83,10 +83,8 @@ export interface Relocation {
   /** Size and mtime as recorded. A file that differs was altered by hand and is not moved. */
   readonly sizeBytes: number
   readonly mtimeNs: bigint
-  /** The mode to set. A file with one name that moves gets it under that name too; any other is copied if its mode differs. */
+  /** The mode to have in staging. The name that the file has now keeps its own, so a file is copied if its mode differs. */
   readonly mode: number
-  /** Whether the file also stays under its old name. */
-  readonly stays?: boolean
 }
 
 /** A further name for content in staging. */

@@ -80,14 +80,13 @@ export class MemoryStore implements ContentStore {
 
   async relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<EntryFailure[]> {
     this.#before('relocate')
-    return relocations.flatMap(({ from, number, sizeBytes, mtimeNs, mode: wanted, stays = false }, entry) => {
+    return relocations.flatMap(({ from, number, sizeBytes, mtimeNs, mode: wanted }, entry) => {
       const file = this.#fileAt(area, from)
       const { times } = this.traits
       if (file?.content.length !== sizeBytes || !isTimeAsSet(mtimeNs, storableTime(file.mtimeNs, times), times)) {
         return [{ section: 0, entry, ...ALTERED }]
       }
       const mode = wanted & 0o777 | 0o400
-      if (!stays) file.mode = mode
       this.#staging.put(staging, number, { ...file, mode, sinceMs: this.#init.clock.nowMs() })
       return []
     })

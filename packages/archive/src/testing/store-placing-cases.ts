@@ -139,6 +139,8 @@ export const storePlacingCases: readonly ConformanceCase<StoreSubject>[] = [
       ensure(failures.map(({ entry }) => entry).join() === '1,2,3', 'a file that is missing or was altered was moved')
       const section = { ...sectionOf(subject, { to: 'moves' }), staged: Uint32Array.of(7) }
       ensure((await store.place(AREA, batchOf([section], 2000), 'first')).failures.length === 0, 'the file was not placed')
+      const modes = (await store.list(AREA, ROOT_PATH)).map(({ name: at, mode }) => `${at} ${mode.toString(8)}`).sort().join()
+      ensure(modes === 'from 644,to 600', `the names have the modes ${modes}`)
       await store.remove(AREA, { count: 2, stampMs: 2000, removals: [{ directory: ROOT_PATH, names: [name('from')] }] })
       ensure(await names(store) === 'to' && await holds(subject, 'to', 'moves'), 'the file did not move')
       ensure((await store.list(AREA, ROOT_PATH))[0]?.mode === 0o600, 'the file does not have its new mode')

@@ -66,7 +66,7 @@ export const storeStagingCases: readonly ConformanceCase<StoreSubject>[] = [
       const { store } = subject
       await store.openArea(AREA)
       await put(subject, { a: 'one' }, 1000)
-      const kept = { number: 0, sizeBytes: 3, mtimeNs: MTIME_NS, mode: 0o644, stays: true }
+      const kept = { number: 0, sizeBytes: 3, mtimeNs: MTIME_NS, mode: 0o644 }
       ensure((await store.relocate(AREA, STAGING, [{ ...kept, from: path('a') }])).length === 0, 'the file got no second name')
       const second = { ...sectionOf(subject, { b: 'one' }), staged: Uint32Array.of(0) }
       ensure((await store.place(AREA, batchOf([second], 2000), 'first')).failures.length === 0, 'the second name was not placed')

@@ -105,7 +105,7 @@ class HistoryPlay {
       this.#pushed.set(path, (this.#pushed.get(path) ?? new Set()).add(Buffer.from(content).toString('base64')))
     }
     const endsEarly = this.#next(6) === 0
-    let [staged, stored] = [0, 0]
+    let [staged, stored, endedEarly] = [0, 0, false]
     await push(this.#area, this.#source, {
       packBytes: 1 + this.#next(40),
       end: endsEarly ? 'abandon' : 'finish',
@@ -115,13 +115,15 @@ class HistoryPlay {
         sync.onStored = so => { stored = so.files; this.#see(`during sync ${String(round)}, ${String(stored)} files in`, true) }
       },
       before: async () => {
+        // A sync with nothing to compare is over at once, and completes.
+        endedEarly = endsEarly
         // Whatever of it could be placed is, for some may have been refused.
         for (let left = 400; stored < staged && left > 0; left--) await new Promise(resolve => { setImmediate(resolve) })
         this.#see(`in sync ${String(round)}, before what is gone leaves`, true)
       },
     })
     this.#see(`after sync ${String(round)}`, false)
-    await this.#seePoint(round, endsEarly)
+    await this.#seePoint(round, endedEarly)
   }
 
   /** After a completed sync there is its point, with what changed since the last one; after any other sync, no new one. */
