@@ -36,6 +36,7 @@ const METRICS_HELP = 'serve Prometheus metrics at http://HOST:PORT/metrics; PORT
 function addPushing (program: Command, context: CommandContext): void {
   withLegacy(withId(withPushSettings(program.command('start', { isDefault: true }).addArgument(namedPathsArgument('[folder...]')))))
     .description('push folders now, whenever they change, and whenever the server asks, until stopped')
+    .addHelpText('after', FOLDER_HELP)
     .addOption(setting('--once', 'exit after one push'))
     .addOption(setting('--no-watch', 'push only when the server asks, not when a folder changes'))
     .addOption(setting('--metrics <host:port>', METRICS_HELP, parseListenAddress))
@@ -46,6 +47,7 @@ function addPushing (program: Command, context: CommandContext): void {
     })
   withLegacy(withId(withPushSettings(program.command('push').addArgument(namedPathsArgument('[folder...]')))))
     .description('push folders once; the exit code says whether everything is stored')
+    .addHelpText('after', FOLDER_HELP)
     .action(async (folders: string[], flags: PushFlags) => {
       const { push } = await import('./commands/push.ts')
       process.exitCode = await push(folders, flags, context)
@@ -55,6 +57,7 @@ function addPushing (program: Command, context: CommandContext): void {
 function addPlan (program: Command, context: CommandContext): void {
   withId(withPushSettings(program.command('plan').addArgument(namedPathsArgument('[folder...]'))))
     .description('show what a push of folders would do, and change nothing')
+    .addHelpText('after', FOLDER_HELP)
     .action(async (folders: string[], flags: PushFlags) => {
       const { plan } = await import('./commands/plan.ts')
       await plan(folders, flags, context)
@@ -62,7 +65,7 @@ function addPlan (program: Command, context: CommandContext): void {
 }
 
 function addFolders (program: Command, context: CommandContext): void {
-  const folders = program.command('folders').description('the folders of this client')
+  const folders = program.command('folders').description('list the folders of this client, or stop pushing one')
   withCommonSettings(folders.command('list', { isDefault: true }))
     .description('list the folders of this client: where they are, how many files they have, and when all of them were last stored')
     .action(async (flags: ClientFlags) => { await (await import('./commands/folders.ts')).listFolders(flags, context) })
@@ -85,6 +88,10 @@ function addPairing (program: Command, context: CommandContext): void {
     .addOption(pathSetting('--token-file <file>', 'the file that holds the token').makeOptionMandatory())
     .action(async (flags: EnrollFlags) => { await (await import('./commands/pair.ts')).enroll(flags, context) })
 }
+
+const FOLDER_HELP = `
+FOLDER is a directory, stored under its own name, or NAME=DIR. Without folders, those of the setting "folders" are taken, or else
+all that were pushed before.`
 
 const PATH_HELP = `
 PATH is FOLDER/PATH as it is in the archive, or a path of this machine in a folder that is pushed, absolute or beginning with ./ or ../;

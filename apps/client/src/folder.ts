@@ -18,13 +18,16 @@ export function parseFolders (texts: readonly string[]): Folder[] {
   return checkFolders(texts.map(parseFolder))
 }
 
-/** Throws USAGE for two folders of one name, and folders inside each other. */
-export function checkFolders (folders: Folder[]): Folder[] {
+/**
+ * Throws USAGE for two folders of one name, and folders inside each other.
+ * `areRemembered`: they were pushed before, and none was named now.
+ */
+export function checkFolders (folders: Folder[], areRemembered = false): Folder[] {
   if (folders.length > LIMITS.foldersPerClient) {
     throw new FileSyncError('USAGE', `${folders.length} folders were given, but a client has ${LIMITS.foldersPerClient} at most. ` +
       'Push a directory that contains several of them.')
   }
-  for (const [at, folder] of folders.entries()) for (const other of folders.slice(0, at)) checkPair(other, folder)
+  for (const [at, folder] of folders.entries()) for (const other of folders.slice(0, at)) checkPair(other, folder, areRemembered)
   return folders
 }
 
@@ -40,13 +43,15 @@ function parseFolder (text: string): Folder {
   return { name: name as Name, root }
 }
 
-function checkPair (one: Folder, other: Folder): void {
+function checkPair (one: Folder, other: Folder, areRemembered: boolean): void {
   if (foldKey(one.name) === foldKey(other.name)) {
     throw new FileSyncError('USAGE', `${one.root} and ${other.root} would both be the folder "${other.name}" in the archive. ` +
       `Give one of them another name: NAME=${other.root}.`)
   }
   const [outer, inner] = pathWithin(one.root, other.root) === undefined ? [other, one] : [one, other]
   if (pathWithin(outer.root, inner.root) === undefined) return
-  throw new FileSyncError('USAGE', `${inner.root} is inside ${outer.root}, so its files would be stored twice. Push only ${outer.root}, ` +
-    'or only directories that do not contain each other.')
+  const advice = areRemembered
+    ? `Both were pushed before. Name the folders to push, or run "filesync-client folders remove ${inner.name}".`
+    : `Push only ${outer.root}, or only folders that do not contain each other.`
+  throw new FileSyncError('USAGE', `${inner.root} is inside ${outer.root}, so its files would be stored twice. ${advice}`)
 }

@@ -112,7 +112,7 @@ export function withPushSettings (command: Command): Command {
       .choices(['auto', 'always', 'never']).default('auto'))
     .addOption(setting('--links <what>', 'symbolic links that lead out of their folder: keep stores them as links, refuse leaves them out')
       .choices(['keep', 'refuse']).default('keep'))
-    .addOption(setting('--accept-source', 'push even if a directory is empty, on another disk, or another one than last time'))
+    .addOption(setting('--accept-source', 'push a folder even if it is empty, on another disk, or another directory than last time'))
 }
 
 /** Adds the setting that chooses one of several paired servers. */
@@ -190,7 +190,7 @@ async function chooseFolders (given: readonly string[], flags: PushFlags, { stat
   if (given.length > 0) return parseFolders(given.map(parseDirectory))
   if (flags.folders !== undefined && flags.folders.length > 0) return parseFolders(flags.folders)
   const remembered = [...await recallFolders(stateDir)].map(([name, { path }]) => ({ name: name as Name, root: path }))
-  if (remembered.length > 0) return checkFolders(remembered)
+  if (remembered.length > 0) return checkFolders(remembered, true)
   const answer = await promptForDirectory(flags, terminal)
   if (answer !== undefined) return parseFolders([answer])
   throw new FileSyncError('USAGE', 'No folder to push was given, and none was pushed before. Name one or more as arguments, ' +
@@ -199,13 +199,13 @@ async function chooseFolders (given: readonly string[], flags: PushFlags, { stat
 
 async function promptForDirectory ({ quiet, json }: ClientFlags, terminal: Terminal): Promise<string | undefined> {
   if (!canPrompt(terminal) || quiet === true || json === true) return undefined
-  return await prompt(terminal, 'Directory to push:', text => namedPath(parseDirectory(text), terminal.env))
+  return await prompt(terminal, 'Folder to push:', text => namedPath(parseDirectory(text), terminal.env))
 }
 
 function legacySettings ({ legacy, server, limit, id }: PushFlags, folders: readonly Folder[]): LegacySettings | undefined {
   if (legacy !== true) return undefined
   if (folders.length > 1) {
-    throw new FileSyncError('USAGE', `--legacy pushes one directory, and ${folders.length} were given. Push them one after the other, ` +
+    throw new FileSyncError('USAGE', `--legacy pushes one folder, and ${folders.length} were given. Push them one after the other, ` +
       'each with its own --id.')
   }
   if (server === undefined) {
@@ -253,6 +253,6 @@ function parseProfile (text: string): string {
 }
 
 function parseDirectory (text: string): string {
-  if (text === '') throw new FileSyncError('USAGE', 'The name of the directory to push is empty. Name a directory.')
+  if (text === '') throw new FileSyncError('USAGE', 'The name of a folder to push is empty. Give the path of a directory.')
   return text
 }

@@ -16,7 +16,7 @@ test.each<[Activity, RegExp]>([
   [{ doing: 'idle' }, /^No client is running, so it is not known whether/u],
   [{ doing: 'connecting' }, /not stored yet: the client is searching for the server\.$/u],
   [{ doing: 'queued', position: 3, estimateMs: undefined }, /not stored yet: this client is at position 3 in the server's queue\.$/u],
-  [{ doing: 'comparing' }, /not stored yet: the directory is being compared/u],
+  [{ doing: 'comparing' }, /not stored yet: the folders are being compared/u],
   [{ doing: 'waiting', untilMs: 0 }, /not stored yet: the next run is at 1970-01-01T00:00:00\.000Z\.$/u],
 ])('says why a file was not stored yet while the client does %j', (activity, reason) => {
   const record = new RunRecord()
@@ -74,6 +74,11 @@ const answers: readonly [what: string, path: RelativePath, explanation: Explanat
   [
     'a mount point that is away', A, { state: 'away', problem: { path: 'a', code: 'AWAY', message: 'nothing is mounted there' } },
     afterRun(), 'away', /^It is away: nothing is mounted there\.$/u,
+  ],
+  [
+    'a folder that is away, whose message is whole sentences', A,
+    { state: 'away', problem: { path: 'a', code: 'AWAY', message: 'The folder has vanished. Check that its disk is mounted.' } },
+    afterRun(), 'away', /^It is away: The folder has vanished\. Check that its disk is mounted\.$/u,
   ],
   [
     'an excluded directory', A, { state: 'excluded', why: 'it holds the keys of FileSync' }, afterRun(), 'excluded',

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { parseFolders } from '../src/folder.ts'
+import { checkFolders, parseFolders } from '../src/folder.ts'
 import { locatePath } from '../src/folders/locate-path.ts'
 
 const PHOTOS = { name: 'photos', root: '/srv/photos' }
@@ -40,4 +40,9 @@ test.each([
   [Array.from({ length: 257 }, (_, i) => join('/srv', String(i))), '257 folders'],
 ])('refuses %j', (texts, why) => {
   expect(() => parseFolders(texts)).toThrow(expect.objectContaining({ code: 'USAGE', message: expect.stringContaining(why) as unknown }))
+})
+
+test('of remembered folders, one inside another is refused with the command that removes it', () => {
+  const folders = parseFolders(['/srv/photos', '/home/x']).concat(parseFolders(['/srv/photos/2019']))
+  expect(() => checkFolders(folders, true)).toThrow('run "filesync-client folders remove 2019"')
 })

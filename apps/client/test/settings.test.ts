@@ -83,7 +83,7 @@ describe('the folders to push', () => {
     await expect(settings(['--json'], fakeTerminal({}, true))).rejects.toEqual(refused(/No folder to push/u))
     const terminal = fakeTerminal({}, true)
     const asked = settings(['--state-dir', '/var/s'], terminal)
-    await expect.poll(() => terminal.printed()).toContain('Directory to push:')
+    await expect.poll(() => terminal.printed()).toContain('Folder to push:')
     terminal.input.write(`${join(folder, 'tree')}\n`)
     expect(rootsOf(await asked)).toEqual([join(folder, 'tree')])
   })
@@ -101,7 +101,7 @@ describe('the folders to push', () => {
   test('may be entered relative to the home directory with ~', async () => {
     const terminal = fakeTerminal({ HOME: folder }, true)
     const asked = settings(['--state-dir', '/var/s'], terminal)
-    await expect.poll(() => terminal.printed()).toContain('Directory to push:')
+    await expect.poll(() => terminal.printed()).toContain('Folder to push:')
     terminal.input.write('~/tree\n')
     expect(rootsOf(await asked)).toEqual([join(folder, 'tree')])
   })

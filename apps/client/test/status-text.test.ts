@@ -23,3 +23,9 @@ test('the status names the first entries that are left out in any folder, and co
   expect(text).toMatch(/^left out {3}home\/agent.*: it is a socket\n {11}and 4 more$/mu)
   expect(text).not.toContain('\u001b')
 })
+
+test('the status says in words how changes are noticed', () => {
+  expect(describeStatus(STATUS, 0)).toMatch(/^changes +watching$/mu)
+  const lost = describeStatus({ ...STATUS, watch: { mode: 'walking', why: 'The watched folder is gone.' } }, 0)
+  expect(lost).toMatch(/^changes +noticed only by the next run: The watched folder is gone\.$/mu)
+})

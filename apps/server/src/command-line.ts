@@ -76,12 +76,12 @@ function addPeers (peers: Command, context: ServerContext): void {
     .option('--keep-files', 'leave its files where they are')
     .action(async (client: string, flags: RemoveFlags) => { await (await import('./commands/peers.ts')).remove(client, flags, context) })
   withCommonSettings(peers.command('pause <client>'))
-    .description('let a client push nothing until it is resumed')
+    .description('let a client push and restore nothing until it is resumed')
     .action(async (client: string, flags: ServerCommonFlags) => {
       await (await import('./commands/peers.ts')).pause(client, true, { flags, context })
     })
   withCommonSettings(peers.command('resume <client>'))
-    .description('let a paused client push again')
+    .description('let a paused client push and restore again')
     .action(async (client: string, flags: ServerCommonFlags) => {
       await (await import('./commands/peers.ts')).pause(client, false, { flags, context })
     })

@@ -111,7 +111,7 @@ export class ChangeWatch {
       this.#status = WATCHING
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
-      this.#status = { mode: 'walking', why: `The directory cannot be watched: ${message}.` }
+      this.#status = { mode: 'walking', why: `The folder cannot be watched: ${message}.` }
     }
   }
 

@@ -99,17 +99,17 @@ export function ensureSameRoot (memory: Pick<ScanMemory, 'root' | 'isMountPoint'
   if (memory === undefined) return
   const isMounted = now.isMountPoint
   if (memory.isMountPoint === true && isMounted === false) {
-    throw suspectRoot('A file system was mounted at the directory to push last time, and is not now.')
+    throw suspectRoot('A file system was mounted at the folder last time, and is not now.')
   }
   const isOther = isMounted === true && memory.isMountPoint !== undefined
     ? !(memory.isMountPoint ? isSameMount(memory.root, now) : isSameDirectory(memory.root, now.mark))
     : !isSameRoot(memory.root, now.mark)
-  if (isOther) throw suspectRoot('The directory to push is on another disk than last time.')
+  if (isOther) throw suspectRoot('The folder is on another disk than last time.')
 }
 
 function suspectRoot (what: string): FileSyncError {
   return new FileSyncError('SOURCE_SUSPECT',
-    `${what} Nothing was changed on the server. Check that the right disk is mounted. ${ACCEPT_HINT}`)
+    `${what} Nothing of it was changed on the server. Check that the right disk is mounted. ${ACCEPT_HINT}`)
 }
 
 /** Totals of a scan; `hasLinks` is called only if there is no file. */
@@ -123,18 +123,18 @@ export interface RootContent {
 export function ensureNotEmptied (memory: ScanMemory | undefined, { files, directories, hasLinks }: RootContent): void {
   if (memory === undefined || memory.files === 0 || files > 0 || hasLinks()) return
   const what = directories > 0 ? 'contains only directories' : 'is empty'
-  throw new FileSyncError('SOURCE_SUSPECT', `The directory to push ${what}, but had ${memory.files} files last time. ` +
-    `Nothing was changed on the server. Check that its disk is mounted. ${ACCEPT_HINT}`)
+  throw new FileSyncError('SOURCE_SUSPECT', `The folder ${what}, but had ${memory.files} files last time. ` +
+    `Nothing of it was changed on the server. Check that its disk is mounted. ${ACCEPT_HINT}`)
 }
 
 /** The error for a source that was there before; `cause` is what `look` threw. */
 export function vanishedRoot (cause: unknown): FileSyncError {
   const fault = cause instanceof FileSyncError ? cause.cause : cause
   if (isSystemFault(fault) && !isGone(fault)) {
-    const message = `The directory to push can no longer be read (${faultText(fault)}). Nothing was changed on the server. ` +
+    const message = `The folder can no longer be read (${faultText(fault)}). Nothing of it was changed on the server. ` +
       'Check its disk and its permissions.'
     return new FileSyncError('SOURCE_SUSPECT', message, { cause })
   }
-  const message = 'The directory to push has vanished. Nothing was changed on the server. Check that its disk is mounted.'
+  const message = 'The folder has vanished. Nothing of it was changed on the server. Check that its disk is mounted.'
   return new FileSyncError('SOURCE_SUSPECT', message, { cause })
 }

@@ -199,7 +199,7 @@ export class TreeScanner implements Scanner {
     const watched = this.#memory?.root
     if (watched === undefined || (isSameRoot(watched, mark) && watched.inode === mark.inode)) return
     this.#dirty.markEverything()
-    this.#changes.markLost('The directory to push was replaced by another one of the same name.')
+    this.#changes.markLost('The folder was replaced by another one of the same name.')
   }
 
   #takeDirty (): DirtyDirectories {

@@ -277,8 +277,8 @@ function finish (visit: DirectoryVisit): DirectoryNode {
 
 function rootError (reading: Exclude<DirectoryReading, DirectoryContents>): FileSyncError {
   if (reading.status === 'gone') {
-    return new FileSyncError('SOURCE_SUSPECT', 'The directory to push vanished while it was read. Nothing was changed on the server. ' +
+    return new FileSyncError('SOURCE_SUSPECT', 'The folder vanished while it was read. Nothing of it was changed on the server. ' +
       'Check that its disk is mounted.')
   }
-  return new FileSyncError('SOURCE_UNAVAILABLE', `The directory to push cannot be read (${reading.why}). Check its permissions.`)
+  return new FileSyncError('SOURCE_UNAVAILABLE', `The folder cannot be read (${reading.why}). Check its permissions.`)
 }

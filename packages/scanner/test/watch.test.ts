@@ -176,7 +176,7 @@ describe('a watch', () => {
     await idle()
     clock.advance(60_000)
     expect(await second).toEqual({ reason: 'interval', paths: 0 })
-    expect(watch.status).toEqual({ mode: 'walking', why: 'The directory cannot be watched: no watches left.' })
+    expect(watch.status).toEqual({ mode: 'walking', why: 'The folder cannot be watched: no watches left.' })
     watcher.refusal = undefined
     const third = next()
     await idle()

@@ -62,9 +62,12 @@ async function * examine (flags: ServerFlags, init: ProveServerInit): AsyncGener
     else yield finding
   }
   if (isProven || target?.isFromUser === true || pinned.length === 0) return
+  const isSilent = places.size === 0 && strangers > 0
+  // What happened at the last known address is held already.
+  if (proof !== undefined && target !== undefined) places.delete(`${target.host} ${target.port}`)
   const isFound = yield * proveOffers([...places.values()], init)
   for (const finding of held) yield isFound ? soften(finding, 'the server has moved to another address') : finding
-  if (places.size === 0 && strangers > 0) yield noPairedServer(pinned)
+  if (isSilent) yield noPairedServer(pinned)
 }
 
 function targetOf ({ server }: ServerFlags, pinned: readonly PinnedServer[]): Target | undefined {

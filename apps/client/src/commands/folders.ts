@@ -61,7 +61,7 @@ export interface FolderRemovalFlags extends ServerFlags {
 }
 
 /**
- * `filesync-client folders remove`: a folder is pushed no more. In the archive it stays, unless `--from-archive` moves its files to
+ * `filesync-client folders remove`: a folder is no longer pushed. It stays in the archive, unless `--from-archive` moves its files to
  * versions. Resolves with the exit code.
  */
 export async function removeFolder (name: string, flags: FolderRemovalFlags, context: CommandContext): Promise<number> {
@@ -121,9 +121,9 @@ async function removeFromArchive (name: string, { stateDir, flags }: Removal, { 
 
 function describeRemoval (name: string, result: PushResult | undefined): string {
   const folder = printable(name)
-  if (result === undefined) return `${folder} is pushed no more. Its files stay in the archive; --from-archive moves them to versions.`
+  if (result === undefined) return `${folder} is no longer pushed. Its files stay in the archive; --from-archive moves them to versions.`
   if (result.result === 'ok') {
-    return `${folder} is pushed no more, and has left the archive: ${formatCount(result.filesDeleted, 'file')} moved to versions.`
+    return `${folder} is no longer pushed, and has left the archive: ${formatCount(result.filesDeleted, 'file')} moved to versions.`
   }
   const problems = result.problems.map(({ path, message }) => `\n  ${printable(path)}: ${printable(message)}`).join('')
   return `${folder} was not removed from the archive completely. ${printable(result.message ?? '')}${problems}`

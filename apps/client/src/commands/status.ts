@@ -27,6 +27,8 @@ function notRunning (stateDir: string): FileSyncError {
     'Start one with "filesync-client start FOLDER", or name its state directory with --state-dir.')
 }
 
+const CHANGES = { watching: 'watching', walking: 'noticed only by the next run', idle: 'not watched now' } as const
+
 /** The status as several lines of text. */
 export function describeStatus (status: ClientStatus, nowMs: number): string {
   const { folders, server, activity, watch, last, lastCompleteAt, nextSyncAt } = status
@@ -35,7 +37,7 @@ export function describeStatus (status: ClientStatus, nowMs: number): string {
     ...folders.map((folder, at) => `${at === 0 ? 'folders ' : '        '}   ${describeFolder(folder, ago)}`),
     ...(server === null ? [] : [`server     ${printable(server)}`]),
     `now        ${describeActivity(activity)}`,
-    `changes    ${watch.mode}${watch.why === undefined ? '' : `: ${printable(watch.why)}`}`,
+    `changes    ${CHANGES[watch.mode]}${watch.why === undefined ? '' : `: ${printable(watch.why)}`}`,
     `complete   ${lastCompleteAt === null ? 'never' : ago(Date.parse(lastCompleteAt))}`,
   ]
   if (nextSyncAt !== null) lines.push(`next run   ${nextSyncAt}, in ${formatDuration(Math.max(0, Date.parse(nextSyncAt) - nowMs))}`)

@@ -25,7 +25,10 @@ export async function listServers (flags: ClientFlags, terminal: Terminal): Prom
     terminal.stdout.write(jsonLine(list.map(server => ({ ...server, id: formatDeviceId(server.id) }))))
     return
   }
-  if (list.length === 0) terminal.stdout.write('This client is not paired with a server.\n')
+  if (list.length === 0) {
+    terminal.stdout.write('This client is not paired with a server. ' +
+      'Run "filesync-server pair" on the server, then "filesync-client pair" here.\n')
+  }
   for (const { name, id, lastAddress, lastPort, area } of list) {
     const where = lastAddress === undefined ? '' : `  last at ${lastAddress}:${String(lastPort)}`
     terminal.stdout.write(`${printable(name)}  ${formatDeviceId(id)}${area === undefined ? '' : `  as ${printable(area)}`}${where}\n`)

@@ -133,7 +133,7 @@ export class FolderScanner {
     const { root, path } = memory
     if (root.inode === now.inode && root.birthtimeNs === now.birthtimeNs) return
     throw new FileSyncError('SOURCE_SUSPECT', `The folder "${folder.name}" is ${path} in the archive so far, and ${folder.root} is ` +
-      `another directory. Nothing was changed on the server. Push it under another name (NAME=${folder.root}), ` +
+      `another directory. Nothing of it was changed on the server. Push it under another name (NAME=${folder.root}), ` +
       'or with --accept-source if it has replaced the former one.')
   }
 }

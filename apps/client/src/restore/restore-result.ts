@@ -14,7 +14,7 @@ export interface RestoreResult {
   readonly to: string | null
   /** The point whose state was restored; null if a sync was changing the files at that time. */
   readonly point: string | null
-  /** Its time, by the server's clock; ISO 8601 in UTC. */
+  /** The moment that was asked for, or that of the point, by the server's clock; ISO 8601 in UTC. */
   readonly at: string | null
   /** Files and links in place, and the size of the files. */
   readonly files: number
@@ -72,12 +72,14 @@ export function defaultTarget (directory: string, { point, atMs }: RestoreAnswer
 /** The result as several lines of text. */
 export function describeRestore (result: RestoreResult): string {
   const { files, bytes, filesPresent, to, problems, problemCount, doubts, doubtCount } = result
-  const present = filesPresent === 0 ? '' : ` (${filesPresent} of them were there already)`
+  const present = filesPresent === 0 ? '' : ` (${filesPresent === 1 ? '1 of them was' : `${filesPresent} of them were`} there already)`
   const amount = `${formatCount(files, 'file')}, ${formatSize(bytes)}${present}`
   const lines = [`Restored ${amount}, to ${printable(to ?? '')} as of ${momentOf(result)}.`]
   if (problemCount > 0) {
     const missing = `${formatCount(problemCount, 'entry is', 'entries are')} not restored:`
     lines.push(missing, ...problemLines({ problems, problemCount }))
+    const isTaken = problems.some(({ code }) => code === 'PATH_TAKEN')
+    if (isTaken) lines.push('To replace what was there, add --overwrite; or choose another --to.')
   }
   if (doubtCount > 0) {
     lines.push('The state may not be complete:', ...doubts.map(({ path, message }) => `  ${printable(path)}: ${printable(message)}`))

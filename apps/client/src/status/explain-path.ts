@@ -23,11 +23,16 @@ export function explainPath (path: RelativePath, explanation: Explanation, recor
     }
     case 'left-out': return { path, state: 'left-out', reason: `It is left out: ${explanation.leftOut.message}.` }
     case 'excluded': return { path, state: 'excluded', reason: `It is not pushed: ${explanation.why}.` }
-    case 'away': return { path, state: 'away', reason: `It is away: ${explanation.problem.message}.` }
-    case 'problem': return { path, state: 'problem', reason: `It is not stored: ${explanation.problem.message}.` }
+    case 'away': return { path, state: 'away', reason: sentence(`It is away: ${explanation.problem.message}`) }
+    case 'problem': return { path, state: 'problem', reason: sentence(`It is not stored: ${explanation.problem.message}`) }
     case 'unsettled': return { path, state: 'unsettled', reason: whyUnsettled(explanation.problem) }
     case 'listed': return explainListed(path, explanation, record)
   }
+}
+
+/** Ends a text with a full stop. Messages of problems are parts of sentences or whole sentences. */
+function sentence (text: string): string {
+  return text.endsWith('.') ? text : `${text}.`
 }
 
 function whyUnsettled ({ code, message }: Problem): string {
@@ -37,10 +42,10 @@ function whyUnsettled ({ code, message }: Problem): string {
 function explainListed (path: RelativePath, listed: Extract<Explanation, { state: 'listed' }>, record: RunRecord): PathState {
   const { entry, below, leftOut } = listed
   const problem = record.problemOf(path)
-  if (problem !== undefined) return { path, state: 'problem', reason: `It is not stored: ${problem.message}.` }
+  if (problem !== undefined) return { path, state: 'problem', reason: sentence(`It is not stored: ${problem.message}`) }
   const inside = below?.first ?? record.problemBelow(path)
   if (entry.kind === 'directory' && inside !== undefined) {
-    return { path, state: 'problem', reason: `Not everything in it is stored: ${inside.path}: ${inside.message}.` }
+    return { path, state: 'problem', reason: sentence(`Not everything in it is stored: ${inside.path}: ${inside.message}`) }
   }
   const stored = record.storedState(path, entry)
   const found = describe(entry)
@@ -79,7 +84,7 @@ function whyPending ({ activity, last }: RunRecord): string {
   switch (activity.doing) {
     case 'connecting': return notYet('the client is searching for the server')
     case 'queued': return notYet(`this client is at position ${activity.position} in the server's queue`)
-    case 'comparing': return notYet('the directory is being compared with the archive')
+    case 'comparing': return notYet('the folders are being compared with the archive')
     case 'sending': return notYet(`files are being sent (${activity.files} of ${activity.filesWanted})`)
     case 'waiting': {
       const next = `the next run is at ${new Date(activity.untilMs).toISOString()}`

@@ -49,7 +49,7 @@ function describe ({ client, folder, files, bytes, held, problems, problemCount 
   const imported = `${formatCount(files, 'file')}, ${formatSize(bytes)}`
   const what = folder === null ? client : `${client}/${folder}`
   const lines = [`${printable(what)}: imported ${imported} from ${printable(from)}. The next push sends only what differs or is missing.`]
-  if (held > 0) lines.push(`${formatCount(held, 'entry was', 'entries were')} in the archive already and kept as they were.`)
+  if (held > 0) lines.push(`${formatCount(held, 'entry was', 'entries were')} in the archive already and kept.`)
   if (problemCount > 0) {
     lines.push(`${formatCount(problemCount, 'entry was', 'entries were')} not imported:`, ...problemLines({ problems, problemCount }))
   }

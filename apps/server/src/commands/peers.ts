@@ -54,7 +54,8 @@ function describeRow (row: PeerState, nowMs: number): string {
 
 function describeExpectation ({ expectMs, usualGapMs, dueAt, late }: PeerState): string {
   if (expectMs === 'never') return 'never'
-  const usual = `24 h beyond its usual gap of ${formatDuration(usualGapMs)}`
+  // Before the second complete sync, no gap is known.
+  const usual = usualGapMs < 60_000 ? '24 h' : `24 h beyond its usual gap of ${formatDuration(usualGapMs)}`
   const within = `within ${expectMs === null ? usual : formatDuration(expectMs)}`
   return `${within}${dueAt === null ? '' : late ? `; LATE since ${dueAt}` : `, by ${dueAt}`}`
 }

@@ -104,7 +104,7 @@ async function greetIfPresent (
 }
 
 function paused (retryInMs: number): FileSyncError {
-  const message = 'The operator of the server has paused this client, so it pushes and reads nothing. It asks again by itself; ' +
+  const message = 'The operator of the server has paused this client, so it pushes and restores nothing. ' +
     '"filesync-server peers resume" on the server lets it go on.'
   return new FileSyncError('PAUSED', message, { retryInMs })
 }

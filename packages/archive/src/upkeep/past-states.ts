@@ -85,7 +85,7 @@ export class PastStates {
     const { area, lock, findings: pending } = this.#init
     const { state, moment, at } = await this.#stateAt(path, wanted)
     if (isNothing(state)) {
-      throw new FileSyncError('USAGE', `There was nothing at ${JSON.stringify(path)} at that time. ` +
+      throw new FileSyncError('USAGE', `There was nothing${path === '' ? '' : ` at ${JSON.stringify(path)}`} at that time. ` +
         `Run "filesync-server history ${area}" to list what can be restored.`)
     }
     const to = typeof target === 'string' ? target : target(at)

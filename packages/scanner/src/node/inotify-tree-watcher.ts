@@ -173,7 +173,7 @@ class WatchedTree {
       return
     }
     if (watched === this.#top && name === basename(this.#root) && !isDirectory(this.#root)) {
-      this.#listener.lost('The watched directory is gone.')
+      this.#listener.lost('The watched folder is gone.')
       return
     }
     try {

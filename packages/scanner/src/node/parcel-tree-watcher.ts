@@ -20,7 +20,7 @@ export class ParcelTreeWatcher implements TreeWatcher {
         return
       }
       if (events.some(event => event.path === this.#root && event.type === 'delete')) {
-        listener.lost('The watched directory is gone.')
+        listener.lost('The watched folder is gone.')
         return
       }
       listener.changed(events.map(event => this.#relative(event.path)))
