@@ -79,6 +79,27 @@ test.each(['the same times', 'new times'])('a reinstalled machine continues its 
   expect([old.code, old.stderr]).toEqual([3, expect.stringContaining('Another machine has taken over the files of this client')])
 })
 
+test('a reinstalled machine that pushes one folder after the other sends nothing of either', async () => {
+  const [notes, source] = [stage.path('notes'), stage.path('source')]
+  await fill(source)
+  await mkdir(notes)
+  await writeFile(stage.path('notes', 'todo'), randomBytes(50_000))
+  await stage.pair(server, 'old', 'work')
+  for (const folder of [notes, source]) expect((await stage.push('old', folder)).code).toBe(0)
+  // With new times.
+  await mkdir(stage.path('copy'))
+  for (const name of ['notes', 'source']) await cp(stage.path(name), stage.path('copy', name), { recursive: true })
+  expect((await pairByCode('new', ['--for', 'work'])).code).toBe(0)
+  for (const name of ['notes', 'source']) {
+    // Twice: a run without changes is a complete one too.
+    for (let run = 0; run < 2; run++) {
+      const { code, result, stderr } = await stage.push('new', stage.path('copy', name))
+      expect(code, stderr).toBe(0)
+      expect(result.bytesSent).toBeLessThan(25_000)
+    }
+  }
+})
+
 test('a token for a client is used once, and a client that nobody knows is named with those that exist', async () => {
   await stage.pair(server, 'old', 'work')
   const unknown = await operate('pair', '--for', 'nobody')

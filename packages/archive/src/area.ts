@@ -1,4 +1,4 @@
-import { countListing, FileSyncError, ROOT_PATH } from '@filesync/protocol'
+import { countListing, FileSyncError, readListing, ROOT_PATH } from '@filesync/protocol'
 import type { HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './store/archive-index.ts'
 import type {
@@ -125,8 +125,11 @@ export class StoredArea implements Area {
 
   async release (): Promise<void> {
     this.#ensureWritable()
-    const { halted: _, ...record } = this.#record
-    await this.#init.index.write([{ area: this.name, record: { ...record, released: true } }])
+    const { halted, releasedFor, ...record } = this.#record
+    // Without a halt it is for whatever comes next. The folders of an earlier release may not have come yet.
+    const folders = halted?.folders
+    const released = { ...record, released: true, ...(folders !== undefined && { releasedFor: [...releasedFor ?? [], ...folders] }) }
+    await this.#init.index.write([{ area: this.name, record: released }])
   }
 
   stat (path: RelativePath): StoredFile | undefined {
@@ -254,7 +257,11 @@ export class StoredArea implements Area {
   /** See `Archive.inheritArea`. */
   async inherit (): Promise<void> {
     this.#ensureWritable()
-    await this.#lock.step(() => this.#init.index.write([{ area: this.name, record: { ...this.#record, inherited: true } }]))
+    await this.#lock.step(() => {
+      const root = this.#init.index.listing({ area: this.name, directory: ROOT_PATH })
+      const inherited = root === undefined ? [] : [...readListing(root)].map(({ name }) => name)
+      return this.#init.index.write([{ area: this.name, record: { ...this.#record, inherited } }])
+    })
   }
 
   /** See `Archive.dropArea`. This object cannot be used to change the area after it was dropped. */

@@ -176,6 +176,67 @@ test('the brake halts a sync that takes most of one folder, however small it is 
   expect(await pushFolders(area, source)).toMatchObject({ deleted: 120 })
 })
 
+/** Two folders of 300 files, of which most of one are gone since they were stored. */
+async function halfGone (area: Area): Promise<{ readonly all: SourceTree, readonly docs: SourceTree, readonly photos: SourceTree }> {
+  const [all, docs, photos] = [new SourceTree(), new SourceTree(), new SourceTree()]
+  for (let i = 0; i < 300; i++) all.write(`docs/${i}`, `document ${i}`).write(`photos/${i}`, `photo ${i}`)
+  docs.root.children.set('docs', all.at('docs'))
+  photos.root.children.set('photos', all.at('photos'))
+  await pushFolders(area, all)
+  for (let i = 0; i < 250; i++) docs.remove(`docs/${i}`)
+  return { all, docs, photos }
+}
+
+test.each(['unchanged', 'changed'])('a halted folder stays halted when another one is pushed that is %s', async how => {
+  const area = await new World().area()
+  const { docs, photos } = await halfGone(area)
+  await expect(pushFolders(area, docs)).rejects.toMatchObject({ code: 'HALTED' })
+  if (how === 'changed') photos.write('photos/new', 'new')
+  await pushFolders(area, photos)
+  expect(area.halted).toMatchObject({ folder: 'docs', vanishing: 250, of: 300 })
+  for (let i = 0; i < 250; i++) docs.write(`docs/${i}`, `document ${i}`)
+  await pushFolders(area, docs)
+  expect(area.halted).toBeUndefined()
+})
+
+test('a halt of two folders ends with the last of them', async () => {
+  const area = await new World().area()
+  const { all, docs, photos } = await halfGone(area)
+  for (let i = 0; i < 120; i++) photos.remove(`photos/${i}`)
+  await expect(pushFolders(area, all)).rejects.toMatchObject({ code: 'HALTED' })
+  expect(area.halted).toMatchObject({ vanishing: 370, of: 600 })
+  await pushFolders(area, photos)
+  expect(area.halted).toBeDefined()
+  for (let i = 0; i < 250; i++) docs.write(`docs/${i}`, `document ${i}`)
+  await pushFolders(area, docs)
+  expect(area.halted).toBeUndefined()
+})
+
+test.each(['unchanged', 'changed'])('a release is for the halted folder, and not used up by another one that is %s', async how => {
+  const area = await new World().area()
+  const { docs, photos } = await halfGone(area)
+  await expect(pushFolders(area, docs)).rejects.toMatchObject({ code: 'HALTED' })
+  await area.release()
+  if (how === 'changed') photos.write('photos/new', 'new')
+  await pushFolders(area, photos)
+  expect(await pushFolders(area, docs)).toMatchObject({ deleted: 250 })
+})
+
+test('the release of one folder lets nothing vanish from another one, and is still there afterwards', async () => {
+  const area = await new World().area()
+  const { docs, photos } = await halfGone(area)
+  await expect(pushFolders(area, docs)).rejects.toMatchObject({ code: 'HALTED' })
+  await area.release()
+  for (let i = 0; i < 250; i++) photos.remove(`photos/${i}`)
+  await expect(pushFolders(area, photos)).rejects.toMatchObject({ code: 'HALTED' })
+  expect(area.halted).toMatchObject({ folder: 'photos' })
+  expect(await pushFolders(area, docs)).toMatchObject({ deleted: 250 })
+  await expect(pushFolders(area, photos)).rejects.toMatchObject({ code: 'HALTED' })
+  await area.release()
+  expect(await pushFolders(area, photos)).toMatchObject({ deleted: 250 })
+  expect(area.halted).toBeUndefined()
+})
+
 test('whatever folders come, go, are away, incomplete or removed, the mirror is what the last sync of each place says', async () => {
   const seed = Number(process.env['FILESYNC_SEED'] ?? Date.now() % 1_000_000)
   const random = seededRandom(seed)

@@ -57,7 +57,7 @@ export class SyncBrake {
   /** The rest of the record stays: it may say that the sync has placed something, or the brake may have been released meanwhile. */
   async #record (halt: Halt): Promise<void> {
     const { index, area, record } = this.#init
-    const { halted: _halted, released: _released, ...rest } = index.area(area) ?? record
+    const { halted: _halted, released: _released, releasedFor: _releasedFor, ...rest } = index.area(area) ?? record
     await index.write([{ area, record: { ...rest, ...brakeAfter(this.#init, { halt, isComplete: false }) } }])
   }
 }

@@ -14,7 +14,7 @@ import type { MirrorSteps } from './mirror-steps.ts'
 import type { SyncContext } from './sync-context.ts'
 
 /** What an area remembers of a sync beyond what it stored. */
-type Remembered = Pick<AreaRecord, 'halted' | 'released' | 'hasHalfMoved' | 'inherited'>
+type Remembered = Pick<AreaRecord, 'halted' | 'released' | 'releasedFor' | 'hasHalfMoved' | 'inherited'>
 
 export interface SyncRecordInit extends SyncContext {
   readonly plan: Plan
@@ -30,6 +30,12 @@ interface SyncEnd {
   readonly hasHalfMoved?: boolean
   /** Everything that was planned for what the client listed is done, so the state is a point if anything changed. */
   readonly isCompleted?: boolean
+}
+
+/** The folders of another machine that the client has not continued completely yet, after a completed sync. */
+export function inheritedAfter ({ record, rules }: Pick<SyncContext, 'record' | 'rules'>): Pick<AreaRecord, 'inherited'> {
+  const inherited = record.inherited?.filter(folder => !rules.finishes(folder)) ?? []
+  return inherited.length === 0 ? {} : { inherited }
 }
 
 /** Records in the index that a sync is under way, and at its end what it came to. */
@@ -53,7 +59,7 @@ export class SyncRecord {
   async close ({ hasHalfMoved }: { readonly hasHalfMoved: boolean }): Promise<void> {
     // The release of the brake, if there was one, is used up.
     const remembered = brakeAfter(this.#init, { halt: undefined, isComplete: true })
-    await this.#close({ ...remembered, ...(hasHalfMoved && { hasHalfMoved }) }, true)
+    await this.#close({ ...remembered, ...inheritedAfter(this.#init), ...(hasHalfMoved && { hasHalfMoved }) }, true)
   }
 
   /** The sync removed nothing, or did not get to its end. */
@@ -64,10 +70,10 @@ export class SyncRecord {
   /** What is remembered until the sync gets to its end. */
   get #early (): Remembered {
     const { plan, record, brake, noise } = this.#init
+    const { inherited } = record
     const hasHalfMoved = plan.moves.length > 0 || record.hasHalfMoved === true
-    const inherited = record.inherited === true && { inherited: true }
     const brakes = brakeAfter(this.#init, { halt: brake.halt ?? noise?.halted, isComplete: false })
-    return { ...brakes, ...(hasHalfMoved && { hasHalfMoved }), ...inherited }
+    return { ...brakes, ...(hasHalfMoved && { hasHalfMoved }), ...(inherited !== undefined && { inherited }) }
   }
 
   get #reached (): HistoryState {

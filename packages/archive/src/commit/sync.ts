@@ -5,11 +5,13 @@ import { SyncPlanner } from '../compare/sync-planner.ts'
 import { differenceSince } from '../history/point-difference.ts'
 import { encodePoints } from '../history/point-log.ts'
 import { nextPosition } from '../store/position.ts'
+import { brakeAfter } from '../compare/brake.ts'
 import { PlannedSync } from './planned-sync.ts'
 import { PresentFiles } from './present-files.ts'
 import { StoredProgress } from './stored-progress.ts'
 import { SyncBrake } from './sync-brake.ts'
 import type { SyncContext, SyncInit } from './sync-context.ts'
+import { inheritedAfter } from './sync-record.ts'
 import { SyncStatus } from './sync-status.ts'
 
 /**
@@ -108,7 +110,7 @@ export class AreaSync implements Sync {
   }
 
   /**
-   * The client has what is stored, so the brake has nothing to halt or to release. What syncs that ended early stored, or a recovery after
+   * The client has what is stored, so the brake has nothing to halt or to release in its folders. What syncs that ended early stored, or a recovery after
    * them, is complete now.
    */
   async #settle (): Promise<void> {
@@ -122,7 +124,9 @@ export class AreaSync implements Sync {
       await store.makeDurable()
     }
     const lastStampMs = isSettled ? record.lastStampMs : began.ms
-    await index.write([{ area, record: { open: false, lastStampMs, history: { ...history, settledCount: history.lastCount } } }])
+    const remembered = { ...brakeAfter(this.#context, { halt: undefined, isComplete: true }), ...inheritedAfter(this.#context) }
+    const settled = { ...history, settledCount: history.lastCount }
+    await index.write([{ area, record: { ...remembered, open: false, lastStampMs, history: settled } }])
   }
 
   async #end (): Promise<void> {

@@ -36,7 +36,7 @@ export function halted (area: string, { vanishing, spoiled = 0, of, folder }: Ha
 }
 
 /** What an area remembers of the brake. */
-export type BrakeState = Pick<AreaRecord, 'halted' | 'released'>
+export type BrakeState = Pick<AreaRecord, 'halted' | 'released' | 'releasedFor'>
 
 export interface BrakeEnd {
   /** Why the brake held in this sync. */
@@ -45,12 +45,31 @@ export interface BrakeEnd {
   readonly isComplete: boolean
 }
 
-/** What is remembered when a sync ends. A completed sync uses up the release it began with, but not one that was made while it ran. */
-export function brakeAfter ({ index, area, record }: RememberedArea, { halt, isComplete: isOver }: BrakeEnd): BrakeState {
-  const isReleased = index.area(area)?.released === true
-  if (isReleased && !(isOver && record.released === true)) return { released: true }
-  const halted = isOver ? undefined : halt ?? record.halted
+/** Whether the operator lets a sync pass. A release is for the folders that were held then. */
+export function isReleased ({ released, releasedFor }: AreaRecord, rules: ScopeRules): boolean {
+  return released === true && (releasedFor === undefined || releasedFor.some(folder => rules.covers(folder)))
+}
+
+/**
+ * What is remembered when a sync ends. A completed sync uses up the release it began with, but not one that was made while it ran, nor one
+ * for folders that it did not concern. Likewise it ends a halt of its own folders only.
+ */
+export function brakeAfter (
+  { index, area, record, rules }: RememberedArea & { readonly rules: ScopeRules }, { halt, isComplete: isOver }: BrakeEnd,
+): BrakeState {
+  const { released, releasedFor } = index.area(area) ?? {}
+  if (released === true && !(isOver && isReleased(record, rules))) {
+    if (releasedFor === undefined) return { released }
+    const isOther = halt?.folders?.every(folder => !releasedFor.includes(folder)) === true
+    return { released, releasedFor, ...(isOther && { halted: halt }) }
+  }
+  const halted = isOver ? remainingHalt(record.halted, rules) : halt ?? record.halted
   return halted === undefined ? {} : { halted }
+}
+
+function remainingHalt (halt: Halt | undefined, rules: ScopeRules): Halt | undefined {
+  const folders = halt?.folders?.filter(folder => !rules.finishes(folder)) ?? []
+  return halt === undefined || folders.length === 0 ? undefined : { ...halt, folders }
 }
 
 /** Files that leave, and what is known of where they leave from. */
@@ -68,16 +87,18 @@ export interface LeavingFiles {
 export function judgeLeaving ({ leaving, mirror, rules, nowMs }: LeavingFiles): Halt | undefined {
   const vanishing = leaving.length
   if (vanishing <= BRAKE_FILES) return undefined
-  if (brakeHolds(vanishing, mirror.size.files)) return { atMs: nowMs(), vanishing, of: mirror.size.files }
   const byFolder = new Map<string, number>()
   for (const { path } of leaving) {
     const folder = splitFolder(path).folder
     byFolder.set(folder, (byFolder.get(folder) ?? 0) + 1)
   }
+  if (brakeHolds(vanishing, mirror.size.files)) {
+    return { atMs: nowMs(), vanishing, of: mirror.size.files, ...(rules.hasFolders && { folders: [...byFolder.keys()] }) }
+  }
   for (const [folder, count] of byFolder) {
     if (count <= BRAKE_FILES || !rules.isListed(folder)) continue
     const of = mirror.filesOf(folder)
-    if (brakeHolds(count, of)) return { atMs: nowMs(), vanishing: count, of, folder }
+    if (brakeHolds(count, of)) return { atMs: nowMs(), vanishing: count, of, folder, folders: [folder] }
   }
   return undefined
 }
@@ -96,14 +117,14 @@ export function judgePlan (
   init: PlanJudgment, { leaving, replacing }: Pick<Plan, 'leaving' | 'replacing'>,
 ): Halt | NoiseBrake | undefined {
   const vanishing = leaving.length
-  const { record, tree, mirror } = init
-  if (vanishing + replacing <= BRAKE_FILES || record.released === true) return undefined
+  const { record, tree, mirror, rules } = init
+  if (vanishing + replacing <= BRAKE_FILES || isReleased(record, rules)) return undefined
   const tooMany = judgeLeaving({ ...init, leaving })
   const stored = mirror.size.files
   if (tooMany === undefined && !brakeHolds(vanishing + replacing, stored)) return undefined
   if (record.halted?.tree !== undefined && record.halted.tree === tree) return record.halted
   if (tooMany !== undefined) return tooMany
-  return new NoiseBrake({ ...init, vanishing, replacing, stored })
+  return new NoiseBrake({ ...init, vanishing, replacing, stored, folders: rules.folders })
 }
 
 export interface NoiseBrakeInit {
@@ -115,6 +136,8 @@ export interface NoiseBrakeInit {
   readonly vanishing: number
   readonly replacing: number
   readonly stored: number
+  /** The folders that the sync may change; undefined if the area is one tree. */
+  readonly folders?: readonly string[] | undefined
   /** Identifies the client's tree, so that its next sync is halted without sending everything again. */
   readonly tree: string
 }
@@ -162,9 +185,9 @@ export class NoiseBrake {
   }
 
   #halt (): void {
-    const { nowMs, vanishing, stored, tree } = this.#init
+    const { nowMs, vanishing, stored, tree, folders } = this.#init
     this.#held = []
-    this.#halted ??= { atMs: nowMs(), vanishing, spoiled: this.#spoiled, of: stored, tree }
+    this.#halted ??= { atMs: nowMs(), vanishing, spoiled: this.#spoiled, of: stored, tree, ...(folders !== undefined && { folders }) }
   }
 }
 

@@ -1,5 +1,6 @@
 import {
   compareListings, FileSyncError, foldKey, formatSize, joinPath, LIMITS, ListingReader, problem, ProblemList, readListing, ROOT_PATH,
+  splitFolder,
 } from '@filesync/protocol'
 import type { ArrivedListing, Difference, Entry, FileEntry, Name, RelativePath } from '@filesync/protocol'
 import type { WantedListing } from '../sync-contract.ts'
@@ -57,8 +58,8 @@ export class Comparison {
   /** Stored files for which the client has the same path, size and time, but another file id. */
   readonly renumbered: Displaced[] = []
   wantedBytes: number = 0
-  /** Whether another machine stored the area; see `AreaRecord.inherited`. */
-  isInherited: boolean = false
+  /** The folders that another machine stored; see `AreaRecord.inherited`. */
+  inherited: ReadonlySet<string> = new Set()
   /** How much memory it may take. */
   maxBytes: number = LIMITS.syncBytes
   readonly #slabs = new ByteSlabs()
@@ -167,7 +168,7 @@ export class Comparison {
     const { directory } = compared
     if (entry.kind === 'file' && difference.how === 'changed' && !isRebuiltTwin(committed, entry)) {
       this.#want(compared, index, entry.sizeBytes)
-      if (mayBeTwin(committed, entry, this.isInherited) && committed !== undefined && !isUnknown(committed)) compared.alike.push(index)
+      if (mayBeTwin(committed, entry, this.#isInherited(directory, entry.name)) && committed !== undefined && !isUnknown(committed)) compared.alike.push(index)
     } else {
       compared.structure.push(index)
       if (difference.how === 'touched' && isRenumbered(difference.committed, entry)) {
@@ -183,6 +184,10 @@ export class Comparison {
     if (committed !== undefined && difference.how === 'changed') {
       yield * this.#displace(directory, committed, committed.kind === entry.kind ? 'replaced' : 'lost')
     }
+  }
+
+  #isInherited (directory: RelativePath, name: Name): boolean {
+    return this.inherited.size > 0 && this.inherited.has(directory === ROOT_PATH ? name : splitFolder(directory).folder)
   }
 
   * #displace (directory: RelativePath, entry: Entry, how: Displaced['how']): Generator<undefined, void, undefined> {

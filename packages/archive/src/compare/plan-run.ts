@@ -1,6 +1,6 @@
 import type { ArrivedListing, Digest, TimeSlice, RelativePath } from '@filesync/protocol'
 import type { PlanRun, PlanRunOutcome, WantedListing } from '../sync-contract.ts'
-import { halted, judgeLeaving } from './brake.ts'
+import { halted, isReleased, judgeLeaving } from './brake.ts'
 import type { Plan } from './plan.ts'
 import { SyncPlanner } from './sync-planner.ts'
 import type { SyncPlannerInit } from './sync-planner.ts'
@@ -55,8 +55,8 @@ export class AreaPlanRun implements PlanRun {
 
   /** What would stop the sync before it stores anything. The content of files is not known yet, so encrypted ones are not noticed. */
   #obstacle (plan: Plan): string | undefined {
-    const { area, record } = this.#init
-    if (record.released === true) return undefined
+    const { area, record, rules } = this.#init
+    if (isReleased(record, rules)) return undefined
     const tooMany = judgeLeaving({ ...this.#init, leaving: plan.leaving, mirror: this.#planner.mirror })
     if (tooMany !== undefined) return halted(area, tooMany).message
     if (record.halted?.tree !== undefined && record.halted.tree === this.#planner.tree) return halted(area, record.halted).message

@@ -76,6 +76,21 @@ export class ScopeRules {
     return this.#scope?.folders.has(folder) === true
   }
 
+  /** The folders that the sync may change; undefined if the area is one tree. */
+  get folders (): string[] | undefined {
+    return this.#scope === undefined ? undefined : [...this.#scope.folders.keys(), ...this.#scope.removed]
+  }
+
+  /** Whether the sync may change a folder. */
+  covers (folder: string): boolean {
+    return this.#scope === undefined || this.#scope.folders.has(folder) || this.#scope.removed.has(folder)
+  }
+
+  /** Whether nothing of a folder is left to another sync, once this one completes. */
+  finishes (folder: string): boolean {
+    return this.covers(folder) && !this.refused.has(folder) && !this.#away.has(folder)
+  }
+
   /**
    * Whether the client listed everything that is in a directory. If not, nothing in it may be considered deleted.
    *

@@ -41,7 +41,7 @@ export class SyncPlanner {
   constructor (init: SyncPlannerInit) {
     this.#init = init
     this.comparison = new Comparison(init)
-    this.comparison.isInherited = init.record.inherited === true
+    this.comparison.inherited = new Set(init.record.inherited)
     this.mirror = new MirrorCount(init)
   }
 

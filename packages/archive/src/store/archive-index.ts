@@ -46,15 +46,22 @@ export interface AreaRecord {
     readonly of: number
     /** Set if the files of one folder alone are too many. */
     readonly folder?: string
+    /** The folders that are held; absent if the area is one tree. A sync of other folders does not end it. */
+    readonly folders?: readonly string[]
     /** Root digest of the tree that tripped the brake, in hexadecimal. */
     readonly tree?: string
   }
   /** The operator allowed the next sync to pass the brake. */
   readonly released?: boolean
+  /** The folders that were held when the operator allowed it: a sync of others neither passes nor uses it up. Absent for all. */
+  readonly releasedFor?: readonly string[]
   /** The operator removed the area: its versions expire even if the archive keeps all others. The next sync clears it. */
   readonly retired?: boolean
-  /** Another machine stored the area, and the client continues it: file ids mean nothing. The first complete sync clears it. */
-  readonly inherited?: boolean
+  /**
+   * The folders that another machine stored and the client continues: their file ids mean nothing. The first complete sync of a folder
+   * takes it out.
+   */
+  readonly inherited?: readonly string[]
   /** The name that the area is being given; see `renameArea`. */
   readonly renamingTo?: RelativePath
 }

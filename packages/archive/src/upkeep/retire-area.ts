@@ -22,7 +22,7 @@ const NOTHING_STORED: AreaRecord = { open: false, lastStampMs: 0 }
 export async function retireArea ({ area, index, hash, beginSync }: Retirement): Promise<number> {
   const nothing = encodeListing([])
   // It is the operator's wish, so the brake does not apply.
-  const { halted: _, ...record } = index.area(area) ?? NOTHING_STORED
+  const { halted: _halted, releasedFor: _releasedFor, ...record } = index.area(area) ?? NOTHING_STORED
   await index.write([{ area, record: { ...record, released: true } }])
   const sync = await beginSync()
   try {
