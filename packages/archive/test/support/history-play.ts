@@ -237,9 +237,12 @@ class HistoryPlay {
           if (node.kind === 'file') Object.assign(source.remove(two).write(two, '').at(two), node)
           break
         }
-        default:
-          source.at(one)
+        default: {
+          const node = source.at(one)
           if (!two.startsWith(`${one}/`)) source.remove(two).move(one, two)
+          // Often together with its mode, as when something is published.
+          if (node.kind === 'file' && this.#next(2) === 0) node.mode = MODES[this.#next(MODES.length)] ?? 0o644
+        }
       }
     } catch {
       // A part of the path is a file, or there is nothing.
