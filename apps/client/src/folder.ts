@@ -31,6 +31,24 @@ export function checkFolders (folders: Folder[], areRemembered = false): Folder[
   return folders
 }
 
+/**
+ * Throws USAGE if a folder that is pushed for the first time is inside a remembered one, or contains it: from then on both would be pushed
+ * by a command without folders. Returns the folders.
+ */
+export function checkNewFolders (folders: Folder[], remembered: readonly Folder[]): Folder[] {
+  const known = new Set(remembered.map(({ name }) => foldKey(name)))
+  const named = new Set(folders.map(({ name }) => foldKey(name)))
+  const others = remembered.filter(({ name }) => !named.has(foldKey(name)))
+  for (const folder of folders.filter(({ name }) => !known.has(foldKey(name)))) {
+    const twin = others.find(({ root }) => pathWithin(root, folder.root) !== undefined || pathWithin(folder.root, root) !== undefined)
+    if (twin === undefined) continue
+    const how = pathWithin(folder.root, twin.root) === undefined ? 'is inside' : twin.root === folder.root ? 'is' : 'contains'
+    throw new FileSyncError('USAGE', `${folder.root} ${how} the folder "${twin.name}" (${twin.root}), which is pushed already, ` +
+      `so its files would be stored twice. To push it instead, run "filesync-client folders remove ${twin.name}" first.`)
+  }
+  return folders
+}
+
 function parseFolder (text: string): Folder {
   const at = isAbsolute(text) ? -1 : text.indexOf('=')
   const root = text.slice(at + 1)

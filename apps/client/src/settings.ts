@@ -12,7 +12,7 @@ import type { Terminal } from '@filesync/program/node'
 import type { LinkPolicy } from '@filesync/scanner'
 import type { Compression } from '@filesync/transfer'
 import type { Command } from 'commander'
-import { checkFolders, parseFolders } from './folder.ts'
+import { checkFolders, checkNewFolders, parseFolders } from './folder.ts'
 import type { Folder } from './folder.ts'
 import { recallFolders } from './folders/folder-memory.ts'
 
@@ -187,9 +187,9 @@ interface FolderSources {
 }
 
 async function chooseFolders (given: readonly string[], flags: PushFlags, { stateDir, terminal }: FolderSources): Promise<Folder[]> {
-  if (given.length > 0) return parseFolders(given.map(parseDirectory))
-  if (flags.folders !== undefined && flags.folders.length > 0) return parseFolders(flags.folders)
   const remembered = [...await recallFolders(stateDir)].map(([name, { path }]) => ({ name: name as Name, root: path }))
+  if (given.length > 0) return checkNewFolders(parseFolders(given.map(parseDirectory)), remembered)
+  if (flags.folders !== undefined && flags.folders.length > 0) return checkNewFolders(parseFolders(flags.folders), remembered)
   if (remembered.length > 0) return checkFolders(remembered, true)
   const answer = await promptForDirectory(flags, terminal)
   if (answer !== undefined) return parseFolders([answer])

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { checkFolders, parseFolders } from '../src/folder.ts'
+import { checkFolders, checkNewFolders, parseFolders } from '../src/folder.ts'
 import { locatePath } from '../src/folders/locate-path.ts'
 
 const PHOTOS = { name: 'photos', root: '/srv/photos' }
@@ -45,4 +45,22 @@ test.each([
 test('of remembered folders, one inside another is refused with the command that removes it', () => {
   const folders = parseFolders(['/srv/photos', '/home/x']).concat(parseFolders(['/srv/photos/2019']))
   expect(() => checkFolders(folders, true)).toThrow('run "filesync-client folders remove 2019"')
+})
+
+test.each([
+  ['/srv/photos/2019', 'is inside'], ['/srv', 'contains'], ['pictures=/srv/photos', 'is the folder'],
+])('%s is refused while the folder that it shares files with is pushed', (text, how) => {
+  const remembered = parseFolders(['/srv/photos'])
+  const refused = expect.objectContaining({ code: 'USAGE', message: expect.stringContaining(how) as unknown }) as Error
+  expect(() => checkNewFolders(parseFolders([text]), remembered)).toThrow(refused)
+  expect(() => checkNewFolders(parseFolders([text]), remembered)).toThrow('run "filesync-client folders remove photos" first')
+})
+
+test.each(['/srv/photos', '/home/photos', '/srv/photos2', '/srv/music'])('%s may be pushed beside a remembered folder', text => {
+  expect(checkNewFolders(parseFolders([text]), parseFolders(['/srv/photos']))).toHaveLength(1)
+})
+
+test('a folder that was pushed before is not refused', () => {
+  const remembered = [...parseFolders(['/srv/photos']), ...parseFolders(['/srv/photos/2019'])]
+  expect(checkNewFolders(parseFolders(['/srv/photos']), remembered)).toHaveLength(1)
 })
