@@ -53,7 +53,7 @@ function addAdmission (program: Command, context: ServerContext): void {
       await (await import('./commands/admit.ts')).revoke(client, flags, context)
     })
   withCommonSettings(program.command('trust <full-id>'))
-    .description('trust a client by the id that "filesync-client id" prints on it')
+    .description('trust a client by the full id that "filesync-client id" prints on that machine')
     .requiredOption('--name <name>', 'name of the client, and of its folder in the archive')
     .action(async (id: string, flags: ServerCommonFlags & { name: string }) => {
       await (await import('./commands/admit.ts')).trust(id, flags, context)

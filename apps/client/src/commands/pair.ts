@@ -83,7 +83,7 @@ async function pairBySecret ({ secret, flags, terminal, signal }: PairingRequest
     clock: systemClock,
     signal,
   })
-  if (granted === undefined) throw noPairingServer(problems)
+  if (granted === undefined) throw noPairingServer(secret, problems)
   if (flags.json === true) {
     const { serverName: server, area, note } = granted
     terminal.stdout.write(jsonLine({ server, serverId: formatDeviceId(granted.serverId), area, ...(note !== undefined && { note }) }))
@@ -139,9 +139,12 @@ async function pairWith ({ address, port }: ServerCandidate, attempt: PairingAtt
   }
 }
 
-function noPairingServer (problems: readonly FileSyncError[]): FileSyncError {
-  const advice = 'No server that accepts pairing was found on the local network. ' +
-    'Run "filesync-server pair" on the server, check that both machines are on the same network, or name it with --server HOST:PORT.'
+function noPairingServer (secret: PairingSecret, problems: readonly FileSyncError[]): FileSyncError {
+  const advice = secret.kind === 'token'
+    ? 'The server that made this token was not found on the local network. Check that it is running and that both machines are ' +
+      'on the same network, or name it with --server HOST:PORT.'
+    : 'No server that accepts pairing was found on the local network. ' +
+      'Run "filesync-server pair" on the server, check that both machines are on the same network, or name it with --server HOST:PORT.'
   return new FileSyncError('SERVER_NOT_FOUND', [advice, ...problems.slice(0, MAX_PROBLEMS_SHOWN).map(({ message }) => message)].join(' '))
 }
 
