@@ -272,6 +272,23 @@ test('a home directory is pushed without the state of FileSync in it, and a runn
   expect((await readdir(stored)).sort()).toEqual(['.local', 'a', 'b', 'c', 'd', 'diary'])
 }, 60_000)
 
+test('a removal from the archive that removes nothing says why', async () => {
+  await push(documents, photos)
+  const remove = async (name: string): Promise<Finished> => (
+    await stage.run(CLIENT_PROGRAM, ['folders', 'remove', name, '--from-archive', ...stage.clientArgs('client')])
+  )
+  const misspelled = await remove('Documents')
+  expect(misspelled.code, misspelled.stderr).toBe(0)
+  expect(misspelled.stdout).toContain('no file in a folder of exactly this name')
+  await expectStored(documents)
+  await stage.stop(server.child)
+  server = await stage.startServer('server', ['--mode', 'archive'])
+  const kept = await remove('documents')
+  expect(kept.code, kept.stderr).toBe(0)
+  expect(kept.stdout).toContain('stay in the archive, because this server keeps all')
+  await expectStored(documents)
+}, 60_000)
+
 test('two clients with folders of the same name do not see or change each other\'s', async () => {
   await stage.pair(server, 'other')
   await push(documents, photos)

@@ -176,7 +176,7 @@ test('the brake halts a sync that takes most of one folder, however small it is 
   expect(await pushFolders(area, source)).toMatchObject({ deleted: 120 })
 })
 
-/** Two folders of 300 files, of which most of one are gone since they were stored. */
+/** Two folders of 300 files. Since they were stored, most of one are gone. */
 async function halfGone (area: Area): Promise<{ readonly all: SourceTree, readonly docs: SourceTree, readonly photos: SourceTree }> {
   const [all, docs, photos] = [new SourceTree(), new SourceTree(), new SourceTree()]
   for (let i = 0; i < 300; i++) all.write(`docs/${i}`, `document ${i}`).write(`photos/${i}`, `photo ${i}`)

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { formatCount, formatDuration, jsonLine, printable } from '@filesync/program'
 import { askControl, serveControl, writeReport } from '@filesync/program/node'
 import { checkName, FileSyncError } from '@filesync/protocol'
-import type { Name } from '@filesync/protocol'
+import type { Name, ServerStatusReady } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { openFileSource } from '@filesync/transfer/node'
 import { chooseServers } from '../connect/choose-server.ts'
@@ -77,9 +77,10 @@ export async function removeFolder (name: string, flags: FolderRemovalFlags, con
   try {
     const result = flags.fromArchive === true ? await removeFromArchive(name, { stateDir, flags }, context) : undefined
     const isDone = result === undefined || result.result === 'ok'
+    const isKept = result?.isKept === true
     if (isDone) await rememberFolders(stateDir, new Map([[name, undefined]]))
     if (flags.json === true)
-      terminal.stdout.write(jsonLine({ folder: name, filesDeleted: result?.filesDeleted ?? 0, result: result?.result ?? 'ok' }))
+      terminal.stdout.write(jsonLine({ folder: name, filesDeleted: result?.filesDeleted ?? 0, isKept, result: result?.result ?? 'ok' }))
     else writeReport(terminal, `${describeRemoval(name, result)}\n`, { quiet: flags.quiet, isTrouble: !isDone })
     return result === undefined ? 0 : exitCodeOf(result)
   } finally {
@@ -92,15 +93,26 @@ interface Removal {
   readonly flags: FolderRemovalFlags
 }
 
+/** The result of a removal; `isKept` if the server keeps what clients remove. */
+type RemovalResult = PushResult & { readonly isKept: boolean }
+
 /** A session that lists no folder and has one removed. Throws what ends it early. */
-async function removeFromArchive (name: string, { stateDir, flags }: Removal, { terminal, signal }: CommandContext): Promise<PushResult> {
+async function removeFromArchive (
+  name: string, { stateDir, flags }: Removal, { terminal, signal }: CommandContext,
+): Promise<RemovalResult> {
   const { server, serverName } = flags
   const home = commonServer([name], await recallFolders(stateDir), serverName)
   const source = openFileSource({ root: new Map() })
   const line = createProgressLine(terminal.stderr, flags.quiet === true)
+  let isKept = false
+  const watcher = showProgress(line)
+  const onReady = (ready: ServerStatusReady): void => {
+    isKept = ready.policy.mode === 'archive'
+    watcher.onReady(ready)
+  }
   try {
     const { result, error } = await pushOnce({
-      ...await openClientState(stateDir), ...showProgress(line), source, signal, server,
+      ...await openClientState(stateDir), ...watcher, onReady, source, signal, server,
       interfaces: flags.interface,
       choose: pinned => chooseServers(pinned, { root: name, home, named: serverName, isAddressGiven: server !== undefined }),
       scan: async () => new FolderTree([], { hash: hashBytes, removed: [name as Name] }),
@@ -112,16 +124,22 @@ async function removeFromArchive (name: string, { stateDir, flags }: Removal, { 
     })
     line.clear()
     if (error !== undefined) throw withAdvice(error)
-    return result
+    return { ...result, isKept }
   } finally {
     line.clear()
     await source.close()
   }
 }
 
-function describeRemoval (name: string, result: PushResult | undefined): string {
+function describeRemoval (name: string, result: RemovalResult | undefined): string {
   const folder = printable(name)
   if (result === undefined) return `${folder} is no longer pushed. Its files stay in the archive; --from-archive moves them to versions.`
+  if (result.result === 'ok' && result.isKept) {
+    return `${folder} is pushed no more. Its files stay in the archive, because this server keeps all that clients remove.`
+  }
+  if (result.result === 'ok' && result.filesDeleted === 0) {
+    return `${folder} is pushed no more. The archive had no file in a folder of exactly this name.`
+  }
   if (result.result === 'ok') {
     return `${folder} is no longer pushed, and has left the archive: ${formatCount(result.filesDeleted, 'file')} moved to versions.`
   }

@@ -66,7 +66,9 @@ export function describeFolder (folder: FolderStatus, ago: (timeMs: number) => s
   const { name, path, state, why, files, bytes, problemCount, leftOutCount, lastCompleteAt } = folder
   const parts = [
     `${formatCount(files, 'file')}, ${formatSize(bytes)}`,
-    state === 'away' ? `away: ${why ?? ''}` : problemCount > 0 ? `${formatCount(problemCount, 'entry', 'entries')} not stored` : '',
+    state === 'away' ? `away: ${why ?? ''}` : '',
+    state === 'incomplete' && problemCount === 0 ? 'halted by the server' : '',
+    state !== 'away' && problemCount > 0 ? `${formatCount(problemCount, 'entry', 'entries')} not stored` : '',
     leftOutCount > 0 ? `${formatCount(leftOutCount, 'entry', 'entries')} left out` : '',
     lastCompleteAt === null ? 'never complete' : `complete ${ago(Date.parse(lastCompleteAt))}`,
   ]

@@ -16,8 +16,8 @@ export interface FolderStatus {
   /** Absolute path of the directory. */
   readonly path: string
   /**
-   * `complete`: the last run stored everything in it. `incomplete`: it did not. `away`: the directory cannot be reached, or is not the one
-   * that was pushed before. `unknown`: no run of this client has ended yet.
+   * `complete`: the last run stored everything in it. `incomplete`: it did not, or was halted. `away`: the
+   * directory cannot be reached, or is not the one that was pushed before. `unknown`: no run of this client has ended yet.
    */
   readonly state: 'complete' | 'incomplete' | 'away' | 'unknown'
   /** Why it is away, for people. */
@@ -51,6 +51,8 @@ export class FolderRecord {
   readonly #completeAtMs = new Map<string, number>()
   /** Entries of each folder that the last run did not store; undefined before the first run. */
   #problems: ReadonlyMap<string, number> | undefined
+  /** Whether the server halted the last run that it decided on. */
+  #isHalted = false
 
   constructor (folders: FolderSet, memories: FolderMemories) {
     this.#folders = folders
@@ -71,7 +73,9 @@ export class FolderRecord {
     for (const { folder: { name }, last } of this.#folders.scanners) {
       if (last !== undefined && 'snapshot' in last) this.#sizes.set(name, { files: last.snapshot.files, bytes: last.snapshot.bytes })
     }
+    if (run.result === 'halted') this.#isHalted = true
     if (run.result !== 'ok' && run.result !== 'problems') return
+    this.#isHalted = false
     const problems = new Map<string, number>()
     for (const { path } of run.problems) {
       const { folder } = splitFolder(path as RelativePath)
@@ -125,6 +129,7 @@ export class FolderRecord {
   }
 
   #stateOf (problemCount: number): FolderStatus['state'] {
+    if (this.#isHalted) return 'incomplete'
     return this.#problems === undefined ? 'unknown' : problemCount > 0 ? 'incomplete' : 'complete'
   }
 }

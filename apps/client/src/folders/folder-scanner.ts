@@ -31,9 +31,13 @@ export class FolderScanner {
   #opening: Promise<Scanner> | undefined
   #last: FolderScan | undefined
   #isClosed = false
+  #isAccepting: boolean
+  /** Whether the directory was scanned while it was accepted. */
+  #isAccepted = false
 
   private constructor (init: FolderScannerInit) {
     this.#init = init
+    this.#isAccepting = init.accept
     this.folder = init.folder
   }
 
@@ -67,6 +71,7 @@ export class FolderScanner {
     try {
       const scanner = await this.#open()
       const snapshot = await scanner.scan(options)
+      if (this.#isAccepting) this.#isAccepted = true
       this.#ensureSameDirectory(scanner.memory?.root)
       this.#last = { snapshot }
     } catch (error) {
@@ -107,16 +112,21 @@ export class FolderScanner {
     }
   }
 
+  /** From now on the directory is compared with the remembered one, also if it was away while it would have been accepted. */
+  endAcceptance (): void {
+    this.#isAccepting = false
+  }
+
   async close (): Promise<void> {
     this.#isClosed = true
     await this.#scanner?.close()
   }
 
   async #open (): Promise<Scanner> {
-    const { folder, memory, accept, ...init } = this.#init
+    const { folder, memory, accept: _, ...init } = this.#init
     if (this.#isClosed) throw new FileSyncError('ABORTED', 'The client is closed.')
     // A scan and the watch may need it at the same time.
-    this.#opening ??= openScanner({ ...init, root: folder.root, ...(memory !== undefined && !accept && { memory }) })
+    this.#opening ??= openScanner({ ...init, root: folder.root, ...(memory !== undefined && !this.#isAccepting && { memory }) })
     try {
       this.#scanner = await this.#opening
       return this.#scanner
@@ -128,8 +138,8 @@ export class FolderScanner {
 
   /** A folder may move to another path, and its directory may be made again at its path, but not both at once. */
   #ensureSameDirectory (now: RootMark | undefined): void {
-    const { folder, memory, accept } = this.#init
-    if (memory === undefined || accept || now === undefined || memory.path === folder.root) return
+    const { folder, memory } = this.#init
+    if (memory === undefined || this.#isAccepted || now === undefined || memory.path === folder.root) return
     const { root, path } = memory
     if (root.inode === now.inode && root.birthtimeNs === now.birthtimeNs) return
     throw new FileSyncError('SOURCE_SUSPECT', `The folder "${folder.name}" is ${path} in the archive so far, and ${folder.root} is ` +

@@ -92,6 +92,7 @@ export class FolderSet {
   /** The user's acceptance of a directory is for one complete run. */
   endAcceptance (): void {
     this.#isAccepting = false
+    for (const scanner of this.scanners) scanner.endAcceptance()
   }
 
   /** Calls back whenever a folder should be scanned, until the signal is aborted; then rejects. */

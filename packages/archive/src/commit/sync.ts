@@ -110,8 +110,8 @@ export class AreaSync implements Sync {
   }
 
   /**
-   * The client has what is stored, so the brake has nothing to halt or to release in its folders. What syncs that ended early stored, or a recovery after
-   * them, is complete now.
+   * The client has what is stored, so the brake has nothing to halt or to release in its folders. What syncs that ended early stored, or a
+   * recovery after them, is complete now.
    */
   async #settle (): Promise<void> {
     const { index, area, store, record, history, began, hash } = this.#context

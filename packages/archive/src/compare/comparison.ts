@@ -168,7 +168,8 @@ export class Comparison {
     const { directory } = compared
     if (entry.kind === 'file' && difference.how === 'changed' && !isRebuiltTwin(committed, entry)) {
       this.#want(compared, index, entry.sizeBytes)
-      if (mayBeTwin(committed, entry, this.#isInherited(directory, entry.name)) && committed !== undefined && !isUnknown(committed)) compared.alike.push(index)
+      const isTwin = committed !== undefined && mayBeTwin(committed, entry, this.#isInherited(directory, entry.name))
+      if (isTwin && !isUnknown(committed)) compared.alike.push(index)
     } else {
       compared.structure.push(index)
       if (difference.how === 'touched' && isRenumbered(difference.committed, entry)) {
