@@ -32,21 +32,30 @@ export function checkFolders (folders: Folder[], areRemembered = false): Folder[
 }
 
 /**
- * Throws USAGE if a folder that is pushed for the first time is inside a remembered one, or contains it: from then on both would be pushed
- * by a command without folders. Returns the folders.
+ * Throws USAGE if a folder that is pushed for the first time is inside a remembered one, contains it, or has its name in other letter case:
+ * from then on both would be pushed by a command without folders. Returns the folders.
  */
 export function checkNewFolders (folders: Folder[], remembered: readonly Folder[]): Folder[] {
-  const known = new Set(remembered.map(({ name }) => foldKey(name)))
-  const named = new Set(folders.map(({ name }) => foldKey(name)))
-  const others = remembered.filter(({ name }) => !named.has(foldKey(name)))
-  for (const folder of folders.filter(({ name }) => !known.has(foldKey(name)))) {
-    const twin = others.find(({ root }) => pathWithin(root, folder.root) !== undefined || pathWithin(folder.root, root) !== undefined)
-    if (twin === undefined) continue
-    const how = pathWithin(folder.root, twin.root) === undefined ? 'is inside' : twin.root === folder.root ? 'is' : 'contains'
-    throw new FileSyncError('USAGE', `${folder.root} ${how} the folder "${twin.name}" (${twin.root}), which is pushed already, ` +
-      `so its files would be stored twice. To push it instead, run "filesync-client folders remove ${twin.name}" first.`)
+  const known = new Set<string>(remembered.map(({ name }) => name))
+  const named = new Set<string>(folders.map(({ name }) => name))
+  const others = remembered.filter(({ name }) => !named.has(name))
+  for (const folder of folders.filter(({ name }) => !known.has(name))) {
+    for (const other of others) checkBeside(folder, other)
   }
   return folders
+}
+
+function checkBeside ({ name, root }: Folder, other: Folder): void {
+  const remove = `run "filesync-client folders remove ${other.name}" first.`
+  if (foldKey(name) === foldKey(other.name)) {
+    throw new FileSyncError('USAGE', `The name "${name}" differs only in letter case from the folder "${other.name}" (${other.root}), ` +
+      `which is pushed already. Give this one another name, NAME=${root}, or ${remove}`)
+  }
+  const isInside = pathWithin(other.root, root) !== undefined
+  if (!isInside && pathWithin(root, other.root) === undefined) return
+  const how = root === other.root ? 'is' : isInside ? 'is inside' : 'contains'
+  throw new FileSyncError('USAGE', `${root} ${how} the folder "${other.name}" (${other.root}), which is pushed already, ` +
+    `so its files would be stored twice. To push it instead, ${remove}`)
 }
 
 function parseFolder (text: string): Folder {

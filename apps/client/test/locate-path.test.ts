@@ -49,6 +49,7 @@ test('of remembered folders, one inside another is refused with the command that
 
 test.each([
   ['/srv/photos/2019', 'is inside'], ['/srv', 'contains'], ['pictures=/srv/photos', 'is the folder'],
+  ['Photos=/srv/photos', 'letter case'], ['Photos=/home/x', 'letter case'],
 ])('%s is refused while the folder that it shares files with is pushed', (text, how) => {
   const remembered = parseFolders(['/srv/photos'])
   const refused = expect.objectContaining({ code: 'USAGE', message: expect.stringContaining(how) as unknown }) as Error
