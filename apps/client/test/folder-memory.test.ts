@@ -39,6 +39,19 @@ test.each([
   expect(await readFile(path, 'utf8')).toBe(text)
 })
 
+test('a record of mounts that is damaged is reported as such, and a valid one is read', async () => {
+  const stateDir = await newStateDir()
+  const path = join(stateDir, 'folders.json')
+  const mount = { ...MEMORY.root, path: 'usb', files: 3 }
+  for (const more of [{ mounts: 5 }, { mounts: [{ path: 'usb' }] }, { mounts: [null] }, { covered: [7] }, { isMountPoint: 'yes' }]) {
+    await writeFile(path, JSON.stringify({ a: { ...MEMORY, ...more } }))
+    await expect(recallFolders(stateDir), JSON.stringify(more)).rejects.toMatchObject({ code: 'STATE_INVALID' })
+  }
+  const whole = { ...MEMORY, mounts: [mount], covered: ['x'], isMountPoint: true }
+  await writeFile(path, JSON.stringify({ a: whole }))
+  expect((await recallFolders(stateDir)).get('a')).toEqual(whole)
+})
+
 test('folders that are pushed to different servers are not pushed in one session, unless the user chooses the server', () => {
   const memories = new Map<string, FolderMemory>([
     ['a', { ...MEMORY, serverId: 'A' as DeviceId }], ['b', { ...MEMORY, serverId: 'B' as DeviceId }], ['c', MEMORY],

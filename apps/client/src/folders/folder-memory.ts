@@ -106,7 +106,17 @@ function isFolderMemory (value: unknown): value is FolderMemory {
   const { serverId } = value
   if (serverId !== undefined && !isDeviceId(serverId)) return false
   if (!['completeAtMs', 'bytes'].every(name => value[name] === undefined || typeof value[name] === 'number')) return false
-  const { device, inode, birthtimeNs } = value['root']
+  const { isMountPoint, mounts = [], covered = [] } = value
+  if (isMountPoint !== undefined && typeof isMountPoint !== 'boolean') return false
+  if (!Array.isArray(covered) || !covered.every(path => typeof path === 'string')) return false
+  return isRootMark(value['root']) && Array.isArray(mounts) && mounts.every(isMount)
+}
+
+function isMount (value: unknown): boolean {
+  return isObject(value) && typeof value['path'] === 'string' && typeof value['files'] === 'number' && isRootMark(value)
+}
+
+function isRootMark ({ device, inode, birthtimeNs }: Record<string, unknown>): boolean {
   return [device, inode, birthtimeNs].every(part => typeof part === 'string')
 }
 
