@@ -119,7 +119,7 @@ test('a restore without a target writes beside the user, and what is unknown or 
   const refusals = [
     ['p999', /"p999" is not a point of this client, or is no longer kept\. Points from p\d+ to p\d+ are kept; "history" lists them/u],
     ['2999-01-01', /is in the future: the server's clock says/u],
-    ['1999-01-01', /nothing at "" at that time.*history laptop/u],
+    ['1999-01-01', /There was nothing at that time\. Run "filesync-server history laptop"/u],
     ['soon', /"soon" is not a valid time/u],
   ] as const
   for (const [at, why] of refusals) {

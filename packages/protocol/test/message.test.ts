@@ -121,5 +121,5 @@ describe('messages', () => {
 })
 
 function isList (field: string): boolean {
-  return ['versions', 'features', 'folders', 'away', 'removed', 'problems', 'directories', 'tasks'].includes(field)
+  return ['versions', 'features', 'folders', 'away', 'removed', 'problems', 'directories', 'tasks', 'points', 'doubts'].includes(field)
 }
