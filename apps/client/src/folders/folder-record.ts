@@ -70,8 +70,8 @@ export class FolderRecord {
 
   /** Records a run that has ended. */
   add (run: RunEnd, atMs: number): void {
-    for (const { folder: { name }, last } of this.#folders.scanners) {
-      if (last !== undefined && 'snapshot' in last) this.#sizes.set(name, { files: last.snapshot.files, bytes: last.snapshot.bytes })
+    for (const { folder: { name }, snapshot } of this.#folders.scanners) {
+      if (snapshot !== undefined) this.#sizes.set(name, { files: snapshot.files, bytes: snapshot.bytes })
     }
     if (run.result === 'halted') this.#isHalted = true
     if (run.result !== 'ok' && run.result !== 'problems') return
@@ -84,20 +84,20 @@ export class FolderRecord {
     this.#problems = problems
     // Only the first problems are named: if there are more, it is not known which folders they are in.
     const hasUnnamed = run.problemCount > run.problems.length
-    for (const { folder: { name }, last } of this.#folders.scanners) {
-      if (!hasUnnamed && !problems.has(name) && last !== undefined && 'snapshot' in last) this.#completeAtMs.set(name, atMs)
+    for (const { folder: { name }, snapshot } of this.#folders.scanners) {
+      if (!hasUnnamed && !problems.has(name) && snapshot !== undefined) this.#completeAtMs.set(name, atMs)
     }
   }
 
   /** What to remember of the folders that were scanned. */
   memories (serverId: DeviceId | undefined): Map<string, FolderMemory> {
     const memories = new Map<string, FolderMemory>()
-    for (const { folder: { name }, memory, last } of this.#folders.scanners) {
-      if (memory === undefined || last === undefined || 'away' in last) continue
+    for (const { folder: { name }, memory, snapshot } of this.#folders.scanners) {
+      if (memory === undefined || snapshot === undefined) continue
       const completeAtMs = this.#completeAtMs.get(name)
       memories.set(name, {
         ...memory,
-        bytes: last.snapshot.bytes,
+        bytes: snapshot.bytes,
         ...(serverId !== undefined && { serverId }),
         ...(completeAtMs !== undefined && { completeAtMs }),
       })
@@ -109,16 +109,15 @@ export class FolderRecord {
     return this.#folders.scanners.map(scanner => this.#statusOf(scanner))
   }
 
-  #statusOf ({ folder: { name, root }, last }: FolderScanner): FolderStatus {
+  #statusOf ({ folder: { name, root }, snapshot, away }: FolderScanner): FolderStatus {
     const completeAtMs = this.#completeAtMs.get(name)
-    const snapshot = last !== undefined && 'snapshot' in last ? last.snapshot : undefined
     const { files, bytes } = snapshot ?? this.#sizes.get(name) ?? { files: 0, bytes: 0 }
     const problemCount = Math.max(this.#problems?.get(name) ?? 0, snapshot?.problemCount ?? 0)
     return {
       name,
       path: root,
-      state: last === undefined ? 'unknown' : snapshot === undefined ? 'away' : this.#stateOf(problemCount),
-      why: last !== undefined && 'away' in last ? last.away.message : null,
+      state: away !== undefined ? 'away' : snapshot === undefined ? 'unknown' : this.#stateOf(problemCount),
+      why: away?.message ?? null,
       files,
       bytes,
       problemCount,

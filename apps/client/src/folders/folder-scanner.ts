@@ -52,9 +52,19 @@ export class FolderScanner {
     return scanner
   }
 
-  /** The last scan. */
-  get last (): FolderScan | undefined {
-    return this.#last
+  /** The content at the last scan; undefined before the first one, and if the folder was away. */
+  get snapshot (): Snapshot | undefined {
+    return this.#last !== undefined && 'snapshot' in this.#last ? this.#last.snapshot : undefined
+  }
+
+  /** Why the folder could not be pushed at the last scan. */
+  get away (): FileSyncError | undefined {
+    return this.#last !== undefined && 'away' in this.#last ? this.#last.away : undefined
+  }
+
+  /** Whether the directory is still accepted as it is. */
+  get isAccepting (): boolean {
+    return this.#isAccepting
   }
 
   get status (): WatchStatus {
@@ -64,7 +74,7 @@ export class FolderScanner {
   /** What to remember of the folder, once it was scanned. */
   get memory (): Pick<FolderMemory, 'path'> & NonNullable<Scanner['memory']> | undefined {
     const memory = this.#scanner?.memory
-    return memory === undefined || this.#last === undefined || 'away' in this.#last ? undefined : { ...memory, path: this.folder.root }
+    return memory === undefined || this.snapshot === undefined ? undefined : { ...memory, path: this.folder.root }
   }
 
   async scan (options: ScanOptions): Promise<FolderScan> {

@@ -1,5 +1,5 @@
 import { splitFolder } from '@filesync/protocol'
-import type { Clock, HashBytes, Name, RelativePath } from '@filesync/protocol'
+import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
 import type { Explanation, ScanOptions, WatchStatus } from '@filesync/scanner'
 import { openScannerThreads } from '@filesync/scanner/node'
 import type { ScannerInit, ScannerThreads } from '@filesync/scanner/node'
@@ -23,11 +23,9 @@ export class FolderSet {
   readonly scanners: readonly FolderScanner[]
   readonly #threads: ScannerThreads
   readonly #init: FolderSetInit
-  #isAccepting: boolean
 
   private constructor (init: FolderSetInit, scanners: readonly FolderScanner[], threads: ScannerThreads) {
     this.#init = init
-    this.#isAccepting = init.accept
     this.scanners = scanners
     this.#threads = threads
   }
@@ -57,22 +55,21 @@ export class FolderSet {
    * Scans all folders. One that cannot be reached is left out of the tree and is a problem; the others are not affected. Throws why, if
    * none can be reached.
    */
-  async scan (options: ScanOptions, removed: readonly Name[] = []): Promise<FolderTree> {
-    const tree = await this.look(options, removed)
-    const away = this.scanners.flatMap(({ last }) => last !== undefined && 'away' in last ? [last.away] : [])
-    if (away[0] !== undefined && away.length === this.scanners.length) throw away[0]
+  async scan (options: ScanOptions): Promise<FolderTree> {
+    const tree = await this.look(options)
+    const [first] = this.scanners
+    if (first?.away !== undefined && this.scanners.every(({ away }) => away !== undefined)) throw first.away
     return tree
   }
 
   /** As {@link scan}, but does not throw if no folder can be reached. */
-  async look (options: ScanOptions, removed: readonly Name[] = []): Promise<FolderTree> {
-    const { hash } = this.#init
-    const states = (await this.#scanAll(options)).map(({ scanner: { folder: { name } }, scan }): FolderState => (
+  async look (options: ScanOptions): Promise<FolderTree> {
+    const states = (await this.#scanAll(options)).map(({ scanner: { folder: { name }, isAccepting }, scan }): FolderState => (
       'snapshot' in scan
-        ? { name, snapshot: scan.snapshot, isAccepted: this.#isAccepting }
+        ? { name, snapshot: scan.snapshot, isAccepted: isAccepting }
         : { name, problem: folderProblem(name, scan.away.message) }
     ))
-    return new FolderTree(states, { hash, removed })
+    return new FolderTree(states, { hash: this.#init.hash })
   }
 
   /** Has the next scan read these directories again; paths of the whole tree. */
@@ -91,7 +88,6 @@ export class FolderSet {
 
   /** The user's acceptance of a directory is for one complete run. */
   endAcceptance (): void {
-    this.#isAccepting = false
     for (const scanner of this.scanners) scanner.endAcceptance()
   }
 
