@@ -47,12 +47,15 @@ afterEach(async () => { await rm(root, { recursive: true, force: true }) })
 
 async function restore (
   server: RestoreServer,
-  { overwrite = false, signal = new AbortController().signal, connect = () => server.connect(), into = to } = {},
+  {
+    overwrite = false, signal = new AbortController().signal, connect = () => server.connect(), into = to,
+    prepare = (target: RestoreTarget): RestoreTarget => target,
+  } = {},
 ): Promise<RestoreRun> {
   return await runRestore({
     question: { path: '' },
     connect: async () => ({ connection: connect(), holes: true }),
-    openTarget: () => new RestoreTarget({ root: into, overwrite }),
+    openTarget: () => prepare(new RestoreTarget({ root: into, overwrite })),
     onState () { /* not looked at */ },
     hash: hashBytes,
     clock: { ...systemClock, schedule: (_delayMs, callback) => systemClock.schedule(0, callback) },
@@ -245,7 +248,66 @@ test('nothing is restored into the archive of a server, at any depth or through 
   expect((await readdir(archive, { recursive: true })).sort()).toEqual(['.filesync', '.filesync/id', 'work'])
 })
 
+test('names that end with a dot are left out if the disk would store them without it, and nothing takes their place', async () => {
+  const server = new RestoreServer({ 'd': { kind: 'directory' }, 'd/a': fileOf('a'), 'd/a.': fileOf('b'), 'e.': { kind: 'directory' } })
+  const run = await restore(server, { prepare: target => Object.defineProperty(target, 'cutsDots', { value: true }) })
+  expect(problemsOf(run)).toEqual(['WRITE_FAILED d/a.', 'WRITE_FAILED e.'])
+  expect((await readdir(to, { recursive: true })).sort()).toEqual(['d', 'd/a'])
+  expect(await readFile(join(to, 'd/a'), 'utf8')).toBe('a')
+})
+
 // Mounting needs root, and most containers do not allow it.
+test.skipIf(!mayMount())('a disk without links, and with the names of Windows, gets everything that it can hold', async context => {
+  await mkdir(to)
+  const image = join(root, 'image')
+  const script = 'truncate -s 30M "$1" && mkfs.exfat "$1" && disk=$(losetup -f --show "$1") && mount.exfat-fuse "$disk" "$2"'
+  if (spawnSync('sh', ['-c', script, 'sh', image, to]).status !== 0) context.skip('exFAT cannot be mounted here.')
+  try {
+    const shared = { fileId: 7n }
+    const run = await restore(new RestoreServer({
+      'd': { kind: 'directory' },
+      'd/B': fileOf('B'),
+      'd/a': fileOf('a'),
+      'd/b': fileOf('b'),
+      'd/b?': fileOf('?'),
+      'd/link': { kind: 'symlink', target: 'a' },
+      'd/one': fileOf('same', shared),
+      'd/two': fileOf('same', shared),
+    }))
+    expect(problemsOf(run)).toEqual(['WRITE_FAILED d/b', 'WRITE_FAILED d/b?', 'WRITE_FAILED d/link'])
+    expect((await readdir(to, { recursive: true })).sort()).toEqual(['d', 'd/B', 'd/a', 'd/one', 'd/two'])
+    for (const [name, content] of [['a', 'a'], ['B', 'B'], ['one', 'same'], ['two', 'same']] as const) {
+      expect(await readFile(join(to, 'd', name), 'utf8')).toBe(content)
+    }
+  } finally {
+    const disk = spawnSync('losetup', ['--noheadings', '--output', 'NAME', '--associated', image], { encoding: 'utf8' }).stdout.trim()
+    spawnSync('umount', ['-l', to])
+    spawnSync('losetup', ['-d', disk])
+  }
+})
+
+test.skipIf(!mayMount())('a further name of a file that cannot be replaced is a problem, and the others are restored', async () => {
+  await mkdir(join(to, 'd'), { recursive: true })
+  const held = join(to, 'd/two')
+  await writeFile(held, 'held by the system')
+  // A file that something is mounted on can neither be removed nor be renamed over.
+  spawnSync('mount', ['--bind', held, held])
+  try {
+    const shared = { fileId: 7n }
+    const run = await restore(new RestoreServer({
+      'd': { kind: 'directory' },
+      'd/one': fileOf('same', shared),
+      'd/two': fileOf('same', shared),
+      'd/zoo': fileOf('same', shared),
+    }), { overwrite: true })
+    expect(problemsOf(run)).toEqual(['WRITE_FAILED d/two'])
+    expect(await readFile(held, 'utf8')).toBe('held by the system')
+    expect((await stat(join(to, 'd/zoo'))).ino).toBe((await stat(join(to, 'd/one'))).ino)
+  } finally {
+    spawnSync('umount', ['-l', held])
+  }
+})
+
 test.skipIf(!mayMount())('a full disk ends the restore with what to do, and it continues when there is room', async () => {
   await mkdir(to)
   const size = (kib: number): string[] => ['-o', `size=${String(kib)}k`]

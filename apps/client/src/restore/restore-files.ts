@@ -10,7 +10,9 @@ import { digestOfSize } from './read-local.ts'
 import type { RestoreState, Restored } from './restore-state.ts'
 import { targetError } from './restore-target.ts'
 import type { SharedFiles } from './shared-files.ts'
-import { finishFile, moveInPlace, openForReading, openForWriting, removeAt, statAt, tryLink } from './target-place.ts'
+import {
+  describeFault, finishFile, finishFileAt, moveInPlace, openForReading, openForWriting, removeAt, statAt, tryLink,
+} from './target-place.ts'
 import type { Place } from './target-place.ts'
 
 /** What a task is for: to get a file, to compare one that is there, or to prove that a name is a hard link of another. */
@@ -151,7 +153,8 @@ export class RestoreFiles implements StagingArea {
     const { target } = this.#state
     const isSame = await hasContent(() => target.placeOf(asked.path), asked.entry.sizeBytes, digest)
     if (isSame) {
-      if (target.overwrite) this.#writing(undefined, asked.path, () => { finishPresent(target.placeOf(asked.path), asked.entry) })
+      // A file that is there already gets its mode and time too.
+      if (target.overwrite) this.#writing(undefined, asked.path, () => { finishFileAt(target.placeOf(asked.path), asked.entry) })
       this.#done(asked, digest, 'present')
     } else if (target.overwrite) this.again.push({ place: asked.place, problem: problem(asked.path, 'PATH_TAKEN') })
     else this.#note(problem(asked.path, 'PATH_TAKEN'))
@@ -162,18 +165,30 @@ export class RestoreFiles implements StagingArea {
   #linked (asked: Asked, digest: Digest): boolean {
     const group = this.#shared.groupOf(asked.directory, asked.entry)
     const isSame = group?.digest !== undefined && equalDigests(group.digest, digest)
-    const { target } = this.#state
     if (isSame) {
       const first = joinPath(this.#known.directoryOf(group.first.listing), this.#known.file(group.first).name)
-      const place = target.placeOf(asked.path)
-      if (target.overwrite && statAt(place)?.isFile() === true) removeAt(place)
-      if (statAt(place) === undefined && tryLink(target.placeOf(first), place)) {
+      if (this.#isLinkMade(first, asked.path)) {
         this.#done(asked, digest, 'linked')
         return true
       }
     }
     this.again.push({ place: asked.place, problem: problem(asked.path, 'PATH_TAKEN') })
     return false
+  }
+
+  #isLinkMade (first: RelativePath, path: RelativePath): boolean {
+    const { target } = this.#state
+    try {
+      const place = target.placeOf(path)
+      if (target.overwrite && statAt(place)?.isFile() === true) removeAt(place)
+      return statAt(place) === undefined && tryLink(target.placeOf(first), place)
+    } catch (error) {
+      const ofTarget = this.#orTargetError(error)
+      if (ofTarget !== undefined) throw ofTarget
+      if (errnoOf(error) === '') throw error
+      // As a copy, it is written again, or fails with a reason of its own.
+      return false
+    }
   }
 
   /** A digest that comes with FILE_HEADER and FILE_END. */
@@ -205,7 +220,7 @@ export class RestoreFiles implements StagingArea {
       const ofTarget = this.#orTargetError(error)
       if (ofTarget !== undefined) throw ofTarget
       if (errnoOf(error) === '') throw error
-      return { task: task ?? 0, bytes: 0, problem: this.#note(problem(path, 'WRITE_FAILED', errnoOf(error))) }
+      return { task: task ?? 0, bytes: 0, problem: this.#note(problem(path, 'WRITE_FAILED', describeFault(error))) }
     }
   }
 
@@ -240,16 +255,5 @@ async function hasContent (place: () => Place, sizeBytes: number, digest: Digest
   } catch (error) {
     if (errnoOf(error) === '') throw error
     return false
-  }
-}
-
-/** With --overwrite, a file that is there already gets its mode and time too. */
-function finishPresent (place: Place, entry: FileEntry): void {
-  const fd = openForReading(place)
-  if (fd === undefined) return
-  try {
-    finishFile(fd, entry)
-  } finally {
-    fs.closeSync(fd)
   }
 }

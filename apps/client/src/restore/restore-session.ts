@@ -8,7 +8,7 @@ import type { Again, TaskPurpose } from './restore-files.ts'
 import type { RestoreState } from './restore-state.ts'
 import { targetError } from './restore-target.ts'
 import { SharedFiles } from './shared-files.ts'
-import { makeLinkAt, moveInPlace, removeAt, statAt, targetOf } from './target-place.ts'
+import { describeFault, makeLinkAt, moveInPlace, removeAt, statAt, targetOf } from './target-place.ts'
 
 /** How often files are asked for that did not arrive as they were: damaged copies, and content that changed on the way. */
 const ROUNDS = 4
@@ -77,6 +77,10 @@ export class RestoreSession {
       this.#state.fail(path, 'WRITE_FAILED', 'Windows cannot store this name. Restore it on another system')
       return true
     }
+    if (this.#state.target.cutsDots && name.endsWith('.')) {
+      this.#state.fail(path, 'WRITE_FAILED', 'this disk cannot store a name that ends with a dot. Restore it to another disk')
+      return true
+    }
     if (!this.#state.target.foldsNames) return false
     const key = foldKey(name)
     if (folded.has(key)) {
@@ -102,7 +106,7 @@ export class RestoreSession {
       return made
     } catch (error) {
       throwIfTargetError(error, this.#state.target.root)
-      this.#state.fail(path, 'WRITE_FAILED', errnoOf(error))
+      this.#state.fail(path, 'WRITE_FAILED', describeFault(error))
       return false
     }
   }

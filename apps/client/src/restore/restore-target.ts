@@ -34,6 +34,8 @@ export class RestoreTarget {
   readonly overwrite: boolean
   /** Whether its file system takes `a` and `A` for one name. */
   readonly foldsNames: boolean
+  /** Whether its file system stores `a.` as `a`, as FAT does. */
+  readonly cutsDots: boolean
   readonly #directories: SourceDirectories
   readonly #made: Set<string>
   readonly #madeFd: number
@@ -52,7 +54,8 @@ export class RestoreTarget {
       const made = this.#work(MADE)
       this.#made = readMade(made)
       this.#madeFd = fs.openSync(made.join(''), 'a', 0o600)
-      this.foldsNames = this.#probeFolding()
+      this.foldsNames = this.#tryName('a', ([prefix, name]) => statAt([prefix, `${name.slice(0, -1)}A`]) !== undefined)
+      this.cutsDots = this.#tryName('.', ([prefix, name]) => !fs.readdirSync(prefix).includes(name))
     } catch (error) {
       throw asTargetError(error, root)
     }
@@ -143,12 +146,12 @@ export class RestoreTarget {
     fs.writeSync(this.#madeFd, `${JSON.stringify(path)}\n`)
   }
 
-  #probeFolding (): boolean {
-    const stem = `probe-${randomBytes(4).toString('hex')}`
-    const place = this.#work(`${stem}a`)
+  /** What is found out about a file whose name has this ending, while it is there. */
+  #tryName (ending: string, isSo: (place: Place) => boolean): boolean {
+    const place = this.#work(`probe-${randomBytes(4).toString('hex')}${ending}`)
     fs.closeSync(fs.openSync(place.join(''), 'wx', 0o600))
     try {
-      return statAt(this.#work(`${stem}A`)) !== undefined
+      return isSo(place)
     } finally {
       removeAt(place)
     }

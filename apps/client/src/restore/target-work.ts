@@ -9,7 +9,7 @@ import type { Place } from './target-place.ts'
 export const WORK = '.filesync'
 export const LOCK = 'lock'
 /** The names that a restore gives to what is in it. */
-const OWN_NAME = /^(?:lock|made|[0-9a-f]{32}|new-[0-9a-f]{16}|probe-[0-9a-f]{8}[aA])$/u
+const OWN_NAME = /^(?:lock|made|[0-9a-f]{32}|new-[0-9a-f]{16}|probe-[0-9a-f]{8}[a.]?)$/u
 
 /** Throws USAGE if a directory, which need not exist, is an archive or inside one: files that a server did not store would be in it. */
 export function refuseArchive (root: string): void {

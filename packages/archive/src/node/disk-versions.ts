@@ -7,10 +7,10 @@ import { compareFolders, parseVersionFolder, versionFolder } from '../store/vers
 import type { Beneath } from './beneath.ts'
 import { describeAt } from './describe-at.ts'
 import type { DiskFlushing } from './disk-flushing.ts'
-import { inside, OWN, split, VERSIONS } from './disk-places.ts'
+import { inside, OWN, split, STAGING, VERSIONS } from './disk-places.ts'
 import * as disk from './disk.ts'
 import type { Stat } from './disk.ts'
-import { tryLink } from './hard-link.ts'
+import { linksSymlinks, tryLink } from './hard-link.ts'
 import { describeFileError, throwIfStoreError } from './disk-errors.ts'
 
 /** A directory of the mirror, and the sync that changes it. */
@@ -33,6 +33,7 @@ interface Collected {
 export class DiskVersions {
   readonly #beneath: Beneath
   readonly #flushing: DiskFlushing
+  #linksSymlinks: boolean | undefined
 
   constructor (beneath: Beneath, flushing: DiskFlushing) {
     this.#beneath = beneath
@@ -55,11 +56,16 @@ export class DiskVersions {
       if (taken !== undefined) {
         // Linked before a crash.
         if (!keeps) disk.unlinkAt(spot.prefix, name)
-      } else if (!keeps || (stat.kind !== 'file' && stat.kind !== 'symlink') || !tryLink([spot.prefix, name], [prefix, name])) {
+      } else if (!keeps || !this.#mayLink(stat) || !tryLink([spot.prefix, name], [prefix, name])) {
         disk.renameAt(spot.prefix, name, [prefix, name])
       }
       return WAS_KEPT + extra
     }
+  }
+
+  #mayLink ({ kind }: Stat): boolean {
+    if (kind !== 'symlink') return kind === 'file'
+    return this.#linksSymlinks ??= linksSymlinks(this.#beneath.open(STAGING, 'make'))
   }
 
   /** Moves what is at these names to versions. In the outcome, `agesMs` are times of the clock, not ages. */

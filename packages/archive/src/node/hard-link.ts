@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { errnoOf } from '@filesync/protocol'
 import type { DiskFlushing } from './disk-flushing.ts'
 import * as disk from './disk.ts'
@@ -5,8 +6,8 @@ import { copyTo } from './whole-file.ts'
 
 type Place = readonly [prefix: string, name: string]
 
-/** Errors of file systems that have no hard links, or cannot make another one for this file. */
-const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS', 'EXDEV'])
+/** Errors of file systems without hard links, or that cannot make another one for this file. EISDIR comes from FAT and exFAT on Windows. */
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS', 'EXDEV', 'EISDIR'])
 
 /** Gives what is at a place a second name. Returns false if the file system cannot. */
 export function tryLink (from: Place, to: Place): boolean {
@@ -16,6 +17,32 @@ export function tryLink (from: Place, to: Place): boolean {
   } catch (error) {
     if (NO_LINKS.has(errnoOf(error))) return false
     throw error
+  }
+}
+
+/**
+ * Whether a symbolic link itself can get a second name in the file system of a prefix. On macOS the file that it points to gets one,
+ * wherever that is.
+ */
+export function linksSymlinks (prefix: string): boolean {
+  const name = `probe-${randomBytes(4).toString('hex')}`
+  try {
+    // To nothing, so that nothing outside can get a name here.
+    disk.symlinkAt(prefix, name, `${name}-nowhere`)
+  } catch (error) {
+    if (errnoOf(error) === '') throw error
+    return false
+  }
+  try {
+    const second = [prefix, `${name}-2`] as const
+    if (!tryLink([prefix, name], second)) return false
+    disk.unlinkAt(...second)
+    return true
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error
+    return false
+  } finally {
+    disk.unlinkAt(prefix, name)
   }
 }
 
