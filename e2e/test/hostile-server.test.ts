@@ -141,7 +141,7 @@ const REFUSED: readonly [what: string, code: string, run: Run][] = [
   [
     'more questions than a page holds',
     'MESSAGE_INVALID',
-    row(listed, wants(...new Array<unknown>(LIMITS.listingsPerPage + 1).fill([1, 3]))),
+    row(listed, wants(...new Array<unknown>(LIMITS.listingsPerRequest + 1).fill([1, 3]))),
   ],
   ['a question by path', 'MESSAGE_INVALID', row(listed, wants('../etc'))],
   ['a task before any listing', 'TASK_INVALID', row(greeted, tasks([[0, 0]]))],

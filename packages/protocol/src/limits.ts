@@ -7,12 +7,18 @@ export const LIMITS = {
   messageFrameBytes: 1_048_576,
   /** A raw frame: one read of a large file or one pack of small ones; beyond 1 MiB throughput no longer grows. */
   rawFrameBytes: 1_114_112,
-  /** A listing: a directory of 1,000,000 files with long names fits; it is the unit that a digest covers. */
+  /** Entries of one page of a listing, and items of one page table: a change in a directory costs a page, and the tables above it. */
+  pageEntries: 1024,
+  /** Entries, or items, of a page that is not the last one: a directory cannot have many more pages than it has to. */
+  pageMinEntries: 128,
+  /** One page: full of symbolic links with the longest names and targets. */
+  pageBytes: 4_718_592,
+  /** A whole listing, as a restore sends it: a directory of 1,000,000 files with long names fits. */
   listingBytes: 134_217_728,
-  /** Entries of one directory: what a listing of the size above can hold with ordinary names. */
-  listingEntries: 2_000_000,
+  /** Entries of one directory: as many as a tree may have. */
+  listingEntries: 8_000_000,
   /** Listings requested at once, so that neither side queues an unbounded number. */
-  listingsPerPage: 1024,
+  listingsPerRequest: 1024,
   /**
    * Directories whose listings are still to be requested: one directory may have this many below it; each takes its path and
    * some 150 bytes at the server.

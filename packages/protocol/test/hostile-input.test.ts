@@ -131,7 +131,7 @@ describe('what a session sends', () => {
   it('44: listings that nobody asked for, however many', () => {
     const empty = encodeListing([])
     const questions = new ListingRequester(hashBytes(empty), hashBytes)
-    questions.nextPage()
+    questions.nextRequest()
     expect(refusal(() => questions.accept({ number: 0, bytes: empty }))).toBe('accepted')
     expect(refusal(() => questions.accept({ number: 1, bytes: empty }))).toBe('MESSAGE_UNEXPECTED')
   })
@@ -140,7 +140,7 @@ describe('what a session sends', () => {
     const wanted = (count: number): string => refusal(() => parseMessage({
       type: 'LISTINGS_WANTED', directories: new Array<number[]>(count).fill([0, 0]),
     }))
-    expect([wanted(LIMITS.listingsPerPage), wanted(LIMITS.listingsPerPage + 1)]).toEqual(['accepted', 'MESSAGE_INVALID'])
+    expect([wanted(LIMITS.listingsPerRequest), wanted(LIMITS.listingsPerRequest + 1)]).toEqual(['accepted', 'MESSAGE_INVALID'])
   })
 
   it('44: more files than a tree may have', () => {

@@ -20,9 +20,9 @@ const anyTree = fc.letrec<{ directory: TreeLiteral }>(tie => ({
 /** The complete exchange, as both sessions perform it, with every directory requested. */
 function exchange (tree: Tree, payloadBytes: number): Map<string, Uint8Array> {
   const questions = new ListingRequester(tree.rootDigest, hashBytes)
-  const answers = new ListingResponder(tree)
+  const answers = new ListingResponder(tree, undefined)
   const arrived = new Map<string, Uint8Array>()
-  for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
+  for (let page = questions.nextRequest(); page !== undefined; page = questions.nextRequest()) {
     expect(questions.isWaiting).toBe(true)
     const parts = new PartsDecoder(LIMITS.listingBytes)
     for (const payload of encodeParts(answers.answer(page), payloadBytes)) {
@@ -55,12 +55,12 @@ describe('the exchange of listings', () => {
   })
 
   it('requests listings in pages', () => {
-    const many = Object.fromEntries(Array.from({ length: LIMITS.listingsPerPage * 2 + 5 }, (_, i) => [`d${String(i)}`, {}]))
+    const many = Object.fromEntries(Array.from({ length: LIMITS.listingsPerRequest * 2 + 5 }, (_, i) => [`d${String(i)}`, {}]))
     const tree = memoryTree(many, hashBytes)
-    expect(exchange(tree, 1000).size).toBe(LIMITS.listingsPerPage * 2 + 6)
+    expect(exchange(tree, 1000).size).toBe(LIMITS.listingsPerRequest * 2 + 6)
     const questions = new ListingRequester(tree.rootDigest, hashBytes)
-    expect(questions.nextPage()).toEqual([])
-    expect(questions.nextPage()).toBeUndefined()
+    expect(questions.nextRequest()).toEqual([])
+    expect(questions.nextRequest()).toBeUndefined()
   })
 })
 
@@ -68,7 +68,7 @@ describe('ListingRequester', () => {
   const root = encodeListing([])
   const rootOf = (bytes: Uint8Array): ListingRequester => {
     const questions = new ListingRequester(hashBytes(bytes), hashBytes)
-    questions.nextPage()
+    questions.nextRequest()
     return questions
   }
   const entry = (name: string, digest: Digest = hashBytes(root)): DirectoryEntry => ({
@@ -109,7 +109,7 @@ describe('ListingRequester', () => {
     const questions = new ListingRequester(child.digest, () => child.digest)
     let asked = 0
     const askOn = (): void => {
-      for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
+      for (let page = questions.nextRequest(); page !== undefined; page = questions.nextRequest()) {
         for (let i = Math.max(page.length, 1); i > 0; i--) {
           const arrived: ArrivedListing = questions.accept({ number: asked++, bytes })
           // Four thousand in the root, and five hundred below each, which have none.
@@ -127,13 +127,13 @@ describe('ListingRequester', () => {
 describe('ListingResponder', () => {
   const tree = memoryTree({ a: { 'x.txt': 'x' }, b: 'b', c: { symlink: 'b' } }, hashBytes)
   const asked = (): ListingResponder => {
-    const answers = new ListingResponder(tree)
+    const answers = new ListingResponder(tree, undefined)
     for (const _ of answers.answer([]));
     return answers
   }
 
   it('resolves only entries of listings that were sent', () => {
-    const answers = new ListingResponder(tree)
+    const answers = new ListingResponder(tree, undefined)
     expect(refusal(() => answers.entry(0, 0))).toBe('TASK_INVALID')
     for (const _ of answers.answer([]));
     expect(answers.entry(0, 1)).toMatchObject({ directory: '', entry: { name: 'b' } })
@@ -160,7 +160,7 @@ describe('ListingResponder', () => {
     const bytes = encodeListing(entries)
     const answers = new ListingResponder({
       rootDigest: toDigest(new Uint8Array(32)) as Digest, files: entries.length, directories: 0, bytes: 0, listing: () => bytes,
-    })
+    }, undefined)
     for (const _ of answers.answer([]));
     entries.length = 0
     const before = process.memoryUsage().heapUsed

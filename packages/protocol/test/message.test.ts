@@ -84,7 +84,8 @@ describe('messages', () => {
   })
 
   it('reject lists that are longer than their limits', () => {
-    const listings = new Array<number[]>(LIMITS.listingsPerPage).fill([0, 0]), tasks = new Array<number[]>(LIMITS.tasksPerPage).fill([0, 0])
+    const listings = new Array<number[]>(LIMITS.listingsPerRequest).fill([0, 0])
+    const tasks = new Array<number[]>(LIMITS.tasksPerPage).fill([0, 0])
     expect(refusal(() => parseMessage({ type: 'LISTINGS_WANTED', directories: listings }))).toBe('accepted')
     expect(refusal(() => parseMessage({ type: 'LISTINGS_WANTED', directories: [...listings, [0, 0]] }))).toBe('MESSAGE_INVALID')
     expect(refusal(() => parseMessage({ type: 'TASKS', first: 0, last: false, tasks }))).toBe('accepted')
@@ -106,7 +107,7 @@ describe('messages', () => {
     })
     expect(tasks.length).toBeLessThanOrEqual(LIMITS.messageFrameBytes)
     const listings = encodeMessage({
-      type: 'LISTINGS_WANTED', directories: new Array<[number, number]>(LIMITS.listingsPerPage).fill([0xffff_ffff, 0xffff_ffff]),
+      type: 'LISTINGS_WANTED', directories: new Array<[number, number]>(LIMITS.listingsPerRequest).fill([0xffff_ffff, 0xffff_ffff]),
     })
     expect(listings.length).toBeLessThanOrEqual(LIMITS.messageFrameBytes)
   })

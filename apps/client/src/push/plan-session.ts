@@ -21,6 +21,6 @@ export async function planSession (connection: Connection, deps: PlanDependencie
   const tree = await deps.scan()
   refuseOwnArchive({ folders: deps.folders, archives: tree.archives ?? [], archiveId: ready.archiveId })
   await announceTree(connection, tree)
-  const plan = await answerListings(connection, { answers: new ListingResponder(tree) }, ['PLAN'])
+  const plan = await answerListings(connection, { answers: new ListingResponder(tree, undefined) }, ['PLAN'])
   return { tree, plan }
 }

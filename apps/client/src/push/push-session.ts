@@ -76,7 +76,7 @@ export async function pushSession (connection: Connection, deps: PushDependencie
   refuseOwnArchive({ folders: deps.folders, archives: tree.archives ?? [], archiveId: ready.archiveId })
   deps.source.refresh()
   await announceTree(connection, tree)
-  const answers = new ListingResponder(tree)
+  const answers = new ListingResponder(tree, undefined)
   const onDifference = (directories: number): void => { deps.source.prepare(directories) }
   const reply = await answerListings(connection, { answers, onDifference }, ['TASKS', 'NEXT_SYNC'])
   const stale = new Set<RelativePath>()

@@ -68,7 +68,7 @@ export async function receiveState (
   const known = new KnownListings()
   const questions = new ListingRequester(NO_DIGEST, undefined)
   const parts = new PartsDecoder(LIMITS.listingBytes)
-  for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
+  for (let page = questions.nextRequest(); page !== undefined; page = questions.nextRequest()) {
     await connection.send({ type: 'LISTINGS_WANTED', directories: page })
     while (questions.isWaiting) {
       const incoming = await connection.next()

@@ -50,7 +50,7 @@ export class RestoreServer {
     await near.send(this.answer)
     const answers = new ListingResponder({
       rootDigest: NO_DIGEST, files: 0, directories: 1000, bytes: 0, listing: directory => this.listing(directory),
-    })
+    }, undefined)
     const source = new MemorySource({ hashBytes, createHasher, content: path => this.#read(path) })
     for (;;) {
       const asked = await near.receive(['LISTINGS_WANTED', 'TASKS'])

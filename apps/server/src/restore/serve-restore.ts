@@ -166,7 +166,7 @@ async function answerAsks (connection: Connection, { init, tree, path, source }:
     directories: tree.directories + pathDepth(path),
     bytes: tree.bytes,
     listing: directory => tree.listing(directory),
-  })
+  }, undefined)
   let readingMs = 0
   for (;;) {
     // Before it asks again, a client may have to hash what it already has.

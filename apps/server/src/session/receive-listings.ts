@@ -22,7 +22,7 @@ export async function receiveListings (init: ReceiveListingsInit): Promise<void>
   const questions = new ListingRequester(init.rootDigest, init.hash)
   const parts = new PartsDecoder(LIMITS.listingBytes)
   const budget = new ListingBudget()
-  for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
+  for (let page = questions.nextRequest(); page !== undefined; page = questions.nextRequest()) {
     await connection.send({ type: 'LISTINGS_WANTED', directories: page })
     while (questions.isWaiting) {
       const incoming = await connection.next()

@@ -36,9 +36,9 @@ export interface Pushed extends SyncOutcome {
 
 /** Requests listings as a server does. Returns how many it requested, and the answering side. */
 export function compareAll (sync: Pick<Sync, 'compare'>, tree: Tree): { listings: number, answers: ListingResponder } {
-  const answers = new ListingResponder(tree)
+  const answers = new ListingResponder(tree, undefined)
   const questions = new ListingRequester(tree.rootDigest, hashBytes)
-  for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
+  for (let page = questions.nextRequest(); page !== undefined; page = questions.nextRequest()) {
     for (const whole of answers.answer(page)) {
       const arrived = questions.accept(whole)
       for (const wanted of sync.compare(arrived)) if (wanted !== undefined) questions.request(arrived, wanted.index, wanted.entry)

@@ -1,6 +1,7 @@
 import type { Digest, HashBytes } from '../digest.ts'
 import type { Entry } from '../listing/entry.ts'
 import { encodeListing } from '../listing/listing.ts'
+import { listingDigest } from '../listing/page-tree.ts'
 import { compareNames } from '../listing/name.ts'
 import type { Name } from '../listing/name.ts'
 import { joinPath, ROOT_PATH } from '../listing/relative-path.ts'
@@ -23,7 +24,7 @@ export function memoryTree (literal: TreeLiteral, hash: HashBytes): Tree & { con
     const entries = names.map(name => describe(joinPath(directory, name as Name), name as Name, children[name] ?? ''))
     const listing = encodeListing(entries)
     listings.set(directory, listing)
-    return hash(listing)
+    return listingDigest(listing, hash)
   }
 
   function describe (path: RelativePath, name: Name, child: TreeLiteral[string]): Entry {

@@ -104,7 +104,7 @@ const reference: Schema<EntryReference> = v.strictTuple([uint32, uint32])
 
 const listingsWanted: Schema<m.ListingsWanted> = v.object({
   type: v.literal('LISTINGS_WANTED'),
-  directories: v.pipe(v.array(reference), v.maxLength(LIMITS.listingsPerPage)),
+  directories: v.pipe(v.array(reference), v.maxLength(LIMITS.listingsPerRequest)),
 })
 
 // Pages hold thousands of tasks and most are the shortest form, so one check by hand replaces a union of tuples.

@@ -29,7 +29,7 @@ export async function describeLargeTree (shape: { readonly directories: number, 
 }
 
 async function answer (client: Connection, tree: Tree): Promise<void> {
-  const answers = new ListingResponder(tree)
+  const answers = new ListingResponder(tree, undefined)
   while (!client.signal.aborted) {
     const incoming = await client.next().catch(() => undefined)
     if (incoming?.kind !== 'message' || incoming.message.type !== 'LISTINGS_WANTED') return
@@ -45,7 +45,7 @@ async function ask (server: Connection, tree: Tree): Promise<LargeTreeReport> {
   const startBytes = heldBytes()
   let [files, bytes, grownBytes] = [0, 0, 0]
   while (!questions.isComplete) {
-    const page = questions.nextPage()
+    const page = questions.nextRequest()
     if (page !== undefined) await server.send({ type: 'LISTINGS_WANTED', directories: page })
     const incoming = await server.next()
     if (incoming.kind !== 'raw') throw new Error('A message came where listings were due.')

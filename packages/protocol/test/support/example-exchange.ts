@@ -37,7 +37,7 @@ export function exampleExchange (): ExampleFrame[] {
     frames.push({ from, type: 'MESSAGE', says: describeMessage(message), bytes: encodeFrame('MESSAGE', [encodeMessage(message)]) })
   }
   const tree = exampleTree()
-  const answers = new ListingResponder(tree)
+  const answers = new ListingResponder(tree, undefined)
   const questions = new ListingRequester(tree.rootDigest, hashBytes)
 
   say('client', hello('example-client/1', []))
@@ -57,7 +57,7 @@ export function exampleExchange (): ExampleFrame[] {
       folders: [{ name: 'notes' as Name, complete: true, files: 1 }], away: [], removed: [], problems: [], problemCount: 0,
     }
   )
-  for (let page = questions.nextPage(); page !== undefined; page = questions.nextPage()) {
+  for (let page = questions.nextRequest(); page !== undefined; page = questions.nextRequest()) {
     say('server', { type: 'LISTINGS_WANTED', directories: page })
     for (const whole of answers.answer(page)) {
       const [payload = new Uint8Array(0)] = encodeParts([whole], 1000)
