@@ -1,11 +1,14 @@
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Bench } from './bench.ts'
+import { makeCase } from './case.ts'
+import type { Case } from './case.ts'
 import { addPhotos, append, changeOnePercent, insertFront, renameDirectory, workADay } from './changes.ts'
 import type { Change } from './changes.ts'
 import { makeAlbum, makeLargeFile, makePhotos, makeSmallFiles, makeSourceTree } from './data-set.ts'
 import type { DataSet } from './data-set.ts'
 import { timeToFirstFile } from './first-file.ts'
+import { LARGE_TREE_CASES } from './large-trees/cases.ts'
 import { changedPairs, firstPairs, measure, openOurs, openTheirs, unchangedPairs, verify, withSide } from './pairs.ts'
 import type { ChangedPairs } from './pairs.ts'
 import { measureMillion } from './million.ts'
@@ -17,18 +20,8 @@ import { runningPairs, watchingRuns } from './running-client.ts'
 import type { Run } from './side.ts'
 import { warmMemory } from './warm-memory.ts'
 
-/** One thing to measure. */
-export interface Case {
-  readonly name: string
-  /** One line for the usage text. */
-  readonly about: string
-  readonly limitMinutes: number
-  readonly run: (bench: Bench) => Promise<Row[]>
-}
-
 const MIB = 1 << 20
 const MB = 1_000_000
-const LIMIT_MINUTES = 20
 
 /** All cases, in the order of the table. */
 export const CASES: readonly Case[] = [
@@ -53,11 +46,8 @@ export const CASES: readonly Case[] = [
   makeCase('source-history', '20,000 source files and their packed history; then a day of work', sourceHistory),
   makeCase('scan-alone', 'walk and digests: @filesync/scanner alone', scanAlone),
   makeCase('transfer-alone', 'reading, packing, hashing and sending without storing: @filesync/transfer alone', transferAlone),
+  ...LARGE_TREE_CASES,
 ]
-
-function makeCase (name: string, about: string, run: Case['run']): Case {
-  return { name, about, limitMinutes: LIMIT_MINUTES, run }
-}
 
 async function firstSmall (bench: Bench): Promise<Row[]> {
   const set = await makeSet(bench, makeSmallFiles)

@@ -26,19 +26,22 @@ function log (text: string): void {
 
 async function bench (options: Options): Promise<number> {
   const rsync = await rsyncVersion(new Children())
-  if (rsync === undefined) throw new Error('rsync, which FileSync is compared with, is not installed. On Debian: apt install rsync')
+  const hasPeer = options.cases.some(one => one.hasPeer)
+  if (rsync === undefined && hasPeer) {
+    throw new Error('rsync, which FileSync is compared with, is not installed. On Debian: apt install rsync')
+  }
   const stop = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => { stop.abort(new Error('stopped')) })
   const parent = options.directory ?? (existsSync('/dev/shm') ? '/dev/shm' : tmpdir())
   mkdirSync(parent, { recursive: true })
   const scratch = mkdtempSync(join(parent, 'filesync-bench-'))
   const startedAt = new Date().toISOString()
-  const machine = `${describeMachine(scratch)}; rsync ${rsync}`
+  const machine = `${describeMachine(scratch)}; rsync ${rsync ?? 'not installed'}`
   const setting = `seed ${options.seed}, scale ${options.scale}, ${options.pairs} ${options.pairs === 1 ? 'pair' : 'pairs'}`
   log(`${setting}; ${machine}`)
   try {
-    const problem = await sshdProblem(join(scratch, 'sshd'), new Children())
-    if (problem !== undefined) log(`rsync through ssh is not measured: ${problem}`)
+    const problem = hasPeer ? await sshdProblem(join(scratch, 'sshd'), new Children()) : 'No case needs it.'
+    if (problem !== undefined && hasPeer) log(`rsync through ssh is not measured: ${problem}`)
     const results = await runCases({ ...options, scratch, throughSsh: problem === undefined, signal: stop.signal, log })
     report(options, results, { startedAt, machine, setting })
     return results.failures.length === 0 ? 0 : 1

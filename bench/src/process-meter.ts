@@ -12,44 +12,74 @@ export interface Consumption {
   readonly serverCpuMs: number
   readonly clientPeakBytes: number
   readonly serverPeakBytes: number
+  /** The highest resident memory without mapped files, as sampled; the server's index is a mapped file. */
+  readonly clientAnonymousBytes: number
+  readonly serverAnonymousBytes: number
+  /**
+   * What the server passed to write calls, its index included. The kernel's count of bytes for a disk is 0 on a memory file system.
+   * Sockets count too: what it sent to the client.
+   */
+  readonly serverWrittenBytes: number
+  /** The same for a client that keeps running. */
+  readonly clientWrittenBytes?: number
   /** All traffic on the loopback interface during the run: headers, TLS, discovery, and other programs. */
   readonly wireBytes: number
 }
 
+/** What a running process has used up since it started. */
+interface Used {
+  readonly cpuMs: number
+  readonly writtenBytes: number
+}
+
+interface Memory {
+  readonly peakBytes: number
+  readonly anonymousBytes: number
+}
+
 /**
- * Measures a server that keeps running and a client that exits. Peaks are the kernel's high-water marks of resident memory, so
- * sampling misses only growth in the last 20 ms of the client.
+ * Measures a server that keeps running, and a client that exits or keeps running too. Peaks of resident memory are the kernel's
+ * high-water marks, so sampling misses only growth in the last 20 ms of a client that exits.
  */
 export class ProcessMeter {
   readonly #server: number
-  readonly #peaks = new Map<number, number>()
+  readonly #highest = new Map<number, Memory>()
   readonly #serverPids = new Set<number>()
   readonly #clientPids = new Set<number>()
   readonly #childrenBeforeMs: number
-  readonly #serverBeforeMs: number
+  readonly #serverBefore: Used
   readonly #loopbackBefore: number
   /** Child processes that the server had at the start. */
   readonly #lasting: ReadonlySet<number>
   #client: number | undefined
+  /** Of a client that keeps running. */
+  #clientBefore: Used | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor (server: number) {
     this.#server = server
     this.#lasting = new Set(childrenOf(server))
-    // "5" resets the high-water mark: proc(5), clear_refs.
-    writeFileSync(`/proc/${server}/clear_refs`, '5')
+    resetPeak(server)
     this.#childrenBeforeMs = cpuMs('self').childrenMs
-    this.#serverBeforeMs = serverMs(server)
+    this.#serverBefore = usedBy(server)
     this.#loopbackBefore = loopbackBytes()
   }
 
+  /** For a client that has just been started, and will have exited when this meter finishes. */
   watch (client: number): void {
     this.#client = client
     this.#sample()
     this.#timer = setInterval(() => { this.#sample() }, SAMPLE_EVERY_MS)
   }
 
-  /** Call this after the client has exited. */
+  /** For a client that is running, and still will be when this meter finishes. */
+  watchRunning (client: number): void {
+    resetPeak(client)
+    this.#clientBefore = usedBy(client)
+    this.watch(client)
+  }
+
+  /** Call this after the client has exited, or while it is still running. */
   async finish (): Promise<Consumption> {
     clearInterval(this.#timer)
     this.#sample()
@@ -57,13 +87,15 @@ export class ProcessMeter {
     // rsync's daemon has one process per client, which exits shortly after the client.
     const hasOthers = (): boolean => childrenOf(this.#server).some(pid => !this.#lasting.has(pid))
     for (let tries = 0; hasOthers() && tries < 500; tries++) await sleep(10)
-    const sum = (pids: Iterable<number>): number => [...pids].reduce((total, pid) => total + (this.#peaks.get(pid) ?? 0), 0)
+    const server = difference(this.#serverBefore, usedBy(this.#server))
     return {
-      // The client is the only child of this process that exited during the run.
-      clientCpuMs: cpuMs('self').childrenMs - this.#childrenBeforeMs,
-      serverCpuMs: serverMs(this.#server) - this.#serverBeforeMs,
-      clientPeakBytes: sum(this.#clientPids),
-      serverPeakBytes: sum(this.#serverPids),
+      ...this.#clientUse(),
+      serverCpuMs: server.cpuMs,
+      serverWrittenBytes: server.writtenBytes,
+      clientPeakBytes: this.#sum(this.#clientPids, 'peakBytes'),
+      serverPeakBytes: this.#sum(this.#serverPids, 'peakBytes'),
+      clientAnonymousBytes: this.#sum(this.#clientPids, 'anonymousBytes'),
+      serverAnonymousBytes: this.#sum(this.#serverPids, 'anonymousBytes'),
       wireBytes,
     }
   }
@@ -72,12 +104,25 @@ export class ProcessMeter {
     clearInterval(this.#timer)
   }
 
+  #clientUse (): Pick<Consumption, 'clientCpuMs' | 'clientWrittenBytes'> {
+    if (this.#client === undefined || this.#clientBefore === undefined) {
+      // The client is the only child of this process that exited during the run.
+      return { clientCpuMs: cpuMs('self').childrenMs - this.#childrenBeforeMs }
+    }
+    const { cpuMs: clientCpuMs, writtenBytes: clientWrittenBytes } = difference(this.#clientBefore, usedBy(this.#client))
+    return { clientCpuMs, clientWrittenBytes }
+  }
+
+  #sum (pids: Iterable<number>, figure: keyof Memory): number {
+    return [...pids].reduce((total, pid) => total + (this.#highest.get(pid)?.[figure] ?? 0), 0)
+  }
+
   #sample (): void {
     for (const [root, pids] of [[this.#server, this.#serverPids], [this.#client, this.#clientPids]] as const) {
       for (const pid of root === undefined ? [] : [root, ...descendantsOf(root)]) {
         pids.add(pid)
-        const bytes = peakBytes(pid)
-        if (bytes !== undefined) this.#peaks.set(pid, Math.max(bytes, this.#peaks.get(pid) ?? 0))
+        const now = memoryOf(pid)
+        if (now !== undefined) this.#highest.set(pid, higher(now, this.#highest.get(pid)))
       }
     }
   }
@@ -92,14 +137,38 @@ export function cpuMs (pid: number | 'self'): { ownMs: number, childrenMs: numbe
   return { ownMs: ticks(11) + ticks(12), childrenMs: ticks(13) + ticks(14) }
 }
 
-function serverMs (pid: number): number {
+/** proc(5), io: what was passed to write calls. */
+const WRITTEN = /^wchar: (\d+)$/mu
+
+function usedBy (pid: number): Used {
   const { ownMs, childrenMs } = cpuMs(pid)
-  return ownMs + childrenMs
+  return { cpuMs: ownMs + childrenMs, writtenBytes: Number(WRITTEN.exec(readFileSync(`/proc/${pid}/io`, 'latin1'))?.[1] ?? NaN) }
 }
 
-function peakBytes (pid: number): number | undefined {
-  const kib = /^VmHWM:\s*(\d+) kB$/mu.exec(readProcess(pid, 'status'))?.[1]
-  return kib === undefined ? undefined : Number(kib) * 1024
+function difference (before: Used, after: Used): Used {
+  return { cpuMs: after.cpuMs - before.cpuMs, writtenBytes: after.writtenBytes - before.writtenBytes }
+}
+
+/** "5" resets the high-water mark of resident memory: proc(5), clear_refs. */
+function resetPeak (pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5')
+}
+
+/** Undefined if the process has exited. */
+function memoryOf (pid: number): Memory | undefined {
+  const status = readProcess(pid, 'status')
+  const peak = /^VmHWM:\s*(\d+) kB$/mu.exec(status)?.[1]
+  const anonymous = /^RssAnon:\s*(\d+) kB$/mu.exec(status)?.[1]
+  return peak === undefined || anonymous === undefined
+    ? undefined
+    : { peakBytes: Number(peak) * 1024, anonymousBytes: Number(anonymous) * 1024 }
+}
+
+function higher (now: Memory, before: Memory | undefined): Memory {
+  return {
+    peakBytes: Math.max(now.peakBytes, before?.peakBytes ?? 0),
+    anonymousBytes: Math.max(now.anonymousBytes, before?.anonymousBytes ?? 0),
+  }
 }
 
 function descendantsOf (pid: number): number[] {

@@ -23,6 +23,7 @@ export function tableRows (rows: readonly Row[], failures: readonly Failure[] = 
   return [
     ...rows.flatMap(row => [
       cells(row),
+      ...row.isDetailed === true ? detailCells(row.ours) : [],
       ...row.throughSsh === undefined || row.throughSsh.length === 0 ? [] : [throughSshCells(row.ours, row.throughSsh)],
       ...row.reference === undefined ? [] : [referenceCells(row, row.reference)],
     ]),
@@ -71,6 +72,15 @@ function consumed (runs: readonly Timed[]): string[] {
   ]
 }
 
+/** Lines below a row, each with one cell that says more than the same cell of the row. */
+function detailCells (runs: readonly Timed[]): string[][] {
+  const memory = amounts([highest(runs, 'clientAnonymousBytes'), highest(runs, 'serverAnonymousBytes')], formatBytes)
+  const written = runs.some(run => run.clientWrittenBytes !== undefined)
+    ? amounts([middle(runs, 'clientWrittenBytes'), middle(runs, 'serverWrittenBytes')], formatBytes)
+    : amounts([middle(runs, 'serverWrittenBytes')], formatBytes)
+  return [['', 'without mapped files', '', '', '', '', '', '', memory, ''], ['', 'written', '', '', '', '', '', '', '', written]]
+}
+
 function referenceCells (row: Row, { name, durationsMs }: NonNullable<Row['reference']>): string[] {
   const ratio = durationsMs.length === row.theirs.length ? medianRatio(durationsMs, times(row.theirs)).toFixed(2) : NOTHING
   return ['', `limit: ${name}`, formatMs(median(durationsMs)), '', ratio, '', '', '', '', '']
@@ -89,6 +99,12 @@ function describeValue (measure: Measure, value: number): string {
     case 'wireShare': return `${(value * 100).toFixed(value < 0.001 ? 3 : 1)} % of its bytes on the wire`
     case 'peakBytes': return `${formatBytes(value)} resident`
     case 'growth': return `${value.toFixed(1)} times the time of a tenth`
+    case 'cpuGrowth': return `${value.toFixed(1)} times the CPU of a tenth`
+    case 'clientCpuMs': return `${formatMs(value)} of the client's CPU`
+    case 'serverWrittenBytes': return `${formatBytes(value)} written by the server`
+    case 'clientCpuOfPush': return `${value.toFixed(2)} of a push's client CPU`
+    case 'serverCpuOfPush': return `${value.toFixed(2)} of a push's server CPU`
+    case 'indexGrowth': return `${value.toFixed(2)} times the index`
   }
 }
 

@@ -13,6 +13,15 @@ export type Measure =
   | 'peakBytes'
   /** Our time as a multiple of what a tenth of the work took. */
   | 'growth'
+  /** The same for the processor time of client and server together. */
+  | 'cpuGrowth'
+  | 'clientCpuMs'
+  | 'serverWrittenBytes'
+  /** Processor time of the client, or of the server, as a multiple of what it used for the first push of the same files. */
+  | 'clientCpuOfPush'
+  | 'serverCpuOfPush'
+  /** The size of the index after the work, as a multiple of its size before. */
+  | 'indexGrowth'
 
 /** A limit for a figure. */
 export interface Bar {
@@ -39,6 +48,13 @@ export interface Row {
   readonly changedBytes?: number
   /** The time for a tenth of the work. */
   readonly tenthMs?: number
+  /** The processor time of client and server together for a tenth of the work. */
+  readonly tenthCpuMs?: number
+  /** The first push of the same files. */
+  readonly firstPush?: readonly Timed[]
+  readonly indexBytes?: { readonly before: number, readonly after: number }
+  /** Whether the table shows memory without mapped files, and what was written, in lines of their own. */
+  readonly isDetailed?: boolean
   /** The time for the same work without any protocol. */
   readonly reference?: { readonly name: string, readonly durationsMs: readonly number[] }
   readonly note?: string
@@ -76,6 +92,12 @@ function figureOf (row: Row, measure: Measure): number {
     case 'wireShare': return middle(row.ours, 'wireBytes') / (row.changedBytes ?? NaN)
     case 'peakBytes': return Math.max(highest(row.ours, 'clientPeakBytes'), highest(row.ours, 'serverPeakBytes'))
     case 'growth': return median(times(row.ours)) / (row.tenthMs ?? NaN)
+    case 'cpuGrowth': return totalCpuMs(row.ours) / (row.tenthCpuMs ?? NaN)
+    case 'clientCpuMs': return middle(row.ours, 'clientCpuMs')
+    case 'serverWrittenBytes': return middle(row.ours, 'serverWrittenBytes')
+    case 'clientCpuOfPush': return middle(row.ours, 'clientCpuMs') / middle(row.firstPush ?? [], 'clientCpuMs')
+    case 'serverCpuOfPush': return middle(row.ours, 'serverCpuMs') / middle(row.firstPush ?? [], 'serverCpuMs')
+    case 'indexGrowth': return (row.indexBytes?.after ?? NaN) / (row.indexBytes?.before ?? NaN)
   }
 }
 
@@ -83,10 +105,18 @@ export function times (runs: readonly Timed[]): number[] {
   return runs.map(({ durationMs }) => durationMs)
 }
 
-/** The median of a figure; NaN if a run has none. Other traffic on the interface may spoil a run, but hardly most runs. */
+/** The processor time of client and server together: the median of the runs. */
+export function totalCpuMs (runs: readonly Timed[]): number {
+  return middle(runs, 'clientCpuMs') + middle(runs, 'serverCpuMs')
+}
+
+/**
+ * The median of a figure; NaN if there are no runs, or a run has none. Other traffic on the interface may spoil a run, but hardly
+ * most runs.
+ */
 export function middle (runs: readonly Timed[], figure: keyof Run): number {
   const values = runs.map(run => run[figure] ?? NaN)
-  return values.some(Number.isNaN) ? NaN : median(values)
+  return values.length === 0 || values.some(Number.isNaN) ? NaN : median(values)
 }
 
 /** The highest value of a figure; NaN if a run has none, so that a missing figure does not look like a small one. */

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Case } from './cases.ts'
+import type { Case } from './case.ts'
 import { Children } from './children.ts'
 import type { Failure } from './report.ts'
 import { judge } from './row.ts'
@@ -10,6 +10,7 @@ export interface RunCasesInit {
   readonly cases: readonly Case[]
   readonly scale: number
   readonly pairs: number
+  readonly files: number
   readonly seed: number
   /** Each case uses a new directory in it. */
   readonly scratch: string
@@ -46,14 +47,15 @@ export async function runCases (init: RunCasesInit): Promise<Results> {
   return results
 }
 
-async function runCase (one: Case, { scale, pairs, seed, scratch, keep, throughSsh, signal, log }: RunCasesInit): Promise<Row[]> {
+async function runCase (one: Case, init: RunCasesInit): Promise<Row[]> {
+  const { scale, pairs, files, seed, scratch, keep, throughSsh, signal, log } = init
   const home = mkdtempSync(join(scratch, 'c-'))
   const children = new Children()
   const limit = AbortSignal.timeout(one.limitMinutes * MINUTE_MS)
   const over = AbortSignal.any([signal, limit])
   over.addEventListener('abort', () => { children.killAll() })
   try {
-    return await one.run({ scale, pairs, seed, throughSsh, signal: over, children, home, log: text => { log(`  ${text}`) } })
+    return await one.run({ scale, pairs, files, seed, throughSsh, signal: over, children, home, log: text => { log(`  ${text}`) } })
   } catch (error) {
     // The errors of programs that were killed do not explain this.
     throw limit.aborted ? new Error(`The case was stopped at its time limit of ${one.limitMinutes} minutes.`, { cause: error }) : error

@@ -27,7 +27,7 @@ describe.skipIf(rsync === undefined)('compared with rsync', () => {
     const logged: string[] = []
     const { rows, failures } = await runCases({
       cases: CASES.filter(({ name }) => name === 'one-percent'),
-      scale: 0.002, pairs: 1, seed: 3, scratch, keep: false, throughSsh: sshd === 'works', signal: new AbortController().signal,
+      scale: 0.002, pairs: 1, files: 1, seed: 3, scratch, keep: false, throughSsh: sshd === 'works', signal: new AbortController().signal,
       log: text => { logged.push(text) },
     })
     expect(failures, logged.join('\n')).toEqual([])

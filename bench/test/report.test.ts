@@ -11,6 +11,7 @@ import { expectWellFormed } from './support/well-formed.ts'
 
 const run = {
   clientCpuMs: 100, serverCpuMs: 200, clientPeakBytes: 90_000_000, serverPeakBytes: 120_000_000, wireBytes: 1_500_000, toldBytes: 1_400_000,
+  clientAnonymousBytes: 40_000_000, serverAnonymousBytes: 50_000_000, serverWrittenBytes: 5000,
 }
 const row: Row = {
   case: 'insert-front',
@@ -38,6 +39,22 @@ test('bars hold or do not, at the limit itself too', () => {
   expect(judge({ ...row, bars: [atMost('wireBytes', 1_500_000)] })[0]?.holds).toBe(true)
   expect(judge({ ...row, bars: [under('wireShare', 0.02)], changedBytes: 100_000_000 })[0]).toMatchObject({ value: 0.015, holds: true })
   expect(judge({ ...row, bars: [atMost('growth', 12)], tenthMs: 10 })[0]).toMatchObject({ value: 20, holds: false })
+})
+
+test('work is compared with its tenth, its first push and its index, and a missing one is an error', () => {
+  const compared: Row = {
+    ...row, bars: [atMost('cpuGrowth', 12), atMost('clientCpuOfPush', 2), atMost('serverCpuOfPush', 1), atMost('indexGrowth', 1.2)],
+    tenthCpuMs: 20, firstPush: [{ ...run, durationMs: 1, clientCpuMs: 50, serverCpuMs: 400 }], indexBytes: { before: 100, after: 150 },
+  }
+  expect(judge(compared).map(({ value, holds }) => [value, holds])).toEqual([[15, false], [2, true], [0.5, true], [1.5, false]])
+  expect(tableRows([compared])[0]?.slice(5, 7)).toEqual([
+    "at most 12.0 times the CPU of a tenth; at most 2.00 of a push's client CPU; at most 1.00 of a push's server CPU; " +
+      'at most 1.20 times the index',
+    'no: 15.0 times the CPU of a tenth; 1.50 times the index',
+  ])
+  for (const bar of compared.bars) expect(() => judge({ ...row, bars: [bar] }), bar.measure).toThrow(/no figure/u)
+  const bars = [under('clientCpuMs', 100), under('serverWrittenBytes', 6000)]
+  expect(judge({ ...row, bars }).map(({ holds }) => holds)).toEqual([false, true])
 })
 
 test('a bar without a figure is an error', () => {
@@ -69,6 +86,16 @@ test('rsync through ssh has a row below rsync, with its own ratio', () => {
   const rows = tableRows([{ ...row, throughSsh }, { ...row, throughSsh: [] }])
   expect(rows.map(([, work]) => work)).toEqual([row.work, 'against rsync through ssh', 'limit: cat | cat', row.work, 'limit: cat | cat'])
   expect(rows[1]).toEqual(['', 'against rsync through ssh', '', '500 ms', '0.40', '', '', '0.10 s + 0.20 s', '90.0 MB + 120 MB', '1.5 MB'])
+})
+
+test('a detailed row has memory without mapped files and what was written below it', () => {
+  const detailed = tableRows([{ ...row, isDetailed: true }]).slice(1, 3)
+  expect(detailed).toEqual([
+    ['', 'without mapped files', '', '', '', '', '', '', '40.0 MB + 50.0 MB', ''],
+    ['', 'written', '', '', '', '', '', '', '', '5.0 kB'],
+  ])
+  const running = row.ours.map(one => ({ ...one, clientWrittenBytes: 700 }))
+  expect(tableRows([{ ...row, ours: running, isDetailed: true }])[2]?.at(-1)).toBe('700 B + 5.0 kB')
 })
 
 test('a Markdown table escapes what would end a cell', () => {
@@ -110,8 +137,14 @@ test('options are validated', () => {
   ).toMatchObject({ scale: 0.1, pairs: 5, keep: true, jsonFile: 'x.json', writeDocs: false })
   expect(parseOptions(['append', 'photos'], 'x.json')?.cases.map(({ name }) => name)).toEqual(['append', 'photos'])
   expect(parseOptions(['--help'], 'x.json')).toBeUndefined()
+  const named = (name: string): (string | undefined)[] => parseOptions([name], 'x.json')?.cases.map(one => one.name) ?? []
+  expect(named('change-cost')).toEqual(['change-cost:normal', 'change-cost:directories', 'change-cost:one-directory'])
+  expect(named('change-cost:normal')).toEqual(['change-cost:normal'])
+  expect(parseOptions(['--scale', '0.1'], 'x.json')?.files).toBe(3000)
+  expect(parseOptions(['--scale', '0.1', '--files', '1000000'], 'x.json')?.files).toBe(1_000_000)
   for (const args of [
     ['nothing'], ['--scale', '0'], ['--scale', '2'], ['--scale', 'x'], ['--pairs', '0'], ['--pairs', '1.5'], ['--what'],
+    ['--files', '0'], ['change'], ['change-cost:'],
   ]) {
     expect(() => parseOptions(args, 'x.json'), args.join(' ')).toThrow()
   }
