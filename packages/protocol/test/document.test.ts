@@ -1,8 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import {
-  ALPN_PAIR, ALPN_SYNC, DISCOVERY_GROUP_IPV4, DISCOVERY_GROUP_IPV6, DISCOVERY_PORT, ERRORS, FEATURES, LIMITS, PROBLEMS,
+  ALPN_PAIR, ALPN_SYNC, DISCOVERY_GROUP_IPV4, DISCOVERY_GROUP_IPV6, DISCOVERY_PORT, encodeListing, ERRORS, FEATURES, leafPages, LIMITS,
+  listingDigest, PROBLEMS, toHex,
 } from '../src/index.ts'
+import type { Entry, Name } from '../src/index.ts'
+import { nameHash } from '../src/listing/page-cut.ts'
+import { hashBytes } from '../src/node/index.ts'
 import { FRAME_TYPES } from '../src/wire/frame.ts'
 import { LEGACY_LIMITS } from '../src/legacy/index.ts'
 import { MESSAGE_TYPES, SCHEMAS } from '../src/wire/message-schema.ts'
@@ -99,5 +103,22 @@ describe('docs/protocol.md', () => {
 
   it('has the example exchange that the code produces', () => {
     expect(section('## An example')).toContain(`\n\`\`\`\n${printExample(exampleExchange())}\n\`\`\`\n`)
+  })
+
+  it('has the hashes of names and the pages of its example', () => {
+    const text = section('### Pages')
+    for (const name of ['a', 'photos', 'Größe.jpg']) {
+      const bytes = new TextEncoder().encode(name)
+      const hash = nameHash(bytes, 0, bytes.length).toString(16)
+      expect(text.replaceAll(/\s+/gu, ' ')).toContain(`\`${name}\` ${name === 'a' ? 'is ' : ''}\`${hash}\``)
+    }
+    const entries = Array.from({ length: 3000 }, (_, i): Entry => ({
+      kind: 'file', name: `f${String(i).padStart(4, '0')}` as Name, mtimeNs: 0n, mode: 420, sizeBytes: 1, fileId: 0n,
+    }))
+    const pages = [...leafPages(encodeListing(entries), hashBytes)].map(({ firstName }) => firstName)
+    const begin = /They begin at (.*?)\. Its digest is/su.exec(text)?.[1] ?? ''
+    expect([...begin.matchAll(/`(f\d{4})`/gu)].map(([, name]) => name)).toEqual(pages)
+    expect(text).toContain(`has ${String(pages.length)} pages`)
+    expect(text).toContain(toHex(listingDigest(encodeListing(entries), hashBytes)))
   })
 })

@@ -1,5 +1,5 @@
 import {
-  encodeListing, encodeParts, LIMITS, ListingRequester, ListingResponder, PartsDecoder, readListing, ROOT_PATH, toDigest,
+  cutPages, encodeListing, encodeParts, LIMITS, ListingRequester, ListingResponder, PartsDecoder, readListing, ROOT_PATH, toDigest,
 } from '@filesync/protocol'
 import type { ArrivedListing, Digest, DirectoryEntry, Entry, Name, RelativePath, Tree } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
@@ -20,8 +20,9 @@ const anyTree = fc.letrec<{ directory: TreeLiteral }>(tie => ({
 /** The complete exchange, as both sessions perform it, with every directory requested. */
 function exchange (tree: Tree, payloadBytes: number): Map<string, Uint8Array> {
   const questions = new ListingRequester(tree.rootDigest, hashBytes)
-  const answers = new ListingResponder(tree, undefined)
+  const answers = new ListingResponder(tree, hashBytes)
   const arrived = new Map<string, Uint8Array>()
+  let tables = 0
   for (let page = questions.nextRequest(); page !== undefined; page = questions.nextRequest()) {
     expect(questions.isWaiting).toBe(true)
     const parts = new PartsDecoder(LIMITS.listingBytes)
@@ -30,11 +31,16 @@ function exchange (tree: Tree, payloadBytes: number): Map<string, Uint8Array> {
     }
   }
   expect(questions.isComplete).toBe(true)
-  expect(questions.arrived).toBe(arrived.size)
+  expect(questions.arrived).toBe(arrived.size + tables)
   return arrived
 
   function takeIn (listing: ArrivedListing): void {
-    arrived.set(listing.directory, listing.bytes)
+    if (listing.table !== undefined) {
+      listing.table.pages.forEach((_, index) => { questions.requestPage(listing, index) })
+      tables++
+      return
+    }
+    arrived.set(`${listing.directory}\0${listing.page?.firstName ?? ''}`, listing.bytes)
     let index = 0
     for (const entry of readListing(listing.bytes)) {
       if (entry.kind === 'directory') questions.request(listing, index, entry)
@@ -50,14 +56,15 @@ describe('the exchange of listings', () => {
       const tree = memoryTree(literal, hashBytes)
       const arrived = exchange(tree, payloadBytes)
       expect(arrived.size).toBe(tree.directories + 1)
-      for (const [directory, bytes] of arrived) expect(bytes).toEqual(tree.listing(directory as RelativePath))
+      for (const [key, bytes] of arrived) expect(bytes).toEqual(tree.listing(key.split('\0')[0] as RelativePath))
     }))
   })
 
-  it('requests listings in pages', () => {
+  it('requests many listings in several messages', () => {
     const many = Object.fromEntries(Array.from({ length: LIMITS.listingsPerRequest * 2 + 5 }, (_, i) => [`d${String(i)}`, {}]))
     const tree = memoryTree(many, hashBytes)
-    expect(exchange(tree, 1000).size).toBe(LIMITS.listingsPerRequest * 2 + 6)
+    const pages = [...cutPages(tree.listing(ROOT_PATH) ?? new Uint8Array(0))].length
+    expect(exchange(tree, 1000).size).toBe(LIMITS.listingsPerRequest * 2 + 5 + pages)
     const questions = new ListingRequester(tree.rootDigest, hashBytes)
     expect(questions.nextRequest()).toEqual([])
     expect(questions.nextRequest()).toBeUndefined()
@@ -105,7 +112,7 @@ describe('ListingRequester', () => {
 
   it('accepts a million directories, and rejects what no server can keep, even if little of it waits at once', { timeout: 30_000 }, () => {
     const child = entry('a')
-    const bytes = new Uint8Array(1)
+    const bytes = root
     const questions = new ListingRequester(child.digest, () => child.digest)
     let asked = 0
     const askOn = (): void => {

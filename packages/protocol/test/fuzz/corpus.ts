@@ -1,15 +1,17 @@
 import fc from 'fast-check'
 import {
-  encodeDiscover, encodeDiscoverV1, encodeFrame, encodeListing, encodeMessage, encodeOffer, encodeParts, PACK_RECORD_BYTES, writePackRecord,
+  encodeDiscover, encodeDiscoverV1, encodeFrame, encodeListing, encodeMessage, encodeOffer, encodePageTable, encodeParts,
+  PACK_RECORD_BYTES, writePackRecord,
 } from '../../src/index.ts'
 import { MESSAGE_TYPES } from '../../src/wire/message-schema.ts'
-import { anyEntries, messagesByType } from '../support/arbitrary.ts'
+import { anyEntries, anyPages, messagesByType } from '../support/arbitrary.ts'
 import { join } from '../support/refusal.ts'
 
 /** Well-formed inputs that mutations start from. The same for the same seed. */
 export interface Corpus {
   readonly messages: readonly Uint8Array[]
   readonly listings: readonly Uint8Array[]
+  readonly tables: readonly Uint8Array[]
   readonly datagrams: readonly Uint8Array[]
   readonly parts: readonly Uint8Array[]
   readonly packs: readonly Uint8Array[]
@@ -21,6 +23,7 @@ export function makeCorpus (seed: number): Corpus {
     type => fc.sample(messagesByType[type], { seed, numRuns: 8 })
   ).map(message => encodeMessage(message))
   const listings = fc.sample(anyEntries, { seed, numRuns: 60 }).map(entries => encodeListing(entries))
+  const tables = fc.sample(anyPages, { seed, numRuns: 30 }).map(pages => encodePageTable(pages))
   const parts = [...encodeParts(listings.map((bytes, number) => ({ number, bytes })), 700)]
   const packs = [0, 1, 5].map(files => makePack(files))
   const nonce = 'abcdefghijklmn-_'
@@ -37,7 +40,7 @@ export function makeCorpus (seed: number): Corpus {
     encodeFrame('DIGESTS', [new Uint8Array(72)]),
   ]
   const streams = Array.from({ length: 40 }, (_, i) => join(frames.slice(i * 3, i * 3 + 6)))
-  return { messages, listings, datagrams, parts, packs, streams: streams.filter(stream => stream.length > 0) }
+  return { messages, listings, tables, datagrams, parts, packs, streams: streams.filter(stream => stream.length > 0) }
 }
 
 function makePack (files: number): Uint8Array {

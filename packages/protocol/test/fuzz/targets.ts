@@ -1,8 +1,9 @@
 import type { SeededRandom } from '@filesync/protocol/testing'
 import {
-  compareListings, decodeDiscover, decodeListing, decodeMessage, decodeOffer, FrameDecoder, openConnection, PartsDecoder, readPack,
+  compareListings, decodeDiscover, decodeListing, decodeMessage, decodeOffer, FrameDecoder, ListingRequester, openConnection, PartsDecoder,
+  readPack, toDigest,
 } from '../../src/index.ts'
-import type { Frame } from '../../src/index.ts'
+import type { Digest, Frame } from '../../src/index.ts'
 import { ListingIndex } from '../../src/listing/listing-index.ts'
 import { ManualClock, memoryStreamPair } from '../../src/testing/index.ts'
 import type { Corpus } from './corpus.ts'
@@ -22,9 +23,10 @@ export function makeTargets (corpus: Corpus): readonly Target[] {
   return [
     { name: 'messages', inputs: corpus.messages, share: 330, take: bytes => { decodeMessage(bytes) } },
     {
-      name: 'listings', inputs: corpus.listings, share: 220,
+      name: 'listings', inputs: corpus.listings, share: 160,
       take: (bytes, random) => { takeListing(bytes, random.pick(corpus.listings), random) },
     },
+    { name: 'page tables', inputs: corpus.tables, share: 60, take: takeTable },
     { name: 'frames', inputs: corpus.streams, share: 220, take: takeFrames },
     {
       name: 'datagrams', inputs: corpus.datagrams, share: 120,
@@ -41,6 +43,18 @@ function takeListing (bytes: Uint8Array, committed: Uint8Array, random: SeededRa
   for (let i = 0; i < 3; i++) index.entry(bytes, random.below(50))
   for (const _ of compareListings(committed, bytes));
   decodeListing(bytes)
+}
+
+/** As the requester takes the top of a directory, and then a page of it. */
+function takeTable (bytes: Uint8Array): void {
+  const digest = toDigest(new Uint8Array(32)) as Digest
+  const questions = new ListingRequester(digest, () => digest)
+  questions.nextRequest()
+  const arrived = questions.accept({ number: 0, bytes })
+  if (arrived.table === undefined) return
+  questions.requestPage(arrived, 0)
+  questions.nextRequest()
+  questions.accept({ number: 1, bytes })
 }
 
 /** As the connection and the session would take the stream, cut anywhere. */

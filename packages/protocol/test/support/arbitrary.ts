@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { compareNames, isName, isRelativePath, LIMITS, PROBLEMS, toDigest } from '../../src/index.ts'
 import { MESSAGE_TYPES } from '../../src/wire/message-schema.ts'
-import type { Digest, Entry, Message, Name, ProblemCode } from '../../src/index.ts'
+import type { Digest, Entry, Message, Name, Page, ProblemCode } from '../../src/index.ts'
 
 /** Names with everything that file systems allow and peers send: accents, astral letters, dots, blanks. */
 export const anyName: fc.Arbitrary<Name> = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }).filter(isName)
@@ -31,6 +31,12 @@ const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
 /** The entries of one directory: sorted, each name once. */
 export const anyEntries: fc.Arbitrary<Entry[]> = fc.uniqueArray(anyEntry, { maxLength: 40, selector: entry => entry.name })
   .map(entries => entries.sort((left, right) => compareNames(left.name, right.name)))
+
+/** The items of a page table. */
+export const anyPages: fc.Arbitrary<Page[]> = fc.uniqueArray(
+  fc.record({ firstName: anyName, entries: fc.integer({ min: 1, max: 5000 }), digest: anyDigest }),
+  { minLength: 1, maxLength: 20, selector: page => page.firstName },
+).map(pages => pages.sort((left, right) => compareNames(left.firstName, right.firstName)))
 
 const uint32 = fc.nat({ max: 0xffff_ffff })
 const count = fc.oneof(fc.nat(), fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }))

@@ -1,10 +1,9 @@
 import {
   decodeDiscover, decodeListing, decodeMessage, decodeOffer, encodeDiscover, encodeDiscoverV1, encodeFrame, encodeListing, encodeMessage,
-  encodeOffer, encodeParts, DIGEST_RECORD_BYTES, FrameDecoder, PACK_RECORD_BYTES, PartsDecoder, readDigestRecords, readPack,
-  writeDigestRecord,
-  writePackRecord,
+  encodeOffer, encodePageTable, encodeParts, DIGEST_RECORD_BYTES, FrameDecoder, PACK_RECORD_BYTES, PartsDecoder, readDigestRecords,
+  readPack, readPageTable, writeDigestRecord, writePackRecord,
 } from '../../src/index.ts'
-import type { DiscoverV2, Entry, FileDigest, Frame, Message, NumberedBlob, Offer, PackedFile } from '../../src/index.ts'
+import type { DiscoverV2, Entry, FileDigest, Frame, Message, NumberedBlob, Offer, PackedFile, Page } from '../../src/index.ts'
 import { join } from '../support/refusal.ts'
 
 /** Encodes and decodes the values of one vector file. */
@@ -23,6 +22,7 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     decode: bytes => [...new FrameDecoder().push(bytes)],
   },
   messages: { encode: value => encodeMessage(value as Message), decode: decodeMessage },
+  tables: { encode: value => encodePageTable(value as Page[]), decode: readPageTable },
   listings: { encode: value => encodeListing(value as Entry[]), decode: decodeListing },
   discovers: {
     encode: value => (value as { v: number }).v === 1 ? encodeDiscoverV1() : encodeDiscover(value as DiscoverV2),

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { MESSAGE_TYPES } from '../../src/wire/message-schema.ts'
 import { LIMITS } from '../../src/limits.ts'
 import type { Entry, Message, Name } from '../../src/index.ts'
-import { anyDigest, anyEntries, messagesByType } from '../support/arbitrary.ts'
+import { anyDigest, anyEntries, anyPages, messagesByType } from '../support/arbitrary.ts'
 import { FORMATS } from './formats.ts'
 import { REFUSED } from './refused.ts'
 import { toJson } from './value.ts'
@@ -60,6 +60,7 @@ const VALID: Readonly<Record<string, readonly unknown[]>> = {
   digests: [[{ task: 0, digest: bytes(32) }], [{ task: 0xffff_ffff, digest }, { task: 1, digest: bytes(32) }]],
   messages: [...MESSAGE_TYPES.flatMap(type => sample(messagesByType[type], 6)), ...rareMessages],
   listings: entries,
+  tables: [[{ firstName: 'a' as Name, entries: 1, digest: bytes(32) as never }], ...sample(anyPages, 10)],
   discovers: [{ v: 1 }, { v: 2, nonce, want: 'sync' }, { v: 2, nonce, want: 'pair' }],
   offers: [{ v: 1, legacyPort: 5000 }, { ...offer, pairing: false }, { ...offer, legacyPort: 65_535, pairing: true }],
   parts: [

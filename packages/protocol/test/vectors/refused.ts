@@ -47,6 +47,14 @@ export const REFUSED: Readonly<Record<string, readonly { readonly hex: string, r
       why: 'a SPARSE task without a room',
     },
   ],
+  tables: [
+    { hex: '90', refused: 'LISTING_INVALID', why: 'a table without items' },
+    { hex: `9194a1610301c420${'00'.repeat(31)}`, refused: 'LISTING_INVALID', why: 'a digest that is cut' },
+    { hex: `9194a1610300c420${'00'.repeat(32)}`, refused: 'LISTING_INVALID', why: 'a page without entries' },
+    { hex: `9194a1610201c420${'00'.repeat(32)}`, refused: 'LISTING_INVALID', why: 'an item of another kind' },
+    { hex: `9194a22e2e0301c420${'00'.repeat(32)}`, refused: 'NAME_INVALID', why: '..' },
+    { hex: `9294a1620301c420${'00'.repeat(32)}94a1610301c420${'00'.repeat(32)}`, refused: 'LISTING_INVALID', why: 'pages out of order' },
+  ],
   listings: [
     { hex: 'ddffffffff', refused: 'LISTING_INVALID', why: '2^32 - 1 entries' },
     { hex: '9196d901610000000000', refused: 'LISTING_INVALID', why: 'a name whose length takes more bytes than it needs' },
