@@ -7,6 +7,8 @@
  * - A file cannot be renamed over a read-only file, over one that is open, or over a directory.
  * - A mode is read-only or not: 0444 or 0666. A directory has none that could be set through a descriptor.
  * - Times and flushes need a descriptor that may write, so a directory takes neither.
+ * - Removing a name of a read-only file makes the file writable under its other names, as on file systems that cannot ignore the
+ *   attribute.
  *
  * Sources: the documentation of MoveFileEx, SetFileInformationByHandle and FlushFileBuffers, and libuv's src/win/fs.c.
  */
@@ -73,6 +75,12 @@ function fsyncSync (fd) {
   real.fsyncSync(fd)
 }
 
+function unlinkSync (path) {
+  const { mode } = real.lstatSync(path)
+  if ((mode & OWNER_WRITES) === 0) real.chmodSync(path, 0o666)
+  real.unlinkSync(path)
+}
+
 function openSync (path, flags, mode) {
   return real.openSync(path, flags, mode === undefined ? undefined : (mode & OWNER_WRITES) === 0 ? 0o444 : 0o666)
 }
@@ -80,7 +88,7 @@ function openSync (path, flags, mode) {
 if (globalThis[LOADED] !== true) {
   globalThis[LOADED] = true
   Object.assign(fs, {
-    renameSync, fchmodSync, chmodSync, futimesSync, fsyncSync, openSync,
+    renameSync, fchmodSync, chmodSync, futimesSync, fsyncSync, openSync, unlinkSync,
     existsSync: path => String(path) !== '/proc/self/fd' && real.existsSync(path)
   })
   syncBuiltinESMExports()

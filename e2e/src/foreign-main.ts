@@ -6,8 +6,8 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { ForeignTrial } from './foreign-client.ts'
 import type { ForeignMachine } from './foreign-client.ts'
+import { tryForeignClient } from './foreign-trial.ts'
 import { installFor, packClient } from './packed-install.ts'
 import { SCRATCH } from './programs.ts'
 
@@ -44,6 +44,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
       env: wineEnvironment(scratch),
       root: driveOf(scratch),
       path: (...names) => `C:\\${names.join('\\')}`,
+      isWindows: true,
     }),
   },
   arm64: {
@@ -64,6 +65,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
       env: process.env,
       root: scratch,
       path: (...names) => join(scratch, ...names),
+      isWindows: false,
     }),
   },
 }
@@ -99,7 +101,7 @@ async function main (name: string | undefined): Promise<number> {
   const inside = process.env[INSIDE]
   if (inside !== undefined) {
     execFileSync('ip', ['link', 'set', 'lo', 'up'])
-    await ForeignTrial.run(kind.machine(inside))
+    await tryForeignClient(kind.machine(inside))
     return 0
   }
   const scratch = mkdtempSync(join(SCRATCH, 'filesync-foreign-'))

@@ -13,6 +13,7 @@ const SETS_BY_NAME = process.platform !== 'darwin' && !hasDescriptorPaths()
 /** The mode of a directory while it is filled, and of a file while it arrives: only the user may see them. */
 export const PRIVATE_DIRECTORY = 0o700
 const PRIVATE_FILE = 0o600
+const READ_ONLY_FILE = 0o444
 
 /** File systems without hard links, or that cannot make another one for this file. EISDIR comes from FAT and exFAT on Windows. */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS', 'EXDEV', 'EACCES', 'EISDIR'])
@@ -123,8 +124,11 @@ export function targetOf ([prefix, name]: Place): string {
 export function moveInPlace (from: Place, to: Place, overwrite: boolean): boolean {
   if (!overwrite) {
     try {
+      const isReadOnly = SETS_BY_NAME && ((statAt(from)?.mode ?? OWNER_WRITES) & OWNER_WRITES) === 0n
       fs.linkSync(from[0] + from[1], to[0] + to[1])
       fs.unlinkSync(from[0] + from[1])
+      // Some file systems of Windows remove the attribute of the file together with a name of it.
+      if (isReadOnly) fs.chmodSync(to[0] + to[1], READ_ONLY_FILE)
       return true
     } catch (error) {
       if (errnoOf(error) === 'EEXIST') return false
