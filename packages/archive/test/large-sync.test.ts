@@ -7,7 +7,6 @@ import { expect, test } from 'vitest'
 import { ByteSlabs } from '../src/store/byte-slabs.ts'
 import { Comparison } from '../src/compare/comparison.ts'
 import { ScopeRules } from '../src/compare/scope.ts'
-import type { ComparedDirectory } from '../src/compare/compared-directory.ts'
 import type { Area, Sync } from '../src/index.ts'
 import type { Batch } from '../src/store/section.ts'
 import { MemoryIndex } from '../src/testing/memory-index.ts'
@@ -21,7 +20,9 @@ const AREA = 'laptop'
 const TRAITS = { foldsNames: false, windowsNames: false }
 
 function newComparison (index: MemoryIndex): Comparison {
-  return new Comparison({ index, area: AREA, traits: TRAITS, rules: new ScopeRules({ index, area: AREA, scope: undefined }) })
+  return new Comparison({
+    index, area: AREA, traits: TRAITS, rules: new ScopeRules({ index, area: AREA, scope: undefined }), hash: hashBytes,
+  })
 }
 const LINK: Entry = { kind: 'symlink', name: 'link' as Name, mtimeNs: 7n, target: 'x' }
 const FILE: Entry = { kind: 'file', name: 'file' as Name, mtimeNs: 7n, mode: 0o644, sizeBytes: 1, fileId: 5n }
@@ -151,18 +152,25 @@ test('a million new directories fit into the memory limit of a sync, which no cl
   expect(bounded.directories.length).toBeLessThan((1 << 20) / long.length)
 })
 
-test('listings that share a buffer keep their bytes', () => {
+test('listings that share a buffer keep their bytes, also when those around them are released', () => {
   const slabs = new ByteSlabs()
   const listings = Array.from({ length: 3000 }, (_, i) => new Uint8Array(i % 1100).fill(i))
-  const held = listings.map(listing => slabs.hold(listing))
-  held.forEach(({ bytes, start, end }, i) => { expect(bytes.subarray(start, end)).toEqual(listings[i]) })
+  const places = listings.map(listing => slabs.hold(listing))
+  const isReleased = (i: number): boolean => i % 3 !== 0 || (i > 500 && i < 1500)
+  places.forEach((place, i) => { if (isReleased(i)) slabs.release(place) })
+  const more = listings.map(listing => slabs.hold(listing))
+  more.forEach((place, i) => { expect(slabs.at(place, i % 1100)).toEqual(listings[i]) })
+  places.forEach((place, i) => { if (!isReleased(i)) expect(slabs.at(place, i % 1100)).toEqual(listings[i]) })
+  // A long one, and short ones whose buffer has nothing else.
+  expect(slabs.at(places[1099] ?? 0, 1099)).toHaveLength(0)
+  expect(slabs.at(places[701] ?? 0, 701)).toHaveLength(0)
 })
 
 test('a directory whose listing was released still knows its subdirectories', async () => {
   const world = new World()
   const comparison = newComparison(world.index)
   compareMany({ compare: arrived => comparison.add(arrived) }, 20, [LINK])
-  const root = comparison.directories[0] as ComparedDirectory
+  const root = comparison.directories.at(0)
   const before = [...root.states()]
   root.releaseListing()
   expect(root.listing).toHaveLength(0)

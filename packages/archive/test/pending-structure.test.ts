@@ -1,8 +1,9 @@
 import { encodeListing } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
 import { describe, expect, it } from 'vitest'
-import { ComparedDirectory } from '../src/compare/compared-directory.ts'
+import { ComparedDirectories } from '../src/compare/compared-directories.ts'
 import { PendingStructure } from '../src/commit/pending-structure.ts'
+import { ROLES } from '../src/compare/roles.ts'
 import type { Section } from '../src/store/section.ts'
 
 const LINK = encodeListing([{ kind: 'symlink', name: 'link' as Name, mtimeNs: 1n, target: 'x' }])
@@ -10,15 +11,17 @@ const ALL = 1000
 
 /** Directories with a link in each, except for those that end with `!`. */
 function structureOf (paths: readonly string[]): PendingStructure {
-  const directories = paths.map((path, number) => new ComparedDirectory({
-    number,
-    directory: path.replace('!', '') as RelativePath,
-    isNew: true,
-    listing: { bytes: LINK, start: 0, end: LINK.length },
-    wanted: [],
-    structure: path.endsWith('!') ? [] : [0],
-  }))
-  return new PendingStructure(directories, new Map(directories.map(({ directory }, owner) => [directory, owner])))
+  const directories = new ComparedDirectories()
+  for (const [number, path] of paths.entries()) {
+    directories.add({
+      number,
+      directory: path.replace('!', '') as RelativePath,
+      isNew: true,
+      listing: LINK,
+      roles: Uint8Array.of(path.endsWith('!') ? 0 : ROLES.structure),
+    })
+  }
+  return new PendingStructure(directories)
 }
 
 const sectionIn = (directory: string): Section => (

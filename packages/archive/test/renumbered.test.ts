@@ -1,8 +1,10 @@
 import type { FileEntry, Name, RelativePath } from '@filesync/protocol'
 import { encodeListing } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
 import { expect, test } from 'vitest'
 import { Comparison } from '../src/compare/comparison.ts'
 import { recheckRenumbered } from '../src/compare/renumbered.ts'
+import type { Role } from '../src/compare/roles.ts'
 import { ScopeRules } from '../src/compare/scope.ts'
 import { MemoryIndex } from '../src/testing/memory-index.ts'
 
@@ -19,7 +21,9 @@ async function compared (files: readonly FileEntry[]): Promise<Comparison> {
   const index = new MemoryIndex()
   const known = encodeListing(files.map(entry => ({ ...entry, fileId: 1n })))
   await index.write([{ put: { area: AREA, directory: '' as RelativePath }, stored: { listing: known, facts: new Uint8Array(0) } }])
-  const comparison = new Comparison({ index, area: AREA, traits: TRAITS, rules: new ScopeRules({ index, area: AREA, scope: undefined }) })
+  const comparison = new Comparison({
+    index, area: AREA, traits: TRAITS, rules: new ScopeRules({ index, area: AREA, scope: undefined }), hash: hashBytes,
+  })
   const listing = encodeListing(files)
   expect([...comparison.add({ number: 0, directory: '' as RelativePath, bytes: listing })]).toEqual([])
   recheckRenumbered(comparison)
@@ -34,11 +38,12 @@ test.each([
 ])('checks the content of %s', async (_what, files, places) => {
   const { directories, displaced, wantedBytes } = await compared(files)
   const [directory] = directories
-  expect([...directory?.wanted ?? []]).toEqual(places)
-  expect(directory?.alike).toEqual(places)
+  const indicesOf = (role: Role): number[] => [...directory?.placesOf(role) ?? []].map(place => directory?.reference(place)[1] ?? -1)
+  expect(indicesOf('wanted')).toEqual(places)
+  expect(indicesOf('alike')).toEqual(places)
   // An empty one gets its new file id, as any other metadata.
   const renumbered = files.flatMap(({ fileId }, i) => fileId === 1n ? [] : [i])
-  expect(directory?.structure).toEqual(renumbered.filter(i => !places.includes(i)))
+  expect(indicesOf('structure')).toEqual(renumbered.filter(i => !places.includes(i)))
   expect(displaced.map(({ path }) => path)).toEqual(places.map(i => files[i]?.name))
   expect(wantedBytes).toBe(places.reduce((sum, i) => sum + (files[i]?.sizeBytes ?? 0), 0))
 })

@@ -1,16 +1,24 @@
-import { ROOT_PATH } from '@filesync/protocol'
-import type { RelativePath } from '@filesync/protocol'
+import { encodeListing, ROOT_PATH } from '@filesync/protocol'
+import type { Entry, Name, RelativePath } from '@filesync/protocol'
 import { expect, it } from 'vitest'
-import { ComparedDirectory } from '../src/compare/compared-directory.ts'
-import type { ComparedInit } from '../src/compare/compared-directory.ts'
+import { ComparedDirectories } from '../src/compare/compared-directories.ts'
+import type { ComparedInit } from '../src/compare/compared-directories.ts'
 import type { Section } from '../src/store/section.ts'
 import { StagingFolders } from '../src/commit/staging-folders.ts'
 
-function compared (directory: string, files: number, more: Partial<ComparedInit> = {}): ComparedDirectory {
-  return new ComparedDirectory({
-    number: 0, directory: directory as RelativePath, isNew: true, listing: { bytes: new Uint8Array(), start: 0, end: 0 },
-    wanted: Array.from({ length: files }, (_, i) => i), ...more,
-  })
+const LINK: Entry = { kind: 'symlink', name: 'a' as Name, mtimeNs: 5n, target: 'x' }
+
+function compared (directory: string, files: number, { isNew = true, isNested = false } = {}): ComparedInit {
+  const entries = Array.from({ length: files }, (_, i): Entry => (
+    { kind: 'file', name: `f${String(i).padStart(5, '0')}` as Name, sizeBytes: 3, mode: 0o644, mtimeNs: 5n, fileId: 1n }
+  ))
+  return { number: 0, directory: directory as RelativePath, isNew, listing: encodeListing([...isNested ? [LINK] : [], ...entries]) }
+}
+
+function foldersOf (directories: readonly ComparedInit[], others: ReadonlySet<number> = new Set()): StagingFolders {
+  const all = new ComparedDirectories()
+  for (const directory of directories) all.add(directory)
+  return new StagingFolders(all, others)
 }
 
 function section (folder: number, files: number): Section {
@@ -18,27 +26,26 @@ function section (folder: number, files: number): Section {
 }
 
 it('assigns a folder to new directories with several files', () => {
-  const moved = compared('moved', 3)
-  const folders = new StagingFolders([
+  const folders = foldersOf([
     compared('new', 3),
     compared('known', 3, { isNew: false }),
     compared(ROOT_PATH, 3),
-    compared('nested', 3, { structure: [0] }),
+    compared('nested', 3, { isNested: true }),
     compared('single', 1),
     compared('huge', 5000),
-    moved,
-  ], new Set([moved]))
+    compared('moved', 3),
+  ], new Set([6]))
   expect([0, 1, 2, 3, 4, 5, 6].map(number => folders.has(number))).toEqual([true, false, false, true, false, false, false])
 })
 
 it('never treats a folder as whole if its directory has other entries', () => {
-  const folders = new StagingFolders([compared('nested', 2, { structure: [0] })], new Set())
+  const folders = foldersOf([compared('nested', 2, { isNested: true })])
   folders.endFiles(0, 2, 2)
   expect(folders.wholeIn([section(0, 2)])).toEqual([])
 })
 
 it('treats a folder as whole if everything arrived and is in the batch', () => {
-  const folders = new StagingFolders([compared('a', 3)], new Set())
+  const folders = foldersOf([compared('a', 3)])
   folders.endFiles(0, 2, 2)
   expect(folders.isAwaited(section(0, 2))).toBe(true)
   expect(folders.wholeIn([section(0, 2)])).toEqual([])
@@ -49,14 +56,14 @@ it('treats a folder as whole if everything arrived and is in the batch', () => {
 })
 
 it('counts a large file, which is staged outside the folder, as arrived', () => {
-  const folders = new StagingFolders([compared('a', 3)], new Set())
+  const folders = foldersOf([compared('a', 3)])
   folders.endFiles(0, 2, 2)
   folders.endFiles(0, 1, 0)
   expect(folders.wholeIn([section(0, 2)])).toEqual([0])
 })
 
 it('never treats a folder as whole if it may contain a broken file', () => {
-  const folders = new StagingFolders([compared('a', 2)], new Set())
+  const folders = foldersOf([compared('a', 2)])
   folders.markIncomplete(0)
   folders.endFiles(0, 2, 2)
   expect(folders.isAwaited(section(0, 2))).toBe(false)

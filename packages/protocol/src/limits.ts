@@ -43,8 +43,8 @@ export const LIMITS = {
   /** All listings of one sync together: a server keeps those in memory that differ from its own. */
   treeListingBytes: 1_073_741_824,
   /**
-   * Memory of one sync at the server, as it counts it: 512 bytes for a directory, plus its path and listing, and 512 for a
-   * stored entry that was removed or replaced.
+   * Memory of one sync at the server, as it counts it: 96 bytes for a directory that differs, plus its name and the entries that differ,
+   * and 512 for a stored entry that was removed or replaced.
    */
   syncBytes: 1_610_612_736,
   /** One file: 1 PiB stays exact in a double with room for sums. */

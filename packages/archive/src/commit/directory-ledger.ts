@@ -1,7 +1,9 @@
 import { equalDigests, joinPath, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Digest, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, IndexWrite } from '../store/archive-index.ts'
+import type { ComparedDirectories } from '../compare/compared-directories.ts'
 import type { ComparedDirectory } from '../compare/compared-directory.ts'
+import { structureOf } from '../compare/cut-section.ts'
 import type { DirectoryState } from '../store/content-store.ts'
 import { EMPTY_DIRECTORY, foldDirectory, patchDigests } from '../store/fold.ts'
 import { directoriesOf } from '../store/lookup.ts'
@@ -10,21 +12,24 @@ import { countAnswers, SAME_CONTENT } from '../store/section.ts'
 import type { Removal, Section } from '../store/section.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 
-/** What happened in one directory. A directory in which nothing did has none. */
+/** What happened in one directory beyond its structure. */
 interface Account {
-  readonly compared: ComparedDirectory
   readonly sections: Section[]
   removed: Set<string> | undefined
   /** Numbers of the journal entries that it needs. */
-  journals: number[]
-  /** Tasks that have not ended, and one for the structure. */
-  pending: number
-  /** Whether the structure is placed. */
-  isStructured: boolean
+  readonly journals: Set<number>
 }
 
-/** Replaces the account of a directory whose listing was written. */
-const FOLDED = 'folded'
+/** Nothing happened in a directory. */
+const UNTOUCHED = 0
+/** Something was placed in it, or left it. */
+const TOUCHED = 1
+/** Its structure was placed as a whole, and need not be kept: it can be cut again. */
+const STRUCTURED = 2
+/** A part of its structure was placed. */
+const PARTLY_STRUCTURED = 4
+/** Its listing was written. */
+const FOLDED = 8
 /** Directories that are written in one transaction, or get their times in one call: a million at once would block the thread for long. */
 const DIRECTORIES_AT_ONCE = 2048
 const NO_NAMES: ReadonlySet<string> = new Set()
@@ -34,9 +39,7 @@ export interface LedgerInit {
   readonly area: string
   readonly hash: HashBytes
   /** Each directory before those inside it. */
-  readonly directories: readonly ComparedDirectory[]
-  /** The position of each in `directories`. */
-  readonly owners: ReadonlyMap<RelativePath, number>
+  readonly directories: ComparedDirectories
 }
 
 /**
@@ -46,8 +49,13 @@ export interface LedgerInit {
  */
 export class DirectoryLedger {
   readonly #init: LedgerInit
-  /** By the position of the directory. */
-  readonly #accounts: (Account | typeof FOLDED | undefined)[]
+  // By the number of the directory. There may be a million, so most have nothing but these numbers.
+  readonly #states: Uint8Array
+  /** Tasks that have not ended, and one for the structure. */
+  readonly #pending: Int32Array
+  /** The number of the journal entry with the structure. */
+  readonly #structures: Uint32Array
+  readonly #accounts = new Map<number, Account>()
   readonly #leaving: ReadonlySet<RelativePath>
   /** Digests of directories that were written and differ from what the client listed. */
   readonly #deviating = new Map<RelativePath, Digest>()
@@ -57,16 +65,29 @@ export class DirectoryLedger {
 
   constructor (init: LedgerInit, plan: Pick<Plan, 'removals' | 'forgotten'>) {
     this.#init = init
-    this.#accounts = []
+    const { directories } = init
+    this.#states = new Uint8Array(directories.length)
+    this.#structures = new Uint32Array(directories.length)
+    this.#pending = new Int32Array(directories.length)
+    for (let owner = 0; owner < directories.length; owner++) {
+      this.#pending[owner] = directories.wantedCounts.at(owner) + Number(directories.structureCounts.at(owner) > 0)
+    }
     this.#leaving = new Set([...plan.removals, ...plan.forgotten].map(removal => removal.directory))
   }
 
   /** A batch was placed; `placed` is the part of it that succeeded. */
   addPlaced (journal: number, batch: readonly Section[], placed: readonly Section[]): void {
     for (const section of placed) {
-      const account = this.#account(this.#owner(section.directory))
+      const owner = this.#owner(section.directory)
+      if (isStructure(section) && section.staged.length === this.#init.directories.structureCounts.at(owner)) {
+        this.#structures[owner] = journal
+        this.#hold(journal)
+        this.#mark(owner, STRUCTURED)
+        continue
+      }
+      if (isStructure(section)) this.#mark(owner, PARTLY_STRUCTURED)
+      const account = this.#account(owner)
       account.sections.push(section)
-      account.isStructured ||= isStructure(section)
       this.#bind(account, journal)
     }
     for (const section of batch) {
@@ -77,9 +98,10 @@ export class DirectoryLedger {
   /** Tasks of a directory have ended, successfully or not. */
   endTasks (directory: RelativePath, count: number): void {
     const owner = this.#owner(directory)
-    const account = this.#account(owner)
-    account.pending -= count
-    if (account.pending === 0 && !this.#leaving.has(directory)) this.#ready.push(owner)
+    this.#mark(owner, TOUCHED)
+    const pending = (this.#pending[owner] ?? 0) - count
+    this.#pending[owner] = pending
+    if (pending === 0 && !this.#leaving.has(directory)) this.#ready.push(owner)
   }
 
   /**
@@ -110,9 +132,10 @@ export class DirectoryLedger {
     let writes: IndexWrite[] = []
     const patches = new Map<RelativePath, Map<Name, Digest>>()
     for (let owner = directories.length - 1; owner >= 0; owner--) {
-      const directory = directories[owner]?.directory ?? ROOT_PATH
+      if (!this.#isTouched(owner) && patches.size === 0) continue
+      const directory = directories.paths.at(owner)
       if (!this.#isTouched(owner) && !patches.has(directory)) continue
-      const folded = this.#accounts[owner] === FOLDED ? [] : this.#fold(owner)
+      const folded = this.#isIn(owner, FOLDED) ? [] : this.#fold(owner)
       for (const write of folded) writes.push(write)
       const children = patches.get(directory)
       if (children !== undefined) for (const write of this.#patch(directory, children, folded)) writes.push(write)
@@ -134,10 +157,10 @@ export class DirectoryLedger {
     const { directories } = this.#init
     let states: DirectoryState[] = []
     for (let owner = directories.length - 1; owner >= 0; owner--) {
-      const account = this.#accounts[owner]
-      if (account === undefined) continue
-      const isStructured = account === FOLDED || account.isStructured
-      for (const state of isStructured ? directories[owner]?.states() ?? [] : this.#storedStates(directories[owner])) states.push(state)
+      if (this.#states[owner] === UNTOUCHED || directories.structureCounts.at(owner) === 0) continue
+      const directory = directories.at(owner)
+      const isStructured = this.#isIn(owner, FOLDED | STRUCTURED | PARTLY_STRUCTURED)
+      for (const state of isStructured ? directory.states() : this.#storedStates(directory)) states.push(state)
       if (states.length < DIRECTORIES_AT_ONCE) continue
       yield states
       states = []
@@ -146,9 +169,8 @@ export class DirectoryLedger {
   }
 
   /** Times and modes as recorded in the index. */
-  #storedStates (compared: ComparedDirectory | undefined): DirectoryState[] {
+  #storedStates (compared: ComparedDirectory): DirectoryState[] {
     const { index, area } = this.#init
-    if (compared === undefined) return []
     const { directory } = compared
     const listed = new Set([...compared.states()].map(state => state.directory))
     return directoriesOf(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)
@@ -158,11 +180,9 @@ export class DirectoryLedger {
 
   // If nothing was placed in the parent either, the index knows nothing of what the client listed.
   #isTouched (owner: number): boolean {
-    if (this.#accounts[owner] !== undefined) return true
-    const directory = this.#init.directories[owner]?.directory ?? ROOT_PATH
-    if (directory === ROOT_PATH) return false
-    const above = this.#init.owners.get(splitPath(directory).directory)
-    return above !== undefined && this.#accounts[above] !== undefined
+    if (this.#states[owner] !== UNTOUCHED) return true
+    const above = this.#init.directories.paths.parentOf(owner)
+    return above !== undefined && this.#states[above] !== UNTOUCHED
   }
 
   /** Has the parent take the digest of a directory that did not become as listed. */
@@ -194,56 +214,78 @@ export class DirectoryLedger {
   }
 
   #fold (owner: number): IndexWrite[] {
-    const { index, area, hash } = this.#init
-    const account = this.#account(owner)
-    const { compared, sections, removed } = account
+    const { index, area, directories } = this.#init
+    const compared = directories.at(owner)
     const { directory } = compared
-    const folded = foldDirectory(index.directory({ area, directory }) ?? EMPTY_DIRECTORY, sections, removed ?? NO_NAMES)
-    if (!equalDigests(folded.listing, compared.listing)) this.#deviating.set(directory, hash(folded.listing))
+    const account = this.#accounts.get(owner)
+    const structure = this.#isIn(owner, STRUCTURED) ? [structureOf(compared)] : []
+    const sections = account === undefined ? structure : [...structure, ...account.sections]
+    const folded = foldDirectory(index.directory({ area, directory }) ?? EMPTY_DIRECTORY, sections, account?.removed ?? NO_NAMES)
+    this.#compareWithListed(compared, folded.listing)
     // The listings of a million files take 60 MB, and are not needed once they are in the index.
     compared.releaseListing()
-    this.#accounts[owner] = FOLDED
-    return [
+    const writes = [
       ...folded.lostDirectories.map(name => ({ drop: { area, directory: joinPath(directory, name) }, recursive: true })),
       { put: { area, directory }, stored: { listing: folded.listing, facts: folded.facts } },
-      ...this.#release(account),
+      ...this.#release(owner),
     ]
+    this.#mark(owner, FOLDED)
+    this.#accounts.delete(owner)
+    return writes
+  }
+
+  #compareWithListed ({ directory, digest, listing }: ComparedDirectory, folded: Uint8Array): void {
+    if (digest === undefined && equalDigests(folded, listing)) return
+    const actual = this.#init.hash(folded)
+    if (digest === undefined || !equalDigests(actual, digest)) this.#deviating.set(directory, actual)
   }
 
   #bind (account: Account, journal: number): void {
-    if (account.journals.includes(journal)) return
-    account.journals.push(journal)
+    if (account.journals.has(journal)) return
+    account.journals.add(journal)
+    this.#hold(journal)
+  }
+
+  #hold (journal: number): void {
     this.#journals.set(journal, (this.#journals.get(journal) ?? 0) + 1)
   }
 
-  #release (account: Account): IndexWrite[] {
+  #release (owner: number): IndexWrite[] {
     const done: number[] = []
-    for (const journal of account.journals) {
+    const structure = this.#isIn(owner, STRUCTURED) ? [this.#structures[owner] ?? 0] : []
+    for (const journal of [...structure, ...this.#accounts.get(owner)?.journals ?? []]) {
       const left = (this.#journals.get(journal) ?? 1) - 1
       if (left === 0) done.push(journal)
       if (left === 0) this.#journals.delete(journal)
       else this.#journals.set(journal, left)
     }
-    account.journals = []
     return done.map(journal => ({ area: this.#init.area, journal, batch: undefined }))
   }
 
+  #isIn (owner: number, states: number): boolean {
+    return ((this.#states[owner] ?? UNTOUCHED) & states) !== 0
+  }
+
+  #mark (owner: number, state: number): void {
+    this.#states[owner] = (this.#states[owner] ?? UNTOUCHED) | state
+  }
+
   #owner (directory: RelativePath): number {
-    const owner = this.#init.owners.get(directory)
+    const owner = this.#init.directories.ownerOf(directory)
     if (owner === undefined) throw new RangeError(`The sync has no directory ${JSON.stringify(directory)}.`)
     return owner
   }
 
   #account (owner: number): Account {
-    const known = this.#accounts[owner]
-    if (known !== undefined && known !== FOLDED) return known
-    const compared = this.#init.directories[owner]
-    if (compared === undefined || known === FOLDED) {
-      throw new RangeError(`The listing of ${JSON.stringify(compared?.directory)} was written before all of it was placed.`)
+    const known = this.#accounts.get(owner)
+    if (known !== undefined) return known
+    if (this.#isIn(owner, FOLDED)) {
+      const { directory } = this.#init.directories.at(owner)
+      throw new RangeError(`The listing of ${JSON.stringify(directory)} was written before all of it was placed.`)
     }
-    const pending = compared.wanted.length + Number(compared.structure.length > 0)
-    const account = { compared, sections: [], removed: undefined, journals: [], pending, isStructured: false }
-    this.#accounts[owner] = account
+    const account = { sections: [], removed: undefined, journals: new Set<number>() }
+    this.#accounts.set(owner, account)
+    this.#mark(owner, TOUCHED)
     return account
   }
 }

@@ -1,8 +1,9 @@
-import { FileSyncError, readPack } from '@filesync/protocol'
+import { readPack } from '@filesync/protocol'
 import type { PackedFile } from '@filesync/protocol'
 import type { PackFailure, PackRequest } from '../store/content-store.ts'
 import { FACT_BYTES, writeFact } from '../store/facts.ts'
 import type { Position } from '../store/position.ts'
+import type { ComparedDirectory } from '../compare/compared-directory.ts'
 import { cutSection } from '../compare/cut-section.ts'
 import { withoutEntries } from '../store/section.ts'
 import type { StagedSection } from '../store/section.ts'
@@ -21,24 +22,31 @@ export interface PackContext {
   readonly folders: StagingFolders
   readonly staging: string
   readonly now: Position
+  /** Called for each task before anything else is done for it. Throws if the client may not answer it (again). */
+  readonly claim: (task: number) => void
+}
+
+interface PlacedFile {
+  /** Among the compared entries of its directory. */
+  readonly place: number
+  readonly file: PackedFile
 }
 
 /** Sorts the files of a pack into sections. Throws FRAME_MALFORMED or DATA_UNEXPECTED. */
-export function parsePack (pack: Uint8Array<ArrayBuffer>, { tasks, folders, staging, now }: PackContext): ParsedPack {
-  const groups = new Map<number, { readonly index: number, readonly file: PackedFile }[]>()
+export function parsePack (pack: Uint8Array<ArrayBuffer>, { tasks, folders, staging, now, claim }: PackContext): ParsedPack {
+  const groups = new Map<number, { readonly directory: ComparedDirectory, readonly files: PlacedFile[] }>()
   const files: { task: number, bytes: number }[] = []
   for (const file of readPack(pack)) {
-    if (file.task >= tasks.maxTasks) throw new FileSyncError('DATA_UNEXPECTED', 'Received a file for a task that does not exist.')
-    const { owner, index } = tasks.at(file.task)
-    const group = groups.get(owner)
-    if (group === undefined) groups.set(owner, [{ index, file }])
-    else group.push({ index, file })
+    claim(file.task)
+    const { directory, place } = tasks.at(file.task)
+    const group = groups.get(directory.owner)
+    if (group === undefined) groups.set(directory.owner, { directory, files: [{ place, file }] })
+    else group.files.push({ place, file })
     files.push({ task: file.task, bytes: file.content.length })
   }
-  const sections = [...groups].map(([owner, group]) => {
-    group.sort((a, b) => a.index - b.index)
-    const task = group[0]?.file.task ?? 0
-    const section = cutSection(tasks.at(task).directory, group.map(({ index }) => index), group.map(({ file }) => file.task))
+  const sections = [...groups].map(([owner, { directory, files: group }]) => {
+    group.sort((a, b) => a.place - b.place)
+    const section = cutSection(directory, group.map(({ place }) => place), group.map(({ file }) => file.task))
     group.forEach(({ file: { digest } }, i) => {
       writeFact(section.facts, i * FACT_BYTES, { digest, storedAtMs: now.ms, verifiedAtMs: 0, storedCount: now.count })
     })

@@ -1,6 +1,6 @@
 import { ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
-import type { ComparedDirectory } from '../compare/compared-directory.ts'
+import type { ComparedDirectories } from '../compare/compared-directories.ts'
 import { structureOf } from '../compare/cut-section.ts'
 import type { Section } from '../store/section.ts'
 
@@ -10,22 +10,17 @@ import type { Section } from '../store/section.ts'
  * million directories would take a gigabyte.
  */
 export class PendingStructure {
-  readonly #directories: readonly ComparedDirectory[]
-  readonly #owners: ReadonlyMap<RelativePath, number>
+  readonly #directories: ComparedDirectories
   #taken = 0
 
-  /**
-   * @param directories each directory before those inside it
-   * @param owners the position of each in `directories`
-   */
-  constructor (directories: readonly ComparedDirectory[], owners: ReadonlyMap<RelativePath, number>) {
+  /** @param directories each directory before those inside it */
+  constructor (directories: ComparedDirectories) {
     this.#directories = directories
-    this.#owners = owners
   }
 
   /** Whether anything is left to take. */
   get isLeft (): boolean {
-    for (; this.#taken < this.#directories.length; this.#taken++) if (this.#directories[this.#taken]?.structure.length !== 0) return true
+    for (; this.#taken < this.#directories.length; this.#taken++) if (this.#directories.structureCounts.at(this.#taken) > 0) return true
     return false
   }
 
@@ -44,15 +39,15 @@ export class PendingStructure {
   // A directory is an entry of its parent's section.
   #endOfParents (directory: RelativePath): number {
     if (directory === ROOT_PATH) return 0
-    const owner = this.#owners.get(splitPath(directory).directory)
+    const owner = this.#directories.ownerOf(splitPath(directory).directory)
     return owner === undefined ? 0 : owner + 1
   }
 
   #takeUpTo (end: number, most: number): Section[] {
     const sections: Section[] = []
     while (this.#taken < end && sections.length < most) {
-      const directory = this.#directories[this.#taken++]
-      if (directory !== undefined && directory.structure.length > 0) sections.push(structureOf(directory))
+      const directory = this.#directories.at(this.#taken++)
+      if (directory.structureCount > 0) sections.push(structureOf(directory))
     }
     return sections
   }

@@ -6,7 +6,6 @@ import type { NoiseBrake } from '../compare/brake.ts'
 import { diskShortage, unfitRetries } from '../compare/fit-files.ts'
 import { groupedNames } from '../compare/links.ts'
 import { withoutMoveSources } from '../compare/moves.ts'
-import type { ComparedDirectory } from '../compare/compared-directory.ts'
 import type { Move } from '../compare/moves.ts'
 import type { Plan } from '../compare/plan.ts'
 import { neededBytes } from '../compare/room.ts'
@@ -50,10 +49,10 @@ export class PlannedSync {
 
   constructor (init: PlannedSyncInit) {
     this.#init = init
-    const { plan, planner: { comparison: { directories, owners, problems } } } = init
-    const folders = new StagingFolders(directories, stagedElsewhere(directories, plan))
-    const structure = new PendingStructure(directories, owners)
-    const ledger = new DirectoryLedger({ ...init, directories, owners }, plan)
+    const { plan, planner: { comparison: { directories, problems } } } = init
+    const folders = new StagingFolders(directories, stagedElsewhere(plan))
+    const structure = new PendingStructure(directories)
+    const ledger = new DirectoryLedger({ ...init, directories }, plan)
     const changes = new ChangeHistory(init)
     const steps = new MirrorSteps({ ...init, history: changes, folders })
     const recorder = new BatchRecorder({ ...init, ledger, problems })
@@ -139,7 +138,7 @@ export class PlannedSync {
     for (const task of unfit.tasks) {
       const { path, sizeBytes } = tasks.describe(task)
       comparison.problems.add(problem(path, 'NO_ROOM', diskShortage(sizeBytes, unfit.leftBytes)))
-      const { owner, directory: { directory } } = tasks.at(task)
+      const { directory: { owner, directory } } = tasks.at(task)
       this.#folders.endFiles(owner, 1, 0)
       this.#ledger.endTasks(directory, 1)
     }
@@ -199,9 +198,9 @@ export class PlannedSync {
   }
 }
 
-/** Directories with files that move or are names of one file: the names in staging of these are numbers. */
-function stagedElsewhere (directories: readonly ComparedDirectory[], { moves, links }: Plan): Set<ComparedDirectory> {
-  const found = new Set([...moves, ...links.stored].map(({ directory }) => directory))
-  for (const { directory } of groupedNames(directories, links.groups, 'all')) found.add(directory)
+/** The numbers of directories with files that move or are names of one file: the names in staging of these are numbers. */
+function stagedElsewhere ({ moves, links }: Plan): Set<number> {
+  const found = new Set([...moves, ...links.stored].map(({ directory: { owner } }) => owner))
+  for (const { owner } of groupedNames(links.groups, 'all')) found.add(owner)
   return found
 }

@@ -55,18 +55,18 @@ export async function proveDigests (init: ProofInit, files: readonly FileDigest[
 
 /** Sections of files whose content is stored or staged. */
 function sectionsOf ({ tasks, clock }: Pick<ProofInit, 'tasks' | 'clock'>, found: readonly Proven[]): StagedSection[] {
-  const groups = new Map<ComparedDirectory, (Proven & { readonly index: number })[]>()
+  const groups = new Map<number, { readonly directory: ComparedDirectory, readonly files: (Proven & { readonly place: number })[] }>()
   for (const one of found) {
-    const { directory, index } = tasks.at(one.task)
-    const group = groups.get(directory)
-    if (group === undefined) groups.set(directory, [{ ...one, index }])
-    else group.push({ ...one, index })
+    const { directory, place } = tasks.at(one.task)
+    const group = groups.get(directory.owner)
+    if (group === undefined) groups.set(directory.owner, { directory, files: [{ ...one, place }] })
+    else group.files.push({ ...one, place })
   }
   // The content is stored under this path from now on; the history depends on that time.
   const storedAtMs = clock.nowMs()
-  return [...groups].map(([directory, group]) => {
-    group.sort((a, b) => a.index - b.index)
-    const section = cutSection(directory, group.map(({ index }) => index), group.map(({ number }) => number))
+  return [...groups.values()].map(({ directory, files: group }) => {
+    group.sort((a, b) => a.place - b.place)
+    const section = cutSection(directory, group.map(({ place }) => place), group.map(({ number }) => number))
     group.forEach(({ fact }, i) => { if (fact !== undefined) writeFact(section.facts, i * FACT_BYTES, { ...fact, storedAtMs }) })
     return { section, bytes: 0 }
   })

@@ -10,8 +10,8 @@ import type { SyncStatus } from './sync-status.ts'
 
 /** A section of one file whose content is staged. */
 export function fileSection (tasks: TaskList, task: number, fact: Omit<Fact, 'verifiedAtMs'>): Section {
-  const { directory, index } = tasks.at(task)
-  const section = cutSection(directory, [index], [task])
+  const { directory, place } = tasks.at(task)
+  const section = cutSection(directory, [place], [task])
   writeFact(section.facts, 0, { ...fact, verifiedAtMs: 0 })
   return section
 }

@@ -78,8 +78,9 @@ export class Stager {
   async stagePack (pack: Uint8Array<ArrayBuffer>, reuse?: ReuseBuffer): Promise<readonly StageOutcome[]> {
     const { tasks, folders, staging, clock, began, store, committer } = this.#init
     await committer.waitForCapacity()
-    const { request, files } = parsePack(pack, { tasks, folders, staging, now: { count: began.count, ms: clock.nowMs() } })
-    for (const { task } of files) this.#claim(task)
+    const { request, files } = parsePack(pack, {
+      tasks, folders, staging, now: { count: began.count, ms: clock.nowMs() }, claim: task => { this.#claim(task) },
+    })
     const failures = await this.#track(store.stagePack(request, reuse))
     return await this.#finishPack(request, failures, files)
   }
@@ -205,7 +206,7 @@ export class Stager {
 
   async #finishStream (outcome: StageOutcome, digest: Digest | undefined): Promise<void> {
     const { tasks, ledger, folders, problems, clock, began } = this.#init
-    const { owner, directory: { directory } } = tasks.at(outcome.task)
+    const { directory: { owner, directory } } = tasks.at(outcome.task)
     folders.endFiles(owner, 1, 0)
     if (outcome.problem !== undefined) problems.add(outcome.problem)
     if (digest === undefined) {

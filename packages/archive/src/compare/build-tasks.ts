@@ -1,6 +1,6 @@
 import { LIMITS } from '@filesync/protocol'
 import type { HashBytes } from '@filesync/protocol'
-import type { ComparedDirectory } from './compared-directory.ts'
+import type { ComparedDirectories } from './compared-directories.ts'
 import type { Fitting } from './fit-files.ts'
 import type { Links } from './links.ts'
 import type { Move } from './moves.ts'
@@ -8,7 +8,7 @@ import { TaskLinks } from './task-links.ts'
 import { partialName, TaskList } from './task-list.ts'
 
 export interface TasksInit {
-  readonly directories: readonly ComparedDirectory[]
+  readonly directories: ComparedDirectories
   readonly moves: readonly Move[]
   readonly links: Links
   readonly fitting: Fitting
@@ -24,11 +24,10 @@ export function buildTasks ({ directories, moves, links, fitting, digest, partia
   const tasks = new TaskList(directories)
   if (partials.size > 0) resumePartials(tasks, partials, hash)
   if (digest) askDigests(tasks, directories)
-  const owners = new Map(moves.length + links.stored.length === 0 ? [] : directories.map((directory, owner) => [directory, owner]))
-  askMoves(tasks, owners, moves)
-  askMoves(tasks, owners, links.stored)
+  askMoves(tasks, moves)
+  askMoves(tasks, links.stored)
   if (links.groups.length > 0) tasks.links = new TaskLinks(tasks, links.groups)
-  if (fitting.sparse.size > 0) askSparse(tasks, directories, fitting)
+  if (fitting.sparse.size > 0) askSparse(tasks, fitting)
   return tasks
 }
 
@@ -44,35 +43,32 @@ function resumePartials (tasks: TaskList, partials: TasksInit['partials'], hash:
   }
 }
 
-function askDigests (tasks: TaskList, directories: readonly ComparedDirectory[]): void {
-  let task = 0
+function askDigests (tasks: TaskList, directories: ComparedDirectories): void {
   for (const directory of directories) {
-    if (directory.alike.length > 0) {
-      const mayBeHere = new Set(directory.alike)
-      for (const [i, index] of directory.wanted.entries()) {
-        if (mayBeHere.has(index)) tasks.askDigest(task + i, directory.entry(index).sizeBytes())
-      }
+    if (!directory.hasSpecialRoles) continue
+    for (const place of directory.placesOf('alike')) {
+      const task = tasks.numberOf(directory.owner, place)
+      if (task !== undefined) tasks.askDigest(task, directory.entry(place).sizeBytes())
     }
-    task += directory.wanted.length
   }
 }
 
-function askMoves (tasks: TaskList, owners: ReadonlyMap<ComparedDirectory, number>, moves: readonly Move[]): void {
+function askMoves (tasks: TaskList, moves: readonly Move[]): void {
   for (const move of moves) {
-    const task = tasks.numberOf(owners.get(move.directory) ?? 0, move.index)
+    const task = tasks.numberOf(move.directory.owner, move.place)
     // It does not fit.
     if (task === undefined) continue
     tasks.moves.set(task, move)
-    tasks.askDigest(task, move.directory.entry(move.index).sizeBytes())
+    tasks.askDigest(task, move.directory.entry(move.place).sizeBytes())
   }
 }
 
-function askSparse (tasks: TaskList, directories: readonly ComparedDirectory[], { sparse, leftBytes }: Fitting): void {
+function askSparse (tasks: TaskList, { sparse, leftBytes }: Fitting): void {
   tasks.sparseRoomBytes = leftBytes
-  let first = 0
-  for (const directory of directories) {
-    const indices = sparse.get(directory)
-    if (indices !== undefined) directory.wanted.forEach((index, at) => { if (indices.has(index)) tasks.sparse.add(first + at) })
-    first += directory.wanted.length
+  for (const [owner, places] of sparse) {
+    for (const place of places) {
+      const task = tasks.numberOf(owner, place)
+      if (task !== undefined) tasks.sparse.add(task)
+    }
   }
 }

@@ -2,25 +2,22 @@ import {
   compareListings, FileSyncError, foldKey, formatSize, joinPath, LIMITS, ListingReader, problem, ProblemList, readListing, ROOT_PATH,
   splitFolder,
 } from '@filesync/protocol'
-import type { ArrivedListing, Difference, Entry, FileEntry, Name, RelativePath } from '@filesync/protocol'
+import type { ArrivedListing, Difference, Entry, FileEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { WantedListing } from '../sync-contract.ts'
 import type { ArchiveIndex } from '../store/archive-index.ts'
-import { ByteSlabs } from '../store/byte-slabs.ts'
-import { ComparedDirectory } from './compared-directory.ts'
+import { ComparedDirectories } from './compared-directories.ts'
+import { DirectoryDifferences } from './directory-differences.ts'
+import { ROLES } from './roles.ts'
 import type { StoreTraits } from '../store/content-store.ts'
 import type { ScopeRules } from './scope.ts'
 import { checkNames, isIndexOnly, isRebuiltTwin, mayBeTwin } from '../store/names.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 
-/** The differences of a directory while its listing is walked. */
-interface GrowingDirectory {
-  readonly directory: RelativePath
-  readonly wanted: number[]
-  readonly alike: number[]
-  readonly structure: number[]
-  readonly renumbered: number[]
-  readonly indexOnly: number[]
-  readonly gone: Entry[]
+interface WantedFile {
+  readonly index: number
+  readonly sizeBytes: number
+  /** Beside that it is wanted. */
+  readonly roles?: number
 }
 
 /** A stored file whose content no longer belongs to its path. */
@@ -36,21 +33,19 @@ export interface ComparisonInit {
   readonly area: string
   readonly traits: StoreTraits
   readonly rules: ScopeRules
+  readonly hash: HashBytes
 }
 
 /** Entries that are compared between two points at which the comparison can pause. */
 const STEP_ENTRIES = 1024
-/** Memory of a directory beside its listing, and of each stored entry that is gone or replaced; measured. */
-const DIRECTORY_BYTES = 512
+/** Memory of a stored entry that is gone or replaced; measured. */
 const DISPLACED_BYTES = 512
 
 const NO_LINKS = 'the file system of the archive cannot hold symbolic links; a restore makes it from what the index knows of it'
 
 /** Compares the client's listings with the stored ones as they arrive. Pure, except that it reads the index. */
 export class Comparison {
-  readonly directories: ComparedDirectory[] = []
-  /** The position of each in `directories`. */
-  readonly owners: Map<RelativePath, number> = new Map()
+  readonly directories: ComparedDirectories
   readonly problems: ProblemList = new ProblemList()
   displaced: Displaced[] = []
   /** Names that must leave before anything is placed. */
@@ -62,19 +57,21 @@ export class Comparison {
   inherited: ReadonlySet<string> = new Set()
   /** How much memory it may take. */
   maxBytes: number = LIMITS.syncBytes
-  readonly #slabs = new ByteSlabs()
   #heldBytes = 0
   #step = 0
   readonly #index: ArchiveIndex
   readonly #area: string
   readonly #traits: StoreTraits
   readonly #rules: ScopeRules
+  readonly #hash: HashBytes
 
-  constructor ({ index, area, traits, rules }: ComparisonInit) {
+  constructor ({ index, area, traits, rules, hash }: ComparisonInit) {
     this.#index = index
     this.#area = area
     this.#traits = traits
     this.#rules = rules
+    this.#hash = hash
+    this.directories = new ComparedDirectories(traits.holdsLinks)
     for (const trouble of rules.refused.values()) this.problems.add(trouble)
   }
 
@@ -92,15 +89,16 @@ export class Comparison {
     if (directory === ROOT_PATH) this.#rules.ensureFolders(bytes)
     const committed = this.#index.listing({ area: this.#area, directory })
     const refusalOf = yield * checkNames(directory, bytes, this.#traits)
-    const compared: GrowingDirectory = { directory, wanted: [], alike: [], structure: [], renumbered: [], indexOnly: [], gone: [] }
-    const isAllNew = committed === undefined && refusalOf === undefined
-    const differences = isAllNew ? this.#addNew(compared, bytes) : compareListings(committed, bytes)
+    const isNew = committed === undefined
+    const isAllNew = isNew && refusalOf === undefined
+    const found = new DirectoryDifferences(directory, isAllNew ? 'all new' : 'some')
+    const differences = isAllNew ? this.#addNew(found, bytes) : compareListings(committed, bytes)
     for (const difference of differences) {
       if (this.#isStep()) yield undefined
       if (difference === undefined) continue
       if (difference.how === 'gone') {
         if (this.#rules.isLeftAlone(directory, difference.committed.name)) continue
-        compared.gone.push(difference.committed)
+        found.gone.push(difference.committed.name)
         yield * this.#displace(directory, difference.committed, 'gone')
         continue
       }
@@ -111,22 +109,13 @@ export class Comparison {
         this.problems.add(trouble)
         continue
       }
-      yield * this.#addDifference(compared, difference)
+      yield * this.#addDifference(found, difference)
       if (entry.kind === 'directory' && difference.how === 'changed') yield { index, entry }
     }
-    this.#evictOldSpellings(compared, bytes)
-    const { wanted, structure, gone } = compared
-    if (wanted.length + structure.length + gone.length === 0 && refusalOf === undefined) return
-    const listing = this.#slabs.hold(bytes)
-    this.#addDirectory(new ComparedDirectory({ ...compared, number: arrived.number, isNew: committed === undefined, listing }))
-  }
-
-  #addDirectory (compared: ComparedDirectory): void {
-    const { directory, listing, count, wanted, structure, gone } = compared
-    this.owners.set(directory, this.directories.push(compared) - 1)
-    // Each entry is in three tables at most.
-    const tableBytes = 4 * (count + wanted.length + structure.length)
-    this.#heldBytes += DIRECTORY_BYTES + 2 * directory.length + listing.length + tableBytes + DISPLACED_BYTES * gone.length
+    this.#evictOldSpellings(found, bytes)
+    if (found.isEmpty(bytes) && refusalOf === undefined) return
+    const { owner } = this.directories.add({ number: arrived.number, isNew, ...found.cut(bytes, () => this.#hash(bytes)) })
+    this.#heldBytes += this.directories.sizeOf(owner)
     this.#checkMemory()
   }
 
@@ -143,12 +132,12 @@ export class Comparison {
   }
 
   /** Wants the files of a new directory, most of them without decoding their entries, and yields the other entries. */
-  * #addNew (compared: GrowingDirectory, listing: Uint8Array): Generator<Difference | undefined, void, undefined> {
+  * #addNew (found: DirectoryDifferences, listing: Uint8Array): Generator<Difference | undefined, void, undefined> {
     const reader = new ListingReader(listing)
     for (;;) {
       const sizeBytes = reader.skipFile()
       if (sizeBytes !== undefined) {
-        this.#want(compared, reader.index, sizeBytes)
+        this.#want(found, { index: reader.index, sizeBytes })
         if (reader.index % STEP_ENTRIES === 0) yield undefined
         continue
       }
@@ -158,33 +147,35 @@ export class Comparison {
     }
   }
 
-  #want (compared: GrowingDirectory, index: number, sizeBytes: number): void {
-    compared.wanted.push(index)
+  #want (found: DirectoryDifferences, { index, sizeBytes, roles = 0 }: WantedFile): void {
+    found.add(index, ROLES.wanted | roles)
     this.wantedBytes += sizeBytes
   }
 
-  * #addDifference (compared: GrowingDirectory, difference: Exclude<Difference, { how: 'gone' }>): Generator<undefined, void, undefined> {
+  * #addDifference (found: DirectoryDifferences, difference: Exclude<Difference, { how: 'gone' }>): Generator<undefined, void, undefined> {
     const { entry, index, committed } = difference
-    const { directory } = compared
+    const { directory } = found
     if (entry.kind === 'file' && difference.how === 'changed' && !isRebuiltTwin(committed, entry)) {
-      this.#want(compared, index, entry.sizeBytes)
       const isTwin = committed !== undefined && mayBeTwin(committed, entry, this.#isInherited(directory, entry.name))
-      if (isTwin && !isUnknown(committed)) compared.alike.push(index)
+      this.#want(found, { index, sizeBytes: entry.sizeBytes, roles: isTwin && !isUnknown(committed) ? ROLES.alike : 0 })
     } else {
-      compared.structure.push(index)
-      if (difference.how === 'touched' && isRenumbered(difference.committed, entry)) {
-        compared.renumbered.push(index)
-        this.renumbered.push({ path: joinPath(directory, entry.name), entry: difference.committed, how: 'replaced' })
-      }
-    }
-    if (isIndexOnly(entry, this.#traits)) {
-      compared.indexOnly.push(index)
-      if (committed !== undefined && committed.kind !== 'symlink') this.evicted.push({ directory, name: entry.name })
-      this.problems.add(problem(joinPath(directory, entry.name), 'STORE_FAILED', NO_LINKS))
+      found.add(index, ROLES.structure | this.#noteStructure(directory, difference))
     }
     if (committed !== undefined && difference.how === 'changed') {
       yield * this.#displace(directory, committed, committed.kind === entry.kind ? 'replaced' : 'lost')
     }
+  }
+
+  /** The roles that an entry of the structure has beside that. */
+  #noteStructure (directory: RelativePath, { how, entry, committed }: Exclude<Difference, { how: 'gone' }>): number {
+    if (how === 'touched' && isRenumbered(committed, entry)) {
+      this.renumbered.push({ path: joinPath(directory, entry.name), entry: committed, how: 'replaced' })
+      return ROLES.renumbered
+    }
+    if (!isIndexOnly(entry, this.#traits)) return 0
+    if (committed !== undefined && committed.kind !== 'symlink') this.evicted.push({ directory, name: entry.name })
+    this.problems.add(problem(joinPath(directory, entry.name), 'STORE_FAILED', NO_LINKS))
+    return ROLES.indexOnly
   }
 
   #isInherited (directory: RelativePath, name: Name): boolean {
@@ -203,19 +194,17 @@ export class Comparison {
   }
 
   // If the store folds names, a new spelling would be written over the old one, and removed with it.
-  #evictOldSpellings (compared: GrowingDirectory, listing: Uint8Array): void {
-    if (!this.#traits.foldsNames || compared.gone.length === 0) return
+  #evictOldSpellings ({ directory, gone }: DirectoryDifferences, listing: Uint8Array): void {
+    if (!this.#traits.foldsNames || gone.length === 0) return
     const listed = new Set<string>()
     for (const { name } of readListing(listing)) listed.add(foldKey(name))
-    for (const { name } of compared.gone) {
-      if (listed.has(foldKey(name))) this.evicted.push({ directory: compared.directory, name })
-    }
+    for (const name of gone) if (listed.has(foldKey(name))) this.evicted.push({ directory, name })
   }
 }
 
 /** Whether another file now has its name, size and time, or the file system changed its file ids. Without a file id nothing is known. */
-function isRenumbered (committed: Entry, entry: Entry): committed is FileEntry {
-  if (committed.kind !== 'file' || entry.kind !== 'file') return false
+function isRenumbered (committed: Entry | undefined, entry: Entry): committed is FileEntry {
+  if (committed?.kind !== 'file' || entry.kind !== 'file') return false
   const hasOtherId = committed.fileId !== 0n && entry.fileId !== 0n && committed.fileId !== entry.fileId
   return hasOtherId && committed.mtimeNs === entry.mtimeNs && entry.sizeBytes > 0
 }

@@ -4,7 +4,7 @@ import type { ComparedDirectory } from './compared-directory.ts'
 import type { Comparison, Displaced } from './comparison.ts'
 import { groupedNames } from './links.ts'
 import type { Links } from './links.ts'
-import { movedIndices } from './moves.ts'
+import { movedPlaces } from './moves.ts'
 import type { Move } from './moves.ts'
 import type { SpaceLimits, StoredMirror } from './room.ts'
 import type { StoreTraits } from '../store/content-store.ts'
@@ -30,15 +30,15 @@ export interface PlanDraft {
 export interface Fitting {
   /** How many are not asked for. */
   readonly unfit: number
-  /** Those that fit only if they have holes, by directory. */
-  readonly sparse: ReadonlyMap<ComparedDirectory, ReadonlySet<number>>
+  /** The places of those that fit only if they have holes, by the number of the directory. */
+  readonly sparse: ReadonlyMap<number, ReadonlySet<number>>
   /** Room on the disk for all of these. */
   readonly leftBytes: number
 }
 
 interface Candidate {
   readonly directory: ComparedDirectory
-  readonly index: number
+  readonly place: number
   readonly sizeBytes: number
   /** What it needs on the disk. */
   readonly diskBytes: number
@@ -48,7 +48,7 @@ interface Candidate {
 
 type Shortage = 'disk' | 'quota'
 
-/** Files of a directory that do not fit, by their index in its listing. */
+/** Files of a directory that do not fit, by their places in it. */
 interface RefusedFiles {
   readonly directory: ComparedDirectory
   readonly shortages: Map<number, Shortage>
@@ -74,7 +74,7 @@ interface Left {
  * only the client knows whether they have any.
  */
 export function fitFiles (limits: FitLimits, comparison: Comparison, draft: PlanDraft): Fitting {
-  const movedBytes = draft.moves.reduce((sum, { directory, index }) => sum + directory.entry(index).sizeBytes(), 0)
+  const movedBytes = draft.moves.reduce((sum, { directory, place }) => sum + directory.entry(place).sizeBytes(), 0)
   const linksFiles = limits.traits.linksFiles !== false
   const neededBytes = comparison.wantedBytes - movedBytes - (linksFiles ? draft.links.bytes : 0)
   const { roomBytes, quotaBytes } = limits
@@ -85,28 +85,28 @@ export function fitFiles (limits: FitLimits, comparison: Comparison, draft: Plan
   if (neededBytes <= roomBytes && (quotaBytes === undefined || storedBytes + neededBytes + linkedBytes <= quotaBytes)) return ALL_FIT
 
   const freed = quotaBytes === undefined ? new Map<string, number>() : freedBy(comparison.displaced)
-  const candidates = listCandidates(comparison, draft, { freed, further: linksFiles ? furtherNames(comparison, draft.links) : NO_NAMES })
+  const candidates = listCandidates(comparison, draft, { freed, further: linksFiles ? furtherNames(draft.links) : NO_NAMES })
   // What a file replaces leaves the mirror only if the file is stored.
   const stayingBytes = candidates.reduce((sum, { sizeBytes, growthBytes }) => sum + sizeBytes - growthBytes, 0)
   const left = { diskBytes: roomBytes, quotaBytes: quotaBytes === undefined ? Infinity : quotaBytes - storedBytes - stayingBytes }
   const refused = refuse(candidates, left)
-  const sparse = draft.holes ? takeSparse(comparison, refused) : new Map<ComparedDirectory, Set<number>>()
+  const sparse = draft.holes ? takeSparse(comparison, refused) : new Map<number, Set<number>>()
   if (linksFiles) refuseFurtherNames(comparison, draft.links, refused)
   leaveOut(comparison, refused, left)
   return { unfit: refused.reduce((count, { shortages }) => count + shortages.size, 0), sparse, leftBytes: left.diskBytes }
 }
 
 /** Takes large files that the disk has no room for out of the refused ones. */
-function takeSparse (comparison: Comparison, refused: readonly RefusedFiles[]): Map<ComparedDirectory, Set<number>> {
-  const sparse = new Map<ComparedDirectory, Set<number>>()
+function takeSparse (comparison: Comparison, refused: readonly RefusedFiles[]): Map<number, Set<number>> {
+  const sparse = new Map<number, Set<number>>()
   for (const { directory, shortages } of refused) {
-    const mayBeSparse = (index: number): boolean => directory.entry(index).sizeBytes() > LIMITS.packedFileBytes
-    const indices = [...shortages].filter(([index, shortage]) => shortage === 'disk' && mayBeSparse(index)).map(([index]) => index)
-    for (const index of indices) {
-      shortages.delete(index)
-      comparison.wantedBytes -= directory.entry(index).sizeBytes()
+    const mayBeSparse = (place: number): boolean => directory.entry(place).sizeBytes() > LIMITS.packedFileBytes
+    const places = [...shortages].filter(([place, shortage]) => shortage === 'disk' && mayBeSparse(place)).map(([place]) => place)
+    for (const place of places) {
+      shortages.delete(place)
+      comparison.wantedBytes -= directory.entry(place).sizeBytes()
     }
-    if (indices.length > 0) sparse.set(directory, new Set(indices))
+    if (places.length > 0) sparse.set(directory.owner, new Set(places))
   }
   return sparse
 }
@@ -139,17 +139,17 @@ function quotaShortage (growthBytes: number, leftBytes: number): string {
     'Remove files from the directory, ignore some of them, or start the server with a larger --quota'
 }
 
-/** By directory, the indices of files that are further names of others. */
-type FurtherNames = ReadonlyMap<ComparedDirectory, ReadonlySet<number>>
+/** By the number of the directory, the places of files that are further names of others. */
+type FurtherNames = ReadonlyMap<number, ReadonlySet<number>>
 
 const NO_NAMES: FurtherNames = new Map()
 
-function furtherNames ({ directories }: Comparison, { groups, stored }: Links): FurtherNames {
-  const names = movedIndices(stored)
-  for (const { directory, index } of groupedNames(directories, groups, 'further')) {
-    const known = names.get(directory)
-    if (known === undefined) names.set(directory, new Set([index]))
-    else known.add(index)
+function furtherNames ({ groups, stored }: Links): FurtherNames {
+  const names = movedPlaces(stored)
+  for (const { owner, place } of groupedNames(groups, 'further')) {
+    const known = names.get(owner)
+    if (known === undefined) names.set(owner, new Set([place]))
+    else known.add(place)
   }
   return names
 }
@@ -158,24 +158,27 @@ function listCandidates (
   { directories }: Comparison, { digest, moves }: PlanDraft,
   { freed, further }: { readonly freed: ReadonlyMap<string, number>, readonly further: FurtherNames },
 ): Candidate[] {
-  const moved = movedIndices(moves)
-  return directories.flatMap(directory => {
-    const mayBeHere = new Set(digest ? directory.alike : [])
-    const movedHere = moved.get(directory)
-    const furtherHere = further.get(directory)
-    return Array.from(directory.wanted).filter(index => movedHere?.has(index) !== true).map(index => {
-      const sizeBytes = directory.entry(index).sizeBytes()
-      const freedBytes = freed.size === 0 ? 0 : freed.get(pathAt(directory, index)) ?? 0
-      const diskBytes = mayBeHere.has(index) || furtherHere?.has(index) === true ? 0 : sizeBytes
-      return { directory, index, sizeBytes, diskBytes, growthBytes: sizeBytes - freedBytes }
-    })
-  })
+  const moved = movedPlaces(moves)
+  const candidates: Candidate[] = []
+  for (const directory of directories) {
+    const mayBeHere = new Set(digest && directory.hasSpecialRoles ? directory.placesOf('alike') : [])
+    const movedHere = moved.get(directory.owner)
+    const furtherHere = further.get(directory.owner)
+    for (const place of directory.wantedCount === 0 ? [] : directory.placesOf('wanted')) {
+      if (movedHere?.has(place) === true) continue
+      const sizeBytes = directory.entry(place).sizeBytes()
+      const freedBytes = freed.size === 0 ? 0 : freed.get(pathAt(directory, place)) ?? 0
+      const diskBytes = mayBeHere.has(place) || furtherHere?.has(place) === true ? 0 : sizeBytes
+      candidates.push({ directory, place, sizeBytes, diskBytes, growthBytes: sizeBytes - freedBytes })
+    }
+  }
+  return candidates
 }
 
 /** Uses up what is left, and returns the files that do not fit, by directory. */
 function refuse (candidates: readonly Candidate[], left: Left): RefusedFiles[] {
-  const refused = new Map<ComparedDirectory, Map<number, Shortage>>()
-  for (const { directory, index, diskBytes, growthBytes } of [...candidates].sort((a, b) => a.growthBytes - b.growthBytes)) {
+  const refused = new Map<number, RefusedFiles>()
+  for (const { directory, place, diskBytes, growthBytes } of [...candidates].sort((a, b) => a.growthBytes - b.growthBytes)) {
     const exceedsQuota = growthBytes > 0 && growthBytes > left.quotaBytes
     const shortage = diskBytes > left.diskBytes ? 'disk' : exceedsQuota ? 'quota' : undefined
     if (shortage === undefined) {
@@ -183,23 +186,24 @@ function refuse (candidates: readonly Candidate[], left: Left): RefusedFiles[] {
       left.quotaBytes -= growthBytes
       continue
     }
-    const shortages = refused.get(directory) ?? new Map<number, Shortage>()
-    refused.set(directory, shortages.set(index, shortage))
+    const files = refused.get(directory.owner) ?? { directory, shortages: new Map<number, Shortage>() }
+    refused.set(directory.owner, files)
+    files.shortages.set(place, shortage)
   }
-  return [...refused].map(([directory, shortages]) => ({ directory, shortages })).sort((a, b) => a.directory.number - b.directory.number)
+  return [...refused.values()].sort((a, b) => a.directory.owner - b.directory.owner)
 }
 
 /** Files without content on the disk have no further names either. */
 function refuseFurtherNames ({ directories }: Comparison, { groups }: Links, refused: RefusedFiles[]): void {
-  const byDirectory = new Map(refused.map(files => [files.directory, files]))
+  const byDirectory = new Map(refused.map(files => [files.directory.owner, files]))
   for (const group of groups) {
-    const [first, ...others] = groupedNames(directories, [group], 'all')
-    if (first === undefined || byDirectory.get(first.directory)?.shortages.get(first.index) !== 'disk') continue
-    for (const { directory, index } of others) {
-      const known = byDirectory.get(directory) ?? { directory, shortages: new Map<number, Shortage>() }
-      if (!byDirectory.has(directory)) refused.push(known)
-      byDirectory.set(directory, known)
-      known.shortages.set(index, 'disk')
+    const [first, ...others] = groupedNames([group], 'all')
+    if (first === undefined || byDirectory.get(first.owner)?.shortages.get(first.place) !== 'disk') continue
+    for (const { owner, place } of others) {
+      const known = byDirectory.get(owner) ?? { directory: directories.at(owner), shortages: new Map<number, Shortage>() }
+      if (!byDirectory.has(owner)) refused.push(known)
+      byDirectory.set(owner, known)
+      known.shortages.set(place, 'disk')
     }
   }
 }
@@ -208,13 +212,10 @@ function refuseFurtherNames ({ directories }: Comparison, { groups }: Links, ref
 function leaveOut (comparison: Comparison, refused: readonly RefusedFiles[], left: Left): void {
   const paths = new Set<string>()
   for (const { directory, shortages } of refused) {
-    const { wanted } = directory
-    directory.keepWanted(index => !shortages.has(index))
-    for (const index of wanted) {
-      const shortage = shortages.get(index)
-      if (shortage === undefined) continue
-      const sizeBytes = directory.entry(index).sizeBytes()
-      const path = pathAt(directory, index)
+    directory.keepWanted(place => !shortages.has(place))
+    for (const [place, shortage] of [...shortages].sort(([a], [b]) => a - b)) {
+      const sizeBytes = directory.entry(place).sizeBytes()
+      const path = pathAt(directory, place)
       paths.add(path)
       comparison.wantedBytes -= sizeBytes
       const why = shortage === 'disk' ? diskShortage(sizeBytes, left.diskBytes) : quotaShortage(sizeBytes, left.quotaBytes)
@@ -232,8 +233,8 @@ function replacingPaths (path: string, how: Displaced['how']): string[] {
   return paths
 }
 
-function pathAt (compared: ComparedDirectory, index: number): RelativePath {
-  return joinPath(compared.directory, compared.entry(index).name())
+function pathAt (compared: ComparedDirectory, place: number): RelativePath {
+  return joinPath(compared.directory, compared.entry(place).name())
 }
 
 /** Bytes that leave the mirror when everything is stored. */

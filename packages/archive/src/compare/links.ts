@@ -2,9 +2,10 @@ import { ENTRY_KINDS, joinPath, ROOT_PATH } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import { ListingCursor } from '../store/listing-cursor.ts'
+import type { ComparedDirectories } from './compared-directories.ts'
 import type { ComparedDirectory } from './compared-directory.ts'
 import type { Comparison } from './comparison.ts'
-import { FIRST_STORED_LINK, movedIndices } from './moves.ts'
+import { FIRST_STORED_LINK, movedPlaces } from './moves.ts'
 import type { Move } from './moves.ts'
 
 /** Stored entries that a search looks at even for few bytes. */
@@ -16,21 +17,18 @@ const KEYS_MAX = 65_536
 
 /** Names of one file that are all wanted. The content of the first is asked for. */
 export interface LinkGroup {
-  /** The positions of their directories among the compared ones. */
+  /** The numbers of their directories. */
   readonly owners: readonly number[]
-  /** Their indices in the listings of these. */
-  readonly indices: readonly number[]
+  /** Their places in these. */
+  readonly places: readonly number[]
 }
 
 /** The names of groups: all of them, or those for which no content is asked. */
 export function * groupedNames (
-  directories: readonly ComparedDirectory[], groups: readonly LinkGroup[], which: 'all' | 'further',
-): Generator<{ readonly directory: ComparedDirectory, readonly index: number }, void, undefined> {
-  for (const { owners, indices } of groups) {
-    for (let at = which === 'all' ? 0 : 1; at < owners.length; at++) {
-      const directory = directories[owners[at] ?? 0]
-      if (directory !== undefined) yield { directory, index: indices[at] ?? 0 }
-    }
+  groups: readonly LinkGroup[], which: 'all' | 'further',
+): Generator<{ readonly owner: number, readonly place: number }, void, undefined> {
+  for (const { owners, places } of groups) {
+    for (let at = which === 'all' ? 0 : 1; at < owners.length; at++) yield { owner: owners[at] ?? 0, place: places[at] ?? 0 }
   }
 }
 
@@ -60,52 +58,54 @@ export interface LinksInit {
  * sorted array of numbers, so that a million files without such names cost 16 MB for a moment, and no entry is decoded as a whole.
  */
 export function findLinks (comparison: Comparison, init: LinksInit): Links {
-  const names = new WantedNames(comparison.directories, { ...init, moved: movedIndices(init.moves) })
+  const names = new WantedNames(comparison.directories, { ...init, moved: movedPlaces(init.moves) })
   if (names.count === 0) return NO_LINKED_FILES
   const stored = new StoredNames(names, init).find()
   const linked = new Set(stored.map(({ at }) => at))
   const { groups, bytes } = groupNames(names, linked, init)
   const moves = stored.map(({ at, from }, i): Move => ({ how: 'linked', from, number: FIRST_STORED_LINK + i, ...names.move(at) }))
-  return { groups, stored: moves, bytes: moves.reduce((sum, { directory, index }) => sum + directory.entry(index).sizeBytes(), bytes) }
+  return { groups, stored: moves, bytes: moves.reduce((sum, { directory, place }) => sum + directory.entry(place).sizeBytes(), bytes) }
 }
 
 interface NamesInit extends Pick<LinksInit, 'storedUpToNs'> {
-  readonly moved: ReadonlyMap<ComparedDirectory, ReadonlySet<number>>
+  readonly moved: ReadonlyMap<number, ReadonlySet<number>>
 }
 
 /** The wanted files that may be further names, with the low bits of their file ids. */
 class WantedNames {
-  readonly directories: readonly ComparedDirectory[]
+  readonly #directories: ComparedDirectories
   count = 0
   /** Total size of those that may be stored under other names. */
   oldBytes = 0
   /** Bits of file ids, by name. */
   readonly #bits: Float64Array
   readonly #owners: Uint32Array
-  readonly #indices: Uint32Array
+  readonly #places: Uint32Array
   /** By name, 1 if it may be stored under another name. */
   readonly #isOld: Uint8Array
 
-  constructor (directories: readonly ComparedDirectory[], init: NamesInit) {
-    this.directories = directories
-    const most = directories.reduce((sum, { wanted }) => sum + wanted.length, 0)
+  constructor (directories: ComparedDirectories, init: NamesInit) {
+    this.#directories = directories
+    let most = 0
+    for (let owner = 0; owner < directories.length; owner++) most += directories.wantedCounts.at(owner)
     this.#bits = new Float64Array(most)
     this.#owners = new Uint32Array(most)
-    this.#indices = new Uint32Array(most)
+    this.#places = new Uint32Array(most)
     this.#isOld = new Uint8Array(most)
-    directories.forEach((directory, owner) => { if (directory.wanted.length > 0) this.#add(owner, directory, init) })
+    for (const directory of directories) if (directory.wantedCount > 0) this.#add(directory, init)
   }
 
-  #add (owner: number, directory: ComparedDirectory, { moved, storedUpToNs }: NamesInit): void {
-    const movedHere = moved.get(directory)
-    const mayBeHere = directory.alike.length === 0 ? undefined : new Set(directory.alike)
+  #add (directory: ComparedDirectory, { moved, storedUpToNs }: NamesInit): void {
+    const { owner, hasSpecialRoles } = directory
+    const movedHere = moved.get(owner)
     for (const entry of directory.wantedFiles()) {
-      const { index } = entry
+      const place = entry.index
       const bits = entry.fileIdBits()
-      if (bits === 0 || entry.sizeBytes() === 0 || movedHere?.has(index) === true || mayBeHere?.has(index) === true) continue
+      if (bits === 0 || entry.sizeBytes() === 0 || movedHere?.has(place) === true) continue
+      if (hasSpecialRoles && directory.hasRole(place, 'alike')) continue
       this.#bits[this.count] = bits
       this.#owners[this.count] = owner
-      this.#indices[this.count] = index
+      this.#places[this.count] = place
       if (storedUpToNs > 0n && entry.mtimeNs() <= storedUpToNs) {
         this.#isOld[this.count] = 1
         this.oldBytes += entry.sizeBytes()
@@ -122,8 +122,8 @@ class WantedNames {
     return this.#owners[at] ?? 0
   }
 
-  indexAt (at: number): number {
-    return this.#indices[at] ?? 0
+  placeAt (at: number): number {
+    return this.#places[at] ?? 0
   }
 
   bitsAt (at: number): number {
@@ -131,17 +131,15 @@ class WantedNames {
   }
 
   entry (at: number): ListingCursor {
-    return this.directory(at).entry(this.indexAt(at))
+    return this.directory(at).entry(this.placeAt(at))
   }
 
   directory (at: number): ComparedDirectory {
-    const directory = this.directories[this.ownerAt(at)]
-    if (directory === undefined) throw new RangeError('There is no such name.')
-    return directory
+    return this.#directories.at(this.ownerAt(at))
   }
 
-  move (at: number): Pick<Move, 'directory' | 'index' | 'mode'> {
-    return { directory: this.directory(at), index: this.indexAt(at), mode: this.entry(at).mode() }
+  move (at: number): Pick<Move, 'directory' | 'place' | 'mode'> {
+    return { directory: this.directory(at), place: this.placeAt(at), mode: this.entry(at).mode() }
   }
 
   /** The bits of all names, or of the old ones, sorted. */
@@ -178,7 +176,7 @@ function groupNames (
     for (const same of byKey.values()) {
       const [first] = same
       if (first === undefined || same.length === 1) continue
-      groups.push({ owners: same.map(at => names.ownerAt(at)), indices: same.map(at => names.indexAt(at)) })
+      groups.push({ owners: same.map(at => names.ownerAt(at)), places: same.map(at => names.placeAt(at)) })
       bytes += names.entry(first).sizeBytes() * (same.length - 1)
     }
   }

@@ -28,7 +28,8 @@ export interface Move {
   /** The number of its second name in staging. */
   readonly number: number
   readonly directory: ComparedDirectory
-  readonly index: number
+  /** Its place among the compared entries of the directory. */
+  readonly place: number
   readonly mode: number
 }
 
@@ -41,7 +42,8 @@ interface MoveMark {
 /** A wanted file with the size and time of a file that left. */
 interface Candidate {
   readonly directory: ComparedDirectory
-  readonly index: number
+  /** Its place among the compared entries of the directory. */
+  readonly place: number
   readonly name: string
   readonly mode: number
 }
@@ -66,17 +68,19 @@ export function findMoves ({ displaced, directories }: Comparison): Move[] {
   }
   const moves: Move[] = []
   if (sources.size + alike.size === 0) return moves
-  const add = (from: RelativePath, how: Move['how'], { directory, index, mode }: Omit<Candidate, 'name'>): void => {
-    moves.push({ how, from, number: FIRST_RELOCATION + moves.length, directory, index, mode })
+  const add = (from: RelativePath, how: Move['how'], { directory, place, mode }: Omit<Candidate, 'name'>): void => {
+    moves.push({ how, from, number: FIRST_RELOCATION + moves.length, directory, place, mode })
   }
   for (const directory of directories) {
-    const mayBeHere = new Set(directory.alike)
+    const { hasSpecialRoles } = directory
     for (const entry of directory.wantedFiles()) {
-      const { index } = entry
+      const place = entry.index
       const mark = { fileId: entry.fileId(), sizeBytes: entry.sizeBytes(), mtimeNs: entry.mtimeNs() }
       const from = sources.get(moveKey(mark))
-      if (from !== undefined) add(from, 'moved', { directory, index, mode: entry.mode() })
-      else if (!mayBeHere.has(index)) alike.get(timeKey(mark))?.wanted.push({ directory, index, name: entry.name(), mode: entry.mode() })
+      if (from !== undefined) add(from, 'moved', { directory, place, mode: entry.mode() })
+      else if (!hasSpecialRoles || !directory.hasRole(place, 'alike')) {
+        alike.get(timeKey(mark))?.wanted.push({ directory, place, name: entry.name(), mode: entry.mode() })
+      }
     }
   }
   const used = new Set(moves.map(({ from }) => from))
@@ -127,15 +131,15 @@ function timeKey ({ sizeBytes, mtimeNs }: Omit<MoveMark, 'fileId'>): string {
   return `${String(sizeBytes)}:${String(mtimeNs)}`
 }
 
-/** By directory, the indices of its files that seem to move. */
-export function movedIndices (moves: readonly Move[]): Map<ComparedDirectory, Set<number>> {
-  const indices = new Map<ComparedDirectory, Set<number>>()
-  for (const { directory, index } of moves) {
-    const known = indices.get(directory)
-    if (known === undefined) indices.set(directory, new Set([index]))
-    else known.add(index)
+/** By the number of the directory, the places of its files that seem to move. */
+export function movedPlaces (moves: readonly Move[]): Map<number, Set<number>> {
+  const places = new Map<number, Set<number>>()
+  for (const { directory: { owner }, place } of moves) {
+    const known = places.get(owner)
+    if (known === undefined) places.set(owner, new Set([place]))
+    else known.add(place)
   }
-  return indices
+  return places
 }
 
 /** The removals without files that seem to move, but are not proven to, and without the directories that hold them. */

@@ -51,7 +51,7 @@ export function makePlan (comparison: Comparison, init: PlanInit): Plan {
   const vanishing = displaced.filter(file => file.how !== 'replaced' && leavesMirror(file, init))
   const withoutMoved = vanishing.filter(({ path }) => !moved.has(path))
   const movedBefore = alreadyMoved(stored, displaced, withoutMoved)
-  const gone = removalsOf(directories.filter(({ directory }) => isGone(directory)), evicted)
+  const gone = removalsOf([...directories.withGone()].filter(({ directory }) => isGone(directory)), evicted)
   return {
     tasks: buildTasks({ ...init, directories }),
     moves,
@@ -70,7 +70,7 @@ export function makePlan (comparison: Comparison, init: PlanInit): Plan {
 function removalsOf (directories: readonly ComparedDirectory[], evicted: Comparison['evicted']): Removal[] {
   const left = new Set(evicted.map(({ directory, name }) => `${directory}/${name}`))
   return directories.flatMap(({ directory, gone }) => {
-    const names = gone.map(entry => entry.name).filter(name => !left.has(`${directory}/${name}`))
+    const names = gone.filter(name => !left.has(`${directory}/${name}`))
     return names.length === 0 ? [] : [{ directory, names }]
   })
 }

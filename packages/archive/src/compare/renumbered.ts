@@ -10,7 +10,5 @@ export function recheckRenumbered (comparison: Comparison): void {
   if (renumbered.length === 0) return
   comparison.wantedBytes += renumbered.reduce((sum, { entry }) => sum + entry.sizeBytes, 0)
   for (const one of renumbered) comparison.displaced.push(one)
-  for (const directory of comparison.directories) {
-    if (directory.renumbered.length > 0) directory.recheck(directory.renumbered)
-  }
+  for (const directory of comparison.directories) if (directory.hasSpecialRoles) directory.recheck()
 }

@@ -17,12 +17,12 @@ export class TaskLinks {
 
   constructor (tasks: Pick<TaskList, 'count' | 'numberOf' | 'askDigest' | 'describe'>, groups: readonly LinkGroup[]) {
     this.#groups = groups.length === 0 ? NO_TASKS : new Uint32Array(tasks.count)
-    for (const { owners, indices } of groups) {
+    for (const { owners, places } of groups) {
       const followers: number[] = []
       const group = this.#followers.length + 1
       let first = -1
       owners.forEach((owner, at) => {
-        const task = tasks.numberOf(owner, indices[at] ?? 0)
+        const task = tasks.numberOf(owner, places[at] ?? 0)
         if (task === undefined) return
         this.#groups[task] = group
         if (at === 0) {

@@ -1,5 +1,6 @@
 import { FileSyncError, joinPath, toHex } from '@filesync/protocol'
-import type { HashBytes, RelativePath, Task } from '@filesync/protocol'
+import type { EntryReference, HashBytes, RelativePath, Task } from '@filesync/protocol'
+import type { ComparedDirectories } from './compared-directories.ts'
 import type { ComparedDirectory } from './compared-directory.ts'
 import { entryAt, fileSizeAt } from '../store/listing-cursor.ts'
 import type { Move } from './moves.ts'
@@ -11,8 +12,8 @@ export class TaskFile {
   readonly #directory: ComparedDirectory
   readonly #start: number
 
-  constructor (directory: ComparedDirectory, index: number) {
-    const start = directory.startOf(index)
+  constructor (directory: ComparedDirectory, place: number) {
+    const start = directory.startOf(place)
     if (start === undefined) {
       throw new FileSyncError('TASK_INVALID', `A task asks for a file in ${JSON.stringify(directory.directory)}, which is stored already.`)
     }
@@ -42,8 +43,8 @@ export class TaskFile {
 }
 
 /**
- * The tasks of a sync, in the order of listings and entries. It keeps no list of them: the n-th task is the n-th index in all
- * `ComparedDirectory.wanted` together, and there may be a million.
+ * The tasks of a sync, in the order of listings and entries. It keeps no list of them: the n-th task is for the n-th wanted file
+ * of all directories together, and there may be a million.
  */
 export class TaskList implements Iterable<Task> {
   readonly count: number
@@ -59,7 +60,7 @@ export class TaskList implements Iterable<Task> {
   readonly moves: Map<number, Move> = new Map<number, Move>()
   /** Tasks for names of one file: only one of these asks for the content. */
   links: TaskLinks = NO_LINKS
-  readonly #directories: readonly ComparedDirectory[]
+  readonly #directories: ComparedDirectories
   /** The first task of each compared directory, followed by the number of tasks. */
   readonly #firsts: Uint32Array
   /** The directory of the last lookup: tasks come directory by directory. */
@@ -72,14 +73,14 @@ export class TaskList implements Iterable<Task> {
   /** Tasks whose files are asked for again, whole. In this order they get the numbers after all other tasks. */
   #retries: number[] = []
 
-  constructor (directories: readonly ComparedDirectory[]) {
+  constructor (directories: ComparedDirectories) {
     this.#directories = directories
     this.#firsts = new Uint32Array(directories.length + 1)
     let count = 0
-    directories.forEach(({ wanted }, owner) => {
+    for (let owner = 0; owner < directories.length; owner++) {
       this.#firsts[owner] = count
-      count += wanted.length
-    })
+      count += directories.wantedCounts.at(owner)
+    }
     this.#firsts[directories.length] = this.count = count
   }
 
@@ -117,19 +118,16 @@ export class TaskList implements Iterable<Task> {
   }
 
   * retryTasks (): Generator<Task, void, undefined> {
-    for (const task of this.#retries) {
-      const { directory, index } = this.at(task)
-      yield [directory.number, index]
-    }
+    for (const task of this.#retries) yield this.#referenceOf(task)
   }
 
   * [Symbol.iterator] (): Generator<Task, void, undefined> {
     for (let task = 0; task < this.count; task++) {
-      const { directory, index } = this.at(task)
+      const [listing, index] = this.#referenceOf(task)
       const offset = this.#offsets.get(task)
-      if (this.digests.has(task)) yield [directory.number, index, 'DIGEST']
-      else if (this.sparse.has(task)) yield [directory.number, index, 'SPARSE', offset ?? 0, this.sparseRoomBytes]
-      else yield offset === undefined ? [directory.number, index] : [directory.number, index, 'RESUME', offset]
+      if (this.digests.has(task)) yield [listing, index, 'DIGEST']
+      else if (this.sparse.has(task)) yield [listing, index, 'SPARSE', offset ?? 0, this.sparseRoomBytes]
+      else yield offset === undefined ? [listing, index] : [listing, index, 'RESUME', offset]
     }
   }
 
@@ -138,25 +136,27 @@ export class TaskList implements Iterable<Task> {
     return task < this.count ? task : this.#retries[task - this.count] ?? task
   }
 
-  /** The task for the entry at an index of the directory at a position; undefined if there is none. */
-  numberOf (owner: number, index: number): number | undefined {
-    const { wanted = [] } = this.#directories[owner] ?? {}
-    let low = 0
-    for (let high = wanted.length; low < high;) {
-      const middle = (low + high) >>> 1
-      if ((wanted[middle] ?? 0) < index) low = middle + 1
-      else high = middle
-    }
-    return wanted[low] === index ? this.#firstOf(owner) + low : undefined
+  /** The task for the file at a place of a directory; undefined if there is none. */
+  numberOf (owner: number, place: number): number | undefined {
+    const before = this.#directories.wantedBefore(owner, place)
+    return before === undefined ? undefined : this.#firstOf(owner) + before
   }
 
-  at (task: number): { readonly owner: number, readonly directory: ComparedDirectory, readonly index: number } {
+  /** The directory of a task's file, and the place of the file in it. Throws TASK_INVALID if there is none, or if it is stored already. */
+  at (task: number): { readonly directory: ComparedDirectory, readonly place: number } {
     const first = this.originalOf(task)
     const owner = this.#ownerOf(first)
-    const directory = this.#directories[owner]
-    const index = directory?.wanted[first - this.#firstOf(owner)]
-    if (directory === undefined || index === undefined) throw new FileSyncError('TASK_INVALID', `There is no task ${String(task)}.`)
-    return { owner, directory, index }
+    const place = first < this.count ? this.#directories.wantedAt(owner, first - this.#firstOf(owner)) : undefined
+    if (place === undefined) {
+      const why = first < this.count ? `What task ${String(task)} asks for is stored already.` : `There is no task ${String(task)}.`
+      throw new FileSyncError('TASK_INVALID', why)
+    }
+    return { directory: this.#directories.at(owner), place }
+  }
+
+  #referenceOf (task: number): EntryReference {
+    const { directory, place } = this.at(task)
+    return directory.reference(place)
   }
 
   #ownerOf (task: number): number {
@@ -178,8 +178,8 @@ export class TaskList implements Iterable<Task> {
 
   /** The file that a task asks for. */
   describe (task: number): TaskFile {
-    const { directory, index } = this.at(task)
-    return new TaskFile(directory, index)
+    const { directory, place } = this.at(task)
+    return new TaskFile(directory, place)
   }
 }
 
