@@ -1,4 +1,4 @@
-import { countListing, FileSyncError, readListing, ROOT_PATH } from '@filesync/protocol'
+import { countListing, FileSyncError, listingDigest, readListing, ROOT_PATH } from '@filesync/protocol'
 import type { HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './store/archive-index.ts'
 import type {
@@ -91,7 +91,7 @@ export class StoredArea implements Area {
         ...this.#init,
         deletions,
         rules,
-        rootDigest: this.#init.hash(rules.rootListing),
+        rootDigest: listingDigest(rules.rootListing, this.#init.hash),
         partials: await store.partials(area),
         staging: newStaging(),
         record: { ...this.#record, lastStampMs },
@@ -116,7 +116,7 @@ export class StoredArea implements Area {
       ...this.#init,
       rules,
       traits: store.traits,
-      rootDigest: this.#init.hash(rules.rootListing),
+      rootDigest: listingDigest(rules.rootListing, this.#init.hash),
       record: this.#record,
       roomBytes: await this.#room(),
       nowMs: () => clock.nowMs(),

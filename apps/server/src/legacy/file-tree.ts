@@ -1,4 +1,4 @@
-import { compareNames, encodeListing, joinPath, pathDepth, ROOT_PATH, splitPath } from '@filesync/protocol'
+import { compareNames, encodeListing, joinPath, listingDigest, pathDepth, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Digest, Entry, HashBytes, RelativePath } from '@filesync/protocol'
 import type { Sync } from '@filesync/archive'
 
@@ -40,9 +40,9 @@ export function buildTree (files: ReadonlyMap<RelativePath, PlainFile>, hash: Ha
     listings.set(directory, listing)
     if (directory === ROOT_PATH) continue
     const { directory: parent, name } = splitPath(directory)
-    entriesOf(parent).push({ kind: 'directory', name, mtimeNs: newest(entries), mode: DIRECTORY_MODE, digest: hash(listing) })
+    entriesOf(parent).push({ kind: 'directory', name, mtimeNs: newest(entries), mode: DIRECTORY_MODE, digest: listingDigest(listing, hash) })
   }
-  return { rootDigest: hash(listings.get(ROOT_PATH) ?? encodeListing([])), listings }
+  return { rootDigest: listingDigest(listings.get(ROOT_PATH) ?? encodeListing([]), hash), listings }
 }
 
 /** Passes to a sync each listing that it asks for, from the root down. */

@@ -1,4 +1,4 @@
-import { equalDigests, joinPath, ROOT_PATH, splitPath } from '@filesync/protocol'
+import { equalDigests, joinPath, listingDigest, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Digest, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, IndexWrite } from '../store/archive-index.ts'
 import type { ComparedDirectories } from '../compare/compared-directories.ts'
@@ -205,7 +205,7 @@ export class DirectoryLedger {
       found.add(name)
       return children.get(name) ?? 'keep'
     })
-    this.#deviating.set(directory, hash(listing))
+    this.#deviating.set(directory, listingDigest(listing, hash))
     const orphans = [...children.keys()].filter(name => !found.has(name))
     return [
       { put: { area, directory }, stored: { listing, facts: stored.facts } },
@@ -236,7 +236,7 @@ export class DirectoryLedger {
 
   #compareWithListed ({ directory, digest, listing }: ComparedDirectory, folded: Uint8Array): void {
     if (digest === undefined && equalDigests(folded, listing)) return
-    const actual = this.#init.hash(folded)
+    const actual = listingDigest(folded, this.#init.hash)
     if (digest === undefined || !equalDigests(actual, digest)) this.#deviating.set(directory, actual)
   }
 

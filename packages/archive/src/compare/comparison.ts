@@ -1,5 +1,5 @@
 import {
-  compareListings, FileSyncError, foldKey, formatSize, joinPath, LIMITS, ListingReader, problem, ProblemList, readListing, ROOT_PATH,
+  compareListings, FileSyncError, foldKey, formatSize, joinPath, LIMITS, listingDigest, ListingReader, problem, ProblemList, readListing, ROOT_PATH,
   splitFolder,
 } from '@filesync/protocol'
 import type { ArrivedListing, Difference, Entry, FileEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
@@ -114,7 +114,7 @@ export class Comparison {
     }
     this.#evictOldSpellings(found, bytes)
     if (found.isEmpty(bytes) && refusalOf === undefined) return
-    const { owner } = this.directories.add({ number: arrived.number, isNew, ...found.cut(bytes, () => this.#hash(bytes)) })
+    const { owner } = this.directories.add({ number: arrived.number, isNew, ...found.cut(bytes, () => listingDigest(bytes, this.#hash)) })
     this.#heldBytes += this.directories.sizeOf(owner)
     this.#checkMemory()
   }
