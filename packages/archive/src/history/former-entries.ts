@@ -4,7 +4,8 @@ import type { ArchiveIndex } from '../store/archive-index.ts'
 import { FACT_BYTES } from '../store/facts.ts'
 import { EMPTY_DIRECTORY } from '../store/fold.ts'
 import type { StoredDirectory } from '../store/fold.ts'
-import { compareCursors, ListingCursor } from '../store/listing-cursor.ts'
+import { compareBytes, compareCursors, ListingCursor, nameOf } from '../store/listing-cursor.ts'
+import { PageLookup } from '../store/page-lookup.ts'
 import { isUnknownAt } from '../store/unknown-entry.ts'
 
 /** An entry as it is in the index before a step is written to it. */
@@ -22,8 +23,8 @@ export interface FormerEntry {
 export class FormerEntries {
   readonly #index: ArchiveIndex
   readonly #area: string
-  #directory: RelativePath | undefined
-  #stored: StoredDirectory = EMPTY_DIRECTORY
+  readonly #pages: PageLookup
+  #page: StoredDirectory | undefined
   #cursor = new ListingCursor(EMPTY_DIRECTORY.listing)
   #files = 0
   /** The name that was looked up last. */
@@ -32,17 +33,13 @@ export class FormerEntries {
   constructor (index: ArchiveIndex, area: string) {
     this.#index = index
     this.#area = area
+    this.#pages = new PageLookup(index, area)
   }
 
   /** @param wanted a cursor at the name to look up */
   find (directory: RelativePath, wanted: ListingCursor): FormerEntry | 'unknown' | undefined {
-    if (directory !== this.#directory) {
-      this.#directory = directory
-      this.#stored = this.#index.directory({ area: this.#area, directory }) ?? EMPTY_DIRECTORY
-      this.#restart()
-    } else if (compareBytes(nameOf(wanted), this.#last) < 0) {
-      this.#restart()
-    }
+    const page = this.#pages.find(directory, wanted.name()) ?? EMPTY_DIRECTORY
+    if (page !== this.#page || compareBytes(nameOf(wanted), this.#last) < 0) this.#restart(page)
     this.#last = nameOf(wanted)
     for (;;) {
       const order = compareCursors(this.#cursor, wanted)
@@ -52,7 +49,7 @@ export class FormerEntries {
       this.#cursor.next()
     }
     const isFile = this.#cursor.kind === ENTRY_KINDS.file
-    const fact = isFile ? this.#stored.facts.subarray(this.#files * FACT_BYTES, (this.#files + 1) * FACT_BYTES) : undefined
+    const fact = isFile ? page.facts.subarray(this.#files * FACT_BYTES, (this.#files + 1) * FACT_BYTES) : undefined
     return this.asStored(directory, { cursor: this.#cursor, fact })
   }
 
@@ -69,32 +66,19 @@ export class FormerEntries {
 
   /** Whether the index has the directory. */
   has (directory: RelativePath): boolean {
-    return this.#index.listing({ area: this.#area, directory }) !== undefined
+    return this.#index.stored({ area: this.#area, directory }) !== undefined
   }
 
   /** Call it after the index changed. */
   invalidate (): void {
-    this.#directory = undefined
+    this.#pages.invalidate()
+    this.#page = undefined
   }
 
-  #restart (): void {
-    this.#cursor = new ListingCursor(this.#stored.listing)
+  #restart (page: StoredDirectory): void {
+    this.#page = page
+    this.#cursor = new ListingCursor(page.listing)
     this.#cursor.next()
     this.#files = 0
   }
-}
-
-/** The bytes of the name at a cursor. */
-export function nameOf ({ bytes, nameStart, nameEnd }: ListingCursor): Uint8Array {
-  return bytes.subarray(nameStart, nameEnd)
-}
-
-/** Canonical order of two names. */
-export function compareBytes (left: Uint8Array, right: Uint8Array): number {
-  const length = Math.min(left.length, right.length)
-  for (let at = 0; at < length; at++) {
-    const difference = (left[at] ?? 0) - (right[at] ?? 0)
-    if (difference !== 0) return difference
-  }
-  return left.length - right.length
 }

@@ -1,12 +1,11 @@
 import { ENTRY_KINDS } from '@filesync/protocol'
 import type { HashBytes, RelativePath } from '@filesync/protocol'
-import { ListingBuilder } from '../store/listing-cursor.ts'
+import { compareBytes, ListingBuilder, nameOf } from '../store/listing-cursor.ts'
 import type { ListingCursor } from '../store/listing-cursor.ts'
 import { FACT_BYTES } from '../store/facts.ts'
 import type { StoredDirectory } from '../store/fold.ts'
 import { encodeChange } from './change-log.ts'
 import type { HistoryChange } from './change-log.ts'
-import { compareBytes, nameOf } from './former-entries.ts'
 
 /** An entry to record, and what became of it. */
 interface RecordedEntry {

@@ -53,13 +53,18 @@ export function ensureLmdbFile (directory: string): void {
   }
 }
 
+/** Size of the file; 0 if there is none. */
+export function lmdbFileBytes (directory: string): number {
+  return disk.statAt(`${directory}/`, LMDB_FILE)?.sizeBytes ?? 0
+}
+
 /**
  * Ensures that LMDB has the room that it needs to open. Without it, the process is ended by a signal when LMDB creates its file or
  * writes to its table of readers, which it maps into memory. No other process may have the index open. Throws ENOSPC and the like.
  */
 export function ensureLmdbRoom (directory: string): void {
   const prefix = `${directory}/`
-  if ((disk.statAt(prefix, LMDB_FILE)?.sizeBytes ?? 0) === 0) checkRoom(prefix)
+  if (lmdbFileBytes(directory) === 0) checkRoom(prefix)
   const fd = disk.continueAt(prefix, LOCK_FILE)
   try {
     // The entries of a process that has ended mean nothing to the next one.

@@ -1,18 +1,21 @@
 import { constants } from 'node:os'
 import { FileSyncError } from '@filesync/protocol'
-import type { RelativePath } from '@filesync/protocol'
+import type { Digest, Name, RelativePath } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
 import type { Database, RootDatabase, RootDatabaseOptionsWithPath } from 'lmdb'
 import type { ArchiveIndex, AreaRecord, DamageRecord, DirectoryKey, IndexWrite } from '../store/archive-index.ts'
-import { FACT_BYTES } from '../store/facts.ts'
 import type { StoredDirectory } from '../store/fold.ts'
+import { isPaged } from '../store/stored-pages.ts'
+import type { FoundPage, StoredPages } from '../store/stored-pages.ts'
 import type { Batch } from '../store/section.ts'
 import { roomOf } from './file-system.ts'
 import { loadLmdb } from './load-lmdb.ts'
 import { forgetArea, moveArea } from './lmdb-areas.ts'
 import type { AreaDatabases } from './lmdb-areas.ts'
-import { ensureLmdbFile, ensureLmdbRoom } from './lmdb-file.ts'
+import { LmdbDirectories } from './lmdb-directories.ts'
+import { ensureLmdbFile, ensureLmdbRoom, lmdbFileBytes } from './lmdb-file.ts'
 import {
-  asBuffer, copyOf, decodeBatch, decodeDamage, directoryKey, encodeBatch, encodeDamage, journalKey, keysBelow, keysOf,
+  asBuffer, copyOf, decodeBatch, decodeDamage, directoryKey, encodeBatch, encodeDamage, journalKey, keysOf,
 } from './lmdb-records.ts'
 import type { JournalRecord, StoredDamage } from './lmdb-records.ts'
 import { storeError } from './disk-errors.ts'
@@ -23,11 +26,16 @@ const MAP_BYTES = 64 * 2 ** 30
 const FULL_BELOW_BYTES = 65_536
 /** MDB_MAP_FULL. */
 const MAP_FULL = -30_792
-const NO_FACTS = new Uint8Array(0)
+/** A write may replace this share of the index, or the first of these limits if that is more, but never more than the second. */
+const STEP_SHARE = 1 / 32
+const STEP_BYTES_MIN = 1 << 20
+const STEP_BYTES_MAX = 16 << 20
+/** Damaged paths that are read at once while they are listed; see `LmdbDirectories`. */
+const DAMAGES_AT_ONCE = 256
 
 /** lmdb's type declarations omit `safeRestore`. */
 const OPTIONS: Omit<RootDatabaseOptionsWithPath, 'path'> & { readonly safeRestore: boolean } = {
-  mapSize: MAP_BYTES, maxDbs: 8, cache: false, encoding: 'binary', keyEncoding: 'binary',
+  mapSize: MAP_BYTES, maxDbs: 12, cache: false, encoding: 'binary', keyEncoding: 'binary',
   // With it, a failed transaction also rejects a promise inside lmdb that nothing handles, which ends the process.
   eventTurnBatching: false,
   // Never read what was not flushed. By default lmdb considers it written as long as the system has not restarted, but a disk that
@@ -60,8 +68,7 @@ export function openLmdbIndex (directory: string): ArchiveIndex {
 class LmdbIndex implements ArchiveIndex {
   readonly #root: RootDatabase<Buffer, Buffer>
   readonly #directory: string
-  readonly #listings: Bytes
-  readonly #facts: Bytes
+  readonly #directories: LmdbDirectories
   readonly #signatures: Bytes
   readonly #areas: Database<AreaRecord, Buffer>
   readonly #journal: Database<JournalRecord, Buffer>
@@ -70,13 +77,13 @@ class LmdbIndex implements ArchiveIndex {
   /** Resolves when nothing is being written, whether or not that succeeded. */
   #idle: Promise<unknown> = Promise.resolve()
   #hasFailed = false
+  #stepBytes: number | undefined
   #isClosed = false
 
   constructor (root: RootDatabase<Buffer, Buffer>, directory: string) {
     this.#directory = directory
     this.#root = root
-    this.#listings = root.openDB<Buffer, Buffer>({ name: 'listings', encoding: 'binary', keyEncoding: 'binary' })
-    this.#facts = root.openDB<Buffer, Buffer>({ name: 'facts', encoding: 'binary', keyEncoding: 'binary' })
+    this.#directories = new LmdbDirectories(root, hashBytes)
     this.#signatures = root.openDB<Buffer, Buffer>({ name: 'signatures', encoding: 'binary', keyEncoding: 'binary' })
     this.#areas = root.openDB<AreaRecord, Buffer>({ name: 'areas', encoding: 'msgpack', keyEncoding: 'binary' })
     this.#journal = root.openDB<JournalRecord, Buffer>({ name: 'journal', encoding: 'msgpack', keyEncoding: 'binary' })
@@ -107,6 +114,7 @@ class LmdbIndex implements ArchiveIndex {
       await this.#root.transaction(() => { for (const writes of group) for (const write of writes) this.#apply(write) })
       await this.#root.flushed
       this.#hasFailed = false
+      this.#stepBytes = undefined
     } catch (error) {
       this.#hasFailed = true
       const cause = await causeOf(error)
@@ -114,29 +122,38 @@ class LmdbIndex implements ArchiveIndex {
     }
   }
 
+  get stepBytes (): number {
+    return this.#stepBytes ??= Math.min(STEP_BYTES_MAX, Math.max(STEP_BYTES_MIN, lmdbFileBytes(this.#directory) * STEP_SHARE))
+  }
+
   directory (key: DirectoryKey): StoredDirectory | undefined {
-    return this.#read(() => {
-      const at = directoryKey(key)
-      const listing = this.#listings.getBinary(at)
-      if (listing === undefined) return undefined
-      return { listing: copyOf(listing), facts: copyOf(this.#facts.getBinary(at) ?? NO_FACTS) }
-    })
+    return this.#read(() => this.#directories.directory(key))
   }
 
   listing (key: DirectoryKey): Uint8Array | undefined {
-    return this.#read(() => {
-      const listing = this.#listings.getBinary(directoryKey(key))
-      return listing === undefined ? undefined : copyOf(listing)
-    })
+    return this.#read(() => this.#directories.listing(key))
   }
 
-  * directories (
-    area: string, after?: RelativePath,
-  ): Generator<{ readonly directory: RelativePath, readonly files: number }, void, undefined> {
-    for (const key of this.#each(() => this.#listings.getKeys(keysOf(area, after)))) {
-      const directory = key.toString().slice(area.length + 1) as RelativePath
-      yield { directory, files: this.#read(() => this.#facts.getBinaryFast(key)?.length ?? 0) / FACT_BYTES }
-    }
+  stored (key: DirectoryKey): StoredDirectory | StoredPages | undefined {
+    const stored = this.#read(() => this.#directories.stored(key))
+    return stored === undefined || !isPaged(stored) ? stored : this.#guarded(stored)
+  }
+
+  pages (key: DirectoryKey): StoredPages | undefined {
+    const pages = this.#read(() => this.#directories.pages(key))
+    return pages === undefined ? undefined : this.#guarded(pages)
+  }
+
+  page (key: DirectoryKey, name: Name): FoundPage | undefined {
+    return this.#read(() => this.#directories.page(key, name))
+  }
+
+  digest (key: DirectoryKey): Digest | undefined {
+    return this.#read(() => this.#directories.digest(key))
+  }
+
+  directories (area: string, after?: RelativePath): Iterable<{ readonly directory: RelativePath, readonly files: number }> {
+    return this.#each(() => this.#directories.directories(area, after))
   }
 
   areas (): string[] {
@@ -160,8 +177,13 @@ class LmdbIndex implements ArchiveIndex {
   }
 
   * damages (area: string): Generator<{ readonly path: RelativePath, readonly records: readonly DamageRecord[] }, void, undefined> {
-    for (const { key, value } of this.#each(() => this.#damages.getRange(keysOf(area)))) {
-      yield { path: key.toString().slice(area.length + 1) as RelativePath, records: value.map(decodeDamage) }
+    for (let last: string | undefined; ;) {
+      const found = this.#read(() => [...this.#damages.getRange({ ...keysOf(area, last), limit: DAMAGES_AT_ONCE })])
+      for (const { key, value } of found) {
+        last = key.toString().slice(area.length + 1)
+        yield { path: last as RelativePath, records: value.map(decodeDamage) }
+      }
+      if (found.length < DAMAGES_AT_ONCE) return
     }
   }
 
@@ -197,6 +219,16 @@ class LmdbIndex implements ArchiveIndex {
     }
   }
 
+  /** The same pages, whose contents are read as {@link #read} does. */
+  #guarded (pages: StoredPages): StoredPages {
+    return {
+      leaves: pages.leaves,
+      tree: () => pages.tree(),
+      read: leaf => this.#read(() => pages.read(leaf)),
+      listing: leaf => this.#read(() => pages.listing(leaf)),
+    }
+  }
+
   #toError (what: 'read' | 'written', cause: unknown): FileSyncError {
     return diskError(cause, this.#directory) ?? (cause instanceof FileSyncError ? cause : indexUnusable(what, cause))
   }
@@ -208,12 +240,11 @@ class LmdbIndex implements ArchiveIndex {
 
   #apply (write: IndexWrite): void {
     if ('put' in write) {
-      const key = directoryKey(write.put)
-      this.#listings.putSync(key, asBuffer(write.stored.listing))
-      if (write.stored.facts.length > 0) this.#facts.putSync(key, asBuffer(write.stored.facts))
-      else this.#facts.removeSync(key)
+      this.#directories.put(write.put, write.stored)
+    } else if ('patch' in write) {
+      this.#directories.patch(write.patch, write.leaves)
     } else if ('drop' in write) {
-      this.#drop(write.drop, write.recursive)
+      this.#directories.drop(write.drop, write.recursive)
     } else if ('renamedTo' in write) {
       const { renamingTo: _, ...record } = this.#areas.get(Buffer.from(write.area)) ?? { open: false, lastStampMs: 0 }
       moveArea(this.#databases, write.area, { to: write.renamedTo, value: record })
@@ -237,17 +268,7 @@ class LmdbIndex implements ArchiveIndex {
   }
 
   get #databases (): AreaDatabases {
-    return { areas: this.#areas, others: [this.#listings, this.#facts, this.#signatures, this.#journal, this.#damages] }
-  }
-
-  #drop (key: DirectoryKey, recursive: boolean): void {
-    const at = directoryKey(key)
-    const keys = [at]
-    if (recursive) for (const below of this.#listings.getKeys(keysBelow(at))) keys.push(below)
-    for (const gone of keys) {
-      this.#listings.removeSync(gone)
-      this.#facts.removeSync(gone)
-    }
+    return { areas: this.#areas, others: [...this.#directories.databases, this.#signatures, this.#journal, this.#damages] }
   }
 }
 

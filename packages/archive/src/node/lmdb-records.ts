@@ -1,9 +1,12 @@
+import type { Name } from '@filesync/protocol'
 import type { DamageRecord, DirectoryKey } from '../store/archive-index.ts'
 import type { Batch, Section } from '../store/section.ts'
 
 // No name contains it, so the keys of an area are contiguous and no path of one area can be mistaken for one of another area.
 const SEPARATOR = '\u0001'
 const AFTER_SEPARATOR = '\u0002'
+/** No name or path contains it, and it is before all that they contain. */
+const NUL = Buffer.alloc(1)
 
 /** A batch as the journal holds it. */
 export interface JournalRecord extends Omit<Batch, 'sections'> {
@@ -47,6 +50,21 @@ export function keysOf (area: string, after?: string): KeyRange {
 export function keysBelow (directory: Buffer): KeyRange {
   // In the order of characters, 0 follows `/`.
   return keyRange(`${directory.toString()}/`, `${directory.toString()}0`)
+}
+
+/** The key of a page of the directory with this key. */
+export function pageKey (directory: Buffer, firstName: Name): Buffer {
+  return Buffer.concat([directory, NUL, Buffer.from(firstName)])
+}
+
+/** The first name of the page with this key. */
+export function pageNameOf (directory: Buffer, key: Buffer): Name {
+  return key.toString('utf8', directory.length + NUL.length) as Name
+}
+
+/** The keys of all pages of a directory. */
+export function pageKeysOf (directory: Buffer): KeyRange {
+  return { start: Buffer.concat([directory, NUL]), end: Buffer.concat([directory, Buffer.of(1)]) }
 }
 
 function keyRange (start: string, end: string): KeyRange {

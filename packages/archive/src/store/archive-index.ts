@@ -1,5 +1,6 @@
-import type { RelativePath } from '@filesync/protocol'
+import type { Digest, Name, RelativePath } from '@filesync/protocol'
 import type { StoredDirectory } from './fold.ts'
+import type { FoundPage, StoredPage, StoredPages, WrittenPage } from './stored-pages.ts'
 import type { ArchiveAge } from './archive-age.ts'
 import type { Batch } from './section.ts'
 
@@ -79,7 +80,13 @@ export interface DamageRecord {
 
 /** One change of the index. */
 export type IndexWrite =
+  /** Replaces a whole directory. A long one is cut into pages, of which only those that differ are written. */
   | { readonly put: DirectoryKey, readonly stored: StoredDirectory }
+  /**
+   * Replaces pages of a directory of more than `LIMITS.pageEntries` entries. `leaves` are all of its pages afterwards, cut as
+   * `leafPages` would: those that bring content are written, the others must be in the index and stay. Fails if they are not.
+   */
+  | { readonly patch: DirectoryKey, readonly leaves: readonly (StoredPage | WrittenPage)[] }
   | { readonly drop: DirectoryKey, readonly recursive: boolean }
   | { readonly area: string, readonly record: AreaRecord }
   /** Moves everything that is recorded of an area to another name, and ends its renaming. */
@@ -98,9 +105,27 @@ export type IndexWrite =
 export interface ArchiveIndex {
   /** Applies all writes atomically; resolves when they are durable. */
   write (writes: readonly IndexWrite[]): Promise<void>
+  /**
+   * How many bytes one call of `write` should replace at most, if its writes need not be atomic: what it replaces takes space until it is
+   * over.
+   */
+  readonly stepBytes: number
+  /** A whole directory: joined if it has several pages. */
   directory (key: DirectoryKey): StoredDirectory | undefined
+  /** As `directory`, without the facts. */
   listing (key: DirectoryKey): Uint8Array | undefined
-  /** All directories of an area with the number of their files, parents before children. With `after`, those that follow it. */
+  /** A directory of one page, or the pages of a longer one, which are not read. It costs no more than `directory`. */
+  stored (key: DirectoryKey): StoredDirectory | StoredPages | undefined
+  /** The pages of a directory, which are not read if there are several. */
+  pages (key: DirectoryKey): StoredPages | undefined
+  /** The page for a name. */
+  page (key: DirectoryKey, name: Name): FoundPage | undefined
+  /** The digest of a directory, computed without reading its pages if there are several. */
+  digest (key: DirectoryKey): Digest | undefined
+  /**
+   * All directories of an area with the number of their files, parents before children. With `after`, those that follow it. The index may
+   * change meanwhile: directories that are not reached yet are given as they are then.
+   */
   directories (area: string, after?: RelativePath): Iterable<{ readonly directory: RelativePath, readonly files: number }>
   areas (): string[]
   area (area: string): AreaRecord | undefined

@@ -1,9 +1,13 @@
-import { DIGEST_BYTES, ENTRY_KINDS, ROOT_PATH } from '@filesync/protocol'
+import { DIGEST_BYTES, ENTRY_KINDS } from '@filesync/protocol'
 import type { Digest, Name } from '@filesync/protocol'
+import { DirectoryBuilder } from './directory-builder.ts'
+import type { EntryRange, EntrySink, FactRange } from './directory-builder.ts'
 import { FACT_BYTES } from './facts.ts'
-import { compareCursors, ListingBuilder, ListingCursor } from './listing-cursor.ts'
+import { compareBytes, compareCursors, ListingBuilder, ListingCursor, nameOf } from './listing-cursor.ts'
 import { INDEX_ONLY, isContent } from './section.ts'
 import type { Section } from './section.ts'
+import { makeRuns } from './section-runs.ts'
+import type { Run } from './section-runs.ts'
 
 /** A directory as stored: its listing, and the facts of its files in the order of the listing. */
 export interface StoredDirectory {
@@ -20,135 +24,113 @@ export interface Folded extends StoredDirectory {
 
 /** Applies placed sections and removed names to a directory. Applying them again changes nothing. */
 export function foldDirectory (old: StoredDirectory, sections: readonly Section[], removed: ReadonlySet<string>): Folded {
-  const fold = new Fold(old)
-  const runs = makeRuns(sections)
-  fold.cursor.next()
+  const builder = new DirectoryBuilder()
+  const lostDirectories: Name[] = []
+  foldPage(old, { runs: makeRuns(sections), removed, lost: lostDirectories }, builder)
+  return { ...builder.finish(), lostDirectories }
+}
+
+/** What changes in a directory, while its pages are folded one by one. */
+export interface Fold {
+  readonly runs: readonly Run[]
+  readonly removed: ReadonlySet<string>
+  /** Receives names that no longer are directories. */
+  readonly lost: Name[]
+  /** Gives the digest of a directory, if it differs from that in its entry. */
+  readonly digestOf?: ((name: Name) => Digest | undefined) | undefined
+}
+
+/** Folds the entries of one page, and everything new before a name. The runs are then at the first entry that is not before it. */
+export function foldPage (old: StoredDirectory, fold: Fold, sink: EntrySink, before?: Uint8Array): void {
+  const page = new PageFold(old, fold, sink)
   for (;;) {
-    let next: Run | undefined
-    for (const run of runs) {
-      if (!run.cursor.isDone && (next === undefined || compareCursors(run.cursor, next.cursor) < 0)) next = run
-    }
-    if (next === undefined) break
-    while (!fold.cursor.isDone && compareCursors(fold.cursor, next.cursor) < 0) fold.keep(removed)
-    fold.merge(next)
-    for (const run of runs) if (run !== next && compareCursors(run.cursor, next.cursor) === 0) run.next()
+    const next = nextRun(fold.runs)
+    if (next === undefined || (before !== undefined && compareBytes(nameOf(next.cursor), before) >= 0)) break
+    page.keepBefore(next.cursor)
+    page.merge(next)
+    for (const run of fold.runs) if (run !== next && compareCursors(run.cursor, next.cursor) === 0) run.next()
     next.next()
   }
-  while (!fold.cursor.isDone) fold.keep(removed)
-  return fold.finish()
+  page.keepAll()
 }
 
-/** Sections of one directory whose names are in order. */
-class Run {
-  readonly #sections: Section[]
-  #at = 0
-  cursor: ListingCursor
-
-  constructor (first: Section) {
-    this.#sections = [first]
-    this.cursor = new ListingCursor(first.entries)
-    this.cursor.next()
+/** The run whose next entry comes first. */
+export function nextRun (runs: readonly Run[]): Run | undefined {
+  let next: Run | undefined
+  for (const run of runs) {
+    if (!run.cursor.isDone && (next === undefined || compareCursors(run.cursor, next.cursor) < 0)) next = run
   }
-
-  get section (): Section {
-    return this.#sections[this.#at] ?? EMPTY_SECTION
-  }
-
-  push (section: Section): void {
-    this.#sections.push(section)
-  }
-
-  next (): void {
-    while (!this.cursor.next() && this.#at < this.#sections.length - 1) {
-      this.#at++
-      this.cursor = new ListingCursor(this.section.entries)
-    }
-  }
+  return next
 }
 
-const EMPTY_SECTION: Section = {
-  directory: ROOT_PATH,
-  entries: EMPTY_DIRECTORY.listing,
-  staged: new Uint32Array(0),
-  facts: new Uint8Array(0),
-}
-
-// Tasks are answered nearly in order, so thousands of sections form a handful of runs.
-function makeRuns (sections: readonly Section[]): Run[] {
-  const spans = sections.map(section => {
-    const first = new ListingCursor(section.entries)
-    first.next()
-    const last = new ListingCursor(section.entries)
-    for (let left = last.count; left > 0; left--) last.next()
-    return { section, first, last }
-  }).filter(span => span.first.count > 0)
-  spans.sort((a, b) => compareCursors(a.first, b.first))
-  const runs: { readonly run: Run, last: ListingCursor }[] = []
-  for (const { section, first, last } of spans) {
-    const open = runs.find(run => compareCursors(run.last, first) < 0)
-    if (open === undefined) {
-      runs.push({ run: new Run(section), last })
-    } else {
-      open.run.push(section)
-      open.last = last
-    }
-  }
-  return runs.map(({ run }) => run)
-}
-
-/** Merges sections into a directory while walking its old listing. */
-class Fold {
-  readonly cursor: ListingCursor
-  readonly #oldFacts: Uint8Array
-  readonly #listing = new ListingBuilder()
-  readonly #facts: Uint8Array[] = []
-  readonly #lost: Name[] = []
+/** Merges sections into a page while walking its old listing. */
+class PageFold {
+  readonly #cursor: ListingCursor
+  readonly #facts: Uint8Array
+  readonly #fold: Fold
+  readonly #sink: EntrySink
   #oldFiles = 0
 
-  constructor (old: StoredDirectory) {
-    this.cursor = new ListingCursor(old.listing)
-    this.#oldFacts = old.facts
+  constructor (old: StoredDirectory, fold: Fold, sink: EntrySink) {
+    this.#cursor = new ListingCursor(old.listing)
+    this.#cursor.next()
+    this.#facts = old.facts
+    this.#fold = fold
+    this.#sink = sink
   }
 
-  keep (removed: ReadonlySet<string>): void {
-    const { cursor } = this
-    const gone = removed.size > 0 && removed.has(cursor.name())
-    if (gone && cursor.kind === ENTRY_KINDS.directory) this.#lost.push(cursor.name())
-    if (!gone) this.#listing.add(cursor.bytes.subarray(cursor.start, cursor.end))
-    const fact = this.#oldFact()
-    if (!gone && fact !== undefined) this.#facts.push(fact)
-    cursor.next()
+  /** Keeps the old entries before that at a cursor, except for removed ones. */
+  keepBefore (cursor: ListingCursor): void {
+    while (!this.#cursor.isDone && compareCursors(this.#cursor, cursor) < 0) this.#keep()
+  }
+
+  keepAll (): void {
+    while (!this.#cursor.isDone) this.#keep()
   }
 
   merge ({ cursor, section }: Run): void {
-    const replaces = compareCursors(this.cursor, cursor) === 0 && !cursor.isDone
+    const old = this.#cursor
+    const replaces = !old.isDone && !cursor.isDone && compareCursors(old, cursor) === 0
     const kept = replaces ? this.#oldFact() : undefined
-    if (replaces && this.cursor.kind === ENTRY_KINDS.directory && cursor.kind !== ENTRY_KINDS.directory) {
-      this.#lost.push(cursor.name())
+    if (replaces && old.kind === ENTRY_KINDS.directory && cursor.kind !== ENTRY_KINDS.directory) this.#fold.lost.push(cursor.name())
+    if (replaces) old.next()
+    if (cursor.kind !== ENTRY_KINDS.file) {
+      this.#add(cursor, undefined)
+      return
     }
-    if (replaces) this.cursor.next()
-    if (cursor.kind === ENTRY_KINDS.file) {
-      const fact = isContent(section.staged[cursor.index] ?? INDEX_ONLY)
-        ? section.facts.subarray(cursor.index * FACT_BYTES, (cursor.index + 1) * FACT_BYTES)
-        : kept
-      // The file was to keep its content but has none, so the next sync asks for it.
-      if (fact === undefined) return
-      this.#facts.push(fact)
-    }
-    this.#listing.add(cursor.bytes.subarray(cursor.start, cursor.end))
+    const fact = isContent(section.staged[cursor.index] ?? INDEX_ONLY)
+      ? { bytes: section.facts, at: cursor.index * FACT_BYTES }
+      : kept
+    // Without facts the file was to keep its content but has none, so the next sync asks for it.
+    if (fact !== undefined) this.#add(cursor, fact)
   }
 
-  finish (): Folded {
-    const facts = new Uint8Array(this.#facts.length * FACT_BYTES)
-    this.#facts.forEach((fact, i) => { facts.set(fact, i * FACT_BYTES) })
-    return { listing: this.#listing.finish(), facts, lostDirectories: this.#lost }
+  #keep (): void {
+    const cursor = this.#cursor
+    const { removed, lost } = this.#fold
+    const isGone = removed.size > 0 && removed.has(cursor.name())
+    if (isGone && cursor.kind === ENTRY_KINDS.directory) lost.push(cursor.name())
+    const fact = this.#oldFact()
+    if (!isGone) this.#add(cursor, fact)
+    cursor.next()
   }
 
-  #oldFact (): Uint8Array | undefined {
-    if (this.cursor.kind !== ENTRY_KINDS.file) return undefined
-    const at = this.#oldFiles++ * FACT_BYTES
-    return this.#oldFacts.subarray(at, at + FACT_BYTES)
+  #add (cursor: ListingCursor, fact: FactRange | undefined): void {
+    const digest = cursor.kind === ENTRY_KINDS.directory ? this.#fold.digestOf?.(cursor.name()) : undefined
+    this.#sink.add(digest === undefined ? cursor : withDigest(cursor, digest), fact)
   }
+
+  #oldFact (): FactRange | undefined {
+    if (this.#cursor.kind !== ENTRY_KINDS.file) return undefined
+    return { bytes: this.#facts, at: this.#oldFiles++ * FACT_BYTES }
+  }
+}
+
+/** The entry of a directory with another digest. */
+function withDigest ({ bytes, start, end, nameStart, nameEnd }: ListingCursor, digest: Digest): EntryRange {
+  const patched = bytes.slice(start, end)
+  patched.set(digest, patched.length - DIGEST_BYTES)
+  return { bytes: patched, start: 0, end: patched.length, nameStart: nameStart - start, nameEnd: nameEnd - start }
 }
 
 /**

@@ -127,6 +127,21 @@ export function compareCursors (left: ListingCursor, right: ListingCursor): numb
   return leftLength - rightLength
 }
 
+/** The bytes of the name at a cursor. */
+export function nameOf ({ bytes, nameStart, nameEnd }: ListingCursor): Uint8Array {
+  return bytes.subarray(nameStart, nameEnd)
+}
+
+/** Canonical order of two names. */
+export function compareBytes (left: Uint8Array, right: Uint8Array): number {
+  const length = Math.min(left.length, right.length)
+  for (let at = 0; at < length; at++) {
+    const difference = (left[at] ?? 0) - (right[at] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return left.length - right.length
+}
+
 /** A cursor at the entry that starts at a byte offset of a listing. */
 export function entryAt (listing: Uint8Array, start: number): ListingCursor {
   const cursor = new ListingCursor(listing)
@@ -168,37 +183,70 @@ function writeHeader (bytes: Uint8Array, count: number): void {
   else { view.setUint8(0, ARRAY32); view.setUint32(1, count) }
 }
 
+/** Number of files in a listing. */
+export function countFiles (listing: Uint8Array): number {
+  let files = 0
+  for (const cursor = new ListingCursor(listing); cursor.next();) if (cursor.kind === ENTRY_KINDS.file) files++
+  return files
+}
+
+/** Ranges of bytes to be copied one after the other. */
+export class ByteRanges {
+  readonly #pieces: { readonly buffer: ArrayBufferLike, readonly start: number, end: number }[] = []
+  #sizeBytes = 0
+
+  get sizeBytes (): number {
+    return this.#sizeBytes
+  }
+
+  /** Adds bytes from `start` up to, but without, `end`. */
+  add (bytes: Uint8Array, start: number, end: number): void {
+    this.#sizeBytes += end - start
+    const { buffer } = bytes
+    const from = bytes.byteOffset + start
+    const last = this.#pieces.at(-1)
+    // Adjacent ranges of one buffer become one, so a listing that hardly changed takes a handful of copies.
+    if (last?.buffer === buffer && last.end === from) last.end = bytes.byteOffset + end
+    else this.#pieces.push({ buffer, start: from, end: bytes.byteOffset + end })
+  }
+
+  copyTo (target: Uint8Array, at: number): void {
+    for (const { buffer, start, end } of this.#pieces) {
+      target.set(new Uint8Array(buffer, start, end - start), at)
+      at += end - start
+    }
+  }
+}
+
 /** Collects byte ranges of encoded entries, in name order, into one listing. */
 export class ListingBuilder {
-  readonly #pieces: Uint8Array[] = []
+  readonly #entries = new ByteRanges()
   #count = 0
-  #entryBytes = 0
+
+  /** Number of entries so far. */
+  get count (): number {
+    return this.#count
+  }
 
   /** Size of the listing so far. */
   get sizeBytes (): number {
-    return headerBytes(this.#count) + this.#entryBytes
+    return headerBytes(this.#count) + this.#entries.sizeBytes
   }
 
   add (entry: Uint8Array): void {
+    this.addRange(entry, 0, entry.length)
+  }
+
+  /** Adds the entry from `start` up to, but without, `end`. */
+  addRange (bytes: Uint8Array, start: number, end: number): void {
     this.#count++
-    this.#entryBytes += entry.length
-    const last = this.#pieces.at(-1)
-    // Adjacent ranges of one buffer become one, so a listing that hardly changed takes a handful of copies.
-    if (last?.buffer === entry.buffer && last.byteOffset + last.length === entry.byteOffset) {
-      this.#pieces[this.#pieces.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + entry.length)
-    } else {
-      this.#pieces.push(entry)
-    }
+    this.#entries.add(bytes, start, end)
   }
 
   /** @param bytes receives the listing; its length must be `sizeBytes` */
   finish (bytes: Uint8Array = new Uint8Array(this.sizeBytes)): Uint8Array {
     writeHeader(bytes, this.#count)
-    let at = headerBytes(this.#count)
-    for (const piece of this.#pieces) {
-      bytes.set(piece, at)
-      at += piece.length
-    }
+    this.#entries.copyTo(bytes, headerBytes(this.#count))
     return bytes
   }
 }

@@ -1,12 +1,17 @@
-import type { RelativePath } from '@filesync/protocol'
+import type { Digest, Name, RelativePath } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
 import type { AreaRecord, ArchiveIndex, DamageRecord, DirectoryKey, IndexWrite } from '../store/archive-index.ts'
-import { FACT_BYTES } from '../store/facts.ts'
 import type { StoredDirectory } from '../store/fold.ts'
 import type { Batch } from '../store/section.ts'
+import { digestOfStored } from '../store/stored-pages.ts'
+import type { FoundPage, StoredPages } from '../store/stored-pages.ts'
+import { getOrInsert } from './get-or-insert.ts'
+import { MemoryDirectories } from './memory-directories.ts'
 
 /** The twin in memory of the index on disk. */
 export class MemoryIndex implements ArchiveIndex {
-  readonly #directories = new Map<string, Map<string, StoredDirectory>>()
+  readonly stepBytes: number = 1 << 20
+  readonly #directories = new Map<string, MemoryDirectories>()
   readonly #records = new Map<string, AreaRecord>()
   readonly #journals = new Map<string, Map<number, Batch>>()
   readonly #signatures = new Map<string, Uint8Array>()
@@ -18,18 +23,33 @@ export class MemoryIndex implements ArchiveIndex {
   }
 
   directory ({ area, directory }: DirectoryKey): StoredDirectory | undefined {
-    return this.#directories.get(area)?.get(directory)
+    return this.#directories.get(area)?.directory(directory)
   }
 
-  listing (key: DirectoryKey): Uint8Array | undefined {
-    return this.directory(key)?.listing
+  listing ({ area, directory }: DirectoryKey): Uint8Array | undefined {
+    return this.#directories.get(area)?.listing(directory)
+  }
+
+  stored ({ area, directory }: DirectoryKey): StoredDirectory | StoredPages | undefined {
+    return this.#directories.get(area)?.stored(directory)
+  }
+
+  pages ({ area, directory }: DirectoryKey): StoredPages | undefined {
+    return this.#directories.get(area)?.pages(directory)
+  }
+
+  page ({ area, directory }: DirectoryKey, name: Name): FoundPage | undefined {
+    return this.#directories.get(area)?.page(directory, name)
+  }
+
+  digest (key: DirectoryKey): Digest | undefined {
+    const stored = this.stored(key)
+    return stored === undefined ? undefined : digestOfStored(stored, hashBytes)
   }
 
   directories (area: string, after?: RelativePath): { readonly directory: RelativePath, readonly files: number }[] {
-    return [...this.#directories.get(area) ?? []]
-      .map(([directory, { facts }]) => ({ directory: directory as RelativePath, files: facts.length / FACT_BYTES }))
-      .filter(({ directory }) => after === undefined || directory > after)
-      .sort((a, b) => a.directory < b.directory ? -1 : 1)
+    const all = this.#directories.get(area)?.list() ?? []
+    return all.filter(({ directory }) => after === undefined || directory > after)
   }
 
   areas (): string[] {
@@ -64,6 +84,10 @@ export class MemoryIndex implements ArchiveIndex {
     return [this.#directories, this.#journals, this.#damages]
   }
 
+  #in (area: string): MemoryDirectories {
+    return getOrInsert(this.#directories, area, () => new MemoryDirectories())
+  }
+
   #forget (area: string): void {
     for (const each of [...this.#byArea, this.#records]) each.delete(area)
     for (const key of [...this.#signatures.keys()]) if (key.startsWith(`${area}\u0001`)) this.#signatures.delete(key)
@@ -71,13 +95,11 @@ export class MemoryIndex implements ArchiveIndex {
 
   #apply (write: IndexWrite): void {
     if ('put' in write) {
-      const area = this.#directories.get(write.put.area) ?? new Map<string, StoredDirectory>()
-      this.#directories.set(write.put.area, area.set(write.put.directory, write.stored))
+      this.#in(write.put.area).put(write.put.directory, write.stored)
+    } else if ('patch' in write) {
+      this.#in(write.patch.area).patch(write.patch.directory, write.leaves)
     } else if ('drop' in write) {
-      const { area, directory } = write.drop
-      const directories = this.#directories.get(area)
-      directories?.delete(directory)
-      for (const path of directories?.keys() ?? []) if (write.recursive && path.startsWith(`${directory}/`)) directories?.delete(path)
+      this.#in(write.drop.area).drop(write.drop.directory, write.recursive)
     } else if ('renamedTo' in write) {
       const { renamingTo: _, ...record } = this.#records.get(write.area) ?? { open: false, lastStampMs: 0 }
       for (const each of this.#byArea) rekey(each, write.area, write.renamedTo)
