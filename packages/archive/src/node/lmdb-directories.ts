@@ -12,7 +12,7 @@ import { asBuffer, copyOf, directoryKey, keysBelow, keysOf, pageKey, pageKeysOf,
 
 type Bytes = Database<Buffer, Buffer>
 
-/** Directories that are read at once while they are listed: no read is open in between, which would keep replaced pages from being reused. */
+/** Directories that are listed at once. No read is open in between: it would keep the space of what is replaced from being used again. */
 const KEYS_AT_ONCE = 512
 /** In place of the facts of a directory of several pages: the number of its files. No number of facts takes so many bytes. */
 const COUNT_BYTES = 4
@@ -76,7 +76,8 @@ export class LmdbDirectories {
     const listing = this.#listings.getBinaryFast(at)
     if (listing === undefined) return undefined
     if (isTable(listing)) return this.#pageFor(at, name)
-    return { listing: copyOf(listing), facts: copyOf(this.#facts.getBinary(at) ?? EMPTY_DIRECTORY.facts), from: undefined, before: undefined }
+    const stored = { listing: copyOf(listing), facts: copyOf(this.#facts.getBinary(at) ?? EMPTY_DIRECTORY.facts) }
+    return { ...stored, from: undefined, before: undefined }
   }
 
   digest (key: DirectoryKey): Digest | undefined {
@@ -84,7 +85,9 @@ export class LmdbDirectories {
     return stored === undefined ? undefined : digestOfStored(stored, this.#hash)
   }
 
-  * directories (area: string, after?: RelativePath): Generator<{ readonly directory: RelativePath, readonly files: number }, void, undefined> {
+  * directories (
+    area: string, after?: RelativePath,
+  ): Generator<{ readonly directory: RelativePath, readonly files: number }, void, undefined> {
     for (let last = after; ;) {
       const keys = [...this.#listings.getKeys({ ...keysOf(area, last), limit: KEYS_AT_ONCE })]
       for (const key of keys) {
@@ -192,8 +195,8 @@ export class LmdbDirectories {
   }
 
   #filesAt (key: Buffer): number {
-    const facts = this.#facts.getBinaryFast(key)
-    return facts?.length === COUNT_BYTES ? Buffer.from(facts).readUInt32BE() : (facts?.length ?? 0) / FACT_BYTES
+    const lengthBytes = this.#facts.getBinaryFast(key)?.length ?? 0
+    return lengthBytes === COUNT_BYTES ? this.#facts.getBinary(key)?.readUInt32BE() ?? 0 : lengthBytes / FACT_BYTES
   }
 }
 

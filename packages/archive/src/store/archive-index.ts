@@ -80,7 +80,7 @@ export interface DamageRecord {
 
 /** One change of the index. */
 export type IndexWrite =
-  /** Replaces a whole directory. A long one is cut into pages, of which only those that differ are written. */
+  /** Replaces a whole directory. A long one is cut into pages; only pages that differ are written. */
   | { readonly put: DirectoryKey, readonly stored: StoredDirectory }
   /**
    * Replaces pages of a directory of more than `LIMITS.pageEntries` entries. `leaves` are all of its pages afterwards, cut as

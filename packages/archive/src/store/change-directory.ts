@@ -77,7 +77,8 @@ function * changePages (
     if (digest !== undefined) found.add(name)
     return digest
   }
-  const fold = { runs: makeRuns(sections), removed, lost, digests: new Set(digests.keys()), digestOf: digests.size > 0 ? digestOf : undefined }
+  const names = new Set(digests.keys())
+  const fold = { runs: makeRuns(sections), removed, lost, digests: names, digestOf: names.size > 0 ? digestOf : undefined }
   let last: PageStep | undefined
   for (const step of foldPages(old, fold, { hash, stepBytes: index.stepBytes })) {
     if (last !== undefined) yield [{ patch: key, leaves: last }]

@@ -94,8 +94,7 @@ class PagesFold {
     const { leaves } = this.#old
     const page = this.#at < leaves.length ? this.#old.read(this.#at) : EMPTY_DIRECTORY
     const before = leaves[++this.#at]?.firstName
-    const beforeBytes = before === undefined ? undefined : encoder.encode(before)
-    foldPage(page, this.#fold, this.#builder, beforeBytes)
+    foldPage(page, this.#fold, { sink: this.#builder, before: before === undefined ? undefined : encoder.encode(before) })
     this.#names.skipTo(before)
   }
 

@@ -26,7 +26,7 @@ export interface Folded extends StoredDirectory {
 export function foldDirectory (old: StoredDirectory, sections: readonly Section[], removed: ReadonlySet<string>): Folded {
   const builder = new DirectoryBuilder()
   const lostDirectories: Name[] = []
-  foldPage(old, { runs: makeRuns(sections), removed, lost: lostDirectories }, builder)
+  foldPage(old, { runs: makeRuns(sections), removed, lost: lostDirectories }, { sink: builder })
   return { ...builder.finish(), lostDirectories }
 }
 
@@ -40,8 +40,15 @@ export interface Fold {
   readonly digestOf?: ((name: Name) => Digest | undefined) | undefined
 }
 
-/** Folds the entries of one page, and everything new before a name. The runs are then at the first entry that is not before it. */
-export function foldPage (old: StoredDirectory, fold: Fold, sink: EntrySink, before?: Uint8Array): void {
+/** Where the entries of a folded page go. */
+export interface PageTarget {
+  readonly sink: EntrySink
+  /** The first name of the next page; undefined if there is none. */
+  readonly before?: Uint8Array | undefined
+}
+
+/** Folds the entries of one page, and everything new before the next page. The runs are then at the first entry that is not before it. */
+export function foldPage (old: StoredDirectory, fold: Fold, { sink, before }: PageTarget): void {
   const page = new PageFold(old, fold, sink)
   for (;;) {
     const next = nextRun(fold.runs)

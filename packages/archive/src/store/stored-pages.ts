@@ -59,7 +59,7 @@ export function cutDirectory ({ listing, facts }: StoredDirectory, hash: HashByt
 
 /** A directory of at most one page as its pages. */
 export function onePage (stored: StoredDirectory, hash: HashBytes): StoredPages {
-  const leaves = cutDirectory(stored, hash)
+  const leaves = cutDirectory(stored, hash).map(withoutContent)
   return { leaves, tree: () => new PageTree(leaves, hash), read: () => stored, listing: () => stored.listing }
 }
 

@@ -5,6 +5,7 @@ import type { ConformanceCase } from '@filesync/protocol/testing'
 import type { ArchiveIndex, DamageRecord } from '../store/archive-index.ts'
 import { FACT_BYTES } from '../store/facts.ts'
 import type { StoredDirectory } from '../store/fold.ts'
+import { indexPageCases } from './index-page-cases.ts'
 import { name, path } from './store-subject.ts'
 
 function stored (entry: string, files: number): StoredDirectory {
@@ -136,4 +137,5 @@ export const archiveIndexConformance: readonly ConformanceCase<ArchiveIndex>[] =
       ensure(index.damagesAt('a', path('z')).length === 0 && [...index.damages('a')].length === 1, 'a dropped record is still there')
     },
   },
+  ...indexPageCases,
 ]

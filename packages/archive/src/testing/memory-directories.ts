@@ -3,7 +3,7 @@ import type { Name, RelativePath } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 import { FACT_BYTES } from '../store/facts.ts'
 import type { StoredDirectory } from '../store/fold.ts'
-import { checkKept, cutDirectory, isLong, isPaged, joinDirectories, leafFor, onePage } from '../store/stored-pages.ts'
+import { checkKept, cutDirectory, isLong, isPaged, joinDirectories, leafFor, onePage, withoutContent } from '../store/stored-pages.ts'
 import type { FoundPage, StoredPage, StoredPages, WrittenPage } from '../store/stored-pages.ts'
 
 /** A directory of one page, or the pages of a longer one. */
@@ -71,9 +71,10 @@ function pagesIn (held: MemoryDirectory): readonly StoredDirectory[] {
   return 'listing' in held ? [held] : held.map(({ stored }) => stored)
 }
 
-function pagesOf (leaves: readonly WrittenPage[]): StoredPages {
+function pagesOf (pages: readonly WrittenPage[]): StoredPages {
+  const leaves = pages.map(withoutContent)
   const read = (leaf: number): StoredDirectory => {
-    const page = leaves[leaf]
+    const page = pages[leaf]
     if (page === undefined) throw new RangeError(`The directory has no page ${String(leaf)}.`)
     return page.stored
   }

@@ -17,9 +17,8 @@ export class MemoryIndex implements ArchiveIndex {
   readonly #signatures = new Map<string, Uint8Array>()
   readonly #damages = new Map<string, Map<RelativePath, readonly DamageRecord[]>>()
 
-  write (writes: readonly IndexWrite[]): Promise<void> {
+  async write (writes: readonly IndexWrite[]): Promise<void> {
     for (const write of writes) this.#apply(write)
-    return Promise.resolve()
   }
 
   directory ({ area, directory }: DirectoryKey): StoredDirectory | undefined {
