@@ -4,6 +4,7 @@ import type { Identity } from '@filesync/identity/node'
 import { ALPN_SYNC } from '@filesync/protocol'
 import { systemClock } from '@filesync/protocol/node'
 import { askControl } from '@filesync/program/node'
+import { EventTail } from './event-tail.ts'
 import { ended, pushTree } from './hostile-ground.ts'
 import type { Stage } from './programs.ts'
 
@@ -13,8 +14,10 @@ export interface CrowdInit {
 }
 
 export interface CrowdReport {
-  /** In the order in which they stood in line. */
+  /** In the order in which the server put them into its queue. */
   readonly arrived: readonly string[]
+  /** In the order in which they had their turn. */
+  readonly turns: readonly string[]
   /** In the order in which they were done. */
   readonly served: readonly string[]
   /** What became of each that was not served. */
@@ -26,8 +29,6 @@ export interface CrowdReport {
   readonly peakBytes: number
 }
 
-/** Connections that are being made at once: a handshake takes milliseconds, and strangers are few at the door. */
-const DOOR = 8
 const MAX_CLIENT_IDS_AT_ONCE = 16
 
 /**
@@ -40,12 +41,12 @@ export async function crowd (stage: Stage, { clients }: CrowdInit): Promise<Crow
   const { id } = await loadOrCreateIdentity(server.stateDir)
   const port = server.listening.metricsPort ?? 0
   const idleBytes = await memoryOf(port)
-  const arrived: string[] = []
+  const told = await EventTail.open(server.stateDir)
   const served: string[] = []
   const failed: string[] = []
   let peakBytes = idleBytes
   const startedMs = performance.now()
-  const visit = async ([name, identity]: readonly [string, Identity], isInside: () => void): Promise<void> => {
+  const visit = async ([name, identity]: readonly [string, Identity]): Promise<void> => {
     const signal = new AbortController().signal
     const { connection } = await connectTls({
       identity,
@@ -56,37 +57,25 @@ export async function crowd (stage: Stage, { clients }: CrowdInit): Promise<Crow
       clock: systemClock,
       signal,
     })
-    const enter = (): void => {
-      if (!arrived.includes(name)) arrived.push(name)
-      isInside()
-    }
     const taken = await ended(
       connection,
-      pushTree(connection, { [`of ${name}`]: name, below: { same: 'for all' } }, { onBusy: enter, onReady: enter })
+      pushTree(connection, { [`of ${name}`]: name, below: { same: 'for all' } }, {})
     )
     if (typeof taken === 'string' || taken.result !== 'OK') failed.push(`${name}: ${JSON.stringify(taken)}`)
     else served.push(name)
     if (served.length === Math.floor(clients / 4)) peakBytes = Math.max(peakBytes, await memoryOf(port))
   }
-  const visits: Promise<void>[] = []
-  const due = [...identities]
-  const doorkeeper = async (): Promise<void> => {
-    for (let next = due.shift(); next !== undefined; next = due.shift()) {
-      const client = next
-      await new Promise<void>((resolve, reject) => {
-        const visiting = visit(client, resolve)
-        visits.push(visiting)
-        visiting.catch(reject)
-      })
-    }
-  }
-  await Promise.all(Array.from({ length: DOOR }, doorkeeper))
-  await Promise.all(visits)
+  await Promise.all([...identities].map(visit))
   peakBytes = Math.max(peakBytes, await memoryOf(port))
   const durationMs = performance.now() - startedMs
   const status = await askControl(server.stateDir, 'GET /status') as { disk: { files: number } }
   if (status.disk.files !== 2 * served.length) throw new Error(`the archive has ${status.disk.files} files of ${served.length} clients`)
-  return { arrived, served, failed, durationMs, idleBytes, peakBytes }
+  await told.until(({ event, area }) => event === 'synced' && area === served.at(-1))
+  told.close()
+  const named = (...events: readonly string[]): string[] => told.events.filter(({ event }) => events.includes(String(event)))
+    .map(({ client }) => String(client))
+  const arrived = [...new Set(named('waiting', 'turn'))]
+  return { arrived, turns: named('turn'), served, failed, durationMs, idleBytes, peakBytes }
 }
 
 /** Keys for all, known to the server before it starts. */

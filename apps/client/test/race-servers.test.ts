@@ -143,6 +143,31 @@ describe('without a server', () => {
     await expect(racing).rejects.toEqual(code('SERVER_UNREACHABLE', /127\.0\.0\.1:4242/u))
   })
 
+  test('waits past the timeout for a server that has accepted the connection', async () => {
+    const racing = fixture.race([at(1, 'given'), at(2, 'remembered')], { offers: async function * () { /* none */ } })
+    await settle()
+    fixture.attempts[0]?.open()
+    fixture.clock.advance(TIMEOUT_MS)
+    await settle()
+    fixture.clock.advance(TIMEOUT_MS)
+    fixture.attempts[0]?.prove()
+    expect((await racing).port).toBe(1)
+    await settle()
+    expect(fixture.attempts[1]?.signal.aborted).toBe(true)
+  })
+
+  test('reports why such a server was not reached as soon as that is clear, and dials nothing more after the timeout', async () => {
+    const racing = fixture.race([at(1, 'given')])
+    await settle()
+    fixture.attempts[0]?.open()
+    fixture.clock.advance(TIMEOUT_MS)
+    fixture.offers.make(offer('AAAA', '10.0.0.1', 1))
+    await settle()
+    expect(fixture.attempts).toHaveLength(1)
+    fixture.attempts[0]?.fail(error('SERVER_UNREACHABLE', 'It was cut.'))
+    await expect(racing).rejects.toEqual(code('SERVER_UNREACHABLE', /It was cut/u))
+  })
+
   test('converts an error of the system', async () => {
     const racing = fixture.race([at(1, 'given')], { offers: async function * () { /* none */ } })
     fixture.attempts[0]?.fail(new Error('connect EHOSTUNREACH'))

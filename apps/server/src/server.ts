@@ -271,10 +271,12 @@ class Server implements RunningServer {
   async #listen (
     { identity, peers, desk, sessions, operations }: ListeningParts,
   ): Promise<Listener> {
+    const known = (await peers.list()).filter(({ revokedAtMs }) => revokedAtMs === undefined)
     return await listenTls({
       identity,
       port: this.#settings.port,
       bind: this.#settings.bind,
+      knownAddresses: known.flatMap(({ lastAddress }) => lastAddress ?? []),
       clock: systemClock,
       signal: this.#stop.signal,
       peers,

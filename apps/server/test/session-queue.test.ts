@@ -80,6 +80,48 @@ test('estimates from the rest of the running transfer, and updates the estimate 
   expect([b.reports.at(-1), c.reports.at(-1)]).toEqual([[1, undefined], [2, undefined]])
 })
 
+test('a client far from its turn learns its position at times, one that is near at once, and a long queue takes few messages', async () => {
+  const { arrive, clock } = queueScene({ maxWaiting: 500 })
+  const active = arrive('first')
+  const visitors = Array.from({ length: 500 }, (_, n) => arrive(`client ${n}`))
+  await settlePromises()
+  // At first each receives its place, however many come.
+  expect(visitors.map(({ reports }) => reports.map(([position]) => position))).toEqual(visitors.map((_, n) => [n + 1]))
+  active.leave()
+  for (const visitor of visitors) {
+    await settlePromises()
+    expect(visitor.state).toBe('active')
+    clock.advance(100)
+    visitor.leave()
+  }
+  const count = visitors.reduce((sum, { reports }) => sum + reports.length, 0)
+  // One for each client and turn would be 125,250; the turns take 50 s.
+  expect(count).toBeLessThan(50 * 400)
+  for (const [n, { reports }] of visitors.entries()) {
+    const positions = reports.map(([position]) => position)
+    const near = Array.from({ length: Math.min(n + 1, 8) }, (_, i) => Math.min(n + 1, 8) - i)
+    expect(positions.filter((position, i) => position <= 8 && position !== positions[i - 1])).toEqual(near)
+  }
+  // Nobody waits for news for longer than its distance is worth.
+  expect(visitors[499]?.reports.length).toBeGreaterThanOrEqual(50 / 5)
+})
+
+test('a change that was held back is reported when it is due, even if nothing else happens', async () => {
+  const { arrive, clock } = queueScene()
+  const [first, second] = [arrive('a'), arrive('b')]
+  const far = Array.from({ length: 20 }, (_, n) => arrive(`client ${n}`)).at(-1)
+  await settlePromises()
+  first.leave()
+  await settlePromises()
+  second.leave()
+  await settlePromises()
+  expect(far?.reports.map(([position]) => position)).toEqual([21])
+  clock.advance(999)
+  expect(far?.reports).toHaveLength(1)
+  clock.advance(1)
+  expect(far?.reports.map(([position]) => position)).toEqual([21, 19])
+})
+
 test('reports nothing to a client that left', async () => {
   const { arrive, clock } = queueScene()
   const a = arrive('a')

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { chmod, mkdir, readdir, readFile, stat, unlink, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +10,7 @@ import { foldKey } from '@filesync/protocol'
 import { ManualClock } from '@filesync/protocol/testing'
 import * as v from 'valibot'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import type { RecordChange, RecordStore } from '../src/index.ts'
 import { formatDeviceId, PeerBook, refuseDowngrade, ServerBook } from '../src/index.ts'
 import { withFileLock } from '../src/node/file-lock.ts'
 import { openPeers, openServers, openTokens } from '../src/node/index.ts'
@@ -32,6 +34,78 @@ describe('records in a file', () => {
   test.each(recordStoreConformance)('$name', async one => {
     const init = { path: join(await temporaryDir(), 'numbers.json'), listName: 'numbers', schema: v.object({ n: v.number() }) }
     await one.run({ stores: [recordFile<unknown>(init), recordFile<unknown>(init)], make })
+  })
+})
+
+describe('a file of records', () => {
+  async function numbers (): Promise<{ readonly path: string, readonly open: () => RecordStore<{ n: number }> }> {
+    const path = join(await temporaryDir(), 'numbers.json')
+    return { path, open: () => recordFile({ path, listName: 'numbers', schema: v.object({ n: v.number() }) }) }
+  }
+  const stored = (path: string): number[] =>
+    (JSON.parse(readFileSync(path, 'utf8')) as { numbers: { n: number }[] }).numbers.map(({ n }) => n)
+  const add = (n: number, before?: () => Promise<void>) => (records: readonly { n: number }[]): RecordChange<{ n: number }, number> =>
+    ({ records: [...records, { n }], result: records.length, ...(before !== undefined && { before }) })
+
+  test('is written once for all changes that came during a write, each decided on the outcome of the one before', async () => {
+    const { path, open } = await numbers()
+    const store = open()
+    let first: Promise<number> | undefined
+    const release = await new Promise<() => void>(begun => {
+      first = store.change(add(-1, async () => { await new Promise<void>(resolve => { begun(resolve) }) }))
+    })
+    const results: number[] = []
+    const atFirst: number[][] = []
+    const others = Array.from({ length: 300 }, async (_, n) => {
+      results.push(await store.change(add(n)))
+      if (atFirst.length === 0) atFirst.push(stored(path))
+    })
+    release()
+    expect(await first).toBe(0)
+    await Promise.all(others)
+    expect(results).toEqual(Array.from({ length: 300 }, (_, n) => n + 1))
+    // When the first of them is done, all of them are on the disk.
+    expect(atFirst).toEqual([[-1, ...Array.from({ length: 300 }, (_, n) => n)]])
+  })
+
+  test('leaves out only the change that is refused, or that the audit log cannot have', async () => {
+    const { path, open } = await numbers()
+    const store = open()
+    const refused = new Error('no')
+    const outcomes = await Promise.allSettled([
+      store.change(add(1)),
+      store.change(() => { throw refused }),
+      store.change(add(2, async () => { await Promise.reject(refused) })),
+      store.change(add(3)),
+      store.change(records => ({ records, result: records.length })),
+    ])
+    const results = outcomes.map(outcome => outcome.status === 'fulfilled' ? outcome.value : outcome.reason as unknown)
+    expect(results).toEqual([0, refused, refused, 1, 2])
+    expect(stored(path)).toEqual([1, 3])
+  })
+
+  test('rejects all changes that came at once if it cannot be read, and takes the next ones when it can', async () => {
+    const { path, open } = await numbers()
+    const store = open()
+    await writeFile(path, 'torn', { mode: 0o600 })
+    const outcomes = await Promise.all([1, 2, 3].map(async n => await codeOf(store.change(add(n)))))
+    expect(outcomes).toEqual(['STATE_INVALID', 'STATE_INVALID', 'STATE_INVALID'])
+    await unlink(path)
+    expect(await store.change(add(4))).toBe(0)
+    expect(stored(path)).toEqual([4])
+  })
+
+  test('is read again after another process replaced it, an editor wrote into it, or it was removed', async () => {
+    const { path, open } = await numbers()
+    const [here, elsewhere] = [open(), open()]
+    await here.change(add(1))
+    expect(await here.read()).toEqual([{ n: 1 }])
+    await elsewhere.change(() => ({ records: [{ n: 2 }], result: undefined }))
+    expect(await here.read()).toEqual([{ n: 2 }])
+    await writeFile(path, JSON.stringify({ version: 1, numbers: [{ n: 3 }] }))
+    expect(await here.read()).toEqual([{ n: 3 }])
+    await unlink(path)
+    expect(await here.read()).toEqual([])
   })
 })
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer as createTcpServer, Socket } from 'node:net'
+import { connect as connectTcp, createServer as createTcpServer, Socket } from 'node:net'
 import type { Server } from 'node:net'
 import { createServer as createTlsServer, TLSSocket } from 'node:tls'
 import type { TlsOptions } from 'node:tls'
@@ -116,14 +116,72 @@ describe('a client', () => {
     expect(names).toEqual([false])
   })
 
-  test('gives up on a server that does not answer, and closes the connection', async () => {
+  test('waits longer for the answer of a server that accepted the connection, then gives up and closes it', async () => {
     const clock = new ManualClock()
     const { port, sockets } = await listenAs(createTcpServer())
-    const connecting = rejection((await makeClient()).connect(port, { alpn: ALPN_SYNC, clock }))
-    await until(() => sockets.length === 1)
-    clock.advance(10_000)
+    let opened = 0
+    const connecting = rejection((await makeClient()).connect(port, { alpn: ALPN_SYNC, clock, onOpen: () => { opened++ } }))
+    await until(() => sockets.length === 1 && opened === 1)
+    clock.advance(29_999)
+    await new Promise(resolve => { setImmediate(resolve) })
+    expect([clock.scheduled, sockets[0]?.destroyed]).toEqual([1, false])
+    clock.advance(1)
     expect((await connecting).code).toBe('SERVER_UNREACHABLE')
     await Promise.all(sockets.map(async socket => { await once(socket.resume(), 'close') }))
+    expect(clock.scheduled).toBe(0)
+  })
+
+  test('tries again with back-off when the server cuts the handshake, and is served once the server has room', async () => {
+    const clock = new ManualClock()
+    const server = await startServer()
+    const client = await makeClient()
+    await server.peers.admit({ id: client.identity.id, requestedName: 'laptop', via: 'manual' })
+    // Two connections are reset or ended at once, before and after the first message; the next reaches the server.
+    let count = 0
+    const { port } = await listenAs(createTcpServer(socket => {
+      count++
+      if (count === 1) socket.resetAndDestroy()
+      else if (count === 2) socket.once('data', () => { socket.end() })
+      else {
+        const onward = connectTcp(server.listener.port, HOST)
+        onward.on('error', () => { /* a reset is as good as an end */ })
+        socket.pipe(onward).pipe(socket)
+      }
+    }))
+    const connecting = client.connect(port, { alpn: ALPN_SYNC, clock })
+    const waits: number[] = []
+    for (const most of [500, 1_000]) {
+      await until(() => count === waits.length + 1 && clock.scheduled === 1)
+      // Not the timer of the answer, which is far longer: the shortest advance that makes it try again.
+      let waitedMs = 0
+      for (const tries = count; count === tries && waitedMs <= most; waitedMs += 10) {
+        clock.advance(10)
+        await new Promise(resolve => { setTimeout(resolve, 2) })
+      }
+      waits.push(waitedMs)
+      expect(waitedMs).toBeGreaterThan(most / 2 - 10)
+    }
+    const { connection } = await connecting
+    expect((await connection.receive(['HELLO'])).software).toBe('test')
+  })
+
+  test('says that the server closed the connection again, if it cuts every handshake', async () => {
+    const clock = new ManualClock()
+    let count = 0
+    const { port } = await listenAs(createTcpServer(socket => {
+      count++
+      socket.resetAndDestroy()
+    }))
+    const failing = rejection((await makeClient()).connect(port, { alpn: ALPN_SYNC, clock }))
+    let isOver = false
+    void failing.finally(() => { isOver = true })
+    await until(() => {
+      clock.advance(100)
+      return isOver
+    })
+    const { code, message } = await failing
+    expect([code, count]).toEqual(['SERVER_UNREACHABLE', 5])
+    expect(message).toContain('accepted the connection and closed it again')
     expect(clock.scheduled).toBe(0)
   })
 

@@ -95,28 +95,25 @@ test('a client that only probes the port or leaves midway is no refusal, nor is 
   expect(server.refusals).toEqual([])
 })
 
-test('who comes from a crowded address pushes out the oldest of it, and no one else', async () => {
-  const scene = await setScene()
-  const elsewhere = await dial(scene, process.platform === 'linux' ? '127.0.0.2' : HOST)
-  const crowd: Socket[] = []
-  for (let n = 0; n < LISTEN_LIMITS.pendingPerAddress; n++) crowd.push(await dial(scene))
-  const session = await openSession(scene.friend, scene.server)
-  const [oldest, next] = crowd
-  if (oldest === undefined || next === undefined) throw new Error('no crowd')
-  await untilClosed(oldest)
-  expect([next.destroyed, elsewhere.destroyed, session.connection.signal.aborted]).toEqual([false, process.platform !== 'linux', false])
-})
-
-test('there is an end to strangers in all', async () => {
+test('silent connections take no handshake slot, and if too many wait, the oldest of the most crowded address is closed', async () => {
   const clock = new ManualClock()
-  const server = await startServer({ clock, listen: { limits: { pending: 8, pendingPerAddress: 1000 } } })
+  const limits = { waiting: 8, handshakes: 2, handshakesPerAddress: 1, handshakesOfStrangers: 1 }
+  const server = await startServer({ clock, listen: { limits } })
   const friend = await makeClient()
   await server.peers.admit({ id: friend.identity.id, requestedName: 'friend', via: 'manual' })
-  const sockets: Socket[] = []
-  for (let n = 0; n < 20; n++) sockets.push(await dial({ clock, server, friend }))
-  await openSession(friend, server)
-  await Promise.all(sockets.slice(0, 12).map(untilClosed))
-  expect(sockets.slice(13).filter(socket => socket.destroyed)).toEqual([])
+  const scene = { clock, server, friend }
+  const elsewhere = await dial(scene, process.platform === 'linux' ? '127.0.0.2' : HOST)
+  await until(async () => await server.listener.connectionCount() === 1)
+  const crowd: Socket[] = []
+  for (let n = 0; n < 20; n++) {
+    crowd.push(await dial(scene))
+    await until(async () => await server.listener.connectionCount() === Math.min(n + 2, 8))
+  }
+  const session = await openSession(friend, server)
+  await Promise.all(crowd.slice(0, 12).map(untilClosed))
+  expect(crowd.slice(14).filter(socket => socket.destroyed)).toEqual([])
+  expect([elsewhere.destroyed, session.connection.signal.aborted]).toEqual([process.platform !== 'linux', false])
+  expect(new Set(server.refusals.map(({ error }) => error.message))).toEqual(new Set(['Too many connections wait for their handshake.']))
 })
 
 test('one that comes to pair and says nothing is gone in time', async () => {

@@ -26,7 +26,7 @@ export interface ConnectToServerInit {
   readonly signal: AbortSignal
 }
 
-/** How long one run searches for the server; a server that runs answers in milliseconds. */
+/** How long one run searches for the server; a server that runs accepts a connection in milliseconds. */
 const SEARCH_TIMEOUT_MS = 10_000
 
 /**
@@ -45,7 +45,7 @@ export async function connectToServer (init: ConnectToServerInit): Promise<Reach
   const reached = await raceServers({
     known,
     offers: server === undefined ? (over, onProblem) => pinnedOffers(init, pinned, { signal: over, onProblem }) : noOffers,
-    dial: async (candidate, over) => await dial(init, candidate, { pinned, signal: over }),
+    dial: async (candidate, over, onOpen) => await dial(init, candidate, { pinned, signal: over, onOpen }),
     random: Math.random,
     clock,
     signal,
@@ -105,9 +105,11 @@ function remembered (pinned: readonly PinnedServer[]): ServerCandidate[] {
 interface DialOptions {
   readonly pinned: readonly PinnedServer[]
   readonly signal: AbortSignal
+  readonly onOpen: () => void
 }
 
-async function dial (init: ConnectToServerInit, candidate: ServerCandidate, { pinned, signal }: DialOptions): Promise<ReachedServer> {
+async function dial (init: ConnectToServerInit, candidate: ServerCandidate, options: DialOptions): Promise<ReachedServer> {
+  const { pinned, signal, onOpen } = options
   const { identity, clock } = init
   const { address, port } = candidate
   // The end of the race aborts an attempt in progress. An established connection outlives the race and ends with the run.
@@ -117,7 +119,7 @@ async function dial (init: ConnectToServerInit, candidate: ServerCandidate, { pi
   init.signal.addEventListener('abort', stop, { once: true })
   try {
     const { connection, peerId } = await connectTls({
-      identity, address, port, alpn: ALPN_SYNC, expect: pinned, clock, signal: attempt.signal,
+      identity, address, port, alpn: ALPN_SYNC, expect: pinned, clock, signal: attempt.signal, onOpen,
     })
     connection.signal.addEventListener('abort', () => { init.signal.removeEventListener('abort', stop) }, { once: true })
     return { connection, serverId: peerId, address, port }

@@ -19,6 +19,8 @@ import { SOFTWARE } from '../software.ts'
 const CLOCK_TOLERANCE_MS = 2_000
 /** A machine on the local network answers in milliseconds. */
 const CONNECT_TIMEOUT_MS = 3_000
+/** A server that many clients have connected to at once may take longer; a person waits for this. */
+const ANSWER_TIMEOUT_MS = 10_000
 
 export interface ProveServerInit {
   readonly state: ClientState
@@ -48,6 +50,7 @@ export async function proveServer (place: HostPort, init: ProveServerInit): Prom
       clock,
       signal,
       timeoutMs: CONNECT_TIMEOUT_MS,
+      answerTimeoutMs: ANSWER_TIMEOUT_MS,
     })
     try {
       const name = pinned.find(({ id }) => id === channel.serverId)?.name ?? idPrefix(channel.serverId)

@@ -17,13 +17,16 @@ export interface RaceServersInit {
   readonly known: readonly ServerCandidate[]
   /** Offers as they arrive; ends when the signal is aborted. Reports what keeps offers from arriving, such as a broken interface. */
   readonly offers: (signal: AbortSignal, onProblem: (error: FileSyncError) => void) => AsyncIterable<ServerCandidate>
-  /** Connects and verifies the identity; rejects with IDENTITY_CHANGED if the other end is not a paired server. */
-  readonly dial: (candidate: ServerCandidate, signal: AbortSignal) => Promise<ReachedServer>
+  /**
+   * Connects and verifies the identity; rejects with IDENTITY_CHANGED if the other end is not a paired server. Calls `onOpen` when
+   * the other end has accepted the connection, and then limits the time itself.
+   */
+  readonly dial: (candidate: ServerCandidate, signal: AbortSignal, onOpen: () => void) => Promise<ReachedServer>
   /** Uniform from 0 to 1. */
   readonly random: () => number
   readonly clock: Clock
   readonly signal: AbortSignal
-  /** How long to wait for offers and connections. */
+  /** How long to wait for offers, and for connections that the other end has not accepted. */
   readonly timeoutMs: number
 }
 
@@ -32,7 +35,8 @@ export const MAX_PROBLEMS_SHOWN = 3
 
 /**
  * Dials all known and offered addresses in parallel, and resolves with the first server that proves its identity. Offers are
- * dialled at most 8 at a time, in random order. After the timeout, rejects with what a person can act on: IDENTITY_CHANGED if
+ * dialled at most 8 at a time, in random order. After the timeout it waits only for connections that are open: a server to which
+ * many clients come at once answers them one after the other. Then it rejects with what a person can act on: IDENTITY_CHANGED if
  * a known address answers with another identity, otherwise the error of the given address, or why no offers can be received, or
  * SERVER_NOT_FOUND.
  */
@@ -56,6 +60,9 @@ class ServerRace {
   #cancelAdvance: () => void = () => { /* nothing is scheduled yet */ }
   #discoveryFailure: FileSyncError | undefined
   #dialling = 0
+  /** Dials whose connection the other end has accepted. */
+  readonly #open = new Set<object>()
+  #isLate = false
   #listening = true
   #isOver = false
   #finish: (reached: ReachedServer | undefined) => void = () => { /* set by run */ }
@@ -78,7 +85,10 @@ class ServerRace {
       }
       if (this.#init.signal.aborted) { abort(); return }
       this.#init.signal.addEventListener('abort', abort, { once: true, signal: this.#over.signal })
-      const cancel = this.#init.clock.schedule(this.#init.timeoutMs, () => { this.#finish(undefined) })
+      const cancel = this.#init.clock.schedule(this.#init.timeoutMs, () => {
+        this.#isLate = true
+        this.#finishIfDone()
+      })
       this.#over.signal.addEventListener('abort', cancel, { once: true })
       for (const candidate of this.#init.known) this.#dial(candidate)
       void this.#listen()
@@ -111,7 +121,7 @@ class ServerRace {
   /** Dials the offers that are ready, and schedules itself for the next one. */
   #advance (): void {
     this.#cancelAdvance()
-    if (this.#isOver) return
+    if (this.#isOver || this.#isLate) return
     const { clock } = this.#init
     for (;;) {
       const offer = this.#queue.next(clock.monotonicMs())
@@ -125,7 +135,9 @@ class ServerRace {
   #dial (candidate: ServerCandidate): void {
     this.#tried.add(keyOf(candidate))
     this.#dialling++
-    this.#init.dial(candidate, this.#signal).then(
+    const dial = {}
+    // Called again if the connection is made again.
+    this.#init.dial(candidate, this.#signal, () => { this.#open.add(dial) }).finally(() => { this.#open.delete(dial) }).then(
       reached => {
         // Two addresses of one server can answer at the same moment; one connection is enough.
         if (this.#isOver) void reached.connection.close(new FileSyncError('ABORTED', 'The server was reached at another address.'))
@@ -144,9 +156,9 @@ class ServerRace {
     )
   }
 
-  /** Ends the race if no more offers can arrive and nothing is being dialled. */
+  /** Ends the race if no more offers can arrive and nothing is being dialled, or after the timeout if no connection is open. */
   #finishIfDone (): void {
-    if (!this.#listening && this.#dialling === 0) this.#finish(undefined)
+    if (this.#isLate ? this.#open.size === 0 : !this.#listening && this.#dialling === 0) this.#finish(undefined)
   }
 
   #explain (): FileSyncError {

@@ -34,6 +34,8 @@ export function code (name: string, message: RegExp = /./u): unknown {
 interface Attempt {
   readonly candidate: ServerCandidate
   readonly signal: AbortSignal
+  /** The other end accepts the connection. */
+  open (): void
   prove (): Connection
   fail (error: unknown): void
 }
@@ -73,7 +75,7 @@ export class RaceFixture {
     const racing = raceServers({
       known,
       offers: signal => this.offers.listen(signal),
-      dial: async (candidate, signal) => await this.#dial(candidate, signal),
+      dial: async (candidate, signal, onOpen) => await this.#dial(candidate, signal, onOpen),
       random: () => 0,
       clock: this.clock,
       signal: this.stop.signal,
@@ -92,7 +94,7 @@ export class RaceFixture {
     return this.attempts.map(({ candidate }) => candidate.port)
   }
 
-  async #dial (candidate: ServerCandidate, signal: AbortSignal): Promise<ReachedServer> {
+  async #dial (candidate: ServerCandidate, signal: AbortSignal, onOpen: () => void): Promise<ReachedServer> {
     return await new Promise<ReachedServer>((resolve, reject) => {
       signal.addEventListener('abort', () => { reject(signal.reason as Error) })
       const prove = (): Connection => {
@@ -100,7 +102,7 @@ export class RaceFixture {
         resolve({ connection, serverId: SERVER_ID, address: candidate.address, port: candidate.port })
         return connection
       }
-      this.attempts.push({ candidate, signal, fail: reject, prove })
+      this.attempts.push({ candidate, signal, open: onOpen, fail: reject, prove })
     })
   }
 }

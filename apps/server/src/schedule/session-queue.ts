@@ -7,7 +7,9 @@ import type { Clock } from '@filesync/protocol'
  * - `maxActive` sessions (`--max-sessions`) have their turn at once. Up to `maxWaiting` (`MAX_WAITING` in ../server.ts) arrivals wait,
  *   first come, first served. Any further one is refused with SERVER_BUSY.
  * - A waiting client receives BUSY with its position and an estimate: at once, and again when the position changes or the estimate
- *   has changed by `REPORT_FROM_MS` or more, which is checked at least every `REPORT_EVERY_MS`.
+ *   has changed by `REPORT_FROM_MS` or more, which is checked at least every `REPORT_EVERY_MS`. One whose turn is not near receives
+ *   it at most once in `QUIET_MS`, or in `QUIET_MS_PER_POSITION` times its position if that is longer: with a message to each
+ *   for each turn, a thousand turns would take half a million of them. This way they are at most some 400 a second.
  * - Waiting has no time limit. It ends early with OUTSIDE_WINDOW or SERVER_STOPPING, like a turn; see ../session/session-turn.ts.
  *
  * What is the longest that a client waits for its turn? Each session before it has to yield once it has received files
@@ -47,6 +49,7 @@ interface WaitingArrival {
   readonly refuse: (error: unknown) => void
   reportedPosition: number
   reportedEstimateMs: number | undefined
+  reportedAtMs: number
   /** Whether it replaced a session of its identity that had the turn, and so is next. */
   inheritsTurn: boolean
 }
@@ -62,6 +65,13 @@ const REMEMBERED_SESSIONS = 16
 /** How often changes of the estimate are reported, and how large a change has to be. */
 const REPORT_EVERY_MS = 5_000
 const REPORT_FROM_MS = 1_000
+/** Up to this position, every change is reported at once. */
+const NEAR_POSITION = 8
+/** The shortest time between two reports to a client that is further away, and the same for each position. */
+const QUIET_MS = 1_000
+const QUIET_MS_PER_POSITION = 10
+/** Reports that are due within this time are made together. */
+const REPORT_STEP_MS = 100
 /** When the second of two machines with one key may come again. */
 const OTHER_MACHINE_RETRY_MS = 60_000
 
@@ -117,7 +127,8 @@ export class SessionQueue {
   async enter (arrival: Arrival): Promise<() => void> {
     arrival.signal.throwIfAborted()
     await new Promise<void>((admit, refuse) => {
-      this.#place({ arrival, admit, refuse, reportedPosition: 0, reportedEstimateMs: undefined, inheritsTurn: false })
+      const reported = { reportedPosition: 0, reportedEstimateMs: undefined, reportedAtMs: -Infinity }
+      this.#place({ arrival, admit, refuse, inheritsTurn: false, ...reported })
       arrival.signal.addEventListener('abort', () => { this.#withdraw(arrival) }, { once: true })
       this.#advance()
     })
@@ -202,19 +213,27 @@ export class SessionQueue {
     this.#report()
   }
 
-  /** Reports to each waiting client what has changed for it, and schedules the next report while anyone waits. */
+  /** Reports to each waiting client what has changed for it, if it is due, and schedules the next report while anyone waits. */
   #report (): void {
     const estimatesMs = this.#estimatesMs()
+    const nowMs = this.#init.clock.monotonicMs()
+    let nextMs = REPORT_EVERY_MS
     for (const [index, waiting] of this.#waiting.entries()) {
       const position = index + 1
       const estimateMs = estimatesMs[index]
       if (waiting.reportedPosition === position && !hasChanged(waiting.reportedEstimateMs, estimateMs)) continue
+      const dueInMs = waiting.reportedAtMs + quietMs(position) - nowMs
+      if (dueInMs > 0) {
+        nextMs = Math.min(nextMs, Math.max(dueInMs, REPORT_STEP_MS))
+        continue
+      }
       waiting.reportedPosition = position
       waiting.reportedEstimateMs = estimateMs
+      waiting.reportedAtMs = nowMs
       waiting.arrival.onPosition(position, estimateMs)
     }
     this.#cancelReport?.()
-    this.#cancelReport = this.#waiting.length === 0 ? undefined : this.#init.clock.schedule(REPORT_EVERY_MS, () => { this.#report() })
+    this.#cancelReport = this.#waiting.length === 0 ? undefined : this.#init.clock.schedule(nextMs, () => { this.#report() })
   }
 
   /**
@@ -244,4 +263,9 @@ export class SessionQueue {
 function hasChanged (reportedMs: number | undefined, nowMs: number | undefined): boolean {
   if (reportedMs === undefined || nowMs === undefined) return reportedMs !== nowMs
   return Math.abs(reportedMs - nowMs) >= REPORT_FROM_MS
+}
+
+/** How long a client at this position receives no second report. */
+function quietMs (position: number): number {
+  return position <= NEAR_POSITION ? 0 : Math.max(QUIET_MS, position * QUIET_MS_PER_POSITION)
 }

@@ -1,6 +1,6 @@
 import { connect as connectSocket } from 'node:tls'
 import type { TLSSocket } from 'node:tls'
-import { asFileSyncError, errnoOf, FileSyncError } from '@filesync/protocol'
+import { asFileSyncError, backOffMs, errnoOf, FileSyncError, wait } from '@filesync/protocol'
 import type { Clock } from '@filesync/protocol'
 import { formatDeviceId } from '../device-id.ts'
 import type { DeviceId } from '../device-id.ts'
@@ -27,26 +27,49 @@ export interface ConnectInit {
   readonly expect?: readonly Expected[]
   readonly clock: Clock
   readonly signal: AbortSignal
-  /** From the first packet to the end of the handshake; 10 s by default. */
+  /** Until the TCP connection is open; 10 s by default. */
   readonly timeoutMs?: number
+  /** From then to the end of the handshake: a server to which many clients come at once answers one after the other. 30 s by default. */
+  readonly answerTimeoutMs?: number
+  /** Called each time a TCP connection is open, so a server may be answering others first. */
+  readonly onOpen?: () => void
   readonly idleTimeoutMs?: number
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
+const ANSWER_TIMEOUT_MS = 30_000
+
+/** How often a handshake that the server cut is tried again, and the longest waits before it: 7.5 s in total. */
+const RETRIES = 4
+const RETRY_FIRST_MS = 500
+const RETRY_MAX_MS = 4_000
 
 /**
  * Connects to a server that proves its key. The server checks this end only afterwards, so the connection is accepted once its
- * first message arrives. Throws SERVER_UNREACHABLE, PEER_UNPROVEN if something other than a server answers, and
- * IDENTITY_CHANGED if a server with an unexpected key answers; nothing has been sent then.
+ * first message arrives. If the server cuts the handshake, as it does while too many clients wait, it is tried again a few times
+ * with back-off. Throws SERVER_UNREACHABLE, PEER_UNPROVEN if something other than a server answers, and IDENTITY_CHANGED if a
+ * server with an unexpected key answers; nothing has been sent then.
  */
 export async function connectTls (init: ConnectInit): Promise<Channel> {
-  const authenticated = await performHandshake(init)
+  const authenticated = await handshakeWithRetries(init)
   const { identity, clock, signal, idleTimeoutMs, expect } = init
   if (expect?.every(({ id }) => id !== authenticated.peerId) === true) {
     authenticated.socket.destroy()
     throw identityChanged(init, expect, authenticated.peerId)
   }
   return openChannel(authenticated, { identity, end: 'client', clock, signal, idleTimeoutMs })
+}
+
+async function handshakeWithRetries (init: ConnectInit): Promise<AuthenticatedSocket> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await performHandshake(init)
+    } catch (error) {
+      if (!(error instanceof CutHandshake) || tries > RETRIES) throw explainFailure(error, init)
+      const delayMs = backOffMs(tries, { firstMs: RETRY_FIRST_MS, maxMs: RETRY_MAX_MS }, Math.random())
+      await wait(init.clock, delayMs, init.signal).catch((reason: unknown) => { throw asFileSyncError(reason, 'ABORTED') })
+    }
+  }
 }
 
 async function performHandshake (init: ConnectInit): Promise<AuthenticatedSocket> {
@@ -68,26 +91,45 @@ async function performHandshake (init: ConnectInit): Promise<AuthenticatedSocket
     return authenticatePeer(socket, [init.alpn])
   } catch (error) {
     socket.destroy()
-    throw explainFailure(error, init)
+    throw error
   }
 }
 
-async function awaitHandshake (socket: TLSSocket, { clock, signal, timeoutMs = CONNECT_TIMEOUT_MS }: ConnectInit): Promise<void> {
+/** The other end accepted the connection, and closed it before the handshake was over. */
+class CutHandshake extends Error {}
+
+const CUTS: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED'])
+
+async function awaitHandshake (socket: TLSSocket, init: ConnectInit): Promise<void> {
+  const { clock, signal, timeoutMs = CONNECT_TIMEOUT_MS, answerTimeoutMs = ANSWER_TIMEOUT_MS } = init
   let cancel: (() => void) | undefined
   let stop: (() => void) | undefined
   try {
     await new Promise<void>((resolve, reject) => {
-      cancel = clock.schedule(timeoutMs, () => { reject(new Error('no answer in time')) })
+      const limit = (withinMs: number): (() => void) => clock.schedule(withinMs, () => { reject(new Error('no answer in time')) })
+      let isOpen = false
+      cancel = limit(timeoutMs)
       stop = () => { reject(asFileSyncError(signal.reason, 'ABORTED')) }
       signal.addEventListener('abort', stop, { once: true })
+      socket.once('connect', () => {
+        isOpen = true
+        cancel?.()
+        cancel = limit(answerTimeoutMs)
+        init.onOpen?.()
+      })
       socket.once('secureConnect', resolve)
-      socket.once('error', reject)
-      socket.once('close', () => { reject(new Error('the other end closed the connection')) })
+      // A reset can arrive together with the acceptance; a port where nothing listens refuses.
+      socket.once('error', (error: Error) => { reject(CUTS.has(errnoOf(error)) ? cut(error) : error) })
+      socket.once('close', () => { reject(isOpen ? cut(undefined) : new Error('the other end closed the connection')) })
     })
   } finally {
     cancel?.()
     if (stop !== undefined) signal.removeEventListener('abort', stop)
   }
+}
+
+function cut (cause: Error | undefined): CutHandshake {
+  return new CutHandshake(cause?.message ?? 'the other end closed the connection before it proved its identity', { cause })
 }
 
 function explainFailure (error: unknown, { address, port }: ConnectInit): FileSyncError {
@@ -97,6 +139,10 @@ function explainFailure (error: unknown, { address, port }: ConnectInit): FileSy
   if (isTlsFault(error)) {
     return new FileSyncError('PEER_UNPROVEN', `The program that answers at ${where} is not a FileSync server (${known.message}). ` +
       'Check the address and the port.', { cause: error })
+  }
+  if (error instanceof CutHandshake) {
+    return new FileSyncError('SERVER_UNREACHABLE', `The server at ${where} accepted the connection and closed it again: ` +
+      `${known.message}. It may have too many connections at the moment; try again later, and see its log.`, { cause: error })
   }
   return new FileSyncError('SERVER_UNREACHABLE', `The server at ${where} cannot be reached: ${known.message}. ` +
     'Check that it is running, that the port is right, and that no firewall blocks it.', { cause: error })

@@ -12,27 +12,33 @@ import type { SuppressedRefusals } from '../refusal-limit.ts'
 import { authenticatePeer, openChannel, TLS_PROFILE } from './authenticated-socket.ts'
 import type { Channel, Purpose } from './authenticated-socket.ts'
 import type { Identity } from './identity.ts'
+import type { HandshakeLimits } from '../handshake-slots.ts'
 import { OpenSockets } from './open-sockets.ts'
 
-export interface ListenLimits {
-  /** From the first packet until the peer is known to be paired, or has negotiated pairing. */
+/** A connection holds its slot until it is known to belong to a paired peer, or is closed. */
+export interface ListenLimits extends HandshakeLimits {
+  /** For the first message of a client, and from the beginning of its handshake until it is known to be paired, or to come to pair. */
   readonly handshakeTimeoutMs: number
+  /** How long a connection keeps one of several slots of its address while another address waits for its first. */
+  readonly contestedMs: number
   /** For a whole pairing. */
   readonly pairingTimeoutMs: number
-  /** Connections for one address that are not yet known to belong to a paired peer; the oldest is closed for a new one. */
-  readonly pendingPerAddress: number
-  /** The same, in total. */
-  readonly pending: number
   /** Silence after which a connection is closed; the limit of the protocol by default. */
   readonly idleTimeoutMs?: number | undefined
 }
 
 export const LISTEN_LIMITS: ListenLimits = {
   handshakeTimeoutMs: 5_000,
+  contestedMs: 1_000,
   pairingTimeoutMs: 30_000,
-  pendingPerAddress: 16,
-  pending: 128,
+  handshakes: 256,
+  handshakesPerAddress: 128,
+  handshakesOfStrangers: 192,
+  waiting: 1_024,
 }
+
+/** How many connections the system may hold until this process accepts them; it limits that itself, often to 4096. */
+const BACKLOG = 4_096
 
 /** Errors of a handshake that the client gave up: it only checked the port, or connected faster by another address. */
 const ABANDONED: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED'])
@@ -60,6 +66,8 @@ export interface ListenInit {
   readonly limits?: Partial<ListenLimits>
   /** Returns the peer with a proven identity, or rejects with NOT_PAIRED. PeerBook implements it. */
   readonly peers: { authorize (id: DeviceId, address: string): Promise<Peer> }
+  /** Addresses from which paired peers have come before. While many connections wait, they go before others; none by default. */
+  readonly knownAddresses?: readonly string[]
   /** Serves one session of a paired peer. If it rejects, the connection is closed with that error. */
   readonly onSync: (channel: Channel, peer: Peer) => Promise<void>
   /** Serves one pairing. */
@@ -107,8 +115,12 @@ class TlsListener implements Listener {
     this.#init = init
     this.#limits = { ...LISTEN_LIMITS, ...init.limits }
     this.#sockets = new OpenSockets({
-      ...this.#limits, clock: init.clock, onDropped: (remoteAddress, error) => { this.#refuse({ remoteAddress, error }) },
+      ...this.#limits,
+      clock: init.clock,
+      onTurn: socket => { secure.emit('connection', socket) },
+      onDropped: (remoteAddress, error) => { this.#refuse({ remoteAddress, error }) },
     })
+    for (const address of init.knownAddresses ?? []) this.#sockets.trust(address)
     this.#refusals = new RefusalLimit({ clock: init.clock, onSuppressed: suppressed => { init.onRefusalsSuppressed?.(suppressed) } })
     const secure = createTlsServer({
       ...TLS_PROFILE,
@@ -121,10 +133,7 @@ class TlsListener implements Listener {
     // Node leaves the TCP connection open after a handshake that failed.
     secure.on('tlsClientError', (cause, socket) => { this.#refuseHandshake(cause, socket) })
     secure.on('secureConnection', socket => { this.#track(this.#serve(socket)) })
-    this.#server = createServer({ highWaterMark: TLS_PROFILE.highWaterMark }, socket => {
-      this.#sockets.add(socket)
-      if (!socket.destroyed) secure.emit('connection', socket)
-    })
+    this.#server = createServer({ highWaterMark: TLS_PROFILE.highWaterMark }, socket => { this.#sockets.add(socket) })
   }
 
   async start (): Promise<void> {
@@ -132,7 +141,7 @@ class TlsListener implements Listener {
     signal.throwIfAborted()
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', error => { reject(portUnavailable(port, error)) })
-      this.#server.listen({ port, ...(bind !== undefined && { host: bind }) }, resolve)
+      this.#server.listen({ port, backlog: BACKLOG, ...(bind !== undefined && { host: bind }) }, resolve)
     })
     this.port = (this.#server.address() as AddressInfo).port
     // For example no more file descriptors: one connection fails, and the server must go on.
@@ -228,7 +237,7 @@ class TlsListener implements Listener {
     }
   }
 
-  // The connection stays pending, so a new one can replace it, but it has more time: a small machine takes a while for scrypt.
+  // The connection keeps its slot, but it has more time: a small machine takes a while for scrypt.
   async #pair (channel: Channel, socket: Socket | undefined): Promise<void> {
     this.#sockets.liftDeadline(socket)
     const cancel = this.#init.clock.schedule(this.#limits.pairingTimeoutMs, () => {

@@ -31,13 +31,27 @@ export async function ensureStateDir (path: string): Promise<void> {
 
 /** The text of a private file, or undefined if there is none. Throws KEY_EXPOSED if other users can read or change it. */
 export async function readPrivateFile (path: string): Promise<string | undefined> {
+  return (await readChangedFile(path, undefined))?.text
+}
+
+/** A private file that was read, or that is as it was. */
+export interface FileReading {
+  /** Differs after every change: a file is replaced by another one, and an editor sets its times. */
+  readonly version: string
+  /** Undefined if the version is the known one. */
+  readonly text: string | undefined
+}
+
+/** As {@link readPrivateFile}, but a file of a known version is not read again. */
+export async function readChangedFile (path: string, knownVersion: string | undefined): Promise<FileReading | undefined> {
   return await withReadErrors(path, async () => {
     const file = await open(path, 'r')
     try {
       // The mode of the open file, so that it cannot be replaced between the check and the read.
-      const { mode } = await file.stat()
-      if (HAS_MODES && (mode & OTHERS_ANY) !== 0) throw exposed(path, mode)
-      return await file.readFile('utf8')
+      const { mode, ino, size, mtimeNs, ctimeNs } = await file.stat({ bigint: true })
+      if (HAS_MODES && (Number(mode) & OTHERS_ANY) !== 0) throw exposed(path, Number(mode))
+      const version = [ino, size, mtimeNs, ctimeNs].join(' ')
+      return { version, text: version === knownVersion ? undefined : await file.readFile('utf8') }
     } finally {
       await file.close()
     }
