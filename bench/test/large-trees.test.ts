@@ -5,14 +5,18 @@ import { CASES } from '../src/cases.ts'
 import { Children } from '../src/children.ts'
 import { LARGE_TREE_CASES } from '../src/large-trees/cases.ts'
 import { LargeTree } from '../src/large-trees/large-tree.ts'
-import { contentOf, directoryCount, NORMAL, ONE_DIRECTORY, ONE_FILE_EACH, pathOf, SMALL_DIRECTORIES } from '../src/large-trees/tree-shape.ts'
+import {
+  contentOf, directoryCount, NORMAL, ONE_DIRECTORY, ONE_FILE_EACH, pathOf, SMALL_DIRECTORIES,
+} from '../src/large-trees/tree-shape.ts'
 import type { TreeShape } from '../src/large-trees/tree-shape.ts'
 import { judge } from '../src/row.ts'
 import type { Row } from '../src/row.ts'
 import { runCases } from '../src/run-cases.ts'
 import { makeScratch } from './support/scratch.ts'
 
-const SHAPES = [['normal', NORMAL], ['one directory', ONE_DIRECTORY], ['small', SMALL_DIRECTORIES], ['one file each', ONE_FILE_EACH]] as const
+const SHAPES = [
+  ['normal', NORMAL], ['one directory', ONE_DIRECTORY], ['small', SMALL_DIRECTORIES], ['one file each', ONE_FILE_EACH],
+] as const
 const FILES = 500
 
 let scratch: string
@@ -92,15 +96,15 @@ test('all cases of large trees are among the cases', () => {
 
 // The others differ in the shape of the tree alone.
 test('a small change-cost measures single changes', async () => {
-  const [row, ...others] = await run('change-cost:directories')
-  expect(others).toEqual([])
-  expect(row?.bars.map(({ measure, limit }) => [measure, limit])).toEqual([
+  const rows = await run('change-cost:directories')
+  expect(rows.map(({ work }) => work.split(',')[0])).toEqual(['first change after the start', 'one file changed'])
+  expect(rows.at(-1)?.bars.map(({ measure, limit }) => [measure, limit])).toEqual([
     ['clientCpuMs', 20], ['wireBytes', 100_000], ['serverWrittenBytes', 1_000_000],
   ])
-  for (const one of row?.ours ?? []) {
+  expectRuns(rows)
+  for (const one of rows.flatMap(({ ours }) => ours)) {
     // It has to settle for 200 ms.
     expect(one.durationMs).toBeGreaterThanOrEqual(200)
-    expect(one.clientCpuMs).toBeGreaterThan(0)
     expect(one.toldBytes).toBeGreaterThan(10)
     expect(one.wireBytes).toBeGreaterThan(one.toldBytes ?? Infinity)
     expect(one.serverWrittenBytes).toBeGreaterThan(10)
@@ -127,7 +131,8 @@ test('a small many-directories has a row for each step', async () => {
 test('a small long-reads reads everything in each way', async () => {
   const rows = await run('long-reads')
   expect(rows.map(({ work }) => work.split(',')[0])).toEqual([
-    'first push', 'plan', '1 % changed', 'verify', 'history of a path', 'restore by the server', 'restore by the client', 'safe',
+    'first push', 'plan', '1 % changed', 'verify', 'history of a path', 'history of the folder', 'restore by the server',
+    'restore by the client', 'safe',
   ])
   expect(measuresOf(rows, '1 % changed')).toEqual(['peakBytes', 'indexGrowth'])
   expect(measuresOf(rows, 'restore by the client')).toEqual(['peakBytes', 'serverCpuOfPush'])
@@ -136,15 +141,17 @@ test('a small long-reads reads everything in each way', async () => {
 })
 
 async function make (shape: TreeShape, files: number): Promise<LargeTree> {
-  const bench = { scale: 1, pairs: 1, files, seed: 7, throughSsh: false, children: new Children(), home: scratch, log: () => { /* nobody reads */ } }
-  return await LargeTree.make({ ...bench, signal: new AbortController().signal }, shape, files)
+  const { signal } = new AbortController()
+  const log = (): void => { /* nobody reads it */ }
+  const bench = { scale: 1, pairs: 1, files, seed: 7, throughSsh: false, children: new Children(), home: scratch, signal, log }
+  return await LargeTree.make(bench, shape, files)
 }
 
 function stateOf ({ root }: LargeTree): Map<string, string> {
   return new Map(readdirSync(root).map(name => [name, readFileSync(join(root, name), 'latin1')]))
 }
 
-/** Runs one case with few files, once. Throws if it fails, or leaves anything behind. */
+/** Runs one case with few files, once. Throws if it fails, or leaves anything in its directory. */
 async function run (name: string): Promise<Row[]> {
   const logged: string[] = []
   const { rows, failures } = await runCases({

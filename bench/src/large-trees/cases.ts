@@ -11,7 +11,10 @@ const LIMIT_MINUTES = 180
 
 /** What costs of a tree should follow the change, not the tree. The number of files is `bench.files`. */
 export const LARGE_TREE_CASES: readonly Case[] = [
-  largeCase('change-cost:normal', 'one file at a time changes in a tree that is watched', async bench => await changeCost(bench, NORMAL, bench.files)),
+  largeCase(
+    'change-cost:normal', 'one file at a time changes in a tree that is watched',
+    async bench => await changeCost(bench, NORMAL, bench.files),
+  ),
   largeCase(
     'change-cost:directories', 'the same with a third of the files, each in a directory of its own',
     async bench => await changeCost(bench, ONE_FILE_EACH, Math.ceil(bench.files / 3)),

@@ -57,7 +57,8 @@ async function readEverything (reading: Reading): Promise<{ before: number, afte
   const after = side.indexBytes()
   await expectStored(bench, side, tree)
   await verify(reading)
-  await history(reading, changed[0] ?? '')
+  await history(reading, 'history of a path', `${FOLDER}/${changed[0] ?? ''}`)
+  await history(reading, 'history of the folder', FOLDER)
   await restore(reading, 'server')
   await restore(reading, 'client')
   await safe(reading)
@@ -70,11 +71,11 @@ async function verify ({ side, tree, runs }: Reading): Promise<void> {
   runs.add('verify', run)
 }
 
-async function history ({ side, runs }: Reading, path: string): Promise<void> {
-  const run = await side.command('server', ['history', ID, `${FOLDER}/${path}`, '--json'])
+async function history ({ side, runs }: Reading, step: string, path: string): Promise<void> {
+  const run = await side.command('server', ['history', ID, path, '--json'])
   const { versions } = parse(run) as { versions?: readonly unknown[] }
-  if (versions?.length !== 1) throw new Error(`There is not one earlier version of ${path}: ${run.stdout.slice(0, 500)}`)
-  runs.add('history of a path', run)
+  if (versions === undefined || versions.length === 0) throw new Error(`There is no earlier version of ${path}: ${run.stdout}`)
+  runs.add(step, run)
 }
 
 async function restore ({ bench, side, tree, runs }: Reading, by: 'client' | 'server'): Promise<void> {

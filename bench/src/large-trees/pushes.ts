@@ -14,8 +14,8 @@ export interface Expected {
   readonly deleted: number
 }
 
-export async function openSide ({ home, children }: Bench): Promise<OurSide> {
-  return await OurSide.open(mkdtempSync(join(home, 'o-')), children)
+export async function openSide ({ home, children }: Bench, intervalSeconds?: number): Promise<OurSide> {
+  return await OurSide.open(mkdtempSync(join(home, 'o-')), children, intervalSeconds)
 }
 
 /** Pushes a tree once. Throws if it did something else than expected. */
@@ -23,7 +23,8 @@ export async function pushTree (bench: Bench, side: OurSide, { root }: LargeTree
   bench.signal.throwIfAborted()
   const run = await side.push(root)
   if (run.filesSent !== expected.sent || run.filesDeleted !== expected.deleted) {
-    throw new Error(`The push sent ${run.filesSent} files and deleted ${run.filesDeleted}, instead of ${expected.sent} and ${expected.deleted}.`)
+    const instead = `instead of ${expected.sent} and ${expected.deleted}`
+    throw new Error(`The push sent ${run.filesSent} files and deleted ${run.filesDeleted}, ${instead}.`)
   }
   return run
 }
@@ -64,9 +65,9 @@ export class StepRuns {
 
 function describe (run: Timed): string {
   const seconds = (ms = NaN): string => `${(ms / 1000).toFixed(2)} s`
-  const memory = [run.clientPeakBytes, run.serverPeakBytes, run.clientAnonymousBytes, run.serverAnonymousBytes].map((bytes = NaN) => formatBytes(bytes))
-  const [client, server, clientOwn, serverOwn] = memory
-  return `${seconds(run.durationMs)}, CPU ${seconds(run.clientCpuMs)} + ${seconds(run.serverCpuMs)}, memory ${client} + ${server} ` +
-    `(without mapped files ${clientOwn} + ${serverOwn}), ${formatBytes(run.wireBytes ?? NaN)} on the wire, ` +
-    `${formatBytes(run.serverWrittenBytes ?? NaN)} written`
+  const bytes = (value = NaN): string => formatBytes(value)
+  return `${seconds(run.durationMs)}, CPU ${seconds(run.clientCpuMs)} + ${seconds(run.serverCpuMs)}, ` +
+    `memory ${bytes(run.clientPeakBytes)} + ${bytes(run.serverPeakBytes)} ` +
+    `(without mapped files ${bytes(run.clientAnonymousBytes)} + ${bytes(run.serverAnonymousBytes)}), ` +
+    `${bytes(run.wireBytes)} on the wire, ${bytes(run.serverWrittenBytes)} written`
 }
