@@ -62,10 +62,10 @@ export class StoredArea implements Area {
     this.name = area
     this.#lock = new AreaLock(area)
     this.#findings = new PendingFindings(this.#init)
-    this.#past = new PastStates({ ...this.#init, lock: this.#lock, findings: this.#findings })
+    const pause = async (): Promise<void> => { await new Promise<void>(resolve => { clock.schedule(0, resolve) }) }
+    this.#past = new PastStates({ ...this.#init, lock: this.#lock, findings: this.#findings, pause })
     this.#progress = new HistoryProgress(this.#init)
     this.#round = new MirrorRound({ ...this.#init, lock: this.#lock })
-    const pause = async (): Promise<void> => { await new Promise<void>(resolve => { clock.schedule(0, resolve) }) }
     this.#size = new SizeCache({ lock: this.#lock, measure: () => mirrorSize({ index, area, pause }) })
   }
 

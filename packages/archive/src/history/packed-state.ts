@@ -1,7 +1,9 @@
-import { compareNames, DIGEST_BYTES, encodeListing, joinPath, readListing, splitPath } from '@filesync/protocol'
-import type { Digest, Entry, RelativePath } from '@filesync/protocol'
-import type { FoundEntry } from '../store/content-store.ts'
-import { ListingCursor } from '../store/listing-cursor.ts'
+import { compareNames, DIGEST_BYTES, encodeListing, ENTRY_KINDS, joinPath, readListing, splitPath } from '@filesync/protocol'
+import type { Digest, Entry, Name, RelativePath } from '@filesync/protocol'
+import type { FoundEntry, Scratch } from '../store/content-store.ts'
+import { ListingBuilder, ListingCursor } from '../store/listing-cursor.ts'
+import { mergeListings } from '../store/merge-listings.ts'
+import { ScratchBlocks } from './scratch-blocks.ts'
 
 /** A file or link of a past state. */
 export interface PastEntry {
@@ -16,26 +18,58 @@ export interface PastEntry {
   readonly found: FoundEntry | undefined
 }
 
-/** The files and links of one directory, in name order. */
-interface PackedDirectory {
+/** Some files and links of a directory, in name order. */
+export interface PackedPart {
   readonly listing: Uint8Array
   /** For each entry its digest; zero if it is not known. */
   readonly digests: Uint8Array
-  /** For each entry 0 for the mirror, else 1 plus the position of its folder in versions in `PackedState.#folders`. */
-  readonly folders: Uint32Array
+  /** For each entry its folder in versions, or undefined for the mirror; absent if all are in the mirror. */
+  readonly folders: readonly (string | undefined)[] | undefined
+}
+
+/** Where a part is. */
+interface StoredPart {
+  readonly firstName: Name
+  /** Numbers of its blocks: listing, digests, and for each entry 0 for the mirror, else 1 plus the position of its folder. */
+  readonly listing: number
+  readonly digests: number
+  readonly folders: number | undefined
+}
+
+/** The files and links of one directory. */
+interface PackedDirectory {
+  /** Each run is in name order as a whole. */
+  readonly runs: readonly (readonly StoredPart[])[]
   /** Entries that no listing can hold, because they were put there by hand. */
   readonly unlisted: readonly PastEntry[]
 }
 
-/** Files and links of a past state, in about as much memory as their listings and digests take. */
+/** The most entries of one part. */
+const PART_ENTRIES = 4096
+
+/**
+ * Files and links of a past state. They take about as much memory as their listings and digests, and much less if there is a scratch file:
+ * then only the directories are in memory.
+ */
 export class PackedState {
   readonly #directories = new Map<RelativePath, PackedDirectory>()
+  readonly #blocks: ScratchBlocks
   readonly #folders: string[] = []
   readonly #folderNumbers = new Map<string, number>()
-  /** Where the last lookup ended. Lookups come nearly in the order of the listings. */
-  #last: { readonly directory: RelativePath, readonly cursor: ListingCursor } | undefined
+  /** The part that was read last. Lookups come nearly in the order of the listings. */
+  #lastPart: { readonly stored: StoredPart, readonly part: PackedPart } | undefined
+  /** Where the last lookup ended. */
+  #last: { readonly stored: StoredPart, readonly cursor: ListingCursor } | undefined
   #count = 0
   #bytes = 0
+
+  /**
+   * @param openScratch opens a file for what is too much for memory; by default everything stays in memory
+   * @param inMemoryBytes how much is kept in memory if there is a file
+   */
+  constructor (openScratch?: () => Scratch | undefined, inMemoryBytes?: number) {
+    this.#blocks = new ScratchBlocks(openScratch, inMemoryBytes)
+  }
 
   /** Number of files and links. */
   get count (): number {
@@ -49,23 +83,52 @@ export class PackedState {
 
   /** Sets the files and links of a directory. */
   set (directory: RelativePath, entries: readonly PastEntry[]): void {
-    this.#last = undefined
-    for (const old of this.in(directory)) this.#account(old, -1)
-    if (entries.length === 0) {
-      this.#directories.delete(directory)
-      return
-    }
-    for (const entry of entries) this.#account(entry, 1)
+    this.#clear(directory)
+    this.add(directory, entries)
+  }
+
+  /** Adds files and links to a directory. */
+  add (directory: RelativePath, entries: readonly PastEntry[]): void {
+    if (entries.length === 0) return
+    for (const { entry, found } of entries) this.#account(entry ?? found, 1)
     const listed = entries.flatMap(one => one.entry === undefined ? [] : [{ ...one, entry: one.entry }])
       .sort((a, b) => compareNames(a.entry.name, b.entry.name))
-    const digests = new Uint8Array(listed.length * DIGEST_BYTES)
-    listed.forEach(({ digest }, at) => { if (digest !== undefined) digests.set(digest, at * DIGEST_BYTES) })
-    this.#directories.set(directory, {
-      listing: encodeListing(listed.map(({ entry }) => entry)),
-      digests,
-      folders: Uint32Array.from(listed, ({ folder }) => this.#numberOf(folder)),
-      unlisted: entries.filter(({ entry }) => entry === undefined),
-    })
+    const parts: StoredPart[] = []
+    for (let at = 0; at < listed.length; at += PART_ENTRIES) {
+      const some = listed.slice(at, at + PART_ENTRIES)
+      const digests = new Uint8Array(some.length * DIGEST_BYTES)
+      some.forEach(({ digest }, i) => { if (digest !== undefined) digests.set(digest, i * DIGEST_BYTES) })
+      const folders = some.some(({ folder }) => folder !== undefined)
+        ? Uint32Array.from(some, ({ folder }) => this.#numberOf(folder))
+        : undefined
+      parts.push(this.#write(encodeListing(some.map(({ entry }) => entry)), digests, folders))
+    }
+    this.#append(directory, parts, entries.filter(({ entry }) => entry === undefined))
+  }
+
+  /**
+   * Adds files of the mirror to a directory.
+   *
+   * @param listing their entries, without directories
+   * @param digests the digest of each
+   */
+  addListed (directory: RelativePath, listing: Uint8Array, digests: Uint8Array): void {
+    const cursor = new ListingCursor(listing)
+    if (cursor.count === 0) return
+    const parts: StoredPart[] = []
+    let builder = new ListingBuilder()
+    let from = 0
+    while (cursor.next()) {
+      this.#count++
+      if (cursor.kind === ENTRY_KINDS.file) this.#bytes += cursor.sizeBytes()
+      builder.add(listing.subarray(cursor.start, cursor.end))
+      if (cursor.index + 1 - from < PART_ENTRIES && cursor.index + 1 < cursor.count) continue
+      const end = cursor.index + 1
+      parts.push(this.#write(builder.finish(), digests.subarray(from * DIGEST_BYTES, end * DIGEST_BYTES), undefined))
+      builder = new ListingBuilder()
+      from = end
+    }
+    this.#append(directory, parts, [])
   }
 
   /** Directories that hold files or links. */
@@ -77,9 +140,16 @@ export class PackedState {
     return this.#directories.has(directory)
   }
 
+  /** The files and links of a directory that listings hold, some at a time. Those of one part are in name order. */
+  * parts (directory: RelativePath): Generator<PackedPart, void, undefined> {
+    for (const run of this.#directories.get(directory)?.runs ?? []) for (const stored of run) yield this.#read(stored)
+  }
+
   /** The files and links of a directory as a listing; undefined if it has none. */
   listing (directory: RelativePath): Uint8Array | undefined {
-    return this.#directories.get(directory)?.listing
+    const packed = this.#directories.get(directory)
+    if (packed === undefined) return undefined
+    return mergeListings(packed.runs.map(run => this.#join(run)))
   }
 
   /** Entries of a directory that are in no listing. */
@@ -87,13 +157,13 @@ export class PackedState {
     return this.#directories.get(directory)?.unlisted ?? []
   }
 
-  /** The files and links of a directory, in name order, and then those that are in no listing. */
+  /** The files and links of a directory: those that listings hold, and then the others. */
   * in (directory: RelativePath): Generator<PastEntry, void, undefined> {
-    const packed = this.#directories.get(directory)
-    if (packed === undefined) return
-    let at = 0
-    for (const entry of readListing(packed.listing)) yield this.#unpack(packed, directory, { entry, at: at++ })
-    yield * packed.unlisted
+    for (const part of this.parts(directory)) {
+      let at = 0
+      for (const entry of readListing(part.listing)) yield unpack(part, directory, { entry, at: at++ })
+    }
+    yield * this.unlisted(directory)
   }
 
   /** The file or link at a path. */
@@ -102,42 +172,80 @@ export class PackedState {
     const packed = this.#directories.get(directory)
     if (packed === undefined) return undefined
     const wanted = new TextEncoder().encode(name)
-    const resumed = this.#last?.directory === directory ? this.#last.cursor : undefined
-    const cursor = resumed === undefined || resumed.isDone ? new ListingCursor(packed.listing) : resumed
-    // From where the last lookup ended to the end, and then from the start.
-    for (let left = packed.folders.length; left > 0; left--) {
-      if (!cursor.next()) {
-        this.#last = undefined
-        return this.#findFromStart(packed, directory, wanted) ?? packed.unlisted.find(one => one.path === path)
-      }
-      if (cursor.isNamed(wanted)) {
-        this.#last = { directory, cursor }
-        return this.#unpack(packed, directory, { entry: entryOf(packed.listing, cursor), at: cursor.index })
-      }
+    for (const stored of packed.runs.flat()) {
+      if (compareNames(stored.firstName, name) > 0) continue
+      const cursor = this.#find(stored, wanted)
+      const part = this.#read(stored)
+      if (cursor !== undefined) return unpack(part, directory, { entry: entryOf(part.listing, cursor), at: cursor.index })
     }
-    return this.#findFromStart(packed, directory, wanted) ?? packed.unlisted.find(one => one.path === path)
+    return packed.unlisted.find(one => one.path === path)
   }
 
-  #findFromStart (packed: PackedDirectory, directory: RelativePath, wanted: Uint8Array): PastEntry | undefined {
-    const cursor = new ListingCursor(packed.listing)
-    while (cursor.next()) {
-      if (!cursor.isNamed(wanted)) continue
-      this.#last = { directory, cursor }
-      return this.#unpack(packed, directory, { entry: entryOf(packed.listing, cursor), at: cursor.index })
+  /** Removes what is on the disk. Call it when nothing is read any more. */
+  close (): void {
+    this.#blocks.close()
+  }
+
+  #join (run: readonly StoredPart[]): Uint8Array {
+    const [first, ...others] = run
+    if (first !== undefined && others.length === 0) return this.#read(first).listing
+    const builder = new ListingBuilder()
+    for (const stored of run) {
+      const { listing } = this.#read(stored)
+      for (const cursor = new ListingCursor(listing); cursor.next();) builder.add(listing.subarray(cursor.start, cursor.end))
     }
+    return builder.finish()
+  }
+
+  #find (stored: StoredPart, wanted: Uint8Array): ListingCursor | undefined {
+    const resumed = this.#last?.stored === stored && !this.#last.cursor.isDone ? this.#last.cursor : undefined
+    // From where the last lookup ended to the end, and then from the start.
+    for (const cursor of [resumed, new ListingCursor(this.#read(stored).listing)]) {
+      while (cursor?.next() === true) {
+        if (!cursor.isNamed(wanted)) continue
+        this.#last = { stored, cursor }
+        return cursor
+      }
+    }
+    this.#last = undefined
     return undefined
   }
 
-  #unpack (packed: PackedDirectory, directory: RelativePath, { entry, at }: { readonly entry: Entry, readonly at: number }): PastEntry {
-    const number = packed.folders[at] ?? 0
-    const digest = packed.digests.slice(at * DIGEST_BYTES, (at + 1) * DIGEST_BYTES) as Digest
+  #clear (directory: RelativePath): void {
+    this.#last = undefined
+    for (const { entry, found } of this.in(directory)) this.#account(entry ?? found, -1)
+    this.#directories.delete(directory)
+  }
+
+  #append (directory: RelativePath, parts: readonly StoredPart[], unlisted: readonly PastEntry[]): void {
+    const known = this.#directories.get(directory)
+    const runs = parts.length === 0 ? [] : [parts]
+    this.#directories.set(directory, known === undefined
+      ? { runs, unlisted }
+      : { runs: [...known.runs, ...runs], unlisted: [...known.unlisted, ...unlisted] })
+  }
+
+  #write (listing: Uint8Array, digests: Uint8Array, folders: Uint32Array | undefined): StoredPart {
+    const first = new ListingCursor(listing)
+    first.next()
     return {
-      path: joinPath(directory, entry.name),
-      folder: number === 0 ? undefined : this.#folders[number - 1],
-      entry,
-      digest: digest.every(byte => byte === 0) ? undefined : digest,
-      found: undefined,
+      firstName: first.name(),
+      listing: this.#blocks.write(listing),
+      digests: this.#blocks.write(digests),
+      folders: folders && this.#blocks.write(new Uint8Array(folders.buffer)),
     }
+  }
+
+  #read (stored: StoredPart): PackedPart {
+    if (this.#lastPart?.stored === stored) return this.#lastPart.part
+    const numbers = stored.folders === undefined ? undefined : new Uint32Array(this.#blocks.read(stored.folders).slice().buffer)
+    const part: PackedPart = {
+      listing: this.#blocks.read(stored.listing),
+      digests: this.#blocks.read(stored.digests),
+      folders: numbers && Array.from(numbers, number => number === 0 ? undefined : this.#folders[number - 1]),
+    }
+    this.#lastPart = { stored, part }
+    return part
   }
 
   #numberOf (folder: string | undefined): number {
@@ -149,10 +257,22 @@ export class PackedState {
     return this.#folders.length
   }
 
-  #account ({ entry, found }: PastEntry, sign: 1 | -1): void {
-    const there = entry ?? found
+  #account (there: Entry | FoundEntry | undefined, sign: 1 | -1): void {
     this.#count += sign
     if (there?.kind === 'file') this.#bytes += sign * there.sizeBytes
+  }
+}
+
+function unpack (
+  { digests, folders }: PackedPart, directory: RelativePath, { entry, at }: { readonly entry: Entry, readonly at: number },
+): PastEntry {
+  const digest = digests.slice(at * DIGEST_BYTES, (at + 1) * DIGEST_BYTES) as Digest
+  return {
+    path: joinPath(directory, entry.name),
+    folder: folders?.[at],
+    entry,
+    digest: digest.every(byte => byte === 0) ? undefined : digest,
+    found: undefined,
   }
 }
 

@@ -1,6 +1,8 @@
-import { splitPath } from '@filesync/protocol'
+import { DIGEST_BYTES, splitPath } from '@filesync/protocol'
 import type { HashBytes, RelativePath } from '@filesync/protocol'
-import type { ContentStore, DirectoryState, KeptEntry } from '../store/content-store.ts'
+import type { ContentStore, DirectoryState, KeptEntry, Scratch } from '../store/content-store.ts'
+import { FACT_BYTES, readSince } from '../store/facts.ts'
+import { ListingBuilder, ListingCursor } from '../store/listing-cursor.ts'
 import { readEvents } from './events.ts'
 import { eventOfVersion, occupantAt, sinceOf } from './occupants.ts'
 import type { Occupant } from './occupants.ts'
@@ -14,7 +16,7 @@ import type { Position } from '../store/position.ts'
 /** The mode of a directory whose mode is unknown. */
 const PRIVATE = 0o700
 
-/** The state of an area, or of a path in it, at a moment. */
+/** The state of an area, or of a path in it, at a moment. Close its files after use. */
 export interface PastState {
   /** Its files and links. */
   readonly files: PackedState
@@ -42,24 +44,33 @@ export interface PastMoment {
  */
 export async function stateAt (source: PastStateSource, path: RelativePath, moment: PastMoment): Promise<PastState> {
   const walk = await PastWalk.open(source, path)
-  const timeline = moment.count === undefined ? walk.timeline() : undefined
+  const stored = await walk.storedPositions()
+  const timeline = moment.count === undefined ? walk.timeline(stored) : undefined
   const at = moment.count === undefined ? timeline?.at(moment.ms) ?? afterSync(0) : afterSync(moment.count)
-  const choice = new Choice(walk, { at, ms: moment.ms, isFromCopying: await walk.copyingPeriod() })
-  for await (const seen of walk.walk()) choice.take(seen)
-  await choice.resolveConflicts()
-  const { files, damaged } = choice
-  return { files, directories: await choice.directories(), damaged, at, isShown: timeline?.isShown(moment.ms) === true }
+  const isFromCopying = await walk.copyingPeriod(stored)
+  const { store } = source
+  const choice = new Choice(walk, { at, ms: moment.ms, isFromCopying, openScratch: () => store.openScratch?.() })
+  try {
+    for await (const seen of walk.walk()) choice.take(seen)
+    await choice.resolveConflicts()
+    const { files, damaged } = choice
+    return { files, directories: await choice.directories(), damaged, at, isShown: timeline?.isShown(moment.ms) === true }
+  } catch (error) {
+    choice.files.close()
+    throw error
+  }
 }
 
 interface ChoiceInit {
   readonly at: Position
   readonly ms: number
   readonly isFromCopying: (timeMs: number) => boolean
+  readonly openScratch: () => Scratch | undefined
 }
 
 /** Chooses what was there at a moment, directory by directory. */
 class Choice {
-  readonly files = new PackedState()
+  readonly files: PackedState
   readonly damaged = new Set<RelativePath>()
   readonly #walk: PastWalk
   readonly #init: ChoiceInit
@@ -70,6 +81,7 @@ class Choice {
   constructor (walk: PastWalk, init: ChoiceInit) {
     this.#walk = walk
     this.#init = init
+    this.files = new PackedState(init.openScratch)
   }
 
   take (seen: DirectoryOccupants): void {
@@ -86,7 +98,35 @@ class Choice {
       }
     }
     for (const { path, isDamaged } of seen.present.values()) if (isDamaged) this.damaged.add(path)
-    if (files.length > 0) this.files.set(seen.directory, files)
+    this.#takePlain(seen)
+    this.files.add(seen.directory, files)
+  }
+
+  /** Only the time at which each was stored matters, so they stay encoded. */
+  #takePlain ({ directory, plain: { listing, facts } }: DirectoryOccupants): void {
+    const digests = new Uint8Array(facts.length / FACT_BYTES * DIGEST_BYTES)
+    const builder = new ListingBuilder()
+    let count = 0
+    for (const cursor = new ListingCursor(listing); cursor.next();) {
+      const at = cursor.index * FACT_BYTES
+      if (!this.#wasStored(facts, at)) continue
+      builder.add(listing.subarray(cursor.start, cursor.end))
+      digests.set(facts.subarray(at, at + DIGEST_BYTES), count++ * DIGEST_BYTES)
+    }
+    if (count > 0) this.files.addListed(directory, builder.finish(), digests.subarray(0, count * DIGEST_BYTES))
+  }
+
+  /** Whether a file was stored by then that is still there, by its facts. */
+  #wasStored (facts: Uint8Array, at: number): boolean {
+    const since = readSince(facts, at)
+    if (since.count !== 0) return comparePositions(since, this.#init.at) <= 0
+    return this.#wasBorn(since.ms, Infinity)
+  }
+
+  #wasBorn (birthtimeMs: number, untilMs: number): boolean {
+    const { ms, isFromCopying } = this.#init
+    // Nothing is created after it left, so such a time is useless.
+    return birthtimeMs <= ms || birthtimeMs >= untilMs || isFromCopying(birthtimeMs)
   }
 
   /** A file and something below its path cannot both have existed, so the one that left first wins. */
@@ -133,13 +173,10 @@ class Choice {
   }
 
   #chosen ({ byPath }: DirectoryOccupants): Occupant[] {
-    const { at, ms, isFromCopying } = this.#init
-    const wasThere = ({ fact, found, until }: Occupant): boolean => {
-      const birthtimeMs = fact?.storedAtMs ?? found?.birthtimeMs ?? 0
-      // Nothing is created after it left, so such a time is useless.
-      return birthtimeMs <= ms || birthtimeMs >= until.ms || isFromCopying(birthtimeMs)
-    }
-    return [...byPath.values()].flatMap(occupants => occupantAt(occupants, at, wasThere) ?? [])
+    const wasThere = ({ fact, found, until }: Occupant): boolean => (
+      this.#wasBorn(fact?.storedAtMs ?? found?.birthtimeMs ?? 0, until.ms)
+    )
+    return [...byPath.values()].flatMap(occupants => occupantAt(occupants, this.#init.at, wasThere) ?? [])
   }
 
   /** Whether a path is that of a file or below one. Only a path that was a directory at another time can be. */

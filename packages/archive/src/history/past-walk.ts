@@ -3,6 +3,8 @@ import type { HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { ContentStore, KeptEntry } from '../store/content-store.ts'
 import { FACT_BYTES, readSince } from '../store/facts.ts'
+import { EMPTY_DIRECTORY } from '../store/fold.ts'
+import type { StoredDirectory } from '../store/fold.ts'
 import { directoriesOf } from '../store/lookup.ts'
 import type { Position } from '../store/position.ts'
 import { parseVersionFolder } from '../store/version-folder.ts'
@@ -12,20 +14,35 @@ import { compareEvents } from './events.ts'
 import type { PathEvent } from './events.ts'
 import { eventOfVersion, occupantsOf } from './occupants.ts'
 import type { Occupant } from './occupants.ts'
-import { presentAt, presentIn } from './present.ts'
+import { presentAt, presentDirectory } from './present.ts'
 import type { PresentEntry } from './present.ts'
 import { Timeline } from './timeline.ts'
 
 export interface PastStateSource {
   readonly area: string
   readonly index: ArchiveIndex
-  readonly store: Pick<ContentStore, 'versions' | 'history' | 'areaBirthtimeMs' | 'list' | 'find' | 'traits'>
+  readonly store: Pick<ContentStore, 'versions' | 'history' | 'areaBirthtimeMs' | 'list' | 'find' | 'traits' | 'openScratch'>
   readonly hash: HashBytes
+  /** Lets other work of this thread run; by default long work is not interrupted. */
+  readonly pause?: (() => Promise<void>) | undefined
+}
+
+/** When files were stored. */
+export interface StoredPositions {
+  /** The first and the last position of each sync that stored any. */
+  readonly positions: readonly Position[]
+  /** The earliest time; Infinity if none is known. */
+  readonly oldestMs: number
 }
 
 /** Everything that was at the names of one directory, and what is there now. */
 export interface DirectoryOccupants {
   readonly directory: RelativePath
+  /**
+   * Files that are in the mirror as the index knows them, that nothing is recorded of but their facts, and that have never been anything
+   * else. They are in none of the maps.
+   */
+  readonly plain: StoredDirectory
   /** For each path the occupants, oldest first. */
   readonly byPath: ReadonlyMap<RelativePath, readonly Occupant[]>
   readonly present: ReadonlyMap<RelativePath, PresentEntry>
@@ -36,6 +53,8 @@ export interface DirectoryOccupants {
 /** Stores may keep times less exactly than clocks. */
 const GRAIN_MS = 1000
 const DAY_MS = 86_400_000
+/** Files whose facts are read before other work runs: some milliseconds. */
+const PAUSE_AFTER_FILES = 16_384
 
 /**
  * Walks everything that was at a path, below it and above it, directory by directory, so that only what is recorded of changes is in memory
@@ -101,47 +120,73 @@ export class PastWalk {
   }
 
   async occupantsIn (directory: RelativePath): Promise<DirectoryOccupants> {
-    return this.#occupants(directory, await presentIn(this.#source, directory))
+    const events = this.#eventsIn(directory)
+    const special = new Set([...events.map(({ path }) => path), ...this.#named.get(directory) ?? []])
+    const { plain, others } = await presentDirectory(this.#source, directory, special)
+    return { ...this.#occupants(directory, others, events), plain }
   }
 
   /** What was at a single path. */
   async occupantsAt (path: RelativePath): Promise<DirectoryOccupants> {
-    return this.#occupants(splitPath(path).directory, await presentAt(this.#source, path), path)
+    const { directory } = splitPath(path)
+    const events = this.#eventsIn(directory).filter(event => event.path === path)
+    return this.#occupants(directory, await presentAt(this.#source, path), events)
   }
 
-  /** Finds what a time means. It reads the facts of all files at the path and below it. */
-  timeline (): Timeline {
+  /** Finds what a time means. */
+  timeline (stored: StoredPositions): Timeline {
     const ended: Position[] = []
     for (const directory of this.#events.directories()) {
       if (!this.#isWanted(directory)) continue
       for (const event of this.#eventsIn(directory)) if (event.folder !== undefined) ended.push(lastMoment(event.at))
     }
-    return new Timeline(this.#knownPositions(), ended)
+    return new Timeline(this.#knownPositions(stored), ended)
   }
 
   /**
    * Returns whether a birth time only says when the whole archive was copied. It was copied if the area's directory is younger than its
    * content, and copying may have taken a day.
    */
-  async copyingPeriod (): Promise<(timeMs: number) => boolean> {
+  async copyingPeriod (stored: StoredPositions): Promise<(timeMs: number) => boolean> {
     const birthtimeMs = await this.#source.store.areaBirthtimeMs(this.#source.area)
-    let oldestMs = Infinity
-    // Entries that were put there by hand have a fact without a time.
-    for (const { ms } of this.#storedPositions()) if (ms > 0) oldestMs = Math.min(oldestMs, ms)
+    let { oldestMs } = stored
     for (const { folder } of this.#kept) oldestMs = Math.min(oldestMs, parseVersionFolder(folder)?.stampMs ?? Infinity)
     if (oldestMs > birthtimeMs - GRAIN_MS) return () => false
     return timeMs => timeMs >= birthtimeMs - GRAIN_MS && timeMs <= birthtimeMs + DAY_MS
   }
 
-  #occupants (directory: RelativePath, seen: readonly PresentEntry[], only?: RelativePath): DirectoryOccupants {
-    const kept = (this.#keptIn.get(directory) ?? []).filter(({ path }) => only === undefined || path === only)
-    const byPath = new Map<RelativePath, PathEvent[]>()
-    for (const event of this.#eventsIn(directory)) {
-      if (only !== undefined && event.path !== only) continue
-      const events = byPath.get(event.path)
-      if (events === undefined) byPath.set(event.path, [event])
-      else events.push(event)
+  /** When the files of the index at the path and below it were stored. */
+  async storedPositions (): Promise<StoredPositions> {
+    const { index, area, pause } = this.#source
+    const spans = new Map<number, { firstMs: number, lastMs: number }>()
+    let [oldestMs, seen] = [Infinity, 0]
+    const below = [this.path]
+    for (let directory = below.pop(); directory !== undefined; directory = below.pop()) {
+      const stored = index.directory({ area, directory })
+      if (stored === undefined) continue
+      for (let at = 0; at < stored.facts.length; at += FACT_BYTES) {
+        const { count, ms } = readSince(stored.facts, at)
+        // Entries that were put there by hand have a fact without a time.
+        if (ms > 0) oldestMs = Math.min(oldestMs, ms)
+        const span = spans.get(count)
+        if (span === undefined) spans.set(count, { firstMs: ms, lastMs: ms })
+        else if (ms < span.firstMs) span.firstMs = ms
+        else if (ms > span.lastMs) span.lastMs = ms
+      }
+      for (const { name } of directoriesOf(stored.listing)) below.push(joinPath(directory, name))
+      seen += 1 + stored.facts.length / FACT_BYTES
+      if (seen < PAUSE_AFTER_FILES) continue
+      seen = 0
+      await pause?.()
     }
+    spans.delete(0)
+    const positions = [...spans].flatMap(([count, { firstMs, lastMs }]) => [{ count, ms: firstMs }, { count, ms: lastMs }])
+    return { positions, oldestMs }
+  }
+
+  #occupants (directory: RelativePath, seen: readonly PresentEntry[], events: readonly PathEvent[]): DirectoryOccupants {
+    const kept = this.#keptIn.get(directory) ?? []
+    const byPath = Map.groupBy(events, ({ path }) => path)
     const present = new Map(seen.map(one => [one.path, one]))
     const foundAt = new Map(kept.map(({ folder, path, found }) => [`${folder}/${path}`, found]))
     const occupants = new Map<RelativePath, readonly Occupant[]>()
@@ -154,7 +199,7 @@ export class PastWalk {
       // Nothing is known of entries that were put there by hand and whose versions are gone.
       occupants.set(path, all.filter(({ entry, found }) => entry !== undefined || found !== undefined))
     }
-    return { directory, byPath: occupants, present, kept }
+    return { directory, plain: EMPTY_DIRECTORY, byPath: occupants, present, kept }
   }
 
   /** The recorded events of a directory's entries, and those that versions without recorded history imply. */
@@ -173,27 +218,15 @@ export class PastWalk {
     })]
   }
 
-  * #knownPositions (): Generator<Position, void, undefined> {
+  * #knownPositions (stored: StoredPositions): Generator<Position, void, undefined> {
     for (const [count, { ms }] of this.#starts) yield { count, ms }
-    for (const position of this.#storedPositions()) if (position.count !== 0) yield position
+    yield * stored.positions
     for (const folder of new Set(this.#kept.map(one => one.folder))) {
       const parsed = parseVersionFolder(folder)
       if (parsed !== undefined) yield { count: parsed.count, ms: parsed.stampMs }
     }
     for (const directory of this.#events.directories()) {
       if (this.#isWanted(directory)) for (const { at } of this.#events.in(directory)) yield at
-    }
-  }
-
-  /** When each file of the index at the path or below it was stored. */
-  * #storedPositions (): Generator<Position, void, undefined> {
-    const { index, area } = this.#source
-    const below = [this.path]
-    for (let directory = below.pop(); directory !== undefined; directory = below.pop()) {
-      const stored = index.directory({ area, directory })
-      if (stored === undefined) continue
-      for (let at = 0; at < stored.facts.length; at += FACT_BYTES) yield readSince(stored.facts, at)
-      for (const { name } of directoriesOf(stored.listing)) below.push(joinPath(directory, name))
     }
   }
 

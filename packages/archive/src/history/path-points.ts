@@ -1,5 +1,8 @@
 import { equalDigests } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
+import { FACT_BYTES, readSince } from '../store/facts.ts'
+import type { StoredDirectory } from '../store/fold.ts'
+import { ListingCursor } from '../store/listing-cursor.ts'
 import { afterSync } from '../store/position.ts'
 import type { Occupant } from './occupants.ts'
 import { occupantAt, sinceOf } from './occupants.ts'
@@ -21,24 +24,41 @@ export async function pointsOf (
 ): Promise<RecordedPoint[]> {
   const first = droppedCount > 0 ? { count: droppedCount - 1, atMs: 0 } : undefined
   const differences = points.map(point => ({ ...point, added: 0, replaced: 0, removed: 0, bytes: 0, hasChanged: false }))
-  for await (const occupants of occupantsBelow(source, path)) {
-    for (const place of changedAt(occupants, points)) {
-      const [point, before] = [differences[place], points[place - 1] ?? first]
-      if (point === undefined) continue
-      const old = before === undefined ? undefined : occupantAfter(occupants, before)
-      const now = occupantAfter(occupants, point)
-      if (old !== now) point.hasChanged = true
-      addDifference(point, old, now)
+  const walk = await PastWalk.open(source, path)
+  for await (const { byPath, plain } of walk.walk()) {
+    for (const { place, sizeBytes, count } of storedIn(plain, points)) {
+      const point = differences[place]
+      if (point === undefined || (place === 0 && first !== undefined && count <= first.count)) continue
+      point.hasChanged = true
+      point.added++
+      point.bytes += sizeBytes
+    }
+    for (const [at, occupants] of byPath) {
+      if (!isAtOrBelow(at, path)) continue
+      for (const place of changedAt(occupants, points)) {
+        const [point, before] = [differences[place], points[place - 1] ?? first]
+        if (point === undefined) continue
+        const old = before === undefined ? undefined : occupantAfter(occupants, before)
+        const now = occupantAfter(occupants, point)
+        if (old !== now) point.hasChanged = true
+        addDifference(point, old, now)
+      }
     }
   }
   return differences.filter(({ hasChanged }) => hasChanged).map(({ hasChanged: _, ...point }) => point)
 }
 
-/** The occupants of each path at or below a path. */
-async function * occupantsBelow (source: PastStateSource, path: RelativePath): AsyncGenerator<readonly Occupant[], void, undefined> {
-  const walk = await PastWalk.open(source, path)
-  for await (const { byPath } of walk.walk()) {
-    for (const [at, occupants] of byPath) if (isAtOrBelow(at, path)) yield occupants
+/** For each file that has only been stored, the place in `points` of the first one that has it. */
+function * storedIn (
+  { listing, facts }: StoredDirectory, points: readonly RecordedPoint[],
+): Generator<{ readonly place: number, readonly sizeBytes: number, readonly count: number }, void, undefined> {
+  let known = { count: 0, place: -1 }
+  for (const cursor = new ListingCursor(listing); cursor.next();) {
+    const { count } = readSince(facts, cursor.index * FACT_BYTES)
+    if (count === 0) continue
+    // Most files of a directory were stored by one sync.
+    if (count !== known.count) known = { count, place: points.findIndex(point => point.count >= count) }
+    if (known.place !== -1) yield { ...known, sizeBytes: cursor.sizeBytes() }
   }
 }
 

@@ -38,7 +38,7 @@ export interface DiskCalls {
   flushedPartials (area: string, partials: ReadonlyMap<string, number>): void
   retainPartials (area: string, kept: ReadonlySet<string>): void
   bornMs (area: string): number
-  list (area: string, directory: RelativePath): FoundEntry[]
+  list (area: string, directory: RelativePath, known?: Uint8Array): FoundEntry[]
   find (area: string, directory: RelativePath, names: readonly string[]): (FoundEntry | undefined)[]
   beginReread (id: number, area: string, path: RelativePath): boolean
   stepReread (id: number): RereadStep
@@ -52,7 +52,9 @@ export interface DiskCalls {
   points (area: string): Uint8Array
   replacePoints (area: string, bytes: Uint8Array): void
   dropHistory (area: string, counts: readonly number[]): void
-  restore (area: string, request: RestoreRequest): RestoreOutcome
+  beginRestore (id: number, area: string, request: RestoreRequest): number
+  finishRestore (id: number, isFlushed: boolean): RestoreOutcome
+  endRestore (id: number): void
 }
 
 export interface DiskWorkerData {

@@ -1,6 +1,7 @@
-import { equalDigests, errnoOf } from '@filesync/protocol'
+import { ENTRY_KINDS, equalDigests, errnoOf } from '@filesync/protocol'
 import type { Digest, RelativePath } from '@filesync/protocol'
 import type { FoundEntry, OpenOptions } from '../store/content-store.ts'
+import { ListingCursor } from '../store/listing-cursor.ts'
 import type { Beneath } from './beneath.ts'
 import { describeAt } from './describe-at.ts'
 import { inside, split, VERSIONS } from './disk-places.ts'
@@ -22,10 +23,13 @@ export class DiskReading {
     return directoryStat(this.#beneath, area).birthMs
   }
 
-  list (area: string, directory: RelativePath): FoundEntry[] {
+  list (area: string, directory: RelativePath, known?: Uint8Array): FoundEntry[] {
     this.#beneath.trim()
     const prefix = this.#beneath.open(inside(area, directory))
-    return disk.namesIn(prefix).flatMap(name => describeAt(prefix, name) ?? [])
+    if (known === undefined) return disk.namesIn(prefix).flatMap(name => describeAt(prefix, name) ?? [])
+    const files = new Set<string>()
+    for (const cursor = new ListingCursor(known); cursor.next();) if (cursor.kind === ENTRY_KINDS.file) files.add(cursor.name())
+    return [...disk.kindsIn(prefix)].flatMap(({ name, isFile }) => isFile && files.has(name) ? [] : describeAt(prefix, name) ?? [])
   }
 
   find (area: string, directory: RelativePath, names: readonly string[]): (FoundEntry | undefined)[] {

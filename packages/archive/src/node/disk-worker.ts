@@ -34,7 +34,7 @@ const areas = new DiskAreas(beneath, flushing)
 const history = new DiskHistory(beneath, flushing)
 const reading = new DiskReading(beneath)
 const rereading = new DiskReread(beneath)
-const restoring = new DiskRestore(beneath)
+const restoring = new DiskRestore(beneath, { umask })
 const spoiled = new DiskSpoiled(beneath)
 
 const calls: DiskCalls = {
@@ -64,7 +64,7 @@ const calls: DiskCalls = {
   flushedPartials: (area, lengths) => { partials.flushed(area, lengths) },
   retainPartials: (area, kept) => { partials.keep(area, kept) },
   bornMs: area => reading.bornMs(area),
-  list: (area, directory) => reading.list(area, directory),
+  list: (area, directory, known) => reading.list(area, directory, known),
   find: (area, directory, names) => reading.find(area, directory, names),
   beginReread: (id, area, path) => rereading.begin(id, area, path),
   stepReread: id => rereading.step(id),
@@ -78,8 +78,13 @@ const calls: DiskCalls = {
   points: area => history.points(area),
   replacePoints: (area, bytes) => { history.replacePoints(area, bytes) },
   dropHistory: (area, counts) => { history.drop(area, counts) },
-  restore: (area, request) => restoring.restore(area, request),
+  beginRestore: (id, area, request) => restoring.begin(id, area, request),
+  finishRestore: (id, isFlushed) => restoring.finish(id, isFlushed),
+  endRestore: id => { restoring.end(id) },
 }
+
+/** They write to a directory outside the archive, whose path the operator knows. */
+const RESTORES: ReadonlySet<keyof DiskCalls> = new Set(['beginRestore', 'finishRestore', 'endRestore'])
 
 parentPort?.on('message', ({ id, call, args, lent }: DiskRequest) => {
   let reply: DiskReply
@@ -87,8 +92,7 @@ parentPort?.on('message', ({ id, call, args, lent }: DiskRequest) => {
     const work = calls as unknown as Record<string, (...args: unknown[]) => unknown>
     reply = { id, lent, result: work[call]?.(...args) }
   } catch (error) {
-    // A restore writes to a directory outside the archive, whose path the operator knows.
-    const known = call === 'restore' ? storeError(error) : archiveError(error)
+    const known = RESTORES.has(call) ? storeError(error) : archiveError(error)
     const { code, message, path } = known ?? asFileSyncError(error, 'ARCHIVE_UNAVAILABLE')
     reply = { id, lent, error: { code, message, path } }
   }

@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs'
+import { join } from 'node:path'
 import { errnoOf } from '@filesync/protocol'
 import { COMMON_TIMES, storableTime, isStorableEverywhere } from '../store/file-time.ts'
 import { checkedName, HOLDS_HANDLES } from './beneath.ts'
@@ -6,6 +8,8 @@ import { checkedName, HOLDS_HANDLES } from './beneath.ts'
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = fs.constants
 /** The flag of open(2) for reading and writing past the page cache; undefined if the system has none. */
 export const O_DIRECT: number | undefined = (fs.constants as Partial<typeof fs.constants>).O_DIRECT
+/** The flag of open(2) on Linux for a file without a name, with O_DIRECTORY; Node has no name for it. */
+const O_TMPFILE = process.platform === 'linux' ? 0x40_0000 | O_DIRECTORY : undefined
 const TMPFS = 0x0102_1994
 const TIME_REFUSALS = new Set(['EINVAL', 'EOVERFLOW', 'ERANGE'])
 /** Flags that Node passes to the system but has no names for: those of open(2) on macOS and the BSDs, and libuv's for a share mode of 0. */
@@ -174,6 +178,28 @@ export function removeDirectoryAt (prefix: string, name: string): void {
 
 export function namesIn (prefix: string): string[] {
   return fs.readdirSync(prefix)
+}
+
+/** The names in a directory and whether each is a regular file, which most file systems tell without a look at each. */
+export function * kindsIn (prefix: string): Generator<{ readonly name: string, readonly isFile: boolean }, void, undefined> {
+  for (const entry of fs.readdirSync(prefix, { withFileTypes: true })) yield { name: entry.name, isFile: entry.isFile() }
+}
+
+/**
+ * Opens a new file without a name, which is gone when it is closed.
+ *
+ * @param directory absolute path of the directory on whose file system it is
+ */
+export function openUnnamed (directory: string): number {
+  if (O_TMPFILE !== undefined) {
+    try {
+      return fs.openSync(directory, O_TMPFILE | O_RDWR, 0o600)
+    } catch { /* some file systems have none */ }
+  }
+  const path = join(directory, `.filesync-scratch-${randomBytes(8).toString('hex')}`)
+  const fd = fs.openSync(path, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, 0o600)
+  fs.unlinkSync(path)
+  return fd
 }
 
 /** Sets the time of a link itself. Node takes seconds as a double, so times are exact to about a quarter of a microsecond. */

@@ -97,3 +97,11 @@ export async function startFileSystemSync (directory: string): Promise<FileSyste
     return undefined
   }
 }
+
+/** Flushes the file system of a directory. Resolves to false if that is not possible. */
+export async function flushOnce (directory: string): Promise<boolean> {
+  // Starting it flushes.
+  const sync = await startFileSystemSync(directory)
+  sync?.close()
+  return sync !== undefined
+}

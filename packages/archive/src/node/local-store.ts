@@ -2,8 +2,8 @@ import { FileSyncError } from '@filesync/protocol'
 import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type {
   ContentStore, ContentStream, DirectoryState, FoundEntry, HistoryLog, KeptEntry, OpenOptions, PackFailure, PackRequest, Placing,
-  Relocation, Reread, RereadOptions, RestoreOutcome, RestoreRequest, SpoiledFiles, StagedLink, StagedStreamRequest, StoredFileHandle,
-  StoreTraits,
+  Relocation, Reread, RereadOptions, RestoreOutcome, RestoreRequest, Scratch, SpoiledFiles, StagedLink, StagedStreamRequest,
+  StoredFileHandle, StoreTraits,
 } from '../store/content-store.ts'
 import type { Batch, EntryFailure, BatchOutcome, RemovalBatch, Section } from '../store/section.ts'
 import { Beneath } from './beneath.ts'
@@ -11,13 +11,14 @@ import type { FlushMode } from './disk-flushing.ts'
 import { DiskThread } from './disk-pool.ts'
 import { reread } from './disk-reread.ts'
 import { statOf } from './disk.ts'
-import { startFileSystemSync } from './durable.ts'
+import { flushOnce, startFileSystemSync } from './durable.ts'
 import type { FileSystemSync } from './durable.ts'
 import { relaysFlushes, roomOf } from './file-system.ts'
 import { LocalStream } from './local-stream.ts'
 import { asAges, uniteOutcomes } from './outcomes.ts'
 import { PartialProgress } from './partial-progress.ts'
 import type { Presence, PresenceCheck } from './presence.ts'
+import { openScratch } from './scratch-file.ts'
 import { archiveError } from './disk-errors.ts'
 
 /** Two threads keep two cores busy and leave a small server usable. */
@@ -193,8 +194,13 @@ class LocalStore implements ContentStore {
     return await this.#idlest().call('bornMs', [area])
   }
 
-  async list (area: string, directory: RelativePath): Promise<FoundEntry[]> {
-    return await this.#idlest().call('list', [area, directory])
+  async list (area: string, directory: RelativePath, known?: Uint8Array): Promise<FoundEntry[]> {
+    return await this.#idlest().call('list', [area, directory, known])
+  }
+
+  openScratch (): Scratch | undefined {
+    const { beneath, traits } = this.#place
+    return openScratch(traits.isReadOnly === true ? undefined : beneath)
   }
 
   async find (area: string, directory: RelativePath, names: readonly string[]): Promise<(FoundEntry | undefined)[]> {
@@ -242,7 +248,14 @@ class LocalStore implements ContentStore {
   }
 
   async restore (area: string, request: RestoreRequest): Promise<RestoreOutcome> {
-    return await this.#idlest().call('restore', [area, request])
+    const thread = this.#idlest()
+    const id = this.#streams++
+    try {
+      const unflushed = await thread.call('beginRestore', [id, area, request])
+      return await thread.call('finishRestore', [id, unflushed === 0 || await flushOnce(request.to)])
+    } finally {
+      await thread.call('endRestore', [id])
+    }
   }
 
   async ensurePresent (check: PresenceCheck): Promise<void> {

@@ -70,6 +70,15 @@ export interface StoredFileHandle {
   close (): Promise<void>
 }
 
+/** A file without a name, for what does not fit into memory. Its content is gone when it is closed or the process ends. */
+export interface Scratch {
+  /** Returns false if there is no room; nothing of the bytes is there then. */
+  append (bytes: Uint8Array): boolean
+  /** Throws ARCHIVE_UNAVAILABLE if they cannot be read. */
+  read (at: number, lengthBytes: number): Uint8Array
+  close (): void
+}
+
 /** Which file `openFile` opens, and what it must be. */
 export interface OpenOptions {
   readonly folder?: string | undefined
@@ -206,7 +215,12 @@ export interface ContentStore {
   retainPartials (area: string, kept: ReadonlySet<string>): Promise<void>
   /** When the directory of an area was created on the store; 0 if unknown. */
   areaBirthtimeMs (area: string): Promise<number>
-  list (area: string, directory: RelativePath): Promise<FoundEntry[]>
+  /**
+   * The entries of a directory.
+   *
+   * @param known a listing: files of it that are there as files may be left out, because looking at each of a million takes long
+   */
+  list (area: string, directory: RelativePath, known?: Uint8Array): Promise<FoundEntry[]>
   /** The entries at these names of a directory, in their order; undefined for none. */
   find (area: string, directory: RelativePath, names: readonly string[]): Promise<(FoundEntry | undefined)[]>
   /** Reads a file again, bypassing caches if the store can; undefined if it cannot be read to its end. */
@@ -229,6 +243,8 @@ export interface ContentStore {
   replacePoints (area: string, bytes: Uint8Array): Promise<void>
   /** Removes the history of these syncs. */
   dropHistory (area: string, counts: readonly number[]): Promise<void>
+  /** Opens a scratch file; undefined if there is none. Absent if the store has no place for one. */
+  openScratch? (): Scratch | undefined
   /** Copies files to a directory outside the store. */
   restore (area: string, request: RestoreRequest): Promise<RestoreOutcome>
   /**
@@ -295,8 +311,20 @@ export interface RereadOptions {
   readonly inTurn?: InTurn | undefined
 }
 
-/** A state to restore. */
+/** Files and links of one directory to restore under their paths on the store. They stay encoded until they are restored. */
+export interface RestoredSection {
+  readonly directory: RelativePath
+  /** Their entries as stored, as a listing without directories. */
+  readonly listing: Uint8Array
+  /** For each entry the digest that its content must have, 32 bytes; ignored for links. */
+  readonly digests: Uint8Array
+  /** For each entry its folder in versions; undefined for the mirror. Absent if all are in the mirror. */
+  readonly folders?: readonly (string | undefined)[]
+}
+
+/** A state to restore: the sections first, then single files in their order. */
 export interface RestoreRequest {
+  readonly sections?: readonly RestoredSection[]
   readonly files: readonly RestoredFile[]
   readonly directories: readonly DirectoryState[]
   /** Absolute path of the directory to write to; created if it does not exist. */

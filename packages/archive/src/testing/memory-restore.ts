@@ -3,6 +3,7 @@ import type { HashBytes } from '@filesync/protocol'
 import type { RestoredFile, RestoreFailure, RestoreOutcome, RestoreRequest } from '../store/content-store.ts'
 import { ALL_TIMES } from '../store/file-time.ts'
 import { isRestored, PATH_TAKEN } from '../store/restored.ts'
+import { filesOf } from '../store/restored-section.ts'
 import type { MemoryFolder, MemoryNode } from './memory-folder.ts'
 
 /** Where files are restored from. */
@@ -13,8 +14,9 @@ export interface MemorySource {
 
 /** Restores files into a directory. */
 export function restoreInto (
-  out: MemoryFolder, { files, directories, overwrite }: Omit<RestoreRequest, 'to'>, source: MemorySource,
+  out: MemoryFolder, { sections = [], files: single, directories, overwrite }: Omit<RestoreRequest, 'to'>, source: MemorySource,
 ): RestoreOutcome {
+  const files = [...sections.flatMap(section => [...filesOf(section)]), ...single]
   for (const { directory } of directories) out.below(directory, 'make')
   const failures: RestoreFailure[] = []
   let bytes = 0

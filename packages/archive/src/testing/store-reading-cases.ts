@@ -1,4 +1,5 @@
-import { ROOT_PATH } from '@filesync/protocol'
+import { DIGEST_BYTES, encodeListing, ROOT_PATH } from '@filesync/protocol'
+import type { FileEntry } from '@filesync/protocol'
 import { ensure } from '@filesync/protocol/testing'
 import type { ConformanceCase } from '@filesync/protocol/testing'
 import type { RestoreRequest } from '../store/content-store.ts'
@@ -37,6 +38,28 @@ export const storeReadingCases: readonly ConformanceCase<StoreSubject>[] = [
       ensure(failures.length === 0 && restoredText('a') === 'second', 'another file was not replaced')
       await store.dropVersions(AREA, versions.slice(1))
       ensure((await store.versions(AREA, ROOT_PATH)).map(({ folder }) => folder).join() === folders[1], 'another version was dropped')
+    },
+  },
+  {
+    name: 'lists a directory without the files that are known, and restores sections of it',
+    async run (subject) {
+      const { store, restoreTo, restoredText, hash } = subject
+      await store.openArea(AREA)
+      await put(subject, { a: 'one', b: 'other', c: 'three' }, 1000)
+      const times = { mtimeNs: 1_700_000_000_000_000_000n, mode: 0o644 }
+      const file = (called: string, content: string): FileEntry => (
+        { kind: 'file', name: name(called), sizeBytes: content.length, fileId: 0n, ...times }
+      )
+      const known = encodeListing([file('a', 'one'), file('b', 'two'), file('gone', '')])
+      const listed = (await store.list(AREA, ROOT_PATH, known)).map(entry => entry.name).filter(called => called !== 'a' && called !== 'b')
+      ensure(listed.join() === 'c', 'a file that is not known was left out, or one that is not there was listed')
+      const digests = new Uint8Array(3 * DIGEST_BYTES)
+      for (const [i, content] of ['one', 'two', ''].entries()) digests.set(hash(bytesOf(content)), i * DIGEST_BYTES)
+      const section = { directory: ROOT_PATH, listing: known, digests }
+      const { files, bytes, failures } = await store.restore(AREA, { sections: [section], files: [], directories: [], to: restoreTo })
+      const failed = failures.map(({ path: at, mismatch }) => `${at}:${String(mismatch)}`)
+      ensure(files === 1 && bytes === 3 && restoredText('a') === 'one' && restoredText('b') === undefined, 'something else was restored')
+      ensure(failed.join() === 'b:other,gone:absent', 'files with other content, or that are gone, were not reported')
     },
   },
   {

@@ -25,6 +25,8 @@ export interface PastStatesInit {
   readonly clock: Pick<Clock, 'nowMs'>
   readonly lock: AreaLock
   readonly findings: PendingFindings
+  /** Lets other work of this thread run. */
+  readonly pause: () => Promise<void>
 }
 
 /** The state at a moment that someone asked for. */
@@ -90,6 +92,7 @@ export class PastStates {
     }
     const to = typeof target === 'string' ? target : target(at)
     const { findings, ...outcome } = await restoreState(this.#init, { path, moment, state, to, overwrite })
+      .finally(() => { state.files.close() })
     pending.add(findings)
     await lock.stepIfFree(() => pending.write())
     const failures = [...outcome.failures, ...doubtsAbout(this.#init, path, state.at)]

@@ -6,7 +6,7 @@ import type { PastEntry } from '../history/packed-state.ts'
 import type { PastState } from '../history/past-state.ts'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { ContentStore, RestoreFailure, StoredFileHandle } from '../store/content-store.ts'
-import { compareCursors, ListingBuilder, ListingCursor } from '../store/listing-cursor.ts'
+import { mergeListings } from '../store/merge-listings.ts'
 import { OtherCopies } from './other-copies.ts'
 
 export interface PastTreeInit {
@@ -106,6 +106,7 @@ export class StoredPastTree implements PastTree {
   async close (): Promise<void> {
     this.#below.clear()
     this.#rejected.clear()
+    this.#init.state.files.close()
     await Promise.resolve()
   }
 }
@@ -119,18 +120,3 @@ function listedEntry ({ path, entry, found }: PastEntry): Exclude<Entry, Directo
   if (found.kind === 'symlink') return { kind: 'symlink', name, mtimeNs, target }
   return found.kind === 'file' ? { kind: 'file', name, sizeBytes, mtimeNs, mode, fileId: 0n } : undefined
 }
-
-/** Merges listings of different names, without decoding their entries. */
-function mergeListings (listings: readonly Uint8Array[]): Uint8Array {
-  const cursors = listings.map(listing => new ListingCursor(listing)).filter(cursor => cursor.next())
-  const builder = new ListingBuilder()
-  for (;;) {
-    const open = cursors.filter(cursor => !cursor.isDone)
-    const first = open.reduce((least, cursor) => compareCursors(cursor, least) < 0 ? cursor : least, open[0] ?? new ListingCursor(NOTHING))
-    if (open.length === 0) return builder.finish()
-    builder.add(first.bytes.subarray(first.start, first.end))
-    first.next()
-  }
-}
-
-const NOTHING = new Uint8Array(0)

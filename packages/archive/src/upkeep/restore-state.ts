@@ -1,13 +1,15 @@
-import { equalDigests, joinPath, ROOT_PATH, splitPath } from '@filesync/protocol'
+import { DIGEST_BYTES, equalDigests, joinPath, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
 import type { CopyFinding } from './safe-check.ts'
 import type {
-  ContentStore, DirectoryState, ExpectedEntry, RestoredFile, RestoreFailure, RestoreOutcome, RestoreRequest,
+  ContentStore, DirectoryState, ExpectedEntry, RestoredFile, RestoredSection, RestoreFailure, RestoreOutcome, RestoreRequest,
 } from '../store/content-store.ts'
+import { ListingBuilder, ListingCursor } from '../store/listing-cursor.ts'
 import { knownPaths } from '../store/lookup.ts'
+import { filesOf, restoredFile } from '../store/restored-section.ts'
 import { stateAt } from '../history/past-state.ts'
 import type { PastMoment, PastState } from '../history/past-state.ts'
-import type { PastEntry } from '../history/packed-state.ts'
+import type { PackedPart, PastEntry } from '../history/packed-state.ts'
 import { above } from '../history/past-walk.ts'
 import type { PastStateSource } from '../history/past-walk.ts'
 import type { Position } from '../store/position.ts'
@@ -61,12 +63,8 @@ export async function restoreState (source: RestoreSource, request: RestoreWante
   const repair = new Repair(source, { ...target, moment, state })
   const problems: RestoreFailure[] = []
   let [files, bytes] = [0, 0]
-  for (const { entries, directories } of portions(state)) {
-    const portion = entries.map((entry): RestoredFile => {
-      const nameOf = names.get(entry.path)
-      return { ...expectedFile(entry), ...(nameOf !== undefined && { nameOf }) }
-    })
-    const { failures, ...done } = await store.restore(area, { files: portion, directories, ...target })
+  for (const portion of portions(state, names)) {
+    const { failures, ...done } = await store.restore(area, { ...portion, ...target })
     files += done.files
     bytes += done.bytes
     const mismatches = failures.filter(failure => failure.mismatch !== undefined)
@@ -74,13 +72,14 @@ export async function restoreState (source: RestoreSource, request: RestoreWante
     if (mismatches.length === 0) continue
     // If the disk is gone, nothing can be read, which does not mean that the files are damaged.
     await store.ensurePresent('disk')
-    const wanted = new Map(portion.map(file => [file.path as string, file]))
     for (const failure of mismatches) {
-      const file = wanted.get(failure.path)
-      if (file?.expected?.kind === 'file') await repair.restore(failure, { ...file, expected: file.expected })
+      const entry = state.files.find(failure.path as RelativePath)
+      if (entry === undefined) continue
+      const { expected, ...file } = fileOf(entry, names)
+      if (expected?.kind === 'file') await repair.restore(failure, { ...file, expected })
     }
     // Files written since changed the mtimes of their directories.
-    await store.restore(area, { files: [], directories, ...target })
+    await store.restore(area, { files: [], directories: portion.directories, ...target })
   }
   return {
     files: files + repair.files,
@@ -90,18 +89,17 @@ export async function restoreState (source: RestoreSource, request: RestoreWante
   }
 }
 
-/** Files that are restored at once, and the directories that they need. */
-interface Portion {
-  readonly entries: readonly PastEntry[]
-  readonly directories: readonly DirectoryState[]
-}
+/** What is restored at once. */
+type Portion = Pick<RestoreRequest, 'files' | 'directories'> & { readonly sections: readonly RestoredSection[] }
+
+type SharedNames = ReadonlyMap<RelativePath, RelativePath>
 
 /**
  * A state in portions. Each has the directories above its files too, because their restored modes may forbid writing by now, and writing
  * changes their times.
  */
-function * portions ({ files, directories }: PastState): Generator<Portion, void, undefined> {
-  let entries: PastEntry[] = []
+function * portions ({ files, directories }: PastState, names: SharedNames): Generator<Portion, void, undefined> {
+  let [sections, single, count]: [RestoredSection[], RestoredFile[], number] = [[], [], 0]
   const needed = new Map<RelativePath, DirectoryState>()
   const need = (directory: RelativePath): void => {
     for (let at = directory; at !== ROOT_PATH && !needed.has(at); at = splitPath(at).directory) {
@@ -109,22 +107,63 @@ function * portions ({ files, directories }: PastState): Generator<Portion, void
       if (state !== undefined) needed.set(at, state)
     }
   }
+  const take = (): Portion => {
+    const portion: Portion = { sections, files: single, directories: [...needed.values()] };
+    [sections, single, count] = [[], [], 0]
+    needed.clear()
+    return portion
+  }
   for (const directory of new Set([ROOT_PATH, ...[...directories.keys()].sort()])) {
     need(directory)
-    for (const entry of files.in(directory)) {
+    for (const part of files.parts(directory)) {
       need(directory)
-      entries.push(entry)
-      if (entries.length < AT_ONCE) continue
-      yield { entries, directories: [...needed.values()] }
-      entries = []
-      needed.clear()
+      const { section, others } = withoutNames({ directory, ...part }, names)
+      sections.push(section)
+      single.push(...others)
+      count += part.digests.length / DIGEST_BYTES
+      if (count >= AT_ONCE) yield take()
     }
-    if (needed.size < AT_ONCE) continue
-    yield { entries, directories: [...needed.values()] }
-    entries = []
-    needed.clear()
+    const unlisted = files.unlisted(directory)
+    if (unlisted.length > 0) need(directory)
+    for (const entry of unlisted) single.push(fileOf(entry, names))
+    count += unlisted.length
+    if (count >= AT_ONCE || needed.size >= AT_ONCE) yield take()
   }
-  if (entries.length + needed.size > 0) yield { entries, directories: [...needed.values()] }
+  if (count + needed.size > 0) yield take()
+}
+
+/** Takes the files that are further names of others out of a section. */
+function withoutNames (
+  { directory, listing, digests, folders }: PackedPart & { readonly directory: RelativePath }, names: SharedNames,
+): { readonly section: RestoredSection, readonly others: RestoredFile[] } {
+  const section = { directory, listing, digests, ...(folders !== undefined && { folders }) }
+  if (names.size === 0) return { section, others: [] }
+  const others: RestoredFile[] = []
+  const kept = new ListingBuilder()
+  const places: number[] = []
+  let at = 0
+  const cursor = new ListingCursor(listing)
+  for (const file of filesOf(section)) {
+    cursor.next()
+    const nameOf = names.get(file.path)
+    if (nameOf !== undefined) others.push({ ...file, nameOf })
+    else {
+      kept.add(listing.subarray(cursor.start, cursor.end))
+      places.push(at)
+    }
+    at++
+  }
+  if (others.length === 0) return { section, others }
+  const left = new Uint8Array(places.length * DIGEST_BYTES)
+  places.forEach((place, i) => { left.set(digests.subarray(place * DIGEST_BYTES, (place + 1) * DIGEST_BYTES), i * DIGEST_BYTES) })
+  const keptFolders = folders && places.map(place => folders[place])
+  return { section: { directory, listing: kept.finish(), digests: left, ...(keptFolders && { folders: keptFolders }) }, others }
+}
+
+/** A file to restore. */
+function fileOf (entry: PastEntry, names: SharedNames): RestoredFile {
+  const nameOf = names.get(entry.path)
+  return { ...restoredFile(entry.path, entry), ...(nameOf !== undefined && { nameOf }) }
 }
 
 /** Reasons why a restored state may be incomplete or inexact. */
@@ -140,15 +179,6 @@ export function doubtsAbout ({ index, area, store }: RestoreSource, path: Relati
 }
 
 type ExpectedFile = RestoredFile & { readonly expected: Extract<ExpectedEntry, { kind: 'file' }> }
-
-/** A file to restore, with what it must be if that is known. */
-function expectedFile ({ path, folder, entry, digest }: PastEntry): RestoredFile {
-  const place = { path, folder }
-  if (entry?.kind === 'symlink') return { ...place, expected: { kind: 'symlink', target: entry.target, mtimeNs: entry.mtimeNs } }
-  if (entry?.kind !== 'file' || digest === undefined) return place
-  const { sizeBytes, mtimeNs, mode } = entry
-  return { ...place, expected: { kind: 'file', digest, sizeBytes, mtimeNs, mode } }
-}
 
 /** Where files are restored to, and the state that they belong to. */
 interface RepairContext extends Target {
@@ -183,7 +213,8 @@ class Repair {
         // A sync or a check of the mirror came in between, so the content is elsewhere now.
         const moved = await stateAt(this.#source, path, moment)
         const again = moved.files.find(path)
-        if (again !== undefined && await this.#try({ ...expectedFile(again), ...named })) return
+        moved.files.close()
+        if (again !== undefined && await this.#try({ ...restoredFile(path, again), ...named })) return
       } else {
         this.findings.push({ path, fact: now.fact, what: failure.mismatch === 'absent' ? 'missing' : 'damaged' })
       }
