@@ -80,7 +80,7 @@ async function restore (client: ForeignClient, args: readonly string[], code = 0
 
 async function expectRestored (client: ForeignClient, to: string): Promise<void> {
   for (const name of FOLDERS) await client.expectCopy(directoryOf(name), client.at(to, name))
-  if (readdirSync(client.at(to)).includes('.filesync')) throw new Error('The restore left its work behind.')
+  if (readdirSync(client.at(to)).includes('.filesync')) throw new Error('The restore did not remove its work directory.')
   if ((lstatSync(client.at(to, 'source', 'read-only')).mode & 0o200) !== 0) throw new Error('The read-only file came back writable.')
   if (lstatSync(client.at(to, 'pictures', 'first name')).nlink !== 2) throw new Error('Two names of one file came back as two files.')
 }

@@ -144,7 +144,9 @@ test('a client is renamed while the server runs and removed, and its history sta
   const { points } = JSON.parse((await ask('history', '--json')).stdout) as { points: unknown[] }
   expect(points).toHaveLength(3)
   expect((await operate('verify')).code).toBe(0)
-  for (const name of ['Workstation', 'client']) expect((await operate('peers', 'rename', name === 'client' ? 'Workstation' : 'workstation', name)).code).toBe(0)
+  for (const [from, to] of [['workstation', 'Workstation'], ['Workstation', 'client']] as const) {
+    expect((await operate('peers', 'rename', from, to)).code).toBe(0)
+  }
   await expectArchived('client')
   await stage.stop(server.child)
   server = await stage.startServer()

@@ -22,7 +22,7 @@ function followLinks (): void {
   })
 }
 
-test.each(['Linux', 'macOS'])('a symbolic link that is replaced becomes a version of its own, never the file that it points to, on %s', system => {
+test.each(['Linux', 'macOS'])('a replaced symbolic link becomes a version of its own, never the file that it points to, on %s', system => {
   if (system === 'macOS') followLinks()
   const outside = join(newFolder(), 'secret')
   fs.writeFileSync(outside, 'secret')
@@ -38,7 +38,8 @@ test.each(['Linux', 'macOS'])('a symbolic link that is replaced becomes a versio
     if (stat === undefined) throw new Error(`${name} is not there.`)
     versions.keep({ area: 'laptop', directory: ROOT_PATH, prefix, count: 7, stampMs: STAMP_MS }, name, { stat, keeps: true })
     // Where it can be linked, no reader finds it missing.
-    expect(fs.lstatSync(join(root, 'laptop', name), { throwIfNoEntry: false })?.isSymbolicLink()).toBe(system === 'Linux' ? true : undefined)
+    const there = fs.lstatSync(join(root, 'laptop', name), { throwIfNoEntry: false })
+    expect(there?.isSymbolicLink()).toBe(system === 'Linux' ? true : undefined)
   }
   const kept = join(root, '.filesync/versions/laptop/0000000007-2026-01-01T00.00.00.000Z')
   expect([fs.readlinkSync(join(kept, 'out')), fs.readlinkSync(join(kept, 'nowhere'))]).toEqual([outside, 'missing'])
