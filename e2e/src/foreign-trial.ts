@@ -73,6 +73,8 @@ async function loseFolder (client: ForeignClient): Promise<void> {
   rmSync(folder, { recursive: true })
   renameSync(aside, folder)
   await pushAll(client, { sent: 0, folders: [] })
+  // Windows finds a folder by any spelling of its path, and it stays the same folder.
+  if (client.machine.isWindows) await pushAll(client, { sent: 0, folders: [client.machine.path('SOURCE').replace('C:', 'c:')] })
 }
 
 async function ask (client: ForeignClient): Promise<void> {

@@ -1,5 +1,5 @@
-import { basename, isAbsolute } from 'node:path'
-import { pathWithin } from '@filesync/program/node'
+import { isAbsolute } from 'node:path'
+import { nameOnDisk, pathWithin } from '@filesync/program/node'
 import { checkName, FileSyncError, foldKey, LIMITS } from '@filesync/protocol'
 import type { Name } from '@filesync/protocol'
 
@@ -11,7 +11,8 @@ export interface Folder {
 }
 
 /**
- * Reads folders as the user named them, each an absolute path or `NAME=PATH`. By default a folder has the name of its directory.
+ * Reads folders as the user named them, each an absolute path or `NAME=PATH`. By default a folder has the name of its directory, however
+ * the user spelled it.
  * Throws USAGE for an invalid name, and what {@link checkFolders} throws.
  */
 export function parseFolders (texts: readonly string[]): Folder[] {
@@ -61,7 +62,7 @@ function checkBeside ({ name, root }: Folder, other: Folder): void {
 function parseFolder (text: string): Folder {
   const at = isAbsolute(text) ? -1 : text.indexOf('=')
   const root = text.slice(at + 1)
-  const name = at < 0 ? basename(root) : text.slice(0, at)
+  const name = at < 0 ? nameOnDisk(root) : text.slice(0, at)
   const fault = name === '' ? 'it has no name' : checkName(name)
   if (fault !== undefined) {
     throw new FileSyncError('USAGE', `${JSON.stringify(name)} cannot be the name of a folder in the archive (${fault}). ` +

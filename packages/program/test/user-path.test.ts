@@ -2,7 +2,9 @@ import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promis
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createProgram, homeDirectory, namedPath, pathArgument, pathSetting, runProgram, userPath } from '@filesync/program/node'
+import {
+  createProgram, homeDirectory, namedPath, nameOnDisk, pathArgument, pathSetting, runProgram, userPath,
+} from '@filesync/program/node'
 import { fakeTerminal } from '@filesync/program/testing'
 
 let folder: string
@@ -13,6 +15,16 @@ beforeAll(async () => {
 afterAll(async () => { await rm(folder, { recursive: true }) })
 
 const working = process.cwd()
+
+describe('the name of a path', () => {
+  test('is spelled as on the disk, which may find it by another spelling too', async () => {
+    for (const name of ['Photos', 'Ärger', 'one', 'ONE']) await mkdir(join(folder, 'names', name), { recursive: true })
+    const named = (name: string): string => nameOnDisk(join(folder, 'names', name))
+    expect(['Photos', 'photos', 'PHOTOS', 'ärger'.normalize('NFD'), 'one', 'One', 'none'].map(named))
+      .toEqual(['Photos', 'Photos', 'Photos', 'Ärger', 'one', 'One', 'none'])
+    expect([nameOnDisk(join(folder, 'missing', 'x')), nameOnDisk('/')]).toEqual(['x', ''])
+  })
+})
 
 describe.runIf(process.platform !== 'win32')('a path from the user', () => {
   test.each([

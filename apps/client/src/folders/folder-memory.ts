@@ -1,6 +1,7 @@
-import { open, readFile, rename } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, FileSyncError, isFileSyncError } from '@filesync/protocol'
+import { renameOver } from '@filesync/protocol/node'
 import { isDeviceId } from '@filesync/identity'
 import type { DeviceId } from '@filesync/identity'
 import type { ScanMemory } from '@filesync/scanner'
@@ -87,7 +88,7 @@ async function replace (path: string, text: string): Promise<void> {
   } finally {
     await file.close()
   }
-  await rename(fresh, path)
+  await renameOver(fresh, path)
 }
 
 /** Undefined if the text is not valid. */

@@ -1,4 +1,5 @@
-import { open, rename } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
+import { renameOver } from '@filesync/protocol/node'
 
 /** Replaces a file atomically. The new one has mode 0600. */
 export async function replaceFile (path: string, text: string): Promise<void> {
@@ -10,5 +11,5 @@ export async function replaceFile (path: string, text: string): Promise<void> {
   } finally {
     await fresh.close()
   }
-  await rename(`${path}.new`, path)
+  await renameOver(`${path}.new`, path)
 }

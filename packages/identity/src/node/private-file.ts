@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, readdir, chmod, rename, stat, unlink } from 'node:fs/promises'
+import { link, mkdir, open, readdir, chmod, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { errnoOf, FileSyncError, isFileSyncError } from '@filesync/protocol'
+import { renameOver } from '@filesync/protocol/node'
 
 /** Mode bits that other users must not have. */
 const OTHERS_ANY = 0o077
@@ -78,7 +79,7 @@ export async function writePrivateFile (path: string, text: string): Promise<voi
   await withWriteErrors(path, async () => {
     const temporary = await writeBeside(path, text)
     try {
-      await rename(temporary, path)
+      await renameOver(temporary, path)
     } catch (error) {
       await unlink(temporary)
       throw error

@@ -14,5 +14,5 @@ export { listSetting, namedPathsArgument, namedPathsSetting, pathArgument, pathS
 export { showStatus } from './show-status.ts'
 export { checkNotInState, checkStateDir, defaultStateDir } from './state-dir.ts'
 export { stopSignal } from './stop-signal.ts'
-export { homeDirectory, namedPath, pathWithin, userPath } from './user-path.ts'
+export { homeDirectory, namedPath, nameOnDisk, pathWithin, userPath } from './user-path.ts'
 export { writeReport } from './write-report.ts'

@@ -1,7 +1,7 @@
-import { realpathSync } from 'node:fs'
+import { readdirSync, realpathSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
-import { FileSyncError } from '@filesync/protocol'
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { FileSyncError, foldKey } from '@filesync/protocol'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -56,6 +56,22 @@ export function homeDirectory (env: Environment): string | undefined {
 /** An empty or relative path counts as not given, as the XDG Base Directory Specification requires. */
 export function absolutePath (path: string | undefined): string | undefined {
   return path !== undefined && isAbsolute(path) ? path : undefined
+}
+
+/**
+ * The last name of an absolute path, as the disk spells it: Windows and macOS find a name in any letter case, and macOS in any Unicode
+ * form. As it was written, if nothing or more than one thing is meant.
+ */
+export function nameOnDisk (path: string): string {
+  const written = basename(path)
+  try {
+    const names = readdirSync(dirname(path))
+    if (names.includes(written)) return written
+    const [found = written, ...others] = names.filter(name => foldKey(name) === foldKey(written))
+    return others.length === 0 ? found : written
+  } catch {
+    return written
+  }
 }
 
 /** A path relative to a directory that contains it, or '' for the directory itself; undefined if it is outside. */
