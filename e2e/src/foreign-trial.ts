@@ -74,7 +74,7 @@ async function loseFolder (client: ForeignClient): Promise<void> {
   renameSync(aside, folder)
   await pushAll(client, { sent: 0, folders: [] })
   // Windows finds a folder by any spelling of its path, and it stays the same folder.
-  if (client.machine.isWindows) await pushAll(client, { sent: 0, folders: [client.machine.path('SOURCE').replace('C:', 'c:')] })
+  for (const spelled of client.machine.isWindows ? ['c:\\SOURCE', 'C:\\source'] : []) await pushAll(client, { sent: 0, folders: [spelled] })
 }
 
 async function ask (client: ForeignClient): Promise<void> {
