@@ -68,7 +68,7 @@ async function ask (below: Entry[], slice: TimeSlice = new TimeSlice({ clock: sy
     rootDigest: DIGEST,
     hash: () => DIGEST,
     slice,
-    compare: listing => listing.number === 0 ? directories.map((entry, index) => ({ index, entry })) : [],
+    compare: listing => listing.number === 0 ? directories.map((entry, index) => ({ listing: 0, index, entry })) : [],
   }).then(() => 'done', (error: { code: string }) => error.code)
   return { code, listings: number, bytes: (number - 1) * again.length }
 }

@@ -2,11 +2,14 @@ import type {
   Amount, ArrivedListing, Digest, DirectoryEntry, TimeSlice, Problem, RelativePath, StagingArea, Task,
 } from '@filesync/protocol'
 
-/** A directory whose listing the client is asked for next. */
+/** What the client is asked for next: the listing of a directory, or a page of the table that was compared. */
 export interface WantedListing {
-  /** The position of the directory in the listing that was compared. */
+  /** The number of the listing that names it: the one that was compared, or another page of the same directory. */
+  readonly listing: number
+  /** The position in that listing. */
   readonly index: number
-  readonly entry: DirectoryEntry
+  /** Undefined for a page. */
+  readonly entry: DirectoryEntry | undefined
 }
 
 /**
@@ -113,8 +116,9 @@ export interface Sync extends StagingArea {
   /** Called after each batch of files that became durable, and when a sync is abandoned after storing more. */
   onStored: ((stored: StoredSoFar) => void) | undefined
   /**
-   * Compares a listing whose digest was verified with the stored one. Yields the directories to ask for next, and undefined
-   * wherever the caller may pause. Throws LIMIT_EXCEEDED if the comparison takes more memory than one sync may.
+   * Compares a listing, page or table whose digest was verified with what is stored. Yields what to ask for next, and undefined wherever
+   * the caller may pause. A directory that is longer than a page is compared when all its pages that differ have arrived. Throws
+   * LIMIT_EXCEEDED if the comparison takes more memory than one sync may, and LISTING_INVALID.
    */
   compare (arrived: ArrivedListing): Iterable<WantedListing | undefined>
   /**

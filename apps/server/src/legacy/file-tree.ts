@@ -40,7 +40,8 @@ export function buildTree (files: ReadonlyMap<RelativePath, PlainFile>, hash: Ha
     listings.set(directory, listing)
     if (directory === ROOT_PATH) continue
     const { directory: parent, name } = splitPath(directory)
-    entriesOf(parent).push({ kind: 'directory', name, mtimeNs: newest(entries), mode: DIRECTORY_MODE, digest: listingDigest(listing, hash) })
+    const digest = listingDigest(listing, hash)
+    entriesOf(parent).push({ kind: 'directory', name, mtimeNs: newest(entries), mode: DIRECTORY_MODE, digest })
   }
   return { rootDigest: listingDigest(listings.get(ROOT_PATH) ?? encodeListing([]), hash), listings }
 }
@@ -53,7 +54,7 @@ export function compareTree (sync: Sync, { listings }: FileTree): void {
     const bytes = listings.get(directory)
     if (bytes === undefined) continue
     for (const wanted of sync.compare({ number, directory, bytes })) {
-      if (wanted !== undefined) due.push(joinPath(directory, wanted.entry.name))
+      if (wanted?.entry !== undefined) due.push(joinPath(directory, wanted.entry.name))
     }
   }
 }

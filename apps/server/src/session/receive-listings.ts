@@ -1,13 +1,14 @@
+import type { WantedListing } from '@filesync/archive'
 import { countListing, FileSyncError, LIMITS, ListingRequester, PartsDecoder } from '@filesync/protocol'
-import type { ArrivedListing, Connection, Digest, DirectoryEntry, HashBytes, TimeSlice } from '@filesync/protocol'
+import type { ArrivedListing, Connection, Digest, HashBytes, TimeSlice } from '@filesync/protocol'
 
 export interface ReceiveListingsInit {
   readonly connection: Connection
   /** The root digest in CLIENT_FILES_INFO. */
   readonly rootDigest: Digest
   readonly hash: HashBytes
-  /** Compares a listing. Yields each directory in it whose listing is needed too, and undefined where it could pause. */
-  readonly compare: (listing: ArrivedListing) => Iterable<{ readonly index: number, readonly entry: DirectoryEntry } | undefined>
+  /** Compares a listing. Yields each directory, and each page, whose listing is needed too, and undefined where it could pause. */
+  readonly compare: (listing: ArrivedListing) => Iterable<WantedListing | undefined>
   /** Yields the thread while a large tree is compared; throws once the client has left. */
   readonly slice: TimeSlice
 }
@@ -32,7 +33,7 @@ export async function receiveListings (init: ReceiveListingsInit): Promise<void>
       for (const whole of parts.push(incoming.payload)) {
         const listing = questions.accept(whole)
         for (const wanted of init.compare(listing)) {
-          if (wanted !== undefined) questions.request(listing, wanted.index, wanted.entry)
+          if (wanted !== undefined) request(questions, listing, wanted)
           if (slice.isOver) await slice.yieldThread()
         }
         budget.spend(listing.bytes)
@@ -40,6 +41,11 @@ export async function receiveListings (init: ReceiveListingsInit): Promise<void>
       }
     }
   }
+}
+
+function request (questions: ListingRequester, listing: ArrivedListing, { listing: number, index, entry }: WantedListing): void {
+  if (entry === undefined) questions.requestPage(listing, index)
+  else questions.request({ number, directory: listing.directory }, index, entry)
 }
 
 /** Bounds the listings of one sync. A few listings can be named at any number of places, so a small tree could fill the memory. */

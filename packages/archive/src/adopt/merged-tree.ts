@@ -68,7 +68,7 @@ export class MergedTree {
       if (bytes === undefined) continue
       if (number % COMPARED_AT_ONCE === 0) await this.#init.copy.pause()
       for (const wanted of sync.compare({ number, directory, bytes })) {
-        if (wanted !== undefined) due.push(joinPath(directory, wanted.entry.name))
+        if (wanted?.entry !== undefined) due.push(joinPath(directory, wanted.entry.name))
       }
     }
   }

@@ -62,7 +62,7 @@ export class ComparedDirectories implements Iterable<ComparedDirectory> {
   readonly #numbers = integers()
   readonly #flags = bytes()
   readonly #counts = integers()
-  /** For each directory its listing, followed by the roles of its entries, and by its digest and the indices of its entries, if it has such. */
+  /** For each directory its listing, then the roles of the entries, then its digest and the indices of the entries, if it has such. */
   readonly #records = new ByteSlabs()
   readonly #places = places()
   readonly #listingBytes = integers()
@@ -138,6 +138,8 @@ export class ComparedDirectories implements Iterable<ComparedDirectory> {
 
   /** See `ComparedDirectory.digest`. */
   digestOf (owner: number): Digest | undefined {
+    const paged = this.#pages.get(owner)?.digest
+    if (paged !== undefined) return paged
     return this.#has(owner, IS_PART) ? this.#part(owner, this.#rolesBytes(owner), DIGEST_BYTES).slice() as Digest : undefined
   }
 
@@ -176,7 +178,7 @@ export class ComparedDirectories implements Iterable<ComparedDirectory> {
     const old = this.rolesOf(owner)
     const roles = old.map(change)
     if (roles.every((bits, place) => bits === old[place])) return
-    const digest = this.digestOf(owner)
+    const digest = this.#has(owner, IS_PART) ? this.digestOf(owner) : undefined
     const part = digest && { digest, indices: Uint32Array.from(roles, (_, place) => this.#indexAt(owner, place)) }
     const record = recordOf(this.listingOf(owner), roles, part)
     this.#records.release(this.#places.at(owner))

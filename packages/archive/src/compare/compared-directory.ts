@@ -56,7 +56,7 @@ export class ComparedDirectory {
     return this.#all.listingOf(this.owner)
   }
 
-  /** Digest of the client's directory; undefined if `listing` is that of the client. */
+  /** Digest of the client's directory; undefined if it came as one listing and all its entries differ. */
   get digest (): Digest | undefined {
     return this.#all.digestOf(this.owner)
   }

@@ -1,17 +1,33 @@
 import {
-  compareListings, FileSyncError, foldKey, formatSize, joinPath, LIMITS, listingDigest, ListingReader, problem, ProblemList, readListing, ROOT_PATH,
-  splitFolder,
+  compareListings, FileSyncError, foldKey, formatSize, joinPath, LIMITS, listingDigest, ListingReader, problem, ProblemList, readListing,
+  ROOT_PATH, splitFolder,
 } from '@filesync/protocol'
-import type { ArrivedListing, Difference, Entry, FileEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
+import type {
+  ArrivedListing, Difference, Digest, Entry, EntryReference, FileEntry, HashBytes, Name, RelativePath,
+} from '@filesync/protocol'
 import type { WantedListing } from '../sync-contract.ts'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import { ComparedDirectories } from './compared-directories.ts'
 import { DirectoryDifferences } from './directory-differences.ts'
+import { PageGathering } from './gather-pages.ts'
+import type { DifferingPages } from './gather-pages.ts'
 import { ROLES } from './roles.ts'
 import type { StoreTraits } from '../store/content-store.ts'
 import type { ScopeRules } from './scope.ts'
 import { checkNames, isIndexOnly, isRebuiltTwin, mayBeTwin } from '../store/names.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
+
+/** What is compared of a directory: all of it, or the pages that differ. */
+interface ListedDirectory extends Omit<DifferingPages, 'digest' | 'kept' | 'pages'> {
+  /** The number of the listing; of any of the pages, if there are several. */
+  readonly number: number
+  /** Where the client listed the entry at an index of `listing`. */
+  readonly reference: (index: number) => EntryReference
+  /** Of the client's directory. */
+  readonly digest: () => Digest
+  readonly kept?: DifferingPages['kept']
+  readonly pages?: DifferingPages['pages']
+}
 
 interface WantedFile {
   readonly index: number
@@ -64,6 +80,7 @@ export class Comparison {
   readonly #traits: StoreTraits
   readonly #rules: ScopeRules
   readonly #hash: HashBytes
+  readonly #pages: PageGathering
 
   constructor ({ index, area, traits, rules, hash }: ComparisonInit) {
     this.#index = index
@@ -71,28 +88,47 @@ export class Comparison {
     this.#traits = traits
     this.#rules = rules
     this.#hash = hash
+    this.#pages = new PageGathering({ index, area, hash })
     this.directories = new ComparedDirectories(traits.holdsLinks)
     for (const trouble of rules.refused.values()) this.problems.add(trouble)
   }
 
   /** About how much memory it takes. */
   get heldBytes (): number {
-    return this.#heldBytes + DISPLACED_BYTES * (this.displaced.length + this.renumbered.length)
+    return this.#heldBytes + this.#pages.heldBytes + DISPLACED_BYTES * (this.displaced.length + this.renumbered.length)
   }
 
   /**
-   * Compares one listing. Yields the directories whose listings are to be requested, and undefined when it can pause. Throws
-   * LIMIT_EXCEEDED if the differences take more memory than one sync may use.
+   * Compares one listing, page or table. Yields what is to be requested next, and undefined when it can pause. Throws LIMIT_EXCEEDED if the
+   * differences take more memory than one sync may use.
    */
   * add (arrived: ArrivedListing): Generator<WantedListing | undefined, void, undefined> {
-    const { directory, bytes } = arrived
-    if (directory === ROOT_PATH) this.#rules.ensureFolders(bytes)
-    const committed = this.#index.listing({ area: this.#area, directory })
-    const refusalOf = yield * checkNames(directory, bytes, this.#traits)
+    const { directory, number, bytes, table, page } = arrived
+    if (table === undefined && page === undefined) {
+      const committed = this.#index.listing({ area: this.#area, directory })
+      const reference = (index: number): EntryReference => [number, index]
+      yield * this.#compare({ directory, number, listing: bytes, committed, reference, digest: () => listingDigest(bytes, this.#hash) })
+      return
+    }
+    if (directory === ROOT_PATH) this.#rules.ensureUnpaged()
+    if (table !== undefined) for (const index of this.#pages.addTable(arrived, table)) yield { listing: number, index, entry: undefined }
+    else if (page !== undefined) this.#pages.addPage(arrived, page)
+    this.#checkMemory()
+    const differing = this.#pages.take(directory)
+    if (differing === undefined) return
+    const { pages, digest } = differing
+    yield * this.#compare({ ...differing, number, reference: index => pages.at(index), digest: () => digest })
+  }
+
+  /** Compares a directory, or its pages that differ. */
+  * #compare (listed: ListedDirectory): Generator<WantedListing | undefined, void, undefined> {
+    const { directory, number, listing, committed, kept, pages, reference, digest } = listed
+    if (directory === ROOT_PATH) this.#rules.ensureFolders(listing)
+    const refusalOf = yield * checkNames({ directory, listing, committed, kept }, this.#traits)
     const isNew = committed === undefined
     const isAllNew = isNew && refusalOf === undefined
     const found = new DirectoryDifferences(directory, isAllNew ? 'all new' : 'some')
-    const differences = isAllNew ? this.#addNew(found, bytes) : compareListings(committed, bytes)
+    const differences = isAllNew ? this.#addNew(found, listing) : compareListings(committed, listing)
     for (const difference of differences) {
       if (this.#isStep()) yield undefined
       if (difference === undefined) continue
@@ -110,11 +146,14 @@ export class Comparison {
         continue
       }
       yield * this.#addDifference(found, difference)
-      if (entry.kind === 'directory' && difference.how === 'changed') yield { index, entry }
+      if (entry.kind === 'directory' && difference.how === 'changed') {
+        const [from, at] = reference(index)
+        yield { listing: from, index: at, entry }
+      }
     }
-    this.#evictOldSpellings(found, bytes)
-    if (found.isEmpty(bytes) && refusalOf === undefined) return
-    const { owner } = this.directories.add({ number: arrived.number, isNew, ...found.cut(bytes, () => listingDigest(bytes, this.#hash)) })
+    this.#evictOldSpellings(found, listing)
+    if (found.isEmpty(listing) && refusalOf === undefined) return
+    const { owner } = this.directories.add({ number, isNew, pages, ...found.cut(listing, digest) })
     this.#heldBytes += this.directories.sizeOf(owner)
     this.#checkMemory()
   }

@@ -1,13 +1,19 @@
-import type { EntryReference } from '@filesync/protocol'
+import type { Digest, EntryReference } from '@filesync/protocol'
 
 /** The pages that the listing of one directory came in, as far as they were needed: where each one is in all of them together. */
 export class PageNumbers {
+  /** Of the whole directory. */
+  readonly digest: Digest
   readonly #numbers: Uint32Array
   /** By page, how many entries come before it. */
   readonly #firsts: Uint32Array
 
-  /** @param pages in name order; the number of each as a listing of the session, and its entries */
-  constructor (pages: readonly { readonly number: number, readonly entries: number }[]) {
+  /**
+   * @param pages in name order; the number of each as a listing of the session, and its entries
+   * @param digest of the whole directory
+   */
+  constructor (pages: readonly { readonly number: number, readonly entries: number }[], digest: Digest) {
+    this.digest = digest
     this.#numbers = Uint32Array.from(pages, ({ number }) => number)
     this.#firsts = new Uint32Array(pages.length)
     let first = 0

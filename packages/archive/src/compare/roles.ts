@@ -17,7 +17,7 @@ export const ROLES = {
 
 export type Role = keyof typeof ROLES
 
-/** The roles of an entry of which nothing is stored. */
+/** The roles of an entry that the store does not have. */
 export function rolesOfNew (kind: EntryKindNumber, holdsLinks: boolean): number {
   if (kind === ENTRY_KINDS.file) return ROLES.wanted
   return kind === ENTRY_KINDS.symlink && !holdsLinks ? ROLES.structure | ROLES.indexOnly : ROLES.structure

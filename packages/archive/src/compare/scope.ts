@@ -63,6 +63,12 @@ export class ScopeRules {
     if (folders < scope.folders.size) throw new FileSyncError('LISTING_INVALID', 'A folder that was announced is not in the root listing.')
   }
 
+  /** Throws LISTING_INVALID if the root has folders: these are always so few that they are one page. */
+  ensureUnpaged (): void {
+    if (this.#scope === undefined) return
+    throw new FileSyncError('LISTING_INVALID', 'The root listing has several pages, more than the announced folders can take.')
+  }
+
   /** Whether a stored entry that the client does not list stays as it is. */
   isLeftAlone (directory: RelativePath, name: Name): boolean {
     const scope = this.#scope

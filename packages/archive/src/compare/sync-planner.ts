@@ -1,4 +1,4 @@
-import { ROOT_PATH, toHex } from '@filesync/protocol'
+import { listingDigest, ROOT_PATH, toHex } from '@filesync/protocol'
 import type { ArrivedListing, HashBytes, RelativePath } from '@filesync/protocol'
 import type { AreaRecord } from '../store/archive-index.ts'
 import type { PlanOptions, WantedListing } from '../sync-contract.ts'
@@ -52,7 +52,12 @@ export class SyncPlanner {
 
   /** See `Sync.compare`. */
   * compare (arrived: ArrivedListing): Generator<WantedListing | undefined, void, undefined> {
-    if (arrived.directory === ROOT_PATH) this.#tree = toHex(this.#init.hash(arrived.bytes))
+    const { directory, bytes, table } = arrived
+    // The top of the root comes first.
+    if (directory === ROOT_PATH && this.#tree === '') {
+      const { hash } = this.#init
+      this.#tree = toHex(table === undefined ? listingDigest(bytes, hash) : hash(bytes))
+    }
     yield * this.comparison.add(arrived)
     yield * this.mirror.countIfNeeded(this.comparison)
   }

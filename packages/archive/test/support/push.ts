@@ -31,20 +31,35 @@ export interface Pushed extends SyncOutcome {
   readonly digested: string[]
   readonly outcomes: StageOutcome[]
   readonly tasks: readonly Task[]
+  /** Listings, pages and tables that were requested, and their size. */
   readonly listings: number
+  readonly listedBytes: number
 }
 
-/** Requests listings as a server does. Returns how many it requested, and the answering side. */
-export function compareAll (sync: Pick<Sync, 'compare'>, tree: Tree): { listings: number, answers: ListingResponder } {
-  const answers = new ListingResponder(tree, undefined)
+interface Compared {
+  readonly listings: number
+  readonly listedBytes: number
+  readonly answers: ListingResponder
+}
+
+/** Requests listings as a server does. Returns how many it requested, their size, and the answering side. */
+export function compareAll (sync: Pick<Sync, 'compare'>, tree: Tree): Compared {
+  let listedBytes = 0
+  const answers = new ListingResponder(tree, hashBytes)
   const questions = new ListingRequester(tree.rootDigest, hashBytes)
   for (let page = questions.nextRequest(); page !== undefined; page = questions.nextRequest()) {
     for (const whole of answers.answer(page)) {
       const arrived = questions.accept(whole)
-      for (const wanted of sync.compare(arrived)) if (wanted !== undefined) questions.request(arrived, wanted.index, wanted.entry)
+      listedBytes += whole.bytes.length
+      for (const wanted of sync.compare(arrived)) {
+        if (wanted === undefined) continue
+        const { listing, index, entry } = wanted
+        if (entry === undefined) questions.requestPage(arrived, index)
+        else questions.request({ number: listing, directory: arrived.directory }, index, entry)
+      }
     }
   }
-  return { listings: questions.arrived, answers }
+  return { listings: questions.arrived, listedBytes, answers }
 }
 
 /** A complete session of a client with the archive, without the network. */
@@ -69,8 +84,8 @@ async function pushWith (sync: Sync, source: SourceTree, options: PushOptions): 
   options.onSync?.(sync)
   const tree = source.snapshot()
   const nothing = { asked: [], digested: [], outcomes: [], tasks: [] }
-  if (equalDigests(tree.rootDigest, sync.rootDigest)) return { ...await sync.finish(), ...nothing, listings: 0 }
-  const { listings, answers } = compareAll(sync, tree)
+  if (equalDigests(tree.rootDigest, sync.rootDigest)) return { ...await sync.finish(), ...nothing, listings: 0, listedBytes: 0 }
+  const { answers, ...listed } = compareAll(sync, tree)
   const plan = sync.plan({ complete: options.complete ?? true, digest: options.digest ?? true })
   const tasks = [...plan.tasks]
   const files = source.files()
@@ -121,9 +136,9 @@ async function pushWith (sync: Sync, source: SourceTree, options: PushOptions): 
   await options.before?.()
   if (options.end === 'abandon') {
     await sync.abandon()
-    return { files: 0, bytes: 0, deleted: 0, renamed: 0, problems: [], problemCount: 0, asked, digested, outcomes, tasks, listings }
+    return { files: 0, bytes: 0, deleted: 0, renamed: 0, problems: [], problemCount: 0, asked, digested, outcomes, tasks, ...listed }
   }
-  return { ...await sync.finish(), asked, digested, outcomes, tasks, listings }
+  return { ...await sync.finish(), asked, digested, outcomes, tasks, ...listed }
 }
 
 interface StreamedContent {

@@ -1,4 +1,4 @@
-import { compareNames, encodeListing, joinPath, ROOT_PATH } from '@filesync/protocol'
+import { compareNames, encodeListing, joinPath, listingDigest, ROOT_PATH } from '@filesync/protocol'
 import type { Digest, Entry, Name, RelativePath, Tree } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 
@@ -118,7 +118,7 @@ export class SourceTree {
       })
       const listing = encodeListing(entries)
       listings.set(path, listing)
-      return hashBytes(listing)
+      return listingDigest(listing, hashBytes)
     }
     const rootDigest = build(this.root, ROOT_PATH)
     return { rootDigest, ...totals, listing: path => listings.get(path) }

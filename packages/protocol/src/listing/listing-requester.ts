@@ -85,7 +85,7 @@ export class ListingRequester {
    * path is too long or too deep, or the tree has too many directories: a few listings that refer to each other can claim any
    * number.
    */
-  request (parent: ArrivedListing, index: number, entry: DirectoryEntry): void {
+  request (parent: Pick<ArrivedListing, 'number' | 'directory'>, index: number, entry: DirectoryEntry): void {
     const fault = checkJoin(parent.directory, entry.name)
     if (fault !== undefined) {
       const parentPath = JSON.stringify(parent.directory)
