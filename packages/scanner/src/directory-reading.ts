@@ -1,5 +1,6 @@
 import type { Name, Problem, RelativePath, WrittenListing } from '@filesync/protocol'
 import type { LeftOutEntries } from './left-out.ts'
+import type { NodeId } from './directory-node.ts'
 import type { RuleSet } from './rule-set.ts'
 import type { RootMark } from './source-root.ts'
 
@@ -43,6 +44,22 @@ export interface ReadRequest {
   readonly omitted?: readonly Name[]
   /** Whether the reading must have `mount` even on the device of the directory above. */
   readonly isMarked?: boolean
+  /**
+   * The only entries to look at. The reader still reads the whole directory if the result could differ from that.
+   */
+  readonly named?: NamedEntries
+}
+
+/** The entries of a known directory to look at. */
+export interface NamedEntries {
+  /** In canonical order. */
+  readonly names: readonly Name[]
+  /** Some names that are listed, to find out whether letter case counts. */
+  readonly known: readonly Name[]
+  /** The rules for the entries of the directory, those of its own ignore file included. */
+  readonly rules: RuleSet
+  /** The id of the directory; undefined for the root, which has none. */
+  readonly id: NodeId | undefined
 }
 
 /** The name under which an excluded directory was found. */
@@ -57,10 +74,15 @@ export interface ListedDirectory extends WrittenListing {
   readonly status: 'read'
   /** Names and file ids of the subdirectories, in the order of `digestOffsets`. */
   readonly childNames: readonly Name[]
-  readonly childIds: readonly bigint[]
+  /** Two numbers each: the low and the high half. */
+  readonly childIds: Int32Array
   readonly files: number
   readonly bytes: number
   readonly ignored: number
+  /** The ignored names, if there are some, and they are not too many. */
+  readonly ignoredNames?: readonly string[]
+  /** Present if only the names of the request were looked at; the listing has nothing else then. */
+  readonly isOfNames?: boolean
   /** The first problems, as many as a `ProblemList` keeps; `problemCount` is exact. */
   readonly problems: readonly Problem[]
   readonly problemCount: number

@@ -1,3 +1,5 @@
+import type { NodeId } from './directory-node.ts'
+
 /**
  * The result of `lstat` for one name. One record is reused for all names and keeps 64-bit numbers in typed arrays: an object
  * and half a dozen bigints for each of a million files would keep the garbage collector busy.
@@ -23,6 +25,16 @@ export class EntryStat {
   get dev (): bigint { return this.ids[0] ?? 0n }
   get ino (): bigint { return this.ids[1] ?? 0n }
   get mtimeNs (): bigint { return this.numbers[0] ?? 0n }
+  /**
+   * The id of a directory; call it after `writeFileId`. Roots of different disks that are mounted in a source often have the same inode
+   * number and time of birth.
+   */
+  get nodeId (): NodeId {
+    const [low = 0, high = 0] = this.fileIdHalves
+    const [deviceLow = 0, deviceHigh = 0] = this.idHalves
+    return { idLow: low ^ deviceLow, idHigh: high ^ deviceHigh }
+  }
+
   get fileId (): bigint { return BigInt.asUintN(64, this.numbers[3] ?? 0n) }
 }
 

@@ -25,7 +25,7 @@ export function explain (snapshot: NodeSnapshot | undefined, path: RelativePath,
   for (const name of pathNames(path)) {
     if (node === undefined) return { state: 'absent' }
     const at = joinPath(directory, name)
-    const child: DirectoryNode | undefined = node.children[node.indexOf(name)]
+    const child: DirectoryNode | undefined = node.child(name)
     if (at === path || child === undefined) {
       return withGrowing(snapshot, explainEntry(node, directory, { name, path: at, target: path, root }))
     }
@@ -48,27 +48,27 @@ interface ExplainRequest {
 }
 
 function explainEntry (node: DirectoryNode, directory: RelativePath, { name, path, target, root }: ExplainRequest): Explanation {
-  const problem = node.own.problems.find(candidate => candidate.path === path) ?? directoryProblem(node, name)
+  const problem = node.notes.problems.find(candidate => candidate.path === path) ?? directoryProblem(node, name)
   const entry = findEntry(node, name)
   if (entry !== undefined && path === target) {
     if (problem === undefined) return { state: 'listed', entry, ...within(node, name) }
     return problem.code === 'UNSETTLED' ? { state: 'unsettled', entry, problem } : { state: 'problem', problem }
   }
   if (problem !== undefined) return { state: 'problem', problem }
-  const leftOut = node.own.leftOut?.first.find(candidate => candidate.path === path)
+  const leftOut = node.notes.leftOut?.first.find(candidate => candidate.path === path)
   if (leftOut !== undefined) return { state: 'left-out', leftOut }
   const isDirectory = path !== target || root.isDirectory(path) === true
-  const rule = new IgnoreRules(ruleFiles(node.own.rules)).explain(path, isDirectory)
+  const rule = new IgnoreRules(ruleFiles(node.rules)).explain(path, isDirectory)
   if (rule !== undefined) return { state: 'ignored', rule }
-  const own = node.own.problems.find(candidate => candidate.path === directory)
+  const own = node.notes.problems.find(candidate => candidate.path === directory)
   return own === undefined ? { state: 'absent' } : { state: 'problem', problem: own }
 }
 
 /** The problems and what is left out in a subdirectory and below it. */
 function within (node: DirectoryNode, name: Name): Pick<Extract<Explanation, { state: 'listed' }>, 'below' | 'leftOut'> {
-  const child = node.children[node.indexOf(name)]
+  const child = node.child(name)
   if (child === undefined) return {}
-  const { problemCount, leftOutCount } = child.totals
+  const { problems: problemCount, leftOut: leftOutCount } = child.odd
   const [first] = collectProblems(child)
   return {
     ...(first !== undefined && { below: { first, count: problemCount } }),
@@ -78,11 +78,12 @@ function within (node: DirectoryNode, name: Name): Pick<Extract<Explanation, { s
 
 /** The problem of a subdirectory itself, which is recorded in its own node. */
 function directoryProblem (node: DirectoryNode, name: Name): Problem | undefined {
-  const child = node.children[node.indexOf(name)]
-  return child?.own.problems.find(candidate => candidate.code === 'UNREADABLE' || candidate.code === 'VANISHED')
+  const child = node.child(name)
+  return child?.notes.problems.find(candidate => candidate.code === 'UNREADABLE' || candidate.code === 'VANISHED')
 }
 
 function findEntry (node: DirectoryNode, name: Name): Entry | undefined {
-  for (const entry of readListing(node.listing)) if (entry.name === name) return entry
+  const page = node.large?.pages[node.large.pageOf(name)]
+  for (const entry of readListing(page?.bytes ?? node.listing)) if (entry.name === name) return entry
   return undefined
 }

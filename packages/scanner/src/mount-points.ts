@@ -97,7 +97,7 @@ export class MountPoints {
     if (mount === undefined) return false
     const hidden = nodeAt(this.#latest, path)
     if (!this.#covered.has(path) && !hasContent(hidden)) return false
-    this.#setCovered(path, hidden?.totals.files ?? 0)
+    this.#setCovered(path, hidden?.files ?? 0)
     return true
   }
 
@@ -182,9 +182,9 @@ export class MountPoints {
     const stack: { readonly node: DirectoryNode, readonly path: RelativePath }[] = [{ node: root, path: ROOT_PATH }]
     for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
       const { node, path } = at
-      const mount = path === ROOT_PATH ? undefined : this.#mountAt(path, node.own.mount)
-      if (mount !== undefined) found.set(path, { mark: mount.mark, files: node.totals.files })
-      for (const child of node.children) if (child.totals.mountCount > 0) stack.push({ node: child, path: joinPath(path, child.name) })
+      const mount = path === ROOT_PATH ? undefined : this.#mountAt(path, node.notes.mount)
+      if (mount !== undefined) found.set(path, { mark: mount.mark, files: node.files })
+      for (const child of node.oddChildren()) if (child.odd.mounts > 0) stack.push({ node: child, path: joinPath(path, child.name) })
     }
     return found
   }
@@ -213,12 +213,12 @@ function whyMissing (explanation: Explanation): string | undefined {
 
 /** Whether something in a directory would look deleted if another one took its place. */
 function hasContent (node: DirectoryNode | undefined): boolean {
-  return node !== undefined && (node.totals.files > 0 || hasLinks(node))
+  return node !== undefined && (node.files > 0 || hasLinks(node))
 }
 
 function nodeAt (root: DirectoryNode | undefined, path: RelativePath): DirectoryNode | undefined {
   let at = root
-  for (const name of pathNames(path)) at = at?.children[at.indexOf(name)]
+  for (const name of pathNames(path)) at = at?.child(name)
   return at
 }
 

@@ -1,5 +1,6 @@
 import type { RelativePath } from '@filesync/protocol'
 import type { FoundMount } from './directory-reading.ts'
+import type { NodeId } from './directory-node.ts'
 import type { EntryStat } from './entry-stat.ts'
 
 /**
@@ -12,12 +13,21 @@ export interface OpenDirectory {
   /** Whether it is on another device than the directory above; false for the root of the source. */
   readonly entersDevice: boolean
   describeMount (): FoundMount
+  /** What identifies it, as the reading of the directory above has it. */
+  id (): NodeId
+  /**
+   * Whether these names lead to nothing but entries that are spelled like them, so that an entry can be looked up instead of
+   * listing the directory. Not where letter case or Unicode forms do not count, or short names lead to long ones.
+   */
+  hasExactNames (names: readonly string[]): boolean
   /** The names in it, in any order; bytes that are not UTF-8 appear as U+FFFD. */
   names (): string[]
   /** The names as bytes, as they are on disk. */
   rawNames (): Uint8Array[]
   /** `lstat` of a name; undefined if it is gone. All calls return the same record with new content. */
   stat (name: string): EntryStat | undefined
+  /** Number of names of the file of the last `stat`. */
+  links (): number
   /** The bytes of a symbolic link; undefined if it is gone or no longer a link. */
   linkTarget (name: string): Uint8Array | undefined
   /** The text of a small regular file; undefined if it is gone or something else. */

@@ -2,7 +2,8 @@ import {
   ARCHIVE_ID_FILE, archiveIdOf, checkJoin, checkName, isSymlinkTarget, joinPath, LIMITS, problem, ProblemList, writeFileId,
 } from '@filesync/protocol'
 import type { ListingWriter, Name, ProblemCode } from '@filesync/protocol'
-import type { DirectoryId, ExcludedName, LinkPolicy, ListedDirectory, Unsettled } from './directory-reading.ts'
+import type { NodeId } from './directory-node.ts'
+import type { DirectoryId, ExcludedName, LinkPolicy, ListedDirectory, NamedEntries, Unsettled } from './directory-reading.ts'
 import { entryType } from './entry-stat.ts'
 import type { EntryStat } from './entry-stat.ts'
 import { IGNORE_FILE_MAX_BYTES, IGNORE_FILE_NAME } from './ignore-rules.ts'
@@ -21,6 +22,9 @@ const OF_ARCHIVE = 'the directory is the archive of a FileSync server, and this 
 /** The file has one block of 4 KiB. */
 const ARCHIVE_ID_MAX_BYTES = 8192
 const LONGEST_NAME = 'x'.repeat(LIMITS.nameBytes) as Name
+/** So many ignored names are kept, so that a directory can be patched in which some of them come and go. */
+const IGNORED_NAMES_MAX = 1024
+const NO_IDS = new Int32Array(0)
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export interface ReadContext {
@@ -35,6 +39,12 @@ export interface ReadContext {
   readonly excluded: readonly DirectoryId[]
   readonly omitted?: readonly Name[] | undefined
   readonly isMarked?: boolean | undefined
+  readonly named?: NamedContext | undefined
+}
+
+/** The entries to look at, with the rules for them compiled. */
+export interface NamedContext extends Pick<NamedEntries, 'names' | 'known' | 'id'> {
+  readonly rules: IgnoreRules
 }
 
 /**
@@ -42,6 +52,32 @@ export interface ReadContext {
  * problem, unless it is left out by its nature. Throws the file system's error if the directory itself or its ignore file cannot be read.
  */
 export function readDirectory (directory: OpenDirectory, context: ReadContext): ListedDirectory {
+  const { named } = context
+  return (named === undefined ? undefined : readNames(directory, { ...context, ...named })) ?? readWhole(directory, context)
+}
+
+/**
+ * Looks at some entries of a directory only. Undefined if all of them must be read: because it is another directory than before, because
+ * names need not be spelled as in events, because an entry is not plain, or because a file has several names and its others may
+ * be in the directory too.
+ */
+function readNames (directory: OpenDirectory, context: ReadContext & NamedContext): ListedDirectory | undefined {
+  const { names, id, known } = context
+  if (id !== undefined && !isSameId(directory.id(), id)) return undefined
+  if (!directory.hasExactNames([...names, ...known])) return undefined
+  const listed = new ListedEntries(directory, context)
+  for (const name of names) {
+    listed.add(name)
+    if (!listed.isPlain) return undefined
+  }
+  return { ...listed.finish(undefined), isOfNames: true }
+}
+
+function isSameId (left: NodeId, right: NodeId): boolean {
+  return left.idLow === right.idLow && left.idHigh === right.idHigh
+}
+
+function readWhole (directory: OpenDirectory, context: ReadContext): ListedDirectory {
   const names = sortNames(directory.names())
   const ruleText = names.includes(IGNORE_FILE_NAME) ? directory.text(IGNORE_FILE_NAME, IGNORE_FILE_MAX_BYTES) : undefined
   const rules = ruleText === undefined ? context.rules
@@ -64,16 +100,18 @@ class ListedEntries {
   readonly #isFarFromLimits: boolean
   readonly #writer: ListingWriter
   readonly #childNames: Name[] = []
-  readonly #childIds: bigint[] = []
+  readonly #childIds: number[] = []
   readonly #unsettled: Unsettled[] = []
   readonly #problems = new ProblemList()
   #leftOut: ProblemList<LeftOut> | undefined
   #excluded: ExcludedName[] | undefined
   #archiveId: string | undefined
+  readonly #ignoredNames: string[] = []
   #ignored = 0
   #files = 0
   #bytes = 0
   #complete = true
+  #hasOtherNames = false
 
   constructor (directory: OpenDirectory, context: ReadContext) {
     this.#directory = directory
@@ -89,7 +127,7 @@ class ListedEntries {
     const path = this.#prefix + name
     if (fault !== undefined) {
       // An invalid name is not looked up, so its type is unknown and it is matched as a file.
-      if (this.#context.rules.ignores(path, name, false)) this.#ignored++
+      if (this.#context.rules.ignores(path, name, false)) this.#ignore(name)
       else if (fault === 'NAME_RESERVED') this.#addReserved(name)
       // A file system cannot cause the other faults.
       else this.#report(name, fault as ProblemCode, fault === 'NAME_NOT_UNICODE' ? explainName(this.#directory, name) : undefined)
@@ -105,6 +143,12 @@ class ListedEntries {
     if (stat !== undefined) this.#addEntry(name as Name, path, stat)
   }
 
+  /** Whether nothing was found but entries that are listed or ignored, none of which has other names. */
+  get isPlain (): boolean {
+    return this.#complete && this.#problems.count === 0 && this.#leftOut === undefined && this.#excluded === undefined &&
+      this.#archiveId === undefined && !this.#hasOtherNames
+  }
+
   /** The server's own part of an archive is left out. Anything else of that name is the user's, and a problem. */
   #addReserved (name: string): void {
     this.#archiveId ??= archiveIdIn(this.#directory, name)
@@ -115,13 +159,18 @@ class ListedEntries {
   finish (ruleText: string | undefined): ListedDirectory {
     return {
       status: 'read', ...this.#writer.end(),
-      childNames: this.#childNames, childIds: this.#childIds,
+      childNames: this.#childNames, childIds: this.#childIds.length === 0 ? NO_IDS : Int32Array.from(this.#childIds),
       files: this.#files, bytes: this.#bytes, ignored: this.#ignored,
+      ...(this.#ignored > 0 && this.#ignored <= IGNORED_NAMES_MAX && { ignoredNames: this.#ignoredNames }),
       problems: this.#problems.first, problemCount: this.#problems.count, complete: this.#complete,
       ...(this.#leftOut !== undefined && { leftOut: { first: this.#leftOut.first, count: this.#leftOut.count } }),
       ...(this.#excluded !== undefined && { excluded: this.#excluded }),
       unsettled: this.#unsettled, archiveId: this.#archiveId, ruleText,
     }
+  }
+
+  #ignore (name: string): void {
+    if (this.#ignored++ < IGNORED_NAMES_MAX) this.#ignoredNames.push(name)
   }
 
   // Almost every directory is so far from the limits of a path that no name can exceed them.
@@ -131,7 +180,7 @@ class ListedEntries {
 
   #addEntry (name: Name, path: string, stat: EntryStat): void {
     const type = entryType(stat.mode)
-    if (this.#context.rules.ignores(path, name, type === 'directory')) this.#ignored++
+    if (this.#context.rules.ignores(path, name, type === 'directory')) this.#ignore(name)
     else if (type === 'file') this.#addFile(name, stat)
     else if (type === 'directory') this.#addDirectory(name, stat)
     else if (type === 'symlink') this.#addSymlink(name, stat)
@@ -149,6 +198,7 @@ class ListedEntries {
       this.#unsettled.push({ name, settlesInMs: settleLeftMs })
       this.#report(name, 'UNSETTLED')
     }
+    if (this.#context.named !== undefined && this.#directory.links() > 1) this.#hasOtherNames = true
     this.#files++
     this.#bytes += sizeBytes
     const { halves } = stat
@@ -172,8 +222,8 @@ class ListedEntries {
     }
     writeFileId(stat.fileIdInput, stat.fileIdHalves)
     this.#childNames.push(name)
-    // Roots of different disks that are mounted here often have the same inode number and time of birth.
-    this.#childIds.push(stat.fileId ^ stat.dev)
+    const { idLow, idHigh } = stat.nodeId
+    this.#childIds.push(idLow, idHigh)
     this.#writer.directory(name, stat.mode & PERMISSIONS, stat.mtimeNs)
   }
 

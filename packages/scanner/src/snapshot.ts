@@ -1,5 +1,5 @@
 import { joinPath, LIMITS, pathNames, problem, ROOT_PATH, splitPath } from '@filesync/protocol'
-import type { Digest, Problem, RelativePath, Tree } from '@filesync/protocol'
+import type { Digest, DirectoryPages, Problem, RelativePath, Tree } from '@filesync/protocol'
 import type { DirectoryNode } from './directory-node.ts'
 import type { LeftOut, LeftOutEntries } from './left-out.ts'
 import type { MountsOfScan } from './mount-points.ts'
@@ -42,6 +42,7 @@ export interface FoundArchive {
   readonly id: string
 }
 
+const NO_BYTES = new Uint8Array(0)
 const NONE: ReadonlySet<RelativePath> = new Set()
 
 export interface NodeSnapshotInit {
@@ -90,13 +91,13 @@ export class NodeSnapshot implements Snapshot {
     return this.#awayProblems.find(away => path === away.path || path.startsWith(`${away.path}/`))
   }
 
-  get files (): number { return this.root.totals.files }
-  get directories (): number { return this.root.totals.directories }
-  get bytes (): number { return this.root.totals.bytes }
-  get complete (): boolean { return this.root.totals.incomplete === 0 }
-  get problemCount (): number { return this.root.totals.problemCount + this.#awayProblems.length }
-  get ignoredCount (): number { return this.root.totals.ignored }
-  get unsettledCount (): number { return this.root.totals.unsettledCount }
+  get files (): number { return this.root.files }
+  get directories (): number { return this.root.directories }
+  get bytes (): number { return this.root.bytes }
+  get complete (): boolean { return this.root.odd.incomplete === 0 }
+  get problemCount (): number { return this.root.odd.problems + this.#awayProblems.length }
+  get ignoredCount (): number { return this.root.odd.ignored }
+  get unsettledCount (): number { return this.root.odd.unsettled }
 
   get problems (): readonly Problem[] {
     this.#problems ??= [...this.#awayProblems, ...collectProblems(this.root).map(found => this.problemOf(found))]
@@ -105,17 +106,17 @@ export class NodeSnapshot implements Snapshot {
 
   get leftOut (): LeftOutEntries {
     this.#leftOut ??= collectLeftOut(this.root)
-    return { first: this.#leftOut, count: this.root.totals.leftOutCount }
+    return { first: this.#leftOut, count: this.root.odd.leftOut }
   }
 
   get archives (): FoundArchive[] {
     const found: FoundArchive[] = []
     const stack: { readonly node: DirectoryNode, readonly path: RelativePath }[] = [{ node: this.root, path: ROOT_PATH }]
     for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
-      const { own: { archiveId }, children } = at.node
+      const { archiveId } = at.node.notes
       if (archiveId !== undefined) found.push({ path: at.path, id: archiveId })
       // The server's own part of an archive is left out, and few directories have such entries.
-      for (const child of children) if (child.totals.leftOutCount > 0) stack.push({ node: child, path: joinPath(at.path, child.name) })
+      for (const child of at.node.oddChildren()) if (child.odd.leftOut > 0) stack.push({ node: child, path: joinPath(at.path, child.name) })
     }
     return found
   }
@@ -124,11 +125,16 @@ export class NodeSnapshot implements Snapshot {
     return this.node(directory)?.listing
   }
 
+  pages (directory: RelativePath): DirectoryPages | undefined {
+    const large = this.node(directory)?.large
+    return large === undefined ? undefined : { tree: large.tree, leaf: index => large.pages[index]?.bytes ?? NO_BYTES }
+  }
+
   isUnsettled (path: RelativePath): boolean {
     // Called for every file that is sent, and hardly ever are there any.
     if (this.unsettledCount === 0) return false
     const { directory, name } = splitPath(path)
-    return this.node(directory)?.own.unsettled.some(file => file.name === name) ?? false
+    return this.node(directory)?.notes.unsettled.some(file => file.name === name) ?? false
   }
 
   /** A problem as this snapshot reports it: UNSETTLED becomes GROWING for growing files. */
@@ -141,7 +147,7 @@ export class NodeSnapshot implements Snapshot {
     let at: DirectoryNode | undefined = this.root
     for (const name of pathNames(directory)) {
       if (at === undefined) return undefined
-      at = at.children[at.indexOf(name)]
+      at = at.child(name)
     }
     return at
   }
@@ -149,12 +155,12 @@ export class NodeSnapshot implements Snapshot {
 
 /** The first problems in a directory and below it, as many as fit in a message. */
 export function collectProblems (root: DirectoryNode): Problem[] {
-  return collect(root, node => node.totals.problemCount, node => node.own.problems)
+  return collect(root, node => node.odd.problems, node => node.notes.problems)
 }
 
 /** The first entries in a directory and below it that are left out by their nature, as many as of problems. */
 export function collectLeftOut (root: DirectoryNode): LeftOut[] {
-  return collect(root, node => node.totals.leftOutCount, node => node.own.leftOut?.first ?? [])
+  return collect(root, node => node.odd.leftOut, node => node.notes.leftOut?.first ?? [])
 }
 
 function collect<T> (root: DirectoryNode, count: (node: DirectoryNode) => number, own: (node: DirectoryNode) => readonly T[]): T[] {
@@ -162,10 +168,7 @@ function collect<T> (root: DirectoryNode, count: (node: DirectoryNode) => number
   const stack = count(root) > 0 ? [root] : []
   for (let node = stack.pop(); node !== undefined && found.length < LIMITS.problemsPerMessage; node = stack.pop()) {
     found.push(...own(node).slice(0, LIMITS.problemsPerMessage - found.length))
-    for (let at = node.children.length - 1; at >= 0; at--) {
-      const child = node.children[at]
-      if (child !== undefined && count(child) > 0) stack.push(child)
-    }
+    for (const child of node.oddChildren().toReversed()) if (count(child) > 0) stack.push(child)
   }
   return found
 }

@@ -37,9 +37,12 @@ function inMemory (): ScannedTree {
 /** Reads like a reader thread, without starting one for each case. */
 function directReader (root: string, byDescriptor: boolean): DirectoryReader & { close (): Promise<void> } {
   const directories = new ConfinedDirectories(root, byDescriptor)
-  const read = ({ directory, rules, nowMs, settleMs, links, excluded, omitted, isMarked }: ReadRequest): DirectoryReading => {
+  const read = ({ directory, rules, named, ...request }: ReadRequest): DirectoryReading => {
     const writer = new ListingWriter()
-    const context = { writer, rules: new IgnoreRules(ruleFiles(rules)), nowMs, settleMs, links, excluded, omitted, isMarked }
+    const context = {
+      ...request, writer, rules: new IgnoreRules(ruleFiles(rules)),
+      ...(named !== undefined && { named: { ...named, rules: new IgnoreRules(ruleFiles(named.rules)) } }),
+    }
     const listed = directories.read(directory, opened => readDirectory(opened, context))
     return { ...listed, block: writer.flush() }
   }

@@ -1,7 +1,8 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
 import type { BigIntStats } from 'node:fs'
-import { clampTimeNs, errnoOf } from '@filesync/protocol'
+import { clampTimeNs, errnoOf, writeFileId } from '@filesync/protocol'
 import type { RelativePath } from '@filesync/protocol'
+import type { NodeId } from '../directory-node.ts'
 import type { FoundMount } from '../directory-reading.ts'
 import { entryType } from '../entry-stat.ts'
 import type { EntryStat } from '../entry-stat.ts'
@@ -37,6 +38,7 @@ export class LocalDirectory implements OpenDirectory {
   readonly #prefix: string
   readonly #record: EntryStat
   readonly #numbering: InodeNumbering
+  #links = 1n
 
   constructor (path: RelativePath, { location, stat, entersDevice, record, isAncestor, numbering }: LocalDirectoryInit) {
     this.path = path
@@ -70,7 +72,44 @@ export class LocalDirectory implements OpenDirectory {
     const stat = lstatSync(this.#prefix + name, STAT)
     if (stat === undefined) return undefined
     fillRecord(this.#record, stat)
+    this.#links = stat.nlink
     return this.#record
+  }
+
+  links (): number {
+    return Number(this.#links)
+  }
+
+  id (): NodeId {
+    const record = this.#record
+    fillRecord(record, this.#stat)
+    writeFileId(record.fileIdInput, record.fileIdHalves)
+    return record.nodeId
+  }
+
+  hasExactNames (names: readonly string[]): boolean {
+    if (!this.#numbering.hasExactNames(this.#stat.dev, `${this.#prefix}.`)) return false
+    let isProven = false
+    let isCertain = true
+    for (const name of names) {
+      const spelling = this.#spelling(name)
+      if (spelling === 'folded') return false
+      if (spelling === 'exact') isProven = true
+      else if (spelling === 'unknown') isCertain = false
+    }
+    return isProven || isCertain
+  }
+
+  /** A directory in which letter case does not count accepts a name in the other case too, and gives the same entry. */
+  #spelling (name: string): 'exact' | 'folded' | 'unknown' | 'only' {
+    const lower = name.toLowerCase()
+    const other = lower === name ? name.toUpperCase() : lower
+    // Without letters, only a name in ASCII has no other form.
+    if (other === name) return isAscii(name) ? 'only' : 'unknown'
+    const stat = lstatSync(this.#prefix + name, STAT)
+    if (stat === undefined) return 'unknown'
+    const otherStat = lstatSync(this.#prefix + other, STAT)
+    return otherStat?.ino === stat.ino && otherStat.dev === stat.dev ? 'folded' : 'exact'
   }
 
   hasStableInode (name: string, { dev }: EntryStat): boolean {
@@ -125,6 +164,11 @@ export function fillRecord (record: EntryStat, stat: BigIntStats): void {
   record.ids[1] = stat.ino
   record.ids[2] = stat.birthtimeNs
   record.numbers[0] = clampTimeNs(stat.mtimeNs)
+}
+
+function isAscii (text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) >= 0x80) return false
+  return true
 }
 
 function readText (descriptor: number, maxBytes: number): string {

@@ -1,6 +1,7 @@
 import type { Name, RelativePath } from '@filesync/protocol'
-import type { DirectoryGone, DirectoryId, DirectoryUnreadable, LinkPolicy, ListedDirectory } from '../directory-reading.ts'
+import type { DirectoryGone, DirectoryId, DirectoryUnreadable, LinkPolicy, ListedDirectory, NamedEntries } from '../directory-reading.ts'
 import type { RuleFile } from '../ignore-rules.ts'
+import type { ReadingColumns } from './reading-columns.ts'
 
 export interface ReaderData {
   readonly byDescriptor: boolean
@@ -11,6 +12,11 @@ export interface RuleDefinition {
   readonly id: number
   readonly parentId: number | undefined
   readonly file: RuleFile | undefined
+}
+
+/** The entries of a directory to look at, with the id of the rules for them. */
+export interface NamedCall extends Omit<NamedEntries, 'rules'> {
+  readonly rulesId: number
 }
 
 export interface ReadCall {
@@ -25,6 +31,8 @@ export interface ReadCall {
   readonly settleMs: number
   readonly links: LinkPolicy
   readonly excluded: readonly DirectoryId[]
+  /** The only entries to look at, by index of the directory. */
+  readonly named: ReadonlyMap<number, NamedCall>
   /** Names that are not looked at, by index of the directory. */
   readonly omitted: ReadonlyMap<number, readonly Name[]>
   /** Indexes of the directories whose readings must have `mount`. */
@@ -37,5 +45,5 @@ export type PackedReading = ListedDirectory | DirectoryGone | DirectoryUnreadabl
 
 export type FromReader =
   /** All listings are in one block, which is transferred instead of copied. */
-  | { readonly id: number, readonly block: Uint8Array<ArrayBuffer>, readonly readings: readonly PackedReading[] }
+  | { readonly id: number, readonly block: Uint8Array<ArrayBuffer>, readonly columns: ReadingColumns }
   | { readonly id: number, readonly error: unknown }

@@ -3,6 +3,7 @@ import { FileSyncError } from '@filesync/protocol'
 import { WorkerCalls } from '@filesync/protocol/node'
 import type { DirectoryReader, DirectoryReading, ReadRequest } from '../directory-reading.ts'
 import type { RuleSet } from '../rule-set.ts'
+import { fromColumns } from './reading-columns.ts'
 import type { FromReader, ReadCall, ReaderData, RuleDefinition, ToReader } from './reader-messages.ts'
 
 // A flag that is meant for the program itself (--input-type, --eval) can keep a thread from starting.
@@ -65,7 +66,7 @@ class ReaderThread {
       type: 'read',
       id: this.#calls.nextId(),
       root,
-      rules: batch.flatMap(({ rules }) => this.#define(rules)),
+      rules: batch.flatMap(({ rules, named }) => [...this.#define(rules), ...named === undefined ? [] : this.#define(named.rules)]),
       directories: batch.map(({ directory }) => directory),
       rulesIds: batch.map(({ rules }) => rules.id),
       nowMs: batch[0]?.nowMs ?? 0,
@@ -73,6 +74,11 @@ class ReaderThread {
       links: batch[0]?.links ?? 'keep',
       excluded: batch[0]?.excluded ?? [],
       marked: batch.flatMap(({ isMarked }, at) => isMarked === true ? [at] : []),
+      named: new Map(batch.flatMap(({ named }, at) => {
+        if (named === undefined) return []
+        const { rules, ...entries } = named
+        return [[at, { ...entries, rulesId: rules.id }]]
+      })),
       omitted: new Map(batch.flatMap(({ omitted }, at) => omitted === undefined ? [] : [[at, omitted]])),
     })
   }
@@ -106,8 +112,8 @@ class ReaderThread {
       this.#calls.reject(message.id, error)
       return
     }
-    const { id, block, readings } = message
-    this.#calls.resolve(id, readings.map(reading => reading.status === 'read' ? { ...reading, block } : reading))
+    const { id, block, columns } = message
+    this.#calls.resolve(id, fromColumns(columns, block))
   }
 }
 

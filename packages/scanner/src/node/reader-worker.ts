@@ -6,6 +6,7 @@ import type { RuleFile } from '../ignore-rules.ts'
 import { readDirectory } from '../read-directory.ts'
 import { faultText, isGone, isSystemFault } from '../system-fault.ts'
 import { ConfinedDirectories } from './confined-directories.ts'
+import { toColumns } from './reading-columns.ts'
 import type { FromReader, PackedReading, ReadCall, ReaderData, RuleDefinition, ToReader } from './reader-messages.ts'
 
 const { byDescriptor } = workerData as ReaderData
@@ -40,10 +41,14 @@ function directoriesOf (root: string): ConfinedDirectories {
 }
 
 function readOne (path: RelativePath, at: number, call: ReadCall): PackedReading {
-  const { root, rulesIds, nowMs, settleMs, links, excluded, omitted, marked } = call
+  const { root, rulesIds, nowMs, settleMs, links, excluded, omitted, marked, named } = call
   try {
     const rules = rulesOf(rulesIds[at] ?? 0)
-    const context = { writer, rules, nowMs, settleMs, links, excluded, omitted: omitted.get(at), isMarked: marked.includes(at) }
+    const entries = named.get(at)
+    const context = {
+      writer, rules, nowMs, settleMs, links, excluded, omitted: omitted.get(at), isMarked: marked.includes(at),
+      ...(entries !== undefined && { named: { ...entries, rules: rulesOf(entries.rulesId) } }),
+    }
     return directoriesOf(root).read(path, directory => readDirectory(directory, context))
   } catch (error) {
     if (isGone(error)) return { status: 'gone' }
@@ -55,7 +60,7 @@ function readOne (path: RelativePath, at: number, call: ReadCall): PackedReading
 function readAll (message: ReadCall): FromReader {
   define(message.rules)
   const readings = message.directories.map((path, at) => readOne(path, at, message))
-  return { id: message.id, block: writer.flush(), readings }
+  return { id: message.id, block: writer.flush(), columns: toColumns(readings) }
 }
 
 parentPort?.on('message', (message: ToReader) => {
@@ -66,7 +71,7 @@ parentPort?.on('message', (message: ToReader) => {
   }
   try {
     const answer = readAll(message)
-    parentPort?.postMessage(answer, 'block' in answer ? [answer.block.buffer] : [])
+    parentPort?.postMessage(answer, 'block' in answer ? [answer.block.buffer, answer.columns.numbers.buffer] : [])
   } catch (error) {
     parentPort?.postMessage({ id: message.id, error })
   }

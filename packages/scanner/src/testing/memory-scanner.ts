@@ -1,5 +1,6 @@
-import { FileSyncError, ListingWriter, splitPath } from '@filesync/protocol'
+import { FileSyncError, ListingWriter, splitPath, writeFileId } from '@filesync/protocol'
 import type { Clock, HashBytes, RelativePath } from '@filesync/protocol'
+import type { NodeId } from '../directory-node.ts'
 import type { DirectoryReader, DirectoryReading, FoundMount, LinkPolicy, ReadRequest } from '../directory-reading.ts'
 import { EntryStat } from '../entry-stat.ts'
 import { IgnoreRules } from '../ignore-rules.ts'
@@ -87,14 +88,16 @@ class MemoryReader implements DirectoryReader {
 
   async close (): Promise<void> { /* nothing is held open */ }
 
-  #readOne ({ directory, rules, nowMs, settleMs, links, excluded, omitted, isMarked }: ReadRequest): DirectoryReading {
+  #readOne ({ directory, rules, named, ...context }: ReadRequest): DirectoryReading {
     const node = this.#tree.node(directory)
     if (node?.kind !== 'directory') return { status: 'gone' }
     if (node.refusal !== undefined) return { status: 'unreadable', why: node.refusal }
     const writer = new ListingWriter()
-    const context = { writer, rules: new IgnoreRules(ruleFiles(rules)), nowMs, settleMs, links, excluded, omitted, isMarked }
     const above = directory === '' ? node : this.#tree.node(splitPath(directory).directory)
-    const listed = readDirectory(new MemoryDirectory(directory, node, above?.device !== node.device), context)
+    const listed = readDirectory(new MemoryDirectory(directory, node, above?.device !== node.device), {
+      ...context, writer, rules: new IgnoreRules(ruleFiles(rules)),
+      ...(named !== undefined && { named: { ...named, rules: new IgnoreRules(ruleFiles(named.rules)) } }),
+    })
     return { ...listed, block: writer.flush() }
   }
 }
@@ -140,6 +143,22 @@ class MemoryDirectory implements OpenDirectory {
     record.ids.set([node.device, node.inode, node.birthNs])
     record.numbers[0] = node.mtimeNs
     return record
+  }
+
+  id (): NodeId {
+    const record = this.#record
+    const { device, inode, birthNs } = this.#node
+    record.ids.set([device, inode, birthNs])
+    writeFileId(record.fileIdInput, record.fileIdHalves)
+    return record.nodeId
+  }
+
+  hasExactNames (): boolean {
+    return true
+  }
+
+  links (): number {
+    return 1
   }
 
   linkTarget (name: string): Uint8Array | undefined {
