@@ -1,4 +1,4 @@
-import { decodeListing, equalDigests, joinPath, ROOT_PATH } from '@filesync/protocol'
+import { decodeListing, equalDigests, joinPath, listingDigest, ROOT_PATH } from '@filesync/protocol'
 import type { Digest, Entry, HashBytes, RelativePath } from '@filesync/protocol'
 import { ensure } from '@filesync/protocol/testing'
 import type { Snapshot } from '../snapshot.ts'
@@ -8,7 +8,7 @@ export function listedEntries (snapshot: Snapshot, hash: HashBytes): Map<string,
   const found = new Map<string, Entry>()
   const visit = (directory: RelativePath, digest: Digest): void => {
     const listing = snapshot.listing(directory)
-    ensure(listing !== undefined && equalDigests(hash(listing), digest), `the digest of "${directory}" is not that of its listing`)
+    ensure(listing !== undefined && equalDigests(listingDigest(listing, hash), digest), `the digest of "${directory}" is not that of its listing`)
     for (const entry of decodeListing(listing)) {
       const path = joinPath(directory, entry.name)
       found.set(path, entry)

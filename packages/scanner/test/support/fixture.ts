@@ -1,7 +1,7 @@
 import { lstatSync, mkdtempSync, readdirSync, readlinkSync, realpathSync, rmSync, utimesSync, writeFileSync, mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { encodeListing, toHex, writeFileId } from '@filesync/protocol'
+import { encodeListing, listingDigest, toHex, writeFileId } from '@filesync/protocol'
 import type { Digest, Entry, Name } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { onTestFinished } from 'vitest'
@@ -45,7 +45,7 @@ export async function scanOnce (root: string, init: Partial<ScannerInit> = {}): 
 export function plainDigest (root: string): string {
   const read = (directory: string): Digest => {
     const names = readdirSync(directory).sort((left, right) => Buffer.compare(Buffer.from(left), Buffer.from(right)))
-    return hashBytes(encodeListing(names.map(name => describe(directory, name as Name))))
+    return listingDigest(encodeListing(names.map(name => describe(directory, name as Name))), hashBytes)
   }
   const describe = (directory: string, name: Name): Entry => {
     const path = join(directory, name)
