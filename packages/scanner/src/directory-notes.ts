@@ -15,7 +15,7 @@ export interface DirectoryNotes {
   readonly archiveId?: string
   /** Number of ignored names. */
   readonly ignored: number
-  /** These names, if the directory is one of which single entries are read, and they are not too many. */
+  /** These names, unless they are too many. */
   readonly ignoredNames?: readonly string[]
 }
 

@@ -61,7 +61,9 @@ export class WholeContent implements VisitContent {
   #oldDigests: ChildDigests | undefined
 
   /** @param old the directory in the previous tree, if its subdirectories may be taken from there */
-  constructor (reading: ContentOfReading, { rules, notes, old }: { rules: RuleSet, notes: DirectoryNotes, old: DirectoryNode | undefined }) {
+  constructor (
+    reading: ContentOfReading, { rules, notes, old }: Pick<DirectoryVisit, 'rules' | 'old'> & { readonly notes: DirectoryNotes },
+  ) {
     this.rules = rules
     this.childNames = reading.childNames
     this.#reading = reading

@@ -13,9 +13,9 @@ const LEAST_ENTRIES_PER_NAME = 8
 const KNOWN_NAMES = 4
 
 /**
- * The entries to look at in a directory of which nothing else is to be read, because events named them. Undefined if the whole directory
- * has to be read: if it is short; if it was marked for another reason than such events; or if something is to be said about it that
- * only all its entries together decide.
+ * The entries to look at in a directory because events named them, instead of reading the directory. Undefined if it has to be
+ * read: if it is short, if it was marked for another reason than such events, or if there are notes about it that only all its
+ * entries together decide.
  *
  * @param isMountPoint whether something is, or was, mounted at an entry
  */

@@ -9,7 +9,7 @@ export interface OddTally {
   /** Directories with a `mount`. */
   readonly mounts: number
   readonly unsettled: number
-  /** Directories of which not everything could be read. */
+  /** Directories with something that could not be read. */
   readonly incomplete: number
 }
 

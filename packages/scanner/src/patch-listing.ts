@@ -4,6 +4,7 @@ import type { DirectoryNode, ListingSlice } from './directory-node.ts'
 import { LargeListing, pagesOf, pageWith } from './large-listing.ts'
 import type { ListingPage } from './large-listing.ts'
 import { NOTHING_ODD, RunningTally } from './node-tally.ts'
+import type { Tally } from './node-tally.ts'
 
 /** A subdirectory that was read again, and the digest of its listing. */
 export interface FinishedChild {
@@ -27,7 +28,7 @@ export interface PatchedListing {
   readonly difference: RunningTally
 }
 
-/** A page of which entries were replaced. */
+/** A page with entries that were replaced. */
 interface PatchedPage {
   /** May be empty, or longer than a page. */
   readonly bytes: Uint8Array
@@ -103,8 +104,8 @@ function patchPage (
     if (child !== undefined) children.push(child)
     isRecut ||= (was === undefined) !== (entry === undefined)
     isChanged ||= child !== oldChild || !isSameEntry(was, entry)
-    count(difference, was, oldChild, -1)
-    count(difference, entry, child, 1)
+    difference.add(tallyOf(was, oldChild), -1)
+    difference.add(tallyOf(entry, child))
   }
   if (!isChanged) return undefined
   keepUntil(undefined)
@@ -118,12 +119,13 @@ function entryAfter ({ entries, children }: ListingPatch, name: Name, was: Entry
   return entry?.kind === 'directory' && digest !== undefined ? { ...entry, digest } : entry
 }
 
-function count (difference: RunningTally, entry: Entry | undefined, child: DirectoryNode | undefined, sign: 1 | -1): void {
-  if (entry?.kind === 'file') difference.add({ files: 1, directories: 0, bytes: entry.sizeBytes, odd: NOTHING_ODD }, sign)
-  if (child === undefined) return
-  difference.add(child, sign)
-  difference.directories += sign
+/** What an entry contributes to the tally of its directory. */
+function tallyOf (entry: Entry | undefined, child: DirectoryNode | undefined): Tally {
+  if (child !== undefined) return { files: child.files, directories: child.directories + 1, bytes: child.bytes, odd: child.odd }
+  return entry?.kind === 'file' ? { ...NOTHING, files: 1, bytes: entry.sizeBytes } : NOTHING
 }
+
+const NOTHING: Tally = { files: 0, directories: 0, bytes: 0, odd: NOTHING_ODD }
 
 function isSameEntry (left: Entry | undefined, right: Entry | undefined): boolean {
   if (left === undefined || right === undefined || left.kind !== right.kind) return left === right

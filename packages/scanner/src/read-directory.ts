@@ -143,7 +143,7 @@ class ListedEntries {
     if (stat !== undefined) this.#addEntry(name as Name, path, stat)
   }
 
-  /** Whether nothing was found but entries that are listed or ignored, none of which has other names. */
+  /** Whether nothing was found but entries that are listed or ignored, and that have no other names. */
   get isPlain (): boolean {
     return this.#complete && this.#problems.count === 0 && this.#leftOut === undefined && this.#excluded === undefined &&
       this.#archiveId === undefined && !this.#hasOtherNames

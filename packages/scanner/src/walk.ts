@@ -46,7 +46,7 @@ export interface WalkResult {
   readonly rootDigest: Digest
   /** Directories that were listed but gone when they were to be read: their parents have changed meanwhile. */
   readonly gone: readonly RelativePath[]
-  /** Number of directories that were read, or of which entries were looked at. */
+  /** Number of directories that were read, whole or in part. */
   readonly read: number
   /** Number of directories that the walk went through, read or not. */
   readonly visited: number
@@ -244,7 +244,8 @@ const MARKED = { isMarked: true }
 const NONE: ReadonlySet<Name> = new Set()
 const EMPTY_LISTING = encodeListing([])
 const EMPTY = {
-  block: EMPTY_LISTING, start: 0, end: EMPTY_LISTING.length, digestOffsets: [], childNames: [], childIds: new Int32Array(0), files: 0, bytes: 0,
+  block: EMPTY_LISTING, start: 0, end: EMPTY_LISTING.length, digestOffsets: [], childNames: [], childIds: new Int32Array(0),
+  files: 0, bytes: 0,
 }
 
 function rootError (reading: Exclude<DirectoryReading, DirectoryContents>): FileSyncError {

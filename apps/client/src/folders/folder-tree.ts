@@ -1,5 +1,5 @@
 import { compareNames, encodeListing, joinPath, LIMITS, ROOT_PATH, splitFolder } from '@filesync/protocol'
-import type { Digest, DirectoryEntry, FolderInfo, HashBytes, Name, Problem, RelativePath, Tree } from '@filesync/protocol'
+import type { Digest, DirectoryEntry, DirectoryPages, FolderInfo, HashBytes, Name, Problem, RelativePath, Tree } from '@filesync/protocol'
 import type { LeftOut, Snapshot } from '@filesync/scanner'
 
 /** The last scan of a folder, or why it cannot be pushed now. */
@@ -61,6 +61,12 @@ export class FolderTree implements Tree {
     if (directory === ROOT_PATH) return this.#listing
     const { folder, path } = splitFolder(directory)
     return this.snapshots.get(folder)?.listing(path)
+  }
+
+  /** The root has only folders, which are few. */
+  pages (directory: RelativePath): DirectoryPages | undefined {
+    const { folder, path } = splitFolder(directory)
+    return this.snapshots.get(folder)?.pages?.(path)
   }
 
   isUnsettled (file: RelativePath): boolean {

@@ -39,7 +39,7 @@ export class InodeNumbering {
   }
 
   /**
-   * Whether a file system tells of every change by the name that the entry has. Some directories of it may still ignore letter case.
+   * Whether every change in a file system is an event with the name of the entry. Some of its directories may still ignore letter case.
    *
    * @param path of something on the device
    */

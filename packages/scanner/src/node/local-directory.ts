@@ -8,6 +8,7 @@ import { entryType } from '../entry-stat.ts'
 import type { EntryStat } from '../entry-stat.ts'
 import type { OpenDirectory } from '../open-directory.ts'
 import { isGone, systemFault } from '../system-fault.ts'
+import { areExact } from './exact-names.ts'
 import type { InodeNumbering } from './inode-numbering.ts'
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
@@ -88,28 +89,12 @@ export class LocalDirectory implements OpenDirectory {
   }
 
   hasExactNames (names: readonly string[]): boolean {
-    if (!this.#numbering.hasExactNames(this.#stat.dev, `${this.#prefix}.`)) return false
-    let isProven = false
-    let isCertain = true
-    for (const name of names) {
-      const spelling = this.#spelling(name)
-      if (spelling === 'folded') return false
-      if (spelling === 'exact') isProven = true
-      else if (spelling === 'unknown') isCertain = false
-    }
-    return isProven || isCertain
+    return this.#numbering.hasExactNames(this.#stat.dev, `${this.#prefix}.`) && areExact(names, name => this.#identify(name))
   }
 
-  /** A directory in which letter case does not count accepts a name in the other case too, and gives the same entry. */
-  #spelling (name: string): 'exact' | 'folded' | 'unknown' | 'only' {
-    const lower = name.toLowerCase()
-    const other = lower === name ? name.toUpperCase() : lower
-    // Without letters, only a name in ASCII has no other form.
-    if (other === name) return isAscii(name) ? 'only' : 'unknown'
+  #identify (name: string): string | undefined {
     const stat = lstatSync(this.#prefix + name, STAT)
-    if (stat === undefined) return 'unknown'
-    const otherStat = lstatSync(this.#prefix + other, STAT)
-    return otherStat?.ino === stat.ino && otherStat.dev === stat.dev ? 'folded' : 'exact'
+    return stat === undefined ? undefined : `${stat.dev} ${stat.ino}`
   }
 
   hasStableInode (name: string, { dev }: EntryStat): boolean {
@@ -164,11 +149,6 @@ export function fillRecord (record: EntryStat, stat: BigIntStats): void {
   record.ids[1] = stat.ino
   record.ids[2] = stat.birthtimeNs
   record.numbers[0] = clampTimeNs(stat.mtimeNs)
-}
-
-function isAscii (text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) >= 0x80) return false
-  return true
 }
 
 function readText (descriptor: number, maxBytes: number): string {

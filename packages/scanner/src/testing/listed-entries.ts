@@ -8,7 +8,8 @@ export function listedEntries (snapshot: Snapshot, hash: HashBytes): Map<string,
   const found = new Map<string, Entry>()
   const visit = (directory: RelativePath, digest: Digest): void => {
     const listing = snapshot.listing(directory)
-    ensure(listing !== undefined && equalDigests(listingDigest(listing, hash), digest), `the digest of "${directory}" is not that of its listing`)
+    const isRight = listing !== undefined && equalDigests(listingDigest(listing, hash), digest)
+    ensure(isRight, `the digest of "${directory}" is not that of its listing`)
     for (const entry of decodeListing(listing)) {
       const path = joinPath(directory, entry.name)
       found.set(path, entry)
