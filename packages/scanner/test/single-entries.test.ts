@@ -2,11 +2,9 @@ import { linkSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs
 import { join } from 'node:path'
 import { toHex } from '@filesync/protocol'
 import { seededRandom } from '@filesync/protocol/testing'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Snapshot } from '@filesync/scanner'
-import type { DirectoryReading } from '../src/directory-reading.ts'
 import { areExact } from '../src/node/exact-names.ts'
-import { ReaderThreads } from '../src/node/reader-threads.ts'
 import { open, plainDigest, scratch, write } from './support/fixture.ts'
 import { openWithManualWatcher } from './support/manual-watcher.ts'
 import { change } from './support/random-change.ts'
@@ -30,20 +28,9 @@ interface Watched {
 
 async function watched (root: string): Promise<Watched> {
   let looked = 0
-  const readerOf = ReaderThreads.prototype.readerOf
-  const spy = vi.spyOn(ReaderThreads.prototype, 'readerOf').mockImplementation(function (this: ReaderThreads, path: string) {
-    const reader = readerOf.call(this, path)
-    return {
-      ...reader,
-      read: async batch => {
-        const readings: readonly DirectoryReading[] = await reader.read(batch)
-        looked += readings.filter(reading => reading.status === 'read' && reading.isOfNames === true).length
-        return readings
-      },
-    }
+  const { scanner, report } = await openWithManualWatcher(root, reading => {
+    if (reading.status === 'read' && reading.isOfNames === true) looked++
   })
-  const { scanner, report } = await openWithManualWatcher(root)
-  spy.mockRestore()
   const signal = AbortSignal.timeout(30_000)
   await scanner.scan({ signal, waitForSettled: true })
   return {

@@ -2,6 +2,7 @@ import type { RelativePath } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { expect, onTestFinished } from 'vitest'
 import type { Scanner } from '@filesync/scanner'
+import type { DirectoryReader, DirectoryReading } from '../../src/directory-reading.ts'
 import { localRoot } from '../../src/node/local-root.ts'
 import { ReaderThreads } from '../../src/node/reader-threads.ts'
 import { TreeScanner } from '../../src/tree-scanner.ts'
@@ -28,11 +29,26 @@ interface ManuallyWatched {
   readonly report: (paths: readonly string[]) => void
 }
 
-/** A scanner over a real directory whose watch has started; the test reports its events. */
-export async function openWithManualWatcher (root: string): Promise<ManuallyWatched> {
+/**
+ * A scanner over a real directory whose watch has started; the test reports its events.
+ *
+ * @param onReading called with each directory that was read
+ */
+export async function openWithManualWatcher (
+  root: string, onReading: (reading: DirectoryReading) => void = () => { /* not counted */ },
+): Promise<ManuallyWatched> {
   const watcher = new ManualWatcher()
   const threads = new ReaderThreads(2, { byDescriptor: process.platform === 'linux' })
-  const reader = { ...threads.readerOf(root), close: async () => { await threads.close() } }
+  const inner = threads.readerOf(root)
+  const reader: DirectoryReader & { close (): Promise<void> } = {
+    ...inner,
+    read: async batch => {
+      const readings = await inner.read(batch)
+      readings.forEach(onReading)
+      return readings
+    },
+    close: async () => { await threads.close() },
+  }
   const scanner = new TreeScanner({ root: localRoot(root, undefined), reader, watcher, hash: hashBytes, clock: systemClock }, {
     settleMs: 0, settleWaitMs: 1_000, builtInRules: true, fullWalkMs: 1e9, fallbackWalkMs: 1e9, memory: undefined,
     links: 'keep', excluded: [],
