@@ -1,6 +1,7 @@
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Bench } from './bench.ts'
+import { BURST_CASE } from './burst.ts'
 import { makeCase } from './case.ts'
 import type { Case } from './case.ts'
 import { addPhotos, append, changeOnePercent, insertFront, renameDirectory, workADay } from './changes.ts'
@@ -47,6 +48,7 @@ export const CASES: readonly Case[] = [
   makeCase('scan-alone', 'walk and digests: @filesync/scanner alone', scanAlone),
   makeCase('transfer-alone', 'reading, packing, hashing and sending without storing: @filesync/transfer alone', transferAlone),
   ...LARGE_TREE_CASES,
+  BURST_CASE,
 ]
 
 async function firstSmall (bench: Bench): Promise<Row[]> {

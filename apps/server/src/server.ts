@@ -7,7 +7,7 @@ import { listenTls, loadOrCreateIdentity, nodeCrypto, openAuditLog, openPeers, o
 import type { Identity, Listener } from '@filesync/identity/node'
 import type { EventLog } from '@filesync/program'
 import { serveControl } from '@filesync/program/node'
-import { FileSyncError } from '@filesync/protocol'
+import { asFileSyncError, FileSyncError } from '@filesync/protocol'
 import { localZone, systemClock } from '@filesync/protocol/node'
 import { openSigner } from '@filesync/transfer/node'
 import type { Signer } from '@filesync/transfer/node'
@@ -271,6 +271,8 @@ class Server implements RunningServer {
   async #listen (
     { identity, peers, desk, sessions, operations }: ListeningParts,
   ): Promise<Listener> {
+    const seen = new Set<Promise<void>>()
+    this.#closeLater({ close: async () => { await Promise.all(seen) } })
     const known = (await peers.list()).filter(({ revokedAtMs }) => revokedAtMs === undefined)
     return await listenTls({
       identity,
@@ -281,7 +283,10 @@ class Server implements RunningServer {
       signal: this.#stop.signal,
       peers,
       onSync: async (channel, peer) => {
-        await peers.recordSeen(peer.id, channel.remoteAddress)
+        // No session waits for it: many that come at once would wait for each other's writes, and their clients for HELLO.
+        const recorded = peers.recordSeen(peer.id, channel.remoteAddress).catch((error: unknown) => { this.#logNotSeen(peer, error) })
+        seen.add(recorded)
+        void recorded.finally(() => { seen.delete(recorded) })
         const admitted = await operations.admit(peer)
         await sessions.serve(channel, operations.ensureAdmitted(admitted))
       },
@@ -300,6 +305,11 @@ class Server implements RunningServer {
       onRefusalsSuppressed: ({ address, count }) => { logMoreRefusals(address, count, this.#log) },
       onEveryRefusal: ({ code }) => { this.#monitor?.noteRefusal(code) },
     })
+  }
+
+  #logNotSeen ({ area }: Peer, error: unknown): void {
+    const { code, message } = asFileSyncError(error)
+    this.#log({ event: 'seen-not-recorded', area, code, message }, `${area}: when it was last seen could not be recorded: ${message}`)
   }
 
   #startUpkeep (

@@ -69,8 +69,11 @@ export const LIMITS = {
   datagramBytes: 1400,
   /** A DISCOVER of version 2 is padded to this, so that no OFFER is larger than the DISCOVER it answers. */
   discoverBytes: 256,
-  /** From the opened connection to the peer's HELLO; a TLS handshake alone proves no intent. */
-  helloTimeoutMs: 5_000,
+  /**
+   * From the opened connection to the peer's HELLO; a TLS handshake alone proves no intent. Among hundreds of clients that come
+   * at once, on a machine that is busy with them, it takes seconds.
+   */
+  helloTimeoutMs: 15_000,
   /** Silence after which a peer is considered dead; three heartbeats may be lost. */
   idleTimeoutMs: 15_000,
   /** Something is sent at least this often, so that the other end can detect a dead peer. */

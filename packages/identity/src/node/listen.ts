@@ -28,7 +28,7 @@ export interface ListenLimits extends HandshakeLimits {
 }
 
 export const LISTEN_LIMITS: ListenLimits = {
-  handshakeTimeoutMs: 5_000,
+  handshakeTimeoutMs: 10_000,
   contestedMs: 1_000,
   pairingTimeoutMs: 30_000,
   handshakes: 256,
