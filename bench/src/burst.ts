@@ -1,19 +1,27 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { freemem } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Bench } from './bench.ts'
+import { BurstServer, namespaceCommand } from './burst-server.ts'
 import { makeCase } from './case.ts'
 import type { Case } from './case.ts'
 import type { Ended } from './children.ts'
-import { BurstServer } from './burst-server.ts'
 import { ProcessMeter } from './process-meter.ts'
 import { under } from './row.ts'
 import type { Row, Timed } from './row.ts'
 
 const CLIENTS = 500
+/** A client program takes this much beside what it shares with others. */
+const PROGRAM_BYTES = 120_000_000
 const SERVER_PEAK_BYTES = 500_000_000
-const NOTE = 'CPU is that of all clients and the server, memory that of one client and the server; every client has to succeed'
+const CROWD = fileURLToPath(new URL('../../e2e/src/crowd-main.ts', import.meta.url))
+const NOTE = 'every client has to succeed; CPU is that of all clients and the server, memory that of one process of clients and the server'
 
-/** Hundreds of client programs that start at the same moment, from one address and from an address each. */
+/**
+ * Hundreds of clients that start at the same moment, from one address and from an address each: programs, as many as fit into
+ * memory, and the client's sessions in one process.
+ */
 export const BURST_CASE: Case = {
   ...makeCase('burst-500', `${CLIENTS} clients at once: enroll with one token, then push, from one address and from as many`, measureBurst),
   hasPeer: false,
@@ -26,51 +34,75 @@ interface BurstClient {
   readonly source: string
 }
 
+/** What e2e/src/crowd-main.ts prints; the peak is that of the server. */
+type CrowdLine = Pick<Required<Timed>, 'durationMs' | 'serverCpuMs' | 'clientCpuMs' | 'clientPeakBytes'> & { readonly peakBytes: number }
+
 async function measureBurst (bench: Bench): Promise<Row[]> {
-  const clients = Array.from({ length: Math.max(2, Math.round(CLIENTS * bench.scale)) }, (_, n) => makeClient(bench, n))
-  const server = await BurstServer.open(bench, clients.length)
+  const count = Math.max(2, Math.round(CLIENTS * bench.scale))
+  const fitting = Math.min(count, Math.floor(freemem() / PROGRAM_BYTES))
+  const rows = [...await measureSessions(bench, count), ...await measurePrograms(bench, fitting)]
+  if (rows.length < 5) bench.log('clients with an address each are not measured: network namespaces are not permitted')
+  return rows
+}
+
+/** The client's sessions, all in one process. */
+async function measureSessions ({ children, home, log }: Bench, count: number): Promise<Row[]> {
+  const rows: Row[] = []
+  const crowd = [process.execPath, '--conditions=@filesync/source', CROWD, String(count)]
+  const apart = await namespaceCommand({ children, home }, count)
+  const ways: [string, readonly string[]][] = [['one address', crowd]]
+  if (apart !== undefined) ways.push(['an address each', [...apart.command, ...crowd]])
+  for (const [way, [program = '', ...args]] of ways) {
+    const { stdout } = await children.run(program, args)
+    log(`${count} sessions, ${way}: ${stdout.trim()}`)
+    const { durationMs, serverCpuMs, clientCpuMs, clientPeakBytes, peakBytes } = JSON.parse(stdout) as CrowdLine
+    const run = { durationMs, serverCpuMs, clientCpuMs, clientPeakBytes, serverPeakBytes: peakBytes }
+    rows.push({ ...row(`${count} sessions at once, ${way}`, run), bars: [] })
+  }
+  return rows
+}
+
+async function measurePrograms (bench: Bench, count: number): Promise<Row[]> {
+  const clients = Array.from({ length: count }, (_, n) => makeClient(bench, n))
+  const server = await BurstServer.open(bench, count)
   try {
-    const token = await server.createToken(clients.length)
-    const enrolled = await burst(bench, server, client => clientArgs(client, ['enroll', '--token-file', token, '--id', client.name], server))
-    const pushed = await pushes(bench, server, () => server.address)
-    const rows = [row(`${clients.length} clients enroll at once`, enrolled), row(`${clients.length} push at once, one address`, pushed)]
-    const { addresses } = server
-    if (addresses === undefined) {
-      bench.log('clients with an address each are not measured: network namespaces are not permitted')
-      return rows
+    const token = await server.createToken(count)
+    const { addresses, address, port } = server
+    const common = ({ stateDir }: BurstClient, host: string): string[] =>
+      ['--state-dir', stateDir, '--interface', 'lo', '--server', `${host}:${port}`]
+    const enroll = ({ name, ...client }: BurstClient): string[] =>
+      ['enroll', '--token-file', token, '--id', name, ...common({ name, ...client }, address)]
+    const rows = [row(`${count} programs enroll at once`, await burst(bench, server, clients.map(enroll)))]
+    const ways: [string, (n: number) => string][] = [['one address', () => address]]
+    if (addresses !== undefined) ways.push(['an address each', n => addresses[n] ?? address])
+    for (const [way, hostOf] of ways) {
+      for (const { source, name } of clients) writeFileSync(join(source, 'changed'), `${name} from ${way}`)
+      const push = (client: BurstClient, n: number): string[] =>
+        ['push', `data=${client.source}`, '--json', '--settle', '0', ...common(client, hostOf(n))]
+      rows.push(row(`${count} programs push at once, ${way}`, await burst(bench, server, clients.map(push))))
+      for (const client of clients) verifyStored(server, client)
     }
-    const apart = await pushes(bench, server, n => addresses[n] ?? server.address)
-    return [...rows, row(`${clients.length} push at once, an address each`, apart)]
+    return rows
   } finally {
     await server.close()
   }
+}
 
-  /** All clients get another version of a file and push it. */
-  async function pushes (bench: Bench, server: BurstServer, hostOf: (n: number) => string): Promise<Timed> {
-    for (const { source, name } of clients) writeFileSync(join(source, 'changed'), `${name} for ${hostOf(0)}`)
-    const measured = await burst(bench, server, (client, n) => [
-      'push', `data=${client.source}`, '--json', '--settle', '0', '--state-dir', client.stateDir, '--interface', 'lo',
-      '--server', `${hostOf(n)}:${server.port}`,
-    ])
-    for (const client of clients) verifyStored(server, client)
-    return measured
-  }
-
-  async function burst (bench: Bench, server: BurstServer, argsOf: (client: BurstClient, n: number) => string[]): Promise<Timed> {
-    const meter = new ProcessMeter(server.pid)
-    const startMs = performance.now()
-    const started = clients.map((client, n) => server.startClient(argsOf(client, n)))
-    meter.watch(started[0]?.pid ?? -1)
-    try {
-      const ended = await Promise.all(started.map(async ({ ended }) => await ended))
-      const durationMs = performance.now() - startMs
-      const { serverCpuMs, clientCpuMs, serverPeakBytes, clientPeakBytes } = await meter.finish()
-      requireSuccess(ended)
-      bench.log(`${ended.length} of ${clients.length} succeeded in ${(durationMs / 1000).toFixed(1)} s`)
-      return { durationMs, serverCpuMs, clientCpuMs, serverPeakBytes, clientPeakBytes }
-    } finally {
-      meter.stop()
-    }
+/** Starts a client program with each of the arguments, and waits until all have ended. Throws if one of them fails. */
+async function burst ({ log }: Bench, server: BurstServer, all: readonly (readonly string[])[]): Promise<Timed> {
+  const meter = new ProcessMeter(server.pid)
+  const startMs = performance.now()
+  const started = all.map(args => server.startClient(args))
+  meter.watch(started[0]?.pid ?? -1)
+  try {
+    const ended = await Promise.all(started.map(async ({ ended }) => await ended))
+    const durationMs = performance.now() - startMs
+    const { serverCpuMs, clientCpuMs, serverPeakBytes, clientPeakBytes } = await meter.finish()
+    requireSuccess(ended)
+    log(`${ended.length} of ${all.length} programs succeeded in ${(durationMs / 1000).toFixed(1)} s`)
+    return { durationMs, serverCpuMs, clientCpuMs, serverPeakBytes, clientPeakBytes }
+  } finally {
+    meter.stop()
   }
 }
 
@@ -80,10 +112,6 @@ function makeClient ({ home }: Bench, n: number): BurstClient {
   mkdirSync(join(source, 'below'), { recursive: true })
   writeFileSync(join(source, 'below', 'same'), name)
   return { name, stateDir, source }
-}
-
-function clientArgs ({ stateDir }: BurstClient, args: readonly string[], { address, port }: BurstServer): string[] {
-  return [...args, '--state-dir', stateDir, '--interface', 'lo', '--server', `${address}:${port}`]
 }
 
 function requireSuccess (ended: readonly Ended[]): void {

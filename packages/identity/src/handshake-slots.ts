@@ -148,7 +148,8 @@ export class HandshakeSlots<T> {
 
   #surplus (): T | undefined {
     const largest = this.#bySize.get(this.#largest) ?? new Set()
-    const line = findLine(largest, ({ isKnown, silent }) => !isKnown && silent.size > 0) ?? findLine(largest, ({ silent }) => silent.size > 0)
+    const line = findLine(largest, ({ isKnown, silent }) => !isKnown && silent.size > 0) ??
+      findLine(largest, ({ silent }) => silent.size > 0)
     const [silent] = line?.silent ?? []
     const [first] = largest
     return silent ?? [...first?.ready ?? []].at(-1)

@@ -72,6 +72,8 @@ export interface AcceptPairingInit {
 
 /** Long enough for a small machine to compute scrypt and write to a slow disk. */
 const STEP_TIMEOUT_MS = 15_000
+/** As long as a server allows for a whole pairing: hundreds of machines may enroll at once. */
+const GRANT_TIMEOUT_MS = 30_000
 
 /**
  * The client's side. Proves that it knows the secret, checks the server's proof, stores the server as trusted, and confirms it.
@@ -84,7 +86,7 @@ export async function provePairing (channel: PairingChannel, init: ProvePairingI
   const name = sanitizeName(init.name)
   const mac = init.crypto.hmacSha256(key, clientProof(channel, name))
   await connection.send({ type: 'PAIR_PROOF', name, ...(token !== undefined && { tokenId: token }), mac })
-  const ok = await connection.receive(['PAIR_OK'], STEP_TIMEOUT_MS)
+  const ok = await connection.receive(['PAIR_OK'], GRANT_TIMEOUT_MS)
   if (!init.crypto.equal(ok.mac, init.crypto.hmacSha256(key, serverProof(channel, ok)))) {
     throw refuseServer(channel, 'does not know the code or token')
   }

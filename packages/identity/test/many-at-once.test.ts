@@ -60,7 +60,8 @@ async function dial (server: ServerMachine, from: string, first?: Buffer): Promi
 async function clientHello (): Promise<Buffer> {
   const listener = createTcpServer().listen(0, HOST)
   await once(listener, 'listening')
-  const client = connectSocket({ host: HOST, port: (listener.address() as AddressInfo).port, ALPNProtocols: [ALPN_SYNC], minVersion: 'TLSv1.3' })
+  const { port } = listener.address() as AddressInfo
+  const client = connectSocket({ host: HOST, port, ALPNProtocols: [ALPN_SYNC], minVersion: 'TLSv1.3' })
   client.on('error', () => { /* it gets no answer */ })
   const [socket] = await once(listener, 'connection') as [Socket]
   const [bytes] = await once(socket, 'data') as [Buffer]
@@ -79,7 +80,7 @@ async function flood (server: ServerMachine, addresses: readonly string[], first
   return await Promise.all(addresses.map(async from => await dial(server, from, first)))
 }
 
-test('200 clients that come at once from one address all prove themselves and are served, and none is cut', { timeout: 60_000 }, async () => {
+test('200 clients that come at once from one address all prove themselves and are served, none is cut', { timeout: 60_000 }, async () => {
   const { server, friend } = await setScene(NARROW)
   const visits = Array.from({ length: 200 }, async () => {
     // The client's own code; with one try, so that a cut one is not mended by another.
