@@ -1,9 +1,11 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { FEATURES, hello, LIMITS, openConnection } from '@filesync/protocol'
-import type { Connection, FileVerdict, RelativePath, SafeQuestion } from '@filesync/protocol'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { FEATURES, hello, LIMITS, openConnection, safePageDigest } from '@filesync/protocol'
+import type {
+  Connection, FileVerdict, PageVerdict, QuestionedPage, RelativePath, SafePagesQuestion, SafeQuestion,
+} from '@filesync/protocol'
 import { createHasher, hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
 import { MemorySource } from '@filesync/transfer/testing'
@@ -71,14 +73,21 @@ const copyOf = (path: string, sizeBytes = path.length): LocalCopy => ({
 
 /** Checks copies against a server that gives these verdicts. */
 async function checkAgainst (
-  copies: readonly LocalCopy[], verdicts: (request: SafeQuestion) => FileVerdict[]
-): Promise<{ results: SafeResult[], requests: SafeQuestion[] }> {
+  copies: readonly LocalCopy[], verdicts: (request: SafeQuestion) => FileVerdict[],
+  ofPages: (request: SafePagesQuestion) => PageVerdict[] = ({ pages }) => pages.map(() => ({ runs: [] })),
+): Promise<{ results: SafeResult[], requests: SafeQuestion[], pages: QuestionedPage[], streams: number }> {
   const [left, right] = memoryStreamPair()
   const [connection, server] = [openConnection({ stream: left, clock: systemClock }), openConnection({ stream: right, clock: systemClock })]
   const requests: SafeQuestion[] = []
+  const pages: QuestionedPage[] = []
   const serving = (async () => {
     for (;;) {
-      const request = await server.receive(['SAFE_QUESTION'])
+      const request = await server.receive(['SAFE_QUESTION', 'SAFE_PAGES_QUESTION'])
+      if (request.type === 'SAFE_PAGES_QUESTION') {
+        pages.push(...request.pages)
+        await server.send({ type: 'SAFE_PAGES_ANSWER', pages: ofPages(request) })
+        continue
+      }
       requests.push(request)
       await server.send({ type: 'SAFE_ANSWER', files: verdicts(request) })
     }
@@ -86,6 +95,7 @@ async function checkAgainst (
   const source = new MemorySource({
     content: path => path === 'lost' ? undefined : new TextEncoder().encode(path), hashBytes, createHasher,
   })
+  const streams = vi.spyOn(source, 'openStream')
   const results: SafeResult[] = []
   try {
     for await (const result of checkSafe(copies, { connection, source, hash: hashBytes, fresh: false })) results.push(result)
@@ -93,7 +103,7 @@ async function checkAgainst (
     await connection.close()
     await serving
   }
-  return { results, requests }
+  return { results, requests, pages, streams: streams.mock.calls.length }
 }
 
 describe('a safe check', () => {
@@ -137,6 +147,51 @@ describe('a safe check', () => {
     )
     expect(requests.map(({ files }) => files.length)).toEqual([LIMITS.filesPerQuestion, 1])
     expect(results).toHaveLength(LIMITS.filesPerQuestion + 1)
+  })
+
+  test('asks about pages first, and about single files only where a page is not safe as a whole', async () => {
+    const names = Array.from({ length: LIMITS.pageEntries + 200 }, (_, i) => `f${String(i).padStart(5, '0')}`)
+    const copies: LocalCopy[] = names.map(name => copyOf(name))
+    copies.splice(5, 0, { kind: 'symlink', path: 'f00004-link' as RelativePath, target: 'f00004' })
+    const [odd] = names.slice(700)
+    const { results, requests, pages, streams } = await checkAgainst(
+      copies,
+      ({ files }) => files.map(({ path }) => path === odd ? { verdict: 'ALTERED' } : { verdict: 'SAFE', storedAtMs: 5000 }),
+      question => question.pages.map(({ first, last, files }) => (odd !== undefined && first <= odd && odd <= last
+        ? { runs: [] }
+        : { runs: files > 1 ? [[1, 0, 0], [files - 1, 1000, 2000]] : [[1, 1000, 2000]] })),
+    )
+    expect(results.map(({ path }) => path)).toEqual(copies.map(({ path }) => path))
+    expect(results.filter(({ safe }) => !safe).map(({ path, state }) => [path, state])).toEqual([[odd, 'altered']])
+    expect(pages[0]).toMatchObject({ path: '', first: 'f00000', last: names[1022], files: LIMITS.pageEntries })
+    const entries = copies.slice(0, LIMITS.pageEntries).map(copy => copy.kind === 'file'
+      ? { kind: copy.kind, name: copy.path, sizeBytes: copy.entry.sizeBytes, digest: hashBytes(Buffer.from(copy.path)) }
+      : { kind: 'symlink' as const, name: copy.path, sizeBytes: 0, digest: hashBytes(Buffer.from('f00004')) })
+    expect(pages[0]?.digest).toEqual(new Uint8Array(safePageDigest(entries, hashBytes)))
+    // Of a thousand files, only the neighbors of the one that differs.
+    expect(requests.flatMap(({ files }) => files.map(({ path }) => path))).toContain(odd)
+    expect(requests.reduce((sum, { files }) => sum + files.length, 0)).toBeLessThanOrEqual(16)
+    expect(results[1]).toMatchObject({ storedAt: '1970-01-01T00:00:01.000Z', verifiedAt: '1970-01-01T00:00:02.000Z' })
+    expect(results[0]).not.toHaveProperty('storedAt')
+    // Small files are read many at a time.
+    expect(streams).toBe(0)
+  })
+
+  test('no page reaches over something that cannot be compared', async () => {
+    const { pages, results } = await checkAgainst([
+      copyOf('a'), copyOf('b'), { kind: 'unchecked', path: 'c', state: 'unsettled', reason: 'No.' }, copyOf('d'), copyOf('lost'),
+      copyOf('z'),
+    ], () => [], question => question.pages.map(({ files }) => ({ runs: [[files, 0, 0]] })))
+    expect(pages.map(({ first, last, files }) => `${first}-${last} ${String(files)}`)).toEqual(['a-b 2', 'd-d 1', 'z-z 1'])
+    expect(results.map(({ safe }) => safe)).toEqual([true, true, false, true, false, true])
+  })
+
+  test.each<[PageVerdict[]]>([
+    [[]], [[{ runs: [[1, 0, 0]] }]], [[{ runs: [[3, 0, 0]] }]], [[{ runs: [[2, 0, 0]] }, { runs: [[2, 0, 0]] }]],
+  ])('fails if the server answers for fewer or more files or pages: %j', async answers => {
+    await expect(checkAgainst([copyOf('a'), copyOf('b')], () => [], () => answers)).rejects.toMatchObject({
+      code: expect.stringMatching(/^(MESSAGE_INVALID|PEER_GONE)$/u) as string,
+    })
   })
 
   test.each<[FileVerdict[]]>([

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import type { Archive } from '@filesync/archive'
 import { memoryArchive, MemoryStore } from '@filesync/archive/testing'
-import { encodeFrame, encodeMessage, FEATURES, hello, isFileSyncError, LIMITS, openConnection } from '@filesync/protocol'
-import type { Connection, Digest, Message, SafeAnswer, SafeQuestion } from '@filesync/protocol'
+import { encodeFrame, encodeMessage, FEATURES, hello, isFileSyncError, LIMITS, openConnection, safePageDigest } from '@filesync/protocol'
+import type { Connection, Digest, Message, QuestionedPage, SafeAnswer, SafePagesAnswer, SafeQuestion } from '@filesync/protocol'
 import { hashBytes, systemClock } from '@filesync/protocol/node'
 import { memoryStreamPair } from '@filesync/protocol/testing'
 import { SafeCheckDesk } from '../src/session/safe-check-desk.ts'
@@ -125,6 +125,64 @@ test('too many files in one check, and any other message, end the session', asyn
   }
   const { files } = await server.ask('laptop', filesOf(LIMITS.filesPerQuestion))
   expect(files.every(({ verdict }) => verdict === 'SAFE')).toBe(true)
+})
+
+const page = (path: string, names: readonly string[], more: object = {}): QuestionedPage => ({
+  path,
+  first: names[0] ?? '',
+  last: names.at(-1) ?? '',
+  files: names.length,
+  digest: safePageDigest(names.map(name => ({ kind: 'file', name, sizeBytes: name.length, digest: hashBytes(bytesOf(name)) })), hashBytes),
+  ...more,
+})
+
+async function askPages (server: SafeCheckServer, identity: string, pages: readonly QuestionedPage[]): Promise<SafePagesAnswer> {
+  const connection = await server.greeted(identity)
+  await connection.send({ type: 'SAFE_PAGES_QUESTION', fresh: false, pages })
+  const answer = await connection.receive(['SAFE_PAGES_ANSWER'])
+  await connection.close()
+  return answer
+}
+
+test('pages are answered in their order: times for all files of an equal one, nothing for any other', async () => {
+  const server = new SafeCheckServer()
+  await server.stock('laptop', ['a', 'b', 'c', 'd'])
+  const { pages } = await askPages(server, 'laptop', [
+    page('', ['c', 'd']), page('', ['a', 'b', 'c', 'd']), page('', ['a', 'b']),
+    // Forged, with a gap, from last to first, of more files than there are, of a directory that is none, of nothing.
+    page('', ['a', 'b'], { digest: hashBytes(bytesOf('')) }), page('', ['a', 'c']), page('', ['b', 'a']), page('', ['c', 'd', 'e']),
+    page('a', ['a']), page('nowhere', ['a']),
+  ])
+  expect(pages.map(({ runs }) => runs.reduce((sum, [files]) => sum + files, 0))).toEqual([2, 4, 2, 0, 0, 0, 0, 0, 0])
+  expect(pages[1]?.runs.every(([, storedAtMs]) => storedAtMs > 0)).toBe(true)
+})
+
+test('a client learns nothing by pages about another client\'s files', async () => {
+  const server = new SafeCheckServer()
+  await server.stock('laptop', ['a'])
+  await server.stock('other', ['b'])
+  const { pages } = await askPages(server, 'other', [page('', ['a']), page('laptop', ['a']), page('', ['b'])])
+  expect(pages.map(({ runs }) => runs.length)).toEqual([0, 0, 1])
+  expect((await askPages(server, 'stranger', [page('', ['a'])])).pages).toEqual([{ runs: [] }])
+  expect(server.archive.areas()).toEqual(['laptop', 'other'])
+})
+
+test.each<[string, QuestionedPage]>([
+  ['..', page('..', ['a'])], ['a name with a slash', page('', ['a/b'])], ['a name that is no name', page('', ['..', 'x'])],
+  ['an own name', page('.filesync', ['a'])], ['a last name that is no name', page('', ['a', '.'])],
+])('a page with %s ends the session', async (_, wrong) => {
+  const server = new SafeCheckServer()
+  await server.stock('laptop', ['a'])
+  expect(await refusal(askPages(server, 'laptop', [page('', ['a']), wrong]))).toBe('NAME_INVALID')
+})
+
+test.each<[string, readonly QuestionedPage[]]>([
+  ['no pages', []], ['too many pages', Array.from({ length: LIMITS.pagesPerQuestion + 1 }, () => page('', ['a']))],
+  ['a page without files', [page('', ['a'], { files: 0 })]], ['a huge page', [page('', ['a'], { files: LIMITS.pageEntries + 1 })]],
+])('a question with %s ends the session', async (_, pages) => {
+  const server = new SafeCheckServer()
+  await server.stock('laptop', ['a'])
+  expect(await refusal(askPages(server, 'laptop', pages))).toBe('MESSAGE_INVALID')
 })
 
 test('SAFE_QUESTION is refused before HELLO, and after a HELLO without the feature', async () => {

@@ -115,6 +115,11 @@ export interface Area {
    */
   checkSafe (copies: readonly OtherCopy[], options?: SafeCheckOptions): Promise<readonly SafeCheckResult[]>
   /**
+   * As `checkSafe`, for pages of many files. Resolves for each page to one result for each of its files, in name order, if all are safe;
+   * otherwise to undefined, and each file has to be checked on its own.
+   */
+  checkSafePages (pages: readonly OtherPage[], options?: SafeCheckOptions): Promise<readonly (readonly SafeCheckResult[] | undefined)[]>
+  /**
    * Points whose state can still be restored, newest first. With `path`, only those that changed something at it or below it, and
    * their numbers of files and bytes are those at it or below it. Throws USAGE if `before` is not the id of a point.
    *
@@ -168,6 +173,17 @@ export interface OtherCopy {
   readonly path: RelativePath
   readonly kind: 'file' | 'symlink'
   /** Digest of a file's content, or of a link's target in UTF-8. */
+  readonly digest: Digest
+}
+
+/** The files and links that someone else holds in a directory, from one name to another. */
+export interface OtherPage {
+  readonly directory: RelativePath
+  readonly first: Name
+  readonly last: Name
+  /** How many there are. */
+  readonly files: number
+  /** `safePageDigest` of them. */
   readonly digest: Digest
 }
 

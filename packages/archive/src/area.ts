@@ -2,7 +2,7 @@ import { countListing, FileSyncError, listingDigest, readListing, ROOT_PATH } fr
 import type { HashBytes, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, AreaRecord } from './store/archive-index.ts'
 import type {
-  AdoptOptions, AdoptOutcome, Area, ArchiveSettings, DamageReport, ExternalChanges, MirrorLimits, MirrorSize, Moment, OtherCopy,
+  AdoptOptions, AdoptOutcome, Area, ArchiveSettings, DamageReport, ExternalChanges, MirrorLimits, MirrorSize, Moment, OtherCopy, OtherPage,
   Point, PointsOptions, RestoreOptions, RestoreReport, SafeCheckOptions, SafeCheckResult, StoredFile, VerifyOptions, VerifyOutcome, Version,
 } from './archive.ts'
 import type { PastTree } from './past-tree.ts'
@@ -30,6 +30,8 @@ import { recover } from './upkeep/recover.ts'
 import { renameArea } from './upkeep/rename-area.ts'
 import { dropArea, retireArea } from './upkeep/retire-area.ts'
 import { checkCopies } from './upkeep/safe-check.ts'
+import type { CopyFinding } from './upkeep/safe-check.ts'
+import { checkPages } from './upkeep/safe-pages.ts'
 import { SizeCache } from './upkeep/size-cache.ts'
 import { verifyArea } from './upkeep/verify.ts'
 
@@ -151,15 +153,29 @@ export class StoredArea implements Area {
   }
 
   async checkSafe (copies: readonly OtherCopy[], options: SafeCheckOptions = {}): Promise<readonly SafeCheckResult[]> {
+    return await this.#checked(async () => {
+      const { verdicts, findings } = await checkCopies(this.#init, copies, options)
+      return { results: verdicts, findings }
+    })
+  }
+
+  async checkSafePages (
+    pages: readonly OtherPage[], options: SafeCheckOptions = {},
+  ): Promise<readonly (readonly SafeCheckResult[] | undefined)[]> {
+    return await this.#checked(() => checkPages(this.#init, pages, options))
+  }
+
+  /** The results of a safe check, after what it found was noted. */
+  async #checked<T> (check: () => Promise<{ readonly results: T, readonly findings: readonly CopyFinding[] }>): Promise<T> {
     const { syncs, isSyncing } = this.#lock
-    const { verdicts, findings: all } = await checkCopies(this.#init, copies, options)
+    const { results, findings: all } = await check()
     // What was read proves nothing if the disk is gone or the path leads to another one by now.
     await this.#init.store.ensurePresent('disk')
     // A file that a sync is just replacing looks altered too.
     const findings = isSyncing || this.#lock.syncs !== syncs ? all.filter(({ what }) => what !== 'altered') : all
     this.#findings.add(findings.filter(({ what }) => what === 'damaged'))
     await this.#lock.stepIfFree(() => this.#findings.write(findings))
-    return verdicts
+    return results
   }
 
   async versions (path: RelativePath): Promise<readonly Version[]> {

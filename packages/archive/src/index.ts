@@ -6,7 +6,8 @@
  */
 export type {
   AdoptOptions, AdoptOutcome, Archive, ArchiveSettings, Area, DamageReport, DiskRoom, ExternalChanges, MirrorLimits, MirrorSize, Moment,
-  OtherCopy, Point, PointsOptions, RebuildProgress, RestoredMoment, RestoreOptions, RestoreReport, SafeCheckOptions, SafeCheckResult,
+  OtherCopy, OtherPage, Point, PointsOptions, RebuildProgress, RestoredMoment, RestoreOptions, RestoreReport, SafeCheckOptions,
+  SafeCheckResult,
   StoredFile, VerifyOptions, VerifyOutcome, Version,
 } from './archive.ts'
 export type {

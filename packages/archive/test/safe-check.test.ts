@@ -1,9 +1,11 @@
-import { appendFileSync, existsSync, mkdtempSync, rmSync, statfsSync, utimesSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, rmSync, statfsSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { safePageDigest } from '@filesync/protocol'
+import type { Name } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
-import type { OtherCopy, SafeCheckResult } from '../src/index.ts'
+import type { OtherCopy, OtherPage, SafeCheckResult } from '../src/index.ts'
 import { newArchive } from './support/on-disk.ts'
 import { asPath, push } from './support/push.ts'
 import { SourceTree } from './support/source-tree.ts'
@@ -54,6 +56,55 @@ describe('a safe check', () => {
       file('d/a', 'two'), file('top', 'one'), file('d/b', 'three'), file('d/empty', ''), link('d/l', 'a'),
     ]))).toEqual(Array(5).fill('altered'))
     expect((await push(area, source)).asked.sort()).toEqual(['d/a', 'd/b', 'd/empty', 'top'])
+  })
+
+  test.each<[string, ((stored: StoredArea) => void) | undefined]>([
+    ['nothing changed', undefined],
+    ['one file has other content', ({ at }) => { appendFileSync(at('d/a'), ' and more') }],
+    ['one file has another time', ({ at }) => { utimesSync(at('d/b'), 1_700_000_061, 1_700_000_061) }],
+    ['one file is gone', ({ at }) => { rmSync(at('d/empty')) }],
+    ['a link is gone', ({ at }) => { rmSync(at('d/l')) }],
+    ['a link leads elsewhere', ({ at }) => { rmSync(at('d/l')); symlinkSync('b', at('d/l')) }],
+  ])('calls a page safe exactly if each of its files is, if %s', async (_, change) => {
+    const site = await stored()
+    change?.(site)
+    const copies = [file('d/a', 'two'), file('d/b', 'three'), file('d/empty', ''), link('d/l', 'a')]
+    const pageOf = (some: readonly OtherCopy[]): OtherPage => {
+      const entries = some.map(({ path, kind, digest }) => (
+        { kind, name: path.slice(2), sizeBytes: path === 'd/a' ? 3 : path === 'd/b' ? 5 : 0, digest }
+      ))
+      const [first = '', last = ''] = [entries[0]?.name, entries.at(-1)?.name]
+      return {
+        directory: asPath('d'), first: first as Name, last: last as Name, files: some.length, digest: safePageDigest(entries, hashBytes),
+      }
+    }
+    const parts = [copies, copies.slice(0, 1), copies.slice(1, 2), copies.slice(2, 3), copies.slice(3)]
+    for (const fresh of [false, true]) {
+      const pages = await site.area.checkSafePages(parts.map(pageOf), { fresh })
+      for (const [i, part] of parts.entries()) {
+        const each = await site.area.checkSafe(part, { fresh })
+        const isSafe = each.every(({ verdict }) => verdict === 'safe')
+        expect(pages[i]?.map(({ verdict, storedAtMs }) => [verdict, storedAtMs]))
+          .toEqual(isSafe ? each.map(({ verdict, storedAtMs }) => [verdict, storedAtMs]) : undefined)
+      }
+      expect(pages[0] === undefined).toBe(change !== undefined)
+    }
+  })
+
+  test('calls no page safe that has a file with known damage, and a fresh one finds damage that was not known', async () => {
+    const { area, at } = await stored()
+    flipBit(at('d/b'))
+    const entries = [{ name: 'a', content: 'two' }, { name: 'b', content: 'three' }].map(({ name, content }) => (
+      { kind: 'file' as const, name, sizeBytes: content.length, digest: hashBytes(Buffer.from(content)) }
+    ))
+    const page: OtherPage = {
+      directory: asPath('d'), first: 'a' as Name, last: 'b' as Name, files: 2, digest: safePageDigest(entries, hashBytes),
+    }
+    expect((await area.checkSafePages([page]))[0]).toHaveLength(2)
+    expect(await area.checkSafePages([page], { fresh: true })).toEqual([undefined])
+    // It is known from now on.
+    expect(await area.checkSafePages([page])).toEqual([undefined])
+    expect(area.damage().first.map(({ path }) => path)).toEqual(['d/b'])
   })
 
   test('finds a flipped bit if the copies are read again, and requests the file again', async () => {

@@ -27,6 +27,8 @@ export type { DiscoverPurpose, DiscoverV1, DiscoverV2, Offer } from './wire/data
 export { DIGEST_BYTES, equalDigests, toDigest, toHex } from './digest.ts'
 export { DIGEST_RECORD_BYTES, readDigestRecords, writeDigestRecord } from './wire/digest-records.ts'
 export type { FileDigest } from './wire/digest-records.ts'
+export { safePageDigest } from './wire/safe-page.ts'
+export type { SafePageEntry } from './wire/safe-page.ts'
 export { digestOffsets } from './listing/digest-offsets.ts'
 export type { Digest, HashBytes, Hasher } from './digest.ts'
 export { clampTimeNs, sameContent } from './listing/entry.ts'
@@ -57,8 +59,9 @@ export { LIMITS } from './limits.ts'
 export { decodeMessage, encodeMessage, TOKEN_ID_BYTES } from './wire/message-schema.ts'
 export type {
   Amount, ClientFilesInfo, FileEnd, FileHeader, FileHole, FileProblem, FileVerdict, FolderInfo, Hello, HistoryAnswer, HistoryPoint,
-  HistoryQuestion, HistoryVersion, ListingsWanted, Message, MessageOf, MessageType, NextSync, PairProof, PlanMessage, Policy,
-  QuestionedFile, RestoreAnswer, RestoreDoubt, RestoreQuestion, SafeAnswer, SafeQuestion, ServerStatusReady, Stored, Task, Tasks,
+  HistoryQuestion, HistoryVersion, ListingsWanted, Message, MessageOf, MessageType, NextSync, PageVerdict, PairProof, PlanMessage, Policy,
+  QuestionedFile, QuestionedPage, RestoreAnswer, RestoreDoubt, RestoreQuestion, SafeAnswer, SafePagesAnswer, SafePagesQuestion,
+  SafeQuestion, ServerStatusReady, Stored, Task, Tasks, TimesRun,
 } from './wire/messages.ts'
 export { textHeaderBytes } from './encoding/msgpack-reader.ts'
 export { checkName, checkWindowsName, compareNames, foldKey, isName, utf8Length } from './listing/name.ts'

@@ -59,6 +59,8 @@ export const LIMITS = {
   awayDirectories: 64,
   /** Files of one SAFE_QUESTION: with paths of 1024 bytes they fill half a message frame. */
   filesPerQuestion: 512,
+  /** Pages of one SAFE_PAGES_QUESTION: an answer with other times for each file of them fits a message frame. */
+  pagesPerQuestion: 32,
   /** Points or versions in one HISTORY_ANSWER: with paths of 1024 bytes they fill half a message frame. */
   historyPerPage: 512,
   /** A file up to this size is sent in a pack with others; larger ones are streamed. */

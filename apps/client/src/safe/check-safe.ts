@@ -1,7 +1,8 @@
-import { FileSyncError, LIMITS, problem } from '@filesync/protocol'
-import type { Connection, Digest, FileVerdict, HashBytes, QuestionedFile } from '@filesync/protocol'
-import type { FileFault, FileSource } from '@filesync/transfer'
+import type { Connection, FileVerdict, HashBytes } from '@filesync/protocol'
+import type { FileSource } from '@filesync/transfer'
+import { askServer } from './ask-server.ts'
 import type { LocalCopy, UncheckedState } from './local-copies.ts'
+import { readCopies } from './read-copies.ts'
 
 /** Whether one path is safe, and why. */
 export interface SafeResult {
@@ -27,13 +28,15 @@ export interface SafeCheckInit {
   readonly fresh: boolean
 }
 
+/** Copies that are read and asked about together: those of one directory are mostly in one batch. */
+const BATCH_COPIES = 8192
+const BATCH_BYTES = 1 << 30
 /** Bytes per batch if the server has to read its copies: small enough that other clients get their turn and answers arrive steadily. */
 const FRESH_BATCH_BYTES = 256 << 20
-const PIECE_BYTES = 1 << 20
 
 /** Reads each copy, asks the server about it, and yields one result for each, in order. Throws what ends the connection. */
 export async function * checkSafe (copies: Iterable<LocalCopy>, init: SafeCheckInit): AsyncGenerator<SafeResult, void, undefined> {
-  for (const batch of batches(copies, init.fresh ? FRESH_BATCH_BYTES : Infinity)) yield * await checkBatch(batch, init)
+  for (const batch of batches(copies, init.fresh ? FRESH_BATCH_BYTES : BATCH_BYTES)) yield * await checkBatch(batch, init)
 }
 
 function * batches (copies: Iterable<LocalCopy>, maxBytes: number): Generator<LocalCopy[], void, undefined> {
@@ -41,7 +44,7 @@ function * batches (copies: Iterable<LocalCopy>, maxBytes: number): Generator<Lo
   let bytes = 0
   for (const copy of copies) {
     const sizeBytes = copy.kind === 'file' ? copy.entry.sizeBytes : 0
-    if (batch.length === LIMITS.filesPerQuestion || (batch.length > 0 && bytes + sizeBytes > maxBytes)) {
+    if (batch.length === BATCH_COPIES || (batch.length > 0 && bytes + sizeBytes > maxBytes)) {
       yield batch
       batch = []
       bytes = 0
@@ -53,63 +56,19 @@ function * batches (copies: Iterable<LocalCopy>, maxBytes: number): Generator<Lo
 }
 
 async function checkBatch (batch: readonly LocalCopy[], init: SafeCheckInit): Promise<SafeResult[]> {
-  const read = await readAll(batch, init)
-  const files: QuestionedFile[] = []
-  read.forEach((found, i) => {
-    const copy = batch[i]
-    if (copy === undefined || copy.kind === 'unchecked' || 'state' in found) return
-    files.push({ path: copy.path, kind: copy.kind === 'file' ? 'FILE' : 'SYMLINK', digest: found.digest })
+  const read = await readCopies(batch, init)
+  const verdicts = await askServer(batch.map((copy, i) => {
+    const found = read[i]
+    if (copy.kind === 'unchecked' || found === undefined || !('digest' in found)) return copy
+    const sizeBytes = copy.kind === 'file' ? copy.entry.sizeBytes : 0
+    return { path: copy.path, kind: copy.kind, sizeBytes, digest: found.digest }
+  }), init)
+  return batch.map((copy, i) => {
+    const found = read[i]
+    if (copy.kind === 'unchecked') return { path: copy.path, safe: copy.state === 'empty', state: copy.state, reason: copy.reason }
+    if (found !== undefined && 'state' in found) return { path: copy.path, safe: false, ...found }
+    return resultOf(copy.path, verdicts[i] ?? { verdict: 'ABSENT' })
   })
-  const verdicts = files.length === 0 ? [] : await ask(init, files)
-  let next = 0
-  return read.map((found, i) => 'state' in found ? found : resultOf(batch[i]?.path ?? '', verdicts[next++] ?? { verdict: 'ABSENT' }))
-}
-
-async function ask ({ connection, fresh }: SafeCheckInit, files: readonly QuestionedFile[]): Promise<readonly FileVerdict[]> {
-  await connection.send({ type: 'SAFE_QUESTION', fresh, files })
-  const answer = await connection.receive(['SAFE_ANSWER'])
-  if (answer.files.length !== files.length) {
-    throw new FileSyncError('MESSAGE_INVALID', `The server was asked about ${files.length} files and answered for ${answer.files.length}.`)
-  }
-  return answer.files
-}
-
-/** The digest of a local copy, or a result that needs no answer from the server. */
-type LocalDigest = SafeResult | { readonly digest: Digest }
-
-/** Reads as many copies at a time as the source reads in parallel. */
-async function readAll (batch: readonly LocalCopy[], init: SafeCheckInit): Promise<LocalDigest[]> {
-  const read: LocalDigest[] = []
-  let next = 0
-  await Promise.all(Array.from({ length: Math.max(1, init.source.parallelism) }, async () => {
-    for (let at = next++; at < batch.length; at = next++) {
-      const copy = batch[at]
-      if (copy !== undefined) read[at] = await readOne(copy, init)
-    }
-  }))
-  return read
-}
-
-async function readOne (copy: LocalCopy, { source, hash }: SafeCheckInit): Promise<LocalDigest> {
-  if (copy.kind === 'unchecked') return { path: copy.path, safe: copy.state === 'empty', state: copy.state, reason: copy.reason }
-  if (copy.kind === 'symlink') return { digest: hash(new TextEncoder().encode(copy.target)) }
-  const { path, directory, entry } = copy
-  const stream = source.openStream({ file: { task: 0, directory, entry }, content: 'NONE', offset: 0, pieceBytes: PIECE_BYTES })
-  try {
-    for (;;) {
-      const step = await stream.next(false)
-      if (step.kind === 'END') return { digest: step.digest }
-      if (step.kind === 'FAULT') return faultResult(path, step.fault)
-    }
-  } finally {
-    stream.close()
-  }
-}
-
-function faultResult (path: string, { code, detail }: FileFault): SafeResult {
-  const isChanging = code === 'CHANGED_DURING_READ' || code === 'VANISHED'
-  const reason = `It could not be compared: ${problem('', code, detail).message}.`
-  return { path, safe: false, state: isChanging ? 'changing' : 'unreadable', reason }
 }
 
 const REASONS: Readonly<Record<FileVerdict['verdict'], string>> = {

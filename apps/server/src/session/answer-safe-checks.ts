@@ -18,8 +18,10 @@ export async function answerSafeChecks (connection: Connection, { identity, area
   try {
     if (stopping?.aborted === true) stop()
     for (;;) {
-      const question = await connection.receive(['SAFE_QUESTION'])
-      await connection.send(await desk.answer(area, question, connection.signal))
+      const question = await connection.receive(['SAFE_QUESTION', 'SAFE_PAGES_QUESTION'])
+      const answer = question.type === 'SAFE_QUESTION' ? desk.answer(area, question, connection.signal)
+        : desk.answerPages(area, question, connection.signal)
+      await connection.send(await answer)
     }
   } catch (error) {
     // A client that left has no more questions, and nothing was begun that could be lost.

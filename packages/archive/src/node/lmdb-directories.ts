@@ -73,7 +73,8 @@ export class LmdbDirectories {
 
   page (key: DirectoryKey, name: Name): FoundPage | undefined {
     const at = directoryKey(key)
-    const listing = this.#listings.getBinaryFast(at)
+    // Not the faster call: what it returns is longer than the record.
+    const listing = this.#listings.getBinary(at)
     if (listing === undefined) return undefined
     if (isTable(listing)) return this.#pageFor(at, name)
     const stored = { listing: copyOf(listing), facts: copyOf(this.#facts.getBinary(at) ?? EMPTY_DIRECTORY.facts) }

@@ -16,11 +16,15 @@ export interface KnownFile {
 /** The stored files of one directory, in name order. */
 export function * knownFiles (index: ArchiveIndex, area: string, directory: RelativePath): Generator<KnownFile, void, undefined> {
   const stored = index.directory({ area, directory })
-  if (stored === undefined) return
+  if (stored !== undefined) yield * filesIn(directory, stored)
+}
+
+/** The files of a directory or of a page of it, in name order. */
+export function * filesIn (directory: RelativePath, { listing, facts }: StoredDirectory): Generator<KnownFile, void, undefined> {
   let at = 0
-  for (const entry of readListing(stored.listing)) {
+  for (const entry of readListing(listing)) {
     if (entry.kind !== 'file') continue
-    yield { path: joinPath(directory, entry.name), entry, fact: readFact(stored.facts, at) }
+    yield { path: joinPath(directory, entry.name), entry, fact: readFact(facts, at) }
     at += FACT_BYTES
   }
 }

@@ -116,6 +116,7 @@ function * portions ({ files, directories }: PastState, names: SharedNames): Gen
   for (const directory of new Set([ROOT_PATH, ...[...directories.keys()].sort()])) {
     need(directory)
     for (const part of files.parts(directory)) {
+      if (count > 0 && count + part.digests.length / DIGEST_BYTES > AT_ONCE) yield take()
       need(directory)
       const { section, others } = withoutNames({ directory, ...part }, names)
       sections.push(section)

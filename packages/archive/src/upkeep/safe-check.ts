@@ -9,12 +9,14 @@ import { FACT_BYTES, readFact, writeFact } from '../store/facts.ts'
 import type { Fact } from '../store/facts.ts'
 import { isTimeAsSet } from '../store/file-time.ts'
 import type { TimeRange } from '../store/file-time.ts'
-import { EMPTY_DIRECTORY } from '../store/fold.ts'
 import type { StoredDirectory } from '../store/fold.ts'
 import { ListingBuilder, ListingCursor } from '../store/listing-cursor.ts'
+import { PageLookup } from '../store/page-lookup.ts'
+import type { FoundPage } from '../store/stored-pages.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 import { isIndexOnly } from '../store/names.ts'
-import { reviseDirectory } from './revise.ts'
+import { revise } from './revise.ts'
+import type { Judge, Revision } from './revise.ts'
 
 /** What a check found about a stored file, to be recorded in the index. */
 export interface CopyFinding {
@@ -86,10 +88,9 @@ async function checkDirectory (
   check: SafeCheck, { directory, group, findings }: Group, options: SafeCheckOptions,
 ): Promise<{ readonly at: number, readonly verdict: SafeCheckResult }[]> {
   const { area, index, store, hash } = check
-  const stored = index.directory({ area, directory })
-  if (stored === undefined) return []
   const names = group.map(({ name }) => name)
-  const known = findEntries(stored, names)
+  const known = knownAt(check, directory, names)
+  if (known === undefined) return []
   const found = await store.find(area, directory, names)
   const verdicts = group.map(({ at, name, copy }, i) => {
     const ours = known.get(name)
@@ -110,11 +111,11 @@ async function checkDirectory (
   for (const { path, verdict } of verdicts) {
     reads.push(verdict.storedAtMs === undefined ? undefined : await store.reread(area, path, options))
   }
-  const now = findEntries(index.directory({ area, directory }) ?? EMPTY_DIRECTORY, names)
+  const now = knownAt(check, directory, names)
   return verdicts.map(({ at, name, path, verdict }, i) => {
     const fact = known.get(name)?.fact
     if (verdict.storedAtMs === undefined || fact === undefined) return { at, verdict }
-    return { at, verdict: judgeRead({ path, fact, now: now.get(name)?.fact, read: reads[i] }, check, findings) }
+    return { at, verdict: judgeRead({ path, fact, now: now?.get(name)?.fact, read: reads[i] }, check, findings) }
   })
 }
 
@@ -172,27 +173,23 @@ function isSameFact (left: Fact, right: Fact): boolean {
   return left.storedAtMs === right.storedAtMs && equalDigests(left.digest, right.digest)
 }
 
-/** A larger directory is not rewritten because some of its files were verified; `verify` records all of them at once. */
-const RECORDED_DIRECTORY_FILES = 10_000
-
 /** Records findings in the index. Call it only while no sync runs. */
 export async function recordFindings (
   { area, index, clock }: Pick<SafeCheck, 'area' | 'index' | 'clock'>, findings: readonly CopyFinding[],
 ): Promise<void> {
   const byPath = new Map(findings.map(finding => [finding.path, finding]))
-  for (const directory of new Set(findings.map(({ path }) => splitPath(path).directory))) {
-    const files = (index.directory({ area, directory })?.facts.length ?? 0) / FACT_BYTES
-    const isDamaged = findings.some(({ path, what }) => what !== 'whole' && splitPath(path).directory === directory)
-    if (files > RECORDED_DIRECTORY_FILES && !isDamaged) continue
-    await reviseDirectory({ area, index, nowMs: clock.nowMs() }, directory, ({ path, fact }, facts, at) => {
-      const found = byPath.get(path)
-      // If a sync stored the file again meanwhile, the finding says nothing about it.
-      if (found === undefined || !isSameFact(found.fact, fact)) return 'keep'
-      if (found.what !== 'whole') return found.what
-      writeFact(facts, at, { ...fact, verifiedAtMs: clock.nowMs() })
-      return 'keep'
-    })
+  const judge: Judge = ({ path, fact }, facts, at) => {
+    const found = byPath.get(path)
+    // If a sync stored the file again meanwhile, the finding says nothing about it.
+    if (found === undefined || !isSameFact(found.fact, fact)) return 'keep'
+    if (found.what !== 'whole') return found.what
+    writeFact(facts, at, { ...fact, verifiedAtMs: clock.nowMs() })
+    return 'keep'
   }
+  const byDirectory = Map.groupBy([...byPath.keys()].map(path => splitPath(path)), ({ directory }) => directory)
+  await revise({ area, index, nowMs: clock.nowMs() }, Array.from(byDirectory, ([directory, places]): Revision => (
+    { directory, names: places.map(({ name }) => name), judge }
+  )))
 }
 
 /** Whether a stored file still has the size and mtime that were recorded. */
@@ -200,6 +197,20 @@ export function isFileUnchanged (
   { sizeBytes, mtimeNs }: Pick<FileEntry, 'sizeBytes' | 'mtimeNs'>, found: FoundEntry | undefined, times: TimeRange | undefined,
 ): boolean {
   return found?.kind === 'file' && found.sizeBytes === sizeBytes && isTimeAsSet(mtimeNs, found.mtimeNs, times)
+}
+
+/** Finds some entries of a directory page by page; undefined if the index does not have the directory. */
+function knownAt ({ area, index }: SafeCheck, directory: RelativePath, names: readonly Name[]): Map<Name, Known> | undefined {
+  const pages = new PageLookup(index, area)
+  const groups = new Map<FoundPage, Name[]>()
+  for (const name of [...new Set(names)].sort(compareNames)) {
+    const page = pages.find(directory, name)
+    if (page === undefined) return undefined
+    const group = groups.get(page)
+    if (group === undefined) groups.set(page, [name])
+    else group.push(name)
+  }
+  return new Map([...groups].flatMap(([page, group]) => [...findEntries(page, group)]))
 }
 
 /** Finds some entries of a directory with their facts, without decoding the others: there may be a million of them. */

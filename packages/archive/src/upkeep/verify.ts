@@ -1,15 +1,18 @@
 import { equalDigests, problem } from '@filesync/protocol'
-import type { Clock, Digest, HashBytes, Problem, RelativePath } from '@filesync/protocol'
+import type { Clock, Digest, HashBytes, Name, Problem, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { VerifyOptions, VerifyOutcome } from '../archive.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import { openDamages } from '../store/damage.ts'
 import type { Damage, DamageKind } from '../store/damage.ts'
 import { writeFact } from '../store/facts.ts'
-import { knownFiles } from '../store/lookup.ts'
+import { eachDirectory, eachPage } from '../store/each-directory.ts'
+import type { StoredDirectory } from '../store/fold.ts'
+import { filesIn } from '../store/lookup.ts'
 import type { KnownFile } from '../store/lookup.ts'
 import { repairIfIntact } from './repair.ts'
-import { reviseDirectory } from './revise.ts'
+import { revise } from './revise.ts'
+import type { Judge, Revision } from './revise.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
 
 export interface Verification {
@@ -26,6 +29,8 @@ export interface Verification {
 
 /** Files read per request, so that syncs can use the store in between. */
 const FILES_AT_ONCE = 64
+/** Files or directories whose verification is recorded in one write of the index. */
+const FILES_RECORDED_AT_ONCE = 4096
 
 const WHAT: Readonly<Record<DamageKind, string>> = {
   altered: 'its content or mtime was changed in the archive by hand',
@@ -49,9 +54,12 @@ export async function verifyArea (
     soFar.bytes += read.bytes
     options.onProgress?.({ ...soFar })
   } }
-  for (const { directory } of [...index.directories(area)]) {
-    for (const trouble of await verifyDirectory(verification, directory, counting)) problems.push(trouble)
+  const read = new ReadFiles(verification, problems)
+  for (const { directory, files } of eachDirectory(index, area)) {
+    if (files === 0) continue
+    for (const page of eachPage(index, { area, directory })) await read.readPage(directory, page, counting)
   }
+  await read.record()
   const { repaired, problems: left } = await verifyDamaged(verification, known, counting)
   for (const trouble of left) problems.push(trouble)
   return { ...soFar, problems, repaired }
@@ -75,25 +83,61 @@ async function verifyDamaged (
   return { problems, repaired }
 }
 
-async function verifyDirectory (verification: Verification, directory: RelativePath, options: VerifyOptions): Promise<Problem[]> {
-  const { area, index, store, clock, step } = verification
-  const files = [...knownFiles(index, area, directory)].filter(({ entry }) => !isUnknown(entry))
-  if (files.length === 0) return []
-  const read = new Map<string, { readonly file: KnownFile, readonly digest: Digest | undefined }>()
-  for (let at = 0; at < files.length; at += FILES_AT_ONCE) {
-    options.signal?.throwIfAborted()
-    const group = files.slice(at, at + FILES_AT_ONCE)
-    const digests = await store.digests(area, directory, group.map(({ entry }) => entry.name))
-    group.forEach((file, i) => { read.set(file.entry.name, { file, digest: digests[i] }) })
-    options.onProgress?.({ files: group.length, bytes: group.reduce((sum, { entry }) => sum + entry.sizeBytes, 0) })
+/** A file that was read, and the digest of what was read; undefined if it cannot be read. */
+interface ReadFile {
+  readonly file: KnownFile
+  readonly digest: Digest | undefined
+}
+
+/** Reads files, and records what was found of some thousand at a time: each write of the index waits for the disk. */
+class ReadFiles {
+  readonly #verification: Verification
+  readonly #problems: Problem[]
+  #read = new Map<RelativePath, Map<Name, ReadFile>>()
+  #count = 0
+
+  constructor (verification: Verification, problems: Problem[]) {
+    this.#verification = verification
+    this.#problems = problems
   }
-  // If the disk is gone, nothing can be read, which does not mean that the files are damaged.
-  if ([...read.values()].some(({ digest }) => digest === undefined)) await store.ensurePresent('disk')
-  const problems: Problem[] = []
-  const nowMs = clock.nowMs()
-  await step(async () => {
-    await reviseDirectory({ ...verification, nowMs }, directory, ({ path, entry, fact }, facts, at) => {
-      const seen = read.get(entry.name)
+
+  async readPage (directory: RelativePath, page: StoredDirectory, options: VerifyOptions): Promise<void> {
+    const { area, store } = this.#verification
+    const files = [...filesIn(directory, page)].filter(({ entry }) => !isUnknown(entry))
+    const read = this.#read.get(directory) ?? new Map<Name, ReadFile>()
+    if (files.length > 0) this.#read.set(directory, read)
+    for (let at = 0; at < files.length; at += FILES_AT_ONCE) {
+      options.signal?.throwIfAborted()
+      const group = files.slice(at, at + FILES_AT_ONCE)
+      const digests = await store.digests(area, directory, group.map(({ entry }) => entry.name))
+      // If the disk is gone, nothing can be read, which does not mean that the files are damaged.
+      if (digests.includes(undefined)) await store.ensurePresent('disk')
+      group.forEach((file, i) => { read.set(file.entry.name, { file, digest: digests[i] }) })
+      options.onProgress?.({ files: group.length, bytes: group.reduce((sum, { entry }) => sum + entry.sizeBytes, 0) })
+    }
+    this.#count += files.length
+    if (this.#count >= FILES_RECORDED_AT_ONCE || this.#read.size >= FILES_RECORDED_AT_ONCE) await this.record()
+  }
+
+  /** Records what was read since the last call. */
+  async record (): Promise<void> {
+    const { clock, step } = this.#verification
+    const [read, nowMs] = [this.#read, clock.nowMs()]
+    this.#read = new Map()
+    this.#count = 0
+    if (read.size === 0) return
+    const problems = new Map<RelativePath, Problem>()
+    await step(async () => {
+      await revise({ ...this.#verification, nowMs }, Array.from(read, ([directory, files]): Revision => ({
+        directory, names: files.keys(), judge: this.#judgeOf(files, problems, nowMs),
+      })))
+    })
+    for (const trouble of problems.values()) this.#problems.push(trouble)
+  }
+
+  #judgeOf (files: ReadonlyMap<Name, ReadFile>, problems: Map<RelativePath, Problem>, nowMs: number): Judge {
+    return ({ path, entry, fact }, facts, at) => {
+      const seen = files.get(entry.name)
       // If a sync stored the file again meanwhile, what was read says nothing about it.
       if (seen === undefined || seen.file.fact.storedAtMs !== fact.storedAtMs) return 'keep'
       if (!equalDigests(seen.file.fact.digest, fact.digest)) return 'keep'
@@ -102,11 +146,10 @@ async function verifyDirectory (verification: Verification, directory: RelativeP
         return 'keep'
       }
       const what = seen.digest === undefined ? 'missing' : 'damaged'
-      problems.push(toProblem(path, WHAT[what], store))
+      problems.set(path, toProblem(path, WHAT[what], this.#verification.store))
       return what
-    })
-  })
-  return problems
+    }
+  }
 }
 
 function toProblem (path: RelativePath, what: string, { traits }: ContentStore): Problem {

@@ -181,6 +181,9 @@ const questionedFile: Schema<m.QuestionedFile> = v.object({
   digest,
 })
 
+// Checked as a name by the receiver.
+const pageName: Schema<string> = v.pipe(v.string(), v.minLength(1), v.maxLength(LIMITS.nameBytes))
+
 const safeQuestion: Schema<m.SafeQuestion> = v.object({
   type: v.literal('SAFE_QUESTION'),
   fresh: v.boolean(),
@@ -198,6 +201,28 @@ const fileVerdict: Schema<m.FileVerdict> = v.object({
 const safeAnswer: Schema<m.SafeAnswer> = v.object({
   type: v.literal('SAFE_ANSWER'),
   files: v.pipe(v.array(fileVerdict), v.minLength(1), v.maxLength(LIMITS.filesPerQuestion)),
+})
+
+const safePagesQuestion: Schema<m.SafePagesQuestion> = v.object({
+  type: v.literal('SAFE_PAGES_QUESTION'),
+  fresh: v.boolean(),
+  pages: v.pipe(v.array(v.object({
+    path: v.pipe(v.string(), v.maxLength(LIMITS.pathBytes)),
+    first: pageName,
+    last: pageName,
+    files: v.pipe(integer(LIMITS.pageEntries), v.minValue(1)),
+    digest,
+  })), v.minLength(1), v.maxLength(LIMITS.pagesPerQuestion)),
+})
+
+const safePagesAnswer: Schema<m.SafePagesAnswer> = v.object({
+  type: v.literal('SAFE_PAGES_ANSWER'),
+  pages: v.pipe(v.array(v.object({
+    runs: v.pipe(
+      v.array(v.tuple([v.pipe(integer(LIMITS.pageEntries), v.minValue(1)), count, count])), v.maxLength(LIMITS.pageEntries),
+    ),
+    read: v.exactOptional(knownOr(['DISK', 'CACHE'], 'CACHE')),
+  })), v.minLength(1), v.maxLength(LIMITS.pagesPerQuestion)),
 })
 
 // Checked as a path by the receiver, who answers with NAME_INVALID. The empty path is everything.
@@ -281,6 +306,8 @@ export const SCHEMAS: { readonly [T in m.MessageType]: Schema<m.MessageOf<T>> } 
   PLAN: plan,
   SAFE_QUESTION: safeQuestion,
   SAFE_ANSWER: safeAnswer,
+  SAFE_PAGES_QUESTION: safePagesQuestion,
+  SAFE_PAGES_ANSWER: safePagesAnswer,
   HISTORY_QUESTION: historyQuestion,
   HISTORY_ANSWER: historyAnswer,
   RESTORE_QUESTION: restoreQuestion,

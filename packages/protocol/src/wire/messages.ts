@@ -228,6 +228,46 @@ export interface SafeAnswer {
   readonly files: readonly FileVerdict[]
 }
 
+/**
+ * Asks whether the server has the same files as the client in parts of directories, before single files are asked about. Sent in a
+ * safe-check session like SAFE_QUESTION.
+ */
+export interface SafePagesQuestion {
+  readonly type: 'SAFE_PAGES_QUESTION'
+  /** Whether the server must read its copies again before it answers. */
+  readonly fresh: boolean
+  readonly pages: readonly QuestionedPage[]
+}
+
+/** The files and symbolic links that the client has in a directory, from one name to another. */
+export interface QuestionedPage {
+  /** The directory, relative to the source; empty for the source itself. */
+  readonly path: string
+  /** The names of the first and the last of them, in the order of names. */
+  readonly first: string
+  readonly last: string
+  /** How many there are. */
+  readonly files: number
+  /** See `safePageDigest`. */
+  readonly digest: Digest
+}
+
+/** One answer for each page of the question, in its order. */
+export interface SafePagesAnswer {
+  readonly type: 'SAFE_PAGES_ANSWER'
+  readonly pages: readonly PageVerdict[]
+}
+
+export interface PageVerdict {
+  /** If all files of the page are SAFE: their times, which consecutive files share. Empty if they have to be asked about one by one. */
+  readonly runs: readonly TimesRun[]
+  /** Where the copies were read from again: all of them from the disk itself, or some possibly from the page cache of the server. */
+  readonly read?: 'DISK' | 'CACHE'
+}
+
+/** A number of files, and the `storedAtMs` and `verifiedAtMs` of each; 0 for absent. */
+export type TimesRun = readonly [files: number, storedAtMs: number, verifiedAtMs: number]
+
 export interface FileVerdict {
   /**
    * SAFE: the server has exactly this content, durably. ABSENT: it has nothing at this path. DIFFERENT: it has other content.
@@ -361,8 +401,8 @@ export interface PairDone {
 
 export type Message =
   | Hello | ServerStatus | ClientFilesInfo | ListingsWanted | Tasks | FileHeader | FileHole | FileEnd | FileProblem
-  | Stored | NextSync | PlanMessage | SafeQuestion | SafeAnswer | HistoryQuestion | HistoryAnswer
-  | RestoreQuestion | RestoreAnswer | Close | PairProof | PairOk | PairDone
+  | Stored | NextSync | PlanMessage | SafeQuestion | SafeAnswer | SafePagesQuestion | SafePagesAnswer | HistoryQuestion
+  | HistoryAnswer | RestoreQuestion | RestoreAnswer | Close | PairProof | PairOk | PairDone
 
 export type MessageType = Message['type']
 

@@ -122,6 +122,21 @@ export const messagesByType: { readonly [T in Message['type']]: fc.Arbitrary<Mes
       storedAtMs: count, verifiedAtMs: count, read: fc.constantFrom('DISK' as const, 'CACHE' as const),
     }, { requiredKeys: ['verdict'] }), { minLength: 1, maxLength: 5 }),
   }),
+  SAFE_PAGES_QUESTION: typed('SAFE_PAGES_QUESTION', {
+    fresh: fc.boolean(),
+    pages: fc.array(
+      fc.record({
+        path: anyPath, first: anyName, last: anyName, files: fc.integer({ min: 1, max: LIMITS.pageEntries }), digest: anyDigest,
+      }),
+      { minLength: 1, maxLength: 5 }
+    ),
+  }),
+  SAFE_PAGES_ANSWER: typed('SAFE_PAGES_ANSWER', {
+    pages: fc.array(fc.record({
+      runs: fc.array(fc.tuple(fc.integer({ min: 1, max: LIMITS.pageEntries }), count, count), { maxLength: 5 }),
+      read: fc.constantFrom('DISK' as const, 'CACHE' as const),
+    }, { requiredKeys: ['runs'] }), { minLength: 1, maxLength: 5 }),
+  }),
   HISTORY_QUESTION: fc.record({
     type: fc.constant('HISTORY_QUESTION' as const), path: anyPath, what: fc.constantFrom('POINTS' as const, 'VERSIONS' as const),
     before: label, skip: count,
