@@ -20,8 +20,8 @@ export const LIMITS = {
   /** Listings requested at once, so that neither side queues an unbounded number. */
   listingsPerRequest: 1024,
   /**
-   * Directories whose listings are still to be requested: one directory may have this many below it; each takes its path and
-   * some 150 bytes at the server.
+   * Directories whose listings are still to be requested: one directory may have this many below it; each takes its name and
+   * some 50 bytes at the server.
    */
   listingsWaiting: 1_000_000,
   /** Listings requested in one sync: a tree of 1,000,000 new directories has to fit. */

@@ -1,30 +1,30 @@
-const FIRST_LENGTH = 64
+/** Numbers that are allocated at once: a list that grows neither copies nor frees what it has. */
+const CHUNK_BITS = 14
+const CHUNK_LENGTH = 1 << CHUNK_BITS
+const CHUNK_MASK = CHUNK_LENGTH - 1
 
-type NumberArray = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array
+type NumberArray = Uint8Array | Uint32Array | Float64Array
 
 /** A growing list of numbers that takes the memory of a typed array. */
 export class Column<T extends NumberArray> {
-  #values: T
+  readonly #chunks: T[] = []
   readonly #make: (length: number) => T
 
   /** @param make an array filled with zeros */
   constructor (make: (length: number) => T) {
     this.#make = make
-    this.#values = make(FIRST_LENGTH)
   }
 
   /** 0 if it was never set. */
   at (index: number): number {
-    return this.#values[index] ?? 0
+    return this.#chunks[index >>> CHUNK_BITS]?.[index & CHUNK_MASK] ?? 0
   }
 
   set (index: number, value: number): void {
-    if (index >= this.#values.length) {
-      const grown = this.#make(Math.max(index + 1, this.#values.length * 2))
-      grown.set(this.#values)
-      this.#values = grown
-    }
-    this.#values[index] = value
+    const chunk = index >>> CHUNK_BITS
+    while (chunk >= this.#chunks.length) this.#chunks.push(this.#make(CHUNK_LENGTH))
+    const values = this.#chunks[chunk]
+    if (values !== undefined) values[index & CHUNK_MASK] = value
   }
 }
 

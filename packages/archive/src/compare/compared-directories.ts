@@ -1,11 +1,11 @@
-import { DIGEST_BYTES } from '@filesync/protocol'
 import type { Digest, EntryReference, Name, RelativePath } from '@filesync/protocol'
-import { ByteSlabs } from '../store/byte-slabs.ts'
 import { entryAt, entryOffsets, ListingCursor } from '../store/listing-cursor.ts'
-import { bytes, integers, places } from './columns.ts'
+import { bytes, integers } from './columns.ts'
 import type { Column } from './columns.ts'
 import { ComparedDirectory, onlyDirectories } from './compared-directory.ts'
 import { DirectoryPaths } from './directory-paths.ts'
+import { EntryRecords } from './entry-records.ts'
+import type { EntryRecord } from './entry-records.ts'
 import type { PageNumbers } from './page-numbers.ts'
 import { ROLES, rolesOfNew } from './roles.ts'
 
@@ -20,30 +20,14 @@ const TABLE_BYTES = 512
 const NAME_BYTES = 64
 
 const IS_NEW = 1
-const HAS_ROLES = 2
-const IS_PART = 4
-const IS_RELEASED = 8
-
-/** Where entries come from. */
-export interface PartOfListing {
-  /** Of the client's directory. */
-  readonly digest: Digest
-  /** By entry, its index in the client's listing. */
-  readonly indices: Uint32Array
-}
+const IS_RELEASED = 2
 
 /** A directory that was compared, and its entries that differ. */
-export interface ComparedInit {
+export interface ComparedInit extends EntryRecord {
   /** The number of its listing. */
   readonly number: number
   readonly directory: RelativePath
   readonly isNew: boolean
-  /** The entries that differ, encoded as a listing. */
-  readonly listing: Uint8Array
-  /** By entry, bits of `ROLES`; by default the roles of new entries. */
-  readonly roles?: Uint8Array | undefined
-  /** Set if the client's listing has other entries too, or if it came in pages. */
-  readonly part?: PartOfListing | undefined
   /** Stored names that the client no longer has. */
   readonly gone?: readonly Name[]
   /** Where the indices are, if the client's listing came in pages. */
@@ -61,11 +45,7 @@ export class ComparedDirectories implements Iterable<ComparedDirectory> {
   readonly #holdsLinks: boolean
   readonly #numbers = integers()
   readonly #flags = bytes()
-  readonly #counts = integers()
-  /** For each directory its listing, then the roles of the entries, then its digest and the indices of the entries, if it has such. */
-  readonly #records = new ByteSlabs()
-  readonly #places = places()
-  readonly #listingBytes = integers()
+  readonly #records = new EntryRecords()
   readonly #gone = new Map<number, readonly Name[]>()
   readonly #pages = new Map<number, PageNumbers>()
   /** Of longer listings, made when they are needed: the offsets of the entries, and the places of the wanted files. */
@@ -102,13 +82,11 @@ export class ComparedDirectories implements Iterable<ComparedDirectory> {
   }
 
   /** Adds a directory. */
-  add ({ number, directory, isNew, listing, roles, part, gone = NO_NAMES, pages }: ComparedInit): ComparedDirectory {
+  add ({ number, directory, isNew, gone = NO_NAMES, pages, ...record }: ComparedInit): ComparedDirectory {
     const owner = this.paths.add(directory)
     this.#numbers.set(owner, number)
-    this.#flags.set(owner, (isNew ? IS_NEW : 0) | (roles === undefined ? 0 : HAS_ROLES) | (part === undefined ? 0 : IS_PART))
-    this.#counts.set(owner, new ListingCursor(listing).count)
-    this.#listingBytes.set(owner, listing.length)
-    this.#places.set(owner, this.#records.hold(recordOf(listing, roles, part)))
+    this.#flags.set(owner, isNew ? IS_NEW : 0)
+    this.#records.add(owner, record)
     if (gone.length > 0) this.#gone.set(owner, gone.slice())
     if (pages !== undefined) this.#pages.set(owner, pages)
     this.#count(owner)
@@ -117,10 +95,10 @@ export class ComparedDirectories implements Iterable<ComparedDirectory> {
 
   /** About how many bytes of memory a directory takes. */
   sizeOf (owner: number): number {
-    const count = this.#counts.at(owner)
+    const count = this.#records.countOf(owner)
     const tableBytes = count > FEW_ENTRIES ? TABLE_BYTES + 2 * INDEX_BYTES * count : 0
     const pageBytes = this.#pages.get(owner)?.sizeBytes ?? 0
-    return DIRECTORY_BYTES + this.paths.nameBytes(owner) + this.#recordBytes(owner) + tableBytes + pageBytes +
+    return DIRECTORY_BYTES + this.paths.nameBytes(owner) + this.#records.sizeOf(owner) + tableBytes + pageBytes +
       NAME_BYTES * this.goneOf(owner).length
   }
 
@@ -133,14 +111,12 @@ export class ComparedDirectories implements Iterable<ComparedDirectory> {
   }
 
   hasRoles (owner: number): boolean {
-    return this.#has(owner, HAS_ROLES)
+    return this.#records.hasRoles(owner)
   }
 
   /** See `ComparedDirectory.digest`. */
   digestOf (owner: number): Digest | undefined {
-    const paged = this.#pages.get(owner)?.digest
-    if (paged !== undefined) return paged
-    return this.#has(owner, IS_PART) ? this.#part(owner, this.#rolesBytes(owner), DIGEST_BYTES).slice() as Digest : undefined
+    return this.#pages.get(owner)?.digest ?? this.#records.digestOf(owner)
   }
 
   /** See `ComparedDirectory.gone`. */
@@ -150,25 +126,25 @@ export class ComparedDirectories implements Iterable<ComparedDirectory> {
 
   /** See `ComparedDirectory.listing`. */
   listingOf (owner: number): Uint8Array {
-    return this.#has(owner, IS_RELEASED) ? NOTHING : this.#listing(owner)
+    return this.#has(owner, IS_RELEASED) ? NOTHING : this.#records.listingOf(owner)
   }
 
   /** A listing that has all new and changed directories, also after it was released; it may have other entries too. */
   directoriesIn (owner: number): Uint8Array {
-    return this.structureCounts.at(owner) === 0 ? NOTHING : this.#listing(owner)
+    return this.structureCounts.at(owner) === 0 ? NOTHING : this.#records.listingOf(owner)
   }
 
   /** By entry, its roles; none if the listing was released. */
   rolesOf (owner: number): Uint8Array {
-    if (this.#has(owner, HAS_ROLES)) return this.#part(owner, 0, this.#counts.at(owner))
-    const roles = new Uint8Array(this.#has(owner, IS_RELEASED) ? 0 : this.#counts.at(owner))
+    if (this.#records.hasRoles(owner)) return this.#records.rolesOf(owner)
+    const roles = new Uint8Array(this.#has(owner, IS_RELEASED) ? 0 : this.#records.countOf(owner))
     for (const cursor = new ListingCursor(this.listingOf(owner)); cursor.next();) roles[cursor.index] = this.#rolesOfNew(cursor)
     return roles
   }
 
   /** The roles of the entry at a place. */
   roleAt (owner: number, place: number): number {
-    if (this.#has(owner, HAS_ROLES)) return this.#part(owner, place, 1)[0] ?? 0
+    if (this.#records.hasRoles(owner)) return this.#records.roleAt(owner, place)
     const start = this.startOf(owner, place)
     return start === undefined ? 0 : this.#rolesOfNew(entryAt(this.listingOf(owner), start))
   }
@@ -178,25 +154,20 @@ export class ComparedDirectories implements Iterable<ComparedDirectory> {
     const old = this.rolesOf(owner)
     const roles = old.map(change)
     if (roles.every((bits, place) => bits === old[place])) return
-    const digest = this.#has(owner, IS_PART) ? this.digestOf(owner) : undefined
-    const part = digest && { digest, indices: Uint32Array.from(roles, (_, place) => this.#indexAt(owner, place)) }
-    const record = recordOf(this.listingOf(owner), roles, part)
-    this.#records.release(this.#places.at(owner))
-    this.#places.set(owner, this.#records.hold(record))
-    this.#flags.set(owner, this.#flags.at(owner) | HAS_ROLES)
+    this.#records.replace(owner, { listing: this.listingOf(owner), roles, part: this.#records.partOf(owner) })
     this.#wanted.delete(owner)
     this.#count(owner)
   }
 
   /** See `ComparedDirectory.reference`. */
   reference (owner: number, place: number): EntryReference {
-    const index = this.#has(owner, IS_PART) ? this.#indexAt(owner, place) : place
+    const index = this.#records.indexAt(owner, place)
     return this.#pages.get(owner)?.at(index) ?? [this.#numbers.at(owner), index]
   }
 
   /** See `ComparedDirectory.startOf`. */
   startOf (owner: number, place: number): number | undefined {
-    if (place >= this.#counts.at(owner) || this.#has(owner, IS_RELEASED)) return undefined
+    if (place >= this.#records.countOf(owner) || this.#has(owner, IS_RELEASED)) return undefined
     const offsets = this.offsetsOf(owner)
     if (offsets !== undefined) return offsets[place]
     const cursor = new ListingCursor(this.listingOf(owner))
@@ -207,7 +178,7 @@ export class ComparedDirectories implements Iterable<ComparedDirectory> {
   /** The offsets of the entries in the listing; undefined for a short one, and if it was released. */
   offsetsOf (owner: number): Uint32Array | undefined {
     const known = this.#offsets.get(owner)
-    if (known !== undefined || this.#counts.at(owner) <= FEW_ENTRIES || this.#has(owner, IS_RELEASED)) return known
+    if (known !== undefined || this.#records.countOf(owner) <= FEW_ENTRIES || this.#has(owner, IS_RELEASED)) return known
     const offsets = entryOffsets(this.listingOf(owner))
     this.#offsets.set(owner, offsets)
     return offsets
@@ -217,13 +188,13 @@ export class ComparedDirectories implements Iterable<ComparedDirectory> {
   wantedAt (owner: number, n: number): number | undefined {
     const wanted = this.wantedCounts.at(owner)
     if (n >= wanted || this.#has(owner, IS_RELEASED)) return undefined
-    return wanted === this.#counts.at(owner) ? n : this.#wantedPlaces(owner)[n]
+    return wanted === this.#records.countOf(owner) ? n : this.#wantedPlaces(owner)[n]
   }
 
   /** See `ComparedDirectory.wantedBefore`. */
   wantedBefore (owner: number, place: number): number | undefined {
     const count = this.wantedCounts.at(owner)
-    if (count === this.#counts.at(owner)) return place < count ? place : undefined
+    if (count === this.#records.countOf(owner)) return place < count ? place : undefined
     const wanted = this.#wantedPlaces(owner)
     let low = 0
     for (let high = wanted.length; low < high;) {
@@ -237,15 +208,9 @@ export class ComparedDirectories implements Iterable<ComparedDirectory> {
   /** See `ComparedDirectory.releaseListing`. */
   release (owner: number): void {
     if (this.#has(owner, IS_RELEASED)) return
-    const listing = this.#listing(owner)
-    const kept = this.structureCounts.at(owner) === 0 ? NOTHING : onlyDirectories(listing)
-    if (kept.length < this.#recordBytes(owner)) {
-      const place = this.#records.hold(kept)
-      this.#records.release(this.#places.at(owner))
-      this.#places.set(owner, place)
-      this.#listingBytes.set(owner, kept.length)
-    }
-    this.#flags.set(owner, this.#flags.at(owner) & IS_NEW | IS_RELEASED)
+    const kept = this.structureCounts.at(owner) === 0 ? NOTHING : onlyDirectories(this.#records.listingOf(owner))
+    if (kept.length < this.#records.sizeOf(owner)) this.#records.replace(owner, { listing: kept })
+    this.#flags.set(owner, this.#flags.at(owner) | IS_RELEASED)
     this.#offsets.delete(owner)
     this.#wanted.delete(owner)
     this.#pages.delete(owner)
@@ -253,32 +218,6 @@ export class ComparedDirectories implements Iterable<ComparedDirectory> {
 
   #has (owner: number, flag: number): boolean {
     return (this.#flags.at(owner) & flag) !== 0
-  }
-
-  #recordBytes (owner: number): number {
-    const partBytes = this.#has(owner, IS_PART) ? DIGEST_BYTES + INDEX_BYTES * this.#counts.at(owner) : 0
-    return this.#listingBytes.at(owner) + this.#rolesBytes(owner) + partBytes
-  }
-
-  #rolesBytes (owner: number): number {
-    return this.#has(owner, HAS_ROLES) ? this.#counts.at(owner) : 0
-  }
-
-  #listing (owner: number): Uint8Array {
-    const record = this.#records.at(this.#places.at(owner), this.#recordBytes(owner))
-    const lengthBytes = this.#listingBytes.at(owner)
-    return record.length === lengthBytes ? record : record.subarray(0, lengthBytes)
-  }
-
-  /** Bytes of a record after the listing. */
-  #part (owner: number, offset: number, lengthBytes: number): Uint8Array {
-    const start = this.#listingBytes.at(owner) + offset
-    return this.#records.at(this.#places.at(owner), this.#recordBytes(owner)).subarray(start, start + lengthBytes)
-  }
-
-  #indexAt (owner: number, place: number): number {
-    const index = this.#part(owner, this.#rolesBytes(owner) + DIGEST_BYTES + INDEX_BYTES * place, INDEX_BYTES)
-    return new DataView(index.buffer, index.byteOffset, INDEX_BYTES).getUint32(0)
   }
 
   #rolesOfNew ({ kind }: ListingCursor): number {
@@ -291,7 +230,7 @@ export class ComparedDirectories implements Iterable<ComparedDirectory> {
     const wanted = new Uint32Array(this.wantedCounts.at(owner))
     let found = 0
     for (const [place, bits] of this.rolesOf(owner).entries()) if ((bits & ROLES.wanted) !== 0) wanted[found++] = place
-    if (this.#counts.at(owner) > FEW_ENTRIES) this.#wanted.set(owner, wanted)
+    if (this.#records.countOf(owner) > FEW_ENTRIES) this.#wanted.set(owner, wanted)
     return wanted
   }
 
@@ -301,22 +240,9 @@ export class ComparedDirectories implements Iterable<ComparedDirectory> {
       if ((bits & ROLES.wanted) !== 0) wanted++
       if ((bits & ROLES.structure) !== 0) structure++
     }
-    if (this.#has(owner, HAS_ROLES)) this.rolesOf(owner).forEach(add)
-    else for (const cursor = new ListingCursor(this.#listing(owner)); cursor.next();) add(this.#rolesOfNew(cursor))
+    if (this.#records.hasRoles(owner)) this.rolesOf(owner).forEach(add)
+    else for (const cursor = new ListingCursor(this.listingOf(owner)); cursor.next();) add(this.#rolesOfNew(cursor))
     this.wantedCounts.set(owner, wanted)
     this.structureCounts.set(owner, structure)
   }
-}
-
-function recordOf (listing: Uint8Array, roles: Uint8Array | undefined, part: PartOfListing | undefined): Uint8Array {
-  if (roles === undefined && part === undefined) return listing
-  const rolesEnd = listing.length + (roles?.length ?? 0)
-  const record = new Uint8Array(rolesEnd + (part === undefined ? 0 : DIGEST_BYTES + INDEX_BYTES * part.indices.length))
-  record.set(listing)
-  if (roles !== undefined) record.set(roles, listing.length)
-  if (part === undefined) return record
-  record.set(part.digest, rolesEnd)
-  const view = new DataView(record.buffer, rolesEnd + DIGEST_BYTES)
-  part.indices.forEach((index, at) => { view.setUint32(INDEX_BYTES * at, index) })
-  return record
 }

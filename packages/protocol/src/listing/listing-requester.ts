@@ -9,8 +9,10 @@ import { isPageTable } from './page-table.ts'
 import type { Page } from './page-table.ts'
 import { listingDigest } from './page-tree.ts'
 import type { NumberedBlob } from './parts.ts'
-import { checkJoin, joinPath, ROOT_PATH } from './relative-path.ts'
+import { checkJoin, ROOT_PATH } from './relative-path.ts'
 import type { RelativePath } from './relative-path.ts'
+import { WaitingListings } from './waiting-listings.ts'
+import type { WaitingListing } from './waiting-listings.ts'
 
 /** A requested listing that arrived and whose digest matches the announced one, if digests are compared. */
 export interface ArrivedListing {
@@ -32,18 +34,11 @@ export interface ArrivedTable {
   readonly depth: number
 }
 
-interface Expected {
-  readonly directory: RelativePath
-  readonly digest: Digest
-  /** Absent for the top of a directory. */
-  readonly place?: PagePlace
-}
-
 /** The requesting side of the listing exchange: tracks what was requested, what is still to be requested, and what may arrive. */
 export class ListingRequester {
   readonly #hash: HashBytes | undefined
-  readonly #waiting: { readonly reference: EntryReference | undefined, readonly expected: Expected }[] = []
-  readonly #expected = new Map<number, Expected>()
+  readonly #waiting = new WaitingListings()
+  readonly #expected = new Map<number, WaitingListing>()
   #asked = 0
   #arrived = 0
 
@@ -53,12 +48,12 @@ export class ListingRequester {
    */
   constructor (rootDigest: Digest, hash: HashBytes | undefined) {
     this.#hash = hash
-    this.#waiting.push({ reference: undefined, expected: { directory: ROOT_PATH, digest: rootDigest } })
+    this.#waiting.add({ reference: undefined, directory: ROOT_PATH, digest: rootDigest })
   }
 
   /** Whether everything that was requested has arrived, and nothing is left to request. */
   get isComplete (): boolean {
-    return this.#waiting.length === 0 && this.#expected.size === 0
+    return this.#waiting.count === 0 && this.#expected.size === 0
   }
 
   /** Whether something was requested and has not arrived completely. */
@@ -73,10 +68,10 @@ export class ListingRequester {
 
   /** The references for the next LISTINGS_WANTED; undefined if nothing is left to request, or something has not arrived yet. */
   nextRequest (): EntryReference[] | undefined {
-    if (this.#expected.size > 0 || this.#waiting.length === 0) return undefined
+    if (this.#expected.size > 0 || this.#waiting.count === 0) return undefined
     // From the end: depth first keeps only the siblings along one path in memory, not a whole level of the tree.
-    const request = this.#waiting.splice(-LIMITS.listingsPerRequest)
-    for (const { expected } of request) this.#expected.set(this.#asked++, expected)
+    const request = this.#waiting.take(LIMITS.listingsPerRequest)
+    for (const expected of request) this.#expected.set(this.#asked++, expected)
     return request.flatMap(({ reference }) => reference === undefined ? [] : [reference])
   }
 
@@ -91,7 +86,8 @@ export class ListingRequester {
       const parentPath = JSON.stringify(parent.directory)
       throw new FileSyncError('LIMIT_EXCEEDED', `A directory below ${parentPath} exceeds the limits of a path (${fault}).`)
     }
-    this.#wait([parent.number, index], { directory: joinPath(parent.directory, entry.name), digest: entry.digest })
+    this.#ensureRoom()
+    this.#waiting.addDirectory(parent, index, entry)
   }
 
   /** Queues a request for the page, or table, that is the item at `index` of an arrived table. Throws as {@link request}. */
@@ -100,16 +96,16 @@ export class ListingRequester {
     if (parent.table === undefined || page === undefined) throw new RangeError(`A listing has no page ${String(index)}.`)
     const { pages, nextName, depth } = parent.table
     const place = { directory: parent.directory, page, nextName: pages[index + 1]?.firstName ?? nextName, depth: depth + 1 }
-    this.#wait([parent.number, index], { directory: parent.directory, digest: page.digest, place })
+    this.#ensureRoom()
+    this.#waiting.add({ reference: [parent.number, index], directory: parent.directory, digest: page.digest, place })
   }
 
-  #wait (reference: EntryReference, expected: Expected): void {
-    if (this.#waiting.length >= LIMITS.listingsWaiting || this.#asked + this.#waiting.length >= LIMITS.listingsPerSync) {
+  #ensureRoom (): void {
+    if (this.#waiting.count >= LIMITS.listingsWaiting || this.#asked + this.#waiting.count >= LIMITS.listingsPerSync) {
       throw new FileSyncError('LIMIT_EXCEEDED',
         `More than ${LIMITS.listingsPerSync} directories, or ${LIMITS.listingsWaiting} in one place, are new or changed at once. ` +
         'Push a part of the tree first: exclude the rest in an ignore file, then remove it from there and push again.')
     }
-    this.#waiting.push({ reference, expected })
   }
 
   /** Validates an arrived listing, page or table. Throws MESSAGE_UNEXPECTED, LISTING_MISMATCH, LISTING_INVALID or NAME_INVALID. */
