@@ -1,6 +1,6 @@
 import { closeSync, lstatSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { encodeListing } from '@filesync/protocol'
+import { encodeListing, listingDigest } from '@filesync/protocol'
 import type { FileEntry, Name, Task, Tree } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
 
@@ -62,7 +62,7 @@ function describe (root: string, names: readonly string[]): ListedFiles {
   return {
     root,
     tree: {
-      rootDigest: hashBytes(listing), files: entries.length, directories: 0, bytes,
+      rootDigest: listingDigest(listing, hashBytes), files: entries.length, directories: 0, bytes,
       listing: directory => directory === '' ? listing : undefined,
     },
     tasks: entries.map((_, i) => [0, i] as const),

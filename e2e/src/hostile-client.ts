@@ -56,7 +56,7 @@ export async function untilTasks (peer: HostilePeer, literal: TreeLiteral, more:
   const { rootDigest, files, directories, bytes, folders = [] } = tree
   const rest = { away: [], removed: [], problems: [], problemCount: 0 }
   await peer.say({ type: 'CLIENT_FILES_INFO', rootDigest, files, directories, bytes, folders, ...rest })
-  const answers = new ListingResponder(tree, undefined)
+  const answers = new ListingResponder(tree, hashBytes)
   for (;;) {
     const wanted = await peer.hear('LISTINGS_WANTED', 'TASKS')
     if (wanted.type === 'TASKS') return wanted

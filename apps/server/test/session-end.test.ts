@@ -95,7 +95,7 @@ async function announce ({ client }: Session, files: Readonly<Record<string, str
     type: 'CLIENT_FILES_INFO', rootDigest, files: fileCount, directories: 1, bytes,
     folders: [{ name: 'docs' as Name, complete: true, files: fileCount }], away: [], removed: [], problems: [], problemCount: 0,
   })
-  const answers = new ListingResponder(tree, undefined)
+  const answers = new ListingResponder(tree, hashBytes)
   // The root, and the folder in it.
   for (let page = 0; page < 2; page++) {
     const { directories } = await client.receive(['LISTINGS_WANTED'])

@@ -179,6 +179,14 @@ describe('a page table', () => {
   })
 })
 
+describe('a whole listing', () => {
+  it('is refused if it is longer than a page', () => {
+    expect(rootCode(encodeListing(files(0, LIMITS.pageEntries)))).toBe('accepted')
+    expect(rootCode(encodeListing(files(0, LIMITS.pageEntries + 1)))).toBe('LISTING_INVALID')
+    expect(rootCode(listing)).toBe('LISTING_INVALID')
+  })
+})
+
 describe('requests for pages', () => {
   const tree: Tree = { rootDigest: new PageTree(leaves, hashBytes).digest, files: 0, directories: 0, bytes: 0, listing: () => listing }
   const asked = (...references: (readonly [number, number])[]): string => refusal(() => {

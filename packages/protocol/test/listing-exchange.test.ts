@@ -134,13 +134,13 @@ describe('ListingRequester', () => {
 describe('ListingResponder', () => {
   const tree = memoryTree({ a: { 'x.txt': 'x' }, b: 'b', c: { symlink: 'b' } }, hashBytes)
   const asked = (): ListingResponder => {
-    const answers = new ListingResponder(tree, undefined)
+    const answers = new ListingResponder(tree, hashBytes)
     for (const _ of answers.answer([]));
     return answers
   }
 
   it('resolves only entries of listings that were sent', () => {
-    const answers = new ListingResponder(tree, undefined)
+    const answers = new ListingResponder(tree, hashBytes)
     expect(refusal(() => answers.entry(0, 0))).toBe('TASK_INVALID')
     for (const _ of answers.answer([]));
     expect(answers.entry(0, 1)).toMatchObject({ directory: '', entry: { name: 'b' } })

@@ -24,7 +24,7 @@ async function session (): Promise<Session> {
   const tree = memoryTree(FILES, hashBytes)
   const [left, right] = memoryStreamPair()
   const [client, server] = [openConnection({ stream: left, clock: systemClock }), openConnection({ stream: right, clock: systemClock })]
-  const answers = new ListingResponder(tree, undefined)
+  const answers = new ListingResponder(tree, hashBytes)
   for (const _ of encodeParts(answers.answer([]), 1 << 20)) { /* answers the root */ }
   const wanted: number[] = []
   const entryOf = (task: number): number => task < NAMES.length ? task : wanted[task - NAMES.length] ?? -1

@@ -1,5 +1,6 @@
 import { ListingResponder } from '@filesync/protocol'
 import type { Connection, PlanMessage } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
 import { greetForPlan } from '../connect/greet.ts'
 import { announceTree, answerListings, waitForTurn } from './push-session.ts'
 import type { PushableTree, PushDependencies } from './push-session.ts'
@@ -21,6 +22,6 @@ export async function planSession (connection: Connection, deps: PlanDependencie
   const tree = await deps.scan()
   refuseOwnArchive({ folders: deps.folders, archives: tree.archives ?? [], archiveId: ready.archiveId })
   await announceTree(connection, tree)
-  const plan = await answerListings(connection, { answers: new ListingResponder(tree, undefined) }, ['PLAN'])
+  const plan = await answerListings(connection, { answers: new ListingResponder(tree, hashBytes) }, ['PLAN'])
   return { tree, plan }
 }

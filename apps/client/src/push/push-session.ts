@@ -9,6 +9,7 @@ import { encodeParts, FEATURES, fitProblems, ListingResponder } from '@filesync/
 import type {
   Clock, Connection, FolderInfo, Message, MessageOf, MessageType, Name, NextSync, Problem, RelativePath, ServerStatusReady, Tree,
 } from '@filesync/protocol'
+import { hashBytes } from '@filesync/protocol/node'
 import type { LeftOutEntries } from '@filesync/scanner'
 import { sendFiles } from '@filesync/transfer'
 import type { Compression, FileSource, TransferProgress } from '@filesync/transfer'
@@ -76,7 +77,7 @@ export async function pushSession (connection: Connection, deps: PushDependencie
   refuseOwnArchive({ folders: deps.folders, archives: tree.archives ?? [], archiveId: ready.archiveId })
   deps.source.refresh()
   await announceTree(connection, tree)
-  const answers = new ListingResponder(tree, undefined)
+  const answers = new ListingResponder(tree, hashBytes)
   const onDifference = (directories: number): void => { deps.source.prepare(directories) }
   const reply = await answerListings(connection, { answers, onDifference }, ['TASKS', 'NEXT_SYNC'])
   const stale = new Set<RelativePath>()

@@ -21,7 +21,7 @@ export interface ReceiveListingsInit {
 export async function receiveListings (init: ReceiveListingsInit): Promise<void> {
   const { connection, slice } = init
   const questions = new ListingRequester(init.rootDigest, init.hash)
-  const parts = new PartsDecoder(LIMITS.listingBytes)
+  const parts = new PartsDecoder(LIMITS.pageBytes)
   const budget = new ListingBudget()
   for (let page = questions.nextRequest(); page !== undefined; page = questions.nextRequest()) {
     await connection.send({ type: 'LISTINGS_WANTED', directories: page })

@@ -5,9 +5,7 @@ import { FileSyncError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import { checkPage, checkTop } from './page-check.ts'
 import type { PagePlace } from './page-check.ts'
-import { isPageTable } from './page-table.ts'
 import type { Page } from './page-table.ts'
-import { listingDigest } from './page-tree.ts'
 import type { NumberedBlob } from './parts.ts'
 import { checkJoin, ROOT_PATH } from './relative-path.ts'
 import type { RelativePath } from './relative-path.ts'
@@ -113,7 +111,7 @@ export class ListingRequester {
     const expected = this.#expected.get(number)
     if (expected === undefined) throw new FileSyncError('MESSAGE_UNEXPECTED', 'A listing arrived that was not requested.')
     const { directory, digest, place } = expected
-    if (this.#hash !== undefined && !hasDigest(bytes, digest, this.#hash)) {
+    if (this.#hash !== undefined && !equalDigests(this.#hash(bytes), digest)) {
       throw new FileSyncError('LISTING_MISMATCH', 'The digest of a listing differs from the announced one.', { path: directory })
     }
     const arrived = { number, directory, bytes, ...(place !== undefined && { page: place.page }) }
@@ -123,9 +121,4 @@ export class ListingRequester {
     this.#arrived++
     return pages === undefined ? arrived : { ...arrived, table: { pages, nextName: place?.nextName, depth: place?.depth ?? 0 } }
   }
-}
-
-/** A whole listing has the digest of its page tree, and not only of its bytes. */
-function hasDigest (bytes: Uint8Array, digest: Digest, hash: HashBytes): boolean {
-  return equalDigests(hash(bytes), digest) || (!isPageTable(bytes) && equalDigests(listingDigest(bytes, hash), digest))
 }

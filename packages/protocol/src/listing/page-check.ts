@@ -1,6 +1,7 @@
 import { FileSyncError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import { MsgpackReader } from '../encoding/msgpack-reader.ts'
+import { countListing } from './listing.ts'
 import { compareNames } from './name.ts'
 import type { Name } from './name.ts'
 import { endsPage, nameHash } from './page-cut.ts'
@@ -28,7 +29,10 @@ const encoder = new TextEncoder()
  * NAME_INVALID.
  */
 export function checkTop (bytes: Uint8Array, directory: RelativePath): Page[] | undefined {
-  if (!isPageTable(bytes)) return undefined
+  if (!isPageTable(bytes)) {
+    if (countListing(bytes) > LIMITS.pageEntries) throw invalid(directory, 'it is longer than a page may be')
+    return undefined
+  }
   const pages = readPageTable(bytes)
   const entries = sumOf(pages)
   if (pages.length === 1 || entries <= LIMITS.pageEntries) throw invalid(directory, 'a table is used where one page would do')

@@ -1,5 +1,5 @@
 import {
-  compareListings, encodeListing, encodeParts, LIMITS, ListingRequester, ListingResponder, openConnection, PartsDecoder,
+  compareListings, encodeListing, encodeParts, LIMITS, listingDigest, ListingRequester, ListingResponder, openConnection, PartsDecoder,
 } from '../../src/index.ts'
 import type { Connection, Entry, Name, RelativePath, Tree } from '../../src/index.ts'
 import { hashBytes } from '../../src/node/index.ts'
@@ -29,7 +29,7 @@ export async function describeLargeTree (shape: { readonly directories: number, 
 }
 
 async function answer (client: Connection, tree: Tree): Promise<void> {
-  const answers = new ListingResponder(tree, undefined)
+  const answers = new ListingResponder(tree, hashBytes)
   while (!client.signal.aborted) {
     const incoming = await client.next().catch(() => undefined)
     if (incoming?.kind !== 'message' || incoming.message.type !== 'LISTINGS_WANTED') return
@@ -41,7 +41,7 @@ async function answer (client: Connection, tree: Tree): Promise<void> {
 
 async function ask (server: Connection, tree: Tree): Promise<LargeTreeReport> {
   const questions = new ListingRequester(tree.rootDigest, hashBytes)
-  const parts = new PartsDecoder(LIMITS.listingBytes)
+  const parts = new PartsDecoder(LIMITS.pageBytes)
   const startBytes = heldBytes()
   let [files, bytes, grownBytes] = [0, 0, 0]
   while (!questions.isComplete) {
@@ -52,6 +52,8 @@ async function ask (server: Connection, tree: Tree): Promise<LargeTreeReport> {
     for (const whole of parts.push(incoming.payload)) {
       const arrived = questions.accept(whole)
       bytes += whole.bytes.length
+      arrived.table?.pages.forEach((_, index) => { questions.requestPage(arrived, index) })
+      if (arrived.table !== undefined) continue
       for (const difference of compareListings(undefined, arrived.bytes)) {
         if (difference.how !== 'changed') continue
         if (difference.entry.kind === 'directory') questions.request(arrived, difference.index, difference.entry)
@@ -71,9 +73,9 @@ function heldBytes (): number {
 /** Generates each listing on request, so that the tree itself takes no memory. */
 function generatedTree (directories: number, filesEach: number): Tree {
   const root = encodeListing(Array.from({ length: directories }, (_, i): Entry =>
-    ({ kind: 'directory', name: nameOf('d', i), mtimeNs: 1n, mode: 0o755, digest: hashBytes(listFiles(i, filesEach)) })))
+    ({ kind: 'directory', name: nameOf('d', i), mtimeNs: 1n, mode: 0o755, digest: listingDigest(listFiles(i, filesEach), hashBytes) })))
   return {
-    rootDigest: hashBytes(root), files: directories * filesEach, directories, bytes: 0,
+    rootDigest: listingDigest(root, hashBytes), files: directories * filesEach, directories, bytes: 0,
     listing: (directory: RelativePath) => directory === '' ? root : listFiles(Number(directory.slice(1)), filesEach),
   }
 }

@@ -37,7 +37,7 @@ export function exampleExchange (): ExampleFrame[] {
     frames.push({ from, type: 'MESSAGE', says: describeMessage(message), bytes: encodeFrame('MESSAGE', [encodeMessage(message)]) })
   }
   const tree = exampleTree()
-  const answers = new ListingResponder(tree, undefined)
+  const answers = new ListingResponder(tree, hashBytes)
   const questions = new ListingRequester(tree.rootDigest, hashBytes)
 
   say('client', hello('example-client/1', []))
