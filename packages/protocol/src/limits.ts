@@ -73,9 +73,9 @@ export const LIMITS = {
   discoverBytes: 256,
   /**
    * From the opened connection to the peer's HELLO; a TLS handshake alone proves no intent. Among hundreds of clients that come
-   * at once, on a machine that is busy with them, it takes seconds.
+   * at once, on a machine that is busy with them, it takes seconds. Below `idleTimeoutMs`, so that a silent peer receives CLOSE.
    */
-  helloTimeoutMs: 15_000,
+  helloTimeoutMs: 10_000,
   /** Silence after which a peer is considered dead; three heartbeats may be lost. */
   idleTimeoutMs: 15_000,
   /** Something is sent at least this often, so that the other end can detect a dead peer. */
