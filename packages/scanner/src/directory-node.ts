@@ -1,5 +1,6 @@
 import { countListing, digestOffsets, LIMITS, readListing } from '@filesync/protocol'
 import type { Digest, HashBytes, Name } from '@filesync/protocol'
+import { NO_NOTES } from './directory-notes.ts'
 import type { DirectoryNotes } from './directory-notes.ts'
 import { LargeListing } from './large-listing.ts'
 import { NOTHING_ODD } from './node-tally.ts'
@@ -41,12 +42,10 @@ export class DirectoryNode implements Tally, NodeId {
   readonly name: Name
   readonly idLow: number
   readonly idHigh: number
-  readonly rules: RuleSet
-  readonly notes: DirectoryNotes
   readonly files: number
   readonly directories: number
   readonly bytes: number
-  readonly odd: OddTally
+  readonly #facts: NodeFacts
   readonly #children: readonly DirectoryNode[]
   readonly #listing: Uint8Array | LargeListing
   readonly #start: number
@@ -56,18 +55,20 @@ export class DirectoryNode implements Tally, NodeId {
     this.name = name
     this.idLow = idLow
     this.idHigh = idHigh
-    this.rules = rules
-    this.notes = notes
     this.files = tally.files
     this.directories = tally.directories
     this.bytes = tally.bytes
-    this.odd = tally.odd
+    this.#facts = factsOf(rules, notes, tally.odd)
     const isLarge = listing instanceof LargeListing
     this.#children = isLarge || children.length === 0 ? NO_CHILDREN : children
     this.#listing = isLarge ? listing : listing.block
     this.#start = isLarge ? 0 : listing.start
     this.#end = isLarge ? 0 : listing.end
   }
+
+  get rules (): RuleSet { return this.#facts.rules }
+  get notes (): DirectoryNotes { return this.#facts.notes }
+  get odd (): OddTally { return this.#facts.odd }
 
   /** The whole listing: a view, or a copy if the directory has several pages. */
   get listing (): Uint8Array {
@@ -121,6 +122,25 @@ export class DirectoryNode implements Tally, NodeId {
   }
 }
 
+/** What is the same in almost every directory, and shared by those. */
+interface NodeFacts {
+  readonly rules: RuleSet
+  readonly notes: DirectoryNotes
+  readonly odd: OddTally
+}
+
+const usualFacts = new WeakMap<RuleSet, NodeFacts>()
+
+function factsOf (rules: RuleSet, notes: DirectoryNotes, odd: OddTally): NodeFacts {
+  if (notes !== NO_NOTES || odd !== NOTHING_ODD) return { rules, notes, odd }
+  let facts = usualFacts.get(rules)
+  if (facts === undefined) {
+    facts = { rules, notes, odd }
+    usualFacts.set(rules, facts)
+  }
+  return facts
+}
+
 /** Index among nodes in the order of their names, or -1. */
 export function indexOfChild (children: readonly DirectoryNode[], name: Name): number {
   return findName(children.length, index => children[index]?.name ?? '', name)
@@ -128,6 +148,8 @@ export function indexOfChild (children: readonly DirectoryNode[], name: Name): n
 
 /** The listing of a node: in pages if it is long. */
 export function storedListing (slice: ListingSlice, children: readonly DirectoryNode[], hash: HashBytes): ListingSlice | LargeListing {
+  // An entry has six bytes at least; almost no directory is long enough to count its entries.
+  if (slice.end - slice.start < LIMITS.pageEntries * 6) return slice
   const bytes = slice.block.subarray(slice.start, slice.end)
   return countListing(bytes) > LIMITS.pageEntries ? LargeListing.cut(bytes, children, hash) : slice
 }

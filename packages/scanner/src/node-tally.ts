@@ -1,3 +1,4 @@
+import { NO_NOTES } from './directory-notes.ts'
 import type { DirectoryNotes } from './directory-notes.ts'
 
 /** How much of what is not usual is in a directory and below it. */
@@ -40,6 +41,7 @@ export function addOdd (to: OddTally, other: OddTally, sign: 1 | -1 = 1): OddTal
 
 /** What a directory contributes by itself. */
 export function oddOf (notes: DirectoryNotes): OddTally {
+  if (notes === NO_NOTES) return NOTHING_ODD
   return addOdd(NOTHING_ODD, {
     ignored: notes.ignored,
     problems: notes.problemCount,

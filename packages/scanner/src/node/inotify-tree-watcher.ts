@@ -42,7 +42,8 @@ export class InotifyTreeWatcher implements TreeWatcher {
 interface Watched {
   readonly path: RelativePath
   readonly watcher: FSWatcher
-  readonly children: Map<string, Watched>
+  /** Absent until there is one: most directories have no subdirectories. */
+  children?: Map<string, Watched>
   /** Whether its events are only counted until the watch is closed. */
   isUnwatched: boolean
 }
@@ -121,10 +122,9 @@ class WatchedTree {
   }
 
   #watch (path: RelativePath): Watched {
-    const children = new Map<string, Watched>()
     try {
       const watcher = watch(join(this.#root, path))
-      const watched = { path, watcher, children, isUnwatched: false }
+      const watched: Watched = { path, watcher, isUnwatched: false }
       watcher.on('change', (type, name) => { this.#onEvent(watched, type, String(name)) })
       // The removal of a directory is also an event in the one above.
       watcher.on('error', error => { if (!isGone(error)) this.#reportLost(error) })
@@ -140,7 +140,7 @@ class WatchedTree {
     try {
       const added: Watched[] = []
       for (const entry of readdirSync(join(this.#root, watched.path), { withFileTypes: true })) {
-        if (!entry.isDirectory() || watched.children.has(entry.name)) continue
+        if (!entry.isDirectory() || watched.children?.has(entry.name) === true) continue
         const child = this.#watchChild(watched, entry.name)
         if (child !== undefined) added.push(child)
       }
@@ -155,6 +155,7 @@ class WatchedTree {
   #watchChild (watched: Watched, name: string): Watched | undefined {
     try {
       const child = this.#watch((watched.path === '' ? name : `${watched.path}/${name}`) as RelativePath)
+      watched.children ??= new Map()
       watched.children.set(name, child)
       return child
     } catch (error) {
@@ -191,7 +192,7 @@ class WatchedTree {
     }
     const { directory, name } = splitPath(path)
     let parent = this.#top
-    for (const above of pathNames(directory)) parent = parent?.children.get(above)
+    for (const above of pathNames(directory)) parent = parent?.children?.get(above)
     try {
       this.#listener.changed([path, ...parent === undefined ? [] : this.#rewatch(parent, name)])
     } catch (error) {
@@ -204,9 +205,9 @@ class WatchedTree {
    * now and was not before: earlier changes in it were not reported.
    */
   #rewatch (watched: Watched, name: string): RelativePath[] {
-    const old = watched.children.get(name)
+    const old = watched.children?.get(name)
     if (old !== undefined) this.#unwatch(old)
-    watched.children.delete(name)
+    watched.children?.delete(name)
     if (!isDirectory(join(this.#root, watched.path, name))) return []
     const paths: RelativePath[] = []
     const child = this.#watchChild(watched, name)
@@ -228,7 +229,7 @@ class WatchedTree {
     for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
       at.isUnwatched = true
       this.#closing.push(at.watcher)
-      for (const child of at.children.values()) stack.push(child)
+      for (const child of at.children?.values() ?? []) stack.push(child)
     }
   }
 
