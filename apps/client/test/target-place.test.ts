@@ -40,7 +40,10 @@ const SCRIPT = `
   console.log(JSON.stringify(said))
 `
 
-test('on Windows a file that is held open stays as it was, a read-only one is replaced, and times are set without write permission', () => {
+/** Each starts a process of its own, once or twice. */
+const PROCESSES = { timeout: 60_000 }
+
+test('on Windows a file that is held open stays as it was, a read-only one is replaced, and both get their times', PROCESSES, () => {
   expect(inProcess(SCRIPT, `--require=${RULES}`)).toEqual([
     'EPERM: another program may have the file open that is there', 'old 444', false,
     true, 'new 644',
@@ -64,7 +67,7 @@ const CUTTING = `
   target.removeWork()
 `
 
-test('a target finds out whether its disk stores names without the dots at their end', () => {
+test('a target finds out whether its disk stores names without the dots at their end', PROCESSES, () => {
   expect(inProcess(CUTTING)).toEqual([true, false])
   expect(inProcess(CUTTING.replace('cut(path)', 'path'))).toEqual([false, false])
 })

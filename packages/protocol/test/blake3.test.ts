@@ -46,7 +46,7 @@ describe.each(engines)('BLAKE3, %s', (_, engine) => {
 })
 
 describe('The engines', () => {
-  it.runIf('engine' in native)(`agree on 1,000 random inputs, whole and in pieces (seed ${SEED})`, () => {
+  it.runIf('engine' in native)(`agree on 1,000 random inputs, whole and in pieces (seed ${SEED})`, { timeout: 60_000 }, () => {
     const expected = 'engine' in native ? native.engine.hashBytes : wasm.hashBytes
     const input = fc.uint8Array({ maxLength: 20_000, size: 'max' })
     fc.assert(fc.property(input, fc.integer({ min: 1, max: 5000 }), (bytes, pieceBytes) => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { renameOver } from '@filesync/protocol/node'
 
-/** Two files, the second of which cannot be replaced for some attempts, as on Windows while a process has it open. */
+/** Two files. The second one cannot be replaced for some attempts, as on Windows while a process has it open. */
 function heldFor (attempts: number, code = 'EPERM'): { readonly from: string, readonly to: string, readonly tried: () => number } {
   const directory = fs.mkdtempSync(join(tmpdir(), 'filesync-rename-'))
   const [from, to] = [join(directory, 'new'), join(directory, 'old')]
