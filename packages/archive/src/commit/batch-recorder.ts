@@ -33,8 +33,10 @@ export class BatchRecorder {
     const { index, ledger, problems, progress } = this.#init
     addFailures(problems, failures, ({ section, entry }) => entryPathOf(sections[section], entry))
     ledger.addPlaced(journal, sections, [...placed, ...alteredSections(sections, failures)])
-    const writes = [...this.#alteredWrites(sections, failures), ...ledger.takeReady()]
-    if (writes.length > 0) await index.write(writes)
+    // If the process ends between these writes, the journal still has what the next ones would have added.
+    const altered = this.#alteredWrites(sections, failures)
+    if (altered.length > 0) await index.write(altered)
+    for (const writes of ledger.takeReady()) await index.write(writes)
     progress.addPlaced(placed)
   }
 

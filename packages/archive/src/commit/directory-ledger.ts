@@ -1,23 +1,31 @@
-import { equalDigests, joinPath, listingDigest, ROOT_PATH, splitPath } from '@filesync/protocol'
+import { equalDigests, listingDigest, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Digest, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex, IndexWrite } from '../store/archive-index.ts'
 import type { ComparedDirectories } from '../compare/compared-directories.ts'
 import type { ComparedDirectory } from '../compare/compared-directory.ts'
 import { structureOf } from '../compare/cut-section.ts'
 import type { DirectoryState } from '../store/content-store.ts'
-import { EMPTY_DIRECTORY, foldDirectory, patchDigests } from '../store/fold.ts'
-import { directoriesOf } from '../store/lookup.ts'
+import { changeDirectory } from '../store/change-directory.ts'
+import type { ChangedDirectory } from '../store/change-directory.ts'
+import { EMPTY_DIRECTORY } from '../store/fold.ts'
+import { findDirectory } from '../store/lookup.ts'
+import { PageLookup } from '../store/page-lookup.ts'
 import type { Plan } from '../compare/plan.ts'
 import { countAnswers, SAME_CONTENT } from '../store/section.ts'
 import type { Removal, Section } from '../store/section.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
+import { inSteps } from './index-steps.ts'
+import type { StepLimits } from './index-steps.ts'
+import { JournalNeeds } from './journal-needs.ts'
 
 /** What happened in one directory beyond its structure. */
 interface Account {
-  readonly sections: Section[]
+  sections: Section[]
+  /** Entries of the sections. */
+  entries: number
   removed: Set<string> | undefined
   /** Numbers of the journal entries that it needs. */
-  readonly journals: Set<number>
+  journals: Set<number>
 }
 
 /** Nothing happened in a directory. */
@@ -30,6 +38,8 @@ const STRUCTURED = 2
 const PARTLY_STRUCTURED = 4
 /** Its listing was written. */
 const FOLDED = 8
+/** Entries of one directory that wait to be written, unless more can happen in it soon: a million of them would take 120 MB. */
+const WAITING_ENTRIES = 32_768
 /** Directories that are written in one transaction, or get their times in one call: a million at once would block the thread for long. */
 const DIRECTORIES_AT_ONCE = 2048
 const NO_NAMES: ReadonlySet<string> = new Set()
@@ -43,9 +53,9 @@ export interface LedgerInit {
 }
 
 /**
- * Collects what was placed in each directory, and turns it into index writes. Writes a directory's listing once, when nothing more can
- * happen in it, so that a directory of a million files is not written with every batch. Until then the journal entries that the
- * directory needs are kept, from which its listing can be written after a crash.
+ * Collects what was placed in each directory, and turns it into index writes. Writes a directory once, when nothing more can happen in it,
+ * and before that only if very many of its entries are waiting: tasks are answered nearly in order, so each of its pages is still written
+ * once or twice. Until then the journal entries that the directory needs are kept, from which it can be written after a crash.
  */
 export class DirectoryLedger {
   readonly #init: LedgerInit
@@ -59,12 +69,14 @@ export class DirectoryLedger {
   readonly #leaving: ReadonlySet<RelativePath>
   /** Digests of directories that were written and differ from what the client listed. */
   readonly #deviating = new Map<RelativePath, Digest>()
-  /** By journal number, how many directories still need the entry. */
-  readonly #journals = new Map<number, number>()
+  readonly #journals: JournalNeeds
   readonly #ready: number[] = []
+  /** Directories of which very many entries are waiting. */
+  readonly #large = new Set<number>()
 
   constructor (init: LedgerInit, plan: Pick<Plan, 'removals' | 'forgotten'>) {
     this.#init = init
+    this.#journals = new JournalNeeds(init.area)
     const { directories } = init
     this.#states = new Uint8Array(directories.length)
     this.#structures = new Uint32Array(directories.length)
@@ -81,14 +93,16 @@ export class DirectoryLedger {
       const owner = this.#owner(section.directory)
       if (isStructure(section) && section.staged.length === this.#init.directories.structureCounts.at(owner)) {
         this.#structures[owner] = journal
-        this.#hold(journal)
+        this.#journals.hold(journal)
         this.#mark(owner, STRUCTURED)
         continue
       }
       if (isStructure(section)) this.#mark(owner, PARTLY_STRUCTURED)
       const account = this.#account(owner)
       account.sections.push(section)
+      account.entries += section.staged.length
       this.#bind(account, journal)
+      if (account.entries >= WAITING_ENTRIES) this.#large.add(owner)
     }
     for (const section of batch) {
       this.endTasks(section.directory, Math.max(1, countAnswers(section)))
@@ -118,35 +132,20 @@ export class DirectoryLedger {
     }
   }
 
-  /** Writes for directories in which nothing more can happen. */
-  takeReady (): IndexWrite[] {
-    return this.#ready.splice(0).flatMap(owner => this.#fold(owner))
+  /**
+   * Writes for directories in which nothing more can happen, and for those of which very many entries are waiting, in steps. Apply each
+   * before you take the next.
+   */
+  * takeReady (): Generator<IndexWrite[], void, undefined> {
+    yield * inSteps(this.#foldReady(), this.#limits)
   }
 
   /**
-   * Writes for the remaining directories, and for those that hold the digest of a directory that did not become as listed, in groups. A
-   * directory comes after all that are inside it: the digests are consistent only after the last group.
+   * Writes for the remaining directories, and for those that hold the digest of a directory that did not become as listed, in steps, to be
+   * applied one by one. A directory comes after all that are inside it: the digests are consistent only after the last step.
    */
   * takeRest (): Generator<IndexWrite[], void, undefined> {
-    const { directories } = this.#init
-    let writes: IndexWrite[] = []
-    const patches = new Map<RelativePath, Map<Name, Digest>>()
-    for (let owner = directories.length - 1; owner >= 0; owner--) {
-      if (!this.#isTouched(owner) && patches.size === 0) continue
-      const directory = directories.paths.at(owner)
-      if (!this.#isTouched(owner) && !patches.has(directory)) continue
-      const folded = this.#isIn(owner, FOLDED) ? [] : this.#fold(owner)
-      for (const write of folded) writes.push(write)
-      const children = patches.get(directory)
-      if (children !== undefined) for (const write of this.#patch(directory, children, folded)) writes.push(write)
-      patches.delete(directory)
-      this.#passOn(directory, patches)
-      if (writes.length >= DIRECTORIES_AT_ONCE) {
-        yield writes
-        writes = []
-      }
-    }
-    if (writes.length > 0) yield writes
+    yield * inSteps(this.#foldRest(), this.#limits)
   }
 
   /**
@@ -172,10 +171,38 @@ export class DirectoryLedger {
   #storedStates (compared: ComparedDirectory): DirectoryState[] {
     const { index, area } = this.#init
     const { directory } = compared
-    const listed = new Set([...compared.states()].map(state => state.directory))
-    return directoriesOf(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)
-      .filter(entry => !isUnknown(entry) && listed.has(joinPath(directory, entry.name)))
-      .map(({ name, mtimeNs, mode }) => ({ directory: joinPath(directory, name), mtimeNs, mode }))
+    const pages = new PageLookup(index, area)
+    const states: DirectoryState[] = []
+    for (const state of compared.states()) {
+      const { name } = splitPath(state.directory)
+      const entry = findDirectory(pages.find(directory, name) ?? EMPTY_DIRECTORY, name)
+      if (entry !== undefined && !isUnknown(entry)) states.push({ ...state, mtimeNs: entry.mtimeNs, mode: entry.mode })
+    }
+    return states
+  }
+
+  * #foldReady (): Generator<readonly IndexWrite[], void, undefined> {
+    for (const owner of this.#ready.splice(0)) {
+      this.#large.delete(owner)
+      yield * this.#fold(owner)
+    }
+    for (const owner of this.#large) yield * this.#foldWaiting(owner)
+    this.#large.clear()
+  }
+
+  * #foldRest (): Generator<readonly IndexWrite[], void, undefined> {
+    const { directories } = this.#init
+    const patches = new Map<RelativePath, Map<Name, Digest>>()
+    for (let owner = directories.length - 1; owner >= 0; owner--) {
+      if (!this.#isTouched(owner) && patches.size === 0) continue
+      const directory = directories.paths.at(owner)
+      const digests = patches.get(directory)
+      patches.delete(directory)
+      if (!this.#isTouched(owner) && digests === undefined) continue
+      if (!this.#isIn(owner, FOLDED)) yield * this.#fold(owner, digests)
+      else if (digests !== undefined) yield * this.#patch(directory, digests)
+      this.#passOn(directory, patches)
+    }
   }
 
   // If nothing was placed in the parent either, the index knows nothing of what the client listed.
@@ -195,71 +222,60 @@ export class DirectoryLedger {
     patches.set(parent, siblings.set(name, actual))
   }
 
-  /** @param folded writes that are due for the directory itself */
-  #patch (directory: RelativePath, children: Map<Name, Digest>, folded: readonly IndexWrite[]): IndexWrite[] {
-    const { index, area, hash } = this.#init
-    const written = folded.find(write => 'put' in write)
-    const stored = written !== undefined && 'put' in written ? written.stored : index.directory({ area, directory }) ?? EMPTY_DIRECTORY
-    const found = new Set<string>()
-    const listing = patchDigests(stored.listing, name => {
-      found.add(name)
-      return children.get(name) ?? 'keep'
-    })
-    this.#deviating.set(directory, listingDigest(listing, hash))
-    const orphans = [...children.keys()].filter(name => !found.has(name))
-    return [
-      { put: { area, directory }, stored: { listing, facts: stored.facts } },
-      ...orphans.map(name => ({ drop: { area, directory: joinPath(directory, name) }, recursive: true })),
-    ]
+  /** Gives subdirectories of a directory that was written other digests. */
+  * #patch (directory: RelativePath, digests: ReadonlyMap<Name, Digest>): Generator<readonly IndexWrite[], void, undefined> {
+    const { digest } = yield * changeDirectory(this.#init, { directory, sections: [], removed: NO_NAMES, digests })
+    this.#deviating.set(directory, digest())
   }
 
-  #fold (owner: number): IndexWrite[] {
-    const { index, area, directories } = this.#init
-    const compared = directories.at(owner)
+  /** @param digests those of subdirectories that did not become as listed */
+  * #fold (owner: number, digests?: ReadonlyMap<Name, Digest>): Generator<readonly IndexWrite[], void, undefined> {
+    const compared = this.#init.directories.at(owner)
     const { directory } = compared
     const account = this.#accounts.get(owner)
     const structure = this.#isIn(owner, STRUCTURED) ? [structureOf(compared)] : []
     const sections = account === undefined ? structure : [...structure, ...account.sections]
-    const folded = foldDirectory(index.directory({ area, directory }) ?? EMPTY_DIRECTORY, sections, account?.removed ?? NO_NAMES)
-    this.#compareWithListed(compared, folded.listing)
+    const removed = account?.removed ?? NO_NAMES
+    const changed = yield * changeDirectory(this.#init, { directory, sections, removed, digests })
+    this.#compareWithListed(compared, changed)
     // The listings of a million files take 60 MB, and are not needed once they are in the index.
     compared.releaseListing()
-    const writes = [
-      ...folded.lostDirectories.map(name => ({ drop: { area, directory: joinPath(directory, name) }, recursive: true })),
-      { put: { area, directory }, stored: { listing: folded.listing, facts: folded.facts } },
-      ...this.#release(owner),
-    ]
+    yield this.#journals.release(this.#journalsOf(owner))
     this.#mark(owner, FOLDED)
     this.#accounts.delete(owner)
-    return writes
   }
 
-  #compareWithListed ({ directory, digest, listing }: ComparedDirectory, folded: Uint8Array): void {
-    if (digest === undefined && equalDigests(folded, listing)) return
-    const actual = listingDigest(folded, this.#init.hash)
-    if (digest === undefined || !equalDigests(actual, digest)) this.#deviating.set(directory, actual)
+  /** Writes what waits of a directory in which more can happen. */
+  * #foldWaiting (owner: number): Generator<readonly IndexWrite[], void, undefined> {
+    const account = this.#account(owner)
+    const { sections, removed = NO_NAMES, journals } = account
+    const directory = this.#init.directories.paths.at(owner)
+    yield * changeDirectory(this.#init, { directory, sections, removed })
+    account.sections = []
+    account.entries = 0
+    account.removed = undefined
+    account.journals = new Set()
+    yield this.#journals.release(journals)
+  }
+
+  #compareWithListed ({ directory, digest, listing }: ComparedDirectory, { whole, digest: actual }: ChangedDirectory): void {
+    if (digest === undefined && whole !== undefined && equalDigests(whole.listing, listing)) return
+    if (!equalDigests(actual(), digest ?? listingDigest(listing, this.#init.hash))) this.#deviating.set(directory, actual())
   }
 
   #bind (account: Account, journal: number): void {
     if (account.journals.has(journal)) return
     account.journals.add(journal)
-    this.#hold(journal)
+    this.#journals.hold(journal)
   }
 
-  #hold (journal: number): void {
-    this.#journals.set(journal, (this.#journals.get(journal) ?? 0) + 1)
-  }
-
-  #release (owner: number): IndexWrite[] {
-    const done: number[] = []
+  #journalsOf (owner: number): number[] {
     const structure = this.#isIn(owner, STRUCTURED) ? [this.#structures[owner] ?? 0] : []
-    for (const journal of [...structure, ...this.#accounts.get(owner)?.journals ?? []]) {
-      const left = (this.#journals.get(journal) ?? 1) - 1
-      if (left === 0) done.push(journal)
-      if (left === 0) this.#journals.delete(journal)
-      else this.#journals.set(journal, left)
-    }
-    return done.map(journal => ({ area: this.#init.area, journal, batch: undefined }))
+    return [...structure, ...this.#accounts.get(owner)?.journals ?? []]
+  }
+
+  get #limits (): StepLimits {
+    return { stepBytes: this.#init.index.stepBytes, stepWrites: DIRECTORIES_AT_ONCE }
   }
 
   #isIn (owner: number, states: number): boolean {
@@ -283,7 +299,7 @@ export class DirectoryLedger {
       const { directory } = this.#init.directories.at(owner)
       throw new RangeError(`The listing of ${JSON.stringify(directory)} was written before all of it was placed.`)
     }
-    const account = { sections: [], removed: undefined, journals: new Set<number>() }
+    const account = { sections: [], entries: 0, removed: undefined, journals: new Set<number>() }
     this.#accounts.set(owner, account)
     this.#mark(owner, TOUCHED)
     return account

@@ -91,11 +91,7 @@ function * changePages (
     return { whole: undefined, digest: () => new PageTree(leaves, hash).digest }
   }
   // It has become so short that its pages are one.
-  const whole = joinDirectories(leaves.map(page => {
-    if ('stored' in page) return page.stored
-    const at = old.leaves.indexOf(page)
-    return at < 0 ? index.page(key, page.firstName) ?? EMPTY_DIRECTORY : old.read(at)
-  }))
+  const whole = joinDirectories(leaves.map(page => 'stored' in page ? page.stored : old.read(old.leaves.indexOf(page))))
   yield [...drops, { put: key, stored: whole }]
   return { whole, digest: () => hash(whole.listing) }
 }

@@ -27,13 +27,13 @@ const encoder = new TextEncoder()
 
 /**
  * Applies changes to a directory page by page: only the pages of changed names are read and cut again, and those after them until a cut is
- * where it was before. Yields the state of the directory whenever enough pages wait to be written; the last state is the result. It may
- * have few enough entries for one page.
+ * where it was before. Yields the state of the directory whenever enough pages wait to be written, and at last the result. If that has few
+ * enough entries for one page, it is all that is yielded.
  */
 export function * foldPages (old: StoredPages, fold: PagedFold, limits: FoldLimits): Generator<PageStep, void, undefined> {
   const pages = new PagesFold(old, fold, limits.hash)
   while (pages.next()) {
-    if (pages.heldBytes >= limits.stepBytes && pages.entries > LIMITS.pageEntries) yield pages.takeStep()
+    if (pages.heldBytes >= limits.stepBytes && pages.doneEntries > LIMITS.pageEntries) yield pages.takeStep()
   }
   yield pages.takeStep()
 }
@@ -64,9 +64,9 @@ class PagesFold {
     return this.#heldBytes
   }
 
-  /** Number of entries that the directory would have now. */
-  get entries (): number {
-    return [...this.#done, ...this.#old.leaves.slice(this.#at)].reduce((sum, { entries }) => sum + entries, 0)
+  /** Number of entries that the directory has at least in the end. */
+  get doneEntries (): number {
+    return this.#done.reduce((sum, { entries }) => sum + entries, 0)
   }
 
   /** Folds the next pages up to a boundary that stays. False if there are none. */

@@ -52,6 +52,19 @@ export function findFile ({ listing, facts }: StoredDirectory, name: string): Fo
   return undefined
 }
 
+/** Finds a subdirectory without decoding the other entries. */
+export function findDirectory ({ listing }: Pick<StoredDirectory, 'listing'>, name: string): DirectoryEntry | undefined {
+  const wanted = new TextEncoder().encode(name)
+  for (const cursor = new ListingCursor(listing); cursor.next();) {
+    if (!cursor.isNamed(wanted)) continue
+    const builder = new ListingBuilder()
+    builder.addRange(cursor.bytes, cursor.start, cursor.end)
+    const [entry] = readListing(builder.finish())
+    return entry?.kind === 'directory' ? entry : undefined
+  }
+  return undefined
+}
+
 /** The stored files among the paths, directory by directory. */
 export function * knownPaths (index: ArchiveIndex, area: string, paths: Iterable<RelativePath>): Generator<KnownFile, void, undefined> {
   const wanted = new Map<RelativePath, Set<RelativePath>>()

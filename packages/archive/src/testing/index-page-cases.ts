@@ -156,6 +156,9 @@ export const indexPageCases: readonly ConformanceCase<ArchiveIndex>[] = [
     async run (index) {
       const model = manyNames(MAX - 1)
       await index.write([{ put: KEY, stored: encode(model) }])
+      const only = index.page(KEY, name('any'))
+      ensure(same(only?.listing, encode(model).listing) && same(only?.facts, encode(model).facts), 'its only page is not found')
+      ensure(only?.from === undefined && only?.before === undefined, 'its only page is said to have not all names')
       for (const extra of [1, 1, 1]) {
         const more = manyNames(extra, `more ${String(model.size)}`)
         await change(index, model, { changed: more })
