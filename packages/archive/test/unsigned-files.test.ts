@@ -8,14 +8,9 @@ import { UnsignedFiles } from '../src/commit/unsigned-files.ts'
 class AskedIndex extends MemoryIndex {
   readonly asked: string[] = []
 
-  override listing (key: Parameters<MemoryIndex['listing']>[0]): Uint8Array | undefined {
+  override page (...[key, name]: Parameters<MemoryIndex['page']>): ReturnType<MemoryIndex['page']> {
     this.asked.push(key.directory)
-    return super.listing(key)
-  }
-
-  override directory (key: Parameters<MemoryIndex['directory']>[0]): ReturnType<MemoryIndex['directory']> {
-    this.asked.push(key.directory)
-    return super.directory(key)
+    return super.page(key, name)
   }
 }
 

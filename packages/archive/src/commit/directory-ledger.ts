@@ -8,14 +8,13 @@ import type { DirectoryState } from '../store/content-store.ts'
 import { changeDirectory } from '../store/change-directory.ts'
 import type { ChangedDirectory } from '../store/change-directory.ts'
 import { EMPTY_DIRECTORY } from '../store/fold.ts'
+import { inSteps } from '../store/index-steps.ts'
 import { findDirectory } from '../store/lookup.ts'
 import { PageLookup } from '../store/page-lookup.ts'
 import type { Plan } from '../compare/plan.ts'
 import { countAnswers, SAME_CONTENT } from '../store/section.ts'
 import type { Removal, Section } from '../store/section.ts'
 import { isUnknown } from '../store/unknown-entry.ts'
-import { inSteps } from './index-steps.ts'
-import type { StepLimits } from './index-steps.ts'
 import { JournalNeeds } from './journal-needs.ts'
 
 /** What happened in one directory beyond its structure. */
@@ -40,7 +39,7 @@ const PARTLY_STRUCTURED = 4
 const FOLDED = 8
 /** Entries of one directory that wait to be written, unless more can happen in it soon: a million of them would take 120 MB. */
 const WAITING_ENTRIES = 32_768
-/** Directories that are written in one transaction, or get their times in one call: a million at once would block the thread for long. */
+/** Directories that get their times in one call: a million at once would block the thread for long. */
 const DIRECTORIES_AT_ONCE = 2048
 const NO_NAMES: ReadonlySet<string> = new Set()
 
@@ -71,7 +70,7 @@ export class DirectoryLedger {
   readonly #deviating = new Map<RelativePath, Digest>()
   readonly #journals: JournalNeeds
   readonly #ready: number[] = []
-  /** Directories of which very many entries are waiting. */
+  /** Directories with very many waiting entries. */
   readonly #large = new Set<number>()
 
   constructor (init: LedgerInit, plan: Pick<Plan, 'removals' | 'forgotten'>) {
@@ -133,19 +132,19 @@ export class DirectoryLedger {
   }
 
   /**
-   * Writes for directories in which nothing more can happen, and for those of which very many entries are waiting, in steps. Apply each
-   * before you take the next.
+   * Writes for directories in which nothing more can happen, and for those with very many waiting entries, in steps to be
+   * applied in order.
    */
   * takeReady (): Generator<IndexWrite[], void, undefined> {
-    yield * inSteps(this.#foldReady(), this.#limits)
+    yield * inSteps(this.#init.index, this.#foldReady())
   }
 
   /**
    * Writes for the remaining directories, and for those that hold the digest of a directory that did not become as listed, in steps, to be
-   * applied one by one. A directory comes after all that are inside it: the digests are consistent only after the last step.
+   * applied in order. A directory comes after all that are inside it: the digests are consistent only after the last step.
    */
   * takeRest (): Generator<IndexWrite[], void, undefined> {
-    yield * inSteps(this.#foldRest(), this.#limits)
+    yield * inSteps(this.#init.index, this.#foldRest())
   }
 
   /**
@@ -224,8 +223,8 @@ export class DirectoryLedger {
 
   /** Gives subdirectories of a directory that was written other digests. */
   * #patch (directory: RelativePath, digests: ReadonlyMap<Name, Digest>): Generator<readonly IndexWrite[], void, undefined> {
-    const { digest } = yield * changeDirectory(this.#init, { directory, sections: [], removed: NO_NAMES, digests })
-    this.#deviating.set(directory, digest())
+    const changed = yield * changeDirectory(this.#init, { directory, sections: [], removed: NO_NAMES, digests })
+    this.#deviating.set(directory, changed.digest())
   }
 
   /** @param digests those of subdirectories that did not become as listed */
@@ -258,9 +257,10 @@ export class DirectoryLedger {
     yield this.#journals.release(journals)
   }
 
-  #compareWithListed ({ directory, digest, listing }: ComparedDirectory, { whole, digest: actual }: ChangedDirectory): void {
-    if (digest === undefined && whole !== undefined && equalDigests(whole.listing, listing)) return
-    if (!equalDigests(actual(), digest ?? listingDigest(listing, this.#init.hash))) this.#deviating.set(directory, actual())
+  #compareWithListed ({ directory, digest, listing }: ComparedDirectory, changed: ChangedDirectory): void {
+    if (digest === undefined && changed.whole !== undefined && equalDigests(changed.whole.listing, listing)) return
+    const actual = changed.digest()
+    if (!equalDigests(actual, digest ?? listingDigest(listing, this.#init.hash))) this.#deviating.set(directory, actual)
   }
 
   #bind (account: Account, journal: number): void {
@@ -272,10 +272,6 @@ export class DirectoryLedger {
   #journalsOf (owner: number): number[] {
     const structure = this.#isIn(owner, STRUCTURED) ? [this.#structures[owner] ?? 0] : []
     return [...structure, ...this.#accounts.get(owner)?.journals ?? []]
-  }
-
-  get #limits (): StepLimits {
-    return { stepBytes: this.#init.index.stepBytes, stepWrites: DIRECTORIES_AT_ONCE }
   }
 
   #isIn (owner: number, states: number): boolean {

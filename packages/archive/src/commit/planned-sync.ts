@@ -1,11 +1,12 @@
 import { asFileSyncError, problem } from '@filesync/protocol'
-import type { Task } from '@filesync/protocol'
+import type { RelativePath, Task } from '@filesync/protocol'
 import type { PresentFile, SyncOutcome, SyncPlan } from '../sync-contract.ts'
 import { halted, untilHalted } from '../compare/brake.ts'
 import type { NoiseBrake } from '../compare/brake.ts'
 import { diskShortage, unfitRetries } from '../compare/fit-files.ts'
 import { groupedNames } from '../compare/links.ts'
 import { withoutMoveSources } from '../compare/moves.ts'
+import type { ComparedDirectories } from '../compare/compared-directories.ts'
 import type { Move } from '../compare/moves.ts'
 import type { Plan } from '../compare/plan.ts'
 import { neededBytes } from '../compare/room.ts'
@@ -53,7 +54,7 @@ export class PlannedSync {
     const folders = new StagingFolders(directories, stagedElsewhere(plan))
     const structure = new PendingStructure(directories)
     const ledger = new DirectoryLedger({ ...init, directories }, plan)
-    const changes = new ChangeHistory(init)
+    const changes = new ChangeHistory({ ...init, isNew: directory => isNewIn(directories, directory) })
     const steps = new MirrorSteps({ ...init, history: changes, folders })
     const recorder = new BatchRecorder({ ...init, ledger, problems })
     const record = new SyncRecord({ ...init, changes, ledger, steps })
@@ -196,6 +197,11 @@ export class PlannedSync {
     await this.stager.stop()
     await Promise.allSettled([this.#prepared])
   }
+}
+
+function isNewIn (directories: ComparedDirectories, directory: RelativePath): boolean {
+  const owner = directories.ownerOf(directory)
+  return owner !== undefined && directories.isNew(owner)
 }
 
 /** The numbers of directories with files that move or are names of one file: the names in staging of these are numbers. */

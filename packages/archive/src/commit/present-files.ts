@@ -5,9 +5,9 @@ import type { MakeSignature, PresentFile } from '../sync-contract.ts'
 import { isFileUnchanged } from '../upkeep/safe-check.ts'
 import type { Displaced } from '../compare/comparison.ts'
 import type { ContentStore } from '../store/content-store.ts'
-import type { StoredDirectory } from '../store/fold.ts'
 import { findFile } from '../store/lookup.ts'
 import type { FoundFile } from '../store/lookup.ts'
+import { PageLookup } from '../store/page-lookup.ts'
 
 /** Smaller files are never worth a signature, so none is looked up for them. */
 const SIGNED_FROM_BYTES = 256 << 10
@@ -32,10 +32,11 @@ export class PresentFiles {
   readonly #failed: IndexWrite[] = []
   readonly #newSignatures: { readonly path: RelativePath, readonly digest: Digest, readonly signature: Uint8Array }[] = []
   #newBytes = 0
-  #last: { readonly directory: RelativePath, readonly stored: StoredDirectory | undefined } | undefined
+  readonly #pages: PageLookup
 
   constructor (init: PresentFilesInit) {
     this.#init = init
+    this.#pages = new PageLookup(init.index, init.area)
   }
 
   /** Undefined if nothing is stored at the path, or if a difference against the stored content has failed before. */
@@ -92,7 +93,7 @@ export class PresentFiles {
 
   /** Writes that are due after the index has the result of the sync. */
   writes (displaced: readonly Displaced[]): IndexWrite[] {
-    this.#last = undefined
+    this.#pages.invalidate()
     const { area } = this.#init
     const dropped = displaced.filter(({ path, entry }) => entry.sizeBytes >= SIGNED_FROM_BYTES && this.#isStale(path))
     // Only the signatures of content that was placed in the end are kept.
@@ -137,10 +138,9 @@ export class PresentFiles {
   }
 
   #find (path: RelativePath): FoundFile | undefined {
-    const { area, index } = this.#init
     const { directory, name } = splitPath(path)
-    if (this.#last?.directory !== directory) this.#last = { directory, stored: index.directory({ area, directory }) }
-    return this.#last.stored === undefined ? undefined : findFile(this.#last.stored, name)
+    const page = this.#pages.find(directory, name)
+    return page === undefined ? undefined : findFile(page, name)
   }
 }
 

@@ -4,6 +4,8 @@ import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import { FACT_BYTES, stampFact } from '../store/facts.ts'
 import { compareBytes, ListingCursor } from '../store/listing-cursor.ts'
+import type { StoredDirectory } from '../store/fold.ts'
+import { pagesIn } from '../store/rewrite-pages.ts'
 import { isUnknownAt } from '../store/unknown-entry.ts'
 import { INDEX_ONLY, isContent, NOT_STAGED, STAYS_THERE, WAS_KEPT, WAS_NOTHING } from '../store/section.ts'
 import type { BatchOutcome, Removal, Section } from '../store/section.ts'
@@ -23,6 +25,8 @@ export interface ChangeHistoryInit {
   readonly clock: Pick<Clock, 'nowMs'>
   /** The number of the sync, and when it began. */
   readonly began: Position
+  /** Whether the index did not have a directory before the sync; it may have a part of it by now. By default the index is asked. */
+  readonly isNew?: (directory: RelativePath) => boolean
 }
 
 /** One step of a sync, and its outcome. */
@@ -51,6 +55,8 @@ interface LeftEntry {
   readonly atMs: number
   readonly folder: number
 }
+
+type LeftPage = Pick<LeftEntry, 'kind' | 'directory'>
 
 /**
  * Records the state of the mirror before each step of a sync: entries that are replaced, removed, or get another mtime or mode, and when
@@ -92,7 +98,7 @@ export class ChangeHistory {
     for (const [place, section] of sections.entries()) {
       const count = section.staged.length
       this.#stamp(section, times, start)
-      if (isAllNew(section, outcome, start) && !this.#former.has(section.directory)) {
+      if (isAllNew(section, outcome, start) && this.#isNew(section.directory)) {
         this.tally.hasChanged = true
         start += count
       } else {
@@ -210,24 +216,35 @@ export class ChangeHistory {
     const { index, area } = this.#init
     const below = [top]
     for (let directory = below.pop(); directory !== undefined; directory = below.pop()) {
-      const stored = index.directory({ area, directory })
-      if (stored === undefined) continue
-      const cursor = new ListingCursor(stored.listing)
-      let [files, isAnyUnknown] = [0, false]
-      while (cursor.next()) {
-        if (cursor.kind === ENTRY_KINDS.directory) below.push(joinPath(directory, cursor.name()))
-        if (cursor.kind === ENTRY_KINDS.file && kind === 'removed') this.tally.removed++
-        isAnyUnknown ||= isUnknownAt(cursor)
+      for (const page of pagesIn(index, { area, directory })) {
+        const isKnown = this.#countBelow(page, { directory, kind, below })
+        if (isKnown) batch.addDirectory(kind, directory, { ...page, entries: new ListingCursor(page.listing).count, atMs, folder })
+        else this.#addKnown(batch, page, { directory, kind, atMs, folder })
       }
-      if (!isAnyUnknown) {
-        if (cursor.count > 0) batch.addDirectory(kind, directory, { ...stored, entries: cursor.count, atMs, folder })
-        continue
-      }
-      for (const each = new ListingCursor(stored.listing); each.next();) {
-        const fact = each.kind === ENTRY_KINDS.file ? stored.facts.subarray(files * FACT_BYTES, ++files * FACT_BYTES) : undefined
-        const old = this.#former.asStored(directory, { cursor: each, fact })
-        if (old !== 'unknown') batch.add(kind, directory, { ...old, atMs, folder })
-      }
+    }
+  }
+
+  /** Counts the files of a page that left, and finds its directories. Whether it has only known entries, and any. */
+  #countBelow ({ listing }: StoredDirectory, { directory, kind, below }: LeftPage & { readonly below: RelativePath[] }): boolean {
+    const cursor = new ListingCursor(listing)
+    let isAnyUnknown = false
+    while (cursor.next()) {
+      if (cursor.kind === ENTRY_KINDS.directory) below.push(joinPath(directory, cursor.name()))
+      if (cursor.kind === ENTRY_KINDS.file && kind === 'removed') this.tally.removed++
+      isAnyUnknown ||= isUnknownAt(cursor)
+    }
+    return cursor.count > 0 && !isAnyUnknown
+  }
+
+  /** Adds the entries of a page that are not unknown. */
+  #addKnown (
+    batch: HistoryBatch, { listing, facts }: StoredDirectory, { directory, kind, ...left }: LeftPage & Pick<LeftEntry, 'atMs' | 'folder'>,
+  ): void {
+    let files = 0
+    for (const each = new ListingCursor(listing); each.next();) {
+      const fact = each.kind === ENTRY_KINDS.file ? facts.subarray(files * FACT_BYTES, ++files * FACT_BYTES) : undefined
+      const old = this.#former.asStored(directory, { cursor: each, fact })
+      if (old !== 'unknown') batch.add(kind, directory, { ...old, ...left })
     }
   }
 
@@ -243,6 +260,10 @@ export class ChangeHistory {
     return at => begunMs !== undefined && (before[at] ?? STAYS_THERE) < WAS_KEPT
       ? begunMs
       : Math.max(leastMs, nowMs - Math.floor(agesMs[at] ?? 0))
+  }
+
+  #isNew (directory: RelativePath): boolean {
+    return this.#init.isNew?.(directory) ?? !this.#former.has(directory)
   }
 
   /** Whether it is a link that the store cannot hold, so that it left although nothing was found there. */

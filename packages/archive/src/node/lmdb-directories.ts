@@ -1,11 +1,11 @@
 import { equalDigests, joinPages, PageTree } from '@filesync/protocol'
 import type { Digest, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { Database, RootDatabase } from 'lmdb'
-import type { DirectoryKey } from '../store/archive-index.ts'
+import type { DirectoryKey, RewrittenPage } from '../store/archive-index.ts'
 import { FACT_BYTES } from '../store/facts.ts'
 import { EMPTY_DIRECTORY } from '../store/fold.ts'
 import type { StoredDirectory } from '../store/fold.ts'
-import { checkKept, cutDirectory, digestOfStored, isLong, isPaged, joinDirectories, onePage } from '../store/stored-pages.ts'
+import { checkKept, cutDirectory, digestOfStored, isLong, isPaged, joinDirectories, onePage, rewritten } from '../store/stored-pages.ts'
 import type { FoundPage, StoredPage, StoredPages, WrittenPage } from '../store/stored-pages.ts'
 import { decodeTable, encodeTable, isTable } from './lmdb-page-table.ts'
 import { asBuffer, copyOf, directoryKey, keysBelow, keysOf, pageKey, pageKeysOf, pageNameOf } from './lmdb-records.ts'
@@ -125,6 +125,10 @@ export class LmdbDirectories {
     const count = Buffer.alloc(COUNT_BYTES)
     count.writeUInt32BE(leaves.reduce((sum, { files }) => sum + files, 0))
     this.#facts.putSync(at, count)
+  }
+
+  rewrite (key: DirectoryKey, pages: readonly RewrittenPage[]): void {
+    this.patch(key, rewritten(this.#tableAt(directoryKey(key)), pages, this.#hash))
   }
 
   drop (key: DirectoryKey, recursive: boolean): void {

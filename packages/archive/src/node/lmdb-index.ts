@@ -243,6 +243,8 @@ class LmdbIndex implements ArchiveIndex {
       this.#directories.put(write.put, write.stored)
     } else if ('patch' in write) {
       this.#directories.patch(write.patch, write.leaves)
+    } else if ('rewrite' in write) {
+      this.#directories.rewrite(write.rewrite, write.pages)
     } else if ('drop' in write) {
       this.#directories.drop(write.drop, write.recursive)
     } else if ('renamedTo' in write) {

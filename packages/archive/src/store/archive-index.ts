@@ -78,6 +78,12 @@ export interface DamageRecord {
   readonly stored: StoredDirectory
 }
 
+/** Other content of a page with the same names. */
+export interface RewrittenPage {
+  readonly firstName: Name
+  readonly stored: StoredDirectory
+}
+
 /** One change of the index. */
 export type IndexWrite =
   /** Replaces a whole directory. A long one is cut into pages; only pages that differ are written. */
@@ -87,6 +93,8 @@ export type IndexWrite =
    * `leafPages` would: those that bring content are written, the others must be in the index and stay. Fails if they are not.
    */
   | { readonly patch: DirectoryKey, readonly leaves: readonly (StoredPage | WrittenPage)[] }
+  /** Replaces the content of some pages of such a directory. Their names stay, so the other pages do too. Fails if it has no such page. */
+  | { readonly rewrite: DirectoryKey, readonly pages: readonly RewrittenPage[] }
   | { readonly drop: DirectoryKey, readonly recursive: boolean }
   | { readonly area: string, readonly record: AreaRecord }
   /** Moves everything that is recorded of an area to another name, and ends its renaming. */

@@ -47,17 +47,23 @@ export function * changeDirectory (
   const old = site.index.stored(key) ?? EMPTY_DIRECTORY
   if (isPaged(old)) return yield * changePages(site, change, old)
   if (mostEntries(old, change.sections) > LIMITS.pageEntries) return yield * changePages(site, change, onePage(old, site.hash))
-  const { lostDirectories, ...folded } = foldDirectory(old, change.sections, change.removed)
-  const { digests = NO_DIGESTS } = change
+  const { lostDirectories, listing: folded, facts } = foldDirectory(old, change.sections, change.removed)
+  const { listing, orphans } = change.digests === undefined ? { listing: folded, orphans: [] } : withDigests(folded, change.digests)
+  const whole = { listing, facts }
+  yield [...dropWrites(key, lostDirectories), ...dropWrites(key, orphans), { put: key, stored: whole }]
+  return { whole, digest: () => site.hash(listing) }
+}
+
+/** A listing with other digests of subdirectories, and the names that it does not have. */
+function withDigests (
+  listing: Uint8Array, digests: ReadonlyMap<Name, Digest>,
+): { readonly listing: Uint8Array, readonly orphans: readonly Name[] } {
   const found = new Set<Name>()
-  const listing = digests.size === 0 ? folded.listing : patchDigests(folded.listing, name => {
+  const patched = patchDigests(listing, name => {
     found.add(name)
     return digests.get(name) ?? 'keep'
   })
-  const orphans = [...digests.keys()].filter(name => !found.has(name))
-  const whole = { listing, facts: folded.facts }
-  yield [...dropWrites(key, [...lostDirectories, ...orphans]), { put: key, stored: whole }]
-  return { whole, digest: () => site.hash(listing) }
+  return { listing: patched, orphans: [...digests.keys()].filter(name => !found.has(name)) }
 }
 
 /** As {@link changeDirectory}, as one list of writes to be applied atomically: for changes of a few entries. */

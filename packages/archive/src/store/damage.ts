@@ -6,6 +6,8 @@ import type { Fact } from './facts.ts'
 import { EMPTY_DIRECTORY, foldDirectory } from './fold.ts'
 import type { StoredDirectory } from './fold.ts'
 import { knownPaths } from './lookup.ts'
+import { PageLookup } from './page-lookup.ts'
+import { rewriteDirectory } from './rewrite-pages.ts'
 import { isUnknown, unknownEntry, unknownSection } from './unknown-entry.ts'
 
 /** How the copy in the mirror differs from what was stored. */
@@ -73,11 +75,18 @@ export function openDamageAt (index: ArchiveIndex, area: string, path: RelativeP
   return open === undefined ? undefined : decode(path, open)
 }
 
-interface DamagedDirectory {
+interface DamagedNames {
   readonly directory: RelativePath
-  readonly stored: StoredDirectory
   /** The damaged names; 'all' if the directory itself is gone. */
   readonly found: ReadonlyMap<string, DamageKind> | 'all'
+}
+
+interface DamagedDirectory extends DamagedNames {
+  readonly stored: StoredDirectory
+}
+
+interface DamagedPage extends DamagedNames {
+  readonly page: StoredDirectory
 }
 
 /**
@@ -85,23 +94,33 @@ interface DamagedDirectory {
  * while no sync runs, together with a record that marks the area as open.
  */
 export function damageWrites (site: DamageSite, { directory, stored, found }: DamagedDirectory): IndexWrite[] {
+  const { writes, page } = damagePage(site, { directory, page: stored, found })
+  return page === stored ? [] : [...writes, { put: { area: site.area, directory }, stored: page }]
+}
+
+/** As {@link damageWrites} for one page of a directory, which it returns instead of a write of it. The names of the page stay. */
+export function damagePage (
+  site: DamageSite, { directory, page, found }: DamagedPage,
+): { readonly writes: readonly IndexWrite[], readonly page: StoredDirectory } {
   const { index, area } = site
   const writes: IndexWrite[] = []
   const unknown: Entry[] = []
-  for (const { entry, fact } of knownEntries(stored)) {
+  for (const { entry, fact } of knownEntries(page)) {
     const what = found === 'all' ? 'missing' : found.get(entry.name)
     if (what === undefined || isUnknown(entry)) continue
     const path = joinPath(directory, entry.name)
     writes.push(recordWrite(site, path, { what, entry, fact }))
     unknown.push(unknownFor(entry, what))
-    const below = entry.kind === 'directory' ? index.directory({ area, directory: path }) : undefined
-    if (below === undefined) continue
-    for (const write of damageWrites(site, { directory: path, stored: below, found: 'all' })) writes.push(write)
+    if (entry.kind !== 'directory') continue
+    for (const rewrites of rewriteDirectory(index, { area, directory: path }, below => {
+      const damaged = damagePage(site, { directory: path, page: below, found: 'all' })
+      for (const write of damaged.writes) writes.push(write)
+      return damaged.page
+    })) for (const write of rewrites) writes.push(write)
   }
-  if (unknown.length === 0) return []
-  const { listing, facts } = foldDirectory(stored, [unknownSection(directory, unknown)], new Set())
-  writes.push({ put: { area, directory }, stored: { listing, facts } })
-  return writes
+  if (unknown.length === 0) return { writes, page }
+  const { listing, facts } = foldDirectory(page, [unknownSection(directory, unknown)], new Set())
+  return { writes, page: { listing, facts } }
 }
 
 /** Writes that record files which a sync found altered. Apply them before the sync replaces those files. */
@@ -129,11 +148,13 @@ export function clearDamageWrite (index: ArchiveIndex, area: string, path: Relat
 /** Writes for the damage that a sync repaired: it stored something at the path, or the client no longer has anything there. */
 export function repairedWrites (index: ArchiveIndex, area: string, untilMs: number): IndexWrite[] {
   const writes: IndexWrite[] = []
-  let last: { readonly directory: RelativePath, readonly unknown: ReadonlySet<string> } | undefined
+  const pages = new PageLookup(index, area)
+  let last: { readonly page: StoredDirectory | undefined, readonly unknown: ReadonlySet<string> } | undefined
   for (const { path, records } of index.damages(area)) {
     if (records.every(record => record.untilMs !== undefined)) continue
     const { directory, name } = splitPath(path)
-    if (last?.directory !== directory) last = { directory, unknown: unknownNames(index.listing({ area, directory })) }
+    const page = pages.find(directory, name)
+    if (last === undefined || last.page !== page) last = { page, unknown: unknownNames(page?.listing) }
     if (last.unknown.has(name)) continue
     writes.push({ area, path, damages: records.map(record => record.untilMs === undefined ? { ...record, untilMs } : record) })
   }

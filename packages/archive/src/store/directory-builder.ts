@@ -20,6 +20,8 @@ export interface EntrySink {
   add (entry: EntryRange, fact: FactRange | undefined): void
 }
 
+const NO_FACTS = new Uint8Array(0)
+
 /** Collects entries into one directory. */
 export class DirectoryBuilder implements EntrySink {
   readonly #listing = new ListingBuilder()
@@ -39,7 +41,7 @@ export class DirectoryBuilder implements EntrySink {
   }
 
   finish (): StoredDirectory {
-    const facts = new Uint8Array(this.#facts.sizeBytes)
+    const facts = this.#facts.sizeBytes === 0 ? NO_FACTS : new Uint8Array(this.#facts.sizeBytes)
     this.#facts.copyTo(facts, 0)
     return { listing: this.#listing.finish(), facts }
   }

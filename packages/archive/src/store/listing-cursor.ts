@@ -7,6 +7,7 @@ export type EntryKindNumber = typeof ENTRY_KINDS[keyof typeof ENTRY_KINDS]
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const ARRAY16 = 0xdc
 const ARRAY32 = 0xdd
+const NOTHING = new Uint8Array(0)
 
 /**
  * Walks the entries of an encoded listing without decoding them, so that merging and cutting listings of a million entries only copies
@@ -177,10 +178,9 @@ function headerBytes (count: number): number {
 
 /** Writes the header of a listing of `count` entries in canonical form. */
 function writeHeader (bytes: Uint8Array, count: number): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset)
-  if (count < 16) view.setUint8(0, 0x90 | count)
-  else if (count < 0x10000) { view.setUint8(0, ARRAY16); view.setUint16(1, count) }
-  else { view.setUint8(0, ARRAY32); view.setUint32(1, count) }
+  const length = headerBytes(count)
+  bytes[0] = length === 1 ? 0x90 | count : length === 3 ? ARRAY16 : ARRAY32
+  for (let at = 1; at < length; at++) bytes[at] = count >>> 8 * (length - 1 - at)
 }
 
 /** Number of files in a listing. */
@@ -192,7 +192,12 @@ export function countFiles (listing: Uint8Array): number {
 
 /** Ranges of bytes to be copied one after the other. */
 export class ByteRanges {
-  readonly #pieces: { readonly buffer: ArrayBufferLike, readonly start: number, end: number }[] = []
+  /** The last range. There are very many of these objects, and most have one range only. */
+  #buffer: ArrayBufferLike = NOTHING.buffer
+  #start = 0
+  #end = 0
+  /** The ranges before it. */
+  #earlier: Uint8Array[] | undefined
   #sizeBytes = 0
 
   get sizeBytes (): number {
@@ -204,17 +209,25 @@ export class ByteRanges {
     this.#sizeBytes += end - start
     const { buffer } = bytes
     const from = bytes.byteOffset + start
-    const last = this.#pieces.at(-1)
     // Adjacent ranges of one buffer become one, so a listing that hardly changed takes a handful of copies.
-    if (last?.buffer === buffer && last.end === from) last.end = bytes.byteOffset + end
-    else this.#pieces.push({ buffer, start: from, end: bytes.byteOffset + end })
+    if (this.#buffer !== buffer || this.#end !== from) {
+      if (this.#end > this.#start) (this.#earlier ??= []).push(this.#last)
+      this.#buffer = buffer
+      this.#start = from
+    }
+    this.#end = bytes.byteOffset + end
   }
 
   copyTo (target: Uint8Array, at: number): void {
-    for (const { buffer, start, end } of this.#pieces) {
-      target.set(new Uint8Array(buffer, start, end - start), at)
-      at += end - start
+    for (const range of this.#earlier ?? []) {
+      target.set(range, at)
+      at += range.length
     }
+    if (this.#end > this.#start) target.set(this.#last, at)
+  }
+
+  get #last (): Uint8Array {
+    return new Uint8Array(this.#buffer, this.#start, this.#end - this.#start)
   }
 }
 

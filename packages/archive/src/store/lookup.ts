@@ -5,6 +5,8 @@ import { FACT_BYTES, readFact } from './facts.ts'
 import type { Fact } from './facts.ts'
 import type { StoredDirectory } from './fold.ts'
 import { ListingBuilder, ListingCursor } from './listing-cursor.ts'
+import { PageLookup } from './page-lookup.ts'
+import { pagesIn } from './rewrite-pages.ts'
 
 /** A stored file with its facts. */
 export interface KnownFile {
@@ -15,8 +17,7 @@ export interface KnownFile {
 
 /** The stored files of one directory, in name order. */
 export function * knownFiles (index: ArchiveIndex, area: string, directory: RelativePath): Generator<KnownFile, void, undefined> {
-  const stored = index.directory({ area, directory })
-  if (stored !== undefined) yield * filesIn(directory, stored)
+  for (const page of pagesIn(index, { area, directory })) yield * filesIn(directory, page)
 }
 
 /** The files of a directory or of a page of it, in name order. */
@@ -67,30 +68,28 @@ export function findDirectory ({ listing }: Pick<StoredDirectory, 'listing'>, na
 
 /** The stored files among the paths, directory by directory. */
 export function * knownPaths (index: ArchiveIndex, area: string, paths: Iterable<RelativePath>): Generator<KnownFile, void, undefined> {
-  const wanted = new Map<RelativePath, Set<RelativePath>>()
-  for (const path of paths) {
-    const { directory } = splitPath(path)
-    const known = wanted.get(directory)
-    if (known === undefined) wanted.set(directory, new Set([path]))
-    else known.add(path)
-  }
-  for (const [directory, names] of wanted) {
-    for (const file of knownFiles(index, area, directory)) if (names.has(file.path)) yield file
+  const find = fileLookup(index, area)
+  const byDirectory = Map.groupBy(new Set(paths), path => splitPath(path).directory)
+  for (const path of [...byDirectory.values()].flat()) {
+    const file = find(path)
+    if (file !== undefined) yield file
   }
 }
 
-/** Looks up files by path. Caches the last directory, because lookups come directory by directory. */
+/** Looks up files by path. Caches the last page, because lookups come directory by directory, nearly in the order of the listings. */
 export function fileLookup (index: ArchiveIndex, area: string): (path: RelativePath) => KnownFile | undefined {
-  let last: { readonly directory: RelativePath, readonly files: ReadonlyMap<string, KnownFile> } | undefined
+  const pages = new PageLookup(index, area)
+  let last: { readonly page: StoredDirectory | undefined, readonly files: ReadonlyMap<string, KnownFile> } | undefined
   return path => {
-    const { directory } = splitPath(path)
-    if (last?.directory !== directory) {
-      const files = new Map<string, KnownFile>()
-      for (const file of knownFiles(index, area, directory)) files.set(file.path, file)
-      last = { directory, files }
-    }
+    const { directory, name } = splitPath(path)
+    const page = pages.find(directory, name)
+    if (last === undefined || last.page !== page) last = { page, files: page === undefined ? new Map() : filesByPath(page, directory) }
     return last.files.get(path)
   }
+}
+
+function filesByPath (page: StoredDirectory, directory: RelativePath): ReadonlyMap<string, KnownFile> {
+  return new Map([...filesIn(directory, page)].map(file => [file.path, file]))
 }
 
 /** The directories of a listing, without decoding its files. */

@@ -1,5 +1,6 @@
 import { equalDigests, joinPages, leafPages, LIMITS, PageTree } from '@filesync/protocol'
 import type { Digest, HashBytes, Name, Page } from '@filesync/protocol'
+import type { RewrittenPage } from './archive-index.ts'
 import { FACT_BYTES } from './facts.ts'
 import type { StoredDirectory } from './fold.ts'
 import { countFiles, ListingCursor } from './listing-cursor.ts'
@@ -91,6 +92,18 @@ export function leafFor (leaves: readonly Page[], isAfter: (page: Page) => boole
     else low = middle
   }
   return low
+}
+
+/** The pages of a directory after some are rewritten. Throws if it has no such page. */
+export function rewritten (leaves: readonly StoredPage[], pages: readonly RewrittenPage[], hash: HashBytes): (StoredPage | WrittenPage)[] {
+  const changed = new Map(pages.map(({ firstName, stored }) => [firstName, stored]))
+  const after = leaves.map(page => {
+    const stored = changed.get(page.firstName)
+    changed.delete(page.firstName)
+    return stored === undefined ? page : { ...page, files: countFiles(stored.listing), digest: hash(stored.listing), stored }
+  })
+  for (const firstName of changed.keys()) throw new RangeError(`The index has no page from ${JSON.stringify(firstName)} on.`)
+  return after
 }
 
 /** A page without its content. */

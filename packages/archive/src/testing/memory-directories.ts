@@ -1,9 +1,12 @@
 import { compareNames, joinPages, PageTree } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
 import { hashBytes } from '@filesync/protocol/node'
+import type { RewrittenPage } from '../store/archive-index.ts'
 import { FACT_BYTES } from '../store/facts.ts'
 import type { StoredDirectory } from '../store/fold.ts'
-import { checkKept, cutDirectory, isLong, isPaged, joinDirectories, leafFor, onePage, withoutContent } from '../store/stored-pages.ts'
+import {
+  checkKept, cutDirectory, isLong, isPaged, joinDirectories, leafFor, onePage, rewritten, withoutContent,
+} from '../store/stored-pages.ts'
 import type { FoundPage, StoredPage, StoredPages, WrittenPage } from '../store/stored-pages.ts'
 
 /** A directory of one page, or the pages of a longer one. */
@@ -59,6 +62,11 @@ export class MemoryDirectories {
     const old = new Map(held === undefined || 'listing' in held ? [] : held.map(page => [page.firstName, page]))
     checkKept(leaves, name => old.get(name))
     this.#directories.set(directory, leaves.flatMap(page => 'stored' in page ? page : old.get(page.firstName) ?? []))
+  }
+
+  rewrite (directory: RelativePath, pages: readonly RewrittenPage[]): void {
+    const held = this.#directories.get(directory)
+    this.patch(directory, rewritten(held === undefined || 'listing' in held ? [] : held.map(withoutContent), pages, hashBytes))
   }
 
   drop (directory: RelativePath, recursive: boolean): void {

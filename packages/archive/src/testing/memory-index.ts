@@ -97,6 +97,8 @@ export class MemoryIndex implements ArchiveIndex {
       this.#in(write.put.area).put(write.put.directory, write.stored)
     } else if ('patch' in write) {
       this.#in(write.patch.area).patch(write.patch.directory, write.leaves)
+    } else if ('rewrite' in write) {
+      this.#in(write.rewrite.area).rewrite(write.rewrite.directory, write.pages)
     } else if ('drop' in write) {
       this.#in(write.drop.area).drop(write.drop.directory, write.recursive)
     } else if ('renamedTo' in write) {

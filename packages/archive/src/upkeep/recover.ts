@@ -1,9 +1,13 @@
-import { joinPath, pathDepth, ROOT_PATH, splitPath } from '@filesync/protocol'
+import { joinPath, PageTree, pathDepth, ROOT_PATH, splitPath } from '@filesync/protocol'
 import type { Clock, Digest, HashBytes, RelativePath } from '@filesync/protocol'
 import type { AreaRecord, ArchiveIndex, IndexWrite } from '../store/archive-index.ts'
 import type { ContentStore, DirectoryState } from '../store/content-store.ts'
 import { repairedWrites } from '../store/damage.ts'
-import { EMPTY_DIRECTORY, foldDirectory, patchDigests } from '../store/fold.ts'
+import { changeDirectory } from '../store/change-directory.ts'
+import type { ChangeSite } from '../store/change-directory.ts'
+import { EMPTY_DIRECTORY, patchDigests } from '../store/fold.ts'
+import { inSteps } from '../store/index-steps.ts'
+import { listingsIn, rewriteDirectory } from '../store/rewrite-pages.ts'
 import { ChangeHistory } from '../history/change-history.ts'
 import { parsePoints } from '../history/point-log.ts'
 import { directoriesOf } from '../store/lookup.ts'
@@ -59,18 +63,10 @@ export async function recover (recovery: Recovery): Promise<void> {
       sections.set(section.directory, [...sections.get(section.directory) ?? [], section])
     }
   }
-  const touched = new Set([...sections.keys(), ...removed.keys()])
-  const writes: IndexWrite[] = []
-  for (const directory of touched) {
-    const old = index.directory({ area, directory }) ?? EMPTY_DIRECTORY
-    const folded = foldDirectory(old, sections.get(directory) ?? [], removed.get(directory) ?? new Set())
-    for (const name of folded.lostDirectories) writes.push({ drop: { area, directory: joinPath(directory, name) }, recursive: true })
-    writes.push({ put: { area, directory }, stored: { listing: folded.listing, facts: folded.facts } })
-  }
   // The history of the old state must be durable before the index forgets that state.
   await store.makeDurable()
-  await index.write(writes)
-  await index.write(digestWrites(recovery))
+  for (const writes of inSteps(index, foldAll(recovery, sections, removed))) await index.write(writes)
+  for (const writes of inSteps(index, digestWrites(recovery))) await index.write(writes)
   await index.write(repairedWrites(index, area, record.lastStampMs))
   await store.applyDirectoryStates(area, statesOf(index, area))
   await store.makeDurable()
@@ -84,26 +80,48 @@ export async function recover (recovery: Recovery): Promise<void> {
   ])
 }
 
-/** Writes that correct the digest of each directory in its parent's listing, and drop directories that no listing names. */
-function digestWrites ({ area, index, hash }: Omit<Recovery, 'store' | 'clock'>): IndexWrite[] {
+function * foldAll (
+  site: Recovery, sections: ReadonlyMap<RelativePath, readonly Section[]>, removed: ReadonlyMap<RelativePath, ReadonlySet<string>>,
+): Generator<readonly IndexWrite[], void, undefined> {
+  for (const directory of new Set([...sections.keys(), ...removed.keys()])) {
+    yield * changeDirectory(site, { directory, sections: sections.get(directory) ?? [], removed: removed.get(directory) ?? new Set() })
+  }
+}
+
+/**
+ * Writes, to be applied in order, that correct the digest of each directory in its parent's listing, and drop directories that no listing
+ * names.
+ */
+function * digestWrites (recovery: ChangeSite): Generator<readonly IndexWrite[], void, undefined> {
+  const { area, index, hash } = recovery
   const directories = [...index.directories(area)].map(({ directory }) => directory)
   const deepestFirst = directories.sort((a, b) => pathDepth(b) - pathDepth(a))
   const digests = new Map<RelativePath, Digest>()
   const named = new Set<RelativePath>([ROOT_PATH])
   const empty = hash(EMPTY_DIRECTORY.listing)
-  const writes: IndexWrite[] = []
   for (const directory of deepestFirst) {
-    const stored = index.directory({ area, directory }) ?? EMPTY_DIRECTORY
-    const listing = patchDigests(stored.listing, name => {
-      const child = joinPath(directory, name)
-      named.add(child)
-      return digests.get(child) ?? empty
+    const pages: Digest[] = []
+    yield * rewriteDirectory(index, { area, directory }, page => {
+      const listing = patchDigests(page.listing, name => {
+        const child = joinPath(directory, name)
+        named.add(child)
+        return digests.get(child) ?? empty
+      })
+      pages.push(hash(listing))
+      return listing === page.listing ? page : { listing, facts: page.facts }
     })
-    digests.set(directory, hash(listing))
-    if (listing !== stored.listing) writes.push({ put: { area, directory }, stored: { listing, facts: stored.facts } })
+    digests.set(directory, joinedDigest(recovery, directory, pages))
   }
   const orphans = deepestFirst.filter(directory => !named.has(directory))
-  return [...writes, ...orphans.map((directory): IndexWrite => ({ drop: { area, directory }, recursive: true }))]
+  yield orphans.map(directory => ({ drop: { area, directory }, recursive: true }))
+}
+
+/** The digest of a directory whose pages have other digests by now. */
+function joinedDigest ({ area, index, hash }: ChangeSite, directory: RelativePath, pages: readonly Digest[]): Digest {
+  const [only] = pages
+  if (only !== undefined && pages.length === 1) return only
+  const { leaves = [] } = index.pages({ area, directory }) ?? {}
+  return new PageTree(leaves.map((leaf, at) => ({ ...leaf, digest: pages[at] ?? leaf.digest })), hash).digest
 }
 
 /**
@@ -113,10 +131,12 @@ function digestWrites ({ area, index, hash }: Omit<Recovery, 'store' | 'clock'>)
 function statesOf (index: ArchiveIndex, area: string): DirectoryState[] {
   const states: DirectoryState[] = []
   for (const { directory } of index.directories(area)) {
-    for (const entry of directoriesOf(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)) {
-      const { name, mtimeNs, mode } = entry
-      // Of a directory that was made by hand no mtime is known.
-      if (!isUnknown(entry)) states.push({ directory: joinPath(directory, name), mtimeNs, mode })
+    for (const listing of listingsIn(index, { area, directory })) {
+      for (const entry of directoriesOf(listing)) {
+        const { name, mtimeNs, mode } = entry
+        // Of a directory that was made by hand no mtime is known.
+        if (!isUnknown(entry)) states.push({ directory: joinPath(directory, name), mtimeNs, mode })
+      }
     }
   }
   return states

@@ -1,10 +1,10 @@
 import { equalDigests, splitPath } from '@filesync/protocol'
 import type { Digest, HashBytes } from '@filesync/protocol'
 import type { ArchiveIndex } from '../store/archive-index.ts'
+import { changeWrites } from '../store/change-directory.ts'
 import type { ContentStore, FoundEntry } from '../store/content-store.ts'
 import { clearDamageWrite, openDamageAt } from '../store/damage.ts'
 import type { Damage } from '../store/damage.ts'
-import { EMPTY_DIRECTORY, foldDirectory } from '../store/fold.ts'
 import { NOT_STAGED, SAME_CONTENT } from '../store/section.ts'
 import type { Section } from '../store/section.ts'
 
@@ -48,7 +48,7 @@ function matchesStored (
   return entry.kind === 'directory' || (fact !== undefined && digest !== undefined && equalDigests(fact.digest, digest))
 }
 
-async function confirmIntact ({ area, index, store, newStaging }: RepairInit, damage: Damage): Promise<boolean> {
+async function confirmIntact ({ area, index, store, hash, newStaging }: RepairInit, damage: Damage): Promise<boolean> {
   const { entry, path } = damage
   const { directory } = splitPath(path)
   const [stored] = index.damagesAt(area, path).filter(({ untilMs }) => untilMs === undefined).map(record => record.stored)
@@ -64,12 +64,10 @@ async function confirmIntact ({ area, index, store, newStaging }: RepairInit, da
   if (failures.length > 0) return false
   if (entry.kind === 'directory') await store.applyDirectoryStates(area, [{ directory: path, mtimeNs: entry.mtimeNs, mode: entry.mode }])
   await store.makeDurable()
-  const old = index.directory({ area, directory }) ?? EMPTY_DIRECTORY
   const known: Section = { ...section, staged: Uint32Array.of(entry.kind === 'file' ? 0 : NOT_STAGED), facts: stored.facts }
-  const { listing, facts } = foldDirectory(old, [known], new Set())
   const record = index.area(area)
   await index.write([
-    { put: { area, directory }, stored: { listing, facts } },
+    ...changeWrites({ area, index, hash }, { directory, sections: [known], removed: new Set() }),
     clearDamageWrite(index, area, path),
     ...record === undefined ? [] : [{ area, record: { ...record, open: true } }],
   ])
