@@ -28,7 +28,7 @@ const FULL_BELOW_BYTES = 65_536
 const MAP_FULL = -30_792
 /** A write may replace this share of the index, or the first of these limits if that is more, but never more than the second. */
 const STEP_SHARE = 1 / 32
-const STEP_BYTES_MIN = 1 << 20
+const STEP_BYTES_MIN = 1 << 19
 const STEP_BYTES_MAX = 16 << 20
 /** Damaged paths that are read at once while they are listed; see `LmdbDirectories`. */
 const DAMAGES_AT_ONCE = 256
