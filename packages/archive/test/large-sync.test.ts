@@ -8,6 +8,7 @@ import { ByteSlabs } from '../src/store/byte-slabs.ts'
 import { Comparison } from '../src/compare/comparison.ts'
 import { ScopeRules } from '../src/compare/scope.ts'
 import type { Area, Sync } from '../src/index.ts'
+import { WAS_NOTHING } from '../src/store/section.ts'
 import type { Batch } from '../src/store/section.ts'
 import { MemoryIndex } from '../src/testing/memory-index.ts'
 import { World } from './support/in-memory.ts'
@@ -17,6 +18,7 @@ setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
 const AREA = 'laptop'
+const LONG = { timeout: 60_000 }
 const TRAITS = { foldsNames: false, windowsNames: false }
 
 function newComparison (index: MemoryIndex): Comparison {
@@ -136,6 +138,33 @@ test('a sync uses no more memory than is counted for it, some 200 bytes for a di
   expect(comparison.directories).toHaveLength(COUNT + 1)
   expect(grownBytes / COUNT).toBeLessThan(comparison.heldBytes / COUNT)
   expect(comparison.heldBytes / COUNT).toBeLessThan(250)
+})
+
+test('a sync of very many directories that were all made and wait for their files takes less than 500 bytes for each', LONG, async () => {
+  const COUNT = 60_000
+  const world = new World()
+  const area = await world.area()
+  // What the store and the index would hold is not memory of the sync.
+  world.index.write = () => Promise.resolve()
+  world.store.appendHistory = () => Promise.resolve()
+  let made = 0
+  world.store.place = (_area, { sections }) => {
+    const entries = sections.reduce((sum, { staged }) => sum + staged.length, 0)
+    made += sections.length
+    return Promise.resolve({ failures: [], before: new Uint16Array(entries).fill(WAS_NOTHING), agesMs: new Float64Array(entries) })
+  }
+  const startBytes = usedBytes()
+  const sync = await planMany(area, COUNT, [FILE, LINK])
+  expect((usedBytes() - startBytes) / COUNT).toBeLessThan(500)
+  // The first batch takes only the directories that it needs, the second all others.
+  for (const task of [0, 1]) {
+    const stored = new Promise<void>(resolve => { sync.onStored = () => { resolve() } })
+    await sync.stagePack(makePack([{ task, content: CONTENT }]))
+    await stored
+  }
+  expect(made).toBeGreaterThan(COUNT)
+  expect((usedBytes() - startBytes) / COUNT).toBeLessThan(500)
+  await sync.abandon()
 })
 
 test('a million new directories fit into the memory limit of a sync, which no client can exceed', () => {
