@@ -31,6 +31,13 @@ export interface PastTree {
    */
   open (path: RelativePath): Promise<StoredFileHandle | undefined>
   /**
+   * Reads small files at once, and returns those that are whole: they have their digests. Undefined for the others; `open` may find
+   * another copy of them. Absent if the store cannot do that.
+   *
+   * @param files with the sizes of their entries
+   */
+  readSmall? (files: readonly { readonly path: RelativePath, readonly sizeBytes: number }[]): Promise<readonly (Uint8Array | undefined)[]>
+  /**
    * What `open` returned last for this file did not have its digest, or could not be read to its end: the next call of `open` returns a
    * copy whose content was verified, if there is one.
    */

@@ -25,6 +25,15 @@ async function stored (): Promise<StoredArea> {
     .write('top', 'one').write('d/a', 'two').write('d/b', 'three').write('d/empty', '').link('d/l', 'a').link('out', '/etc'))
 }
 
+const CHANGES: readonly [string, ((stored: StoredArea) => void) | undefined][] = [
+  ['nothing changed', undefined],
+  ['one file has other content', ({ at }) => { appendFileSync(at('d/a'), ' and more') }],
+  ['one file has another time', ({ at }) => { utimesSync(at('d/b'), 1_700_000_061, 1_700_000_061) }],
+  ['one file is gone', ({ at }) => { rmSync(at('d/empty')) }],
+  ['a link is gone', ({ at }) => { rmSync(at('d/l')) }],
+  ['a link leads elsewhere', ({ at }) => { rmSync(at('d/l')); symlinkSync('b', at('d/l')) }],
+]
+
 describe('a safe check', () => {
   test('answers file by file, in the order of the question', async () => {
     const { area } = await stored()
@@ -58,14 +67,7 @@ describe('a safe check', () => {
     expect((await push(area, source)).asked.sort()).toEqual(['d/a', 'd/b', 'd/empty', 'top'])
   })
 
-  test.each<[string, ((stored: StoredArea) => void) | undefined]>([
-    ['nothing changed', undefined],
-    ['one file has other content', ({ at }) => { appendFileSync(at('d/a'), ' and more') }],
-    ['one file has another time', ({ at }) => { utimesSync(at('d/b'), 1_700_000_061, 1_700_000_061) }],
-    ['one file is gone', ({ at }) => { rmSync(at('d/empty')) }],
-    ['a link is gone', ({ at }) => { rmSync(at('d/l')) }],
-    ['a link leads elsewhere', ({ at }) => { rmSync(at('d/l')); symlinkSync('b', at('d/l')) }],
-  ])('calls a page safe exactly if each of its files is, if %s', async (_, change) => {
+  test.each(CHANGES)('calls a page safe exactly if each of its files is, if %s', async (_, change) => {
     const site = await stored()
     change?.(site)
     const copies = [file('d/a', 'two'), file('d/b', 'three'), file('d/empty', ''), link('d/l', 'a')]

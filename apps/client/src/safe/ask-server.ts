@@ -72,7 +72,7 @@ export async function askServer (
   return verdicts
 }
 
-/** Pages of at most `LIMITS.pageEntries` copies, in name order, without those between which there is something that cannot be asked about. */
+/** Pages of at most `LIMITS.pageEntries` copies, in name order. None reaches over something that cannot be asked about. */
 function cutPages (copies: readonly (AskedCopy | UnaskedCopy)[]): Page[] {
   const byDirectory = new Map<RelativePath, (Omit<PlacedCopy, 'copy'> & { readonly copy: AskedCopy | undefined })[]>()
   copies.forEach((copy, at) => {

@@ -29,7 +29,7 @@ export interface SafeCheckInit {
 }
 
 /** Copies that are read and asked about together: those of one directory are mostly in one batch. */
-const BATCH_COPIES = 8192
+const BATCH_COPIES = 2048
 const BATCH_BYTES = 1 << 30
 /** Bytes per batch if the server has to read its copies: small enough that other clients get their turn and answers arrive steadily. */
 const FRESH_BATCH_BYTES = 256 << 20
@@ -63,11 +63,12 @@ async function checkBatch (batch: readonly LocalCopy[], init: SafeCheckInit): Pr
     const sizeBytes = copy.kind === 'file' ? copy.entry.sizeBytes : 0
     return { path: copy.path, kind: copy.kind, sizeBytes, digest: found.digest }
   }), init)
+  const describe = describer()
   return batch.map((copy, i) => {
     const found = read[i]
     if (copy.kind === 'unchecked') return { path: copy.path, safe: copy.state === 'empty', state: copy.state, reason: copy.reason }
     if (found !== undefined && 'state' in found) return { path: copy.path, safe: false, ...found }
-    return resultOf(copy.path, verdicts[i] ?? { verdict: 'ABSENT' })
+    return { path: copy.path, ...describe(verdicts[i] ?? ABSENT) }
   })
 }
 
@@ -85,13 +86,25 @@ const READ_FROM: Readonly<Record<NonNullable<FileVerdict['read']>, string>> = {
   CACHE: ', possibly from its memory',
 }
 
-function resultOf (path: string, { verdict, storedAtMs, verifiedAtMs, read }: FileVerdict): SafeResult {
+const ABSENT: FileVerdict = { verdict: 'ABSENT' }
+
+type Description = Omit<SafeResult, 'path'>
+
+/** Describes verdicts. Neighbors mostly have the same one. */
+function describer (): (verdict: FileVerdict) => Description {
+  let last: { readonly verdict: FileVerdict, readonly description: Description } | undefined
+  return verdict => {
+    if (last?.verdict !== verdict) last = { verdict, description: descriptionOf(verdict) }
+    return last.description
+  }
+}
+
+function descriptionOf ({ verdict, storedAtMs, verifiedAtMs, read }: FileVerdict): Description {
   const storedAt = storedAtMs === undefined ? undefined : isoOf(storedAtMs)
   const verifiedAt = verifiedAtMs === undefined ? undefined : isoOf(verifiedAtMs)
   const stored = storedAt === undefined ? '' : ` It has been stored durably since ${storedAt}.`
   const verified = verifiedAt === undefined ? '' : ` It was verified at ${verifiedAt}${read === undefined ? '' : READ_FROM[read]}.`
   return {
-    path,
     safe: verdict === 'SAFE',
     state: verdict.toLowerCase() as Lowercase<typeof verdict>,
     reason: verdict === 'SAFE' ? `${REASONS.SAFE}${stored}${verified}` : REASONS[verdict],

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Archive, Area, RestoredMoment } from '@filesync/archive'
+import { prepareMemoryRelease, saveMemory } from '@filesync/program/node'
 import type { ControlRoutes } from '@filesync/program/node'
 import { checkName, checkRelativePath, FileSyncError, LIMITS, ROOT_PATH } from '@filesync/protocol'
 import type { Name, RelativePath } from '@filesync/protocol'
@@ -108,6 +109,17 @@ export function archiveRoutes (archive: Archive): ControlRoutes {
 export async function showHistory (archive: Archive, request: unknown): Promise<HistoryReport> {
   const { client, path, ...page } = parse(historyRequest, request)
   const area = await areaOf(archive, client)
+  if (path === undefined) return await historyOf(area, page)
+  return await withLessMemory({ area, path: parsePath(path) }, () => historyOf(area, { path, ...page }))
+}
+
+interface HistoryWanted {
+  readonly path?: string
+  readonly limit: number
+  readonly before?: string | undefined
+}
+
+async function historyOf (area: Area, { path, ...page }: HistoryWanted): Promise<HistoryReport> {
   const below = path === undefined ? ROOT_PATH : parsePath(path)
   const { limit, before } = page
   const { points, hasMore } = await area.points({ path: below, limit, ...(before !== undefined && { before }) })
@@ -125,7 +137,9 @@ export async function restore (archive: Archive, request: unknown): Promise<Rest
   if (to === undefined && beside === undefined) throw new FileSyncError('USAGE', 'Choose the directory to restore to with --to DIR.')
   const target = to ?? ((at: RestoredMoment): string => join(beside ?? '', targetName(at)))
   const area = await areaOf(archive, client)
-  const { at, ...report } = await area.restore({ path: parsePath(path), at: wanted, to: target, overwrite })
+  const below = parsePath(path)
+  const options = { path: below, at: wanted, to: target, overwrite }
+  const { at, ...report } = await withLessMemory({ area, path: below }, () => area.restore(options))
   return { ...report, point: at.point ?? null, at: isoTime(at.ms) }
 }
 
@@ -148,7 +162,8 @@ export async function verify (archive: Archive, request: unknown): Promise<Verif
     if (unknown.includes(name)) {
       reports.push({ client: name, files: 0, bytes: 0, problems: [], isKnown: false, isRecorded: !archive.isReadOnly })
     } else {
-      const { files, bytes, problems, isKnown } = await (await areaOf(archive, name)).verify()
+      const area = await areaOf(archive, name)
+      const { files, bytes, problems, isKnown } = await withLessMemory({ area, path: ROOT_PATH }, () => area.verify())
       reports.push({ client: name, files, bytes, problems, isKnown, isRecorded: !archive.isReadOnly })
     }
   }
@@ -196,6 +211,24 @@ function folderName (name: string): Name {
   const fault = name === '' ? 'it is empty' : checkName(name)
   if (fault === undefined) return name as Name
   throw new FileSyncError('USAGE', `${JSON.stringify(name)} cannot be the name of a folder (${fault}). Give it another one: CLIENT/FOLDER.`)
+}
+
+interface WorkPlace {
+  readonly area: Area
+  readonly path: RelativePath
+}
+
+/** Runs work that goes through all files at a path and below it, and gives the memory back that it took. */
+async function withLessMemory<T> ({ area, path }: WorkPlace, work: () => Promise<T>): Promise<T> {
+  // Measuring an area reads its whole index, which a path deep in it does not need.
+  const { files } = path.includes('/') ? { files: 0 } : await area.size()
+  const [releaseMemory, restoreHeapSettings] = [prepareMemoryRelease(), saveMemory(files)]
+  try {
+    return await work()
+  } finally {
+    restoreHeapSettings()
+    releaseMemory()
+  }
 }
 
 /** The area of a client. Throws USAGE if it does not exist, because opening it would create it. */

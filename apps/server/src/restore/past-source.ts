@@ -56,7 +56,14 @@ export class PastSource implements FileSource {
   refresh (): void { /* nothing is held open */ }
 
   async readPack (files: readonly WantedFile[]): Promise<PackRead> {
-    const read = await atOnce(files, async file => ({ file, ...await this.#readWhole(file) }))
+    // One call of the store for all of them; only those whose own copies are not whole are read one by one.
+    const small = await this.#init.tree.readSmall?.(files.map(file => ({ path: pathOf(file), sizeBytes: file.entry.sizeBytes })))
+    const known = new Map<WantedFile, ReadFile>()
+    for (const [i, file] of files.entries()) {
+      const [content, digest] = [small?.[i], this.#init.tree.digest(pathOf(file))]
+      if (content !== undefined && digest !== undefined) known.set(file, { content, digest, fault: undefined })
+    }
+    const read = await atOnce(files, async file => ({ file, ...known.get(file) ?? await this.#readWhole(file) }))
     const faults = read.flatMap(({ file: { task }, fault }) => fault === undefined ? [] : [{ ...fault, task }])
     const whole = read.flatMap(({ file: { task }, content, digest }) => content === undefined ? [] : [{ task, content, digest }])
     const bytes = whole.reduce((sum, { content }) => sum + content.length, 0)

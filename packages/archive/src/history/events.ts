@@ -32,11 +32,14 @@ export interface RecordedHistory {
 
 interface EventFilter {
   readonly isWanted: (path: RelativePath) => boolean
+  /** Changes of entries of other directories are not decoded; all by default. */
+  readonly isWantedDirectory?: ((directory: RelativePath) => boolean) | undefined
 }
 
 /** Reads the recorded history of some paths. */
 export function readEvents (
-  logs: readonly HistoryLog[], kept: readonly KeptEntry[], { hash, isWanted }: EventFilter & { readonly hash: HashBytes },
+  logs: readonly HistoryLog[], kept: readonly KeptEntry[],
+  { hash, isWanted, isWantedDirectory = () => true }: EventFilter & { readonly hash: HashBytes },
 ): RecordedHistory {
   const stamps = new Map(kept.flatMap(({ folder }) => {
     const parsed = parseVersionFolder(folder)
@@ -50,6 +53,7 @@ export function readEvents (
     if (start !== undefined && !Number.isNaN(start.ms)) starts.set(count, start)
     const stampMs = starts.get(count)?.ms ?? stamps.get(count) ?? 0
     for (const change of changes) {
+      if (!isWantedDirectory(change.directory)) continue
       for (const event of eventsOf(change, { count, stampMs, isWanted })) {
         // If a recovery recorded a step again, the first record is more exact.
         const key = `${String(count)}:${String(change.step)}:${event.kind}:${event.path}`

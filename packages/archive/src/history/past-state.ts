@@ -192,7 +192,9 @@ export async function versionsOf (
 ): Promise<{ readonly kept: KeptEntry, readonly until: Position, readonly since: Position | undefined }[]> {
   const kept = await store.versions(area, path)
   const isWanted = (wanted: RelativePath): boolean => isAtOrBelow(wanted, path)
-  const { starts, events } = readEvents(await store.history(area), kept, { hash, isWanted })
+  const parent = splitPath(path).directory
+  const isWantedDirectory = (directory: RelativePath): boolean => directory === parent || isAtOrBelow(directory, path)
+  const { starts, events } = readEvents(await store.history(area), kept, { hash, isWanted, isWantedDirectory })
   const left = new Map(events.flatMap(event => event.folder === undefined ? [] : [[`${event.folder}/${event.path}`, event] as const]))
   return kept.flatMap(one => {
     const event = left.get(`${one.folder}/${one.path}`)

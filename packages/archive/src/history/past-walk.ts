@@ -90,7 +90,9 @@ export class PastWalk {
     const kept = await store.versions(area, path)
     const logs = (await store.history(area)).map(({ count, bytes }) => ({ count, ...parseLog(bytes, hash) }))
     const starts = new Map(logs.flatMap(({ count, start }) => start === undefined || Number.isNaN(start.ms) ? [] : [[count, start]]))
-    return new PastWalk(source, path, { kept, starts, events: new DirectoryEvents(logs, kept, starts) })
+    // What changed elsewhere is neither kept in memory nor decoded.
+    const wanted = logs.map(({ count, changes }) => ({ count, changes: changes.filter(change => isRelated(change.directory, path)) }))
+    return new PastWalk(source, path, { kept, starts, events: new DirectoryEvents(wanted, kept, starts) })
   }
 
   /** The syncs with recorded history, and when each began. */
@@ -137,7 +139,6 @@ export class PastWalk {
   timeline (stored: StoredPositions): Timeline {
     const ended: Position[] = []
     for (const directory of this.#events.directories()) {
-      if (!this.#isWanted(directory)) continue
       for (const event of this.#eventsIn(directory)) if (event.folder !== undefined) ended.push(lastMoment(event.at))
     }
     return new Timeline(this.#knownPositions(stored), ended)
@@ -226,13 +227,8 @@ export class PastWalk {
       if (parsed !== undefined) yield { count: parsed.count, ms: parsed.stampMs }
     }
     for (const directory of this.#events.directories()) {
-      if (this.#isWanted(directory)) for (const { at } of this.#events.in(directory)) yield at
+      for (const { at } of this.#events.in(directory)) yield at
     }
-  }
-
-  /** Whether a directory is the path, below it, or above it. */
-  #isWanted (directory: RelativePath): boolean {
-    return isAtOrBelow(directory, this.path) || isAtOrBelow(this.path, directory)
   }
 
   #addNamed (directory: RelativePath): void {
@@ -244,6 +240,11 @@ export class PastWalk {
       else named.add(at)
     }
   }
+}
+
+/** Whether a directory is a path, below it, or above it. */
+function isRelated (directory: RelativePath, path: RelativePath): boolean {
+  return isAtOrBelow(directory, path) || isAtOrBelow(path, directory)
 }
 
 /** The last moment before something left. */

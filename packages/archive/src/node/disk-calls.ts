@@ -7,6 +7,30 @@ import type { TimeRange } from '../store/file-time.ts'
 import type { Batch, EntryFailure, BatchOutcome, RemovalBatch, Section } from '../store/section.ts'
 import type { FlushMode } from './disk-flushing.ts'
 
+/** Small files to read, column by column: one object for each costs more than reading it. */
+export interface SmallFileColumns {
+  readonly paths: readonly RelativePath[]
+  readonly folders: readonly (string | undefined)[]
+  readonly sizesBytes: Float64Array
+  /** 32 bytes for each. */
+  readonly digests: Uint8Array
+}
+
+/** Digests of files, in one buffer: an array for each costs more than computing it. */
+export interface FileDigests {
+  /** 32 bytes for each. */
+  readonly bytes: Uint8Array
+  /** For each whether it could be read, 1 or 0. */
+  readonly isRead: Uint8Array
+}
+
+/** The contents of files, one after the other. */
+export interface SmallContents {
+  readonly bytes: Uint8Array
+  /** For each file whether its content is there, 1 or 0. */
+  readonly isWhole: Uint8Array
+}
+
 /** The result of one step of rereading a file: there is more to read, the rest cannot be read, or the whole file was read. */
 export type RereadStep = 'more' | 'unreadable' | Reread
 
@@ -23,6 +47,7 @@ export interface DiskCalls {
   abandon (id: number): void
   openFile (area: string, path: RelativePath, options?: OpenOptions): { readonly fd: number, readonly sizeBytes: number } | undefined
   closeFile (fd: number): void
+  readSmall (area: string, files: SmallFileColumns): SmallContents
   relocate (area: string, folder: string, relocations: readonly Relocation[]): EntryFailure[]
   linkStaged (folder: string, from: number, links: readonly StagedLink[]): number[]
   findSpoiled (area: string, folder: string, sections: readonly Section[]): SpoiledFiles
@@ -43,7 +68,7 @@ export interface DiskCalls {
   beginReread (id: number, area: string, path: RelativePath): boolean
   stepReread (id: number): RereadStep
   endReread (id: number): void
-  digests (area: string, directory: RelativePath, names: readonly string[]): (Digest | undefined)[]
+  digests (area: string, directory: RelativePath, names: readonly string[]): FileDigests
   versions (area: string, path: RelativePath): KeptEntry[]
   dropVersions (area: string, versions: readonly KeptEntry[]): void
   appendHistory (area: string, log: HistoryLog): void

@@ -49,6 +49,7 @@ const calls: DiskCalls = {
   abandon: id => { streams.abandon(id) },
   openFile: (area, path, options) => reading.openFile(area, path, options),
   closeFile: fd => { disk.close(fd) },
+  readSmall: (area, files) => reading.readSmall(area, files),
   relocate: (area, folder, relocations) => linking.relocate(area, folder, relocations),
   linkStaged: (folder, from, links) => linking.linkStaged(folder, from, links),
   findSpoiled: (area, folder, sections) => spoiled.find(area, folder, sections),

@@ -1,8 +1,8 @@
-import { FileSyncError } from '@filesync/protocol'
+import { DIGEST_BYTES, FileSyncError } from '@filesync/protocol'
 import type { Digest, RelativePath, ReuseBuffer } from '@filesync/protocol'
 import type {
   ContentStore, ContentStream, DirectoryState, FoundEntry, HistoryLog, KeptEntry, OpenOptions, PackFailure, PackRequest, Placing,
-  Relocation, Reread, RereadOptions, RestoreOutcome, RestoreRequest, Scratch, SpoiledFiles, StagedLink, StagedStreamRequest,
+  Relocation, Reread, RereadOptions, RestoreOutcome, RestoreRequest, Scratch, SmallFile, SpoiledFiles, StagedLink, StagedStreamRequest,
   StoredFileHandle, StoreTraits,
 } from '../store/content-store.ts'
 import type { Batch, EntryFailure, BatchOutcome, RemovalBatch, Section } from '../store/section.ts'
@@ -99,6 +99,20 @@ class LocalStore implements ContentStore {
     const thread = this.#idlest()
     const opened = await thread.call('openFile', [area, path, options])
     return opened && { ...opened, close: () => thread.call('closeFile', [opened.fd]) }
+  }
+
+  async readSmall (area: string, files: readonly SmallFile[]): Promise<(Uint8Array | undefined)[]> {
+    const digests = new Uint8Array(files.length * DIGEST_BYTES)
+    files.forEach(({ digest }, i) => { digests.set(digest, i * DIGEST_BYTES) })
+    const columns = {
+      paths: files.map(({ path }) => path),
+      folders: files.map(({ folder }) => folder),
+      sizesBytes: Float64Array.from(files, ({ sizeBytes }) => sizeBytes),
+      digests,
+    }
+    const { bytes, isWhole } = await this.#idlest().call('readSmall', [area, columns])
+    let at = 0
+    return files.map(({ sizeBytes }, i) => isWhole[i] === 1 ? bytes.subarray(at, at += sizeBytes) : undefined)
   }
 
   async relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<EntryFailure[]> {
@@ -212,7 +226,8 @@ class LocalStore implements ContentStore {
   }
 
   async digests (area: string, directory: RelativePath, names: readonly string[]): Promise<(Digest | undefined)[]> {
-    return await this.#idlest().call('digests', [area, directory, names])
+    const { bytes, isRead } = await this.#idlest().call('digests', [area, directory, names])
+    return names.map((_, i) => isRead[i] === 1 ? bytes.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES) as Digest : undefined)
   }
 
   async versions (area: string, path: RelativePath): Promise<KeptEntry[]> {

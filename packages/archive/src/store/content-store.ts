@@ -79,6 +79,15 @@ export interface Scratch {
   close (): void
 }
 
+/** A small file to be read whole, and what it must be. */
+export interface SmallFile {
+  readonly path: RelativePath
+  /** Its folder in versions; undefined for the mirror. */
+  readonly folder: string | undefined
+  readonly sizeBytes: number
+  readonly digest: Digest
+}
+
 /** Which file `openFile` opens, and what it must be. */
 export interface OpenOptions {
   readonly folder?: string | undefined
@@ -175,6 +184,10 @@ export interface ContentStore {
    * @param options.digest opens it only if its whole content, which is read, has this digest
    */
   openFile? (area: string, path: RelativePath, options?: OpenOptions): Promise<StoredFileHandle | undefined>
+  /**
+   * Reads small files whole; undefined for each that cannot be read or has not this size and digest. Absent like `openFile`.
+   */
+  readSmall? (area: string, files: readonly SmallFile[]): Promise<(Uint8Array | undefined)[]>
   /** Links stored files into staging, except altered ones. Failures refer to relocations as entries. */
   relocate (area: string, staging: string, relocations: readonly Relocation[]): Promise<EntryFailure[]>
   /**

@@ -32,8 +32,8 @@ export interface MirrorCheck {
 /** Entries that the store found in a directory. */
 export interface SeenEntries {
   readonly found: readonly FoundEntry[]
-  /** The names that were looked up; by default the whole directory was listed. */
-  readonly names?: readonly string[]
+  /** The names that were looked up, all in one page of the directory; by default the whole directory was listed. */
+  readonly names?: readonly Name[]
 }
 
 /** Compares the found entries of a directory with the index, by kind, size and mtime. Changes nothing. */
@@ -41,9 +41,11 @@ export function compareDirectory (check: MirrorCheck, directory: RelativePath, {
   const { index, area, traits, deletions } = check
   const key = (name: string): string => traits.foldsNames ? foldKey(name) : name
   const byName = new Map(found.map(entry => [key(entry.name), entry]))
-  const lookedUp = names === undefined ? undefined : new Set(names)
+  const lookedUp = names && new Set(names)
   const [changed, removed]: [Name[], Name[]] = [[], []]
-  for (const entry of readListing(index.listing({ area, directory }) ?? EMPTY_DIRECTORY.listing)) {
+  const [first] = names ?? []
+  const listing = first === undefined ? index.listing({ area, directory }) : index.page({ area, directory }, first)?.listing
+  for (const entry of readListing(listing ?? EMPTY_DIRECTORY.listing)) {
     if (lookedUp?.has(entry.name) === false) continue
     const there = byName.get(key(entry.name))
     byName.delete(key(entry.name))

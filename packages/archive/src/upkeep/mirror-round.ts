@@ -1,5 +1,5 @@
-import { joinPath, ROOT_PATH, splitPath } from '@filesync/protocol'
-import type { Clock, DirectoryEntry, HashBytes, RelativePath } from '@filesync/protocol'
+import { compareNames, joinPath, ROOT_PATH, splitPath } from '@filesync/protocol'
+import type { Clock, DirectoryEntry, HashBytes, Name, RelativePath } from '@filesync/protocol'
 import type { ExternalChanges } from '../archive.ts'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { ContentStore, FoundEntry } from '../store/content-store.ts'
@@ -34,10 +34,10 @@ export interface QuickCheckLimits {
   readonly entries: number
 }
 
-/** A directory, and how many of its entries were checked. */
+/** A directory, and the first of its names that may follow those that were checked. */
 interface EntriesPosition {
   readonly directory: RelativePath
-  readonly done: number
+  readonly from: Name
 }
 
 /**
@@ -61,10 +61,9 @@ export class MirrorRound {
   /** Lists the next directories and compares all of their entries. Ends early if a sync begins, like {@link quickCheck}. */
   async checkDirectories (directories: number): Promise<ExternalChanges> {
     const { index, area } = this.#init
-    const all = [...index.directories(area)].map(({ directory }) => directory)
-    const next = this.#listedUpTo === undefined ? 0 : all.indexOf(this.#listedUpTo) + 1
+    const following = [...take(index.directories(area, this.#listedUpTo), directories)]
     // After the last directory a new round begins.
-    for (const directory of all.slice(next < all.length ? next : 0).slice(0, directories)) {
+    for (const { directory } of following.length > 0 ? following : [...take(index.directories(area), directories)]) {
       // While a sync runs, the rest waits.
       if (this.#init.lock.isSyncing || await this.#checkWhole(directory) === undefined) break
       this.#listedUpTo = directory
@@ -143,8 +142,8 @@ export class MirrorRound {
     for (let left = entries; left > 0 && !lock.isSyncing;) {
       const at = this.#entries ?? nextOf(index.directories(area))
       if (at === undefined) return
-      const listing = index.listing({ area, directory: at.directory }) ?? EMPTY_DIRECTORY.listing
-      const names = namesOf(listing, at.done, left)
+      const page = index.page({ area, directory: at.directory }, at.from)
+      const { names, rest } = namesOf(page?.listing ?? EMPTY_DIRECTORY.listing, at.from, left)
       const { syncs } = lock
       const found = names.length === 0 ? [] : await store.find(area, at.directory, names)
       // A directory that is gone is noticed in its parent.
@@ -152,10 +151,8 @@ export class MirrorRound {
       const seen = { syncs, names, found: found.filter(entry => entry !== undefined) }
       if (isThere && names.length > 0 && !await this.#record(at.directory, seen)) return
       left -= names.length
-      const done = at.done + names.length
-      this.#entries = done < new ListingCursor(listing).count
-        ? { directory: at.directory, done }
-        : nextOf(index.directories(area, at.directory))
+      const from = rest ?? page?.before
+      this.#entries = from === undefined ? nextOf(index.directories(area, at.directory)) : { directory: at.directory, from }
       // End of the round; the next quick check begins a new one.
       if (this.#entries === undefined) return
     }
@@ -226,14 +223,18 @@ function * take<T> (items: Iterable<T>, count: number): Generator<T, void, undef
 
 /** The first of the directories, with no entries checked yet. */
 function nextOf (directories: Iterable<Pick<EntriesPosition, 'directory'>>): EntriesPosition | undefined {
-  for (const { directory } of directories) return { directory, done: 0 }
+  for (const { directory } of directories) return { directory, from: '' as Name }
   return undefined
 }
 
-function namesOf (listing: Uint8Array, from: number, atMost: number): string[] {
-  const names: string[] = []
-  for (const cursor = new ListingCursor(listing); cursor.next() && names.length < atMost;) {
-    if (cursor.index >= from) names.push(cursor.name())
+/** Names of a page from one on, and the name after them, if there is one in the page. */
+function namesOf (listing: Uint8Array, from: Name, atMost: number): { readonly names: Name[], readonly rest: Name | undefined } {
+  const names: Name[] = []
+  for (const cursor = new ListingCursor(listing); cursor.next();) {
+    const name = cursor.name()
+    if (compareNames(name, from) < 0) continue
+    if (names.length === atMost) return { names, rest: name }
+    names.push(name)
   }
-  return names
+  return { names, rest: undefined }
 }

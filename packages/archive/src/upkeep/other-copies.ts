@@ -2,15 +2,16 @@ import { DIGEST_BYTES, ENTRY_KINDS, equalDigests, joinPath, ROOT_PATH } from '@f
 import type { Digest, RelativePath } from '@filesync/protocol'
 import type { ArchiveIndex } from '../store/archive-index.ts'
 import type { ContentStore, KeptEntry } from '../store/content-store.ts'
+import { eachDirectory, eachPage } from '../store/each-directory.ts'
 import { FACT_BYTES } from '../store/facts.ts'
 import { ListingCursor } from '../store/listing-cursor.ts'
 import { isUnknownAt } from '../store/unknown-entry.ts'
+import { DigestTable } from './digest-table.ts'
 
 /** Versions of a damaged file's size that are read in search of its content. */
 const CANDIDATES = 64
-/** After so many files have been sought, the digests of the whole index are kept in memory. */
+/** After so many files have been sought, it is kept in memory which directories may have which digests. */
 const SOUGHT_SINGLY = 8
-const KEY_BYTES = 6
 
 export interface CopySource {
   readonly area: string
@@ -37,8 +38,7 @@ export interface OtherPlace {
 export class OtherCopies {
   readonly #source: CopySource
   #sought = 0
-  /** The directories of the mirror with files whose digests have the same first bytes. */
-  #byDigest: Map<number, RelativePath[]> | undefined
+  #byDigest: DigestTable | undefined
   #bySize: Promise<Map<number, KeptEntry[]>> | undefined
 
   constructor (source: CopySource) {
@@ -77,14 +77,14 @@ export class OtherCopies {
   * #pathsOf (digest: Digest): Generator<RelativePath, void, undefined> {
     const { index, area } = this.#source
     for (const directory of this.#candidates(digest)) {
-      const stored = index.directory({ area, directory })
-      if (stored === undefined) continue
-      let at = 0
-      for (const cursor = new ListingCursor(stored.listing); cursor.next();) {
-        if (cursor.kind !== ENTRY_KINDS.file) continue
-        const found = stored.facts.subarray(at, at + DIGEST_BYTES)
-        at += FACT_BYTES
-        if (equalDigests(found, digest) && !isUnknownAt(cursor)) yield joinPath(directory, cursor.name())
+      for (const { listing, facts } of eachPage(index, { area, directory })) {
+        let at = 0
+        for (const cursor = new ListingCursor(listing); cursor.next();) {
+          if (cursor.kind !== ENTRY_KINDS.file) continue
+          const found = facts.subarray(at, at + DIGEST_BYTES)
+          at += FACT_BYTES
+          if (equalDigests(found, digest) && !isUnknownAt(cursor)) yield joinPath(directory, cursor.name())
+        }
       }
     }
   }
@@ -92,37 +92,35 @@ export class OtherCopies {
   #candidates (digest: Digest): Iterable<RelativePath> {
     if (this.#sought++ < SOUGHT_SINGLY) return this.#directoriesWith(digest)
     this.#byDigest ??= this.#readDigests()
-    return this.#byDigest.get(keyOf(digest, 0)) ?? []
+    return this.#byDigest.find(digest)
   }
 
   * #directoriesWith (digest: Digest): Generator<RelativePath, void, undefined> {
     const { index, area } = this.#source
-    for (const { directory, files } of [...index.directories(area)]) {
-      const facts = files === 0 ? undefined : index.directory({ area, directory })?.facts
-      if (facts !== undefined && hasDigest(facts, digest)) yield directory
-    }
-  }
-
-  #readDigests (): Map<number, RelativePath[]> {
-    const { index, area } = this.#source
-    const byDigest = new Map<number, RelativePath[]>()
-    for (const { directory, files } of [...index.directories(area)]) {
-      const facts = files === 0 ? undefined : index.directory({ area, directory })?.facts
-      for (let at = 0; at < (facts?.length ?? 0); at += FACT_BYTES) {
-        const key = facts === undefined ? 0 : keyOf(facts, at)
-        const known = byDigest.get(key)
-        if (known === undefined) byDigest.set(key, [directory])
-        else if (known.at(-1) !== directory) known.push(directory)
+    for (const { directory, files } of eachDirectory(index, area)) {
+      if (files === 0) continue
+      for (const { facts } of eachPage(index, { area, directory })) {
+        if (!hasDigest(facts, digest)) continue
+        yield directory
+        break
       }
     }
-    return byDigest
   }
-}
 
-function keyOf (bytes: Uint8Array, at: number): number {
-  let key = 0
-  for (let i = at; i < at + KEY_BYTES; i++) key = key * 256 + (bytes[i] ?? 0)
-  return key
+  #readDigests (): DigestTable {
+    const { index, area } = this.#source
+    let count = 0
+    for (const { files } of eachDirectory(index, area)) count += files
+    const table = new DigestTable(count)
+    for (const { directory, files } of eachDirectory(index, area)) {
+      if (files === 0) continue
+      table.begin(directory)
+      for (const { facts } of eachPage(index, { area, directory })) {
+        for (let at = 0; at < facts.length; at += FACT_BYTES) table.add(facts, at)
+      }
+    }
+    return table
+  }
 }
 
 /** Whether any file of a directory has a digest, without reading its listing: there may be a million files. */

@@ -5,7 +5,7 @@ import type { PastTree } from '../past-tree.ts'
 import type { PastEntry } from '../history/packed-state.ts'
 import type { PastState } from '../history/past-state.ts'
 import type { ArchiveIndex } from '../store/archive-index.ts'
-import type { ContentStore, RestoreFailure, StoredFileHandle } from '../store/content-store.ts'
+import type { ContentStore, RestoreFailure, SmallFile, StoredFileHandle } from '../store/content-store.ts'
 import { mergeListings } from '../store/merge-listings.ts'
 import { OtherCopies } from './other-copies.ts'
 
@@ -97,6 +97,24 @@ export class StoredPastTree implements PastTree {
       if (copy !== undefined) return copy
     }
     return undefined
+  }
+
+  async readSmall (
+    files: readonly { readonly path: RelativePath, readonly sizeBytes: number }[],
+  ): Promise<readonly (Uint8Array | undefined)[]> {
+    const { area, store, state } = this.#init
+    const wanted: SmallFile[] = []
+    const places: number[] = []
+    for (const [place, { path, sizeBytes }] of files.entries()) {
+      const { digest, folder } = state.files.find(path) ?? {}
+      if (digest === undefined || this.#rejected.has(path)) continue
+      wanted.push({ path, folder, sizeBytes, digest })
+      places.push(place)
+    }
+    const read = wanted.length === 0 ? [] : await store.readSmall?.(area, wanted) ?? []
+    const contents = files.map((): Uint8Array | undefined => undefined)
+    places.forEach((place, i) => { contents[place] = read[i] })
+    return contents
   }
 
   reject (path: RelativePath): void {

@@ -19,6 +19,9 @@ export interface Rebuild {
   readonly signal: AbortSignal
 }
 
+/** Files read per request, so that others can use the store in between. */
+const FILES_AT_ONCE = 64
+
 interface Rebuilt {
   readonly digest: Digest
   readonly files: number
@@ -67,8 +70,13 @@ async function readDirectory (rebuild: Rebuild, directory: RelativePath): Promis
     .filter(({ name }) => checkJoin(directory, name) === undefined)
     .sort((a, b) => compareNames(a.name, b.name))
   const files = found.filter(entry => entry.kind === 'file')
-  const digests = await store.digests(area, directory, files.map(file => file.name))
-  const digestOf = new Map(files.map((file, i) => [file.name, digests[i]]))
+  const digestOf = new Map<string, Digest | undefined>()
+  for (let at = 0; at < files.length; at += FILES_AT_ONCE) {
+    rebuild.signal.throwIfAborted()
+    const names = files.slice(at, at + FILES_AT_ONCE).map(file => file.name)
+    const digests = await store.digests(area, directory, names)
+    names.forEach((name, i) => { digestOf.set(name, digests[i]) })
+  }
   const entries: Entry[] = []
   const known: { readonly digest: Digest, readonly storedAtMs: number }[] = []
   const totals = { files: 0, bytes: 0 }
