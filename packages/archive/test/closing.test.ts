@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { ROOT_PATH } from '@filesync/protocol'
+import { encodeListing, ROOT_PATH } from '@filesync/protocol'
+import type { Name, RelativePath } from '@filesync/protocol'
 import { openLmdbIndex } from '../src/node/lmdb-index.ts'
 import { describeFolder, describeSource, newArchive, newFolder } from './support/on-disk.ts'
 import { push } from './support/push.ts'
@@ -51,11 +52,16 @@ test('an index that is being closed rejects every call with ABORTED, and lmdb th
   const key = { area: 'a', directory: ROOT_PATH }
   await index.write([{ area: 'a', record: { open: false, lastStampMs: 1 } }])
   index.area('a')
+  const stored = { listing: encodeListing([]), facts: new Uint8Array(0) }
+  await index.write(['', 'one', 'two'].map(directory => ({ put: { area: 'a', directory: directory as RelativePath }, stored })))
+  const [begun, pages] = [index.directories('a')[Symbol.iterator](), index.pages(key)]
+  begun.next()
   const writing = index.write([{ area: 'a', record: { open: false, lastStampMs: 2 } }])
   const closed = index.close()
   const reads = [
     () => index.area('a'), () => index.areas(), () => index.directory(key), () => index.listing(key), () => [...index.directories('a')],
-    () => index.journal('a'), () => index.signature('a', ROOT_PATH),
+    () => begun.next(), () => pages?.read(0), () => index.stored(key), () => index.pages(key), () => index.page(key, 'any' as Name),
+    () => index.digest(key), () => index.journal('a'), () => index.signature('a', ROOT_PATH),
   ]
   for (const read of reads) expect(read).toThrow(expect.objectContaining({ code: 'ABORTED' }))
   await expect(index.write([{ area: 'a', record: { open: false, lastStampMs: 3 } }])).rejects.toMatchObject({ code: 'ABORTED' })

@@ -211,11 +211,12 @@ class LmdbIndex implements ArchiveIndex {
 
   /** As {@link #read}, for records that are read one by one. */
   * #each<T> (range: () => Iterable<T>): Generator<T, void, undefined> {
-    this.#throwIfClosed()
-    try {
-      yield * range()
-    } catch (cause) {
-      throw this.#toError('read', cause)
+    const records = range()[Symbol.iterator]()
+    for (;;) {
+      // Each by itself: the index may be closed in between.
+      const next = this.#read(() => records.next())
+      if (next.done === true) return
+      yield next.value
     }
   }
 
